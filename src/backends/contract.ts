@@ -1,0 +1,77 @@
+/**
+ * The one seam between operations and devices: what a storage is, what a view of it is, and the typed list of kernels
+ * that every backend must have. A kernel that a backend lacks is a compile error.
+ *
+ * A kernel takes its inputs, its outputs and its attributes as three plain objects. Operations check arguments and
+ * allocate outputs; kernels trust what they get. Unless a kernel's own comment says otherwise: inputs may have any strides
+ * and offset, outputs are fresh, contiguous, at offset 0 and share no storage with an input, and every size may be 0.
+ */
+import type { DType, TypedArray } from '../core/dtype';
+import type { Shape } from '../core/shape';
+import type { ConvKernels } from './contract/conv';
+import type { ElementwiseKernels } from './contract/elementwise';
+import type { EmbeddingKernels } from './contract/embedding';
+import type { IndexingKernels } from './contract/indexing';
+import type { LayoutKernels } from './contract/layout';
+import type { LossKernels } from './contract/loss';
+import type { MatmulKernels } from './contract/matmul';
+import type { NormKernels } from './contract/norm';
+import type { OptimizerKernels } from './contract/optimizer';
+import type { PoolKernels } from './contract/pool';
+import type { RandomKernels } from './contract/random';
+import type { ReduceKernels } from './contract/reduce';
+import type { SoftmaxKernels } from './contract/softmax';
+
+export type DeviceName = 'cpu' | 'webgpu';
+
+/** A run of elements on a device. Tensors count their references to it; the last one to go releases it. */
+export interface Storage {
+	readonly device: DeviceName;
+	readonly dtype: DType;
+	/** Elements, not bytes. */
+	readonly length: number;
+	/** Raised by every in-place write, so that a saved tensor can tell that it was overwritten. */
+	version: number;
+	/** The in-place operation that wrote last, for the message of that error. */
+	lastWriter: string;
+	references: number;
+}
+
+/** Which elements of a storage a tensor consists of. Element (i, j, ...) is at offset + i * strides[0] + j * strides[1] + ... */
+export interface View {
+	readonly storage: Storage;
+	readonly dtype: DType;
+	readonly shape: Shape;
+	readonly strides: readonly number[];
+	readonly offset: number;
+}
+
+export interface Kernels
+	extends ElementwiseKernels,
+		ReduceKernels,
+		MatmulKernels,
+		ConvKernels,
+		PoolKernels,
+		SoftmaxKernels,
+		NormKernels,
+		EmbeddingKernels,
+		IndexingKernels,
+		LayoutKernels,
+		RandomKernels,
+		LossKernels,
+		OptimizerKernels {}
+
+export interface Backend {
+	readonly device: DeviceName;
+	readonly kernels: Kernels;
+	/** A storage whose contents are not defined. Throws a DeviceError when it does not fit the device. */
+	allocate(length: number, dtype: DType): Storage;
+	/** A storage that holds a copy of `data` (whose typed array is that of `dtype`, see core/dtype). */
+	upload(data: TypedArray, dtype: DType): Storage;
+	/** The last reference is gone: the memory may be reused at once. */
+	release(storage: Storage): void;
+	/** A copy of the whole storage, once everything that was launched before has run. */
+	read(storage: Storage): Promise<TypedArray>;
+	/** The name of the operation on whose behalf kernels are launched from now on; goes into launch records and errors. */
+	setLabel(operation: string): void;
+}

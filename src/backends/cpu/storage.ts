@@ -1,0 +1,65 @@
+/** Host memory as a storage, and how the reference kernels walk views. */
+import { allocateTyped, type DType, type TypedArray } from '../../core/dtype';
+import type { Shape } from '../../core/shape';
+import type { Storage, View } from '../contract';
+
+export class CpuStorage implements Storage {
+	readonly device = 'cpu';
+	version = 0;
+	lastWriter = '';
+	references = 0;
+
+	constructor(
+		readonly dtype: DType,
+		readonly data: TypedArray,
+	) {}
+
+	get length(): number {
+		return this.data.length;
+	}
+
+	static allocate(length: number, dtype: DType): CpuStorage {
+		return new CpuStorage(dtype, allocateTyped(dtype, length));
+	}
+}
+
+/** All elements of the storage behind a view; the view's offset and strides index it. */
+export function cpuData(view: View): TypedArray {
+	return (view.storage as CpuStorage).data;
+}
+
+/**
+ * Calls `visit(position, index)` for every element of a view in row-major order of its logical shape: `position` indexes
+ * the storage, `index` counts 0, 1, 2, ...
+ */
+export function forEachPosition(
+	view: { readonly shape: Shape; readonly strides: readonly number[]; readonly offset: number },
+	visit: (position: number, index: number) => void,
+): void {
+	const { shape, strides } = view;
+	const rank = shape.length;
+	let count = 1;
+	for (const size of shape) count *= size;
+	const counter = new Array<number>(rank).fill(0);
+	let position = view.offset;
+	for (let index = 0; index < count; index++) {
+		visit(position, index);
+		for (let d = rank - 1; d >= 0; d--) {
+			position += strides[d]!;
+			if (++counter[d]! < shape[d]!) break;
+			position -= strides[d]! * shape[d]!;
+			counter[d] = 0;
+		}
+	}
+}
+
+/** The storage positions of all elements of a view, in row-major order of its logical shape. */
+export function positions(view: { readonly shape: Shape; readonly strides: readonly number[]; readonly offset: number }): Int32Array {
+	let count = 1;
+	for (const size of view.shape) count *= size;
+	const result = new Int32Array(count);
+	forEachPosition(view, (position, index) => {
+		result[index] = position;
+	});
+	return result;
+}

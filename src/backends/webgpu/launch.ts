@@ -1,0 +1,58 @@
+/**
+ * The record of one kernel launch, and what launchers (`<family>.ts` beside this file) see of the runtime.
+ *
+ * A record is plain data and complete: replaying a list of records repeats the work, so nothing about a launch may live
+ * outside of it.
+ */
+import type { ShaderTemplate, Variant } from '../../../shaders/shader';
+import type { Storage, View } from '../contract';
+
+export interface Launch<V extends Variant = Variant> {
+	readonly kernel: ShaderTemplate<V>;
+	readonly variant: V;
+	/** Storages bound at 1, 2, ... in the order of the shader's `bindings`; all different. */
+	readonly buffers: readonly Storage[];
+	/** The words of the shader's `Params`, each an unsigned 32-bit integer; floats through `floatBits`, negatives through `>>> 0`. */
+	readonly params: readonly number[];
+	/** Workgroups in x, y, z. A grid in x alone may exceed 65,535: it is folded into y (see shaders/shader.ts). */
+	readonly grid: readonly [x: number, y?: number, z?: number];
+	/** Floating-point operations, and bytes read and written at least once: for the profile and the roofline. */
+	readonly flops: number;
+	readonly bytes: number;
+}
+
+/** The runtime as launchers see it. */
+export interface Gpu {
+	/** Encodes a launch; it runs after all earlier ones. A grid with a zero is nothing to do and returns at once. */
+	launch<V extends Variant>(record: Launch<V>): void;
+	/** A temporary storage for partial results: the caller releases it right after the last launch that uses it. */
+	scratch(length: number, dtype: 'float32' | 'int32'): Storage;
+	release(storage: Storage): void;
+	readonly limits: GPUSupportedLimits;
+	readonly features: ReadonlySet<string>;
+	/** True on lavapipe, SwiftShader and their like, where the same kernel variants do not win as on GPUs. */
+	readonly isSoftware: boolean;
+}
+
+const floats = new Float32Array(1);
+const words = new Uint32Array(floats.buffer);
+
+/** The bits of a float32 as a parameter word. */
+export function floatBits(value: number): number {
+	floats[0] = value;
+	return words[0]!;
+}
+
+/** Storage type of a view on the GPU. */
+export function storageType(view: { readonly dtype: View['dtype'] }): 'f32' | 'f16' | 'i32' | 'u32' {
+	switch (view.dtype) {
+		case 'float16':
+			return 'f16';
+		case 'int32':
+			return 'i32';
+		case 'bool':
+			return 'u32';
+		default:
+			return 'f32';
+	}
+}

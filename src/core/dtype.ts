@@ -1,0 +1,74 @@
+/**
+ * Element types: their sizes, their typed arrays on the host, and PyTorch's rules of promotion.
+ *
+ * `bool` is one byte on the host and one u32 on the GPU, because WGSL has neither 8-bit storage nor host-shareable bool.
+ * `float64` lives on the CPU path only. `float16` is kept on the host as raw bits in a Uint16Array.
+ */
+import { DTypeError } from './errors';
+
+export type DType = 'float32' | 'float64' | 'float16' | 'int32' | 'bool';
+
+/** What holds a tensor's elements on the host. */
+export type TypedArray = Float32Array | Float64Array | Uint16Array | Int32Array | Uint8Array;
+
+export const DTYPES: readonly DType[] = ['float32', 'float64', 'float16', 'int32', 'bool'];
+
+const CATEGORY: Record<DType, 0 | 1 | 2> = { bool: 0, int32: 1, float16: 2, float32: 2, float64: 2 };
+const WIDTH: Record<DType, number> = { bool: 1, int32: 4, float16: 2, float32: 4, float64: 8 };
+
+/** Bytes that one element takes on the host. */
+export function hostBytes(dtype: DType): number {
+	return WIDTH[dtype];
+}
+
+export function isFloating(dtype: DType): boolean {
+	return CATEGORY[dtype] === 2;
+}
+
+/** A zeroed typed array of `length` elements of `dtype`. */
+export function allocateTyped(dtype: DType, length: number): TypedArray {
+	switch (dtype) {
+		case 'float32':
+			return new Float32Array(length);
+		case 'float64':
+			return new Float64Array(length);
+		case 'float16':
+			return new Uint16Array(length);
+		case 'int32':
+			return new Int32Array(length);
+		case 'bool':
+			return new Uint8Array(length);
+	}
+}
+
+/**
+ * The dtype that two tensors meet in, as PyTorch promotes tensors of at least one dimension: the higher category
+ * (bool < integer < floating) wins, and within floating the wider type.
+ * https://pytorch.org/docs/stable/tensor_attributes.html#type-promotion-doc
+ */
+export function promoteTypes(a: DType, b: DType): DType {
+	if (a === b) return a;
+	if (CATEGORY[a] !== CATEGORY[b]) return CATEGORY[a] > CATEGORY[b] ? a : b;
+	return WIDTH[a] > WIDTH[b] ? a : b;
+}
+
+/** The dtype of `tensor op number`: a number only changes the category, never the width (int32 + 0.5 is float32). */
+export function promoteScalar(dtype: DType, value: number | boolean): DType {
+	if (typeof value === 'boolean' || CATEGORY[dtype] === 2) return dtype;
+	if (Number.isInteger(value)) return dtype === 'bool' ? 'int32' : dtype;
+	return 'float32';
+}
+
+/** Throws a DTypeError, in the name of `operation`, unless `dtype` is among `allowed`. */
+export function requireDType(operation: string, dtype: DType, allowed: readonly DType[], argument = 'input'): void {
+	if (!allowed.includes(dtype)) {
+		throw new DTypeError(`${operation}: ${argument} has dtype ${dtype}; it takes ${allowed.join(', ')}. Convert with .to('${allowed[0]}')`);
+	}
+}
+
+/** Throws a DTypeError, in the name of `operation`, unless `dtype` is a floating type. */
+export function requireFloating(operation: string, dtype: DType, argument = 'input'): void {
+	if (!isFloating(dtype)) {
+		throw new DTypeError(`${operation}: ${argument} must be floating, not ${dtype}. Convert with .to('float32')`);
+	}
+}

@@ -1,0 +1,49 @@
+/**
+ * The errors that wgrad throws. Every message names the operation, the shapes or values that it met and what to do
+ * about them, so that a person can act on the text alone; the classes exist for code that must tell them apart.
+ */
+
+/** Base class of every error that wgrad throws on purpose. */
+export class WgradError extends Error {
+	override name = 'WgradError';
+}
+
+/** Shapes that do not fit an operation or each other. */
+export class ShapeError extends WgradError {
+	override name = 'ShapeError';
+}
+
+/** A dtype that an operation, a device or a file does not take. */
+export class DTypeError extends WgradError {
+	override name = 'DTypeError';
+}
+
+/** Tensors on different devices, a device that is not there, a limit of the adapter, a lost device. */
+export class DeviceError extends WgradError {
+	override name = 'DeviceError';
+}
+
+/** An argument whose value is out of its range. */
+export class ArgumentError extends WgradError {
+	override name = 'ArgumentError';
+}
+
+/** A misuse of the tape: a graph walked twice, a saved tensor overwritten, a gradient asked of a constant. */
+export class AutogradError extends WgradError {
+	override name = 'AutogradError';
+}
+
+/** A tensor that was used after it had been disposed of. */
+export class DisposedError extends WgradError {
+	override name = 'DisposedError';
+}
+
+/** A file that is not what its format says. */
+export class FormatError extends WgradError {
+	override name = 'FormatError';
+}
+
+/** A shape as it stands in messages: `[32, 784]`. */
+export function formatShape(shape: readonly number[]): string {
+	return `[${shape.join(', ')}]`;
+}
