@@ -1,0 +1,275 @@
+/**
+ * Random numbers by Philox 4x32-10 (Salmon et al., SC 2011), counter-based: element i of a result is a pure function of
+ * (seed, operation counter, i), the same on the CPU path (src/core/philox.ts).
+ *
+ *   word i = philox(counter = [floor(i / 4), 0, operation low, operation high], key = [seed low, seed high])[i mod 4]
+ *
+ * fill     out[0 .. n): uniform, normal, integer or bernoulli with one probability. Contiguous at offset 0.
+ *            vec4   : n is a multiple of 4; a thread stores its block of four at once. Weights are nearly always this.
+ *            scalar : any n.
+ * mask     y[i] = x[i] * scale where kept, else 0 (dropout); or out[i] = uniform < p[i] (bernoulli with a tensor).
+ *            vec4   : dropout of a contiguous x, offset and n multiples of 4, one draw for each element: activations.
+ *            strided: everything else: any strides, any n, `group` consecutive elements sharing one draw.
+ *
+ * A thread makes one block of four words for four consecutive elements; workgroups of 64. WGSL has no 64-bit product: the high
+ * word is put together from 16-bit halves.
+ *
+ * The same bits as on the CPU, where the device may fuse multiply and add and has its own logarithm:
+ * - Uniform numbers have 24 bits. Stretched over [low, high), every product has 12-bit factors and is exact, so fused or not it
+ *   rounds alike. The host passes high - low in two such parts.
+ * - Probabilities are compared as integers, or as exact floats.
+ * - Normal numbers use polynomials of their own for the logarithm, sine and cosine: WGSL allows the built-in ones errors of 2^-21
+ *   and 2^-11, and near log(1) that would be the third digit.
+ */
+import { wgsl } from 'wgsl-preprocessor';
+import type { ShaderTemplate, StorageType } from './shader';
+
+const PHILOX = wgsl`
+fn multiplyHigh(a: u32, b: u32) -> u32 {
+	let aHigh = a >> 16u;
+	let aLow = a & 0xffffu;
+	let bHigh = b >> 16u;
+	let bLow = b & 0xffffu;
+	let middle = aHigh * bLow + ((aLow * bLow) >> 16u);
+	let carry = aLow * bHigh + (middle & 0xffffu);
+	return aHigh * bHigh + (middle >> 16u) + (carry >> 16u);
+}
+
+/** p.key is (operation low, operation high, seed low, seed high). */
+fn philox(block: u32) -> vec4<u32> {
+	var c = vec4<u32>(block, 0u, p.key.xy);
+	var k = p.key.zw;
+	for (var round = 0u; round < 10u; round++) {
+		c = vec4<u32>(
+			multiplyHigh(c.z, 0xcd9e8d57u) ^ c.y ^ k.x,
+			c.z * 0xcd9e8d57u,
+			multiplyHigh(c.x, 0xd2511f53u) ^ c.w ^ k.y,
+			c.x * 0xd2511f53u,
+		);
+		k += vec2<u32>(0x9e3779b9u, 0xbb67ae85u);
+	}
+	return c;
+}
+`;
+
+const BOX_MULLER = wgsl`
+/** -log of each word as a number in (0, 1): 32 bits near 0, 24 elsewhere. */
+fn minusLog(word: vec2<u32>) -> vec2<f32> {
+	let exact = select(word & vec2(0xffffff00u), max(word, vec2(1u)), word < vec2(0x1000000u));
+	let bits = bitcast<vec2<u32>>(vec2<f32>(exact));
+	// u = 2^exponent * m with m in [sqrt(1/2), sqrt(2)), and log m = 2 artanh((m - 1) / (m + 1)).
+	let upper = select(vec2(0u), vec2(1u), (bits & vec2(0x7fffffu)) >= vec2(0x3504f3u));
+	let m = bitcast<vec2<f32>>((bits & vec2(0x7fffffu)) | ((vec2(127u) - upper) << vec2(23u)));
+	let exponent = vec2<f32>(vec2<i32>((bits >> vec2(23u)) + upper) - vec2(127 + 32));
+	let s = (m - 1.0) / (m + 1.0);
+	let t = s * s;
+	let series = 2.0 * s * (1.0 + t * (1.0 / 3.0 + t * (0.2 + t * (1.0 / 7.0 + t * (1.0 / 9.0)))));
+	return -(exponent * 0.693147180559945 + series);
+}
+
+/** Points on the unit circle at angles of word / 2^32 turns, as (cosines, sines). */
+fn circle(word: vec2<u32>) -> vec4<f32> {
+	// The nearest quarter turn, and the rest of at most an eighth, in radians, for the Taylor series.
+	let shifted = word + vec2(0x20000000u);
+	let quarter = shifted >> vec2(30u);
+	let x = vec2<f32>(vec2<i32>(shifted & vec2(0x3fffffffu)) - vec2(0x20000000)) * 1.46291807926716e-9;
+	let t = x * x;
+	let s = x * (1.0 - t / 6.0 * (1.0 - t / 20.0 * (1.0 - t / 42.0 * (1.0 - t / 72.0))));
+	let c = 1.0 - t / 2.0 * (1.0 - t / 12.0 * (1.0 - t / 30.0 * (1.0 - t / 56.0)));
+	let odd = (quarter & vec2(1u)) == vec2(1u);
+	let cosine = select(c, s, odd);
+	let sine = select(s, c, odd);
+	return vec4<f32>(
+		select(cosine, -cosine, ((quarter + vec2(1u)) & vec2(2u)) == vec2(2u)),
+		select(sine, -sine, (quarter & vec2(2u)) == vec2(2u)),
+	);
+}
+`;
+
+export type Distribution = 'uniform' | 'normal' | 'integer' | 'bernoulli';
+
+export type RandomFillVariant = {
+	distribution: Distribution;
+	out: StorageType;
+	vec4: boolean;
+};
+
+/**
+ * Params: key, n, and
+ *   uniform   a = low, b = the top and c = the rest of high - low, d = the largest value below high: float bits
+ *   normal    a = mean, b = standard deviation: float bits
+ *   integer   a = low, b = high - low
+ *   bernoulli a = how many of 2^24 uniform values are below the probability
+ */
+export const randomFill: ShaderTemplate<RandomFillVariant> = {
+	name: 'random.fill',
+	source({ distribution, out, vec4 }) {
+		const code = wgsl`
+#if ${out === 'f16'}
+enable f16;
+#endif
+alias T = ${out};
+
+struct Params {
+	key: vec4<u32>,
+	n: u32,
+	a: u32,
+	b: u32,
+	c: u32,
+	d: u32,
+}
+
+@group(0) @binding(0) var<uniform> p: Params;
+#if ${vec4}
+@group(0) @binding(1) var<storage, read_write> out: array<vec4<T>>;
+#else
+@group(0) @binding(1) var<storage, read_write> out: array<T>;
+#endif
+${PHILOX}
+#if ${distribution === 'normal'}
+${BOX_MULLER}
+#endif
+
+fn draw(words: vec4<u32>) -> vec4<T> {
+#if ${distribution === 'uniform'}
+	let top = vec4<f32>(words >> vec4(20u)) * 0x1p-12;
+	let rest = vec4<f32>((words >> vec4(8u)) & vec4(0xfffu)) * 0x1p-24;
+	let cross = top * bitcast<f32>(p.c) + rest * bitcast<f32>(p.b);
+	let value = (cross + top * bitcast<f32>(p.b)) + bitcast<f32>(p.a);
+	return vec4<T>(min(value, vec4(bitcast<f32>(p.d))));
+#elif ${distribution === 'normal'}
+	let radius = sqrt(2.0 * minusLog(words.xz)) * bitcast<f32>(p.b);
+	let point = circle(words.yw);
+	return vec4<T>(bitcast<f32>(p.a) + radius.xxyy * point.xzyw);
+#elif ${distribution === 'integer'}
+	let range = p.b;
+	let offset = vec4<u32>(
+		multiplyHigh(words.x, range),
+		multiplyHigh(words.y, range),
+		multiplyHigh(words.z, range),
+		multiplyHigh(words.w, range),
+	);
+	return vec4<T>(bitcast<vec4<i32>>(vec4(p.a) + offset));
+#else
+	return vec4<T>(select(vec4(0u), vec4(1u), (words >> vec4(8u)) < vec4(p.a)));
+#endif
+}
+
+@compute @workgroup_size(64)
+fn main(
+	@builtin(workgroup_id) wid: vec3<u32>,
+	@builtin(num_workgroups) nwg: vec3<u32>,
+	@builtin(local_invocation_index) lid: u32,
+) {
+	let block = (wid.x + wid.y * nwg.x) * 64u + lid;
+	if (block >= (p.n + 3u) / 4u) {
+		return;
+	}
+	let value = draw(philox(block));
+#if ${vec4}
+	out[block] = value;
+#else
+	let first = block * 4u;
+	for (var k = 0u; k < min(4u, p.n - first); k++) {
+		out[first + k] = value[k];
+	}
+#endif
+}
+`;
+		return { code, bindings: ['read_write'] };
+	},
+};
+
+export type RandomMaskVariant = {
+	kind: 'dropout' | 'bernoulli';
+	input: StorageType;
+	out: StorageType;
+	access: 'vec4' | 'strided';
+};
+
+/**
+ * Params: key; shape and strides of the input, in elements, two vec4 each; n; offset, in elements; rank; and for dropout the
+ * number of dropped values out of 2^24, the scale's bits, and the elements that share a draw.
+ */
+export const randomMask: ShaderTemplate<RandomMaskVariant> = {
+	name: 'random.mask',
+	source({ kind, input, out, access }) {
+		const code = wgsl`
+#if ${input === 'f16' || out === 'f16'}
+enable f16;
+#endif
+alias T = ${input};
+alias U = ${out};
+
+struct Params {
+	key: vec4<u32>,
+	shape: array<vec4<u32>, 2>,
+	strides: array<vec4<u32>, 2>,
+	n: u32,
+	offset: u32,
+	rank: u32,
+	dropped: u32,
+	scale: f32,
+	group: u32,
+}
+
+@group(0) @binding(0) var<uniform> p: Params;
+#if ${access === 'vec4'}
+@group(0) @binding(1) var<storage, read> input: array<vec4<T>>;
+@group(0) @binding(2) var<storage, read_write> out: array<vec4<U>>;
+#else
+@group(0) @binding(1) var<storage, read> input: array<T>;
+@group(0) @binding(2) var<storage, read_write> out: array<U>;
+
+fn position(i: u32) -> u32 {
+	var rest = i;
+	var at = p.offset;
+	for (var d = p.rank; d > 0u; d--) {
+		let size = p.shape[(d - 1u) / 4u][(d - 1u) % 4u];
+		at += (rest % size) * p.strides[(d - 1u) / 4u][(d - 1u) % 4u];
+		rest /= size;
+	}
+	return at;
+}
+#endif
+${PHILOX}
+
+@compute @workgroup_size(64)
+fn main(
+	@builtin(workgroup_id) wid: vec3<u32>,
+	@builtin(num_workgroups) nwg: vec3<u32>,
+	@builtin(local_invocation_index) lid: u32,
+) {
+	let quad = (wid.x + wid.y * nwg.x) * 64u + lid;
+	if (quad >= (p.n + 3u) / 4u) {
+		return;
+	}
+#if ${access === 'vec4'}
+	let kept = (philox(quad) >> vec4(8u)) >= vec4(p.dropped);
+	let x = vec4<f32>(input[p.offset / 4u + quad]);
+	out[quad] = vec4<U>(select(vec4(0.0), x * p.scale, kept));
+#else
+	let first = quad * 4u;
+	var block = first / p.group / 4u;
+	var words = philox(block);
+	for (var k = 0u; k < min(4u, p.n - first); k++) {
+		let i = first + k;
+		let draw = i / p.group;
+		if (draw / 4u != block) {
+			block = draw / 4u;
+			words = philox(block);
+		}
+		let bits = words[draw % 4u] >> 8u;
+		let x = f32(input[position(i)]);
+#if ${kind === 'dropout'}
+		out[i] = U(select(0.0, x * p.scale, bits >= p.dropped));
+#else
+		out[i] = U(select(0u, 1u, f32(bits) * 0x1p-24 < x));
+#endif
+	}
+#endif
+}
+`;
+		return { code, bindings: ['read', 'read_write'] };
+	},
+};

@@ -1,0 +1,67 @@
+/** IEEE 754 half precision as raw bits in a Uint16Array, to and from float32. */
+
+const floats = new Float32Array(1);
+const bits = new Uint32Array(floats.buffer);
+
+/** Bits of the half nearest to float32 `value`, ties to even; beyond 65,504 + 16 it is infinite, and NaN stays NaN. */
+export function float16Bits(value: number): number {
+	floats[0] = value;
+	const word = bits[0]!;
+	const sign = (word >>> 16) & 0x8000;
+	const magnitude = word & 0x7fffffff;
+	if (magnitude > 0x7f800000) return sign | 0x7e00;
+	if (magnitude >= 0x47800000) return sign | 0x7c00;
+	if (magnitude >= 0x38800000) {
+		// Normal: subtracting rebiases the exponent by 112; a carry out of the mantissa rightly raises the exponent.
+		return sign | ((magnitude - 0x38000000 + 0xfff + ((magnitude >>> 13) & 1)) >>> 13);
+	}
+	// Subnormal: the addition aligns the mantissa to units of 2^-24 and the hardware rounds it.
+	bits[0] = magnitude;
+	floats[0] = floats[0]! + 0.5;
+	return sign | (bits[0]! & 0x7fff);
+}
+
+/** The value of a half, exactly. */
+export function float16Value(half: number): number {
+	return table()[half & 0xffff]!;
+}
+
+/** The largest half below `value`, which may be anything but NaN and -Infinity. */
+export function float16Below(value: number): number {
+	const half = float16Bits(value);
+	if (float16Value(half) < value) return float16Value(half);
+	if ((half & 0x7fff) === 0) return -(2 ** -24);
+	return float16Value(half & 0x8000 ? half + 1 : half - 1);
+}
+
+let values: Float32Array | undefined;
+
+/** The values of all 65,536 halves, made when first asked for. */
+function table(): Float32Array {
+	if (values) return values;
+	values = new Float32Array(65536);
+	const words = new Uint32Array(values.buffer);
+	for (let half = 0; half < 32768; half++) {
+		const exponent = half >>> 10;
+		const mantissa = half & 0x3ff;
+		if (exponent === 0) values[half] = mantissa * 2 ** -24;
+		else words[half] = ((exponent === 31 ? 255 : exponent + 112) << 23) | (mantissa << 13);
+		words[half + 32768] = words[half]! | 0x80000000;
+	}
+	return values;
+}
+
+/** Halves as float32, exactly. */
+export function float16ToFloat32(halves: Uint16Array): Float32Array {
+	const lookup = table();
+	const result = new Float32Array(halves.length);
+	for (let i = 0; i < result.length; i++) result[i] = lookup[halves[i]!]!;
+	return result;
+}
+
+/** float32 rounded to halves, to the nearest, ties to even. */
+export function float32ToFloat16(singles: Float32Array): Uint16Array {
+	const result = new Uint16Array(singles.length);
+	for (let i = 0; i < result.length; i++) result[i] = float16Bits(singles[i]!);
+	return result;
+}

@@ -1,0 +1,79 @@
+/** The state behind random operations: a seed, and the number of the next operation. */
+import { ArgumentError } from './errors';
+import type { RandomKey } from './philox';
+
+/** A generator's state as plain data that survives JSON, for checkpoints. */
+export interface GeneratorState {
+	readonly seed: readonly [low: number, high: number];
+	readonly counter: number;
+}
+
+const MAX_COUNTER = Number.MAX_SAFE_INTEGER;
+
+function isWord(value: unknown): value is number {
+	return Number.isInteger(value) && (value as number) >= 0 && (value as number) < 2 ** 32;
+}
+
+function seedWords(operation: string, seed: number | bigint): readonly [number, number] {
+	if (typeof seed === 'number' ? !Number.isSafeInteger(seed) : seed < -(2n ** 63n) || seed >= 2n ** 64n) {
+		throw new ArgumentError(`${operation}: seed ${seed} is not a whole number of 64 bits; above 2^53 - 1 pass a bigint`);
+	}
+	const bits = BigInt.asUintN(64, BigInt(seed));
+	return [Number(bits & 0xffffffffn), Number(bits >> 32n)];
+}
+
+/** Hands each random operation its own key. Two generators in the same state hand out the same keys. */
+export class Generator {
+	#seed: readonly [low: number, high: number];
+	#counter = 0;
+
+	/** Without a seed, one is drawn from the system, as PyTorch does. */
+	constructor(seed?: number | bigint) {
+		if (seed === undefined) {
+			const words = crypto.getRandomValues(new Uint32Array(2));
+			this.#seed = [words[0]!, words[1]!];
+		} else {
+			this.#seed = seedWords('Generator', seed);
+		}
+	}
+
+	/** Starts over from `seed`: a whole number of 64 bits; negative ones count from 2^64, as in PyTorch. */
+	manualSeed(seed: number | bigint): this {
+		this.#seed = seedWords('manualSeed', seed);
+		this.#counter = 0;
+		return this;
+	}
+
+	/** The key of the next random operation. */
+	next(): RandomKey {
+		return { seed: this.#seed, counter: this.#counter++ };
+	}
+
+	/** A copy of the state: restoring it makes the same operations draw the same numbers again. */
+	getState(): GeneratorState {
+		return { seed: [...this.#seed], counter: this.#counter };
+	}
+
+	setState(state: GeneratorState): void {
+		const { seed, counter } = state;
+		const valid = Array.isArray(seed) && seed.length === 2 && seed.every(isWord);
+		if (!valid || !Number.isInteger(counter) || counter < 0 || counter > MAX_COUNTER) {
+			throw new ArgumentError(
+				`setState: ${JSON.stringify(state)} is no state of a generator; it takes what getState() returned: { seed: [low, high], counter }`,
+			);
+		}
+		this.#seed = [seed[0], seed[1]];
+		this.#counter = counter;
+	}
+}
+
+/** What random operations draw from unless they are told otherwise. */
+export const defaultGenerator = new Generator();
+
+/**
+ * Seeds the default generator: the same seed makes the same program draw the same numbers, in every run and on every device
+ * (normal numbers agree between devices to rounding, all others to the bit).
+ */
+export function manualSeed(seed: number | bigint): Generator {
+	return defaultGenerator.manualSeed(seed);
+}
