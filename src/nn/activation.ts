@@ -1,0 +1,219 @@
+/** Activation functions as layers. Each computes the function of its name; see src/ops/elementwise for the formulas. */
+import * as functions from '../ops/elementwise';
+import { logSoftmax, softmax } from '../ops/softmax';
+import type { Tensor } from '../tensor';
+import { Module } from './module';
+
+/** A layer without parameters or options. */
+abstract class Activation extends Module {
+	abstract override forward(input: Tensor): Tensor;
+}
+
+/** A number given alone, PyTorch's positional way, or by name. */
+function option<K extends string>(value: number | { readonly [key in K]?: number } | undefined, key: K, fallback: number): number {
+	return typeof value === 'number' ? value : (value?.[key] ?? fallback);
+}
+
+/** max(x, 0). As `torch.nn.ReLU`. */
+export class ReLU extends Activation {
+	override forward(input: Tensor): Tensor {
+		return functions.relu(input);
+	}
+}
+
+/** min(max(x, 0), 6). As `torch.nn.ReLU6`. */
+export class ReLU6 extends Activation {
+	override forward(input: Tensor): Tensor {
+		return functions.relu6(input);
+	}
+}
+
+/** 1 / (1 + exp(-x)). As `torch.nn.Sigmoid`. */
+export class Sigmoid extends Activation {
+	override forward(input: Tensor): Tensor {
+		return functions.sigmoid(input);
+	}
+}
+
+/** log(sigmoid(x)). As `torch.nn.LogSigmoid`. */
+export class LogSigmoid extends Activation {
+	override forward(input: Tensor): Tensor {
+		return functions.logSigmoid(input);
+	}
+}
+
+/** tanh(x). As `torch.nn.Tanh`. */
+export class Tanh extends Activation {
+	override forward(input: Tensor): Tensor {
+		return functions.tanh(input);
+	}
+}
+
+/** x sigmoid(x). As `torch.nn.SiLU`. */
+export class SiLU extends Activation {
+	override forward(input: Tensor): Tensor {
+		return functions.silu(input);
+	}
+}
+
+/** x tanh(softplus(x)). As `torch.nn.Mish`. */
+export class Mish extends Activation {
+	override forward(input: Tensor): Tensor {
+		return functions.mish(input);
+	}
+}
+
+/** x / (1 + |x|). As `torch.nn.Softsign`. */
+export class Softsign extends Activation {
+	override forward(input: Tensor): Tensor {
+		return functions.softsign(input);
+	}
+}
+
+/** Scaled ELU, Klambauer et al. 2017. As `torch.nn.SELU`. */
+export class SELU extends Activation {
+	override forward(input: Tensor): Tensor {
+		return functions.selu(input);
+	}
+}
+
+/** relu6(x + 3) / 6. As `torch.nn.Hardsigmoid`. */
+export class Hardsigmoid extends Activation {
+	override forward(input: Tensor): Tensor {
+		return functions.hardsigmoid(input);
+	}
+}
+
+/** x relu6(x + 3) / 6. As `torch.nn.Hardswish`. */
+export class Hardswish extends Activation {
+	override forward(input: Tensor): Tensor {
+		return functions.hardswish(input);
+	}
+}
+
+/** x Phi(x), exactly or by tanh. Hendrycks and Gimpel 2016. As `torch.nn.GELU`. */
+export class GELU extends Activation {
+	constructor(readonly options: { readonly approximate?: 'none' | 'tanh' } = {}) {
+		super();
+	}
+
+	override forward(input: Tensor): Tensor {
+		return functions.gelu(input, this.options);
+	}
+
+	override extraRepr(): string {
+		return `approximate=${this.options.approximate ?? 'none'}`;
+	}
+}
+
+/** x where positive, negativeSlope x elsewhere. Default 0.01. As `torch.nn.LeakyReLU`. */
+export class LeakyReLU extends Activation {
+	readonly negativeSlope: number;
+
+	constructor(negativeSlope?: number | { readonly negativeSlope?: number }) {
+		super();
+		this.negativeSlope = option(negativeSlope, 'negativeSlope', 0.01);
+	}
+
+	override forward(input: Tensor): Tensor {
+		return functions.leakyRelu(input, { negativeSlope: this.negativeSlope });
+	}
+
+	override extraRepr(): string {
+		return `negativeSlope=${this.negativeSlope}`;
+	}
+}
+
+/** x where positive, alpha (exp(x) - 1) elsewhere. Default alpha 1. As `torch.nn.ELU`. */
+export class ELU extends Activation {
+	readonly alpha: number;
+
+	constructor(alpha?: number | { readonly alpha?: number }) {
+		super();
+		this.alpha = option(alpha, 'alpha', 1);
+	}
+
+	override forward(input: Tensor): Tensor {
+		return functions.elu(input, { alpha: this.alpha });
+	}
+
+	override extraRepr(): string {
+		return `alpha=${this.alpha}`;
+	}
+}
+
+/** max(0, x) + min(0, alpha (exp(x / alpha) - 1)). Default alpha 1. As `torch.nn.CELU`. */
+export class CELU extends Activation {
+	readonly alpha: number;
+
+	constructor(alpha?: number | { readonly alpha?: number }) {
+		super();
+		this.alpha = option(alpha, 'alpha', 1);
+	}
+
+	override forward(input: Tensor): Tensor {
+		return functions.celu(input, { alpha: this.alpha });
+	}
+
+	override extraRepr(): string {
+		return `alpha=${this.alpha}`;
+	}
+}
+
+/** log(1 + exp(beta x)) / beta, and x itself where beta x > threshold. Defaults 1 and 20. As `torch.nn.Softplus`. */
+export class Softplus extends Activation {
+	constructor(readonly options: { readonly beta?: number; readonly threshold?: number } = {}) {
+		super();
+	}
+
+	override forward(input: Tensor): Tensor {
+		return functions.softplus(input, this.options);
+	}
+}
+
+/** x limited to [minVal, maxVal]. Defaults -1 and 1. As `torch.nn.Hardtanh`. */
+export class Hardtanh extends Activation {
+	constructor(readonly options: { readonly minVal?: number; readonly maxVal?: number } = {}) {
+		super();
+	}
+
+	override forward(input: Tensor): Tensor {
+		return functions.hardtanh(input, this.options);
+	}
+}
+
+/** exp(x_i) / sum_j exp(x_j) along `dim`, which PyTorch wants to be given. As `torch.nn.Softmax`. */
+export class Softmax extends Activation {
+	readonly dim: number;
+
+	constructor(dim: number | { readonly dim: number }) {
+		super();
+		this.dim = typeof dim === 'number' ? dim : dim.dim;
+	}
+
+	override forward(input: Tensor): Tensor {
+		return softmax(input, this.dim);
+	}
+
+	override extraRepr(): string {
+		return `dim=${this.dim}`;
+	}
+}
+
+/** log(softmax(x)) along `dim`. As `torch.nn.LogSoftmax`. */
+export class LogSoftmax extends Activation {
+	readonly dim: number;
+
+	constructor(dim: number | { readonly dim: number }) {
+		super();
+		this.dim = typeof dim === 'number' ? dim : dim.dim;
+	}
+
+	override forward(input: Tensor): Tensor {
+		return logSoftmax(input, this.dim);
+	}
+
+	override extraRepr(): string {
+		return `dim=${this.dim}`;
+	}
+}

@@ -1,0 +1,168 @@
+/** Modules that hold modules. */
+import { ArgumentError } from '../core/errors';
+import { tidy } from '../tidy';
+import type { Tensor } from '../tensor';
+import { Module } from './module';
+import { Parameter } from './parameter';
+
+/** A module that maps one tensor to one tensor. */
+export type Layer = Module & { forward(input: Tensor): Tensor };
+
+/** Layers one after another: `new nn.Sequential(new nn.Linear(4, 8), new nn.ReLU())`. Keys are 0, 1, 2, ... As `torch.nn.Sequential`. */
+export class Sequential extends Module {
+	readonly layers: readonly Layer[];
+
+	constructor(...layers: Layer[]) {
+		super();
+		this.layers = layers;
+	}
+
+	override namedChildren(): [string, Module][] {
+		return this.layers.map((layer, i) => [String(i), layer]);
+	}
+
+	get length(): number {
+		return this.layers.length;
+	}
+
+	/** The layer at an index; negative ones count from the back. */
+	at(index: number): Layer {
+		return itemAt('Sequential', this.layers, index);
+	}
+
+	[Symbol.iterator](): Iterator<Layer> {
+		return this.layers[Symbol.iterator]();
+	}
+
+	/** The last layer's output; what flows between the layers is given back as soon as the tape allows. */
+	override forward(input: Tensor): Tensor {
+		if (this.layers.length === 0) return input;
+		return tidy(() => this.layers.reduce((x, layer) => layer.forward(x), input));
+	}
+}
+
+/** A list of modules without a forward of its own. Keys are 0, 1, 2, ... As `torch.nn.ModuleList`. */
+export class ModuleList<M extends Module = Module> extends Module {
+	readonly items: M[];
+
+	constructor(modules: Iterable<M> = []) {
+		super();
+		this.items = [...modules];
+	}
+
+	override namedChildren(): [string, Module][] {
+		return this.items.map((module, i) => [String(i), module]);
+	}
+
+	get length(): number {
+		return this.items.length;
+	}
+
+	/** The module at an index; negative ones count from the back. */
+	at(index: number): M {
+		return itemAt('ModuleList', this.items, index);
+	}
+
+	append(module: M): this {
+		this.items.push(module);
+		return this;
+	}
+
+	extend(modules: Iterable<M>): this {
+		this.items.push(...modules);
+		return this;
+	}
+
+	insert(index: number, module: M): void {
+		this.items.splice(index, 0, module);
+	}
+
+	[Symbol.iterator](): Iterator<M> {
+		return this.items[Symbol.iterator]();
+	}
+
+	override forward(): never {
+		throw new ArgumentError('ModuleList: it has no forward; call its modules one by one, or use Sequential');
+	}
+}
+
+/** Modules by name, without a forward of its own. As `torch.nn.ModuleDict`. */
+export class ModuleDict<M extends Module = Module> extends Module {
+	readonly items: Map<string, M>;
+
+	constructor(modules: Readonly<Record<string, M>> = {}) {
+		super();
+		this.items = new Map(Object.entries(modules));
+	}
+
+	override namedChildren(): [string, Module][] {
+		return [...this.items];
+	}
+
+	get length(): number {
+		return this.items.size;
+	}
+
+	get(key: string): M {
+		const module = this.items.get(key);
+		if (module === undefined) throw new ArgumentError(`ModuleDict: no module '${key}'; it has: ${[...this.items.keys()].join(', ') || 'none'}`);
+		return module;
+	}
+
+	set(key: string, module: M): this {
+		this.items.set(key, module);
+		return this;
+	}
+
+	has(key: string): boolean {
+		return this.items.has(key);
+	}
+
+	keys(): IterableIterator<string> {
+		return this.items.keys();
+	}
+
+	values(): IterableIterator<M> {
+		return this.items.values();
+	}
+
+	override forward(): never {
+		throw new ArgumentError('ModuleDict: it has no forward; call its modules by name');
+	}
+}
+
+/** A list of parameters; keys are 0, 1, 2, ... As `torch.nn.ParameterList`. */
+export class ParameterList extends Module {
+	readonly items: Parameter[];
+
+	constructor(parameters: Iterable<Parameter> = []) {
+		super();
+		this.items = [...parameters];
+	}
+
+	override ownParameters(): [string, Parameter][] {
+		return this.items.map((parameter, i) => [String(i), parameter]);
+	}
+
+	get length(): number {
+		return this.items.length;
+	}
+
+	at(index: number): Parameter {
+		return itemAt('ParameterList', this.items, index);
+	}
+
+	[Symbol.iterator](): Iterator<Parameter> {
+		return this.items[Symbol.iterator]();
+	}
+
+	override forward(): never {
+		throw new ArgumentError('ParameterList: it has no forward; use its parameters');
+	}
+}
+
+function itemAt<T>(name: string, items: readonly T[], index: number): T {
+	const item = items.at(index);
+	if (item === undefined) throw new ArgumentError(`${name}: index ${index} is out of range for ${items.length} items`);
+	return item;
+}

@@ -1,0 +1,232 @@
+/** Initial values of parameters, in place and unrecorded. As `torch.nn.init`, whose formulas and defaults these are. */
+import { defaultDevice } from '../backends/registry';
+import { ArgumentError, formatShape, ShapeError } from '../core/errors';
+import { defaultGenerator } from '../core/generator';
+import { numel, type Shape } from '../core/shape';
+import { empty, Tensor } from '../tensor';
+import type { FactoryOptions } from './module';
+import { Parameter } from './parameter';
+
+/** A parameter whose values are yet to be set by one of the functions below. */
+export function emptyParameter(shape: Shape, { device, dtype = 'float32' }: FactoryOptions): Parameter {
+	const data = empty(shape, dtype, device ?? defaultDevice());
+	const parameter = new Parameter(data);
+	data.dispose();
+	return parameter;
+}
+
+export type Nonlinearity = 'linear' | 'sigmoid' | 'tanh' | 'relu' | 'leakyRelu' | 'selu';
+
+/** The factor by which a nonlinearity wants its weights scaled. `param` is the negative slope of leakyRelu, 0.01 by default. */
+export function calculateGain(nonlinearity: Nonlinearity, param = 0.01): number {
+	switch (nonlinearity) {
+		case 'linear':
+		case 'sigmoid':
+			return 1;
+		case 'tanh':
+			return 5 / 3;
+		case 'relu':
+			return Math.SQRT2;
+		case 'leakyRelu':
+			return Math.sqrt(2 / (1 + param ** 2));
+		case 'selu':
+			return 3 / 4;
+	}
+}
+
+/** Marks a tensor as overwritten, so that a graph that saved it notices. */
+function written(tensor: Tensor, operation: string): Tensor {
+	if (!tensor.isContiguous) throw new ArgumentError(`${operation}: it fills contiguous tensors only; this one is a view of shape ${formatShape(tensor.shape)}`);
+	tensor.storage.version++;
+	tensor.storage.lastWriter = operation;
+	tensor.backend.setLabel(operation);
+	return tensor;
+}
+
+/** Uniform in [low, high). Default [0, 1). */
+export function uniform_<T extends Tensor>(tensor: T, low = 0, high = 1): T {
+	const out = written(tensor, 'uniform_');
+	out.backend.kernels.randomUniform({}, { out }, { ...defaultGenerator.next(), low, high });
+	return tensor;
+}
+
+/** Normal. Default mean 0, std 1. */
+export function normal_<T extends Tensor>(tensor: T, mean = 0, std = 1): T {
+	const out = written(tensor, 'normal_');
+	out.backend.kernels.randomNormal({}, { out }, { ...defaultGenerator.next(), mean, std });
+	return tensor;
+}
+
+/** Every element `value`. */
+export function constant_<T extends Tensor>(tensor: T, value: number): T {
+	const y = written(tensor, 'constant_');
+	y.backend.kernels.fill({}, { y }, { value });
+	return tensor;
+}
+
+/** Ones. */
+export function ones_<T extends Tensor>(tensor: T): T {
+	return constant_(tensor, 1);
+}
+
+/** Zeros. */
+export function zeros_<T extends Tensor>(tensor: T): T {
+	return constant_(tensor, 0);
+}
+
+/** Copies host values in: for what is computed once, on the host. */
+function assign<T extends Tensor>(tensor: T, values: Float64Array, operation: string): T {
+	const y = written(tensor, operation);
+	const data = tensor.dtype === 'float64' ? values : Float32Array.from(values);
+	if (tensor.dtype === 'float16') throw new ArgumentError(`${operation}: fill a float32 tensor and convert it with .to('float16')`);
+	const source = new Tensor(tensor.backend.upload(data, tensor.dtype), tensor.shape);
+	y.backend.kernels.copyInto({ x: source }, { y }, {});
+	source.dispose();
+	return tensor;
+}
+
+/** The identity matrix. tensor: 2-D. */
+export function eye_<T extends Tensor>(tensor: T): T {
+	const [rows, columns] = matrix('eye_', tensor);
+	const values = new Float64Array(rows * columns);
+	for (let i = 0; i < Math.min(rows, columns); i++) values[i * columns + i] = 1;
+	return assign(tensor, values, 'eye_');
+}
+
+/** Identity filters: each output channel of a group passes one input channel through. tensor: 3-D to 5-D convolution weight. */
+export function dirac_<T extends Tensor>(tensor: T, groups = 1): T {
+	const { shape } = tensor;
+	if (shape.length < 3 || shape.length > 5) throw new ShapeError(`dirac_: a convolution weight has 3 to 5 dimensions, not shape ${formatShape(shape)}`);
+	if (shape[0]! % groups !== 0) throw new ArgumentError(`dirac_: ${shape[0]} output channels do not divide into ${groups} groups`);
+	const values = new Float64Array(numel(shape));
+	const [outputs, inputs] = [shape[0]! / groups, shape[1]!];
+	const plane = numel(shape.slice(2));
+	let centre = 0;
+	for (const size of shape.slice(2)) centre = centre * size + Math.floor(size / 2);
+	for (let g = 0; g < groups; g++) {
+		for (let d = 0; d < Math.min(outputs, inputs); d++) values[((g * outputs + d) * inputs + d) * plane + centre] = 1;
+	}
+	return assign(tensor, values, 'dirac_');
+}
+
+/** Inputs and outputs of one unit: weight [out, in, ...kernel]. */
+function fans(operation: string, { shape }: Tensor): { fanIn: number; fanOut: number } {
+	if (shape.length < 2) throw new ShapeError(`${operation}: fan in and fan out need at least 2 dimensions, not shape ${formatShape(shape)}`);
+	const receptive = numel(shape.slice(2));
+	return { fanIn: shape[1]! * receptive, fanOut: shape[0]! * receptive };
+}
+
+/** Glorot and Bengio 2010: uniform in +-gain sqrt(6 / (fanIn + fanOut)). */
+export function xavierUniform_<T extends Tensor>(tensor: T, { gain = 1 }: { gain?: number } = {}): T {
+	const { fanIn, fanOut } = fans('xavierUniform_', tensor);
+	const bound = gain * Math.sqrt(6 / (fanIn + fanOut));
+	return uniform_(tensor, -bound, bound);
+}
+
+/** Glorot and Bengio 2010: normal of standard deviation gain sqrt(2 / (fanIn + fanOut)). */
+export function xavierNormal_<T extends Tensor>(tensor: T, { gain = 1 }: { gain?: number } = {}): T {
+	const { fanIn, fanOut } = fans('xavierNormal_', tensor);
+	return normal_(tensor, 0, gain * Math.sqrt(2 / (fanIn + fanOut)));
+}
+
+export interface KaimingOptions {
+	/** Negative slope of the rectifier behind the layer, for leakyRelu. Default 0. */
+	readonly a?: number;
+	/** Preserve the variance of the forward ('fanIn', default) or the backward pass. */
+	readonly mode?: 'fanIn' | 'fanOut';
+	/** Default 'leakyRelu', which with a = 0 is relu. */
+	readonly nonlinearity?: Nonlinearity;
+}
+
+function kaimingStd(operation: string, tensor: Tensor, { a = 0, mode = 'fanIn', nonlinearity = 'leakyRelu' }: KaimingOptions): number {
+	const fan = fans(operation, tensor)[mode];
+	return fan === 0 ? 0 : calculateGain(nonlinearity, a) / Math.sqrt(fan);
+}
+
+/** He et al. 2015: uniform in +-gain sqrt(3 / fan). */
+export function kaimingUniform_<T extends Tensor>(tensor: T, options: KaimingOptions = {}): T {
+	const bound = Math.sqrt(3) * kaimingStd('kaimingUniform_', tensor, options);
+	return uniform_(tensor, -bound, bound);
+}
+
+/** He et al. 2015: normal of standard deviation gain / sqrt(fan). */
+export function kaimingNormal_<T extends Tensor>(tensor: T, options: KaimingOptions = {}): T {
+	return normal_(tensor, 0, kaimingStd('kaimingNormal_', tensor, options));
+}
+
+/** Standard normal numbers on the host, from the default generator. */
+function hostNormals(count: number): Float64Array {
+	const draws = empty([count], 'float64', 'cpu');
+	normal_(draws);
+	const values = draws.storage.hostData!() as Float64Array;
+	draws.dispose();
+	return values;
+}
+
+/** Normal of `mean` and `std`, drawn again while outside [a, b]. Default 0, 1, -2, 2. */
+export function truncNormal_<T extends Tensor>(tensor: T, mean = 0, std = 1, a = -2, b = 2): T {
+	if (!(a < b) || mean + 5 * std < a || mean - 5 * std > b) {
+		throw new ArgumentError(`truncNormal_: [${a}, ${b}] lies further than 5 standard deviations from mean ${mean} (std ${std}), or is empty`);
+	}
+	const values = new Float64Array(tensor.size);
+	for (let filled = 0; filled < values.length; ) {
+		for (const draw of hostNormals(Math.max(16, 2 * (values.length - filled)))) {
+			const value = mean + std * draw;
+			if (filled < values.length && value >= a && value <= b) values[filled++] = value;
+		}
+	}
+	return assign(tensor, values, 'truncNormal_');
+}
+
+/**
+ * Saxe et al. 2013: a (semi-)orthogonal matrix times `gain`; dimensions behind the first count as columns. Uniform over such
+ * matrices, by Gram and Schmidt's process (run twice, for orthogonality to rounding) on normal vectors.
+ */
+export function orthogonal_<T extends Tensor>(tensor: T, { gain = 1 }: { gain?: number } = {}): T {
+	if (tensor.ndim < 2) throw new ShapeError(`orthogonal_: it needs at least 2 dimensions, not shape ${formatShape(tensor.shape)}`);
+	const rows = tensor.shape[0]!;
+	const columns = rows === 0 ? 0 : tensor.size / rows;
+	const [count, length] = rows < columns ? [rows, columns] : [columns, rows];
+	const vectors = hostNormals(count * length);
+	for (let i = 0; i < count; i++) {
+		const vector = vectors.subarray(i * length, (i + 1) * length);
+		for (let pass = 0; pass < 2; pass++) {
+			for (let j = 0; j < i; j++) {
+				const other = vectors.subarray(j * length, (j + 1) * length);
+				const projection = dotProduct(vector, other);
+				for (let k = 0; k < length; k++) vector[k] = vector[k]! - projection * other[k]!;
+			}
+		}
+		const scale = 1 / Math.sqrt(dotProduct(vector, vector));
+		for (let k = 0; k < length; k++) vector[k] = vector[k]! * scale;
+	}
+	const values = new Float64Array(rows * columns);
+	for (let i = 0; i < count; i++) {
+		for (let k = 0; k < length; k++) values[rows < columns ? i * columns + k : k * columns + i] = gain * vectors[i * length + k]!;
+	}
+	return assign(tensor, values, 'orthogonal_');
+}
+
+/** Martens 2010: in each column a fraction `sparsity` (rounded up) of zeros, the rest normal of `std` (default 0.01). tensor: 2-D. */
+export function sparse_<T extends Tensor>(tensor: T, sparsity: number, { std = 0.01 }: { std?: number } = {}): T {
+	const [rows, columns] = matrix('sparse_', tensor);
+	const values = hostNormals(rows * columns).map((value) => value * std);
+	const zeros = Math.ceil(sparsity * rows);
+	for (let c = 0; c < columns; c++) {
+		const order = hostNormals(rows);
+		const chosen = Array.from(order.keys()).sort((i, j) => order[i]! - order[j]!);
+		for (const r of chosen.slice(0, zeros)) values[r * columns + c] = 0;
+	}
+	return assign(tensor, values, 'sparse_');
+}
+
+function matrix(operation: string, tensor: Tensor): [rows: number, columns: number] {
+	if (tensor.ndim !== 2) throw new ShapeError(`${operation}: it takes a matrix, not shape ${formatShape(tensor.shape)}`);
+	return [tensor.shape[0]!, tensor.shape[1]!];
+}
+
+function dotProduct(a: Float64Array, b: Float64Array): number {
+	let total = 0;
+	for (let i = 0; i < a.length; i++) total += a[i]! * b[i]!;
+	return total;
+}

@@ -1,0 +1,228 @@
+/**
+ * `Module`: a tree of layers with parameters and buffers, as `torch.nn.Module`.
+ *
+ * Parameters and child modules are found among a module's own properties, in the order in which they were assigned; buffers are
+ * registered by name. The path of properties, joined with dots, is the key in `stateDict`: PyTorch's own keys for the
+ * layers of this library.
+ */
+import { noGrad } from '../autograd/modes';
+import type { DeviceName } from '../backends/contract';
+import { type DType, isFloating } from '../core/dtype';
+import { ArgumentError, formatShape, ShapeError } from '../core/errors';
+import { sameShape } from '../core/shape';
+import { to } from '../ops/elementwise';
+import { copy_ } from '../ops/inplace';
+import { detach } from '../ops/layout';
+import { keep } from '../tidy';
+import type { Tensor } from '../tensor';
+import { Parameter } from './parameter';
+import { summarize } from './summary';
+
+export type StateDict = Record<string, Tensor>;
+
+export interface LoadResult {
+	/** Keys that the module has and the state lacks. */
+	readonly missingKeys: readonly string[];
+	/** Keys that the state has and the module lacks. */
+	readonly unexpectedKeys: readonly string[];
+}
+
+/** Where a layer's parameters live and what they are made of. Default: the default device, float32. */
+export interface FactoryOptions {
+	readonly device?: DeviceName;
+	readonly dtype?: DType;
+}
+
+export abstract class Module {
+	/** Whether dropout drops and batch norm learns its statistics: see `train` and `eval`. */
+	training = true;
+	readonly #buffers = new Map<string, { tensor: Tensor; persistent: boolean }>();
+
+	/** Computes the output. Subclasses say of what. */
+	abstract forward(...inputs: never[]): unknown;
+
+	/**
+	 * Makes `tensor` part of the module's state without learning it (running statistics, masks). A buffer that is not `persistent`
+	 * moves with the module and stays out of `stateDict`.
+	 */
+	registerBuffer(name: string, tensor: Tensor, { persistent = true }: { persistent?: boolean } = {}): void {
+		if (name.includes('.') || name === '') throw new ArgumentError(`registerBuffer: '${name}' is no name for a buffer: it must not be empty or hold a dot`);
+		this.#buffers.set(name, { tensor: keep(tensor), persistent });
+	}
+
+	/** The buffer of that name. */
+	buffer(name: string): Tensor {
+		const entry = this.#buffers.get(name);
+		if (entry === undefined) throw new ArgumentError(`buffer: ${this.constructor.name} has no buffer '${name}'; it has: ${[...this.#buffers.keys()].join(', ') || 'none'}`);
+		return entry.tensor;
+	}
+
+	/** Child modules by name, in order. Containers override it. */
+	namedChildren(): [string, Module][] {
+		return Object.entries(this).filter((entry): entry is [string, Module] => entry[1] instanceof Module);
+	}
+
+	/** Child modules, in order. */
+	children(): Module[] {
+		return this.namedChildren().map(([, child]) => child);
+	}
+
+	/** This module and all below it, by path, in order; each module once. */
+	namedModules(prefix = '', seen: Set<Module> = new Set()): [string, Module][] {
+		if (seen.has(this)) return [];
+		seen.add(this);
+		const below = this.namedChildren().flatMap(([name, child]) => child.namedModules(join(prefix, name), seen));
+		return [[prefix, this], ...below];
+	}
+
+	/** This module and all below it; each once. */
+	modules(): Module[] {
+		return this.namedModules().map(([, module]) => module);
+	}
+
+	/** This module's own parameters by name. Containers of parameters override it. */
+	ownParameters(): [string, Parameter][] {
+		return Object.entries(this).filter((entry): entry is [string, Parameter] => entry[1] instanceof Parameter);
+	}
+
+	/** Parameters by path; one that is shared between modules comes once, under its first path. */
+	namedParameters(): [string, Parameter][] {
+		const seen = new Set<Parameter>();
+		return this.allParameters().filter(([, parameter]) => !seen.has(parameter) && seen.add(parameter));
+	}
+
+	/** All parameters, each once: what optimizers take. */
+	parameters(): Parameter[] {
+		return this.namedParameters().map(([, parameter]) => parameter);
+	}
+
+	/** Buffers by path. */
+	namedBuffers(): [string, Tensor][] {
+		return this.namedModules().flatMap(([path, module]) => [...module.#buffers].map(([name, { tensor }]): [string, Tensor] => [join(path, name), tensor]));
+	}
+
+	/** All buffers. */
+	buffers(): Tensor[] {
+		return this.namedBuffers().map(([, tensor]) => tensor);
+	}
+
+	/** Parameters and persistent buffers by path, detached, sharing memory with the module. Clone what must not change. */
+	stateDict(): StateDict {
+		const state: StateDict = {};
+		for (const [path, tensor] of this.#state()) state[path] = detach(tensor);
+		return state;
+	}
+
+	/**
+	 * Copies values into parameters and persistent buffers by key. With `strict` (the default) missing and unexpected keys are
+	 * errors; shapes that differ always are. Values are converted to the dtype and moved to the device that the module has.
+	 */
+	loadStateDict(state: Readonly<StateDict>, { strict = true }: { strict?: boolean } = {}): LoadResult {
+		const own = new Map(this.#state());
+		const missingKeys = [...own.keys()].filter((key) => !Object.hasOwn(state, key));
+		const unexpectedKeys = Object.keys(state).filter((key) => !own.has(key));
+		const problems: string[] = [];
+		if (strict && missingKeys.length > 0) problems.push(`missing keys: ${missingKeys.join(', ')}`);
+		if (strict && unexpectedKeys.length > 0) problems.push(`unexpected keys: ${unexpectedKeys.join(', ')}`);
+		for (const [key, tensor] of own) {
+			if (Object.hasOwn(state, key) && !sameShape(state[key]!.shape, tensor.shape)) {
+				problems.push(`${key}: shape ${formatShape(state[key]!.shape)} in the state, ${formatShape(tensor.shape)} in the module`);
+			}
+		}
+		if (problems.length > 0) throw new ShapeError(`loadStateDict(${this.constructor.name}): ${problems.join('; ')}`);
+		noGrad(() => {
+			for (const [key, tensor] of own) if (Object.hasOwn(state, key)) copy_(tensor, state[key]!);
+		});
+		return { missingKeys, unexpectedKeys };
+	}
+
+	/** Sets training mode here and below. Returns the module. */
+	train(mode = true): this {
+		for (const module of this.modules()) module.training = mode;
+		return this;
+	}
+
+	/** Sets inference mode here and below. Returns the module. */
+	eval(): this {
+		return this.train(false);
+	}
+
+	/** Drops the gradients of all parameters. */
+	zeroGrad(): void {
+		for (const parameter of this.parameters()) clearGrad(parameter);
+	}
+
+	/** Makes all parameters require a gradient, or none. Returns the module. */
+	requiresGrad_(on = true): this {
+		for (const parameter of this.parameters()) parameter.requiresGrad_(on);
+		return this;
+	}
+
+	/** Calls `fn` on every module below and then on this one, e.g. to initialise weights. Returns the module. */
+	apply(fn: (module: Module) => void): this {
+		for (const child of this.children()) child.apply(fn);
+		fn(this);
+		return this;
+	}
+
+	/**
+	 * Moves parameters and buffers to a device, or converts the floating ones to a dtype; gradients are dropped. Handles stay the
+	 * same, so optimizers keep working. From WebGPU to the CPU there is a wait: await the promise.
+	 */
+	to(target: 'webgpu' | DType): this;
+	to(target: DeviceName): this | Promise<this>;
+	to(target: DeviceName | DType): this | Promise<this> {
+		const waits: Promise<void>[] = [];
+		for (const tensor of new Set([...this.parameters(), ...this.buffers()])) {
+			if (target === tensor.device || target === tensor.dtype) continue;
+			const isDevice = target === 'cpu' || target === 'webgpu';
+			if (!isDevice && !isFloating(tensor.dtype)) continue;
+			clearGrad(tensor);
+			const moved = noGrad(() => to(tensor, target as 'cpu'));
+			if (moved instanceof Promise) waits.push(moved.then((result) => tensor.adopt(result)));
+			else tensor.adopt(moved);
+		}
+		return waits.length === 0 ? this : Promise.all(waits).then(() => this);
+	}
+
+	/** A table of the layers, their output shapes and parameters, for an input of that shape (float32 unless `dtype` says otherwise). */
+	summary(inputShape?: readonly number[], { dtype = 'float32' }: { dtype?: DType } = {}): string {
+		return summarize(this, inputShape, dtype);
+	}
+
+	toString(): string {
+		const children = this.namedChildren().map(([name, child]) => `  (${name}): ${child.toString().replaceAll('\n', '\n  ')}`);
+		const inside = this.extraRepr();
+		return children.length === 0 ? `${this.constructor.name}(${inside})` : `${this.constructor.name}(${inside}\n${children.join('\n')}\n)`;
+	}
+
+	/** What `toString` prints between the parentheses: a layer's sizes and options. */
+	extraRepr(): string {
+		return '';
+	}
+
+	[Symbol.for('nodejs.util.inspect.custom')](): string {
+		return this.toString();
+	}
+
+	private allParameters(): [string, Parameter][] {
+		return this.namedModules().flatMap(([path, module]) => module.ownParameters().map(([name, parameter]): [string, Parameter] => [join(path, name), parameter]));
+	}
+
+	// A shared parameter stands under each of its keys, as in PyTorch.
+	#state(): [string, Tensor][] {
+		return this.namedModules().flatMap(([path, module]) => [
+			...module.ownParameters().map(([name, parameter]): [string, Tensor] => [join(path, name), parameter]),
+			...[...module.#buffers].filter(([, { persistent }]) => persistent).map(([name, { tensor }]): [string, Tensor] => [join(path, name), tensor]),
+		]);
+	}
+}
+
+function join(path: string, name: string): string {
+	return path === '' ? name : `${path}.${name}`;
+}
+
+function clearGrad(tensor: Tensor): void {
+	tensor.grad?.dispose();
+	tensor.grad = null;
+}

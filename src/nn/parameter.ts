@@ -1,0 +1,16 @@
+/** A tensor that a module learns. */
+import { setRequiresGrad } from '../autograd/tape';
+import { isFloating } from '../core/dtype';
+import { Tensor } from '../tensor';
+
+/**
+ * A leaf that modules find among their properties and optimizers update. It shares the memory of `data`, outlives `tidy`, and
+ * requires a gradient unless `requiresGrad` is false. As `torch.nn.Parameter`.
+ */
+export class Parameter extends Tensor {
+	constructor(data: Tensor, requiresGrad = isFloating(data.dtype)) {
+		super(data.storage, data.shape, data.strides, data.offset);
+		this.kept = true;
+		setRequiresGrad(this, requiresGrad);
+	}
+}
