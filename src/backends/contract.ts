@@ -27,6 +27,8 @@ export type DeviceName = 'cpu' | 'webgpu';
 /** A run of elements on a device. Tensors count their references to it; the last one to go releases it. */
 export interface Storage {
 	readonly device: DeviceName;
+	/** The backend that made it and takes it back. */
+	readonly owner: Backend;
 	readonly dtype: DType;
 	/** Elements, not bytes. */
 	readonly length: number;
@@ -35,6 +37,8 @@ export interface Storage {
 	/** The in-place operation that wrote last, for the message of that error. */
 	lastWriter: string;
 	references: number;
+	/** The elements, where the host can see them without waiting. */
+	hostData?(): TypedArray;
 }
 
 /** Which elements of a storage a tensor consists of. Element (i, j, ...) is at offset + i * strides[0] + j * strides[1] + ... */

@@ -1,7 +1,7 @@
 /** Host memory as a storage, and how the reference kernels walk views. */
-import { allocateTyped, type DType, type TypedArray } from '../../core/dtype';
+import type { DType, TypedArray } from '../../core/dtype';
 import type { Shape } from '../../core/shape';
-import type { Storage, View } from '../contract';
+import type { Backend, Storage, View } from '../contract';
 
 export class CpuStorage implements Storage {
 	readonly device = 'cpu';
@@ -10,6 +10,7 @@ export class CpuStorage implements Storage {
 	references = 0;
 
 	constructor(
+		readonly owner: Backend,
 		readonly dtype: DType,
 		readonly data: TypedArray,
 	) {}
@@ -18,8 +19,8 @@ export class CpuStorage implements Storage {
 		return this.data.length;
 	}
 
-	static allocate(length: number, dtype: DType): CpuStorage {
-		return new CpuStorage(dtype, allocateTyped(dtype, length));
+	hostData(): TypedArray {
+		return this.data;
 	}
 }
 

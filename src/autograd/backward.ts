@@ -1,0 +1,245 @@
+/**
+ * The backward walk. Nodes are numbered as they are made, so descending order is a reverse topological order: the walk is a
+ * loop over a sorted list and never recurses, however long the chain.
+ *
+ * Each gradient in flight is owned by exactly one slot; when the node that consumes it is done it is disposed of, and so are
+ * the temporaries of the node's VJP. Without `createGraph` the VJPs run unrecorded, which lets operations use fused kernels.
+ */
+import { AutogradError, formatShape, ShapeError } from '../core/errors';
+import { sameShape } from '../core/shape';
+import { closeScope, openScope } from '../scope';
+import { type GradEdge, type GradNode, Tensor, viewOf } from '../tensor';
+import { addGradients, addInto, copyGradient, onesLikeOutput } from './gradients';
+import { setGradEnabled } from './modes';
+import { LeafNode, TapeNode } from './tape';
+
+export interface BackwardOptions {
+	/** Keep saved tensors for another walk. Default: the value of `createGraph`. */
+	retainGraph?: boolean;
+	/** Record the backward walk itself, for gradients of gradients. Default false. */
+	createGraph?: boolean;
+}
+
+export interface GradOptions extends BackwardOptions {
+	/** The gradient of something further with respect to each output; ones for scalar outputs by default. */
+	gradOutputs?: Tensor | readonly (Tensor | null)[];
+	/** Give null for inputs that the outputs do not depend on, instead of throwing. Default false. */
+	allowUnused?: boolean;
+}
+
+type Slots = Map<GradNode, (Tensor | null)[]>;
+
+/**
+ * Computes gradients of `output` with respect to the leaves that require them and adds them to their `.grad`.
+ * `gradOutput` has the shape of `output`; a scalar output needs none. As `torch.Tensor.backward`.
+ */
+export function backward(output: Tensor, gradOutput?: Tensor | null, options: BackwardOptions = {}): void {
+	const edge = requireEdge('backward', output);
+	const seed = seedGradient('backward', output, gradOutput ?? null);
+	walk([{ edge, gradient: seed, given: gradOutput != null }], null, options);
+}
+
+/**
+ * The gradients of `outputs` with respect to `inputs`, without touching any `.grad`. Gives an array like `inputs`; an
+ * input that the outputs do not depend on is an error, or null with `allowUnused`. As `torch.autograd.grad`.
+ */
+export function grad(outputs: Tensor | readonly Tensor[], inputs: readonly Tensor[], options?: GradOptions & { allowUnused?: false }): Tensor[];
+export function grad(outputs: Tensor | readonly Tensor[], inputs: readonly Tensor[], options: GradOptions): (Tensor | null)[];
+export function grad(outputs: Tensor | readonly Tensor[], inputs: Tensor, options?: GradOptions): Tensor[];
+export function grad(outputs: Tensor | readonly Tensor[], inputs: Tensor | readonly Tensor[], options: GradOptions = {}): (Tensor | null)[] {
+	const outs = outputs instanceof Tensor ? [outputs] : outputs;
+	const ins = inputs instanceof Tensor ? [inputs] : inputs;
+	const given = options.gradOutputs instanceof Tensor ? [options.gradOutputs] : options.gradOutputs;
+	if (given !== undefined && given.length !== outs.length) {
+		throw new AutogradError(`grad: ${outs.length} outputs but ${given.length} gradOutputs; give one for each output`);
+	}
+	const targets = ins.map((input, i) => {
+		if (input.edge === null) throw new AutogradError(`grad: input ${i} of shape ${formatShape(input.shape)} does not require a gradient; call requiresGrad_() on it before it is used`);
+		return input.edge;
+	});
+	const roots = outs.map((output, i) => ({
+		edge: requireEdge('grad', output),
+		gradient: seedGradient('grad', output, given?.[i] ?? null),
+		given: given?.[i] != null,
+	}));
+	const captured = walk(roots, targets, options);
+	return captured.map((gradient, i) => {
+		if (gradient === null && options.allowUnused !== true) {
+			throw new AutogradError(`grad: the outputs do not depend on input ${i} of shape ${formatShape(ins[i]!.shape)}. Pass { allowUnused: true } to get null for it`);
+		}
+		return gradient;
+	});
+}
+
+interface Root {
+	readonly edge: GradEdge;
+	readonly gradient: Tensor;
+	/** Whether the user gave the gradient, and so owns it. */
+	readonly given: boolean;
+}
+
+function requireEdge(operation: string, output: Tensor): GradEdge {
+	if (output.edge === null) {
+		throw new AutogradError(`${operation}: the output of shape ${formatShape(output.shape)} does not depend on a tensor that requires a gradient, or was computed under noGrad`);
+	}
+	return output.edge;
+}
+
+function seedGradient(operation: string, output: Tensor, given: Tensor | null): Tensor {
+	if (given === null) {
+		if (output.size !== 1) {
+			throw new AutogradError(
+				`${operation}: the output has shape ${formatShape(output.shape)}; only a scalar has an implicit gradient. Reduce it with sum() or mean(), or pass the gradient of the output`,
+			);
+		}
+		return onesLikeOutput(output);
+	}
+	if (!sameShape(given.shape, output.shape)) {
+		throw new ShapeError(`${operation}: gradient of shape ${formatShape(given.shape)} for an output of shape ${formatShape(output.shape)}; they must be equal`);
+	}
+	return given;
+}
+
+/** The nodes to visit, latest first: all that `roots` reach, or, with `targets`, those that lead to a target. */
+function plan(roots: readonly Root[], targets: readonly GradEdge[] | null): GradNode[] {
+	const reached = new Set<GradNode>();
+	const stack = roots.map((root) => root.edge.node);
+	while (stack.length > 0) {
+		const node = stack.pop()!;
+		if (reached.has(node)) continue;
+		reached.add(node);
+		if (node instanceof TapeNode) for (const edge of node.edges) if (edge !== null) stack.push(edge.node);
+	}
+	const order = [...reached].sort((a, b) => b.sequence - a.sequence);
+	if (targets === null) return order;
+	const wanted = new Set<GradNode>(targets.map((edge) => edge.node));
+	for (let i = order.length - 1; i >= 0; i--) {
+		const node = order[i]!;
+		if (node instanceof TapeNode && node.edges.some((edge) => edge !== null && wanted.has(edge.node))) wanted.add(node);
+	}
+	return order.filter((node) => wanted.has(node));
+}
+
+function walk(roots: readonly Root[], targets: readonly GradEdge[] | null, options: BackwardOptions): (Tensor | null)[] {
+	const createGraph = options.createGraph ?? false;
+	const retainGraph = options.retainGraph ?? createGraph;
+	const order = plan(roots, targets);
+	const visiting = new Set(order);
+	// A target that is an inner result ends the walk there unless another target lies behind it.
+	const targetNodes = new Set<GradNode>(targets?.map((edge) => edge.node));
+	const slots: Slots = new Map();
+	const captured: (Tensor | null)[] = (targets ?? []).map(() => null);
+	const mode = setGradEnabled(createGraph);
+	const scope = openScope();
+	const survivors = new Set<unknown>();
+	try {
+		for (const root of roots) {
+			if (visiting.has(root.edge.node)) deposit(slots, root.edge, root.given ? alias(root.gradient) : root.gradient);
+		}
+		for (const node of order) {
+			const gradients = slots.get(node);
+			if (gradients === undefined) continue;
+			slots.delete(node);
+			if (targets !== null) {
+				targets.forEach((target, i) => {
+					const gradient = target.node === node ? gradients[target.index] : null;
+					if (gradient != null) {
+						captured[i] = alias(gradient);
+						survivors.add(captured[i]);
+					}
+				});
+			}
+			if (node instanceof LeafNode) {
+				if (targets === null) accumulate(node.tensor, gradients[0]!, createGraph, survivors);
+			} else if (node instanceof TapeNode) {
+				for (const [index, tensor] of node.retained ?? []) {
+					const gradient = gradients[index];
+					if (targets === null && gradient != null) accumulate(tensor, gradient, createGraph, survivors);
+				}
+				const leadsOn = targets === null || node.edges.some((edge) => edge !== null && visiting.has(edge.node));
+				if (leadsOn) step(node, gradients, slots, visiting);
+				if (!retainGraph && !(targetNodes.has(node) && !leadsOn)) node.release();
+			}
+			for (const gradient of gradients) if (gradient != null && !survivors.has(gradient)) gradient.dispose();
+		}
+		return captured;
+	} finally {
+		setGradEnabled(mode);
+		closeScope(scope, (tensor) => survivors.has(tensor));
+	}
+}
+
+/** Runs one VJP and hands its results on. */
+function step(node: TapeNode, gradients: readonly (Tensor | null)[], slots: Slots, visiting: ReadonlySet<GradNode>): void {
+	const scope = openScope();
+	const passed = new Set<unknown>();
+	try {
+		const needs = node.edges.map((edge) => edge !== null && visiting.has(edge.node));
+		gradients[0]?.backend.setLabel(`${node.operation} backward`);
+		const results = node.vjp(node.outputs.map((_, i) => gradients[i] ?? null), node.unpack(), needs);
+		node.edges.forEach((edge, i) => {
+			const result = results[i];
+			if (edge === null || !needs[i] || result == null) return;
+			checkGradient(node, i, edge, result);
+			// A VJP may return its argument, a saved tensor or one result twice: then a slot gets a handle of its own.
+			const fresh = scope.tensors.includes(result) && !passed.has(result);
+			const owned = fresh ? result : alias(result);
+			passed.add(owned);
+			const kept = deposit(slots, edge, owned);
+			passed.add(kept);
+		});
+	} finally {
+		closeScope(scope, (tensor) => passed.has(tensor));
+	}
+}
+
+/** A VJP that gives a gradient of another shape or dtype than its input is a mistake in the operation, not of its caller. */
+function checkGradient(node: TapeNode, input: number, edge: GradEdge, gradient: Tensor): void {
+	const expected = edge.node instanceof LeafNode ? edge.node.tensor : (edge.node as TapeNode).outputs[edge.index]!;
+	if (!sameShape(expected.shape, gradient.shape) || expected.dtype !== gradient.dtype) {
+		throw new AutogradError(
+			`backward of '${node.operation}' gave input ${input} a gradient of shape ${formatShape(gradient.shape)} ${gradient.dtype}; the input is ${formatShape(expected.shape)} ${expected.dtype}`,
+		);
+	}
+}
+
+/** Adds a gradient to a slot, which owns it from then on; returns what the slot holds now. */
+function deposit(slots: Slots, edge: GradEdge, gradient: Tensor): Tensor {
+	let slot = slots.get(edge.node);
+	if (slot === undefined) {
+		slot = [];
+		slots.set(edge.node, slot);
+	}
+	const before = slot[edge.index];
+	if (before == null) {
+		slot[edge.index] = gradient;
+		return gradient;
+	}
+	const total = addGradients(before, gradient);
+	before.dispose();
+	gradient.dispose();
+	slot[edge.index] = total;
+	return total;
+}
+
+function alias(x: Tensor): Tensor {
+	const result = viewOf(x, x.shape, x.strides, x.offset);
+	result.edge = x.edge;
+	return result;
+}
+
+/** Adds `gradient` to `.grad`. The first one becomes `.grad` itself, unless something else shares its memory. */
+function accumulate(tensor: Tensor, gradient: Tensor, createGraph: boolean, survivors: Set<unknown>): void {
+	const before = tensor.grad;
+	if (before === null || before.isDisposed) {
+		const exclusive = createGraph || (gradient.isContiguous && gradient.storage.references === 1);
+		tensor.grad = exclusive ? gradient : copyGradient(gradient);
+	} else if (createGraph || before.requiresGrad) {
+		tensor.grad = addGradients(before, gradient);
+	} else {
+		addInto(before, gradient);
+		return;
+	}
+	tensor.grad.kept = true;
+	survivors.add(tensor.grad);
+}

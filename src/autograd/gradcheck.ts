@@ -1,0 +1,218 @@
+/**
+ * Gradients against central differences, for the library's own operations and for users'.
+ *
+ * The difference quotient of a random linear functional of the outputs is compared with the analytical gradient, element by
+ * element, in float64 on the CPU: (f(x + h) - f(x - h)) / 2h has an error of about h^2 |f'''| / 6 + 1e-16 |f| / h, which for h = 1e-6 and
+ * values near 1 is about 1e-10, so that a tolerance of 1e-6 leaves no room for a wrong formula.
+ * As torch.autograd.gradcheck, https://pytorch.org/docs/stable/generated/torch.autograd.gradcheck.gradcheck.html
+ */
+import { cpuBackend } from '../backends/cpu/backend';
+import { ArgumentError, AutogradError, formatShape } from '../core/errors';
+import { Tensor } from '../tensor';
+import { grad } from './backward';
+import { enableGrad, noGrad } from './modes';
+import { setRequiresGrad } from './tape';
+
+export interface GradcheckOptions {
+	/** Half the distance of the two points of a difference. Default 1e-6. */
+	eps?: number;
+	/** Absolute tolerance. Default 1e-6. */
+	atol?: number;
+	/** Relative tolerance. Default 1e-5. */
+	rtol?: number;
+	/** Throw an AutogradError that names the worst element; otherwise return false. Default true. */
+	raise?: boolean;
+	/** A name for messages. Default: the function's. */
+	name?: string;
+}
+
+/** A function of tensors whose gradients are to be checked. */
+export type Differentiable = (...inputs: Tensor[]) => Tensor | readonly Tensor[];
+
+/**
+ * Checks the gradients of `fn` at `inputs` (float64 tensors on the CPU; those that require a gradient are checked) against central
+ * differences. Resolves to true, or throws (returns false without `raise`) with the worst element, both values and the tolerance.
+ */
+export async function gradcheck(fn: Differentiable, inputs: readonly Tensor[], options: GradcheckOptions = {}): Promise<boolean> {
+	const name = options.name ?? (fn.name || 'fn');
+	const checked = requireInputs('gradcheck', name, inputs);
+	const worst = compare(fn, inputs, checked, options);
+	if (worst === null) return true;
+	if (options.raise === false) return false;
+	throw new AutogradError(describe('gradcheck', name, worst));
+}
+
+/**
+ * Checks the second derivatives of `fn`: gradcheck of its vector-Jacobian product, with respect to the inputs and to the
+ * gradient that is fed in. As torch.autograd.gradgradcheck.
+ */
+export async function gradgradcheck(fn: Differentiable, inputs: readonly Tensor[], options: GradcheckOptions = {}): Promise<boolean> {
+	const name = options.name ?? (fn.name || 'fn');
+	const checked = requireInputs('gradgradcheck', name, inputs);
+	const outputs = outputsOf(fn, inputs).filter((output) => output.edge !== null);
+	if (outputs.length === 0) return true;
+	const cotangents = outputs.map((output, i) => {
+		const cotangent = fromValues(weights(output.size, 77 + i), output.shape);
+		setRequiresGrad(cotangent, true);
+		return cotangent;
+	});
+	const product: Differentiable = (...all) => {
+		const given = all.slice(0, inputs.length);
+		const results = outputsOf(fn, given).filter((output) => output.edge !== null);
+		const targets = checked.map((i) => given[i]!);
+		const gradients = grad(results, targets, { gradOutputs: all.slice(inputs.length), createGraph: true, allowUnused: true });
+		return gradients.filter((gradient): gradient is Tensor => gradient !== null);
+	};
+	const all = [...inputs, ...cotangents];
+	const indices = [...checked, ...cotangents.map((_, i) => inputs.length + i)];
+	const worst = compare(product, all, indices, options);
+	if (worst === null) return true;
+	if (options.raise === false) return false;
+	throw new AutogradError(describe('gradgradcheck', name, worst));
+}
+
+interface Mismatch {
+	readonly input: number;
+	readonly shape: readonly number[];
+	readonly element: number;
+	readonly numerical: number;
+	readonly analytical: number;
+	readonly allowed: number;
+	readonly count: number;
+}
+
+function requireInputs(operation: string, name: string, inputs: readonly Tensor[]): number[] {
+	const checked: number[] = [];
+	inputs.forEach((input, i) => {
+		if (!input.requiresGrad) return;
+		if (input.dtype !== 'float64' || input.device !== 'cpu') {
+			throw new ArgumentError(`${operation}(${name}): input ${i} is ${input.dtype} on ${input.device}; differences need float64 on the CPU`);
+		}
+		checked.push(i);
+	});
+	if (checked.length === 0) throw new ArgumentError(`${operation}(${name}): no input requires a gradient, so there is nothing to check`);
+	return checked;
+}
+
+function outputsOf(fn: Differentiable, inputs: readonly Tensor[]): Tensor[] {
+	const outputs = enableGrad(() => fn(...inputs));
+	return outputs instanceof Tensor ? [outputs] : [...outputs];
+}
+
+/** Fixed weights of both signs in [0.5, 1.5), so that no output cancels another by symmetry. */
+function weights(size: number, seed: number): Float64Array {
+	const result = new Float64Array(size);
+	let state = seed >>> 0;
+	for (let i = 0; i < size; i++) {
+		state = (Math.imul(state ^ (state >>> 15), 0x2c1b3c6d) + 0x9e3779b9) >>> 0;
+		result[i] = (state & 1 ? 1 : -1) * (0.5 + (state >>> 1) / 2 ** 31);
+	}
+	return result;
+}
+
+function fromValues(values: Float64Array, shape: readonly number[]): Tensor {
+	return new Tensor(cpuBackend.upload(values, 'float64'), shape);
+}
+
+function hostValues(tensor: Tensor): Float64Array {
+	return tensor.storage.hostData!() as Float64Array;
+}
+
+/** sum over outputs and elements of weight * output. */
+function functional(fn: Differentiable, inputs: readonly Tensor[]): number {
+	let total = 0;
+	let k = 0;
+	for (const output of outputsOf(fn, inputs)) {
+		if (output.dtype !== 'float64') continue;
+		const packed = pack(output);
+		const w = weights(packed.length, 11 + k++);
+		for (let i = 0; i < packed.length; i++) total += w[i]! * packed[i]!;
+	}
+	return total;
+}
+
+function pack(tensor: Tensor): Float64Array {
+	const target = fromValues(new Float64Array(tensor.size), tensor.shape);
+	cpuBackend.kernels.copy({ x: tensor }, { y: target }, {});
+	return hostValues(target);
+}
+
+/** The storage positions of a view's elements, in row-major order. */
+function positionsOf(tensor: Tensor): number[] {
+	const result: number[] = [];
+	const descend = (dim: number, position: number): void => {
+		if (dim === tensor.ndim) result.push(position);
+		else for (let i = 0; i < tensor.shape[dim]!; i++) descend(dim + 1, position + i * tensor.strides[dim]!);
+	};
+	descend(0, tensor.offset);
+	return result;
+}
+
+function compare(fn: Differentiable, inputs: readonly Tensor[], checked: readonly number[], options: GradcheckOptions): Mismatch | null {
+	const { eps = 1e-6, atol = 1e-6, rtol = 1e-5 } = options;
+	// Detached copies with the same strides: each element of an input is moved on its own, even in a view that repeats elements.
+	const points = inputs.map((input, i) => (checked.includes(i) ? separate(input) : input));
+	const targets = checked.map((i) => points[i]!);
+	const outputs = outputsOf(fn, points);
+	const differentiable = outputs.filter((output) => output.edge !== null);
+	const seeds: Tensor[] = [];
+	let k = 0;
+	for (const output of outputs) {
+		if (output.dtype !== 'float64') continue;
+		const seed = fromValues(weights(output.size, 11 + k++), output.shape);
+		if (output.edge !== null) seeds.push(seed);
+	}
+	const gradients = differentiable.length === 0 ? targets.map(() => null) : grad(differentiable, targets, { gradOutputs: seeds, allowUnused: true });
+	let worst: Mismatch | null = null;
+	let count = 0;
+	targets.forEach((target, t) => {
+		const analytical = gradients[t] == null ? new Float64Array(target.size) : pack(gradients[t]!);
+		const data = hostValues(target);
+		positionsOf(target).forEach((position, element) => {
+			const before = data[position]!;
+			data[position] = before + eps;
+			const above = functional(fn, points);
+			data[position] = before - eps;
+			const below = functional(fn, points);
+			data[position] = before;
+			const numerical = (above - below) / (2 * eps);
+			const allowed = atol + rtol * Math.abs(numerical);
+			const error = Math.abs(numerical - analytical[element]!);
+			if (error <= allowed) return;
+			count++;
+			if (worst === null || !(error / allowed <= Math.abs(worst.numerical - worst.analytical) / worst.allowed)) {
+				worst = { input: checked[t]!, shape: target.shape, element, numerical, analytical: analytical[element]!, allowed, count };
+			}
+		});
+	});
+	return worst === null ? null : { ...(worst as Mismatch), count };
+}
+
+/** A leaf with the values of `input` and memory of its own, laid out like it except where strides repeat elements. */
+function separate(input: Tensor): Tensor {
+	const order = input.shape.map((_, d) => d).sort((a, b) => Math.abs(input.strides[b]!) - Math.abs(input.strides[a]!));
+	const strides = new Array<number>(input.ndim);
+	let step = 1;
+	for (let i = order.length - 1; i >= 0; i--) {
+		strides[order[i]!] = step;
+		step *= Math.max(input.shape[order[i]!]!, 1);
+	}
+	const offset = input.offset > 0 ? 1 : 0;
+	const leaf = new Tensor(cpuBackend.upload(new Float64Array(step + offset), 'float64'), input.shape, strides, offset);
+	noGrad(() => cpuBackend.kernels.copyInto({ x: input }, { y: leaf }, {}));
+	setRequiresGrad(leaf, true);
+	return leaf;
+}
+
+function describe(operation: string, name: string, worst: Mismatch): string {
+	const index: number[] = [];
+	let rest = worst.element;
+	for (let d = worst.shape.length - 1; d >= 0; d--) {
+		index.unshift(rest % worst.shape[d]!);
+		rest = Math.floor(rest / worst.shape[d]!);
+	}
+	return (
+		`${operation}(${name}): ${worst.count} elements differ; worst in input ${worst.input} of shape ${formatShape(worst.shape)} at ${formatShape(index)}: ` +
+		`numerical ${worst.numerical}, analytical ${worst.analytical}, allowed difference ${worst.allowed.toExponential(2)}`
+	);
+}

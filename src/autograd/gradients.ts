@@ -1,0 +1,38 @@
+/** The little arithmetic that the walk itself needs, on kernels alone: operations stand above the tape, not below it. */
+import { emptyOn, Tensor } from '../tensor';
+import { record } from './tape';
+
+/** Ones of an output's shape, dtype and device. */
+export function onesLikeOutput(output: Tensor): Tensor {
+	const y = emptyOn(output, output.shape);
+	y.backend.kernels.fill({}, { y }, { value: 1 });
+	return y;
+}
+
+/** a + b, of equal shape and dtype, differentiable. */
+export function addGradients(a: Tensor, b: Tensor): Tensor {
+	return record({
+		name: 'add',
+		inputs: [a, b],
+		forward: () => {
+			const y = emptyOn(a, a.shape);
+			a.backend.kernels.binary({ a, b }, { y }, { op: 'add' });
+			return y;
+		},
+		vjp: (gradient) => [gradient, gradient],
+	});
+}
+
+/** A contiguous copy in memory of its own. */
+export function copyGradient(x: Tensor): Tensor {
+	const y = emptyOn(x, x.shape);
+	x.backend.kernels.copy({ x }, { y }, {});
+	return y;
+}
+
+/** target += x, in place. */
+export function addInto(target: Tensor, x: Tensor): void {
+	target.backend.kernels.binaryInPlace({ b: x }, { a: target }, { op: 'add' });
+	target.storage.version++;
+	target.storage.lastWriter = 'backward';
+}

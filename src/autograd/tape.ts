@@ -1,0 +1,214 @@
+/**
+ * The tape: nodes, what they save, and `record`, the one way in which an operation goes on it.
+ *
+ * A node holds its vector-Jacobian product and what that needs. A saved tensor is not a handle but a counted reference to
+ * the storage with the version that it had, so that dropping handles is safe and overwriting is noticed.
+ */
+import type { Storage } from '../backends/contract';
+import { type DType, isFloating } from '../core/dtype';
+import { AutogradError, formatShape } from '../core/errors';
+import type { Shape } from '../core/shape';
+import { closeScope, onNodeCreated, openScope, type ScopedNode } from '../scope';
+import { type GradEdge, type GradNode, releaseStorage, Tensor } from '../tensor';
+import { isGradEnabled, setGradEnabled } from './modes';
+
+let sequence = 0;
+
+/** Declares, where a VJP would stand, that an operation has no gradient: its output never requires one. */
+export const NO_GRADIENT = Symbol('no gradient');
+
+/** The gradient of each input, or null for one that has none or needs none. */
+export type InputGradients = readonly (Tensor | null)[];
+
+/**
+ * The vector-Jacobian product of an operation with one output, written in differentiable operations.
+ * `needs[i]` tells whether the gradient of input i is wanted at all.
+ */
+export type Vjp<S extends readonly Tensor[]> = (gradient: Tensor, saved: S, needs: readonly boolean[]) => InputGradients;
+
+/** The same for several outputs: the gradient of an output that nothing depends on is null. */
+export type ManyVjp<S extends readonly Tensor[]> = (gradients: readonly (Tensor | null)[], saved: S, needs: readonly boolean[]) => InputGradients;
+
+export interface Operation<S extends readonly Tensor[]> {
+	/** The public name, for messages, labels and profiles. */
+	readonly name: string;
+	readonly inputs: readonly Tensor[];
+	/** Computes the output; temporaries that it makes are disposed of for it. Runs without recording. */
+	readonly forward: () => Tensor;
+	/** The tensors (among inputs and output) that the VJP needs. They are only saved when a gradient is required. */
+	readonly save?: (output: Tensor) => S;
+	readonly vjp: Vjp<S> | typeof NO_GRADIENT;
+}
+
+export interface ManyOperation<S extends readonly Tensor[]> {
+	readonly name: string;
+	readonly inputs: readonly Tensor[];
+	readonly forward: () => readonly Tensor[];
+	readonly save?: (outputs: readonly Tensor[]) => S;
+	/** Outputs of integer or bool dtype, and those whose index is in `noGradient`, never require a gradient. */
+	readonly noGradient?: readonly number[];
+	readonly vjp: ManyVjp<S> | typeof NO_GRADIENT;
+}
+
+interface Saved {
+	readonly storage: Storage;
+	readonly shape: Shape;
+	readonly strides: readonly number[];
+	readonly offset: number;
+	readonly version: number;
+	readonly edge: GradEdge | null;
+}
+
+export interface OutputInfo {
+	readonly shape: Shape;
+	readonly dtype: DType;
+}
+
+/** Lets go of what a node that nobody reached again had saved. Holds storages only: a node must not keep itself alive. */
+const droppedNodes = new FinalizationRegistry<Storage[]>((storages) => {
+	for (const storage of storages.splice(0)) releaseStorage(storage);
+});
+
+/** One recorded operation. */
+export class TapeNode implements GradNode, ScopedNode {
+	readonly sequence = sequence++;
+	/** Tensors whose `.grad` also receives the gradient of an output, by output index: see `retainGrad`. */
+	retained: Map<number, Tensor> | null = null;
+	#saved: Saved[] | null = null;
+	readonly #storages: Storage[] = [];
+	#released = false;
+
+	constructor(
+		readonly operation: string,
+		/** Where the gradient of each input goes, or null where it is not wanted. */
+		readonly edges: readonly (GradEdge | null)[],
+		readonly outputs: readonly OutputInfo[],
+		readonly vjp: ManyVjp<readonly Tensor[]>,
+	) {}
+
+	get released(): boolean {
+		return this.#released;
+	}
+
+	save(tensors: readonly Tensor[]): void {
+		this.#saved = tensors.map(({ storage, shape, strides, offset, edge }) => {
+			storage.references++;
+			this.#storages.push(storage);
+			return { storage, shape, strides, offset, version: storage.version, edge };
+		});
+		if (this.#storages.length > 0) droppedNodes.register(this, this.#storages, this);
+	}
+
+	/** The saved tensors as handles again, at their old places on the tape. */
+	unpack(): Tensor[] {
+		if (this.#released) {
+			throw new AutogradError(
+				`backward: the graph through '${this.operation}' was already walked and freed. Pass { retainGraph: true } to the first backward() to walk it twice`,
+			);
+		}
+		return (this.#saved ?? []).map((saved) => {
+			if (saved.storage.version !== saved.version) {
+				throw new AutogradError(
+					`backward: '${this.operation}' saved a tensor of shape ${formatShape(saved.shape)} that '${saved.storage.lastWriter}' has overwritten since (version ${saved.storage.version}, saved at ${saved.version}). Clone it before the in-place write`,
+				);
+			}
+			const tensor = new Tensor(saved.storage, saved.shape, saved.strides, saved.offset);
+			tensor.edge = saved.edge;
+			return tensor;
+		});
+	}
+
+	/** Frees the saved tensors; the node cannot be walked afterwards. */
+	release(): void {
+		if (this.#released) return;
+		this.#released = true;
+		this.#saved = null;
+		if (this.#storages.length > 0) {
+			droppedNodes.unregister(this);
+			for (const storage of this.#storages.splice(0)) releaseStorage(storage);
+		}
+	}
+}
+
+/** The place of a leaf on the tape: gradients that arrive accumulate into its `.grad`. */
+export class LeafNode implements GradNode {
+	readonly sequence = sequence++;
+	readonly operation = 'leaf';
+
+	constructor(readonly tensor: Tensor) {}
+}
+
+/** Makes a leaf require a gradient, or stop doing so. */
+export function setRequiresGrad(tensor: Tensor, on: boolean): void {
+	if (on === (tensor.edge !== null)) return;
+	if (tensor.edge !== null && !isLeaf(tensor)) {
+		throw new AutogradError(`requiresGrad_: only a leaf can stop requiring a gradient; this is the result of '${tensor.edge.node.operation}'. Use detach()`);
+	}
+	if (on && !isFloating(tensor.dtype)) {
+		throw new AutogradError(`requiresGrad_: only floating tensors have gradients; this one is ${tensor.dtype}`);
+	}
+	tensor.edge = on ? { node: new LeafNode(tensor), index: 0 } : null;
+}
+
+/** Whether the tensor was made by the user and not by a recorded operation. */
+export function isLeaf(tensor: Tensor): boolean {
+	return tensor.edge === null || tensor.edge.node instanceof LeafNode;
+}
+
+/** Runs an operation with one output and, if an input requires a gradient, puts it on the tape. */
+export function record<const S extends readonly Tensor[]>(operation: Operation<S>): Tensor {
+	const { name, inputs, vjp } = operation;
+	const output = runForward(name, inputs, operation.forward);
+	if (vjp === NO_GRADIENT || !isGradEnabled() || !isFloating(output.dtype) || !inputs.some(requires)) return output;
+	const node = new TapeNode(name, inputs.map(edgeOf), [info(output)], ([gradient], saved, needs) => vjp(gradient!, saved as unknown as S, needs));
+	output.edge = { node, index: 0 };
+	finish(node, operation.save?.(output));
+	return output;
+}
+
+/** Runs an operation with several outputs and, if an input requires a gradient, puts it on the tape. */
+export function recordMany<const S extends readonly Tensor[]>(operation: ManyOperation<S>): Tensor[] {
+	const { name, inputs, vjp } = operation;
+	const outputs = runForward(name, inputs, operation.forward);
+	if (vjp === NO_GRADIENT || !isGradEnabled() || !inputs.some(requires)) return [...outputs];
+	const node = new TapeNode(name, inputs.map(edgeOf), outputs.map(info), vjp as unknown as ManyVjp<readonly Tensor[]>);
+	outputs.forEach((output, index) => {
+		if (isFloating(output.dtype) && !operation.noGradient?.includes(index)) output.edge = { node, index };
+	});
+	finish(node, operation.save?.(outputs));
+	return [...outputs];
+}
+
+function finish(node: TapeNode, saved: readonly Tensor[] | undefined): void {
+	if (saved !== undefined) node.save(saved);
+	onNodeCreated(node);
+}
+
+function requires(tensor: Tensor): boolean {
+	return tensor.edge !== null;
+}
+
+function edgeOf(tensor: Tensor): GradEdge | null {
+	return tensor.edge;
+}
+
+// Not the tensor itself: a node that held its outputs would keep dropped handles alive.
+function info(tensor: Tensor): OutputInfo {
+	return { shape: tensor.shape, dtype: tensor.dtype };
+}
+
+function runForward<R extends Tensor | readonly Tensor[]>(name: string, inputs: readonly Tensor[], forward: () => R): R {
+	const first = inputs[0];
+	if (first !== undefined) first.backend.setLabel(name);
+	const scope = openScope();
+	const mode = setGradEnabled(false);
+	let result: R | undefined;
+	try {
+		result = forward();
+		return result;
+	} finally {
+		setGradEnabled(mode);
+		const kept = result;
+		closeScope(scope, (tensor) => kept !== undefined && (kept === tensor || (Array.isArray(kept) && kept.includes(tensor))));
+	}
+}

@@ -1,0 +1,58 @@
+/** The CPU reference as a backend: host memory, plain loops, nothing asynchronous. */
+import { allocateTyped, type DType, type TypedArray } from '../../core/dtype';
+import { DTypeError } from '../../core/errors';
+import type { Backend, Kernels, Storage } from '../contract';
+import { conv } from './conv';
+import { elementwise } from './elementwise';
+import { embedding } from './embedding';
+import { indexing } from './indexing';
+import { layout } from './layout';
+import { loss } from './loss';
+import { matmul } from './matmul';
+import { norm } from './norm';
+import { optimizer } from './optimizer';
+import { pool } from './pool';
+import { random } from './random';
+import { reduce } from './reduce';
+import { softmax } from './softmax';
+import { CpuStorage } from './storage';
+
+const kernels: Kernels = {
+	...elementwise,
+	...reduce,
+	...matmul,
+	...conv,
+	...pool,
+	...softmax,
+	...norm,
+	...embedding,
+	...indexing,
+	...layout,
+	...random,
+	...loss,
+	...optimizer,
+};
+
+function requireSupported(dtype: DType): void {
+	if (dtype === 'float16') {
+		throw new DTypeError(`float16 lives on WebGPU only: on the CPU use float32, which holds every float16 exactly`);
+	}
+}
+
+export const cpuBackend: Backend = {
+	device: 'cpu',
+	kernels,
+	allocate(length: number, dtype: DType): Storage {
+		requireSupported(dtype);
+		return new CpuStorage(cpuBackend, dtype, allocateTyped(dtype, length));
+	},
+	upload(data: TypedArray, dtype: DType): Storage {
+		requireSupported(dtype);
+		return new CpuStorage(cpuBackend, dtype, data.slice());
+	},
+	release(): void {},
+	read(storage: Storage): Promise<TypedArray> {
+		return Promise.resolve((storage as CpuStorage).data.slice());
+	},
+	setLabel(): void {},
+};

@@ -1,0 +1,42 @@
+/** Which backends there are now. The CPU is always there; WebGPU is between `init()` and `shutdown()` or a device loss. */
+import { DeviceError } from '../core/errors';
+import type { Backend, DeviceName } from './contract';
+import { cpuBackend } from './cpu/backend';
+
+const backends = new Map<DeviceName, Backend>([['cpu', cpuBackend]]);
+let chosenDefault: DeviceName | undefined;
+
+export function backendOf(device: DeviceName): Backend {
+	const backend = backends.get(device);
+	if (backend === undefined) {
+		if (device === 'webgpu') throw new DeviceError(`device 'webgpu' is not ready: call await init() first, or use device 'cpu'`);
+		throw new DeviceError(`unknown device '${String(device)}': it is 'cpu' or 'webgpu'`);
+	}
+	return backend;
+}
+
+export function hasBackend(device: DeviceName): boolean {
+	return backends.has(device);
+}
+
+export function registerBackend(backend: Backend): void {
+	backends.set(backend.device, backend);
+}
+
+/** Forgets a backend; the default device falls back to the CPU if it was that one's. */
+export function unregisterBackend(device: DeviceName): void {
+	if (device === 'cpu') return;
+	backends.delete(device);
+	if (chosenDefault === device) chosenDefault = undefined;
+}
+
+/** Sets the device of tensors that are created without one. */
+export function setDefaultDevice(device: DeviceName): void {
+	backendOf(device);
+	chosenDefault = device;
+}
+
+/** The device of tensors that are created without one: 'cpu' until `init()` has found a WebGPU adapter. */
+export function defaultDevice(): DeviceName {
+	return chosenDefault ?? 'cpu';
+}

@@ -1,0 +1,66 @@
+/**
+ * Scopes: which tensors and tape nodes were made since a point in time, so that `tidy`, operations and the backward walk
+ * can let go of their temporaries promptly. A scope belongs to synchronous code; it never spans an `await`.
+ */
+
+interface Disposable {
+	readonly isDisposed: boolean;
+	/** Outlives every scope: parameters, gradients, optimizer state, and what the user gave to `keep`. */
+	readonly kept: boolean;
+	dispose(): void;
+}
+
+/** Something on the tape that holds saved tensors, as scopes see it. */
+export interface ScopedNode {
+	release(): void;
+}
+
+export interface Scope {
+	readonly parent: Scope | null;
+	readonly tensors: Disposable[];
+	readonly nodes: ScopedNode[];
+}
+
+let current: Scope | null = null;
+let live = 0;
+
+export function onTensorCreated(tensor: Disposable): void {
+	live++;
+	if (current !== null) current.tensors.push(tensor);
+}
+
+export function onTensorDisposed(): void {
+	live--;
+}
+
+export function onNodeCreated(node: ScopedNode): void {
+	if (current !== null) current.nodes.push(node);
+}
+
+/** Tensor handles that were made and neither disposed of nor collected yet. */
+export function liveTensors(): number {
+	return live;
+}
+
+export function openScope(): Scope {
+	current = { parent: current, tensors: [], nodes: [] };
+	return current;
+}
+
+export function currentScope(): Scope | null {
+	return current;
+}
+
+/**
+ * Closes `scope`: tensors for which `survives` is false are disposed of; the others, and all nodes, move to the scope
+ * around it.
+ */
+export function closeScope(scope: Scope, survives: (tensor: Disposable) => boolean): void {
+	current = scope.parent;
+	for (const tensor of scope.tensors) {
+		if (tensor.isDisposed || tensor.kept) continue;
+		if (!survives(tensor)) tensor.dispose();
+		else if (current !== null) current.tensors.push(tensor);
+	}
+	if (current !== null) for (const node of scope.nodes) current.nodes.push(node);
+}

@@ -1,0 +1,231 @@
+/**
+ * `Tensor`: a view (shape, strides, offset) of a storage on a device, plus its place on the tape.
+ *
+ * A tensor is a handle. Its storage counts the handles and the tape's saved references; when the last one goes, the
+ * memory returns to the backend's pool at once. Handles go in one of three ways: `dispose()` (or `using`), the end of
+ * the `tidy` in which they were made, or the garbage collector. This file imports no operation: `methods.ts` adds them.
+ */
+import type { Backend, DeviceName, Storage, View } from './backends/contract';
+import { backendOf } from './backends/registry';
+import type { DType, TypedArray } from './core/dtype';
+import { ArgumentError, DisposedError, formatShape } from './core/errors';
+import { float16ToFloat32 } from './core/float16';
+import { formatValues } from './core/format';
+import { contiguousStrides, isContiguous, numel, type Shape } from './core/shape';
+import { onTensorCreated, onTensorDisposed } from './scope';
+
+/** Where a gradient goes next: an output of a node. A leaf has a node of its own that accumulates into `.grad`. */
+export interface GradEdge {
+	readonly node: GradNode;
+	readonly index: number;
+}
+
+/** What the tensor layer knows of a node on the tape; src/autograd/tape.ts has the rest. */
+export interface GradNode {
+	/** Grows with creation, so that descending order is a reverse topological order. */
+	readonly sequence: number;
+	readonly operation: string;
+}
+
+/** Nested arrays of numbers or booleans, as `tensor()` takes and `toArray()` gives them. */
+export type NestedArray = number | boolean | readonly NestedArray[];
+
+interface Hold {
+	storage: Storage | null;
+}
+
+/** Drops one reference; the last one gives the memory back. */
+export function releaseStorage(storage: Storage): void {
+	if (--storage.references === 0) storage.owner.release(storage);
+}
+
+const dropped = new FinalizationRegistry<Hold>((hold) => {
+	if (hold.storage !== null) {
+		onTensorDisposed();
+		releaseStorage(hold.storage);
+		hold.storage = null;
+	}
+});
+
+export class Tensor implements View {
+	readonly shape: Shape;
+	readonly strides: readonly number[];
+	readonly offset: number;
+	readonly dtype: DType;
+	/** The gradient that `backward()` accumulated into this leaf (or this tensor, after `retainGrad()`); else null. */
+	grad: Tensor | null = null;
+	/** This tensor's place on the tape, or null when it requires no gradient. */
+	edge: GradEdge | null = null;
+	/** Whether scopes leave this handle alone: see `keep`. */
+	kept = false;
+	/** A user's label, shown in messages. */
+	name = '';
+	readonly #hold: Hold;
+
+	/** Not for users: `tensor()`, `zeros()` and their like make tensors. Takes a reference to `storage`. */
+	constructor(storage: Storage, shape: Shape, strides: readonly number[] = contiguousStrides(shape), offset = 0) {
+		this.shape = shape;
+		this.strides = strides;
+		this.offset = offset;
+		this.dtype = storage.dtype;
+		storage.references++;
+		this.#hold = { storage };
+		dropped.register(this, this.#hold, this.#hold);
+		onTensorCreated(this);
+	}
+
+	/** The memory behind the view. Throws a DisposedError when the tensor is gone. */
+	get storage(): Storage {
+		const storage = this.#hold.storage;
+		if (storage === null) {
+			const name = this.name === '' ? '' : ` '${this.name}'`;
+			throw new DisposedError(
+				`tensor${name} of shape ${formatShape(this.shape)} was disposed of: return it from tidy(), or keep() it, to use it afterwards`,
+			);
+		}
+		return storage;
+	}
+
+	get isDisposed(): boolean {
+		return this.#hold.storage === null;
+	}
+
+	get device(): DeviceName {
+		return this.storage.device;
+	}
+
+	/** The backend that owns the memory. */
+	get backend(): Backend {
+		return this.storage.owner;
+	}
+
+	get ndim(): number {
+		return this.shape.length;
+	}
+
+	/** The number of elements. */
+	get size(): number {
+		return numel(this.shape);
+	}
+
+	/** Whether `backward()` computes a gradient for this tensor. Set it on leaves: parameters, or inputs under study. */
+	get requiresGrad(): boolean {
+		return this.edge !== null;
+	}
+
+	get isContiguous(): boolean {
+		return isContiguous(this.shape, this.strides);
+	}
+
+	/** Gives the memory back now. Views and saved references keep the storage alive; a second call does nothing. */
+	dispose(): void {
+		const hold = this.#hold;
+		if (hold.storage === null) return;
+		dropped.unregister(hold);
+		const storage = hold.storage;
+		hold.storage = null;
+		onTensorDisposed();
+		releaseStorage(storage);
+	}
+
+	/** Not for users: gives this handle the memory of `other`, of equal shape; `other` is disposed of. See Module.to. */
+	adopt(other: Tensor): void {
+		const storage = other.storage;
+		storage.references++;
+		const hold = this.#hold;
+		if (hold.storage !== null) releaseStorage(hold.storage);
+		hold.storage = storage;
+		const self = this as { -readonly [K in 'strides' | 'offset' | 'dtype']: Tensor[K] };
+		self.strides = other.strides;
+		self.offset = other.offset;
+		self.dtype = other.dtype;
+		other.dispose();
+	}
+
+	[Symbol.dispose](): void {
+		this.dispose();
+	}
+
+	/** The elements in row-major order, as the typed array of the dtype (bool: Uint8Array, float16: Float32Array). */
+	async data(): Promise<TypedArray> {
+		const storage = this.storage;
+		const backend = this.backend;
+		const size = this.size;
+		let values: TypedArray;
+		if (this.isContiguous && this.offset === 0 && storage.length === size) {
+			values = await backend.read(storage);
+		} else {
+			const packed = backend.allocate(size, this.dtype);
+			packed.references++;
+			try {
+				backend.setLabel('data');
+				backend.kernels.copy({ x: this }, { y: packedView(packed, this.shape) }, {});
+				values = await backend.read(packed);
+			} finally {
+				releaseStorage(packed);
+			}
+		}
+		return this.dtype === 'float16' ? float16ToFloat32(values as Uint16Array) : values;
+	}
+
+	/** The only element of a tensor of one element. Throws an ArgumentError when there are more. */
+	async item(): Promise<number> {
+		if (this.size !== 1) {
+			throw new ArgumentError(`item: the tensor has shape ${formatShape(this.shape)}; only one element can become a number. Use data() or toArray()`);
+		}
+		return (await this.data())[0]!;
+	}
+
+	/** The elements as nested arrays (a bare number for a scalar); bool elements are booleans. */
+	async toArray(): Promise<NestedArray> {
+		const values = await this.data();
+		const bool = this.dtype === 'bool';
+		let next = 0;
+		const nest = (dim: number): NestedArray => {
+			if (dim === this.ndim) {
+				const value = values[next++]!;
+				return bool ? value !== 0 : value;
+			}
+			return Array.from({ length: this.shape[dim]! }, () => nest(dim + 1));
+		};
+		return nest(0);
+	}
+
+	/** Prints values, shape, dtype and device to the console, whatever the device. */
+	async print(): Promise<void> {
+		console.log(formatValues(await this.data(), this));
+	}
+
+	/**
+	 * Values, shape, dtype and device. Values of a WebGPU tensor cannot be had without waiting: there the text has none and
+	 * says how to see them.
+	 */
+	toString(): string {
+		if (this.isDisposed) return `Tensor(shape=${formatShape(this.shape)}, dtype=${this.dtype}, disposed)`;
+		const storage = this.storage;
+		return formatValues(storage.hostData?.() ?? null, this, storage);
+	}
+
+	[Symbol.for('nodejs.util.inspect.custom')](): string {
+		return this.toString();
+	}
+}
+
+function packedView(storage: Storage, shape: Shape): View {
+	return { storage, dtype: storage.dtype, shape, strides: contiguousStrides(shape), offset: 0 };
+}
+
+/** A fresh contiguous tensor on `device` whose elements are not defined yet: kernels fill it. */
+export function empty(shape: Shape, dtype: DType, device: DeviceName): Tensor {
+	return new Tensor(backendOf(device).allocate(numel(shape), dtype), shape);
+}
+
+/** A fresh contiguous tensor on the device of `like`. */
+export function emptyOn(like: Tensor, shape: Shape, dtype: DType = like.dtype): Tensor {
+	return new Tensor(like.backend.allocate(numel(shape), dtype), shape);
+}
+
+/** Another view of the same storage; it has no place on the tape yet. */
+export function viewOf(x: Tensor, shape: Shape, strides: readonly number[], offset: number): Tensor {
+	return new Tensor(x.storage, shape, strides, offset);
+}

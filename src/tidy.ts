@@ -1,0 +1,68 @@
+/** Prompt memory: `tidy` and `keep`. Dropping tensors without them is safe; it only waits for the garbage collector. */
+import { LeafNode, TapeNode } from './autograd/tape';
+import { ArgumentError } from './core/errors';
+import { closeScope, openScope, type ScopedNode } from './scope';
+import { type GradNode, Tensor } from './tensor';
+
+/**
+ * Runs `fn` and disposes of every tensor that was made in it, except those that it returns (alone, or within arrays and plain
+ * objects), those given to `keep`, gradients in `.grad`, parameters and optimizer state. Recorded graphs that no surviving
+ * tensor needs are freed too. `fn` must not be async.
+ */
+export function tidy<T>(fn: () => T): T {
+	const scope = openScope();
+	const returned = new Set<unknown>();
+	try {
+		const result = fn();
+		if (result instanceof Promise) {
+			result.catch(() => {});
+			throw new ArgumentError('tidy: the function must not be async: its scope ends when it returns. Await outside, and use tidy inside');
+		}
+		collectTensors(result, returned, new Set());
+		return result;
+	} finally {
+		const survives = (tensor: unknown) => returned.has(tensor);
+		freeGraphs(scope.nodes, scope.tensors as readonly Tensor[], survives);
+		closeScope(scope, survives);
+	}
+}
+
+/** Keeps a tensor out of every `tidy`, until `dispose()`. Returns it. */
+export function keep<T extends Tensor>(tensor: T): T {
+	tensor.kept = true;
+	return tensor;
+}
+
+function collectTensors(value: unknown, found: Set<unknown>, seen: Set<unknown>): void {
+	if (value instanceof Tensor) {
+		found.add(value);
+	} else if (typeof value === 'object' && value !== null && !seen.has(value)) {
+		seen.add(value);
+		const prototype = Object.getPrototypeOf(value);
+		if (Array.isArray(value)) for (const item of value) collectTensors(item, found, seen);
+		else if (value instanceof Map) for (const item of value.values()) collectTensors(item, found, seen);
+		else if (prototype === Object.prototype || prototype === null) for (const item of Object.values(value)) collectTensors(item, found, seen);
+	}
+}
+
+/** Releases the nodes made in the scope that no surviving tensor can reach. */
+function freeGraphs(nodes: ScopedNode[], tensors: readonly Tensor[], survives: (tensor: unknown) => boolean): void {
+	const pending = nodes.filter((node) => node instanceof TapeNode && !node.released);
+	if (pending.length === 0) return;
+	const reached = new Set<GradNode>();
+	const stack: GradNode[] = [];
+	for (const tensor of tensors) {
+		if (!tensor.isDisposed && tensor.edge !== null && (tensor.kept || survives(tensor))) stack.push(tensor.edge.node);
+	}
+	while (stack.length > 0) {
+		const node = stack.pop()!;
+		if (reached.has(node) || node instanceof LeafNode) continue;
+		reached.add(node);
+		for (const edge of (node as TapeNode).edges) if (edge !== null) stack.push(edge.node);
+	}
+	nodes.length = 0;
+	for (const node of pending) {
+		if (reached.has(node as TapeNode)) nodes.push(node);
+		else node.release();
+	}
+}
