@@ -1,0 +1,13 @@
+/** Kernels of the lookup table: rows of a matrix by index, and the sum of gradients that share a row. */
+import type { View } from '../contract';
+
+export interface EmbeddingKernels {
+	/** y[i, c] = weight[index[i], c]: weight [rows, columns] of any strides, index (int32) [n] of any stride, y [n, columns]. */
+	embedding(inputs: { weight: View; index: View }, outputs: { y: View }, attributes: Record<string, never>): void;
+
+	/**
+	 * dWeight[r, c] = sum of gradient[i, c] over all i with index[i] = r; zero for row `paddingIdx` (-1 for none). gradient [n, columns] is
+	 * contiguous. Fixed order of addition, without a scan of all indices for each row.
+	 */
+	embeddingGrad(inputs: { index: View; gradient: View }, outputs: { dWeight: View }, attributes: { paddingIdx: number }): void;
+}

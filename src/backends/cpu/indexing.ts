@@ -1,0 +1,92 @@
+/** Gather, scatter and sort on the host: the reference for shaders/indexing.wgsl.ts and shaders/sort.wgsl.ts. */
+import { numel } from '../../core/shape';
+import type { View } from '../contract';
+import type { IndexingKernels } from '../contract/indexing';
+import { cpuData, positions } from './storage';
+
+/** The place in `target` of each element of `index`: its own coordinates, but for `dim`, where its value stands. */
+function places(target: View, index: View, dim: number): Int32Array {
+	// Coordinates of `index` read with target's strides, without `dim`.
+	const strides = target.strides.map((stride, d) => (d === dim ? 0 : stride));
+	const result = positions({ shape: index.shape, strides, offset: target.offset });
+	const values = cpuData(index);
+	positions(index).forEach((position, i) => {
+		result[i]! += values[position]! * target.strides[dim]!;
+	});
+	return result;
+}
+
+/** Ascending; NaN is above everything. */
+function compare(a: number, b: number): number {
+	if (a < b) return -1;
+	if (a > b) return 1;
+	if (a === b) return 0;
+	return Number(Number.isNaN(a)) - Number(Number.isNaN(b));
+}
+
+export const indexing: IndexingKernels = {
+	gather({ x, index }, { y }, { dim }) {
+		const source = cpuData(x);
+		const target = cpuData(y);
+		places(x, index, dim).forEach((place, i) => {
+			target[i] = source[place]!;
+		});
+	},
+
+	scatterAddInto({ index, source }, { y }, { dim }) {
+		const added = cpuData(source);
+		const target = cpuData(y);
+		const from = positions(source);
+		const sums = Float64Array.from(target);
+		places(y, index, dim).forEach((place, i) => {
+			sums[place]! += added[from[i]!]!;
+		});
+		target.set(sums);
+	},
+
+	scatterInto({ index, source }, { y }, { dim }) {
+		const written = cpuData(source);
+		const target = cpuData(y);
+		const from = positions(source);
+		places(y, index, dim).forEach((place, i) => {
+			target[place] = written[from[i]!]!;
+		});
+	},
+
+	sort({ x }, { values, indices }, { descending }) {
+		const source = cpuData(x);
+		const sorted = cpuData(values);
+		const stood = cpuData(indices);
+		const from = positions(x);
+		const length = x.shape.at(-1) ?? 1;
+		const sign = descending ? -1 : 1;
+		for (let row = 0; row < from.length; row += length) {
+			const order = Array.from({ length }, (_, i) => i);
+			order.sort((i, j) => sign * compare(source[from[row + i]!]!, source[from[row + j]!]!) || i - j);
+			order.forEach((i, place) => {
+				sorted[row + place] = source[from[row + i]!]!;
+				stood[row + place] = i;
+			});
+		}
+	},
+
+	searchsorted({ sorted, values }, { y }, { right }) {
+		const row = cpuData(sorted);
+		const wanted = cpuData(values);
+		const result = cpuData(y);
+		const length = sorted.shape[1]!;
+		const perRow = values.shape[1]!;
+		for (let i = 0; i < numel(values.shape); i++) {
+			const start = sorted.offset + Math.floor(i / perRow) * length;
+			let low = 0;
+			let high = length;
+			while (low < high) {
+				const middle = (low + high) >> 1;
+				const order = compare(row[start + middle]!, wanted[values.offset + i]!);
+				if (order < 0 || (right && order === 0)) low = middle + 1;
+				else high = middle;
+			}
+			result[i] = low;
+		}
+	},
+};

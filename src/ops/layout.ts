@@ -1,0 +1,329 @@
+/**
+ * Views: other shapes, orders and parts of the same memory. They move no data; the result shares its storage with the input,
+ * and in-place writes on one are seen in the other. `reshape`, `flatten` and `contiguous` copy when there is no other way.
+ * Parts of a tensor, and joining them, are in layoutParts.ts; what has to move elements is in layoutMoves.ts.
+ */
+import { record } from '../autograd/tape';
+import { ArgumentError, formatShape, ShapeError } from '../core/errors';
+import {
+	broadcastStrides,
+	checkShape,
+	contiguousStrides,
+	isContiguous,
+	MAX_RANK,
+	normalizeDim,
+	normalizeDims,
+	numel,
+	type Shape,
+} from '../core/shape';
+import { emptyOn, type Tensor, viewOf } from '../tensor';
+import { sumTo } from './operands';
+
+/** Strides with which memory of this geometry reads as `target`, which has as many elements, or null if there are none. */
+function stridesAs({ shape, strides }: { readonly shape: Shape; readonly strides: readonly number[] }, target: Shape): readonly number[] | null {
+	if (isContiguous(shape, strides)) return contiguousStrides(target);
+	// Runs of dimensions that lie in memory as one; each run of `target` must fit into one of them.
+	const result = new Array<number>(target.length).fill(1);
+	let t = target.length - 1;
+	let runSize = 1;
+	let runStride = strides[shape.length - 1]!;
+	for (let d = shape.length - 1; d >= 0; d--) {
+		runSize *= shape[d]!;
+		const ends = d === 0 || (shape[d - 1] !== 1 && strides[d - 1] !== runSize * runStride);
+		if (!ends) continue;
+		let filled = 1;
+		while (t >= 0 && (filled < runSize || target[t] === 1)) {
+			result[t] = filled * runStride;
+			filled *= target[t]!;
+			t--;
+		}
+		if (filled !== runSize) return null;
+		if (d > 0) {
+			runSize = 1;
+			runStride = strides[d - 1]!;
+		}
+	}
+	return result;
+}
+
+/** The shape asked for, with -1 replaced by what is left. */
+function inferShape(operation: string, x: Tensor, shape: Shape): Shape {
+	if (!Array.isArray(shape)) throw new ShapeError(`${operation}: a shape is an array of sizes, not ${typeof shape} ${String(shape)}`);
+	const open = shape.indexOf(-1);
+	const known = shape.reduce((product, size) => (size === -1 ? product : product * size), 1);
+	if (open !== shape.lastIndexOf(-1)) throw new ShapeError(`${operation}: only one size of ${formatShape(shape)} can be -1`);
+	const result = open < 0 ? [...shape] : shape.with(open, known === 0 ? Number.NaN : x.size / known);
+	if (open >= 0 && (known === 0 || !Number.isInteger(result[open]))) {
+		throw new ShapeError(`${operation}: the ${x.size} elements of ${formatShape(x.shape)} do not determine the -1 in ${formatShape(shape)}`);
+	}
+	checkShape(operation, result);
+	if (numel(result) !== x.size) {
+		throw new ShapeError(`${operation}: ${formatShape(x.shape)} has ${x.size} elements, ${formatShape(shape)} has ${numel(result)}`);
+	}
+	return result;
+}
+
+/** The same elements in row-major order with another shape; one size may be -1. A view where strides allow it, else a copy. */
+export function reshape(x: Tensor, shape: Shape): Tensor {
+	return reshaped('reshape', x, inferShape('reshape', x, shape));
+}
+
+/** As `reshape`, but never a copy: throws when the strides of `x` cannot express the shape. */
+export function view(x: Tensor, shape: Shape): Tensor {
+	const target = inferShape('view', x, shape);
+	if (stridesAs(x, target) === null) {
+		throw new ShapeError(
+			`view: ${formatShape(x.shape)} with strides ${formatShape(x.strides)} cannot be seen as ${formatShape(target)} without a copy. Use reshape()`,
+		);
+	}
+	return reshaped('view', x, target);
+}
+
+function reshaped(name: string, x: Tensor, target: Shape): Tensor {
+	return record({
+		name,
+		inputs: [x],
+		forward: () => {
+			const strides = stridesAs(x, target);
+			if (strides !== null) return viewOf(x, target, strides, x.offset);
+			const y = emptyOn(x, target);
+			x.backend.kernels.copy({ x }, { y: viewOf(y, x.shape, contiguousStrides(x.shape), 0) }, {});
+			return y;
+		},
+		vjp: reshapeBack(x.shape),
+	});
+}
+
+// A function of the shape alone: a closure made beside `forward` would keep the input alive as long as the graph.
+function reshapeBack(shape: Shape) {
+	return (gradient: Tensor) => [reshape(gradient, shape)];
+}
+
+/** The dims of `x` in the order that `dims` lists them. */
+export function permute(x: Tensor, dims: readonly number[]): Tensor {
+	return permuted('permute', x, permutation('permute', x, dims));
+}
+
+function permutation(operation: string, x: Tensor, dims: readonly number[]): number[] {
+	if (!Array.isArray(dims) || dims.length !== x.ndim) {
+		throw new ShapeError(`${operation}: ${formatShape([dims].flat())} must list each of the ${x.ndim} dims of ${formatShape(x.shape)} once`);
+	}
+	normalizeDims(operation, dims, x.ndim);
+	return dims.map((dim) => normalizeDim(operation, dim, x.ndim));
+}
+
+function permuted(name: string, x: Tensor, order: readonly number[]): Tensor {
+	return record({
+		name,
+		inputs: [x],
+		forward: () =>
+			viewOf(
+				x,
+				order.map((dim) => x.shape[dim]!),
+				order.map((dim) => x.strides[dim]!),
+				x.offset,
+			),
+		vjp: permuteBack(name, order),
+	});
+}
+
+function permuteBack(name: string, order: readonly number[]) {
+	return (gradient: Tensor) => [
+		permuted(
+			name,
+			gradient,
+			order.map((_, dim) => order.indexOf(dim)),
+		),
+	];
+}
+
+/** Swaps two dims. */
+export function transpose(x: Tensor, dim0: number, dim1: number): Tensor {
+	const a = normalizeDim('transpose', dim0, x.ndim);
+	const b = normalizeDim('transpose', dim1, x.ndim);
+	const order = x.shape.map((_, dim) => (dim === a ? b : dim === b ? a : dim));
+	return permuted('transpose', x, order);
+}
+
+/** Moves the dims `source` to the places `destination`; the others keep their order. */
+export function movedim(x: Tensor, source: number | readonly number[], destination: number | readonly number[]): Tensor {
+	const from = [source].flat();
+	const to = [destination].flat();
+	if (from.length !== to.length) {
+		throw new ArgumentError(`movedim: ${from.length} source dims but ${to.length} destinations; give one for each`);
+	}
+	normalizeDims('movedim', from, x.ndim);
+	normalizeDims('movedim', to, x.ndim);
+	const order = new Array<number>(x.ndim).fill(-1);
+	from.forEach((dim, i) => {
+		order[normalizeDim('movedim', to[i]!, x.ndim)] = normalizeDim('movedim', dim, x.ndim);
+	});
+	const rest = x.shape.map((_, dim) => dim).filter((dim) => !order.includes(dim));
+	return permuted(
+		'movedim',
+		x,
+		order.slice(0, x.ndim).map((dim) => (dim < 0 ? rest.shift()! : dim)),
+	);
+}
+
+/** Without the dims of size 1: all of them, or those among `dim` that have size 1. */
+export function squeeze(x: Tensor, dim?: number | readonly number[]): Tensor {
+	const dims = normalizeDims('squeeze', dim, x.ndim);
+	const kept = x.shape.map((_, d) => d).filter((d) => x.shape[d] !== 1 || !dims.includes(d));
+	return record({
+		name: 'squeeze',
+		inputs: [x],
+		forward: () =>
+			viewOf(
+				x,
+				kept.map((d) => x.shape[d]!),
+				kept.map((d) => x.strides[d]!),
+				x.offset,
+			),
+		vjp: reshapeBack(x.shape),
+	});
+}
+
+/** With a dim of size 1 inserted so that it is dim `dim` of the result. */
+export function unsqueeze(x: Tensor, dim: number): Tensor {
+	const at = normalizeDim('unsqueeze', dim, x.ndim + 1);
+	const shape = x.shape.toSpliced(at, 0, 1);
+	checkShape('unsqueeze', shape);
+	const strides = x.strides.toSpliced(at, 0, at < x.ndim ? x.shape[at]! * x.strides[at]! : 1);
+	return record({
+		name: 'unsqueeze',
+		inputs: [x],
+		forward: () => viewOf(x, shape, strides, x.offset),
+		vjp: reshapeBack(x.shape),
+	});
+}
+
+/** Dims of size 1 repeated to `shape`, and new dims in front, without copying; -1 keeps a size. */
+export function expand(x: Tensor, shape: Shape): Tensor {
+	if (!Array.isArray(shape) || shape.length < x.ndim) {
+		throw new ShapeError(`expand: ${formatShape([shape].flat())} has fewer sizes than ${formatShape(x.shape)}; list one for each dim, -1 to keep it`);
+	}
+	const added = shape.length - x.ndim;
+	const target = shape.map((size, i) => (size === -1 && i >= added ? x.shape[i - added]! : size));
+	return expanded('expand', x, target);
+}
+
+/** As `expand`, by the rule of broadcasting: sizes are aligned from the right. */
+export function broadcastTo(x: Tensor, shape: Shape): Tensor {
+	if (!Array.isArray(shape)) throw new ShapeError(`broadcastTo: a shape is an array of sizes, not ${typeof shape} ${String(shape)}`);
+	return expanded('broadcastTo', x, shape);
+}
+
+function expanded(name: string, x: Tensor, target: Shape): Tensor {
+	checkShape(name, target);
+	const added = target.length - x.ndim;
+	if (added < 0 || x.shape.some((size, i) => size !== 1 && size !== target[i + added])) {
+		throw new ShapeError(`${name}: ${formatShape(x.shape)} does not expand to ${formatShape(target)}: only dims of size 1 can be repeated`);
+	}
+	return record({
+		name,
+		inputs: [x],
+		forward: () => viewOf(x, [...target], broadcastStrides(x.shape, x.strides, target), x.offset),
+		vjp: sumBack(x.shape),
+	});
+}
+
+function sumBack(shape: Shape) {
+	return (gradient: Tensor) => [sumTo(gradient, shape)];
+}
+
+/** Dims `startDim` to `endDim`, both included, as one. A scalar becomes [1]. */
+export function flatten(x: Tensor, startDim = 0, endDim = -1): Tensor {
+	const start = normalizeDim('flatten', startDim, x.ndim);
+	const end = normalizeDim('flatten', endDim, x.ndim);
+	if (start > end) throw new ArgumentError(`flatten: startDim ${startDim} comes after endDim ${endDim} in ${formatShape(x.shape)}`);
+	return reshaped('flatten', x, [...x.shape.slice(0, start), numel(x.shape.slice(start, end + 1)), ...x.shape.slice(end + 1)]);
+}
+
+/** Dim `dim` as several dims of `sizes`, of which one may be -1. */
+export function unflatten(x: Tensor, dim: number, sizes: Shape): Tensor {
+	const at = normalizeDim('unflatten', dim, x.ndim);
+	if (x.ndim === 0) throw new ShapeError('unflatten: a scalar has no dim to unflatten');
+	const known = sizes.reduce((product, size) => (size === -1 ? product : product * size), 1);
+	const full = sizes.map((size) => (size === -1 && known > 0 ? x.shape[at]! / known : size));
+	checkShape('unflatten', full);
+	if (numel(full) !== x.shape[at]) {
+		throw new ShapeError(`unflatten: sizes ${formatShape(sizes)} do not make up dim ${dim} of ${formatShape(x.shape)}`);
+	}
+	const target = x.shape.toSpliced(at, 1, ...full);
+	checkShape('unflatten', target);
+	return reshaped('unflatten', x, target);
+}
+
+/** The same values without a place on the tape; shares memory with `x`. */
+export function detach(x: Tensor): Tensor {
+	return viewOf(x, x.shape, x.strides, x.offset);
+}
+
+/** A copy in memory of its own, contiguous, through which gradients flow. */
+export function clone(x: Tensor): Tensor {
+	return record({
+		name: 'clone',
+		inputs: [x],
+		forward: () => copied(x),
+		vjp: passBack,
+	});
+}
+
+/** The same values in row-major order without gaps: another handle of the same memory if `x` is like that, else a copy. */
+export function contiguous(x: Tensor): Tensor {
+	return record({
+		name: 'contiguous',
+		inputs: [x],
+		forward: () => (x.isContiguous ? viewOf(x, x.shape, x.strides, x.offset) : copied(x)),
+		vjp: passBack,
+	});
+}
+
+function copied(x: Tensor): Tensor {
+	const y = emptyOn(x, x.shape);
+	x.backend.kernels.copy({ x }, { y }, {});
+	return y;
+}
+
+function passBack(gradient: Tensor) {
+	return [gradient];
+}
+
+/** Views of 1-D tensors, each expanded to the grid of them all. As `torch.meshgrid`; 'ij' keeps their order as dims. */
+export function meshgrid(tensors: readonly Tensor[], { indexing = 'ij' }: { indexing?: 'ij' | 'xy' } = {}): Tensor[] {
+	const wrong = tensors.find((x) => x.ndim > 1);
+	if (wrong !== undefined) throw new ShapeError(`meshgrid: needs tensors of at most 1 dim, not ${formatShape(wrong.shape)}`);
+	if (tensors.length > MAX_RANK) throw new ShapeError(`meshgrid: ${tensors.length} tensors; at most ${MAX_RANK} dims are supported`);
+	if (indexing !== 'ij' && indexing !== 'xy') throw new ArgumentError(`meshgrid: indexing is 'ij' or 'xy', not '${String(indexing)}'`);
+	const place = (i: number) => (indexing === 'xy' && i < 2 && tensors.length > 1 ? 1 - i : i);
+	const grid = tensors.map((_, i) => tensors[place(i)]!.size);
+	return tensors.map((x, i) =>
+		gridView(
+			x,
+			grid,
+			grid.map((_, d) => (d === place(i) ? 1 : 0)),
+		),
+	);
+}
+
+function gridView(x: Tensor, grid: Shape, along: readonly number[]): Tensor {
+	const column = grid.map((size, d) => (along[d] === 1 ? size : 1));
+	const stride = x.strides[0] ?? 0;
+	return record({
+		name: 'meshgrid',
+		inputs: [x],
+		forward: () =>
+			viewOf(
+				x,
+				grid,
+				along.map((on) => on * stride),
+				x.offset,
+			),
+		vjp: gridBack(column, x.shape),
+	});
+}
+
+function gridBack(column: Shape, shape: Shape) {
+	return (gradient: Tensor) => [reshape(sumTo(gradient, column), shape)];
+}
