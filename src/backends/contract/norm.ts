@@ -1,0 +1,77 @@
+/**
+ * Normalisation: x^ = (x - mean) * rstd, y = x^ * weight + bias, with rstd = 1 / sqrt(variance + eps).
+ *
+ * x is contiguous and seen as [batch, channels, spatial]. Either a group, channels / groups neighbouring channels of one
+ * sample, has statistics of its own: group, instance and (groups = 1, spatial = 1) layer normalisation; or a channel has,
+ * over all samples: batch normalisation. weight and bias are contiguous, one element for each channel, and may be missing (1 and 0).
+ *
+ * Statistics are float32 (float64 for float64), and the variance comes from the deviations, never from the squares.
+ * x, y, gradients of either, weight and bias have one dtype. All inputs are contiguous, at any offset.
+ */
+import type { View } from '../contract';
+
+export interface NormShape {
+	readonly batch: number;
+	readonly channels: number;
+	readonly spatial: number;
+}
+
+export interface GroupNormShape extends NormShape {
+	readonly groups: number;
+}
+
+export interface NormKernels {
+	/** Statistics of each group, [batch, groups], and y. Without `mean` it is the RMS form: nothing is subtracted, rstd = 1 / sqrt(mean(x^2) + eps). */
+	groupNorm(
+		inputs: { x: View; weight?: View; bias?: View },
+		outputs: { y: View; mean?: View; rstd: View },
+		attributes: GroupNormShape & { eps: number },
+	): void;
+
+	/** dx = rstd * (h - mean of h - x^ * mean of (h * x^)) over the group, h = gradient * weight; the RMS form (no `mean`) has no mean of h. */
+	groupNormGrad(
+		inputs: { x: View; gradient: View; mean?: View; rstd: View; weight?: View },
+		outputs: { dx: View },
+		attributes: GroupNormShape,
+	): void;
+
+	/**
+	 * dweight = sum gradient * x^ and dbias = sum gradient over batch and spatial, for each channel; either may be left out. The
+	 * statistics are [batch, groups], or with groups = 0 one for each channel.
+	 */
+	normParametersGrad(
+		inputs: { x: View; gradient: View; mean?: View; rstd: View },
+		outputs: { dweight?: View; dbias?: View },
+		attributes: GroupNormShape,
+	): void;
+
+	/** mean and biased variance of each channel over batch and spatial. */
+	channelStatistics(inputs: { x: View }, outputs: { mean: View; variance: View }, attributes: NormShape): void;
+
+	/**
+	 * In place, for each channel: runningMean += momentum * (mean - runningMean), and so the variance, made unbiased with
+	 * `count` elements behind it: times count / (count - 1).
+	 */
+	updateRunning(
+		inputs: { mean: View; variance: View },
+		outputs: { runningMean: View; runningVar: View },
+		attributes: { momentum: number; count: number },
+	): void;
+
+	/** y = (x - mean) / sqrt(variance + eps) * weight + bias, all of one element for each channel. */
+	channelNorm(
+		inputs: { x: View; mean: View; variance: View; weight?: View; bias?: View },
+		outputs: { y: View },
+		attributes: NormShape & { eps: number },
+	): void;
+
+	/**
+	 * dx of `channelNorm` where mean and variance are those of x (all contiguous, one element for each channel): rstd * weight *
+	 * (gradient - dbias / n - x^ * dweight / n), with n = batch * spatial.
+	 */
+	channelNormGrad(
+		inputs: { x: View; gradient: View; mean: View; rstd: View; weight?: View; dweight: View; dbias: View },
+		outputs: { dx: View },
+		attributes: NormShape,
+	): void;
+}

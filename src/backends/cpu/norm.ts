@@ -1,0 +1,140 @@
+/** Normalisation in plain loops: the reference for shaders/norm.wgsl.ts. Sums are kept in float64. */
+import type { TypedArray } from '../../core/dtype';
+import type { View } from '../contract';
+import type { GroupNormShape, NormKernels, NormShape } from '../contract/norm';
+import { cpuData } from './storage';
+
+/** The elements of a contiguous view from its first on; a missing one is made of `fallback`. */
+function elements(view: View | undefined, fallback: number): (i: number) => number {
+	if (view === undefined) return () => fallback;
+	const data = cpuData(view);
+	return (i) => data[view.offset + i]!;
+}
+
+/** Visits the elements of channel c, of all samples or of one. */
+function forEachOfChannel({ batch, channels, spatial }: NormShape, c: number, visit: (i: number, b: number) => void): void {
+	for (let b = 0; b < batch; b++) {
+		const start = (b * channels + c) * spatial;
+		for (let i = start; i < start + spatial; i++) visit(i, b);
+	}
+}
+
+function store(view: View | undefined, i: number, value: number): void {
+	if (view !== undefined) (cpuData(view) as TypedArray)[i] = value;
+}
+
+/** Groups as runs of `length` neighbours; `channelOf` an element, counted from the start of x. */
+function groupsOf({ batch, channels, groups, spatial }: GroupNormShape) {
+	return {
+		count: batch * groups,
+		length: (channels / groups) * spatial,
+		channelOf: (i: number) => Math.floor(i / spatial) % channels,
+	};
+}
+
+export const norm: NormKernels = {
+	groupNorm({ x, weight, bias }, { y, mean, rstd }, { eps, ...shape }) {
+		const { count, length, channelOf } = groupsOf(shape);
+		const [input, scale, shift] = [elements(x, 0), elements(weight, 1), elements(bias, 0)];
+		for (let g = 0; g < count; g++) {
+			const [start, end] = [g * length, (g + 1) * length];
+			let centre = 0;
+			if (mean) {
+				for (let i = start; i < end; i++) centre += input(i) / length;
+			}
+			let variance = 0;
+			for (let i = start; i < end; i++) variance += (input(i) - centre) ** 2 / length;
+			const factor = 1 / Math.sqrt(variance + eps);
+			for (let i = start; i < end; i++) {
+				store(y, i, (input(i) - centre) * factor * scale(channelOf(i)) + shift(channelOf(i)));
+			}
+			store(mean, g, centre);
+			store(rstd, g, factor);
+		}
+	},
+
+	groupNormGrad({ x, gradient, mean, rstd, weight }, { dx }, shape) {
+		const { count, length, channelOf } = groupsOf(shape);
+		const [input, incoming, scale] = [elements(x, 0), elements(gradient, 0), elements(weight, 1)];
+		const [centre, factor] = [elements(mean, 0), elements(rstd, 1)];
+		for (let g = 0; g < count; g++) {
+			const [start, end] = [g * length, (g + 1) * length];
+			const normal = (i: number) => (input(i) - centre(g)) * factor(g);
+			const scaled = (i: number) => incoming(i) * scale(channelOf(i));
+			let level = 0;
+			let slope = 0;
+			for (let i = start; i < end; i++) {
+				if (mean) level += scaled(i) / length;
+				slope += (scaled(i) * normal(i)) / length;
+			}
+			for (let i = start; i < end; i++) store(dx, i, factor(g) * (scaled(i) - level - normal(i) * slope));
+		}
+	},
+
+	normParametersGrad({ x, gradient, mean, rstd }, { dweight, dbias }, shape) {
+		const { channels, groups } = shape;
+		const [input, incoming] = [elements(x, 0), elements(gradient, 0)];
+		const [centre, factor] = [elements(mean, 0), elements(rstd, 1)];
+		for (let c = 0; c < channels; c++) {
+			let slope = 0;
+			let level = 0;
+			forEachOfChannel(shape, c, (i, b) => {
+				const s = groups === 0 ? c : b * groups + Math.floor(c / (channels / groups));
+				slope += incoming(i) * (input(i) - centre(s)) * factor(s);
+				level += incoming(i);
+			});
+			store(dweight, c, slope);
+			store(dbias, c, level);
+		}
+	},
+
+	channelStatistics({ x }, { mean, variance }, shape) {
+		const input = elements(x, 0);
+		const count = shape.batch * shape.spatial;
+		for (let c = 0; c < shape.channels; c++) {
+			let centre = 0;
+			forEachOfChannel(shape, c, (i) => {
+				centre += input(i) / count;
+			});
+			let spread = 0;
+			forEachOfChannel(shape, c, (i) => {
+				spread += (input(i) - centre) ** 2 / count;
+			});
+			store(mean, c, centre);
+			store(variance, c, spread);
+		}
+	},
+
+	updateRunning({ mean, variance }, { runningMean, runningVar }, { momentum, count }) {
+		const [centre, spread] = [elements(mean, 0), elements(variance, 0)];
+		const [oldMean, oldVariance] = [elements(runningMean, 0), elements(runningVar, 0)];
+		for (let c = 0; c < mean.shape[0]!; c++) {
+			store(runningMean, runningMean.offset + c, oldMean(c) + momentum * (centre(c) - oldMean(c)));
+			const unbiased = (spread(c) * count) / (count - 1);
+			store(runningVar, runningVar.offset + c, oldVariance(c) + momentum * (unbiased - oldVariance(c)));
+		}
+	},
+
+	channelNorm({ x, mean, variance, weight, bias }, { y }, { eps, ...shape }) {
+		const input = elements(x, 0);
+		const [centre, spread] = [elements(mean, 0), elements(variance, 0)];
+		const [scale, shift] = [elements(weight, 1), elements(bias, 0)];
+		for (let c = 0; c < shape.channels; c++) {
+			const factor = 1 / Math.sqrt(spread(c) + eps);
+			forEachOfChannel(shape, c, (i) => store(y, i, (input(i) - centre(c)) * factor * scale(c) + shift(c)));
+		}
+	},
+
+	channelNormGrad({ x, gradient, mean, rstd, weight, dweight, dbias }, { dx }, shape) {
+		const [input, incoming, scale] = [elements(x, 0), elements(gradient, 0), elements(weight, 1)];
+		const [centre, factor] = [elements(mean, 0), elements(rstd, 1)];
+		const [slope, level] = [elements(dweight, 0), elements(dbias, 0)];
+		const count = shape.batch * shape.spatial;
+		for (let c = 0; c < shape.channels; c++) {
+			forEachOfChannel(shape, c, (i) => {
+				const normal = (input(i) - centre(c)) * factor(c);
+				store(dx, i, scale(c) * factor(c) * (incoming(i) - level(c) / count - (normal * slope(c)) / count));
+			});
+		}
+	},
+};

@@ -1,0 +1,263 @@
+/**
+ * Reductions that combine elements: sums, products, norms, moments. Those that choose an element are in reduceOrder.ts, running
+ * ones in reduceScan.ts.
+ *
+ * All take `(x, dim?, { keepdim })`: `dim` is one dimension or several, negative ones count from the back, none (or an empty list)
+ * means all; `keepdim` leaves the reduced dimensions in place with size 1. VJPs are made by functions of their own, because a
+ * closure beside `forward` would keep the input alive as long as the graph.
+ */
+import { NO_GRADIENT, record } from '../autograd/tape';
+import type { ReduceAttributes } from '../backends/contract/reduce';
+import { type DType, requireFloating } from '../core/dtype';
+import { ArgumentError } from '../core/errors';
+import { normalizeDims, numel, reducedShape, type Shape } from '../core/shape';
+import { emptyOn, type Tensor } from '../tensor';
+import { tidy } from '../tidy';
+import { abs, add, div, eq, exp, mul, pow, sign, sub, to, where } from './elementwise';
+import { expand, permute, reshape } from './layout';
+import { cat, narrow } from './layoutParts';
+
+export type Dims = number | readonly number[];
+
+export interface ReduceOptions {
+	/** Leave the reduced dimensions in place with size 1. Default false. */
+	readonly keepdim?: boolean;
+}
+
+export interface AccumulateOptions extends ReduceOptions {
+	/** Convert x to this dtype first. */
+	readonly dtype?: DType;
+}
+
+/** What is reduced: dims (distinct, ascending), the resulting shape, and how many elements go into each of its elements. */
+export interface Reduction {
+	readonly dims: readonly number[];
+	readonly shape: Shape;
+	readonly count: number;
+}
+
+export function reductionOf(operation: string, x: Tensor, dim: Dims | undefined, { keepdim = false }: ReduceOptions): Reduction {
+	const all = dim === undefined || (typeof dim !== 'number' && dim.length === 0);
+	const dims = normalizeDims(operation, all ? undefined : dim, x.ndim);
+	return { dims, shape: reducedShape(x.shape, dims, keepdim), count: numel(dims.map((d) => x.shape[d]!)) };
+}
+
+/** A reduced tensor, with or without keepdim, repeated over the dims that were reduced from `shape`. */
+export function spread(reduced: Tensor, shape: Shape, dims: readonly number[]): Tensor {
+	return expand(reshape(reduced, reducedShape(shape, dims, true)), shape);
+}
+
+/** 1 where `zero` elements would be divided by; the quotients there are multiplied by 0 afterwards. */
+function nonzero(x: Tensor): Tensor {
+	return where(eq(x, 0), 1, x);
+}
+
+function reduced(x: Tensor, shape: Shape, dtype: DType, attributes: ReduceAttributes): Tensor {
+	const y = emptyOn(x, shape, dtype);
+	x.backend.kernels.reduce({ x }, { y }, attributes);
+	return y;
+}
+
+/** The dtype in which sums and products of `dtype` are kept. */
+function accumulated(dtype: DType): DType {
+	return dtype === 'bool' ? 'int32' : dtype;
+}
+
+/** The sum over `dim`, all by default; of no elements 0. bool and int32 give int32 (which wraps around), others their own dtype. As `torch.sum`. */
+export function sum(x: Tensor, dim?: Dims, options: AccumulateOptions = {}): Tensor {
+	if (options.dtype !== undefined && options.dtype !== x.dtype) return tidy(() => sum(to(x, options.dtype!), dim, { keepdim: options.keepdim }));
+	const { dims, shape } = reductionOf('sum', x, dim, options);
+	return record({
+		name: 'sum',
+		inputs: [x],
+		forward: () => reduced(x, shape, accumulated(x.dtype), { op: 'sum', dims }),
+		vjp: sumBack(x.shape, dims),
+	});
+}
+
+function sumBack(shape: Shape, dims: readonly number[]) {
+	return (gradient: Tensor) => [spread(gradient, shape, dims)];
+}
+
+/** The mean over `dim`, all by default; of no elements NaN. x is floating, or `dtype` makes it so. As `torch.mean`. */
+export function mean(x: Tensor, dim?: Dims, options: AccumulateOptions = {}): Tensor {
+	if (options.dtype !== undefined && options.dtype !== x.dtype) return tidy(() => mean(to(x, options.dtype!), dim, { keepdim: options.keepdim }));
+	requireFloating('mean', x.dtype);
+	const { dims, shape, count } = reductionOf('mean', x, dim, options);
+	return record({
+		name: 'mean',
+		inputs: [x],
+		forward: () => reduced(x, shape, x.dtype, { op: 'mean', dims }),
+		vjp: meanBack(x.shape, dims, count),
+	});
+}
+
+function meanBack(shape: Shape, dims: readonly number[], count: number) {
+	return (gradient: Tensor) => [spread(mul(gradient, 1 / count), shape, dims)];
+}
+
+/**
+ * The product over `dim`, all by default; of no elements 1. bool and int32 give int32. Gradients of every order are exact
+ * where elements are 0. As `torch.prod`.
+ */
+export function prod(x: Tensor, dim?: Dims, options: AccumulateOptions = {}): Tensor {
+	if (options.dtype !== undefined && options.dtype !== x.dtype) return tidy(() => prod(to(x, options.dtype!), dim, { keepdim: options.keepdim }));
+	const { dims, shape } = reductionOf('prod', x, dim, options);
+	return record({
+		name: 'prod',
+		inputs: [x],
+		forward: () => reduced(x, shape, accumulated(x.dtype), { op: 'prod', dims }),
+		save: () => [x],
+		vjp: prodBack(dims),
+	});
+}
+
+/**
+ * The product as a tree of products of halves, walked from its root to its leaves: never a division, so zeros are no
+ * exception, and every step is differentiable again.
+ */
+function prodBack(dims: readonly number[]) {
+	return (gradient: Tensor, [x]: readonly [Tensor]) => {
+		const kept = x.shape.map((_, d) => d).filter((d) => !dims.includes(d));
+		const order = [...kept, ...dims];
+		const last = kept.length;
+		const keptShape = kept.map((d) => x.shape[d]!);
+		let level = reshape(permute(x, order), [...keptShape, numel(dims.map((d) => x.shape[d]!))]);
+		const halves: { left: Tensor; right: Tensor; odd: boolean }[] = [];
+		while (level.shape[last]! > 1) {
+			const size = level.shape[last]!;
+			const half = Math.floor(size / 2);
+			const odd = size % 2 === 1;
+			const left = narrow(level, last, 0, half);
+			const right = narrow(level, last, half, half);
+			halves.push({ left, right, odd });
+			const products = mul(left, right);
+			level = odd ? cat([products, narrow(level, last, size - 1, 1)], last) : products;
+		}
+		let slopes = expand(reshape(gradient, [...keptShape, 1]), level.shape);
+		for (const { left, right, odd } of halves.reverse()) {
+			const half = left.shape[last]!;
+			const inner = narrow(slopes, last, 0, half);
+			const parts = [mul(inner, right), mul(inner, left)];
+			slopes = cat(odd ? [...parts, narrow(slopes, last, half, 1)] : parts, last);
+		}
+		const arranged = reshape(slopes, order.map((d) => x.shape[d]!));
+		return [permute(arranged, order.map((_, d) => order.indexOf(d)))];
+	};
+}
+
+/** Whether any element over `dim` is not 0 (NaN counts as not 0); of no elements false. Gives bool. As `torch.any`. */
+export function any(x: Tensor, dim?: Dims, options: ReduceOptions = {}): Tensor {
+	return truth('any', x, dim, options);
+}
+
+/** Whether all elements over `dim` are not 0; of no elements true. Gives bool. As `torch.all`. */
+export function all(x: Tensor, dim?: Dims, options: ReduceOptions = {}): Tensor {
+	return truth('all', x, dim, options);
+}
+
+function truth(name: 'any' | 'all', x: Tensor, dim: Dims | undefined, options: ReduceOptions): Tensor {
+	const { dims, shape } = reductionOf(name, x, dim, options);
+	return record({ name, inputs: [x], forward: () => reduced(x, shape, 'bool', { op: name, dims }), vjp: NO_GRADIENT });
+}
+
+/**
+ * log(sum(exp(x))) over `dim`, computed as max + log(sum(exp(x - max))) so that it neither overflows nor underflows; -inf where all
+ * elements are -inf. As `torch.logsumexp`.
+ */
+export function logsumexp(x: Tensor, dim?: Dims, options: ReduceOptions = {}): Tensor {
+	requireFloating('logsumexp', x.dtype);
+	const { dims, shape } = reductionOf('logsumexp', x, dim, options);
+	return record({
+		name: 'logsumexp',
+		inputs: [x],
+		forward: () => reduced(x, shape, x.dtype, { op: 'logsumexp', dims }),
+		save: (y) => [x, y],
+		vjp: logsumexpBack(dims),
+	});
+}
+
+function logsumexpBack(dims: readonly number[]) {
+	return (gradient: Tensor, [x, y]: readonly [Tensor, Tensor]) => [
+		mul(exp(sub(x, spread(y, x.shape, dims))), spread(gradient, x.shape, dims)),
+	];
+}
+
+export interface VarianceOptions extends ReduceOptions {
+	/** The divisor is max(0, count - correction): 1 (default) for the unbiased estimate, 0 for the population's variance. */
+	readonly correction?: number;
+}
+
+/** The variance over `dim`, all by default: sum((x - mean)^2) / (count - correction); NaN for one element with correction 1. As `torch.var`. */
+export function variance(x: Tensor, dim?: Dims, options: VarianceOptions = {}): Tensor {
+	return moment('var', x, dim, options);
+}
+
+/** The square root of the variance; where it is 0, its gradient is 0 too. As `torch.std`. */
+export function std(x: Tensor, dim?: Dims, options: VarianceOptions = {}): Tensor {
+	return moment('std', x, dim, options);
+}
+
+function moment(name: 'var' | 'std', x: Tensor, dim: Dims | undefined, { correction = 1, ...options }: VarianceOptions): Tensor {
+	requireFloating(name, x.dtype);
+	if (!Number.isFinite(correction)) throw new ArgumentError(`${name}: correction ${correction} is not a finite number`);
+	const { dims, shape, count } = reductionOf(name, x, dim, options);
+	return record({
+		name,
+		inputs: [x],
+		forward: () => {
+			const y = emptyOn(x, shape);
+			x.backend.kernels.variance({ x }, { y }, { dims, correction, root: name === 'std' });
+			return y;
+		},
+		save: (y) => [x, y],
+		vjp: momentBack(name, dims, Math.max(0, count - correction)),
+	});
+}
+
+function momentBack(name: 'var' | 'std', dims: readonly number[], divisor: number) {
+	return (gradient: Tensor, [x, y]: readonly [Tensor, Tensor]) => {
+		const deviation = sub(x, mean(x, dims, { keepdim: true }));
+		// d std = d var / (2 std); where std is 0, so are all deviations.
+		const scale = name === 'var' ? mul(gradient, 2 / divisor) : div(gradient, mul(nonzero(y), divisor));
+		return [mul(deviation, spread(scale, x.shape, dims))];
+	};
+}
+
+export interface NormOptions extends ReduceOptions {
+	/** Order of the norm: 2 by default, 0 counts what is not 0, Infinity and -Infinity are the largest and smallest magnitude. */
+	readonly p?: number;
+}
+
+/** The vector norm (sum |x|^p)^(1/p) over `dim`, all by default. Where it is 0, its gradient is 0. As `torch.norm`. */
+export function norm(x: Tensor, dim?: Dims, { p = 2, ...options }: NormOptions = {}): Tensor {
+	requireFloating('norm', x.dtype);
+	if (typeof p !== 'number' || Number.isNaN(p)) throw new ArgumentError(`norm: p ${String(p)} is not a number; it may be Infinity or -Infinity`);
+	const { dims, shape } = reductionOf('norm', x, dim, options);
+	return record({
+		name: 'norm',
+		inputs: [x],
+		forward: () => reduced(x, shape, x.dtype, { op: 'norm', dims, p }),
+		save: (y) => [x, y],
+		vjp: normBack(dims, p),
+	});
+}
+
+function normBack(dims: readonly number[], p: number) {
+	return (gradient: Tensor, [x, y]: readonly [Tensor, Tensor]) => {
+		const over = (t: Tensor) => spread(t, x.shape, dims);
+		if (p === 0) return [mul(over(gradient), 0)];
+		if (p === 1) return [mul(sign(x), over(gradient))];
+		if (p === 2) return [mul(x, over(div(gradient, nonzero(y))))];
+		if (Math.abs(p) === Infinity) return [mul(sign(x), shareAmong(eq(abs(x), over(y)), gradient, dims))];
+		const powers = mul(sign(x), pow(nonzero(abs(x)), p - 1));
+		return [mul(powers, over(div(gradient, pow(nonzero(y), p - 1))))];
+	};
+}
+
+/** The gradient split evenly between the elements that are `chosen`, 0 for the others. */
+export function shareAmong(chosen: Tensor, gradient: Tensor, dims: readonly number[]): Tensor {
+	const mask = to(chosen, gradient.dtype);
+	const share = div(gradient, reshape(sum(mask, dims), gradient.shape));
+	return mul(mask, spread(share, chosen.shape, dims));
+}

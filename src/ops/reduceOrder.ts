@@ -1,0 +1,124 @@
+/** Reductions that choose an element: extremes and where they are. Conventions as in reduce.ts. */
+import { NO_GRADIENT, record, recordMany } from '../autograd/tape';
+import { ArgumentError, formatShape } from '../core/errors';
+import { type Shape } from '../core/shape';
+import { emptyOn, type Tensor } from '../tensor';
+import { eq, where } from './elementwise';
+import { reshape } from './layout';
+import { type Dims, type ReduceOptions, type Reduction, reductionOf, shareAmong, spread } from './reduce';
+
+/** Values and their positions along the reduced dim: `const { values, indices } = max(x, 1)` or `const [values, indices] = ...`. */
+export type ValuesIndices = readonly [values: Tensor, indices: Tensor] & { readonly values: Tensor; readonly indices: Tensor };
+
+function nonEmptyReduction(operation: string, x: Tensor, dim: Dims | undefined, options: ReduceOptions): Reduction {
+	const reduction = reductionOf(operation, x, dim, options);
+	if (reduction.count === 0) {
+		throw new ArgumentError(
+			`${operation}: shape ${formatShape(x.shape)} has no elements over dims ${formatShape(reduction.dims)}, and ${operation} of nothing is not defined`,
+		);
+	}
+	return reduction;
+}
+
+/** The largest element over `dim`, all by default; NaN wins. The gradient is shared evenly between equal elements. As `torch.amax`. */
+export function amax(x: Tensor, dim?: Dims, options: ReduceOptions = {}): Tensor {
+	return extreme('amax', 'amax', x, dim, options);
+}
+
+/** The smallest element over `dim`, all by default; NaN wins. The gradient is shared evenly between equal elements. As `torch.amin`. */
+export function amin(x: Tensor, dim?: Dims, options: ReduceOptions = {}): Tensor {
+	return extreme('amin', 'amin', x, dim, options);
+}
+
+function extreme(name: string, op: 'amax' | 'amin', x: Tensor, dim: Dims | undefined, options: ReduceOptions): Tensor {
+	const { dims, shape } = nonEmptyReduction(name, x, dim, options);
+	return record({
+		name,
+		inputs: [x],
+		forward: () => {
+			const y = emptyOn(x, shape);
+			x.backend.kernels.reduce({ x }, { y }, { op, dims });
+			return y;
+		},
+		save: (y) => [x, y],
+		vjp: extremeBack(dims),
+	});
+}
+
+function extremeBack(dims: readonly number[]) {
+	return (gradient: Tensor, [x, y]: readonly [Tensor, Tensor]) => [shareAmong(eq(x, spread(y, x.shape, dims)), gradient, dims)];
+}
+
+/**
+ * Without `dim` the largest of all elements, as `amax`. With `dim`, the largest along that dim and where (int32) it first occurs: the
+ * gradient goes to that element alone. NaN wins. As `torch.max`.
+ */
+export function max(x: Tensor): Tensor;
+export function max(x: Tensor, dim: number, options?: ReduceOptions): ValuesIndices;
+export function max(x: Tensor, dim?: number, options: ReduceOptions = {}): Tensor | ValuesIndices {
+	return dim === undefined ? extreme('max', 'amax', x, undefined, {}) : extremum('max', x, dim, options);
+}
+
+/** The smallest element: see `max`. As `torch.min`. */
+export function min(x: Tensor): Tensor;
+export function min(x: Tensor, dim: number, options?: ReduceOptions): ValuesIndices;
+export function min(x: Tensor, dim?: number, options: ReduceOptions = {}): Tensor | ValuesIndices {
+	return dim === undefined ? extreme('min', 'amin', x, undefined, {}) : extremum('min', x, dim, options);
+}
+
+function extremum(name: 'max' | 'min', x: Tensor, dim: number, options: ReduceOptions): ValuesIndices {
+	const { dims, shape } = nonEmptyReduction(name, x, dim, options);
+	const [values, indices] = recordMany({
+		name,
+		inputs: [x],
+		forward: () => {
+			const outputs = { values: emptyOn(x, shape), indices: emptyOn(x, shape, 'int32') };
+			x.backend.kernels.extremum({ x }, outputs, { op: name, dims });
+			return [outputs.values, outputs.indices];
+		},
+		save: ([, positions]) => [positions!],
+		vjp: selectionBack(x.shape, dims),
+	});
+	return valuesIndices(values!, indices!);
+}
+
+export function valuesIndices(values: Tensor, indices: Tensor): ValuesIndices {
+	return Object.assign([values, indices] as const, { values, indices });
+}
+
+/** The gradient goes to the element at the saved position along the only dim, 0 to the others. */
+export function selectionBack(shape: Shape, dims: readonly number[]) {
+	return ([gradient]: readonly (Tensor | null)[], [indices]: readonly [Tensor]) => {
+		if (gradient == null) return [null];
+		const dim = dims[0];
+		if (dim === undefined) return [reshape(gradient, shape)];
+		const line = emptyOn(indices, [shape[dim]!]);
+		line.backend.kernels.arange({}, { y: line }, { start: 0, step: 1 });
+		const along = reshape(line, shape.map((size, d) => (d === dim ? size : 1)));
+		return [where(eq(along, spread(indices, shape, dims)), spread(gradient, shape, dims), 0)];
+	};
+}
+
+/** The position (int32) of the largest element along `dim`, or in the flattened tensor: the first where several are equal, the first NaN before all. As `torch.argmax`. */
+export function argmax(x: Tensor, dim?: number, options: ReduceOptions = {}): Tensor {
+	return position('argmax', 'max', x, dim, options);
+}
+
+/** The position (int32) of the smallest element: see `argmax`. As `torch.argmin`. */
+export function argmin(x: Tensor, dim?: number, options: ReduceOptions = {}): Tensor {
+	return position('argmin', 'min', x, dim, options);
+}
+
+function position(name: string, op: 'max' | 'min', x: Tensor, dim: number | undefined, options: ReduceOptions): Tensor {
+	const { dims, shape } = nonEmptyReduction(name, x, dim, options);
+	return record({
+		name,
+		inputs: [x],
+		forward: () => {
+			const indices = emptyOn(x, shape, 'int32');
+			x.backend.kernels.extremum({ x }, { indices }, { op, dims });
+			return indices;
+		},
+		vjp: NO_GRADIENT,
+	});
+}

@@ -1,0 +1,51 @@
+/** Softmax and log-softmax, with fused forward and backward kernels. */
+import { isGradEnabled } from '../autograd/modes';
+import { record } from '../autograd/tape';
+import { requireFloating } from '../core/dtype';
+import { normalizeDim } from '../core/shape';
+import { emptyOn, type Tensor } from '../tensor';
+import { exp, mul, sub } from './elementwise';
+import { sum } from './reduce';
+
+/**
+ * exp(x) / sum(exp(x)) over `dim`, computed from x - max(x) so that it does not overflow. A line of only -inf gives NaN, as in
+ * PyTorch. x is floating; the shape stays. As `torch.softmax`.
+ */
+export function softmax(x: Tensor, dim: number): Tensor {
+	return softmaxOf('softmax', x, dim);
+}
+
+/** The logarithm of the softmax over `dim`, x - max - log(sum(exp(x - max))): exact where `log(softmax(x))` would be -inf. As `torch.log_softmax`. */
+export function logSoftmax(x: Tensor, dim: number): Tensor {
+	return softmaxOf('logSoftmax', x, dim);
+}
+
+function softmaxOf(name: 'softmax' | 'logSoftmax', x: Tensor, dim: number): Tensor {
+	requireFloating(name, x.dtype);
+	const attributes = { dim: normalizeDim(name, dim, x.ndim), log: name === 'logSoftmax' };
+	return record({
+		name,
+		inputs: [x],
+		forward: () => {
+			const y = emptyOn(x, x.shape);
+			x.backend.kernels.softmax({ x }, { y }, attributes);
+			return y;
+		},
+		save: (y) => [y],
+		vjp: softmaxBack(attributes),
+	});
+}
+
+/** One launch where the walk is not recorded; else the same in differentiable operations. */
+export function softmaxBack(attributes: { readonly dim: number; readonly log: boolean }) {
+	return (gradient: Tensor, [y]: readonly [Tensor]) => {
+		const { dim, log } = attributes;
+		if (!isGradEnabled()) {
+			const dx = emptyOn(y, y.shape);
+			y.backend.kernels.softmaxGrad({ y, gradient }, { dx }, attributes);
+			return [dx];
+		}
+		if (log) return [sub(gradient, mul(exp(y), sum(gradient, dim, { keepdim: true })))];
+		return [mul(y, sub(gradient, sum(mul(gradient, y), dim, { keepdim: true })))];
+	};
+}
