@@ -1,0 +1,59 @@
+/** Launches of shaders/optimizer.wgsl.ts. */
+import { adamStep, type OptimizerVariant, sgdStep } from '../../../shaders/optimizer.wgsl';
+import type { ShaderTemplate } from '../../../shaders/shader';
+import { numel } from '../../core/shape';
+import type { View } from '../contract';
+import type { OptimizerKernels } from '../contract/optimizer';
+import { floatBits, type Gpu, storageType } from './launch';
+
+const WORKGROUP = 64;
+
+export function optimizerKernels(gpu: Gpu): OptimizerKernels {
+	function update(kernel: ShaderTemplate<OptimizerVariant>, views: readonly View[], extra: boolean, scalars: readonly number[], flops: number): void {
+		const size = numel(views[0]!.shape);
+		const storage = storageType(views[0]!);
+		const vec4 = views.every((view) => view.offset % 4 === 0);
+		const width = vec4 ? 4 : 1;
+		const count = Math.ceil(size / width);
+		// The kernels' offsets of optional buffers stand there whether they are bound or not.
+		const offsets = views.map((view) => view.offset / width);
+		const expected = kernel === adamStep ? 5 : 3;
+		while (offsets.length < expected) offsets.push(0);
+		gpu.launch({
+			kernel,
+			variant: { storage, vec4, extra },
+			buffers: views.map((view) => view.storage),
+			params: [count, ...offsets, ...scalars],
+			grid: [Math.ceil(count / WORKGROUP)],
+			flops: flops * size,
+			bytes: (2 * views.length - 1) * size * (storage === 'f16' ? 2 : 4),
+		});
+	}
+
+	return {
+		sgdStep({ gradient }, { param, buffer }, { lr, momentum, dampening, nesterov, first, maximize, weightDecay, l1 }) {
+			const views = buffer === undefined ? [gradient, param] : [gradient, param, buffer];
+			const scalars = [lr, momentum, 1 - dampening, maximize ? -1 : 1, weightDecay, l1].map(floatBits);
+			update(sgdStep, views, buffer !== undefined, [...scalars, first ? 1 : 0, nesterov ? 1 : 0], 6);
+		},
+
+		adamStep({ gradient }, { param, m, v, largest }, attributes) {
+			const { lr, beta1, beta2, eps, correction1, correction2, decoupled, maximize, weightDecay, l1 } = attributes;
+			const views = [gradient, param, m, v, ...(largest === undefined ? [] : [largest])];
+			const scalars = [
+				beta1,
+				1 - beta1,
+				beta2,
+				1 - beta2,
+				lr / correction1,
+				Math.sqrt(correction2),
+				eps,
+				maximize ? -1 : 1,
+				decoupled ? 0 : weightDecay,
+				l1,
+				decoupled ? lr * weightDecay : 0,
+			];
+			update(adamStep, views, largest !== undefined, scalars.map(floatBits), 16);
+		},
+	};
+}

@@ -1,0 +1,53 @@
+/** Adam and its kin. */
+import { ArgumentError } from '../core/errors';
+import type { Tensor } from '../tensor';
+import { type CommonOptions, type GroupInput, Optimizer, type ParamGroup, type ParamState } from './optimizer';
+
+export interface AdamOptions extends CommonOptions {
+	/** Decay of the running mean and of the running square. Default [0.9, 0.999]. */
+	betas: readonly [number, number];
+	/** Added to the root of the square. Default 1e-8. */
+	eps: number;
+	/** Divide by the largest square so far, Reddi et al. 2018. Default false. */
+	amsgrad: boolean;
+}
+
+/** Kingma and Ba 2015, with `weightDecay` as an L2 term of the gradient. Default lr 1e-3. As `torch.optim.Adam`. */
+export class Adam extends Optimizer<AdamOptions> {
+	protected readonly decoupled: boolean = false;
+
+	constructor(params: Iterable<Tensor> | Iterable<GroupInput<AdamOptions>>, options: Partial<AdamOptions> = {}) {
+		super(params, { lr: 1e-3, betas: [0.9, 0.999], eps: 1e-8, amsgrad: false, weightDecay: 0, l1: 0, maximize: false, ...options });
+	}
+
+	protected override validate({ betas, eps }: ParamGroup<AdamOptions>): void {
+		const name = this.constructor.name;
+		for (const beta of betas) if (!(beta >= 0 && beta < 1)) throw new ArgumentError(`${name}: betas must lie in [0, 1), not ${beta}`);
+		if (!(eps >= 0)) throw new ArgumentError(`${name}: eps must be at least 0, not ${eps}`);
+	}
+
+	protected override update(param: Tensor, gradient: Tensor, group: ParamGroup<AdamOptions>, state: ParamState): void {
+		const [beta1, beta2] = group.betas;
+		const t = (typeof state['step'] === 'number' ? state['step'] : 0) + 1;
+		state['step'] = t;
+		const m = this.slot(state, 'expAvg', param);
+		const v = this.slot(state, 'expAvgSq', param);
+		const largest = group.amsgrad ? { largest: this.slot(state, 'maxExpAvgSq', param) } : {};
+		const { lr, eps, maximize, weightDecay, l1 } = group;
+		const corrections = { correction1: 1 - beta1 ** t, correction2: 1 - beta2 ** t };
+		param.backend.kernels.adamStep(
+			{ gradient },
+			{ param, m, v, ...largest },
+			{ lr, beta1, beta2, eps, maximize, weightDecay, l1, decoupled: this.decoupled, ...corrections },
+		);
+	}
+}
+
+/** Adam whose weight decay acts on the parameter itself, Loshchilov and Hutter 2019. Default weightDecay 0.01. As `torch.optim.AdamW`. */
+export class AdamW extends Adam {
+	protected override readonly decoupled = true;
+
+	constructor(params: Iterable<Tensor> | Iterable<GroupInput<AdamOptions>>, options: Partial<AdamOptions> = {}) {
+		super(params, { weightDecay: 0.01, ...options });
+	}
+}

@@ -1,0 +1,184 @@
+/**
+ * What all optimizers share: parameter groups, state, and the state dict. As `torch.optim.Optimizer`.
+ *
+ * Every option of an optimizer may differ between groups. `weightDecay` is L2 (decoupled in AdamW), `l1` is L1; both
+ * are part of the fused step, not terms of the loss.
+ */
+import { ArgumentError } from '../core/errors';
+import { sameShape } from '../core/shape';
+import { clone, contiguous, detach } from '../ops/layout';
+import { copy_ } from '../ops/inplace';
+import { zeros } from '../ops/creation';
+import { noGrad } from '../autograd/modes';
+import { keep } from '../tidy';
+import { Tensor } from '../tensor';
+
+/** Options that every optimizer has. */
+export interface CommonOptions {
+	/** Learning rate. */
+	lr: number;
+	/** L2 penalty. Default 0 (AdamW: 0.01). */
+	weightDecay: number;
+	/** L1 penalty. Default 0. */
+	l1: number;
+	/** Ascend instead of descending. Default false. */
+	maximize: boolean;
+}
+
+/** Parameters with options of their own; what is left out is the optimizer's. */
+export type GroupInput<O> = { readonly params: Iterable<Tensor> } & Partial<O>;
+
+export type ParamGroup<O> = O & { readonly params: readonly Tensor[]; initialLr?: number };
+
+/** What an optimizer remembers of one parameter. */
+export type ParamState = Record<string, Tensor | number>;
+
+/** Plain data: parameters by their position, as PyTorch numbers them; tensors are clones. */
+export interface OptimizerState<O> {
+	readonly state: Readonly<Record<string, ParamState>>;
+	readonly paramGroups: readonly (O & { readonly params: readonly number[]; readonly initialLr?: number })[];
+}
+
+export abstract class Optimizer<O extends CommonOptions> {
+	readonly paramGroups: ParamGroup<O>[] = [];
+	protected readonly state = new Map<Tensor, ParamState>();
+
+	constructor(
+		params: Iterable<Tensor> | Iterable<GroupInput<O>>,
+		protected readonly defaults: O,
+	) {
+		const list = [...(params as Iterable<Tensor | GroupInput<O>>)];
+		const name = this.constructor.name;
+		if (list.length === 0) throw new ArgumentError(`${name}: it got no parameters; pass model.parameters() or a list of { params, ...options }`);
+		if (list.every((item): item is Tensor => item instanceof Tensor)) this.addParamGroup({ params: list } as unknown as GroupInput<O>);
+		else for (const group of list as GroupInput<O>[]) this.addParamGroup(group);
+	}
+
+	/** Adds parameters with options of their own, e.g. layers that are unfrozen later. */
+	addParamGroup(input: GroupInput<O>): void {
+		const name = this.constructor.name;
+		if (input instanceof Tensor || input.params === undefined) throw new ArgumentError(`${name}: parameters come as a list of tensors or as a list of groups { params, ...options }, not mixed`);
+		const params = [...input.params];
+		const known = new Set(this.paramGroups.flatMap((group) => group.params));
+		for (const param of params) {
+			if (!(param instanceof Tensor)) throw new ArgumentError(`${name}: a parameter must be a Tensor, not ${typeof param}`);
+			if (known.has(param)) throw new ArgumentError(`${name}: a parameter stands in two groups or twice in one`);
+			known.add(param);
+		}
+		const group = { ...this.defaults, ...input, params } as unknown as ParamGroup<O>;
+		for (const [key, value] of Object.entries(group)) {
+			if (typeof value === 'number' && Number.isNaN(value)) throw new ArgumentError(`${name}: option ${key} is NaN`);
+		}
+		for (const key of ['lr', 'weightDecay', 'l1'] as const) {
+			if (!(group[key] >= 0)) throw new ArgumentError(`${name}: ${key} must be at least 0, not ${group[key]}`);
+		}
+		this.validate(group);
+		this.paramGroups.push(group);
+	}
+
+	/** Throws an ArgumentError for options out of range. */
+	protected abstract validate(group: ParamGroup<O>): void;
+
+	/** Updates one parameter by its gradient, which is contiguous. */
+	protected abstract update(param: Tensor, gradient: Tensor, group: ParamGroup<O>, state: ParamState): void;
+
+	/**
+	 * Updates every parameter that has a gradient. With a `closure`, which computes the loss and its gradients anew, that runs
+	 * first and its result is returned.
+	 */
+	step<T>(closure: () => T): T;
+	step(): void;
+	step<T>(closure?: () => T): T | undefined {
+		const result = closure?.();
+		noGrad(() => {
+			for (const group of this.paramGroups) {
+				for (const param of group.params) if (param.grad !== null) this.#updateOne(param, param.grad, group);
+			}
+		});
+		return result;
+	}
+
+	#updateOne(param: Tensor, gradient: Tensor, group: ParamGroup<O>): void {
+		let state = this.state.get(param);
+		if (state === undefined) {
+			state = {};
+			this.state.set(param, state);
+		}
+		const packed = contiguous(gradient);
+		param.backend.setLabel(`${this.constructor.name}.step`);
+		this.update(param, packed, group, state);
+		param.storage.version++;
+		param.storage.lastWriter = `${this.constructor.name}.step`;
+		if (packed !== gradient) packed.dispose();
+	}
+
+	/** Drops the gradients of all parameters: their memory returns to the pool. */
+	zeroGrad(): void {
+		for (const group of this.paramGroups) {
+			for (const param of group.params) {
+				param.grad?.dispose();
+				param.grad = null;
+			}
+		}
+	}
+
+	/** A state tensor of zeros like `param`, made when first asked for. */
+	protected slot(state: ParamState, key: string, param: Tensor): Tensor {
+		const existing = state[key];
+		if (existing instanceof Tensor) return existing;
+		const made = keep(zeros(param.shape, { dtype: param.dtype, device: param.device }));
+		state[key] = made;
+		return made;
+	}
+
+	/** Options and state, for a checkpoint: see `loadStateDict`. */
+	stateDict(): OptimizerState<O> {
+		const params = this.paramGroups.flatMap((group) => group.params);
+		const state: Record<string, ParamState> = {};
+		params.forEach((param, i) => {
+			const own = this.state.get(param);
+			if (own === undefined) return;
+			const copy: ParamState = {};
+			for (const [key, value] of Object.entries(own)) copy[key] = value instanceof Tensor ? clone(detach(value)) : value;
+			state[String(i)] = copy;
+		});
+		let next = 0;
+		const paramGroups = this.paramGroups.map((group) => ({ ...group, params: group.params.map(() => next++) }));
+		return { state, paramGroups };
+	}
+
+	/** Restores options and state; groups must be of the same sizes as when they were saved. */
+	loadStateDict(saved: OptimizerState<O>): void {
+		const name = this.constructor.name;
+		const sizes = (groups: readonly { readonly params: readonly unknown[] }[]) => groups.map((group) => group.params.length).join(', ');
+		if (sizes(saved.paramGroups) !== sizes(this.paramGroups)) {
+			throw new ArgumentError(`${name}.loadStateDict: the state has groups of ${sizes(saved.paramGroups)} parameters, the optimizer of ${sizes(this.paramGroups)}`);
+		}
+		const params = this.paramGroups.flatMap((group) => group.params);
+		for (const [index, own] of Object.entries(saved.state)) {
+			const param = params[Number(index)];
+			if (param === undefined) throw new ArgumentError(`${name}.loadStateDict: the state names parameter ${index}; there are ${params.length}`);
+			for (const [key, value] of Object.entries(own)) {
+				if (value instanceof Tensor && !sameShape(value.shape, param.shape)) {
+					throw new ArgumentError(`${name}.loadStateDict: '${key}' of parameter ${index} has shape [${value.shape}], the parameter [${param.shape}]`);
+				}
+			}
+		}
+		saved.paramGroups.forEach((group, i) => {
+			const { params: _, ...options } = group;
+			Object.assign(this.paramGroups[i]!, options);
+		});
+		noGrad(() => {
+			params.forEach((param, i) => {
+				const own = saved.state[String(i)];
+				const state: ParamState = {};
+				for (const [key, value] of Object.entries(own ?? {})) {
+					if (value instanceof Tensor) copy_(this.slot(state, key, param), value);
+					else state[key] = value;
+				}
+				for (const old of Object.values(this.state.get(param) ?? {})) if (old instanceof Tensor) old.dispose();
+				this.state.set(param, state);
+			});
+		});
+	}
+}

@@ -1,0 +1,32 @@
+/** Stochastic gradient descent. */
+import { ArgumentError } from '../core/errors';
+import type { Tensor } from '../tensor';
+import { type CommonOptions, type GroupInput, Optimizer, type ParamGroup, type ParamState } from './optimizer';
+
+export interface SGDOptions extends CommonOptions {
+	/** Default 0. */
+	momentum: number;
+	/** How much of each new gradient the momentum buffer leaves out. Default 0. */
+	dampening: number;
+	/** Sutskever et al. 2013. Needs momentum and no dampening. Default false. */
+	nesterov: boolean;
+}
+
+/** SGD with momentum, PyTorch's form: b = momentum b + (1 - dampening) g, param -= lr b. Default lr 1e-3. As `torch.optim.SGD`. */
+export class SGD extends Optimizer<SGDOptions> {
+	constructor(params: Iterable<Tensor> | Iterable<GroupInput<SGDOptions>>, options: Partial<SGDOptions> = {}) {
+		super(params, { lr: 1e-3, momentum: 0, dampening: 0, nesterov: false, weightDecay: 0, l1: 0, maximize: false, ...options });
+	}
+
+	protected override validate({ momentum, dampening, nesterov }: ParamGroup<SGDOptions>): void {
+		if (!(momentum >= 0)) throw new ArgumentError(`SGD: momentum must be at least 0, not ${momentum}`);
+		if (nesterov && (momentum <= 0 || dampening !== 0)) throw new ArgumentError('SGD: nesterov needs momentum above 0 and dampening 0');
+	}
+
+	protected override update(param: Tensor, gradient: Tensor, group: ParamGroup<SGDOptions>, state: ParamState): void {
+		const { kernels } = param.backend;
+		const first = state['momentumBuffer'] === undefined;
+		if (group.momentum === 0) kernels.sgdStep({ gradient }, { param }, { ...group, first });
+		else kernels.sgdStep({ gradient }, { param, buffer: this.slot(state, 'momentumBuffer', param) }, { ...group, first });
+	}
+}
