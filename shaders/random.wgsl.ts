@@ -249,17 +249,18 @@ fn main(
 	let x = vec4<f32>(input[p.offset / 4u + quad]);
 	out[quad] = vec4<U>(select(vec4(0.0), x * p.scale, kept));
 #else
+	// Four elements have draws from at most two neighbouring blocks, and from one where each has its own.
 	let first = quad * 4u;
-	var block = first / p.group / 4u;
-	var words = philox(block);
+	let block = first / p.group / 4u;
+	let words = philox(block);
+	var next = words;
+	if ((first + 3u) / p.group / 4u != block) {
+		next = philox(block + 1u);
+	}
 	for (var k = 0u; k < min(4u, p.n - first); k++) {
 		let i = first + k;
 		let draw = i / p.group;
-		if (draw / 4u != block) {
-			block = draw / 4u;
-			words = philox(block);
-		}
-		let bits = words[draw % 4u] >> 8u;
+		let bits = select(next, words, draw / 4u == block)[draw % 4u] >> 8u;
 		let x = f32(input[position(i)]);
 #if ${kind === 'dropout'}
 		out[i] = U(select(0.0, x * p.scale, bits >= p.dropped));

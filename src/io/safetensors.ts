@@ -1,0 +1,315 @@
+/**
+ * The safetensors file format, as plain data: https://github.com/huggingface/safetensors#format
+ *
+ *   8 bytes   length of the header, unsigned little-endian
+ *   header    JSON: { "name": { "dtype": "F32", "shape": [2, 3], "data_offsets": [begin, end] }, ..., "__metadata__": { ... } }
+ *   data      little-endian, row-major; offsets count from its start; no gaps, no overlaps
+ *
+ * A file may come from anywhere: `decodeSafetensors` trusts no byte of it and throws one FormatError that says what is wrong.
+ * Values are read and written in the byte order of the machine, which is little-endian wherever WebGPU runs.
+ */
+import type { DType, TypedArray } from '../core/dtype';
+import { DTypeError, FormatError, formatShape, ShapeError } from '../core/errors';
+import { float16ToFloat32 } from '../core/float16';
+import { numel, type Shape } from '../core/shape';
+import { duplicateKey } from './json';
+
+export interface SafetensorsRecord {
+	readonly name: string;
+	readonly dtype: DType;
+	readonly shape: Shape;
+	/** The elements in row-major order, in the typed array of `dtype` (core/dtype). */
+	readonly data: TypedArray;
+}
+
+export interface SafetensorsFile {
+	/** In the order of their data. */
+	readonly tensors: SafetensorsRecord[];
+	/** Free text, for instance `format: 'pt'`. */
+	readonly metadata: Readonly<Record<string, string>>;
+}
+
+export interface DecodeOptions {
+	/** What F16 is read as. Default `'float16'`, which not every device takes. */
+	readonly float16As?: 'float16' | 'float32';
+	/** What F64 is read as. Default `'float64'`, which only the CPU path takes. */
+	readonly float64As?: 'float64' | 'float32';
+}
+
+const LENGTH_BYTES = 8;
+/** The limit of the format's own implementation. */
+const MAX_HEADER_BYTES = 100_000_000;
+const METADATA = '__metadata__';
+
+/** Bytes of an element, by the format's dtype. */
+const FILE_WIDTH = {
+	BOOL: 1,
+	U8: 1,
+	I8: 1,
+	I16: 2,
+	U16: 2,
+	F16: 2,
+	BF16: 2,
+	I32: 4,
+	U32: 4,
+	F32: 4,
+	F64: 8,
+	I64: 8,
+	U64: 8,
+} as const;
+
+type FileDType = keyof typeof FILE_WIDTH;
+
+const WRITTEN_AS: Record<DType, FileDType> = { float64: 'F64', float32: 'F32', int32: 'I32', float16: 'F16', bool: 'BOOL' };
+
+interface Entry {
+	readonly name: string;
+	readonly dtype: FileDType;
+	readonly shape: number[];
+	readonly begin: number;
+	readonly end: number;
+}
+
+function fail(message: string): never {
+	throw new FormatError(`safetensors: ${message}`);
+}
+
+/** A name from a file, made fit for a message: quoted, its control characters escaped, cut short. */
+function quote(name: string): string {
+	return JSON.stringify(name.length > 80 ? `${name.slice(0, 80)}...` : name);
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+	return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function isCount(value: unknown): value is number {
+	return Number.isSafeInteger(value) && (value as number) >= 0 && !Object.is(value, -0);
+}
+
+/** The tensors and metadata of a file. Where elements are aligned and need no conversion, arrays share memory with `bytes`. */
+export function decodeSafetensors(bytes: Uint8Array, options: DecodeOptions = {}): SafetensorsFile {
+	// A Buffer of Node is a Uint8Array whose slice() does not copy.
+	const plain = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+	const { header, dataStart } = readHeader(plain);
+	const data = plain.subarray(dataStart);
+	const metadata = readMetadata(header);
+	const entries: Entry[] = [];
+	for (const [name, value] of Object.entries(header)) {
+		if (name !== METADATA) entries.push(readEntry(name, value));
+	}
+	checkLayout(entries, data.length);
+	const tensors = entries.map((entry): SafetensorsRecord => {
+		const [dtype, elements] = readElements(entry, data, options);
+		return { name: entry.name, dtype, shape: entry.shape, data: elements };
+	});
+	return { tensors, metadata };
+}
+
+function readHeader(bytes: Uint8Array): { header: Record<string, unknown>; dataStart: number } {
+	if (bytes.length < LENGTH_BYTES) fail(`the file has ${bytes.length} bytes, too few for the ${LENGTH_BYTES} of the header length`);
+	const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+	const length = view.getUint32(0, true) + view.getUint32(4, true) * 2 ** 32;
+	if (length > MAX_HEADER_BYTES) {
+		fail(`the header claims ${length} bytes; the limit is ${MAX_HEADER_BYTES}. Is this a safetensors file?`);
+	}
+	const dataStart = LENGTH_BYTES + length;
+	if (dataStart > bytes.length) fail(`the header claims ${length} bytes, but only ${bytes.length - LENGTH_BYTES} follow: the file is cut short`);
+	let text: string;
+	try {
+		text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes.subarray(LENGTH_BYTES, dataStart));
+	} catch {
+		fail('the header is not valid UTF-8');
+	}
+	if (!text.startsWith('{')) fail(`the header does not start with "{" but with ${quote(text.slice(0, 1))}`);
+	let header: unknown;
+	try {
+		header = JSON.parse(text);
+	} catch (error) {
+		fail(`the header is not valid JSON: ${(error as Error).message}`);
+	}
+	if (!isObject(header)) fail('the header is not a JSON object');
+	const duplicate = duplicateKey(text);
+	if (duplicate !== undefined) fail(`the header holds the key ${quote(duplicate)} twice`);
+	return { header, dataStart };
+}
+
+function readMetadata(header: Record<string, unknown>): Record<string, string> {
+	if (!Object.hasOwn(header, METADATA)) return {};
+	const value = header[METADATA];
+	if (!isObject(value)) fail(`${METADATA} is not an object of texts`);
+	const metadata: Record<string, string> = {};
+	for (const [key, text] of Object.entries(value)) {
+		if (key === '__proto__') fail(`${METADATA} holds the key "__proto__", which is refused`);
+		if (typeof text !== 'string') fail(`${METADATA} holds ${quote(key)}, which is not a text`);
+		metadata[key] = text;
+	}
+	return metadata;
+}
+
+function readEntry(name: string, value: unknown): Entry {
+	// Names become keys and paths of plain objects.
+	if (name.split('.').includes('__proto__')) fail(`a tensor is named ${quote(name)}; names with "__proto__" are refused`);
+	const tensor = `tensor ${quote(name)}`;
+	if (!isObject(value)) fail(`${tensor} is not described by an object`);
+	for (const field of Object.keys(value)) {
+		if (field !== 'dtype' && field !== 'shape' && field !== 'data_offsets') fail(`${tensor} has an unknown field ${quote(field)}`);
+	}
+	const { dtype, shape, data_offsets: offsets } = value;
+	if (typeof dtype !== 'string') fail(`${tensor} has no dtype`);
+	if (!Object.hasOwn(FILE_WIDTH, dtype)) {
+		fail(`${tensor} has dtype ${quote(dtype)}; readable are ${Object.keys(FILE_WIDTH).join(', ')}`);
+	}
+	if (!Array.isArray(shape)) fail(`${tensor} has no shape`);
+	if (!shape.every(isCount)) fail(`${tensor} has a shape with sizes that are not whole numbers of at least 0: ${quote(JSON.stringify(shape))}`);
+	if (!Array.isArray(offsets) || offsets.length !== 2 || !offsets.every(isCount)) {
+		fail(`${tensor} has data_offsets that are not two whole numbers of at least 0`);
+	}
+	const [begin, end] = offsets as [number, number];
+	if (begin > end) fail(`${tensor} has data_offsets in the wrong order: [${begin}, ${end}]`);
+	let size: number = FILE_WIDTH[dtype as FileDType];
+	for (const count of shape) {
+		size *= count;
+		if (size > Number.MAX_SAFE_INTEGER) fail(`${tensor} has a shape too large to count: ${quote(formatShape(shape))}`);
+	}
+	if (size !== end - begin) {
+		fail(`${tensor} of dtype ${dtype} and shape ${quote(formatShape(shape))} takes ${size} bytes, but its data_offsets span ${end - begin}`);
+	}
+	return { name, dtype: dtype as FileDType, shape, begin, end };
+}
+
+/** Sorts entries by their place, and sees that they cover the data exactly. */
+function checkLayout(entries: Entry[], dataBytes: number): void {
+	entries.sort((a, b) => a.begin - b.begin || a.end - b.end);
+	let covered = 0;
+	for (const { name, begin, end } of entries) {
+		const place = `tensor ${quote(name)} at [${begin}, ${end}]`;
+		if (end > dataBytes) fail(`${place} lies outside the data of ${dataBytes} bytes: the file is cut short or its offsets are wrong`);
+		if (begin < covered) fail(`${place} overlaps another tensor, which ends at ${covered}`);
+		if (begin > covered) fail(`${place} leaves a hole after ${covered}`);
+		covered = end;
+	}
+	if (covered !== dataBytes) fail(`${dataBytes - covered} bytes after the last tensor belong to none`);
+}
+
+function readElements(entry: Entry, data: Uint8Array, { float16As, float64As }: DecodeOptions): [DType, TypedArray] {
+	const { dtype, begin, end } = entry;
+	const width = FILE_WIDTH[dtype];
+	const aligned = (data.byteOffset + begin) % width === 0;
+	const bytes = aligned ? data.subarray(begin, end) : data.slice(begin, end);
+	const { buffer, byteOffset } = bytes;
+	const length = bytes.length / width;
+	switch (dtype) {
+		case 'F32':
+			return ['float32', new Float32Array(buffer, byteOffset, length)];
+		case 'F64': {
+			const values = new Float64Array(buffer, byteOffset, length);
+			return float64As === 'float32' ? ['float32', Float32Array.from(values)] : ['float64', values];
+		}
+		case 'F16': {
+			const halves = new Uint16Array(buffer, byteOffset, length);
+			return float16As === 'float32' ? ['float32', float16ToFloat32(halves)] : ['float16', halves];
+		}
+		case 'BF16':
+			return ['float32', bfloat16ToFloat32(new Uint16Array(buffer, byteOffset, length))];
+		case 'I32':
+			return ['int32', new Int32Array(buffer, byteOffset, length)];
+		case 'I64':
+			return ['int32', narrowed(entry, new BigInt64Array(buffer, byteOffset, length))];
+		case 'U64':
+			return ['int32', narrowed(entry, new BigUint64Array(buffer, byteOffset, length))];
+		case 'U32':
+			return ['int32', narrowed(entry, new Uint32Array(buffer, byteOffset, length))];
+		case 'U16':
+			return ['int32', Int32Array.from(new Uint16Array(buffer, byteOffset, length))];
+		case 'I16':
+			return ['int32', Int32Array.from(new Int16Array(buffer, byteOffset, length))];
+		case 'U8':
+			return ['int32', Int32Array.from(bytes)];
+		case 'I8':
+			return ['int32', Int32Array.from(new Int8Array(buffer, byteOffset, length))];
+		case 'BOOL': {
+			const bad = bytes.find((byte) => byte > 1);
+			if (bad !== undefined) fail(`tensor ${quote(entry.name)} of dtype BOOL holds the byte ${bad}; only 0 and 1 are truth values`);
+			return ['bool', bytes];
+		}
+	}
+}
+
+/** bfloat16 is the upper half of a float32. */
+function bfloat16ToFloat32(halves: Uint16Array): Float32Array {
+	const words = new Uint32Array(halves.length);
+	for (let i = 0; i < words.length; i++) words[i] = halves[i]! << 16;
+	return new Float32Array(words.buffer);
+}
+
+function narrowed(entry: Entry, values: BigInt64Array | BigUint64Array | Uint32Array): Int32Array {
+	const result = new Int32Array(values.length);
+	for (let i = 0; i < result.length; i++) {
+		const value = values[i]!;
+		if (value > 2147483647 || value < -2147483648) {
+			throw new FormatError(
+				`safetensors: tensor ${quote(entry.name)} of dtype ${entry.dtype} holds ${value} at index ${i}, which does not fit int32`,
+			);
+		}
+		result[i] = Number(value);
+	}
+	return result;
+}
+
+/** The order of dtypes in a file. */
+const FILE_ORDER: Record<DType, number> = { float64: 0, float32: 1, int32: 2, float16: 3, bool: 4 };
+
+const ARRAY_OF = { float32: Float32Array, float64: Float64Array, float16: Uint16Array, int32: Int32Array, bool: Uint8Array };
+
+/**
+ * A safetensors file of these tensors. As the format's own writer does, data are ordered by the width of their dtype, widest
+ * first, then by name, and the header is padded to a multiple of 8 bytes, so that all data are aligned.
+ */
+export function encodeSafetensors(tensors: readonly SafetensorsRecord[], metadata: Readonly<Record<string, string>> = {}): Uint8Array {
+	const sorted = [...tensors].sort((a, b) => FILE_ORDER[a.dtype] - FILE_ORDER[b.dtype] || (a.name < b.name ? -1 : 1));
+	const parts: string[] = [];
+	if (Object.keys(metadata).length > 0) {
+		for (const [key, text] of Object.entries(metadata)) {
+			if (typeof text !== 'string') fail(`metadata ${quote(key)} is not a text but a ${typeof text}`);
+			if (key === '__proto__') fail('metadata cannot have the key "__proto__"');
+		}
+		parts.push(`"${METADATA}":${JSON.stringify(metadata)}`);
+	}
+	const names = new Set<string>();
+	let size = 0;
+	for (const record of sorted) {
+		checkRecord(record, names);
+		const { name, dtype, shape, data } = record;
+		const begin = size;
+		size += data.byteLength;
+		parts.push(`${JSON.stringify(name)}:{"dtype":"${WRITTEN_AS[dtype]}","shape":[${shape.join(',')}],"data_offsets":[${begin},${size}]}`);
+	}
+	const header = new TextEncoder().encode(`{${parts.join(',')}}`);
+	const headerBytes = Math.ceil(header.length / 8) * 8;
+	if (headerBytes > MAX_HEADER_BYTES) fail(`the header would take ${headerBytes} bytes; the limit is ${MAX_HEADER_BYTES}`);
+	const file = new Uint8Array(LENGTH_BYTES + headerBytes + size);
+	new DataView(file.buffer).setUint32(0, headerBytes, true);
+	file.fill(0x20, LENGTH_BYTES, LENGTH_BYTES + headerBytes);
+	file.set(header, LENGTH_BYTES);
+	let at = LENGTH_BYTES + headerBytes;
+	for (const { data } of sorted) {
+		file.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), at);
+		at += data.byteLength;
+	}
+	return file;
+}
+
+function checkRecord({ name, dtype, shape, data }: SafetensorsRecord, names: Set<string>): void {
+	if (name === METADATA || name.split('.').includes('__proto__')) fail(`a tensor cannot be named ${quote(name)}`);
+	if (names.has(name)) fail(`two tensors are named ${quote(name)}`);
+	names.add(name);
+	if (!(data instanceof ARRAY_OF[dtype])) {
+		throw new DTypeError(`safetensors: tensor ${quote(name)} of dtype ${dtype} comes in a ${data.constructor.name}, not a ${ARRAY_OF[dtype].name}`);
+	}
+	if (data.length !== numel(shape)) {
+		throw new ShapeError(
+			`safetensors: tensor ${quote(name)} of shape ${formatShape(shape)} has ${numel(shape)} elements, but its data ${data.length}`,
+		);
+	}
+}
