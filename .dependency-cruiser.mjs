@@ -1,0 +1,79 @@
+/**
+ * Imports point one way: a layer may import itself and what `below` lists for it, nothing else of the project.
+ * Cycles are refused unless they are made of type-only imports.
+ */
+
+const core = '^src/core/';
+const contract = '^src/backends/contract(/|\\.ts$)';
+const backends = '^src/backends/';
+const tensor = '^src/(tensor|scope|tidy)\\.ts$';
+const autograd = '^src/autograd/';
+const ops = '^src/ops/';
+const shaders = '^shaders/';
+const built = '^src/(nn|optim|data|train|metrics|io)/';
+const project = '^(src|shaders|test|bench|examples|adapters)/|^[^/]+\\.mjs$';
+
+/** @param {string} name @param {string} from @param {string[]} below @param {string} comment */
+function layer(name, from, below, comment) {
+	return {
+		name,
+		comment,
+		severity: /** @type {const} */ ('error'),
+		from: { path: from },
+		to: { path: project, pathNot: [from, ...below] },
+	};
+}
+
+/** @type {import('dependency-cruiser').IConfiguration} */
+export default {
+	forbidden: [
+		layer('shaders', shaders, [], 'shaders know nothing of the engine'),
+		layer('core', core, [], 'core is the bottom'),
+		layer('contract', contract, [core], 'the contract speaks of kernels in terms of core'),
+		layer('cpu', '^src/backends/cpu/', [contract, core], 'the reference shares no arithmetic with what it judges'),
+		layer('webgpu', '^src/backends/webgpu/', [contract, core, shaders], 'the GPU side knows only the contract'),
+		layer('backends', '^src/backends/[^/]+\\.ts$', [backends, core], 'the registry joins the backends'),
+		layer('tensor', tensor, [backends, core, autograd], 'tensors know no operation; of the tape only what tidy() walks'),
+		layer('tensor-file', '^src/(tensor|scope)\\.ts$', [backends, core], 'tensor.ts knows neither tape nor operation'),
+		layer('autograd', autograd, [tensor, backends, core], 'the tape knows no operation'),
+		layer('ops', ops, [tensor, autograd, backends, core], 'operations stand on tensors and the tape'),
+		layer('built', built, [ops, '^src/methods\\.ts$', tensor, autograd, backends, core], 'what is built on the engine'),
+		layer('methods', '^src/methods\\.ts$', [ops, tensor, autograd, backends, core], 'methods come from operations'),
+		layer('library', '^src/', [shaders], 'the library imports nothing of its tests, benchmarks and examples'),
+		{
+			name: 'shaders-only-from-webgpu',
+			comment: 'only the launchers see shaders',
+			severity: 'error',
+			from: { path: '^src/', pathNot: '^src/backends/webgpu/' },
+			to: { path: shaders },
+		},
+		{
+			name: 'no-cycle',
+			comment: 'a cycle of values makes the order of loading matter',
+			severity: 'error',
+			from: {},
+			to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } },
+		},
+		{
+			name: 'only-runtime-dependencies',
+			comment: 'users of the library install only its dependencies',
+			severity: 'error',
+			from: { path: '^(src|shaders)/' },
+			to: { dependencyTypes: ['npm-dev', 'npm-no-pkg', 'npm-unknown', 'core'] },
+		},
+		{
+			name: 'resolvable',
+			comment: 'an import that leads nowhere',
+			severity: 'error',
+			from: {},
+			to: { couldNotResolve: true },
+		},
+	],
+	options: {
+		doNotFollow: { path: 'node_modules' },
+		tsPreCompilationDeps: true,
+		tsConfig: { fileName: 'tsconfig.json' },
+		// wgsl-preprocessor's package.json names no main file.
+		enhancedResolveOptions: { mainFiles: ['index', 'wgsl-preprocessor'] },
+	},
+};

@@ -1,0 +1,5 @@
+/** The package ships no types. */
+declare module 'wgsl-preprocessor' {
+	/** Template tag that resolves `#if`, `#elif`, `#else` and `#endif`, each followed by a template expression. */
+	export function wgsl(strings: TemplateStringsArray, ...values: unknown[]): string;
+}
