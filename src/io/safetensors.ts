@@ -107,14 +107,16 @@ export function decodeSafetensors(bytes: Uint8Array, options: DecodeOptions = {}
 }
 
 function readHeader(bytes: Uint8Array): { header: Record<string, unknown>; dataStart: number } {
-	if (bytes.length < LENGTH_BYTES) fail(`the file has ${bytes.length} bytes, too few for the ${LENGTH_BYTES} of the header length`);
+	if (bytes.length < LENGTH_BYTES)
+		fail(`the file has ${bytes.length} bytes, too few for the ${LENGTH_BYTES} of the header length`);
 	const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 	const length = view.getUint32(0, true) + view.getUint32(4, true) * 2 ** 32;
 	if (length > MAX_HEADER_BYTES) {
 		fail(`the header claims ${length} bytes; the limit is ${MAX_HEADER_BYTES}. Is this a safetensors file?`);
 	}
 	const dataStart = LENGTH_BYTES + length;
-	if (dataStart > bytes.length) fail(`the header claims ${length} bytes, but only ${bytes.length - LENGTH_BYTES} follow: the file is cut short`);
+	if (dataStart > bytes.length)
+		fail(`the header claims ${length} bytes, but only ${bytes.length - LENGTH_BYTES} follow: the file is cut short`);
 	let text: string;
 	try {
 		text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes.subarray(LENGTH_BYTES, dataStart));
@@ -153,7 +155,8 @@ function readEntry(name: string, value: unknown): Entry {
 	const tensor = `tensor ${quote(name)}`;
 	if (!isObject(value)) fail(`${tensor} is not described by an object`);
 	for (const field of Object.keys(value)) {
-		if (field !== 'dtype' && field !== 'shape' && field !== 'data_offsets') fail(`${tensor} has an unknown field ${quote(field)}`);
+		if (field !== 'dtype' && field !== 'shape' && field !== 'data_offsets')
+			fail(`${tensor} has an unknown field ${quote(field)}`);
 	}
 	const { dtype, shape, data_offsets: offsets } = value;
 	if (typeof dtype !== 'string') fail(`${tensor} has no dtype`);
@@ -161,7 +164,8 @@ function readEntry(name: string, value: unknown): Entry {
 		fail(`${tensor} has dtype ${quote(dtype)}; readable are ${Object.keys(FILE_WIDTH).join(', ')}`);
 	}
 	if (!Array.isArray(shape)) fail(`${tensor} has no shape`);
-	if (!shape.every(isCount)) fail(`${tensor} has a shape with sizes that are not whole numbers of at least 0: ${quote(JSON.stringify(shape))}`);
+	if (!shape.every(isCount))
+		fail(`${tensor} has a shape with sizes that are not whole numbers of at least 0: ${quote(JSON.stringify(shape))}`);
 	if (!Array.isArray(offsets) || offsets.length !== 2 || !offsets.every(isCount)) {
 		fail(`${tensor} has data_offsets that are not two whole numbers of at least 0`);
 	}
@@ -173,7 +177,9 @@ function readEntry(name: string, value: unknown): Entry {
 		if (size > Number.MAX_SAFE_INTEGER) fail(`${tensor} has a shape too large to count: ${quote(formatShape(shape))}`);
 	}
 	if (size !== end - begin) {
-		fail(`${tensor} of dtype ${dtype} and shape ${quote(formatShape(shape))} takes ${size} bytes, but its data_offsets span ${end - begin}`);
+		fail(
+			`${tensor} of dtype ${dtype} and shape ${quote(formatShape(shape))} takes ${size} bytes, but its data_offsets span ${end - begin}`,
+		);
 	}
 	return { name, dtype: dtype as FileDType, shape, begin, end };
 }
@@ -184,7 +190,8 @@ function checkLayout(entries: Entry[], dataBytes: number): void {
 	let covered = 0;
 	for (const { name, begin, end } of entries) {
 		const place = `tensor ${quote(name)} at [${begin}, ${end}]`;
-		if (end > dataBytes) fail(`${place} lies outside the data of ${dataBytes} bytes: the file is cut short or its offsets are wrong`);
+		if (end > dataBytes)
+			fail(`${place} lies outside the data of ${dataBytes} bytes: the file is cut short or its offsets are wrong`);
 		if (begin < covered) fail(`${place} overlaps another tensor, which ends at ${covered}`);
 		if (begin > covered) fail(`${place} leaves a hole after ${covered}`);
 		covered = end;
@@ -230,7 +237,8 @@ function readElements(entry: Entry, data: Uint8Array, { float16As, float64As }: 
 			return ['int32', Int32Array.from(new Int8Array(buffer, byteOffset, length))];
 		case 'BOOL': {
 			const bad = bytes.find((byte) => byte > 1);
-			if (bad !== undefined) fail(`tensor ${quote(entry.name)} of dtype BOOL holds the byte ${bad}; only 0 and 1 are truth values`);
+			if (bad !== undefined)
+				fail(`tensor ${quote(entry.name)} of dtype BOOL holds the byte ${bad}; only 0 and 1 are truth values`);
 			return ['bool', bytes];
 		}
 	}
@@ -266,7 +274,10 @@ const ARRAY_OF = { float32: Float32Array, float64: Float64Array, float16: Uint16
  * A safetensors file of these tensors. As the format's own writer does, data are ordered by the width of their dtype, widest
  * first, then by name, and the header is padded to a multiple of 8 bytes, so that all data are aligned.
  */
-export function encodeSafetensors(tensors: readonly SafetensorsRecord[], metadata: Readonly<Record<string, string>> = {}): Uint8Array {
+export function encodeSafetensors(
+	tensors: readonly SafetensorsRecord[],
+	metadata: Readonly<Record<string, string>> = {},
+): Uint8Array {
 	const sorted = [...tensors].sort((a, b) => FILE_ORDER[a.dtype] - FILE_ORDER[b.dtype] || (a.name < b.name ? -1 : 1));
 	const parts: string[] = [];
 	if (Object.keys(metadata).length > 0) {
@@ -283,7 +294,9 @@ export function encodeSafetensors(tensors: readonly SafetensorsRecord[], metadat
 		const { name, dtype, shape, data } = record;
 		const begin = size;
 		size += data.byteLength;
-		parts.push(`${JSON.stringify(name)}:{"dtype":"${WRITTEN_AS[dtype]}","shape":[${shape.join(',')}],"data_offsets":[${begin},${size}]}`);
+		parts.push(
+			`${JSON.stringify(name)}:{"dtype":"${WRITTEN_AS[dtype]}","shape":[${shape.join(',')}],"data_offsets":[${begin},${size}]}`,
+		);
 	}
 	const header = new TextEncoder().encode(`{${parts.join(',')}}`);
 	const headerBytes = Math.ceil(header.length / 8) * 8;
@@ -305,7 +318,9 @@ function checkRecord({ name, dtype, shape, data }: SafetensorsRecord, names: Set
 	if (names.has(name)) fail(`two tensors are named ${quote(name)}`);
 	names.add(name);
 	if (!(data instanceof ARRAY_OF[dtype])) {
-		throw new DTypeError(`safetensors: tensor ${quote(name)} of dtype ${dtype} comes in a ${data.constructor.name}, not a ${ARRAY_OF[dtype].name}`);
+		throw new DTypeError(
+			`safetensors: tensor ${quote(name)} of dtype ${dtype} comes as ${data.constructor.name} instead of ${ARRAY_OF[dtype].name}`,
+		);
 	}
 	if (data.length !== numel(shape)) {
 		throw new ShapeError(

@@ -1,8 +1,8 @@
 import * as fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { random } from '../../src/backends/cpu/random';
 import type { View } from '../../src/backends/contract';
+import { random } from '../../src/backends/cpu/random';
 import { Generator } from '../../src/core/generator';
 import {
 	fillWords,
@@ -21,7 +21,12 @@ const key = { seed: [0x2a, 0x1] as const, counter: 7 };
 const word = fc.integer({ min: 0, max: 0xffffffff });
 
 /** A view of host memory, of which the kernels need no more than this. */
-function viewOf(data: Float32Array | Float64Array | Int32Array, shape: number[], strides = contiguousStrides(shape), offset = 0): View {
+function viewOf(
+	data: Float32Array | Float64Array | Int32Array,
+	shape: number[],
+	strides = contiguousStrides(shape),
+	offset = 0,
+): View {
 	const dtype = data instanceof Float32Array ? 'float32' : data instanceof Float64Array ? 'float64' : 'int32';
 	return { storage: { data, dtype } as unknown as View['storage'], dtype, shape, strides, offset };
 }
@@ -181,7 +186,10 @@ test('integers are even over low .. high - 1, also over the whole of int32', () 
 	random.randomInteger({}, { out: viewOf(data, [n]) }, { ...key, low: -3, high: 4 });
 	const counts = new Map<number, number>();
 	for (const x of data) counts.set(x, (counts.get(x) ?? 0) + 1);
-	assert.equal([...counts.keys()].sort((a, b) => a - b), [-3, -2, -1, 0, 1, 2, 3]);
+	assert.equal(
+		[...counts.keys()].sort((a, b) => a - b),
+		[-3, -2, -1, 0, 1, 2, 3],
+	);
 	for (const count of counts.values()) assert.ok(Math.abs(count - 10000) < 5 * Math.sqrt(10000));
 	random.randomInteger({}, { out: viewOf(data, [n]) }, { ...key, low: -(2 ** 31), high: 2 ** 31 - 1 });
 	assert.ok(data.some((x) => x < -2e9) && data.some((x) => x > 2e9));
@@ -238,7 +246,10 @@ test('permutations hold every index once and are even', () => {
 	assert.equal(randomPermutation(key, 0), new Int32Array(0));
 	assert.equal(randomPermutation(key, 1), new Int32Array([0]));
 	for (const n of [2, 10, 1025, 5000]) {
-		assert.equal([...randomPermutation(key, n)].sort((a, b) => a - b), Array.from({ length: n }, (_, i) => i));
+		assert.equal(
+			[...randomPermutation(key, n)].sort((a, b) => a - b),
+			Array.from({ length: n }, (_, i) => i),
+		);
 	}
 	const counts = new Map<string, number>();
 	for (let counter = 0; counter < 6000; counter++) {

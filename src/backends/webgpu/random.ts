@@ -2,7 +2,7 @@
 import { type Distribution, randomFill, randomMask } from '../../../shaders/random.wgsl';
 import { float16Below } from '../../core/float16';
 import { counterWords, type RandomKey, uniformRange, uniformThreshold } from '../../core/philox';
-import { contiguousStrides, isContiguous, MAX_RANK, numel } from '../../core/shape';
+import { isContiguous, MAX_RANK, numel } from '../../core/shape';
 import type { View } from '../contract';
 import type { RandomKernels } from '../contract/random';
 import { floatBits, type Gpu, storageType } from './launch';

@@ -1,0 +1,275 @@
+import * as fc from 'fast-check';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import type { DType } from '../../src/core/dtype';
+import { FormatError } from '../../src/core/errors';
+import { float16ToFloat32 } from '../../src/core/float16';
+import { numel } from '../../src/core/shape';
+import { duplicateKey } from '../../src/io/json';
+import { decodeSafetensors, encodeSafetensors, type SafetensorsRecord } from '../../src/io/safetensors';
+import { everyDtype, model, tooLarge } from './safetensors.fixture';
+
+function fromBase64(text: string): Uint8Array {
+	return Uint8Array.from(atob(text), (char) => char.charCodeAt(0));
+}
+
+/** A file with this header text, byte for byte, and this many zero bytes of data. */
+function file(header: string | Uint8Array, dataBytes: number, claimed?: bigint): Uint8Array {
+	const text = typeof header === 'string' ? new TextEncoder().encode(header) : header;
+	const bytes = new Uint8Array(8 + text.length + dataBytes);
+	new DataView(bytes.buffer).setBigUint64(0, claimed ?? BigInt(text.length), true);
+	bytes.set(text, 8);
+	return bytes;
+}
+
+/** A header of F32 tensors by their offsets, each one-dimensional and as long as its offsets say. */
+function tensors(places: Record<string, [number, number]>): string {
+	const entries = Object.entries(places).map(([name, [begin, end]]) => [
+		name,
+		{ dtype: 'F32', shape: [(end - begin) / 4], data_offsets: [begin, end] },
+	]);
+	return JSON.stringify(Object.fromEntries(entries));
+}
+
+function refuses(bytes: Uint8Array, message: RegExp): void {
+	try {
+		decodeSafetensors(bytes);
+	} catch (error) {
+		assert.instance(error, FormatError);
+		assert.match((error as Error).message, message);
+		return;
+	}
+	assert.unreachable(`no error of ${message}`);
+}
+
+function byName(records: readonly SafetensorsRecord[]): Record<string, SafetensorsRecord> {
+	return Object.fromEntries(records.map((record) => [record.name, record]));
+}
+
+test('reads every dtype', () => {
+	const { tensors: records, metadata } = decodeSafetensors(fromBase64(everyDtype), { float16As: 'float32' });
+	const expected: Record<string, [DType, number[], number[]]> = {
+		bool: ['bool', [3], [1, 0, 1]],
+		u8: ['int32', [2], [0, 255]],
+		i8: ['int32', [2], [-128, 127]],
+		i16: ['int32', [1, 2], [-32768, 32767]],
+		u16: ['int32', [2], [0, 65535]],
+		f16: ['float32', [4], [1.5, -65504, 2 ** -24, Number.POSITIVE_INFINITY]],
+		bf16: ['float32', [3], [1, -3.140625, 2 ** 100]],
+		i32: ['int32', [2], [-2147483648, 2147483647]],
+		u32: ['int32', [2], [0, 2147483647]],
+		f32: ['float32', [2, 2], [0.1, -1e-40, 3e38, Number.NEGATIVE_INFINITY].map(Math.fround)],
+		f64: ['float64', [], [0.1]],
+		i64: ['int32', [2], [-2147483648, 2147483647]],
+		u64: ['int32', [1], [7]],
+	};
+	assert.equal(metadata, {});
+	assert.is(records.length, Object.keys(expected).length);
+	for (const { name, dtype, shape, data } of records) {
+		assert.equal([dtype, [...shape], Array.from(data)], expected[name], name);
+	}
+});
+
+test('F16 stays as it is unless asked otherwise, F64 narrows when asked', () => {
+	const { f16, f64 } = byName(decodeSafetensors(fromBase64(everyDtype), { float64As: 'float32' }).tensors);
+	assert.is(f16!.dtype, 'float16');
+	assert.equal(f16!.data, new Uint16Array([0x3e00, 0xfbff, 0x0001, 0x7c00]));
+	assert.is(f64!.dtype, 'float32');
+	assert.equal(f64!.data, new Float32Array([0.1]));
+});
+
+test("writes the bytes that the format's own writer writes", () => {
+	const records: SafetensorsRecord[] = [
+		{ name: 'conv.weight', dtype: 'float32', shape: [2, 1, 1, 2], data: new Float32Array([0.5, -1.25, 3, 1e-3]) },
+		{ name: 'conv.bias', dtype: 'float32', shape: [2], data: new Float32Array([0, 1]) },
+		{ name: 'steps', dtype: 'int32', shape: [], data: new Int32Array([12345]) },
+		{ name: 'mask', dtype: 'bool', shape: [3], data: new Uint8Array([1, 0, 1]) },
+		{ name: 'half', dtype: 'float16', shape: [3], data: new Uint16Array([0x3c00, 0xc000, 0x2e66]) },
+		{ name: 'double', dtype: 'float64', shape: [1], data: new Float64Array([0.1]) },
+		{ name: 'empty', dtype: 'float32', shape: [0, 3], data: new Float32Array(0) },
+		{ name: 'naïve "quoted"\n中', dtype: 'float32', shape: [1], data: new Float32Array([2]) },
+	];
+	const bytes = encodeSafetensors(records, { format: 'pt' });
+	assert.equal(bytes, fromBase64(model));
+	const decoded = decodeSafetensors(bytes);
+	assert.equal(decoded.metadata, { format: 'pt' });
+	const found = byName(decoded.tensors);
+	for (const record of records) assert.equal(found[record.name], record);
+	const only = encodeSafetensors([{ name: 'attn.0', dtype: 'float32', shape: [1, 2, 3], data: new Float32Array(6) }]);
+	assert.equal(only, file('{"attn.0":{"dtype":"F32","shape":[1,2,3],"data_offsets":[0,24]}}', 24));
+});
+
+test('what is written is read back, from memory at any address', () => {
+	const name = fc
+		.string({ unit: 'grapheme', maxLength: 12 })
+		.filter((text) => text !== '__metadata__' && !text.includes('__proto__'));
+	const shape = fc.array(fc.integer({ min: 0, max: 4 }), { maxLength: 4 });
+	const arrays = { float32: Float32Array, float64: Float64Array, float16: Uint16Array, int32: Int32Array, bool: Uint8Array };
+	const record = fc
+		.tuple(name, shape, fc.constantFrom<DType>('float32', 'float64', 'float16', 'int32', 'bool'), fc.integer())
+		.map(([name, shape, dtype, seed]): SafetensorsRecord => {
+			const data = new arrays[dtype](numel(shape));
+			for (let i = 0; i < data.length; i++) data[i] = dtype === 'bool' ? (seed + i) & 1 : seed + i;
+			return { name, dtype, shape, data };
+		});
+	const records = fc.uniqueArray(record, { selector: ({ name }) => name, maxLength: 6 });
+	fc.assert(
+		fc.property(records, fc.dictionary(name, fc.string()), fc.integer({ min: 0, max: 9 }), (list, metadata, shift) => {
+			const bytes = encodeSafetensors(list, metadata);
+			const moved = new Uint8Array(bytes.length + shift).subarray(shift);
+			moved.set(bytes);
+			const decoded = decodeSafetensors(moved);
+			assert.equal({ ...decoded.metadata }, { ...metadata });
+			assert.is(decoded.tensors.length, list.length);
+			const found = new Map(decoded.tensors.map((entry) => [entry.name, entry]));
+			for (const entry of list) assert.equal(found.get(entry.name), entry);
+		}),
+	);
+});
+
+test('aligned elements are not copied', () => {
+	const bytes = encodeSafetensors([{ name: 'w', dtype: 'float32', shape: [2], data: new Float32Array([1, 2]) }]);
+	const { data } = decodeSafetensors(bytes).tensors[0]!;
+	assert.is(data.buffer, bytes.buffer);
+	const odd = new Uint8Array(bytes.length + 1).subarray(1);
+	odd.set(bytes);
+	assert.is.not(decodeSafetensors(odd).tensors[0]!.data.buffer, odd.buffer);
+});
+
+test('reads an empty file of no tensors', () => {
+	assert.equal(decodeSafetensors(file('{}', 0)), { tensors: [], metadata: {} });
+	assert.equal(decodeSafetensors(file('{}      ', 0)).tensors, []);
+});
+
+test('refuses a bad length or a header that is not there', () => {
+	refuses(new Uint8Array(0), /0 bytes, too few/);
+	refuses(new Uint8Array(7), /7 bytes, too few/);
+	refuses(file('{}', 0, 100_000_001n), /claims 100000001 bytes; the limit is 100000000/);
+	refuses(file('{}', 0, 2n ** 64n - 1n), /the limit is/);
+	refuses(file('{}', 0, 3n), /claims 3 bytes, but only 2 follow/);
+	refuses(file('', 0), /does not start with "\{" but with ""/);
+	refuses(file('{}', 4, 1n), /not valid JSON/);
+});
+
+test('refuses a header that is no JSON object in UTF-8', () => {
+	refuses(file(' {}', 0), /does not start with/);
+	refuses(file('\ufeff{}', 0), /does not start with/);
+	refuses(file('[]', 0), /does not start with/);
+	refuses(file('{"a":', 0), /not valid JSON/);
+	refuses(file('{} {}', 0), /not valid JSON/);
+	refuses(file(`{"a":${'['.repeat(100000)}`, 0), /not valid JSON/);
+	refuses(file(new Uint8Array([0x7b, 0x22, 0xff, 0x22, 0x7d]), 0), /not valid UTF-8/);
+});
+
+test('refuses keys that stand twice, however they are spelled', () => {
+	const entry = '{"dtype":"F32","shape":[1],"data_offsets":[0,4]}';
+	refuses(file(`{"a":${entry},"a":${entry}}`, 4), /key "a" twice/);
+	refuses(file(`{"a":${entry},"\\u0061" : ${entry}}`, 4), /key "a" twice/);
+	refuses(file('{"a":{"dtype":"F32","dtype":"F64","shape":[1],"data_offsets":[0,8]}}', 8), /key "dtype" twice/);
+	refuses(file('{"__metadata__":{"x":"1","x":"2"}}', 0), /key "x" twice/);
+	assert.is(duplicateKey('{"a":{"b":"a","c":"\\"a\\":"},"b":["a","a",{"a":"a"}]}'), undefined);
+	assert.is(duplicateKey('{"\\\\":1,"a\\\\":2,"\\\\":3}'), '\\');
+});
+
+test('refuses offsets that overlap, leave holes, lie outside or run backwards', () => {
+	refuses(file(tensors({ a: [0, 8], b: [4, 12] }), 12), /"b" at \[4, 12\] overlaps another tensor, which ends at 8/);
+	refuses(file(tensors({ a: [0, 8], b: [0, 8] }), 8), /overlaps/);
+	refuses(file(tensors({ a: [0, 4], b: [8, 12] }), 12), /"b" at \[8, 12\] leaves a hole after 4/);
+	refuses(file(tensors({ a: [4, 8] }), 8), /hole after 0/);
+	refuses(file(tensors({ a: [0, 8] }), 4), /outside the data of 4 bytes/);
+	refuses(file(tensors({ a: [0, 4] }), 5), /1 bytes after the last tensor belong to none/);
+	refuses(file('{}', 1), /1 bytes after the last tensor/);
+	refuses(file('{"a":{"dtype":"F32","shape":[1],"data_offsets":[4,0]}}', 4), /wrong order: \[4, 0\]/);
+	for (const offsets of ['[-4,0]', '[0]', '[0,4,8]', '[0,4.5]', '["0","4"]', '[0,1e300]', 'null', '{}', '4']) {
+		refuses(
+			file(`{"a":{"dtype":"F32","shape":[1],"data_offsets":${offsets}}}`, 4),
+			/data_offsets that are not two whole numbers/,
+		);
+	}
+	const { tensors: records } = decodeSafetensors(file(tensors({ b: [4, 8], a: [0, 4], none: [4, 4] }), 8));
+	assert.equal(
+		records.map(({ name }) => name),
+		['a', 'none', 'b'],
+	);
+});
+
+test('refuses shapes that are none, or do not fit the bytes', () => {
+	const withShape = (shape: string, dtype = 'F32') => file(`{"a":{"dtype":"${dtype}","shape":${shape},"data_offsets":[0,4]}}`, 4);
+	for (const shape of ['[-1]', '[0.5]', '["1"]', '[null]', '[1e400]', '[9007199254740992]', '[[1]]']) {
+		refuses(withShape(shape), /sizes that are not whole numbers/);
+	}
+	refuses(withShape('1'), /has no shape/);
+	refuses(withShape('[4294967296,4294967296]'), /too large to count/);
+	refuses(withShape('[9007199254740991,9007199254740991,0]'), /too large to count/);
+	refuses(withShape('[2]'), /shape "\[2\]" takes 8 bytes, but its data_offsets span 4/);
+	refuses(withShape('[]', 'F64'), /takes 8 bytes/);
+	refuses(withShape('[0]'), /takes 0 bytes/);
+});
+
+test('refuses descriptions that are incomplete or not of the format', () => {
+	refuses(file('{"a":1}', 0), /not described by an object/);
+	refuses(file('{"a":[]}', 0), /not described by an object/);
+	refuses(file('{"a":{"shape":[],"data_offsets":[0,0]}}', 0), /has no dtype/);
+	refuses(file('{"a":{"dtype":"F8_E4M3","shape":[1],"data_offsets":[0,1]}}', 1), /dtype "F8_E4M3"; readable are BOOL/);
+	refuses(file('{"a":{"dtype":"toString","shape":[],"data_offsets":[0,0]}}', 0), /dtype "toString"/);
+	refuses(file('{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4],"x":1}}', 4), /unknown field "x"/);
+	refuses(file('{"__metadata__":{"a":1}}', 0), /"a", which is not a text/);
+	refuses(file('{"__metadata__":"x"}', 0), /not an object of texts/);
+});
+
+test('refuses names that would reach the prototype of an object', () => {
+	const entry = '{"dtype":"F32","shape":[],"data_offsets":[0,4]}';
+	for (const name of ['__proto__', 'layer.__proto__.weight']) {
+		refuses(file(`{"${name}":${entry}}`, 4), /names with "__proto__" are refused/);
+		assert.throws(() => encodeSafetensors([{ name, dtype: 'bool', shape: [0], data: new Uint8Array(0) }]), /cannot be named/);
+	}
+	refuses(file('{"__metadata__":{"__proto__":"x"}}', 0), /refused/);
+	assert.is(decodeSafetensors(file(`{"constructor":${entry}}`, 4)).tensors[0]!.name, 'constructor');
+});
+
+test('refuses values that int32 and bool cannot hold', () => {
+	refuses(fromBase64(tooLarge), /"n" of dtype I64 holds 2147483648 at index 1, which does not fit int32/);
+	const truth = file('{"a":{"dtype":"BOOL","shape":[2],"data_offsets":[0,2]}}', 2);
+	truth[truth.length - 1] = 2;
+	refuses(truth, /holds the byte 2/);
+});
+
+test('a damaged file gives a FormatError or other values, never another error', () => {
+	const good = fromBase64(model);
+	const flips = fc.array(fc.tuple(fc.integer({ min: 0, max: good.length - 1 }), fc.integer({ min: 0, max: 255 })), {
+		minLength: 1,
+		maxLength: 3,
+	});
+	fc.assert(
+		fc.property(flips, fc.integer({ min: 0, max: good.length }), fc.boolean(), (list, length, cut) => {
+			const bytes = cut ? good.slice(0, length) : good.slice();
+			for (const [at, value] of list) if (at < bytes.length) bytes[at] = value;
+			try {
+				decodeSafetensors(bytes);
+			} catch (error) {
+				assert.instance(error, FormatError);
+			}
+		}),
+		{ numRuns: 2000 },
+	);
+});
+
+test('refuses to write what could not be read', () => {
+	const data = new Float32Array(2);
+	const record: SafetensorsRecord = { name: 'a', dtype: 'float32', shape: [2], data };
+	assert.throws(() => encodeSafetensors([record, record]), /two tensors are named "a"/);
+	assert.throws(() => encodeSafetensors([{ ...record, name: '__metadata__' }]), /cannot be named "__metadata__"/);
+	assert.throws(() => encodeSafetensors([{ ...record, shape: [3] }]), /shape \[3\] has 3 elements, but its data 2/);
+	assert.throws(
+		() => encodeSafetensors([{ ...record, dtype: 'int32' }]),
+		/dtype int32 comes as Float32Array instead of Int32Array/,
+	);
+	assert.throws(() => encodeSafetensors([], { a: 1 as unknown as string }), /metadata "a" is not a text/);
+});
+
+test('half precision survives a round trip by value', () => {
+	const { half } = byName(decodeSafetensors(fromBase64(model)).tensors);
+	assert.equal(float16ToFloat32(half!.data as Uint16Array), new Float32Array([1, -2, 0.0999755859375]));
+});
+
+test.run();
