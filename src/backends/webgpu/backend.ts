@@ -1,0 +1,252 @@
+/** The WebGPU backend: device, memory, pipelines and commands put together behind the contract. */
+import type { DType, TypedArray } from '../../core/dtype';
+import { ArgumentError, DeviceError, DisposedError, DTypeError } from '../../core/errors';
+import type { Backend, Kernels, Storage } from '../contract';
+import { type CommandOptions, Commands, type LaunchRecord } from './commands';
+import { type AdapterInfo, type DeviceOptions, openDevice } from './device';
+import { Failures } from './failures';
+import { webgpuKernels } from './kernels';
+import type { Gpu } from './launch';
+import { decodeFromGpu, encodeForGpu, GpuStorage, gpuBytes, Memory, type MemoryOptions, type MemoryStatistics } from './memory';
+import { type KernelCounters, type PipelineRequest, Pipelines } from './pipelines';
+import { formatProfile, LaunchLog, type Profile } from './profiler';
+
+export interface WebGPUOptions extends DeviceOptions, MemoryOptions, CommandOptions {
+	/** Pipelines to keep; 1,024 by default. */
+	pipelineCap?: number | undefined;
+}
+
+/** What the backend has done since it was created. */
+export interface Counters {
+	readonly launches: number;
+	readonly submits: number;
+	readonly pipelinesCompiled: number;
+	readonly compileMs: number;
+	readonly bindGroupsCreated: number;
+	readonly bytesUploaded: number;
+	readonly bytesRead: number;
+	readonly memory: MemoryStatistics;
+	/** By kernel name. */
+	readonly kernels: readonly Readonly<KernelCounters>[];
+}
+
+export interface WebGPUBackend extends Backend {
+	readonly device: 'webgpu';
+	readonly info: AdapterInfo;
+	readonly features: ReadonlySet<string>;
+	readonly limits: GPUSupportedLimits;
+	/** The runtime as launchers see it; for kernels that are not part of the contract. */
+	readonly gpu: Gpu;
+	/** Resolves, with the reason, when the device is lost or destroyed; the backend is of no use after that. */
+	readonly lost: Promise<Error>;
+	/** Submits what has been launched. Happens by itself; this makes it happen now. */
+	flush(): void;
+	/** Waits until the GPU has done everything; throws what went wrong meanwhile. */
+	sync(): Promise<void>;
+	memory(): MemoryStatistics;
+	counters(): Counters;
+	/** Runs `fn` and tells how long each kernel took. */
+	profile<T>(fn: () => T | Promise<T>): Promise<Profile<T>>;
+	/** Compiles pipelines ahead of their first launch, all at once. */
+	warm(requests: Iterable<PipelineRequest>): Promise<void>;
+	/** Calls `hook` with every launch from now on; undefined ends it. */
+	onLaunch(hook: ((record: LaunchRecord) => void) | undefined): void;
+	/** Frees everything. Reads that are under way reject. */
+	destroy(): void;
+}
+
+/**
+ * Opens a device and makes it a backend. Throws a DeviceError that says what is missing when there is no adapter.
+ *
+ * `adapter` or `device` may be the caller's own; `powerPreference` is 'high-performance' by default.
+ */
+export async function createWebGPUBackend(options: WebGPUOptions = {}): Promise<WebGPUBackend> {
+	const { device, info, owned } = await openDevice(options);
+	return new Runtime(device, info, owned, options);
+}
+
+class Runtime implements WebGPUBackend {
+	readonly device = 'webgpu';
+	readonly kernels: Kernels;
+	readonly features: ReadonlySet<string>;
+	readonly limits: GPUSupportedLimits;
+	readonly gpu: Gpu;
+	readonly lost: Promise<Error>;
+
+	private readonly failures = new Failures();
+	private readonly pipelines: Pipelines;
+	private readonly commands: Commands;
+	private readonly storages: Memory;
+	private readonly batchLaunches: number;
+	private bytesUploaded = 0;
+	private bytesRead = 0;
+
+	constructor(
+		private readonly gpuDevice: GPUDevice,
+		readonly info: AdapterInfo,
+		private readonly owned: boolean,
+		options: WebGPUOptions,
+	) {
+		this.features = gpuDevice.features as ReadonlySet<string>;
+		this.limits = gpuDevice.limits;
+		this.batchLaunches = options.batchLaunches ?? 64;
+		this.pipelines = new Pipelines(gpuDevice, this.failures, options.pipelineCap ?? 1024);
+		this.commands = new Commands(gpuDevice, this.pipelines, this.failures, { ...options, batchLaunches: this.batchLaunches });
+		this.storages = new Memory(gpuDevice, this.failures, (blocks) => this.commands.bindGroups.forget(blocks), options);
+		this.gpu = {
+			launch: (record) => this.commands.launch(record),
+			scratch: (length, dtype) => this.allocate(length, dtype),
+			release: (storage) => this.release(storage),
+			limits: this.limits,
+			features: this.features,
+			isSoftware: info.isSoftware,
+		};
+		this.kernels = webgpuKernels(this.gpu);
+		gpuDevice.addEventListener('uncapturederror', this.onUncapturedError);
+		this.lost = gpuDevice.lost.then(({ reason, message }) => {
+			const error = new DeviceError(
+				reason === 'destroyed'
+					? `the WebGPU device was shut down; call await init() for a new one`
+					: `the WebGPU device was lost (${message}); its tensors are gone. Call await init() for a new device`,
+			);
+			this.commands.stop(error);
+			return error;
+		});
+	}
+
+	allocate(length: number, dtype: DType): GpuStorage {
+		return this.place(length, dtype);
+	}
+
+	upload(data: TypedArray, dtype: DType): GpuStorage {
+		// Not into a block that encoded launches use: the write would overtake them.
+		const storage = this.place(data.length, dtype, this.commands.batch);
+		if (data.length > 0) {
+			const bytes = encodeForGpu(data, dtype);
+			this.gpuDevice.queue.writeBuffer(storage.block!.buffer, 0, bytes);
+			this.bytesUploaded += bytes.byteLength;
+		}
+		return storage;
+	}
+
+	release(storage: Storage): void {
+		const { block } = storage as GpuStorage;
+		if (block === undefined) return;
+		(storage as GpuStorage).block = undefined;
+		this.storages.give(block, this.commands.batch);
+	}
+
+	async read(storage: Storage): Promise<TypedArray> {
+		const { block, length, dtype } = storage as GpuStorage;
+		if (block === undefined) throw new DisposedError('read: the storage has been released');
+		if (length === 0) {
+			this.commands.requireRunning();
+			return decodeFromGpu(new ArrayBuffer(0), 0, dtype);
+		}
+		const mark = this.failures.mark();
+		const bytes = Math.ceil((length * gpuBytes(dtype)) / 4) * 4;
+		this.bytesRead += bytes;
+		try {
+			return await this.commands.read(block, bytes, this.storages, (mapped) => decodeFromGpu(mapped, length, dtype));
+		} finally {
+			// What caused a failed read says more than the failure.
+			await this.failures.check(mark);
+		}
+	}
+
+	setLabel(operation: string): void {
+		this.commands.operation = operation;
+	}
+
+	flush(): void {
+		this.commands.flush();
+	}
+
+	async sync(): Promise<void> {
+		const mark = this.failures.mark();
+		await this.commands.finish();
+		await this.failures.check(mark);
+	}
+
+	memory(): MemoryStatistics {
+		return this.storages.statistics();
+	}
+
+	counters(): Counters {
+		return {
+			launches: this.commands.launches,
+			submits: this.commands.submits,
+			pipelinesCompiled: this.pipelines.compiled,
+			compileMs: this.pipelines.compileMs,
+			bindGroupsCreated: this.commands.bindGroups.created,
+			bytesUploaded: this.bytesUploaded,
+			bytesRead: this.bytesRead,
+			memory: this.memory(),
+			kernels: Array.from(this.pipelines.kernels.values(), (counters) => ({ ...counters })),
+		};
+	}
+
+	async profile<T>(fn: () => T | Promise<T>): Promise<Profile<T>> {
+		if (this.commands.log !== undefined) throw new ArgumentError('profile: another profile is under way');
+		await this.sync();
+		const before = this.counters();
+		const log = new LaunchLog(this.gpuDevice, this.batchLaunches);
+		this.commands.log = log;
+		const start = performance.now();
+		let result: T;
+		try {
+			result = await fn();
+			await this.sync();
+		} finally {
+			this.commands.log = undefined;
+		}
+		const wallMs = performance.now() - start;
+		await log.finish();
+		const after = this.counters();
+		const rows = log.rows(wallMs);
+		const table = {
+			result,
+			rows,
+			wallMs,
+			gpuMs: rows.reduce((sum, row) => sum + row.ms, 0),
+			source: log.source,
+			submits: after.submits - before.submits,
+			pipelinesCompiled: after.pipelinesCompiled - before.pipelinesCompiled,
+			compileMs: after.compileMs - before.compileMs,
+		};
+		return { ...table, toString: () => formatProfile(table) };
+	}
+
+	async warm(requests: Iterable<PipelineRequest>): Promise<void> {
+		this.commands.requireRunning();
+		await this.pipelines.warm(requests);
+	}
+
+	onLaunch(hook: ((record: LaunchRecord) => void) | undefined): void {
+		this.commands.onLaunch = hook;
+	}
+
+	destroy(): void {
+		this.commands.stop(new DeviceError(`the WebGPU device was shut down; call await init() for a new one`));
+		this.gpuDevice.removeEventListener('uncapturederror', this.onUncapturedError);
+		if (this.owned) this.gpuDevice.destroy();
+	}
+
+	private place(length: number, dtype: DType, untouchedSince?: number): GpuStorage {
+		this.commands.requireRunning();
+		const operation = this.commands.operation || 'tensor';
+		if (dtype === 'float64') {
+			throw new DTypeError(`${operation}: float64 lives on the CPU only; convert with .to('float32')`);
+		}
+		if (dtype === 'float16' && !this.features.has('shader-f16')) {
+			throw new DTypeError(`${operation}: this adapter (${this.info.description}) has no float16; convert with .to('float32')`);
+		}
+		const what = () => `${operation}: a ${dtype} tensor of ${length} elements`;
+		return new GpuStorage(this, dtype, length, this.storages.take(length * gpuBytes(dtype), what, untouchedSince));
+	}
+
+	private readonly onUncapturedError = (event: GPUUncapturedErrorEvent): void => {
+		event.preventDefault();
+		this.failures.note(new DeviceError(`${this.commands.operation || 'WebGPU'}: ${event.error.message}`));
+	};
+}

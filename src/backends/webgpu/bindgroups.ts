@@ -1,0 +1,77 @@
+/**
+ * Bind groups by the identities of a layout and buffers. Creating one costs two to three times a launch, and a training
+ * step binds the same buffers as the step before, so they are kept.
+ *
+ * The cap works by generations: a full young generation becomes the old one, and what is not asked for again during the
+ * next goes. That keeps the recently used without any bookkeeping on a hit in the young generation.
+ */
+import { ArgumentError, DisposedError } from '../../core/errors';
+import type { Storage } from '../contract';
+import type { Block, GpuStorage } from './memory';
+import { type Layout, MAX_PARAM_BYTES } from './pipelines';
+
+interface Entry {
+	readonly group: GPUBindGroup;
+	readonly blocks: readonly Block[];
+}
+
+export class BindGroups {
+	private young = new Map<string, Entry>();
+	private old = new Map<string, Entry>();
+	created = 0;
+
+	constructor(
+		private readonly device: GPUDevice,
+		/** Where parameters are; bound with a dynamic offset. */
+		private readonly parameters: GPUBuffer,
+		/** Bind groups to keep. */
+		private readonly cap: number,
+	) {}
+
+	/** The bind group for `buffers`, whose blocks it marks as used by `batch`. */
+	get(layout: Layout, buffers: readonly Storage[], kernel: string, batch: number): GPUBindGroup {
+		let key = '' + layout.id;
+		for (let i = 0; i < buffers.length; i++) {
+			const block = (buffers[i] as GpuStorage).block;
+			if (block === undefined) throw new DisposedError(`${kernel}: buffer ${i} was released or is not on the GPU`);
+			block.batch = batch;
+			key += ',' + block.id;
+		}
+		const hit = this.young.get(key);
+		return hit !== undefined ? hit.group : this.find(key, layout, buffers, kernel);
+	}
+
+	/** Forgets bind groups whose buffers are gone. */
+	forget(blocks: readonly Block[]): void {
+		const gone = new Set(blocks);
+		for (const generation of [this.young, this.old]) {
+			for (const [key, entry] of generation) {
+				if (entry.blocks.some((block) => gone.has(block))) generation.delete(key);
+			}
+		}
+	}
+
+	private find(key: string, layout: Layout, buffers: readonly Storage[], kernel: string): GPUBindGroup {
+		const entry = this.old.get(key) ?? this.create(layout, buffers, kernel);
+		if (this.young.size >= this.cap / 2) {
+			this.old = this.young;
+			this.young = new Map();
+		}
+		this.young.set(key, entry);
+		return entry.group;
+	}
+
+	private create(layout: Layout, buffers: readonly Storage[], kernel: string): Entry {
+		if (buffers.length !== layout.bindings.length) {
+			throw new ArgumentError(`${kernel}: ${buffers.length} buffers for ${layout.bindings.length} bindings`);
+		}
+		const blocks = buffers.map((storage) => (storage as GpuStorage).block!);
+		if (new Set(blocks).size !== blocks.length) {
+			throw new ArgumentError(`${kernel}: a buffer is bound twice; in-place kernels are variants with one read_write binding`);
+		}
+		const entries: GPUBindGroupEntry[] = [{ binding: 0, resource: { buffer: this.parameters, size: MAX_PARAM_BYTES } }];
+		for (const block of blocks) entries.push({ binding: entries.length, resource: { buffer: block.buffer } });
+		this.created++;
+		return { group: this.device.createBindGroup({ layout: layout.group, entries }), blocks };
+	}
+}

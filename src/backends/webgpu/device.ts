@@ -1,0 +1,110 @@
+/**
+ * From nothing to a GPUDevice: finding an adapter in browsers and in Node, asking for its own limits, and saying in
+ * words what it is and what it lacks.
+ */
+import { DeviceError } from '../../core/errors';
+import { nodeGpu } from './gpu-node';
+
+/** Flags of the WebGPU specification, named here because Node has no such globals. */
+export const BufferUsage = {
+	MAP_READ: 0x0001,
+	COPY_SRC: 0x0004,
+	COPY_DST: 0x0008,
+	UNIFORM: 0x0040,
+	STORAGE: 0x0080,
+	QUERY_RESOLVE: 0x0200,
+} as const;
+export const MAP_MODE_READ = 0x0001;
+export const SHADER_STAGE_COMPUTE = 0x0004;
+
+export interface DeviceOptions {
+	/** An adapter of the caller's choice, for instance one of several. Default: the one that `powerPreference` finds. */
+	adapter?: GPUAdapter | undefined;
+	/** A device that the caller made and shares with us; its limits and features are taken as they are. */
+	device?: GPUDevice | undefined;
+	/** Which GPU of a machine that has two; 'high-performance' by default. */
+	powerPreference?: GPUPowerPreference | undefined;
+}
+
+/** What computes, for progress lines, bug reports and the choice of kernel variants. */
+export interface AdapterInfo {
+	readonly vendor: string;
+	readonly architecture: string;
+	readonly device: string;
+	readonly description: string;
+	/** A CPU that plays the GPU: lavapipe, SwiftShader, Microsoft Basic Render. */
+	readonly isSoftware: boolean;
+}
+
+export interface OpenDevice {
+	readonly device: GPUDevice;
+	readonly info: AdapterInfo;
+	/** Whether it is ours to destroy. */
+	readonly owned: boolean;
+}
+
+/** Limits whose default is far below what adapters have. */
+const WANTED_LIMITS = [
+	'maxBufferSize',
+	'maxStorageBufferBindingSize',
+	'maxStorageBuffersPerShaderStage',
+	'maxComputeWorkgroupStorageSize',
+	'maxComputeInvocationsPerWorkgroup',
+	'maxComputeWorkgroupSizeX',
+	'maxComputeWorkgroupSizeY',
+	'maxComputeWorkgroupSizeZ',
+] as const;
+
+const WANTED_FEATURES: readonly GPUFeatureName[] = ['shader-f16', 'timestamp-query', 'subgroups'];
+
+const SOFTWARE = /llvmpipe|lavapipe|swiftshader|microsoft basic/i;
+
+/** Opens a device. Throws a DeviceError that says what is missing when there is none. */
+export async function openDevice(options: DeviceOptions): Promise<OpenDevice> {
+	if (options.device !== undefined) {
+		return { device: options.device, info: describe(options.device.adapterInfo), owned: false };
+	}
+	const adapter = options.adapter ?? (await findAdapter(options.powerPreference ?? 'high-performance'));
+	const requiredLimits: Record<string, number> = {};
+	for (const limit of WANTED_LIMITS) requiredLimits[limit] = adapter.limits[limit];
+	const requiredFeatures = WANTED_FEATURES.filter((feature) => adapter.features.has(feature));
+	const info = describe(adapter.info);
+	try {
+		const device = await adapter.requestDevice({ label: 'wgrad', requiredLimits, requiredFeatures });
+		return { device, info, owned: true };
+	} catch (cause) {
+		throw new DeviceError(`init: the adapter '${info.description}' gave no device: ${String(cause)}`, { cause });
+	}
+}
+
+async function findAdapter(powerPreference: GPUPowerPreference): Promise<GPUAdapter> {
+	const gpu = await findGpu();
+	const adapter = await gpu.requestAdapter({ powerPreference });
+	if (adapter === null) {
+		throw new DeviceError(
+			`init: WebGPU is there, but no adapter: no driver, or the browser has blocked it. Install a Vulkan, Metal or D3D12 driver, or use device 'cpu'`,
+		);
+	}
+	return adapter;
+}
+
+async function findGpu(): Promise<GPU> {
+	const gpu = (globalThis.navigator as Navigator | undefined)?.gpu;
+	if (gpu !== undefined) return gpu;
+	const isNode = (globalThis as { process?: { versions?: { node?: string } } }).process?.versions?.node !== undefined;
+	if (isNode) return nodeGpu();
+	throw new DeviceError(
+		`init: this browser has no WebGPU on this page (it needs a secure context: https or localhost); use device 'cpu'`,
+	);
+}
+
+function describe(info: GPUAdapterInfo | undefined): AdapterInfo {
+	const { vendor = '', architecture = '', device = '', description = '', isFallbackAdapter = false } = info ?? {};
+	return {
+		vendor,
+		architecture,
+		device,
+		description: description || [vendor, architecture, device].filter(Boolean).join(' ') || 'unknown adapter',
+		isSoftware: isFallbackAdapter || SOFTWARE.test(`${vendor} ${architecture} ${device} ${description}`),
+	};
+}

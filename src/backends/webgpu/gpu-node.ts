@@ -1,0 +1,28 @@
+/**
+ * WebGPU in Node: Dawn, from the optional dependency `webgpu`.
+ *
+ * The package is imported when the first device is asked for, and its name is kept in a variable, so that no bundler
+ * follows it into a browser bundle and programs that stay on the CPU do not load a graphics driver.
+ *
+ * Dawn's instance must outlive everything made from it: Node crashes when it is garbage-collected while a promise of it
+ * is pending, and a module-level variable that nothing reads again counts as garbage. So it hangs on `globalThis`, once
+ * per process, for good. It does not keep the process alive: only pending promises do, until they settle.
+ */
+import { DeviceError } from '../../core/errors';
+
+const SLOT = Symbol.for('wgrad.gpu');
+const slots = globalThis as { [SLOT]?: GPU };
+
+/** Node's `navigator.gpu`. */
+export async function nodeGpu(): Promise<GPU> {
+	if (slots[SLOT] !== undefined) return slots[SLOT];
+	const name = 'webgpu';
+	let dawn: typeof import('webgpu');
+	try {
+		dawn = await import(/* @vite-ignore */ /* webpackIgnore: true */ name);
+	} catch (cause) {
+		throw new DeviceError(`init: the npm package 'webgpu' did not load; run npm install webgpu, or use device 'cpu'`, { cause });
+	}
+	slots[SLOT] ??= dawn.create([]);
+	return slots[SLOT];
+}

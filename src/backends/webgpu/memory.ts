@@ -1,0 +1,278 @@
+/**
+ * GPU memory: storages, the pool that their buffers come from and go back to, and staging buffers for readback.
+ *
+ * A *block* is one GPUBuffer of a size class. Storages take a block and return it; the queue runs in order, so a
+ * returned block may be given to the next launch at once, although earlier launches that use it may not have run. What
+ * must not happen is a write by the host, or a destruction, while launches that use the block are encoded but not yet
+ * submitted: `writeBuffer` would overtake them. Blocks therefore remember the last batch that touched them.
+ *
+ * Among free blocks of a class the one with the lowest number is taken. Which block a tensor gets then depends only on
+ * which blocks are free, so every step of a training loop gets the blocks of the step before, and its bind groups.
+ */
+import { type DType, hostBytes, type TypedArray } from '../../core/dtype';
+import { DeviceError, DTypeError } from '../../core/errors';
+import type { Backend, Storage } from '../contract';
+import { BufferUsage } from './device';
+import type { Failures } from './failures';
+
+export interface MemoryOptions {
+	/** Bytes of free blocks to keep for reuse; beyond it the least recently used are destroyed. 512 MiB by default. */
+	poolBytes?: number | undefined;
+}
+
+/** Bytes on the device, as `memory()` shows them. */
+export interface MemoryStatistics {
+	/** In blocks that storages hold now, and how many storages there are. */
+	readonly live: number;
+	readonly liveStorages: number;
+	/** In free blocks that wait for reuse. */
+	readonly pooled: number;
+	/** Live and pooled together, and the most that they have been at once. */
+	readonly allocated: number;
+	readonly peak: number;
+	/** In staging buffers for readback. */
+	readonly staging: number;
+	/** Buffers created since the beginning, by `createBuffer`: constant in a steady state. */
+	readonly buffersCreated: number;
+}
+
+export interface Block {
+	/** Never reused: keys of bind groups are made of these. */
+	readonly id: number;
+	readonly buffer: GPUBuffer;
+	readonly bytes: number;
+	/** The last batch whose launches use it. */
+	batch: number;
+	/** When it was returned, in calls of `release`. */
+	freedAt: number;
+}
+
+/** A storage on the GPU: a whole block, whose tail beyond the storage's bytes is padding. */
+export class GpuStorage implements Storage {
+	readonly device = 'webgpu';
+	version = 0;
+	lastWriter = '';
+	references = 0;
+
+	constructor(
+		readonly owner: Backend,
+		readonly dtype: DType,
+		readonly length: number,
+		/** Undefined once it is released. */
+		public block: Block | undefined,
+	) {}
+}
+
+const MIB = 2 ** 20;
+const SMALLEST_BLOCK = 256;
+const FINE_CLASSES_FROM = MIB;
+/** Allocations from here on are checked for out-of-memory, which costs a promise each. */
+const CHECKED_FROM = 16 * MIB;
+const STORAGE_USAGE = BufferUsage.STORAGE | BufferUsage.COPY_SRC | BufferUsage.COPY_DST;
+const STAGING_KEPT_BYTES = 64 * MIB;
+
+/** Bytes of one element on the GPU: bool is a u32 there. */
+export function gpuBytes(dtype: DType): number {
+	return dtype === 'bool' ? 4 : hostBytes(dtype);
+}
+
+/**
+ * The size class of `bytes`: 2 classes in each octave below 1 MiB, which waste a third at most, and 8 above, which waste
+ * a ninth at most.
+ */
+export function sizeClass(bytes: number): number {
+	if (bytes <= SMALLEST_BLOCK) return SMALLEST_BLOCK;
+	const octave = 2 ** Math.floor(Math.log2(bytes));
+	const step = Math.max(SMALLEST_BLOCK, octave / (bytes < FINE_CLASSES_FROM ? 2 : 8));
+	return Math.ceil(bytes / step) * step;
+}
+
+/** Bytes as a person reads them: `1.5 MiB`. */
+export function formatBytes(bytes: number): string {
+	if (bytes < 1024) return `${bytes} B`;
+	if (bytes < MIB) return `${(bytes / 1024).toFixed(1)} KiB`;
+	if (bytes < 1024 * MIB) return `${(bytes / MIB).toFixed(1)} MiB`;
+	return `${(bytes / (1024 * MIB)).toFixed(2)} GiB`;
+}
+
+export class Memory {
+	/** Free blocks by size class, in descending order of `id`, so that the lowest is popped. */
+	private readonly free = new Map<number, Block[]>();
+	private readonly freeStaging = new Map<number, GPUBuffer[]>();
+	private readonly largest: number;
+	private readonly limitName: string;
+	private readonly poolBytes: number;
+	private nextId = 1;
+	private clock = 0;
+	private liveStorages = 0;
+	private live = 0;
+	private pooled = 0;
+	private peak = 0;
+	private staging = 0;
+	private stagingFree = 0;
+	private buffersCreated = 0;
+
+	constructor(
+		private readonly device: GPUDevice,
+		private readonly failures: Failures,
+		/** Called with blocks that were destroyed, whose bind groups are useless now. */
+		private readonly onDestroy: (blocks: readonly Block[]) => void,
+		options: MemoryOptions,
+	) {
+		const { maxBufferSize, maxStorageBufferBindingSize } = device.limits;
+		this.largest = Math.floor(Math.min(maxBufferSize, maxStorageBufferBindingSize) / 16) * 16;
+		this.limitName = maxBufferSize < maxStorageBufferBindingSize ? 'maxBufferSize' : 'maxStorageBufferBindingSize';
+		this.poolBytes = options.poolBytes ?? 512 * MIB;
+	}
+
+	/**
+	 * A block of at least `bytes`. With `untouchedSince`, one that no launch of that batch or a later one uses, so that
+	 * the host may write into it right away.
+	 */
+	take(bytes: number, what: () => string, untouchedSince?: number): Block {
+		if (bytes > this.largest) {
+			throw new DeviceError(
+				`${what()} takes ${bytes} bytes (${formatBytes(bytes)}); this adapter's ${this.limitName} allows ${this.largest} (${formatBytes(this.largest)}). Split it, or use device 'cpu'`,
+			);
+		}
+		const size = Math.min(sizeClass(bytes), this.largest);
+		const block = this.takeFree(size, untouchedSince) ?? this.create(size, what);
+		this.live += size;
+		if (this.live + this.pooled > this.peak) this.peak = this.live + this.pooled;
+		this.liveStorages++;
+		return block;
+	}
+
+	/** Back to the pool. `openBatch` is the batch that is being encoded: its blocks cannot be destroyed yet. */
+	give(block: Block, openBatch: number): void {
+		block.freedAt = this.clock++;
+		let list = this.free.get(block.bytes);
+		if (list === undefined) this.free.set(block.bytes, (list = []));
+		let at = list.length;
+		while (at > 0 && list[at - 1]!.id < block.id) at--;
+		list.splice(at, 0, block);
+		this.live -= block.bytes;
+		this.liveStorages--;
+		this.pooled += block.bytes;
+		if (this.pooled > this.poolBytes) this.trim(this.poolBytes * 0.75, openBatch);
+	}
+
+	/** Destroys free blocks, least recently used first, until at most `target` bytes of them are left. */
+	trim(target: number, openBatch: number): void {
+		const candidates = [...this.free.values()].flat().filter((block) => block.batch < openBatch);
+		candidates.sort((a, b) => a.freedAt - b.freedAt);
+		const doomed = new Set<Block>();
+		for (const block of candidates) {
+			if (this.pooled <= target) break;
+			this.pooled -= block.bytes;
+			block.buffer.destroy();
+			doomed.add(block);
+		}
+		if (doomed.size === 0) return;
+		for (const [size, list] of this.free) {
+			this.free.set(
+				size,
+				list.filter((block) => !doomed.has(block)),
+			);
+		}
+		this.onDestroy([...doomed]);
+	}
+
+	/** A mappable buffer to copy `bytes` into. */
+	takeStaging(bytes: number): GPUBuffer {
+		const size = sizeClass(bytes);
+		const free = this.freeStaging.get(size)?.pop();
+		if (free !== undefined) {
+			this.stagingFree -= size;
+			return free;
+		}
+		this.staging += size;
+		this.buffersCreated++;
+		return this.createChecked(size, BufferUsage.MAP_READ | BufferUsage.COPY_DST, () => 'a readback');
+	}
+
+	giveStaging(buffer: GPUBuffer): void {
+		if (this.stagingFree + buffer.size > STAGING_KEPT_BYTES) {
+			this.staging -= buffer.size;
+			buffer.destroy();
+			return;
+		}
+		this.stagingFree += buffer.size;
+		const list = this.freeStaging.get(buffer.size);
+		if (list === undefined) this.freeStaging.set(buffer.size, [buffer]);
+		else list.push(buffer);
+	}
+
+	statistics(): MemoryStatistics {
+		const { live, liveStorages, pooled, peak, staging, buffersCreated } = this;
+		return { live, liveStorages, pooled, allocated: live + pooled, peak, staging, buffersCreated };
+	}
+
+	/** The statistics in a sentence, for out-of-memory errors. */
+	toString(): string {
+		const { live, liveStorages, pooled, peak, staging } = this;
+		const line = (name: string, bytes: number, note: string) => `  ${name.padEnd(8)} ${formatBytes(bytes).padStart(10)}  ${note}`;
+		return [
+			line('live', live, `in ${liveStorages} storages`),
+			line('pooled', pooled, `free, kept for reuse`),
+			line('staging', staging, `for readback`),
+			line('peak', peak, `live and pooled at once`),
+		].join('\n');
+	}
+
+	private takeFree(size: number, untouchedSince: number | undefined): Block | undefined {
+		const list = this.free.get(size);
+		if (list === undefined || list.length === 0) return undefined;
+		let at = list.length - 1;
+		if (untouchedSince !== undefined) {
+			while (at >= 0 && list[at]!.batch >= untouchedSince) at--;
+			if (at < 0) return undefined;
+		}
+		this.pooled -= size;
+		return at === list.length - 1 ? list.pop() : list.splice(at, 1)[0];
+	}
+
+	private create(bytes: number, what: () => string): Block {
+		this.buffersCreated++;
+		const buffer = this.createChecked(bytes, STORAGE_USAGE, what);
+		return { id: this.nextId++, buffer, bytes, batch: 0, freedAt: 0 };
+	}
+
+	private createChecked(size: number, usage: GPUBufferUsageFlags, what: () => string): GPUBuffer {
+		if (size < CHECKED_FROM) return this.device.createBuffer({ size, usage });
+		this.device.pushErrorScope('out-of-memory');
+		const buffer = this.device.createBuffer({ size, usage });
+		const cause = what();
+		const table = this.toString();
+		this.failures.popScope(
+			this.device,
+			() => new DeviceError(`${cause}: the GPU has no ${formatBytes(size)} left. Its memory was:\n${table}`),
+		);
+		return buffer;
+	}
+}
+
+/** `data` as the GPU holds it: bool widened to u32, and padded to whole 32-bit words. */
+export function encodeForGpu(data: TypedArray, dtype: DType): GPUAllowSharedBufferSource {
+	if (dtype === 'bool') return Uint32Array.from(data, (value) => (value === 0 ? 0 : 1));
+	if (data.byteLength % 4 === 0) return data as GPUAllowSharedBufferSource;
+	const padded = new Uint8Array(Math.ceil(data.byteLength / 4) * 4);
+	padded.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+	return padded;
+}
+
+/** The first `length` elements of `bytes`, copied, as the host holds them. */
+export function decodeFromGpu(bytes: ArrayBuffer, length: number, dtype: DType): TypedArray {
+	switch (dtype) {
+		case 'float32':
+			return new Float32Array(bytes.slice(0, length * 4));
+		case 'int32':
+			return new Int32Array(bytes.slice(0, length * 4));
+		case 'float16':
+			return new Uint16Array(bytes.slice(0, length * 2));
+		case 'bool':
+			return Uint8Array.from(new Uint32Array(bytes, 0, length));
+		case 'float64':
+			throw new DTypeError(`float64 lives on the CPU only; convert with .to('float32')`);
+	}
+}

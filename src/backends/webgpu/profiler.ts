@@ -1,0 +1,169 @@
+/**
+ * What the GPU did and how long it took: one row for each kernel variant and the operation that asked for it.
+ *
+ * Where the adapter has timestamps, every launch runs in a pass of its own while profiling, and the pass is timed.
+ * Elsewhere the elapsed time is shared out in proportion to the work that launches declare, and the table says so.
+ */
+import { BufferUsage, MAP_MODE_READ } from './device';
+
+export interface LoggedLaunch {
+	/** The key of the pipeline: kernel and variant. */
+	readonly kernel: string;
+	readonly operation: string;
+	readonly flops: number;
+	readonly bytes: number;
+}
+
+export interface ProfileRow {
+	readonly kernel: string;
+	readonly operation: string;
+	readonly launches: number;
+	readonly ms: number;
+	readonly flops: number;
+	readonly bytes: number;
+}
+
+export interface Profile<T = unknown> {
+	/** What the profiled function returned. */
+	readonly result: T;
+	/** By time, longest first. */
+	readonly rows: readonly ProfileRow[];
+	/** Elapsed on the host, from the call to the end of the GPU's work. */
+	readonly wallMs: number;
+	/** Sum of the rows. */
+	readonly gpuMs: number;
+	/** 'timestamps' were measured on the GPU; an 'estimate' shares out `wallMs` by declared work. */
+	readonly source: 'timestamps' | 'estimate';
+	readonly submits: number;
+	readonly pipelinesCompiled: number;
+	readonly compileMs: number;
+	/** The rows as a text table. */
+	toString(): string;
+}
+
+/** Bytes of one 64-bit timestamp. */
+const STAMP = 8;
+
+/** Collects the launches of a profile, and their times. */
+export class LaunchLog {
+	readonly launches: LoggedLaunch[] = [];
+	/** Milliseconds, in the order of `launches`; filled when `finished` resolves. */
+	readonly times: number[] = [];
+	private readonly timing: { readonly set: GPUQuerySet; readonly resolved: GPUBuffer } | undefined;
+	private readonly reports: Promise<void>[] = [];
+	private staging: GPUBuffer | undefined;
+	/** Launches whose timestamps are in batches before the open one. */
+	private reported = 0;
+
+	constructor(
+		private readonly device: GPUDevice,
+		batchLaunches: number,
+	) {
+		if (device.features.has('timestamp-query')) {
+			const count = 2 * batchLaunches;
+			this.timing = {
+				set: device.createQuerySet({ type: 'timestamp', count }),
+				resolved: device.createBuffer({ size: count * STAMP, usage: BufferUsage.QUERY_RESOLVE | BufferUsage.COPY_SRC }),
+			};
+		}
+	}
+
+	get source(): Profile['source'] {
+		return this.timing === undefined ? 'estimate' : 'timestamps';
+	}
+
+	/** Takes note of a launch, and says how its pass is to be timed. */
+	add(launch: LoggedLaunch): GPUComputePassDescriptor | undefined {
+		const query = 2 * (this.launches.length - this.reported);
+		this.launches.push(launch);
+		if (this.timing === undefined) return undefined;
+		return {
+			timestampWrites: { querySet: this.timing.set, beginningOfPassWriteIndex: query, endOfPassWriteIndex: query + 1 },
+		};
+	}
+
+	/** Encodes the copy of the batch's timestamps, at its end. */
+	resolve(encoder: GPUCommandEncoder): void {
+		const count = 2 * (this.launches.length - this.reported);
+		if (this.timing === undefined || count === 0) return;
+		const { set, resolved } = this.timing;
+		const size = count * STAMP;
+		this.staging = this.device.createBuffer({ size, usage: BufferUsage.MAP_READ | BufferUsage.COPY_DST });
+		encoder.resolveQuerySet(set, 0, count, resolved, 0);
+		encoder.copyBufferToBuffer(resolved, 0, this.staging, 0, size);
+	}
+
+	/** The batch has been submitted. */
+	submitted(): void {
+		const { staging } = this;
+		if (staging !== undefined) this.reports.push(this.collect(staging, this.reported));
+		this.staging = undefined;
+		this.reported = this.launches.length;
+	}
+
+	/** Resolves when the times of all submitted launches are there, and frees what the log used. */
+	async finish(): Promise<void> {
+		await Promise.all(this.reports);
+		this.timing?.set.destroy();
+		this.timing?.resolved.destroy();
+	}
+
+	/** Rows by time, longest first. Without timestamps, `wallMs` is shared out. */
+	rows(wallMs: number): ProfileRow[] {
+		const times = this.timing !== undefined ? this.times : shareOut(this.launches, wallMs);
+		const rows = new Map<string, { -readonly [K in keyof ProfileRow]: ProfileRow[K] }>();
+		for (const [i, { kernel, operation, flops, bytes }] of this.launches.entries()) {
+			const key = `${kernel} ${operation}`;
+			let row = rows.get(key);
+			if (row === undefined) rows.set(key, (row = { kernel, operation, launches: 0, ms: 0, flops: 0, bytes: 0 }));
+			row.launches++;
+			row.ms += times[i] ?? 0;
+			row.flops += flops;
+			row.bytes += bytes;
+		}
+		return [...rows.values()].sort((a, b) => b.ms - a.ms);
+	}
+
+	private async collect(staging: GPUBuffer, first: number): Promise<void> {
+		await staging.mapAsync(MAP_MODE_READ);
+		const stamps = new BigUint64Array(staging.getMappedRange());
+		for (let i = 0; i < stamps.length / 2; i++) {
+			const nanoseconds = Number(stamps[2 * i + 1]! - stamps[2 * i]!);
+			// Drivers may reset their clock between passes: such a launch counts as unmeasured.
+			this.times[first + i] = Math.max(0, nanoseconds) / 1e6;
+		}
+		staging.destroy();
+	}
+}
+
+/** Time by declared work: ten operations cost about as much as a byte, and a launch as much as 2,000 bytes. */
+function shareOut(launches: readonly LoggedLaunch[], wallMs: number): number[] {
+	const weights = launches.map(({ flops, bytes }) => Math.max(flops / 10, bytes) + 2000);
+	const total = weights.reduce((sum, weight) => sum + weight, 0);
+	return weights.map((weight) => (weight / total) * wallMs);
+}
+
+/** The profile as a table in plain text. */
+export function formatProfile(profile: Omit<Profile, 'toString'>): string {
+	const { rows, gpuMs } = profile;
+	const cells = rows.map((row) => [
+		row.kernel,
+		row.operation,
+		String(row.launches),
+		row.ms.toFixed(3),
+		`${((100 * row.ms) / (gpuMs || 1)).toFixed(1)}%`,
+		(row.flops / (row.ms || Infinity) / 1e6).toFixed(2),
+		(row.bytes / (row.ms || Infinity) / 1e6).toFixed(2),
+	]);
+	const header = ['kernel', 'operation', 'launches', 'ms', 'share', 'GFLOP/s', 'GB/s'];
+	const widths = header.map((name, i) => Math.max(name.length, ...cells.map((row) => row[i]!.length)));
+	const line = (row: string[]) => row.map((cell, i) => (i < 2 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!))).join('  ');
+	const launches = rows.reduce((sum, row) => sum + row.launches, 0);
+	const summary = [
+		`${gpuMs.toFixed(2)} ms on the GPU (${profile.source === 'timestamps' ? 'timestamps' : 'estimated from declared work'})`,
+		`${profile.wallMs.toFixed(2)} ms elapsed`,
+		`${launches} launches in ${profile.submits} submits`,
+		`${profile.pipelinesCompiled} pipelines compiled in ${profile.compileMs.toFixed(1)} ms`,
+	].join(', ');
+	return [line(header), ...cells.map(line), summary].join('\n');
+}
