@@ -176,7 +176,7 @@ function step(node: TapeNode, gradients: readonly (Tensor | null)[], slots: Slot
 	try {
 		const needs = node.edges.map((edge) => edge !== null && visiting.has(edge.node));
 		gradients[0]?.backend.setLabel(`${node.operation} backward`);
-		const results = node.vjp(node.outputs.map((_, i) => gradients[i] ?? null), node.unpack(), needs);
+		const results = node.pullBack(node.outputs.map((_, i) => gradients[i] ?? null), needs);
 		node.edges.forEach((edge, i) => {
 			const result = results[i];
 			if (edge === null || !needs[i] || result == null) return;

@@ -1,11 +1,19 @@
 /** The little arithmetic that the walk itself needs, on kernels alone: operations stand above the tape, not below it. */
-import { emptyOn, Tensor } from '../tensor';
+import type { Shape } from '../core/shape';
+import { emptyOn, type Tensor } from '../tensor';
 import { record } from './tape';
 
 /** Ones of an output's shape, dtype and device. */
 export function onesLikeOutput(output: Tensor): Tensor {
 	const y = emptyOn(output, output.shape);
 	y.backend.kernels.fill({}, { y }, { value: 1 });
+	return y;
+}
+
+/** Zeros of a shape, beside another gradient: for an output that nothing depends on. */
+export function zeroGradient(shape: Shape, like: Tensor): Tensor {
+	const y = emptyOn(like, shape);
+	y.backend.kernels.fill({}, { y }, { value: 0 });
 	return y;
 }
 

@@ -76,18 +76,27 @@ export class TapeNode implements GradNode, ScopedNode {
 	retained: Map<number, Tensor> | null = null;
 	#saved: Saved[] | null = null;
 	readonly #storages: Storage[] = [];
-	#released = false;
+	// Given up with the saved tensors: a closure may hold handles.
+	#vjp: ManyVjp<readonly Tensor[]> | null;
 
 	constructor(
 		readonly operation: string,
 		/** Where the gradient of each input goes, or null where it is not wanted. */
 		readonly edges: readonly (GradEdge | null)[],
 		readonly outputs: readonly OutputInfo[],
-		readonly vjp: ManyVjp<readonly Tensor[]>,
-	) {}
+		vjp: ManyVjp<readonly Tensor[]>,
+	) {
+		this.#vjp = vjp;
+	}
 
 	get released(): boolean {
-		return this.#released;
+		return this.#vjp === null;
+	}
+
+	/** The gradients of the inputs. Throws an AutogradError when the node was released, or a saved tensor overwritten. */
+	pullBack(gradients: readonly (Tensor | null)[], needs: readonly boolean[]): InputGradients {
+		const saved = this.#unpack();
+		return this.#vjp!(gradients, saved, needs);
 	}
 
 	save(tensors: readonly Tensor[]): void {
@@ -100,8 +109,8 @@ export class TapeNode implements GradNode, ScopedNode {
 	}
 
 	/** The saved tensors as handles again, at their old places on the tape. */
-	unpack(): Tensor[] {
-		if (this.#released) {
+	#unpack(): Tensor[] {
+		if (this.released) {
 			throw new AutogradError(
 				`backward: the graph through '${this.operation}' was already walked and freed. Pass { retainGraph: true } to the first backward() to walk it twice`,
 			);
@@ -120,8 +129,8 @@ export class TapeNode implements GradNode, ScopedNode {
 
 	/** Frees the saved tensors; the node cannot be walked afterwards. */
 	release(): void {
-		if (this.#released) return;
-		this.#released = true;
+		if (this.released) return;
+		this.#vjp = null;
 		this.#saved = null;
 		if (this.#storages.length > 0) {
 			droppedNodes.unregister(this);

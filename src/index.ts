@@ -1,0 +1,23 @@
+/**
+ * The public names of wgrad, nothing else. Functions take tensors first, then required arguments in PyTorch's order, then
+ * one options object; whatever takes a tensor first is also a method of it.
+ */
+import './methods';
+
+export { type BackwardOptions, backward, type GradOptions, grad } from './autograd/backward';
+export { type CustomOperation, customOp, type OperationContext } from './autograd/custom';
+export { type GradcheckOptions, gradcheck, gradgradcheck } from './autograd/gradcheck';
+export { enableGrad, isGradEnabled, noGrad } from './autograd/modes';
+export type { DeviceName as Device } from './backends/contract';
+export { defaultDevice, setDefaultDevice } from './backends/registry';
+export type { DType } from './core/dtype';
+export { ArgumentError, AutogradError, DeviceError, DisposedError, DTypeError, FormatError, ShapeError, WgradError } from './core/errors';
+export { type Generator, type GeneratorState, manualSeed } from './core/generator';
+export type { Shape } from './core/shape';
+export { type DeviceInfo, type InitOptions, init, type MemoryReport, memory, profile, shutdown, sync } from './init';
+export * as nn from './nn';
+export * as optim from './optim';
+export { type NestedArray, Tensor } from './tensor';
+export { keep, tidy } from './tidy';
+
+// Operations, by family.

@@ -1,0 +1,102 @@
+/** Starting and stopping: which device there is, what it holds, waiting for it. */
+import type { DeviceName } from './backends/contract';
+import { registerBackend, setDefaultDevice, unregisterBackend } from './backends/registry';
+import { createWebGPUBackend, type WebGPUBackend, type WebGPUInfo, type WebGPUMemory } from './backends/webgpu/backend';
+import type { Profile } from './backends/webgpu/profiler';
+import { ArgumentError, DeviceError } from './core/errors';
+import { liveTensors } from './scope';
+
+export interface InitOptions {
+	/** 'webgpu' fails where there is no adapter; without a device the CPU takes over with a warning. */
+	readonly device?: DeviceName;
+	/** An adapter that the page already has. */
+	readonly adapter?: GPUAdapter;
+	/** Which GPU of several. Default: the browser's choice. */
+	readonly powerPreference?: GPUPowerPreference;
+}
+
+export interface DeviceInfo {
+	/** The default device from now on. */
+	readonly device: DeviceName;
+	/** The adapter behind 'webgpu'; null on the CPU. */
+	readonly adapter: WebGPUInfo | null;
+}
+
+let webgpu: WebGPUBackend | null = null;
+let starting: Promise<WebGPUBackend> | null = null;
+
+/**
+ * Finds a WebGPU adapter and makes it the default device. Call it once, before the first tensor; calling it again does nothing,
+ * and after `shutdown()` or a lost device it starts anew. Without `device`, falls back to the CPU when there is no adapter.
+ */
+export async function init(options: InitOptions = {}): Promise<DeviceInfo> {
+	const { device } = options;
+	if (device !== undefined && device !== 'cpu' && device !== 'webgpu') {
+		throw new ArgumentError(`init: device must be 'webgpu' or 'cpu', not '${String(device)}'`);
+	}
+	if (device === 'cpu') {
+		setDefaultDevice('cpu');
+		return { device: 'cpu', adapter: null };
+	}
+	try {
+		const backend = await start(options);
+		setDefaultDevice('webgpu');
+		return { device: 'webgpu', adapter: backend.info };
+	} catch (error) {
+		if (device === 'webgpu' || !(error instanceof DeviceError)) throw error;
+		console.warn(`wgrad: ${error.message} Computing on the CPU reference instead, which is slow.`);
+		setDefaultDevice('cpu');
+		return { device: 'cpu', adapter: null };
+	}
+}
+
+async function start(options: InitOptions): Promise<WebGPUBackend> {
+	if (webgpu !== null) return webgpu;
+	starting ??= createWebGPUBackend(options).finally(() => {
+		starting = null;
+	});
+	const backend = await starting;
+	if (webgpu !== backend) {
+		webgpu = backend;
+		registerBackend(backend);
+		void backend.lost.then(() => forget(backend));
+	}
+	return backend;
+}
+
+function forget(backend: WebGPUBackend): void {
+	if (webgpu !== backend) return;
+	webgpu = null;
+	unregisterBackend('webgpu');
+}
+
+/** Gives the device and all of its memory back. Tensors on it are gone; `init()` starts anew. */
+export async function shutdown(): Promise<void> {
+	const backend = webgpu;
+	if (backend === null) return;
+	forget(backend);
+	await backend.destroy();
+}
+
+/** Resolves when everything that was launched so far has run. Rejects with the first error of the device, if there was one. */
+export async function sync(): Promise<void> {
+	await webgpu?.sync();
+}
+
+export interface MemoryReport {
+	/** Tensor handles that were neither disposed of nor collected, on all devices. */
+	readonly tensors: number;
+	/** GPU memory; null before `init()`. */
+	readonly gpu: WebGPUMemory | null;
+}
+
+/** What is held now. */
+export function memory(): MemoryReport {
+	return { tensors: liveTensors(), gpu: webgpu?.memory() ?? null };
+}
+
+/** Runs `fn` and returns what it launched, by kernel: counts, flops, bytes, and GPU times where the adapter has timestamps. */
+export async function profile<T>(fn: () => T | Promise<T>): Promise<Profile> {
+	if (webgpu === null) throw new DeviceError(`profile: it counts WebGPU launches; call await init() first (devices now: cpu)`);
+	return webgpu.profile(fn);
+}

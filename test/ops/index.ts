@@ -1,0 +1,21 @@
+/** All families' entries. */
+import { conv } from './conv';
+import type { OpEntry } from './database';
+import { elementwise } from './elementwise';
+import { embedding } from './embedding';
+import { indexing } from './indexing';
+import { layout } from './layout';
+import { loss } from './loss';
+import { matmul } from './matmul';
+import { norm } from './norm';
+import { pool } from './pool';
+import { random } from './random';
+import { reduce } from './reduce';
+import { softmax } from './softmax';
+
+export const families = { elementwise, reduce, matmul, conv, pool, softmax, norm, embedding, indexing, layout, random, loss } as const satisfies Record<
+	string,
+	readonly OpEntry[]
+>;
+
+export const entries: readonly OpEntry[] = Object.values(families).flat();

@@ -1,0 +1,22 @@
+/** Proof 4: calls that must be refused, at once, with one of the library's own errors and the message that the entry expects. */
+import { test } from 'uvu';
+import { type Device, WgradError } from 'wgrad';
+import type { OpEntry } from '../ops/database';
+
+export function proveRefusals(entries: readonly OpEntry[], device: Device): void {
+	for (const entry of entries) {
+		for (const refusal of entry.refusals) {
+			test(`refusal on ${device}: ${entry.name} (${refusal.label})`, async () => {
+				let thrown: unknown;
+				try {
+					await refusal.call(device);
+				} catch (error) {
+					thrown = error;
+				}
+				if (thrown === undefined) throw new Error(`${entry.name} (${refusal.label}) was not refused`);
+				if (!(thrown instanceof WgradError)) throw new Error(`${entry.name} (${refusal.label}) threw ${String(thrown)}, which is none of the library's errors`);
+				if (!refusal.message.test(thrown.message)) throw new Error(`${entry.name} (${refusal.label}) said '${thrown.message}', not ${refusal.message}`);
+			});
+		}
+	}
+}
