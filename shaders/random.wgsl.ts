@@ -5,11 +5,12 @@
  *   word i = philox(counter = [floor(i / 4), 0, operation low, operation high], key = [seed low, seed high])[i mod 4]
  *
  * fill     out[0 .. n): uniform, normal, integer or bernoulli with one probability. Contiguous at offset 0.
- *            vec4   : n is a multiple of 4; a thread stores its block of four at once. Weights are nearly always this.
- *            scalar : any n.
  * mask     y[i] = x[i] * scale where kept, else 0 (dropout); or out[i] = uniform < p[i] (bernoulli with a tensor).
- *            vec4   : dropout of a contiguous x, offset and n multiples of 4, one draw for each element: activations.
- *            strided: everything else: any strides, any n, `group` consecutive elements sharing one draw.
+ *            vec4   : dropout of a contiguous x whose offset is a multiple of 4, one draw for each element: activations.
+ *            strided: everything else: any strides and offset, and `group` consecutive elements may share one draw.
+ *
+ * Buffers are whole multiples of four elements, what lies beyond a storage's elements is nobody's, and outputs start at offset
+ * 0 (host): so vectors of four are stored, and loaded in the vec4 variant, without regard to a remainder of n.
  *
  * A thread makes one block of four words for four consecutive elements; workgroups of 64. WGSL has no 64-bit product: the high
  * word is put together from 16-bit halves.
@@ -91,7 +92,6 @@ export type Distribution = 'uniform' | 'normal' | 'integer' | 'bernoulli';
 export type RandomFillVariant = {
 	distribution: Distribution;
 	out: StorageType;
-	vec4: boolean;
 };
 
 /**
@@ -103,7 +103,7 @@ export type RandomFillVariant = {
  */
 export const randomFill: ShaderTemplate<RandomFillVariant> = {
 	name: 'random.fill',
-	source({ distribution, out, vec4 }) {
+	source({ distribution, out }) {
 		const code = wgsl`
 #if ${out === 'f16'}
 enable f16;
@@ -120,11 +120,7 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> p: Params;
-#if ${vec4}
 @group(0) @binding(1) var<storage, read_write> out: array<vec4<T>>;
-#else
-@group(0) @binding(1) var<storage, read_write> out: array<T>;
-#endif
 ${PHILOX}
 #if ${distribution === 'normal'}
 ${BOX_MULLER}
@@ -165,15 +161,7 @@ fn main(
 	if (block >= (p.n + 3u) / 4u) {
 		return;
 	}
-	let value = draw(philox(block));
-#if ${vec4}
-	out[block] = value;
-#else
-	let first = block * 4u;
-	for (var k = 0u; k < min(4u, p.n - first); k++) {
-		out[first + k] = value[k];
-	}
-#endif
+	out[block] = draw(philox(block));
 }
 `;
 		return { code, bindings: ['read_write'] };

@@ -1,4 +1,4 @@
-/** Launches of shaders/random.wgsl.ts: chooses vec4 or general access, and turns attributes into parameter words. */
+/** Launches of shaders/random.wgsl.ts: chooses vec4 or strided access, and turns attributes into parameter words. */
 import { type Distribution, randomFill, randomMask } from '../../../shaders/random.wgsl';
 import { float16Below } from '../../core/float16';
 import { counterWords, type RandomKey, uniformRange, uniformThreshold } from '../../core/philox';
@@ -32,7 +32,7 @@ export function randomKernels(gpu: Gpu): RandomKernels {
 		const type = storageType(out);
 		gpu.launch({
 			kernel: randomFill,
-			variant: { distribution, out: type, vec4: n % 4 === 0 },
+			variant: { distribution, out: type },
 			buffers: [out.storage],
 			params: [...keyWords(key), n, words[0] ?? 0, words[1] ?? 0, words[2] ?? 0, words[3] ?? 0],
 			grid: [workgroups(n)],
@@ -49,8 +49,7 @@ export function randomKernels(gpu: Gpu): RandomKernels {
 		{ dropped, scale, group }: { dropped: number; scale: number; group: number },
 	): void {
 		const n = numel(out.shape);
-		const vec4 =
-			kind === 'dropout' && group === 1 && n % 4 === 0 && input.offset % 4 === 0 && isContiguous(input.shape, input.strides);
+		const vec4 = kind === 'dropout' && group === 1 && input.offset % 4 === 0 && isContiguous(input.shape, input.strides);
 		const types = { input: storageType(input), out: storageType(out) };
 		gpu.launch({
 			kernel: randomMask,
