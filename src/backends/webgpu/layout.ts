@@ -1,0 +1,100 @@
+/** Launches of shaders/layout.wgsl.ts. */
+import { arange, copy, fill, pad } from '../../../shaders/layout.wgsl';
+import { MAX_RANK, numel } from '../../core/shape';
+import type { View } from '../contract';
+import type { LayoutKernels } from '../contract/layout';
+import { floatBits, type Gpu, storageType } from './launch';
+import { planQuads } from './quads';
+
+const WORKGROUP = 64;
+
+/** What a copy moves: elements of two bytes or of four. */
+function moved(view: View): { type: 'u32' | 'f16'; bytes: number } {
+	return view.dtype === 'float16' ? { type: 'f16', bytes: 2 } : { type: 'u32', bytes: 4 };
+}
+
+/** The word that the kernels take for a value of the view's dtype. */
+function valueWord(view: View, value: number): number {
+	if (view.dtype === 'bool') return value !== 0 ? 1 : 0;
+	return view.dtype === 'int32' ? value >>> 0 : floatBits(value);
+}
+
+function padded(values: readonly number[]): number[] {
+	return Array.from({ length: MAX_RANK }, (_, d) => (values[d] ?? 0) >>> 0);
+}
+
+export function layoutKernels(gpu: Gpu): LayoutKernels {
+	function copyView(x: View, y: View): void {
+		const plan = planQuads(gpu, [x], y);
+		const { type, bytes } = moved(x);
+		gpu.launch({
+			kernel: copy,
+			variant: { type, access: plan.access },
+			buffers: [x.storage, y.storage],
+			params: plan.params,
+			grid: plan.grid,
+			flops: 0,
+			bytes: 2 * bytes * plan.size,
+		});
+	}
+
+	return {
+		copy({ x }, { y }) {
+			copyView(x, y);
+		},
+
+		copyInto({ x }, { y }) {
+			copyView(x, y);
+		},
+
+		fill(_inputs, { y }, { value }) {
+			const plan = planQuads(gpu, [], y, valueWord(y, value));
+			const { type, bytes } = moved(y);
+			gpu.launch({
+				kernel: fill,
+				variant: { type, access: plan.access },
+				buffers: [y.storage],
+				params: plan.params,
+				grid: plan.grid,
+				flops: 0,
+				bytes: bytes * plan.size,
+			});
+		},
+
+		arange(_inputs, { y }, { start, step }) {
+			const size = numel(y.shape);
+			gpu.launch({
+				kernel: arange,
+				variant: { type: storageType(y) },
+				buffers: [y.storage],
+				params: [size, valueWord(y, start), valueWord(y, step)],
+				grid: [Math.ceil(size / (4 * WORKGROUP))],
+				flops: 2 * size,
+				bytes: moved(y).bytes * size,
+			});
+		},
+
+		pad({ x }, { y }, { before, value }) {
+			const size = numel(y.shape);
+			const { type, bytes } = moved(y);
+			gpu.launch({
+				kernel: pad,
+				variant: { type },
+				buffers: [x.storage, y.storage],
+				params: [
+					...padded(y.shape),
+					...padded(x.shape),
+					...padded(x.strides),
+					...padded(before),
+					size,
+					y.shape.length,
+					x.offset,
+					valueWord(y, value),
+				],
+				grid: [Math.ceil(size / (4 * WORKGROUP))],
+				flops: 0,
+				bytes: bytes * (numel(x.shape) + size),
+			});
+		},
+	};
+}
