@@ -1,0 +1,182 @@
+/** Launches of shaders/indexing.wgsl.ts, and of sorting and summing by sorted keys (ordering.ts). */
+import { gather, indexKeys, scatter, scatterMark, searchsorted } from '../../../shaders/indexing.wgsl';
+import { sortKeys } from '../../../shaders/sort.wgsl';
+import { contiguousStrides, isContiguous, MAX_RANK, numel } from '../../core/shape';
+import type { Storage, View } from '../contract';
+import type { IndexingKernels } from '../contract/indexing';
+import { type Gpu, storageType } from './launch';
+import { gpuBytes } from './memory';
+import { bitsFor, type Segments, sortKeysOf, sumSegments } from './ordering';
+
+const WORKGROUP = 64;
+
+function workgroups(threads: number): readonly [number] {
+	return [Math.ceil(threads / WORKGROUP)];
+}
+
+function eight(values: readonly number[]): number[] {
+	return Array.from({ length: MAX_RANK }, (_, d) => values[d] ?? 0);
+}
+
+/** The words of the shaders' PLACE: where elements of `index` point in `x`, and which elements of `source` stand beside them. */
+function placeWords(x: View, index: View, dim: number, source?: View): number[] {
+	return [
+		...eight(index.shape),
+		...eight(x.strides.with(dim, 0)),
+		...eight(index.strides),
+		...eight(source?.strides ?? []),
+		numel(index.shape),
+		index.shape.length,
+		x.offset,
+		index.offset,
+		source?.offset ?? 0,
+		x.strides[dim]!,
+		x.shape[dim]!,
+		numel(x.shape),
+	];
+}
+
+/** Whether the value of `index` depends on its coordinate `dim` alone, and all else matches x: then whole rows move. */
+function movesRows(x: View, index: View, dim: number): boolean {
+	return index.shape.every((size, d) => d === dim || (size === x.shape[d] && (size === 1 || index.strides[d] === 0)));
+}
+
+/** The sizes before and after `dim`, as products. */
+function around(shape: readonly number[], dim: number): { outer: number; inner: number } {
+	return { outer: numel(shape.slice(0, dim)), inner: numel(shape.slice(dim + 1)) };
+}
+
+interface RowIndex {
+	readonly storage: Storage;
+	readonly offset: number;
+	readonly stride: number;
+	readonly n: number;
+}
+
+/** y[.., index[i], ..] += source[.., i, ..], rows of dim `dim`; those with index `skipped` (-1 for none) are left out. */
+export function addRows(gpu: Gpu, index: RowIndex, source: View, y: View, dim: number, skipped: number): void {
+	const { n } = index;
+	const limit = y.shape[dim]!;
+	const keys = gpu.scratch(n, 'int32');
+	gpu.launch({
+		kernel: indexKeys,
+		variant: { access: 'rows' },
+		buffers: [index.storage, keys],
+		params: [n, index.offset, index.stride, limit, skipped >>> 0],
+		grid: workgroups(n),
+		flops: 0,
+		bytes: 8 * n,
+	});
+	addSorted(gpu, keys, source, y, { n, limit, ...around(y.shape, dim) });
+}
+
+/** Sorts `keys`, which it takes, and adds the rows of `source` to y by them. */
+function addSorted(gpu: Gpu, keys: Storage, source: View, y: View, sizes: Omit<Segments, 'keys' | 'positions'>): void {
+	const positions = gpu.scratch(sizes.n, 'int32');
+	const sorted = sortKeysOf(gpu, keys, positions, { rows: 1, n: sizes.n, bits: bitsFor(sizes.limit) });
+	sumSegments(gpu, source, y, { keys: sorted, positions, ...sizes });
+	gpu.release(sorted);
+	gpu.release(positions);
+}
+
+export function indexingKernels(gpu: Gpu): IndexingKernels {
+	return {
+		gather({ x, index }, { y }, { dim }) {
+			const type = storageType(x);
+			const n = numel(index.shape);
+			const bytes = n * (4 + 2 * gpuBytes(x.dtype));
+			const buffers = [x.storage, index.storage, y.storage];
+			if (!movesRows(x, index, dim) || !isContiguous(x.shape, x.strides)) {
+				const params = placeWords(x, index, dim);
+				gpu.launch({ kernel: gather, variant: { type, access: 'general' }, buffers, params, grid: workgroups(n), flops: 0, bytes });
+				return;
+			}
+			const { inner } = around(x.shape, dim);
+			const four = inner % 4 === 0 && x.offset % 4 === 0;
+			const width = four ? 4 : 1;
+			gpu.launch({
+				kernel: gather,
+				variant: { type, access: four ? 'rows4' : 'rows' },
+				buffers,
+				params: [n / width, inner / width, index.shape[dim]!, x.shape[dim]!, x.offset / width, index.offset, index.strides[dim]!],
+				grid: workgroups(n / width),
+				flops: 0,
+				bytes,
+			});
+		},
+
+		scatterAddInto({ index, source }, { y }, { dim }) {
+			if (numel(index.shape) === 0) return;
+			if (movesRows(y, index, dim)) {
+				addRows(gpu, { storage: index.storage, offset: index.offset, stride: index.strides[dim]!, n: index.shape[dim]! }, source, y, dim, -1);
+				return;
+			}
+			const n = numel(index.shape);
+			const limit = numel(y.shape);
+			const keys = gpu.scratch(n, 'int32');
+			gpu.launch({
+				kernel: indexKeys,
+				variant: { access: 'general' },
+				buffers: [index.storage, keys],
+				params: placeWords(y, index, dim),
+				grid: workgroups(n),
+				flops: 0,
+				bytes: 8 * n,
+			});
+			addSorted(gpu, keys, source, y, { n, limit, outer: 1, inner: 1 });
+		},
+
+		scatterInto({ index, source }, { y }, { dim, unique }) {
+			const n = numel(index.shape);
+			if (n === 0) return;
+			const params = placeWords(y, index, dim, source);
+			const buffers = [index.storage, source.storage, y.storage];
+			const type = storageType(y);
+			const bytes = n * (4 + 2 * gpuBytes(y.dtype));
+			if (unique) {
+				gpu.launch({ kernel: scatter, variant: { type, unique }, buffers, params, grid: workgroups(n), flops: 0, bytes });
+				return;
+			}
+			const winner = gpu.scratch(numel(y.shape), 'int32');
+			const view = { storage: winner, dtype: winner.dtype, shape: [winner.length], strides: contiguousStrides([winner.length]), offset: 0 };
+			y.storage.owner.kernels.fill({}, { y: view }, { value: 0 });
+			gpu.launch({ kernel: scatterMark, variant: {}, buffers: [index.storage, winner], params, grid: workgroups(n), flops: 0, bytes: 12 * n });
+			buffers.push(winner);
+			gpu.launch({ kernel: scatter, variant: { type, unique }, buffers, params, grid: workgroups(n), flops: 0, bytes: bytes + 4 * n });
+			gpu.release(winner);
+		},
+
+		sort({ x }, { values, indices }, { descending }) {
+			const size = numel(x.shape);
+			if (size === 0) return;
+			const n = x.shape.at(-1)!;
+			const keys = gpu.scratch(size, 'int32');
+			gpu.launch({
+				kernel: sortKeys,
+				variant: { type: storageType(x), descending },
+				buffers: [x.storage, keys],
+				params: [...eight(x.shape), ...eight(x.strides), size, x.shape.length, x.offset],
+				grid: workgroups(size),
+				flops: 0,
+				bytes: size * (4 + gpuBytes(x.dtype)),
+			});
+			// A descending bool is ~0 or ~1: all 32 bits count, as for numbers.
+			const bits = x.dtype === 'bool' && !descending ? 1 : 32;
+			gpu.release(sortKeysOf(gpu, keys, indices.storage, { rows: size / n, n, bits }));
+			this.gather({ x, index: indices }, { y: values }, { dim: x.shape.length - 1 });
+		},
+
+		searchsorted({ sorted, values }, { y }, { right }) {
+			const n = numel(values.shape);
+			gpu.launch({
+				kernel: searchsorted,
+				variant: { type: storageType(sorted), right },
+				buffers: [sorted.storage, values.storage, y.storage],
+				params: [n, values.shape[1]!, sorted.shape[1]!, sorted.offset, values.offset],
+				grid: workgroups(n),
+				flops: 0,
+				bytes: n * (4 + gpuBytes(values.dtype) * (1 + bitsFor(sorted.shape[1]!))),
+			});
+		},
+	};
+}

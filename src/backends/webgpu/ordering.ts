@@ -1,0 +1,101 @@
+/**
+ * Launches of shaders/sort.wgsl.ts and shaders/segment.wgsl.ts: sorting keys, and summing rows whose sorted keys are equal. Both
+ * indexing and embedding stand on it.
+ */
+import { SEGMENT_BLOCK, segmentJoin, segmentSum } from '../../../shaders/segment.wgsl';
+import { BITONIC_MAX, bitonic, RADIX_BITS, RADIX_CHUNK, radixCount, radixMove, radixScan } from '../../../shaders/sort.wgsl';
+import type { Storage, View } from '../contract';
+import { type Gpu, storageType } from './launch';
+
+const WORKGROUP = 64;
+
+export interface Rows {
+	readonly rows: number;
+	readonly n: number;
+	/** Keys are below 2^bits. */
+	readonly bits: number;
+}
+
+/**
+ * Sorts rows of keys, stably, and writes into `positions` where each key stood in its row. Gives the sorted keys and takes `keys`:
+ * the caller releases what it gets and no longer owns what it gave.
+ */
+export function sortKeysOf(gpu: Gpu, keys: Storage, positions: Storage, { rows, n, bits }: Rows): Storage {
+	const size = rows * n;
+	if (n <= BITONIC_MAX) {
+		let span = 1;
+		while (span < n) span *= 2;
+		gpu.launch({ kernel: bitonic, variant: {}, buffers: [keys, positions], params: [rows, n, span], grid: [rows], flops: 0, bytes: 12 * size });
+		return keys;
+	}
+	const chunks = Math.ceil(n / RADIX_CHUNK);
+	const counts = gpu.scratch(rows * chunks * 2 ** RADIX_BITS, 'int32');
+	const spare = { keys: gpu.scratch(size, 'int32'), positions: gpu.scratch(size, 'int32') };
+	const passes = Math.max(1, Math.ceil(bits / RADIX_BITS));
+	const threads = Math.ceil((rows * chunks) / WORKGROUP);
+	const countBytes = 4 * counts.length;
+	let from = { keys, positions };
+	let to = spare;
+	// Positions go back and forth between two storages, and the last pass must write into the caller's.
+	if (passes % 2 === 1) {
+		from = { keys, positions: spare.positions };
+		to = { keys: spare.keys, positions };
+	}
+	for (let pass = 0; pass < passes; pass++) {
+		const params = [rows, n, chunks, pass * RADIX_BITS];
+		gpu.launch({ kernel: radixCount, variant: {}, buffers: [from.keys, counts], params, grid: [threads], flops: 0, bytes: 4 * size + countBytes });
+		gpu.launch({ kernel: radixScan, variant: {}, buffers: [counts], params, grid: [rows], flops: 0, bytes: 2 * countBytes });
+		const buffers = [from.keys, counts, to.keys, to.positions];
+		if (pass > 0) buffers.push(from.positions);
+		gpu.launch({ kernel: radixMove, variant: { first: pass === 0 }, buffers, params, grid: [threads], flops: 0, bytes: 16 * size + countBytes });
+		[from, to] = [to, from];
+	}
+	gpu.release(counts);
+	gpu.release(spare.positions);
+	gpu.release(to.keys);
+	return from.keys;
+}
+
+export interface Segments {
+	/** Sorted, one for each of the n rows of `source`; those from `limit` on are left out. */
+	readonly keys: Storage;
+	readonly positions: Storage;
+	readonly n: number;
+	readonly limit: number;
+	/** source is [outer, n, inner] and y [outer, limit, inner], both contiguous. */
+	readonly outer: number;
+	readonly inner: number;
+}
+
+/** y[o, key, c] += the sum of the rows of `source` with that key. */
+export function sumSegments(gpu: Gpu, source: View, y: View, { keys, positions, n, limit, outer, inner }: Segments): void {
+	const type = storageType(y);
+	const four = inner % 4 === 0 && source.offset % 4 === 0;
+	const width = four ? 4 : 1;
+	const columns = inner / width;
+	const blocks = Math.ceil(n / SEGMENT_BLOCK);
+	const parts = gpu.scratch(outer * blocks * 2 * inner, type === 'i32' ? 'int32' : 'float32');
+	const variant = { type, four };
+	const params = [n, columns, outer, blocks, limit, source.offset / width];
+	const grid = [Math.ceil((outer * blocks * columns) / WORKGROUP)] as const;
+	const elements = outer * n * inner;
+	gpu.launch({
+		kernel: segmentSum,
+		variant,
+		buffers: [keys, positions, source.storage, y.storage, parts],
+		params,
+		grid,
+		flops: elements,
+		bytes: (type === 'f16' ? 6 : 12) * elements,
+	});
+	if (blocks > 1) {
+		const partBytes = 4 * parts.length;
+		gpu.launch({ kernel: segmentJoin, variant, buffers: [keys, parts, y.storage], params, grid, flops: 0, bytes: partBytes });
+	}
+	gpu.release(parts);
+}
+
+/** Bits that hold every number from 0 to `largest`. */
+export function bitsFor(largest: number): number {
+	return 32 - Math.clz32(largest);
+}
