@@ -14,10 +14,12 @@ export type { DType } from './core/dtype';
 export { ArgumentError, AutogradError, DeviceError, DisposedError, DTypeError, FormatError, ShapeError, WgradError } from './core/errors';
 export { type Generator, type GeneratorState, manualSeed } from './core/generator';
 export type { Shape } from './core/shape';
-export { type DeviceInfo, type InitOptions, init, type MemoryReport, memory, profile, shutdown, sync } from './init';
+export { counters, type DeviceInfo, type InitOptions, init, type MemoryReport, memory, profile, shutdown, sync } from './init';
+export * as io from './io';
 export * as nn from './nn';
 export * as optim from './optim';
 export { type NestedArray, Tensor } from './tensor';
 export { keep, tidy } from './tidy';
 
 // Operations, by family.
+export { bernoulli, dropout, dropout2d, rand, randint, randLike, randn, randnLike, randperm } from './ops/random';

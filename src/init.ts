@@ -1,7 +1,9 @@
 /** Starting and stopping: which device there is, what it holds, waiting for it. */
 import type { DeviceName } from './backends/contract';
 import { registerBackend, setDefaultDevice, unregisterBackend } from './backends/registry';
-import { createWebGPUBackend, type WebGPUBackend, type WebGPUInfo, type WebGPUMemory } from './backends/webgpu/backend';
+import { type Counters, createWebGPUBackend, type WebGPUBackend } from './backends/webgpu/backend';
+import type { AdapterInfo } from './backends/webgpu/device';
+import type { MemoryStatistics } from './backends/webgpu/memory';
 import type { Profile } from './backends/webgpu/profiler';
 import { ArgumentError, DeviceError } from './core/errors';
 import { liveTensors } from './scope';
@@ -19,7 +21,7 @@ export interface DeviceInfo {
 	/** The default device from now on. */
 	readonly device: DeviceName;
 	/** The adapter behind 'webgpu'; null on the CPU. */
-	readonly adapter: WebGPUInfo | null;
+	readonly adapter: AdapterInfo | null;
 }
 
 let webgpu: WebGPUBackend | null = null;
@@ -75,7 +77,8 @@ export async function shutdown(): Promise<void> {
 	const backend = webgpu;
 	if (backend === null) return;
 	forget(backend);
-	await backend.destroy();
+	backend.destroy();
+	await backend.lost;
 }
 
 /** Resolves when everything that was launched so far has run. Rejects with the first error of the device, if there was one. */
@@ -87,7 +90,7 @@ export interface MemoryReport {
 	/** Tensor handles that were neither disposed of nor collected, on all devices. */
 	readonly tensors: number;
 	/** GPU memory; null before `init()`. */
-	readonly gpu: WebGPUMemory | null;
+	readonly gpu: MemoryStatistics | null;
 }
 
 /** What is held now. */
@@ -95,8 +98,22 @@ export function memory(): MemoryReport {
 	return { tensors: liveTensors(), gpu: webgpu?.memory() ?? null };
 }
 
+function running(caller: string): WebGPUBackend {
+	if (webgpu === null) throw new DeviceError(`${caller}: there is no WebGPU device; call await init({ device: 'webgpu' }) first`);
+	return webgpu;
+}
+
+/** What the GPU has done since `init()`: launches, submits, pipelines compiled, bytes, and per kernel counts, flops and bytes. */
+export function counters(): Counters {
+	return running('counters').counters();
+}
+
 /** Runs `fn` and returns what it launched, by kernel: counts, flops, bytes, and GPU times where the adapter has timestamps. */
-export async function profile<T>(fn: () => T | Promise<T>): Promise<Profile> {
-	if (webgpu === null) throw new DeviceError(`profile: it counts WebGPU launches; call await init() first (devices now: cpu)`);
-	return webgpu.profile(fn);
+export async function profile<T>(fn: () => T | Promise<T>): Promise<Profile<T>> {
+	return running('profile').profile(fn);
+}
+
+/** The running backend, for benchmarks and kernels of one's own: its launch path, counters and limits. */
+export function webgpuBackend(): WebGPUBackend {
+	return running('webgpuBackend');
 }

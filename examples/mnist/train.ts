@@ -1,3 +1,4 @@
+#!/usr/bin/env node
 /**
  * Trains a small convolutional network on MNIST and tells how well it does: `npm start`.
  *
@@ -8,7 +9,7 @@ import { writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { SingleBar } from 'cli-progress';
 import { crossEntropy, type Device, init, io, manualSeed, memory, type nn, noGrad, optim, randperm, type Tensor, tidy } from 'wgrad';
-import { findDriver } from '../support/driver';
+import { ensureAdapter } from '../../adapters/driver.mjs';
 import { Mnist } from './data';
 import { mnistCnn } from './model';
 
@@ -80,7 +81,7 @@ function readSettings(): Settings | null {
 
 /** Says where the network trains, and how many images that is worth. */
 async function chooseDevice({ device, limit }: Settings): Promise<number> {
-	if (device === 'webgpu') await findDriver();
+	if (device === 'webgpu') await ensureAdapter();
 	const { adapter } = await init({ device });
 	if (adapter === null) {
 		console.log('device: cpu (the float64-accumulating reference, slow)');
@@ -148,7 +149,7 @@ async function train(settings: Settings): Promise<void> {
 	console.log(`test accuracy: ${(100 * accuracy).toFixed(2)} % of ${test.length} images`);
 	await writeFile(out, await io.saveSafetensors(model.stateDict()));
 	const { gpu } = memory();
-	console.log(`weights: ${out}${gpu === null ? '' : `, GPU memory at its peak: ${Math.round(gpu.peakBytes / 2 ** 20)} MiB`}`);
+	console.log(`weights: ${out}${gpu === null ? '' : `, GPU memory at its peak: ${Math.round(gpu.peak / 2 ** 20)} MiB`}`);
 }
 
 /** The share of test images that the model gets right. */

@@ -1,0 +1,46 @@
+/** Timing: warm-ups, several runs, the median and its spread. */
+import { sync, type Tensor, tidy } from 'wgrad';
+
+export interface Measurement {
+	/** Milliseconds: median, quartiles, and how many runs. */
+	readonly median: number;
+	readonly low: number;
+	readonly high: number;
+	readonly runs: number;
+}
+
+export interface MeasureOptions {
+	readonly warmups?: number;
+	/** At least this many runs. Default 7. */
+	readonly runs?: number;
+	/** Calls in one run, for work too short for the clock. */
+	readonly repeats?: number;
+}
+
+/** Times `fn`, which launches work; a run ends when the device is done. Milliseconds for one call. */
+export async function measure(fn: () => Tensor | readonly Tensor[] | void, { warmups = 3, runs = 7, repeats = 1 }: MeasureOptions = {}): Promise<Measurement> {
+	const once = () => tidy(() => void fn());
+	for (let i = 0; i < warmups; i++) {
+		once();
+		await sync();
+	}
+	const times: number[] = [];
+	for (let i = 0; i < runs; i++) {
+		const start = performance.now();
+		for (let r = 0; r < repeats; r++) once();
+		await sync();
+		times.push((performance.now() - start) / repeats);
+	}
+	return summarize(times);
+}
+
+/** Median and quartiles of some times. */
+export function summarize(times: readonly number[]): Measurement {
+	const sorted = [...times].sort((a, b) => a - b);
+	const at = (share: number) => {
+		const position = share * (sorted.length - 1);
+		const [below, above] = [sorted[Math.floor(position)]!, sorted[Math.ceil(position)]!];
+		return below + (above - below) * (position % 1);
+	};
+	return { median: at(0.5), low: at(0.25), high: at(0.75), runs: times.length };
+}

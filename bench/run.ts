@@ -1,0 +1,110 @@
+/**
+ * `npm run bench`: every kernel family on WebGPU and on the CPU reference, on the same inputs.
+ *
+ * For each case: the median of at least 7 runs after warm-ups with its quartiles, GFLOP/s or GB/s, the share of the adapter's own
+ * roofline (measured in this run), the ratio to the CPU reference, and what other libraries took on such a machine.
+ */
+import { parseArgs } from 'node:util';
+import { type Device, init, manualSeed, matmul, randn, tidy } from 'wgrad';
+import { findDriver } from '../adapters/driver.mjs';
+import { type Case, cases } from './cases';
+import { type Measurement, measure } from './measure';
+import { measureRoofline, type Roofline } from './roofline';
+
+const USAGE = `Measures the kernels on WebGPU and on the CPU reference.
+
+  npm run bench -- [options]
+
+  --filter TEXT     only cases whose name or family holds TEXT
+  --json            the results as JSON
+  --no-reference    leave the CPU reference out, which takes most of the time
+  --runs N          timed runs of each case (default 7)
+  --help            this text
+`;
+
+interface Result {
+	readonly name: string;
+	readonly family: string;
+	readonly webgpu: Measurement;
+	readonly cpu: Measurement | null;
+	readonly gflops: number | null;
+	readonly gbps: number | null;
+	/** Of the roofline: the FMA loop for GFLOP/s, the copy for GB/s. */
+	readonly share: number | null;
+	readonly microsecondsPerOperation: number | null;
+	readonly others: readonly [tfjs: number, jaxjs: number] | null;
+}
+
+async function runCase(benchmark: Case, roofline: Roofline, runs: number, reference: boolean): Promise<Result> {
+	const on = async (device: Device, options: Parameters<typeof measure>[1]) => {
+		manualSeed(1);
+		return measure(benchmark.prepare(device), options);
+	};
+	const repeats = benchmark.repeats ?? 1;
+	const webgpu = await on('webgpu', { warmups: 3, runs, repeats });
+	const cpu = reference ? await on('cpu', benchmark.slowReference ? { warmups: 0, runs: 1 } : { warmups: 1, runs, repeats }) : null;
+	const gflops = benchmark.flops === undefined ? null : benchmark.flops / webgpu.median / 1e6;
+	const gbps = benchmark.bytes === undefined ? null : benchmark.bytes / webgpu.median / 1e6;
+	return {
+		name: benchmark.name,
+		family: benchmark.family,
+		webgpu,
+		cpu,
+		gflops,
+		gbps,
+		share: gflops !== null ? gflops / roofline.gflops : gbps !== null ? gbps / roofline.gbps : null,
+		microsecondsPerOperation: benchmark.operations === undefined ? null : (1000 * webgpu.median) / benchmark.operations,
+		others: benchmark.others ?? null,
+	};
+}
+
+function row(result: Result): string {
+	const { webgpu, cpu, gflops, gbps, share, microsecondsPerOperation, others } = result;
+	const ms = (value: number) => (value < 10 ? value.toFixed(2) : value.toFixed(1));
+	const rate = gflops !== null ? `${gflops.toFixed(2)} GFLOP/s` : gbps !== null ? `${gbps.toFixed(2)} GB/s` : '';
+	const each = microsecondsPerOperation === null ? '' : `${microsecondsPerOperation.toFixed(1)} us each`;
+	return [
+		result.name.padEnd(46),
+		`${ms(webgpu.median)} ms`.padStart(12),
+		`${ms(webgpu.low)} to ${ms(webgpu.high)}`.padStart(16),
+		(rate || each).padStart(15),
+		(share === null ? '' : `${(100 * share).toFixed(0)} %`).padStart(6),
+		(cpu === null ? '' : `${ms(cpu.median)} ms`).padStart(12),
+		(cpu === null ? '' : `${(cpu.median / webgpu.median).toFixed(1)} x`).padStart(9),
+		(others === null ? '' : others.map(ms).join(' / ')).padStart(14),
+	].join(' ');
+}
+
+const HEADER = [
+	'case'.padEnd(46), 'WebGPU'.padStart(12), 'quartiles'.padStart(16), 'rate'.padStart(15), 'roof'.padStart(6), 'CPU'.padStart(12), 'ratio'.padStart(9), 'tfjs / jax-js'.padStart(14),
+].join(' ');
+
+const { values } = parseArgs({
+	options: { filter: { type: 'string' }, json: { type: 'boolean' }, 'no-reference': { type: 'boolean' }, runs: { type: 'string' }, help: { type: 'boolean' } },
+});
+if (values.help) {
+	console.log(USAGE);
+} else {
+	const started = performance.now();
+	const runs = Math.max(7, Number(values.runs ?? 7));
+	await findDriver();
+	const { adapter } = await init({ device: 'webgpu' });
+	const first = await tidy(() => matmul(randn([64, 64]), randn([64, 64])).sum()).item();
+	const firstResultMs = performance.now() - started;
+	const roofline = await measureRoofline();
+	const say = (line: string) => {
+		if (!values.json) console.log(line);
+	};
+	say(`adapter: ${adapter?.description || adapter?.vendor}`);
+	say(`roofline: ${roofline.gflops.toFixed(1)} GFLOP/s multiply-add, ${roofline.gbps.toFixed(1)} GB/s copy`);
+	say(`first result ${firstResultMs.toFixed(0)} ms after the program began (a random 64x64 product: ${first.toFixed(3)})\n`);
+	say(HEADER);
+	const results: Result[] = [];
+	for (const benchmark of cases) {
+		if (values.filter !== undefined && !`${benchmark.family} ${benchmark.name}`.includes(values.filter)) continue;
+		const result = await runCase(benchmark, roofline, runs, !values['no-reference']);
+		results.push(result);
+		say(row(result));
+	}
+	if (values.json) console.log(JSON.stringify({ adapter, roofline, firstResultMs, results }, null, '\t'));
+}

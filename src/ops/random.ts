@@ -1,0 +1,136 @@
+/**
+ * Random tensors and dropout. Every call takes the next key of the default generator: the same seed gives the same numbers, to the bit
+ * on every device (normal numbers to rounding).
+ */
+import { record, setRequiresGrad } from '../autograd/tape';
+import type { DeviceName } from '../backends/contract';
+import { defaultDevice } from '../backends/registry';
+import { type DType, requireDType, requireFloating } from '../core/dtype';
+import { ArgumentError, formatShape, ShapeError } from '../core/errors';
+import { defaultGenerator } from '../core/generator';
+import { type RandomKey, randomPermutation } from '../core/philox';
+import { checkShape, type Shape } from '../core/shape';
+import { backendOf } from '../backends/registry';
+import { empty, emptyOn, Tensor } from '../tensor';
+
+export interface RandomOptions {
+	/** Default float32. */
+	readonly dtype?: DType;
+	/** Default: the default device. */
+	readonly device?: DeviceName;
+	/** Default false. */
+	readonly requiresGrad?: boolean;
+}
+
+function make(operation: string, shape: Shape, { dtype = 'float32', device = defaultDevice(), requiresGrad = false }: RandomOptions, fill: (out: Tensor) => void): Tensor {
+	checkShape(operation, shape);
+	backendOf(device).setLabel(operation);
+	const out = empty(shape, dtype, device);
+	fill(out);
+	if (requiresGrad) setRequiresGrad(out, true);
+	return out;
+}
+
+/** Uniform in [0, 1). As `torch.rand`. */
+export function rand(shape: Shape, options: RandomOptions = {}): Tensor {
+	requireFloating('rand', options.dtype ?? 'float32', 'dtype');
+	return make('rand', shape, options, (out) => out.backend.kernels.randomUniform({}, { out }, { ...defaultGenerator.next(), low: 0, high: 1 }));
+}
+
+/** Standard normal. As `torch.randn`. */
+export function randn(shape: Shape, options: RandomOptions = {}): Tensor {
+	requireFloating('randn', options.dtype ?? 'float32', 'dtype');
+	return make('randn', shape, options, (out) => out.backend.kernels.randomNormal({}, { out }, { ...defaultGenerator.next(), mean: 0, std: 1 }));
+}
+
+/** Whole numbers, uniform over low .. high - 1, int32 (another dtype is converted to). `randint(high, shape)` starts at 0. As `torch.randint`. */
+export function randint(high: number, shape: Shape, options?: RandomOptions): Tensor;
+export function randint(low: number, high: number, shape: Shape, options?: RandomOptions): Tensor;
+export function randint(first: number, second: number | Shape, third?: Shape | RandomOptions, fourth?: RandomOptions): Tensor {
+	const [low, high, shape, options] = typeof second === 'number' ? [first, second, third as Shape, fourth ?? {}] : [0, first, second, (third ?? {}) as RandomOptions];
+	for (const bound of [low, high]) {
+		if (!Number.isInteger(bound) || bound < -(2 ** 31) || bound > 2 ** 31 - 1) throw new ArgumentError(`randint: ${bound} is no int32; bounds are whole numbers from -2^31 to 2^31 - 1`);
+	}
+	if (low >= high) throw new ArgumentError(`randint: low ${low} must be below high ${high}`);
+	const { dtype = 'int32', ...rest } = options;
+	const integers = make('randint', shape, { ...rest, dtype: 'int32', requiresGrad: false }, (out) =>
+		out.backend.kernels.randomInteger({}, { out }, { ...defaultGenerator.next(), low, high }),
+	);
+	if (dtype === 'int32') return integers;
+	const converted = emptyOn(integers, shape, dtype);
+	converted.backend.kernels.cast({ x: integers }, { y: converted }, {});
+	integers.dispose();
+	if (options.requiresGrad) setRequiresGrad(converted, true);
+	return converted;
+}
+
+/** The numbers 0 .. n - 1 in random order, int32 [n], by Fisher and Yates on the host. As `torch.randperm`. */
+export function randperm(n: number, { device = defaultDevice() }: Pick<RandomOptions, 'device'> = {}): Tensor {
+	if (!Number.isInteger(n) || n < 0) throw new ArgumentError(`randperm: n must be a whole number of at least 0, not ${n}`);
+	return new Tensor(backendOf(device).upload(randomPermutation(defaultGenerator.next(), n), 'int32'), [n]);
+}
+
+/** 1 with the probability that stands in each element of `p`, else 0, in p's dtype; no gradient. As `torch.bernoulli`. */
+export function bernoulli(p: Tensor): Tensor {
+	requireFloating('bernoulli', p.dtype, 'p');
+	p.backend.setLabel('bernoulli');
+	const out = emptyOn(p, p.shape);
+	p.backend.kernels.bernoulli({ p }, { out }, defaultGenerator.next());
+	return out;
+}
+
+/** Uniform in [0, 1), of the shape, dtype and device of `x`. */
+export function randLike(x: Tensor, options: RandomOptions = {}): Tensor {
+	return rand(x.shape, { dtype: x.dtype, device: x.device, ...options });
+}
+
+/** Standard normal, of the shape, dtype and device of `x`. */
+export function randnLike(x: Tensor, options: RandomOptions = {}): Tensor {
+	return randn(x.shape, { dtype: x.dtype, device: x.device, ...options });
+}
+
+export interface DropoutOptions {
+	/** Probability of an element to be dropped. Default 0.5. */
+	readonly p?: number;
+	/** False makes it the identity. Default true, as `torch.nn.functional.dropout`. */
+	readonly training?: boolean;
+}
+
+/**
+ * Zeroes each element with probability p and scales the others by 1 / (1 - p). The mask is not stored: the backward pass draws it
+ * again from the same key. As `torch.nn.functional.dropout`.
+ */
+export function dropout(x: Tensor, options: DropoutOptions = {}): Tensor {
+	return dropGroups('dropout', x, options, 1);
+}
+
+/** The same, for whole feature maps of [N, C, H, W] (or [C, H, W]) at once. As `torch.nn.functional.dropout2d`. */
+export function dropout2d(x: Tensor, options: DropoutOptions = {}): Tensor {
+	if (x.ndim !== 3 && x.ndim !== 4) throw new ShapeError(`dropout2d: it takes [N, C, H, W] or [C, H, W], not shape ${formatShape(x.shape)}`);
+	return dropGroups('dropout2d', x, options, Math.max(1, x.shape.at(-1)! * x.shape.at(-2)!));
+}
+
+function dropGroups(operation: string, x: Tensor, { p = 0.5, training = true }: DropoutOptions, group: number): Tensor {
+	requireDType(operation, x.dtype, ['float32', 'float64', 'float16']);
+	if (!(p >= 0 && p <= 1)) throw new ArgumentError(`${operation}: p must lie in [0, 1], not ${p}`);
+	if (!training || p === 0) return x;
+	return masked(operation, x, { ...defaultGenerator.next(), p, group });
+}
+
+/** y = x * mask / (1 - p), linear in x: its gradient is itself on the gradient. */
+function masked(operation: string, x: Tensor, attributes: RandomKey & { p: number; group: number }): Tensor {
+	return record({
+		name: operation,
+		inputs: [x],
+		forward: () => {
+			const y = emptyOn(x, x.shape);
+			x.backend.kernels.dropout({ x }, { y }, attributes);
+			return y;
+		},
+		vjp: maskedVjp(operation, attributes),
+	});
+}
+
+function maskedVjp(operation: string, attributes: RandomKey & { p: number; group: number }) {
+	return (gradient: Tensor) => [masked(operation, gradient, attributes)];
+}
