@@ -1,0 +1,153 @@
+#!/usr/bin/env node
+/**
+ * Builds what is asked for, into dist/: `node build.mjs [library] [types] [examples] [bench]`; the first three by default.
+ *
+ * library   dist/browser and dist/node: one ES module for each entry, and chunks for what several entries share
+ * types     dist/types: declarations
+ * examples  dist/examples/<name>: the .ts files that begin with a hashbang as Node programs; page.ts and index.html as a
+ *           page; whatever prepare.mjs makes
+ * bench     dist/bench/run.mjs
+ *
+ * Tests are bundled by test/run.mjs, with the same settings.
+ */
+import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { copyFile, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { dirname, join, relative } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { gzipSync } from 'node:zlib';
+import * as esbuild from 'esbuild';
+
+export const root = dirname(fileURLToPath(import.meta.url));
+
+/** Entry points of the library by the name that a user imports after 'wgrad/'. Each needs its place in package.json's exports. */
+const ENTRIES = { index: 'src/index.ts' };
+
+// The package's own package.json names no main file.
+const PREPROCESSOR = { 'wgsl-preprocessor': 'wgsl-preprocessor/wgsl-preprocessor.js' };
+
+/** @satisfies {esbuild.BuildOptions} */
+const common = {
+	absWorkingDir: root,
+	bundle: true,
+	format: /** @type {const} */ ('esm'),
+	target: 'es2022',
+	sourcemap: true,
+	logLevel: /** @type {const} */ ('warning'),
+};
+
+/** For Node: packages stay imports, to be found in node_modules. @satisfies {esbuild.BuildOptions} */
+export const forNode = {
+	...common,
+	platform: /** @type {const} */ ('node'),
+	packages: /** @type {const} */ ('external'),
+	alias: PREPROCESSOR,
+};
+
+/** For browsers: everything in one piece, and an import of one of Node's modules is an error. @satisfies {esbuild.BuildOptions} */
+export const forBrowser = { ...common, platform: /** @type {const} */ ('browser'), alias: PREPROCESSOR };
+
+/** For programs that are bundled with the library's sources rather than with its build. */
+export const withSources = { ...PREPROCESSOR, wgrad: join(root, 'src/index.ts') };
+
+async function buildLibrary() {
+	for (const [name, options] of Object.entries({ browser: forBrowser, node: forNode })) {
+		const outdir = `dist/${name}`;
+		await rm(join(root, outdir), { recursive: true, force: true });
+		await esbuild.build({ ...options, entryPoints: ENTRIES, outdir, splitting: true, chunkNames: 'chunk-[hash]' });
+		for (const file of (await readdir(join(root, outdir))).filter((file) => file.endsWith('.js'))) {
+			const code = await readFile(join(root, outdir, file), 'utf8');
+			const { code: small } = await esbuild.transform(code, { minify: true, format: 'esm' });
+			console.log(`${outdir}/${file}: ${kilobytes(code.length)}; minified and gzipped ${kilobytes(gzipSync(small).length)}`);
+		}
+	}
+}
+
+/** @param {number} bytes */
+function kilobytes(bytes) {
+	return `${(bytes / 1000).toFixed(1)} kB`;
+}
+
+async function buildTypes() {
+	const outdir = join(root, 'dist/types');
+	await rm(outdir, { recursive: true, force: true });
+	const tsc = join(root, 'node_modules/typescript/bin/tsc');
+	const { status } = spawnSync(process.execPath, [tsc, '-p', 'tsconfig.build.json'], { cwd: root, stdio: 'inherit' });
+	if (status !== 0) throw new Error('the declarations did not build: see above');
+	for (const file of await readdir(outdir, { recursive: true })) {
+		if (file.endsWith('.d.ts')) await nameFiles(join(outdir, file));
+	}
+}
+
+/**
+ * Gives the relative imports of a declaration file their extensions: without them only bundlers find the files.
+ *
+ * @param {string} file
+ */
+async function nameFiles(file) {
+	const text = await readFile(file, 'utf8');
+	const named = text.replace(/(\bfrom |\bimport |\bimport\(|\bdeclare module )'(\.[^']*)'/g, (_, before, path) => {
+		const target = join(dirname(file), path);
+		return `${before}'${existsSync(`${target}.d.ts`) ? path : `${path}/index`}.js'`;
+	});
+	await writeFile(file, named);
+}
+
+async function buildExamples() {
+	for (const entry of await readdir(join(root, 'examples'), { withFileTypes: true })) {
+		if (entry.isDirectory()) await buildExample(`examples/${entry.name}`);
+	}
+}
+
+/** @param {string} folder */
+async function buildExample(folder) {
+	const outdir = `dist/${folder}`;
+	const files = await readdir(join(root, folder));
+	const programs = [];
+	for (const file of files.filter((file) => file.endsWith('.ts'))) {
+		if ((await readFile(join(root, folder, file), 'utf8')).startsWith('#!')) programs.push(`${folder}/${file}`);
+	}
+	await mkdir(join(root, outdir), { recursive: true });
+	// Node programs import the built library, as a user's program does.
+	await esbuild.build({ ...forNode, entryPoints: programs, outdir, outExtension: { '.js': '.mjs' }, tsconfigRaw: {} });
+	if (files.includes('page.ts')) {
+		await esbuild.build({ ...forBrowser, alias: withSources, entryPoints: [`${folder}/page.ts`], outdir, minify: true });
+		await copyFile(join(root, folder, 'index.html'), join(root, outdir, 'index.html'));
+	}
+	if (files.includes('prepare.mjs')) {
+		const { prepare } = await import(pathToFileURL(join(root, folder, 'prepare.mjs')).href);
+		await prepare(join(root, outdir));
+	}
+}
+
+async function buildBench() {
+	await esbuild.build({
+		...forNode,
+		alias: withSources,
+		entryPoints: ['bench/run.ts'],
+		outdir: 'dist/bench',
+		outExtension: { '.js': '.mjs' },
+	});
+}
+
+const parts = { library: buildLibrary, types: buildTypes, examples: buildExamples, bench: buildBench };
+
+/** @param {string[]} names */
+async function main(names) {
+	for (const name of names) {
+		const part = Object.entries(parts).find(([key]) => key === name)?.[1];
+		if (part === undefined) throw new Error(`build: no part '${name}'; there are ${Object.keys(parts).join(', ')}`);
+		const start = performance.now();
+		await part();
+		console.log(`${name}: ${((performance.now() - start) / 1000).toFixed(1)} s`);
+	}
+}
+
+if (process.argv[1] !== undefined && relative(process.argv[1], fileURLToPath(import.meta.url)) === '') {
+	const names = process.argv.slice(2);
+	await main(names.length > 0 ? names : ['library', 'types', 'examples']).catch((error) => {
+		// esbuild has already told its own errors.
+		if (!('errors' in error)) console.error(error.message);
+		process.exitCode = 1;
+	});
+}

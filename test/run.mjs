@@ -1,0 +1,141 @@
+#!/usr/bin/env node
+/**
+ * Runs the tests: `node test/run.mjs [--filter TEXT] [--adapter NAME] [--timeout SECONDS] [--verbose]`.
+ *
+ * Bundles every test file, runs each in a process or a page of its own, once for every place that its name asks for (see
+ * runner/bundle.mjs), two at a time. Ends with the line 'N passed, N failed'. A file that crashes, hangs, does not load or
+ * has no test counts as a failure, and so does a machine on which no adapter is found.
+ */
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { BrowserRunner } from './runner/browser.mjs';
+import { bundleName, bundleTests, findTests, places } from './runner/bundle.mjs';
+import { findEnvironments, runInNode } from './runner/node.mjs';
+
+const { values: options } = parseArgs({
+	options: {
+		filter: { type: 'string', default: '' },
+		adapter: { type: 'string' },
+		timeout: { type: 'string', default: '300' },
+		verbose: { type: 'boolean', default: false },
+	},
+});
+const timeout = Number(options.timeout) * 1000;
+const started = performance.now();
+
+/** @typedef {{ environment: string, file: string, run: () => Promise<import('./runner/node.mjs').Report> }} Job */
+
+const files = (await findTests()).filter((file) => file.includes(options.filter));
+const wanted = (/** @type {string} */ name) => options.adapter === undefined || options.adapter === name;
+const browser = new BrowserRunner();
+/** Sums by environment. @type {Map<string, { adapter: string, files: number, passed: number, failed: number, seconds: number }>} */
+const totals = new Map();
+let failures = 0;
+
+/** @param {string} message */
+function fail(message) {
+	failures++;
+	console.log(`FAILED: ${message}`);
+}
+
+/** @param {string} name @param {string} adapter */
+function open(name, adapter) {
+	totals.set(name, { adapter, files: 0, passed: 0, failed: 0, seconds: 0 });
+}
+
+/** What is to be done in Node and in the browser. */
+async function plan() {
+	/** @type {Job[]} */
+	const inNode = [];
+	/** @type {Job[]} */
+	const inBrowser = [];
+	const forAdapters = files.filter((file) => places(file).adapters);
+	const forCpu = wanted('cpu') ? files.filter((file) => places(file).cpu) : [];
+	const forChromium = wanted('chromium') ? files.filter((file) => places(file).chromium) : [];
+
+	const environments = forAdapters.length > 0 ? (await findEnvironments()).filter(({ name }) => wanted(name)) : [];
+	if (forAdapters.length > 0 && environments.length === 0 && options.adapter !== 'cpu' && options.adapter !== 'chromium') {
+		fail(`Node: no WebGPU adapter ${options.adapter === undefined ? 'on this machine' : `'${options.adapter}'`}`);
+	}
+	const bundles = await bundleTests('node', [...forAdapters, ...forCpu]);
+	for (const { name, adapter, env } of environments) {
+		open(name, adapter);
+		for (const file of forAdapters) {
+			inNode.push({ environment: name, file, run: () => runInNode(join(bundles, bundleName(file)), env, timeout) });
+		}
+	}
+	if (forCpu.length > 0) open('cpu', 'Node alone');
+	for (const file of forCpu) {
+		const env = { WGRAD_ADAPTER: 'cpu' };
+		inNode.push({ environment: 'cpu', file, run: () => runInNode(join(bundles, bundleName(file)), env, timeout) });
+	}
+
+	if (forChromium.length > 0) {
+		await browser.start(await bundleTests('browser', forChromium));
+		const adapter = await browser.probe().catch((error) => {
+			console.log(error.message);
+			return '';
+		});
+		if (adapter === '') {
+			fail('Chromium: it did not start, or has no WebGPU adapter');
+		} else {
+			open('chromium', adapter);
+			for (const file of forChromium) {
+				inBrowser.push({ environment: 'chromium', file, run: () => browser.run(bundleName(file), timeout) });
+			}
+		}
+	}
+	return { inNode, inBrowser };
+}
+
+/** @param {Job} job */
+async function perform({ environment, file, run }) {
+	const total = totals.get(environment);
+	if (total === undefined) throw new Error(`no environment '${environment}'`);
+	const start = performance.now();
+	const { outcome, problem, output } = await run();
+	const seconds = (performance.now() - start) / 1000;
+	const passed = outcome?.passed ?? 0;
+	const empty = problem === undefined && passed === 0 && outcome?.failed === 0 ? 'the file has no test' : undefined;
+	const trouble = problem ?? empty;
+	const failed = (outcome?.failed ?? 0) + (trouble === undefined ? 0 : 1);
+	total.files++;
+	total.passed += passed;
+	total.failed += failed;
+	total.seconds += seconds;
+
+	const counts = failed > 0 ? `${passed} passed, ${failed} FAILED` : `${passed} passed`;
+	const skipped = outcome !== undefined && outcome.skipped > 0 ? `, ${outcome.skipped} skipped` : '';
+	console.log(`${environment.padEnd(12)}${file.padEnd(44)}${counts}${skipped} in ${seconds.toFixed(1)} s`);
+	for (const failure of outcome?.failures ?? []) console.log(failure);
+	if (trouble !== undefined) console.log(`  ${trouble}\n`);
+	if (output !== '' && (failed > 0 || options.verbose)) console.log(`  it printed:\n${output.replace(/^/gm, '    ')}`);
+}
+
+const { inNode, inBrowser } = await plan();
+for (const [name, { adapter }] of totals) console.log(`${name}: ${adapter}`);
+
+// Two at a time: pages share one browser, which does not survive a page that hangs, so they go one after another.
+await Promise.all([
+	(async () => {
+		for (const job of inBrowser) await perform(job);
+		for (let job = inNode.shift(); job !== undefined; job = inNode.shift()) await perform(job);
+	})(),
+	(async () => {
+		for (let job = inNode.shift(); job !== undefined; job = inNode.shift()) await perform(job);
+	})(),
+]);
+await browser.close();
+
+console.log('');
+let passed = 0;
+for (const [name, total] of totals) {
+	passed += total.passed;
+	failures += total.failed;
+	const seconds = total.seconds.toFixed(0);
+	console.log(`${name} (${total.adapter}): ${total.passed} passed, ${total.failed} failed in ${total.files} files, ${seconds} s`);
+}
+if (passed + failures === 0) fail(`no test matches '${options.filter}'`);
+console.log(`${((performance.now() - started) / 1000).toFixed(0)} s in all`);
+console.log(`${passed} passed, ${failures} failed`);
+process.exit(failures === 0 ? 0 : 1);

@@ -1,0 +1,68 @@
+/** Finds the test files and bundles each for the places where it runs. */
+import { readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import * as esbuild from 'esbuild';
+import { forBrowser, forNode, root, withSources } from '../../build.mjs';
+
+/**
+ * Where a test file runs, by the end of its name:
+ * - `.gpu.test.ts`: in Node on every adapter, and in Chromium;
+ * - `.node.test.ts`: in Node on every adapter;
+ * - `.browser.test.ts`: in Chromium;
+ * - any other `.test.ts`: in Node once, without an adapter.
+ *
+ * @param {string} file
+ */
+export function places(file) {
+	if (file.endsWith('.gpu.test.ts')) return { adapters: true, chromium: true, cpu: false };
+	if (file.endsWith('.node.test.ts')) return { adapters: true, chromium: false, cpu: false };
+	if (file.endsWith('.browser.test.ts')) return { adapters: false, chromium: true, cpu: false };
+	return { adapters: false, chromium: false, cpu: true };
+}
+
+/** All test files by their path under test/, sorted. */
+export async function findTests() {
+	const files = await readdir(join(root, 'test'), { recursive: true });
+	return files.filter((file) => file.endsWith('.test.ts')).sort();
+}
+
+/** @param {string} file a path under test/ */
+export function bundleName(file) {
+	return file.replace(/\.ts$/, '.js');
+}
+
+/** Each test file gets an entry that imports it only when it is run: uvu must find the runner's settings in place. */
+const entries = {
+	name: 'test-entries',
+	/** @param {esbuild.PluginBuild} build */
+	setup(build) {
+		build.onResolve({ filter: /^entry:/ }, ({ path }) => ({ path: path.slice('entry:'.length), namespace: 'entry' }));
+		build.onLoad({ filter: /.*/, namespace: 'entry' }, ({ path }) => ({
+			contents: `import { runTests } from './test/runner/outcome';\nexport const run = () => runTests(() => import('./test/${path}'));\n`,
+			resolveDir: root,
+		}));
+		const observed = join(root, 'test/runner/uvu.ts');
+		build.onResolve({ filter: /^uvu$/ }, ({ importer }) => (importer === observed ? undefined : { path: observed }));
+	},
+};
+
+/**
+ * @param {'node' | 'browser'} platform
+ * @param {readonly string[]} files
+ * @returns {Promise<string>} the folder of the bundles
+ */
+export async function bundleTests(platform, files) {
+	const outdir = join(root, 'dist/test', platform);
+	await rm(outdir, { recursive: true, force: true });
+	await esbuild.build({
+		...(platform === 'node' ? forNode : forBrowser),
+		alias: withSources,
+		plugins: [entries],
+		entryPoints: files.map((file) => ({ in: `entry:${file}`, out: bundleName(file).replace(/\.js$/, '') })),
+		loader: { '.safetensors': 'binary', '.bin': 'binary' },
+		keepNames: true,
+		splitting: true,
+		outdir,
+	});
+	return outdir;
+}

@@ -1,0 +1,17 @@
+/**
+ * Runs one bundled test file in a process of its own and sends its outcome to test/run.mjs: `child.mjs BUNDLE`.
+ * VK_DRIVER_FILES says which driver Dawn takes.
+ */
+import { pathToFileURL } from 'node:url';
+import { chooseDriver } from '../../adapters/driver.mjs';
+
+/** @param {unknown} message */
+const send = (message) => process.send?.(message);
+
+Object.assign(globalThis, {
+	WGRAD_ADAPTER: process.env.WGRAD_ADAPTER,
+	testStarted: (/** @type {string} */ running) => send({ running }),
+});
+if (process.env.VK_DRIVER_FILES !== undefined) await chooseDriver(process.env.VK_DRIVER_FILES);
+const { run } = await import(pathToFileURL(process.argv[2] ?? '').href);
+send({ outcome: await run() });

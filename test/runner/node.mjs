@@ -1,0 +1,109 @@
+/** Tests in Node: the environments that this machine offers, and one process for each test file. */
+import { fork } from 'node:child_process';
+import { join } from 'node:path';
+import { findLavapipe, findSwiftShader } from '../../adapters/driver.mjs';
+import { root } from '../../build.mjs';
+
+/**
+ * @typedef {object} Report
+ * @property {import('./outcome').Outcome} [outcome] missing when the file did not get that far
+ * @property {string} [problem] what went wrong beyond failed tests
+ * @property {string} output what the file printed
+ */
+
+/**
+ * @typedef {object} NodeEnvironment
+ * @property {string} name
+ * @property {string} adapter what the adapter calls itself
+ * @property {Record<string, string>} env
+ */
+
+/** Time that a process has to exit by itself after its last test. */
+const EXIT_MILLISECONDS = 20_000;
+
+/**
+ * The adapters that Dawn finds here: a GPU of the machine, lavapipe, SwiftShader.
+ *
+ * @returns {Promise<NodeEnvironment[]>}
+ */
+export async function findEnvironments() {
+	const lavapipe = findLavapipe();
+	const swiftshader = await findSwiftShader();
+	/** @type {[name: string, env: Record<string, string>][]} */
+	const candidates = [['gpu', {}]];
+	if (lavapipe !== undefined) candidates.push(['lavapipe', { VK_DRIVER_FILES: lavapipe }]);
+	if (swiftshader !== undefined) candidates.push(['swiftshader', { VK_DRIVER_FILES: swiftshader }]);
+	const environments = await Promise.all(
+		candidates.map(async ([name, env]) => ({ name, env: { ...env, WGRAD_ADAPTER: name }, adapter: await probe(env) })),
+	);
+	return environments.filter(({ name, adapter }) => adapter !== '' && !(name === 'gpu' && /llvmpipe|swiftshader/i.test(adapter)));
+}
+
+/**
+ * @param {Record<string, string>} env
+ * @returns {Promise<string>} the adapter's name, empty where there is none
+ */
+function probe(env) {
+	return new Promise((resolve) => {
+		const child = fork(join(root, 'test/runner/probe.mjs'), { env: environment(env), stdio: 'ignore', timeout: 60_000 });
+		let name = '';
+		child.on('message', (/** @type {{ name: string | null }} */ message) => {
+			name = message.name ?? '';
+		});
+		child.on('exit', () => resolve(name));
+	});
+}
+
+/** @param {Record<string, string>} env */
+function environment(env) {
+	const { VK_DRIVER_FILES: _, VK_ICD_FILENAMES: __, ...rest } = process.env;
+	return { ...rest, MESA_SHADER_CACHE_DIR: join(root, '.cache/mesa'), ...env };
+}
+
+/**
+ * @param {string} bundle
+ * @param {Record<string, string>} env
+ * @param {number} timeout in milliseconds
+ * @returns {Promise<Report>}
+ */
+export function runInNode(bundle, env, timeout) {
+	return new Promise((resolve) => {
+		const child = fork(join(root, 'test/runner/child.mjs'), [bundle], {
+			cwd: root,
+			env: environment(env),
+			execArgv: ['--expose-gc', '--enable-source-maps'],
+			stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+		});
+		let output = '';
+		let running = 'loading';
+		let problem = '';
+		/** @type {import('./outcome').Outcome | undefined} */
+		let outcome;
+		const collect = (/** @type {Buffer} */ chunk) => {
+			output += chunk;
+		};
+		child.stdout?.on('data', collect);
+		child.stderr?.on('data', collect);
+		const give = (/** @type {string} */ why) => {
+			problem = why;
+			child.kill('SIGKILL');
+		};
+		let timer = setTimeout(() => give(`still at '${running}' after ${timeout / 1000} s`), timeout);
+		child.on('message', (/** @type {{ running?: string, outcome?: import('./outcome').Outcome }} */ message) => {
+			if (message.running !== undefined) running = message.running;
+			if (message.outcome !== undefined) {
+				outcome = message.outcome;
+				clearTimeout(timer);
+				timer = setTimeout(() => give('the process did not exit by itself after its last test'), EXIT_MILLISECONDS);
+			}
+		});
+		child.on('close', (code, signal) => {
+			clearTimeout(timer);
+			const where = outcome === undefined ? `at '${running}'` : 'after its last test';
+			if (problem === '' && (code !== 0 || outcome === undefined)) {
+				problem = signal === null ? `the process exited with ${code} ${where}` : `the process died of ${signal} ${where}`;
+			}
+			resolve({ output, ...(outcome && { outcome }), ...(problem !== '' && { problem }) });
+		});
+	});
+}
