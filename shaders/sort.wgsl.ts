@@ -296,6 +296,9 @@ ${CHUNK_MAIN}
 	}
 }
 `;
-		return { code, bindings: first ? ['read', 'read', 'read_write', 'read_write'] : ['read', 'read', 'read_write', 'read_write', 'read'] };
+		return {
+			code,
+			bindings: first ? ['read', 'read', 'read_write', 'read_write'] : ['read', 'read', 'read_write', 'read_write', 'read'],
+		};
 	},
 };

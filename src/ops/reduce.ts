@@ -14,8 +14,7 @@ import { normalizeDims, numel, reducedShape, type Shape } from '../core/shape';
 import { emptyOn, type Tensor } from '../tensor';
 import { tidy } from '../tidy';
 import { abs, add, div, eq, exp, mul, pow, sign, sub, to, where } from './elementwise';
-import { expand, permute, reshape } from './layout';
-import { cat, narrow } from './layoutParts';
+import { cat, expand, narrow, permute, reshape } from './layout';
 
 export type Dims = number | readonly number[];
 

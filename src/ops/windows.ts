@@ -6,7 +6,12 @@ export type PerDim = number | readonly number[];
 
 /** `value` as one whole number of at least `minimum` for each of `rank` spatial dims. */
 export function perDim(operation: string, argument: string, value: PerDim, rank: number, minimum: number): number[] {
-	const list = typeof value === 'number' ? new Array<number>(rank).fill(value) : Array.isArray(value) && value.length === 1 ? new Array<number>(rank).fill(value[0]) : value;
+	const list =
+		typeof value === 'number'
+			? new Array<number>(rank).fill(value)
+			: Array.isArray(value) && value.length === 1
+				? new Array<number>(rank).fill(value[0])
+				: value;
 	if (!Array.isArray(list) || list.length !== rank || list.some((v) => !Number.isInteger(v) || v < minimum)) {
 		const form = rank === 1 ? 'a whole number' : `a whole number, or ${rank} of them,`;
 		throw new ArgumentError(`${operation}: ${argument} is ${JSON.stringify(value)}; it must be ${form} of at least ${minimum}`);
@@ -15,7 +20,14 @@ export function perDim(operation: string, argument: string, value: PerDim, rank:
 }
 
 /** How many windows of `kernel` elements, `dilation` apart, fit on `size` elements with `before` + `after` of padding; may be below 1. */
-export function windowCount(size: number, kernel: number, stride: number, padding: number, dilation: number, ceilMode = false): number {
+export function windowCount(
+	size: number,
+	kernel: number,
+	stride: number,
+	padding: number,
+	dilation: number,
+	ceilMode = false,
+): number {
 	const room = size + 2 * padding - dilation * (kernel - 1) - 1;
 	if (!ceilMode) return Math.floor(room / stride) + 1;
 	const count = Math.ceil(room / stride) + 1;

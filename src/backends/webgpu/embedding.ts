@@ -9,7 +9,11 @@ export function embeddingKernels(gpu: Gpu): EmbeddingKernels {
 	return {
 		embedding({ weight, index }, { y }) {
 			const { storage, dtype, offset } = index;
-			gather({ x: weight, index: { storage, dtype, shape: y.shape, strides: [index.strides[0]!, 0], offset } }, { y }, { dim: 0 });
+			gather(
+				{ x: weight, index: { storage, dtype, shape: y.shape, strides: [index.strides[0]!, 0], offset } },
+				{ y },
+				{ dim: 0 },
+			);
 		},
 
 		embeddingGrad({ index, gradient }, { dWeight }, { paddingIdx }) {

@@ -88,7 +88,15 @@ export function indexingKernels(gpu: Gpu): IndexingKernels {
 			const buffers = [x.storage, index.storage, y.storage];
 			if (!movesRows(x, index, dim) || !isContiguous(x.shape, x.strides)) {
 				const params = placeWords(x, index, dim);
-				gpu.launch({ kernel: gather, variant: { type, access: 'general' }, buffers, params, grid: workgroups(n), flops: 0, bytes });
+				gpu.launch({
+					kernel: gather,
+					variant: { type, access: 'general' },
+					buffers,
+					params,
+					grid: workgroups(n),
+					flops: 0,
+					bytes,
+				});
 				return;
 			}
 			const { inner } = around(x.shape, dim);
@@ -108,7 +116,14 @@ export function indexingKernels(gpu: Gpu): IndexingKernels {
 		scatterAddInto({ index, source }, { y }, { dim }) {
 			if (numel(index.shape) === 0) return;
 			if (movesRows(y, index, dim)) {
-				addRows(gpu, { storage: index.storage, offset: index.offset, stride: index.strides[dim]!, n: index.shape[dim]! }, source, y, dim, -1);
+				addRows(
+					gpu,
+					{ storage: index.storage, offset: index.offset, stride: index.strides[dim]!, n: index.shape[dim]! },
+					source,
+					y,
+					dim,
+					-1,
+				);
 				return;
 			}
 			const n = numel(index.shape);
@@ -138,11 +153,33 @@ export function indexingKernels(gpu: Gpu): IndexingKernels {
 				return;
 			}
 			const winner = gpu.scratch(numel(y.shape), 'int32');
-			const view = { storage: winner, dtype: winner.dtype, shape: [winner.length], strides: contiguousStrides([winner.length]), offset: 0 };
+			const view = {
+				storage: winner,
+				dtype: winner.dtype,
+				shape: [winner.length],
+				strides: contiguousStrides([winner.length]),
+				offset: 0,
+			};
 			y.storage.owner.kernels.fill({}, { y: view }, { value: 0 });
-			gpu.launch({ kernel: scatterMark, variant: {}, buffers: [index.storage, winner], params, grid: workgroups(n), flops: 0, bytes: 12 * n });
+			gpu.launch({
+				kernel: scatterMark,
+				variant: {},
+				buffers: [index.storage, winner],
+				params,
+				grid: workgroups(n),
+				flops: 0,
+				bytes: 12 * n,
+			});
 			buffers.push(winner);
-			gpu.launch({ kernel: scatter, variant: { type, unique }, buffers, params, grid: workgroups(n), flops: 0, bytes: bytes + 4 * n });
+			gpu.launch({
+				kernel: scatter,
+				variant: { type, unique },
+				buffers,
+				params,
+				grid: workgroups(n),
+				flops: 0,
+				bytes: bytes + 4 * n,
+			});
 			gpu.release(winner);
 		},
 

@@ -25,7 +25,15 @@ export function sortKeysOf(gpu: Gpu, keys: Storage, positions: Storage, { rows, 
 	if (n <= BITONIC_MAX) {
 		let span = 1;
 		while (span < n) span *= 2;
-		gpu.launch({ kernel: bitonic, variant: {}, buffers: [keys, positions], params: [rows, n, span], grid: [rows], flops: 0, bytes: 12 * size });
+		gpu.launch({
+			kernel: bitonic,
+			variant: {},
+			buffers: [keys, positions],
+			params: [rows, n, span],
+			grid: [rows],
+			flops: 0,
+			bytes: 12 * size,
+		});
 		return keys;
 	}
 	const chunks = Math.ceil(n / RADIX_CHUNK);
@@ -43,11 +51,27 @@ export function sortKeysOf(gpu: Gpu, keys: Storage, positions: Storage, { rows, 
 	}
 	for (let pass = 0; pass < passes; pass++) {
 		const params = [rows, n, chunks, pass * RADIX_BITS];
-		gpu.launch({ kernel: radixCount, variant: {}, buffers: [from.keys, counts], params, grid: [threads], flops: 0, bytes: 4 * size + countBytes });
+		gpu.launch({
+			kernel: radixCount,
+			variant: {},
+			buffers: [from.keys, counts],
+			params,
+			grid: [threads],
+			flops: 0,
+			bytes: 4 * size + countBytes,
+		});
 		gpu.launch({ kernel: radixScan, variant: {}, buffers: [counts], params, grid: [rows], flops: 0, bytes: 2 * countBytes });
 		const buffers = [from.keys, counts, to.keys, to.positions];
 		if (pass > 0) buffers.push(from.positions);
-		gpu.launch({ kernel: radixMove, variant: { first: pass === 0 }, buffers, params, grid: [threads], flops: 0, bytes: 16 * size + countBytes });
+		gpu.launch({
+			kernel: radixMove,
+			variant: { first: pass === 0 },
+			buffers,
+			params,
+			grid: [threads],
+			flops: 0,
+			bytes: 16 * size + countBytes,
+		});
 		[from, to] = [to, from];
 	}
 	gpu.release(counts);

@@ -1,10 +1,10 @@
 /**
  * Views: other shapes, orders and parts of the same memory. They move no data; the result shares its storage with the input,
  * and in-place writes on one are seen in the other. `reshape`, `flatten` and `contiguous` copy when there is no other way.
- * Parts of a tensor, and joining them, are in layoutParts.ts; what has to move elements is in layoutMoves.ts.
+ * Parts of a tensor, and joining them, are in parts.ts; what has to move elements is in moves.ts.
  */
-import { record } from '../autograd/tape';
-import { ArgumentError, formatShape, ShapeError } from '../core/errors';
+import { record } from '../../autograd/tape';
+import { ArgumentError, formatShape, ShapeError } from '../../core/errors';
 import {
 	broadcastStrides,
 	checkShape,
@@ -15,12 +15,15 @@ import {
 	normalizeDims,
 	numel,
 	type Shape,
-} from '../core/shape';
-import { emptyOn, type Tensor, viewOf } from '../tensor';
-import { sumTo } from './operands';
+	sameShape,
+} from '../../core/shape';
+import { emptyOn, type Tensor, viewOf } from '../../tensor';
 
 /** Strides with which memory of this geometry reads as `target`, which has as many elements, or null if there are none. */
-function stridesAs({ shape, strides }: { readonly shape: Shape; readonly strides: readonly number[] }, target: Shape): readonly number[] | null {
+function stridesAs(
+	{ shape, strides }: { readonly shape: Shape; readonly strides: readonly number[] },
+	target: Shape,
+): readonly number[] | null {
 	if (isContiguous(shape, strides)) return contiguousStrides(target);
 	// Runs of dimensions that lie in memory as one; each run of `target` must fit into one of them.
 	const result = new Array<number>(target.length).fill(1);
@@ -48,17 +51,22 @@ function stridesAs({ shape, strides }: { readonly shape: Shape; readonly strides
 
 /** The shape asked for, with -1 replaced by what is left. */
 function inferShape(operation: string, x: Tensor, shape: Shape): Shape {
-	if (!Array.isArray(shape)) throw new ShapeError(`${operation}: a shape is an array of sizes, not ${typeof shape} ${String(shape)}`);
+	if (!Array.isArray(shape))
+		throw new ShapeError(`${operation}: a shape is an array of sizes, not ${typeof shape} ${String(shape)}`);
 	const open = shape.indexOf(-1);
 	const known = shape.reduce((product, size) => (size === -1 ? product : product * size), 1);
 	if (open !== shape.lastIndexOf(-1)) throw new ShapeError(`${operation}: only one size of ${formatShape(shape)} can be -1`);
 	const result = open < 0 ? [...shape] : shape.with(open, known === 0 ? Number.NaN : x.size / known);
 	if (open >= 0 && (known === 0 || !Number.isInteger(result[open]))) {
-		throw new ShapeError(`${operation}: the ${x.size} elements of ${formatShape(x.shape)} do not determine the -1 in ${formatShape(shape)}`);
+		throw new ShapeError(
+			`${operation}: the ${x.size} elements of ${formatShape(x.shape)} do not determine the -1 in ${formatShape(shape)}`,
+		);
 	}
 	checkShape(operation, result);
 	if (numel(result) !== x.size) {
-		throw new ShapeError(`${operation}: ${formatShape(x.shape)} has ${x.size} elements, ${formatShape(shape)} has ${numel(result)}`);
+		throw new ShapeError(
+			`${operation}: ${formatShape(x.shape)} has ${x.size} elements, ${formatShape(shape)} has ${numel(result)}`,
+		);
 	}
 	return result;
 }
@@ -106,7 +114,9 @@ export function permute(x: Tensor, dims: readonly number[]): Tensor {
 
 function permutation(operation: string, x: Tensor, dims: readonly number[]): number[] {
 	if (!Array.isArray(dims) || dims.length !== x.ndim) {
-		throw new ShapeError(`${operation}: ${formatShape([dims].flat())} must list each of the ${x.ndim} dims of ${formatShape(x.shape)} once`);
+		throw new ShapeError(
+			`${operation}: ${formatShape([dims].flat())} must list each of the ${x.ndim} dims of ${formatShape(x.shape)} once`,
+		);
 	}
 	normalizeDims(operation, dims, x.ndim);
 	return dims.map((dim) => normalizeDim(operation, dim, x.ndim));
@@ -201,7 +211,9 @@ export function unsqueeze(x: Tensor, dim: number): Tensor {
 /** Dims of size 1 repeated to `shape`, and new dims in front, without copying; -1 keeps a size. */
 export function expand(x: Tensor, shape: Shape): Tensor {
 	if (!Array.isArray(shape) || shape.length < x.ndim) {
-		throw new ShapeError(`expand: ${formatShape([shape].flat())} has fewer sizes than ${formatShape(x.shape)}; list one for each dim, -1 to keep it`);
+		throw new ShapeError(
+			`expand: ${formatShape([shape].flat())} has fewer sizes than ${formatShape(x.shape)}; list one for each dim, -1 to keep it`,
+		);
 	}
 	const added = shape.length - x.ndim;
 	const target = shape.map((size, i) => (size === -1 && i >= added ? x.shape[i - added]! : size));
@@ -210,7 +222,8 @@ export function expand(x: Tensor, shape: Shape): Tensor {
 
 /** As `expand`, by the rule of broadcasting: sizes are aligned from the right. */
 export function broadcastTo(x: Tensor, shape: Shape): Tensor {
-	if (!Array.isArray(shape)) throw new ShapeError(`broadcastTo: a shape is an array of sizes, not ${typeof shape} ${String(shape)}`);
+	if (!Array.isArray(shape))
+		throw new ShapeError(`broadcastTo: a shape is an array of sizes, not ${typeof shape} ${String(shape)}`);
 	return expanded('broadcastTo', x, shape);
 }
 
@@ -218,7 +231,9 @@ function expanded(name: string, x: Tensor, target: Shape): Tensor {
 	checkShape(name, target);
 	const added = target.length - x.ndim;
 	if (added < 0 || x.shape.some((size, i) => size !== 1 && size !== target[i + added])) {
-		throw new ShapeError(`${name}: ${formatShape(x.shape)} does not expand to ${formatShape(target)}: only dims of size 1 can be repeated`);
+		throw new ShapeError(
+			`${name}: ${formatShape(x.shape)} does not expand to ${formatShape(target)}: only dims of size 1 can be repeated`,
+		);
 	}
 	return record({
 		name,
@@ -232,11 +247,33 @@ function sumBack(shape: Shape) {
 	return (gradient: Tensor) => [sumTo(gradient, shape)];
 }
 
+/** The VJP of expanding: sums over what was repeated, so that x has `shape` again. Its own VJP is to expand. */
+export function sumTo(x: Tensor, shape: Shape): Tensor {
+	if (sameShape(x.shape, shape)) return x;
+	const added = x.ndim - shape.length;
+	const dims = x.shape.map((_, dim) => dim).filter((dim) => dim < added || (shape[dim - added] === 1 && x.shape[dim] !== 1));
+	return record({
+		name: 'sum',
+		inputs: [x],
+		forward: () => {
+			const y = emptyOn(x, shape);
+			x.backend.kernels.reduce({ x }, { y }, { op: 'sum', dims });
+			return y;
+		},
+		vjp: expandBack(x.shape),
+	});
+}
+
+function expandBack(shape: Shape) {
+	return (gradient: Tensor) => [expanded('expand', gradient, shape)];
+}
+
 /** Dims `startDim` to `endDim`, both included, as one. A scalar becomes [1]. */
 export function flatten(x: Tensor, startDim = 0, endDim = -1): Tensor {
 	const start = normalizeDim('flatten', startDim, x.ndim);
 	const end = normalizeDim('flatten', endDim, x.ndim);
-	if (start > end) throw new ArgumentError(`flatten: startDim ${startDim} comes after endDim ${endDim} in ${formatShape(x.shape)}`);
+	if (start > end)
+		throw new ArgumentError(`flatten: startDim ${startDim} comes after endDim ${endDim} in ${formatShape(x.shape)}`);
 	return reshaped('flatten', x, [...x.shape.slice(0, start), numel(x.shape.slice(start, end + 1)), ...x.shape.slice(end + 1)]);
 }
 
@@ -294,8 +331,10 @@ function passBack(gradient: Tensor) {
 export function meshgrid(tensors: readonly Tensor[], { indexing = 'ij' }: { indexing?: 'ij' | 'xy' } = {}): Tensor[] {
 	const wrong = tensors.find((x) => x.ndim > 1);
 	if (wrong !== undefined) throw new ShapeError(`meshgrid: needs tensors of at most 1 dim, not ${formatShape(wrong.shape)}`);
-	if (tensors.length > MAX_RANK) throw new ShapeError(`meshgrid: ${tensors.length} tensors; at most ${MAX_RANK} dims are supported`);
-	if (indexing !== 'ij' && indexing !== 'xy') throw new ArgumentError(`meshgrid: indexing is 'ij' or 'xy', not '${String(indexing)}'`);
+	if (tensors.length > MAX_RANK)
+		throw new ShapeError(`meshgrid: ${tensors.length} tensors; at most ${MAX_RANK} dims are supported`);
+	if (indexing !== 'ij' && indexing !== 'xy')
+		throw new ArgumentError(`meshgrid: indexing is 'ij' or 'xy', not '${String(indexing)}'`);
 	const place = (i: number) => (indexing === 'xy' && i < 2 && tensors.length > 1 ? 1 - i : i);
 	const grid = tensors.map((_, i) => tensors[place(i)]!.size);
 	return tensors.map((x, i) =>

@@ -1,12 +1,12 @@
 /** Layout operations that have to move elements: flip, roll, repeat, tile, pad, tril, triu, unfold, fold. */
-import { record } from '../autograd/tape';
-import { ArgumentError, formatShape, ShapeError } from '../core/errors';
-import { checkShape, contiguousStrides, normalizeDim, normalizeDims, numel, type Shape } from '../core/shape';
-import { emptyOn, type Tensor, viewOf } from '../tensor';
-import { tidy } from '../tidy';
-import { expand, reshape } from './layout';
-import { cat, type Geometry, narrow, narrowed } from './layoutParts';
-import { type PerDim, perDim, windowCount } from './windows';
+import { record } from '../../autograd/tape';
+import { ArgumentError, formatShape, ShapeError } from '../../core/errors';
+import { checkShape, contiguousStrides, normalizeDim, normalizeDims, numel, type Shape } from '../../core/shape';
+import { emptyOn, type Tensor, viewOf } from '../../tensor';
+import { tidy } from '../../tidy';
+import { type PerDim, perDim, windowCount } from '../windows';
+import { cat, type Geometry, narrow, narrowed } from './parts';
+import { expand, reshape } from './views';
 
 /** The elements in reverse order along `dims`. */
 export function flip(x: Tensor, dims: number | readonly number[]): Tensor {
@@ -44,7 +44,9 @@ export function roll(x: Tensor, shifts: number | readonly number[], dims?: numbe
 	const by = [shifts].flat();
 	const along = [dims].flat().map((dim) => normalizeDim('roll', dim, x.ndim));
 	if (by.length !== along.length || by.some((shift) => !Number.isInteger(shift))) {
-		throw new ArgumentError(`roll: shifts ${formatShape(by)} must hold a whole number for each of dims ${formatShape([dims].flat())}`);
+		throw new ArgumentError(
+			`roll: shifts ${formatShape(by)} must hold a whole number for each of dims ${formatShape([dims].flat())}`,
+		);
 	}
 	const total = new Array<number>(x.ndim).fill(0);
 	along.forEach((dim, i) => {
@@ -70,7 +72,11 @@ function rolled(x: Tensor, shifts: readonly number[]): Tensor {
 				]);
 			});
 			for (const { from, to } of blocks) {
-				x.backend.kernels.copyInto({ x: viewOf(x, from.shape, from.strides, from.offset) }, { y: viewOf(y, to.shape, to.strides, to.offset) }, {});
+				x.backend.kernels.copyInto(
+					{ x: viewOf(x, from.shape, from.strides, from.offset) },
+					{ y: viewOf(y, to.shape, to.strides, to.offset) },
+					{},
+				);
 			}
 			return y;
 		},
@@ -97,14 +103,18 @@ export function repeat(x: Tensor, repeats: readonly number[]): Tensor {
 
 /** As `repeat`, but fewer repeats than dims leave the first dims alone. */
 export function tile(x: Tensor, repeats: readonly number[]): Tensor {
-	if (!Array.isArray(repeats)) throw new ShapeError(`tile: repeats is an array of numbers, not ${typeof repeats} ${String(repeats)}`);
+	if (!Array.isArray(repeats))
+		throw new ShapeError(`tile: repeats is an array of numbers, not ${typeof repeats} ${String(repeats)}`);
 	return repeated('tile', x, [...new Array<number>(Math.max(0, x.ndim - repeats.length)).fill(1), ...repeats]);
 }
 
 function repeated(name: string, x: Tensor, repeats: readonly number[]): Tensor {
 	const start = [...new Array<number>(repeats.length - x.ndim).fill(1), ...x.shape];
 	checkShape(name, repeats);
-	checkShape(name, start.map((size, dim) => size * repeats[dim]!));
+	checkShape(
+		name,
+		start.map((size, dim) => size * repeats[dim]!),
+	);
 	return tidy(() => {
 		let y = reshape(x, start);
 		repeats.forEach((count, dim) => {
@@ -125,7 +135,11 @@ export type PadMode = 'constant' | 'reflect' | 'replicate' | 'circular';
  * and so on. 'constant' adds `value` (default 0), and negative numbers crop; 'reflect' mirrors at the edge element, 'replicate'
  * repeats it, 'circular' continues at the other end. As `torch.nn.functional.pad`.
  */
-export function pad(x: Tensor, pad: readonly number[], { mode = 'constant', value = 0 }: { mode?: PadMode; value?: number } = {}): Tensor {
+export function pad(
+	x: Tensor,
+	pad: readonly number[],
+	{ mode = 'constant', value = 0 }: { mode?: PadMode; value?: number } = {},
+): Tensor {
 	if (!Array.isArray(pad) || pad.length % 2 !== 0 || pad.length > 2 * x.ndim || pad.some((p) => !Number.isInteger(p))) {
 		throw new ArgumentError(
 			`pad: ${JSON.stringify(pad)} must hold two whole numbers for each padded dim, of at most ${x.ndim} dims of ${formatShape(x.shape)}, last dim first`,
@@ -137,7 +151,8 @@ export function pad(x: Tensor, pad: readonly number[], { mode = 'constant', valu
 	});
 	if (mode === 'constant') {
 		const target = x.shape.map((size, dim) => size + sides[dim]!.before + sides[dim]!.after);
-		if (target.some((size) => size < 0)) throw new ShapeError(`pad: ${formatShape(pad)} crops more than there is in ${formatShape(x.shape)}`);
+		if (target.some((size) => size < 0))
+			throw new ShapeError(`pad: ${formatShape(pad)} crops more than there is in ${formatShape(x.shape)}`);
 		return padded(
 			x,
 			sides.map(({ before }) => before),
@@ -145,12 +160,15 @@ export function pad(x: Tensor, pad: readonly number[], { mode = 'constant', valu
 			value,
 		);
 	}
-	if (!(mode in BORDER)) throw new ArgumentError(`pad: mode '${String(mode)}' is not one of constant, reflect, replicate, circular`);
+	if (!(mode in BORDER))
+		throw new ArgumentError(`pad: mode '${String(mode)}' is not one of constant, reflect, replicate, circular`);
 	const { limit, before: front, after: back } = BORDER[mode];
 	sides.forEach(({ before, after }, dim) => {
 		const size = x.shape[dim]!;
 		if (before < 0 || after < 0 || Math.max(before, after) > limit(size)) {
-			throw new ArgumentError(`pad: ${before} and ${after} do not fit dim ${dim} of ${formatShape(x.shape)}: mode '${mode}' takes 0 to ${limit(size)}`);
+			throw new ArgumentError(
+				`pad: ${before} and ${after} do not fit dim ${dim} of ${formatShape(x.shape)}: mode '${mode}' takes 0 to ${limit(size)}`,
+			);
 		}
 	});
 	return tidy(() => {
@@ -290,7 +308,9 @@ function windows(operation: string, kernelSize: PerDim, options: UnfoldOptions):
 function windowGrid(operation: string, size: readonly number[], { kernel, dilation, padding, stride }: Windows): number[] {
 	const grid = size.map((s, d) => windowCount(s, kernel[d]!, stride[d]!, padding[d]!, dilation[d]!));
 	if (grid.some((count) => count < 1)) {
-		throw new ShapeError(`${operation}: a window of ${formatShape(kernel)} does not fit ${formatShape(size)} with padding ${formatShape(padding)}`);
+		throw new ShapeError(
+			`${operation}: a window of ${formatShape(kernel)} does not fit ${formatShape(size)} with padding ${formatShape(padding)}`,
+		);
 	}
 	return grid;
 }
@@ -348,7 +368,11 @@ function unfolded(x: Tensor, setup: Windows): Tensor {
 			const shape = [batch, channels, ...kernel, ...grid];
 			const strides = [byImage, byChannel, dilation[0]! * down, dilation[1]! * across, stride[0]! * down, stride[1]! * across];
 			const y = emptyOn(x, [batch, channels * numel(kernel), numel(grid)]);
-			x.backend.kernels.copy({ x: viewOf(from, shape, strides, from.offset) }, { y: viewOf(y, shape, contiguousStrides(shape), 0) }, {});
+			x.backend.kernels.copy(
+				{ x: viewOf(from, shape, strides, from.offset) },
+				{ y: viewOf(y, shape, contiguousStrides(shape), 0) },
+				{},
+			);
 			return y;
 		},
 		vjp: unfoldBack([height, width], setup),

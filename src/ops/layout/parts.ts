@@ -4,11 +4,11 @@
  * All rest on one pair of operations, each the VJP of the other: `partOf`, a view of some of the elements, and `assembled`, a
  * fresh tensor in which given tensors stand at given parts.
  */
-import { record, recordMany } from '../autograd/tape';
-import { ArgumentError, formatShape, ShapeError } from '../core/errors';
-import { checkShape, normalizeDim, type Shape, sameShape } from '../core/shape';
-import { emptyOn, type Tensor, viewOf } from '../tensor';
-import { promote } from './operands';
+import { record, recordMany } from '../../autograd/tape';
+import { ArgumentError, formatShape, ShapeError } from '../../core/errors';
+import { checkShape, normalizeDim, type Shape, sameShape } from '../../core/shape';
+import { emptyOn, type Tensor, viewOf } from '../../tensor';
+import { promote } from '../operands';
 
 /** Where the elements of a tensor lie in its storage. */
 export interface Geometry {
@@ -26,7 +26,9 @@ export function narrow(x: Tensor, dim: number, start: number, length: number): T
 	const size = x.shape[at]!;
 	const first = start < 0 ? start + size : start;
 	if (!Number.isInteger(first) || !Number.isInteger(length) || first < 0 || length < 0 || first + length > size) {
-		throw new ArgumentError(`narrow: ${length} elements from ${start} on do not lie within dim ${dim} of ${formatShape(x.shape)}`);
+		throw new ArgumentError(
+			`narrow: ${length} elements from ${start} on do not lie within dim ${dim} of ${formatShape(x.shape)}`,
+		);
 	}
 	return partOf('narrow', x, narrowed(at, first, length));
 }
@@ -48,8 +50,10 @@ export function select(x: Tensor, dim: number, index: number): Tensor {
 export function slice(x: Tensor, dim: number, start = 0, end = Number.POSITIVE_INFINITY, step = 1): Tensor {
 	const at = existingDim('slice', x, dim);
 	const size = x.shape[at]!;
-	if (!Number.isInteger(step) || step < 1) throw new ArgumentError(`slice: step ${step} must be a whole number of at least 1; use flip() to reverse`);
-	if (!Number.isInteger(start) || Number.isNaN(end)) throw new ArgumentError(`slice: start ${start} and end ${end} must be whole numbers`);
+	if (!Number.isInteger(step) || step < 1)
+		throw new ArgumentError(`slice: step ${step} must be a whole number of at least 1; use flip() to reverse`);
+	if (!Number.isInteger(start) || Number.isNaN(end))
+		throw new ArgumentError(`slice: start ${start} and end ${end} must be whole numbers`);
 	const place = (i: number) => Math.min(Math.max(i < 0 ? i + size : i, 0), size);
 	const first = place(start);
 	return partOf('slice', x, narrowed(at, first, Math.max(0, Math.ceil((place(end) - first) / step)), step));
@@ -136,7 +140,8 @@ export function split(x: Tensor, size: number | readonly number[], dim = 0): Ten
 /** At most `chunks` parts of equal size along `dim` (the last one may be smaller), as views. */
 export function chunk(x: Tensor, chunks: number, dim = 0): Tensor[] {
 	const at = existingDim('chunk', x, dim);
-	if (!Number.isInteger(chunks) || chunks < 1) throw new ArgumentError(`chunk: the number of chunks is ${chunks}; it must be at least 1`);
+	if (!Number.isInteger(chunks) || chunks < 1)
+		throw new ArgumentError(`chunk: the number of chunks is ${chunks}; it must be at least 1`);
 	const total = x.shape[at]!;
 	const size = Math.ceil(total / chunks);
 	const count = total === 0 ? chunks : Math.ceil(total / size);
@@ -232,14 +237,21 @@ export function stack(tensors: readonly Tensor[], dim = 0): Tensor {
 	const { shape } = list[0]!;
 	const at = normalizeDim('stack', dim, shape.length + 1);
 	const odd = list.find((x) => !sameShape(x.shape, shape));
-	if (odd !== undefined) throw new ShapeError(`stack: all tensors must have one shape, not ${formatShape(shape)} and ${formatShape(odd.shape)}`);
+	if (odd !== undefined)
+		throw new ShapeError(`stack: all tensors must have one shape, not ${formatShape(shape)} and ${formatShape(odd.shape)}`);
 	const whole = shape.toSpliced(at, 0, list.length);
 	checkShape('stack', whole);
-	return assembled('stack', list, list.map((_, i) => selected(at, i)), whole);
+	return assembled(
+		'stack',
+		list,
+		list.map((_, i) => selected(at, i)),
+		whole,
+	);
 }
 
 function requireTensors(operation: string, tensors: readonly Tensor[]): Tensor[] {
-	if (!Array.isArray(tensors) || tensors.length === 0) throw new ArgumentError(`${operation}: needs an array of at least one tensor`);
+	if (!Array.isArray(tensors) || tensors.length === 0)
+		throw new ArgumentError(`${operation}: needs an array of at least one tensor`);
 	return promote(operation, ...tensors);
 }
 

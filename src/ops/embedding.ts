@@ -1,0 +1,73 @@
+/** The lookup table. */
+import { record } from '../autograd/tape';
+import { ArgumentError, formatShape, ShapeError } from '../core/errors';
+import { checkShape } from '../core/shape';
+import { emptyOn, type Tensor } from '../tensor';
+import { eq } from './elementwise';
+import { checkIndices, maskedFill } from './indexing/places';
+import { contiguous, reshape, unsqueeze } from './layout';
+
+export interface EmbeddingOptions {
+	/** A row whose gradient is 0, usually that of the padding token; negative ones count from the end. Default none. */
+	paddingIdx?: number;
+}
+
+/** The rows of `weight` [rows, columns] that the int32 `indices` name: [...indices.shape, columns]. As `torch.nn.functional.embedding`. */
+export function embedding(indices: Tensor, weight: Tensor, { paddingIdx }: EmbeddingOptions = {}): Tensor {
+	if (weight.ndim !== 2) throw new ShapeError(`embedding: the weight must be [rows, columns], not ${formatShape(weight.shape)}`);
+	const [rows, columns] = weight.shape as [number, number];
+	checkIndices('embedding', weight, indices, rows, `the rows of ${formatShape(weight.shape)}`);
+	const shape = [...indices.shape, columns];
+	checkShape('embedding', shape);
+	let padding = -1;
+	if (paddingIdx !== undefined) {
+		if (!Number.isInteger(paddingIdx) || paddingIdx < -rows || paddingIdx >= rows) {
+			throw new ArgumentError(`embedding: paddingIdx ${paddingIdx} is out of range for ${rows} rows`);
+		}
+		padding = paddingIdx < 0 ? paddingIdx + rows : paddingIdx;
+	}
+	return looked(indices, weight, padding);
+}
+
+function looked(indices: Tensor, weight: Tensor, padding: number): Tensor {
+	const [rows, columns] = weight.shape as [number, number];
+	return record({
+		name: 'embedding',
+		inputs: [weight],
+		forward: () => {
+			const y = emptyOn(weight, [indices.size, columns]);
+			weight.backend.kernels.embedding({ weight, index: reshape(indices, [-1]) }, { y }, {});
+			return reshape(y, [...indices.shape, columns]);
+		},
+		save: () => [indices],
+		vjp: lookupBack(rows, padding),
+	});
+}
+
+function lookupBack(rows: number, padding: number) {
+	return (gradient: Tensor, [indices]: readonly [Tensor]) => [tableGradient(indices, gradient, rows, padding)];
+}
+
+/** The sum, for each row of the table, of the gradients of its occurrences. Linear: its VJP looks up again, but not padding. */
+function tableGradient(indices: Tensor, gradient: Tensor, rows: number, padding: number): Tensor {
+	const columns = gradient.shape.at(-1)!;
+	return record({
+		name: 'embedding',
+		inputs: [gradient],
+		forward: () => {
+			const dWeight = emptyOn(gradient, [rows, columns]);
+			const source = reshape(contiguous(gradient), [indices.size, columns]);
+			gradient.backend.kernels.embeddingGrad(
+				{ index: reshape(indices, [-1]), gradient: source },
+				{ dWeight },
+				{ paddingIdx: padding },
+			);
+			return dWeight;
+		},
+		save: () => [indices],
+		vjp: (table, [saved]) => {
+			const found = looked(saved, table, padding);
+			return [padding < 0 ? found : maskedFill(found, unsqueeze(eq(saved, padding), -1), 0)];
+		},
+	});
+}

@@ -1,0 +1,128 @@
+/** Sorting and searching: sort, argsort, topk, searchsorted. Stable in both directions; NaN counts as the largest number. */
+import { NO_GRADIENT, record, recordMany } from '../../autograd/tape';
+import { ArgumentError, formatShape, ShapeError } from '../../core/errors';
+import { normalizeDim, type Shape, sameShape } from '../../core/shape';
+import { emptyOn, type Tensor, viewOf } from '../../tensor';
+import { tidy } from '../../tidy';
+import { contiguous } from '../layout';
+import { promote } from '../operands';
+import { type ValuesIndices, valuesIndices } from '../reduceOrder';
+import { placedAt } from './places';
+
+export interface SortOptions {
+	/** Largest first. Default false. */
+	descending?: boolean;
+}
+
+export interface TopkOptions {
+	/** The largest, by default; else the smallest. */
+	largest?: boolean;
+}
+
+/** x sorted along `dim` (the last by default), and where each element stood (int32). Equal elements keep their order. */
+export function sort(x: Tensor, dim = -1, { descending = false }: SortOptions = {}): ValuesIndices {
+	return sorted('sort', x, dim, descending);
+}
+
+/** The indices (int32) that sort x along `dim`, the last by default. */
+export function argsort(x: Tensor, dim = -1, { descending = false }: SortOptions = {}): Tensor {
+	const at = normalizeDim('argsort', dim, x.ndim);
+	return record({
+		name: 'argsort',
+		inputs: [x],
+		forward: () => firstSorted(x, at, descending).indices,
+		vjp: NO_GRADIENT,
+	});
+}
+
+/** The k largest (or smallest) elements along `dim` in order, and where they stood (int32). */
+export function topk(x: Tensor, k: number, dim = -1, { largest = true }: TopkOptions = {}): ValuesIndices {
+	const at = normalizeDim('topk', dim, x.ndim);
+	const size = x.shape[at] ?? 1;
+	if (!Number.isInteger(k) || k < 0 || k > size)
+		throw new ArgumentError(`topk: k = ${k} is out of range for dim ${dim} of ${formatShape(x.shape)}`);
+	return sorted('topk', x, dim, largest, k);
+}
+
+function sorted(name: string, x: Tensor, dim: number, descending: boolean, count?: number): ValuesIndices {
+	const at = normalizeDim(name, dim, x.ndim);
+	const [values, indices] = recordMany({
+		name,
+		inputs: [x],
+		forward: () => {
+			const result = firstSorted(x, at, descending, count);
+			return [result.values, result.indices];
+		},
+		save: ([, order]) => [order!],
+		vjp: sortBack(name, at, x.shape),
+	});
+	return valuesIndices(values!, indices!);
+}
+
+function sortBack(name: string, dim: number, shape: Shape) {
+	return ([gradient]: readonly (Tensor | null)[], [order]: readonly [Tensor]) => {
+		if (gradient == null) return [null];
+		return [shape.length === 0 ? gradient : placedAt(name, gradient, dim, order, shape)];
+	};
+}
+
+/** The first `count` (all by default) of x sorted along `dim`, and their indices. */
+function firstSorted(x: Tensor, dim: number, descending: boolean, count?: number): { values: Tensor; indices: Tensor } {
+	const last = Math.max(0, x.ndim - 1);
+	const [shape, strides] = x.ndim === 0 ? [[1], [1]] : [[...x.shape], [...x.strides]];
+	[shape[dim], shape[last]] = [shape[last]!, shape[dim]!];
+	[strides[dim], strides[last]] = [strides[last]!, strides[dim]!];
+	const values = emptyOn(x, shape);
+	const indices = emptyOn(x, shape, 'int32');
+	x.backend.kernels.sort({ x: viewOf(x, shape, strides, x.offset) }, { values, indices }, { descending });
+	const back = (y: Tensor) => {
+		if (x.ndim === 0) return viewOf(y, [], [], 0);
+		const swapped = [...y.strides];
+		[swapped[dim], swapped[last]] = [swapped[last]!, swapped[dim]!];
+		return contiguous(viewOf(y, x.shape.with(dim, count ?? x.shape[dim]!), swapped, 0));
+	};
+	return { values: back(values), indices: back(indices) };
+}
+
+export interface SearchOptions {
+	/** Behind equal elements rather than before them. Default false. */
+	right?: boolean;
+}
+
+/**
+ * Where each of `values` would have to be inserted (int32) so that `sortedSequence`, ascending along its last dim, stays sorted. The
+ * sequence is a vector for any values, or has their leading dims. As `torch.searchsorted`.
+ */
+export function searchsorted(sortedSequence: Tensor, values: Tensor, { right = false }: SearchOptions = {}): Tensor {
+	const [sequence, wanted] = promote('searchsorted', sortedSequence, values) as [Tensor, Tensor];
+	const vector = sequence.ndim === 1;
+	if (
+		sequence.ndim === 0 ||
+		(!vector && (wanted.ndim !== sequence.ndim || !sameShape(sequence.shape.slice(0, -1), wanted.shape.slice(0, -1))))
+	) {
+		throw new ShapeError(
+			`searchsorted: the sequence ${formatShape(sequence.shape)} must be a vector or have the leading dims of the values ${formatShape(wanted.shape)}`,
+		);
+	}
+	const rows = vector ? 1 : sequence.shape.slice(0, -1).reduce((a, b) => a * b, 1);
+	return tidy(() => {
+		const from = contiguous(sequence);
+		const to = contiguous(wanted);
+		return record({
+			name: 'searchsorted',
+			inputs: [from, to],
+			forward: () => {
+				const y = emptyOn(to, to.shape, 'int32');
+				const perRow = rows === 0 ? 0 : to.size / rows;
+				const matrix = (x: Tensor, columns: number) => viewOf(x, [rows, columns], [columns, 1], x.offset);
+				from.backend.kernels.searchsorted(
+					{ sorted: matrix(from, sequence.shape.at(-1)!), values: matrix(to, perRow) },
+					{ y: matrix(y, perRow) },
+					{ right },
+				);
+				return y;
+			},
+			vjp: NO_GRADIENT,
+		});
+	});
+}
