@@ -53,9 +53,18 @@ export const withSources = { ...PREPROCESSOR, wgrad: join(root, 'src/index.ts') 
 async function buildLibrary() {
 	for (const [name, options] of Object.entries({ browser: forBrowser, node: forNode })) {
 		const outdir = `dist/${name}`;
-		await rm(join(root, outdir), { recursive: true, force: true });
-		await esbuild.build({ ...options, entryPoints: ENTRIES, outdir, splitting: true, chunkNames: 'chunk-[hash]' });
-		for (const file of (await readdir(join(root, outdir))).filter((file) => file.endsWith('.js'))) {
+		const { metafile } = await esbuild.build({
+			...options,
+			entryPoints: ENTRIES,
+			outdir,
+			splitting: true,
+			chunkNames: 'chunk-[hash]',
+			metafile: true,
+		});
+		for (const file of await readdir(join(root, outdir))) {
+			const stale = metafile.outputs[`${outdir}/${file}`] === undefined;
+			if (stale) await rm(join(root, outdir, file), { recursive: true });
+			if (stale || !file.endsWith('.js')) continue;
 			const code = await readFile(join(root, outdir, file), 'utf8');
 			const { code: small } = await esbuild.transform(code, { minify: true, format: 'esm' });
 			console.log(`${outdir}/${file}: ${kilobytes(code.length)}; minified and gzipped ${kilobytes(gzipSync(small).length)}`);

@@ -6,8 +6,10 @@
  * runner/bundle.mjs), two at a time. Ends with the line 'N passed, N failed'. A file that crashes, hangs, does not load or
  * has no test counts as a failure, and so does a machine on which no adapter is found.
  */
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { root } from '../build.mjs';
 import { BrowserRunner } from './runner/browser.mjs';
 import { bundleName, bundleTests, findTests, places } from './runner/bundle.mjs';
 import { findEnvironments, runInNode } from './runner/node.mjs';
@@ -28,6 +30,9 @@ const started = performance.now();
 const files = (await findTests()).filter((file) => file.includes(options.filter));
 const wanted = (/** @type {string} */ name) => options.adapter === undefined || options.adapter === name;
 const browser = new BrowserRunner();
+// A folder for this run alone, so that two runs do not overwrite each other's bundles.
+const bundles = join(root, `dist/test/${process.pid}`);
+process.on('exit', () => rmSync(bundles, { recursive: true, force: true }));
 /** Sums by environment. @type {Map<string, { adapter: string, files: number, passed: number, failed: number, seconds: number }>} */
 const totals = new Map();
 let failures = 0;
@@ -57,21 +62,24 @@ async function plan() {
 	if (forAdapters.length > 0 && environments.length === 0 && options.adapter !== 'cpu' && options.adapter !== 'chromium') {
 		fail(`Node: no WebGPU adapter ${options.adapter === undefined ? 'on this machine' : `'${options.adapter}'`}`);
 	}
-	const bundles = await bundleTests('node', [...forAdapters, ...forCpu]);
+	const nodeBundles = join(bundles, 'node');
+	await bundleTests('node', [...forAdapters, ...forCpu], nodeBundles);
 	for (const { name, adapter, env } of environments) {
 		open(name, adapter);
 		for (const file of forAdapters) {
-			inNode.push({ environment: name, file, run: () => runInNode(join(bundles, bundleName(file)), env, timeout) });
+			inNode.push({ environment: name, file, run: () => runInNode(join(nodeBundles, bundleName(file)), env, timeout) });
 		}
 	}
 	if (forCpu.length > 0) open('cpu', 'Node alone');
 	for (const file of forCpu) {
 		const env = { WGRAD_ADAPTER: 'cpu' };
-		inNode.push({ environment: 'cpu', file, run: () => runInNode(join(bundles, bundleName(file)), env, timeout) });
+		inNode.push({ environment: 'cpu', file, run: () => runInNode(join(nodeBundles, bundleName(file)), env, timeout) });
 	}
 
 	if (forChromium.length > 0) {
-		await browser.start(await bundleTests('browser', forChromium));
+		const browserBundles = join(bundles, 'browser');
+		await bundleTests('browser', forChromium, browserBundles);
+		await browser.start(browserBundles);
 		const adapter = await browser.probe().catch((error) => {
 			console.log(error.message);
 			return '';
@@ -86,6 +94,16 @@ async function plan() {
 		}
 	}
 	return { inNode, inBrowser };
+}
+
+/**
+ * What a file printed but for uvu's marks and counts.
+ *
+ * @param {string} output
+ */
+function withoutMarks(output) {
+	const lines = output.split('\n').filter((line) => !/^\s*[•✘]$|\(\d+ \/ \d+\)$/.test(line.trimEnd()));
+	return lines.join('\n').trim();
 }
 
 /** @param {Job} job */
@@ -109,7 +127,8 @@ async function perform({ environment, file, run }) {
 	console.log(`${environment.padEnd(12)}${file.padEnd(44)}${counts}${skipped} in ${seconds.toFixed(1)} s`);
 	for (const failure of outcome?.failures ?? []) console.log(failure);
 	if (trouble !== undefined) console.log(`  ${trouble}\n`);
-	if (output !== '' && (failed > 0 || options.verbose)) console.log(`  it printed:\n${output.replace(/^/gm, '    ')}`);
+	const printed = withoutMarks(output);
+	if (printed !== '' && (failed > 0 || options.verbose)) console.log(`  it printed:\n${printed.replace(/^/gm, '    ')}\n`);
 }
 
 const { inNode, inBrowser } = await plan();

@@ -1,6 +1,7 @@
 /** Tests in headless Chromium: one browser, one page for each test file. */
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { stripVTControlCharacters } from 'node:util';
 import { launchChromium } from '../../adapters/chromium.mjs';
 import { serve } from '../../examples/serve.mjs';
 
@@ -48,11 +49,13 @@ export class BrowserRunner {
 		const page = await browser.newPage();
 		let output = '';
 		let running = 'loading';
+		/** @type {string | undefined} */
+		let uncaught;
 		page.on('console', (message) => {
-			output += `${message.text()}\n`;
+			output += `${stripVTControlCharacters(message.text()).trimEnd()}\n`;
 		});
 		page.on('pageerror', (error) => {
-			output += `${error.stack ?? error.message}\n`;
+			uncaught ??= `an uncaught error at '${running}': ${error.stack ?? error.message}`;
 		});
 		/** @type {NodeJS.Timeout | undefined} */
 		let timer;
@@ -72,7 +75,8 @@ export class BrowserRunner {
 		try {
 			const outcome = /** @type {import('./outcome').Outcome} */ (await Promise.race([finished, failed]));
 			await page.close();
-			return { output, outcome };
+			outcome.failures = outcome.failures.map(stripVTControlCharacters);
+			return { output, outcome, ...(uncaught !== undefined && { problem: uncaught }) };
 		} catch (error) {
 			finished.catch(() => {});
 			// A page that hangs does not close, and its work would slow down the tests that follow.

@@ -1,5 +1,5 @@
 /** Finds the test files and bundles each for the places where it runs. */
-import { readdir, rm } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as esbuild from 'esbuild';
 import { forBrowser, forNode, root, withSources } from '../../build.mjs';
@@ -49,11 +49,9 @@ const entries = {
 /**
  * @param {'node' | 'browser'} platform
  * @param {readonly string[]} files
- * @returns {Promise<string>} the folder of the bundles
+ * @param {string} outdir
  */
-export async function bundleTests(platform, files) {
-	const outdir = join(root, 'dist/test', platform);
-	await rm(outdir, { recursive: true, force: true });
+export async function bundleTests(platform, files, outdir) {
 	await esbuild.build({
 		...(platform === 'node' ? forNode : forBrowser),
 		alias: withSources,
@@ -64,5 +62,4 @@ export async function bundleTests(platform, files) {
 		splitting: true,
 		outdir,
 	});
-	return outdir;
 }

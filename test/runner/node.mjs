@@ -21,6 +21,9 @@ import { root } from '../../build.mjs';
 /** Time that a process has to exit by itself after its last test. */
 const EXIT_MILLISECONDS = 20_000;
 
+/** Node's exit code for a top-level await that is left with nothing to wake it. */
+const NEVER_SETTLED = 13;
+
 /**
  * The adapters that Dawn finds here: a GPU of the machine, lavapipe, SwiftShader.
  *
@@ -101,7 +104,9 @@ export function runInNode(bundle, env, timeout) {
 			clearTimeout(timer);
 			const where = outcome === undefined ? `at '${running}'` : 'after its last test';
 			if (problem === '' && (code !== 0 || outcome === undefined)) {
-				problem = signal === null ? `the process exited with ${code} ${where}` : `the process died of ${signal} ${where}`;
+				if (signal !== null) problem = `the process died of ${signal} ${where}`;
+				else if (code === NEVER_SETTLED) problem = `a promise that nothing will settle is waited for ${where}`;
+				else problem = `the process exited with ${code} ${where}`;
 			}
 			resolve({ output, ...(outcome && { outcome }), ...(problem !== '' && { problem }) });
 		});
