@@ -21,6 +21,8 @@ import { wgsl } from 'wgsl-preprocessor';
 import {
 	BINARY,
 	type BinaryName,
+	COMBINE,
+	type CombineName,
 	COMPARE,
 	type CompareName,
 	DERIVATIVE,
@@ -337,18 +339,32 @@ export const compareScalar: ShaderTemplate<CompareVariant> = {
 /** Numbers are only moved, so that their type does not matter, only their width. */
 export type MoveVariant = { type: 'u32' | 'f16'; access: ElementAccess };
 
-export const where: ShaderTemplate<MoveVariant> = {
+/** Which of a and b are tensors; the others are numbers, whose bits (of a float32 for f16) are p0 and p1. */
+export type WhereVariant = MoveVariant & { a: boolean; b: boolean };
+
+export const where: ShaderTemplate<WhereVariant> = {
 	name: 'elementwise.where',
-	source: ({ type, access }) =>
+	source({ type, access, a, b }) {
+		const number = (word: string) => (type === 'f16' ? `vec4(f16(bitcast<f32>(${word})))` : `vec4(${word})`);
+		const operands: Operand[] = [{ name: 'condition', stored: 'u32', computed: 'u32' }];
+		if (a) operands.push({ name: 'a', stored: type, computed: type });
+		if (b) operands.push({ name: 'b', stored: type, computed: type });
+		const value = `select(${b ? 'b' : number('p.p1')}, ${a ? 'a' : number('p.p0')}, condition != vec4(0u))`;
+		return elementwiseSource({ access, operands, output: type, value });
+	},
+};
+
+export type CombineVariant = { op: CombineName; type: StorageType; access: ElementAccess };
+
+export const combine: ShaderTemplate<CombineVariant> = {
+	name: 'elementwise.combine',
+	source: ({ op, type, access }) =>
 		elementwiseSource({
 			access,
-			operands: [
-				{ name: 'a', stored: type, computed: type },
-				{ name: 'b', stored: type, computed: type },
-				{ name: 'condition', stored: 'u32', computed: 'u32' },
-			],
+			operands: [operand('a', type), operand('b', type)],
 			output: type,
-			value: 'select(b, a, condition != vec4(0u))',
+			parameters: arithmetic(type),
+			value: storedAs(type, COMBINE[op]),
 		}),
 };
 

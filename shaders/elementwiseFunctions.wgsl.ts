@@ -246,6 +246,13 @@ export const INTEGER_PREDICATE: Record<PredicateName, string> = {
 	logicalNot: 'x == vec4(0)',
 };
 
+export const COMBINE = {
+	addScaled: 'a + s * b',
+	lerp: 'select(b - (b - a) * (1.0 - s), a + s * (b - a), abs(s) < 0.5)',
+};
+
+export type CombineName = keyof typeof COMBINE;
+
 export const TERNARY = {
 	lerp: 'select(b - (b - a) * (1.0 - c), a + c * (b - a), abs(c) < vec4(0.5))',
 	addcmul: 'a + s * b * c',

@@ -5,7 +5,7 @@
  * - One bind group. `@group(0) @binding(0)` is `var<uniform> p: Params`, a struct of 32-bit scalars and vectors that the
  *   host fills word by word in declaration order (so mind WGSL's alignment: put vec4 first); at most 512 bytes.
  *   Bindings 1, 2, ... are storage buffers in the order of `bindings`.
- * - No buffer is bound twice in one dispatch. A kernel that updates its input is a variant with one `read_write` binding.
+ * - No buffer that is written is bound twice in one dispatch (read twice it may be: x * x). A kernel that updates its input is a variant with one `read_write` binding.
  * - The entry point is `main`. Views travel as an element offset and strides in `Params`, never as a binding offset.
  * - A grid may be folded: one with more than 65,535 workgroups in x arrives as (x, y) and the flat workgroup number is
  *   `wid.x + wid.y * nwg.x`, which may exceed the work, so kernels compare it with their bounds.

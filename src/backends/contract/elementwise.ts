@@ -20,6 +20,8 @@ export type BinaryOp =
 
 export type CompareOp = 'eq' | 'ne' | 'lt' | 'le' | 'gt' | 'ge' | 'logicalAnd' | 'logicalOr' | 'logicalXor';
 
+export type CombineOp = 'addScaled' | 'lerp';
+
 export type TernaryOp = 'lerp' | 'addcmul' | 'addcdiv';
 
 /** Which of input (x) and output (y) the derivative of a function is written in, and so is saved for the backward pass; none: neither. */
@@ -62,8 +64,10 @@ export interface ElementwiseKernels {
 	compare(inputs: { a: View; b: View }, outputs: { y: View }, attributes: { op: CompareOp }): void;
 	/** y = x op scalar, y bool. */
 	compareScalar(inputs: { x: View }, outputs: { y: View }, attributes: { op: CompareOp; scalar: number }): void;
-	/** y = condition ? a : b; condition is bool; all have y's shape. */
-	where(inputs: { condition: View; a: View; b: View }, outputs: { y: View }, attributes: Record<string, never>): void;
+	/** addScaled: a + factor * b; lerp: a + factor * (b - a), exact at 0 and 1. Shapes and dtypes as `binary`; lerp is floating. */
+	combine(inputs: { a: View; b: View }, outputs: { y: View }, attributes: { op: CombineOp; factor: number }): void;
+	/** y = condition ? a : b; condition is bool; all have y's shape. A missing a or b is the number of that name in the attributes. */
+	where(inputs: { condition: View; a?: View; b?: View }, outputs: { y: View }, attributes: { a?: number; b?: number }): void;
 	/** lerp: a + c * (b - a); addcmul: a + p0 * b * c; addcdiv: a + p0 * b / c. */
 	ternary(inputs: { a: View; b: View; c: View }, outputs: { y: View }, attributes: { op: TernaryOp } & Parameters): void;
 	/** y = x in y's dtype: to bool is x != 0; to int32 truncates, clamps to the range of int32, and turns NaN into 0. */

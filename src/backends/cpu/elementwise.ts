@@ -208,8 +208,11 @@ const COMPARE: Record<CompareOp, (a: number, b: number) => boolean> = {
 	logicalXor: (a, b) => (a !== 0) !== (b !== 0),
 };
 
+/** From the nearer end, so that both ends are exact. */
+const lerp = (a: number, b: number, weight: number) => (abs(weight) < 0.5 ? a + weight * (b - a) : b - (b - a) * (1 - weight));
+
 const TERNARY: Record<TernaryOp, (a: number, b: number, c: number, p0: number) => number> = {
-	lerp: (a, b, weight) => (abs(weight) < 0.5 ? a + weight * (b - a) : b - (b - a) * (1 - weight)),
+	lerp,
 	addcmul: (a, b, c, value) => a + value * b * c,
 	addcdiv: (a, b, c, value) => a + (value * b) / c,
 };
@@ -284,8 +287,15 @@ export const elementwise: ElementwiseKernels = {
 		mapInto(y, [x], (value) => Number(f(value, scalar)));
 	},
 
-	where({ condition, a, b }, { y }) {
-		mapInto(y, [condition, a, b], (test, left, right) => (test !== 0 ? left : right));
+	combine({ a, b }, { y }, { op, factor }) {
+		mapInto(y, [a, b], op === 'lerp' ? (left, right) => lerp(left, right, factor) : (left, right) => left + factor * right);
+	},
+
+	where({ condition, a, b }, { y }, { a: left = 0, b: right = 0 }) {
+		if (a && b) mapInto(y, [condition, a, b], (test, x, z) => (test !== 0 ? x : z));
+		else if (a) mapInto(y, [condition, a], (test, x) => (test !== 0 ? x : right));
+		else if (b) mapInto(y, [condition, b], (test, z) => (test !== 0 ? left : z));
+		else mapInto(y, [condition], (test) => (test !== 0 ? left : right));
 	},
 
 	ternary({ a, b, c }, { y }, { op, p0 = 1 }) {

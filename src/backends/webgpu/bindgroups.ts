@@ -66,8 +66,9 @@ export class BindGroups {
 			throw new ArgumentError(`${kernel}: ${buffers.length} buffers for ${layout.bindings.length} bindings`);
 		}
 		const blocks = buffers.map((storage) => (storage as GpuStorage).block!);
-		if (new Set(blocks).size !== blocks.length) {
-			throw new ArgumentError(`${kernel}: a buffer is bound twice; in-place kernels are variants with one read_write binding`);
+		const written = (i: number) => layout.bindings[i] !== 'read';
+		if (blocks.some((block, i) => blocks.indexOf(block) !== i && (written(i) || written(blocks.indexOf(block))))) {
+			throw new ArgumentError(`${kernel}: a buffer that is written is bound twice; in-place kernels are variants with one read_write binding`);
 		}
 		const entries: GPUBindGroupEntry[] = [{ binding: 0, resource: { buffer: this.parameters, size: MAX_PARAM_BYTES } }];
 		for (const block of blocks) entries.push({ binding: entries.length, resource: { buffer: block.buffer } });

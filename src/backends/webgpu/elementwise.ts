@@ -3,6 +3,7 @@ import {
 	binary,
 	binaryScalar,
 	cast,
+	combine,
 	compare,
 	compareScalar,
 	predicate,
@@ -102,9 +103,16 @@ export function elementwiseKernels(gpu: Gpu): ElementwiseKernels {
 			run(compareScalar, plan, { op, type: storageType(x), access: plan.access }, [x], y);
 		},
 
-		where({ condition, a, b }, { y }) {
-			const plan = planQuads(gpu, [a, b, condition], y);
-			run(where, plan, { type: y.dtype === 'float16' ? 'f16' : 'u32', access: plan.access }, [a, b, condition], y);
+		combine({ a, b }, { y }, { op, factor }) {
+			const plan = planQuads(gpu, [a, b], y, parameterWord(y, factor));
+			run(combine, plan, { op, type: storageType(y), access: plan.access }, [a, b], y);
+		},
+
+		where({ condition, a, b }, { y }, { a: left = 0, b: right = 0 }) {
+			const inputs = [condition, a, b].filter((view) => view !== undefined);
+			const plan = planQuads(gpu, inputs, y, parameterWord(y, left), parameterWord(y, right));
+			const variant = { a: a !== undefined, b: b !== undefined, type: y.dtype === 'float16' ? 'f16' : 'u32', access: plan.access } as const;
+			run(where, plan, variant, inputs, y);
 		},
 
 		ternary({ a, b, c }, { y }, { op, p0 = 1 }) {

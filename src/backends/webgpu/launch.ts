@@ -10,7 +10,7 @@ import type { Storage, View } from '../contract';
 export interface Launch<V extends Variant = Variant> {
 	readonly kernel: ShaderTemplate<V>;
 	readonly variant: V;
-	/** Storages bound at 1, 2, ... in the order of the shader's `bindings`; all different. */
+	/** Storages bound at 1, 2, ... in the order of the shader's `bindings`; one that is written is bound once. */
 	readonly buffers: readonly Storage[];
 	/** The words of the shader's `Params`, each an unsigned 32-bit integer; floats through `floatBits`, negatives through `>>> 0`. */
 	readonly params: readonly number[];
@@ -32,6 +32,8 @@ export interface Gpu {
 	readonly features: ReadonlySet<string>;
 	/** True on lavapipe, SwiftShader and their like, where the same kernel variants do not win as on GPUs. */
 	readonly isSoftware: boolean;
+	/** Invocations of a subgroup, where subgroups may be used and the adapter has only one size of them; else 0. */
+	readonly subgroupSize: number;
 }
 
 const floats = new Float32Array(1);

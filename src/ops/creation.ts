@@ -1,0 +1,223 @@
+/** Tensors from data and from formulas. Random ones are in random.ts. */
+import type { DeviceName } from '../backends/contract';
+import { backendOf, defaultDevice } from '../backends/registry';
+import { allocateTyped, DTYPES, type DType, type TypedArray } from '../core/dtype';
+import { ArgumentError, DTypeError, formatShape, ShapeError } from '../core/errors';
+import { float32ToFloat16 } from '../core/float16';
+import { checkShape, numel, type Shape } from '../core/shape';
+import { setRequiresGrad } from '../autograd/tape';
+import { empty, type NestedArray, Tensor } from '../tensor';
+import { requireTensor } from './operands';
+
+export interface TensorOptions {
+	/** Default: float32, unless the function says otherwise. */
+	readonly dtype?: DType;
+	/** Default: `defaultDevice()`, or for `...Like` that of the tensor. */
+	readonly device?: DeviceName;
+	/** Whether `backward()` computes a gradient for it. Default false. */
+	readonly requiresGrad?: boolean;
+}
+
+export interface DataOptions extends TensorOptions {
+	/** Default: the nesting of the data, or [length] of a typed array. */
+	readonly shape?: Shape;
+}
+
+/**
+ * A tensor that holds a copy of `data`: a number or boolean, arrays nested evenly, or a typed array, in row-major order.
+ *
+ * The dtype is float32 by default whatever the numbers are (unlike PyTorch's int64 for whole ones: pass `dtype: 'int32'`), bool for
+ * booleans, and that of a typed array: Float32Array, Float64Array (float32 on WebGPU), Int32Array, and bool for Uint8Array.
+ * `shape` reads a flat list as any shape of as many elements.
+ */
+export function tensor(data: NestedArray | TypedArray, options: DataOptions = {}): Tensor {
+	const device = options.device ?? defaultDevice();
+	const typed = ArrayBuffer.isView(data);
+	const dtype = checkDType('tensor', options.dtype) ?? (typed ? typedDType(data, device) : leafDType(data));
+	const nesting = typed ? [data.length] : nestedShape(data);
+	const shape = options.shape ?? nesting;
+	checkShape('tensor', shape);
+	const size = numel(nesting);
+	if (numel(shape) !== size) {
+		throw new ShapeError(`tensor: shape ${formatShape(shape)} needs ${numel(shape)} elements; the data has ${size}`);
+	}
+	let values: TypedArray;
+	if (typed) {
+		if (data instanceof Uint16Array) throw new DTypeError(`tensor: a Uint16Array is no dtype's array. Make a Float32Array and pass dtype: 'float16'`);
+		values = convert(data, dtype);
+	} else {
+		const flat = new Array<number>(size);
+		flatten(data, nesting, 0, flat, 0);
+		values = convert(flat, dtype);
+	}
+	return finish(new Tensor(backendOf(device).upload(values, dtype), [...shape]), options);
+}
+
+/** Numbers as the typed array of a dtype; whole numbers are checked, since a fraction would be lost without a word. */
+function convert(values: ArrayLike<number>, dtype: DType): TypedArray {
+	if (dtype === 'float16') return float32ToFloat16(Float32Array.from(values));
+	if (dtype === 'float32' && values instanceof Float32Array) return values;
+	if (dtype === 'float64' && values instanceof Float64Array) return values;
+	if (dtype === 'int32' && values instanceof Int32Array) return values;
+	const result = allocateTyped(dtype, values.length);
+	if (dtype === 'bool') {
+		for (let i = 0; i < values.length; i++) result[i] = values[i] !== 0 ? 1 : 0;
+	} else {
+		result.set(values);
+		if (dtype === 'int32') requireIntegers(values, result);
+	}
+	return result;
+}
+
+function requireIntegers(values: ArrayLike<number>, stored: TypedArray): void {
+	for (let i = 0; i < stored.length; i++) {
+		if (stored[i] !== values[i]) {
+			throw new DTypeError(`tensor: element ${i} is ${values[i]}, which is no int32. Round it, or leave out dtype for float32`);
+		}
+	}
+}
+
+function typedDType(data: TypedArray | ArrayBufferView, device: DeviceName): DType {
+	if (data instanceof Float32Array) return 'float32';
+	if (data instanceof Float64Array) return device === 'webgpu' ? 'float32' : 'float64';
+	if (data instanceof Int32Array) return 'int32';
+	if (data instanceof Uint8Array) return 'bool';
+	throw new DTypeError(`tensor: takes Float32Array, Float64Array, Int32Array and Uint8Array (bool), not ${data.constructor.name}`);
+}
+
+/** The dtype by the first leaf: bool or float32. */
+function leafDType(data: NestedArray): DType {
+	let leaf: NestedArray | undefined = data;
+	while (Array.isArray(leaf)) leaf = leaf.find((item) => !Array.isArray(item) || numel(nestedShape(item)) > 0);
+	return typeof leaf === 'boolean' ? 'bool' : 'float32';
+}
+
+/** The shape by the first item at every level. */
+function nestedShape(data: NestedArray): number[] {
+	const shape: number[] = [];
+	for (let level: NestedArray | undefined = data; Array.isArray(level); level = level[0]) shape.push(level.length);
+	return shape;
+}
+
+/** Writes the leaves from `at` on, in order, and returns where the next one goes. */
+function flatten(data: NestedArray, shape: Shape, depth: number, result: number[], at: number): number {
+	if (depth === shape.length) {
+		if (typeof data !== 'number' && typeof data !== 'boolean') {
+			throw new ArgumentError(
+				Array.isArray(data)
+					? `tensor: the arrays are nested unevenly: an array where other places at depth ${depth} hold numbers`
+					: `tensor: data holds ${typeof data} ${String(data)}; it takes numbers and booleans`,
+			);
+		}
+		result[at] = Number(data);
+		return at + 1;
+	}
+	if (!Array.isArray(data) || data.length !== shape[depth]) {
+		const found = Array.isArray(data) ? `a row of ${data.length}` : typeof data;
+		throw new ArgumentError(`tensor: the arrays are ragged: ${found} at depth ${depth}, where the first row has ${shape[depth]} elements. Pad the rows to one length`);
+	}
+	for (const item of data) at = flatten(item, shape, depth + 1, result, at);
+	return at;
+}
+
+function checkDType(operation: string, dtype: DType | undefined): DType | undefined {
+	if (dtype !== undefined && !DTYPES.includes(dtype)) {
+		throw new DTypeError(`${operation}: '${String(dtype)}' is no dtype: it is one of ${DTYPES.join(', ')}`);
+	}
+	return dtype;
+}
+
+function finish(x: Tensor, options: TensorOptions): Tensor {
+	if (options.requiresGrad === true) setRequiresGrad(x, true);
+	return x;
+}
+
+function filled(operation: string, shape: Shape, value: number, dtype: DType, options: TensorOptions): Tensor {
+	checkShape(operation, shape);
+	checkDType(operation, dtype);
+	const y = empty([...shape], dtype, options.device ?? defaultDevice());
+	y.backend.setLabel(operation);
+	y.backend.kernels.fill({}, { y }, { value });
+	return finish(y, options);
+}
+
+/** Zeros of `shape`, float32 by default. */
+export function zeros(shape: Shape, options: TensorOptions = {}): Tensor {
+	return filled('zeros', shape, 0, options.dtype ?? 'float32', options);
+}
+
+/** Ones of `shape`, float32 by default. */
+export function ones(shape: Shape, options: TensorOptions = {}): Tensor {
+	return filled('ones', shape, 1, options.dtype ?? 'float32', options);
+}
+
+/** `value` everywhere; bool of a boolean, else float32 by default. */
+export function full(shape: Shape, value: number | boolean, options: TensorOptions = {}): Tensor {
+	if (typeof value !== 'number' && typeof value !== 'boolean') {
+		throw new ArgumentError(`full: the value must be a number or a boolean, not ${typeof value}`);
+	}
+	return filled('full', shape, Number(value), options.dtype ?? (typeof value === 'boolean' ? 'bool' : 'float32'), options);
+}
+
+/** Zeros of the shape, dtype and device of `x`. */
+export function zerosLike(x: Tensor, options: TensorOptions = {}): Tensor {
+	return fullAs('zerosLike', x, 0, options);
+}
+
+/** Ones of the shape, dtype and device of `x`. */
+export function onesLike(x: Tensor, options: TensorOptions = {}): Tensor {
+	return fullAs('onesLike', x, 1, options);
+}
+
+/** `value` everywhere, with the shape, dtype and device of `x`. */
+export function fullLike(x: Tensor, value: number, options: TensorOptions = {}): Tensor {
+	return fullAs('fullLike', x, value, options);
+}
+
+function fullAs(operation: string, x: Tensor, value: number, options: TensorOptions): Tensor {
+	requireTensor(operation, x);
+	return filled(operation, x.shape, value, options.dtype ?? x.dtype, { device: x.device, ...options });
+}
+
+/**
+ * start, start + step, ... up to but without `end`: ceil((end - start) / step) numbers. `arange(end)` starts at 0. int32 when
+ * all three are whole numbers, as in PyTorch (which has int64), else float32.
+ */
+export function arange(end: number, options?: TensorOptions): Tensor;
+export function arange(start: number, end: number, options?: TensorOptions): Tensor;
+export function arange(start: number, end: number, step: number, options?: TensorOptions): Tensor;
+export function arange(first: number, ...rest: readonly (number | TensorOptions | undefined)[]): Tensor {
+	const numbers = [first, ...rest.filter((value): value is number => typeof value === 'number')];
+	const options = rest.find((value): value is TensorOptions => typeof value === 'object') ?? {};
+	const [start, end, step] = numbers.length === 1 ? [0, first, 1] : [first, numbers[1]!, numbers[2] ?? 1];
+	if (!numbers.every(Number.isFinite) || step === 0 || (end - start) / step < 0) {
+		throw new ArgumentError(`arange: from ${start} to ${end} in steps of ${step} never arrives; the numbers must be finite and the step lead towards the end`);
+	}
+	const dtype = checkDType('arange', options.dtype) ?? (numbers.every(Number.isInteger) ? 'int32' : 'float32');
+	if (dtype === 'bool') throw new DTypeError(`arange: dtype bool has no range. Use 'int32' or 'float32'`);
+	const y = empty([Math.ceil((end - start) / step)], dtype, options.device ?? defaultDevice());
+	y.backend.setLabel('arange');
+	y.backend.kernels.arange({}, { y }, { start, step });
+	return finish(y, options);
+}
+
+/** `steps` numbers evenly spaced from `start` to `end`, both included; float32 by default. */
+export function linspace(start: number, end: number, steps: number, options: TensorOptions = {}): Tensor {
+	if (!Number.isInteger(steps) || steps < 0) throw new ArgumentError(`linspace: steps ${steps} must be a whole number of at least 0`);
+	const dtype = options.dtype ?? 'float32';
+	const step = steps > 1 ? (end - start) / (steps - 1) : 0;
+	// From the nearer end, so that both ends are exact and the numbers symmetric.
+	const value = (i: number) => (i < steps / 2 ? start + step * i : end - step * (steps - 1 - i));
+	const values = Float64Array.from({ length: steps }, (_, i) => (dtype === 'int32' ? Math.trunc(value(i)) : value(i)));
+	return tensor(values, { ...options, dtype });
+}
+
+/** The n x m matrix (n x n by default) with ones on its diagonal, else zeros; float32 by default. */
+export function eye(n: number, m: number = n, options: TensorOptions = {}): Tensor {
+	checkShape('eye', [n, m]);
+	const y = filled('eye', [n, m], 0, options.dtype ?? 'float32', { ...options, requiresGrad: false });
+	const length = Math.min(n, m);
+	const diagonal = { storage: y.storage, dtype: y.dtype, shape: [length], strides: [m + 1], offset: 0 };
+	y.backend.kernels.fill({}, { y: diagonal }, { value: 1 });
+	return finish(y, options);
+}

@@ -1,0 +1,199 @@
+/** Activation functions and clamping. As in PyTorch, those without int32 in their description take floating tensors only. */
+import { promoteScalar } from '../../core/dtype';
+import { ArgumentError, DTypeError } from '../../core/errors';
+import type { Tensor } from '../../tensor';
+import { tidy } from '../../tidy';
+import { type Operand, requireTensor, scalarFor } from '../operands';
+import { add, div, mul, sub } from './binary';
+import { to } from './cast';
+import { ge, gt, isnan, le, logicalAnd, logicalOr, lt } from './compare';
+import { where } from './ternary';
+import { abs, erfc, exp, neg, square, tanh, unary } from './unary';
+
+// Klambauer et al., "Self-normalizing neural networks", 2017.
+const SELU_ALPHA = 1.6732632423543772;
+const SELU_SCALE = 1.0507009873554805;
+
+function requireNumber(operation: string, name: string, value: unknown): void {
+	if (typeof value !== 'number' || Number.isNaN(value)) throw new ArgumentError(`${operation}: ${name} must be a number, not ${String(value)}`);
+}
+
+/** 1 / (1 + e^-x); whole numbers give float32. */
+export function sigmoid(x: Tensor): Tensor {
+	return unary('sigmoid', x, 'promotes', (g, y) => mul(g, mul(y, sub(1, y))));
+}
+
+/** log(sigmoid(x)), without overflow. */
+export function logSigmoid(x: Tensor): Tensor {
+	return unary('logSigmoid', x, 'floating', (g, v) => mul(g, sigmoid(neg(v))));
+}
+
+/** max(x, 0); int32 too. Its gradient at 0 is 0. */
+export function relu(x: Tensor): Tensor {
+	return unary('relu', x, 'numbers', (g, y) => where(le(y, 0), 0, g));
+}
+
+/** min(max(x, 0), 6); int32 too. */
+export function relu6(x: Tensor): Tensor {
+	return unary('relu6', x, 'numbers', (g, y) => where(logicalOr(le(y, 0), ge(y, 6)), 0, g));
+}
+
+/** x where positive, else negativeSlope * x. Default slope 0.01. */
+export function leakyRelu(x: Tensor, { negativeSlope = 0.01 }: { readonly negativeSlope?: number } = {}): Tensor {
+	requireNumber('leakyRelu', 'negativeSlope', negativeSlope);
+	return unary('leakyRelu', x, 'floating', (g, v, slope) => where(gt(v, 0), g, mul(g, slope)), { p0: negativeSlope });
+}
+
+/** x where positive, else alpha * (e^x - 1). Default alpha 1. */
+export function elu(x: Tensor, { alpha = 1 }: { readonly alpha?: number } = {}): Tensor {
+	requireNumber('elu', 'alpha', alpha);
+	return unary('elu', x, 'floating', (g, v, a) => where(gt(v, 0), g, mul(g, mul(expOfNegative(v), a))), { p0: alpha });
+}
+
+/** e^x of negative x, and 1 elsewhere, so that the branch that is not taken cannot overflow into the gradient. */
+function expOfNegative(x: Tensor): Tensor {
+	return exp(where(gt(x, 0), 0, x));
+}
+
+/** The self-normalizing elu: scale * (x where positive, else alpha * (e^x - 1)), with the constants of Klambauer et al. */
+export function selu(x: Tensor): Tensor {
+	return unary('selu', x, 'floating', (g, v) => mul(where(gt(v, 0), g, mul(g, mul(expOfNegative(v), SELU_ALPHA))), SELU_SCALE));
+}
+
+/** x where positive, else alpha * (e^(x / alpha) - 1). Default alpha 1. */
+export function celu(x: Tensor, { alpha = 1 }: { readonly alpha?: number } = {}): Tensor {
+	requireNumber('celu', 'alpha', alpha);
+	if (alpha === 0) throw new ArgumentError('celu: alpha must not be 0');
+	return unary('celu', x, 'floating', (g, v, a) => where(gt(v, 0), g, mul(g, exp(div(where(gt(v, 0), 0, v), a)))), { p0: alpha });
+}
+
+export interface GeluOptions {
+	/** 'none': exact, by the error function; 'tanh': Hendrycks and Gimpel's approximation. Default 'none'. */
+	readonly approximate?: 'none' | 'tanh';
+}
+
+const GELU_SCALE = Math.sqrt(2 / Math.PI);
+const GELU_CUBIC = 0.044715;
+
+/** x times the normal distribution function of x. */
+export function gelu(x: Tensor, { approximate = 'none' }: GeluOptions = {}): Tensor {
+	if (approximate === 'none') {
+		return unary('gelu', x, 'floating', (g, v) => {
+			const density = mul(exp(mul(square(v), -0.5)), 1 / Math.sqrt(2 * Math.PI));
+			return mul(g, add(mul(erfc(mul(v, -Math.SQRT1_2)), 0.5), mul(v, density)));
+		});
+	}
+	if (approximate !== 'tanh') throw new ArgumentError(`gelu: approximate '${String(approximate)}' is neither 'none' nor 'tanh'`);
+	const composed = (g: Tensor, v: Tensor) => {
+		const s = sigmoid(mul(add(v, mul(mul(square(v), v), GELU_CUBIC)), 2 * GELU_SCALE));
+		const inner = mul(add(mul(square(v), 3 * GELU_CUBIC), 1), 2 * GELU_SCALE);
+		return mul(g, add(s, mul(mul(v, inner), mul(s, sub(1, s)))));
+	};
+	return unary('geluTanh', x, 'floating', composed, {}, 'gelu');
+}
+
+/** x * sigmoid(x). */
+export function silu(x: Tensor): Tensor {
+	return unary('silu', x, 'floating', (g, v) => {
+		const s = sigmoid(v);
+		return mul(g, add(s, mul(v, mul(s, sub(1, s)))));
+	});
+}
+
+/** x * tanh(softplus(x)). */
+export function mish(x: Tensor): Tensor {
+	return unary('mish', x, 'floating', (g, v) => {
+		const t = tanh(softplus(v));
+		return mul(g, add(t, mul(v, mul(sub(1, square(t)), sigmoid(v)))));
+	});
+}
+
+export interface SoftplusOptions {
+	/** Sharpness. Default 1. */
+	readonly beta?: number;
+	/** Where beta * x is above it, the result is x itself. Default 20. */
+	readonly threshold?: number;
+}
+
+/** log(1 + e^(beta * x)) / beta. */
+export function softplus(x: Tensor, { beta = 1, threshold = 20 }: SoftplusOptions = {}): Tensor {
+	requireNumber('softplus', 'beta', beta);
+	requireNumber('softplus', 'threshold', threshold);
+	if (beta === 0) throw new ArgumentError('softplus: beta must not be 0');
+	const composed = (g: Tensor, v: Tensor, p0: number, p1: number) => {
+		const scaled = mul(v, p0);
+		return where(gt(scaled, p1), g, mul(g, sigmoid(scaled)));
+	};
+	return unary('softplus', x, 'floating', composed, { p0: beta, p1: threshold });
+}
+
+/** x / (1 + |x|); whole numbers give float32. */
+export function softsign(x: Tensor): Tensor {
+	requireTensor('softsign', x);
+	if (x.dtype === 'bool') throw new DTypeError(`softsign: is not defined on bool. Convert with .to('float32')`);
+	return unary('softsign', x, 'promotes', (g, v) => div(g, square(add(abs(v), 1))));
+}
+
+export interface HardtanhOptions {
+	/** Default -1. */
+	readonly minVal?: number;
+	/** Default 1. */
+	readonly maxVal?: number;
+}
+
+/** x limited to [minVal, maxVal]; int32 too. Its gradient at the limits is 0, unlike that of clamp. */
+export function hardtanh(x: Tensor, { minVal = -1, maxVal = 1 }: HardtanhOptions = {}): Tensor {
+	requireTensor('hardtanh', x);
+	requireNumber('hardtanh', 'minVal', minVal);
+	requireNumber('hardtanh', 'maxVal', maxVal);
+	if (minVal > maxVal) throw new ArgumentError(`hardtanh: minVal ${minVal} is above maxVal ${maxVal}`);
+	const composed = (g: Tensor, y: Tensor, low: number, high: number) => where(logicalOr(le(y, low), ge(y, high)), 0, g);
+	return unary('hardtanh', x, 'numbers', composed, { p0: scalarFor(x.dtype, minVal), p1: scalarFor(x.dtype, maxVal) });
+}
+
+/** min(max(x + 3, 0), 6) / 6. */
+export function hardsigmoid(x: Tensor): Tensor {
+	return unary('hardsigmoid', x, 'floating', (g, v) => where(logicalAnd(gt(v, -3), lt(v, 3)), div(g, 6), 0));
+}
+
+/** x * hardsigmoid(x). */
+export function hardswish(x: Tensor): Tensor {
+	return unary('hardswish', x, 'floating', (g, v) => where(lt(v, -3), 0, where(le(v, 3), mul(g, add(div(v, 3), 0.5)), g)));
+}
+
+export interface ClampOptions {
+	readonly min?: Operand | null;
+	readonly max?: Operand | null;
+}
+
+/**
+ * x limited to [min, max]; either may be left out, and be a number or a tensor that broadcasts. Where min is above max the result is max.
+ * NaN stays NaN. The gradient passes at the limits too; int32 with whole limits stays int32. As `torch.clamp`.
+ */
+export function clamp(x: Tensor, { min = null, max = null }: ClampOptions = {}): Tensor {
+	requireTensor('clamp', x);
+	if (min === null && max === null) throw new ArgumentError('clamp: give min, max or both');
+	if ((min === null || typeof min === 'number') && (max === null || typeof max === 'number')) {
+		const low = min ?? Number.NEGATIVE_INFINITY;
+		const high = max ?? Number.POSITIVE_INFINITY;
+		requireNumber('clamp', 'min', low);
+		requireNumber('clamp', 'max', high);
+		const bounds = [min, max].filter((bound) => bound !== null);
+		const dtype = bounds.reduce(promoteScalar, x.dtype === 'bool' ? 'int32' : x.dtype);
+		const composed = (g: Tensor, v: Tensor, p0: number, p1: number) => where(logicalAnd(ge(v, p0), le(v, p1)), g, 0);
+		return unary('clamp', to(x, dtype), 'numbers', composed, { p0: scalarFor(dtype, low), p1: scalarFor(dtype, high) });
+	}
+	return tidy(() => {
+		const raised = min === null ? x : above(x, min);
+		return max === null ? raised : below(raised, max);
+	});
+}
+
+/** Tensor limits: x itself where it is within, so that the gradient at a limit is x's own. A NaN on either side wins. */
+function above(x: Tensor, min: Operand): Tensor {
+	return where(logicalOr(ge(x, min), isnan(x)), x, min);
+}
+
+function below(x: Tensor, max: Operand): Tensor {
+	return where(logicalOr(le(x, max), isnan(x)), x, max);
+}

@@ -1,0 +1,77 @@
+/** `to`: other dtypes and other devices. */
+import { isGradEnabled } from '../../autograd/modes';
+import { record } from '../../autograd/tape';
+import type { DeviceName } from '../../backends/contract';
+import { backendOf } from '../../backends/registry';
+import { DTYPES, type DType } from '../../core/dtype';
+import { ArgumentError, AutogradError, DTypeError } from '../../core/errors';
+import { emptyOn, Tensor } from '../../tensor';
+import { tidy } from '../../tidy';
+import { requireTensor } from '../operands';
+
+/**
+ * `x` as another dtype, or on another device; `x` itself when it is that already.
+ *
+ * To bool is x != 0; to int32 truncates, clamps to its range and turns NaN into 0. The gradient is converted back.
+ * To 'webgpu' uploads at once. To 'cpu' has to wait for the GPU, so that it gives a promise, always. No gradient flows between
+ * devices: move a tensor before `requiresGrad_()`, or move its `detach()`.
+ */
+export function to(x: Tensor, target: DType | 'webgpu'): Tensor;
+export function to(x: Tensor, target: 'cpu'): Promise<Tensor>;
+export function to(x: Tensor, target: DType | DeviceName): Tensor | Promise<Tensor>;
+export function to(x: Tensor, target: DType | DeviceName): Tensor | Promise<Tensor> {
+	requireTensor('to', x);
+	if (target === 'webgpu') return toWebGPU(x);
+	if (target === 'cpu') return toCPU(x);
+	if (!DTYPES.includes(target)) {
+		throw new ArgumentError(`to: '${String(target)}' is neither a dtype (${DTYPES.join(', ')}) nor a device (cpu, webgpu)`);
+	}
+	return toDType(x, target);
+}
+
+function toDType(x: Tensor, dtype: DType): Tensor {
+	if (x.dtype === dtype) return x;
+	return record({
+		name: 'to',
+		inputs: [x],
+		forward: () => {
+			const y = emptyOn(x, x.shape, dtype);
+			x.backend.kernels.cast({ x }, { y }, {});
+			return y;
+		},
+		vjp: castBack(x.dtype),
+	});
+}
+
+function castBack(dtype: DType) {
+	return (gradient: Tensor) => [toDType(gradient, dtype)];
+}
+
+function requireNoGradient(x: Tensor, device: DeviceName): void {
+	if (x.requiresGrad && isGradEnabled()) {
+		throw new AutogradError(
+			`to: a gradient cannot flow from ${device} back to ${x.device}. Move the tensor before requiresGrad_(), or move its detach()`,
+		);
+	}
+}
+
+function toWebGPU(x: Tensor): Tensor {
+	if (x.device === 'webgpu') return x;
+	requireNoGradient(x, 'webgpu');
+	if (x.dtype === 'float64') throw new DTypeError(`to: float64 lives on the CPU only. Convert first: x.to('float32').to('webgpu')`);
+	return tidy(() => {
+		let source = x;
+		if (!x.isContiguous || x.offset !== 0 || x.storage.length !== x.size) {
+			source = emptyOn(x, x.shape);
+			x.backend.kernels.copy({ x }, { y: source }, {});
+		}
+		return new Tensor(backendOf('webgpu').upload(source.storage.hostData!(), x.dtype), x.shape);
+	});
+}
+
+async function toCPU(x: Tensor): Promise<Tensor> {
+	if (x.device === 'cpu') return x;
+	requireNoGradient(x, 'cpu');
+	if (x.dtype === 'float16') throw new DTypeError(`to: float16 lives on WebGPU only. Convert first: x.to('float32').to('cpu')`);
+	return new Tensor(backendOf('cpu').upload(await x.data(), x.dtype), x.shape);
+}

@@ -1,0 +1,139 @@
+/** Comparisons, logic and predicates: results are bool and have no gradient. */
+import { NO_GRADIENT, record } from '../../autograd/tape';
+import type { CompareOp, PredicateOp } from '../../backends/contract/elementwise';
+import { broadcastShapes } from '../../core/shape';
+import { emptyOn, Tensor } from '../../tensor';
+import {
+	broadcastView,
+	converted,
+	type Operand,
+	requireOperands,
+	requireSameDevice,
+	requireTensor,
+	resultType,
+	scalarFor,
+} from '../operands';
+
+/** The same comparison with its sides exchanged. */
+const MIRRORED: Record<CompareOp, CompareOp> = {
+	eq: 'eq',
+	ne: 'ne',
+	lt: 'gt',
+	le: 'ge',
+	gt: 'lt',
+	ge: 'le',
+	logicalAnd: 'logicalAnd',
+	logicalOr: 'logicalOr',
+	logicalXor: 'logicalXor',
+};
+
+function compare(op: CompareOp, a: Operand, b: Operand): Tensor {
+	requireOperands(op, a, b);
+	if (a instanceof Tensor && b instanceof Tensor) {
+		requireSameDevice(op, a, b);
+		return record({
+			name: op,
+			inputs: [a, b],
+			forward: () => {
+				const dtype = resultType(a, b);
+				const shape = broadcastShapes(op, a.shape, b.shape);
+				const y = emptyOn(a, shape, 'bool');
+				a.backend.kernels.compare({ a: broadcastView(converted(a, dtype), shape), b: broadcastView(converted(b, dtype), shape) }, { y }, { op });
+				return y;
+			},
+			vjp: NO_GRADIENT,
+		});
+	}
+	if (typeof a === 'number') return compare(MIRRORED[op], b, a);
+	const scalar = b as number;
+	return record({
+		name: op,
+		inputs: [a],
+		forward: () => {
+			const dtype = resultType(a, scalar);
+			const y = emptyOn(a, a.shape, 'bool');
+			a.backend.kernels.compareScalar({ x: converted(a, dtype) }, { y }, { op, scalar: scalarFor(dtype, scalar) });
+			return y;
+		},
+		vjp: NO_GRADIENT,
+	});
+}
+
+/** Whether a and b are equal, elementwise; NaN equals nothing. */
+export function eq(a: Operand, b: Operand): Tensor {
+	return compare('eq', a, b);
+}
+
+/** Whether a and b differ, elementwise; NaN differs from everything. */
+export function ne(a: Operand, b: Operand): Tensor {
+	return compare('ne', a, b);
+}
+
+/** Whether a < b, elementwise. */
+export function lt(a: Operand, b: Operand): Tensor {
+	return compare('lt', a, b);
+}
+
+/** Whether a <= b, elementwise. */
+export function le(a: Operand, b: Operand): Tensor {
+	return compare('le', a, b);
+}
+
+/** Whether a > b, elementwise. */
+export function gt(a: Operand, b: Operand): Tensor {
+	return compare('gt', a, b);
+}
+
+/** Whether a >= b, elementwise. */
+export function ge(a: Operand, b: Operand): Tensor {
+	return compare('ge', a, b);
+}
+
+/** Whether both are not 0 (NaN is not 0), elementwise. */
+export function logicalAnd(a: Operand, b: Operand): Tensor {
+	return compare('logicalAnd', a, b);
+}
+
+/** Whether one at least is not 0 (NaN is not 0), elementwise. */
+export function logicalOr(a: Operand, b: Operand): Tensor {
+	return compare('logicalOr', a, b);
+}
+
+/** Whether exactly one is not 0 (NaN is not 0), elementwise. */
+export function logicalXor(a: Operand, b: Operand): Tensor {
+	return compare('logicalXor', a, b);
+}
+
+function predicate(op: PredicateOp, x: Tensor): Tensor {
+	requireTensor(op, x);
+	return record({
+		name: op,
+		inputs: [x],
+		forward: () => {
+			const y = emptyOn(x, x.shape, 'bool');
+			x.backend.kernels.predicate({ x }, { y }, { op });
+			return y;
+		},
+		vjp: NO_GRADIENT,
+	});
+}
+
+/** Where x is NaN. */
+export function isnan(x: Tensor): Tensor {
+	return predicate('isnan', x);
+}
+
+/** Where x is infinite, of either sign. */
+export function isinf(x: Tensor): Tensor {
+	return predicate('isinf', x);
+}
+
+/** Where x is neither NaN nor infinite. */
+export function isfinite(x: Tensor): Tensor {
+	return predicate('isfinite', x);
+}
+
+/** Where x is 0. */
+export function logicalNot(x: Tensor): Tensor {
+	return predicate('logicalNot', x);
+}

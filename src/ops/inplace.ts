@@ -1,0 +1,133 @@
+/**
+ * In-place operations: they overwrite a tensor's elements and return it. Nothing of them goes on the tape, so a tensor that requires a
+ * gradient takes them only under `noGrad`, and only if it is a leaf; what the tape has saved notices that it was overwritten.
+ */
+import { isGradEnabled } from '../autograd/modes';
+import { isLeaf } from '../autograd/tape';
+import type { View } from '../backends/contract';
+import type { BinaryOp } from '../backends/contract/elementwise';
+import { isFloating } from '../core/dtype';
+import { ArgumentError, AutogradError, DTypeError, formatShape, ShapeError } from '../core/errors';
+import { sameShape } from '../core/shape';
+import { closeScope, openScope } from '../scope';
+import { emptyOn, Tensor } from '../tensor';
+import type { AddOptions } from './elementwise/binary';
+import { to } from './elementwise/cast';
+import { broadcastView, converted, type Operand, requireSameDevice, requireTensor, resultType, scalarFor } from './operands';
+
+/** Checks that `x` may be written, runs `write` with its temporaries disposed of, and marks the storage as written. */
+function inPlace(operation: string, x: Tensor, write: () => void): Tensor {
+	requireTensor(operation, x);
+	if (!isLeaf(x)) {
+		throw new AutogradError(`${operation}: the tensor is the result of '${x.edge!.node.operation}', whose gradient needs it. Write to its detach().clone(), or use the operation without _`);
+	}
+	if (x.requiresGrad && isGradEnabled()) {
+		throw new AutogradError(`${operation}: the tensor is a leaf that requires a gradient. Write to it under noGrad(() => ...)`);
+	}
+	if (x.strides.some((step, d) => step === 0 && x.shape[d]! > 1)) {
+		throw new ShapeError(`${operation}: the tensor of shape ${formatShape(x.shape)} was expanded: several of its elements are one in memory. Clone it first`);
+	}
+	const scope = openScope();
+	try {
+		x.backend.setLabel(operation);
+		write();
+	} finally {
+		closeScope(scope, () => false);
+	}
+	x.storage.version++;
+	x.storage.lastWriter = operation;
+	return x;
+}
+
+/** The source with x's shape and dtype, in memory that the write does not touch. */
+function sourceFor(operation: string, x: Tensor, source: Tensor): View {
+	requireTensor(operation, source, 'source');
+	requireSameDevice(operation, x, source);
+	const extra = source.ndim - x.ndim;
+	if (extra > 0 || source.shape.some((size, d) => size !== 1 && size !== x.shape[d - extra])) {
+		throw new ShapeError(`${operation}: shape ${formatShape(source.shape)} does not broadcast to ${formatShape(x.shape)}; an in-place result keeps the shape of its tensor`);
+	}
+	let values = converted(source, x.dtype);
+	if (values.storage === x.storage) {
+		values = emptyOn(x, source.shape);
+		x.backend.kernels.copy({ x: source }, { y: values }, {});
+	}
+	return broadcastView(values, x.shape);
+}
+
+/** Copies the elements of `source`, broadcast and converted to the dtype of `x`, into `x`. A CPU source is uploaded to WebGPU. */
+export function copy_(x: Tensor, source: Tensor): Tensor {
+	return inPlace('copy_', x, () => {
+		requireTensor('copy_', source, 'source');
+		const near = x.device === 'webgpu' && source.device === 'cpu' ? to(source.dtype === 'float64' ? converted(source, 'float32') : source, 'webgpu') : source;
+		const view = sourceFor('copy_', x, near);
+		x.backend.kernels.copyInto({ x: view }, { y: x }, {});
+	});
+}
+
+function arithmetic(operation: string, op: BinaryOp, x: Tensor, other: Operand): Tensor {
+	return inPlace(operation, x, () => {
+		if (typeof other !== 'number') requireTensor(operation, other, 'other');
+		const result = resultType(x, other);
+		const floating = isFloating(result) || op === 'div';
+		if ((floating && !isFloating(x.dtype)) || (result !== 'bool' && x.dtype === 'bool')) {
+			throw new DTypeError(`${operation}: the result is ${floating ? 'floating' : result} and does not fit into a tensor of ${x.dtype}. Use the operation without _`);
+		}
+		if (op === 'sub' && x.dtype === 'bool') throw new DTypeError(`${operation}: is not defined on bool`);
+		if (typeof other === 'number') {
+			x.backend.kernels.binaryScalarInPlace({}, { x }, { op, scalar: scalarFor(x.dtype, other) });
+		} else {
+			x.backend.kernels.binaryInPlace({ b: sourceFor(operation, x, other) }, { a: x }, { op });
+		}
+	});
+}
+
+function scaledArithmetic(operation: string, op: 'add' | 'sub', x: Tensor, other: Operand, alpha: number): Tensor {
+	if (alpha === 1) return arithmetic(operation, op, x, other);
+	if (typeof alpha !== 'number') throw new ArgumentError(`${operation}: alpha must be a number, not ${typeof alpha}`);
+	if (typeof other === 'number') return arithmetic(operation, op, x, other * alpha);
+	requireTensor(operation, other, 'other');
+	const scope = openScope();
+	try {
+		const factor = emptyOn(other, other.shape);
+		other.backend.kernels.binaryScalar({ x: other }, { y: factor }, { op: 'mul', scalar: scalarFor(other.dtype, alpha), scalarFirst: false });
+		return arithmetic(operation, op, x, factor);
+	} finally {
+		closeScope(scope, () => false);
+	}
+}
+
+/** x += alpha * other. */
+export function add_(x: Tensor, other: Operand, options: AddOptions = {}): Tensor {
+	return scaledArithmetic('add_', 'add', x, other, options.alpha ?? 1);
+}
+
+/** x -= alpha * other. */
+export function sub_(x: Tensor, other: Operand, options: AddOptions = {}): Tensor {
+	return scaledArithmetic('sub_', 'sub', x, other, options.alpha ?? 1);
+}
+
+/** x *= other. */
+export function mul_(x: Tensor, other: Operand): Tensor {
+	return arithmetic('mul_', 'mul', x, other);
+}
+
+/** x /= other, for floating x. */
+export function div_(x: Tensor, other: Operand): Tensor {
+	return arithmetic('div_', 'div', x, other);
+}
+
+/** Every element becomes `value`. */
+export function fill_(x: Tensor, value: number): Tensor {
+	if (typeof value !== 'number') throw new ArgumentError(`fill_: the value must be a number, not ${typeof value}`);
+	return inPlace('fill_', x, () => {
+		x.backend.kernels.fill({}, { y: x }, { value });
+	});
+}
+
+/** Every element becomes 0. */
+export function zero_(x: Tensor): Tensor {
+	return inPlace('zero_', x, () => {
+		x.backend.kernels.fill({}, { y: x }, { value: 0 });
+	});
+}

@@ -1,0 +1,106 @@
+/** What operations of several operands have in common: promotion, devices, broadcasting, and the way back for gradients. */
+import type { View } from '../backends/contract';
+import { type DType, isFloating, promoteScalar, promoteTypes } from '../core/dtype';
+import { ArgumentError, DeviceError, formatShape } from '../core/errors';
+import { broadcastStrides, sameShape, type Shape } from '../core/shape';
+import { emptyOn, Tensor } from '../tensor';
+import { to } from './elementwise/cast';
+import { sumTo } from './layout/views';
+
+export { sumTo };
+
+/** A number goes into the kernel's parameters and never becomes a tensor. */
+export type Operand = Tensor | number;
+
+/** Throws an ArgumentError, in the name of `operation`, unless `value` is a tensor. */
+export function requireTensor(operation: string, value: unknown, argument = 'input'): asserts value is Tensor {
+	if (!(value instanceof Tensor)) {
+		throw new ArgumentError(`${operation}: ${argument} must be a tensor, not ${describe(value)}. Make one with tensor()`);
+	}
+}
+
+/** Throws an ArgumentError, in the name of `operation`, unless every operand is a tensor or a number and one is a tensor. */
+export function requireOperands(operation: string, ...operands: readonly unknown[]): void {
+	for (const operand of operands) {
+		if (!(operand instanceof Tensor) && typeof operand !== 'number') {
+			throw new ArgumentError(`${operation}: takes tensors and numbers, not ${describe(operand)}`);
+		}
+	}
+	if (!operands.some((operand) => operand instanceof Tensor)) {
+		throw new ArgumentError(`${operation}: at least one operand must be a tensor; of numbers alone use Math`);
+	}
+}
+
+function describe(value: unknown): string {
+	if (value === null || value === undefined) return String(value);
+	return Array.isArray(value) ? 'an array' : `${typeof value} ${String(value).slice(0, 40)}`;
+}
+
+/** Throws a DeviceError, in the name of `operation`, unless all tensors are on one device. */
+export function requireSameDevice(operation: string, ...tensors: readonly Tensor[]): void {
+	const first = tensors[0];
+	for (const tensor of tensors) {
+		if (tensor.device !== first!.device) {
+			throw new DeviceError(
+				`${operation}: tensors are on different devices: ${formatShape(first!.shape)} on ${first!.device}, ${formatShape(tensor.shape)} on ${tensor.device}. Move one with .to('${first!.device}')`,
+			);
+		}
+	}
+}
+
+/** The dtype in which operands meet: as PyTorch's `result_type`, where scalar tensors give way within their category. */
+export function resultType(...operands: readonly Operand[]): DType {
+	let result: DType | undefined;
+	let scalar: DType | undefined;
+	for (const operand of operands) {
+		if (typeof operand === 'number') continue;
+		if (operand.ndim > 0) result = result === undefined ? operand.dtype : promoteTypes(result, operand.dtype);
+		else scalar = scalar === undefined ? operand.dtype : promoteTypes(scalar, operand.dtype);
+	}
+	let dtype = result ?? scalar ?? 'float32';
+	if (result !== undefined && scalar !== undefined && category(scalar) > category(result)) dtype = scalar;
+	for (const operand of operands) if (typeof operand === 'number') dtype = promoteScalar(dtype, operand);
+	return dtype;
+}
+
+function category(dtype: DType): number {
+	return dtype === 'bool' ? 0 : dtype === 'int32' ? 1 : 2;
+}
+
+/** The floating dtype in which a function like exp computes `dtype`: bool and int32 become float32. */
+export function floatingType(dtype: DType): DType {
+	return isFloating(dtype) ? dtype : 'float32';
+}
+
+/** The tensors in their common dtype, differentiably. They must be on one device. */
+export function promote(operation: string, ...tensors: readonly Tensor[]): Tensor[] {
+	for (const tensor of tensors) requireTensor(operation, tensor);
+	requireSameDevice(operation, ...tensors);
+	const dtype = resultType(...tensors);
+	return tensors.map((tensor) => to(tensor, dtype));
+}
+
+/** x in another dtype, off the tape: for the inside of `forward`. Gives x itself when nothing changes. */
+export function converted(x: Tensor, dtype: DType): Tensor {
+	if (x.dtype === dtype) return x;
+	const y = emptyOn(x, x.shape, dtype);
+	x.backend.kernels.cast({ x }, { y }, {});
+	return y;
+}
+
+/** x, seen as if it had `shape`, which it broadcasts to. */
+export function broadcastView(x: Tensor, shape: Shape): View {
+	if (sameShape(x.shape, shape)) return x;
+	return { storage: x.storage, dtype: x.dtype, shape, strides: broadcastStrides(x.shape, x.strides, shape), offset: x.offset };
+}
+
+/** A number as a tensor of `dtype` would hold it, so that a comparison with what was stored holds exactly. */
+export function scalarFor(dtype: DType, value: number): number {
+	return dtype === 'float32' ? Math.fround(value) : value;
+}
+
+/** The gradient of an input of that shape and dtype, from the gradient of what it was broadcast and promoted to. */
+export function gradientFor(gradient: Tensor, input: { readonly shape: Shape; readonly dtype: DType }): Tensor {
+	const summed = sumTo(gradient, input.shape);
+	return summed.dtype === input.dtype ? summed : to(summed, input.dtype);
+}
