@@ -1,0 +1,431 @@
+/**
+ * Reductions over any dims of a view of any strides, in an order that is fixed by shape and variant.
+ *
+ * The host splits the dims into kept and reduced ones, merges neighbours that lie in memory as one, and cuts the reduced elements
+ * into segments. An *item* is one kept element and one segment, number segment * kept + k. It is worked on by `lanes` invocations:
+ *
+ *   lanes = 1    one invocation walks the segment alone. The way for columns, where neighbouring invocations read neighbouring
+ *                addresses; for very short lines; and on software adapters, where workgroup memory and barriers cost more than
+ *                they bring.
+ *   lanes = 64   the workgroup walks the segment together and ends in a tree in workgroup memory. The way for rows on GPUs, and for
+ *                the few long lines that are left at the end of a full reduction.
+ *
+ * Reads are scalar, or vec4 `along` the reduced dim (rows) or the kept one (columns, four results for each item); the host
+ * guarantees stride 1 in that dim and that offset, sizes and other strides are multiples of 4.
+ *
+ * One segment leaves the `result`. More leave `partials`, raw accumulators [segments, kept], which a second launch takes `from`
+ * there. An invocation adds up blocks of 32 before it adds them to its total, so an error grows with the blocks and not with the
+ * elements; with the tree behind it, a sum of 4 M float32 is as exact as a pairwise one.
+ *
+ * Extremes are integers: a float becomes a u32 key that sorts as the float does, with NaN on top (WGSL compilers may assume that
+ * NaN does not occur, so comparing floats would be no proof against it). Minima are maxima of flipped keys.
+ */
+import { wgsl } from 'wgsl-preprocessor';
+import type { ShaderTemplate, StorageType } from './shader';
+
+export type ReduceShaderOp =
+	/** sum x / divisor */
+	| 'sum'
+	| 'prod'
+	/** sum (x - centre of the kept element)^2 / divisor, and its root */
+	| 'spread'
+	| 'spreadRoot'
+	/** largest key of x, or of |x|; of flipped keys with `flip` */
+	| 'extreme'
+	| 'extremeAbs'
+	/** largest key and the first position that has it */
+	| 'position'
+	/** whether some x is not 0; with `flip`, whether none is 0 */
+	| 'truth'
+	/** norms of order 0, 1, 2 and p */
+	| 'count'
+	| 'sumAbs'
+	| 'sumSquares'
+	| 'sumPowers'
+	| 'logSumExp';
+
+export type ReduceVariant = {
+	op: ReduceShaderOp;
+	input: StorageType;
+	/** Storage of the results; not used by 'position', whose outputs have the types `input` and i32. */
+	output: StorageType;
+	from: 'elements' | 'partials';
+	to: 'result' | 'partials';
+	along: 'scalar' | 'reduced' | 'kept';
+	lanes: 1 | 64;
+	/** 'position': which outputs there are. */
+	outputs: 'values' | 'indices' | 'both';
+};
+
+export const REDUCE_WORKGROUP = 64;
+
+/** The accumulator of a scalar element: its WGSL type. */
+export function accumulatorType(op: ReduceShaderOp, input: StorageType): 'f32' | 'i32' | 'u32' | 'vec2<u32>' | 'vec2<f32>' {
+	switch (op) {
+		case 'position':
+			return 'vec2<u32>';
+		case 'logSumExp':
+			return 'vec2<f32>';
+		case 'extreme':
+		case 'extremeAbs':
+		case 'truth':
+			return 'u32';
+		case 'sum':
+		case 'prod':
+			return input === 'f32' || input === 'f16' ? 'f32' : 'i32';
+		default:
+			return 'f32';
+	}
+}
+
+/** Identity, how an element becomes an accumulator, and how two become one. A is the accumulator, four wide in vec4 variants. */
+function algebra(op: ReduceShaderOp, input: StorageType): { identity: string; lift: string; combine: string } {
+	const float = input === 'f32' || input === 'f16';
+	const plus = 'a + b';
+	switch (op) {
+		case 'sum':
+			return { identity: 'A()', lift: 'return A(v);', combine: plus };
+		case 'prod':
+			return { identity: 'A(1)', lift: 'return A(v);', combine: 'a * b' };
+		case 'spread':
+		case 'spreadRoot':
+			return { identity: 'A()', lift: 'let d = A(v) - centre; return d * d;', combine: plus };
+		case 'count':
+			return { identity: 'A()', lift: 'return select(A(1), A(), (bitcast<U>(A(v)) << U(1u)) == U());', combine: plus };
+		case 'sumAbs':
+			return { identity: 'A()', lift: 'return abs(A(v));', combine: plus };
+		case 'sumSquares':
+			return { identity: 'A()', lift: 'return A(v) * A(v);', combine: plus };
+		case 'sumPowers':
+			return { identity: 'A()', lift: 'return pow(abs(A(v)), A(p.power));', combine: plus };
+		case 'truth':
+			return {
+				identity: 'A()',
+				lift: `return select(A(1u - p.flip), A(p.flip), ${float ? '(bitcast<U>(F(v)) << U(1u))' : 'U(v)'} == U());`,
+				combine: 'a | b',
+			};
+		case 'extreme':
+			return { identity: 'A()', lift: 'return keyOf(v);', combine: 'max(a, b)' };
+		case 'extremeAbs':
+			return { identity: 'A()', lift: 'return keyOf(abs(v));', combine: 'max(a, b)' };
+		case 'position':
+			return {
+				identity: 'A(0u, 0xffffffffu)',
+				lift: 'return A(keyOf(v), j);',
+				combine: 'select(a, b, b.x > a.x || (b.x == a.x && b.y < a.y))',
+			};
+		case 'logSumExp':
+			return {
+				identity: 'A(-3.4028234e38, 0.0)',
+				lift: 'return A(f32(v), select(1.0, bitcast<f32>(p.nan), (bitcast<u32>(f32(v)) & 0x7fffffffu) > 0x7f800000u));',
+				combine: 'joined(a, b)',
+			};
+	}
+}
+
+/** What a scalar accumulator means, as statements that store it at y[k]. */
+function finish(op: ReduceShaderOp, input: StorageType): string {
+	switch (op) {
+		case 'sum':
+			return input === 'f32' || input === 'f16' ? 'y[k] = Out(quotient(a));' : 'y[k] = Out(a);';
+		case 'spread':
+			return 'y[k] = Out(quotient(a));';
+		case 'spreadRoot':
+			return 'y[k] = Out(sqrt(quotient(a)));';
+		case 'sumSquares':
+			return 'y[k] = Out(sqrt(a));';
+		case 'sumPowers':
+			return 'y[k] = Out(pow(a, 1.0 / p.power));';
+		case 'truth':
+			return 'y[k] = Out(a ^ p.flip);';
+		case 'extreme':
+		case 'extremeAbs':
+			return 'y[k] = Out(valueOf(a));';
+		case 'logSumExp':
+			return 'y[k] = Out(logarithm(a));';
+		default:
+			return 'y[k] = Out(a);';
+	}
+}
+
+/**
+ * Params: shapes and strides, in elements, of the kept and the reduced dims, innermost last; offset; ranks; `kept` items in a segment;
+ * `count` reduced elements; the length of a segment, a multiple of what the lanes read in a step; items in all; and the op's numbers.
+ */
+export const reduceShader: ShaderTemplate<ReduceVariant> = {
+	name: 'reduce.reduce',
+	source({ op, input, output, from, to, along, lanes, outputs }) {
+		const scalar = accumulatorType(op, input);
+		const wide = along === 'scalar' ? 1 : 4;
+		const pair = op === 'position' || op === 'logSumExp';
+		const keyed = op === 'extreme' || op === 'extremeAbs' || op === 'position';
+		const float = input === 'f32' || input === 'f16';
+		const centred = op.startsWith('spread') && from === 'elements';
+		// A pair is combined element by element even when four are read at once.
+		const vector = (type: string) => (wide === 4 && !pair ? `vec4<${type}>` : type);
+		const { identity, lift, combine } = algebra(op, input);
+		const step = wide * lanes;
+		const code = wgsl`
+#if ${input === 'f16' || output === 'f16'}
+enable f16;
+#endif
+alias T = ${input};
+alias Out = ${output};
+alias S = ${scalar};
+alias A = ${vector(scalar)};
+alias V = ${vector(input)};
+alias U = ${vector('u32')};
+alias F = ${vector('f32')};
+
+struct Params {
+	keptShape: array<vec4<u32>, 2>,
+	keptStrides: array<vec4<u32>, 2>,
+	reducedShape: array<vec4<u32>, 2>,
+	reducedStrides: array<vec4<u32>, 2>,
+	offset: u32,
+	keptRank: u32,
+	reducedRank: u32,
+	kept: u32,
+	count: u32,
+	segment: u32,
+	items: u32,
+	flip: u32,
+	divisor: f32,
+	power: f32,
+	nan: u32,
+	infinity: u32,
+}
+
+@group(0) @binding(0) var<uniform> p: Params;
+#if ${from === 'partials'}
+@group(0) @binding(1) var<storage, read> x: array<${vector(scalar)}>;
+#elif ${wide === 4}
+@group(0) @binding(1) var<storage, read> x: array<vec4<T>>;
+#else
+@group(0) @binding(1) var<storage, read> x: array<T>;
+#endif
+#if ${to === 'partials'}
+@group(0) @binding(2) var<storage, read_write> y: array<S>;
+#elif ${op === 'position'}
+#if ${outputs !== 'indices'}
+@group(0) @binding(2) var<storage, read_write> values: array<T>;
+#endif
+#if ${outputs !== 'values'}
+@group(0) @binding(${outputs === 'indices' ? 2 : 3}) var<storage, read_write> indices: array<i32>;
+#endif
+#else
+@group(0) @binding(2) var<storage, read_write> y: array<Out>;
+#endif
+#if ${centred}
+@group(0) @binding(3) var<storage, read> centres: array<f32>;
+#endif
+#if ${lanes > 1}
+var<workgroup> tree: array<S, ${lanes}>;
+#endif
+
+fn keptAt(k: u32) -> u32 {
+	var rest = k;
+	var at = p.offset;
+	for (var d = p.keptRank; d > 1u; d--) {
+		let size = p.keptShape[(d - 1u) / 4u][(d - 1u) % 4u];
+		at += (rest % size) * p.keptStrides[(d - 1u) / 4u][(d - 1u) % 4u];
+		rest /= size;
+	}
+	return at + rest * p.keptStrides[0].x;
+}
+
+/** Where the innermost reduced dim begins in round number \`round\` through it. */
+fn reducedAt(round: u32) -> u32 {
+	var rest = round;
+	var at = 0u;
+	for (var d = p.reducedRank - 1u; d > 0u; d--) {
+		let size = p.reducedShape[(d - 1u) / 4u][(d - 1u) % 4u];
+		at += (rest % size) * p.reducedStrides[(d - 1u) / 4u][(d - 1u) % 4u];
+		rest /= size;
+	}
+	return at;
+}
+
+#if ${keyed}
+#if ${float}
+fn keyOf(v: V) -> U {
+	let raw = bitcast<U>(F(v));
+	let magnitude = raw & U(0x7fffffffu);
+	// -0 is 0; negative numbers sort the other way round.
+	let bits = select(raw, U(), magnitude == U());
+	let sorted = select(bits | U(0x80000000u), ~bits, bits >= U(0x80000000u)) ^ U(p.flip);
+	return select(sorted, U(0xffffffffu), magnitude > U(0x7f800000u));
+}
+
+fn valueOf(key: u32) -> f32 {
+	let sorted = key ^ p.flip;
+	let bits = select(~sorted, sorted & 0x7fffffffu, sorted >= 0x80000000u);
+	return bitcast<f32>(select(bits, p.nan, key == 0xffffffffu));
+}
+#elif ${input === 'i32'}
+fn keyOf(v: V) -> U {
+	return bitcast<U>(v) ^ U(0x80000000u ^ p.flip);
+}
+
+fn valueOf(key: u32) -> i32 {
+	return bitcast<i32>(key ^ 0x80000000u ^ p.flip);
+}
+#else
+fn keyOf(v: V) -> U {
+	return v ^ U(p.flip);
+}
+
+fn valueOf(key: u32) -> u32 {
+	return key ^ p.flip;
+}
+#endif
+#endif
+
+#if ${op === 'logSumExp'}
+/** Sums of exponentials are (largest, sum of exp(x - largest)). Equal infinities differ by 0 here. */
+fn joined(a: A, b: A) -> A {
+	let larger = select(a, b, b.x > a.x);
+	let smaller = select(b, a, b.x > a.x);
+	let difference = select(smaller.x - larger.x, 0.0, smaller.x == larger.x);
+	return A(larger.x, larger.y + smaller.y * exp(max(difference, -200.0)));
+}
+
+fn logarithm(a: A) -> f32 {
+	let infinite = (bitcast<u32>(a.x) & 0x7fffffffu) == 0x7f800000u && a.x > 0.0;
+	let nan = (bitcast<u32>(a.y) & 0x7fffffffu) > 0x7f800000u;
+	let value = select(a.x + log(a.y), bitcast<f32>(p.infinity ^ 0x80000000u), a.y == 0.0);
+	return select(select(value, bitcast<f32>(p.infinity), infinite), bitcast<f32>(p.nan), nan);
+}
+#endif
+
+fn combined(a: A, b: A) -> A {
+	return ${combine};
+}
+
+#if ${wide === 4 && !pair}
+fn combinedScalars(a: S, b: S) -> S {
+	return ${combine};
+}
+#endif
+
+#if ${from === 'elements'}
+fn lifted(v: V, j: u32, centre: A) -> A {
+	${lift}
+}
+#endif
+
+fn quotient(a: f32) -> f32 {
+	let special = select(bitcast<f32>(p.infinity), bitcast<f32>(p.nan), a == 0.0);
+	return select(a / max(p.divisor, 1e-30), special, p.divisor == 0.0);
+}
+
+fn store(k: u32, a: S) {
+#if ${to === 'partials'}
+	y[k] = a;
+#elif ${op === 'position'}
+#if ${outputs !== 'indices'}
+	values[k] = T(valueOf(a.x));
+#endif
+#if ${outputs !== 'values'}
+	indices[k] = bitcast<i32>(a.y);
+#endif
+#else
+	${finish(op, input)}
+#endif
+}
+
+/** The lane's share of a segment: of each round through the innermost reduced dim the part that falls into it. */
+fn walk(k: u32, segment: u32, lane: u32) -> A {
+	let base = keptAt(k${along === 'kept' ? ' * 4u' : ''});
+#if ${centred && along === 'kept'}
+	let centre = vec4(centres[k * 4u], centres[k * 4u + 1u], centres[k * 4u + 2u], centres[k * 4u + 3u]);
+#elif ${centred}
+	let centre = A(centres[k]);
+#else
+	let centre = A();
+#endif
+	let inner = p.reducedShape[(p.reducedRank - 1u) / 4u][(p.reducedRank - 1u) % 4u];
+	let stride = p.reducedStrides[(p.reducedRank - 1u) / 4u][(p.reducedRank - 1u) % 4u];
+	var total = ${identity};
+	var j = segment * p.segment;
+	let end = min(j + p.segment, p.count);
+	while (j < end) {
+		let round = j / inner;
+		let first = j - round * inner;
+		let stop = min(inner, first + (end - j));
+		let at = base + reducedAt(round);
+		var i = first + lane * ${along === 'reduced' ? 4 : 1}u;
+		while (i < stop) {
+			let until = min(stop, i + ${32 * (along === 'reduced' ? step : lanes)}u);
+			var block = ${identity};
+			for (; i < until; i += ${along === 'reduced' ? step : lanes}u) {
+#if ${from === 'partials'}
+				block = combined(block, x[(at + i * stride) / ${vector(scalar) === scalar ? 1 : 4}u]);
+#elif ${wide === 1}
+				block = combined(block, lifted(x[at + i * stride], round * inner + i, centre));
+#elif ${!pair}
+				block = combined(block, lifted(x[(at + i * stride) / 4u], 0u, centre));
+#else
+				let four = x[(at + i * stride) / 4u];
+				for (var e = 0u; e < 4u; e++) {
+					block = combined(block, lifted(four[e], round * inner + i + e, centre));
+				}
+#endif
+			}
+			total = combined(total, block);
+		}
+		j += stop - first;
+	}
+	return total;
+}
+
+@compute @workgroup_size(${REDUCE_WORKGROUP})
+fn main(
+	@builtin(workgroup_id) wid: vec3<u32>,
+	@builtin(num_workgroups) nwg: vec3<u32>,
+	@builtin(local_invocation_index) lid: u32,
+) {
+	let group = wid.x + wid.y * nwg.x;
+#if ${lanes === 1}
+	let item = group * ${REDUCE_WORKGROUP}u + lid;
+	if (item >= p.items) {
+		return;
+	}
+	let total = walk(item % p.kept, item / p.kept, 0u);
+#if ${along === 'kept'}
+	for (var e = 0u; e < 4u; e++) {
+		store(item * 4u + e, total[e]);
+	}
+#elif ${wide === 4 && !pair}
+	store(item, combinedScalars(combinedScalars(total.x, total.y), combinedScalars(total.z, total.w)));
+#else
+	store(item, total);
+#endif
+#else
+	// A folded grid may be larger than the work; its last groups repeat an item and do not store it.
+	let item = min(group, p.items - 1u);
+	let total = walk(item % p.kept, item / p.kept, lid);
+#if ${wide === 4 && !pair}
+	tree[lid] = combinedScalars(combinedScalars(total.x, total.y), combinedScalars(total.z, total.w));
+#else
+	tree[lid] = total;
+#endif
+	for (var half = ${lanes / 2}u; half > 0u; half /= 2u) {
+		workgroupBarrier();
+		if (lid < half) {
+			tree[lid] = ${wide === 4 && !pair ? 'combinedScalars' : 'combined'}(tree[lid], tree[lid + half]);
+		}
+	}
+	if (lid == 0u && group < p.items) {
+		store(item, tree[0]);
+	}
+#endif
+}
+`;
+		const results = op === 'position' && outputs === 'both' && to === 'result' ? 2 : 1;
+		return {
+			code,
+			bindings: ['read', ...Array.from({ length: results }, () => 'read_write' as const), ...(centred ? ['read' as const] : [])],
+		};
+	},
+};

@@ -1,0 +1,261 @@
+/** Launches of shaders/reduce.wgsl.ts: brings a view into kept and reduced dims, and chooses lanes, reads and segments. */
+import { accumulatorType, REDUCE_WORKGROUP, reduceShader, type ReduceShaderOp, type ReduceVariant } from '../../../shaders/reduce.wgsl';
+import type { Storage, View } from '../contract';
+import type { ReduceAttributes, ReduceKernels } from '../contract/reduce';
+import { floatBits, type Gpu, storageType } from './launch';
+
+const BYTES = { f32: 4, f16: 2, i32: 4, u32: 4 };
+const NAN_BITS = 0x7fc00000;
+const INFINITY_BITS = 0x7f800000;
+
+interface Axis {
+	readonly size: number;
+	readonly stride: number;
+}
+
+/** A view split into dims that stay and dims that go, each with neighbours merged, innermost last; at least one of each. */
+interface Split {
+	readonly kept: readonly Axis[];
+	readonly reduced: readonly Axis[];
+	readonly keptCount: number;
+	readonly reducedCount: number;
+	readonly offset: number;
+}
+
+/** Joins axes that lie in memory as one; there is always at least one axis. */
+function merged(axes: readonly Axis[]): readonly Axis[] {
+	const result: Axis[] = [];
+	for (const axis of axes) {
+		const last = result[result.length - 1];
+		if (axis.size === 1) continue;
+		if (last !== undefined && last.stride === axis.size * axis.stride) {
+			result[result.length - 1] = { size: last.size * axis.size, stride: axis.stride };
+		} else {
+			result.push(axis);
+		}
+	}
+	return result.length > 0 ? result : [{ size: 1, stride: 1 }];
+}
+
+/** With `ordered`, positions among the reduced elements matter; else the dims may be walked in the order of their strides. */
+function split(view: Pick<View, 'shape' | 'strides' | 'offset'>, dims: readonly number[], ordered: boolean): Split {
+	const axes = view.shape.map((size, d) => ({ size, stride: view.strides[d]! }));
+	const reduced = axes.filter((_, d) => dims.includes(d));
+	const kept = axes.filter((_, d) => !dims.includes(d));
+	const count = (list: readonly Axis[]) => list.reduce((product, { size }) => product * size, 1);
+	// What is repeated by stride 0 goes outermost.
+	const rank = ({ stride }: Axis) => (stride === 0 ? Infinity : stride);
+	if (!ordered) reduced.sort((a, b) => (rank(a) === rank(b) ? 0 : rank(b) - rank(a)));
+	const reducedCount = count(reduced);
+	return {
+		kept: merged(kept),
+		reduced: reducedCount === 0 ? merged([]) : merged(reduced),
+		keptCount: count(kept),
+		reducedCount,
+		offset: view.offset,
+	};
+}
+
+interface Plan {
+	readonly along: ReduceVariant['along'];
+	readonly lanes: 1 | 64;
+	readonly segment: number;
+	readonly segments: number;
+}
+
+/** Lines of at least this many elements are worth a workgroup. */
+const LONG_LINE = 64;
+/** Below this many elements one launch does it all. */
+const SMALL = 1 << 16;
+
+/**
+ * Software adapters have two or four cores and pay for barriers: a thousand invocations that walk alone are enough for them, and
+ * lines share a workgroup only where there are few. GPUs want some ten thousand invocations, and neighbours that read neighbours.
+ */
+function plan(gpu: Gpu, { kept, reduced, keptCount, reducedCount, offset }: Split, wide: readonly ReduceVariant['along'][]): Plan {
+	const innerKept = kept[kept.length - 1]!;
+	const innerReduced = reduced[reduced.length - 1]!;
+	const others = [...kept, ...reduced].filter((axis) => axis !== innerKept && axis !== innerReduced);
+	const aligned = offset % 4 === 0 && others.every(({ stride }) => stride % 4 === 0);
+	const rows = innerReduced.stride === 1 && innerReduced.size > 1;
+	const columns = innerKept.stride === 1 && innerKept.size > 1;
+	const wideRows = wide.includes('reduced') && aligned && rows && innerReduced.size % 4 === 0 && (keptCount === 1 || innerKept.stride % 4 === 0);
+	const wideColumns = wide.includes('kept') && aligned && columns && innerKept.size % 4 === 0 && (reducedCount <= 1 || innerReduced.stride % 4 === 0);
+
+	const big = keptCount * reducedCount >= SMALL;
+	const invocations = gpu.isSoftware ? 1024 : 65536;
+	const enoughLines = gpu.isSoftware ? big || keptCount >= LONG_LINE : keptCount >= 4096 && !rows;
+	const together = innerReduced.size >= LONG_LINE && (!enoughLines || (rows && !gpu.isSoftware));
+	const lanes = together && !(columns && big) ? 64 : 1;
+
+	const along = wideRows ? 'reduced' : wideColumns && lanes === 1 ? 'kept' : 'scalar';
+	const step = lanes * (along === 'reduced' ? 4 : 1);
+	const items = along === 'kept' ? keptCount / 4 : keptCount;
+	// A segment is at least 16 steps, and there is none too many to be finished by one more launch.
+	const wanted = big ? Math.max(1, Math.floor(invocations / (items * lanes))) : 1;
+	const segment = Math.max(16 * step, Math.ceil(Math.ceil(reducedCount / wanted) / step) * step);
+	return { along, lanes, segment, segments: Math.max(1, Math.ceil(reducedCount / segment)) };
+}
+
+/** Where reads may be vec4: accumulators that are pairs are combined one by one, and are read one by one from partial results. */
+const ALL_READ: readonly ReduceVariant['along'][] = ['reduced', 'kept'];
+const PAIRS_READ: readonly ReduceVariant['along'][] = ['reduced'];
+
+function words(axes: readonly Axis[], of: (axis: Axis) => number): number[] {
+	// Innermost dims come last, at index rank - 1; the rest of the eight is not read.
+	return Array.from({ length: 8 }, (_, d) => (d < axes.length ? of(axes[d]!) >>> 0 : 0));
+}
+
+/** Numbers that some operations need: see ReduceShaderOp. */
+interface Scalars {
+	readonly flip?: number;
+	readonly divisor?: number;
+	readonly power?: number;
+}
+
+export interface ReduceRequest {
+	readonly op: ReduceShaderOp;
+	readonly x: View;
+	readonly dims: readonly number[];
+	readonly outputs: readonly Storage[];
+	readonly output: ReduceVariant['output'];
+	readonly which?: ReduceVariant['outputs'];
+	/** For 'spread': the centre of each kept element, float32. */
+	readonly centres?: Storage;
+	readonly scalars?: Scalars;
+}
+
+/** Encodes a reduction: one launch, or two or more with partial results in scratch memory. */
+export function launchReduction(gpu: Gpu, request: ReduceRequest): void {
+	const input = storageType(request.x);
+	const accumulator = accumulatorType(request.op, input);
+	const pair = accumulator.startsWith('vec2');
+	const { flip = 0, divisor = 1, power = 1 } = request.scalars ?? {};
+	let geometry = split(request.x, request.dims, request.op === 'position');
+	let source = request.x.storage;
+	let from: ReduceVariant['from'] = 'elements';
+	for (;;) {
+		const { kept, reduced, keptCount, reducedCount, offset } = geometry;
+		if (keptCount === 0) return;
+		const wide = pair ? (from === 'elements' ? PAIRS_READ : []) : ALL_READ;
+		const { along, lanes, segment, segments } = plan(gpu, geometry, wide);
+		const to = segments === 1 ? 'result' : 'partials';
+		const perItem = along === 'kept' ? 4 : 1;
+		const items = (keptCount / perItem) * segments;
+		const partials =
+			to === 'partials' ? gpu.scratch(keptCount * segments * (pair ? 2 : 1), accumulator === 'f32' || accumulator === 'vec2<f32>' ? 'float32' : 'int32') : null;
+		const centres = request.centres !== undefined && from === 'elements' ? [request.centres] : [];
+		gpu.launch({
+			kernel: reduceShader,
+			variant: { op: request.op, input, output: request.output, from, to, along, lanes, outputs: request.which ?? 'values' },
+			buffers: [source, ...(partials === null ? request.outputs : [partials]), ...centres],
+			params: [
+				...words(kept, (axis) => axis.size),
+				...words(kept, (axis) => axis.stride),
+				...words(reduced, (axis) => axis.size),
+				...words(reduced, (axis) => axis.stride),
+				offset,
+				kept.length,
+				reduced.length,
+				keptCount / perItem,
+				reducedCount,
+				segment,
+				items,
+				flip >>> 0,
+				floatBits(divisor),
+				floatBits(power),
+				NAN_BITS,
+				INFINITY_BITS,
+			],
+			grid: [lanes === 1 ? Math.ceil(items / REDUCE_WORKGROUP) : items],
+			flops: keptCount * reducedCount,
+			bytes: keptCount * (reducedCount * (from === 'elements' ? BYTES[input] : pair ? 8 : 4) + segments * 4),
+		});
+		if (from === 'partials') gpu.release(source);
+		if (partials === null) return;
+		geometry = split({ shape: [segments, keptCount], strides: [keptCount, 1], offset: 0 }, [0], false);
+		source = partials;
+		from = 'partials';
+	}
+}
+
+/** Which shader op and numbers stand for a contract op; `count` elements are reduced. */
+function shaderOp({ op, p = 2 }: ReduceAttributes, count: number): { op: ReduceShaderOp; scalars: Scalars } {
+	const max = { flip: 0 };
+	const min = { flip: 0xffffffff };
+	switch (op) {
+		case 'sum':
+			return { op: 'sum', scalars: { divisor: 1 } };
+		case 'mean':
+			return { op: 'sum', scalars: { divisor: count } };
+		case 'prod':
+			return { op: 'prod', scalars: {} };
+		case 'amax':
+			return { op: 'extreme', scalars: max };
+		case 'amin':
+			return { op: 'extreme', scalars: min };
+		case 'any':
+			return { op: 'truth', scalars: { flip: 0 } };
+		case 'all':
+			return { op: 'truth', scalars: { flip: 1 } };
+		case 'logsumexp':
+			return { op: 'logSumExp', scalars: {} };
+		case 'norm':
+			if (p === 0) return { op: 'count', scalars: {} };
+			if (p === 1) return { op: 'sumAbs', scalars: {} };
+			if (p === 2) return { op: 'sumSquares', scalars: {} };
+			// Over nothing every norm is 0.
+			if (count === 0) return { op: 'sumAbs', scalars: {} };
+			if (p === Infinity) return { op: 'extremeAbs', scalars: max };
+			if (p === -Infinity) return { op: 'extremeAbs', scalars: min };
+			return { op: 'sumPowers', scalars: { power: p } };
+	}
+}
+
+function reducedCount(x: View, dims: readonly number[]): number {
+	return dims.reduce((product, d) => product * x.shape[d]!, 1);
+}
+
+/** Variance in two passes: the mean, then the mean square of the deviations from it. */
+export function launchVariance(
+	gpu: Gpu,
+	x: View,
+	dims: readonly number[],
+	outputs: { readonly result: View; readonly mean?: View },
+	{ correction, root }: { correction: number; root: boolean },
+): void {
+	const count = reducedCount(x, dims);
+	const { result } = outputs;
+	const mean = outputs.mean?.storage ?? gpu.scratch(result.shape.reduce((a, b) => a * b, 1), 'float32');
+	launchReduction(gpu, { op: 'sum', x, dims, outputs: [mean], output: 'f32', scalars: { divisor: count } });
+	launchReduction(gpu, {
+		op: root ? 'spreadRoot' : 'spread',
+		x,
+		dims,
+		outputs: [result.storage],
+		output: storageType(result),
+		centres: mean,
+		scalars: { divisor: Math.max(0, count - correction) },
+	});
+	if (outputs.mean === undefined) gpu.release(mean);
+}
+
+export function reduceKernels(gpu: Gpu): ReduceKernels {
+	return {
+		reduce({ x }, { y }, attributes) {
+			const { op, scalars } = shaderOp(attributes, reducedCount(x, attributes.dims));
+			launchReduction(gpu, { op, x, dims: attributes.dims, outputs: [y.storage], output: storageType(y), scalars });
+		},
+
+		variance({ x }, { y }, { dims, ...moment }) {
+			launchVariance(gpu, x, dims, { result: y }, moment);
+		},
+
+		extremum({ x }, { values, indices }, { op, dims }) {
+			const outputs = [values, indices].flatMap((view) => (view === undefined ? [] : [view.storage]));
+			const which = values === undefined ? 'indices' : indices === undefined ? 'values' : 'both';
+			const scalars = { flip: op === 'max' ? 0 : 0xffffffff };
+			launchReduction(gpu, { op: 'position', x, dims, outputs, output: storageType(x), which, scalars });
+		},
+	};
+}
