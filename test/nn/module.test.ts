@@ -1,0 +1,109 @@
+/** Module machinery: finding parameters, keys, modes, loading. */
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { io, manualSeed, nn, ones, randn, type Tensor, tensor, zeros } from 'wgrad';
+
+class Block extends nn.Module {
+	readonly norm = new nn.BatchNorm2d(4);
+	readonly conv = new nn.Conv2d(4, 4, 3, { padding: 1, bias: false });
+	readonly scale = new nn.Parameter(ones([1]));
+
+	override forward(x: Tensor): Tensor {
+		return this.conv.forward(this.norm.forward(x)).mul(this.scale);
+	}
+}
+
+test('keys are the paths of properties, parameters first, as in PyTorch', () => {
+	const model = new nn.Sequential(new Block(), new nn.Flatten(), new nn.Linear(4, 2));
+	assert.equal(Object.keys(model.stateDict()), [
+		'0.scale', '0.norm.weight', '0.norm.bias', '0.norm.running_mean', '0.norm.running_var', '0.norm.num_batches_tracked', '0.conv.weight', '2.weight', '2.bias',
+	]);
+	assert.is(model.parameters().length, 6);
+});
+
+test('loadStateDict copies, is strict, and names every problem at once', async () => {
+	const [a, b] = [new nn.Linear(3, 2), new nn.Linear(3, 2)];
+	b.loadStateDict(a.stateDict());
+	assert.equal(await b.weight.data(), await a.weight.data());
+	assert.throws(() => b.loadStateDict({ weight: zeros([2, 2]), extra: zeros([1]) }), /missing keys: bias; unexpected keys: extra; weight: shape \[2, 2\] in the state, \[2, 3\] in the module/);
+	assert.equal(b.loadStateDict({ bias: zeros([2]) }, { strict: false }), { missingKeys: ['weight'], unexpectedKeys: [] });
+});
+
+test('safetensors carry a model over', async () => {
+	const [a, b] = [new Block(), new Block()];
+	b.loadStateDict(io.loadSafetensors(await io.saveSafetensors(a.stateDict())));
+	for (const [key, tensor] of Object.entries(a.stateDict())) assert.equal(await b.stateDict()[key]!.data(), await tensor.data());
+});
+
+test('train and eval reach every module; dropout and batch norm obey', async () => {
+	manualSeed(1);
+	const model = new nn.Sequential(new nn.Dropout(0.5), new nn.BatchNorm1d(3));
+	const x = randn([8, 3]);
+	model.eval();
+	assert.ok(model.modules().every((module) => !module.training));
+	const y = await model.forward(x).data();
+	(await x.data()).forEach((value, i) => assert.ok(Math.abs(y[i]! - value / Math.sqrt(1 + 1e-5)) < 1e-6));
+	model.train();
+	const dropped = await new nn.Dropout({ p: 0.5 }).forward(ones([1000])).data();
+	const zerosCount = Array.from(dropped).filter((value) => value === 0).length;
+	assert.ok(zerosCount > 430 && zerosCount < 570);
+});
+
+test('batch norm keeps running statistics as PyTorch does: momentum 0.1, unbiased variance', async () => {
+	const norm = new nn.BatchNorm1d(1);
+	norm.forward(tensor([[1], [2], [3], [6]]));
+	assert.ok(Math.abs((await norm.runningMean.item()) - 0.3) < 1e-6);
+	assert.ok(Math.abs((await norm.runningVar.item()) - (0.9 + 0.1 * (14 / 3))) < 1e-6);
+	assert.is(await norm.buffer('num_batches_tracked').item(), 1);
+	assert.throws(() => norm.forward(ones([2, 1, 2, 2])), /BatchNorm1d: it takes \[N, C\] or \[N, C, L\]/);
+});
+
+test('initial values have the distributions and bounds of PyTorch', async () => {
+	manualSeed(3);
+	const linear = new nn.Linear(100, 400);
+	const bound = 1 / Math.sqrt(100);
+	for (const parameter of [linear.weight, linear.bias!]) {
+		const values = Array.from(await parameter.data());
+		assert.ok(values.every((value) => Math.abs(value) <= bound));
+		const variance = values.reduce((sum, value) => sum + value * value, 0) / values.length;
+		assert.ok(Math.abs(variance / (bound ** 2 / 3) - 1) < 0.2);
+	}
+	const conv = new nn.Conv2d(8, 16, 3, { groups: 2 });
+	assert.ok(Array.from(await conv.weight.data()).every((value) => Math.abs(value) <= 1 / Math.sqrt(36)));
+	assert.throws(() => new nn.Conv2d(3, 4, 3, { groups: 2 }), /3 input and 4 output channels do not both divide into 2 groups/);
+});
+
+test('nn.init: gains, orthogonality, truncation, identity', async () => {
+	assert.is(nn.init.calculateGain('tanh'), 5 / 3);
+	assert.ok(Math.abs(nn.init.calculateGain('leakyRelu', 0.2) - Math.sqrt(2 / 1.04)) < 1e-12);
+	const q = nn.init.orthogonal_(zeros([5, 3], { dtype: 'float64' }));
+	const product = await q.transpose(0, 1).matmul(q).data();
+	product.forEach((value, i) => assert.ok(Math.abs(value - (i % 4 === 0 ? 1 : 0)) < 1e-12));
+	const truncated = await nn.init.truncNormal_(zeros([1000]), 0, 1, -0.5, 0.5).data();
+	assert.ok(Array.from(truncated).every((value) => Math.abs(value) <= 0.5));
+	assert.equal(Array.from(await nn.init.eye_(zeros([2, 3])).data()), [1, 0, 0, 0, 1, 0]);
+	assert.equal(Array.from(await nn.init.dirac_(zeros([2, 2, 3])).data()), [0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0]);
+});
+
+test('a summary names layers, shapes and parameters', () => {
+	const model = new nn.Sequential(new nn.Conv2d(1, 2, 3), new nn.Flatten(), new nn.Linear(2 * 4 * 4, 3));
+	const text = model.summary([1, 1, 6, 6]);
+	assert.match(text, /0 +Conv2d +\[1, 2, 4, 4\] +20/);
+	assert.match(text, /119 parameters, 119 trainable/);
+	assert.match(String(model), /\(2\): Linear\(inFeatures=32, outFeatures=3, bias=true\)/);
+});
+
+test('shared parameters are learned once and stand under both keys', () => {
+	const layer = new nn.Linear(2, 2);
+	class Tied extends nn.Module {
+		readonly first = layer;
+		readonly second = new nn.Sequential(layer);
+		override forward(x: Tensor): Tensor {
+			return this.second.forward(this.first.forward(x));
+		}
+	}
+	const model = new Tied();
+	assert.is(model.parameters().length, 2);
+});
+
+test.run();
