@@ -8,6 +8,7 @@ import { Failures } from './failures';
 import { webgpuKernels } from './kernels';
 import type { Gpu } from './launch';
 import { decodeFromGpu, encodeForGpu, GpuStorage, gpuBytes, Memory, type MemoryOptions, type MemoryStatistics } from './memory';
+import { Patience } from './patience';
 import { type KernelCounters, type PipelineRequest, Pipelines } from './pipelines';
 import { formatProfile, LaunchLog, type Profile } from './profiler';
 
@@ -90,8 +91,12 @@ class Runtime implements WebGPUBackend {
 		this.features = gpuDevice.features as ReadonlySet<string>;
 		this.limits = gpuDevice.limits;
 		this.batchLaunches = options.batchLaunches ?? 64;
-		this.pipelines = new Pipelines(gpuDevice, this.failures, options.pipelineCap ?? 1024);
-		this.commands = new Commands(gpuDevice, this.pipelines, this.failures, { ...options, batchLaunches: this.batchLaunches });
+		const patience = new Patience(info.isSoftware);
+		this.pipelines = new Pipelines(gpuDevice, this.failures, patience, options.pipelineCap ?? 1024, () => this.commands.drain());
+		this.commands = new Commands(gpuDevice, this.pipelines, this.failures, patience, {
+			...options,
+			batchLaunches: this.batchLaunches,
+		});
 		this.storages = new Memory(gpuDevice, this.failures, (blocks) => this.commands.bindGroups.forget(blocks), options);
 		this.gpu = {
 			launch: (record) => this.commands.launch(record),
@@ -100,6 +105,7 @@ class Runtime implements WebGPUBackend {
 			limits: this.limits,
 			features: this.features,
 			isSoftware: info.isSoftware,
+			subgroupSize: this.features.has('subgroups') ? info.subgroupSize : 0,
 		};
 		this.kernels = webgpuKernels(this.gpu);
 		gpuDevice.addEventListener('uncapturederror', this.onUncapturedError);
@@ -119,8 +125,8 @@ class Runtime implements WebGPUBackend {
 	}
 
 	upload(data: TypedArray, dtype: DType): GpuStorage {
-		// Not into a block that encoded launches use: the write would overtake them.
-		const storage = this.place(data.length, dtype, this.commands.batch);
+		// Not into a block that launches use which are not submitted yet: the write would overtake them.
+		const storage = this.place(data.length, dtype, this.commands.unsubmitted);
 		if (data.length > 0) {
 			const bytes = encodeForGpu(data, dtype);
 			this.gpuDevice.queue.writeBuffer(storage.block!.buffer, 0, bytes);
@@ -133,7 +139,7 @@ class Runtime implements WebGPUBackend {
 		const { block } = storage as GpuStorage;
 		if (block === undefined) return;
 		(storage as GpuStorage).block = undefined;
-		this.storages.give(block, this.commands.batch);
+		this.storages.give(block, this.commands.unsubmitted);
 	}
 
 	async read(storage: Storage): Promise<TypedArray> {

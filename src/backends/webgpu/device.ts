@@ -34,6 +34,8 @@ export interface AdapterInfo {
 	readonly description: string;
 	/** A CPU that plays the GPU: lavapipe, SwiftShader, Microsoft Basic Render. */
 	readonly isSoftware: boolean;
+	/** The size of every subgroup, where the adapter has only one; else 0. */
+	readonly subgroupSize: number;
 }
 
 export interface OpenDevice {
@@ -100,11 +102,13 @@ async function findGpu(): Promise<GPU> {
 
 function describe(info: GPUAdapterInfo | undefined): AdapterInfo {
 	const { vendor = '', architecture = '', device = '', description = '', isFallbackAdapter = false } = info ?? {};
+	const { subgroupMinSize = 0, subgroupMaxSize = -1 } = info ?? {};
 	return {
 		vendor,
 		architecture,
 		device,
 		description: description || [vendor, architecture, device].filter(Boolean).join(' ') || 'unknown adapter',
 		isSoftware: isFallbackAdapter || SOFTWARE.test(`${vendor} ${architecture} ${device} ${description}`),
+		subgroupSize: subgroupMinSize === subgroupMaxSize ? subgroupMinSize : 0,
 	};
 }
