@@ -5,6 +5,7 @@ import { requireFloating } from '../core/dtype';
 import { normalizeDim } from '../core/shape';
 import { emptyOn, type Tensor } from '../tensor';
 import { exp, mul, sub } from './elementwise';
+import { requireTensor } from './operands';
 import { sum } from './reduce';
 
 /**
@@ -21,6 +22,7 @@ export function logSoftmax(x: Tensor, dim: number): Tensor {
 }
 
 function softmaxOf(name: 'softmax' | 'logSoftmax', x: Tensor, dim: number): Tensor {
+	requireTensor(name, x);
 	requireFloating(name, x.dtype);
 	const attributes = { dim: normalizeDim(name, dim, x.ndim), log: name === 'logSoftmax' };
 	return record({
@@ -37,7 +39,7 @@ function softmaxOf(name: 'softmax' | 'logSoftmax', x: Tensor, dim: number): Tens
 }
 
 /** One launch where the walk is not recorded; else the same in differentiable operations. */
-export function softmaxBack(attributes: { readonly dim: number; readonly log: boolean }) {
+function softmaxBack(attributes: { readonly dim: number; readonly log: boolean }) {
 	return (gradient: Tensor, [y]: readonly [Tensor]) => {
 		const { dim, log } = attributes;
 		if (!isGradEnabled()) {

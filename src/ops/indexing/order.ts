@@ -6,7 +6,7 @@ import { emptyOn, type Tensor, viewOf } from '../../tensor';
 import { tidy } from '../../tidy';
 import { contiguous } from '../layout';
 import { promote } from '../operands';
-import { type ValuesIndices, valuesIndices } from '../reduceOrder';
+import { type ValuesIndices, valuesIndices } from '../reduce';
 import { placedAt } from './places';
 
 export interface SortOptions {

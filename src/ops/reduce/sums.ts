@@ -1,20 +1,21 @@
 /**
- * Reductions that combine elements: sums, products, norms, moments. Those that choose an element are in reduceOrder.ts, running
- * ones in reduceScan.ts.
+ * Reductions that combine elements: sums, products, norms, moments. Those that choose an element are in order.ts, running ones in
+ * scan.ts.
  *
  * All take `(x, dim?, { keepdim })`: `dim` is one dimension or several, negative ones count from the back, none (or an empty list)
  * means all; `keepdim` leaves the reduced dimensions in place with size 1. VJPs are made by functions of their own, because a
  * closure beside `forward` would keep the input alive as long as the graph.
  */
-import { NO_GRADIENT, record } from '../autograd/tape';
-import type { ReduceAttributes } from '../backends/contract/reduce';
-import { type DType, requireFloating } from '../core/dtype';
-import { ArgumentError } from '../core/errors';
-import { normalizeDims, numel, reducedShape, type Shape } from '../core/shape';
-import { emptyOn, type Tensor } from '../tensor';
-import { tidy } from '../tidy';
-import { abs, add, div, eq, exp, mul, pow, sign, sub, to, where } from './elementwise';
-import { cat, expand, narrow, permute, reshape } from './layout';
+import { NO_GRADIENT, record } from '../../autograd/tape';
+import type { ReduceAttributes } from '../../backends/contract/reduce';
+import { type DType, requireFloating } from '../../core/dtype';
+import { ArgumentError } from '../../core/errors';
+import { normalizeDims, numel, reducedShape, type Shape } from '../../core/shape';
+import { emptyOn, type Tensor } from '../../tensor';
+import { tidy } from '../../tidy';
+import { abs, div, eq, exp, mul, pow, sign, sub, to, where } from '../elementwise';
+import { cat, expand, narrow, permute, reshape } from '../layout';
+import { requireTensor } from '../operands';
 
 export type Dims = number | readonly number[];
 
@@ -36,6 +37,7 @@ export interface Reduction {
 }
 
 export function reductionOf(operation: string, x: Tensor, dim: Dims | undefined, { keepdim = false }: ReduceOptions): Reduction {
+	requireTensor(operation, x);
 	const all = dim === undefined || (typeof dim !== 'number' && dim.length === 0);
 	const dims = normalizeDims(operation, all ? undefined : dim, x.ndim);
 	return { dims, shape: reducedShape(x.shape, dims, keepdim), count: numel(dims.map((d) => x.shape[d]!)) };
@@ -81,6 +83,7 @@ function sumBack(shape: Shape, dims: readonly number[]) {
 /** The mean over `dim`, all by default; of no elements NaN. x is floating, or `dtype` makes it so. As `torch.mean`. */
 export function mean(x: Tensor, dim?: Dims, options: AccumulateOptions = {}): Tensor {
 	if (options.dtype !== undefined && options.dtype !== x.dtype) return tidy(() => mean(to(x, options.dtype!), dim, { keepdim: options.keepdim }));
+	requireTensor('mean', x);
 	requireFloating('mean', x.dtype);
 	const { dims, shape, count } = reductionOf('mean', x, dim, options);
 	return record({
@@ -165,6 +168,7 @@ function truth(name: 'any' | 'all', x: Tensor, dim: Dims | undefined, options: R
  * elements are -inf. As `torch.logsumexp`.
  */
 export function logsumexp(x: Tensor, dim?: Dims, options: ReduceOptions = {}): Tensor {
+	requireTensor('logsumexp', x);
 	requireFloating('logsumexp', x.dtype);
 	const { dims, shape } = reductionOf('logsumexp', x, dim, options);
 	return record({
@@ -198,6 +202,7 @@ export function std(x: Tensor, dim?: Dims, options: VarianceOptions = {}): Tenso
 }
 
 function moment(name: 'var' | 'std', x: Tensor, dim: Dims | undefined, { correction = 1, ...options }: VarianceOptions): Tensor {
+	requireTensor(name, x);
 	requireFloating(name, x.dtype);
 	if (!Number.isFinite(correction)) throw new ArgumentError(`${name}: correction ${correction} is not a finite number`);
 	const { dims, shape, count } = reductionOf(name, x, dim, options);
@@ -230,6 +235,7 @@ export interface NormOptions extends ReduceOptions {
 
 /** The vector norm (sum |x|^p)^(1/p) over `dim`, all by default. Where it is 0, its gradient is 0. As `torch.norm`. */
 export function norm(x: Tensor, dim?: Dims, { p = 2, ...options }: NormOptions = {}): Tensor {
+	requireTensor('norm', x);
 	requireFloating('norm', x.dtype);
 	if (typeof p !== 'number' || Number.isNaN(p)) throw new ArgumentError(`norm: p ${String(p)} is not a number; it may be Infinity or -Infinity`);
 	const { dims, shape } = reductionOf('norm', x, dim, options);

@@ -1,11 +1,11 @@
-/** Reductions that choose an element: extremes and where they are. Conventions as in reduce.ts. */
-import { NO_GRADIENT, record, recordMany } from '../autograd/tape';
-import { ArgumentError, formatShape } from '../core/errors';
-import { type Shape } from '../core/shape';
-import { emptyOn, type Tensor } from '../tensor';
-import { eq, where } from './elementwise';
-import { reshape } from './layout';
-import { type Dims, type ReduceOptions, type Reduction, reductionOf, shareAmong, spread } from './reduce';
+/** Reductions that choose an element: extremes and where they are. Conventions as in sums.ts. */
+import { NO_GRADIENT, record, recordMany } from '../../autograd/tape';
+import { ArgumentError, formatShape } from '../../core/errors';
+import type { Shape } from '../../core/shape';
+import { emptyOn, type Tensor } from '../../tensor';
+import { eq, where } from '../elementwise';
+import { reshape } from '../layout';
+import { type Dims, type ReduceOptions, type Reduction, reductionOf, shareAmong, spread } from './sums';
 
 /** Values and their positions along the reduced dim: `const { values, indices } = max(x, 1)` or `const [values, indices] = ...`. */
 export type ValuesIndices = readonly [values: Tensor, indices: Tensor] & { readonly values: Tensor; readonly indices: Tensor };

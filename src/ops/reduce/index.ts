@@ -1,0 +1,18 @@
+/** Reductions: the public ones by file, and what other families build on. */
+export { amax, amin, argmax, argmin, max, min, type ValuesIndices, valuesIndices } from './order';
+export {
+	type AccumulateOptions,
+	all,
+	any,
+	type Dims,
+	logsumexp,
+	mean,
+	type NormOptions,
+	norm,
+	prod,
+	type ReduceOptions,
+	std,
+	sum,
+	type VarianceOptions,
+	variance,
+} from './sums';
