@@ -1,0 +1,114 @@
+/**
+ * The methods of tensors: every operation that takes a tensor first, under its own name, by one typed table. `x.add(y)` is
+ * `add(x, y)`. An operation that is added to the table is a method at once, for the compiler too.
+ */
+import { backward, type BackwardOptions } from './autograd/backward';
+import { requiresGrad_, retainGrad } from './autograd/tape';
+import type { DeviceName } from './backends/contract';
+import type { DType } from './core/dtype';
+import * as elementwise from './ops/elementwise';
+import { gather, indexAdd, indexSelect, bincount, maskedFill, maskedSelect, nonzero, oneHot, scatter, scatterAdd, take, takeAlongDim, argsort, searchsorted, sort, topk } from './ops/indexing';
+import * as inplace from './ops/inplace';
+import * as layout from './ops/layout';
+import { type Operand } from './ops/operands';
+import { bernoulli, dropout, dropout2d } from './ops/random';
+import * as reduce from './ops/reduce';
+import { logSoftmax, softmax } from './ops/softmax';
+import { Tensor } from './tensor';
+
+/** As in PyTorch, the tensor of the method is what is taken where `condition` holds. */
+function where(x: Tensor, condition: Tensor, other: Operand): Tensor {
+	return elementwise.where(condition, x, other);
+}
+
+const { cat: _cat, stack: _stack, meshgrid: _meshgrid, ...layoutMethods } = layout;
+
+export const METHODS = {
+	...elementwise,
+	...inplace,
+	...layoutMethods,
+	where,
+	backward,
+	requiresGrad_,
+	retainGrad,
+	// Reduce.
+	sum: reduce.sum,
+	mean: reduce.mean,
+	prod: reduce.prod,
+	any: reduce.any,
+	all: reduce.all,
+	logsumexp: reduce.logsumexp,
+	var: reduce.variance,
+	std: reduce.std,
+	norm: reduce.norm,
+	amax: reduce.amax,
+	amin: reduce.amin,
+	max: reduce.max,
+	min: reduce.min,
+	argmax: reduce.argmax,
+	argmin: reduce.argmin,
+	// Indexing.
+	gather,
+	scatter,
+	scatterAdd,
+	indexAdd,
+	indexSelect,
+	take,
+	takeAlongDim,
+	maskedFill,
+	maskedSelect,
+	nonzero,
+	oneHot,
+	bincount,
+	sort,
+	argsort,
+	topk,
+	searchsorted,
+	// Networks.
+	softmax,
+	logSoftmax,
+	dropout,
+	dropout2d,
+	bernoulli,
+};
+
+type Functions = typeof METHODS;
+type WithoutFirst<F> = F extends (first: never, ...rest: infer Rest) => infer Result ? (...rest: Rest) => Result : never;
+type Overloaded = 'to' | 'max' | 'min' | 'backward' | 'requiresGrad_' | 'retainGrad';
+/** Of overloads a mapped type sees only the last, and generic ones lose what they return: those are written out below. */
+type TensorMethods = { [Name in Exclude<keyof Functions, Overloaded>]: WithoutFirst<Functions[Name]> };
+
+declare module './tensor' {
+	interface Tensor extends TensorMethods {
+		/** As another dtype, or on WebGPU; see `to`. */
+		to(target: DType | 'webgpu'): Tensor;
+		/** On the CPU, once the GPU has computed it. */
+		to(target: 'cpu'): Promise<Tensor>;
+		to(target: DType | DeviceName): Tensor | Promise<Tensor>;
+		/** The largest element; see `max`. */
+		max(): Tensor;
+		/** The largest elements along a dim and where they are; see `max`. */
+		max(dim: number, options?: reduce.ReduceOptions): reduce.ValuesIndices;
+		/** The smallest element; see `min`. */
+		min(): Tensor;
+		/** The smallest elements along a dim and where they are; see `min`. */
+		min(dim: number, options?: reduce.ReduceOptions): reduce.ValuesIndices;
+		/** Adds the gradients of this tensor to the `.grad` of the leaves; see `backward`. */
+		backward(gradOutput?: Tensor | null, options?: BackwardOptions): void;
+		/** Makes this leaf require a gradient, or stop doing so. */
+		requiresGrad_(on?: boolean): this;
+		/** Makes `backward()` fill `.grad` of this result too. */
+		retainGrad(): this;
+	}
+}
+
+for (const [name, operation] of Object.entries(METHODS)) {
+	const method = operation as (x: Tensor, ...rest: unknown[]) => unknown;
+	Object.defineProperty(Tensor.prototype, name, {
+		value(this: Tensor, ...rest: unknown[]) {
+			return method(this, ...rest);
+		},
+		writable: true,
+		configurable: true,
+	});
+}
