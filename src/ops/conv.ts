@@ -1,0 +1,292 @@
+/**
+ * Convolutions and transposed convolutions of one to three spatial dims, channels first.
+ *
+ * All are the three directions of one bilinear map, `convolved`, `inputGradient` and `weightGradient`. The gradient of each with respect to
+ * each of its inputs is another of the three, so gradients of every order exist and none of them is built from smaller parts.
+ */
+import { record } from '../autograd/tape';
+import type { ConvAttributes } from '../backends/contract/conv';
+import { requireFloating } from '../core/dtype';
+import { ArgumentError, DTypeError, formatShape, ShapeError } from '../core/errors';
+import { type Shape, sameShape } from '../core/shape';
+import { emptyOn, type Tensor } from '../tensor';
+import { tidy } from '../tidy';
+import { contiguous, squeeze, unsqueeze } from './layout';
+import { requireSameDevice, requireTensor } from './operands';
+import { sum } from './reduce';
+import { type PerDim, perDim, windowCount } from './windows';
+
+export interface ConvOptions {
+	/** Distance between the windows. Default 1. */
+	stride?: PerDim;
+	/** Zeros on both sides of each dim; 'valid' is 0, and 'same' keeps the size (stride 1 only), the odd zero going behind. Default 0. */
+	padding?: PerDim | 'same' | 'valid';
+	/** Distance between the elements of a window. Default 1. */
+	dilation?: PerDim;
+	/** Into how many groups the channels fall that do not see each other. Default 1. */
+	groups?: number;
+}
+
+export interface ConvTransposeOptions {
+	/** Distance that neighbours move apart. Default 1. */
+	stride?: PerDim;
+	/** How much is cut off both sides of the result. Default 0. */
+	padding?: PerDim;
+	/** How much is added behind the result, which several input sizes share: less than stride or dilation. Default 0. */
+	outputPadding?: PerDim;
+	/** Distance between the elements of a window. Default 1. */
+	dilation?: PerDim;
+	/** Into how many groups the channels fall that do not see each other. Default 1. */
+	groups?: number;
+}
+
+/** x [N, C, L] or [C, L], weight [O, C / groups, k], bias [O], to [N, O, L']. As `torch.nn.functional.conv1d`. */
+export function conv1d(x: Tensor, weight: Tensor, bias: Tensor | null = null, options: ConvOptions = {}): Tensor {
+	return convolution('conv1d', 1, x, weight, bias, options);
+}
+
+/** x [N, C, H, W] or [C, H, W], weight [O, C / groups, kH, kW], bias [O], to [N, O, H', W']. As `torch.nn.functional.conv2d`. */
+export function conv2d(x: Tensor, weight: Tensor, bias: Tensor | null = null, options: ConvOptions = {}): Tensor {
+	return convolution('conv2d', 2, x, weight, bias, options);
+}
+
+/** x [N, C, D, H, W] or [C, D, H, W], weight [O, C / groups, kD, kH, kW], bias [O], to [N, O, D', H', W']. As `torch.nn.functional.conv3d`. */
+export function conv3d(x: Tensor, weight: Tensor, bias: Tensor | null = null, options: ConvOptions = {}): Tensor {
+	return convolution('conv3d', 3, x, weight, bias, options);
+}
+
+/** x [N, C, L] or [C, L], weight [C, O / groups, k], bias [O], to [N, O, L']. As `torch.nn.functional.conv_transpose1d`. */
+export function convTranspose1d(
+	x: Tensor,
+	weight: Tensor,
+	bias: Tensor | null = null,
+	options: ConvTransposeOptions = {},
+): Tensor {
+	return transposedConvolution('convTranspose1d', 1, x, weight, bias, options);
+}
+
+/** x [N, C, H, W] or [C, H, W], weight [C, O / groups, kH, kW], bias [O], to [N, O, H', W']. As `torch.nn.functional.conv_transpose2d`. */
+export function convTranspose2d(
+	x: Tensor,
+	weight: Tensor,
+	bias: Tensor | null = null,
+	options: ConvTransposeOptions = {},
+): Tensor {
+	return transposedConvolution('convTranspose2d', 2, x, weight, bias, options);
+}
+
+/** Ranks, dtypes, devices, groups and the bias; gives the number of channels of the result. */
+function checkOperands(
+	operation: string,
+	rank: number,
+	x: Tensor,
+	weight: Tensor,
+	bias: Tensor | null,
+	groups: number,
+	transposed: boolean,
+): number {
+	const operands = bias === null ? [x, weight] : [x, weight, bias];
+	for (const operand of operands) requireTensor(operation, operand);
+	requireSameDevice(operation, ...operands);
+	for (const operand of operands) {
+		requireFloating(operation, operand.dtype);
+		if (operand.dtype !== x.dtype) {
+			throw new DTypeError(
+				`${operation}: dtypes differ: input ${x.dtype}, weight ${weight.dtype}${bias === null ? '' : `, bias ${bias.dtype}`}`,
+			);
+		}
+	}
+	const shapes = `input ${formatShape(x.shape)}, weight ${formatShape(weight.shape)}`;
+	if (weight.ndim !== rank + 2 || (x.ndim !== rank + 2 && x.ndim !== rank + 1)) {
+		throw new ShapeError(
+			`${operation}: needs an input of ${rank + 2} dims (or ${rank + 1} without a batch) and a weight of ${rank + 2}, not ${shapes}`,
+		);
+	}
+	if (!Number.isInteger(groups) || groups < 1)
+		throw new ArgumentError(`${operation}: groups is ${groups}; it must be a whole number of at least 1`);
+	const channels = x.shape[x.ndim - rank - 1]!;
+	const [first, second] = weight.shape as [number, number];
+	const wanted = transposed ? first : second * groups;
+	if (channels !== wanted || first % groups !== 0) {
+		throw new ShapeError(
+			`${operation}: ${shapes} and groups ${groups} do not fit: the input has ${channels} channels, the weight takes ${wanted}, and ${first} must be a multiple of groups`,
+		);
+	}
+	const out = transposed ? second * groups : first;
+	if (bias !== null && !sameShape(bias.shape, [out])) {
+		throw new ShapeError(
+			`${operation}: bias ${formatShape(bias.shape)} must be ${formatShape([out])}, one for each channel of the result`,
+		);
+	}
+	return out;
+}
+
+function convolution(
+	operation: string,
+	rank: number,
+	x: Tensor,
+	weight: Tensor,
+	bias: Tensor | null,
+	options: ConvOptions,
+): Tensor {
+	const { groups = 1, padding = 0 } = options;
+	checkOperands(operation, rank, x, weight, bias, groups, false);
+	const kernel = weight.shape.slice(2);
+	const size = x.shape.slice(-rank);
+	const stride = perDim(operation, 'stride', options.stride ?? 1, rank, 1);
+	const dilation = perDim(operation, 'dilation', options.dilation ?? 1, rank, 1);
+	if (kernel.some((k) => k < 1)) throw new ShapeError(`${operation}: weight ${formatShape(weight.shape)} has an empty window`);
+	let before: number[];
+	let grid: number[];
+	if (padding === 'same') {
+		if (stride.some((s) => s !== 1))
+			throw new ArgumentError(`${operation}: padding 'same' keeps the size, so stride must be 1, not ${formatShape(stride)}`);
+		before = kernel.map((k, d) => Math.floor((dilation[d]! * (k - 1)) / 2));
+		grid = [...size];
+	} else {
+		if (typeof padding === 'string' && padding !== 'valid') {
+			throw new ArgumentError(
+				`${operation}: padding '${String(padding)}' is neither a number, nor a list, nor 'same' or 'valid'`,
+			);
+		}
+		before = perDim(operation, 'padding', padding === 'valid' ? 0 : padding, rank, 0);
+		grid = size.map((s, d) => windowCount(s, kernel[d]!, stride[d]!, before[d]!, dilation[d]!));
+	}
+	if (grid.some((count) => count < 1)) {
+		throw new ShapeError(
+			`${operation}: a window of ${formatShape(kernel)} with dilation ${formatShape(dilation)} does not fit input ${formatShape(x.shape)} with padding ${formatShape(before)}`,
+		);
+	}
+	const attributes = { stride, padding: before, dilation, groups };
+	if (x.ndim === rank + 2) return convolved(operation, x, weight, bias, grid, attributes);
+	return tidy(() => squeeze(convolved(operation, unsqueeze(x, 0), weight, bias, grid, attributes), 0));
+}
+
+function transposedConvolution(
+	operation: string,
+	rank: number,
+	x: Tensor,
+	weight: Tensor,
+	bias: Tensor | null,
+	options: ConvTransposeOptions,
+): Tensor {
+	const { groups = 1 } = options;
+	checkOperands(operation, rank, x, weight, bias, groups, true);
+	const kernel = weight.shape.slice(2);
+	const stride = perDim(operation, 'stride', options.stride ?? 1, rank, 1);
+	const padding = perDim(operation, 'padding', options.padding ?? 0, rank, 0);
+	const dilation = perDim(operation, 'dilation', options.dilation ?? 1, rank, 1);
+	const extra = perDim(operation, 'outputPadding', options.outputPadding ?? 0, rank, 0);
+	if (extra.some((e, d) => e >= stride[d]! && e >= dilation[d]!)) {
+		throw new ArgumentError(
+			`${operation}: outputPadding ${formatShape(extra)} must be smaller than stride ${formatShape(stride)} or dilation ${formatShape(dilation)}`,
+		);
+	}
+	const size = x.shape
+		.slice(-rank)
+		.map((s, d) => (s - 1) * stride[d]! - 2 * padding[d]! + dilation[d]! * (kernel[d]! - 1) + extra[d]! + 1);
+	if (size.some((s) => s < 1)) {
+		throw new ShapeError(
+			`${operation}: input ${formatShape(x.shape)} and padding ${formatShape(padding)} leave nothing: the result would be ${formatShape(size)}`,
+		);
+	}
+	const attributes = { stride, padding, dilation, groups };
+	if (x.ndim === rank + 2) return inputGradient(operation, x, weight, bias, size, attributes);
+	return tidy(() => squeeze(inputGradient(operation, unsqueeze(x, 0), weight, bias, size, attributes), 0));
+}
+
+/** The sum over all but the channels. */
+function biasGradient(gradient: Tensor): Tensor {
+	return sum(
+		gradient,
+		gradient.shape.map((_, d) => d).filter((d) => d !== 1),
+	);
+}
+
+function spatial(x: Tensor): Shape {
+	return x.shape.slice(2);
+}
+
+/** Convolution onto a grid of `size`. */
+function convolved(
+	name: string,
+	x: Tensor,
+	weight: Tensor,
+	bias: Tensor | null,
+	size: Shape,
+	attributes: ConvAttributes,
+): Tensor {
+	return record({
+		name,
+		inputs: bias === null ? [x, weight] : [x, weight, bias],
+		forward: () => {
+			const y = emptyOn(x, [x.shape[0]!, weight.shape[0]!, ...size]);
+			const inputs = { x: contiguous(x), weight: contiguous(weight), bias: bias === null ? undefined : contiguous(bias) };
+			x.backend.kernels.conv(inputs, { y }, attributes);
+			return y;
+		},
+		save: () => [x, weight],
+		vjp: convBack(name, attributes),
+	});
+}
+
+function convBack(name: string, attributes: ConvAttributes) {
+	return (gradient: Tensor, [x, weight]: readonly [Tensor, Tensor], needs: readonly boolean[]) => [
+		needs[0] ? inputGradient(name, gradient, weight, null, spatial(x), attributes) : null,
+		needs[1] ? weightGradient(name, x, gradient, spatial(weight), attributes) : null,
+		needs[2] ? biasGradient(gradient) : null,
+	];
+}
+
+/** The adjoint of `convolved` in x, which is transposed convolution: y [N, O, ...] to [N, C, ...size]. */
+function inputGradient(
+	name: string,
+	y: Tensor,
+	weight: Tensor,
+	bias: Tensor | null,
+	size: Shape,
+	attributes: ConvAttributes,
+): Tensor {
+	return record({
+		name,
+		inputs: bias === null ? [y, weight] : [y, weight, bias],
+		forward: () => {
+			const gradX = emptyOn(y, [y.shape[0]!, weight.shape[1]! * attributes.groups, ...size]);
+			const inputs = { gradY: contiguous(y), weight: contiguous(weight), bias: bias === null ? undefined : contiguous(bias) };
+			y.backend.kernels.convInputGrad(inputs, { gradX }, attributes);
+			return gradX;
+		},
+		save: () => [y, weight],
+		vjp: inputGradientBack(name, attributes),
+	});
+}
+
+function inputGradientBack(name: string, attributes: ConvAttributes) {
+	return (gradient: Tensor, [y, weight]: readonly [Tensor, Tensor], needs: readonly boolean[]) => [
+		needs[0] ? convolved(name, gradient, weight, null, spatial(y), attributes) : null,
+		needs[1] ? weightGradient(name, gradient, y, spatial(weight), attributes) : null,
+		needs[2] ? biasGradient(gradient) : null,
+	];
+}
+
+/** The adjoint of `convolved` in the weight, whose windows have shape `kernel`. */
+function weightGradient(name: string, x: Tensor, y: Tensor, kernel: Shape, attributes: ConvAttributes): Tensor {
+	return record({
+		name,
+		inputs: [x, y],
+		forward: () => {
+			const gradWeight = emptyOn(x, [y.shape[1]!, x.shape[1]! / attributes.groups, ...kernel]);
+			x.backend.kernels.convWeightGrad({ x: contiguous(x), gradY: contiguous(y) }, { gradWeight }, attributes);
+			return gradWeight;
+		},
+		save: () => [x, y],
+		vjp: weightGradientBack(name, attributes),
+	});
+}
+
+function weightGradientBack(name: string, attributes: ConvAttributes) {
+	return (gradient: Tensor, [x, y]: readonly [Tensor, Tensor], needs: readonly boolean[]) => [
+		needs[0] ? inputGradient(name, y, gradient, null, spatial(x), attributes) : null,
+		needs[1] ? convolved(name, x, gradient, null, spatial(y), attributes) : null,
+	];
+}

@@ -1,0 +1,183 @@
+/** Sums of products in Einstein's notation, lowered to batched matrix products. */
+import { ArgumentError, formatShape, ShapeError } from '../core/errors';
+import type { Tensor } from '../tensor';
+import { tidy } from '../tidy';
+import { mul } from './elementwise';
+import { diagonal, expand, permute, reshape, squeeze } from './layout';
+import { multiply } from './matmul';
+import { promote } from './operands';
+import { sum } from './reduce';
+
+/** A tensor and the label of each of its dims. */
+interface Term {
+	readonly x: Tensor;
+	readonly labels: readonly string[];
+}
+
+type Sizes = ReadonlyMap<string, number>;
+
+/**
+ * Multiplies tensors along labelled dims and sums over the labels that the output does not have: `einsum('bij,bjk->bik', a, b)`.
+ *
+ * Labels are letters; '...' stands for further dims, which broadcast; a label that occurs twice in a term takes the diagonal. Without
+ * '->' the output has the dims of '...', then the labels that occur once, in alphabetical order. Any number of operands: pairs are
+ * multiplied in the order that keeps intermediate results small. As `torch.einsum`.
+ */
+export function einsum(equation: string, ...tensors: Tensor[]): Tensor {
+	const operands = promote('einsum', ...tensors);
+	const { inputs, output } = parse(equation, operands);
+	const sizes = labelSizes(equation, inputs, operands);
+	return tidy(() => {
+		let terms = operands.map((x, i) => prepared({ x, labels: inputs[i]! }, sizes));
+		while (terms.length > 1) {
+			const [i, j] = cheapestPair(terms, output, sizes);
+			const others = terms.filter((_, k) => k !== i && k !== j);
+			const needed = new Set([...output, ...others.flatMap(({ labels }) => labels)]);
+			terms = [...others, contracted(terms[i]!, terms[j]!, needed)];
+		}
+		return arranged(terms[0]!, output, sizes);
+	});
+}
+
+function parse(equation: string, operands: readonly Tensor[]): { inputs: string[][]; output: string[] } {
+	const fail = (reason: string) => new ArgumentError(`einsum: '${equation}': ${reason}`);
+	if (operands.length === 0) throw fail('needs at least one tensor');
+	const [left, right, rest] = equation.replace(/\s/g, '').split('->');
+	if (rest !== undefined) throw fail(`has more than one '->'`);
+	const terms = left!.split(',');
+	if (terms.length !== operands.length) throw fail(`has ${terms.length} terms for ${operands.length} tensors`);
+	for (const part of right === undefined ? terms : [...terms, right]) {
+		if (!/^[A-Za-z]*(\.\.\.)?[A-Za-z]*$/.test(part)) throw fail(`'${part}' is not made of letters and at most one '...'`);
+	}
+	// The dims of '...' get labels that count from the right, so that they are aligned as broadcasting aligns them.
+	let ellipsis = 0;
+	const inputs = terms.map((term, i) => {
+		const { shape } = operands[i]!;
+		const letters = term.replace('...', '').length;
+		const extra = shape.length - letters;
+		if (extra < 0 || (extra > 0 && !term.includes('...')))
+			throw fail(`'${term}' has ${letters} labels for ${formatShape(shape)}`);
+		ellipsis = Math.max(ellipsis, extra);
+		return labelsOf(term, extra);
+	});
+	const all = inputs.flat();
+	if (right === undefined) {
+		const once = [...new Set(all)].filter((label) => label.length === 1 && all.indexOf(label) === all.lastIndexOf(label));
+		return { inputs, output: [...labelsOf('...', ellipsis), ...once.sort()] };
+	}
+	const output = labelsOf(right, right.includes('...') ? ellipsis : 0);
+	for (const label of output) {
+		if (!all.includes(label)) throw fail(`the output has '${label}', which no term has`);
+		if (output.indexOf(label) !== output.lastIndexOf(label)) throw fail(`the output has '${label}' twice`);
+	}
+	return { inputs, output };
+}
+
+function labelsOf(term: string, extra: number): string[] {
+	const [before, after] = term.split('...') as [string, string?];
+	const dims = Array.from({ length: extra }, (_, i) => `...${extra - i}`);
+	return after === undefined ? [...before] : [...before, ...dims, ...after];
+}
+
+function labelSizes(equation: string, inputs: readonly string[][], operands: readonly Tensor[]): Sizes {
+	const sizes = new Map<string, number>();
+	inputs.forEach((labels, i) => {
+		labels.forEach((label, d) => {
+			const size = operands[i]!.shape[d]!;
+			const before = sizes.get(label) ?? 1;
+			if (before !== size && before !== 1 && size !== 1) {
+				throw new ShapeError(
+					`einsum: '${equation}': label '${label}' has size ${before} and size ${size} in ${operands.map((x) => formatShape(x.shape)).join(', ')}`,
+				);
+			}
+			sizes.set(label, before === 1 ? size : before);
+		});
+	});
+	return sizes;
+}
+
+/** Repeated labels become diagonals, and dims of size 1 that broadcast are left out. */
+function prepared({ x, labels }: Term, sizes: Sizes): Term {
+	const repeated = labels.find((label, d) => labels.indexOf(label) !== d);
+	if (repeated !== undefined) {
+		const first = labels.indexOf(repeated);
+		const second = labels.indexOf(repeated, first + 1);
+		const rest = labels.filter((_, d) => d !== first && d !== second);
+		return prepared({ x: diagonal(x, 0, first, second), labels: [...rest, repeated] }, sizes);
+	}
+	const thin = labels.flatMap((label, d) => (x.shape[d] === 1 && sizes.get(label) !== 1 ? [d] : []));
+	return thin.length === 0 ? { x, labels } : { x: squeeze(x, thin), labels: labels.filter((_, d) => !thin.includes(d)) };
+}
+
+/** The pair whose product adds the least to what is there already. */
+function cheapestPair(terms: readonly Term[], output: readonly string[], sizes: Sizes): readonly [number, number] {
+	let best: readonly [number, number] = [0, 1];
+	let least = Number.POSITIVE_INFINITY;
+	if (terms.length === 2) return best;
+	for (let i = 0; i < terms.length; i++) {
+		for (let j = i + 1; j < terms.length; j++) {
+			const needed = new Set([...output, ...terms.flatMap(({ labels }, k) => (k === i || k === j ? [] : labels))]);
+			const joined = new Set([...terms[i]!.labels, ...terms[j]!.labels]);
+			let size = 1;
+			for (const label of joined) if (needed.has(label)) size *= sizes.get(label)!;
+			const growth = size - terms[i]!.x.size - terms[j]!.x.size;
+			if (growth < least) {
+				least = growth;
+				best = [i, j];
+			}
+		}
+	}
+	return best;
+}
+
+/** The product of two terms, summed over the labels that are not needed any more. */
+function contracted(left: Term, right: Term, needed: ReadonlySet<string>): Term {
+	const a = reduced(left, (label) => needed.has(label) || right.labels.includes(label));
+	const b = reduced(right, (label) => needed.has(label) || left.labels.includes(label));
+	const shared = a.labels.filter((label) => b.labels.includes(label));
+	const batch = shared.filter((label) => needed.has(label));
+	const inner = shared.filter((label) => !needed.has(label));
+	const rows = a.labels.filter((label) => !shared.includes(label));
+	const columns = b.labels.filter((label) => !shared.includes(label));
+	const labels = [...batch, ...rows, ...columns];
+	if (inner.length === 0) {
+		return { x: mul(aligned(a, labels), aligned(b, labels)), labels };
+	}
+	const size = ({ x, labels: own }: Term, list: readonly string[]) => list.map((label) => x.shape[own.indexOf(label)]!);
+	const product = (list: readonly number[]) => list.reduce((n, s) => n * s, 1);
+	const [batchSize, rowSize, innerSize, columnSize] = [size(a, batch), size(a, rows), size(a, inner), size(b, columns)];
+	const x = multiply(
+		'einsum',
+		reshape(ordered(a, [...batch, ...rows, ...inner]), [...batchSize, product(rowSize), product(innerSize)]),
+		reshape(ordered(b, [...batch, ...inner, ...columns]), [...batchSize, product(innerSize), product(columnSize)]),
+	);
+	return { x: reshape(x, [...batchSize, ...rowSize, ...columnSize]), labels };
+}
+
+function reduced({ x, labels }: Term, keeps: (label: string) => boolean): Term {
+	const dims = labels.flatMap((label, d) => (keeps(label) ? [] : [d]));
+	return dims.length === 0 ? { x, labels } : { x: sum(x, dims), labels: labels.filter(keeps) };
+}
+
+function ordered({ x, labels }: Term, order: readonly string[]): Tensor {
+	const dims = order.map((label) => labels.indexOf(label));
+	return dims.every((dim, i) => dim === i) ? x : permute(x, dims);
+}
+
+/** The term with the dims of `labels`, of size 1 where it has none. */
+function aligned(term: Term, labels: readonly string[]): Tensor {
+	const own = labels.filter((label) => term.labels.includes(label));
+	const x = ordered(term, own);
+	const shape = labels.map((label) => (own.includes(label) ? x.shape[own.indexOf(label)]! : 1));
+	return shape.length === x.ndim ? x : reshape(x, shape);
+}
+
+/** The dims in the order of the output, the others summed, those that broadcast expanded. */
+function arranged(term: Term, output: readonly string[], sizes: Sizes): Tensor {
+	const x = aligned(
+		reduced(term, (label) => output.includes(label)),
+		output,
+	);
+	const shape = output.map((label) => sizes.get(label)!);
+	return shape.every((size, d) => size === x.shape[d]) ? reshape(x, shape) : expand(x, shape);
+}

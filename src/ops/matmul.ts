@@ -1,0 +1,211 @@
+/**
+ * Products of matrices and vectors. All become one kernel, `multiply`, that reads transposed and broadcast operands in place:
+ * neither the forward pass nor a gradient materialises a transpose or a broadcast.
+ */
+import { record } from '../autograd/tape';
+import { requireFloating } from '../core/dtype';
+import { DTypeError, formatShape, ShapeError } from '../core/errors';
+import { broadcastShapes, broadcastStrides, numel, type Shape, sameShape } from '../core/shape';
+import { emptyOn, type Tensor, viewOf } from '../tensor';
+import { tidy } from '../tidy';
+import { add, mul } from './elementwise';
+import { reshape, transpose } from './layout';
+import { requireSameDevice, requireTensor, sumTo } from './operands';
+
+function requireFactors(operation: string, ...factors: readonly Tensor[]): void {
+	for (const factor of factors) requireTensor(operation, factor);
+	requireSameDevice(operation, ...factors);
+	const [first] = factors as [Tensor];
+	for (const factor of factors) {
+		requireFloating(operation, factor.dtype);
+		if (factor.dtype !== first.dtype) {
+			throw new DTypeError(
+				`${operation}: dtypes differ: ${first.dtype} ${formatShape(first.shape)} and ${factor.dtype} ${formatShape(factor.shape)}. Convert one with .to('${first.dtype}')`,
+			);
+		}
+	}
+}
+
+function innerError(operation: string, a: Tensor, b: Tensor): ShapeError {
+	return new ShapeError(`${operation}: inner dimensions differ: ${formatShape(a.shape)} x ${formatShape(b.shape)}`);
+}
+
+/** [...batch, M, K] times [...batch, K, N], of equal rank, the batch dims broadcast. */
+export function multiply(name: string, a: Tensor, b: Tensor): Tensor {
+	return record({
+		name,
+		inputs: [a, b],
+		forward: () => {
+			const batch = broadcastShapes(name, a.shape.slice(0, -2), b.shape.slice(0, -2));
+			const out = emptyOn(a, [...batch, a.shape.at(-2)!, b.shape.at(-1)!]);
+			a.backend.kernels.matmul({ a: onBatch(a, batch), b: onBatch(b, batch) }, { out }, {});
+			return out;
+		},
+		save: () => [a, b],
+		vjp: multiplyBack(name),
+	});
+}
+
+function onBatch(x: Tensor, batch: Shape): Tensor {
+	const shape = [...batch, ...x.shape.slice(-2)];
+	return sameShape(shape, x.shape) ? x : viewOf(x, shape, broadcastStrides(x.shape, x.strides, shape), x.offset);
+}
+
+function multiplyBack(name: string) {
+	return (gradient: Tensor, [a, b]: readonly [Tensor, Tensor], needs: readonly boolean[]) => [
+		needs[0] ? sumTo(multiply(name, gradient, transpose(b, -2, -1)), a.shape) : null,
+		needs[1] ? sumTo(multiply(name, transpose(a, -2, -1), gradient), b.shape) : null,
+	];
+}
+
+/**
+ * The matrix product, as `torch.matmul`: of two vectors their dot product, of a matrix and a vector a vector; further dims in front are a
+ * batch and broadcast. [..., M, K] x [..., K, N] gives [..., M, N].
+ */
+export function matmul(a: Tensor, b: Tensor): Tensor {
+	requireFactors('matmul', a, b);
+	if (a.ndim === 0 || b.ndim === 0) {
+		throw new ShapeError(
+			`matmul: needs at least 1 dim each, not ${formatShape(a.shape)} x ${formatShape(b.shape)}; multiply by a scalar with mul()`,
+		);
+	}
+	if (a.shape.at(-1) !== b.shape.at(Math.max(-2, -b.ndim))) throw innerError('matmul', a, b);
+	// One matrix for a whole batch: then all of its rows are one matrix, and the gradient of b is one product.
+	const single = b.ndim < 3 || (b.ndim <= a.ndim && numel(b.shape.slice(0, -2)) === 1);
+	if (a.ndim === b.ndim && a.ndim >= 2 && (a.ndim === 2 || !single)) {
+		broadcastShapes('matmul', a.shape.slice(0, -2), b.shape.slice(0, -2));
+		return multiply('matmul', a, b);
+	}
+	return tidy(() => matmulOfRanks(a, b, single));
+}
+
+function matmulOfRanks(a: Tensor, b: Tensor, single: boolean): Tensor {
+	const [inner, columns] = b.ndim === 1 ? [b.shape[0]!, 1] : (b.shape.slice(-2) as [number, number]);
+	const tail = b.ndim === 1 ? [] : [columns];
+	if (single) {
+		const rows = reshape(a, [numel(a.shape.slice(0, -1)), inner]);
+		return reshape(multiply('matmul', rows, reshape(b, [inner, columns])), [...a.shape.slice(0, -1), ...tail]);
+	}
+	const matrix = a.ndim === 1 ? reshape(a, [1, inner]) : a;
+	const rank = Math.max(matrix.ndim, b.ndim);
+	const batch = broadcastShapes('matmul', matrix.shape.slice(0, -2), b.shape.slice(0, -2));
+	const product = multiply('matmul', withRank(matrix, rank), withRank(b, rank));
+	return a.ndim === 1 ? reshape(product, [...batch, columns]) : product;
+}
+
+function withRank(x: Tensor, rank: number): Tensor {
+	return x.ndim === rank ? x : reshape(x, [...new Array<number>(rank - x.ndim).fill(1), ...x.shape]);
+}
+
+/** The products of B pairs of matrices: [B, M, K] x [B, K, N] to [B, M, N]. No broadcasting. As `torch.bmm`. */
+export function bmm(a: Tensor, b: Tensor): Tensor {
+	return batched('bmm', a, b);
+}
+
+function batched(name: string, a: Tensor, b: Tensor): Tensor {
+	requireFactors(name, a, b);
+	if (a.ndim !== 3 || b.ndim !== 3 || a.shape[0] !== b.shape[0]) {
+		throw new ShapeError(
+			`${name}: needs [B, M, K] x [B, K, N] with one B, not ${formatShape(a.shape)} x ${formatShape(b.shape)}`,
+		);
+	}
+	if (a.shape[2] !== b.shape[1]) throw innerError(name, a, b);
+	return multiply(name, a, b);
+}
+
+/** beta * input + alpha * bmm(batch1, batch2), input broadcast; with beta 0 the input does not matter, not even its NaN. As `torch.baddbmm`. */
+export function baddbmm(
+	input: Tensor,
+	batch1: Tensor,
+	batch2: Tensor,
+	{ beta = 1, alpha = 1 }: { beta?: number; alpha?: number } = {},
+): Tensor {
+	requireFactors('baddbmm', input, batch1, batch2);
+	return tidy(() => {
+		const product = batched('baddbmm', batch1, batch2);
+		if (!sameShape(broadcastShapes('baddbmm', input.shape, product.shape), product.shape)) {
+			throw new ShapeError(`baddbmm: input ${formatShape(input.shape)} does not broadcast to ${formatShape(product.shape)}`);
+		}
+		const scaled = alpha === 1 ? product : mul(product, alpha);
+		if (beta === 0) return scaled;
+		return add(beta === 1 ? input : mul(input, beta), scaled);
+	});
+}
+
+/** A matrix times a vector: [M, K] x [K] to [M]. As `torch.mv`. */
+export function mv(matrix: Tensor, vector: Tensor): Tensor {
+	requireFactors('mv', matrix, vector);
+	if (matrix.ndim !== 2 || vector.ndim !== 1) {
+		throw new ShapeError(`mv: needs a matrix and a vector, not ${formatShape(matrix.shape)} x ${formatShape(vector.shape)}`);
+	}
+	if (matrix.shape[1] !== vector.size) throw innerError('mv', matrix, vector);
+	return tidy(() => reshape(multiply('mv', matrix, reshape(vector, [vector.size, 1])), [matrix.shape[0]!]));
+}
+
+/** The sum of the products of two vectors: [K] x [K] to []. As `torch.dot`. */
+export function dot(a: Tensor, b: Tensor): Tensor {
+	requireFactors('dot', a, b);
+	if (a.ndim !== 1 || b.ndim !== 1)
+		throw new ShapeError(`dot: needs two vectors, not ${formatShape(a.shape)} and ${formatShape(b.shape)}`);
+	if (a.size !== b.size) throw innerError('dot', a, b);
+	return tidy(() => reshape(multiply('dot', reshape(a, [1, a.size]), reshape(b, [b.size, 1])), []));
+}
+
+/** Every product of an element of a with one of b: [M] x [N] to [M, N]. As `torch.outer`. */
+export function outer(a: Tensor, b: Tensor): Tensor {
+	requireFactors('outer', a, b);
+	if (a.ndim !== 1 || b.ndim !== 1)
+		throw new ShapeError(`outer: needs two vectors, not ${formatShape(a.shape)} and ${formatShape(b.shape)}`);
+	return tidy(() => multiply('outer', reshape(a, [a.size, 1]), reshape(b, [1, b.size])));
+}
+
+/**
+ * x weight^T + bias: x [..., inFeatures], weight [outFeatures, inFeatures], bias [outFeatures], to [..., outFeatures], in one launch.
+ * As `torch.nn.functional.linear`.
+ */
+export function linear(x: Tensor, weight: Tensor, bias: Tensor | null = null): Tensor {
+	const factors = bias === null ? [x, weight] : [x, weight, bias];
+	requireFactors('linear', ...factors);
+	if (weight.ndim !== 2)
+		throw new ShapeError(`linear: the weight must be [outFeatures, inFeatures], not ${formatShape(weight.shape)}`);
+	const [features, inner] = weight.shape as [number, number];
+	if (x.ndim === 0 || x.shape.at(-1) !== inner) {
+		throw new ShapeError(
+			`linear: input ${formatShape(x.shape)} must end in the ${inner} features that weight ${formatShape(weight.shape)} takes`,
+		);
+	}
+	if (bias !== null && !sameShape(bias.shape, [features])) {
+		throw new ShapeError(
+			`linear: bias ${formatShape(bias.shape)} must be ${formatShape([features])} for weight ${formatShape(weight.shape)}`,
+		);
+	}
+	const lead = x.shape.slice(0, -1);
+	return record({
+		name: 'linear',
+		inputs: factors,
+		forward: () => {
+			const a = reshape(x, [numel(lead), inner]);
+			const out = emptyOn(x, [...lead, features]);
+			const b = viewOf(weight, [inner, features], [weight.strides[1]!, weight.strides[0]!], weight.offset);
+			x.backend.kernels.matmul(
+				{ a, b, bias: bias ?? undefined },
+				{ out: viewOf(out, [numel(lead), features], [features, 1], 0) },
+				{},
+			);
+			return out;
+		},
+		save: () => [x, weight],
+		vjp: linearBack,
+	});
+}
+
+function linearBack(gradient: Tensor, [x, weight]: readonly [Tensor, Tensor], needs: readonly boolean[]) {
+	const [features, inner] = weight.shape as [number, number];
+	const rows = numel(x.shape.slice(0, -1));
+	const g = reshape(gradient, [rows, features]);
+	return [
+		needs[0] ? reshape(multiply('linear', g, weight), x.shape) : null,
+		needs[1] ? multiply('linear', transpose(g, 0, 1), reshape(x, [rows, inner])) : null,
+		needs[2] ? sumTo(g, [features]) : null,
+	];
+}

@@ -1,0 +1,335 @@
+/**
+ * Pooling over the last one or two dims. Each operation and its gradient are a pair of linear maps (for the maximum, once its positions
+ * are known), either the other's VJP, so gradients of every order exist.
+ */
+import { record, recordMany } from '../autograd/tape';
+import type { AvgPoolAttributes, MaxPoolAttributes } from '../backends/contract/pool';
+import { requireFloating } from '../core/dtype';
+import { ArgumentError, formatShape, ShapeError } from '../core/errors';
+import type { Shape } from '../core/shape';
+import { emptyOn, type Tensor } from '../tensor';
+import { tidy } from '../tidy';
+import { contiguous, squeeze, unsqueeze } from './layout';
+import { requireTensor } from './operands';
+import { type ValuesIndices, valuesIndices } from './reduceOrder';
+import { type PerDim, perDim, windowCount } from './windows';
+
+export interface MaxPoolOptions {
+	/** Distance between windows. Default: the window's size. */
+	stride?: PerDim;
+	/** Positions added on both sides, which never win; at most half the window. Default 0. */
+	padding?: PerDim;
+	/** Distance between the elements of a window. Default 1. */
+	dilation?: PerDim;
+	/** Keep windows that reach beyond the end. Default false. */
+	ceilMode?: boolean;
+	/** Also give the positions (int32) of the maxima within the flattened plane. Default false. */
+	returnIndices?: boolean;
+}
+
+export interface AvgPoolOptions {
+	/** Distance between windows. Default: the window's size. */
+	stride?: PerDim;
+	/** Zeros added on both sides; at most half the window. Default 0. */
+	padding?: PerDim;
+	/** Keep windows that reach beyond the end. Default false. */
+	ceilMode?: boolean;
+	/** Whether the mean counts the padding. Default true. */
+	countIncludePad?: boolean;
+	/** Divide every sum by this instead of by the window's size. */
+	divisorOverride?: number;
+}
+
+type WithIndices<O> = O & { returnIndices: true };
+type Values<O> = O & { returnIndices?: false };
+
+/** The maximum of each window of x [N, C, L] or [C, L]. As `torch.nn.functional.max_pool1d`. */
+export function maxPool1d(x: Tensor, kernelSize: PerDim, options: WithIndices<MaxPoolOptions>): ValuesIndices;
+export function maxPool1d(x: Tensor, kernelSize: PerDim, options?: Values<MaxPoolOptions>): Tensor;
+export function maxPool1d(x: Tensor, kernelSize: PerDim, options: MaxPoolOptions = {}): Tensor | ValuesIndices {
+	return maxPooled('maxPool1d', 1, x, kernelSize, options);
+}
+
+/** The maximum of each window of x [N, C, H, W] or [C, H, W]. As `torch.nn.functional.max_pool2d`. */
+export function maxPool2d(x: Tensor, kernelSize: PerDim, options: WithIndices<MaxPoolOptions>): ValuesIndices;
+export function maxPool2d(x: Tensor, kernelSize: PerDim, options?: Values<MaxPoolOptions>): Tensor;
+export function maxPool2d(x: Tensor, kernelSize: PerDim, options: MaxPoolOptions = {}): Tensor | ValuesIndices {
+	return maxPooled('maxPool2d', 2, x, kernelSize, options);
+}
+
+/** The mean of each window of x [N, C, L] or [C, L]. As `torch.nn.functional.avg_pool1d`. */
+export function avgPool1d(x: Tensor, kernelSize: PerDim, options: Omit<AvgPoolOptions, 'divisorOverride'> = {}): Tensor {
+	return avgPooled('avgPool1d', 1, x, kernelSize, options);
+}
+
+/** The mean of each window of x [N, C, H, W] or [C, H, W]. As `torch.nn.functional.avg_pool2d`. */
+export function avgPool2d(x: Tensor, kernelSize: PerDim, options: AvgPoolOptions = {}): Tensor {
+	return avgPooled('avgPool2d', 2, x, kernelSize, options);
+}
+
+/** Sizes of the result of adaptive pooling; null keeps the input's. */
+export type OutputSize = number | readonly (number | null)[];
+
+/** The means of `outputSize` windows of equal size, as far as that goes, of x [N, C, L]. As `torch.nn.functional.adaptive_avg_pool1d`. */
+export function adaptiveAvgPool1d(x: Tensor, outputSize: OutputSize): Tensor {
+	return adaptive('adaptiveAvgPool1d', 1, x, outputSize, (batch, size) => spreadAverage('adaptiveAvgPool1d', batch, size));
+}
+
+/** The means of `outputSize` windows in each direction of x [N, C, H, W]. As `torch.nn.functional.adaptive_avg_pool2d`. */
+export function adaptiveAvgPool2d(x: Tensor, outputSize: OutputSize): Tensor {
+	return adaptive('adaptiveAvgPool2d', 2, x, outputSize, (batch, size) => spreadAverage('adaptiveAvgPool2d', batch, size));
+}
+
+/** The maxima over the windows of `adaptiveAvgPool2d`. As `torch.nn.functional.adaptive_max_pool2d`. */
+export function adaptiveMaxPool2d(x: Tensor, outputSize: OutputSize, options: { returnIndices: true }): ValuesIndices;
+export function adaptiveMaxPool2d(x: Tensor, outputSize: OutputSize, options?: { returnIndices?: false }): Tensor;
+export function adaptiveMaxPool2d(
+	x: Tensor,
+	outputSize: OutputSize,
+	{ returnIndices = false }: { returnIndices?: boolean } = {},
+): Tensor | ValuesIndices {
+	const pool = (batch: Tensor, size: Shape) => maxima('adaptiveMaxPool2d', batch, size, null);
+	if (returnIndices) return adaptive('adaptiveMaxPool2d', 2, x, outputSize, pool);
+	return valuesOf(() => adaptive('adaptiveMaxPool2d', 2, x, outputSize, pool));
+}
+
+/** The values alone; the indices stay only as long as the graph needs them. */
+function valuesOf(pool: () => ValuesIndices): Tensor {
+	return tidy(() => pool().values);
+}
+
+function checkInput(operation: string, rank: number, x: Tensor): void {
+	requireTensor(operation, x);
+	requireFloating(operation, x.dtype);
+	if (x.ndim !== rank + 1 && x.ndim !== rank + 2) {
+		throw new ShapeError(
+			`${operation}: needs an input of ${rank + 2} dims, or ${rank + 1} without a batch, not ${formatShape(x.shape)}`,
+		);
+	}
+}
+
+function checkPadding(operation: string, padding: readonly number[], kernel: readonly number[]): void {
+	if (padding.some((p, d) => p > kernel[d]! / 2)) {
+		throw new ArgumentError(`${operation}: padding ${formatShape(padding)} is more than half the window ${formatShape(kernel)}`);
+	}
+}
+
+/** How many windows there are in each dim. */
+function windowGrid(
+	operation: string,
+	x: Tensor,
+	attributes: Omit<MaxPoolAttributes, 'dilation'>,
+	dilation: readonly number[],
+	ceilMode: boolean,
+): number[] {
+	const { kernel, stride, padding } = attributes;
+	const size = x.shape.slice(-kernel.length);
+	const grid = size.map((s, d) => windowCount(s, kernel[d]!, stride[d]!, padding[d]!, dilation[d]!, ceilMode));
+	if (grid.some((count) => count < 1)) {
+		throw new ShapeError(
+			`${operation}: a window of ${formatShape(kernel)} does not fit input ${formatShape(x.shape)} with padding ${formatShape(padding)}`,
+		);
+	}
+	return grid;
+}
+
+function maxPooled(name: string, rank: number, x: Tensor, kernelSize: PerDim, options: MaxPoolOptions): Tensor | ValuesIndices {
+	checkInput(name, rank, x);
+	const kernel = perDim(name, 'kernelSize', kernelSize, rank, 1);
+	const attributes = {
+		kernel,
+		stride: perDim(name, 'stride', options.stride ?? kernel, rank, 1),
+		padding: perDim(name, 'padding', options.padding ?? 0, rank, 0),
+		dilation: perDim(name, 'dilation', options.dilation ?? 1, rank, 1),
+	};
+	checkPadding(name, attributes.padding, kernel);
+	const grid = windowGrid(name, x, attributes, attributes.dilation, options.ceilMode ?? false);
+	const pool = () => onBatch(x, rank, (batch) => maxima(name, batch, grid, attributes));
+	return options.returnIndices === true ? pool() : valuesOf(pool);
+}
+
+function avgPooled(name: string, rank: number, x: Tensor, kernelSize: PerDim, options: AvgPoolOptions): Tensor {
+	checkInput(name, rank, x);
+	const kernel = perDim(name, 'kernelSize', kernelSize, rank, 1);
+	const { divisorOverride, countIncludePad = true, ceilMode = false } = options;
+	if (divisorOverride !== undefined && (!Number.isInteger(divisorOverride) || divisorOverride === 0)) {
+		throw new ArgumentError(`${name}: divisorOverride is ${divisorOverride}; it must be a whole number other than 0`);
+	}
+	const attributes = {
+		kernel,
+		stride: perDim(name, 'stride', options.stride ?? kernel, rank, 1),
+		padding: perDim(name, 'padding', options.padding ?? 0, rank, 0),
+		countIncludePad,
+		divisorOverride,
+	};
+	checkPadding(name, attributes.padding, kernel);
+	const grid = windowGrid(
+		name,
+		x,
+		attributes,
+		kernel.map(() => 1),
+		ceilMode,
+	);
+	return onBatch(x, rank, (batch) => average(name, batch, grid, attributes));
+}
+
+function adaptive<R extends Tensor | ValuesIndices>(
+	name: string,
+	rank: number,
+	x: Tensor,
+	outputSize: OutputSize,
+	pool: (batch: Tensor, size: Shape) => R,
+): R {
+	checkInput(name, rank, x);
+	const planes = x.shape.slice(-rank);
+	const wanted = typeof outputSize === 'number' ? planes.map(() => outputSize) : outputSize;
+	if (!Array.isArray(wanted) || wanted.length !== rank || wanted.some((s) => s !== null && (!Number.isInteger(s) || s < 0))) {
+		throw new ArgumentError(
+			`${name}: outputSize is ${JSON.stringify(outputSize)}; it must be a whole number, or ${rank} of them (null keeps a size)`,
+		);
+	}
+	if (planes.includes(0)) throw new ShapeError(`${name}: input ${formatShape(x.shape)} has empty planes`);
+	return onBatch(x, rank, (batch) =>
+		pool(
+			batch,
+			wanted.map((size, d) => size ?? planes[d]!),
+		),
+	);
+}
+
+/** Runs `pool` on x with a batch dim, and takes it away again where x had none. */
+function onBatch<R extends Tensor | ValuesIndices>(x: Tensor, rank: number, pool: (batch: Tensor) => R): R {
+	if (x.ndim === rank + 2) return pool(x);
+	const bare = (y: Tensor) => squeeze(y, 0);
+	const result: Tensor | ValuesIndices = tidy(() => {
+		const y: Tensor | ValuesIndices = pool(unsqueeze(x, 0));
+		return 'values' in y ? valuesIndices(bare(y.values), bare(y.indices)) : bare(y);
+	});
+	return result as R;
+}
+
+function resized(x: Tensor, size: Shape): Shape {
+	return [x.shape[0]!, x.shape[1]!, ...size];
+}
+
+/** The maximum of each window, adaptive ones where there are no attributes. */
+function maxima(name: string, x: Tensor, size: Shape, attributes: MaxPoolAttributes | null): ValuesIndices {
+	const [values, indices] = recordMany({
+		name,
+		inputs: [x],
+		forward: () => {
+			const outputs = { y: emptyOn(x, resized(x, size)), indices: emptyOn(x, resized(x, size), 'int32') };
+			const inputs = { x: contiguous(x) };
+			if (attributes === null) x.backend.kernels.adaptiveMaxPool(inputs, outputs);
+			else x.backend.kernels.maxPool(inputs, outputs, attributes);
+			return [outputs.y, outputs.indices];
+		},
+		save: ([, positions]) => [positions!],
+		vjp: maximaBack(name, x.shape.slice(2), attributes),
+	});
+	return valuesIndices(values!, indices!);
+}
+
+function maximaBack(name: string, plane: Shape, attributes: MaxPoolAttributes | null) {
+	return ([gradient]: readonly (Tensor | null)[], [indices]: readonly [Tensor]) => [
+		gradient == null ? null : toMaxima(name, gradient, indices, plane, attributes),
+	];
+}
+
+/** Zeros of planes `plane` to which each element of y is added where its maximum stood. */
+function toMaxima(name: string, y: Tensor, indices: Tensor, plane: Shape, attributes: MaxPoolAttributes | null): Tensor {
+	return record({
+		name,
+		inputs: [y],
+		forward: () => {
+			const gradX = emptyOn(y, resized(y, plane));
+			const inputs = { gradY: contiguous(y), indices };
+			if (attributes === null) y.backend.kernels.adaptiveMaxPoolGrad(inputs, { gradX });
+			else y.backend.kernels.maxPoolGrad(inputs, { gradX }, attributes);
+			return gradX;
+		},
+		save: () => [indices],
+		vjp: (gradient, [positions]) => [atMaxima(name, gradient, positions, attributes)],
+	});
+}
+
+/** The elements of x where the maxima stood. */
+function atMaxima(name: string, x: Tensor, indices: Tensor, attributes: MaxPoolAttributes | null): Tensor {
+	return record({
+		name,
+		inputs: [x],
+		forward: () => {
+			const y = emptyOn(x, indices.shape);
+			x.backend.kernels.maxPoolGather({ x: contiguous(x), indices }, { y });
+			return y;
+		},
+		save: () => [indices],
+		vjp: maximaGatherBack(name, x.shape.slice(2), attributes),
+	});
+}
+
+function maximaGatherBack(name: string, plane: Shape, attributes: MaxPoolAttributes | null) {
+	return (gradient: Tensor, [indices]: readonly [Tensor]) => [toMaxima(name, gradient, indices, plane, attributes)];
+}
+
+function average(name: string, x: Tensor, size: Shape, attributes: AvgPoolAttributes): Tensor {
+	return record({
+		name,
+		inputs: [x],
+		forward: () => {
+			const y = emptyOn(x, resized(x, size));
+			x.backend.kernels.avgPool({ x: contiguous(x) }, { y }, attributes);
+			return y;
+		},
+		vjp: averageBack(name, x.shape.slice(2), attributes),
+	});
+}
+
+function averageBack(name: string, plane: Shape, attributes: AvgPoolAttributes) {
+	return (gradient: Tensor) => [averageGradient(name, gradient, plane, attributes)];
+}
+
+function averageGradient(name: string, y: Tensor, plane: Shape, attributes: AvgPoolAttributes): Tensor {
+	const size = y.shape.slice(2);
+	return record({
+		name,
+		inputs: [y],
+		forward: () => {
+			const gradX = emptyOn(y, resized(y, plane));
+			y.backend.kernels.avgPoolGrad({ gradY: contiguous(y) }, { gradX }, attributes);
+			return gradX;
+		},
+		vjp: (gradient) => [average(name, gradient, size, attributes)],
+	});
+}
+
+function spreadAverage(name: string, x: Tensor, size: Shape): Tensor {
+	return record({
+		name,
+		inputs: [x],
+		forward: () => {
+			const y = emptyOn(x, resized(x, size));
+			x.backend.kernels.adaptiveAvgPool({ x: contiguous(x) }, { y });
+			return y;
+		},
+		vjp: spreadAverageBack(name, x.shape.slice(2)),
+	});
+}
+
+function spreadAverageBack(name: string, plane: Shape) {
+	return (gradient: Tensor) => [spreadAverageGradient(name, gradient, plane)];
+}
+
+function spreadAverageGradient(name: string, y: Tensor, plane: Shape): Tensor {
+	const size = y.shape.slice(2);
+	return record({
+		name,
+		inputs: [y],
+		forward: () => {
+			const gradX = emptyOn(y, resized(y, plane));
+			y.backend.kernels.adaptiveAvgPoolGrad({ gradY: contiguous(y) }, { gradX });
+			return gradX;
+		},
+		vjp: (gradient) => [spreadAverage(name, gradient, size)],
+	});
+}
