@@ -23,3 +23,10 @@ export { keep, tidy } from './tidy';
 
 // Operations, by family.
 export { bernoulli, dropout, dropout2d, rand, randint, randLike, randn, randnLike, randperm } from './ops/random';
+export { arange, eye, full, fullLike, linspace, ones, onesLike, tensor, zeros, zerosLike } from './ops/creation';
+export * from './ops/elementwise';
+export { embedding } from './ops/embedding';
+export * from './ops/indexing';
+export * from './ops/layout';
+export { all, amax, amin, any, argmax, argmin, logsumexp, max, mean, min, norm, prod, std, sum, variance as var } from './ops/reduce';
+export { logSoftmax, softmax } from './ops/softmax';

@@ -54,7 +54,7 @@ export async function init(options: InitOptions = {}): Promise<DeviceInfo> {
 
 async function start(options: InitOptions): Promise<WebGPUBackend> {
 	if (webgpu !== null) return webgpu;
-	starting ??= createWebGPUBackend(options).finally(() => {
+	starting ??= createWebGPUBackend({ adapter: options.adapter, powerPreference: options.powerPreference }).finally(() => {
 		starting = null;
 	});
 	const backend = await starting;

@@ -25,6 +25,7 @@ export interface GradNode {
 	/** Grows with creation, so that descending order is a reverse topological order. */
 	readonly sequence: number;
 	readonly operation: string;
+	readonly isLeaf: boolean;
 }
 
 /** Nested arrays of numbers or booleans, as `tensor()` takes and `toArray()` gives them. */
@@ -111,6 +112,11 @@ export class Tensor implements View {
 	/** Whether `backward()` computes a gradient for this tensor. Set it on leaves: parameters, or inputs under study. */
 	get requiresGrad(): boolean {
 		return this.edge !== null;
+	}
+
+	/** Whether the tensor was made by the user, not by a recorded operation: leaves are what `backward()` gives `.grad` to. */
+	get isLeaf(): boolean {
+		return this.edge === null || this.edge.node.isLeaf;
 	}
 
 	get isContiguous(): boolean {

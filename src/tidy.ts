@@ -22,7 +22,7 @@ export function tidy<T>(fn: () => T): T {
 		return result;
 	} finally {
 		const survives = (tensor: unknown) => returned.has(tensor);
-		freeGraphs(scope.nodes, scope.tensors as readonly Tensor[], survives);
+		freeGraphs(scope.nodes, scope.tensors as readonly unknown[] as readonly Tensor[], survives);
 		closeScope(scope, survives);
 	}
 }

@@ -72,6 +72,7 @@ const droppedNodes = new FinalizationRegistry<Storage[]>((storages) => {
 /** One recorded operation. */
 export class TapeNode implements GradNode, ScopedNode {
 	readonly sequence = sequence++;
+	readonly isLeaf = false;
 	/** Tensors whose `.grad` also receives the gradient of an output, by output index: see `retainGrad`. */
 	retained: Map<number, Tensor> | null = null;
 	#saved: Saved[] | null = null;
@@ -143,6 +144,7 @@ export class TapeNode implements GradNode, ScopedNode {
 export class LeafNode implements GradNode {
 	readonly sequence = sequence++;
 	readonly operation = 'leaf';
+	readonly isLeaf = true;
 
 	constructor(readonly tensor: Tensor) {}
 }
@@ -150,7 +152,7 @@ export class LeafNode implements GradNode {
 /** Makes a leaf require a gradient, or stop doing so. */
 export function setRequiresGrad(tensor: Tensor, on: boolean): void {
 	if (on === (tensor.edge !== null)) return;
-	if (tensor.edge !== null && !isLeaf(tensor)) {
+	if (tensor.edge !== null && !tensor.isLeaf) {
 		throw new AutogradError(`requiresGrad_: only a leaf can stop requiring a gradient; this is the result of '${tensor.edge.node.operation}'. Use detach()`);
 	}
 	if (on && !isFloating(tensor.dtype)) {
@@ -159,9 +161,21 @@ export function setRequiresGrad(tensor: Tensor, on: boolean): void {
 	tensor.edge = on ? { node: new LeafNode(tensor), index: 0 } : null;
 }
 
-/** Whether the tensor was made by the user and not by a recorded operation. */
-export function isLeaf(tensor: Tensor): boolean {
-	return tensor.edge === null || tensor.edge.node instanceof LeafNode;
+/** Makes a leaf require a gradient (or, with false, stop doing so), and returns it. As `torch.Tensor.requires_grad_`. */
+export function requiresGrad_<T extends Tensor>(tensor: T, on = true): T {
+	setRequiresGrad(tensor, on);
+	return tensor;
+}
+
+/** Makes `backward()` fill `.grad` of a result that is no leaf, too; returns the tensor. As `torch.Tensor.retain_grad`. */
+export function retainGrad<T extends Tensor>(tensor: T): T {
+	const { edge } = tensor;
+	if (edge === null) throw new AutogradError('retainGrad: the tensor requires no gradient; call requiresGrad_() on what it is computed from');
+	if (edge.node instanceof TapeNode) {
+		edge.node.retained ??= new Map();
+		edge.node.retained.set(edge.index, tensor);
+	}
+	return tensor;
 }
 
 /** Runs an operation with one output and, if an input requires a gradient, puts it on the tape. */

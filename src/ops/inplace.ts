@@ -3,7 +3,6 @@
  * gradient takes them only under `noGrad`, and only if it is a leaf; what the tape has saved notices that it was overwritten.
  */
 import { isGradEnabled } from '../autograd/modes';
-import { isLeaf } from '../autograd/tape';
 import type { View } from '../backends/contract';
 import type { BinaryOp } from '../backends/contract/elementwise';
 import { isFloating } from '../core/dtype';
@@ -18,7 +17,7 @@ import { broadcastView, converted, type Operand, requireSameDevice, requireTenso
 /** Checks that `x` may be written, runs `write` with its temporaries disposed of, and marks the storage as written. */
 function inPlace(operation: string, x: Tensor, write: () => void): Tensor {
 	requireTensor(operation, x);
-	if (!isLeaf(x)) {
+	if (!x.isLeaf) {
 		throw new AutogradError(`${operation}: the tensor is the result of '${x.edge!.node.operation}', whose gradient needs it. Write to its detach().clone(), or use the operation without _`);
 	}
 	if (x.requiresGrad && isGradEnabled()) {
