@@ -57,7 +57,6 @@ export async function bundleTests(platform, files, outdir) {
 		alias: withSources,
 		plugins: [entries],
 		entryPoints: files.map((file) => ({ in: `entry:${file}`, out: bundleName(file).replace(/\.js$/, '') })),
-		loader: { '.safetensors': 'binary', '.bin': 'binary' },
 		keepNames: true,
 		splitting: true,
 		outdir,
