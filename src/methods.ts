@@ -6,10 +6,14 @@ import { backward, type BackwardOptions } from './autograd/backward';
 import { requiresGrad_, retainGrad } from './autograd/tape';
 import type { DeviceName } from './backends/contract';
 import type { DType } from './core/dtype';
+import { conv1d, conv2d, conv3d, convTranspose1d, convTranspose2d } from './ops/conv';
 import * as elementwise from './ops/elementwise';
+import { embedding } from './ops/embedding';
 import { gather, indexAdd, indexSelect, bincount, maskedFill, maskedSelect, nonzero, oneHot, scatter, scatterAdd, take, takeAlongDim, argsort, searchsorted, sort, topk } from './ops/indexing';
 import * as inplace from './ops/inplace';
 import * as layout from './ops/layout';
+import { baddbmm, bmm, dot, linear, matmul, mv, outer } from './ops/matmul';
+import { adaptiveAvgPool1d, adaptiveAvgPool2d, adaptiveMaxPool2d, avgPool1d, avgPool2d, maxPool1d, maxPool2d } from './ops/pool';
 import { type Operand } from './ops/operands';
 import { bernoulli, dropout, dropout2d } from './ops/random';
 import * as reduce from './ops/reduce';
@@ -47,7 +51,16 @@ export const METHODS = {
 	min: reduce.min,
 	argmax: reduce.argmax,
 	argmin: reduce.argmin,
+	// Products.
+	matmul,
+	bmm,
+	mv,
+	dot,
+	outer,
+	linear,
+	baddbmm,
 	// Indexing.
+	embedding,
 	gather,
 	scatter,
 	scatterAdd,
@@ -65,6 +78,18 @@ export const METHODS = {
 	topk,
 	searchsorted,
 	// Networks.
+	conv1d,
+	conv2d,
+	conv3d,
+	convTranspose1d,
+	convTranspose2d,
+	maxPool1d,
+	maxPool2d,
+	avgPool1d,
+	avgPool2d,
+	adaptiveAvgPool1d,
+	adaptiveAvgPool2d,
+	adaptiveMaxPool2d,
 	softmax,
 	logSoftmax,
 	dropout,

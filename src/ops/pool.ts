@@ -11,7 +11,7 @@ import { emptyOn, type Tensor } from '../tensor';
 import { tidy } from '../tidy';
 import { contiguous, squeeze, unsqueeze } from './layout';
 import { requireTensor } from './operands';
-import { type ValuesIndices, valuesIndices } from './reduceOrder';
+import { type ValuesIndices, valuesIndices } from './reduce';
 import { type PerDim, perDim, windowCount } from './windows';
 
 export interface MaxPoolOptions {
