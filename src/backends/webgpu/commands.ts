@@ -5,14 +5,19 @@
  * its work is large, when the host reads, and when the program is idle. Parameters of a batch collect in a host array,
  * 256-byte slots at dynamic offsets, and are written to the GPU once, right before the submit; the queue's order makes
  * one arena enough.
+ *
+ * A launch whose pipeline is still being compiled waits in a queue, and everything after it behind it, so that the order
+ * stays. Nothing of that shows outside, because the host sees results only through promises.
  */
 import type { Variant } from '../../../shaders/shader';
 import { ArgumentError, DeviceError } from '../../core/errors';
 import { BindGroups } from './bindgroups';
 import { BufferUsage, MAP_MODE_READ } from './device';
+import { nextRound } from './eventloop';
 import type { Failures } from './failures';
 import type { Launch } from './launch';
 import type { Block, Memory } from './memory';
+import type { Patience } from './patience';
 import { MAX_PARAM_BYTES, type Pipeline, type Pipelines } from './pipelines';
 import type { LaunchLog } from './profiler';
 
@@ -32,6 +37,7 @@ export interface LaunchRecord extends Launch {
 }
 
 interface Readback {
+	readonly block: Block;
 	readonly staging: GPUBuffer;
 	readonly bytes: number;
 	/** Takes the mapped bytes, once they are there. */
@@ -39,23 +45,25 @@ interface Readback {
 	reject(error: Error): void;
 }
 
+/** A launch that waits for a pipeline, with what the fast path has in local variables. */
+interface WaitingLaunch {
+	readonly record: Launch;
+	readonly pipeline: Pipeline;
+	readonly group: GPUBindGroup;
+	readonly x: number;
+	readonly y: number;
+	readonly z: number;
+	readonly operation: string;
+}
+
+interface Waiting {
+	/** The batch that was open when it came. */
+	readonly batch: number;
+	readonly work: WaitingLaunch | Readback;
+}
+
 const SLOT_BYTES = 256;
 const SLOT_WORDS = SLOT_BYTES / 4;
-
-/** A place for tasks that run after the current task and its microtasks, without the delay of `setTimeout` in browsers. */
-let idleChannel: MessageChannel | undefined;
-
-function whenIdle(task: () => void): void {
-	const { setImmediate } = globalThis as { setImmediate?: (task: () => void) => void };
-	if (setImmediate !== undefined) {
-		setImmediate(task);
-		return;
-	}
-	idleChannel ??= new MessageChannel();
-	idleChannel.port1.addEventListener('message', task, { once: true });
-	idleChannel.port1.start();
-	idleChannel.port2.postMessage(0);
-}
 
 export class Commands {
 	/** The number of the batch that is being encoded; all before it are submitted. */
@@ -76,8 +84,8 @@ export class Commands {
 	private readonly maxGrid: number;
 	private readonly parameters: GPUBuffer;
 	private readonly parameterWords: Uint32Array<ArrayBuffer>;
-	/** The offset of the current launch, in the form that `setBindGroup` takes without allocating. */
-	private readonly offset = new Uint32Array(1);
+	/** The offset of the current launch: one array for all, which `setBindGroup` reads faster than a typed array. */
+	private readonly offset = [0];
 
 	private encoder: GPUCommandEncoder | undefined;
 	private pass: GPUComputePassEncoder | undefined;
@@ -86,9 +94,16 @@ export class Commands {
 	private work = 0;
 	/** The operations of the batch's launches, for messages. */
 	private operations: string[] = [];
-	private readbacks: Readback[] = [];
-	private readonly mapping = new Set<Readback>();
+	/** Copies that are encoded in the batch. */
+	private copied: Readback[] = [];
+	/** Every read that has not settled. */
+	private readonly reads = new Set<Readback>();
 	private idleFlushIsDue = false;
+	private readFlushIsDue = false;
+	/** What waits for pipelines, in order. */
+	private waiting: Waiting[] = [];
+	/** Called when nothing waits any more. */
+	private onDrained: (() => void)[] = [];
 
 	readonly bindGroups: BindGroups;
 
@@ -96,6 +111,7 @@ export class Commands {
 		private readonly device: GPUDevice,
 		private readonly pipelines: Pipelines,
 		private readonly failures: Failures,
+		private readonly patience: Patience,
 		options: CommandOptions,
 	) {
 		this.batchLaunches = options.batchLaunches ?? 64;
@@ -127,41 +143,68 @@ export class Commands {
 		if (x > this.maxGrid || y > this.maxGrid || z > this.maxGrid) {
 			throw new DeviceError(`${pipeline.key}: a grid of ${record.grid.join(' x ')} workgroups exceeds ${this.maxGrid} in a dimension`);
 		}
-		const group = this.bindGroups.get(pipeline.layout, record.buffers, pipeline.key, this.batch);
-		this.offset[0] = this.writeParameters(record.params, pipeline.key);
-		const pass = this.log === undefined ? (this.pass ?? this.openPass()) : this.openLoggedPass(pipeline, record, this.log);
-		if (pipeline !== this.bound) {
-			pass.setPipeline(pipeline.gpu);
-			this.bound = pipeline;
+		if (record.params.length * 4 > MAX_PARAM_BYTES) {
+			throw new ArgumentError(`${pipeline.key}: ${record.params.length} parameter words; a launch carries ${MAX_PARAM_BYTES / 4}`);
 		}
-		pass.setBindGroup(0, group, this.offset, 0, 1);
-		pass.dispatchWorkgroups(x, y, z);
+		const group = this.bindGroups.get(pipeline.layout, record.buffers, pipeline.key, this.batch);
 		this.account(pipeline, record);
+		if (pipeline.gpu !== undefined && this.waiting.length === 0) {
+			this.encode(record, pipeline, pipeline.gpu, group, x, y, z, this.operation);
+		} else {
+			const work = { record: record as unknown as Launch, pipeline, group, x, y, z, operation: this.operation };
+			this.waiting.push({ batch: this.batch, work });
+		}
 	}
 
 	/** A copy of the first `bytes` of a block, as it is after all launches so far, handed to `decode` while it is mapped. */
 	read<T>(block: Block, bytes: number, memory: Memory, decode: (mapped: ArrayBuffer) => T): Promise<T> {
 		if (this.stopped !== undefined) return Promise.reject(this.stopped);
-		const encoder = this.encoder ?? this.openEncoder();
-		this.closePass();
 		const staging = memory.takeStaging(bytes);
-		// Copied in its place among the launches, since later ones may overwrite the block. Reads of one task share a submit.
-		encoder.copyBufferToBuffer(block.buffer, 0, staging, 0, bytes);
-		block.batch = this.batch;
-		if (this.readbacks.length === 0) queueMicrotask(() => this.flush());
-		return new Promise<T>((resolve, reject) => {
+		const copy = new Promise<T>((resolve, reject) => {
 			const collect = () => {
 				resolve(decode(staging.getMappedRange(0, bytes)));
 				staging.unmap();
 				memory.giveStaging(staging);
 			};
-			this.readbacks.push({ staging, bytes, collect, reject });
+			const readback = { block, staging, bytes, collect, reject };
+			this.reads.add(readback);
+			block.batch = this.batch;
+			if (this.waiting.length === 0) this.encodeCopy(readback);
+			else this.waiting.push({ batch: this.batch, work: readback });
 		});
+		return this.patience.during(copy);
+	}
+
+	/** The first batch that is not submitted as a whole: the host must not touch blocks that it or a later one uses. */
+	get unsubmitted(): number {
+		return this.waiting[0]?.batch ?? this.batch;
+	}
+
+	/** Goes on with what waited for pipelines, as far as they are there. */
+	drain(): void {
+		let done = 0;
+		for (; done < this.waiting.length; done++) {
+			const { work } = this.waiting[done]!;
+			if ('staging' in work) {
+				this.encodeCopy(work);
+				continue;
+			}
+			const { record, pipeline, group, x, y, z, operation } = work;
+			if (pipeline.gpu !== undefined) this.encode(record, pipeline, pipeline.gpu, group, x, y, z, operation);
+			else if (pipeline.failure === undefined) break;
+		}
+		if (done === 0) return;
+		this.waiting = this.waiting.slice(done);
+		// Submitted at once, because the blocks of these launches are marked with the batch that was open when they came.
+		this.flush();
+		if (this.waiting.length > 0) return;
+		for (const resolve of this.onDrained) resolve();
+		this.onDrained = [];
 	}
 
 	/** Submits what is encoded. */
 	flush(): void {
-		const { encoder, readbacks, operations } = this;
+		const { encoder, copied, operations } = this;
 		if (encoder === undefined) return;
 		this.closePass();
 		this.log?.resolve(encoder);
@@ -175,17 +218,18 @@ export class Commands {
 		this.slots = 0;
 		this.work = 0;
 		this.operations = [];
-		this.readbacks = [];
+		this.copied = [];
 		this.batch++;
 		this.submits++;
-		for (const readback of readbacks) void this.map(readback);
+		for (const readback of copied) void this.map(readback);
 	}
 
 	/** Submits everything and waits until the GPU has done it. */
 	async finish(): Promise<void> {
 		this.flush();
-		if (this.stopped === undefined) await this.device.queue.onSubmittedWorkDone();
-		if (this.stopped !== undefined) throw this.stopped;
+		if (this.waiting.length > 0) await new Promise<void>((resolve) => this.onDrained.push(resolve));
+		if (this.stopped === undefined) await this.patience.during(this.device.queue.onSubmittedWorkDone());
+		this.requireRunning();
 	}
 
 	/** The device is gone: rejects every read that waits, and every launch and read from now on, with `reason`. */
@@ -194,26 +238,15 @@ export class Commands {
 		this.stopped = reason;
 		this.encoder = undefined;
 		this.pass = undefined;
-		for (const readback of [...this.readbacks, ...this.mapping]) readback.reject(reason);
-		this.readbacks = [];
-		this.mapping.clear();
+		this.waiting = [];
+		for (const resolve of this.onDrained) resolve();
+		for (const readback of this.reads) readback.reject(reason);
+		this.reads.clear();
 	}
 
 	/** Throws the reason why nothing works any more, if there is one. */
 	requireRunning(): void {
 		if (this.stopped !== undefined) throw this.stopped;
-	}
-
-	private writeParameters(params: readonly number[], kernel: string): number {
-		const slots = params.length <= SLOT_WORDS ? 1 : 2;
-		if (params.length * 4 > MAX_PARAM_BYTES) {
-			throw new ArgumentError(`${kernel}: ${params.length * 4} bytes of parameters; a launch carries at most ${MAX_PARAM_BYTES}`);
-		}
-		const start = this.slots * SLOT_WORDS;
-		const words = this.parameterWords;
-		for (let i = 0; i < params.length; i++) words[start + i] = params[i]!;
-		this.slots += slots;
-		return start * 4;
 	}
 
 	private account<V extends Variant>(pipeline: Pipeline, record: Launch<V>): void {
@@ -223,19 +256,62 @@ export class Commands {
 		counters.flops += record.flops;
 		counters.bytes += record.bytes;
 		this.launches++;
-		this.work += record.flops + record.bytes;
-		this.operations.push(this.operation);
 		if (this.onLaunch !== undefined) {
 			this.onLaunch({ ...(record as unknown as Launch), operation: this.operation, pipeline: pipeline.key });
 		}
+	}
+
+	private encode<V extends Variant>(
+		record: Launch<V>,
+		pipeline: Pipeline,
+		gpu: GPUComputePipeline,
+		group: GPUBindGroup,
+		x: number,
+		y: number,
+		z: number,
+		operation: string,
+	): void {
+		const pass = this.log === undefined ? (this.pass ?? this.openPass()) : this.openLoggedPass(pipeline, record, operation, this.log);
+		if (pipeline !== this.bound) {
+			pass.setPipeline(gpu);
+			this.bound = pipeline;
+		}
+		this.offset[0] = this.writeParameters(record.params);
+		pass.setBindGroup(0, group, this.offset);
+		pass.dispatchWorkgroups(x, y, z);
+		this.operations.push(operation);
+		this.work += record.flops + record.bytes;
 		if (this.operations.length >= this.batchLaunches || this.work >= this.batchWork) this.flush();
+	}
+
+	/** Copies in its place among the launches, since later ones may overwrite the block. Reads of one task share a submit. */
+	private encodeCopy(readback: Readback): void {
+		const encoder = this.encoder ?? this.openEncoder();
+		this.closePass();
+		encoder.copyBufferToBuffer(readback.block.buffer, 0, readback.staging, 0, readback.bytes);
+		this.copied.push(readback);
+		if (this.readFlushIsDue) return;
+		this.readFlushIsDue = true;
+		queueMicrotask(() => {
+			this.readFlushIsDue = false;
+			this.flush();
+		});
+	}
+
+	/** Puts the words into the next slots of the arena, and returns their offset in bytes. */
+	private writeParameters(params: readonly number[]): number {
+		const start = this.slots * SLOT_WORDS;
+		const words = this.parameterWords;
+		for (let i = 0; i < params.length; i++) words[start + i] = params[i]!;
+		this.slots += params.length <= SLOT_WORDS ? 1 : 2;
+		return start * 4;
 	}
 
 	private openEncoder(): GPUCommandEncoder {
 		this.encoder = this.device.createCommandEncoder();
 		if (!this.idleFlushIsDue) {
 			this.idleFlushIsDue = true;
-			whenIdle(() => {
+			nextRound(() => {
 				this.idleFlushIsDue = false;
 				this.flush();
 			});
@@ -248,11 +324,16 @@ export class Commands {
 		return this.pass;
 	}
 
-	private openLoggedPass<V extends Variant>(pipeline: Pipeline, record: Launch<V>, log: LaunchLog): GPUComputePassEncoder {
+	private openLoggedPass(
+		pipeline: Pipeline,
+		record: { readonly flops: number; readonly bytes: number },
+		operation: string,
+		log: LaunchLog,
+	): GPUComputePassEncoder {
 		const encoder = this.encoder ?? this.openEncoder();
 		this.closePass();
 		const { flops, bytes } = record;
-		this.pass = encoder.beginComputePass(log.add({ kernel: pipeline.key, operation: this.operation, flops, bytes }));
+		this.pass = encoder.beginComputePass(log.add({ kernel: pipeline.key, operation, flops, bytes }));
 		return this.pass;
 	}
 
@@ -263,14 +344,13 @@ export class Commands {
 	}
 
 	private async map(readback: Readback): Promise<void> {
-		this.mapping.add(readback);
 		try {
 			await readback.staging.mapAsync(MAP_MODE_READ, 0, readback.bytes);
 			readback.collect();
 		} catch (error) {
 			readback.reject(this.stopped ?? new DeviceError(`reading a tensor back failed: ${String(error)}`, { cause: error }));
 		}
-		this.mapping.delete(readback);
+		this.reads.delete(readback);
 	}
 }
 

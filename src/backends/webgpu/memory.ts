@@ -143,8 +143,8 @@ export class Memory {
 		return block;
 	}
 
-	/** Back to the pool. `openBatch` is the batch that is being encoded: its blocks cannot be destroyed yet. */
-	give(block: Block, openBatch: number): void {
+	/** Back to the pool. Blocks that batches from `unsubmitted` on use cannot be destroyed yet. */
+	give(block: Block, unsubmitted: number): void {
 		block.freedAt = this.clock++;
 		let list = this.free.get(block.bytes);
 		if (list === undefined) this.free.set(block.bytes, (list = []));
@@ -154,12 +154,12 @@ export class Memory {
 		this.live -= block.bytes;
 		this.liveStorages--;
 		this.pooled += block.bytes;
-		if (this.pooled > this.poolBytes) this.trim(this.poolBytes * 0.75, openBatch);
+		if (this.pooled > this.poolBytes) this.trim(this.poolBytes * 0.75, unsubmitted);
 	}
 
 	/** Destroys free blocks, least recently used first, until at most `target` bytes of them are left. */
-	trim(target: number, openBatch: number): void {
-		const candidates = [...this.free.values()].flat().filter((block) => block.batch < openBatch);
+	trim(target: number, unsubmitted: number): void {
+		const candidates = [...this.free.values()].flat().filter((block) => block.batch < unsubmitted);
 		candidates.sort((a, b) => a.freedAt - b.freedAt);
 		const doomed = new Set<Block>();
 		for (const block of candidates) {

@@ -1,14 +1,15 @@
 /**
  * Compute pipelines: compiled once for each kernel and variant, never for a shape, and kept in a cache with a cap.
  *
- * A launch cannot wait, so a pipeline that is missing is created on the spot; WebGPU reports whether it compiled later.
- * `warm` compiles many at once ahead of time, on as many threads as the implementation has. A pipeline that failed to
- * compile says so by throwing at every launch after the report, and at the next read or sync.
+ * All are compiled asynchronously, on as many threads as the implementation has. A launch does not wait for its pipeline:
+ * it and what follows it queue up on the host (see commands.ts), so the first step of a program asks for all its
+ * pipelines at once. One that does not compile throws at the next read or sync, and at every launch after that.
  */
 import type { Access, ShaderSource, ShaderTemplate, Variant } from '../../../shaders/shader';
 import { DeviceError } from '../../core/errors';
 import { SHADER_STAGE_COMPUTE } from './device';
 import type { Failures } from './failures';
+import type { Patience } from './patience';
 
 /** One launch can carry this many bytes of parameters. */
 export const MAX_PARAM_BYTES = 512;
@@ -24,10 +25,13 @@ export interface Layout {
 export interface Pipeline {
 	/** The kernel's name and its variant: the cache key, and the label in messages of the driver. */
 	readonly key: string;
-	readonly gpu: GPUComputePipeline;
 	readonly layout: Layout;
-	/** Set when the report of a failed compilation has arrived. */
+	/** Undefined until it is compiled. */
+	gpu: GPUComputePipeline | undefined;
+	/** Set when it does not compile. */
 	failure: Error | undefined;
+	/** Settles, never rejects, when it is compiled or has failed. */
+	readonly settled: Promise<void>;
 	/** The last batch that used it, for eviction. */
 	batch: number;
 	/** Those of the kernel: shared by its variants. */
@@ -64,88 +68,84 @@ export class Pipelines {
 	private readonly layouts = new Map<string, Layout>();
 	readonly kernels = new Map<string, KernelCounters>();
 	compiled = 0;
-	/** Milliseconds of the host spent creating pipelines; drivers may go on after it, up to the first run. */
+	/** Milliseconds during which at least one was being compiled; drivers may go on after it, up to the first run. */
 	compileMs = 0;
+	private compiling = 0;
+	private compilingSince = 0;
 
 	constructor(
 		private readonly device: GPUDevice,
 		private readonly failures: Failures,
+		private readonly patience: Patience,
 		/** Pipelines to keep; beyond it the least recently used quarter is dropped. */
 		private readonly cap: number,
+		/** Called whenever one is compiled or has failed. */
+		private readonly onSettled: () => void,
 	) {}
 
-	/** The pipeline of a kernel's variant, compiled now if it is not there. Throws when it is known not to compile. */
+	/** The pipeline of a kernel's variant; a new one begins to compile. Throws when it is known not to compile. */
 	get<V extends Variant>(kernel: ShaderTemplate<V>, variant: V): Pipeline {
 		const key = pipelineKey(kernel, variant);
-		const pipeline = this.cache.get(key) ?? this.compile(key, kernel, variant);
+		const pipeline = this.cache.get(key) ?? this.create(key, kernel, variant);
 		if (pipeline.failure !== undefined) throw pipeline.failure;
 		return pipeline;
 	}
 
-	/** Compiles what is missing of `requests`, all at once; resolves when all are there, rejects if one does not compile. */
+	/** Begins to compile what is missing of `requests`; resolves when all are there, rejects if one does not compile. */
 	async warm(requests: Iterable<PipelineRequest>): Promise<void> {
-		const wanted = new Map<string, PipelineRequest>();
-		for (const request of requests) {
-			const key = pipelineKey(request.kernel, request.variant);
-			if (!this.cache.has(key)) wanted.set(key, request);
-		}
-		const start = performance.now();
-		await Promise.all(Array.from(wanted, ([key, { kernel, variant }]) => this.compileAsync(key, kernel, variant)));
-		this.compileMs += performance.now() - start;
+		const pipelines = Array.from(requests, ({ kernel, variant }) => this.get(kernel, variant));
+		await Promise.all(pipelines.map((pipeline) => pipeline.settled));
+		for (const { failure } of pipelines) if (failure !== undefined) throw failure;
 	}
 
-	private compile<V extends Variant>(key: string, kernel: ShaderTemplate<V>, variant: V): Pipeline {
-		const start = performance.now();
-		const source = kernel.source(variant);
-		const layout = this.layoutFor(source.bindings);
-		this.device.pushErrorScope('validation');
-		const module = this.device.createShaderModule({ label: key, code: source.code });
-		const gpu = this.device.createComputePipeline({ label: key, layout: layout.pipeline, compute: { module, entryPoint: 'main' } });
-		const pipeline = this.keep(key, kernel.name, gpu, layout);
-		this.failures.popScope(this.device, async (error) => {
-			pipeline.failure = await explainCompilation(key, source, module, error.message);
-			return pipeline.failure;
-		});
-		this.compileMs += performance.now() - start;
-		return pipeline;
-	}
-
-	private async compileAsync<V extends Variant>(key: string, kernel: ShaderTemplate<V>, variant: V): Promise<void> {
-		const source = kernel.source(variant);
-		const layout = this.layoutFor(source.bindings);
-		// The module's own error is the pipeline's too, which rejects: the scope only keeps it from being reported twice.
-		this.device.pushErrorScope('validation');
-		const module = this.device.createShaderModule({ label: key, code: source.code });
-		this.device.popErrorScope().catch(() => {});
-		let gpu: GPUComputePipeline;
-		try {
-			gpu = await this.device.createComputePipelineAsync({
-				label: key,
-				layout: layout.pipeline,
-				compute: { module, entryPoint: 'main' },
-			});
-		} catch (error) {
-			throw await explainCompilation(key, source, module, String(error));
-		}
-		// A launch may have needed it meanwhile.
-		if (!this.cache.has(key)) this.keep(key, kernel.name, gpu, layout);
-	}
-
-	private keep(key: string, name: string, gpu: GPUComputePipeline, layout: Layout): Pipeline {
+	private create<V extends Variant>(key: string, kernel: ShaderTemplate<V>, variant: V): Pipeline {
 		if (this.cache.size >= this.cap) this.evict();
-		let counters = this.kernels.get(name);
+		let counters = this.kernels.get(kernel.name);
 		if (counters === undefined) {
-			counters = { kernel: name, launches: 0, flops: 0, bytes: 0 };
-			this.kernels.set(name, counters);
+			counters = { kernel: kernel.name, launches: 0, flops: 0, bytes: 0 };
+			this.kernels.set(kernel.name, counters);
 		}
-		const pipeline: Pipeline = { key, gpu, layout, counters, failure: undefined, batch: 0 };
+		const source = kernel.source(variant);
+		const layout = this.layoutFor(source.bindings);
+		const compilation = this.patience.during(this.compile(key, source, layout));
+		const settled = compilation
+			.then(
+				(gpu) => {
+					pipeline.gpu = gpu;
+				},
+				(failure: Error) => {
+					pipeline.failure = failure;
+					this.failures.note(failure);
+				},
+			)
+			.then(() => this.onSettled());
+		const pipeline: Pipeline = { key, layout, counters, settled, gpu: undefined, failure: undefined, batch: 0 };
 		this.cache.set(key, pipeline);
 		this.compiled++;
 		return pipeline;
 	}
 
+	private async compile(key: string, source: ShaderSource, layout: Layout): Promise<GPUComputePipeline> {
+		if (this.compiling++ === 0) this.compilingSince = performance.now();
+		// An error of the module is the pipeline's too, which rejects: the scope keeps it from being reported twice.
+		this.device.pushErrorScope('validation');
+		const module = this.device.createShaderModule({ label: key, code: source.code });
+		this.device.popErrorScope().catch(() => {});
+		try {
+			return await this.device.createComputePipelineAsync({
+				label: key,
+				layout: layout.pipeline,
+				compute: { module, entryPoint: 'main' },
+			});
+		} catch (error) {
+			throw await explainCompilation(key, source, module, error);
+		} finally {
+			if (--this.compiling === 0) this.compileMs += performance.now() - this.compilingSince;
+		}
+	}
+
 	private evict(): void {
-		const oldest = [...this.cache.values()].sort((a, b) => a.batch - b.batch).slice(0, Math.ceil(this.cap / 4));
+		const oldest = [...this.cache.values()].filter((pipeline) => pipeline.gpu !== undefined).sort((a, b) => a.batch - b.batch).slice(0, Math.ceil(this.cap / 4));
 		for (const pipeline of oldest) this.cache.delete(pipeline.key);
 	}
 
@@ -170,7 +170,7 @@ export class Pipelines {
 }
 
 /** An error that names kernel and variant and shows the lines of WGSL that the compiler objects to. */
-async function explainCompilation(key: string, source: ShaderSource, module: GPUShaderModule, message: string): Promise<Error> {
+async function explainCompilation(key: string, source: ShaderSource, module: GPUShaderModule, cause: unknown): Promise<Error> {
 	const { messages } = await module.getCompilationInfo();
 	const errors = messages.filter((entry) => entry.type === 'error');
 	const lines = source.code.split('\n');
@@ -178,5 +178,5 @@ async function explainCompilation(key: string, source: ShaderSource, module: GPU
 		const mark = ' '.repeat(Math.max(0, entry.linePos - 1)) + '^';
 		return `  line ${entry.lineNum}: ${entry.message}\n    ${lines[entry.lineNum - 1] ?? ''}\n    ${mark}`;
 	});
-	return new DeviceError(`the shader ${key} does not compile:\n${shown.length > 0 ? shown.join('\n') : message}`);
+	return new DeviceError(`the shader ${key} does not compile:\n${shown.length > 0 ? shown.join('\n') : String(cause)}`, { cause });
 }

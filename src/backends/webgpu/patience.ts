@@ -1,0 +1,47 @@
+/**
+ * Waiting for a software adapter without getting in its way.
+ *
+ * Dawn in Node polls: while one of its promises is pending it goes round the event loop as fast as it can. On a GPU that
+ * costs a core that has nothing else to do; where the CPU plays the GPU it takes a core from the computation (measured on
+ * two cores: a third of the speed). So while the program waits for such an adapter, each round sleeps a little: an eighth
+ * of the time waited so far, to delay short waits little, and at most a millisecond, to keep timers and sockets going.
+ */
+import { nextRound } from './eventloop';
+
+const LONGEST_MS = 1;
+const SHARE = 1 / 8;
+
+export class Patience {
+	private waits = 0;
+	private since = 0;
+	private isScheduled = false;
+	private readonly cell: Int32Array | undefined;
+
+	constructor(isSoftware: boolean) {
+		const { process } = globalThis as { process?: { versions?: { node?: string } } };
+		if (isSoftware && process?.versions?.node !== undefined) this.cell = new Int32Array(new SharedArrayBuffer(4));
+	}
+
+	/** What `promise` becomes; sleeps now and then until it settles. */
+	async during<T>(promise: Promise<T>): Promise<T> {
+		if (this.cell === undefined) return promise;
+		if (this.waits++ === 0) this.since = performance.now();
+		this.schedule();
+		try {
+			return await promise;
+		} finally {
+			this.waits--;
+		}
+	}
+
+	private schedule(): void {
+		if (this.isScheduled) return;
+		this.isScheduled = true;
+		nextRound(() => {
+			this.isScheduled = false;
+			if (this.waits === 0) return;
+			Atomics.wait(this.cell!, 0, 0, Math.min(LONGEST_MS, (performance.now() - this.since) * SHARE));
+			this.schedule();
+		});
+	}
+}
