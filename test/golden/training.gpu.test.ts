@@ -2,7 +2,7 @@
 import { test } from 'uvu';
 import { init } from 'wgrad';
 import { requireClose } from '../proofs/compare';
-import { golden, type Run, trainOnNoise } from './training';
+import { golden, RUNS, trainOnNoise } from './training';
 
 /** float32 on both sides of each step's rounding; what it costs after 20 steps of descent. */
 const LOSS = { relative: 1e-4, absolute: 1e-6 };
@@ -11,7 +11,7 @@ test.before(async () => {
 	await init({ device: 'webgpu' });
 });
 
-for (const run of Object.keys(golden) as Run[]) {
+for (const run of RUNS) {
 	test(`20 steps by ${run} lose what PyTorch loses`, async () => {
 		const { losses, squares } = await trainOnNoise(run, 'webgpu', 'float32');
 		requireClose(`${run}: losses`, losses, golden[run].losses, LOSS);

@@ -5,7 +5,8 @@ import { stream } from '../ops/database';
 import golden from './training.json';
 
 export { golden };
-export type Run = keyof typeof golden;
+export type Run = 'sgd' | 'adam' | 'amsgrad' | 'adamw';
+export const RUNS: readonly Run[] = ['sgd', 'adam', 'amsgrad', 'adamw'];
 
 const BATCH = 16;
 const STEPS = 20;
