@@ -15,8 +15,8 @@ export const UNARY = {
 	log1p: 'logarithm1p(x)',
 	log2: 'logarithm2(x)',
 	log10: 'logarithm10(x)',
-	sqrt: 'select(sqrt(max(x, vec4(0.0))), vec4(nan()), (x < vec4(0.0)) | isNan(x))',
-	rsqrt: 'select(1.0 / sqrt(max(x, vec4(0.0))), vec4(nan()), (x < vec4(0.0)) | isNan(x))',
+	sqrt: 'select(sqrt(x), vec4(nan()), (x < vec4(0.0)) | isNan(x))',
+	rsqrt: 'select(1.0 / sqrt(x), vec4(nan()), (x < vec4(0.0)) | isNan(x))',
 	square: 'x * x',
 	reciprocal: '1.0 / x',
 	sin: 'sine(x)',
@@ -99,8 +99,8 @@ export const DERIVATIVE = {
 	sinh: 'g * hyperbolicCosine(x)',
 	cosh: 'g * hyperbolicSine(x)',
 	tanh: 'g * (1.0 - x) * (1.0 + x)',
-	asinh: 'g / sqrt(x * x + 1.0)',
-	acosh: 'g / sqrt((x - 1.0) * (x + 1.0))',
+	asinh: 'g / hypotenuse(x, vec4(1.0))',
+	acosh: 'g / (sqrt(abs(x) - 1.0) * sqrt(abs(x) + 1.0))',
 	atanh: 'g / ((1.0 - x) * (1.0 + x))',
 	erf: 'g * 1.12837917 * exponential(-x * x)',
 	erfc: '-g * 1.12837917 * exponential(-x * x)',
@@ -147,7 +147,9 @@ fn mishSlope(x: vec4<f32>) -> vec4<f32> {
 fn geluTanhSlope(x: vec4<f32>) -> vec4<f32> {
 	let u = 1.59576912 * (x + 0.044715 * x * x * x);
 	let gate = sigmoid(u);
-	return gate + x * gate * sigmoid(-u) * 1.59576912 * (1.0 + 0.134145 * x * x);
+	// Further out the other factor is 0, and the square must not overflow.
+	let c = clamp(x, vec4(-30.0), vec4(30.0));
+	return gate + c * gate * sigmoid(-u) * 1.59576912 * (1.0 + 0.134145 * c * c);
 }
 `,
 };

@@ -303,7 +303,7 @@ fn reduceAngle(x: vec4<f32>) -> Angle {
 	var rest = ((a - k * 1.5703125) - k * 4.837512969970703e-4) - k * 7.549789948768648e-8;
 	if (any(a > vec4(8192.0))) {
 		for (var i = 0u; i < 4u; i++) {
-			if (a[i] > 8192.0 && a[i] < 3.5e38) {
+			if (a[i] > 8192.0 && a[i] <= 0x1.fffffep127) {
 				let turn = largeAngle(a[i]);
 				quadrant[i] = u32(turn.x);
 				rest[i] = turn.y * 1.57079633;

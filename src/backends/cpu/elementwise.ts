@@ -130,6 +130,7 @@ const DERIVATIVE: Record<UnaryOp, Derivative> = {
 		return g * (s + x * s * (1 - s));
 	},
 	mish: (g, x) => {
+		if (x > 40) return g;
 		const t = Math.tanh(softplus(x));
 		return g * (t + x * (1 - t * t) * sigmoid(x));
 	},
@@ -163,12 +164,12 @@ const BINARY: Record<BinaryOp, Binary> = {
 	floorDiv: floorDivide,
 	truncDiv: (a, b) => Math.trunc(a / b),
 	pow: power,
-	maximum: Math.max,
-	minimum: Math.min,
+	maximum: (a, b) => Math.max(a, b),
+	minimum: (a, b) => Math.min(a, b),
 	fmod: (a, b) => a % b,
 	remainder,
 	atan2: Math.atan2,
-	hypot: Math.hypot,
+	hypot: (a, b) => Math.hypot(a, b),
 };
 
 /** Repeated squaring; negative exponents leave what is whole of the quotient: 1, -1 or 0. */
@@ -245,7 +246,8 @@ function toInteger(x: number): number {
 
 export const elementwise: ElementwiseKernels = {
 	unary({ x }, { y }, { op, p0 = 0, p1 = 0 }) {
-		const f = UNARY[op];
+		// A square of int32 does not fit into a double.
+		const f = op === 'square' && x.dtype === 'int32' ? (value: number) => Math.imul(value, value) : UNARY[op];
 		mapInto(y, [x], (value) => f(value, p0, p1));
 	},
 
