@@ -5,10 +5,10 @@ import type { ReduceAttributes, ReduceKernels } from '../contract/reduce';
 import { floatBits, type Gpu, storageType } from './launch';
 
 const BYTES = { f32: 4, f16: 2, i32: 4, u32: 4 };
-const NAN_BITS = 0x7fc00000;
+export const NAN_BITS = 0x7fc00000;
 const INFINITY_BITS = 0x7f800000;
 
-interface Axis {
+export interface Axis {
 	readonly size: number;
 	readonly stride: number;
 }
@@ -23,7 +23,7 @@ interface Split {
 }
 
 /** Joins axes that lie in memory as one; there is always at least one axis. */
-function merged(axes: readonly Axis[]): readonly Axis[] {
+export function mergedAxes(axes: readonly Axis[]): readonly Axis[] {
 	const result: Axis[] = [];
 	for (const axis of axes) {
 		const last = result[result.length - 1];
@@ -48,8 +48,8 @@ function split(view: Pick<View, 'shape' | 'strides' | 'offset'>, dims: readonly 
 	if (!ordered) reduced.sort((a, b) => (rank(a) === rank(b) ? 0 : rank(b) - rank(a)));
 	const reducedCount = count(reduced);
 	return {
-		kept: merged(kept),
-		reduced: reducedCount === 0 ? merged([]) : merged(reduced),
+		kept: mergedAxes(kept),
+		reduced: reducedCount === 0 ? mergedAxes([]) : mergedAxes(reduced),
 		keptCount: count(kept),
 		reducedCount,
 		offset: view.offset,
@@ -101,7 +101,7 @@ function plan(gpu: Gpu, { kept, reduced, keptCount, reducedCount, offset }: Spli
 const ALL_READ: readonly ReduceVariant['along'][] = ['reduced', 'kept'];
 const PAIRS_READ: readonly ReduceVariant['along'][] = ['reduced'];
 
-function words(axes: readonly Axis[], of: (axis: Axis) => number): number[] {
+export function axisWords(axes: readonly Axis[], of: (axis: Axis) => number): number[] {
 	// Innermost dims come last, at index rank - 1; the rest of the eight is not read.
 	return Array.from({ length: 8 }, (_, d) => (d < axes.length ? of(axes[d]!) >>> 0 : 0));
 }
@@ -150,10 +150,10 @@ export function launchReduction(gpu: Gpu, request: ReduceRequest): void {
 			variant: { op: request.op, input, output: request.output, from, to, along, lanes, outputs: request.which ?? 'values' },
 			buffers: [source, ...(partials === null ? request.outputs : [partials]), ...centres],
 			params: [
-				...words(kept, (axis) => axis.size),
-				...words(kept, (axis) => axis.stride),
-				...words(reduced, (axis) => axis.size),
-				...words(reduced, (axis) => axis.stride),
+				...axisWords(kept, (axis) => axis.size),
+				...axisWords(kept, (axis) => axis.stride),
+				...axisWords(reduced, (axis) => axis.size),
+				...axisWords(reduced, (axis) => axis.stride),
 				offset,
 				kept.length,
 				reduced.length,

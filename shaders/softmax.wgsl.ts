@@ -1,0 +1,224 @@
+/**
+ * Softmax and log-softmax over one dim, forward and backward.
+ *
+ * Line k holds `length` elements. The strided operand (x, or the gradient) begins at a place decoded from the dims that stay, which
+ * the host has merged; the contiguous ones (y, dx) at (k / inner) * length * inner + k % inner, with stride `inner`.
+ *
+ *   lanes = 1         one invocation walks a line alone: lines across columns (neighbours read neighbours), short lines, and software
+ *                     adapters, where barriers cost more than they bring.
+ *   lanes = 64, 256   a workgroup walks a line together, with a tree in workgroup memory between the two passes: GPUs.
+ *   wide              reads and writes are vec4: inner = 1, the strided operand has stride 1 along the line, and offset, length and
+ *                     its other strides are multiples of 4.
+ *
+ * The first pass finds the largest element m and the sum of exp(x - m) at once, rescaling the sum whenever m grows, with one
+ * exponential for each element; the second writes. A line is read twice and written once. Special lines are told by bit pattern:
+ * NaN for a line with NaN or +inf, or of -inf alone.
+ */
+import { wgsl } from 'wgsl-preprocessor';
+import type { ShaderTemplate, StorageType } from './shader';
+
+export type SoftmaxVariant = {
+	kind: 'forward' | 'backward';
+	log: boolean;
+	storage: StorageType;
+	wide: boolean;
+	lanes: 1 | 64 | 256;
+};
+
+export const SOFTMAX_WORKGROUP = 64;
+
+/** Params: shape and strides of the dims that stay, innermost last; offsets of the strided operand, and of y in the backward pass; lines; length; its stride; inner. */
+export const softmaxShader: ShaderTemplate<SoftmaxVariant> = {
+	name: 'softmax.softmax',
+	source({ kind, log, storage, wide, lanes }) {
+		const width = wide ? 4 : 1;
+		const workgroup = Math.max(SOFTMAX_WORKGROUP, lanes);
+		const vector = (type: string) => (wide ? `vec4<${type}>` : type);
+		const backward = kind === 'backward';
+		const code = wgsl`
+#if ${storage === 'f16'}
+enable f16;
+#endif
+alias V = ${vector(storage)};
+alias F = ${vector('f32')};
+alias U = ${vector('u32')};
+
+struct Params {
+	shape: array<vec4<u32>, 2>,
+	strides: array<vec4<u32>, 2>,
+	offset: u32,
+	offsetY: u32,
+	rank: u32,
+	lines: u32,
+	length: u32,
+	stride: u32,
+	inner: u32,
+	nan: u32,
+}
+
+@group(0) @binding(0) var<uniform> p: Params;
+#if ${backward}
+@group(0) @binding(1) var<storage, read> y: array<V>;
+@group(0) @binding(2) var<storage, read> gradient: array<V>;
+@group(0) @binding(3) var<storage, read_write> dx: array<V>;
+#else
+@group(0) @binding(1) var<storage, read> x: array<V>;
+@group(0) @binding(2) var<storage, read_write> y: array<V>;
+#endif
+
+/** A sum of exponentials: the largest, the sum of exp(x - largest), and the largest bit pattern of |x|, which is a NaN's if there was one. */
+struct Sum {
+	largest: f32,
+	total: f32,
+	bits: u32,
+}
+
+#if ${lanes > 1}
+#if ${backward}
+var<workgroup> tree: array<f32, ${workgroup}>;
+#else
+var<workgroup> tree: array<Sum, ${workgroup}>;
+#endif
+#endif
+
+/** Where line k of the strided operand begins. */
+fn start(k: u32) -> u32 {
+	var rest = k;
+	var at = p.offset;
+	for (var d = p.rank; d > 1u; d--) {
+		let size = p.shape[(d - 1u) / 4u][(d - 1u) % 4u];
+		at += (rest % size) * p.strides[(d - 1u) / 4u][(d - 1u) % 4u];
+		rest /= size;
+	}
+	return at + rest * p.strides[0].x;
+}
+
+/** Where line k begins in a contiguous tensor. */
+fn packedStart(k: u32) -> u32 {
+	return (k / p.inner) * p.length * p.inner + k % p.inner;
+}
+
+/** exp of what is never positive and may be -inf. */
+fn decay(difference: F) -> F {
+	return exp(max(difference, F(-200.0)));
+}
+
+#if ${!backward}
+fn decayed(difference: f32) -> f32 {
+	return exp(max(difference, -200.0));
+}
+
+fn joined(a: Sum, b: Sum) -> Sum {
+	let largest = max(a.largest, b.largest);
+	return Sum(largest, a.total * decayed(a.largest - largest) + b.total * decayed(b.largest - largest), max(a.bits, b.bits));
+}
+
+fn firstPass(source: u32, lane: u32) -> Sum {
+	var largest = F(-3.4028234e38);
+	var total = F();
+	var bits = U();
+	for (var j = lane * ${width}u; j < p.length; j += ${lanes * width}u) {
+		let value = F(x[(source + j * p.stride) / ${width}u]);
+		let difference = value - largest;
+		let factor = decay(-abs(difference));
+		total = select(total + factor, total * factor + 1.0, difference > F());
+		largest = max(largest, value);
+		bits = max(bits, bitcast<U>(value) & U(0x7fffffffu));
+	}
+#if ${wide}
+	let ab = joined(Sum(largest.x, total.x, bits.x), Sum(largest.y, total.y, bits.y));
+	let cd = joined(Sum(largest.z, total.z, bits.z), Sum(largest.w, total.w, bits.w));
+	return joined(ab, cd);
+#else
+	return Sum(largest, total, bits);
+#endif
+}
+
+fn secondPass(source: u32, packed: u32, lane: u32, sum: Sum) {
+	let isNan = sum.bits > 0x7f800000u || sum.total == 0.0 || (bitcast<u32>(sum.largest) == 0x7f800000u);
+	let nan = bitcast<f32>(p.nan);
+#if ${log}
+	let shift = log(sum.total);
+#else
+	let shift = 1.0 / sum.total;
+#endif
+	for (var j = lane * ${width}u; j < p.length; j += ${lanes * width}u) {
+		let difference = F(x[(source + j * p.stride) / ${width}u]) - sum.largest;
+#if ${log}
+		let value = difference - shift;
+#else
+		let value = decay(difference) * shift;
+#endif
+		y[(packed + j * p.inner) / ${width}u] = V(select(value, F(nan), isNan));
+	}
+}
+#else
+
+fn firstPass(source: u32, packed: u32, lane: u32) -> f32 {
+	var total = F();
+	for (var j = lane * ${width}u; j < p.length; j += ${lanes * width}u) {
+		let incoming = F(gradient[(source + j * p.stride) / ${width}u]);
+#if ${log}
+		total += incoming;
+#else
+		total += incoming * F(y[(p.offsetY + packed + j * p.inner) / ${width}u]);
+#endif
+	}
+#if ${wide}
+	return (total.x + total.y) + (total.z + total.w);
+#else
+	return total;
+#endif
+}
+
+fn secondPass(source: u32, packed: u32, lane: u32, total: f32) {
+	for (var j = lane * ${width}u; j < p.length; j += ${lanes * width}u) {
+		let incoming = F(gradient[(source + j * p.stride) / ${width}u]);
+		let output = F(y[(p.offsetY + packed + j * p.inner) / ${width}u]);
+#if ${log}
+		let value = incoming - exp(output) * total;
+#else
+		let value = output * (incoming - total);
+#endif
+		dx[(packed + j * p.inner) / ${width}u] = V(value);
+	}
+}
+#endif
+
+@compute @workgroup_size(${workgroup})
+fn main(
+	@builtin(workgroup_id) wid: vec3<u32>,
+	@builtin(num_workgroups) nwg: vec3<u32>,
+	@builtin(local_invocation_index) lid: u32,
+) {
+	let group = wid.x + wid.y * nwg.x;
+#if ${lanes === 1}
+	let k = group * ${workgroup}u + lid;
+	if (k >= p.lines) {
+		return;
+	}
+	let source = start(k);
+	let packed = packedStart(k);
+	secondPass(source, packed, 0u, firstPass(source, ${backward ? 'packed, ' : ''}0u));
+#else
+	// A folded grid may be larger than the work; its last groups have nothing to walk.
+	if (group >= p.lines) {
+		return;
+	}
+	let source = start(group);
+	let packed = packedStart(group);
+	tree[lid] = firstPass(source, ${backward ? 'packed, ' : ''}lid);
+	for (var half = ${lanes / 2}u; half > 0u; half /= 2u) {
+		workgroupBarrier();
+		if (lid < half) {
+			tree[lid] = ${backward ? 'tree[lid] + tree[lid + half]' : 'joined(tree[lid], tree[lid + half])'};
+		}
+	}
+	workgroupBarrier();
+	secondPass(source, packed, lid, tree[0]);
+#endif
+}
+`;
+		return { code, bindings: backward ? ['read', 'read', 'read_write'] : ['read', 'read_write'] };
+	},
+};

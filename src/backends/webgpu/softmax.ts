@@ -1,0 +1,69 @@
+/** Launches of shaders/softmax.wgsl.ts: merges the dims that stay, and chooses lanes and vec4 access. */
+import { SOFTMAX_WORKGROUP, softmaxShader, type SoftmaxVariant } from '../../../shaders/softmax.wgsl';
+import { numel } from '../../core/shape';
+import type { View } from '../contract';
+import type { SoftmaxKernels } from '../contract/softmax';
+import { type Gpu, storageType } from './launch';
+import { axisWords, mergedAxes, NAN_BITS } from './reduce';
+
+/** GPUs walk lines together where they lie along the memory, or are too few to occupy it; software adapters only in the latter case. */
+function lanesFor(gpu: Gpu, lines: number, length: number, inner: number): SoftmaxVariant['lanes'] {
+	if (length < 64) return 1;
+	if (gpu.isSoftware) return lines < 64 ? 64 : 1;
+	if (inner > 1 && lines >= 4096) return 1;
+	return length >= 4096 ? 256 : 64;
+}
+
+function launchSoftmax(
+	gpu: Gpu,
+	kind: SoftmaxVariant['kind'],
+	{ strided, packed, result, dim, log }: { strided: View; packed?: View; result: View; dim: number; log: boolean },
+): void {
+	const { shape } = result;
+	const length = shape[dim] ?? 1;
+	const inner = numel(shape.slice(dim + 1));
+	const lines = length === 0 ? 0 : numel(shape) / length;
+	const stride = strided.strides[dim] ?? 1;
+	const kept = mergedAxes(shape.map((size, d) => ({ size, stride: strided.strides[d]! })).filter((_, d) => d !== dim));
+	const offsetY = packed?.offset ?? 0;
+	const wide =
+		inner === 1 &&
+		stride === 1 &&
+		length % 4 === 0 &&
+		strided.offset % 4 === 0 &&
+		offsetY % 4 === 0 &&
+		kept.every((axis) => axis.stride % 4 === 0 || axis.size === 1);
+	const lanes = lanesFor(gpu, lines, length, inner);
+	const storage = storageType(result);
+	gpu.launch({
+		kernel: softmaxShader,
+		variant: { kind, log, storage, wide, lanes },
+		buffers: [...(packed === undefined ? [] : [packed.storage]), strided.storage, result.storage],
+		params: [
+			...axisWords(kept, (axis) => axis.size),
+			...axisWords(kept, (axis) => axis.stride),
+			strided.offset,
+			offsetY,
+			kept.length,
+			lines,
+			length,
+			stride,
+			inner,
+			NAN_BITS,
+		],
+		grid: [lanes === 1 ? Math.ceil(lines / SOFTMAX_WORKGROUP) : lines],
+		flops: lines * length * (kind === 'forward' ? 8 : 4),
+		bytes: lines * length * (kind === 'forward' ? 2 : 3) * (storage === 'f16' ? 2 : 4),
+	});
+}
+
+export function softmaxKernels(gpu: Gpu): SoftmaxKernels {
+	return {
+		softmax({ x }, { y }, attributes) {
+			launchSoftmax(gpu, 'forward', { strided: x, result: y, ...attributes });
+		},
+		softmaxGrad({ y, gradient }, { dx }, attributes) {
+			launchSoftmax(gpu, 'backward', { strided: gradient, packed: y, result: dx, ...attributes });
+		},
+	};
+}
