@@ -1,0 +1,239 @@
+/** Launches of shaders/matmul.wgsl.ts: brings operands into the fewest batches, and chooses kernel, reads and splits. */
+import {
+	type MatmulTileVariant,
+	type MatmulVectorVariant,
+	type MatmulWorkgroupVariant,
+	matmulSum,
+	matmulTile,
+	matmulVector,
+	matmulWorkgroup,
+	tileSize,
+	WORKGROUP_TILE,
+} from '../../../shaders/matmul.wgsl';
+import type { Storage, View } from '../contract';
+import type { MatmulKernels } from '../contract/matmul';
+import { collapse } from './collapse';
+import { type Gpu, type Launch, storageType } from './launch';
+
+type Float = 'f32' | 'f16';
+
+/** An operand as a matrix: the stride of its own dim (rows of a, columns of b), that of depth, and those of batch dims. */
+interface Operand {
+	readonly storage: Storage;
+	readonly offset: number;
+	readonly own: number;
+	readonly depth: number;
+	/** Innermost first, as the sizes in `Problem`. */
+	readonly batch: readonly number[];
+}
+
+interface Problem {
+	readonly rows: number;
+	readonly columns: number;
+	readonly depth: number;
+	/** Sizes of the batch dims, innermost first. */
+	readonly batch: readonly number[];
+	readonly batches: number;
+	readonly a: Operand;
+	readonly b: Operand;
+	readonly bias: View | undefined;
+	readonly out: Storage;
+	readonly storage: Float;
+}
+
+const product = (sizes: readonly number[]): number => sizes.reduce((all, size) => all * size, 1);
+
+function describe(a: View, b: View, bias: View | undefined, out: View): Problem {
+	const rank = out.shape.length;
+	let rows = out.shape[rank - 2]!;
+	const columns = out.shape[rank - 1]!;
+	const depth = a.shape[rank - 1]!;
+	const strides = [a, b].map((view) => view.strides.slice(0, -2));
+	const merged = collapse(out.shape.slice(0, -2), strides);
+	let batch = [...merged.shape].reverse();
+	let [aBatch, bBatch] = merged.strides.map((list) => [...list].reverse()) as [number[], number[]];
+	// The stride of a dim of one element means nothing: 0 suits every rule below.
+	let aRow = rows === 1 ? 0 : a.strides[rank - 2]!;
+	if (batch[0] === 1) {
+		[batch, aBatch, bBatch] = [[], [], []];
+	} else if (bBatch[0] === 0 && (rows === 1 || aBatch[0] === rows * aRow)) {
+		// One b for matrices that lie behind each other: they are one tall matrix.
+		if (rows === 1) aRow = aBatch[0]!;
+		rows *= batch[0]!;
+		batch = batch.slice(1);
+		aBatch = aBatch.slice(1);
+		bBatch = bBatch.slice(1);
+	}
+	const one = (size: number, stride: number) => (size === 1 ? 0 : stride);
+	return {
+		rows,
+		columns,
+		depth,
+		batch,
+		batches: product(batch),
+		a: { storage: a.storage, offset: a.offset, own: aRow, depth: one(depth, a.strides[rank - 1]!), batch: aBatch },
+		b: {
+			storage: b.storage,
+			offset: b.offset,
+			own: one(columns, b.strides[rank - 1]!),
+			depth: one(depth, b.strides[rank - 2]!),
+			batch: bBatch,
+		},
+		bias,
+		out: out.storage,
+		storage: storageType(out) as Float,
+	};
+}
+
+/** The dim along which an operand can be read as vec4, if any. */
+function vectorDim({ offset, own, depth, batch }: Operand, ownSize: number, depthSize: number): 'own' | 'depth' | undefined {
+	if (offset % 4 !== 0 || batch.some((stride) => stride % 4 !== 0)) return undefined;
+	if (depth === 1 && depthSize % 4 === 0 && own % 4 === 0) return 'depth';
+	if (own === 1 && ownSize % 4 === 0 && depth % 4 === 0) return 'own';
+	return undefined;
+}
+
+const biasStride = ({ bias }: Problem): number => (bias === undefined || bias.shape[0] === 1 ? 0 : bias.strides[0]!);
+
+interface Splits {
+	readonly splits: number;
+	readonly splitDepth: number;
+}
+
+/** Splits the depth so that there are about `wanted` workgroups, each with at least `least` of it. */
+function splitDepth(depth: number, workgroups: number, wanted: number, least: number): Splits {
+	const splits = Math.max(1, Math.min(Math.ceil(wanted / workgroups), Math.floor(depth / least), 1024));
+	const each = Math.max(16, Math.ceil(depth / splits / 16) * 16);
+	return { splits: Math.max(1, Math.ceil(depth / each)), splitDepth: each };
+}
+
+/** Workgroups that keep a device busy. */
+const wantedWorkgroups = (gpu: Gpu): number => (gpu.isSoftware ? 8 : 256);
+/** Below this many rows or columns a 64 x 64 tile is mostly padding. */
+const WORKGROUP_KERNEL_LEAST = 32;
+/** With this many rows or columns, reading the matrix once for each costs no more than a tile. */
+const VECTOR_KERNEL_MOST = 3;
+
+function commonParams(
+	problem: Problem,
+	{ splits, splitDepth: each }: Splits,
+	tiles: readonly [number, number],
+	last: boolean,
+): number[] {
+	const { batch, batches, rows, columns, depth, a, b, bias } = problem;
+	const words: number[] = [];
+	for (let d = 0; d < 6; d++) words.push(batch[d] ?? 1, a.batch[d] ?? 0, b.batch[d] ?? 0, 0);
+	words.push(batch.length, batches, rows, columns, depth, splits, each, ...tiles);
+	words.push(a.offset, a.own, a.depth, b.offset, b.own, b.depth);
+	words.push(bias?.offset ?? 0, biasStride(problem), bias !== undefined && last ? 1 : 0);
+	return words;
+}
+
+/** Launches `run` into out, or into partial results that a second launch adds up. */
+function launchSplit(gpu: Gpu, problem: Problem, { splits }: Splits, run: (out: Storage, output: Float) => void): void {
+	if (splits === 1) {
+		run(problem.out, problem.storage);
+		return;
+	}
+	const { rows, columns, batches, bias, out, storage } = problem;
+	const count = batches * rows * columns;
+	const partial = gpu.scratch(splits * count, 'float32');
+	run(partial, 'f32');
+	gpu.launch({
+		kernel: matmulSum,
+		variant: { storage },
+		buffers: [partial, bias?.storage ?? problem.b.storage, out],
+		params: [count, columns, splits, bias?.offset ?? 0, biasStride(problem), bias === undefined ? 0 : 1],
+		grid: [Math.ceil(count / 64)],
+		flops: splits * count,
+		bytes: (splits + 1) * count * 4,
+	});
+	gpu.release(partial);
+}
+
+function work({ rows, columns, depth, batches, storage }: Problem): Pick<Launch, 'flops' | 'bytes'> {
+	const elements = batches * (rows * depth + depth * columns + rows * columns);
+	return { flops: 2 * batches * rows * columns * depth, bytes: elements * (storage === 'f16' ? 2 : 4) };
+}
+
+function launchTiles(gpu: Gpu, problem: Problem): void {
+	const { rows, columns, depth, batches, a, b, bias, storage } = problem;
+	const aDim = vectorDim(a, rows, depth);
+	const bDim = vectorDim(b, columns, depth);
+	const biasFits = bias === undefined || (biasStride(problem) === 1 && bias.offset % 4 === 0);
+	const vectors = aDim !== undefined && bDim !== undefined && columns % 4 === 0 && biasFits;
+	const subgroup = gpu.isSoftware && (gpu.subgroupSize === 4 || gpu.subgroupSize === 8) ? gpu.subgroupSize : 1;
+	const groups = subgroup === 1 ? 2 : 1;
+	const inRegisters = gpu.isSoftware || Math.min(rows, columns) < WORKGROUP_KERNEL_LEAST;
+	const tile = inRegisters ? tileSize({ subgroup, groups }) : WORKGROUP_TILE;
+	const tiles = [Math.ceil(rows / tile.rows), Math.ceil(columns / tile.columns)] as const;
+	const workgroups = tiles[0] * tiles[1] * batches;
+	const splits = splitDepth(depth, workgroups, wantedWorkgroups(gpu), 256);
+	launchSplit(gpu, problem, splits, (out, output) => {
+		const launch = {
+			buffers: [a.storage, b.storage, bias?.storage ?? b.storage, out],
+			params: [
+				...commonParams(problem, splits, tiles, splits.splits === 1),
+				vectors && aDim === 'own' ? 1 : 0,
+				vectors && bDim === 'depth' ? 1 : 0,
+			],
+			grid: [workgroups * splits.splits] as const,
+			...work(problem),
+		};
+		if (inRegisters) {
+			const variant: MatmulTileVariant = { subgroup, groups, vectors, storage, output };
+			gpu.launch({ kernel: matmulTile, variant, ...launch });
+		} else {
+			const variant: MatmulWorkgroupVariant = { vectors, storage, output };
+			gpu.launch({ kernel: matmulWorkgroup, variant, ...launch });
+		}
+	});
+}
+
+/** A product with few columns, or, turned around, with few rows: `problem` is then the transposed product. */
+function launchVectors(gpu: Gpu, problem: Problem, turned: boolean): void {
+	const { rows, columns, depth, batches, a, b, bias, storage } = problem;
+	const dense = vectorDim(a, rows, depth);
+	const vectorFits = b.depth === 1 && b.offset % 4 === 0 && [b.own, ...b.batch].every((stride) => stride % 4 === 0);
+	const along = dense === undefined || !vectorFits ? 'scalar' : dense === 'own' ? 'rows' : 'depth';
+	const together = rows === 1 || along === 'rows' ? 1 : 4;
+	const lanes = gpu.isSoftware ? 8 : along === 'rows' ? 16 : 64;
+	const slices = gpu.isSoftware || along !== 'rows' ? 1 : 8;
+	const tile = along === 'rows' ? 4 * lanes : together;
+	const tiles = Math.ceil(rows / tile);
+	const workgroups = tiles * columns * batches;
+	const splits = splitDepth(depth, workgroups, wantedWorkgroups(gpu), gpu.isSoftware ? 4096 : 1024);
+	launchSplit(gpu, turned ? flipped(problem) : problem, splits, (out, output) => {
+		const variant: MatmulVectorVariant = { along, rows: together, lanes, slices, storage, output };
+		const params = commonParams(problem, splits, [tiles, 1], splits.splits === 1);
+		const [outRow, outColumn] = turned ? [1, rows] : [columns, 1];
+		const step = biasStride(problem);
+		const biasRow = params.length - 2;
+		params[biasRow] = turned ? step : 0;
+		gpu.launch({
+			kernel: matmulVector,
+			variant,
+			buffers: [a.storage, b.storage, bias?.storage ?? b.storage, out],
+			params: [...params, 0, 0, outRow, outColumn, turned ? 0 : step],
+			grid: [workgroups * splits.splits],
+			...work(problem),
+		});
+	});
+}
+
+/** outT = bT aT: the same sums with the operands' parts exchanged. Only the bias and out stay as they are. */
+function flipped(problem: Problem): Problem {
+	return { ...problem, rows: problem.columns, columns: problem.rows, a: problem.b, b: problem.a };
+}
+
+export function matmulKernels(gpu: Gpu): MatmulKernels {
+	return {
+		matmul({ a, b, bias }, { out }) {
+			if (product(out.shape) === 0) return;
+			const problem = describe(a, b, bias, out);
+			if (problem.columns <= VECTOR_KERNEL_MOST && problem.columns <= problem.rows) launchVectors(gpu, problem, false);
+			else if (problem.rows <= VECTOR_KERNEL_MOST) launchVectors(gpu, flipped(problem), true);
+			else launchTiles(gpu, problem);
+		},
+	};
+}
