@@ -51,7 +51,8 @@ export const layout: LayoutKernels = {
 		const shape = x.shape.map((size, d) => Math.max(0, Math.min(size, y.shape[d]! - before[d]!) - first[d]!));
 		const strides = contiguousStrides(y.shape);
 		const shift = (view: View, to: readonly number[], steps: readonly number[]): View => ({
-			...view,
+			storage: view.storage,
+			dtype: view.dtype,
 			shape,
 			strides: steps,
 			offset: view.offset + to.reduce((sum, count, d) => sum + count * steps[d]!, 0),
