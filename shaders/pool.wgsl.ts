@@ -1,0 +1,322 @@
+/**
+ * Pooling of x [planes, D, H, W] into y [planes, D', H', W'], all contiguous; fewer dimensions arrive with leading sizes of 1.
+ *
+ * max         value and position (i32, within the plane) of each window's maximum. Values are compared as integers of the
+ *             same order, with -0 equal to 0 and NaN above all, since WGSL may assume that there is no NaN.
+ * maxGrad     for each position the sum over the windows around it that chose it: a gather, so no atomics.
+ * maxGather   y[i] = x[indices[i]]: the second derivative's way forward.
+ * average     mean of each window, with PyTorch's divisors.
+ * averageGrad for each position the sum over the windows around it.
+ *
+ * `windows` of a variant:
+ *   strided  : window i covers i stride - padding + k dilation, and may stick out at either end.
+ *   adaptive : window i runs from floor(i S / S') to ceil((i + 1) S / S'). S S' must stay below 2^32 in each dimension.
+ *   pairs    : max and maxGrad only: 2x2 windows side by side within the input (host checks). max is four loads without a
+ *              loop; maxGrad makes a thread write the four positions of a window, and so reads nothing twice: a third
+ *              of the time of the gather.
+ *
+ * One thread an element of the result (a window in `pairs`), in workgroups of 64. Sums are f32.
+ */
+import { wgsl } from 'wgsl-preprocessor';
+import type { ShaderTemplate, StorageType } from './shader';
+
+export const POOL_WORKGROUP = 64;
+
+export type PoolWindows = 'strided' | 'adaptive' | 'pairs';
+export type MaxPoolVariant = Readonly<{ type: StorageType; windows: PoolWindows }>;
+export type AveragePoolVariant = Readonly<{ type: StorageType; windows: 'strided' | 'adaptive' }>;
+
+const PARAMS = wgsl`
+// Vectors over (depth, height, width); w of size and out is their product.
+struct Params {
+	size: vec4<u32>,
+	out: vec4<u32>,
+	kernel: vec4<u32>,      // w: the bits of -Infinity, which WGSL cannot write
+	stride: vec4<u32>,
+	padding: vec4<u32>,
+	dilation: vec4<u32>,
+	total: u32, offset: u32, indexOffset: u32, countIncludePad: u32,
+	divisor: f32,           // 0: the size of the window
+}
+@group(0) @binding(0) var<uniform> p: Params;
+`;
+
+const MAIN = wgsl`
+@compute @workgroup_size(${POOL_WORKGROUP})
+fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec3<u32>, @builtin(local_invocation_index) lid: u32) {
+	let i = (wid.x + wid.y * nwg.x) * ${POOL_WORKGROUP}u + lid;
+	if (i >= p.total) { return; }
+`;
+
+/** (depth, height, width, plane) of element i of [planes, ...size]. */
+const COORDINATES = wgsl`
+fn coordinates(i: u32, size: vec4<u32>) -> vec4<u32> {
+	let row = i / size.z;
+	let slice = row / size.y;
+	let plane = slice / size.x;
+	return vec4<u32>(slice - plane * size.x, row - slice * size.y, i - row * size.z, plane);
+}
+`;
+
+/** Where a window begins and ends, without regard to the input's bounds; and which windows may hold a position. */
+function windowFunctions(windows: 'strided' | 'adaptive'): string {
+	return windows === 'strided'
+		? wgsl`
+fn windowBegin(o: vec3<u32>) -> vec3<i32> {
+	return vec3<i32>(o * p.stride.xyz) - vec3<i32>(p.padding.xyz);
+}
+fn windowEnd(o: vec3<u32>) -> vec3<i32> {
+	return windowBegin(o) + vec3<i32>(p.kernel.xyz * p.dilation.xyz);
+}
+fn firstWindow(position: vec3<u32>) -> vec3<u32> {
+	let reach = (p.kernel.xyz - 1u) * p.dilation.xyz;
+	let last = position + p.padding.xyz;
+	return select(vec3<u32>(), (last - reach + p.stride.xyz - 1u) / p.stride.xyz, last > reach);
+}
+fn endWindow(position: vec3<u32>) -> vec3<u32> {
+	return min((position + p.padding.xyz) / p.stride.xyz + 1u, p.out.xyz);
+}`
+		: wgsl`
+fn windowBegin(o: vec3<u32>) -> vec3<i32> {
+	return vec3<i32>(o * p.size.xyz / p.out.xyz);
+}
+fn windowEnd(o: vec3<u32>) -> vec3<i32> {
+	return vec3<i32>(((o + 1u) * p.size.xyz + p.out.xyz - 1u) / p.out.xyz);
+}
+fn firstWindow(position: vec3<u32>) -> vec3<u32> {
+	return position * p.out.xyz / p.size.xyz;
+}
+fn endWindow(position: vec3<u32>) -> vec3<u32> {
+	return min(((position + 1u) * p.out.xyz + p.size.xyz - 1u) / p.size.xyz, p.out.xyz);
+}`;
+}
+
+const ENABLE = (type: StorageType) => (type === 'f16' ? 'enable f16;' : '');
+
+/** Integers in the order of the floats. */
+const KEY = wgsl`
+const NAN_KEY = 0x7fffffff;
+fn key(value: f32) -> i32 {
+	let bits = bitcast<i32>(value);
+	let magnitude = bits & 0x7fffffff;
+	let ordered = select(bits, -magnitude, bits < 0);
+	return select(ordered, NAN_KEY, magnitude > 0x7f800000);
+}
+`;
+
+export const maxPool: ShaderTemplate<MaxPoolVariant> = {
+	name: 'pool.max',
+	source({ type, windows }) {
+		return {
+			bindings: ['read', 'read_write', 'read_write'],
+			code: wgsl`
+${ENABLE(type)}
+${PARAMS}
+@group(0) @binding(1) var<storage, read> x: array<${type}>;
+@group(0) @binding(2) var<storage, read_write> y: array<${type}>;
+@group(0) @binding(3) var<storage, read_write> indices: array<i32>;
+${KEY}
+${COORDINATES}
+#if ${windows !== 'pairs'}
+${windowFunctions(windows === 'pairs' ? 'strided' : windows)}
+#endif
+${MAIN}
+#if ${windows === 'pairs'}
+	let row = i / p.out.z;
+	let w = i - row * p.out.z;
+	let plane = row / p.out.y;
+	let corner = (row - plane * p.out.y) * 2u * p.size.z + w * 2u;
+	let at = p.offset + plane * p.size.w + corner;
+	let v = vec4<f32>(f32(x[at]), f32(x[at + 1u]), f32(x[at + p.size.z]), f32(x[at + p.size.z + 1u]));
+	let upper = max(key(v.x), key(v.y));
+	let lower = max(key(v.z), key(v.w));
+	let isUpper = upper >= lower && lower != NAN_KEY;
+	let left = select(v.z, v.x, isUpper);
+	let right = select(v.w, v.y, isUpper);
+	let isLeft = key(left) >= key(right) && key(right) != NAN_KEY;
+	y[i] = ${type}(select(right, left, isLeft));
+	indices[i] = i32(corner + select(p.size.z, 0u, isUpper) + select(1u, 0u, isLeft));
+#else
+	let o = coordinates(i, p.out);
+	let begin = windowBegin(o.xyz);
+	let end = min(windowEnd(o.xyz), vec3<i32>(p.size.xyz));
+	let step = vec3<i32>(p.dilation.xyz);
+	// The first step that is inside.
+	let start = begin + (max(-begin, vec3<i32>()) + step - 1) / step * step;
+	let plane = p.offset + o.w * p.size.w;
+	var value = bitcast<f32>(p.kernel.w);
+	var bestKey = bitcast<i32>(0x80000000u);
+	var index = -1;
+	for (var z = start.x; z < end.x; z += step.x) {
+		for (var h = start.y; h < end.y; h += step.y) {
+			let row = (u32(z) * p.size.y + u32(h)) * p.size.z;
+			for (var w = start.z; w < end.z; w += step.z) {
+				let candidate = f32(x[plane + row + u32(w)]);
+				let candidateKey = key(candidate);
+				let wins = candidateKey > bestKey || candidateKey == NAN_KEY;
+				bestKey = select(bestKey, candidateKey, wins);
+				value = select(value, candidate, wins);
+				index = select(index, i32(row + u32(w)), wins);
+			}
+		}
+	}
+	y[i] = ${type}(value);
+	indices[i] = index;
+#endif
+}`,
+		};
+	},
+};
+
+export const maxPoolGrad: ShaderTemplate<MaxPoolVariant> = {
+	name: 'pool.maxGrad',
+	source({ type, windows }) {
+		return {
+			bindings: ['read', 'read', 'read_write'],
+			code: wgsl`
+${ENABLE(type)}
+${PARAMS}
+@group(0) @binding(1) var<storage, read> gradY: array<${type}>;
+@group(0) @binding(2) var<storage, read> indices: array<i32>;
+@group(0) @binding(3) var<storage, read_write> gradX: array<${type}>;
+${COORDINATES}
+#if ${windows !== 'pairs'}
+${windowFunctions(windows === 'pairs' ? 'strided' : windows)}
+#endif
+${MAIN}
+#if ${windows === 'pairs'}
+	// Tiles of 2x2 that cover the input; those at its end may hold no window, or stick out.
+	let tiles = (p.size.yz + 1u) / 2u;
+	let row = i / tiles.y;
+	let w = i - row * tiles.y;
+	let plane = row / tiles.x;
+	let h = row - plane * tiles.x;
+	let corner = (h * p.size.z + w) * 2u;
+	let window = plane * p.out.w + h * p.out.z + w;
+	let isWindow = h < p.out.y && w < p.out.z;
+	let chosen = u32(indices[p.indexOffset + window]) - corner;
+	let gradient = select(0.0, f32(gradY[p.offset + window]), isWindow);
+	let at = plane * p.size.w + corner;
+	let isWide = w * 2u + 1u < p.size.z;
+	gradX[at] = ${type}(select(0.0, gradient, chosen == 0u));
+	if (isWide) { gradX[at + 1u] = ${type}(select(0.0, gradient, chosen == 1u)); }
+	if (h * 2u + 1u < p.size.y) {
+		gradX[at + p.size.z] = ${type}(select(0.0, gradient, chosen == p.size.z));
+		if (isWide) { gradX[at + p.size.z + 1u] = ${type}(select(0.0, gradient, chosen == p.size.z + 1u)); }
+	}
+#else
+	let position = coordinates(i, p.size);
+	let first = firstWindow(position.xyz);
+	let end = endWindow(position.xyz);
+	let index = i32(i - position.w * p.size.w);
+	var sum = 0.0;
+	for (var d = first.x; d < end.x; d++) {
+		for (var h = first.y; h < end.y; h++) {
+			let row = position.w * p.out.w + (d * p.out.y + h) * p.out.z;
+			for (var w = first.z; w < end.z; w++) {
+				let isChosen = indices[p.indexOffset + row + w] == index;
+				sum += select(0.0, f32(gradY[p.offset + row + w]), isChosen);
+			}
+		}
+	}
+	gradX[i] = ${type}(sum);
+#endif
+}`,
+		};
+	},
+};
+
+export const maxPoolGather: ShaderTemplate<Readonly<{ type: StorageType }>> = {
+	name: 'pool.maxGather',
+	source({ type }) {
+		return {
+			bindings: ['read', 'read', 'read_write'],
+			code: wgsl`
+${ENABLE(type)}
+${PARAMS}
+@group(0) @binding(1) var<storage, read> x: array<${type}>;
+@group(0) @binding(2) var<storage, read> indices: array<i32>;
+@group(0) @binding(3) var<storage, read_write> y: array<${type}>;
+${MAIN}
+	let index = indices[p.indexOffset + i];
+	let value = x[p.offset + i / p.out.w * p.size.w + u32(max(index, 0))];
+	y[i] = select(${type}(0), value, index >= 0);
+}`,
+		};
+	},
+};
+
+/** The divisor of a window: its size, with padding or without, or one for all. */
+const DIVISOR = wgsl`
+fn divisor(o: vec3<u32>) -> f32 {
+	let around = select(vec3<i32>(), vec3<i32>(p.padding.xyz), p.countIncludePad != 0u);
+	let covered = max(min(windowEnd(o), vec3<i32>(p.size.xyz) + around) - max(windowBegin(o), -around), vec3<i32>());
+	let counted = vec3<f32>(covered);
+	return select(max(counted.x * counted.y * counted.z, 1.0), p.divisor, p.divisor != 0.0);
+}
+`;
+
+export const averagePool: ShaderTemplate<AveragePoolVariant> = {
+	name: 'pool.average',
+	source({ type, windows }) {
+		return {
+			bindings: ['read', 'read_write'],
+			code: wgsl`
+${ENABLE(type)}
+${PARAMS}
+@group(0) @binding(1) var<storage, read> x: array<${type}>;
+@group(0) @binding(2) var<storage, read_write> y: array<${type}>;
+${COORDINATES}
+${windowFunctions(windows)}
+${DIVISOR}
+${MAIN}
+	let o = coordinates(i, p.out);
+	let begin = vec3<u32>(max(windowBegin(o.xyz), vec3<i32>()));
+	let end = vec3<u32>(clamp(windowEnd(o.xyz), vec3<i32>(), vec3<i32>(p.size.xyz)));
+	let plane = p.offset + o.w * p.size.w;
+	var sum = 0.0;
+	for (var d = begin.x; d < end.x; d++) {
+		for (var h = begin.y; h < end.y; h++) {
+			let row = plane + (d * p.size.y + h) * p.size.z;
+			for (var w = begin.z; w < end.z; w++) {
+				sum += f32(x[row + w]);
+			}
+		}
+	}
+	y[i] = ${type}(sum / divisor(o.xyz));
+}`,
+		};
+	},
+};
+
+export const averagePoolGrad: ShaderTemplate<AveragePoolVariant> = {
+	name: 'pool.averageGrad',
+	source({ type, windows }) {
+		return {
+			bindings: ['read', 'read_write'],
+			code: wgsl`
+${ENABLE(type)}
+${PARAMS}
+@group(0) @binding(1) var<storage, read> gradY: array<${type}>;
+@group(0) @binding(2) var<storage, read_write> gradX: array<${type}>;
+${COORDINATES}
+${windowFunctions(windows)}
+${DIVISOR}
+${MAIN}
+	let position = coordinates(i, p.size);
+	let first = firstWindow(position.xyz);
+	let end = endWindow(position.xyz);
+	var sum = 0.0;
+	for (var d = first.x; d < end.x; d++) {
+		for (var h = first.y; h < end.y; h++) {
+			let row = p.offset + position.w * p.out.w + (d * p.out.y + h) * p.out.z;
+			for (var w = first.z; w < end.z; w++) {
+				sum += f32(gradY[row + w]) / divisor(vec3<u32>(d, h, w));
+			}
+		}
+	}
+	gradX[i] = ${type}(sum);
+}`,
+		};
+	},
+};

@@ -1,0 +1,195 @@
+/** Launches of shaders/pool.wgsl.ts. */
+import {
+	averagePool,
+	averagePoolGrad,
+	maxPool,
+	maxPoolGather,
+	maxPoolGrad,
+	POOL_WORKGROUP,
+	type PoolWindows,
+} from '../../../shaders/pool.wgsl';
+import { numel } from '../../core/shape';
+import type { View } from '../contract';
+import { asTriple, type Triple } from '../contract/conv';
+import type { AvgPoolAttributes, MaxPoolAttributes, PoolKernels } from '../contract/pool';
+import { floatBits, type Gpu, storageType } from './launch';
+
+const volume = ([depth, height, width]: Triple): number => depth * height * width;
+const bytesOf = (...views: readonly View[]): number =>
+	views.reduce((sum, view) => sum + numel(view.shape) * (storageType(view) === 'f16' ? 2 : 4), 0);
+
+interface Windows {
+	readonly kernel: Triple;
+	readonly stride: Triple;
+	readonly padding: Triple;
+	readonly dilation: Triple;
+	readonly average?: AvgPoolAttributes;
+}
+
+const ADAPTIVE: Windows = { kernel: [1, 1, 1], stride: [1, 1, 1], padding: [0, 0, 0], dilation: [1, 1, 1] };
+
+function windowsOf(attributes: MaxPoolAttributes | AvgPoolAttributes): Windows {
+	const shared = {
+		kernel: asTriple(attributes.kernel, 1),
+		stride: asTriple(attributes.stride, 1),
+		padding: asTriple(attributes.padding, 0),
+	};
+	return 'dilation' in attributes
+		? { ...shared, dilation: asTriple(attributes.dilation, 1) }
+		: { ...shared, dilation: [1, 1, 1], average: attributes };
+}
+
+function sizesOf(x: View, y: View): { size: Triple; out: Triple } {
+	return { size: asTriple(x.shape.slice(2), 1), out: asTriple(y.shape.slice(2), 1) };
+}
+
+/** 2x2 windows side by side that all lie within the input. */
+function arePairs({ kernel, stride, padding }: Windows, size: Triple, out: Triple, dilation: Triple): boolean {
+	const are = (list: Triple, value: number) => list[1] === value && list[2] === value;
+	return (
+		size[0] === 1 &&
+		kernel[0] === 1 &&
+		padding[0] === 0 &&
+		are(kernel, 2) &&
+		are(stride, 2) &&
+		are(padding, 0) &&
+		are(dilation, 1) &&
+		out[0] === 1 &&
+		out[1] * 2 <= size[1] &&
+		out[2] * 2 <= size[2]
+	);
+}
+
+export function poolKernels(gpu: Gpu): PoolKernels {
+	function params(
+		windows: Windows,
+		{ size, out }: { size: Triple; out: Triple },
+		{ total, offset, indexOffset = 0 }: { total: number; offset: number; indexOffset?: number },
+	): number[] {
+		return [
+			...size,
+			volume(size),
+			...out,
+			volume(out),
+			...windows.kernel,
+			floatBits(-Infinity),
+			...windows.stride,
+			0,
+			...windows.padding,
+			0,
+			...windows.dilation,
+			0,
+			total,
+			offset,
+			indexOffset,
+			Number(windows.average?.countIncludePad ?? false),
+			floatBits(windows.average?.divisorOverride ?? 0),
+		];
+	}
+
+	const grid = (total: number): [number] => [Math.ceil(total / POOL_WORKGROUP)];
+
+	/** Windows that each element of the result reads, for the profile. */
+	const flopsOf = (y: View, windows: Windows): number => numel(y.shape) * volume(windows.kernel);
+
+	function pickMaxima(x: View, y: View, indices: View, windows: Windows, kind: 'strided' | 'adaptive'): void {
+		const sizes = sizesOf(x, y);
+		const total = numel(y.shape);
+		const pairs = kind === 'strided' && arePairs(windows, sizes.size, sizes.out, windows.dilation);
+		gpu.launch({
+			kernel: maxPool,
+			variant: { type: storageType(x), windows: pairs ? 'pairs' : kind },
+			buffers: [x.storage, y.storage, indices.storage],
+			params: params(windows, sizes, { total, offset: x.offset }),
+			grid: grid(total),
+			flops: flopsOf(y, windows),
+			bytes: bytesOf(x, y, indices),
+		});
+	}
+
+	function sendToIndices(gradY: View, indices: View, gradX: View, windows: Windows, kind: 'strided' | 'adaptive'): void {
+		const sizes = sizesOf(gradX, gradY);
+		const pairs = kind === 'strided' && arePairs(windows, sizes.size, sizes.out, windows.dilation);
+		const [, height, width] = sizes.size;
+		const planes = gradX.shape[0]! * gradX.shape[1]!;
+		const total = pairs ? planes * Math.ceil(height / 2) * Math.ceil(width / 2) : numel(gradX.shape);
+		const variant: { type: ReturnType<typeof storageType>; windows: PoolWindows } = {
+			type: storageType(gradY),
+			windows: pairs ? 'pairs' : kind,
+		};
+		gpu.launch({
+			kernel: maxPoolGrad,
+			variant,
+			buffers: [gradY.storage, indices.storage, gradX.storage],
+			params: params(windows, sizes, { total, offset: gradY.offset, indexOffset: indices.offset }),
+			grid: grid(total),
+			flops: flopsOf(gradY, windows),
+			bytes: bytesOf(gradY, indices, gradX),
+		});
+	}
+
+	function average(x: View, y: View, windows: Windows, kind: 'strided' | 'adaptive'): void {
+		const total = numel(y.shape);
+		gpu.launch({
+			kernel: averagePool,
+			variant: { type: storageType(x), windows: kind },
+			buffers: [x.storage, y.storage],
+			params: params(windows, sizesOf(x, y), { total, offset: x.offset }),
+			grid: grid(total),
+			flops: flopsOf(y, windows),
+			bytes: bytesOf(x, y),
+		});
+	}
+
+	function spread(gradY: View, gradX: View, windows: Windows, kind: 'strided' | 'adaptive'): void {
+		const total = numel(gradX.shape);
+		gpu.launch({
+			kernel: averagePoolGrad,
+			variant: { type: storageType(gradY), windows: kind },
+			buffers: [gradY.storage, gradX.storage],
+			params: params(windows, sizesOf(gradX, gradY), { total, offset: gradY.offset }),
+			grid: grid(total),
+			flops: flopsOf(gradY, windows),
+			bytes: bytesOf(gradY, gradX),
+		});
+	}
+
+	return {
+		maxPool({ x }, { y, indices }, attributes) {
+			pickMaxima(x, y, indices, windowsOf(attributes), 'strided');
+		},
+		maxPoolGrad({ gradY, indices }, { gradX }, attributes) {
+			sendToIndices(gradY, indices, gradX, windowsOf(attributes), 'strided');
+		},
+		maxPoolGather({ x, indices }, { y }) {
+			const total = numel(y.shape);
+			gpu.launch({
+				kernel: maxPoolGather,
+				variant: { type: storageType(x) },
+				buffers: [x.storage, indices.storage, y.storage],
+				params: params(ADAPTIVE, sizesOf(x, y), { total, offset: x.offset, indexOffset: indices.offset }),
+				grid: grid(total),
+				flops: 0,
+				bytes: bytesOf(indices, y) + bytesOf(y),
+			});
+		},
+		avgPool({ x }, { y }, attributes) {
+			average(x, y, windowsOf(attributes), 'strided');
+		},
+		avgPoolGrad({ gradY }, { gradX }, attributes) {
+			spread(gradY, gradX, windowsOf(attributes), 'strided');
+		},
+		adaptiveAvgPool({ x }, { y }) {
+			average(x, y, ADAPTIVE, 'adaptive');
+		},
+		adaptiveAvgPoolGrad({ gradY }, { gradX }) {
+			spread(gradY, gradX, ADAPTIVE, 'adaptive');
+		},
+		adaptiveMaxPool({ x }, { y, indices }) {
+			pickMaxima(x, y, indices, ADAPTIVE, 'adaptive');
+		},
+		adaptiveMaxPoolGrad({ gradY, indices }, { gradX }) {
+			sendToIndices(gradY, indices, gradX, ADAPTIVE, 'adaptive');
+		},
+	};
+}
