@@ -5,6 +5,7 @@ import type { LayoutKernels } from '../contract/layout';
 import { cpuData, forEachPosition, positions } from './storage';
 
 function copyElements(x: View, y: View): void {
+	if (numel(x.shape) === 0) return;
 	const source = cpuData(x);
 	const target = cpuData(y);
 	if (isContiguous(x.shape, x.strides) && isContiguous(y.shape, y.strides)) {
