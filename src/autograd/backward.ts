@@ -11,7 +11,7 @@ import { closeScope, openScope } from '../scope';
 import { type GradEdge, type GradNode, Tensor, viewOf } from '../tensor';
 import { addGradients, addInto, copyGradient, onesLikeOutput } from './gradients';
 import { setGradEnabled } from './modes';
-import { LeafNode, TapeNode } from './tape';
+import { enterOperation, LeafNode, leaveOperation, TapeNode } from './tape';
 
 export interface BackwardOptions {
 	/** Keep saved tensors for another walk. Default: the value of `createGraph`. */
@@ -173,9 +173,9 @@ function walk(roots: readonly Root[], targets: readonly GradEdge[] | null, optio
 function step(node: TapeNode, gradients: readonly (Tensor | null)[], slots: Slots, visiting: ReadonlySet<GradNode>): void {
 	const scope = openScope();
 	const passed = new Set<unknown>();
+	const outermost = enterOperation(`${node.operation} backward`, gradients.find((gradient) => gradient != null));
 	try {
 		const needs = node.edges.map((edge) => edge !== null && visiting.has(edge.node));
-		gradients[0]?.backend.setLabel(`${node.operation} backward`);
 		const results = node.pullBack(node.outputs.map((_, i) => gradients[i] ?? null), needs);
 		node.edges.forEach((edge, i) => {
 			const result = results[i];
@@ -189,6 +189,7 @@ function step(node: TapeNode, gradients: readonly (Tensor | null)[], slots: Slot
 			passed.add(kept);
 		});
 	} finally {
+		if (outermost) leaveOperation();
 		closeScope(scope, (tensor) => passed.has(tensor));
 	}
 }

@@ -220,9 +220,25 @@ function info(tensor: Tensor): OutputInfo {
 	return { shape: tensor.shape, dtype: tensor.dtype };
 }
 
+let running: string | null = null;
+
+/**
+ * Labels what is launched from now on with `name`, unless it happens on behalf of another operation, whose name stays. Tells whether
+ * it did: then `leaveOperation` ends it.
+ */
+export function enterOperation(name: string, on: Tensor | null | undefined): boolean {
+	if (running !== null || on == null) return false;
+	running = name;
+	on.backend.setLabel(name);
+	return true;
+}
+
+export function leaveOperation(): void {
+	running = null;
+}
+
 function runForward<R extends Tensor | readonly Tensor[]>(name: string, inputs: readonly Tensor[], forward: () => R): R {
-	const first = inputs[0];
-	if (first !== undefined) first.backend.setLabel(name);
+	const outermost = enterOperation(name, inputs[0]);
 	const scope = openScope();
 	const mode = setGradEnabled(false);
 	let result: R | undefined;
@@ -231,6 +247,7 @@ function runForward<R extends Tensor | readonly Tensor[]>(name: string, inputs: 
 		return result;
 	} finally {
 		setGradEnabled(mode);
+		if (outermost) leaveOperation();
 		const kept = result;
 		closeScope(scope, (tensor) => kept !== undefined && (kept === tensor || (Array.isArray(kept) && kept.includes(tensor))));
 	}
