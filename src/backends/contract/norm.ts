@@ -36,8 +36,8 @@ export interface NormKernels {
 	): void;
 
 	/**
-	 * dweight = sum gradient * x^ and dbias = sum gradient over batch and spatial, for each channel; either may be left out. The
-	 * statistics are [batch, groups], or with groups = 0 one for each channel.
+	 * dweight = sum gradient * x^ and dbias = sum gradient over batch and spatial, for each channel, in the dtype of the statistics;
+	 * either may be left out. The statistics are [batch, groups], or with groups = 0 one for each channel.
 	 */
 	normParametersGrad(
 		inputs: { x: View; gradient: View; mean?: View; rstd: View },
@@ -49,25 +49,25 @@ export interface NormKernels {
 	channelStatistics(inputs: { x: View }, outputs: { mean: View; variance: View }, attributes: NormShape): void;
 
 	/**
-	 * In place, for each channel: runningMean += momentum * (mean - runningMean), and so the variance, made unbiased with
-	 * `count` elements behind it: times count / (count - 1).
+	 * rstd = 1 / sqrt(variance + eps) for each channel; and, where running statistics are given, in place (contiguous, any dtype):
+	 * runningMean += momentum * (mean - runningMean), and so the variance, made unbiased: times count / (count - 1).
 	 */
-	updateRunning(
+	channelScale(
 		inputs: { mean: View; variance: View },
-		outputs: { runningMean: View; runningVar: View },
-		attributes: { momentum: number; count: number },
+		outputs: { rstd: View; runningMean?: View; runningVar?: View },
+		attributes: { eps: number; momentum: number; count: number },
 	): void;
 
-	/** y = (x - mean) / sqrt(variance + eps) * weight + bias, all of one element for each channel. */
+	/** y = (x - mean) * rstd * weight + bias, all of one element for each channel. */
 	channelNorm(
-		inputs: { x: View; mean: View; variance: View; weight?: View; bias?: View },
+		inputs: { x: View; mean: View; rstd: View; weight?: View; bias?: View },
 		outputs: { y: View },
-		attributes: NormShape & { eps: number },
+		attributes: NormShape,
 	): void;
 
 	/**
-	 * dx of `channelNorm` where mean and variance are those of x (all contiguous, one element for each channel): rstd * weight *
-	 * (gradient - dbias / n - x^ * dweight / n), with n = batch * spatial.
+	 * dx of `channelNorm` where mean and rstd come from x: rstd * weight * (gradient - dbias / n - x^ * dweight / n), with n = batch *
+	 * spatial and the sums of `normParametersGrad`.
 	 */
 	channelNormGrad(
 		inputs: { x: View; gradient: View; mean: View; rstd: View; weight?: View; dweight: View; dbias: View },

@@ -1,5 +1,4 @@
 /** Normalisation in plain loops: the reference for shaders/norm.wgsl.ts. Sums are kept in float64. */
-import type { TypedArray } from '../../core/dtype';
 import type { View } from '../contract';
 import type { GroupNormShape, NormKernels, NormShape } from '../contract/norm';
 import { cpuData } from './storage';
@@ -20,7 +19,7 @@ function forEachOfChannel({ batch, channels, spatial }: NormShape, c: number, vi
 }
 
 function store(view: View | undefined, i: number, value: number): void {
-	if (view !== undefined) (cpuData(view) as TypedArray)[i] = value;
+	if (view !== undefined) cpuData(view)[view.offset + i] = value;
 }
 
 /** Groups as runs of `length` neighbours; `channelOf` an element, counted from the start of x. */
@@ -105,23 +104,22 @@ export const norm: NormKernels = {
 		}
 	},
 
-	updateRunning({ mean, variance }, { runningMean, runningVar }, { momentum, count }) {
+	channelScale({ mean, variance }, { rstd, runningMean, runningVar }, { eps, momentum, count }) {
 		const [centre, spread] = [elements(mean, 0), elements(variance, 0)];
 		const [oldMean, oldVariance] = [elements(runningMean, 0), elements(runningVar, 0)];
 		for (let c = 0; c < mean.shape[0]!; c++) {
-			store(runningMean, runningMean.offset + c, oldMean(c) + momentum * (centre(c) - oldMean(c)));
 			const unbiased = (spread(c) * count) / (count - 1);
-			store(runningVar, runningVar.offset + c, oldVariance(c) + momentum * (unbiased - oldVariance(c)));
+			store(runningMean, c, oldMean(c) + momentum * (centre(c) - oldMean(c)));
+			store(runningVar, c, oldVariance(c) + momentum * (unbiased - oldVariance(c)));
+			store(rstd, c, 1 / Math.sqrt(spread(c) + eps));
 		}
 	},
 
-	channelNorm({ x, mean, variance, weight, bias }, { y }, { eps, ...shape }) {
-		const input = elements(x, 0);
-		const [centre, spread] = [elements(mean, 0), elements(variance, 0)];
+	channelNorm({ x, mean, rstd, weight, bias }, { y }, shape) {
+		const [input, centre, factor] = [elements(x, 0), elements(mean, 0), elements(rstd, 1)];
 		const [scale, shift] = [elements(weight, 1), elements(bias, 0)];
 		for (let c = 0; c < shape.channels; c++) {
-			const factor = 1 / Math.sqrt(spread(c) + eps);
-			forEachOfChannel(shape, c, (i) => store(y, i, (input(i) - centre(c)) * factor * scale(c) + shift(c)));
+			forEachOfChannel(shape, c, (i) => store(y, i, (input(i) - centre(c)) * factor(c) * scale(c) + shift(c)));
 		}
 	},
 

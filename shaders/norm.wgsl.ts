@@ -1,0 +1,252 @@
+/**
+ * Normalisation of a contiguous x, seen as [batch, channels, spatial]: the contract is src/backends/contract/norm.ts. This file
+ * normalises groups; what belongs to channels is in normChannels.wgsl.ts.
+ *
+ * A row is a group's channels / groups * spatial neighbours. Forward: its mean, then the mean square of the deviations from it, then
+ * y; the row is read three times and comes from memory once. Backward: two sums, then dx.
+ *
+ *   lanes = 1         one invocation walks a row alone: short rows, and software adapters with many rows.
+ *   lanes = 64, 256   a workgroup walks a row together, with trees in workgroup memory between the passes: GPUs.
+ *   wide              reads and writes are vec4: offsets and rows are multiples of 4, and so is spatial unless it is 1.
+ *
+ * x, gradient, y, dx, weight and bias are of the storage type; statistics are f32.
+ */
+import { wgsl } from 'wgsl-preprocessor';
+import type { Access, ShaderSource, ShaderTemplate, StorageType } from './shader';
+
+export const NORM_WORKGROUP = 64;
+
+type Binding = readonly [name: string, type: string, access?: Access];
+
+/** Declarations of storage buffers at bindings 1, 2, ...; absent ones are false. */
+export function declare(bindings: readonly (Binding | false)[]): { lines: string; accesses: Access[] } {
+	const present = bindings.filter((binding) => binding !== false);
+	return {
+		lines: present
+			.map(([name, type, access = 'read'], i) => `@group(0) @binding(${i + 1}) var<storage, ${access}> ${name}: array<${type}>;`)
+			.join('\n'),
+		accesses: present.map(([, , access = 'read']) => access),
+	};
+}
+
+/** What all kernels of the family share: types, and how weight and bias are read at a channel. */
+export function preamble(storage: StorageType, wide: boolean, spatial: boolean): string {
+	const vector = (type: string) => (wide ? `vec4<${type}>` : type);
+	return wgsl`
+#if ${storage === 'f16'}
+enable f16;
+#endif
+alias T = ${storage};
+alias V = ${vector(storage)};
+alias F = ${vector('f32')};
+// Of what belongs to a channel: four at once where a vec4 spans four channels.
+alias VC = ${spatial ? storage : vector(storage)};
+alias FC = ${spatial ? 'f32' : vector('f32')};
+`;
+}
+
+export type NormRowsVariant = {
+	kind: 'forward' | 'backward';
+	storage: StorageType;
+	centred: boolean;
+	weight: boolean;
+	bias: boolean;
+	/** Whether spatial > 1. */
+	spatial: boolean;
+	wide: boolean;
+	lanes: 1 | 64 | 256;
+};
+
+/** Params: rows; length of a row; groups; channels in a group; spatial; offsets of x, gradient, mean, rstd, weight, bias; eps. */
+export const normRows: ShaderTemplate<NormRowsVariant> = {
+	name: 'norm.rows',
+	source({ kind, storage, centred, weight, bias, spatial, wide, lanes }): ShaderSource {
+		const width = wide ? 4 : 1;
+		const workgroup = Math.max(NORM_WORKGROUP, lanes);
+		const backward = kind === 'backward';
+		const statistics: Access = backward ? 'read' : 'read_write';
+		const { lines, accesses } = declare([
+			['x', 'V'],
+			backward && ['gradient', 'V'],
+			weight && ['weight', 'VC'],
+			bias && ['bias', 'VC'],
+			centred && ['means', 'f32', statistics],
+			['rstds', 'f32', statistics],
+			['result', 'V', 'read_write'],
+		]);
+		const code = wgsl`
+${preamble(storage, wide, spatial)}
+struct Params {
+	rows: u32,
+	length: u32,
+	groups: u32,
+	groupChannels: u32,
+	spatial: u32,
+	offsetX: u32,
+	offsetGradient: u32,
+	offsetMean: u32,
+	offsetRstd: u32,
+	offsetWeight: u32,
+	offsetBias: u32,
+	eps: f32,
+}
+
+@group(0) @binding(0) var<uniform> p: Params;
+${lines}
+
+#if ${lanes > 1}
+var<workgroup> tree: array<vec2<f32>, ${workgroup}>;
+#endif
+
+fn horizontal(v: F) -> f32 {
+#if ${wide}
+	return (v.x + v.y) + (v.z + v.w);
+#else
+	return v;
+#endif
+}
+
+/** The sums over a row of what each lane found; every lane gets them. */
+fn rowSums(mine: vec2<f32>, lid: u32) -> vec2<f32> {
+#if ${lanes > 1}
+	// A tree that is used again must have been read by all.
+	workgroupBarrier();
+	tree[lid] = mine;
+	for (var half = ${lanes / 2}u; half > 0u; half /= 2u) {
+		workgroupBarrier();
+		if (lid < half) {
+			tree[lid] += tree[lid + half];
+		}
+	}
+	workgroupBarrier();
+	return tree[0];
+#else
+	return mine;
+#endif
+}
+
+fn inputAt(row: u32, j: u32) -> F {
+	return F(x[(p.offsetX + row * p.length + j) / ${width}u]);
+}
+
+/** Where the channel of element j of a row has its weight and bias. */
+fn channelAt(row: u32, j: u32) -> u32 {
+#if ${spatial}
+	return (row % p.groups) * p.groupChannels + j / p.spatial;
+#else
+	return (row % p.groups) * p.groupChannels + j;
+#endif
+}
+
+#if ${weight}
+fn weightAt(channel: u32) -> FC {
+	return FC(weight[(p.offsetWeight + channel)${wide && !spatial ? ' / 4u' : ''}]);
+}
+#endif
+
+#if ${bias}
+fn biasAt(channel: u32) -> FC {
+	return FC(bias[(p.offsetBias + channel)${wide && !spatial ? ' / 4u' : ''}]);
+}
+#endif
+
+#if ${backward}
+/** gradient * weight */
+fn scaledAt(row: u32, j: u32) -> F {
+	let incoming = F(gradient[(p.offsetGradient + row * p.length + j) / ${width}u]);
+#if ${weight}
+	return incoming * weightAt(channelAt(row, j));
+#else
+	return incoming;
+#endif
+}
+
+fn normalise(row: u32, lane: u32, lid: u32) {
+	let count = f32(p.length);
+#if ${centred}
+	let mean = means[p.offsetMean + row];
+#else
+	let mean = 0.0;
+#endif
+	let rstd = rstds[p.offsetRstd + row];
+	var level = F();
+	var slope = F();
+	for (var j = lane * ${width}u; j < p.length; j += ${lanes * width}u) {
+		let scaled = scaledAt(row, j);
+		level += scaled;
+		slope += scaled * ((inputAt(row, j) - mean) * rstd);
+	}
+	let sums = rowSums(vec2(horizontal(level), horizontal(slope)), lid) / count;
+	for (var j = lane * ${width}u; j < p.length; j += ${lanes * width}u) {
+		let normal = (inputAt(row, j) - mean) * rstd;
+#if ${centred}
+		let value = rstd * (scaledAt(row, j) - sums.x - normal * sums.y);
+#else
+		let value = rstd * (scaledAt(row, j) - normal * sums.y);
+#endif
+		result[(row * p.length + j) / ${width}u] = V(value);
+	}
+}
+#else
+fn normalise(row: u32, lane: u32, lid: u32) {
+	let count = f32(p.length);
+#if ${centred}
+	var total = F();
+	for (var j = lane * ${width}u; j < p.length; j += ${lanes * width}u) {
+		total += inputAt(row, j);
+	}
+	let mean = rowSums(vec2(horizontal(total), 0.0), lid).x / count;
+#else
+	let mean = 0.0;
+#endif
+	var spread = F();
+	for (var j = lane * ${width}u; j < p.length; j += ${lanes * width}u) {
+		let deviation = inputAt(row, j) - mean;
+		spread += deviation * deviation;
+	}
+	let variance = rowSums(vec2(horizontal(spread), 0.0), lid).x / count;
+	let rstd = 1.0 / sqrt(variance + p.eps);
+	for (var j = lane * ${width}u; j < p.length; j += ${lanes * width}u) {
+		var value = (inputAt(row, j) - mean) * rstd;
+#if ${weight || bias}
+		let channel = channelAt(row, j);
+#endif
+#if ${weight}
+		value *= weightAt(channel);
+#endif
+#if ${bias}
+		value += biasAt(channel);
+#endif
+		result[(row * p.length + j) / ${width}u] = V(value);
+	}
+	if (lane == 0u) {
+#if ${centred}
+		means[p.offsetMean + row] = mean;
+#endif
+		rstds[p.offsetRstd + row] = rstd;
+	}
+}
+#endif
+
+@compute @workgroup_size(${workgroup})
+fn main(
+	@builtin(workgroup_id) wid: vec3<u32>,
+	@builtin(num_workgroups) nwg: vec3<u32>,
+	@builtin(local_invocation_index) lid: u32,
+) {
+	let group = wid.x + wid.y * nwg.x;
+#if ${lanes === 1}
+	let row = group * ${workgroup}u + lid;
+	if (row < p.rows) {
+		normalise(row, 0u, lid);
+	}
+#else
+	if (group < p.rows) {
+		normalise(group, lid, lid);
+	}
+#endif
+}
+`;
+		return { code, bindings: accesses };
+	},
+};

@@ -1,0 +1,363 @@
+/**
+ * Normalisation where results or statistics belong to channels: the other half of norm.wgsl.ts, on the same layout of x.
+ *
+ * parameters   the sums behind dweight and dbias, in segments: [segments, channels] partial sums that the host adds up. An
+ *              invocation adds up blocks of 32 before it adds them to its total, so errors grow with the blocks.
+ *                spatial = 1     neighbouring invocations take neighbouring channels and walk down the batch.
+ *                spatial > 1     lanes = 64: a workgroup walks a segment of a channel together, with a tree at its end (GPUs);
+ *                                lanes = 1: an invocation walks it alone (software adapters).
+ * channels     y or dx where each channel has statistics of its own: elementwise.
+ * scale        rstd from a variance, and running statistics in place: one invocation for each channel.
+ *
+ * `wide` variants read and write vec4: offsets are multiples of 4, and so is spatial, or with spatial = 1 the channels (of a group).
+ */
+import { wgsl } from 'wgsl-preprocessor';
+import { declare, NORM_WORKGROUP, preamble } from './norm.wgsl';
+import type { ShaderSource, ShaderTemplate, StorageType } from './shader';
+
+export type NormParametersVariant = {
+	storage: StorageType;
+	centred: boolean;
+	spatial: boolean;
+	/** Whether statistics belong to channels instead of groups. */
+	perChannel: boolean;
+	wide: boolean;
+	lanes: 1 | 64;
+};
+
+/**
+ * Params: batch; channels; spatial; groups; channels in a group; offsets of x, gradient, mean, rstd; elements of a segment (samples
+ * where spatial = 1, else elements of batch * spatial); segments.
+ */
+export const normParameters: ShaderTemplate<NormParametersVariant> = {
+	name: 'norm.parameters',
+	source({ storage, centred, spatial, perChannel, wide, lanes }): ShaderSource {
+		const width = wide ? 4 : 1;
+		const columns = !spatial;
+		const step = lanes * width;
+		const four = (name: string, offset: string) => `vec4(${[0, 1, 2, 3].map((e) => `${name}[p.${offset} + channel + ${e}u]`).join(', ')})`;
+		const { lines, accesses } = declare([
+			['x', 'V'],
+			['gradient', 'V'],
+			centred && ['means', 'f32'],
+			['rstds', 'f32'],
+			['dweight', columns ? 'F' : 'f32', 'read_write'],
+			['dbias', columns ? 'F' : 'f32', 'read_write'],
+		]);
+		const code = wgsl`
+${preamble(storage, wide, spatial)}
+struct Params {
+	batch: u32,
+	channels: u32,
+	spatial: u32,
+	groups: u32,
+	groupChannels: u32,
+	offsetX: u32,
+	offsetGradient: u32,
+	offsetMean: u32,
+	offsetRstd: u32,
+	segment: u32,
+	segments: u32,
+}
+
+@group(0) @binding(0) var<uniform> p: Params;
+${lines}
+
+struct Sums {
+	slope: F,
+	level: F,
+}
+
+#if ${lanes > 1}
+var<workgroup> tree: array<vec2<f32>, ${NORM_WORKGROUP}>;
+#endif
+
+struct Statistics {
+	mean: FC,
+	rstd: FC,
+}
+
+/** Those of a channel (the first of four, in wide columns) in one sample. */
+fn statisticsAt(sample: u32, channel: u32) -> Statistics {
+#if ${perChannel && wide && columns}
+#if ${centred}
+	return Statistics(${four('means', 'offsetMean')}, ${four('rstds', 'offsetRstd')});
+#else
+	return Statistics(F(), ${four('rstds', 'offsetRstd')});
+#endif
+#else
+#if ${perChannel}
+	let at = channel;
+#else
+	let at = sample * p.groups + channel / p.groupChannels;
+#endif
+#if ${centred}
+	return Statistics(FC(means[p.offsetMean + at]), FC(rstds[p.offsetRstd + at]));
+#else
+	return Statistics(FC(), FC(rstds[p.offsetRstd + at]));
+#endif
+#endif
+}
+
+fn added(sums: Sums, at: u32, statistics: Statistics) -> Sums {
+	let incoming = F(gradient[(p.offsetGradient + at) / ${width}u]);
+	let normal = (F(x[(p.offsetX + at) / ${width}u]) - statistics.mean) * statistics.rstd;
+	return Sums(sums.slope + incoming * normal, sums.level + incoming);
+}
+
+#if ${columns}
+/** Samples segment * p.segment and on, 32 at a time: errors grow with the blocks. */
+fn walk(channel: u32, segment: u32, lane: u32) -> Sums {
+	var total = Sums();
+	var sample = segment * p.segment + lane;
+	let end = min(segment * p.segment + p.segment, p.batch);
+#if ${perChannel}
+	let statistics = statisticsAt(0u, channel);
+#endif
+	while (sample < end) {
+		let until = min(end, sample + ${32 * lanes}u);
+		var block = Sums();
+		for (; sample < until; sample += ${lanes}u) {
+#if ${perChannel}
+			block = added(block, sample * p.channels + channel, statistics);
+#else
+			block = added(block, sample * p.channels + channel, statisticsAt(sample, channel));
+#endif
+		}
+		total = Sums(total.slope + block.slope, total.level + block.level);
+	}
+	return total;
+}
+#else
+/** Elements segment * p.segment and on of the channel's batch * spatial, of each sample the part that falls into the segment. */
+fn walk(channel: u32, segment: u32, lane: u32) -> Sums {
+	var total = Sums();
+	var j = segment * p.segment;
+	let end = min(j + p.segment, p.batch * p.spatial);
+	while (j < end) {
+		let sample = j / p.spatial;
+		let first = j - sample * p.spatial;
+		let stop = min(p.spatial, first + (end - j));
+		let line = (sample * p.channels + channel) * p.spatial;
+		let statistics = statisticsAt(sample, channel);
+		var i = first + lane * ${width}u;
+		while (i < stop) {
+			let until = min(stop, i + ${32 * step}u);
+			var block = Sums();
+			for (; i < until; i += ${step}u) {
+				block = added(block, line + i, statistics);
+			}
+			total = Sums(total.slope + block.slope, total.level + block.level);
+		}
+		j += stop - first;
+	}
+	return total;
+}
+#endif
+
+fn horizontal(v: F) -> f32 {
+#if ${wide}
+	return (v.x + v.y) + (v.z + v.w);
+#else
+	return v;
+#endif
+}
+
+@compute @workgroup_size(${NORM_WORKGROUP})
+fn main(
+	@builtin(workgroup_id) wid: vec3<u32>,
+	@builtin(num_workgroups) nwg: vec3<u32>,
+	@builtin(local_invocation_index) lid: u32,
+) {
+	let group = wid.x + wid.y * nwg.x;
+#if ${columns && wide}
+	let items = p.channels / 4u * p.segments;
+#else
+	let items = p.channels * p.segments;
+#endif
+#if ${lanes === 1}
+	let item = group * ${NORM_WORKGROUP}u + lid;
+	if (item >= items) {
+		return;
+	}
+#if ${columns}
+	let across = p.channels / ${width}u;
+	let sums = walk(item % across * ${width}u, item / across, 0u);
+	dweight[item] = sums.slope;
+	dbias[item] = sums.level;
+#else
+	let sums = walk(item % p.channels, item / p.channels, 0u);
+	dweight[item] = horizontal(sums.slope);
+	dbias[item] = horizontal(sums.level);
+#endif
+#else
+	if (group >= items) {
+		return;
+	}
+	let sums = walk(group % p.channels, group / p.channels, lid);
+	tree[lid] = vec2(horizontal(sums.slope), horizontal(sums.level));
+	for (var half = ${lanes / 2}u; half > 0u; half /= 2u) {
+		workgroupBarrier();
+		if (lid < half) {
+			tree[lid] += tree[lid + half];
+		}
+	}
+	if (lid == 0u) {
+		dweight[group] = tree[0].x;
+		dbias[group] = tree[0].y;
+	}
+#endif
+}
+`;
+		return { code, bindings: accesses };
+	},
+};
+
+export type NormChannelsVariant = {
+	kind: 'forward' | 'backward';
+	storage: StorageType;
+	weight: boolean;
+	bias: boolean;
+	spatial: boolean;
+	wide: boolean;
+};
+
+/** Params: elements (vec4s in wide variants); channels; spatial; offsets of x, gradient, mean, rstd, weight, bias, dweight, dbias; 1 / (batch * spatial). */
+export const normChannels: ShaderTemplate<NormChannelsVariant> = {
+	name: 'norm.channels',
+	source({ kind, storage, weight, bias, spatial, wide }): ShaderSource {
+		const width = wide ? 4 : 1;
+		const backward = kind === 'backward';
+		const four = wide && !spatial;
+		const { lines, accesses } = declare([
+			['x', 'V'],
+			backward && ['gradient', 'V'],
+			['means', 'f32'],
+			['rstds', 'f32'],
+			weight && ['weight', 'T'],
+			bias && ['bias', 'T'],
+			backward && ['dweight', 'f32'],
+			backward && ['dbias', 'f32'],
+			['result', 'V', 'read_write'],
+		]);
+		/** What belongs to the channel, or to four neighbouring ones. */
+		const at = (name: string, offset: string) =>
+			four
+				? `vec4<f32>(vec4<${name === 'weight' || name === 'bias' ? 'T' : 'f32'}>(${[0, 1, 2, 3].map((e) => `${name}[p.${offset} + channel + ${e}u]`).join(', ')}))`
+				: `f32(${name}[p.${offset} + channel])`;
+		const code = wgsl`
+${preamble(storage, wide, spatial)}
+struct Params {
+	count: u32,
+	channels: u32,
+	spatial: u32,
+	offsetX: u32,
+	offsetGradient: u32,
+	offsetMean: u32,
+	offsetRstd: u32,
+	offsetWeight: u32,
+	offsetBias: u32,
+	offsetDweight: u32,
+	offsetDbias: u32,
+	share: f32,
+}
+
+@group(0) @binding(0) var<uniform> p: Params;
+${lines}
+
+@compute @workgroup_size(${NORM_WORKGROUP})
+fn main(
+	@builtin(workgroup_id) wid: vec3<u32>,
+	@builtin(num_workgroups) nwg: vec3<u32>,
+	@builtin(local_invocation_index) lid: u32,
+) {
+	let i = (wid.x + wid.y * nwg.x) * ${NORM_WORKGROUP}u + lid;
+	if (i >= p.count) {
+		return;
+	}
+#if ${spatial}
+	let channel = (i * ${width}u / p.spatial) % p.channels;
+#else
+	let channel = (i * ${width}u) % p.channels;
+#endif
+	let rstd = ${at('rstds', 'offsetRstd')};
+	let normal = (F(x[p.offsetX / ${width}u + i]) - ${at('means', 'offsetMean')}) * rstd;
+#if ${backward}
+	let incoming = F(gradient[p.offsetGradient / ${width}u + i]);
+	var value = rstd * (incoming - (${at('dbias', 'offsetDbias')} + normal * ${at('dweight', 'offsetDweight')}) * p.share);
+#else
+	var value = normal;
+#endif
+#if ${weight}
+	value *= ${at('weight', 'offsetWeight')};
+#endif
+#if ${bias}
+	value += ${at('bias', 'offsetBias')};
+#endif
+	result[i] = V(value);
+}
+`;
+		return { code, bindings: accesses };
+	},
+};
+
+export type NormScaleVariant = {
+	/** Storage of running statistics, or 'none'. */
+	running: StorageType | 'none';
+};
+
+/** Params: channels; offsets of mean, variance, rstd, runningMean, runningVar; eps; momentum; count / (count - 1). */
+export const normScale: ShaderTemplate<NormScaleVariant> = {
+	name: 'norm.scale',
+	source({ running }): ShaderSource {
+		const tracked = running !== 'none';
+		const { lines, accesses } = declare([
+			tracked && ['means', 'f32'],
+			['variances', 'f32'],
+			['rstds', 'f32', 'read_write'],
+			tracked && ['runningMeans', running, 'read_write'],
+			tracked && ['runningVariances', running, 'read_write'],
+		]);
+		const code = wgsl`
+#if ${running === 'f16'}
+enable f16;
+#endif
+struct Params {
+	channels: u32,
+	offsetMean: u32,
+	offsetVariance: u32,
+	offsetRstd: u32,
+	offsetRunningMean: u32,
+	offsetRunningVar: u32,
+	eps: f32,
+	momentum: f32,
+	unbias: f32,
+}
+
+@group(0) @binding(0) var<uniform> p: Params;
+${lines}
+
+@compute @workgroup_size(${NORM_WORKGROUP})
+fn main(
+	@builtin(workgroup_id) wid: vec3<u32>,
+	@builtin(num_workgroups) nwg: vec3<u32>,
+	@builtin(local_invocation_index) lid: u32,
+) {
+	let channel = (wid.x + wid.y * nwg.x) * ${NORM_WORKGROUP}u + lid;
+	if (channel >= p.channels) {
+		return;
+	}
+	let variance = variances[p.offsetVariance + channel];
+	rstds[p.offsetRstd + channel] = 1.0 / sqrt(variance + p.eps);
+#if ${tracked}
+	let oldMean = f32(runningMeans[p.offsetRunningMean + channel]);
+	let oldVariance = f32(runningVariances[p.offsetRunningVar + channel]);
+	let mean = means[p.offsetMean + channel];
+	runningMeans[p.offsetRunningMean + channel] = ${running}(oldMean + p.momentum * (mean - oldMean));
+	runningVariances[p.offsetRunningVar + channel] = ${running}(oldVariance + p.momentum * (variance * p.unbias - oldVariance));
+#endif
+}
+`;
+		return { code, bindings: accesses };
+	},
+};

@@ -1,0 +1,178 @@
+/** Launches of shaders/norm.wgsl.ts and normChannels.wgsl.ts. Statistics over channels and sums of partial results are reductions. */
+import { NORM_WORKGROUP, normRows, type NormRowsVariant } from '../../../shaders/norm.wgsl';
+import { normChannels, normParameters, normScale } from '../../../shaders/normChannels.wgsl';
+import { contiguousStrides } from '../../core/shape';
+import type { Storage, View } from '../contract';
+import type { GroupNormShape, NormKernels, NormShape } from '../contract/norm';
+import { floatBits, type Gpu, storageType } from './launch';
+import { launchReduction, launchVariance } from './reduce';
+
+const bytesOf = (view: View) => (view.dtype === 'float16' ? 2 : 4);
+
+/** Buffers of those views that are there. */
+function storages(...views: readonly (View | undefined)[]): Storage[] {
+	return views.flatMap((view) => (view === undefined ? [] : [view.storage]));
+}
+
+function offsets(...views: readonly (View | undefined)[]): number[] {
+	return views.map((view) => view?.offset ?? 0);
+}
+
+/** Whether vec4 access fits all of these. */
+function aligned(sizes: readonly number[], views: readonly (View | undefined)[]): boolean {
+	return sizes.every((size) => size % 4 === 0) && views.every((view) => (view?.offset ?? 0) % 4 === 0);
+}
+
+/** As for softmax: workgroups share rows on GPUs, and where there are too few rows. */
+function lanesFor(gpu: Gpu, rows: number, length: number): NormRowsVariant['lanes'] {
+	if (length < 64 || (gpu.isSoftware && rows >= 64)) return 1;
+	return length >= 4096 ? 256 : 64;
+}
+
+export function normKernels(gpu: Gpu): NormKernels {
+	function rows(
+		kind: NormRowsVariant['kind'],
+		{ x, gradient, weight, bias, mean, rstd, result }: Record<'x' | 'rstd' | 'result', View> & Partial<Record<'gradient' | 'weight' | 'bias' | 'mean', View>>,
+		{ batch, channels, groups, spatial }: GroupNormShape,
+		eps: number,
+	): void {
+		const count = batch * groups;
+		const length = (channels / groups) * spatial;
+		if (length === 0) return;
+		const lanes = lanesFor(gpu, count, length);
+		const wide = aligned([length, spatial === 1 ? 4 : spatial], [x, gradient, ...(spatial === 1 ? [weight, bias] : [])]);
+		gpu.launch({
+			kernel: normRows,
+			variant: {
+				kind,
+				storage: storageType(x),
+				centred: mean !== undefined,
+				weight: weight !== undefined,
+				bias: bias !== undefined,
+				spatial: spatial > 1,
+				wide,
+				lanes,
+			},
+			buffers: storages(x, gradient, weight, bias, mean, rstd, result),
+			params: [count, length, groups, channels / groups, spatial, ...offsets(x, gradient, mean, rstd, weight, bias), floatBits(eps)],
+			grid: [lanes === 1 ? Math.ceil(count / NORM_WORKGROUP) : count],
+			flops: count * length * (kind === 'forward' ? 7 : 9),
+			bytes: count * length * bytesOf(x) * (kind === 'forward' ? 2 : 3),
+		});
+	}
+
+	/** [segments, channels] partial sums of one segment are the sums themselves. */
+	function parameters(
+		{ x, gradient, mean, rstd }: { x: View; gradient: View; mean?: View | undefined; rstd: View },
+		targets: readonly (View | undefined)[],
+		{ batch, channels, groups, spatial }: GroupNormShape,
+	): void {
+		if (channels === 0) return;
+		const perChannel = groups === 0;
+		const groupChannels = perChannel ? channels : channels / groups;
+		const columns = spatial === 1;
+		const wide = aligned([columns ? groupChannels : spatial], [x, gradient]);
+		const count = columns ? batch : batch * spatial;
+		const lanes = (columns ? !wide && channels < 64 && batch >= 64 : !gpu.isSoftware || channels < 64) && count >= 64 ? 64 : 1;
+		const across = columns && wide ? channels / 4 : channels;
+		// As in a reduction: enough invocations to fill the adapter, at least 16 steps for each.
+		const step = lanes * (columns || !wide ? 1 : 4);
+		const wanted = Math.max(1, Math.floor((gpu.isSoftware ? 1024 : 65536) / (across * lanes)));
+		const segment = Math.max(16 * step, Math.ceil(Math.ceil(count / wanted) / step) * step);
+		const segments = Math.max(1, Math.ceil(count / segment));
+		const direct = segments === 1;
+		const sums = targets.map((target) => (direct && target !== undefined ? target.storage : gpu.scratch(segments * channels, 'float32')));
+		gpu.launch({
+			kernel: normParameters,
+			variant: { storage: storageType(x), centred: mean !== undefined, spatial: !columns, perChannel, wide, lanes },
+			buffers: [...storages(x, gradient, mean, rstd), ...sums],
+			params: [batch, channels, spatial, groups, groupChannels, ...offsets(x, gradient, mean, rstd), segment, segments],
+			grid: [lanes === 1 ? Math.ceil((across * segments) / NORM_WORKGROUP) : across * segments],
+			flops: batch * channels * spatial * 5,
+			bytes: batch * channels * spatial * bytesOf(x) * 2,
+		});
+		targets.forEach((target, i) => {
+			const partial = sums[i]!;
+			if (target?.storage === partial) return;
+			if (target !== undefined) {
+				const shape = [segments, channels];
+				const view = { storage: partial, dtype: 'float32', shape, strides: contiguousStrides(shape), offset: 0 } as const;
+				launchReduction(gpu, { op: 'sum', x: view, dims: [0], outputs: [target.storage], output: 'f32' });
+			}
+			gpu.release(partial);
+		});
+	}
+
+	function channelwise(
+		kind: 'forward' | 'backward',
+		views: Record<'x' | 'mean' | 'rstd' | 'result', View> & Partial<Record<'gradient' | 'weight' | 'bias' | 'dweight' | 'dbias', View>>,
+		{ batch, channels, spatial }: NormShape,
+	): void {
+		const { x, gradient, mean, rstd, weight, bias, dweight, dbias, result } = views;
+		const size = batch * channels * spatial;
+		const wide = aligned([spatial === 1 ? channels : spatial], [x, gradient]);
+		const count = wide ? size / 4 : size;
+		gpu.launch({
+			kernel: normChannels,
+			variant: { kind, storage: storageType(x), weight: weight !== undefined, bias: bias !== undefined, spatial: spatial > 1, wide },
+			buffers: storages(x, gradient, mean, rstd, weight, bias, dweight, dbias, result),
+			params: [
+				count,
+				channels,
+				spatial,
+				...offsets(x, gradient, mean, rstd, weight, bias, dweight, dbias),
+				floatBits(1 / (batch * spatial)),
+			],
+			grid: [Math.ceil(count / NORM_WORKGROUP)],
+			flops: size * (kind === 'forward' ? 4 : 8),
+			bytes: size * bytesOf(x) * (kind === 'forward' ? 2 : 3),
+		});
+	}
+
+	return {
+		groupNorm(inputs, { y, ...statistics }, { eps, ...shape }) {
+			rows('forward', { ...inputs, ...statistics, result: y }, shape, eps);
+		},
+		groupNormGrad(inputs, { dx }, shape) {
+			rows('backward', { ...inputs, result: dx }, shape, 0);
+		},
+		normParametersGrad({ x, gradient, mean, rstd }, { dweight, dbias }, shape) {
+			parameters({ x, gradient, mean, rstd }, [dweight, dbias], shape);
+		},
+		channelStatistics({ x }, { mean, variance }, { batch, channels, spatial }) {
+			const shape = [batch, channels, spatial];
+			const view = { ...viewOf(x), shape, strides: contiguousStrides(shape) };
+			launchVariance(gpu, view, [0, 2], { result: variance, mean }, { correction: 0, root: false });
+		},
+		channelScale({ mean, variance }, { rstd, runningMean, runningVar }, { eps, momentum, count }) {
+			const running = runningMean === undefined ? 'none' : storageType(runningMean);
+			const channels = variance.shape[0]!;
+			gpu.launch({
+				kernel: normScale,
+				variant: { running },
+				buffers: storages(runningMean && mean, variance, rstd, runningMean, runningVar),
+				params: [
+					channels,
+					...offsets(mean, variance, rstd, runningMean, runningVar),
+					floatBits(eps),
+					floatBits(momentum),
+					floatBits(count / (count - 1)),
+				],
+				grid: [Math.ceil(channels / NORM_WORKGROUP)],
+				flops: channels * 8,
+				bytes: channels * 16,
+			});
+		},
+		channelNorm(inputs, { y }, shape) {
+			channelwise('forward', { ...inputs, result: y }, shape);
+		},
+		channelNormGrad(inputs, { dx }, shape) {
+			channelwise('backward', { ...inputs, result: dx }, shape);
+		},
+	};
+}
+
+/** A tensor is a view, but spreading one would not copy its storage. */
+function viewOf({ storage, dtype, offset }: View) {
+	return { storage, dtype, offset };
+}
