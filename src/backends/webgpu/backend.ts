@@ -52,7 +52,7 @@ export interface WebGPUBackend extends Backend {
 	warm(requests: Iterable<PipelineRequest>): Promise<void>;
 	/** Calls `hook` with every launch from now on; undefined ends it. */
 	onLaunch(hook: ((record: LaunchRecord) => void) | undefined): void;
-	/** Frees everything. Reads that are under way reject. */
+	/** Frees everything; of a device that the caller made, all but the buffers of live storages. Reads under way reject. */
 	destroy(): void;
 }
 
@@ -236,6 +236,7 @@ class Runtime implements WebGPUBackend {
 		this.commands.stop(new DeviceError(`the WebGPU device was shut down; call await init() for a new one`));
 		this.gpuDevice.removeEventListener('uncapturederror', this.onUncapturedError);
 		if (this.owned) this.gpuDevice.destroy();
+		else this.storages.trim(0, Infinity);
 	}
 
 	private place(length: number, dtype: DType, untouchedSince?: number): GpuStorage {
@@ -253,6 +254,9 @@ class Runtime implements WebGPUBackend {
 
 	private readonly onUncapturedError = (event: GPUUncapturedErrorEvent): void => {
 		event.preventDefault();
-		this.failures.note(new DeviceError(`${this.commands.operation || 'WebGPU'}: ${event.error.message}`));
+		const { error } = event;
+		// By name, because Node has no global of that name.
+		const isOutOfMemory = error.constructor.name === 'GPUOutOfMemoryError';
+		this.failures.note(new DeviceError(isOutOfMemory ? `${error.message}\n${this.storages}` : error.message));
 	};
 }

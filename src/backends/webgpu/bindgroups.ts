@@ -30,12 +30,12 @@ export class BindGroups {
 
 	/** The bind group for `buffers`, whose blocks it marks as used by `batch`. */
 	get(layout: Layout, buffers: readonly Storage[], kernel: string, batch: number): GPUBindGroup {
-		let key = '' + layout.id;
+		let key = `${layout.id}`;
 		for (let i = 0; i < buffers.length; i++) {
 			const block = (buffers[i] as GpuStorage).block;
 			if (block === undefined) throw new DisposedError(`${kernel}: buffer ${i} was released or is not on the GPU`);
 			block.batch = batch;
-			key += ',' + block.id;
+			key += `,${block.id}`;
 		}
 		const hit = this.young.get(key);
 		return hit !== undefined ? hit.group : this.find(key, layout, buffers, kernel);
@@ -68,11 +68,13 @@ export class BindGroups {
 		const blocks = buffers.map((storage) => (storage as GpuStorage).block!);
 		const written = (i: number) => layout.bindings[i] !== 'read';
 		if (blocks.some((block, i) => blocks.indexOf(block) !== i && (written(i) || written(blocks.indexOf(block))))) {
-			throw new ArgumentError(`${kernel}: a buffer that is written is bound twice; in-place kernels are variants with one read_write binding`);
+			throw new ArgumentError(
+				`${kernel}: a buffer that is written is bound twice; in-place kernels are variants with one read_write binding`,
+			);
 		}
 		const entries: GPUBindGroupEntry[] = [{ binding: 0, resource: { buffer: this.parameters, size: MAX_PARAM_BYTES } }];
 		for (const block of blocks) entries.push({ binding: entries.length, resource: { buffer: block.buffer } });
 		this.created++;
-		return { group: this.device.createBindGroup({ layout: layout.group, entries }), blocks };
+		return { group: this.device.createBindGroup({ label: kernel, layout: layout.group, entries }), blocks };
 	}
 }

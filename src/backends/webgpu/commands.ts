@@ -2,9 +2,9 @@
  * The launch path: the one place where work reaches the GPU.
  *
  * Launches are encoded into one compute pass of one command encoder, a *batch*. A batch is submitted when it is long or
- * its work is large, when the host reads, and when the program is idle. Parameters of a batch collect in a host array,
- * 256-byte slots at dynamic offsets, and are written to the GPU once, right before the submit; the queue's order makes
- * one arena enough.
+ * its work is large, when the host reads, and when the program is idle. Parameters of a batch collect in a host array, at
+ * dynamic offsets, and are written to the GPU once, right before the submit; the queue's order makes one arena enough.
+ * Each launch has a slot of the full size: words that it does not give are 0, never those of another launch.
  *
  * A launch whose pipeline is still being compiled waits in a queue, and everything after it behind it, so that the order
  * stays. Nothing of that shows outside, because the host sees results only through promises.
@@ -62,8 +62,7 @@ interface Waiting {
 	readonly work: WaitingLaunch | Readback;
 }
 
-const SLOT_BYTES = 256;
-const SLOT_WORDS = SLOT_BYTES / 4;
+const SLOT_WORDS = MAX_PARAM_BYTES / 4;
 
 export class Commands {
 	/** The number of the batch that is being encoded; all before it are submitted. */
@@ -90,9 +89,8 @@ export class Commands {
 	private encoder: GPUCommandEncoder | undefined;
 	private pass: GPUComputePassEncoder | undefined;
 	private bound: Pipeline | undefined;
-	private slots = 0;
 	private work = 0;
-	/** The operations of the batch's launches, for messages. */
+	/** The operations of the batch's launches: for messages, and the next launch takes the slot of this many. */
 	private operations: string[] = [];
 	/** Copies that are encoded in the batch. */
 	private copied: Readback[] = [];
@@ -117,12 +115,10 @@ export class Commands {
 		this.batchLaunches = options.batchLaunches ?? 64;
 		this.batchWork = options.batchWork ?? 2e9;
 		this.maxGrid = device.limits.maxComputeWorkgroupsPerDimension;
-		// The last slot needs room for a binding of the full size.
-		const slots = this.batchLaunches * (MAX_PARAM_BYTES / SLOT_BYTES) + 1;
-		this.parameterWords = new Uint32Array(slots * SLOT_WORDS);
+		this.parameterWords = new Uint32Array(this.batchLaunches * SLOT_WORDS);
 		this.parameters = device.createBuffer({
 			label: 'parameters',
-			size: slots * SLOT_BYTES,
+			size: this.parameterWords.byteLength,
 			usage: BufferUsage.UNIFORM | BufferUsage.COPY_DST,
 		});
 		this.bindGroups = new BindGroups(device, this.parameters, options.bindGroupCap ?? 8192);
@@ -141,10 +137,12 @@ export class Commands {
 			x = Math.ceil(x / y);
 		}
 		if (x > this.maxGrid || y > this.maxGrid || z > this.maxGrid) {
-			throw new DeviceError(`${pipeline.key}: a grid of ${record.grid.join(' x ')} workgroups exceeds ${this.maxGrid} in a dimension`);
+			throw new DeviceError(
+				`${pipeline.key}: a grid of ${record.grid.join(' x ')} workgroups exceeds ${this.maxGrid} in a dimension`,
+			);
 		}
-		if (record.params.length * 4 > MAX_PARAM_BYTES) {
-			throw new ArgumentError(`${pipeline.key}: ${record.params.length} parameter words; a launch carries ${MAX_PARAM_BYTES / 4}`);
+		if (record.params.length > SLOT_WORDS) {
+			throw new ArgumentError(`${pipeline.key}: ${record.params.length} parameter words; a launch carries ${SLOT_WORDS}`);
 		}
 		const group = this.bindGroups.get(pipeline.layout, record.buffers, pipeline.key, this.batch);
 		this.account(pipeline, record);
@@ -209,13 +207,13 @@ export class Commands {
 		this.closePass();
 		this.log?.resolve(encoder);
 		this.device.pushErrorScope('validation');
-		if (this.slots > 0) this.device.queue.writeBuffer(this.parameters, 0, this.parameterWords, 0, this.slots * SLOT_WORDS);
+		const words = operations.length * SLOT_WORDS;
+		if (words > 0) this.device.queue.writeBuffer(this.parameters, 0, this.parameterWords, 0, words);
 		this.device.queue.submit([encoder.finish()]);
 		this.failures.popScope(this.device, (error) => new DeviceError(`${describeBatch(operations)}: ${error.message}`));
 		this.log?.submitted();
-		this.parameterWords.fill(0, 0, this.slots * SLOT_WORDS);
+		this.parameterWords.fill(0, 0, words);
 		this.encoder = undefined;
-		this.slots = 0;
 		this.work = 0;
 		this.operations = [];
 		this.copied = [];
@@ -242,6 +240,7 @@ export class Commands {
 		for (const resolve of this.onDrained) resolve();
 		for (const readback of this.reads) readback.reject(reason);
 		this.reads.clear();
+		this.parameters.destroy();
 	}
 
 	/** Throws the reason why nothing works any more, if there is one. */
@@ -271,7 +270,8 @@ export class Commands {
 		z: number,
 		operation: string,
 	): void {
-		const pass = this.log === undefined ? (this.pass ?? this.openPass()) : this.openLoggedPass(pipeline, record, operation, this.log);
+		const pass =
+			this.log === undefined ? (this.pass ?? this.openPass()) : this.openLoggedPass(pipeline, record, operation, this.log);
 		if (pipeline !== this.bound) {
 			pass.setPipeline(gpu);
 			this.bound = pipeline;
@@ -298,12 +298,11 @@ export class Commands {
 		});
 	}
 
-	/** Puts the words into the next slots of the arena, and returns their offset in bytes. */
+	/** Puts the words into the next slot of the arena, and returns its offset in bytes. */
 	private writeParameters(params: readonly number[]): number {
-		const start = this.slots * SLOT_WORDS;
+		const start = this.operations.length * SLOT_WORDS;
 		const words = this.parameterWords;
 		for (let i = 0; i < params.length; i++) words[start + i] = params[i]!;
-		this.slots += params.length <= SLOT_WORDS ? 1 : 2;
 		return start * 4;
 	}
 

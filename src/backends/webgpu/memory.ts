@@ -147,7 +147,10 @@ export class Memory {
 	give(block: Block, unsubmitted: number): void {
 		block.freedAt = this.clock++;
 		let list = this.free.get(block.bytes);
-		if (list === undefined) this.free.set(block.bytes, (list = []));
+		if (list === undefined) {
+			list = [];
+			this.free.set(block.bytes, list);
+		}
 		let at = list.length;
 		while (at > 0 && list[at - 1]!.id < block.id) at--;
 		list.splice(at, 0, block);

@@ -57,10 +57,10 @@ export function pipelineKey(kernel: { readonly name: string }, variant: Variant)
 	let key = kernel.name;
 	let separator = '{';
 	for (const name in variant) {
-		key += separator + name + '=' + variant[name];
+		key += `${separator}${name}=${variant[name]}`;
 		separator = ', ';
 	}
-	return separator === '{' ? key : key + '}';
+	return separator === '{' ? key : `${key}}`;
 }
 
 export class Pipelines {
@@ -93,9 +93,9 @@ export class Pipelines {
 
 	/** Begins to compile what is missing of `requests`; resolves when all are there, rejects if one does not compile. */
 	async warm(requests: Iterable<PipelineRequest>): Promise<void> {
-		const pipelines = Array.from(requests, ({ kernel, variant }) => this.get(kernel, variant));
-		await Promise.all(pipelines.map((pipeline) => pipeline.settled));
-		for (const { failure } of pipelines) if (failure !== undefined) throw failure;
+		const mark = this.failures.mark();
+		await Promise.all(Array.from(requests, ({ kernel, variant }) => this.get(kernel, variant).settled));
+		await this.failures.check(mark);
 	}
 
 	private create<V extends Variant>(key: string, kernel: ShaderTemplate<V>, variant: V): Pipeline {
@@ -145,7 +145,10 @@ export class Pipelines {
 	}
 
 	private evict(): void {
-		const oldest = [...this.cache.values()].filter((pipeline) => pipeline.gpu !== undefined).sort((a, b) => a.batch - b.batch).slice(0, Math.ceil(this.cap / 4));
+		const oldest = [...this.cache.values()]
+			.filter((pipeline) => pipeline.gpu !== undefined)
+			.sort((a, b) => a.batch - b.batch)
+			.slice(0, Math.ceil(this.cap / 4));
 		for (const pipeline of oldest) this.cache.delete(pipeline.key);
 	}
 
@@ -175,8 +178,10 @@ async function explainCompilation(key: string, source: ShaderSource, module: GPU
 	const errors = messages.filter((entry) => entry.type === 'error');
 	const lines = source.code.split('\n');
 	const shown = errors.map((entry) => {
-		const mark = ' '.repeat(Math.max(0, entry.linePos - 1)) + '^';
+		const mark = '^'.padStart(entry.linePos);
 		return `  line ${entry.lineNum}: ${entry.message}\n    ${lines[entry.lineNum - 1] ?? ''}\n    ${mark}`;
 	});
-	return new DeviceError(`the shader ${key} does not compile:\n${shown.length > 0 ? shown.join('\n') : String(cause)}`, { cause });
+	return new DeviceError(`the shader ${key} does not compile:\n${shown.length > 0 ? shown.join('\n') : String(cause)}`, {
+		cause,
+	});
 }

@@ -115,7 +115,10 @@ export class LaunchLog {
 		for (const [i, { kernel, operation, flops, bytes }] of this.launches.entries()) {
 			const key = `${kernel} ${operation}`;
 			let row = rows.get(key);
-			if (row === undefined) rows.set(key, (row = { kernel, operation, launches: 0, ms: 0, flops: 0, bytes: 0 }));
+			if (row === undefined) {
+				row = { kernel, operation, launches: 0, ms: 0, flops: 0, bytes: 0 };
+				rows.set(key, row);
+			}
 			row.launches++;
 			row.ms += times[i] ?? 0;
 			row.flops += flops;

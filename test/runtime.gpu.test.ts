@@ -1,0 +1,422 @@
+/** The WebGPU runtime by itself: order, hazards, caches, errors, loss. Kernels of the library have their own tests. */
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import type { ShaderTemplate } from '../shaders/shader';
+import type { Storage } from '../src/backends/contract';
+import { createWebGPUBackend, type WebGPUBackend } from '../src/backends/webgpu/backend';
+import { nodeGpu } from '../src/backends/webgpu/gpu-node';
+import { floatBits } from '../src/backends/webgpu/launch';
+import { sizeClass } from '../src/backends/webgpu/memory';
+import { DeviceError } from '../src/core/errors';
+
+/** y = x * a + b + the number that the variant compiles in. */
+const affine: ShaderTemplate<{ add: number }> = {
+	name: 'test.affine',
+	source: ({ add }) => ({
+		bindings: ['read', 'read_write'],
+		code: `
+			struct Params { n: u32, a: f32, b: f32 }
+			@group(0) @binding(0) var<uniform> p: Params;
+			@group(0) @binding(1) var<storage, read> x: array<f32>;
+			@group(0) @binding(2) var<storage, read_write> y: array<f32>;
+			@compute @workgroup_size(4)
+			fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) nwg: vec3u, @builtin(local_invocation_index) l: u32) {
+				let i = (wid.x + wid.y * nwg.x) * 4u + l;
+				if (i < p.n) { y[i] = x[i] * p.a + p.b + f32(${add}); }
+			}`,
+	}),
+};
+
+const broken: ShaderTemplate<{ version: number }> = {
+	name: 'test.broken',
+	source: () => ({
+		bindings: ['read_write'],
+		code: `@group(0) @binding(1) var<storage, read_write> y: array<f32>;
+@compute @workgroup_size(1) fn main() {
+	y[0] = nothing + 1.0;
+}`,
+	}),
+};
+
+/** Writes the sum of the first p.n.x vectors of parameters. */
+const sumOfWords: ShaderTemplate<Record<never, never>> = {
+	name: 'test.words',
+	source: () => ({
+		bindings: ['read_write'],
+		code: `
+			struct Params { n: vec4u, words: array<vec4u, 31> }
+			@group(0) @binding(0) var<uniform> p: Params;
+			@group(0) @binding(1) var<storage, read_write> y: array<i32>;
+			@compute @workgroup_size(1) fn main() {
+				var sum = 0u;
+				for (var i = 0u; i < p.n.x; i++) { sum += dot(p.words[i], vec4u(1u)); }
+				y[0] = i32(sum);
+			}`,
+	}),
+};
+
+let backend: WebGPUBackend;
+
+function filled(value: number, length = 16): Storage {
+	return backend.upload(new Float32Array(length).fill(value), 'float32');
+}
+
+function launch(x: Storage, y: Storage, a: number, b: number, add = 0): void {
+	const { length } = x;
+	backend.gpu.launch({
+		kernel: affine,
+		variant: { add },
+		buffers: [x, y],
+		params: [length, floatBits(a), floatBits(b)],
+		grid: [Math.ceil(length / 4)],
+		flops: 2 * length,
+		bytes: 8 * length,
+	});
+}
+
+/** x * a + b + add as a new storage; x is released. */
+function step(x: Storage, a: number, b: number, add = 0): Storage {
+	const y = backend.allocate(x.length, 'float32');
+	launch(x, y, a, b, add);
+	backend.release(x);
+	return y;
+}
+
+/** The first element, and the storage is released. */
+async function first(x: Storage): Promise<number> {
+	const value = (await backend.read(x))[0]!;
+	backend.release(x);
+	return value;
+}
+
+async function rejection(promise: Promise<unknown>): Promise<Error> {
+	try {
+		await promise;
+	} catch (error) {
+		return error as Error;
+	}
+	throw new Error('it should have been rejected');
+}
+
+/** Runs `body` on a backend of its own in the place of the shared one, and destroys it. */
+async function withBackend(own: WebGPUBackend, body: () => Promise<void>): Promise<void> {
+	const shared = backend;
+	backend = own;
+	try {
+		await body();
+	} finally {
+		backend = shared;
+		own.destroy();
+	}
+}
+
+/** A device with none of the optional features. */
+async function plainDevice(): Promise<GPUDevice> {
+	const gpu = globalThis.navigator?.gpu ?? (await nodeGpu());
+	return (await gpu.requestAdapter())!.requestDevice();
+}
+
+test.before(async () => {
+	backend = await createWebGPUBackend();
+});
+test.before.each(() => backend.setLabel(''));
+test.after(() => backend.destroy());
+
+test('a chain of dependent launches longer than a batch', async () => {
+	let x = filled(0);
+	for (let i = 0; i < 500; i++) x = step(x, 1, 1);
+	assert.equal(await backend.read(x), new Float32Array(16).fill(500));
+	backend.release(x);
+});
+
+test('every dtype goes up and comes back; lengths need not fill 32-bit words', async () => {
+	const cases = [
+		['float32', new Float32Array([1.5, -2, Infinity])],
+		['int32', new Int32Array([1, -2, 2 ** 31 - 1])],
+		['bool', new Uint8Array([1, 0, 1, 1, 0])],
+		['float32', new Float32Array(0)],
+		['bool', new Uint8Array(0)],
+	] as const;
+	for (const [dtype, data] of cases) {
+		const storage = backend.upload(data, dtype);
+		assert.equal(await backend.read(storage), data, dtype);
+		backend.release(storage);
+	}
+	const half = new Uint16Array([0x3c00, 0xc000, 0x7c00]);
+	if (!backend.features.has('shader-f16')) assert.throws(() => backend.upload(half, 'float16'), /no float16/);
+	else assert.equal(await backend.read(backend.upload(half, 'float16')), half);
+	assert.throws(() => backend.allocate(3, 'float64'), /float64 lives on the CPU only/);
+});
+
+test('grids of more than 65,535 workgroups are folded, and empty ones do nothing', async () => {
+	const length = 4 * 65535 * 2 + 5;
+	const data = Float32Array.from({ length }, (_, i) => i % 4093);
+	const y = step(backend.upload(data, 'float32'), 2, 1);
+	const got = await backend.read(y);
+	assert.is(
+		data.findIndex((value, i) => got[i] !== 2 * value + 1),
+		-1,
+	);
+	const { launches } = backend.counters();
+	backend.gpu.launch({ kernel: affine, variant: { add: 0 }, buffers: [y, y], params: [], grid: [0], flops: 0, bytes: 0 });
+	assert.is(backend.counters().launches, launches);
+	backend.release(y);
+});
+
+test('an upload does not overtake launches that still read the buffer it gets', async () => {
+	for (let i = 0; i < 200; i++) {
+		const y = step(filled(i, 64), 1, 0);
+		const z = filled(-1, 64);
+		assert.is(await first(y), i);
+		backend.release(z);
+	}
+});
+
+test('a read sees the storage as it was when it was asked for', async () => {
+	const x = filled(7);
+	const y = backend.allocate(16, 'float32');
+	launch(x, y, 1, 0);
+	const early = backend.read(y);
+	launch(x, y, 1, 100);
+	const late = backend.read(y);
+	backend.release(y);
+	const z = step(x, 1, 200);
+	const values = (await Promise.all([early, late, backend.read(z)])).map((data) => data[0]);
+	assert.equal(values, [7, 107, 207]);
+	backend.release(z);
+});
+
+test('launches keep their order while pipelines are being compiled, with reads and uploads in between', async () => {
+	let x = filled(0);
+	let sum = 0;
+	const expected: number[] = [];
+	const reads: Promise<ArrayLike<number>>[] = [];
+	for (let i = 0; i < 60; i++) {
+		const add = 10 + (i % 6);
+		x = step(x, 1, 0, add);
+		sum += add;
+		expected.push(sum);
+		reads.push(backend.read(x));
+		backend.release(filled(-1e6));
+	}
+	assert.equal(
+		(await Promise.all(reads)).map((data) => data[3]),
+		expected,
+	);
+	backend.release(x);
+});
+
+test('reads of one task share a submit', async () => {
+	const storages = [filled(1), filled(2), filled(3)];
+	await backend.sync();
+	const { submits } = backend.counters();
+	assert.equal(await Promise.all(storages.map(first)), [1, 2, 3]);
+	assert.is(backend.counters().submits, submits + 1);
+});
+
+test('work starts without anybody waiting for it', async () => {
+	await backend.sync();
+	const { submits } = backend.counters();
+	const x = step(filled(1), 1, 1);
+	assert.is(backend.counters().submits, submits);
+	await new Promise((resolve) => setTimeout(resolve, 20));
+	assert.is(backend.counters().submits, submits + 1);
+	backend.release(x);
+});
+
+test('512 bytes of parameters, and none left over from an earlier launch', async () => {
+	const y = backend.allocate(1, 'int32');
+	const words = Array.from({ length: 124 }, (_, i) => i * 1000);
+	const total = words.reduce((sum, word) => sum + word, 0);
+	const run = (params: number[]) =>
+		backend.gpu.launch({ kernel: sumOfWords, variant: {}, buffers: [y], params, grid: [1], flops: 0, bytes: 0 });
+	for (let i = 0; i < 100; i++) run([31, 0, 0, 0, ...words]);
+	assert.is((await backend.read(y))[0], total);
+	for (let i = 0; i < 100; i++) run([31]);
+	assert.is((await backend.read(y))[0], 0);
+	assert.throws(() => run(new Array<number>(129).fill(0)), /test\.words: 129 parameter words; a launch carries 128/);
+	backend.release(y);
+});
+
+test('a training step finds its buffers and bind groups again', async () => {
+	const weights = filled(1, 1000);
+	const train = async () => {
+		let hidden = step(filled(2, 3000), 1, 1);
+		for (let i = 0; i < 20; i++) hidden = step(hidden, 0.5, 1);
+		const update = backend.allocate(1000, 'float32');
+		launch(weights, update, 0.1, 0);
+		await first(hidden);
+		backend.release(update);
+	};
+	for (let i = 0; i < 3; i++) await train();
+	const before = backend.counters();
+	for (let i = 0; i < 20; i++) await train();
+	const after = backend.counters();
+	assert.is(after.memory.buffersCreated, before.memory.buffersCreated);
+	assert.is(after.bindGroupsCreated, before.bindGroupsCreated);
+	assert.is(after.pipelinesCompiled, before.pipelinesCompiled);
+	assert.is(after.memory.live, before.memory.live);
+	backend.release(weights);
+});
+
+test('size classes waste a third at most, and a ninth from 1 MiB on', () => {
+	for (let bytes = 257; bytes < 2 ** 28; bytes = Math.ceil(bytes * 1.013)) {
+		const size = sizeClass(bytes);
+		assert.ok(size >= bytes && size % 256 === 0, `${bytes} -> ${size}`);
+		assert.ok(size - bytes <= size / (bytes < 2 ** 20 ? 3 : 9) + 256, `${bytes} -> ${size}`);
+		assert.is(sizeClass(size), size);
+	}
+});
+
+test('caps: free buffers, pipelines and bind groups beyond them go, and results stay right', async () => {
+	const capped = await createWebGPUBackend({ poolBytes: 2 ** 20, pipelineCap: 4, bindGroupCap: 8, batchLaunches: 8 });
+	await withBackend(capped, async () => {
+		const kept: Storage[] = [];
+		for (let i = 0; i < 40; i++) {
+			kept.push(step(filled(i, 1000 * (i + 1)), 1, 0, i % 7));
+			if (kept.length > 5) backend.release(kept.shift()!);
+			if (i % 3 === 0) await backend.sync();
+		}
+		for (const [i, storage] of kept.entries()) assert.is(await first(storage), 35 + i + ((35 + i) % 7));
+		assert.ok(backend.memory().pooled <= 2 ** 20, `${backend.memory().pooled} bytes in the pool`);
+		assert.is(backend.memory().live, 0);
+		assert.ok(backend.counters().pipelinesCompiled > 7);
+	});
+});
+
+test('wrong launches throw where they are made', () => {
+	const x = filled(1);
+	const y = filled(1);
+	assert.throws(() => launch(x, x, 1, 0), /test\.affine\{add=0\}: a buffer that is written is bound twice/);
+	const run = (grid: [number, number]) =>
+		backend.gpu.launch({ kernel: affine, variant: { add: 0 }, buffers: [x, y], params: [], grid, flops: 0, bytes: 0 });
+	assert.throws(() => run([1, 65536]), /a grid of 1 x 65536 workgroups exceeds 65535/);
+	backend.release(y);
+	assert.throws(() => launch(x, y, 1, 0), /test\.affine\{add=0\}: buffer 1 was released/);
+	backend.release(x);
+});
+
+test('a tensor that is too large names its bytes and the limit', () => {
+	backend.setLabel('zeros');
+	assert.throws(
+		() => backend.allocate(2 ** 40, 'float32'),
+		/zeros: a float32 tensor of 1099511627776 elements takes 4398046511104 bytes .* allows \d+ \(.*\)\. Split it/,
+	);
+});
+
+test('a shader that does not compile names kernel, variant and line: at the read, and at every launch after it', async () => {
+	const y = filled(0);
+	const run = () =>
+		backend.gpu.launch({ kernel: broken, variant: { version: 1 }, buffers: [y], params: [], grid: [1], flops: 0, bytes: 0 });
+	run();
+	for (const error of await Promise.all([rejection(backend.read(y)), rejection(backend.read(y))])) {
+		assert.instance(error, DeviceError);
+		assert.match(error.message, /the shader test\.broken\{version=1\} does not compile:\n {2}line 3: .*nothing/);
+		assert.match(error.message, 'y[0] = nothing + 1.0;');
+	}
+	assert.throws(run, /test\.broken\{version=1\} does not compile/);
+	const warmed = await rejection(backend.warm([{ kernel: broken, variant: { version: 2 } }]));
+	assert.match(warmed.message, 'test.broken{version=2}');
+	assert.is(await first(y), 0, 'afterwards everything works again');
+});
+
+test('what the GPU refuses is thrown at the next read, with the operation', async () => {
+	backend.setLabel('sneaky');
+	const x = filled(1);
+	const y = backend.allocate(16, 'float32');
+	launch(x, y, 1, 0);
+	(x as Storage & { block: { buffer: GPUBuffer } }).block.buffer.destroy();
+	const error = await rejection(backend.read(y));
+	assert.instance(error, DeviceError);
+	assert.match(error.message, /for sneaky: .*destroyed/);
+	launch(filled(3), y, 1, 0);
+	assert.is(await first(y), 3);
+});
+
+test('pipelines that were warmed are there at the first launch', async () => {
+	await backend.warm([60, 61, 62].map((add) => ({ kernel: affine, variant: { add } })));
+	const before = backend.counters();
+	assert.is(await first(step(step(filled(0), 1, 0, 60), 1, 0, 61)), 121);
+	assert.is(backend.counters().pipelinesCompiled, before.pipelinesCompiled);
+});
+
+test('a profile has a row for each kernel and operation', async () => {
+	const profile = await backend.profile(() => {
+		let x = filled(1, 1000);
+		for (let i = 0; i < 100; i++) {
+			backend.setLabel(i % 2 === 0 ? 'keep' : 'shift');
+			x = step(x, 1, 0, i % 2);
+		}
+		return first(x);
+	});
+	assert.is(profile.result, 51);
+	const rows = [...profile.rows].sort((a, b) => a.operation.localeCompare(b.operation));
+	assert.equal(
+		rows.map(({ kernel, operation, launches, flops }) => ({ kernel, operation, launches, flops })),
+		[
+			{ kernel: 'test.affine{add=0}', operation: 'keep', launches: 50, flops: 100000 },
+			{ kernel: 'test.affine{add=1}', operation: 'shift', launches: 50, flops: 100000 },
+		],
+	);
+	assert.is(profile.source, backend.features.has('timestamp-query') ? 'timestamps' : 'estimate');
+	assert.match(profile.toString(), 'test.affine{add=0}');
+	assert.match(profile.toString(), /100 launches in \d+ submits/);
+	assert.ok(profile.wallMs > 0 && profile.gpuMs >= 0);
+});
+
+test('the launch hook sees complete records; launching them again repeats the work', async () => {
+	const records: Parameters<WebGPUBackend['gpu']['launch']>[0][] = [];
+	const x = filled(1);
+	const y = backend.allocate(16, 'float32');
+	backend.setLabel('there');
+	backend.onLaunch((record) => {
+		assert.is(record.operation, 'there');
+		records.push(record);
+	});
+	launch(x, y, 2, 1);
+	launch(y, x, 2, 1);
+	backend.onLaunch(undefined);
+	for (const record of records) backend.gpu.launch(record);
+	assert.is(await first(x), 31);
+	backend.release(y);
+});
+
+test("a caller's own device, without optional features, is used and left alone", async () => {
+	const device = await plainDevice();
+	await withBackend(await createWebGPUBackend({ device }), async () => {
+		const profile = await backend.profile(() => first(step(filled(1), 2, 1)));
+		assert.is(profile.result, 3);
+		assert.is(profile.source, 'estimate');
+		assert.is(profile.rows.length, 1);
+	});
+	await device.queue.onSubmittedWorkDone();
+	const buffer = device.createBuffer({ size: 16, usage: 9 });
+	await buffer.mapAsync(1);
+	device.destroy();
+});
+
+test('a lost device rejects what is pending and everything after it; a new backend works', async () => {
+	const device = await plainDevice();
+	await withBackend(await createWebGPUBackend({ device }), async () => {
+		const x = step(filled(1), 2, 1);
+		const pending = [rejection(backend.read(x)), rejection(backend.sync())];
+		device.destroy();
+		for (const error of await Promise.all(pending)) {
+			assert.instance(error, DeviceError);
+			assert.match(error.message, /call await init\(\) for a new/);
+		}
+		assert.match((await backend.lost).message, 'init()');
+		assert.match((await rejection(backend.read(x))).message, 'init()');
+		assert.throws(() => filled(1), /init\(\)/);
+		backend.release(x);
+	});
+	const next = await createWebGPUBackend();
+	let late: Promise<Error> | undefined;
+	await withBackend(next, async () => {
+		assert.is(await first(step(filled(1), 2, 1)), 3);
+		late = rejection(backend.read(filled(1)));
+	});
+	assert.match((await late)!.message, 'was shut down');
+});
+
+test.run();
