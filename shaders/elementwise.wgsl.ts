@@ -1,21 +1,24 @@
 /**
  * Elementwise kernels: element i of the output from elements i of up to three inputs. What is computed stands in
- * elementwiseFunctions.wgsl.ts, always on four elements at once; this file is how those get in and out.
+ * elementwiseFunctions.wgsl.ts, always on four elements, a quad, at once; this file is how those get in and out. Workgroups of 64.
  *
- * A thread computes `each` quads of four elements, a workgroup's width apart; workgroups of 64. Access, from fast to general:
- *   flat    : all operands contiguous, each at an offset that is a multiple of 4. vec4 loads and stores, no index arithmetic. The
- *             last quad may reach up to three elements behind the end: a storage is a multiple of 16 bytes, and the host takes
- *             `strided` where those elements belong to somebody else.
- *   rows    : the innermost dimension has a multiple of 4 elements, in which every operand is either consecutive and aligned (vec4
- *             loads) or repeated (one element for all: a bias over a feature map, a scalar tensor). One division per outer
- *             dimension and quad. Most broadcasts are this.
- *   strided : any strides. Four scalar loads, with their positions computed as vectors.
+ * `access` is a frame and, for each input and then the output, a mode. The host collapses adjacent dimensions before it chooses;
+ * rank, sizes and strides are data.
+ *   linear.*  A thread computes `each` quads of the output, a workgroup's width apart.
+ *     f flat     : in the output's order and aligned: vec4 loads and stores without index arithmetic. The last quad may reach up to
+ *                  three elements behind the end, into the padding of the storage: where those elements are somebody's, the output is s.
+ *     c constant : one element for all, loaded once.
+ *     s strided  : any strides: four scalar loads or stores, whose positions are computed as a vector, with a division for
+ *                  each dimension but the first.
+ *   rows.*    Where an input is repeated and the innermost dimension is a multiple of 4: a bias over a feature map, a mean over a
+ *             row. A thread computes quads of one row, `chunks` apart, and divides only to find its row.
+ *     v vector   : consecutive and aligned.
+ *     r repeated : one element for the whole row, loaded once.
  *
- * The host collapses adjacent dimensions before it chooses, so that few are left; rank and sizes are data, not variants.
- * Dimension d has size `sizes[d / 4][d % 4]` and, for the operands a, b, c and the output in x, y, z, w, strides `strides[d]`.
- * In `rows` sizes and offsets count quads, those of repeated operands single elements, and `repeated` says which those are.
+ * Dimension d has size `sizes[d / 4][d % 4]` and, for inputs 0 to 2 and the output in x, y, z, w, the steps `strides[d]`. In rows
+ * the innermost dimension is apart, and steps and offsets of vector operands count quads.
  *
- * In place: with `inPlace` the first operand is read from the output's binding.
+ * In place: with `inPlace` the first operand is read from the output's binding, with the output's mode.
  */
 import { wgsl } from 'wgsl-preprocessor';
 import {
@@ -44,7 +47,7 @@ import {
 import { mathFunctions } from './math.wgsl';
 import type { Access, ShaderSource, ShaderTemplate, StorageType } from './shader';
 
-export type ElementAccess = 'flat' | 'rows' | 'strided';
+export type ElementAccess = `linear.${string}` | `rows.${string}`;
 
 /** What arithmetic an operand takes part in: its storage type widened, or its bare bits. */
 type Computed = 'f32' | 'f16' | 'i32' | 'u32';
@@ -63,65 +66,125 @@ interface Frame {
 	/** Whether the first operand is the output's old value. */
 	readonly inPlace?: boolean;
 	/** Functions that `value` calls besides those of math.wgsl.ts. */
-	readonly functions?: string;
+	readonly functions?: string | undefined;
 	/** What the uniform parameters s and t are. */
 	readonly parameters?: 'f32' | 'i32';
 	/** The result, a vec4 of any type that converts to the output's. */
 	readonly value: string;
 }
 
-const COMPONENTS = ['x', 'y', 'z', 'w'];
-
-function declare(operand: Operand, binding: number, vector: boolean): string {
-	return `@group(0) @binding(${binding}) var<storage, read> ${operand.name}Data: array<${vector ? `vec4<${operand.stored}>` : operand.stored}>;`;
+/** An operand as the frame sees it: where its position is kept, where its data is, and in which mode it is accessed. */
+interface Place {
+	readonly name: string;
+	readonly computed: Computed;
+	readonly component: string;
+	readonly data: string;
+	readonly mode: string;
 }
 
-/** A vec4 of an operand's elements, by access. */
-function load({ name, computed }: Operand, access: ElementAccess, component: string, data: string): string {
-	switch (access) {
-		case 'flat':
-			return `let ${name} = vec4<${computed}>(${data}[p.offsets.${component} + i]);`;
-		case 'rows':
-			return wgsl`
-		let ${name}Repeated = p.repeated.${component} != 0u;
-		let ${name}Quad = vec4<${computed}>(${data}[select(at.${component}, at.${component} >> 2u, ${name}Repeated)]);
-		let ${name} = select(${name}Quad, vec4(${name}Quad[at.${component} & 3u]), ${name}Repeated);`;
-		case 'strided':
-			return wgsl`
-		let ${name} = vec4<${computed}>(vec4(${['x', 'y', 'z', 'w'].map((lane) => `${data}[${component}At.${lane}]`).join(', ')}));`;
+const LANES = ['x', 'y', 'z', 'w'];
+
+function loadStrided({ name, computed, component, data }: Place): string {
+	return `let ${name} = vec4<${computed}>(vec4(${LANES.map((lane) => `${data}[${component}At.${lane}]`).join(', ')}));`;
+}
+
+function linearMain(places: readonly Place[], target: Place): string {
+	const strided = [...new Set([...places, target].filter(({ mode }) => mode === 's').map(({ component }) => component))];
+	return wgsl`
+${places.filter(({ mode }) => mode === 'c').map(({ name, computed, component, data }) => `	let ${name} = vec4<${computed}>(vec4(${data}[p.offsets.${component}]));`).join('\n')}
+	let first = (wid.x + wid.y * nwg.x) * p.each * 64u + lid;
+	for (var k = 0u; k < p.each; k++) {
+		let i = first + k * 64u;
+		if (i >= p.quads) {
+			return;
+		}
+#if ${strided.length > 0}
+		var rest = min(vec4(i * 4u) + vec4(0u, 1u, 2u, 3u), vec4(p.size - 1u));
+${strided.map((c) => `		var ${c}At = vec4(p.offsets.${c});`).join('\n')}
+		for (var d = p.rank - 1u; d > 0u; d--) {
+			let size = p.sizes[d / 4u][d % 4u];
+			let next = rest / vec4(size);
+			let coordinate = rest - next * size;
+${strided.map((c) => `			${c}At += coordinate * p.strides[d].${c};`).join('\n')}
+			rest = next;
+		}
+${strided.map((c) => `		${c}At += rest * p.strides[0].${c};`).join('\n')}
+#endif
+${places.filter(({ mode }) => mode === 's').map((place) => `		${loadStrided(place)}`).join('\n')}
+${places.filter(({ mode }) => mode === 'f').map(({ name, computed, component, data }) => `		let ${name} = vec4<${computed}>(${data}[p.offsets.${component} + i]);`).join('\n')}
+		let value = compute(${places.map(({ name }) => name).join(', ')});
+#if ${target.mode === 'f'}
+		out[p.offsets.w + i] = value;
+#else
+		let end = min(4u, p.size - i * 4u);
+		for (var lane = 0u; lane < end; lane++) {
+			out[wAt[lane]] = value[lane];
+		}
+#endif
 	}
+`;
+}
+
+function rowsMain(places: readonly Place[]): string {
+	return wgsl`
+	let unit = (wid.x + wid.y * nwg.x) * 64u + lid;
+	if (unit >= p.quads) {
+		return;
+	}
+	var rest = unit / p.each;
+	let chunk = unit - rest * p.each;
+	let step = p.strides[p.rank - 1u];
+	var at = p.offsets + chunk * step;
+	for (var d = p.rank - 2u; d > 0u; d--) {
+		let size = p.sizes[d / 4u][d % 4u];
+		let next = rest / size;
+		at += (rest - next * size) * p.strides[d];
+		rest = next;
+	}
+	at += rest * p.strides[0];
+${places.filter(({ mode }) => mode === 'r').map(({ name, computed, component, data }) => `	let ${name} = vec4<${computed}>(vec4(${data}[at.${component}]));`).join('\n')}
+	for (var j = chunk; j < p.inner; j += p.each) {
+${places.filter(({ mode }) => mode === 'v').map(({ name, computed, component, data }) => `		let ${name} = vec4<${computed}>(${data}[at.${component}]);`).join('\n')}
+		out[at.w] = compute(${places.map(({ name }) => name).join(', ')});
+		at += p.each * step;
+	}
+`;
 }
 
 export function elementwiseSource(frame: Frame): ShaderSource {
 	const { access, operands, output, inPlace = false } = frame;
-	const bound = inPlace ? operands.slice(1) : operands;
-	const vector = access !== 'strided';
+	const [kind, modes] = access.split('.') as [string, string];
+	const target: Place = { name: 'out', computed: 'u32', component: 'w', data: 'out', mode: modes[operands.length]! };
+	const places = operands.map(({ name, computed }, i): Place =>
+		inPlace && i === 0
+			? { ...target, name, computed }
+			: { name, computed, component: LANES[i]!, data: `${name}Data`, mode: modes[i]! },
+	);
+	const vector = (mode: string, type: StorageType) => (mode === 'f' || mode === 'v' ? `vec4<${type}>` : type);
+	const bound = operands.flatMap(({ name, stored }, i) => (inPlace && i === 0 ? [] : [`var<storage, read> ${name}Data: array<${vector(modes[i]!, stored)}>;`]));
 	const functions = (frame.functions ?? '') + frame.value;
-	const half = [...operands.map((operand) => operand.stored), output].includes('f16');
-	// Position components that are used: one for each operand, and w for the output.
-	const used = [...operands.map((_, i) => (inPlace && i === 0 ? 'w' : COMPONENTS[i]!)), 'w'].filter((c, i, all) => all.indexOf(c) === i);
 	const code = wgsl`
-#if ${half}
+#if ${[...operands.map((operand) => operand.stored), output].includes('f16')}
 enable f16;
 #endif
 struct Params {
+	offsets: vec4<u32>,
 	size: u32,
 	quads: u32,
 	each: u32,
-	rank: u32,
-	offsets: vec4<u32>,
 	p0: u32,
 	p1: u32,
-#if ${access !== 'flat'}
-	repeated: vec4<u32>,
+#if ${kind === 'rows' || modes.includes('s')}
+	rank: u32,
+	inner: u32,
 	sizes: array<vec4<u32>, 2>,
 	strides: array<vec4<u32>, 8>,
 #endif
 }
 
 @group(0) @binding(0) var<uniform> p: Params;
-${bound.map((operand, i) => declare(operand, i + 1, vector)).join('\n')}
-@group(0) @binding(${bound.length + 1}) var<storage, read_write> out: array<${vector ? `vec4<${output}>` : output}>;
+${bound.map((declaration, i) => `@group(0) @binding(${i + 1}) ${declaration}`).join('\n')}
+@group(0) @binding(${bound.length + 1}) var<storage, read_write> out: array<${vector(target.mode, output)}>;
 ${mathFunctions(functions)}
 ${frame.functions ?? ''}
 fn compute(${operands.map(({ name, computed }) => `${name}: vec4<${computed}>`).join(', ')}) -> vec4<${output}> {
@@ -141,56 +204,7 @@ fn main(
 	@builtin(num_workgroups) nwg: vec3<u32>,
 	@builtin(local_invocation_index) lid: u32,
 ) {
-	let first = (wid.x + wid.y * nwg.x) * p.each * 64u + lid;
-	for (var k = 0u; k < p.each; k++) {
-		let i = first + k * 64u;
-		if (i >= p.quads) {
-			return;
-		}
-#if ${access === 'rows'}
-		var at = p.offsets;
-		var rest = i;
-		for (var d = p.rank - 1u; d > 0u; d--) {
-			let size = p.sizes[d / 4u][d % 4u];
-			let next = rest / size;
-			at += (rest - next * size) * p.strides[d];
-			rest = next;
-		}
-		at += rest * p.strides[0];
-#elif ${access === 'strided'}
-		var rest = min(vec4(i * 4u) + vec4(0u, 1u, 2u, 3u), vec4(p.size - 1u));
-${used.map((c) => `		var ${c}At = vec4(p.offsets.${c});`).join('\n')}
-		for (var d = p.rank - 1u; d > 0u; d--) {
-			let size = vec4(p.sizes[d / 4u][d % 4u]);
-			let next = rest / size;
-			let coordinate = rest - next * size;
-${used.map((c) => `			${c}At += coordinate * p.strides[d].${c};`).join('\n')}
-			rest = next;
-		}
-${used.map((c) => `		${c}At += rest * p.strides[0].${c};`).join('\n')}
-#endif
-		${operands.map((operand, i) => (inPlace && i === 0 ? load(operand, access, 'w', 'out') : load(operand, access, COMPONENTS[i]!, `${operand.name}Data`))).join('\n\t\t')}
-		let value = compute(${operands.map(({ name }) => name).join(', ')});
-#if ${access === 'flat'}
-		out[p.offsets.w + i] = value;
-#elif ${access === 'rows'}
-		out[at.w] = value;
-#else
-		out[wAt.x] = value.x;
-		if (i * 4u + 3u < p.size) {
-			out[wAt.y] = value.y;
-			out[wAt.z] = value.z;
-			out[wAt.w] = value.w;
-		} else {
-			if (i * 4u + 1u < p.size) {
-				out[wAt.y] = value.y;
-			}
-			if (i * 4u + 2u < p.size) {
-				out[wAt.z] = value.z;
-			}
-		}
-#endif
-	}
+${kind === 'rows' ? rowsMain(places) : linearMain(places, target)}
 }
 `;
 	const bindings: Access[] = [...bound.map((): Access => 'read'), 'read_write'];

@@ -26,6 +26,21 @@ function ownsTail(view: View, size: number): boolean {
 	return size % 4 === 0 || view.offset + size >= view.storage.length;
 }
 
+function isFlat(view: View): boolean {
+	return view.offset % 4 === 0 && isContiguous(view.shape, view.strides);
+}
+
+function quadsEach(gpu: Gpu, quads: number): number {
+	const kind = gpu.isSoftware ? 'software' : 'hardware';
+	return Math.min(EACH[kind], Math.max(1, Math.floor(quads / WORKGROUP / ENOUGH_WORKGROUPS[kind])));
+}
+
+/** Words of the shader's Params before rank: offsets, size, quads (or units), each (or chunks), p0, p1. */
+function head(offsets: readonly number[], size: number, quads: number, each: number, p0: number, p1: number): number[] {
+	const inputs = offsets.length - 1;
+	return [inputs > 0 ? offsets[0]! : 0, inputs > 1 ? offsets[1]! : 0, inputs > 2 ? offsets[2]! : 0, offsets[inputs]!, size, quads, each, p0, p1];
+}
+
 /**
  * Access and parameters for `inputs` (at most three) and `output`, all of one shape; p0 and p1 are the words of the uniform
  * parameters. A size of 0 gives an empty grid.
@@ -33,52 +48,66 @@ function ownsTail(view: View, size: number): boolean {
 export function planQuads(gpu: Gpu, inputs: readonly View[], output: View, p0 = 0, p1 = 0): QuadPlan {
 	const size = numel(output.shape);
 	const quads = Math.ceil(size / 4);
-	const kind = gpu.isSoftware ? 'software' : 'hardware';
-	const workgroups = Math.ceil(quads / WORKGROUP);
-	const each = Math.min(EACH[kind], Math.max(1, Math.floor(workgroups / ENOUGH_WORKGROUPS[kind])));
-	const grid = [Math.ceil(workgroups / each)] as const;
+	const each = quadsEach(gpu, quads);
 	const operands = [...inputs, output];
-	const flat = operands.every((view) => view.offset % 4 === 0 && isContiguous(view.shape, view.strides)) && ownsTail(output, size);
-	if (flat || size === 0) {
-		return { access: 'flat', params: [size, quads, each, 1, ...offsets(inputs, output, quarter), p0, p1], grid, size };
+	const grid = [Math.ceil(quads / WORKGROUP / each)] as const;
+	const flatOutput = isFlat(output) && ownsTail(output, size);
+	if (size === 0 || (flatOutput && inputs.every(isFlat))) {
+		const offsets = operands.map((view) => view.offset / 4);
+		return { access: `linear.${'f'.repeat(operands.length)}`, params: head(offsets, size, quads, each, p0, p1), grid, size };
 	}
 	const { shape, strides } = collapse(
 		output.shape,
 		operands.map((view) => view.strides),
 	);
-	const rank = shape.length;
-	const inner = rank - 1;
-	const repeated = strides.map((list) => list[inner] === 0);
-	const rows =
-		shape[inner]! % 4 === 0 &&
-		operands.every((view, k) => repeated[k] || (view.offset % 4 === 0 && strides[k]!.every((step, d) => (d === inner ? step === 1 : step % 4 === 0))));
-	const words = new Array<number>(56).fill(0);
-	words.splice(0, 4, size, quads, each, rank);
-	words[8] = p0;
-	words[9] = p1;
-	shape.forEach((length, d) => {
-		words[16 + d] = rows && d === inner ? length / 4 : length;
+	const rows = planRows(gpu, operands, shape, strides, size, p0, p1);
+	if (rows !== undefined) return rows;
+	const modes = operands.map((view, k) => {
+		if (k === inputs.length) return flatOutput ? 'f' : 's';
+		if (isFlat(view)) return 'f';
+		return strides[k]!.every((step) => step === 0) ? 'c' : 's';
 	});
-	operands.forEach((view, k) => {
-		const component = k === inputs.length ? 3 : k;
-		const single = !rows || repeated[k];
-		words[4 + component] = single ? view.offset : view.offset / 4;
-		words[12 + component] = rows && repeated[k] ? 1 : 0;
-		strides[k]!.forEach((step, d) => {
-			words[24 + 4 * d + component] = (single || d === inner ? step : step / 4) >>> 0;
-		});
-	});
-	return { access: rows ? 'rows' : 'strided', params: words, grid, size };
+	const offsets = operands.map((view, k) => (modes[k] === 'f' ? view.offset / 4 : view.offset));
+	const params = head(offsets, size, quads, each, p0, p1);
+	if (modes.includes('s')) pushDimensions(params, shape, strides, inputs.length, 0);
+	return { access: `linear.${modes.join('')}`, params, grid, size };
 }
 
-function quarter(view: View): number {
-	return view.offset / 4;
+/** Rank, inner size, sizes and strides; the operands' strides go to the components x, y, z, the output's to w. */
+function pushDimensions(params: number[], shape: readonly number[], strides: readonly (readonly number[])[], inputs: number, inner: number): void {
+	params.push(shape.length, inner, 0);
+	for (let d = 0; d < 8; d++) params.push(shape[d] ?? 0);
+	for (let d = 0; d < shape.length; d++) {
+		for (let k = 0; k < 3; k++) params.push(k < inputs ? strides[k]![d]! >>> 0 : 0);
+		params.push(strides[inputs]![d]! >>> 0);
+	}
 }
 
-function offsets(inputs: readonly View[], output: View, of: (view: View) => number): number[] {
-	const result = [0, 0, 0, of(output)];
-	inputs.forEach((view, k) => {
-		result[k] = of(view);
-	});
-	return result;
+function planRows(
+	gpu: Gpu,
+	operands: readonly View[],
+	shape: readonly number[],
+	strides: readonly (readonly number[])[],
+	size: number,
+	p0: number,
+	p1: number,
+): QuadPlan | undefined {
+	const last = shape.length - 1;
+	if (last === 0 || shape[last]! % 4 !== 0) return undefined;
+	const output = operands.length - 1;
+	const modes: string[] = [];
+	for (let k = 0; k <= output; k++) {
+		const steps = strides[k]!;
+		if (k < output && steps[last] === 0) modes.push('r');
+		else if (operands[k]!.offset % 4 === 0 && steps[last] === 1 && steps.every((step, d) => d === last || step % 4 === 0)) modes.push('v');
+		else return undefined;
+	}
+	const quadSteps = strides.map((steps, k) => (modes[k] === 'r' ? steps : steps.map((step, d) => (d === last ? 1 : step / 4))));
+	const inner = shape[last]! / 4;
+	const rows = size / shape[last]!;
+	const chunks = Math.ceil(inner / quadsEach(gpu, size / 4));
+	const offsets = operands.map((view, k) => (modes[k] === 'r' ? view.offset : view.offset / 4));
+	const params = head(offsets, size, rows * chunks, chunks, p0, p1);
+	pushDimensions(params, shape, quadSteps, output, inner);
+	return { access: `rows.${modes.join('')}`, params, grid: [Math.ceil((rows * chunks) / WORKGROUP)], size };
 }
