@@ -23,7 +23,10 @@ export interface Launch<V extends Variant = Variant> {
 
 /** The runtime as launchers see it. */
 export interface Gpu {
-	/** Encodes a launch; it runs after all earlier ones. A grid with a zero is nothing to do and returns at once. */
+	/**
+	 * Encodes a launch; it runs after all earlier ones. A grid with a zero is nothing to do and returns at once. The record
+	 * may wait for its pipeline to compile, so neither it nor its arrays may change afterwards.
+	 */
 	launch<V extends Variant>(record: Launch<V>): void;
 	/** A temporary storage for partial results: the caller releases it right after the last launch that uses it. */
 	scratch(length: number, dtype: 'float32' | 'int32'): Storage;

@@ -14,6 +14,7 @@ import { DeviceError, DTypeError } from '../../core/errors';
 import type { Backend, Storage } from '../contract';
 import { BufferUsage } from './device';
 import type { Failures } from './failures';
+import { FreeList } from './freelist';
 
 export interface MemoryOptions {
 	/** Bytes of free blocks to keep for reuse; beyond it the least recently used are destroyed. 512 MiB by default. */
@@ -96,8 +97,8 @@ export function formatBytes(bytes: number): string {
 }
 
 export class Memory {
-	/** Free blocks by size class, in descending order of `id`, so that the lowest is popped. */
-	private readonly free = new Map<number, Block[]>();
+	/** By size class. */
+	private readonly free = new Map<number, FreeList<Block>>();
 	private readonly freeStaging = new Map<number, GPUBuffer[]>();
 	private readonly largest: number;
 	private readonly limitName: string;
@@ -148,12 +149,10 @@ export class Memory {
 		block.freedAt = this.clock++;
 		let list = this.free.get(block.bytes);
 		if (list === undefined) {
-			list = [];
+			list = new FreeList();
 			this.free.set(block.bytes, list);
 		}
-		let at = list.length;
-		while (at > 0 && list[at - 1]!.id < block.id) at--;
-		list.splice(at, 0, block);
+		list.push(block);
 		this.live -= block.bytes;
 		this.liveStorages--;
 		this.pooled += block.bytes;
@@ -162,7 +161,8 @@ export class Memory {
 
 	/** Destroys free blocks, least recently used first, until at most `target` bytes of them are left. */
 	trim(target: number, unsubmitted: number): void {
-		const candidates = [...this.free.values()].flat().filter((block) => block.batch < unsubmitted);
+		const lists = [...this.free.values()];
+		const candidates = lists.flatMap(({ blocks }) => blocks.filter((block) => block.batch < unsubmitted));
 		candidates.sort((a, b) => a.freedAt - b.freedAt);
 		const doomed = new Set<Block>();
 		for (const block of candidates) {
@@ -172,12 +172,7 @@ export class Memory {
 			doomed.add(block);
 		}
 		if (doomed.size === 0) return;
-		for (const [size, list] of this.free) {
-			this.free.set(
-				size,
-				list.filter((block) => !doomed.has(block)),
-			);
-		}
+		for (const list of lists) list.remove(doomed);
 		this.onDestroy([...doomed]);
 	}
 
@@ -225,14 +220,9 @@ export class Memory {
 
 	private takeFree(size: number, untouchedSince: number | undefined): Block | undefined {
 		const list = this.free.get(size);
-		if (list === undefined || list.length === 0) return undefined;
-		let at = list.length - 1;
-		if (untouchedSince !== undefined) {
-			while (at >= 0 && list[at]!.batch >= untouchedSince) at--;
-			if (at < 0) return undefined;
-		}
-		this.pooled -= size;
-		return at === list.length - 1 ? list.pop() : list.splice(at, 1)[0];
+		const block = untouchedSince === undefined ? list?.pop() : list?.popUntouched(untouchedSince);
+		if (block !== undefined) this.pooled -= size;
+		return block;
 	}
 
 	private create(bytes: number, what: () => string): Block {
