@@ -1,0 +1,238 @@
+/**
+ * Normalisation of groups of neighbouring elements: layer, RMS, group and instance normalisation are one kernel each way, on x seen as
+ * [batch, channels, spatial]. The VJP has a fused form, from the saved statistics, and one in differentiable operations.
+ */
+import { isGradEnabled } from '../../autograd/modes';
+import { recordMany } from '../../autograd/tape';
+import type { GroupNormShape } from '../../backends/contract/norm';
+import { type DType, requireDType, requireFloating } from '../../core/dtype';
+import { ArgumentError, formatShape, ShapeError } from '../../core/errors';
+import { numel, sameShape, type Shape } from '../../core/shape';
+import { emptyOn, type Tensor } from '../../tensor';
+import { add, mul, rsqrt, square, sub } from '../elementwise';
+import { contiguous, reshape } from '../layout';
+import { converted, requireSameDevice, requireTensor } from '../operands';
+import { mean, sum } from '../reduce';
+
+export interface AffineOptions {
+	/** Scale of each channel or element; none by default. */
+	readonly weight?: Tensor | null;
+	/** Shift of each channel or element; none by default. */
+	readonly bias?: Tensor | null;
+	/** Added to the variance. Default 1e-5. */
+	readonly eps?: number;
+}
+
+/** The dtype of means and inverse deviations. */
+export function statisticsType(dtype: DType): DType {
+	return dtype === 'float64' ? 'float64' : 'float32';
+}
+
+/** Checks x and the tensors of one element for each channel, which have `shape` and x's dtype. */
+export function requireAffine(name: string, x: Tensor, shape: Shape, tensors: Readonly<Record<string, Tensor | null | undefined>>): void {
+	for (const [argument, tensor] of Object.entries(tensors)) {
+		if (tensor == null) continue;
+		requireTensor(name, tensor, argument);
+		if (!sameShape(tensor.shape, shape)) {
+			throw new ShapeError(`${name}: ${argument} has shape ${formatShape(tensor.shape)}; for input ${formatShape(x.shape)} it must be ${formatShape(shape)}`);
+		}
+		requireDType(name, tensor.dtype, [x.dtype], argument);
+		requireSameDevice(name, x, tensor);
+	}
+}
+
+export function requireEps(name: string, eps: number): void {
+	if (!(eps >= 0)) throw new ArgumentError(`${name}: eps ${eps} must be a number of at least 0`);
+}
+
+/**
+ * (x - mean) / sqrt(var + eps) * weight + bias over the last dims, which are `normalizedShape` (a number for the last one alone). weight
+ * and bias have that shape. The variance is that of the population. Ba et al. 2016, as `torch.nn.functional.layer_norm`.
+ */
+export function layerNorm(x: Tensor, normalizedShape: number | Shape, { weight, bias, eps = 1e-5 }: AffineOptions = {}): Tensor {
+	const { shape, view } = lastDims('layerNorm', x, normalizedShape);
+	requireAffine('layerNorm', x, shape, { weight, bias });
+	return normalizeGroups({ name: 'layerNorm', x, weight, bias, view, eps, centred: true });
+}
+
+export interface RmsNormOptions {
+	/** Scale of each element, of shape `normalizedShape`; none by default. */
+	readonly weight?: Tensor | null;
+	/** Added to the mean square. Default: the machine epsilon of the dtype. */
+	readonly eps?: number | null;
+}
+
+/** Machine epsilons, as `torch.finfo` has them; float16 is computed in float32 but rounds as itself. */
+const EPSILON: Readonly<Partial<Record<DType, number>>> = { float16: 2 ** -10, float32: 2 ** -23, float64: 2 ** -52 };
+
+/** x / sqrt(mean(x^2) + eps) * weight over the last dims, `normalizedShape`. Zhang and Sennrich 2019, as `torch.nn.functional.rms_norm`. */
+export function rmsNorm(x: Tensor, normalizedShape: number | Shape, { weight, eps }: RmsNormOptions = {}): Tensor {
+	const { shape, view } = lastDims('rmsNorm', x, normalizedShape);
+	requireAffine('rmsNorm', x, shape, { weight });
+	return normalizeGroups({ name: 'rmsNorm', x, weight, bias: null, view, eps: eps ?? EPSILON[x.dtype]!, centred: false });
+}
+
+function lastDims(name: string, x: Tensor, normalizedShape: number | Shape): { shape: Shape; view: GroupNormShape } {
+	requireTensor(name, x);
+	requireFloating(name, x.dtype);
+	const shape = typeof normalizedShape === 'number' ? [normalizedShape] : normalizedShape;
+	if (!Array.isArray(shape) || shape.length === 0) throw new ShapeError(`${name}: normalizedShape ${String(normalizedShape)} must be a size or a list of sizes`);
+	if (shape.length > x.ndim || !sameShape(x.shape.slice(x.ndim - shape.length), shape)) {
+		throw new ShapeError(`${name}: the last dimensions of ${formatShape(x.shape)} are not normalizedShape ${formatShape(shape)}`);
+	}
+	const batch = numel(x.shape.slice(0, x.ndim - shape.length));
+	return { shape, view: { batch, channels: numel(shape), groups: 1, spatial: 1 } };
+}
+
+/**
+ * Normalises x, [N, C, ...], over groups of C / numGroups channels and all positions of one sample; weight and bias are [C]. Wu and He
+ * 2018, as `torch.nn.functional.group_norm`.
+ */
+export function groupNorm(x: Tensor, numGroups: number, { weight, bias, eps = 1e-5 }: AffineOptions = {}): Tensor {
+	const [batch, channels, spatial] = samples('groupNorm', x, 2);
+	if (!Number.isInteger(numGroups) || numGroups < 1 || channels % numGroups !== 0) {
+		throw new ArgumentError(`groupNorm: numGroups ${numGroups} does not divide the ${channels} channels of ${formatShape(x.shape)}`);
+	}
+	requireAffine('groupNorm', x, [channels], { weight, bias });
+	return normalizeGroups({ name: 'groupNorm', x, weight, bias, view: { batch, channels, groups: numGroups, spatial }, eps, centred: true });
+}
+
+/** x as [batch, channels, spatial]. */
+export function samples(name: string, x: Tensor, least: number): [batch: number, channels: number, spatial: number] {
+	requireTensor(name, x);
+	requireFloating(name, x.dtype);
+	if (x.ndim < least) {
+		throw new ShapeError(`${name}: input ${formatShape(x.shape)} needs at least ${least} dimensions: samples, channels${least > 2 ? ', positions' : ''}`);
+	}
+	return [x.shape[0]!, x.shape[1]!, numel(x.shape.slice(2))];
+}
+
+interface Groups {
+	readonly name: string;
+	readonly x: Tensor;
+	readonly weight: Tensor | null | undefined;
+	readonly bias: Tensor | null | undefined;
+	readonly view: GroupNormShape;
+	readonly eps: number;
+	readonly centred: boolean;
+}
+
+export function normalizeGroups({ name, x, weight, bias, view, eps, centred }: Groups): Tensor {
+	requireEps(name, eps);
+	const present = [weight, bias].filter((tensor) => tensor != null);
+	const [y, ...statistics] = recordMany({
+		name,
+		inputs: [x, ...present],
+		forward: () => {
+			const size = [view.batch, view.groups];
+			const output = emptyOn(x, x.shape);
+			const rstd = emptyOn(x, size, statisticsType(x.dtype));
+			const centre = centred ? emptyOn(x, size, statisticsType(x.dtype)) : undefined;
+			x.backend.kernels.groupNorm(
+				{ x: contiguous(x), ...(weight && { weight: contiguous(weight) }), ...(bias && { bias: contiguous(bias) }) },
+				{ y: output, rstd, ...(centre && { mean: centre }) },
+				{ ...view, eps },
+			);
+			return [output, rstd, ...(centre ? [centre] : [])];
+		},
+		noGradient: [1, 2],
+		save: ([, ...kept]) => [x, ...kept, ...(weight ? [weight] : [])],
+		vjp: groupsBack(view, eps, centred, weight != null, (weight ?? bias)?.shape ?? []),
+	});
+	for (const tensor of statistics) tensor.dispose();
+	return y!;
+}
+
+function groupsBack(view: GroupNormShape, eps: number, centred: boolean, weighted: boolean, shape: Shape) {
+	return ([gradient]: readonly (Tensor | null)[], saved: readonly Tensor[], needs: readonly boolean[]): (Tensor | null)[] => {
+		const [x, rstd] = [saved[0]!, saved[1]!];
+		const centre = centred ? saved[2]! : null;
+		const weight = weighted ? saved[saved.length - 1]! : null;
+		const wants = wantsOf(needs, weighted);
+		const found = isGradEnabled()
+			? composedGradients(gradient!, x, weight, view, eps, centred, wants)
+			: fusedGradients(gradient!, x, weight, centre, rstd, view, wants);
+		return gradientsInOrder(found, needs, weighted, shape);
+	};
+}
+
+export interface Wants {
+	readonly x: boolean;
+	readonly weight: boolean;
+	readonly bias: boolean;
+}
+
+export interface Found {
+	readonly x: Tensor | null;
+	/** [channels] */
+	readonly weight: Tensor | null;
+	readonly bias: Tensor | null;
+}
+
+/** Inputs are x, then weight and bias as far as there are any. */
+export function wantsOf(needs: readonly boolean[], weighted: boolean): Wants {
+	return { x: needs[0]!, weight: weighted && needs[1]!, bias: needs[weighted ? 2 : 1] ?? false };
+}
+
+/** The gradients as the inputs are, in order; those of weight and bias get their `shape`. */
+export function gradientsInOrder(found: Found, needs: readonly boolean[], weighted: boolean, shape: Shape): (Tensor | null)[] {
+	const parameters = (weighted ? [found.weight, found.bias] : [found.bias]).slice(0, needs.length - 1);
+	return [found.x, ...parameters.map((tensor) => tensor && reshape(tensor, shape))];
+}
+
+function fusedGradients(
+	gradient: Tensor,
+	x: Tensor,
+	weight: Tensor | null,
+	centre: Tensor | null,
+	rstd: Tensor,
+	view: GroupNormShape,
+	wants: Wants,
+): Found {
+	const inputs = { x: contiguous(x), gradient: contiguous(gradient), rstd, ...(centre && { mean: centre }) };
+	const dx = wants.x ? emptyOn(x, x.shape) : null;
+	if (dx) x.backend.kernels.groupNormGrad({ ...inputs, ...(weight && { weight: contiguous(weight) }) }, { dx }, view);
+	return { x: dx, ...parameterSums(inputs, view, wants, x.dtype) };
+}
+
+/** The gradients of weight and bias, each [channels] of `dtype`, as far as they are wanted. */
+export function parameterSums(
+	inputs: { readonly x: Tensor; readonly gradient: Tensor; readonly rstd: Tensor; readonly mean?: Tensor },
+	view: GroupNormShape,
+	wants: Pick<Wants, 'weight' | 'bias'>,
+	dtype: DType,
+): { weight: Tensor | null; bias: Tensor | null } {
+	const { rstd } = inputs;
+	const dweight = wants.weight ? emptyOn(rstd, [view.channels]) : null;
+	const dbias = wants.bias ? emptyOn(rstd, [view.channels]) : null;
+	if (dweight || dbias) {
+		rstd.backend.kernels.normParametersGrad(inputs, { ...(dweight && { dweight }), ...(dbias && { dbias }) }, view);
+	}
+	return { weight: dweight && converted(dweight, dtype), bias: dbias && converted(dbias, dtype) };
+}
+
+function composedGradients(
+	gradient: Tensor,
+	x: Tensor,
+	weight: Tensor | null,
+	{ batch, channels, groups, spatial }: GroupNormShape,
+	eps: number,
+	centred: boolean,
+	wants: Wants,
+): Found {
+	const inGroups = [batch, groups, channels / groups, spatial];
+	const over = (t: Tensor) => mean(t, [2, 3], { keepdim: true });
+	const values = reshape(x, inGroups);
+	const incoming = reshape(gradient, inGroups);
+	const deviation = centred ? sub(values, over(values)) : values;
+	const rstd = rsqrt(add(over(square(deviation)), eps));
+	const normal = mul(deviation, rstd);
+	const scaled = weight ? mul(incoming, reshape(weight, [1, groups, channels / groups, 1])) : incoming;
+	const level = centred ? sub(scaled, over(scaled)) : scaled;
+	const channelwise = (t: Tensor) => reshape(sum(t, [0, 3]), [channels]);
+	return {
+		x: wants.x ? reshape(mul(rstd, sub(level, mul(normal, over(mul(scaled, normal))))), x.shape) : null,
+		weight: wants.weight ? channelwise(mul(incoming, normal)) : null,
+		bias: wants.bias ? channelwise(incoming) : null,
+	};
+}

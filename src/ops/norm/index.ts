@@ -1,0 +1,5 @@
+/** Normalisation: the public operations, by file. */
+export { type BatchNormOptions, batchNorm } from './batch';
+export { type AffineOptions, groupNorm, layerNorm, type RmsNormOptions, rmsNorm } from './groups';
+export { type InstanceNormOptions, instanceNorm } from './instance';
+export { type LocalResponseNormOptions, localResponseNorm, type NormalizeOptions, normalize } from './local';

@@ -1,0 +1,51 @@
+/** Instance normalisation: each channel of each sample over its positions. */
+import { noGrad } from '../../autograd/modes';
+import { ArgumentError, formatShape } from '../../core/errors';
+import type { Tensor } from '../../tensor';
+import { tidy } from '../../tidy';
+import { mul } from '../elementwise';
+import { add_, mul_ } from '../inplace';
+import { reshape } from '../layout';
+import { mean, variance } from '../reduce';
+import { batchNorm, requireRunning } from './batch';
+import { type AffineOptions, normalizeGroups, requireAffine, samples } from './groups';
+
+export interface InstanceNormOptions extends AffineOptions {
+	/** Running mean of each channel: updated in place when the input's statistics are used, else used instead of them. */
+	readonly runningMean?: Tensor | null;
+	/** Running unbiased variance of each channel. */
+	readonly runningVar?: Tensor | null;
+	/** Use the statistics of each sample rather than the running ones. Default true. */
+	readonly useInputStats?: boolean;
+	/** The share of this input in the running statistics. Default 0.1. */
+	readonly momentum?: number;
+}
+
+/**
+ * (x - mean) / sqrt(var + eps) * weight + bias for each sample and channel of x, [N, C, ...]; weight and bias are [C]. Ulyanov et al.
+ * 2016, as `torch.nn.functional.instance_norm`.
+ */
+export function instanceNorm(x: Tensor, options: InstanceNormOptions = {}): Tensor {
+	const { runningMean, runningVar, weight, bias, useInputStats = true, momentum = 0.1, eps = 1e-5 } = options;
+	const [batch, channels, spatial] = samples('instanceNorm', x, 3);
+	requireAffine('instanceNorm', x, [channels], { weight, bias });
+	requireRunning('instanceNorm', x, channels, runningMean, runningVar, useInputStats);
+	if (!useInputStats) return batchNorm(x, { runningMean, runningVar, weight, bias, eps });
+	if (spatial <= 1) throw new ArgumentError(`instanceNorm: input ${formatShape(x.shape)} needs more than one position in each channel`);
+	if (runningMean && runningVar) track(reshape(x, [batch, channels, spatial]), runningMean, runningVar, momentum);
+	return normalizeGroups({ name: 'instanceNorm', x, weight, bias, view: { batch, channels, groups: channels, spatial }, eps, centred: true });
+}
+
+/** The running statistics follow the average over the samples. */
+function track(x: Tensor, runningMean: Tensor, runningVar: Tensor, momentum: number): void {
+	tidy(() =>
+		noGrad(() => {
+			for (const [running, now] of [
+				[runningMean, mean(x, 2)],
+				[runningVar, variance(x, 2)],
+			] as const) {
+				add_(mul_(running, 1 - momentum), mul(mean(now, 0), momentum));
+			}
+		}),
+	);
+}

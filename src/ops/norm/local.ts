@@ -1,0 +1,48 @@
+/** Normalisation by neighbours and by length: compositions of other operations. */
+import { ArgumentError } from '../../core/errors';
+import type { Tensor } from '../../tensor';
+import { tidy } from '../../tidy';
+import { add, clamp, div, mul, pow, square } from '../elementwise';
+import { narrow, pad, reshape } from '../layout';
+import { requireTensor } from '../operands';
+import { type Dims, norm } from '../reduce';
+import { samples } from './groups';
+
+export interface LocalResponseNormOptions {
+	/** Default 1e-4. */
+	readonly alpha?: number;
+	/** Default 0.75. */
+	readonly beta?: number;
+	/** Default 1. */
+	readonly k?: number;
+}
+
+/**
+ * x / (k + alpha / size * sum of x^2 over `size` neighbouring channels)^beta for x, [N, C, ...]; beyond the channels are zeros.
+ * Krizhevsky et al. 2012, as `torch.nn.functional.local_response_norm`.
+ */
+export function localResponseNorm(x: Tensor, size: number, { alpha = 1e-4, beta = 0.75, k = 1 }: LocalResponseNormOptions = {}): Tensor {
+	const [batch, channels, spatial] = samples('localResponseNorm', x, 3);
+	if (!Number.isInteger(size) || size < 1) throw new ArgumentError(`localResponseNorm: size ${size} must be a whole number of at least 1`);
+	return tidy(() => {
+		const squares = pad(reshape(square(x), [batch, channels, spatial]), [0, 0, Math.floor(size / 2), Math.floor((size - 1) / 2)]);
+		let total = narrow(squares, 1, 0, channels);
+		for (let shift = 1; shift < size; shift++) total = add(total, narrow(squares, 1, shift, channels));
+		return div(x, pow(add(mul(reshape(total, x.shape), alpha / size), k), beta));
+	});
+}
+
+export interface NormalizeOptions {
+	/** Order of the norm. Default 2. */
+	readonly p?: number;
+	/** Default 1. */
+	readonly dim?: Dims;
+	/** The least norm to divide by. Default 1e-12. */
+	readonly eps?: number;
+}
+
+/** x / max(norm of x over dim, eps). As `torch.nn.functional.normalize`. */
+export function normalize(x: Tensor, { p = 2, dim = 1, eps = 1e-12 }: NormalizeOptions = {}): Tensor {
+	requireTensor('normalize', x);
+	return tidy(() => div(x, clamp(norm(x, dim, { p, keepdim: true }), { min: eps })));
+}
