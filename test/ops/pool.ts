@@ -1,0 +1,174 @@
+/** Pooling. */
+import {
+	adaptiveAvgPool1d,
+	adaptiveAvgPool2d,
+	adaptiveMaxPool2d,
+	avgPool1d,
+	avgPool2d,
+	maxPool1d,
+	maxPool2d,
+	type Tensor,
+	zeros,
+} from 'wgrad';
+import type { InputSpec, OpEntry, Options, Refusal, Sample } from './database';
+import { py } from './python';
+
+const of = (...shape: number[]): InputSpec => ({ shape });
+const distinct = (...shape: number[]): InputSpec => ({ shape, distinct: true });
+
+function sample(label: string, x: InputSpec, size: unknown, options: Options = {}, gradient = true): Sample {
+	return { label, inputs: [x], options: { size, ...options }, gradient };
+}
+
+const PYTHON_NAMES: Readonly<Record<string, string>> = {
+	ceilMode: 'ceil_mode',
+	countIncludePad: 'count_include_pad',
+	divisorOverride: 'divisor_override',
+	returnIndices: 'return_indices',
+};
+
+function entry(
+	name: string,
+	operation: (x: Tensor, size: never, options: never) => Tensor | readonly Tensor[],
+	torch: string,
+	samples: readonly Sample[],
+	refusals: readonly Refusal[],
+): OpEntry {
+	return {
+		name,
+		family: 'pool',
+		call: ([x], { size, ...options }) => operation(x!, size as never, options as never),
+		gradient: 'yes',
+		samples,
+		refusals,
+		torch: ({ size, ...options }) => {
+			const named = Object.entries(options).map(([key, value]) => `${PYTHON_NAMES[key] ?? key}=${py(value)}`);
+			return `${torch}(${['x[0]', py(size), ...named].join(', ')})`;
+		},
+	};
+}
+
+function refuse(label: string, shape: readonly number[], run: (x: Tensor) => unknown, message: RegExp): Refusal {
+	return { label, call: (device) => run(zeros(shape, { device })), message };
+}
+
+export const pool: OpEntry[] = [
+	entry(
+		'maxPool2d',
+		maxPool2d as never,
+		'F.max_pool2d',
+		[
+			sample('odd sizes', distinct(2, 2, 5, 4), 2),
+			sample('overlap', distinct(1, 2, 5, 5), 3, { stride: 1 }),
+			sample('all options', distinct(1, 1, 7, 8), [3, 2], { stride: [2, 3], padding: 1, dilation: [1, 2] }),
+			sample('beyond the end', distinct(1, 1, 5, 6), 2, { stride: 2, ceilMode: true }),
+			sample('beyond the end, padded', distinct(1, 1, 5, 6), 3, { stride: 2, padding: 1, ceilMode: true }),
+			sample('indices', distinct(1, 2, 4, 5), 2, { returnIndices: true }),
+			sample('one image', distinct(2, 4, 4), 2),
+			sample('transposed', { ...distinct(1, 2, 4, 5), layout: 'transposed' }, 2),
+			sample('no images', of(0, 2, 4, 4), 2),
+			sample('ties', { shape: [1, 1, 4, 4], values: new Array(16).fill(1) }, 2, { returnIndices: true }, false),
+			sample(
+				'extremes',
+				{ shape: [1, 1, 2, 4], values: [1, Number.NaN, -3e38, -3e38, 5, 2, -3e38, Number.NEGATIVE_INFINITY] },
+				2,
+				{},
+				false,
+			),
+			sample('large', distinct(2, 3, 33, 31), 3, { stride: 2, padding: 1 }, false),
+		],
+		[
+			refuse('rank', [4, 4], (x) => maxPool2d(x, 2), /maxPool2d: needs an input of 4 dims, or 3 without a batch, not \[4, 4\]/),
+			refuse(
+				'padding',
+				[1, 1, 4, 4],
+				(x) => maxPool2d(x, 2, { padding: 2 }),
+				/maxPool2d: padding \[2, 2\] is more than half the window \[2, 2\]/,
+			),
+			refuse('window', [1, 1, 2, 2], (x) => maxPool2d(x, 3), /maxPool2d: a window of \[3, 3\] does not fit input \[1, 1, 2, 2\]/),
+			refuse('size', [1, 1, 2, 2], (x) => maxPool2d(x, 0), /maxPool2d: kernelSize is 0/),
+		],
+	),
+	entry(
+		'maxPool1d',
+		maxPool1d as never,
+		'F.max_pool1d',
+		[
+			sample('odd sizes', distinct(2, 2, 9), 2),
+			sample('all options', distinct(1, 2, 11), 3, { stride: 2, padding: 1, dilation: 2, ceilMode: true }),
+			sample('one signal', distinct(2, 7), 3, { stride: 1 }),
+		],
+		[refuse('rank', [7], (x) => maxPool1d(x, 2), /maxPool1d: needs an input of 3 dims/)],
+	),
+	entry(
+		'avgPool2d',
+		avgPool2d as never,
+		'F.avg_pool2d',
+		[
+			sample('odd sizes', of(2, 2, 5, 4), 2),
+			sample('overlap', of(1, 2, 5, 5), 3, { stride: 1 }),
+			sample('padding', of(1, 1, 5, 6), 3, { stride: 2, padding: 1 }),
+			sample('padding not counted', of(1, 1, 5, 6), 3, { stride: 2, padding: 1, countIncludePad: false }),
+			sample('beyond the end', of(1, 1, 5, 6), [2, 3], { stride: [2, 2], padding: [0, 1], ceilMode: true }),
+			sample('beyond the end, not counted', of(1, 1, 5, 6), 2, { padding: 1, ceilMode: true, countIncludePad: false }),
+			sample('divisor', of(1, 1, 4, 4), 2, { divisorOverride: 3 }),
+			sample('one image', of(2, 4, 4), 2),
+			sample('transposed', { shape: [1, 2, 4, 5], layout: 'transposed' }, 2),
+		],
+		[
+			refuse('divisor', [1, 1, 4, 4], (x) => avgPool2d(x, 2, { divisorOverride: 0 }), /avgPool2d: divisorOverride is 0/),
+			refuse('rank', [4, 4], (x) => avgPool2d(x, 2), /avgPool2d: needs an input of 4 dims/),
+		],
+	),
+	entry(
+		'avgPool1d',
+		avgPool1d as never,
+		'F.avg_pool1d',
+		[
+			sample('odd sizes', of(2, 2, 9), 2),
+			sample('all options', of(1, 2, 10), 3, { stride: 2, padding: 1, ceilMode: true, countIncludePad: false }),
+			sample('one signal', of(2, 7), 3),
+		],
+		[refuse('padding', [1, 1, 4], (x) => avgPool1d(x, 1, { padding: 1 }), /avgPool1d: padding \[1\] is more than half/)],
+	),
+	entry(
+		'adaptiveAvgPool2d',
+		adaptiveAvgPool2d,
+		'F.adaptive_avg_pool2d',
+		[
+			sample('one', of(2, 3, 5, 4), 1),
+			sample('uneven', of(1, 2, 7, 5), [3, 2]),
+			sample('kept', of(1, 2, 5, 4), [null, 3]),
+			sample('larger', of(1, 1, 3, 2), [5, 4]),
+			sample('one image', of(2, 4, 5), 3),
+			sample('transposed', { shape: [1, 2, 5, 4], layout: 'transposed' }, 2),
+		],
+		[
+			refuse(
+				'size',
+				[1, 1, 4, 4],
+				(x) => adaptiveAvgPool2d(x, [1, 2, 3]),
+				/adaptiveAvgPool2d: outputSize is \[1,2,3\]; it must be a whole number, or 2 of them/,
+			),
+			refuse('empty', [1, 1, 0, 4], (x) => adaptiveAvgPool2d(x, 1), /adaptiveAvgPool2d: input \[1, 1, 0, 4\] has empty planes/),
+		],
+	),
+	entry(
+		'adaptiveAvgPool1d',
+		adaptiveAvgPool1d,
+		'F.adaptive_avg_pool1d',
+		[sample('uneven', of(2, 2, 7), 3), sample('one signal', of(2, 7), 2)],
+		[refuse('rank', [4], (x) => adaptiveAvgPool1d(x, 1), /adaptiveAvgPool1d: needs an input of 3 dims/)],
+	),
+	entry(
+		'adaptiveMaxPool2d',
+		adaptiveMaxPool2d as never,
+		'F.adaptive_max_pool2d',
+		[
+			sample('uneven', distinct(1, 2, 7, 5), [3, 2]),
+			sample('overlap', distinct(1, 1, 3, 4), [2, 3], { returnIndices: true }),
+			sample('one image', distinct(2, 4, 5), 1),
+		],
+		[refuse('rank', [4], (x) => adaptiveMaxPool2d(x, 1), /adaptiveMaxPool2d: needs an input of 4 dims/)],
+	),
+];
