@@ -4,7 +4,9 @@
  */
 import './methods';
 
+export { detectAnomaly } from './autograd/anomaly';
 export { type BackwardOptions, backward, type GradOptions, grad } from './autograd/backward';
+export { checkpoint } from './autograd/checkpoint';
 export { type CustomOperation, customOp, type OperationContext } from './autograd/custom';
 export { type GradcheckOptions, gradcheck, gradgradcheck } from './autograd/gradcheck';
 export { enableGrad, isGradEnabled, noGrad } from './autograd/modes';
@@ -14,6 +16,7 @@ export type { DType } from './core/dtype';
 export { ArgumentError, AutogradError, DeviceError, DisposedError, DTypeError, FormatError, ShapeError, WgradError } from './core/errors';
 export { type Generator, type GeneratorState, manualSeed } from './core/generator';
 export type { Shape } from './core/shape';
+export { type DerivativeOptions, hessian, jacobian, jvp, type TensorFunction, vjp } from './functional';
 export { counters, type DeviceInfo, type InitOptions, init, type MemoryReport, memory, profile, shutdown, sync } from './init';
 export * as io from './io';
 export * as nn from './nn';
@@ -32,5 +35,6 @@ export * from './ops/indexing';
 export * from './ops/layout';
 export { baddbmm, bmm, dot, linear, matmul, mv, outer } from './ops/matmul';
 export { adaptiveAvgPool1d, adaptiveAvgPool2d, adaptiveMaxPool2d, avgPool1d, avgPool2d, maxPool1d, maxPool2d } from './ops/pool';
+export { batchNorm, groupNorm, instanceNorm, layerNorm, localResponseNorm, normalize, rmsNorm } from './ops/norm';
 export { all, amax, amin, any, argmax, argmin, logsumexp, max, mean, min, norm, prod, std, sum, variance as var } from './ops/reduce';
 export { logSoftmax, softmax } from './ops/softmax';

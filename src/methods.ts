@@ -14,6 +14,7 @@ import * as inplace from './ops/inplace';
 import * as layout from './ops/layout';
 import { baddbmm, bmm, dot, linear, matmul, mv, outer } from './ops/matmul';
 import { adaptiveAvgPool1d, adaptiveAvgPool2d, adaptiveMaxPool2d, avgPool1d, avgPool2d, maxPool1d, maxPool2d } from './ops/pool';
+import { batchNorm, groupNorm, instanceNorm, layerNorm, localResponseNorm, normalize, rmsNorm } from './ops/norm';
 import { type Operand } from './ops/operands';
 import { bernoulli, dropout, dropout2d } from './ops/random';
 import * as reduce from './ops/reduce';
@@ -90,6 +91,13 @@ export const METHODS = {
 	adaptiveAvgPool1d,
 	adaptiveAvgPool2d,
 	adaptiveMaxPool2d,
+	batchNorm,
+	layerNorm,
+	groupNorm,
+	instanceNorm,
+	rmsNorm,
+	localResponseNorm,
+	normalize,
 	softmax,
 	logSoftmax,
 	dropout,
