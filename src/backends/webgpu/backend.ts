@@ -97,7 +97,13 @@ class Runtime implements WebGPUBackend {
 			...options,
 			batchLaunches: this.batchLaunches,
 		});
-		this.storages = new Memory(gpuDevice, this.failures, (blocks) => this.commands.bindGroups.forget(blocks), options);
+		this.storages = new Memory(
+			gpuDevice,
+			this.failures,
+			() => this.commands.unsubmitted,
+			(blocks) => this.commands.bindGroups.forget(blocks),
+			options,
+		);
 		this.gpu = {
 			launch: (record) => this.commands.launch(record),
 			scratch: (length, dtype) => this.allocate(length, dtype),
@@ -121,12 +127,11 @@ class Runtime implements WebGPUBackend {
 	}
 
 	allocate(length: number, dtype: DType): GpuStorage {
-		return this.place(length, dtype);
+		return this.place(length, dtype, false);
 	}
 
 	upload(data: TypedArray, dtype: DType): GpuStorage {
-		// Not into a block that launches use which are not submitted yet: the write would overtake them.
-		const storage = this.place(data.length, dtype, this.commands.unsubmitted);
+		const storage = this.place(data.length, dtype, true);
 		if (data.length > 0) {
 			const bytes = encodeForGpu(data, dtype);
 			this.gpuDevice.queue.writeBuffer(storage.block!.buffer, 0, bytes);
@@ -139,7 +144,7 @@ class Runtime implements WebGPUBackend {
 		const { block } = storage as GpuStorage;
 		if (block === undefined) return;
 		(storage as GpuStorage).block = undefined;
-		this.storages.give(block, this.commands.unsubmitted);
+		this.storages.give(block);
 	}
 
 	async read(storage: Storage): Promise<TypedArray> {
@@ -236,10 +241,10 @@ class Runtime implements WebGPUBackend {
 		this.commands.stop(new DeviceError(`the WebGPU device was shut down; call await init() for a new one`));
 		this.gpuDevice.removeEventListener('uncapturederror', this.onUncapturedError);
 		if (this.owned) this.gpuDevice.destroy();
-		else this.storages.trim(0, Infinity);
+		else this.storages.trim(0);
 	}
 
-	private place(length: number, dtype: DType, untouchedSince?: number): GpuStorage {
+	private place(length: number, dtype: DType, forHost: boolean): GpuStorage {
 		this.commands.requireRunning();
 		const operation = this.commands.operation || 'tensor';
 		if (dtype === 'float64') {
@@ -249,7 +254,7 @@ class Runtime implements WebGPUBackend {
 			throw new DTypeError(`${operation}: this adapter (${this.info.description}) has no float16; convert with .to('float32')`);
 		}
 		const what = () => `${operation}: a ${dtype} tensor of ${length} elements`;
-		return new GpuStorage(this, dtype, length, this.storages.take(length * gpuBytes(dtype), what, untouchedSince));
+		return new GpuStorage(this, dtype, length, this.storages.take(length * gpuBytes(dtype), forHost, what));
 	}
 
 	private readonly onUncapturedError = (event: GPUUncapturedErrorEvent): void => {

@@ -237,6 +237,8 @@ export class Commands {
 		this.encoder = undefined;
 		this.pass = undefined;
 		this.waiting = [];
+		// Nothing that was encoded will be submitted.
+		this.batch++;
 		for (const resolve of this.onDrained) resolve();
 		for (const readback of this.reads) readback.reject(reason);
 		this.reads.clear();

@@ -44,8 +44,10 @@ export interface Block {
 	readonly bytes: number;
 	/** The last batch whose launches use it. */
 	batch: number;
-	/** When it was returned, in calls of `release`. */
+	/** When it was returned, counted in returns. */
 	freedAt: number;
+	/** There was no memory for it: it must not be used again. */
+	isVoid: boolean;
 }
 
 /** A storage on the GPU: a whole block, whose tail beyond the storage's bytes is padding. */
@@ -116,6 +118,8 @@ export class Memory {
 	constructor(
 		private readonly device: GPUDevice,
 		private readonly failures: Failures,
+		/** The first batch that is not submitted: blocks that it uses must be neither written by the host nor destroyed. */
+		private readonly unsubmitted: () => number,
 		/** Called with blocks that were destroyed, whose bind groups are useless now. */
 		private readonly onDestroy: (blocks: readonly Block[]) => void,
 		options: MemoryOptions,
@@ -127,25 +131,31 @@ export class Memory {
 	}
 
 	/**
-	 * A block of at least `bytes`. With `untouchedSince`, one that no launch of that batch or a later one uses, so that
-	 * the host may write into it right away.
+	 * A block of at least `bytes`, for launches to write, or `forHost`: one that no launch uses which is not submitted, so
+	 * that the host may write into it right away. `what` names the purpose in errors.
 	 */
-	take(bytes: number, what: () => string, untouchedSince?: number): Block {
+	take(bytes: number, forHost: boolean, what: () => string): Block {
 		if (bytes > this.largest) {
 			throw new DeviceError(
 				`${what()} takes ${bytes} bytes (${formatBytes(bytes)}); this adapter's ${this.limitName} allows ${this.largest} (${formatBytes(this.largest)}). Split it, or use device 'cpu'`,
 			);
 		}
 		const size = Math.min(sizeClass(bytes), this.largest);
-		const block = this.takeFree(size, untouchedSince) ?? this.create(size, what);
+		const block = this.takeFree(size, forHost) ?? this.create(size, what);
 		this.live += size;
 		if (this.live + this.pooled > this.peak) this.peak = this.live + this.pooled;
 		this.liveStorages++;
 		return block;
 	}
 
-	/** Back to the pool. Blocks that batches from `unsubmitted` on use cannot be destroyed yet. */
-	give(block: Block, unsubmitted: number): void {
+	/** Back to the pool. */
+	give(block: Block): void {
+		this.live -= block.bytes;
+		this.liveStorages--;
+		if (block.isVoid) {
+			this.onDestroy([block]);
+			return;
+		}
 		block.freedAt = this.clock++;
 		let list = this.free.get(block.bytes);
 		if (list === undefined) {
@@ -153,14 +163,13 @@ export class Memory {
 			this.free.set(block.bytes, list);
 		}
 		list.push(block);
-		this.live -= block.bytes;
-		this.liveStorages--;
 		this.pooled += block.bytes;
-		if (this.pooled > this.poolBytes) this.trim(this.poolBytes * 0.75, unsubmitted);
+		if (this.pooled > this.poolBytes) this.trim(this.poolBytes * 0.75);
 	}
 
 	/** Destroys free blocks, least recently used first, until at most `target` bytes of them are left. */
-	trim(target: number, unsubmitted: number): void {
+	trim(target: number): void {
+		const unsubmitted = this.unsubmitted();
 		const lists = [...this.free.values()];
 		const candidates = lists.flatMap(({ blocks }) => blocks.filter((block) => block.batch < unsubmitted));
 		candidates.sort((a, b) => a.freedAt - b.freedAt);
@@ -186,7 +195,13 @@ export class Memory {
 		}
 		this.staging += size;
 		this.buffersCreated++;
-		return this.createChecked(size, BufferUsage.MAP_READ | BufferUsage.COPY_DST, () => 'a readback');
+		const usage = BufferUsage.MAP_READ | BufferUsage.COPY_DST;
+		return this.createChecked(
+			size,
+			usage,
+			() => 'a readback',
+			() => {},
+		);
 	}
 
 	giveStaging(buffer: GPUBuffer): void {
@@ -218,29 +233,38 @@ export class Memory {
 		].join('\n');
 	}
 
-	private takeFree(size: number, untouchedSince: number | undefined): Block | undefined {
+	private takeFree(size: number, forHost: boolean): Block | undefined {
 		const list = this.free.get(size);
-		const block = untouchedSince === undefined ? list?.pop() : list?.popUntouched(untouchedSince);
-		if (block !== undefined) this.pooled -= size;
-		return block;
+		if (list === undefined) return undefined;
+		for (;;) {
+			const block = forHost ? list.popUntouched(this.unsubmitted()) : list.pop();
+			if (block === undefined) return undefined;
+			this.pooled -= size;
+			if (!block.isVoid) return block;
+		}
 	}
 
 	private create(bytes: number, what: () => string): Block {
 		this.buffersCreated++;
-		const buffer = this.createChecked(bytes, STORAGE_USAGE, what);
-		return { id: this.nextId++, buffer, bytes, batch: 0, freedAt: 0 };
+		const buffer = this.createChecked(bytes, STORAGE_USAGE, what, () => {
+			block.isVoid = true;
+			// What is kept for reuse may be just what is missing.
+			this.trim(0);
+		});
+		const block: Block = { id: this.nextId++, buffer, bytes, batch: 0, freedAt: 0, isVoid: false };
+		return block;
 	}
 
-	private createChecked(size: number, usage: GPUBufferUsageFlags, what: () => string): GPUBuffer {
+	private createChecked(size: number, usage: GPUBufferUsageFlags, what: () => string, onFailure: () => void): GPUBuffer {
 		if (size < CHECKED_FROM) return this.device.createBuffer({ size, usage });
 		this.device.pushErrorScope('out-of-memory');
 		const buffer = this.device.createBuffer({ size, usage });
 		const cause = what();
 		const table = this.toString();
-		this.failures.popScope(
-			this.device,
-			() => new DeviceError(`${cause}: the GPU has no ${formatBytes(size)} left. Its memory was:\n${table}`),
-		);
+		this.failures.popScope(this.device, () => {
+			onFailure();
+			return new DeviceError(`${cause}: the GPU has no ${formatBytes(size)} left. Its memory was:\n${table}`);
+		});
 		return buffer;
 	}
 }
