@@ -9,6 +9,7 @@ import { AutogradError, formatShape, ShapeError } from '../core/errors';
 import { sameShape } from '../core/shape';
 import { closeScope, openScope } from '../scope';
 import { type GradEdge, type GradNode, Tensor, viewOf } from '../tensor';
+import { isWatching, observe } from './anomaly';
 import { addGradients, addInto, copyGradient, onesLikeOutput } from './gradients';
 import { setGradEnabled } from './modes';
 import { enterOperation, LeafNode, leaveOperation, TapeNode } from './tape';
@@ -181,6 +182,7 @@ function step(node: TapeNode, gradients: readonly (Tensor | null)[], slots: Slot
 			const result = results[i];
 			if (edge === null || !needs[i] || result == null) return;
 			checkGradient(node, i, edge, result);
+			if (isWatching()) observe('backward', node.operation, result, node.caller);
 			// A VJP may return its argument, a saved tensor or one result twice: then a slot gets a handle of its own.
 			const fresh = scope.tensors.includes(result) && !passed.has(result);
 			const owned = fresh ? result : alias(result);

@@ -10,6 +10,7 @@ import { AutogradError, formatShape } from '../core/errors';
 import type { Shape } from '../core/shape';
 import { closeScope, onNodeCreated, openScope, type ScopedNode } from '../scope';
 import { type GradEdge, type GradNode, releaseStorage, Tensor } from '../tensor';
+import { callerStack, isWatching, observe } from './anomaly';
 import { isGradEnabled, setGradEnabled } from './modes';
 
 let sequence = 0;
@@ -69,13 +70,37 @@ const droppedNodes = new FinalizationRegistry<Storage[]>((storages) => {
 	for (const storage of storages.splice(0)) releaseStorage(storage);
 });
 
+/** Takes the place of saving while a `checkpoint` runs: the tensor's number within it, to be computed again. */
+export interface SaveHook {
+	/** Notes a tensor that a node wants to save; the returned function gives it, or its like, back at the walk. */
+	pack(tensor: Tensor): () => Tensor;
+	/** A node has packed tensors; it tells when it is released. */
+	attach(): () => void;
+}
+
+let saveHook: SaveHook | null = null;
+
+/** Runs `fn` with another way of saving. */
+export function withSaveHook<T>(hook: SaveHook | null, fn: () => T): T {
+	const before = saveHook;
+	saveHook = hook;
+	try {
+		return fn();
+	} finally {
+		saveHook = before;
+	}
+}
+
 /** One recorded operation. */
 export class TapeNode implements GradNode, ScopedNode {
 	readonly sequence = sequence++;
 	readonly isLeaf = false;
 	/** Tensors whose `.grad` also receives the gradient of an output, by output index: see `retainGrad`. */
 	retained: Map<number, Tensor> | null = null;
+	/** Where the operation was called, while `detectAnomaly` watches. */
+	readonly caller = isWatching() ? callerStack() : '';
 	#saved: Saved[] | null = null;
+	#packed: { readonly restore: (() => Tensor)[]; readonly detach: () => void } | null = null;
 	readonly #storages: Storage[] = [];
 	// Given up with the saved tensors: a closure may hold handles.
 	#vjp: ManyVjp<readonly Tensor[]> | null;
@@ -101,6 +126,11 @@ export class TapeNode implements GradNode, ScopedNode {
 	}
 
 	save(tensors: readonly Tensor[]): void {
+		if (saveHook !== null) {
+			const hook = saveHook;
+			this.#packed = { restore: tensors.map((tensor) => hook.pack(tensor)), detach: hook.attach() };
+			return;
+		}
 		this.#saved = tensors.map(({ storage, shape, strides, offset, edge }) => {
 			storage.references++;
 			this.#storages.push(storage);
@@ -116,6 +146,7 @@ export class TapeNode implements GradNode, ScopedNode {
 				`backward: the graph through '${this.operation}' was already walked and freed. Pass { retainGraph: true } to the first backward() to walk it twice`,
 			);
 		}
+		if (this.#packed !== null) return this.#packed.restore.map((restore) => restore());
 		return (this.#saved ?? []).map((saved) => {
 			if (saved.storage.version !== saved.version) {
 				throw new AutogradError(
@@ -133,6 +164,8 @@ export class TapeNode implements GradNode, ScopedNode {
 		if (this.released) return;
 		this.#vjp = null;
 		this.#saved = null;
+		this.#packed?.detach();
+		this.#packed = null;
 		if (this.#storages.length > 0) {
 			droppedNodes.unregister(this);
 			for (const storage of this.#storages.splice(0)) releaseStorage(storage);
@@ -244,6 +277,7 @@ function runForward<R extends Tensor | readonly Tensor[]>(name: string, inputs: 
 	let result: R | undefined;
 	try {
 		result = forward();
+		if (isWatching()) for (const output of (result instanceof Tensor ? [result] : result) as readonly Tensor[]) observe('forward', name, output, callerStack());
 		return result;
 	} finally {
 		setGradEnabled(mode);

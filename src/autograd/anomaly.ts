@@ -1,0 +1,78 @@
+/**
+ * `detectAnomaly`: which operation first gave a NaN or an infinity, and which line called it.
+ *
+ * While it watches, each result, forward and backward, is reduced on the device to one bool by bit pattern; the bools are read
+ * together at the end, so that watching waits for nothing.
+ */
+import { ArgumentError, AutogradError, formatShape } from '../core/errors';
+import { isFloating } from '../core/dtype';
+import { closeScope, openScope } from '../scope';
+import { emptyOn, Tensor } from '../tensor';
+
+interface Observation {
+	readonly phase: 'forward' | 'backward';
+	readonly operation: string;
+	readonly shape: readonly number[];
+	/** Where the operation was called. */
+	readonly caller: string;
+	/** A scalar: whether all elements are finite. */
+	readonly finite: Tensor;
+}
+
+let observations: Observation[] | null = null;
+
+/** Whether results are to be observed now. */
+export function isWatching(): boolean {
+	return observations !== null;
+}
+
+/** The stack of the call under way, without the frames of this library's own machinery at its top. */
+export function callerStack(): string {
+	return (new Error().stack ?? '').split('\n').slice(2).join('\n');
+}
+
+/** Notes whether `tensor`, a result of `operation`, is finite. */
+export function observe(phase: Observation['phase'], operation: string, tensor: Tensor, caller: string): void {
+	if (observations === null || !isFloating(tensor.dtype) || tensor.size === 0) return;
+	const { kernels } = tensor.backend;
+	const scope = openScope();
+	const finite = emptyOn(tensor, [], 'bool');
+	finite.kept = true;
+	try {
+		const each = emptyOn(tensor, tensor.shape, 'bool');
+		kernels.predicate({ x: tensor }, { y: each }, { op: 'isfinite' });
+		kernels.reduce({ x: each }, { y: finite }, { op: 'all', dims: tensor.shape.map((_, i) => i) });
+	} finally {
+		closeScope(scope, () => false);
+	}
+	observations.push({ phase, operation, shape: tensor.shape, caller, finite });
+}
+
+/**
+ * Runs `fn`, with any backward walk in it, and resolves to its result; or throws an AutogradError that names the operation which
+ * first produced a NaN or an infinity, forward or backward, and the lines that called it. `fn` must not be async. It costs two
+ * small launches an operation. As `torch.autograd.detect_anomaly`.
+ */
+export async function detectAnomaly<T>(fn: () => T): Promise<T> {
+	if (observations !== null) throw new ArgumentError('detectAnomaly: it is already watching; calls do not nest');
+	const made: Observation[] = [];
+	observations = made;
+	let result: T;
+	try {
+		result = fn();
+		if (result instanceof Promise) {
+			result.catch(() => {});
+			throw new ArgumentError('detectAnomaly: the function must not be async. Await outside, and use detectAnomaly inside');
+		}
+	} finally {
+		observations = null;
+	}
+	const finite = await Promise.all(made.map((observation) => observation.finite.item()));
+	for (const observation of made) observation.finite.dispose();
+	const first = made[finite.indexOf(0)];
+	if (first !== undefined) {
+		const what = first.phase === 'forward' ? `'${first.operation}'` : `the backward pass of '${first.operation}'`;
+		throw new AutogradError(`detectAnomaly: ${what} first produced a NaN or an infinity, in a tensor of shape ${formatShape(first.shape)}. It was called at\n${first.caller}`);
+	}
+	return result;
+}

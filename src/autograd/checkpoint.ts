@@ -1,0 +1,122 @@
+/**
+ * Memory for time: `checkpoint`. While the function runs, its nodes go on the tape as always, but instead of what they would save they
+ * get a number. When the backward walk asks for the first of them, the function runs again on the same inputs, with the
+ * random generator as it was, and what its nodes save this time is handed out by number. So parameters that the function
+ * closes over, second derivatives and nesting work as without it. Chen et al. 2016, https://arxiv.org/abs/1604.06174.
+ */
+import { AutogradError } from '../core/errors';
+import { defaultGenerator } from '../core/generator';
+import { tidy } from '../tidy';
+import { type GradEdge, Tensor, viewOf } from '../tensor';
+import { enableGrad, isGradEnabled } from './modes';
+import { type SaveHook, setRequiresGrad, withSaveHook } from './tape';
+
+type Checkpointed = Tensor | readonly Tensor[];
+
+interface Packed {
+	readonly edge: GradEdge | null;
+	/** Of the storage when it was packed; storages that outlive the function (parameters) show an overwrite by it. */
+	readonly storage: WeakRef<Tensor['storage']>;
+	readonly version: number;
+}
+
+/** One run of a checkpointed function: what its nodes wanted to save, and how to get it back. */
+class Frame implements SaveHook {
+	readonly #packed: Packed[] = [];
+	#recomputed: Tensor[] | null = null;
+	#nodes = 0;
+
+	constructor(
+		private readonly fn: (...inputs: Tensor[]) => Checkpointed,
+		private readonly inputs: readonly Tensor[],
+		private readonly generator = defaultGenerator.getState(),
+	) {}
+
+	pack(tensor: Tensor): () => Tensor {
+		const index = this.#packed.push({ edge: tensor.edge, storage: new WeakRef(tensor.storage), version: tensor.storage.version }) - 1;
+		return () => this.#restore(index);
+	}
+
+	attach(): () => void {
+		this.#nodes++;
+		return () => {
+			if (--this.#nodes === 0) this.#release();
+		};
+	}
+
+	/** Lets go of everything when no node of the run needs it any more, or none was recorded. */
+	releaseIfUnused(): void {
+		if (this.#nodes === 0) this.#release();
+	}
+
+	#restore(index: number): Tensor {
+		this.#recomputed ??= this.#run();
+		const { edge, storage, version } = this.#packed[index]!;
+		const source = this.#recomputed[index];
+		if (source === undefined) {
+			throw new AutogradError('checkpoint: the function did other operations when it ran again; it must depend on its inputs alone');
+		}
+		if (source.storage === storage.deref() && source.storage.version !== version) {
+			throw new AutogradError(`checkpoint: a tensor that the function uses was overwritten by '${source.storage.lastWriter}' before the backward walk. Clone it first`);
+		}
+		const tensor = viewOf(source, source.shape, source.strides, source.offset);
+		tensor.edge = edge;
+		return tensor;
+	}
+
+	#run(): Tensor[] {
+		const saved: Tensor[] = [];
+		const collect: SaveHook = {
+			pack(tensor) {
+				const own = viewOf(tensor, tensor.shape, tensor.strides, tensor.offset);
+				own.kept = true;
+				saved.push(own);
+				return () => own;
+			},
+			attach: () => () => {},
+		};
+		const now = defaultGenerator.getState();
+		defaultGenerator.setState(this.generator);
+		try {
+			withSaveHook(collect, () =>
+				enableGrad(() =>
+					tidy(() => {
+						const copies = this.inputs.map((input) => {
+							const copy = viewOf(input, input.shape, input.strides, input.offset);
+							setRequiresGrad(copy, input.requiresGrad);
+							return copy;
+						});
+						this.fn(...copies);
+					}),
+				),
+			);
+		} finally {
+			defaultGenerator.setState(now);
+		}
+		return saved;
+	}
+
+	#release(): void {
+		for (const tensor of this.#recomputed ?? []) tensor.dispose();
+		this.#recomputed = null;
+		for (const input of this.inputs) input.dispose();
+	}
+}
+
+/**
+ * Computes `fn(...inputs)` without keeping what its gradient needs; the backward walk computes it again, random draws included. `fn`
+ * must give the same result for the same inputs. As `torch.utils.checkpoint.checkpoint` (the non-reentrant one).
+ */
+export function checkpoint<R extends Checkpointed>(fn: (...inputs: Tensor[]) => R, ...inputs: Tensor[]): R {
+	if (!isGradEnabled()) return fn(...inputs);
+	const held = inputs.map((input) => {
+		const own = viewOf(input, input.shape, input.strides, input.offset);
+		own.edge = input.edge;
+		own.kept = true;
+		return own;
+	});
+	const frame = new Frame(fn, held);
+	const result = withSaveHook(frame, () => tidy(() => fn(...inputs)));
+	frame.releaseIfUnused();
+	return result;
+}

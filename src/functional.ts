@@ -1,0 +1,124 @@
+/** Derivatives of functions of tensors as matrices and products. As `torch.autograd.functional`. */
+import { grad } from './autograd/backward';
+import { enableGrad } from './autograd/modes';
+import { setRequiresGrad } from './autograd/tape';
+import { ArgumentError, formatShape, ShapeError } from './core/errors';
+import { sameShape } from './core/shape';
+import { zeros } from './ops/creation';
+import { reshape, select, stack, detach } from './ops/layout';
+import { fill_ } from './ops/inplace';
+import { type Tensor, viewOf } from './tensor';
+import { tidy } from './tidy';
+
+export interface DerivativeOptions {
+	/** Make the result differentiable again. Default false. */
+	readonly createGraph?: boolean;
+}
+
+/** A function of one tensor, or of several given as an array. */
+export type TensorFunction = (...inputs: Tensor[]) => Tensor;
+
+type OneOrMany = Tensor | readonly Tensor[];
+
+function listOf(inputs: OneOrMany): Tensor[] {
+	return Array.isArray(inputs) ? [...inputs] : [inputs as Tensor];
+}
+
+/** Inputs of the function's own: leaves, or with `createGraph` views that keep their place on the tape. */
+function ownInputs(inputs: OneOrMany, createGraph: boolean): Tensor[] {
+	return listOf(inputs).map((input) => {
+		const own = viewOf(input, input.shape, input.strides, input.offset);
+		if (createGraph && input.requiresGrad) own.edge = input.edge;
+		else setRequiresGrad(own, true);
+		return own;
+	});
+}
+
+function like(inputs: OneOrMany, results: Tensor[]): Tensor | Tensor[] {
+	return Array.isArray(inputs) ? results : results[0]!;
+}
+
+function gradients(output: Tensor, inputs: readonly Tensor[], gradOutput: Tensor, createGraph: boolean): Tensor[] {
+	if (!output.requiresGrad) return inputs.map((input) => zeros(input.shape, { dtype: input.dtype, device: input.device }));
+	const found = grad(output, inputs, { gradOutputs: gradOutput, createGraph, retainGraph: true, allowUnused: true });
+	return found.map((gradient, i) => gradient ?? zeros(inputs[i]!.shape, { dtype: inputs[i]!.dtype, device: inputs[i]!.device }));
+}
+
+function requireLike(operation: string, what: string, v: Tensor, of: Tensor): void {
+	if (!sameShape(v.shape, of.shape)) throw new ShapeError(`${operation}: v has shape ${formatShape(v.shape)}, ${what} ${formatShape(of.shape)}; they must be equal`);
+}
+
+/** [fn(inputs), v^T J]: the product of a vector shaped like the output with the Jacobian, shaped like the inputs. */
+export function vjp<I extends OneOrMany>(fn: TensorFunction, inputs: I, v: Tensor, { createGraph = false }: DerivativeOptions = {}): [Tensor, I extends Tensor ? Tensor : Tensor[]] {
+	return tidy(() => {
+		const own = ownInputs(inputs, createGraph);
+		const output = enableGrad(() => fn(...own));
+		requireLike('vjp', 'the output', v, output);
+		const products = gradients(output, own, v, createGraph);
+		return [createGraph ? output : detach(output), like(inputs, products)] as never;
+	});
+}
+
+/**
+ * [fn(inputs), J v]: the product of the Jacobian with a vector shaped like the inputs, shaped like the output. By the double backward
+ * trick: v^T J is linear in its vector, and the gradient of that map is J v.
+ */
+export function jvp<I extends OneOrMany>(fn: TensorFunction, inputs: I, v: OneOrMany, { createGraph = false }: DerivativeOptions = {}): [Tensor, Tensor] {
+	return tidy(() => {
+		const own = ownInputs(inputs, createGraph);
+		const vectors = listOf(v);
+		if (vectors.length !== own.length) throw new ArgumentError(`jvp: ${own.length} inputs but ${vectors.length} vectors; give one for each`);
+		vectors.forEach((vector, i) => requireLike('jvp', `input ${i}`, vector, own[i]!));
+		const output = enableGrad(() => fn(...own));
+		const dummy = zeros(output.shape, { dtype: output.dtype, device: output.device, requiresGrad: true });
+		const value = createGraph ? output : detach(output);
+		if (!output.requiresGrad) return [value, detach(dummy)];
+		const pulled = gradients(output, own, dummy, true);
+		const dependent = pulled.flatMap((product, i) => (product.requiresGrad ? [i] : []));
+		if (dependent.length === 0) return [value, detach(dummy)];
+		const [product] = grad(
+			dependent.map((i) => pulled[i]!),
+			[dummy],
+			{ gradOutputs: dependent.map((i) => vectors[i]!), createGraph, allowUnused: true },
+		);
+		return [value, product ?? detach(dummy)];
+	});
+}
+
+/** All partial derivatives: for each input a tensor of the output's shape followed by the input's. */
+export function jacobian<I extends OneOrMany>(fn: TensorFunction, inputs: I, { createGraph = false }: DerivativeOptions = {}): I extends Tensor ? Tensor : Tensor[] {
+	return tidy(() => {
+		const own = ownInputs(inputs, createGraph);
+		const output = enableGrad(() => fn(...own));
+		return like(inputs, rowsOf(output, own, createGraph)) as never;
+	});
+}
+
+function rowsOf(output: Tensor, own: readonly Tensor[], createGraph: boolean): Tensor[] {
+	const rows: Tensor[][] = own.map(() => []);
+	for (let i = 0; i < output.size; i++) {
+		const unit = zeros([output.size], { dtype: output.dtype, device: output.device });
+		fill_(select(unit, 0, i), 1);
+		gradients(output, own, reshape(unit, output.shape), createGraph).forEach((row, k) => rows[k]!.push(row));
+	}
+	return rows.map((list, k) => {
+		const shape = [...output.shape, ...own[k]!.shape];
+		return list.length === 0 ? zeros(shape, { dtype: own[k]!.dtype, device: own[k]!.device }) : reshape(stack(list), shape);
+	});
+}
+
+/**
+ * Second derivatives of a scalar function: for one input a tensor of its shape twice; for several a square array of them,
+ * [i][j] of the shape of input i followed by that of input j.
+ */
+export function hessian<I extends OneOrMany>(fn: TensorFunction, inputs: I, { createGraph = false }: DerivativeOptions = {}): I extends Tensor ? Tensor : Tensor[][] {
+	return tidy(() => {
+		const own = ownInputs(inputs, createGraph);
+		const output = enableGrad(() => fn(...own));
+		if (output.size !== 1) throw new ShapeError(`hessian: the function must give a scalar, not shape ${formatShape(output.shape)}`);
+		const unit = fill_(zeros(output.shape, { dtype: output.dtype, device: output.device }), 1);
+		const first = gradients(output, own, unit, true);
+		const blocks = first.map((row) => rowsOf(row, own, createGraph));
+		return (Array.isArray(inputs) ? blocks : blocks[0]![0]) as never;
+	});
+}
