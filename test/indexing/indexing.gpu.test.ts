@@ -1,0 +1,134 @@
+/** Indexing beyond the database: what waits for the device, what is no derivative, repeatability, and memory safety. */
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import {
+	bincount,
+	type Device,
+	embedding,
+	gather,
+	indexSelect,
+	init,
+	maskedSelect,
+	nonzero,
+	scatterAdd,
+	type Tensor,
+	tensor,
+	topk,
+	zeros,
+} from 'wgrad';
+
+test.before(async () => {
+	await init({ device: 'webgpu' });
+});
+
+function onBoth(name: string, run: (device: Device) => Promise<void>): void {
+	for (const device of ['cpu', 'webgpu'] as const) test(`${name} on ${device}`, () => run(device));
+}
+
+const int = (values: readonly number[], device: Device) => tensor(values, { dtype: 'int32', device });
+
+/** `count` integers below `below` by a fixed rule that no pattern of memory follows. */
+function scattered(count: number, below: number): number[] {
+	return Array.from({ length: count }, (_, i) => (Math.imul(i + 1, 0x9e3779b1) >>> 8) % below);
+}
+
+onBoth('nonzero gives coordinates in row-major order', async (device) => {
+	const x = tensor([0, 1, 2, 0, 0, 3], { shape: [2, 3], device });
+	assert.equal(await (await nonzero(x)).toArray(), [
+		[0, 1],
+		[0, 2],
+		[1, 2],
+	]);
+	assert.equal((await nonzero(zeros([0, 3], { device }))).shape, [0, 2]);
+	assert.equal((await nonzero(zeros([3, 2, 1], { device }))).shape, [0, 3]);
+	assert.equal(await (await nonzero(x.transpose(0, 1))).toArray(), [
+		[1, 0],
+		[2, 0],
+		[2, 1],
+	]);
+});
+
+onBoth('maskedSelect broadcasts and is differentiable', async (device) => {
+	const x = tensor([1, 2, 3, 4, 5, 6], { shape: [2, 3], device }).requiresGrad_();
+	const mask = tensor([1, 0, 1], { dtype: 'bool', device });
+	const chosen = await maskedSelect(x, mask);
+	assert.equal(await chosen.toArray(), [1, 3, 4, 6]);
+	chosen.mul(chosen).sum().backward();
+	assert.equal(await x.grad!.toArray(), [
+		[2, 0, 6],
+		[8, 0, 12],
+	]);
+	assert.equal((await maskedSelect(x, x.lt(0))).shape, [0]);
+});
+
+onBoth('bincount counts, weighs and pads', async (device) => {
+	const x = int([1, 3, 1, 0], device);
+	assert.equal(await (await bincount(x)).toArray(), [1, 2, 0, 1]);
+	assert.equal(await (await bincount(x, { minlength: 6 })).toArray(), [1, 2, 0, 1, 0, 0]);
+	assert.equal(await (await bincount(x, { weights: tensor([0.5, 2, 0.25, 1], { device }) })).toArray(), [1, 0.75, 0, 2]);
+	assert.equal((await bincount(int([], device))).shape, [0]);
+	let message = '';
+	await bincount(int([-1], device)).catch((error: Error) => {
+		message = error.message;
+	});
+	assert.match(message, /bincount: -1 is below 0/);
+});
+
+onBoth('the padding row of a lookup receives no gradient', async (device) => {
+	const weight = zeros([3, 4], { device }).requiresGrad_();
+	embedding(int([0, 2, 2, 1, 2], device), weight, { paddingIdx: -1 })
+		.sum()
+		.backward();
+	assert.equal(await weight.grad!.toArray(), [
+		[1, 1, 1, 1],
+		[1, 1, 1, 1],
+		[0, 0, 0, 0],
+	]);
+});
+
+test('sums by index are the same bits every time, also where thousands meet', async () => {
+	const n = 20_000;
+	const values = tensor(
+		scattered(n, 1000).map((v) => v / 7 - 71),
+		{ device: 'webgpu' },
+	);
+	for (const below of [1, 3, 70, 9000]) {
+		const index = int(scattered(n, below), 'webgpu');
+		const sums = () => scatterAdd(zeros([below], { device: 'webgpu' }), 0, index, values).data();
+		const first = await sums();
+		assert.equal(await sums(), first);
+		const exact = new Float64Array(below);
+		const data = await values.data();
+		for (const [i, place] of scattered(n, below).entries()) exact[place]! += data[i]!;
+		for (let i = 0; i < below; i++)
+			assert.ok(Math.abs(first[i]! - exact[i]!) <= 1e-3 + 1e-5 * Math.abs(exact[i]!), `${below}: ${first[i]} for ${exact[i]}`);
+	}
+});
+
+test('on the GPU an index out of range reads within the tensor and writes nothing', async () => {
+	const x = tensor([10, 20, 30], { device: 'webgpu' });
+	const index = int([-5, 1, 99], 'webgpu');
+	assert.equal(await gather(x, 0, index).toArray(), [10, 20, 30]);
+	assert.equal(await indexSelect(x, 0, index).toArray(), [10, 20, 30]);
+	assert.equal(await scatterAdd(x, 0, index, tensor([1, 1, 1], { device: 'webgpu' })).toArray(), [10, 21, 30]);
+	assert.equal(await x.scatter(0, index, tensor([1, 2, 3], { device: 'webgpu' })).toArray(), [10, 2, 30]);
+});
+
+test('on the CPU it throws', () => {
+	assert.throws(
+		() => gather(tensor([1, 2], { device: 'cpu' }), 0, int([-1], 'cpu')),
+		/gather: index -1 is out of range for dim 0 of \[2\] of size 2/,
+	);
+});
+
+onBoth('values and indices can be taken apart by name or by place', async (device) => {
+	const x = tensor([1, 5, 3], { device });
+	const { values, indices } = topk(x, 2);
+	const [first, second]: readonly Tensor[] = topk(x, 2);
+	assert.equal(await values.toArray(), [5, 3]);
+	assert.equal(await indices.toArray(), [1, 2]);
+	assert.equal(await first!.toArray(), [5, 3]);
+	assert.equal(await second!.toArray(), [1, 2]);
+});
+
+test.run();
