@@ -4,15 +4,16 @@
  * Layouts (all contiguous): x [N, G C, D, H, W], weight [G O, C, KD, KH, KW], y [N, G O, D', H', W']; here C and O count
  * channels of one group, and fewer spatial dimensions arrive with leading sizes of 1.
  *
- * pack        weight -> packed [G, O / 16, taps, C, 16] in f32, O padded with zeros, then bias [G, O / 16, 16]. With the
- *             roles of O and C exchanged it serves the input gradient. It costs nothing beside the convolution, makes
- *             every load of weights an aligned vec4, and leaves no edge to guard in O.
+ * pack        weight -> packed [G, O / block, taps, C, block] in f32, O padded with zeros, then bias [G, O / block, block].
+ *             With the roles of O and C exchanged it serves the input gradient. It costs nothing beside the convolution,
+ *             makes every load of weights an aligned vec4, and leaves no edge to guard in O.
  * correlate   target = bias + sum over channels and taps of packed weight times source. One kernel for two directions, since
  *             everything that differs is data: along each dimension output j of the launch is target element
  *             j outStep + outStart, and tap t of it is source element j inStep + inStart + t tapStep, in u32 arithmetic that
  *             wraps, so that one comparison finds both edges. conv is one launch. The input gradient is one launch for
  *             each residue of the target position modulo the stride, each with the taps that meet this residue: dense work.
- * weightGrad  partial[s, o, (c, tap)] = the sum of gradY x over the s-th range of output rows (n, d', h').
+ * weightGrad  partial[s, g, o, (c, tap)], or with the last two exchanged, = the sum of gradY x over the s-th range of output
+ *             rows (n, d', h'). Both sizes are padded to whole tiles, so that it is stored without a guard.
  * sumPartials gradWeight = the sum of the partial results, in order of s: no atomics, the same bits every time.
  *
  * Ladder:
@@ -26,13 +27,16 @@
 import { wgsl } from 'wgsl-preprocessor';
 import type { ShaderTemplate, StorageType } from './shader';
 
-/** Channels of the target (or rows of the weight gradient) that one thread holds. */
-export const CONV_BLOCK = 16;
-/** Positions (or columns of the weight gradient) that one thread holds. */
+/** Positions (or elements on the lanes' side of the weight gradient) that one thread holds. */
 export const CONV_LANE = 4;
+/** Elements of the shared side of the weight gradient that one thread holds. */
+export const WEIGHT_GRAD_SHARED = 16;
 export const CORRELATE_WORKGROUP = 64;
-export const WEIGHT_GRAD_WORKGROUP = 16;
+export const WEIGHT_GRAD_WORKGROUP = 8;
 export const PACK_WORKGROUP = 64;
+
+/** Channels of the target that one thread holds: 16, or fewer where a group has no more (depthwise; input gradient of an image). */
+export type CorrelateBlock = 16 | 4 | 1;
 
 const LANES = ['x', 'y', 'z', 'w'] as const;
 
@@ -40,18 +44,17 @@ function repeat(count: number, line: (i: number) => string): string {
 	return Array.from({ length: count }, (_, i) => line(i)).join('\n');
 }
 
-/** Declares the accumulators a0 ... a15, each of four neighbouring lane elements. */
-const ACCUMULATORS = repeat(CONV_BLOCK, (i) => `var a${i} = vec4<f32>();`);
+/** a_i += b_i * v, with b the shared values in vectors b0, b1, ... */
+function multiplyAdd(count: number): string {
+	return repeat(count, (i) => `a${i} = fma(vec4(${count === 1 ? 'b0' : `b${i >> 2}.${LANES[i & 3]}`}), v, a${i});`);
+}
 
-/** a_i += b_i * v, with b the 16 shared values in b0 ... b3. */
-const MULTIPLY_ADD = repeat(CONV_BLOCK, (i) => `a${i} = fma(vec4(b${i >> 2}.${LANES[i & 3]}), v, a${i});`);
-
-export type PackVariant = Readonly<{ type: StorageType; bias: boolean }>;
+export type PackVariant = Readonly<{ type: StorageType; bias: boolean; block: CorrelateBlock }>;
 
 /** One thread makes one packed value. */
 export const convPack: ShaderTemplate<PackVariant> = {
 	name: 'conv.pack',
-	source({ type, bias }) {
+	source({ type, bias, block }) {
 		return {
 			bindings: bias ? ['read', 'read_write', 'read'] : ['read', 'read_write'],
 			code: wgsl`
@@ -75,13 +78,13 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
 	let i = (wid.x + wid.y * nwg.x) * ${PACK_WORKGROUP}u + lid;
 	if (i >= p.total) { return; }
 	let isBias = i >= p.weights;
-	let row = select(i, i - p.weights, isBias) / ${CONV_BLOCK}u;
+	let row = select(i, i - p.weights, isBias) / ${block}u;
 	let channel = select(row % p.channels, 0u, isBias);
 	let tapRow = select(row / p.channels, row, isBias);
 	let tap = select(tapRow % p.taps, 0u, isBias);
-	let block = select(tapRow / p.taps, row, isBias);
-	let group = block / p.blocks;
-	let output = (block % p.blocks) * ${CONV_BLOCK}u + i % ${CONV_BLOCK}u;
+	let part = select(tapRow / p.taps, row, isBias);
+	let group = part / p.blocks;
+	let output = (part % p.blocks) * ${block}u + i % ${block}u;
 	var value = 0.0;
 	if (output < p.outputs) {
 		if (!isBias) {
@@ -99,12 +102,25 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
 	},
 };
 
-export type CorrelateVariant = Readonly<{ type: StorageType; subgroups: boolean }>;
+export type CorrelateVariant = Readonly<{
+	type: StorageType;
+	block: CorrelateBlock;
+	/** Only with blocks of 16. */
+	subgroups: boolean;
+	/** Whether four neighbouring positions are an aligned vec4 of the target. */
+	store: 'vec4' | 'single';
+}>;
 
-/** A thread makes 16 channels of 4 neighbouring positions (of all batches' positions in a row); a workgroup one block of channels. */
+/** A thread makes a block of channels for 4 neighbouring positions, counted through all batches; a workgroup has one block of channels. */
 export const convCorrelate: ShaderTemplate<CorrelateVariant> = {
 	name: 'conv.correlate',
-	source({ type, subgroups }) {
+	source({ type, block, subgroups, store }) {
+		const vectors = Math.ceil(block / 4);
+		/** Declares b0, b1, ...: the block's values at `at` of the packed weights. */
+		const shared = (at: string) =>
+			subgroups
+				? `let mine = weight[${at} + (lane & 3u)];\n${repeat(4, (i) => `let b${i} = subgroupBroadcast(mine, ${i}u);`)}`
+				: repeat(vectors, (i) => `let b${i} = weight[${at} + ${i}u];`);
 		return {
 			bindings: ['read', 'read', 'read_write'],
 			code: wgsl`
@@ -131,8 +147,8 @@ struct Params {
 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> x: array<${type}>;
-@group(0) @binding(2) var<storage, read> weight: array<vec4<f32>>;
-@group(0) @binding(3) var<storage, read_write> y: array<${type}>;
+@group(0) @binding(2) var<storage, read> weight: array<${block === 1 ? 'f32' : 'vec4<f32>'}>;
+@group(0) @binding(3) var<storage, read_write> y: array<${store === 'vec4' ? `vec4<${type}>` : type}>;
 
 @compute @workgroup_size(${CORRELATE_WORKGROUP})
 fn main(
@@ -144,10 +160,10 @@ fn main(
 #endif
 ) {
 	let flat = wid.x + wid.y * nwg.x;
-	let block = flat % (p.groups * p.blocks);
+	let part = flat % (p.groups * p.blocks);
 	let first = ((flat / (p.groups * p.blocks)) * ${CORRELATE_WORKGROUP}u + lid) * ${CONV_LANE}u;
-	let group = block / p.blocks;
-	let output = (block % p.blocks) * ${CONV_BLOCK}u;
+	let group = part / p.blocks;
+	let output = (part % p.blocks) * ${block}u;
 
 	var w = first % p.out.z;
 	var h = first / p.out.z;
@@ -179,7 +195,9 @@ fn main(
 	}`,
 	)}
 
-	${ACCUMULATORS}
+	let bias = p.bias + part * ${vectors}u;
+	${shared('bias')}
+	${repeat(block, (i) => `var a${i} = vec4<f32>(${block === 1 ? 'b0' : `b${i >> 2}.${LANES[i & 3]}`});`)}
 	var tap = vec3<u32>();
 	for (var t = 0u; t < p.taps.w; t++) {
 		let atZ = z + tap.x * p.tapStep.x;
@@ -188,18 +206,13 @@ fn main(
 		let inside = (atZ < vec4(p.size.x)) & (atRow < vec4(p.size.y)) & (atColumn < vec4(p.size.z));
 		var at = source + (atZ * p.size.y + atRow) * p.size.z + atColumn;
 		let weightTap = p.tapJump.w + tap.x * p.tapJump.x + tap.y * p.tapJump.y + tap.z * p.tapJump.z;
-		var weightAt = (block * p.weightTaps + weightTap) * p.channels * 4u;
+		var weightAt = (part * p.weightTaps + weightTap) * p.channels * ${vectors}u;
 		for (var c = 0u; c < p.channels; c++) {
 			let v = select(vec4<f32>(), vec4<f32>(f32(x[at.x]), f32(x[at.y]), f32(x[at.z]), f32(x[at.w])), inside);
-#if ${subgroups}
-			let shared4 = weight[weightAt + (lane & 3u)];
-			${repeat(4, (i) => `let b${i} = subgroupBroadcast(shared4, ${i}u);`)}
-#else
-			${repeat(4, (i) => `let b${i} = weight[weightAt + ${i}u];`)}
-#endif
-			${MULTIPLY_ADD}
+			${shared('weightAt')}
+			${multiplyAdd(block)}
 			at += vec4(p.size.w);
-			weightAt += 4u;
+			weightAt += ${vectors}u;
 		}
 		tap.z += 1u;
 		tap.y += u32(tap.z == p.taps.z);
@@ -208,16 +221,23 @@ fn main(
 		tap.y = select(tap.y, 0u, tap.y == p.taps.y);
 	}
 
-	let count = min(p.positions - min(first, p.positions), ${CONV_LANE}u);
-	let channels = min(p.outputs - output, ${CONV_BLOCK}u);
-	var rows = array<vec4<f32>, ${CONV_BLOCK}>(${Array.from({ length: CONV_BLOCK }, (_, i) => `a${i}`).join(', ')});
-	for (var o = 0u; o < channels; o++) {
-		let bias = weight[p.bias + block * 4u + o / 4u][o % 4u];
-		let values = rows[o] + vec4(bias);
-		for (var i = 0u; i < count; i++) {
-			y[destination[i] + o * p.result.w] = ${type}(values[i]);
-		}
+	let channels = p.outputs - output;
+#if ${store === 'vec4'}
+	if (first < p.positions) {
+		let start = destination.x / 4u;
+		let step = p.result.w / 4u;
+		${repeat(block, (o) => `if (${o}u < channels) { y[start + ${o}u * step] = vec4<${type}>(a${o}); }`)}
 	}
+#else
+	let count = p.positions - min(first, p.positions);
+	${repeat(
+		block,
+		(o) => `if (${o}u < channels) {
+		let at = destination + ${o}u * p.result.w;
+		${repeat(CONV_LANE, (i) => `if (${i}u < count) { y[at.${LANES[i]}] = ${type}(a${o}.${LANES[i]}); }`)}
+	}`,
+	)}
+#endif
 }`,
 		};
 	},
@@ -279,12 +299,12 @@ struct Params {
 	dilation: vec4<u32>,
 	channels: u32, outputs: u32, groups: u32, rows: u32,
 	rowsPerSplit: u32, laneBlocks: u32, sharedBlocks: u32, offsetX: u32,
-	offsetY: u32, partial: u32, splits: u32,
+	offsetY: u32,
 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> x: array<${type}>;
 @group(0) @binding(2) var<storage, read> gradY: array<${type}>;
-@group(0) @binding(3) var<storage, read_write> partial: array<f32>;
+@group(0) @binding(3) var<storage, read_write> partial: array<vec4<f32>>;
 
 @compute @workgroup_size(${WEIGHT_GRAD_WORKGROUP})
 fn main(
@@ -298,7 +318,7 @@ fn main(
 	var flat = wid.x + wid.y * nwg.x;
 	let laneFirst = ((flat % p.laneBlocks) * ${WEIGHT_GRAD_WORKGROUP}u + lid) * ${CONV_LANE}u;
 	flat /= p.laneBlocks;
-	let sharedFirst = (flat % p.sharedBlocks) * ${CONV_BLOCK}u;
+	let sharedFirst = (flat % p.sharedBlocks) * ${WEIGHT_GRAD_SHARED}u;
 	flat /= p.sharedBlocks;
 	let group = flat % p.groups;
 	let split = flat / p.groups;
@@ -309,7 +329,7 @@ fn main(
 	${repeat(4, (i) => shared.setup(`shared${i}`, `sharedFirst + ${i * 4}u`))}
 #endif
 
-	${ACCUMULATORS}
+	${repeat(WEIGHT_GRAD_SHARED, (i) => `var a${i} = vec4<f32>();`)}
 	let end = min((split + 1u) * p.rowsPerSplit, p.rows);
 	for (var r = split * p.rowsPerSplit; r < end; r++) {
 		let h = r % p.out.y;
@@ -325,24 +345,13 @@ fn main(
 #else
 			${repeat(4, (i) => shared.load(`shared${i}`, `b${i}`))}
 #endif
-			${MULTIPLY_ADD}
+			${multiplyAdd(WEIGHT_GRAD_SHARED)}
 		}
 	}
 
-	let columns = p.channels * p.kernel.w;
-	let laneEnd = ${lanes === 'taps' ? 'columns' : 'p.outputs'};
-	let sharedEnd = ${lanes === 'taps' ? 'p.outputs' : 'columns'};
-	let laneStride = ${lanes === 'taps' ? '1u' : 'columns'};
-	let sharedStride = ${lanes === 'taps' ? 'columns' : '1u'};
-	let count = min(laneEnd - min(laneFirst, laneEnd), ${CONV_LANE}u);
-	let sharedCount = min(sharedEnd - sharedFirst, ${CONV_BLOCK}u);
-	let start = (split * p.groups + group) * p.outputs * columns + laneFirst * laneStride + sharedFirst * sharedStride;
-	var rows = array<vec4<f32>, ${CONV_BLOCK}>(${Array.from({ length: CONV_BLOCK }, (_, i) => `a${i}`).join(', ')});
-	for (var s = 0u; s < sharedCount; s++) {
-		for (var i = 0u; i < count; i++) {
-			partial[start + s * sharedStride + i * laneStride] = rows[s][i];
-		}
-	}
+	let step = p.laneBlocks * ${WEIGHT_GRAD_WORKGROUP}u;
+	let start = (((split * p.groups + group) * p.sharedBlocks * ${WEIGHT_GRAD_SHARED}u + sharedFirst) * step) + laneFirst / 4u;
+	${repeat(WEIGHT_GRAD_SHARED, (i) => `partial[start + ${i}u * step] = a${i};`)}
 }`,
 		};
 	},
@@ -358,7 +367,10 @@ export const convSumPartials: ShaderTemplate<Readonly<{ type: StorageType }>> = 
 #if ${type === 'f16'}
 enable f16;
 #endif
-struct Params { count: u32, splits: u32 }
+struct Params {
+	count: u32, splits: u32, splitStride: u32, columns: u32,
+	outputs: u32, groupStride: u32, outputStride: u32, columnStride: u32,
+}
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> partial: array<f32>;
 @group(0) @binding(2) var<storage, read_write> gradWeight: array<${type}>;
@@ -367,9 +379,13 @@ struct Params { count: u32, splits: u32 }
 fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec3<u32>, @builtin(local_invocation_index) lid: u32) {
 	let i = (wid.x + wid.y * nwg.x) * ${PACK_WORKGROUP}u + lid;
 	if (i >= p.count) { return; }
+	let row = i / p.columns;
+	let group = row / p.outputs;
+	var at = group * p.groupStride + (row - group * p.outputs) * p.outputStride + (i - row * p.columns) * p.columnStride;
 	var sum = 0.0;
 	for (var s = 0u; s < p.splits; s++) {
-		sum += partial[s * p.count + i];
+		sum += partial[at];
+		at += p.splitStride;
 	}
 	gradWeight[i] = ${type}(sum);
 }`,

@@ -1,13 +1,14 @@
 /** Launches of shaders/conv.wgsl.ts: geometry, split of the weight gradient's sum, and the choice of variants. */
 import {
-	CONV_BLOCK,
 	CONV_LANE,
 	CORRELATE_WORKGROUP,
+	type CorrelateBlock,
 	convCorrelate,
 	convPack,
 	convSumPartials,
 	convWeightGrad,
 	PACK_WORKGROUP,
+	WEIGHT_GRAD_SHARED,
 	WEIGHT_GRAD_WORKGROUP,
 } from '../../../shaders/conv.wgsl';
 import { numel } from '../../core/shape';
@@ -133,19 +134,29 @@ interface Correlation {
 	readonly channelStride: number;
 }
 
+/** Weights in the order that `correlate` reads them. */
+interface Packed {
+	readonly storage: Storage;
+	readonly block: CorrelateBlock;
+	readonly blocks: number;
+	/** Where the bias begins, in units of the shader's array. */
+	readonly bias: number;
+}
+
 export function convKernels(gpu: Gpu): ConvKernels {
 	const subgroups = gpu.features.has('subgroups');
 
-	function pack(c: Correlation, weight: View, bias: View | undefined): { packed: Storage; biasAt: number } {
-		const blocks = Math.ceil(c.outputs / CONV_BLOCK);
+	function pack(c: Correlation, weight: View, bias: View | undefined): Packed {
+		const block = c.outputs === 1 ? 1 : c.outputs <= 4 ? 4 : 16;
+		const blocks = Math.ceil(c.outputs / block);
 		const taps = volume(c.kernel);
-		const weights = c.groups * blocks * taps * c.channels * CONV_BLOCK;
-		const total = weights + c.groups * blocks * CONV_BLOCK;
-		const packed = gpu.scratch(total, 'float32');
+		const weights = c.groups * blocks * taps * c.channels * block;
+		const total = weights + c.groups * blocks * block;
+		const storage = gpu.scratch(total, 'float32');
 		gpu.launch({
 			kernel: convPack,
-			variant: { type: storageType(weight), bias: bias !== undefined },
-			buffers: bias === undefined ? [weight.storage, packed] : [weight.storage, packed, bias.storage],
+			variant: { type: storageType(weight), bias: bias !== undefined, block },
+			buffers: bias === undefined ? [weight.storage, storage] : [weight.storage, storage, bias.storage],
 			params: [
 				taps,
 				c.channels,
@@ -163,21 +174,26 @@ export function convKernels(gpu: Gpu): ConvKernels {
 			flops: 0,
 			bytes: bytesOf(weight) + total * 4,
 		});
-		return { packed, biasAt: weights / 4 };
+		return { storage, block, blocks, bias: weights / Math.min(block, 4) };
 	}
 
-	function correlate(c: Correlation, packed: Storage, biasAt: number, source: View, target: View, walks: readonly [Walk, Walk, Walk]): void {
+	function correlate(c: Correlation, packed: Packed, source: View, target: View, walks: readonly [Walk, Walk, Walk]): void {
 		const [, high, wide] = c.kernel;
 		const each = (field: keyof Walk): number[] => words(walks.map((walk) => walk[field]));
 		const out = triple((d) => walks[d].out);
 		const taps = triple((d) => walks[d].taps);
 		const positions = c.batch * volume(out);
-		const blocks = Math.ceil(c.outputs / CONV_BLOCK);
+		const isWhole = walks.every(({ outStep }) => outStep === 1);
 		const firstTap = (walks[0].firstTap * high + walks[1].firstTap) * wide + walks[2].firstTap;
 		gpu.launch({
 			kernel: convCorrelate,
-			variant: { type: storageType(source), subgroups },
-			buffers: [source.storage, packed, target.storage],
+			variant: {
+				type: storageType(source),
+				block: packed.block,
+				subgroups: subgroups && packed.block === 16,
+				store: isWhole && volume(out) % 4 === 0 ? 'vec4' : 'single',
+			},
+			buffers: [source.storage, packed.storage, target.storage],
 			params: [
 				...c.size,
 				volume(c.size),
@@ -204,13 +220,13 @@ export function convKernels(gpu: Gpu): ConvKernels {
 				c.channels,
 				c.outputs,
 				c.groups,
-				blocks,
+				packed.blocks,
 				positions,
 				source.offset,
 				volume(c.kernel),
-				biasAt,
+				packed.bias,
 			],
-			grid: [Math.ceil(positions / (CORRELATE_WORKGROUP * CONV_LANE)) * c.groups * blocks],
+			grid: [Math.ceil(positions / (CORRELATE_WORKGROUP * CONV_LANE)) * c.groups * packed.blocks],
 			flops: 2 * positions * c.groups * c.outputs * c.channels * volume(taps),
 			bytes: bytesOf(source, target),
 		});
@@ -226,9 +242,9 @@ export function convKernels(gpu: Gpu): ConvKernels {
 				outputStride: g.channels * volume(g.kernel),
 				channelStride: volume(g.kernel),
 			};
-			const { packed, biasAt } = pack(c, weight, bias);
-			correlate(c, packed, biasAt, x, y, [forwardWalk(g, 0), forwardWalk(g, 1), forwardWalk(g, 2)]);
-			gpu.release(packed);
+			const packed = pack(c, weight, bias);
+			correlate(c, packed, x, y, [forwardWalk(g, 0), forwardWalk(g, 1), forwardWalk(g, 2)]);
+			gpu.release(packed.storage);
 		},
 
 		convInputGrad({ gradY, weight, bias }, { gradX }, attributes) {
@@ -243,13 +259,13 @@ export function convKernels(gpu: Gpu): ConvKernels {
 				outputStride: volume(g.kernel),
 				channelStride: g.channels * volume(g.kernel),
 			};
-			const { packed, biasAt } = pack(c, weight, bias);
+			const packed = pack(c, weight, bias);
 			for (const depth of backwardWalks(g, 0)) {
 				for (const height of backwardWalks(g, 1)) {
-					for (const width of backwardWalks(g, 2)) correlate(c, packed, biasAt, gradY, gradX, [depth, height, width]);
+					for (const width of backwardWalks(g, 2)) correlate(c, packed, gradY, gradX, [depth, height, width]);
 				}
 			}
-			gpu.release(packed);
+			gpu.release(packed.storage);
 		},
 
 		convWeightGrad({ x, gradY }, { gradWeight }, attributes) {
@@ -260,7 +276,7 @@ export function convKernels(gpu: Gpu): ConvKernels {
 			const laneWork = WEIGHT_GRAD_WORKGROUP * CONV_LANE;
 			const blocksOf = (onLanes: number, shared: number) => ({
 				laneBlocks: Math.ceil(onLanes / laneWork),
-				sharedBlocks: Math.ceil(shared / CONV_BLOCK),
+				sharedBlocks: Math.ceil(shared / WEIGHT_GRAD_SHARED),
 			});
 			const byTaps = blocksOf(columns, g.outputs);
 			const byOutputs = blocksOf(g.outputs, columns);
@@ -271,7 +287,10 @@ export function convKernels(gpu: Gpu): ConvKernels {
 			const wanted = Math.max(1, Math.min(MAX_SPLITS, rows, Math.ceil(WANTED_WORKGROUPS / tiles)));
 			const rowsPerSplit = Math.ceil(rows / wanted);
 			const splits = rowsPerSplit === 0 ? 1 : Math.ceil(rows / rowsPerSplit);
-			const partial = gpu.scratch(splits * count, 'float32');
+			const laneSize = laneBlocks * laneWork;
+			const groupStride = laneSize * sharedBlocks * WEIGHT_GRAD_SHARED;
+			const splitStride = g.groups * groupStride;
+			const partial = gpu.scratch(splits * splitStride, 'float32');
 			gpu.launch({
 				kernel: convWeightGrad,
 				variant: { type: storageType(x), subgroups, lanes },
@@ -301,13 +320,22 @@ export function convKernels(gpu: Gpu): ConvKernels {
 				],
 				grid: [tiles * splits],
 				flops: flopsOf(g),
-				bytes: bytesOf(x, gradY) + splits * count * 4,
+				bytes: bytesOf(x, gradY) + splits * splitStride * 4,
 			});
 			gpu.launch({
 				kernel: convSumPartials,
 				variant: { type: storageType(gradWeight) },
 				buffers: [partial, gradWeight.storage],
-				params: [count, splits],
+				params: [
+					count,
+					splits,
+					splitStride,
+					columns,
+					g.outputs,
+					groupStride,
+					lanes === 'taps' ? laneSize : 1,
+					lanes === 'taps' ? 1 : laneSize,
+				],
 				grid: [Math.ceil(count / PACK_WORKGROUP)],
 				flops: splits * count,
 				bytes: splits * count * 4 + bytesOf(gradWeight),
