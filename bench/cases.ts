@@ -1,7 +1,30 @@
 /** What is measured: one entry a kernel family and size, the same call on both devices. */
 import {
-	add, argmax, avgPool2d, conv2d, crossEntropy, type Device, dot, exp, grad, layerNorm, linear, logSoftmax, matmul, maxPool2d, mean, mul, noGrad, nn, optim,
-	randint, randn, relu, softmax, sum, type Tensor,
+	add,
+	argmax,
+	avgPool2d,
+	conv2d,
+	crossEntropy,
+	type Device,
+	dot,
+	exp,
+	grad,
+	layerNorm,
+	linear,
+	logSoftmax,
+	matmul,
+	maxPool2d,
+	mean,
+	mul,
+	nn,
+	noGrad,
+	optim,
+	randint,
+	randn,
+	relu,
+	softmax,
+	sum,
+	type Tensor,
 } from 'wgrad';
 import { mnistCnn } from '../examples/mnist/model';
 
@@ -51,7 +74,12 @@ interface ConvSizes {
 	readonly padding: number;
 }
 
-function convolution(label: string, { n, c, size, o, padding }: ConvSizes, direction: 'forward' | 'input gradient' | 'weight gradient', others?: readonly [number, number]): Case {
+function convolution(
+	label: string,
+	{ n, c, size, o, padding }: ConvSizes,
+	direction: 'forward' | 'input gradient' | 'weight gradient',
+	others?: readonly [number, number],
+): Case {
 	const out = size + 2 * padding - 2;
 	return {
 		name: `conv2d ${label} ${direction}`,
@@ -97,12 +125,27 @@ const mlp = () => new nn.Sequential(new nn.Linear(784, 256), new nn.ReLU(), new 
 /** The two-convolution network that the figures of other libraries are of. */
 const deeperCnn = () =>
 	new nn.Sequential(
-		new nn.Conv2d(1, 32, 3), new nn.ReLU(), new nn.MaxPool2d(2), new nn.Conv2d(32, 64, 3), new nn.ReLU(), new nn.MaxPool2d(2),
-		new nn.Flatten(), new nn.Linear(64 * 5 * 5, 128), new nn.ReLU(), new nn.Linear(128, 10),
+		new nn.Conv2d(1, 32, 3),
+		new nn.ReLU(),
+		new nn.MaxPool2d(2),
+		new nn.Conv2d(32, 64, 3),
+		new nn.ReLU(),
+		new nn.MaxPool2d(2),
+		new nn.Flatten(),
+		new nn.Linear(64 * 5 * 5, 128),
+		new nn.ReLU(),
+		new nn.Linear(128, 10),
 	);
 
 /** A call on one random tensor. */
-function unary(name: string, family: string, shape: readonly number[], bytesPerElement: number, call: (x: Tensor) => Tensor, others?: readonly [number, number]): Case {
+function unary(
+	name: string,
+	family: string,
+	shape: readonly number[],
+	bytesPerElement: number,
+	call: (x: Tensor) => Tensor,
+	others?: readonly [number, number],
+): Case {
 	const size = shape.reduce((a, b) => a * b, 1);
 	return {
 		name,
@@ -117,7 +160,13 @@ function unary(name: string, family: string, shape: readonly number[], bytesPerE
 }
 
 /** The gradient of a call on one random tensor, without the call itself. */
-function unaryGradient(name: string, family: string, shape: readonly number[], bytesPerElement: number, call: (x: Tensor) => Tensor): Case {
+function unaryGradient(
+	name: string,
+	family: string,
+	shape: readonly number[],
+	bytesPerElement: number,
+	call: (x: Tensor) => Tensor,
+): Case {
 	const size = shape.reduce((a, b) => a * b, 1);
 	return {
 		name,
@@ -137,10 +186,20 @@ const DIGITS = { n: 32, c: 1, size: 28, o: 32, padding: 0 };
 const TINY = 1000;
 
 export const cases: readonly Case[] = [
-	product(256, 'NN'), product(512, 'NN', [125, 127]), product(1024, 'NN'),
-	product(512, 'TN'), product(512, 'NT'), product(512, 'TT'), product(1024, 'TN'), product(1024, 'NT'), product(1024, 'TT'),
+	product(256, 'NN'),
+	product(512, 'NN', [125, 127]),
+	product(1024, 'NN'),
+	product(512, 'TN'),
+	product(512, 'NT'),
+	product(512, 'TT'),
+	product(1024, 'TN'),
+	product(1024, 'NT'),
+	product(1024, 'TT'),
 	{
-		name: 'matmul 16x256x64x256 batched', family: 'matmul', flops: 2 * 16 * 256 * 64 * 256, slowReference: true,
+		name: 'matmul 16x256x64x256 batched',
+		family: 'matmul',
+		flops: 2 * 16 * 256 * 64 * 256,
+		slowReference: true,
 		prepare: (device) => {
 			const a = randn([16, 256, 64], { device });
 			const b = randn([16, 64, 256], { device });
@@ -148,7 +207,11 @@ export const cases: readonly Case[] = [
 		},
 	},
 	{
-		name: 'matrix-vector 1024', family: 'matmul', flops: 2 * 1024 ** 2, repeats: 10, others: [27, 2.6],
+		name: 'matrix-vector 1024',
+		family: 'matmul',
+		flops: 2 * 1024 ** 2,
+		repeats: 10,
+		others: [27, 2.6],
 		prepare: (device) => {
 			const a = randn([1024, 1024], { device });
 			const x = randn([1024], { device });
@@ -156,7 +219,9 @@ export const cases: readonly Case[] = [
 		},
 	},
 	{
-		name: 'linear 64x5408 to 128', family: 'matmul', flops: 2 * 64 * 5408 * 128,
+		name: 'linear 64x5408 to 128',
+		family: 'matmul',
+		flops: 2 * 64 * 5408 * 128,
 		prepare: (device) => {
 			const x = randn([64, 5408], { device });
 			const weight = randn([128, 5408], { device });
@@ -165,7 +230,9 @@ export const cases: readonly Case[] = [
 		},
 	},
 	{
-		name: 'dot 4 M', family: 'matmul', bytes: 8 * MILLION4,
+		name: 'dot 4 M',
+		family: 'matmul',
+		bytes: 8 * MILLION4,
 		prepare: (device) => {
 			const a = randn([MILLION4], { device });
 			const b = randn([MILLION4], { device });
@@ -198,7 +265,10 @@ export const cases: readonly Case[] = [
 	step('training step, two-convolution CNN, batch 64', deeperCnn, [64, 1, 28, 28], [2400, 860]),
 	step('training step, MLP 784-256-10, batch 64', mlp, [64, 784], [55, 29]),
 	{
-		name: '1,000 dependent tiny operations', family: 'overhead', operations: TINY, others: [67, 380],
+		name: '1,000 dependent tiny operations',
+		family: 'overhead',
+		operations: TINY,
+		others: [67, 380],
 		prepare: (device) => {
 			const one = randn([16], { device });
 			return () =>

@@ -18,7 +18,10 @@ export interface MeasureOptions {
 }
 
 /** Times `fn`, which launches work; a run ends when the device is done. Milliseconds for one call. */
-export async function measure(fn: () => Tensor | readonly Tensor[] | void, { warmups = 3, runs = 7, repeats = 1 }: MeasureOptions = {}): Promise<Measurement> {
+export async function measure(
+	fn: () => Tensor | readonly Tensor[] | void,
+	{ warmups = 3, runs = 7, repeats = 1 }: MeasureOptions = {},
+): Promise<Measurement> {
 	const once = () => tidy(() => void fn());
 	for (let i = 0; i < warmups; i++) {
 		once();

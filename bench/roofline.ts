@@ -24,12 +24,28 @@ export async function measureRoofline(): Promise<Roofline> {
 	const [x, y] = [gpu.scratch(COPY_ELEMENTS, 'float32'), gpu.scratch(COPY_ELEMENTS, 'float32')];
 	const fma = () => {
 		const flops = FMA_THREADS * FMA_ROUNDS * FLOPS_PER_ROUND;
-		gpu.launch({ kernel: probeFma, variant: {}, buffers: [y], params: [FMA_ROUNDS, floatBits(0.5)], grid: [FMA_THREADS / 64], flops, bytes: FMA_THREADS * 4 });
+		gpu.launch({
+			kernel: probeFma,
+			variant: {},
+			buffers: [y],
+			params: [FMA_ROUNDS, floatBits(0.5)],
+			grid: [FMA_THREADS / 64],
+			flops,
+			bytes: FMA_THREADS * 4,
+		});
 		return flops / 1e6;
 	};
 	const copy = () => {
 		const bytes = COPY_ELEMENTS * 8;
-		gpu.launch({ kernel: probeCopy, variant: {}, buffers: [x, y], params: [COPY_ELEMENTS / 4, COPY_THREADS], grid: [COPY_THREADS / 64], flops: 0, bytes });
+		gpu.launch({
+			kernel: probeCopy,
+			variant: {},
+			buffers: [x, y],
+			params: [COPY_ELEMENTS / 4, COPY_THREADS],
+			grid: [COPY_THREADS / 64],
+			flops: 0,
+			bytes,
+		});
 		return bytes / 1e6;
 	};
 	const rate = async (launch: () => number) => {

@@ -6,7 +6,7 @@
  */
 import { parseArgs } from 'node:util';
 import { type Device, init, manualSeed, matmul, randn, tidy } from 'wgrad';
-import { findDriver } from '../adapters/driver.mjs';
+import { ensureAdapter } from '../adapters/driver.mjs';
 import { type Case, cases } from './cases';
 import { type Measurement, measure } from './measure';
 import { measureRoofline, type Roofline } from './roofline';
@@ -42,7 +42,9 @@ async function runCase(benchmark: Case, roofline: Roofline, runs: number, refere
 	};
 	const repeats = benchmark.repeats ?? 1;
 	const webgpu = await on('webgpu', { warmups: 3, runs, repeats });
-	const cpu = reference ? await on('cpu', benchmark.slowReference ? { warmups: 0, runs: 1 } : { warmups: 1, runs, repeats }) : null;
+	const cpu = reference
+		? await on('cpu', benchmark.slowReference ? { warmups: 0, runs: 1 } : { warmups: 1, runs, repeats })
+		: null;
 	const gflops = benchmark.flops === undefined ? null : benchmark.flops / webgpu.median / 1e6;
 	const gbps = benchmark.bytes === undefined ? null : benchmark.bytes / webgpu.median / 1e6;
 	return {
@@ -76,18 +78,31 @@ function row(result: Result): string {
 }
 
 const HEADER = [
-	'case'.padEnd(46), 'WebGPU'.padStart(12), 'quartiles'.padStart(16), 'rate'.padStart(15), 'roof'.padStart(6), 'CPU'.padStart(12), 'ratio'.padStart(9), 'tfjs / jax-js'.padStart(14),
+	'case'.padEnd(46),
+	'WebGPU'.padStart(12),
+	'quartiles'.padStart(16),
+	'rate'.padStart(15),
+	'roof'.padStart(6),
+	'CPU'.padStart(12),
+	'ratio'.padStart(9),
+	'tfjs / jax-js'.padStart(14),
 ].join(' ');
 
 const { values } = parseArgs({
-	options: { filter: { type: 'string' }, json: { type: 'boolean' }, 'no-reference': { type: 'boolean' }, runs: { type: 'string' }, help: { type: 'boolean' } },
+	options: {
+		filter: { type: 'string' },
+		json: { type: 'boolean' },
+		'no-reference': { type: 'boolean' },
+		runs: { type: 'string' },
+		help: { type: 'boolean' },
+	},
 });
 if (values.help) {
 	console.log(USAGE);
 } else {
 	const started = performance.now();
 	const runs = Math.max(7, Number(values.runs ?? 7));
-	await findDriver();
+	await ensureAdapter();
 	const { adapter } = await init({ device: 'webgpu' });
 	const first = await tidy(() => matmul(randn([64, 64]), randn([64, 64])).sum()).item();
 	const firstResultMs = performance.now() - started;

@@ -5,8 +5,8 @@ import { setRequiresGrad } from './autograd/tape';
 import { ArgumentError, formatShape, ShapeError } from './core/errors';
 import { sameShape } from './core/shape';
 import { zeros } from './ops/creation';
-import { reshape, select, stack, detach } from './ops/layout';
 import { fill_ } from './ops/inplace';
+import { detach, reshape, select, stack } from './ops/layout';
 import { type Tensor, viewOf } from './tensor';
 import { tidy } from './tidy';
 
@@ -45,11 +45,19 @@ function gradients(output: Tensor, inputs: readonly Tensor[], gradOutput: Tensor
 }
 
 function requireLike(operation: string, what: string, v: Tensor, of: Tensor): void {
-	if (!sameShape(v.shape, of.shape)) throw new ShapeError(`${operation}: v has shape ${formatShape(v.shape)}, ${what} ${formatShape(of.shape)}; they must be equal`);
+	if (!sameShape(v.shape, of.shape))
+		throw new ShapeError(
+			`${operation}: v has shape ${formatShape(v.shape)}, ${what} ${formatShape(of.shape)}; they must be equal`,
+		);
 }
 
 /** [fn(inputs), v^T J]: the product of a vector shaped like the output with the Jacobian, shaped like the inputs. */
-export function vjp<I extends OneOrMany>(fn: TensorFunction, inputs: I, v: Tensor, { createGraph = false }: DerivativeOptions = {}): [Tensor, I extends Tensor ? Tensor : Tensor[]] {
+export function vjp<I extends OneOrMany>(
+	fn: TensorFunction,
+	inputs: I,
+	v: Tensor,
+	{ createGraph = false }: DerivativeOptions = {},
+): [Tensor, I extends Tensor ? Tensor : Tensor[]] {
 	return tidy(() => {
 		const own = ownInputs(inputs, createGraph);
 		const output = enableGrad(() => fn(...own));
@@ -63,11 +71,17 @@ export function vjp<I extends OneOrMany>(fn: TensorFunction, inputs: I, v: Tenso
  * [fn(inputs), J v]: the product of the Jacobian with a vector shaped like the inputs, shaped like the output. By the double backward
  * trick: v^T J is linear in its vector, and the gradient of that map is J v.
  */
-export function jvp<I extends OneOrMany>(fn: TensorFunction, inputs: I, v: OneOrMany, { createGraph = false }: DerivativeOptions = {}): [Tensor, Tensor] {
+export function jvp<I extends OneOrMany>(
+	fn: TensorFunction,
+	inputs: I,
+	v: OneOrMany,
+	{ createGraph = false }: DerivativeOptions = {},
+): [Tensor, Tensor] {
 	return tidy(() => {
 		const own = ownInputs(inputs, createGraph);
 		const vectors = listOf(v);
-		if (vectors.length !== own.length) throw new ArgumentError(`jvp: ${own.length} inputs but ${vectors.length} vectors; give one for each`);
+		if (vectors.length !== own.length)
+			throw new ArgumentError(`jvp: ${own.length} inputs but ${vectors.length} vectors; give one for each`);
 		vectors.forEach((vector, i) => requireLike('jvp', `input ${i}`, vector, own[i]!));
 		const output = enableGrad(() => fn(...own));
 		const dummy = zeros(output.shape, { dtype: output.dtype, device: output.device, requiresGrad: true });
@@ -86,7 +100,11 @@ export function jvp<I extends OneOrMany>(fn: TensorFunction, inputs: I, v: OneOr
 }
 
 /** All partial derivatives: for each input a tensor of the output's shape followed by the input's. */
-export function jacobian<I extends OneOrMany>(fn: TensorFunction, inputs: I, { createGraph = false }: DerivativeOptions = {}): I extends Tensor ? Tensor : Tensor[] {
+export function jacobian<I extends OneOrMany>(
+	fn: TensorFunction,
+	inputs: I,
+	{ createGraph = false }: DerivativeOptions = {},
+): I extends Tensor ? Tensor : Tensor[] {
 	return tidy(() => {
 		const own = ownInputs(inputs, createGraph);
 		const output = enableGrad(() => fn(...own));
@@ -111,11 +129,16 @@ function rowsOf(output: Tensor, own: readonly Tensor[], createGraph: boolean): T
  * Second derivatives of a scalar function: for one input a tensor of its shape twice; for several a square array of them,
  * [i][j] of the shape of input i followed by that of input j.
  */
-export function hessian<I extends OneOrMany>(fn: TensorFunction, inputs: I, { createGraph = false }: DerivativeOptions = {}): I extends Tensor ? Tensor : Tensor[][] {
+export function hessian<I extends OneOrMany>(
+	fn: TensorFunction,
+	inputs: I,
+	{ createGraph = false }: DerivativeOptions = {},
+): I extends Tensor ? Tensor : Tensor[][] {
 	return tidy(() => {
 		const own = ownInputs(inputs, createGraph);
 		const output = enableGrad(() => fn(...own));
-		if (output.size !== 1) throw new ShapeError(`hessian: the function must give a scalar, not shape ${formatShape(output.shape)}`);
+		if (output.size !== 1)
+			throw new ShapeError(`hessian: the function must give a scalar, not shape ${formatShape(output.shape)}`);
 		const unit = fill_(zeros(output.shape, { dtype: output.dtype, device: output.device }), 1);
 		const first = gradients(output, own, unit, true);
 		const blocks = first.map((row) => rowsOf(row, own, createGraph));

@@ -177,7 +177,9 @@ export class Tensor implements View {
 	/** The only element of a tensor of one element. Throws an ArgumentError when there are more. */
 	async item(): Promise<number> {
 		if (this.size !== 1) {
-			throw new ArgumentError(`item: the tensor has shape ${formatShape(this.shape)}; only one element can become a number. Use data() or toArray()`);
+			throw new ArgumentError(
+				`item: the tensor has shape ${formatShape(this.shape)}; only one element can become a number. Use data() or toArray()`,
+			);
 		}
 		return (await this.data())[0]!;
 	}

@@ -16,7 +16,9 @@ export function tidy<T>(fn: () => T): T {
 		const result = fn();
 		if (result instanceof Promise) {
 			result.catch(() => {});
-			throw new ArgumentError('tidy: the function must not be async: its scope ends when it returns. Await outside, and use tidy inside');
+			throw new ArgumentError(
+				'tidy: the function must not be async: its scope ends when it returns. Await outside, and use tidy inside',
+			);
 		}
 		collectTensors(result, returned, new Set());
 		return result;
@@ -41,7 +43,8 @@ function collectTensors(value: unknown, found: Set<unknown>, seen: Set<unknown>)
 		const prototype = Object.getPrototypeOf(value);
 		if (Array.isArray(value)) for (const item of value) collectTensors(item, found, seen);
 		else if (value instanceof Map) for (const item of value.values()) collectTensors(item, found, seen);
-		else if (prototype === Object.prototype || prototype === null) for (const item of Object.values(value)) collectTensors(item, found, seen);
+		else if (prototype === Object.prototype || prototype === null)
+			for (const item of Object.values(value)) collectTensors(item, found, seen);
 	}
 }
 

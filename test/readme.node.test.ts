@@ -22,7 +22,16 @@ for (const [i, snippet] of snippets.entries()) {
 		writeFileSync(file, snippet);
 		const outfile = file.replace('.ts', '.mjs');
 		const alias = { wgrad: join(process.cwd(), 'src/index.ts'), 'wgsl-preprocessor': 'wgsl-preprocessor/wgsl-preprocessor.js' };
-		await esbuild.build({ entryPoints: [file], outfile, bundle: true, format: 'esm', platform: 'node', target: 'es2022', packages: 'external', alias });
+		await esbuild.build({
+			entryPoints: [file],
+			outfile,
+			bundle: true,
+			format: 'esm',
+			platform: 'node',
+			target: 'es2022',
+			packages: 'external',
+			alias,
+		});
 		await import(pathToFileURL(outfile).href);
 	});
 }

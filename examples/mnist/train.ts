@@ -8,7 +8,20 @@
 import { writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { SingleBar } from 'cli-progress';
-import { crossEntropy, type Device, init, io, manualSeed, memory, type nn, noGrad, optim, randperm, type Tensor, tidy } from 'wgrad';
+import {
+	crossEntropy,
+	type Device,
+	init,
+	io,
+	manualSeed,
+	memory,
+	type nn,
+	noGrad,
+	optim,
+	randperm,
+	type Tensor,
+	tidy,
+} from 'wgrad';
 import { ensureAdapter } from '../../adapters/driver.mjs';
 import { Mnist } from './data';
 import { mnistCnn } from './model';
@@ -44,7 +57,13 @@ interface Settings {
 
 class UsageError extends Error {}
 
-function whole(name: string, text: string | undefined, fallback: number, lowest: number, highest = Number.MAX_SAFE_INTEGER): number {
+function whole(
+	name: string,
+	text: string | undefined,
+	fallback: number,
+	lowest: number,
+	highest = Number.MAX_SAFE_INTEGER,
+): number {
 	if (text === undefined) return fallback;
 	const value = Number(text);
 	if (!/^\d+$/.test(text) || value < lowest || value > highest) {
@@ -58,7 +77,16 @@ function readSettings(): Settings | null {
 	const text = { type: 'string' } as const;
 	let values: Partial<Record<'epochs' | 'batch-size' | 'lr' | 'seed' | 'device' | 'limit' | 'out', string>> & { help?: boolean };
 	try {
-		const options = { epochs: text, 'batch-size': text, lr: text, seed: text, device: text, limit: text, out: text, help: { type: 'boolean' } } as const;
+		const options = {
+			epochs: text,
+			'batch-size': text,
+			lr: text,
+			seed: text,
+			device: text,
+			limit: text,
+			out: text,
+			help: { type: 'boolean' },
+		} as const;
 		({ values } = parseArgs({ options }));
 	} catch (error) {
 		throw new UsageError((error as Error).message);
@@ -89,7 +117,8 @@ async function chooseDevice({ device, limit }: Settings): Promise<number> {
 	}
 	const kind = adapter.isSoftware ? 'a software adapter' : 'a GPU';
 	console.log(`device: webgpu on ${adapter.description || adapter.device || adapter.vendor} (${kind})`);
-	if (limit === undefined && adapter.isSoftware) console.log('training on 20,000 of the 60,000 images because of it; --limit 60000 takes them all');
+	if (limit === undefined && adapter.isSoftware)
+		console.log('training on 20,000 of the 60,000 images because of it; --limit 60000 takes them all');
 	return limit ?? (adapter.isSoftware ? 20_000 : 60_000);
 }
 
@@ -141,7 +170,9 @@ async function train(settings: Settings): Promise<void> {
 		}
 		progress.stop();
 		const seconds = (performance.now() - started) / 1000;
-		console.log(`epoch ${epoch}: loss ${lossSum / done}, accuracy ${((100 * correct) / done).toFixed(2)} %, ${seconds.toFixed(1)} s`);
+		console.log(
+			`epoch ${epoch}: loss ${lossSum / done}, accuracy ${((100 * correct) / done).toFixed(2)} %, ${seconds.toFixed(1)} s`,
+		);
 	}
 
 	const test = new Mnist('t10k');
@@ -160,7 +191,10 @@ async function evaluate(model: nn.Module & { forward(images: Tensor): Tensor }, 
 		const size = Math.min(EVALUATION_BATCH, test.length - start);
 		using hits = noGrad(() =>
 			tidy(() => {
-				const { images, labels } = test.batch(Array.from({ length: size }, (_, i) => start + i), device);
+				const { images, labels } = test.batch(
+					Array.from({ length: size }, (_, i) => start + i),
+					device,
+				);
 				return model.forward(images).argmax(1).eq(labels).sum();
 			}),
 		);

@@ -4,10 +4,11 @@
  * While it watches, each result, forward and backward, is reduced on the device to one bool by bit pattern; the bools are read
  * together at the end, so that watching waits for nothing.
  */
-import { ArgumentError, AutogradError, formatShape } from '../core/errors';
+
 import { isFloating } from '../core/dtype';
+import { ArgumentError, AutogradError, formatShape } from '../core/errors';
 import { closeScope, openScope } from '../scope';
-import { emptyOn, Tensor } from '../tensor';
+import { emptyOn, type Tensor } from '../tensor';
 
 interface Observation {
 	readonly phase: 'forward' | 'backward';
@@ -72,7 +73,9 @@ export async function detectAnomaly<T>(fn: () => T): Promise<T> {
 	const first = made[finite.indexOf(0)];
 	if (first !== undefined) {
 		const what = first.phase === 'forward' ? `'${first.operation}'` : `the backward pass of '${first.operation}'`;
-		throw new AutogradError(`detectAnomaly: ${what} first produced a NaN or an infinity, in a tensor of shape ${formatShape(first.shape)}. It was called at\n${first.caller}`);
+		throw new AutogradError(
+			`detectAnomaly: ${what} first produced a NaN or an infinity, in a tensor of shape ${formatShape(first.shape)}. It was called at\n${first.caller}`,
+		);
 	}
 	return result;
 }

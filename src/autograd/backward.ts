@@ -44,10 +44,18 @@ export function backward(output: Tensor, gradOutput?: Tensor | null, options: Ba
  * The gradients of `outputs` with respect to `inputs`, without touching any `.grad`. Gives an array like `inputs`; an
  * input that the outputs do not depend on is an error, or null with `allowUnused`. As `torch.autograd.grad`.
  */
-export function grad(outputs: Tensor | readonly Tensor[], inputs: readonly Tensor[], options?: GradOptions & { allowUnused?: false }): Tensor[];
+export function grad(
+	outputs: Tensor | readonly Tensor[],
+	inputs: readonly Tensor[],
+	options?: GradOptions & { allowUnused?: false },
+): Tensor[];
 export function grad(outputs: Tensor | readonly Tensor[], inputs: readonly Tensor[], options: GradOptions): (Tensor | null)[];
 export function grad(outputs: Tensor | readonly Tensor[], inputs: Tensor, options?: GradOptions): Tensor[];
-export function grad(outputs: Tensor | readonly Tensor[], inputs: Tensor | readonly Tensor[], options: GradOptions = {}): (Tensor | null)[] {
+export function grad(
+	outputs: Tensor | readonly Tensor[],
+	inputs: Tensor | readonly Tensor[],
+	options: GradOptions = {},
+): (Tensor | null)[] {
 	const outs = outputs instanceof Tensor ? [outputs] : outputs;
 	const ins = inputs instanceof Tensor ? [inputs] : inputs;
 	const given = options.gradOutputs instanceof Tensor ? [options.gradOutputs] : options.gradOutputs;
@@ -55,7 +63,10 @@ export function grad(outputs: Tensor | readonly Tensor[], inputs: Tensor | reado
 		throw new AutogradError(`grad: ${outs.length} outputs but ${given.length} gradOutputs; give one for each output`);
 	}
 	const targets = ins.map((input, i) => {
-		if (input.edge === null) throw new AutogradError(`grad: input ${i} of shape ${formatShape(input.shape)} does not require a gradient; call requiresGrad_() on it before it is used`);
+		if (input.edge === null)
+			throw new AutogradError(
+				`grad: input ${i} of shape ${formatShape(input.shape)} does not require a gradient; call requiresGrad_() on it before it is used`,
+			);
 		return input.edge;
 	});
 	const roots = outs.map((output, i) => ({
@@ -66,7 +77,9 @@ export function grad(outputs: Tensor | readonly Tensor[], inputs: Tensor | reado
 	const captured = walk(roots, targets, options);
 	return captured.map((gradient, i) => {
 		if (gradient === null && options.allowUnused !== true) {
-			throw new AutogradError(`grad: the outputs do not depend on input ${i} of shape ${formatShape(ins[i]!.shape)}. Pass { allowUnused: true } to get null for it`);
+			throw new AutogradError(
+				`grad: the outputs do not depend on input ${i} of shape ${formatShape(ins[i]!.shape)}. Pass { allowUnused: true } to get null for it`,
+			);
 		}
 		return gradient;
 	});
@@ -81,7 +94,9 @@ interface Root {
 
 function requireEdge(operation: string, output: Tensor): GradEdge {
 	if (output.edge === null) {
-		throw new AutogradError(`${operation}: the output of shape ${formatShape(output.shape)} does not depend on a tensor that requires a gradient, or was computed under noGrad`);
+		throw new AutogradError(
+			`${operation}: the output of shape ${formatShape(output.shape)} does not depend on a tensor that requires a gradient, or was computed under noGrad`,
+		);
 	}
 	return output.edge;
 }
@@ -96,7 +111,9 @@ function seedGradient(operation: string, output: Tensor, given: Tensor | null): 
 		return onesLikeOutput(output);
 	}
 	if (!sameShape(given.shape, output.shape)) {
-		throw new ShapeError(`${operation}: gradient of shape ${formatShape(given.shape)} for an output of shape ${formatShape(output.shape)}; they must be equal`);
+		throw new ShapeError(
+			`${operation}: gradient of shape ${formatShape(given.shape)} for an output of shape ${formatShape(output.shape)}; they must be equal`,
+		);
 	}
 	return given;
 }
@@ -174,10 +191,16 @@ function walk(roots: readonly Root[], targets: readonly GradEdge[] | null, optio
 function step(node: TapeNode, gradients: readonly (Tensor | null)[], slots: Slots, visiting: ReadonlySet<GradNode>): void {
 	const scope = openScope();
 	const passed = new Set<unknown>();
-	const outermost = enterOperation(`${node.operation} backward`, gradients.find((gradient) => gradient != null));
+	const outermost = enterOperation(
+		`${node.operation} backward`,
+		gradients.find((gradient) => gradient != null),
+	);
 	try {
 		const needs = node.edges.map((edge) => edge !== null && visiting.has(edge.node));
-		const results = node.pullBack(node.outputs.map((_, i) => gradients[i] ?? null), needs);
+		const results = node.pullBack(
+			node.outputs.map((_, i) => gradients[i] ?? null),
+			needs,
+		);
 		node.edges.forEach((edge, i) => {
 			const result = results[i];
 			if (edge === null || !needs[i] || result == null) return;

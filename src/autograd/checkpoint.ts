@@ -6,8 +6,8 @@
  */
 import { AutogradError } from '../core/errors';
 import { defaultGenerator } from '../core/generator';
+import { type GradEdge, type Tensor, viewOf } from '../tensor';
 import { tidy } from '../tidy';
-import { type GradEdge, Tensor, viewOf } from '../tensor';
 import { enableGrad, isGradEnabled } from './modes';
 import { type SaveHook, setRequiresGrad, withSaveHook } from './tape';
 
@@ -33,7 +33,8 @@ class Frame implements SaveHook {
 	) {}
 
 	pack(tensor: Tensor): () => Tensor {
-		const index = this.#packed.push({ edge: tensor.edge, storage: new WeakRef(tensor.storage), version: tensor.storage.version }) - 1;
+		const index =
+			this.#packed.push({ edge: tensor.edge, storage: new WeakRef(tensor.storage), version: tensor.storage.version }) - 1;
 		return () => this.#restore(index);
 	}
 
@@ -54,10 +55,14 @@ class Frame implements SaveHook {
 		const { edge, storage, version } = this.#packed[index]!;
 		const source = this.#recomputed[index];
 		if (source === undefined) {
-			throw new AutogradError('checkpoint: the function did other operations when it ran again; it must depend on its inputs alone');
+			throw new AutogradError(
+				'checkpoint: the function did other operations when it ran again; it must depend on its inputs alone',
+			);
 		}
 		if (source.storage === storage.deref() && source.storage.version !== version) {
-			throw new AutogradError(`checkpoint: a tensor that the function uses was overwritten by '${source.storage.lastWriter}' before the backward walk. Clone it first`);
+			throw new AutogradError(
+				`checkpoint: a tensor that the function uses was overwritten by '${source.storage.lastWriter}' before the backward walk. Clone it first`,
+			);
 		}
 		const tensor = viewOf(source, source.shape, source.strides, source.offset);
 		tensor.edge = edge;

@@ -39,7 +39,9 @@ export interface CustomOperation<A extends unknown[], R extends Tensor | readonl
  * });
  * ```
  */
-export function customOp<A extends unknown[], R extends Tensor | readonly Tensor[]>(operation: CustomOperation<A, R>): (...inputs: A) => R {
+export function customOp<A extends unknown[], R extends Tensor | readonly Tensor[]>(
+	operation: CustomOperation<A, R>,
+): (...inputs: A) => R {
 	const name = operation.name ?? 'customOp';
 	return (...inputs: A): R => {
 		const tensors = inputs.filter((input): input is A[number] & Tensor => input instanceof Tensor);
@@ -65,19 +67,26 @@ export function customOp<A extends unknown[], R extends Tensor | readonly Tensor
 				const result = operation.forward(context([], needs), ...inputs);
 				single = result instanceof Tensor;
 				const list = (result instanceof Tensor ? [result] : result) as readonly Tensor[];
-				if (!list.every((output) => output instanceof Tensor)) throw new ArgumentError(`${name}: forward must return a Tensor or an array of Tensors`);
+				if (!list.every((output) => output instanceof Tensor))
+					throw new ArgumentError(`${name}: forward must return a Tensor or an array of Tensors`);
 				shapes = list.map((output) => output.shape);
 				// An input that is returned as it is must not change its place on the tape.
-				return list.map((output) => (tensors.includes(output) ? viewOf(output, output.shape, output.strides, output.offset) : output));
+				return list.map((output) =>
+					tensors.includes(output) ? viewOf(output, output.shape, output.strides, output.offset) : output,
+				);
 			},
 			save: () => kept,
 			vjp: (gradients, saved, wanted) => {
 				const needed = inputs.map((_, i) => wanted[places.indexOf(i)] ?? false);
-				const filled = gradients.map((gradient, i) => gradient ?? zeroGradient(shapes[i]!, gradients.find((given) => given !== null)!));
+				const filled = gradients.map(
+					(gradient, i) => gradient ?? zeroGradient(shapes[i]!, gradients.find((given) => given !== null)!),
+				);
 				const result = operation.backward(context(saved, needed), ...filled);
 				const list = result === null || result instanceof Tensor ? [result] : result;
 				if (list.length !== inputs.length && !(list.length === 1 && tensors.length === 1)) {
-					throw new ArgumentError(`${name}: backward returned ${list.length} gradients for ${inputs.length} arguments of forward`);
+					throw new ArgumentError(
+						`${name}: backward returned ${list.length} gradients for ${inputs.length} arguments of forward`,
+					);
 				}
 				return places.map((place, i) => (list.length === inputs.length ? list[place]! : list[i]!));
 			},

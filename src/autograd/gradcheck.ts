@@ -46,7 +46,11 @@ export async function gradcheck(fn: Differentiable, inputs: readonly Tensor[], o
  * Checks the second derivatives of `fn`: gradcheck of its vector-Jacobian product, with respect to the inputs and to the
  * gradient that is fed in. As torch.autograd.gradgradcheck.
  */
-export async function gradgradcheck(fn: Differentiable, inputs: readonly Tensor[], options: GradcheckOptions = {}): Promise<boolean> {
+export async function gradgradcheck(
+	fn: Differentiable,
+	inputs: readonly Tensor[],
+	options: GradcheckOptions = {},
+): Promise<boolean> {
 	const name = options.name ?? (fn.name || 'fn');
 	const checked = requireInputs('gradgradcheck', name, inputs);
 	const outputs = outputsOf(fn, inputs).filter((output) => output.edge !== null);
@@ -86,11 +90,14 @@ function requireInputs(operation: string, name: string, inputs: readonly Tensor[
 	inputs.forEach((input, i) => {
 		if (!input.requiresGrad) return;
 		if (input.dtype !== 'float64' || input.device !== 'cpu') {
-			throw new ArgumentError(`${operation}(${name}): input ${i} is ${input.dtype} on ${input.device}; differences need float64 on the CPU`);
+			throw new ArgumentError(
+				`${operation}(${name}): input ${i} is ${input.dtype} on ${input.device}; differences need float64 on the CPU`,
+			);
 		}
 		checked.push(i);
 	});
-	if (checked.length === 0) throw new ArgumentError(`${operation}(${name}): no input requires a gradient, so there is nothing to check`);
+	if (checked.length === 0)
+		throw new ArgumentError(`${operation}(${name}): no input requires a gradient, so there is nothing to check`);
 	return checked;
 }
 
@@ -148,7 +155,12 @@ function positionsOf(tensor: Tensor): number[] {
 	return result;
 }
 
-function compare(fn: Differentiable, inputs: readonly Tensor[], checked: readonly number[], options: GradcheckOptions): Mismatch | null {
+function compare(
+	fn: Differentiable,
+	inputs: readonly Tensor[],
+	checked: readonly number[],
+	options: GradcheckOptions,
+): Mismatch | null {
 	const { eps = 1e-6, atol = 1e-6, rtol = 1e-5 } = options;
 	// Detached copies with the same strides: each element of an input is moved on its own, even in a view that repeats elements.
 	const points = inputs.map((input, i) => (checked.includes(i) ? separate(input) : input));
@@ -162,7 +174,10 @@ function compare(fn: Differentiable, inputs: readonly Tensor[], checked: readonl
 		const seed = fromValues(weights(output.size, 11 + k++), output.shape);
 		if (output.edge !== null) seeds.push(seed);
 	}
-	const gradients = differentiable.length === 0 ? targets.map(() => null) : grad(differentiable, targets, { gradOutputs: seeds, allowUnused: true });
+	const gradients =
+		differentiable.length === 0
+			? targets.map(() => null)
+			: grad(differentiable, targets, { gradOutputs: seeds, allowUnused: true });
 	let worst: Mismatch | null = null;
 	let count = 0;
 	targets.forEach((target, t) => {

@@ -23,7 +23,9 @@ export function withGradMode<T>(on: boolean, fn: () => T, caller: string): T {
 		const result = fn();
 		if (result instanceof Promise) {
 			result.catch(() => {});
-			throw new ArgumentError(`${caller}: the function must not be async: the mode ends when it returns. Await outside, and use ${caller} inside`);
+			throw new ArgumentError(
+				`${caller}: the function must not be async: the mode ends when it returns. Await outside, and use ${caller} inside`,
+			);
 		}
 		return result;
 	} finally {

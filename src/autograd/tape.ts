@@ -28,7 +28,11 @@ export type InputGradients = readonly (Tensor | null)[];
 export type Vjp<S extends readonly Tensor[]> = (gradient: Tensor, saved: S, needs: readonly boolean[]) => InputGradients;
 
 /** The same for several outputs: the gradient of an output that nothing depends on is null. */
-export type ManyVjp<S extends readonly Tensor[]> = (gradients: readonly (Tensor | null)[], saved: S, needs: readonly boolean[]) => InputGradients;
+export type ManyVjp<S extends readonly Tensor[]> = (
+	gradients: readonly (Tensor | null)[],
+	saved: S,
+	needs: readonly boolean[],
+) => InputGradients;
 
 export interface Operation<S extends readonly Tensor[]> {
 	/** The public name, for messages, labels and profiles. */
@@ -186,7 +190,9 @@ export class LeafNode implements GradNode {
 export function setRequiresGrad(tensor: Tensor, on: boolean): void {
 	if (on === (tensor.edge !== null)) return;
 	if (tensor.edge !== null && !tensor.isLeaf) {
-		throw new AutogradError(`requiresGrad_: only a leaf can stop requiring a gradient; this is the result of '${tensor.edge.node.operation}'. Use detach()`);
+		throw new AutogradError(
+			`requiresGrad_: only a leaf can stop requiring a gradient; this is the result of '${tensor.edge.node.operation}'. Use detach()`,
+		);
 	}
 	if (on && !isFloating(tensor.dtype)) {
 		throw new AutogradError(`requiresGrad_: only floating tensors have gradients; this one is ${tensor.dtype}`);
@@ -203,7 +209,8 @@ export function requiresGrad_<T extends Tensor>(tensor: T, on = true): T {
 /** Makes `backward()` fill `.grad` of a result that is no leaf, too; returns the tensor. As `torch.Tensor.retain_grad`. */
 export function retainGrad<T extends Tensor>(tensor: T): T {
 	const { edge } = tensor;
-	if (edge === null) throw new AutogradError('retainGrad: the tensor requires no gradient; call requiresGrad_() on what it is computed from');
+	if (edge === null)
+		throw new AutogradError('retainGrad: the tensor requires no gradient; call requiresGrad_() on what it is computed from');
 	if (edge.node instanceof TapeNode) {
 		edge.node.retained ??= new Map();
 		edge.node.retained.set(edge.index, tensor);
@@ -216,7 +223,9 @@ export function record<const S extends readonly Tensor[]>(operation: Operation<S
 	const { name, inputs, vjp } = operation;
 	const output = runForward(name, inputs, operation.forward);
 	if (vjp === NO_GRADIENT || !isGradEnabled() || !isFloating(output.dtype) || !inputs.some(requires)) return output;
-	const node = new TapeNode(name, inputs.map(edgeOf), [info(output)], ([gradient], saved, needs) => vjp(gradient!, saved as unknown as S, needs));
+	const node = new TapeNode(name, inputs.map(edgeOf), [info(output)], ([gradient], saved, needs) =>
+		vjp(gradient!, saved as unknown as S, needs),
+	);
 	output.edge = { node, index: 0 };
 	finish(node, operation.save?.(output));
 	return output;
@@ -277,7 +286,9 @@ function runForward<R extends Tensor | readonly Tensor[]>(name: string, inputs: 
 	let result: R | undefined;
 	try {
 		result = forward();
-		if (isWatching()) for (const output of (result instanceof Tensor ? [result] : result) as readonly Tensor[]) observe('forward', name, output, callerStack());
+		if (isWatching())
+			for (const output of (result instanceof Tensor ? [result] : result) as readonly Tensor[])
+				observe('forward', name, output, callerStack());
 		return result;
 	} finally {
 		setGradEnabled(mode);

@@ -62,7 +62,9 @@ export function promoteScalar(dtype: DType, value: number | boolean): DType {
 /** Throws a DTypeError, in the name of `operation`, unless `dtype` is among `allowed`. */
 export function requireDType(operation: string, dtype: DType, allowed: readonly DType[], argument = 'input'): void {
 	if (!allowed.includes(dtype)) {
-		throw new DTypeError(`${operation}: ${argument} has dtype ${dtype}; it takes ${allowed.join(', ')}. Convert with .to('${allowed[0]}')`);
+		throw new DTypeError(
+			`${operation}: ${argument} has dtype ${dtype}; it takes ${allowed.join(', ')}. Convert with .to('${allowed[0]}')`,
+		);
 	}
 }
 

@@ -50,7 +50,13 @@ function shownIndices(size: number, summarize: boolean): number[] {
 	return [...all.slice(0, EDGE_ITEMS), -1, ...all.slice(-EDGE_ITEMS)];
 }
 
-function walk(shape: Shape, strides: readonly number[], offset: number, summarize: boolean, visit: (position: number) => void): void {
+function walk(
+	shape: Shape,
+	strides: readonly number[],
+	offset: number,
+	summarize: boolean,
+	visit: (position: number) => void,
+): void {
 	const descend = (dim: number, position: number): void => {
 		if (dim === shape.length) {
 			visit(position);
@@ -62,7 +68,13 @@ function walk(shape: Shape, strides: readonly number[], offset: number, summariz
 }
 
 /** One notation for all shown elements: integers bare, floats with four places, scientific when the range demands it. */
-function formatter(values: TypedArray, { dtype, shape }: Printable, strides: readonly number[], offset: number, summarize: boolean): (value: number) => string {
+function formatter(
+	values: TypedArray,
+	{ dtype, shape }: Printable,
+	strides: readonly number[],
+	offset: number,
+	summarize: boolean,
+): (value: number) => string {
 	if (dtype === 'bool') return (value) => (value !== 0 ? 'true' : 'false');
 	if (dtype === 'int32') return String;
 	let largest = 0;

@@ -48,7 +48,9 @@ export function checkShape(operation: string, shape: Shape): void {
 		throw new ShapeError(`${operation}: a shape is an array of sizes, not ${typeof shape} ${String(shape)}`);
 	}
 	if (shape.length > MAX_RANK) {
-		throw new ShapeError(`${operation}: shape ${formatShape(shape)} has ${shape.length} dimensions; at most ${MAX_RANK} are supported`);
+		throw new ShapeError(
+			`${operation}: shape ${formatShape(shape)} has ${shape.length} dimensions; at most ${MAX_RANK} are supported`,
+		);
 	}
 	for (const size of shape) {
 		if (!Number.isInteger(size) || size < 0) {

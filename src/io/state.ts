@@ -1,10 +1,10 @@
 /** Tensors in safetensors files: what PyTorch and Hugging Face read and write. */
-import { defaultDevice } from '../backends/registry';
+
 import type { DeviceName } from '../backends/contract';
-import { backendOf } from '../backends/registry';
+import { backendOf, defaultDevice } from '../backends/registry';
+import { float32ToFloat16 } from '../core/float16';
 import { Tensor } from '../tensor';
 import { decodeSafetensors, encodeSafetensors } from './safetensors';
-import { float32ToFloat16 } from '../core/float16';
 
 export interface LoadOptions {
 	/** Where the tensors go. Default: the default device. */
@@ -12,7 +12,10 @@ export interface LoadOptions {
 }
 
 /** The bytes of a safetensors file that holds `state` (such as `module.stateDict()`) under its keys; `metadata` are texts of one's own. */
-export async function saveSafetensors(state: Readonly<Record<string, Tensor>>, metadata: Readonly<Record<string, string>> = {}): Promise<Uint8Array> {
+export async function saveSafetensors(
+	state: Readonly<Record<string, Tensor>>,
+	metadata: Readonly<Record<string, string>> = {},
+): Promise<Uint8Array> {
 	const names = Object.keys(state);
 	const values = await Promise.all(names.map((name) => state[name]!.data()));
 	const records = names.map((name, i) => {
@@ -27,7 +30,10 @@ export async function saveSafetensors(state: Readonly<Record<string, Tensor>>, m
  * The tensors of a safetensors file by name. float16 and bfloat16 become float32, int64 becomes int32 (numbers beyond its range are an
  * error), float64 stays on the CPU and becomes float32 on WebGPU. Throws a FormatError when the file is not sound.
  */
-export function loadSafetensors(bytes: Uint8Array | ArrayBuffer, { device = defaultDevice() }: LoadOptions = {}): Record<string, Tensor> {
+export function loadSafetensors(
+	bytes: Uint8Array | ArrayBuffer,
+	{ device = defaultDevice() }: LoadOptions = {},
+): Record<string, Tensor> {
 	const backend = backendOf(device);
 	const view = bytes instanceof Uint8Array ? bytes : new Uint8Array(bytes);
 	const { tensors } = decodeSafetensors(view, { float16As: 'float32', float64As: device === 'cpu' ? 'float64' : 'float32' });

@@ -10,7 +10,11 @@ abstract class Activation extends Module {
 }
 
 /** A number given alone, PyTorch's positional way, or by name. */
-function option<K extends string>(value: number | { readonly [key in K]?: number } | undefined, key: K, fallback: number): number {
+function option<K extends string>(
+	value: number | { readonly [key in K]?: number } | undefined,
+	key: K,
+	fallback: number,
+): number {
 	return typeof value === 'number' ? value : (value?.[key] ?? fallback);
 }
 

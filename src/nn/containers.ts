@@ -1,9 +1,9 @@
 /** Modules that hold modules. */
 import { ArgumentError } from '../core/errors';
-import { tidy } from '../tidy';
 import type { Tensor } from '../tensor';
+import { tidy } from '../tidy';
 import { Module } from './module';
-import { Parameter } from './parameter';
+import type { Parameter } from './parameter';
 
 /** A module that maps one tensor to one tensor. */
 export type Layer = Module & { forward(input: Tensor): Tensor };
@@ -105,7 +105,8 @@ export class ModuleDict<M extends Module = Module> extends Module {
 
 	get(key: string): M {
 		const module = this.items.get(key);
-		if (module === undefined) throw new ArgumentError(`ModuleDict: no module '${key}'; it has: ${[...this.items.keys()].join(', ') || 'none'}`);
+		if (module === undefined)
+			throw new ArgumentError(`ModuleDict: no module '${key}'; it has: ${[...this.items.keys()].join(', ') || 'none'}`);
 		return module;
 	}
 

@@ -23,7 +23,8 @@ export interface ConvOptions extends FactoryOptions {
 /** A size for each of `rank` spatial dimensions. */
 function perDimension(layer: string, value: number | readonly number[], rank: number): number[] {
 	const list = typeof value === 'number' ? new Array<number>(rank).fill(value) : [...value];
-	if (list.length !== rank) throw new ArgumentError(`${layer}: [${list.join(', ')}] has ${list.length} sizes; give one number or ${rank}`);
+	if (list.length !== rank)
+		throw new ArgumentError(`${layer}: [${list.join(', ')}] has ${list.length} sizes; give one number or ${rank}`);
 	return list;
 }
 
@@ -44,7 +45,9 @@ abstract class ConvolutionLayer extends Module {
 		const name = new.target.name;
 		const groups = options.groups ?? 1;
 		if (inChannels % groups !== 0 || outChannels % groups !== 0) {
-			throw new ArgumentError(`${name}: ${inChannels} input and ${outChannels} output channels do not both divide into ${groups} groups`);
+			throw new ArgumentError(
+				`${name}: ${inChannels} input and ${outChannels} output channels do not both divide into ${groups} groups`,
+			);
 		}
 		this.kernelSize = perDimension(name, kernelSize, rank);
 		this.weight = emptyParameter([outChannels, inChannels / groups, ...this.kernelSize], options);

@@ -1,14 +1,15 @@
 /** Lookup tables of vectors. */
+
+import { noGrad } from '../autograd/modes';
 import { ArgumentError } from '../core/errors';
 import { embedding } from '../ops/embedding';
+import { fill_ } from '../ops/inplace';
+import { narrow } from '../ops/layout';
 import type { Tensor } from '../tensor';
+import { tidy } from '../tidy';
 import { emptyParameter, normal_ } from './init';
 import { type FactoryOptions, Module } from './module';
 import type { Parameter } from './parameter';
-import { narrow } from '../ops/layout';
-import { noGrad } from '../autograd/modes';
-import { fill_ } from '../ops/inplace';
-import { tidy } from '../tidy';
 
 export interface EmbeddingOptions extends FactoryOptions {
 	/** The row that starts as zeros and gets no gradient; negative ones count from the back. */

@@ -36,7 +36,10 @@ export function calculateGain(nonlinearity: Nonlinearity, param = 0.01): number 
 
 /** Marks a tensor as overwritten, so that a graph that saved it notices. */
 function written(tensor: Tensor, operation: string): Tensor {
-	if (!tensor.isContiguous) throw new ArgumentError(`${operation}: it fills contiguous tensors only; this one is a view of shape ${formatShape(tensor.shape)}`);
+	if (!tensor.isContiguous)
+		throw new ArgumentError(
+			`${operation}: it fills contiguous tensors only; this one is a view of shape ${formatShape(tensor.shape)}`,
+		);
 	tensor.storage.version++;
 	tensor.storage.lastWriter = operation;
 	tensor.backend.setLabel(operation);
@@ -78,7 +81,8 @@ export function zeros_<T extends Tensor>(tensor: T): T {
 function assign<T extends Tensor>(tensor: T, values: Float64Array, operation: string): T {
 	const y = written(tensor, operation);
 	const data = tensor.dtype === 'float64' ? values : Float32Array.from(values);
-	if (tensor.dtype === 'float16') throw new ArgumentError(`${operation}: fill a float32 tensor and convert it with .to('float16')`);
+	if (tensor.dtype === 'float16')
+		throw new ArgumentError(`${operation}: fill a float32 tensor and convert it with .to('float16')`);
 	const source = new Tensor(tensor.backend.upload(data, tensor.dtype), tensor.shape);
 	y.backend.kernels.copyInto({ x: source }, { y }, {});
 	source.dispose();
@@ -96,8 +100,10 @@ export function eye_<T extends Tensor>(tensor: T): T {
 /** Identity filters: each output channel of a group passes one input channel through. tensor: 3-D to 5-D convolution weight. */
 export function dirac_<T extends Tensor>(tensor: T, groups = 1): T {
 	const { shape } = tensor;
-	if (shape.length < 3 || shape.length > 5) throw new ShapeError(`dirac_: a convolution weight has 3 to 5 dimensions, not shape ${formatShape(shape)}`);
-	if (shape[0]! % groups !== 0) throw new ArgumentError(`dirac_: ${shape[0]} output channels do not divide into ${groups} groups`);
+	if (shape.length < 3 || shape.length > 5)
+		throw new ShapeError(`dirac_: a convolution weight has 3 to 5 dimensions, not shape ${formatShape(shape)}`);
+	if (shape[0]! % groups !== 0)
+		throw new ArgumentError(`dirac_: ${shape[0]} output channels do not divide into ${groups} groups`);
 	const values = new Float64Array(numel(shape));
 	const [outputs, inputs] = [shape[0]! / groups, shape[1]!];
 	const plane = numel(shape.slice(2));
@@ -111,7 +117,8 @@ export function dirac_<T extends Tensor>(tensor: T, groups = 1): T {
 
 /** Inputs and outputs of one unit: weight [out, in, ...kernel]. */
 function fans(operation: string, { shape }: Tensor): { fanIn: number; fanOut: number } {
-	if (shape.length < 2) throw new ShapeError(`${operation}: fan in and fan out need at least 2 dimensions, not shape ${formatShape(shape)}`);
+	if (shape.length < 2)
+		throw new ShapeError(`${operation}: fan in and fan out need at least 2 dimensions, not shape ${formatShape(shape)}`);
 	const receptive = numel(shape.slice(2));
 	return { fanIn: shape[1]! * receptive, fanOut: shape[0]! * receptive };
 }
@@ -138,7 +145,11 @@ export interface KaimingOptions {
 	readonly nonlinearity?: Nonlinearity;
 }
 
-function kaimingStd(operation: string, tensor: Tensor, { a = 0, mode = 'fanIn', nonlinearity = 'leakyRelu' }: KaimingOptions): number {
+function kaimingStd(
+	operation: string,
+	tensor: Tensor,
+	{ a = 0, mode = 'fanIn', nonlinearity = 'leakyRelu' }: KaimingOptions,
+): number {
 	const fan = fans(operation, tensor)[mode];
 	return fan === 0 ? 0 : calculateGain(nonlinearity, a) / Math.sqrt(fan);
 }
@@ -166,7 +177,9 @@ function hostNormals(count: number): Float64Array {
 /** Normal of `mean` and `std`, drawn again while outside [a, b]. Default 0, 1, -2, 2. */
 export function truncNormal_<T extends Tensor>(tensor: T, mean = 0, std = 1, a = -2, b = 2): T {
 	if (!(a < b) || mean + 5 * std < a || mean - 5 * std > b) {
-		throw new ArgumentError(`truncNormal_: [${a}, ${b}] lies further than 5 standard deviations from mean ${mean} (std ${std}), or is empty`);
+		throw new ArgumentError(
+			`truncNormal_: [${a}, ${b}] lies further than 5 standard deviations from mean ${mean} (std ${std}), or is empty`,
+		);
 	}
 	const values = new Float64Array(tensor.size);
 	for (let filled = 0; filled < values.length; ) {
@@ -183,7 +196,8 @@ export function truncNormal_<T extends Tensor>(tensor: T, mean = 0, std = 1, a =
  * matrices, by Gram and Schmidt's process (run twice, for orthogonality to rounding) on normal vectors.
  */
 export function orthogonal_<T extends Tensor>(tensor: T, { gain = 1 }: { gain?: number } = {}): T {
-	if (tensor.ndim < 2) throw new ShapeError(`orthogonal_: it needs at least 2 dimensions, not shape ${formatShape(tensor.shape)}`);
+	if (tensor.ndim < 2)
+		throw new ShapeError(`orthogonal_: it needs at least 2 dimensions, not shape ${formatShape(tensor.shape)}`);
 	const rows = tensor.shape[0]!;
 	const columns = rows === 0 ? 0 : tensor.size / rows;
 	const [count, length] = rows < columns ? [rows, columns] : [columns, rows];

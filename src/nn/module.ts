@@ -13,8 +13,8 @@ import { sameShape } from '../core/shape';
 import { to } from '../ops/elementwise';
 import { copy_ } from '../ops/inplace';
 import { detach } from '../ops/layout';
-import { keep } from '../tidy';
 import type { Tensor } from '../tensor';
+import { keep } from '../tidy';
 import { Parameter } from './parameter';
 import { summarize } from './summary';
 
@@ -46,14 +46,18 @@ export abstract class Module {
 	 * moves with the module and stays out of `stateDict`.
 	 */
 	registerBuffer(name: string, tensor: Tensor, { persistent = true }: { persistent?: boolean } = {}): void {
-		if (name.includes('.') || name === '') throw new ArgumentError(`registerBuffer: '${name}' is no name for a buffer: it must not be empty or hold a dot`);
+		if (name.includes('.') || name === '')
+			throw new ArgumentError(`registerBuffer: '${name}' is no name for a buffer: it must not be empty or hold a dot`);
 		this.#buffers.set(name, { tensor: keep(tensor), persistent });
 	}
 
 	/** The buffer of that name. */
 	buffer(name: string): Tensor {
 		const entry = this.#buffers.get(name);
-		if (entry === undefined) throw new ArgumentError(`buffer: ${this.constructor.name} has no buffer '${name}'; it has: ${[...this.#buffers.keys()].join(', ') || 'none'}`);
+		if (entry === undefined)
+			throw new ArgumentError(
+				`buffer: ${this.constructor.name} has no buffer '${name}'; it has: ${[...this.#buffers.keys()].join(', ') || 'none'}`,
+			);
 		return entry.tensor;
 	}
 
@@ -98,7 +102,9 @@ export abstract class Module {
 
 	/** Buffers by path. */
 	namedBuffers(): [string, Tensor][] {
-		return this.namedModules().flatMap(([path, module]) => [...module.#buffers].map(([name, { tensor }]): [string, Tensor] => [join(path, name), tensor]));
+		return this.namedModules().flatMap(([path, module]) =>
+			[...module.#buffers].map(([name, { tensor }]): [string, Tensor] => [join(path, name), tensor]),
+		);
 	}
 
 	/** All buffers. */
@@ -193,7 +199,9 @@ export abstract class Module {
 	toString(): string {
 		const children = this.namedChildren().map(([name, child]) => `  (${name}): ${child.toString().replaceAll('\n', '\n  ')}`);
 		const inside = this.extraRepr();
-		return children.length === 0 ? `${this.constructor.name}(${inside})` : `${this.constructor.name}(${inside}\n${children.join('\n')}\n)`;
+		return children.length === 0
+			? `${this.constructor.name}(${inside})`
+			: `${this.constructor.name}(${inside}\n${children.join('\n')}\n)`;
 	}
 
 	/** What `toString` prints between the parentheses: a layer's sizes and options. */
@@ -206,14 +214,18 @@ export abstract class Module {
 	}
 
 	private allParameters(): [string, Parameter][] {
-		return this.namedModules().flatMap(([path, module]) => module.ownParameters().map(([name, parameter]): [string, Parameter] => [join(path, name), parameter]));
+		return this.namedModules().flatMap(([path, module]) =>
+			module.ownParameters().map(([name, parameter]): [string, Parameter] => [join(path, name), parameter]),
+		);
 	}
 
 	// A shared parameter stands under each of its keys, as in PyTorch.
 	#state(): [string, Tensor][] {
 		return this.namedModules().flatMap(([path, module]) => [
 			...module.ownParameters().map(([name, parameter]): [string, Tensor] => [join(path, name), parameter]),
-			...[...module.#buffers].filter(([, { persistent }]) => persistent).map(([name, { tensor }]): [string, Tensor] => [join(path, name), tensor]),
+			...[...module.#buffers]
+				.filter(([, { persistent }]) => persistent)
+				.map(([name, { tensor }]): [string, Tensor] => [join(path, name), tensor]),
 		]);
 	}
 }

@@ -1,6 +1,6 @@
 /** Normalization layers. */
-import { ShapeError, formatShape } from '../core/errors';
-import { zeros, ones, full } from '../ops/creation';
+import { formatShape, ShapeError } from '../core/errors';
+import { full, ones, zeros } from '../ops/creation';
 import { add_ } from '../ops/inplace';
 import { batchNorm, layerNorm } from '../ops/norm';
 import type { Tensor } from '../tensor';
@@ -77,7 +77,8 @@ abstract class BatchNorm extends Module {
 /** Batch normalization of [N, C] or [N, C, L]. */
 export class BatchNorm1d extends BatchNorm {
 	protected override checkInput({ shape }: Tensor): void {
-		if (shape.length !== 2 && shape.length !== 3) throw new ShapeError(`BatchNorm1d: it takes [N, C] or [N, C, L], not shape ${formatShape(shape)}`);
+		if (shape.length !== 2 && shape.length !== 3)
+			throw new ShapeError(`BatchNorm1d: it takes [N, C] or [N, C, L], not shape ${formatShape(shape)}`);
 	}
 }
 

@@ -3,8 +3,8 @@ import { noGrad } from '../autograd/modes';
 import type { DType } from '../core/dtype';
 import { formatShape } from '../core/errors';
 import { zeros } from '../ops/creation';
-import { tidy } from '../tidy';
 import { Tensor } from '../tensor';
+import { tidy } from '../tidy';
 import type { Module } from './module';
 
 interface Row {
@@ -31,10 +31,14 @@ export function summarize(module: Module, inputShape: readonly number[] | undefi
 		...rows.map((row) => [row.name, row.kind, row.output, row.parameters === 0 ? '' : row.parameters.toLocaleString('en-US')]),
 	];
 	const widths = [0, 1, 2, 3].map((column) => Math.max(...cells.map((line) => line[column]!.length)));
-	const lines = cells.map((line) => line.map((cell, column) => (column === 3 ? cell.padStart(widths[3]!) : cell.padEnd(widths[column]!))).join('  '));
+	const lines = cells.map((line) =>
+		line.map((cell, column) => (column === 3 ? cell.padStart(widths[3]!) : cell.padEnd(widths[column]!))).join('  '),
+	);
 	const rule = '-'.repeat(lines[0]!.length);
 	lines.splice(1, 0, rule);
-	return [...lines, rule, `${total.toLocaleString('en-US')} parameters, ${trainable.toLocaleString('en-US')} trainable`].join('\n');
+	return [...lines, rule, `${total.toLocaleString('en-US')} parameters, ${trainable.toLocaleString('en-US')} trainable`].join(
+		'\n',
+	);
 }
 
 /** Runs the module once on zeros and notes what each part's forward gives. */
@@ -52,7 +56,14 @@ function outputShapes(module: Module, inputShape: readonly number[], dtype: DTyp
 	}
 	try {
 		module.eval();
-		noGrad(() => tidy(() => void (module.forward as (input: Tensor) => unknown)(zeros(inputShape, device === undefined ? { dtype } : { dtype, device }))));
+		noGrad(() =>
+			tidy(
+				() =>
+					void (module.forward as (input: Tensor) => unknown)(
+						zeros(inputShape, device === undefined ? { dtype } : { dtype, device }),
+					),
+			),
+		);
 	} finally {
 		for (const [part, training] of modes) {
 			part.training = training;

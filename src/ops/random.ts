@@ -4,13 +4,12 @@
  */
 import { record, setRequiresGrad } from '../autograd/tape';
 import type { DeviceName } from '../backends/contract';
-import { defaultDevice } from '../backends/registry';
+import { backendOf, defaultDevice } from '../backends/registry';
 import { type DType, requireDType, requireFloating } from '../core/dtype';
 import { ArgumentError, formatShape, ShapeError } from '../core/errors';
 import { defaultGenerator } from '../core/generator';
 import { type RandomKey, randomPermutation } from '../core/philox';
 import { checkShape, type Shape } from '../core/shape';
-import { backendOf } from '../backends/registry';
 import { empty, emptyOn, Tensor } from '../tensor';
 
 export interface RandomOptions {
@@ -22,7 +21,12 @@ export interface RandomOptions {
 	readonly requiresGrad?: boolean;
 }
 
-function make(operation: string, shape: Shape, { dtype = 'float32', device = defaultDevice(), requiresGrad = false }: RandomOptions, fill: (out: Tensor) => void): Tensor {
+function make(
+	operation: string,
+	shape: Shape,
+	{ dtype = 'float32', device = defaultDevice(), requiresGrad = false }: RandomOptions,
+	fill: (out: Tensor) => void,
+): Tensor {
 	checkShape(operation, shape);
 	backendOf(device).setLabel(operation);
 	const out = empty(shape, dtype, device);
@@ -34,22 +38,30 @@ function make(operation: string, shape: Shape, { dtype = 'float32', device = def
 /** Uniform in [0, 1). As `torch.rand`. */
 export function rand(shape: Shape, options: RandomOptions = {}): Tensor {
 	requireFloating('rand', options.dtype ?? 'float32', 'dtype');
-	return make('rand', shape, options, (out) => out.backend.kernels.randomUniform({}, { out }, { ...defaultGenerator.next(), low: 0, high: 1 }));
+	return make('rand', shape, options, (out) =>
+		out.backend.kernels.randomUniform({}, { out }, { ...defaultGenerator.next(), low: 0, high: 1 }),
+	);
 }
 
 /** Standard normal. As `torch.randn`. */
 export function randn(shape: Shape, options: RandomOptions = {}): Tensor {
 	requireFloating('randn', options.dtype ?? 'float32', 'dtype');
-	return make('randn', shape, options, (out) => out.backend.kernels.randomNormal({}, { out }, { ...defaultGenerator.next(), mean: 0, std: 1 }));
+	return make('randn', shape, options, (out) =>
+		out.backend.kernels.randomNormal({}, { out }, { ...defaultGenerator.next(), mean: 0, std: 1 }),
+	);
 }
 
 /** Whole numbers, uniform over low .. high - 1, int32 (another dtype is converted to). `randint(high, shape)` starts at 0. As `torch.randint`. */
 export function randint(high: number, shape: Shape, options?: RandomOptions): Tensor;
 export function randint(low: number, high: number, shape: Shape, options?: RandomOptions): Tensor;
 export function randint(first: number, second: number | Shape, third?: Shape | RandomOptions, fourth?: RandomOptions): Tensor {
-	const [low, high, shape, options] = typeof second === 'number' ? [first, second, third as Shape, fourth ?? {}] : [0, first, second, (third ?? {}) as RandomOptions];
+	const [low, high, shape, options] =
+		typeof second === 'number'
+			? [first, second, third as Shape, fourth ?? {}]
+			: [0, first, second, (third ?? {}) as RandomOptions];
 	for (const bound of [low, high]) {
-		if (!Number.isInteger(bound) || bound < -(2 ** 31) || bound > 2 ** 31 - 1) throw new ArgumentError(`randint: ${bound} is no int32; bounds are whole numbers from -2^31 to 2^31 - 1`);
+		if (!Number.isInteger(bound) || bound < -(2 ** 31) || bound > 2 ** 31 - 1)
+			throw new ArgumentError(`randint: ${bound} is no int32; bounds are whole numbers from -2^31 to 2^31 - 1`);
 	}
 	if (low >= high) throw new ArgumentError(`randint: low ${low} must be below high ${high}`);
 	const { dtype = 'int32', ...rest } = options;
@@ -106,7 +118,8 @@ export function dropout(x: Tensor, options: DropoutOptions = {}): Tensor {
 
 /** The same, for whole feature maps of [N, C, H, W] (or [C, H, W]) at once. As `torch.nn.functional.dropout2d`. */
 export function dropout2d(x: Tensor, options: DropoutOptions = {}): Tensor {
-	if (x.ndim !== 3 && x.ndim !== 4) throw new ShapeError(`dropout2d: it takes [N, C, H, W] or [C, H, W], not shape ${formatShape(x.shape)}`);
+	if (x.ndim !== 3 && x.ndim !== 4)
+		throw new ShapeError(`dropout2d: it takes [N, C, H, W] or [C, H, W], not shape ${formatShape(x.shape)}`);
 	return dropGroups('dropout2d', x, options, Math.max(1, x.shape.at(-1)! * x.shape.at(-2)!));
 }
 

@@ -17,12 +17,22 @@ export class Adam extends Optimizer<AdamOptions> {
 	protected readonly decoupled: boolean = false;
 
 	constructor(params: Iterable<Tensor> | Iterable<GroupInput<AdamOptions>>, options: Partial<AdamOptions> = {}) {
-		super(params, { lr: 1e-3, betas: [0.9, 0.999], eps: 1e-8, amsgrad: false, weightDecay: 0, l1: 0, maximize: false, ...options });
+		super(params, {
+			lr: 1e-3,
+			betas: [0.9, 0.999],
+			eps: 1e-8,
+			amsgrad: false,
+			weightDecay: 0,
+			l1: 0,
+			maximize: false,
+			...options,
+		});
 	}
 
 	protected override validate({ betas, eps }: ParamGroup<AdamOptions>): void {
 		const name = this.constructor.name;
-		for (const beta of betas) if (!(beta >= 0 && beta < 1)) throw new ArgumentError(`${name}: betas must lie in [0, 1), not ${beta}`);
+		for (const beta of betas)
+			if (!(beta >= 0 && beta < 1)) throw new ArgumentError(`${name}: betas must lie in [0, 1), not ${beta}`);
 		if (!(eps >= 0)) throw new ArgumentError(`${name}: eps must be at least 0, not ${eps}`);
 	}
 

@@ -1,13 +1,13 @@
 /** Limits on gradients, on the device: nothing is read back. */
 import { noGrad } from '../autograd/modes';
 import { ArgumentError } from '../core/errors';
+import { zeros } from '../ops/creation';
 import { add, clamp, div } from '../ops/elementwise';
 import { copy_, mul_ } from '../ops/inplace';
 import { stack } from '../ops/layout';
 import { norm } from '../ops/reduce';
-import { zeros } from '../ops/creation';
-import { tidy } from '../tidy';
 import { Tensor } from '../tensor';
+import { tidy } from '../tidy';
 
 function gradientsOf(parameters: Tensor | Iterable<Tensor>): Tensor[] {
 	const list = parameters instanceof Tensor ? [parameters] : [...parameters];
@@ -18,13 +18,19 @@ function gradientsOf(parameters: Tensor | Iterable<Tensor>): Tensor[] {
  * Scales all gradients by min(1, maxNorm / (total + 1e-6)), where total is the norm of them all as one vector. Returns the total as a
  * scalar tensor. `normType` is the p of the norm, 2 by default; Infinity takes the largest element. As `torch.nn.utils.clip_grad_norm_`.
  */
-export function clipGradNorm(parameters: Tensor | Iterable<Tensor>, maxNorm: number, { normType = 2 }: { normType?: number } = {}): Tensor {
+export function clipGradNorm(
+	parameters: Tensor | Iterable<Tensor>,
+	maxNorm: number,
+	{ normType = 2 }: { normType?: number } = {},
+): Tensor {
 	if (!(maxNorm >= 0)) throw new ArgumentError(`clipGradNorm: maxNorm must be at least 0, not ${maxNorm}`);
 	const gradients = gradientsOf(parameters);
 	return noGrad(() =>
 		tidy(() => {
 			if (gradients.length === 0) return zeros([]);
-			const total = norm(stack(gradients.map((gradient) => norm(gradient, undefined, { p: normType }))), undefined, { p: normType });
+			const total = norm(stack(gradients.map((gradient) => norm(gradient, undefined, { p: normType }))), undefined, {
+				p: normType,
+			});
 			const factor = clamp(div(maxNorm, add(total, 1e-6)), { max: 1 });
 			for (const gradient of gradients) mul_(gradient, factor);
 			return total;
@@ -35,7 +41,9 @@ export function clipGradNorm(parameters: Tensor | Iterable<Tensor>, maxNorm: num
 /** Limits every element of every gradient to [-clipValue, clipValue]. As `torch.nn.utils.clip_grad_value_`. */
 export function clipGradValue(parameters: Tensor | Iterable<Tensor>, clipValue: number): void {
 	if (!(clipValue >= 0)) throw new ArgumentError(`clipGradValue: clipValue must be at least 0, not ${clipValue}`);
-	noGrad(() => tidy(() => {
-		for (const gradient of gradientsOf(parameters)) copy_(gradient, clamp(gradient, { min: -clipValue, max: clipValue }));
-	}));
+	noGrad(() =>
+		tidy(() => {
+			for (const gradient of gradientsOf(parameters)) copy_(gradient, clamp(gradient, { min: -clipValue, max: clipValue }));
+		}),
+	);
 }

@@ -4,14 +4,15 @@
  * Every option of an optimizer may differ between groups. `weightDecay` is L2 (decoupled in AdamW), `l1` is L1; both
  * are part of the fused step, not terms of the loss.
  */
+
+import { noGrad } from '../autograd/modes';
 import { ArgumentError } from '../core/errors';
 import { sameShape } from '../core/shape';
-import { clone, contiguous, detach } from '../ops/layout';
-import { copy_ } from '../ops/inplace';
 import { zeros } from '../ops/creation';
-import { noGrad } from '../autograd/modes';
-import { keep } from '../tidy';
+import { copy_ } from '../ops/inplace';
+import { clone, contiguous, detach } from '../ops/layout';
 import { Tensor } from '../tensor';
+import { keep } from '../tidy';
 
 /** Options that every optimizer has. */
 export interface CommonOptions {
@@ -49,15 +50,20 @@ export abstract class Optimizer<O extends CommonOptions> {
 	) {
 		const list = [...(params as Iterable<Tensor | GroupInput<O>>)];
 		const name = this.constructor.name;
-		if (list.length === 0) throw new ArgumentError(`${name}: it got no parameters; pass model.parameters() or a list of { params, ...options }`);
-		if (list.every((item): item is Tensor => item instanceof Tensor)) this.addParamGroup({ params: list } as unknown as GroupInput<O>);
+		if (list.length === 0)
+			throw new ArgumentError(`${name}: it got no parameters; pass model.parameters() or a list of { params, ...options }`);
+		if (list.every((item): item is Tensor => item instanceof Tensor))
+			this.addParamGroup({ params: list } as unknown as GroupInput<O>);
 		else for (const group of list as GroupInput<O>[]) this.addParamGroup(group);
 	}
 
 	/** Adds parameters with options of their own, e.g. layers that are unfrozen later. */
 	addParamGroup(input: GroupInput<O>): void {
 		const name = this.constructor.name;
-		if (input instanceof Tensor || input.params === undefined) throw new ArgumentError(`${name}: parameters come as a list of tensors or as a list of groups { params, ...options }, not mixed`);
+		if (input instanceof Tensor || input.params === undefined)
+			throw new ArgumentError(
+				`${name}: parameters come as a list of tensors or as a list of groups { params, ...options }, not mixed`,
+			);
 		const params = [...input.params];
 		const known = new Set(this.paramGroups.flatMap((group) => group.params));
 		for (const param of params) {
@@ -150,17 +156,23 @@ export abstract class Optimizer<O extends CommonOptions> {
 	/** Restores options and state; groups must be of the same sizes as when they were saved. */
 	loadStateDict(saved: OptimizerState<O>): void {
 		const name = this.constructor.name;
-		const sizes = (groups: readonly { readonly params: readonly unknown[] }[]) => groups.map((group) => group.params.length).join(', ');
+		const sizes = (groups: readonly { readonly params: readonly unknown[] }[]) =>
+			groups.map((group) => group.params.length).join(', ');
 		if (sizes(saved.paramGroups) !== sizes(this.paramGroups)) {
-			throw new ArgumentError(`${name}.loadStateDict: the state has groups of ${sizes(saved.paramGroups)} parameters, the optimizer of ${sizes(this.paramGroups)}`);
+			throw new ArgumentError(
+				`${name}.loadStateDict: the state has groups of ${sizes(saved.paramGroups)} parameters, the optimizer of ${sizes(this.paramGroups)}`,
+			);
 		}
 		const params = this.paramGroups.flatMap((group) => group.params);
 		for (const [index, own] of Object.entries(saved.state)) {
 			const param = params[Number(index)];
-			if (param === undefined) throw new ArgumentError(`${name}.loadStateDict: the state names parameter ${index}; there are ${params.length}`);
+			if (param === undefined)
+				throw new ArgumentError(`${name}.loadStateDict: the state names parameter ${index}; there are ${params.length}`);
 			for (const [key, value] of Object.entries(own)) {
 				if (value instanceof Tensor && !sameShape(value.shape, param.shape)) {
-					throw new ArgumentError(`${name}.loadStateDict: '${key}' of parameter ${index} has shape [${value.shape}], the parameter [${param.shape}]`);
+					throw new ArgumentError(
+						`${name}.loadStateDict: '${key}' of parameter ${index} has shape [${value.shape}], the parameter [${param.shape}]`,
+					);
 				}
 			}
 		}

@@ -56,7 +56,9 @@ export abstract class LRScheduler {
 	loadStateDict(state: SchedulerState): void {
 		const { lastEpoch, baseLrs, lastLr } = state as { lastEpoch: number; baseLrs: number[]; lastLr: number[] };
 		if (!Number.isInteger(lastEpoch) || baseLrs?.length !== this.baseLrs.length) {
-			throw new ArgumentError(`${this.constructor.name}.loadStateDict: the state is not one of this scheduler with ${this.baseLrs.length} groups`);
+			throw new ArgumentError(
+				`${this.constructor.name}.loadStateDict: the state is not one of this scheduler with ${this.baseLrs.length} groups`,
+			);
 		}
 		this.lastEpoch = lastEpoch;
 		(this as { baseLrs: readonly number[] }).baseLrs = [...baseLrs];
@@ -76,7 +78,8 @@ export class StepLR extends LRScheduler {
 		{ gamma = 0.1, ...rest }: SchedulerOptions & { gamma?: number } = {},
 	) {
 		super(optimizer, rest);
-		if (!Number.isInteger(stepSize) || stepSize < 1) throw new ArgumentError(`StepLR: stepSize must be a whole number of at least 1, not ${stepSize}`);
+		if (!Number.isInteger(stepSize) || stepSize < 1)
+			throw new ArgumentError(`StepLR: stepSize must be a whole number of at least 1, not ${stepSize}`);
 		this.gamma = gamma;
 		this.start();
 	}
@@ -134,10 +137,16 @@ export class LinearLR extends LRScheduler {
 
 	constructor(
 		optimizer: Optimizer<CommonOptions>,
-		{ startFactor = 1 / 3, endFactor = 1, totalIters = 5, ...rest }: SchedulerOptions & { startFactor?: number; endFactor?: number; totalIters?: number } = {},
+		{
+			startFactor = 1 / 3,
+			endFactor = 1,
+			totalIters = 5,
+			...rest
+		}: SchedulerOptions & { startFactor?: number; endFactor?: number; totalIters?: number } = {},
 	) {
 		super(optimizer, rest);
-		if (!(startFactor > 0 && startFactor <= 1)) throw new ArgumentError(`LinearLR: startFactor must lie in (0, 1], not ${startFactor}`);
+		if (!(startFactor > 0 && startFactor <= 1))
+			throw new ArgumentError(`LinearLR: startFactor must lie in (0, 1], not ${startFactor}`);
 		if (!(endFactor >= 0 && endFactor <= 1)) throw new ArgumentError(`LinearLR: endFactor must lie in [0, 1], not ${endFactor}`);
 		this.startFactor = startFactor;
 		this.endFactor = endFactor;

@@ -20,7 +20,8 @@ export class SGD extends Optimizer<SGDOptions> {
 
 	protected override validate({ momentum, dampening, nesterov }: ParamGroup<SGDOptions>): void {
 		if (!(momentum >= 0)) throw new ArgumentError(`SGD: momentum must be at least 0, not ${momentum}`);
-		if (nesterov && (momentum <= 0 || dampening !== 0)) throw new ArgumentError('SGD: nesterov needs momentum above 0 and dampening 0');
+		if (nesterov && (momentum <= 0 || dampening !== 0))
+			throw new ArgumentError('SGD: nesterov needs momentum above 0 and dampening 0');
 	}
 
 	protected override update(param: Tensor, gradient: Tensor, group: ParamGroup<SGDOptions>, state: ParamState): void {

@@ -1,7 +1,28 @@
 /** What is built on the tape: checkpoint, detectAnomaly, Jacobians and Hessians. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { AutogradError, checkpoint, detectAnomaly, dropout, grad, gradcheck, gradgradcheck, hessian, jacobian, jvp, manualSeed, matmul, memory, nn, noGrad, randn, type Tensor, tensor, tidy, vjp } from 'wgrad';
+import {
+	AutogradError,
+	checkpoint,
+	detectAnomaly,
+	dropout,
+	grad,
+	gradcheck,
+	gradgradcheck,
+	hessian,
+	jacobian,
+	jvp,
+	manualSeed,
+	matmul,
+	memory,
+	nn,
+	noGrad,
+	randn,
+	type Tensor,
+	tensor,
+	tidy,
+	vjp,
+} from 'wgrad';
 import { requireClose } from '../proofs/compare';
 
 const vector = (...values: number[]) => tensor(values, { dtype: 'float64' }).requiresGrad_();
@@ -17,10 +38,27 @@ test('checkpoint gives the gradients of what it wraps, parameters included, and 
 		return grad(y, [x, ...layer.parameters()]);
 	};
 	const [plain, checkpointed] = [run(false), run(true)];
-	for (const [i, gradient] of plain.entries()) requireClose(`gradient ${i}`, await checkpointed[i]!.data(), await gradient.data(), { relative: 0, absolute: 0 });
+	for (const [i, gradient] of plain.entries())
+		requireClose(`gradient ${i}`, await checkpointed[i]!.data(), await gradient.data(), { relative: 0, absolute: 0 });
 	manualSeed(9);
-	assert.ok(await gradcheck((input) => { manualSeed(9); return checkpoint(block, input!); }, [x]));
-	assert.ok(await gradgradcheck((input) => { manualSeed(9); return checkpoint(block, input!); }, [x]));
+	assert.ok(
+		await gradcheck(
+			(input) => {
+				manualSeed(9);
+				return checkpoint(block, input!);
+			},
+			[x],
+		),
+	);
+	assert.ok(
+		await gradgradcheck(
+			(input) => {
+				manualSeed(9);
+				return checkpoint(block, input!);
+			},
+			[x],
+		),
+	);
 });
 
 test('checkpoint keeps nothing but its inputs, and lets go after the walk', () => {
@@ -66,7 +104,14 @@ test('detectAnomaly names the operation that first went wrong, backward', async 
 	assert.is(await detectAnomaly(() => x.exp().sum()).then((y) => y.item()), 1 + Math.E);
 });
 
-const a = tensor([[1, 2], [3, 4], [5, 6]], { dtype: 'float64' });
+const a = tensor(
+	[
+		[1, 2],
+		[3, 4],
+		[5, 6],
+	],
+	{ dtype: 'float64' },
+);
 const linearThenSquare = (x: Tensor) => matmul(a, x).square();
 
 test('jacobian, vjp and jvp agree with 2 diag(Ax) A', async () => {
@@ -76,9 +121,19 @@ test('jacobian, vjp and jvp agree with 2 diag(Ax) A', async () => {
 	assert.equal(j.shape, [3, 2]);
 	requireClose('jacobian', await j.data(), expected, { relative: 1e-12, absolute: 0 });
 	const [, pulled] = vjp(linearThenSquare, x, tensor([1, 0, 2], { dtype: 'float64' }));
-	requireClose('vjp', await pulled.data(), [0, 1].map((k) => expected[k]! + 2 * expected[4 + k]!), { relative: 1e-12, absolute: 0 });
+	requireClose(
+		'vjp',
+		await pulled.data(),
+		[0, 1].map((k) => expected[k]! + 2 * expected[4 + k]!),
+		{ relative: 1e-12, absolute: 0 },
+	);
 	const [, pushed] = jvp(linearThenSquare, x, tensor([3, -1], { dtype: 'float64' }));
-	requireClose('jvp', await pushed.data(), [0, 1, 2].map((i) => 3 * expected[2 * i]! - expected[2 * i + 1]!), { relative: 1e-12, absolute: 0 });
+	requireClose(
+		'jvp',
+		await pushed.data(),
+		[0, 1, 2].map((i) => 3 * expected[2 * i]! - expected[2 * i + 1]!),
+		{ relative: 1e-12, absolute: 0 },
+	);
 });
 
 test('hessian of x^2 y + y^3', async () => {

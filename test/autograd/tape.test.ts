@@ -1,7 +1,22 @@
 /** The tape itself: walking, freeing, versions, modes, second order. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { add, AutogradError, customOp, grad, gradcheck, isGradEnabled, keep, memory, noGrad, ones, type Tensor, tensor, tidy, zeros } from 'wgrad';
+import {
+	AutogradError,
+	add,
+	customOp,
+	grad,
+	gradcheck,
+	isGradEnabled,
+	keep,
+	memory,
+	noGrad,
+	ones,
+	type Tensor,
+	tensor,
+	tidy,
+	zeros,
+} from 'wgrad';
 
 const scalar = (value: number) => tensor(value, { dtype: 'float64' }).requiresGrad_();
 
@@ -56,7 +71,13 @@ test('backward of something that is no scalar needs a gradient of its shape', ()
 test('noGrad records nothing, nests, and restores the mode after an error', () => {
 	const x = scalar(1);
 	assert.not(noGrad(() => x.mul(2)).requiresGrad);
-	assert.throws(() => noGrad(() => { throw new Error('inside'); }), /inside/);
+	assert.throws(
+		() =>
+			noGrad(() => {
+				throw new Error('inside');
+			}),
+		/inside/,
+	);
 	assert.ok(isGradEnabled());
 	assert.throws(() => noGrad(async () => 1), /must not be async/);
 });

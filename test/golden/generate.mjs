@@ -9,9 +9,18 @@ import { forNode, root, withSources } from '../../build.mjs';
 const python = process.env.PYTHON ?? '/usr/bin/python3';
 const bundle = join(root, 'dist/golden-cases.mjs');
 mkdirSync(join(root, 'dist'), { recursive: true });
-await esbuild.build({ ...forNode, alias: withSources, sourcemap: false, entryPoints: [join(root, 'test/golden/cases.ts')], outfile: bundle });
+await esbuild.build({
+	...forNode,
+	alias: withSources,
+	sourcemap: false,
+	entryPoints: [join(root, 'test/golden/cases.ts')],
+	outfile: bundle,
+});
 const cases = spawnSync(process.execPath, [bundle], { maxBuffer: 2 ** 30, stdio: ['ignore', 'pipe', 'inherit'] });
 rmSync(bundle);
 if (cases.status !== 0) process.exit(1);
-const { status } = spawnSync(python, [join(root, 'test/golden/generate.py')], { input: cases.stdout, stdio: ['pipe', 'inherit', 'inherit'] });
+const { status } = spawnSync(python, [join(root, 'test/golden/generate.py')], {
+	input: cases.stdout,
+	stdio: ['pipe', 'inherit', 'inherit'],
+});
 process.exit(status ?? 1);

@@ -18,13 +18,21 @@ async function compare({ entry, sample, key }: GoldenSample, golden: Readonly<Re
 	for (const [i, output] of outputs.entries()) {
 		const expected = golden[`${key}#o${i}`];
 		if (expected === undefined) throw new Error(`${key}: output ${i} is not in the golden file; run npm run golden`);
-		if (String(expected.shape) !== String(output.shape)) throw new Error(`${key}: output ${i} has shape [${output.shape}], PyTorch's [${expected.shape}]`);
+		if (String(expected.shape) !== String(output.shape))
+			throw new Error(`${key}: output ${i} has shape [${output.shape}], PyTorch's [${expected.shape}]`);
 		requireClose(`${key}: output ${i}`, await output.data(), await expected.data(), ALLOWED);
 	}
 	if (entry.gradient !== 'yes' || sample.gradient === false) return;
 	const differentiable = outputs.filter((output) => output.requiresGrad);
 	const targets = inputs.flatMap((input, i) => (input.requiresGrad ? [i] : []));
-	const gradients = differentiable.length === 0 ? [] : grad(differentiable, targets.map((i) => inputs[i]!), { gradOutputs: cotangents(differentiable), allowUnused: true });
+	const gradients =
+		differentiable.length === 0
+			? []
+			: grad(
+					differentiable,
+					targets.map((i) => inputs[i]!),
+					{ gradOutputs: cotangents(differentiable), allowUnused: true },
+				);
 	for (const [k, i] of targets.entries()) {
 		const expected = golden[`${key}#g${i}`];
 		const actual = gradients[k] ?? null;

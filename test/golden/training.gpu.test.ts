@@ -15,14 +15,22 @@ for (const run of RUNS) {
 	test(`20 steps by ${run} lose what PyTorch loses`, async () => {
 		const { losses, squares } = await trainOnNoise(run, 'webgpu', 'float32');
 		requireClose(`${run}: losses`, losses, golden[run].losses, LOSS);
-		requireClose(`${run}: sums of squares`, Object.values(squares), Object.values(golden[run].squares), { relative: 1e-4, absolute: 1e-5 });
+		requireClose(`${run}: sums of squares`, Object.values(squares), Object.values(golden[run].squares), {
+			relative: 1e-4,
+			absolute: 1e-5,
+		});
 	});
 }
 
 test('50 steps twice give the same bits', async () => {
-	const [first, second] = [await trainOnNoise('adam', 'webgpu', 'float32', 50), await trainOnNoise('adam', 'webgpu', 'float32', 50)];
+	const [first, second] = [
+		await trainOnNoise('adam', 'webgpu', 'float32', 50),
+		await trainOnNoise('adam', 'webgpu', 'float32', 50),
+	];
 	requireClose('losses', second.losses, first.losses, { relative: 0, absolute: 0 });
-	first.parameters.forEach((values, i) => requireClose(`parameter ${i}`, second.parameters[i]!, values, { relative: 0, absolute: 0 }));
+	for (const [i, values] of first.parameters.entries()) {
+		requireClose(`parameter ${i}`, second.parameters[i]!, values, { relative: 0, absolute: 0 });
+	}
 });
 
 test.run();

@@ -52,7 +52,10 @@ export async function trainOnNoise(run: Run, device: Device, dtype: DType, steps
 		}),
 	);
 	const images = tensor(draws('images', BATCH * 784, 1), { shape: [BATCH, 1, 28, 28], dtype, device });
-	const labels = tensor(Int32Array.from({ length: BATCH }, (_, i) => i % 10), { device });
+	const labels = tensor(
+		Int32Array.from({ length: BATCH }, (_, i) => i % 10),
+		{ device },
+	);
 	const optimizer = optimizerOf(run, model.parameters());
 	const losses: number[] = [];
 	for (let step = 0; step < steps; step++) {

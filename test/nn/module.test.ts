@@ -16,7 +16,15 @@ class Block extends nn.Module {
 test('keys are the paths of properties, parameters first, as in PyTorch', () => {
 	const model = new nn.Sequential(new Block(), new nn.Flatten(), new nn.Linear(4, 2));
 	assert.equal(Object.keys(model.stateDict()), [
-		'0.scale', '0.norm.weight', '0.norm.bias', '0.norm.running_mean', '0.norm.running_var', '0.norm.num_batches_tracked', '0.conv.weight', '2.weight', '2.bias',
+		'0.scale',
+		'0.norm.weight',
+		'0.norm.bias',
+		'0.norm.running_mean',
+		'0.norm.running_var',
+		'0.norm.num_batches_tracked',
+		'0.conv.weight',
+		'2.weight',
+		'2.bias',
 	]);
 	assert.is(model.parameters().length, 6);
 });
@@ -25,7 +33,10 @@ test('loadStateDict copies, is strict, and names every problem at once', async (
 	const [a, b] = [new nn.Linear(3, 2), new nn.Linear(3, 2)];
 	b.loadStateDict(a.stateDict());
 	assert.equal(await b.weight.data(), await a.weight.data());
-	assert.throws(() => b.loadStateDict({ weight: zeros([2, 2]), extra: zeros([1]) }), /missing keys: bias; unexpected keys: extra; weight: shape \[2, 2\] in the state, \[2, 3\] in the module/);
+	assert.throws(
+		() => b.loadStateDict({ weight: zeros([2, 2]), extra: zeros([1]) }),
+		/missing keys: bias; unexpected keys: extra; weight: shape \[2, 2\] in the state, \[2, 3\] in the module/,
+	);
 	assert.equal(b.loadStateDict({ bias: zeros([2]) }, { strict: false }), { missingKeys: ['weight'], unexpectedKeys: [] });
 });
 
@@ -42,7 +53,7 @@ test('train and eval reach every module; dropout and batch norm obey', async () 
 	model.eval();
 	assert.ok(model.modules().every((module) => !module.training));
 	const y = await model.forward(x).data();
-	(await x.data()).forEach((value, i) => assert.ok(Math.abs(y[i]! - value / Math.sqrt(1 + 1e-5)) < 1e-6));
+	for (const [i, value] of (await x.data()).entries()) assert.ok(Math.abs(y[i]! - value / Math.sqrt(1 + 1e-5)) < 1e-6);
 	model.train();
 	const dropped = await new nn.Dropout({ p: 0.5 }).forward(ones([1000])).data();
 	const zerosCount = Array.from(dropped).filter((value) => value === 0).length;
@@ -78,7 +89,7 @@ test('nn.init: gains, orthogonality, truncation, identity', async () => {
 	assert.ok(Math.abs(nn.init.calculateGain('leakyRelu', 0.2) - Math.sqrt(2 / 1.04)) < 1e-12);
 	const q = nn.init.orthogonal_(zeros([5, 3], { dtype: 'float64' }));
 	const product = await q.transpose(0, 1).matmul(q).data();
-	product.forEach((value, i) => assert.ok(Math.abs(value - (i % 4 === 0 ? 1 : 0)) < 1e-12));
+	for (const [i, value] of product.entries()) assert.ok(Math.abs(value - (i % 4 === 0 ? 1 : 0)) < 1e-12);
 	const truncated = await nn.init.truncNormal_(zeros([1000]), 0, 1, -0.5, 0.5).data();
 	assert.ok(Array.from(truncated).every((value) => Math.abs(value) <= 0.5));
 	assert.equal(Array.from(await nn.init.eye_(zeros([2, 3])).data()), [1, 0, 0, 0, 1, 0]);

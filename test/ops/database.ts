@@ -2,11 +2,24 @@
  * The operation database: what an entry says of an operation. The proofs (gradients, parity, golden, refusals) and the
  * microbenchmarks loop over the entries that `test/ops/<family>.ts` list; nothing is tested by hand that can be listed here.
  */
-import { type DType, type Device, tensor, type Tensor } from 'wgrad';
+import { type Device, type DType, type Tensor, tensor } from 'wgrad';
 
 export type Family =
-	| 'elementwise' | 'reduce' | 'matmul' | 'conv' | 'pool' | 'softmax' | 'norm' | 'attention' | 'rnn'
-	| 'embedding' | 'indexing' | 'layout' | 'random' | 'loss' | 'optimizer';
+	| 'elementwise'
+	| 'reduce'
+	| 'matmul'
+	| 'conv'
+	| 'pool'
+	| 'softmax'
+	| 'norm'
+	| 'attention'
+	| 'rnn'
+	| 'embedding'
+	| 'indexing'
+	| 'layout'
+	| 'random'
+	| 'loss'
+	| 'optimizer';
 
 /** How an input lies in memory; the values at each index are the same for all of them. */
 export type Layout =

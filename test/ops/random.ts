@@ -21,8 +21,16 @@ export const random: OpEntry[] = [
 			{ label: 'large', inputs: [{ shape: [65, 128] }], gradient: false },
 		],
 		refusals: [
-			{ label: 'p above 1', call: (device) => dropout(tensor([1], { device }), { p: 1.5 }), message: /dropout: p must lie in \[0, 1\], not 1\.5/ },
-			{ label: 'integers', call: (device) => dropout(tensor([1], { dtype: 'int32', device })), message: /dropout: input has dtype int32/ },
+			{
+				label: 'p above 1',
+				call: (device) => dropout(tensor([1], { device }), { p: 1.5 }),
+				message: /dropout: p must lie in \[0, 1\], not 1\.5/,
+			},
+			{
+				label: 'integers',
+				call: (device) => dropout(tensor([1], { dtype: 'int32', device })),
+				message: /dropout: input has dtype int32/,
+			},
 		],
 		torch: null,
 	},
@@ -37,7 +45,13 @@ export const random: OpEntry[] = [
 			{ label: 'transposed', inputs: [{ shape: [2, 3, 3, 2], layout: 'transposed' }] },
 			{ label: 'inference', inputs: [{ shape: [2, 2, 1, 1] }], options: { training: false } },
 		],
-		refusals: [{ label: 'a vector', call: (device) => dropout2d(tensor([1, 2], { device })), message: /dropout2d: it takes \[N, C, H, W\]/ }],
+		refusals: [
+			{
+				label: 'a vector',
+				call: (device) => dropout2d(tensor([1, 2], { device })),
+				message: /dropout2d: it takes \[N, C, H, W\]/,
+			},
+		],
 		torch: null,
 	},
 ];

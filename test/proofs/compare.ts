@@ -1,5 +1,5 @@
 /** How proofs compare arrays, and the gradients that they feed in. */
-import { tensor, type Tensor } from 'wgrad';
+import { type Tensor, tensor } from 'wgrad';
 import { stream } from '../ops/database';
 
 export interface Allowed {
@@ -8,15 +8,22 @@ export interface Allowed {
 }
 
 /** Throws with the worst element unless |actual - expected| <= absolute + relative * |expected|; NaN equals NaN, and infinities their like. */
-export function requireClose(what: string, actual: ArrayLike<number>, expected: ArrayLike<number>, { relative, absolute }: Allowed): void {
-	if (actual.length !== expected.length) throw new Error(`${what}: ${actual.length} elements where ${expected.length} were expected`);
+export function requireClose(
+	what: string,
+	actual: ArrayLike<number>,
+	expected: ArrayLike<number>,
+	{ relative, absolute }: Allowed,
+): void {
+	if (actual.length !== expected.length)
+		throw new Error(`${what}: ${actual.length} elements where ${expected.length} were expected`);
 	let worst = -1;
 	let excess = 1;
 	let count = 0;
 	for (let i = 0; i < actual.length; i++) {
 		const [a, e] = [actual[i]!, expected[i]!];
 		if (Object.is(a, e) || a === e) continue;
-		const ratio = Number.isFinite(a) && Number.isFinite(e) ? Math.abs(a - e) / (absolute + relative * Math.abs(e)) : Number.POSITIVE_INFINITY;
+		const ratio =
+			Number.isFinite(a) && Number.isFinite(e) ? Math.abs(a - e) / (absolute + relative * Math.abs(e)) : Number.POSITIVE_INFINITY;
 		if (ratio <= 1) continue;
 		count++;
 		if (ratio > excess || worst < 0) {

@@ -59,7 +59,9 @@ function proveSample(entry: OpEntry, sample: Sample): void {
 /** A claim that there is no gradient is tested too: the outputs must not require one. */
 function proveNone(entry: OpEntry, sample: Sample): void {
 	test(`no gradient: ${entry.name} (${sample.label})`, () => {
-		const inputs = makeInputs(entry, sample, 'cpu', 'float64').map((input) => (input.dtype === 'float64' ? input.requiresGrad_() : input));
+		const inputs = makeInputs(entry, sample, 'cpu', 'float64').map((input) =>
+			input.dtype === 'float64' ? input.requiresGrad_() : input,
+		);
 		for (const output of evaluate(entry, sample, inputs)) {
 			if (output.requiresGrad) throw new Error(`${entry.name} is listed without a gradient, but its output requires one`);
 		}

@@ -3,7 +3,7 @@
  * by the fused backward kernels and by the composed forms.
  */
 import { test } from 'uvu';
-import { type Device, grad, manualSeed, type DType, type Tensor } from 'wgrad';
+import { type Device, type DType, grad, manualSeed, type Tensor } from 'wgrad';
 import { makeInputs, type OpEntry, type Sample } from '../ops/database';
 import { type Allowed, cotangents, differentiableInputs, requireClose } from './compare';
 
@@ -33,7 +33,9 @@ async function run(entry: OpEntry, sample: Sample, device: Device, precision: DT
 			gradients.push(await Promise.all(found.map((gradient) => gradient?.data() ?? null)));
 		}
 	}
-	const values = await Promise.all(outputs.map(async ({ shape, dtype, data }, i) => ({ shape, dtype, data: await data.call(outputs[i]!) })));
+	const values = await Promise.all(
+		outputs.map(async ({ shape, dtype, data }, i) => ({ shape, dtype, data: await data.call(outputs[i]!) })),
+	);
 	return { outputs: values, gradients };
 }
 
@@ -47,10 +49,16 @@ export function proveParity(entries: readonly OpEntry[]): void {
 				const actual = await run(entry, sample, 'webgpu', 'float32');
 				expected.outputs.forEach((output, i) => {
 					const got = actual.outputs[i]!;
-					if (String(got.shape) !== String(output.shape)) throw new Error(`${name}: output ${i} has shape [${got.shape}] instead of [${output.shape}]`);
+					if (String(got.shape) !== String(output.shape))
+						throw new Error(`${name}: output ${i} has shape [${got.shape}] instead of [${output.shape}]`);
 					const dtype = output.dtype === 'float64' ? 'float32' : output.dtype;
 					if (got.dtype !== dtype) throw new Error(`${name}: output ${i} has dtype ${got.dtype} instead of ${dtype}`);
-					requireClose(`${name}: output ${i}`, got.data, output.data, dtype === 'float32' ? allowed : { relative: 0, absolute: 0 });
+					requireClose(
+						`${name}: output ${i}`,
+						got.data,
+						output.data,
+						dtype === 'float32' ? allowed : { relative: 0, absolute: 0 },
+					);
 				});
 				expected.gradients.forEach((gradients, form) => {
 					gradients.forEach((gradient, i) => {

@@ -14,8 +14,10 @@ export function proveRefusals(entries: readonly OpEntry[], device: Device): void
 					thrown = error;
 				}
 				if (thrown === undefined) throw new Error(`${entry.name} (${refusal.label}) was not refused`);
-				if (!(thrown instanceof WgradError)) throw new Error(`${entry.name} (${refusal.label}) threw ${String(thrown)}, which is none of the library's errors`);
-				if (!refusal.message.test(thrown.message)) throw new Error(`${entry.name} (${refusal.label}) said '${thrown.message}', not ${refusal.message}`);
+				if (!(thrown instanceof WgradError))
+					throw new Error(`${entry.name} (${refusal.label}) threw ${String(thrown)}, which is none of the library's errors`);
+				if (!refusal.message.test(thrown.message))
+					throw new Error(`${entry.name} (${refusal.label}) said '${thrown.message}', not ${refusal.message}`);
 			});
 		}
 	}

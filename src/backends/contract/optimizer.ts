@@ -43,5 +43,9 @@ export interface OptimizerKernels {
 	 * m = beta1 m + (1 - beta1) g; v = beta2 v + (1 - beta2) g^2; largest = max(largest, v) where given (amsgrad);
 	 * param -= lr / correction1 * m / (sqrt((largest or v) / correction2) + eps).
 	 */
-	adamStep(inputs: { gradient: View }, outputs: { param: View; m: View; v: View; largest?: View }, attributes: AdamAttributes): void;
+	adamStep(
+		inputs: { gradient: View },
+		outputs: { param: View; m: View; v: View; largest?: View },
+		attributes: AdamAttributes,
+	): void;
 }

@@ -9,7 +9,13 @@ import { floatBits, type Gpu, storageType } from './launch';
 const WORKGROUP = 64;
 
 export function optimizerKernels(gpu: Gpu): OptimizerKernels {
-	function update(kernel: ShaderTemplate<OptimizerVariant>, views: readonly View[], extra: boolean, scalars: readonly number[], flops: number): void {
+	function update(
+		kernel: ShaderTemplate<OptimizerVariant>,
+		views: readonly View[],
+		extra: boolean,
+		scalars: readonly number[],
+		flops: number,
+	): void {
 		const size = numel(views[0]!.shape);
 		const storage = storageType(views[0]!);
 		const vec4 = views.every((view) => view.offset % 4 === 0);
