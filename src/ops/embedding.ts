@@ -6,6 +6,7 @@ import { emptyOn, type Tensor } from '../tensor';
 import { eq } from './elementwise';
 import { checkIndices, maskedFill } from './indexing/places';
 import { contiguous, reshape, unsqueeze } from './layout';
+import { requireTensor } from './requirements';
 
 export interface EmbeddingOptions {
 	/** A row whose gradient is 0, usually that of the padding token; negative ones count from the end. Default none. */
@@ -14,6 +15,8 @@ export interface EmbeddingOptions {
 
 /** The rows of `weight` [rows, columns] that the int32 `indices` name: [...indices.shape, columns]. As `torch.nn.functional.embedding`. */
 export function embedding(indices: Tensor, weight: Tensor, { paddingIdx }: EmbeddingOptions = {}): Tensor {
+	requireTensor('embedding', indices, 'indices');
+	requireTensor('embedding', weight, 'weight');
 	if (weight.ndim !== 2) throw new ShapeError(`embedding: the weight must be [rows, columns], not ${formatShape(weight.shape)}`);
 	const [rows, columns] = weight.shape as [number, number];
 	checkIndices('embedding', weight, indices, rows, `the rows of ${formatShape(weight.shape)}`);

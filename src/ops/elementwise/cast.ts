@@ -7,7 +7,7 @@ import { DTYPES, type DType } from '../../core/dtype';
 import { ArgumentError, AutogradError, DTypeError } from '../../core/errors';
 import { emptyOn, Tensor } from '../../tensor';
 import { tidy } from '../../tidy';
-import { requireTensor } from '../operands';
+import { requireTensor } from '../requirements';
 
 /**
  * `x` as another dtype, or on another device; `x` itself when it is that already.

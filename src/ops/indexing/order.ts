@@ -7,6 +7,7 @@ import { tidy } from '../../tidy';
 import { contiguous } from '../layout';
 import { promote } from '../operands';
 import { type ValuesIndices, valuesIndices } from '../reduce';
+import { requireTensor } from '../requirements';
 import { placedAt } from './places';
 
 export interface SortOptions {
@@ -21,11 +22,13 @@ export interface TopkOptions {
 
 /** x sorted along `dim` (the last by default), and where each element stood (int32). Equal elements keep their order. */
 export function sort(x: Tensor, dim = -1, { descending = false }: SortOptions = {}): ValuesIndices {
+	requireTensor('sort', x);
 	return sorted('sort', x, dim, descending);
 }
 
 /** The indices (int32) that sort x along `dim`, the last by default. */
 export function argsort(x: Tensor, dim = -1, { descending = false }: SortOptions = {}): Tensor {
+	requireTensor('argsort', x);
 	const at = normalizeDim('argsort', dim, x.ndim);
 	return record({
 		name: 'argsort',
@@ -37,6 +40,7 @@ export function argsort(x: Tensor, dim = -1, { descending = false }: SortOptions
 
 /** The k largest (or smallest) elements along `dim` in order, and where they stood (int32). */
 export function topk(x: Tensor, k: number, dim = -1, { largest = true }: TopkOptions = {}): ValuesIndices {
+	requireTensor('topk', x);
 	const at = normalizeDim('topk', dim, x.ndim);
 	const size = x.shape[at] ?? 1;
 	if (!Number.isInteger(k) || k < 0 || k > size)
@@ -94,6 +98,7 @@ export interface SearchOptions {
  * sequence is a vector for any values, or has their leading dims. As `torch.searchsorted`.
  */
 export function searchsorted(sortedSequence: Tensor, values: Tensor, { right = false }: SearchOptions = {}): Tensor {
+	requireTensor('searchsorted', sortedSequence);
 	const [sequence, wanted] = promote('searchsorted', sortedSequence, values) as [Tensor, Tensor];
 	const vector = sequence.ndim === 1;
 	if (

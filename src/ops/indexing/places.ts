@@ -15,7 +15,7 @@ import { emptyOn, Tensor, viewOf } from '../../tensor';
 import { tidy } from '../../tidy';
 import { eq, mul, where } from '../elementwise';
 import { broadcastTo, contiguous, narrow, reshape } from '../layout';
-import { requireSameDevice } from '../operands';
+import { requireSameDevice, requireTensor } from '../requirements';
 
 /** Throws unless `index` is int32, on the device of `x`, and, where the host can see it, within 0 .. size - 1. */
 export function checkIndices(operation: string, x: Tensor, index: Tensor, size: number, what: string): void {
@@ -43,6 +43,7 @@ export function checkIndices(operation: string, x: Tensor, index: Tensor, size: 
 
 /** Checks what gather and scatter have in common; gives the normalized dim. */
 function checkPlaces(operation: string, x: Tensor, dim: number, index: Tensor): number {
+	requireTensor(operation, index, 'index');
 	if (x.ndim === 0) throw new ShapeError(`${operation}: a scalar has no dim to index; reshape it to [1]`);
 	const at = normalizeDim(operation, dim, x.ndim);
 	if (index.ndim !== x.ndim || index.shape.some((size, d) => d !== at && size > x.shape[d]!)) {
@@ -56,6 +57,7 @@ function checkPlaces(operation: string, x: Tensor, dim: number, index: Tensor): 
 
 /** y[i, j, ...] = x[i, index[i, j, ...], ...] for dim 1: y has the shape of `index`, which has x's rank and is no larger but in `dim`. */
 export function gather(x: Tensor, dim: number, index: Tensor): Tensor {
+	requireTensor('gather', x);
 	return gathered('gather', x, checkPlaces('gather', x, dim, index), index);
 }
 
@@ -100,12 +102,14 @@ function accumulateBack(name: string, dim: number) {
 
 /** x with `source[i, j, ...]` added at [i, index[i, j, ...], ...] for dim 1. source has x's dtype and at least the shape of `index`. */
 export function scatterAdd(x: Tensor, dim: number, index: Tensor, source: Tensor): Tensor {
+	requireTensor('scatterAdd', x);
 	const at = checkPlaces('scatterAdd', x, dim, index);
 	return tidy(() => addedAt('scatterAdd', x, at, index, sourceFor('scatterAdd', x, index, source)));
 }
 
 /** The part of `source` that belongs to `index`. */
 function sourceFor(operation: string, x: Tensor, index: Tensor, source: Tensor): Tensor {
+	requireTensor(operation, source, 'source');
 	requireDType(operation, source.dtype, [x.dtype], 'source');
 	requireSameDevice(operation, x, source);
 	if (source.ndim !== index.ndim || source.shape.some((size, d) => size < index.shape[d]!)) {
@@ -137,6 +141,7 @@ function addedAt(name: string, x: Tensor, dim: number, index: Tensor, source: Te
  * wins, and it alone receives the gradient.
  */
 export function scatter(x: Tensor, dim: number, index: Tensor, source: Tensor | number): Tensor {
+	requireTensor('scatter', x);
 	const at = checkPlaces('scatter', x, dim, index);
 	if (typeof source === 'number') return filledAt(x, at, index, source);
 	return tidy(() => writtenAt(x, at, index, sourceFor('scatter', x, index, source)));
@@ -219,6 +224,7 @@ function spreadIndex(index: Tensor, dim: number, shape: Shape): Tensor {
 
 function checkRowIndex(operation: string, x: Tensor, dim: number, index: Tensor): number {
 	if (x.ndim === 0) throw new ShapeError(`${operation}: a scalar has no dim to index; reshape it to [1]`);
+	requireTensor(operation, index, 'index');
 	const at = normalizeDim(operation, dim, x.ndim);
 	if (index.ndim > 1) throw new ShapeError(`${operation}: the index must be a vector, not ${formatShape(index.shape)}`);
 	checkIndices(operation, x, index, x.shape[at]!, `dim ${at} of ${formatShape(x.shape)}`);
@@ -227,13 +233,16 @@ function checkRowIndex(operation: string, x: Tensor, dim: number, index: Tensor)
 
 /** The entries of x along `dim` that the vector `index` lists. */
 export function indexSelect(x: Tensor, dim: number, index: Tensor): Tensor {
+	requireTensor('indexSelect', x);
 	const at = checkRowIndex('indexSelect', x, dim, index);
 	return tidy(() => gathered('indexSelect', x, at, spreadIndex(index, at, x.shape)));
 }
 
 /** x with alpha * source added to the entries along `dim` that the vector `index` lists, entry i of source to entry index[i]. */
 export function indexAdd(x: Tensor, dim: number, index: Tensor, source: Tensor, { alpha = 1 }: { alpha?: number } = {}): Tensor {
+	requireTensor('indexAdd', x);
 	const at = checkRowIndex('indexAdd', x, dim, index);
+	requireTensor('indexAdd', source, 'source');
 	requireDType('indexAdd', source.dtype, [x.dtype], 'source');
 	requireSameDevice('indexAdd', x, source);
 	const expected = x.shape.with(at, index.size);
@@ -247,6 +256,8 @@ export function indexAdd(x: Tensor, dim: number, index: Tensor, source: Tensor, 
 
 /** The elements of x, counted in row-major order, that `index` lists, in the shape of `index`. */
 export function take(x: Tensor, index: Tensor): Tensor {
+	requireTensor('take', x);
+	requireTensor('take', index, 'index');
 	checkIndices('take', x, index, x.size, `the elements of ${formatShape(x.shape)}`);
 	return tidy(() => reshape(gathered('take', reshape(x, [-1]), 0, reshape(index, [-1])), index.shape));
 }
@@ -256,6 +267,8 @@ export function take(x: Tensor, index: Tensor): Tensor {
  * indices that argsort, argmax and topk give.
  */
 export function takeAlongDim(x: Tensor, index: Tensor, dim?: number): Tensor {
+	requireTensor('takeAlongDim', x);
+	requireTensor('takeAlongDim', index, 'index');
 	if (dim === undefined) {
 		checkIndices('takeAlongDim', x, index, x.size, `the elements of ${formatShape(x.shape)}`);
 		return tidy(() => gathered('takeAlongDim', reshape(x, [-1]), 0, reshape(index, [-1])));
@@ -280,6 +293,8 @@ export function takeAlongDim(x: Tensor, index: Tensor, dim?: number): Tensor {
 
 /** x with `value` (a number, or a scalar tensor) where the bool `mask` is true; x and mask are broadcast against each other. */
 export function maskedFill(x: Tensor, mask: Tensor, value: number | Tensor): Tensor {
+	requireTensor('maskedFill', x);
+	requireTensor('maskedFill', mask, 'mask');
 	requireDType('maskedFill', mask.dtype, ['bool'], 'mask');
 	requireSameDevice('maskedFill', x, mask);
 	const shape = broadcastShapes('maskedFill', x.shape, mask.shape);
@@ -331,6 +346,8 @@ function uploaded(like: Tensor, data: Int32Array, shape: Shape): Tensor {
  * is only known once the device has answered: hence a promise. Differentiable in x.
  */
 export async function maskedSelect(x: Tensor, mask: Tensor): Promise<Tensor> {
+	requireTensor('maskedSelect', x);
+	requireTensor('maskedSelect', mask, 'mask');
 	requireDType('maskedSelect', mask.dtype, ['bool'], 'mask');
 	requireSameDevice('maskedSelect', x, mask);
 	const shape = broadcastShapes('maskedSelect', x.shape, mask.shape);
@@ -344,6 +361,7 @@ export async function maskedSelect(x: Tensor, mask: Tensor): Promise<Tensor> {
 
 /** The coordinates (int32, [count, ndim]) of the elements that are not 0, in row-major order. A promise, as `maskedSelect`. */
 export async function nonzero(x: Tensor): Promise<Tensor> {
+	requireTensor('nonzero', x);
 	const positions = await nonzeroPositions(x);
 	const strides = contiguousStrides(x.shape);
 	const coordinates = new Int32Array(positions.length * x.ndim);
@@ -363,6 +381,7 @@ export async function bincount(
 	x: Tensor,
 	{ weights, minlength = 0 }: { weights?: Tensor; minlength?: number } = {},
 ): Promise<Tensor> {
+	requireTensor('bincount', x);
 	requireDType('bincount', x.dtype, ['int32']);
 	if (x.ndim !== 1) throw new ShapeError(`bincount: needs a vector, not ${formatShape(x.shape)}`);
 	if (!Number.isInteger(minlength) || minlength < 0)
@@ -393,6 +412,7 @@ function accumulatedWeights(x: Tensor, weights: Tensor, length: number): Tensor 
 
 /** 1 at the class that each index names, 0 elsewhere: int32, [...indices.shape, numClasses]. */
 export function oneHot(indices: Tensor, numClasses: number): Tensor {
+	requireTensor('oneHot', indices);
 	if (!Number.isInteger(numClasses) || numClasses < 1) {
 		throw new ArgumentError(`oneHot: numClasses is ${numClasses}; say how many classes there are, at least 1`);
 	}

@@ -4,12 +4,14 @@ import { ArgumentError, formatShape, ShapeError } from '../../core/errors';
 import { checkShape, contiguousStrides, normalizeDim, normalizeDims, numel, type Shape } from '../../core/shape';
 import { emptyOn, type Tensor, viewOf } from '../../tensor';
 import { tidy } from '../../tidy';
+import { requireTensor } from '../requirements';
 import { type PerDim, perDim, windowCount } from '../windows';
 import { cat, type Geometry, narrow, narrowed } from './parts';
 import { expand, reshape } from './views';
 
 /** The elements in reverse order along `dims`. */
 export function flip(x: Tensor, dims: number | readonly number[]): Tensor {
+	requireTensor('flip', x);
 	const list = x.ndim === 0 ? [] : normalizeDims('flip', dims, x.ndim);
 	return record({
 		name: 'flip',
@@ -38,6 +40,7 @@ function flipBack(dims: readonly number[]) {
  * row-major order as if `x` were flat.
  */
 export function roll(x: Tensor, shifts: number | readonly number[], dims?: number | readonly number[]): Tensor {
+	requireTensor('roll', x);
 	if (dims === undefined) {
 		return tidy(() => reshape(roll(reshape(x, [-1]), shifts, 0), x.shape));
 	}
@@ -95,6 +98,7 @@ function rollBack(shifts: readonly number[]) {
 
 /** The whole tensor `repeats[d]` times along dim d; more repeats than dims add dims in front. As `torch.Tensor.repeat`. */
 export function repeat(x: Tensor, repeats: readonly number[]): Tensor {
+	requireTensor('repeat', x);
 	if (!Array.isArray(repeats) || repeats.length < x.ndim) {
 		throw new ShapeError(`repeat: ${formatShape([repeats].flat())} must hold a number for each dim of ${formatShape(x.shape)}`);
 	}
@@ -103,6 +107,7 @@ export function repeat(x: Tensor, repeats: readonly number[]): Tensor {
 
 /** As `repeat`, but fewer repeats than dims leave the first dims alone. */
 export function tile(x: Tensor, repeats: readonly number[]): Tensor {
+	requireTensor('tile', x);
 	if (!Array.isArray(repeats))
 		throw new ShapeError(`tile: repeats is an array of numbers, not ${typeof repeats} ${String(repeats)}`);
 	return repeated('tile', x, [...new Array<number>(Math.max(0, x.ndim - repeats.length)).fill(1), ...repeats]);
@@ -140,6 +145,7 @@ export function pad(
 	pad: readonly number[],
 	{ mode = 'constant', value = 0 }: { mode?: PadMode; value?: number } = {},
 ): Tensor {
+	requireTensor('pad', x);
 	if (!Array.isArray(pad) || pad.length % 2 !== 0 || pad.length > 2 * x.ndim || pad.some((p) => !Number.isInteger(p))) {
 		throw new ArgumentError(
 			`pad: ${JSON.stringify(pad)} must hold two whole numbers for each padded dim, of at most ${x.ndim} dims of ${formatShape(x.shape)}, last dim first`,
@@ -236,11 +242,13 @@ function padBack(before: readonly number[], shape: Shape) {
 
 /** The lower triangle of the last two dims, with `diagonal` diagonals above the main one, zeros elsewhere. */
 export function tril(x: Tensor, diagonal = 0): Tensor {
+	requireTensor('tril', x);
 	return triangle('tril', x, diagonal);
 }
 
 /** The upper triangle of the last two dims, without `diagonal` diagonals from the main one on, zeros elsewhere. */
 export function triu(x: Tensor, diagonal = 0): Tensor {
+	requireTensor('triu', x);
 	return triangle('triu', x, diagonal);
 }
 
@@ -320,6 +328,7 @@ function windowGrid(operation: string, size: readonly number[], { kernel, dilati
  * As `torch.nn.functional.unfold`.
  */
 export function unfold(x: Tensor, kernelSize: PerDim, options: UnfoldOptions = {}): Tensor {
+	requireTensor('unfold', x);
 	if (x.ndim !== 3 && x.ndim !== 4) throw new ShapeError(`unfold: needs [N, C, H, W] or [C, H, W], not ${formatShape(x.shape)}`);
 	const setup = windows('unfold', kernelSize, options);
 	windowGrid('unfold', x.shape.slice(-2), setup);
@@ -335,6 +344,7 @@ export function unfold(x: Tensor, kernelSize: PerDim, options: UnfoldOptions = {
  * same without N. As `torch.nn.functional.fold`.
  */
 export function fold(x: Tensor, outputSize: PerDim, kernelSize: PerDim, options: UnfoldOptions = {}): Tensor {
+	requireTensor('fold', x);
 	const setup = windows('fold', kernelSize, options);
 	const size = perDim('fold', 'outputSize', outputSize, 2, 1);
 	const grid = windowGrid('fold', size, setup);

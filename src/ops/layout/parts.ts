@@ -9,6 +9,7 @@ import { ArgumentError, formatShape, ShapeError } from '../../core/errors';
 import { checkShape, normalizeDim, type Shape, sameShape } from '../../core/shape';
 import { emptyOn, type Tensor, viewOf } from '../../tensor';
 import { promote } from '../operands';
+import { requireTensor } from '../requirements';
 
 /** Where the elements of a tensor lie in its storage. */
 export interface Geometry {
@@ -22,6 +23,7 @@ export type Part = (whole: Geometry) => Geometry;
 
 /** `length` elements along `dim` from `start` on; a negative start counts from the end. */
 export function narrow(x: Tensor, dim: number, start: number, length: number): Tensor {
+	requireTensor('narrow', x);
 	const at = existingDim('narrow', x, dim);
 	const size = x.shape[at]!;
 	const first = start < 0 ? start + size : start;
@@ -35,6 +37,7 @@ export function narrow(x: Tensor, dim: number, start: number, length: number): T
 
 /** Element `index` along `dim`, without that dim; a negative index counts from the end. */
 export function select(x: Tensor, dim: number, index: number): Tensor {
+	requireTensor('select', x);
 	const at = existingDim('select', x, dim);
 	const size = x.shape[at]!;
 	if (!Number.isInteger(index) || index < -size || index >= size) {
@@ -48,6 +51,7 @@ export function select(x: Tensor, dim: number, index: number): Tensor {
  * places count from the end, places beyond the end are cut off, and the step is positive.
  */
 export function slice(x: Tensor, dim: number, start = 0, end = Number.POSITIVE_INFINITY, step = 1): Tensor {
+	requireTensor('slice', x);
 	const at = existingDim('slice', x, dim);
 	const size = x.shape[at]!;
 	if (!Number.isInteger(step) || step < 1)
@@ -61,6 +65,7 @@ export function slice(x: Tensor, dim: number, start = 0, end = Number.POSITIVE_I
 
 /** The diagonal of dims `dim1` and `dim2`, `offset` above the main one, as a last dim. */
 export function diagonal(x: Tensor, offset = 0, dim1 = 0, dim2 = 1): Tensor {
+	requireTensor('diagonal', x);
 	if (x.ndim < 2) throw new ShapeError(`diagonal: needs at least 2 dims, not ${formatShape(x.shape)}`);
 	const a = normalizeDim('diagonal', dim1, x.ndim);
 	const b = normalizeDim('diagonal', dim2, x.ndim);
@@ -123,6 +128,7 @@ function placeBack(name: string, part: Part, whole: Shape) {
 
 /** Consecutive parts along `dim`: of `size` each, the last one smaller if need be, or of the listed sizes. All are views. */
 export function split(x: Tensor, size: number | readonly number[], dim = 0): Tensor[] {
+	requireTensor('split', x);
 	const at = existingDim('split', x, dim);
 	const total = x.shape[at]!;
 	if (typeof size === 'number') {
@@ -131,14 +137,15 @@ export function split(x: Tensor, size: number | readonly number[], dim = 0): Ten
 		const sizes = Array.from({ length: count }, (_, i) => Math.min(size, total - i * size));
 		return parts('split', x, at, sizes);
 	}
-	if (size.some((s) => !Number.isInteger(s) || s < 0) || size.reduce((a, b) => a + b, 0) !== total) {
-		throw new ArgumentError(`split: sizes ${formatShape(size)} do not add up to dim ${dim} of ${formatShape(x.shape)}`);
+	if (!Array.isArray(size) || size.some((s) => !Number.isInteger(s) || s < 0) || size.reduce((a, b) => a + b, 0) !== total) {
+		throw new ArgumentError(`split: sizes ${formatShape([size].flat())} do not add up to dim ${dim} of ${formatShape(x.shape)}`);
 	}
 	return parts('split', x, at, size);
 }
 
 /** At most `chunks` parts of equal size along `dim` (the last one may be smaller), as views. */
 export function chunk(x: Tensor, chunks: number, dim = 0): Tensor[] {
+	requireTensor('chunk', x);
 	const at = existingDim('chunk', x, dim);
 	if (!Number.isInteger(chunks) || chunks < 1)
 		throw new ArgumentError(`chunk: the number of chunks is ${chunks}; it must be at least 1`);
@@ -257,6 +264,7 @@ function requireTensors(operation: string, tensors: readonly Tensor[]): Tensor[]
 
 /** The diagonal of a matrix; or, of a vector, the square matrix that has it as its diagonal `diagonal`, else zeros. */
 export function diag(x: Tensor, offset = 0): Tensor {
+	requireTensor('diag', x);
 	if (x.ndim === 2) return diagonal(x, offset);
 	if (x.ndim !== 1) throw new ShapeError(`diag: needs a vector or a matrix, not ${formatShape(x.shape)}`);
 	if (!Number.isInteger(offset)) throw new ArgumentError(`diag: diagonal ${offset} must be a whole number`);

@@ -18,6 +18,7 @@ import {
 	sameShape,
 } from '../../core/shape';
 import { emptyOn, type Tensor, viewOf } from '../../tensor';
+import { requireTensor } from '../requirements';
 
 /** Strides with which memory of this geometry reads as `target`, which has as many elements, or null if there are none. */
 function stridesAs(
@@ -73,11 +74,13 @@ function inferShape(operation: string, x: Tensor, shape: Shape): Shape {
 
 /** The same elements in row-major order with another shape; one size may be -1. A view where strides allow it, else a copy. */
 export function reshape(x: Tensor, shape: Shape): Tensor {
+	requireTensor('reshape', x);
 	return reshaped('reshape', x, inferShape('reshape', x, shape));
 }
 
 /** As `reshape`, but never a copy: throws when the strides of `x` cannot express the shape. */
 export function view(x: Tensor, shape: Shape): Tensor {
+	requireTensor('view', x);
 	const target = inferShape('view', x, shape);
 	if (stridesAs(x, target) === null) {
 		throw new ShapeError(
@@ -109,6 +112,7 @@ function reshapeBack(shape: Shape) {
 
 /** The dims of `x` in the order that `dims` lists them. */
 export function permute(x: Tensor, dims: readonly number[]): Tensor {
+	requireTensor('permute', x);
 	return permuted('permute', x, permutation('permute', x, dims));
 }
 
@@ -149,6 +153,7 @@ function permuteBack(name: string, order: readonly number[]) {
 
 /** Swaps two dims. */
 export function transpose(x: Tensor, dim0: number, dim1: number): Tensor {
+	requireTensor('transpose', x);
 	const a = normalizeDim('transpose', dim0, x.ndim);
 	const b = normalizeDim('transpose', dim1, x.ndim);
 	const order = x.shape.map((_, dim) => (dim === a ? b : dim === b ? a : dim));
@@ -157,6 +162,7 @@ export function transpose(x: Tensor, dim0: number, dim1: number): Tensor {
 
 /** Moves the dims `source` to the places `destination`; the others keep their order. */
 export function movedim(x: Tensor, source: number | readonly number[], destination: number | readonly number[]): Tensor {
+	requireTensor('movedim', x);
 	const from = [source].flat();
 	const to = [destination].flat();
 	if (from.length !== to.length) {
@@ -178,6 +184,7 @@ export function movedim(x: Tensor, source: number | readonly number[], destinati
 
 /** Without the dims of size 1: all of them, or those among `dim` that have size 1. */
 export function squeeze(x: Tensor, dim?: number | readonly number[]): Tensor {
+	requireTensor('squeeze', x);
 	const dims = normalizeDims('squeeze', dim, x.ndim);
 	const kept = x.shape.map((_, d) => d).filter((d) => x.shape[d] !== 1 || !dims.includes(d));
 	return record({
@@ -196,6 +203,7 @@ export function squeeze(x: Tensor, dim?: number | readonly number[]): Tensor {
 
 /** With a dim of size 1 inserted so that it is dim `dim` of the result. */
 export function unsqueeze(x: Tensor, dim: number): Tensor {
+	requireTensor('unsqueeze', x);
 	const at = normalizeDim('unsqueeze', dim, x.ndim + 1);
 	const shape = x.shape.toSpliced(at, 0, 1);
 	checkShape('unsqueeze', shape);
@@ -210,6 +218,7 @@ export function unsqueeze(x: Tensor, dim: number): Tensor {
 
 /** Dims of size 1 repeated to `shape`, and new dims in front, without copying; -1 keeps a size. */
 export function expand(x: Tensor, shape: Shape): Tensor {
+	requireTensor('expand', x);
 	if (!Array.isArray(shape) || shape.length < x.ndim) {
 		throw new ShapeError(
 			`expand: ${formatShape([shape].flat())} has fewer sizes than ${formatShape(x.shape)}; list one for each dim, -1 to keep it`,
@@ -222,6 +231,7 @@ export function expand(x: Tensor, shape: Shape): Tensor {
 
 /** As `expand`, by the rule of broadcasting: sizes are aligned from the right. */
 export function broadcastTo(x: Tensor, shape: Shape): Tensor {
+	requireTensor('broadcastTo', x);
 	if (!Array.isArray(shape))
 		throw new ShapeError(`broadcastTo: a shape is an array of sizes, not ${typeof shape} ${String(shape)}`);
 	return expanded('broadcastTo', x, shape);
@@ -270,6 +280,7 @@ function expandBack(shape: Shape) {
 
 /** Dims `startDim` to `endDim`, both included, as one. A scalar becomes [1]. */
 export function flatten(x: Tensor, startDim = 0, endDim = -1): Tensor {
+	requireTensor('flatten', x);
 	const start = normalizeDim('flatten', startDim, x.ndim);
 	const end = normalizeDim('flatten', endDim, x.ndim);
 	if (start > end)
@@ -279,8 +290,10 @@ export function flatten(x: Tensor, startDim = 0, endDim = -1): Tensor {
 
 /** Dim `dim` as several dims of `sizes`, of which one may be -1. */
 export function unflatten(x: Tensor, dim: number, sizes: Shape): Tensor {
+	requireTensor('unflatten', x);
 	const at = normalizeDim('unflatten', dim, x.ndim);
 	if (x.ndim === 0) throw new ShapeError('unflatten: a scalar has no dim to unflatten');
+	if (!Array.isArray(sizes)) throw new ShapeError(`unflatten: sizes is an array, not ${typeof sizes} ${String(sizes)}`);
 	const known = sizes.reduce((product, size) => (size === -1 ? product : product * size), 1);
 	const full = sizes.map((size) => (size === -1 && known > 0 ? x.shape[at]! / known : size));
 	checkShape('unflatten', full);
@@ -294,11 +307,13 @@ export function unflatten(x: Tensor, dim: number, sizes: Shape): Tensor {
 
 /** The same values without a place on the tape; shares memory with `x`. */
 export function detach(x: Tensor): Tensor {
+	requireTensor('detach', x);
 	return viewOf(x, x.shape, x.strides, x.offset);
 }
 
 /** A copy in memory of its own, contiguous, through which gradients flow. */
 export function clone(x: Tensor): Tensor {
+	requireTensor('clone', x);
 	return record({
 		name: 'clone',
 		inputs: [x],
@@ -309,6 +324,7 @@ export function clone(x: Tensor): Tensor {
 
 /** The same values in row-major order without gaps: another handle of the same memory if `x` is like that, else a copy. */
 export function contiguous(x: Tensor): Tensor {
+	requireTensor('contiguous', x);
 	return record({
 		name: 'contiguous',
 		inputs: [x],
@@ -329,6 +345,8 @@ function passBack(gradient: Tensor) {
 
 /** Views of 1-D tensors, each expanded to the grid of them all. As `torch.meshgrid`; 'ij' keeps their order as dims. */
 export function meshgrid(tensors: readonly Tensor[], { indexing = 'ij' }: { indexing?: 'ij' | 'xy' } = {}): Tensor[] {
+	if (!Array.isArray(tensors)) throw new ArgumentError('meshgrid: needs an array of tensors');
+	for (const x of tensors) requireTensor('meshgrid', x);
 	const wrong = tensors.find((x) => x.ndim > 1);
 	if (wrong !== undefined) throw new ShapeError(`meshgrid: needs tensors of at most 1 dim, not ${formatShape(wrong.shape)}`);
 	if (tensors.length > MAX_RANK)

@@ -1,0 +1,39 @@
+/** What an operation requires of its operands before it looks at them. */
+import { ArgumentError, DeviceError, formatShape } from '../core/errors';
+import { Tensor } from '../tensor';
+
+/** Throws an ArgumentError, in the name of `operation`, unless `value` is a tensor. */
+export function requireTensor(operation: string, value: unknown, argument = 'input'): asserts value is Tensor {
+	if (!(value instanceof Tensor)) {
+		throw new ArgumentError(`${operation}: ${argument} must be a tensor, not ${describe(value)}. Make one with tensor()`);
+	}
+}
+
+/** Throws an ArgumentError, in the name of `operation`, unless every operand is a tensor or a number and one is a tensor. */
+export function requireOperands(operation: string, ...operands: readonly unknown[]): void {
+	for (const operand of operands) {
+		if (!(operand instanceof Tensor) && typeof operand !== 'number') {
+			throw new ArgumentError(`${operation}: takes tensors and numbers, not ${describe(operand)}`);
+		}
+	}
+	if (!operands.some((operand) => operand instanceof Tensor)) {
+		throw new ArgumentError(`${operation}: at least one operand must be a tensor; of numbers alone use Math`);
+	}
+}
+
+function describe(value: unknown): string {
+	if (value === null || value === undefined) return String(value);
+	return Array.isArray(value) ? 'an array' : `${typeof value} ${String(value).slice(0, 40)}`;
+}
+
+/** Throws a DeviceError, in the name of `operation`, unless all tensors are on one device. */
+export function requireSameDevice(operation: string, ...tensors: readonly Tensor[]): void {
+	const first = tensors[0];
+	for (const tensor of tensors) {
+		if (tensor.device !== first!.device) {
+			throw new DeviceError(
+				`${operation}: tensors are on different devices: ${formatShape(first!.shape)} on ${first!.device}, ${formatShape(tensor.shape)} on ${tensor.device}. Move one with .to('${first!.device}')`,
+			);
+		}
+	}
+}
