@@ -1,8 +1,34 @@
 /** All kernels of this backend, family by family. */
 import type { Kernels } from '../contract';
+import { convKernels } from './conv';
+import { elementwiseKernels } from './elementwise';
+import { embeddingKernels } from './embedding';
+import { indexingKernels } from './indexing';
 import type { Gpu } from './launch';
+import { layoutKernels } from './layout';
+import { lossKernels } from './loss';
+import { matmulKernels } from './matmul';
+import { normKernels } from './norm';
+import { optimizerKernels } from './optimizer';
+import { poolKernels } from './pool';
+import { randomKernels } from './random';
+import { reduceKernels } from './reduce';
+import { softmaxKernels } from './softmax';
 
 export function webgpuKernels(gpu: Gpu): Kernels {
-	void gpu;
-	return {} as Kernels;
+	return {
+		...elementwiseKernels(gpu),
+		...reduceKernels(gpu),
+		...matmulKernels(gpu),
+		...convKernels(gpu),
+		...poolKernels(gpu),
+		...softmaxKernels(gpu),
+		...normKernels(gpu),
+		...embeddingKernels(gpu),
+		...indexingKernels(gpu),
+		...layoutKernels(gpu),
+		...randomKernels(gpu),
+		...lossKernels(gpu),
+		...optimizerKernels(gpu),
+	};
 }
