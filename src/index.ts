@@ -38,3 +38,4 @@ export { adaptiveAvgPool1d, adaptiveAvgPool2d, adaptiveMaxPool2d, avgPool1d, avg
 export { batchNorm, groupNorm, instanceNorm, layerNorm, localResponseNorm, normalize, rmsNorm } from './ops/norm';
 export { all, amax, amin, any, argmax, argmin, logsumexp, max, mean, min, norm, prod, std, sum, variance as var } from './ops/reduce';
 export { logSoftmax, softmax } from './ops/softmax';
+export * from './ops/loss';

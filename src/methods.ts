@@ -12,6 +12,7 @@ import { embedding } from './ops/embedding';
 import { gather, indexAdd, indexSelect, bincount, maskedFill, maskedSelect, nonzero, oneHot, scatter, scatterAdd, take, takeAlongDim, argsort, searchsorted, sort, topk } from './ops/indexing';
 import * as inplace from './ops/inplace';
 import * as layout from './ops/layout';
+import * as loss from './ops/loss';
 import { baddbmm, bmm, dot, linear, matmul, mv, outer } from './ops/matmul';
 import { adaptiveAvgPool1d, adaptiveAvgPool2d, adaptiveMaxPool2d, avgPool1d, avgPool2d, maxPool1d, maxPool2d } from './ops/pool';
 import { batchNorm, groupNorm, instanceNorm, layerNorm, localResponseNorm, normalize, rmsNorm } from './ops/norm';
@@ -32,6 +33,7 @@ export const METHODS = {
 	...elementwise,
 	...inplace,
 	...layoutMethods,
+	...loss,
 	where,
 	backward,
 	requiresGrad_,

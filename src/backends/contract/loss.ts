@@ -1,0 +1,62 @@
+/** Losses whose composition from other kernels would cost several passes over large inputs. */
+import type { View } from '../contract';
+
+/**
+ * Elementwise losses of (input a, target b), by PyTorch's definitions. `parameter` is smoothL1's beta and huber's delta.
+ * mse (a - b)^2, l1 |a - b|, bce and bceWithLogits unweighted (logarithms of bce cut off at -100), klDiv b (log b - a), 0 where b is 0,
+ * klDivLog e^b (b - a).
+ */
+export type PairLossOp = 'mse' | 'l1' | 'smoothL1' | 'huber' | 'bce' | 'bceWithLogits' | 'klDiv' | 'klDivLog';
+
+/** The classes are the middle dimension of logits seen as [outer, classes, inner]; there is one target for each (outer, inner). */
+export interface ClassShape {
+	readonly outer: number;
+	readonly classes: number;
+	readonly inner: number;
+}
+
+export interface CrossEntropyAttributes extends ClassShape {
+	/** Rows with this target count for nothing. */
+	readonly ignoreIndex: number;
+	readonly labelSmoothing: number;
+	/** Whether x holds logits, whose softmax is taken, or logarithms of probabilities. */
+	readonly logits: boolean;
+	/** mean divides by `total`. */
+	readonly reduction: 'none' | 'sum' | 'mean';
+}
+
+export interface LossKernels {
+	/** y = loss of a and b; both have been expanded to y's shape and dtype. */
+	pairLoss(inputs: { a: View; b: View }, outputs: { y: View }, attributes: { op: PairLossOp; parameter: number }): void;
+
+	/** da = gradient * the derivative by a; the gradient is of any strides, often 0. */
+	pairLossGrad(
+		inputs: { a: View; b: View; gradient: View },
+		outputs: { da: View },
+		attributes: { op: PairLossOp; parameter: number },
+	): void;
+
+	/**
+	 * Cross-entropy of x (contiguous, any offset) with target classes (int32, contiguous) under class weights (contiguous; 1 if missing). Of a row
+	 * with target t and log-probabilities l:
+	 *
+	 *   loss = (1 - s) * -weight[t] * l[t] + s / classes * -sum_c weight[c] * l[c],   s = labelSmoothing
+	 *
+	 * and 0 where t is ignored; NaN where t is no class. `loss` has one element for each row, or one in all if reduced; then `total` is the
+	 * sum of weight[t] over rows that count. `logSumExp` (only with logits) has one element for each row. Both are float32, or float64 for float64.
+	 */
+	crossEntropy(
+		inputs: { x: View; target: View; weight?: View },
+		outputs: { loss: View; total?: View; logSumExp?: View },
+		attributes: CrossEntropyAttributes,
+	): void;
+
+	/**
+	 * dx of the same, contiguous. `gradient` is that of the loss: of one element for each row if the reduction is none (contiguous), else of one.
+	 */
+	crossEntropyGrad(
+		inputs: { x: View; target: View; weight?: View; total?: View; logSumExp?: View; gradient: View },
+		outputs: { dx: View },
+		attributes: CrossEntropyAttributes,
+	): void;
+}

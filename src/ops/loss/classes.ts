@@ -1,0 +1,235 @@
+/** Losses of class scores. */
+import { isGradEnabled } from '../../autograd/modes';
+import { recordMany } from '../../autograd/tape';
+import type { CrossEntropyAttributes } from '../../backends/contract/loss';
+import { isFloating, requireFloating } from '../../core/dtype';
+import { ArgumentError, DTypeError, formatShape, ShapeError } from '../../core/errors';
+import { numel, sameShape, type Shape } from '../../core/shape';
+import { emptyOn, type Tensor } from '../../tensor';
+import { tidy } from '../../tidy';
+import { arange } from '../creation';
+import { add, div, eq, mul, neg, pow, relu, sub, where } from '../elementwise';
+import { gather, indexSelect } from '../indexing';
+import { reshape, unsqueeze } from '../layout';
+import { converted, requireSameDevice, requireTensor } from '../operands';
+import { sum } from '../reduce';
+import { logSoftmax, softmax } from '../softmax';
+import { type LossOptions, reduced, requireReduction } from './reduction';
+
+export interface NllOptions extends LossOptions {
+	/** A factor for each class, [C]; the mean divides by the sum of the factors of the targets. Default none. */
+	readonly weight?: Tensor | null;
+	/** Targets that count for nothing. Default -100. */
+	readonly ignoreIndex?: number;
+}
+
+export interface CrossEntropyOptions extends NllOptions {
+	/** The share of the target that is spread evenly over all classes, from 0 to 1. Default 0. */
+	readonly labelSmoothing?: number;
+}
+
+/**
+ * The cross-entropy of softmax(input) with the target, computed from logits without overflow. As `torch.nn.functional.cross_entropy`.
+ *
+ * `input` is [C], [N, C] or [N, C, d1, ...]. `target` holds either classes, as int32 of shape [], [N] or [N, d1, ...], or
+ * probabilities, floating and of the input's shape. If every target is ignored the mean is NaN. A target that is no class throws on the
+ * CPU and gives NaN on WebGPU.
+ */
+export function crossEntropy(
+	input: Tensor,
+	target: Tensor,
+	{ reduction = 'mean', weight = null, ignoreIndex = -100, labelSmoothing = 0 }: CrossEntropyOptions = {},
+): Tensor {
+	requireReduction('crossEntropy', reduction);
+	requireTensor('crossEntropy', input);
+	requireTensor('crossEntropy', target, 'target');
+	if (!(labelSmoothing >= 0 && labelSmoothing <= 1)) {
+		throw new ArgumentError(`crossEntropy: labelSmoothing ${labelSmoothing} must be from 0 to 1`);
+	}
+	if (isFloating(target.dtype)) return softCrossEntropy(input, target, { reduction, weight, labelSmoothing });
+	return classLoss('crossEntropy', input, target, weight, { ignoreIndex, labelSmoothing, logits: true, reduction });
+}
+
+/** -input[target] for log-probabilities; shapes and options as crossEntropy, with classes as targets. As `torch.nn.functional.nll_loss`. */
+export function nllLoss(input: Tensor, target: Tensor, { reduction = 'mean', weight = null, ignoreIndex = -100 }: NllOptions = {}): Tensor {
+	requireReduction('nllLoss', reduction);
+	requireTensor('nllLoss', input);
+	requireTensor('nllLoss', target, 'target');
+	return classLoss('nllLoss', input, target, weight, { ignoreIndex, labelSmoothing: 0, logits: false, reduction });
+}
+
+function requireWeight(operation: string, weight: Tensor | null, classes: number, input: Tensor): void {
+	if (weight === null) return;
+	requireTensor(operation, weight, 'weight');
+	requireSameDevice(operation, input, weight);
+	requireFloating(operation, weight.dtype, 'weight');
+	if (!sameShape(weight.shape, [classes])) {
+		throw new ShapeError(`${operation}: weight ${formatShape(weight.shape)} must have one element for each class, [${classes}]`);
+	}
+}
+
+/** Batch, classes, and positions of scores [C], [N, C] or [N, C, d1, ...]. */
+function classShape(operation: string, input: Tensor): { outer: number; classes: number; inner: number; rows: Shape } {
+	requireFloating(operation, input.dtype);
+	const { shape } = input;
+	if (shape.length === 0) throw new ShapeError(`${operation}: input must be [C], [N, C] or [N, C, d1, ...], not a scalar`);
+	const at = shape.length === 1 ? 0 : 1;
+	const classes = shape[at]!;
+	if (classes === 0) throw new ShapeError(`${operation}: input ${formatShape(shape)} has no classes`);
+	return { outer: at === 0 ? 1 : shape[0]!, classes, inner: numel(shape.slice(at + 1)), rows: [...shape.slice(0, at), ...shape.slice(at + 1)] };
+}
+
+function classLoss(
+	name: string,
+	input: Tensor,
+	target: Tensor,
+	weight: Tensor | null,
+	options: Pick<CrossEntropyAttributes, 'ignoreIndex' | 'labelSmoothing' | 'logits' | 'reduction'>,
+): Tensor {
+	const { outer, classes, inner, rows } = classShape(name, input);
+	requireSameDevice(name, input, target);
+	if (target.dtype !== 'int32') {
+		throw new DTypeError(`${name}: target must hold classes as int32, not ${target.dtype}. Convert with .to('int32')`);
+	}
+	if (!sameShape(target.shape, rows)) {
+		throw new ShapeError(`${name}: target ${formatShape(target.shape)} does not fit input ${formatShape(input.shape)}: it must be ${formatShape(rows)}`);
+	}
+	requireWeight(name, weight, classes, input);
+	if (!Number.isInteger(options.ignoreIndex)) throw new ArgumentError(`${name}: ignoreIndex ${options.ignoreIndex} must be a whole number`);
+	requireClasses(name, target, classes, options.ignoreIndex);
+	const attributes = { outer, classes, inner, ...options };
+	const statistic = input.dtype === 'float64' ? 'float64' : 'float32';
+	const [loss, ...statistics] = recordMany({
+		name,
+		inputs: [input],
+		forward: () => {
+			const result = emptyOn(input, options.reduction === 'none' ? rows : [], input.dtype);
+			const total = options.reduction === 'none' ? undefined : emptyOn(input, [], statistic);
+			const logSumExp = options.logits ? emptyOn(input, rows, statistic) : undefined;
+			const inputs = { x: packed(input), target: packed(target), ...(weight && { weight: packed(converted(weight, input.dtype)) }) };
+			input.backend.kernels.crossEntropy(inputs, { loss: result, ...(total && { total }), ...(logSumExp && { logSumExp }) }, attributes);
+			return [result, total, logSumExp].filter((output) => output !== undefined);
+		},
+		save: (outputs) => [input, target, ...outputs.slice(1), ...(weight === null ? [] : [weight])],
+		noGradient: [1, 2],
+		vjp: classLossBack(attributes, options.reduction !== 'none', weight !== null),
+	});
+	// The tape has references of its own to what it saved.
+	for (const tensor of statistics) tensor.dispose();
+	return loss!;
+}
+
+function classLossBack(attributes: CrossEntropyAttributes, hasTotal: boolean, hasWeight: boolean) {
+	return ([gradient]: readonly (Tensor | null)[], saved: readonly Tensor[]) => {
+		const [x, target] = [saved[0]!, packed(saved[1]!)];
+		const total = hasTotal ? saved[2]! : undefined;
+		const logSumExp = attributes.logits ? saved[hasTotal ? 3 : 2]! : undefined;
+		const weight = hasWeight ? packed(converted(saved.at(-1)!, x.dtype)) : undefined;
+		const dx = emptyOn(x, x.shape);
+		if (!isGradEnabled()) {
+			const inputs = { x: packed(x), target, gradient: packed(gradient!), ...(total && { total }), ...(logSumExp && { logSumExp }), ...(weight && { weight }) };
+			x.backend.kernels.crossEntropyGrad(inputs, { dx }, attributes);
+			return [dx];
+		}
+		// loss = sum of coefficients * log-probabilities; the coefficients come from the same kernel, of a gradient of ones.
+		const ones = emptyOn(x, target.shape);
+		x.backend.kernels.fill({}, { y: ones }, { value: 1 });
+		x.backend.kernels.crossEntropyGrad(
+			{ x: packed(x), target, gradient: ones, ...(weight && { weight }) },
+			{ dx },
+			{ ...attributes, logits: false, reduction: 'none' },
+		);
+		const dim = x.ndim === 1 ? 0 : 1;
+		const slope = attributes.logits ? sub(dx, mul(softmax(x, dim), sum(dx, dim, { keepdim: true }))) : dx;
+		if (attributes.reduction === 'none') return [mul(slope, unsqueeze(gradient!, dim))];
+		return [mul(slope, attributes.reduction === 'mean' ? div(gradient!, total!) : gradient!)];
+	};
+}
+
+/** x itself if it is contiguous, else a copy, off the tape. */
+function packed(x: Tensor): Tensor {
+	if (x.isContiguous) return x;
+	const y = emptyOn(x, x.shape);
+	x.backend.kernels.copy({ x }, { y }, {});
+	return y;
+}
+
+/** Classes can be checked without waiting only where the host sees them. */
+function requireClasses(operation: string, target: Tensor, classes: number, ignoreIndex: number): void {
+	if (target.storage.hostData === undefined) return;
+	tidy(() => {
+		const labels = packed(target);
+		const data = labels.storage.hostData!();
+		for (let i = labels.offset; i < labels.offset + labels.size; i++) {
+			const label = data[i]!;
+			if (label !== ignoreIndex && (label < 0 || label >= classes)) {
+				throw new ArgumentError(`${operation}: target ${label} is no class: they are 0 to ${classes - 1}, or ignoreIndex ${ignoreIndex}`);
+			}
+		}
+	});
+}
+
+function softCrossEntropy(
+	input: Tensor,
+	target: Tensor,
+	{ reduction, weight, labelSmoothing }: { reduction: 'none' | 'sum' | 'mean'; weight: Tensor | null; labelSmoothing: number },
+): Tensor {
+	const { classes, rows } = classShape('crossEntropy', input);
+	requireSameDevice('crossEntropy', input, target);
+	requireWeight('crossEntropy', weight, classes, input);
+	if (!sameShape(input.shape, target.shape)) {
+		throw new ShapeError(
+			`crossEntropy: probabilities ${formatShape(target.shape)} must have the shape of input ${formatShape(input.shape)}. Classes must be int32: convert with .to('int32')`,
+		);
+	}
+	return tidy(() => {
+		const dim = input.ndim === 1 ? 0 : 1;
+		let shares = labelSmoothing === 0 ? target : add(mul(target, 1 - labelSmoothing), labelSmoothing / classes);
+		if (weight !== null) shares = mul(shares, reshape(weight, [classes, ...new Array<number>(input.ndim - dim - 1).fill(1)]));
+		const products = mul(logSoftmax(input, dim), shares);
+		if (reduction === 'none') return neg(sum(products, dim));
+		return mul(sum(products), reduction === 'mean' ? -1 / numel(rows) : -1);
+	});
+}
+
+export interface MultiMarginOptions extends LossOptions {
+	/** 1 or 2. Default 1. */
+	readonly p?: 1 | 2;
+	/** Default 1. */
+	readonly margin?: number;
+	/** A factor for each class, [C]. Default none. */
+	readonly weight?: Tensor | null;
+}
+
+/**
+ * sum over classes c other than the target t of max(0, margin - input[t] + input[c])^p, divided by C, of input [C] or [N, C] and classes
+ * [] or [N] as int32. As `torch.nn.functional.multi_margin_loss`.
+ */
+export function multiMarginLoss(
+	input: Tensor,
+	target: Tensor,
+	{ reduction = 'mean', p = 1, margin = 1, weight = null }: MultiMarginOptions = {},
+): Tensor {
+	const name = 'multiMarginLoss';
+	requireReduction(name, reduction);
+	requireTensor(name, input);
+	requireTensor(name, target, 'target');
+	requireSameDevice(name, input, target);
+	const { classes, rows } = classShape(name, input);
+	if (input.ndim > 2) throw new ShapeError(`${name}: input must be [C] or [N, C], not ${formatShape(input.shape)}`);
+	if (p !== 1 && p !== 2) throw new ArgumentError(`${name}: p must be 1 or 2, not ${String(p)}`);
+	if (target.dtype !== 'int32') throw new DTypeError(`${name}: target must hold classes as int32, not ${target.dtype}. Convert with .to('int32')`);
+	if (!sameShape(target.shape, rows)) {
+		throw new ShapeError(`${name}: target ${formatShape(target.shape)} does not fit input ${formatShape(input.shape)}: it must be ${formatShape(rows)}`);
+	}
+	requireWeight(name, weight, classes, input);
+	requireClasses(name, target, classes, Number.NaN);
+	return tidy(() => {
+		const labels = unsqueeze(target, -1);
+		const excess = relu(add(sub(input, gather(input, -1, labels)), margin));
+		const others = where(eq(labels, arange(classes, { device: input.device })), 0, p === 2 ? pow(excess, 2) : excess);
+		let losses = div(sum(others, -1), classes);
+		if (weight !== null) losses = mul(losses, reshape(indexSelect(weight, 0, reshape(target, [numel(rows)])), rows));
+		return reduced(losses, reduction);
+	});
+}

@@ -1,0 +1,25 @@
+/** Losses, by what they compare. */
+export { type CrossEntropyOptions, crossEntropy, type MultiMarginOptions, multiMarginLoss, type NllOptions, nllLoss } from './classes';
+export {
+	binaryCrossEntropy,
+	binaryCrossEntropyWithLogits,
+	type GaussianNllOptions,
+	gaussianNllLoss,
+	type HuberOptions,
+	hingeEmbeddingLoss,
+	hingeLoss,
+	huberLoss,
+	type KlDivOptions,
+	klDiv,
+	type LogitsOptions,
+	l1Loss,
+	type MarginOptions,
+	mseLoss,
+	type PoissonNllOptions,
+	poissonNllLoss,
+	type SmoothL1Options,
+	smoothL1Loss,
+	type WeightedOptions,
+} from './pairs';
+export type { LossOptions, Reduction } from './reduction';
+export { type CosineEmbeddingOptions, cosineEmbeddingLoss, type TripletMarginOptions, tripletMarginLoss } from './similarity';
