@@ -184,23 +184,25 @@ export type MatmulTileVariant = {
 	output: Float;
 };
 
-/** Invocations of a workgroup, which lie along columns. */
-export const TILE_LANES = 8;
+/** Invocations of a workgroup side by side along columns; without subgroups there are as many along rows. */
+const LANES = 8;
+const rowLanes = (subgroup: number): number => (subgroup === 1 ? LANES : 1);
 
 /** Rows and columns of one workgroup's tile. */
 export const tileSize = ({
 	subgroup,
 	groups,
 }: Pick<MatmulTileVariant, 'subgroup' | 'groups'>): { rows: number; columns: number } => ({
-	rows: 4 * groups * subgroup,
-	columns: 4 * TILE_LANES,
+	rows: 4 * groups * subgroup * rowLanes(subgroup),
+	columns: 4 * LANES,
 });
 
 /** registers and subgroup: see the ladder. Grid: columnTiles * rowTiles * splits * batches. */
 export const matmulTile: ShaderTemplate<MatmulTileVariant> = {
 	name: 'matmul.tile',
 	source({ subgroup, groups, vectors, storage, output }) {
-		const { rows, columns } = tileSize({ subgroup, groups });
+		const tile = tileSize({ subgroup, groups });
+		const rows = 4 * groups * subgroup;
 		const shared = subgroup > 1;
 		// Accumulator number (g, t, s) is row t of group g of invocation s of the subgroup.
 		const name = (g: number, t: number, s: number) => `c${(g * 4 + t) * subgroup + s}`;
@@ -221,7 +223,7 @@ ${PARAMS}
 ${tileBindings(storage, output, vectors)}
 ${store(vectors)}
 
-@compute @workgroup_size(${TILE_LANES})
+@compute @workgroup_size(${LANES * rowLanes(subgroup)})
 fn main(
 	@builtin(workgroup_id) wid: vec3<u32>,
 	@builtin(num_workgroups) grid: vec3<u32>,
@@ -240,8 +242,8 @@ fn main(
 #if ${!shared}
 	const own = 0u;
 #endif
-	let firstRow = (tile / p.columnTiles) % p.rowTiles * ${rows}u;
-	let column = tile % p.columnTiles * ${columns}u + lane * 4u;
+	let firstRow = (tile / p.columnTiles) % p.rowTiles * ${tile.rows}u + lane / ${LANES}u * ${rows}u;
+	let column = tile % p.columnTiles * ${tile.columns}u + lane % ${LANES}u * 4u;
 	let base = matrices(batch);
 	let aTurned = p.aAlongRows != 0u;
 	let bTurned = p.bAlongDepth != 0u;

@@ -163,7 +163,8 @@ function launchTiles(gpu: Gpu, problem: Problem): void {
 	const biasFits = bias === undefined || (biasStride(problem) === 1 && bias.offset % 4 === 0);
 	const vectors = aDim !== undefined && bDim !== undefined && columns % 4 === 0 && biasFits;
 	const subgroup = gpu.isSoftware && (gpu.subgroupSize === 4 || gpu.subgroupSize === 8) ? gpu.subgroupSize : 1;
-	const groups = subgroup === 1 ? 2 : 1;
+	// More rows a thread need fewer loads; fewer rows make more threads, which is what a GPU lacks on small products.
+	const groups = gpu.isSoftware && subgroup === 1 ? 2 : 1;
 	const inRegisters = gpu.isSoftware || Math.min(rows, columns) < WORKGROUP_KERNEL_LEAST;
 	const tile = inRegisters ? tileSize({ subgroup, groups }) : WORKGROUP_TILE;
 	const tiles = [Math.ceil(rows / tile.rows), Math.ceil(columns / tile.columns)] as const;
