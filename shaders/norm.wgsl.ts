@@ -3,7 +3,9 @@
  * normalises groups; what belongs to channels is in normChannels.wgsl.ts.
  *
  * A row is a group's channels / groups * spatial neighbours. Forward: its mean, then the mean square of the deviations from it, then
- * y; the row is read three times and comes from memory once. Backward: two sums, then dx.
+ * y; the row is read three times and comes from memory once. The mean of the deviations is what rounding left of the mean: it is
+ * subtracted too (the corrected two-pass algorithm of Chan, Golub and LeVeque 1983), so that rows far from 0 lose nothing.
+ * Backward: two sums, then dx.
  *
  *   lanes = 1         one invocation walks a row alone: short rows, and software adapters with many rows.
  *   lanes = 64, 256   a workgroup walks a row together, with trees in workgroup memory between the passes: GPUs.
@@ -200,14 +202,21 @@ fn normalise(row: u32, lane: u32, lid: u32) {
 	let mean = 0.0;
 #endif
 	var spread = F();
+	var drift = F();
 	for (var j = lane * ${width}u; j < p.length; j += ${lanes * width}u) {
 		let deviation = inputAt(row, j) - mean;
 		spread += deviation * deviation;
+		drift += deviation;
 	}
-	let variance = rowSums(vec2(horizontal(spread), 0.0), lid).x / count;
-	let rstd = 1.0 / sqrt(variance + p.eps);
+	let sums = rowSums(vec2(horizontal(spread), horizontal(drift)), lid) / count;
+#if ${centred}
+	let correction = sums.y;
+#else
+	let correction = 0.0;
+#endif
+	let rstd = 1.0 / sqrt(max(sums.x - correction * correction, 0.0) + p.eps);
 	for (var j = lane * ${width}u; j < p.length; j += ${lanes * width}u) {
-		var value = (inputAt(row, j) - mean) * rstd;
+		var value = ((inputAt(row, j) - mean) - correction) * rstd;
 #if ${weight || bias}
 		let channel = channelAt(row, j);
 #endif
@@ -221,7 +230,7 @@ fn normalise(row: u32, lane: u32, lid: u32) {
 	}
 	if (lane == 0u) {
 #if ${centred}
-		means[p.offsetMean + row] = mean;
+		means[p.offsetMean + row] = mean + correction;
 #endif
 		rstds[p.offsetRstd + row] = rstd;
 	}

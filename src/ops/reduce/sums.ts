@@ -90,7 +90,8 @@ export function mean(x: Tensor, dim?: Dims, options: AccumulateOptions = {}): Te
 		name: 'mean',
 		inputs: [x],
 		forward: () => reduced(x, shape, x.dtype, { op: 'mean', dims }),
-		vjp: meanBack(x.shape, dims, count),
+		// Of nothing there is no element for a gradient, but what stands in for it must be finite.
+		vjp: meanBack(x.shape, dims, Math.max(count, 1)),
 	});
 }
 
