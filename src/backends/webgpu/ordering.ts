@@ -3,11 +3,13 @@
  * indexing and embedding stand on it.
  */
 import { SEGMENT_BLOCK, segmentJoin, segmentSum } from '../../../shaders/segment.wgsl';
-import { BITONIC_MAX, bitonic, RADIX_BITS, RADIX_CHUNK, radixCount, radixMove, radixScan } from '../../../shaders/sort.wgsl';
+import { RADIX_BITS, RADIX_CHUNK, radixCount, radixMove, radixScan, rankSort } from '../../../shaders/sort.wgsl';
 import type { Storage, View } from '../contract';
 import { type Gpu, storageType } from './launch';
 
 const WORKGROUP = 64;
+/** Rows up to this length are sorted by rank. Measured on lavapipe, both need the same time there; on GPUs one launch wins. */
+const RANK_MAX = 512;
 
 export interface Rows {
 	readonly rows: number;
@@ -22,19 +24,19 @@ export interface Rows {
  */
 export function sortKeysOf(gpu: Gpu, keys: Storage, positions: Storage, { rows, n, bits }: Rows): Storage {
 	const size = rows * n;
-	if (n <= BITONIC_MAX) {
-		let span = 1;
-		while (span < n) span *= 2;
+	if (n <= RANK_MAX) {
+		const sorted = gpu.scratch(size, 'int32');
 		gpu.launch({
-			kernel: bitonic,
+			kernel: rankSort,
 			variant: {},
-			buffers: [keys, positions],
-			params: [rows, n, span],
-			grid: [rows],
+			buffers: [keys, sorted, positions],
+			params: [rows, n],
+			grid: [Math.ceil(size / WORKGROUP)],
 			flops: 0,
 			bytes: 12 * size,
 		});
-		return keys;
+		gpu.release(keys);
+		return sorted;
 	}
 	const chunks = Math.ceil(n / RADIX_CHUNK);
 	const counts = gpu.scratch(rows * chunks * 2 ** RADIX_BITS, 'int32');
