@@ -211,10 +211,12 @@ fn normalise(row: u32, lane: u32, lid: u32) {
 	let sums = rowSums(vec2(horizontal(spread), horizontal(drift)), lid) / count;
 #if ${centred}
 	let correction = sums.y;
+	let variance = max(sums.x - correction * correction, 0.0);
 #else
 	let correction = 0.0;
+	let variance = sums.x;
 #endif
-	let rstd = 1.0 / sqrt(max(sums.x - correction * correction, 0.0) + p.eps);
+	let rstd = 1.0 / sqrt(variance + p.eps);
 	for (var j = lane * ${width}u; j < p.length; j += ${lanes * width}u) {
 		var value = ((inputAt(row, j) - mean) - correction) * rstd;
 #if ${weight || bias}

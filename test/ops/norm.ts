@@ -188,7 +188,9 @@ export const norm: OpEntry[] = [
 		tolerance,
 		torch: (options) => {
 			const { python } = named(options);
-			return `F.group_norm(x[0], ${py(options.numGroups)}, ${python('weight')}, ${python('bias')}, ${py(options.eps ?? 1e-5)})`;
+			// PyTorch 1.13 fails on a bias without a weight.
+			const weight = options.affine === 'bias' ? 'torch.ones_like(x[1])' : python('weight');
+			return `F.group_norm(x[0], ${py(options.numGroups)}, ${weight}, ${python('bias')}, ${py(options.eps ?? 1e-5)})`;
 		},
 		refusals: [
 			refuse('groups', (device) => groupNorm(zeros([2, 3, 4], { device }), 2), /groupNorm: numGroups 2 does not divide the 3 channels of \[2, 3, 4\]/),

@@ -105,11 +105,11 @@ function whole(): Sample[] {
 }
 
 /** A Python call with `dim` and `keepdim` as keywords. */
-function torchCall(name: string, extra: (options: Options) => string = () => '') {
+function torchCall(name: string, extra: (options: Options) => string = () => '', x = 'x[0]') {
 	return (options: Options) => {
 		const { dim, keepdim } = options as Arguments;
 		const dims = dim === undefined ? '' : `, dim=${py(dim)}`;
-		return `torch.${name}(x[0]${dims}${dim !== undefined && keepdim ? ', keepdim=True' : ''}${extra(options)})`;
+		return `torch.${name}(${x}${dims}${dim !== undefined && keepdim ? ', keepdim=True' : ''}${extra(options)})`;
 	};
 }
 
@@ -214,7 +214,7 @@ export const reduce: OpEntry[] = [
 		refusals: [twice('sum', sum)],
 	}),
 	entry('mean', mean, {
-		torch: torchCall('mean'),
+		torch: torchCall('mean', ({ dtype }) => (dtype === undefined ? '' : ', dtype=torch.float64')),
 		samples: [...walks(), ...severalDims(), ...empty(), ...large(), sample('of int32 as float32', integers(3, 4), { dtype: 'float32' }, { gradient: false })],
 		refusals: [refuse('integers', (x) => mean(x), /mean: input must be floating, not int32/, 'int32')],
 	}),
@@ -254,13 +254,14 @@ export const reduce: OpEntry[] = [
 		refusals: nothing('min'),
 	}),
 	entry('argmax', argmax, {
-		torch: torchCall('argmax'),
+		// PyTorch has no argmax of bool.
+		torch: torchCall('argmax', undefined, '(x[0] * 1)'),
 		samples: [...extremes(), sample('ties', { shape: [2, 4], values: [1, 3, 3, 0, 2, 2, 2, 2] }, { dim: 1 })],
 		gradient: none('a position is not differentiable'),
 		refusals: nothing('argmax'),
 	}),
 	entry('argmin', argmin, {
-		torch: torchCall('argmin'),
+		torch: torchCall('argmin', undefined, '(x[0] * 1)'),
 		samples: [...extremes(), sample('ties', { shape: [2, 4], values: [1, 0, 3, 0, 2, 2, 2, 2] }, { dim: 1 })],
 		gradient: none('a position is not differentiable'),
 		refusals: nothing('argmin'),
