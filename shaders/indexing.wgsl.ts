@@ -33,7 +33,7 @@ fn main(
 	}
 `;
 
-/** Where index and the tensor that it points into stand at element i of the index; `strides` is 0 in the dim that is indexed. */
+/** Where index and the tensor that it points into stand at element i of the index, of at least one dim; `strides` is 0 in the dim indexed. */
 const PLACE = wgsl`
 struct Params {
 	shape: array<vec4<u32>, 2>,
@@ -59,12 +59,15 @@ struct Place {
 fn place(i: u32) -> Place {
 	var rest = i;
 	var at = Place(p.offset, p.indexOffset, p.sourceOffset);
+	// The outermost dim needs no division.
 	for (var d = p.rank; d > 0u; d--) {
 		let k = (d - 1u) / 4u;
 		let j = (d - 1u) % 4u;
-		let size = max(p.shape[k][j], 1u);
-		let along = rest % size;
-		rest /= size;
+		var along = rest;
+		if (d > 1u) {
+			rest /= p.shape[k][j];
+			along -= rest * p.shape[k][j];
+		}
 		at.base += along * p.strides[k][j];
 		at.index += along * p.indexStrides[k][j];
 		at.source += along * p.sourceStrides[k][j];

@@ -46,7 +46,7 @@ export type SortKeysVariant = {
 	descending: boolean;
 };
 
-/** Params: shape and strides of x; n, rank, offset. */
+/** Params: shape and strides of x, of at least one dim; n, rank, offset. */
 export const sortKeys: ShaderTemplate<SortKeysVariant> = {
 	name: 'sort.keys',
 	source({ type, descending }) {
@@ -78,10 +78,15 @@ fn main(
 	}
 	var rest = i;
 	var at = p.offset;
+	// The outermost dim needs no division.
 	for (var d = p.rank; d > 0u; d--) {
-		let size = max(p.shape[(d - 1u) / 4u][(d - 1u) % 4u], 1u);
-		at += (rest % size) * p.strides[(d - 1u) / 4u][(d - 1u) % 4u];
-		rest /= size;
+		let size = p.shape[(d - 1u) / 4u][(d - 1u) % 4u];
+		var along = rest;
+		if (d > 1u) {
+			rest /= size;
+			along -= rest * size;
+		}
+		at += along * p.strides[(d - 1u) / 4u][(d - 1u) % 4u];
 	}
 	let key = orderKey(x[at]);
 #if ${descending}

@@ -4,6 +4,7 @@ import { sortKeys } from '../../../shaders/sort.wgsl';
 import { contiguousStrides, isContiguous, MAX_RANK, numel } from '../../core/shape';
 import type { Storage, View } from '../contract';
 import type { IndexingKernels } from '../contract/indexing';
+import { collapse } from './collapse';
 import { type Gpu, storageType } from './launch';
 import { gpuBytes } from './memory';
 import { bitsFor, type Segments, sortKeysOf, sumSegments } from './ordering';
@@ -20,13 +21,14 @@ function eight(values: readonly number[]): number[] {
 
 /** The words of the shaders' PLACE: where elements of `index` point in `x`, and which elements of `source` stand beside them. */
 function placeWords(x: View, index: View, dim: number, source?: View): number[] {
+	const { shape, strides } = collapse(index.shape, [x.strides.with(dim, 0), index.strides, source?.strides ?? index.strides]);
 	return [
-		...eight(index.shape),
-		...eight(x.strides.with(dim, 0)),
-		...eight(index.strides),
-		...eight(source?.strides ?? []),
+		...eight(shape),
+		...eight(strides[0]!),
+		...eight(strides[1]!),
+		...eight(strides[2]!),
 		numel(index.shape),
-		index.shape.length,
+		shape.length,
 		x.offset,
 		index.offset,
 		source?.offset ?? 0,
@@ -187,12 +189,13 @@ export function indexingKernels(gpu: Gpu): IndexingKernels {
 			const size = numel(x.shape);
 			if (size === 0) return;
 			const n = x.shape.at(-1)!;
+			const { shape, strides } = collapse(x.shape, [x.strides]);
 			const keys = gpu.scratch(size, 'int32');
 			gpu.launch({
 				kernel: sortKeys,
 				variant: { type: storageType(x), descending },
 				buffers: [x.storage, keys],
-				params: [...eight(x.shape), ...eight(x.strides), size, x.shape.length, x.offset],
+				params: [...eight(shape), ...eight(strides[0]!), size, shape.length, x.offset],
 				grid: workgroups(size),
 				flops: 0,
 				bytes: size * (4 + gpuBytes(x.dtype)),
