@@ -1,0 +1,68 @@
+/** From a drawing to an image like MNIST's own: http://yann.lecun.com/exdb/mnist describes how those were made. */
+import { PIXELS, SIDE } from './images';
+
+/** Grey levels from 0 (paper) to 255 (ink), row by row. */
+export interface GreyImage {
+	readonly width: number;
+	readonly height: number;
+	readonly levels: Uint8Array;
+}
+
+/** The digit's larger side, in pixels of the result. */
+const DIGIT_SIDE = 20;
+
+/** Where the centre of mass goes, from the left and upper edges: the middle of pixel 14, where MNIST's images have theirs. */
+const CENTRE = 14.5;
+
+/**
+ * Scales the ink so that it fits a box of 20 x 20, averaging over the area that each pixel covers, and puts its centre of
+ * mass in the middle of 28 x 28. Returns null where there is no ink.
+ */
+export function centreDigit(drawing: GreyImage): Uint8Array | null {
+	const ink = measure(drawing);
+	if (ink === null) return null;
+	const step = ink.side / DIGIT_SIDE;
+	const result = new Uint8Array(PIXELS);
+	for (let row = 0; row < SIDE; row++) {
+		const top = ink.y + (row - CENTRE) * step;
+		for (let column = 0; column < SIDE; column++) {
+			const left = ink.x + (column - CENTRE) * step;
+			result[row * SIDE + column] = Math.round(mean(drawing, left, top, step));
+		}
+	}
+	return result;
+}
+
+/** The larger side of the ink's bounding box, and its centre of mass. */
+function measure({ width, height, levels }: GreyImage): { side: number; x: number; y: number } | null {
+	let [left, right, top, bottom] = [width, -1, height, -1];
+	let [mass, x, y] = [0, 0, 0];
+	for (let row = 0; row < height; row++) {
+		for (let column = 0; column < width; column++) {
+			const level = levels[row * width + column]!;
+			if (level === 0) continue;
+			left = Math.min(left, column);
+			right = Math.max(right, column);
+			top = Math.min(top, row);
+			bottom = row;
+			mass += level;
+			x += level * (column + 0.5);
+			y += level * (row + 0.5);
+		}
+	}
+	if (mass === 0) return null;
+	return { side: Math.max(right - left, bottom - top) + 1, x: x / mass, y: y / mass };
+}
+
+/** The mean level in a square, whose pixels at the edge count by the part that lies within. Outside the drawing is paper. */
+function mean({ width, height, levels }: GreyImage, left: number, top: number, side: number): number {
+	const [right, bottom] = [left + side, top + side];
+	let sum = 0;
+	for (let row = Math.max(0, Math.floor(top)); row < Math.min(height, bottom); row++) {
+		const rows = Math.min(row + 1, bottom) - Math.max(row, top);
+		for (let column = Math.max(0, Math.floor(left)); column < Math.min(width, right); column++) {
+			sum += levels[row * width + column]! * rows * (Math.min(column + 1, right) - Math.max(column, left));
+		}
+	}
+	return sum / (side * side);
+}

@@ -1,0 +1,73 @@
+/** What the page tells of a training run: progress, time left, loss, accuracy, speed. */
+import { element } from './controls';
+import type { Settings, Step } from './training';
+
+/** Steps over which loss, accuracy and speed are averaged. */
+const WINDOW = 30;
+
+const progress = element('progress', HTMLProgressElement);
+const status = element('status', HTMLElement);
+const loss = element('loss', HTMLElement);
+const accuracy = element('accuracy', HTMLElement);
+const speed = element('speed', HTMLElement);
+const testAccuracy = element('test-accuracy', HTMLElement);
+
+const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
+const count = (value: number) => value.toLocaleString('en');
+
+/** How far something has come, from 0 to 1, and a word on it. */
+export function showProgress(share: number, text: string): void {
+	progress.value = share;
+	status.textContent = text;
+}
+
+/** After `judged` of `total` test images. */
+export function showTest(judged: number, correct: number, total: number): void {
+	testAccuracy.textContent = percent(correct / judged);
+	showProgress(judged / total, `${count(judged)} of ${count(total)} test images`);
+}
+
+export class Figures {
+	readonly #settings: Settings;
+	#done = 0;
+	#epoch = 1;
+	#recent: (Step & { readonly time: number })[] = [];
+	#lastTime = performance.now();
+
+	constructor(settings: Settings) {
+		this.#settings = settings;
+		for (const figure of [loss, accuracy, speed, testAccuracy]) figure.textContent = '–';
+		showProgress(0, '');
+	}
+
+	add(step: Step): void {
+		const now = performance.now();
+		this.#done += step.images;
+		this.#epoch = step.epoch;
+		this.#recent.push({ ...step, time: now - this.#lastTime });
+		if (this.#recent.length > WINDOW) this.#recent.shift();
+		this.#lastTime = now;
+	}
+
+	/** After a break, whose time does not count. */
+	resume(): void {
+		this.#lastTime = performance.now();
+	}
+
+	show(): void {
+		const sum = (of: (step: Step & { time: number }) => number) => this.#recent.reduce((total, step) => total + of(step), 0);
+		const images = sum((step) => step.images);
+		const perSecond = (1000 * images) / sum((step) => step.time);
+		loss.textContent = (sum((step) => step.loss * step.images) / images).toFixed(4);
+		accuracy.textContent = percent(sum((step) => step.correct) / images);
+		speed.textContent = count(Math.round(perSecond));
+		const { images: size, epochs } = this.#settings;
+		const left = Math.ceil((size * epochs - this.#done) / perSecond);
+		const time = left < 60 ? `${left} s` : `${Math.floor(left / 60)} min ${left % 60} s`;
+		const done = this.#done - (this.#epoch - 1) * size;
+		showProgress(
+			this.#done / (size * epochs),
+			`epoch ${this.#epoch} of ${epochs} · ${count(done)} of ${count(size)} images · ${time} left`,
+		);
+	}
+}

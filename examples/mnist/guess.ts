@@ -1,0 +1,66 @@
+/** What the network makes of the drawing, now. */
+import { ProbabilityBars } from './bars';
+import { element } from './controls';
+import { DrawingBox, paint } from './drawing';
+
+/** The ten probabilities for an image of 28 x 28 bytes, or null when there is no saying. */
+export type Predict = (pixels: Uint8Array) => Promise<ArrayLike<number> | null>;
+
+const answer = element('answer', HTMLElement);
+const seen = element('seen', HTMLCanvasElement).getContext('2d')!;
+
+export class Guesser {
+	readonly #box = new DrawingBox(element('drawing', HTMLCanvasElement), () => this.#redraw(null));
+	readonly #bars = new ProbabilityBars(element('probabilities', HTMLElement));
+	readonly #predict: Predict;
+	#pixels: Uint8Array | null = null;
+	/** What the image is said to be, where it was not drawn. */
+	#label: number | null = null;
+	#wanted = false;
+	#busy = false;
+
+	constructor(predict: Predict) {
+		this.#predict = predict;
+	}
+
+	clear(): void {
+		this.#box.clear();
+		this.#redraw(null);
+	}
+
+	/** Puts a labelled image of 28 x 28 bytes into the box. */
+	show(pixels: Uint8Array, label: number): void {
+		this.#box.show(pixels);
+		this.#redraw(label);
+	}
+
+	#redraw(label: number | null): void {
+		this.#label = label;
+		this.#pixels = this.#box.image();
+		paint(seen, this.#pixels);
+		void this.refresh();
+	}
+
+	/** Asks the network again. While it thinks, further calls come to one, so that a pen that moves fast builds up no queue. */
+	async refresh(): Promise<void> {
+		this.#wanted = true;
+		if (this.#busy) return;
+		this.#busy = true;
+		try {
+			while (this.#wanted) {
+				this.#wanted = false;
+				this.#tell(this.#pixels === null ? null : await this.#predict(this.#pixels));
+			}
+		} finally {
+			this.#busy = false;
+		}
+	}
+
+	#tell(probabilities: ArrayLike<number> | null): void {
+		const best = this.#bars.show(this.#pixels === null ? null : probabilities);
+		const label = this.#label === null ? '' : `; its label is ${this.#label}`;
+		const text = best === null ? 'Draw something.' : `Looks like ${best}${label}.`;
+		// It is read aloud when it changes.
+		if (answer.textContent !== text) answer.textContent = text;
+	}
+}

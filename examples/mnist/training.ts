@@ -1,0 +1,115 @@
+/** The page's training run: the loop of train.ts, cut into steps between which the page stays alive. */
+import { crossEntropy, type Device, manualSeed, type nn, noGrad, optim, randperm, softmax, tidy } from 'wgrad';
+import type { Mnist } from './download';
+import { imageTensor } from './images';
+import { mnistCnn } from './model';
+
+export interface Settings {
+	/** How many of the 60,000 training images. */
+	readonly images: number;
+	readonly epochs: number;
+	readonly batchSize: number;
+	/** Adam's learning rate. */
+	readonly lr: number;
+	readonly seed: number;
+}
+
+export interface Step {
+	/** Counts from 1 through all epochs. */
+	readonly step: number;
+	readonly epoch: number;
+	/** Images of this step's batch, and how many of them the network knew. */
+	readonly images: number;
+	readonly correct: number;
+	readonly loss: number;
+}
+
+/** Steps that the GPU is given ahead of the one whose loss the host waits for, so that it never idles. */
+const AHEAD = 2;
+
+/** Images judged at once. The CPU takes fewer, because nothing else happens on the page meanwhile. */
+const TEST_BATCH: Readonly<Record<Device, number>> = { webgpu: 500, cpu: 50 };
+
+export class Training {
+	readonly settings: Settings;
+	readonly #data: Mnist;
+	readonly #device: Device;
+	readonly #model: nn.Sequential;
+	readonly #optimizer: optim.Adam;
+
+	/** A network with fresh weights: those that `npm start` begins with, given the same seed. */
+	constructor(settings: Settings, data: Mnist, device: Device) {
+		this.settings = settings;
+		this.#data = data;
+		this.#device = device;
+		manualSeed(settings.seed);
+		this.#model = mnistCnn();
+		this.#optimizer = new optim.Adam(this.#model.parameters(), { lr: settings.lr });
+	}
+
+	/** Trains while the caller asks for steps. */
+	async *steps(): AsyncGenerator<Step> {
+		const { images, epochs, batchSize } = this.settings;
+		const ahead: Promise<Step>[] = [];
+		let step = 0;
+		for (let epoch = 1; epoch <= epochs; epoch++) {
+			const order = await randperm(images, { device: 'cpu' }).data();
+			for (let start = 0; start < images; start += batchSize) {
+				ahead.push(this.#step(++step, epoch, order.subarray(start, start + batchSize)));
+				if (ahead.length > AHEAD) yield await ahead.shift()!;
+				await this.#breathe();
+			}
+		}
+		while (ahead.length > 0) yield await ahead.shift()!;
+	}
+
+	#step(step: number, epoch: number, batch: ArrayLike<number>): Promise<Step> {
+		const [loss, hits] = tidy(() => {
+			const { images, labels } = this.#data.train.batch(batch, this.#device);
+			const logits = this.#model.forward(images);
+			const loss = crossEntropy(logits, labels);
+			this.#optimizer.zeroGrad();
+			loss.backward();
+			this.#optimizer.step();
+			return [loss.detach(), logits.argmax(1).eq(labels).sum()] as const;
+		});
+		const read = Promise.all([loss.item(), hits.item()]);
+		loss.dispose();
+		hits.dispose();
+		const result = read.then(([loss, correct]) => ({ step, epoch, images: batch.length, correct, loss }));
+		// A caller that stops asking leaves it behind: an error must not surface as one that nobody has handled.
+		result.catch(() => {});
+		return result;
+	}
+
+	/** The share of test images that the network gets right, told as it grows: how many were judged, how many were right. */
+	async *test(): AsyncGenerator<{ judged: number; correct: number }> {
+		const { test } = this.#data;
+		const size = TEST_BATCH[this.#device];
+		let correct = 0;
+		for (let start = 0; start < test.length; start += size) {
+			const judged = Math.min(start + size, test.length);
+			const indices = Array.from({ length: judged - start }, (_, i) => start + i);
+			using hits = noGrad(() =>
+				tidy(() => {
+					const { images, labels } = test.batch(indices, this.#device);
+					return this.#model.forward(images).argmax(1).eq(labels).sum();
+				}),
+			);
+			correct += await hits.item();
+			yield { judged, correct };
+			await this.#breathe();
+		}
+	}
+
+	/** The probabilities of the ten digits for an image of 28 x 28 bytes. */
+	async predict(pixels: Uint8Array): Promise<ArrayLike<number>> {
+		using probabilities = noGrad(() => tidy(() => softmax(this.#model.forward(imageTensor(pixels, this.#device)), 1)));
+		return await probabilities.data();
+	}
+
+	/** On WebGPU every readback lets the page do its other work; the CPU's are over at once, so it needs a pause. */
+	async #breathe(): Promise<void> {
+		if (this.#device === 'cpu') await new Promise((resolve) => setTimeout(resolve));
+	}
+}

@@ -1,0 +1,201 @@
+/** The page of the MNIST example as the build makes it, in headless Chromium: the way a person uses it. */
+import { existsSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { launchChromium } from '../../adapters/chromium.mjs';
+import { serve } from '../../examples/serve.mjs';
+
+const PAGE = 'dist/examples/mnist';
+const SCREENSHOT = '.cache/artifacts/mnist-page.png';
+
+const WAIT = { timeout: 120_000, polling: 100 };
+
+/** Strokes in parts of the box, from its upper left corner. */
+type Stroke = readonly (readonly [x: number, y: number])[];
+const ONE: Stroke = [
+	[0.53, 0.15],
+	[0.5, 0.5],
+	[0.47, 0.85],
+];
+const ZERO: Stroke = Array.from({ length: 25 }, (_, i) => {
+	const angle = (2 * Math.PI * i) / 24;
+	return [0.5 - 0.22 * Math.sin(angle), 0.5 - 0.33 * Math.cos(angle)] as const;
+});
+
+const page = suite<{ browser: Browser; server: Awaited<ReturnType<typeof serve>> }>('the MNIST page');
+
+page.before(async (context) => {
+	assert.ok(existsSync(`${PAGE}/page.js`), `${PAGE} is not there: run 'node build.mjs' first`);
+	context.server = await serve(PAGE);
+	context.browser = await launchChromium();
+});
+
+page.after(async ({ browser, server }) => {
+	await browser?.close();
+	server?.close();
+});
+
+/** Opens the page in a profile of its own. What goes wrong in it is collected in `errors`. */
+async function open(browser: Browser, options: BrowserContextOptions = {}): Promise<{ tab: Page; errors: string[] }> {
+	// The machine's own locale may be one that browsers do not know.
+	const profile = await browser.newContext({ locale: 'en-US', viewport: { width: 1180, height: 960 }, ...options });
+	const tab = await profile.newPage();
+	const errors: string[] = [];
+	tab.on('pageerror', (error) => errors.push(String(error.stack)));
+	tab.on('console', (message) => {
+		if (message.type() === 'error') errors.push(message.text());
+	});
+	return { tab, errors };
+}
+
+const text = (tab: Page, id: string) => tab.locator(`#${id}`).innerText();
+
+async function waitForPhase(tab: Page, phase: string): Promise<void> {
+	await tab.waitForFunction(
+		(wanted) => new RegExp(`${wanted}|Stopped`).test(document.querySelector('#phase')!.textContent!),
+		phase,
+		WAIT,
+	);
+	const reached = await text(tab, 'phase');
+	if (reached === 'Stopped') throw new Error(`the page stopped: ${await text(tab, 'notice')}`);
+}
+
+async function waitForNumber(tab: Page, id: string): Promise<number> {
+	await tab.waitForFunction((id) => /\d/.test(document.getElementById(id)!.textContent!), id, WAIT);
+	return Number.parseFloat(await text(tab, id));
+}
+
+async function draw(tab: Page, stroke: Stroke): Promise<void> {
+	const box = (await tab.locator('#drawing').boundingBox())!;
+	for (const [i, [x, y]] of stroke.entries()) {
+		await tab.mouse.move(box.x + x * box.width, box.y + y * box.height, { steps: 3 });
+		if (i === 0) await tab.mouse.down();
+	}
+	await tab.mouse.up();
+}
+
+/** The ten probabilities shown, once they differ from `before`. */
+async function probabilities(tab: Page, before: readonly number[] = []): Promise<number[]> {
+	const shown = await tab.waitForFunction(
+		(before) => {
+			const values = Array.from(document.querySelectorAll<HTMLDataElement>('#probabilities data'), ({ value }) => value);
+			return values.every((value) => value !== '') && values.join() !== before ? values.map(Number) : null;
+		},
+		before.join(),
+		WAIT,
+	);
+	const values = (await shown.jsonValue())!;
+	assert.is(values.length, 10);
+	const sum = values.reduce((total, value) => total + value, 0);
+	assert.ok(Math.abs(sum - 1) < 1e-5, `the probabilities sum to ${sum}`);
+	return values;
+}
+
+page('trains, and guesses what is drawn', async ({ browser, server }) => {
+	const { tab, errors } = await open(browser);
+	await tab.goto(server.url);
+	await waitForPhase(tab, 'Ready');
+	assert.match(await text(tab, 'adapter'), /^WebGPU: ./);
+
+	await draw(tab, ZERO);
+	const untrained = await probabilities(tab);
+	assert.ok(Math.max(...untrained) < 0.5, `the untrained network is sure of something: ${untrained}`);
+
+	await tab.fill('#images', '960');
+	await tab.fill('#batch-size', '16');
+	await tab.click('#start');
+	await waitForPhase(tab, 'Training');
+	assert.not(await tab.locator('#images').isEnabled(), 'settings cannot be changed meanwhile');
+	const atFirst = await waitForNumber(tab, 'loss');
+	await probabilities(tab, untrained);
+
+	await tab.click('#start');
+	await waitForPhase(tab, 'Paused');
+	await tab.waitForTimeout(300);
+	const status = await text(tab, 'status');
+	await tab.waitForTimeout(1000);
+	assert.is(await text(tab, 'status'), status, 'nothing goes on during a pause');
+	await tab.click('#start');
+
+	await waitForPhase(tab, 'Testing|Finished');
+	const atLast = await waitForNumber(tab, 'loss');
+	assert.ok(atLast < 0.5 * atFirst, `the loss went from ${atFirst} to ${atLast}`);
+	assert.ok((await waitForNumber(tab, 'speed')) > 0);
+	assert.ok((await waitForNumber(tab, 'test-accuracy')) > 60);
+	assert.ok((await tab.locator('#chart canvas').count()) > 0, 'there is a chart');
+
+	const zero = await probabilities(tab, untrained);
+	assert.is(zero.indexOf(Math.max(...zero)), 0, `a drawn 0 gets ${zero}`);
+	await tab.click('#clear');
+	assert.is(await tab.locator('#probabilities .best').count(), 0);
+	await draw(tab, ONE);
+	await tab.waitForFunction(() => document.querySelector('#answer')!.textContent === 'Looks like 1.', null, WAIT);
+	await probabilities(tab, zero);
+
+	await mkdir(dirname(SCREENSHOT), { recursive: true });
+	await tab.screenshot({ path: SCREENSHOT, fullPage: true });
+
+	await tab.click('#reset');
+	await waitForPhase(tab, 'Ready');
+	assert.is(await text(tab, 'loss'), '–');
+	assert.equal(errors, []);
+	await tab.context().close();
+});
+
+page('same seed, same losses', async ({ browser, server }) => {
+	const { tab, errors } = await open(browser);
+	await tab.goto(server.url);
+	await waitForPhase(tab, 'Ready');
+	await tab.fill('#images', '32');
+	await tab.fill('#batch-size', '8');
+	const losses = [];
+	for (const seed of ['5', '5', '6']) {
+		await tab.fill('#seed', seed);
+		await tab.click('#start');
+		await waitForPhase(tab, 'Testing|Finished');
+		losses.push(await waitForNumber(tab, 'loss'));
+		await tab.click('#reset');
+		await waitForPhase(tab, 'Ready');
+	}
+	assert.is(losses[0], losses[1]);
+	assert.is.not(losses[0], losses[2]);
+	assert.equal(errors, []);
+	await tab.context().close();
+});
+
+page('without WebGPU says so, and takes the CPU when asked', async ({ browser, server }) => {
+	const { tab, errors } = await open(browser);
+	await tab.addInitScript(() => Object.defineProperty(Navigator.prototype, 'gpu', { value: undefined }));
+	await tab.goto(server.url);
+	await tab.locator('#use-cpu').waitFor();
+	assert.match(await text(tab, 'notice'), /There is no WebGPU here/);
+	assert.not(await tab.locator('#start').isEnabled());
+
+	await tab.click('#use-cpu');
+	await waitForPhase(tab, 'Ready');
+	assert.not(await tab.locator('#notice').isVisible());
+	await draw(tab, ONE);
+	const untrained = await probabilities(tab);
+	await tab.fill('#images', '16');
+	await tab.fill('#batch-size', '8');
+	await tab.click('#start');
+	await waitForPhase(tab, 'Testing|Finished');
+	assert.ok((await waitForNumber(tab, 'loss')) > 0);
+	await probabilities(tab, untrained);
+	assert.equal(errors, []);
+	await tab.context().close();
+});
+
+page('says what is wrong when the images are missing', async ({ browser, server }) => {
+	const { tab } = await open(browser);
+	await tab.route('**/mnist.bin.gz', (route) => route.fulfill({ status: 404, body: '' }));
+	await tab.goto(server.url);
+	await tab.locator('#notice').waitFor();
+	assert.match(await text(tab, 'notice'), /mnist\.bin\.gz: the server answered 404/);
+	await tab.context().close();
+});
+
+page.run();
