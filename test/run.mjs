@@ -25,8 +25,6 @@ const { values: options } = parseArgs({
 const timeout = Number(options.timeout) * 1000;
 const started = performance.now();
 
-/** @typedef {{ environment: string, file: string, run: () => Promise<import('./runner/node.mjs').Report> }} Job */
-
 const files = (await findTests()).filter((file) => file.includes(options.filter));
 const wanted = (/** @type {string} */ name) => options.adapter === undefined || options.adapter === name;
 const browser = new BrowserRunner();
@@ -48,52 +46,54 @@ function open(name, adapter) {
 	totals.set(name, { adapter, files: 0, passed: 0, failed: 0, seconds: 0 });
 }
 
-/** What is to be done in Node and in the browser. */
-async function plan() {
-	/** @type {Job[]} */
-	const inNode = [];
-	/** @type {Job[]} */
-	const inBrowser = [];
-	const forAdapters = files.filter((file) => places(file).adapters);
-	const forCpu = wanted('cpu') ? files.filter((file) => places(file).cpu) : [];
-	const forChromium = wanted('chromium') ? files.filter((file) => places(file).chromium) : [];
+/**
+ * Bundles files and gives back those that could be.
+ *
+ * @param {'node' | 'browser'} platform
+ * @param {string[]} files
+ */
+async function bundle(platform, files) {
+	const broken = files.length > 0 ? await bundleTests(platform, files, join(bundles, platform)) : new Map();
+	for (const [file, reason] of broken) fail(`${file} does not bundle for ${platform}: ${reason}`);
+	return files.filter((file) => !broken.has(file));
+}
 
-	const environments = forAdapters.length > 0 ? (await findEnvironments()).filter(({ name }) => wanted(name)) : [];
-	if (forAdapters.length > 0 && environments.length === 0 && options.adapter !== 'cpu' && options.adapter !== 'chromium') {
+async function planNode() {
+	const needed = files.some((file) => places(file).adapters);
+	const environments = needed ? (await findEnvironments()).filter(({ name }) => wanted(name)) : [];
+	if (needed && environments.length === 0 && options.adapter !== 'cpu' && options.adapter !== 'chromium') {
 		fail(`Node: no WebGPU adapter ${options.adapter === undefined ? 'on this machine' : `'${options.adapter}'`}`);
 	}
-	const nodeBundles = join(bundles, 'node');
-	await bundleTests('node', [...forAdapters, ...forCpu], nodeBundles);
-	for (const { name, adapter, env } of environments) {
-		open(name, adapter);
-		for (const file of forAdapters) {
-			inNode.push({ environment: name, file, run: () => runInNode(join(nodeBundles, bundleName(file)), env, timeout) });
-		}
-	}
-	if (forCpu.length > 0) open('cpu', 'Node alone');
-	for (const file of forCpu) {
-		const env = { WGRAD_ADAPTER: 'cpu' };
-		inNode.push({ environment: 'cpu', file, run: () => runInNode(join(nodeBundles, bundleName(file)), env, timeout) });
-	}
+	// The longest files are among those that need no adapter: they go first, so that none is left for the end alone.
+	if (wanted('cpu')) environments.unshift({ name: 'cpu', adapter: 'Node alone', env: { WGRAD_ADAPTER: 'cpu' } });
+	const onAdapter = (/** @type {string} */ file) => places(file).adapters;
+	const used = files.filter((file) => places(file).node && environments.some(({ name }) => onAdapter(file) === (name !== 'cpu')));
+	const bundled = await bundle('node', used);
+	return environments.flatMap(({ name, adapter, env }) => {
+		const own = bundled.filter((file) => onAdapter(file) === (name !== 'cpu'));
+		if (own.length > 0) open(name, adapter);
+		return own.map((file) => ({
+			environment: name,
+			file,
+			run: () => runInNode(join(bundles, 'node', bundleName(file)), env, timeout),
+		}));
+	});
+}
 
-	if (forChromium.length > 0) {
-		const browserBundles = join(bundles, 'browser');
-		await bundleTests('browser', forChromium, browserBundles);
-		await browser.start(browserBundles);
-		const adapter = await browser.probe().catch((error) => {
-			console.log(error.message);
-			return '';
-		});
-		if (adapter === '') {
-			fail('Chromium: it did not start, or has no WebGPU adapter');
-		} else {
-			open('chromium', adapter);
-			for (const file of forChromium) {
-				inBrowser.push({ environment: 'chromium', file, run: () => browser.run(bundleName(file), timeout) });
-			}
-		}
+async function planBrowser() {
+	const bundled = await bundle('browser', wanted('chromium') ? files.filter((file) => places(file).chromium) : []);
+	if (bundled.length === 0) return [];
+	await browser.start(join(bundles, 'browser'));
+	const adapter = await browser.probe().catch((error) => {
+		console.log(error.message);
+		return '';
+	});
+	if (adapter === '') {
+		fail('Chromium: it did not start, or has no WebGPU adapter');
+		return [];
 	}
-	return { inNode, inBrowser };
+	open('chromium', adapter);
+	return bundled.map((file) => ({ environment: 'chromium', file, run: () => browser.run(bundleName(file), timeout) }));
 }
 
 /**
@@ -106,7 +106,7 @@ function withoutMarks(output) {
 	return lines.join('\n').trim();
 }
 
-/** @param {Job} job */
+/** @param {{ environment: string, file: string, run: () => Promise<import('./runner/node.mjs').Report> }} job */
 async function perform({ environment, file, run }) {
 	const total = totals.get(environment);
 	if (total === undefined) throw new Error(`no environment '${environment}'`);
@@ -131,7 +131,8 @@ async function perform({ environment, file, run }) {
 	if (printed !== '' && (failed > 0 || options.verbose)) console.log(`  it printed:\n${printed.replace(/^/gm, '    ')}\n`);
 }
 
-const { inNode, inBrowser } = await plan();
+const inNode = await planNode();
+const inBrowser = await planBrowser();
 for (const [name, { adapter }] of totals) console.log(`${name}: ${adapter}`);
 
 // Two at a time: pages share one browser, which does not survive a page that hangs, so they go one after another.

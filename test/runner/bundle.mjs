@@ -14,10 +14,9 @@ import { forBrowser, forNode, root, withSources } from '../../build.mjs';
  * @param {string} file
  */
 export function places(file) {
-	if (file.endsWith('.gpu.test.ts')) return { adapters: true, chromium: true, cpu: false };
-	if (file.endsWith('.node.test.ts')) return { adapters: true, chromium: false, cpu: false };
-	if (file.endsWith('.browser.test.ts')) return { adapters: false, chromium: true, cpu: false };
-	return { adapters: false, chromium: false, cpu: true };
+	const onlyChromium = file.endsWith('.browser.test.ts');
+	const everywhere = file.endsWith('.gpu.test.ts');
+	return { adapters: everywhere || file.endsWith('.node.test.ts'), chromium: everywhere || onlyChromium, node: !onlyChromium };
 }
 
 /** All test files by their path under test/, sorted. */
@@ -50,15 +49,31 @@ const entries = {
  * @param {'node' | 'browser'} platform
  * @param {readonly string[]} files
  * @param {string} outdir
+ * @returns {Promise<Map<string, string>>} the files that could not be bundled, with the reason; the others are there
  */
 export async function bundleTests(platform, files, outdir) {
-	await esbuild.build({
-		...(platform === 'node' ? forNode : forBrowser),
-		alias: withSources,
-		plugins: [entries],
-		entryPoints: files.map((file) => ({ in: `entry:${file}`, out: bundleName(file).replace(/\.js$/, '') })),
-		keepNames: true,
-		splitting: true,
-		outdir,
-	});
+	const build = (/** @type {readonly string[]} */ some, /** @type {boolean} */ write) =>
+		esbuild.build({
+			...(platform === 'node' ? forNode : forBrowser),
+			alias: withSources,
+			plugins: [entries],
+			entryPoints: some.map((file) => ({ in: `entry:${file}`, out: bundleName(file).replace(/\.js$/, '') })),
+			keepNames: true,
+			splitting: true,
+			outdir,
+			write,
+			logLevel: 'silent',
+		});
+	/** @type {Map<string, string>} */
+	const broken = new Map();
+	try {
+		await build(files, true);
+	} catch {
+		for (const file of files) {
+			await build([file], false).catch((error) => broken.set(file, error.message));
+		}
+		const whole = files.filter((file) => !broken.has(file));
+		if (whole.length > 0) await build(whole, true);
+	}
+	return broken;
 }
