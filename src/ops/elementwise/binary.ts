@@ -204,7 +204,7 @@ const POW: BinaryRules = {
 	},
 	right: (g, a, b, y) => {
 		if (typeof a === 'number') {
-			if (a === 0) return where(ge(b as Tensor, 0), 0, mul(g, mul(y, Number.NEGATIVE_INFINITY)));
+			if (a === 0) return mul(g, where(ge(b, 0), 0, Number.NEGATIVE_INFINITY));
 			return mul(g, mul(y, Math.log(a)));
 		}
 		// 0^b is constantly 0 for b > 0; log must not see that 0, for its second derivative would.

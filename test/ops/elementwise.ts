@@ -1,0 +1,16 @@
+/** Elementwise operations, by kind. */
+import type { OpEntry } from './database';
+import { activations, clamp } from './elementwise/activation';
+import { arithmetic } from './elementwise/binary';
+import { logic } from './elementwise/logic';
+import { unary } from './elementwise/unary';
+
+/** Samples of whole numbers alone have nothing to differentiate. */
+function withoutEmptyGradients(entry: OpEntry): OpEntry {
+	const samples = entry.samples.map((sample) =>
+		sample.inputs.every(({ dtype = 'float32' }) => dtype === 'int32' || dtype === 'bool') ? { ...sample, gradient: false } : sample,
+	);
+	return { ...entry, samples };
+}
+
+export const elementwise: OpEntry[] = [...unary, ...activations, clamp, ...arithmetic, ...logic].map(withoutEmptyGradients);
