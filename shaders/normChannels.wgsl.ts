@@ -222,7 +222,12 @@ export type NormChannelsVariant = {
 	wide: boolean;
 };
 
-/** Params: elements (vec4s in wide variants); channels; spatial; offsets of x, gradient, mean, rstd, weight, bias, dweight, dbias; 1 / (batch * spatial). */
+/**
+ * Params: items; channels; parts; steps; length; offsets of x, gradient, mean, rstd, weight, bias, dweight, dbias; 1 / (batch * spatial).
+ *
+ * An item is an invocation's work in one channel (or four). With spatial > 1 it is every `parts`-th element of one sample's channel,
+ * whose length (in reads) is `length`, so that neighbours read neighbours; with spatial = 1 it is `steps` samples out of `length`.
+ */
 export const normChannels: ShaderTemplate<NormChannelsVariant> = {
 	name: 'norm.channels',
 	source({ kind, storage, weight, bias, spatial, wide }): ShaderSource {
@@ -248,9 +253,11 @@ export const normChannels: ShaderTemplate<NormChannelsVariant> = {
 		const code = wgsl`
 ${preamble(storage, wide, spatial)}
 struct Params {
-	count: u32,
+	items: u32,
 	channels: u32,
-	spatial: u32,
+	parts: u32,
+	steps: u32,
+	length: u32,
 	offsetX: u32,
 	offsetGradient: u32,
 	offsetMean: u32,
@@ -271,30 +278,51 @@ fn main(
 	@builtin(num_workgroups) nwg: vec3<u32>,
 	@builtin(local_invocation_index) lid: u32,
 ) {
-	let i = (wid.x + wid.y * nwg.x) * ${NORM_WORKGROUP}u + lid;
-	if (i >= p.count) {
+	let item = (wid.x + wid.y * nwg.x) * ${NORM_WORKGROUP}u + lid;
+	if (item >= p.items) {
 		return;
 	}
 #if ${spatial}
-	let channel = (i * ${width}u / p.spatial) % p.channels;
+	let line = item / p.parts;
+	let channel = line % p.channels;
+	let start = line * p.length;
+	let first = item % p.parts;
+	let end = p.length;
+	let stride = p.parts;
 #else
-	let channel = (i * ${width}u) % p.channels;
+	let across = p.channels / ${width}u;
+	let channel = item % across * ${width}u;
+	let start = item % across;
+	let first = (item / across) * p.steps * across;
+	let end = min(first + p.steps * across, p.length * across);
+	let stride = across;
 #endif
+	let mean = ${at('means', 'offsetMean')};
 	let rstd = ${at('rstds', 'offsetRstd')};
-	let normal = (F(x[p.offsetX / ${width}u + i]) - ${at('means', 'offsetMean')}) * rstd;
-#if ${backward}
-	let incoming = F(gradient[p.offsetGradient / ${width}u + i]);
-	var value = rstd * (incoming - (${at('dbias', 'offsetDbias')} + normal * ${at('dweight', 'offsetDweight')}) * p.share);
-#else
-	var value = normal;
-#endif
 #if ${weight}
-	value *= ${at('weight', 'offsetWeight')};
+	let scale = rstd * ${at('weight', 'offsetWeight')};
+#else
+	let scale = rstd;
 #endif
 #if ${bias}
-	value += ${at('bias', 'offsetBias')};
+	let shift = ${at('bias', 'offsetBias')};
 #endif
-	result[i] = V(value);
+#if ${backward}
+	let level = ${at('dbias', 'offsetDbias')} * p.share;
+	let slope = ${at('dweight', 'offsetDweight')} * p.share * rstd;
+#endif
+	for (var j = first; j < end; j += stride) {
+		let i = start + j;
+		let deviation = F(x[p.offsetX / ${width}u + i]) - mean;
+#if ${backward}
+		let value = scale * (F(gradient[p.offsetGradient / ${width}u + i]) - level - deviation * slope);
+#elif ${bias}
+		let value = deviation * scale + shift;
+#else
+		let value = deviation * scale;
+#endif
+		result[i] = V(value);
+	}
 }
 `;
 		return { code, bindings: accesses };

@@ -111,19 +111,26 @@ export function normKernels(gpu: Gpu): NormKernels {
 		const { x, gradient, mean, rstd, weight, bias, dweight, dbias, result } = views;
 		const size = batch * channels * spatial;
 		const wide = aligned([spatial === 1 ? channels : spatial], [x, gradient]);
-		const count = wide ? size / 4 : size;
+		// Software adapters gain from doing the arithmetic of a channel once for several elements; GPUs want every invocation.
+		const steps = gpu.isSoftware ? 16 : 1;
+		const width = wide ? 4 : 1;
+		const columns = spatial === 1;
+		const parts = columns ? 1 : Math.ceil(spatial / width / steps);
+		const items = columns ? (channels / width) * Math.ceil(batch / steps) : batch * channels * parts;
 		gpu.launch({
 			kernel: normChannels,
-			variant: { kind, storage: storageType(x), weight: weight !== undefined, bias: bias !== undefined, spatial: spatial > 1, wide },
+			variant: { kind, storage: storageType(x), weight: weight !== undefined, bias: bias !== undefined, spatial: !columns, wide },
 			buffers: storages(x, gradient, mean, rstd, weight, bias, dweight, dbias, result),
 			params: [
-				count,
+				items,
 				channels,
-				spatial,
+				parts,
+				steps,
+				columns ? batch : spatial / width,
 				...offsets(x, gradient, mean, rstd, weight, bias, dweight, dbias),
 				floatBits(1 / (batch * spatial)),
 			],
-			grid: [Math.ceil(count / NORM_WORKGROUP)],
+			grid: [Math.ceil(items / NORM_WORKGROUP)],
 			flops: size * (kind === 'forward' ? 4 : 8),
 			bytes: size * bytesOf(x) * (kind === 'forward' ? 2 : 3),
 		});
