@@ -1,16 +1,7 @@
 /** Launches of shaders/conv.wgsl.ts: geometry, split of the weight gradient's sum, and the choice of variants. */
-import {
-	CONV_LANE,
-	CORRELATE_WORKGROUP,
-	type CorrelateBlock,
-	convCorrelate,
-	convPack,
-	convSumPartials,
-	convWeightGrad,
-	PACK_WORKGROUP,
-	WEIGHT_GRAD_SHARED,
-	WEIGHT_GRAD_WORKGROUP,
-} from '../../../shaders/conv.wgsl';
+import { CONV_LANE, type CorrelateBlock, convPack, convSumPartials, PACK_WORKGROUP } from '../../../shaders/conv.wgsl';
+import { CORRELATE_WORKGROUP, convCorrelate } from '../../../shaders/convCorrelate.wgsl';
+import { convWeightGrad, WEIGHT_GRAD_SHARED, WEIGHT_GRAD_WORKGROUP } from '../../../shaders/convWeightGrad.wgsl';
 import { numel } from '../../core/shape';
 import type { Storage, View } from '../contract';
 import { asTriple, type ConvAttributes, type ConvKernels, type Triple } from '../contract/conv';
@@ -19,6 +10,8 @@ import { type Gpu, storageType } from './launch';
 /** Enough workgroups for every core of a large GPU, and for an even load on a small CPU. */
 const WANTED_WORKGROUPS = 64;
 const MAX_SPLITS = 64;
+/** From here on the shared loads of `row3` outweigh the threads that it leaves idle at the end of rows. */
+const ROW3_CHANNELS = 8;
 
 const volume = ([depth, height, width]: Triple): number => depth * height * width;
 const words = (values: readonly number[]): number[] => values.map((value) => value >>> 0);
@@ -86,6 +79,19 @@ function forwardWalk(g: Geometry, dimension: 0 | 1 | 2): Walk {
 	};
 }
 
+/** The same taps in the opposite order where they go backwards, so that they go forwards. */
+function forwards(walk: Walk): Walk {
+	if (walk.tapStep > 0 || walk.taps === 0) return walk;
+	const last = walk.taps - 1;
+	return {
+		...walk,
+		inStart: walk.inStart + last * walk.tapStep,
+		tapStep: -walk.tapStep,
+		firstTap: walk.firstTap + last * walk.tapJump,
+		tapJump: -walk.tapJump,
+	};
+}
+
 function gcd(a: number, b: number): number {
 	return b === 0 ? a : gcd(b, a % b);
 }
@@ -105,7 +111,7 @@ function backwardWalks(g: Geometry, dimension: 0 | 1 | 2): Walk[] {
 		const position = residue + g.padding[dimension];
 		let firstTap = 0;
 		while (firstTap < kernel && (position - dilation * firstTap) % stride !== 0) firstTap++;
-		walks.push({
+		const walk = {
 			out: Math.ceil((size - residue) / stride),
 			outStep: stride,
 			outStart: residue,
@@ -115,7 +121,8 @@ function backwardWalks(g: Geometry, dimension: 0 | 1 | 2): Walk[] {
 			taps: Math.ceil((kernel - firstTap) / jump),
 			firstTap,
 			tapJump: jump,
-		});
+		};
+		walks.push(forwards(walk));
 	}
 	return walks;
 }
@@ -182,16 +189,25 @@ export function convKernels(gpu: Gpu): ConvKernels {
 		const each = (field: keyof Walk): number[] => words(walks.map((walk) => walk[field]));
 		const out = triple((d) => walks[d].out);
 		const taps = triple((d) => walks[d].taps);
-		const positions = c.batch * volume(out);
+		const width = walks[2];
+		const isRow3 =
+			width.taps === 3 &&
+			width.tapStep === 1 &&
+			width.inStep === 1 &&
+			width.outStep === 1 &&
+			(out[2] % CONV_LANE === 0 || c.channels >= ROW3_CHANNELS);
+		const quads = isRow3 ? c.batch * out[0] * out[1] * Math.ceil(out[2] / CONV_LANE) : Math.ceil((c.batch * volume(out)) / CONV_LANE);
+		const isAligned = (isRow3 ? out[2] : volume(out)) % CONV_LANE === 0;
 		const isWhole = walks.every(({ outStep }) => outStep === 1);
 		const firstTap = (walks[0].firstTap * high + walks[1].firstTap) * wide + walks[2].firstTap;
 		gpu.launch({
 			kernel: convCorrelate,
 			variant: {
 				type: storageType(source),
+				walk: isRow3 ? 'row3' : 'any',
 				block: packed.block,
 				subgroups: subgroups && packed.block === 16,
-				store: isWhole && volume(out) % 4 === 0 ? 'vec4' : 'single',
+				store: isWhole && isAligned ? 'vec4' : 'single',
 			},
 			buffers: [source.storage, packed.storage, target.storage],
 			params: [
@@ -213,21 +229,19 @@ export function convKernels(gpu: Gpu): ConvKernels {
 				0,
 				...taps,
 				volume(taps),
-				walks[0].tapJump * high * wide,
-				walks[1].tapJump * wide,
-				walks[2].tapJump,
+				...words([walks[0].tapJump * high * wide, walks[1].tapJump * wide, walks[2].tapJump]),
 				firstTap,
 				c.channels,
 				c.outputs,
 				c.groups,
 				packed.blocks,
-				positions,
+				isRow3 ? quads : c.batch * volume(out),
 				source.offset,
 				volume(c.kernel),
 				packed.bias,
 			],
-			grid: [Math.ceil(positions / (CORRELATE_WORKGROUP * CONV_LANE)) * c.groups * packed.blocks],
-			flops: 2 * positions * c.groups * c.outputs * c.channels * volume(taps),
+			grid: [Math.ceil(quads / CORRELATE_WORKGROUP) * c.groups * packed.blocks],
+			flops: 2 * c.batch * volume(out) * c.groups * c.outputs * c.channels * volume(taps),
 			bytes: bytesOf(source, target),
 		});
 	}

@@ -1,0 +1,122 @@
+/** The weight gradient in registers: see shaders/conv.wgsl.ts for what it computes and why this way. */
+import { wgsl } from 'wgsl-preprocessor';
+import { CONV_LANE, LANES, multiplyAdd, repeat } from './conv.wgsl';
+import type { ShaderTemplate, StorageType } from './shader';
+
+/** Elements of the shared side that one thread holds. */
+export const WEIGHT_GRAD_SHARED = 16;
+export const WEIGHT_GRAD_WORKGROUP = 8;
+
+export type WeightGradVariant = Readonly<{ type: StorageType; subgroups: boolean; lanes: 'taps' | 'outputs' }>;
+
+/**
+ * A thread sums 16 x 4 products of (output channel, tap) over a range of rows. `lanes` says which of the two runs along the
+ * lanes, four to each; the 16 of the other are shared by the workgroup. 'outputs' is for few input channels, as in a first layer.
+ */
+export const convWeightGrad: ShaderTemplate<WeightGradVariant> = {
+	name: 'conv.weightGrad',
+	source({ type, subgroups, lanes }) {
+		const sharedSites = subgroups ? 1 : 4;
+		/** Four neighbouring columns (c, tap) from `first` on, under names that start with `name`. */
+		const taps = (name: string, first: string) => `
+	let ${name}Column = vec4<u32>(${first}) + vec4<u32>(0u, 1u, 2u, 3u);
+	let ${name}Tap = ${name}Column % vec4(p.kernel.w);
+	let ${name}Source = (${name}Column / vec4(p.kernel.w)) * p.size.w + group * p.channels * p.size.w + p.offsetX;
+	let ${name}Width = (${name}Tap % vec4(p.kernel.z)) * p.dilation.z - vec4(p.padding.z);
+	let ${name}Height = ((${name}Tap / vec4(p.kernel.z)) % vec4(p.kernel.y)) * p.dilation.y - vec4(p.padding.y);
+	let ${name}Depth = (${name}Tap / vec4(p.kernel.z * p.kernel.y)) * p.dilation.x - vec4(p.padding.x);`;
+		const outputs = (name: string, first: string) => `
+	let ${name}Output = (vec4<u32>(group * p.outputs) + min(vec4<u32>(${first}) + vec4<u32>(0u, 1u, 2u, 3u), vec4(p.outputs - 1u))) * p.out.w + p.offsetY;`;
+		const tapsRow = (name: string) => `
+		let ${name}Z = ${name}Depth + d * p.stride.x;
+		let ${name}Y = ${name}Height + h * p.stride.y;
+		let ${name}Inside = (${name}Z < vec4(p.size.x)) & (${name}Y < vec4(p.size.y));
+		let ${name}Base = ${name}Source + n * p.groups * p.channels * p.size.w + (${name}Z * p.size.y + ${name}Y) * p.size.z;`;
+		const outputsRow = (name: string) => `
+		let ${name}Base = ${name}Output + n * p.groups * p.outputs * p.out.w + (d * p.out.y + h) * p.out.z;`;
+		const load = (buffer: string, at: string) => `vec4<f32>(${LANES.map((l) => `f32(${buffer}[${at}.${l}])`).join(', ')})`;
+		const tapsLoad = (name: string, value: string) => `
+			let ${name}X = ${name}Width + w * p.stride.z;
+			let ${name}At = ${name}Base + ${name}X;
+			let ${value} = select(vec4<f32>(), ${load('x', `${name}At`)}, ${name}Inside & (${name}X < vec4(p.size.z)));`;
+		const outputsLoad = (name: string, value: string) => `
+			let ${name}At = ${name}Base + w;
+			let ${value} = ${load('gradY', `${name}At`)};`;
+		const onLanes = lanes === 'taps' ? { setup: taps, row: tapsRow, load: tapsLoad } : { setup: outputs, row: outputsRow, load: outputsLoad };
+		const shared = lanes === 'taps' ? { setup: outputs, row: outputsRow, load: outputsLoad } : { setup: taps, row: tapsRow, load: tapsLoad };
+		return {
+			bindings: ['read', 'read', 'read_write'],
+			code: wgsl`
+#if ${subgroups}
+enable subgroups;
+#endif
+#if ${type === 'f16'}
+enable f16;
+#endif
+// Vectors over (depth, height, width); w of size, out and kernel is their product.
+struct Params {
+	size: vec4<u32>,
+	out: vec4<u32>,
+	kernel: vec4<u32>,
+	stride: vec4<u32>,
+	padding: vec4<u32>,
+	dilation: vec4<u32>,
+	channels: u32, outputs: u32, groups: u32, rows: u32,
+	rowsPerSplit: u32, laneBlocks: u32, sharedBlocks: u32, offsetX: u32,
+	offsetY: u32,
+}
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> x: array<${type}>;
+@group(0) @binding(2) var<storage, read> gradY: array<${type}>;
+@group(0) @binding(3) var<storage, read_write> partial: array<vec4<f32>>;
+
+@compute @workgroup_size(${WEIGHT_GRAD_WORKGROUP})
+fn main(
+	@builtin(workgroup_id) wid: vec3<u32>,
+	@builtin(num_workgroups) nwg: vec3<u32>,
+	@builtin(local_invocation_index) lid: u32,
+#if ${subgroups}
+	@builtin(subgroup_invocation_id) lane: u32,
+#endif
+) {
+	var flat = wid.x + wid.y * nwg.x;
+	let laneFirst = ((flat % p.laneBlocks) * ${WEIGHT_GRAD_WORKGROUP}u + lid) * ${CONV_LANE}u;
+	flat /= p.laneBlocks;
+	let sharedFirst = (flat % p.sharedBlocks) * ${WEIGHT_GRAD_SHARED}u;
+	flat /= p.sharedBlocks;
+	let group = flat % p.groups;
+	let split = flat / p.groups;
+	${onLanes.setup('lane', 'laneFirst')}
+#if ${subgroups}
+	${shared.setup('shared0', 'sharedFirst + (lane & 3u) * 4u')}
+#else
+	${repeat(4, (i) => shared.setup(`shared${i}`, `sharedFirst + ${i * 4}u`))}
+#endif
+
+	${repeat(WEIGHT_GRAD_SHARED, (i) => `var a${i} = vec4<f32>();`)}
+	let end = min((split + 1u) * p.rowsPerSplit, p.rows);
+	for (var r = split * p.rowsPerSplit; r < end; r++) {
+		let h = r % p.out.y;
+		let d = (r / p.out.y) % p.out.x;
+		let n = r / (p.out.y * p.out.x);
+		${onLanes.row('lane')}
+		${repeat(sharedSites, (i) => shared.row(`shared${i}`))}
+		for (var w = 0u; w < p.out.z; w++) {
+			${onLanes.load('lane', 'v')}
+#if ${subgroups}
+			${shared.load('shared0', 'shared4')}
+			${repeat(4, (i) => `let b${i} = subgroupBroadcast(shared4, ${i}u);`)}
+#else
+			${repeat(4, (i) => shared.load(`shared${i}`, `b${i}`))}
+#endif
+			${multiplyAdd(WEIGHT_GRAD_SHARED)}
+		}
+	}
+
+	let step = p.laneBlocks * ${WEIGHT_GRAD_WORKGROUP}u;
+	let start = (((split * p.groups + group) * p.sharedBlocks * ${WEIGHT_GRAD_SHARED}u + sharedFirst) * step) + laneFirst / 4u;
+	${repeat(WEIGHT_GRAD_SHARED, (i) => `partial[start + ${i}u * step] = a${i};`)}
+}`,
+		};
+	},
+};
