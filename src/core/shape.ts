@@ -112,6 +112,9 @@ export function normalizeDim(operation: string, dim: number, rank: number): numb
 /** Several dims, normalized, each at most once, ascending. `undefined` means all of them. */
 export function normalizeDims(operation: string, dims: number | readonly number[] | undefined, rank: number): number[] {
 	if (dims === undefined) return Array.from({ length: rank }, (_, i) => i);
+	if (typeof dims !== 'number' && !Array.isArray(dims)) {
+		throw new ArgumentError(`${operation}: dims must be a number or an array of numbers, not ${typeof dims} ${String(dims)}`);
+	}
 	const list = (typeof dims === 'number' ? [dims] : [...dims]).map((d) => normalizeDim(operation, d, rank));
 	if (new Set(list).size !== list.length) {
 		throw new ArgumentError(`${operation}: dims ${formatShape(typeof dims === 'number' ? [dims] : dims)} name a dimension twice`);

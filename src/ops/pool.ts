@@ -10,8 +10,8 @@ import type { Shape } from '../core/shape';
 import { emptyOn, type Tensor } from '../tensor';
 import { tidy } from '../tidy';
 import { contiguous, squeeze, unsqueeze } from './layout';
-import { requireTensor } from './operands';
 import { type ValuesIndices, valuesIndices } from './reduce';
+import { requireTensor, shown } from './requirements';
 import { type PerDim, perDim, windowCount } from './windows';
 
 export interface MaxPoolOptions {
@@ -185,7 +185,7 @@ function adaptive<R extends Tensor | ValuesIndices>(
 	const wanted = typeof outputSize === 'number' ? planes.map(() => outputSize) : outputSize;
 	if (!Array.isArray(wanted) || wanted.length !== rank || wanted.some((s) => s !== null && (!Number.isInteger(s) || s < 0))) {
 		throw new ArgumentError(
-			`${name}: outputSize is ${JSON.stringify(outputSize)}; it must be a whole number, or ${rank} of them (null keeps a size)`,
+			`${name}: outputSize is ${shown(outputSize)}; it must be a whole number, or ${rank} of them (null keeps a size)`,
 		);
 	}
 	if (planes.includes(0)) throw new ShapeError(`${name}: input ${formatShape(x.shape)} has empty planes`);

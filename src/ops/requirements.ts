@@ -21,6 +21,13 @@ export function requireOperands(operation: string, ...operands: readonly unknown
 	}
 }
 
+/** A wrong argument as messages show it. */
+export function shown(value: unknown): string {
+	if (value instanceof Tensor) return `a tensor of shape ${formatShape(value.shape)}`;
+	if (Array.isArray(value)) return `[${value.map(shown).join(', ')}]`;
+	return typeof value === 'object' && value !== null ? 'an object' : String(value);
+}
+
 function describe(value: unknown): string {
 	if (value === null || value === undefined) return String(value);
 	return Array.isArray(value) ? 'an array' : `${typeof value} ${String(value).slice(0, 40)}`;

@@ -1,5 +1,6 @@
 /** Sizes of sliding windows: what convolution, pooling, unfold and fold share. */
 import { ArgumentError } from '../core/errors';
+import { shown } from './requirements';
 
 /** One number for all spatial dims, or one for each. */
 export type PerDim = number | readonly number[];
@@ -14,7 +15,7 @@ export function perDim(operation: string, argument: string, value: PerDim, rank:
 				: value;
 	if (!Array.isArray(list) || list.length !== rank || list.some((v) => !Number.isInteger(v) || v < minimum)) {
 		const form = rank === 1 ? 'a whole number' : `a whole number, or ${rank} of them,`;
-		throw new ArgumentError(`${operation}: ${argument} is ${JSON.stringify(value)}; it must be ${form} of at least ${minimum}`);
+		throw new ArgumentError(`${operation}: ${argument} is ${shown(value)}; it must be ${form} of at least ${minimum}`);
 	}
 	return [...list];
 }

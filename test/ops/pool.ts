@@ -148,7 +148,7 @@ export const pool: OpEntry[] = [
 				'size',
 				[1, 1, 4, 4],
 				(x) => adaptiveAvgPool2d(x, [1, 2, 3]),
-				/adaptiveAvgPool2d: outputSize is \[1,2,3\]; it must be a whole number, or 2 of them/,
+				/adaptiveAvgPool2d: outputSize is \[1, 2, 3\]; it must be a whole number, or 2 of them/,
 			),
 			refuse('empty', [1, 1, 0, 4], (x) => adaptiveAvgPool2d(x, 1), /adaptiveAvgPool2d: input \[1, 1, 0, 4\] has empty planes/),
 		],

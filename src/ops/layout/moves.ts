@@ -4,7 +4,7 @@ import { ArgumentError, formatShape, ShapeError } from '../../core/errors';
 import { checkShape, contiguousStrides, normalizeDim, normalizeDims, numel, type Shape } from '../../core/shape';
 import { emptyOn, type Tensor, viewOf } from '../../tensor';
 import { tidy } from '../../tidy';
-import { requireTensor } from '../requirements';
+import { requireTensor, shown } from '../requirements';
 import { type PerDim, perDim, windowCount } from '../windows';
 import { cat, type Geometry, narrow, narrowed } from './parts';
 import { expand, reshape } from './views';
@@ -44,6 +44,7 @@ export function roll(x: Tensor, shifts: number | readonly number[], dims?: numbe
 	if (dims === undefined) {
 		return tidy(() => reshape(roll(reshape(x, [-1]), shifts, 0), x.shape));
 	}
+	if (x.ndim === 0) return rolled(x, []);
 	const by = [shifts].flat();
 	const along = [dims].flat().map((dim) => normalizeDim('roll', dim, x.ndim));
 	if (by.length !== along.length || by.some((shift) => !Number.isInteger(shift))) {
@@ -148,7 +149,7 @@ export function pad(
 	requireTensor('pad', x);
 	if (!Array.isArray(pad) || pad.length % 2 !== 0 || pad.length > 2 * x.ndim || pad.some((p) => !Number.isInteger(p))) {
 		throw new ArgumentError(
-			`pad: ${JSON.stringify(pad)} must hold two whole numbers for each padded dim, of at most ${x.ndim} dims of ${formatShape(x.shape)}, last dim first`,
+			`pad: ${shown(pad)} must hold two whole numbers for each padded dim, of at most ${x.ndim} dims of ${formatShape(x.shape)}, last dim first`,
 		);
 	}
 	const sides = x.shape.map((_, dim) => {

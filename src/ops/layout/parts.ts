@@ -56,7 +56,7 @@ export function slice(x: Tensor, dim: number, start = 0, end = Number.POSITIVE_I
 	const size = x.shape[at]!;
 	if (!Number.isInteger(step) || step < 1)
 		throw new ArgumentError(`slice: step ${step} must be a whole number of at least 1; use flip() to reverse`);
-	if (!Number.isInteger(start) || Number.isNaN(end))
+	if (!Number.isInteger(start) || (!Number.isInteger(end) && end !== Number.POSITIVE_INFINITY))
 		throw new ArgumentError(`slice: start ${start} and end ${end} must be whole numbers`);
 	const place = (i: number) => Math.min(Math.max(i < 0 ? i + size : i, 0), size);
 	const first = place(start);
