@@ -25,6 +25,7 @@ export { type NestedArray, Tensor } from './tensor';
 export { keep, tidy } from './tidy';
 
 // Operations, by family.
+export { type AttentionOptions, scaledDotProductAttention } from './ops/attention';
 export { bernoulli, dropout, dropout2d, rand, randint, randLike, randn, randnLike, randperm } from './ops/random';
 export { arange, eye, full, fullLike, linspace, ones, onesLike, tensor, zeros, zerosLike } from './ops/creation';
 export * from './ops/elementwise';

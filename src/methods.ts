@@ -6,6 +6,7 @@ import { backward, type BackwardOptions } from './autograd/backward';
 import { requiresGrad_, retainGrad } from './autograd/tape';
 import type { DeviceName } from './backends/contract';
 import type { DType } from './core/dtype';
+import { scaledDotProductAttention } from './ops/attention';
 import { conv1d, conv2d, conv3d, convTranspose1d, convTranspose2d } from './ops/conv';
 import * as elementwise from './ops/elementwise';
 import { embedding } from './ops/embedding';
@@ -102,6 +103,7 @@ export const METHODS = {
 	normalize,
 	softmax,
 	logSoftmax,
+	scaledDotProductAttention,
 	dropout,
 	dropout2d,
 	bernoulli,

@@ -8,6 +8,7 @@
  */
 import type { DType, TypedArray } from '../core/dtype';
 import type { Shape } from '../core/shape';
+import type { AttentionKernels } from './contract/attention';
 import type { ConvKernels } from './contract/conv';
 import type { ElementwiseKernels } from './contract/elementwise';
 import type { EmbeddingKernels } from './contract/embedding';
@@ -20,6 +21,7 @@ import type { OptimizerKernels } from './contract/optimizer';
 import type { PoolKernels } from './contract/pool';
 import type { RandomKernels } from './contract/random';
 import type { ReduceKernels } from './contract/reduce';
+import type { RnnKernels } from './contract/rnn';
 import type { SoftmaxKernels } from './contract/softmax';
 
 export type DeviceName = 'cpu' | 'webgpu';
@@ -58,10 +60,12 @@ export interface Kernels
 		PoolKernels,
 		SoftmaxKernels,
 		NormKernels,
+		AttentionKernels,
 		EmbeddingKernels,
 		IndexingKernels,
 		LayoutKernels,
 		RandomKernels,
+		RnnKernels,
 		LossKernels,
 		OptimizerKernels {}
 

@@ -1,4 +1,5 @@
 /** All families' entries. */
+import { attention } from './attention';
 import { conv } from './conv';
 import type { OpEntry } from './database';
 import { elementwise } from './elementwise';
@@ -11,11 +12,24 @@ import { norm } from './norm';
 import { pool } from './pool';
 import { random } from './random';
 import { reduce } from './reduce';
+import { rnn } from './rnn';
 import { softmax } from './softmax';
 
-export const families = { elementwise, reduce, matmul, conv, pool, softmax, norm, embedding, indexing, layout, random, loss } as const satisfies Record<
-	string,
-	readonly OpEntry[]
->;
+export const families = {
+	elementwise,
+	reduce,
+	matmul,
+	conv,
+	pool,
+	softmax,
+	norm,
+	attention,
+	embedding,
+	indexing,
+	layout,
+	random,
+	rnn,
+	loss,
+} as const satisfies Record<string, readonly OpEntry[]>;
 
 export const entries: readonly OpEntry[] = Object.values(families).flat();

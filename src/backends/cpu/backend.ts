@@ -2,6 +2,7 @@
 import { allocateTyped, type DType, type TypedArray } from '../../core/dtype';
 import { DTypeError } from '../../core/errors';
 import type { Backend, Kernels, Storage } from '../contract';
+import { attention } from './attention';
 import { conv } from './conv';
 import { elementwise } from './elementwise';
 import { embedding } from './embedding';
@@ -14,6 +15,7 @@ import { optimizer } from './optimizer';
 import { pool } from './pool';
 import { random } from './random';
 import { reduce } from './reduce';
+import { rnn } from './rnn';
 import { softmax } from './softmax';
 import { CpuStorage } from './storage';
 
@@ -25,10 +27,12 @@ const kernels: Kernels = {
 	...pool,
 	...softmax,
 	...norm,
+	...attention,
 	...embedding,
 	...indexing,
 	...layout,
 	...random,
+	...rnn,
 	...loss,
 	...optimizer,
 };

@@ -1,0 +1,317 @@
+/**
+ * Scaled dot-product attention: fused kernels whose memory grows linearly with the lengths, forward and backward, and a composed
+ * form (matmul, softmax, matmul), which is differentiable to any order, returns the weights, and gives a gradient to the mask.
+ */
+import { isGradEnabled } from '../autograd/modes';
+import { recordMany } from '../autograd/tape';
+import type { AttentionAttributes } from '../backends/contract/attention';
+import { isFloating, requireFloating } from '../core/dtype';
+import { ArgumentError, DTypeError, formatShape, ShapeError } from '../core/errors';
+import { defaultGenerator } from '../core/generator';
+import type { RandomKey } from '../core/philox';
+import { broadcastShapes, contiguousStrides, numel, type Shape, sameShape } from '../core/shape';
+import { emptyOn, type Tensor, viewOf } from '../tensor';
+import { tidy } from '../tidy';
+import { arange } from './creation';
+import { add, ge, isinf, logicalAnd, logicalNot, lt, mul, sub, to, where } from './elementwise';
+import { contiguous, expand, narrow, reshape, transpose } from './layout';
+import { multiply } from './matmul';
+import { requireSameDevice, requireTensor, sumTo } from './operands';
+import { sum } from './reduce';
+import { softmax } from './softmax';
+
+export interface AttentionOptions {
+	/** Broadcasts to [..., H, L, S]: bool, true where a query may look, or floating, added to the scores; -Infinity forbids. Default none. */
+	readonly attnMask?: Tensor | null;
+	/** Query i looks at keys 0 .. i only, whatever the lengths. With a mask both hold (PyTorch refuses that). Default false. */
+	readonly isCausal?: boolean;
+	/** Weights are dropped with this probability, whenever it is not 0: pass 0 in inference. Default 0. */
+	readonly dropoutP?: number;
+	/** What scores are multiplied by. Default 1 / sqrt(E). */
+	readonly scale?: number | null;
+	/** Several query heads (dim -3) read one head of key and value. Default false. */
+	readonly enableGqa?: boolean;
+}
+
+/** The kernels hold a row of the largest head in registers; larger ones are composed. */
+const MAX_HEAD_SIZE = 256;
+
+/**
+ * softmax(query keyT * scale + mask) value, for queries [..., H, L, E], keys [..., H, S, E] and values [..., H, S, V], to [..., H, L, V].
+ * Leading dims broadcast. A query that may look nowhere gets zeros, and gives zero gradients.
+ *
+ * Dao et al. 2022 (FlashAttention). As `torch.nn.functional.scaled_dot_product_attention`.
+ */
+export function scaledDotProductAttention(query: Tensor, key: Tensor, value: Tensor, options: AttentionOptions = {}): Tensor {
+	return tidy(() => {
+		const { q, k, v, mask, shape, attributes } = prepare('scaledDotProductAttention', query, key, value, options);
+		const large = Math.max(q.shape[3]!, v.shape[3]!) > MAX_HEAD_SIZE;
+		return reshape(large ? compose(q, k, v, mask, attributes).output : fused(q, k, v, mask, attributes), shape);
+	});
+}
+
+/** The same with the weights, [..., H, L, S], after dropout: composed, so their memory is what the fused form avoids. */
+export function attentionWithWeights(
+	name: string,
+	query: Tensor,
+	key: Tensor,
+	value: Tensor,
+	options: AttentionOptions = {},
+): { output: Tensor; weights: Tensor } {
+	return tidy(() => {
+		const { q, k, v, mask, shape, attributes } = prepare(name, query, key, value, options);
+		const { output, weights } = compose(q, k, v, mask, attributes);
+		return { output: reshape(output, shape), weights: reshape(weights, [...shape.slice(0, -1), key.shape.at(-2)!]) };
+	});
+}
+
+interface Prepared {
+	/** [B, H, L, E], [B, G, S, E], [B, G, S, V], [B, H, L, S], and the shape of the result. */
+	readonly q: Tensor;
+	readonly k: Tensor;
+	readonly v: Tensor;
+	readonly mask: Tensor | null;
+	readonly shape: Shape;
+	readonly attributes: AttentionAttributes;
+}
+
+function prepare(name: string, query: Tensor, key: Tensor, value: Tensor, options: AttentionOptions): Prepared {
+	const { attnMask, isCausal = false, dropoutP = 0, scale, enableGqa = false } = options;
+	requireRows(name, { query, key, value });
+	const [size, length, keys] = [query.shape.at(-1)!, query.shape.at(-2)!, key.shape.at(-2)!];
+	if (key.shape.at(-1) !== size || value.shape.at(-2) !== keys) {
+		throw new ShapeError(
+			`${name}: query ${formatShape(query.shape)}, key ${formatShape(key.shape)} and value ${formatShape(value.shape)} must be [..., L, E], [..., S, E] and [..., S, V]`,
+		);
+	}
+	if (!(dropoutP >= 0 && dropoutP <= 1)) throw new ArgumentError(`${name}: dropoutP must lie in [0, 1], not ${dropoutP}`);
+	if (scale != null && !Number.isFinite(scale)) throw new ArgumentError(`${name}: scale must be a finite number, not ${scale}`);
+	const { batch, heads, groups } = leading(name, query, key, value, enableGqa);
+	const count = numel(batch);
+	const asMatrices = (x: Tensor, first: number) => {
+		const matrix = x.shape.slice(-2);
+		return shaped(x, [...batch, ...(heads === null ? [] : [first]), ...matrix], [count, first, ...matrix]);
+	};
+	const [h, g] = heads === null ? [1, 1] : [heads, groups];
+	const lead = [...batch, ...(heads === null ? [] : [h])];
+	return {
+		q: asMatrices(query, h),
+		k: asMatrices(key, g),
+		v: asMatrices(value, g),
+		mask: attnMask == null ? null : maskFor(name, attnMask, query, [...lead, length, keys], [count, h, length, keys]),
+		shape: [...lead, length, value.shape.at(-1)!],
+		attributes: {
+			scale: scale ?? 1 / Math.sqrt(size),
+			causal: isCausal,
+			dropout: dropoutP > 0 ? { ...defaultGenerator.next(), p: dropoutP } : null,
+		},
+	};
+}
+
+function requireRows(name: string, tensors: Readonly<Record<string, Tensor>>): void {
+	for (const [argument, tensor] of Object.entries(tensors)) {
+		requireTensor(name, tensor, argument);
+		requireFloating(name, tensor.dtype, argument);
+		if (tensor.ndim < 2) {
+			throw new ShapeError(
+				`${name}: ${argument} ${formatShape(tensor.shape)} needs at least 2 dimensions: rows and their elements`,
+			);
+		}
+	}
+	const all = Object.values(tensors);
+	requireSameDevice(name, ...all);
+	if (new Set(all.map(({ dtype }) => dtype)).size > 1) {
+		throw new DTypeError(
+			`${name}: query, key and value have dtypes ${all.map(({ dtype }) => dtype).join(', ')}. Convert them to one with .to()`,
+		);
+	}
+}
+
+/** The batch dims of all, and the heads of query and of key and value: null where the tensors have none. */
+function leading(name: string, query: Tensor, key: Tensor, value: Tensor, enableGqa: boolean) {
+	if (!enableGqa) {
+		const lead = broadcastShapes(name, ...[query, key, value].map((x) => x.shape.slice(0, -2)));
+		if (lead.length === 0) return { batch: [], heads: null, groups: 0 };
+		return { batch: lead.slice(0, -1), heads: lead.at(-1)!, groups: lead.at(-1)! };
+	}
+	const [heads, groups] = [query.shape.at(-3), key.shape.at(-3)];
+	if (heads === undefined || groups === undefined || groups !== value.shape.at(-3) || heads % groups !== 0) {
+		throw new ShapeError(
+			`${name}: with enableGqa the heads (dim -3) of key ${formatShape(key.shape)} and value ${formatShape(value.shape)} must be equal and divide those of query ${formatShape(query.shape)}`,
+		);
+	}
+	return { batch: broadcastShapes(name, ...[query, key, value].map((x) => x.shape.slice(0, -3))), heads, groups };
+}
+
+function maskFor(name: string, mask: Tensor, query: Tensor, target: Shape, shape: Shape): Tensor {
+	requireTensor(name, mask, 'attnMask');
+	requireSameDevice(name, query, mask);
+	if (mask.dtype !== 'bool' && !isFloating(mask.dtype)) {
+		throw new DTypeError(`${name}: attnMask must be bool or floating, not ${mask.dtype}. Compare it, as with ne(mask, 0)`);
+	}
+	if (mask.ndim > target.length || !sameShape(broadcastShapes(name, mask.shape, target), target)) {
+		throw new ShapeError(`${name}: attnMask ${formatShape(mask.shape)} does not broadcast to the scores, ${formatShape(target)}`);
+	}
+	const own = mask.dtype === 'bool' ? mask : to(mask, query.dtype);
+	return shaped(own, target, shape);
+}
+
+/** x broadcast to `whole`, seen as `shape`. */
+function shaped(x: Tensor, whole: Shape, shape: Shape): Tensor {
+	const full = sameShape(x.shape, whole) ? x : expand(x, whole);
+	return sameShape(whole, shape) ? full : reshape(full, shape);
+}
+
+function fused(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | null, attributes: AttentionAttributes): Tensor {
+	const [o, logSumExp] = recordMany({
+		name: 'scaledDotProductAttention',
+		inputs: mask === null ? [q, k, v] : [q, k, v, mask],
+		forward: () => {
+			const output = outputLike(q, v.shape[3]!);
+			const statistics = emptyOn(q, [...q.shape.slice(0, 3), 2], q.dtype === 'float64' ? 'float64' : 'float32');
+			q.backend.kernels.attention(
+				{ q: dense(q), k: dense(k), v: dense(v), ...(mask && { mask }) },
+				{ o: output, logSumExp: statistics },
+				attributes,
+			);
+			return [output, statistics];
+		},
+		noGradient: [1],
+		save: ([output, statistics]) => [q, k, v, output!, statistics!, ...(mask ? [mask] : [])],
+		vjp: attentionBack(attributes),
+	});
+	logSumExp!.dispose();
+	return o!;
+}
+
+/** Rows of `size` elements for the positions of x, heads beside each other in memory where x has them so: nobody must copy then. */
+function outputLike(x: Tensor, size: number): Tensor {
+	const [batch, heads, length] = x.shape as [number, number, number];
+	const shape = [batch, heads, length, size];
+	if (x.strides[1]! >= x.strides[2]! || heads === 1) return emptyOn(x, shape);
+	const [b, l, h, d] = contiguousStrides([batch, length, heads, size]) as [number, number, number, number];
+	return viewOf(emptyOn(x, [numel(shape)]), shape, [b, h, l, d], 0);
+}
+
+function dense(x: Tensor): Tensor {
+	return x.strides[3] === 1 || x.shape[3] === 1 ? x : contiguous(x);
+}
+
+/** A mask has a gradient in the composed form only: it is as large as the scores anyway. */
+function attentionBack(attributes: AttentionAttributes) {
+	return ([gradient]: readonly (Tensor | null)[], saved: readonly Tensor[], needs: readonly boolean[]): (Tensor | null)[] => {
+		const [q, k, v, o, logSumExp, mask] = saved as [Tensor, Tensor, Tensor, Tensor, Tensor, Tensor | undefined];
+		if (isGradEnabled() || needs[3]) return composedGradients(gradient!, q, k, v, mask ?? null, attributes, needs);
+		const { kernels } = q.backend;
+		const dOutput = dense(gradient!);
+		const rows = emptyOn(logSumExp, [...q.shape.slice(0, 3), 4]);
+		kernels.attentionRows({ o, gradient: dOutput, logSumExp }, { rows }, {});
+		const inputs = { q: dense(q), k: dense(k), v: dense(v), gradient: dOutput, rows, ...(mask && { mask }) };
+		const dq = needs[0] ? outputLike(q, q.shape[3]!) : null;
+		if (dq) kernels.attentionGradQuery(inputs, { dq }, attributes);
+		const dk = needs[1] || needs[2] ? outputLike(k, k.shape[3]!) : null;
+		const dv = dk && outputLike(v, v.shape[3]!);
+		if (dk && dv) kernels.attentionGradKeyValue(inputs, { dk, dv }, attributes);
+		return [dq, needs[1] ? dk : null, needs[2] ? dv : null, null].slice(0, needs.length);
+	};
+}
+
+interface Weights {
+	/** Scaled queries, keys and values as [B, G, H / G, ...] and [B, G, 1, ...], which broadcast. */
+	readonly q: Tensor;
+	readonly k: Tensor;
+	readonly v: Tensor;
+	/** [B, G, H / G, L, S], before dropout. */
+	readonly weights: Tensor;
+	/** What dropout multiplies them by. */
+	readonly kept: Tensor | null;
+	/** Where a mask adds to the scores: not where it forbids. */
+	readonly finite: Tensor | null;
+}
+
+/** Stands for -Infinity, whose softmax would be NaN in rows without anything else. */
+const FORBIDDEN = { float16: -6e4, float32: -1e30, float64: -1e30 } as Readonly<Record<string, number>>;
+
+function weightsOf(
+	q: Tensor,
+	k: Tensor,
+	v: Tensor,
+	mask: Tensor | null,
+	{ scale, causal, dropout }: AttentionAttributes,
+): Weights {
+	const [batch, heads, length, size] = q.shape as [number, number, number, number];
+	const [groups, keys] = [k.shape[1]!, k.shape[2]!];
+	const lead = [batch, groups, heads / groups];
+	const queries = mul(reshape(q, [...lead, length, size]), scale);
+	const single = (x: Tensor) => reshape(x, [batch, groups, 1, ...x.shape.slice(2)]);
+	let scores = multiply('scaledDotProductAttention', queries, transpose(single(k), -2, -1));
+	let allowed: Tensor | null = null;
+	let finite: Tensor | null = null;
+	if (mask !== null) {
+		const ofGroup = reshape(mask, [...lead, length, keys]);
+		if (mask.dtype === 'bool') {
+			allowed = ofGroup;
+		} else {
+			finite = logicalNot(logicalAnd(isinf(ofGroup), lt(ofGroup, 0)));
+			allowed = finite;
+			scores = add(scores, where(finite, ofGroup, 0));
+		}
+	}
+	if (causal) {
+		const { device } = q;
+		const order = ge(reshape(arange(length, { device }), [length, 1]), arange(keys, { device }));
+		allowed = allowed === null ? order : logicalAnd(allowed, order);
+	}
+	const weights =
+		allowed === null ? softmax(scores, -1) : where(allowed, softmax(where(allowed, scores, FORBIDDEN[q.dtype]!), -1), 0);
+	const kept = dropout === null ? null : keptWeights(q, [...lead, length, keys], dropout);
+	return { q: queries, k: single(k), v: single(v), weights, kept, finite };
+}
+
+/** The mask of the kernels: rows begin at multiples of 4 in the stream. */
+function keptWeights(like: Tensor, shape: Shape, attributes: RandomKey & { p: number }): Tensor {
+	const keys = shape.at(-1)!;
+	const padded = [...shape.slice(0, -1), Math.ceil(keys / 4) * 4];
+	const ones = emptyOn(like, padded);
+	like.backend.kernels.fill({}, { y: ones }, { value: 1 });
+	const kept = emptyOn(like, padded);
+	like.backend.kernels.dropout({ x: ones }, { y: kept }, attributes);
+	return narrow(kept, -1, 0, keys);
+}
+
+function dropped(x: Tensor, kept: Tensor | null): Tensor {
+	return kept === null ? x : mul(x, kept);
+}
+
+function compose(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | null, attributes: AttentionAttributes) {
+	const found = weightsOf(q, k, v, mask, attributes);
+	const weights = dropped(found.weights, found.kept);
+	return {
+		output: reshape(multiply('scaledDotProductAttention', weights, found.v), [...q.shape.slice(0, 3), v.shape[3]!]),
+		weights,
+	};
+}
+
+/** The gradients in differentiable operations of the inputs and of the gradient. */
+function composedGradients(
+	gradient: Tensor,
+	q: Tensor,
+	k: Tensor,
+	v: Tensor,
+	mask: Tensor | null,
+	attributes: AttentionAttributes,
+	needs: readonly boolean[],
+): (Tensor | null)[] {
+	const name = 'scaledDotProductAttention';
+	const found = weightsOf(q, k, v, mask, attributes);
+	const { weights, kept, finite } = found;
+	const incoming = reshape(gradient, [...weights.shape.slice(0, 3), ...gradient.shape.slice(2)]);
+	const back = (x: Tensor, like: Tensor, through: Tensor) => reshape(sumTo(x, through.shape), like.shape);
+	const dv = needs[2] ? back(multiply(name, transpose(dropped(weights, kept), -2, -1), incoming), v, found.v) : null;
+	const dWeights = dropped(multiply(name, incoming, transpose(found.v, -2, -1)), kept);
+	const dScores = mul(weights, sub(dWeights, sum(mul(dWeights, weights), -1, { keepdim: true })));
+	const dq = needs[0] ? mul(back(multiply(name, dScores, found.k), q, found.q), attributes.scale) : null;
+	const dk = needs[1] ? back(multiply(name, transpose(dScores, -2, -1), found.q), k, found.k) : null;
+	const dMask = needs[3] && finite !== null && mask !== null ? reshape(where(finite, dScores, 0), mask.shape) : null;
+	return [dq, dk, dv, dMask].slice(0, needs.length);
+}
