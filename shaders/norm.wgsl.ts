@@ -9,7 +9,8 @@
  *
  *   lanes = 1         one invocation walks a row alone: short rows, and software adapters with many rows.
  *   lanes = 64, 256   a workgroup walks a row together, with trees in workgroup memory between the passes: GPUs.
- *   wide              reads and writes are vec4: offsets and rows are multiples of 4, and so is spatial unless it is 1.
+ *   wide              reads and writes are vec4: offsets and rows are multiples of 4, and so is spatial unless groups
+ *                     and spatial are 1.
  *
  * x, gradient, y, dx, weight and bias are of the storage type; statistics are f32.
  */
@@ -53,7 +54,10 @@ export type NormRowsVariant = {
 	centred: boolean;
 	weight: boolean;
 	bias: boolean;
-	/** Whether spatial > 1. */
+	/**
+	 * Whether a channel has several elements in a row, or rows have different channels. Where not (layer normalisation: groups and
+	 * spatial are 1), element j of every row has weight j, and invocations that walk rows alone read the same one at once.
+	 */
 	spatial: boolean;
 	wide: boolean;
 	lanes: 1 | 64 | 256;
@@ -136,7 +140,7 @@ fn channelAt(row: u32, j: u32) -> u32 {
 #if ${spatial}
 	return (row % p.groups) * p.groupChannels + j / p.spatial;
 #else
-	return (row % p.groups) * p.groupChannels + j;
+	return j;
 #endif
 }
 

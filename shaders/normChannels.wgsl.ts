@@ -19,8 +19,8 @@ export type NormParametersVariant = {
 	storage: StorageType;
 	centred: boolean;
 	spatial: boolean;
-	/** Whether statistics belong to channels instead of groups. */
-	perChannel: boolean;
+	/** What has statistics of its own; with one group a sample, so that neighbouring invocations read the same ones. */
+	statistics: 'channel' | 'group' | 'sample';
 	wide: boolean;
 	lanes: 1 | 64;
 };
@@ -31,9 +31,10 @@ export type NormParametersVariant = {
  */
 export const normParameters: ShaderTemplate<NormParametersVariant> = {
 	name: 'norm.parameters',
-	source({ storage, centred, spatial, perChannel, wide, lanes }): ShaderSource {
+	source({ storage, centred, spatial, statistics, wide, lanes }): ShaderSource {
 		const width = wide ? 4 : 1;
 		const columns = !spatial;
+		const perChannel = statistics === 'channel';
 		const step = lanes * width;
 		const four = (name: string, offset: string) => `vec4(${[0, 1, 2, 3].map((e) => `${name}[p.${offset} + channel + ${e}u]`).join(', ')})`;
 		const { lines, accesses } = declare([
@@ -88,6 +89,8 @@ fn statisticsAt(sample: u32, channel: u32) -> Statistics {
 #else
 #if ${perChannel}
 	let at = channel;
+#elif ${statistics === 'sample'}
+	let at = sample;
 #else
 	let at = sample * p.groups + channel / p.groupChannels;
 #endif

@@ -40,7 +40,9 @@ export function normKernels(gpu: Gpu): NormKernels {
 		const length = (channels / groups) * spatial;
 		if (length === 0) return;
 		const lanes = lanesFor(gpu, count, length);
-		const wide = aligned([length, spatial === 1 ? 4 : spatial], [x, gradient, ...(spatial === 1 ? [weight, bias] : [])]);
+		const layer = groups === 1 && spatial === 1;
+		const affine = weight !== undefined || bias !== undefined;
+		const wide = aligned([length, affine && !layer ? spatial : 4], [x, gradient, ...(layer ? [weight, bias] : [])]);
 		gpu.launch({
 			kernel: normRows,
 			variant: {
@@ -49,7 +51,7 @@ export function normKernels(gpu: Gpu): NormKernels {
 				centred: mean !== undefined,
 				weight: weight !== undefined,
 				bias: bias !== undefined,
-				spatial: spatial > 1,
+				spatial: !layer,
 				wide,
 				lanes,
 			},
@@ -84,7 +86,14 @@ export function normKernels(gpu: Gpu): NormKernels {
 		const sums = targets.map((target) => (direct && target !== undefined ? target.storage : gpu.scratch(segments * channels, 'float32')));
 		gpu.launch({
 			kernel: normParameters,
-			variant: { storage: storageType(x), centred: mean !== undefined, spatial: !columns, perChannel, wide, lanes },
+			variant: {
+				storage: storageType(x),
+				centred: mean !== undefined,
+				spatial: !columns,
+				statistics: perChannel ? 'channel' : groups === 1 ? 'sample' : 'group',
+				wide,
+				lanes,
+			},
 			buffers: [...storages(x, gradient, mean, rstd), ...sums],
 			params: [batch, channels, spatial, groups, groupChannels, ...offsets(x, gradient, mean, rstd), segment, segments],
 			grid: [lanes === 1 ? Math.ceil((across * segments) / NORM_WORKGROUP) : across * segments],
