@@ -13,8 +13,8 @@ const result = Object.entries(families).map(([family, entries]) => ({
 			shape: spec.shape,
 			dtype: spec.dtype ?? 'float32',
 			gradient: spec.gradient !== false,
-			// JSON has no infinities and no NaN.
-			values: inputValues(entry, sample, i).map((value) => (Number.isFinite(value) ? value : String(value))),
+			// JSON has no infinities, no NaN and no -0.
+			values: inputValues(entry, sample, i).map((value) => (Object.is(value, -0) ? '-0' : Number.isFinite(value) ? value : String(value))),
 		})),
 	})),
 }));

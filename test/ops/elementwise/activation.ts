@@ -63,7 +63,8 @@ export const activations: OpEntry[] = [
 	activation({ operation: w.selu, torch: plain('F.selu(x[0])'), accepts: 'floating', values: { avoid: [0] } }),
 	activation({
 		operation: w.celu,
-		torch: ({ alpha = 1 }) => `F.celu(x[0], ${py(alpha)})`,
+		// PyTorch's own celu and hardsigmoid have gradients with constants in float32.
+		torch: ({ alpha = 1 }) => `torch.where(x[0] > 0, x[0], ${py(alpha)} * torch.expm1(x[0] / ${py(alpha)}))`,
 		accepts: 'floating',
 		values: { avoid: [0] },
 		options: [{ alpha: 1.7 }],
@@ -102,7 +103,7 @@ export const activations: OpEntry[] = [
 		options: [{ minVal: -2, maxVal: 0.5 }],
 		refusals: [badOption('limits', (x) => w.hardtanh(x, { minVal: 2, maxVal: 1 }), /hardtanh: minVal 2 is above maxVal 1/)],
 	}),
-	activation({ operation: w.hardsigmoid, torch: plain('F.hardsigmoid(x[0])'), accepts: 'floating', values: { low: -5, high: 5, avoid: [-3, 3] } }),
+	activation({ operation: w.hardsigmoid, torch: plain('F.relu6(x[0] + 3) / 6'), accepts: 'floating', values: { low: -5, high: 5, avoid: [-3, 3] } }),
 	activation({ operation: w.hardswish, torch: plain('F.hardswish(x[0])'), accepts: 'floating', values: { low: -5, high: 5, avoid: [-3, 3] } }),
 ];
 
