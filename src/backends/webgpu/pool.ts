@@ -6,7 +6,6 @@ import {
 	maxPoolGather,
 	maxPoolGrad,
 	POOL_WORKGROUP,
-	type PoolWindows,
 } from '../../../shaders/pool.wgsl';
 import { numel } from '../../core/shape';
 import type { View } from '../contract';
@@ -44,7 +43,7 @@ function sizesOf(x: View, y: View): { size: Triple; out: Triple } {
 }
 
 /** 2x2 windows side by side that all lie within the input. */
-function arePairs({ kernel, stride, padding }: Windows, size: Triple, out: Triple, dilation: Triple): boolean {
+function arePairs({ kernel, stride, padding, dilation }: Windows, { size, out }: { size: Triple; out: Triple }): boolean {
 	const are = (list: Triple, value: number) => list[1] === value && list[2] === value;
 	return (
 		size[0] === 1 &&
@@ -60,11 +59,17 @@ function arePairs({ kernel, stride, padding }: Windows, size: Triple, out: Tripl
 	);
 }
 
+/** Tiles of 2x2 that cover all planes of x. */
+function tilesOf(x: View): number {
+	const [, height, width] = asTriple(x.shape.slice(2), 1);
+	return x.shape[0]! * x.shape[1]! * Math.ceil(height / 2) * Math.ceil(width / 2);
+}
+
 export function poolKernels(gpu: Gpu): PoolKernels {
 	function params(
 		windows: Windows,
 		{ size, out }: { size: Triple; out: Triple },
-		{ total, offset, indexOffset = 0 }: { total: number; offset: number; indexOffset?: number },
+		{ total, offset, indexOffset = 0, tiles = 0, divisor = 0 }: { total: number; offset: number; indexOffset?: number; tiles?: number; divisor?: number },
 	): number[] {
 		return [
 			...size,
@@ -83,7 +88,8 @@ export function poolKernels(gpu: Gpu): PoolKernels {
 			offset,
 			indexOffset,
 			Number(windows.average?.countIncludePad ?? false),
-			floatBits(windows.average?.divisorOverride ?? 0),
+			floatBits(windows.average?.divisorOverride ?? divisor),
+			tiles,
 		];
 	}
 
@@ -94,8 +100,8 @@ export function poolKernels(gpu: Gpu): PoolKernels {
 
 	function pickMaxima(x: View, y: View, indices: View, windows: Windows, kind: 'strided' | 'adaptive'): void {
 		const sizes = sizesOf(x, y);
-		const total = numel(y.shape);
-		const pairs = kind === 'strided' && arePairs(windows, sizes.size, sizes.out, windows.dilation);
+		const pairs = kind === 'strided' && arePairs(windows, sizes);
+		const total = pairs ? Math.ceil(numel(y.shape) / 4) : numel(y.shape);
 		gpu.launch({
 			kernel: maxPool,
 			variant: { type: storageType(x), windows: pairs ? 'pairs' : kind },
@@ -109,19 +115,13 @@ export function poolKernels(gpu: Gpu): PoolKernels {
 
 	function sendToIndices(gradY: View, indices: View, gradX: View, windows: Windows, kind: 'strided' | 'adaptive'): void {
 		const sizes = sizesOf(gradX, gradY);
-		const pairs = kind === 'strided' && arePairs(windows, sizes.size, sizes.out, windows.dilation);
-		const [, height, width] = sizes.size;
-		const planes = gradX.shape[0]! * gradX.shape[1]!;
-		const total = pairs ? planes * Math.ceil(height / 2) * Math.ceil(width / 2) : numel(gradX.shape);
-		const variant: { type: ReturnType<typeof storageType>; windows: PoolWindows } = {
-			type: storageType(gradY),
-			windows: pairs ? 'pairs' : kind,
-		};
+		const tiles = kind === 'strided' && arePairs(windows, sizes) ? tilesOf(gradX) : undefined;
+		const total = tiles === undefined ? numel(gradX.shape) : Math.ceil(tiles / 4);
 		gpu.launch({
 			kernel: maxPoolGrad,
-			variant,
+			variant: { type: storageType(gradY), windows: tiles === undefined ? kind : 'pairs' },
 			buffers: [gradY.storage, indices.storage, gradX.storage],
-			params: params(windows, sizes, { total, offset: gradY.offset, indexOffset: indices.offset }),
+			params: params(windows, sizes, { total, offset: gradY.offset, indexOffset: indices.offset, tiles: tiles ?? 0 }),
 			grid: grid(total),
 			flops: flopsOf(gradY, windows),
 			bytes: bytesOf(gradY, indices, gradX),
@@ -129,12 +129,14 @@ export function poolKernels(gpu: Gpu): PoolKernels {
 	}
 
 	function average(x: View, y: View, windows: Windows, kind: 'strided' | 'adaptive'): void {
-		const total = numel(y.shape);
+		const sizes = sizesOf(x, y);
+		const pairs = kind === 'strided' && arePairs(windows, sizes);
+		const total = pairs ? Math.ceil(numel(y.shape) / 4) : numel(y.shape);
 		gpu.launch({
 			kernel: averagePool,
-			variant: { type: storageType(x), windows: kind },
+			variant: { type: storageType(x), windows: pairs ? 'pairs' : kind },
 			buffers: [x.storage, y.storage],
-			params: params(windows, sizesOf(x, y), { total, offset: x.offset }),
+			params: params(windows, sizes, { total, offset: x.offset, divisor: pairs ? 4 : 0 }),
 			grid: grid(total),
 			flops: flopsOf(y, windows),
 			bytes: bytesOf(x, y),
@@ -142,12 +144,14 @@ export function poolKernels(gpu: Gpu): PoolKernels {
 	}
 
 	function spread(gradY: View, gradX: View, windows: Windows, kind: 'strided' | 'adaptive'): void {
-		const total = numel(gradX.shape);
+		const sizes = sizesOf(gradX, gradY);
+		const tiles = kind === 'strided' && arePairs(windows, sizes) ? tilesOf(gradX) : undefined;
+		const total = tiles === undefined ? numel(gradX.shape) : Math.ceil(tiles / 4);
 		gpu.launch({
 			kernel: averagePoolGrad,
-			variant: { type: storageType(gradY), windows: kind },
+			variant: { type: storageType(gradY), windows: tiles === undefined ? kind : 'pairs' },
 			buffers: [gradY.storage, gradX.storage],
-			params: params(windows, sizesOf(gradX, gradY), { total, offset: gradY.offset }),
+			params: params(windows, sizes, { total, offset: gradY.offset, tiles: tiles ?? 0, divisor: tiles === undefined ? 0 : 4 }),
 			grid: grid(total),
 			flops: flopsOf(gradY, windows),
 			bytes: bytesOf(gradY, gradX),
