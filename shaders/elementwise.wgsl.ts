@@ -25,8 +25,8 @@ import {
 	BINARY,
 	type BinaryName,
 	COMBINE,
-	type CombineName,
 	COMPARE,
+	type CombineName,
 	type CompareName,
 	DERIVATIVE,
 	type DerivativeName,
@@ -41,8 +41,8 @@ import {
 	TERNARY,
 	type TernaryName,
 	UNARY,
-	type UnaryName,
 	UNORDERED,
+	type UnaryName,
 } from './elementwiseFunctions.wgsl';
 import { mathFunctions } from './math.wgsl';
 import type { Access, ShaderSource, ShaderTemplate, StorageType } from './shader';
@@ -91,7 +91,10 @@ function loadStrided({ name, computed, component, data }: Place): string {
 function linearMain(places: readonly Place[], target: Place): string {
 	const strided = [...new Set([...places, target].filter(({ mode }) => mode === 's').map(({ component }) => component))];
 	return wgsl`
-${places.filter(({ mode }) => mode === 'c').map(({ name, computed, component, data }) => `	let ${name} = vec4<${computed}>(vec4(${data}[p.offsets.${component}]));`).join('\n')}
+${places
+	.filter(({ mode }) => mode === 'c')
+	.map(({ name, computed, component, data }) => `	let ${name} = vec4<${computed}>(vec4(${data}[p.offsets.${component}]));`)
+	.join('\n')}
 	let first = (wid.x + wid.y * nwg.x) * p.each * 64u + lid;
 	for (var k = 0u; k < p.each; k++) {
 		let i = first + k * 64u;
@@ -110,8 +113,14 @@ ${strided.map((c) => `			${c}At += coordinate * p.strides[d].${c};`).join('\n')}
 		}
 ${strided.map((c) => `		${c}At += rest * p.strides[0].${c};`).join('\n')}
 #endif
-${places.filter(({ mode }) => mode === 's').map((place) => `		${loadStrided(place)}`).join('\n')}
-${places.filter(({ mode }) => mode === 'f').map(({ name, computed, component, data }) => `		let ${name} = vec4<${computed}>(${data}[p.offsets.${component} + i]);`).join('\n')}
+${places
+	.filter(({ mode }) => mode === 's')
+	.map((place) => `		${loadStrided(place)}`)
+	.join('\n')}
+${places
+	.filter(({ mode }) => mode === 'f')
+	.map(({ name, computed, component, data }) => `		let ${name} = vec4<${computed}>(${data}[p.offsets.${component} + i]);`)
+	.join('\n')}
 		let value = compute(${places.map(({ name }) => name).join(', ')});
 #if ${target.mode === 'f'}
 		out[p.offsets.w + i] = value;
@@ -142,9 +151,15 @@ function rowsMain(places: readonly Place[]): string {
 		rest = next;
 	}
 	at += rest * p.strides[0];
-${places.filter(({ mode }) => mode === 'r').map(({ name, computed, component, data }) => `	let ${name} = vec4<${computed}>(vec4(${data}[at.${component}]));`).join('\n')}
+${places
+	.filter(({ mode }) => mode === 'r')
+	.map(({ name, computed, component, data }) => `	let ${name} = vec4<${computed}>(vec4(${data}[at.${component}]));`)
+	.join('\n')}
 	for (var j = chunk; j < p.inner; j += p.each) {
-${places.filter(({ mode }) => mode === 'v').map(({ name, computed, component, data }) => `		let ${name} = vec4<${computed}>(${data}[at.${component}]);`).join('\n')}
+${places
+	.filter(({ mode }) => mode === 'v')
+	.map(({ name, computed, component, data }) => `		let ${name} = vec4<${computed}>(${data}[at.${component}]);`)
+	.join('\n')}
 		out[at.w] = compute(${places.map(({ name }) => name).join(', ')});
 		at += p.each * step;
 	}
@@ -155,13 +170,16 @@ export function elementwiseSource(frame: Frame): ShaderSource {
 	const { access, operands, output, inPlace = false } = frame;
 	const [kind, modes] = access.split('.') as [string, string];
 	const target: Place = { name: 'out', computed: 'u32', component: 'w', data: 'out', mode: modes[operands.length]! };
-	const places = operands.map(({ name, computed }, i): Place =>
-		inPlace && i === 0
-			? { ...target, name, computed }
-			: { name, computed, component: LANES[i]!, data: `${name}Data`, mode: modes[i]! },
+	const places = operands.map(
+		({ name, computed }, i): Place =>
+			inPlace && i === 0
+				? { ...target, name, computed }
+				: { name, computed, component: LANES[i]!, data: `${name}Data`, mode: modes[i]! },
 	);
 	const vector = (mode: string, type: StorageType) => (mode === 'f' || mode === 'v' ? `vec4<${type}>` : type);
-	const bound = operands.flatMap(({ name, stored }, i) => (inPlace && i === 0 ? [] : [`var<storage, read> ${name}Data: array<${vector(modes[i]!, stored)}>;`]));
+	const bound = operands.flatMap(({ name, stored }, i) =>
+		inPlace && i === 0 ? [] : [`var<storage, read> ${name}Data: array<${vector(modes[i]!, stored)}>;`],
+	);
 	const functions = (frame.functions ?? '') + frame.value;
 	const code = wgsl`
 #if ${[...operands.map((operand) => operand.stored), output].includes('f16')}
@@ -296,7 +314,13 @@ export const binary: ShaderTemplate<BinaryVariant> = {
 };
 
 /** `scalar` says on which side of the operator the number s stands. */
-export type BinaryScalarVariant = { op: BinaryName; type: StorageType; access: ElementAccess; inPlace: boolean; scalar: 'left' | 'right' };
+export type BinaryScalarVariant = {
+	op: BinaryName;
+	type: StorageType;
+	access: ElementAccess;
+	inPlace: boolean;
+	scalar: 'left' | 'right';
+};
 
 export const binaryScalar: ShaderTemplate<BinaryScalarVariant> = {
 	name: 'elementwise.binaryScalar',
@@ -411,6 +435,12 @@ export const cast: ShaderTemplate<CastVariant> = {
 		const floating = arithmetic(from) === 'f32';
 		const toInteger = floating && to === 'i32';
 		const value = to === 'u32' ? stored(floating ? 'isTrue(x)' : 'x != vec4(0)') : toInteger ? 'toInteger(x)' : 'x';
-		return elementwiseSource({ access, operands: [operand('x', from)], output: to, functions: toInteger ? TO_INTEGER : '', value });
+		return elementwiseSource({
+			access,
+			operands: [operand('x', from)],
+			output: to,
+			functions: toInteger ? TO_INTEGER : '',
+			value,
+		});
 	},
 };

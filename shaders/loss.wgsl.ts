@@ -285,7 +285,12 @@ fn main(
 }
 `;
 		const outputs = Number(logits) + 1 + Number(reduction !== 'none');
-		const bindings: Access[] = ['read', 'read', ...(weighted ? (['read'] as const) : []), ...new Array<Access>(outputs).fill('read_write')];
+		const bindings: Access[] = [
+			'read',
+			'read',
+			...(weighted ? (['read'] as const) : []),
+			...new Array<Access>(outputs).fill('read_write'),
+		];
 		return { code, bindings };
 	},
 };
@@ -381,8 +386,8 @@ fn main(
 	let label = group % p.classes;
 	let row = group / p.classes * p.inner + (at - group * p.inner);
 #if ${logits}
-	let from = at + p.xOffset;
-	let logits = vec4(f32(x[from.x]), f32(x[from.y]), f32(x[from.z]), f32(x[from.w]));
+	let place = at + p.xOffset;
+	let logits = vec4(f32(x[place.x]), f32(x[place.y]), f32(x[place.z]), f32(x[place.w]));
 	let probability = exponential(logits - vec4(logSumExp[row.x], logSumExp[row.y], logSumExp[row.z], logSumExp[row.w]));
 #else
 	let probability = vec4(0.0);

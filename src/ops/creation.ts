@@ -1,11 +1,12 @@
 /** Tensors from data and from formulas. Random ones are in random.ts. */
+
+import { setRequiresGrad } from '../autograd/tape';
 import type { DeviceName } from '../backends/contract';
 import { backendOf, defaultDevice } from '../backends/registry';
 import { allocateTyped, DTYPES, type DType, type TypedArray } from '../core/dtype';
 import { ArgumentError, DTypeError, formatShape, ShapeError } from '../core/errors';
 import { float32ToFloat16 } from '../core/float16';
 import { checkShape, numel, type Shape } from '../core/shape';
-import { setRequiresGrad } from '../autograd/tape';
 import { empty, type NestedArray, Tensor } from '../tensor';
 import { requireTensor } from './operands';
 
@@ -43,7 +44,8 @@ export function tensor(data: NestedArray | TypedArray, options: DataOptions = {}
 	}
 	let values: TypedArray;
 	if (typed) {
-		if (data instanceof Uint16Array) throw new DTypeError(`tensor: a Uint16Array is no dtype's array. Make a Float32Array and pass dtype: 'float16'`);
+		if (data instanceof Uint16Array)
+			throw new DTypeError(`tensor: a Uint16Array is no dtype's array. Make a Float32Array and pass dtype: 'float16'`);
 		values = convert(data, dtype);
 	} else {
 		const flat = new Array<number>(size);
@@ -82,7 +84,9 @@ function typedDType(data: TypedArray | ArrayBufferView, device: DeviceName): DTy
 	if (data instanceof Float64Array) return device === 'webgpu' ? 'float32' : 'float64';
 	if (data instanceof Int32Array) return 'int32';
 	if (data instanceof Uint8Array) return 'bool';
-	throw new DTypeError(`tensor: takes Float32Array, Float64Array, Int32Array and Uint8Array (bool), not ${data.constructor.name}`);
+	throw new DTypeError(
+		`tensor: takes Float32Array, Float64Array, Int32Array and Uint8Array (bool), not ${data.constructor.name}`,
+	);
 }
 
 /** The dtype by the first leaf: bool or float32. */
@@ -114,7 +118,9 @@ function flatten(data: NestedArray, shape: Shape, depth: number, result: number[
 	}
 	if (!Array.isArray(data) || data.length !== shape[depth]) {
 		const found = Array.isArray(data) ? `a row of ${data.length}` : typeof data;
-		throw new ArgumentError(`tensor: the arrays are ragged: ${found} at depth ${depth}, where the first row has ${shape[depth]} elements. Pad the rows to one length`);
+		throw new ArgumentError(
+			`tensor: the arrays are ragged: ${found} at depth ${depth}, where the first row has ${shape[depth]} elements. Pad the rows to one length`,
+		);
 	}
 	for (const item of data) at = flatten(item, shape, depth + 1, result, at);
 	return at;
@@ -191,7 +197,9 @@ export function arange(first: number, ...rest: readonly (number | TensorOptions 
 	const options = rest.find((value): value is TensorOptions => typeof value === 'object') ?? {};
 	const [start, end, step] = numbers.length === 1 ? [0, first, 1] : [first, numbers[1]!, numbers[2] ?? 1];
 	if (!numbers.every(Number.isFinite) || step === 0 || (end - start) / step < 0) {
-		throw new ArgumentError(`arange: from ${start} to ${end} in steps of ${step} never arrives; the numbers must be finite and the step lead towards the end`);
+		throw new ArgumentError(
+			`arange: from ${start} to ${end} in steps of ${step} never arrives; the numbers must be finite and the step lead towards the end`,
+		);
 	}
 	const dtype = checkDType('arange', options.dtype) ?? (numbers.every(Number.isInteger) ? 'int32' : 'float32');
 	if (dtype === 'bool') throw new DTypeError(`arange: dtype bool has no range. Use 'int32' or 'float32'`);
@@ -203,7 +211,8 @@ export function arange(first: number, ...rest: readonly (number | TensorOptions 
 
 /** `steps` numbers evenly spaced from `start` to `end`, both included; float32 by default. */
 export function linspace(start: number, end: number, steps: number, options: TensorOptions = {}): Tensor {
-	if (!Number.isInteger(steps) || steps < 0) throw new ArgumentError(`linspace: steps ${steps} must be a whole number of at least 0`);
+	if (!Number.isInteger(steps) || steps < 0)
+		throw new ArgumentError(`linspace: steps ${steps} must be a whole number of at least 0`);
 	const dtype = options.dtype ?? 'float32';
 	const step = steps > 1 ? (end - start) / (steps - 1) : 0;
 	// From the nearer end, so that both ends are exact and the numbers symmetric.

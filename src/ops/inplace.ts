@@ -7,9 +7,8 @@ import type { View } from '../backends/contract';
 import type { BinaryOp } from '../backends/contract/elementwise';
 import { isFloating } from '../core/dtype';
 import { ArgumentError, AutogradError, DTypeError, formatShape, ShapeError } from '../core/errors';
-import { sameShape } from '../core/shape';
 import { closeScope, openScope } from '../scope';
-import { emptyOn, Tensor } from '../tensor';
+import { emptyOn, type Tensor } from '../tensor';
 import type { AddOptions } from './elementwise/binary';
 import { to } from './elementwise/cast';
 import { broadcastView, converted, type Operand, requireSameDevice, requireTensor, resultType, scalarFor } from './operands';
@@ -18,13 +17,17 @@ import { broadcastView, converted, type Operand, requireSameDevice, requireTenso
 function inPlace(operation: string, x: Tensor, write: () => void): Tensor {
 	requireTensor(operation, x);
 	if (!x.isLeaf) {
-		throw new AutogradError(`${operation}: the tensor is the result of '${x.edge!.node.operation}', whose gradient needs it. Write to its detach().clone(), or use the operation without _`);
+		throw new AutogradError(
+			`${operation}: the tensor is the result of '${x.edge!.node.operation}', whose gradient needs it. Write to its detach().clone(), or use the operation without _`,
+		);
 	}
 	if (x.requiresGrad && isGradEnabled()) {
 		throw new AutogradError(`${operation}: the tensor is a leaf that requires a gradient. Write to it under noGrad(() => ...)`);
 	}
 	if (x.strides.some((step, d) => step === 0 && x.shape[d]! > 1)) {
-		throw new ShapeError(`${operation}: the tensor of shape ${formatShape(x.shape)} was expanded: several of its elements are one in memory. Clone it first`);
+		throw new ShapeError(
+			`${operation}: the tensor of shape ${formatShape(x.shape)} was expanded: several of its elements are one in memory. Clone it first`,
+		);
 	}
 	const scope = openScope();
 	try {
@@ -44,7 +47,9 @@ function sourceFor(operation: string, x: Tensor, source: Tensor): View {
 	requireSameDevice(operation, x, source);
 	const extra = source.ndim - x.ndim;
 	if (extra > 0 || source.shape.some((size, d) => size !== 1 && size !== x.shape[d - extra])) {
-		throw new ShapeError(`${operation}: shape ${formatShape(source.shape)} does not broadcast to ${formatShape(x.shape)}; an in-place result keeps the shape of its tensor`);
+		throw new ShapeError(
+			`${operation}: shape ${formatShape(source.shape)} does not broadcast to ${formatShape(x.shape)}; an in-place result keeps the shape of its tensor`,
+		);
 	}
 	let values = converted(source, x.dtype);
 	if (values.storage === x.storage) {
@@ -58,7 +63,10 @@ function sourceFor(operation: string, x: Tensor, source: Tensor): View {
 export function copy_(x: Tensor, source: Tensor): Tensor {
 	return inPlace('copy_', x, () => {
 		requireTensor('copy_', source, 'source');
-		const near = x.device === 'webgpu' && source.device === 'cpu' ? to(source.dtype === 'float64' ? converted(source, 'float32') : source, 'webgpu') : source;
+		const near =
+			x.device === 'webgpu' && source.device === 'cpu'
+				? to(source.dtype === 'float64' ? converted(source, 'float32') : source, 'webgpu')
+				: source;
 		const view = sourceFor('copy_', x, near);
 		x.backend.kernels.copyInto({ x: view }, { y: x }, {});
 	});
@@ -70,7 +78,9 @@ function arithmetic(operation: string, op: BinaryOp, x: Tensor, other: Operand):
 		const result = resultType(x, other);
 		const floating = isFloating(result) || op === 'div';
 		if ((floating && !isFloating(x.dtype)) || (result !== 'bool' && x.dtype === 'bool')) {
-			throw new DTypeError(`${operation}: the result is ${floating ? 'floating' : result} and does not fit into a tensor of ${x.dtype}. Use the operation without _`);
+			throw new DTypeError(
+				`${operation}: the result is ${floating ? 'floating' : result} and does not fit into a tensor of ${x.dtype}. Use the operation without _`,
+			);
 		}
 		if (op === 'sub' && x.dtype === 'bool') throw new DTypeError(`${operation}: is not defined on bool`);
 		if (typeof other === 'number') {
@@ -89,7 +99,11 @@ function scaledArithmetic(operation: string, op: 'add' | 'sub', x: Tensor, other
 	const scope = openScope();
 	try {
 		const factor = emptyOn(other, other.shape);
-		other.backend.kernels.binaryScalar({ x: other }, { y: factor }, { op: 'mul', scalar: scalarFor(other.dtype, alpha), scalarFirst: false });
+		other.backend.kernels.binaryScalar(
+			{ x: other },
+			{ y: factor },
+			{ op: 'mul', scalar: scalarFor(other.dtype, alpha), scalarFirst: false },
+		);
 		return arithmetic(operation, op, x, factor);
 	} finally {
 		closeScope(scope, () => false);

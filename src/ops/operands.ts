@@ -1,7 +1,7 @@
 /** What operations of several operands have in common: promotion, devices, broadcasting, and the way back for gradients. */
 import type { View } from '../backends/contract';
 import { type DType, isFloating, promoteScalar, promoteTypes } from '../core/dtype';
-import { broadcastStrides, sameShape, type Shape } from '../core/shape';
+import { broadcastStrides, type Shape, sameShape } from '../core/shape';
 import { emptyOn, type Tensor } from '../tensor';
 import { to } from './elementwise/cast';
 import { sumTo } from './layout/views';

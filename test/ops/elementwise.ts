@@ -8,7 +8,9 @@ import { unary } from './elementwise/unary';
 /** Samples of whole numbers alone have nothing to differentiate. */
 function withoutEmptyGradients(entry: OpEntry): OpEntry {
 	const samples = entry.samples.map((sample) =>
-		sample.inputs.every(({ dtype = 'float32' }) => dtype === 'int32' || dtype === 'bool') ? { ...sample, gradient: false } : sample,
+		sample.inputs.every(({ dtype = 'float32' }) => dtype === 'int32' || dtype === 'bool')
+			? { ...sample, gradient: false }
+			: sample,
 	);
 	return { ...entry, samples };
 }

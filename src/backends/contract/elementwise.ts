@@ -3,10 +3,57 @@ import type { View } from '../contract';
 
 /** Floating functions of one number; PyTorch's names and definitions. */
 export type UnaryOp =
-	| 'neg' | 'abs' | 'sign' | 'exp' | 'expm1' | 'exp2' | 'log' | 'log1p' | 'log2' | 'log10' | 'sqrt' | 'rsqrt' | 'square' | 'reciprocal'
-	| 'sin' | 'cos' | 'tan' | 'asin' | 'acos' | 'atan' | 'sinh' | 'cosh' | 'tanh' | 'asinh' | 'acosh' | 'atanh' | 'erf' | 'erfc'
-	| 'sigmoid' | 'logSigmoid' | 'relu' | 'relu6' | 'leakyRelu' | 'elu' | 'selu' | 'celu' | 'gelu' | 'geluTanh' | 'silu' | 'mish'
-	| 'softplus' | 'softsign' | 'hardtanh' | 'hardsigmoid' | 'hardswish' | 'clamp' | 'floor' | 'ceil' | 'round' | 'trunc' | 'frac';
+	| 'neg'
+	| 'abs'
+	| 'sign'
+	| 'exp'
+	| 'expm1'
+	| 'exp2'
+	| 'log'
+	| 'log1p'
+	| 'log2'
+	| 'log10'
+	| 'sqrt'
+	| 'rsqrt'
+	| 'square'
+	| 'reciprocal'
+	| 'sin'
+	| 'cos'
+	| 'tan'
+	| 'asin'
+	| 'acos'
+	| 'atan'
+	| 'sinh'
+	| 'cosh'
+	| 'tanh'
+	| 'asinh'
+	| 'acosh'
+	| 'atanh'
+	| 'erf'
+	| 'erfc'
+	| 'sigmoid'
+	| 'logSigmoid'
+	| 'relu'
+	| 'relu6'
+	| 'leakyRelu'
+	| 'elu'
+	| 'selu'
+	| 'celu'
+	| 'gelu'
+	| 'geluTanh'
+	| 'silu'
+	| 'mish'
+	| 'softplus'
+	| 'softsign'
+	| 'hardtanh'
+	| 'hardsigmoid'
+	| 'hardswish'
+	| 'clamp'
+	| 'floor'
+	| 'ceil'
+	| 'round'
+	| 'trunc'
+	| 'frac';
 
 /** Functions of one number that answer with a bool. */
 export type PredicateOp = 'isnan' | 'isinf' | 'isfinite' | 'logicalNot';
@@ -16,7 +63,19 @@ export type PredicateOp = 'isnan' | 'isinf' | 'isfinite' | 'logicalNot';
  * On bool add and maximum are or, mul and minimum are and; nothing else. floorDiv and truncDiv are div, rounded.
  */
 export type BinaryOp =
-	| 'add' | 'sub' | 'mul' | 'div' | 'floorDiv' | 'truncDiv' | 'pow' | 'maximum' | 'minimum' | 'fmod' | 'remainder' | 'atan2' | 'hypot';
+	| 'add'
+	| 'sub'
+	| 'mul'
+	| 'div'
+	| 'floorDiv'
+	| 'truncDiv'
+	| 'pow'
+	| 'maximum'
+	| 'minimum'
+	| 'fmod'
+	| 'remainder'
+	| 'atan2'
+	| 'hypot';
 
 export type CompareOp = 'eq' | 'ne' | 'lt' | 'le' | 'gt' | 'ge' | 'logicalAnd' | 'logicalOr' | 'logicalXor';
 
@@ -26,11 +85,57 @@ export type TernaryOp = 'lerp' | 'addcmul' | 'addcdiv';
 
 /** Which of input (x) and output (y) the derivative of a function is written in, and so is saved for the backward pass; none: neither. */
 export const DERIVATIVE_IN: Record<UnaryOp, 'x' | 'y' | 'none'> = {
-	neg: 'none', abs: 'x', sign: 'none', exp: 'y', expm1: 'y', exp2: 'y', log: 'x', log1p: 'x', log2: 'x', log10: 'x', sqrt: 'y',
-	rsqrt: 'y', square: 'x', reciprocal: 'y', sin: 'x', cos: 'x', tan: 'y', asin: 'x', acos: 'x', atan: 'x', sinh: 'x', cosh: 'x',
-	tanh: 'y', asinh: 'x', acosh: 'x', atanh: 'x', erf: 'x', erfc: 'x', sigmoid: 'y', logSigmoid: 'x', relu: 'y', relu6: 'y',
-	leakyRelu: 'x', elu: 'x', selu: 'x', celu: 'x', gelu: 'x', geluTanh: 'x', silu: 'x', mish: 'x', softplus: 'x', softsign: 'x',
-	hardtanh: 'y', hardsigmoid: 'x', hardswish: 'x', clamp: 'x', floor: 'none', ceil: 'none', round: 'none', trunc: 'none', frac: 'none',
+	neg: 'none',
+	abs: 'x',
+	sign: 'none',
+	exp: 'y',
+	expm1: 'y',
+	exp2: 'y',
+	log: 'x',
+	log1p: 'x',
+	log2: 'x',
+	log10: 'x',
+	sqrt: 'y',
+	rsqrt: 'y',
+	square: 'x',
+	reciprocal: 'y',
+	sin: 'x',
+	cos: 'x',
+	tan: 'y',
+	asin: 'x',
+	acos: 'x',
+	atan: 'x',
+	sinh: 'x',
+	cosh: 'x',
+	tanh: 'y',
+	asinh: 'x',
+	acosh: 'x',
+	atanh: 'x',
+	erf: 'x',
+	erfc: 'x',
+	sigmoid: 'y',
+	logSigmoid: 'x',
+	relu: 'y',
+	relu6: 'y',
+	leakyRelu: 'x',
+	elu: 'x',
+	selu: 'x',
+	celu: 'x',
+	gelu: 'x',
+	geluTanh: 'x',
+	silu: 'x',
+	mish: 'x',
+	softplus: 'x',
+	softsign: 'x',
+	hardtanh: 'y',
+	hardsigmoid: 'x',
+	hardswish: 'x',
+	clamp: 'x',
+	floor: 'none',
+	ceil: 'none',
+	round: 'none',
+	trunc: 'none',
+	frac: 'none',
 };
 
 /**
@@ -55,7 +160,11 @@ export interface ElementwiseKernels {
 	/** y = op(a, b); a and b have been expanded to y's shape (stride 0) and y's dtype. */
 	binary(inputs: { a: View; b: View }, outputs: { y: View }, attributes: { op: BinaryOp }): void;
 	/** y = op(x, scalar), or op(scalar, x) with `scalarFirst`. */
-	binaryScalar(inputs: { x: View }, outputs: { y: View }, attributes: { op: BinaryOp; scalar: number; scalarFirst: boolean }): void;
+	binaryScalar(
+		inputs: { x: View },
+		outputs: { y: View },
+		attributes: { op: BinaryOp; scalar: number; scalarFirst: boolean },
+	): void;
 	/** a = op(a, b) in place; a has any strides without overlap; b has been expanded to a's shape and dtype, and shares no storage with a. */
 	binaryInPlace(inputs: { b: View }, outputs: { a: View }, attributes: { op: BinaryOp }): void;
 	/** x = op(x, scalar) in place. */

@@ -1,7 +1,7 @@
 /** Elementwise kernels on the host: the reference for shaders/elementwise.wgsl.ts, in double precision. */
 import { isContiguous, numel } from '../../core/shape';
-import type { BinaryOp, CompareOp, ElementwiseKernels, PredicateOp, TernaryOp, UnaryOp } from '../contract/elementwise';
 import type { View } from '../contract';
+import type { BinaryOp, CompareOp, ElementwiseKernels, PredicateOp, TernaryOp, UnaryOp } from '../contract/elementwise';
 import { erf, erfc, floorDivide, power, remainder, roundHalfEven } from './special';
 import { cpuData, positions } from './storage';
 

@@ -58,6 +58,13 @@ export const layout: LayoutKernels = {
 			strides: steps,
 			offset: view.offset + to.reduce((sum, count, d) => sum + count * steps[d]!, 0),
 		});
-		copyElements(shift(x, first, x.strides), shift(y, before.map((count) => Math.max(0, count)), strides));
+		copyElements(
+			shift(x, first, x.strides),
+			shift(
+				y,
+				before.map((count) => Math.max(0, count)),
+				strides,
+			),
+		);
 	},
 };

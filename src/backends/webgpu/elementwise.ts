@@ -24,7 +24,22 @@ const BYTES = { f32: 4, f16: 2, i32: 4, u32: 4 };
 /** Operations for each element, for the profile: what a function of a few polynomials costs, roughly. */
 const FLOPS = { arithmetic: 1, function: 20 };
 
-const CHEAP = new Set(['neg', 'abs', 'sign', 'square', 'relu', 'relu6', 'leakyRelu', 'clamp', 'hardtanh', 'floor', 'ceil', 'round', 'trunc', 'frac']);
+const CHEAP = new Set([
+	'neg',
+	'abs',
+	'sign',
+	'square',
+	'relu',
+	'relu6',
+	'leakyRelu',
+	'clamp',
+	'hardtanh',
+	'floor',
+	'ceil',
+	'round',
+	'trunc',
+	'frac',
+]);
 
 /** A uniform parameter as the shader reads it: int32 arithmetic takes whole numbers within int32. */
 function parameterWord(view: View, value: number): number {
@@ -64,7 +79,14 @@ export function elementwiseKernels(gpu: Gpu): ElementwiseKernels {
 		unaryGrad({ saved, gradient }, { dx }, { op, p0 = 0, p1 = 0 }) {
 			const plan = planQuads(gpu, [gradient, saved], dx, floatBits(p0), floatBits(p1));
 			const flops = CHEAP.has(op) ? FLOPS.arithmetic : FLOPS.function;
-			run(unaryGrad, plan, { op: op as DerivativeName, type: storageType(saved), access: plan.access }, [gradient, saved], dx, flops);
+			run(
+				unaryGrad,
+				plan,
+				{ op: op as DerivativeName, type: storageType(saved), access: plan.access },
+				[gradient, saved],
+				dx,
+				flops,
+			);
 		},
 
 		predicate({ x }, { y }, { op }) {
@@ -79,7 +101,13 @@ export function elementwiseKernels(gpu: Gpu): ElementwiseKernels {
 
 		binaryScalar({ x }, { y }, { op, scalar, scalarFirst }) {
 			const plan = planQuads(gpu, [x], y, parameterWord(x, scalar));
-			run(binaryScalar, plan, { op, type: storageType(y), access: plan.access, inPlace: false, scalar: scalarFirst ? 'left' : 'right' }, [x], y);
+			run(
+				binaryScalar,
+				plan,
+				{ op, type: storageType(y), access: plan.access, inPlace: false, scalar: scalarFirst ? 'left' : 'right' },
+				[x],
+				y,
+			);
 		},
 
 		binaryInPlace({ b }, { a }, { op }) {
@@ -111,7 +139,12 @@ export function elementwiseKernels(gpu: Gpu): ElementwiseKernels {
 		where({ condition, a, b }, { y }, { a: left = 0, b: right = 0 }) {
 			const inputs = [condition, a, b].filter((view) => view !== undefined);
 			const plan = planQuads(gpu, inputs, y, parameterWord(y, left), parameterWord(y, right));
-			const variant = { a: a !== undefined, b: b !== undefined, type: y.dtype === 'float16' ? 'f16' : 'u32', access: plan.access } as const;
+			const variant = {
+				a: a !== undefined,
+				b: b !== undefined,
+				type: y.dtype === 'float16' ? 'f16' : 'u32',
+				access: plan.access,
+			} as const;
 			run(where, plan, variant, inputs, y);
 		},
 

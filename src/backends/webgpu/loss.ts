@@ -15,7 +15,13 @@ const WHOLE_AT_MOST = 16384;
 const GROUP_FROM = 256;
 
 export function lossKernels(gpu: Gpu): LossKernels {
-	function classParams(x: View, target: View, weight: View | undefined, gradient: View | undefined, attributes: CrossEntropyAttributes): number[] {
+	function classParams(
+		x: View,
+		target: View,
+		weight: View | undefined,
+		gradient: View | undefined,
+		attributes: CrossEntropyAttributes,
+	): number[] {
 		const { outer, classes, inner, ignoreIndex, labelSmoothing } = attributes;
 		return [
 			outer * inner,

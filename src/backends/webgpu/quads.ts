@@ -38,7 +38,17 @@ function quadsEach(gpu: Gpu, quads: number): number {
 /** Words of the shader's Params before rank: offsets, size, quads (or units), each (or chunks), p0, p1. */
 function head(offsets: readonly number[], size: number, quads: number, each: number, p0: number, p1: number): number[] {
 	const inputs = offsets.length - 1;
-	return [inputs > 0 ? offsets[0]! : 0, inputs > 1 ? offsets[1]! : 0, inputs > 2 ? offsets[2]! : 0, offsets[inputs]!, size, quads, each, p0, p1];
+	return [
+		inputs > 0 ? offsets[0]! : 0,
+		inputs > 1 ? offsets[1]! : 0,
+		inputs > 2 ? offsets[2]! : 0,
+		offsets[inputs]!,
+		size,
+		quads,
+		each,
+		p0,
+		p1,
+	];
 }
 
 /**
@@ -74,7 +84,13 @@ export function planQuads(gpu: Gpu, inputs: readonly View[], output: View, p0 = 
 }
 
 /** Rank, inner size, sizes and strides; the operands' strides go to the components x, y, z, the output's to w. */
-function pushDimensions(params: number[], shape: readonly number[], strides: readonly (readonly number[])[], inputs: number, inner: number): void {
+function pushDimensions(
+	params: number[],
+	shape: readonly number[],
+	strides: readonly (readonly number[])[],
+	inputs: number,
+	inner: number,
+): void {
 	params.push(shape.length, inner, 0);
 	for (let d = 0; d < 8; d++) params.push(shape[d] ?? 0);
 	for (let d = 0; d < shape.length; d++) {
@@ -99,7 +115,8 @@ function planRows(
 	for (let k = 0; k <= output; k++) {
 		const steps = strides[k]!;
 		if (k < output && steps[last] === 0) modes.push('r');
-		else if (operands[k]!.offset % 4 === 0 && steps[last] === 1 && steps.every((step, d) => d === last || step % 4 === 0)) modes.push('v');
+		else if (operands[k]!.offset % 4 === 0 && steps[last] === 1 && steps.every((step, d) => d === last || step % 4 === 0))
+			modes.push('v');
 		else return undefined;
 	}
 	const quadSteps = strides.map((steps, k) => (modes[k] === 'r' ? steps : steps.map((step, d) => (d === last ? 1 : step / 4))));

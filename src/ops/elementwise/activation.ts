@@ -15,7 +15,8 @@ const SELU_ALPHA = 1.6732632423543772;
 const SELU_SCALE = 1.0507009873554805;
 
 function requireNumber(operation: string, name: string, value: unknown): void {
-	if (typeof value !== 'number' || Number.isNaN(value)) throw new ArgumentError(`${operation}: ${name} must be a number, not ${String(value)}`);
+	if (typeof value !== 'number' || Number.isNaN(value))
+		throw new ArgumentError(`${operation}: ${name} must be a number, not ${String(value)}`);
 }
 
 /** 1 / (1 + e^-x); whole numbers give float32. */

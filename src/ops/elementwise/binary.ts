@@ -78,10 +78,17 @@ function compute(name: string, op: BinaryOp, a: Operand, b: Operand, dtype: DTyp
 	return y;
 }
 
-function binaryBack(rules: BinaryRules, left: Given | number, right: Given | number, saves: readonly string[], savesOutput: boolean) {
+function binaryBack(
+	rules: BinaryRules,
+	left: Given | number,
+	right: Given | number,
+	saves: readonly string[],
+	savesOutput: boolean,
+) {
 	return (g: Tensor, saved: readonly Tensor[], needs: readonly boolean[]) => {
 		// A rule never reads what it did not declare, so that the gradient may stand in for it.
-		const operand = (letter: string, side: Given | number) => (typeof side === 'number' ? side : (saved[saves.indexOf(letter)] ?? g));
+		const operand = (letter: string, side: Given | number) =>
+			typeof side === 'number' ? side : (saved[saves.indexOf(letter)] ?? g);
 		const a = operand('a', left);
 		const b = operand('b', right);
 		const y = savesOutput ? saved[saves.length]! : g;
@@ -186,14 +193,16 @@ export function div(a: Operand, b: Operand, options: DivOptions = {}): Tensor {
 	const dtype = checked('div', a, b);
 	const mode = options.roundingMode ?? null;
 	if (mode === null) return binary('div', 'div', a, b, floatingType(dtype), DIV);
-	if (mode !== 'trunc' && mode !== 'floor') throw new ArgumentError(`div: roundingMode '${String(mode)}' is not 'trunc', 'floor' or null`);
+	if (mode !== 'trunc' && mode !== 'floor')
+		throw new ArgumentError(`div: roundingMode '${String(mode)}' is not 'trunc', 'floor' or null`);
 	requireDivisor('div', dtype, b);
 	refuseBool('div', dtype, `Convert with .to('int32')`);
 	return binary('div', mode === 'trunc' ? 'truncDiv' : 'floorDiv', a, b, dtype, ROUNDED);
 }
 
 function requireDivisor(name: string, dtype: DType, b: Operand): void {
-	if (b === 0 && !isFloating(dtype)) throw new ArgumentError(`${name}: division of ${dtype} by zero. Convert with .to('float32') for infinity and NaN`);
+	if (b === 0 && !isFloating(dtype))
+		throw new ArgumentError(`${name}: division of ${dtype} by zero. Convert with .to('float32') for infinity and NaN`);
 }
 
 const POW: BinaryRules = {

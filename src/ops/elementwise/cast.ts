@@ -58,7 +58,8 @@ function requireNoGradient(x: Tensor, device: DeviceName): void {
 function toWebGPU(x: Tensor): Tensor {
 	if (x.device === 'webgpu') return x;
 	requireNoGradient(x, 'webgpu');
-	if (x.dtype === 'float64') throw new DTypeError(`to: float64 lives on the CPU only. Convert first: x.to('float32').to('webgpu')`);
+	if (x.dtype === 'float64')
+		throw new DTypeError(`to: float64 lives on the CPU only. Convert first: x.to('float32').to('webgpu')`);
 	return tidy(() => {
 		let source = x;
 		if (!x.isContiguous || x.offset !== 0 || x.storage.length !== x.size) {

@@ -38,7 +38,11 @@ function compare(op: CompareOp, a: Operand, b: Operand): Tensor {
 				const dtype = resultType(a, b);
 				const shape = broadcastShapes(op, a.shape, b.shape);
 				const y = emptyOn(a, shape, 'bool');
-				a.backend.kernels.compare({ a: broadcastView(converted(a, dtype), shape), b: broadcastView(converted(b, dtype), shape) }, { y }, { op });
+				a.backend.kernels.compare(
+					{ a: broadcastView(converted(a, dtype), shape), b: broadcastView(converted(b, dtype), shape) },
+					{ y },
+					{ op },
+				);
 				return y;
 			},
 			vjp: NO_GRADIENT,

@@ -18,10 +18,18 @@ export type Composed = (g: Tensor, v: Tensor, p0: number, p1: number) => Tensor;
 export type Accepts = 'floating' | 'numbers' | 'promotes';
 
 /** y = op(x). `composed` is null for functions that are constant between jumps: their gradient is zero. */
-export function unary(op: UnaryOp, x: Tensor, accepts: Accepts, composed: Composed | null, parameters: Parameters = {}, name: string = op): Tensor {
+export function unary(
+	op: UnaryOp,
+	x: Tensor,
+	accepts: Accepts,
+	composed: Composed | null,
+	parameters: Parameters = {},
+	name: string = op,
+): Tensor {
 	requireTensor(name, x);
 	if (accepts === 'floating') requireFloating(name, x.dtype);
-	if (accepts === 'numbers' && x.dtype === 'bool') throw new DTypeError(`${name}: is not defined on bool. Convert with .to('int32')`);
+	if (accepts === 'numbers' && x.dtype === 'bool')
+		throw new DTypeError(`${name}: is not defined on bool. Convert with .to('int32')`);
 	const dtype = accepts === 'promotes' ? floatingType(x.dtype) : x.dtype;
 	const uses = DERIVATIVE_IN[op];
 	return record({

@@ -4,7 +4,7 @@ import { recordMany } from '../../autograd/tape';
 import type { CrossEntropyAttributes } from '../../backends/contract/loss';
 import { isFloating, requireFloating } from '../../core/dtype';
 import { ArgumentError, DTypeError, formatShape, ShapeError } from '../../core/errors';
-import { numel, sameShape, type Shape } from '../../core/shape';
+import { numel, type Shape, sameShape } from '../../core/shape';
 import { emptyOn, type Tensor } from '../../tensor';
 import { tidy } from '../../tidy';
 import { arange } from '../creation';
@@ -51,7 +51,11 @@ export function crossEntropy(
 }
 
 /** -input[target] for log-probabilities; shapes and options as crossEntropy, with classes as targets. As `torch.nn.functional.nll_loss`. */
-export function nllLoss(input: Tensor, target: Tensor, { reduction = 'mean', weight = null, ignoreIndex = -100 }: NllOptions = {}): Tensor {
+export function nllLoss(
+	input: Tensor,
+	target: Tensor,
+	{ reduction = 'mean', weight = null, ignoreIndex = -100 }: NllOptions = {},
+): Tensor {
 	requireReduction('nllLoss', reduction);
 	requireTensor('nllLoss', input);
 	requireTensor('nllLoss', target, 'target');
@@ -76,7 +80,12 @@ function classShape(operation: string, input: Tensor): { outer: number; classes:
 	const at = shape.length === 1 ? 0 : 1;
 	const classes = shape[at]!;
 	if (classes === 0) throw new ShapeError(`${operation}: input ${formatShape(shape)} has no classes`);
-	return { outer: at === 0 ? 1 : shape[0]!, classes, inner: numel(shape.slice(at + 1)), rows: [...shape.slice(0, at), ...shape.slice(at + 1)] };
+	return {
+		outer: at === 0 ? 1 : shape[0]!,
+		classes,
+		inner: numel(shape.slice(at + 1)),
+		rows: [...shape.slice(0, at), ...shape.slice(at + 1)],
+	};
 }
 
 function classLoss(
@@ -92,10 +101,13 @@ function classLoss(
 		throw new DTypeError(`${name}: target must hold classes as int32, not ${target.dtype}. Convert with .to('int32')`);
 	}
 	if (!sameShape(target.shape, rows)) {
-		throw new ShapeError(`${name}: target ${formatShape(target.shape)} does not fit input ${formatShape(input.shape)}: it must be ${formatShape(rows)}`);
+		throw new ShapeError(
+			`${name}: target ${formatShape(target.shape)} does not fit input ${formatShape(input.shape)}: it must be ${formatShape(rows)}`,
+		);
 	}
 	requireWeight(name, weight, classes, input);
-	if (!Number.isInteger(options.ignoreIndex)) throw new ArgumentError(`${name}: ignoreIndex ${options.ignoreIndex} must be a whole number`);
+	if (!Number.isInteger(options.ignoreIndex))
+		throw new ArgumentError(`${name}: ignoreIndex ${options.ignoreIndex} must be a whole number`);
 	requireClasses(name, target, classes, options.ignoreIndex);
 	const attributes = { outer, classes, inner, ...options };
 	const statistic = input.dtype === 'float64' ? 'float64' : 'float32';
@@ -106,8 +118,16 @@ function classLoss(
 			const result = emptyOn(input, options.reduction === 'none' ? rows : [], input.dtype);
 			const total = options.reduction === 'none' ? undefined : emptyOn(input, [], statistic);
 			const logSumExp = options.logits ? emptyOn(input, rows, statistic) : undefined;
-			const inputs = { x: packed(input), target: packed(target), ...(weight && { weight: packed(converted(weight, input.dtype)) }) };
-			input.backend.kernels.crossEntropy(inputs, { loss: result, ...(total && { total }), ...(logSumExp && { logSumExp }) }, attributes);
+			const inputs = {
+				x: packed(input),
+				target: packed(target),
+				...(weight && { weight: packed(converted(weight, input.dtype)) }),
+			};
+			input.backend.kernels.crossEntropy(
+				inputs,
+				{ loss: result, ...(total && { total }), ...(logSumExp && { logSumExp }) },
+				attributes,
+			);
 			return [result, total, logSumExp].filter((output) => output !== undefined);
 		},
 		save: (outputs) => [input, target, ...outputs.slice(1), ...(weight === null ? [] : [weight])],
@@ -127,7 +147,14 @@ function classLossBack(attributes: CrossEntropyAttributes, hasTotal: boolean, ha
 		const weight = hasWeight ? packed(converted(saved.at(-1)!, x.dtype)) : undefined;
 		const dx = emptyOn(x, x.shape);
 		if (!isGradEnabled()) {
-			const inputs = { x: packed(x), target, gradient: packed(gradient!), ...(total && { total }), ...(logSumExp && { logSumExp }), ...(weight && { weight }) };
+			const inputs = {
+				x: packed(x),
+				target,
+				gradient: packed(gradient!),
+				...(total && { total }),
+				...(logSumExp && { logSumExp }),
+				...(weight && { weight }),
+			};
 			x.backend.kernels.crossEntropyGrad(inputs, { dx }, attributes);
 			return [dx];
 		}
@@ -163,7 +190,9 @@ function requireClasses(operation: string, target: Tensor, classes: number, igno
 		for (let i = labels.offset; i < labels.offset + labels.size; i++) {
 			const label = data[i]!;
 			if (label !== ignoreIndex && (label < 0 || label >= classes)) {
-				throw new ArgumentError(`${operation}: target ${label} is no class: they are 0 to ${classes - 1}, or ignoreIndex ${ignoreIndex}`);
+				throw new ArgumentError(
+					`${operation}: target ${label} is no class: they are 0 to ${classes - 1}, or ignoreIndex ${ignoreIndex}`,
+				);
 			}
 		}
 	});
@@ -218,9 +247,12 @@ export function multiMarginLoss(
 	const { classes, rows } = classShape(name, input);
 	if (input.ndim > 2) throw new ShapeError(`${name}: input must be [C] or [N, C], not ${formatShape(input.shape)}`);
 	if (p !== 1 && p !== 2) throw new ArgumentError(`${name}: p must be 1 or 2, not ${String(p)}`);
-	if (target.dtype !== 'int32') throw new DTypeError(`${name}: target must hold classes as int32, not ${target.dtype}. Convert with .to('int32')`);
+	if (target.dtype !== 'int32')
+		throw new DTypeError(`${name}: target must hold classes as int32, not ${target.dtype}. Convert with .to('int32')`);
 	if (!sameShape(target.shape, rows)) {
-		throw new ShapeError(`${name}: target ${formatShape(target.shape)} does not fit input ${formatShape(input.shape)}: it must be ${formatShape(rows)}`);
+		throw new ShapeError(
+			`${name}: target ${formatShape(target.shape)} does not fit input ${formatShape(input.shape)}: it must be ${formatShape(rows)}`,
+		);
 	}
 	requireWeight(name, weight, classes, input);
 	requireClasses(name, target, classes, Number.NaN);

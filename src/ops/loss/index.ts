@@ -1,5 +1,12 @@
 /** Losses, by what they compare. */
-export { type CrossEntropyOptions, crossEntropy, type MultiMarginOptions, multiMarginLoss, type NllOptions, nllLoss } from './classes';
+export {
+	type CrossEntropyOptions,
+	crossEntropy,
+	type MultiMarginOptions,
+	multiMarginLoss,
+	type NllOptions,
+	nllLoss,
+} from './classes';
 export {
 	binaryCrossEntropy,
 	binaryCrossEntropyWithLogits,

@@ -80,7 +80,12 @@ function pairLoss(name: string, op: PairLossOp, input: Tensor, target: Tensor, p
 
 function pairLossBack(op: PairLossOp, parameter: number) {
 	return (gradient: Tensor, [a, b]: readonly [Tensor, Tensor], needs: readonly boolean[]) => [
-		needs[0] ? gradientFor(isGradEnabled() ? mul(gradient, DERIVATIVES[op].a(a, b, parameter)) : fusedGradient(op, a, b, gradient, parameter), a) : null,
+		needs[0]
+			? gradientFor(
+					isGradEnabled() ? mul(gradient, DERIVATIVES[op].a(a, b, parameter)) : fusedGradient(op, a, b, gradient, parameter),
+					a,
+				)
+			: null,
 		needs[1] ? gradientFor(mul(gradient, DERIVATIVES[op].b(a, b, parameter)), b) : null,
 	];
 }
@@ -144,7 +149,11 @@ function weighted(losses: Tensor, weight: Tensor | null): Tensor {
  * -(target log(input) + (1 - target) log(1 - input)) of probabilities, logarithms cut off at -100. As
  * `torch.nn.functional.binary_cross_entropy`. Of logits use binaryCrossEntropyWithLogits, which keeps the digits.
  */
-export function binaryCrossEntropy(input: Tensor, target: Tensor, { reduction = 'mean', weight = null }: WeightedOptions = {}): Tensor {
+export function binaryCrossEntropy(
+	input: Tensor,
+	target: Tensor,
+	{ reduction = 'mean', weight = null }: WeightedOptions = {},
+): Tensor {
 	requirePair('binaryCrossEntropy', input, target, reduction);
 	return tidy(() => reduced(weighted(pairLoss('binaryCrossEntropy', 'bce', input, target), weight), reduction));
 }
@@ -248,7 +257,10 @@ export function gaussianNllLoss(
 	}
 	return tidy(() => {
 		const v = lacking ? reshape(variance, [...outer, 1]) : variance;
-		const raised = add(v, noGrad(() => sub(clamp(v, { min: eps }), v)));
+		const raised = add(
+			v,
+			noGrad(() => sub(clamp(v, { min: eps }), v)),
+		);
 		let losses = mul(add(log(raised), div(square(sub(input, target)), raised)), 0.5);
 		if (full) losses = add(losses, 0.5 * Math.log(2 * Math.PI));
 		return reduced(losses, reduction);
@@ -266,7 +278,11 @@ export function hingeLoss(input: Tensor, target: Tensor, { reduction = 'mean', m
 }
 
 /** The input where the target is 1, max(0, margin - input) where it is -1; margin 1 by default. As `torch.nn.functional.hinge_embedding_loss`. */
-export function hingeEmbeddingLoss(input: Tensor, target: Tensor, { reduction = 'mean', margin = 1 }: MarginOptions = {}): Tensor {
+export function hingeEmbeddingLoss(
+	input: Tensor,
+	target: Tensor,
+	{ reduction = 'mean', margin = 1 }: MarginOptions = {},
+): Tensor {
 	requirePair('hingeEmbeddingLoss', input, target, reduction);
 	return tidy(() => {
 		const near = where(ne(target, -1), input, 0);

@@ -32,6 +32,8 @@ export function requirePair(operation: string, input: Tensor, target: Tensor, re
 	requireSameDevice(operation, input, target);
 	requireFloating(operation, input.dtype);
 	if (!sameShape(input.shape, target.shape)) {
-		throw new ShapeError(`${operation}: input ${formatShape(input.shape)} and target ${formatShape(target.shape)} must have one shape. Reshape or expand the target`);
+		throw new ShapeError(
+			`${operation}: input ${formatShape(input.shape)} and target ${formatShape(target.shape)} must have one shape. Reshape or expand the target`,
+		);
 	}
 }

@@ -43,9 +43,12 @@ export function cosineEmbeddingLoss(
 	requireAlike(name, input1, input2);
 	requireTensor(name, target, 'target');
 	requireSameDevice(name, input1, target);
-	if (input1.ndim !== 1 && input1.ndim !== 2) throw new ShapeError(`${name}: inputs must be [D] or [N, D], not ${formatShape(input1.shape)}`);
+	if (input1.ndim !== 1 && input1.ndim !== 2)
+		throw new ShapeError(`${name}: inputs must be [D] or [N, D], not ${formatShape(input1.shape)}`);
 	if (!sameShape(target.shape, input1.shape.slice(0, -1))) {
-		throw new ShapeError(`${name}: target ${formatShape(target.shape)} must be ${formatShape(input1.shape.slice(0, -1))} for inputs ${formatShape(input1.shape)}`);
+		throw new ShapeError(
+			`${name}: target ${formatShape(target.shape)} must be ${formatShape(input1.shape.slice(0, -1))} for inputs ${formatShape(input1.shape)}`,
+		);
 	}
 	return tidy(() => {
 		const square1 = add(sum(square(input1), -1), COSINE_EPS);

@@ -44,14 +44,25 @@ export const activations: OpEntry[] = [
 	activation({ operation: w.sigmoid, torch: plain('torch.sigmoid(x[0])'), accepts: 'promotes' }),
 	activation({ operation: w.logSigmoid, torch: plain('F.logsigmoid(x[0])'), accepts: 'floating' }),
 	activation({ operation: w.relu, torch: plain('torch.relu(x[0])'), accepts: 'numbers', values: { avoid: [0] } }),
-	activation({ operation: w.relu6, torch: plain('F.relu6(x[0])'), accepts: 'numbers', values: { low: -4, high: 10, avoid: [0, 6] } }),
+	activation({
+		operation: w.relu6,
+		torch: plain('F.relu6(x[0])'),
+		accepts: 'numbers',
+		values: { low: -4, high: 10, avoid: [0, 6] },
+	}),
 	activation({
 		operation: w.leakyRelu,
 		torch: ({ negativeSlope = 0.01 }) => `F.leaky_relu(x[0], ${py(negativeSlope)})`,
 		accepts: 'floating',
 		values: { avoid: [0] },
 		options: [{ negativeSlope: 0.3 }],
-		refusals: [badOption('slope', (x) => w.leakyRelu(x, { negativeSlope: 'a' as unknown as number }), /leakyRelu: negativeSlope must be a number, not a/)],
+		refusals: [
+			badOption(
+				'slope',
+				(x) => w.leakyRelu(x, { negativeSlope: 'a' as unknown as number }),
+				/leakyRelu: negativeSlope must be a number, not a/,
+			),
+		],
 	}),
 	activation({
 		operation: w.elu,
@@ -76,7 +87,11 @@ export const activations: OpEntry[] = [
 		accepts: 'floating',
 		options: [{ approximate: 'tanh' }],
 		refusals: [
-			badOption('approximate', (x) => w.gelu(x, { approximate: 'erf' as 'tanh' }), /gelu: approximate 'erf' is neither 'none' nor 'tanh'/),
+			badOption(
+				'approximate',
+				(x) => w.gelu(x, { approximate: 'erf' as 'tanh' }),
+				/gelu: approximate 'erf' is neither 'none' nor 'tanh'/,
+			),
 		],
 	}),
 	activation({ operation: w.silu, torch: plain('F.silu(x[0])'), accepts: 'floating' }),
@@ -103,8 +118,18 @@ export const activations: OpEntry[] = [
 		options: [{ minVal: -2, maxVal: 0.5 }],
 		refusals: [badOption('limits', (x) => w.hardtanh(x, { minVal: 2, maxVal: 1 }), /hardtanh: minVal 2 is above maxVal 1/)],
 	}),
-	activation({ operation: w.hardsigmoid, torch: plain('F.relu6(x[0] + 3) / 6'), accepts: 'floating', values: { low: -5, high: 5, avoid: [-3, 3] } }),
-	activation({ operation: w.hardswish, torch: plain('F.hardswish(x[0])'), accepts: 'floating', values: { low: -5, high: 5, avoid: [-3, 3] } }),
+	activation({
+		operation: w.hardsigmoid,
+		torch: plain('F.relu6(x[0] + 3) / 6'),
+		accepts: 'floating',
+		values: { low: -5, high: 5, avoid: [-3, 3] },
+	}),
+	activation({
+		operation: w.hardswish,
+		torch: plain('F.hardswish(x[0])'),
+		accepts: 'floating',
+		values: { low: -5, high: 5, avoid: [-3, 3] },
+	}),
 ];
 
 const CLAMPS: readonly Options[] = [{ min: -0.5 }, { max: 0.25 }, { min: -1, max: 1 }, { min: 2, max: -2 }];
@@ -114,20 +139,57 @@ export const clamp: OpEntry = {
 	family: 'elementwise',
 	call: ([x, min, max], options) => w.clamp(x!, min === undefined ? options : { min: min!, max: max ?? null }),
 	samples: [
-		...CLAMPS.map((options): Sample => ({ label: JSON.stringify(options), inputs: [{ shape: [3, 7], avoid: [-0.5, 0.25, -1, 1] }], options })),
-		{ label: 'at the limits', inputs: [{ shape: [5], values: [-1, 1, 0, -2, 2] }], options: { min: -1, max: 1 }, gradient: false },
-		{ label: 'extremes', inputs: [{ shape: [EXTREMES.length], values: EXTREMES }], options: { min: -3, max: 5 }, gradient: false },
+		...CLAMPS.map(
+			(options): Sample => ({ label: JSON.stringify(options), inputs: [{ shape: [3, 7], avoid: [-0.5, 0.25, -1, 1] }], options }),
+		),
+		{
+			label: 'at the limits',
+			inputs: [{ shape: [5], values: [-1, 1, 0, -2, 2] }],
+			options: { min: -1, max: 1 },
+			gradient: false,
+		},
+		{
+			label: 'extremes',
+			inputs: [{ shape: [EXTREMES.length], values: EXTREMES }],
+			options: { min: -3, max: 5 },
+			gradient: false,
+		},
 		{ label: 'int32', inputs: [{ shape: [9], dtype: 'int32', low: -9, high: 9 }], options: { min: -2, max: 3 } },
-		{ label: 'int32 between fractions', inputs: [{ shape: [9], dtype: 'int32', low: -9, high: 9 }], options: { min: -2.5, max: 3.5 } },
+		{
+			label: 'int32 between fractions',
+			inputs: [{ shape: [9], dtype: 'int32', low: -9, high: 9 }],
+			options: { min: -2.5, max: 3.5 },
+		},
 		{ label: 'bool', inputs: [{ shape: [4], dtype: 'bool' }], options: { min: 0, max: 5 } },
 		{ label: 'empty', inputs: [{ shape: [0, 2] }], options: { min: 0 } },
 		{ label: 'strided', inputs: [{ shape: [3, 5], layout: 'strided', avoid: [0] }], options: { min: 0 } },
-		{ label: 'tensors', inputs: [{ shape: [3, 4], distinct: true }, { shape: [4], low: -1.9, high: -0.9 }, { shape: [3, 1], low: 0.6, high: 1.2 }] },
-		{ label: 'one tensor', inputs: [{ shape: [2, 5], low: -1, high: 1, avoid: [0.1] }, { shape: [], values: [Math.fround(0.1)] }] },
-		{ label: 'NaN and tensors', inputs: [{ shape: [3], values: [Number.NaN, 1, 2] }, { shape: [3], values: [0, Number.NaN, 0] }], gradient: false },
+		{
+			label: 'tensors',
+			inputs: [
+				{ shape: [3, 4], distinct: true },
+				{ shape: [4], low: -1.9, high: -0.9 },
+				{ shape: [3, 1], low: 0.6, high: 1.2 },
+			],
+		},
+		{
+			label: 'one tensor',
+			inputs: [
+				{ shape: [2, 5], low: -1, high: 1, avoid: [0.1] },
+				{ shape: [], values: [Math.fround(0.1)] },
+			],
+		},
+		{
+			label: 'NaN and tensors',
+			inputs: [
+				{ shape: [3], values: [Number.NaN, 1, 2] },
+				{ shape: [3], values: [0, Number.NaN, 0] },
+			],
+			gradient: false,
+		},
 	],
 	gradient: 'yes',
-	torch: ({ min, max }) => (min === undefined && max === undefined ? 'torch.clamp(*x)' : `torch.clamp(x[0], ${py(min)}, ${py(max)})`),
+	torch: ({ min, max }) =>
+		min === undefined && max === undefined ? 'torch.clamp(*x)' : `torch.clamp(x[0], ${py(min)}, ${py(max)})`,
 	refusals: [
 		badOption('no limit', (x) => w.clamp(x, {}), /clamp: give min, max or both/),
 		badOption('a string', (x) => w.clamp(x, { min: 'a' as unknown as number }), /takes tensors and numbers, not string a/),

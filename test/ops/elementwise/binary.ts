@@ -30,7 +30,8 @@ interface NumberOptions {
 	readonly left?: number;
 }
 
-const wrapped = (value: number) => `torch.tensor(${value}, dtype=x[0].dtype if (x[0].dtype.is_floating_point or ${Number.isInteger(value) ? 'True' : 'False'}) else torch.float64)`;
+const wrapped = (value: number) =>
+	`torch.tensor(${value}, dtype=x[0].dtype if (x[0].dtype.is_floating_point or ${Number.isInteger(value) ? 'True' : 'False'}) else torch.float64)`;
 
 function binary({
 	operation,
@@ -116,7 +117,11 @@ function binary({
 				call: (device) => operation(w.zeros([2, 3], { device }), w.zeros([2, 4], { device })),
 				message: new RegExp(`${name}: shapes \\[2, 3\\] and \\[2, 4\\] do not broadcast`),
 			},
-			{ label: 'two numbers', call: () => operation(1, 2), message: new RegExp(`${name}: at least one operand must be a tensor`) },
+			{
+				label: 'two numbers',
+				call: () => operation(1, 2),
+				message: new RegExp(`${name}: at least one operand must be a tensor`),
+			},
 			{
 				label: 'a string',
 				call: (device) => operation(w.zeros([2], { device }), '2' as unknown as number),
@@ -140,8 +145,21 @@ const byZero = (operation: BinaryCase['operation'], message: RegExp): Refusal =>
 
 const alphas: readonly Sample[] = [
 	{ label: 'alpha', inputs: [{ shape: [3, 5] }, { shape: [5] }], options: { alpha: -0.5 } },
-	{ label: 'alpha, int32', inputs: [{ shape: [5], dtype: 'int32', low: -9, high: 9 }, { shape: [5], dtype: 'int32', low: -9, high: 9 }], options: { alpha: 3 } },
-	{ label: 'wraps around', inputs: [{ shape: [2], dtype: 'int32', values: [2147483647, -2147483648] }, { shape: [2], dtype: 'int32', values: [1, -1] }] },
+	{
+		label: 'alpha, int32',
+		inputs: [
+			{ shape: [5], dtype: 'int32', low: -9, high: 9 },
+			{ shape: [5], dtype: 'int32', low: -9, high: 9 },
+		],
+		options: { alpha: 3 },
+	},
+	{
+		label: 'wraps around',
+		inputs: [
+			{ shape: [2], dtype: 'int32', values: [2147483647, -2147483648] },
+			{ shape: [2], dtype: 'int32', values: [1, -1] },
+		],
+	},
 ];
 
 /** Ranges in which no quotient is near a whole number. */
@@ -161,7 +179,8 @@ export const arithmetic: OpEntry[] = [
 			onBool(w.sub, /sub: is not defined on bool/),
 			{
 				label: 'fractional alpha',
-				call: (device) => w.sub(w.tensor([1], { dtype: 'int32', device }), w.tensor([1], { dtype: 'int32', device }), { alpha: 0.5 }),
+				call: (device) =>
+					w.sub(w.tensor([1], { dtype: 'int32', device }), w.tensor([1], { dtype: 'int32', device }), { alpha: 0.5 }),
 				message: /sub: alpha 0.5 must be a whole number for int32/,
 			},
 		],
@@ -170,7 +189,13 @@ export const arithmetic: OpEntry[] = [
 		operation: w.mul,
 		bool: true,
 		more: [
-			{ label: 'wraps around', inputs: [{ shape: [3], dtype: 'int32', values: [65537, -99999, 2147483647] }, { shape: [3], dtype: 'int32', values: [65537, 99999, 2147483647] }] },
+			{
+				label: 'wraps around',
+				inputs: [
+					{ shape: [3], dtype: 'int32', values: [65537, -99999, 2147483647] },
+					{ shape: [3], dtype: 'int32', values: [65537, 99999, 2147483647] },
+				],
+			},
 		],
 	}),
 	binary({
@@ -180,10 +205,20 @@ export const arithmetic: OpEntry[] = [
 		bool: true,
 		more: [
 			...(['trunc', 'floor'] as const).flatMap((roundingMode): Sample[] => [
-				{ label: roundingMode, inputs: [{ shape: [3, 5], ...QUOTIENTS[0] }, { shape: [5], ...QUOTIENTS[1] }], options: { roundingMode } },
+				{
+					label: roundingMode,
+					inputs: [
+						{ shape: [3, 5], ...QUOTIENTS[0] },
+						{ shape: [5], ...QUOTIENTS[1] },
+					],
+					options: { roundingMode },
+				},
 				{
 					label: `${roundingMode}, exact quotients`,
-					inputs: [{ shape: [6], values: [6, -6, 7, -7, 1, 9] }, { shape: [6], values: [3, 3, -2, 2, Math.fround(0.1), Math.fround(0.3)] }],
+					inputs: [
+						{ shape: [6], values: [6, -6, 7, -7, 1, 9] },
+						{ shape: [6], values: [3, 3, -2, 2, Math.fround(0.1), Math.fround(0.3)] },
+					],
 					options: { roundingMode },
 					gradient: false,
 				},
@@ -196,8 +231,19 @@ export const arithmetic: OpEntry[] = [
 					options: { roundingMode },
 					gradient: false,
 				},
-				{ label: `${roundingMode}, int32`, inputs: [{ shape: [9], dtype: 'int32', low: -9, high: 9 }, { shape: [9], dtype: 'int32', low: 1, high: 4 }], options: { roundingMode } },
-				{ label: `${roundingMode}, int32 and a number`, inputs: [{ shape: [9], dtype: 'int32', low: -9, high: 9 }], options: { roundingMode, right: -2 } },
+				{
+					label: `${roundingMode}, int32`,
+					inputs: [
+						{ shape: [9], dtype: 'int32', low: -9, high: 9 },
+						{ shape: [9], dtype: 'int32', low: 1, high: 4 },
+					],
+					options: { roundingMode },
+				},
+				{
+					label: `${roundingMode}, int32 and a number`,
+					inputs: [{ shape: [9], dtype: 'int32', low: -9, high: 9 }],
+					options: { roundingMode, right: -2 },
+				},
 			]),
 		],
 		refusals: [
@@ -213,12 +259,30 @@ export const arithmetic: OpEntry[] = [
 		operation: w.pow,
 		values: [{ low: 0.3, high: 2.5 }, {}],
 		numbers: [2.5, 1.5],
-		tolerance: { relative: 4e-5, absolute: 4e-6, reason: 'y log2(x) is rounded to float32 relative to its size, up to 127, so the power is off by 127 units' },
+		tolerance: {
+			relative: 4e-5,
+			absolute: 4e-6,
+			reason: 'y log2(x) is rounded to float32 relative to its size, up to 127, so the power is off by 127 units',
+		},
 		more: [
-			...[0, 1, 2, 3, -1, -2, 0.5].map((right): Sample => ({ label: `to ${right}`, inputs: [{ shape: [3, 3], low: 0.3, high: 2.5 }], options: { right } })),
-			...[2, 3, 1].map((right): Sample => ({ label: `negative to ${right}`, inputs: [{ shape: [3, 3], low: -2, high: -0.3 }], options: { right } })),
+			...[0, 1, 2, 3, -1, -2, 0.5].map(
+				(right): Sample => ({ label: `to ${right}`, inputs: [{ shape: [3, 3], low: 0.3, high: 2.5 }], options: { right } }),
+			),
+			...[2, 3, 1].map(
+				(right): Sample => ({
+					label: `negative to ${right}`,
+					inputs: [{ shape: [3, 3], low: -2, high: -0.3 }],
+					options: { right },
+				}),
+			),
 			{ label: 'base 0', inputs: [{ shape: [4], low: 0.5, high: 2 }], options: { left: 0 } },
-			{ label: 'negative base, whole exponents', inputs: [{ shape: [4], values: [-1.5, -2, -0.5, -3] }, { shape: [4], values: [2, 3, -1, 5], gradient: false }] },
+			{
+				label: 'negative base, whole exponents',
+				inputs: [
+					{ shape: [4], values: [-1.5, -2, -0.5, -3] },
+					{ shape: [4], values: [2, 3, -1, 5], gradient: false },
+				],
+			},
 		],
 		refusals: [
 			onBool(w.pow, /pow: is not defined on bool/),
@@ -229,8 +293,20 @@ export const arithmetic: OpEntry[] = [
 			},
 		],
 	}),
-	binary({ operation: w.maximum, bool: true, values: [{ distinct: true }, { low: -1.9, high: 1.9 }], numbers: [0.123, -0.321], more: ties() }),
-	binary({ operation: w.minimum, bool: true, values: [{ distinct: true }, { low: -1.9, high: 1.9 }], numbers: [0.123, -0.321], more: ties() }),
+	binary({
+		operation: w.maximum,
+		bool: true,
+		values: [{ distinct: true }, { low: -1.9, high: 1.9 }],
+		numbers: [0.123, -0.321],
+		more: ties(),
+	}),
+	binary({
+		operation: w.minimum,
+		bool: true,
+		values: [{ distinct: true }, { low: -1.9, high: 1.9 }],
+		numbers: [0.123, -0.321],
+		more: ties(),
+	}),
 	binary({
 		operation: w.fmod,
 		values: QUOTIENTS,
@@ -243,7 +319,10 @@ export const arithmetic: OpEntry[] = [
 		values: QUOTIENTS,
 		numbers: [1.1, 2.5],
 		more: signs(),
-		refusals: [onBool(w.remainder, /remainder: is not defined on bool/), byZero(w.remainder, /remainder: division of int32 by zero/)],
+		refusals: [
+			onBool(w.remainder, /remainder: is not defined on bool/),
+			byZero(w.remainder, /remainder: division of int32 by zero/),
+		],
 	}),
 	binary({ operation: w.atan2, bool: true, values: [{ low: 0.3, high: 2 }, {}] }),
 	binary({
@@ -262,13 +341,42 @@ export const arithmetic: OpEntry[] = [
 
 /** Equal values: forward only, the gradient is tested by hand. */
 function ties(): Sample[] {
-	return [{ label: 'ties', inputs: [{ shape: [4], values: [1, 2, 2, -1] }, { shape: [4], values: [1, 1, 2, -1] }], gradient: false }];
+	return [
+		{
+			label: 'ties',
+			inputs: [
+				{ shape: [4], values: [1, 2, 2, -1] },
+				{ shape: [4], values: [1, 1, 2, -1] },
+			],
+			gradient: false,
+		},
+	];
 }
 
 function signs(): Sample[] {
 	return [
-		{ label: 'signs', inputs: [{ shape: [8], values: [5, -5, 5, -5, 6, -6, 1e10, 0.7].map(Math.fround) }, { shape: [8], values: [3, 3, -3, -3, 3, -3, 0.3, -0.1].map(Math.fround) }], gradient: false },
-		{ label: 'far apart', inputs: [{ shape: [4], values: [1e20, -1e30, 3e38, 1].map(Math.fround) }, { shape: [4], values: [3, 7, 1e-10, 1e20].map(Math.fround) }], gradient: false },
-		{ label: 'int32 signs', inputs: [{ shape: [6], dtype: 'int32', values: [7, -7, 7, -7, 6, -6] }, { shape: [6], dtype: 'int32', values: [3, 3, -3, -3, 3, -3] }] },
+		{
+			label: 'signs',
+			inputs: [
+				{ shape: [8], values: [5, -5, 5, -5, 6, -6, 1e10, 0.7].map(Math.fround) },
+				{ shape: [8], values: [3, 3, -3, -3, 3, -3, 0.3, -0.1].map(Math.fround) },
+			],
+			gradient: false,
+		},
+		{
+			label: 'far apart',
+			inputs: [
+				{ shape: [4], values: [1e20, -1e30, 3e38, 1].map(Math.fround) },
+				{ shape: [4], values: [3, 7, 1e-10, 1e20].map(Math.fround) },
+			],
+			gradient: false,
+		},
+		{
+			label: 'int32 signs',
+			inputs: [
+				{ shape: [6], dtype: 'int32', values: [7, -7, 7, -7, 6, -6] },
+				{ shape: [6], dtype: 'int32', values: [3, 3, -3, -3, 3, -3] },
+			],
+		},
 	];
 }

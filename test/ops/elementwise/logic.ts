@@ -1,6 +1,7 @@
 /** Comparisons, logic, predicates, choice, combinations of three, and conversions. */
-import * as w from 'wgrad';
+
 import type { DType } from 'wgrad';
+import * as w from 'wgrad';
 import type { InputSpec, OpEntry, Sample } from '../database';
 import { py } from '../python';
 import { nameOf } from './unary';
@@ -16,7 +17,8 @@ function comparison(operation: (a: w.Tensor | number, b: w.Tensor | number) => w
 	return {
 		name,
 		family: 'elementwise',
-		call: ([a, b], { right, left }) => operation((left as number | undefined) ?? a!, (right as number | undefined) ?? (left === undefined ? b! : a!)),
+		call: ([a, b], { right, left }) =>
+			operation((left as number | undefined) ?? a!, (right as number | undefined) ?? (left === undefined ? b! : a!)),
 		samples: [
 			{ label: 'odd sizes', inputs: [int([3, 11]), int([3, 11])] },
 			{ label: 'floats', inputs: [{ shape: [65, 33] }, { shape: [65, 33] }] },
@@ -24,7 +26,13 @@ function comparison(operation: (a: w.Tensor | number, b: w.Tensor | number) => w
 			{ label: 'row', inputs: [{ shape: [3, 8] }, { shape: [8] }] },
 			{ label: 'transposed', inputs: [{ ...int([3, 4]), layout: 'transposed' }, int([3, 4])] },
 			{ label: 'mixed', inputs: [int([7]), { shape: [7], values: [0, 1, -1, 0.5, 2, -2, 1] }] },
-			{ label: 'bool', inputs: [{ shape: [9], dtype: 'bool' }, { shape: [9], dtype: 'bool' }] },
+			{
+				label: 'bool',
+				inputs: [
+					{ shape: [9], dtype: 'bool' },
+					{ shape: [9], dtype: 'bool' },
+				],
+			},
 			{ label: 'empty', inputs: [{ shape: [0] }, { shape: [1] }] },
 			{ label: 'number right', inputs: [int([9])], options: { right: 1 } },
 			{ label: 'fraction right', inputs: [int([9])], options: { right: 0.5 } },
@@ -39,7 +47,12 @@ function comparison(operation: (a: w.Tensor | number, b: w.Tensor | number) => w
 		],
 		gradient: NONE,
 		torch: ({ right, left }) => {
-			const [a, b] = right !== undefined ? ['x[0]', `torch.tensor(${right})`] : left !== undefined ? [`torch.tensor(${left})`, 'x[0]'] : ['x[0]', 'x[1]'];
+			const [a, b] =
+				right !== undefined
+					? ['x[0]', `torch.tensor(${right})`]
+					: left !== undefined
+						? [`torch.tensor(${left})`, 'x[0]']
+						: ['x[0]', 'x[1]'];
 			return `torch.${torch}(${a}, ${b})`;
 		},
 		refusals: [
@@ -48,7 +61,11 @@ function comparison(operation: (a: w.Tensor | number, b: w.Tensor | number) => w
 				call: (device) => operation(w.zeros([3], { device }), w.zeros([2], { device })),
 				message: new RegExp(`${name}: shapes \\[3\\] and \\[2\\] do not broadcast`),
 			},
-			{ label: 'two numbers', call: () => operation(1, 2), message: new RegExp(`${name}: at least one operand must be a tensor`) },
+			{
+				label: 'two numbers',
+				call: () => operation(1, 2),
+				message: new RegExp(`${name}: at least one operand must be a tensor`),
+			},
 		],
 	};
 }
@@ -83,25 +100,53 @@ const CONDITION = (shape: readonly number[]): InputSpec => ({ shape, dtype: 'boo
 const where: OpEntry = {
 	name: 'where',
 	family: 'elementwise',
-	call: ([condition, a, b], { left, right }) => w.where(condition!, (left as number | undefined) ?? a!, (right as number | undefined) ?? (left === undefined ? b! : a!)),
+	call: ([condition, a, b], { left, right }) =>
+		w.where(condition!, (left as number | undefined) ?? a!, (right as number | undefined) ?? (left === undefined ? b! : a!)),
 	samples: [
 		{ label: 'odd sizes', inputs: [CONDITION([3, 5]), { shape: [3, 5] }, { shape: [3, 5] }] },
 		{ label: 'broadcast', inputs: [CONDITION([3, 1]), { shape: [4] }, { shape: [2, 1, 1] }] },
 		{ label: 'row condition', inputs: [CONDITION([8]), { shape: [3, 8] }, { shape: [] }] },
-		{ label: 'transposed', inputs: [{ ...CONDITION([3, 4]), layout: 'transposed' }, { shape: [3, 4] }, { shape: [3, 4], layout: 'strided' }] },
+		{
+			label: 'transposed',
+			inputs: [{ ...CONDITION([3, 4]), layout: 'transposed' }, { shape: [3, 4] }, { shape: [3, 4], layout: 'strided' }],
+		},
 		{ label: 'number right', inputs: [CONDITION([3, 5]), { shape: [3, 5] }], options: { right: -1.5 } },
 		{ label: 'number left', inputs: [CONDITION([3, 5]), { shape: [3, 5] }], options: { left: 2.5 } },
-		{ label: 'int32', inputs: [CONDITION([9]), { shape: [9], dtype: 'int32', low: -9, high: 9 }, { shape: [9], dtype: 'int32', low: -9, high: 9 }] },
-		{ label: 'int32 and float32', inputs: [CONDITION([9]), { shape: [9], dtype: 'int32', low: -9, high: 9 }, { shape: [9] }], gradient: false },
+		{
+			label: 'int32',
+			inputs: [
+				CONDITION([9]),
+				{ shape: [9], dtype: 'int32', low: -9, high: 9 },
+				{ shape: [9], dtype: 'int32', low: -9, high: 9 },
+			],
+		},
+		{
+			label: 'int32 and float32',
+			inputs: [CONDITION([9]), { shape: [9], dtype: 'int32', low: -9, high: 9 }, { shape: [9] }],
+			gradient: false,
+		},
 		{ label: 'bool', inputs: [CONDITION([9]), { shape: [9], dtype: 'bool' }, { shape: [9], dtype: 'bool' }] },
 		{ label: 'empty', inputs: [CONDITION([0]), { shape: [1] }, { shape: [1] }] },
-		{ label: 'NaN on the other side', inputs: [{ shape: [2], dtype: 'bool', values: [1, 0] }, { shape: [2], values: [1, Number.NaN] }, { shape: [2], values: [INF, 2] }], gradient: false },
+		{
+			label: 'NaN on the other side',
+			inputs: [
+				{ shape: [2], dtype: 'bool', values: [1, 0] },
+				{ shape: [2], values: [1, Number.NaN] },
+				{ shape: [2], values: [INF, 2] },
+			],
+			gradient: false,
+		},
 		{ label: 'larger', inputs: [CONDITION([65, 33]), { shape: [65, 33] }, { shape: [65, 33] }], gradient: false },
 	],
 	gradient: 'yes',
-	torch: ({ left, right }) => `torch.where(x[0], ${left !== undefined ? `torch.tensor(${left}, dtype=x[1].dtype), x[1]` : `x[1], ${right !== undefined ? `torch.tensor(${right}, dtype=x[1].dtype)` : 'x[2]'}`})`,
+	torch: ({ left, right }) =>
+		`torch.where(x[0], ${left !== undefined ? `torch.tensor(${left}, dtype=x[1].dtype), x[1]` : `x[1], ${right !== undefined ? `torch.tensor(${right}, dtype=x[1].dtype)` : 'x[2]'}`})`,
 	refusals: [
-		{ label: 'condition', call: (device) => w.where(w.ones([2], { device }), 1, 2), message: /where: condition must be bool, not float32/ },
+		{
+			label: 'condition',
+			call: (device) => w.where(w.ones([2], { device }), 1, 2),
+			message: /where: condition must be bool, not float32/,
+		},
 		{
 			label: 'shapes',
 			call: (device) => w.where(w.tensor([true, false], { device }), w.zeros([3], { device }), 1),
@@ -110,7 +155,11 @@ const where: OpEntry = {
 	],
 };
 
-function three(operation: (a: w.Tensor, b: w.Tensor, c: w.Tensor, options?: { value?: number }) => w.Tensor, values: Partial<InputSpec>, more: readonly Sample[]): OpEntry {
+function three(
+	operation: (a: w.Tensor, b: w.Tensor, c: w.Tensor, options?: { value?: number }) => w.Tensor,
+	values: Partial<InputSpec>,
+	more: readonly Sample[],
+): OpEntry {
 	const name = nameOf(operation);
 	const spec = (shape: readonly number[], layout: InputSpec['layout'] = 'contiguous'): InputSpec => ({ shape, layout });
 	return {
@@ -121,7 +170,10 @@ function three(operation: (a: w.Tensor, b: w.Tensor, c: w.Tensor, options?: { va
 			{ label: 'odd sizes', inputs: [spec([3, 5]), spec([3, 5]), { ...spec([3, 5]), ...values }] },
 			{ label: 'value', inputs: [spec([3, 5]), spec([3, 5]), { ...spec([3, 5]), ...values }], options: { value: -0.7 } },
 			{ label: 'broadcast', inputs: [spec([3, 1, 2]), spec([4, 1]), { ...spec([2]), ...values }] },
-			{ label: 'strided', inputs: [spec([3, 4], 'transposed'), spec([3, 4], 'strided'), { ...spec([3, 4], 'expanded'), ...values }] },
+			{
+				label: 'strided',
+				inputs: [spec([3, 4], 'transposed'), spec([3, 4], 'strided'), { ...spec([3, 4], 'expanded'), ...values }],
+			},
 			{ label: 'empty', inputs: [spec([0, 2]), spec([2]), { ...spec([1]), ...values }] },
 			{ label: 'larger', inputs: [spec([65, 36]), spec([36]), { ...spec([65, 36]), ...values }], gradient: false },
 			...more,
@@ -154,7 +206,15 @@ const lerp: OpEntry = {
 		{ label: 'beyond the end', inputs: [{ shape: [3, 5] }, { shape: [5] }], options: { weight: 1.75 } },
 		{ label: 'a tensor', inputs: [{ shape: [3, 5] }, { shape: [3, 5] }, { shape: [3, 5], low: 0, high: 1, avoid: [0.5] }] },
 		{ label: 'broadcast', inputs: [{ shape: [3, 1] }, { shape: [4] }, { shape: [2, 1, 1], low: 0, high: 1, avoid: [0.5] }] },
-		{ label: 'exact at the ends', inputs: [{ shape: [2], values: [3, 3] }, { shape: [2], values: [1e8, 1e8] }, { shape: [2], values: [0, 1] }], gradient: false },
+		{
+			label: 'exact at the ends',
+			inputs: [
+				{ shape: [2], values: [3, 3] },
+				{ shape: [2], values: [1e8, 1e8] },
+				{ shape: [2], values: [0, 1] },
+			],
+			gradient: false,
+		},
 		{ label: 'empty', inputs: [{ shape: [0] }, { shape: [0] }], options: { weight: 0.5 } },
 	],
 	gradient: 'yes',
@@ -183,12 +243,14 @@ function conversion(): OpEntry {
 		family: 'elementwise',
 		call: ([x], { dtype }) => w.to(x!, dtype as DType),
 		samples: [
-			...cases.map(([from, dtype, spec], i): Sample => ({
-				label: `${from} to ${dtype}`,
-				inputs: [{ shape: [3, 3], dtype: from, layout: layouts[i % 3]!, ...spec }],
-				options: { dtype },
-				gradient: false,
-			})),
+			...cases.map(
+				([from, dtype, spec], i): Sample => ({
+					label: `${from} to ${dtype}`,
+					inputs: [{ shape: [3, 3], dtype: from, layout: layouts[i % 3]!, ...spec }],
+					options: { dtype },
+					gradient: false,
+				}),
+			),
 			{ label: 'empty', inputs: [{ shape: [0] }], options: { dtype: 'int32' }, gradient: false },
 		],
 		gradient: 'yes',

@@ -5,7 +5,27 @@ import type { InputSpec, OpEntry, Refusal, Sample, Tolerance } from '../database
 const INF = Number.POSITIVE_INFINITY;
 
 /** Zeros of both signs, tiny, ordinary and huge numbers, infinities, NaN, exact in float32. */
-export const EXTREMES = [0, -0, 1e-7, -1e-7, 1, -1, 7.5, -7.5, 30, -30, 88, -88, 1e4, -1e4, 1e20, -1e20, INF, -INF, Number.NaN].map(Math.fround);
+export const EXTREMES = [
+	0,
+	-0,
+	1e-7,
+	-1e-7,
+	1,
+	-1,
+	7.5,
+	-7.5,
+	30,
+	-30,
+	88,
+	-88,
+	1e4,
+	-1e4,
+	1e20,
+	-1e20,
+	INF,
+	-INF,
+	Number.NaN,
+].map(Math.fround);
 
 /** The public name of an operation; a bundler may have given the function another. */
 export function nameOf(operation: unknown): string {
@@ -38,14 +58,31 @@ function refusals(name: string, operation: UnaryCase['operation'], accepts: Unar
 		result.push({
 			label: 'bool',
 			call: (device) => operation(w.tensor([true], { device })),
-			message: accepts === 'floating' ? new RegExp(`${name}: input must be floating, not bool`) : new RegExp(`${name}: is not defined on bool`),
+			message:
+				accepts === 'floating'
+					? new RegExp(`${name}: input must be floating, not bool`)
+					: new RegExp(`${name}: is not defined on bool`),
 		});
 	}
 	return result;
 }
 
-export function unaryEntry({ name, operation, torch, values = {}, accepts, extremes = EXTREMES, tolerance, gradient, more = [] }: UnaryCase): OpEntry {
-	const sample = (label: string, spec: InputSpec, rest: Partial<Sample> = {}): Sample => ({ label, inputs: [{ ...values, ...spec }], ...rest });
+export function unaryEntry({
+	name,
+	operation,
+	torch,
+	values = {},
+	accepts,
+	extremes = EXTREMES,
+	tolerance,
+	gradient,
+	more = [],
+}: UnaryCase): OpEntry {
+	const sample = (label: string, spec: InputSpec, rest: Partial<Sample> = {}): Sample => ({
+		label,
+		inputs: [{ ...values, ...spec }],
+		...rest,
+	});
 	const samples: Sample[] = [
 		sample('odd sizes', { shape: [3, 11] }),
 		sample('transposed', { shape: [4, 3], layout: 'transposed' }),
@@ -72,7 +109,13 @@ export function unaryEntry({ name, operation, torch, values = {}, accepts, extre
 	};
 }
 
-type Row = readonly [operation: (x: w.Tensor) => w.Tensor, torch: string, values?: UnaryCase['values'], accepts?: UnaryCase['accepts'], rest?: Partial<UnaryCase>];
+type Row = readonly [
+	operation: (x: w.Tensor) => w.Tensor,
+	torch: string,
+	values?: UnaryCase['values'],
+	accepts?: UnaryCase['accepts'],
+	rest?: Partial<UnaryCase>,
+];
 
 const POSITIVE = { low: 0.2, high: 4 };
 const INSIDE = { low: -0.9, high: 0.9 };
@@ -83,7 +126,8 @@ const TIES = [0.5, 1.5, 2.5, -0.5, -1.5, -2.5, 0, -0, 8388609, 1e9, INF, -INF, N
 const STEEP: Tolerance = {
 	relative: 4e-5,
 	absolute: 2e-6,
-	reason: 'near the edge of the domain a relative error of one unit of float32 in the input grows by the condition number, about 10',
+	reason:
+		'near the edge of the domain a relative error of one unit of float32 in the input grows by the condition number, about 10',
 };
 
 const ROWS: readonly Row[] = [

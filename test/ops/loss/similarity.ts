@@ -1,0 +1,68 @@
+/** Losses of how near vectors are to each other. */
+import * as w from 'wgrad';
+import type { OpEntry, Sample } from '../database';
+import { py } from '../python';
+import { REDUCTIONS, signs } from './shared';
+
+const cosineEmbeddingLoss: OpEntry = {
+	name: 'cosineEmbeddingLoss',
+	family: 'loss',
+	call: ([a, b, target], options) => w.cosineEmbeddingLoss(a!, b!, target!, options),
+	samples: [
+		...REDUCTIONS.map(
+			(reduction): Sample => ({
+				label: reduction,
+				inputs: [{ shape: [4, 3] }, { shape: [4, 3] }, signs([4])],
+				options: { reduction, margin: -0.5 },
+			}),
+		),
+		{ label: 'one pair', inputs: [{ shape: [5] }, { shape: [5] }, { shape: [], values: [1], gradient: false }] },
+	],
+	gradient: 'yes',
+	torch: ({ margin = 0, reduction = 'mean' }) =>
+		`F.cosine_embedding_loss(x[0], x[1], x[2], margin=${py(margin)}, reduction=${py(reduction)})`,
+	refusals: [
+		{
+			label: 'target',
+			call: (device) => w.cosineEmbeddingLoss(w.zeros([2, 3], { device }), w.zeros([2, 3], { device }), w.zeros([3], { device })),
+			message: /cosineEmbeddingLoss: target \[3\] must be \[2\] for inputs \[2, 3\]/,
+		},
+		{
+			label: 'shapes',
+			call: (device) => w.cosineEmbeddingLoss(w.zeros([2, 3], { device }), w.zeros([3], { device }), w.zeros([2], { device })),
+			message: /cosineEmbeddingLoss: inputs \[2, 3\], \[3\] must have one shape/,
+		},
+	],
+};
+
+const tripletMarginLoss: OpEntry = {
+	name: 'tripletMarginLoss',
+	family: 'loss',
+	call: ([anchor, positive, negative], options) => w.tripletMarginLoss(anchor!, positive!, negative!, options),
+	samples: [
+		{ reduction: 'mean' },
+		{ reduction: 'sum' },
+		{ reduction: 'none' },
+		{ swap: true, margin: 3 },
+		{ p: 1, margin: 4 },
+		{ p: 3 },
+	].map(
+		(options): Sample => ({
+			label: JSON.stringify(options),
+			inputs: [{ shape: [4, 3] }, { shape: [4, 3], low: 2.1, high: 3 }, { shape: [4, 3], low: -4, high: -2.1 }],
+			options: { margin: 9, ...options },
+		}),
+	),
+	gradient: 'yes',
+	torch: ({ margin = 1, p = 2, swap = false, reduction = 'mean' }) =>
+		`F.triplet_margin_loss(x[0], x[1], x[2], margin=${py(margin)}, p=${py(p)}, swap=${py(swap)}, reduction=${py(reduction)})`,
+	refusals: [
+		{
+			label: 'shapes',
+			call: (device) => w.tripletMarginLoss(w.zeros([2, 3], { device }), w.zeros([2, 3], { device }), w.zeros([3], { device })),
+			message: /tripletMarginLoss: inputs \[2, 3\], \[2, 3\], \[3\] must have one shape/,
+		},
+	],
+};
+
+export const similarityLosses: OpEntry[] = [cosineEmbeddingLoss, tripletMarginLoss];
