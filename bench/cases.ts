@@ -39,7 +39,7 @@ export interface Case {
 	/** Operations in one call, when the figure is a time for each. */
 	readonly operations?: number;
 	/** Makes the inputs, and returns the call. */
-	prepare(device: Device): () => Tensor | readonly Tensor[] | void;
+	prepare(device: Device): () => unknown;
 	/** Whether the CPU reference takes so long that one run must do. */
 	readonly slowReference?: boolean;
 	/** Milliseconds that tfjs-webgpu 4.22 and jax-js 0.1.25 took on lavapipe on a machine of this kind. */

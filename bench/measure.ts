@@ -19,7 +19,7 @@ export interface MeasureOptions {
 
 /** Times `fn`, which launches work; a run ends when the device is done. Milliseconds for one call. */
 export async function measure(
-	fn: () => Tensor | readonly Tensor[] | void,
+	fn: () => unknown,
 	{ warmups = 3, runs = 7, repeats = 1 }: MeasureOptions = {},
 ): Promise<Measurement> {
 	const once = () => tidy(() => void fn());

@@ -82,7 +82,7 @@ export function jvp<I extends OneOrMany>(
 		const vectors = listOf(v);
 		if (vectors.length !== own.length)
 			throw new ArgumentError(`jvp: ${own.length} inputs but ${vectors.length} vectors; give one for each`);
-		vectors.forEach((vector, i) => requireLike('jvp', `input ${i}`, vector, own[i]!));
+		for (const [i, vector] of vectors.entries()) requireLike('jvp', `input ${i}`, vector, own[i]!);
 		const output = enableGrad(() => fn(...own));
 		const dummy = zeros(output.shape, { dtype: output.dtype, device: output.device, requiresGrad: true });
 		const value = createGraph ? output : detach(output);
@@ -117,7 +117,7 @@ function rowsOf(output: Tensor, own: readonly Tensor[], createGraph: boolean): T
 	for (let i = 0; i < output.size; i++) {
 		const unit = zeros([output.size], { dtype: output.dtype, device: output.device });
 		fill_(select(unit, 0, i), 1);
-		gradients(output, own, reshape(unit, output.shape), createGraph).forEach((row, k) => rows[k]!.push(row));
+		for (const [k, row] of gradients(output, own, reshape(unit, output.shape), createGraph).entries()) rows[k]!.push(row);
 	}
 	return rows.map((list, k) => {
 		const shape = [...output.shape, ...own[k]!.shape];

@@ -12,4 +12,5 @@ export { Module } from './module';
 export * from './normalization';
 export { Parameter } from './parameter';
 export * from './pooling';
+export * from './recurrent';
 export * from './reshape';

@@ -38,8 +38,8 @@ export class Adam extends Optimizer<AdamOptions> {
 
 	protected override update(param: Tensor, gradient: Tensor, group: ParamGroup<AdamOptions>, state: ParamState): void {
 		const [beta1, beta2] = group.betas;
-		const t = (typeof state['step'] === 'number' ? state['step'] : 0) + 1;
-		state['step'] = t;
+		const t = (typeof state.step === 'number' ? state.step : 0) + 1;
+		state.step = t;
 		const m = this.slot(state, 'expAvg', param);
 		const v = this.slot(state, 'expAvgSq', param);
 		const largest = group.amsgrad ? { largest: this.slot(state, 'maxExpAvgSq', param) } : {};

@@ -26,7 +26,7 @@ export class SGD extends Optimizer<SGDOptions> {
 
 	protected override update(param: Tensor, gradient: Tensor, group: ParamGroup<SGDOptions>, state: ParamState): void {
 		const { kernels } = param.backend;
-		const first = state['momentumBuffer'] === undefined;
+		const first = state.momentumBuffer === undefined;
 		if (group.momentum === 0) kernels.sgdStep({ gradient }, { param }, { ...group, first });
 		else kernels.sgdStep({ gradient }, { param, buffer: this.slot(state, 'momentumBuffer', param) }, { ...group, first });
 	}

@@ -14,7 +14,9 @@ const result = Object.entries(families).map(([family, entries]) => ({
 			dtype: spec.dtype ?? 'float32',
 			gradient: spec.gradient !== false,
 			// JSON has no infinities, no NaN and no -0.
-			values: inputValues(entry, sample, i).map((value) => (Object.is(value, -0) ? '-0' : Number.isFinite(value) ? value : String(value))),
+			values: inputValues(entry, sample, i).map((value) =>
+				Object.is(value, -0) ? '-0' : Number.isFinite(value) ? value : String(value),
+			),
 		})),
 	})),
 }));

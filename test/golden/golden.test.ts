@@ -22,7 +22,12 @@ async function compare({ entry, sample, key }: GoldenSample, golden: Readonly<Re
 		if (expected === undefined) throw new Error(`${key}: output ${i} is not in the golden file; run npm run golden`);
 		if (String(expected.shape) !== String(output.shape))
 			throw new Error(`${key}: output ${i} has shape [${output.shape}], PyTorch's [${expected.shape}]`);
-		requireClose(`${key}: output ${i}`, await output.data(), await expected.data(), output.dtype === 'float32' ? ROUNDED : ALLOWED);
+		requireClose(
+			`${key}: output ${i}`,
+			await output.data(),
+			await expected.data(),
+			output.dtype === 'float32' ? ROUNDED : ALLOWED,
+		);
 	}
 	if (entry.gradient !== 'yes' || sample.gradient === false) return;
 	const differentiable = outputs.filter((output) => output.requiresGrad);

@@ -13,6 +13,7 @@ import { optimizerKernels } from './optimizer';
 import { poolKernels } from './pool';
 import { randomKernels } from './random';
 import { reduceKernels } from './reduce';
+import { rnnKernels } from './rnn';
 import { softmaxKernels } from './softmax';
 
 export function webgpuKernels(gpu: Gpu): Kernels {
@@ -28,6 +29,7 @@ export function webgpuKernels(gpu: Gpu): Kernels {
 		...indexingKernels(gpu),
 		...layoutKernels(gpu),
 		...randomKernels(gpu),
+		...rnnKernels(gpu),
 		...lossKernels(gpu),
 		...optimizerKernels(gpu),
 	};

@@ -1,0 +1,250 @@
+/**
+ * One time step of recurrent cells, forward and backward: everything of a step that is not a matrix product, in one launch.
+ *
+ * Layout: row-major [time or slot, row, gate, unit]; a thread has one unit of one row. Slots hold states: a step reads slot s and writes
+ * slot s + 1 of the same buffer, which is why states have one read_write binding. All memory is contiguous at offset 0.
+ * Rows whose sequence has ended (time >= lengths[row]) pass their state and its gradient on.
+ * Host: the kinds and their numbers of gates are those of src/backends/contract/rnn.ts.
+ *
+ * Ladder: one variant a cell kind. A step moves a few kilobytes, so launches count and bytes do not: there is nothing to tile.
+ */
+import { wgsl } from 'wgsl-preprocessor';
+import type { Access, ShaderTemplate, StorageType } from './shader';
+
+export type RnnVariant = {
+	readonly cell: 'lstm' | 'gru' | 'tanh' | 'relu';
+	readonly storage: StorageType;
+	readonly lengths: boolean;
+	/** Backward: whether a later step's recurrent gradient comes in. */
+	readonly later: boolean;
+};
+
+const PARAMS = wgsl`
+struct Params {
+	rows: u32,
+	units: u32,
+	slot: u32,
+	time: u32,
+}
+@group(0) @binding(0) var<uniform> p: Params;
+`;
+
+/** exp of a large argument must not become infinity / infinity. */
+const FUNCTIONS = wgsl`
+fn logistic(x: f32) -> f32 {
+	return 1.0 / (1.0 + exp(-clamp(x, -80.0, 80.0)));
+}
+fn hyperbolic(x: f32) -> f32 {
+	let e = exp(-2.0 * min(abs(x), 20.0));
+	let small = x * x;
+	// Near 0 the quotient loses digits that the series keeps.
+	let series = x * (1.0 - small * (1.0 / 3.0 - small * (2.0 / 15.0 - small * (17.0 / 315.0))));
+	return select(sign(x) * (1.0 - e) / (1.0 + e), series, abs(x) < 0.15);
+}
+`;
+
+const HALF = 'enable f16;';
+
+export const rnnStep: ShaderTemplate<RnnVariant> = {
+	name: 'rnn.step',
+	source({ cell, storage, lengths }) {
+		const lstm = cell === 'lstm';
+		const bindings: Access[] = ['read', 'read', 'read_write', 'read_write'];
+		if (lstm) bindings.push('read_write');
+		if (lengths) bindings.push('read');
+		const lengthsBinding = lstm ? 6 : 5;
+		return {
+			bindings,
+			code: wgsl`
+${storage === 'f16' ? HALF : ''}
+${PARAMS}
+@group(0) @binding(1) var<storage, read> x: array<${storage}>;
+@group(0) @binding(2) var<storage, read> recurrent: array<${storage}>;
+@group(0) @binding(3) var<storage, read_write> hidden: array<${storage}>;
+@group(0) @binding(4) var<storage, read_write> kept: array<${storage}>;
+#if ${lstm}
+@group(0) @binding(5) var<storage, read_write> cells: array<${storage}>;
+#endif
+#if ${lengths}
+@group(0) @binding(${lengthsBinding}) var<storage, read> lengths: array<i32>;
+#endif
+${FUNCTIONS}
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+	let place = id.x + id.y * groups.x * 64u;
+	let size = p.rows * p.units;
+	if (place >= size) {
+		return;
+	}
+	let row = place / p.units;
+	let unit = place % p.units;
+	let before = p.slot * size + place;
+	let after = before + size;
+#if ${lengths}
+	if (i32(p.time) >= lengths[row]) {
+		hidden[after] = hidden[before];
+#if ${lstm}
+		cells[after] = cells[before];
+#endif
+		return;
+	}
+#endif
+#if ${lstm}
+	let gx = (p.time * p.rows + row) * 4u * p.units + unit;
+	let gh = row * 4u * p.units + unit;
+	let i = logistic(f32(x[gx]) + f32(recurrent[gh]));
+	let f = logistic(f32(x[gx + p.units]) + f32(recurrent[gh + p.units]));
+	let g = hyperbolic(f32(x[gx + 2u * p.units]) + f32(recurrent[gh + 2u * p.units]));
+	let o = logistic(f32(x[gx + 3u * p.units]) + f32(recurrent[gh + 3u * p.units]));
+	let next = f * f32(cells[before]) + i * g;
+	cells[after] = ${storage}(next);
+	hidden[after] = ${storage}(o * hyperbolic(next));
+	kept[gx] = ${storage}(i);
+	kept[gx + p.units] = ${storage}(f);
+	kept[gx + 2u * p.units] = ${storage}(g);
+	kept[gx + 3u * p.units] = ${storage}(o);
+#elif ${cell === 'gru'}
+	let gx = (p.time * p.rows + row) * 3u * p.units + unit;
+	let gh = row * 3u * p.units + unit;
+	let k = (p.time * p.rows + row) * 4u * p.units + unit;
+	let r = logistic(f32(x[gx]) + f32(recurrent[gh]));
+	let z = logistic(f32(x[gx + p.units]) + f32(recurrent[gh + p.units]));
+	let fromH = f32(recurrent[gh + 2u * p.units]);
+	let n = hyperbolic(f32(x[gx + 2u * p.units]) + r * fromH);
+	hidden[after] = ${storage}((1.0 - z) * n + z * f32(hidden[before]));
+	kept[k] = ${storage}(r);
+	kept[k + p.units] = ${storage}(z);
+	kept[k + 2u * p.units] = ${storage}(n);
+	kept[k + 3u * p.units] = ${storage}(fromH);
+#else
+	let sum = f32(x[p.time * size + place]) + f32(recurrent[place]);
+#if ${cell === 'tanh'}
+	let next = hyperbolic(sum);
+#else
+	let next = max(sum, 0.0);
+#endif
+	hidden[after] = ${storage}(next);
+	kept[p.time * size + place] = ${storage}(next);
+#endif
+}
+`,
+		};
+	},
+};
+
+export const rnnStepGrad: ShaderTemplate<RnnVariant> = {
+	name: 'rnn.stepGrad',
+	source({ cell, storage, lengths, later }) {
+		const [lstm, gru] = [cell === 'lstm', cell === 'gru'];
+		const names = ['gradY', 'kept', 'gradX', 'carry'];
+		const bindings: Access[] = ['read', 'read', 'read_write', 'read_write'];
+		const add = (name: string, access: Access) => {
+			names.push(name);
+			bindings.push(access);
+		};
+		if (lstm) {
+			add('cells', 'read');
+			add('cellCarry', 'read_write');
+		}
+		if (gru) {
+			add('hidden', 'read');
+			add('gradRecurrent', 'read_write');
+		}
+		if (later) add('recurrent', 'read');
+		const declarations = names.map(
+			(name, i) => `@group(0) @binding(${i + 1}) var<storage, ${bindings[i]}> ${name}: array<${storage}>;`,
+		);
+		if (lengths) {
+			bindings.push('read');
+			declarations.push(`@group(0) @binding(${bindings.length}) var<storage, read> lengths: array<i32>;`);
+		}
+		return {
+			bindings,
+			code: wgsl`
+${storage === 'f16' ? HALF : ''}
+${PARAMS}
+${declarations.join('\n')}
+${FUNCTIONS}
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+	let place = id.x + id.y * groups.x * 64u;
+	let size = p.rows * p.units;
+	if (place >= size) {
+		return;
+	}
+	let row = place / p.units;
+	let unit = place % p.units;
+	var gradient = f32(carry[place]) + f32(gradY[p.time * size + place]);
+#if ${later}
+	gradient += f32(recurrent[place]);
+#endif
+#if ${lstm}
+	let gx = (p.time * p.rows + row) * 4u * p.units + unit;
+#elif ${gru}
+	let gx = (p.time * p.rows + row) * 3u * p.units + unit;
+#else
+	let gx = p.time * size + place;
+#endif
+#if ${lengths}
+	if (i32(p.time) >= lengths[row]) {
+		gradX[gx] = ${storage}(0.0);
+#if ${lstm || gru}
+		gradX[gx + p.units] = ${storage}(0.0);
+		gradX[gx + 2u * p.units] = ${storage}(0.0);
+#endif
+#if ${lstm}
+		gradX[gx + 3u * p.units] = ${storage}(0.0);
+#endif
+#if ${gru}
+		gradRecurrent[gx] = ${storage}(0.0);
+		gradRecurrent[gx + p.units] = ${storage}(0.0);
+		gradRecurrent[gx + 2u * p.units] = ${storage}(0.0);
+#endif
+		carry[place] = ${storage}(gradient);
+		return;
+	}
+#endif
+#if ${lstm}
+	let before = p.slot * size + place;
+	let i = f32(kept[gx]);
+	let f = f32(kept[gx + p.units]);
+	let g = f32(kept[gx + 2u * p.units]);
+	let o = f32(kept[gx + 3u * p.units]);
+	let tanhC = hyperbolic(f32(cells[before + size]));
+	let gradC = f32(cellCarry[place]) + gradient * o * (1.0 - tanhC * tanhC);
+	gradX[gx] = ${storage}(gradC * g * i * (1.0 - i));
+	gradX[gx + p.units] = ${storage}(gradC * f32(cells[before]) * f * (1.0 - f));
+	gradX[gx + 2u * p.units] = ${storage}(gradC * i * (1.0 - g * g));
+	gradX[gx + 3u * p.units] = ${storage}(gradient * tanhC * o * (1.0 - o));
+	cellCarry[place] = ${storage}(gradC * f);
+	carry[place] = ${storage}(0.0);
+#elif ${gru}
+	let k = (p.time * p.rows + row) * 4u * p.units + unit;
+	let r = f32(kept[k]);
+	let z = f32(kept[k + p.units]);
+	let n = f32(kept[k + 2u * p.units]);
+	let fromH = f32(kept[k + 3u * p.units]);
+	let gradN = gradient * (1.0 - z) * (1.0 - n * n);
+	let gradR = gradN * fromH * r * (1.0 - r);
+	let gradZ = gradient * (f32(hidden[p.slot * size + place]) - n) * z * (1.0 - z);
+	gradX[gx] = ${storage}(gradR);
+	gradX[gx + p.units] = ${storage}(gradZ);
+	gradX[gx + 2u * p.units] = ${storage}(gradN);
+	gradRecurrent[gx] = ${storage}(gradR);
+	gradRecurrent[gx + p.units] = ${storage}(gradZ);
+	gradRecurrent[gx + 2u * p.units] = ${storage}(gradN * r);
+	carry[place] = ${storage}(gradient * z);
+#else
+	let out = f32(kept[gx]);
+#if ${cell === 'tanh'}
+	gradX[gx] = ${storage}(gradient * (1.0 - out * out));
+#else
+	gradX[gx] = ${storage}(select(0.0, gradient, out > 0.0));
+#endif
+	carry[place] = ${storage}(0.0);
+#endif
+}
+`,
+		};
+	},
+};

@@ -1,0 +1,297 @@
+/** Recurrent layers and their cells, in PyTorch's gate order and under its keys. */
+import { type CellKind, GATES } from '../backends/contract/rnn';
+import { ArgumentError, formatShape, ShapeError } from '../core/errors';
+import { zeros } from '../ops/creation';
+import { cat, reshape, select, squeeze, stack, transpose, unsqueeze } from '../ops/layout';
+import { linear } from '../ops/matmul';
+import { dropout } from '../ops/random';
+import { recurrent } from '../ops/rnn';
+import type { Tensor } from '../tensor';
+import { tidy } from '../tidy';
+import { emptyParameter, uniform_ } from './init';
+import { type FactoryOptions, Module } from './module';
+import type { Parameter } from './parameter';
+
+export interface RecurrentOptions extends FactoryOptions {
+	/** Layers stacked on each other. Default 1. */
+	readonly numLayers?: number;
+	/** Learn biases. Default true. */
+	readonly bias?: boolean;
+	/** Inputs and outputs are [B, T, ...] instead of [T, B, ...]. Default false. */
+	readonly batchFirst?: boolean;
+	/** Dropout on the outputs of each layer but the last. Default 0. */
+	readonly dropout?: number;
+	/** A second direction, from the end to the beginning; outputs are concatenated. Default false. */
+	readonly bidirectional?: boolean;
+}
+
+export interface SequenceOptions {
+	/** [B] int32: how long each sequence is, for padded batches (what PyTorch packs): outputs behind the end are 0. */
+	readonly lengths?: Tensor;
+}
+
+/** What the recurrent layers share: parameters per layer and direction, and the walk over them. */
+abstract class Recurrent extends Module {
+	protected readonly layers: number;
+	protected readonly directions: number;
+
+	constructor(
+		private readonly kind: CellKind,
+		readonly inputSize: number,
+		readonly hiddenSize: number,
+		readonly options: RecurrentOptions,
+	) {
+		super();
+		this.layers = options.numLayers ?? 1;
+		this.directions = options.bidirectional ? 2 : 1;
+		const name = new.target.name;
+		if (!Number.isInteger(this.layers) || this.layers < 1)
+			throw new ArgumentError(`${name}: numLayers must be a whole number of at least 1, not ${this.layers}`);
+		const gates = GATES[kind] * hiddenSize;
+		for (let layer = 0; layer < this.layers; layer++) {
+			for (let direction = 0; direction < this.directions; direction++) {
+				const inputs = layer === 0 ? inputSize : hiddenSize * this.directions;
+				const shapes: [string, number[]][] = [
+					['weight_ih', [gates, inputs]],
+					['weight_hh', [gates, hiddenSize]],
+				];
+				if (options.bias !== false) shapes.push(['bias_ih', [gates]], ['bias_hh', [gates]]);
+				for (const [part, shape] of shapes) this.#set(part, layer, direction, emptyParameter(shape, options));
+			}
+		}
+		this.resetParameters();
+	}
+
+	/** Draws the initial values again: uniform in +-1 / sqrt(hiddenSize). */
+	resetParameters(): void {
+		const bound = this.hiddenSize > 0 ? 1 / Math.sqrt(this.hiddenSize) : 0;
+		for (const parameter of this.parameters()) uniform_(parameter, -bound, bound);
+	}
+
+	#set(part: string, layer: number, direction: number, parameter: Parameter): void {
+		(this as unknown as Record<string, Parameter>)[keyOf(part, layer, direction)] = parameter;
+	}
+
+	#get(part: string, layer: number, direction: number): Parameter | null {
+		return (this as unknown as Record<string, Parameter | undefined>)[keyOf(part, layer, direction)] ?? null;
+	}
+
+	/** Output and last states [layers * directions, B, H] of a batch or a single sequence. */
+	protected run(
+		input: Tensor,
+		h0: Tensor | null,
+		c0: Tensor | null,
+		{ lengths }: SequenceOptions,
+	): { y: Tensor; h: Tensor; c: Tensor | null } {
+		const { batchFirst = false, dropout: p = 0 } = this.options;
+		const name = this.constructor.name;
+		if (input.ndim !== 2 && input.ndim !== 3)
+			throw new ShapeError(
+				`${name}: the input must be ${batchFirst ? '[B, T, features]' : '[T, B, features]'} or [T, features], not ${formatShape(input.shape)}`,
+			);
+		if (input.shape.at(-1) !== this.inputSize)
+			throw new ShapeError(`${name}: the input has ${input.shape.at(-1)} features, the layer takes ${this.inputSize}`);
+		return tidy(() => {
+			const single = input.ndim === 2;
+			let x = single ? unsqueeze(input, 1) : batchFirst ? transpose(input, 0, 1) : input;
+			const rows = x.shape[1]!;
+			const states = [this.layers * this.directions, rows, this.hiddenSize];
+			const initial = (given: Tensor | null) => {
+				if (given === null) return zeros(states, { dtype: input.dtype, device: input.device });
+				const batched = single ? unsqueeze(given, 1) : given;
+				if (String(batched.shape) !== String(states))
+					throw new ShapeError(
+						`${name}: the initial state has shape ${formatShape(batched.shape)}; it must be ${formatShape(states)}`,
+					);
+				return batched;
+			};
+			const [h, c] = [initial(h0), this.kind === 'lstm' ? initial(c0) : null];
+			const [lastH, lastC]: [Tensor[], Tensor[]] = [[], []];
+			for (let layer = 0; layer < this.layers; layer++) {
+				const outputs: Tensor[] = [];
+				for (let direction = 0; direction < this.directions; direction++) {
+					const index = layer * this.directions + direction;
+					const result = recurrent(
+						this.kind,
+						{
+							x: linear(x, this.#get('weight_ih', layer, direction)!, this.#get('bias_ih', layer, direction)),
+							h0: select(h, 0, index),
+							c0: c === null ? null : select(c, 0, index),
+							weight: this.#get('weight_hh', layer, direction)!,
+							bias: this.#get('bias_hh', layer, direction),
+							lengths: lengths ?? null,
+						},
+						{ reverse: direction === 1 },
+					);
+					outputs.push(result.y);
+					lastH.push(result.h);
+					if (result.c !== null) lastC.push(result.c);
+				}
+				x = outputs.length === 1 ? outputs[0]! : cat(outputs, -1);
+				if (layer < this.layers - 1) x = dropout(x, { p, training: this.training });
+			}
+			const out = (states: Tensor[]) => (single ? squeeze(stack(states), 1) : stack(states));
+			const y = single ? squeeze(x, 1) : batchFirst ? transpose(x, 0, 1) : x;
+			return { y, h: out(lastH), c: lastC.length === 0 ? null : out(lastC) };
+		});
+	}
+
+	override extraRepr(): string {
+		const { numLayers = 1, bidirectional = false, batchFirst = false } = this.options;
+		return `${this.inputSize}, ${this.hiddenSize}, numLayers=${numLayers}, bidirectional=${bidirectional}, batchFirst=${batchFirst}`;
+	}
+}
+
+function keyOf(part: string, layer: number, direction: number): string {
+	return `${part}_l${layer}${direction === 1 ? '_reverse' : ''}`;
+}
+
+export interface RNNOptions extends RecurrentOptions {
+	/** Default 'tanh'. */
+	readonly nonlinearity?: 'tanh' | 'relu';
+}
+
+/**
+ * Elman's network: h' = act(W_ih x + b_ih + W_hh h + b_hh). `forward(x, h0?, { lengths })` gives [output, h_n]: output [T, B, directions * H],
+ * h_n [layers * directions, B, H]. As `torch.nn.RNN`.
+ */
+export class RNN extends Recurrent {
+	constructor(inputSize: number, hiddenSize: number, options: RNNOptions = {}) {
+		super(options.nonlinearity ?? 'tanh', inputSize, hiddenSize, options);
+	}
+
+	override forward(input: Tensor, h0: Tensor | null = null, options: SequenceOptions = {}): [output: Tensor, hidden: Tensor] {
+		const { y, h } = this.run(input, h0, null, options);
+		return [y, h];
+	}
+}
+
+/** Gated recurrent units, Cho et al. 2014; gates r, z, n. `forward(x, h0?, { lengths })` gives [output, h_n]. As `torch.nn.GRU`. */
+export class GRU extends Recurrent {
+	constructor(inputSize: number, hiddenSize: number, options: RecurrentOptions = {}) {
+		super('gru', inputSize, hiddenSize, options);
+	}
+
+	override forward(input: Tensor, h0: Tensor | null = null, options: SequenceOptions = {}): [output: Tensor, hidden: Tensor] {
+		const { y, h } = this.run(input, h0, null, options);
+		return [y, h];
+	}
+}
+
+/**
+ * Long short-term memory, Hochreiter and Schmidhuber 1997; gates i, f, g, o. `forward(x, [h0, c0]?, { lengths })` gives
+ * [output, [h_n, c_n]]. As `torch.nn.LSTM`.
+ */
+export class LSTM extends Recurrent {
+	constructor(inputSize: number, hiddenSize: number, options: RecurrentOptions = {}) {
+		super('lstm', inputSize, hiddenSize, options);
+	}
+
+	override forward(
+		input: Tensor,
+		states: readonly [h0: Tensor, c0: Tensor] | null = null,
+		options: SequenceOptions = {},
+	): [output: Tensor, states: [hidden: Tensor, cell: Tensor]] {
+		const { y, h, c } = this.run(input, states?.[0] ?? null, states?.[1] ?? null, options);
+		return [y, [h, c!]];
+	}
+}
+
+/** One step of a cell: [B, inputSize] and states [B, hiddenSize]. */
+abstract class Cell extends Module {
+	readonly weight_ih: Parameter;
+	readonly weight_hh: Parameter;
+	readonly bias_ih: Parameter | null;
+	readonly bias_hh: Parameter | null;
+
+	constructor(
+		private readonly kind: CellKind,
+		readonly inputSize: number,
+		readonly hiddenSize: number,
+		options: FactoryOptions & { readonly bias?: boolean },
+	) {
+		super();
+		const gates = GATES[kind] * hiddenSize;
+		this.weight_ih = emptyParameter([gates, inputSize], options);
+		this.weight_hh = emptyParameter([gates, hiddenSize], options);
+		this.bias_ih = options.bias === false ? null : emptyParameter([gates], options);
+		this.bias_hh = options.bias === false ? null : emptyParameter([gates], options);
+		const bound = hiddenSize > 0 ? 1 / Math.sqrt(hiddenSize) : 0;
+		for (const parameter of this.parameters()) uniform_(parameter, -bound, bound);
+	}
+
+	protected run(input: Tensor, h0: Tensor | null, c0: Tensor | null): { h: Tensor; c: Tensor | null } {
+		return tidy(() => {
+			const single = input.ndim === 1;
+			const x = single ? unsqueeze(input, 0) : input;
+			const initial = (given: Tensor | null) =>
+				given === null
+					? zeros([x.shape[0]!, this.hiddenSize], { dtype: x.dtype, device: x.device })
+					: single
+						? unsqueeze(given, 0)
+						: given;
+			const { h, c } = recurrent(this.kind, {
+				x: unsqueeze(linear(x, this.weight_ih, this.bias_ih), 0),
+				h0: initial(h0),
+				c0: this.kind === 'lstm' ? initial(c0) : null,
+				weight: this.weight_hh,
+				bias: this.bias_hh,
+			});
+			return { h: single ? squeeze(h, 0) : h, c: c === null ? null : single ? squeeze(c, 0) : c };
+		});
+	}
+}
+
+/** One step of `RNN`: gives h'. As `torch.nn.RNNCell`. */
+export class RNNCell extends Cell {
+	constructor(
+		inputSize: number,
+		hiddenSize: number,
+		options: FactoryOptions & { readonly bias?: boolean; readonly nonlinearity?: 'tanh' | 'relu' } = {},
+	) {
+		super(options.nonlinearity ?? 'tanh', inputSize, hiddenSize, options);
+	}
+
+	override forward(input: Tensor, hidden: Tensor | null = null): Tensor {
+		return this.run(input, hidden, null).h;
+	}
+}
+
+/** One step of `GRU`: gives h'. As `torch.nn.GRUCell`. */
+export class GRUCell extends Cell {
+	constructor(inputSize: number, hiddenSize: number, options: FactoryOptions & { readonly bias?: boolean } = {}) {
+		super('gru', inputSize, hiddenSize, options);
+	}
+
+	override forward(input: Tensor, hidden: Tensor | null = null): Tensor {
+		return this.run(input, hidden, null).h;
+	}
+}
+
+/** One step of `LSTM`: gives [h', c']. As `torch.nn.LSTMCell`. */
+export class LSTMCell extends Cell {
+	constructor(inputSize: number, hiddenSize: number, options: FactoryOptions & { readonly bias?: boolean } = {}) {
+		super('lstm', inputSize, hiddenSize, options);
+	}
+
+	override forward(input: Tensor, states: readonly [hidden: Tensor, cell: Tensor] | null = null): [hidden: Tensor, cell: Tensor] {
+		const { h, c } = this.run(input, states?.[0] ?? null, states?.[1] ?? null);
+		return [h, c!];
+	}
+}
+
+/** Applies a module to every time step of [B, T, ...] at once, by folding time into the batch. As Keras' `TimeDistributed`. */
+export class TimeDistributed extends Module {
+	constructor(readonly module: Module & { forward(input: Tensor): Tensor }) {
+		super();
+	}
+
+	override forward(input: Tensor): Tensor {
+		if (input.ndim < 2) throw new ShapeError(`TimeDistributed: the input must be [B, T, ...], not ${formatShape(input.shape)}`);
+		return tidy(() => {
+			const [batch, time] = [input.shape[0]!, input.shape[1]!];
+			const y = this.module.forward(reshape(input, [batch * time, ...input.shape.slice(2)]));
+			return reshape(y, [batch, time, ...y.shape.slice(1)]);
+		});
+	}
+}

@@ -1,0 +1,323 @@
+/**
+ * One direction of one recurrent layer over a whole sequence, as one operation.
+ *
+ * The products of the inputs with their weights come in ready, for all steps at once; a step is then two launches, a product of the
+ * state with its weights and the kernel of the cell, forward as well as backward. The gradient of the recurrent weights
+ * is one product over all steps. When the walk is recorded, the layer is composed of plain operations instead.
+ */
+import { grad } from '../autograd/backward';
+import { isGradEnabled } from '../autograd/modes';
+import { recordMany, setRequiresGrad } from '../autograd/tape';
+import { type CellKind, GATES, KEPT } from '../backends/contract/rnn';
+import { DTypeError, formatShape, ShapeError } from '../core/errors';
+import { sameShape } from '../core/shape';
+import { emptyOn, type Tensor, viewOf } from '../tensor';
+import { tidy } from '../tidy';
+import { arange } from './creation';
+import { add, lt, mul, relu, sigmoid, sub, tanh, where } from './elementwise';
+import { chunk, contiguous, flip, narrow, reshape, select, stack, transpose, unsqueeze } from './layout';
+import { linear, matmul } from './matmul';
+import { requireSameDevice } from './operands';
+import { sum } from './reduce';
+
+export interface RecurrentInput {
+	/** [T, B, G]: the products of the inputs with their weights, input bias included. */
+	readonly x: Tensor;
+	/** [B, H]: the initial state. */
+	readonly h0: Tensor;
+	/** [B, H], lstm only: the initial cell state. */
+	readonly c0?: Tensor | null;
+	/** [G, H]. */
+	readonly weight: Tensor;
+	/** [G]. */
+	readonly bias?: Tensor | null;
+	/** [B] int32: how long each row's sequence is. Behind its end a row's state stays, and its outputs are 0. */
+	readonly lengths?: Tensor | null;
+}
+
+export interface RecurrentOutput {
+	/** [T, B, H]. */
+	readonly y: Tensor;
+	/** [B, H]: the last state. */
+	readonly h: Tensor;
+	/** [B, H]: the last cell state; null but for lstm. */
+	readonly c: Tensor | null;
+}
+
+function check(operation: string, kind: CellKind, { x, h0, c0, weight, bias, lengths }: RecurrentInput): void {
+	const gates = GATES[kind];
+	const units = weight.shape[1] ?? 0;
+	const wrong = (name: string, given: Tensor, expected: readonly number[]) => {
+		if (!sameShape(given.shape, expected)) {
+			throw new ShapeError(
+				`${operation}: ${name} has shape ${formatShape(given.shape)}; with weights ${formatShape(weight.shape)} it must be ${formatShape(expected)}`,
+			);
+		}
+		if (given.dtype !== x.dtype)
+			throw new DTypeError(`${operation}: ${name} is ${given.dtype}, the input ${x.dtype}; convert one with .to()`);
+	};
+	if (x.ndim !== 3) throw new ShapeError(`${operation}: x must be [T, B, ${gates} H], not ${formatShape(x.shape)}`);
+	const rows = x.shape[1]!;
+	wrong('weight', weight, [gates * units, units]);
+	wrong('x', x, [x.shape[0]!, rows, gates * units]);
+	wrong('h0', h0, [rows, units]);
+	if (kind === 'lstm') wrong('c0', c0 ?? h0, [rows, units]);
+	if (bias) wrong('bias', bias, [gates * units]);
+	if (lengths && (lengths.dtype !== 'int32' || !sameShape(lengths.shape, [rows]))) {
+		throw new ShapeError(`${operation}: lengths must be int32 [${rows}], not ${lengths.dtype} ${formatShape(lengths.shape)}`);
+	}
+	requireSameDevice(operation, x, h0, weight);
+}
+
+/** Runs a cell over a sequence; `reverse` from its end to its beginning. Differentiable with respect to all but the lengths. */
+export function recurrent(
+	kind: CellKind,
+	input: RecurrentInput,
+	{ reverse = false }: { reverse?: boolean } = {},
+): RecurrentOutput {
+	const operation = kind === 'lstm' || kind === 'gru' ? kind : 'rnn';
+	check(operation, kind, input);
+	const { x, h0, c0, weight, bias, lengths } = input;
+	const steps = x.shape[0]!;
+	const inputs = [x, h0, weight, ...(bias ? [bias] : []), ...(c0 ? [c0] : [])];
+	const [hidden, kept, cells] = recordMany({
+		name: operation,
+		inputs,
+		forward: () => runForward(kind, input, reverse),
+		save: ([hidden, kept, cells]) => [
+			x,
+			h0,
+			weight,
+			hidden!,
+			kept!,
+			...(bias ? [bias] : []),
+			...(c0 ? [c0, cells!] : []),
+			...(lengths ? [lengths] : []),
+		],
+		noGradient: [1],
+		vjp: makeVjp(kind, { bias: Boolean(bias), cells: Boolean(c0), lengths: Boolean(lengths) }, reverse),
+	});
+	kept!.dispose();
+	return tidy(() => {
+		const states = narrow(hidden!, 0, 1, steps);
+		const y = reverse ? flip(states, [0]) : states;
+		return {
+			y: lengths ? where(present(x, lengths), y, 0) : y,
+			h: select(hidden!, 0, steps),
+			c: cells === undefined ? null : select(cells, 0, steps),
+		};
+	});
+}
+
+/** [T, B, 1] bool: whether a row's sequence has not ended at a time. */
+function present(x: Tensor, lengths: Tensor): Tensor {
+	return unsqueeze(lt(unsqueeze(arange(x.shape[0]!, { dtype: 'int32', device: x.device }), 1), unsqueeze(lengths, 0)), -1);
+}
+
+/** A view for kernels of one entry of the first dim. */
+function entry(x: Tensor, index: number): Tensor {
+	return viewOf(x, x.shape.slice(1), x.strides.slice(1), x.offset + index * x.strides[0]!);
+}
+
+/** States [T + 1, B, H] with the initial one in slot 0. */
+function statesFrom(initial: Tensor, steps: number): Tensor {
+	const states = emptyOn(initial, [steps + 1, ...initial.shape]);
+	initial.backend.kernels.copyInto({ x: initial }, { y: entry(states, 0) }, {});
+	return states;
+}
+
+function runForward(kind: CellKind, { x, h0, c0, weight, bias, lengths }: RecurrentInput, reverse: boolean): Tensor[] {
+	const { kernels } = x.backend;
+	const [steps, rows] = [x.shape[0]!, x.shape[1]!];
+	const units = h0.shape[1]!;
+	const packed = contiguous(x);
+	const ends = lengths ? contiguous(lengths) : undefined;
+	const hidden = statesFrom(h0, steps);
+	const cell = c0 ? statesFrom(c0, steps) : undefined;
+	const kept = emptyOn(x, [steps, rows, KEPT[kind] * units]);
+	const across = transpose(weight, 0, 1);
+	const products = emptyOn(x, [rows, GATES[kind] * units]);
+	for (let slot = 0; slot < steps; slot++) {
+		const time = reverse ? steps - 1 - slot : slot;
+		kernels.matmul({ a: entry(hidden, slot), b: across, ...(bias ? { bias } : {}) }, { out: products }, {});
+		kernels.rnnStep(
+			{ x: packed, recurrent: products, ...(ends ? { lengths: ends } : {}) },
+			{ hidden, kept, ...(cell ? { cell } : {}) },
+			{ cell: kind, slot, time },
+		);
+	}
+	return cell ? [hidden, kept, cell] : [hidden, kept];
+}
+
+interface Present {
+	readonly bias: boolean;
+	readonly cells: boolean;
+	readonly lengths: boolean;
+}
+
+interface SavedLayer {
+	readonly x: Tensor;
+	readonly h0: Tensor;
+	readonly weight: Tensor;
+	readonly hidden: Tensor;
+	readonly kept: Tensor;
+	readonly bias: Tensor | null;
+	readonly c0: Tensor | null;
+	readonly cells: Tensor | null;
+	readonly lengths: Tensor | null;
+}
+
+function unpack(saved: readonly Tensor[], given: Present): SavedLayer {
+	const [x, h0, weight, hidden, kept, ...rest] = saved as [Tensor, Tensor, Tensor, Tensor, Tensor, ...Tensor[]];
+	const bias = given.bias ? rest.shift()! : null;
+	const [c0, cells] = given.cells ? [rest.shift()!, rest.shift()!] : [null, null];
+	return { x, h0, weight, hidden, kept, bias, c0, cells, lengths: given.lengths ? rest.shift()! : null };
+}
+
+function makeVjp(kind: CellKind, given: Present, reverse: boolean) {
+	return (gradients: readonly (Tensor | null)[], saved: readonly Tensor[]): (Tensor | null)[] => {
+		const layer = unpack(saved, given);
+		const [gradHidden, , gradCells] = gradients;
+		return isGradEnabled()
+			? composedBackward(kind, layer, reverse, gradHidden ?? null, gradCells ?? null)
+			: fusedBackward(kind, layer, reverse, gradHidden ?? null, gradCells ?? null);
+	};
+}
+
+function zerosOn(x: Tensor, shape: readonly number[]): Tensor {
+	const y = emptyOn(x, shape);
+	y.backend.kernels.fill({}, { y }, { value: 0 });
+	return y;
+}
+
+function fusedBackward(
+	kind: CellKind,
+	layer: SavedLayer,
+	reverse: boolean,
+	gradHidden: Tensor | null,
+	gradCells: Tensor | null,
+): Tensor[] {
+	const { x, weight, hidden, kept, bias, c0, cells, lengths } = layer;
+	const { kernels } = x.backend;
+	const [steps, rows, units] = [x.shape[0]!, x.shape[1]!, hidden.shape[2]!];
+	const columns = GATES[kind] * units;
+	// By time, as the kernel wants it; slot 0, the initial state, is added at the end.
+	const byslot = gradHidden === null ? zerosOn(x, hidden.shape) : gradHidden;
+	const later = narrow(byslot, 0, 1, steps);
+	const gradY = contiguous(reverse ? flip(later, [0]) : later);
+	const packedY = gradY.offset === 0 ? gradY : copyOf(gradY);
+	const gradX = emptyOn(x, [steps, rows, columns]);
+	const gradRecurrent = kind === 'gru' ? emptyOn(x, [steps, rows, columns]) : null;
+	const carry = zerosOn(x, [rows, units]);
+	const cellCarry = cells === null ? null : gradCells === null ? zerosOn(x, [rows, units]) : copyOf(entry(gradCells, steps));
+	const products = emptyOn(x, [rows, units]);
+	const source = gradRecurrent ?? gradX;
+	for (let slot = steps - 1; slot >= 0; slot--) {
+		const time = reverse ? steps - 1 - slot : slot;
+		kernels.rnnStepGrad(
+			{
+				gradY: packedY,
+				hidden,
+				kept,
+				...(slot < steps - 1 ? { recurrent: products } : {}),
+				...(cells ? { cell: cells } : {}),
+				...(lengths ? { lengths } : {}),
+			},
+			{ gradX, carry, ...(gradRecurrent ? { gradRecurrent } : {}), ...(cellCarry ? { cellCarry } : {}) },
+			{ cell: kind, slot, time },
+		);
+		if (cellCarry && gradCells && slot > 0) kernels.binaryInPlace({ b: entry(gradCells, slot) }, { a: cellCarry }, { op: 'add' });
+		kernels.matmul({ a: entry(source, time), b: weight }, { out: products }, {});
+	}
+	const gradH0 = steps === 0 ? select(byslot, 0, 0) : add(add(carry, products), select(byslot, 0, 0));
+	// The states that the steps read, by time.
+	const before = narrow(hidden, 0, 0, steps);
+	const states = reshape(reverse ? flip(before, [0]) : before, [steps * rows, units]);
+	const flat = reshape(source, [steps * rows, columns]);
+	const gradWeight = matmul(transpose(flat, 0, 1), states);
+	const result = [gradX, gradH0, gradWeight];
+	if (bias !== null) result.push(sum(flat, 0));
+	if (c0 !== null) result.push(gradCells === null ? cellCarry! : add(cellCarry!, select(gradCells, 0, 0)));
+	return result;
+}
+
+function copyOf(x: Tensor): Tensor {
+	const y = emptyOn(x, x.shape);
+	x.backend.kernels.copy({ x }, { y }, {});
+	return y;
+}
+
+/** The layer again, of operations that can be differentiated any number of times; gives all slots of the states. */
+function composed(
+	kind: CellKind,
+	{ x, h0, c0, weight, bias, lengths }: RecurrentInput,
+	reverse: boolean,
+): [hidden: Tensor, cells: Tensor | null] {
+	const steps = x.shape[0]!;
+	let h = h0;
+	let c = c0 ?? null;
+	const [hidden, cells] = [[h], c === null ? [] : [c]];
+	const alive = lengths ? present(x, lengths) : null;
+	for (let slot = 0; slot < steps; slot++) {
+		const time = reverse ? steps - 1 - slot : slot;
+		const fromX = select(x, 0, time);
+		const fromH = linear(h, weight, bias ?? null);
+		let next: Tensor;
+		let nextCell = c;
+		if (kind === 'lstm') {
+			const [i, f, g, o] = chunk(add(fromX, fromH), 4, 1) as [Tensor, Tensor, Tensor, Tensor];
+			nextCell = add(mul(sigmoid(f), c!), mul(sigmoid(i), tanh(g)));
+			next = mul(sigmoid(o), tanh(nextCell));
+		} else if (kind === 'gru') {
+			const [xr, xz, xn] = chunk(fromX, 3, 1) as [Tensor, Tensor, Tensor];
+			const [hr, hz, hn] = chunk(fromH, 3, 1) as [Tensor, Tensor, Tensor];
+			const z = sigmoid(add(xz, hz));
+			const n = tanh(add(xn, mul(sigmoid(add(xr, hr)), hn)));
+			next = add(mul(sub(1, z), n), mul(z, h));
+		} else {
+			next = kind === 'tanh' ? tanh(add(fromX, fromH)) : relu(add(fromX, fromH));
+		}
+		const now = alive === null ? null : select(alive, 0, time);
+		h = now === null ? next : where(now, next, h);
+		hidden.push(h);
+		if (nextCell !== null) {
+			c = now === null ? nextCell : where(now, nextCell, c!);
+			cells.push(c);
+		}
+	}
+	return [stack(hidden), c === null ? null : stack(cells)];
+}
+
+function composedBackward(
+	kind: CellKind,
+	layer: SavedLayer,
+	reverse: boolean,
+	gradHidden: Tensor | null,
+	gradCells: Tensor | null,
+): (Tensor | null)[] {
+	const { x, h0, weight, bias, c0 } = layer;
+	const inputs = [x, h0, weight, ...(bias === null ? [] : [bias]), ...(c0 === null ? [] : [c0])];
+	// An input that needs no gradient must have a place on the tape for `grad` all the same.
+	const copies = inputs.map((input) => {
+		if (input.requiresGrad) return input;
+		const copy = viewOf(input, input.shape, input.strides, input.offset);
+		setRequiresGrad(copy, true);
+		return copy;
+	});
+	const [cx, ch, cw, ...rest] = copies as [Tensor, Tensor, Tensor, ...Tensor[]];
+	const again = {
+		x: cx,
+		h0: ch,
+		weight: cw,
+		bias: bias === null ? null : rest[0]!,
+		c0: c0 === null ? null : rest.at(-1)!,
+		lengths: layer.lengths,
+	};
+	const [hidden, cells] = composed(kind, again, reverse);
+	const outputs = [...(gradHidden === null ? [] : [hidden]), ...(gradCells === null || cells === null ? [] : [cells])];
+	const gradOutputs = [
+		...(gradHidden === null ? [] : [gradHidden]),
+		...(gradCells === null || cells === null ? [] : [gradCells]),
+	];
+	return grad(outputs, copies, { gradOutputs, createGraph: true, allowUnused: true });
+}

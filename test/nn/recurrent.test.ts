@@ -1,0 +1,69 @@
+/** Recurrent modules: keys, cells against layers, padded batches against row by row. */
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { manualSeed, nn, randn, type Tensor, tensor } from 'wgrad';
+import { requireClose } from '../proofs/compare';
+
+const CLOSE = { relative: 1e-12, absolute: 1e-14 };
+
+test('keys are those of PyTorch', () => {
+	const layer = new nn.LSTM(3, 2, { numLayers: 2, bidirectional: true });
+	assert.equal(Object.keys(layer.stateDict()).slice(0, 8), [
+		'weight_ih_l0',
+		'weight_hh_l0',
+		'bias_ih_l0',
+		'bias_hh_l0',
+		'weight_ih_l0_reverse',
+		'weight_hh_l0_reverse',
+		'bias_ih_l0_reverse',
+		'bias_hh_l0_reverse',
+	]);
+	assert.equal(layer.stateDict().weight_ih_l1!.shape, [8, 4]);
+});
+
+test('a padded batch gives what each row gives alone, forward and in both directions', async () => {
+	manualSeed(4);
+	const layer = new nn.GRU(3, 2, { bidirectional: true, numLayers: 2, dtype: 'float64' });
+	const lengths = [5, 2, 4];
+	const x = randn([5, 3, 3], { dtype: 'float64' });
+	const [y, h] = layer.forward(x, null, { lengths: tensor(lengths, { dtype: 'int32' }) });
+	for (const [row, length] of lengths.entries()) {
+		const [alone, last] = layer.forward(x.narrow(1, row, 1).narrow(0, 0, length));
+		requireClose(`row ${row}`, await y.narrow(1, row, 1).narrow(0, 0, length).data(), await alone.data(), CLOSE);
+		requireClose(`last state of row ${row}`, await h.narrow(1, row, 1).data(), await last.data(), CLOSE);
+		assert.ok(
+			Array.from(
+				await y
+					.narrow(1, row, 1)
+					.narrow(0, length, 5 - length)
+					.data(),
+			).every((value) => value === 0),
+		);
+	}
+});
+
+test('cells step as layers do', async () => {
+	manualSeed(5);
+	const layer = new nn.LSTM(3, 2, { dtype: 'float64' });
+	const cell = new nn.LSTMCell(3, 2, { dtype: 'float64' });
+	const state = Object.fromEntries(Object.entries(layer.stateDict()).map(([key, value]) => [key.replace('_l0', ''), value]));
+	cell.loadStateDict(state);
+	const x = randn([4, 2, 3], { dtype: 'float64' });
+	const [y] = layer.forward(x);
+	let states: [Tensor, Tensor] | null = null;
+	for (let t = 0; t < 4; t++) states = cell.forward(x.select(0, t), states);
+	requireClose('last step', await states![0].data(), await y.select(0, 3).data(), CLOSE);
+});
+
+test('TimeDistributed applies a layer to every step', async () => {
+	const layer = new nn.Linear(3, 2);
+	const x = randn([2, 5, 3]);
+	const y = new nn.TimeDistributed(layer).forward(x);
+	assert.equal(y.shape, [2, 5, 2]);
+	requireClose('step 3', await y.select(1, 3).data(), await layer.forward(x.select(1, 3)).data(), {
+		relative: 1e-6,
+		absolute: 1e-7,
+	});
+});
+
+test.run();
