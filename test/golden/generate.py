@@ -98,10 +98,10 @@ class Cnn(torch.nn.Sequential):
 
 
 TRAINING = {
-    "sgd": lambda p: torch.optim.SGD(p, lr=0.05, momentum=0.9, nesterov=True, weight_decay=1e-3),
-    "adam": lambda p: torch.optim.Adam(p, lr=1e-3, weight_decay=1e-2),
-    "amsgrad": lambda p: torch.optim.Adam(p, lr=1e-3, amsgrad=True),
-    "adamw": lambda p: torch.optim.AdamW(p, lr=1e-3, weight_decay=0.1),
+    "sgd": lambda p: torch.optim.SGD(p, lr=0.005, momentum=0.9, nesterov=True, weight_decay=1e-3),
+    "adam": lambda p: torch.optim.Adam(p, lr=2e-4, weight_decay=1e-2),
+    "amsgrad": lambda p: torch.optim.Adam(p, lr=2e-4, amsgrad=True),
+    "adamw": lambda p: torch.optim.AdamW(p, lr=2e-4, weight_decay=0.1),
 }
 
 

@@ -19,13 +19,13 @@ function draws(name: string, count: number, scale: number): number[] {
 function optimizerOf(run: Run, parameters: Tensor[]): optim.SGD | optim.Adam {
 	switch (run) {
 		case 'sgd':
-			return new optim.SGD(parameters, { lr: 0.05, momentum: 0.9, nesterov: true, weightDecay: 1e-3 });
+			return new optim.SGD(parameters, { lr: 0.005, momentum: 0.9, nesterov: true, weightDecay: 1e-3 });
 		case 'adam':
-			return new optim.Adam(parameters, { lr: 1e-3, weightDecay: 1e-2 });
+			return new optim.Adam(parameters, { lr: 2e-4, weightDecay: 1e-2 });
 		case 'amsgrad':
-			return new optim.Adam(parameters, { lr: 1e-3, amsgrad: true });
+			return new optim.Adam(parameters, { lr: 2e-4, amsgrad: true });
 		case 'adamw':
-			return new optim.AdamW(parameters, { lr: 1e-3, weightDecay: 0.1 });
+			return new optim.AdamW(parameters, { lr: 2e-4, weightDecay: 0.1 });
 	}
 }
 
