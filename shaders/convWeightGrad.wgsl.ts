@@ -7,15 +7,23 @@ import type { ShaderTemplate, StorageType } from './shader';
 export const WEIGHT_GRAD_SHARED = 16;
 export const WEIGHT_GRAD_WORKGROUP = 8;
 
-export type WeightGradVariant = Readonly<{ type: StorageType; subgroups: boolean; lanes: 'taps' | 'outputs' }>;
+export type WeightGradVariant = Readonly<{
+	type: StorageType;
+	subgroups: boolean;
+	/**
+	 * taps    : a thread has 4 columns (c, tap) of its own and 16 output channels that the workgroup shares.
+	 * outputs : the other way round: 4 output channels and 16 shared columns. For few input channels, as in a first layer.
+	 * single  : 4 columns and one output channel, nothing shared: for groups so small (depthwise) that tiles would be empty.
+	 */
+	lanes: 'taps' | 'outputs' | 'single';
+}>;
 
-/**
- * A thread sums 16 x 4 products of (output channel, tap) over a range of rows. `lanes` says which of the two runs along the
- * lanes, four to each; the 16 of the other are shared by the workgroup. 'outputs' is for few input channels, as in a first layer.
- */
+/** A thread sums its products over a range of output rows. */
 export const convWeightGrad: ShaderTemplate<WeightGradVariant> = {
 	name: 'conv.weightGrad',
 	source({ type, subgroups, lanes }) {
+		const isSingle = lanes === 'single';
+		const sharedCount = isSingle ? 1 : WEIGHT_GRAD_SHARED;
 		const sharedSites = subgroups ? 1 : 4;
 		/** Four neighbouring columns (c, tap) from `first` on, under names that start with `name`. */
 		const taps = (name: string, first: string) => `
@@ -42,8 +50,8 @@ export const convWeightGrad: ShaderTemplate<WeightGradVariant> = {
 		const outputsLoad = (name: string, value: string) => `
 			let ${name}At = ${name}Base + w;
 			let ${value} = ${load('gradY', `${name}At`)};`;
-		const onLanes = lanes === 'taps' ? { setup: taps, row: tapsRow, load: tapsLoad } : { setup: outputs, row: outputsRow, load: outputsLoad };
-		const shared = lanes === 'taps' ? { setup: outputs, row: outputsRow, load: outputsLoad } : { setup: taps, row: tapsRow, load: tapsLoad };
+		const onLanes = lanes !== 'outputs' ? { setup: taps, row: tapsRow, load: tapsLoad } : { setup: outputs, row: outputsRow, load: outputsLoad };
+		const shared = lanes !== 'outputs' ? { setup: outputs, row: outputsRow, load: outputsLoad } : { setup: taps, row: tapsRow, load: tapsLoad };
 		return {
 			bindings: ['read', 'read', 'read_write'],
 			code: wgsl`
@@ -80,42 +88,64 @@ fn main(
 #endif
 ) {
 	var flat = wid.x + wid.y * nwg.x;
+#if ${isSingle}
+	let quad = (flat % p.sharedBlocks) * ${WEIGHT_GRAD_WORKGROUP}u + lid;
+	let split = flat / p.sharedBlocks;
+	let row = min(quad / p.laneBlocks, p.groups * p.outputs - 1u);
+	let laneFirst = quad % p.laneBlocks * ${CONV_LANE}u;
+	let group = row / p.outputs;
+	let gradient = row * p.out.w + p.offsetY;
+#else
 	let laneFirst = ((flat % p.laneBlocks) * ${WEIGHT_GRAD_WORKGROUP}u + lid) * ${CONV_LANE}u;
 	flat /= p.laneBlocks;
 	let sharedFirst = (flat % p.sharedBlocks) * ${WEIGHT_GRAD_SHARED}u;
 	flat /= p.sharedBlocks;
 	let group = flat % p.groups;
 	let split = flat / p.groups;
+#endif
 	${onLanes.setup('lane', 'laneFirst')}
-#if ${subgroups}
+#if ${isSingle}
+#elif ${subgroups}
 	${shared.setup('shared0', 'sharedFirst + (lane & 3u) * 4u')}
 #else
 	${repeat(4, (i) => shared.setup(`shared${i}`, `sharedFirst + ${i * 4}u`))}
 #endif
 
-	${repeat(WEIGHT_GRAD_SHARED, (i) => `var a${i} = vec4<f32>();`)}
+	${repeat(sharedCount, (i) => `var a${i} = vec4<f32>();`)}
 	let end = min((split + 1u) * p.rowsPerSplit, p.rows);
 	for (var r = split * p.rowsPerSplit; r < end; r++) {
 		let h = r % p.out.y;
 		let d = (r / p.out.y) % p.out.x;
 		let n = r / (p.out.y * p.out.x);
 		${onLanes.row('lane')}
+#if ${isSingle}
+		let gradientRow = gradient + n * p.groups * p.outputs * p.out.w + (d * p.out.y + h) * p.out.z;
+#else
 		${repeat(sharedSites, (i) => shared.row(`shared${i}`))}
+#endif
 		for (var w = 0u; w < p.out.z; w++) {
 			${onLanes.load('lane', 'v')}
-#if ${subgroups}
+#if ${isSingle}
+			let b0 = f32(gradY[gradientRow + w]);
+#elif ${subgroups}
 			${shared.load('shared0', 'shared4')}
 			${repeat(4, (i) => `let b${i} = subgroupBroadcast(shared4, ${i}u);`)}
 #else
 			${repeat(4, (i) => shared.load(`shared${i}`, `b${i}`))}
 #endif
-			${multiplyAdd(WEIGHT_GRAD_SHARED)}
+			${multiplyAdd(sharedCount)}
 		}
 	}
 
+#if ${isSingle}
+	if (quad < p.groups * p.outputs * p.laneBlocks) {
+		partial[split * p.groups * p.outputs * p.laneBlocks + quad] = a0;
+	}
+#else
 	let step = p.laneBlocks * ${WEIGHT_GRAD_WORKGROUP}u;
 	let start = (((split * p.groups + group) * p.sharedBlocks * ${WEIGHT_GRAD_SHARED}u + sharedFirst) * step) + laneFirst / 4u;
 	${repeat(WEIGHT_GRAD_SHARED, (i) => `partial[start + ${i}u * step] = a${i};`)}
+#endif
 }`,
 		};
 	},

@@ -150,6 +150,49 @@ interface Packed {
 	readonly bias: number;
 }
 
+/** How the weight gradient is cut into workgroups. */
+interface Tiles {
+	readonly lanes: 'taps' | 'outputs' | 'single';
+	readonly laneBlocks: number;
+	readonly sharedBlocks: number;
+	/** Workgroups for each split of the sum. */
+	readonly tiles: number;
+	/** Of the partial results of one group, padded to whole tiles. */
+	readonly laneSize: number;
+	readonly sharedSize: number;
+}
+
+/** The cut that costs least, where a workgroup without sharing costs half of one with it. */
+function tilesOf(g: Geometry, columns: number): Tiles {
+	const laneWork = WEIGHT_GRAD_WORKGROUP * CONV_LANE;
+	const shared = (lanes: 'taps' | 'outputs', onLanes: number, onShared: number): Tiles => {
+		const laneBlocks = Math.ceil(onLanes / laneWork);
+		const sharedBlocks = Math.ceil(onShared / WEIGHT_GRAD_SHARED);
+		return {
+			lanes,
+			laneBlocks,
+			sharedBlocks,
+			tiles: g.groups * laneBlocks * sharedBlocks,
+			laneSize: laneBlocks * laneWork,
+			sharedSize: sharedBlocks * WEIGHT_GRAD_SHARED,
+		};
+	};
+	const byTaps = shared('taps', columns, g.outputs);
+	const byOutputs = shared('outputs', g.outputs, columns);
+	const best = byTaps.tiles <= byOutputs.tiles ? byTaps : byOutputs;
+	const quads = Math.ceil(columns / CONV_LANE);
+	const singles = Math.ceil((g.groups * g.outputs * quads) / WEIGHT_GRAD_WORKGROUP);
+	if (best.tiles <= singles / 2) return best;
+	return {
+		lanes: 'single',
+		laneBlocks: quads,
+		sharedBlocks: singles,
+		tiles: singles,
+		laneSize: quads * CONV_LANE,
+		sharedSize: g.outputs,
+	};
+}
+
 export function convKernels(gpu: Gpu): ConvKernels {
 	const subgroups = gpu.features.has('subgroups');
 
@@ -287,27 +330,17 @@ export function convKernels(gpu: Gpu): ConvKernels {
 			if (count === 0) return;
 			const g = geometry(x, gradWeight, gradY, attributes);
 			const columns = g.channels * volume(g.kernel);
-			const laneWork = WEIGHT_GRAD_WORKGROUP * CONV_LANE;
-			const blocksOf = (onLanes: number, shared: number) => ({
-				laneBlocks: Math.ceil(onLanes / laneWork),
-				sharedBlocks: Math.ceil(shared / WEIGHT_GRAD_SHARED),
-			});
-			const byTaps = blocksOf(columns, g.outputs);
-			const byOutputs = blocksOf(g.outputs, columns);
-			const lanes = byTaps.laneBlocks * byTaps.sharedBlocks <= byOutputs.laneBlocks * byOutputs.sharedBlocks ? 'taps' : 'outputs';
-			const { laneBlocks, sharedBlocks } = lanes === 'taps' ? byTaps : byOutputs;
-			const tiles = g.groups * laneBlocks * sharedBlocks;
+			const { lanes, laneBlocks, sharedBlocks, tiles, laneSize, sharedSize } = tilesOf(g, columns);
 			const rows = g.batch * g.out[0] * g.out[1];
 			const wanted = Math.max(1, Math.min(MAX_SPLITS, rows, Math.ceil(WANTED_WORKGROUPS / tiles)));
 			const rowsPerSplit = Math.ceil(rows / wanted);
 			const splits = rowsPerSplit === 0 ? 1 : Math.ceil(rows / rowsPerSplit);
-			const laneSize = laneBlocks * laneWork;
-			const groupStride = laneSize * sharedBlocks * WEIGHT_GRAD_SHARED;
+			const groupStride = laneSize * sharedSize;
 			const splitStride = g.groups * groupStride;
 			const partial = gpu.scratch(splits * splitStride, 'float32');
 			gpu.launch({
 				kernel: convWeightGrad,
-				variant: { type: storageType(x), subgroups, lanes },
+				variant: { type: storageType(x), subgroups: subgroups && lanes !== 'single', lanes },
 				buffers: [x.storage, gradY.storage, partial],
 				params: [
 					...g.size,
@@ -347,8 +380,8 @@ export function convKernels(gpu: Gpu): ConvKernels {
 					columns,
 					g.outputs,
 					groupStride,
-					lanes === 'taps' ? laneSize : 1,
-					lanes === 'taps' ? 1 : laneSize,
+					lanes === 'outputs' ? 1 : laneSize,
+					lanes === 'outputs' ? laneSize : 1,
 				],
 				grid: [Math.ceil(count / PACK_WORKGROUP)],
 				flops: splits * count,
