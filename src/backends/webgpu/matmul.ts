@@ -1,21 +1,17 @@
 /** Launches of shaders/matmul.wgsl.ts: brings operands into the fewest batches, and chooses kernel, reads and splits. */
 import {
+	type Float,
 	type MatmulTileVariant,
-	type MatmulVectorVariant,
-	type MatmulWorkgroupVariant,
-	matmulSum,
 	matmulTile,
-	matmulVector,
 	matmulWorkgroup,
 	tileSize,
 	WORKGROUP_TILE,
 } from '../../../shaders/matmul.wgsl';
+import { type MatmulVectorVariant, matmulSum, matmulVector } from '../../../shaders/matmulVector.wgsl';
 import type { Storage, View } from '../contract';
 import type { MatmulKernels } from '../contract/matmul';
 import { collapse } from './collapse';
 import { type Gpu, type Launch, storageType } from './launch';
-
-type Float = 'f32' | 'f16';
 
 /** An operand as a matrix: the stride of its own dim (rows of a, columns of b), that of depth, and those of batch dims. */
 interface Operand {
@@ -114,6 +110,16 @@ const WORKGROUP_KERNEL_LEAST = 32;
 /** With this many rows or columns, reading the matrix once for each costs no more than a tile. */
 const VECTOR_KERNEL_MOST = 3;
 
+/**
+ * Rows and columns a thread. Software adapters want few loads, as many as compile fast: each of these was the fastest measured on
+ * lavapipe (subgroups of 8), SwiftShader (of 4) and both without subgroups. GPUs use this for small products, and lack threads.
+ */
+function tileForm({ isSoftware, subgroupSize }: Gpu): Pick<MatmulTileVariant, 'share' | 'rowQuads' | 'columnQuads'> {
+	if (isSoftware && subgroupSize === 8) return { share: 8, rowQuads: 1, columnQuads: 1 };
+	if (isSoftware && subgroupSize === 4) return { share: 4, rowQuads: 1, columnQuads: 2 };
+	return { share: 1, rowQuads: isSoftware ? 2 : 1, columnQuads: 1 };
+}
+
 function commonParams(
 	problem: Problem,
 	{ splits, splitDepth: each }: Splits,
@@ -161,12 +167,10 @@ function launchTiles(gpu: Gpu, problem: Problem): void {
 	const aDim = vectorDim(a, rows, depth);
 	const bDim = vectorDim(b, columns, depth);
 	const biasFits = bias === undefined || (biasStride(problem) === 1 && bias.offset % 4 === 0);
-	const vectors = aDim !== undefined && bDim !== undefined && columns % 4 === 0 && biasFits;
-	const subgroup = gpu.isSoftware && (gpu.subgroupSize === 4 || gpu.subgroupSize === 8) ? gpu.subgroupSize : 1;
-	// More rows a thread need fewer loads; fewer rows make more threads, which is what a GPU lacks on small products.
-	const groups = gpu.isSoftware && subgroup === 1 ? 2 : 1;
+	const vectors = aDim !== undefined && bDim !== undefined && depth % 4 === 0 && columns % 4 === 0 && biasFits;
 	const inRegisters = gpu.isSoftware || Math.min(rows, columns) < WORKGROUP_KERNEL_LEAST;
-	const tile = inRegisters ? tileSize({ subgroup, groups }) : WORKGROUP_TILE;
+	const form = tileForm(gpu);
+	const tile = inRegisters ? tileSize(form) : WORKGROUP_TILE;
 	const tiles = [Math.ceil(rows / tile.rows), Math.ceil(columns / tile.columns)] as const;
 	const workgroups = tiles[0] * tiles[1] * batches;
 	const splits = splitDepth(depth, workgroups, wantedWorkgroups(gpu), 256);
@@ -181,13 +185,9 @@ function launchTiles(gpu: Gpu, problem: Problem): void {
 			grid: [workgroups * splits.splits] as const,
 			...work(problem),
 		};
-		if (inRegisters) {
-			const variant: MatmulTileVariant = { subgroup, groups, vectors, storage, output };
-			gpu.launch({ kernel: matmulTile, variant, ...launch });
-		} else {
-			const variant: MatmulWorkgroupVariant = { vectors, storage, output };
-			gpu.launch({ kernel: matmulWorkgroup, variant, ...launch });
-		}
+		const variant = { vectors, storage, output };
+		if (inRegisters) gpu.launch({ kernel: matmulTile, variant: { ...form, ...variant }, ...launch });
+		else gpu.launch({ kernel: matmulWorkgroup, variant, ...launch });
 	});
 }
 

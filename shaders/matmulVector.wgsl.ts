@@ -1,0 +1,177 @@
+/**
+ * Products of a matrix and a vector (or three), which cost what reading the matrix once costs; and the sum that ends every product
+ * whose depth was split. For what the host guarantees about vec4 reads, depth and splits see matmul.wgsl.ts.
+ *
+ * The ladder, by how lanes follow the dense dim of the matrix:
+ *   depth   the lanes of a workgroup walk along depth, through one row (long dot products) or four that share the vector's reads.
+ *   rows    each lane has four neighbouring rows and walks down depth four at a time; slices of the workgroup share depth, where
+ *           there are too few rows to keep a GPU busy.
+ *   scalar  like depth, by scalar reads of any strides.
+ * All end in a tree in workgroup memory, always in the same order.
+ */
+import { wgsl } from 'wgsl-preprocessor';
+import { type Float, halves, inside, lines, PARAMS, range } from './matmul.wgsl';
+import type { ShaderTemplate } from './shader';
+
+export type MatmulVectorVariant = {
+	/** What a vec4 read of the matrix runs along; 'scalar' for matrices and vectors of any strides. */
+	along: 'depth' | 'rows' | 'scalar';
+	/** Rows that a workgroup computes together, of 'depth' and 'scalar': 1 or 4. 'rows' computes 4 an invocation. */
+	rows: 1 | 4;
+	/** Invocations of a workgroup side by side along the dense dim, and with 'rows' those that share the depth. */
+	lanes: number;
+	slices: number;
+	storage: Float;
+	output: Float;
+};
+
+/**
+ * vector: see the ladder. The parameters say `a` for the matrix and `b` for the vector, whichever side of the product it came
+ * from; `columns` are the vectors. Vec4 variants want the vector dense along depth, and that and all its offsets multiples of 4.
+ * The result of row r and vector v is at r * outRow + v * outColumn. Grid: rowTiles * columns * splits * batches.
+ */
+export const matmulVector: ShaderTemplate<MatmulVectorVariant> = {
+	name: 'matmul.vector',
+	source({ along, rows, lanes, slices, storage, output }) {
+		const vectors = along !== 'scalar';
+		const element = vectors ? `vec4<${storage}>` : storage;
+		const width = vectors ? 4 : 1;
+		const total = lanes * slices;
+		return {
+			bindings: ['read', 'read', 'read', 'read_write'],
+			code: wgsl`
+${halves(storage, output)}
+${PARAMS.replace('bAlongDepth: u32,', 'bAlongDepth: u32,\n\toutRow: u32,\n\toutColumn: u32,\n\tbiasColumn: u32,')}
+@group(0) @binding(1) var<storage, read> a: array<${element}>;
+@group(0) @binding(2) var<storage, read> b: array<${element}>;
+@group(0) @binding(3) var<storage, read> bias: array<${storage}>;
+@group(0) @binding(4) var<storage, read_write> out: array<${output}>;
+
+// Sums of four rows, one an invocation.
+var<workgroup> sums: array<vec4<f32>, ${total}>;
+
+@compute @workgroup_size(${total})
+fn main(
+	@builtin(workgroup_id) wid: vec3<u32>,
+	@builtin(num_workgroups) grid: vec3<u32>,
+	@builtin(local_invocation_index) lane: u32,
+) {
+	let tile = wid.x + wid.y * grid.x;
+	let column = tile / p.rowTiles % p.columns;
+	let matrix = tile / (p.rowTiles * p.columns);
+	let batch = matrix % p.batches;
+	let split = matrix / p.batches;
+	if (split >= p.splits) {
+		return;
+	}
+	let base = matrices(batch) + vec2<u32>(0u, column * p.bColumn);
+	let end = min(p.depth, (split + 1u) * p.splitDepth);
+	let first = split * p.splitDepth;
+#if ${along === 'rows'}
+	let own = lane % ${lanes}u;
+	let slice = lane / ${lanes}u;
+	let row = (tile % p.rowTiles * ${lanes}u + own) * 4u;
+	let start = (base.x + min(row, p.rows - 4u)) >> 2u;
+	let step = p.aDepth >> 2u;
+	var sum = vec4<f32>();
+	for (var k = first + slice * 4u; k < end; k += ${4 * slices}u) {
+		${inside('k')}
+		let y = select(vec4<f32>(), vec4<f32>(b[(base.y + k) >> 2u]), inside);
+		let at = start + k * step;
+		${lines(4, (q) => `sum += y[${q}] * select(vec4<f32>(), vec4<f32>(a[at + ${q}u * step]), inside[${q}]);`)}
+	}
+#else
+	let row = tile % p.rowTiles * ${rows}u;
+	${lines(rows, (r) => `let a${r} = base.x + min(row + ${r}u, p.rows - 1u) * p.aRow;`)}
+	${lines(rows, (r) => `var sum${r} = ${vectors ? 'vec4<f32>()' : '0.0'};`)}
+	for (var k = first + lane * ${width}u; k < end; k += ${width * lanes}u) {
+#if ${vectors}
+		let y = vec4<f32>(b[(base.y + k) >> 2u]);
+		${lines(rows, (r) => `sum${r} += vec4<f32>(a[(a${r} + k) >> 2u]) * y;`)}
+#else
+		let y = f32(b[base.y + k * p.bDepth]);
+		${lines(rows, (r) => `sum${r} += f32(a[a${r} + k * p.aDepth]) * y;`)}
+#endif
+	}
+	let sum = vec4<f32>(${range(4)
+		.map((r) => (r >= rows ? '0.0' : vectors ? `dot(sum${r}, vec4<f32>(1.0))` : `sum${r}`))
+		.join(', ')});
+#endif
+
+	// Halves onto halves, a fixed order. With 'rows', only slices are added up.
+	sums[lane] = sum;
+	workgroupBarrier();
+	for (var n = ${total / 2}u; n >= ${along === 'rows' ? lanes : 1}u; n >>= 1u) {
+		if (lane < n) {
+			sums[lane] += sums[lane + n];
+		}
+		workgroupBarrier();
+	}
+#if ${along === 'rows'}
+	if (lane >= ${lanes}u) {
+		return;
+	}
+	let result = sums[lane];
+	let count = 4u;
+#else
+	let result = sums[0];
+	let count = select(0u, ${rows}u, lane == 0u);
+#endif
+	let start0 = (split * p.batches + batch) * p.rows * p.columns + column * p.outColumn;
+	for (var r = row; r < min(row + count, p.rows); r++) {
+		var value = result[r - row];
+		if (p.hasBias != 0u) {
+			value += f32(bias[p.biasOffset + r * p.biasStride + column * p.biasColumn]);
+		}
+		out[start0 + r * p.outRow] = ${output}(value);
+	}
+}
+`,
+		};
+	},
+};
+
+export type MatmulSumVariant = { storage: Float };
+
+/** Adds up the partial results of splits, in their order, and the bias. A thread an element of out. */
+export const matmulSum: ShaderTemplate<MatmulSumVariant> = {
+	name: 'matmul.sum',
+	source: ({ storage }) => ({
+		bindings: ['read', 'read', 'read_write'],
+		code: wgsl`
+${halves(storage)}
+struct Params {
+	count: u32,
+	columns: u32,
+	splits: u32,
+	biasOffset: u32,
+	biasStride: u32,
+	hasBias: u32,
+}
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> partial: array<f32>;
+@group(0) @binding(2) var<storage, read> bias: array<${storage}>;
+@group(0) @binding(3) var<storage, read_write> out: array<${storage}>;
+
+@compute @workgroup_size(64)
+fn main(
+	@builtin(workgroup_id) wid: vec3<u32>,
+	@builtin(num_workgroups) grid: vec3<u32>,
+	@builtin(local_invocation_index) lane: u32,
+) {
+	let i = (wid.x + wid.y * grid.x) * 64u + lane;
+	if (i >= p.count) {
+		return;
+	}
+	var sum = 0.0;
+	for (var s = 0u; s < p.splits; s++) {
+		sum += partial[s * p.count + i];
+	}
+	if (p.hasBias != 0u) {
+		sum += f32(bias[p.biasOffset + i % p.columns * p.biasStride]);
+	}
+	out[i] = ${storage}(sum);
+}
+`,
+	}),
+};
