@@ -2,10 +2,8 @@
 import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
 
-/** Weight of the past in the smoothed curve: it averages over some 20 steps. */
-const MEMORY = 0.95;
-
-const LEGEND_HEIGHT = 30;
+/** Weight of the past in the smoothed curve: it averages over some 10 steps. */
+const MEMORY = 0.9;
 
 export class LossChart {
 	readonly #plot: uPlot;
@@ -28,7 +26,7 @@ export class LossChart {
 		const value = (_: uPlot, loss: number | null) => loss?.toFixed(4) ?? '–';
 		this.#plot = new uPlot(
 			{
-				...room(container),
+				...size(container),
 				scales: {
 					x: { time: false, range: (_, __, last) => [0, Math.max(20, last ?? 0)] },
 					y: { range: (_, __, highest) => [0, Math.max(0.1, 1.05 * (highest ?? 2.4))] },
@@ -42,12 +40,13 @@ export class LossChart {
 					{ label: 'each step', stroke: () => this.#color('--accent-soft'), width: 1, points: { show: false }, value },
 					{ label: 'smoothed', stroke: () => this.#color('--accent'), width: 2, points: { show: false }, value },
 				],
+				legend: { mount: (_, table) => container.after(table) },
 				cursor: { y: false, drag: { x: false, y: false } },
 			},
 			[[], [], []],
 			container,
 		);
-		new ResizeObserver(() => this.#plot.setSize(room(container))).observe(container);
+		new ResizeObserver(() => this.#plot.setSize(size(container))).observe(container);
 		// Canvases do not follow the colour scheme by themselves.
 		matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => this.draw());
 	}
@@ -73,7 +72,6 @@ export class LossChart {
 	}
 }
 
-/** What the container has for the plot: the legend comes below it. */
-function room({ clientWidth: width, clientHeight }: HTMLElement): { width: number; height: number } {
-	return { width, height: clientHeight - LEGEND_HEIGHT };
+function size({ clientWidth, clientHeight }: HTMLElement): { width: number; height: number } {
+	return { width: clientWidth, height: clientHeight };
 }

@@ -9,10 +9,10 @@ export function element<T extends HTMLElement>(id: string, kind: new () => T): T
 }
 
 /**
- * loading: no device or no images yet. ready: fresh weights. running, paused, finished: as training goes. testing: on the
- * test images. failed: only a reset helps.
+ * loading: no device or no images yet. waiting: not without the person's decision. ready: fresh weights. running, paused,
+ * finished: as training goes. testing: on the test images. failed: only a reset helps.
  */
-export type Phase = 'loading' | 'ready' | 'running' | 'paused' | 'finished' | 'testing' | 'failed';
+export type Phase = 'loading' | 'waiting' | 'ready' | 'running' | 'paused' | 'finished' | 'testing' | 'failed';
 
 const phaseLabel = element('phase', HTMLElement);
 const settings = element('settings', HTMLFieldSetElement);
@@ -29,6 +29,7 @@ const fields = {
 
 const PHASE_LABELS: Readonly<Record<Phase, string>> = {
 	loading: 'Loading',
+	waiting: 'Waiting',
 	ready: 'Ready',
 	running: 'Training',
 	paused: 'Paused',
@@ -43,9 +44,10 @@ export function showPhase(phase: Phase): void {
 	phaseLabel.textContent = PHASE_LABELS[phase];
 	const resting = phase === 'ready' || phase === 'finished';
 	settings.disabled = !resting;
-	start.disabled = phase === 'loading' || phase === 'testing' || phase === 'failed';
+	const starting = phase === 'loading' || phase === 'waiting';
+	start.disabled = starting || phase === 'testing' || phase === 'failed';
 	start.textContent = START_LABELS[phase] ?? 'Start';
-	reset.disabled = phase === 'loading' || phase === 'ready';
+	reset.disabled = starting || phase === 'ready';
 	test.disabled = !resting && phase !== 'paused';
 }
 

@@ -12,20 +12,19 @@ const seen = element('seen', HTMLCanvasElement).getContext('2d')!;
 export class Guesser {
 	readonly #box = new DrawingBox(element('drawing', HTMLCanvasElement), () => this.#redraw(null));
 	readonly #bars = new ProbabilityBars(element('probabilities', HTMLElement));
-	readonly #predict: Predict;
+	/** Set when there is a network to ask. */
+	predict: Predict = async () => null;
 	#pixels: Uint8Array | null = null;
 	/** What the image is said to be, where it was not drawn. */
 	#label: number | null = null;
 	#wanted = false;
 	#busy = false;
 
-	constructor(predict: Predict) {
-		this.#predict = predict;
-	}
-
-	clear(): void {
-		this.#box.clear();
-		this.#redraw(null);
+	constructor() {
+		element('clear', HTMLButtonElement).addEventListener('click', () => {
+			this.#box.clear();
+			this.#redraw(null);
+		});
 	}
 
 	/** Puts a labelled image of 28 x 28 bytes into the box. */
@@ -49,7 +48,7 @@ export class Guesser {
 		try {
 			while (this.#wanted) {
 				this.#wanted = false;
-				this.#tell(this.#pixels === null ? null : await this.#predict(this.#pixels));
+				this.#tell(this.#pixels === null ? null : await this.predict(this.#pixels));
 			}
 		} finally {
 			this.#busy = false;
@@ -59,7 +58,7 @@ export class Guesser {
 	#tell(probabilities: ArrayLike<number> | null): void {
 		const best = this.#bars.show(this.#pixels === null ? null : probabilities);
 		const label = this.#label === null ? '' : `; its label is ${this.#label}`;
-		const text = best === null ? 'Draw something.' : `Looks like ${best}${label}.`;
+		const text = best === null ? 'Draw a digit.' : `Looks like ${best}${label}.`;
 		// It is read aloud when it changes.
 		if (answer.textContent !== text) answer.textContent = text;
 	}

@@ -5,6 +5,7 @@ import { LossChart } from './chart';
 import { element, showPhase, suggest } from './controls';
 import { downloadMnist } from './download';
 import { showProgress } from './figures';
+import { Guesser } from './guess';
 import { hideNotice, messageOf, showNotice } from './notice';
 import { Session } from './session';
 
@@ -26,14 +27,22 @@ async function chooseDevice(): Promise<Device> {
 	} catch (error) {
 		lamp.classList.add('off');
 		adapterName.textContent = 'No WebGPU';
-		showNotice('There is no WebGPU here', `${messageOf(error)}. ${WHERE_TO_FIND_IT}`);
+		showPhase('waiting');
+		showNotice('There is no WebGPU here', `${reason(error)} ${WHERE_TO_FIND_IT}`);
 		await consent();
 	}
 	hideNotice();
+	showPhase('loading');
 	await init({ device: 'cpu' });
 	adapterName.textContent = 'CPU reference';
 	suggest({ images: 1000, batchSize: 16 });
 	return 'cpu';
+}
+
+function reason(error: unknown): string {
+	if (!isSecureContext) return 'Browsers offer it only to pages that come by https or from localhost.';
+	if (navigator.gpu === undefined) return 'This browser does not offer it.';
+	return messageOf(error);
 }
 
 /** Resolves once the person has chosen the CPU. */
@@ -45,13 +54,14 @@ async function consent(): Promise<void> {
 }
 
 showPhase('loading');
+const guesser = new Guesser();
 const chart = new LossChart(element('chart', HTMLElement));
 try {
-	const downloading = downloadMnist('mnist.bin.gz', (share) => showProgress(share, 'the images of MNIST'));
-	const [device, data] = await Promise.all([chooseDevice(), downloading]);
-	new Session(device, data, chart);
+	const device = await chooseDevice();
+	const data = await downloadMnist('mnist.bin.gz', (share) => showProgress(share, 'the images of MNIST'));
+	new Session(device, data, chart, guesser);
 } catch (error) {
 	console.error(error);
-	showPhase('failed');
+	showPhase('waiting');
 	showNotice('The page could not start', messageOf(error));
 }

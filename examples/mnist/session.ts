@@ -4,7 +4,7 @@ import type { LossChart } from './chart';
 import { element, type Phase, readSettings, showPhase } from './controls';
 import type { Mnist } from './download';
 import { Figures, showTest } from './figures';
-import { Guesser } from './guess';
+import type { Guesser } from './guess';
 import { hideNotice, messageOf, showNotice } from './notice';
 import { Training } from './training';
 
@@ -15,17 +15,18 @@ export class Session {
 	readonly #device: Device;
 	readonly #data: Mnist;
 	readonly #chart: LossChart;
-	readonly #guesser = new Guesser((pixels) => this.#predict(pixels));
+	readonly #guesser: Guesser;
 	#training: Training;
 	#figures: Figures;
 	#phase: Phase = 'ready';
 	/** Ends the pause. */
 	#resume = () => {};
 
-	constructor(device: Device, data: Mnist, chart: LossChart) {
+	constructor(device: Device, data: Mnist, chart: LossChart, guesser: Guesser) {
 		this.#device = device;
 		this.#data = data;
 		this.#chart = chart;
+		this.#guesser = guesser;
 		const settings = readSettings();
 		this.#training = new Training(settings, data, device);
 		this.#figures = new Figures(settings);
@@ -37,11 +38,11 @@ export class Session {
 			element(id, HTMLButtonElement).addEventListener('click', () => void this.#attempt(action));
 		onClick('reset', () => this.#reset());
 		onClick('test', () => this.#test());
-		onClick('clear', () => this.#guesser.clear());
 		onClick('example', () => this.#showExample());
 		element('example', HTMLButtonElement).disabled = false;
 		this.#enter('ready');
-		void this.#guesser.refresh();
+		guesser.predict = (pixels) => this.#predict(pixels);
+		void guesser.refresh();
 	}
 
 	#enter(phase: Phase): void {
@@ -88,6 +89,7 @@ export class Session {
 
 	async #reset(): Promise<void> {
 		hideNotice();
+		this.#enter('loading');
 		// Only needed when the device was lost.
 		await init({ device: this.#device });
 		this.#renew();
@@ -136,10 +138,11 @@ export class Session {
 
 	async #predict(pixels: Uint8Array): Promise<ArrayLike<number> | null> {
 		if (this.#phase === 'failed') return null;
+		const training = this.#training;
 		try {
-			return await this.#training.predict(pixels);
+			return await training.predict(pixels);
 		} catch (error) {
-			this.#fail(error);
+			if (training === this.#training) this.#fail(error);
 			return null;
 		}
 	}

@@ -136,7 +136,7 @@ page('trains, and guesses what is drawn', async ({ browser, server }) => {
 	await probabilities(tab, zero);
 
 	await mkdir(dirname(SCREENSHOT), { recursive: true });
-	await tab.screenshot({ path: SCREENSHOT, fullPage: true });
+	await tab.screenshot({ path: SCREENSHOT, fullPage: true, animations: 'disabled' });
 
 	await tab.click('#reset');
 	await waitForPhase(tab, 'Ready');
@@ -186,6 +186,32 @@ page('without WebGPU says so, and takes the CPU when asked', async ({ browser, s
 	assert.ok((await waitForNumber(tab, 'loss')) > 0);
 	await probabilities(tab, untrained);
 	assert.equal(errors, []);
+	await tab.context().close();
+});
+
+page('says that the GPU was lost, and starts anew', async ({ browser, server }) => {
+	const { tab } = await open(browser);
+	await tab.addInitScript(() => {
+		const request = GPUAdapter.prototype.requestDevice;
+		GPUAdapter.prototype.requestDevice = async function (descriptor) {
+			const device = await request.call(this, descriptor);
+			addEventListener('lose-device', () => device.destroy(), { once: true });
+			return device;
+		};
+	});
+	await tab.goto(server.url);
+	await waitForPhase(tab, 'Ready');
+	await tab.click('#start');
+	await waitForNumber(tab, 'loss');
+	await tab.evaluate(() => dispatchEvent(new Event('lose-device')));
+	await tab.locator('#notice').waitFor();
+	assert.match(await text(tab, 'notice'), /Training has stopped/);
+
+	await tab.click('#reset');
+	await waitForPhase(tab, 'Ready');
+	assert.not(await tab.locator('#notice').isVisible());
+	await tab.click('#start');
+	await waitForNumber(tab, 'loss');
 	await tab.context().close();
 });
 
