@@ -36,6 +36,9 @@ export interface LaunchRecord extends Launch {
 	readonly pipeline: string;
 }
 
+/** How long a failed read waits to hear that the device was lost. */
+const LOSS_NOTICE_MS = 50;
+
 interface Readback {
 	readonly block: Block;
 	readonly staging: GPUBuffer;
@@ -349,6 +352,8 @@ export class Commands {
 			await readback.staging.mapAsync(MAP_MODE_READ, 0, readback.bytes);
 			readback.collect();
 		} catch (error) {
+			// Browsers fail the read before they announce that the device is lost, which is the better reason.
+			await Promise.race([this.device.lost, new Promise((resolve) => setTimeout(resolve, LOSS_NOTICE_MS))]);
 			readback.reject(this.stopped ?? new DeviceError(`reading a tensor back failed: ${String(error)}`, { cause: error }));
 		}
 		this.reads.delete(readback);
