@@ -25,7 +25,7 @@
 import { wgsl } from 'wgsl-preprocessor';
 import type { ShaderTemplate, StorageType } from './shader';
 
-const PHILOX = wgsl`
+export const PHILOX = wgsl`
 fn multiplyHigh(a: u32, b: u32) -> u32 {
 	let aHigh = a >> 16u;
 	let aLow = a & 0xffffu;

@@ -1,5 +1,6 @@
 /** All kernels of this backend, family by family. */
 import type { Kernels } from '../contract';
+import { attentionKernels } from './attention';
 import { convKernels } from './conv';
 import { elementwiseKernels } from './elementwise';
 import { embeddingKernels } from './embedding';
@@ -25,6 +26,7 @@ export function webgpuKernels(gpu: Gpu): Kernels {
 		...poolKernels(gpu),
 		...softmaxKernels(gpu),
 		...normKernels(gpu),
+		...attentionKernels(gpu),
 		...embeddingKernels(gpu),
 		...indexingKernels(gpu),
 		...layoutKernels(gpu),

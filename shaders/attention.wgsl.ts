@@ -1,0 +1,233 @@
+/**
+ * Attention without its matrix of weights, after Dao et al. 2022 and 2023 (FlashAttention): what all kernels of the family share.
+ *
+ *   forward    o = softmax(scale q kT + mask) v: a tile of queries walks over tiles of keys with a running maximum and sum, and what
+ *              it has accumulated is rescaled when the maximum grows. Leaves o and, for each query, the largest score and the log
+ *              of the sum of exp(score - largest).
+ *   rows       for each query its log-sum-exp and delta, the sum of gradient * o.
+ *   query      dq: a tile of queries walks over the keys, weights computed again from the log-sum-exp.
+ *   keyValue   dk, dv: a tile of keys walks over the queries of all heads that read it.
+ *
+ * Each result is written by one workgroup, in a fixed order: no atomics. In all of them a tile has *own* rows, whose sums stay in
+ * registers (queries; keys in keyValue), and *streamed* rows that pass by (keys; queries in keyValue). There are two forms:
+ *
+ *   attentionSubgroup.wgsl.ts    own rows in the lanes' registers, streamed ones handed around by subgroupBroadcast: software adapters.
+ *   attentionWorkgroup.wgsl.ts   both staged in workgroup memory: GPUs, and whatever lacks subgroups.
+ *
+ * Tensors are [batch, heads, rows, size] of any strides but the last, which is 1. `vectors` variants read vec4: sizes, strides and
+ * offsets are multiples of 4 (host). Rows beyond the end read the last one again; their scores are masked and nothing is stored.
+ * Scores that may not be looked at become MASKED, whose exponential is 0; masks are clamped above it. A mask of -infinity is told
+ * by its bits. Dropout draws words of Philox by the position of a weight (see the contract), again in each backward kernel.
+ */
+import { wgsl } from 'wgsl-preprocessor';
+import { PHILOX } from './random.wgsl';
+import type { Access, ShaderTemplate } from './shader';
+
+type Float = 'f32' | 'f16';
+
+export type AttentionKind = 'forward' | 'query' | 'keyValue';
+
+export type AttentionOptionsVariant = {
+	kind: AttentionKind;
+	/** Capacity of the registers for a row: at least the sizes of q, k and of v. */
+	size: 64 | 128 | 256;
+	vectors: boolean;
+	mask: 'none' | 'u32' | 'f32' | 'f16';
+	dropout: boolean;
+	storage: Float;
+};
+
+/** Own rows of a tile: a launch has one workgroup for each tile of each head. */
+export const OWN_ROWS = 32;
+
+export const range = (count: number): number[] => Array.from({ length: count }, (_, i) => i);
+export const lines = (count: number, line: (i: number) => string): string => range(count).map(line).join('\n');
+
+/** Tensors of each kind that hold rows, as they are bound: those that are read, and those that are written. */
+const READ: Record<AttentionKind, readonly string[]> = {
+	forward: ['q', 'k', 'v'],
+	query: ['q', 'k', 'v', 'gradient'],
+	keyValue: ['q', 'k', 'v', 'gradient'],
+};
+const WRITTEN: Record<AttentionKind, readonly string[]> = { forward: ['o'], query: ['dq'], keyValue: ['dk', 'dv'] };
+
+/** Which of `size` and `valueSize` a tensor's rows have. */
+export const sizeOf = (name: string): 'size' | 'valueSize' => (['q', 'k', 'dq', 'dk'].includes(name) ? 'size' : 'valueSize');
+
+export function accesses({ kind, mask }: AttentionOptionsVariant): Access[] {
+	const read = READ[kind].length + (kind === 'forward' ? 0 : 1) + (mask === 'none' ? 0 : 1);
+	const written = WRITTEN[kind].length + (kind === 'forward' ? 1 : 0);
+	return [...range(read).map(() => 'read' as const), ...range(written).map(() => 'read_write' as const)];
+}
+
+/**
+ * Parameters, in the order in which the host fills them. Strides of a tensor are x of the batch, y of the head, z of the row,
+ * w the offset of its first element.
+ */
+const PARAMS = `
+struct Params {
+	key: vec4<u32>,
+	q: vec4<u32>,
+	k: vec4<u32>,
+	v: vec4<u32>,
+	gradient: vec4<u32>,
+	// Of o, of dq, or of dk; and of dv.
+	out: vec4<u32>,
+	out2: vec4<u32>,
+	// Strides of batch, head, query and key.
+	mask: vec4<u32>,
+	maskOffset: u32,
+	// Workgroups, and tiles of own rows for each head.
+	tiles: u32,
+	rowTiles: u32,
+	// Query heads, and how many of them read one head of k and v.
+	heads: u32,
+	group: u32,
+	queries: u32,
+	keys: u32,
+	size: u32,
+	valueSize: u32,
+	causal: u32,
+	scale: f32,
+	// Dropout: how many of 2^24 values drop a weight, and what the others are multiplied by.
+	dropped: u32,
+	keptScale: f32,
+}
+@group(0) @binding(0) var<uniform> p: Params;
+`;
+
+/** Reads and stores of four neighbours of a row that begins at element `row`; d counts quads. */
+function rowAccess(name: string, written: boolean, { vectors }: AttentionOptionsVariant): string {
+	const size = `p.${sizeOf(name)}`;
+	if (written) {
+		return vectors
+			? `fn ${name}Store(row: u32, d: u32, value: vec4<f32>) { ${name}[(row >> 2u) + d] = vec4<T>(value); }`
+			: `
+fn ${name}Store(row: u32, d: u32, value: vec4<f32>) {
+	var left = value;
+	for (var c = 4u * d; c < min(4u * d + 4u, ${size}); c++) {
+		${name}[row + c] = T(left.x);
+		left = left.yzww;
+	}
+}`;
+	}
+	return vectors
+		? `fn ${name}Quad(row: u32, d: u32) -> vec4<f32> { return vec4<f32>(${name}[(row >> 2u) + d]); }`
+		: `
+fn ${name}Quad(row: u32, d: u32) -> vec4<f32> {
+	let c = vec4<u32>(4u * d) + vec4<u32>(0u, 1u, 2u, 3u);
+	let at = vec4<u32>(row) + min(c, vec4<u32>(${size} - 1u));
+	let values = vec4<f32>(f32(${name}[at.x]), f32(${name}[at.y]), f32(${name}[at.z]), f32(${name}[at.w]));
+	return select(vec4<f32>(), values, c < vec4<u32>(${size}));
+}`;
+}
+
+/** Everything in front of main. */
+export function declarations(variant: AttentionOptionsVariant): string {
+	const { kind, vectors, mask, dropout, storage } = variant;
+	const element = vectors ? `vec4<${storage}>` : storage;
+	const bound = [
+		...READ[kind].map((name) => [name, 'read', element]),
+		...(kind === 'forward' ? [] : [['rows', 'read', 'vec4<f32>']]),
+		...(mask === 'none' ? [] : [['mask', 'read', mask]]),
+		...WRITTEN[kind].map((name) => [name, 'read_write', element]),
+		...(kind === 'forward' ? [['logSumExp', 'read_write', 'vec2<f32>']] : []),
+	];
+	return wgsl`
+alias T = ${storage};
+${PARAMS}
+${bound.map(([name, access, type], i) => `@group(0) @binding(${i + 1}) var<storage, ${access}> ${name}: array<${type}>;`).join('\n')}
+${READ[kind].map((name) => rowAccess(name, false, variant)).join('\n')}
+${WRITTEN[kind].map((name) => rowAccess(name, true, variant)).join('\n')}
+
+const MASKED = -2e38;
+
+/** Where row 0 of a head begins. */
+fn headOf(strides: vec4<u32>, batch: u32, head: u32) -> u32 {
+	return strides.w + batch * strides.x + head * strides.y;
+}
+
+/** exp of what is never positive, or only by rounding. */
+fn decay(x: vec4<f32>) -> vec4<f32> {
+	return exp(max(x, vec4<f32>(-200.0)));
+}
+
+/** How many keys, from the first on, a query may look at: none from beyond the end. */
+fn visible(query: u32) -> u32 {
+	let keys = select(p.keys, min(query + 1u, p.keys), p.causal != 0u);
+	return select(0u, keys, query < p.queries);
+}
+
+#if ${mask !== 'none'}
+/** What the mask adds to the score of query and key, where \`head\` is where it begins for their head. */
+fn biasAt(head: u32, query: u32, key: u32) -> f32 {
+	let value = mask[head + min(query, p.queries - 1u) * p.mask.z + min(key, p.keys - 1u) * p.mask.w];
+#if ${mask === 'u32'}
+	return select(0.0, MASKED, value == 0u);
+#elif ${mask === 'f16'}
+	let bits = bitcast<u32>(vec2<f16>(value, 0h));
+	return select(f32(value), MASKED, bits == 0xfc00u);
+#else
+	return select(max(value, -1e38), MASKED, bitcast<u32>(value) == 0xff800000u);
+#endif
+}
+#endif
+
+#if ${dropout}
+${PHILOX}
+
+/** What four neighbouring weights of a query are multiplied by; \`row\` numbers the query, \`quad\` the keys, by fours. */
+fn keptAt(row: u32, quad: u32) -> vec4<f32> {
+	let words = philox(row * ((p.keys + 3u) / 4u) + quad);
+	return select(vec4<f32>(p.keptScale), vec4<f32>(), (words >> vec4<u32>(8u)) < vec4<u32>(p.dropped));
+}
+#endif
+`;
+}
+
+export type AttentionRowsVariant = { vectors: boolean; storage: Float };
+
+/** rows: an invocation a query. The parameters are those of the others, with o in the place of q. Grid: queries of all heads / 64. */
+export const attentionRows: ShaderTemplate<AttentionRowsVariant> = {
+	name: 'attention.rows',
+	source({ vectors, storage }) {
+		const variant = { kind: 'query', size: 64, mask: 'none', dropout: false, vectors, storage } as const;
+		const element = vectors ? `vec4<${storage}>` : storage;
+		return {
+			bindings: ['read', 'read', 'read', 'read_write'],
+			code: wgsl`
+#if ${storage === 'f16'}
+enable f16;
+#endif
+${PARAMS}
+@group(0) @binding(1) var<storage, read> o: array<${element}>;
+@group(0) @binding(2) var<storage, read> gradient: array<${element}>;
+@group(0) @binding(3) var<storage, read> logSumExp: array<vec2<f32>>;
+@group(0) @binding(4) var<storage, read_write> rows: array<vec4<f32>>;
+${rowAccess('o', false, variant)}
+${rowAccess('gradient', false, variant)}
+
+@compute @workgroup_size(64)
+fn main(
+	@builtin(workgroup_id) wid: vec3<u32>,
+	@builtin(num_workgroups) grid: vec3<u32>,
+	@builtin(local_invocation_index) lane: u32,
+) {
+	let row = (wid.x + wid.y * grid.x) * 64u + lane;
+	if (row >= p.tiles) {
+		return;
+	}
+	let head = row / p.queries;
+	let place = vec3<u32>(head / p.heads, head % p.heads, row % p.queries);
+	let at = p.q.w + dot(place, p.q.xyz);
+	let gradientAt = p.gradient.w + dot(place, p.gradient.xyz);
+	var sums = vec4<f32>();
+	for (var d = 0u; d < (p.valueSize + 3u) / 4u; d++) {
+		sums += oQuad(at, d) * gradientQuad(gradientAt, d);
+	}
+	rows[row] = vec4<f32>(logSumExp[row], (sums.x + sums.y) + (sums.z + sums.w), 0.0);
+}
+`,
+		};
+	},
+};
