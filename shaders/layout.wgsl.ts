@@ -2,7 +2,9 @@
  * Kernels that move elements: copies between views of any strides, fill, arange and constant padding. Only the width of an element
  * matters to a copy, so float32, int32 and bool share the u32 variants and keep their bits.
  *
- * copy, fill : the frame of elementwise.wgsl.ts, whose accesses flat, rows and strided serve inputs and outputs alike.
+ * copy, fill : the frame of elementwise.wgsl.ts, whose accesses serve inputs and outputs alike.
+ * transpose  : a copy where x is consecutive along another dimension than y. A thread moves a tile of 4 x 4 through registers, so that
+ *              loads and stores are both vec4 (three times as fast as the strided copy on software adapters); a workgroup of 64 takes 32 x 32.
  * arange, pad: a thread makes four consecutive elements of a contiguous output; workgroups of 64.
  */
 import { wgsl } from 'wgsl-preprocessor';
@@ -13,6 +15,74 @@ export const copy: ShaderTemplate<MoveVariant> = {
 	name: 'layout.copy',
 	source: ({ type, access }) =>
 		elementwiseSource({ access, operands: [{ name: 'x', stored: type, computed: type }], output: type, value: 'x' }),
+};
+
+export type TransposeVariant = { type: 'u32' | 'f16' };
+
+/**
+ * Columns are the dimension along which x is consecutive, rows that along which y is; both have a multiple of 4 elements. Offsets and
+ * steps count quads: `xStep` from row to row in x, `yStep` from column to column in y. The other dimensions are `sizes`, with
+ * steps in x and y in the first and second component of `steps`.
+ */
+export const transpose: ShaderTemplate<TransposeVariant> = {
+	name: 'layout.transpose',
+	source({ type }) {
+		const code = wgsl`
+#if ${type === 'f16'}
+enable f16;
+#endif
+struct Params {
+	sizes: array<vec4<u32>, 2>,
+	steps: array<vec4<u32>, 8>,
+	rank: u32,
+	count: u32,
+	rowQuads: u32,
+	columnQuads: u32,
+	xOffset: u32,
+	yOffset: u32,
+	xStep: u32,
+	yStep: u32,
+}
+
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> x: array<vec4<${type}>>;
+@group(0) @binding(2) var<storage, read_write> y: array<vec4<${type}>>;
+
+@compute @workgroup_size(64)
+fn main(
+	@builtin(workgroup_id) wid: vec3<u32>,
+	@builtin(num_workgroups) nwg: vec3<u32>,
+	@builtin(local_invocation_index) lid: u32,
+) {
+	let rowTiles = (p.rowQuads + 7u) / 8u;
+	let columnTiles = (p.columnQuads + 7u) / 8u;
+	let tile = wid.x + wid.y * nwg.x;
+	let column = tile % columnTiles * 8u + lid % 8u;
+	let row = tile / columnTiles % rowTiles * 8u + lid / 8u;
+	var rest = tile / columnTiles / rowTiles;
+	if (rest >= p.count || row >= p.rowQuads || column >= p.columnQuads) {
+		return;
+	}
+	var at = vec2(p.xOffset, p.yOffset);
+	for (var d = p.rank; d > 0u; d--) {
+		let size = p.sizes[(d - 1u) / 4u][(d - 1u) % 4u];
+		at += rest % size * p.steps[d - 1u].xy;
+		rest /= size;
+	}
+	let source = at.x + row * 4u * p.xStep + column;
+	let place = at.y + column * 4u * p.yStep + row;
+	let a = x[source];
+	let b = x[source + p.xStep];
+	let c = x[source + 2u * p.xStep];
+	let d = x[source + 3u * p.xStep];
+	y[place] = vec4(a.x, b.x, c.x, d.x);
+	y[place + p.yStep] = vec4(a.y, b.y, c.y, d.y);
+	y[place + 2u * p.yStep] = vec4(a.z, b.z, c.z, d.z);
+	y[place + 3u * p.yStep] = vec4(a.w, b.w, c.w, d.w);
+}
+`;
+		return { code, bindings: ['read', 'read_write'] };
+	},
 };
 
 /** p0 has the bits of the value: of the element itself, or for f16 of a float32. */

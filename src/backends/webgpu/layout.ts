@@ -1,12 +1,16 @@
 /** Launches of shaders/layout.wgsl.ts. */
-import { arange, copy, fill, pad } from '../../../shaders/layout.wgsl';
+import { arange, copy, fill, pad, transpose } from '../../../shaders/layout.wgsl';
 import { MAX_RANK, numel } from '../../core/shape';
 import type { View } from '../contract';
 import type { LayoutKernels } from '../contract/layout';
+import { collapse } from './collapse';
 import { floatBits, type Gpu, storageType } from './launch';
 import { planQuads } from './quads';
 
 const WORKGROUP = 64;
+
+/** Elements below which a strided copy costs no more than its launch, and a pipeline of its own would. */
+const SMALLEST_TRANSPOSE = 4096;
 
 /** What a copy moves: elements of two bytes or of four. */
 function moved(view: View): { type: 'u32' | 'f16'; bytes: number } {
@@ -24,7 +28,50 @@ function padded(values: readonly number[]): number[] {
 }
 
 export function layoutKernels(gpu: Gpu): LayoutKernels {
+	/** Whether the views were copied by tiles: y is consecutive along one dimension, x along another, and all else aligned. */
+	function copyTransposed(x: View, y: View): boolean {
+		const size = numel(y.shape);
+		if (size < SMALLEST_TRANSPOSE || x.offset % 4 !== 0 || y.offset % 4 !== 0) return false;
+		const { shape, strides } = collapse(y.shape, [x.strides, y.strides]);
+		const [xs, ys] = strides as [readonly number[], readonly number[]];
+		const row = ys.indexOf(1);
+		const column = xs.indexOf(1);
+		if (row < 0 || column < 0 || row === column || shape[row]! % 4 !== 0 || shape[column]! % 4 !== 0) return false;
+		const aligned = shape.every((_, d) => (d === column || xs[d]! % 4 === 0) && (d === row || ys[d]! % 4 === 0));
+		if (!aligned) return false;
+		const { type, bytes } = moved(x);
+		const outer = shape.map((_, d) => d).filter((d) => d !== row && d !== column);
+		const count = outer.reduce((product, d) => product * shape[d]!, 1);
+		const [rowQuads, columnQuads] = [shape[row]! / 4, shape[column]! / 4];
+		const steps = Array.from({ length: MAX_RANK }, (_, i) => {
+			const d = outer[i];
+			return d === undefined ? [0, 0, 0, 0] : [xs[d]! / 4, ys[d]! / 4, 0, 0];
+		});
+		gpu.launch({
+			kernel: transpose,
+			variant: { type },
+			buffers: [x.storage, y.storage],
+			params: [
+				...padded(outer.map((d) => shape[d]!)),
+				...steps.flat().map((step) => step >>> 0),
+				outer.length,
+				count,
+				rowQuads,
+				columnQuads,
+				x.offset / 4,
+				y.offset / 4,
+				xs[row]! / 4,
+				ys[column]! / 4,
+			],
+			grid: [Math.ceil(rowQuads / 8) * Math.ceil(columnQuads / 8) * count],
+			flops: 0,
+			bytes: 2 * bytes * size,
+		});
+		return true;
+	}
+
 	function copyView(x: View, y: View): void {
+		if (copyTransposed(x, y)) return;
 		const plan = planQuads(gpu, [x], y);
 		const { type, bytes } = moved(x);
 		gpu.launch({

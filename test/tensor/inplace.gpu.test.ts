@@ -1,0 +1,126 @@
+/** In-place operations: what they write, what they refuse, what the tape notices. */
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import * as w from 'wgrad';
+
+test.before(async () => {
+	await w.init({ device: 'webgpu' });
+});
+
+function onBoth(name: string, run: (device: w.Device) => Promise<void>): void {
+	for (const device of ['cpu', 'webgpu'] as const) test(`${name} on ${device}`, () => run(device));
+}
+
+onBoth('arithmetic in place', async (device) => {
+	const x = w.tensor([1, 2, 3, 4, 5], { device });
+	const other = w.tensor([10], { device });
+	assert.is(x.add_(other), x);
+	assert.equal(await x.toArray(), [11, 12, 13, 14, 15]);
+	assert.equal(await x.sub_(1).toArray(), [10, 11, 12, 13, 14]);
+	assert.equal(await x.mul_(2).toArray(), [20, 22, 24, 26, 28]);
+	assert.equal(await x.div_(w.tensor([2, 2, 2, 2, 4], { device })).toArray(), [10, 11, 12, 13, 7]);
+	assert.equal(await x.add_(other, { alpha: 0.5 }).toArray(), [15, 16, 17, 18, 12]);
+	assert.equal(await x.sub_(1, { alpha: 3 }).toArray(), [12, 13, 14, 15, 9]);
+	assert.equal(await x.fill_(3).toArray(), [3, 3, 3, 3, 3]);
+	assert.equal(await x.zero_().toArray(), [0, 0, 0, 0, 0]);
+	assert.equal(await w.tensor([1, 2], { dtype: 'int32', device }).mul_(3).toArray(), [3, 6]);
+});
+
+onBoth('a view writes into its part alone', async (device) => {
+	const whole = w.zeros([3, 5], { device });
+	whole.narrow(1, 1, 3).add_(1);
+	whole.select(0, 2).fill_(7);
+	whole
+		.permute([1, 0])
+		.select(0, 0)
+		.copy_(w.tensor([1, 2, 3], { device }));
+	assert.equal(await whole.toArray(), [
+		[1, 1, 1, 1, 0],
+		[2, 1, 1, 1, 0],
+		[3, 7, 7, 7, 7],
+	]);
+	// Contiguous, aligned, and not a multiple of four: the elements behind it stay.
+	const row = w.zeros([10], { device });
+	row.narrow(0, 4, 3).add_(1);
+	assert.equal(await row.toArray(), [0, 0, 0, 0, 1, 1, 1, 0, 0, 0]);
+});
+
+onBoth('copy_ broadcasts and converts', async (device) => {
+	const x = w.zeros([2, 3], { device });
+	x.copy_(w.tensor([1, 2, 3], { dtype: 'int32', device }));
+	assert.equal(await x.toArray(), [
+		[1, 2, 3],
+		[1, 2, 3],
+	]);
+	const flags = w.zeros([3], { dtype: 'bool', device });
+	assert.equal(await flags.copy_(w.tensor([0, 2, -1], { device })).toArray(), [false, true, true]);
+	assert.throws(() => x.copy_(w.zeros([2], { device })), /copy_: shape \[2\] does not broadcast to \[2, 3\]/);
+	assert.throws(() => x.copy_(w.zeros([1, 2, 3], { device })), /copy_: shape \[1, 2, 3\] does not broadcast/);
+});
+
+test('copy_ uploads', async () => {
+	const x = w.zeros([2, 2], { device: 'webgpu' });
+	x.copy_(w.tensor([1, 2], { device: 'cpu' }));
+	assert.equal(await x.toArray(), [
+		[1, 2],
+		[1, 2],
+	]);
+	assert.throws(() => w.zeros([2], { device: 'cpu' }).copy_(x.select(0, 0)), /copy_: tensors are on different devices/);
+});
+
+onBoth('sources that share the memory are read before it is written', async (device) => {
+	const x = w.tensor([1, 2, 3, 4], { device });
+	x.add_(x);
+	assert.equal(await x.toArray(), [2, 4, 6, 8]);
+	x.narrow(0, 1, 3).copy_(x.narrow(0, 0, 3));
+	assert.equal(await x.toArray(), [2, 2, 4, 6]);
+});
+
+onBoth('what in-place operations refuse', async (device) => {
+	const leaf = w.tensor([1, 2], { device, requiresGrad: true });
+	assert.throws(() => leaf.add_(1), /add_: the tensor is a leaf that requires a gradient. Write to it under noGrad/);
+	const result = leaf.mul(2);
+	assert.throws(() => w.noGrad(() => result.add_(1)), /add_: the tensor is the result of 'mul'/);
+	assert.throws(() => w.zeros([1, 2], { device }).expand([3, 2]).add_(1), /add_: the tensor of shape \[3, 2\] was expanded/);
+	const whole = w.tensor([1, 2], { dtype: 'int32', device });
+	assert.throws(() => whole.add_(0.5), /add_: the result is floating and does not fit into a tensor of int32/);
+	assert.throws(() => whole.div_(2), /div_: the result is floating/);
+	assert.throws(() => w.tensor([true], { device }).add_(1), /add_: the result is int32 and does not fit into a tensor of bool/);
+	assert.throws(() => w.tensor([true], { device }).sub_(w.tensor([true], { device })), /sub_: is not defined on bool/);
+	w.noGrad(() => leaf.add_(1));
+	assert.equal(await leaf.toArray(), [2, 3]);
+	assert.ok(leaf.requiresGrad);
+});
+
+onBoth('backward notices that a saved tensor was overwritten', async (device) => {
+	const x = w.tensor([1, 2], { device, requiresGrad: true });
+	const factor = w.tensor([3, 4], { device });
+	const y = x.mul(factor).sum();
+	factor.zero_();
+	assert.throws(() => y.backward(), /'mul' saved a tensor of shape \[2\] that 'zero_' has overwritten/);
+});
+
+onBoth('ties and kinks have the gradients of PyTorch', async (device) => {
+	const gradients = async (values: readonly number[], f: (x: w.Tensor) => w.Tensor) => {
+		const x = w.tensor(values, { device, requiresGrad: true });
+		f(x).sum().backward();
+		return x.grad!.toArray();
+	};
+	const ones = () => w.ones([3], { device });
+	assert.equal(await gradients([1, 0, 2], (x) => x.maximum(ones())), [0.5, 0, 1]);
+	assert.equal(await gradients([1, 0, 2], (x) => x.minimum(ones())), [0.5, 1, 0]);
+	assert.equal(await gradients([-1, 1, 2], (x) => x.clamp({ min: -1, max: 1 })), [1, 1, 0]);
+	assert.equal(await gradients([-1, 1, 0], (x) => x.hardtanh()), [0, 0, 1]);
+	assert.equal(await gradients([0, -0, 1], (x) => x.abs()), [0, 0, 1]);
+	assert.equal(await gradients([0, -1, 1], (x) => x.relu()), [0, 0, 1]);
+	assert.equal(await gradients([0, 6, 3], (x) => x.relu6()), [0, 0, 1]);
+	assert.equal(await gradients([0, 2, -3], (x) => x.pow(0)), [0, 0, 0]);
+	assert.equal(await gradients([0, 2, -3], (x) => x.pow(1)), [1, 1, 1]);
+	assert.equal(await gradients([0, 2, -3], (x) => x.pow(2)), [0, 4, -6]);
+	assert.equal(await gradients([0, 2, 3], (x) => w.pow(x, w.tensor([0, 1, 2], { device }))), [0, 1, 6]);
+	assert.equal(await gradients([0, 2, 1], (b) => w.pow(0, b)), [0, 0, 0]);
+	const unknown = w.full([3], Number.NaN, { device });
+	assert.equal(await gradients([1, 2, 3], (x) => w.where(w.tensor([true, false, true], { device }), x, unknown)), [1, 0, 1]);
+});
+
+test.run();
