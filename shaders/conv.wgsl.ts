@@ -17,12 +17,16 @@
  * sumPartials gradWeight = the sum of the partial results, in order of s: no atomics, the same bits every time.
  *
  * Ladder:
- * 1. A 16x16 workgroup tile of an im2col-like GEMM: barriers and index arithmetic for every element; slowest everywhere.
+ * 1. shaders/convTiled.wgsl.ts: tiles in workgroup memory, what GPUs are made for. Barriers and workgroup memory are slow
+ *    on software adapters.
  * 2. 16 outputs x 4 positions in registers of each thread, weights loaded by every thread: software adapters spend four
  *    fifths of the time in loads, which cost them 25 multiply-adds each, whether all threads read one address or not.
  * 3. subgroups (SHARED): the 16 values that all threads want are one vec4 of each of four lanes, handed round by
  *    subgroupBroadcast. Right for every subgroup size, as the least in WGSL is 4. Twice as fast as 2 on lavapipe, and compiled
  *    in a third of the time, for its code grows with the number of places that load.
+ * 4. row3: the most common kernel of all loads six elements for its three taps instead of twelve.
+ *
+ * Files: this one has what all share, pack and sumPartials; convCorrelate and convWeightGrad the kernels in registers.
  */
 import { wgsl } from 'wgsl-preprocessor';
 import type { ShaderTemplate, StorageType } from './shader';
@@ -44,6 +48,46 @@ export function repeat(count: number, line: (i: number) => string): string {
 export function multiplyAdd(count: number, value = 'v'): string {
 	return repeat(count, (i) => `a${i} = fma(vec4(${count === 1 ? 'b0' : `b${i >> 2}.${LANES[i & 3]}`}), ${value}, a${i});`);
 }
+
+/** Four single loads, at the indices in the vector `at`. */
+export function vectorLoad(buffer: string, at: string): string {
+	return `vec4<f32>(${LANES.map((lane) => `f32(${buffer}[${at}.${lane}])`).join(', ')})`;
+}
+
+/** Of `correlate`, in registers or tiled. */
+export const CORRELATE_PARAMS = `
+// Vectors over (depth, height, width); w of size, out and result is their product.
+struct Params {
+	size: vec4<u32>,
+	out: vec4<u32>,
+	result: vec4<u32>,
+	outStep: vec4<u32>,
+	outStart: vec4<u32>,
+	inStep: vec4<u32>,
+	inStart: vec4<u32>,
+	tapStep: vec4<u32>,
+	taps: vec4<u32>,        // w: their product
+	tapJump: vec4<u32>,     // in the packed weights; w: the first tap
+	channels: u32, outputs: u32, groups: u32, blocks: u32,
+	positions: u32, offset: u32, weightTaps: u32, bias: u32,
+}
+`;
+
+/** Of `weightGrad`, in registers or tiled. */
+export const WEIGHT_GRAD_PARAMS = `
+// Vectors over (depth, height, width); w of size, out and kernel is their product.
+struct Params {
+	size: vec4<u32>,
+	out: vec4<u32>,
+	kernel: vec4<u32>,
+	stride: vec4<u32>,
+	padding: vec4<u32>,
+	dilation: vec4<u32>,
+	channels: u32, outputs: u32, groups: u32, rows: u32,
+	rowsPerSplit: u32, laneBlocks: u32, sharedBlocks: u32, offsetX: u32,
+	offsetY: u32,
+}
+`;
 
 export type PackVariant = Readonly<{ type: StorageType; bias: boolean; block: CorrelateBlock }>;
 

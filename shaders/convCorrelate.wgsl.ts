@@ -1,6 +1,6 @@
 /** Output and input gradient in registers: see shaders/conv.wgsl.ts for what it computes and why this way. */
 import { wgsl } from 'wgsl-preprocessor';
-import { CONV_LANE, type CorrelateBlock, LANES, multiplyAdd, repeat } from './conv.wgsl';
+import { CONV_LANE, CORRELATE_PARAMS, type CorrelateBlock, LANES, multiplyAdd, repeat } from './conv.wgsl';
 import type { ShaderTemplate, StorageType } from './shader';
 
 export const CORRELATE_WORKGROUP = 64;
@@ -89,21 +89,7 @@ enable subgroups;
 #if ${type === 'f16'}
 enable f16;
 #endif
-// Vectors over (depth, height, width); w of size, out and result is their product.
-struct Params {
-	size: vec4<u32>,
-	out: vec4<u32>,
-	result: vec4<u32>,
-	outStep: vec4<u32>,
-	outStart: vec4<u32>,
-	inStep: vec4<u32>,
-	inStart: vec4<u32>,
-	tapStep: vec4<u32>,
-	taps: vec4<u32>,        // w: their product
-	tapJump: vec4<u32>,     // in the packed weights; w: the first tap
-	channels: u32, outputs: u32, groups: u32, blocks: u32,
-	positions: u32, offset: u32, weightTaps: u32, bias: u32,
-}
+${CORRELATE_PARAMS}
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> x: array<${type}>;
 @group(0) @binding(2) var<storage, read> weight: array<${block === 1 ? 'f32' : 'vec4<f32>'}>;

@@ -1,11 +1,14 @@
 /** The weight gradient in registers: see shaders/conv.wgsl.ts for what it computes and why this way. */
 import { wgsl } from 'wgsl-preprocessor';
-import { CONV_LANE, LANES, multiplyAdd, repeat } from './conv.wgsl';
+import { CONV_LANE, multiplyAdd, repeat, vectorLoad, WEIGHT_GRAD_PARAMS } from './conv.wgsl';
 import type { ShaderTemplate, StorageType } from './shader';
 
 /** Elements of the shared side that one thread holds. */
 export const WEIGHT_GRAD_SHARED = 16;
+/** As small as a subgroup: what does not fill a tile idles few threads. */
 export const WEIGHT_GRAD_WORKGROUP = 8;
+/** Of `single`. */
+export const SINGLE_WORKGROUP = 64;
 
 export type WeightGradVariant = Readonly<{
 	type: StorageType;
@@ -42,16 +45,21 @@ export const convWeightGrad: ShaderTemplate<WeightGradVariant> = {
 		let ${name}Base = ${name}Source + n * p.groups * p.channels * p.size.w + (${name}Z * p.size.y + ${name}Y) * p.size.z;`;
 		const outputsRow = (name: string) => `
 		let ${name}Base = ${name}Output + n * p.groups * p.outputs * p.out.w + (d * p.out.y + h) * p.out.z;`;
-		const load = (buffer: string, at: string) => `vec4<f32>(${LANES.map((l) => `f32(${buffer}[${at}.${l}])`).join(', ')})`;
 		const tapsLoad = (name: string, value: string) => `
 			let ${name}X = ${name}Width + w * p.stride.z;
 			let ${name}At = ${name}Base + ${name}X;
-			let ${value} = select(vec4<f32>(), ${load('x', `${name}At`)}, ${name}Inside & (${name}X < vec4(p.size.z)));`;
+			let ${value} = select(vec4<f32>(), ${vectorLoad('x', `${name}At`)}, ${name}Inside & (${name}X < vec4(p.size.z)));`;
 		const outputsLoad = (name: string, value: string) => `
 			let ${name}At = ${name}Base + w;
-			let ${value} = ${load('gradY', `${name}At`)};`;
-		const onLanes = lanes !== 'outputs' ? { setup: taps, row: tapsRow, load: tapsLoad } : { setup: outputs, row: outputsRow, load: outputsLoad };
-		const shared = lanes !== 'outputs' ? { setup: outputs, row: outputsRow, load: outputsLoad } : { setup: taps, row: tapsRow, load: tapsLoad };
+			let ${value} = ${vectorLoad('gradY', `${name}At`)};`;
+		const onLanes =
+			lanes !== 'outputs'
+				? { setup: taps, row: tapsRow, load: tapsLoad }
+				: { setup: outputs, row: outputsRow, load: outputsLoad };
+		const shared =
+			lanes !== 'outputs'
+				? { setup: outputs, row: outputsRow, load: outputsLoad }
+				: { setup: taps, row: tapsRow, load: tapsLoad };
 		return {
 			bindings: ['read', 'read', 'read_write'],
 			code: wgsl`
@@ -61,24 +69,13 @@ enable subgroups;
 #if ${type === 'f16'}
 enable f16;
 #endif
-// Vectors over (depth, height, width); w of size, out and kernel is their product.
-struct Params {
-	size: vec4<u32>,
-	out: vec4<u32>,
-	kernel: vec4<u32>,
-	stride: vec4<u32>,
-	padding: vec4<u32>,
-	dilation: vec4<u32>,
-	channels: u32, outputs: u32, groups: u32, rows: u32,
-	rowsPerSplit: u32, laneBlocks: u32, sharedBlocks: u32, offsetX: u32,
-	offsetY: u32,
-}
+${WEIGHT_GRAD_PARAMS}
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> x: array<${type}>;
 @group(0) @binding(2) var<storage, read> gradY: array<${type}>;
 @group(0) @binding(3) var<storage, read_write> partial: array<vec4<f32>>;
 
-@compute @workgroup_size(${WEIGHT_GRAD_WORKGROUP})
+@compute @workgroup_size(${isSingle ? SINGLE_WORKGROUP : WEIGHT_GRAD_WORKGROUP})
 fn main(
 	@builtin(workgroup_id) wid: vec3<u32>,
 	@builtin(num_workgroups) nwg: vec3<u32>,
@@ -89,7 +86,7 @@ fn main(
 ) {
 	var flat = wid.x + wid.y * nwg.x;
 #if ${isSingle}
-	let quad = (flat % p.sharedBlocks) * ${WEIGHT_GRAD_WORKGROUP}u + lid;
+	let quad = (flat % p.sharedBlocks) * ${SINGLE_WORKGROUP}u + lid;
 	let split = flat / p.sharedBlocks;
 	let row = min(quad / p.laneBlocks, p.groups * p.outputs - 1u);
 	let laneFirst = quad % p.laneBlocks * ${CONV_LANE}u;

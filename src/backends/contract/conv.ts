@@ -20,11 +20,7 @@ export interface ConvKernels {
 	 * y[n, o, i] = bias[o] + sum over c, k of x[n, g C/groups + c, stride i - padding + dilation k] weight[o, c, k], where g is
 	 * the group of o and x is zero outside of its bounds.
 	 */
-	conv(
-		inputs: { x: View; weight: View; bias?: View | undefined },
-		outputs: { y: View },
-		attributes: ConvAttributes,
-	): void;
+	conv(inputs: { x: View; weight: View; bias?: View | undefined }, outputs: { y: View }, attributes: ConvAttributes): void;
 
 	/**
 	 * The transpose of `conv` in x: gradX[n, c, j] = bias[c] + the sum of gradY[n, o, i] weight[o, c, k] over all o, i, k

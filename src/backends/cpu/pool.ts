@@ -25,7 +25,12 @@ function planesOf(x: View, y: View): Planes {
 
 const volume = ([depth, height, width]: Triple): number => depth * height * width;
 
-function strided(attributes: { kernel: readonly number[]; stride: readonly number[]; padding: readonly number[]; dilation?: readonly number[] }): WindowOf {
+function strided(attributes: {
+	kernel: readonly number[];
+	stride: readonly number[];
+	padding: readonly number[];
+	dilation?: readonly number[];
+}): WindowOf {
 	const kernel = asTriple(attributes.kernel, 1);
 	const stride = asTriple(attributes.stride, 1);
 	const padding = asTriple(attributes.padding, 0);
@@ -45,7 +50,11 @@ function adaptive({ size, outSize }: Planes): WindowOf {
 }
 
 /** Calls `visit` for every output of a plane with its window in the three dimensions. */
-function forEachWindow(outSize: Triple, windowOf: WindowOf, visit: (output: number, windows: readonly [Window, Window, Window]) => void): void {
+function forEachWindow(
+	outSize: Triple,
+	windowOf: WindowOf,
+	visit: (output: number, windows: readonly [Window, Window, Window]) => void,
+): void {
 	let output = 0;
 	for (let d = 0; d < outSize[0]; d++) {
 		const depth = windowOf(0, d);
@@ -120,7 +129,12 @@ function divisorOf(windows: readonly [Window, Window, Window], size: Triple, att
 	return divisor;
 }
 
-function average(x: View, y: View, windowOf: WindowOf, divisor: (windows: readonly [Window, Window, Window], size: Triple) => number): void {
+function average(
+	x: View,
+	y: View,
+	windowOf: WindowOf,
+	divisor: (windows: readonly [Window, Window, Window], size: Triple) => number,
+): void {
 	const { count, size, outSize } = planesOf(x, y);
 	const xs = cpuData(x);
 	const ys = cpuData(y);
@@ -139,7 +153,12 @@ function average(x: View, y: View, windowOf: WindowOf, divisor: (windows: readon
 	}
 }
 
-function spread(gradY: View, gradX: View, windowOf: WindowOf, divisor: (windows: readonly [Window, Window, Window], size: Triple) => number): void {
+function spread(
+	gradY: View,
+	gradX: View,
+	windowOf: WindowOf,
+	divisor: (windows: readonly [Window, Window, Window], size: Triple) => number,
+): void {
 	const { count, size, outSize } = planesOf(gradX, gradY);
 	const gradients = cpuData(gradY);
 	const sums = new Float64Array(count * volume(size));

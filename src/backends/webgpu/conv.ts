@@ -1,131 +1,31 @@
 /** Launches of shaders/conv.wgsl.ts: geometry, split of the weight gradient's sum, and the choice of variants. */
 import { CONV_LANE, type CorrelateBlock, convPack, convSumPartials, PACK_WORKGROUP } from '../../../shaders/conv.wgsl';
 import { CORRELATE_WORKGROUP, convCorrelate } from '../../../shaders/convCorrelate.wgsl';
-import { convWeightGrad, WEIGHT_GRAD_SHARED, WEIGHT_GRAD_WORKGROUP } from '../../../shaders/convWeightGrad.wgsl';
+import { convCorrelateTiled, convWeightGradTiled, TILED_DEPTH, TILED_SIDE } from '../../../shaders/convTiled.wgsl';
+import {
+	convWeightGrad,
+	SINGLE_WORKGROUP,
+	WEIGHT_GRAD_SHARED,
+	WEIGHT_GRAD_WORKGROUP,
+	type WeightGradVariant,
+} from '../../../shaders/convWeightGrad.wgsl';
 import { numel } from '../../core/shape';
 import type { Storage, View } from '../contract';
-import { asTriple, type ConvAttributes, type ConvKernels, type Triple } from '../contract/conv';
-import { type Gpu, storageType } from './launch';
+import type { ConvKernels, Triple } from '../contract/conv';
+import { backwardWalks, flopsOf, forwardWalk, type Geometry, geometry, triple, volume, type Walk } from './convGeometry';
+import { type Gpu, type Launch, storageType } from './launch';
 
-/** Enough workgroups for every core of a large GPU, and for an even load on a small CPU. */
-const WANTED_WORKGROUPS = 64;
+/** Workgroups that the weight gradient's sum is split into: for an even load on a few cores, or to fill a GPU. */
+const WANTED_WORKGROUPS = { software: 64, gpu: 512 };
 const MAX_SPLITS = 64;
+/** Results of a group's weight gradient from which a tile of 64 x 64 is better than threads that share nothing. */
+const WORTH_A_TILE = 256;
 /** From here on the shared loads of `row3` outweigh the threads that it leaves idle at the end of rows. */
 const ROW3_CHANNELS = 8;
 
-const volume = ([depth, height, width]: Triple): number => depth * height * width;
 const words = (values: readonly number[]): number[] => values.map((value) => value >>> 0);
-const triple = (make: (dimension: 0 | 1 | 2) => number): Triple => [make(0), make(1), make(2)];
 const bytesOf = (...views: readonly View[]): number =>
 	views.reduce((sum, view) => sum + numel(view.shape) * (storageType(view) === 'f16' ? 2 : 4), 0);
-
-/** What the three directions share. `channels` and `outputs` count those of one group. */
-interface Geometry {
-	readonly batch: number;
-	readonly groups: number;
-	readonly channels: number;
-	readonly outputs: number;
-	readonly size: Triple;
-	readonly out: Triple;
-	readonly kernel: Triple;
-	readonly stride: Triple;
-	readonly padding: Triple;
-	readonly dilation: Triple;
-}
-
-function geometry(x: View, weight: View, y: View, { stride, padding, dilation, groups }: ConvAttributes): Geometry {
-	return {
-		batch: x.shape[0]!,
-		groups,
-		channels: weight.shape[1]!,
-		outputs: weight.shape[0]! / groups,
-		size: asTriple(x.shape.slice(2), 1),
-		out: asTriple(y.shape.slice(2), 1),
-		kernel: asTriple(weight.shape.slice(2), 1),
-		stride: asTriple(stride, 1),
-		padding: asTriple(padding, 0),
-		dilation: asTriple(dilation, 1),
-	};
-}
-
-const flopsOf = (g: Geometry): number =>
-	2 * g.batch * g.groups * g.outputs * g.channels * volume(g.out) * volume(g.kernel);
-
-/** How a launch of `correlate` walks one dimension (see shaders/conv.wgsl.ts). */
-interface Walk {
-	readonly out: number;
-	readonly outStep: number;
-	readonly outStart: number;
-	readonly inStep: number;
-	readonly inStart: number;
-	readonly tapStep: number;
-	readonly taps: number;
-	/** In the kernel, of which a launch may use every other tap. */
-	readonly firstTap: number;
-	readonly tapJump: number;
-}
-
-function forwardWalk(g: Geometry, dimension: 0 | 1 | 2): Walk {
-	return {
-		out: g.out[dimension],
-		outStep: 1,
-		outStart: 0,
-		inStep: g.stride[dimension],
-		inStart: -g.padding[dimension],
-		tapStep: g.dilation[dimension],
-		taps: g.kernel[dimension],
-		firstTap: 0,
-		tapJump: 1,
-	};
-}
-
-/** The same taps in the opposite order where they go backwards, so that they go forwards. */
-function forwards(walk: Walk): Walk {
-	if (walk.tapStep > 0 || walk.taps === 0) return walk;
-	const last = walk.taps - 1;
-	return {
-		...walk,
-		inStart: walk.inStart + last * walk.tapStep,
-		tapStep: -walk.tapStep,
-		firstTap: walk.firstTap + last * walk.tapJump,
-		tapJump: -walk.tapJump,
-	};
-}
-
-function gcd(a: number, b: number): number {
-	return b === 0 ? a : gcd(b, a % b);
-}
-
-/**
- * One walk for each residue of the position j in x modulo the stride s. Output i and tap k meet j where s i = j + padding -
- * dilation k, so the taps of one residue are `jump` apart, and each step of j by s is a step of i by one.
- */
-function backwardWalks(g: Geometry, dimension: 0 | 1 | 2): Walk[] {
-	const size = g.size[dimension];
-	const kernel = g.kernel[dimension];
-	const stride = g.stride[dimension];
-	const dilation = g.dilation[dimension];
-	const jump = stride / gcd(stride, dilation);
-	const walks: Walk[] = [];
-	for (let residue = 0; residue < Math.min(stride, size); residue++) {
-		const position = residue + g.padding[dimension];
-		let firstTap = 0;
-		while (firstTap < kernel && (position - dilation * firstTap) % stride !== 0) firstTap++;
-		const walk = {
-			out: Math.ceil((size - residue) / stride),
-			outStep: stride,
-			outStart: residue,
-			inStep: 1,
-			inStart: Math.floor((position - dilation * firstTap) / stride),
-			tapStep: -(dilation * jump) / stride,
-			taps: Math.ceil((kernel - firstTap) / jump),
-			firstTap,
-			tapJump: jump,
-		};
-		walks.push(forwards(walk));
-	}
-	return walks;
-}
 
 /** One side of `correlate`: what is read, what is written, with the channels of one group of each. */
 interface Correlation {
@@ -150,47 +50,65 @@ interface Packed {
 	readonly bias: number;
 }
 
+type RegisterLanes = WeightGradVariant['lanes'];
+
 /** How the weight gradient is cut into workgroups. */
-interface Tiles {
-	readonly lanes: 'taps' | 'outputs' | 'single';
+interface Cut {
+	/** 'tiled' is the kernel in workgroup memory, the others the one in registers. */
+	readonly lanes: RegisterLanes | 'tiled';
 	readonly laneBlocks: number;
 	readonly sharedBlocks: number;
 	/** Workgroups for each split of the sum. */
-	readonly tiles: number;
-	/** Of the partial results of one group, padded to whole tiles. */
+	readonly workgroups: number;
+	/** Of the partial results of one group, padded to whole blocks. */
 	readonly laneSize: number;
 	readonly sharedSize: number;
 }
 
-/** The cut that costs least, where a workgroup without sharing costs half of one with it. */
-function tilesOf(g: Geometry, columns: number): Tiles {
-	const laneWork = WEIGHT_GRAD_WORKGROUP * CONV_LANE;
-	const shared = (lanes: 'taps' | 'outputs', onLanes: number, onShared: number): Tiles => {
-		const laneBlocks = Math.ceil(onLanes / laneWork);
-		const sharedBlocks = Math.ceil(onShared / WEIGHT_GRAD_SHARED);
-		return {
-			lanes,
-			laneBlocks,
-			sharedBlocks,
-			tiles: g.groups * laneBlocks * sharedBlocks,
-			laneSize: laneBlocks * laneWork,
-			sharedSize: sharedBlocks * WEIGHT_GRAD_SHARED,
-		};
+function cutInTiles(lanes: 'taps' | 'outputs' | 'tiled', g: Geometry, columns: number): Cut {
+	const [laneWork, sharedWork] =
+		lanes === 'tiled' ? [TILED_SIDE, TILED_SIDE] : [WEIGHT_GRAD_WORKGROUP * CONV_LANE, WEIGHT_GRAD_SHARED];
+	const [onLanes, onShared] = lanes === 'outputs' ? [g.outputs, columns] : [columns, g.outputs];
+	const laneBlocks = Math.ceil(onLanes / laneWork);
+	const sharedBlocks = Math.ceil(onShared / sharedWork);
+	return {
+		lanes,
+		laneBlocks,
+		sharedBlocks,
+		workgroups: g.groups * laneBlocks * sharedBlocks,
+		laneSize: laneBlocks * laneWork,
+		sharedSize: sharedBlocks * sharedWork,
 	};
-	const byTaps = shared('taps', columns, g.outputs);
-	const byOutputs = shared('outputs', g.outputs, columns);
-	const best = byTaps.tiles <= byOutputs.tiles ? byTaps : byOutputs;
+}
+
+function cutInSingles(g: Geometry, columns: number): Cut {
 	const quads = Math.ceil(columns / CONV_LANE);
-	const singles = Math.ceil((g.groups * g.outputs * quads) / WEIGHT_GRAD_WORKGROUP);
-	if (best.tiles <= singles / 2) return best;
+	const blocks = Math.ceil((g.groups * g.outputs * quads) / SINGLE_WORKGROUP);
 	return {
 		lanes: 'single',
 		laneBlocks: quads,
-		sharedBlocks: singles,
-		tiles: singles,
+		sharedBlocks: blocks,
+		workgroups: blocks,
 		laneSize: quads * CONV_LANE,
 		sharedSize: g.outputs,
 	};
+}
+
+/** The cut that wastes least: on GPUs tiles, unless they would be nearly empty; else the cheapest in registers. */
+function cutOf(gpu: Gpu, g: Geometry, columns: number): Cut {
+	const singles = cutInSingles(g, columns);
+	if (!gpu.isSoftware) return g.outputs * columns >= WORTH_A_TILE ? cutInTiles('tiled', g, columns) : singles;
+	const byTaps = cutInTiles('taps', g, columns);
+	const byOutputs = cutInTiles('outputs', g, columns);
+	const best = byTaps.workgroups <= byOutputs.workgroups ? byTaps : byOutputs;
+	// Eight threads that share nothing cost half of a workgroup of eight that share.
+	const singleCost = (singles.workgroups * SINGLE_WORKGROUP) / WEIGHT_GRAD_WORKGROUP / 2;
+	return best.workgroups <= singleCost ? best : singles;
+}
+
+/** Whether a correlation is one for tiles in workgroup memory: GPUs only, and not with most of each tile empty. */
+function isForTiles(gpu: Gpu, c: Correlation): boolean {
+	return !gpu.isSoftware && c.outputs >= TILED_SIDE / 4;
 }
 
 export function convKernels(gpu: Gpu): ConvKernels {
@@ -208,8 +126,8 @@ export function convKernels(gpu: Gpu): ConvKernels {
 			variant: { type: storageType(weight), bias: bias !== undefined, block },
 			buffers: bias === undefined ? [weight.storage, storage] : [weight.storage, storage, bias.storage],
 			params: [
-				taps,
-				c.channels,
+				Math.max(taps, 1),
+				Math.max(c.channels, 1),
 				blocks,
 				c.outputs,
 				c.outputs * c.channels * taps,
@@ -228,30 +146,26 @@ export function convKernels(gpu: Gpu): ConvKernels {
 	}
 
 	function correlate(c: Correlation, packed: Packed, source: View, target: View, walks: readonly [Walk, Walk, Walk]): void {
+		const tiled = isForTiles(gpu, c);
 		const [, high, wide] = c.kernel;
 		const each = (field: keyof Walk): number[] => words(walks.map((walk) => walk[field]));
 		const out = triple((d) => walks[d].out);
 		const taps = triple((d) => walks[d].taps);
 		const width = walks[2];
 		const isRow3 =
+			!tiled &&
 			width.taps === 3 &&
 			width.tapStep === 1 &&
 			width.inStep === 1 &&
 			width.outStep === 1 &&
 			(out[2] % CONV_LANE === 0 || c.channels >= ROW3_CHANNELS);
-		const quads = isRow3 ? c.batch * out[0] * out[1] * Math.ceil(out[2] / CONV_LANE) : Math.ceil((c.batch * volume(out)) / CONV_LANE);
+		const quads = isRow3
+			? c.batch * out[0] * out[1] * Math.ceil(out[2] / CONV_LANE)
+			: Math.ceil((c.batch * volume(out)) / CONV_LANE);
 		const isAligned = (isRow3 ? out[2] : volume(out)) % CONV_LANE === 0;
 		const isWhole = walks.every(({ outStep }) => outStep === 1);
 		const firstTap = (walks[0].firstTap * high + walks[1].firstTap) * wide + walks[2].firstTap;
-		gpu.launch({
-			kernel: convCorrelate,
-			variant: {
-				type: storageType(source),
-				walk: isRow3 ? 'row3' : 'any',
-				block: packed.block,
-				subgroups: subgroups && packed.block === 16,
-				store: isWhole && isAligned ? 'vec4' : 'single',
-			},
+		const record = {
 			buffers: [source.storage, packed.storage, target.storage],
 			params: [
 				...c.size,
@@ -283,9 +197,26 @@ export function convKernels(gpu: Gpu): ConvKernels {
 				volume(c.kernel),
 				packed.bias,
 			],
-			grid: [Math.ceil(quads / CORRELATE_WORKGROUP) * c.groups * packed.blocks],
 			flops: 2 * c.batch * volume(out) * c.groups * c.outputs * c.channels * volume(taps),
 			bytes: bytesOf(source, target),
+		};
+		const type = storageType(source);
+		if (tiled) {
+			const tiles = Math.ceil((c.batch * volume(out)) / TILED_SIDE) * c.groups * Math.ceil((packed.blocks * 16) / TILED_SIDE);
+			gpu.launch({ ...record, kernel: convCorrelateTiled, variant: { type }, grid: [tiles] });
+			return;
+		}
+		gpu.launch({
+			...record,
+			kernel: convCorrelate,
+			variant: {
+				type,
+				walk: isRow3 ? 'row3' : 'any',
+				block: packed.block,
+				subgroups: subgroups && packed.block === 16,
+				store: isWhole && isAligned ? 'vec4' : 'single',
+			},
+			grid: [Math.ceil(quads / CORRELATE_WORKGROUP) * c.groups * packed.blocks],
 		});
 	}
 
@@ -330,17 +261,19 @@ export function convKernels(gpu: Gpu): ConvKernels {
 			if (count === 0) return;
 			const g = geometry(x, gradWeight, gradY, attributes);
 			const columns = g.channels * volume(g.kernel);
-			const { lanes, laneBlocks, sharedBlocks, tiles, laneSize, sharedSize } = tilesOf(g, columns);
-			const rows = g.batch * g.out[0] * g.out[1];
-			const wanted = Math.max(1, Math.min(MAX_SPLITS, rows, Math.ceil(WANTED_WORKGROUPS / tiles)));
-			const rowsPerSplit = Math.ceil(rows / wanted);
-			const splits = rowsPerSplit === 0 ? 1 : Math.ceil(rows / rowsPerSplit);
+			const cut = cutOf(gpu, g, columns);
+			const { lanes, laneBlocks, sharedBlocks, laneSize, sharedSize } = cut;
+			// The unit of a split is an output row, or a tile's depth of positions, of which the kernel counts each.
+			const unit = lanes === 'tiled' ? TILED_DEPTH : 1;
+			const rows = g.batch * g.out[0] * g.out[1] * (lanes === 'tiled' ? g.out[2] : 1);
+			const wanted = Math.ceil(WANTED_WORKGROUPS[gpu.isSoftware ? 'software' : 'gpu'] / cut.workgroups);
+			const units = Math.ceil(rows / unit);
+			const rowsPerSplit = Math.ceil(units / Math.min(MAX_SPLITS, wanted)) * unit;
+			const splits = rows === 0 ? 1 : Math.ceil(rows / rowsPerSplit);
 			const groupStride = laneSize * sharedSize;
 			const splitStride = g.groups * groupStride;
 			const partial = gpu.scratch(splits * splitStride, 'float32');
-			gpu.launch({
-				kernel: convWeightGrad,
-				variant: { type: storageType(x), subgroups: subgroups && lanes !== 'single', lanes },
+			const record: Omit<Launch, 'kernel' | 'variant'> = {
 				buffers: [x.storage, gradY.storage, partial],
 				params: [
 					...g.size,
@@ -365,10 +298,14 @@ export function convKernels(gpu: Gpu): ConvKernels {
 					x.offset,
 					gradY.offset,
 				],
-				grid: [tiles * splits],
+				grid: [cut.workgroups * splits],
 				flops: flopsOf(g),
 				bytes: bytesOf(x, gradY) + splits * splitStride * 4,
-			});
+			};
+			const type = storageType(x);
+			if (lanes === 'tiled') gpu.launch({ ...record, kernel: convWeightGradTiled, variant: { type } });
+			else
+				gpu.launch({ ...record, kernel: convWeightGrad, variant: { type, lanes, subgroups: subgroups && lanes !== 'single' } });
 			gpu.launch({
 				kernel: convSumPartials,
 				variant: { type: storageType(gradWeight) },

@@ -1,12 +1,5 @@
 /** Launches of shaders/pool.wgsl.ts. */
-import {
-	averagePool,
-	averagePoolGrad,
-	maxPool,
-	maxPoolGather,
-	maxPoolGrad,
-	POOL_WORKGROUP,
-} from '../../../shaders/pool.wgsl';
+import { averagePool, averagePoolGrad, maxPool, maxPoolGather, maxPoolGrad, POOL_WORKGROUP } from '../../../shaders/pool.wgsl';
 import { numel } from '../../core/shape';
 import type { View } from '../contract';
 import { asTriple, type Triple } from '../contract/conv';
@@ -69,7 +62,13 @@ export function poolKernels(gpu: Gpu): PoolKernels {
 	function params(
 		windows: Windows,
 		{ size, out }: { size: Triple; out: Triple },
-		{ total, offset, indexOffset = 0, tiles = 0, divisor = 0 }: { total: number; offset: number; indexOffset?: number; tiles?: number; divisor?: number },
+		{
+			total,
+			offset,
+			indexOffset = 0,
+			tiles = 0,
+			divisor = 0,
+		}: { total: number; offset: number; indexOffset?: number; tiles?: number; divisor?: number },
 	): number[] {
 		return [
 			...size,

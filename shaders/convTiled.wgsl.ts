@@ -1,0 +1,187 @@
+/**
+ * Convolution with tiles in workgroup memory, for GPUs: the products of shaders/conv.wgsl.ts, whose data, parameters and walk
+ * these kernels share, as a GEMM whose operands are gathered 16 deep into two tiles of 16 x 64.
+ *
+ * A workgroup of 256 threads makes 64 x 64 results, a thread 4 x 4: eight values from the tiles for 16 multiply-adds. While a
+ * tile is filled, neighbouring threads read neighbouring positions. On software adapters, whose barriers and workgroup
+ * memory are slow, the register kernels are several times faster; those have no use for these.
+ *
+ * correlateTiled   results are 64 channels x 64 positions, depth is (tap, channel). Packed in blocks of 16 (host).
+ * weightGradTiled  results are 64 output channels x 64 columns (c, tap), depth is a range of output positions of all batches.
+ */
+import { wgsl } from 'wgsl-preprocessor';
+import { CORRELATE_PARAMS, LANES, repeat, vectorLoad, WEIGHT_GRAD_PARAMS } from './conv.wgsl';
+import type { ShaderTemplate, StorageType } from './shader';
+
+/** Side of the square of results that a workgroup makes. */
+export const TILED_SIDE = 64;
+/** How much of the sum is in the tiles at once. */
+export const TILED_DEPTH = 16;
+const WORKGROUP = 256;
+
+/** The sum over what the tiles hold: a0 ... a3 are rows of left, each over four of right. */
+const MULTIPLY_TILES = `
+		for (var k = 0u; k < ${TILED_DEPTH}u; k++) {
+			let l = left[k * 16u + lid / 16u];
+			let r = right[k * 16u + lid % 16u];
+			${repeat(4, (i) => `a${i} = fma(vec4(l.${LANES[i]}), r, a${i});`)}
+		}`;
+
+const ENTRY = `
+var<workgroup> left: array<vec4<f32>, ${(TILED_DEPTH * TILED_SIDE) / 4}>;
+var<workgroup> right: array<vec4<f32>, ${(TILED_DEPTH * TILED_SIDE) / 4}>;
+
+@compute @workgroup_size(${WORKGROUP})
+fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec3<u32>, @builtin(local_invocation_index) lid: u32) {
+	var flat = wid.x + wid.y * nwg.x;`;
+
+export const convCorrelateTiled: ShaderTemplate<Readonly<{ type: StorageType }>> = {
+	name: 'conv.correlateTiled',
+	source({ type }) {
+		return {
+			bindings: ['read', 'read', 'read_write'],
+			code: wgsl`
+#if ${type === 'f16'}
+enable f16;
+#endif
+${CORRELATE_PARAMS}
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> x: array<${type}>;
+@group(0) @binding(2) var<storage, read> weight: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read_write> y: array<${type}>;
+
+/** (depth, height, width, batch) of a position. */
+fn coordinates(position: u32) -> vec4<u32> {
+	let row = position / p.out.z;
+	let slice = row / p.out.y;
+	let n = slice / p.out.x;
+	return vec4<u32>(slice - n * p.out.x, row - slice * p.out.y, position - row * p.out.z, n);
+}
+
+${ENTRY}
+	// A tile has four blocks of 16 channels.
+	let tiles = (p.blocks + 3u) / 4u;
+	let group = flat % (p.groups * tiles) / tiles;
+	let firstBlock = flat % tiles * 4u;
+	let firstPosition = flat / (p.groups * tiles) * ${TILED_SIDE}u;
+
+	// What this thread brings into the tiles: four taps of one position, and four channels of one tap.
+	let begin = coordinates(firstPosition + lid % 64u);
+	let start = begin.xyz * p.inStep.xyz + p.inStart.xyz;
+	let isPosition = firstPosition + lid % 64u < p.positions;
+	let source = p.offset + (begin.w * p.groups + group) * p.channels * p.size.w;
+	let block = firstBlock + lid % 16u / 4u;
+	let weightStart = (group * p.blocks + block) * p.weightTaps;
+	let depth = p.taps.w * p.channels;
+
+	${repeat(4, (i) => `var a${i} = vec4<f32>();`)}
+	for (var base = 0u; base < depth; base += ${TILED_DEPTH}u) {
+		var values: vec4<f32>;
+		${repeat(
+			4,
+			(i) => `{
+			let k = base + lid / 64u * 4u + ${i}u;
+			let t = k / p.channels;
+			let tap = vec3<u32>(t / (p.taps.z * p.taps.y), t / p.taps.z % p.taps.y, t % p.taps.z);
+			let at = start + tap * p.tapStep.xyz;
+			let inside = isPosition && k < depth && all(at < p.size.xyz);
+			values.${LANES[i]} = select(0.0, f32(x[source + (k - t * p.channels) * p.size.w + (at.x * p.size.y + at.y) * p.size.z + at.z]), inside);
+		}`,
+		)}
+		let k = base + lid / 16u;
+		let t = k / p.channels;
+		let weightTap = p.tapJump.w + t / (p.taps.z * p.taps.y) * p.tapJump.x + t / p.taps.z % p.taps.y * p.tapJump.y + t % p.taps.z * p.tapJump.z;
+		let weightAt = ((weightStart + weightTap) * p.channels + k - t * p.channels) * 4u + lid % 4u;
+		let weights = select(vec4<f32>(), weight[weightAt], k < depth && block < p.blocks);
+
+		workgroupBarrier();
+		${repeat(4, (i) => `right[(lid / 64u * 4u + ${i}u) * 16u + lid % 64u / 4u][lid % 4u] = values.${LANES[i]};`)}
+		left[lid] = weights;
+		workgroupBarrier();
+		${MULTIPLY_TILES}
+	}
+
+	let output = firstBlock * 16u + lid / 16u * 4u;
+	let position = firstPosition + lid % 16u * 4u;
+	let bias = select(vec4<f32>(), weight[p.bias + group * p.blocks * 4u + output / 4u], output < p.blocks * 16u);
+	${repeat(4, (i) => `a${i} += vec4(bias.${LANES[i]});`)}
+	for (var i = 0u; i < 4u; i++) {
+		if (position + i >= p.positions) { break; }
+		let to = coordinates(position + i);
+		let at = to.xyz * p.outStep.xyz + p.outStart.xyz;
+		let destination = ((to.w * p.groups + group) * p.outputs + output) * p.result.w + (at.x * p.result.y + at.y) * p.result.z + at.z;
+		${repeat(4, (o) => `if (output + ${o}u < p.outputs) { y[destination + ${o}u * p.result.w] = ${type}(a${o}[i]); }`)}
+	}
+}`,
+		};
+	},
+};
+
+/** Here `rows` and `rowsPerSplit` of the parameters count single positions, and blocks are of 64. */
+export const convWeightGradTiled: ShaderTemplate<Readonly<{ type: StorageType }>> = {
+	name: 'conv.weightGradTiled',
+	source({ type }) {
+		return {
+			bindings: ['read', 'read', 'read_write'],
+			code: wgsl`
+#if ${type === 'f16'}
+enable f16;
+#endif
+${WEIGHT_GRAD_PARAMS}
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> x: array<${type}>;
+@group(0) @binding(2) var<storage, read> gradY: array<${type}>;
+@group(0) @binding(3) var<storage, read_write> partial: array<vec4<f32>>;
+
+${ENTRY}
+	let firstColumn = flat % p.laneBlocks * ${TILED_SIDE}u;
+	flat /= p.laneBlocks;
+	let firstOutput = flat % p.sharedBlocks * ${TILED_SIDE}u;
+	flat /= p.sharedBlocks;
+	let group = flat % p.groups;
+	let split = flat / p.groups;
+
+	// This thread brings one position into the tiles, for four outputs and for four columns, from these on.
+	let mine = lid / 16u * 4u;
+	let columns = vec4(firstColumn + mine) + vec4<u32>(0u, 1u, 2u, 3u);
+	let isColumn = columns < vec4(p.channels * p.kernel.w);
+	let taps = columns % vec4(p.kernel.w);
+	let planes = columns / vec4(p.kernel.w) * p.size.w;
+	let shiftX = taps % vec4(p.kernel.z) * p.dilation.z - vec4(p.padding.z);
+	let shiftY = taps / vec4(p.kernel.z) % vec4(p.kernel.y) * p.dilation.y - vec4(p.padding.y);
+	let shiftZ = taps / vec4(p.kernel.z * p.kernel.y) * p.dilation.x - vec4(p.padding.x);
+	let outputs = vec4(firstOutput + mine) + vec4<u32>(0u, 1u, 2u, 3u);
+	let isOutput = outputs < vec4(p.outputs);
+
+	${repeat(4, (i) => `var a${i} = vec4<f32>();`)}
+	let end = min((split + 1u) * p.rowsPerSplit, p.rows);
+	for (var base = split * p.rowsPerSplit; base < end; base += ${TILED_DEPTH}u) {
+		let position = base + lid % 16u;
+		let row = position / p.out.z;
+		let slice = row / p.out.y;
+		let n = slice / p.out.x;
+		let within = position - n * p.out.w;
+		let atX = shiftX + (position - row * p.out.z) * p.stride.z;
+		let atY = shiftY + (row - slice * p.out.y) * p.stride.y;
+		let atZ = shiftZ + (slice - n * p.out.x) * p.stride.x;
+		let isHere = vec4(position < end);
+		let inside = isHere & isColumn & (atX < vec4(p.size.z)) & (atY < vec4(p.size.y)) & (atZ < vec4(p.size.x));
+		let values = planes + (atZ * p.size.y + atY) * p.size.z + atX + p.offsetX + (n * p.groups + group) * p.channels * p.size.w;
+		let gradients = (outputs + (n * p.groups + group) * p.outputs) * p.out.w + within + p.offsetY;
+		let g = select(vec4<f32>(), ${vectorLoad('gradY', 'gradients')}, isHere & isOutput);
+		let v = select(vec4<f32>(), ${vectorLoad('x', 'values')}, inside);
+
+		workgroupBarrier();
+		left[lid % 16u * 16u + lid / 16u] = g;
+		right[lid % 16u * 16u + lid / 16u] = v;
+		workgroupBarrier();
+		${MULTIPLY_TILES}
+	}
+
+	let step = p.laneBlocks * 16u;
+	let start = ((split * p.groups + group) * p.sharedBlocks * ${TILED_SIDE}u + firstOutput + mine) * step + firstColumn / 4u + lid % 16u;
+	${repeat(4, (i) => `partial[start + ${i}u * step] = a${i};`)}
+}`,
+		};
+	},
+};
