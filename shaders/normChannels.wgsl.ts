@@ -36,7 +36,8 @@ export const normParameters: ShaderTemplate<NormParametersVariant> = {
 		const columns = !spatial;
 		const perChannel = statistics === 'channel';
 		const step = lanes * width;
-		const four = (name: string, offset: string) => `vec4(${[0, 1, 2, 3].map((e) => `${name}[p.${offset} + channel + ${e}u]`).join(', ')})`;
+		const four = (name: string, offset: string) =>
+			`vec4(${[0, 1, 2, 3].map((e) => `${name}[p.${offset} + channel + ${e}u]`).join(', ')})`;
 		const { lines, accesses } = declare([
 			['x', 'V'],
 			['gradient', 'V'],

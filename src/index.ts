@@ -37,6 +37,6 @@ export * from './ops/layout';
 export { baddbmm, bmm, dot, linear, matmul, mv, outer } from './ops/matmul';
 export { adaptiveAvgPool1d, adaptiveAvgPool2d, adaptiveMaxPool2d, avgPool1d, avgPool2d, maxPool1d, maxPool2d } from './ops/pool';
 export { batchNorm, groupNorm, instanceNorm, layerNorm, localResponseNorm, normalize, rmsNorm } from './ops/norm';
-export { all, amax, amin, any, argmax, argmin, logsumexp, max, mean, min, norm, prod, std, sum, variance as var } from './ops/reduce';
+export { all, amax, amin, any, argmax, argmin, cumprod, cumsum, logsumexp, max, mean, median, min, norm, prod, std, sum, variance as var } from './ops/reduce';
 export { logSoftmax, softmax } from './ops/softmax';
 export * from './ops/loss';

@@ -55,6 +55,9 @@ export const METHODS = {
 	min: reduce.min,
 	argmax: reduce.argmax,
 	argmin: reduce.argmin,
+	median: reduce.median,
+	cumsum: reduce.cumsum,
+	cumprod: reduce.cumprod,
 	// Products.
 	matmul,
 	bmm,
@@ -111,7 +114,7 @@ export const METHODS = {
 
 type Functions = typeof METHODS;
 type WithoutFirst<F> = F extends (first: never, ...rest: infer Rest) => infer Result ? (...rest: Rest) => Result : never;
-type Overloaded = 'to' | 'max' | 'min' | 'backward' | 'requiresGrad_' | 'retainGrad';
+type Overloaded = 'to' | 'max' | 'min' | 'median' | 'backward' | 'requiresGrad_' | 'retainGrad';
 /** Of overloads a mapped type sees only the last, and generic ones lose what they return: those are written out below. */
 type TensorMethods = { [Name in Exclude<keyof Functions, Overloaded>]: WithoutFirst<Functions[Name]> };
 
@@ -130,6 +133,10 @@ declare module './tensor' {
 		min(): Tensor;
 		/** The smallest elements along a dim and where they are; see `min`. */
 		min(dim: number, options?: reduce.ReduceOptions): reduce.ValuesIndices;
+		/** The lower median of all elements; see `median`. */
+		median(): Tensor;
+		/** The lower medians along a dim and where they are; see `median`. */
+		median(dim: number, options?: reduce.ReduceOptions): reduce.ValuesIndices;
 		/** Adds the gradients of this tensor to the `.grad` of the leaves; see `backward`. */
 		backward(gradOutput?: Tensor | null, options?: BackwardOptions): void;
 		/** Makes this leaf require a gradient, or stop doing so. */

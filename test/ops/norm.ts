@@ -28,7 +28,12 @@ function inputsOf(x: InputSpec | readonly number[], parameters: readonly number[
 		spec,
 		...(affine === 'both' || affine === 'weight' ? [{ shape: parameters }] : []),
 		...(affine === 'both' || affine === 'bias' ? [{ shape: parameters }] : []),
-		...(running ? [{ shape: parameters, gradient: false }, { shape: parameters, low: 0.5, high: 2, gradient: false }] : []),
+		...(running
+			? [
+					{ shape: parameters, gradient: false },
+					{ shape: parameters, low: 0.5, high: 2, gradient: false },
+				]
+			: []),
 	];
 }
 
@@ -43,7 +48,10 @@ function sample(
 }
 
 /** The tensors of a sample by name, and as Python expressions. */
-function named(options: Options): { tensors: (x: readonly Tensor[]) => Record<string, Tensor>; python: (name: string) => string } {
+function named(options: Options): {
+	tensors: (x: readonly Tensor[]) => Record<string, Tensor>;
+	python: (name: string) => string;
+} {
 	const { affine, running } = options as Settings;
 	const names = [
 		...(affine === 'both' || affine === 'weight' ? ['weight'] : []),
@@ -73,13 +81,26 @@ const strided = (...shape: number[]): InputSpec => ({ shape, layout: 'strided' }
 const tolerance = {
 	relative: 1e-4,
 	absolute: 1e-5,
-	reason: 'x - mean cancels and 1 / sqrt(var) multiplies what is left, so the rounding of x (6e-8 of 2) grows by the ratio of x to its deviation, and gradients subtract three such terms',
+	reason:
+		'x - mean cancels and 1 / sqrt(var) multiplies what is left, so the rounding of x (6e-8 of 2) grows by the ratio of x to its deviation, and gradients subtract three such terms',
 };
 
 function lastDims(name: 'layerNorm' | 'rmsNorm', affine: readonly ('both' | 'weight' | 'bias')[]): Sample[] {
 	const full = affine[0]!;
-	const of = (label: string, x: InputSpec | readonly number[], normalizedShape: number | readonly number[], options: Options & Settings = {}, more = {}) =>
-		sample(label, x, typeof normalizedShape === 'number' ? [normalizedShape] : normalizedShape, { normalizedShape, ...options }, more);
+	const of = (
+		label: string,
+		x: InputSpec | readonly number[],
+		normalizedShape: number | readonly number[],
+		options: Options & Settings = {},
+		more = {},
+	) =>
+		sample(
+			label,
+			x,
+			typeof normalizedShape === 'number' ? [normalizedShape] : normalizedShape,
+			{ normalizedShape, ...options },
+			more,
+		);
 	return [
 		of('plain', [3, 5], 5),
 		...affine.map((kind) => of(`affine: ${kind}`, [3, 5], [5], { affine: kind })),
@@ -96,7 +117,9 @@ function lastDims(name: 'layerNorm' | 'rmsNorm', affine: readonly ('both' | 'wei
 		of('65 x 260', [65, 260], 260, { affine: full }, { gradient: false }),
 		of('70 x 131', [70, 131], 131, { affine: full }, { gradient: false }),
 		of('3 x 4100', [3, 4100], 4100, { affine: full }, { gradient: false }),
-		...(name === 'layerNorm' ? [of('equal elements', { shape: [2, 3], values: [2, 2, 2, 0, 0, 0] }, 3, {}, { gradient: false })] : []),
+		...(name === 'layerNorm'
+			? [of('equal elements', { shape: [2, 3], values: [2, 2, 2, 0, 0, 0] }, 3, {}, { gradient: false })]
+			: []),
 	];
 }
 
@@ -139,21 +162,38 @@ export const norm: OpEntry[] = [
 			return `F.layer_norm(x[0], ${py(shape)}, ${python('weight')}, ${python('bias')}, ${py(options.eps ?? 1e-5)})`;
 		},
 		refusals: [
-			refuse('other shape', (device) => layerNorm(zeros([2, 3], { device }), 4), /layerNorm: the last dimensions of \[2, 3\] are not normalizedShape \[4\]/),
-			refuse('no shape', (device) => layerNorm(zeros([2, 3], { device }), []), /layerNorm: normalizedShape .* must be a size or a list of sizes/),
+			refuse(
+				'other shape',
+				(device) => layerNorm(zeros([2, 3], { device }), 4),
+				/layerNorm: the last dimensions of \[2, 3\] are not normalizedShape \[4\]/,
+			),
+			refuse(
+				'no shape',
+				(device) => layerNorm(zeros([2, 3], { device }), []),
+				/layerNorm: normalizedShape .* must be a size or a list of sizes/,
+			),
 			refuse(
 				'weight of another shape',
 				(device) => layerNorm(zeros([2, 3], { device }), 3, { weight: ones([2], { device }) }),
 				/layerNorm: weight has shape \[2\]; for input \[2, 3\] it must be \[3\]/,
 			),
-			refuse('integers', (device) => layerNorm(zeros([2, 3], { device, dtype: 'int32' }), 3), /layerNorm: input must be floating, not int32/),
-			refuse('negative eps', (device) => layerNorm(zeros([2, 3], { device }), 3, { eps: -1 }), /layerNorm: eps -1 must be a number of at least 0/),
+			refuse(
+				'integers',
+				(device) => layerNorm(zeros([2, 3], { device, dtype: 'int32' }), 3),
+				/layerNorm: input must be floating, not int32/,
+			),
+			refuse(
+				'negative eps',
+				(device) => layerNorm(zeros([2, 3], { device }), 3, { eps: -1 }),
+				/layerNorm: eps -1 must be a number of at least 0/,
+			),
 		],
 	},
 	{
 		name: 'rmsNorm',
 		family: 'norm',
-		call: (x, options) => rmsNorm(x[0]!, options.normalizedShape as number, { ...rest(options, 'normalizedShape'), ...named(options).tensors(x) }),
+		call: (x, options) =>
+			rmsNorm(x[0]!, options.normalizedShape as number, { ...rest(options, 'normalizedShape'), ...named(options).tensors(x) }),
 		samples: lastDims('rmsNorm', ['weight']),
 		gradient: 'yes',
 		tolerance,
@@ -165,7 +205,11 @@ export const norm: OpEntry[] = [
 			return `x[0] * torch.rsqrt((x[0] ** 2).mean(${dims}, keepdim=True) + ${py(options.eps ?? 2 ** -52)})${weight}`;
 		},
 		refusals: [
-			refuse('other shape', (device) => rmsNorm(zeros([2, 3], { device }), [2]), /rmsNorm: the last dimensions of \[2, 3\] are not normalizedShape \[2\]/),
+			refuse(
+				'other shape',
+				(device) => rmsNorm(zeros([2, 3], { device }), [2]),
+				/rmsNorm: the last dimensions of \[2, 3\] are not normalizedShape \[2\]/,
+			),
 			refuse(
 				'weight of another dtype',
 				(device) => rmsNorm(zeros([2, 3], { device }), 3, { weight: ones([3], { device, dtype: 'int32' }) }),
@@ -176,7 +220,8 @@ export const norm: OpEntry[] = [
 	{
 		name: 'groupNorm',
 		family: 'norm',
-		call: (x, options) => groupNorm(x[0]!, options.numGroups as number, { ...rest(options, 'numGroups'), ...named(options).tensors(x) }),
+		call: (x, options) =>
+			groupNorm(x[0]!, options.numGroups as number, { ...rest(options, 'numGroups'), ...named(options).tensors(x) }),
 		samples: [
 			...channelled(() => ({ numGroups: 2 })),
 			sample('one group', [2, 3, 4], [3], { numGroups: 1, ...BOTH }),
@@ -193,7 +238,11 @@ export const norm: OpEntry[] = [
 			return `F.group_norm(x[0], ${py(options.numGroups)}, ${weight}, ${python('bias')}, ${py(options.eps ?? 1e-5)})`;
 		},
 		refusals: [
-			refuse('groups', (device) => groupNorm(zeros([2, 3, 4], { device }), 2), /groupNorm: numGroups 2 does not divide the 3 channels of \[2, 3, 4\]/),
+			refuse(
+				'groups',
+				(device) => groupNorm(zeros([2, 3, 4], { device }), 2),
+				/groupNorm: numGroups 2 does not divide the 3 channels of \[2, 3, 4\]/,
+			),
 			refuse('a vector', (device) => groupNorm(zeros([2], { device }), 1), /groupNorm: input \[2\] needs at least 2 dimensions/),
 		],
 	},
@@ -233,8 +282,16 @@ export const norm: OpEntry[] = [
 			return `(lambda m, v: (${call('m', 'v')}, m, v))(${python('runningMean')}.clone(), ${python('runningVar')}.clone())`;
 		},
 		refusals: [
-			refuse('one value', (device) => batchNorm(zeros([1, 3], { device }), { training: true }), /batchNorm: in training it needs more than one value for each channel; input \[1, 3\] has 1/),
-			refuse('no statistics', (device) => batchNorm(zeros([2, 3], { device })), /batchNorm: without training it needs runningMean and runningVar/),
+			refuse(
+				'one value',
+				(device) => batchNorm(zeros([1, 3], { device }), { training: true }),
+				/batchNorm: in training it needs more than one value for each channel; input \[1, 3\] has 1/,
+			),
+			refuse(
+				'no statistics',
+				(device) => batchNorm(zeros([2, 3], { device })),
+				/batchNorm: without training it needs runningMean and runningVar/,
+			),
 			refuse(
 				'half of the statistics',
 				(device) => batchNorm(zeros([2, 3], { device }), { training: true, runningMean: zeros([3], { device }) }),
@@ -242,7 +299,8 @@ export const norm: OpEntry[] = [
 			),
 			refuse(
 				'statistics of another shape',
-				(device) => batchNorm(zeros([2, 3], { device }), { runningMean: zeros([2], { device }), runningVar: ones([2], { device }) }),
+				(device) =>
+					batchNorm(zeros([2, 3], { device }), { runningMean: zeros([2], { device }), runningVar: ones([2], { device }) }),
 				/batchNorm: runningMean has shape \[2\]; for input \[2, 3\] it must be \[3\]/,
 			),
 		],
@@ -274,8 +332,16 @@ export const norm: OpEntry[] = [
 			return `(lambda m, v: (${call('m', 'v')}, m, v))(${python('runningMean')}.clone(), ${python('runningVar')}.clone())`;
 		},
 		refusals: [
-			refuse('one position', (device) => instanceNorm(zeros([2, 3, 1], { device })), /instanceNorm: input \[2, 3, 1\] needs more than one position/),
-			refuse('no positions', (device) => instanceNorm(zeros([2, 3], { device })), /instanceNorm: input \[2, 3\] needs at least 3 dimensions/),
+			refuse(
+				'one position',
+				(device) => instanceNorm(zeros([2, 3, 1], { device })),
+				/instanceNorm: input \[2, 3, 1\] needs more than one position/,
+			),
+			refuse(
+				'no positions',
+				(device) => instanceNorm(zeros([2, 3], { device })),
+				/instanceNorm: input \[2, 3\] needs at least 3 dimensions/,
+			),
 		],
 	},
 	{
@@ -292,8 +358,16 @@ export const norm: OpEntry[] = [
 		gradient: 'yes',
 		torch: ({ size, alpha = 1e-4, beta = 0.75, k = 1 }) => `F.local_response_norm(x[0], ${size}, ${alpha}, ${beta}, ${k})`,
 		refusals: [
-			refuse('size 0', (device) => localResponseNorm(zeros([1, 2, 3], { device }), 0), /localResponseNorm: size 0 must be a whole number of at least 1/),
-			refuse('a matrix', (device) => localResponseNorm(zeros([2, 3], { device }), 3), /localResponseNorm: input \[2, 3\] needs at least 3 dimensions/),
+			refuse(
+				'size 0',
+				(device) => localResponseNorm(zeros([1, 2, 3], { device }), 0),
+				/localResponseNorm: size 0 must be a whole number of at least 1/,
+			),
+			refuse(
+				'a matrix',
+				(device) => localResponseNorm(zeros([2, 3], { device }), 3),
+				/localResponseNorm: input \[2, 3\] needs at least 3 dimensions/,
+			),
 		],
 	},
 	{

@@ -6,9 +6,12 @@ import {
 	any,
 	argmax,
 	argmin,
+	cumprod,
+	cumsum,
 	logsumexp,
 	max,
 	mean,
+	median,
 	min,
 	norm,
 	prod,
@@ -44,7 +47,11 @@ const SPECIAL = [1, -INF, 2, Number.NaN, 3, INF, -1, 0, -2, INF, -INF, 5];
 
 /** Every way in which the dims of a float tensor are walked; `more` goes into each sample. */
 function walks(more: Partial<InputSpec> = {}): Sample[] {
-	const spec = (shape: readonly number[], layout?: InputSpec['layout']): InputSpec => ({ shape, ...(layout && { layout }), ...more });
+	const spec = (shape: readonly number[], layout?: InputSpec['layout']): InputSpec => ({
+		shape,
+		...(layout && { layout }),
+		...more,
+	});
 	return [
 		sample('all', spec([3, 5])),
 		sample('last dim', spec([3, 5]), { dim: 1 }),
@@ -136,6 +143,39 @@ function refuse(label: string, call: (x: Tensor) => unknown, message: RegExp, dt
 	return { label, call: (device) => call(zeros([2, 3], { device, dtype })), message };
 }
 
+/** Running results: every way in which lines lie, and lengths at which they are cut into chunks. */
+function scans(more: Partial<InputSpec> = {}): Sample[] {
+	return [
+		...walks(more)
+			.filter(({ options }) => options?.dim !== undefined)
+			.map(({ inputs, label, options }) => ({ inputs, label, options: { dim: options!.dim } })),
+		sample('no elements', [3, 0], { dim: 1 }),
+		sample('no lines', [0, 3], { dim: 1 }),
+		sample('long line', { shape: [20011], ...more }, { dim: 0 }, { gradient: false }),
+		sample('long rows', { shape: [3, 5000], ...more }, { dim: 1 }, { gradient: false }),
+		sample('long columns', { shape: [4500, 7], ...more }, { dim: 0 }, { gradient: false }),
+		sample('long, strided', { shape: [2, 4100], layout: 'strided', ...more }, { dim: 1 }, { gradient: false }),
+		sample('int32', integers(5, 7), { dim: 1 }, { gradient: false }),
+		sample('bool', bools(5, 7), { dim: 0 }, { gradient: false }),
+	];
+}
+
+/** PyTorch does not say which of equal elements it names: where the median is one of several, positions are left out. */
+const TIED = ['int32', 'zeros of both signs', 'all -inf', 'many equal'];
+
+function tied(each: Sample): Sample {
+	return TIED.includes(each.label) ? { ...each, options: { ...each.options, tied: true } } : each;
+}
+
+function medianOf(
+	x: Tensor,
+	dim: number,
+	options: { readonly keepdim?: boolean; readonly tied?: boolean },
+): Tensor | readonly Tensor[] {
+	const result = dim === undefined ? median(x) : median(x, dim, options);
+	return options?.tied ? (result as { readonly values: Tensor }).values : result;
+}
+
 type Reduce = (x: Tensor, dim: never, options: never) => Tensor;
 
 function entry(name: string, operation: Reduce, rest: Pick<OpEntry, 'samples' | 'torch'> & Partial<OpEntry>): OpEntry {
@@ -149,7 +189,11 @@ function entry(name: string, operation: Reduce, rest: Pick<OpEntry, 'samples' | 
 		gradient: 'yes',
 		...rest,
 		refusals: [
-			refuse('dim out of range', (x) => operation(x, 2 as never, {} as never), new RegExp(`${name}: dim 2 is out of range for 2 dimensions`)),
+			refuse(
+				'dim out of range',
+				(x) => operation(x, 2 as never, {} as never),
+				new RegExp(`${name}: dim 2 is out of range for 2 dimensions`),
+			),
 			{
 				label: 'no tensor',
 				call: () => operation([1, 2] as unknown as Tensor, undefined as never, {} as never),
@@ -184,13 +228,17 @@ const TIES = sample('ties', { shape: [2, 4], values: [1, 3, 3, 0, 2, 2, 2, 2] },
 const nothing = (name: string) => [
 	{
 		label: 'of nothing',
-		call: (device) => ({ amax, amin, argmax, argmin, max, min })[name as 'amax'](zeros([3, 0], { device }), 1),
+		call: (device) => ({ amax, amin, argmax, argmin, max, median, min })[name as 'amax'](zeros([3, 0], { device }), 1),
 		message: new RegExp(`${name}: shape \\[3, 0\\] has no elements over dims \\[1\\]`),
 	} satisfies Refusal,
 ];
 
 const twice = (name: string, operation: Reduce) =>
-	refuse('a dim twice', (x) => operation(x, [0, -2] as never, {} as never), new RegExp(`${name}: dims \\[0, -2\\] name a dimension twice`));
+	refuse(
+		'a dim twice',
+		(x) => operation(x, [0, -2] as never, {} as never),
+		new RegExp(`${name}: dims \\[0, -2\\] name a dimension twice`),
+	);
 
 /** Smooth everywhere but at 0, where a norm of order 1 or below has a kink. */
 const nonzero: Partial<InputSpec> = { avoid: [0] };
@@ -215,7 +263,13 @@ export const reduce: OpEntry[] = [
 	}),
 	entry('mean', mean, {
 		torch: torchCall('mean', ({ dtype }) => (dtype === undefined ? '' : ', dtype=torch.float64')),
-		samples: [...walks(), ...severalDims(), ...empty(), ...large(), sample('of int32 as float32', integers(3, 4), { dtype: 'float32' }, { gradient: false })],
+		samples: [
+			...walks(),
+			...severalDims(),
+			...empty(),
+			...large(),
+			sample('of int32 as float32', integers(3, 4), { dtype: 'float32' }, { gradient: false }),
+		],
 		refusals: [refuse('integers', (x) => mean(x), /mean: input must be floating, not int32/, 'int32')],
 	}),
 	entry('prod', prod, {
@@ -291,7 +345,10 @@ export const reduce: OpEntry[] = [
 		gradient: none('a bool is not differentiable'),
 	}),
 	entry('var', variance, {
-		torch: torchAllDims((dims, { correction = 1, keepdim = false }) => `torch.var(x[0], ${dims}, correction=${py(correction)}, keepdim=${py(keepdim)})`),
+		torch: torchAllDims(
+			(dims, { correction = 1, keepdim = false }) =>
+				`torch.var(x[0], ${dims}, correction=${py(correction)}, keepdim=${py(keepdim)})`,
+		),
 		samples: [
 			...walks().filter(hasTwo),
 			...severalDims(),
@@ -306,7 +363,8 @@ export const reduce: OpEntry[] = [
 		tolerance: {
 			relative: 1e-4,
 			absolute: 2e-6,
-			reason: 'far from 0 the float32 mean is off by up to 6e-5 of a deviation, which enters squared sums of 33 only in second order but the inputs themselves are rounded to it',
+			reason:
+				'far from 0 the float32 mean is off by up to 6e-5 of a deviation, which enters squared sums of 33 only in second order but the inputs themselves are rounded to it',
 		},
 		refusals: [
 			refuse('integers', (x) => variance(x), /var: input must be floating, not int32/, 'int32'),
@@ -314,7 +372,10 @@ export const reduce: OpEntry[] = [
 		],
 	}),
 	entry('std', std, {
-		torch: torchAllDims((dims, { correction = 1, keepdim = false }) => `torch.std(x[0], ${dims}, correction=${py(correction)}, keepdim=${py(keepdim)})`),
+		torch: torchAllDims(
+			(dims, { correction = 1, keepdim = false }) =>
+				`torch.std(x[0], ${dims}, correction=${py(correction)}, keepdim=${py(keepdim)})`,
+		),
 		samples: [
 			...walks().filter(hasTwo),
 			...severalDims(),
@@ -326,7 +387,10 @@ export const reduce: OpEntry[] = [
 		refusals: [refuse('integers', (x) => std(x), /std: input must be floating, not int32/, 'int32')],
 	}),
 	entry('norm', norm, {
-		torch: torchAllDims((dims, { p = 2, keepdim = false }) => `torch.linalg.vector_norm(x[0], ${order(p as number)}, ${dims}, keepdim=${py(keepdim)})`),
+		torch: torchAllDims(
+			(dims, { p = 2, keepdim = false }) =>
+				`torch.linalg.vector_norm(x[0], ${order(p as number)}, ${dims}, keepdim=${py(keepdim)})`,
+		),
 		samples: [
 			...walks(nonzero),
 			...severalDims(nonzero),
@@ -357,8 +421,57 @@ export const reduce: OpEntry[] = [
 		],
 		refusals: [
 			refuse('integers', (x) => logsumexp(x), /logsumexp: input must be floating, not int32/, 'int32'),
-			{ label: 'a dim of a vector', call: (device) => logsumexp(tensor([1, 2], { device }), 1), message: /logsumexp: dim 1 is out of range for 1 dimensions/ },
+			{
+				label: 'a dim of a vector',
+				call: (device) => logsumexp(tensor([1, 2], { device }), 1),
+				message: /logsumexp: dim 1 is out of range for 1 dimensions/,
+			},
 		],
+	}),
+	entry('median', medianOf as unknown as Reduce, {
+		torch: (options) => `${torchCall('median')(options)}${options.tied ? '.values' : ''}`,
+		samples: [
+			...extremes().filter(({ inputs }) => inputs[0]!.dtype !== 'bool' && inputs[0]!.layout !== 'expanded'),
+			sample('even', { shape: [2, 6], distinct: true }, { dim: 1, keepdim: true }),
+			sample('many equal', { shape: [3, 257], dtype: 'int32', low: 0, high: 3 }, { dim: 1 }, { gradient: false }),
+			sample('one value', { shape: [9], values: Array(9).fill(-2.5) }, {}, { gradient: false }),
+			sample(
+				'close values',
+				{ shape: [5], values: [1, 1.0000001192092896, 0.9999999403953552, 1.000000238418579, 1] },
+				{},
+				{ gradient: false },
+			),
+		].map(tied),
+		refusals: [
+			...nothing('median'),
+			{
+				label: 'bools',
+				call: (device) => median(zeros([2], { device, dtype: 'bool' })),
+				message: /median: input has dtype bool/,
+			},
+		],
+	}),
+	entry('cumsum', cumsum as Reduce, {
+		torch: torchCall('cumsum'),
+		// Of one sign: sums that cross 0 would be compared with the rounding of the hundreds that they came from.
+		samples: scans({ low: 0.1, high: 2 }),
+		refusals: [refuse('no dim', (x) => cumsum(x, undefined as unknown as number), /cumsum: dim undefined is out of range/)],
+	}),
+	entry('cumprod', cumprod as Reduce, {
+		torch: torchCall('cumprod'),
+		samples: [
+			...scans({ low: 0.9, high: 1.1 }),
+			sample('a zero', { shape: [2, 4], values: [1, 0, 2, 3, 1, 2, 3, 4] }, { dim: 1 }),
+			sample('two zeros', { shape: [5], values: [0.5, 0, 2, 0, 3] }, { dim: 0 }),
+			sample('of both signs', [3, 5], { dim: 0 }),
+			sample('int32 wraps around', { shape: [3], dtype: 'int32', values: [65537, 65537, 3] }, { dim: 0 }, { gradient: false }),
+		],
+		tolerance: {
+			relative: 1e-4,
+			absolute: 2e-6,
+			reason: 'a product of n factors near 1 gathers n roundings of 6e-8: 20,000 factors, 2e-5 at random and 1e-3 at worst',
+		},
+		refusals: [refuse('no dim', (x) => cumprod(x, undefined as unknown as number), /cumprod: dim undefined is out of range/)],
 	}),
 ];
 

@@ -1,5 +1,5 @@
 /**
- * Kernels that reduce a tensor over some of its dimensions. `dims` are distinct, ascending and counted from the front, and may be
+ * Kernels that reduce a tensor over some of its dimensions, or run along one of them. `dims` are distinct, ascending and counted from the front, and may be
  * empty; outputs have the shape of x without them (or with them as 1: only the order of elements matters). The order in
  * which elements are combined is fixed for a shape, so results repeat bit for bit.
  */
@@ -24,11 +24,36 @@ export interface ReduceKernels {
 	reduce(inputs: { x: View }, outputs: { y: View }, attributes: ReduceAttributes): void;
 
 	/** y = sum (x - mean)^2 / max(0, count - correction) over dims, or its square root; floating; the deviations are summed, never the squares. */
-	variance(inputs: { x: View }, outputs: { y: View }, attributes: { dims: readonly number[]; correction: number; root: boolean }): void;
+	variance(
+		inputs: { x: View },
+		outputs: { y: View },
+		attributes: { dims: readonly number[]; correction: number; root: boolean },
+	): void;
 
 	/**
 	 * The largest or smallest element over dims and, in `indices` (int32), the row-major position among the reduced elements at
 	 * which it first occurs. The first NaN wins. At least one element is reduced. Either output may be left out.
 	 */
-	extremum(inputs: { x: View }, outputs: { values?: View; indices?: View }, attributes: { op: 'max' | 'min'; dims: readonly number[] }): void;
+	extremum(
+		inputs: { x: View },
+		outputs: { values?: View; indices?: View },
+		attributes: { op: 'max' | 'min'; dims: readonly number[] },
+	): void;
+
+	/**
+	 * The lower median along dim, element number floor((count - 1) / 2) in ascending order, and the first position that has it in
+	 * `indices` (int32); a NaN wins. x is floating or int32; at least one element along dim.
+	 */
+	median(inputs: { x: View }, outputs: { values: View; indices: View }, attributes: { dim: number }): void;
+
+	/**
+	 * Running results along dim, from its end with `reverse`: y[j] = y[j - 1] + x[j], y[j - 1] * x[j], or, 'linear',
+	 * a[j] * y[j - 1] + x[j] with y = 0 before the first. Dtypes as for sum and prod; 'linear' is floating, its `a` is contiguous and of x's
+	 * shape and dtype.
+	 */
+	scan(
+		inputs: { x: View; a?: View },
+		outputs: { y: View },
+		attributes: { op: 'sum' | 'prod' | 'linear'; dim: number; reverse: boolean },
+	): void;
 }

@@ -1,5 +1,5 @@
 /** Launches of shaders/norm.wgsl.ts and normChannels.wgsl.ts. Statistics over channels and sums of partial results are reductions. */
-import { NORM_WORKGROUP, normRows, type NormRowsVariant } from '../../../shaders/norm.wgsl';
+import { NORM_WORKGROUP, type NormRowsVariant, normRows } from '../../../shaders/norm.wgsl';
 import { normChannels, normParameters, normScale } from '../../../shaders/normChannels.wgsl';
 import { contiguousStrides } from '../../core/shape';
 import type { Storage, View } from '../contract';
@@ -32,7 +32,15 @@ function lanesFor(gpu: Gpu, rows: number, length: number): NormRowsVariant['lane
 export function normKernels(gpu: Gpu): NormKernels {
 	function rows(
 		kind: NormRowsVariant['kind'],
-		{ x, gradient, weight, bias, mean, rstd, result }: Record<'x' | 'rstd' | 'result', View> & Partial<Record<'gradient' | 'weight' | 'bias' | 'mean', View>>,
+		{
+			x,
+			gradient,
+			weight,
+			bias,
+			mean,
+			rstd,
+			result,
+		}: Record<'x' | 'rstd' | 'result', View> & Partial<Record<'gradient' | 'weight' | 'bias' | 'mean', View>>,
 		{ batch, channels, groups, spatial }: GroupNormShape,
 		eps: number,
 	): void {
@@ -56,7 +64,15 @@ export function normKernels(gpu: Gpu): NormKernels {
 				lanes,
 			},
 			buffers: storages(x, gradient, weight, bias, mean, rstd, result),
-			params: [count, length, groups, channels / groups, spatial, ...offsets(x, gradient, mean, rstd, weight, bias), floatBits(eps)],
+			params: [
+				count,
+				length,
+				groups,
+				channels / groups,
+				spatial,
+				...offsets(x, gradient, mean, rstd, weight, bias),
+				floatBits(eps),
+			],
 			grid: [lanes === 1 ? Math.ceil(count / NORM_WORKGROUP) : count],
 			flops: count * length * (kind === 'forward' ? 7 : 9),
 			bytes: count * length * bytesOf(x) * (kind === 'forward' ? 2 : 3),
@@ -83,7 +99,9 @@ export function normKernels(gpu: Gpu): NormKernels {
 		const segment = Math.max(16 * step, Math.ceil(Math.ceil(count / wanted) / step) * step);
 		const segments = Math.max(1, Math.ceil(count / segment));
 		const direct = segments === 1;
-		const sums = targets.map((target) => (direct && target !== undefined ? target.storage : gpu.scratch(segments * channels, 'float32')));
+		const sums = targets.map((target) =>
+			direct && target !== undefined ? target.storage : gpu.scratch(segments * channels, 'float32'),
+		);
 		gpu.launch({
 			kernel: normParameters,
 			variant: {
@@ -114,7 +132,8 @@ export function normKernels(gpu: Gpu): NormKernels {
 
 	function channelwise(
 		kind: 'forward' | 'backward',
-		views: Record<'x' | 'mean' | 'rstd' | 'result', View> & Partial<Record<'gradient' | 'weight' | 'bias' | 'dweight' | 'dbias', View>>,
+		views: Record<'x' | 'mean' | 'rstd' | 'result', View> &
+			Partial<Record<'gradient' | 'weight' | 'bias' | 'dweight' | 'dbias', View>>,
 		{ batch, channels, spatial }: NormShape,
 	): void {
 		const { x, gradient, mean, rstd, weight, bias, dweight, dbias, result } = views;

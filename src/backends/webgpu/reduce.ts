@@ -1,17 +1,19 @@
 /** Launches of shaders/reduce.wgsl.ts: brings a view into kept and reduced dims, and chooses lanes, reads and segments. */
-import { accumulatorType, REDUCE_WORKGROUP, reduceShader, type ReduceShaderOp, type ReduceVariant } from '../../../shaders/reduce.wgsl';
+import {
+	accumulatorType,
+	REDUCE_WORKGROUP,
+	type ReduceShaderOp,
+	type ReduceVariant,
+	reduceShader,
+} from '../../../shaders/reduce.wgsl';
 import type { Storage, View } from '../contract';
 import type { ReduceAttributes, ReduceKernels } from '../contract/reduce';
+import { type Axis, axisWords, mergedAxes, NAN_BITS } from './axes';
 import { floatBits, type Gpu, storageType } from './launch';
+import { reduceLineKernels } from './reduceLines';
 
 const BYTES = { f32: 4, f16: 2, i32: 4, u32: 4 };
-export const NAN_BITS = 0x7fc00000;
 const INFINITY_BITS = 0x7f800000;
-
-export interface Axis {
-	readonly size: number;
-	readonly stride: number;
-}
 
 /** A view split into dims that stay and dims that go, each with neighbours merged, innermost last; at least one of each. */
 interface Split {
@@ -20,21 +22,6 @@ interface Split {
 	readonly keptCount: number;
 	readonly reducedCount: number;
 	readonly offset: number;
-}
-
-/** Joins axes that lie in memory as one; there is always at least one axis. */
-export function mergedAxes(axes: readonly Axis[]): readonly Axis[] {
-	const result: Axis[] = [];
-	for (const axis of axes) {
-		const last = result[result.length - 1];
-		if (axis.size === 1) continue;
-		if (last !== undefined && last.stride === axis.size * axis.stride) {
-			result[result.length - 1] = { size: last.size * axis.size, stride: axis.stride };
-		} else {
-			result.push(axis);
-		}
-	}
-	return result.length > 0 ? result : [{ size: 1, stride: 1 }];
 }
 
 /** With `ordered`, positions among the reduced elements matter; else the dims may be walked in the order of their strides. */
@@ -72,15 +59,25 @@ const SMALL = 1 << 16;
  * Software adapters have two or four cores and pay for barriers: a thousand invocations that walk alone are enough for them, and
  * lines share a workgroup only where there are few. GPUs want some ten thousand invocations, and neighbours that read neighbours.
  */
-function plan(gpu: Gpu, { kept, reduced, keptCount, reducedCount, offset }: Split, wide: readonly ReduceVariant['along'][]): Plan {
+function plan(
+	gpu: Gpu,
+	{ kept, reduced, keptCount, reducedCount, offset }: Split,
+	wide: readonly ReduceVariant['along'][],
+): Plan {
 	const innerKept = kept[kept.length - 1]!;
 	const innerReduced = reduced[reduced.length - 1]!;
 	const others = [...kept, ...reduced].filter((axis) => axis !== innerKept && axis !== innerReduced);
 	const aligned = offset % 4 === 0 && others.every(({ stride }) => stride % 4 === 0);
 	const rows = innerReduced.stride === 1 && innerReduced.size > 1;
 	const columns = innerKept.stride === 1 && innerKept.size > 1;
-	const wideRows = wide.includes('reduced') && aligned && rows && innerReduced.size % 4 === 0 && (keptCount === 1 || innerKept.stride % 4 === 0);
-	const wideColumns = wide.includes('kept') && aligned && columns && innerKept.size % 4 === 0 && (reducedCount <= 1 || innerReduced.stride % 4 === 0);
+	const wideRows =
+		wide.includes('reduced') && aligned && rows && innerReduced.size % 4 === 0 && (keptCount === 1 || innerKept.stride % 4 === 0);
+	const wideColumns =
+		wide.includes('kept') &&
+		aligned &&
+		columns &&
+		innerKept.size % 4 === 0 &&
+		(reducedCount <= 1 || innerReduced.stride % 4 === 0);
 
 	const big = keptCount * reducedCount >= SMALL;
 	const invocations = gpu.isSoftware ? 1024 : 65536;
@@ -100,11 +97,6 @@ function plan(gpu: Gpu, { kept, reduced, keptCount, reducedCount, offset }: Spli
 /** Where reads may be vec4: accumulators that are pairs are combined one by one, and are read one by one from partial results. */
 const ALL_READ: readonly ReduceVariant['along'][] = ['reduced', 'kept'];
 const PAIRS_READ: readonly ReduceVariant['along'][] = ['reduced'];
-
-export function axisWords(axes: readonly Axis[], of: (axis: Axis) => number): number[] {
-	// Innermost dims come last, at index rank - 1; the rest of the eight is not read.
-	return Array.from({ length: 8 }, (_, d) => (d < axes.length ? of(axes[d]!) >>> 0 : 0));
-}
 
 /** Numbers that some operations need: see ReduceShaderOp. */
 interface Scalars {
@@ -143,7 +135,12 @@ export function launchReduction(gpu: Gpu, request: ReduceRequest): void {
 		const perItem = along === 'kept' ? 4 : 1;
 		const items = (keptCount / perItem) * segments;
 		const partials =
-			to === 'partials' ? gpu.scratch(keptCount * segments * (pair ? 2 : 1), accumulator === 'f32' || accumulator === 'vec2<f32>' ? 'float32' : 'int32') : null;
+			to === 'partials'
+				? gpu.scratch(
+						keptCount * segments * (pair ? 2 : 1),
+						accumulator === 'f32' || accumulator === 'vec2<f32>' ? 'float32' : 'int32',
+					)
+				: null;
 		const centres = request.centres !== undefined && from === 'elements' ? [request.centres] : [];
 		gpu.launch({
 			kernel: reduceShader,
@@ -226,7 +223,12 @@ export function launchVariance(
 ): void {
 	const count = reducedCount(x, dims);
 	const { result } = outputs;
-	const mean = outputs.mean?.storage ?? gpu.scratch(result.shape.reduce((a, b) => a * b, 1), 'float32');
+	const mean =
+		outputs.mean?.storage ??
+		gpu.scratch(
+			result.shape.reduce((a, b) => a * b, 1),
+			'float32',
+		);
 	launchReduction(gpu, { op: 'sum', x, dims, outputs: [mean], output: 'f32', scalars: { divisor: count } });
 	launchReduction(gpu, {
 		op: root ? 'spreadRoot' : 'spread',
@@ -242,6 +244,8 @@ export function launchVariance(
 
 export function reduceKernels(gpu: Gpu): ReduceKernels {
 	return {
+		...reduceLineKernels(gpu),
+
 		reduce({ x }, { y }, attributes) {
 			const { op, scalars } = shaderOp(attributes, reducedCount(x, attributes.dims));
 			launchReduction(gpu, { op, x, dims: attributes.dims, outputs: [y.storage], output: storageType(y), scalars });

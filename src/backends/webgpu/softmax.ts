@@ -1,10 +1,10 @@
 /** Launches of shaders/softmax.wgsl.ts: merges the dims that stay, and chooses lanes and vec4 access. */
-import { SOFTMAX_WORKGROUP, softmaxShader, type SoftmaxVariant } from '../../../shaders/softmax.wgsl';
+import { SOFTMAX_WORKGROUP, type SoftmaxVariant, softmaxShader } from '../../../shaders/softmax.wgsl';
 import { numel } from '../../core/shape';
 import type { View } from '../contract';
 import type { SoftmaxKernels } from '../contract/softmax';
+import { axisWords, mergedAxes, NAN_BITS } from './axes';
 import { type Gpu, storageType } from './launch';
-import { axisWords, mergedAxes, NAN_BITS } from './reduce';
 
 /** GPUs walk lines together where they lie along the memory, or are too few to occupy it; software adapters only in the latter case. */
 function lanesFor(gpu: Gpu, lines: number, length: number, inner: number): SoftmaxVariant['lanes'] {

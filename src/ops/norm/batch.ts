@@ -3,7 +3,6 @@ import { isGradEnabled } from '../../autograd/modes';
 import { recordMany } from '../../autograd/tape';
 import type { NormShape } from '../../backends/contract/norm';
 import { ArgumentError, formatShape } from '../../core/errors';
-import type { Shape } from '../../core/shape';
 import { emptyOn, type Tensor } from '../../tensor';
 import { add, mul, rsqrt, square, sub, to } from '../elementwise';
 import { contiguous, reshape } from '../layout';
@@ -94,12 +93,14 @@ export function requireRunning(
 	runningVar: Tensor | null | undefined,
 	training: boolean,
 ): void {
-	if ((runningMean == null) !== (runningVar == null)) throw new ArgumentError(`${name}: pass runningMean and runningVar together, or neither`);
+	if ((runningMean == null) !== (runningVar == null))
+		throw new ArgumentError(`${name}: pass runningMean and runningVar together, or neither`);
 	if (!training && runningMean == null) throw new ArgumentError(`${name}: without training it needs runningMean and runningVar`);
 	requireAffine(name, x, [channels], { runningMean, runningVar });
 	for (const [argument, tensor] of Object.entries({ runningMean, runningVar })) {
 		if (tensor?.requiresGrad) throw new ArgumentError(`${name}: ${argument} is written in place and cannot require a gradient`);
-		if (training && tensor && !tensor.isContiguous) throw new ArgumentError(`${name}: ${argument} is written in place and must be contiguous`);
+		if (training && tensor && !tensor.isContiguous)
+			throw new ArgumentError(`${name}: ${argument} is written in place and must be contiguous`);
 	}
 }
 
@@ -161,7 +162,14 @@ function seen(tensor: Tensor, { batch, channels, spatial }: NormShape): Tensor {
 	return reshape(tensor, [batch, channels, spatial]);
 }
 
-function composedGradients(gradient: Tensor, x: Tensor, weight: Tensor | null, shape: NormShape, eps: number, wants: Wants): Found {
+function composedGradients(
+	gradient: Tensor,
+	x: Tensor,
+	weight: Tensor | null,
+	shape: NormShape,
+	eps: number,
+	wants: Wants,
+): Found {
 	const over = (t: Tensor) => mean(t, [0, 2], { keepdim: true });
 	const values = seen(x, shape);
 	const incoming = seen(gradient, shape);

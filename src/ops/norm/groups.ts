@@ -7,7 +7,7 @@ import { recordMany } from '../../autograd/tape';
 import type { GroupNormShape } from '../../backends/contract/norm';
 import { type DType, requireDType, requireFloating } from '../../core/dtype';
 import { ArgumentError, formatShape, ShapeError } from '../../core/errors';
-import { numel, sameShape, type Shape } from '../../core/shape';
+import { numel, type Shape, sameShape } from '../../core/shape';
 import { emptyOn, type Tensor } from '../../tensor';
 import { add, mul, rsqrt, square, sub } from '../elementwise';
 import { contiguous, reshape } from '../layout';
@@ -29,12 +29,19 @@ export function statisticsType(dtype: DType): DType {
 }
 
 /** Checks x and the tensors of one element for each channel, which have `shape` and x's dtype. */
-export function requireAffine(name: string, x: Tensor, shape: Shape, tensors: Readonly<Record<string, Tensor | null | undefined>>): void {
+export function requireAffine(
+	name: string,
+	x: Tensor,
+	shape: Shape,
+	tensors: Readonly<Record<string, Tensor | null | undefined>>,
+): void {
 	for (const [argument, tensor] of Object.entries(tensors)) {
 		if (tensor == null) continue;
 		requireTensor(name, tensor, argument);
 		if (!sameShape(tensor.shape, shape)) {
-			throw new ShapeError(`${name}: ${argument} has shape ${formatShape(tensor.shape)}; for input ${formatShape(x.shape)} it must be ${formatShape(shape)}`);
+			throw new ShapeError(
+				`${name}: ${argument} has shape ${formatShape(tensor.shape)}; for input ${formatShape(x.shape)} it must be ${formatShape(shape)}`,
+			);
 		}
 		requireDType(name, tensor.dtype, [x.dtype], argument);
 		requireSameDevice(name, x, tensor);
@@ -76,7 +83,8 @@ function lastDims(name: string, x: Tensor, normalizedShape: number | Shape): { s
 	requireTensor(name, x);
 	requireFloating(name, x.dtype);
 	const shape = typeof normalizedShape === 'number' ? [normalizedShape] : normalizedShape;
-	if (!Array.isArray(shape) || shape.length === 0) throw new ShapeError(`${name}: normalizedShape ${String(normalizedShape)} must be a size or a list of sizes`);
+	if (!Array.isArray(shape) || shape.length === 0)
+		throw new ShapeError(`${name}: normalizedShape ${String(normalizedShape)} must be a size or a list of sizes`);
 	if (shape.length > x.ndim || !sameShape(x.shape.slice(x.ndim - shape.length), shape)) {
 		throw new ShapeError(`${name}: the last dimensions of ${formatShape(x.shape)} are not normalizedShape ${formatShape(shape)}`);
 	}
@@ -91,10 +99,20 @@ function lastDims(name: string, x: Tensor, normalizedShape: number | Shape): { s
 export function groupNorm(x: Tensor, numGroups: number, { weight, bias, eps = 1e-5 }: AffineOptions = {}): Tensor {
 	const [batch, channels, spatial] = samples('groupNorm', x, 2);
 	if (!Number.isInteger(numGroups) || numGroups < 1 || channels % numGroups !== 0) {
-		throw new ArgumentError(`groupNorm: numGroups ${numGroups} does not divide the ${channels} channels of ${formatShape(x.shape)}`);
+		throw new ArgumentError(
+			`groupNorm: numGroups ${numGroups} does not divide the ${channels} channels of ${formatShape(x.shape)}`,
+		);
 	}
 	requireAffine('groupNorm', x, [channels], { weight, bias });
-	return normalizeGroups({ name: 'groupNorm', x, weight, bias, view: { batch, channels, groups: numGroups, spatial }, eps, centred: true });
+	return normalizeGroups({
+		name: 'groupNorm',
+		x,
+		weight,
+		bias,
+		view: { batch, channels, groups: numGroups, spatial },
+		eps,
+		centred: true,
+	});
 }
 
 /** x as [batch, channels, spatial]. */
@@ -102,7 +120,9 @@ export function samples(name: string, x: Tensor, least: number): [batch: number,
 	requireTensor(name, x);
 	requireFloating(name, x.dtype);
 	if (x.ndim < least) {
-		throw new ShapeError(`${name}: input ${formatShape(x.shape)} needs at least ${least} dimensions: samples, channels${least > 2 ? ', positions' : ''}`);
+		throw new ShapeError(
+			`${name}: input ${formatShape(x.shape)} needs at least ${least} dimensions: samples, channels${least > 2 ? ', positions' : ''}`,
+		);
 	}
 	return [x.shape[0]!, x.shape[1]!, numel(x.shape.slice(2))];
 }

@@ -31,9 +31,18 @@ export function instanceNorm(x: Tensor, options: InstanceNormOptions = {}): Tens
 	requireAffine('instanceNorm', x, [channels], { weight, bias });
 	requireRunning('instanceNorm', x, channels, runningMean, runningVar, useInputStats);
 	if (!useInputStats) return batchNorm(x, { runningMean, runningVar, weight, bias, eps });
-	if (spatial <= 1) throw new ArgumentError(`instanceNorm: input ${formatShape(x.shape)} needs more than one position in each channel`);
+	if (spatial <= 1)
+		throw new ArgumentError(`instanceNorm: input ${formatShape(x.shape)} needs more than one position in each channel`);
 	if (runningMean && runningVar) track(reshape(x, [batch, channels, spatial]), runningMean, runningVar, momentum);
-	return normalizeGroups({ name: 'instanceNorm', x, weight, bias, view: { batch, channels, groups: channels, spatial }, eps, centred: true });
+	return normalizeGroups({
+		name: 'instanceNorm',
+		x,
+		weight,
+		bias,
+		view: { batch, channels, groups: channels, spatial },
+		eps,
+		centred: true,
+	});
 }
 
 /** The running statistics follow the average over the samples. */

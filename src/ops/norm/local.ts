@@ -21,9 +21,14 @@ export interface LocalResponseNormOptions {
  * x / (k + alpha / size * sum of x^2 over `size` neighbouring channels)^beta for x, [N, C, ...]; beyond the channels are zeros.
  * Krizhevsky et al. 2012, as `torch.nn.functional.local_response_norm`.
  */
-export function localResponseNorm(x: Tensor, size: number, { alpha = 1e-4, beta = 0.75, k = 1 }: LocalResponseNormOptions = {}): Tensor {
+export function localResponseNorm(
+	x: Tensor,
+	size: number,
+	{ alpha = 1e-4, beta = 0.75, k = 1 }: LocalResponseNormOptions = {},
+): Tensor {
 	const [batch, channels, spatial] = samples('localResponseNorm', x, 3);
-	if (!Number.isInteger(size) || size < 1) throw new ArgumentError(`localResponseNorm: size ${size} must be a whole number of at least 1`);
+	if (!Number.isInteger(size) || size < 1)
+		throw new ArgumentError(`localResponseNorm: size ${size} must be a whole number of at least 1`);
 	return tidy(() => {
 		const squares = pad(reshape(square(x), [batch, channels, spatial]), [0, 0, Math.floor(size / 2), Math.floor((size - 1) / 2)]);
 		let total = narrow(squares, 1, 0, channels);

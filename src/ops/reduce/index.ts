@@ -1,5 +1,6 @@
 /** Reductions: the public ones by file, and what other families build on. */
-export { amax, amin, argmax, argmin, max, min, type ValuesIndices, valuesIndices } from './order';
+export { amax, amin, argmax, argmin, max, median, min, type ValuesIndices, valuesIndices } from './order';
+export { cumprod, cumsum, type ScanOptions } from './scan';
 export {
 	type AccumulateOptions,
 	all,

@@ -1,5 +1,6 @@
 /** Reductions that choose an element: extremes and where they are. Conventions as in sums.ts. */
 import { NO_GRADIENT, record, recordMany } from '../../autograd/tape';
+import { requireDType } from '../../core/dtype';
 import { ArgumentError, formatShape } from '../../core/errors';
 import type { Shape } from '../../core/shape';
 import { emptyOn, type Tensor } from '../../tensor';
@@ -94,7 +95,10 @@ export function selectionBack(shape: Shape, dims: readonly number[]) {
 		if (dim === undefined) return [reshape(gradient, shape)];
 		const line = emptyOn(indices, [shape[dim]!]);
 		line.backend.kernels.arange({}, { y: line }, { start: 0, step: 1 });
-		const along = reshape(line, shape.map((size, d) => (d === dim ? size : 1)));
+		const along = reshape(
+			line,
+			shape.map((size, d) => (d === dim ? size : 1)),
+		);
 		return [where(eq(along, spread(indices, shape, dims)), spread(gradient, shape, dims), 0)];
 	};
 }
@@ -121,4 +125,40 @@ function position(name: string, op: 'max' | 'min', x: Tensor, dim: number | unde
 		},
 		vjp: NO_GRADIENT,
 	});
+}
+
+/**
+ * Without `dim` the lower median of all elements; its gradient is shared evenly between equal elements. With `dim`, the lower median along
+ * that dim and where (int32) it first occurs: the gradient goes to that element alone. NaN wins. As `torch.median`.
+ */
+export function median(x: Tensor): Tensor;
+export function median(x: Tensor, dim: number, options?: ReduceOptions): ValuesIndices;
+export function median(x: Tensor, dim?: number, options: ReduceOptions = {}): Tensor | ValuesIndices {
+	const { dims, shape } = nonEmptyReduction('median', x, dim, options);
+	requireDType('median', x.dtype, ['float32', 'float64', 'float16', 'int32']);
+	const find = (line: Tensor, along: number) => {
+		const outputs = { values: emptyOn(x, shape), indices: emptyOn(x, shape, 'int32') };
+		x.backend.kernels.median({ x: line }, outputs, { dim: along });
+		return outputs;
+	};
+	if (dim === undefined) {
+		return record({
+			name: 'median',
+			inputs: [x],
+			forward: () => find(reshape(x, [x.size]), 0).values,
+			save: (y) => [x, y],
+			vjp: extremeBack(dims),
+		});
+	}
+	const [values, indices] = recordMany({
+		name: 'median',
+		inputs: [x],
+		forward: () => {
+			const found = find(x, dims[0] ?? 0);
+			return [found.values, found.indices];
+		},
+		save: ([, positions]) => [positions!],
+		vjp: selectionBack(x.shape, dims),
+	});
+	return valuesIndices(values!, indices!);
 }

@@ -66,7 +66,8 @@ function accumulated(dtype: DType): DType {
 
 /** The sum over `dim`, all by default; of no elements 0. bool and int32 give int32 (which wraps around), others their own dtype. As `torch.sum`. */
 export function sum(x: Tensor, dim?: Dims, options: AccumulateOptions = {}): Tensor {
-	if (options.dtype !== undefined && options.dtype !== x.dtype) return tidy(() => sum(to(x, options.dtype!), dim, { keepdim: options.keepdim }));
+	if (options.dtype !== undefined && options.dtype !== x.dtype)
+		return tidy(() => sum(to(x, options.dtype!), dim, { keepdim: options.keepdim }));
 	const { dims, shape } = reductionOf('sum', x, dim, options);
 	return record({
 		name: 'sum',
@@ -82,7 +83,8 @@ function sumBack(shape: Shape, dims: readonly number[]) {
 
 /** The mean over `dim`, all by default; of no elements NaN. x is floating, or `dtype` makes it so. As `torch.mean`. */
 export function mean(x: Tensor, dim?: Dims, options: AccumulateOptions = {}): Tensor {
-	if (options.dtype !== undefined && options.dtype !== x.dtype) return tidy(() => mean(to(x, options.dtype!), dim, { keepdim: options.keepdim }));
+	if (options.dtype !== undefined && options.dtype !== x.dtype)
+		return tidy(() => mean(to(x, options.dtype!), dim, { keepdim: options.keepdim }));
 	requireTensor('mean', x);
 	requireFloating('mean', x.dtype);
 	const { dims, shape, count } = reductionOf('mean', x, dim, options);
@@ -104,7 +106,8 @@ function meanBack(shape: Shape, dims: readonly number[], count: number) {
  * where elements are 0. As `torch.prod`.
  */
 export function prod(x: Tensor, dim?: Dims, options: AccumulateOptions = {}): Tensor {
-	if (options.dtype !== undefined && options.dtype !== x.dtype) return tidy(() => prod(to(x, options.dtype!), dim, { keepdim: options.keepdim }));
+	if (options.dtype !== undefined && options.dtype !== x.dtype)
+		return tidy(() => prod(to(x, options.dtype!), dim, { keepdim: options.keepdim }));
 	const { dims, shape } = reductionOf('prod', x, dim, options);
 	return record({
 		name: 'prod',
@@ -144,8 +147,16 @@ function prodBack(dims: readonly number[]) {
 			const parts = [mul(inner, right), mul(inner, left)];
 			slopes = cat(odd ? [...parts, narrow(slopes, last, half, 1)] : parts, last);
 		}
-		const arranged = reshape(slopes, order.map((d) => x.shape[d]!));
-		return [permute(arranged, order.map((_, d) => order.indexOf(d)))];
+		const arranged = reshape(
+			slopes,
+			order.map((d) => x.shape[d]!),
+		);
+		return [
+			permute(
+				arranged,
+				order.map((_, d) => order.indexOf(d)),
+			),
+		];
 	};
 }
 
@@ -238,7 +249,8 @@ export interface NormOptions extends ReduceOptions {
 export function norm(x: Tensor, dim?: Dims, { p = 2, ...options }: NormOptions = {}): Tensor {
 	requireTensor('norm', x);
 	requireFloating('norm', x.dtype);
-	if (typeof p !== 'number' || Number.isNaN(p)) throw new ArgumentError(`norm: p ${String(p)} is not a number; it may be Infinity or -Infinity`);
+	if (typeof p !== 'number' || Number.isNaN(p))
+		throw new ArgumentError(`norm: p ${String(p)} is not a number; it may be Infinity or -Infinity`);
 	const { dims, shape } = reductionOf('norm', x, dim, options);
 	return record({
 		name: 'norm',

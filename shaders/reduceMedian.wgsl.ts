@@ -1,0 +1,155 @@
+/**
+ * The (lower) median of lines, and the first position that has it; with a NaN in the line, the first NaN.
+ *
+ * Radix selection: elements become u32 keys that sort as they do, NaN on top. Four passes over the line find the median's key from its
+ * highest byte to its lowest: a pass counts, among the elements that agree with the bytes found so far, how many have each value
+ * of the next byte, in integer atomics of workgroup memory (counts do not depend on their order), and one invocation finds the byte in
+ * which the rank falls. A last pass finds the first position by an integer minimum. A workgroup works on one line of any length and
+ * stride; nothing is written but the result.
+ */
+import { wgsl } from 'wgsl-preprocessor';
+import type { ShaderTemplate, StorageType } from './shader';
+
+export type MedianVariant = { storage: StorageType };
+
+/** Params: shape and strides of the dims that stay, innermost last; offset; rank; lines; length; stride along the line; the bits of NaN. */
+export const medianShader: ShaderTemplate<MedianVariant> = {
+	name: 'reduce.median',
+	source({ storage }) {
+		const float = storage === 'f32' || storage === 'f16';
+		const code = wgsl`
+#if ${storage === 'f16'}
+enable f16;
+#endif
+struct Params {
+	shape: array<vec4<u32>, 2>,
+	strides: array<vec4<u32>, 2>,
+	offset: u32,
+	rank: u32,
+	lines: u32,
+	length: u32,
+	stride: u32,
+	nan: u32,
+}
+
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> x: array<${storage}>;
+@group(0) @binding(2) var<storage, read_write> values: array<${storage}>;
+@group(0) @binding(3) var<storage, read_write> indices: array<i32>;
+
+var<workgroup> counts: array<atomic<u32>, 256>;
+var<workgroup> nans: atomic<u32>;
+var<workgroup> position: atomic<u32>;
+var<workgroup> found: u32;
+var<workgroup> rank: u32;
+
+fn start(k: u32) -> u32 {
+	var rest = k;
+	var at = p.offset;
+	for (var d = p.rank; d > 1u; d--) {
+		let size = p.shape[(d - 1u) / 4u][(d - 1u) % 4u];
+		at += (rest % size) * p.strides[(d - 1u) / 4u][(d - 1u) % 4u];
+		rest /= size;
+	}
+	return at + rest * p.strides[0].x;
+}
+
+#if ${float}
+fn keyOf(value: f32) -> u32 {
+	let raw = bitcast<u32>(value);
+	let magnitude = raw & 0x7fffffffu;
+	let bits = select(raw, 0u, magnitude == 0u);
+	let sorted = select(bits | 0x80000000u, ~bits, bits >= 0x80000000u);
+	return select(sorted, 0xffffffffu, magnitude > 0x7f800000u);
+}
+
+fn valueOf(key: u32) -> f32 {
+	let bits = select(~key, key & 0x7fffffffu, key >= 0x80000000u);
+	return bitcast<f32>(select(bits, p.nan, key == 0xffffffffu));
+}
+
+fn load(at: u32) -> u32 {
+	return keyOf(f32(x[at]));
+}
+#else
+fn valueOf(key: u32) -> i32 {
+	return bitcast<i32>(key ^ 0x80000000u);
+}
+
+fn load(at: u32) -> u32 {
+	return bitcast<u32>(x[at]) ^ 0x80000000u;
+}
+#endif
+
+@compute @workgroup_size(64)
+fn main(
+	@builtin(workgroup_id) wid: vec3<u32>,
+	@builtin(num_workgroups) nwg: vec3<u32>,
+	@builtin(local_invocation_index) lid: u32,
+) {
+	let line = wid.x + wid.y * nwg.x;
+	if (line >= p.lines) {
+		return;
+	}
+	let base = start(line);
+	if (lid == 0u) {
+		found = 0u;
+		rank = (p.length - 1u) / 2u;
+		atomicStore(&nans, 0u);
+		atomicStore(&position, 0xffffffffu);
+	}
+	for (var turn = 0u; turn < 4u; turn++) {
+		let shift = 24u - 8u * turn;
+		for (var i = lid; i < 256u; i += 64u) {
+			atomicStore(&counts[i], 0u);
+		}
+		workgroupBarrier();
+		let prefix = workgroupUniformLoad(&found);
+		// The bytes above those of this pass.
+		let mask = select(0xffffffffu << (shift + 8u), 0u, turn == 0u);
+		for (var j = lid; j < p.length; j += 64u) {
+			let key = load(base + j * p.stride);
+			if ((key & mask) == prefix) {
+				atomicAdd(&counts[(key >> shift) & 0xffu], 1u);
+			}
+#if ${float}
+			if (turn == 0u && key == 0xffffffffu) {
+				atomicAdd(&nans, 1u);
+			}
+#endif
+		}
+		workgroupBarrier();
+		if (lid == 0u) {
+			var below = 0u;
+			var byte = 0u;
+			loop {
+				let count = atomicLoad(&counts[byte]);
+				if (below + count > rank || byte == 255u) {
+					break;
+				}
+				below += count;
+				byte++;
+			}
+			rank -= below;
+			found |= byte << shift;
+		}
+		workgroupBarrier();
+	}
+	let anyNan = atomicLoad(&nans) > 0u;
+	let key = select(found, 0xffffffffu, anyNan);
+	for (var j = lid; j < p.length; j += 64u) {
+		if (load(base + j * p.stride) == key) {
+			atomicMin(&position, j);
+			break;
+		}
+	}
+	workgroupBarrier();
+	if (lid == 0u) {
+		values[line] = ${storage}(valueOf(key));
+		indices[line] = bitcast<i32>(atomicLoad(&position));
+	}
+}
+`;
+		return { code, bindings: ['read', 'read_write', 'read_write'] };
+	},
+};

@@ -1,0 +1,125 @@
+/** Launches of what runs along one dim: shaders/reduceScan.wgsl.ts and reduceMedian.wgsl.ts. */
+import { medianShader } from '../../../shaders/reduceMedian.wgsl';
+import { SCAN_WORKGROUP, type ScanVariant, scanShader } from '../../../shaders/reduceScan.wgsl';
+import { numel } from '../../core/shape';
+import type { Storage, View } from '../contract';
+import type { ReduceKernels } from '../contract/reduce';
+import { type Axis, axisWords, mergedAxes, NAN_BITS } from './axes';
+import { type Gpu, storageType } from './launch';
+
+/** The lines of a view along a dim; `inner` is the distance of a line's elements in a contiguous tensor. */
+function linesOf(x: Pick<View, 'shape' | 'strides'>, dim: number) {
+	const axes: Axis[] = x.shape.map((size, d) => ({ size, stride: x.strides[d]! }));
+	const length = x.shape[dim] ?? 1;
+	return {
+		length,
+		stride: x.strides[dim] ?? 1,
+		inner: numel(x.shape.slice(dim + 1)),
+		lines: length === 0 ? 0 : numel(x.shape) / length,
+		kept: mergedAxes(axes.filter((_, d) => d !== dim)),
+	};
+}
+
+/** A chunk has at most this many elements, for exactness. */
+const LONGEST_CHUNK = 4096;
+/** A chunk is worth an invocation of its own from here on. */
+const SHORTEST_CHUNK = 1024;
+
+interface ScanLevel {
+	readonly source: Storage;
+	readonly from: Pick<View, 'shape' | 'strides' | 'offset'>;
+	readonly dim: number;
+	readonly target: Storage;
+	readonly kind: Pick<ScanVariant, 'source' | 'target'>;
+	readonly reverse: boolean;
+	readonly a?: View | undefined;
+}
+
+type ScanTypes = Pick<ScanVariant, 'op' | 'input' | 'output'>;
+
+function launchScan(gpu: Gpu, types: ScanTypes, level: ScanLevel): void {
+	const { length, stride, inner, lines, kept } = linesOf(level.from, level.dim);
+	if (lines === 0) return;
+	// Invocations alone where they read neighbours, or where workgroups do not pay.
+	const lanes = gpu.isSoftware || (inner > 1 && lines >= 4096) ? 1 : 64;
+	const wanted = lanes === 64 ? Math.ceil(length / LONGEST_CHUNK) : Math.ceil(Math.min(1024 / lines, length / SHORTEST_CHUNK));
+	const segment = Math.min(Math.ceil(length / wanted), LONGEST_CHUNK);
+	const chunks = Math.ceil(length / segment);
+	const pair = types.op === 'linear';
+	const run = (target: ScanVariant['target'], storage: Storage, totals: Storage | null) => {
+		gpu.launch({
+			kernel: scanShader,
+			variant: { ...types, source: level.kind.source, target, after: totals !== null, lanes },
+			buffers: [level.source, storage, ...(level.a ? [level.a.storage] : []), ...(totals ? [totals] : [])],
+			params: [
+				...axisWords(kept, (axis) => axis.size),
+				...axisWords(kept, (axis) => axis.stride),
+				level.from.offset,
+				level.a?.offset ?? 0,
+				kept.length,
+				length,
+				stride,
+				inner,
+				level.reverse ? 1 : 0,
+				segment,
+				chunks,
+				lines * chunks,
+			],
+			grid: [lanes === 1 ? Math.ceil((lines * chunks) / SCAN_WORKGROUP) : lines * chunks],
+			flops: lines * length * (pair ? 3 : 1),
+			bytes: lines * length * (target === 'totals' ? 4 : 8) * (pair ? 2 : 1),
+		});
+	};
+	if (chunks === 1) {
+		run(level.kind.target, level.target, null);
+		return;
+	}
+	const scratch = () =>
+		gpu.scratch(lines * chunks * (pair ? 2 : 1), types.input === 'i32' || types.input === 'u32' ? 'int32' : 'float32');
+	const totals = scratch();
+	const scanned = scratch();
+	run('totals', totals, null);
+	launchScan(gpu, types, {
+		source: totals,
+		from: { shape: [lines, chunks], strides: [chunks, 1], offset: 0 },
+		dim: 1,
+		target: scanned,
+		kind: { source: 'partials', target: 'partials' },
+		reverse: false,
+	});
+	gpu.release(totals);
+	run(level.kind.target, level.target, scanned);
+	gpu.release(scanned);
+}
+
+export function reduceLineKernels(gpu: Gpu): Pick<ReduceKernels, 'median' | 'scan'> {
+	return {
+		median({ x }, { values, indices }, { dim }) {
+			const { length, stride, lines, kept } = linesOf(x, dim);
+			gpu.launch({
+				kernel: medianShader,
+				variant: { storage: storageType(x) },
+				buffers: [x.storage, values.storage, indices.storage],
+				params: [
+					...axisWords(kept, (axis) => axis.size),
+					...axisWords(kept, (axis) => axis.stride),
+					x.offset,
+					kept.length,
+					lines,
+					length,
+					stride,
+					NAN_BITS,
+				],
+				grid: [lines],
+				flops: 0,
+				bytes: lines * length * 5 * (x.dtype === 'float16' ? 2 : 4),
+			});
+		},
+
+		scan({ x, a }, { y }, { op, dim, reverse }) {
+			const types = { op, input: storageType(x), output: storageType(y) };
+			const kind = { source: 'elements', target: 'result' } as const;
+			launchScan(gpu, types, { source: x.storage, from: x, dim, target: y.storage, kind, reverse, a });
+		},
+	};
+}

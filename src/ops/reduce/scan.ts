@@ -1,0 +1,99 @@
+/** Running sums and products. Conventions as in sums.ts, but the dim is required and stays. */
+import { record } from '../../autograd/tape';
+import { type DType, isFloating } from '../../core/dtype';
+import { normalizeDim } from '../../core/shape';
+import { emptyOn, type Tensor } from '../../tensor';
+import { tidy } from '../../tidy';
+import { mul, to } from '../elementwise';
+import { contiguous, narrow, pad } from '../layout';
+import { requireTensor } from '../operands';
+
+export interface ScanOptions {
+	/** Convert x to this dtype first. */
+	readonly dtype?: DType;
+}
+
+/** y[j] = x[0] + ... + x[j] along `dim`. bool and int32 give int32 (which wraps around). As `torch.cumsum`. */
+export function cumsum(x: Tensor, dim: number, options: ScanOptions = {}): Tensor {
+	return cumulative('cumsum', x, dim, options);
+}
+
+/** y[j] = x[0] * ... * x[j] along `dim`. bool and int32 give int32. Gradients of every order are exact where elements are 0. As `torch.cumprod`. */
+export function cumprod(x: Tensor, dim: number, options: ScanOptions = {}): Tensor {
+	return cumulative('cumprod', x, dim, options);
+}
+
+function cumulative(name: 'cumsum' | 'cumprod', x: Tensor, dim: number, { dtype }: ScanOptions): Tensor {
+	requireTensor(name, x);
+	if (dtype !== undefined && dtype !== x.dtype) return tidy(() => cumulative(name, to(x, dtype), dim, {}));
+	const along = normalizeDim(name, dim, x.ndim);
+	return name === 'cumsum' ? runningSum(x, along, false) : runningProduct(x, along);
+}
+
+function scanned(x: Tensor, attributes: { op: 'sum' | 'prod' | 'linear'; dim: number; reverse: boolean }, a?: Tensor): Tensor {
+	const y = emptyOn(x, x.shape, isFloating(x.dtype) ? x.dtype : 'int32');
+	x.backend.kernels.scan({ x, ...(a && { a: contiguous(a) }) }, { y }, attributes);
+	return y;
+}
+
+function runningSum(x: Tensor, dim: number, reverse: boolean): Tensor {
+	return record({
+		name: 'cumsum',
+		inputs: [x],
+		forward: () => scanned(x, { op: 'sum', dim, reverse }),
+		vjp: sumBack(dim, reverse),
+	});
+}
+
+function sumBack(dim: number, reverse: boolean) {
+	return (gradient: Tensor) => [runningSum(gradient, dim, !reverse)];
+}
+
+function runningProduct(x: Tensor, dim: number): Tensor {
+	return record({
+		name: 'cumprod',
+		inputs: [x],
+		forward: () => scanned(x, { op: 'prod', dim, reverse: false }),
+		save: (y) => [x, y],
+		vjp: productBack(dim),
+	});
+}
+
+/**
+ * y[j] = x[j] y[j - 1], so what arrives at y[j] is s[j] = gradient[j] + x[j + 1] s[j + 1], and x[j] gets s[j] y[j - 1]: a recurrence from the
+ * other end and no division.
+ */
+function productBack(dim: number) {
+	return (gradient: Tensor, [x, y]: readonly [Tensor, Tensor]) => {
+		if (x.ndim === 0) return [gradient];
+		return [mul(recurrence(shifted(x, dim, -1, 0), gradient, dim, true), shifted(y, dim, 1, 1))];
+	};
+}
+
+/** x moved along a dim by one place, with `value` in the place that opens. */
+function shifted(x: Tensor, dim: number, by: 1 | -1, value: number): Tensor {
+	const size = x.shape[dim]!;
+	if (size === 0) return x;
+	const sides = new Array<number>(2 * (x.ndim - dim)).fill(0);
+	sides[2 * (x.ndim - 1 - dim) + (by === 1 ? 0 : 1)] = 1;
+	return pad(narrow(x, dim, by === 1 ? 0 : 1, size - 1), sides, { value });
+}
+
+/** h[j] = a[j] h[j - 1] + b[j] along a dim, or, reversed, a[j] h[j + 1] + b[j]; h = 0 outside. Its gradient is one from the other end. */
+function recurrence(a: Tensor, b: Tensor, dim: number, reverse: boolean): Tensor {
+	return record({
+		name: 'cumprod backward',
+		inputs: [a, b],
+		forward: () => scanned(b, { op: 'linear', dim, reverse }, a),
+		save: (h) => [a, h],
+		vjp: recurrenceBack(dim, reverse),
+	});
+}
+
+function recurrenceBack(dim: number, reverse: boolean) {
+	return (gradient: Tensor, [a, h]: readonly [Tensor, Tensor]) => {
+		const before = reverse ? -1 : 1;
+		const slopes = recurrence(shifted(a, dim, reverse ? 1 : -1, 0), gradient, dim, !reverse);
+		return [mul(slopes, shifted(h, dim, before, 0)), slopes];
+	};
+}
