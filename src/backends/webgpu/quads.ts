@@ -21,9 +21,16 @@ export interface QuadPlan {
 	readonly size: number;
 }
 
+/** By the number of inputs. */
+const FLAT: readonly ElementAccess[] = ['linear.f', 'linear.ff', 'linear.fff', 'linear.ffff'];
+
 /** Whether the three elements behind the view may be overwritten: they are padding of its storage, or there are none. */
 function ownsTail(view: View, size: number): boolean {
 	return size % 4 === 0 || view.offset + size >= view.storage.length;
+}
+
+function quarter(view: View | undefined): number {
+	return view === undefined ? 0 : view.offset / 4;
 }
 
 function isFlat(view: View): boolean {
@@ -59,13 +66,14 @@ export function planQuads(gpu: Gpu, inputs: readonly View[], output: View, p0 = 
 	const size = numel(output.shape);
 	const quads = Math.ceil(size / 4);
 	const each = quadsEach(gpu, quads);
-	const operands = [...inputs, output];
 	const grid = [Math.ceil(quads / WORKGROUP / each)] as const;
 	const flatOutput = isFlat(output) && ownsTail(output, size);
 	if (size === 0 || (flatOutput && inputs.every(isFlat))) {
-		const offsets = operands.map((view) => view.offset / 4);
-		return { access: `linear.${'f'.repeat(operands.length)}`, params: head(offsets, size, quads, each, p0, p1), grid, size };
+		const [a, b, c] = inputs;
+		const params = [quarter(a), quarter(b), quarter(c), output.offset / 4, size, quads, each, p0, p1];
+		return { access: FLAT[inputs.length]!, params, grid, size };
 	}
+	const operands = [...inputs, output];
 	const { shape, strides } = collapse(
 		output.shape,
 		operands.map((view) => view.strides),
