@@ -23,8 +23,12 @@ import type { ShaderTemplate, StorageType } from './shader';
 export const POOL_WORKGROUP = 64;
 
 export type PoolWindows = 'strided' | 'adaptive' | 'pairs';
-export type MaxPoolVariant = Readonly<{ type: StorageType; windows: PoolWindows }>;
-export type AveragePoolVariant = MaxPoolVariant;
+export type PoolVariant = Readonly<{
+	type: StorageType;
+	windows: PoolWindows;
+	/** Whether there is a depth. Without it a third of the divisions and a loop fall away; always false for `pairs`. */
+	volumetric: boolean;
+}>;
 
 const PARAMS = wgsl`
 // Vectors over (depth, height, width); w of size and out is their product.
@@ -50,14 +54,25 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
 `;
 
 /** (depth, height, width, plane) of element i of [planes, ...size]. */
-const COORDINATES = wgsl`
+function coordinates(volumetric: boolean): string {
+	return wgsl`
 fn coordinates(i: u32, size: vec4<u32>) -> vec4<u32> {
 	let row = i / size.z;
 	let slice = row / size.y;
+#if ${volumetric}
 	let plane = slice / size.x;
+#else
+	let plane = slice;
+#endif
 	return vec4<u32>(slice - plane * size.x, row - slice * size.y, i - row * size.z, plane);
 }
 `;
+}
+
+/** Opens the loop over depth, or a block in its place. */
+function depthLoop(volumetric: boolean, loop: string, only: string): string {
+	return volumetric ? loop : `{ ${only}`;
+}
 
 const LANES = ['x', 'y', 'z', 'w'] as const;
 
@@ -154,9 +169,9 @@ fn key(value: f32) -> i32 {
 }
 `;
 
-export const maxPool: ShaderTemplate<MaxPoolVariant> = {
+export const maxPool: ShaderTemplate<PoolVariant> = {
 	name: 'pool.max',
-	source({ type, windows }) {
+	source({ type, windows, volumetric }) {
 		return {
 			bindings: ['read', 'read_write', 'read_write'],
 			code: wgsl`
@@ -166,7 +181,7 @@ ${PARAMS}
 @group(0) @binding(2) var<storage, read_write> y: array<${windows === 'pairs' ? `vec4<${type}>` : type}>;
 @group(0) @binding(3) var<storage, read_write> indices: array<${windows === 'pairs' ? 'vec4<i32>' : 'i32'}>;
 ${KEY}
-${COORDINATES}
+${coordinates(volumetric)}
 ${windowFunctions(windows)}
 ${MAIN}
 #if ${windows === 'pairs'}
@@ -200,7 +215,7 @@ ${MAIN}
 	var value = bitcast<f32>(p.kernel.w);
 	var bestKey = bitcast<i32>(0x80000000u);
 	var index = -1;
-	for (var z = start.x; z < end.x; z += step.x) {
+	${depthLoop(volumetric, 'for (var z = start.x; z < end.x; z += step.x) {', 'let z = 0;')}
 		for (var h = start.y; h < end.y; h += step.y) {
 			let row = (u32(z) * p.size.y + u32(h)) * p.size.z;
 			for (var w = start.z; w < end.z; w += step.z) {
@@ -221,9 +236,9 @@ ${MAIN}
 	},
 };
 
-export const maxPoolGrad: ShaderTemplate<MaxPoolVariant> = {
+export const maxPoolGrad: ShaderTemplate<PoolVariant> = {
 	name: 'pool.maxGrad',
-	source({ type, windows }) {
+	source({ type, windows, volumetric }) {
 		return {
 			bindings: ['read', 'read', 'read_write'],
 			code: wgsl`
@@ -232,7 +247,7 @@ ${PARAMS}
 @group(0) @binding(1) var<storage, read> gradY: array<${type}>;
 @group(0) @binding(2) var<storage, read> indices: array<i32>;
 @group(0) @binding(3) var<storage, read_write> gradX: array<${type}>;
-${COORDINATES}
+${coordinates(volumetric)}
 ${windowFunctions(windows)}
 ${MAIN}
 #if ${windows === 'pairs'}
@@ -247,7 +262,7 @@ ${MAIN}
 	let end = endWindow(position.xyz);
 	let index = i32(i - position.w * p.size.w);
 	var sum = 0.0;
-	for (var d = first.x; d < end.x; d++) {
+	${depthLoop(volumetric, 'for (var d = first.x; d < end.x; d++) {', 'let d = 0u;')}
 		for (var h = first.y; h < end.y; h++) {
 			let row = position.w * p.out.w + (d * p.out.y + h) * p.out.z;
 			for (var w = first.z; w < end.z; w++) {
@@ -284,18 +299,18 @@ ${MAIN}
 };
 
 /** The divisor of a window: its size, with padding or without, or one for all. */
-const DIVISOR = wgsl`
+const divisor = (volumetric: boolean): string => wgsl`
 fn divisor(o: vec3<u32>) -> f32 {
 	let around = select(vec3<i32>(), vec3<i32>(p.padding.xyz), p.countIncludePad != 0u);
 	let covered = max(min(windowEnd(o), vec3<i32>(p.size.xyz) + around) - max(windowBegin(o), -around), vec3<i32>());
 	let counted = vec3<f32>(covered);
-	return select(max(counted.x * counted.y * counted.z, 1.0), p.divisor, p.divisor != 0.0);
+	return select(max(${volumetric ? 'counted.x * ' : ''}counted.y * counted.z, 1.0), p.divisor, p.divisor != 0.0);
 }
 `;
 
-export const averagePool: ShaderTemplate<AveragePoolVariant> = {
+export const averagePool: ShaderTemplate<PoolVariant> = {
 	name: 'pool.average',
-	source({ type, windows }) {
+	source({ type, windows, volumetric }) {
 		return {
 			bindings: ['read', 'read_write'],
 			code: wgsl`
@@ -303,9 +318,9 @@ ${ENABLE(type)}
 ${PARAMS}
 @group(0) @binding(1) var<storage, read> x: array<${type}>;
 @group(0) @binding(2) var<storage, read_write> y: array<${windows === 'pairs' ? `vec4<${type}>` : type}>;
-${COORDINATES}
+${coordinates(volumetric)}
 ${windowFunctions(windows)}
-${windows === 'pairs' ? '' : DIVISOR}
+${windows === 'pairs' ? '' : divisor(volumetric)}
 ${MAIN}
 #if ${windows === 'pairs'}
 	var sums: vec4<f32>;
@@ -323,7 +338,7 @@ ${MAIN}
 	let end = vec3<u32>(clamp(windowEnd(o.xyz), vec3<i32>(), vec3<i32>(p.size.xyz)));
 	let plane = p.offset + o.w * p.size.w;
 	var sum = 0.0;
-	for (var d = begin.x; d < end.x; d++) {
+	${depthLoop(volumetric, 'for (var d = begin.x; d < end.x; d++) {', 'let d = 0u;')}
 		for (var h = begin.y; h < end.y; h++) {
 			let row = plane + (d * p.size.y + h) * p.size.z;
 			for (var w = begin.z; w < end.z; w++) {
@@ -338,9 +353,9 @@ ${MAIN}
 	},
 };
 
-export const averagePoolGrad: ShaderTemplate<AveragePoolVariant> = {
+export const averagePoolGrad: ShaderTemplate<PoolVariant> = {
 	name: 'pool.averageGrad',
-	source({ type, windows }) {
+	source({ type, windows, volumetric }) {
 		return {
 			bindings: ['read', 'read_write'],
 			code: wgsl`
@@ -348,9 +363,9 @@ ${ENABLE(type)}
 ${PARAMS}
 @group(0) @binding(1) var<storage, read> gradY: array<${type}>;
 @group(0) @binding(2) var<storage, read_write> gradX: array<${type}>;
-${COORDINATES}
+${coordinates(volumetric)}
 ${windowFunctions(windows)}
-${windows === 'pairs' ? '' : DIVISOR}
+${windows === 'pairs' ? '' : divisor(volumetric)}
 ${MAIN}
 #if ${windows === 'pairs'}
 	${writeTiles(type, 'let g = vec4(select(0.0, f32(gradY[p.offset + window]) / p.divisor, isWindow));')}
@@ -359,7 +374,7 @@ ${MAIN}
 	let first = firstWindow(position.xyz);
 	let end = endWindow(position.xyz);
 	var sum = 0.0;
-	for (var d = first.x; d < end.x; d++) {
+	${depthLoop(volumetric, 'for (var d = first.x; d < end.x; d++) {', 'let d = 0u;')}
 		for (var h = first.y; h < end.y; h++) {
 			let row = p.offset + position.w * p.out.w + (d * p.out.y + h) * p.out.z;
 			for (var w = first.z; w < end.z; w++) {

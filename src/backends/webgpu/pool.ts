@@ -1,5 +1,14 @@
 /** Launches of shaders/pool.wgsl.ts. */
-import { averagePool, averagePoolGrad, maxPool, maxPoolGather, maxPoolGrad, POOL_WORKGROUP } from '../../../shaders/pool.wgsl';
+import {
+	averagePool,
+	averagePoolGrad,
+	maxPool,
+	maxPoolGather,
+	maxPoolGrad,
+	POOL_WORKGROUP,
+	type PoolVariant,
+	type PoolWindows,
+} from '../../../shaders/pool.wgsl';
 import { numel } from '../../core/shape';
 import type { View } from '../contract';
 import { asTriple, type Triple } from '../contract/conv';
@@ -58,6 +67,10 @@ function tilesOf(x: View): number {
 	return x.shape[0]! * x.shape[1]! * Math.ceil(height / 2) * Math.ceil(width / 2);
 }
 
+function variantOf(view: View, windows: PoolWindows): PoolVariant {
+	return { type: storageType(view), windows, volumetric: windows !== 'pairs' && view.shape.length > 4 };
+}
+
 export function poolKernels(gpu: Gpu): PoolKernels {
 	function params(
 		windows: Windows,
@@ -103,7 +116,7 @@ export function poolKernels(gpu: Gpu): PoolKernels {
 		const total = pairs ? Math.ceil(numel(y.shape) / 4) : numel(y.shape);
 		gpu.launch({
 			kernel: maxPool,
-			variant: { type: storageType(x), windows: pairs ? 'pairs' : kind },
+			variant: variantOf(x, pairs ? 'pairs' : kind),
 			buffers: [x.storage, y.storage, indices.storage],
 			params: params(windows, sizes, { total, offset: x.offset }),
 			grid: grid(total),
@@ -118,7 +131,7 @@ export function poolKernels(gpu: Gpu): PoolKernels {
 		const total = tiles === undefined ? numel(gradX.shape) : Math.ceil(tiles / 4);
 		gpu.launch({
 			kernel: maxPoolGrad,
-			variant: { type: storageType(gradY), windows: tiles === undefined ? kind : 'pairs' },
+			variant: variantOf(gradY, tiles === undefined ? kind : 'pairs'),
 			buffers: [gradY.storage, indices.storage, gradX.storage],
 			params: params(windows, sizes, { total, offset: gradY.offset, indexOffset: indices.offset, tiles: tiles ?? 0 }),
 			grid: grid(total),
@@ -133,7 +146,7 @@ export function poolKernels(gpu: Gpu): PoolKernels {
 		const total = pairs ? Math.ceil(numel(y.shape) / 4) : numel(y.shape);
 		gpu.launch({
 			kernel: averagePool,
-			variant: { type: storageType(x), windows: pairs ? 'pairs' : kind },
+			variant: variantOf(x, pairs ? 'pairs' : kind),
 			buffers: [x.storage, y.storage],
 			params: params(windows, sizes, { total, offset: x.offset, divisor: pairs ? 4 : 0 }),
 			grid: grid(total),
@@ -148,7 +161,7 @@ export function poolKernels(gpu: Gpu): PoolKernels {
 		const total = tiles === undefined ? numel(gradX.shape) : Math.ceil(tiles / 4);
 		gpu.launch({
 			kernel: averagePoolGrad,
-			variant: { type: storageType(gradY), windows: tiles === undefined ? kind : 'pairs' },
+			variant: variantOf(gradY, tiles === undefined ? kind : 'pairs'),
 			buffers: [gradY.storage, gradX.storage],
 			params: params(windows, sizes, { total, offset: gradY.offset, tiles: tiles ?? 0, divisor: tiles === undefined ? 0 : 4 }),
 			grid: grid(total),
