@@ -12,11 +12,12 @@ import * as elementwise from './ops/elementwise';
 import { embedding } from './ops/embedding';
 import { gather, indexAdd, indexSelect, bincount, maskedFill, maskedSelect, nonzero, oneHot, scatter, scatterAdd, take, takeAlongDim, argsort, searchsorted, sort, topk } from './ops/indexing';
 import * as inplace from './ops/inplace';
+import { interpolate } from './ops/interpolate';
 import * as layout from './ops/layout';
 import * as loss from './ops/loss';
 import { baddbmm, bmm, dot, linear, matmul, mv, outer } from './ops/matmul';
 import { adaptiveAvgPool1d, adaptiveAvgPool2d, adaptiveMaxPool2d, avgPool1d, avgPool2d, maxPool1d, maxPool2d } from './ops/pool';
-import { batchNorm, groupNorm, instanceNorm, layerNorm, localResponseNorm, normalize, rmsNorm } from './ops/norm';
+import { batchNorm, cosineSimilarity, groupNorm, instanceNorm, layerNorm, localResponseNorm, normalize, rmsNorm } from './ops/norm';
 import { type Operand } from './ops/operands';
 import { bernoulli, dropout, dropout2d } from './ops/random';
 import * as reduce from './ops/reduce';
@@ -104,6 +105,8 @@ export const METHODS = {
 	rmsNorm,
 	localResponseNorm,
 	normalize,
+	cosineSimilarity,
+	interpolate,
 	softmax,
 	logSoftmax,
 	scaledDotProductAttention,

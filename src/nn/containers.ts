@@ -162,6 +162,52 @@ export class ParameterList extends Module {
 	}
 }
 
+/** Parameters by name; the keys are the names. As `torch.nn.ParameterDict`. */
+export class ParameterDict extends Module {
+	readonly items: Map<string, Parameter>;
+
+	constructor(parameters: Readonly<Record<string, Parameter>> = {}) {
+		super();
+		this.items = new Map(Object.entries(parameters));
+	}
+
+	override ownParameters(): [string, Parameter][] {
+		return [...this.items];
+	}
+
+	get length(): number {
+		return this.items.size;
+	}
+
+	get(key: string): Parameter {
+		const parameter = this.items.get(key);
+		if (parameter === undefined)
+			throw new ArgumentError(`ParameterDict: no parameter '${key}'; it has: ${[...this.items.keys()].join(', ') || 'none'}`);
+		return parameter;
+	}
+
+	set(key: string, parameter: Parameter): this {
+		this.items.set(key, parameter);
+		return this;
+	}
+
+	has(key: string): boolean {
+		return this.items.has(key);
+	}
+
+	keys(): IterableIterator<string> {
+		return this.items.keys();
+	}
+
+	values(): IterableIterator<Parameter> {
+		return this.items.values();
+	}
+
+	override forward(): never {
+		throw new ArgumentError('ParameterDict: it has no forward; use its parameters');
+	}
+}
+
 function itemAt<T>(name: string, items: readonly T[], index: number): T {
 	const item = items.at(index);
 	if (item === undefined) throw new ArgumentError(`${name}: index ${index} is out of range for ${items.length} items`);

@@ -1,8 +1,10 @@
 /** Convolution layers. Images and feature maps are NCHW. */
-import { ArgumentError } from '../core/errors';
-import { numel } from '../core/shape';
-import { conv2d } from '../ops/conv';
+import { ArgumentError, formatShape } from '../core/errors';
+import { numel, type Shape } from '../core/shape';
+import { conv1d, conv2d, conv3d, convTranspose1d, convTranspose2d } from '../ops/conv';
+import { type PadMode, pad } from '../ops/layout';
 import type { Tensor } from '../tensor';
+import { tidy } from '../tidy';
 import { emptyParameter, kaimingUniform_, uniform_ } from './init';
 import { type FactoryOptions, Module } from './module';
 import type { Parameter } from './parameter';
@@ -10,8 +12,25 @@ import type { Parameter } from './parameter';
 export interface ConvOptions extends FactoryOptions {
 	/** Default 1. */
 	readonly stride?: number | readonly number[];
-	/** Zeros on both sides of each spatial dimension, or 'same' or 'valid'. Default 0. */
+	/** How much is added on both sides of each spatial dimension, or 'same' or 'valid'. Default 0. */
 	readonly padding?: number | readonly number[] | 'same' | 'valid';
+	/** What is added: zeros, the mirrored input, its edge, or its other end. Default 'zeros'. */
+	readonly paddingMode?: 'zeros' | Exclude<PadMode, 'constant'>;
+	/** Default 1. */
+	readonly dilation?: number | readonly number[];
+	/** Blocks of channels that do not mix. Default 1. */
+	readonly groups?: number;
+	/** Learn an additive bias. Default true. */
+	readonly bias?: boolean;
+}
+
+export interface ConvTransposeOptions extends FactoryOptions {
+	/** Distance that neighbours move apart. Default 1. */
+	readonly stride?: number | readonly number[];
+	/** How much is cut off both sides of each spatial dimension. Default 0. */
+	readonly padding?: number | readonly number[];
+	/** How much is added behind each spatial dimension: less than stride or dilation. Default 0. */
+	readonly outputPadding?: number | readonly number[];
 	/** Default 1. */
 	readonly dilation?: number | readonly number[];
 	/** Blocks of channels that do not mix. Default 1. */
@@ -28,18 +47,17 @@ function perDimension(layer: string, value: number | readonly number[], rank: nu
 	return list;
 }
 
-/** What the convolution layers share: a weight [outChannels, inChannels / groups, ...kernel] and a bias, and how they start. */
+/** What all convolution layers share: a weight, a bias for each output channel, and how they start. */
 abstract class ConvolutionLayer extends Module {
 	readonly weight: Parameter;
 	readonly bias: Parameter | null;
 	readonly kernelSize: readonly number[];
 
 	constructor(
-		rank: number,
 		readonly inChannels: number,
 		readonly outChannels: number,
-		kernelSize: number | readonly number[],
-		readonly options: ConvOptions,
+		kernel: { readonly size: number | readonly number[]; readonly rank: number; readonly transposed: boolean },
+		readonly options: ConvOptions | ConvTransposeOptions,
 	) {
 		super();
 		const name = new.target.name;
@@ -49,13 +67,14 @@ abstract class ConvolutionLayer extends Module {
 				`${name}: ${inChannels} input and ${outChannels} output channels do not both divide into ${groups} groups`,
 			);
 		}
-		this.kernelSize = perDimension(name, kernelSize, rank);
-		this.weight = emptyParameter([outChannels, inChannels / groups, ...this.kernelSize], options);
+		this.kernelSize = perDimension(name, kernel.size, kernel.rank);
+		const channels = kernel.transposed ? [inChannels, outChannels / groups] : [outChannels, inChannels / groups];
+		this.weight = emptyParameter([...channels, ...this.kernelSize], options);
 		this.bias = options.bias === false ? null : emptyParameter([outChannels], options);
 		this.resetParameters();
 	}
 
-	/** Draws the initial values again: weight and bias uniform in +-1 / sqrt(inChannels / groups * kernel elements). */
+	/** Draws the initial values again: weight and bias uniform in +-1 / sqrt(fan), the elements of weight[0]. */
 	resetParameters(): void {
 		kaimingUniform_(this.weight, { a: Math.sqrt(5) });
 		const fan = numel(this.weight.shape.slice(1));
@@ -69,13 +88,141 @@ abstract class ConvolutionLayer extends Module {
 	}
 }
 
-/** Convolution over [N, inChannels, H, W] giving [N, outChannels, H', W']. As `torch.nn.Conv2d`. */
-export class Conv2d extends ConvolutionLayer {
-	constructor(inChannels: number, outChannels: number, kernelSize: number | readonly number[], options: ConvOptions = {}) {
-		super(2, inChannels, outChannels, kernelSize, options);
+type Convolution = typeof conv2d;
+
+/** Weight [outChannels, inChannels / groups, ...kernel]. */
+abstract class ConvNd extends ConvolutionLayer {
+	readonly #convolution: Convolution;
+	/** What `pad` adds before the convolution, or null where the convolution itself pads with zeros. */
+	readonly #border: { readonly mode: Exclude<PadMode, 'constant'>; readonly sides: readonly number[] } | null;
+
+	constructor(
+		convolution: Convolution,
+		rank: number,
+		inChannels: number,
+		outChannels: number,
+		kernelSize: number | readonly number[],
+		override readonly options: ConvOptions,
+	) {
+		super(inChannels, outChannels, { size: kernelSize, rank, transposed: false }, options);
+		const name = new.target.name;
+		const { paddingMode: mode = 'zeros', padding = 0, dilation = 1, stride = 1 } = options;
+		if (!['zeros', 'reflect', 'replicate', 'circular'].includes(mode)) {
+			throw new ArgumentError(`${name}: paddingMode '${String(mode)}' is not one of zeros, reflect, replicate, circular`);
+		}
+		if (padding === 'same' && perDimension(name, stride, rank).some((step) => step !== 1))
+			throw new ArgumentError(`${name}: padding 'same' keeps the size, so stride must be 1, not ${stride}`);
+		this.#convolution = convolution;
+		if (mode === 'zeros' || padding === 'valid') {
+			this.#border = null;
+		} else {
+			const reach = perDimension(name, dilation, rank).map((step, d) => step * (this.kernelSize[d]! - 1));
+			const before = padding === 'same' ? reach.map((total) => Math.floor(total / 2)) : perDimension(name, padding, rank);
+			const after = padding === 'same' ? reach.map((total, d) => total - before[d]!) : before;
+			this.#border = { mode, sides: before.flatMap((count, d) => [after[d]!, count]).reverse() };
+		}
 	}
 
 	override forward(input: Tensor): Tensor {
-		return conv2d(input, this.weight, this.bias, this.options);
+		const { weight, bias, options } = this;
+		const border = this.#border;
+		if (border === null) return this.#convolution(input, weight, bias, options);
+		return tidy(() =>
+			this.#convolution(pad(input, border.sides, { mode: border.mode }), weight, bias, { ...options, padding: 0 }),
+		);
+	}
+}
+
+/** Convolution over [N, inChannels, L] giving [N, outChannels, L']. As `torch.nn.Conv1d`. */
+export class Conv1d extends ConvNd {
+	constructor(inChannels: number, outChannels: number, kernelSize: number | readonly number[], options: ConvOptions = {}) {
+		super(conv1d, 1, inChannels, outChannels, kernelSize, options);
+	}
+}
+
+/** Convolution over [N, inChannels, H, W] giving [N, outChannels, H', W']. As `torch.nn.Conv2d`. */
+export class Conv2d extends ConvNd {
+	constructor(inChannels: number, outChannels: number, kernelSize: number | readonly number[], options: ConvOptions = {}) {
+		super(conv2d, 2, inChannels, outChannels, kernelSize, options);
+	}
+}
+
+/** Convolution over [N, inChannels, D, H, W] giving [N, outChannels, D', H', W']. As `torch.nn.Conv3d`. */
+export class Conv3d extends ConvNd {
+	constructor(inChannels: number, outChannels: number, kernelSize: number | readonly number[], options: ConvOptions = {}) {
+		super(conv3d, 3, inChannels, outChannels, kernelSize, options);
+	}
+}
+
+type TransposedConvolution = typeof convTranspose2d;
+
+/** Weight [inChannels, outChannels / groups, ...kernel]. */
+abstract class ConvTransposeNd extends ConvolutionLayer {
+	readonly #convolution: TransposedConvolution;
+
+	constructor(
+		convolution: TransposedConvolution,
+		rank: number,
+		inChannels: number,
+		outChannels: number,
+		kernelSize: number | readonly number[],
+		override readonly options: ConvTransposeOptions,
+	) {
+		super(inChannels, outChannels, { size: kernelSize, rank, transposed: true }, options);
+		this.#convolution = convolution;
+	}
+
+	/** `outputSize`, the spatial sizes wanted, takes the place of the option `outputPadding`. */
+	override forward(input: Tensor, outputSize?: Shape): Tensor {
+		const { weight, bias, options } = this;
+		if (outputSize === undefined) return this.#convolution(input, weight, bias, options);
+		return this.#convolution(input, weight, bias, { ...options, outputPadding: this.#paddingFor(input.shape, outputSize) });
+	}
+
+	#paddingFor(shape: Shape, outputSize: Shape): number[] {
+		const name = this.constructor.name;
+		const rank = this.kernelSize.length;
+		const [stride, padding, dilation] = [this.options.stride ?? 1, this.options.padding ?? 0, this.options.dilation ?? 1].map(
+			(value) => perDimension(name, value, rank),
+		) as [number[], number[], number[]];
+		const spatial = shape.slice(-rank);
+		const least = spatial.map(
+			(size, d) => (size - 1) * stride[d]! - 2 * padding[d]! + dilation[d]! * (this.kernelSize[d]! - 1) + 1,
+		);
+		if (outputSize.length !== rank || outputSize.some((size, d) => size < least[d]! || size >= least[d]! + stride[d]!)) {
+			const most = least.map((size, d) => size + stride[d]! - 1);
+			throw new ArgumentError(
+				`${name}: outputSize ${formatShape(outputSize)} is out of reach of input ${formatShape(shape)}: ${formatShape(least)} to ${formatShape(most)}`,
+			);
+		}
+		return outputSize.map((size, d) => size - least[d]!);
+	}
+
+	override extraRepr(): string {
+		return `${super.extraRepr()}, outputPadding=${this.options.outputPadding ?? 0}`;
+	}
+}
+
+/** Transposed convolution over [N, inChannels, L] giving [N, outChannels, L']. As `torch.nn.ConvTranspose1d`. */
+export class ConvTranspose1d extends ConvTransposeNd {
+	constructor(
+		inChannels: number,
+		outChannels: number,
+		kernelSize: number | readonly number[],
+		options: ConvTransposeOptions = {},
+	) {
+		super(convTranspose1d, 1, inChannels, outChannels, kernelSize, options);
+	}
+}
+
+/** Transposed convolution over [N, inChannels, H, W] giving [N, outChannels, H', W']. As `torch.nn.ConvTranspose2d`. */
+export class ConvTranspose2d extends ConvTransposeNd {
+	constructor(
+		inChannels: number,
+		outChannels: number,
+		kernelSize: number | readonly number[],
+		options: ConvTransposeOptions = {},
+	) {
+		super(convTranspose2d, 2, inChannels, outChannels, kernelSize, options);
 	}
 }

@@ -1,9 +1,11 @@
 /** Normalization layers. */
-import { formatShape, ShapeError } from '../core/errors';
+import { ArgumentError, formatShape, ShapeError } from '../core/errors';
 import { full, ones, zeros } from '../ops/creation';
 import { add_ } from '../ops/inplace';
-import { batchNorm, layerNorm } from '../ops/norm';
+import { squeeze, unsqueeze } from '../ops/layout';
+import { batchNorm, groupNorm, instanceNorm, layerNorm, localResponseNorm, rmsNorm } from '../ops/norm';
 import type { Tensor } from '../tensor';
+import { tidy } from '../tidy';
 import { emptyParameter, ones_, zeros_ } from './init';
 import { type FactoryOptions, Module } from './module';
 import type { Parameter } from './parameter';
@@ -89,6 +91,13 @@ export class BatchNorm2d extends BatchNorm {
 	}
 }
 
+/** Batch normalization of [N, C, D, H, W]. */
+export class BatchNorm3d extends BatchNorm {
+	protected override checkInput({ shape }: Tensor): void {
+		if (shape.length !== 5) throw new ShapeError(`BatchNorm3d: it takes [N, C, D, H, W], not shape ${formatShape(shape)}`);
+	}
+}
+
 export interface LayerNormOptions extends FactoryOptions {
 	/** Default 1e-5. */
 	readonly eps?: number;
@@ -121,5 +130,165 @@ export class LayerNorm extends Module {
 
 	override extraRepr(): string {
 		return `${formatShape(this.normalizedShape)}, eps=${this.options.eps ?? 1e-5}`;
+	}
+}
+
+export interface RMSNormOptions extends FactoryOptions {
+	/** Added to the mean square. Default: the machine epsilon of the dtype. */
+	readonly eps?: number | null;
+	/** Learn a scale. Default true. */
+	readonly elementwiseAffine?: boolean;
+}
+
+/** x / sqrt(mean(x^2) + eps) * weight over the last dimensions, `normalizedShape`. Zhang and Sennrich 2019. As `torch.nn.RMSNorm`. */
+export class RMSNorm extends Module {
+	readonly normalizedShape: readonly number[];
+	readonly weight: Parameter | null;
+
+	constructor(
+		normalizedShape: number | readonly number[],
+		readonly options: RMSNormOptions = {},
+	) {
+		super();
+		this.normalizedShape = typeof normalizedShape === 'number' ? [normalizedShape] : [...normalizedShape];
+		this.weight = (options.elementwiseAffine ?? true) ? ones_(emptyParameter(this.normalizedShape, options)) : null;
+	}
+
+	override forward(input: Tensor): Tensor {
+		return rmsNorm(input, this.normalizedShape, { weight: this.weight, eps: this.options.eps ?? null });
+	}
+
+	override extraRepr(): string {
+		return `${formatShape(this.normalizedShape)}, eps=${this.options.eps ?? null}`;
+	}
+}
+
+export interface GroupNormOptions extends FactoryOptions {
+	/** Default 1e-5. */
+	readonly eps?: number;
+	/** Learn a scale and a shift for each channel. Default true. */
+	readonly affine?: boolean;
+}
+
+/** Normalizes [N, C, ...] over groups of channels and all positions of one sample. Wu and He 2018. As `torch.nn.GroupNorm`. */
+export class GroupNorm extends Module {
+	readonly weight: Parameter | null;
+	readonly bias: Parameter | null;
+
+	constructor(
+		readonly numGroups: number,
+		readonly numChannels: number,
+		readonly options: GroupNormOptions = {},
+	) {
+		super();
+		if (numChannels % numGroups !== 0)
+			throw new ArgumentError(`GroupNorm: ${numChannels} channels do not divide into ${numGroups} groups`);
+		const affine = options.affine ?? true;
+		this.weight = affine ? ones_(emptyParameter([numChannels], options)) : null;
+		this.bias = affine ? zeros_(emptyParameter([numChannels], options)) : null;
+	}
+
+	override forward(input: Tensor): Tensor {
+		return groupNorm(input, this.numGroups, { weight: this.weight, bias: this.bias, eps: this.options.eps ?? 1e-5 });
+	}
+
+	override extraRepr(): string {
+		return `${this.numGroups}, ${this.numChannels}, eps=${this.options.eps ?? 1e-5}`;
+	}
+}
+
+export interface InstanceNormOptions extends FactoryOptions {
+	/** Default 1e-5. */
+	readonly eps?: number;
+	/** The share of the new input in the running statistics. Default 0.1. */
+	readonly momentum?: number;
+	/** Learn a scale and a shift for each channel. Default false. */
+	readonly affine?: boolean;
+	/** Keep running statistics and use them in inference. Default false. */
+	readonly trackRunningStats?: boolean;
+}
+
+/** Normalizes each channel of each sample over all positions. Ulyanov et al. 2016. As `torch.nn.InstanceNorm*d`. */
+abstract class InstanceNorm extends Module {
+	readonly weight: Parameter | null;
+	readonly bias: Parameter | null;
+
+	constructor(
+		readonly numFeatures: number,
+		readonly options: InstanceNormOptions = {},
+	) {
+		super();
+		const affine = options.affine ?? false;
+		this.weight = affine ? ones_(emptyParameter([numFeatures], options)) : null;
+		this.bias = affine ? zeros_(emptyParameter([numFeatures], options)) : null;
+		if (options.trackRunningStats ?? false) {
+			this.registerBuffer('running_mean', zeros([numFeatures], options));
+			this.registerBuffer('running_var', ones([numFeatures], options));
+			this.registerBuffer('num_batches_tracked', full([], 0, { ...options, dtype: 'int32' }));
+		}
+	}
+
+	/** The number of dims of a batch. */
+	protected abstract readonly dims: number;
+
+	override forward(input: Tensor): Tensor {
+		const { dims, weight, bias } = this;
+		if (input.ndim !== dims && input.ndim !== dims - 1) {
+			throw new ShapeError(
+				`${this.constructor.name}: it takes ${dims} dims (or ${dims - 1} without a batch), not shape ${formatShape(input.shape)}`,
+			);
+		}
+		const { eps = 1e-5, momentum = 0.1, trackRunningStats = false } = this.options;
+		const useInputStats = this.training || !trackRunningStats;
+		const [runningMean, runningVar] = trackRunningStats ? [this.buffer('running_mean'), this.buffer('running_var')] : [];
+		const normalized = (x: Tensor) => instanceNorm(x, { runningMean, runningVar, weight, bias, useInputStats, momentum, eps });
+		return input.ndim === dims ? normalized(input) : tidy(() => squeeze(normalized(unsqueeze(input, 0)), 0));
+	}
+
+	override extraRepr(): string {
+		return `${this.numFeatures}, eps=${this.options.eps ?? 1e-5}, momentum=${this.options.momentum ?? 0.1}`;
+	}
+}
+
+/** Instance normalization of [N, C, L] or [C, L]. */
+export class InstanceNorm1d extends InstanceNorm {
+	protected override readonly dims = 3;
+}
+
+/** Instance normalization of [N, C, H, W] or [C, H, W]. */
+export class InstanceNorm2d extends InstanceNorm {
+	protected override readonly dims = 4;
+}
+
+/** Instance normalization of [N, C, D, H, W] or [C, D, H, W]. */
+export class InstanceNorm3d extends InstanceNorm {
+	protected override readonly dims = 5;
+}
+
+export interface LocalResponseNormOptions {
+	/** Default 1e-4. */
+	readonly alpha?: number;
+	/** Default 0.75. */
+	readonly beta?: number;
+	/** Default 1. */
+	readonly k?: number;
+}
+
+/** Divides by a power of the squares of `size` neighbouring channels. Krizhevsky et al. 2012. As `torch.nn.LocalResponseNorm`. */
+export class LocalResponseNorm extends Module {
+	constructor(
+		readonly size: number,
+		readonly options: LocalResponseNormOptions = {},
+	) {
+		super();
+	}
+
+	override forward(input: Tensor): Tensor {
+		return localResponseNorm(input, this.size, this.options);
+	}
+
+	override extraRepr(): string {
+		const { alpha = 1e-4, beta = 0.75, k = 1 } = this.options;
+		return `${this.size}, alpha=${alpha}, beta=${beta}, k=${k}`;
 	}
 }

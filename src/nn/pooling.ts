@@ -1,5 +1,14 @@
 /** Pooling layers. Images and feature maps are NCHW. */
-import { adaptiveAvgPool2d, avgPool2d, maxPool2d } from '../ops/pool';
+import {
+	adaptiveAvgPool1d,
+	adaptiveAvgPool2d,
+	adaptiveMaxPool2d,
+	avgPool1d,
+	avgPool2d,
+	maxPool1d,
+	maxPool2d,
+	type OutputSize,
+} from '../ops/pool';
 import type { Tensor } from '../tensor';
 import { Module } from './module';
 
@@ -25,53 +34,80 @@ export interface AvgPoolOptions {
 	readonly divisorOverride?: number;
 }
 
-/** The maximum of each window of [N, C, H, W]. As `torch.nn.MaxPool2d`. */
-export class MaxPool2d extends Module {
+/** What the layers with a window of fixed size share. */
+abstract class WindowPool<Options extends { readonly stride?: Size; readonly padding?: Size }> extends Module {
 	constructor(
 		readonly kernelSize: Size,
-		readonly options: MaxPoolOptions = {},
+		readonly options: Options = {} as Options,
 	) {
 		super();
 	}
 
-	override forward(input: Tensor): Tensor {
-		return maxPool2d(input, this.kernelSize, this.options);
-	}
+	abstract override forward(input: Tensor): Tensor;
 
 	override extraRepr(): string {
 		return `kernelSize=${this.kernelSize}, stride=${this.options.stride ?? this.kernelSize}, padding=${this.options.padding ?? 0}`;
+	}
+}
+
+/** The maximum of each window of [N, C, L]. As `torch.nn.MaxPool1d`. */
+export class MaxPool1d extends WindowPool<MaxPoolOptions> {
+	override forward(input: Tensor): Tensor {
+		return maxPool1d(input, this.kernelSize, this.options);
+	}
+}
+
+/** The maximum of each window of [N, C, H, W]. As `torch.nn.MaxPool2d`. */
+export class MaxPool2d extends WindowPool<MaxPoolOptions> {
+	override forward(input: Tensor): Tensor {
+		return maxPool2d(input, this.kernelSize, this.options);
+	}
+}
+
+/** The mean of each window of [N, C, L]. As `torch.nn.AvgPool1d`. */
+export class AvgPool1d extends WindowPool<Omit<AvgPoolOptions, 'divisorOverride'>> {
+	override forward(input: Tensor): Tensor {
+		return avgPool1d(input, this.kernelSize, this.options);
 	}
 }
 
 /** The mean of each window of [N, C, H, W]. As `torch.nn.AvgPool2d`. */
-export class AvgPool2d extends Module {
-	constructor(
-		readonly kernelSize: Size,
-		readonly options: AvgPoolOptions = {},
-	) {
-		super();
-	}
-
+export class AvgPool2d extends WindowPool<AvgPoolOptions> {
 	override forward(input: Tensor): Tensor {
 		return avgPool2d(input, this.kernelSize, this.options);
 	}
-
-	override extraRepr(): string {
-		return `kernelSize=${this.kernelSize}, stride=${this.options.stride ?? this.kernelSize}, padding=${this.options.padding ?? 0}`;
-	}
 }
 
-/** Means over windows chosen so that the output is `outputSize`. As `torch.nn.AdaptiveAvgPool2d`. */
-export class AdaptiveAvgPool2d extends Module {
-	constructor(readonly outputSize: number | readonly (number | null)[]) {
+/** What the layers share that choose their windows so that the output is `outputSize`; null keeps the input's size. */
+abstract class AdaptivePool extends Module {
+	constructor(readonly outputSize: OutputSize) {
 		super();
 	}
 
-	override forward(input: Tensor): Tensor {
-		return adaptiveAvgPool2d(input, this.outputSize);
-	}
+	abstract override forward(input: Tensor): Tensor;
 
 	override extraRepr(): string {
 		return `outputSize=${this.outputSize}`;
+	}
+}
+
+/** Means over windows of [N, C, L]. As `torch.nn.AdaptiveAvgPool1d`. */
+export class AdaptiveAvgPool1d extends AdaptivePool {
+	override forward(input: Tensor): Tensor {
+		return adaptiveAvgPool1d(input, this.outputSize);
+	}
+}
+
+/** Means over windows of [N, C, H, W]. As `torch.nn.AdaptiveAvgPool2d`. */
+export class AdaptiveAvgPool2d extends AdaptivePool {
+	override forward(input: Tensor): Tensor {
+		return adaptiveAvgPool2d(input, this.outputSize);
+	}
+}
+
+/** Maxima over windows of [N, C, H, W]. As `torch.nn.AdaptiveMaxPool2d`. */
+export class AdaptiveMaxPool2d extends AdaptivePool {
+	override forward(input: Tensor): Tensor {
+		return adaptiveMaxPool2d(input, this.outputSize);
 	}
 }

@@ -1,5 +1,7 @@
-/** Layers that only change the shape. */
-import { flatten } from '../ops/layout';
+/** Layers that rearrange or resize: no parameters, no activations. */
+
+import { type InterpolateOptions, interpolate } from '../ops/interpolate';
+import { flatten, fold, pixelShuffle, pixelUnshuffle, type UnfoldOptions, unflatten, unfold } from '../ops/layout';
 import type { Tensor } from '../tensor';
 import { Module } from './module';
 
@@ -23,5 +25,106 @@ export class Flatten extends Module {
 export class Identity extends Module {
 	override forward(input: Tensor): Tensor {
 		return input;
+	}
+}
+
+/** Dim `dim` as several dims of `sizes`, of which one may be -1. As `torch.nn.Unflatten`. */
+export class Unflatten extends Module {
+	constructor(
+		readonly dim: number,
+		readonly sizes: readonly number[],
+	) {
+		super();
+	}
+
+	override forward(input: Tensor): Tensor {
+		return unflatten(input, this.dim, this.sizes);
+	}
+
+	override extraRepr(): string {
+		return `dim=${this.dim}, sizes=[${this.sizes.join(', ')}]`;
+	}
+}
+
+/** The windows of [N, C, H, W] as columns, [N, C * kernel elements, windows]. As `torch.nn.Unfold`. */
+export class Unfold extends Module {
+	constructor(
+		readonly kernelSize: number | readonly number[],
+		readonly options: UnfoldOptions = {},
+	) {
+		super();
+	}
+
+	override forward(input: Tensor): Tensor {
+		return unfold(input, this.kernelSize, this.options);
+	}
+
+	override extraRepr(): string {
+		return `kernelSize=${this.kernelSize}`;
+	}
+}
+
+/** Columns [N, C * kernel elements, windows] added up into [N, C, ...outputSize]. As `torch.nn.Fold`. */
+export class Fold extends Module {
+	constructor(
+		readonly outputSize: number | readonly number[],
+		readonly kernelSize: number | readonly number[],
+		readonly options: UnfoldOptions = {},
+	) {
+		super();
+	}
+
+	override forward(input: Tensor): Tensor {
+		return fold(input, this.outputSize, this.kernelSize, this.options);
+	}
+
+	override extraRepr(): string {
+		return `outputSize=${this.outputSize}, kernelSize=${this.kernelSize}`;
+	}
+}
+
+/** [N, C r^2, H, W] to [N, C, H r, W r]. Shi et al. 2016. As `torch.nn.PixelShuffle`. */
+export class PixelShuffle extends Module {
+	constructor(readonly upscaleFactor: number) {
+		super();
+	}
+
+	override forward(input: Tensor): Tensor {
+		return pixelShuffle(input, this.upscaleFactor);
+	}
+
+	override extraRepr(): string {
+		return `upscaleFactor=${this.upscaleFactor}`;
+	}
+}
+
+/** [N, C, H r, W r] to [N, C r^2, H, W]. As `torch.nn.PixelUnshuffle`. */
+export class PixelUnshuffle extends Module {
+	constructor(readonly downscaleFactor: number) {
+		super();
+	}
+
+	override forward(input: Tensor): Tensor {
+		return pixelUnshuffle(input, this.downscaleFactor);
+	}
+
+	override extraRepr(): string {
+		return `downscaleFactor=${this.downscaleFactor}`;
+	}
+}
+
+/** Feature maps at another size: `size` or `scaleFactor`, and how. As `torch.nn.Upsample`. */
+export class Upsample extends Module {
+	constructor(readonly options: InterpolateOptions) {
+		super();
+	}
+
+	override forward(input: Tensor): Tensor {
+		return interpolate(input, this.options);
+	}
+
+	override extraRepr(): string {
+		const { size, scaleFactor, mode = 'nearest' } = this.options;
+		return `${size === undefined ? `scaleFactor=${scaleFactor}` : `size=${size}`}, mode=${mode}`;
 	}
 }

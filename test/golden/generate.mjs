@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-/** `npm run golden`: hands the cases of the operation database to generate.py, which needs PyTorch (Debian: python3-torch). */
+/** `npm run golden`: hands the cases of the operation database to generate.py, then runs modules.py; both need PyTorch (Debian: python3-torch). */
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -23,4 +23,5 @@ const { status } = spawnSync(python, [join(root, 'test/golden/generate.py')], {
 	input: cases.stdout,
 	stdio: ['pipe', 'inherit', 'inherit'],
 });
-process.exit(status ?? 1);
+if (status !== 0) process.exit(status ?? 1);
+process.exit(spawnSync(python, [join(root, 'test/golden/modules.py')], { stdio: 'inherit' }).status ?? 1);

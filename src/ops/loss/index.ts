@@ -7,6 +7,7 @@ export {
 	type NllOptions,
 	nllLoss,
 } from './classes';
+export { type CtcOptions, ctcLoss, type Lengths } from './ctc';
 export {
 	binaryCrossEntropy,
 	binaryCrossEntropyWithLogits,

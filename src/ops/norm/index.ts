@@ -1,5 +1,6 @@
 /** Normalisation: the public operations, by file. */
 export { type BatchNormOptions, batchNorm } from './batch';
+export { type CosineSimilarityOptions, cosineSimilarity } from './cosine';
 export { type AffineOptions, groupNorm, layerNorm, type RmsNormOptions, rmsNorm } from './groups';
 export { type InstanceNormOptions, instanceNorm } from './instance';
 export { type LocalResponseNormOptions, localResponseNorm, type NormalizeOptions, normalize } from './local';

@@ -1,0 +1,90 @@
+/** Layers that pad the last dims of [N, C, ...] or [C, ...]. */
+import { ArgumentError } from '../core/errors';
+import { type PadMode, pad } from '../ops/layout';
+import type { Tensor } from '../tensor';
+import { Module } from './module';
+
+type Sides = number | readonly number[];
+
+/** `padding` is one number for all sides, or [before, after] of the last dim, then of the one before it: left, right, top, bottom. */
+abstract class PaddingLayer extends Module {
+	readonly padding: readonly number[];
+
+	constructor(
+		rank: number,
+		padding: Sides,
+		readonly mode: PadMode,
+		readonly value = 0,
+	) {
+		super();
+		this.padding = typeof padding === 'number' ? new Array<number>(2 * rank).fill(padding) : [...padding];
+		if (this.padding.length !== 2 * rank)
+			throw new ArgumentError(
+				`${new.target.name}: padding [${this.padding}] has ${this.padding.length} numbers; give one or ${2 * rank}`,
+			);
+	}
+
+	override forward(input: Tensor): Tensor {
+		return pad(input, this.padding, { mode: this.mode, value: this.value });
+	}
+
+	override extraRepr(): string {
+		return `[${this.padding.join(', ')}]${this.value === 0 ? '' : `, value=${this.value}`}`;
+	}
+}
+
+/** Adds `value` at both ends. As `torch.nn.ConstantPad1d`. */
+export class ConstantPad1d extends PaddingLayer {
+	constructor(padding: Sides, value: number) {
+		super(1, padding, 'constant', value);
+	}
+}
+
+/** Adds `value` on all sides. As `torch.nn.ConstantPad2d`. */
+export class ConstantPad2d extends PaddingLayer {
+	constructor(padding: Sides, value: number) {
+		super(2, padding, 'constant', value);
+	}
+}
+
+/** Adds zeros on all sides. As `torch.nn.ZeroPad2d`. */
+export class ZeroPad2d extends PaddingLayer {
+	constructor(padding: Sides) {
+		super(2, padding, 'constant');
+	}
+}
+
+/** Mirrors at the edge element. As `torch.nn.ReflectionPad1d`. */
+export class ReflectionPad1d extends PaddingLayer {
+	constructor(padding: Sides) {
+		super(1, padding, 'reflect');
+	}
+}
+
+/** Mirrors at the edge elements. As `torch.nn.ReflectionPad2d`. */
+export class ReflectionPad2d extends PaddingLayer {
+	constructor(padding: Sides) {
+		super(2, padding, 'reflect');
+	}
+}
+
+/** Repeats the edge element. As `torch.nn.ReplicationPad1d`. */
+export class ReplicationPad1d extends PaddingLayer {
+	constructor(padding: Sides) {
+		super(1, padding, 'replicate');
+	}
+}
+
+/** Repeats the edge elements. As `torch.nn.ReplicationPad2d`. */
+export class ReplicationPad2d extends PaddingLayer {
+	constructor(padding: Sides) {
+		super(2, padding, 'replicate');
+	}
+}
+
+/** Continues at the other end. As `torch.nn.CircularPad2d`. */
+export class CircularPad2d extends PaddingLayer {
+	constructor(padding: Sides) {
+		super(2, padding, 'circular');
+	}
+}

@@ -1,0 +1,176 @@
+/** Activation layers that no function of their own stands for: they are composed, learned, or draw at random. */
+import { ArgumentError, formatShape, ShapeError } from '../core/errors';
+import { add, gt, le, mul, neg, sigmoid, sub, tanh, where } from '../ops/elementwise';
+import { chunk, reshape } from '../ops/layout';
+import { rand } from '../ops/random';
+import { softmax } from '../ops/softmax';
+import type { Tensor } from '../tensor';
+import { tidy } from '../tidy';
+import { constant_, emptyParameter } from './init';
+import { type FactoryOptions, Module } from './module';
+import type { Parameter } from './parameter';
+
+export interface PReLUOptions extends FactoryOptions {
+	/** What the slopes start as. Default 0.25. */
+	readonly init?: number;
+}
+
+/** x where positive, weight x elsewhere, with one learned slope for all or for each channel of [N, C, ...]. As `torch.nn.PReLU`. */
+export class PReLU extends Module {
+	readonly weight: Parameter;
+
+	constructor(
+		readonly numParameters = 1,
+		options: PReLUOptions = {},
+	) {
+		super();
+		this.weight = constant_(emptyParameter([numParameters], options), options.init ?? 0.25);
+	}
+
+	override forward(input: Tensor): Tensor {
+		const { numParameters } = this;
+		const channels = input.ndim > 1 ? input.shape[1]! : 1;
+		if (numParameters !== 1 && numParameters !== channels) {
+			throw new ShapeError(
+				`PReLU: ${numParameters} slopes do not fit the ${channels} channels of input ${formatShape(input.shape)}`,
+			);
+		}
+		return tidy(() => {
+			const alone = numParameters === 1 || input.ndim < 2;
+			const slope = reshape(this.weight, alone ? [1] : [numParameters, ...new Array<number>(input.ndim - 2).fill(1)]);
+			return where(gt(input, 0), input, mul(slope, input));
+		});
+	}
+
+	override extraRepr(): string {
+		return `numParameters=${this.numParameters}`;
+	}
+}
+
+/** x where at least 0, slope x elsewhere: while training uniform in [lower, upper), else their mean. As `torch.nn.RReLU`. */
+export class RReLU extends Module {
+	constructor(
+		readonly lower = 1 / 8,
+		readonly upper = 1 / 3,
+	) {
+		super();
+		if (!(lower <= upper)) throw new ArgumentError(`RReLU: lower ${lower} must be at most upper ${upper}`);
+	}
+
+	override forward(input: Tensor): Tensor {
+		const { lower, upper } = this;
+		return tidy(() => {
+			const slope = this.training
+				? add(mul(rand(input.shape, { dtype: input.dtype, device: input.device }), upper - lower), lower)
+				: (lower + upper) / 2;
+			return where(le(input, 0), mul(input, slope), input);
+		});
+	}
+
+	override extraRepr(): string {
+		return `lower=${this.lower}, upper=${this.upper}`;
+	}
+}
+
+/** a sigmoid(b) for the two halves a, b of the input along `dim`, -1 by default. Dauphin et al. 2016. As `torch.nn.GLU`. */
+export class GLU extends Module {
+	constructor(readonly dim = -1) {
+		super();
+	}
+
+	override forward(input: Tensor): Tensor {
+		const size = input.shape.at(this.dim);
+		if (size === undefined || size % 2 !== 0)
+			throw new ShapeError(`GLU: dim ${this.dim} of input ${formatShape(input.shape)} must have an even size`);
+		return tidy(() => {
+			const [a, b] = chunk(input, 2, this.dim) as [Tensor, Tensor];
+			return mul(a, sigmoid(b));
+		});
+	}
+
+	override extraRepr(): string {
+		return `dim=${this.dim}`;
+	}
+}
+
+/** x - tanh(x). As `torch.nn.Tanhshrink`. */
+export class Tanhshrink extends Module {
+	override forward(input: Tensor): Tensor {
+		return tidy(() => sub(input, tanh(input)));
+	}
+}
+
+/** x - lambda where x > lambda, x + lambda where x < -lambda, else 0. Default 0.5. As `torch.nn.Softshrink`. */
+export class Softshrink extends Module {
+	constructor(readonly lambda = 0.5) {
+		super();
+		if (!(lambda >= 0)) throw new ArgumentError(`Softshrink: lambda ${lambda} must be at least 0`);
+	}
+
+	override forward(input: Tensor): Tensor {
+		const { lambda } = this;
+		return tidy(() => where(gt(input, lambda), sub(input, lambda), where(gt(neg(input), lambda), add(input, lambda), 0)));
+	}
+
+	override extraRepr(): string {
+		return `lambda=${this.lambda}`;
+	}
+}
+
+/** x where |x| > lambda, else 0. Default 0.5. As `torch.nn.Hardshrink`. */
+export class Hardshrink extends Module {
+	constructor(readonly lambda = 0.5) {
+		super();
+	}
+
+	override forward(input: Tensor): Tensor {
+		const { lambda } = this;
+		return tidy(() => where(gt(input, lambda), input, where(gt(neg(input), lambda), input, 0)));
+	}
+
+	override extraRepr(): string {
+		return `lambda=${this.lambda}`;
+	}
+}
+
+/** x where x > threshold, else `value`. As `torch.nn.Threshold`. */
+export class Threshold extends Module {
+	constructor(
+		readonly threshold: number,
+		readonly value: number,
+	) {
+		super();
+	}
+
+	override forward(input: Tensor): Tensor {
+		return tidy(() => where(gt(input, this.threshold), input, this.value));
+	}
+
+	override extraRepr(): string {
+		return `threshold=${this.threshold}, value=${this.value}`;
+	}
+}
+
+/** softmax(-x) along `dim`. As `torch.nn.Softmin`. */
+export class Softmin extends Module {
+	constructor(readonly dim: number) {
+		super();
+	}
+
+	override forward(input: Tensor): Tensor {
+		return tidy(() => softmax(neg(input), this.dim));
+	}
+
+	override extraRepr(): string {
+		return `dim=${this.dim}`;
+	}
+}
+
+/** Softmax over the channels of [N, C, H, W] or [C, H, W]. As `torch.nn.Softmax2d`. */
+export class Softmax2d extends Module {
+	override forward(input: Tensor): Tensor {
+		if (input.ndim !== 3 && input.ndim !== 4)
+			throw new ShapeError(`Softmax2d: it takes [N, C, H, W] or [C, H, W], not shape ${formatShape(input.shape)}`);
+		return softmax(input, -3);
+	}
+}

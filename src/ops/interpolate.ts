@@ -1,0 +1,179 @@
+/**
+ * Feature maps at another size.
+ *
+ * Every mode is separable: along each dim an output element is a weighted sum of a few input elements, its taps. So each dim is a
+ * gather for each tap, whose gradient is the deterministic scatter of `indexSelect`; sizes multiplied by a whole number repeat
+ * elements without a gather.
+ */
+import { requireFloating } from '../core/dtype';
+import { ArgumentError, formatShape, ShapeError } from '../core/errors';
+import type { Tensor } from '../tensor';
+import { tidy } from '../tidy';
+import { tensor } from './creation';
+import { add, mul } from './elementwise';
+import { indexSelect } from './indexing';
+import { contiguous, expand, reshape } from './layout';
+import { adaptiveAvgPool1d, adaptiveAvgPool2d } from './pool';
+import { requireTensor, shown } from './requirements';
+
+export type InterpolateMode = 'nearest' | 'nearest-exact' | 'linear' | 'bilinear' | 'bicubic' | 'trilinear' | 'area';
+
+export interface InterpolateOptions {
+	/** The spatial sizes wanted: this, or `scaleFactor`. */
+	readonly size?: number | readonly number[];
+	/** By how much to multiply the spatial sizes; the result is rounded down. */
+	readonly scaleFactor?: number | readonly number[];
+	/** Default 'nearest'. The linear modes are named by the number of spatial dims: 1, 2 and 3; 'bicubic' is for 2, 'area' for 1 and 2. */
+	readonly mode?: InterpolateMode;
+	/** Whether the corners of input and output have the same centres rather than the same outer edges. For linear and cubic modes. Default false. */
+	readonly alignCorners?: boolean;
+	/** Whether the places are computed from the sizes even where `scaleFactor` was given, which differs if it was rounded. Default false. */
+	readonly recomputeScaleFactor?: boolean;
+}
+
+const RANKS: Readonly<Record<InterpolateMode, readonly number[]>> = {
+	nearest: [1, 2, 3],
+	'nearest-exact': [1, 2, 3],
+	linear: [1],
+	bilinear: [2],
+	bicubic: [2],
+	trilinear: [3],
+	area: [1, 2],
+};
+
+/** x, [N, C, ...] with one to three spatial dims, at another size. As `torch.nn.functional.interpolate`. */
+export function interpolate(x: Tensor, options: InterpolateOptions): Tensor {
+	const { mode = 'nearest', alignCorners = false } = options;
+	requireTensor('interpolate', x);
+	requireFloating('interpolate', x.dtype);
+	const rank = x.ndim - 2;
+	if (!Object.hasOwn(RANKS, mode))
+		throw new ArgumentError(`interpolate: mode '${String(mode)}' is not one of ${Object.keys(RANKS).join(', ')}`);
+	if (!RANKS[mode].includes(rank)) {
+		throw new ShapeError(
+			`interpolate: mode '${mode}' takes ${RANKS[mode].map((r) => r + 2).join(', ')} dims, [N, C, ...], not ${formatShape(x.shape)}`,
+		);
+	}
+	const interpolating = mode === 'linear' || mode === 'bilinear' || mode === 'bicubic' || mode === 'trilinear';
+	if (alignCorners && !interpolating)
+		throw new ArgumentError(`interpolate: alignCorners is for linear and cubic modes, not for '${mode}'`);
+	const { size, scales } = target(x, rank, options);
+	if (mode === 'area') return rank === 1 ? adaptiveAvgPool1d(x, size) : adaptiveAvgPool2d(x, size);
+	return tidy(() => {
+		let y = reshape(x, x.shape);
+		size.forEach((to, d) => {
+			const from = x.shape[d + 2]!;
+			const step = interpolating ? linearStep(from, to, scales[d]!, alignCorners) : Math.fround(scales[d] ?? from / to);
+			const taps = interpolating
+				? mode === 'bicubic'
+					? cubicTaps(from, to, step, alignCorners)
+					: linearTaps(from, to, step, alignCorners)
+				: nearestTaps(from, to, step, mode === 'nearest-exact');
+			y = resampled(y, d + 2, taps);
+		});
+		return y;
+	});
+}
+
+/** The sizes of the result and, for each dim, input elements for one output element where the caller's factor decides them. */
+function target(
+	x: Tensor,
+	rank: number,
+	{ size, scaleFactor, recomputeScaleFactor = false }: InterpolateOptions,
+): { size: number[]; scales: (number | null)[] } {
+	if ((size === undefined) === (scaleFactor === undefined))
+		throw new ArgumentError('interpolate: give either size or scaleFactor');
+	const given = (size ?? scaleFactor)!;
+	const list = typeof given === 'number' ? new Array<number>(rank).fill(given) : given;
+	const wrong = (value: number) => (size === undefined ? !(value > 0 && value < 2 ** 31) : !Number.isInteger(value) || value < 1);
+	if (!Array.isArray(list) || list.length !== rank || list.some(wrong)) {
+		const kind = size === undefined ? 'scaleFactor' : 'size';
+		throw new ArgumentError(`interpolate: ${kind} is ${shown(given)}; it must be a positive number, or ${rank} of them`);
+	}
+	const spatial = x.shape.slice(2);
+	if (spatial.some((s) => s === 0))
+		throw new ShapeError(`interpolate: input ${formatShape(x.shape)} has no elements to choose from`);
+	if (size !== undefined) return { size: [...list], scales: list.map(() => null) };
+	const result = list.map((factor, d) => Math.floor(spatial[d]! * factor));
+	if (result.some((s) => s < 1))
+		throw new ArgumentError(`interpolate: scaleFactor ${shown(given)} leaves nothing of ${formatShape(x.shape)}`);
+	return { size: result, scales: list.map((factor) => (recomputeScaleFactor ? null : 1 / factor)) };
+}
+
+/** For each output element, which input element it takes and by how much; `weights` null is 1. */
+interface Tap {
+	readonly indices: readonly number[];
+	readonly weights: readonly number[] | null;
+}
+
+function places(to: number): number[] {
+	return Array.from({ length: to }, (_, i) => i);
+}
+
+// PyTorch computes these places in float32, so a place that falls on an edge does so here too.
+function nearestTaps(from: number, to: number, step: number, exact: boolean): Tap[] {
+	const indices = places(to).map((i) => {
+		if (!exact && to === 2 * from) return i >> 1;
+		return Math.min(Math.floor(Math.fround((exact ? i + 0.5 : i) * step)), from - 1);
+	});
+	return [{ indices: to === from ? places(to) : indices, weights: null }];
+}
+
+/** Input elements that one output element is further on. */
+function linearStep(from: number, to: number, scale: number | null, alignCorners: boolean): number {
+	if (alignCorners) return to > 1 ? (from - 1) / (to - 1) : 0;
+	return scale ?? from / to;
+}
+
+function linearTaps(from: number, to: number, step: number, alignCorners: boolean): Tap[] {
+	const positions = places(to).map((i) => (alignCorners ? i * step : Math.max(0, (i + 0.5) * step - 0.5)));
+	const lower = positions.map((position) => Math.min(Math.floor(position), from - 1));
+	const share = positions.map((position, i) => Math.min(position - lower[i]!, 1));
+	return [
+		{ indices: lower, weights: share.map((s) => 1 - s) },
+		{ indices: lower.map((i) => Math.min(i + 1, from - 1)), weights: share },
+	];
+}
+
+/** The parameter of the cubic convolution kernel, PyTorch's. Keys 1981. */
+const CUBIC = -0.75;
+
+function cubicTaps(from: number, to: number, step: number, alignCorners: boolean): Tap[] {
+	const positions = places(to).map((i) => (alignCorners ? i * step : (i + 0.5) * step - 0.5));
+	const near = (t: number) => ((CUBIC + 2) * t - (CUBIC + 3)) * t * t + 1;
+	const far = (t: number) => ((CUBIC * t - 5 * CUBIC) * t + 8 * CUBIC) * t - 4 * CUBIC;
+	return [-1, 0, 1, 2].map((offset) => ({
+		indices: positions.map((position) => Math.max(0, Math.min(Math.floor(position) + offset, from - 1))),
+		weights: positions.map((position) => {
+			const distance = Math.abs(position - Math.floor(position) - offset);
+			return distance <= 1 ? near(distance) : far(distance);
+		}),
+	}));
+}
+
+function resampled(x: Tensor, dim: number, taps: readonly Tap[]): Tensor {
+	const from = x.shape[dim]!;
+	const to = taps[0]!.indices.length;
+	const terms = taps.map(({ indices, weights }) => {
+		const picked = selected(x, dim, from, indices);
+		if (weights === null) return picked;
+		const factors = tensor(weights, {
+			shape: [to, ...new Array<number>(x.ndim - dim - 1).fill(1)],
+			dtype: x.dtype,
+			device: x.device,
+		});
+		return mul(picked, factors);
+	});
+	return terms.reduce((sum, term) => add(sum, term));
+}
+
+function selected(x: Tensor, dim: number, from: number, indices: readonly number[]): Tensor {
+	const times = indices.length / from;
+	if (Number.isInteger(times) && indices.every((index, i) => index === Math.floor(i / times))) {
+		if (times === 1) return x;
+		const [before, after] = [x.shape.slice(0, dim), x.shape.slice(dim + 1)];
+		const repeated = expand(reshape(x, [...before, from, 1, ...after]), [...before, from, times, ...after]);
+		return reshape(contiguous(repeated), [...before, indices.length, ...after]);
+	}
+	return indexSelect(x, dim, tensor(Int32Array.from(indices), { device: x.device }));
+}

@@ -1,0 +1,146 @@
+/** Connectionist temporal classification: the likelihood of a label sequence under all its alignments. Graves et al. 2006. */
+import { requireDType } from '../../core/dtype';
+import { ArgumentError, formatShape, ShapeError } from '../../core/errors';
+import { sameShape } from '../../core/shape';
+import type { Tensor } from '../../tensor';
+import { tidy } from '../../tidy';
+import { arange, full, tensor, zeros } from '../creation';
+import { add, clamp, div, ge, gt, logicalAnd, lt, mul, ne, neg, to, where } from '../elementwise';
+import { gather } from '../indexing';
+import { cat, expand, flatten, narrow, pad, select, stack, unsqueeze } from '../layout';
+import { requireSameDevice, requireTensor } from '../operands';
+import { logsumexp, mean, sum } from '../reduce';
+import { type LossOptions, requireReduction } from './reduction';
+
+export interface CtcOptions extends LossOptions {
+	/** The class that stands for no label. Default 0. */
+	readonly blank?: number;
+	/** Count sequences that are too long for their input as 0 instead of infinity, without a gradient. Default false. */
+	readonly zeroInfinity?: boolean;
+}
+
+/** Lengths of the sequences of a batch: numbers, or int32 [N]. */
+export type Lengths = readonly number[] | Tensor;
+
+/** The logarithm of impossible: far below what any sum of logarithms reaches, and finite, so that no difference of two is NaN. */
+const IMPOSSIBLE = -1e30;
+
+/**
+ * -log of the probability that the classes of `logProbs` [T, N, C] (or [T, C]), logarithms of probabilities, spell `targets` once
+ * repetitions and blanks are dropped.
+ *
+ * `targets` is int32 [N, S], padded, or all sequences one after another, [sum of targetLengths], which needs lengths as numbers. The
+ * mean divides each loss by its target's length first. As `torch.nn.functional.ctc_loss`, except that the gradient is the
+ * derivative with respect to logProbs alone, where PyTorch's assumes a softmax before it; through a softmax both are the same.
+ */
+export function ctcLoss(
+	logProbs: Tensor,
+	targets: Tensor,
+	inputLengths: Lengths,
+	targetLengths: Lengths,
+	{ reduction = 'mean', blank = 0, zeroInfinity = false }: CtcOptions = {},
+): Tensor {
+	requireReduction('ctcLoss', reduction);
+	requireTensor('ctcLoss', logProbs, 'logProbs');
+	requireTensor('ctcLoss', targets, 'targets');
+	requireDType('ctcLoss', logProbs.dtype, ['float32', 'float64'], 'logProbs');
+	requireDType('ctcLoss', targets.dtype, ['int32'], 'targets');
+	requireSameDevice('ctcLoss', logProbs, targets);
+	if (logProbs.ndim !== 2 && logProbs.ndim !== 3)
+		throw new ShapeError(`ctcLoss: logProbs must be [T, N, C] or [T, C], not ${formatShape(logProbs.shape)}`);
+	const classes = logProbs.shape.at(-1)!;
+	if (logProbs.shape[0] === 0) throw new ShapeError(`ctcLoss: logProbs ${formatShape(logProbs.shape)} has no steps`);
+	if (!Number.isInteger(blank) || blank < 0 || blank >= classes)
+		throw new ArgumentError(`ctcLoss: blank ${blank} is none of the ${classes} classes`);
+	return tidy(() => {
+		const alone = logProbs.ndim === 2;
+		const batch = alone ? unsqueeze(logProbs, 1) : logProbs;
+		const [steps, count] = batch.shape as [number, number];
+		const inputs = lengths('inputLengths', inputLengths, count, steps, logProbs);
+		const labels = padded(targets, targetLengths, count);
+		const sizes = lengths('targetLengths', targetLengths, count, labels.shape[1]!, logProbs);
+		const likelihood = forwardPass(batch, labels, inputs, sizes, blank);
+		const possible = gt(likelihood, IMPOSSIBLE / 10);
+		const losses = where(possible, neg(likelihood), zeroInfinity ? 0 : Number.POSITIVE_INFINITY);
+		if (reduction === 'sum') return sum(losses);
+		if (reduction === 'mean') return mean(div(losses, clamp(to(sizes, losses.dtype), { min: 1 })));
+		return alone ? select(losses, 0, 0) : losses;
+	});
+}
+
+/** Lengths as int32 [N] on the device of `like`, each from 0 to `most` where the host can see it. */
+function lengths(argument: string, given: Lengths, count: number, most: number, like: Tensor): Tensor {
+	if (!Array.isArray(given)) {
+		requireTensor('ctcLoss', given, argument);
+		requireDType('ctcLoss', given.dtype, ['int32'], argument);
+		requireSameDevice('ctcLoss', like, given);
+		const flat = given.ndim === 0 ? unsqueeze(given, 0) : given;
+		if (!sameShape(flat.shape, [count]))
+			throw new ShapeError(`ctcLoss: ${argument} ${formatShape(given.shape)} must be ${formatShape([count])}`);
+		return flat;
+	}
+	if (given.length !== count || given.some((length) => !Number.isInteger(length) || length < 0 || length > most)) {
+		throw new ArgumentError(
+			`ctcLoss: ${argument} [${given.join(', ')}] must be ${count} whole numbers from 0 to ${most}, one for each sequence`,
+		);
+	}
+	return tensor(Int32Array.from(given), { device: like.device });
+}
+
+/** The label sequences as [N, S]. */
+function padded(targets: Tensor, targetLengths: Lengths, count: number): Tensor {
+	if (targets.ndim === 2 && targets.shape[0] === count) return targets;
+	if (targets.ndim !== 1)
+		throw new ShapeError(`ctcLoss: targets must be [${count}, S], or [sum of targetLengths], not ${formatShape(targets.shape)}`);
+	if (count === 1) return unsqueeze(targets, 0);
+	if (!Array.isArray(targetLengths)) {
+		throw new ArgumentError(
+			'ctcLoss: targets one after another need targetLengths as an array of numbers; pass one, or pad the targets to [N, S]',
+		);
+	}
+	const total = targetLengths.reduce((a: number, b: number) => a + b, 0);
+	if (targetLengths.length !== count || total !== targets.shape[0]) {
+		throw new ShapeError(
+			`ctcLoss: targets ${formatShape(targets.shape)} do not hold ${count} sequences of lengths [${targetLengths.join(', ')}]`,
+		);
+	}
+	const longest = Math.max(...targetLengths);
+	let start = 0;
+	const rows = targetLengths.map((length: number) => {
+		start += length;
+		return pad(narrow(targets, 0, start - length, length), [0, longest - length]);
+	});
+	return stack(rows);
+}
+
+/**
+ * log of the probability of each sequence, [N]. `alpha` [N, 2 S + 1] holds, for each place among the labels with blanks between them,
+ * the log-probability of all alignments that end there; a step stays, moves on by one, or skips the blank between unlike labels.
+ */
+function forwardPass(logProbs: Tensor, labels: Tensor, inputs: Tensor, sizes: Tensor, blank: number): Tensor {
+	const [steps, count] = logProbs.shape as [number, number];
+	const { device, dtype } = logProbs;
+	const width = 2 * labels.shape[1]! + 1;
+	const blanks = full([count, labels.shape[1]!], blank, { dtype: 'int32', device });
+	const places = cat([flatten(stack([blanks, labels], 2), 1), full([count, 1], blank, { dtype: 'int32', device })], 1);
+	const emitted = clamp(gather(logProbs, 2, expand(unsqueeze(places, 0), [steps, count, width])), { min: IMPOSSIBLE });
+
+	const before = pad(places, [2, 0], { value: blank });
+	const skips = logicalAnd(ne(places, blank), ne(places, narrow(before, 1, 0, width)));
+	const skipCost = where(skips, zeros([count, width], { dtype, device }), IMPOSSIBLE);
+	const position = arange(width, { dtype: 'int32', device });
+
+	let alpha = where(lt(position, 2), select(emitted, 0, 0), IMPOSSIBLE);
+	for (let step = 1; step < steps; step++) {
+		const behind = pad(alpha, [2, 0], { value: IMPOSSIBLE });
+		const ways = stack([alpha, narrow(behind, 1, 1, width), add(narrow(behind, 1, 0, width), skipCost)]);
+		const next = add(logsumexp(ways, 0), select(emitted, 0, step));
+		alpha = where(unsqueeze(gt(inputs, step), 1), next, alpha);
+	}
+	// The last label, or the blank after it. A sequence without labels has only the blank; an input without steps spells only that.
+	const end = unsqueeze(mul(sizes, 2), 1);
+	const atEnd = logicalAnd(ge(position, add(end, -1)), ge(end, position));
+	const found = logsumexp(where(atEnd, alpha, IMPOSSIBLE), 1);
+	const nothing = where(gt(sizes, 0), full([count], IMPOSSIBLE, { dtype, device }), 0);
+	return where(gt(inputs, 0), found, nothing);
+}

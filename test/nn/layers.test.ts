@@ -1,0 +1,127 @@
+/** Layers and losses against PyTorch's own modules: keys and shapes of the state, outputs, gradients, and buffers after a step. */
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { nn, noGrad, type Tensor, tensor } from 'wgrad';
+import results from '../golden/modules.json';
+import { stream } from '../ops/database';
+import { requireClose } from '../proofs/compare';
+
+type Name = keyof typeof results;
+type Input =
+	| readonly number[]
+	| { readonly uniform: readonly number[] }
+	| { readonly values: readonly number[] }
+	| { readonly classes: readonly number[] };
+
+/** The cases of test/golden/modules.py, which say the same in Python. */
+const CASES: Readonly<Record<Name, () => readonly [nn.Module, ...Input[]]>> = {
+	Conv1d: () => [new nn.Conv1d(2, 4, 3, { stride: 2, padding: 1, groups: 2 }), [2, 2, 7]],
+	'Conv1d reflect': () => [new nn.Conv1d(2, 3, 3, { padding: 2, paddingMode: 'reflect' }), [1, 2, 6]],
+	Conv2d: () => [new nn.Conv2d(2, 3, [3, 2], { dilation: [1, 2], bias: false }), [1, 2, 5, 6]],
+	'Conv2d same': () => [new nn.Conv2d(1, 2, [3, 4], { padding: 'same' }), [1, 1, 5, 5]],
+	'Conv2d circular same': () => [new nn.Conv2d(1, 2, [3, 4], { padding: 'same', paddingMode: 'circular' }), [1, 1, 5, 5]],
+	'Conv2d replicate': () => [new nn.Conv2d(1, 2, 3, { padding: [2, 1], paddingMode: 'replicate' }), [1, 1, 4, 5]],
+	Conv3d: () => [new nn.Conv3d(1, 2, [2, 1, 2], { padding: [1, 0, 0] }), [1, 1, 3, 3, 3]],
+	ConvTranspose1d: () => [new nn.ConvTranspose1d(4, 2, 3, { stride: 2, padding: 1, outputPadding: 1, groups: 2 }), [1, 4, 4]],
+	ConvTranspose2d: () => [
+		new nn.ConvTranspose2d(2, 3, 3, { stride: [2, 1], padding: [1, 0], outputPadding: [1, 0] }),
+		[1, 2, 3, 4],
+	],
+	MaxPool1d: () => [new nn.MaxPool1d(3, { stride: 2, padding: 1 }), [1, 2, 7]],
+	AvgPool1d: () => [new nn.AvgPool1d(2, { ceilMode: true }), [1, 2, 7]],
+	AdaptiveAvgPool1d: () => [new nn.AdaptiveAvgPool1d(3), [1, 2, 7]],
+	AdaptiveMaxPool2d: () => [new nn.AdaptiveMaxPool2d([2, null]), [1, 2, 5, 3]],
+	BatchNorm1d: () => [new nn.BatchNorm1d(3), [4, 3]],
+	BatchNorm3d: () => [new nn.BatchNorm3d(2, { momentum: 0.3 }), [2, 2, 2, 1, 3]],
+	GroupNorm: () => [new nn.GroupNorm(2, 4), [2, 4, 3]],
+	InstanceNorm1d: () => [new nn.InstanceNorm1d(3, { affine: true }), [2, 3, 5]],
+	InstanceNorm2d: () => [new nn.InstanceNorm2d(2, { trackRunningStats: true }), [2, 2, 3, 2]],
+	'InstanceNorm2d unbatched': () => [new nn.InstanceNorm2d(2), [2, 3, 2]],
+	LocalResponseNorm: () => [new nn.LocalResponseNorm(3, { alpha: 0.5, k: 2 }), [1, 5, 2]],
+	Bilinear: () => [new nn.Bilinear(2, 3, 4), [5, 2], [5, 3]],
+	Unflatten: () => [new nn.Unflatten(1, [2, 3]), [2, 6]],
+	Unfold: () => [new nn.Unfold([2, 3], { padding: 1 }), [1, 2, 3, 4]],
+	Fold: () => [new nn.Fold([3, 4], 2), [1, 8, 6]],
+	ConstantPad1d: () => [new nn.ConstantPad1d([1, 2], 3.5), [1, 2, 3]],
+	ZeroPad2d: () => [new nn.ZeroPad2d([1, -1, 2, 0]), [1, 1, 3, 3]],
+	ConstantPad2d: () => [new nn.ConstantPad2d(1, -2), [1, 1, 2, 3]],
+	ReflectionPad1d: () => [new nn.ReflectionPad1d([2, 1]), [1, 2, 4]],
+	ReflectionPad2d: () => [new nn.ReflectionPad2d([1, 2, 0, 1]), [1, 1, 3, 4]],
+	ReplicationPad1d: () => [new nn.ReplicationPad1d(2), [1, 2, 3]],
+	ReplicationPad2d: () => [new nn.ReplicationPad2d([1, 2, 3, 0]), [1, 1, 2, 3]],
+	PReLU: () => [new nn.PReLU(3), [2, 3, 2]],
+	'PReLU one': () => [new nn.PReLU(), [5]],
+	'RReLU eval': () => [new nn.RReLU().eval(), [7]],
+	GLU: () => [new nn.GLU(1), [2, 4, 3]],
+	Tanhshrink: () => [new nn.Tanhshrink(), [5]],
+	Softshrink: () => [new nn.Softshrink(0.3), [9]],
+	Hardshrink: () => [new nn.Hardshrink(), [9]],
+	Threshold: () => [new nn.Threshold(0.1, 20), [9]],
+	Softmin: () => [new nn.Softmin(1), [2, 5]],
+	Softmax2d: () => [new nn.Softmax2d(), [1, 3, 2, 2]],
+	SmoothL1Loss: () => [new nn.SmoothL1Loss({ beta: 0.5 }), [2, 3], [2, 3]],
+	HuberLoss: () => [new nn.HuberLoss({ delta: 0.5, reduction: 'sum' }), [2, 3], [2, 3]],
+	BCELoss: () => [new nn.BCELoss(), { uniform: [2, 3] }, { uniform: [2, 3] }],
+	KLDivLoss: () => [new nn.KLDivLoss({ reduction: 'batchmean' }), [2, 3], { uniform: [2, 3] }],
+	PoissonNLLLoss: () => [new nn.PoissonNLLLoss(), [2, 3], { uniform: [2, 3] }],
+	GaussianNLLLoss: () => [new nn.GaussianNLLLoss({ full: true }), [2, 3], [2, 3], { uniform: [2, 3] }],
+	HingeEmbeddingLoss: () => [new nn.HingeEmbeddingLoss({ margin: 0.5 }), [4], { values: [1, -1, -1, 1] }],
+	MultiMarginLoss: () => [new nn.MultiMarginLoss({ p: 2 }), [3, 4], { classes: [1, 0, 3] }],
+	CosineEmbeddingLoss: () => [new nn.CosineEmbeddingLoss({ margin: 0.1 }), [3, 4], [3, 4], { values: [1, -1, -1] }],
+	TripletMarginLoss: () => [new nn.TripletMarginLoss({ swap: true }), [3, 4], [3, 4], [3, 4]],
+	CosineSimilarity: () => [new nn.CosineSimilarity({ dim: -1 }), [3, 4], [3, 4]],
+	Upsample: () => [new nn.Upsample({ scaleFactor: 2 }), [1, 2, 2, 3]],
+	'Upsample bilinear': () => [new nn.Upsample({ size: [5, 4], mode: 'bilinear', alignCorners: true }), [1, 2, 3, 3]],
+	PixelShuffle: () => [new nn.PixelShuffle(2), [1, 8, 2, 3]],
+	PixelUnshuffle: () => [new nn.PixelUnshuffle(2), [1, 2, 4, 2]],
+};
+
+/** Both compute in float64 from values that float32 holds exactly. */
+const ALLOWED = { relative: 1e-9, absolute: 1e-11 };
+
+function draw(name: string, shape: readonly number[], low = -1, high = 1): Tensor {
+	const next = stream(name);
+	const values = Array.from({ length: shape.reduce((a, b) => a * b, 1) }, () => Math.fround(low + next() * (high - low)));
+	return tensor(values, { shape, dtype: 'float64', device: 'cpu' });
+}
+
+function inputOf(name: string, input: Input): Tensor {
+	if ('uniform' in input) return draw(name, input.uniform, 0.1, 0.9);
+	if ('values' in input && Array.isArray(input.values)) return tensor(input.values, { dtype: 'float64', device: 'cpu' });
+	if ('classes' in input) return tensor(input.classes, { dtype: 'int32', device: 'cpu' });
+	return draw(name, input as readonly number[]);
+}
+
+for (const [name, make] of Object.entries(CASES)) {
+	test(`${name} computes what PyTorch's does`, async () => {
+		const [module, ...inputs] = make();
+		const expected = results[name as Name];
+		module.to('float64');
+		assert.equal(
+			Object.fromEntries(Object.entries(module.stateDict()).map(([key, value]) => [key, value.shape])),
+			expected.state,
+		);
+		noGrad(() => {
+			for (const [key, parameter] of module.namedParameters()) parameter.copy_(draw(`${name}/${key}`, parameter.shape));
+		});
+		const tensors = inputs.map((input, i) => inputOf(`${name}/${i}`, input));
+		tensors[0]!.requiresGrad_();
+		const output = (module as unknown as { forward(...inputs: Tensor[]): Tensor }).forward(...tensors);
+		assert.equal(output.shape, expected.shape);
+		requireClose(name, await output.data(), expected.output, ALLOWED);
+		output
+			.mul(draw(`${name}/gradient`, output.shape))
+			.sum()
+			.backward();
+		requireClose(`${name}: gradient`, await tensors[0]!.grad!.data(), expected.gradient, ALLOWED);
+		for (const [key, values] of Object.entries(expected.parameters as Record<string, number[]>)) {
+			const parameter = new Map<string, Tensor>(module.namedParameters()).get(key)!;
+			requireClose(`${name}: gradient of ${key}`, await parameter.grad!.data(), values, ALLOWED);
+		}
+		for (const [key, values] of Object.entries(expected.buffers as Record<string, number[]>)) {
+			requireClose(`${name}: ${key}`, await module.buffer(key).data(), values, ALLOWED);
+		}
+	});
+}
+
+test.run();
