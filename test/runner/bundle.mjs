@@ -58,7 +58,6 @@ export async function bundleTests(platform, files, outdir) {
 			alias: withSources,
 			plugins: [entries],
 			entryPoints: some.map((file) => ({ in: `entry:${file}`, out: bundleName(file).replace(/\.js$/, '') })),
-			keepNames: true,
 			splitting: true,
 			outdir,
 			write,
