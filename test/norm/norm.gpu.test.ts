@@ -1,0 +1,81 @@
+/** Normalisation beyond the database: running statistics over steps, inputs far from 0, and large channels. */
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { batchNorm, type Device, grad, init, instanceNorm, layerNorm, ones, softmax, type Tensor, tensor, zeros } from 'wgrad';
+import { stream } from '../ops/database';
+
+test.before(async () => {
+	await init({ device: 'webgpu' });
+});
+
+function onBoth(name: string, run: (device: Device) => Promise<void>): void {
+	for (const device of ['cpu', 'webgpu'] as const) test(`${name} on ${device}`, () => run(device));
+}
+
+function random(seed: string, shape: readonly number[], device: Device, offset = 0): Tensor {
+	const next = stream(seed);
+	const values = Array.from({ length: shape.reduce((a, b) => a * b, 1) }, () => Math.fround(offset + next() * 2 - 1));
+	return tensor(values, { shape, device });
+}
+
+function close(actual: ArrayLike<number>, expected: ArrayLike<number>, tolerance: number): void {
+	for (let i = 0; i < expected.length; i++) {
+		assert.ok(Math.abs(actual[i]! - expected[i]!) <= tolerance, `element ${i}: ${actual[i]} instead of ${expected[i]}`);
+	}
+}
+
+onBoth('running statistics follow the batches, in place', async (device) => {
+	const runningMean = zeros([2], { device });
+	const runningVar = ones([2], { device });
+	const expected = { mean: [0, 0], variance: [1, 1] };
+	for (let step = 0; step < 3; step++) {
+		const x = random(`step ${step}`, [4, 2, 3], device);
+		batchNorm(x, { runningMean, runningVar, training: true, momentum: 0.25 });
+		const values = await x.data();
+		for (const c of [0, 1]) {
+			const own = Array.from(values).filter((_, i) => Math.floor(i / 3) % 2 === c);
+			const average = own.reduce((a, b) => a + b) / 12;
+			const spread = own.reduce((a, b) => a + (b - average) ** 2, 0) / 11;
+			expected.mean[c]! += 0.25 * (average - expected.mean[c]!);
+			expected.variance[c]! += 0.25 * (spread - expected.variance[c]!);
+		}
+	}
+	close(await runningMean.data(), expected.mean, 1e-6);
+	close(await runningVar.data(), expected.variance, 1e-6);
+});
+
+onBoth('running statistics of instances are averages over the batch', async (device) => {
+	const runningMean = zeros([1], { device });
+	const runningVar = zeros([1], { device });
+	instanceNorm(tensor([1, 3, 10, 14], { shape: [2, 1, 2], device }), { runningMean, runningVar, momentum: 0.5 });
+	close(await runningMean.data(), [(2 + 12) / 2 / 2], 1e-6);
+	close(await runningVar.data(), [(2 + 8) / 2 / 2], 1e-6);
+});
+
+test('rows far from 0 keep their digits', async () => {
+	const shape = [3, 257];
+	const far = layerNorm(random('far', shape, 'webgpu', 4096), 257);
+	const reference = layerNorm(random('far', shape, 'cpu', 4096), 257);
+	close(await far.data(), await reference.data(), 2e-6);
+});
+
+test('a channel of half a million elements, and its gradients', async () => {
+	const shape = [2, 3, 300, 301];
+	const results = (['cpu', 'webgpu'] as const).map((device) => {
+		const x = random('large', shape, device).requiresGrad_();
+		const weight = random('weight', [3], device, 2).requiresGrad_();
+		const bias = random('bias', [3], device).requiresGrad_();
+		const y = batchNorm(x, { weight, bias, training: true });
+		return [y, ...grad(y, [x, weight, bias], { gradOutputs: random('gradient', shape, device) })];
+	});
+	const [expected, actual] = await Promise.all(results.map((list) => Promise.all(list.map((t) => t.data()))));
+	for (const [i, tolerance] of [1e-5, 1e-5, 2e-3, 2e-3].entries()) close(actual![i]!, expected![i]!, tolerance);
+});
+
+test('the same bits every time', async () => {
+	const x = random('bits', [130, 1000], 'webgpu');
+	const once = await layerNorm(softmax(x, 1), 1000).data();
+	assert.equal(await layerNorm(softmax(x, 1), 1000).data(), once);
+});
+
+test.run();

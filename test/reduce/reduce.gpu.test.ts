@@ -1,0 +1,100 @@
+/** Reductions beyond the database: what PyTorch does at ties, accuracy and repeatability of large sums, and sizes without memory. */
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import {
+	amax,
+	cumsum,
+	type Device,
+	grad,
+	init,
+	max,
+	mean,
+	median,
+	min,
+	norm,
+	ones,
+	prod,
+	sum,
+	type Tensor,
+	tensor,
+	var as variance,
+} from 'wgrad';
+
+test.before(async () => {
+	await init({ device: 'webgpu' });
+});
+
+function onBoth(name: string, run: (device: Device) => Promise<void>): void {
+	for (const device of ['cpu', 'webgpu'] as const) test(`${name} on ${device}`, () => run(device));
+}
+
+async function gradientOf(fn: (x: Tensor) => Tensor, values: readonly number[], device: Device): Promise<number[]> {
+	const x = tensor(values, { device }).requiresGrad_();
+	return [...(await grad(fn(x), [x])[0]!.data())];
+}
+
+onBoth('the gradient at ties is as in PyTorch', async (device) => {
+	const ties = [1, 3, 3, 0, 3, 3];
+	const even = [0, 0.25, 0.25, 0, 0.25, 0.25];
+	const first = [0, 1, 0, 0, 0, 0];
+	assert.equal(await gradientOf((x) => amax(x, 0), ties, device), even);
+	assert.equal(await gradientOf((x) => max(x), ties, device), even);
+	assert.equal(await gradientOf((x) => max(x, 0).values, ties, device), first);
+	assert.equal(await gradientOf((x) => min(x), [2, 1, 1, 5], device), [0, 0.5, 0.5, 0]);
+	assert.equal(await gradientOf((x) => norm(x, 0, { p: Infinity }), [2, -2, 1], device), [0.5, -0.5, 0]);
+	assert.equal(await gradientOf((x) => median(x), [4, 2, 2, 9, 1], device), [0, 0.5, 0.5, 0, 0]);
+});
+
+onBoth('norm and std have a gradient of 0 at 0', async (device) => {
+	assert.equal(await gradientOf((x) => norm(x), [0, 0, 0], device), [0, 0, 0]);
+	assert.equal(await gradientOf((x) => norm(x, 0, { p: 3 }), [0, 0, 0], device), [0, 0, 0]);
+	assert.equal(await gradientOf((x) => x.std(), [2, 2, 2], device), [0, 0, 0]);
+});
+
+onBoth('the gradient of a product is exact where factors are 0', async (device) => {
+	assert.equal(await gradientOf((x) => prod(x), [2, 0, 3, 4], device), [0, 24, 0, 0]);
+	assert.equal(await gradientOf((x) => prod(x), [2, 0, 3, 0], device), [0, 0, 0, 0]);
+	assert.equal(await gradientOf((x) => sum(x.cumprod(0)), [2, 0, 3, 4], device), [1, 32, 0, 0]);
+});
+
+onBoth('a maximum along a dim is an array and an object', async (device) => {
+	const result = max(tensor([1, 5, 2, 7, 0, 3], { shape: [2, 3], device }), 1);
+	const [values, indices] = result;
+	assert.is(values, result.values);
+	assert.is(indices, result.indices);
+	assert.equal(await values.toArray(), [5, 7]);
+	assert.equal(await indices.toArray(), [1, 0]);
+	assert.is(indices.dtype, 'int32');
+});
+
+test('a float32 sum of 4 M numbers has the accuracy of a tree, and the same bits every time', async () => {
+	const values = new Float32Array(1 << 22);
+	let state = 1;
+	for (let i = 0; i < values.length; i++) {
+		state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+		values[i] = state / 2 ** 32;
+	}
+	const exact = values.reduce((a, b) => a + b, 0);
+	const x = tensor(values, { device: 'webgpu' });
+	const first = await sum(x).item();
+	assert.ok(Math.abs(first - exact) / exact < 3e-7, `${first} instead of ${exact}`);
+	assert.is(await sum(x).item(), first);
+	assert.is(
+		await sum(x.reshape([2048, 2048]).transpose(0, 1)).item(),
+		first,
+		'the order of dims does not matter to the order of addition',
+	);
+	const average = await mean(x.reshape([2, 2048, 1024]), [0, 2]).data();
+	assert.ok(average.every((value) => Math.abs(value - 0.5) < 0.05));
+	const spread = await variance(x).item();
+	assert.ok(Math.abs(spread - 1 / 12) < 1e-3);
+	const running = await cumsum(x, 0).data();
+	assert.ok(Math.abs(running[running.length - 1]! - exact) / exact < 1e-6, `${running[running.length - 1]} instead of ${exact}`);
+});
+
+test('a sum over more elements than memory', async () => {
+	const x = ones([1, 3], { device: 'webgpu' }).expand([2 ** 25, 3]);
+	assert.equal(await sum(x, 0).toArray(), [2 ** 25, 2 ** 25, 2 ** 25]);
+});
+
+test.run();
