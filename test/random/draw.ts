@@ -1,0 +1,230 @@
+/** What a random case is, and how its parts are drawn: sizes, places in memory, values. */
+import type fc from 'fast-check';
+import { type Device, type DType, noGrad, type Tensor, tensor } from 'wgrad';
+import { stream } from '../ops/database';
+
+/** Where the elements of an input lie: a part of a larger array whose dims may be stored in another order. */
+export interface Placement {
+	/** The dims, outermost first, as they are stored. */
+	readonly order: readonly number[];
+	/** By dim: elements of the array before the first one. */
+	readonly starts: readonly number[];
+	/** By dim: the distance between neighbours, in elements of the array. */
+	readonly steps: readonly number[];
+	/** By dim: whether one stored element stands for all. */
+	readonly expanded: readonly boolean[];
+}
+
+export interface Values {
+	/** Range of floats and whole numbers, [low, high). Default [-2, 2). */
+	readonly low?: number;
+	readonly high?: number;
+	/** Floats are multiples of this, so that ties are common; the case must say `ties`. */
+	readonly grid?: number;
+	/** No two are equal: for operations whose choice flips at ties. */
+	readonly distinct?: boolean;
+	/** Floats keep 0.02 away from these kinks. */
+	readonly avoid?: readonly number[];
+	/** Default: whether the dtype is floating. */
+	readonly gradient?: boolean;
+}
+
+export interface Input extends Values {
+	readonly shape: readonly number[];
+	readonly dtype: DType;
+	readonly seed: number;
+	readonly placement: Placement | null;
+}
+
+export interface Case {
+	readonly operation: string;
+	readonly inputs: readonly Input[];
+	/** What else the call takes: printed, not used. */
+	readonly args: unknown;
+	call(inputs: Tensor[]): Tensor | readonly Tensor[];
+	/** Equal values move together when the condition of the result is measured. */
+	readonly ties?: boolean;
+	/** Also seeds the engine's generator. */
+	readonly seed: number;
+	/** Gradients by the composed, recordable forms rather than by fused kernels. */
+	readonly composed: boolean;
+}
+
+/** Sizes at the edges of vectors, subgroups, workgroups and tiles. */
+const EDGES = [33, 65, 16, 17, 31, 64];
+
+/** Draws by fast-check, which sees every choice and can shrink it. The first of several choices is the simplest. */
+export class Draw {
+	readonly #value: fc.GeneratorValue;
+	readonly #fc: typeof fc;
+
+	constructor(value: fc.GeneratorValue, library: typeof fc) {
+		this.#value = value;
+		this.#fc = library;
+	}
+
+	/** A whole number, both ends included. */
+	int(min: number, max: number): number {
+		return min === max ? min : this.#value(this.#fc.integer, { min, max });
+	}
+
+	pick<T>(choices: readonly T[]): T {
+		return choices[this.int(0, choices.length - 1)]!;
+	}
+
+	/** True once in `n`. */
+	oneIn(n: number): boolean {
+		return this.int(0, n - 1) === n - 1;
+	}
+
+	bool(): boolean {
+		return this.oneIn(2);
+	}
+
+	/** One of 1 ... 9; now and then 0, where that is allowed, or an odd larger one up to `most`. */
+	size({ empty = false, most = 65 }: { empty?: boolean; most?: number } = {}): number {
+		const kind = this.int(0, 19);
+		if (kind === 19 && empty) return 0;
+		if (kind >= 17) return this.pick(EDGES.filter((size) => size <= most).concat(1));
+		return this.int(1, Math.min(9, most));
+	}
+
+	/** Sizes of so many dims, with at most `elements` in all. */
+	shape(rank: number, { empty = true, elements = 600 }: { empty?: boolean; elements?: number } = {}): number[] {
+		const shape: number[] = [];
+		let left = elements;
+		for (let dim = 0; dim < rank; dim++) {
+			const size = Math.min(this.size({ empty, most: left }), left);
+			shape.push(size);
+			left = Math.max(1, Math.floor(left / Math.max(size, 1)));
+		}
+		return shape;
+	}
+
+	/** A dim of a tensor of that rank, counted from either end. */
+	dim(rank: number): number {
+		const dim = this.int(0, Math.max(rank - 1, 0));
+		return this.oneIn(3) ? dim - Math.max(rank, 1) : dim;
+	}
+
+	/** Some of the dims, none twice, in any order. */
+	dims(rank: number, count = this.int(1, Math.max(rank, 1))): number[] {
+		return this.order(rank)
+			.slice(0, count)
+			.map((dim) => (this.oneIn(4) ? dim - rank : dim));
+	}
+
+	/** 0 ... n - 1 in any order. */
+	order(n: number): number[] {
+		const rest = Array.from({ length: n }, (_, i) => i);
+		return Array.from({ length: n }, () => rest.splice(this.int(0, rest.length - 1), 1)[0]!);
+	}
+
+	/** A shape that broadcasts to this one: dims of size 1, leading dims missing. */
+	broadcast(shape: readonly number[]): number[] {
+		if (this.oneIn(3)) return [...shape];
+		return shape.slice(this.oneIn(3) ? this.int(0, shape.length) : 0).map((size) => (this.oneIn(3) ? 1 : size));
+	}
+
+	input(shape: readonly number[], dtype: DType = 'float32', values: Values = {}): Input {
+		return { shape, dtype, placement: this.#placement(shape, values.distinct === true), seed: this.int(0, 999), ...values };
+	}
+
+	/** An int32 tensor of valid positions along a dim of that size. */
+	indices(shape: readonly number[], size: number): Input {
+		return this.input(shape, 'int32', { low: 0, high: size });
+	}
+
+	case(
+		operation: string,
+		inputs: readonly Input[],
+		call: Case['call'],
+		args: unknown = {},
+		rest: Partial<Pick<Case, 'ties'>> = {},
+	): Case {
+		return { operation, inputs, args, call, seed: this.int(0, 999), composed: this.oneIn(4), ...rest };
+	}
+
+	#placement(shape: readonly number[], distinct: boolean): Placement | null {
+		const rank = shape.length;
+		const kind = this.int(0, 7);
+		if (rank === 0 || kind < 3) return null;
+		const some = (chosen: boolean) => shape.map(() => chosen && this.oneIn(2));
+		const [permuted, offset, strided, expanded] = [kind === 3, kind === 4, kind === 5, kind === 6 && !distinct];
+		const [starts, steps] = [some(offset || kind === 7), some(strided || kind === 7)];
+		return {
+			order: permuted || kind === 7 ? this.order(rank) : shape.map((_, dim) => dim),
+			starts: starts.map((on) => (on ? 1 : 0)),
+			steps: steps.map((on) => (on ? 2 : 1)),
+			expanded: some(expanded),
+		};
+	}
+}
+
+/**
+ * By how much of itself a value is moved: by its index in row-major order (each element of an expanded view moves alone), or by
+ * the value, where equal values must stay equal.
+ */
+export interface Perturbation {
+	readonly by: 'index' | 'value';
+	readonly round: number;
+}
+
+export function moved({ by, round }: Perturbation, index: number, value: number, which: number): number {
+	const next = stream(`${round} ${by === 'value' ? value : `${which} ${index}`}`);
+	return 1 + 2 ** -16 * (next() < 0.5 ? -1 : 1) * (0.5 + next());
+}
+
+function drawValues(input: Input, count: number): number[] {
+	const { low = -2, high = 2, grid, avoid = [], dtype, distinct } = input;
+	const next = stream(`${input.seed}`);
+	if (distinct) {
+		const order = Array.from({ length: count }, (_, i) => i);
+		for (let i = count - 1; i > 0; i--) {
+			const other = Math.floor(next() * (i + 1));
+			[order[i], order[other]] = [order[other]!, order[i]!];
+		}
+		return order.map((rank) => Math.fround(low + ((rank + 0.25 + 0.5 * next()) / count) * (high - low)));
+	}
+	return Array.from({ length: count }, () => {
+		if (dtype === 'bool') return next() < 0.5 ? 0 : 1;
+		if (dtype === 'int32') return Math.floor(low + next() * (high - low));
+		let value = low + next() * (high - low);
+		if (grid !== undefined) return Math.round(value / grid) * grid;
+		for (const kink of avoid) if (Math.abs(value - kink) < 0.02) value = kink + (value < kink ? -0.02 : 0.02);
+		return Math.fround(value);
+	});
+}
+
+/** The tensor that an input describes; `precision` stands in for float32. */
+export function makeInput(input: Input, device: Device, precision: DType, perturbed: Perturbation | null, which: number): Tensor {
+	const { shape, placement } = input;
+	const floating = input.dtype === 'float32';
+	const dtype = floating ? precision : input.dtype;
+	const { order, starts, steps, expanded } = placement ?? {
+		order: shape.map((_, dim) => dim),
+		starts: shape.map(() => 0),
+		steps: shape.map(() => 1),
+		expanded: shape.map(() => false),
+	};
+	const stored = shape.map((size, dim) => {
+		if (expanded[dim] && size > 0) return 1;
+		return size === 0 ? starts[dim]! : starts[dim]! + (size - 1) * steps[dim]! + 1 + (starts[dim]! + steps[dim]! > 1 ? 1 : 0);
+	});
+	const count = stored.reduce((a, b) => a * b, 1);
+	const values = drawValues(input, count);
+	const together = floating && perturbed?.by === 'value';
+	const data = together ? values.map((value, i) => value * moved(perturbed, i, value, which)) : values;
+	let x = tensor(data, { shape: order.map((dim) => stored[dim]!), dtype, device });
+	if (order.some((dim, place) => dim !== place)) x = x.permute(shape.map((_, dim) => order.indexOf(dim)));
+	shape.forEach((size, dim) => {
+		if (x.shape[dim] !== size && !expanded[dim])
+			x = x.slice(dim, starts[dim]!, size === 0 ? starts[dim]! : starts[dim]! + (size - 1) * steps[dim]! + 1, steps[dim]!);
+	});
+	if (expanded.some((on) => on)) x = x.expand(shape);
+	if (floating && perturbed?.by === 'index') {
+		const factors = Array.from({ length: x.size }, (_, i) => moved(perturbed, i, 0, which));
+		x = noGrad(() => x.mul(tensor(factors, { shape, dtype, device })));
+	}
+	return (input.gradient ?? floating) ? x.requiresGrad_() : x;
+}

@@ -1,0 +1,264 @@
+/**
+ * Random cases: outputs and gradients of WebGPU in float32 against the CPU path in float64, from the same float32 values.
+ *
+ * What is allowed follows from the condition of each element, measured and not guessed. A float32 kernel can do no better than a
+ * result that is exact for inputs some units of rounding away. So the float64 path runs again on inputs (and incoming gradients)
+ * that are off by a relative 2^-16, in random directions: how far an element moves, scaled from 2^-16 to float32's 2^-24, is
+ * what one unit of rounding of the inputs is worth there. That is the sum of magnitudes for a sum, however much cancels in it,
+ * the steepness for a function of one number, and of both what is due for softmax or a norm. Where intermediate results cancel, as
+ * in the gradient of a norm over few elements, the condition does not tell: so the CPU path also runs in float32, by the
+ * composed forms, which round between any two steps, and how far it strays counts as a unit where it is more. A case
+ * may be off by ULPS units: functions of WGSL are allowed errors of several, and a sum has several roundings.
+ */
+import fc from 'fast-check';
+import { test } from 'uvu';
+import { type Device, type DType, grad, init, manualSeed, sync, type Tensor, tensor, tidy, WgradError } from 'wgrad';
+import { stream } from '../ops/database';
+import { type Case, Draw, makeInput, moved, type Perturbation } from './draw';
+
+const UNIT = 2 ** -24;
+const PERTURBATION = 2 ** -16;
+/** Directions in which inputs move: so many at first, as many as that again for elements that fail then. */
+const ROUNDS = [2, 16];
+/** Units of rounding that a result may be off. */
+const ULPS = 32;
+/** Where float32 runs out of digits: results near it may be flushed to zero. */
+const TINY = 2 ** -120;
+/** Cases whose reads wait for each other: a read costs a round trip, many at once hardly more. */
+const BATCH = 40;
+
+interface Result {
+	readonly what: string;
+	readonly shape: readonly number[];
+	readonly dtype: DType;
+	readonly data: ArrayLike<number>;
+}
+
+/** What a call gave, or the library's own error that refused it. */
+type Outcome = readonly Result[] | WgradError;
+
+export interface RandomOptions {
+	/** Units that functions of this family may be off by specification, with the reason at the place of use. Default 32. */
+	readonly ulps?: number;
+	/** By which a result may be off however small it is, with the reason at the place of use. Default 0. */
+	readonly absolute?: number;
+}
+
+function setting(name: string): number | undefined {
+	const globals = globalThis as { process?: { env: Record<string, string | undefined> } } & Record<string, unknown>;
+	const text = globals.process?.env[name] ?? globals[name];
+	return text === undefined || text === '' ? undefined : Number(text);
+}
+
+/** In a page a case costs three times what it costs in Node, on the same driver: there a sample does, but in the full run. */
+const CASES = setting('WGRAD_CASES') ?? (typeof document === 'undefined' ? 200 : 30);
+
+function cotangent(output: Tensor, index: number, seed: number, perturbed: Perturbation | null): Tensor {
+	const { shape, dtype, device, size } = output;
+	const next = stream(`cotangent ${index} ${seed}`);
+	const layout = Math.floor(next() * 4);
+	const expanded = layout === 0;
+	const transposed = layout === 1;
+	const drawn = Array.from({ length: expanded ? 1 : size }, () => Math.fround((next() < 0.5 ? -1 : 1) * (0.5 + next())));
+	if (expanded && perturbed === null) return tensor(drawn[0]!, { dtype, device }).expand(shape);
+	const values = Array.from({ length: size }, (_, i) => drawn[expanded ? 0 : i]!);
+	const data = perturbed === null ? values : values.map((value, i) => value * moved(perturbed, i, value, -1 - index));
+	if (!transposed) return tensor(data, { shape, dtype, device });
+	return tensor(data, { shape: [...shape].reverse(), dtype, device }).permute(shape.map((_, dim) => shape.length - 1 - dim));
+}
+
+/** Runs a case; the tensors to read come back at once, nothing waits. */
+function launch(given: Case, device: Device, precision: DType, perturbed: Perturbation | null): [what: string, result: Tensor][] {
+	return tidy(() => {
+		const inputs = given.inputs.map((input, i) => makeInput(input, device, precision, perturbed, i));
+		manualSeed(given.seed);
+		const result = given.call(inputs);
+		const outputs = (Array.isArray(result) ? result : [result]) as readonly Tensor[];
+		const results: [string, Tensor][] = outputs.map((output, i) => [`output ${i}`, output]);
+		const targets = inputs.filter((input) => input.requiresGrad);
+		const differentiable = outputs.filter((output) => output.requiresGrad);
+		if (differentiable.length > 0) {
+			const gradOutputs = differentiable.map((output, i) => cotangent(output, i, given.seed, perturbed));
+			const gradients = grad(differentiable, targets, { gradOutputs, allowUnused: true, createGraph: given.composed });
+			gradients.forEach((gradient, i) => {
+				if (gradient !== null) results.push([`gradient ${inputs.indexOf(targets[i]!)}`, gradient]);
+			});
+		}
+		return results;
+	});
+}
+
+async function read(results: [what: string, result: Tensor][]): Promise<Result[]> {
+	return Promise.all(
+		results.map(async ([what, result]) => {
+			const { shape, dtype } = result;
+			const data = await result.data();
+			result.dispose();
+			return { what, shape, dtype, data };
+		}),
+	);
+}
+
+function attempt(given: Case, device: Device, precision: DType, perturbed: Perturbation | null = null): Promise<Outcome> {
+	try {
+		return read(launch(given, device, precision, perturbed));
+	} catch (error) {
+		if (error instanceof WgradError) return Promise.resolve(error);
+		throw error;
+	}
+}
+
+interface Judgement {
+	/** What is wrong, or null. */
+	readonly problem: string | null;
+	/** The largest deviation, in units of what rounding is worth. */
+	readonly units: number;
+}
+
+async function judge(given: Case, actual: Outcome, options: RandomOptions): Promise<Judgement> {
+	const wrong = (problem: string): Judgement => ({ problem, units: Number.POSITIVE_INFINITY });
+	const expected = await attempt(given, 'cpu', 'float64');
+	if (expected instanceof WgradError) {
+		if (actual instanceof WgradError) {
+			return actual.name === expected.name
+				? { problem: null, units: 0 }
+				: wrong(`${actual.message} ... but on the CPU ${expected}`);
+		}
+		return wrong(`not refused, as the CPU does: ${expected}`);
+	}
+	if (actual instanceof WgradError) return wrong(`refused, only here: ${actual.message}`);
+	const rounded = await attempt(given, 'cpu', 'float32');
+	const names = (results: readonly Result[]) => results.map(({ what, shape }) => `${what} [${shape}]`).join(', ');
+	if (rounded instanceof WgradError || names(rounded) !== names(actual) || names(expected) !== names(actual)) {
+		return wrong(`gives ${names(actual)}, the CPU ${names(expected)}`);
+	}
+	const nearby: Nearby[] = [];
+	let judgement = wrong('not judged');
+	for (const rounds of ROUNDS) {
+		while (nearby.length < rounds) {
+			const perturbed = { by: given.ties ? ('value' as const) : ('index' as const), round: nearby.length };
+			const exact = await attempt(given, 'cpu', 'float64', perturbed);
+			const stepwise = await attempt({ ...given, composed: true }, 'cpu', 'float32', perturbed);
+			if (exact instanceof WgradError || stepwise instanceof WgradError) return wrong('inputs nearby are refused');
+			nearby.push({ exact, stepwise });
+		}
+		judgement = compare(expected, actual, rounded, nearby, options);
+		if (judgement.problem === null) break;
+	}
+	return judgement;
+}
+
+/** Results for inputs nearby: exact, and with the intermediate results of composed forms rounded to float32. */
+interface Nearby {
+	readonly exact: readonly Result[];
+	readonly stepwise: readonly Result[];
+}
+
+function compare(
+	expected: readonly Result[],
+	actual: readonly Result[],
+	rounded: readonly Result[],
+	nearby: readonly Nearby[],
+	{ ulps = ULPS, absolute = 0 }: RandomOptions,
+): Judgement {
+	let worst = 0;
+	for (let r = 0; r < expected.length; r++) {
+		const [e, a, f] = [expected[r]!, actual[r]!, rounded[r]!];
+		const wrong = (problem: string) => ({ problem: `${a.what} [${a.shape}] ${problem}`, units: Number.POSITIVE_INFINITY });
+		if (a.dtype !== f.dtype) return wrong(`is ${a.dtype}, on the CPU ${f.dtype}`);
+		for (let i = 0; i < e.data.length; i++) {
+			const [want, got, near] = [e.data[i]!, a.data[i]!, f.data[i]!];
+			if (Object.is(got, want) || got === want || got === near || (Number.isNaN(got) && Number.isNaN(near))) continue;
+			let worth = Math.abs(want) * UNIT;
+			for (const { exact, stepwise } of nearby) {
+				const there = exact[r]!.data[i]!;
+				worth = Math.max(worth, (Math.abs(there - want) * UNIT) / PERTURBATION, Math.abs(stepwise[r]!.data[i]! - there));
+			}
+			const off = Math.max(0, Math.abs(got - want) - absolute - TINY);
+			const units = off === 0 ? 0 : off / worth;
+			if (a.dtype !== 'float32' || !(units <= ulps)) {
+				return wrong(
+					`element ${i} is ${got} instead of ${want} (float32 on the CPU: ${near}), ${units.toPrecision(3)} units of rounding`,
+				);
+			}
+			worst = Math.max(worst, units);
+		}
+	}
+	return { problem: null, units: worst };
+}
+
+function show(given: Case): string {
+	const inputs = given.inputs.map(({ placement, ...input }) => {
+		const laid = placement === null ? 'contiguous' : JSON.stringify(placement).replaceAll('"', '');
+		return `    ${JSON.stringify(input).replaceAll('"', '')} ${laid}`;
+	});
+	const how = `seed ${given.seed}, gradients ${given.composed ? 'composed' : 'fused'}`;
+	return [`  ${given.operation} ${JSON.stringify(given.args)}, ${how}, of`, ...inputs].join('\n');
+}
+
+/** Checks one case alone, as the shrinking does. */
+async function verify(given: Case, options: RandomOptions): Promise<void> {
+	const { problem } = await judge(given, await attempt(given, 'webgpu', 'float32'), options);
+	await sync();
+	if (problem !== null) throw new Error(problem);
+}
+
+/** Shrinks case number `index` and throws what is left of it, with the seed. */
+async function shrink(
+	cases: fc.Arbitrary<Case>,
+	seed: number,
+	index: number,
+	given: Case,
+	problem: string,
+	options: RandomOptions,
+) {
+	const property = fc.asyncProperty(cases, (smaller) => verify(smaller, options));
+	const found = await fc.check(property, { seed, path: `${index}`, numRuns: index + 1, interruptAfterTimeLimit: 20_000 });
+	const again = `run it again with WGRAD_SEED=${seed}, WGRAD_CASES=${index + 1}`;
+	if (!found.failed || found.counterexample === null) {
+		return new Error(`${problem}\n  but not alone: only after the cases before it; ${again}\n${show(given)}`);
+	}
+	const reason = found.errorInstance instanceof Error ? found.errorInstance.message : String(found.errorInstance);
+	const error = new Error(
+		`${reason}\n  case ${index}, shrunk ${found.numShrinks} times; ${again}\n${show(found.counterexample[0])}`,
+	);
+	// An error of the library itself is of use with the place where it happened, a difference is not.
+	if (found.errorInstance instanceof Error && found.errorInstance.name !== 'Error') error.stack = found.errorInstance.stack ?? '';
+	return error;
+}
+
+/** A test of random cases of a family. The seed is fixed unless WGRAD_SEED says otherwise; WGRAD_CASES is how many. */
+export function testRandom(family: string, draw: (d: Draw) => Case, options: RandomOptions = {}): void {
+	const seed = setting('WGRAD_SEED') ?? [...family].reduce((sum, letter) => sum * 31 + letter.charCodeAt(0), 0) % 2 ** 31;
+	const cases = fc.gen().map((value) => draw(new Draw(value, fc)));
+	test.before(async () => {
+		await init({ device: 'webgpu' });
+	});
+	test(`random cases: ${family}`, async () => {
+		const drawn = fc.sample(cases, { seed, numRuns: CASES });
+		let refused = 0;
+		let worst = 0;
+		let hardest = 0;
+		for (let start = 0; start < drawn.length; start += BATCH) {
+			const batch = drawn.slice(start, start + BATCH);
+			const running = batch.map(async (given) => attempt(given, 'webgpu', 'float32'));
+			const settled = await Promise.allSettled(running);
+			for (const [i, outcome] of settled.entries()) {
+				const given = batch[i]!;
+				const { problem, units } =
+					outcome.status === 'rejected'
+						? { problem: String(outcome.reason?.stack ?? outcome.reason), units: 0 }
+						: await judge(given, outcome.value, options);
+				if (problem !== null) throw await shrink(cases, seed, start + i, given, problem, options);
+				if (outcome.status === 'fulfilled' && outcome.value instanceof WgradError) refused++;
+				if (units > worst) [worst, hardest] = [units, start + i];
+			}
+		}
+		await sync();
+		if (refused > drawn.length / 10) throw new Error(`${refused} of ${drawn.length} cases are no valid calls`);
+		console.log(
+			`${family}: ${drawn.length} cases, ${refused} refused, at most ${worst.toFixed(1)} units of rounding off (case ${hardest}: ${drawn[hardest]!.operation})`,
+		);
+	});
+	test.run();
+}

@@ -1,0 +1,18 @@
+import { logSoftmax, softmax } from 'wgrad';
+import type { Case, Draw } from './draw';
+import { testRandom } from './drive';
+
+// The sum of exponentials is at least 1 and so its rounding at least a unit: exp(x - max) below it does not show.
+testRandom('softmax', draw, { absolute: 2 ** -22 });
+
+function draw(d: Draw): Case {
+	const rank = d.int(0, 4);
+	const shape = d.shape(rank, { elements: d.oneIn(5) ? 5000 : 500 });
+	if (rank > 0 && d.oneIn(8)) shape[rank - 1] = d.pick([257, 1023, 1024, 1500]);
+	const scale = d.pick([2, 2, 30]);
+	const x = d.input(shape, 'float32', { low: -scale, high: scale });
+	const dim = d.dim(rank);
+	return d.bool()
+		? d.case('softmax', [x], ([t]) => softmax(t!, dim), { dim })
+		: d.case('logSoftmax', [x], ([t]) => logSoftmax(t!, dim), { dim });
+}
