@@ -7,8 +7,10 @@
  *   lanes = 1         one invocation walks a line alone: lines across columns (neighbours read neighbours), short lines, and software
  *                     adapters, where barriers cost more than they bring.
  *   lanes = 64, 256   a workgroup walks a line together, with a tree in workgroup memory between the two passes: GPUs.
- *   wide              reads and writes are vec4: inner = 1, the strided operand has stride 1 along the line, and offset, length and
- *                     its other strides are multiples of 4.
+ *   wide = 'along'    reads and writes are vec4 along the line: inner = 1, the strided operand has stride 1 along the line, and offset,
+ *                     length and its other strides are multiples of 4.
+ *   wide = 'across'   an invocation walks four neighbouring lines at once, lanes = 1: the innermost dim that stays has stride 1, and its
+ *                     size, offset and all other strides are multiples of 4.
  *
  * The first pass finds the largest element m and the sum of exp(x - m) at once, rescaling the sum whenever m grows, with one
  * exponential for each element; the second writes. A line is read twice and written once. Special lines are told by bit pattern:
@@ -21,7 +23,7 @@ export type SoftmaxVariant = {
 	kind: 'forward' | 'backward';
 	log: boolean;
 	storage: StorageType;
-	wide: boolean;
+	wide: 'no' | 'along' | 'across';
 	lanes: 1 | 64 | 256;
 };
 
@@ -31,9 +33,11 @@ export const SOFTMAX_WORKGROUP = 64;
 export const softmaxShader: ShaderTemplate<SoftmaxVariant> = {
 	name: 'softmax.softmax',
 	source({ kind, log, storage, wide, lanes }) {
-		const width = wide ? 4 : 1;
+		const along = wide === 'along' ? 4 : 1;
+		const across = wide === 'across' ? 4 : 1;
+		const width = along * across;
 		const workgroup = Math.max(SOFTMAX_WORKGROUP, lanes);
-		const vector = (type: string) => (wide ? `vec4<${type}>` : type);
+		const vector = (type: string) => (width === 4 ? `vec4<${type}>` : type);
 		const backward = kind === 'backward';
 		const code = wgsl`
 #if ${storage === 'f16'}
@@ -42,6 +46,9 @@ enable f16;
 alias V = ${vector(storage)};
 alias F = ${vector('f32')};
 alias U = ${vector('u32')};
+// One number for each line.
+alias L = ${across === 4 ? 'vec4<f32>' : 'f32'};
+alias B = ${across === 4 ? 'vec4<u32>' : 'u32'};
 
 struct Params {
 	shape: array<vec4<u32>, 2>,
@@ -68,9 +75,9 @@ struct Params {
 
 /** A sum of exponentials: the largest, the sum of exp(x - largest), and the largest bit pattern of |x|, which is a NaN's if there was one. */
 struct Sum {
-	largest: f32,
-	total: f32,
-	bits: u32,
+	largest: L,
+	total: L,
+	bits: B,
 }
 
 #if ${lanes > 1}
@@ -104,8 +111,8 @@ fn decay(difference: F) -> F {
 }
 
 #if ${!backward}
-fn decayed(difference: f32) -> f32 {
-	return exp(max(difference, -200.0));
+fn decayed(difference: L) -> L {
+	return exp(max(difference, L(-200.0)));
 }
 
 fn joined(a: Sum, b: Sum) -> Sum {
@@ -117,7 +124,7 @@ fn firstPass(source: u32, lane: u32) -> Sum {
 	var largest = F(-3.4028234e38);
 	var total = F();
 	var bits = U();
-	for (var j = lane * ${width}u; j < p.length; j += ${lanes * width}u) {
+	for (var j = lane * ${along}u; j < p.length; j += ${lanes * along}u) {
 		let value = F(x[(source + j * p.stride) / ${width}u]);
 		let difference = value - largest;
 		let factor = decay(-abs(difference));
@@ -125,7 +132,7 @@ fn firstPass(source: u32, lane: u32) -> Sum {
 		largest = max(largest, value);
 		bits = max(bits, bitcast<U>(value) & U(0x7fffffffu));
 	}
-#if ${wide}
+#if ${along === 4}
 	let ab = joined(Sum(largest.x, total.x, bits.x), Sum(largest.y, total.y, bits.y));
 	let cd = joined(Sum(largest.z, total.z, bits.z), Sum(largest.w, total.w, bits.w));
 	return joined(ab, cd);
@@ -135,14 +142,14 @@ fn firstPass(source: u32, lane: u32) -> Sum {
 }
 
 fn secondPass(source: u32, packed: u32, lane: u32, sum: Sum) {
-	let isNan = sum.bits > 0x7f800000u || sum.total == 0.0 || (bitcast<u32>(sum.largest) == 0x7f800000u);
+	let isNan = (sum.bits > B(0x7f800000u)) | (sum.total == L()) | (bitcast<B>(sum.largest) == B(0x7f800000u));
 	let nan = bitcast<f32>(p.nan);
 #if ${log}
 	let shift = log(sum.total);
 #else
 	let shift = 1.0 / sum.total;
 #endif
-	for (var j = lane * ${width}u; j < p.length; j += ${lanes * width}u) {
+	for (var j = lane * ${along}u; j < p.length; j += ${lanes * along}u) {
 		let difference = F(x[(source + j * p.stride) / ${width}u]) - sum.largest;
 #if ${log}
 		let value = difference - shift;
@@ -154,9 +161,9 @@ fn secondPass(source: u32, packed: u32, lane: u32, sum: Sum) {
 }
 #else
 
-fn firstPass(source: u32, packed: u32, lane: u32) -> f32 {
+fn firstPass(source: u32, packed: u32, lane: u32) -> L {
 	var total = F();
-	for (var j = lane * ${width}u; j < p.length; j += ${lanes * width}u) {
+	for (var j = lane * ${along}u; j < p.length; j += ${lanes * along}u) {
 		let incoming = F(gradient[(source + j * p.stride) / ${width}u]);
 #if ${log}
 		total += incoming;
@@ -164,15 +171,15 @@ fn firstPass(source: u32, packed: u32, lane: u32) -> f32 {
 		total += incoming * F(y[(p.offsetY + packed + j * p.inner) / ${width}u]);
 #endif
 	}
-#if ${wide}
+#if ${along === 4}
 	return (total.x + total.y) + (total.z + total.w);
 #else
 	return total;
 #endif
 }
 
-fn secondPass(source: u32, packed: u32, lane: u32, total: f32) {
-	for (var j = lane * ${width}u; j < p.length; j += ${lanes * width}u) {
+fn secondPass(source: u32, packed: u32, lane: u32, total: L) {
+	for (var j = lane * ${along}u; j < p.length; j += ${lanes * along}u) {
 		let incoming = F(gradient[(source + j * p.stride) / ${width}u]);
 		let output = F(y[(p.offsetY + packed + j * p.inner) / ${width}u]);
 #if ${log}
@@ -193,7 +200,7 @@ fn main(
 ) {
 	let group = wid.x + wid.y * nwg.x;
 #if ${lanes === 1}
-	let k = group * ${workgroup}u + lid;
+	let k = (group * ${workgroup}u + lid) * ${across}u;
 	if (k >= p.lines) {
 		return;
 	}

@@ -30,6 +30,8 @@ const samples: readonly Sample[] = [
 	sample('large rows', { shape: [65, 260], low: -9, high: 9 }, 1, { gradient: false }),
 	sample('long rows', { shape: [3, 4500], low: -9, high: 9 }, 1, { gradient: false }),
 	sample('large columns', { shape: [130, 65], low: -9, high: 9 }, 0, { gradient: false }),
+	sample('large wide columns', { shape: [70, 64], low: -9, high: 9 }, 0, { gradient: false }),
+	sample('wide middle dim', [2, 3, 8], 1),
 	sample('large, strided', { shape: [33, 129], layout: 'strided' }, 1, { gradient: false }),
 ];
 

@@ -26,14 +26,18 @@ function launchSoftmax(
 	const stride = strided.strides[dim] ?? 1;
 	const kept = mergedAxes(shape.map((size, d) => ({ size, stride: strided.strides[d]! })).filter((_, d) => d !== dim));
 	const offsetY = packed?.offset ?? 0;
-	const wide =
-		inner === 1 &&
-		stride === 1 &&
-		length % 4 === 0 &&
-		strided.offset % 4 === 0 &&
-		offsetY % 4 === 0 &&
-		kept.every((axis) => axis.stride % 4 === 0 || axis.size === 1);
 	const lanes = lanesFor(gpu, lines, length, inner);
+	const last = kept[kept.length - 1]!;
+	const aligned = strided.offset % 4 === 0 && offsetY % 4 === 0;
+	const along = inner === 1 && stride === 1 && length % 4 === 0 && kept.every((axis) => axis.stride % 4 === 0 || axis.size === 1);
+	const across =
+		lanes === 1 &&
+		inner % 4 === 0 &&
+		stride % 4 === 0 &&
+		last.stride === 1 &&
+		last.size % 4 === 0 &&
+		kept.every((axis) => axis === last || axis.stride % 4 === 0);
+	const wide = aligned && along ? 'along' : aligned && across ? 'across' : 'no';
 	const storage = storageType(result);
 	gpu.launch({
 		kernel: softmaxShader,
@@ -51,7 +55,7 @@ function launchSoftmax(
 			inner,
 			NAN_BITS,
 		],
-		grid: [lanes === 1 ? Math.ceil(lines / SOFTMAX_WORKGROUP) : lines],
+		grid: [lanes === 1 ? Math.ceil(lines / (wide === 'across' ? 4 : 1) / SOFTMAX_WORKGROUP) : lines],
 		flops: lines * length * (kind === 'forward' ? 8 : 4),
 		bytes: lines * length * (kind === 'forward' ? 2 : 3) * (storage === 'f16' ? 2 : 4),
 	});
