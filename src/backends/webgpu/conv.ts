@@ -9,6 +9,7 @@ import {
 	WEIGHT_GRAD_WORKGROUP,
 	type WeightGradVariant,
 } from '../../../shaders/convWeightGrad.wgsl';
+import { convWeightGradRow3, ROW3_COLUMNS } from '../../../shaders/convWeightGradRow3.wgsl';
 import { numel } from '../../core/shape';
 import type { Storage, View } from '../contract';
 import type { ConvKernels, Triple } from '../contract/conv';
@@ -54,8 +55,8 @@ type RegisterLanes = WeightGradVariant['lanes'];
 
 /** How the weight gradient is cut into workgroups. */
 interface Cut {
-	/** 'tiled' is the kernel in workgroup memory, the others the one in registers. */
-	readonly lanes: RegisterLanes | 'tiled';
+	/** 'tiled' is the kernel in workgroup memory, 'row3' the one for kernels three wide, the others that for any shape. */
+	readonly lanes: RegisterLanes | 'tiled' | 'row3';
 	readonly laneBlocks: number;
 	readonly sharedBlocks: number;
 	/** Workgroups for each split of the sum. */
@@ -65,9 +66,16 @@ interface Cut {
 	readonly sharedSize: number;
 }
 
-function cutInTiles(lanes: 'taps' | 'outputs' | 'tiled', g: Geometry, columns: number): Cut {
-	const [laneWork, sharedWork] =
-		lanes === 'tiled' ? [TILED_SIDE, TILED_SIDE] : [WEIGHT_GRAD_WORKGROUP * CONV_LANE, WEIGHT_GRAD_SHARED];
+/** What a workgroup makes of the lanes' side and of the shared side. */
+const BLOCKS = {
+	tiled: [TILED_SIDE, TILED_SIDE],
+	row3: [ROW3_COLUMNS, WEIGHT_GRAD_SHARED],
+	taps: [WEIGHT_GRAD_WORKGROUP * CONV_LANE, WEIGHT_GRAD_SHARED],
+	outputs: [WEIGHT_GRAD_WORKGROUP * CONV_LANE, WEIGHT_GRAD_SHARED],
+} as const;
+
+function cutInTiles(lanes: keyof typeof BLOCKS, g: Geometry, columns: number): Cut {
+	const [laneWork, sharedWork] = BLOCKS[lanes];
 	const [onLanes, onShared] = lanes === 'outputs' ? [g.outputs, columns] : [columns, g.outputs];
 	const laneBlocks = Math.ceil(onLanes / laneWork);
 	const sharedBlocks = Math.ceil(onShared / sharedWork);
@@ -98,7 +106,8 @@ function cutInSingles(g: Geometry, columns: number): Cut {
 function cutOf(gpu: Gpu, g: Geometry, columns: number): Cut {
 	const singles = cutInSingles(g, columns);
 	if (!gpu.isSoftware) return g.outputs * columns >= WORTH_A_TILE ? cutInTiles('tiled', g, columns) : singles;
-	const byTaps = cutInTiles('taps', g, columns);
+	const isRow3 = gpu.features.has('subgroups') && g.kernel[2] === 3 && g.stride[2] === 1 && g.dilation[2] === 1;
+	const byTaps = cutInTiles(isRow3 && columns >= ROW3_COLUMNS ? 'row3' : 'taps', g, columns);
 	const byOutputs = cutInTiles('outputs', g, columns);
 	const best = byTaps.workgroups <= byOutputs.workgroups ? byTaps : byOutputs;
 	// Eight threads that share nothing cost half of a workgroup of eight that share.
@@ -271,6 +280,9 @@ export function convKernels(gpu: Gpu): ConvKernels {
 			const rowsPerSplit = Math.ceil(units / Math.min(MAX_SPLITS, wanted)) * unit;
 			const splits = rows === 0 ? 1 : Math.ceil(rows / rowsPerSplit);
 			const groupStride = laneSize * sharedSize;
+			// These two kernels leave partial results as [column, output], the others as [output, column].
+			const byColumn = lanes === 'outputs' || lanes === 'row3';
+			const columnSize = lanes === 'outputs' ? laneSize : sharedSize;
 			const splitStride = g.groups * groupStride;
 			const partial = gpu.scratch(splits * splitStride, 'float32');
 			const record: Omit<Launch, 'kernel' | 'variant'> = {
@@ -304,22 +316,14 @@ export function convKernels(gpu: Gpu): ConvKernels {
 			};
 			const type = storageType(x);
 			if (lanes === 'tiled') gpu.launch({ ...record, kernel: convWeightGradTiled, variant: { type } });
+			else if (lanes === 'row3') gpu.launch({ ...record, kernel: convWeightGradRow3, variant: { type } });
 			else
 				gpu.launch({ ...record, kernel: convWeightGrad, variant: { type, lanes, subgroups: subgroups && lanes !== 'single' } });
 			gpu.launch({
 				kernel: convSumPartials,
 				variant: { type: storageType(gradWeight) },
 				buffers: [partial, gradWeight.storage],
-				params: [
-					count,
-					splits,
-					splitStride,
-					columns,
-					g.outputs,
-					groupStride,
-					lanes === 'outputs' ? 1 : laneSize,
-					lanes === 'outputs' ? laneSize : 1,
-				],
+				params: [count, splits, splitStride, columns, g.outputs, groupStride, byColumn ? 1 : laneSize, byColumn ? columnSize : 1],
 				grid: [Math.ceil(count / PACK_WORKGROUP)],
 				flops: splits * count,
 				bytes: splits * count * 4 + bytesOf(gradWeight),

@@ -1,0 +1,108 @@
+/**
+ * The weight gradient of kernels three wide, of stride and dilation one along the width, for adapters with subgroups: the
+ * `row3` of shaders/convWeightGrad.wgsl.ts, with the same parameters.
+ *
+ * A thread has two kernel rows (c, kd, kh), which are six columns, and 16 output channels, in 24 vec4 accumulators. It walks
+ * output rows two elements at a time: of x it keeps the two elements of each row that the next step needs again, so that 192
+ * multiply-adds need four loads of x, and eight of gradY that the subgroup shares. Half of the time of the kernel for any shape.
+ *
+ * partial is [split, group, column, output], columns padded to whole workgroups and outputs to blocks of 16.
+ */
+import { wgsl } from 'wgsl-preprocessor';
+import { LANES, repeat, vectorLoad, WEIGHT_GRAD_PARAMS } from './conv.wgsl';
+import { WEIGHT_GRAD_SHARED, WEIGHT_GRAD_WORKGROUP } from './convWeightGrad.wgsl';
+import type { ShaderTemplate, StorageType } from './shader';
+
+/** Columns that a workgroup makes: two rows of three for each thread. */
+export const ROW3_COLUMNS = WEIGHT_GRAD_WORKGROUP * 6;
+
+const VECTORS = WEIGHT_GRAD_SHARED / 4;
+
+/** Column 3 row + tap takes what lies `tap` elements on from each position. */
+function multiplyAdd(gradients: string, values: (row: number, tap: number) => string): string {
+	return repeat(6 * VECTORS, (i) => {
+		const column = Math.floor(i / VECTORS);
+		return `a${i} = fma(${gradients}${i % VECTORS}, vec4(${values(Math.floor(column / 3), column % 3)}), a${i});`;
+	});
+}
+
+export const convWeightGradRow3: ShaderTemplate<Readonly<{ type: StorageType }>> = {
+	name: 'conv.weightGradRow3',
+	source({ type }) {
+		return {
+			bindings: ['read', 'read', 'read_write'],
+			code: wgsl`
+enable subgroups;
+#if ${type === 'f16'}
+enable f16;
+#endif
+${WEIGHT_GRAD_PARAMS}
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> x: array<${type}>;
+@group(0) @binding(2) var<storage, read> gradY: array<${type}>;
+@group(0) @binding(3) var<storage, read_write> partial: array<vec4<f32>>;
+
+@compute @workgroup_size(${WEIGHT_GRAD_WORKGROUP})
+fn main(
+	@builtin(workgroup_id) wid: vec3<u32>,
+	@builtin(num_workgroups) nwg: vec3<u32>,
+	@builtin(local_invocation_index) lid: u32,
+	@builtin(subgroup_invocation_id) lane: u32,
+) {
+	var flat = wid.x + wid.y * nwg.x;
+	let firstRow = ((flat % p.laneBlocks) * ${WEIGHT_GRAD_WORKGROUP}u + lid) * 2u;
+	flat /= p.laneBlocks;
+	let sharedFirst = (flat % p.sharedBlocks) * ${WEIGHT_GRAD_SHARED}u;
+	flat /= p.sharedBlocks;
+	let group = flat % p.groups;
+	let split = flat / p.groups;
+
+	let kernelRow = vec2(firstRow) + vec2<u32>(0u, 1u);
+	let planes = kernelRow / vec2(p.kernel.y * p.kernel.x) * p.size.w + p.offsetX;
+	let shiftY = kernelRow % vec2(p.kernel.y) * p.dilation.y - vec2(p.padding.y);
+	let shiftZ = kernelRow / vec2(p.kernel.y) % vec2(p.kernel.x) * p.dilation.x - vec2(p.padding.x);
+	let outputs = min(vec4(sharedFirst + (lane & 3u) * 4u) + vec4<u32>(0u, 1u, 2u, 3u), vec4(p.outputs - 1u));
+
+	${repeat(6 * VECTORS, (i) => `var a${i} = vec4<f32>();`)}
+	let end = min((split + 1u) * p.rowsPerSplit, p.rows);
+	for (var r = split * p.rowsPerSplit; r < end; r++) {
+		let h = r % p.out.y;
+		let d = r / p.out.y % p.out.x;
+		let n = r / (p.out.y * p.out.x);
+		let z = shiftZ + d * p.stride.x;
+		let y = shiftY + h * p.stride.y;
+		let inside = (z < vec2(p.size.x)) & (y < vec2(p.size.y));
+		let base = planes + (n * p.groups + group) * p.channels * p.size.w + (z * p.size.y + y) * p.size.z;
+		let gradients = (outputs + (n * p.groups + group) * p.outputs) * p.out.w + (d * p.out.y + h) * p.out.z;
+		var column = 0u - p.padding.z;
+		var old = ${loadPair('column')};
+		var young = ${loadPair('column + 1u')};
+		for (var w = 0u; w < p.out.z; w += 2u) {
+			let third = ${loadPair('column + 2u')};
+			let fourth = ${loadPair('column + 3u')};
+			let at = gradients + w + p.offsetY;
+			let mine = ${vectorLoad('gradY', 'at')};
+			let next = at + 1u;
+			let mineNext = select(vec4<f32>(), ${vectorLoad('gradY', 'next')}, w + 1u < p.out.z);
+			${repeat(VECTORS, (i) => `let g${i} = subgroupBroadcast(mine, ${i}u);`)}
+			${multiplyAdd('g', (row, tap) => `${['old', 'young', 'third'][tap]}.${LANES[row]}`)}
+			${repeat(VECTORS, (i) => `let e${i} = subgroupBroadcast(mineNext, ${i}u);`)}
+			${multiplyAdd('e', (row, tap) => `${['young', 'third', 'fourth'][tap]}.${LANES[row]}`)}
+			old = third;
+			young = fourth;
+			column += 2u;
+		}
+	}
+
+	let step = p.sharedBlocks * ${VECTORS}u;
+	let start = ((split * p.groups + group) * p.laneBlocks * ${ROW3_COLUMNS}u + firstRow * 3u) * step + sharedFirst / 4u;
+	${repeat(6 * VECTORS, (i) => `partial[start + ${Math.floor(i / VECTORS)}u * step + ${i % VECTORS}u] = a${i};`)}
+}`,
+		};
+	},
+};
+
+/** One element of x for each of the two rows, 0 outside. */
+function loadPair(column: string): string {
+	return `select(vec2<f32>(), vec2<f32>(f32(x[base.x + ${column}]), f32(x[base.y + ${column}])), inside & vec2(${column} < p.size.z))`;
+}
