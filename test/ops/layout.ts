@@ -37,6 +37,7 @@ import {
 	zeros,
 } from 'wgrad';
 import type { InputSpec, OpEntry, Refusal, Sample } from './database';
+import { pixels } from './pixels';
 import { py } from './python';
 
 type Arguments = readonly never[];
@@ -544,4 +545,5 @@ export const layout: OpEntry[] = [
 		...entry('detach', detach, () => 'x[0].detach()', [of('odd sizes', [3, 5])], []),
 		gradient: { none: 'it is there to stop gradients' },
 	},
+	...pixels,
 ];

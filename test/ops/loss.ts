@@ -1,7 +1,8 @@
 /** Losses, by what they compare. */
 import type { OpEntry } from './database';
 import { classLosses } from './loss/classes';
+import { ctcLoss } from './loss/ctc';
 import { pairLosses } from './loss/pairs';
 import { similarityLosses } from './loss/similarity';
 
-export const loss: OpEntry[] = [...pairLosses, ...classLosses, ...similarityLosses];
+export const loss: OpEntry[] = [...pairLosses, ...classLosses, ...similarityLosses, ctcLoss];

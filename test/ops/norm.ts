@@ -13,6 +13,7 @@ import {
 	type Tensor,
 	zeros,
 } from 'wgrad';
+import { cosine } from './cosine';
 import type { InputSpec, OpEntry, Options, Refusal, Sample } from './database';
 import { py } from './python';
 
@@ -388,4 +389,5 @@ export const norm: OpEntry[] = [
 		torch: ({ p = 2, dim = 1, eps = 1e-12 }) => `F.normalize(x[0], ${p}, ${dim}, ${eps})`,
 		refusals: [refuse('a vector', (device) => normalize(zeros([3], { device })), /norm: dim 1 is out of range for 1 dimensions/)],
 	},
+	cosine,
 ];

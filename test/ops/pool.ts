@@ -11,6 +11,7 @@ import {
 	zeros,
 } from 'wgrad';
 import type { InputSpec, OpEntry, Options, Refusal, Sample } from './database';
+import { interpolation } from './interpolate';
 import { py } from './python';
 
 const of = (...shape: number[]): InputSpec => ({ shape });
@@ -171,4 +172,5 @@ export const pool: OpEntry[] = [
 		],
 		[refuse('rank', [4], (x) => adaptiveMaxPool2d(x, 1), /adaptiveMaxPool2d: needs an input of 4 dims/)],
 	),
+	interpolation,
 ];
