@@ -15,7 +15,7 @@ import { emptyOn, type Tensor, viewOf } from '../tensor';
 import { tidy } from '../tidy';
 import { arange } from './creation';
 import { add, lt, mul, relu, sigmoid, sub, tanh, where } from './elementwise';
-import { chunk, contiguous, flip, narrow, reshape, select, stack, transpose, unsqueeze } from './layout';
+import { chunk, flip, narrow, reshape, select, stack, transpose, unsqueeze } from './layout';
 import { linear, matmul } from './matmul';
 import { requireSameDevice } from './operands';
 import { sum } from './reduce';
@@ -130,8 +130,8 @@ function runForward(kind: CellKind, { x, h0, c0, weight, bias, lengths }: Recurr
 	const { kernels } = x.backend;
 	const [steps, rows] = [x.shape[0]!, x.shape[1]!];
 	const units = h0.shape[1]!;
-	const packed = contiguous(x);
-	const ends = lengths ? contiguous(lengths) : undefined;
+	const gates = packed(x);
+	const ends = lengths ? packed(lengths) : undefined;
 	const hidden = statesFrom(h0, steps);
 	const cell = c0 ? statesFrom(c0, steps) : undefined;
 	const kept = emptyOn(x, [steps, rows, KEPT[kind] * units]);
@@ -141,7 +141,7 @@ function runForward(kind: CellKind, { x, h0, c0, weight, bias, lengths }: Recurr
 		const time = reverse ? steps - 1 - slot : slot;
 		kernels.matmul({ a: entry(hidden, slot), b: across, ...(bias ? { bias } : {}) }, { out: products }, {});
 		kernels.rnnStep(
-			{ x: packed, recurrent: products, ...(ends ? { lengths: ends } : {}) },
+			{ x: gates, recurrent: products, ...(ends ? { lengths: ends } : {}) },
 			{ hidden, kept, ...(cell ? { cell } : {}) },
 			{ cell: kind, slot, time },
 		);
@@ -204,8 +204,8 @@ function fusedBackward(
 	// By time, as the kernel wants it; slot 0, the initial state, is added at the end.
 	const byslot = gradHidden === null ? zerosOn(x, hidden.shape) : gradHidden;
 	const later = narrow(byslot, 0, 1, steps);
-	const gradY = contiguous(reverse ? flip(later, [0]) : later);
-	const packedY = gradY.offset === 0 ? gradY : copyOf(gradY);
+	const gradY = packed(reverse ? flip(later, [0]) : later);
+	const ends = lengths ? packed(lengths) : undefined;
 	const gradX = emptyOn(x, [steps, rows, columns]);
 	const gradRecurrent = kind === 'gru' ? emptyOn(x, [steps, rows, columns]) : null;
 	const carry = zerosOn(x, [rows, units]);
@@ -216,12 +216,12 @@ function fusedBackward(
 		const time = reverse ? steps - 1 - slot : slot;
 		kernels.rnnStepGrad(
 			{
-				gradY: packedY,
+				gradY,
 				hidden,
 				kept,
 				...(slot < steps - 1 ? { recurrent: products } : {}),
 				...(cells ? { cell: cells } : {}),
-				...(lengths ? { lengths } : {}),
+				...(ends ? { lengths: ends } : {}),
 			},
 			{ gradX, carry, ...(gradRecurrent ? { gradRecurrent } : {}), ...(cellCarry ? { cellCarry } : {}) },
 			{ cell: kind, slot, time },
@@ -239,6 +239,11 @@ function fusedBackward(
 	if (bias !== null) result.push(sum(flat, 0));
 	if (c0 !== null) result.push(gradCells === null ? cellCarry! : add(cellCarry!, select(gradCells, 0, 0)));
 	return result;
+}
+
+/** As the step kernels want it: without gaps, from the start of its memory. */
+function packed(x: Tensor): Tensor {
+	return x.isContiguous && x.offset === 0 ? x : copyOf(x);
 }
 
 function copyOf(x: Tensor): Tensor {

@@ -12,6 +12,8 @@ interface Sizes {
 	readonly batchFirst?: boolean;
 	readonly bias?: boolean;
 	readonly lengths?: readonly number[];
+	/** Lengths with gaps between them in memory. */
+	readonly strided?: boolean;
 }
 
 /** Errors of a step feed the next one. */
@@ -24,7 +26,7 @@ const TOLERANCE: Tolerance = {
 function specs(
 	gates: number,
 	cell: boolean,
-	{ time, batch, inputs, hidden, layers = 1, bidirectional = false, batchFirst = false, bias = true, lengths }: Sizes,
+	{ time, batch, inputs, hidden, layers = 1, bidirectional = false, batchFirst = false, bias = true, lengths, strided }: Sizes,
 ): InputSpec[] {
 	const directions = bidirectional ? 2 : 1;
 	const state: InputSpec = { shape: [layers * directions, batch, hidden], low: -1, high: 1 };
@@ -37,7 +39,8 @@ function specs(
 			for (const shape of shapes) result.push({ shape, low: -0.7, high: 0.7 });
 		}
 	}
-	if (lengths !== undefined) result.push({ shape: [batch], dtype: 'int32', values: lengths });
+	if (lengths !== undefined)
+		result.push({ shape: [batch], dtype: 'int32', values: lengths, layout: strided ? 'strided' : 'contiguous' });
 	return result;
 }
 
@@ -89,6 +92,7 @@ const CASES: readonly (Sizes & { readonly label: string; readonly gradient?: boo
 const LENGTHS: readonly (Sizes & { readonly label: string })[] = [
 	{ label: 'lengths', time: 4, batch: 3, inputs: 2, hidden: 2, lengths: [4, 1, 2] },
 	{ label: 'lengths, both directions', time: 3, batch: 2, inputs: 2, hidden: 2, bidirectional: true, lengths: [2, 3] },
+	{ label: 'strided lengths', time: 3, batch: 3, inputs: 2, hidden: 2, lengths: [1, 3, 2], strided: true },
 ];
 
 function samples(

@@ -20,7 +20,7 @@ function views(d: Draw): Case {
 	const end = d.int(start, size);
 	const step = d.int(1, 3);
 	const other = d.dim(rank);
-	const index = d.int(-size, size - 1);
+	const index = d.int(-Math.max(size, 1), Math.max(size, 1) - 1);
 	const offset = d.int(-3, 3);
 	const target = d.order(rank).map((at) => shape[at]!);
 	const wide = [...d.shape(d.int(0, 1), { elements: 3 }), ...shape.map((n) => (n === 1 ? d.int(1, 4) : n))];
