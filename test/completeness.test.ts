@@ -1,0 +1,134 @@
+/** Nothing that the design promises is missing: from the exports, from the methods, from the operation database, from the README. */
+import { existsSync, readFileSync } from 'node:fs';
+import { test } from 'uvu';
+import * as wgrad from 'wgrad';
+import { type Counts, count } from './completeness/counts';
+import {
+	CREATION,
+	INFRASTRUCTURE,
+	MEMBERS,
+	MODULES,
+	NO_ENTRY,
+	NO_METHOD,
+	NOT_DIFFERENTIABLE,
+	OPERATIONS,
+} from './completeness/names';
+import { operationsTable, withTable } from './completeness/table';
+import { entries, families } from './ops/index';
+
+const operations = Object.values(OPERATIONS).flat();
+const exported = wgrad as unknown as Readonly<Record<string, unknown>>;
+
+function requireNone(problem: string, names: readonly string[]): void {
+	if (names.length > 0) throw new Error(`${problem}: ${names.join(', ')}`);
+}
+
+test('every public name is exported', () => {
+	requireNone(
+		'not exported',
+		[...INFRASTRUCTURE, ...CREATION, ...operations].filter((name) => exported[name] === undefined),
+	);
+});
+
+test('every operation that takes a tensor first is a method', () => {
+	const instance = wgrad.zeros([1], { device: 'cpu' }) as unknown as Readonly<Record<string, unknown>>;
+	const wanted = operations.filter((name) => !Object.hasOwn(NO_METHOD, name));
+	requireNone(
+		'no method',
+		wanted.filter((name) => typeof instance[name] !== 'function'),
+	);
+	requireNone(
+		'no member of a tensor',
+		MEMBERS.filter((name) => !(name in instance)),
+	);
+	requireNone(
+		'a method after all',
+		Object.keys(NO_METHOD).filter((name) => name in instance),
+	);
+	if (typeof instance[Symbol.dispose as unknown as string] !== 'function') throw new Error('a tensor lacks Symbol.dispose');
+});
+
+test('every operation is in the database, under its family, with samples and refusals where it can fail', () => {
+	const listed = new Set(entries.map(({ name }) => name));
+	requireNone(
+		'missing from the database',
+		operations.filter((name) => !listed.has(name) && !Object.hasOwn(NO_ENTRY, name)),
+	);
+	requireNone(
+		'in the database after all',
+		Object.keys(NO_ENTRY).filter((name) => listed.has(name)),
+	);
+	requireNone(
+		'without a sample',
+		entries.filter(({ samples }) => samples.length === 0).map(({ name }) => name),
+	);
+	const wrong = Object.entries(families).flatMap(([family, list]) => list.filter((entry) => entry.family !== family));
+	requireNone(
+		'under another family',
+		wrong.map(({ name, family }) => `${name} (${family})`),
+	);
+	const keys = entries.flatMap(({ name, samples }) => samples.map(({ label }) => `${name}/${label}`));
+	requireNone(
+		'twice in the database',
+		keys.filter((key, i) => keys.indexOf(key) !== i),
+	);
+});
+
+test('every family is proven: gradients, parity on WebGPU, golden values where PyTorch has the operation', () => {
+	const proofs = (family: string) => [`test/gradients/${family}.test.ts`, `test/parity/${family}.gpu.test.ts`];
+	requireNone(
+		'no file',
+		Object.keys(families)
+			.flatMap(proofs)
+			.filter((file) => !existsSync(file)),
+	);
+	const golden = Object.entries(families).filter(([, list]) => count(list).golden > 0);
+	requireNone(
+		'no file',
+		golden.map(([family]) => `test/golden/${family}.safetensors`).filter((file) => !existsSync(file)),
+	);
+});
+
+test('what PyTorch differentiates has a gradient here, first and second', () => {
+	const checked = entries.filter(({ name }) => operations.includes(name));
+	const without = checked.filter(({ gradient, name }) => gradient !== 'yes' && !NOT_DIFFERENTIABLE.has(name));
+	requireNone(
+		'listed without a gradient',
+		without.map(({ name }) => name),
+	);
+	requireNone(
+		'listed without a second gradient',
+		checked.filter(({ secondGradient }) => secondGradient).map(({ name }) => name),
+	);
+	const unproven = checked.filter(
+		({ gradient, samples }) => gradient === 'yes' && samples.every((sample) => sample.gradient === false),
+	);
+	requireNone(
+		'with a gradient that no sample checks',
+		unproven.map(({ name }) => name),
+	);
+});
+
+test('every layer is there', () => {
+	const layers = wgrad.nn as unknown as Readonly<Record<string, unknown>>;
+	requireNone(
+		'not in nn',
+		MODULES.filter((name) => typeof layers[name] !== 'function'),
+	);
+});
+
+test('the table in the README is up to date', () => {
+	const readme = readFileSync('README.md', 'utf8');
+	if (withTable(readme, operationsTable(families)) !== readme) throw new Error('README.md is out of date; run npm run table');
+});
+
+function counted(name: string, c: Counts): string {
+	return `${name}: ${c.operations} operations, ${c.samples} samples; ${c.gradients} gradients, ${c.secondGradients} second gradients, ${c.parity} parity, ${c.golden} golden, ${c.refusals} refusals`;
+}
+
+test.after(() => {
+	for (const [family, list] of Object.entries(families)) console.log(counted(family, count(list)));
+	console.log(counted('all', count(entries)));
+});
+
+test.run();

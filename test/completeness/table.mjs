@@ -1,0 +1,26 @@
+#!/usr/bin/env node
+/** `npm run table`: writes the table of operations in README.md anew. */
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import * as esbuild from 'esbuild';
+import { forNode, root, withSources } from '../../build.mjs';
+
+const bundle = join(root, 'dist/operations-table.mjs');
+await esbuild.build({
+	...forNode,
+	alias: withSources,
+	sourcemap: false,
+	stdin: {
+		contents: `export { families } from './test/ops/index'; export { operationsTable, withTable } from './test/completeness/table';`,
+		resolveDir: root,
+	},
+	outfile: bundle,
+});
+const { families, operationsTable, withTable } = await import(pathToFileURL(bundle).href);
+rmSync(bundle);
+const readme = join(root, 'README.md');
+const before = readFileSync(readme, 'utf8');
+const after = withTable(before, operationsTable(families));
+if (after !== before) writeFileSync(readme, after);
+console.log(after === before ? 'README.md is up to date' : 'README.md has a new table of operations');

@@ -1,0 +1,46 @@
+/** The table of operations in the README, made from the database. */
+import type { OpEntry } from '../ops/database';
+import { count } from './counts';
+import { NO_ENTRY } from './names';
+
+const BEGIN = '<!-- operations: made by npm run table -->';
+const END = '<!-- /operations -->';
+
+function names(entries: readonly OpEntry[], chosen: (entry: OpEntry) => boolean): string {
+	return [...new Set(entries.filter(chosen).map(({ name }) => `\`${name}\``))].join(' ');
+}
+
+/** A row for all operations of a family that have the same proofs. */
+export function operationsTable(families: Readonly<Record<string, readonly OpEntry[]>>): string {
+	const all = Object.values(families).flat();
+	const outside = Object.entries(NO_ENTRY).map(([name, reason]) => `\`${name}\` (${reason})`);
+	const rows = Object.entries(families).flatMap(([family, entries]) => {
+		const differentiable = (entry: OpEntry) => entry.gradient === 'yes';
+		const twice = (entry: OpEntry) => differentiable(entry) && entry.secondGradient === undefined;
+		return [
+			['yes', 'yes', 'yes', 'yes', names(entries, twice)],
+			['yes', 'yes', 'yes', 'no', names(entries, (entry) => differentiable(entry) && !twice(entry))],
+			['yes', 'yes', 'no', 'no', names(entries, (entry) => !differentiable(entry))],
+		]
+			.filter((row) => row.at(-1) !== '')
+			.map((row) => [family, ...row]);
+	});
+	return [
+		BEGIN,
+		'',
+		'| family | CPU | WebGPU | gradient | second gradient | operations |',
+		'| --- | --- | --- | --- | --- | --- |',
+		...rows.map((row) => `| ${row.join(' | ')} |`),
+		'',
+		`${count(all).operations} in all. Tested outside the database: ${outside.join('; ')}.`,
+		'',
+		END,
+	].join('\n');
+}
+
+/** The README with the table between its markers. */
+export function withTable(readme: string, table: string): string {
+	const [begin, end] = [readme.indexOf(BEGIN), readme.indexOf(END)];
+	if (begin < 0 || end < begin) throw new Error(`README.md lacks the markers ${BEGIN} and ${END}`);
+	return readme.slice(0, begin) + table + readme.slice(end + END.length);
+}
