@@ -1,7 +1,7 @@
 /** Adam and its kin. */
-import { ArgumentError } from '../core/errors';
 import type { Tensor } from '../tensor';
 import { type CommonOptions, type GroupInput, Optimizer, type ParamGroup, type ParamState } from './optimizer';
+import { requireAtLeastZero, requireBetas } from './ranges';
 
 export interface AdamOptions extends CommonOptions {
 	/** Decay of the running mean and of the running square. Default [0.9, 0.999]. */
@@ -30,16 +30,13 @@ export class Adam extends Optimizer<AdamOptions> {
 	}
 
 	protected override validate({ betas, eps }: ParamGroup<AdamOptions>): void {
-		const name = this.constructor.name;
-		for (const beta of betas)
-			if (!(beta >= 0 && beta < 1)) throw new ArgumentError(`${name}: betas must lie in [0, 1), not ${beta}`);
-		if (!(eps >= 0)) throw new ArgumentError(`${name}: eps must be at least 0, not ${eps}`);
+		requireBetas(this, betas);
+		requireAtLeastZero(this, { eps });
 	}
 
 	protected override update(param: Tensor, gradient: Tensor, group: ParamGroup<AdamOptions>, state: ParamState): void {
 		const [beta1, beta2] = group.betas;
-		const t = (typeof state.step === 'number' ? state.step : 0) + 1;
-		state.step = t;
+		const t = this.advance(state);
 		const m = this.slot(state, 'expAvg', param);
 		const v = this.slot(state, 'expAvgSq', param);
 		const largest = group.amsgrad ? { largest: this.slot(state, 'maxExpAvgSq', param) } : {};

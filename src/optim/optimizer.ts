@@ -128,6 +128,13 @@ export abstract class Optimizer<O extends CommonOptions> {
 		}
 	}
 
+	/** Counts a step in `state.step` and returns its number, from 1 on. */
+	protected advance(state: ParamState): number {
+		const step = (typeof state.step === 'number' ? state.step : 0) + 1;
+		state.step = step;
+		return step;
+	}
+
 	/** A state tensor of zeros like `param`, made when first asked for. */
 	protected slot(state: ParamState, key: string, param: Tensor): Tensor {
 		const existing = state[key];

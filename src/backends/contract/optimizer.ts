@@ -36,6 +36,66 @@ export interface AdamAttributes extends Penalties {
 	readonly decoupled: boolean;
 }
 
+export interface RmspropAttributes extends Penalties {
+	readonly lr: number;
+	/** Decay of the running square, and of the running mean where the variant is centered. */
+	readonly alpha: number;
+	readonly eps: number;
+	readonly momentum: number;
+}
+
+export interface AdagradAttributes extends Penalties {
+	/** The rate of this step: lr / (1 + (t - 1) * lrDecay). */
+	readonly lr: number;
+	readonly eps: number;
+}
+
+export interface AdadeltaAttributes extends Penalties {
+	readonly lr: number;
+	readonly rho: number;
+	readonly eps: number;
+}
+
+export interface AdamaxAttributes extends Penalties {
+	/** The rate of this step: lr / (1 - beta1^t). */
+	readonly lr: number;
+	readonly beta1: number;
+	readonly beta2: number;
+	readonly eps: number;
+}
+
+/** What of the weight decay acts on the parameter itself: param -= shrink * param before the rest of the step. */
+export interface Shrinking {
+	readonly shrink: number;
+}
+
+export interface NadamAttributes extends Penalties, Shrinking {
+	readonly beta1: number;
+	readonly beta2: number;
+	readonly eps: number;
+	/** 1 - beta2^t. */
+	readonly correction2: number;
+	/** How far the step goes along the gradient and along the mean, with the rate and the momentum schedule in them. */
+	readonly gradientRate: number;
+	readonly meanRate: number;
+}
+
+export interface RadamAttributes extends Penalties, Shrinking {
+	readonly beta1: number;
+	readonly beta2: number;
+	readonly eps: number;
+	/** lr / (1 - beta1^t), times rectification and sqrt(1 - beta2^t) where the step is adaptive. */
+	readonly rate: number;
+	/** Divide by the root of the square: false in the first steps, when its variance is not known. */
+	readonly adaptive: boolean;
+}
+
+export interface LionAttributes extends Penalties, Shrinking {
+	readonly lr: number;
+	readonly beta1: number;
+	readonly beta2: number;
+}
+
 export interface OptimizerKernels {
 	/** buffer = momentum * buffer + (1 - dampening) * g; param -= lr * (nesterov ? g + momentum * buffer : buffer). Without buffer: param -= lr * g. */
 	sgdStep(inputs: { gradient: View }, outputs: { param: View; buffer?: View }, attributes: SgdAttributes): void;
@@ -48,4 +108,35 @@ export interface OptimizerKernels {
 		outputs: { param: View; m: View; v: View; largest?: View },
 		attributes: AdamAttributes,
 	): void;
+
+	/**
+	 * square = alpha square + (1 - alpha) g^2; with mean: mean = alpha mean + (1 - alpha) g, variance = square - mean^2, otherwise square;
+	 * direction = g / (sqrt(variance) + eps); with buffer: buffer = momentum buffer + direction; param -= lr * (buffer or direction).
+	 */
+	rmspropStep(
+		inputs: { gradient: View },
+		outputs: { param: View; square: View; mean?: View; buffer?: View },
+		attributes: RmspropAttributes,
+	): void;
+	/** sum += g^2; param -= lr g / (sqrt(sum) + eps). */
+	adagradStep(inputs: { gradient: View }, outputs: { param: View; sum: View }, attributes: AdagradAttributes): void;
+	/**
+	 * square = rho square + (1 - rho) g^2; change = sqrt(changes + eps) / sqrt(square + eps) g;
+	 * changes = rho changes + (1 - rho) change^2; param -= lr change.
+	 */
+	adadeltaStep(
+		inputs: { gradient: View },
+		outputs: { param: View; square: View; changes: View },
+		attributes: AdadeltaAttributes,
+	): void;
+	/** m = beta1 m + (1 - beta1) g; largest = max(beta2 largest, |g| + eps); param -= lr m / largest. */
+	adamaxStep(inputs: { gradient: View }, outputs: { param: View; m: View; largest: View }, attributes: AdamaxAttributes): void;
+	/** m and v as Adam's; param -= (gradientRate g + meanRate m) / (sqrt(v / correction2) + eps). */
+	nadamStep(inputs: { gradient: View }, outputs: { param: View; m: View; v: View }, attributes: NadamAttributes): void;
+	/** m and v as Adam's; param -= rate m, divided by sqrt(v) + eps where adaptive. */
+	radamStep(inputs: { gradient: View }, outputs: { param: View; m: View; v: View }, attributes: RadamAttributes): void;
+	/** param -= lr sign(beta1 m + (1 - beta1) g); then m = beta2 m + (1 - beta2) g. */
+	lionStep(inputs: { gradient: View }, outputs: { param: View; m: View }, attributes: LionAttributes): void;
+	/** average = decay average + (1 - decay) param. */
+	emaStep(inputs: { param: View }, outputs: { average: View }, attributes: { readonly decay: number }): void;
 }

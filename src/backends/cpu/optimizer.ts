@@ -51,4 +51,106 @@ export const optimizer: OptimizerKernels = {
 			p[i] = decayed - ((lr / correction1) * mean) / (Math.sqrt(scale / correction2) + eps);
 		}
 	},
+
+	rmspropStep({ gradient }, { param, square, mean, buffer }, attributes) {
+		const { lr, alpha, eps, momentum } = attributes;
+		const [p, grads, squares] = [elements(param), elements(gradient), elements(square)];
+		const means = mean === undefined ? null : elements(mean);
+		const buffers = buffer === undefined ? null : elements(buffer);
+		for (let i = 0; i < p.length; i++) {
+			const g = penalized(grads[i]!, p[i]!, attributes);
+			let variance = alpha * squares[i]! + (1 - alpha) * g * g;
+			squares[i] = variance;
+			if (means !== null) {
+				const average = alpha * means[i]! + (1 - alpha) * g;
+				means[i] = average;
+				variance -= average * average;
+			}
+			let direction = g / (Math.sqrt(Math.max(variance, 0)) + eps);
+			if (buffers !== null) {
+				direction += momentum * buffers[i]!;
+				buffers[i] = direction;
+			}
+			p[i] = p[i]! - lr * direction;
+		}
+	},
+
+	adagradStep({ gradient }, { param, sum }, attributes) {
+		const { lr, eps } = attributes;
+		const [p, grads, sums] = [elements(param), elements(gradient), elements(sum)];
+		for (let i = 0; i < p.length; i++) {
+			const g = penalized(grads[i]!, p[i]!, attributes);
+			const total = sums[i]! + g * g;
+			sums[i] = total;
+			p[i] = p[i]! - (lr * g) / (Math.sqrt(total) + eps);
+		}
+	},
+
+	adadeltaStep({ gradient }, { param, square, changes }, attributes) {
+		const { lr, rho, eps } = attributes;
+		const [p, grads, squares, past] = [elements(param), elements(gradient), elements(square), elements(changes)];
+		for (let i = 0; i < p.length; i++) {
+			const g = penalized(grads[i]!, p[i]!, attributes);
+			const average = rho * squares[i]! + (1 - rho) * g * g;
+			const change = (Math.sqrt(past[i]! + eps) / Math.sqrt(average + eps)) * g;
+			squares[i] = average;
+			past[i] = rho * past[i]! + (1 - rho) * change * change;
+			p[i] = p[i]! - lr * change;
+		}
+	},
+
+	adamaxStep({ gradient }, { param, m, largest }, attributes) {
+		const { lr, beta1, beta2, eps } = attributes;
+		const [p, grads, first, most] = [elements(param), elements(gradient), elements(m), elements(largest)];
+		for (let i = 0; i < p.length; i++) {
+			const g = penalized(grads[i]!, p[i]!, attributes);
+			const mean = beta1 * first[i]! + (1 - beta1) * g;
+			const norm = Math.max(beta2 * most[i]!, Math.abs(g) + eps);
+			first[i] = mean;
+			most[i] = norm;
+			p[i] = p[i]! - (lr * mean) / norm;
+		}
+	},
+
+	nadamStep({ gradient }, { param, m, v }, attributes) {
+		const { beta1, beta2, eps, correction2, gradientRate, meanRate, shrink } = attributes;
+		const [p, grads, first, second] = [elements(param), elements(gradient), elements(m), elements(v)];
+		for (let i = 0; i < p.length; i++) {
+			const g = penalized(grads[i]!, p[i]!, attributes);
+			const mean = beta1 * first[i]! + (1 - beta1) * g;
+			const square = beta2 * second[i]! + (1 - beta2) * g * g;
+			first[i] = mean;
+			second[i] = square;
+			p[i] = p[i]! - shrink * p[i]! - (gradientRate * g + meanRate * mean) / (Math.sqrt(square / correction2) + eps);
+		}
+	},
+
+	radamStep({ gradient }, { param, m, v }, attributes) {
+		const { beta1, beta2, eps, rate, adaptive, shrink } = attributes;
+		const [p, grads, first, second] = [elements(param), elements(gradient), elements(m), elements(v)];
+		for (let i = 0; i < p.length; i++) {
+			const g = penalized(grads[i]!, p[i]!, attributes);
+			const mean = beta1 * first[i]! + (1 - beta1) * g;
+			const square = beta2 * second[i]! + (1 - beta2) * g * g;
+			first[i] = mean;
+			second[i] = square;
+			p[i] = p[i]! - shrink * p[i]! - (rate * mean) / (adaptive ? Math.sqrt(square) + eps : 1);
+		}
+	},
+
+	lionStep({ gradient }, { param, m }, attributes) {
+		const { lr, beta1, beta2, shrink } = attributes;
+		const [p, grads, means] = [elements(param), elements(gradient), elements(m)];
+		for (let i = 0; i < p.length; i++) {
+			const g = penalized(grads[i]!, p[i]!, attributes);
+			const direction = Math.sign(beta1 * means[i]! + (1 - beta1) * g);
+			means[i] = beta2 * means[i]! + (1 - beta2) * g;
+			p[i] = p[i]! - shrink * p[i]! - lr * direction;
+		}
+	},
+
+	emaStep({ param }, { average }, { decay }) {
+		const [p, averages] = [elements(param), elements(average)];
+		for (let i = 0; i < p.length; i++) averages[i] = decay * averages[i]! + (1 - decay) * p[i]!;
+	},
 };

@@ -1,9 +1,10 @@
-/** Launches of shaders/optimizer.wgsl.ts. */
+/** Launches of shaders/optimizer.wgsl.ts and shaders/optimizerAdaptive.wgsl.ts. */
 import { adamStep, type OptimizerVariant, sgdStep } from '../../../shaders/optimizer.wgsl';
+import * as steps from '../../../shaders/optimizerAdaptive.wgsl';
 import type { ShaderTemplate } from '../../../shaders/shader';
 import { numel } from '../../core/shape';
 import type { View } from '../contract';
-import type { OptimizerKernels } from '../contract/optimizer';
+import type { OptimizerKernels, Penalties } from '../contract/optimizer';
 import { floatBits, type Gpu, storageType } from './launch';
 
 const WORKGROUP = 64;
@@ -36,6 +37,35 @@ export function optimizerKernels(gpu: Gpu): OptimizerKernels {
 		});
 	}
 
+	/** A step of optimizerAdaptive.wgsl.ts: gradient, parameter, state, and the scalars after the penalties. */
+	function step<V extends steps.StepVariant>(
+		kernel: ShaderTemplate<V>,
+		flags: Omit<V, keyof steps.StepVariant>,
+		views: readonly View[],
+		{ maximize, weightDecay, l1 }: Penalties,
+		scalars: readonly number[],
+		flops: number,
+	): void {
+		const size = numel(views[0]!.shape);
+		const storage = storageType(views[0]!);
+		const vec4 = views.every((view) => view.offset % 4 === 0);
+		const width = vec4 ? 4 : 1;
+		const count = Math.ceil(size / width);
+		gpu.launch({
+			kernel,
+			variant: { storage, vec4, ...flags } as V,
+			buffers: views.map((view) => view.storage),
+			params: [
+				count,
+				...views.map((view) => view.offset / width),
+				...[maximize ? -1 : 1, weightDecay, l1, ...scalars].map(floatBits),
+			],
+			grid: [Math.ceil(count / WORKGROUP)],
+			flops: flops * size,
+			bytes: (2 * views.length - 1) * size * (storage === 'f16' ? 2 : 4),
+		});
+	}
+
 	return {
 		sgdStep({ gradient }, { param, buffer }, { lr, momentum, dampening, nesterov, first, maximize, weightDecay, l1 }) {
 			const views = buffer === undefined ? [gradient, param] : [gradient, param, buffer];
@@ -60,6 +90,48 @@ export function optimizerKernels(gpu: Gpu): OptimizerKernels {
 				decoupled ? lr * weightDecay : 0,
 			];
 			update(adamStep, views, largest !== undefined, scalars.map(floatBits), 16);
+		},
+
+		rmspropStep({ gradient }, { param, square, mean, buffer }, attributes) {
+			const { lr, alpha, eps, momentum } = attributes;
+			const views = [gradient, param, square, ...(mean === undefined ? [] : [mean]), ...(buffer === undefined ? [] : [buffer])];
+			const flags = { mean: mean !== undefined, buffer: buffer !== undefined };
+			step(steps.rmspropStep, flags, views, attributes, [lr, alpha, 1 - alpha, eps, momentum], 12);
+		},
+
+		adagradStep({ gradient }, { param, sum }, attributes) {
+			step(steps.adagradStep, {}, [gradient, param, sum], attributes, [attributes.lr, attributes.eps], 9);
+		},
+
+		adadeltaStep({ gradient }, { param, square, changes }, attributes) {
+			const { lr, rho, eps } = attributes;
+			step(steps.adadeltaStep, {}, [gradient, param, square, changes], attributes, [lr, rho, 1 - rho, eps], 18);
+		},
+
+		adamaxStep({ gradient }, { param, m, largest }, attributes) {
+			const { lr, beta1, beta2, eps } = attributes;
+			step(steps.adamaxStep, {}, [gradient, param, m, largest], attributes, [lr, beta1, 1 - beta1, beta2, eps], 12);
+		},
+
+		nadamStep({ gradient }, { param, m, v }, attributes) {
+			const { beta1, beta2, eps, shrink, gradientRate, meanRate, correction2 } = attributes;
+			const scalars = [beta1, 1 - beta1, beta2, 1 - beta2, eps, shrink, gradientRate, meanRate, Math.sqrt(correction2)];
+			step(steps.nadamStep, {}, [gradient, param, m, v], attributes, scalars, 20);
+		},
+
+		radamStep({ gradient }, { param, m, v }, attributes) {
+			const { beta1, beta2, eps, shrink, rate, adaptive } = attributes;
+			const scalars = [beta1, 1 - beta1, beta2, 1 - beta2, eps, shrink, rate, adaptive ? 1 : 0];
+			step(steps.radamStep, {}, [gradient, param, m, v], attributes, scalars, 18);
+		},
+
+		lionStep({ gradient }, { param, m }, attributes) {
+			const { beta1, beta2, lr, shrink } = attributes;
+			step(steps.lionStep, {}, [gradient, param, m], attributes, [beta1, 1 - beta1, beta2, 1 - beta2, lr, shrink], 15);
+		},
+
+		emaStep({ param }, { average }, { decay }) {
+			step(steps.emaStep, {}, [param, average], { maximize: false, weightDecay: 0, l1: 0 }, [decay, 1 - decay], 3);
 		},
 	};
 }

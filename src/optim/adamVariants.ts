@@ -1,0 +1,136 @@
+/** Optimizers that change one thing of Adam each. */
+import type { Tensor } from '../tensor';
+import { type CommonOptions, type GroupInput, Optimizer, type ParamGroup, type ParamState } from './optimizer';
+import { requireAtLeastZero, requireBetas } from './ranges';
+
+export interface AdamaxOptions extends CommonOptions {
+	/** Decay of the running mean and of the running maximum. Default [0.9, 0.999]. */
+	betas: readonly [number, number];
+	/** Added to the size of each gradient. Default 1e-8. */
+	eps: number;
+}
+
+/** Adam with the largest gradient, decaying, in place of the root of the square. Kingma and Ba 2015. Default lr 2e-3. As `torch.optim.Adamax`. */
+export class Adamax extends Optimizer<AdamaxOptions> {
+	constructor(params: Iterable<Tensor> | Iterable<GroupInput<AdamaxOptions>>, options: Partial<AdamaxOptions> = {}) {
+		super(params, { lr: 2e-3, betas: [0.9, 0.999], eps: 1e-8, weightDecay: 0, l1: 0, maximize: false, ...options });
+	}
+
+	protected override validate({ betas, eps }: ParamGroup<AdamaxOptions>): void {
+		requireBetas(this, betas);
+		requireAtLeastZero(this, { eps });
+	}
+
+	protected override update(param: Tensor, gradient: Tensor, group: ParamGroup<AdamaxOptions>, state: ParamState): void {
+		const [beta1, beta2] = group.betas;
+		const t = this.advance(state);
+		const m = this.slot(state, 'expAvg', param);
+		const largest = this.slot(state, 'expInf', param);
+		const lr = group.lr / (1 - beta1 ** t);
+		param.backend.kernels.adamaxStep({ gradient }, { param, m, largest }, { ...group, lr, beta1, beta2 });
+	}
+}
+
+export interface RAdamOptions extends CommonOptions {
+	/** Decay of the running mean and of the running square. Default [0.9, 0.999]. */
+	betas: readonly [number, number];
+	/** Added to the root of the square. Default 1e-8. */
+	eps: number;
+	/** Weight decay acts on the parameter itself, as in AdamW. Default false. */
+	decoupledWeightDecay: boolean;
+}
+
+export interface NAdamOptions extends RAdamOptions {
+	/** How fast the momentum grows to beta1. Default 4e-3. */
+	momentumDecay: number;
+}
+
+/** Adam with Nesterov's momentum. Dozat 2016. Default lr 2e-3. As `torch.optim.NAdam`. */
+export class NAdam extends Optimizer<NAdamOptions> {
+	constructor(params: Iterable<Tensor> | Iterable<GroupInput<NAdamOptions>>, options: Partial<NAdamOptions> = {}) {
+		super(params, {
+			lr: 2e-3,
+			betas: [0.9, 0.999],
+			eps: 1e-8,
+			momentumDecay: 4e-3,
+			decoupledWeightDecay: false,
+			weightDecay: 0,
+			l1: 0,
+			maximize: false,
+			...options,
+		});
+	}
+
+	protected override validate({ betas, eps, momentumDecay }: ParamGroup<NAdamOptions>): void {
+		requireBetas(this, betas);
+		requireAtLeastZero(this, { eps, momentumDecay });
+	}
+
+	protected override update(param: Tensor, gradient: Tensor, group: ParamGroup<NAdamOptions>, state: ParamState): void {
+		const { lr, momentumDecay } = group;
+		const [beta1, beta2] = group.betas;
+		const t = this.advance(state);
+		const m = this.slot(state, 'expAvg', param);
+		const v = this.slot(state, 'expAvgSq', param);
+		const momentum = (step: number) => beta1 * (1 - 0.5 * 0.96 ** (step * momentumDecay));
+		const [mu, next] = [momentum(t), momentum(t + 1)];
+		const product = (typeof state.muProduct === 'number' ? state.muProduct : 1) * mu;
+		state.muProduct = product;
+		param.backend.kernels.nadamStep(
+			{ gradient },
+			{ param, m, v },
+			{
+				...group,
+				...decay(group),
+				beta1,
+				beta2,
+				correction2: 1 - beta2 ** t,
+				gradientRate: (lr * (1 - mu)) / (1 - product),
+				meanRate: (lr * next) / (1 - product * next),
+			},
+		);
+	}
+}
+
+/** Adam without its square until that is known well enough. Liu et al. 2020. Default lr 1e-3. As `torch.optim.RAdam`. */
+export class RAdam extends Optimizer<RAdamOptions> {
+	constructor(params: Iterable<Tensor> | Iterable<GroupInput<RAdamOptions>>, options: Partial<RAdamOptions> = {}) {
+		super(params, {
+			lr: 1e-3,
+			betas: [0.9, 0.999],
+			eps: 1e-8,
+			decoupledWeightDecay: false,
+			weightDecay: 0,
+			l1: 0,
+			maximize: false,
+			...options,
+		});
+	}
+
+	protected override validate({ betas, eps }: ParamGroup<RAdamOptions>): void {
+		requireBetas(this, betas);
+		requireAtLeastZero(this, { eps });
+	}
+
+	protected override update(param: Tensor, gradient: Tensor, group: ParamGroup<RAdamOptions>, state: ParamState): void {
+		const [beta1, beta2] = group.betas;
+		const t = this.advance(state);
+		const m = this.slot(state, 'expAvg', param);
+		const v = this.slot(state, 'expAvgSq', param);
+		// The length of a simple average that weighs like the running square, at its end and now.
+		const longest = 2 / (1 - beta2) - 1;
+		const length = longest - (2 * t * beta2 ** t) / (1 - beta2 ** t);
+		const adaptive = length > 5;
+		let rate = group.lr / (1 - beta1 ** t);
+		if (adaptive) {
+			rate *= Math.sqrt(((length - 4) * (length - 2) * longest) / ((longest - 4) * (longest - 2) * length));
+			rate *= Math.sqrt(1 - beta2 ** t);
+		}
+		param.backend.kernels.radamStep({ gradient }, { param, m, v }, { ...group, ...decay(group), beta1, beta2, rate, adaptive });
+	}
+}
+
+/** Where the weight decay goes: into the gradient, or onto the parameter. */
+function decay({ lr, weightDecay, decoupledWeightDecay }: RAdamOptions): { weightDecay: number; shrink: number } {
+	return decoupledWeightDecay ? { weightDecay: 0, shrink: lr * weightDecay } : { weightDecay, shrink: 0 };
+}

@@ -1,0 +1,110 @@
+/** Moving averages of weights. */
+import { noGrad } from '../autograd/modes';
+import { ArgumentError, formatShape } from '../core/errors';
+import { sameShape } from '../core/shape';
+import { copy_ } from '../ops/inplace';
+import { clone, detach } from '../ops/layout';
+import type { Tensor } from '../tensor';
+import { keep, tidy } from '../tidy';
+
+export interface EMAOptions {
+	/** How much of the average stays at an update. Default 0.999. */
+	readonly decay?: number;
+	/** At update n take min(decay, n / (n + 9)), so that the first weights are soon forgotten. Default false. */
+	readonly warmup?: boolean;
+}
+
+/** Plain data; the tensors are clones. */
+export interface EMAState {
+	readonly updates: number;
+	readonly averages: readonly Tensor[];
+}
+
+/**
+ * Exponential moving average of weights: average = decay average + (1 - decay) weight at every `update()`, one launch for each
+ * parameter. Evaluate between two calls of `swap()`. As `torch.optim.swa_utils.AveragedModel` with `get_ema_avg_fn`, of parameters
+ * alone: buffers such as running statistics belong to the weights that made them.
+ */
+export class EMA {
+	readonly decay: number;
+	readonly warmup: boolean;
+	readonly #params: readonly Tensor[];
+	readonly #averages: readonly Tensor[];
+	#updates = 0;
+	#swapped = false;
+
+	/** The averages begin as the weights of now. */
+	constructor(params: Iterable<Tensor>, { decay = 0.999, warmup = false }: EMAOptions = {}) {
+		if (!(decay >= 0 && decay <= 1)) throw new ArgumentError(`EMA: decay must lie in [0, 1], not ${decay}`);
+		this.decay = decay;
+		this.warmup = warmup;
+		this.#params = [...params];
+		if (this.#params.length === 0) throw new ArgumentError('EMA: it got no parameters; pass model.parameters()');
+		for (const { isContiguous, shape } of this.#params) {
+			if (!isContiguous) throw new ArgumentError(`EMA: the parameter of shape ${formatShape(shape)} is not contiguous`);
+		}
+		this.#averages = noGrad(() => this.#params.map((param) => keep(clone(detach(param)))));
+	}
+
+	/** The averages, or, between two calls of `swap()`, the weights that they stand in for; in the order of the parameters. */
+	get averages(): readonly Tensor[] {
+		return this.#averages;
+	}
+
+	/** Takes the weights of now into the averages: call it after `optimizer.step()`. */
+	update(): void {
+		if (this.#swapped) throw new ArgumentError('EMA.update: the averages stand in the model; call swap() once more before');
+		this.#updates++;
+		const decay = this.warmup ? Math.min(this.decay, this.#updates / (this.#updates + 9)) : this.decay;
+		this.#params.forEach((param, i) => {
+			const average = this.#averages[i]!;
+			param.backend.setLabel('EMA.update');
+			param.backend.kernels.emaStep({ param }, { average }, { decay });
+			average.storage.version++;
+			average.storage.lastWriter = 'EMA.update';
+		});
+	}
+
+	/** Exchanges weights and averages, exactly: the model has the averages until the next call. */
+	swap(): void {
+		this.#swapped = !this.#swapped;
+		noGrad(() =>
+			tidy(() => {
+				this.#params.forEach((param, i) => {
+					const weights = clone(detach(param));
+					copy_(param, this.#averages[i]!);
+					copy_(this.#averages[i]!, weights);
+				});
+			}),
+		);
+	}
+
+	/** Copies the averages into `params` (by default the parameters themselves), for good. */
+	copyTo(params: Iterable<Tensor> = this.#params): void {
+		const targets = [...params];
+		if (targets.length !== this.#params.length || targets.some(({ shape }, i) => !sameShape(shape, this.#params[i]!.shape)))
+			throw new ArgumentError('EMA.copyTo: the tensors must be as many and of the same shapes as the parameters');
+		noGrad(() => {
+			for (const [i, target] of targets.entries()) copy_(target, this.#averages[i]!);
+		});
+	}
+
+	stateDict(): EMAState {
+		const averages = noGrad(() => this.#averages.map((average) => clone(average)));
+		return { updates: this.#updates, averages };
+	}
+
+	loadStateDict({ updates, averages }: EMAState): void {
+		if (averages.length !== this.#averages.length || averages.some(({ shape }, i) => !sameShape(shape, this.#averages[i]!.shape)))
+			throw new ArgumentError('EMA.loadStateDict: the averages must be as many and of the same shapes as the parameters');
+		this.#updates = updates;
+		noGrad(() => {
+			for (const [i, average] of averages.entries()) copy_(this.#averages[i]!, average);
+		});
+	}
+
+	/** Gives the memory of the averages back. */
+	dispose(): void {
+		for (const average of this.#averages) average.dispose();
+	}
+}

@@ -1,0 +1,322 @@
+/** L-BFGS. */
+import { noGrad } from '../autograd/modes';
+import { ArgumentError } from '../core/errors';
+import { zeros } from '../ops/creation';
+import { abs, add, mul, neg, sign, sub } from '../ops/elementwise';
+import { add_, copy_ } from '../ops/inplace';
+import { cat, clone, contiguous, detach, narrow, reshape } from '../ops/layout';
+import { dot } from '../ops/matmul';
+import { amax, sum } from '../ops/reduce';
+import { Tensor } from '../tensor';
+import { tidy } from '../tidy';
+import { type LinePoint, strongWolfe } from './lineSearch';
+import {
+	type CommonOptions,
+	type GroupInput,
+	Optimizer,
+	type OptimizerState,
+	type ParamGroup,
+	type ParamState,
+} from './optimizer';
+import { requireAtLeastZero } from './ranges';
+
+export interface LBFGSOptions extends CommonOptions {
+	/** Iterations in one `step()`. Default 20. */
+	maxIter: number;
+	/** Evaluations of the closure in one `step()`, as far as a line search allows. Default null: maxIter * 5 / 4. */
+	maxEval: number | null;
+	/** Stop when no element of the gradient is larger. Default 1e-7. */
+	toleranceGrad: number;
+	/** Stop when neither the loss nor a parameter changes by more. Default 1e-9. */
+	toleranceChange: number;
+	/** Pairs of steps and gradient changes that approximate the Hessian; each takes twice the memory of the parameters. Default 100. */
+	historySize: number;
+	/** How far to go along a direction: 'strongWolfe' searches, null goes `lr`. Default null. */
+	lineSearchFn: 'strongWolfe' | null;
+}
+
+interface Evaluation {
+	readonly result: unknown;
+	readonly loss: number;
+	readonly gradient: Tensor;
+}
+
+/**
+ * Limited-memory BFGS. One `step` runs up to `maxIter` iterations and must see the loss each time, so its closure is async, and so is
+ * the step; there is one group of parameters:
+ *
+ *     await optimizer.step(async () => {
+ *       optimizer.zeroGrad();
+ *       const loss = mseLoss(model.forward(x), y);
+ *       loss.backward();
+ *       return loss; // or a number
+ *     });
+ *
+ * It resolves to what the first call of the closure did. The penalties `weightDecay` and `l1` are added to the loss that the line search
+ * sees, too. Nocedal 1980. Default lr 1. As `torch.optim.LBFGS`.
+ */
+export class LBFGS extends Optimizer<LBFGSOptions> {
+	#iterations = 0;
+	#evaluations = 0;
+	#t = 0;
+	/** The scale of the first approximation of the inverse Hessian. */
+	#scale = 1;
+	#direction: Tensor | null = null;
+	#previousGradient: Tensor | null = null;
+	/** Changes of the gradient, the steps that made them, and 1 / (change . step), oldest first. */
+	#changes: Tensor[] = [];
+	#steps: Tensor[] = [];
+	#inverses: number[] = [];
+
+	constructor(params: Iterable<Tensor> | Iterable<GroupInput<LBFGSOptions>>, options: Partial<LBFGSOptions> = {}) {
+		super(params, {
+			lr: 1,
+			maxIter: 20,
+			maxEval: null,
+			toleranceGrad: 1e-7,
+			toleranceChange: 1e-9,
+			historySize: 100,
+			lineSearchFn: null,
+			weightDecay: 0,
+			l1: 0,
+			maximize: false,
+			...options,
+		});
+	}
+
+	protected override validate(group: ParamGroup<LBFGSOptions>): void {
+		if (this.paramGroups.length > 0)
+			throw new ArgumentError('LBFGS: it takes one group of parameters: its directions span them all');
+		const { maxIter, toleranceGrad, toleranceChange, historySize, lineSearchFn } = group;
+		requireAtLeastZero(this, { toleranceGrad, toleranceChange });
+		for (const [key, value] of Object.entries({ maxIter, historySize })) {
+			if (!Number.isInteger(value) || value < 1)
+				throw new ArgumentError(`LBFGS: ${key} must be a whole number of at least 1, not ${value}`);
+		}
+		if (lineSearchFn !== null && lineSearchFn !== 'strongWolfe')
+			throw new ArgumentError(`LBFGS: lineSearchFn must be 'strongWolfe' or null, not '${lineSearchFn}'`);
+	}
+
+	/** Never called: `step` moves all parameters at once. */
+	protected override update(): void {}
+
+	/** See the class. `closure` is async and returns the loss, as a number or a tensor of one element. */
+	override step<T>(closure: () => T): T;
+	override step(): void;
+	override step<T>(closure?: () => T): T | undefined {
+		if (closure === undefined)
+			throw new ArgumentError(
+				'LBFGS.step: it needs an async closure that computes the loss and its gradients, and returns the loss',
+			);
+		return this.#run(closure) as T;
+	}
+
+	async #run(closure: () => unknown): Promise<unknown> {
+		const group = this.paramGroups[0]!;
+		const { lr, maxIter, toleranceGrad, toleranceChange } = group;
+		const maxEval = group.maxEval ?? Math.floor((maxIter * 5) / 4);
+		let { result, loss, gradient } = await this.#evaluate(closure);
+		let evaluations = 1;
+		if ((await largest(gradient)) <= toleranceGrad) return result;
+		for (let iteration = 1; iteration <= maxIter; iteration++) {
+			this.#iterations++;
+			const direction = await this.#nextDirection(gradient);
+			if (this.#previousGradient !== gradient) this.#previousGradient?.dispose();
+			this.#previousGradient = gradient;
+			const previousLoss = loss;
+			const [slope, size] = await numbers(dot(gradient, direction), sum(abs(gradient)));
+			this.#t = this.#iterations === 1 ? Math.min(1, 1 / size!) * lr : lr;
+			if (slope! > -toleranceChange) break;
+			if (group.lineSearchFn !== null) {
+				const found = await this.#search(closure, { t: 0, loss, slope: slope!, gradient }, direction);
+				({ loss, gradient, t: this.#t } = found.point);
+				this.#move(this.#t, direction);
+				evaluations += found.evaluations;
+			} else {
+				this.#move(this.#t, direction);
+				// The last iteration's loss would only be thrown away.
+				if (iteration === maxIter) break;
+				({ loss, gradient } = await this.#evaluate(closure));
+				evaluations++;
+			}
+			if (iteration === maxIter || evaluations >= maxEval) break;
+			const [steepest, reach] = await numbers(amax(abs(gradient)), amax(abs(direction)));
+			if (steepest! <= toleranceGrad || reach! * this.#t <= toleranceChange) break;
+			if (Math.abs(loss - previousLoss) < toleranceChange) break;
+		}
+		if (gradient !== this.#previousGradient) gradient.dispose();
+		return result;
+	}
+
+	/** Runs the closure, and reads the loss; both loss and gradient with the penalties. */
+	async #evaluate(closure: () => unknown): Promise<Evaluation> {
+		const pending = closure();
+		if (!(pending instanceof Promise)) {
+			throw new ArgumentError(
+				'LBFGS.step: the closure must be async: step(async () => { ...; return loss; }), and the step awaited, for it reads the losses',
+			);
+		}
+		const result: unknown = await pending;
+		const own = result instanceof Tensor ? await result.item() : result;
+		if (typeof own !== 'number')
+			throw new ArgumentError(`LBFGS.step: the closure must return the loss, as a tensor or a number, not ${typeof own}`);
+		this.#evaluations++;
+		const { params, weightDecay, l1, maximize } = this.paramGroups[0]!;
+		const direct = maximize ? -own : own;
+		const gradient = noGrad(() =>
+			tidy(() => {
+				const flat = cat(params.map((param) => reshape(param.grad ?? zeros(param.shape, param), [-1])));
+				return maximize ? neg(flat) : flat;
+			}),
+		);
+		if (weightDecay === 0 && l1 === 0) return { result, loss: direct, gradient };
+		const flat = this.#flatParameters();
+		const penalized = noGrad(() => tidy(() => add(add(gradient, flat, { alpha: weightDecay }), sign(flat), { alpha: l1 })));
+		const [squares, sizes] = await numbers(dot(flat, flat), sum(abs(flat)));
+		flat.dispose();
+		gradient.dispose();
+		return { result, loss: direct + (weightDecay / 2) * squares! + l1 * sizes!, gradient: penalized };
+	}
+
+	#flatParameters(): Tensor {
+		return noGrad(() => tidy(() => cat(this.paramGroups[0]!.params.map((param) => reshape(contiguous(detach(param)), [-1])))));
+	}
+
+	/** Learns from the last step, if there was one, and applies the inverse Hessian to the gradient: the two-loop recursion. */
+	async #nextDirection(gradient: Tensor): Promise<Tensor> {
+		const last = this.#direction;
+		if (this.#iterations === 1 || last === null || this.#previousGradient === null) {
+			this.#direction = noGrad(() => neg(gradient));
+			return this.#direction;
+		}
+		const previous = this.#previousGradient;
+		const [change, step] = noGrad(() => [sub(gradient, previous), mul(last, this.#t)] as const);
+		const [product, square] = await numbers(dot(change, step), dot(change, change));
+		if (product! > 1e-10) {
+			if (this.#changes.length === this.paramGroups[0]!.historySize) {
+				this.#changes.shift()!.dispose();
+				this.#steps.shift()!.dispose();
+				this.#inverses.shift();
+			}
+			this.#changes.push(change);
+			this.#steps.push(step);
+			this.#inverses.push(1 / product!);
+			this.#scale = product! / square!;
+		} else {
+			change.dispose();
+			step.dispose();
+		}
+		last.dispose();
+		this.#direction = noGrad(() => tidy(() => this.#inverseHessianTimes(neg(gradient))));
+		return this.#direction;
+	}
+
+	/** The factors stay on the device as scalars: nothing is read back. */
+	#inverseHessianTimes(vector: Tensor): Tensor {
+		const factors: Tensor[] = [];
+		let q = vector;
+		for (let i = this.#changes.length - 1; i >= 0; i--) {
+			const factor = mul(dot(this.#steps[i]!, q), this.#inverses[i]!);
+			factors[i] = factor;
+			q = sub(q, mul(this.#changes[i]!, factor));
+		}
+		let r = mul(q, this.#scale);
+		for (let i = 0; i < this.#changes.length; i++) {
+			const factor = mul(dot(this.#changes[i]!, r), this.#inverses[i]!);
+			r = add(r, mul(this.#steps[i]!, sub(factors[i]!, factor)));
+		}
+		return r;
+	}
+
+	/** Adds t times the direction to the parameters. */
+	#move(t: number, direction: Tensor): void {
+		noGrad(() =>
+			tidy(() => {
+				let offset = 0;
+				for (const param of this.paramGroups[0]!.params) {
+					add_(param, reshape(narrow(direction, 0, offset, param.size), param.shape), { alpha: t });
+					offset += param.size;
+				}
+			}),
+		);
+	}
+
+	async #search(
+		closure: () => unknown,
+		start: LinePoint<Tensor>,
+		direction: Tensor,
+	): Promise<{ point: LinePoint<Tensor>; evaluations: number }> {
+		const { params, toleranceChange } = this.paramGroups[0]!;
+		const origin = noGrad(() => params.map((param) => clone(detach(param))));
+		const tried: Tensor[] = [];
+		const evaluate = async (t: number): Promise<LinePoint<Tensor>> => {
+			this.#move(t, direction);
+			const { loss, gradient } = await this.#evaluate(closure);
+			tried.push(gradient);
+			noGrad(() => {
+				for (const [i, param] of params.entries()) copy_(param, origin[i]!);
+			});
+			const [slope] = await numbers(dot(gradient, direction));
+			return { t, loss, slope: slope!, gradient };
+		};
+		const found = await strongWolfe(evaluate, start, this.#t, await largest(direction), toleranceChange);
+		for (const tensor of [...origin, ...tried]) if (tensor !== found.point.gradient) tensor.dispose();
+		return found;
+	}
+
+	/** As of every optimizer; the history is the state of parameter 0, as vectors over all parameters. */
+	override stateDict(): OptimizerState<LBFGSOptions> {
+		const own: ParamState = {
+			nIter: this.#iterations,
+			funcEvals: this.#evaluations,
+			t: this.#t,
+			hDiag: this.#scale,
+		};
+		if (this.#direction !== null) own.d = clone(this.#direction);
+		if (this.#previousGradient !== null) own.prevFlatGrad = clone(this.#previousGradient);
+		this.#inverses.forEach((inverse, i) => {
+			own[`ro.${i}`] = inverse;
+			own[`oldDirs.${i}`] = clone(this.#changes[i]!);
+			own[`oldStps.${i}`] = clone(this.#steps[i]!);
+		});
+		return { ...super.stateDict(), state: { 0: own } };
+	}
+
+	override loadStateDict(saved: OptimizerState<LBFGSOptions>): void {
+		super.loadStateDict({ ...saved, state: {} });
+		const own = saved.state[0] ?? {};
+		const params = this.paramGroups[0]!.params;
+		const size = params.reduce((total, param) => total + param.size, 0);
+		const vector = (key: string): Tensor | null => {
+			const value = own[key];
+			if (!(value instanceof Tensor)) return null;
+			if (value.size !== size)
+				throw new ArgumentError(`LBFGS.loadStateDict: '${key}' has ${value.size} elements, the parameters together ${size}`);
+			return noGrad(() => copy_(zeros([size], params[0]!), value));
+		};
+		const number = (key: string, otherwise: number): number => (typeof own[key] === 'number' ? own[key] : otherwise);
+		this.#iterations = number('nIter', 0);
+		this.#evaluations = number('funcEvals', 0);
+		this.#t = number('t', 0);
+		this.#scale = number('hDiag', 1);
+		this.#direction = vector('d');
+		this.#previousGradient = vector('prevFlatGrad');
+		[this.#changes, this.#steps, this.#inverses] = [[], [], []];
+		for (let i = 0; own[`ro.${i}`] !== undefined; i++) {
+			this.#inverses.push(number(`ro.${i}`, 0));
+			this.#changes.push(vector(`oldDirs.${i}`)!);
+			this.#steps.push(vector(`oldStps.${i}`)!);
+		}
+	}
+}
+
+/** Reads scalars together, and disposes of them. */
+async function numbers(...scalars: readonly Tensor[]): Promise<number[]> {
+	const values = await Promise.all(scalars.map((scalar) => scalar.item()));
+	for (const scalar of scalars) scalar.dispose();
+	return values;
+}
+
+async function largest(vector: Tensor): Promise<number> {
+	return (await numbers(amax(abs(vector))))[0]!;
+}

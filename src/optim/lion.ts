@@ -1,0 +1,31 @@
+/** Lion. */
+import type { Tensor } from '../tensor';
+import { type CommonOptions, type GroupInput, Optimizer, type ParamGroup, type ParamState } from './optimizer';
+import { requireBetas } from './ranges';
+
+export interface LionOptions extends CommonOptions {
+	/** How much of the mean goes into the direction, and the decay of the mean. Default [0.9, 0.99]. */
+	betas: readonly [number, number];
+}
+
+/**
+ * param -= lr (sign(beta1 m + (1 - beta1) g) + weightDecay param), then m = beta2 m + (1 - beta2) g. Weight decay is decoupled. Every
+ * element moves by lr, so take a third to a tenth of Adam's rate. Chen et al. 2023. Default lr 1e-4.
+ */
+export class Lion extends Optimizer<LionOptions> {
+	constructor(params: Iterable<Tensor> | Iterable<GroupInput<LionOptions>>, options: Partial<LionOptions> = {}) {
+		super(params, { lr: 1e-4, betas: [0.9, 0.99], weightDecay: 0, l1: 0, maximize: false, ...options });
+	}
+
+	protected override validate({ betas }: ParamGroup<LionOptions>): void {
+		requireBetas(this, betas);
+	}
+
+	protected override update(param: Tensor, gradient: Tensor, group: ParamGroup<LionOptions>, state: ParamState): void {
+		this.advance(state);
+		const [beta1, beta2] = group.betas;
+		const m = this.slot(state, 'expAvg', param);
+		const shrink = group.lr * group.weightDecay;
+		param.backend.kernels.lionStep({ gradient }, { param, m }, { ...group, weightDecay: 0, shrink, beta1, beta2 });
+	}
+}

@@ -1,0 +1,115 @@
+/** RMSprop, Adagrad and Adadelta: rates for each element from the squares of its gradients. */
+import { ArgumentError } from '../core/errors';
+import { fill_ } from '../ops/inplace';
+import type { Tensor } from '../tensor';
+import { type CommonOptions, type GroupInput, Optimizer, type ParamGroup, type ParamState } from './optimizer';
+import { requireAtLeastZero } from './ranges';
+
+export interface RMSpropOptions extends CommonOptions {
+	/** Decay of the running square. Default 0.99. */
+	alpha: number;
+	/** Added to the root of the square. Default 1e-8. */
+	eps: number;
+	/** Default 0. */
+	momentum: number;
+	/** Divide by the running standard deviation instead of the root of the running square. Default false. */
+	centered: boolean;
+}
+
+/**
+ * v = alpha v + (1 - alpha) g^2, param -= lr g / (sqrt(v) + eps), where v loses the square of the running mean when `centered`, and the
+ * quotient goes through a momentum buffer when there is `momentum`. Tieleman and Hinton 2012. Default lr 1e-2. As `torch.optim.RMSprop`.
+ */
+export class RMSprop extends Optimizer<RMSpropOptions> {
+	constructor(params: Iterable<Tensor> | Iterable<GroupInput<RMSpropOptions>>, options: Partial<RMSpropOptions> = {}) {
+		super(params, {
+			lr: 1e-2,
+			alpha: 0.99,
+			eps: 1e-8,
+			momentum: 0,
+			centered: false,
+			weightDecay: 0,
+			l1: 0,
+			maximize: false,
+			...options,
+		});
+	}
+
+	protected override validate({ alpha, eps, momentum }: ParamGroup<RMSpropOptions>): void {
+		requireAtLeastZero(this, { alpha, eps, momentum });
+	}
+
+	protected override update(param: Tensor, gradient: Tensor, group: ParamGroup<RMSpropOptions>, state: ParamState): void {
+		this.advance(state);
+		const square = this.slot(state, 'squareAvg', param);
+		const mean = group.centered ? { mean: this.slot(state, 'gradAvg', param) } : {};
+		const buffer = group.momentum > 0 ? { buffer: this.slot(state, 'momentumBuffer', param) } : {};
+		param.backend.kernels.rmspropStep({ gradient }, { param, square, ...mean, ...buffer }, group);
+	}
+}
+
+export interface AdagradOptions extends CommonOptions {
+	/** The rate of step t is lr / (1 + (t - 1) lrDecay). Default 0. */
+	lrDecay: number;
+	/** Where the sum of squares begins. Default 0. */
+	initialAccumulatorValue: number;
+	/** Added to the root of the sum. Default 1e-10. */
+	eps: number;
+}
+
+/** s += g^2, param -= lr g / (sqrt(s) + eps). Duchi, Hazan and Singer 2011. Default lr 1e-2. As `torch.optim.Adagrad`. */
+export class Adagrad extends Optimizer<AdagradOptions> {
+	constructor(params: Iterable<Tensor> | Iterable<GroupInput<AdagradOptions>>, options: Partial<AdagradOptions> = {}) {
+		super(params, {
+			lr: 1e-2,
+			lrDecay: 0,
+			initialAccumulatorValue: 0,
+			eps: 1e-10,
+			weightDecay: 0,
+			l1: 0,
+			maximize: false,
+			...options,
+		});
+	}
+
+	protected override validate({ lrDecay, initialAccumulatorValue, eps }: ParamGroup<AdagradOptions>): void {
+		requireAtLeastZero(this, { lrDecay, initialAccumulatorValue, eps });
+	}
+
+	protected override update(param: Tensor, gradient: Tensor, group: ParamGroup<AdagradOptions>, state: ParamState): void {
+		const t = this.advance(state);
+		const sum = this.slot(state, 'sum', param);
+		if (t === 1 && group.initialAccumulatorValue !== 0) fill_(sum, group.initialAccumulatorValue);
+		const lr = group.lr / (1 + (t - 1) * group.lrDecay);
+		param.backend.kernels.adagradStep({ gradient }, { param, sum }, { ...group, lr });
+	}
+}
+
+export interface AdadeltaOptions extends CommonOptions {
+	/** Decay of the running squares. Default 0.9. */
+	rho: number;
+	/** Added to both squares under their roots. Default 1e-6. */
+	eps: number;
+}
+
+/**
+ * The change is the gradient times the root of the running square of changes over that of gradients. Zeiler 2012. Default lr 1, which
+ * multiplies the change. As `torch.optim.Adadelta`.
+ */
+export class Adadelta extends Optimizer<AdadeltaOptions> {
+	constructor(params: Iterable<Tensor> | Iterable<GroupInput<AdadeltaOptions>>, options: Partial<AdadeltaOptions> = {}) {
+		super(params, { lr: 1, rho: 0.9, eps: 1e-6, weightDecay: 0, l1: 0, maximize: false, ...options });
+	}
+
+	protected override validate({ rho, eps }: ParamGroup<AdadeltaOptions>): void {
+		if (!(rho >= 0 && rho <= 1)) throw new ArgumentError(`Adadelta: rho must lie in [0, 1], not ${rho}`);
+		requireAtLeastZero(this, { eps });
+	}
+
+	protected override update(param: Tensor, gradient: Tensor, group: ParamGroup<AdadeltaOptions>, state: ParamState): void {
+		this.advance(state);
+		const square = this.slot(state, 'squareAvg', param);
+		const changes = this.slot(state, 'accDelta', param);
+		param.backend.kernels.adadeltaStep({ gradient }, { param, square, changes }, group);
+	}
+}

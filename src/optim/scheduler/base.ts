@@ -1,0 +1,113 @@
+/** What all learning-rate schedules share. */
+import { ArgumentError } from '../../core/errors';
+import type { CommonOptions, Optimizer } from '../optimizer';
+
+/** State as plain data: see `stateDict`. */
+export type SchedulerState = Readonly<Record<string, unknown>>;
+
+export interface SchedulerOptions {
+	/** The index of the last step, to resume at. Default -1: start. */
+	readonly lastEpoch?: number;
+}
+
+/** Something that sets the rates of an optimizer's groups at each `step()`. */
+export abstract class LRScheduler {
+	/** Steps taken so far. */
+	lastEpoch: number;
+
+	constructor(
+		readonly optimizer: Optimizer<CommonOptions>,
+		{ lastEpoch = -1 }: SchedulerOptions = {},
+	) {
+		if (!Number.isInteger(lastEpoch) || lastEpoch < -1)
+			throw new ArgumentError(`${this.constructor.name}: lastEpoch must be a whole number of at least -1, not ${lastEpoch}`);
+		for (const group of optimizer.paramGroups) group.initialLr ??= group.lr;
+		this.lastEpoch = lastEpoch;
+	}
+
+	/** Moves on by one step (an epoch, or a batch: whatever the schedule counts). */
+	abstract step(): void;
+
+	/** Takes step 0, from the rates of now. */
+	abstract begin(): void;
+
+	/** Takes step 0 from the rates before any schedule: another schedule hands over. */
+	restart(): void {
+		for (const group of this.optimizer.paramGroups) group.lr = group.initialLr ?? group.lr;
+		this.begin();
+	}
+
+	/** Where the schedule stands and what it began from, without its settings, which the constructor gets again. */
+	abstract stateDict(): SchedulerState;
+
+	/** Continues where `stateDict` was taken, and sets the rates of then. */
+	abstract loadStateDict(state: SchedulerState): void;
+
+	/** The rate of each group now. */
+	getLastLr(): number[] {
+		return this.optimizer.paramGroups.map((group) => group.lr);
+	}
+
+	/** One value for each group, of one for all or a list. */
+	protected perGroup<T>(name: string, value: T | readonly T[]): readonly T[] {
+		const count = this.optimizer.paramGroups.length;
+		if (!Array.isArray(value)) return this.optimizer.paramGroups.map(() => value as T);
+		if (value.length !== count)
+			throw new ArgumentError(`${this.constructor.name}: ${name} has ${value.length} values for ${count} parameter groups`);
+		return value;
+	}
+}
+
+/** A schedule that gives each group a rate from its base rate, its rate now and the number of the step. */
+export abstract class RateScheduler extends LRScheduler {
+	/** The rate of each group before any schedule. */
+	readonly baseLrs: readonly number[];
+
+	constructor(optimizer: Optimizer<CommonOptions>, options: SchedulerOptions = {}) {
+		super(optimizer, options);
+		this.baseLrs = optimizer.paramGroups.map((group) => group.initialLr ?? group.lr);
+	}
+
+	/** The rate of a group after `lastEpoch` steps, given its base rate and its rate now. */
+	protected abstract rate(base: number, current: number, group: number): number;
+
+	/** Subclasses call it at the end of their constructors: PyTorch's schedulers take their first step when made. */
+	protected start(): void {
+		this.step();
+	}
+
+	override step(): void {
+		this.lastEpoch++;
+		this.#apply();
+	}
+
+	override begin(): void {
+		this.lastEpoch = 0;
+		this.#apply();
+	}
+
+	#apply(): void {
+		this.optimizer.paramGroups.forEach((group, i) => {
+			group.lr = this.rate(this.baseLrs[i]!, group.lr, i);
+		});
+	}
+
+	override stateDict(): SchedulerState {
+		return { lastEpoch: this.lastEpoch, baseLrs: [...this.baseLrs], lastLr: this.getLastLr() };
+	}
+
+	override loadStateDict(state: SchedulerState): void {
+		const { lastEpoch, baseLrs, lastLr } = state as { lastEpoch: number; baseLrs: number[]; lastLr: number[] };
+		const groups = this.baseLrs.length;
+		if (!Number.isInteger(lastEpoch) || baseLrs?.length !== groups || lastLr?.length !== groups) {
+			throw new ArgumentError(
+				`${this.constructor.name}.loadStateDict: the state is not one of this scheduler with ${groups} groups`,
+			);
+		}
+		this.lastEpoch = lastEpoch;
+		(this as { baseLrs: readonly number[] }).baseLrs = [...baseLrs];
+		this.optimizer.paramGroups.forEach((group, i) => {
+			group.lr = lastLr[i]!;
+		});
+	}
+}

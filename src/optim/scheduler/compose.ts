@@ -1,0 +1,114 @@
+/** Schedules made of schedules. */
+import { ArgumentError } from '../../core/errors';
+import type { CommonOptions, Optimizer } from '../optimizer';
+import { LRScheduler, type SchedulerState } from './base';
+import { LinearLR } from './decay';
+
+function loadAll(name: string, schedulers: readonly LRScheduler[], state: SchedulerState): void {
+	const { schedulers: states } = state as { schedulers: readonly SchedulerState[] };
+	if (states?.length !== schedulers.length)
+		throw new ArgumentError(`${name}.loadStateDict: the state is not one of this scheduler of ${schedulers.length} schedulers`);
+	schedulers.forEach((scheduler, i) => {
+		scheduler.loadStateDict(states[i]!);
+	});
+}
+
+function requireSameOptimizer(name: string, schedulers: readonly LRScheduler[], optimizer: Optimizer<CommonOptions>): void {
+	if (schedulers.some((scheduler) => scheduler.optimizer !== optimizer))
+		throw new ArgumentError(`${name}: all schedulers must belong to the same optimizer`);
+}
+
+/** One schedule after the other: schedule i + 1 begins, from the base rate, at step milestones[i]. */
+export class SequentialLR extends LRScheduler {
+	constructor(
+		optimizer: Optimizer<CommonOptions>,
+		readonly schedulers: readonly LRScheduler[],
+		readonly milestones: readonly number[],
+	) {
+		super(optimizer);
+		requireSameOptimizer(this.constructor.name, schedulers, optimizer);
+		if (schedulers.length === 0 || milestones.length !== schedulers.length - 1) {
+			throw new ArgumentError(
+				`${this.constructor.name}: ${schedulers.length} schedulers need one milestone fewer, not ${milestones.length}`,
+			);
+		}
+		this.restart();
+	}
+
+	override begin(): void {
+		this.lastEpoch = 0;
+		this.schedulers[0]!.begin();
+	}
+
+	override step(): void {
+		this.lastEpoch++;
+		const active = this.milestones.filter((milestone) => milestone <= this.lastEpoch).length;
+		const scheduler = this.schedulers[active]!;
+		if (active > 0 && this.milestones[active - 1] === this.lastEpoch) scheduler.restart();
+		else scheduler.step();
+	}
+
+	override stateDict(): SchedulerState {
+		const schedulers = this.schedulers.map((scheduler) => scheduler.stateDict());
+		return { lastEpoch: this.lastEpoch, lastLr: this.getLastLr(), schedulers };
+	}
+
+	override loadStateDict(state: SchedulerState): void {
+		loadAll(this.constructor.name, this.schedulers, state);
+		const { lastEpoch, lastLr } = state as { lastEpoch: number; lastLr: readonly number[] };
+		this.lastEpoch = lastEpoch;
+		this.optimizer.paramGroups.forEach((group, i) => {
+			group.lr = lastLr[i]!;
+		});
+	}
+}
+
+/** Steps all schedules, one after the other: their factors multiply. */
+export class ChainedScheduler extends LRScheduler {
+	constructor(readonly schedulers: readonly LRScheduler[]) {
+		if (schedulers.length === 0) throw new ArgumentError('ChainedScheduler: it got no schedulers');
+		super(schedulers[0]!.optimizer, { lastEpoch: 0 });
+		requireSameOptimizer('ChainedScheduler', schedulers, this.optimizer);
+	}
+
+	override step(): void {
+		this.lastEpoch++;
+		for (const scheduler of this.schedulers) scheduler.step();
+	}
+
+	override begin(): void {
+		this.lastEpoch = 0;
+		for (const scheduler of this.schedulers) scheduler.begin();
+	}
+
+	override stateDict(): SchedulerState {
+		const schedulers = this.schedulers.map((scheduler) => scheduler.stateDict());
+		return { lastEpoch: this.lastEpoch, lastLr: this.getLastLr(), schedulers };
+	}
+
+	override loadStateDict(state: SchedulerState): void {
+		loadAll('ChainedScheduler', this.schedulers, state);
+		const { lastEpoch, lastLr } = state as { lastEpoch: number; lastLr: readonly number[] };
+		this.lastEpoch = lastEpoch;
+		this.optimizer.paramGroups.forEach((group, i) => {
+			group.lr = lastLr[i]!;
+		});
+	}
+}
+
+/**
+ * A linear rise from `startFactor` (default 1e-3) times the base rate over `warmupSteps` steps, then `after` from its beginning, or the
+ * base rate for good. As PyTorch's SequentialLR of a LinearLR and `after`.
+ */
+export class WarmupLR extends SequentialLR {
+	constructor(
+		optimizer: Optimizer<CommonOptions>,
+		warmupSteps: number,
+		{ startFactor = 1e-3, after }: { startFactor?: number; after?: LRScheduler } = {},
+	) {
+		if (!Number.isInteger(warmupSteps) || warmupSteps < 1)
+			throw new ArgumentError(`WarmupLR: warmupSteps must be a whole number of at least 1, not ${warmupSteps}`);
+		const rise = new LinearLR(optimizer, { startFactor, totalIters: warmupSteps });
+		super(optimizer, after === undefined ? [rise] : [rise, after], after === undefined ? [] : [warmupSteps]);
+	}
+}

@@ -1,0 +1,200 @@
+/** Schedules that rise or fall once. */
+import { ArgumentError } from '../../core/errors';
+import type { CommonOptions, Optimizer } from '../optimizer';
+import { RateScheduler, type SchedulerOptions } from './base';
+
+/** Multiplies the rate by `gamma` (default 0.1) every `stepSize` steps. */
+export class StepLR extends RateScheduler {
+	readonly gamma: number;
+
+	constructor(
+		optimizer: Optimizer<CommonOptions>,
+		readonly stepSize: number,
+		{ gamma = 0.1, ...rest }: SchedulerOptions & { gamma?: number } = {},
+	) {
+		super(optimizer, rest);
+		if (!Number.isInteger(stepSize) || stepSize < 1)
+			throw new ArgumentError(`StepLR: stepSize must be a whole number of at least 1, not ${stepSize}`);
+		this.gamma = gamma;
+		this.start();
+	}
+
+	protected override rate(_base: number, current: number): number {
+		return this.lastEpoch === 0 || this.lastEpoch % this.stepSize !== 0 ? current : current * this.gamma;
+	}
+}
+
+/** Multiplies the rate by `gamma` at every step. */
+export class ExponentialLR extends RateScheduler {
+	constructor(
+		optimizer: Optimizer<CommonOptions>,
+		readonly gamma: number,
+		options: SchedulerOptions = {},
+	) {
+		super(optimizer, options);
+		this.start();
+	}
+
+	protected override rate(_base: number, current: number): number {
+		return this.lastEpoch === 0 ? current : current * this.gamma;
+	}
+}
+
+/** Half a cosine from the base rate down to `etaMin` (default 0) over `tMax` steps, and up again. Loshchilov and Hutter 2017. */
+export class CosineAnnealingLR extends RateScheduler {
+	readonly etaMin: number;
+
+	constructor(
+		optimizer: Optimizer<CommonOptions>,
+		readonly tMax: number,
+		{ etaMin = 0, ...rest }: SchedulerOptions & { etaMin?: number } = {},
+	) {
+		super(optimizer, rest);
+		if (!(tMax > 0)) throw new ArgumentError(`CosineAnnealingLR: tMax must be above 0, not ${tMax}`);
+		this.etaMin = etaMin;
+		this.start();
+	}
+
+	// PyTorch's recurrence rather than the closed form: it continues from a rate that somebody else has changed.
+	protected override rate(base: number, current: number): number {
+		const { lastEpoch: t, tMax, etaMin } = this;
+		if (t === 0) return current;
+		if ((t - 1 - tMax) % (2 * tMax) === 0) return current + ((base - etaMin) * (1 - Math.cos(Math.PI / tMax))) / 2;
+		return ((1 + Math.cos((Math.PI * t) / tMax)) / (1 + Math.cos((Math.PI * (t - 1)) / tMax))) * (current - etaMin) + etaMin;
+	}
+}
+
+/** Linear from `startFactor` (default 1/3) to `endFactor` (default 1) times the base rate over `totalIters` (default 5) steps: a warm-up. */
+export class LinearLR extends RateScheduler {
+	readonly startFactor: number;
+	readonly endFactor: number;
+	readonly totalIters: number;
+
+	constructor(
+		optimizer: Optimizer<CommonOptions>,
+		{
+			startFactor = 1 / 3,
+			endFactor = 1,
+			totalIters = 5,
+			...rest
+		}: SchedulerOptions & { startFactor?: number; endFactor?: number; totalIters?: number } = {},
+	) {
+		super(optimizer, rest);
+		if (!(startFactor > 0 && startFactor <= 1))
+			throw new ArgumentError(`LinearLR: startFactor must lie in (0, 1], not ${startFactor}`);
+		if (!(endFactor >= 0 && endFactor <= 1)) throw new ArgumentError(`LinearLR: endFactor must lie in [0, 1], not ${endFactor}`);
+		this.startFactor = startFactor;
+		this.endFactor = endFactor;
+		this.totalIters = totalIters;
+		this.start();
+	}
+
+	protected override rate(_base: number, current: number): number {
+		const { lastEpoch: t, startFactor, endFactor, totalIters } = this;
+		if (t === 0) return current * startFactor;
+		if (t > totalIters) return current;
+		return current * (1 + (endFactor - startFactor) / (totalIters * startFactor + (t - 1) * (endFactor - startFactor)));
+	}
+}
+
+/** Multiplies the rate by `gamma` (default 0.1) at each of the milestones; one that stands there twice counts twice. */
+export class MultiStepLR extends RateScheduler {
+	readonly gamma: number;
+
+	constructor(
+		optimizer: Optimizer<CommonOptions>,
+		readonly milestones: readonly number[],
+		{ gamma = 0.1, ...rest }: SchedulerOptions & { gamma?: number } = {},
+	) {
+		super(optimizer, rest);
+		this.gamma = gamma;
+		this.start();
+	}
+
+	protected override rate(_base: number, current: number): number {
+		return current * this.gamma ** this.milestones.filter((milestone) => milestone === this.lastEpoch).length;
+	}
+}
+
+/** `factor` (default 1/3) times the base rate until step `totalIters` (default 5), and the base rate from there on. */
+export class ConstantLR extends RateScheduler {
+	readonly factor: number;
+	readonly totalIters: number;
+
+	constructor(
+		optimizer: Optimizer<CommonOptions>,
+		{ factor = 1 / 3, totalIters = 5, ...rest }: SchedulerOptions & { factor?: number; totalIters?: number } = {},
+	) {
+		super(optimizer, rest);
+		if (!(factor > 0 && factor <= 1)) throw new ArgumentError(`ConstantLR: factor must lie in (0, 1], not ${factor}`);
+		this.factor = factor;
+		this.totalIters = totalIters;
+		this.start();
+	}
+
+	protected override rate(_base: number, current: number): number {
+		if (this.lastEpoch === 0) return current * this.factor;
+		return this.lastEpoch === this.totalIters ? current * (1 / this.factor) : current;
+	}
+}
+
+/** (1 - t / totalIters)^power times the base rate, and 0 after `totalIters` (default 5) steps. Default power 1. */
+export class PolynomialLR extends RateScheduler {
+	readonly totalIters: number;
+	readonly power: number;
+
+	constructor(
+		optimizer: Optimizer<CommonOptions>,
+		{ totalIters = 5, power = 1, ...rest }: SchedulerOptions & { totalIters?: number; power?: number } = {},
+	) {
+		super(optimizer, rest);
+		if (!(totalIters > 0)) throw new ArgumentError(`PolynomialLR: totalIters must be above 0, not ${totalIters}`);
+		this.totalIters = totalIters;
+		this.power = power;
+		this.start();
+	}
+
+	protected override rate(_base: number, current: number): number {
+		const { lastEpoch: t, totalIters, power } = this;
+		if (t === 0 || t > totalIters) return current;
+		return current * ((1 - t / totalIters) / (1 - (t - 1) / totalIters)) ** power;
+	}
+}
+
+/** A factor for each step: one function for all groups or one each. */
+export type LRFunction = ((epoch: number) => number) | readonly ((epoch: number) => number)[];
+
+/** The base rate times what the function makes of the step. Functions are no part of the state. */
+export class LambdaLR extends RateScheduler {
+	readonly #lambdas: readonly ((epoch: number) => number)[];
+
+	constructor(optimizer: Optimizer<CommonOptions>, lrLambda: LRFunction, options: SchedulerOptions = {}) {
+		super(optimizer, options);
+		this.#lambdas = this.perGroup('lrLambda', lrLambda);
+		this.start();
+	}
+
+	protected override rate(base: number, _current: number, group: number): number {
+		return base * this.#lambdas[group]!(this.lastEpoch);
+	}
+}
+
+/** Multiplies the rate at each step but the first by what the function makes of the step. Functions are no part of the state. */
+export class MultiplicativeLR extends RateScheduler {
+	readonly #lambdas: readonly ((epoch: number) => number)[];
+
+	constructor(optimizer: Optimizer<CommonOptions>, lrLambda: LRFunction, options: SchedulerOptions = {}) {
+		super(optimizer, options);
+		this.#lambdas = this.perGroup('lrLambda', lrLambda);
+		this.start();
+	}
+
+	protected override rate(_base: number, current: number, group: number): number {
+		return this.lastEpoch > 0 ? current * this.#lambdas[group]!(this.lastEpoch) : current;
+	}
+
+	/** Products go on from wherever the schedule before has led. */
+	override restart(): void {
+		this.begin();
+	}
+}

@@ -1,0 +1,136 @@
+/** A schedule that watches a metric. */
+import { ArgumentError } from '../../core/errors';
+import type { CommonOptions, Optimizer } from '../optimizer';
+import type { SchedulerState } from './base';
+
+export interface PlateauOptions {
+	/** Whether the metric should fall or rise. Default 'min'. */
+	readonly mode?: 'min' | 'max';
+	/** What the rate is multiplied by. Default 0.1. */
+	readonly factor?: number;
+	/** Steps without improvement that are borne. Default 10. */
+	readonly patience?: number;
+	/** How much better counts as better. Default 1e-4. */
+	readonly threshold?: number;
+	/** Whether the threshold is relative to the best value. Default 'rel'. */
+	readonly thresholdMode?: 'rel' | 'abs';
+	/** Steps after a reduction in which none counts as bad. Default 0. */
+	readonly cooldown?: number;
+	/** The rate falls no further, for all groups or each. Default 0. */
+	readonly minLr?: number | readonly number[];
+	/** Smaller changes of the rate are left out. Default 1e-8. */
+	readonly eps?: number;
+}
+
+/** Reduces the rate when a metric has stopped improving: call `step(metric)` after each validation. As `torch.optim.lr_scheduler.ReduceLROnPlateau`. */
+export class ReduceLROnPlateau {
+	lastEpoch = 0;
+	/** The best value so far. */
+	best: number;
+	readonly #mode: 'min' | 'max';
+	readonly #factor: number;
+	readonly #patience: number;
+	readonly #threshold: number;
+	readonly #relative: boolean;
+	readonly #cooldown: number;
+	readonly #minLrs: readonly number[];
+	readonly #eps: number;
+	#bad = 0;
+	#cooling = 0;
+
+	constructor(
+		readonly optimizer: Optimizer<CommonOptions>,
+		{
+			mode = 'min',
+			factor = 0.1,
+			patience = 10,
+			threshold = 1e-4,
+			thresholdMode = 'rel',
+			cooldown = 0,
+			minLr = 0,
+			eps = 1e-8,
+		}: PlateauOptions = {},
+	) {
+		if (!(factor >= 0 && factor < 1)) throw new ArgumentError(`ReduceLROnPlateau: factor must lie in [0, 1), not ${factor}`);
+		if (mode !== 'min' && mode !== 'max')
+			throw new ArgumentError(`ReduceLROnPlateau: mode must be 'min' or 'max', not '${mode}'`);
+		if (thresholdMode !== 'rel' && thresholdMode !== 'abs')
+			throw new ArgumentError(`ReduceLROnPlateau: thresholdMode must be 'rel' or 'abs', not '${thresholdMode}'`);
+		const groups = optimizer.paramGroups.length;
+		if (typeof minLr !== 'number' && minLr.length !== groups)
+			throw new ArgumentError(`ReduceLROnPlateau: minLr has ${minLr.length} values for ${groups} parameter groups`);
+		this.#mode = mode;
+		this.#factor = factor;
+		this.#patience = patience;
+		this.#threshold = threshold;
+		this.#relative = thresholdMode === 'rel';
+		this.#cooldown = cooldown;
+		this.#minLrs = typeof minLr === 'number' ? optimizer.paramGroups.map(() => minLr) : minLr;
+		this.#eps = eps;
+		this.best = mode === 'min' ? Number.POSITIVE_INFINITY : Number.NEGATIVE_INFINITY;
+	}
+
+	#isBetter(metric: number): boolean {
+		const margin = this.#threshold;
+		if (this.#mode === 'min') return metric < (this.#relative ? this.best * (1 - margin) : this.best - margin);
+		return metric > (this.#relative ? this.best * (1 + margin) : this.best + margin);
+	}
+
+	/** Notes the metric of one validation. NaN is never an improvement. */
+	step(metric: number): void {
+		if (typeof metric !== 'number')
+			throw new ArgumentError('ReduceLROnPlateau.step: it needs the metric as a number; await loss.item()');
+		this.lastEpoch++;
+		if (this.#isBetter(metric)) {
+			this.best = metric;
+			this.#bad = 0;
+		} else this.#bad++;
+		if (this.#cooling > 0) {
+			this.#cooling--;
+			this.#bad = 0;
+		}
+		if (this.#bad <= this.#patience) return;
+		this.#cooling = this.#cooldown;
+		this.#bad = 0;
+		this.optimizer.paramGroups.forEach((group, i) => {
+			const lr = Math.max(group.lr * this.#factor, this.#minLrs[i]!);
+			if (group.lr - lr > this.#eps) group.lr = lr;
+		});
+	}
+
+	/** The rate of each group now. */
+	getLastLr(): number[] {
+		return this.optimizer.paramGroups.map((group) => group.lr);
+	}
+
+	/** `best` is null before the first step: JSON has no infinity. */
+	stateDict(): SchedulerState {
+		const best = Number.isFinite(this.best) ? this.best : null;
+		return {
+			lastEpoch: this.lastEpoch,
+			best,
+			numBadEpochs: this.#bad,
+			cooldownCounter: this.#cooling,
+			lastLr: this.getLastLr(),
+		};
+	}
+
+	loadStateDict(state: SchedulerState): void {
+		const { lastEpoch, best, numBadEpochs, cooldownCounter, lastLr } = state as {
+			lastEpoch: number;
+			best: number | null;
+			numBadEpochs: number;
+			cooldownCounter: number;
+			lastLr: readonly number[];
+		};
+		if (!Number.isInteger(lastEpoch) || lastLr?.length !== this.optimizer.paramGroups.length)
+			throw new ArgumentError('ReduceLROnPlateau.loadStateDict: the state is not one of this scheduler');
+		this.lastEpoch = lastEpoch;
+		this.best = best ?? (this.#mode === 'min' ? Number.POSITIVE_INFINITY : Number.NEGATIVE_INFINITY);
+		this.#bad = numBadEpochs;
+		this.#cooling = cooldownCounter;
+		this.optimizer.paramGroups.forEach((group, i) => {
+			group.lr = lastLr[i]!;
+		});
+	}
+}
