@@ -14,7 +14,7 @@ export const INFRASTRUCTURE = words(`
 	Tensor nn optim io
 `);
 
-/** Functions that make tensors: tested by what they make, in test/tensor, test/random and test/core. */
+/** Functions that make tensors: tested by what they make, in test/tensor. */
 export const CREATION = words(`
 	tensor zeros ones full arange linspace eye rand randn randint randperm zerosLike onesLike fullLike randLike randnLike
 `);
@@ -66,7 +66,6 @@ export const NO_METHOD: Readonly<Record<string, string>> = {
 
 /** Those that have no entry in the database, and why. */
 export const NO_ENTRY: Readonly<Record<string, string>> = {
-	bernoulli: 'random by nature: test/random has its distribution',
 	maskedSelect: 'gives a promise, for the size is known only on the device: test/indexing',
 	nonzero: 'gives a promise, for the size is known only on the device: test/indexing',
 	bincount: 'gives a promise, for the size is known only on the device: test/indexing',

@@ -1,5 +1,5 @@
-/** Dropout is the one random operation that is a function of a tensor; the others are tested by their distributions. PyTorch draws other numbers. */
-import { dropout, dropout2d, tensor } from 'wgrad';
+/** The random operations that are functions of a tensor; what makes random tensors is in test/tensor. PyTorch draws other numbers. */
+import { bernoulli, dropout, dropout2d, tensor } from 'wgrad';
 import type { OpEntry } from './database';
 
 export const random: OpEntry[] = [
@@ -50,6 +50,28 @@ export const random: OpEntry[] = [
 				label: 'a vector',
 				call: (device) => dropout2d(tensor([1, 2], { device })),
 				message: /dropout2d: it takes \[N, C, H, W\]/,
+			},
+		],
+		torch: null,
+	},
+	{
+		name: 'bernoulli',
+		family: 'random',
+		call: ([p]) => bernoulli(p!),
+		gradient: { none: 'draws are constants' },
+		samples: [
+			{ label: 'odd sizes', inputs: [{ shape: [3, 33], low: 0, high: 1 }] },
+			{ label: 'certain', inputs: [{ shape: [4], values: [0, 1, 1, 0] }] },
+			{ label: 'transposed', inputs: [{ shape: [5, 9], low: 0, high: 1, layout: 'transposed' }] },
+			{ label: 'scalar', inputs: [{ shape: [], low: 0, high: 1 }] },
+			{ label: 'empty', inputs: [{ shape: [0, 3] }] },
+			{ label: 'large', inputs: [{ shape: [65, 128], low: 0, high: 1 }] },
+		],
+		refusals: [
+			{
+				label: 'integers',
+				call: (device) => bernoulli(tensor([1], { dtype: 'int32', device })),
+				message: /bernoulli: p must be floating, not int32/,
 			},
 		],
 		torch: null,
