@@ -171,8 +171,13 @@ export interface Perturbation {
 }
 
 export function moved({ by, round }: Perturbation, index: number, value: number, which: number): number {
-	const next = stream(`${round} ${by === 'value' ? value : `${which} ${index}`}`);
-	return 1 + 2 ** -16 * (next() < 0.5 ? -1 : 1) * (0.5 + next());
+	let bits =
+		by === 'index' ? Math.imul(index, 0x9e3779b1) + Math.imul(which, 0x85ebca6b) : Math.imul(value * 2 ** 20, 0x9e3779b1);
+	bits = Math.imul(bits ^ (bits >>> 15) ^ Math.imul(round + 1, 0x27d4eb2f), 0x2c1b3c6d);
+	bits = Math.imul(bits ^ (bits >>> 13), 0x297a2d39);
+	bits ^= bits >>> 16;
+	const size = 0.5 + (bits >>> 1) / 2 ** 31;
+	return 1 + 2 ** -16 * (bits & 1 ? -size : size);
 }
 
 function drawValues(input: Input, count: number): number[] {

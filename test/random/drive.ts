@@ -15,6 +15,7 @@ import { test } from 'uvu';
 import { type Device, type DType, grad, init, manualSeed, sync, type Tensor, tensor, tidy, WgradError } from 'wgrad';
 import { stream } from '../ops/database';
 import { type Case, Draw, makeInput, moved, type Perturbation } from './draw';
+import { setting } from './setting';
 
 const UNIT = 2 ** -24;
 const PERTURBATION = 2 ** -16;
@@ -42,12 +43,6 @@ export interface RandomOptions {
 	readonly ulps?: number;
 	/** By which a result may be off however small it is, with the reason at the place of use. Default 0. */
 	readonly absolute?: number;
-}
-
-function setting(name: string): number | undefined {
-	const globals = globalThis as { process?: { env: Record<string, string | undefined> } } & Record<string, unknown>;
-	const text = globals.process?.env[name] ?? globals[name];
-	return text === undefined || text === '' ? undefined : Number(text);
 }
 
 /** In a page a case costs three times what it costs in Node, on the same driver: there a sample does, but in the full run. */

@@ -1,0 +1,8 @@
+import { test } from 'uvu';
+import { setting } from './setting';
+import { makeWrongCalls, requireComplete, requireRight } from './wrong';
+
+test('every public function has a call to spoil', requireComplete);
+test('right calls', () => requireRight('cpu'));
+test('random wrong calls', () => makeWrongCalls('cpu', setting('WGRAD_CASES') ?? 40, setting('WGRAD_SEED') ?? 8));
+test.run();

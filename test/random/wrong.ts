@@ -1,0 +1,191 @@
+/**
+ * Random wrong calls: a right call of a public function with one or two of its arguments replaced by something hostile. Each must
+ * either be refused by one of the library's own errors, or give a valid result, as JavaScript's loose arguments sometimes do.
+ */
+import fc from 'fast-check';
+import * as w from 'wgrad';
+import { CALLS, METHOD_CALLS, Some } from './calls';
+import { Draw } from './draw';
+
+/** Public functions that take no arguments to be wrong, or callbacks, or that switch devices: their own tests refuse what is wrong. */
+const ELSEWHERE = new Set(
+	'init shutdown sync memory counters profile setDefaultDevice defaultDevice manualSeed noGrad enableGrad isGradEnabled tidy keep grad backward checkpoint customOp gradcheck gradgradcheck detectAnomaly vjp jvp jacobian hessian'.split(
+		' ',
+	),
+);
+
+class Disposed {}
+class OnOther {
+	constructor(readonly some: Some) {}
+}
+
+/** What takes the place of an argument; `right` is what stood there. */
+function hostile(d: Draw, right: unknown): unknown {
+	const tensors = [
+		new Some([]),
+		new Some([2]),
+		new Some([3, 2]),
+		new Some([2, 3], 'int32'),
+		new Some([2, 3], 'bool'),
+		new Some([0, 3]),
+		new Some([2, 3, 4]),
+		new Some([1, 1, 1, 1, 1, 1, 1, 1]),
+		new Disposed(),
+		new OnOther(right instanceof Some ? right : new Some([2, 3])),
+	];
+	const numbers = [Number.NaN, -1, 1.5, 0, 7, -9, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, 2 ** 53];
+	const others = [null, undefined, 'text', '', true, 10n, [], {}, [Number.NaN], [1.5], [-1, -1], ['a'], [null], () => 1];
+	return d.pick([...others, ...numbers, ...tensors]);
+}
+
+function spoiled(d: Draw, args: readonly unknown[]): unknown[] {
+	const result = [...args];
+	for (let count = d.oneIn(4) ? 2 : 1; count > 0; count--) {
+		const at = d.int(0, result.length - 1);
+		const right = result[at];
+		if (Array.isArray(right) && right.length > 0 && d.bool()) {
+			result[at] = right.with(d.int(0, right.length - 1), hostile(d, right[0]));
+		} else if (right?.constructor === Object && d.int(0, 3) > 0) {
+			const [key, value] = d.pick(Object.entries(right));
+			result[at] = { ...right, [key]: hostile(d, value) };
+		} else if (d.oneIn(8)) {
+			result.splice(at, 1);
+			if (result.length === 0) break;
+		} else {
+			result[at] = hostile(d, right);
+		}
+	}
+	return result;
+}
+
+interface Call {
+	readonly name: string;
+	readonly method: boolean;
+	readonly args: readonly unknown[];
+}
+
+function drawCall(d: Draw, name: string): Call {
+	const method = name in METHOD_CALLS || (d.oneIn(4) && name in w.Tensor.prototype && CALLS[name]![0] instanceof Some);
+	return { name, method, args: spoiled(d, METHOD_CALLS[name] ?? CALLS[name]!) };
+}
+
+/** The arguments with tensors in the place of their descriptions. */
+function made(value: unknown, device: w.Device, other: w.Device | null): unknown {
+	if (value instanceof Some) {
+		const size = value.shape.reduce((a, b) => a * b, 1);
+		const data = Array.from({ length: size }, (_, i) => (value.dtype === 'float32' ? 0.25 + 0.5 * (i % 2) : i % 2));
+		return w.tensor(data, { shape: value.shape, dtype: value.dtype, device });
+	}
+	if (value instanceof OnOther) return made(value.some, other ?? device, null);
+	if (value instanceof Disposed) {
+		const gone = w.ones([2, 3], { device });
+		gone.dispose();
+		return gone;
+	}
+	if (Array.isArray(value)) return value.map((item) => made(item, device, other));
+	if (value?.constructor !== Object) return value;
+	return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, made(item, device, other)]));
+}
+
+export function shown(value: unknown): string {
+	if (value instanceof Some) return `${value.dtype}[${value.shape}]`;
+	if (value instanceof OnOther) return `${shown(value.some)} on the other device`;
+	if (value instanceof Disposed) return 'a disposed tensor';
+	if (Array.isArray(value)) return `[${value.map(shown).join(', ')}]`;
+	if (value?.constructor === Object)
+		return `{ ${Object.entries(value)
+			.map(([key, item]) => `${key}: ${shown(item)}`)
+			.join(', ')} }`;
+	return typeof value === 'string' ? `'${value}'` : typeof value === 'bigint' ? `${value}n` : String(value);
+}
+
+function tensorsIn(value: unknown): w.Tensor[] {
+	if (value instanceof w.Tensor) return [value];
+	return Array.isArray(value) ? value.flatMap(tensorsIn) : [];
+}
+
+/** Makes the call: the shapes and dtypes that it gave, or 'refused'. Throws where it misbehaves. */
+async function outcome({ name, method, args }: Call, device: w.Device, other: w.Device | null): Promise<string> {
+	w.setDefaultDevice(device);
+	const given = args.map((value) => made(value, device, other));
+	if (method && !(given[0] instanceof w.Tensor)) return 'no call';
+	let result: unknown;
+	try {
+		if (method) {
+			const [self, ...rest] = given;
+			const call = (self as unknown as Record<string, (...rest: unknown[]) => unknown>)[name]!;
+			result = await (name.endsWith('_') && name !== 'requiresGrad_'
+				? w.noGrad(() => call.apply(self, rest))
+				: call.apply(self, rest));
+		} else {
+			result = await (w as unknown as Record<string, (...args: unknown[]) => unknown>)[name]!(...given);
+		}
+	} catch (error) {
+		if (error instanceof w.WgradError) return 'refused';
+		throw error;
+	}
+	const tensors = tensorsIn(result);
+	for (const tensor of tensors) {
+		const right = tensor.shape.every((size) => Number.isInteger(size) && size >= 0);
+		if (!right) throw new Error(`gives a tensor of shape [${tensor.shape}]`);
+		const { length } = await tensor.data();
+		if (length !== tensor.size) throw new Error(`gives ${length} elements of shape [${tensor.shape}]`);
+	}
+	return tensors.map(({ shape, dtype }) => `${dtype === 'float64' ? 'float32' : dtype}[${shape}]`).join(', ');
+}
+
+/** Every public function has a right call here, or its reason not to. */
+export function requireComplete(): void {
+	const functions = Object.entries(w).filter(([, value]) => typeof value === 'function' && !/^class/.test(String(value)));
+	const missing = functions.map(([name]) => name).filter((name) => !(name in CALLS) && !ELSEWHERE.has(name));
+	const methods = Object.getOwnPropertyNames(w.Tensor.prototype).filter((name) => /_$/.test(name) && !(name in METHOD_CALLS));
+	const gone = Object.keys(CALLS).filter((name) => !(name in w));
+	if (missing.length + methods.length > 0) throw new Error(`no right call in calls.ts of ${[...missing, ...methods].join(', ')}`);
+	if (gone.length > 0) throw new Error(`calls.ts has calls of ${gone.join(', ')}, which are not public`);
+}
+
+/** The right calls must be right, or all that follows would be refused for a wrong reason. */
+export async function requireRight(device: w.Device): Promise<void> {
+	for (const [name, args] of Object.entries({ ...CALLS, ...METHOD_CALLS })) {
+		if (name === 'retainGrad' || name === 'backward') continue;
+		const got = await outcome({ name, method: name in METHOD_CALLS, args }, device, null);
+		if (got === 'refused') throw new Error(`the right call of ${name} is refused`);
+	}
+}
+
+/** So many wrong calls of every function; all that misbehave are told, each function once. */
+export async function makeWrongCalls(device: w.Device, each: number, seed: number): Promise<void> {
+	const wrong: string[] = [];
+	let refused = 0;
+	let count = 0;
+	const reference: w.Device | null = device === 'cpu' ? null : 'cpu';
+	for (const name of Object.keys({ ...CALLS, ...METHOD_CALLS })) {
+		const calls = fc.gen().map((value) => drawCall(new Draw(value, fc), name));
+		for (const call of fc.sample(calls, { seed, numRuns: each })) {
+			count++;
+			try {
+				const got = await outcome(call, device, reference);
+				await w.sync();
+				if (got === 'refused') refused++;
+				// Mixed devices are only mixed here.
+				const mixed = JSON.stringify(call.args, (_, value) =>
+					value instanceof OnOther ? 'mixed' : typeof value === 'bigint' ? 0 : value,
+				);
+				if (reference !== null && !mixed.includes('"mixed"')) {
+					const expected = await outcome(call, reference, null);
+					if (got !== expected) throw new Error(`gives ${got}, on the CPU ${expected}`);
+				}
+			} catch (error) {
+				const { name: kind, message, stack = '' } = error as Error;
+				const place = /\/(src\/[^)\s]*)/.exec(stack)?.[1] ?? '';
+				const how = call.method ? `x.${name} with x` : name;
+				wrong.push(`${how}(${call.args.map(shown).join(', ')}): ${kind}: ${message} ${place}`);
+			}
+		}
+	}
+	w.setDefaultDevice(device);
+	if (wrong.length > 0)
+		throw new Error(`${wrong.length} of ${count} wrong calls misbehave (seed ${seed}):\n  ${wrong.join('\n  ')}`);
+	if (refused < count / 2) throw new Error(`only ${refused} of ${count} calls were wrong`);
+	console.log(`${count} wrong calls on ${device}: ${refused} refused, the others gave valid results`);
+}
