@@ -1,7 +1,7 @@
 /** Layers and losses against PyTorch's own modules: keys and shapes of the state, outputs, gradients, and buffers after a step. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { nn, noGrad, type Tensor, tensor } from 'wgrad';
+import { logSoftmax, manualSeed, nn, noGrad, ones, randn, type Tensor, tensor, zeros } from 'wgrad';
 import results from '../golden/modules.json';
 import { stream } from '../ops/database';
 import { requireClose } from '../proofs/compare';
@@ -123,5 +123,80 @@ for (const [name, make] of Object.entries(CASES)) {
 		}
 	});
 }
+
+test('transposed convolutions reach every output size that their stride leaves open', () => {
+	const layer = new nn.ConvTranspose2d(1, 1, 3, { stride: 2, padding: 1 });
+	for (const size of [7, 8]) assert.equal(layer.forward(zeros([1, 1, 4, 4]), [size, 7]).shape, [1, 1, size, 7]);
+	assert.throws(
+		() => layer.forward(zeros([1, 1, 4, 4]), [9, 7]),
+		/ConvTranspose2d: outputSize \[9, 7\] is out of reach of input \[1, 1, 4, 4\]: \[7, 7\] to \[8, 8\]/,
+	);
+});
+
+test('initial values lie within the bounds of PyTorch', async () => {
+	manualSeed(5);
+	const bounds: [nn.Parameter, number][] = [
+		[new nn.ConvTranspose1d(8, 12, 5, { groups: 2 }).weight, 1 / Math.sqrt(6 * 5)],
+		[new nn.Conv3d(4, 16, 2).bias!, 1 / Math.sqrt(4 * 8)],
+		[new nn.Bilinear(9, 5, 7).weight, 1 / 3],
+	];
+	for (const [parameter, bound] of bounds) {
+		const values = Array.from(await parameter.data(), Math.abs);
+		assert.ok(Math.max(...values) <= bound && Math.max(...values) > 0.7 * bound);
+	}
+	assert.equal(Array.from(await new nn.PReLU(2).weight.data()), [0.25, 0.25]);
+});
+
+test('dropout of channels drops whole ones, and none in inference', async () => {
+	manualSeed(5);
+	for (const [layer, shape] of [
+		[new nn.Dropout1d(0.5), [3, 40, 5]],
+		[new nn.Dropout2d({ p: 0.5 }), [3, 40, 5, 1]],
+	] as const) {
+		const values = Array.from(await layer.forward(ones(shape)).data());
+		for (let i = 0; i < values.length; i += 5) assert.is(new Set(values.slice(i, i + 5)).size, 1);
+		assert.equal(new Set(values), new Set([0, 2]));
+		assert.ok(Array.from(await layer.eval().forward(ones(shape)).data()).every((value) => value === 1));
+	}
+	assert.throws(() => new nn.Dropout2d(2), /Dropout2d: p must lie in \[0, 1\], not 2/);
+});
+
+test('parameters by name are in the state, and move with the module', () => {
+	const dict = new nn.ParameterDict({ a: new nn.Parameter(ones([2])) }).set('b', new nn.Parameter(zeros([3])));
+	assert.equal(Object.keys(dict.stateDict()), ['a', 'b']);
+	dict.to('float64');
+	assert.is(dict.get('b').dtype, 'float64');
+	assert.throws(() => dict.get('c'), /ParameterDict: no parameter 'c'; it has: a, b/);
+});
+
+test('wrong layers are refused when they are made', () => {
+	assert.throws(
+		() => new nn.Conv1d(3, 4, 3, { groups: 2 }),
+		/Conv1d: 3 input and 4 output channels do not both divide into 2 groups/,
+	);
+	assert.throws(() => new nn.Conv2d(1, 1, 3, { padding: 'same', stride: 2 }), /Conv2d: padding 'same' keeps the size/);
+	assert.throws(
+		() => new nn.Conv2d(1, 1, 3, { paddingMode: 'mirror' as 'reflect' }),
+		/Conv2d: paddingMode 'mirror' is not one of/,
+	);
+	assert.throws(() => new nn.GroupNorm(3, 4), /GroupNorm: 4 channels do not divide into 3 groups/);
+	assert.throws(() => new nn.ReflectionPad2d([1, 2]), /ReflectionPad2d: padding \[1,2\] has 2 numbers; give one or 4/);
+});
+
+test('the CTC layer is its function, with lengths as numbers or tensors', async () => {
+	manualSeed(5);
+	const logProbs = logSoftmax(randn([6, 2, 4]), -1);
+	const targets = tensor(
+		[
+			[1, 2],
+			[3, 0],
+		],
+		{ dtype: 'int32' },
+	);
+	const layer = new nn.CTCLoss({ reduction: 'sum' });
+	const numbers = await layer.forward(logProbs, targets, [6, 5], [2, 1]).item();
+	const lengths = (values: number[]) => tensor(values, { dtype: 'int32' });
+	assert.is(await layer.forward(logProbs, targets, lengths([6, 5]), lengths([2, 1])).item(), numbers);
+});
 
 test.run();
