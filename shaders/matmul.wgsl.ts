@@ -3,19 +3,19 @@
  *
  * Operands are read where they lie, by strides. `vectors` variants read vec4: an operand is then dense along one of its two dims,
  * which is a flag in the parameters, because transposing four vec4 in registers costs next to nothing and one pipeline serves
- * all of a b, aT b, a bT and aT bT. The host guarantees for them that the dense dim's size, the other strides and all offsets
- * are multiples of 4, also those of out and bias. Other variants read scalars of any strides.
+ * all of a b, aT b, a bT and aT bT. The host guarantees for them that depth, columns, the size of every dense dim, the other
+ * strides and all offsets are multiples of 4, and that the bias is dense. Other variants read scalars of any strides.
  *
  * Rows and columns beyond the edge read the last ones again and are not stored. Depths beyond the end become 0 in both operands,
  * so that no infinity or NaN of theirs gets in. No loop branches on a bound. Sums run over depth in order; with `splits` > 1, each
  * split of the depth leaves its own partial [batch, rows, columns], added up in order by matmul.sum: no result depends on timing.
  *
  * The ladder, with what each step is for:
- *   registers  a thread holds `4 * groups` rows of 4 columns; nothing is shared. The way for small products on GPUs and for software
+ *   registers  a thread holds 4 or 8 rows of 4 columns; nothing is shared. The way for small products on GPUs and for software
  *              adapters without subgroups: what bounds these is the cost of a load, some 30 instructions a lane for a vec4.
  *   subgroup   the same with rows shared: each invocation of a subgroup (of 4 or 8, known to the host) loads rows of its own,
- *              and subgroupBroadcast hands them around, which costs one instruction. 32 rows of 4 columns for 8 vec4 loads. Twice
- *              to three times as fast on lavapipe and SwiftShader.
+ *              and broadcasts hand them around for an instruction or two: 32 rows of 4 columns for 8 vec4 loads. Four times as
+ *              fast as registers alone on lavapipe, twice on SwiftShader.
  *   workgroup  64 x 64 in workgroup memory, 16 deep, 8 x 4 in the registers of each of 128 threads: the way for GPUs, where
  *              reading a matrix once per tile matters most. It is five times slower on software adapters, which run barriers as
  *              coroutines, and takes them seconds to compile.
@@ -120,7 +120,7 @@ const startB = (base: string, first: string, t: number, vectors: boolean): strin
 		? `(${base} + select(min(${first}, p.columns - 4u) + ${t}u * p.bDepth, min(${first} + ${t}u, p.columns - 1u) * p.bColumn, bTurned)) >> 2u`
 		: `${base} + min(${first} + ${t}u, p.columns - 1u) * p.bColumn`;
 
-/** Stores `value` (vec4) at columns `column` ... of the row that starts at `start`, with the bias in `extra`. */
+/** Functions for four columns at a time, of which the last may lie beyond the edge: the bias, and a store to a row of out. */
 const store = (vectors: boolean): string =>
 	vectors
 		? `

@@ -120,18 +120,19 @@ function tileForm({ isSoftware, subgroupSize }: Gpu): Pick<MatmulTileVariant, 's
 	return { share: 1, rowQuads: isSoftware ? 2 : 1, columnQuads: 1 };
 }
 
+/** The parameters that all kernels share; what follows the last bias word differs. Partial results get no bias. */
 function commonParams(
 	problem: Problem,
 	{ splits, splitDepth: each }: Splits,
 	tiles: readonly [number, number],
-	last: boolean,
+	biasStep: number,
 ): number[] {
 	const { batch, batches, rows, columns, depth, a, b, bias } = problem;
 	const words: number[] = [];
 	for (let d = 0; d < 6; d++) words.push(batch[d] ?? 1, a.batch[d] ?? 0, b.batch[d] ?? 0, 0);
 	words.push(batch.length, batches, rows, columns, depth, splits, each, ...tiles);
 	words.push(a.offset, a.own, a.depth, b.offset, b.own, b.depth);
-	words.push(bias?.offset ?? 0, biasStride(problem), bias !== undefined && last ? 1 : 0);
+	words.push(bias?.offset ?? 0, biasStep, bias !== undefined && splits === 1 ? 1 : 0);
 	return words;
 }
 
@@ -178,7 +179,7 @@ function launchTiles(gpu: Gpu, problem: Problem): void {
 		const launch = {
 			buffers: [a.storage, b.storage, bias?.storage ?? b.storage, out],
 			params: [
-				...commonParams(problem, splits, tiles, splits.splits === 1),
+				...commonParams(problem, splits, tiles, biasStride(problem)),
 				vectors && aDim === 'own' ? 1 : 0,
 				vectors && bDim === 'depth' ? 1 : 0,
 			],
@@ -206,16 +207,13 @@ function launchVectors(gpu: Gpu, problem: Problem, turned: boolean): void {
 	const splits = splitDepth(depth, workgroups, wantedWorkgroups(gpu), gpu.isSoftware ? 4096 : 1024);
 	launchSplit(gpu, turned ? flipped(problem) : problem, splits, (out, output) => {
 		const variant: MatmulVectorVariant = { along, rows: together, lanes, slices, storage, output };
-		const params = commonParams(problem, splits, [tiles, 1], splits.splits === 1);
 		const [outRow, outColumn] = turned ? [1, rows] : [columns, 1];
 		const step = biasStride(problem);
-		const biasRow = params.length - 2;
-		params[biasRow] = turned ? step : 0;
 		gpu.launch({
 			kernel: matmulVector,
 			variant,
 			buffers: [a.storage, b.storage, bias?.storage ?? b.storage, out],
-			params: [...params, 0, 0, outRow, outColumn, turned ? 0 : step],
+			params: [...commonParams(problem, splits, [tiles, 1], turned ? step : 0), 0, 0, outRow, outColumn, turned ? 0 : step],
 			grid: [workgroups * splits.splits],
 			...work(problem),
 		});
