@@ -1,5 +1,5 @@
 /** Timing: warm-ups, several runs, the median and its spread. */
-import { sync, type Tensor, tidy } from 'wgrad';
+import { sync, tidy } from 'wgrad';
 
 export interface Measurement {
 	/** Milliseconds: median, quartiles, and how many runs. */

@@ -13,31 +13,67 @@ export { enableGrad, isGradEnabled, noGrad } from './autograd/modes';
 export type { DeviceName as Device } from './backends/contract';
 export { defaultDevice, setDefaultDevice } from './backends/registry';
 export type { DType } from './core/dtype';
-export { ArgumentError, AutogradError, DeviceError, DisposedError, DTypeError, FormatError, ShapeError, WgradError } from './core/errors';
+export {
+	ArgumentError,
+	AutogradError,
+	DeviceError,
+	DisposedError,
+	DTypeError,
+	FormatError,
+	ShapeError,
+	WgradError,
+} from './core/errors';
 export { type Generator, type GeneratorState, manualSeed } from './core/generator';
 export type { Shape } from './core/shape';
 export { type DerivativeOptions, hessian, jacobian, jvp, type TensorFunction, vjp } from './functional';
 export { counters, type DeviceInfo, type InitOptions, init, type MemoryReport, memory, profile, shutdown, sync } from './init';
 export * as io from './io';
 export * as nn from './nn';
+// Operations, by family.
+export { type AttentionOptions, scaledDotProductAttention } from './ops/attention';
+export { conv1d, conv2d, conv3d, convTranspose1d, convTranspose2d } from './ops/conv';
+export { arange, eye, full, fullLike, linspace, ones, onesLike, tensor, zeros, zerosLike } from './ops/creation';
+export { einsum } from './ops/einsum';
+export * from './ops/elementwise';
+export { embedding } from './ops/embedding';
+export * from './ops/indexing';
+export { type InterpolateMode, type InterpolateOptions, interpolate } from './ops/interpolate';
+export * from './ops/layout';
+export * from './ops/loss';
+export { baddbmm, bmm, dot, linear, matmul, mv, outer } from './ops/matmul';
+export {
+	batchNorm,
+	cosineSimilarity,
+	groupNorm,
+	instanceNorm,
+	layerNorm,
+	localResponseNorm,
+	normalize,
+	rmsNorm,
+} from './ops/norm';
+export { adaptiveAvgPool1d, adaptiveAvgPool2d, adaptiveMaxPool2d, avgPool1d, avgPool2d, maxPool1d, maxPool2d } from './ops/pool';
+export { bernoulli, dropout, dropout2d, rand, randint, randLike, randn, randnLike, randperm } from './ops/random';
+export {
+	all,
+	amax,
+	amin,
+	any,
+	argmax,
+	argmin,
+	cumprod,
+	cumsum,
+	logsumexp,
+	max,
+	mean,
+	median,
+	min,
+	norm,
+	prod,
+	std,
+	sum,
+	variance as var,
+} from './ops/reduce';
+export { logSoftmax, softmax } from './ops/softmax';
 export * as optim from './optim';
 export { type NestedArray, Tensor } from './tensor';
 export { keep, tidy } from './tidy';
-
-// Operations, by family.
-export { type AttentionOptions, scaledDotProductAttention } from './ops/attention';
-export { bernoulli, dropout, dropout2d, rand, randint, randLike, randn, randnLike, randperm } from './ops/random';
-export { arange, eye, full, fullLike, linspace, ones, onesLike, tensor, zeros, zerosLike } from './ops/creation';
-export * from './ops/elementwise';
-export { conv1d, conv2d, conv3d, convTranspose1d, convTranspose2d } from './ops/conv';
-export { einsum } from './ops/einsum';
-export { embedding } from './ops/embedding';
-export * from './ops/indexing';
-export * from './ops/layout';
-export { baddbmm, bmm, dot, linear, matmul, mv, outer } from './ops/matmul';
-export { adaptiveAvgPool1d, adaptiveAvgPool2d, adaptiveMaxPool2d, avgPool1d, avgPool2d, maxPool1d, maxPool2d } from './ops/pool';
-export { type InterpolateMode, type InterpolateOptions, interpolate } from './ops/interpolate';
-export { batchNorm, cosineSimilarity, groupNorm, instanceNorm, layerNorm, localResponseNorm, normalize, rmsNorm } from './ops/norm';
-export { all, amax, amin, any, argmax, argmin, cumprod, cumsum, logsumexp, max, mean, median, min, norm, prod, std, sum, variance as var } from './ops/reduce';
-export { logSoftmax, softmax } from './ops/softmax';
-export * from './ops/loss';

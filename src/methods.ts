@@ -2,7 +2,7 @@
  * The methods of tensors: every operation that takes a tensor first, under its own name, by one typed table. `x.add(y)` is
  * `add(x, y)`. An operation that is added to the table is a method at once, for the compiler too.
  */
-import { backward, type BackwardOptions } from './autograd/backward';
+import { type BackwardOptions, backward } from './autograd/backward';
 import { requiresGrad_, retainGrad } from './autograd/tape';
 import type { DeviceName } from './backends/contract';
 import type { DType } from './core/dtype';
@@ -10,15 +10,41 @@ import { scaledDotProductAttention } from './ops/attention';
 import { conv1d, conv2d, conv3d, convTranspose1d, convTranspose2d } from './ops/conv';
 import * as elementwise from './ops/elementwise';
 import { embedding } from './ops/embedding';
-import { gather, indexAdd, indexSelect, bincount, maskedFill, maskedSelect, nonzero, oneHot, scatter, scatterAdd, take, takeAlongDim, argsort, searchsorted, sort, topk } from './ops/indexing';
+import {
+	argsort,
+	bincount,
+	gather,
+	indexAdd,
+	indexSelect,
+	maskedFill,
+	maskedSelect,
+	nonzero,
+	oneHot,
+	scatter,
+	scatterAdd,
+	searchsorted,
+	sort,
+	take,
+	takeAlongDim,
+	topk,
+} from './ops/indexing';
 import * as inplace from './ops/inplace';
 import { interpolate } from './ops/interpolate';
 import * as layout from './ops/layout';
 import * as loss from './ops/loss';
 import { baddbmm, bmm, dot, linear, matmul, mv, outer } from './ops/matmul';
+import {
+	batchNorm,
+	cosineSimilarity,
+	groupNorm,
+	instanceNorm,
+	layerNorm,
+	localResponseNorm,
+	normalize,
+	rmsNorm,
+} from './ops/norm';
+import type { Operand } from './ops/operands';
 import { adaptiveAvgPool1d, adaptiveAvgPool2d, adaptiveMaxPool2d, avgPool1d, avgPool2d, maxPool1d, maxPool2d } from './ops/pool';
-import { batchNorm, cosineSimilarity, groupNorm, instanceNorm, layerNorm, localResponseNorm, normalize, rmsNorm } from './ops/norm';
-import { type Operand } from './ops/operands';
 import { bernoulli, dropout, dropout2d } from './ops/random';
 import * as reduce from './ops/reduce';
 import { logSoftmax, softmax } from './ops/softmax';

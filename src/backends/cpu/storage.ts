@@ -55,7 +55,11 @@ export function forEachPosition(
 }
 
 /** The storage positions of all elements of a view, in row-major order of its logical shape. */
-export function positions(view: { readonly shape: Shape; readonly strides: readonly number[]; readonly offset: number }): Int32Array {
+export function positions(view: {
+	readonly shape: Shape;
+	readonly strides: readonly number[];
+	readonly offset: number;
+}): Int32Array {
 	let count = 1;
 	for (const size of view.shape) count *= size;
 	const result = new Int32Array(count);
