@@ -21,7 +21,7 @@ import * as esbuild from 'esbuild';
 export const root = dirname(fileURLToPath(import.meta.url));
 
 /** Entry points of the library by the name that a user imports after 'wgrad/'. Each needs its place in package.json's exports. */
-const ENTRIES = { index: 'src/index.ts' };
+const ENTRIES = { index: 'src/index.ts', metrics: 'src/metrics/index.ts' };
 
 // The package's own package.json names no main file.
 const PREPROCESSOR = { 'wgsl-preprocessor': 'wgsl-preprocessor/wgsl-preprocessor.js' };
@@ -48,7 +48,11 @@ export const forNode = {
 export const forBrowser = { ...common, platform: /** @type {const} */ ('browser'), alias: PREPROCESSOR };
 
 /** For programs that are bundled with the library's sources rather than with its build. */
-export const withSources = { ...PREPROCESSOR, wgrad: join(root, 'src/index.ts') };
+export const withSources = {
+	...PREPROCESSOR,
+	wgrad: join(root, 'src/index.ts'),
+	'wgrad/metrics': join(root, 'src/metrics/index.ts'),
+};
 
 async function buildLibrary() {
 	for (const [name, options] of Object.entries({ browser: forBrowser, node: forNode })) {

@@ -1,0 +1,266 @@
+/** Metrics that count classes: accuracy, the confusion matrix, and precision, recall and F1 from it. Definitions are scikit-learn's. */
+import { ArgumentError } from '../core/errors';
+import { arange } from '../ops/creation';
+import { eq, gt, logicalAnd, logicalOr, lt, to } from '../ops/elementwise';
+import { gather, oneHot } from '../ops/indexing';
+import { reshape, transpose } from '../ops/layout';
+import { matmul } from '../ops/matmul';
+import { amax, sum } from '../ops/reduce';
+import type { Tensor } from '../tensor';
+import { tidy } from '../tidy';
+import { classesOf, DeviceSum, type Metric, once, updating } from './metric';
+import { requireScores } from './scores';
+
+/** The part of the predictions that are right. Predictions are classes, or scores [N, C]. As `accuracy_score`. */
+export class Accuracy implements Metric<number> {
+	readonly #right = new DeviceSum();
+	#count = 0;
+
+	update(prediction: Tensor, target: Tensor): void {
+		updating(() => {
+			const [predicted, wanted] = classesOf('Accuracy', prediction, target);
+			this.#right.add(sum(to(eq(predicted, wanted), 'int32')));
+		});
+		this.#count += target.size;
+	}
+
+	async compute(): Promise<number> {
+		const [right = Number.NaN] = await this.#right.read();
+		return right / this.#count;
+	}
+
+	reset(): void {
+		this.#right.reset();
+		this.#count = 0;
+	}
+}
+
+export function accuracy(prediction: Tensor, target: Tensor): Promise<number> {
+	return once(new Accuracy(), prediction, target);
+}
+
+/**
+ * The part of the samples whose class is among the k of highest score; scores are [N, C]. Of equal scores the higher class counts as
+ * higher. Default k 2. As `top_k_accuracy_score`.
+ */
+export class TopKAccuracy implements Metric<number> {
+	readonly k: number;
+	readonly #right = new DeviceSum();
+	#count = 0;
+
+	constructor({ k = 2 }: { k?: number } = {}) {
+		if (!Number.isInteger(k) || k < 1) throw new ArgumentError(`TopKAccuracy: k must be a whole number of at least 1, not ${k}`);
+		this.k = k;
+	}
+
+	update(scores: Tensor, target: Tensor): void {
+		requireScores('TopKAccuracy', scores, target);
+		updating(() => {
+			const [count, classes] = [scores.shape[0]!, scores.shape[1]!];
+			const wanted = reshape(to(target, 'int32'), [count, 1]);
+			const own = gather(scores, 1, wanted);
+			const places = arange(classes, { dtype: 'int32', device: scores.device });
+			const above = logicalOr(gt(scores, own), logicalAnd(eq(scores, own), gt(reshape(places, [1, classes]), wanted)));
+			this.#right.add(sum(to(lt(sum(to(above, 'int32'), 1), this.k), 'int32')));
+		});
+		this.#count += scores.shape[0]!;
+	}
+
+	async compute(): Promise<number> {
+		const [right = Number.NaN] = await this.#right.read();
+		return right / this.#count;
+	}
+
+	reset(): void {
+		this.#right.reset();
+		this.#count = 0;
+	}
+}
+
+export function topKAccuracy(scores: Tensor, target: Tensor, options: { k?: number } = {}): Promise<number> {
+	return once(new TopKAccuracy(options), scores, target);
+}
+
+export interface ConfusionOptions {
+	/** Classes are 0 ... numClasses - 1. Scores [N, C] tell it; for predicted classes, streaming metrics must be told. */
+	readonly numClasses?: number;
+}
+
+/** Row: the true class, column: the predicted one. Counted on the device by a product of one-hot matrices. As `confusion_matrix`. */
+export class ConfusionMatrix implements Metric<number[][]> {
+	readonly #counts = new DeviceSum();
+	#numClasses: number | null;
+	#count = 0;
+
+	constructor({ numClasses }: ConfusionOptions = {}) {
+		if (numClasses !== undefined && (!Number.isInteger(numClasses) || numClasses < 1))
+			throw new ArgumentError(`ConfusionMatrix: numClasses must be a whole number of at least 1, not ${numClasses}`);
+		this.#numClasses = numClasses ?? null;
+	}
+
+	update(prediction: Tensor, target: Tensor): void {
+		this.#numClasses ??= prediction.ndim === target.ndim + 1 ? prediction.shape[1]! : null;
+		const classes = this.#numClasses;
+		if (classes === null)
+			throw new ArgumentError('ConfusionMatrix: say how many classes there are: new ConfusionMatrix({ numClasses })');
+		updating(() => {
+			const [predicted, wanted] = classesOf('ConfusionMatrix', prediction, target);
+			const [columns, rows] = [predicted, wanted].map((labels) => to(oneHot(labels!, classes), 'float32'));
+			// Whole numbers in float32 are exact up to 2^24 samples in one batch; the sum over batches is int32.
+			this.#counts.add(to(matmul(transpose(rows!, 0, 1), columns!), 'int32'));
+		});
+		this.#count += target.size;
+	}
+
+	async compute(): Promise<number[][]> {
+		const counts = await this.#counts.read();
+		const classes = counts.length === 0 ? 0 : this.#numClasses!;
+		if (counts.reduce((total, count) => total + count, 0) !== this.#count)
+			throw new ArgumentError(`ConfusionMatrix: some classes lie outside 0 ... ${classes - 1}; raise numClasses`);
+		return Array.from({ length: classes }, (_, i) => counts.slice(i * classes, (i + 1) * classes));
+	}
+
+	reset(): void {
+		this.#counts.reset();
+		this.#count = 0;
+	}
+}
+
+/** numClasses, where it is not given: from the scores, or by reading the largest class. */
+async function countClasses(prediction: Tensor, target: Tensor, { numClasses }: ConfusionOptions): Promise<number> {
+	if (numClasses !== undefined) return numClasses;
+	if (prediction.ndim === target.ndim + 1) return prediction.shape[1]!;
+	if (target.size === 0 || prediction.size === 0) return 2;
+	const largest = tidy(() => classesOf('numClasses', prediction, target).map((labels) => amax(labels)));
+	const [a, b] = await Promise.all(largest.map((tensor) => tensor.item()));
+	for (const tensor of largest) tensor.dispose();
+	return Math.max(a!, b!) + 1;
+}
+
+export async function confusionMatrix(prediction: Tensor, target: Tensor, options: ConfusionOptions = {}): Promise<number[][]> {
+	const numClasses = await countClasses(prediction, target, options);
+	return once(new ConfusionMatrix({ numClasses }), prediction, target);
+}
+
+/**
+ * How classes are averaged: 'binary' is the value of class `posLabel`; 'micro' counts all classes together; 'macro' is the mean over
+ * classes that occur in targets or predictions; 'weighted' weighs it by the targets of each. `perClass` has every class.
+ */
+export type Average = 'binary' | 'micro' | 'macro' | 'weighted';
+
+export interface AverageOptions extends ConfusionOptions {
+	/** Default 'binary', which takes two classes. */
+	readonly average?: Average;
+	/** The class that 'binary' looks at. Default 1. */
+	readonly posLabel?: number;
+	/** What a division by zero gives: precision without predictions, recall without targets. Default 0. */
+	readonly zeroDivision?: 0 | 1;
+}
+
+interface Counts {
+	readonly hits: number;
+	readonly predicted: number;
+	readonly wanted: number;
+}
+
+abstract class FromCounts implements Metric<number> {
+	readonly #confusion: ConfusionMatrix;
+	readonly #options: Required<Omit<AverageOptions, 'numClasses'>>;
+
+	constructor({ numClasses, average = 'binary', posLabel = 1, zeroDivision = 0 }: AverageOptions = {}) {
+		const name = this.constructor.name;
+		if (!['binary', 'micro', 'macro', 'weighted'].includes(average))
+			throw new ArgumentError(`${name}: average must be 'binary', 'micro', 'macro' or 'weighted', not '${average}'`);
+		const classes = numClasses ?? (average === 'binary' ? 2 : undefined);
+		if (average === 'binary' && classes !== 2)
+			throw new ArgumentError(`${name}: average 'binary' takes 2 classes, not ${classes}; choose 'macro', 'micro' or 'weighted'`);
+		this.#confusion = new ConfusionMatrix(classes === undefined ? {} : { numClasses: classes });
+		this.#options = { average, posLabel, zeroDivision };
+	}
+
+	/** The metric of one class, or of all together. */
+	protected abstract value(counts: Counts, zeroDivision: number): number;
+
+	update(prediction: Tensor, target: Tensor): void {
+		this.#confusion.update(prediction, target);
+	}
+
+	async #counts(): Promise<Counts[]> {
+		const matrix = await this.#confusion.compute();
+		return matrix.map((row, i) => ({
+			hits: row[i]!,
+			predicted: matrix.reduce((total, other) => total + other[i]!, 0),
+			wanted: row.reduce((total, count) => total + count, 0),
+		}));
+	}
+
+	/** The value of every class, in the order of the classes. */
+	async perClass(): Promise<number[]> {
+		return (await this.#counts()).map((counts) => this.value(counts, this.#options.zeroDivision));
+	}
+
+	async compute(): Promise<number> {
+		const { average, posLabel, zeroDivision } = this.#options;
+		const all = await this.#counts();
+		const total = (key: keyof Counts) => all.reduce((sum, counts) => sum + counts[key], 0);
+		if (total('wanted') === 0) return Number.NaN;
+		if (average === 'binary') return this.value(all[posLabel] ?? { hits: 0, predicted: 0, wanted: 0 }, zeroDivision);
+		if (average === 'micro')
+			return this.value({ hits: total('hits'), predicted: total('predicted'), wanted: total('wanted') }, zeroDivision);
+		const present = all.filter(({ predicted, wanted }) => predicted + wanted > 0);
+		const weights = present.map(({ wanted }) => (average === 'macro' ? 1 : wanted));
+		const sum = present.reduce((sum, counts, i) => sum + weights[i]! * this.value(counts, zeroDivision), 0);
+		return sum / weights.reduce((sum, weight) => sum + weight, 0);
+	}
+
+	reset(): void {
+		this.#confusion.reset();
+	}
+}
+
+function precisionOf({ hits, predicted }: Counts, zeroDivision: number): number {
+	return predicted === 0 ? zeroDivision : hits / predicted;
+}
+
+function recallOf({ hits, wanted }: Counts, zeroDivision: number): number {
+	return wanted === 0 ? zeroDivision : hits / wanted;
+}
+
+/** Of what was predicted as a class, the part that is. As `precision_score`. */
+export class Precision extends FromCounts {
+	protected override value(counts: Counts, zeroDivision: number): number {
+		return precisionOf(counts, zeroDivision);
+	}
+}
+
+/** Of what is of a class, the part that was predicted so. As `recall_score`. */
+export class Recall extends FromCounts {
+	protected override value(counts: Counts, zeroDivision: number): number {
+		return recallOf(counts, zeroDivision);
+	}
+}
+
+/** The harmonic mean of precision and recall. As `f1_score`. */
+export class F1 extends FromCounts {
+	protected override value(counts: Counts, zeroDivision: number): number {
+		const [precision, recall] = [precisionOf(counts, zeroDivision), recallOf(counts, zeroDivision)];
+		return precision + recall === 0 ? 0 : (2 * precision * recall) / (precision + recall);
+	}
+}
+
+type Averaged = (prediction: Tensor, target: Tensor, options?: AverageOptions) => Promise<number>;
+
+function functional(Class: new (options: AverageOptions) => Metric<number>): Averaged {
+	return async (prediction, target, options = {}) => {
+		let numClasses = await countClasses(prediction, target, options);
+		if ((options.average ?? 'binary') === 'binary') numClasses = Math.max(numClasses, 2);
+		return once(new Class({ ...options, numClasses }), prediction, target);
+	};
+}
+
+/** `Precision` of one batch. */
+export const precision: Averaged = functional(Precision);
+/** `Recall` of one batch. */
+export const recall: Averaged = functional(Recall);
+/** `F1` of one batch. */
+export const f1: Averaged = functional(F1);

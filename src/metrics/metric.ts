@@ -1,0 +1,74 @@
+/** What all metrics share: the protocol, and sums that stay on the device. */
+import { noGrad } from '../autograd/modes';
+import { isFloating } from '../core/dtype';
+import { ArgumentError, formatShape, ShapeError } from '../core/errors';
+import { to } from '../ops/elementwise';
+import { add_ } from '../ops/inplace';
+import { clone, detach, reshape } from '../ops/layout';
+import { argmax } from '../ops/reduce';
+import type { Tensor } from '../tensor';
+import { keep, tidy } from '../tidy';
+
+/** A metric over batches: `update` reads nothing back, `compute` waits for the device, `reset` starts anew and frees the memory. */
+export interface Metric<R> {
+	update(prediction: Tensor, target: Tensor): void;
+	/** The value over all batches since the last reset. Of no samples it is NaN. */
+	compute(): Promise<R>;
+	reset(): void;
+}
+
+/** One metric of one batch. */
+export async function once<R>(metric: Metric<R>, prediction: Tensor, target: Tensor): Promise<R> {
+	metric.update(prediction, target);
+	try {
+		return await metric.compute();
+	} finally {
+		metric.reset();
+	}
+}
+
+/** A running sum on the device of whatever is added first. */
+export class DeviceSum {
+	#total: Tensor | null = null;
+
+	add(value: Tensor): void {
+		noGrad(() => {
+			if (this.#total === null) this.#total = keep(clone(detach(value)));
+			else add_(this.#total, detach(value));
+		});
+	}
+
+	/** The sum's elements, or an empty list before the first addition. */
+	async read(): Promise<number[]> {
+		return this.#total === null ? [] : Array.from(await this.#total.data());
+	}
+
+	reset(): void {
+		this.#total?.dispose();
+		this.#total = null;
+	}
+}
+
+/** Runs the arithmetic of an update: unrecorded, with its temporaries disposed of. */
+export function updating(fn: () => void): void {
+	noGrad(() => tidy(fn));
+}
+
+/** Classes as an int32 vector: scores [N, C] give the class of the highest. */
+export function classesOf(name: string, prediction: Tensor, target: Tensor): readonly [prediction: Tensor, target: Tensor] {
+	const scores = isFloating(prediction.dtype) && prediction.ndim === 2 && target.ndim === 1;
+	const classes = scores ? argmax(prediction, 1) : prediction;
+	for (const [what, { dtype }] of Object.entries({ prediction: classes, target })) {
+		if (isFloating(dtype)) {
+			throw new ArgumentError(
+				`${name}: ${what} must hold classes as int32 or bool, not ${dtype}; for two classes compare scores with a threshold: scores.gt(0.5)`,
+			);
+		}
+	}
+	if (classes.size !== target.size) {
+		throw new ShapeError(
+			`${name}: prediction ${formatShape(prediction.shape)} and target ${formatShape(target.shape)} must be classes of one shape, or scores [N, C] and classes [N]`,
+		);
+	}
+	return [reshape(to(classes, 'int32'), [-1]), reshape(to(target, 'int32'), [-1])];
+}

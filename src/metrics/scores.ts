@@ -1,0 +1,186 @@
+/** Metrics of scores against a class: log loss, the ROC curve, the area under it, and average precision. Definitions are scikit-learn's. */
+
+import { noGrad } from '../autograd/modes';
+import { isFloating } from '../core/dtype';
+import { ArgumentError, formatShape, ShapeError } from '../core/errors';
+import { clamp, div, log, neg, sub, to } from '../ops/elementwise';
+import { gather } from '../ops/indexing';
+import { clone, detach, reshape, stack } from '../ops/layout';
+import { sum } from '../ops/reduce';
+import type { Tensor } from '../tensor';
+import { keep } from '../tidy';
+import { DeviceSum, type Metric, once, updating } from './metric';
+
+/** Throws a ShapeError unless there are scores [N, C] for classes [N]. */
+export function requireScores(name: string, scores: Tensor, target: Tensor): void {
+	if (scores.ndim !== 2 || target.ndim !== 1 || scores.shape[0] !== target.shape[0]) {
+		throw new ShapeError(
+			`${name}: needs scores [N, C] and classes [N], not ${formatShape(scores.shape)} and ${formatShape(target.shape)}`,
+		);
+	}
+	if (isFloating(target.dtype))
+		throw new ArgumentError(`${name}: target must hold classes as int32 or bool, not ${target.dtype}`);
+}
+
+const EPSILON: Readonly<Record<string, number>> = { float16: 2 ** -10, float32: 2 ** -23, float64: 2 ** -52 };
+
+/**
+ * Mean negative logarithm of the probability of the true class. Probabilities are [N, C], or [N] of class 1 among two; they are kept
+ * within [eps, 1 - eps] (the dtype's machine epsilon) and made to sum to 1. As `log_loss`.
+ */
+export class LogLoss implements Metric<number> {
+	readonly #total = new DeviceSum();
+	#count = 0;
+
+	update(probabilities: Tensor, target: Tensor): void {
+		const eps = EPSILON[probabilities.dtype];
+		if (eps === undefined) throw new ArgumentError(`LogLoss: probabilities must be floating, not ${probabilities.dtype}`);
+		updating(() => {
+			let p = clamp(probabilities, { min: eps, max: 1 - eps });
+			if (p.ndim === 1) p = stack([sub(1, p), p], 1);
+			requireScores('LogLoss', p, target);
+			const own = gather(p, 1, reshape(to(target, 'int32'), [-1, 1]));
+			this.#total.add(neg(sum(log(div(reshape(own, [-1]), sum(p, 1))))));
+		});
+		this.#count += target.size;
+	}
+
+	async compute(): Promise<number> {
+		const [total = Number.NaN] = await this.#total.read();
+		return total / this.#count;
+	}
+
+	reset(): void {
+		this.#total.reset();
+		this.#count = 0;
+	}
+}
+
+export function logLoss(probabilities: Tensor, target: Tensor): Promise<number> {
+	return once(new LogLoss(), probabilities, target);
+}
+
+interface Collected {
+	readonly scores: Float64Array;
+	readonly positive: Uint8Array;
+}
+
+/** Scores [N] of class 1 and targets 0 or 1, kept on the device until they are sorted on the host. */
+abstract class FromScores<R> implements Metric<R> {
+	readonly #batches: [scores: Tensor, target: Tensor][] = [];
+
+	update(scores: Tensor, target: Tensor): void {
+		const name = this.constructor.name;
+		if (scores.ndim !== 1 || target.ndim !== 1 || scores.size !== target.size) {
+			throw new ShapeError(
+				`${name}: needs scores [N] of class 1 and targets [N], not ${formatShape(scores.shape)} and ${formatShape(target.shape)}. Of scores [N, C] take the column of a class and target.eq(it)`,
+			);
+		}
+		noGrad(() => this.#batches.push([keep(clone(detach(scores))), keep(clone(detach(target)))]));
+	}
+
+	protected abstract value(collected: Collected): R;
+
+	async compute(): Promise<R> {
+		const read = await Promise.all(this.#batches.flat().map((tensor) => tensor.data()));
+		const values = (side: 0 | 1) => read.flatMap((array, i) => (i % 2 === side ? Array.from(array) : []));
+		const [scores, targets] = [Float64Array.from(values(0)), values(1)];
+		if (scores.some(Number.isNaN)) throw new ArgumentError(`${this.constructor.name}: some scores are NaN`);
+		if (targets.some((target) => target !== 0 && target !== 1))
+			throw new ArgumentError(`${this.constructor.name}: targets must be 0 or 1`);
+		return this.value({ scores, positive: Uint8Array.from(targets) });
+	}
+
+	reset(): void {
+		for (const tensor of this.#batches.splice(0).flat()) tensor.dispose();
+	}
+}
+
+interface Step {
+	readonly threshold: number;
+	/** Samples of score at least the threshold, by their class. */
+	readonly negatives: number;
+	readonly positives: number;
+}
+
+/** Counts at every distinct score, highest first. */
+function steps({ scores, positive }: Collected): Step[] {
+	const order = Array.from(scores.keys()).sort((a, b) => scores[b]! - scores[a]!);
+	const result: Step[] = [];
+	let [negatives, positives] = [0, 0];
+	order.forEach((i, place) => {
+		if (positive[i] === 1) positives++;
+		else negatives++;
+		const next = order[place + 1];
+		if (next === undefined || scores[next] !== scores[i]) result.push({ threshold: scores[i]!, negatives, positives });
+	});
+	return result;
+}
+
+export interface RocCurveValues {
+	/** False positive rate, rising from 0. NaN without negative targets. */
+	readonly fpr: number[];
+	/** True positive rate, rising from 0. NaN without positive targets. */
+	readonly tpr: number[];
+	/** Falling; scores of at least the threshold count as positive. The first is Infinity. */
+	readonly thresholds: number[];
+}
+
+/** As `roc_curve`: points on a straight line between their neighbours are left out. */
+export class RocCurve extends FromScores<RocCurveValues> {
+	protected override value(collected: Collected): RocCurveValues {
+		const all = steps(collected);
+		const corners = all.filter(({ negatives, positives }, i) => {
+			const [before, after] = [all[i - 1], all[i + 1]];
+			if (before === undefined || after === undefined) return true;
+			return (
+				after.negatives - negatives !== negatives - before.negatives ||
+				after.positives - positives !== positives - before.positives
+			);
+		});
+		const points = [{ threshold: Number.POSITIVE_INFINITY, negatives: 0, positives: 0 }, ...corners];
+		const last = points.at(-1)!;
+		return {
+			fpr: points.map(({ negatives }) => negatives / (last.negatives || Number.NaN)),
+			tpr: points.map(({ positives }) => positives / (last.positives || Number.NaN)),
+			thresholds: points.map(({ threshold }) => threshold),
+		};
+	}
+}
+
+export function rocCurve(scores: Tensor, target: Tensor): Promise<RocCurveValues> {
+	return once(new RocCurve(), scores, target);
+}
+
+/** The area under the ROC curve: how often a positive scores higher than a negative. NaN when there is one class only. As `roc_auc_score`. */
+export class RocAuc extends FromScores<number> {
+	protected override value(collected: Collected): number {
+		let [area, negatives, positives] = [0, 0, 0];
+		for (const step of steps(collected)) {
+			area += ((step.negatives - negatives) * (step.positives + positives)) / 2;
+			({ negatives, positives } = step);
+		}
+		return area / (negatives * positives || Number.NaN);
+	}
+}
+
+export function rocAuc(scores: Tensor, target: Tensor): Promise<number> {
+	return once(new RocAuc(), scores, target);
+}
+
+/** The mean of the precisions at each threshold, weighed by the rise of recall. 0 without positive targets. As `average_precision_score`. */
+export class AveragePrecision extends FromScores<number> {
+	protected override value(collected: Collected): number {
+		if (collected.scores.length === 0) return Number.NaN;
+		let [sum, before] = [0, 0];
+		for (const { negatives, positives } of steps(collected)) {
+			sum += ((positives - before) * positives) / (positives + negatives);
+			before = positives;
+		}
+		return before === 0 ? 0 : sum / before;
+	}
+}
+
+export function averagePrecision(scores: Tensor, target: Tensor): Promise<number> {
+	return once(new AveragePrecision(), scores, target);
+}
