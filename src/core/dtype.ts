@@ -4,7 +4,7 @@
  * `bool` is one byte on the host and one u32 on the GPU, because WGSL has neither 8-bit storage nor host-shareable bool.
  * `float64` lives on the CPU path only. `float16` is kept on the host as raw bits in a Uint16Array.
  */
-import { DTypeError } from './errors';
+import { DeviceError, DTypeError } from './errors';
 
 export type DType = 'float32' | 'float64' | 'float16' | 'int32' | 'bool';
 
@@ -25,8 +25,19 @@ export function isFloating(dtype: DType): boolean {
 	return CATEGORY[dtype] === 2;
 }
 
-/** A zeroed typed array of `length` elements of `dtype`. */
+/** A zeroed typed array of `length` elements of `dtype`; a DeviceError where the host has no room for it. */
 export function allocateTyped(dtype: DType, length: number): TypedArray {
+	try {
+		return zeroed(dtype, length);
+	} catch (error) {
+		if (!(error instanceof RangeError)) throw error;
+		throw new DeviceError(
+			`cpu: ${length} elements of ${dtype} (${length * hostBytes(dtype)} bytes) are more than one array of this machine holds: ${error.message}`,
+		);
+	}
+}
+
+function zeroed(dtype: DType, length: number): TypedArray {
 	switch (dtype) {
 		case 'float32':
 			return new Float32Array(length);

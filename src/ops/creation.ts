@@ -159,10 +159,13 @@ export function ones(shape: Shape, options: TensorOptions = {}): Tensor {
 
 /** `value` everywhere; bool of a boolean, else float32 by default. */
 export function full(shape: Shape, value: number | boolean, options: TensorOptions = {}): Tensor {
-	if (typeof value !== 'number' && typeof value !== 'boolean') {
-		throw new ArgumentError(`full: the value must be a number or a boolean, not ${typeof value}`);
-	}
+	requireValue('full', value);
 	return filled('full', shape, Number(value), options.dtype ?? (typeof value === 'boolean' ? 'bool' : 'float32'), options);
+}
+
+function requireValue(operation: string, value: unknown): void {
+	if (typeof value !== 'number' && typeof value !== 'boolean')
+		throw new ArgumentError(`${operation}: the value must be a number or a boolean, not ${typeof value}`);
 }
 
 /** Zeros of the shape, dtype and device of `x`. */
@@ -177,6 +180,7 @@ export function onesLike(x: Tensor, options: TensorOptions = {}): Tensor {
 
 /** `value` everywhere, with the shape, dtype and device of `x`. */
 export function fullLike(x: Tensor, value: number, options: TensorOptions = {}): Tensor {
+	requireValue('fullLike', value);
 	return fullAs('fullLike', x, value, options);
 }
 
@@ -217,7 +221,8 @@ export function linspace(start: number, end: number, steps: number, options: Ten
 	const step = steps > 1 ? (end - start) / (steps - 1) : 0;
 	// From the nearer end, so that both ends are exact and the numbers symmetric.
 	const value = (i: number) => (i < steps / 2 ? start + step * i : end - step * (steps - 1 - i));
-	const values = Float64Array.from({ length: steps }, (_, i) => (dtype === 'int32' ? Math.trunc(value(i)) : value(i)));
+	const values = allocateTyped('float64', steps);
+	for (let i = 0; i < steps; i++) values[i] = dtype === 'int32' ? Math.trunc(value(i)) : value(i);
 	return tensor(values, { ...options, dtype });
 }
 

@@ -41,6 +41,7 @@ export function einsum(equation: string, ...tensors: Tensor[]): Tensor {
 
 function parse(equation: string, operands: readonly Tensor[]): { inputs: string[][]; output: string[] } {
 	const fail = (reason: string) => new ArgumentError(`einsum: '${equation}': ${reason}`);
+	if (typeof equation !== 'string') throw new ArgumentError(`einsum: the equation must be a string, not ${typeof equation}`);
 	if (operands.length === 0) throw fail('needs at least one tensor');
 	const [left, right, rest] = equation.replace(/\s/g, '').split('->');
 	if (rest !== undefined) throw fail(`has more than one '->'`);

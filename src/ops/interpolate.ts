@@ -43,8 +43,9 @@ const RANKS: Readonly<Record<InterpolateMode, readonly number[]>> = {
 
 /** x, [N, C, ...] with one to three spatial dims, at another size. As `torch.nn.functional.interpolate`. */
 export function interpolate(x: Tensor, options: InterpolateOptions): Tensor {
-	const { mode = 'nearest', alignCorners = false } = options;
 	requireTensor('interpolate', x);
+	if (typeof options !== 'object' || options === null) throw new ArgumentError('interpolate: give either size or scaleFactor');
+	const { mode = 'nearest', alignCorners = false } = options;
 	requireFloating('interpolate', x.dtype);
 	const rank = x.ndim - 2;
 	if (!Object.hasOwn(RANKS, mode))
@@ -85,7 +86,8 @@ function target(
 		throw new ArgumentError('interpolate: give either size or scaleFactor');
 	const given = (size ?? scaleFactor)!;
 	const list = typeof given === 'number' ? new Array<number>(rank).fill(given) : given;
-	const wrong = (value: number) => (size === undefined ? !(value > 0 && value < 2 ** 31) : !Number.isInteger(value) || value < 1);
+	const wrong = (value: number) =>
+		size === undefined ? !(value > 0 && value < 2 ** 31) : !Number.isInteger(value) || value < 1 || value >= 2 ** 31;
 	if (!Array.isArray(list) || list.length !== rank || list.some(wrong)) {
 		const kind = size === undefined ? 'scaleFactor' : 'size';
 		throw new ArgumentError(`interpolate: ${kind} is ${shown(given)}; it must be a positive number, or ${rank} of them`);

@@ -5,12 +5,13 @@
 import { record, setRequiresGrad } from '../autograd/tape';
 import type { DeviceName } from '../backends/contract';
 import { backendOf, defaultDevice } from '../backends/registry';
-import { type DType, requireDType, requireFloating } from '../core/dtype';
+import { DTYPES, type DType, requireDType, requireFloating } from '../core/dtype';
 import { ArgumentError, formatShape, ShapeError } from '../core/errors';
 import { defaultGenerator } from '../core/generator';
 import { type RandomKey, randomPermutation } from '../core/philox';
 import { checkShape, type Shape } from '../core/shape';
 import { empty, emptyOn, Tensor } from '../tensor';
+import { requireTensor } from './requirements';
 
 export interface RandomOptions {
 	/** Default float32. */
@@ -28,6 +29,7 @@ function make(
 	fill: (out: Tensor) => void,
 ): Tensor {
 	checkShape(operation, shape);
+	requireDType(operation, dtype, DTYPES, 'dtype');
 	backendOf(device).setLabel(operation);
 	const out = empty(shape, dtype, device);
 	fill(out);
@@ -65,6 +67,7 @@ export function randint(first: number, second: number | Shape, third?: Shape | R
 	}
 	if (low >= high) throw new ArgumentError(`randint: low ${low} must be below high ${high}`);
 	const { dtype = 'int32', ...rest } = options;
+	requireDType('randint', dtype, DTYPES, 'dtype');
 	const integers = make('randint', shape, { ...rest, dtype: 'int32', requiresGrad: false }, (out) =>
 		out.backend.kernels.randomInteger({}, { out }, { ...defaultGenerator.next(), low, high }),
 	);
@@ -78,12 +81,14 @@ export function randint(first: number, second: number | Shape, third?: Shape | R
 
 /** The numbers 0 .. n - 1 in random order, int32 [n], by Fisher and Yates on the host. As `torch.randperm`. */
 export function randperm(n: number, { device = defaultDevice() }: Pick<RandomOptions, 'device'> = {}): Tensor {
-	if (!Number.isInteger(n) || n < 0) throw new ArgumentError(`randperm: n must be a whole number of at least 0, not ${n}`);
+	if (!Number.isInteger(n) || n < 0 || n >= 2 ** 31)
+		throw new ArgumentError(`randperm: n must be a whole number from 0 to 2^31 - 1, not ${n}`);
 	return new Tensor(backendOf(device).upload(randomPermutation(defaultGenerator.next(), n), 'int32'), [n]);
 }
 
 /** 1 with the probability that stands in each element of `p`, else 0, in p's dtype; no gradient. As `torch.bernoulli`. */
 export function bernoulli(p: Tensor): Tensor {
+	requireTensor('bernoulli', p, 'p');
 	requireFloating('bernoulli', p.dtype, 'p');
 	p.backend.setLabel('bernoulli');
 	const out = emptyOn(p, p.shape);
@@ -93,11 +98,13 @@ export function bernoulli(p: Tensor): Tensor {
 
 /** Uniform in [0, 1), of the shape, dtype and device of `x`. */
 export function randLike(x: Tensor, options: RandomOptions = {}): Tensor {
+	requireTensor('randLike', x);
 	return rand(x.shape, { dtype: x.dtype, device: x.device, ...options });
 }
 
 /** Standard normal, of the shape, dtype and device of `x`. */
 export function randnLike(x: Tensor, options: RandomOptions = {}): Tensor {
+	requireTensor('randnLike', x);
 	return randn(x.shape, { dtype: x.dtype, device: x.device, ...options });
 }
 
@@ -118,12 +125,14 @@ export function dropout(x: Tensor, options: DropoutOptions = {}): Tensor {
 
 /** The same, for whole feature maps of [N, C, H, W] (or [C, H, W]) at once. As `torch.nn.functional.dropout2d`. */
 export function dropout2d(x: Tensor, options: DropoutOptions = {}): Tensor {
+	requireTensor('dropout2d', x);
 	if (x.ndim !== 3 && x.ndim !== 4)
 		throw new ShapeError(`dropout2d: it takes [N, C, H, W] or [C, H, W], not shape ${formatShape(x.shape)}`);
 	return dropGroups('dropout2d', x, options, Math.max(1, x.shape.at(-1)! * x.shape.at(-2)!));
 }
 
 function dropGroups(operation: string, x: Tensor, { p = 0.5, training = true }: DropoutOptions, group: number): Tensor {
+	requireTensor(operation, x);
 	requireDType(operation, x.dtype, ['float32', 'float64', 'float16']);
 	if (!(p >= 0 && p <= 1)) throw new ArgumentError(`${operation}: p must lie in [0, 1], not ${p}`);
 	if (!training || p === 0) return x;

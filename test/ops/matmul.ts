@@ -262,6 +262,12 @@ export const matmul: OpEntry[] = [
 			sums('spaces', ' i j , j k -> i k ', of(2, 3), of(3, 2)),
 		],
 		refusals: [
+			refuse(
+				'no equation',
+				[[2, 2]],
+				(x) => einsum(x as unknown as string, x!),
+				/einsum: the equation must be a string, not object/,
+			),
 			refuse('terms', [[2, 2]], (x) => einsum('ij,jk->ik', x!), /einsum: 'ij,jk->ik': has 2 terms for 1 tensors/),
 			refuse('rank', [[2, 2]], (x) => einsum('ijk->i', x!), /einsum: 'ijk->i': 'ijk' has 3 labels for \[2, 2\]/),
 			refuse(

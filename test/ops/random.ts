@@ -1,5 +1,5 @@
 /** The random operations that are functions of a tensor; what makes random tensors is in test/tensor. PyTorch draws other numbers. */
-import { bernoulli, dropout, dropout2d, tensor } from 'wgrad';
+import { bernoulli, dropout, dropout2d, type Tensor, tensor } from 'wgrad';
 import type { OpEntry } from './database';
 
 export const random: OpEntry[] = [
@@ -27,6 +27,11 @@ export const random: OpEntry[] = [
 				message: /dropout: p must lie in \[0, 1\], not 1\.5/,
 			},
 			{
+				label: 'no tensor',
+				call: () => dropout([1, 2] as unknown as Tensor),
+				message: /dropout: input must be a tensor, not an array/,
+			},
+			{
 				label: 'integers',
 				call: (device) => dropout(tensor([1], { dtype: 'int32', device })),
 				message: /dropout: input has dtype int32/,
@@ -46,6 +51,11 @@ export const random: OpEntry[] = [
 			{ label: 'inference', inputs: [{ shape: [2, 2, 1, 1] }], options: { training: false } },
 		],
 		refusals: [
+			{
+				label: 'no tensor',
+				call: () => dropout2d(undefined as unknown as Tensor),
+				message: /dropout2d: input must be a tensor, not undefined/,
+			},
 			{
 				label: 'a vector',
 				call: (device) => dropout2d(tensor([1, 2], { device })),

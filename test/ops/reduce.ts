@@ -259,7 +259,14 @@ export const reduce: OpEntry[] = [
 			sample('infinities', { shape: [4], values: [1, INF, 2, INF] }, {}, { gradient: false }),
 			sample('NaN', { shape: [2, 3], values: [1, Number.NaN, 2, 3, 4, INF] }, { dim: 1 }, { gradient: false }),
 		],
-		refusals: [twice('sum', sum)],
+		refusals: [
+			twice('sum', sum),
+			refuse(
+				'dim null',
+				(x) => sum(x, null as unknown as number),
+				/sum: dims must be a number or an array of numbers, not object null/,
+			),
+		],
 	}),
 	entry('mean', mean, {
 		torch: torchCall('mean', ({ dtype }) => (dtype === undefined ? '' : ', dtype=torch.float64')),

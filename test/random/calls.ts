@@ -137,6 +137,7 @@ export const CALLS: Readonly<Record<string, readonly unknown[]>> = {
 		{ attnMask: f(3, 5), isCausal: false, dropoutP: 0, scale: 0.5, enableGqa: false },
 	],
 	pixelShuffle: [f(1, 8, 2, 3), 2],
+	pixelUnshuffle: [f(1, 2, 4, 6), 2],
 	smoothL1Loss: [f(2, 3), f(2, 3), { reduction: 'none', beta: 0.5 }],
 	huberLoss: [f(2, 3), f(2, 3), { reduction: 'none', delta: 0.5 }],
 	crossEntropy: [f(2, 3), i(2), { reduction: 'mean', weight: f(3), ignoreIndex: 1, labelSmoothing: 0.1 }],

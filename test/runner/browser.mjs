@@ -68,7 +68,12 @@ export class BrowserRunner {
 			await page.exposeFunction('testStarted', (/** @type {string} */ name) => {
 				running = name;
 			});
-			await page.addInitScript(() => Object.assign(globalThis, { WGRAD_ADAPTER: 'chromium' }));
+			const { WGRAD_CASES, WGRAD_SEED } = process.env;
+			await page.addInitScript((settings) => Object.assign(globalThis, settings), {
+				WGRAD_ADAPTER: 'chromium',
+				WGRAD_CASES,
+				WGRAD_SEED,
+			});
 			await page.goto(this.#url);
 			return page.evaluate(async (path) => (await import(path)).run(), `/${bundle}`);
 		})();

@@ -38,7 +38,7 @@ export interface Reduction {
 
 export function reductionOf(operation: string, x: Tensor, dim: Dims | undefined, { keepdim = false }: ReduceOptions): Reduction {
 	requireTensor(operation, x);
-	const all = dim === undefined || (typeof dim !== 'number' && dim.length === 0);
+	const all = dim === undefined || (Array.isArray(dim) && dim.length === 0);
 	const dims = normalizeDims(operation, all ? undefined : dim, x.ndim);
 	return { dims, shape: reducedShape(x.shape, dims, keepdim), count: numel(dims.map((d) => x.shape[d]!)) };
 }
@@ -66,6 +66,7 @@ function accumulated(dtype: DType): DType {
 
 /** The sum over `dim`, all by default; of no elements 0. bool and int32 give int32 (which wraps around), others their own dtype. As `torch.sum`. */
 export function sum(x: Tensor, dim?: Dims, options: AccumulateOptions = {}): Tensor {
+	requireTensor('sum', x);
 	if (options.dtype !== undefined && options.dtype !== x.dtype)
 		return tidy(() => sum(to(x, options.dtype!), dim, { keepdim: options.keepdim }));
 	const { dims, shape } = reductionOf('sum', x, dim, options);
@@ -83,9 +84,9 @@ function sumBack(shape: Shape, dims: readonly number[]) {
 
 /** The mean over `dim`, all by default; of no elements NaN. x is floating, or `dtype` makes it so. As `torch.mean`. */
 export function mean(x: Tensor, dim?: Dims, options: AccumulateOptions = {}): Tensor {
+	requireTensor('mean', x);
 	if (options.dtype !== undefined && options.dtype !== x.dtype)
 		return tidy(() => mean(to(x, options.dtype!), dim, { keepdim: options.keepdim }));
-	requireTensor('mean', x);
 	requireFloating('mean', x.dtype);
 	const { dims, shape, count } = reductionOf('mean', x, dim, options);
 	return record({
@@ -106,6 +107,7 @@ function meanBack(shape: Shape, dims: readonly number[], count: number) {
  * where elements are 0. As `torch.prod`.
  */
 export function prod(x: Tensor, dim?: Dims, options: AccumulateOptions = {}): Tensor {
+	requireTensor('prod', x);
 	if (options.dtype !== undefined && options.dtype !== x.dtype)
 		return tidy(() => prod(to(x, options.dtype!), dim, { keepdim: options.keepdim }));
 	const { dims, shape } = reductionOf('prod', x, dim, options);
