@@ -13,8 +13,8 @@ export interface Roofline {
 
 const RUNS = 7;
 const FMA_THREADS = 16_384;
-const FMA_ROUNDS = 400;
-const FLOPS_PER_ROUND = 64;
+const FMA_ROUNDS = 300;
+const FLOPS_PER_ROUND = 96;
 const COPY_ELEMENTS = 2 ** 23;
 const COPY_THREADS = 65_536;
 

@@ -18,7 +18,7 @@ const { values: options } = parseArgs({
 	options: {
 		filter: { type: 'string', default: '' },
 		adapter: { type: 'string' },
-		timeout: { type: 'string', default: '300' },
+		timeout: { type: 'string', default: '900' },
 		verbose: { type: 'boolean', default: false },
 	},
 });
