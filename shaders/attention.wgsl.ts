@@ -30,7 +30,7 @@ export type AttentionKind = 'forward' | 'query' | 'keyValue';
 export type AttentionOptionsVariant = {
 	kind: AttentionKind;
 	/** Capacity of the registers for a row: at least the sizes of q, k and of v. */
-	size: 64 | 128 | 256;
+	size: 32 | 64 | 128 | 256;
 	vectors: boolean;
 	mask: 'none' | 'u32' | 'f32' | 'f16';
 	dropout: boolean;
@@ -112,8 +112,10 @@ fn ${name}Store(row: u32, d: u32, value: vec4<f32>) {
 }`;
 	}
 	return vectors
-		? `fn ${name}Quad(row: u32, d: u32) -> vec4<f32> { return vec4<f32>(${name}[(row >> 2u) + d]); }`
+		? `fn ${name}Quad(row: u32, d: u32) -> vec4<f32> { return vec4<f32>(${name}[(row >> 2u) + d]); }
+fn ${name}Element(at: u32) -> f32 { return f32(${name}[at >> 2u][at & 3u]); }`
 		: `
+fn ${name}Element(at: u32) -> f32 { return f32(${name}[at]); }
 fn ${name}Quad(row: u32, d: u32) -> vec4<f32> {
 	let c = vec4<u32>(4u * d) + vec4<u32>(0u, 1u, 2u, 3u);
 	let at = vec4<u32>(row) + min(c, vec4<u32>(${size} - 1u));

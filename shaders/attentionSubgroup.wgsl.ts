@@ -41,7 +41,8 @@ function storeOwn(name: string, count: string, head: string, strides: string, so
 			${lines(4, (q) => `let x${q} = ${source}[4u * d + ${q}u] * factor;`)}
 			${lines(
 				4,
-				(r) => `if (own + ${r}u < ${count}) { ${name}Store(${head} + (own + ${r}u) * ${strides}.z, d, vec4<f32>(${range(4).map((q) => `x${q}[${r}]`)})); }`,
+				(r) =>
+					`if (own + ${r}u < ${count}) { ${name}Store(${head} + (own + ${r}u) * ${strides}.z, d, vec4<f32>(${range(4).map((q) => `x${q}[${r}]`)})); }`,
 			)}
 		}
 	}`;
@@ -59,8 +60,7 @@ export const attentionSubgroup: ShaderTemplate<AttentionSubgroupVariant> = {
 		const element = (i: number, q: number) => `subgroupBroadcast(x${Math.floor(i / subgroup)}[${q}], ${i % subgroup}u)`;
 
 		/** Declares rows \`at0\` ... of the streamed tensor that this lane loads. */
-		const streamRows = (name: string, head: string) =>
-			lines(4, (t) => `let ${name}At${t} = ${head} + stream${t} * p.${name}.z;`);
+		const streamRows = (name: string, head: string) => lines(4, (t) => `let ${name}At${t} = ${head} + stream${t} * p.${name}.z;`);
 		const loadStream = (name: string) => lines(4, (t) => `let x${t} = ${name}Quad(${name}At${t}, d);`);
 
 		/** s0 ... += streamed rows times own rows. */
@@ -73,11 +73,11 @@ export const attentionSubgroup: ShaderTemplate<AttentionSubgroupVariant> = {
 		}`;
 		/** sums += streamed rows, weighted by s0 ...; what was there is multiplied by \`keep\` before. */
 		const accumulate = (s: string, name: string, sums: string, keep: string) => `
-		for (var d = 0u; d < (p.${sizeOf(name)} + 3u) / 4u; d++) {
-			${loadStream(name)}
-			${lines(4, (q) => `var y${q} = ${sums}[4u * d + ${q}u]${keep};`)}
-			${each((i) => lines(4, (q) => `y${q} += ${element(i, q)} * ${s}${i};`))}
-			${lines(4, (q) => `${sums}[4u * d + ${q}u] = y${q};`)}
+		for (var d = 0u; d < p.${sizeOf(name)}; d++) {
+			${lines(4, (t) => `let x${t} = ${name}Element(${name}At${t} + d);`)}
+			var y = ${sums}[d]${keep};
+			${each((i) => `y += subgroupBroadcast(x${Math.floor(i / subgroup)}, ${i % subgroup}u) * ${s}${i};`)}
+			${sums}[d] = y;
 		}`;
 
 		/** Masks the scores by position, and adds the mask, gathered in a loop since each place that loads costs compile time. */

@@ -45,8 +45,9 @@ const MAX_HEAD_SIZE = 256;
 export function scaledDotProductAttention(query: Tensor, key: Tensor, value: Tensor, options: AttentionOptions = {}): Tensor {
 	return tidy(() => {
 		const { q, k, v, mask, shape, attributes } = prepare('scaledDotProductAttention', query, key, value, options);
-		const large = Math.max(q.shape[3]!, v.shape[3]!) > MAX_HEAD_SIZE;
-		return reshape(large ? compose(q, k, v, mask, attributes).output : fused(q, k, v, mask, attributes), shape);
+		const [size, valueSize] = [q.shape[3]!, v.shape[3]!];
+		const unfit = Math.max(size, valueSize) > MAX_HEAD_SIZE || Math.min(size, valueSize) === 0;
+		return reshape(unfit ? compose(q, k, v, mask, attributes).output : fused(q, k, v, mask, attributes), shape);
 	});
 }
 
@@ -184,13 +185,12 @@ function fused(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | null, attributes:
 	return o!;
 }
 
-/** Rows of `size` elements for the positions of x, heads beside each other in memory where x has them so: nobody must copy then. */
+/** Rows of `size` elements for the positions of x, whose dims follow each other in memory as those of x do: nobody must copy then. */
 function outputLike(x: Tensor, size: number): Tensor {
-	const [batch, heads, length] = x.shape as [number, number, number];
-	const shape = [batch, heads, length, size];
-	if (x.strides[1]! >= x.strides[2]! || heads === 1) return emptyOn(x, shape);
-	const [b, l, h, d] = contiguousStrides([batch, length, heads, size]) as [number, number, number, number];
-	return viewOf(emptyOn(x, [numel(shape)]), shape, [b, h, l, d], 0);
+	const shape = [...x.shape.slice(0, 3), size];
+	const order = [0, 1, 2].sort((a, b) => x.strides[b]! - x.strides[a]! || a - b);
+	const packed = contiguousStrides([...order.map((dim) => shape[dim]!), size]);
+	return viewOf(emptyOn(x, [numel(shape)]), shape, [...[0, 1, 2].map((dim) => packed[order.indexOf(dim)]!), 1], 0);
 }
 
 function dense(x: Tensor): Tensor {

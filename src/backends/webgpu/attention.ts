@@ -1,6 +1,7 @@
 /** Launches of shaders/attention*.wgsl.ts: chooses between subgroups and workgroup memory, and vec4 or scalar reads. */
 import { type AttentionKind, type AttentionOptionsVariant, attentionRows, OWN_ROWS } from '../../../shaders/attention.wgsl';
 import { attentionSubgroup } from '../../../shaders/attentionSubgroup.wgsl';
+import { attentionWorkgroup } from '../../../shaders/attentionWorkgroup.wgsl';
 import { counterWords, uniformThreshold } from '../../core/philox';
 import type { View } from '../contract';
 import type { AttentionAttributes, AttentionKernels } from '../contract/attention';
@@ -36,7 +37,13 @@ function sharesBySubgroup(gpu: Gpu): 4 | 8 | null {
 const elements = (view: View): number => view.shape.reduce((all, size) => all * size, 1);
 
 export function attentionKernels(gpu: Gpu): AttentionKernels {
-	function launch(kind: AttentionKind, tensors: Tensors, outputs: readonly View[], logSumExp: View | null, attributes: AttentionAttributes): void {
+	function launch(
+		kind: AttentionKind,
+		tensors: Tensors,
+		outputs: readonly View[],
+		logSumExp: View | null,
+		attributes: AttentionAttributes,
+	): void {
 		const { q, k, v, gradient, rows, mask } = tensors;
 		const [batch, heads, queries, size] = q.shape as [number, number, number, number];
 		const [, groups, keys] = k.shape as [number, number, number];
@@ -49,7 +56,7 @@ export function attentionKernels(gpu: Gpu): AttentionKernels {
 		const largest = Math.max(size, valueSize);
 		const variant: AttentionOptionsVariant = {
 			kind,
-			size: largest <= 64 ? 64 : largest <= 128 ? 128 : 256,
+			size: largest <= 32 ? 32 : largest <= 64 ? 64 : largest <= 128 ? 128 : 256,
 			vectors: readsVectors([...inputs, ...outputs]),
 			mask: mask === undefined ? 'none' : (storageType(mask) as 'u32' | Float),
 			dropout: dropout !== null,
@@ -60,10 +67,11 @@ export function attentionKernels(gpu: Gpu): AttentionKernels {
 		const p = dropout?.p ?? 0;
 		const pairs = batch * heads * queries * keys * (causal ? 0.5 : 1);
 		const products = kind === 'forward' ? [1, 1] : kind === 'query' ? [2, 1] : [2, 2];
-		gpu.launch({
-			kernel: attentionSubgroup,
-			variant: { ...variant, subgroup: sharesBySubgroup(gpu) ?? 8 },
-			buffers: [...inputs, ...(rows ? [rows] : []), ...(mask ? [mask] : []), ...outputs, ...(logSumExp ? [logSumExp] : [])].map(({ storage }) => storage),
+		const subgroup = sharesBySubgroup(gpu);
+		const record = {
+			buffers: [...inputs, ...(rows ? [rows] : []), ...(mask ? [mask] : []), ...outputs, ...(logSumExp ? [logSumExp] : [])].map(
+				({ storage }) => storage,
+			),
 			params: [
 				...key,
 				...[q, k, v, gradient, outputs[0], outputs[1]].flatMap(placeOf),
@@ -82,10 +90,12 @@ export function attentionKernels(gpu: Gpu): AttentionKernels {
 				uniformThreshold(p),
 				floatBits(p < 1 ? 1 / (1 - p) : 0),
 			],
-			grid: [tiles],
+			grid: [tiles] as const,
 			flops: 2 * pairs * (products[0]! * size + products[1]! * valueSize),
 			bytes: [...inputs, ...outputs].reduce((sum, view) => sum + elements(view), 0) * (variant.storage === 'f16' ? 2 : 4),
-		});
+		};
+		if (subgroup !== null) gpu.launch({ kernel: attentionSubgroup, variant: { ...variant, subgroup }, ...record });
+		else gpu.launch({ kernel: attentionWorkgroup, variant, ...record });
 	}
 
 	return {
@@ -101,7 +111,29 @@ export function attentionKernels(gpu: Gpu): AttentionKernels {
 				kernel: attentionRows,
 				variant: { vectors: readsVectors([o, gradient]), storage },
 				buffers: [o.storage, gradient.storage, logSumExp.storage, rows.storage],
-				params: [...unused, ...placeOf(o), ...unused, ...unused, ...placeOf(gradient), ...unused, ...unused, ...unused, 0, count, 0, heads, 1, queries, 0, 0, valueSize, 0, 0, 0, 0],
+				params: [
+					...unused,
+					...placeOf(o),
+					...unused,
+					...unused,
+					...placeOf(gradient),
+					...unused,
+					...unused,
+					...unused,
+					0,
+					count,
+					0,
+					heads,
+					1,
+					queries,
+					0,
+					0,
+					valueSize,
+					0,
+					0,
+					0,
+					0,
+				],
 				grid: [Math.ceil(count / 64)],
 				flops: 2 * count * valueSize,
 				bytes: count * (2 * valueSize * (storage === 'f16' ? 2 : 4) + 24),

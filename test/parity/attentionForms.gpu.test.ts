@@ -1,0 +1,160 @@
+/**
+ * Both forms of the attention kernels against the reference, over several tiles and also where the adapter at hand would choose
+ * the other: forward, and the gradients of all three operands.
+ */
+import { test } from 'uvu';
+import type { Backend, View } from '../../src/backends/contract';
+import type { AttentionAttributes } from '../../src/backends/contract/attention';
+import { cpuBackend } from '../../src/backends/cpu/backend';
+import { attentionKernels } from '../../src/backends/webgpu/attention';
+import { createWebGPUBackend, type WebGPUBackend } from '../../src/backends/webgpu/backend';
+import type { Gpu } from '../../src/backends/webgpu/launch';
+import { contiguousStrides, numel } from '../../src/core/shape';
+import { stream } from '../ops/database';
+import { requireClose } from '../proofs/compare';
+
+let backend: WebGPUBackend;
+test.before(async () => {
+	backend = await createWebGPUBackend();
+});
+test.after(() => backend.destroy());
+
+interface Case {
+	readonly label: string;
+	readonly heads: readonly [queries: number, keys: number];
+	readonly lengths: readonly [queries: number, keys: number];
+	readonly sizes: readonly [number, number];
+	readonly causal?: boolean;
+	readonly dropout?: boolean;
+	/** Shape of the mask, 1 where it broadcasts. */
+	readonly mask?: readonly [number, number, number, number];
+	readonly maskType?: 'bool' | 'float32';
+	/** Heads lie side by side in memory. */
+	readonly interleaved?: boolean;
+}
+
+const CASES: readonly Case[] = [
+	{ label: 'several tiles', heads: [2, 2], lengths: [70, 101], sizes: [64, 64] },
+	{ label: 'causal', heads: [2, 2], lengths: [97, 97], sizes: [64, 64], causal: true, interleaved: true },
+	{ label: 'causal, more keys', heads: [1, 1], lengths: [33, 130], sizes: [32, 32], causal: true },
+	{ label: 'causal, fewer keys', heads: [1, 1], lengths: [130, 40], sizes: [32, 32], causal: true },
+	{
+		label: 'grouped queries, bool mask',
+		heads: [4, 2],
+		lengths: [40, 50],
+		sizes: [32, 32],
+		mask: [2, 4, 40, 50],
+		maskType: 'bool',
+	},
+	{
+		label: 'additive mask, dropout',
+		heads: [2, 1],
+		lengths: [45, 67],
+		sizes: [32, 20],
+		mask: [1, 2, 1, 67],
+		maskType: 'float32',
+		dropout: true,
+	},
+	{ label: 'odd sizes', heads: [1, 1], lengths: [35, 37], sizes: [17, 9], causal: true },
+	{ label: 'large heads', heads: [1, 1], lengths: [40, 40], sizes: [256, 132], causal: true },
+];
+
+const BATCH = 2;
+const FORMS: Readonly<Record<string, (gpu: Gpu) => Gpu>> = {
+	'as the adapter chooses': (gpu) => gpu,
+	'as GPUs choose': (gpu) => ({ ...gpu, isSoftware: false, subgroupSize: 0 }),
+};
+
+/** float32 sums of up to some hundred products, and an exponential between two of them. */
+const ALLOWED = { relative: 3e-5, absolute: 1e-5 };
+
+interface Run {
+	readonly device: Backend;
+	readonly kernels: Backend['kernels'];
+}
+
+function view(device: Backend, shape: readonly number[], interleaved: boolean, data?: Float32Array | Uint8Array): View {
+	const strides = contiguousStrides(shape);
+	if (interleaved) {
+		const [batch, rows, heads, size] = contiguousStrides([shape[0]!, shape[2]!, shape[1]!, shape[3]!]) as [
+			number,
+			number,
+			number,
+			number,
+		];
+		strides.splice(0, 4, batch, heads, rows, size);
+	}
+	const dtype = data instanceof Uint8Array ? 'bool' : 'float32';
+	const storage = data === undefined ? device.allocate(numel(shape), dtype) : device.upload(data, dtype);
+	return { storage, dtype, shape, strides, offset: 0 };
+}
+
+/** Results in one order for both devices: interleaved ones are compared as they lie. */
+async function results(
+	{ device, kernels }: Run,
+	{ heads, lengths, sizes, causal = false, dropout = false, mask, maskType, interleaved = false }: Case,
+): Promise<Record<string, ArrayLike<number>>> {
+	const [h, g] = heads;
+	const [queries, keys] = lengths;
+	const [size, valueSize] = sizes;
+	const random = (name: string, shape: readonly number[]) => {
+		const next = stream(name);
+		return view(
+			device,
+			shape,
+			interleaved,
+			Float32Array.from({ length: numel(shape) }, () => 2 * next() - 1),
+		);
+	};
+	const allowed = stream('mask');
+	const made =
+		mask &&
+		Float32Array.from({ length: numel(mask) }, () =>
+			allowed() < 0.3 ? (maskType === 'bool' ? 0 : Number.NEGATIVE_INFINITY) : maskType === 'bool' ? 1 : allowed(),
+		);
+	const full = mask && [BATCH, h, queries, keys];
+	const plain = made && mask && view(device, mask, false, maskType === 'bool' ? Uint8Array.from(made) : made);
+	const broadcast = plain &&
+		full && { ...plain, shape: full, strides: plain.strides.map((stride, d) => (mask[d] === 1 ? 0 : stride)) };
+	const attributes: AttentionAttributes = {
+		scale: 1 / Math.sqrt(size),
+		causal,
+		dropout: dropout ? { seed: [7, 9], counter: 3, p: 0.25 } : null,
+	};
+	const inputs = {
+		q: random('q', [BATCH, h, queries, size]),
+		k: random('k', [BATCH, g, keys, size]),
+		v: random('v', [BATCH, g, keys, valueSize]),
+		...(broadcast && { mask: broadcast }),
+	};
+	const gradient = random('gradient', [BATCH, h, queries, valueSize]);
+	const like = ({ shape }: View) => view(device, shape, interleaved);
+	const o = like(gradient);
+	const logSumExp = view(device, [BATCH, h, queries, 2], false);
+	const rows = view(device, [BATCH, h, queries, 4], false);
+	const [dq, dk, dv] = [like(inputs.q), like(inputs.k), like(inputs.v)];
+	kernels.attention(inputs, { o, logSumExp }, attributes);
+	kernels.attentionRows({ o, gradient, logSumExp }, { rows }, {});
+	kernels.attentionGradQuery({ ...inputs, gradient, rows }, { dq }, attributes);
+	kernels.attentionGradKeyValue({ ...inputs, gradient, rows }, { dk, dv }, attributes);
+	const found: Record<string, ArrayLike<number>> = {};
+	for (const [name, result] of Object.entries({ o, logSumExp, dq, dk, dv })) found[name] = await device.read(result.storage);
+	for (const used of [inputs.q, inputs.k, inputs.v, ...(plain ? [plain] : []), gradient, o, logSumExp, rows, dq, dk, dv])
+		device.release(used.storage);
+	return found;
+}
+
+for (const [name, form] of Object.entries(FORMS)) {
+	for (const each of CASES) {
+		test(`attention ${name}: ${each.label}`, async () => {
+			const expected = await results({ device: cpuBackend, kernels: cpuBackend.kernels }, each);
+			const actual = await results(
+				{ device: backend, kernels: { ...backend.kernels, ...attentionKernels(form(backend.gpu)) } },
+				each,
+			);
+			for (const [output, values] of Object.entries(expected))
+				requireClose(`${each.label}: ${output}`, actual[output]!, values, ALLOWED);
+		});
+	}
+}
+test.run();
