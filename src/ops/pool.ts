@@ -133,6 +133,12 @@ function windowGrid(
 	return grid;
 }
 
+/** Windows without what lies behind the padding of every one of them, where nothing is: a huge one costs no more than the input. */
+function within(x: Tensor, { kernel, padding }: { kernel: readonly number[]; padding: readonly number[] }): number[] {
+	const size = x.shape.slice(-kernel.length);
+	return kernel.map((taps, d) => Math.min(taps, Math.max(1, size[d]! + 2 * padding[d]!)));
+}
+
 function maxPooled(name: string, rank: number, x: Tensor, kernelSize: PerDim, options: MaxPoolOptions): Tensor | ValuesIndices {
 	checkInput(name, rank, x);
 	const kernel = perDim(name, 'kernelSize', kernelSize, rank, 1);
@@ -144,7 +150,8 @@ function maxPooled(name: string, rank: number, x: Tensor, kernelSize: PerDim, op
 	};
 	checkPadding(name, attributes.padding, kernel);
 	const grid = windowGrid(name, x, attributes, attributes.dilation, options.ceilMode ?? false);
-	const pool = () => onBatch(x, rank, (batch) => maxima(name, batch, grid, attributes));
+	const fitting = { ...attributes, kernel: within(x, attributes) };
+	const pool = () => onBatch(x, rank, (batch) => maxima(name, batch, grid, fitting));
 	return options.returnIndices === true ? pool() : valuesOf(pool);
 }
 
@@ -170,7 +177,7 @@ function avgPooled(name: string, rank: number, x: Tensor, kernelSize: PerDim, op
 		kernel.map(() => 1),
 		ceilMode,
 	);
-	return onBatch(x, rank, (batch) => average(name, batch, grid, attributes));
+	return onBatch(x, rank, (batch) => average(name, batch, grid, { ...attributes, kernel: within(x, attributes) }));
 }
 
 function adaptive<R extends Tensor | ValuesIndices>(

@@ -13,9 +13,11 @@ export function perDim(operation: string, argument: string, value: PerDim, rank:
 			: Array.isArray(value) && value.length === 1
 				? new Array<number>(rank).fill(value[0])
 				: value;
-	if (!Array.isArray(list) || list.length !== rank || list.some((v) => !Number.isInteger(v) || v < minimum)) {
+	if (!Array.isArray(list) || list.length !== rank || list.some((v) => !Number.isInteger(v) || v < minimum || v >= 2 ** 31)) {
 		const form = rank === 1 ? 'a whole number' : `a whole number, or ${rank} of them,`;
-		throw new ArgumentError(`${operation}: ${argument} is ${shown(value)}; it must be ${form} of at least ${minimum}`);
+		throw new ArgumentError(
+			`${operation}: ${argument} is ${shown(value)}; it must be ${form} of at least ${minimum} and below 2^31`,
+		);
 	}
 	return [...list];
 }

@@ -64,6 +64,7 @@ export const pool: OpEntry[] = [
 			sample('all options', distinct(1, 1, 7, 8), [3, 2], { stride: [2, 3], padding: 1, dilation: [1, 2] }),
 			sample('beyond the end', distinct(1, 1, 5, 6), 2, { stride: 2, ceilMode: true }),
 			sample('beyond the end, padded', distinct(1, 1, 5, 6), 3, { stride: 2, padding: 1, ceilMode: true }),
+			sample('window far larger than the input', distinct(1, 2, 4, 5), 2 ** 30, { ceilMode: true }, false),
 			sample('indices', distinct(1, 2, 4, 5), 2, { returnIndices: true }),
 			sample('one image', distinct(2, 4, 4), 2),
 			sample('transposed', { ...distinct(1, 2, 4, 5), layout: 'transposed' }, 2),
