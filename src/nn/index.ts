@@ -1,10 +1,12 @@
 /** `nn`: modules under PyTorch's class names, and `nn.init`. */
 export * from './activation';
+export * from './attention';
 export * from './containers';
 export * from './convolution';
 export * from './dropout';
 export * from './embedding';
 export * as init from './init';
+export * from './kvcache';
 export * from './linear';
 export * from './losses';
 export type { FactoryOptions, LoadResult, StateDict } from './module';
@@ -13,6 +15,8 @@ export * from './normalization';
 export * from './padding';
 export { Parameter } from './parameter';
 export * from './pooling';
+export * from './positions';
 export * from './recurrent';
 export * from './reshape';
 export * from './shrinking';
+export * from './transformer';

@@ -1,0 +1,241 @@
+/** Multi-head attention, under PyTorch's options and keys, and the cache that makes generation cost one token at a time. */
+
+import { isFloating } from '../core/dtype';
+import { ArgumentError, formatShape, ShapeError } from '../core/errors';
+import { attentionWithWeights, scaledDotProductAttention } from '../ops/attention';
+import { arange, zeros } from '../ops/creation';
+import { add, ge, logicalAnd, logicalNot, where } from '../ops/elementwise';
+import { cat, chunk, expand, narrow, permute, reshape, squeeze, unsqueeze } from '../ops/layout';
+import { linear } from '../ops/matmul';
+import { mean } from '../ops/reduce';
+import type { Tensor } from '../tensor';
+import { tidy } from '../tidy';
+import { emptyParameter, xavierNormal_, xavierUniform_, zeros_ } from './init';
+import type { KVCache } from './kvcache';
+import { Linear } from './linear';
+import { type FactoryOptions, Module } from './module';
+import type { Parameter } from './parameter';
+
+export interface MultiheadAttentionOptions extends FactoryOptions {
+	/** Of the weights, while training. Default 0. */
+	readonly dropout?: number;
+	/** Learn biases of the projections. Default true. */
+	readonly bias?: boolean;
+	/** Append a learned key and value to the sequence. Default false. */
+	readonly addBiasKv?: boolean;
+	/** Append a key and value of zeros. Default false. */
+	readonly addZeroAttn?: boolean;
+	/** Features of keys and of values. Default embedDim. */
+	readonly kdim?: number;
+	readonly vdim?: number;
+	/** Sequences are [N, L, E] instead of [L, N, E]. Default false. */
+	readonly batchFirst?: boolean;
+}
+
+export interface MultiheadAttentionCall {
+	/** [N, S] ([S] without a batch): bool, true where a key is padding and must not be looked at, or floating, added to the scores. */
+	readonly keyPaddingMask?: Tensor | null;
+	/** Return the weights, which takes memory for all of them; false takes the fused kernels. Default true. */
+	readonly needWeights?: boolean;
+	/** [L, S] or [N * heads, L, S]: bool, true where a query must *not* look, or floating, added to the scores. */
+	readonly attnMask?: Tensor | null;
+	/** Weights averaged over heads, [N, L, S], instead of [N, heads, L, S]. Default true. */
+	readonly averageAttnWeights?: boolean;
+	/** Query i looks at keys 0 .. i only; with `attnMask` both hold. PyTorch takes it as a hint of what attnMask says. Default false. */
+	readonly isCausal?: boolean;
+	/** Earlier keys and values of this layer: new ones are appended, queries look at all of them, causally. For self-attention. */
+	readonly cache?: KVCache | null;
+}
+
+/** Keys of `stateDict` that are not the properties' names. */
+const KEYS = {
+	inProjWeight: 'in_proj_weight',
+	qProjWeight: 'q_proj_weight',
+	kProjWeight: 'k_proj_weight',
+	vProjWeight: 'v_proj_weight',
+	inProjBias: 'in_proj_bias',
+	biasK: 'bias_k',
+	biasV: 'bias_v',
+} as const;
+
+/**
+ * softmax(Q KT / sqrt(E / heads)) V of `numHeads` projections of queries, keys and values side by side, and a projection of what comes
+ * out. Vaswani et al. 2017. As `torch.nn.MultiheadAttention`.
+ */
+export class MultiheadAttention extends Module {
+	readonly inProjWeight: Parameter | null;
+	readonly qProjWeight: Parameter | null;
+	readonly kProjWeight: Parameter | null;
+	readonly vProjWeight: Parameter | null;
+	readonly inProjBias: Parameter | null;
+	readonly biasK: Parameter | null;
+	readonly biasV: Parameter | null;
+	readonly outProj: Linear;
+
+	constructor(
+		readonly embedDim: number,
+		readonly numHeads: number,
+		readonly options: MultiheadAttentionOptions = {},
+	) {
+		super();
+		if (!Number.isInteger(embedDim / numHeads) || embedDim < 1 || numHeads < 1) {
+			throw new ArgumentError(`MultiheadAttention: ${embedDim} features do not divide into ${numHeads} heads`);
+		}
+		const { bias = true, addBiasKv = false, kdim = embedDim, vdim = embedDim } = options;
+		const together = kdim === embedDim && vdim === embedDim;
+		const parameter = (wanted: boolean, ...shape: number[]) => (wanted ? emptyParameter(shape, options) : null);
+		this.inProjWeight = parameter(together, 3 * embedDim, embedDim);
+		this.qProjWeight = parameter(!together, embedDim, embedDim);
+		this.kProjWeight = parameter(!together, embedDim, kdim);
+		this.vProjWeight = parameter(!together, embedDim, vdim);
+		this.inProjBias = parameter(bias, 3 * embedDim);
+		this.biasK = parameter(addBiasKv, 1, 1, embedDim);
+		this.biasV = parameter(addBiasKv, 1, 1, embedDim);
+		this.outProj = new Linear(embedDim, embedDim, options);
+		this.resetParameters();
+	}
+
+	/** Draws the initial values again. */
+	resetParameters(): void {
+		for (const weight of [this.inProjWeight, this.qProjWeight, this.kProjWeight, this.vProjWeight])
+			if (weight) xavierUniform_(weight);
+		for (const bias of [this.inProjBias, this.outProj.bias]) if (bias) zeros_(bias);
+		for (const row of [this.biasK, this.biasV]) if (row) xavierNormal_(row);
+	}
+
+	override ownParameters(): [string, Parameter][] {
+		return super.ownParameters().map(([name, parameter]) => [KEYS[name as keyof typeof KEYS], parameter]);
+	}
+
+	override namedChildren(): [string, Module][] {
+		return [['out_proj', this.outProj]];
+	}
+
+	/**
+	 * The output, of the query's shape, and the weights, or null if they are not needed. Queries [L, N, E], keys [S, N, kdim] and values
+	 * [S, N, vdim]; N first with `batchFirst`; without N for a single sequence. A query that may look nowhere gets zeros before the
+	 * last projection (PyTorch: NaN).
+	 */
+	override forward(
+		query: Tensor,
+		key: Tensor,
+		value: Tensor,
+		call: MultiheadAttentionCall = {},
+	): [output: Tensor, weights: Tensor | null] {
+		this.#check(query, key, value);
+		return tidy(() => {
+			const { needWeights = true, averageAttnWeights = true, cache } = call;
+			const single = query.ndim === 2;
+			const batchFirst = single || (this.options.batchFirst ?? false);
+			const batched = (x: Tensor) => (single ? unsqueeze(x, 0) : x);
+			let [q, k, v] = this.#project(query, key, value).map((x) => this.#heads(batched(x), batchFirst)) as [
+				Tensor,
+				Tensor,
+				Tensor,
+			];
+			const [batch, , length] = q.shape as [number, number, number];
+			const earlier = cache?.length ?? 0;
+			if (cache) ({ key: k, value: v } = cache.append(k, v));
+			const keys = k.shape[2]!;
+			[k, v] = this.#extraKeys(k, v);
+			const extra = k.shape[2]! - keys;
+			const causal = (call.isCausal ?? false) || cache != null;
+			// The kernels' own order of positions fits only where queries and keys begin together.
+			const explicit = causal && (extra > 0 || (earlier > 0 && length > 1));
+			const order = explicit ? causalMask(q, length, keys, earlier) : null;
+			const attnMask = this.#mask(call, order, { batch, length, keys, extra });
+			const isCausal = causal && !explicit && earlier === 0;
+			const options = { attnMask, isCausal, dropoutP: this.training ? (this.options.dropout ?? 0) : 0 };
+			const found = needWeights ? attentionWithWeights('MultiheadAttention', q, k, v, options) : null;
+			const attended = found?.output ?? scaledDotProductAttention(q, k, v, options);
+			const joined = reshape(permute(attended, batchFirst ? [0, 2, 1, 3] : [2, 0, 1, 3]), batched(query).shape);
+			const output = this.outProj.forward(single ? squeeze(joined, 0) : joined);
+			if (found === null) return [output, null];
+			const weights = averageAttnWeights ? mean(found.weights, 1) : found.weights;
+			return [output, single ? squeeze(weights, 0) : weights];
+		});
+	}
+
+	#check(query: Tensor, key: Tensor, value: Tensor): void {
+		const { kdim = this.embedDim, vdim = this.embedDim } = this.options;
+		const wrong =
+			(query.ndim !== 2 && query.ndim !== 3) ||
+			key.ndim !== query.ndim ||
+			value.ndim !== query.ndim ||
+			query.shape.at(-1) !== this.embedDim ||
+			key.shape.at(-1) !== kdim ||
+			value.shape.at(-1) !== vdim;
+		if (!wrong) return;
+		const layout = this.options.batchFirst ? '[N, L, features]' : '[L, N, features]';
+		throw new ShapeError(
+			`MultiheadAttention: it takes queries, keys and values of ${this.embedDim}, ${kdim} and ${vdim} features, ${layout} or [L, features], not ${[query, key, value].map(({ shape }) => formatShape(shape)).join(', ')}`,
+		);
+	}
+
+	/** Projected queries, keys and values: in one product if they are one tensor, as in self-attention. */
+	#project(query: Tensor, key: Tensor, value: Tensor): Tensor[] {
+		const { inProjWeight, inProjBias, embedDim } = this;
+		if (inProjWeight !== null && query === key && key === value) return chunk(linear(query, inProjWeight, inProjBias), 3, -1);
+		const weights = inProjWeight === null ? [this.qProjWeight!, this.kProjWeight!, this.vProjWeight!] : chunk(inProjWeight, 3, 0);
+		return [query, key, value].map((x, i) => linear(x, weights[i]!, inProjBias && narrow(inProjBias, 0, i * embedDim, embedDim)));
+	}
+
+	/** [N, heads, L, size], as a view. */
+	#heads(x: Tensor, batchFirst: boolean): Tensor {
+		const [a, b] = x.shape as [number, number];
+		return permute(reshape(x, [a, b, this.numHeads, this.embedDim / this.numHeads]), batchFirst ? [0, 2, 1, 3] : [1, 2, 0, 3]);
+	}
+
+	#extraKeys(key: Tensor, value: Tensor): [Tensor, Tensor] {
+		const { numHeads, biasK, biasV } = this;
+		const [batch, , , size] = key.shape as [number, number, number, number];
+		const shape = [batch, numHeads, 1, size];
+		let [k, v] = [key, value];
+		if (biasK !== null && biasV !== null) {
+			const row = (bias: Tensor) => expand(reshape(bias, [1, numHeads, 1, size]), shape);
+			[k, v] = [cat([k, row(biasK)], 2), cat([v, row(biasV)], 2)];
+		}
+		if (!this.options.addZeroAttn) return [k, v];
+		const none = zeros(shape, { dtype: key.dtype, device: key.device });
+		return [cat([k, none], 2), cat([v, none], 2)];
+	}
+
+	/** All masks as one that the kernels take: bool, true where a query may look, or floating. Extra keys may always be looked at. */
+	#mask(
+		{ attnMask, keyPaddingMask }: MultiheadAttentionCall,
+		order: Tensor | null,
+		{ batch, length, keys, extra }: { batch: number; length: number; keys: number; extra: number },
+	): Tensor | null {
+		const masks = [order, asMask(attnMask ?? null), asMask(keyPaddingMask ?? null)];
+		if (masks[1] != null && masks[1].ndim === 3) masks[1] = reshape(masks[1], [batch, this.numHeads, length, keys]);
+		if (masks[2] != null) masks[2] = reshape(masks[2], [-1, 1, 1, keys]);
+		const present = masks.filter((mask) => mask !== null);
+		if (present.length === 0) return null;
+		const mask = present.reduce(both);
+		if (extra === 0) return mask;
+		const shape = [...mask.shape.slice(0, -1), extra];
+		const open = zeros(shape, { dtype: mask.dtype, device: mask.device });
+		return cat([mask, mask.dtype === 'bool' ? logicalNot(open) : open], -1);
+	}
+
+	override extraRepr(): string {
+		return `${this.embedDim}, ${this.numHeads}`;
+	}
+}
+
+/** From PyTorch's bool masks of this layer, true where it is forbidden, to those of the attention function. */
+function asMask(mask: Tensor | null): Tensor | null {
+	return mask !== null && !isFloating(mask.dtype) ? logicalNot(mask) : mask;
+}
+
+function both(a: Tensor, b: Tensor): Tensor {
+	if (a.dtype === 'bool' && b.dtype === 'bool') return logicalAnd(a, b);
+	if (a.dtype === 'bool') return where(a, b, Number.NEGATIVE_INFINITY);
+	if (b.dtype === 'bool') return where(b, a, Number.NEGATIVE_INFINITY);
+	return add(a, b);
+}
+
+/** Query i, which is position `earlier` + i, looks at keys up to its own. */
+function causalMask({ device }: Tensor, length: number, keys: number, earlier: number): Tensor {
+	return ge(reshape(arange(earlier, earlier + length, { device }), [length, 1]), arange(keys, { device }));
+}

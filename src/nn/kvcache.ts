@@ -1,0 +1,87 @@
+/** Keys and values of the tokens so far: generation then computes one token at a time. */
+import { noGrad } from '../autograd/modes';
+import type { DeviceName } from '../backends/contract';
+import { defaultDevice } from '../backends/registry';
+import type { DType } from '../core/dtype';
+import { ArgumentError, formatShape, ShapeError } from '../core/errors';
+import { sameShape } from '../core/shape';
+import { copy_ } from '../ops/inplace';
+import { detach, narrow } from '../ops/layout';
+import { empty, type Tensor } from '../tensor';
+import { keep } from '../tidy';
+
+export interface KVCacheOptions {
+	readonly batch: number;
+	/** Heads of keys and values: fewer than those of queries in grouped-query attention. */
+	readonly heads: number;
+	readonly headSize: number;
+	/** Memory is taken for this many tokens at once. */
+	readonly maxLength: number;
+	/** Default float32 on the default device. */
+	readonly dtype?: DType;
+	readonly device?: DeviceName;
+}
+
+/**
+ * The keys and values of one attention layer, [batch, heads, maxLength, headSize], filled from the front. Appending copies the new
+ * rows only. For inference: nothing is recorded.
+ */
+export class KVCache {
+	readonly #key: Tensor;
+	readonly #value: Tensor;
+	#length = 0;
+
+	constructor(readonly options: KVCacheOptions) {
+		const { batch, heads, maxLength, headSize, dtype = 'float32', device = defaultDevice() } = options;
+		const shape = [batch, heads, maxLength, headSize];
+		this.#key = keep(empty(shape, dtype, device));
+		this.#value = keep(empty(shape, dtype, device));
+	}
+
+	/** Tokens in the cache. */
+	get length(): number {
+		return this.#length;
+	}
+
+	/** Appends rows [batch, heads, L, headSize], and returns all so far, as views, [batch, heads, length, headSize]. */
+	append(key: Tensor, value: Tensor): { key: Tensor; value: Tensor } {
+		const { batch, heads, maxLength, headSize } = this.options;
+		const count = key.shape[2] ?? 0;
+		const expected = [batch, heads, count, headSize];
+		if (!sameShape(key.shape, expected) || !sameShape(value.shape, expected)) {
+			throw new ShapeError(
+				`KVCache: keys ${formatShape(key.shape)} and values ${formatShape(value.shape)} must be ${formatShape([batch, heads])} of any length of ${headSize} elements`,
+			);
+		}
+		const start = this.#length;
+		if (start + count > maxLength) {
+			throw new ArgumentError(
+				`KVCache: ${start} + ${count} tokens do not fit into maxLength ${maxLength}. Make it larger, or truncate()`,
+			);
+		}
+		return noGrad(() => {
+			copy_(narrow(this.#key, 2, start, count), detach(key));
+			copy_(narrow(this.#value, 2, start, count), detach(value));
+			this.#length += count;
+			return { key: narrow(this.#key, 2, 0, this.#length), value: narrow(this.#value, 2, 0, this.#length) };
+		});
+	}
+
+	/** Forgets all tokens from `length` on. */
+	truncate(length = 0): void {
+		if (!Number.isInteger(length) || length < 0 || length > this.#length) {
+			throw new ArgumentError(`KVCache: truncate(${length}): it holds ${this.#length} tokens`);
+		}
+		this.#length = length;
+	}
+
+	/** Gives the memory back. */
+	dispose(): void {
+		this.#key.dispose();
+		this.#value.dispose();
+	}
+
+	[Symbol.dispose](): void {
+		this.dispose();
+	}
+}

@@ -1,0 +1,160 @@
+/** Positions of tokens: sinusoids and learned vectors, which are added, and rotations of queries and keys. */
+import { ArgumentError, formatShape, ShapeError } from '../core/errors';
+import { tensor } from '../ops/creation';
+import { add, mul, neg } from '../ops/elementwise';
+import { cat, chunk, narrow, reshape, unsqueeze } from '../ops/layout';
+import type { Tensor } from '../tensor';
+import { tidy } from '../tidy';
+import { emptyParameter, normal_ } from './init';
+import { type FactoryOptions, Module } from './module';
+import type { Parameter } from './parameter';
+
+export interface PositionOptions extends FactoryOptions {
+	/** Sequences are [N, L, E] instead of [L, N, E]. Default false. */
+	readonly batchFirst?: boolean;
+}
+
+export interface PositionCall {
+	/** The position of the first token: what the cache already holds, in generation. Default 0. */
+	readonly offset?: number;
+}
+
+/** Angles position / base^(2i / size), float64, in rows of size / 2. */
+function angles(length: number, size: number, base: number): Float64Array {
+	const half = size / 2;
+	return Float64Array.from({ length: length * half }, (_, n) => Math.floor(n / half) * base ** ((-2 * (n % half)) / size));
+}
+
+function requirePositions(name: string, length: number, offset: number, maxLength: number): void {
+	if (!Number.isInteger(offset) || offset < 0 || offset + length > maxLength) {
+		throw new ArgumentError(`${name}: ${length} positions from ${offset} on exceed maxLength ${maxLength}`);
+	}
+}
+
+/** Adds one vector for each position, from a table [maxLength, E]. */
+abstract class AddedPositions extends Module {
+	constructor(
+		readonly maxLength: number,
+		readonly embedDim: number,
+		readonly options: PositionOptions,
+	) {
+		super();
+	}
+
+	protected abstract table(): Tensor;
+
+	/** x: [L, N, E], or [N, L, E] with `batchFirst`, or [L, E]. */
+	override forward(x: Tensor, { offset = 0 }: PositionCall = {}): Tensor {
+		const name = this.constructor.name;
+		if ((x.ndim !== 2 && x.ndim !== 3) || x.shape.at(-1) !== this.embedDim) {
+			throw new ShapeError(`${name}: it takes sequences of ${this.embedDim} features, not ${formatShape(x.shape)}`);
+		}
+		const lengthFirst = x.ndim === 2 || !this.options.batchFirst;
+		const length = x.shape[lengthFirst ? 0 : 1]!;
+		requirePositions(name, length, offset, this.maxLength);
+		return tidy(() => {
+			const rows = narrow(this.table(), 0, offset, length);
+			return add(x, x.ndim === 3 && lengthFirst ? unsqueeze(rows, 1) : rows);
+		});
+	}
+
+	override extraRepr(): string {
+		return `${this.maxLength}, ${this.embedDim}`;
+	}
+}
+
+/** sin and cos of the position at E / 2 wavelengths from 2 pi to 10000 * 2 pi, interleaved. Vaswani et al. 2017. Nothing is learned or saved. */
+export class SinusoidalPositions extends AddedPositions {
+	constructor(maxLength: number, embedDim: number, options: PositionOptions = {}) {
+		super(maxLength, embedDim, options);
+		if (embedDim % 2 !== 0) throw new ArgumentError(`SinusoidalPositions: embedDim ${embedDim} must be even`);
+		const values = new Float64Array(maxLength * embedDim);
+		for (const [n, angle] of angles(maxLength, embedDim, 10000).entries()) {
+			values[2 * n] = Math.sin(angle);
+			values[2 * n + 1] = Math.cos(angle);
+		}
+		const { device, dtype = 'float32' } = options;
+		const table = tensor(Array.from(values), { shape: [maxLength, embedDim], dtype, ...(device && { device }) });
+		this.registerBuffer('table', table, { persistent: false });
+	}
+
+	protected override table(): Tensor {
+		return this.buffer('table');
+	}
+}
+
+/** A learned vector for each position, `weight` [maxLength, E], normal with deviation 0.02 at first, as in GPT-2 (Radford et al. 2019). */
+export class LearnedPositions extends AddedPositions {
+	readonly weight: Parameter;
+
+	constructor(maxLength: number, embedDim: number, options: PositionOptions = {}) {
+		super(maxLength, embedDim, options);
+		this.weight = normal_(emptyParameter([maxLength, embedDim], options), 0, 0.02);
+	}
+
+	protected override table(): Tensor {
+		return this.weight;
+	}
+}
+
+export interface RotaryOptions extends FactoryOptions {
+	/** Default 10000. */
+	readonly base?: number;
+	/** Elements 2i and 2i + 1 make a pair, as in the paper, instead of i and i + size / 2, as in LLaMA. Default false. */
+	readonly interleaved?: boolean;
+}
+
+/**
+ * Turns pairs of elements of queries and keys, [..., L, headSize], by position / base^(2i / headSize), so that their products depend on
+ * distances alone. Su et al. 2021 (RoFormer). Nothing is learned or saved.
+ */
+export class RotaryPositions extends Module {
+	constructor(
+		readonly maxLength: number,
+		readonly headSize: number,
+		readonly options: RotaryOptions = {},
+	) {
+		super();
+		if (headSize % 2 !== 0) throw new ArgumentError(`RotaryPositions: headSize ${headSize} must be even`);
+		const { base = 10000, interleaved = false, device, dtype = 'float32' } = options;
+		const table = angles(maxLength, headSize, base);
+		const half = headSize / 2;
+		const whole = (of: (angle: number) => number) =>
+			tensor(
+				Array.from({ length: maxLength * headSize }, (_, n) => {
+					const d = n % headSize;
+					return of(table[Math.floor(n / headSize) * half + (interleaved ? d >> 1 : d % half)]!);
+				}),
+				{ shape: [maxLength, headSize], dtype, ...(device && { device }) },
+			);
+		this.registerBuffer('cos', whole(Math.cos), { persistent: false });
+		this.registerBuffer('sin', whole(Math.sin), { persistent: false });
+	}
+
+	override forward(x: Tensor, { offset = 0 }: PositionCall = {}): Tensor {
+		if (x.ndim < 2 || x.shape.at(-1) !== this.headSize) {
+			throw new ShapeError(`RotaryPositions: it takes [..., L, ${this.headSize}], not ${formatShape(x.shape)}`);
+		}
+		const length = x.shape.at(-2)!;
+		requirePositions('RotaryPositions', length, offset, this.maxLength);
+		return tidy(() => {
+			const rows = (name: string) => narrow(this.buffer(name), 0, offset, length);
+			return add(mul(x, rows('cos')), mul(this.#turned(x), rows('sin')));
+		});
+	}
+
+	/** Each pair (a, b) as (-b, a). */
+	#turned(x: Tensor): Tensor {
+		if (!this.options.interleaved) {
+			const [a, b] = chunk(x, 2, -1) as [Tensor, Tensor];
+			return cat([neg(b), a], -1);
+		}
+		const pairs = reshape(x, [...x.shape.slice(0, -1), this.headSize / 2, 2]);
+		const [a, b] = chunk(pairs, 2, -1) as [Tensor, Tensor];
+		return reshape(cat([neg(b), a], -1), x.shape);
+	}
+
+	override extraRepr(): string {
+		return `${this.maxLength}, ${this.headSize}`;
+	}
+}

@@ -1,0 +1,295 @@
+/** Transformer layers and stacks, under PyTorch's options and keys. Vaswani et al. 2017. */
+import { ArgumentError, formatShape, ShapeError } from '../core/errors';
+import { full } from '../ops/creation';
+import { add, gelu, relu } from '../ops/elementwise';
+import { triu } from '../ops/layout';
+import type { Tensor } from '../tensor';
+import { tidy } from '../tidy';
+import { MultiheadAttention, type MultiheadAttentionCall } from './attention';
+import { ModuleList } from './containers';
+import { Dropout } from './dropout';
+import { xavierUniform_ } from './init';
+import type { KVCache } from './kvcache';
+import { Linear } from './linear';
+import { type FactoryOptions, Module } from './module';
+import { LayerNorm } from './normalization';
+
+/** Between the two linear layers: one of these names, or any function of one tensor. */
+export type TransformerActivation = 'relu' | 'gelu' | ((x: Tensor) => Tensor);
+
+export interface TransformerLayerOptions extends FactoryOptions {
+	/** Features between the two linear layers. Default 2048. */
+	readonly dimFeedforward?: number;
+	/** Default 0.1. */
+	readonly dropout?: number;
+	/** Default 'relu'. */
+	readonly activation?: TransformerActivation;
+	/** Default 1e-5. */
+	readonly layerNormEps?: number;
+	/** Sequences are [N, L, E] instead of [L, N, E]. Default false. */
+	readonly batchFirst?: boolean;
+	/** Normalise before attention and linear layers instead of after them. Default false. */
+	readonly normFirst?: boolean;
+	/** Learn biases of linear layers and norms. Default true. */
+	readonly bias?: boolean;
+}
+
+/** What encoder and decoder layers share: the parts after attention. */
+abstract class TransformerLayer extends Module {
+	readonly dropout: Dropout;
+	readonly linear1: Linear;
+	readonly linear2: Linear;
+	readonly norm1: LayerNorm;
+	readonly norm2: LayerNorm;
+
+	constructor(
+		readonly dModel: number,
+		readonly nhead: number,
+		readonly options: TransformerLayerOptions,
+	) {
+		super();
+		const { dimFeedforward = 2048, dropout = 0.1 } = options;
+		const { activation = 'relu' } = options;
+		if (typeof activation !== 'function' && activation !== 'relu' && activation !== 'gelu') {
+			throw new ArgumentError(`${new.target.name}: activation must be 'relu', 'gelu' or a function, not '${String(activation)}'`);
+		}
+		this.linear1 = new Linear(dModel, dimFeedforward, options);
+		this.dropout = new Dropout(dropout);
+		this.linear2 = new Linear(dimFeedforward, dModel, options);
+		this.norm1 = this.makeNorm();
+		this.norm2 = this.makeNorm();
+	}
+
+	protected makeNorm(): LayerNorm {
+		return new LayerNorm(this.dModel, { ...this.options, eps: this.options.layerNormEps ?? 1e-5 });
+	}
+
+	protected makeAttention(): MultiheadAttention {
+		return new MultiheadAttention(this.dModel, this.nhead, { ...this.options, dropout: this.options.dropout ?? 0.1 });
+	}
+
+	protected attend(attention: MultiheadAttention, query: Tensor, source: Tensor, call: MultiheadAttentionCall): Tensor {
+		return this.dropout.forward(attention.forward(query, source, source, { ...call, needWeights: false })[0]);
+	}
+
+	protected feedForward(x: Tensor): Tensor {
+		const { activation = 'relu' } = this.options;
+		const inner = this.linear1.forward(x);
+		const activated = activation === 'relu' ? relu(inner) : activation === 'gelu' ? gelu(inner) : activation(inner);
+		return this.dropout.forward(this.linear2.forward(this.dropout.forward(activated)));
+	}
+
+	/** x + part(norm(x)), or norm(x + part(x)). */
+	protected residual(x: Tensor, norm: LayerNorm, part: (x: Tensor) => Tensor): Tensor {
+		return this.options.normFirst ? add(x, part(norm.forward(x))) : norm.forward(add(x, part(x)));
+	}
+
+	/** A layer of the same sizes that starts from the same values, as `copy.deepcopy` makes it. */
+	clone(): this {
+		const copy = new (this.constructor as new (...args: unknown[]) => this)(this.dModel, this.nhead, this.options);
+		copy.loadStateDict(this.stateDict());
+		return copy;
+	}
+
+	override extraRepr(): string {
+		return `${this.dModel}, ${this.nhead}`;
+	}
+}
+
+export interface EncoderCall {
+	/** As `attnMask` of MultiheadAttention: bool is true where a position must not be looked at. */
+	readonly mask?: Tensor | null;
+	/** As `keyPaddingMask` of MultiheadAttention. */
+	readonly srcKeyPaddingMask?: Tensor | null;
+	/** Position i looks at 0 .. i only. Default false. */
+	readonly isCausal?: boolean;
+}
+
+export interface EncoderLayerCall extends Omit<EncoderCall, 'mask'> {
+	readonly srcMask?: Tensor | null;
+	/** Earlier keys and values, for generation: see KVCache. */
+	readonly cache?: KVCache | null;
+}
+
+/** Self-attention and two linear layers, each with a residual connection and layer normalisation. As `torch.nn.TransformerEncoderLayer`. */
+export class TransformerEncoderLayer extends TransformerLayer {
+	readonly selfAttn: MultiheadAttention;
+
+	constructor(dModel: number, nhead: number, options: TransformerLayerOptions = {}) {
+		super(dModel, nhead, options);
+		this.selfAttn = this.makeAttention();
+	}
+
+	override namedChildren(): [string, Module][] {
+		const { selfAttn, linear1, dropout, linear2, norm1, norm2 } = this;
+		return Object.entries({ self_attn: selfAttn, linear1, dropout, linear2, norm1, norm2 });
+	}
+
+	override forward(src: Tensor, { srcMask, srcKeyPaddingMask, isCausal, cache }: EncoderLayerCall = {}): Tensor {
+		const call = {
+			attnMask: srcMask ?? null,
+			keyPaddingMask: srcKeyPaddingMask ?? null,
+			isCausal: isCausal ?? false,
+			cache: cache ?? null,
+		};
+		return tidy(() => {
+			const attended = this.residual(src, this.norm1, (x) => this.attend(this.selfAttn, x, x, call));
+			return this.residual(attended, this.norm2, (x) => this.feedForward(x));
+		});
+	}
+}
+
+export interface DecoderCall {
+	/** Masks of the target's self-attention and of its attention to the memory, as in MultiheadAttention. */
+	readonly tgtMask?: Tensor | null;
+	readonly memoryMask?: Tensor | null;
+	readonly tgtKeyPaddingMask?: Tensor | null;
+	readonly memoryKeyPaddingMask?: Tensor | null;
+	/** Default false. */
+	readonly tgtIsCausal?: boolean;
+	readonly memoryIsCausal?: boolean;
+}
+
+export interface DecoderLayerCall extends DecoderCall {
+	/** Earlier keys and values of the target, for generation: see KVCache. */
+	readonly cache?: KVCache | null;
+}
+
+/** Self-attention, attention to the encoder's memory, and two linear layers. As `torch.nn.TransformerDecoderLayer`. */
+export class TransformerDecoderLayer extends TransformerLayer {
+	readonly selfAttn: MultiheadAttention;
+	readonly multiheadAttn: MultiheadAttention;
+	readonly norm3: LayerNorm;
+
+	constructor(dModel: number, nhead: number, options: TransformerLayerOptions = {}) {
+		super(dModel, nhead, options);
+		this.selfAttn = this.makeAttention();
+		this.multiheadAttn = this.makeAttention();
+		this.norm3 = this.makeNorm();
+	}
+
+	override namedChildren(): [string, Module][] {
+		const { selfAttn, multiheadAttn, linear1, dropout, linear2, norm1, norm2, norm3 } = this;
+		return Object.entries({ self_attn: selfAttn, multihead_attn: multiheadAttn, linear1, dropout, linear2, norm1, norm2, norm3 });
+	}
+
+	override forward(tgt: Tensor, memory: Tensor, call: DecoderLayerCall = {}): Tensor {
+		const { tgtMask = null, tgtKeyPaddingMask = null, tgtIsCausal = false, cache = null } = call;
+		const { memoryMask = null, memoryKeyPaddingMask = null, memoryIsCausal = false } = call;
+		const own = { attnMask: tgtMask, keyPaddingMask: tgtKeyPaddingMask, isCausal: tgtIsCausal, cache };
+		const across = { attnMask: memoryMask, keyPaddingMask: memoryKeyPaddingMask, isCausal: memoryIsCausal };
+		return tidy(() => {
+			const attended = this.residual(tgt, this.norm1, (x) => this.attend(this.selfAttn, x, x, own));
+			const informed = this.residual(attended, this.norm2, (x) => this.attend(this.multiheadAttn, x, memory, across));
+			return this.residual(informed, this.norm3, (x) => this.feedForward(x));
+		});
+	}
+}
+
+export interface StackOptions {
+	/** What normalises the output of the last layer. Default none. */
+	readonly norm?: LayerNorm | null;
+}
+
+function copies<L extends TransformerLayer>(name: string, layer: L, count: number): ModuleList<L> {
+	if (!Number.isInteger(count) || count < 1)
+		throw new ArgumentError(`${name}: numLayers must be a whole number of at least 1, not ${count}`);
+	return new ModuleList(Array.from({ length: count }, (_, i) => (i === 0 ? layer : layer.clone())));
+}
+
+/** Encoder layers one after another; all start as copies of `layer`, which is the first. As `torch.nn.TransformerEncoder`. */
+export class TransformerEncoder extends Module {
+	readonly layers: ModuleList<TransformerEncoderLayer>;
+	readonly norm: LayerNorm | null;
+
+	constructor(layer: TransformerEncoderLayer, numLayers: number, { norm = null }: StackOptions = {}) {
+		super();
+		this.layers = copies('TransformerEncoder', layer, numLayers);
+		this.norm = norm;
+	}
+
+	override forward(src: Tensor, { mask, srcKeyPaddingMask, isCausal }: EncoderCall = {}): Tensor {
+		const call = { srcMask: mask ?? null, srcKeyPaddingMask: srcKeyPaddingMask ?? null, isCausal: isCausal ?? false };
+		return tidy(() => {
+			const output = [...this.layers.items].reduce((x, layer) => layer.forward(x, call), src);
+			return this.norm === null ? output : this.norm.forward(output);
+		});
+	}
+}
+
+/** Decoder layers one after another; all start as copies of `layer`, which is the first. As `torch.nn.TransformerDecoder`. */
+export class TransformerDecoder extends Module {
+	readonly layers: ModuleList<TransformerDecoderLayer>;
+	readonly norm: LayerNorm | null;
+
+	constructor(layer: TransformerDecoderLayer, numLayers: number, { norm = null }: StackOptions = {}) {
+		super();
+		this.layers = copies('TransformerDecoder', layer, numLayers);
+		this.norm = norm;
+	}
+
+	override forward(tgt: Tensor, memory: Tensor, call: DecoderCall = {}): Tensor {
+		return tidy(() => {
+			const output = this.layers.items.reduce((x, layer) => layer.forward(x, memory, call), tgt);
+			return this.norm === null ? output : this.norm.forward(output);
+		});
+	}
+}
+
+export interface TransformerOptions extends TransformerLayerOptions {
+	/** Features of a position. Default 512. */
+	readonly dModel?: number;
+	/** Default 8. */
+	readonly nhead?: number;
+	/** Default 6. */
+	readonly numEncoderLayers?: number;
+	/** Default 6. */
+	readonly numDecoderLayers?: number;
+}
+
+export interface TransformerCall extends DecoderCall {
+	readonly srcMask?: Tensor | null;
+	readonly srcKeyPaddingMask?: Tensor | null;
+	readonly srcIsCausal?: boolean;
+}
+
+/**
+ * An encoder and a decoder, each with a final norm: a target [T, N, E] from a source [S, N, E] (N first with `batchFirst`). Embeddings
+ * and the last projection are the caller's. Matrices start Xavier uniform. As `torch.nn.Transformer`.
+ */
+export class Transformer extends Module {
+	readonly encoder: TransformerEncoder;
+	readonly decoder: TransformerDecoder;
+
+	constructor(readonly options: TransformerOptions = {}) {
+		super();
+		const { dModel = 512, nhead = 8, numEncoderLayers = 6, numDecoderLayers = 6 } = options;
+		const norm = () => new LayerNorm(dModel, { ...options, eps: options.layerNormEps ?? 1e-5 });
+		this.encoder = new TransformerEncoder(new TransformerEncoderLayer(dModel, nhead, options), numEncoderLayers, {
+			norm: norm(),
+		});
+		this.decoder = new TransformerDecoder(new TransformerDecoderLayer(dModel, nhead, options), numDecoderLayers, {
+			norm: norm(),
+		});
+		for (const parameter of this.parameters()) if (parameter.ndim > 1) xavierUniform_(parameter);
+	}
+
+	override forward(src: Tensor, tgt: Tensor, call: TransformerCall = {}): Tensor {
+		const batch = this.options.batchFirst ? 0 : 1;
+		if (src.ndim !== tgt.ndim || (src.ndim === 3 && src.shape[batch] !== tgt.shape[batch])) {
+			throw new ShapeError(
+				`Transformer: source ${formatShape(src.shape)} and target ${formatShape(tgt.shape)} must have one batch`,
+			);
+		}
+		const { srcMask = null, srcKeyPaddingMask = null, srcIsCausal = false } = call;
+		return tidy(() => {
+			const memory = this.encoder.forward(src, { mask: srcMask, srcKeyPaddingMask, isCausal: srcIsCausal });
+			return this.decoder.forward(tgt, memory, call);
+		});
+	}
+
+	/** [size, size]: 0 where position i may look at j, j <= i, and -Infinity elsewhere. Passing `isCausal` instead saves the matrix. */
+	static generateSquareSubsequentMask(size: number, options: FactoryOptions = {}): Tensor {
+		return tidy(() => triu(full([size, size], Number.NEGATIVE_INFINITY, options), 1));
+	}
+}

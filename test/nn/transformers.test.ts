@@ -1,0 +1,123 @@
+/** Attention and transformer layers on the CPU path against PyTorch's; refusals, positions, and generation with a cache. */
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { cat, manualSeed, nn, noGrad, ones, randn, type Tensor, tensor, zeros } from 'wgrad';
+import { requireClose } from '../proofs/compare';
+import { compareLayer, NAMES } from './transformers';
+
+for (const name of NAMES) {
+	test(`${name} computes what PyTorch's does`, () => compareLayer(name, 'cpu', 'float64', { relative: 1e-9, absolute: 1e-11 }));
+}
+
+test('a causal mask as PyTorch makes it', async () => {
+	const inf = Number.POSITIVE_INFINITY;
+	assert.equal(await nn.Transformer.generateSquareSubsequentMask(3, { device: 'cpu' }).toArray(), [
+		[0, -inf, -inf],
+		[0, 0, -inf],
+		[0, 0, 0],
+	]);
+});
+
+test('stacks begin with equal layers that learn apart', async () => {
+	const encoder = new nn.TransformerEncoder(new nn.TransformerEncoderLayer(8, 2, { dimFeedforward: 4 }), 2);
+	const state = encoder.stateDict();
+	const [first, second] = ['layers.0.linear1.weight', 'layers.1.linear1.weight'].map((key) => state[key]!);
+	assert.equal(await first!.data(), await second!.data());
+	noGrad(() => void encoder.layers.at(0).linear1.weight.fill_(0));
+	assert.not.equal(await encoder.stateDict()['layers.0.linear1.weight']!.data(), await second!.data());
+});
+
+test('attention refuses what does not fit', () => {
+	assert.throws(() => new nn.MultiheadAttention(8, 3), /MultiheadAttention: 8 features do not divide into 3 heads/);
+	const x = zeros([2, 3, 6], { device: 'cpu' });
+	assert.throws(
+		() => new nn.MultiheadAttention(8, 2).forward(x, x, x),
+		/MultiheadAttention: it takes queries, keys and values of 8, 8 and 8 features, \[L, N, features\]/,
+	);
+	assert.throws(
+		() => new nn.TransformerEncoderLayer(8, 2, { activation: 'tanh' as 'relu' }),
+		/TransformerEncoderLayer: activation must be 'relu', 'gelu' or a function, not 'tanh'/,
+	);
+	assert.throws(
+		() => new nn.Transformer({ dModel: 8, nhead: 2 }).forward(zeros([3, 2, 8]), zeros([3, 1, 8])),
+		/Transformer: source \[3, 2, 8\] and target \[3, 1, 8\]/,
+	);
+});
+
+test('a sequence whose keys are all padding gives zeros and gradients without NaN', async () => {
+	const layer = new nn.MultiheadAttention(4, 2, { bias: false, batchFirst: true });
+	const x = randn([1, 3, 4], { device: 'cpu' }).requiresGrad_();
+	const keyPaddingMask = ones([1, 3], { dtype: 'bool', device: 'cpu' });
+	for (const needWeights of [true, false]) {
+		const [output] = layer.forward(x, x, x, { keyPaddingMask, needWeights });
+		assert.equal(Array.from(await output.data()), new Array(12).fill(0));
+		x.grad = null;
+		output.sum().backward();
+		assert.equal(Array.from(await x.grad!.data()), new Array(12).fill(0));
+	}
+});
+
+test('token by token with a cache, a layer gives what it gives at once', async () => {
+	manualSeed(4);
+	const layer = new nn.TransformerEncoderLayer(8, 2, { dimFeedforward: 6, batchFirst: true, dropout: 0 }).to(
+		'float64',
+	) as nn.TransformerEncoderLayer;
+	const x = randn([2, 7, 8], { device: 'cpu', dtype: 'float64' });
+	const expected = layer.forward(x, { isCausal: true });
+	using cache = new nn.KVCache({ batch: 2, heads: 2, headSize: 4, maxLength: 7, dtype: 'float64', device: 'cpu' });
+	const parts: Tensor[] = [];
+	for (const [start, end] of [
+		[0, 3],
+		[3, 4],
+		[4, 6],
+		[6, 7],
+	] as const) {
+		parts.push(noGrad(() => layer.forward(x.slice(1, start, end), { cache })));
+	}
+	requireClose('generated', await cat(parts, 1).data(), await expected.data(), { relative: 1e-10, absolute: 1e-12 });
+	assert.throws(() => layer.forward(x.slice(1, 0, 1), { cache }), /KVCache: 7 \+ 1 tokens do not fit into maxLength 7/);
+	cache.truncate(6);
+	const again = noGrad(() => layer.forward(x.slice(1, 6, 7), { cache }));
+	requireClose('after truncate', await again.data(), await parts[3]!.data(), { relative: 0, absolute: 0 });
+});
+
+test('sinusoidal positions are those of the paper', async () => {
+	const positions = new nn.SinusoidalPositions(5, 4, { batchFirst: true, device: 'cpu' });
+	const y = await positions.forward(zeros([1, 2, 4], { device: 'cpu' }), { offset: 2 }).data();
+	const row = (i: number) => [Math.sin(i), Math.cos(i), Math.sin(i / 100), Math.cos(i / 100)];
+	requireClose('sinusoids', y, [...row(2), ...row(3)], { relative: 1e-6, absolute: 1e-7 });
+	assert.is(positions.parameters().length, 0);
+	assert.equal(positions.stateDict(), {});
+	assert.throws(
+		() => positions.forward(zeros([1, 2, 4]), { offset: 4 }),
+		/SinusoidalPositions: 2 positions from 4 on exceed maxLength 5/,
+	);
+});
+
+test('learned positions learn', async () => {
+	const positions = new nn.LearnedPositions(3, 2);
+	const x = zeros([2, 4, 2]);
+	const y = positions.forward(x);
+	assert.equal(y.shape, [2, 4, 2]);
+	y.sum().backward();
+	assert.equal(Array.from(await positions.weight.grad!.data()), [4, 4, 4, 4, 0, 0]);
+});
+
+for (const interleaved of [false, true]) {
+	test(`rotated queries and keys meet by distance alone${interleaved ? ', interleaved' : ''}`, async () => {
+		manualSeed(5);
+		const rotary = new nn.RotaryPositions(20, 6, { interleaved, dtype: 'float64', device: 'cpu' });
+		const [q, k] = [randn([1, 6], { dtype: 'float64', device: 'cpu' }), randn([1, 6], { dtype: 'float64', device: 'cpu' })];
+		const meet = async (i: number, j: number) =>
+			rotary
+				.forward(q, { offset: i })
+				.mul(rotary.forward(k, { offset: j }))
+				.sum()
+				.item();
+		assert.ok(Math.abs((await meet(3, 1)) - (await meet(14, 12))) < 1e-12);
+		assert.ok(Math.abs((await meet(3, 1)) - (await meet(3, 2))) > 1e-3);
+		const turned = await rotary.forward(tensor([[1, 0, 0, 0, 0, 0]], { dtype: 'float64', device: 'cpu' }), { offset: 2 }).data();
+		assert.ok(Math.abs(turned[0]! - Math.cos(2)) < 1e-12 && Math.abs(turned[interleaved ? 1 : 3]! - Math.sin(2)) < 1e-12);
+	});
+}
+test.run();
