@@ -44,6 +44,8 @@ export interface Case {
 	call(inputs: Tensor[]): Tensor | readonly Tensor[];
 	/** Equal values move together when the condition of the result is measured. */
 	readonly ties?: boolean;
+	/** By which a result may be off however small it is, with the reason at the place of use. Default 0. */
+	readonly absolute?: number;
 	/** Also seeds the engine's generator. */
 	readonly seed: number;
 	/** Gradients by the composed, recordable forms rather than by fused kernels. */
@@ -140,7 +142,7 @@ export class Draw {
 		inputs: readonly Input[],
 		call: Case['call'],
 		args: unknown = {},
-		rest: Partial<Pick<Case, 'ties'>> = {},
+		rest: Partial<Pick<Case, 'ties' | 'absolute'>> = {},
 	): Case {
 		return { operation, inputs, args, call, seed: this.int(0, 999), composed: this.oneIn(4), ...rest };
 	}

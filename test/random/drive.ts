@@ -137,7 +137,7 @@ async function judge(given: Case, actual: Outcome, options: RandomOptions): Prom
 			if (exact instanceof WgradError || stepwise instanceof WgradError) return wrong('inputs nearby are refused');
 			nearby.push({ exact, stepwise });
 		}
-		judgement = compare(expected, actual, rounded, nearby, options);
+		judgement = compare(expected, actual, rounded, nearby, { ...options, ...(given.absolute && { absolute: given.absolute }) });
 		if (judgement.problem === null) break;
 	}
 	return judgement;

@@ -96,6 +96,8 @@ function classes(d: Draw): Case {
 				[x, soft, ...weight],
 				([s, t, u]) => w.crossEntropy(s!, t!, { reduction, labelSmoothing, weight: u ?? null }),
 				{ reduction, labelSmoothing },
+				// The gradient of the probabilities is logSoftmax, whose sum of exponentials is at least 1 and is rounded as such.
+				{ absolute: 2 ** -22 },
 			),
 		() =>
 			d.case(
