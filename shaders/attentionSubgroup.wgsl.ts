@@ -2,9 +2,10 @@
  * Attention for software adapters with subgroups: see attention.wgsl.ts for what is computed.
  *
  * A workgroup of 8 lanes has 32 own rows, four a lane, turned so that a vec4 holds one element of the four: the softmax of a query
- * then needs no other lane. They lie in private memory, a row of results beside them. Streamed rows come by tiles of four a lane of
+ * then needs no other lane. They lie in private memory, a row of results beside them. Streamed rows come by tiles of `held` a lane of
  * the subgroup; each lane loads its own and subgroupBroadcast hands their elements around, an instruction each, where a load costs
- * some 30. So a tile of 32 x 32 scores takes 8 reads of vec4 for 512 multiply-adds.
+ * some 30. With 4 of them a tile of 32 x 32 scores takes 8 reads of vec4 for 512 multiply-adds; with 2 it is a seventh slower and
+ * compiles in half the time, which suits small heads.
  *
  * Scores stay in registers, numbered variables since WGSL has no others; loops over the elements of rows are not unrolled beyond
  * a quad: compile time is the other thing that software adapters are short of.
@@ -16,6 +17,8 @@ import type { ShaderTemplate } from './shader';
 export type AttentionSubgroupVariant = AttentionOptionsVariant & {
 	/** Invocations of a subgroup, all the adapter has. */
 	subgroup: 4 | 8;
+	/** Streamed rows that a lane loads at a time. */
+	held: 2 | 4;
 };
 
 const LANES = 8;
@@ -51,8 +54,8 @@ function storeOwn(name: string, count: string, head: string, strides: string, so
 export const attentionSubgroup: ShaderTemplate<AttentionSubgroupVariant> = {
 	name: 'attention.subgroup',
 	source(variant) {
-		const { kind, size, mask, dropout, storage, subgroup } = variant;
-		const streamed = 4 * subgroup;
+		const { kind, size, mask, dropout, storage, subgroup, held } = variant;
+		const streamed = held * subgroup;
 		const forward = kind === 'forward';
 		const byKeys = kind === 'keyValue';
 		const each = (line: (i: number) => string) => lines(streamed, line);
@@ -60,8 +63,9 @@ export const attentionSubgroup: ShaderTemplate<AttentionSubgroupVariant> = {
 		const element = (i: number, q: number) => `subgroupBroadcast(x${Math.floor(i / subgroup)}[${q}], ${i % subgroup}u)`;
 
 		/** Declares rows \`at0\` ... of the streamed tensor that this lane loads. */
-		const streamRows = (name: string, head: string) => lines(4, (t) => `let ${name}At${t} = ${head} + stream${t} * p.${name}.z;`);
-		const loadStream = (name: string) => lines(4, (t) => `let x${t} = ${name}Quad(${name}At${t}, d);`);
+		const streamRows = (name: string, head: string) =>
+			lines(held, (t) => `let ${name}At${t} = ${head} + stream${t} * p.${name}.z;`);
+		const loadStream = (name: string) => lines(held, (t) => `let x${t} = ${name}Quad(${name}At${t}, d);`);
 
 		/** s0 ... += streamed rows times own rows. */
 		const product = (s: string, name: string, own: string) => `
@@ -74,7 +78,7 @@ export const attentionSubgroup: ShaderTemplate<AttentionSubgroupVariant> = {
 		/** sums += streamed rows, weighted by s0 ...; what was there is multiplied by \`keep\` before. */
 		const accumulate = (s: string, name: string, sums: string, keep: string) => `
 		for (var d = 0u; d < p.${sizeOf(name)}; d++) {
-			${lines(4, (t) => `let x${t} = ${name}Element(${name}At${t} + d);`)}
+			${lines(held, (t) => `let x${t} = ${name}Element(${name}At${t} + d);`)}
 			var y = ${sums}[d]${keep};
 			${each((i) => `y += subgroupBroadcast(x${Math.floor(i / subgroup)}, ${i % subgroup}u) * ${s}${i};`)}
 			${sums}[d] = y;
@@ -156,12 +160,12 @@ fn main(
 		let maskHead = p.maskOffset + batch * p.mask.x + h * p.mask.y;
 #endif
 		for (var first = select(0u, firstOwn, p.causal != 0u); first < p.queries; first += ${streamed}u) {
-			${lines(4, (t) => `let stream${t} = min(first + ${t * subgroup}u + member, p.queries - 1u);`)}
+			${lines(held, (t) => `let stream${t} = min(first + ${t * subgroup}u + member, p.queries - 1u);`)}
 			${streamRows('q', 'headOf(p.q, batch, h)')}
 			${streamRows('gradient', 'headOf(p.gradient, batch, h)')}
 			${product('s', 'q', 'ownA')}
 			${restrict}
-			${lines(4, (t) => `let row${t} = rows[rowHead + stream${t}];`)}
+			${lines(held, (t) => `let row${t} = rows[rowHead + stream${t}];`)}
 			${each((i) => {
 				const part = (c: number) => `subgroupBroadcast(row${Math.floor(i / subgroup)}[${c}], ${i % subgroup}u)`;
 				return `s${i} = decay(s${i} - ${part(0)} - ${part(1)});`;
@@ -202,7 +206,7 @@ fn main(
 	let delta = vec4<f32>(row0.z, row1.z, row2.z, row3.z);
 #endif
 	for (var first = 0u; first < end; first += ${streamed}u) {
-		${lines(4, (t) => `let stream${t} = min(first + ${t * subgroup}u + member, p.keys - 1u);`)}
+		${lines(held, (t) => `let stream${t} = min(first + ${t * subgroup}u + member, p.keys - 1u);`)}
 		${streamRows('k', 'headOf(p.k, batch, keyHead)')}
 		${streamRows('v', 'headOf(p.v, batch, keyHead)')}
 		${product('s', 'k', 'ownA')}

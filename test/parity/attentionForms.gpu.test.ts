@@ -34,30 +34,23 @@ interface Case {
 }
 
 const CASES: readonly Case[] = [
-	{ label: 'several tiles', heads: [2, 2], lengths: [70, 101], sizes: [64, 64] },
-	{ label: 'causal', heads: [2, 2], lengths: [97, 97], sizes: [64, 64], causal: true, interleaved: true },
-	{ label: 'causal, more keys', heads: [1, 1], lengths: [33, 130], sizes: [32, 32], causal: true },
-	{ label: 'causal, fewer keys', heads: [1, 1], lengths: [130, 40], sizes: [32, 32], causal: true },
+	{ label: 'causal', heads: [2, 2], lengths: [97, 97], sizes: [96, 96], causal: true, interleaved: true },
 	{
-		label: 'grouped queries, bool mask',
+		label: 'everything',
 		heads: [4, 2],
-		lengths: [40, 50],
-		sizes: [32, 32],
-		mask: [2, 4, 40, 50],
-		maskType: 'bool',
-	},
-	{
-		label: 'additive mask, dropout',
-		heads: [2, 1],
 		lengths: [45, 67],
-		sizes: [32, 20],
-		mask: [1, 2, 1, 67],
+		sizes: [33, 20],
+		mask: [1, 4, 1, 67],
 		maskType: 'float32',
 		dropout: true,
 	},
-	{ label: 'odd sizes', heads: [1, 1], lengths: [35, 37], sizes: [17, 9], causal: true },
+	{ label: 'small heads', heads: [1, 1], lengths: [33, 130], sizes: [32, 32], causal: true },
+	{ label: 'bool mask', heads: [4, 2], lengths: [70, 50], sizes: [64, 32], mask: [2, 4, 70, 50], maskType: 'bool' },
 	{ label: 'large heads', heads: [1, 1], lengths: [40, 40], sizes: [256, 132], causal: true },
 ];
+
+/** The form for GPUs takes software adapters a quarter of a minute a kernel to compile. */
+const CASES_OF_GPUS = CASES.slice(0, 2);
 
 const BATCH = 2;
 const FORMS: Readonly<Record<string, (gpu: Gpu) => Gpu>> = {
@@ -145,7 +138,7 @@ async function results(
 }
 
 for (const [name, form] of Object.entries(FORMS)) {
-	for (const each of CASES) {
+	for (const each of name === 'as GPUs choose' ? CASES_OF_GPUS : CASES) {
 		test(`attention ${name}: ${each.label}`, async () => {
 			const expected = await results({ device: cpuBackend, kernels: cpuBackend.kernels }, each);
 			const actual = await results(

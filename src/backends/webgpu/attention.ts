@@ -34,6 +34,11 @@ function sharesBySubgroup(gpu: Gpu): 4 | 8 | null {
 	return gpu.isSoftware && (gpu.subgroupSize === 4 || gpu.subgroupSize === 8) ? gpu.subgroupSize : null;
 }
 
+/** A first step waits for the compiler, and small heads leave little to gain by more. */
+function heldRows(size: number): 2 | 4 {
+	return size <= 32 ? 2 : 4;
+}
+
 const elements = (view: View): number => view.shape.reduce((all, size) => all * size, 1);
 
 export function attentionKernels(gpu: Gpu): AttentionKernels {
@@ -94,7 +99,8 @@ export function attentionKernels(gpu: Gpu): AttentionKernels {
 			flops: 2 * pairs * (products[0]! * size + products[1]! * valueSize),
 			bytes: [...inputs, ...outputs].reduce((sum, view) => sum + elements(view), 0) * (variant.storage === 'f16' ? 2 : 4),
 		};
-		if (subgroup !== null) gpu.launch({ kernel: attentionSubgroup, variant: { ...variant, subgroup }, ...record });
+		if (subgroup !== null)
+			gpu.launch({ kernel: attentionSubgroup, variant: { ...variant, subgroup, held: heldRows(largest) }, ...record });
 		else gpu.launch({ kernel: attentionWorkgroup, variant, ...record });
 	}
 
