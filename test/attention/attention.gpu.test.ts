@@ -1,0 +1,91 @@
+/** What the operation database cannot say of attention: memory, repeatability, dropout on both devices, what is launched. */
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import {
+	type Device,
+	eye,
+	grad,
+	init,
+	manualSeed,
+	memory,
+	profile,
+	randn,
+	scaledDotProductAttention,
+	sync,
+	type Tensor,
+	tidy,
+	zeros,
+} from 'wgrad';
+import { requireClose } from '../proofs/compare';
+
+test.before(async () => {
+	await init({ device: 'webgpu' });
+});
+
+function inputs(shape: readonly number[], device: Device = 'webgpu'): [Tensor, Tensor, Tensor] {
+	const [q, k, v] = [0, 1, 2].map(() => randn(shape, { device }).requiresGrad_()) as [Tensor, Tensor, Tensor];
+	return [q, k, v];
+}
+
+test('2,048 queries and keys, forward and backward, take 1.2 times the memory of the tensors and their gradients at most', async () => {
+	const shape = [1, 4, 2048, 64];
+	await sync();
+	const before = memory().gpu!.live;
+	const operands = inputs(shape);
+	const gradient = randn(shape);
+	const output = scaledDotProductAttention(...operands, { isCausal: true });
+	const gradients = grad(output, operands, { gradOutputs: gradient });
+	// Read to the end: nothing that runs later can take more.
+	for (const tensor of gradients) await tensor!.sum().item();
+	const tensors = 8 * 4 * 4 * 2048 * 64;
+	const { live, peak } = memory().gpu!;
+	assert.ok(
+		peak - before <= 1.2 * tensors,
+		`the peak is ${peak - before} bytes, for ${tensors} of tensors; ${live - before} stay`,
+	);
+});
+
+test('the same bits every time, forward and backward, with dropout', async () => {
+	manualSeed(11);
+	const operands = inputs([2, 2, 50, 16]);
+	const gradient = randn([2, 2, 50, 16]);
+	const run = async () => {
+		manualSeed(12);
+		const output = scaledDotProductAttention(...operands, { dropoutP: 0.3 });
+		const gradients = grad(output, operands, { gradOutputs: gradient });
+		return Promise.all([output, ...gradients].map((tensor) => tensor!.data()));
+	};
+	const [first, second] = [await run(), await run()];
+	for (const [i, values] of first.entries()) assert.equal(second[i], values);
+});
+
+test('dropout drops the same weights on both devices, about as many as asked', async () => {
+	const outcomes = [];
+	for (const device of ['cpu', 'webgpu'] as const) {
+		// Queries of zeros look everywhere alike, and values that are the identity show the weights.
+		const queries = zeros([1, 1, 40, 40], { device });
+		const identity = eye(40, { device }).reshape([1, 1, 40, 40]);
+		manualSeed(14);
+		const weights = await scaledDotProductAttention(queries, queries, identity, { dropoutP: 0.25 }).data();
+		const kept = Array.from(weights).filter((weight) => weight !== 0);
+		assert.ok(Math.abs(kept.length / 1600 - 0.75) < 0.04, `${kept.length} of 1600 weights are left`);
+		outcomes.push(weights);
+	}
+	requireClose('weights', outcomes[1]!, outcomes[0]!, { relative: 1e-6, absolute: 0 });
+});
+
+test('forward is one launch and backward three', async () => {
+	const operands = inputs([1, 2, 33, 16]);
+	const gradient = randn([1, 2, 33, 16]);
+	const { rows } = await profile(() =>
+		tidy(() => {
+			grad(scaledDotProductAttention(...operands, { isCausal: true }), operands, { gradOutputs: gradient });
+		}),
+	);
+	assert.is(
+		rows.reduce((sum, { launches }) => sum + launches, 0),
+		4,
+	);
+});
+
+test.run();
