@@ -64,7 +64,7 @@ test('dropout drops the same weights on both devices, about as many as asked', a
 	for (const device of ['cpu', 'webgpu'] as const) {
 		// Queries of zeros look everywhere alike, and values that are the identity show the weights.
 		const queries = zeros([1, 1, 40, 40], { device });
-		const identity = eye(40, { device }).reshape([1, 1, 40, 40]);
+		const identity = eye(40, 40, { device }).reshape([1, 1, 40, 40]);
 		manualSeed(14);
 		const weights = await scaledDotProductAttention(queries, queries, identity, { dropoutP: 0.25 }).data();
 		const kept = Array.from(weights).filter((weight) => weight !== 0);
