@@ -18,13 +18,17 @@ import {
 	mul,
 	nn,
 	noGrad,
+	ones,
 	optim,
 	randint,
 	randn,
 	relu,
+	scaledDotProductAttention,
 	softmax,
 	sum,
 	type Tensor,
+	tril,
+	where,
 } from 'wgrad';
 import { mnistCnn } from '../examples/mnist/model';
 
@@ -42,6 +46,8 @@ export interface Case {
 	prepare(device: Device): () => unknown;
 	/** Whether the CPU reference takes so long that one run must do. */
 	readonly slowReference?: boolean;
+	/** Too long for the CPU reference. */
+	readonly noReference?: boolean;
 	/** Milliseconds that tfjs-webgpu 4.22 and jax-js 0.1.25 took on lavapipe on a machine of this kind. */
 	readonly others?: readonly [tfjs: number, jaxjs: number];
 }
@@ -181,6 +187,47 @@ function unaryGradient(
 	};
 }
 
+/** Causal attention of 64 elements a head, by the fused kernels or as matmul, mask, softmax and matmul. Useful operations are counted alike. */
+function attention(
+	[batch, heads, length]: readonly [number, number, number],
+	form: 'fused' | 'composed',
+	backward: boolean,
+	others?: readonly [number, number],
+): Case {
+	const size = 64;
+	return {
+		name: `${form} attention ${batch}x${heads}x${length}x${size}, causal, ${backward ? 'both ways' : 'forward'}`,
+		family: 'attention',
+		flops: (backward ? 7 : 2) * batch * heads * length ** 2 * size,
+		slowReference: true,
+		noReference: length > 256,
+		...(others === undefined ? {} : { others }),
+		prepare: (device) => {
+			const [q, k, v, gradient] = [0, 1, 2, 3].map(() => randn([batch, heads, length, size], { device })) as [
+				Tensor,
+				Tensor,
+				Tensor,
+				Tensor,
+			];
+			const seen = tril(ones([length, length], { device, dtype: 'bool' }));
+			const call = () => {
+				if (form === 'fused') return scaledDotProductAttention(q, k, v, { isCausal: true });
+				const scores = mul(matmul(q, k.transpose(-2, -1)), size ** -0.5);
+				return matmul(softmax(where(seen, scores, -1e30), -1), v);
+			};
+			if (!backward) return () => noGrad(call);
+			for (const operand of [q, k, v]) operand.requiresGrad_();
+			return () => grad(call(), [q, k, v], { gradOutputs: gradient });
+		},
+	};
+}
+
+const ATTENTION = [
+	[2, 4, 256],
+	[1, 4, 1024],
+	[1, 4, 2048],
+] as const;
+
 const IMAGES = { n: 16, c: 32, size: 32, o: 64, padding: 1 };
 const DIGITS = { n: 32, c: 1, size: 28, o: 32, padding: 0 };
 const TINY = 1000;
@@ -261,6 +308,12 @@ export const cases: readonly Case[] = [
 	unary('add 4 M', 'elementwise', [MILLION4], 8, (x) => add(x, x)),
 	unary('row broadcast mul 4096x1024', 'elementwise', [4096, 1024], 8, (x) => mul(x, x.select(0, 0))),
 	unary('transposed copy 2048x2048', 'elementwise', [2048, 2048], 8, (x) => x.transpose(0, 1).contiguous()),
+	...ATTENTION.flatMap((sizes) =>
+		[false, true].flatMap((backward) => [
+			attention(sizes, 'fused', backward, backward && sizes[2] === 256 ? [200, 170] : undefined),
+			attention(sizes, 'composed', backward),
+		]),
+	),
 	step('training step, MNIST CNN, batch 64', mnistCnn, [64, 1, 28, 28]),
 	step('training step, two-convolution CNN, batch 64', deeperCnn, [64, 1, 28, 28], [2400, 860]),
 	step('training step, MLP 784-256-10, batch 64', mlp, [64, 784], [55, 29]),

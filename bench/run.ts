@@ -42,9 +42,10 @@ async function runCase(benchmark: Case, roofline: Roofline, runs: number, refere
 	};
 	const repeats = benchmark.repeats ?? 1;
 	const webgpu = await on('webgpu', { warmups: 3, runs, repeats });
-	const cpu = reference
-		? await on('cpu', benchmark.slowReference ? { warmups: 0, runs: 1 } : { warmups: 1, runs, repeats })
-		: null;
+	const cpu =
+		reference && !benchmark.noReference
+			? await on('cpu', benchmark.slowReference ? { warmups: 0, runs: 1 } : { warmups: 1, runs, repeats })
+			: null;
 	const gflops = benchmark.flops === undefined ? null : benchmark.flops / webgpu.median / 1e6;
 	const gbps = benchmark.bytes === undefined ? null : benchmark.bytes / webgpu.median / 1e6;
 	return {
