@@ -7,8 +7,9 @@
  * some 30. With 4 of them a tile of 32 x 32 scores takes 8 reads of vec4 for 512 multiply-adds; with 2 it is a seventh slower and
  * compiles in half the time, which suits small heads.
  *
- * Scores stay in registers, numbered variables since WGSL has no others; loops over the elements of rows are not unrolled beyond
- * a quad: compile time is the other thing that software adapters are short of.
+ * Scores stay in registers, numbered variables since WGSL has no others. Compile time is the other thing that software adapters are
+ * short of: loops over the elements of rows are not unrolled beyond a quad, and own rows are loaded and stored one by one, since
+ * each place that reads or writes memory becomes a branch for each lane. lavapipe compiles kernels one after another.
  */
 import { wgsl } from 'wgsl-preprocessor';
 import { type AttentionOptionsVariant, accesses, declarations, lines, OWN_ROWS, range, sizeOf } from './attention.wgsl';
@@ -23,31 +24,46 @@ export type AttentionSubgroupVariant = AttentionOptionsVariant & {
 
 const LANES = 8;
 
+/** Element c of the four own rows, of private memory. */
+const four = (array: string, c: string) => `vec4<f32>(${range(4).map((r) => `${array}[4u * (${c}) + ${r}u]`)})`;
+
 /** Fills private memory with the lane's own rows of tensor `name`, times `factor`. */
 function loadOwn(name: string, count: string, head: string, target: string, factor: string): string {
 	return `
-	{
-		${lines(4, (r) => `let row${r} = ${head} + min(own + ${r}u, ${count} - 1u) * p.${name}.z;`)}
+	for (var r = 0u; r < 4u; r++) {
+		let row = ${head} + min(own + r, ${count} - 1u) * p.${name}.z;
 		for (var d = 0u; d < (p.${sizeOf(name)} + 3u) / 4u; d++) {
-			${lines(4, (r) => `let x${r} = ${name}Quad(row${r}, d);`)}
-			${lines(4, (q) => `${target}[4u * d + ${q}u] = vec4<f32>(${range(4).map((r) => `x${r}[${q}]`)})${factor};`)}
+			let x = ${name}Quad(row, d)${factor};
+			${lines(4, (q) => `${target}[16u * d + ${4 * q}u + r] = x[${q}];`)}
 		}
 	}`;
 }
 
-/** Stores the lane's rows of results, times `factor` (a vec4 of the four rows). */
+/** Stores the lane's rows of results, times `factor`, which may depend on \`r\`. */
 function storeOwn(name: string, count: string, head: string, strides: string, source: string, factor: string): string {
 	return `
-	{
-		let factor = ${factor};
-		for (var d = 0u; d < (p.${sizeOf(name)} + 3u) / 4u; d++) {
-			${lines(4, (q) => `let x${q} = ${source}[4u * d + ${q}u] * factor;`)}
-			${lines(
-				4,
-				(r) =>
-					`if (own + ${r}u < ${count}) { ${name}Store(${head} + (own + ${r}u) * ${strides}.z, d, vec4<f32>(${range(4).map((q) => `x${q}[${r}]`)})); }`,
-			)}
+	for (var r = 0u; r < 4u; r++) {
+		if (own + r < ${count}) {
+			let row = ${head} + (own + r) * ${strides}.z;
+			for (var d = 0u; d < (p.${sizeOf(name)} + 3u) / 4u; d++) {
+				${name}Store(row, d, vec4<f32>(${range(4).map((q) => `${source}[16u * d + ${4 * q}u + r]`)}) * ${factor});
+			}
 		}
+	}`;
+}
+
+/** Reads what the gradients need of `count` queries, number n of which is `row`, into the elements of three vectors. */
+function readRows(count: number, row: string): string {
+	return `
+	var largest = vec4<f32>();
+	var logTotal = vec4<f32>();
+	var delta = vec4<f32>();
+	for (var n = 0u; n < ${count}u; n++) {
+		let read = rows[rowHead + min(${row}, p.queries - 1u)];
+		let here = vec4<u32>(0u, 1u, 2u, 3u) == vec4<u32>(n);
+		largest = select(largest, vec4<f32>(read.x), here);
+		logTotal = select(logTotal, vec4<f32>(read.y), here);
+		delta = select(delta, vec4<f32>(read.z), here);
 	}`;
 }
 
@@ -62,6 +78,8 @@ export const attentionSubgroup: ShaderTemplate<AttentionSubgroupVariant> = {
 		/** Element i of the streamed rows that the lanes hold in x0 ... x3, which are vec4. */
 		const element = (i: number, q: number) => `subgroupBroadcast(x${Math.floor(i / subgroup)}[${q}], ${i % subgroup}u)`;
 
+		const ofRow = (name: string, i: number) => `subgroupBroadcast(${name}[${Math.floor(i / subgroup)}], ${i % subgroup}u)`;
+
 		/** Declares rows \`at0\` ... of the streamed tensor that this lane loads. */
 		const streamRows = (name: string, head: string) =>
 			lines(held, (t) => `let ${name}At${t} = ${head} + stream${t} * p.${name}.z;`);
@@ -72,25 +90,27 @@ export const attentionSubgroup: ShaderTemplate<AttentionSubgroupVariant> = {
 		${each((i) => `var ${s}${i} = vec4<f32>();`)}
 		for (var d = 0u; d < (p.${sizeOf(name)} + 3u) / 4u; d++) {
 			${loadStream(name)}
-			${lines(4, (q) => `let y${q} = ${own}[4u * d + ${q}u];`)}
+			${lines(4, (q) => `let y${q} = ${four(own, `4u * d + ${q}u`)};`)}
 			${lines(4, (q) => each((i) => `${s}${i} += ${element(i, q)} * y${q};`))}
 		}`;
 		/** sums += streamed rows, weighted by s0 ...; what was there is multiplied by \`keep\` before. */
 		const accumulate = (s: string, name: string, sums: string, keep: string) => `
 		for (var d = 0u; d < p.${sizeOf(name)}; d++) {
 			${lines(held, (t) => `let x${t} = ${name}Element(${name}At${t} + d);`)}
-			var y = ${sums}[d]${keep};
+			var y = ${four(sums, 'd')}${keep};
 			${each((i) => `y += subgroupBroadcast(x${Math.floor(i / subgroup)}, ${i % subgroup}u) * ${s}${i};`)}
-			${sums}[d] = y;
+			${lines(4, (q) => `${sums}[4u * d + ${q}u] = y[${q}];`)}
 		}`;
 
 		/** Masks the scores by position, and adds the mask, gathered in a loop since each place that loads costs compile time. */
 		const restrict = wgsl`
 #if ${mask !== 'none'}
 		for (var i = 0u; i < ${streamed}u; i++) {
-			bias[i] = vec4<f32>(${range(4).map((r) => (byKeys ? `biasAt(maskHead, first + i, own + ${r}u)` : `biasAt(maskHead, own + ${r}u, first + i)`))});
+			for (var r = 0u; r < 4u; r++) {
+				bias[4u * i + r] = ${byKeys ? 'biasAt(maskHead, first + i, own + r)' : 'biasAt(maskHead, own + r, first + i)'};
+			}
 		}
-		${each((i) => `s${i} += bias[${i}];`)}
+		${each((i) => `s${i} += ${four('bias', `${i}u`)};`)}
 #endif
 #if ${byKeys}
 		${each((i) => `s${i} = select(s${i}, vec4<f32>(MASKED), ownKeys >= vec4<u32>(visible(first + ${i}u)));`)}
@@ -101,16 +121,19 @@ export const attentionSubgroup: ShaderTemplate<AttentionSubgroupVariant> = {
 #if ${dropout}
 #if ${byKeys}
 		for (var i = 0u; i < ${streamed}u; i++) {
-			kept[i] = keptAt(rowHead + first + i, own / 4u);
+			let drawn = keptAt(rowHead + first + i, own / 4u);
+			${lines(4, (r) => `kept[4u * i + ${r}u] = drawn[${r}];`)}
 		}
 #else
 		for (var i = 0u; i < ${streamed / 4}u; i++) {
-			${lines(4, (r) => `let kept${r} = keptAt(rowHead + own + ${r}u, first / 4u + i);`)}
-			${lines(4, (q) => `kept[4u * i + ${q}u] = vec4<f32>(${range(4).map((r) => `kept${r}[${q}]`)});`)}
+			for (var r = 0u; r < 4u; r++) {
+				let drawn = keptAt(rowHead + own + r, first / 4u + i);
+				${lines(4, (q) => `kept[16u * i + ${4 * q}u + r] = drawn[${q}];`)}
+			}
 		}
 #endif
 #endif`;
-		const drop = (s: string) => (dropout ? each((i) => `${s}${i} *= kept[${i}];`) : '');
+		const drop = (s: string) => (dropout ? each((i) => `${s}${i} *= ${four('kept', `${i}u`)};`) : '');
 
 		const code = wgsl`
 #if ${storage === 'f16'}
@@ -119,19 +142,19 @@ enable f16;
 enable subgroups;
 ${declarations(variant)}
 
-var<private> ownA: array<vec4<f32>, ${size}>;
-var<private> sumsA: array<vec4<f32>, ${size}>;
+var<private> ownA: array<f32, ${4 * size}>;
+var<private> sumsA: array<f32, ${4 * size}>;
 #if ${!forward}
-var<private> ownB: array<vec4<f32>, ${size}>;
+var<private> ownB: array<f32, ${4 * size}>;
 #endif
 #if ${byKeys}
-var<private> sumsB: array<vec4<f32>, ${size}>;
+var<private> sumsB: array<f32, ${4 * size}>;
 #endif
 #if ${mask !== 'none'}
-var<private> bias: array<vec4<f32>, ${streamed}>;
+var<private> bias: array<f32, ${4 * streamed}>;
 #endif
 #if ${dropout}
-var<private> kept: array<vec4<f32>, ${streamed}>;
+var<private> kept: array<f32, ${4 * streamed}>;
 #endif
 
 @compute @workgroup_size(${LANES})
@@ -165,22 +188,19 @@ fn main(
 			${streamRows('gradient', 'headOf(p.gradient, batch, h)')}
 			${product('s', 'q', 'ownA')}
 			${restrict}
-			${lines(held, (t) => `let row${t} = rows[rowHead + stream${t}];`)}
-			${each((i) => {
-				const part = (c: number) => `subgroupBroadcast(row${Math.floor(i / subgroup)}[${c}], ${i % subgroup}u)`;
-				return `s${i} = decay(s${i} - ${part(0)} - ${part(1)});`;
-			})}
+			${readRows(held, `first + ${subgroup}u * n + member`)}
+			${each((i) => `s${i} = decay(s${i} - ${ofRow('largest', i)} - ${ofRow('logTotal', i)});`)}
 			${draw}
 			${product('d', 'gradient', 'ownB')}
 			${drop('d')}
-			${each((i) => `d${i} = s${i} * (d${i} - subgroupBroadcast(row${Math.floor(i / subgroup)}[2], ${i % subgroup}u));`)}
+			${each((i) => `d${i} = s${i} * (d${i} - ${ofRow('delta', i)});`)}
 			${drop('s')}
 			${accumulate('s', 'gradient', 'sumsB', '')}
 			${accumulate('d', 'q', 'sumsA', '')}
 		}
 	}
-	${storeOwn('dk', 'p.keys', 'headOf(p.out, batch, keyHead)', 'p.out', 'sumsA', 'vec4<f32>(p.scale)')}
-	${storeOwn('dv', 'p.keys', 'headOf(p.out2, batch, keyHead)', 'p.out2', 'sumsB', 'vec4<f32>(1.0)')}
+	${storeOwn('dk', 'p.keys', 'headOf(p.out, batch, keyHead)', 'p.out', 'sumsA', 'p.scale')}
+	${storeOwn('dv', 'p.keys', 'headOf(p.out2, batch, keyHead)', 'p.out2', 'sumsB', '1.0')}
 #else
 	let batch = tile / p.rowTiles / p.heads;
 	let h = tile / p.rowTiles % p.heads;
@@ -200,10 +220,7 @@ fn main(
 	var total = vec4<f32>();
 #else
 	${loadOwn('gradient', 'p.queries', 'headOf(p.gradient, batch, h)', 'ownB', '')}
-	${lines(4, (r) => `let row${r} = rows[rowHead + min(own + ${r}u, p.queries - 1u)];`)}
-	let largest = vec4<f32>(row0.x, row1.x, row2.x, row3.x);
-	let logTotal = vec4<f32>(row0.y, row1.y, row2.y, row3.y);
-	let delta = vec4<f32>(row0.z, row1.z, row2.z, row3.z);
+	${readRows(4, 'own + n')}
 #endif
 	for (var first = 0u; first < end; first += ${streamed}u) {
 		${lines(held, (t) => `let stream${t} = min(first + ${t * subgroup}u + member, p.keys - 1u);`)}
@@ -232,12 +249,17 @@ fn main(
 	// What such rows have accumulated are weights of masked scores.
 	let empty = largest < vec4<f32>(-1.5e38);
 	let safe = select(total, vec4<f32>(1.0), empty);
-	${storeOwn('o', 'p.queries', 'headOf(p.out, batch, h)', 'p.out', 'sumsA', 'select(1.0 / safe, vec4<f32>(), empty)')}
+	let factor = select(1.0 / safe, vec4<f32>(), empty);
 	let logTotal = select(log(safe), vec4<f32>(), empty);
 	let shift = select(largest, vec4<f32>(), empty);
-	${lines(4, (r) => `if (own + ${r}u < p.queries) { logSumExp[rowHead + own + ${r}u] = vec2<f32>(shift[${r}], logTotal[${r}]); }`)}
+	${storeOwn('o', 'p.queries', 'headOf(p.out, batch, h)', 'p.out', 'sumsA', 'factor[r]')}
+	for (var r = 0u; r < 4u; r++) {
+		if (own + r < p.queries) {
+			logSumExp[rowHead + own + r] = vec2<f32>(shift[r], logTotal[r]);
+		}
+	}
 #else
-	${storeOwn('dq', 'p.queries', 'headOf(p.out, batch, h)', 'p.out', 'sumsA', 'vec4<f32>(p.scale)')}
+	${storeOwn('dq', 'p.queries', 'headOf(p.out, batch, h)', 'p.out', 'sumsA', 'p.scale')}
 #endif
 #endif
 }

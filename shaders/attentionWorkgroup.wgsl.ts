@@ -94,17 +94,17 @@ export const attentionWorkgroup: ShaderTemplate<AttentionOptionsVariant> = {
 
 		const pairs = (line: (j: number) => string) => lines(2, line);
 		const masked = wgsl`
-#if ${byKeys}
-		${pairs((j) => `s${j} = select(s${j} * p.scale, vec4<f32>(MASKED), ownKeys >= vec4<u32>(visible(stream + ${j}u)));`)}
-#else
-		${pairs((j) => `s${j} = select(s${j} * p.scale, vec4<f32>(MASKED), vec4<u32>(stream + ${j}u) >= seen);`)}
-#endif
+		${pairs((j) => `s${j} *= p.scale;`)}
 #if ${mask !== 'none'}
 		${pairs(
 			(j) =>
 				`s${j} += vec4<f32>(${range(4).map((r) => (byKeys ? `biasAt(maskHead, stream + ${j}u, own + ${r}u)` : `biasAt(maskHead, own + ${r}u, stream + ${j}u)`))});`,
 		)}
 #endif
+		${pairs(
+			(j) =>
+				`s${j} = select(s${j}, vec4<f32>(MASKED), ${byKeys ? `ownKeys >= vec4<u32>(visible(stream + ${j}u))` : `vec4<u32>(stream + ${j}u) >= seen`});`,
+		)}
 #if ${dropout && byKeys}
 		${pairs((j) => `let kept${j} = keptAt(rowHead + stream + ${j}u, own / 4u);`)}
 #elif ${dropout}
