@@ -20,8 +20,24 @@ import * as esbuild from 'esbuild';
 
 export const root = dirname(fileURLToPath(import.meta.url));
 
-/** Entry points of the library by the name that a user imports after 'wgrad/'. Each needs its place in package.json's exports. */
-const ENTRIES = { index: 'src/index.ts', metrics: 'src/metrics/index.ts' };
+/**
+ * Entry points of the library by the name that a user imports after 'wgrad/'. Each needs its place in package.json's exports. In Node,
+ * `data` and `train` also hold what reads and writes files.
+ */
+const ENTRIES = {
+	browser: {
+		index: 'src/index.ts',
+		metrics: 'src/metrics/index.ts',
+		data: 'src/data/index.ts',
+		train: 'src/train/index.ts',
+	},
+	node: {
+		index: 'src/index.ts',
+		metrics: 'src/metrics/index.ts',
+		data: 'src/data/node.ts',
+		train: 'src/train/node.ts',
+	},
+};
 
 // The package's own package.json names no main file.
 const PREPROCESSOR = { 'wgsl-preprocessor': 'wgsl-preprocessor/wgsl-preprocessor.js' };
@@ -47,19 +63,29 @@ export const forNode = {
 /** For browsers: everything in one piece, and an import of one of Node's modules is an error. @satisfies {esbuild.BuildOptions} */
 export const forBrowser = { ...common, platform: /** @type {const} */ ('browser'), alias: PREPROCESSOR };
 
-/** For programs that are bundled with the library's sources rather than with its build. */
-export const withSources = {
-	...PREPROCESSOR,
-	wgrad: join(root, 'src/index.ts'),
-	'wgrad/metrics': join(root, 'src/metrics/index.ts'),
-};
+/**
+ * Aliases for programs that are bundled with the library's sources rather than with its build.
+ *
+ * @param {'browser' | 'node'} platform
+ * @returns {Record<string, string>}
+ */
+export function withSources(platform) {
+	const names = Object.entries(ENTRIES[platform]).map(([name, file]) => [
+		name === 'index' ? 'wgrad' : `wgrad/${name}`,
+		join(root, file),
+	]);
+	return { ...PREPROCESSOR, ...Object.fromEntries(names) };
+}
 
 async function buildLibrary() {
-	for (const [name, options] of Object.entries({ browser: forBrowser, node: forNode })) {
+	for (const [name, options] of /** @type {const} */ ([
+		['browser', forBrowser],
+		['node', forNode],
+	])) {
 		const outdir = `dist/${name}`;
 		const { metafile } = await esbuild.build({
 			...options,
-			entryPoints: ENTRIES,
+			entryPoints: ENTRIES[name],
 			outdir,
 			splitting: true,
 			chunkNames: 'chunk-[hash]',
@@ -124,7 +150,13 @@ async function buildExample(folder) {
 	// Node programs import the built library, as a user's program does.
 	await esbuild.build({ ...forNode, entryPoints: programs, outdir, outExtension: { '.js': '.mjs' }, tsconfigRaw: {} });
 	if (files.includes('page.ts')) {
-		await esbuild.build({ ...forBrowser, alias: withSources, entryPoints: [`${folder}/page.ts`], outdir, minify: true });
+		await esbuild.build({
+			...forBrowser,
+			alias: withSources('browser'),
+			entryPoints: [`${folder}/page.ts`],
+			outdir,
+			minify: true,
+		});
 		await copyFile(join(root, folder, 'index.html'), join(root, outdir, 'index.html'));
 	}
 	if (files.includes('prepare.mjs')) {
@@ -136,7 +168,7 @@ async function buildExample(folder) {
 async function buildBench() {
 	await esbuild.build({
 		...forNode,
-		alias: withSources,
+		alias: withSources('node'),
 		entryPoints: ['bench/run.ts'],
 		outdir: 'dist/bench',
 		outExtension: { '.js': '.mjs' },

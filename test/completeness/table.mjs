@@ -9,7 +9,7 @@ import { forNode, root, withSources } from '../../build.mjs';
 const bundle = join(root, 'dist/operations-table.mjs');
 await esbuild.build({
 	...forNode,
-	alias: withSources,
+	alias: withSources('node'),
 	sourcemap: false,
 	stdin: {
 		contents: `export { families } from './test/ops/index'; export { operationsTable, withTable } from './test/completeness/table';`,

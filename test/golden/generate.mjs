@@ -11,7 +11,7 @@ const bundle = join(root, 'dist/golden-cases.mjs');
 mkdirSync(join(root, 'dist'), { recursive: true });
 await esbuild.build({
 	...forNode,
-	alias: withSources,
+	alias: withSources('node'),
 	sourcemap: false,
 	entryPoints: [join(root, 'test/golden/cases.ts')],
 	outfile: bundle,

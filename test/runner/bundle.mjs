@@ -55,7 +55,7 @@ export async function bundleTests(platform, files, outdir) {
 	const build = (/** @type {readonly string[]} */ some, /** @type {boolean} */ write) =>
 		esbuild.build({
 			...(platform === 'node' ? forNode : forBrowser),
-			alias: withSources,
+			alias: withSources(platform),
 			plugins: [entries],
 			entryPoints: some.map((file) => ({ in: `entry:${file}`, out: bundleName(file).replace(/\.js$/, '') })),
 			splitting: true,
