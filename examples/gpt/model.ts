@@ -1,0 +1,264 @@
+/**
+ * GPT-2: a decoder of pre-norm blocks over learned positions, whose output layer is its table of tokens. Radford et al. 2019.
+ *
+ * Keys of the state are Hugging Face's (`transformer.h.0.attn.c_attn.weight`), and so are the shapes: projections keep their weight as
+ * [in, out].
+ */
+import { linear, nn, noGrad, scaledDotProductAttention, type Tensor, tensor, tidy, zeros } from 'wgrad';
+
+export interface GptOptions {
+	/** Tokens that there are. */
+	readonly vocabularySize: number;
+	/** Tokens that it sees at most. */
+	readonly context: number;
+	/** Features of a token; `heads` must divide them. */
+	readonly width: number;
+	readonly layers: number;
+	readonly heads: number;
+	/** Of embeddings, attention weights and what each block adds, while training. Default 0. */
+	readonly dropout?: number;
+}
+
+const DEVIATION = 0.02;
+
+/** x W + b with W as [in, out]: what GPT-2's files hold. */
+class Projection extends nn.Module {
+	readonly weight: nn.Parameter;
+	readonly bias: nn.Parameter;
+
+	constructor(inFeatures: number, outFeatures: number, deviation = DEVIATION) {
+		super();
+		this.weight = nn.init.normal_(new nn.Parameter(zeros([inFeatures, outFeatures])), 0, deviation);
+		this.bias = new nn.Parameter(zeros([outFeatures]));
+	}
+
+	override forward(x: Tensor): Tensor {
+		return tidy(() => linear(x, this.weight.transpose(0, 1), this.bias));
+	}
+}
+
+/** Each token looks at itself and those before it. */
+class SelfAttention extends nn.Module {
+	readonly #inward: Projection;
+	readonly #outward: Projection;
+	readonly #residual: nn.Dropout;
+
+	constructor(readonly options: GptOptions) {
+		super();
+		const { width, layers, dropout = 0 } = options;
+		this.#inward = new Projection(width, 3 * width);
+		this.#outward = new Projection(width, width, DEVIATION / Math.sqrt(2 * layers));
+		this.#residual = new nn.Dropout(dropout);
+	}
+
+	override namedChildren(): [string, nn.Module][] {
+		return [
+			['c_attn', this.#inward],
+			['c_proj', this.#outward],
+			['resid_dropout', this.#residual],
+		];
+	}
+
+	/** x: [batch, length, width]. With a cache, x continues what is in it. */
+	override forward(x: Tensor, cache: nn.KVCache | null): Tensor {
+		const { width, heads, dropout = 0 } = this.options;
+		const [batch, length] = x.shape as [number, number];
+		const apart = (part: Tensor) => part.reshape([batch, length, heads, width / heads]).transpose(1, 2);
+		const [query, ...both] = this.#inward.forward(x).chunk(3, -1).map(apart) as [Tensor, Tensor, Tensor];
+		const earlier = cache?.length ?? 0;
+		const { key, value } = cache?.append(both[0], both[1]) ?? { key: both[0], value: both[1] };
+		const attended = scaledDotProductAttention(query, key, value, {
+			isCausal: earlier === 0,
+			attnMask: earlier > 0 && length > 1 ? causalMask(query, earlier) : null,
+			dropoutP: this.training ? dropout : 0,
+		});
+		return this.#residual.forward(this.#outward.forward(attended.transpose(1, 2).reshape([batch, length, width])));
+	}
+}
+
+/** Which of all keys the queries that follow `earlier` others may look at: [queries, keys]. */
+function causalMask({ shape, device }: Tensor, earlier: number): Tensor {
+	const length = shape[2]!;
+	const keys = earlier + length;
+	const seen = Array.from({ length: length * keys }, (_, i) => i % keys <= earlier + Math.floor(i / keys));
+	return tensor(seen, { shape: [length, keys], device });
+}
+
+class FeedForward extends nn.Module {
+	readonly #inward: Projection;
+	readonly #outward: Projection;
+	readonly #activation = new nn.GELU({ approximate: 'tanh' });
+	readonly #residual: nn.Dropout;
+
+	constructor({ width, layers, dropout = 0 }: GptOptions) {
+		super();
+		this.#inward = new Projection(width, 4 * width);
+		this.#outward = new Projection(4 * width, width, DEVIATION / Math.sqrt(2 * layers));
+		this.#residual = new nn.Dropout(dropout);
+	}
+
+	override namedChildren(): [string, nn.Module][] {
+		return [
+			['c_fc', this.#inward],
+			['act', this.#activation],
+			['c_proj', this.#outward],
+			['dropout', this.#residual],
+		];
+	}
+
+	override forward(x: Tensor): Tensor {
+		return this.#residual.forward(this.#outward.forward(this.#activation.forward(this.#inward.forward(x))));
+	}
+}
+
+class Block extends nn.Module {
+	readonly #norm1: nn.LayerNorm;
+	readonly #attention: SelfAttention;
+	readonly #norm2: nn.LayerNorm;
+	readonly #feedForward: FeedForward;
+
+	constructor(options: GptOptions) {
+		super();
+		this.#norm1 = new nn.LayerNorm(options.width);
+		this.#attention = new SelfAttention(options);
+		this.#norm2 = new nn.LayerNorm(options.width);
+		this.#feedForward = new FeedForward(options);
+	}
+
+	override namedChildren(): [string, nn.Module][] {
+		return [
+			['ln_1', this.#norm1],
+			['attn', this.#attention],
+			['ln_2', this.#norm2],
+			['mlp', this.#feedForward],
+		];
+	}
+
+	override forward(x: Tensor, cache: nn.KVCache | null): Tensor {
+		return tidy(() => {
+			const attended = x.add(this.#attention.forward(this.#norm1.forward(x), cache));
+			return attended.add(this.#feedForward.forward(this.#norm2.forward(attended)));
+		});
+	}
+}
+
+/** Tokens to features. */
+class Decoder extends nn.Module {
+	readonly tokens: nn.Embedding;
+	readonly #positions: nn.Embedding;
+	readonly #dropout: nn.Dropout;
+	readonly #blocks: nn.ModuleList<Block>;
+	readonly #norm: nn.LayerNorm;
+
+	constructor(options: GptOptions) {
+		super();
+		const { vocabularySize, context, width, layers, dropout = 0 } = options;
+		this.tokens = new nn.Embedding(vocabularySize, width);
+		this.#positions = new nn.Embedding(context, width);
+		for (const { weight } of [this.tokens, this.#positions]) nn.init.normal_(weight, 0, DEVIATION);
+		this.#dropout = new nn.Dropout(dropout);
+		this.#blocks = new nn.ModuleList(Array.from({ length: layers }, () => new Block(options)));
+		this.#norm = new nn.LayerNorm(width);
+	}
+
+	override namedChildren(): [string, nn.Module][] {
+		return [
+			['wte', this.tokens],
+			['wpe', this.#positions],
+			['drop', this.#dropout],
+			['h', this.#blocks],
+			['ln_f', this.#norm],
+		];
+	}
+
+	override forward(tokens: Tensor, caches: readonly nn.KVCache[] | null): Tensor {
+		const positions = this.#positions.weight.narrow(0, caches?.[0]?.length ?? 0, tokens.shape[1]!);
+		let x = this.#dropout.forward(this.tokens.forward(tokens).add(positions));
+		for (const [i, block] of this.#blocks.items.entries()) x = block.forward(x, caches?.[i] ?? null);
+		return this.#norm.forward(x);
+	}
+}
+
+/** Features to a score for each token, by the table that turned tokens into features. */
+class TiedHead extends nn.Module {
+	constructor(readonly weight: nn.Parameter) {
+		super();
+	}
+
+	override forward(x: Tensor): Tensor {
+		return linear(x, this.weight);
+	}
+}
+
+export class Gpt extends nn.Module {
+	readonly #decoder: Decoder;
+	readonly #head: TiedHead;
+
+	constructor(readonly options: GptOptions) {
+		super();
+		if (!Number.isInteger(options.width / options.heads)) {
+			throw new Error(`a width of ${options.width} does not divide into ${options.heads} heads`);
+		}
+		this.#decoder = new Decoder(options);
+		this.#head = new TiedHead(this.#decoder.tokens.weight);
+	}
+
+	override namedChildren(): [string, nn.Module][] {
+		return [
+			['transformer', this.#decoder],
+			['lm_head', this.#head],
+		];
+	}
+
+	/**
+	 * Scores of the next token after each: [batch, length] int32 to [batch, length, vocabularySize]. With `caches`, one for each layer,
+	 * the tokens continue those that the caches hold.
+	 */
+	override forward(tokens: Tensor, caches: readonly nn.KVCache[] | null = null): Tensor {
+		return tidy(() => this.#head.forward(this.#decoder.forward(tokens, caches)));
+	}
+
+	/** Scores of the token after the last: [batch, length] int32 to [batch, vocabularySize]. Nothing is recorded. */
+	next(tokens: Tensor, caches: readonly nn.KVCache[]): Tensor {
+		return noGrad(() => tidy(() => this.#head.forward(this.#decoder.forward(tokens, caches).select(1, -1))));
+	}
+
+	/** Empty caches for `batch` texts, one for each layer. */
+	caches(batch = 1): nn.KVCache[] {
+		const { context, width, heads, layers } = this.options;
+		const { device, dtype } = this.#head.weight;
+		const options = { batch, heads, headSize: width / heads, maxLength: context, device, dtype };
+		return Array.from({ length: layers }, () => new nn.KVCache(options));
+	}
+
+	/** Groups for an optimizer: matrices decay, biases and norms do not. */
+	decayGroups(weightDecay: number): { params: nn.Parameter[]; weightDecay: number }[] {
+		const matrices = this.parameters().filter(({ ndim }) => ndim > 1);
+		const rest = this.parameters().filter(({ ndim }) => ndim <= 1);
+		return [
+			{ params: matrices, weightDecay },
+			{ params: rest, weightDecay: 0 },
+		];
+	}
+
+	/**
+	 * Takes the weights of a GPT-2 file of Hugging Face: with or without the head that is the table anyway, with or without
+	 * `transformer.` before the keys, and with the masks that old files carry.
+	 */
+	loadPretrained(state: Readonly<Record<string, Tensor>>): void {
+		const own: Record<string, Tensor> = {};
+		for (const [key, value] of Object.entries(state)) {
+			if (/\.attn\.(masked_)?bias$/.test(key)) continue;
+			own[/^(transformer|lm_head)\./.test(key) ? key : `transformer.${key}`] = value;
+		}
+		if (own['transformer.wte.weight'] !== undefined) own['lm_head.weight'] ??= own['transformer.wte.weight'];
+		this.loadStateDict(own);
+	}
+}
+
+/** Floating-point operations of one training step: forward and backward, of what is needed (causal attention: half of all pairs). */
+export function stepFlops({ vocabularySize, context, width, layers }: GptOptions, batch: number): number {
+	const products = layers * 12 * width ** 2 + width * vocabularySize;
+	const attention = layers * 2 * width * context;
+	return batch * context * (6 * products + 3.5 * attention);
+}
