@@ -22,6 +22,7 @@ import type { PoolKernels } from './contract/pool';
 import type { RandomKernels } from './contract/random';
 import type { ReduceKernels } from './contract/reduce';
 import type { RnnKernels } from './contract/rnn';
+import type { SampleKernels } from './contract/sample';
 import type { SoftmaxKernels } from './contract/softmax';
 
 export type DeviceName = 'cpu' | 'webgpu';
@@ -66,6 +67,7 @@ export interface Kernels
 		LayoutKernels,
 		RandomKernels,
 		RnnKernels,
+		SampleKernels,
 		LossKernels,
 		OptimizerKernels {}
 

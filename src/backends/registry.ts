@@ -5,6 +5,7 @@ import { cpuBackend } from './cpu/backend';
 
 const backends = new Map<DeviceName, Backend>([['cpu', cpuBackend]]);
 let chosenDefault: DeviceName | undefined;
+let standIn: ((backend: Backend) => Backend) | null = null;
 
 export function backendOf(device: DeviceName): Backend {
 	const backend = backends.get(device);
@@ -12,7 +13,23 @@ export function backendOf(device: DeviceName): Backend {
 		if (device === 'webgpu') throw new DeviceError(`device 'webgpu' is not ready: call await init() first, or use device 'cpu'`);
 		throw new DeviceError(`unknown device '${String(device)}': it is 'cpu' or 'webgpu'`);
 	}
-	return backend;
+	return acting(backend);
+}
+
+/** The backend that does the work of `backend` now: itself, but within `withStandIns`. */
+export function acting(backend: Backend): Backend {
+	return standIn === null ? backend : standIn(backend);
+}
+
+/** Runs `fn`, which must not be async, with other backends in place of the real ones. */
+export function withStandIns<T>(replace: (backend: Backend) => Backend, fn: () => T): T {
+	const before = standIn;
+	standIn = replace;
+	try {
+		return fn();
+	} finally {
+		standIn = before;
+	}
 }
 
 export function hasBackend(device: DeviceName): boolean {

@@ -16,6 +16,7 @@ import { pool } from './pool';
 import { random } from './random';
 import { reduce } from './reduce';
 import { rnn } from './rnn';
+import { sample } from './sample';
 import { softmax } from './softmax';
 import { CpuStorage } from './storage';
 
@@ -33,6 +34,7 @@ const kernels: Kernels = {
 	...layout,
 	...random,
 	...rnn,
+	...sample,
 	...loss,
 	...optimizer,
 };

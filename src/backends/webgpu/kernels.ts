@@ -15,6 +15,7 @@ import { poolKernels } from './pool';
 import { randomKernels } from './random';
 import { reduceKernels } from './reduce';
 import { rnnKernels } from './rnn';
+import { sampleKernels } from './sample';
 import { softmaxKernels } from './softmax';
 
 export function webgpuKernels(gpu: Gpu): Kernels {
@@ -32,6 +33,7 @@ export function webgpuKernels(gpu: Gpu): Kernels {
 		...layoutKernels(gpu),
 		...randomKernels(gpu),
 		...rnnKernels(gpu),
+		...sampleKernels(gpu),
 		...lossKernels(gpu),
 		...optimizerKernels(gpu),
 	};

@@ -1,0 +1,42 @@
+/** Images sampled at places of one's own: behind rotation, zoom, crop and flip, and behind gridSample. */
+import type { View } from '../contract';
+
+/** What a place outside the image holds. */
+export type SamplePadding =
+	/** `fill`. */
+	| 'constant'
+	/** The nearest pixel of the image. */
+	| 'edge'
+	/** The image mirrored at the centres of its outermost pixels: 2 1 | 0 1 2 | 1 0. */
+	| 'reflect'
+	/** The image mirrored at its outer edges: 1 0 | 0 1 2 | 2 1. */
+	| 'symmetric';
+
+export interface SampleAttributes {
+	/** Bilinear: of the four pixels around a place, weighted. Nearest: the pixel whose centre is nearest, of two the one at the even index. */
+	readonly mode: 'bilinear' | 'nearest';
+	readonly padding: SamplePadding;
+	readonly fill: number;
+}
+
+/** How a grid's numbers become pixels: pixel = number * scale + shift. */
+export interface GridAttributes extends SampleAttributes {
+	readonly scale: readonly [x: number, y: number];
+	readonly shift: readonly [x: number, y: number];
+}
+
+/**
+ * x [N, C, H, W] and y [N, C, H', W'] are floating, of one dtype. Places count pixels from the centre of pixel (0, 0); a pixel
+ * outside of a 'constant' image enters with the value `fill`. A bilinear place that is the centre of a pixel gives that pixel's bits,
+ * whatever its neighbours are. H and W are at least 1.
+ */
+export interface SampleKernels {
+	/**
+	 * y[n, c, i, j] = x[n, c] at column m0 j + m1 i + m2, row m3 j + m4 i + m5, where m = matrices[n]; matrices is [N, 6], float32
+	 * (float64 where x is).
+	 */
+	affineSample(inputs: { x: View; matrices: View }, outputs: { y: View }, attributes: SampleAttributes): void;
+
+	/** y[n, c, i, j] = x[n, c] at the column and row that grid[n, i, j] gives; grid is [N, H', W', 2], of x's dtype. */
+	gridSample(inputs: { x: View; grid: View }, outputs: { y: View }, attributes: GridAttributes): void;
+}

@@ -1,0 +1,96 @@
+/** Images at places of one's own, in plain loops: the reference for shaders/sample.wgsl.ts. */
+import type { View } from '../contract';
+import type { SampleAttributes, SampleKernels, SamplePadding } from '../contract/sample';
+import { cpuData } from './storage';
+
+/** Half-way cases go to the even number. */
+function roundToEven(value: number): number {
+	const rounded = Math.round(value);
+	return rounded - value === 0.5 && rounded % 2 !== 0 ? rounded - 1 : rounded;
+}
+
+/** `place` mirrored back and forth between 0 and `span`. */
+function mirrored(place: number, span: number): number {
+	if (span === 0) return 0;
+	const rest = Math.abs(place) % (2 * span);
+	return rest > span ? 2 * span - rest : rest;
+}
+
+/** The place within 0 .. size - 1 that a place stands for; with 'constant' it stands for itself. */
+function folded(place: number, size: number, padding: SamplePadding): number {
+	const clamped = (inside: number) => Math.min(Math.max(inside, 0), size - 1);
+	switch (padding) {
+		case 'constant':
+			return place;
+		case 'edge':
+			return clamped(place);
+		case 'reflect':
+			return mirrored(place, size - 1);
+		case 'symmetric':
+			return clamped(mirrored(place + 0.5, size) - 0.5);
+	}
+}
+
+function sampleAt(
+	x: View,
+	y: View,
+	{ mode, padding, fill }: SampleAttributes,
+	placeOf: (n: number, i: number, j: number) => readonly [column: number, row: number],
+): void {
+	const [batch, channels, height, width] = x.shape as [number, number, number, number];
+	const [, , outHeight, outWidth] = y.shape as [number, number, number, number];
+	const [stepN, stepC, stepH, stepW] = x.strides as [number, number, number, number];
+	const xs = cpuData(x);
+	const ys = cpuData(y);
+	const plane = outHeight * outWidth;
+	for (let n = 0; n < batch; n++) {
+		for (let pixel = 0; pixel < plane; pixel++) {
+			const [column, row] = placeOf(n, Math.floor(pixel / outWidth), pixel % outWidth);
+			const atX = folded(column, width, padding);
+			const atY = folded(row, height, padding);
+			for (let c = 0; c < channels; c++) {
+				const from = x.offset + n * stepN + c * stepC;
+				const valueAt = (px: number, py: number) =>
+					px >= 0 && px < width && py >= 0 && py < height ? xs[from + py * stepH + px * stepW]! : fill;
+				const to = y.offset + (n * channels + c) * plane + pixel;
+				if (mode === 'nearest') {
+					ys[to] = valueAt(roundToEven(atX), roundToEven(atY));
+					continue;
+				}
+				const left = Math.floor(atX);
+				const top = Math.floor(atY);
+				const right = atX - left;
+				const below = atY - top;
+				if (right === 0 && below === 0) {
+					ys[to] = valueAt(left, top);
+					continue;
+				}
+				// A fold may end on the last pixel, whose neighbour beyond has no weight.
+				const nextX = padding === 'constant' ? left + 1 : Math.min(left + 1, width - 1);
+				const nextY = padding === 'constant' ? top + 1 : Math.min(top + 1, height - 1);
+				ys[to] =
+					(valueAt(left, top) * (1 - right) + valueAt(nextX, top) * right) * (1 - below) +
+					(valueAt(left, nextY) * (1 - right) + valueAt(nextX, nextY) * right) * below;
+			}
+		}
+	}
+}
+
+export const sample: SampleKernels = {
+	affineSample({ x, matrices }, { y }, attributes) {
+		const values = cpuData(matrices);
+		const [stepN, step] = matrices.strides as [number, number];
+		sampleAt(x, y, attributes, (n, i, j) => {
+			const m = (k: number) => values[matrices.offset + n * stepN + k * step]!;
+			return [m(0) * j + m(1) * i + m(2), m(3) * j + m(4) * i + m(5)];
+		});
+	},
+	gridSample({ x, grid }, { y }, { scale, shift, ...attributes }) {
+		const values = cpuData(grid);
+		const [stepN, stepH, stepW, step] = grid.strides as [number, number, number, number];
+		sampleAt(x, y, attributes, (n, i, j) => {
+			const at = grid.offset + n * stepN + i * stepH + j * stepW;
+			return [values[at]! * scale[0] + shift[0], values[at + step]! * scale[1] + shift[1]];
+		});
+	},
+};

@@ -1,0 +1,51 @@
+/** Launches of shaders/sample.wgsl.ts. */
+import { SAMPLE_CHANNELS, SAMPLE_WORKGROUP, type SampleVariant, sample } from '../../../shaders/sample.wgsl';
+import { numel } from '../../core/shape';
+import type { View } from '../contract';
+import type { GridAttributes, SampleAttributes, SampleKernels } from '../contract/sample';
+import { floatBits, type Gpu, storageType } from './launch';
+
+export function sampleKernels(gpu: Gpu): SampleKernels {
+	function launch(x: View, places: View, y: View, attributes: SampleAttributes | GridAttributes): void {
+		const { mode, padding, fill } = attributes;
+		const [batch, channels, height, width] = x.shape as [number, number, number, number];
+		const [outHeight, outWidth] = [y.shape[2]!, y.shape[3]!];
+		const groups = Math.ceil(channels / SAMPLE_CHANNELS);
+		const total = batch * groups * outHeight * outWidth;
+		const isGrid = 'scale' in attributes;
+		const type = storageType(x) as SampleVariant['type'];
+		gpu.launch({
+			kernel: sample,
+			variant: { type, places: isGrid ? 'grid' : 'affine', mode, padding },
+			buffers: [x.storage, places.storage, y.storage],
+			params: [
+				...x.strides,
+				...(isGrid ? places.strides : [0, 0, 0, 0]),
+				floatBits(width),
+				floatBits(height),
+				...(isGrid ? attributes.scale : [1, 1]).map(floatBits),
+				...(isGrid ? attributes.shift : [0, 0]).map(floatBits),
+				outWidth,
+				outHeight,
+				channels,
+				groups,
+				total,
+				x.offset,
+				places.offset,
+				floatBits(fill),
+			],
+			grid: [Math.ceil(total / SAMPLE_WORKGROUP)],
+			flops: numel(y.shape) * (mode === 'bilinear' ? 8 : 0),
+			bytes: (numel(x.shape) + numel(y.shape) + (isGrid ? numel(places.shape) : 0)) * (type === 'f16' ? 2 : 4),
+		});
+	}
+
+	return {
+		affineSample({ x, matrices }, { y }, attributes) {
+			launch(x, matrices, y, attributes);
+		},
+		gridSample({ x, grid }, { y }, attributes) {
+			launch(x, grid, y, attributes);
+		},
+	};
+}

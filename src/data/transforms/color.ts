@@ -1,0 +1,113 @@
+/** What happens to the values of pixels: brightness, contrast, normalisation. */
+import { ArgumentError, formatShape, ShapeError } from '../../core/errors';
+import { add, clamp, mul, sub } from '../../ops/elementwise';
+import { mean as meanOf, sum } from '../../ops/reduce';
+import { shown } from '../../ops/requirements';
+import type { Tensor } from '../../tensor';
+import { imageTransform, perSample, type Range, requireRange, type Transform } from './transform';
+
+export interface ColorOptions {
+	/** The bounds within which values are kept; null for none, as for images that are normalised already. Default [0, 1]. */
+	readonly clip?: readonly [low: number, high: number] | null;
+}
+
+const UNIT = [0, 1] as const;
+
+function requireClip(name: string, clip: ColorOptions['clip']): ColorOptions['clip'] {
+	if (clip !== null && clip !== undefined) {
+		const valid = Array.isArray(clip) && clip.length === 2 && clip[0] < clip[1];
+		if (!valid) throw new ArgumentError(`${name}: clip must be [low, high] or null, not ${shown(clip)}`);
+	}
+	return clip;
+}
+
+function clipped(images: Tensor, clip: ColorOptions['clip']): Tensor {
+	return clip === null || clip === undefined ? images : clamp(images, { min: clip[0], max: clip[1] });
+}
+
+/** The range of a factor around 1, never negative: as torchvision takes it. */
+function requireFactor(name: string, argument: string, range: Range): readonly [number, number] {
+	const [low, high] = requireRange(name, argument, range, 1);
+	if (low < 0 && typeof range !== 'number') throw new ArgumentError(`${name}: ${argument} is a factor of at least 0, not ${low}`);
+	return [Math.max(low, 0), high];
+}
+
+function factors(images: Tensor, draw: () => number): Float64Array {
+	const values = new Float64Array(images.shape[0]!);
+	for (let n = 0; n < values.length; n++) values[n] = draw();
+	return values;
+}
+
+/**
+ * Multiplies each image by a factor drawn uniformly from 1 - brightness (0 at least) to 1 + brightness, or from [low, high]. As
+ * `torchvision.transforms.ColorJitter(brightness)`: values are clipped to [0, 1], so it belongs before `normalize`.
+ */
+export function randomBrightness(brightness: Range, { clip = UNIT }: ColorOptions = {}): Transform {
+	const range = requireFactor('randomBrightness', 'brightness', brightness);
+	requireClip('randomBrightness', clip);
+	return imageTransform('randomBrightness', (images, draws) => {
+		const values = factors(images, () => draws.uniform(...range));
+		return clipped(mul(images, perSample(images, values, [values.length, 1, 1, 1])), clip);
+	});
+}
+
+/** Luma of red, green and blue: ITU-R BT.601, as torchvision has it. */
+const LUMA = [0.2989, 0.587, 0.114];
+
+/** The mean grey value of each image, [N, 1, 1, 1]: by luma of three channels, else over all of them. */
+function greyMeans(images: Tensor): Tensor {
+	if (images.shape[1] !== LUMA.length) return meanOf(images, [1, 2, 3], { keepdim: true });
+	const channels = meanOf(images, [2, 3], { keepdim: true });
+	return sum(mul(channels, perSample(images, LUMA, [1, 3, 1, 1])), 1, { keepdim: true });
+}
+
+/**
+ * Moves the values of each image away from its mean grey value, or towards it, by a factor drawn uniformly from 1 - contrast (0 at
+ * least) to 1 + contrast, or from [low, high]: factor * x + (1 - factor) * mean. As `torchvision.transforms.ColorJitter(contrast)`:
+ * values are clipped to [0, 1], so it belongs before `normalize`.
+ */
+export function randomContrast(contrast: Range, { clip = UNIT }: ColorOptions = {}): Transform {
+	const range = requireFactor('randomContrast', 'contrast', contrast);
+	requireClip('randomContrast', clip);
+	return imageTransform('randomContrast', (images, draws) => {
+		const values = factors(images, () => draws.uniform(...range));
+		const shape = [values.length, 1, 1, 1];
+		const rests = perSample(
+			images,
+			values.map((factor) => 1 - factor),
+			shape,
+		);
+		const grey = mul(greyMeans(images), rests);
+		return clipped(add(mul(images, perSample(images, values, shape)), grey), clip);
+	});
+}
+
+/** One number for all channels, or one for each. */
+export type PerChannel = number | readonly number[];
+
+function requireChannels(argument: string, values: PerChannel): number[] {
+	const list = typeof values === 'number' ? [values] : values;
+	if (!Array.isArray(list) || list.length === 0 || !list.every(Number.isFinite))
+		throw new ArgumentError(`normalize: ${argument} must be a number, or one for each channel, not ${shown(values)}`);
+	return [...list];
+}
+
+/** (x - mean) / std, by channel: computed as a product with 1 / std. As `torchvision.transforms.Normalize`. */
+export function normalize(mean: PerChannel, std: PerChannel): Transform {
+	const means = requireChannels('mean', mean);
+	const stds = requireChannels('std', std);
+	if (stds.some((s) => s <= 0)) throw new ArgumentError(`normalize: std must be above 0, not ${shown(std)}`);
+	const scales = stds.map((s) => 1 / s);
+	return imageTransform('normalize', (images) => {
+		for (const { length } of [means, scales]) {
+			if (length !== 1 && length !== images.shape[1]) {
+				throw new ShapeError(
+					`normalize: ${length} values for images ${formatShape(images.shape)} of ${images.shape[1]} channels. Pass one for each channel, or a number`,
+				);
+			}
+		}
+		const operand = (values: number[]) =>
+			values.length === 1 ? values[0]! : perSample(images, values, [1, values.length, 1, 1]);
+		return mul(sub(images, operand(means)), operand(scales));
+	});
+}

@@ -1,0 +1,111 @@
+/** Rectangles of images painted over. */
+import { ArgumentError } from '../../core/errors';
+import { tensor } from '../../ops/creation';
+import { logicalAnd, where } from '../../ops/elementwise';
+import { shown } from '../../ops/requirements';
+import type { Tensor } from '../../tensor';
+import { requireSize, type Size } from './geometry';
+import { imageTransform, requireProbability, type Transform } from './transform';
+
+/** Rows top .. bottom - 1 and columns left .. right - 1; beyond the image it is cut off. */
+interface Box {
+	readonly top: number;
+	readonly bottom: number;
+	readonly left: number;
+	readonly right: number;
+}
+
+/** The images with the box that `draw` gives for each painted over; null leaves an image as it is. */
+function painted(images: Tensor, value: number, draw: (height: number, width: number) => Box | null): Tensor {
+	const [count, , height, width] = images.shape as [number, number, number, number];
+	const rows = new Uint8Array(count * height);
+	const columns = new Uint8Array(count * width);
+	for (let n = 0; n < count; n++) {
+		const box = draw(height, width);
+		if (box === null) continue;
+		rows.fill(1, n * height + Math.max(0, box.top), n * height + Math.min(height, Math.max(0, box.bottom)));
+		columns.fill(1, n * width + Math.max(0, box.left), n * width + Math.min(width, Math.max(0, box.right)));
+	}
+	const { device } = images;
+	const inside = logicalAnd(
+		tensor(rows, { shape: [count, 1, height, 1], device }),
+		tensor(columns, { shape: [count, 1, 1, width], device }),
+	);
+	return where(inside, value, images);
+}
+
+export interface CutoutOptions {
+	/** The probability of an image to be cut. Default 1. */
+	readonly p?: number;
+	/** What the rectangle is filled with. Default 0, which after `normalize` is the mean. */
+	readonly fill?: number;
+}
+
+function requireFill(name: string, argument: string, fill: number): void {
+	if (typeof fill !== 'number') throw new ArgumentError(`${name}: ${argument} must be a number, not ${shown(fill)}`);
+}
+
+/**
+ * Fills a rectangle of `size` about a random pixel of each image; near the edges part of it lies outside. DeVries and Taylor 2017:
+ * "Improved regularization of convolutional neural networks with cutout".
+ */
+export function cutout(size: Size, { p = 1, fill = 0 }: CutoutOptions = {}): Transform {
+	const [boxHeight, boxWidth] = requireSize('cutout', 'size', size);
+	requireProbability('cutout', p);
+	requireFill('cutout', 'fill', fill);
+	return imageTransform('cutout', (images, draws) =>
+		painted(images, fill, (height, width) => {
+			const chosen = draws.uniform() < p;
+			const top = draws.integer(height) - Math.floor(boxHeight / 2);
+			const left = draws.integer(width) - Math.floor(boxWidth / 2);
+			return chosen ? { top, bottom: top + boxHeight, left, right: left + boxWidth } : null;
+		}),
+	);
+}
+
+export interface ErasingOptions {
+	/** The probability of an image to be erased in. Default 0.5. */
+	readonly p?: number;
+	/** The range of the rectangle's share of the image. Default [0.02, 0.33]. */
+	readonly scale?: readonly [low: number, high: number];
+	/** The range of its height over its width. Default [0.3, 3.3]. */
+	readonly ratio?: readonly [low: number, high: number];
+	/** What it is filled with. Default 0. */
+	readonly value?: number;
+}
+
+/** Attempts at a rectangle that fits into the image, as torchvision makes them; after the last one the image stays whole. */
+const ATTEMPTS = 10;
+
+/**
+ * Fills a rectangle of random size and shape within an image. Zhong et al. 2017: "Random erasing data augmentation". As
+ * `torchvision.transforms.RandomErasing`.
+ */
+export function randomErasing({ p = 0.5, scale = [0.02, 0.33], ratio = [0.3, 3.3], value = 0 }: ErasingOptions = {}): Transform {
+	requireProbability('randomErasing', p);
+	requireFill('randomErasing', 'value', value);
+	for (const [argument, [low, high], most] of [
+		['scale', scale, 1],
+		['ratio', ratio, Number.MAX_VALUE],
+	] as const) {
+		if (!(low > 0 && low <= high && high <= most))
+			throw new ArgumentError(`randomErasing: ${argument} must be a range [low, high] above 0, not ${shown([low, high])}`);
+	}
+	const logRatio = [Math.log(ratio[0]), Math.log(ratio[1])] as const;
+	return imageTransform('randomErasing', (images, draws) =>
+		painted(images, value, (height, width) => {
+			if (draws.uniform() >= p) return null;
+			for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+				const area = height * width * draws.uniform(...scale);
+				const aspect = Math.exp(draws.uniform(...logRatio));
+				const boxHeight = Math.round(Math.sqrt(area * aspect));
+				const boxWidth = Math.round(Math.sqrt(area / aspect));
+				if (boxHeight >= height || boxWidth >= width) continue;
+				const top = draws.integer(height - boxHeight + 1);
+				const left = draws.integer(width - boxWidth + 1);
+				return { top, bottom: top + boxHeight, left, right: left + boxWidth };
+			}
+			return null;
+		}),
+	);
+}

@@ -1,0 +1,307 @@
+/**
+ * Where pixels come from: flips, crops, rotation, shear, zoom and shift.
+ *
+ * All are one sampling of the images by a matrix for each, [m0 .. m5], which maps a pixel (column j, row i) of the result to the place
+ * (m0 j + m1 i + m2, m3 j + m4 i + m5) of the image. Matrices are drawn and multiplied on the host in float64. Where they hold whole
+ * numbers, as of flips, crops, shifts and quarter turns of squares, pixels are moved without a change of a bit.
+ */
+import type { SampleAttributes, SamplePadding } from '../../backends/contract/sample';
+import { ArgumentError, formatShape, ShapeError } from '../../core/errors';
+import { shown } from '../../ops/requirements';
+import { affineSample } from '../../ops/sample';
+import type { Tensor } from '../../tensor';
+import { type Draws, imageTransform, perSample, type Range, requireProbability, requireRange, type Transform } from './transform';
+
+type Matrix = readonly [number, number, number, number, number, number];
+
+const IDENTITY: Matrix = [1, 0, 0, 0, 1, 0];
+
+/** What pixels from beyond the edge are: `fill`, the nearest pixel, or the image mirrored without or with its outermost pixels. */
+export type PaddingMode = SamplePadding;
+
+export interface FillOptions {
+	/** Default 'constant'. */
+	readonly paddingMode?: PaddingMode;
+	/** What 'constant' fills with. Default 0. */
+	readonly fill?: number;
+}
+
+export interface SampleOptions extends FillOptions {
+	/** Default 'bilinear'. */
+	readonly interpolation?: 'bilinear' | 'nearest';
+}
+
+const PADDINGS: readonly PaddingMode[] = ['constant', 'edge', 'reflect', 'symmetric'];
+
+function attributesOf(
+	name: string,
+	{ interpolation = 'bilinear', paddingMode = 'constant', fill = 0 }: SampleOptions,
+): SampleAttributes {
+	if (interpolation !== 'bilinear' && interpolation !== 'nearest')
+		throw new ArgumentError(`${name}: interpolation is 'bilinear' or 'nearest', not ${shown(interpolation)}`);
+	if (!PADDINGS.includes(paddingMode))
+		throw new ArgumentError(`${name}: paddingMode is one of ${PADDINGS.join(', ')}, not ${shown(paddingMode)}`);
+	if (typeof fill !== 'number') throw new ArgumentError(`${name}: fill must be a number, not ${shown(fill)}`);
+	return { mode: interpolation, padding: paddingMode, fill };
+}
+
+/** The images sampled by the matrix that `draw` gives for each. */
+function sampled(
+	name: string,
+	images: Tensor,
+	size: readonly [height: number, width: number],
+	attributes: SampleAttributes,
+	draw: () => Matrix,
+): Tensor {
+	const count = images.shape[0]!;
+	const values = new Float64Array(count * 6);
+	for (let n = 0; n < count; n++) values.set(draw(), n * 6);
+	const matrices = perSample(images, values, [count, 6], images.dtype === 'float64' ? 'float64' : 'float32');
+	return affineSample(name, images, matrices, size, attributes);
+}
+
+const sizeOf = (images: Tensor): [height: number, width: number] => [images.shape[2]!, images.shape[3]!];
+
+export interface FlipOptions {
+	/** The probability of an image to be flipped. Default 0.5. */
+	readonly p?: number;
+}
+
+const WHOLE_PIXELS: SampleAttributes = { mode: 'nearest', padding: 'constant', fill: 0 };
+
+function randomFlip(name: string, { p = 0.5 }: FlipOptions, flipped: (height: number, width: number) => Matrix): Transform {
+	requireProbability(name, p);
+	return imageTransform(name, (images, draws) => {
+		const size = sizeOf(images);
+		return sampled(name, images, size, WHOLE_PIXELS, () => (draws.uniform() < p ? flipped(...size) : IDENTITY));
+	});
+}
+
+/** Mirrors each image left to right with probability p. As `torchvision.transforms.RandomHorizontalFlip`. */
+export function randomHorizontalFlip(options: FlipOptions = {}): Transform {
+	return randomFlip('randomHorizontalFlip', options, (_, width) => [-1, 0, width - 1, 0, 1, 0]);
+}
+
+/** Turns each image upside down with probability p. As `torchvision.transforms.RandomVerticalFlip`. */
+export function randomVerticalFlip(options: FlipOptions = {}): Transform {
+	return randomFlip('randomVerticalFlip', options, (height) => [1, 0, 0, 0, -1, height - 1]);
+}
+
+/** Height and width, or one number for both. */
+export type Size = number | readonly [height: number, width: number];
+
+export function requireSize(name: string, argument: string, size: Size): [height: number, width: number] {
+	const pair = typeof size === 'number' ? [size, size] : size;
+	if (!Array.isArray(pair) || pair.length !== 2 || !pair.every((s) => Number.isInteger(s) && s > 0 && s < 2 ** 24))
+		throw new ArgumentError(
+			`${name}: ${argument} must be a whole number of pixels above 0, or [height, width], not ${shown(size)}`,
+		);
+	return [pair[0]!, pair[1]!];
+}
+
+export interface CropOptions extends FillOptions {
+	/** Pixels added before cropping: at all sides, [left and right, top and bottom], or [left, top, right, bottom]. Default 0. */
+	readonly padding?:
+		| number
+		| readonly [x: number, y: number]
+		| readonly [left: number, top: number, right: number, bottom: number];
+}
+
+function sides(
+	padding: NonNullable<CropOptions['padding']>,
+): readonly [left: number, top: number, right: number, bottom: number] {
+	const list = typeof padding === 'number' ? [padding] : padding;
+	const valid = Array.isArray(list) && [1, 2, 4].includes(list.length) && list.every((s) => Number.isInteger(s) && s >= 0);
+	if (!valid || (typeof padding !== 'number' && list.length === 1)) {
+		throw new ArgumentError(
+			`randomCrop: padding must be a whole number of pixels, [x, y] or [left, top, right, bottom], not ${shown(padding)}`,
+		);
+	}
+	const [left, top = left, right = left, bottom = top] = list as [number, number?, number?, number?];
+	return [left, top, right, bottom];
+}
+
+/** Cuts a window of `size` out of each image, padded first, at a place of its own. As `torchvision.transforms.RandomCrop`. */
+export function randomCrop(size: Size, { padding = 0, ...options }: CropOptions = {}): Transform {
+	const out = requireSize('randomCrop', 'size', size);
+	const [left, top, right, bottom] = sides(padding);
+	const attributes = { ...attributesOf('randomCrop', options), mode: 'nearest' as const };
+	return imageTransform('randomCrop', (images, draws) => {
+		const [height, width] = sizeOf(images);
+		const roomY = height + top + bottom - out[0] + 1;
+		const roomX = width + left + right - out[1] + 1;
+		if (roomY < 1 || roomX < 1) {
+			throw new ShapeError(
+				`randomCrop: images ${formatShape(images.shape)} with padding ${shown(padding)} are smaller than the crop ${formatShape(out)}. Pass a larger padding or a smaller size`,
+			);
+		}
+		return sampled('randomCrop', images, out, attributes, () => {
+			const row = draws.integer(roomY) - top;
+			const column = draws.integer(roomX) - left;
+			return [1, 0, column, 0, 1, row];
+		});
+	});
+}
+
+/** Sine and cosine of an angle in degrees, exact at quarter turns. */
+function sinCos(degrees: number): readonly [sine: number, cosine: number] {
+	const quarters = degrees / 90;
+	if (Number.isInteger(quarters)) {
+		const turn = ((quarters % 4) + 4) % 4;
+		return [[0, 1, 0, -1][turn]!, [1, 0, -1, 0][turn]!];
+	}
+	const radians = (degrees * Math.PI) / 180;
+	return [Math.sin(radians), Math.cos(radians)];
+}
+
+interface Affine {
+	/** Clockwise, in degrees. */
+	readonly angle: number;
+	/** In pixels. */
+	readonly shift: readonly [x: number, y: number];
+	readonly scale: readonly [x: number, y: number];
+	/** In degrees. */
+	readonly shear: readonly [x: number, y: number];
+}
+
+/**
+ * The way back from result to image of: shear, scale and rotate about the centre, then shift. The matrix of rotation and shear is that
+ * of `torchvision.transforms.functional.affine`, whose scale is one number.
+ */
+function inverseAffine([height, width]: readonly [number, number], { angle, shift, scale, shear }: Affine): Matrix {
+	const [sinTurn, cosTurn] = sinCos(angle - shear[1]);
+	const [sin, cos] = sinCos(angle);
+	const cosY = sinCos(shear[1])[1];
+	const [sinX, cosX] = sinCos(shear[0]);
+	const tanX = sinX / cosX;
+	const a = cosTurn / cosY;
+	const b = (-cosTurn * tanX) / cosY - sin;
+	const c = sinTurn / cosY;
+	const d = (-sinTurn * tanX) / cosY + cos;
+	const [m0, m1, m3, m4] = [d / scale[0], -b / scale[0], -c / scale[1], a / scale[1]];
+	const [centerX, centerY] = [(width - 1) / 2, (height - 1) / 2];
+	const [fromX, fromY] = [centerX + shift[0], centerY + shift[1]];
+	return [m0, m1, centerX - m0 * fromX - m1 * fromY, m3, m4, centerY - m3 * fromX - m4 * fromY];
+}
+
+function randomly(
+	name: string,
+	options: SampleOptions,
+	draw: (draws: Draws, height: number, width: number) => Partial<Affine>,
+): Transform {
+	const attributes = attributesOf(name, options);
+	const still: Affine = { angle: 0, shift: [0, 0], scale: [1, 1], shear: [0, 0] };
+	return imageTransform(name, (images, draws) => {
+		const size = sizeOf(images);
+		return sampled(name, images, size, attributes, () => inverseAffine(size, { ...still, ...draw(draws, ...size) }));
+	});
+}
+
+/**
+ * Turns each image about its centre by an angle drawn uniformly from -degrees to degrees, or from [low, high]; positive angles turn
+ * counter-clockwise. As `torchvision.transforms.RandomRotation`, but bilinear by default.
+ */
+export function randomRotation(degrees: Range, options: SampleOptions = {}): Transform {
+	const [low, high] = requireRange('randomRotation', 'degrees', degrees);
+	return randomly('randomRotation', options, (draws) => ({ angle: -draws.uniform(low, high) }));
+}
+
+function requireShear(name: string, argument: string, range: Range): readonly [number, number] {
+	const [low, high] = requireRange(name, argument, range);
+	if (low <= -90 || high >= 90)
+		throw new ArgumentError(`${name}: ${argument} must lie between -90 and 90 degrees, not from ${low} to ${high}`);
+	return [low, high];
+}
+
+export interface ShearOptions extends SampleOptions {
+	/** The range of the angle by which columns are slanted, in degrees. Default 0. */
+	readonly y?: Range;
+}
+
+/** Slants the rows of each image by an angle drawn uniformly from -degrees to degrees, or from [low, high]: pixels move along x. */
+export function randomShear(degrees: Range, { y = 0, ...options }: ShearOptions = {}): Transform {
+	const rangeX = requireShear('randomShear', 'degrees', degrees);
+	const rangeY = requireShear('randomShear', 'y', y);
+	return randomly('randomShear', options, (draws) => ({ shear: [draws.uniform(...rangeX), draws.uniform(...rangeY)] }));
+}
+
+function requireScale(name: string, argument: string, range: Range, centre?: number): readonly [number, number] {
+	const [low, high] = requireRange(name, argument, range, centre);
+	if (low <= 0) throw new ArgumentError(`${name}: ${argument} must be above 0: ${low} would leave nothing of an image`);
+	return [low, high];
+}
+
+export interface ZoomOptions extends SampleOptions {
+	/** Whether height and width get the same factor. Default true. */
+	readonly keepAspect?: boolean;
+}
+
+/**
+ * Enlarges each image about its centre by a factor drawn uniformly from 1 - zoom to 1 + zoom, or from [low, high]; below 1 it becomes
+ * smaller.
+ */
+export function randomZoom(zoom: Range, { keepAspect = true, ...options }: ZoomOptions = {}): Transform {
+	const range = requireScale('randomZoom', 'zoom', zoom, 1);
+	return randomly('randomZoom', options, (draws) => {
+		const x = draws.uniform(...range);
+		const y = draws.uniform(...range);
+		return { scale: [x, keepAspect ? x : y] };
+	});
+}
+
+/** The largest shift as a share of the size: of both directions, or each. */
+export type Shift = number | readonly [horizontal: number, vertical: number];
+
+function requireShift(name: string, argument: string, shift: Shift): readonly [number, number] {
+	const pair = typeof shift === 'number' ? [shift, shift] : shift;
+	if (!Array.isArray(pair) || pair.length !== 2 || !pair.every((s) => s >= 0 && s <= 1))
+		throw new ArgumentError(
+			`${name}: ${argument} is the largest share of the size: from 0 to 1, or [horizontal, vertical], not ${shown(shift)}`,
+		);
+	return [pair[0]!, pair[1]!];
+}
+
+/** A shift by whole pixels, up to that share of the size either way. */
+function drawShift(draws: Draws, [x, y]: readonly [number, number], height: number, width: number): [number, number] {
+	return [Math.round(draws.uniform(-x * width, x * width)), Math.round(draws.uniform(-y * height, y * height))];
+}
+
+/** Moves each image by whole pixels, up to `shift` times its width and height either way. */
+export function randomShift(shift: Shift, options: FillOptions = {}): Transform {
+	const largest = requireShift('randomShift', 'shift', shift);
+	return randomly('randomShift', options, (draws, height, width) => ({ shift: drawShift(draws, largest, height, width) }));
+}
+
+export interface AffineOptions extends SampleOptions {
+	/** The range of the angle; positive angles turn clockwise, as in torchvision. Default 0. */
+	readonly degrees?: Range;
+	/** See `randomShift`. Default 0. */
+	readonly translate?: Shift;
+	/** The factor of size: s stands for 1 - s to 1 + s. Default [1, 1]. */
+	readonly scale?: Range;
+	/** The range of the angle by which rows are slanted, in degrees. Default 0. */
+	readonly shear?: Range;
+	/** The same of columns. Default 0. */
+	readonly shearY?: Range;
+}
+
+/** Rotation, shear, zoom and shift of each image, sampled once. As `torchvision.transforms.RandomAffine`, but bilinear by default. */
+export function randomAffine({
+	degrees = 0,
+	translate = 0,
+	scale = [1, 1],
+	shear = 0,
+	shearY = 0,
+	...options
+}: AffineOptions): Transform {
+	const angles = requireRange('randomAffine', 'degrees', degrees);
+	const largest = requireShift('randomAffine', 'translate', translate);
+	const scales = requireScale('randomAffine', 'scale', scale, 1);
+	const shears = [requireShear('randomAffine', 'shear', shear), requireShear('randomAffine', 'shearY', shearY)] as const;
+	return randomly('randomAffine', options, (draws, height, width) => {
+		const angle = draws.uniform(...angles);
+		const shift = drawShift(draws, largest, height, width);
+		const factor = draws.uniform(...scales);
+		return { angle, shift, scale: [factor, factor], shear: [draws.uniform(...shears[0]), draws.uniform(...shears[1])] };
+	});
+}

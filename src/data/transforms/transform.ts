@@ -1,0 +1,106 @@
+/** What a transform is, what it requires of a batch, and where its random numbers come from. */
+import { noGrad } from '../../autograd/modes';
+import { type DType, isFloating } from '../../core/dtype';
+import { ArgumentError, DTypeError, formatShape, ShapeError } from '../../core/errors';
+import { defaultGenerator, type Generator } from '../../core/generator';
+import { fillWords, type RandomKey, toUniform } from '../../core/philox';
+import { tensor } from '../../ops/creation';
+import { requireTensor } from '../../ops/requirements';
+import type { Tensor } from '../../tensor';
+import { tidy } from '../../tidy';
+import type { Fields } from '../dataset';
+
+export interface TransformContext {
+	/** Where the random numbers come from: each transform takes one key of it for a batch. Default: the default generator, see `manualSeed`. */
+	readonly generator?: Generator;
+}
+
+/**
+ * A function from batch to batch: the first field are the images [N, C, H, W], floating, and what follows passes unchanged but for
+ * `mixup`. It runs on the batch's own device. The caller owns what goes in and what comes out; fields may be the same tensor.
+ */
+export type Transform = (batch: Fields, context?: TransformContext) => Fields;
+
+/** A transform of the images alone, unrecorded, with its temporaries disposed of. `draws` has a stream of its own for each batch. */
+export function imageTransform(name: string, apply: (images: Tensor, draws: Draws) => Tensor): Transform {
+	return (batch, { generator = defaultGenerator } = {}) => {
+		const images = requireImages(name, batch);
+		const draws = new Draws(generator.next());
+		const changed = images.size === 0 ? images : noGrad(() => tidy(() => apply(images, draws)));
+		return [changed, ...batch.slice(1)];
+	};
+}
+
+/** The images of a batch, refused in words where they are none. */
+export function requireImages(name: string, batch: Fields): Tensor {
+	if (!Array.isArray(batch)) throw new ArgumentError(`${name}: takes a batch, an array of tensors with the images first`);
+	const images: unknown = batch[0];
+	requireTensor(name, images, 'the first field of the batch');
+	if (!isFloating(images.dtype)) {
+		throw new DTypeError(
+			`${name}: images must be floating, not ${images.dtype}. Load pixels of 0 to 255 as float32 with scale 1 / 255, or convert with .to('float32')`,
+		);
+	}
+	if (images.ndim !== 4) {
+		throw new ShapeError(
+			`${name}: images must be a batch [N, C, H, W], not ${formatShape(images.shape)}. Of one image, or images without channels, make one with unsqueeze`,
+		);
+	}
+	return images;
+}
+
+/** Words drawn at a time. */
+const BLOCK = 256;
+
+/** The random numbers of one transform of one batch, in order, on the host: so every device gets the same. */
+export class Draws {
+	readonly #words = new Uint32Array(BLOCK);
+	#next = 0;
+
+	constructor(private readonly key: RandomKey) {}
+
+	word(): number {
+		const place = this.#next++ % BLOCK;
+		if (place === 0) fillWords(this.#words, this.key, this.#next - 1);
+		return this.#words[place]!;
+	}
+
+	/** Uniform in [low, high), of 24 bits. */
+	uniform(low = 0, high = 1): number {
+		return low + (high - low) * toUniform(this.word());
+	}
+
+	/** A whole number, uniform over 0 .. count - 1. */
+	integer(count: number): number {
+		return Math.min(Math.floor((this.word() / 2 ** 32) * count), count - 1);
+	}
+}
+
+/** Numbers for each sample as a tensor on the images' device, by default in their dtype. */
+export function perSample(
+	images: Tensor,
+	values: ArrayLike<number>,
+	shape: readonly number[],
+	dtype: DType = images.dtype,
+): Tensor {
+	return tensor(Float64Array.from(values), { shape, dtype, device: images.device });
+}
+
+/** A number r as what lies between -r and r, or both bounds. */
+export type Range = number | readonly [low: number, high: number];
+
+/** The bounds of a range around `centre`. */
+export function requireRange(name: string, argument: string, range: Range, centre = 0): readonly [low: number, high: number] {
+	const pair = typeof range === 'number' ? [centre - range, centre + range] : range;
+	const valid = Array.isArray(pair) && pair.length === 2 && pair.every(Number.isFinite);
+	if (!valid || (typeof range === 'number' && range < 0) || pair[0]! > pair[1]!) {
+		throw new ArgumentError(
+			`${name}: ${argument} must be a number of at least 0 or [low, high], not ${Array.isArray(range) ? formatShape(range) : String(range)}`,
+		);
+	}
+	return [pair[0]!, pair[1]!];
+}
+
+export function requireProbability(name: string, p: number): void {
+	if (!(p >= 0 && p <= 1)) throw new ArgumentError(`${name}: p must lie in [0, 1], not ${p}`);
+}
