@@ -6,44 +6,17 @@
  * instead of when the garbage collector runs.
  */
 import { writeFile } from 'node:fs/promises';
-import { parseArgs } from 'node:util';
 import { SingleBar } from 'cli-progress';
-import {
-	crossEntropy,
-	type Device,
-	init,
-	io,
-	manualSeed,
-	memory,
-	type nn,
-	noGrad,
-	optim,
-	randperm,
-	type Tensor,
-	tidy,
-} from 'wgrad';
-import { ensureAdapter } from '../../adapters/driver.mjs';
+import { crossEntropy, type Device, io, manualSeed, memory, type nn, noGrad, optim, randperm, type Tensor, tidy } from 'wgrad';
+import { number, program, run, startDevice, whole } from '../program';
 import { Mnist } from './data';
 import { mnistCnn } from './model';
-
-const USAGE = `Trains a convolutional network on MNIST.
-
-  npm start -- [options]
-
-  --epochs N        passes over the training images (default 1)
-  --batch-size N    images per step (default 64)
-  --lr X            Adam's learning rate (default 0.001)
-  --seed N          the same seed prints the same losses (default 1)
-  --device NAME     webgpu or cpu (default webgpu)
-  --limit N         training images to use, up to 60000
-                    (default 60000; 20000 on a software adapter)
-  --out FILE        where the weights go (default model.safetensors)
-  --help            this text
-`;
 
 /** Losses are read in groups, so that the GPU does not wait for the host after every step. */
 const LOSSES_PER_READ = 10;
 const EVALUATION_BATCH = 1000;
+const IMAGES = 60_000;
+const IMAGES_ON_SOFTWARE = 20_000;
 
 interface Settings {
 	readonly epochs: number;
@@ -51,86 +24,22 @@ interface Settings {
 	readonly lr: number;
 	readonly seed: number;
 	readonly device: Device;
-	readonly limit: number | undefined;
+	readonly limit?: number;
 	readonly out: string;
-}
-
-class UsageError extends Error {}
-
-function whole(
-	name: string,
-	text: string | undefined,
-	fallback: number,
-	lowest: number,
-	highest = Number.MAX_SAFE_INTEGER,
-): number {
-	if (text === undefined) return fallback;
-	const value = Number(text);
-	if (!/^\d+$/.test(text) || value < lowest || value > highest) {
-		throw new UsageError(`--${name} ${text}: it takes a whole number from ${lowest} to ${highest}`);
-	}
-	return value;
-}
-
-/** The settings, or null when only the help was asked for. */
-function readSettings(): Settings | null {
-	const text = { type: 'string' } as const;
-	let values: Partial<Record<'epochs' | 'batch-size' | 'lr' | 'seed' | 'device' | 'limit' | 'out', string>> & { help?: boolean };
-	try {
-		const options = {
-			epochs: text,
-			'batch-size': text,
-			lr: text,
-			seed: text,
-			device: text,
-			limit: text,
-			out: text,
-			help: { type: 'boolean' },
-		} as const;
-		({ values } = parseArgs({ options }));
-	} catch (error) {
-		throw new UsageError((error as Error).message);
-	}
-	if (values.help) return null;
-	const lr = Number(values.lr ?? 0.001);
-	if (!(lr > 0 && lr < 1000)) throw new UsageError(`--lr ${values.lr}: it takes a number above 0`);
-	const device = values.device ?? 'webgpu';
-	if (device !== 'webgpu' && device !== 'cpu') throw new UsageError(`--device ${device}: it takes webgpu or cpu`);
-	return {
-		epochs: whole('epochs', values.epochs, 1, 1),
-		batchSize: whole('batch-size', values['batch-size'], 64, 1, 60_000),
-		lr,
-		seed: whole('seed', values.seed, 1, 0),
-		device,
-		limit: values.limit === undefined ? undefined : whole('limit', values.limit, 60_000, 1, 60_000),
-		out: values.out ?? 'model.safetensors',
-	};
-}
-
-/** Says where the network trains, and how many images that is worth. */
-async function chooseDevice({ device, limit }: Settings): Promise<number> {
-	if (device === 'webgpu') await ensureAdapter();
-	const { adapter } = await init({ device });
-	if (adapter === null) {
-		console.log('device: cpu (the float64-accumulating reference, slow)');
-		return limit ?? 60_000;
-	}
-	const kind = adapter.isSoftware ? 'a software adapter' : 'a GPU';
-	console.log(`device: webgpu on ${adapter.description || adapter.device || adapter.vendor} (${kind})`);
-	if (limit === undefined && adapter.isSoftware)
-		console.log('training on 20,000 of the 60,000 images because of it; --limit 60000 takes them all');
-	return limit ?? (adapter.isSoftware ? 20_000 : 60_000);
 }
 
 async function train(settings: Settings): Promise<void> {
 	const { epochs, batchSize, lr, seed, device, out } = settings;
-	const limit = await chooseDevice(settings);
+	const { adapter } = await startDevice(device);
+	const limit = settings.limit ?? (adapter?.isSoftware ? IMAGES_ON_SOFTWARE : IMAGES);
+	if (limit < (settings.limit ?? IMAGES)) console.log('training on 20,000 of the 60,000 images; --limit 60000 takes them all');
 	manualSeed(seed);
 	const data = new Mnist('train');
 	const model = mnistCnn();
 	const optimizer = new optim.Adam(model.parameters(), { lr });
 	console.log(model.summary([1, 1, 28, 28]));
 	const steps = Math.ceil(limit / batchSize);
+	const scheduler = new optim.lrScheduler.CosineAnnealingLR(optimizer, epochs * steps);
 
 	for (let epoch = 1; epoch <= epochs; epoch++) {
 		const started = performance.now();
@@ -154,6 +63,7 @@ async function train(settings: Settings): Promise<void> {
 				optimizer.zeroGrad();
 				loss.backward();
 				optimizer.step();
+				scheduler.step();
 				return [loss.detach(), logits.argmax(1).eq(labels).sum()] as const;
 			});
 			window.push([loss.item(), hits.item(), batch.length]);
@@ -204,12 +114,11 @@ async function evaluate(model: nn.Module & { forward(images: Tensor): Tensor }, 
 	return correct / test.length;
 }
 
-try {
-	const settings = readSettings();
-	if (settings === null) console.log(USAGE);
-	else await train(settings);
-} catch (error) {
-	if (!(error instanceof UsageError)) throw error;
-	console.error(`${error.message}\n\n${USAGE}`);
-	process.exitCode = 2;
-}
+const command = program('Trains a convolutional network on MNIST.')
+	.name('npm start --')
+	.option('--epochs <n>', 'passes over the training images', whole(1), 1)
+	.option('--batch-size <n>', 'images per step', whole(1, IMAGES), 64)
+	.option('--lr <x>', "Adam's learning rate at the start; it falls to 0 along half a cosine", number(1e-9, 1000), 0.002)
+	.option('--limit <n>', 'training images to use (default: 60000; 20000 on a software adapter)', whole(1, IMAGES))
+	.option('--out <file>', 'where the weights go', 'model.safetensors');
+await run<Settings>(command, train);

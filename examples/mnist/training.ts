@@ -9,7 +9,7 @@ export interface Settings {
 	readonly images: number;
 	readonly epochs: number;
 	readonly batchSize: number;
-	/** Adam's learning rate. */
+	/** Adam's learning rate at the start; it falls to 0 along half a cosine. */
 	readonly lr: number;
 	readonly seed: number;
 }
@@ -36,6 +36,7 @@ export class Training {
 	readonly #device: Device;
 	readonly #model: nn.Sequential;
 	readonly #optimizer: optim.Adam;
+	readonly #scheduler: optim.lrScheduler.CosineAnnealingLR;
 
 	/** A network with fresh weights: those that `npm start` begins with, given the same seed. */
 	constructor(settings: Settings, data: Mnist, device: Device) {
@@ -45,6 +46,8 @@ export class Training {
 		manualSeed(settings.seed);
 		this.#model = mnistCnn();
 		this.#optimizer = new optim.Adam(this.#model.parameters(), { lr: settings.lr });
+		const steps = settings.epochs * Math.ceil(settings.images / settings.batchSize);
+		this.#scheduler = new optim.lrScheduler.CosineAnnealingLR(this.#optimizer, steps);
 	}
 
 	/** Trains while the caller asks for steps. */
@@ -71,6 +74,7 @@ export class Training {
 			this.#optimizer.zeroGrad();
 			loss.backward();
 			this.#optimizer.step();
+			this.#scheduler.step();
 			return [loss.detach(), logits.argmax(1).eq(labels).sum()] as const;
 		});
 		const read = Promise.all([loss.item(), hits.item()]);

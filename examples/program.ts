@@ -1,0 +1,75 @@
+/** What the example programs share: their options, the device they run on, and how they end. */
+import { Command, CommanderError, InvalidArgumentError } from 'commander';
+import { type Device, type DeviceInfo, init } from 'wgrad';
+import { ensureAdapter } from '../adapters/driver.mjs';
+
+/** An option's parser: a whole number from `lowest` to `highest`. */
+export function whole(lowest: number, highest = Number.MAX_SAFE_INTEGER): (text: string) => number {
+	return (text) => {
+		const value = Number(text);
+		if (!/^\d+$/.test(text) || value < lowest || value > highest) {
+			const range = highest === Number.MAX_SAFE_INTEGER ? `from ${lowest} up` : `from ${lowest} to ${highest}`;
+			throw new InvalidArgumentError(`It takes a whole number ${range}.`);
+		}
+		return value;
+	};
+}
+
+/** An option's parser: a number from `lowest` to `highest`. */
+export function number(lowest: number, highest = Number.POSITIVE_INFINITY): (text: string) => number {
+	return (text) => {
+		const value = Number(text);
+		if (text.trim() === '' || !(value >= lowest && value <= highest)) {
+			const range = highest === Number.POSITIVE_INFINITY ? `from ${lowest} up` : `from ${lowest} to ${highest}`;
+			throw new InvalidArgumentError(`It takes a number ${range}.`);
+		}
+		return value;
+	};
+}
+
+/** An option's parser: one of `names`. */
+export function oneOf<const T extends string>(...names: T[]): (text: string) => T {
+	return (text) => {
+		const name = names.find((name) => name === text);
+		if (name === undefined) throw new InvalidArgumentError(`It takes ${names.join(' or ')}.`);
+		return name;
+	};
+}
+
+/** Where a program computes: prepares the adapter, starts wgrad and says what it found. */
+export async function startDevice(device: Device): Promise<DeviceInfo> {
+	if (device === 'webgpu') await ensureAdapter();
+	const info = await init({ device });
+	const { adapter } = info;
+	if (adapter === null) {
+		console.log('device: cpu (the float64-accumulating reference, slow)');
+	} else {
+		const kind = adapter.isSoftware ? 'a software adapter' : 'a GPU';
+		console.log(`device: webgpu on ${adapter.description || adapter.device || adapter.vendor} (${kind})`);
+	}
+	return info;
+}
+
+/** A command with the options that all examples have; a wrong option ends the program with code 2, before anything is computed. */
+export function program(description: string): Command {
+	return new Command()
+		.description(description)
+		.option('--device <name>', 'webgpu or cpu', oneOf('webgpu', 'cpu'), 'webgpu')
+		.option('--seed <n>', 'the same seed gives the same numbers', whole(0), 1)
+		.helpOption('--help', 'this text')
+		.allowExcessArguments(false)
+		.showHelpAfterError()
+		.exitOverride();
+}
+
+/** Reads the command line and runs `action` on what it says. */
+export async function run<Options extends object>(command: Command, action: (options: Options) => Promise<void>): Promise<void> {
+	try {
+		command.parse();
+	} catch (error) {
+		if (!(error instanceof CommanderError)) throw error;
+		process.exitCode = error.exitCode === 0 ? 0 : 2;
+		return;
+	}
+	await action(command.opts<Options>());
+}
