@@ -1,0 +1,148 @@
+/** Arrays of the host as a dataset: the samples stay as small as they came, and become floating point batch by batch. */
+import type { DeviceName } from '../backends/contract';
+import { defaultDevice } from '../backends/registry';
+import { allocateTyped, DTYPES, type DType, isFloating, type TypedArray } from '../core/dtype';
+import { ArgumentError, DTypeError, formatShape, ShapeError } from '../core/errors';
+import { checkShape, numel, type Shape } from '../core/shape';
+import { tensor } from '../ops/creation';
+import { type Dataset, requireIndex } from './dataset';
+import type { Fields } from './fields';
+
+/** The arrays of numbers that a host array may lie in. */
+export type HostData =
+	| Float32Array
+	| Float64Array
+	| Int8Array
+	| Int16Array
+	| Int32Array
+	| Uint8Array
+	| Uint8ClampedArray
+	| Uint16Array
+	| Uint32Array;
+
+export interface HostArray {
+	/** The elements of all samples in row-major order. It is not copied. */
+	readonly data: HostData | readonly number[];
+	/** The shape of the whole: [samples, ...]. Default: [data.length]. */
+	readonly shape?: Shape;
+	/** Default: int32 of an Int32Array, float64 of a Float64Array on the CPU, else float32. */
+	readonly dtype?: DType;
+	/** Each element becomes x * scale + shift; floating dtypes only. Defaults 1 and 0; pixels become 0 to 1 by `scale: 1 / 255`. */
+	readonly scale?: number;
+	readonly shift?: number;
+}
+
+interface Column {
+	readonly data: HostData;
+	readonly sampleShape: Shape;
+	readonly sampleSize: number;
+	readonly dtype: DType | undefined;
+	readonly scale: number;
+	readonly shift: number;
+}
+
+/**
+ * Sample i is entry i of each array along the first dimension:
+ *
+ *     new ArrayDataset({ data: pixels, shape: [60000, 1, 28, 28], scale: 1 / 255 }, { data: labels, dtype: 'int32' })
+ *
+ * Batches are made on the host and uploaded to the loader's device (the default device when it has none).
+ */
+export class ArrayDataset implements Dataset {
+	readonly length: number;
+	readonly #columns: readonly Column[];
+
+	constructor(...arrays: readonly HostArray[]) {
+		if (arrays.length === 0) throw new ArgumentError('ArrayDataset: it takes at least one { data, shape }');
+		const lengths = arrays.map((array, i) => checkedShape(array, i)[0]!);
+		if (lengths.some((length) => length !== lengths[0])) {
+			throw new ShapeError(`ArrayDataset: the arrays must have as many samples each, not ${lengths.join(', ')}`);
+		}
+		this.length = lengths[0]!;
+		this.#columns = arrays.map(columnOf);
+	}
+
+	get(index: number, device: DeviceName = defaultDevice()): Fields {
+		return this.#fields([index], device, ({ sampleShape }) => sampleShape);
+	}
+
+	batch(indices: ArrayLike<number>, device: DeviceName = defaultDevice()): Fields {
+		return this.#fields(indices, device, ({ sampleShape }) => [indices.length, ...sampleShape]);
+	}
+
+	#fields(indices: ArrayLike<number>, device: DeviceName, shapeOf: (column: Column) => Shape): Fields {
+		for (let i = 0; i < indices.length; i++) requireIndex('ArrayDataset', indices[i]!, this.length);
+		return this.#columns.map((column) => {
+			const dtype = column.dtype ?? defaultDType(column.data, device);
+			return tensor(rows(column, dtype, indices), { dtype, shape: shapeOf(column), device });
+		});
+	}
+}
+
+function checkedShape({ data, shape, dtype, scale = 1, shift = 0 }: HostArray, i: number): Shape {
+	const name = `ArrayDataset: array ${i}`;
+	if (!Array.isArray(data) && (!ArrayBuffer.isView(data) || data instanceof DataView || !(Number(data.length) >= 0))) {
+		throw new ArgumentError(`${name} must be { data: a typed array or numbers, shape }, not ${typeof data}`);
+	}
+	if (ArrayBuffer.isView(data) && /^Big/.test(data.constructor.name)) {
+		throw new DTypeError(
+			`${name} is a ${data.constructor.name}; there are no 64-bit integers. Use Int32Array.from(data, Number)`,
+		);
+	}
+	const whole = shape ?? [data.length];
+	checkShape(name, whole);
+	if (whole.length === 0 || numel(whole) !== data.length) {
+		throw new ShapeError(
+			`${name}: shape ${formatShape(whole)} needs ${numel(whole)} elements, the data has ${data.length}. The shape is that of the whole array: [samples, ...]`,
+		);
+	}
+	if (dtype !== undefined && !DTYPES.includes(dtype)) {
+		throw new DTypeError(`${name}: '${String(dtype)}' is no dtype: it is one of ${DTYPES.join(', ')}`);
+	}
+	if (!Number.isFinite(scale) || !Number.isFinite(shift)) {
+		throw new ArgumentError(`${name}: scale ${scale} and shift ${shift} must be finite numbers`);
+	}
+	if ((scale !== 1 || shift !== 0) && !isFloating(dtype ?? defaultDType(data, 'cpu'))) {
+		throw new DTypeError(`${name}: scale and shift need a floating dtype, such as dtype: 'float32'`);
+	}
+	return whole;
+}
+
+function defaultDType(data: HostArray['data'], device: DeviceName): DType {
+	if (data instanceof Int32Array) return 'int32';
+	return data instanceof Float64Array && device === 'cpu' ? 'float64' : 'float32';
+}
+
+function columnOf({ data, shape = [data.length], dtype, scale = 1, shift = 0 }: HostArray, i: number): Column {
+	const sampleShape = shape.slice(1);
+	const numbers = Array.isArray(data) ? Float64Array.from(data) : (data as HostData);
+	if (dtype === 'int32' && (Array.isArray(data) || data instanceof Float32Array || data instanceof Float64Array)) {
+		const odd = numbers.findIndex((value) => value !== (value | 0));
+		if (odd >= 0) {
+			throw new DTypeError(
+				`ArrayDataset: array ${i}: element ${odd} is ${data[odd]}, which is no int32. Leave out dtype for float32`,
+			);
+		}
+	}
+	// Numbers of a plain array are float32, as tensor() makes them.
+	const given = Array.isArray(data) ? (dtype ?? 'float32') : dtype;
+	return { data: numbers, sampleShape, sampleSize: numel(sampleShape), dtype: given, scale, shift };
+}
+
+function rows({ data, sampleSize, scale, shift }: Column, dtype: DType, indices: ArrayLike<number>): TypedArray {
+	// Half floats are made of float32 by tensor().
+	const result = allocateTyped(dtype === 'float16' ? 'float32' : dtype, indices.length * sampleSize);
+	const plain = scale === 1 && shift === 0 && dtype !== 'bool';
+	for (let i = 0; i < indices.length; i++) {
+		const start = indices[i]! * sampleSize;
+		if (plain) result.set(data.subarray(start, start + sampleSize), i * sampleSize);
+		else if (dtype === 'bool') for (let j = 0; j < sampleSize; j++) result[i * sampleSize + j] = data[start + j] !== 0 ? 1 : 0;
+		else scaled(data, start, sampleSize, scale, shift, result, i * sampleSize);
+	}
+	return result;
+}
+
+/** Apart from the rest so that its loop is compiled for the arrays it meets. */
+function scaled(data: HostData, start: number, size: number, scale: number, shift: number, to: TypedArray, at: number): void {
+	for (let j = 0; j < size; j++) to[at + j] = data[start + j]! * scale + shift;
+}

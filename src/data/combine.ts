@@ -1,0 +1,179 @@
+/** Datasets made of other datasets. */
+import type { DeviceName } from '../backends/contract';
+import { ArgumentError } from '../core/errors';
+import { tensor } from '../ops/creation';
+import { indexSelect } from '../ops/indexing';
+import { cat, select } from '../ops/layout';
+import type { Tensor } from '../tensor';
+import { type Dataset, fetchBatch, requireDataset, requireIndex } from './dataset';
+import { discard, disposeExcept, type Fields, requireFields, type Soon, whenReady } from './fields';
+
+/** The samples of `dataset` at `indices`, in that order. As PyTorch's Subset. */
+export class Subset implements Dataset {
+	readonly dataset: Dataset;
+	readonly indices: Int32Array;
+
+	constructor(dataset: Dataset, indices: ArrayLike<number>) {
+		requireDataset('Subset', dataset);
+		for (let i = 0; i < indices.length; i++) requireIndex('Subset', indices[i]!, dataset.length);
+		this.dataset = dataset;
+		this.indices = Int32Array.from(indices);
+	}
+
+	get length(): number {
+		return this.indices.length;
+	}
+
+	get(index: number, device?: DeviceName): Soon<Fields> {
+		requireIndex('Subset', index, this.length);
+		return this.dataset.get(this.indices[index]!, device);
+	}
+
+	batch(indices: ArrayLike<number>, device?: DeviceName): Soon<Fields> {
+		const mapped = Int32Array.from(indices, (index) => {
+			requireIndex('Subset', index, this.length);
+			return this.indices[index]!;
+		});
+		return fetchBatch(this.dataset, mapped, device);
+	}
+}
+
+/** The samples of several datasets, one after another. As PyTorch's ConcatDataset. */
+export class ConcatDataset implements Dataset {
+	readonly datasets: readonly Dataset[];
+	/** Where each dataset ends. */
+	readonly #ends: readonly number[];
+
+	constructor(datasets: readonly Dataset[]) {
+		if (datasets.length === 0) throw new ArgumentError('ConcatDataset: it takes at least one dataset');
+		for (const dataset of datasets) requireDataset('ConcatDataset', dataset);
+		this.datasets = datasets;
+		let end = 0;
+		this.#ends = datasets.map((dataset) => {
+			end += dataset.length;
+			return end;
+		});
+	}
+
+	get length(): number {
+		return this.#ends.at(-1)!;
+	}
+
+	/** Which dataset holds sample `index`, and where in it. */
+	#locate(index: number): readonly [part: number, index: number] {
+		requireIndex('ConcatDataset', index, this.length);
+		const part = this.#ends.findIndex((end) => index < end);
+		return [part, index - (part === 0 ? 0 : this.#ends[part - 1]!)];
+	}
+
+	get(index: number, device?: DeviceName): Soon<Fields> {
+		const [part, place] = this.#locate(index);
+		return this.datasets[part]!.get(place, device);
+	}
+
+	batch(indices: ArrayLike<number>, device?: DeviceName): Soon<Fields> {
+		const wanted = new Map<number, { places: number[]; positions: number[] }>();
+		for (let i = 0; i < indices.length; i++) {
+			const [part, place] = this.#locate(indices[i]!);
+			const group = wanted.get(part) ?? { places: [], positions: [] };
+			wanted.set(part, group);
+			group.places.push(place);
+			group.positions.push(i);
+		}
+		const groups = [...wanted];
+		const parts = groups.map(([part, { places }]) => fetchBatch(this.datasets[part]!, places, device));
+		if (parts.length === 1) return parts[0]!;
+		const positions = groups.flatMap(([, group]) => group.positions);
+		if (parts.some((part) => part instanceof Promise)) {
+			const all = Promise.all(parts);
+			all.catch(() => parts.forEach(discard));
+			return all.then((ready) => interleaved(ready, positions));
+		}
+		return interleaved(parts as Fields[], positions);
+	}
+}
+
+/** The rows of all parts as one batch, row i of them at positions[i]. */
+function interleaved(parts: readonly Fields[], positions: readonly number[]): Fields {
+	const order = new Int32Array(positions.length);
+	positions.forEach((position, i) => {
+		order[position] = i;
+	});
+	try {
+		const width = parts[0]!.length;
+		if (parts.some((part) => part.length !== width)) {
+			throw new ArgumentError(
+				`ConcatDataset: samples of one dataset have ${parts.map((part) => part.length).join(', those of another ')} fields; they must have as many`,
+			);
+		}
+		return parts[0]!.map((_, j) => {
+			using rows = cat(parts.map((part) => part[j]!));
+			using index = tensor(order, { device: rows.device });
+			return indexSelect(rows, 0, index);
+		});
+	} finally {
+		for (const part of parts) disposeExcept(part, []);
+	}
+}
+
+export interface MapOptions {
+	/** Whether `fn` takes whole batches, with a first dimension of samples, rather than single samples. Default false. */
+	readonly batched?: boolean;
+}
+
+/**
+ * `fn(fields)` of each sample of `dataset`, or with `batched` of each batch. `fn` may be asynchronous. Tensors that it is given and does
+ * not return are disposed of.
+ */
+export class MapDataset implements Dataset {
+	readonly dataset: Dataset;
+	readonly batch?: (indices: ArrayLike<number>, device?: DeviceName) => Soon<Fields>;
+	readonly #fn: (fields: Fields) => Soon<Fields>;
+	readonly #batched: boolean;
+
+	constructor(dataset: Dataset, fn: (fields: Fields) => Soon<Fields>, { batched = false }: MapOptions = {}) {
+		requireDataset('MapDataset', dataset);
+		if (typeof fn !== 'function')
+			throw new ArgumentError(`MapDataset: fn must be a function of a sample's fields, not ${typeof fn}`);
+		this.dataset = dataset;
+		this.#fn = fn;
+		this.#batched = batched;
+		if (batched) {
+			this.batch = (indices, device) => whenReady(fetchBatch(dataset, indices, device), (fields) => this.#mapped(fields));
+		}
+	}
+
+	get length(): number {
+		return this.dataset.length;
+	}
+
+	get(index: number, device?: DeviceName): Soon<Fields> {
+		requireIndex('MapDataset', index, this.length);
+		if (!this.#batched) return whenReady(this.dataset.get(index, device), (fields) => this.#mapped(fields));
+		return whenReady(this.batch!([index], device), (fields) => fields.map(onlyRow));
+	}
+
+	#mapped(fields: Fields): Soon<Fields> {
+		const release = () => disposeExcept(fields, []);
+		try {
+			return whenReady(
+				this.#fn(fields),
+				(result) => {
+					requireFields("MapDataset's function", result);
+					disposeExcept(fields, result);
+					return result;
+				},
+				release,
+			);
+		} catch (error) {
+			release();
+			throw error;
+		}
+	}
+}
+
+function onlyRow(field: Tensor): Tensor {
+	const row = select(field, 0, 0);
+	field.dispose();
+	return row;
+}

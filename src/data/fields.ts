@@ -1,0 +1,87 @@
+/** Lists of tensors, as samples and batches are: putting them together, moving them, and letting go of them. */
+import type { DeviceName } from '../backends/contract';
+import { ArgumentError, formatShape, ShapeError } from '../core/errors';
+import { sameShape } from '../core/shape';
+import { to } from '../ops/elementwise';
+import { stack } from '../ops/layout';
+import { Tensor } from '../tensor';
+
+/** One sample or one batch: the inputs first, the target last, as `fit` takes them. */
+export type Fields = readonly Tensor[];
+
+/** A value that is there already where it can be: promises cost turns of the event loop. */
+export type Soon<T> = T | Promise<T>;
+
+/** `next(value)`, at once where the value is there. `failed` is told when the value, or what `next` makes of it, does not come. */
+export function whenReady<T, R>(value: Soon<T>, next: (value: T) => Soon<R>, failed?: () => void): Soon<R> {
+	if (!(value instanceof Promise)) return next(value);
+	return value.then(next).catch((error) => {
+		failed?.();
+		throw error;
+	});
+}
+
+/** Disposes of those of `tensors` that are not among `survivors`. */
+export function disposeExcept(tensors: readonly Tensor[], survivors: readonly Tensor[]): void {
+	for (const tensor of tensors) if (!survivors.includes(tensor)) tensor.dispose();
+}
+
+/** Lets go of fields that nobody wants any more, also of those that are still being made. */
+export function discard(fields: Soon<Fields | null>): void {
+	if (fields instanceof Promise) fields.then(discard, () => {});
+	else if (fields !== null) disposeExcept(fields, []);
+}
+
+/** Throws unless `fields` is a list of tensors; `source` is who made it. */
+export function requireFields(source: string, fields: unknown): asserts fields is Fields {
+	if (!Array.isArray(fields) || fields.length === 0 || !fields.every((field) => field instanceof Tensor)) {
+		throw new ArgumentError(
+			`DataLoader: ${source} must give a list of tensors, such as [input, target], not ${describe(fields)}`,
+		);
+	}
+}
+
+function describe(value: unknown): string {
+	if (value instanceof Tensor) return `one tensor of shape ${formatShape(value.shape)}: put it into brackets`;
+	if (!Array.isArray(value)) return value === null ? 'null' : typeof value;
+	if (value.length === 0) return 'an empty list';
+	return `a list with ${typeof value.find((item) => !(item instanceof Tensor))}s in it`;
+}
+
+/**
+ * Samples as a batch: each field is stacked along a new first dimension, so that samples [C, H, W] become [N, C, H, W] and scalars [N].
+ * All samples have the same number of fields, of the same shapes. As PyTorch's `default_collate`.
+ */
+export function defaultCollate(samples: readonly Fields[]): Fields {
+	const first = samples[0];
+	if (first === undefined) throw new ArgumentError('defaultCollate: there are no samples to make a batch of');
+	samples.forEach((sample, i) => {
+		requireFields(`sample ${i} of the batch`, sample);
+		if (sample.length !== first.length) {
+			throw new ArgumentError(
+				`defaultCollate: sample ${i} of the batch has ${sample.length} fields, sample 0 has ${first.length}`,
+			);
+		}
+		sample.forEach((field, j) => {
+			if (!sameShape(field.shape, first[j]!.shape)) {
+				throw new ShapeError(
+					`defaultCollate: field ${j} has shape ${formatShape(first[j]!.shape)} in sample 0 of the batch and ${formatShape(field.shape)} in sample ${i}. Give samples one shape, or pass a collate function that pads them`,
+				);
+			}
+		});
+	});
+	return first.map((_, j) => stack(samples.map((sample) => sample[j]!)));
+}
+
+/** The fields on `device`; those that had to move are disposed of. */
+export function moved(fields: Fields, device: DeviceName | undefined): Soon<Fields> {
+	if (device === undefined || fields.every((field) => field.device === device)) return fields;
+	const copies = fields.map((field) => {
+		const copy = to(field, device);
+		if (copy === field) return field;
+		if (copy instanceof Promise) return copy.finally(() => field.dispose());
+		field.dispose();
+		return copy;
+	});
+	return copies.some((copy) => copy instanceof Promise) ? Promise.all(copies) : (copies as Tensor[]);
+}

@@ -1,0 +1,222 @@
+/** The order in which a loader takes the samples of an epoch. Names and meaning are PyTorch's. */
+import { ArgumentError } from '../core/errors';
+import { defaultGenerator, type Generator } from '../core/generator';
+import { forEachWord, multiplyHigh, randomPermutation } from '../core/philox';
+
+/** Which samples an epoch takes, in which order. */
+export interface Sampler {
+	/** How many samples an epoch takes. */
+	readonly length: number;
+	/** The samples of one epoch. All randomness must come from `generator`, which the loader seeds for each epoch. */
+	indices(generator: Generator): Iterable<number>;
+}
+
+/** Which samples each batch of an epoch takes. */
+export interface BatchIndices {
+	/** How many batches an epoch has. */
+	readonly length: number;
+	batches(generator: Generator): Iterable<ArrayLike<number>>;
+}
+
+type Sized = number | { readonly length: number };
+
+function sizeOf(name: string, source: Sized): number {
+	const size = typeof source === 'number' ? source : source?.length;
+	if (!Number.isInteger(size) || size < 0) {
+		throw new ArgumentError(`${name}: it takes a dataset or a number of samples, not ${String(source)}`);
+	}
+	return size;
+}
+
+function requireCount(name: string, count: number): void {
+	if (!Number.isInteger(count) || count < 1) {
+		throw new ArgumentError(`${name}: numSamples ${count} must be a whole number of at least 1`);
+	}
+}
+
+/** 0, 1, 2, ... */
+export class SequentialSampler implements Sampler {
+	readonly length: number;
+
+	constructor(source: Sized) {
+		this.length = sizeOf('SequentialSampler', source);
+	}
+
+	indices(): Int32Array {
+		return Int32Array.from({ length: this.length }, (_, i) => i);
+	}
+}
+
+export interface RandomSamplerOptions {
+	/** Whether a sample can come several times. Default false. */
+	readonly replacement?: boolean;
+	/** How many samples an epoch takes; more than there are begin another round. Default: as many as there are. */
+	readonly numSamples?: number;
+}
+
+/** All samples in random order, or `numSamples` of them, with or without replacement. */
+export class RandomSampler implements Sampler {
+	readonly length: number;
+	readonly replacement: boolean;
+	readonly #size: number;
+
+	constructor(source: Sized, { replacement = false, numSamples }: RandomSamplerOptions = {}) {
+		this.#size = sizeOf('RandomSampler', source);
+		if (numSamples !== undefined) requireCount('RandomSampler', numSamples);
+		this.length = numSamples ?? this.#size;
+		if (this.#size === 0 && this.length > 0) throw new ArgumentError('RandomSampler: there are no samples to draw from');
+		this.replacement = replacement;
+	}
+
+	indices(generator: Generator = defaultGenerator): Int32Array {
+		if (!this.replacement && this.length === this.#size) return randomPermutation(generator.next(), this.#size);
+		const result = new Int32Array(this.length);
+		if (this.replacement) {
+			forEachWord(generator.next(), this.length, (word, i) => {
+				result[i] = multiplyHigh(word, this.#size);
+			});
+			return result;
+		}
+		for (let start = 0; start < this.length; start += this.#size) {
+			result.set(randomPermutation(generator.next(), this.#size).subarray(0, this.length - start), start);
+		}
+		return result;
+	}
+}
+
+/** The samples at `indices`, in random order. */
+export class SubsetRandomSampler implements Sampler {
+	readonly #subset: Int32Array;
+
+	constructor(indices: ArrayLike<number>) {
+		this.#subset = Int32Array.from(indices);
+		const odd = this.#subset.findIndex((value, i) => value !== indices[i] || value < 0);
+		if (odd >= 0) throw new ArgumentError(`SubsetRandomSampler: index ${indices[odd]} is not a whole number of at least 0`);
+	}
+
+	get length(): number {
+		return this.#subset.length;
+	}
+
+	indices(generator: Generator = defaultGenerator): Int32Array {
+		return randomPermutation(generator.next(), this.length).map((place) => this.#subset[place]!);
+	}
+}
+
+export interface WeightedOptions {
+	/** Whether a sample can come several times. Default true. */
+	readonly replacement?: boolean;
+}
+
+/**
+ * `numSamples` samples, each drawn with a probability in proportion to its weight. To balance classes, a sample's weight is
+ * 1 / (number of samples of its class): see `balancedWeights`.
+ *
+ * Without replacement the draws are successive: by the keys log(u) / w of Efraimidis and Spirakis, "Weighted random sampling with a
+ * reservoir", 2006.
+ */
+export class WeightedRandomSampler implements Sampler {
+	readonly length: number;
+	readonly replacement: boolean;
+	readonly #weights: Float64Array;
+
+	constructor(weights: ArrayLike<number>, numSamples: number, { replacement = true }: WeightedOptions = {}) {
+		requireCount('WeightedRandomSampler', numSamples);
+		this.#weights = Float64Array.from(weights);
+		const odd = this.#weights.findIndex((weight) => !(weight >= 0 && weight < Number.POSITIVE_INFINITY));
+		if (odd >= 0) {
+			throw new ArgumentError(`WeightedRandomSampler: weight ${odd} is ${weights[odd]}; weights are finite and at least 0`);
+		}
+		const positive = this.#weights.reduce((count, weight) => count + (weight > 0 ? 1 : 0), 0);
+		if (positive === 0) throw new ArgumentError('WeightedRandomSampler: all weights are 0: there is nothing to draw');
+		if (!replacement && numSamples > positive) {
+			throw new ArgumentError(
+				`WeightedRandomSampler: ${numSamples} samples without replacement are more than the ${positive} of positive weight`,
+			);
+		}
+		this.length = numSamples;
+		this.replacement = replacement;
+	}
+
+	indices(generator: Generator = defaultGenerator): Int32Array {
+		return this.replacement ? this.#withReplacement(generator) : this.#withoutReplacement(generator);
+	}
+
+	#withReplacement(generator: Generator): Int32Array {
+		const weights = this.#weights;
+		const ends = new Float64Array(weights.length);
+		let total = 0;
+		let last = 0;
+		weights.forEach((weight, i) => {
+			total += weight;
+			ends[i] = total;
+			if (weight > 0) last = i;
+		});
+		const result = new Int32Array(this.length);
+		forEachWord(generator.next(), this.length, (word, i) => {
+			const drawn = word * 2 ** -32 * total;
+			let [low, high] = [0, last];
+			while (low < high) {
+				const middle = (low + high) >>> 1;
+				if (ends[middle]! > drawn) high = middle;
+				else low = middle + 1;
+			}
+			result[i] = low;
+		});
+		return result;
+	}
+
+	#withoutReplacement(generator: Generator): Int32Array {
+		const keys = new Float64Array(this.#weights.length);
+		forEachWord(generator.next(), keys.length, (word, i) => {
+			const weight = this.#weights[i]!;
+			keys[i] = weight > 0 ? Math.log((word + 0.5) * 2 ** -32) / weight : Number.NEGATIVE_INFINITY;
+		});
+		const order = Int32Array.from(keys, (_, i) => i);
+		return order.sort((a, b) => keys[b]! - keys[a]! || a - b).subarray(0, this.length);
+	}
+}
+
+/** For each label, 1 / (number of samples with that label): drawn by these weights, all classes are equally frequent. */
+export function balancedWeights(labels: ArrayLike<number | string>): Float64Array {
+	const counts = new Map<number | string, number>();
+	for (let i = 0; i < labels.length; i++) counts.set(labels[i]!, (counts.get(labels[i]!) ?? 0) + 1);
+	return Float64Array.from(labels as ArrayLike<number>, (label) => 1 / counts.get(label)!);
+}
+
+export interface BatchSamplerOptions {
+	/** Whether a last batch of fewer samples is left out. Default false. */
+	readonly dropLast?: boolean;
+}
+
+/** The samples of `sampler` in batches of `batchSize`. */
+export class BatchSampler implements BatchIndices {
+	readonly sampler: Sampler;
+	readonly batchSize: number;
+	readonly dropLast: boolean;
+
+	constructor(sampler: Sampler, batchSize: number, { dropLast = false }: BatchSamplerOptions = {}) {
+		if (typeof sampler?.indices !== 'function') {
+			throw new ArgumentError('BatchSampler: the sampler needs a length and indices(generator), as RandomSampler has them');
+		}
+		if (!Number.isInteger(batchSize) || batchSize < 1) {
+			throw new ArgumentError(`BatchSampler: batchSize ${batchSize} must be a whole number of at least 1`);
+		}
+		this.sampler = sampler;
+		this.batchSize = batchSize;
+		this.dropLast = dropLast;
+	}
+
+	get length(): number {
+		return Math[this.dropLast ? 'floor' : 'ceil'](this.sampler.length / this.batchSize);
+	}
+
+	*batches(generator: Generator = defaultGenerator): IterableIterator<Int32Array> {
+		const indices = this.sampler.indices(generator);
+		const order = indices instanceof Int32Array ? indices : Int32Array.from(indices);
+		for (let start = 0; start < order.length; start += this.batchSize) {
+			if (this.dropLast && start + this.batchSize > order.length) return;
+			yield order.subarray(start, start + this.batchSize);
+		}
+	}
+}

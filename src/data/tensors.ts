@@ -1,0 +1,80 @@
+/** Tensors as a dataset. */
+import type { DeviceName } from '../backends/contract';
+import { ArgumentError, formatShape, ShapeError } from '../core/errors';
+import { numel } from '../core/shape';
+import { tensor } from '../ops/creation';
+import { indexSelect } from '../ops/indexing';
+import { clone, select } from '../ops/layout';
+import { Tensor } from '../tensor';
+import { type Dataset, requireIndex } from './dataset';
+import { type Fields, moved, type Soon } from './fields';
+
+/**
+ * Sample i is entry i of each tensor along the first dimension. As PyTorch's TensorDataset.
+ *
+ * Batches are picked on the tensors' device, by one launch for each field. The dataset keeps the tensors; they must not be disposed of
+ * while it is in use.
+ */
+export class TensorDataset implements Dataset {
+	readonly tensors: Fields;
+	readonly length: number;
+
+	constructor(...tensors: readonly Tensor[]) {
+		const first = tensors[0];
+		if (first === undefined) throw new ArgumentError('TensorDataset: it takes at least one tensor');
+		for (const [i, x] of tensors.entries()) {
+			if (!(x instanceof Tensor))
+				throw new ArgumentError(`TensorDataset: argument ${i} is no tensor. Arrays become one by tensor()`);
+			if (x.ndim === 0 || x.shape[0] !== first.shape[0]) {
+				throw new ShapeError(
+					`TensorDataset: all tensors must have as many samples along dim 0: ${tensors.map((x) => formatShape(x.shape)).join(', ')}`,
+				);
+			}
+		}
+		this.tensors = tensors;
+		this.length = first.shape[0]!;
+	}
+
+	get(index: number, device?: DeviceName): Soon<Fields> {
+		requireIndex('TensorDataset', index, this.length);
+		return moved(this.tensors.map(entry(index)), device);
+	}
+
+	batch(indices: ArrayLike<number>, device?: DeviceName): Soon<Fields> {
+		for (let i = 0; i < indices.length; i++) requireIndex('TensorDataset', indices[i]!, this.length);
+		const index = Int32Array.from(indices);
+		return moved(
+			this.tensors.map((x) => rowsOnHost(x, index, device) ?? rowsOnDevice(x, index)),
+			device,
+		);
+	}
+}
+
+/** A copy, since the caller owns it and may write to it. */
+function entry(index: number) {
+	return (x: Tensor): Tensor => {
+		const view = select(x, 0, index);
+		const copy = clone(view);
+		view.dispose();
+		return copy;
+	};
+}
+
+function rowsOnDevice(x: Tensor, index: Int32Array): Tensor {
+	using places = tensor(index, { device: x.device });
+	return indexSelect(x, 0, places);
+}
+
+/** The rows of a tensor whose elements the host can see, placed on `device` at once; null where it cannot. */
+function rowsOnHost(x: Tensor, index: Int32Array, device: DeviceName = x.device): Tensor | null {
+	const values = x.storage.hostData?.();
+	if (values === undefined || !x.isContiguous) return null;
+	if (x.dtype === 'float64' && device !== 'cpu') return null;
+	const size = numel(x.shape.slice(1));
+	const rows = new (values.constructor as Float32ArrayConstructor)(index.length * size);
+	for (let i = 0; i < index.length; i++) {
+		const start = x.offset + index[i]! * size;
+		rows.set(values.subarray(start, start + size) as Float32Array, i * size);
+	}
+	return tensor(rows, { dtype: x.dtype, shape: [index.length, ...x.shape.slice(1)], device });
+}

@@ -1,0 +1,396 @@
+/** DataLoader: order, batches, what is drawn for them, and who owns them. */
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { manualSeed, memory, rand, type Tensor, tensor, tidy } from 'wgrad';
+import {
+	ArrayDataset,
+	BatchSampler,
+	DataLoader,
+	type DataLoaderOptions,
+	type Dataset,
+	type Fields,
+	IterableDataset,
+	MapDataset,
+	RandomSampler,
+	Subset,
+	SubsetRandomSampler,
+	TensorDataset,
+} from 'wgrad/data';
+import { ArgumentError, ShapeError } from '../../src/core/errors';
+import { liveTensors } from '../../src/scope';
+
+const count = (n: number) => Array.from({ length: n }, (_, i) => i);
+
+/** Samples 0 .. n - 1, each its own number. */
+const numbers = (n: number) => new ArrayDataset({ data: Int32Array.from(count(n)) });
+
+/** The same, one sample at a time and asynchronously. */
+function slowNumbers(n: number): Dataset {
+	return {
+		length: n,
+		async get(index) {
+			await new Promise((resolve) => setTimeout(resolve, index % 3));
+			return [tensor(index, { dtype: 'int32' })];
+		},
+	};
+}
+
+async function values(loop: AsyncIterable<Fields>): Promise<number[][]> {
+	const batches: number[][] = [];
+	for await (const fields of loop) {
+		batches.push(Array.from(await fields[0]!.data()));
+		for (const field of fields) field.dispose();
+	}
+	return batches;
+}
+
+async function refuses(fn: () => unknown, message: RegExp, type: new (message: string) => Error = ArgumentError): Promise<void> {
+	try {
+		await fn();
+	} catch (error) {
+		assert.instance(error, type);
+		assert.match((error as Error).message, message);
+		return;
+	}
+	assert.unreachable(`no error of ${message}`);
+}
+
+test('batches in order, the last one smaller or left out', async () => {
+	const loader = new DataLoader(numbers(7), { batchSize: 3 });
+	assert.is(loader.length, 3);
+	assert.equal(await values(loader), [[0, 1, 2], [3, 4, 5], [6]]);
+	const dropping = new DataLoader(numbers(7), { batchSize: 3, dropLast: true });
+	assert.is(dropping.length, 2);
+	assert.equal(await values(dropping), [
+		[0, 1, 2],
+		[3, 4, 5],
+	]);
+	assert.equal(await values(new DataLoader(numbers(2))), [[0], [1]]);
+	assert.equal(await values(new DataLoader(numbers(0), { batchSize: 3 })), []);
+});
+
+for (const prefetch of [0, 1, 2, 50]) {
+	test(`samples one by one, asynchronously, ${prefetch} batches ahead`, async () => {
+		const loader = new DataLoader(slowNumbers(11), { batchSize: 4, prefetch });
+		assert.equal(await values(loader), [
+			[0, 1, 2, 3],
+			[4, 5, 6, 7],
+			[8, 9, 10],
+		]);
+	});
+}
+
+test('each epoch has an order of its own, which the seed decides', async () => {
+	const options: DataLoaderOptions = { batchSize: 4, shuffle: true, seed: 5 };
+	const loader = new DataLoader(numbers(50), options);
+	const epochs = [await values(loader), await values(loader)].map((batches) => batches.flat());
+	assert.is(loader.epoch, 2);
+	for (const epoch of epochs)
+		assert.equal(
+			epoch.toSorted((a, b) => a - b),
+			count(50),
+		);
+	assert.not.equal(epochs[0], epochs[1]);
+	const again = new DataLoader(numbers(50), options);
+	again.setEpoch(1);
+	assert.is(again.epoch, 1);
+	assert.equal((await values(again)).flat(), epochs[1]);
+	assert.not.equal((await values(new DataLoader(numbers(50), { ...options, seed: 6 }))).flat(), epochs[0]);
+});
+
+test('without a seed, manualSeed decides', async () => {
+	const run = async () => {
+		manualSeed(3);
+		return values(new DataLoader(numbers(20), { batchSize: 4, shuffle: true }));
+	};
+	assert.equal(await run(), await run());
+});
+
+/** A loader in which everything is random: order, samples, streams' samples, collation and augmentation. */
+function randomLoader(prefetch: number, seed = 9): DataLoader {
+	const dataset: Dataset = {
+		length: 10,
+		get(index) {
+			using noise = rand([1]);
+			return [noise.add(index)];
+		},
+	};
+	return new DataLoader(dataset, {
+		batchSize: 3,
+		shuffle: true,
+		seed,
+		prefetch,
+		transform: ([x], { generator }) => [x!.add(rand([1])).add(generator.next().seed[0] % 100)],
+	});
+}
+
+test('a loop that starts in the middle has the same order, samples and augmentation, however many are made ahead', async () => {
+	const whole = await values(randomLoader(2).iterate({ epoch: 4 }));
+	assert.is(whole.length, 4);
+	assert.equal(await values(randomLoader(0).iterate({ epoch: 4 })), whole);
+	for (const firstBatch of [0, 1, 3, 4]) {
+		assert.equal(await values(randomLoader(7).iterate({ epoch: 4, firstBatch })), whole.slice(firstBatch));
+	}
+	assert.not.equal(await values(randomLoader(2).iterate({ epoch: 5 })), whole);
+	assert.not.equal(await values(randomLoader(2, 10).iterate({ epoch: 4 })), whole);
+});
+
+test('the same of streams', async () => {
+	const stream = () =>
+		new IterableDataset(function* ({ epoch, generator }) {
+			for (let i = 0; i < 10; i++) {
+				using noise = rand([]);
+				yield [noise.add(100 * epoch + (generator.next().counter % 7))];
+			}
+		});
+	const loader = () => new DataLoader(stream(), { batchSize: 3, seed: 2 });
+	const whole = await values(loader().iterate({ epoch: 1 }));
+	assert.equal(
+		whole.map((batch) => batch.length),
+		[3, 3, 3, 1],
+	);
+	for (const firstBatch of [1, 3, 4, 9]) {
+		assert.equal(await values(loader().iterate({ epoch: 1, firstBatch })), whole.slice(firstBatch));
+	}
+});
+
+test('making batches does not disturb the numbers that training draws', async () => {
+	const draw = async (loader: AsyncIterable<Fields>) => {
+		manualSeed(1);
+		const drawn: number[] = [];
+		for await (const _ of loader) drawn.push(await rand([1]).item());
+		return drawn;
+	};
+	assert.equal(await draw(randomLoader(2)), await draw(new DataLoader(numbers(10), { batchSize: 3, seed: 0 })));
+});
+
+test('stateDict in the middle of a loop continues after its batch', async () => {
+	const loader = randomLoader(2);
+	const before: number[][] = [];
+	let state = '';
+	await values(loader);
+	for await (const [x] of loader) {
+		before.push(Array.from(await x!.data()));
+		if (before.length === 2) {
+			state = JSON.stringify(loader.stateDict());
+			break;
+		}
+	}
+	assert.is(loader.epoch, 2);
+	const resumed = randomLoader(1, 1234);
+	resumed.loadStateDict(JSON.parse(state));
+	assert.is(resumed.epoch, 1);
+	const whole = await values(randomLoader(2).iterate({ epoch: 1 }));
+	assert.equal([...before, ...(await values(resumed))], whole);
+	assert.is(resumed.epoch, 2);
+	assert.equal(await values(resumed), await values(randomLoader(2).iterate({ epoch: 2 })));
+	await refuses(() => loader.loadStateDict({ epoch: 1 } as never), /loadStateDict: this is no state of a DataLoader/);
+	await refuses(() => loader.loadStateDict({ seed: [1, 2], epoch: -1, batch: 0 }), /epoch must be a whole number/);
+});
+
+test('two loops over one loader at once are two epochs', async () => {
+	const loader = new DataLoader(numbers(12), { batchSize: 12, shuffle: true, seed: 1 });
+	const [first, second] = [loader[Symbol.asyncIterator](), loader[Symbol.asyncIterator]()];
+	const [a, b] = await Promise.all([first.next(), second.next()]);
+	assert.not.equal(await a.value![0]!.data(), await b.value![0]!.data());
+});
+
+test('batches that were made ahead are disposed of when the loop is left', async () => {
+	const before = liveTensors();
+	for (const dataset of [numbers(40), slowNumbers(40), new IterableDataset(() => count(40).map((i) => [tensor(i)] as const))]) {
+		for await (const fields of new DataLoader(dataset, { batchSize: 4, prefetch: 4 })) {
+			await new Promise((resolve) => setTimeout(resolve, 20));
+			for (const field of fields) field.dispose();
+			break;
+		}
+	}
+	await new Promise((resolve) => setTimeout(resolve, 30));
+	// The list of the stream above made all of its samples at once; the loop took 20 of them at most.
+	assert.ok(liveTensors() - before <= 36, `${liveTensors() - before} tensors are left`);
+});
+
+test('a loop that is left tells the stream', async () => {
+	let closed = 0;
+	const stream = new IterableDataset(async function* () {
+		try {
+			for (let i = 0; ; i++) yield [tensor(i)];
+		} finally {
+			closed++;
+		}
+	});
+	for await (const _ of new DataLoader(stream, { batchSize: 2 })) break;
+	assert.is(closed, 1);
+	const iterator = new DataLoader(stream).iterate();
+	await iterator.next();
+	await iterator.return!();
+	assert.is(closed, 2);
+	assert.equal(await iterator.next(), { done: true, value: undefined });
+});
+
+test('no more batches are made ahead than asked for', async () => {
+	let made = 0;
+	const dataset: Dataset = { length: 100, get: () => [tensor(made++)] };
+	const iterator = new DataLoader(dataset, { prefetch: 3 }).iterate();
+	await iterator.next();
+	await new Promise((resolve) => setTimeout(resolve, 20));
+	assert.is(made, 4);
+	await iterator.next();
+	await new Promise((resolve) => setTimeout(resolve, 20));
+	assert.is(made, 5);
+	await iterator.return!();
+});
+
+for (const asynchronous of [false, true]) {
+	test(`an error comes at its batch's turn and ends the loop, ${asynchronous ? 'a' : ''}synchronous`, async () => {
+		const fail = (index: number) => {
+			if (index === 5) throw new RangeError('sample 5 is broken');
+			return [tensor(index)];
+		};
+		const dataset: Dataset = { length: 20, get: asynchronous ? async (index) => fail(index) : fail };
+		const before = liveTensors();
+		const seen: number[] = [];
+		const iterator = new DataLoader(dataset, { batchSize: 2, prefetch: 6 }).iterate();
+		for (let batch = 0; batch < 2; batch++) {
+			const { value } = await iterator.next();
+			await new Promise((resolve) => setTimeout(resolve, 5));
+			seen.push(...(await value![0]!.data()));
+			value![0]!.dispose();
+		}
+		assert.equal(seen, [0, 1, 2, 3]);
+		await refuses(() => iterator.next(), /sample 5 is broken/, RangeError);
+		assert.equal(await iterator.next(), { done: true, value: undefined });
+		await new Promise((resolve) => setTimeout(resolve, 5));
+		assert.is(liveTensors(), before);
+	});
+}
+
+test('samplers and batch samplers decide the order', async () => {
+	const dataset = numbers(10);
+	const some = await values(new DataLoader(dataset, { batchSize: 2, sampler: new SubsetRandomSampler([1, 5, 7]), seed: 0 }));
+	assert.equal(
+		some.map((batch) => batch.length),
+		[2, 1],
+	);
+	assert.equal(
+		some.flat().sort((a, b) => a - b),
+		[1, 5, 7],
+	);
+	const loader = new DataLoader(dataset, { batchSampler: new BatchSampler(new RandomSampler(dataset), 4, { dropLast: true }) });
+	assert.is(loader.length, 2);
+	assert.equal(
+		(await values(loader)).map((batch) => batch.length),
+		[4, 4],
+	);
+	const own = { length: 2, batches: () => [[9, 0], [3]] };
+	assert.equal(await values(new DataLoader(dataset, { batchSampler: own })), [[9, 0], [3]]);
+});
+
+test('collate gets the samples, and their tensors are disposed of', async () => {
+	const before = liveTensors();
+	const collate = (samples: readonly Fields[]) => [tensor([samples.length]), samples[0]![0]!];
+	const batches: Tensor[][] = [];
+	for await (const fields of new DataLoader(numbers(5), { batchSize: 3, collate, prefetch: 0 })) batches.push([...fields]);
+	assert.equal(await Promise.all(batches.flat().map((x) => x.item())), [3, 0, 2, 3]);
+	assert.is(liveTensors(), before + 4);
+	const later = async (samples: readonly Fields[]) => [tensor([samples.length])];
+	assert.equal(await values(new DataLoader(numbers(5), { batchSize: 3, collate: later })), [[3], [2]]);
+	for (const x of batches.flat()) x.dispose();
+});
+
+test('transform runs without recording; what it was given and made in between is disposed of', async () => {
+	const before = liveTensors();
+	const weight = tensor([2], { requiresGrad: true });
+	const transform = ([x, y]: Fields) => [x!.mul(weight).add(1), y!];
+	const dataset = new TensorDataset(tensor([1, 2, 3]), tensor([4, 5, 6]));
+	const held = liveTensors();
+	for await (const [x, y] of new DataLoader(dataset, { batchSize: 3, transform, prefetch: 0 })) {
+		assert.is(x!.requiresGrad, false);
+		assert.equal(Array.from(await x!.data()), [3, 5, 7]);
+		assert.equal(Array.from(await y!.data()), [4, 5, 6]);
+		assert.is(liveTensors(), held + 2);
+		x!.dispose();
+		y!.dispose();
+	}
+	assert.is(liveTensors(), held);
+	assert.ok(held > before && memory() !== null);
+});
+
+test('batches outlive a tidy of the loop', async () => {
+	for await (const [x] of new DataLoader(numbers(6), { batchSize: 2 })) {
+		tidy(() => x!.add(1));
+		assert.is(x!.isDisposed, false);
+	}
+});
+
+test('defaultCollate stacks fields, scalars become vectors', async () => {
+	const dataset: Dataset = { length: 4, get: (i) => [tensor([i, 2 * i]), tensor(i, { dtype: 'int32' })] };
+	for await (const [x, y] of new DataLoader(dataset, { batchSize: 4 })) {
+		assert.equal([x!.shape, y!.shape, y!.dtype], [[4, 2], [4], 'int32']);
+		assert.equal(Array.from(await x!.data()), [0, 0, 1, 2, 2, 4, 3, 6]);
+	}
+	const ragged: Dataset = { length: 2, get: (i) => [tensor(count(i + 1))] };
+	await refuses(
+		() => values(new DataLoader(ragged, { batchSize: 2 })),
+		/field 0 has shape \[1\] in sample 0 of the batch and \[2\] in sample 1.*collate/,
+		ShapeError,
+	);
+});
+
+test('the dataset is asked for the device, or the batch is moved there', async () => {
+	const asked: unknown[] = [];
+	const dataset: Dataset = {
+		length: 2,
+		get: () => [tensor(1)],
+		batch(indices, device) {
+			asked.push(indices.length, device);
+			return [tensor([1, 2])];
+		},
+	};
+	await values(new DataLoader(dataset, { batchSize: 2, device: 'cpu' }));
+	assert.equal(asked, [2, 'cpu']);
+});
+
+test('wrong calls', async () => {
+	const dataset = numbers(4);
+	const make =
+		(options: object, source: unknown = dataset) =>
+		() =>
+			new DataLoader(source as Dataset, options);
+	await refuses(make({}, tensor([1])), /DataLoader: this is no dataset: .*new TensorDataset/);
+	await refuses(make({ batchSize: 0 }), /batchSize 0 must be a whole number of at least 1/);
+	await refuses(make({ prefetch: -1 }), /prefetch -1 must be/);
+	await refuses(make({ collate: 3 }), /collate must be a function, not number/);
+	await refuses(make({ device: 'tpu' }), /unknown device 'tpu'/, Error);
+	await refuses(make({ seed: 0.5 }), /seed 0.5/);
+	const sampler = new RandomSampler(4);
+	await refuses(make({ sampler, shuffle: true }), /leave out shuffle/);
+	await refuses(make({ batchSampler: new BatchSampler(sampler, 2), batchSize: 2 }), /leave out batchSize/);
+	await refuses(make({ batchSampler: [[1]] }), /batchSampler needs a length and batches/);
+	await refuses(make({ sampler: [1] }), /needs a length and indices/);
+	const stream = new IterableDataset(() => []);
+	await refuses(make({ shuffle: true }, stream), /a stream comes in its own order/);
+	await refuses(() => new DataLoader(stream).length, /no known length.*hasLength/);
+	assert.is(new DataLoader(stream).hasLength, false);
+	assert.is(new DataLoader(new IterableDataset(() => [], { length: 7 }), { batchSize: 2, dropLast: true }).length, 3);
+	await refuses(() => values(new DataLoader(new IterableDataset(() => 3 as never))), /must return something to iterate over/);
+	await refuses(() => values(new DataLoader({ length: 1, get: () => tensor(1) as never })), /put it into brackets/);
+	await refuses(
+		() => values(new DataLoader(dataset, { transform: async (x) => x } as never)),
+		/transform must not be async.*MapDataset/,
+	);
+	await refuses(
+		() => values(new DataLoader(dataset, { transform: (() => {}) as never })),
+		/transform must give a list of tensors.*undefined/,
+	);
+	await refuses(() => new DataLoader(dataset).iterate({ firstBatch: 5 }), /has 4 batches, so none starts at batch 5/);
+	await refuses(() => new DataLoader(dataset).iterate({ epoch: 1.5 }), /iterate: epoch must be a whole number/);
+	await refuses(() => new DataLoader(dataset).setEpoch(-1), /setEpoch: epoch must be/);
+	await refuses(
+		() => values(new DataLoader(dataset, { batchSampler: { length: 1, batches: () => [[4]] } })),
+		/index 4 is out of range/,
+	);
+	const mapped = new MapDataset(new Subset(dataset, [3]), () => [] as never);
+	await refuses(() => values(new DataLoader(mapped)), /MapDataset's function must give a list of tensors.*empty list/);
+});
+
+test.run();
