@@ -1,0 +1,84 @@
+/** An encoder-decoder Transformer from one sequence of tokens to another. */
+import { arange, argmax, cat, crossEntropy, full, nn, noGrad, type Tensor, tidy } from 'wgrad';
+
+/** Tokens that are no symbols: filler behind the end, and what the decoder starts from. */
+export const PAD = 0;
+export const START = 1;
+/** The first token that is a symbol. */
+export const SYMBOLS = 2;
+
+export interface TranslatorOptions {
+	/** Tokens, PAD and START included. */
+	readonly vocabulary: number;
+	readonly maxLength: number;
+	readonly width: number;
+	readonly heads: number;
+	/** Of the encoder, and as many of the decoder. */
+	readonly layers: number;
+}
+
+export class Translator extends nn.Module {
+	readonly tokens: nn.Embedding;
+	readonly positions: nn.LearnedPositions;
+	readonly transformer: nn.Transformer;
+	readonly output: nn.Linear;
+
+	constructor({ vocabulary, maxLength, width, heads, layers }: TranslatorOptions) {
+		super();
+		this.tokens = new nn.Embedding(vocabulary, width);
+		this.positions = new nn.LearnedPositions(maxLength, width, { batchFirst: true });
+		this.transformer = new nn.Transformer({
+			dModel: width,
+			nhead: heads,
+			numEncoderLayers: layers,
+			numDecoderLayers: layers,
+			dimFeedforward: 4 * width,
+			dropout: 0,
+			batchFirst: true,
+			normFirst: true,
+		});
+		this.output = new nn.Linear(width, vocabulary);
+	}
+
+	/** Logits [B, T, vocabulary] of the token that follows each of `target` [B, T], for sources [B, S]; both int32. */
+	override forward(source: Tensor, target: Tensor): Tensor {
+		return tidy(() => this.#decode(this.#encode(source), source, target));
+	}
+
+	/** The mean loss of predicting each token of `target` [B, T] from the ones before it; filler does not count. */
+	loss(source: Tensor, target: Tensor): Tensor {
+		const { device } = target;
+		const start = full([target.shape[0]!, 1], START, { dtype: 'int32', device });
+		const logits = this.forward(source, cat([start, target.narrow(1, 0, target.shape[1]! - 1)], 1));
+		return crossEntropy(logits.reshape([-1, logits.shape[2]!]), target.reshape([-1]), { ignoreIndex: PAD });
+	}
+
+	/** The likeliest token at each step, taken as given for the next: [B, T] for sources [B, T]. */
+	translate(source: Tensor): Tensor {
+		const [batch, length] = source.shape as [number, number];
+		return noGrad(() =>
+			tidy(() => {
+				const memory = this.#encode(source);
+				let target = full([batch, 1], START, { dtype: 'int32', device: source.device });
+				for (let step = 0; step < length; step++) {
+					const logits = this.#decode(memory, source, target);
+					target = cat([target, argmax(logits.select(1, step), -1, { keepdim: true })], 1);
+				}
+				return target.narrow(1, 1, length);
+			}),
+		);
+	}
+
+	#encode(source: Tensor): Tensor {
+		return this.transformer.encoder.forward(this.#embed(source), { srcKeyPaddingMask: source.eq(PAD) });
+	}
+
+	#decode(memory: Tensor, source: Tensor, target: Tensor): Tensor {
+		const call = { tgtIsCausal: true, memoryKeyPaddingMask: source.eq(PAD) };
+		return this.output.forward(this.transformer.decoder.forward(this.#embed(target), memory, call));
+	}
+
+	#embed(tokens: Tensor): Tensor {
+		return this.positions.forward(this.tokens.forward(tokens));
+	}
+}

@@ -1,0 +1,43 @@
+/** A recurrent classifier of texts. */
+import { nn, type Tensor, tidy } from 'wgrad';
+
+export interface TextClassifierOptions {
+	/** Different tokens; token 0 is filler behind the end. */
+	readonly vocabulary: number;
+	readonly classes: number;
+	readonly cell: 'lstm' | 'gru';
+	/** Size of a token's vector. */
+	readonly features: number;
+	readonly hidden: number;
+	readonly layers?: number;
+	/** Between layers. Default 0. */
+	readonly dropout?: number;
+}
+
+/** Embeds tokens, runs LSTM or GRU over them, and classifies by the last layer's last state. */
+export class TextClassifier extends nn.Module {
+	readonly embedding: nn.Embedding;
+	readonly recurrent: nn.LSTM | nn.GRU;
+	readonly output: nn.Linear;
+
+	constructor({ vocabulary, classes, cell, features, hidden, layers = 1, dropout = 0 }: TextClassifierOptions) {
+		super();
+		const options = { numLayers: layers, dropout, batchFirst: true };
+		this.embedding = new nn.Embedding(vocabulary, features, { paddingIdx: 0 });
+		this.recurrent = cell === 'lstm' ? new nn.LSTM(features, hidden, options) : new nn.GRU(features, hidden, options);
+		this.output = new nn.Linear(hidden, classes);
+	}
+
+	/** Logits [B, classes] for tokens [B, T] of which the first `lengths` [B] of a row count; both int32. */
+	override forward(tokens: Tensor, lengths: Tensor): Tensor {
+		return tidy(() => {
+			const embedded = this.embedding.forward(tokens);
+			const { recurrent } = this;
+			const last =
+				recurrent instanceof nn.LSTM
+					? recurrent.forward(embedded, null, { lengths })[1][0]
+					: recurrent.forward(embedded, null, { lengths })[1];
+			return this.output.forward(last.select(0, -1));
+		});
+	}
+}
