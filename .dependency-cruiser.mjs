@@ -31,6 +31,7 @@ export default {
 		layer('core', core, [], 'core is the bottom'),
 		layer('contract', contract, [core], 'the contract speaks of kernels in terms of core'),
 		layer('cpu', '^src/backends/cpu/', [contract, core], 'the reference shares no arithmetic with what it judges'),
+		layer('dry', '^src/backends/dry/', [contract, core], 'what counts without computing knows only the contract'),
 		layer('webgpu', '^src/backends/webgpu/', [contract, core, shaders], 'the GPU side knows only the contract'),
 		layer('backends', '^src/backends/[^/]+\\.ts$', [backends, core], 'the registry joins the backends'),
 		layer('tensor', tensor, [backends, core, autograd], 'tensors know no operation; of the tape only what tidy() walks'),

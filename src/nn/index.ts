@@ -19,4 +19,5 @@ export * from './positions';
 export * from './recurrent';
 export * from './reshape';
 export * from './shrinking';
+export { type LayerSummary, type ModelSummary, type SummaryOptions, summarize } from './summary';
 export * from './transformer';

@@ -1,81 +1,173 @@
-/** The table that `Module.summary` prints. */
-import { noGrad } from '../autograd/modes';
+/** The figures of `Module.summary`, and the table that it prints. */
+import { bytesOf } from '../backends/dry/backend';
 import type { DType } from '../core/dtype';
-import { formatShape } from '../core/errors';
-import { zeros } from '../ops/creation';
-import { Tensor } from '../tensor';
-import { tidy } from '../tidy';
+import { ArgumentError } from '../core/errors';
+import type { Tensor } from '../tensor';
+import { measure, type Trial, type TrialInput } from './measure';
 import type { Module } from './module';
 
-interface Row {
-	readonly name: string;
-	readonly kind: string;
-	readonly output: string;
-	readonly parameters: number;
+export interface SummaryOptions {
+	/** The dtype of the input, or of each input. Default float32; embeddings take 'int32'. */
+	readonly dtype?: DType | readonly DType[];
 }
 
-/** One line a layer; with `inputShape`, one trial run in inference mode finds the output shapes. */
-export function summarize(module: Module, inputShape: readonly number[] | undefined, dtype: DType): string {
-	const outputs = inputShape === undefined ? new Map<Module, string>() : outputShapes(module, inputShape, dtype);
-	const rows: Row[] = module.namedModules().map(([path, part]) => ({
-		name: path === '' ? '(model)' : path,
-		kind: part.constructor.name,
-		output: outputs.get(part) ?? '',
-		parameters: part.ownParameters().reduce((sum, [, parameter]) => sum + parameter.size, 0),
-	}));
+/** One module of a summary. Figures of the trial run are null without an input shape. */
+export interface LayerSummary {
+	/** Its path, as in `stateDict`; '' for the model itself. */
+	readonly path: string;
+	readonly kind: string;
+	/** Shape of its output, several with commas between, or '' where forward was not called. */
+	readonly output: string;
+	/** Its own parameters; one that is shared counts where it comes first. */
+	readonly parameters: number;
+	/** Floating-point operations of its own, without those of the modules below it. */
+	readonly flops: number | null;
+	/** Bytes that its own operations leave behind in training, for the backward pass; null too where nothing is learned. */
+	readonly activations: number | null;
+}
+
+/** What `summarize` finds. Bytes where nothing else is said; null without an input shape. */
+export interface ModelSummary {
+	readonly layers: readonly LayerSummary[];
+	readonly parameters: number;
+	readonly trainable: number;
+	/** Of one call with that input: a multiply-add is 2, any other operation or function on one number is 1, moving numbers is 0. */
+	readonly flops: number | null;
+	readonly memory: {
+		readonly parameters: number;
+		readonly buffers: number;
+		/** The most that one call for inference holds beside them, its input included. */
+		readonly inference: number | null;
+		/** What forward leaves behind for the backward pass, without the input. */
+		readonly activations: number | null;
+		/**
+		 * All of a training step with Adam: parameters, buffers, gradients, the optimizer's two numbers for each learned parameter, and what
+		 * forward and backward hold. An estimate: the loss and the pool's rounding are missing. Null where nothing is learned.
+		 */
+		readonly training: number | null;
+	};
+}
+
+/** The figures behind `Module.summary`, as data. `inputShape` is one shape, or one for each input of `forward`. */
+export function summarize(
+	module: Module,
+	inputShape?: readonly number[] | readonly (readonly number[])[],
+	{ dtype = 'float32' }: SummaryOptions = {},
+): ModelSummary {
+	const trial: Trial | null = inputShape === undefined ? null : measure(module, trialInputs(inputShape, dtype));
+	const counted = new Set<Tensor>();
+	const layers = module.namedModules().map(([path, part]): LayerSummary => {
+		const work = trial?.work.get(part);
+		const own = part.ownParameters().filter(([, parameter]) => !counted.has(parameter) && counted.add(parameter));
+		return {
+			path,
+			kind: part.constructor.name,
+			output: work === undefined ? '' : `${work.output}${work.calls > 1 ? ` (${work.calls} calls)` : ''}`,
+			parameters: own.reduce((sum, [, parameter]) => sum + parameter.size, 0),
+			flops: trial && (work?.flops ?? 0),
+			activations: trial?.training ? (trial.training.activations.get(part) ?? 0) : null,
+		};
+	});
 	const parameters = module.parameters();
-	const total = parameters.reduce((sum, parameter) => sum + parameter.size, 0);
-	const trainable = parameters.reduce((sum, parameter) => sum + (parameter.requiresGrad ? parameter.size : 0), 0);
-	const cells = [
-		['layer', 'type', 'output shape', 'parameters'],
-		...rows.map((row) => [row.name, row.kind, row.output, row.parameters === 0 ? '' : row.parameters.toLocaleString('en-US')]),
+	const learned = parameters.filter((parameter) => parameter.requiresGrad);
+	const held = bytes(parameters) + bytes(module.buffers());
+	return {
+		layers,
+		parameters: count(parameters),
+		trainable: count(learned),
+		flops: trial && layers.reduce((sum, layer) => sum + layer.flops!, 0),
+		memory: {
+			parameters: bytes(parameters),
+			buffers: bytes(module.buffers()),
+			inference: trial?.inferencePeak ?? null,
+			activations: trial?.training ? layers.reduce((sum, layer) => sum + layer.activations!, 0) : null,
+			training: trial?.training ? held + 2 * bytes(learned) + trial.training.peak : null,
+		},
+	};
+}
+
+function trialInputs(
+	inputShape: readonly number[] | readonly (readonly number[])[],
+	dtype: DType | readonly DType[],
+): readonly TrialInput[] {
+	const several = inputShape.length > 0 && inputShape.every(Array.isArray);
+	const shapes = (several ? inputShape : [inputShape]) as readonly (readonly number[])[];
+	const dtypes = typeof dtype === 'string' ? shapes.map(() => dtype) : dtype;
+	if (dtypes.length !== shapes.length)
+		throw new ArgumentError(`summary: ${dtypes.length} dtypes for ${shapes.length} input shapes; give one for each`);
+	return shapes.map((shape, i) => ({ shape, dtype: dtypes[i]! }));
+}
+
+function count(tensors: readonly Tensor[]): number {
+	return tensors.reduce((sum, tensor) => sum + tensor.size, 0);
+}
+
+function bytes(tensors: readonly Tensor[]): number {
+	return tensors.reduce((sum, { device, dtype, size }) => sum + bytesOf(device, dtype, size), 0);
+}
+
+/** One line a module, indented by depth, and the totals below. */
+export function formatSummary({ layers, parameters, trainable, flops, memory }: ModelSummary): string {
+	const measured = flops !== null;
+	const trained = memory.activations !== null;
+	const header = [
+		'layer',
+		'type',
+		...(measured ? ['output shape'] : []),
+		'parameters',
+		...(measured ? ['FLOPs'] : []),
+		...(trained ? ['activations'] : []),
 	];
-	const widths = [0, 1, 2, 3].map((column) => Math.max(...cells.map((line) => line[column]!.length)));
-	const lines = cells.map((line) =>
-		line.map((cell, column) => (column === 3 ? cell.padStart(widths[3]!) : cell.padEnd(widths[column]!))).join('  '),
+	const rows = layers.map((layer) => [
+		nameOf(layer.path),
+		layer.kind,
+		...(measured ? [layer.output] : []),
+		figure(layer.parameters),
+		...(measured ? [figure(layer.flops!)] : []),
+		...(trained ? [layer.activations === 0 ? '' : formatBytes(layer.activations!)] : []),
+	]);
+	const numbersFrom = measured ? 3 : 2;
+	const widths = header.map((title, column) => Math.max(title.length, ...rows.map((row) => row[column]!.length)));
+	const lines = [header, ...rows].map((row) =>
+		row.map((cell, column) => (column < numbersFrom ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!))).join('  '),
 	);
 	const rule = '-'.repeat(lines[0]!.length);
-	lines.splice(1, 0, rule);
-	return [...lines, rule, `${total.toLocaleString('en-US')} parameters, ${trainable.toLocaleString('en-US')} trainable`].join(
-		'\n',
-	);
+	return [lines[0], rule, ...lines.slice(1), rule, ...totals({ parameters, trainable, flops, memory })].join('\n');
 }
 
-/** Runs the module once on zeros and notes what each part's forward gives. */
-function outputShapes(module: Module, inputShape: readonly number[], dtype: DType): Map<Module, string> {
-	const shapes = new Map<Module, string>();
-	const modes = module.modules().map((part) => [part, part.training] as const);
-	const device = module.parameters()[0]?.device;
-	for (const [part] of modes) {
-		const forward = part.forward;
-		part.forward = (...inputs: never[]) => {
-			const output = forward.apply(part, inputs);
-			shapes.set(part, describe(output));
-			return output;
-		};
-	}
-	try {
-		module.eval();
-		noGrad(() =>
-			tidy(
-				() =>
-					void (module.forward as (input: Tensor) => unknown)(
-						zeros(inputShape, device === undefined ? { dtype } : { dtype, device }),
-					),
-			),
-		);
-	} finally {
-		for (const [part, training] of modes) {
-			part.training = training;
-			// The own property that shadowed the class's method goes away.
-			delete (part as { forward?: unknown }).forward;
-		}
-	}
-	return shapes;
+/** The totals of a summary, a line each. */
+export function totals({ parameters, trainable, flops, memory }: Omit<ModelSummary, 'layers'>): string[] {
+	const lines = [`${thousands(parameters)} parameters, ${thousands(trainable)} trainable`];
+	if (flops !== null) lines.push(`${thousands(flops)} FLOPs forward (a multiply-add is 2)`);
+	const parts = [`${formatBytes(memory.parameters)} parameters`];
+	if (memory.buffers > 0) parts.push(`${formatBytes(memory.buffers)} buffers`);
+	if (memory.inference !== null) parts.push(`${formatBytes(memory.inference)} in inference`);
+	if (memory.activations !== null) parts.push(`${formatBytes(memory.activations)} activations in training`);
+	if (memory.training !== null) parts.push(`about ${formatBytes(memory.training)} in all for a step of Adam`);
+	return [...lines, `memory: ${parts.join(', ')}`];
 }
 
-function describe(output: unknown): string {
-	if (output instanceof Tensor) return formatShape(output.shape);
-	if (Array.isArray(output)) return output.map(describe).join(', ');
-	return '';
+function nameOf(path: string): string {
+	const names = path.split('.');
+	return path === '' ? '(model)' : `${'  '.repeat(names.length - 1)}${names.at(-1)}`;
+}
+
+function figure(value: number): string {
+	return value === 0 ? '' : thousands(value);
+}
+
+function thousands(value: number): string {
+	return value.toLocaleString('en-US');
+}
+
+/** Bytes in decimal units with three digits: `1.54 MB`. */
+export function formatBytes(size: number): string {
+	const units = ['B', 'kB', 'MB', 'GB', 'TB'];
+	let unit = 0;
+	let value = size;
+	while (value >= 999.5 && unit < units.length - 1) {
+		value /= 1000;
+		unit++;
+	}
+	return `${unit === 0 ? value : value.toPrecision(3)} ${units[unit]}`;
 }

@@ -1,0 +1,139 @@
+/**
+ * Floating-point operations of each kernel of a forward pass, from shapes alone.
+ *
+ * A multiply-add is 2, in padding too; a product's bias is part of its multiply-adds. Any other arithmetic operation, comparison or
+ * function (exp, tanh, sqrt) on one number is 1. Moving, converting, sorting and drawing numbers is 0.
+ */
+import { numel } from '../../core/shape';
+import type { Kernels, View } from '../contract';
+import type { OptimizerKernels } from '../contract/optimizer';
+import { type CellKind, GATES } from '../contract/rnn';
+import type { SampleAttributes } from '../contract/sample';
+
+/** What a forward pass may call. A new kernel that is neither a gradient nor a step of an optimizer needs its line below. */
+type ForwardKernel =
+	| Exclude<keyof Kernels, keyof OptimizerKernels | `${string}Grad${string}` | 'attentionRows'>
+	| 'convInputGrad';
+
+type Counts = {
+	readonly [K in ForwardKernel]: (
+		inputs: Parameters<Kernels[K]>[0],
+		outputs: Parameters<Kernels[K]>[1],
+		attributes: NonNullable<Parameters<Kernels[K]>[2]>,
+	) => number;
+};
+
+const none = () => 0;
+const size = (view: View | undefined) => (view === undefined ? 0 : numel(view.shape));
+const ofOutput = (_: unknown, { y }: { y: View }) => size(y);
+const ofInput = ({ x }: { x: View }) => size(x);
+const volume = (sizes: readonly number[]) => sizes.reduce((product, length) => product * length, 1);
+
+/** Of a step for one unit: sums of inputs' and state's products, activations, and the new state. */
+const STEP: Readonly<Record<CellKind, number>> = {
+	// 4 sums, 4 activations, f c + i g (3), tanh(c'), times o.
+	lstm: 13,
+	// r and z: 2 sums, 2 activations; n: times r, a sum, tanh; (1 - z) n + z h (4).
+	gru: 11,
+	tanh: 2,
+	relu: 2,
+};
+
+/** Weights that are multiplied with each element of the input (or output) of a convolution, times 2. */
+const perElement = (weight: View) => 2 * volume(weight.shape.slice(1));
+
+const COUNTS: Counts = {
+	unary: ofOutput,
+	predicate: ofOutput,
+	binary: ofOutput,
+	binaryScalar: ofOutput,
+	binaryInPlace: (_, { a }) => size(a),
+	binaryScalarInPlace: (_, { x }) => size(x),
+	compare: ofOutput,
+	compareScalar: ofOutput,
+	combine: (_, { y }, { op }) => size(y) * (op === 'lerp' ? 3 : 2),
+	where: none,
+	ternary: (_, { y }) => 3 * size(y),
+	cast: none,
+
+	// logsumexp: the maximum, its difference, exp, the sum; norm: a power and the sum.
+	reduce: ({ x }, _, { op }) => size(x) * (op === 'logsumexp' ? 4 : op === 'norm' ? 2 : 1),
+	// The mean's sum, and of each deviation: difference, square, sum.
+	variance: ({ x }) => 4 * size(x),
+	extremum: ofInput,
+	median: none,
+	scan: ({ x }, _, { op }) => size(x) * (op === 'linear' ? 2 : 1),
+
+	matmul: ({ a }, { out }) => 2 * size(out) * a.shape.at(-1)!,
+
+	conv: ({ weight }, { y }) => perElement(weight) * size(y),
+	convInputGrad: ({ gradY, weight }) => perElement(weight) * size(gradY),
+
+	maxPool: (_, { y }, { kernel }) => size(y) * volume(kernel),
+	maxPoolGather: none,
+	avgPool: (_, { y }, { kernel }) => size(y) * volume(kernel),
+	adaptiveAvgPool: adaptive,
+	adaptiveMaxPool: adaptive,
+
+	// The maximum, the difference, exp, the sum, the quotient (or the difference from the logarithm).
+	softmax: ({ x }) => 5 * size(x),
+
+	groupNorm: ({ x, weight, bias }, { mean }) =>
+		size(x) * ((mean === undefined ? 3 : 6) + (weight === undefined ? 0 : 1) + (bias === undefined ? 0 : 1)),
+	channelStatistics: ({ x }) => 4 * size(x),
+	// An addition, a root and a reciprocal; 3 for each running average.
+	channelScale: ({ variance }, { runningMean }) => size(variance) * (runningMean === undefined ? 3 : 9),
+	channelNorm: ({ x, weight, bias }) => size(x) * (2 + (weight === undefined ? 0 : 1) + (bias === undefined ? 0 : 1)),
+
+	// Of each pair of query and key that may look at each other: two products, the scale, the mask, a softmax.
+	attention: ({ q, k, v, mask }, _, { causal }) => {
+		const [batch = 0, heads = 0, queries = 0, width = 0] = q.shape;
+		const keys = k.shape[2]!;
+		const seen = Math.min(queries, keys);
+		const pairs = causal ? (seen * (seen + 1)) / 2 + (queries - seen) * keys : queries * keys;
+		return batch * heads * pairs * (2 * width + 2 * v.shape[3]! + 6 + (mask === undefined ? 0 : 1));
+	},
+
+	embedding: none,
+	gather: none,
+	scatterAddInto: ({ source }) => size(source),
+	scatterInto: none,
+	sort: none,
+	searchsorted: none,
+
+	affineSample: sampled,
+	gridSample: sampled,
+
+	copy: none,
+	copyInto: none,
+	fill: none,
+	arange: none,
+	pad: none,
+
+	randomUniform: none,
+	randomNormal: none,
+	randomInteger: none,
+	bernoulli: none,
+	dropout: ofOutput,
+
+	rnnStep: ({ recurrent }, _, { cell }) => (size(recurrent) / GATES[cell]) * STEP[cell],
+
+	pairLoss: (_, { y }, { op }) => size(y) * (op === 'mse' || op === 'l1' ? 2 : 4),
+	crossEntropy: ({ x, target }, _, { logits }) => (logits ? 5 * size(x) : 0) + 2 * size(target),
+};
+
+/** Neighbouring windows share an element where the sizes do not divide; they are counted as if they did not. */
+function adaptive({ x }: { x: View }, { y }: { y: View }): number {
+	return Math.max(size(x), size(y));
+}
+
+/** Bilinear: the weighted sum of four pixels. The arithmetic of the places, shared by all channels, is not counted. */
+function sampled(_: unknown, { y }: { y: View }, { mode }: SampleAttributes): number {
+	return mode === 'bilinear' ? 7 * size(y) : 0;
+}
+
+/** What one call of a kernel computes; 0 for those of backward passes and optimizers. */
+export function flopsOf(kernel: string, inputs: unknown, outputs: unknown, attributes: unknown): number {
+	const count = (COUNTS as unknown as Readonly<Record<string, (...args: unknown[]) => number>>)[kernel];
+	return count?.(inputs, outputs, attributes ?? {}) ?? 0;
+}
