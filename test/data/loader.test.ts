@@ -16,8 +16,9 @@ import {
 	SubsetRandomSampler,
 	TensorDataset,
 } from 'wgrad/data';
-import { ArgumentError, ShapeError } from '../../src/core/errors';
+import { ShapeError } from '../../src/core/errors';
 import { liveTensors } from '../../src/scope';
+import { refuses } from './refuses';
 
 const count = (n: number) => Array.from({ length: n }, (_, i) => i);
 
@@ -42,17 +43,6 @@ async function values(loop: AsyncIterable<Fields>): Promise<number[][]> {
 		for (const field of fields) field.dispose();
 	}
 	return batches;
-}
-
-async function refuses(fn: () => unknown, message: RegExp, type: new (message: string) => Error = ArgumentError): Promise<void> {
-	try {
-		await fn();
-	} catch (error) {
-		assert.instance(error, type);
-		assert.match((error as Error).message, message);
-		return;
-	}
-	assert.unreachable(`no error of ${message}`);
 }
 
 test('batches in order, the last one smaller or left out', async () => {
@@ -375,7 +365,7 @@ test('wrong calls', async () => {
 	await refuses(() => values(new DataLoader(new IterableDataset(() => 3 as never))), /must return something to iterate over/);
 	await refuses(() => values(new DataLoader({ length: 1, get: () => tensor(1) as never })), /put it into brackets/);
 	await refuses(
-		() => values(new DataLoader(dataset, { transform: async (x) => x } as never)),
+		() => values(new DataLoader(dataset, { transform: async (x: unknown) => x } as never)),
 		/transform must not be async.*MapDataset/,
 	);
 	await refuses(

@@ -1,0 +1,18 @@
+/** Calls that must fail, in the words of the project's own errors. */
+import * as assert from 'uvu/assert';
+import { ArgumentError } from '../../src/core/errors';
+
+export async function refuses(
+	fn: () => unknown,
+	message: RegExp,
+	type: new (message: string) => Error = ArgumentError,
+): Promise<void> {
+	try {
+		await fn();
+	} catch (error) {
+		assert.instance(error, type);
+		assert.match((error as Error).message, message);
+		return;
+	}
+	assert.unreachable(`no error of ${message}`);
+}
