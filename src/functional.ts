@@ -3,6 +3,7 @@ import { grad } from './autograd/backward';
 import { enableGrad } from './autograd/modes';
 import { setRequiresGrad } from './autograd/tape';
 import { ArgumentError, formatShape, ShapeError } from './core/errors';
+import { checkOptions } from './core/options';
 import { sameShape } from './core/shape';
 import { zeros } from './ops/creation';
 import { fill_ } from './ops/inplace';
@@ -56,8 +57,9 @@ export function vjp<I extends OneOrMany>(
 	fn: TensorFunction,
 	inputs: I,
 	v: Tensor,
-	{ createGraph = false }: DerivativeOptions = {},
+	options: DerivativeOptions = {},
 ): [Tensor, I extends Tensor ? Tensor : Tensor[]] {
+	const { createGraph = false } = checkOptions('vjp', options, ['createGraph']);
 	return tidy(() => {
 		const own = ownInputs(inputs, createGraph);
 		const output = enableGrad(() => fn(...own));
@@ -75,8 +77,9 @@ export function jvp<I extends OneOrMany>(
 	fn: TensorFunction,
 	inputs: I,
 	v: OneOrMany,
-	{ createGraph = false }: DerivativeOptions = {},
+	options: DerivativeOptions = {},
 ): [Tensor, Tensor] {
+	const { createGraph = false } = checkOptions('jvp', options, ['createGraph']);
 	return tidy(() => {
 		const own = ownInputs(inputs, createGraph);
 		const vectors = listOf(v);
@@ -103,8 +106,9 @@ export function jvp<I extends OneOrMany>(
 export function jacobian<I extends OneOrMany>(
 	fn: TensorFunction,
 	inputs: I,
-	{ createGraph = false }: DerivativeOptions = {},
+	options: DerivativeOptions = {},
 ): I extends Tensor ? Tensor : Tensor[] {
+	const { createGraph = false } = checkOptions('jacobian', options, ['createGraph']);
 	return tidy(() => {
 		const own = ownInputs(inputs, createGraph);
 		const output = enableGrad(() => fn(...own));
@@ -132,8 +136,9 @@ function rowsOf(output: Tensor, own: readonly Tensor[], createGraph: boolean): T
 export function hessian<I extends OneOrMany>(
 	fn: TensorFunction,
 	inputs: I,
-	{ createGraph = false }: DerivativeOptions = {},
+	options: DerivativeOptions = {},
 ): I extends Tensor ? Tensor : Tensor[][] {
+	const { createGraph = false } = checkOptions('hessian', options, ['createGraph']);
 	return tidy(() => {
 		const own = ownInputs(inputs, createGraph);
 		const output = enableGrad(() => fn(...own));

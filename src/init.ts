@@ -6,6 +6,7 @@ import type { AdapterInfo } from './backends/webgpu/device';
 import type { MemoryStatistics } from './backends/webgpu/memory';
 import type { Profile } from './backends/webgpu/profiler';
 import { ArgumentError, DeviceError } from './core/errors';
+import { checkOptions } from './core/options';
 import { liveTensors } from './scope';
 
 export interface InitOptions {
@@ -32,6 +33,7 @@ let starting: Promise<WebGPUBackend> | null = null;
  * and after `shutdown()` or a lost device it starts anew. Without `device`, falls back to the CPU when there is no adapter.
  */
 export async function init(options: InitOptions = {}): Promise<DeviceInfo> {
+	checkOptions('init', options, ['device', 'adapter', 'powerPreference']);
 	const { device } = options;
 	if (device !== undefined && device !== 'cpu' && device !== 'webgpu') {
 		throw new ArgumentError(`init: device must be 'webgpu' or 'cpu', not '${String(device)}'`);

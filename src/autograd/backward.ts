@@ -6,6 +6,7 @@
  * the temporaries of the node's VJP. Without `createGraph` the VJPs run unrecorded, which lets operations use fused kernels.
  */
 import { AutogradError, formatShape, ShapeError } from '../core/errors';
+import { checkOptions } from '../core/options';
 import { sameShape } from '../core/shape';
 import { closeScope, openScope } from '../scope';
 import { type GradEdge, type GradNode, Tensor, viewOf } from '../tensor';
@@ -35,6 +36,7 @@ type Slots = Map<GradNode, (Tensor | null)[]>;
  * `gradOutput` has the shape of `output`; a scalar output needs none. As `torch.Tensor.backward`.
  */
 export function backward(output: Tensor, gradOutput?: Tensor | null, options: BackwardOptions = {}): void {
+	checkOptions('backward', options, ['retainGraph', 'createGraph']);
 	const edge = requireEdge('backward', output);
 	const seed = seedGradient('backward', output, gradOutput ?? null);
 	walk([{ edge, gradient: seed, given: gradOutput != null }], null, options);
@@ -56,6 +58,7 @@ export function grad(
 	inputs: Tensor | readonly Tensor[],
 	options: GradOptions = {},
 ): (Tensor | null)[] {
+	checkOptions('grad', options, ['gradOutputs', 'allowUnused', 'retainGraph', 'createGraph']);
 	const outs = outputs instanceof Tensor ? [outputs] : outputs;
 	const ins = inputs instanceof Tensor ? [inputs] : inputs;
 	const given = options.gradOutputs instanceof Tensor ? [options.gradOutputs] : options.gradOutputs;

@@ -8,6 +8,7 @@
  */
 import { cpuBackend } from '../backends/cpu/backend';
 import { ArgumentError, AutogradError, formatShape } from '../core/errors';
+import { checkOptions } from '../core/options';
 import { Tensor } from '../tensor';
 import { grad } from './backward';
 import { enableGrad, noGrad } from './modes';
@@ -26,6 +27,8 @@ export interface GradcheckOptions {
 	name?: string;
 }
 
+const GRADCHECK_OPTIONS = ['eps', 'atol', 'rtol', 'raise', 'name'] as const;
+
 /** A function of tensors whose gradients are to be checked. */
 export type Differentiable = (...inputs: Tensor[]) => Tensor | readonly Tensor[];
 
@@ -34,6 +37,7 @@ export type Differentiable = (...inputs: Tensor[]) => Tensor | readonly Tensor[]
  * differences. Resolves to true, or throws (returns false without `raise`) with the worst element, both values and the tolerance.
  */
 export async function gradcheck(fn: Differentiable, inputs: readonly Tensor[], options: GradcheckOptions = {}): Promise<boolean> {
+	checkOptions('gradcheck', options, GRADCHECK_OPTIONS);
 	const name = options.name ?? (fn.name || 'fn');
 	const checked = requireInputs('gradcheck', name, inputs);
 	const worst = compare(fn, inputs, checked, options);
@@ -51,6 +55,7 @@ export async function gradgradcheck(
 	inputs: readonly Tensor[],
 	options: GradcheckOptions = {},
 ): Promise<boolean> {
+	checkOptions('gradgradcheck', options, GRADCHECK_OPTIONS);
 	const name = options.name ?? (fn.name || 'fn');
 	const checked = requireInputs('gradgradcheck', name, inputs);
 	const outputs = outputsOf(fn, inputs).filter((output) => output.edge !== null);

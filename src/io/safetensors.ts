@@ -11,6 +11,7 @@
 import type { DType, TypedArray } from '../core/dtype';
 import { DTypeError, FormatError, formatShape, ShapeError } from '../core/errors';
 import { float16ToFloat32 } from '../core/float16';
+import { checkOptions } from '../core/options';
 import { numel, type Shape } from '../core/shape';
 import { duplicateKey } from './json';
 
@@ -89,6 +90,7 @@ function isCount(value: unknown): value is number {
 
 /** The tensors and metadata of a file. Where elements are aligned and need no conversion, arrays share memory with `bytes`. */
 export function decodeSafetensors(bytes: Uint8Array, options: DecodeOptions = {}): SafetensorsFile {
+	checkOptions('decodeSafetensors', options, ['float16As', 'float64As']);
 	// A Buffer of Node is a Uint8Array whose slice() does not copy.
 	const plain = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 	const { header, dataStart } = readHeader(plain);

@@ -3,6 +3,7 @@
 import type { DeviceName } from '../backends/contract';
 import { backendOf, defaultDevice } from '../backends/registry';
 import { float32ToFloat16 } from '../core/float16';
+import { checkOptions } from '../core/options';
 import { Tensor } from '../tensor';
 import { decodeSafetensors, encodeSafetensors } from './safetensors';
 
@@ -30,10 +31,8 @@ export async function saveSafetensors(
  * The tensors of a safetensors file by name. float16 and bfloat16 become float32, int64 becomes int32 (numbers beyond its range are an
  * error), float64 stays on the CPU and becomes float32 on WebGPU. Throws a FormatError when the file is not sound.
  */
-export function loadSafetensors(
-	bytes: Uint8Array | ArrayBuffer,
-	{ device = defaultDevice() }: LoadOptions = {},
-): Record<string, Tensor> {
+export function loadSafetensors(bytes: Uint8Array | ArrayBuffer, options: LoadOptions = {}): Record<string, Tensor> {
+	const { device = defaultDevice() } = checkOptions('loadSafetensors', options, ['device']);
 	const backend = backendOf(device);
 	const view = bytes instanceof Uint8Array ? bytes : new Uint8Array(bytes);
 	const { tensors } = decodeSafetensors(view, { float16As: 'float32', float64As: device === 'cpu' ? 'float64' : 'float32' });

@@ -1,5 +1,6 @@
 /** Metrics that count classes: accuracy, the confusion matrix, and precision, recall and F1 from it. Definitions are scikit-learn's. */
 import { ArgumentError } from '../core/errors';
+import { checkOptions, requireOptions } from '../core/options';
 import { arange } from '../ops/creation';
 import { eq, gt, logicalAnd, logicalOr, lt, to } from '../ops/elementwise';
 import { gather, oneHot } from '../ops/indexing';
@@ -48,7 +49,8 @@ export class TopKAccuracy implements Metric<number> {
 	readonly #right = new DeviceSum();
 	#count = 0;
 
-	constructor({ k = 2 }: { k?: number } = {}) {
+	constructor(options: { k?: number } = {}) {
+		const { k = 2 } = checkOptions('TopKAccuracy', options, ['k']);
 		if (!Number.isInteger(k) || k < 1) throw new ArgumentError(`TopKAccuracy: k must be a whole number of at least 1, not ${k}`);
 		this.k = k;
 	}
@@ -92,7 +94,8 @@ export class ConfusionMatrix implements Metric<number[][]> {
 	#numClasses: number | null;
 	#count = 0;
 
-	constructor({ numClasses }: ConfusionOptions = {}) {
+	constructor(options: ConfusionOptions = {}) {
+		const { numClasses } = checkOptions('ConfusionMatrix', options, ['numClasses']);
 		if (numClasses !== undefined && (!Number.isInteger(numClasses) || numClasses < 1))
 			throw new ArgumentError(`ConfusionMatrix: numClasses must be a whole number of at least 1, not ${numClasses}`);
 		this.#numClasses = numClasses ?? null;
@@ -138,6 +141,7 @@ async function countClasses(prediction: Tensor, target: Tensor, { numClasses }: 
 }
 
 export async function confusionMatrix(prediction: Tensor, target: Tensor, options: ConfusionOptions = {}): Promise<number[][]> {
+	requireOptions('confusionMatrix', options);
 	const numClasses = await countClasses(prediction, target, options);
 	return once(new ConfusionMatrix({ numClasses }), prediction, target);
 }
@@ -167,8 +171,10 @@ abstract class FromCounts implements Metric<number> {
 	readonly #confusion: ConfusionMatrix;
 	readonly #options: Required<Omit<AverageOptions, 'numClasses'>>;
 
-	constructor({ numClasses, average = 'binary', posLabel = 1, zeroDivision = 0 }: AverageOptions = {}) {
+	constructor(options: AverageOptions = {}) {
 		const name = this.constructor.name;
+		const names = ['numClasses', 'average', 'posLabel', 'zeroDivision'] as const;
+		const { numClasses, average = 'binary', posLabel = 1, zeroDivision = 0 } = checkOptions(name, options, names);
 		if (!['binary', 'micro', 'macro', 'weighted'].includes(average))
 			throw new ArgumentError(`${name}: average must be 'binary', 'micro', 'macro' or 'weighted', not '${average}'`);
 		const classes = numClasses ?? (average === 'binary' ? 2 : undefined);
@@ -252,6 +258,7 @@ type Averaged = (prediction: Tensor, target: Tensor, options?: AverageOptions) =
 
 function functional(Class: new (options: AverageOptions) => Metric<number>): Averaged {
 	return async (prediction, target, options = {}) => {
+		requireOptions(Class.name, options);
 		let numClasses = await countClasses(prediction, target, options);
 		if ((options.average ?? 'binary') === 'binary') numClasses = Math.max(numClasses, 2);
 		return once(new Class({ ...options, numClasses }), prediction, target);

@@ -1,4 +1,5 @@
 /** Activation functions as layers. Each computes the function of its name; see src/ops/elementwise for the formulas. */
+import { checkOptions, requireOptions } from '../core/options';
 import * as functions from '../ops/elementwise';
 import { logSoftmax, softmax } from '../ops/softmax';
 import type { Tensor } from '../tensor';
@@ -11,11 +12,15 @@ abstract class Activation extends Module {
 
 /** A number given alone, PyTorch's positional way, or by name. */
 function option<K extends string>(
+	name: string,
 	value: number | { readonly [key in K]?: number } | undefined,
 	key: K,
 	fallback: number,
 ): number {
-	return typeof value === 'number' ? value : (value?.[key] ?? fallback);
+	if (value === undefined) return fallback;
+	return typeof value === 'number'
+		? value
+		: (checkOptions<{ readonly [key in K]?: number }, [K]>(name, value, [key])[key] ?? fallback);
 }
 
 /** max(x, 0). As `torch.nn.ReLU`. */
@@ -99,6 +104,7 @@ export class Hardswish extends Activation {
 export class GELU extends Activation {
 	constructor(readonly options: { readonly approximate?: 'none' | 'tanh' } = {}) {
 		super();
+		requireOptions('GELU', options);
 	}
 
 	override forward(input: Tensor): Tensor {
@@ -116,7 +122,7 @@ export class LeakyReLU extends Activation {
 
 	constructor(negativeSlope?: number | { readonly negativeSlope?: number }) {
 		super();
-		this.negativeSlope = option(negativeSlope, 'negativeSlope', 0.01);
+		this.negativeSlope = option('LeakyReLU', negativeSlope, 'negativeSlope', 0.01);
 	}
 
 	override forward(input: Tensor): Tensor {
@@ -134,7 +140,7 @@ export class ELU extends Activation {
 
 	constructor(alpha?: number | { readonly alpha?: number }) {
 		super();
-		this.alpha = option(alpha, 'alpha', 1);
+		this.alpha = option('ELU', alpha, 'alpha', 1);
 	}
 
 	override forward(input: Tensor): Tensor {
@@ -152,7 +158,7 @@ export class CELU extends Activation {
 
 	constructor(alpha?: number | { readonly alpha?: number }) {
 		super();
-		this.alpha = option(alpha, 'alpha', 1);
+		this.alpha = option('CELU', alpha, 'alpha', 1);
 	}
 
 	override forward(input: Tensor): Tensor {
@@ -168,6 +174,7 @@ export class CELU extends Activation {
 export class Softplus extends Activation {
 	constructor(readonly options: { readonly beta?: number; readonly threshold?: number } = {}) {
 		super();
+		requireOptions('Softplus', options);
 	}
 
 	override forward(input: Tensor): Tensor {
@@ -179,6 +186,7 @@ export class Softplus extends Activation {
 export class Hardtanh extends Activation {
 	constructor(readonly options: { readonly minVal?: number; readonly maxVal?: number } = {}) {
 		super();
+		requireOptions('Hardtanh', options);
 	}
 
 	override forward(input: Tensor): Tensor {

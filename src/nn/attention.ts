@@ -2,6 +2,7 @@
 
 import { isFloating } from '../core/dtype';
 import { ArgumentError, formatShape, ShapeError } from '../core/errors';
+import { checkOptions, pickOptions } from '../core/options';
 import { attentionWithWeights, scaledDotProductAttention } from '../ops/attention';
 import { arange, zeros } from '../ops/creation';
 import { add, ge, logicalAnd, logicalNot, where } from '../ops/elementwise';
@@ -78,6 +79,17 @@ export class MultiheadAttention extends Module {
 		readonly options: MultiheadAttentionOptions = {},
 	) {
 		super();
+		checkOptions('MultiheadAttention', options, [
+			'dropout',
+			'bias',
+			'addBiasKv',
+			'addZeroAttn',
+			'kdim',
+			'vdim',
+			'batchFirst',
+			'device',
+			'dtype',
+		]);
 		if (!Number.isInteger(embedDim / numHeads) || embedDim < 1 || numHeads < 1) {
 			throw new ArgumentError(`MultiheadAttention: ${embedDim} features do not divide into ${numHeads} heads`);
 		}
@@ -91,7 +103,7 @@ export class MultiheadAttention extends Module {
 		this.inProjBias = parameter(bias, 3 * embedDim);
 		this.biasK = parameter(addBiasKv, 1, 1, embedDim);
 		this.biasV = parameter(addBiasKv, 1, 1, embedDim);
-		this.outProj = new Linear(embedDim, embedDim, options);
+		this.outProj = new Linear(embedDim, embedDim, pickOptions(options, 'bias', 'device', 'dtype'));
 		this.resetParameters();
 	}
 
@@ -122,6 +134,14 @@ export class MultiheadAttention extends Module {
 		value: Tensor,
 		call: MultiheadAttentionCall = {},
 	): [output: Tensor, weights: Tensor | null] {
+		checkOptions('MultiheadAttention.forward', call, [
+			'keyPaddingMask',
+			'needWeights',
+			'attnMask',
+			'averageAttnWeights',
+			'isCausal',
+			'cache',
+		]);
 		this.#check(query, key, value);
 		return tidy(() => {
 			const { needWeights = true, averageAttnWeights = true, cache } = call;

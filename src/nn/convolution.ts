@@ -1,5 +1,6 @@
 /** Convolution layers. Images and feature maps are NCHW. */
 import { ArgumentError, formatShape } from '../core/errors';
+import { checkOptions, pickOptions } from '../core/options';
 import { numel, type Shape } from '../core/shape';
 import { conv1d, conv2d, conv3d, convTranspose1d, convTranspose2d } from '../ops/conv';
 import { type PadMode, pad } from '../ops/layout';
@@ -24,6 +25,8 @@ export interface ConvOptions extends FactoryOptions {
 	readonly bias?: boolean;
 }
 
+const CONV_OPTIONS = ['stride', 'padding', 'paddingMode', 'dilation', 'groups', 'bias', 'device', 'dtype'] as const;
+
 export interface ConvTransposeOptions extends FactoryOptions {
 	/** Distance that neighbours move apart. Default 1. */
 	readonly stride?: number | readonly number[];
@@ -38,6 +41,8 @@ export interface ConvTransposeOptions extends FactoryOptions {
 	/** Learn an additive bias. Default true. */
 	readonly bias?: boolean;
 }
+
+const CONV_TRANSPOSE_OPTIONS = ['stride', 'padding', 'outputPadding', 'dilation', 'groups', 'bias', 'device', 'dtype'] as const;
 
 /** A size for each of `rank` spatial dimensions. */
 function perDimension(layer: string, value: number | readonly number[], rank: number): number[] {
@@ -93,6 +98,7 @@ type Convolution = typeof conv2d;
 /** Weight [outChannels, inChannels / groups, ...kernel]. */
 abstract class ConvNd extends ConvolutionLayer {
 	readonly #convolution: Convolution;
+	readonly #call: Pick<ConvOptions, 'stride' | 'padding' | 'dilation' | 'groups'>;
 	/** What `pad` adds before the convolution, or null where the convolution itself pads with zeros. */
 	readonly #border: { readonly mode: Exclude<PadMode, 'constant'>; readonly sides: readonly number[] } | null;
 
@@ -104,8 +110,9 @@ abstract class ConvNd extends ConvolutionLayer {
 		kernelSize: number | readonly number[],
 		override readonly options: ConvOptions,
 	) {
-		super(inChannels, outChannels, { size: kernelSize, rank, transposed: false }, options);
 		const name = new.target.name;
+		checkOptions(name, options, CONV_OPTIONS);
+		super(inChannels, outChannels, { size: kernelSize, rank, transposed: false }, options);
 		const { paddingMode: mode = 'zeros', padding = 0, dilation = 1, stride = 1 } = options;
 		if (!['zeros', 'reflect', 'replicate', 'circular'].includes(mode)) {
 			throw new ArgumentError(`${name}: paddingMode '${String(mode)}' is not one of zeros, reflect, replicate, circular`);
@@ -113,6 +120,7 @@ abstract class ConvNd extends ConvolutionLayer {
 		if (padding === 'same' && perDimension(name, stride, rank).some((step) => step !== 1))
 			throw new ArgumentError(`${name}: padding 'same' keeps the size, so stride must be 1, not ${stride}`);
 		this.#convolution = convolution;
+		this.#call = pickOptions(options, 'stride', 'padding', 'dilation', 'groups');
 		if (mode === 'zeros' || padding === 'valid') {
 			this.#border = null;
 		} else {
@@ -124,11 +132,11 @@ abstract class ConvNd extends ConvolutionLayer {
 	}
 
 	override forward(input: Tensor): Tensor {
-		const { weight, bias, options } = this;
+		const { weight, bias } = this;
 		const border = this.#border;
-		if (border === null) return this.#convolution(input, weight, bias, options);
+		if (border === null) return this.#convolution(input, weight, bias, this.#call);
 		return tidy(() =>
-			this.#convolution(pad(input, border.sides, { mode: border.mode }), weight, bias, { ...options, padding: 0 }),
+			this.#convolution(pad(input, border.sides, { mode: border.mode }), weight, bias, { ...this.#call, padding: 0 }),
 		);
 	}
 }
@@ -159,6 +167,7 @@ type TransposedConvolution = typeof convTranspose2d;
 /** Weight [inChannels, outChannels / groups, ...kernel]. */
 abstract class ConvTransposeNd extends ConvolutionLayer {
 	readonly #convolution: TransposedConvolution;
+	readonly #call: Omit<ConvTransposeOptions, 'bias' | 'device' | 'dtype'>;
 
 	constructor(
 		convolution: TransposedConvolution,
@@ -168,15 +177,17 @@ abstract class ConvTransposeNd extends ConvolutionLayer {
 		kernelSize: number | readonly number[],
 		override readonly options: ConvTransposeOptions,
 	) {
+		checkOptions(new.target.name, options, CONV_TRANSPOSE_OPTIONS);
 		super(inChannels, outChannels, { size: kernelSize, rank, transposed: true }, options);
 		this.#convolution = convolution;
+		this.#call = pickOptions(options, 'stride', 'padding', 'outputPadding', 'dilation', 'groups');
 	}
 
 	/** `outputSize`, the spatial sizes wanted, takes the place of the option `outputPadding`. */
 	override forward(input: Tensor, outputSize?: Shape): Tensor {
-		const { weight, bias, options } = this;
-		if (outputSize === undefined) return this.#convolution(input, weight, bias, options);
-		return this.#convolution(input, weight, bias, { ...options, outputPadding: this.#paddingFor(input.shape, outputSize) });
+		const { weight, bias } = this;
+		if (outputSize === undefined) return this.#convolution(input, weight, bias, this.#call);
+		return this.#convolution(input, weight, bias, { ...this.#call, outputPadding: this.#paddingFor(input.shape, outputSize) });
 	}
 
 	#paddingFor(shape: Shape, outputSize: Shape): number[] {

@@ -1,5 +1,6 @@
 /** Dropout layers: active while training, the identity in inference. */
 import { ArgumentError } from '../core/errors';
+import { checkOptions } from '../core/options';
 import { squeeze, unsqueeze } from '../ops/layout';
 import { dropout, dropout2d } from '../ops/random';
 import type { Tensor } from '../tensor';
@@ -12,7 +13,7 @@ abstract class DropoutLayer extends Module {
 
 	constructor(p: number | { readonly p?: number } = 0.5) {
 		super();
-		this.p = typeof p === 'number' ? p : (p.p ?? 0.5);
+		this.p = typeof p === 'number' ? p : (checkOptions(new.target.name, p, ['p']).p ?? 0.5);
 		if (!(this.p >= 0 && this.p <= 1)) throw new ArgumentError(`${new.target.name}: p must lie in [0, 1], not ${this.p}`);
 	}
 

@@ -2,6 +2,7 @@
 
 import { noGrad } from '../autograd/modes';
 import { ArgumentError } from '../core/errors';
+import { checkOptions } from '../core/options';
 import { embedding } from '../ops/embedding';
 import { fill_ } from '../ops/inplace';
 import { narrow } from '../ops/layout';
@@ -27,6 +28,7 @@ export class Embedding extends Module {
 		options: EmbeddingOptions = {},
 	) {
 		super();
+		checkOptions('Embedding', options, ['paddingIdx', 'device', 'dtype']);
 		const { paddingIdx } = options;
 		if (paddingIdx !== undefined && (paddingIdx < -numEmbeddings || paddingIdx >= numEmbeddings)) {
 			throw new ArgumentError(`Embedding: paddingIdx ${paddingIdx} is out of range for ${numEmbeddings} rows`);

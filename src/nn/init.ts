@@ -2,6 +2,7 @@
 import { defaultDevice } from '../backends/registry';
 import { ArgumentError, formatShape, ShapeError } from '../core/errors';
 import { defaultGenerator } from '../core/generator';
+import { checkOptions } from '../core/options';
 import { numel, type Shape } from '../core/shape';
 import { empty, Tensor } from '../tensor';
 import type { FactoryOptions } from './module';
@@ -124,14 +125,16 @@ function fans(operation: string, { shape }: Tensor): { fanIn: number; fanOut: nu
 }
 
 /** Glorot and Bengio 2010: uniform in +-gain sqrt(6 / (fanIn + fanOut)). */
-export function xavierUniform_<T extends Tensor>(tensor: T, { gain = 1 }: { gain?: number } = {}): T {
+export function xavierUniform_<T extends Tensor>(tensor: T, options: { gain?: number } = {}): T {
+	const { gain = 1 } = checkOptions('xavierUniform_', options, ['gain']);
 	const { fanIn, fanOut } = fans('xavierUniform_', tensor);
 	const bound = gain * Math.sqrt(6 / (fanIn + fanOut));
 	return uniform_(tensor, -bound, bound);
 }
 
 /** Glorot and Bengio 2010: normal of standard deviation gain sqrt(2 / (fanIn + fanOut)). */
-export function xavierNormal_<T extends Tensor>(tensor: T, { gain = 1 }: { gain?: number } = {}): T {
+export function xavierNormal_<T extends Tensor>(tensor: T, options: { gain?: number } = {}): T {
+	const { gain = 1 } = checkOptions('xavierNormal_', options, ['gain']);
 	const { fanIn, fanOut } = fans('xavierNormal_', tensor);
 	return normal_(tensor, 0, gain * Math.sqrt(2 / (fanIn + fanOut)));
 }
@@ -145,6 +148,8 @@ export interface KaimingOptions {
 	readonly nonlinearity?: Nonlinearity;
 }
 
+const KAIMING_OPTIONS = ['a', 'mode', 'nonlinearity'] as const;
+
 function kaimingStd(
 	operation: string,
 	tensor: Tensor,
@@ -156,12 +161,14 @@ function kaimingStd(
 
 /** He et al. 2015: uniform in +-gain sqrt(3 / fan). */
 export function kaimingUniform_<T extends Tensor>(tensor: T, options: KaimingOptions = {}): T {
+	checkOptions('kaimingUniform_', options, KAIMING_OPTIONS);
 	const bound = Math.sqrt(3) * kaimingStd('kaimingUniform_', tensor, options);
 	return uniform_(tensor, -bound, bound);
 }
 
 /** He et al. 2015: normal of standard deviation gain / sqrt(fan). */
 export function kaimingNormal_<T extends Tensor>(tensor: T, options: KaimingOptions = {}): T {
+	checkOptions('kaimingNormal_', options, KAIMING_OPTIONS);
 	return normal_(tensor, 0, kaimingStd('kaimingNormal_', tensor, options));
 }
 
@@ -195,7 +202,8 @@ export function truncNormal_<T extends Tensor>(tensor: T, mean = 0, std = 1, a =
  * Saxe et al. 2013: a (semi-)orthogonal matrix times `gain`; dimensions behind the first count as columns. Uniform over such
  * matrices, by Gram and Schmidt's process (run twice, for orthogonality to rounding) on normal vectors.
  */
-export function orthogonal_<T extends Tensor>(tensor: T, { gain = 1 }: { gain?: number } = {}): T {
+export function orthogonal_<T extends Tensor>(tensor: T, options: { gain?: number } = {}): T {
+	const { gain = 1 } = checkOptions('orthogonal_', options, ['gain']);
 	if (tensor.ndim < 2)
 		throw new ShapeError(`orthogonal_: it needs at least 2 dimensions, not shape ${formatShape(tensor.shape)}`);
 	const rows = tensor.shape[0]!;
@@ -222,7 +230,8 @@ export function orthogonal_<T extends Tensor>(tensor: T, { gain = 1 }: { gain?: 
 }
 
 /** Martens 2010: in each column a fraction `sparsity` (rounded up) of zeros, the rest normal of `std` (default 0.01). tensor: 2-D. */
-export function sparse_<T extends Tensor>(tensor: T, sparsity: number, { std = 0.01 }: { std?: number } = {}): T {
+export function sparse_<T extends Tensor>(tensor: T, sparsity: number, options: { std?: number } = {}): T {
+	const { std = 0.01 } = checkOptions('sparse_', options, ['std']);
 	const [rows, columns] = matrix('sparse_', tensor);
 	const values = hostNormals(rows * columns).map((value) => value * std);
 	const zeros = Math.ceil(sparsity * rows);

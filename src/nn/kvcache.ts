@@ -1,9 +1,11 @@
 /** Keys and values of the tokens so far: generation then computes one token at a time. */
+
 import { noGrad } from '../autograd/modes';
 import type { DeviceName } from '../backends/contract';
 import { defaultDevice } from '../backends/registry';
 import type { DType } from '../core/dtype';
 import { ArgumentError, formatShape, ShapeError } from '../core/errors';
+import { checkOptions } from '../core/options';
 import { sameShape } from '../core/shape';
 import { copy_ } from '../ops/inplace';
 import { detach, narrow } from '../ops/layout';
@@ -32,7 +34,14 @@ export class KVCache {
 	#length = 0;
 
 	constructor(readonly options: KVCacheOptions) {
-		const { batch, heads, maxLength, headSize, dtype = 'float32', device = defaultDevice() } = options;
+		const {
+			batch,
+			heads,
+			maxLength,
+			headSize,
+			dtype = 'float32',
+			device = defaultDevice(),
+		} = checkOptions('KVCache', options, ['batch', 'heads', 'maxLength', 'headSize', 'dtype', 'device']);
 		const shape = [batch, heads, maxLength, headSize];
 		this.#key = keep(empty(shape, dtype, device));
 		this.#value = keep(empty(shape, dtype, device));

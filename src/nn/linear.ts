@@ -1,5 +1,6 @@
 /** Fully connected layers. */
 import { formatShape, ShapeError } from '../core/errors';
+import { checkOptions } from '../core/options';
 import { sameShape } from '../core/shape';
 import { mul } from '../ops/elementwise';
 import { flatten, unsqueeze } from '../ops/layout';
@@ -15,6 +16,8 @@ export interface LinearOptions extends FactoryOptions {
 	readonly bias?: boolean;
 }
 
+const LINEAR_OPTIONS = ['bias', 'device', 'dtype'] as const;
+
 /**
  * y = x W^T + b. x: [..., inFeatures], weight: [outFeatures, inFeatures], bias: [outFeatures], y: [..., outFeatures].
  * Weight and bias start uniform in +-1 / sqrt(inFeatures). As `torch.nn.Linear`.
@@ -29,6 +32,7 @@ export class Linear extends Module {
 		options: LinearOptions = {},
 	) {
 		super();
+		checkOptions('Linear', options, LINEAR_OPTIONS);
 		this.weight = emptyParameter([outFeatures, inFeatures], options);
 		this.bias = options.bias === false ? null : emptyParameter([outFeatures], options);
 		this.resetParameters();
@@ -65,6 +69,7 @@ export class Bilinear extends Module {
 		options: LinearOptions = {},
 	) {
 		super();
+		checkOptions('Bilinear', options, LINEAR_OPTIONS);
 		this.weight = emptyParameter([outFeatures, in1Features, in2Features], options);
 		this.bias = options.bias === false ? null : emptyParameter([outFeatures], options);
 		this.resetParameters();

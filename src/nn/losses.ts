@@ -1,194 +1,137 @@
 /** Losses as modules: `new nn.CrossEntropyLoss(options).forward(input, target)`. Formulas and options: src/ops/loss. */
+import { requireOptions } from '../core/options';
 import * as losses from '../ops/loss';
-import { type CosineSimilarityOptions, cosineSimilarity } from '../ops/norm';
+import { cosineSimilarity } from '../ops/norm';
 import type { Tensor } from '../tensor';
 import { Module } from './module';
 
 /** The options of a loss that takes `Tensors` tensors before them. */
 type OptionsOf<F extends (...args: never[]) => unknown, Tensors extends number = 2> = NonNullable<Parameters<F>[Tensors]>;
 
-/** Class indices or probabilities against logits [N, C, ...]. As `torch.nn.CrossEntropyLoss`. */
-export class CrossEntropyLoss extends Module {
-	constructor(readonly options: OptionsOf<typeof losses.crossEntropy> = {}) {
-		super();
-	}
+/** A loss with the options of its function, which says what they may be. */
+abstract class Loss<F extends (...args: never[]) => unknown, Tensors extends number = 2> extends Module {
+	readonly options: OptionsOf<F, Tensors>;
 
+	constructor(options?: OptionsOf<F, Tensors>) {
+		super();
+		this.options = requireOptions(new.target.name, options === undefined ? {} : options) as OptionsOf<F, Tensors>;
+	}
+}
+
+/** Class indices or probabilities against logits [N, C, ...]. As `torch.nn.CrossEntropyLoss`. */
+export class CrossEntropyLoss extends Loss<typeof losses.crossEntropy> {
 	override forward(input: Tensor, target: Tensor): Tensor {
 		return losses.crossEntropy(input, target, this.options);
 	}
 }
 
 /** Class indices against log-probabilities [N, C, ...]. As `torch.nn.NLLLoss`. */
-export class NLLLoss extends Module {
-	constructor(readonly options: OptionsOf<typeof losses.nllLoss> = {}) {
-		super();
-	}
-
+export class NLLLoss extends Loss<typeof losses.nllLoss> {
 	override forward(input: Tensor, target: Tensor): Tensor {
 		return losses.nllLoss(input, target, this.options);
 	}
 }
 
 /** (input - target)^2. As `torch.nn.MSELoss`. */
-export class MSELoss extends Module {
-	constructor(readonly options: OptionsOf<typeof losses.mseLoss> = {}) {
-		super();
-	}
-
+export class MSELoss extends Loss<typeof losses.mseLoss> {
 	override forward(input: Tensor, target: Tensor): Tensor {
 		return losses.mseLoss(input, target, this.options);
 	}
 }
 
 /** |input - target|. As `torch.nn.L1Loss`. */
-export class L1Loss extends Module {
-	constructor(readonly options: OptionsOf<typeof losses.l1Loss> = {}) {
-		super();
-	}
-
+export class L1Loss extends Loss<typeof losses.l1Loss> {
 	override forward(input: Tensor, target: Tensor): Tensor {
 		return losses.l1Loss(input, target, this.options);
 	}
 }
 
 /** Binary cross-entropy of logits. As `torch.nn.BCEWithLogitsLoss`. */
-export class BCEWithLogitsLoss extends Module {
-	constructor(readonly options: OptionsOf<typeof losses.binaryCrossEntropyWithLogits> = {}) {
-		super();
-	}
-
+export class BCEWithLogitsLoss extends Loss<typeof losses.binaryCrossEntropyWithLogits> {
 	override forward(input: Tensor, target: Tensor): Tensor {
 		return losses.binaryCrossEntropyWithLogits(input, target, this.options);
 	}
 }
 
 /** Quadratic below beta, linear above. As `torch.nn.SmoothL1Loss`. */
-export class SmoothL1Loss extends Module {
-	constructor(readonly options: OptionsOf<typeof losses.smoothL1Loss> = {}) {
-		super();
-	}
-
+export class SmoothL1Loss extends Loss<typeof losses.smoothL1Loss> {
 	override forward(input: Tensor, target: Tensor): Tensor {
 		return losses.smoothL1Loss(input, target, this.options);
 	}
 }
 
 /** Quadratic up to delta, linear above. As `torch.nn.HuberLoss`. */
-export class HuberLoss extends Module {
-	constructor(readonly options: OptionsOf<typeof losses.huberLoss> = {}) {
-		super();
-	}
-
+export class HuberLoss extends Loss<typeof losses.huberLoss> {
 	override forward(input: Tensor, target: Tensor): Tensor {
 		return losses.huberLoss(input, target, this.options);
 	}
 }
 
 /** Binary cross-entropy of probabilities. As `torch.nn.BCELoss`. */
-export class BCELoss extends Module {
-	constructor(readonly options: OptionsOf<typeof losses.binaryCrossEntropy> = {}) {
-		super();
-	}
-
+export class BCELoss extends Loss<typeof losses.binaryCrossEntropy> {
 	override forward(input: Tensor, target: Tensor): Tensor {
 		return losses.binaryCrossEntropy(input, target, this.options);
 	}
 }
 
 /** target (log(target) - input), for log-probabilities as input. As `torch.nn.KLDivLoss`. */
-export class KLDivLoss extends Module {
-	constructor(readonly options: OptionsOf<typeof losses.klDiv> = {}) {
-		super();
-	}
-
+export class KLDivLoss extends Loss<typeof losses.klDiv> {
 	override forward(input: Tensor, target: Tensor): Tensor {
 		return losses.klDiv(input, target, this.options);
 	}
 }
 
 /** Counts against (logarithms of) rates. As `torch.nn.PoissonNLLLoss`. */
-export class PoissonNLLLoss extends Module {
-	constructor(readonly options: OptionsOf<typeof losses.poissonNllLoss> = {}) {
-		super();
-	}
-
+export class PoissonNLLLoss extends Loss<typeof losses.poissonNllLoss> {
 	override forward(input: Tensor, target: Tensor): Tensor {
 		return losses.poissonNllLoss(input, target, this.options);
 	}
 }
 
 /** Samples against means and variances. As `torch.nn.GaussianNLLLoss`. */
-export class GaussianNLLLoss extends Module {
-	constructor(readonly options: OptionsOf<typeof losses.gaussianNllLoss, 3> = {}) {
-		super();
-	}
-
+export class GaussianNLLLoss extends Loss<typeof losses.gaussianNllLoss, 3> {
 	override forward(input: Tensor, target: Tensor, variance: Tensor): Tensor {
 		return losses.gaussianNllLoss(input, target, variance, this.options);
 	}
 }
 
 /** The input where the target is 1, max(0, margin - input) where it is -1. As `torch.nn.HingeEmbeddingLoss`. */
-export class HingeEmbeddingLoss extends Module {
-	constructor(readonly options: OptionsOf<typeof losses.hingeEmbeddingLoss> = {}) {
-		super();
-	}
-
+export class HingeEmbeddingLoss extends Loss<typeof losses.hingeEmbeddingLoss> {
 	override forward(input: Tensor, target: Tensor): Tensor {
 		return losses.hingeEmbeddingLoss(input, target, this.options);
 	}
 }
 
 /** How far each class comes within a margin of the target class. As `torch.nn.MultiMarginLoss`. */
-export class MultiMarginLoss extends Module {
-	constructor(readonly options: OptionsOf<typeof losses.multiMarginLoss> = {}) {
-		super();
-	}
-
+export class MultiMarginLoss extends Loss<typeof losses.multiMarginLoss> {
 	override forward(input: Tensor, target: Tensor): Tensor {
 		return losses.multiMarginLoss(input, target, this.options);
 	}
 }
 
 /** 1 - cosine for like pairs (target 1), max(0, cosine - margin) for unlike ones (-1). As `torch.nn.CosineEmbeddingLoss`. */
-export class CosineEmbeddingLoss extends Module {
-	constructor(readonly options: OptionsOf<typeof losses.cosineEmbeddingLoss, 3> = {}) {
-		super();
-	}
-
+export class CosineEmbeddingLoss extends Loss<typeof losses.cosineEmbeddingLoss, 3> {
 	override forward(input1: Tensor, input2: Tensor, target: Tensor): Tensor {
 		return losses.cosineEmbeddingLoss(input1, input2, target, this.options);
 	}
 }
 
 /** max(0, margin + |anchor - positive| - |anchor - negative|). As `torch.nn.TripletMarginLoss`. */
-export class TripletMarginLoss extends Module {
-	constructor(readonly options: OptionsOf<typeof losses.tripletMarginLoss, 3> = {}) {
-		super();
-	}
-
+export class TripletMarginLoss extends Loss<typeof losses.tripletMarginLoss, 3> {
 	override forward(anchor: Tensor, positive: Tensor, negative: Tensor): Tensor {
 		return losses.tripletMarginLoss(anchor, positive, negative, this.options);
 	}
 }
 
 /** Label sequences under all their alignments to the input. As `torch.nn.CTCLoss`. */
-export class CTCLoss extends Module {
-	constructor(readonly options: losses.CtcOptions = {}) {
-		super();
-	}
-
+export class CTCLoss extends Loss<typeof losses.ctcLoss, 4> {
 	override forward(logProbs: Tensor, targets: Tensor, inputLengths: losses.Lengths, targetLengths: losses.Lengths): Tensor {
 		return losses.ctcLoss(logProbs, targets, inputLengths, targetLengths, this.options);
 	}
 }
 
 /** The cosine of the angle between vectors along `dim`, 1 by default. As `torch.nn.CosineSimilarity`. */
-export class CosineSimilarity extends Module {
-	constructor(readonly options: CosineSimilarityOptions = {}) {
-		super();
-	}
-
+export class CosineSimilarity extends Loss<typeof cosineSimilarity> {
 	override forward(x1: Tensor, x2: Tensor): Tensor {
 		return cosineSimilarity(x1, x2, this.options);
 	}

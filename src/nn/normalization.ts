@@ -1,5 +1,6 @@
 /** Normalization layers. */
 import { ArgumentError, formatShape, ShapeError } from '../core/errors';
+import { checkOptions, pickOptions, requireOptions } from '../core/options';
 import { full, ones, zeros } from '../ops/creation';
 import { add_ } from '../ops/inplace';
 import { squeeze, unsqueeze } from '../ops/layout';
@@ -36,13 +37,15 @@ abstract class BatchNorm extends Module {
 		readonly options: BatchNormOptions = {},
 	) {
 		super();
+		checkOptions(new.target.name, options, ['eps', 'momentum', 'affine', 'trackRunningStats', 'device', 'dtype']);
 		const affine = options.affine ?? true;
 		this.weight = affine ? ones_(emptyParameter([numFeatures], options)) : null;
 		this.bias = affine ? zeros_(emptyParameter([numFeatures], options)) : null;
 		if (options.trackRunningStats ?? true) {
-			this.registerBuffer('running_mean', zeros([numFeatures], options));
-			this.registerBuffer('running_var', ones([numFeatures], options));
-			this.registerBuffer('num_batches_tracked', full([], 0, { ...options, dtype: 'int32' }));
+			const place = pickOptions(options, 'device', 'dtype');
+			this.registerBuffer('running_mean', zeros([numFeatures], place));
+			this.registerBuffer('running_var', ones([numFeatures], place));
+			this.registerBuffer('num_batches_tracked', full([], 0, { ...place, dtype: 'int32' }));
 		}
 	}
 
@@ -118,6 +121,7 @@ export class LayerNorm extends Module {
 		readonly options: LayerNormOptions = {},
 	) {
 		super();
+		checkOptions('LayerNorm', options, ['eps', 'elementwiseAffine', 'bias', 'device', 'dtype']);
 		this.normalizedShape = typeof normalizedShape === 'number' ? [normalizedShape] : [...normalizedShape];
 		const affine = options.elementwiseAffine ?? true;
 		this.weight = affine ? ones_(emptyParameter(this.normalizedShape, options)) : null;
@@ -150,6 +154,7 @@ export class RMSNorm extends Module {
 		readonly options: RMSNormOptions = {},
 	) {
 		super();
+		checkOptions('RMSNorm', options, ['eps', 'elementwiseAffine', 'device', 'dtype']);
 		this.normalizedShape = typeof normalizedShape === 'number' ? [normalizedShape] : [...normalizedShape];
 		this.weight = (options.elementwiseAffine ?? true) ? ones_(emptyParameter(this.normalizedShape, options)) : null;
 	}
@@ -181,6 +186,7 @@ export class GroupNorm extends Module {
 		readonly options: GroupNormOptions = {},
 	) {
 		super();
+		checkOptions('GroupNorm', options, ['eps', 'affine', 'device', 'dtype']);
 		if (numChannels % numGroups !== 0)
 			throw new ArgumentError(`GroupNorm: ${numChannels} channels do not divide into ${numGroups} groups`);
 		const affine = options.affine ?? true;
@@ -218,13 +224,15 @@ abstract class InstanceNorm extends Module {
 		readonly options: InstanceNormOptions = {},
 	) {
 		super();
+		checkOptions(new.target.name, options, ['eps', 'momentum', 'affine', 'trackRunningStats', 'device', 'dtype']);
 		const affine = options.affine ?? false;
 		this.weight = affine ? ones_(emptyParameter([numFeatures], options)) : null;
 		this.bias = affine ? zeros_(emptyParameter([numFeatures], options)) : null;
 		if (options.trackRunningStats ?? false) {
-			this.registerBuffer('running_mean', zeros([numFeatures], options));
-			this.registerBuffer('running_var', ones([numFeatures], options));
-			this.registerBuffer('num_batches_tracked', full([], 0, { ...options, dtype: 'int32' }));
+			const place = pickOptions(options, 'device', 'dtype');
+			this.registerBuffer('running_mean', zeros([numFeatures], place));
+			this.registerBuffer('running_var', ones([numFeatures], place));
+			this.registerBuffer('num_batches_tracked', full([], 0, { ...place, dtype: 'int32' }));
 		}
 	}
 
@@ -281,6 +289,7 @@ export class LocalResponseNorm extends Module {
 		readonly options: LocalResponseNormOptions = {},
 	) {
 		super();
+		requireOptions('LocalResponseNorm', options);
 	}
 
 	override forward(input: Tensor): Tensor {

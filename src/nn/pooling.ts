@@ -1,4 +1,5 @@
 /** Pooling layers. Images and feature maps are NCHW. */
+import { requireOptions } from '../core/options';
 import {
 	adaptiveAvgPool1d,
 	adaptiveAvgPool2d,
@@ -41,6 +42,7 @@ abstract class WindowPool<Options extends { readonly stride?: Size; readonly pad
 		readonly options: Options = {} as Options,
 	) {
 		super();
+		requireOptions(new.target.name, options);
 	}
 
 	abstract override forward(input: Tensor): Tensor;

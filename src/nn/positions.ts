@@ -1,5 +1,6 @@
 /** Positions of tokens: sinusoids and learned vectors, which are added, and rotations of queries and keys. */
 import { ArgumentError, formatShape, ShapeError } from '../core/errors';
+import { checkOptions } from '../core/options';
 import { tensor } from '../ops/creation';
 import { add, mul, neg } from '../ops/elementwise';
 import { cat, chunk, narrow, reshape, unsqueeze } from '../ops/layout';
@@ -13,6 +14,8 @@ export interface PositionOptions extends FactoryOptions {
 	/** Sequences are [N, L, E] instead of [L, N, E]. Default false. */
 	readonly batchFirst?: boolean;
 }
+
+const POSITION_OPTIONS = ['batchFirst', 'device', 'dtype'] as const;
 
 export interface PositionCall {
 	/** The position of the first token: what the cache already holds, in generation. Default 0. */
@@ -44,7 +47,8 @@ abstract class AddedPositions extends Module {
 	protected abstract table(): Tensor;
 
 	/** x: [L, N, E], or [N, L, E] with `batchFirst`, or [L, E]. */
-	override forward(x: Tensor, { offset = 0 }: PositionCall = {}): Tensor {
+	override forward(x: Tensor, options: PositionCall = {}): Tensor {
+		const { offset = 0 } = checkOptions('AddedPositions.forward', options, ['offset']);
 		const name = this.constructor.name;
 		if ((x.ndim !== 2 && x.ndim !== 3) || x.shape.at(-1) !== this.embedDim) {
 			throw new ShapeError(`${name}: it takes sequences of ${this.embedDim} features, not ${formatShape(x.shape)}`);
@@ -66,6 +70,7 @@ abstract class AddedPositions extends Module {
 /** sin and cos of the position at E / 2 wavelengths from 2 pi to 10000 * 2 pi, interleaved. Vaswani et al. 2017. Nothing is learned or saved. */
 export class SinusoidalPositions extends AddedPositions {
 	constructor(maxLength: number, embedDim: number, options: PositionOptions = {}) {
+		checkOptions('SinusoidalPositions', options, POSITION_OPTIONS);
 		super(maxLength, embedDim, options);
 		if (embedDim % 2 !== 0) throw new ArgumentError(`SinusoidalPositions: embedDim ${embedDim} must be even`);
 		const values = new Float64Array(maxLength * embedDim);
@@ -88,6 +93,7 @@ export class LearnedPositions extends AddedPositions {
 	readonly weight: Parameter;
 
 	constructor(maxLength: number, embedDim: number, options: PositionOptions = {}) {
+		checkOptions('LearnedPositions', options, POSITION_OPTIONS);
 		super(maxLength, embedDim, options);
 		this.weight = normal_(emptyParameter([maxLength, embedDim], options), 0, 0.02);
 	}
@@ -115,6 +121,7 @@ export class RotaryPositions extends Module {
 		readonly options: RotaryOptions = {},
 	) {
 		super();
+		checkOptions('RotaryPositions', options, ['base', 'interleaved', 'device', 'dtype']);
 		if (headSize % 2 !== 0) throw new ArgumentError(`RotaryPositions: headSize ${headSize} must be even`);
 		const { base = 10000, interleaved = false, device, dtype = 'float32' } = options;
 		const table = angles(maxLength, headSize, base);
@@ -131,7 +138,8 @@ export class RotaryPositions extends Module {
 		this.registerBuffer('sin', whole(Math.sin), { persistent: false });
 	}
 
-	override forward(x: Tensor, { offset = 0 }: PositionCall = {}): Tensor {
+	override forward(x: Tensor, options: PositionCall = {}): Tensor {
+		const { offset = 0 } = checkOptions('RotaryPositions.forward', options, ['offset']);
 		if (x.ndim < 2 || x.shape.at(-1) !== this.headSize) {
 			throw new ShapeError(`RotaryPositions: it takes [..., L, ${this.headSize}], not ${formatShape(x.shape)}`);
 		}

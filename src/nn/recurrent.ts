@@ -1,6 +1,7 @@
 /** Recurrent layers and their cells, in PyTorch's gate order and under its keys. */
 import { type CellKind, GATES } from '../backends/contract/rnn';
 import { ArgumentError, formatShape, ShapeError } from '../core/errors';
+import { checkOptions } from '../core/options';
 import { zeros } from '../ops/creation';
 import { cat, reshape, select, squeeze, stack, transpose, unsqueeze } from '../ops/layout';
 import { linear } from '../ops/matmul';
@@ -24,6 +25,8 @@ export interface RecurrentOptions extends FactoryOptions {
 	/** A second direction, from the end to the beginning; outputs are concatenated. Default false. */
 	readonly bidirectional?: boolean;
 }
+
+const RECURRENT_OPTIONS = ['numLayers', 'bias', 'batchFirst', 'dropout', 'bidirectional', 'device', 'dtype'] as const;
 
 export interface SequenceOptions {
 	/** [B] int32: how long each sequence is, for padded batches (what PyTorch packs): outputs behind the end are 0. */
@@ -157,10 +160,21 @@ export interface RNNOptions extends RecurrentOptions {
  */
 export class RNN extends Recurrent {
 	constructor(inputSize: number, hiddenSize: number, options: RNNOptions = {}) {
+		checkOptions('RNN', options, [
+			'nonlinearity',
+			'numLayers',
+			'bias',
+			'batchFirst',
+			'dropout',
+			'bidirectional',
+			'device',
+			'dtype',
+		]);
 		super(options.nonlinearity ?? 'tanh', inputSize, hiddenSize, options);
 	}
 
 	override forward(input: Tensor, h0: Tensor | null = null, options: SequenceOptions = {}): [output: Tensor, hidden: Tensor] {
+		checkOptions('RNN.forward', options, ['lengths']);
 		const { y, h } = this.run(input, h0, null, options);
 		return [y, h];
 	}
@@ -169,10 +183,12 @@ export class RNN extends Recurrent {
 /** Gated recurrent units, Cho et al. 2014; gates r, z, n. `forward(x, h0?, { lengths })` gives [output, h_n]. As `torch.nn.GRU`. */
 export class GRU extends Recurrent {
 	constructor(inputSize: number, hiddenSize: number, options: RecurrentOptions = {}) {
+		checkOptions('GRU', options, RECURRENT_OPTIONS);
 		super('gru', inputSize, hiddenSize, options);
 	}
 
 	override forward(input: Tensor, h0: Tensor | null = null, options: SequenceOptions = {}): [output: Tensor, hidden: Tensor] {
+		checkOptions('GRU.forward', options, ['lengths']);
 		const { y, h } = this.run(input, h0, null, options);
 		return [y, h];
 	}
@@ -184,6 +200,7 @@ export class GRU extends Recurrent {
  */
 export class LSTM extends Recurrent {
 	constructor(inputSize: number, hiddenSize: number, options: RecurrentOptions = {}) {
+		checkOptions('LSTM', options, RECURRENT_OPTIONS);
 		super('lstm', inputSize, hiddenSize, options);
 	}
 
@@ -192,6 +209,7 @@ export class LSTM extends Recurrent {
 		states: readonly [h0: Tensor, c0: Tensor] | null = null,
 		options: SequenceOptions = {},
 	): [output: Tensor, states: [hidden: Tensor, cell: Tensor]] {
+		checkOptions('LSTM.forward', options, ['lengths']);
 		const { y, h, c } = this.run(input, states?.[0] ?? null, states?.[1] ?? null, options);
 		return [y, [h, c!]];
 	}
@@ -249,6 +267,7 @@ export class RNNCell extends Cell {
 		hiddenSize: number,
 		options: FactoryOptions & { readonly bias?: boolean; readonly nonlinearity?: 'tanh' | 'relu' } = {},
 	) {
+		checkOptions('RNNCell', options, ['device', 'dtype', 'bias', 'nonlinearity']);
 		super(options.nonlinearity ?? 'tanh', inputSize, hiddenSize, options);
 	}
 
@@ -260,6 +279,7 @@ export class RNNCell extends Cell {
 /** One step of `GRU`: gives h'. As `torch.nn.GRUCell`. */
 export class GRUCell extends Cell {
 	constructor(inputSize: number, hiddenSize: number, options: FactoryOptions & { readonly bias?: boolean } = {}) {
+		checkOptions('GRUCell', options, ['device', 'dtype', 'bias']);
 		super('gru', inputSize, hiddenSize, options);
 	}
 
@@ -271,6 +291,7 @@ export class GRUCell extends Cell {
 /** One step of `LSTM`: gives [h', c']. As `torch.nn.LSTMCell`. */
 export class LSTMCell extends Cell {
 	constructor(inputSize: number, hiddenSize: number, options: FactoryOptions & { readonly bias?: boolean } = {}) {
+		checkOptions('LSTMCell', options, ['device', 'dtype', 'bias']);
 		super('lstm', inputSize, hiddenSize, options);
 	}
 

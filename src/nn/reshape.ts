@@ -1,5 +1,6 @@
 /** Layers that rearrange or resize: no parameters, no activations. */
 
+import { checkOptions, requireOptions } from '../core/options';
 import { type InterpolateOptions, interpolate } from '../ops/interpolate';
 import { flatten, fold, pixelShuffle, pixelUnshuffle, type UnfoldOptions, unflatten, unfold } from '../ops/layout';
 import type { Tensor } from '../tensor';
@@ -12,6 +13,7 @@ export class Flatten extends Module {
 
 	constructor(startDim: number | { readonly startDim?: number; readonly endDim?: number } = 1, endDim = -1) {
 		super();
+		if (typeof startDim !== 'number') checkOptions('Flatten', startDim, ['startDim', 'endDim']);
 		this.startDim = typeof startDim === 'number' ? startDim : (startDim.startDim ?? 1);
 		this.endDim = typeof startDim === 'number' ? endDim : (startDim.endDim ?? -1);
 	}
@@ -53,6 +55,7 @@ export class Unfold extends Module {
 		readonly options: UnfoldOptions = {},
 	) {
 		super();
+		requireOptions('Unfold', options);
 	}
 
 	override forward(input: Tensor): Tensor {
@@ -72,6 +75,7 @@ export class Fold extends Module {
 		readonly options: UnfoldOptions = {},
 	) {
 		super();
+		requireOptions('Fold', options);
 	}
 
 	override forward(input: Tensor): Tensor {

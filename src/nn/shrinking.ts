@@ -1,5 +1,6 @@
 /** Activation layers that no function of their own stands for: they are composed, learned, or draw at random. */
 import { ArgumentError, formatShape, ShapeError } from '../core/errors';
+import { checkOptions } from '../core/options';
 import { add, gt, le, mul, neg, sigmoid, sub, tanh, where } from '../ops/elementwise';
 import { chunk, reshape } from '../ops/layout';
 import { rand } from '../ops/random';
@@ -24,6 +25,7 @@ export class PReLU extends Module {
 		options: PReLUOptions = {},
 	) {
 		super();
+		checkOptions('PReLU', options, ['init', 'device', 'dtype']);
 		this.weight = constant_(emptyParameter([numParameters], options), options.init ?? 0.25);
 	}
 

@@ -1,5 +1,6 @@
 /** Transformer layers and stacks, under PyTorch's options and keys. Vaswani et al. 2017. */
 import { ArgumentError, formatShape, ShapeError } from '../core/errors';
+import { checkOptions, pickOptions } from '../core/options';
 import { full } from '../ops/creation';
 import { add, gelu, relu } from '../ops/elementwise';
 import { triu } from '../ops/layout';
@@ -34,6 +35,22 @@ export interface TransformerLayerOptions extends FactoryOptions {
 	readonly bias?: boolean;
 }
 
+const TRANSFORMER_LAYER_OPTIONS = [
+	'dimFeedforward',
+	'dropout',
+	'activation',
+	'layerNormEps',
+	'batchFirst',
+	'normFirst',
+	'bias',
+	'device',
+	'dtype',
+] as const;
+
+function normOf(dModel: number, options: TransformerLayerOptions): LayerNorm {
+	return new LayerNorm(dModel, { ...pickOptions(options, 'bias', 'device', 'dtype'), eps: options.layerNormEps ?? 1e-5 });
+}
+
 /** What encoder and decoder layers share: the parts after attention. */
 abstract class TransformerLayer extends Module {
 	readonly dropout: Dropout;
@@ -53,19 +70,23 @@ abstract class TransformerLayer extends Module {
 		if (typeof activation !== 'function' && activation !== 'relu' && activation !== 'gelu') {
 			throw new ArgumentError(`${new.target.name}: activation must be 'relu', 'gelu' or a function, not '${String(activation)}'`);
 		}
-		this.linear1 = new Linear(dModel, dimFeedforward, options);
+		const place = pickOptions(options, 'bias', 'device', 'dtype');
+		this.linear1 = new Linear(dModel, dimFeedforward, place);
 		this.dropout = new Dropout(dropout);
-		this.linear2 = new Linear(dimFeedforward, dModel, options);
+		this.linear2 = new Linear(dimFeedforward, dModel, place);
 		this.norm1 = this.makeNorm();
 		this.norm2 = this.makeNorm();
 	}
 
 	protected makeNorm(): LayerNorm {
-		return new LayerNorm(this.dModel, { ...this.options, eps: this.options.layerNormEps ?? 1e-5 });
+		return normOf(this.dModel, this.options);
 	}
 
 	protected makeAttention(): MultiheadAttention {
-		return new MultiheadAttention(this.dModel, this.nhead, { ...this.options, dropout: this.options.dropout ?? 0.1 });
+		return new MultiheadAttention(this.dModel, this.nhead, {
+			...pickOptions(this.options, 'bias', 'batchFirst', 'device', 'dtype'),
+			dropout: this.options.dropout ?? 0.1,
+		});
 	}
 
 	protected attend(attention: MultiheadAttention, query: Tensor, source: Tensor, call: MultiheadAttentionCall): Tensor {
@@ -116,6 +137,7 @@ export class TransformerEncoderLayer extends TransformerLayer {
 	readonly selfAttn: MultiheadAttention;
 
 	constructor(dModel: number, nhead: number, options: TransformerLayerOptions = {}) {
+		checkOptions('TransformerEncoderLayer', options, TRANSFORMER_LAYER_OPTIONS);
 		super(dModel, nhead, options);
 		this.selfAttn = this.makeAttention();
 	}
@@ -125,7 +147,13 @@ export class TransformerEncoderLayer extends TransformerLayer {
 		return Object.entries({ self_attn: selfAttn, linear1, dropout, linear2, norm1, norm2 });
 	}
 
-	override forward(src: Tensor, { srcMask, srcKeyPaddingMask, isCausal, cache }: EncoderLayerCall = {}): Tensor {
+	override forward(src: Tensor, options: EncoderLayerCall = {}): Tensor {
+		const { srcMask, srcKeyPaddingMask, isCausal, cache } = checkOptions('TransformerEncoderLayer.forward', options, [
+			'srcMask',
+			'cache',
+			'srcKeyPaddingMask',
+			'isCausal',
+		]);
 		const call = {
 			attnMask: srcMask ?? null,
 			keyPaddingMask: srcKeyPaddingMask ?? null,
@@ -150,6 +178,15 @@ export interface DecoderCall {
 	readonly memoryIsCausal?: boolean;
 }
 
+const DECODER_CALL = [
+	'tgtMask',
+	'memoryMask',
+	'tgtKeyPaddingMask',
+	'memoryKeyPaddingMask',
+	'tgtIsCausal',
+	'memoryIsCausal',
+] as const;
+
 export interface DecoderLayerCall extends DecoderCall {
 	/** Earlier keys and values of the target, for generation: see KVCache. */
 	readonly cache?: KVCache | null;
@@ -162,6 +199,7 @@ export class TransformerDecoderLayer extends TransformerLayer {
 	readonly norm3: LayerNorm;
 
 	constructor(dModel: number, nhead: number, options: TransformerLayerOptions = {}) {
+		checkOptions('TransformerDecoderLayer', options, TRANSFORMER_LAYER_OPTIONS);
 		super(dModel, nhead, options);
 		this.selfAttn = this.makeAttention();
 		this.multiheadAttn = this.makeAttention();
@@ -174,6 +212,7 @@ export class TransformerDecoderLayer extends TransformerLayer {
 	}
 
 	override forward(tgt: Tensor, memory: Tensor, call: DecoderLayerCall = {}): Tensor {
+		checkOptions('TransformerDecoderLayer.forward', call, ['cache', ...DECODER_CALL]);
 		const { tgtMask = null, tgtKeyPaddingMask = null, tgtIsCausal = false, cache = null } = call;
 		const { memoryMask = null, memoryKeyPaddingMask = null, memoryIsCausal = false } = call;
 		const own = { attnMask: tgtMask, keyPaddingMask: tgtKeyPaddingMask, isCausal: tgtIsCausal, cache };
@@ -202,13 +241,19 @@ export class TransformerEncoder extends Module {
 	readonly layers: ModuleList<TransformerEncoderLayer>;
 	readonly norm: LayerNorm | null;
 
-	constructor(layer: TransformerEncoderLayer, numLayers: number, { norm = null }: StackOptions = {}) {
+	constructor(layer: TransformerEncoderLayer, numLayers: number, options: StackOptions = {}) {
+		const { norm = null } = checkOptions('TransformerEncoder', options, ['norm']);
 		super();
 		this.layers = copies('TransformerEncoder', layer, numLayers);
 		this.norm = norm;
 	}
 
-	override forward(src: Tensor, { mask, srcKeyPaddingMask, isCausal }: EncoderCall = {}): Tensor {
+	override forward(src: Tensor, options: EncoderCall = {}): Tensor {
+		const { mask, srcKeyPaddingMask, isCausal } = checkOptions('TransformerEncoder.forward', options, [
+			'mask',
+			'srcKeyPaddingMask',
+			'isCausal',
+		]);
 		const call = { srcMask: mask ?? null, srcKeyPaddingMask: srcKeyPaddingMask ?? null, isCausal: isCausal ?? false };
 		return tidy(() => {
 			const output = [...this.layers.items].reduce((x, layer) => layer.forward(x, call), src);
@@ -222,13 +267,15 @@ export class TransformerDecoder extends Module {
 	readonly layers: ModuleList<TransformerDecoderLayer>;
 	readonly norm: LayerNorm | null;
 
-	constructor(layer: TransformerDecoderLayer, numLayers: number, { norm = null }: StackOptions = {}) {
+	constructor(layer: TransformerDecoderLayer, numLayers: number, options: StackOptions = {}) {
+		const { norm = null } = checkOptions('TransformerDecoder', options, ['norm']);
 		super();
 		this.layers = copies('TransformerDecoder', layer, numLayers);
 		this.norm = norm;
 	}
 
 	override forward(tgt: Tensor, memory: Tensor, call: DecoderCall = {}): Tensor {
+		checkOptions('TransformerDecoder.forward', call, DECODER_CALL);
 		return tidy(() => {
 			const output = this.layers.items.reduce((x, layer) => layer.forward(x, memory, call), tgt);
 			return this.norm === null ? output : this.norm.forward(output);
@@ -263,18 +310,27 @@ export class Transformer extends Module {
 
 	constructor(readonly options: TransformerOptions = {}) {
 		super();
+		checkOptions('Transformer', options, [
+			'dModel',
+			'nhead',
+			'numEncoderLayers',
+			'numDecoderLayers',
+			...TRANSFORMER_LAYER_OPTIONS,
+		]);
 		const { dModel = 512, nhead = 8, numEncoderLayers = 6, numDecoderLayers = 6 } = options;
-		const norm = () => new LayerNorm(dModel, { ...options, eps: options.layerNormEps ?? 1e-5 });
-		this.encoder = new TransformerEncoder(new TransformerEncoderLayer(dModel, nhead, options), numEncoderLayers, {
+		const layer = pickOptions(options, ...TRANSFORMER_LAYER_OPTIONS);
+		const norm = () => normOf(dModel, options);
+		this.encoder = new TransformerEncoder(new TransformerEncoderLayer(dModel, nhead, layer), numEncoderLayers, {
 			norm: norm(),
 		});
-		this.decoder = new TransformerDecoder(new TransformerDecoderLayer(dModel, nhead, options), numDecoderLayers, {
+		this.decoder = new TransformerDecoder(new TransformerDecoderLayer(dModel, nhead, layer), numDecoderLayers, {
 			norm: norm(),
 		});
 		for (const parameter of this.parameters()) if (parameter.ndim > 1) xavierUniform_(parameter);
 	}
 
 	override forward(src: Tensor, tgt: Tensor, call: TransformerCall = {}): Tensor {
+		checkOptions('Transformer.forward', call, ['srcMask', 'srcKeyPaddingMask', 'srcIsCausal', ...DECODER_CALL]);
 		const batch = this.options.batchFirst ? 0 : 1;
 		if (src.ndim !== tgt.ndim || (src.ndim === 3 && src.shape[batch] !== tgt.shape[batch])) {
 			throw new ShapeError(
@@ -284,12 +340,13 @@ export class Transformer extends Module {
 		const { srcMask = null, srcKeyPaddingMask = null, srcIsCausal = false } = call;
 		return tidy(() => {
 			const memory = this.encoder.forward(src, { mask: srcMask, srcKeyPaddingMask, isCausal: srcIsCausal });
-			return this.decoder.forward(tgt, memory, call);
+			return this.decoder.forward(tgt, memory, pickOptions(call, ...DECODER_CALL));
 		});
 	}
 
 	/** [size, size]: 0 where position i may look at j, j <= i, and -Infinity elsewhere. Passing `isCausal` instead saves the matrix. */
 	static generateSquareSubsequentMask(size: number, options: FactoryOptions = {}): Tensor {
+		checkOptions('Transformer.generateSquareSubsequentMask', options, ['device', 'dtype']);
 		return tidy(() => triu(full([size, size], Number.NEGATIVE_INFINITY, options), 1));
 	}
 }

@@ -8,6 +8,7 @@ import type { AttentionAttributes } from '../backends/contract/attention';
 import { isFloating, requireFloating } from '../core/dtype';
 import { ArgumentError, DTypeError, formatShape, ShapeError } from '../core/errors';
 import { defaultGenerator } from '../core/generator';
+import { checkOptions } from '../core/options';
 import type { RandomKey } from '../core/philox';
 import { broadcastShapes, contiguousStrides, numel, type Shape, sameShape } from '../core/shape';
 import { emptyOn, type Tensor, viewOf } from '../tensor';
@@ -43,6 +44,7 @@ const MAX_HEAD_SIZE = 256;
  * Dao et al. 2022 (FlashAttention). As `torch.nn.functional.scaled_dot_product_attention`.
  */
 export function scaledDotProductAttention(query: Tensor, key: Tensor, value: Tensor, options: AttentionOptions = {}): Tensor {
+	checkOptions('scaledDotProductAttention', options, ['attnMask', 'isCausal', 'dropoutP', 'scale', 'enableGqa']);
 	return tidy(() => {
 		const { q, k, v, mask, shape, attributes } = prepare('scaledDotProductAttention', query, key, value, options);
 		const [size, valueSize] = [q.shape[3]!, v.shape[3]!];

@@ -8,6 +8,7 @@ import { record } from '../autograd/tape';
 import type { ConvAttributes } from '../backends/contract/conv';
 import { requireFloating } from '../core/dtype';
 import { ArgumentError, DTypeError, formatShape, ShapeError } from '../core/errors';
+import { checkOptions } from '../core/options';
 import { type Shape, sameShape } from '../core/shape';
 import { emptyOn, type Tensor } from '../tensor';
 import { tidy } from '../tidy';
@@ -27,6 +28,8 @@ export interface ConvOptions {
 	groups?: number;
 }
 
+const CONV_OPTIONS = ['stride', 'padding', 'dilation', 'groups'] as const;
+
 export interface ConvTransposeOptions {
 	/** Distance that neighbours move apart. Default 1. */
 	stride?: PerDim;
@@ -40,18 +43,23 @@ export interface ConvTransposeOptions {
 	groups?: number;
 }
 
+const CONV_TRANSPOSE_OPTIONS = ['stride', 'padding', 'outputPadding', 'dilation', 'groups'] as const;
+
 /** x [N, C, L] or [C, L], weight [O, C / groups, k], bias [O], to [N, O, L']. As `torch.nn.functional.conv1d`. */
 export function conv1d(x: Tensor, weight: Tensor, bias: Tensor | null = null, options: ConvOptions = {}): Tensor {
+	checkOptions('conv1d', options, CONV_OPTIONS);
 	return convolution('conv1d', 1, x, weight, bias, options);
 }
 
 /** x [N, C, H, W] or [C, H, W], weight [O, C / groups, kH, kW], bias [O], to [N, O, H', W']. As `torch.nn.functional.conv2d`. */
 export function conv2d(x: Tensor, weight: Tensor, bias: Tensor | null = null, options: ConvOptions = {}): Tensor {
+	checkOptions('conv2d', options, CONV_OPTIONS);
 	return convolution('conv2d', 2, x, weight, bias, options);
 }
 
 /** x [N, C, D, H, W] or [C, D, H, W], weight [O, C / groups, kD, kH, kW], bias [O], to [N, O, D', H', W']. As `torch.nn.functional.conv3d`. */
 export function conv3d(x: Tensor, weight: Tensor, bias: Tensor | null = null, options: ConvOptions = {}): Tensor {
+	checkOptions('conv3d', options, CONV_OPTIONS);
 	return convolution('conv3d', 3, x, weight, bias, options);
 }
 
@@ -62,6 +70,7 @@ export function convTranspose1d(
 	bias: Tensor | null = null,
 	options: ConvTransposeOptions = {},
 ): Tensor {
+	checkOptions('convTranspose1d', options, CONV_TRANSPOSE_OPTIONS);
 	return transposedConvolution('convTranspose1d', 1, x, weight, bias, options);
 }
 
@@ -72,6 +81,7 @@ export function convTranspose2d(
 	bias: Tensor | null = null,
 	options: ConvTransposeOptions = {},
 ): Tensor {
+	checkOptions('convTranspose2d', options, CONV_TRANSPOSE_OPTIONS);
 	return transposedConvolution('convTranspose2d', 2, x, weight, bias, options);
 }
 

@@ -6,6 +6,7 @@ import { backendOf, defaultDevice } from '../backends/registry';
 import { allocateTyped, DTYPES, type DType, type TypedArray } from '../core/dtype';
 import { ArgumentError, DTypeError, formatShape, ShapeError } from '../core/errors';
 import { float32ToFloat16 } from '../core/float16';
+import { checkOptions } from '../core/options';
 import { checkShape, numel, type Shape } from '../core/shape';
 import { empty, type NestedArray, Tensor } from '../tensor';
 import { requireTensor } from './operands';
@@ -18,6 +19,8 @@ export interface TensorOptions {
 	/** Whether `backward()` computes a gradient for it. Default false. */
 	readonly requiresGrad?: boolean;
 }
+
+const TENSOR_OPTIONS = ['dtype', 'device', 'requiresGrad'] as const;
 
 export interface DataOptions extends TensorOptions {
 	/** Default: the nesting of the data, or [length] of a typed array. */
@@ -32,6 +35,7 @@ export interface DataOptions extends TensorOptions {
  * `shape` reads a flat list as any shape of as many elements.
  */
 export function tensor(data: NestedArray | TypedArray, options: DataOptions = {}): Tensor {
+	checkOptions('tensor', options, ['shape', 'dtype', 'device', 'requiresGrad']);
 	const device = options.device ?? defaultDevice();
 	const typed = ArrayBuffer.isView(data);
 	const dtype = checkDType('tensor', options.dtype) ?? (typed ? typedDType(data, device) : leafDType(data));
@@ -149,16 +153,19 @@ function filled(operation: string, shape: Shape, value: number, dtype: DType, op
 
 /** Zeros of `shape`, float32 by default. */
 export function zeros(shape: Shape, options: TensorOptions = {}): Tensor {
+	checkOptions('zeros', options, TENSOR_OPTIONS);
 	return filled('zeros', shape, 0, options.dtype ?? 'float32', options);
 }
 
 /** Ones of `shape`, float32 by default. */
 export function ones(shape: Shape, options: TensorOptions = {}): Tensor {
+	checkOptions('ones', options, TENSOR_OPTIONS);
 	return filled('ones', shape, 1, options.dtype ?? 'float32', options);
 }
 
 /** `value` everywhere; bool of a boolean, else float32 by default. */
 export function full(shape: Shape, value: number | boolean, options: TensorOptions = {}): Tensor {
+	checkOptions('full', options, TENSOR_OPTIONS);
 	requireValue('full', value);
 	return filled('full', shape, Number(value), options.dtype ?? (typeof value === 'boolean' ? 'bool' : 'float32'), options);
 }
@@ -170,16 +177,19 @@ function requireValue(operation: string, value: unknown): void {
 
 /** Zeros of the shape, dtype and device of `x`. */
 export function zerosLike(x: Tensor, options: TensorOptions = {}): Tensor {
+	checkOptions('zerosLike', options, TENSOR_OPTIONS);
 	return fullAs('zerosLike', x, 0, options);
 }
 
 /** Ones of the shape, dtype and device of `x`. */
 export function onesLike(x: Tensor, options: TensorOptions = {}): Tensor {
+	checkOptions('onesLike', options, TENSOR_OPTIONS);
 	return fullAs('onesLike', x, 1, options);
 }
 
 /** `value` everywhere, with the shape, dtype and device of `x`. */
 export function fullLike(x: Tensor, value: number, options: TensorOptions = {}): Tensor {
+	checkOptions('fullLike', options, TENSOR_OPTIONS);
 	requireValue('fullLike', value);
 	return fullAs('fullLike', x, value, options);
 }
@@ -198,7 +208,9 @@ export function arange(start: number, end: number, options?: TensorOptions): Ten
 export function arange(start: number, end: number, step: number, options?: TensorOptions): Tensor;
 export function arange(first: number, ...rest: readonly (number | TensorOptions | undefined)[]): Tensor {
 	const numbers = [first, ...rest.filter((value): value is number => typeof value === 'number')];
-	const options = rest.find((value): value is TensorOptions => typeof value === 'object') ?? {};
+	const given = rest.filter((value): value is TensorOptions => value !== undefined && typeof value !== 'number');
+	const options = given.length === 0 ? {} : checkOptions('arange', given[0]!, TENSOR_OPTIONS);
+	if (numbers.length > 3 || given.length > 1) throw new ArgumentError('arange: takes a start, an end, a step and options');
 	const [start, end, step] = numbers.length === 1 ? [0, first, 1] : [first, numbers[1]!, numbers[2] ?? 1];
 	if (!numbers.every(Number.isFinite) || step === 0 || (end - start) / step < 0) {
 		throw new ArgumentError(
@@ -215,6 +227,7 @@ export function arange(first: number, ...rest: readonly (number | TensorOptions 
 
 /** `steps` numbers evenly spaced from `start` to `end`, both included; float32 by default. */
 export function linspace(start: number, end: number, steps: number, options: TensorOptions = {}): Tensor {
+	checkOptions('linspace', options, TENSOR_OPTIONS);
 	if (!Number.isInteger(steps) || steps < 0)
 		throw new ArgumentError(`linspace: steps ${steps} must be a whole number of at least 0`);
 	const dtype = options.dtype ?? 'float32';
@@ -228,6 +241,7 @@ export function linspace(start: number, end: number, steps: number, options: Ten
 
 /** The n x m matrix (n x n by default) with ones on its diagonal, else zeros; float32 by default. */
 export function eye(n: number, m: number = n, options: TensorOptions = {}): Tensor {
+	checkOptions('eye', options, TENSOR_OPTIONS);
 	checkShape('eye', [n, m]);
 	const y = filled('eye', [n, m], 0, options.dtype ?? 'float32', { ...options, requiresGrad: false });
 	const length = Math.min(n, m);

@@ -1,6 +1,7 @@
 /** The lookup table. */
 import { record } from '../autograd/tape';
 import { ArgumentError, formatShape, ShapeError } from '../core/errors';
+import { checkOptions } from '../core/options';
 import { checkShape } from '../core/shape';
 import { emptyOn, type Tensor } from '../tensor';
 import { eq } from './elementwise';
@@ -14,7 +15,8 @@ export interface EmbeddingOptions {
 }
 
 /** The rows of `weight` [rows, columns] that the int32 `indices` name: [...indices.shape, columns]. As `torch.nn.functional.embedding`. */
-export function embedding(indices: Tensor, weight: Tensor, { paddingIdx }: EmbeddingOptions = {}): Tensor {
+export function embedding(indices: Tensor, weight: Tensor, options: EmbeddingOptions = {}): Tensor {
+	const { paddingIdx } = checkOptions('embedding', options, ['paddingIdx']);
 	requireTensor('embedding', indices, 'indices');
 	requireTensor('embedding', weight, 'weight');
 	if (weight.ndim !== 2) throw new ShapeError(`embedding: the weight must be [rows, columns], not ${formatShape(weight.shape)}`);

@@ -7,6 +7,7 @@ import type { View } from '../backends/contract';
 import type { BinaryOp } from '../backends/contract/elementwise';
 import { isFloating } from '../core/dtype';
 import { ArgumentError, AutogradError, DTypeError, formatShape, ShapeError } from '../core/errors';
+import { checkOptions } from '../core/options';
 import { closeScope, openScope } from '../scope';
 import { emptyOn, type Tensor } from '../tensor';
 import type { AddOptions } from './elementwise/binary';
@@ -112,11 +113,13 @@ function scaledArithmetic(operation: string, op: 'add' | 'sub', x: Tensor, other
 
 /** x += alpha * other. */
 export function add_(x: Tensor, other: Operand, options: AddOptions = {}): Tensor {
+	checkOptions('add_', options, ['alpha']);
 	return scaledArithmetic('add_', 'add', x, other, options.alpha ?? 1);
 }
 
 /** x -= alpha * other. */
 export function sub_(x: Tensor, other: Operand, options: AddOptions = {}): Tensor {
+	checkOptions('sub_', options, ['alpha']);
 	return scaledArithmetic('sub_', 'sub', x, other, options.alpha ?? 1);
 }
 

@@ -7,6 +7,7 @@
  */
 import { requireFloating } from '../core/dtype';
 import { ArgumentError, formatShape, ShapeError } from '../core/errors';
+import { checkOptions } from '../core/options';
 import type { Tensor } from '../tensor';
 import { tidy } from '../tidy';
 import { tensor } from './creation';
@@ -44,8 +45,8 @@ const RANKS: Readonly<Record<InterpolateMode, readonly number[]>> = {
 /** x, [N, C, ...] with one to three spatial dims, at another size. As `torch.nn.functional.interpolate`. */
 export function interpolate(x: Tensor, options: InterpolateOptions): Tensor {
 	requireTensor('interpolate', x);
-	if (typeof options !== 'object' || options === null) throw new ArgumentError('interpolate: give either size or scaleFactor');
-	const { mode = 'nearest', alignCorners = false } = options;
+	const names = ['size', 'scaleFactor', 'mode', 'alignCorners', 'recomputeScaleFactor'] as const;
+	const { mode = 'nearest', alignCorners = false } = checkOptions('interpolate', options, names);
 	requireFloating('interpolate', x.dtype);
 	const rank = x.ndim - 2;
 	if (!Object.hasOwn(RANKS, mode))

@@ -5,6 +5,7 @@
 import { record } from '../autograd/tape';
 import { requireFloating } from '../core/dtype';
 import { DTypeError, formatShape, ShapeError } from '../core/errors';
+import { checkOptions } from '../core/options';
 import { broadcastShapes, broadcastStrides, numel, type Shape, sameShape } from '../core/shape';
 import { emptyOn, type Tensor, viewOf } from '../tensor';
 import { tidy } from '../tidy';
@@ -114,12 +115,8 @@ function batched(name: string, a: Tensor, b: Tensor): Tensor {
 }
 
 /** beta * input + alpha * bmm(batch1, batch2), input broadcast; with beta 0 the input does not matter, not even its NaN. As `torch.baddbmm`. */
-export function baddbmm(
-	input: Tensor,
-	batch1: Tensor,
-	batch2: Tensor,
-	{ beta = 1, alpha = 1 }: { beta?: number; alpha?: number } = {},
-): Tensor {
+export function baddbmm(input: Tensor, batch1: Tensor, batch2: Tensor, options: { beta?: number; alpha?: number } = {}): Tensor {
+	const { beta = 1, alpha = 1 } = checkOptions('baddbmm', options, ['beta', 'alpha']);
 	requireFactors('baddbmm', input, batch1, batch2);
 	return tidy(() => {
 		const product = batched('baddbmm', batch1, batch2);

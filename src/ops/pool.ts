@@ -6,6 +6,7 @@ import { record, recordMany } from '../autograd/tape';
 import type { AvgPoolAttributes, MaxPoolAttributes } from '../backends/contract/pool';
 import { requireFloating } from '../core/dtype';
 import { ArgumentError, formatShape, ShapeError } from '../core/errors';
+import { checkOptions } from '../core/options';
 import type { Shape } from '../core/shape';
 import { emptyOn, type Tensor } from '../tensor';
 import { tidy } from '../tidy';
@@ -27,6 +28,8 @@ export interface MaxPoolOptions {
 	returnIndices?: boolean;
 }
 
+const MAX_POOL_OPTIONS = ['stride', 'padding', 'dilation', 'ceilMode', 'returnIndices'] as const;
+
 export interface AvgPoolOptions {
 	/** Distance between windows. Default: the window's size. */
 	stride?: PerDim;
@@ -47,6 +50,7 @@ type Values<O> = O & { returnIndices?: false };
 export function maxPool1d(x: Tensor, kernelSize: PerDim, options: WithIndices<MaxPoolOptions>): ValuesIndices;
 export function maxPool1d(x: Tensor, kernelSize: PerDim, options?: Values<MaxPoolOptions>): Tensor;
 export function maxPool1d(x: Tensor, kernelSize: PerDim, options: MaxPoolOptions = {}): Tensor | ValuesIndices {
+	checkOptions('maxPool1d', options, MAX_POOL_OPTIONS);
 	return maxPooled('maxPool1d', 1, x, kernelSize, options);
 }
 
@@ -54,16 +58,19 @@ export function maxPool1d(x: Tensor, kernelSize: PerDim, options: MaxPoolOptions
 export function maxPool2d(x: Tensor, kernelSize: PerDim, options: WithIndices<MaxPoolOptions>): ValuesIndices;
 export function maxPool2d(x: Tensor, kernelSize: PerDim, options?: Values<MaxPoolOptions>): Tensor;
 export function maxPool2d(x: Tensor, kernelSize: PerDim, options: MaxPoolOptions = {}): Tensor | ValuesIndices {
+	checkOptions('maxPool2d', options, MAX_POOL_OPTIONS);
 	return maxPooled('maxPool2d', 2, x, kernelSize, options);
 }
 
 /** The mean of each window of x [N, C, L] or [C, L]. As `torch.nn.functional.avg_pool1d`. */
 export function avgPool1d(x: Tensor, kernelSize: PerDim, options: Omit<AvgPoolOptions, 'divisorOverride'> = {}): Tensor {
+	checkOptions('avgPool1d', options, ['stride', 'padding', 'ceilMode', 'countIncludePad']);
 	return avgPooled('avgPool1d', 1, x, kernelSize, options);
 }
 
 /** The mean of each window of x [N, C, H, W] or [C, H, W]. As `torch.nn.functional.avg_pool2d`. */
 export function avgPool2d(x: Tensor, kernelSize: PerDim, options: AvgPoolOptions = {}): Tensor {
+	checkOptions('avgPool2d', options, ['stride', 'padding', 'ceilMode', 'countIncludePad', 'divisorOverride']);
 	return avgPooled('avgPool2d', 2, x, kernelSize, options);
 }
 
@@ -86,8 +93,9 @@ export function adaptiveMaxPool2d(x: Tensor, outputSize: OutputSize, options?: {
 export function adaptiveMaxPool2d(
 	x: Tensor,
 	outputSize: OutputSize,
-	{ returnIndices = false }: { returnIndices?: boolean } = {},
+	options: { returnIndices?: boolean } = {},
 ): Tensor | ValuesIndices {
+	const { returnIndices = false } = checkOptions('adaptiveMaxPool2d', options, ['returnIndices']);
 	const pool = (batch: Tensor, size: Shape) => maxima('adaptiveMaxPool2d', batch, size, null);
 	if (returnIndices) return adaptive('adaptiveMaxPool2d', 2, x, outputSize, pool);
 	return valuesOf(() => adaptive('adaptiveMaxPool2d', 2, x, outputSize, pool));

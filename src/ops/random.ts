@@ -8,6 +8,7 @@ import { backendOf, defaultDevice } from '../backends/registry';
 import { DTYPES, type DType, requireDType, requireFloating } from '../core/dtype';
 import { ArgumentError, formatShape, ShapeError } from '../core/errors';
 import { defaultGenerator } from '../core/generator';
+import { checkOptions } from '../core/options';
 import { type RandomKey, randomPermutation } from '../core/philox';
 import { checkShape, type Shape } from '../core/shape';
 import { empty, emptyOn, Tensor } from '../tensor';
@@ -21,6 +22,8 @@ export interface RandomOptions {
 	/** Default false. */
 	readonly requiresGrad?: boolean;
 }
+
+const RANDOM_OPTIONS = ['dtype', 'device', 'requiresGrad'] as const;
 
 function make(
 	operation: string,
@@ -39,6 +42,7 @@ function make(
 
 /** Uniform in [0, 1). As `torch.rand`. */
 export function rand(shape: Shape, options: RandomOptions = {}): Tensor {
+	checkOptions('rand', options, RANDOM_OPTIONS);
 	requireFloating('rand', options.dtype ?? 'float32', 'dtype');
 	return make('rand', shape, options, (out) =>
 		out.backend.kernels.randomUniform({}, { out }, { ...defaultGenerator.next(), low: 0, high: 1 }),
@@ -47,6 +51,7 @@ export function rand(shape: Shape, options: RandomOptions = {}): Tensor {
 
 /** Standard normal. As `torch.randn`. */
 export function randn(shape: Shape, options: RandomOptions = {}): Tensor {
+	checkOptions('randn', options, RANDOM_OPTIONS);
 	requireFloating('randn', options.dtype ?? 'float32', 'dtype');
 	return make('randn', shape, options, (out) =>
 		out.backend.kernels.randomNormal({}, { out }, { ...defaultGenerator.next(), mean: 0, std: 1 }),
@@ -59,8 +64,9 @@ export function randint(low: number, high: number, shape: Shape, options?: Rando
 export function randint(first: number, second: number | Shape, third?: Shape | RandomOptions, fourth?: RandomOptions): Tensor {
 	const [low, high, shape, options] =
 		typeof second === 'number'
-			? [first, second, third as Shape, fourth ?? {}]
-			: [0, first, second, (third ?? {}) as RandomOptions];
+			? [first, second, third as Shape, fourth === undefined ? {} : fourth]
+			: [0, first, second, (third === undefined ? {} : third) as RandomOptions];
+	checkOptions('randint', options, RANDOM_OPTIONS);
 	for (const bound of [low, high]) {
 		if (!Number.isInteger(bound) || bound < -(2 ** 31) || bound > 2 ** 31 - 1)
 			throw new ArgumentError(`randint: ${bound} is no int32; bounds are whole numbers from -2^31 to 2^31 - 1`);
@@ -80,7 +86,8 @@ export function randint(first: number, second: number | Shape, third?: Shape | R
 }
 
 /** The numbers 0 .. n - 1 in random order, int32 [n], by Fisher and Yates on the host. As `torch.randperm`. */
-export function randperm(n: number, { device = defaultDevice() }: Pick<RandomOptions, 'device'> = {}): Tensor {
+export function randperm(n: number, options: Pick<RandomOptions, 'device'> = {}): Tensor {
+	const { device = defaultDevice() } = checkOptions('randperm', options, ['device']);
 	if (!Number.isInteger(n) || n < 0 || n >= 2 ** 31)
 		throw new ArgumentError(`randperm: n must be a whole number from 0 to 2^31 - 1, not ${n}`);
 	return new Tensor(backendOf(device).upload(randomPermutation(defaultGenerator.next(), n), 'int32'), [n]);
@@ -98,12 +105,14 @@ export function bernoulli(p: Tensor): Tensor {
 
 /** Uniform in [0, 1), of the shape, dtype and device of `x`. */
 export function randLike(x: Tensor, options: RandomOptions = {}): Tensor {
+	checkOptions('randLike', options, RANDOM_OPTIONS);
 	requireTensor('randLike', x);
 	return rand(x.shape, { dtype: x.dtype, device: x.device, ...options });
 }
 
 /** Standard normal, of the shape, dtype and device of `x`. */
 export function randnLike(x: Tensor, options: RandomOptions = {}): Tensor {
+	checkOptions('randnLike', options, RANDOM_OPTIONS);
 	requireTensor('randnLike', x);
 	return randn(x.shape, { dtype: x.dtype, device: x.device, ...options });
 }
@@ -120,11 +129,13 @@ export interface DropoutOptions {
  * again from the same key. As `torch.nn.functional.dropout`.
  */
 export function dropout(x: Tensor, options: DropoutOptions = {}): Tensor {
+	checkOptions('dropout', options, ['p', 'training']);
 	return dropGroups('dropout', x, options, 1);
 }
 
 /** The same, for whole feature maps of [N, C, H, W] (or [C, H, W]) at once. As `torch.nn.functional.dropout2d`. */
 export function dropout2d(x: Tensor, options: DropoutOptions = {}): Tensor {
+	checkOptions('dropout2d', options, ['p', 'training']);
 	requireTensor('dropout2d', x);
 	if (x.ndim !== 3 && x.ndim !== 4)
 		throw new ShapeError(`dropout2d: it takes [N, C, H, W] or [C, H, W], not shape ${formatShape(x.shape)}`);

@@ -1,4 +1,5 @@
 /** Adam and its kin. */
+import { requireOptions } from '../core/options';
 import type { Tensor } from '../tensor';
 import { type CommonOptions, type GroupInput, Optimizer, type ParamGroup, type ParamState } from './optimizer';
 import { requireAtLeastZero, requireBetas } from './ranges';
@@ -17,16 +18,19 @@ export class Adam extends Optimizer<AdamOptions> {
 	protected readonly decoupled: boolean = false;
 
 	constructor(params: Iterable<Tensor> | Iterable<GroupInput<AdamOptions>>, options: Partial<AdamOptions> = {}) {
-		super(params, {
-			lr: 1e-3,
-			betas: [0.9, 0.999],
-			eps: 1e-8,
-			amsgrad: false,
-			weightDecay: 0,
-			l1: 0,
-			maximize: false,
-			...options,
-		});
+		super(
+			params,
+			{
+				lr: 1e-3,
+				betas: [0.9, 0.999],
+				eps: 1e-8,
+				amsgrad: false,
+				weightDecay: 0,
+				l1: 0,
+				maximize: false,
+			},
+			options,
+		);
 	}
 
 	protected override validate({ betas, eps }: ParamGroup<AdamOptions>): void {
@@ -55,6 +59,6 @@ export class AdamW extends Adam {
 	protected override readonly decoupled = true;
 
 	constructor(params: Iterable<Tensor> | Iterable<GroupInput<AdamOptions>>, options: Partial<AdamOptions> = {}) {
-		super(params, { weightDecay: 0.01, ...options });
+		super(params, { weightDecay: 0.01, ...requireOptions('AdamW', options) });
 	}
 }

@@ -13,7 +13,7 @@ export interface AdamaxOptions extends CommonOptions {
 /** Adam with the largest gradient, decaying, in place of the root of the square. Kingma and Ba 2015. Default lr 2e-3. As `torch.optim.Adamax`. */
 export class Adamax extends Optimizer<AdamaxOptions> {
 	constructor(params: Iterable<Tensor> | Iterable<GroupInput<AdamaxOptions>>, options: Partial<AdamaxOptions> = {}) {
-		super(params, { lr: 2e-3, betas: [0.9, 0.999], eps: 1e-8, weightDecay: 0, l1: 0, maximize: false, ...options });
+		super(params, { lr: 2e-3, betas: [0.9, 0.999], eps: 1e-8, weightDecay: 0, l1: 0, maximize: false }, options);
 	}
 
 	protected override validate({ betas, eps }: ParamGroup<AdamaxOptions>): void {
@@ -48,17 +48,20 @@ export interface NAdamOptions extends RAdamOptions {
 /** Adam with Nesterov's momentum. Dozat 2016. Default lr 2e-3. As `torch.optim.NAdam`. */
 export class NAdam extends Optimizer<NAdamOptions> {
 	constructor(params: Iterable<Tensor> | Iterable<GroupInput<NAdamOptions>>, options: Partial<NAdamOptions> = {}) {
-		super(params, {
-			lr: 2e-3,
-			betas: [0.9, 0.999],
-			eps: 1e-8,
-			momentumDecay: 4e-3,
-			decoupledWeightDecay: false,
-			weightDecay: 0,
-			l1: 0,
-			maximize: false,
-			...options,
-		});
+		super(
+			params,
+			{
+				lr: 2e-3,
+				betas: [0.9, 0.999],
+				eps: 1e-8,
+				momentumDecay: 4e-3,
+				decoupledWeightDecay: false,
+				weightDecay: 0,
+				l1: 0,
+				maximize: false,
+			},
+			options,
+		);
 	}
 
 	protected override validate({ betas, eps, momentumDecay }: ParamGroup<NAdamOptions>): void {
@@ -95,16 +98,19 @@ export class NAdam extends Optimizer<NAdamOptions> {
 /** Adam without its square until that is known well enough. Liu et al. 2020. Default lr 1e-3. As `torch.optim.RAdam`. */
 export class RAdam extends Optimizer<RAdamOptions> {
 	constructor(params: Iterable<Tensor> | Iterable<GroupInput<RAdamOptions>>, options: Partial<RAdamOptions> = {}) {
-		super(params, {
-			lr: 1e-3,
-			betas: [0.9, 0.999],
-			eps: 1e-8,
-			decoupledWeightDecay: false,
-			weightDecay: 0,
-			l1: 0,
-			maximize: false,
-			...options,
-		});
+		super(
+			params,
+			{
+				lr: 1e-3,
+				betas: [0.9, 0.999],
+				eps: 1e-8,
+				decoupledWeightDecay: false,
+				weightDecay: 0,
+				l1: 0,
+				maximize: false,
+			},
+			options,
+		);
 	}
 
 	protected override validate({ betas, eps }: ParamGroup<RAdamOptions>): void {

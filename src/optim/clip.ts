@@ -1,6 +1,7 @@
 /** Limits on gradients, on the device: nothing is read back. */
 import { noGrad } from '../autograd/modes';
 import { ArgumentError } from '../core/errors';
+import { checkOptions } from '../core/options';
 import { zeros } from '../ops/creation';
 import { add, clamp, div } from '../ops/elementwise';
 import { copy_, mul_ } from '../ops/inplace';
@@ -21,8 +22,9 @@ function gradientsOf(parameters: Tensor | Iterable<Tensor>): Tensor[] {
 export function clipGradNorm(
 	parameters: Tensor | Iterable<Tensor>,
 	maxNorm: number,
-	{ normType = 2 }: { normType?: number } = {},
+	options: { normType?: number } = {},
 ): Tensor {
+	const { normType = 2 } = checkOptions('clipGradNorm', options, ['normType']);
 	if (!(maxNorm >= 0)) throw new ArgumentError(`clipGradNorm: maxNorm must be at least 0, not ${maxNorm}`);
 	const gradients = gradientsOf(parameters);
 	return noGrad(() =>

@@ -1,6 +1,7 @@
 /** Moving averages of weights. */
 import { noGrad } from '../autograd/modes';
 import { ArgumentError, formatShape } from '../core/errors';
+import { checkOptions } from '../core/options';
 import { sameShape } from '../core/shape';
 import { copy_ } from '../ops/inplace';
 import { clone, detach } from '../ops/layout';
@@ -34,7 +35,8 @@ export class EMA {
 	#swapped = false;
 
 	/** The averages begin as the weights of now. */
-	constructor(params: Iterable<Tensor>, { decay = 0.999, warmup = false }: EMAOptions = {}) {
+	constructor(params: Iterable<Tensor>, options: EMAOptions = {}) {
+		const { decay = 0.999, warmup = false } = checkOptions('EMA', options, ['decay', 'warmup']);
 		if (!(decay >= 0 && decay <= 1)) throw new ArgumentError(`EMA: decay must lie in [0, 1], not ${decay}`);
 		this.decay = decay;
 		this.warmup = warmup;

@@ -1,7 +1,8 @@
 /** L-BFGS. */
 import { noGrad } from '../autograd/modes';
 import { ArgumentError } from '../core/errors';
-import { zeros } from '../ops/creation';
+import { pickOptions } from '../core/options';
+import { zeros, zerosLike } from '../ops/creation';
 import { abs, add, mul, neg, sign, sub } from '../ops/elementwise';
 import { add_, copy_ } from '../ops/inplace';
 import { cat, clone, contiguous, detach, narrow, reshape } from '../ops/layout';
@@ -69,19 +70,22 @@ export class LBFGS extends Optimizer<LBFGSOptions> {
 	#inverses: number[] = [];
 
 	constructor(params: Iterable<Tensor> | Iterable<GroupInput<LBFGSOptions>>, options: Partial<LBFGSOptions> = {}) {
-		super(params, {
-			lr: 1,
-			maxIter: 20,
-			maxEval: null,
-			toleranceGrad: 1e-7,
-			toleranceChange: 1e-9,
-			historySize: 100,
-			lineSearchFn: null,
-			weightDecay: 0,
-			l1: 0,
-			maximize: false,
-			...options,
-		});
+		super(
+			params,
+			{
+				lr: 1,
+				maxIter: 20,
+				maxEval: null,
+				toleranceGrad: 1e-7,
+				toleranceChange: 1e-9,
+				historySize: 100,
+				lineSearchFn: null,
+				weightDecay: 0,
+				l1: 0,
+				maximize: false,
+			},
+			options,
+		);
 	}
 
 	protected override validate(group: ParamGroup<LBFGSOptions>): void {
@@ -165,7 +169,7 @@ export class LBFGS extends Optimizer<LBFGSOptions> {
 		const direct = maximize ? -own : own;
 		const gradient = noGrad(() =>
 			tidy(() => {
-				const flat = cat(params.map((param) => reshape(param.grad ?? zeros(param.shape, param), [-1])));
+				const flat = cat(params.map((param) => reshape(param.grad ?? zerosLike(param), [-1])));
 				return maximize ? neg(flat) : flat;
 			}),
 		);
@@ -292,7 +296,7 @@ export class LBFGS extends Optimizer<LBFGSOptions> {
 			if (!(value instanceof Tensor)) return null;
 			if (value.size !== size)
 				throw new ArgumentError(`LBFGS.loadStateDict: '${key}' has ${value.size} elements, the parameters together ${size}`);
-			return noGrad(() => copy_(zeros([size], params[0]!), value));
+			return noGrad(() => copy_(zeros([size], pickOptions(params[0]!, 'dtype', 'device')), value));
 		};
 		const number = (key: string, otherwise: number): number => (typeof own[key] === 'number' ? own[key] : otherwise);
 		this.#iterations = number('nIter', 0);

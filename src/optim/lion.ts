@@ -14,7 +14,7 @@ export interface LionOptions extends CommonOptions {
  */
 export class Lion extends Optimizer<LionOptions> {
 	constructor(params: Iterable<Tensor> | Iterable<GroupInput<LionOptions>>, options: Partial<LionOptions> = {}) {
-		super(params, { lr: 1e-4, betas: [0.9, 0.99], weightDecay: 0, l1: 0, maximize: false, ...options });
+		super(params, { lr: 1e-4, betas: [0.9, 0.99], weightDecay: 0, l1: 0, maximize: false }, options);
 	}
 
 	protected override validate({ betas }: ParamGroup<LionOptions>): void {

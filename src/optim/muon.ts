@@ -35,19 +35,22 @@ export interface MuonOptions extends CommonOptions {
  */
 export class Muon extends Optimizer<MuonOptions> {
 	constructor(params: Iterable<Tensor> | Iterable<GroupInput<MuonOptions>>, options: Partial<MuonOptions> = {}) {
-		super(params, {
-			lr: 1e-3,
-			momentum: 0.95,
-			nesterov: true,
-			nsCoefficients: [3.4445, -4.775, 2.0315],
-			eps: 1e-7,
-			nsSteps: 5,
-			adjustLr: 'original',
-			weightDecay: 0.1,
-			l1: 0,
-			maximize: false,
-			...options,
-		});
+		super(
+			params,
+			{
+				lr: 1e-3,
+				momentum: 0.95,
+				nesterov: true,
+				nsCoefficients: [3.4445, -4.775, 2.0315],
+				eps: 1e-7,
+				nsSteps: 5,
+				adjustLr: 'original',
+				weightDecay: 0.1,
+				l1: 0,
+				maximize: false,
+			},
+			options,
+		);
 	}
 
 	protected override validate({ params, momentum, eps, nsSteps, adjustLr }: ParamGroup<MuonOptions>): void {

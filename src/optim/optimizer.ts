@@ -7,6 +7,7 @@
 
 import { noGrad } from '../autograd/modes';
 import { ArgumentError } from '../core/errors';
+import { requireOptions } from '../core/options';
 import { sameShape } from '../core/shape';
 import { zeros } from '../ops/creation';
 import { copy_ } from '../ops/inplace';
@@ -43,13 +44,17 @@ export interface OptimizerState<O> {
 export abstract class Optimizer<O extends CommonOptions> {
 	readonly paramGroups: ParamGroup<O>[] = [];
 	protected readonly state = new Map<Tensor, ParamState>();
+	protected readonly defaults: O;
+	readonly #known: readonly string[];
 
-	constructor(
-		params: Iterable<Tensor> | Iterable<GroupInput<O>>,
-		protected readonly defaults: O,
-	) {
-		const list = [...(params as Iterable<Tensor | GroupInput<O>>)];
+	constructor(params: Iterable<Tensor> | Iterable<GroupInput<O>>, standard: O, options: Partial<O>) {
 		const name = this.constructor.name;
+		this.#known = Object.keys(standard);
+		this.#requireKnown(requireOptions(name, options));
+		this.defaults = { ...standard, ...options };
+		if (typeof params !== 'object' || params === null || !(Symbol.iterator in params))
+			throw new ArgumentError(`${name}: parameters come as a list of tensors or of groups { params, ...options }`);
+		const list = [...(params as Iterable<Tensor | GroupInput<O>>)];
 		if (list.length === 0)
 			throw new ArgumentError(`${name}: it got no parameters; pass model.parameters() or a list of { params, ...options }`);
 		if (list.every((item): item is Tensor => item instanceof Tensor))
@@ -60,11 +65,15 @@ export abstract class Optimizer<O extends CommonOptions> {
 	/** Adds parameters with options of their own, e.g. layers that are unfrozen later. */
 	addParamGroup(input: GroupInput<O>): void {
 		const name = this.constructor.name;
-		if (input instanceof Tensor || input.params === undefined)
+		if (input instanceof Tensor || !input?.params)
 			throw new ArgumentError(
 				`${name}: parameters come as a list of tensors or as a list of groups { params, ...options }, not mixed`,
 			);
+		if (typeof input.params !== 'object' || !(Symbol.iterator in input.params))
+			throw new ArgumentError(`${name}: the params of a group are a list of tensors`);
 		const params = [...input.params];
+		const { params: _, ...options } = input;
+		this.#requireKnown(options);
 		const known = new Set(this.paramGroups.flatMap((group) => group.params));
 		for (const param of params) {
 			if (!(param instanceof Tensor)) throw new ArgumentError(`${name}: a parameter must be a Tensor, not ${typeof param}`);
@@ -80,6 +89,14 @@ export abstract class Optimizer<O extends CommonOptions> {
 		}
 		this.validate(group);
 		this.paramGroups.push(group);
+	}
+
+	#requireKnown(options: object): void {
+		const unknown = Object.keys(options).find((key) => !this.#known.includes(key));
+		if (unknown === undefined) return;
+		throw new ArgumentError(
+			`${this.constructor.name}: there is no option '${unknown}'; its options are ${this.#known.join(', ')}`,
+		);
 	}
 
 	/** Throws an ArgumentError for options out of range. */

@@ -22,17 +22,20 @@ export interface RMSpropOptions extends CommonOptions {
  */
 export class RMSprop extends Optimizer<RMSpropOptions> {
 	constructor(params: Iterable<Tensor> | Iterable<GroupInput<RMSpropOptions>>, options: Partial<RMSpropOptions> = {}) {
-		super(params, {
-			lr: 1e-2,
-			alpha: 0.99,
-			eps: 1e-8,
-			momentum: 0,
-			centered: false,
-			weightDecay: 0,
-			l1: 0,
-			maximize: false,
-			...options,
-		});
+		super(
+			params,
+			{
+				lr: 1e-2,
+				alpha: 0.99,
+				eps: 1e-8,
+				momentum: 0,
+				centered: false,
+				weightDecay: 0,
+				l1: 0,
+				maximize: false,
+			},
+			options,
+		);
 	}
 
 	protected override validate({ alpha, eps, momentum }: ParamGroup<RMSpropOptions>): void {
@@ -60,16 +63,19 @@ export interface AdagradOptions extends CommonOptions {
 /** s += g^2, param -= lr g / (sqrt(s) + eps). Duchi, Hazan and Singer 2011. Default lr 1e-2. As `torch.optim.Adagrad`. */
 export class Adagrad extends Optimizer<AdagradOptions> {
 	constructor(params: Iterable<Tensor> | Iterable<GroupInput<AdagradOptions>>, options: Partial<AdagradOptions> = {}) {
-		super(params, {
-			lr: 1e-2,
-			lrDecay: 0,
-			initialAccumulatorValue: 0,
-			eps: 1e-10,
-			weightDecay: 0,
-			l1: 0,
-			maximize: false,
-			...options,
-		});
+		super(
+			params,
+			{
+				lr: 1e-2,
+				lrDecay: 0,
+				initialAccumulatorValue: 0,
+				eps: 1e-10,
+				weightDecay: 0,
+				l1: 0,
+				maximize: false,
+			},
+			options,
+		);
 	}
 
 	protected override validate({ lrDecay, initialAccumulatorValue, eps }: ParamGroup<AdagradOptions>): void {
@@ -98,7 +104,7 @@ export interface AdadeltaOptions extends CommonOptions {
  */
 export class Adadelta extends Optimizer<AdadeltaOptions> {
 	constructor(params: Iterable<Tensor> | Iterable<GroupInput<AdadeltaOptions>>, options: Partial<AdadeltaOptions> = {}) {
-		super(params, { lr: 1, rho: 0.9, eps: 1e-6, weightDecay: 0, l1: 0, maximize: false, ...options });
+		super(params, { lr: 1, rho: 0.9, eps: 1e-6, weightDecay: 0, l1: 0, maximize: false }, options);
 	}
 
 	protected override validate({ rho, eps }: ParamGroup<AdadeltaOptions>): void {

@@ -15,7 +15,7 @@ export interface SGDOptions extends CommonOptions {
 /** SGD with momentum, PyTorch's form: b = momentum b + (1 - dampening) g, param -= lr b. Default lr 1e-3. As `torch.optim.SGD`. */
 export class SGD extends Optimizer<SGDOptions> {
 	constructor(params: Iterable<Tensor> | Iterable<GroupInput<SGDOptions>>, options: Partial<SGDOptions> = {}) {
-		super(params, { lr: 1e-3, momentum: 0, dampening: 0, nesterov: false, weightDecay: 0, l1: 0, maximize: false, ...options });
+		super(params, { lr: 1e-3, momentum: 0, dampening: 0, nesterov: false, weightDecay: 0, l1: 0, maximize: false }, options);
 	}
 
 	protected override validate({ momentum, dampening, nesterov }: ParamGroup<SGDOptions>): void {

@@ -170,10 +170,10 @@ function tied(each: Sample): Sample {
 function medianOf(
 	x: Tensor,
 	dim: number,
-	options: { readonly keepdim?: boolean; readonly tied?: boolean },
+	{ tied, ...options }: { readonly keepdim?: boolean; readonly tied?: boolean } = {},
 ): Tensor | readonly Tensor[] {
 	const result = dim === undefined ? median(x) : median(x, dim, options);
-	return options?.tied ? (result as { readonly values: Tensor }).values : result;
+	return tied ? (result as { readonly values: Tensor }).values : result;
 }
 
 type Reduce = (x: Tensor, dim: never, options: never) => Tensor;

@@ -1,9 +1,10 @@
 import { test } from 'uvu';
 import { setting } from './setting';
-import { makeWrongCalls, requireComplete, requireRight } from './wrong';
+import { makeWrongCalls, requireComplete, requireOptionsRefused, requireRight } from './wrong';
 
 test('every public function has a call to spoil', requireComplete);
 test('right calls', () => requireRight('cpu'));
+test('options that are none', requireOptionsRefused);
 test('random wrong calls', () =>
 	makeWrongCalls('cpu', Math.ceil((setting('WGRAD_CASES') ?? 200) / 5), setting('WGRAD_SEED') ?? 8));
 test.run();

@@ -38,10 +38,7 @@ function hostile(d: Draw, right: unknown): unknown {
 	return d.pick([...others, ...numbers, ...tensors]);
 }
 
-/**
- * `args` with one or two replaced, or one left out. Options as a whole are never null: functions take them apart in their
- * parameter lists, where JavaScript itself tells which option it could not read of null.
- */
+/** `args` with one or two replaced, or one left out; options may also get a name that is none. */
 function spoiled(d: Draw, args: readonly unknown[]): unknown[] {
 	const result = [...args];
 	for (let count = d.oneIn(4) ? 2 : 1; count > 0; count--) {
@@ -51,13 +48,12 @@ function spoiled(d: Draw, args: readonly unknown[]): unknown[] {
 			result[at] = right.with(d.int(0, right.length - 1), hostile(d, right[0]));
 		} else if (right?.constructor === Object && Object.keys(right).length > 0 && d.int(0, 3) > 0) {
 			const [key, value] = d.pick(Object.entries(right));
-			result[at] = { ...right, [key]: hostile(d, value) };
+			result[at] = d.oneIn(6) ? { ...right, [`${key}s`]: value } : { ...right, [key]: hostile(d, value) };
 		} else if (d.oneIn(8)) {
 			result.splice(at, 1);
 			if (result.length === 0) break;
 		} else {
-			const other = hostile(d, right);
-			result[at] = other === null && args[at]?.constructor === Object ? undefined : other;
+			result[at] = hostile(d, right);
 		}
 	}
 	return result;
@@ -162,6 +158,20 @@ export async function requireRight(device: w.Device): Promise<void> {
 		const got = await outcome({ name, method: name in METHOD_CALLS, args }, device, null);
 		if (got === 'refused') throw new Error(`the right call of ${name} is refused`);
 	}
+}
+
+/** Options that are no object, and names that are no options, are refused by everything that takes options. */
+export async function requireOptionsRefused(): Promise<void> {
+	const accepted: string[] = [];
+	for (const [name, args] of Object.entries({ ...CALLS, ...METHOD_CALLS })) {
+		const options = args.at(-1);
+		if (options?.constructor !== Object) continue;
+		for (const wrong of [null, 3, 'text', true, [], { ...(options as object), nonsense: 1 }]) {
+			const call = { name, method: name in METHOD_CALLS, args: args.with(-1, wrong) };
+			if ((await outcome(call, 'cpu', null)) !== 'refused') accepted.push(`${name}(..., ${shown(wrong)})`);
+		}
+	}
+	if (accepted.length > 0) throw new Error(`accepted: ${accepted.join(', ')}`);
 }
 
 /** So many wrong calls of every function; all that misbehave are told, each function once. */

@@ -1,6 +1,7 @@
 /** Activation functions and clamping. As in PyTorch, those without int32 in their description take floating tensors only. */
 import { promoteScalar } from '../../core/dtype';
 import { ArgumentError, DTypeError } from '../../core/errors';
+import { checkOptions } from '../../core/options';
 import type { Tensor } from '../../tensor';
 import { tidy } from '../../tidy';
 import { type Operand, requireTensor, scalarFor } from '../operands';
@@ -40,13 +41,15 @@ export function relu6(x: Tensor): Tensor {
 }
 
 /** x where positive, else negativeSlope * x. Default slope 0.01. */
-export function leakyRelu(x: Tensor, { negativeSlope = 0.01 }: { readonly negativeSlope?: number } = {}): Tensor {
+export function leakyRelu(x: Tensor, options: { readonly negativeSlope?: number } = {}): Tensor {
+	const { negativeSlope = 0.01 } = checkOptions('leakyRelu', options, ['negativeSlope']);
 	requireNumber('leakyRelu', 'negativeSlope', negativeSlope);
 	return unary('leakyRelu', x, 'floating', (g, v, slope) => where(gt(v, 0), g, mul(g, slope)), { p0: negativeSlope });
 }
 
 /** x where positive, else alpha * (e^x - 1). Default alpha 1. */
-export function elu(x: Tensor, { alpha = 1 }: { readonly alpha?: number } = {}): Tensor {
+export function elu(x: Tensor, options: { readonly alpha?: number } = {}): Tensor {
+	const { alpha = 1 } = checkOptions('elu', options, ['alpha']);
 	requireNumber('elu', 'alpha', alpha);
 	return unary('elu', x, 'floating', (g, v, a) => where(gt(v, 0), g, mul(g, mul(expOfNegative(v), a))), { p0: alpha });
 }
@@ -62,7 +65,8 @@ export function selu(x: Tensor): Tensor {
 }
 
 /** x where positive, else alpha * (e^(x / alpha) - 1). Default alpha 1. */
-export function celu(x: Tensor, { alpha = 1 }: { readonly alpha?: number } = {}): Tensor {
+export function celu(x: Tensor, options: { readonly alpha?: number } = {}): Tensor {
+	const { alpha = 1 } = checkOptions('celu', options, ['alpha']);
 	requireNumber('celu', 'alpha', alpha);
 	if (alpha === 0) throw new ArgumentError('celu: alpha must not be 0');
 	return unary('celu', x, 'floating', (g, v, a) => where(gt(v, 0), g, mul(g, exp(div(where(gt(v, 0), 0, v), a)))), { p0: alpha });
@@ -77,7 +81,8 @@ const GELU_SCALE = Math.sqrt(2 / Math.PI);
 const GELU_CUBIC = 0.044715;
 
 /** x times the normal distribution function of x. */
-export function gelu(x: Tensor, { approximate = 'none' }: GeluOptions = {}): Tensor {
+export function gelu(x: Tensor, options: GeluOptions = {}): Tensor {
+	const { approximate = 'none' } = checkOptions('gelu', options, ['approximate']);
 	if (approximate === 'none') {
 		return unary('gelu', x, 'floating', (g, v) => {
 			const density = mul(exp(mul(square(v), -0.5)), 1 / Math.sqrt(2 * Math.PI));
@@ -117,7 +122,8 @@ export interface SoftplusOptions {
 }
 
 /** log(1 + e^(beta * x)) / beta. */
-export function softplus(x: Tensor, { beta = 1, threshold = 20 }: SoftplusOptions = {}): Tensor {
+export function softplus(x: Tensor, options: SoftplusOptions = {}): Tensor {
+	const { beta = 1, threshold = 20 } = checkOptions('softplus', options, ['beta', 'threshold']);
 	requireNumber('softplus', 'beta', beta);
 	requireNumber('softplus', 'threshold', threshold);
 	if (beta === 0) throw new ArgumentError('softplus: beta must not be 0');
@@ -143,7 +149,8 @@ export interface HardtanhOptions {
 }
 
 /** x limited to [minVal, maxVal]; int32 too. Its gradient at the limits is 0, unlike that of clamp. */
-export function hardtanh(x: Tensor, { minVal = -1, maxVal = 1 }: HardtanhOptions = {}): Tensor {
+export function hardtanh(x: Tensor, options: HardtanhOptions = {}): Tensor {
+	const { minVal = -1, maxVal = 1 } = checkOptions('hardtanh', options, ['minVal', 'maxVal']);
 	requireTensor('hardtanh', x);
 	requireNumber('hardtanh', 'minVal', minVal);
 	requireNumber('hardtanh', 'maxVal', maxVal);
@@ -171,7 +178,8 @@ export interface ClampOptions {
  * x limited to [min, max]; either may be left out, and be a number or a tensor that broadcasts. Where min is above max the result is max.
  * NaN stays NaN. The gradient passes at the limits too; int32 with whole limits stays int32. As `torch.clamp`.
  */
-export function clamp(x: Tensor, { min = null, max = null }: ClampOptions = {}): Tensor {
+export function clamp(x: Tensor, options: ClampOptions = {}): Tensor {
+	const { min = null, max = null } = checkOptions('clamp', options, ['min', 'max']);
 	requireTensor('clamp', x);
 	if (min === null && max === null) throw new ArgumentError('clamp: give min, max or both');
 	if ((min === null || typeof min === 'number') && (max === null || typeof max === 'number')) {

@@ -3,6 +3,7 @@ import { record } from '../../autograd/tape';
 import type { BinaryOp } from '../../backends/contract/elementwise';
 import { type DType, isFloating, requireFloating } from '../../core/dtype';
 import { ArgumentError, DTypeError } from '../../core/errors';
+import { checkOptions } from '../../core/options';
 import { broadcastShapes, type Shape } from '../../core/shape';
 import { emptyOn, Tensor } from '../../tensor';
 import {
@@ -121,11 +122,13 @@ const SUB: BinaryRules = { left: (g) => g, right: (g) => neg(g), leftUses: '', r
 
 /** a + alpha * b. On bool it is or. As `torch.add`. */
 export function add(a: Operand, b: Operand, options: AddOptions = {}): Tensor {
+	checkOptions('add', options, ['alpha']);
 	return sum('add', 'add', a, b, options.alpha ?? 1);
 }
 
 /** a - alpha * b. As `torch.sub`, refuses bool. */
 export function sub(a: Operand, b: Operand, options: AddOptions = {}): Tensor {
+	checkOptions('sub', options, ['alpha']);
 	for (const operand of [a, b]) {
 		if (operand instanceof Tensor) refuseBool('sub', operand.dtype, `Use logicalXor, or convert with .to('int32')`);
 	}
@@ -190,6 +193,7 @@ export interface DivOptions {
  * number 0 it throws). As `torch.div`.
  */
 export function div(a: Operand, b: Operand, options: DivOptions = {}): Tensor {
+	checkOptions('div', options, ['roundingMode']);
 	const dtype = checked('div', a, b);
 	const mode = options.roundingMode ?? null;
 	if (mode === null) return binary('div', 'div', a, b, floatingType(dtype), DIV);

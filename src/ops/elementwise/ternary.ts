@@ -3,6 +3,7 @@ import { record } from '../../autograd/tape';
 import type { TernaryOp } from '../../backends/contract/elementwise';
 import { type DType, isFloating, requireFloating } from '../../core/dtype';
 import { ArgumentError, DTypeError } from '../../core/errors';
+import { checkOptions } from '../../core/options';
 import { broadcastShapes, type Shape } from '../../core/shape';
 import { emptyOn, Tensor } from '../../tensor';
 import {
@@ -151,7 +152,8 @@ function requireTensors(name: string, a: unknown, b: unknown, c: unknown): void 
 }
 
 /** a + value * b * c. On int32 `value` must be whole. As `torch.addcmul`. */
-export function addcmul(a: Tensor, b: Tensor, c: Tensor, { value = 1 }: ValueOptions = {}): Tensor {
+export function addcmul(a: Tensor, b: Tensor, c: Tensor, options: ValueOptions = {}): Tensor {
+	const { value = 1 } = checkOptions('addcmul', options, ['value']);
 	requireTensors('addcmul', a, b, c);
 	const dtype = resultType(a, b, c);
 	if (dtype === 'bool') throw new DTypeError(`addcmul: is not defined on bool. Convert with .to('int32')`);
@@ -162,7 +164,8 @@ export function addcmul(a: Tensor, b: Tensor, c: Tensor, { value = 1 }: ValueOpt
 }
 
 /** a + value * b / c, floating. As `torch.addcdiv`. */
-export function addcdiv(a: Tensor, b: Tensor, c: Tensor, { value = 1 }: ValueOptions = {}): Tensor {
+export function addcdiv(a: Tensor, b: Tensor, c: Tensor, options: ValueOptions = {}): Tensor {
+	const { value = 1 } = checkOptions('addcdiv', options, ['value']);
 	requireTensors('addcdiv', a, b, c);
 	const dtype = resultType(a, b, c);
 	requireFloating('addcdiv', dtype);

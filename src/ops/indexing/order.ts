@@ -1,6 +1,7 @@
 /** Sorting and searching: sort, argsort, topk, searchsorted. Stable in both directions; NaN counts as the largest number. */
 import { NO_GRADIENT, record, recordMany } from '../../autograd/tape';
 import { ArgumentError, formatShape, ShapeError } from '../../core/errors';
+import { checkOptions } from '../../core/options';
 import { normalizeDim, type Shape, sameShape } from '../../core/shape';
 import { emptyOn, type Tensor, viewOf } from '../../tensor';
 import { tidy } from '../../tidy';
@@ -21,13 +22,15 @@ export interface TopkOptions {
 }
 
 /** x sorted along `dim` (the last by default), and where each element stood (int32). Equal elements keep their order. */
-export function sort(x: Tensor, dim = -1, { descending = false }: SortOptions = {}): ValuesIndices {
+export function sort(x: Tensor, dim = -1, options: SortOptions = {}): ValuesIndices {
+	const { descending = false } = checkOptions('sort', options, ['descending']);
 	requireTensor('sort', x);
 	return sorted('sort', x, dim, descending);
 }
 
 /** The indices (int32) that sort x along `dim`, the last by default. */
-export function argsort(x: Tensor, dim = -1, { descending = false }: SortOptions = {}): Tensor {
+export function argsort(x: Tensor, dim = -1, options: SortOptions = {}): Tensor {
+	const { descending = false } = checkOptions('argsort', options, ['descending']);
 	requireTensor('argsort', x);
 	const at = normalizeDim('argsort', dim, x.ndim);
 	return record({
@@ -39,7 +42,8 @@ export function argsort(x: Tensor, dim = -1, { descending = false }: SortOptions
 }
 
 /** The k largest (or smallest) elements along `dim` in order, and where they stood (int32). */
-export function topk(x: Tensor, k: number, dim = -1, { largest = true }: TopkOptions = {}): ValuesIndices {
+export function topk(x: Tensor, k: number, dim = -1, options: TopkOptions = {}): ValuesIndices {
+	const { largest = true } = checkOptions('topk', options, ['largest']);
 	requireTensor('topk', x);
 	const at = normalizeDim('topk', dim, x.ndim);
 	const size = x.shape[at] ?? 1;
@@ -97,7 +101,8 @@ export interface SearchOptions {
  * Where each of `values` would have to be inserted (int32) so that `sortedSequence`, ascending along its last dim, stays sorted. The
  * sequence is a vector for any values, or has their leading dims. As `torch.searchsorted`.
  */
-export function searchsorted(sortedSequence: Tensor, values: Tensor, { right = false }: SearchOptions = {}): Tensor {
+export function searchsorted(sortedSequence: Tensor, values: Tensor, options: SearchOptions = {}): Tensor {
+	const { right = false } = checkOptions('searchsorted', options, ['right']);
 	requireTensor('searchsorted', sortedSequence);
 	const [sequence, wanted] = promote('searchsorted', sortedSequence, values) as [Tensor, Tensor];
 	const vector = sequence.ndim === 1;

@@ -10,6 +10,7 @@
 import { NO_GRADIENT, record } from '../../autograd/tape';
 import { requireDType } from '../../core/dtype';
 import { ArgumentError, formatShape, ShapeError } from '../../core/errors';
+import { checkOptions } from '../../core/options';
 import { broadcastShapes, checkShape, contiguousStrides, normalizeDim, type Shape, sameShape } from '../../core/shape';
 import { emptyOn, Tensor, viewOf } from '../../tensor';
 import { tidy } from '../../tidy';
@@ -239,7 +240,8 @@ export function indexSelect(x: Tensor, dim: number, index: Tensor): Tensor {
 }
 
 /** x with alpha * source added to the entries along `dim` that the vector `index` lists, entry i of source to entry index[i]. */
-export function indexAdd(x: Tensor, dim: number, index: Tensor, source: Tensor, { alpha = 1 }: { alpha?: number } = {}): Tensor {
+export function indexAdd(x: Tensor, dim: number, index: Tensor, source: Tensor, options: { alpha?: number } = {}): Tensor {
+	const { alpha = 1 } = checkOptions('indexAdd', options, ['alpha']);
 	requireTensor('indexAdd', x);
 	const at = checkRowIndex('indexAdd', x, dim, index);
 	requireTensor('indexAdd', source, 'source');
@@ -377,10 +379,8 @@ export async function nonzero(x: Tensor): Promise<Tensor> {
  * How often each number from 0 on occurs in the int32 vector x (int32, [max(minlength, largest + 1)]), or with `weights`, of x's
  * shape, the sum of the weights of each. A promise, since the largest number decides the shape.
  */
-export async function bincount(
-	x: Tensor,
-	{ weights, minlength = 0 }: { weights?: Tensor; minlength?: number } = {},
-): Promise<Tensor> {
+export async function bincount(x: Tensor, options: { weights?: Tensor; minlength?: number } = {}): Promise<Tensor> {
+	const { weights, minlength = 0 } = checkOptions('bincount', options, ['weights', 'minlength']);
 	requireTensor('bincount', x);
 	requireDType('bincount', x.dtype, ['int32']);
 	if (x.ndim !== 1) throw new ShapeError(`bincount: needs a vector, not ${formatShape(x.shape)}`);

@@ -1,6 +1,7 @@
 /** Layout operations that have to move elements: flip, roll, repeat, tile, pad, tril, triu, unfold, fold. */
 import { record } from '../../autograd/tape';
 import { ArgumentError, formatShape, ShapeError } from '../../core/errors';
+import { checkOptions } from '../../core/options';
 import { checkShape, contiguousStrides, normalizeDim, normalizeDims, numel, type Shape } from '../../core/shape';
 import { emptyOn, type Tensor, viewOf } from '../../tensor';
 import { tidy } from '../../tidy';
@@ -141,11 +142,8 @@ export type PadMode = 'constant' | 'reflect' | 'replicate' | 'circular';
  * and so on. 'constant' adds `value` (default 0), and negative numbers crop; 'reflect' mirrors at the edge element, 'replicate'
  * repeats it, 'circular' continues at the other end. As `torch.nn.functional.pad`.
  */
-export function pad(
-	x: Tensor,
-	pad: readonly number[],
-	{ mode = 'constant', value = 0 }: { mode?: PadMode; value?: number } = {},
-): Tensor {
+export function pad(x: Tensor, pad: readonly number[], options: { mode?: PadMode; value?: number } = {}): Tensor {
+	const { mode = 'constant', value = 0 } = checkOptions('pad', options, ['mode', 'value']);
 	requireTensor('pad', x);
 	if (!Array.isArray(pad) || pad.length % 2 !== 0 || pad.length > 2 * x.ndim || pad.some((p) => !Number.isInteger(p))) {
 		throw new ArgumentError(
@@ -298,6 +296,8 @@ export interface UnfoldOptions {
 	stride?: PerDim;
 }
 
+const UNFOLD_OPTIONS = ['dilation', 'padding', 'stride'] as const;
+
 interface Windows {
 	readonly kernel: readonly number[];
 	readonly dilation: readonly number[];
@@ -329,6 +329,7 @@ function windowGrid(operation: string, size: readonly number[], { kernel, dilati
  * As `torch.nn.functional.unfold`.
  */
 export function unfold(x: Tensor, kernelSize: PerDim, options: UnfoldOptions = {}): Tensor {
+	checkOptions('unfold', options, UNFOLD_OPTIONS);
 	requireTensor('unfold', x);
 	if (x.ndim !== 3 && x.ndim !== 4) throw new ShapeError(`unfold: needs [N, C, H, W] or [C, H, W], not ${formatShape(x.shape)}`);
 	const setup = windows('unfold', kernelSize, options);
@@ -345,6 +346,7 @@ export function unfold(x: Tensor, kernelSize: PerDim, options: UnfoldOptions = {
  * same without N. As `torch.nn.functional.fold`.
  */
 export function fold(x: Tensor, outputSize: PerDim, kernelSize: PerDim, options: UnfoldOptions = {}): Tensor {
+	checkOptions('fold', options, UNFOLD_OPTIONS);
 	requireTensor('fold', x);
 	const setup = windows('fold', kernelSize, options);
 	const size = perDim('fold', 'outputSize', outputSize, 2, 1);

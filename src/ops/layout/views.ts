@@ -5,6 +5,7 @@
  */
 import { record } from '../../autograd/tape';
 import { ArgumentError, formatShape, ShapeError } from '../../core/errors';
+import { checkOptions } from '../../core/options';
 import {
 	broadcastStrides,
 	checkShape,
@@ -344,7 +345,8 @@ function passBack(gradient: Tensor) {
 }
 
 /** Views of 1-D tensors, each expanded to the grid of them all. As `torch.meshgrid`; 'ij' keeps their order as dims. */
-export function meshgrid(tensors: readonly Tensor[], { indexing = 'ij' }: { indexing?: 'ij' | 'xy' } = {}): Tensor[] {
+export function meshgrid(tensors: readonly Tensor[], options: { indexing?: 'ij' | 'xy' } = {}): Tensor[] {
+	const { indexing = 'ij' } = checkOptions('meshgrid', options, ['indexing']);
 	if (!Array.isArray(tensors)) throw new ArgumentError('meshgrid: needs an array of tensors');
 	for (const x of tensors) requireTensor('meshgrid', x);
 	const wrong = tensors.find((x) => x.ndim > 1);

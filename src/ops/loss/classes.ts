@@ -4,6 +4,7 @@ import { recordMany } from '../../autograd/tape';
 import type { CrossEntropyAttributes } from '../../backends/contract/loss';
 import { isFloating, requireFloating } from '../../core/dtype';
 import { ArgumentError, DTypeError, formatShape, ShapeError } from '../../core/errors';
+import { checkOptions } from '../../core/options';
 import { numel, type Shape, sameShape } from '../../core/shape';
 import { emptyOn, type Tensor } from '../../tensor';
 import { tidy } from '../../tidy';
@@ -35,11 +36,13 @@ export interface CrossEntropyOptions extends NllOptions {
  * probabilities, floating and of the input's shape. If every target is ignored the mean is NaN. A target that is no class throws on the
  * CPU and gives NaN on WebGPU.
  */
-export function crossEntropy(
-	input: Tensor,
-	target: Tensor,
-	{ reduction = 'mean', weight = null, ignoreIndex = -100, labelSmoothing = 0 }: CrossEntropyOptions = {},
-): Tensor {
+export function crossEntropy(input: Tensor, target: Tensor, options: CrossEntropyOptions = {}): Tensor {
+	const {
+		reduction = 'mean',
+		weight = null,
+		ignoreIndex = -100,
+		labelSmoothing = 0,
+	} = checkOptions('crossEntropy', options, ['labelSmoothing', 'weight', 'ignoreIndex', 'reduction']);
 	requireReduction('crossEntropy', reduction);
 	requireTensor('crossEntropy', input);
 	requireTensor('crossEntropy', target, 'target');
@@ -51,11 +54,12 @@ export function crossEntropy(
 }
 
 /** -input[target] for log-probabilities; shapes and options as crossEntropy, with classes as targets. As `torch.nn.functional.nll_loss`. */
-export function nllLoss(
-	input: Tensor,
-	target: Tensor,
-	{ reduction = 'mean', weight = null, ignoreIndex = -100 }: NllOptions = {},
-): Tensor {
+export function nllLoss(input: Tensor, target: Tensor, options: NllOptions = {}): Tensor {
+	const {
+		reduction = 'mean',
+		weight = null,
+		ignoreIndex = -100,
+	} = checkOptions('nllLoss', options, ['weight', 'ignoreIndex', 'reduction']);
 	requireReduction('nllLoss', reduction);
 	requireTensor('nllLoss', input);
 	requireTensor('nllLoss', target, 'target');
@@ -234,11 +238,13 @@ export interface MultiMarginOptions extends LossOptions {
  * sum over classes c other than the target t of max(0, margin - input[t] + input[c])^p, divided by C, of input [C] or [N, C] and classes
  * [] or [N] as int32. As `torch.nn.functional.multi_margin_loss`.
  */
-export function multiMarginLoss(
-	input: Tensor,
-	target: Tensor,
-	{ reduction = 'mean', p = 1, margin = 1, weight = null }: MultiMarginOptions = {},
-): Tensor {
+export function multiMarginLoss(input: Tensor, target: Tensor, options: MultiMarginOptions = {}): Tensor {
+	const {
+		reduction = 'mean',
+		p = 1,
+		margin = 1,
+		weight = null,
+	} = checkOptions('multiMarginLoss', options, ['p', 'margin', 'weight', 'reduction']);
 	const name = 'multiMarginLoss';
 	requireReduction(name, reduction);
 	requireTensor(name, input);

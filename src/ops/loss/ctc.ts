@@ -1,6 +1,7 @@
 /** Connectionist temporal classification: the likelihood of a label sequence under all its alignments. Graves et al. 2006. */
 import { requireDType } from '../../core/dtype';
 import { ArgumentError, formatShape, ShapeError } from '../../core/errors';
+import { checkOptions } from '../../core/options';
 import { sameShape } from '../../core/shape';
 import type { Tensor } from '../../tensor';
 import { tidy } from '../../tidy';
@@ -38,8 +39,13 @@ export function ctcLoss(
 	targets: Tensor,
 	inputLengths: Lengths,
 	targetLengths: Lengths,
-	{ reduction = 'mean', blank = 0, zeroInfinity = false }: CtcOptions = {},
+	options: CtcOptions = {},
 ): Tensor {
+	const {
+		reduction = 'mean',
+		blank = 0,
+		zeroInfinity = false,
+	} = checkOptions('ctcLoss', options, ['blank', 'zeroInfinity', 'reduction']);
 	requireReduction('ctcLoss', reduction);
 	requireTensor('ctcLoss', logProbs, 'logProbs');
 	requireTensor('ctcLoss', targets, 'targets');

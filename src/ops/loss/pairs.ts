@@ -4,6 +4,7 @@ import { record } from '../../autograd/tape';
 import type { PairLossOp } from '../../backends/contract/loss';
 import { promoteTypes } from '../../core/dtype';
 import { ArgumentError, formatShape, ShapeError } from '../../core/errors';
+import { checkOptions } from '../../core/options';
 import { sameShape } from '../../core/shape';
 import { emptyOn, type Tensor } from '../../tensor';
 import { tidy } from '../../tidy';
@@ -103,12 +104,14 @@ function simple(name: string, op: PairLossOp, input: Tensor, target: Tensor, red
 }
 
 /** (input - target)^2. As `torch.nn.functional.mse_loss`, but shapes must be equal. */
-export function mseLoss(input: Tensor, target: Tensor, { reduction = 'mean' }: LossOptions = {}): Tensor {
+export function mseLoss(input: Tensor, target: Tensor, options: LossOptions = {}): Tensor {
+	const { reduction = 'mean' } = checkOptions('mseLoss', options, ['reduction']);
 	return simple('mseLoss', 'mse', input, target, reduction);
 }
 
 /** |input - target|. As `torch.nn.functional.l1_loss`, but shapes must be equal. */
-export function l1Loss(input: Tensor, target: Tensor, { reduction = 'mean' }: LossOptions = {}): Tensor {
+export function l1Loss(input: Tensor, target: Tensor, options: LossOptions = {}): Tensor {
+	const { reduction = 'mean' } = checkOptions('l1Loss', options, ['reduction']);
 	return simple('l1Loss', 'l1', input, target, reduction);
 }
 
@@ -118,7 +121,8 @@ export interface SmoothL1Options extends LossOptions {
 }
 
 /** With d = |input - target|: d^2 / (2 beta) where d < beta, else d - beta / 2. As `torch.nn.functional.smooth_l1_loss`. */
-export function smoothL1Loss(input: Tensor, target: Tensor, { reduction = 'mean', beta = 1 }: SmoothL1Options = {}): Tensor {
+export function smoothL1Loss(input: Tensor, target: Tensor, options: SmoothL1Options = {}): Tensor {
+	const { reduction = 'mean', beta = 1 } = checkOptions('smoothL1Loss', options, ['beta', 'reduction']);
 	if (!(beta >= 0)) throw new ArgumentError(`smoothL1Loss: beta ${beta} must be at least 0`);
 	return simple('smoothL1Loss', beta === 0 ? 'l1' : 'smoothL1', input, target, reduction, beta);
 }
@@ -129,7 +133,8 @@ export interface HuberOptions extends LossOptions {
 }
 
 /** With d = |input - target|: d^2 / 2 where d <= delta, else delta (d - delta / 2). As `torch.nn.functional.huber_loss`. */
-export function huberLoss(input: Tensor, target: Tensor, { reduction = 'mean', delta = 1 }: HuberOptions = {}): Tensor {
+export function huberLoss(input: Tensor, target: Tensor, options: HuberOptions = {}): Tensor {
+	const { reduction = 'mean', delta = 1 } = checkOptions('huberLoss', options, ['delta', 'reduction']);
 	if (!(delta > 0)) throw new ArgumentError(`huberLoss: delta ${delta} must be above 0`);
 	return simple('huberLoss', 'huber', input, target, reduction, delta);
 }
@@ -149,11 +154,8 @@ function weighted(losses: Tensor, weight: Tensor | null): Tensor {
  * -(target log(input) + (1 - target) log(1 - input)) of probabilities, logarithms cut off at -100. As
  * `torch.nn.functional.binary_cross_entropy`. Of logits use binaryCrossEntropyWithLogits, which keeps the digits.
  */
-export function binaryCrossEntropy(
-	input: Tensor,
-	target: Tensor,
-	{ reduction = 'mean', weight = null }: WeightedOptions = {},
-): Tensor {
+export function binaryCrossEntropy(input: Tensor, target: Tensor, options: WeightedOptions = {}): Tensor {
+	const { reduction = 'mean', weight = null } = checkOptions('binaryCrossEntropy', options, ['weight', 'reduction']);
 	requirePair('binaryCrossEntropy', input, target, reduction);
 	return tidy(() => reduced(weighted(pairLoss('binaryCrossEntropy', 'bce', input, target), weight), reduction));
 }
@@ -167,11 +169,12 @@ export interface LogitsOptions extends WeightedOptions {
  * -(posWeight target log(sigmoid(input)) + (1 - target) log(1 - sigmoid(input))), without overflow. As
  * `torch.nn.functional.binary_cross_entropy_with_logits`.
  */
-export function binaryCrossEntropyWithLogits(
-	input: Tensor,
-	target: Tensor,
-	{ reduction = 'mean', weight = null, posWeight = null }: LogitsOptions = {},
-): Tensor {
+export function binaryCrossEntropyWithLogits(input: Tensor, target: Tensor, options: LogitsOptions = {}): Tensor {
+	const {
+		reduction = 'mean',
+		weight = null,
+		posWeight = null,
+	} = checkOptions('binaryCrossEntropyWithLogits', options, ['posWeight', 'weight', 'reduction']);
 	const name = 'binaryCrossEntropyWithLogits';
 	requirePair(name, input, target, reduction);
 	return tidy(() => {
@@ -191,7 +194,8 @@ export interface KlDivOptions {
 }
 
 /** target (log(target) - input) for inputs that are log-probabilities, 0 where the target is. As `torch.nn.functional.kl_div`. */
-export function klDiv(input: Tensor, target: Tensor, { reduction = 'mean', logTarget = false }: KlDivOptions = {}): Tensor {
+export function klDiv(input: Tensor, target: Tensor, options: KlDivOptions = {}): Tensor {
+	const { reduction = 'mean', logTarget = false } = checkOptions('klDiv', options, ['reduction', 'logTarget']);
 	requirePair('klDiv', input, target, reduction === 'batchmean' ? 'sum' : reduction);
 	return tidy(() => {
 		const losses = pairLoss('klDiv', logTarget ? 'klDivLog' : 'klDiv', input, target);
@@ -210,11 +214,13 @@ export interface PoissonNllOptions extends LossOptions {
 }
 
 /** e^input - target input, or input - target log(input + eps). As `torch.nn.functional.poisson_nll_loss`. */
-export function poissonNllLoss(
-	input: Tensor,
-	target: Tensor,
-	{ reduction = 'mean', logInput = true, full = false, eps = 1e-8 }: PoissonNllOptions = {},
-): Tensor {
+export function poissonNllLoss(input: Tensor, target: Tensor, options: PoissonNllOptions = {}): Tensor {
+	const {
+		reduction = 'mean',
+		logInput = true,
+		full = false,
+		eps = 1e-8,
+	} = checkOptions('poissonNllLoss', options, ['logInput', 'full', 'eps', 'reduction']);
 	requirePair('poissonNllLoss', input, target, reduction);
 	return tidy(() => {
 		let losses = logInput ? sub(exp(input), mul(target, input)) : sub(input, mul(target, log(add(input, eps))));
@@ -238,12 +244,8 @@ export interface GaussianNllOptions extends LossOptions {
  * (log(variance) + (input - target)^2 / variance) / 2. `variance` has the shape of the input, or lacks its last dim, or has size 1
  * there. As `torch.nn.functional.gaussian_nll_loss`, without its check that no variance is negative.
  */
-export function gaussianNllLoss(
-	input: Tensor,
-	target: Tensor,
-	variance: Tensor,
-	{ reduction = 'mean', full = false, eps = 1e-6 }: GaussianNllOptions = {},
-): Tensor {
+export function gaussianNllLoss(input: Tensor, target: Tensor, variance: Tensor, options: GaussianNllOptions = {}): Tensor {
+	const { reduction = 'mean', full = false, eps = 1e-6 } = checkOptions('gaussianNllLoss', options, ['full', 'eps', 'reduction']);
 	requirePair('gaussianNllLoss', input, target, reduction);
 	requireTensor('gaussianNllLoss', variance, 'variance');
 	requireSameDevice('gaussianNllLoss', input, variance);
@@ -272,17 +274,15 @@ export interface MarginOptions extends LossOptions {
 }
 
 /** max(0, margin - target input) for targets 1 and -1; margin 1 by default. */
-export function hingeLoss(input: Tensor, target: Tensor, { reduction = 'mean', margin = 1 }: MarginOptions = {}): Tensor {
+export function hingeLoss(input: Tensor, target: Tensor, options: MarginOptions = {}): Tensor {
+	const { reduction = 'mean', margin = 1 } = checkOptions('hingeLoss', options, ['margin', 'reduction']);
 	requirePair('hingeLoss', input, target, reduction);
 	return tidy(() => reduced(relu(sub(margin, mul(target, input))), reduction));
 }
 
 /** The input where the target is 1, max(0, margin - input) where it is -1; margin 1 by default. As `torch.nn.functional.hinge_embedding_loss`. */
-export function hingeEmbeddingLoss(
-	input: Tensor,
-	target: Tensor,
-	{ reduction = 'mean', margin = 1 }: MarginOptions = {},
-): Tensor {
+export function hingeEmbeddingLoss(input: Tensor, target: Tensor, options: MarginOptions = {}): Tensor {
+	const { reduction = 'mean', margin = 1 } = checkOptions('hingeEmbeddingLoss', options, ['margin', 'reduction']);
 	requirePair('hingeEmbeddingLoss', input, target, reduction);
 	return tidy(() => {
 		const near = where(ne(target, -1), input, 0);

@@ -1,6 +1,7 @@
 /** Losses of how near vectors are to each other. */
 import { requireFloating } from '../../core/dtype';
 import { ArgumentError, formatShape, ShapeError } from '../../core/errors';
+import { checkOptions } from '../../core/options';
 import { sameShape } from '../../core/shape';
 import type { Tensor } from '../../tensor';
 import { tidy } from '../../tidy';
@@ -36,8 +37,9 @@ export function cosineEmbeddingLoss(
 	input1: Tensor,
 	input2: Tensor,
 	target: Tensor,
-	{ reduction = 'mean', margin = 0 }: CosineEmbeddingOptions = {},
+	options: CosineEmbeddingOptions = {},
 ): Tensor {
+	const { reduction = 'mean', margin = 0 } = checkOptions('cosineEmbeddingLoss', options, ['margin', 'reduction']);
 	const name = 'cosineEmbeddingLoss';
 	requireReduction(name, reduction);
 	requireAlike(name, input1, input2);
@@ -79,8 +81,15 @@ export function tripletMarginLoss(
 	anchor: Tensor,
 	positive: Tensor,
 	negative: Tensor,
-	{ reduction = 'mean', margin = 1, p = 2, eps = 1e-6, swap = false }: TripletMarginOptions = {},
+	options: TripletMarginOptions = {},
 ): Tensor {
+	const {
+		reduction = 'mean',
+		margin = 1,
+		p = 2,
+		eps = 1e-6,
+		swap = false,
+	} = checkOptions('tripletMarginLoss', options, ['margin', 'p', 'eps', 'swap', 'reduction']);
 	const name = 'tripletMarginLoss';
 	requireReduction(name, reduction);
 	requireAlike(name, anchor, positive, negative);

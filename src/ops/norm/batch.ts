@@ -3,6 +3,7 @@ import { isGradEnabled } from '../../autograd/modes';
 import { recordMany } from '../../autograd/tape';
 import type { NormShape } from '../../backends/contract/norm';
 import { ArgumentError, formatShape } from '../../core/errors';
+import { checkOptions } from '../../core/options';
 import { emptyOn, type Tensor } from '../../tensor';
 import { add, mul, rsqrt, square, sub, to } from '../elementwise';
 import { contiguous, reshape } from '../layout';
@@ -38,6 +39,7 @@ export interface BatchNormOptions extends AffineOptions {
  * and Szegedy 2015, as `torch.nn.functional.batch_norm`.
  */
 export function batchNorm(x: Tensor, options: BatchNormOptions = {}): Tensor {
+	checkOptions('batchNorm', options, ['runningMean', 'runningVar', 'training', 'momentum', 'weight', 'bias', 'eps']);
 	const { runningMean, runningVar, weight, bias, training = false, momentum = 0.1, eps = 1e-5 } = options;
 	const [batch, channels, spatial] = samples('batchNorm', x, 2);
 	const shape = { batch, channels, spatial };

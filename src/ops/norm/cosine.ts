@@ -1,6 +1,7 @@
 /** The cosine of the angle between vectors. */
 import { requireFloating } from '../../core/dtype';
 import { formatShape, ShapeError } from '../../core/errors';
+import { checkOptions } from '../../core/options';
 import { broadcastShapes, normalizeDim } from '../../core/shape';
 import type { Tensor } from '../../tensor';
 import { tidy } from '../../tidy';
@@ -20,7 +21,8 @@ export interface CosineSimilarityOptions {
  * x1 . x2 / (max(|x1|, eps) max(|x2|, eps)) along `dim` of the shape to which both broadcast, without that dim in the result. As
  * `torch.nn.functional.cosine_similarity`.
  */
-export function cosineSimilarity(x1: Tensor, x2: Tensor, { dim = 1, eps = 1e-8 }: CosineSimilarityOptions = {}): Tensor {
+export function cosineSimilarity(x1: Tensor, x2: Tensor, options: CosineSimilarityOptions = {}): Tensor {
+	const { dim = 1, eps = 1e-8 } = checkOptions('cosineSimilarity', options, ['dim', 'eps']);
 	return tidy(() => {
 		const [first, second] = promote('cosineSimilarity', x1, x2) as [Tensor, Tensor];
 		requireFloating('cosineSimilarity', first.dtype);

@@ -7,6 +7,7 @@ import { recordMany } from '../../autograd/tape';
 import type { GroupNormShape } from '../../backends/contract/norm';
 import { type DType, requireDType, requireFloating } from '../../core/dtype';
 import { ArgumentError, formatShape, ShapeError } from '../../core/errors';
+import { checkOptions } from '../../core/options';
 import { numel, type Shape, sameShape } from '../../core/shape';
 import { emptyOn, type Tensor } from '../../tensor';
 import { add, mul, rsqrt, square, sub } from '../elementwise';
@@ -22,6 +23,8 @@ export interface AffineOptions {
 	/** Added to the variance. Default 1e-5. */
 	readonly eps?: number;
 }
+
+const AFFINE_OPTIONS = ['weight', 'bias', 'eps'] as const;
 
 /** The dtype of means and inverse deviations. */
 export function statisticsType(dtype: DType): DType {
@@ -56,7 +59,8 @@ export function requireEps(name: string, eps: number): void {
  * (x - mean) / sqrt(var + eps) * weight + bias over the last dims, which are `normalizedShape` (a number for the last one alone). weight
  * and bias have that shape. The variance is that of the population. Ba et al. 2016, as `torch.nn.functional.layer_norm`.
  */
-export function layerNorm(x: Tensor, normalizedShape: number | Shape, { weight, bias, eps = 1e-5 }: AffineOptions = {}): Tensor {
+export function layerNorm(x: Tensor, normalizedShape: number | Shape, options: AffineOptions = {}): Tensor {
+	const { weight, bias, eps = 1e-5 } = checkOptions('layerNorm', options, AFFINE_OPTIONS);
 	const { shape, view } = lastDims('layerNorm', x, normalizedShape);
 	requireAffine('layerNorm', x, shape, { weight, bias });
 	return normalizeGroups({ name: 'layerNorm', x, weight, bias, view, eps, centred: true });
@@ -73,7 +77,8 @@ export interface RmsNormOptions {
 const EPSILON: Readonly<Partial<Record<DType, number>>> = { float16: 2 ** -10, float32: 2 ** -23, float64: 2 ** -52 };
 
 /** x / sqrt(mean(x^2) + eps) * weight over the last dims, `normalizedShape`. Zhang and Sennrich 2019, as `torch.nn.functional.rms_norm`. */
-export function rmsNorm(x: Tensor, normalizedShape: number | Shape, { weight, eps }: RmsNormOptions = {}): Tensor {
+export function rmsNorm(x: Tensor, normalizedShape: number | Shape, options: RmsNormOptions = {}): Tensor {
+	const { weight, eps } = checkOptions('rmsNorm', options, ['weight', 'eps']);
 	const { shape, view } = lastDims('rmsNorm', x, normalizedShape);
 	requireAffine('rmsNorm', x, shape, { weight });
 	return normalizeGroups({ name: 'rmsNorm', x, weight, bias: null, view, eps: eps ?? EPSILON[x.dtype]!, centred: false });
@@ -96,7 +101,8 @@ function lastDims(name: string, x: Tensor, normalizedShape: number | Shape): { s
  * Normalises x, [N, C, ...], over groups of C / numGroups channels and all positions of one sample; weight and bias are [C]. Wu and He
  * 2018, as `torch.nn.functional.group_norm`.
  */
-export function groupNorm(x: Tensor, numGroups: number, { weight, bias, eps = 1e-5 }: AffineOptions = {}): Tensor {
+export function groupNorm(x: Tensor, numGroups: number, options: AffineOptions = {}): Tensor {
+	const { weight, bias, eps = 1e-5 } = checkOptions('groupNorm', options, AFFINE_OPTIONS);
 	const [batch, channels, spatial] = samples('groupNorm', x, 2);
 	if (!Number.isInteger(numGroups) || numGroups < 1 || channels % numGroups !== 0) {
 		throw new ArgumentError(

@@ -1,6 +1,7 @@
 /** Instance normalisation: each channel of each sample over its positions. */
 import { noGrad } from '../../autograd/modes';
 import { ArgumentError, formatShape } from '../../core/errors';
+import { checkOptions } from '../../core/options';
 import type { Tensor } from '../../tensor';
 import { tidy } from '../../tidy';
 import { mul } from '../elementwise';
@@ -26,6 +27,7 @@ export interface InstanceNormOptions extends AffineOptions {
  * 2016, as `torch.nn.functional.instance_norm`.
  */
 export function instanceNorm(x: Tensor, options: InstanceNormOptions = {}): Tensor {
+	checkOptions('instanceNorm', options, ['runningMean', 'runningVar', 'useInputStats', 'momentum', 'weight', 'bias', 'eps']);
 	const { runningMean, runningVar, weight, bias, useInputStats = true, momentum = 0.1, eps = 1e-5 } = options;
 	const [batch, channels, spatial] = samples('instanceNorm', x, 3);
 	requireAffine('instanceNorm', x, [channels], { weight, bias });

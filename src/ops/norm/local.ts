@@ -1,5 +1,6 @@
 /** Normalisation by neighbours and by length: compositions of other operations. */
 import { ArgumentError } from '../../core/errors';
+import { checkOptions } from '../../core/options';
 import type { Tensor } from '../../tensor';
 import { tidy } from '../../tidy';
 import { add, clamp, div, mul, pow, square } from '../elementwise';
@@ -21,11 +22,8 @@ export interface LocalResponseNormOptions {
  * x / (k + alpha / size * sum of x^2 over `size` neighbouring channels)^beta for x, [N, C, ...]; beyond the channels are zeros.
  * Krizhevsky et al. 2012, as `torch.nn.functional.local_response_norm`.
  */
-export function localResponseNorm(
-	x: Tensor,
-	size: number,
-	{ alpha = 1e-4, beta = 0.75, k = 1 }: LocalResponseNormOptions = {},
-): Tensor {
+export function localResponseNorm(x: Tensor, size: number, options: LocalResponseNormOptions = {}): Tensor {
+	const { alpha = 1e-4, beta = 0.75, k = 1 } = checkOptions('localResponseNorm', options, ['alpha', 'beta', 'k']);
 	const [batch, channels, spatial] = samples('localResponseNorm', x, 3);
 	if (!Number.isInteger(size) || size < 1)
 		throw new ArgumentError(`localResponseNorm: size ${size} must be a whole number of at least 1`);
@@ -47,7 +45,8 @@ export interface NormalizeOptions {
 }
 
 /** x / max(norm of x over dim, eps). As `torch.nn.functional.normalize`. */
-export function normalize(x: Tensor, { p = 2, dim = 1, eps = 1e-12 }: NormalizeOptions = {}): Tensor {
+export function normalize(x: Tensor, options: NormalizeOptions = {}): Tensor {
+	const { p = 2, dim = 1, eps = 1e-12 } = checkOptions('normalize', options, ['p', 'dim', 'eps']);
 	requireTensor('normalize', x);
 	return tidy(() => div(x, clamp(norm(x, dim, { p, keepdim: true }), { min: eps })));
 }

@@ -2,6 +2,7 @@
 import { NO_GRADIENT, record, recordMany } from '../../autograd/tape';
 import { requireDType } from '../../core/dtype';
 import { ArgumentError, formatShape } from '../../core/errors';
+import { checkOptions } from '../../core/options';
 import type { Shape } from '../../core/shape';
 import { emptyOn, type Tensor } from '../../tensor';
 import { eq, where } from '../elementwise';
@@ -23,11 +24,13 @@ function nonEmptyReduction(operation: string, x: Tensor, dim: Dims | undefined, 
 
 /** The largest element over `dim`, all by default; NaN wins. The gradient is shared evenly between equal elements. As `torch.amax`. */
 export function amax(x: Tensor, dim?: Dims, options: ReduceOptions = {}): Tensor {
+	checkOptions('amax', options, ['keepdim']);
 	return extreme('amax', 'amax', x, dim, options);
 }
 
 /** The smallest element over `dim`, all by default; NaN wins. The gradient is shared evenly between equal elements. As `torch.amin`. */
 export function amin(x: Tensor, dim?: Dims, options: ReduceOptions = {}): Tensor {
+	checkOptions('amin', options, ['keepdim']);
 	return extreme('amin', 'amin', x, dim, options);
 }
 
@@ -57,6 +60,7 @@ function extremeBack(dims: readonly number[]) {
 export function max(x: Tensor): Tensor;
 export function max(x: Tensor, dim: number, options?: ReduceOptions): ValuesIndices;
 export function max(x: Tensor, dim?: number, options: ReduceOptions = {}): Tensor | ValuesIndices {
+	checkOptions('max', options, ['keepdim']);
 	return dim === undefined ? extreme('max', 'amax', x, undefined, {}) : extremum('max', x, dim, options);
 }
 
@@ -64,6 +68,7 @@ export function max(x: Tensor, dim?: number, options: ReduceOptions = {}): Tenso
 export function min(x: Tensor): Tensor;
 export function min(x: Tensor, dim: number, options?: ReduceOptions): ValuesIndices;
 export function min(x: Tensor, dim?: number, options: ReduceOptions = {}): Tensor | ValuesIndices {
+	checkOptions('min', options, ['keepdim']);
 	return dim === undefined ? extreme('min', 'amin', x, undefined, {}) : extremum('min', x, dim, options);
 }
 
@@ -105,11 +110,13 @@ export function selectionBack(shape: Shape, dims: readonly number[]) {
 
 /** The position (int32) of the largest element along `dim`, or in the flattened tensor: the first where several are equal, the first NaN before all. As `torch.argmax`. */
 export function argmax(x: Tensor, dim?: number, options: ReduceOptions = {}): Tensor {
+	checkOptions('argmax', options, ['keepdim']);
 	return position('argmax', 'max', x, dim, options);
 }
 
 /** The position (int32) of the smallest element: see `argmax`. As `torch.argmin`. */
 export function argmin(x: Tensor, dim?: number, options: ReduceOptions = {}): Tensor {
+	checkOptions('argmin', options, ['keepdim']);
 	return position('argmin', 'min', x, dim, options);
 }
 
@@ -134,6 +141,7 @@ function position(name: string, op: 'max' | 'min', x: Tensor, dim: number | unde
 export function median(x: Tensor): Tensor;
 export function median(x: Tensor, dim: number, options?: ReduceOptions): ValuesIndices;
 export function median(x: Tensor, dim?: number, options: ReduceOptions = {}): Tensor | ValuesIndices {
+	checkOptions('median', options, ['keepdim']);
 	const { dims, shape } = nonEmptyReduction('median', x, dim, options);
 	requireDType('median', x.dtype, ['float32', 'float64', 'float16', 'int32']);
 	const find = (line: Tensor, along: number) => {

@@ -1,6 +1,7 @@
 /** Running sums and products. Conventions as in sums.ts, but the dim is required and stays. */
 import { record } from '../../autograd/tape';
 import { type DType, isFloating } from '../../core/dtype';
+import { checkOptions } from '../../core/options';
 import { normalizeDim } from '../../core/shape';
 import { emptyOn, type Tensor } from '../../tensor';
 import { tidy } from '../../tidy';
@@ -15,11 +16,13 @@ export interface ScanOptions {
 
 /** y[j] = x[0] + ... + x[j] along `dim`. bool and int32 give int32 (which wraps around). As `torch.cumsum`. */
 export function cumsum(x: Tensor, dim: number, options: ScanOptions = {}): Tensor {
+	checkOptions('cumsum', options, ['dtype']);
 	return cumulative('cumsum', x, dim, options);
 }
 
 /** y[j] = x[0] * ... * x[j] along `dim`. bool and int32 give int32. Gradients of every order are exact where elements are 0. As `torch.cumprod`. */
 export function cumprod(x: Tensor, dim: number, options: ScanOptions = {}): Tensor {
+	checkOptions('cumprod', options, ['dtype']);
 	return cumulative('cumprod', x, dim, options);
 }
 

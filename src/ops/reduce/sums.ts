@@ -10,6 +10,7 @@ import { NO_GRADIENT, record } from '../../autograd/tape';
 import type { ReduceAttributes } from '../../backends/contract/reduce';
 import { type DType, requireFloating } from '../../core/dtype';
 import { ArgumentError } from '../../core/errors';
+import { checkOptions } from '../../core/options';
 import { normalizeDims, numel, reducedShape, type Shape } from '../../core/shape';
 import { emptyOn, type Tensor } from '../../tensor';
 import { tidy } from '../../tidy';
@@ -66,6 +67,7 @@ function accumulated(dtype: DType): DType {
 
 /** The sum over `dim`, all by default; of no elements 0. bool and int32 give int32 (which wraps around), others their own dtype. As `torch.sum`. */
 export function sum(x: Tensor, dim?: Dims, options: AccumulateOptions = {}): Tensor {
+	checkOptions('sum', options, ['dtype', 'keepdim']);
 	requireTensor('sum', x);
 	if (options.dtype !== undefined && options.dtype !== x.dtype)
 		return tidy(() => sum(to(x, options.dtype!), dim, { keepdim: options.keepdim }));
@@ -84,6 +86,7 @@ function sumBack(shape: Shape, dims: readonly number[]) {
 
 /** The mean over `dim`, all by default; of no elements NaN. x is floating, or `dtype` makes it so. As `torch.mean`. */
 export function mean(x: Tensor, dim?: Dims, options: AccumulateOptions = {}): Tensor {
+	checkOptions('mean', options, ['dtype', 'keepdim']);
 	requireTensor('mean', x);
 	if (options.dtype !== undefined && options.dtype !== x.dtype)
 		return tidy(() => mean(to(x, options.dtype!), dim, { keepdim: options.keepdim }));
@@ -107,6 +110,7 @@ function meanBack(shape: Shape, dims: readonly number[], count: number) {
  * where elements are 0. As `torch.prod`.
  */
 export function prod(x: Tensor, dim?: Dims, options: AccumulateOptions = {}): Tensor {
+	checkOptions('prod', options, ['dtype', 'keepdim']);
 	requireTensor('prod', x);
 	if (options.dtype !== undefined && options.dtype !== x.dtype)
 		return tidy(() => prod(to(x, options.dtype!), dim, { keepdim: options.keepdim }));
@@ -164,11 +168,13 @@ function prodBack(dims: readonly number[]) {
 
 /** Whether any element over `dim` is not 0 (NaN counts as not 0); of no elements false. Gives bool. As `torch.any`. */
 export function any(x: Tensor, dim?: Dims, options: ReduceOptions = {}): Tensor {
+	checkOptions('any', options, ['keepdim']);
 	return truth('any', x, dim, options);
 }
 
 /** Whether all elements over `dim` are not 0; of no elements true. Gives bool. As `torch.all`. */
 export function all(x: Tensor, dim?: Dims, options: ReduceOptions = {}): Tensor {
+	checkOptions('all', options, ['keepdim']);
 	return truth('all', x, dim, options);
 }
 
@@ -182,6 +188,7 @@ function truth(name: 'any' | 'all', x: Tensor, dim: Dims | undefined, options: R
  * elements are -inf. As `torch.logsumexp`.
  */
 export function logsumexp(x: Tensor, dim?: Dims, options: ReduceOptions = {}): Tensor {
+	checkOptions('logsumexp', options, ['keepdim']);
 	requireTensor('logsumexp', x);
 	requireFloating('logsumexp', x.dtype);
 	const { dims, shape } = reductionOf('logsumexp', x, dim, options);
@@ -207,11 +214,13 @@ export interface VarianceOptions extends ReduceOptions {
 
 /** The variance over `dim`, all by default: sum((x - mean)^2) / (count - correction); NaN for one element with correction 1. As `torch.var`. */
 export function variance(x: Tensor, dim?: Dims, options: VarianceOptions = {}): Tensor {
+	checkOptions('var', options, ['correction', 'keepdim']);
 	return moment('var', x, dim, options);
 }
 
 /** The square root of the variance; where it is 0, its gradient is 0 too. As `torch.std`. */
 export function std(x: Tensor, dim?: Dims, options: VarianceOptions = {}): Tensor {
+	checkOptions('std', options, ['correction', 'keepdim']);
 	return moment('std', x, dim, options);
 }
 
@@ -248,7 +257,8 @@ export interface NormOptions extends ReduceOptions {
 }
 
 /** The vector norm (sum |x|^p)^(1/p) over `dim`, all by default. Where it is 0, its gradient is 0. As `torch.norm`. */
-export function norm(x: Tensor, dim?: Dims, { p = 2, ...options }: NormOptions = {}): Tensor {
+export function norm(x: Tensor, dim?: Dims, options: NormOptions = {}): Tensor {
+	const { p = 2 } = checkOptions('norm', options, ['p', 'keepdim']);
 	requireTensor('norm', x);
 	requireFloating('norm', x.dtype);
 	if (typeof p !== 'number' || Number.isNaN(p))

@@ -1,5 +1,6 @@
 /** What all learning-rate schedules share. */
 import { ArgumentError } from '../../core/errors';
+import { checkOptions } from '../../core/options';
 import type { CommonOptions, Optimizer } from '../optimizer';
 
 /** State as plain data: see `stateDict`. */
@@ -17,8 +18,9 @@ export abstract class LRScheduler {
 
 	constructor(
 		readonly optimizer: Optimizer<CommonOptions>,
-		{ lastEpoch = -1 }: SchedulerOptions = {},
+		options: SchedulerOptions = {},
 	) {
+		const { lastEpoch = -1 } = checkOptions(this.constructor.name, options, ['lastEpoch']);
 		if (!Number.isInteger(lastEpoch) || lastEpoch < -1)
 			throw new ArgumentError(`${this.constructor.name}: lastEpoch must be a whole number of at least -1, not ${lastEpoch}`);
 		for (const group of optimizer.paramGroups) group.initialLr ??= group.lr;

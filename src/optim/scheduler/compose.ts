@@ -1,5 +1,6 @@
 /** Schedules made of schedules. */
 import { ArgumentError } from '../../core/errors';
+import { checkOptions } from '../../core/options';
 import type { CommonOptions, Optimizer } from '../optimizer';
 import { LRScheduler, type SchedulerState } from './base';
 import { LinearLR } from './decay';
@@ -104,8 +105,9 @@ export class WarmupLR extends SequentialLR {
 	constructor(
 		optimizer: Optimizer<CommonOptions>,
 		warmupSteps: number,
-		{ startFactor = 1e-3, after }: { startFactor?: number; after?: LRScheduler } = {},
+		options: { startFactor?: number; after?: LRScheduler } = {},
 	) {
+		const { startFactor = 1e-3, after } = checkOptions('WarmupLR', options, ['startFactor', 'after']);
 		if (!Number.isInteger(warmupSteps) || warmupSteps < 1)
 			throw new ArgumentError(`WarmupLR: warmupSteps must be a whole number of at least 1, not ${warmupSteps}`);
 		const rise = new LinearLR(optimizer, { startFactor, totalIters: warmupSteps });

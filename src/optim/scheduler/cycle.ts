@@ -1,5 +1,6 @@
 /** Schedules that rise and fall again, with the momentum against the rate where asked. */
 import { ArgumentError } from '../../core/errors';
+import { checkOptions, pickOptions } from '../../core/options';
 import type { CommonOptions, Optimizer, ParamGroup } from '../optimizer';
 import { RateScheduler, type SchedulerOptions, type SchedulerState } from './base';
 
@@ -13,8 +14,13 @@ export class CosineAnnealingWarmRestarts extends RateScheduler {
 	constructor(
 		optimizer: Optimizer<CommonOptions>,
 		readonly t0: number,
-		{ tMult = 1, etaMin = 0, ...rest }: SchedulerOptions & { tMult?: number; etaMin?: number } = {},
+		options: SchedulerOptions & { tMult?: number; etaMin?: number } = {},
 	) {
+		const {
+			tMult = 1,
+			etaMin = 0,
+			...rest
+		} = checkOptions('CosineAnnealingWarmRestarts', options, ['lastEpoch', 'tMult', 'etaMin']);
 		super(optimizer, rest);
 		for (const [key, value] of Object.entries({ t0, tMult })) {
 			if (!Number.isInteger(value) || value < 1)
@@ -92,6 +98,21 @@ export interface OneCycleOptions extends SchedulerOptions {
 	readonly threePhase?: boolean;
 }
 
+const ONE_CYCLE_OPTIONS = [
+	'totalSteps',
+	'epochs',
+	'stepsPerEpoch',
+	'pctStart',
+	'annealStrategy',
+	'cycleMomentum',
+	'baseMomentum',
+	'maxMomentum',
+	'divFactor',
+	'finalDivFactor',
+	'threePhase',
+	'lastEpoch',
+] as const;
+
 /** A schedule that also moves the momentum of each group. */
 abstract class MomentumScheduler extends RateScheduler {
 	/** The momentum of a group at `lastEpoch`, or null to leave it. */
@@ -137,6 +158,7 @@ export class OneCycleLR extends MomentumScheduler {
 	readonly #momenta: { readonly base: readonly number[]; readonly max: readonly number[] } | null;
 
 	constructor(optimizer: Optimizer<CommonOptions>, maxLr: number | readonly number[], options: OneCycleOptions) {
+		checkOptions('OneCycleLR', options, ONE_CYCLE_OPTIONS);
 		const { divFactor = 25, finalDivFactor = 1e4, pctStart = 0.3, annealStrategy = 'cos', threePhase = false } = options;
 		const { cycleMomentum = true, baseMomentum = 0.85, maxMomentum = 0.95, lastEpoch = -1 } = options;
 		if (lastEpoch === -1) {
@@ -144,7 +166,7 @@ export class OneCycleLR extends MomentumScheduler {
 				group.initialLr = (typeof maxLr === 'number' ? maxLr : (maxLr[i] ?? Number.NaN)) / divFactor;
 			});
 		}
-		super(optimizer, options);
+		super(optimizer, { lastEpoch });
 		const totalSteps = options.totalSteps ?? (options.epochs ?? Number.NaN) * (options.stepsPerEpoch ?? Number.NaN);
 		if (!Number.isInteger(totalSteps) || totalSteps < 1)
 			throw new ArgumentError('OneCycleLR: give totalSteps, or epochs and stepsPerEpoch, as whole numbers of at least 1');
@@ -236,7 +258,19 @@ export class CyclicLR extends MomentumScheduler {
 		maxLr: number | readonly number[],
 		options: CyclicOptions = {},
 	) {
-		super(optimizer, options);
+		checkOptions('CyclicLR', options, [
+			'stepSizeUp',
+			'stepSizeDown',
+			'mode',
+			'gamma',
+			'scaleFn',
+			'scaleMode',
+			'cycleMomentum',
+			'baseMomentum',
+			'maxMomentum',
+			'lastEpoch',
+		]);
+		super(optimizer, pickOptions(options, 'lastEpoch'));
 		const { stepSizeUp = 2000, stepSizeDown = stepSizeUp, mode = 'triangular', gamma = 1 } = options;
 		const { scaleFn, scaleMode = 'cycle', cycleMomentum = true, baseMomentum = 0.8, maxMomentum = 0.9 } = options;
 		if (!(stepSizeUp > 0 && stepSizeDown > 0)) throw new ArgumentError('CyclicLR: stepSizeUp and stepSizeDown must be above 0');

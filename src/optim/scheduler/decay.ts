@@ -1,5 +1,6 @@
 /** Schedules that rise or fall once. */
 import { ArgumentError } from '../../core/errors';
+import { checkOptions } from '../../core/options';
 import type { CommonOptions, Optimizer } from '../optimizer';
 import { RateScheduler, type SchedulerOptions } from './base';
 
@@ -10,8 +11,9 @@ export class StepLR extends RateScheduler {
 	constructor(
 		optimizer: Optimizer<CommonOptions>,
 		readonly stepSize: number,
-		{ gamma = 0.1, ...rest }: SchedulerOptions & { gamma?: number } = {},
+		options: SchedulerOptions & { gamma?: number } = {},
 	) {
+		const { gamma = 0.1, ...rest } = checkOptions('StepLR', options, ['lastEpoch', 'gamma']);
 		super(optimizer, rest);
 		if (!Number.isInteger(stepSize) || stepSize < 1)
 			throw new ArgumentError(`StepLR: stepSize must be a whole number of at least 1, not ${stepSize}`);
@@ -47,8 +49,9 @@ export class CosineAnnealingLR extends RateScheduler {
 	constructor(
 		optimizer: Optimizer<CommonOptions>,
 		readonly tMax: number,
-		{ etaMin = 0, ...rest }: SchedulerOptions & { etaMin?: number } = {},
+		options: SchedulerOptions & { etaMin?: number } = {},
 	) {
+		const { etaMin = 0, ...rest } = checkOptions('CosineAnnealingLR', options, ['lastEpoch', 'etaMin']);
 		super(optimizer, rest);
 		if (!(tMax > 0)) throw new ArgumentError(`CosineAnnealingLR: tMax must be above 0, not ${tMax}`);
 		this.etaMin = etaMin;
@@ -72,13 +75,14 @@ export class LinearLR extends RateScheduler {
 
 	constructor(
 		optimizer: Optimizer<CommonOptions>,
-		{
+		options: SchedulerOptions & { startFactor?: number; endFactor?: number; totalIters?: number } = {},
+	) {
+		const {
 			startFactor = 1 / 3,
 			endFactor = 1,
 			totalIters = 5,
 			...rest
-		}: SchedulerOptions & { startFactor?: number; endFactor?: number; totalIters?: number } = {},
-	) {
+		} = checkOptions('LinearLR', options, ['lastEpoch', 'startFactor', 'endFactor', 'totalIters']);
 		super(optimizer, rest);
 		if (!(startFactor > 0 && startFactor <= 1))
 			throw new ArgumentError(`LinearLR: startFactor must lie in (0, 1], not ${startFactor}`);
@@ -104,8 +108,9 @@ export class MultiStepLR extends RateScheduler {
 	constructor(
 		optimizer: Optimizer<CommonOptions>,
 		readonly milestones: readonly number[],
-		{ gamma = 0.1, ...rest }: SchedulerOptions & { gamma?: number } = {},
+		options: SchedulerOptions & { gamma?: number } = {},
 	) {
+		const { gamma = 0.1, ...rest } = checkOptions('MultiStepLR', options, ['lastEpoch', 'gamma']);
 		super(optimizer, rest);
 		this.gamma = gamma;
 		this.start();
@@ -121,10 +126,12 @@ export class ConstantLR extends RateScheduler {
 	readonly factor: number;
 	readonly totalIters: number;
 
-	constructor(
-		optimizer: Optimizer<CommonOptions>,
-		{ factor = 1 / 3, totalIters = 5, ...rest }: SchedulerOptions & { factor?: number; totalIters?: number } = {},
-	) {
+	constructor(optimizer: Optimizer<CommonOptions>, options: SchedulerOptions & { factor?: number; totalIters?: number } = {}) {
+		const {
+			factor = 1 / 3,
+			totalIters = 5,
+			...rest
+		} = checkOptions('ConstantLR', options, ['lastEpoch', 'factor', 'totalIters']);
 		super(optimizer, rest);
 		if (!(factor > 0 && factor <= 1)) throw new ArgumentError(`ConstantLR: factor must lie in (0, 1], not ${factor}`);
 		this.factor = factor;
@@ -143,10 +150,8 @@ export class PolynomialLR extends RateScheduler {
 	readonly totalIters: number;
 	readonly power: number;
 
-	constructor(
-		optimizer: Optimizer<CommonOptions>,
-		{ totalIters = 5, power = 1, ...rest }: SchedulerOptions & { totalIters?: number; power?: number } = {},
-	) {
+	constructor(optimizer: Optimizer<CommonOptions>, options: SchedulerOptions & { totalIters?: number; power?: number } = {}) {
+		const { totalIters = 5, power = 1, ...rest } = checkOptions('PolynomialLR', options, ['lastEpoch', 'totalIters', 'power']);
 		super(optimizer, rest);
 		if (!(totalIters > 0)) throw new ArgumentError(`PolynomialLR: totalIters must be above 0, not ${totalIters}`);
 		this.totalIters = totalIters;

@@ -1,5 +1,6 @@
 /** A schedule that watches a metric. */
 import { ArgumentError } from '../../core/errors';
+import { checkOptions } from '../../core/options';
 import type { CommonOptions, Optimizer } from '../optimizer';
 import type { SchedulerState } from './base';
 
@@ -40,7 +41,9 @@ export class ReduceLROnPlateau {
 
 	constructor(
 		readonly optimizer: Optimizer<CommonOptions>,
-		{
+		options: PlateauOptions = {},
+	) {
+		const {
 			mode = 'min',
 			factor = 0.1,
 			patience = 10,
@@ -49,8 +52,16 @@ export class ReduceLROnPlateau {
 			cooldown = 0,
 			minLr = 0,
 			eps = 1e-8,
-		}: PlateauOptions = {},
-	) {
+		} = checkOptions('ReduceLROnPlateau', options, [
+			'mode',
+			'factor',
+			'patience',
+			'threshold',
+			'thresholdMode',
+			'cooldown',
+			'minLr',
+			'eps',
+		]);
 		if (!(factor >= 0 && factor < 1)) throw new ArgumentError(`ReduceLROnPlateau: factor must lie in [0, 1), not ${factor}`);
 		if (mode !== 'min' && mode !== 'max')
 			throw new ArgumentError(`ReduceLROnPlateau: mode must be 'min' or 'max', not '${mode}'`);

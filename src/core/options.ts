@@ -1,0 +1,36 @@
+/**
+ * Options objects, the last argument of most functions. One that is none, or has a name that is not known, is refused in words: a
+ * misspelt option would otherwise count for nothing, and null would fail inside, where JavaScript takes it apart.
+ */
+import { ArgumentError } from './errors';
+
+/** Throws an ArgumentError, in the name of `operation`, for options that are no object. Gives the options. */
+export function requireOptions<O extends object>(operation: string, options: O): O {
+	if (typeof options !== 'object' || options === null || Array.isArray(options)) {
+		const given = options === null ? 'null' : Array.isArray(options) ? 'an array' : `${typeof options} ${String(options)}`;
+		throw new ArgumentError(`${operation}: options come as an object, { name: value }, not as ${given}`);
+	}
+	return options;
+}
+
+/** As `requireOptions`, and throws for names beside `names`, which the compiler holds to be all of `O`. */
+export function checkOptions<O extends object, const Names extends readonly (keyof O & string)[]>(
+	operation: string,
+	options: O,
+	names: Names & ([keyof O] extends [Names[number]] ? unknown : 'an option is missing from this list'),
+): O {
+	requireOptions(operation, options);
+	for (const name in options) {
+		if (!names.includes(name)) {
+			throw new ArgumentError(`${operation}: there is no option '${name}'; its options are ${names.join(', ')}`);
+		}
+	}
+	return options;
+}
+
+/** The options of these names alone: what a layer hands on to its parts. */
+export function pickOptions<O extends object, Name extends keyof O>(options: O, ...names: readonly Name[]): Pick<O, Name> {
+	const picked: Partial<O> = {};
+	for (const name of names) if (options[name] !== undefined) picked[name] = options[name];
+	return picked as Pick<O, Name>;
+}
