@@ -50,9 +50,56 @@ export async function startDevice(device: Device): Promise<DeviceInfo> {
 	return info;
 }
 
-/** A command with the options that all examples have; a wrong option ends the program with code 2, before anything is computed. */
-export function program(description: string): Command {
+/** What a program must reach at its full size, which is that of its default options. */
+export interface Goal {
+	/** What is measured, such as 'test accuracy'. */
+	readonly figure: string;
+	readonly atLeast?: number;
+	readonly atMost?: number;
+	/** What follows the number, such as '%'. Default: nothing. */
+	readonly unit?: string;
+	/** Digits behind the decimal point. Default 2. */
+	readonly digits?: number;
+}
+
+function shownIn({ unit, digits = 2 }: Goal, value: number): string {
+	return `${value.toFixed(digits)}${unit === undefined ? '' : ` ${unit}`}`;
+}
+
+/** The goal in words: 'test accuracy at least 99.00 %'. */
+export function goalText(goal: Goal): string {
+	const { figure, atLeast, atMost } = goal;
+	const bounds = [
+		...(atLeast === undefined ? [] : [`at least ${shownIn(goal, atLeast)}`]),
+		...(atMost === undefined ? [] : [`at most ${shownIn(goal, atMost)}`]),
+	];
+	return `${figure} ${bounds.join(' and ')}`;
+}
+
+/** Whether `reached` satisfies the goal; NaN satisfies none. */
+export function isReached(
+	{ atLeast = Number.NEGATIVE_INFINITY, atMost = Number.POSITIVE_INFINITY }: Goal,
+	reached: number,
+): boolean {
+	return reached >= atLeast && reached <= atMost;
+}
+
+/** Prints the goal, the figure and whether it satisfies the goal; a missed goal gives the process the exit code 1. `npm run examples` reads the line. */
+export function mustReach(goal: Goal, reached: number): boolean {
+	const satisfied = isReached(goal, reached);
+	console.log(`must reach: ${goalText(goal)}; reached ${shownIn(goal, reached)}: ${satisfied ? 'yes' : 'no'}`);
+	if (!satisfied) process.exitCode = 1;
+	return satisfied;
+}
+
+/**
+ * A command with the options that all examples have; a wrong option ends the program with code 2, before anything is computed. Its help
+ * ends with the goals.
+ */
+export function program(description: string, ...goals: readonly Goal[]): Command {
+	const lines = goals.map((goal) => `\n  ${goalText(goal)}`);
 	return new Command()
+		.addHelpText('after', lines.length === 0 ? '' : `\nMust reach, with the default options:${lines.join('')}`)
 		.description(description)
 		.option('--device <name>', 'webgpu or cpu', oneOf('webgpu', 'cpu'), 'webgpu')
 		.option('--seed <n>', 'the same seed gives the same numbers', whole(0), 1)
