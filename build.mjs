@@ -13,6 +13,7 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { copyFile, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { gzipSync } from 'node:zlib';
@@ -42,6 +43,27 @@ const ENTRIES = {
 // The package's own package.json names no main file.
 const PREPROCESSOR = { 'wgsl-preprocessor': 'wgsl-preprocessor/wgsl-preprocessor.js' };
 
+/**
+ * `import text from 'path?text'` gives a file's contents as a string, from packages too: a bundle then carries them, in Node as well.
+ *
+ * @type {esbuild.Plugin}
+ */
+const textImports = {
+	name: 'text-imports',
+	setup(build) {
+		build.onResolve({ filter: /\?text$/ }, async ({ path, importer, resolveDir }) => {
+			const file = path.replace(/\?text$/, '');
+			const found = file.startsWith('.') ? join(resolveDir, file) : createRequire(importer).resolve(file);
+			return { path: found, namespace: 'text' };
+		});
+		build.onLoad({ filter: /.*/, namespace: 'text' }, async ({ path }) => ({
+			contents: await readFile(path, 'utf8'),
+			loader: 'text',
+			watchFiles: [path],
+		}));
+	},
+};
+
 /** @satisfies {esbuild.BuildOptions} */
 const common = {
 	absWorkingDir: root,
@@ -50,6 +72,7 @@ const common = {
 	target: 'es2022',
 	sourcemap: true,
 	logLevel: /** @type {const} */ ('warning'),
+	plugins: [textImports],
 };
 
 /** For Node: packages stay imports, to be found in node_modules. @satisfies {esbuild.BuildOptions} */

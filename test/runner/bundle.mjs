@@ -52,11 +52,12 @@ const entries = {
  * @returns {Promise<Map<string, string>>} the files that could not be bundled, with the reason; the others are there
  */
 export async function bundleTests(platform, files, outdir) {
+	const options = platform === 'node' ? forNode : forBrowser;
 	const build = (/** @type {readonly string[]} */ some, /** @type {boolean} */ write) =>
 		esbuild.build({
-			...(platform === 'node' ? forNode : forBrowser),
+			...options,
 			alias: withSources(platform),
-			plugins: [entries],
+			plugins: [...options.plugins, entries],
 			entryPoints: some.map((file) => ({ in: `entry:${file}`, out: bundleName(file).replace(/\.js$/, '') })),
 			splitting: true,
 			outdir,
