@@ -9,7 +9,7 @@ import { matmul } from '../ops/matmul';
 import { amax, sum } from '../ops/reduce';
 import type { Tensor } from '../tensor';
 import { tidy } from '../tidy';
-import { classesOf, DeviceSum, type Metric, once, updating } from './metric';
+import { classesOf, DeviceSum, type Metric, type MetricState, once, updating } from './metric';
 import { requireScores } from './scores';
 
 /** The part of the predictions that are right. Predictions are classes, or scores [N, C]. As `accuracy_score`. */
@@ -33,6 +33,15 @@ export class Accuracy implements Metric<number> {
 	reset(): void {
 		this.#right.reset();
 		this.#count = 0;
+	}
+
+	stateDict(): MetricState {
+		return { count: this.#count, right: this.#right.state() };
+	}
+
+	loadStateDict(state: MetricState): void {
+		this.#count = state.count as number;
+		this.#right.restore(state.right);
 	}
 }
 
@@ -76,6 +85,15 @@ export class TopKAccuracy implements Metric<number> {
 	reset(): void {
 		this.#right.reset();
 		this.#count = 0;
+	}
+
+	stateDict(): MetricState {
+		return { count: this.#count, right: this.#right.state() };
+	}
+
+	loadStateDict(state: MetricState): void {
+		this.#count = state.count as number;
+		this.#right.restore(state.right);
 	}
 }
 
@@ -126,6 +144,16 @@ export class ConfusionMatrix implements Metric<number[][]> {
 	reset(): void {
 		this.#counts.reset();
 		this.#count = 0;
+	}
+
+	stateDict(): MetricState {
+		return { count: this.#count, numClasses: this.#numClasses, counts: this.#counts.state() };
+	}
+
+	loadStateDict(state: MetricState): void {
+		this.#count = state.count as number;
+		this.#numClasses = state.numClasses as number | null;
+		this.#counts.restore(state.counts);
 	}
 }
 
@@ -221,6 +249,14 @@ abstract class FromCounts implements Metric<number> {
 
 	reset(): void {
 		this.#confusion.reset();
+	}
+
+	stateDict(): MetricState {
+		return this.#confusion.stateDict();
+	}
+
+	loadStateDict(state: MetricState): void {
+		this.#confusion.loadStateDict(state);
 	}
 }
 

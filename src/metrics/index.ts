@@ -3,7 +3,7 @@
  * reads nothing back, `await compute()`, `reset()`. Arguments are prediction first, as losses take them. Definitions are scikit-learn's.
  */
 export * from './classification';
-export type { Metric } from './metric';
+export type { Metric, MetricState } from './metric';
 export * from './regression';
 export {
 	AveragePrecision,

@@ -6,8 +6,11 @@ import { to } from '../ops/elementwise';
 import { add_ } from '../ops/inplace';
 import { clone, detach, reshape } from '../ops/layout';
 import { argmax } from '../ops/reduce';
-import type { Tensor } from '../tensor';
+import { Tensor } from '../tensor';
 import { keep, tidy } from '../tidy';
+
+/** What a metric has summed so far. */
+export type MetricState = Readonly<Record<string, number | null | Tensor | readonly Tensor[]>>;
 
 /** A metric over batches: `update` reads nothing back, `compute` waits for the device, `reset` starts anew and frees the memory. */
 export interface Metric<R> {
@@ -15,6 +18,10 @@ export interface Metric<R> {
 	/** The value over all batches since the last reset. Of no samples it is NaN. */
 	compute(): Promise<R>;
 	reset(): void;
+	/** For checkpoints in the middle of an epoch; the tensors are clones, and the caller's. All metrics of the library have it. */
+	stateDict?(): MetricState;
+	/** Goes on from `stateDict`; the tensors become the metric's. */
+	loadStateDict?(state: MetricState): void;
 }
 
 /** One metric of one batch. */
@@ -46,6 +53,17 @@ export class DeviceSum {
 	reset(): void {
 		this.#total?.dispose();
 		this.#total = null;
+	}
+
+	/** A clone of the sum, for `MetricState`. */
+	state(): Tensor | null {
+		return this.#total === null ? null : noGrad(() => clone(this.#total!));
+	}
+
+	/** Goes on from a sum, which becomes its own. */
+	restore(total: MetricState[string] | undefined): void {
+		this.reset();
+		if (total instanceof Tensor) this.#total = keep(total);
 	}
 }
 

@@ -9,7 +9,7 @@ import { clone, reshape } from '../ops/layout';
 import { mean, sum } from '../ops/reduce';
 import type { Tensor } from '../tensor';
 import { keep, tidy } from '../tidy';
-import { DeviceSum, type Metric, once, updating } from './metric';
+import { DeviceSum, type Metric, type MetricState, once, updating } from './metric';
 
 /** Both as [N, D], the target in the prediction's dtype. */
 function pair(name: string, prediction: Tensor, target: Tensor): readonly [prediction: Tensor, target: Tensor] {
@@ -45,6 +45,15 @@ abstract class MeanError implements Metric<number> {
 	reset(): void {
 		this.#total.reset();
 		this.#count = 0;
+	}
+
+	stateDict(): MetricState {
+		return { count: this.#count, total: this.#total.state() };
+	}
+
+	loadStateDict(state: MetricState): void {
+		this.#count = state.count as number;
+		this.#total.restore(state.total);
 	}
 }
 
@@ -130,6 +139,20 @@ export class R2Score implements Metric<number> {
 		this.#residuals.reset();
 		this.#release();
 		this.#count = 0;
+	}
+
+	stateDict(): MetricState {
+		const moments = noGrad(() => Object.entries(this.#moments ?? {}).map(([name, tensor]) => [name, clone(tensor)]));
+		return { count: this.#count, residuals: this.#residuals.state(), ...Object.fromEntries(moments) };
+	}
+
+	loadStateDict(state: MetricState): void {
+		this.#release();
+		this.#count = state.count as number;
+		this.#residuals.restore(state.residuals);
+		const { pivot, mean, deviations } = state as Readonly<Record<string, Tensor | undefined>>;
+		if (pivot === undefined) return;
+		this.#moments = { pivot: keep(pivot), mean: keep(mean!), deviations: keep(deviations!) };
 	}
 }
 

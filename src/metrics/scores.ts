@@ -9,7 +9,7 @@ import { clone, detach, reshape, stack } from '../ops/layout';
 import { sum } from '../ops/reduce';
 import type { Tensor } from '../tensor';
 import { keep } from '../tidy';
-import { DeviceSum, type Metric, once, updating } from './metric';
+import { DeviceSum, type Metric, type MetricState, once, updating } from './metric';
 
 /** Throws a ShapeError unless there are scores [N, C] for classes [N]. */
 export function requireScores(name: string, scores: Tensor, target: Tensor): void {
@@ -54,6 +54,15 @@ export class LogLoss implements Metric<number> {
 		this.#total.reset();
 		this.#count = 0;
 	}
+
+	stateDict(): MetricState {
+		return { count: this.#count, total: this.#total.state() };
+	}
+
+	loadStateDict(state: MetricState): void {
+		this.#count = state.count as number;
+		this.#total.restore(state.total);
+	}
 }
 
 export function logLoss(probabilities: Tensor, target: Tensor): Promise<number> {
@@ -93,6 +102,16 @@ abstract class FromScores<R> implements Metric<R> {
 
 	reset(): void {
 		for (const tensor of this.#batches.splice(0).flat()) tensor.dispose();
+	}
+
+	stateDict(): MetricState {
+		return noGrad(() => ({ batches: this.#batches.flat().map((tensor) => clone(tensor)) }));
+	}
+
+	loadStateDict(state: MetricState): void {
+		this.reset();
+		const tensors = (state.batches as readonly Tensor[]).map((tensor) => keep(tensor));
+		for (let i = 0; i < tensors.length; i += 2) this.#batches.push([tensors[i]!, tensors[i + 1]!]);
 	}
 }
 

@@ -1,2 +1,22 @@
 /** `wgrad/train`: fitting, evaluating and predicting. In Node, `node.ts` adds files, folders and the terminal. */
-export {};
+export type { Data } from './batches';
+export {
+	type Callback,
+	type EpochFunction,
+	LambdaCallback,
+	type SaveOptions,
+	type StepLoss,
+	TerminateOnNaN,
+	type TrainContext,
+} from './callbacks';
+export { type CheckpointOptions, type CheckpointParts, type CheckpointTree, loadCheckpoint, saveCheckpoint } from './checkpoint';
+export { EarlyStopping, type EarlyStoppingOptions } from './earlyStopping';
+export { type EvaluateOptions, type Evaluation, evaluate, type PredictOptions, predict } from './evaluate';
+export { fit } from './fit';
+export { column, type EpochRecord, type History, type Setting, validationName } from './history';
+export type { ClassWeight, Loss, LossFunction, LossModule, StepResult, TrainStep } from './loss';
+export type { MetricFunction, Metrics } from './meters';
+export { ModelCheckpoint, type ModelCheckpointOptions } from './modelCheckpoint';
+export type { FitOptions, ResumeConfig, Scheduler, SchedulerConfig } from './options';
+export { ConsoleProgress, type Progress, ProgressCallback } from './progress';
+export { BrowserStore, type CheckpointStore, type LogStore, MemoryStore } from './store';

@@ -1,2 +1,6 @@
 /** `wgrad/train` in Node: all of `index.ts`, and what needs files and a terminal. */
+import './node/install';
+
 export * from './index';
+export { FileStore } from './node/files';
+export { ProgressBar } from './node/terminal';

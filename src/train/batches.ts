@@ -1,0 +1,172 @@
+/** Whatever may be trained on, as batches that can begin anywhere in any epoch. */
+import type { DeviceName } from '../backends/contract';
+import { ArgumentError } from '../core/errors';
+import { Subset } from '../data/combine';
+import { type Dataset, fetchBatch, requireDataset } from '../data/dataset';
+import { discard, type Fields, requireFields, type Soon, whenReady } from '../data/fields';
+import { IterableDataset } from '../data/iterable';
+import { DataLoader, type DataLoaderState, type EpochPosition } from '../data/loader';
+import { TensorDataset } from '../data/tensors';
+import { tensor } from '../ops/creation';
+import { Tensor } from '../tensor';
+
+/** `[x, y]` tensors, a dataset, a loader, or any other iterable of batches, whose tensors belong to whoever takes them. */
+export type Data = readonly Tensor[] | Dataset | IterableDataset | DataLoader | Iterable<Fields> | AsyncIterable<Fields>;
+
+export interface BatchOptions {
+	readonly batchSize: number;
+	readonly device: DeviceName;
+	readonly shuffle?: boolean;
+	readonly seed?: number | bigint | undefined;
+	/** A factor for each sample, in the dataset's order. */
+	readonly sampleWeight?: Float32Array | undefined;
+}
+
+/** Batches of any epoch, from any batch on. */
+export interface Batches {
+	iterate(position: Required<EpochPosition>): AsyncIterable<Fields> | Iterable<Fields>;
+	/** Batches of an epoch, where that is known. */
+	readonly length: number | undefined;
+	readonly samples: number | undefined;
+	readonly batchSize: number | undefined;
+	/** The epoch that comes first: a loader that has been iterated over goes on with its epochs. */
+	readonly firstEpoch: number;
+	stateDict(): DataLoaderState | null;
+	loadStateDict(state: DataLoaderState | null): void;
+	/** Tells a loader of the user's which epoch comes next. */
+	finished(epochs: number): void;
+}
+
+function isIterable(data: object): data is Iterable<Fields> | AsyncIterable<Fields> {
+	return Symbol.asyncIterator in data || Symbol.iterator in data;
+}
+
+/** `data` as a dataset, where it is one or is made of tensors; else null. */
+export function datasetOf(caller: string, data: Data): Dataset | null {
+	if (data instanceof Tensor)
+		throw new ArgumentError(`${caller}: data is one tensor; pass a list of inputs and, last, the target: [x, y]`);
+	if (typeof data !== 'object' || data === null)
+		throw new ArgumentError(`${caller}: data must be [x, y] tensors, a dataset or a DataLoader, not ${typeof data}`);
+	if (Array.isArray(data) && data.length > 0 && data.every((item) => item instanceof Tensor)) return new TensorDataset(...data);
+	if (data instanceof DataLoader || data instanceof IterableDataset || isIterable(data)) return null;
+	requireDataset(caller, data);
+	return data;
+}
+
+/** Adds the weights of the samples as a last field. */
+class WeightedDataset implements Dataset {
+	constructor(
+		readonly dataset: Dataset,
+		readonly weights: Float32Array,
+	) {}
+
+	get length(): number {
+		return this.dataset.length;
+	}
+
+	get(index: number, device?: DeviceName): Soon<Fields> {
+		return whenReady(this.dataset.get(index, device), (fields) => [
+			...fields,
+			tensor(this.weights[index]!, { device: device ?? 'cpu' }),
+		]);
+	}
+
+	batch(indices: ArrayLike<number>, device?: DeviceName): Soon<Fields> {
+		return whenReady(fetchBatch(this.dataset, indices, device), (fields) => {
+			const weights = Float32Array.from(indices, (index) => this.weights[index]!);
+			return [...fields, tensor(weights, { device: device ?? 'cpu' })];
+		});
+	}
+}
+
+/** `data` as batches on `device`. With `sampleWeight` each batch has the weights as its last field. */
+export function batchesOf(caller: string, data: Data, options: BatchOptions): Batches {
+	const { batchSize, device, shuffle = false, seed, sampleWeight } = options;
+	if (!Number.isInteger(batchSize) || batchSize < 1)
+		throw new ArgumentError(`${caller}: batchSize must be a whole number of at least 1, not ${batchSize}`);
+	const dataset = datasetOf(caller, data);
+	if (sampleWeight !== undefined) {
+		if (dataset === null) {
+			throw new ArgumentError(
+				`${caller}: a list of sampleWeight needs data as [x, y] tensors or a dataset; with a loader pass a function: sampleWeight: (batch) => weights`,
+			);
+		}
+		if (sampleWeight.length !== dataset.length)
+			throw new ArgumentError(`${caller}: sampleWeight has ${sampleWeight.length} factors for ${dataset.length} samples`);
+	}
+	if (data instanceof DataLoader) return loaderBatches(data);
+	const source = dataset === null ? data : sampleWeight === undefined ? dataset : new WeightedDataset(dataset, sampleWeight);
+	if (dataset !== null || source instanceof IterableDataset) {
+		const stream = source instanceof IterableDataset;
+		const made = new DataLoader(source as Dataset | IterableDataset, {
+			batchSize,
+			device,
+			...(!stream && { shuffle }),
+			...(seed !== undefined && { seed }),
+		});
+		return loaderBatches(made);
+	}
+	return iterableBatches(caller, data as Iterable<Fields> | AsyncIterable<Fields>);
+}
+
+function loaderBatches(loader: DataLoader): Batches {
+	return {
+		iterate: (position) => loader.iterate(position),
+		get length() {
+			return loader.hasLength ? loader.length : undefined;
+		},
+		get samples() {
+			if (!loader.hasLength) return undefined;
+			const { length } = loader.dataset;
+			return loader.dropLast ? Math.min(length!, loader.length * loader.batchSize) : length;
+		},
+		batchSize: Number.isNaN(loader.batchSize) ? undefined : loader.batchSize,
+		get firstEpoch() {
+			return loader.epoch;
+		},
+		stateDict: () => loader.stateDict(),
+		loadStateDict: (state) => {
+			if (state !== null) loader.loadStateDict(state);
+		},
+		finished: (epochs) => loader.setEpoch(loader.epoch + epochs),
+	};
+}
+
+/** A list or generator of batches of the user's own: every epoch iterates over it anew. */
+function iterableBatches(caller: string, data: Iterable<Fields> | AsyncIterable<Fields>): Batches {
+	async function* from(firstBatch: number): AsyncGenerator<Fields> {
+		let next = 0;
+		for await (const batch of data) {
+			requireFields(`${caller}: the iterable`, batch);
+			if (next++ < firstBatch) discard(batch);
+			else yield batch;
+		}
+	}
+	return {
+		iterate: ({ firstBatch }) => from(firstBatch),
+		length: undefined,
+		samples: undefined,
+		batchSize: undefined,
+		firstEpoch: 0,
+		stateDict: () => null,
+		loadStateDict: () => {},
+		finished: () => {},
+	};
+}
+
+/** The data without their last part, and that part: taken before any shuffling, as Keras does. */
+export function splitOff(caller: string, data: Data, fraction: number): readonly [train: Dataset, validation: Dataset] {
+	if (!(fraction > 0 && fraction < 1))
+		throw new ArgumentError(`${caller}: validationSplit must lie between 0 and 1, not ${fraction}`);
+	const dataset = datasetOf(caller, data);
+	if (dataset === null) {
+		throw new ArgumentError(
+			`${caller}: validationSplit needs data as [x, y] tensors or a dataset; of a loader pass validationData`,
+		);
+	}
+	const first = Math.floor(dataset.length * (1 - fraction));
+	if (first === 0 || first === dataset.length)
+		throw new ArgumentError(`${caller}: validationSplit ${fraction} of ${dataset.length} samples leaves one part empty`);
+	const range = (from: number, to: number) => Int32Array.from({ length: to - from }, (_, i) => from + i);
+	return [new Subset(dataset, range(0, first)), new Subset(dataset, range(first, dataset.length))];
+}

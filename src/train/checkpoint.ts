@@ -1,0 +1,231 @@
+/**
+ * Checkpoints: everything that a run needs to go on as if it had never stopped, in one safetensors file.
+ *
+ * The tensors stand under their paths (`model/0.weight`, `optimizer/state/0/expAvg`); the rest is JSON in the file's metadata, together
+ * with a version and a SHA-256 of the whole file, so that a file that was damaged or is something else is refused in words.
+ */
+
+import { noGrad } from '../autograd/modes';
+import { ArgumentError, FormatError } from '../core/errors';
+import { float32ToFloat16 } from '../core/float16';
+import { defaultGenerator, type GeneratorState } from '../core/generator';
+import { decodeSafetensors, encodeSafetensors, loadSafetensors } from '../io';
+import type { Module } from '../nn';
+import { copy_ } from '../ops/inplace';
+import { detach } from '../ops/layout';
+import type { CommonOptions, EMA, EMAState, lrScheduler, Optimizer, OptimizerState } from '../optim';
+import { Tensor } from '../tensor';
+import { platform } from './platform';
+import type { CheckpointStore } from './store';
+
+/** Plain data with tensors in it. */
+export type CheckpointTree =
+	| null
+	| boolean
+	| number
+	| string
+	| Tensor
+	| readonly CheckpointTree[]
+	| { readonly [key: string]: CheckpointTree | undefined };
+
+type Scheduler = lrScheduler.LRScheduler | lrScheduler.ReduceLROnPlateau;
+
+/** The parts of a run that have a state; each may be left out. The state of the default generator is always kept. */
+export interface CheckpointParts {
+	readonly model?: Module;
+	readonly optimizer?: Optimizer<CommonOptions>;
+	readonly scheduler?: Scheduler;
+	readonly ema?: EMA;
+}
+
+export interface CheckpointOptions {
+	/** Default: files in Node, the origin's private file system in browsers. */
+	readonly store?: CheckpointStore;
+}
+
+const FORMAT = 'wgrad-checkpoint';
+const VERSION = '1';
+const UNSIGNED = '0'.repeat(64);
+const SIGNATURE_KEY = '"sha256":"';
+
+/** Replaces the tensors of a tree by their names, and numbers that JSON has not by texts. */
+function pack(tree: CheckpointTree | undefined, path: string, tensors: [string, Tensor][]): unknown {
+	if (tree instanceof Tensor) {
+		tensors.push([path, tree]);
+		return { $tensor: path };
+	}
+	if (typeof tree === 'number' && (!Number.isFinite(tree) || Object.is(tree, -0)))
+		return { $number: Object.is(tree, -0) ? '-0' : String(tree) };
+	if (Array.isArray(tree)) return tree.map((item, i) => pack(item, `${path}/${i}`, tensors));
+	if (typeof tree !== 'object' || tree === null) return tree;
+	const entries = Object.entries(tree).filter(([, value]) => value !== undefined);
+	return Object.fromEntries(entries.map(([key, value]) => [key, pack(value, path === '' ? key : `${path}/${key}`, tensors)]));
+}
+
+function unpack(value: unknown, tensors: Readonly<Record<string, Tensor>>, source: string): CheckpointTree {
+	if (Array.isArray(value)) return value.map((item) => unpack(item, tensors, source));
+	if (typeof value !== 'object' || value === null) return value as CheckpointTree;
+	const { $tensor: name, $number: number } = value as { $tensor?: string; $number?: string };
+	if (typeof number === 'string') return Number(number);
+	if (typeof name === 'string') {
+		const found = tensors[name];
+		if (found === undefined) throw new FormatError(`${source}: the checkpoint lacks the tensor '${name}'`);
+		return found;
+	}
+	return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, unpack(item, tensors, source)]));
+}
+
+/** Disposes of every tensor in a tree. */
+export function releaseTree(tree: CheckpointTree | undefined): void {
+	if (tree instanceof Tensor) tree.dispose();
+	else if (typeof tree === 'object' && tree !== null) for (const value of Object.values(tree)) releaseTree(value);
+}
+
+async function digest(bytes: Uint8Array): Promise<string> {
+	const hash = new Uint8Array(await crypto.subtle.digest('SHA-256', bytes as Uint8Array<ArrayBuffer>));
+	return Array.from(hash, (byte) => byte.toString(16).padStart(2, '0')).join('');
+}
+
+/** Where the signature's digits stand: metadata come first in the header, so the first mention is the one. */
+function signatureAt(bytes: Uint8Array): number {
+	const start = new TextDecoder('latin1').decode(bytes.subarray(0, 1024));
+	const at = start.indexOf(SIGNATURE_KEY);
+	return at < 0 ? at : at + SIGNATURE_KEY.length;
+}
+
+/** A tree as the bytes of a file. The tensors stay the caller's. */
+export async function encodeCheckpoint(tree: CheckpointTree): Promise<Uint8Array> {
+	const tensors: [string, Tensor][] = [];
+	const state = JSON.stringify(pack(tree, '', tensors));
+	const values = await Promise.all(tensors.map(([, tensor]) => tensor.data()));
+	const records = tensors.map(([name, { dtype, shape }], i) => {
+		const data = dtype === 'float16' ? float32ToFloat16(values[i] as Float32Array) : values[i]!;
+		return { name, dtype, shape, data };
+	});
+	const bytes = encodeSafetensors(records, { format: FORMAT, version: VERSION, sha256: UNSIGNED, state });
+	bytes.set(new TextEncoder().encode(await digest(bytes)), signatureAt(bytes));
+	return bytes;
+}
+
+/**
+ * The tree in the bytes of a file; `source` names it in errors. Its tensors are on the CPU (float16 as float32) and the caller's to
+ * dispose of. Throws a FormatError for files that are damaged, of another kind or of another version.
+ */
+export async function decodeCheckpoint(bytes: Uint8Array, source = 'checkpoint'): Promise<CheckpointTree> {
+	let metadata: Readonly<Record<string, string>>;
+	try {
+		({ metadata } = decodeSafetensors(bytes));
+	} catch (error) {
+		if (!(error instanceof FormatError)) throw error;
+		throw new FormatError(`${source} is no checkpoint, or a damaged one: ${error.message}`);
+	}
+	const { format, version, sha256, state } = metadata;
+	if (format !== FORMAT) {
+		throw new FormatError(
+			`${source} is a safetensors file, but no checkpoint of fit or saveCheckpoint. Load weights with io.loadSafetensors and model.loadStateDict`,
+		);
+	}
+	if (version !== VERSION) {
+		throw new FormatError(`${source} is a checkpoint of version ${version}; this library reads version ${VERSION}`);
+	}
+	const unsigned = bytes.slice();
+	unsigned.set(new TextEncoder().encode(UNSIGNED), Math.max(0, signatureAt(unsigned)));
+	if (state === undefined || (await digest(unsigned)) !== sha256) {
+		throw new FormatError(`${source} is damaged: its contents do not match its checksum. Take an older checkpoint`);
+	}
+	return unpack(JSON.parse(state), loadSafetensors(bytes, { device: 'cpu' }), source);
+}
+
+/** The state of the parts; its tensors are handles or clones to be disposed of. */
+export function stateOf({ model, optimizer, scheduler, ema }: CheckpointParts): CheckpointTree {
+	return {
+		generator: defaultGenerator.getState() as unknown as CheckpointTree,
+		...(model && { model: model.stateDict(), buffers: transientBuffers(model) }),
+		...(optimizer && { optimizer: optimizer.stateDict() as unknown as CheckpointTree }),
+		...(scheduler && { scheduler: scheduler.stateDict() as CheckpointTree }),
+		...(ema && { ema: ema.stateDict() as unknown as CheckpointTree }),
+	};
+}
+
+/** Buffers that stay out of `stateDict`, but not out of a run that is to go on bit by bit. */
+function transientBuffers(model: Module): Record<string, Tensor> {
+	const persistent = new Set(Object.keys(model.stateDict()));
+	const buffers = model.namedBuffers().filter(([name]) => !persistent.has(name));
+	return Object.fromEntries(buffers.map(([name, tensor]) => [name, detach(tensor)]));
+}
+
+interface SavedParts {
+	readonly generator?: GeneratorState;
+	readonly model?: Record<string, Tensor>;
+	readonly buffers?: Record<string, Tensor>;
+	readonly optimizer?: OptimizerState<CommonOptions>;
+	readonly scheduler?: Readonly<Record<string, unknown>>;
+	readonly ema?: EMAState;
+}
+
+/** Gives the parts the state that `stateOf` took. */
+export function restore(parts: CheckpointParts, tree: CheckpointTree, source: string): void {
+	const saved = tree as SavedParts;
+	for (const name of ['model', 'optimizer', 'scheduler', 'ema'] as const) {
+		if (parts[name] !== undefined && saved[name] === undefined)
+			throw new ArgumentError(`${source} holds no state of a ${name}: it was saved without one. Leave it out, or start anew`);
+	}
+	const { model } = parts;
+	if (model !== undefined) {
+		model.loadStateDict(saved.model!);
+		const buffers = new Map(model.namedBuffers());
+		noGrad(() => {
+			for (const [name, value] of Object.entries(saved.buffers ?? {})) {
+				const own = buffers.get(name);
+				if (own !== undefined) copy_(own, value);
+			}
+		});
+	}
+	parts.optimizer?.loadStateDict(saved.optimizer!);
+	parts.scheduler?.loadStateDict(saved.scheduler!);
+	parts.ema?.loadStateDict(saved.ema!);
+	if (saved.generator !== undefined) defaultGenerator.setState(saved.generator);
+}
+
+/**
+ * Writes a checkpoint of a loop of your own (`fit` has `ModelCheckpoint`): the states of the parts, of the default generator, and
+ * `extra`, plain data and tensors of your own such as the epoch. The file is whole or not there: see `CheckpointStore`.
+ */
+export async function saveCheckpoint(
+	name: string,
+	parts: CheckpointParts,
+	{ extra = null, store = platform().checkpoints }: CheckpointOptions & { readonly extra?: CheckpointTree } = {},
+): Promise<void> {
+	const own = stateOf(parts);
+	try {
+		await store.write(name, await encodeCheckpoint({ parts: own, extra }));
+	} finally {
+		releaseTree(own);
+	}
+}
+
+/** Restores the parts and the default generator from a checkpoint of `saveCheckpoint` or `fit`, and returns its `extra` (of `fit`: null). */
+export async function loadCheckpoint(
+	name: string,
+	parts: CheckpointParts,
+	{ store = platform().checkpoints }: CheckpointOptions = {},
+): Promise<CheckpointTree> {
+	const tree = await readCheckpoint(name, store);
+	const { parts: saved, extra = null } = tree as { parts: CheckpointTree; extra?: CheckpointTree };
+	try {
+		restore(parts, saved, `checkpoint '${name}'`);
+	} finally {
+		releaseTree(saved);
+	}
+	return extra;
+}
+
+/** The tree of a checkpoint in a store. */
+export async function readCheckpoint(name: string, store: CheckpointStore): Promise<CheckpointTree> {
+	const bytes = await store.read(name);
+	if (bytes === null)
+		throw new ArgumentError(
+			`checkpoint '${name}': there is none. To start anew where it is missing: resumeFrom: { name, optional: true }`,
+		);
+	return decodeCheckpoint(bytes, `checkpoint '${name}'`);
+}

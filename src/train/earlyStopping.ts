@@ -1,0 +1,138 @@
+/** Stopping when a value no longer improves. */
+import { noGrad } from '../autograd/modes';
+import { ArgumentError } from '../core/errors';
+import type { StateDict } from '../nn/module';
+import { clone } from '../ops/layout';
+import type { Tensor } from '../tensor';
+import { keep } from '../tidy';
+import { type Callback, directionOf, monitored, type TrainContext } from './callbacks';
+import type { CheckpointTree } from './checkpoint';
+import type { EpochRecord } from './history';
+
+export interface EarlyStoppingOptions {
+	/** A name of the epoch's record. Default 'valLoss'. */
+	readonly monitor?: string;
+	/** Whether smaller or larger is better. Default 'auto': 'min' for names that hold loss or error, otherwise 'max'. */
+	readonly mode?: 'min' | 'max' | 'auto';
+	/** Epochs without improvement after which the run ends. Default 0. */
+	readonly patience?: number;
+	/** Changes of this size or less are no improvement. Default 0. */
+	readonly minDelta?: number;
+	/** The run ends unless it becomes better than this, too. Default none. */
+	readonly baseline?: number;
+	/** Epochs, from 1 on, before this one are not looked at. Default 1. */
+	readonly startFromEpoch?: number;
+	/** Give the model the weights (and buffers) of its best epoch when the run ends, early or not. Default true. */
+	readonly restoreBest?: boolean;
+}
+
+/** Ends a run when the monitored value has not improved for `patience` epochs. As Keras' EarlyStopping, which restores only on request. */
+export class EarlyStopping implements Callback {
+	readonly monitor: string;
+	readonly mode: 'min' | 'max';
+	readonly patience: number;
+	readonly minDelta: number;
+	readonly baseline: number | undefined;
+	readonly startFromEpoch: number;
+	readonly restoreBest: boolean;
+	/** The best value so far, and its epoch; before the first they are infinite and 0. */
+	best: number;
+	bestEpoch = 0;
+	#wait = 0;
+	#weights: StateDict | null = null;
+
+	constructor(options: EarlyStoppingOptions = {}) {
+		const { monitor = 'valLoss', mode = 'auto', patience = 0, minDelta = 0, startFromEpoch = 1, restoreBest = true } = options;
+		if (mode !== 'min' && mode !== 'max' && mode !== 'auto')
+			throw new ArgumentError(`EarlyStopping: mode must be 'min', 'max' or 'auto', not '${String(mode)}'`);
+		if (!Number.isInteger(patience) || patience < 0)
+			throw new ArgumentError(`EarlyStopping: patience must be a whole number of at least 0, not ${patience}`);
+		this.monitor = monitor;
+		this.mode = mode === 'auto' ? directionOf(monitor) : mode;
+		this.patience = patience;
+		this.minDelta = Math.abs(minDelta);
+		this.baseline = options.baseline;
+		this.startFromEpoch = startFromEpoch;
+		this.restoreBest = restoreBest;
+		this.best = this.#worst;
+	}
+
+	get #worst(): number {
+		return this.mode === 'min' ? Number.POSITIVE_INFINITY : Number.NEGATIVE_INFINITY;
+	}
+
+	/** Whether `value` is better than `reference` by more than minDelta. NaN is never. */
+	#improves(value: number, reference: number): boolean {
+		return this.mode === 'min' ? value < reference - this.minDelta : value > reference + this.minDelta;
+	}
+
+	onTrainBegin({ epoch, history }: TrainContext): void {
+		if (history.epochs.length > 0 || epoch > 1) return;
+		this.#release();
+		this.best = this.#worst;
+		this.bestEpoch = 0;
+		this.#wait = 0;
+	}
+
+	onEpochEnd(context: TrainContext, record: EpochRecord): void {
+		const value = monitored('EarlyStopping', this.monitor, record);
+		if (record.epoch < this.startFromEpoch) return;
+		this.#wait++;
+		if (this.#improves(value, this.best)) {
+			this.best = value;
+			this.bestEpoch = record.epoch;
+			if (this.restoreBest) this.#remember(context);
+			if (this.baseline === undefined || this.#improves(value, this.baseline)) this.#wait = 0;
+			return;
+		}
+		if (this.restoreBest && this.#weights === null) this.#remember(context);
+		if (this.#wait < this.patience || record.epoch === 1) return;
+		context.stop(`${this.monitor} has not improved since epoch ${this.bestEpoch} (${this.best})`);
+	}
+
+	#remember({ model }: TrainContext): void {
+		this.#release();
+		noGrad(() => {
+			this.#weights = {};
+			for (const [name, tensor] of Object.entries(model.stateDict())) {
+				this.#weights[name] = keep(clone(tensor));
+				tensor.dispose();
+			}
+		});
+	}
+
+	onTrainEnd({ model }: TrainContext): void {
+		if (this.#weights !== null) model.loadStateDict(this.#weights);
+		this.#release();
+	}
+
+	#release(): void {
+		for (const tensor of Object.values(this.#weights ?? {})) tensor.dispose();
+		this.#weights = null;
+	}
+
+	stateDict(): CheckpointTree {
+		const weights = noGrad(() => Object.entries(this.#weights ?? {}).map(([name, tensor]) => [name, clone(tensor)] as const));
+		return {
+			best: this.best,
+			bestEpoch: this.bestEpoch,
+			wait: this.#wait,
+			weights: this.#weights === null ? null : Object.fromEntries(weights),
+		};
+	}
+
+	loadStateDict(state: CheckpointTree): void {
+		const { best, bestEpoch, wait, weights } = state as {
+			best: number;
+			bestEpoch: number;
+			wait: number;
+			weights: Record<string, Tensor> | null;
+		};
+		this.#release();
+		this.best = best;
+		this.bestEpoch = bestEpoch;
+		this.#wait = wait;
+		this.#weights = weights;
+		for (const tensor of Object.values(weights ?? {})) keep(tensor);
+	}
+}

@@ -1,0 +1,140 @@
+/** A model measured on data, and its outputs for data. */
+import { noGrad } from '../autograd/modes';
+import type { DeviceName } from '../backends/contract';
+import { defaultDevice } from '../backends/registry';
+import { ArgumentError } from '../core/errors';
+import { discard, type Fields, moved } from '../data/fields';
+import type { Metric } from '../metrics/metric';
+import type { Module } from '../nn';
+import { cat, detach } from '../ops/layout';
+import { Tensor } from '../tensor';
+import { tidy } from '../tidy';
+import { type Batches, batchesOf, type Data } from './batches';
+import { type Loss, Objective, outputOf, type TrainStep } from './loss';
+import { Meters, type MetricFunction, type Metrics } from './meters';
+
+export interface EvaluateOptions<M extends Module = Module, R extends Metrics = Metrics> {
+	/** Weights of classes and samples have no part in it. */
+	readonly loss?: Loss;
+	/** In the place of `loss`: computes the loss of a batch, here with the model in inference mode. */
+	readonly trainStep?: TrainStep<M>;
+	/** Metrics by name: objects of `wgrad/metrics`, or functions whose mean over the samples is taken. */
+	readonly metrics?: R;
+	/** Samples of a batch, unless `data` is a loader. Default 32. */
+	readonly batchSize?: number;
+	/** Where to compute; the model is moved there. Default: where the model is. */
+	readonly device?: DeviceName;
+}
+
+type ValueOf<T> = T extends Metric<infer V> ? V : T extends MetricFunction ? number : never;
+
+/** The mean loss, and each metric under its name. */
+export type Evaluation<R extends Metrics> = { readonly loss: number } & { readonly [K in keyof R]: ValueOf<R[K]> };
+
+/** The device of the model's parameters; of a model without any, the default device. */
+export function deviceOf(model: Module): DeviceName {
+	return (model.parameters()[0] ?? model.buffers()[0])?.device ?? defaultDevice();
+}
+
+/** Sets inference mode, and returns what restores the modes of now, module by module: some may be frozen. */
+export function enterEval(model: Module): () => void {
+	const modes = model.modules().map((module) => [module, module.training] as const);
+	model.eval();
+	return () => {
+		for (const [module, training] of modes) module.training = training;
+	};
+}
+
+/** One pass in inference mode. The meters are the caller's to reset. */
+export async function measure(
+	model: Module,
+	batches: Batches,
+	epoch: number,
+	objective: Objective,
+	meters: Meters,
+	device: DeviceName,
+): Promise<Record<string, unknown>> {
+	const leave = enterEval(model);
+	try {
+		let batch = 0;
+		for await (const fetched of batches.iterate({ epoch, firstBatch: 0 })) {
+			const fields = await moved(fetched, device);
+			const values = noGrad(() => tidy(() => meters.measure(objective.plain(model, fields))));
+			meters.add(values, fields[0]!.shape[0] ?? 1, ++batch, 0);
+			discard(fields);
+			if (meters.due) await meters.turn();
+		}
+		await meters.flush();
+		return await meters.results();
+	} finally {
+		leave();
+	}
+}
+
+/**
+ * Measures the model on data, in inference mode and without gradients: the mean loss over all samples and the metrics, by name.
+ *
+ *     const { loss, accuracy } = await evaluate(model, [x, y], { loss: crossEntropy, metrics: { accuracy: new Accuracy() } });
+ *
+ * `data` is `[x, y]` tensors (several inputs come before the target), a dataset, a DataLoader, or any iterable of batches. The modes of
+ * the model's modules are as before afterwards. Metrics begin anew and stay as they are at the end: `metrics.f1.perClass()` may follow.
+ */
+export async function evaluate<M extends Module, R extends Metrics = Record<never, never>>(
+	model: M,
+	data: Data,
+	options: EvaluateOptions<M, R>,
+): Promise<Evaluation<R>> {
+	const { loss, trainStep, metrics, batchSize = 32, device = deviceOf(model) } = options;
+	await model.to(device);
+	const objective = new Objective('evaluate', { loss, trainStep: trainStep as TrainStep | undefined });
+	const meters = new Meters('evaluate', metrics);
+	const batches = batchesOf('evaluate', data, { batchSize, device });
+	meters.reset();
+	try {
+		const results = await measure(model, batches, batches.firstEpoch, objective, meters, device);
+		if (meters.samples === 0) throw new ArgumentError('evaluate: the data have no samples');
+		return results as Evaluation<R>;
+	} catch (error) {
+		meters.reset();
+		throw error;
+	}
+}
+
+export interface PredictOptions {
+	/** Samples of a batch, unless `data` is a loader. Default 32. */
+	readonly batchSize?: number;
+	/** Where to compute; the model is moved there. Default: where the model is. */
+	readonly device?: DeviceName;
+	/** How many fields of a batch are inputs. Default: all but the last, which is the target; the only one where there is one. */
+	readonly inputs?: number;
+}
+
+/**
+ * The model's outputs for all samples, in inference mode and without gradients, joined along dim 0.
+ *
+ * `data` is one tensor of inputs, or whatever `fit` and `evaluate` take: then the last field of several is the target, and left out, unless
+ * `inputs` says how many fields are inputs. The result is on the device of the model, and the caller's.
+ */
+export async function predict(model: Module, data: Tensor | Data, options: PredictOptions = {}): Promise<Tensor> {
+	const { batchSize = 32, device = deviceOf(model), inputs } = options;
+	if (inputs !== undefined && (!Number.isInteger(inputs) || inputs < 1))
+		throw new ArgumentError(`predict: inputs must be a whole number of at least 1, not ${inputs}`);
+	await model.to(device);
+	const batches = batchesOf('predict', data instanceof Tensor ? [data] : data, { batchSize, device });
+	const leave = enterEval(model);
+	const outputs: Tensor[] = [];
+	try {
+		for await (const fetched of batches.iterate({ epoch: batches.firstEpoch, firstBatch: 0 })) {
+			const fields: Fields = await moved(fetched, device);
+			const count = inputs ?? Math.max(1, fields.length - 1);
+			if (count > fields.length) throw new ArgumentError(`predict: inputs is ${count}, but a batch has ${fields.length} fields`);
+			outputs.push(noGrad(() => tidy(() => detach(outputOf('predict', model, fields.slice(0, count))))));
+			discard(fields);
+		}
+		if (outputs.length === 0) throw new ArgumentError('predict: the data have no samples');
+		return noGrad(() => (outputs.length === 1 ? outputs.pop()! : cat(outputs, 0)));
+	} finally {
+		leave();
+		for (const output of outputs) output.dispose();
+	}
+}

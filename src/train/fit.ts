@@ -1,0 +1,157 @@
+/** `fit`: from options to a run. */
+import { ArgumentError } from '../core/errors';
+import { manualSeed } from '../core/generator';
+import type { Module } from '../nn';
+import { Tensor } from '../tensor';
+import { batchesOf, type Data, splitOff } from './batches';
+import type { Callback, EpochFunction } from './callbacks';
+import { decodeCheckpoint } from './checkpoint';
+import { deviceOf } from './evaluate';
+import type { History, Setting } from './history';
+import { TrainingLoop } from './loop';
+import { classWeightList, type Loss, Objective, type TrainStep } from './loss';
+import { Meters } from './meters';
+import { checkOptions, type FitOptions, resolveScheduler } from './options';
+import { platform } from './platform';
+import { ProgressCallback } from './progress';
+
+/**
+ * Trains a model, and returns what happened.
+ *
+ *     const history = await fit(model, [x, y], {
+ *       loss: crossEntropy,
+ *       optimizer: new optim.Adam(model.parameters()),
+ *       epochs: 5,
+ *       validationSplit: 0.1,
+ *       metrics: { accuracy: new Accuracy() },
+ *       callbacks: [new EarlyStopping({ patience: 2 })],
+ *     });
+ *
+ * `data` is `[x, y]` tensors (several inputs come before the target: the model's `forward` gets them in that order), a dataset, an
+ * IterableDataset, a DataLoader, or any iterable of batches, whose tensors `fit` disposes of. Losses and metrics are read from the device in
+ * groups, so that it never waits for the host. A run with a `seed`, or after `manualSeed`, gives the same bits again; one that was killed
+ * gives them too when it goes on by `resumeFrom` a checkpoint of `ModelCheckpoint`. As Keras' `Model.fit`.
+ */
+export async function fit<M extends Module>(model: M, data: Data, options: FitOptions<M>): Promise<History> {
+	checkOptions(options as unknown as FitOptions);
+	const {
+		optimizer,
+		epochs = 1,
+		batchSize = 32,
+		accumulateSteps = 1,
+		seed,
+		shuffle = true,
+		metrics = {},
+		sampleWeight,
+		ema,
+	} = options;
+	const device = options.device ?? deviceOf(model);
+	if (seed !== undefined) manualSeed(seed);
+	const classWeight = await classWeightList('fit', options.classWeight);
+	const objective = new Objective('fit', {
+		loss: options.loss,
+		trainStep: options.trainStep as TrainStep | undefined,
+		classWeight,
+	});
+	const split = options.validationSplit === undefined ? null : splitOff('fit', data, options.validationSplit);
+	const trainData = split === null ? data : split[0];
+	const weights = await weightList(sampleWeight, split?.[0].length);
+	const batches = batchesOf('fit', trainData, { batchSize, device, shuffle, seed, sampleWeight: weights });
+	const validationData = split === null ? options.validationData : split[1];
+	const validation =
+		validationData === undefined
+			? null
+			: { batches: batchesOf('fit', validationData, { batchSize, device }), meters: new Meters('fit', metrics) };
+	const scheduler = resolveScheduler(options as unknown as FitOptions, validation !== null);
+	await model.to(device);
+	const loop = new TrainingLoop({
+		model,
+		optimizer,
+		device,
+		epochs,
+		accumulateSteps,
+		batches,
+		objective,
+		meters: new Meters('fit', metrics),
+		validation,
+		sampleWeight: typeof sampleWeight === 'function' ? sampleWeight : weights === undefined ? null : 'field',
+		scheduler,
+		ema,
+		clip: options,
+		callbacks: callbacksOf(options as unknown as FitOptions),
+		settings: settingsOf(model, options as unknown as FitOptions, {
+			device,
+			batchSize: batches.batchSize ?? null,
+			samples: batches.samples ?? null,
+		}),
+	});
+	const modes = model.modules().map((module) => [module, module.training] as const);
+	model.train();
+	try {
+		await resume(loop, options.resumeFrom);
+		return await loop.run();
+	} finally {
+		for (const [module, training] of modes) module.training = training;
+		objective.dispose();
+	}
+}
+
+async function resume(loop: TrainingLoop, from: FitOptions['resumeFrom']): Promise<void> {
+	if (from === undefined) return;
+	const { name, store = platform().checkpoints, optional = false } = typeof from === 'string' ? { name: from } : from;
+	const bytes = await store.read(name);
+	const source = `fit: checkpoint '${name}'`;
+	if (bytes !== null) await loop.restore(await decodeCheckpoint(bytes, source), source);
+	else if (!optional)
+		throw new ArgumentError(`${source}: there is none. To begin anew where it is missing: resumeFrom: { name, optional: true }`);
+}
+
+/** The samples' weights on the host; those of the validation's part are left out. */
+async function weightList(given: FitOptions['sampleWeight'], samples: number | undefined): Promise<Float32Array | undefined> {
+	if (given === undefined || typeof given === 'function') return undefined;
+	const values = Float32Array.from(given instanceof Tensor ? await given.data() : given);
+	return samples === undefined || values.length < samples ? values : values.subarray(0, samples);
+}
+
+function callbacksOf({ callbacks = [], verbose = 1, onProgress }: FitOptions): Callback[] {
+	const all = callbacks.map((callback: Callback | EpochFunction): Callback => {
+		if (typeof callback === 'function') return { onEpochEnd: callback };
+		if (typeof callback === 'object' && callback !== null) return callback;
+		throw new ArgumentError(`fit: a callback must be an object with hooks or a function, not ${typeof callback}`);
+	});
+	if (onProgress !== undefined) all.push(new ProgressCallback(onProgress));
+	if (verbose !== 0) all.push(platform().progress(verbose));
+	return all;
+}
+
+function settingsOf(model: Module, options: FitOptions, known: Record<string, Setting>): Record<string, Setting> {
+	const { optimizer, loss, scheduler, seed } = options;
+	const settings: Record<string, Setting> = {
+		model: model.constructor.name,
+		parameters: model.parameters().reduce((total, { size }) => total + size, 0),
+		loss: loss === undefined ? 'trainStep' : lossName(loss),
+		optimizer: optimizer.constructor.name,
+	};
+	const { params: _, ...group } = optimizer.paramGroups[0]!;
+	for (const [name, value] of Object.entries(group)) if (name !== 'initialLr') settings[name] = asSetting(value);
+	if (scheduler !== undefined) settings.scheduler = ('scheduler' in scheduler ? scheduler.scheduler : scheduler).constructor.name;
+	Object.assign(settings, known, { epochs: options.epochs ?? 1, shuffle: options.shuffle ?? true });
+	if (seed !== undefined) settings.seed = typeof seed === 'bigint' ? String(seed) : seed;
+	for (const name of ['validationSplit', 'clipGradValue', 'accumulateSteps'] as const) {
+		const value = options[name];
+		if (value !== undefined) settings[name] = value;
+	}
+	const { clipGradNorm } = options;
+	if (clipGradNorm !== undefined) settings.clipGradNorm = typeof clipGradNorm === 'object' ? clipGradNorm.maxNorm : clipGradNorm;
+	const { classWeight } = options;
+	if (classWeight !== undefined) settings.classWeight = classWeight instanceof Tensor ? 'tensor' : JSON.stringify(classWeight);
+	return settings;
+}
+
+function lossName(loss: Loss): string {
+	return (typeof loss === 'function' ? loss.name : loss.constructor.name) || 'function';
+}
+
+function asSetting(value: unknown): Setting {
+	return value === null || ['string', 'number', 'boolean'].includes(typeof value) ? (value as Setting) : JSON.stringify(value);
+}

@@ -1,0 +1,473 @@
+/** The steps of a run: epochs, groups of batches, and what happens between them. */
+import { noGrad } from '../autograd/modes';
+import type { DeviceName } from '../backends/contract';
+import { ArgumentError } from '../core/errors';
+import { discard, type Fields, moved } from '../data/fields';
+import type { DataLoaderState } from '../data/loader';
+import type { Module } from '../nn';
+import { add, div, mul } from '../ops/elementwise';
+import { detach } from '../ops/layout';
+import { type CommonOptions, clipGradNorm, clipGradValue, type EMA, LBFGS, lrScheduler, type Optimizer } from '../optim';
+import { Tensor } from '../tensor';
+import { tidy } from '../tidy';
+import type { Batches } from './batches';
+import { type Callback, monitored, type SaveOptions, type StepLoss, type TrainContext } from './callbacks';
+import { type CheckpointTree, encodeCheckpoint, releaseTree, restore, stateOf } from './checkpoint';
+import { measure } from './evaluate';
+import { type EpochRecord, type History, type Setting, validationName } from './history';
+import type { Objective } from './loss';
+import type { Meters } from './meters';
+import type { FitOptions, ResolvedScheduler } from './options';
+import { platform } from './platform';
+
+/** Everything that a run needs, checked and ready. */
+export interface Plan {
+	readonly model: Module;
+	readonly optimizer: Optimizer<CommonOptions>;
+	readonly device: DeviceName;
+	readonly epochs: number;
+	readonly accumulateSteps: number;
+	readonly batches: Batches;
+	readonly objective: Objective;
+	readonly meters: Meters;
+	readonly validation: { readonly batches: Batches; readonly meters: Meters } | null;
+	/** Where the samples' weights come from: a last field of each batch, or a function of the batch. */
+	readonly sampleWeight: 'field' | ((batch: Fields) => Tensor) | null;
+	readonly scheduler: ResolvedScheduler | null;
+	readonly ema: EMA | undefined;
+	readonly clip: Pick<FitOptions, 'clipGradNorm' | 'clipGradValue'>;
+	readonly callbacks: readonly Callback[];
+	readonly settings: Readonly<Record<string, Setting>>;
+}
+
+interface Batch {
+	readonly fields: Fields;
+	readonly weights: Tensor | null;
+	readonly samples: number;
+}
+
+interface Save extends SaveOptions {
+	readonly name: string;
+}
+
+/** The part of a checkpoint that is the loop's own. */
+interface LoopState {
+	readonly epoch: number;
+	readonly step: number;
+	readonly batch: number;
+	readonly samples: number;
+	readonly epochSeconds: number;
+	readonly stopReason: string | null;
+	readonly records: EpochRecord[];
+	readonly meters: CheckpointTree;
+	readonly loader: CheckpointTree;
+	readonly validationLoader: CheckpointTree;
+	readonly callbacks: readonly { readonly name: string; readonly state: CheckpointTree }[];
+	readonly batchSize: number | null;
+	readonly accumulateSteps: number;
+}
+
+/** A computer that never waits would never let timers, pages and signals have their turn. */
+const MILLISECONDS_BETWEEN_PAUSES = 100;
+
+const pause = () => new Promise<void>((resolve) => setTimeout(resolve));
+
+export class TrainingLoop {
+	readonly #plan: Plan;
+	readonly #context: TrainContext;
+	#epoch = 0;
+	#step = 0;
+	/** Batches and samples that the running epoch has trained on. */
+	#batch = 0;
+	#samples = 0;
+	#epochStarted = 0;
+	/** Seconds of the running epoch that an earlier program spent. */
+	#epochSeconds = 0;
+	#records: EpochRecord[] = [];
+	#stopReason: string | null = null;
+	#saves: Save[] = [];
+	#paused = performance.now();
+
+	constructor(plan: Plan) {
+		this.#plan = plan;
+		this.#context = this.#makeContext();
+	}
+
+	#makeContext(): TrainContext {
+		const loop = this;
+		const { model, optimizer, device, epochs, batches } = this.#plan;
+		return {
+			model,
+			optimizer,
+			device,
+			epochs,
+			get epoch() {
+				return Math.min(loop.#epoch + 1, epochs);
+			},
+			get step() {
+				return loop.#step;
+			},
+			get batch() {
+				return loop.#batch;
+			},
+			get batchesPerEpoch() {
+				return batches.length;
+			},
+			get samples() {
+				return loop.#samples;
+			},
+			get samplesPerEpoch() {
+				return batches.samples;
+			},
+			get history() {
+				return loop.history();
+			},
+			get lr() {
+				return optimizer.paramGroups[0]!.lr;
+			},
+			stop(reason = 'a callback asked for it') {
+				loop.#stopReason ??= reason;
+			},
+			save(name, options = {}) {
+				loop.#saves.push({ name, ...options });
+			},
+		};
+	}
+
+	history(): History {
+		return {
+			epochs: [...this.#records],
+			settings: this.#plan.settings,
+			steps: this.#step,
+			stoppedEarly: this.#stopReason !== null,
+			stopReason: this.#stopReason,
+			seconds: this.#records.reduce((total, { seconds }) => total + seconds, 0),
+		};
+	}
+
+	async run(): Promise<History> {
+		const { epochs, batches, meters, validation } = this.#plan;
+		const { firstEpoch } = batches;
+		try {
+			await this.#call((callback) => callback.onTrainBegin?.(this.#context));
+			while (this.#epoch < epochs && (this.#stopReason === null || this.#batch > 0)) await this.#runEpoch(firstEpoch);
+			const history = this.history();
+			await this.#call((callback) => callback.onTrainEnd?.(this.#context, history));
+			await this.#writeSaves();
+			batches.finished(this.#epoch);
+			return history;
+		} finally {
+			meters.reset();
+			validation?.meters.reset();
+		}
+	}
+
+	async #call(hook: (callback: Callback) => void | Promise<void> | undefined): Promise<void> {
+		for (const callback of this.#plan.callbacks) {
+			const result = hook(callback);
+			if (result instanceof Promise) await result;
+		}
+	}
+
+	async #runEpoch(firstEpoch: number): Promise<void> {
+		const { batches, meters, accumulateSteps } = this.#plan;
+		this.#epochStarted = performance.now();
+		if (this.#batch === 0) meters.reset();
+		await this.#call((callback) => callback.onEpochBegin?.(this.#context));
+		const source = batches.iterate({ epoch: firstEpoch + this.#epoch, firstBatch: this.#batch });
+		let group: Batch[] = [];
+		if (this.#stopReason === null) {
+			for await (const fetched of source) {
+				group.push(await this.#prepare(fetched));
+				if (group.length < accumulateSteps) continue;
+				await this.#runGroup(group);
+				group = [];
+				if (this.#stopReason !== null) break;
+			}
+			if (group.length > 0 && this.#stopReason === null) await this.#runGroup(group);
+		}
+		await this.#finishEpoch();
+	}
+
+	async #prepare(fetched: Fields): Promise<Batch> {
+		const ready = moved(fetched, this.#plan.device);
+		const fields = ready instanceof Promise ? await ready : ready;
+		const samples = fields[0]!.shape[0] ?? 1;
+		const { sampleWeight } = this.#plan;
+		if (sampleWeight === null) return { fields, weights: null, samples };
+		if (sampleWeight === 'field') return { fields: fields.slice(0, -1), weights: fields.at(-1)!, samples };
+		return { fields, weights: noGrad(() => tidy(() => detach(sampleWeight(fields)))), samples };
+	}
+
+	async #runGroup(group: readonly Batch[]): Promise<void> {
+		const { optimizer, scheduler, ema, meters } = this.#plan;
+		for (const callback of this.#plan.callbacks) {
+			const result = callback.onBatchBegin?.(this.#context);
+			if (result instanceof Promise) await result;
+		}
+		const step = this.#step + 1;
+		const lr = optimizer.paramGroups[0]!.lr;
+		const values = optimizer instanceof LBFGS ? await this.#searchStep(optimizer, group) : this.#plainStep(group);
+		for (const [i, { samples }] of group.entries()) meters.add(values[i]!, samples, step, lr);
+		for (const { fields, weights } of group) {
+			discard(fields);
+			weights?.dispose();
+		}
+		this.#step = step;
+		this.#batch += group.length;
+		this.#samples += group.reduce((total, { samples }) => total + samples, 0);
+		ema?.update();
+		if (scheduler?.interval === 'step') (scheduler.scheduler as lrScheduler.LRScheduler).step();
+		for (const callback of this.#plan.callbacks) {
+			const result = callback.onBatchEnd?.(this.#context);
+			if (result instanceof Promise) await result;
+		}
+		if (meters.due) {
+			await this.#tell(await meters.turn());
+			if (performance.now() - this.#paused > MILLISECONDS_BETWEEN_PAUSES) {
+				await pause();
+				this.#paused = performance.now();
+			}
+		}
+		await this.#writeSaves();
+	}
+
+	#plainStep(group: readonly Batch[]) {
+		const { optimizer } = this.#plan;
+		if (group.length === 1) {
+			return tidy(() => {
+				const values = this.#backward(group[0]!, null, true);
+				this.#clip();
+				optimizer.step();
+				return [values];
+			});
+		}
+		const values = this.#accumulate(group);
+		tidy(() => {
+			this.#clip();
+			optimizer.step();
+		});
+		return values;
+	}
+
+	/** Adds up the gradients of several batches as if they were one. */
+	#accumulate(group: readonly Batch[]) {
+		const { objective } = this.#plan;
+		const shares = noGrad(() => tidy(() => fractions(group.map(({ fields, weights }) => objective.share(fields, weights)))));
+		const values = group.map((batch, i) => tidy(() => this.#backward(batch, shares[i]!, i === 0)));
+		for (const share of shares) if (share instanceof Tensor) share.dispose();
+		return values;
+	}
+
+	/** Loss and gradients of one batch; what the meters want to keep. */
+	#backward({ fields, weights }: Batch, share: number | Tensor | null, first: boolean) {
+		const { model, objective, meters, optimizer } = this.#plan;
+		const result = objective.weighted(model, fields, weights);
+		if (first) optimizer.zeroGrad();
+		(share === null ? result.loss : mul(result.loss, share)).backward();
+		return noGrad(() => meters.measure(result));
+	}
+
+	/** A step of an optimizer that asks for the loss several times; the first answer is what is shown. */
+	async #searchStep(optimizer: LBFGS, group: readonly Batch[]) {
+		let first: ReturnType<Meters['measure']>[] | null = null;
+		await optimizer.step(async () => {
+			const values = this.#accumulate(group);
+			this.#clip();
+			const losses = await Promise.all(values.map(([loss]) => (loss as Tensor).item()));
+			const total = group.reduce((sum, { samples }) => sum + samples, 0);
+			if (first === null) first = values;
+			else for (const value of values.flat()) if (value instanceof Tensor) value.dispose();
+			return losses.reduce((sum, loss, i) => sum + (loss * group[i]!.samples) / total, 0);
+		});
+		return first!;
+	}
+
+	#clip(): void {
+		const { clip, optimizer } = this.#plan;
+		if (clip.clipGradNorm === undefined && clip.clipGradValue === undefined) return;
+		const parameters = optimizer.paramGroups.flatMap(({ params }) => params);
+		const norm = clip.clipGradNorm;
+		if (typeof norm === 'object')
+			clipGradNorm(parameters, norm.maxNorm, norm.normType === undefined ? {} : { normType: norm.normType });
+		else if (norm !== undefined) clipGradNorm(parameters, norm);
+		if (clip.clipGradValue !== undefined) clipGradValue(parameters, clip.clipGradValue);
+	}
+
+	async #tell(losses: readonly StepLoss[]): Promise<void> {
+		if (losses.length > 0) await this.#call((callback) => callback.onLosses?.(this.#context, losses));
+	}
+
+	async #finishEpoch(): Promise<void> {
+		const { meters, validation, objective, model, device, scheduler, optimizer } = this.#plan;
+		await this.#tell(await meters.flush());
+		if (meters.samples === 0) throw new ArgumentError('fit: the data gave no batches');
+		const trained = await meters.results();
+		const rates = optimizer.paramGroups.map(({ lr }) => lr);
+		meters.reset();
+		const values: Record<string, unknown> = { ...trained };
+		if (validation !== null) {
+			validation.meters.reset();
+			const epoch = validation.batches.firstEpoch + this.#epoch;
+			const measured = await measure(model, validation.batches, epoch, objective, validation.meters, device);
+			if (validation.meters.samples === 0) throw new ArgumentError('fit: the validation data have no samples');
+			validation.meters.reset();
+			for (const [name, value] of Object.entries(measured)) values[validationName(name)] = value;
+		}
+		const further = rates.slice(1).map((lr, i) => [`lr${i + 1}`, lr]);
+		const record = {
+			epoch: this.#epoch + 1,
+			step: this.#step,
+			...numbers(values),
+			lr: rates[0]!,
+			...Object.fromEntries(further),
+			seconds: this.#epochSeconds + (performance.now() - this.#epochStarted) / 1000,
+		} as EpochRecord;
+		if (scheduler?.interval === 'epoch') {
+			if (scheduler.scheduler instanceof lrScheduler.ReduceLROnPlateau)
+				scheduler.scheduler.step(monitored('fit: ReduceLROnPlateau', scheduler.monitor, record));
+			else scheduler.scheduler.step();
+		}
+		this.#records.push(record);
+		await this.#call((callback) => callback.onEpochEnd?.(this.#context, record));
+		this.#epoch++;
+		this.#batch = 0;
+		this.#samples = 0;
+		this.#epochSeconds = 0;
+		await this.#writeSaves();
+	}
+
+	async #writeSaves(): Promise<void> {
+		const saves = this.#saves.splice(0);
+		if (saves.length === 0) return;
+		await this.#tell(await this.#plan.meters.flush());
+		const state = await this.#state();
+		let bytes: Uint8Array;
+		try {
+			bytes = await encodeCheckpoint(state);
+		} finally {
+			releaseTree(state);
+		}
+		for (const { name, store = platform().checkpoints, afterwards } of saves) {
+			await store.write(name, bytes);
+			await afterwards?.();
+		}
+	}
+
+	/** All that a checkpoint keeps; its tensors are to be disposed of. */
+	async #state(): Promise<CheckpointTree> {
+		const { callbacks, batches, validation, meters, accumulateSteps } = this.#plan;
+		const within = this.#batch > 0;
+		const states: { name: string; state: CheckpointTree }[] = [];
+		for (const callback of callbacks) states.push({ name: nameOf(callback), state: (await callback.stateDict?.()) ?? null });
+		const loop: LoopState = {
+			epoch: this.#epoch,
+			step: this.#step,
+			batch: this.#batch,
+			samples: this.#samples,
+			epochSeconds: within ? this.#epochSeconds + (performance.now() - this.#epochStarted) / 1000 : 0,
+			stopReason: this.#stopReason,
+			records: this.#records,
+			meters: within ? meters.stateDict() : null,
+			loader: batches.stateDict() as CheckpointTree,
+			validationLoader: (validation?.batches.stateDict() ?? null) as CheckpointTree,
+			callbacks: states,
+			batchSize: batches.batchSize ?? null,
+			accumulateSteps,
+		};
+		return { parts: stateOf(this.#parts()), loop: loop as unknown as CheckpointTree };
+	}
+
+	#parts() {
+		const { model, optimizer, scheduler, ema } = this.#plan;
+		return { model, optimizer, ...(scheduler && { scheduler: scheduler.scheduler }), ...(ema && { ema }) };
+	}
+
+	/** Continues where a checkpoint was taken. */
+	async restore(tree: CheckpointTree, source: string): Promise<void> {
+		const { parts, loop } = tree as unknown as { parts: CheckpointTree; loop?: LoopState };
+		if (loop === undefined) {
+			releaseTree(tree);
+			throw new ArgumentError(`${source} was written by saveCheckpoint, not by fit; restore it with loadCheckpoint`);
+		}
+		try {
+			this.#checkPlace(loop, source);
+			restore(this.#parts(), parts, source);
+			await this.#restoreLoop(loop);
+		} finally {
+			releaseTree(parts);
+		}
+	}
+
+	/** Places within an epoch mean the same only for the same batches. */
+	#checkPlace({ batch, batchSize, accumulateSteps }: LoopState, source: string): void {
+		const { batches, accumulateSteps: own } = this.#plan;
+		if (batch === 0 || (batchSize === (batches.batchSize ?? null) && accumulateSteps === own)) return;
+		throw new ArgumentError(
+			`${source} lies within an epoch, at batch ${batch} of batchSize ${batchSize} and accumulateSteps ${accumulateSteps}; go on with the same, not ${batches.batchSize} and ${own}`,
+		);
+	}
+
+	async #restoreLoop(loop: LoopState): Promise<void> {
+		const { callbacks, batches, validation, meters, device } = this.#plan;
+		this.#epoch = loop.epoch;
+		this.#step = loop.step;
+		this.#batch = loop.batch;
+		this.#samples = loop.samples;
+		this.#epochSeconds = loop.epochSeconds;
+		this.#stopReason = loop.stopReason;
+		this.#records = loop.records;
+		batches.loadStateDict(loop.loader as unknown as DataLoaderState | null);
+		validation?.batches.loadStateDict(loop.validationLoader as unknown as DataLoaderState | null);
+		if (loop.meters !== null) meters.loadStateDict(await onDevice(loop.meters, device));
+		const saved = new Map<string, CheckpointTree>();
+		const unnamed = new Map<string, number>();
+		for (const { name, state } of loop.callbacks) saved.set(numbered(name, unnamed), state);
+		unnamed.clear();
+		for (const callback of callbacks) {
+			const state = saved.get(numbered(nameOf(callback), unnamed));
+			if (state !== undefined && state !== null) await callback.loadStateDict?.(state);
+		}
+	}
+}
+
+function nameOf(callback: Callback): string {
+	return callback.constructor.name;
+}
+
+/** The name with how many of the same name came before: several loggers may take part. */
+function numbered(name: string, counts: Map<string, number>): string {
+	const count = counts.get(name) ?? 0;
+	counts.set(name, count + 1);
+	return `${name} ${count}`;
+}
+
+/** The same tree with its tensors on `device`. */
+async function onDevice(tree: CheckpointTree, device: DeviceName): Promise<CheckpointTree> {
+	if (tree instanceof Tensor) return (await moved([tree], device))[0]!;
+	if (typeof tree !== 'object' || tree === null) return tree;
+	if (Array.isArray(tree)) return Promise.all(tree.map((item) => onDevice(item, device)));
+	const entries = Object.entries(tree).map(async ([key, value]) => [key, await onDevice(value ?? null, device)] as const);
+	return Object.fromEntries(await Promise.all(entries));
+}
+
+/** Shares of a total; all are numbers, or all are tensors. */
+function fractions(shares: readonly (number | Tensor)[]): (number | Tensor)[] {
+	const onHost = shares.filter((share) => typeof share === 'number');
+	if (onHost.length === shares.length) {
+		const total = onHost.reduce((sum, share) => sum + share, 0);
+		return onHost.map((share) => share / total);
+	}
+	const tensors = shares as readonly Tensor[];
+	const total = tensors.reduce((sum, share) => add(sum, share));
+	return tensors.map((share) => div(share, total));
+}
+
+/** The values of an epoch, which a history keeps as numbers. */
+function numbers(values: Readonly<Record<string, unknown>>): Record<string, number> {
+	for (const [name, value] of Object.entries(values)) {
+		if (typeof value !== 'number')
+			throw new ArgumentError(`fit: metric '${name}' is no number; measure what is more than one with evaluate, after training`);
+	}
+	return values as Record<string, number>;
+}

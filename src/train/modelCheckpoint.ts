@@ -1,0 +1,110 @@
+/** Checkpoints while training. */
+import { ArgumentError } from '../core/errors';
+import { type Callback, directionOf, monitored, type TrainContext } from './callbacks';
+import type { CheckpointTree } from './checkpoint';
+import type { EpochRecord } from './history';
+import { platform } from './platform';
+import type { CheckpointStore } from './store';
+
+export interface ModelCheckpointOptions {
+	/** Also save after every so many optimizer steps, within epochs. Default never. */
+	readonly everySteps?: number;
+	/** Save after every so many epochs; 0 is never. Default 1. */
+	readonly everyEpochs?: number;
+	/** How many of the newest files to keep, when the name holds {epoch} or {step}; with bestOnly, of the best. Default all. */
+	readonly keep?: number;
+	/** What decides with `bestOnly`. Default 'valLoss'. */
+	readonly monitor?: string;
+	/** Whether smaller or larger is better. Default 'auto': 'min' for names that hold loss or error, otherwise 'max'. */
+	readonly mode?: 'min' | 'max' | 'auto';
+	/** Save only epochs that are better than all before; not together with `everySteps`. Default false. */
+	readonly bestOnly?: boolean;
+	/** Default: files in Node, the origin's private file system in browsers. */
+	readonly store?: CheckpointStore;
+}
+
+/**
+ * Saves the whole run, so that `fit` with `resumeFrom` goes on from there bit by bit: model, optimizer, schedule, averages, random state,
+ * place in the data, history, and the states of all callbacks. `name` is a path in Node and a name in browsers; `{epoch}` and `{step}` in it
+ * are replaced. Each file is there whole or not at all, whenever the program is killed.
+ */
+export class ModelCheckpoint implements Callback {
+	readonly name: string;
+	readonly #options: ModelCheckpointOptions;
+	readonly #mode: 'min' | 'max';
+	/** The best monitored value so far, with `bestOnly`. */
+	best: number;
+	/** The files that are there, oldest first. */
+	#saved: string[] = [];
+
+	constructor(name: string, options: ModelCheckpointOptions = {}) {
+		const { everySteps, everyEpochs = 1, keep, monitor = 'valLoss', mode = 'auto', bestOnly = false } = options;
+		if (typeof name !== 'string' || name === '')
+			throw new ArgumentError('ModelCheckpoint: it takes the name of the file to write');
+		if (everySteps !== undefined && (!Number.isInteger(everySteps) || everySteps < 1))
+			throw new ArgumentError(`ModelCheckpoint: everySteps must be a whole number of at least 1, not ${everySteps}`);
+		if (!Number.isInteger(everyEpochs) || everyEpochs < 0)
+			throw new ArgumentError(`ModelCheckpoint: everyEpochs must be a whole number of at least 0, not ${everyEpochs}`);
+		if (keep !== undefined && (!Number.isInteger(keep) || keep < 1))
+			throw new ArgumentError(`ModelCheckpoint: keep must be a whole number of at least 1, not ${keep}`);
+		if (keep !== undefined && !/\{(epoch|step)\}/.test(name))
+			throw new ArgumentError(
+				`ModelCheckpoint: to keep ${keep} files the name must hold {epoch} or {step}: 'run-{epoch}.safetensors'`,
+			);
+		if (bestOnly && everySteps !== undefined)
+			throw new ArgumentError('ModelCheckpoint: bestOnly looks at whole epochs; use a second ModelCheckpoint for everySteps');
+		this.name = name;
+		this.#options = options;
+		this.#mode = mode === 'auto' ? directionOf(monitor) : mode;
+		this.best = this.#worst;
+	}
+
+	get #worst(): number {
+		return this.#mode === 'min' ? Number.POSITIVE_INFINITY : Number.NEGATIVE_INFINITY;
+	}
+
+	onTrainBegin({ step }: TrainContext): void {
+		if (step > 0) return;
+		this.best = this.#worst;
+		this.#saved = [];
+	}
+
+	onBatchEnd(context: TrainContext): void {
+		const { everySteps } = this.#options;
+		if (everySteps !== undefined && context.step % everySteps === 0) this.#save(context);
+	}
+
+	onEpochEnd(context: TrainContext, record: EpochRecord): void {
+		const { everyEpochs = 1, monitor = 'valLoss', bestOnly = false } = this.#options;
+		if (bestOnly) {
+			const value = monitored('ModelCheckpoint', monitor, record);
+			if (!(this.#mode === 'min' ? value < this.best : value > this.best)) return;
+			this.best = value;
+			this.#save(context);
+		} else if (everyEpochs > 0 && record.epoch % everyEpochs === 0) this.#save(context);
+	}
+
+	#save(context: TrainContext): void {
+		const { store, keep } = this.#options;
+		const name = this.name.replaceAll('{epoch}', String(context.epoch)).replaceAll('{step}', String(context.step));
+		this.#saved = [...this.#saved.filter((other) => other !== name), name];
+		const stale = keep === undefined ? [] : this.#saved.splice(0, this.#saved.length - keep);
+		context.save(name, {
+			...(store && { store }),
+			// Only now: until the new one is there the old ones are all that there is.
+			afterwards: async () => {
+				for (const old of stale) await (store ?? platform().checkpoints).remove(old);
+			},
+		});
+	}
+
+	stateDict(): CheckpointTree {
+		return { best: this.best, saved: this.#saved };
+	}
+
+	loadStateDict(state: CheckpointTree): void {
+		const { best, saved } = state as { best: number; saved: string[] };
+		this.best = best;
+		this.#saved = [...saved];
+	}
+}

@@ -1,0 +1,76 @@
+/** Which curves a history has, and what each tells in words. */
+import { type EpochRecord, type History, validationName } from '../history';
+import { formatNumber } from './numbers';
+
+export interface Curve {
+	readonly label: string;
+	/** By epoch; null where an epoch has none, or no finite one. */
+	readonly values: readonly (number | null)[];
+}
+
+/** One chart: quantities that share a scale. */
+export interface Chart {
+	readonly title: string;
+	readonly logarithmic: boolean;
+	readonly curves: readonly Curve[];
+	/** What the chart shows, for those who do not see it. */
+	readonly description: string;
+}
+
+/** Columns that are no quantity to draw against epochs. */
+const BOOKKEEPING = new Set(['epoch', 'step', 'seconds']);
+
+/** Names of all columns but the bookkeeping, in the order in which they first occur. */
+export function columns(history: History): string[] {
+	const names = new Set(history.epochs.flatMap((record) => Object.keys(record)));
+	return [...names].filter((name) => !BOOKKEEPING.has(name));
+}
+
+/** The loss and each metric with its validation beside it, then the learning rates. */
+export function chartsOf(history: History): Chart[] {
+	const names = columns(history);
+	const rates = names.filter((name) => /^lr\d*$/.test(name));
+	const validations = new Set(names.map(validationName));
+	const quantities = names.filter((name) => !rates.includes(name) && !(validations.has(name) && name.startsWith('val')));
+	const charts = quantities.map((name) => {
+		const validation = validationName(name);
+		const curves = [curve(history, name, 'training')];
+		if (names.includes(validation)) curves.push(curve(history, validation, 'validation'));
+		return chart(titleOf(name), curves, false, history);
+	});
+	if (rates.length > 0) {
+		const curves = rates.map((name) => curve(history, name, rates.length === 1 ? 'learning rate' : `parameter group ${name.slice(2) || '0'}`));
+		const positive = curves.flatMap(({ values }) => values.filter((value) => value !== null));
+		const spread = Math.max(...positive) / Math.min(...positive);
+		charts.push(chart('Learning rate', curves, Math.min(...positive) > 0 && spread >= 30, history));
+	}
+	return charts;
+}
+
+function curve(history: History, name: string, label: string): Curve {
+	return { label, values: history.epochs.map((record: EpochRecord) => finite(record[name])) };
+}
+
+function finite(value: number | undefined): number | null {
+	return value !== undefined && Number.isFinite(value) ? value : null;
+}
+
+function chart(title: string, curves: readonly Curve[], logarithmic: boolean, history: History): Chart {
+	return { title, curves, logarithmic, description: curves.map((each) => describe(each, history)).join(' ') };
+}
+
+function describe({ label, values }: Curve, { epochs }: History): string {
+	const known = values.flatMap((value, i) => (value === null ? [] : [{ value, epoch: epochs[i]!.epoch }]));
+	if (known.length === 0) return `${label}: no finite values.`;
+	const [first, last] = [known[0]!, known.at(-1)!];
+	const lowest = known.reduce((a, b) => (b.value < a.value ? b : a));
+	const highest = known.reduce((a, b) => (b.value > a.value ? b : a));
+	const at = ({ value, epoch }: { value: number; epoch: number }) => `${formatNumber(value)} at epoch ${epoch}`;
+	return `${label}: from ${at(first)} to ${at(last)}; lowest ${at(lowest)}, highest ${at(highest)}.`;
+}
+
+/** `topKAccuracy` as 'Top k accuracy'. */
+export function titleOf(name: string): string {
+	const words = name.replace(/([a-z\d])([A-Z])/g, (_, before: string, capital: string) => `${before} ${capital.toLowerCase()}`);
+	return words.slice(0, 1).toUpperCase() + words.slice(1);
+}
