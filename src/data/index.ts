@@ -6,6 +6,7 @@ export { defaultCollate, type Fields } from './fields';
 export { type Fold, type FoldOptions, KFold, StratifiedKFold } from './folds';
 export { IterableDataset, type StreamContext } from './iterable';
 export { type BatchTransform, DataLoader, type DataLoaderOptions, type DataLoaderState, type EpochPosition } from './loader';
+export * from './preprocessing';
 export {
 	type BatchIndices,
 	BatchSampler,

@@ -1,5 +1,8 @@
 #!/usr/bin/env node
-/** `npm run golden`: hands the cases of the operation database to generate.py, then runs modules.py and transformers.py; all need PyTorch (Debian: python3-torch). */
+/**
+ * `npm run golden`: hands the cases of the operation database to generate.py, then runs the scripts whose golden files are their own.
+ * They need PyTorch and scikit-learn (Debian: python3-torch, python3-sklearn).
+ */
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -24,7 +27,7 @@ const { status } = spawnSync(python, [join(root, 'test/golden/generate.py')], {
 	stdio: ['pipe', 'inherit', 'inherit'],
 });
 if (status !== 0) process.exit(status ?? 1);
-for (const script of ['modules.py', 'transformers.py']) {
+for (const script of ['modules.py', 'transformers.py', 'gpt2.py', 'optim.py', 'metrics.py', 'preprocessing.py']) {
 	const run = spawnSync(python, [join(root, 'test/golden', script)], { stdio: 'inherit' });
 	if (run.status !== 0) process.exit(run.status ?? 1);
 }

@@ -31,7 +31,9 @@ export async function readTable(name: string, x: unknown, columns?: number): Pro
 	const values = await x.data();
 	for (const value of values) {
 		if (value === Number.POSITIVE_INFINITY || value === Number.NEGATIVE_INFINITY)
-			throw new ArgumentError(`${name}: x holds ${value}, of which no statistics can be made. Remove it, or put NaN for missing values`);
+			throw new ArgumentError(
+				`${name}: x holds ${value}, of which no statistics can be made. Remove it, or put NaN for missing values`,
+			);
 	}
 	return { values, rows, columns: width };
 }

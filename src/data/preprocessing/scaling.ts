@@ -1,5 +1,6 @@
 /** Features brought to one scale, by scikit-learn's definitions. Statistics are learnt on the host in float64, and skip NaN, which stays NaN. */
 import { ArgumentError } from '../../core/errors';
+import { checkOptions } from '../../core/options';
 import { add, clamp, div, mul, sub, to } from '../../ops/elementwise';
 import { shown } from '../../ops/requirements';
 import type { Tensor } from '../../tensor';
@@ -94,8 +95,9 @@ export class StandardScaler extends Scaler<Moments, StandardScalerState> {
 	readonly withMean: boolean;
 	readonly withStd: boolean;
 
-	constructor({ withMean = true, withStd = true }: StandardScalerOptions = {}) {
+	constructor(options: StandardScalerOptions = {}) {
 		super();
+		const { withMean = true, withStd = true } = checkOptions('StandardScaler', options, ['withMean', 'withStd']);
 		this.withMean = withMean;
 		this.withStd = withStd;
 	}
@@ -188,13 +190,14 @@ export function momentsOf(values: Float64Array): [count: number, mean: number, v
 	return [count, mean, (squares - (rest * rest) / count) / count];
 }
 
-/** Standard deviations, but 1 where a column is constant up to the rounding of its variance: scikit-learn's `_is_constant_feature`. */
+/** Whether a column is constant but for the rounding of its moments: scikit-learn's `_is_constant_feature`. */
+export function isConstant(count: number, mean: number, variance: number): boolean {
+	return variance <= count * EPSILON * variance + (count * mean * EPSILON) ** 2;
+}
+
+/** Standard deviations, but 1 where a column is constant. */
 function divisors({ count, mean, variance }: Moments): Float64Array {
-	return variance.map((value, f) => {
-		const n = count[f]!;
-		const bound = n * EPSILON * value + (n * mean[f]! * EPSILON) ** 2;
-		return value <= bound ? 1 : Math.sqrt(value);
-	});
+	return variance.map((value, f) => (isConstant(count[f]!, mean[f]!, value) ? 1 : Math.sqrt(value)));
 }
 
 export interface MinMaxScalerOptions {
@@ -224,8 +227,9 @@ export class MinMaxScaler extends Scaler<Extremes, MinMaxScalerState> {
 	readonly featureRange: readonly [low: number, high: number];
 	readonly clip: boolean;
 
-	constructor({ featureRange = [0, 1], clip = false }: MinMaxScalerOptions = {}) {
+	constructor(options: MinMaxScalerOptions = {}) {
 		super();
+		const { featureRange = [0, 1], clip = false } = checkOptions('MinMaxScaler', options, ['featureRange', 'clip']);
 		if (!Array.isArray(featureRange) || !(featureRange[0] < featureRange[1]))
 			throw new ArgumentError(`MinMaxScaler: featureRange must be [low, high] with low below high, not ${shown(featureRange)}`);
 		this.featureRange = featureRange;

@@ -1,0 +1,286 @@
+/** Categories as numbers, by scikit-learn's definitions. Categories are on the host, strings or numbers; what a network takes is a tensor. */
+import type { DeviceName } from '../../backends/contract';
+import { defaultDevice } from '../../backends/registry';
+import type { DType } from '../../core/dtype';
+import { ArgumentError, formatShape, ShapeError } from '../../core/errors';
+import { checkOptions } from '../../core/options';
+import { tensor } from '../../ops/creation';
+import { shown } from '../../ops/requirements';
+import { Tensor } from '../../tensor';
+import { requireFitted } from './columns';
+
+export type Category = string | number;
+
+/** Each category once, ascending: numbers by size with NaN last, strings by their characters' codes. */
+function sortedCategories(name: string, values: Iterable<Category>): Category[] {
+	const categories = [...new Set(values)];
+	const kinds = new Set(categories.map((category) => typeof category));
+	if (kinds.size > 1 || !(kinds.size === 0 || kinds.has('string') || kinds.has('number'))) {
+		throw new ArgumentError(`${name}: categories must be all strings or all numbers, not ${[...kinds].join(' and ')}`);
+	}
+	return categories.sort((a, b) => {
+		if (Number.isNaN(a) || Number.isNaN(b)) return Number(Number.isNaN(a)) - Number(Number.isNaN(b));
+		return a < b ? -1 : a > b ? 1 : 0;
+	});
+}
+
+function placesOf(categories: readonly Category[]): ReadonlyMap<Category, number> {
+	return new Map(categories.map((category, i) => [category, i]));
+}
+
+function shownCategory(category: Category): string {
+	return typeof category === 'string' ? `'${category}'` : shown(category);
+}
+
+/** Categories as JSON has them: NaN becomes null. */
+type JsonCategory = Category | null;
+
+function categoriesFromJson(name: string, values: unknown): Category[] {
+	if (!Array.isArray(values) || !values.every((v) => v === null || typeof v === 'string' || typeof v === 'number'))
+		throw new ArgumentError(`${name}: the state has no list of categories; it takes what stateDict() returned`);
+	return (values as JsonCategory[]).map((value) => value ?? Number.NaN);
+}
+
+function categoriesToJson(categories: readonly Category[]): JsonCategory[] {
+	return categories.map((category) => (Number.isNaN(category) ? null : category));
+}
+
+export interface LabelEncoderState {
+	readonly classes: readonly JsonCategory[];
+}
+
+/** Labels, strings or numbers, as classes 0 .. n - 1 and back. As `sklearn.preprocessing.LabelEncoder`. */
+export class LabelEncoder {
+	#classes: readonly Category[] | null = null;
+	#places: ReadonlyMap<Category, number> = new Map();
+
+	/** The labels in ascending order: class i is classes[i]. Null before `fit`. */
+	get classes(): readonly Category[] | null {
+		return this.#classes;
+	}
+
+	fit(labels: ArrayLike<Category>): this {
+		this.#learn(sortedCategories('LabelEncoder.fit', Array.from(labels)));
+		return this;
+	}
+
+	/** The classes of labels that `fit` saw: int32, [N], on `device` (the default device). */
+	transform(labels: ArrayLike<Category>, { device = defaultDevice() }: { readonly device?: DeviceName } = {}): Tensor {
+		requireFitted('LabelEncoder.transform', this.#classes);
+		const classes = Int32Array.from({ length: labels.length }, (_, i) => {
+			const place = this.#places.get(labels[i]!);
+			if (place === undefined) {
+				throw new ArgumentError(
+					`LabelEncoder.transform: ${shownCategory(labels[i]!)} at place ${i} is no label that fit saw. Fit on all labels that may occur`,
+				);
+			}
+			return place;
+		});
+		return tensor(classes, { device });
+	}
+
+	fitTransform(labels: ArrayLike<Category>, options: { readonly device?: DeviceName } = {}): Tensor {
+		return this.fit(labels).transform(labels, options);
+	}
+
+	/** The labels of classes, in a tensor of whole numbers or a list. */
+	async inverseTransform(classes: Tensor | ArrayLike<number>): Promise<Category[]> {
+		const known = requireFitted('LabelEncoder.inverseTransform', this.#classes);
+		const values = classes instanceof Tensor ? await classes.data() : classes;
+		return Array.from(values, (place) => {
+			const label = known[place];
+			if (label === undefined)
+				throw new ArgumentError(`LabelEncoder.inverseTransform: ${place} is no class: there are ${known.length}, from 0`);
+			return label;
+		});
+	}
+
+	/** What was learnt, as plain data that survives JSON. */
+	stateDict(): LabelEncoderState {
+		return { classes: categoriesToJson(requireFitted('LabelEncoder.stateDict', this.#classes)) };
+	}
+
+	loadStateDict(state: LabelEncoderState): void {
+		this.#learn(categoriesFromJson('LabelEncoder.loadStateDict', state?.classes));
+	}
+
+	#learn(classes: readonly Category[]): void {
+		this.#classes = classes;
+		this.#places = placesOf(classes);
+	}
+}
+
+export interface OneHotEncoderOptions {
+	/** What `transform` does with a category that `fit` did not see: throw, or give zeros. Default 'error'. */
+	readonly handleUnknown?: 'error' | 'ignore';
+	/** A column left out of each feature, so that columns do not add up to one: its first category, or that of features with two. Default null. */
+	readonly drop?: 'first' | 'ifBinary' | null;
+	/** The categories of each feature in the order wanted; by default those that `fit` sees, ascending. */
+	readonly categories?: readonly (readonly Category[])[] | 'auto';
+}
+
+export interface OneHotEncoderState {
+	readonly categories: readonly (readonly JsonCategory[])[];
+}
+
+interface Feature {
+	readonly categories: readonly Category[];
+	readonly places: ReadonlyMap<Category, number>;
+	/** The place of the category without a column; -1 for none. */
+	readonly dropped: number;
+	/** The feature's first column in the encoded rows. */
+	readonly column: number;
+	/** Its number of columns. */
+	readonly width: number;
+}
+
+/** Samples, each a list of one category per feature. */
+export type CategoryRows = readonly (readonly Category[])[];
+
+/** Each feature as a column for each of its categories, 1 where the sample has it and 0 elsewhere. As `sklearn.preprocessing.OneHotEncoder`. */
+export class OneHotEncoder {
+	readonly handleUnknown: 'error' | 'ignore';
+	readonly drop: 'first' | 'ifBinary' | null;
+	readonly #given: readonly (readonly Category[])[] | null;
+	#features: readonly Feature[] | null = null;
+
+	constructor(options: OneHotEncoderOptions = {}) {
+		checkOptions('OneHotEncoder', options, ['handleUnknown', 'drop', 'categories']);
+		const { handleUnknown = 'error', drop = null, categories = 'auto' } = options;
+		if (handleUnknown !== 'error' && handleUnknown !== 'ignore')
+			throw new ArgumentError(`OneHotEncoder: handleUnknown is 'error' or 'ignore', not ${shown(handleUnknown)}`);
+		if (drop !== null && drop !== 'first' && drop !== 'ifBinary')
+			throw new ArgumentError(`OneHotEncoder: drop is 'first', 'ifBinary' or null, not ${shown(drop)}`);
+		this.handleUnknown = handleUnknown;
+		this.drop = drop;
+		this.#given = categories === 'auto' ? null : categories;
+	}
+
+	/** The categories of each feature; null before `fit`. */
+	get categories(): readonly (readonly Category[])[] | null {
+		return this.#features?.map(({ categories }) => categories) ?? null;
+	}
+
+	fit(rows: CategoryRows): this {
+		const width = requireRows('OneHotEncoder.fit', rows, this.#given?.length);
+		const seen = Array.from({ length: width }, (_, f) =>
+			sortedCategories(
+				'OneHotEncoder.fit',
+				rows.map((row) => row[f]!),
+			),
+		);
+		if (this.#given !== null && this.handleUnknown === 'error') {
+			seen.forEach((categories, f) => {
+				const unknown = categories.find((category) => !this.#given![f]!.includes(category));
+				if (unknown !== undefined) throw unknownCategory('OneHotEncoder.fit', unknown, f);
+			});
+		}
+		this.#learn(this.#given ?? seen);
+		return this;
+	}
+
+	/** [N, columns] on `device` (the default device), float32 by default. */
+	transform(
+		rows: CategoryRows,
+		{ device = defaultDevice(), dtype = 'float32' }: { readonly device?: DeviceName; readonly dtype?: DType } = {},
+	): Tensor {
+		const features = requireFitted('OneHotEncoder.transform', this.#features);
+		requireRows('OneHotEncoder.transform', rows, features.length);
+		const columns = widthOf(features);
+		const values = new Float32Array(rows.length * columns);
+		rows.forEach((row, i) => {
+			features.forEach(({ places, dropped, column }, f) => {
+				const place = places.get(row[f]!);
+				if (place === undefined) {
+					if (this.handleUnknown === 'error') throw unknownCategory('OneHotEncoder.transform', row[f]!, f);
+				} else if (place !== dropped) {
+					values[i * columns + column + place - Number(dropped >= 0 && place > dropped)] = 1;
+				}
+			});
+		});
+		return tensor(values, { shape: [rows.length, columns], dtype, device });
+	}
+
+	fitTransform(rows: CategoryRows, options: { readonly device?: DeviceName; readonly dtype?: DType } = {}): Tensor {
+		return this.fit(rows).transform(rows, options);
+	}
+
+	/** The category with the largest value of each feature; of zeros the dropped one, and null where none was dropped. */
+	async inverseTransform(encoded: Tensor): Promise<(Category | null)[][]> {
+		const features = requireFitted('OneHotEncoder.inverseTransform', this.#features);
+		const columns = widthOf(features);
+		if (!(encoded instanceof Tensor) || encoded.ndim !== 2 || encoded.shape[1] !== columns) {
+			throw new ShapeError(
+				`OneHotEncoder.inverseTransform: takes a tensor [N, ${columns}], not ${encoded instanceof Tensor ? formatShape(encoded.shape) : shown(encoded)}`,
+			);
+		}
+		const values = await encoded.data();
+		return Array.from({ length: encoded.shape[0]! }, (_, i) =>
+			features.map(({ categories, dropped, column, width }) => {
+				let best = -1;
+				let most = 0;
+				for (let k = 0; k < width; k++) {
+					const value = values[i * columns + column + k]!;
+					if (value > most) [best, most] = [k, value];
+				}
+				if (best < 0) return dropped >= 0 ? categories[dropped]! : null;
+				return categories[best + Number(dropped >= 0 && best >= dropped)]!;
+			}),
+		);
+	}
+
+	/** A name for each column: the feature's and the category's. Features are x0, x1, ... unless named. */
+	getFeatureNamesOut(inputFeatures?: readonly string[]): string[] {
+		const features = requireFitted('OneHotEncoder.getFeatureNamesOut', this.#features);
+		if (inputFeatures !== undefined && inputFeatures.length !== features.length)
+			throw new ArgumentError(`OneHotEncoder.getFeatureNamesOut: ${inputFeatures.length} names for ${features.length} features`);
+		return features.flatMap(({ categories, dropped }, f) =>
+			categories.filter((_, place) => place !== dropped).map((category) => `${inputFeatures?.[f] ?? `x${f}`}_${category}`),
+		);
+	}
+
+	/** What was learnt, as plain data that survives JSON. */
+	stateDict(): OneHotEncoderState {
+		const features = requireFitted('OneHotEncoder.stateDict', this.#features);
+		return { categories: features.map(({ categories }) => categoriesToJson(categories)) };
+	}
+
+	loadStateDict(state: OneHotEncoderState): void {
+		if (!Array.isArray(state?.categories))
+			throw new ArgumentError('OneHotEncoder.loadStateDict: this is no state; it takes what stateDict() returned');
+		this.#learn(state.categories.map((values) => categoriesFromJson('OneHotEncoder.loadStateDict', values)));
+	}
+
+	#learn(all: readonly (readonly Category[])[]): void {
+		let column = 0;
+		this.#features = all.map((categories) => {
+			const drops = this.drop === 'first' || (this.drop === 'ifBinary' && categories.length === 2);
+			const dropped = drops ? 0 : -1;
+			const width = categories.length - Number(drops);
+			const feature = { categories: [...categories], places: placesOf(categories), dropped, column, width };
+			column += width;
+			return feature;
+		});
+	}
+}
+
+function widthOf(features: readonly Feature[]): number {
+	return features.reduce((sum, { width }) => sum + width, 0);
+}
+
+function unknownCategory(name: string, category: Category, feature: number): ArgumentError {
+	return new ArgumentError(
+		`${name}: ${shownCategory(category)} is no known category of feature ${feature}. Fit on all categories, or pass handleUnknown: 'ignore'`,
+	);
+}
+
+/** The number of features of the rows, all of one length. */
+function requireRows(name: string, rows: CategoryRows, width?: number): number {
+	const wanted = width ?? rows[0]?.length;
+	if (wanted === undefined) throw new ArgumentError(`${name}: there are no samples to learn categories from`);
+	rows.forEach((row, i) => {
+		if (!Array.isArray(row) || row.length !== wanted)
+			throw new ShapeError(`${name}: row ${i} has ${row?.length ?? 'no'} features, not ${wanted}; rows are lists of categories`);
+	});
+	return wanted;
+}

@@ -1,0 +1,139 @@
+/** Missing values filled in, by scikit-learn's definitions. */
+
+import { ArgumentError } from '../../core/errors';
+import { checkOptions } from '../../core/options';
+import { tensor } from '../../ops/creation';
+import { eq, isnan, to, where } from '../../ops/elementwise';
+import { indexSelect } from '../../ops/indexing';
+import { shown } from '../../ops/requirements';
+import type { Tensor } from '../../tensor';
+import { tidy } from '../../tidy';
+import {
+	fromJson,
+	type JsonNumber,
+	readTable,
+	requireFitted,
+	requireTable,
+	resultDType,
+	rowFor,
+	type Table,
+	toJson,
+} from './columns';
+
+export type ImputeStrategy = 'mean' | 'median' | 'mostFrequent' | 'constant';
+
+export interface SimpleImputerOptions {
+	/** What a missing value of a column becomes, of the values that are not missing. Of equally frequent ones the smallest. Default 'mean'. */
+	readonly strategy?: ImputeStrategy;
+	/** What 'constant' fills in. Default 0. */
+	readonly fillValue?: number;
+	/** How a missing value is written. Default NaN. */
+	readonly missingValues?: number;
+	/** Whether a column without any value is kept, with `fillValue`; else `transform` leaves it out. Default false. */
+	readonly keepEmptyFeatures?: boolean;
+}
+
+export interface SimpleImputerState {
+	readonly statistics: readonly JsonNumber[];
+}
+
+const STRATEGIES: readonly ImputeStrategy[] = ['mean', 'median', 'mostFrequent', 'constant'];
+
+/** Fills in missing values by column. As `sklearn.impute.SimpleImputer`. */
+export class SimpleImputer {
+	readonly strategy: ImputeStrategy;
+	readonly fillValue: number;
+	readonly missingValues: number;
+	readonly keepEmptyFeatures: boolean;
+	/** What missing values of each column become; NaN where a column had no value. Null before `fit`. */
+	statistics: Float64Array | null = null;
+
+	constructor(options: SimpleImputerOptions = {}) {
+		checkOptions('SimpleImputer', options, ['strategy', 'fillValue', 'missingValues', 'keepEmptyFeatures']);
+		const { strategy = 'mean', fillValue = 0, missingValues = Number.NaN, keepEmptyFeatures = false } = options;
+		if (!STRATEGIES.includes(strategy))
+			throw new ArgumentError(`SimpleImputer: strategy is one of ${STRATEGIES.join(', ')}, not ${shown(strategy)}`);
+		for (const [name, value] of Object.entries({ fillValue, missingValues })) {
+			if (typeof value !== 'number') throw new ArgumentError(`SimpleImputer: ${name} must be a number, not ${shown(value)}`);
+		}
+		this.strategy = strategy;
+		this.fillValue = fillValue;
+		this.missingValues = missingValues;
+		this.keepEmptyFeatures = keepEmptyFeatures;
+	}
+
+	/** Learns from table [N, F] what to fill in. */
+	async fit(x: Tensor): Promise<this> {
+		const table = await readTable('SimpleImputer.fit', x);
+		const statistics = new Float64Array(table.columns);
+		for (let f = 0; f < table.columns; f++) statistics[f] = this.statisticOf(this.presentIn(table, f, x));
+		this.statistics = statistics;
+		return this;
+	}
+
+	/** [N, F] without missing values, on x's device and in its dtype (float32 for whole numbers). */
+	transform(x: Tensor): Tensor {
+		const statistics = requireFitted('SimpleImputer.transform', this.statistics);
+		requireTable('SimpleImputer.transform', x, statistics.length);
+		return tidy(() => {
+			const values = to(x, resultDType(x));
+			const missing = Number.isNaN(this.missingValues) ? isnan(values) : eq(values, this.missingValues);
+			const filled = where(missing, rowFor(x, statistics), values);
+			const kept = Int32Array.from(statistics.keys()).filter((f) => !Number.isNaN(statistics[f]!));
+			return kept.length === statistics.length ? filled : indexSelect(filled, 1, tensor(kept, { device: x.device }));
+		});
+	}
+
+	async fitTransform(x: Tensor): Promise<Tensor> {
+		await this.fit(x);
+		return this.transform(x);
+	}
+
+	/** What was learnt, as plain data that survives JSON. */
+	stateDict(): SimpleImputerState {
+		return { statistics: toJson(requireFitted('SimpleImputer.stateDict', this.statistics)) };
+	}
+
+	loadStateDict(state: SimpleImputerState): void {
+		this.statistics = fromJson('SimpleImputer.loadStateDict', 'statistics', state?.statistics);
+	}
+
+	/** The values of a column that are not missing. */
+	private presentIn({ values, rows, columns }: Table, column: number, x: Tensor): Float64Array {
+		const missing = x.dtype === 'float64' ? this.missingValues : Math.fround(this.missingValues);
+		const present: number[] = [];
+		for (let i = 0; i < rows; i++) {
+			const value = values[i * columns + column]!;
+			if (Number.isNaN(missing) ? !Number.isNaN(value) : value !== missing) present.push(value);
+		}
+		return Float64Array.from(present);
+	}
+
+	private statisticOf(present: Float64Array): number {
+		if (this.strategy === 'constant') return this.fillValue;
+		if (present.length === 0) return this.keepEmptyFeatures ? this.fillValue : Number.NaN;
+		if (this.strategy === 'mean') return present.reduce((sum, value) => sum + value, 0) / present.length;
+		const sorted = present.sort();
+		return this.strategy === 'median' ? quantile(sorted, 0.5) : mostFrequent(sorted);
+	}
+}
+
+/** The quantile of ascending values, between two of them linearly: NumPy's default. */
+export function quantile(sorted: Float64Array, q: number): number {
+	const place = (sorted.length - 1) * q;
+	const low = sorted[Math.floor(place)]!;
+	const high = sorted[Math.ceil(place)]!;
+	return low + (high - low) * (place - Math.floor(place));
+}
+
+/** Of ascending values the most frequent, of several the smallest. */
+function mostFrequent(sorted: Float64Array): number {
+	let best = Number.NaN;
+	let most = 0;
+	let run = 0;
+	sorted.forEach((value, i) => {
+		run = value === sorted[i - 1] ? run + 1 : 1;
+		if (run > most) [best, most] = [value, run];
+	});
+	return best;
+}
