@@ -218,9 +218,15 @@ export class Gpt extends nn.Module {
 		return tidy(() => this.#head.forward(this.#decoder.forward(tokens, caches)));
 	}
 
-	/** Scores of the token after the last: [batch, length] int32 to [batch, vocabularySize]. Nothing is recorded. */
+	/** Scores of the token after the last, [batch, length] int32 to [batch, vocabularySize], as in inference: no dropout, no tape. */
 	next(tokens: Tensor, caches: readonly nn.KVCache[]): Tensor {
-		return noGrad(() => tidy(() => this.#head.forward(this.#decoder.forward(tokens, caches).select(1, -1))));
+		const { training } = this;
+		this.eval();
+		try {
+			return noGrad(() => tidy(() => this.#head.forward(this.#decoder.forward(tokens, caches).select(1, -1))));
+		} finally {
+			this.train(training);
+		}
 	}
 
 	/** Empty caches for `batch` texts, one for each layer. */

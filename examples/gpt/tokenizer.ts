@@ -1,0 +1,112 @@
+/** Texts to tokens and back: a token for each character, or GPT-2's byte pairs. */
+import { decode, encode } from 'gpt-tokenizer/encoding/r50k_base';
+
+/** What makes a tokenizer again: its kind, and what its tokens stand for. */
+export type Vocabulary =
+	| { readonly kind: 'char'; readonly characters: string }
+	| { readonly kind: 'bpe'; readonly pairs: readonly number[] };
+
+export interface Tokenizer {
+	readonly vocabulary: Vocabulary;
+	/** Tokens are 0 .. size - 1. */
+	readonly size: number;
+	encode(text: string): Int32Array;
+	decode(tokens: Iterable<number>): string;
+}
+
+/** A token for each character that occurs in a text. */
+class Characters implements Tokenizer {
+	readonly vocabulary: Vocabulary;
+	readonly #characters: readonly string[];
+	readonly #tokens: ReadonlyMap<string, number>;
+
+	constructor(characters: string) {
+		this.vocabulary = { kind: 'char', characters };
+		this.#characters = [...characters];
+		this.#tokens = new Map(this.#characters.map((character, token) => [character, token]));
+	}
+
+	get size(): number {
+		return this.#characters.length;
+	}
+
+	encode(text: string): Int32Array {
+		return Int32Array.from([...text], (character) => {
+			const token = this.#tokens.get(character);
+			if (token === undefined) {
+				throw new Error(`the character ${JSON.stringify(character)} does not occur in the text that the model learns`);
+			}
+			return token;
+		});
+	}
+
+	decode(tokens: Iterable<number>): string {
+		return Array.from(tokens, (token) => this.#characters[token]!).join('');
+	}
+}
+
+/** GPT-2's first 256 tokens are single bytes: those that it prints as they are, then the others. */
+const BYTES = 256;
+
+/** Names of special tokens, such as the end of a text, are plain text here. */
+function pairsOf(text: string): number[] {
+	return encode(text, { disallowedSpecial: new Set() });
+}
+
+function bytePair(byte: number): number {
+	if (byte > 0x20 && byte < 0x7f) return byte - 0x21;
+	if (byte > 0xa0 && byte < 0xad) return byte - 0xa1 + 94;
+	if (byte > 0xad) return byte - 0xae + 106;
+	return byte <= 0x20 ? 188 + byte : byte === 0xad ? 255 : 221 + byte - 0x7f;
+}
+
+/**
+ * Those of GPT-2's 50,257 byte pairs that a text needs, renumbered: a table of all of them would be most of a small model. Single bytes
+ * are always among them, so any other text can be written too.
+ */
+class BytePairs implements Tokenizer {
+	readonly vocabulary: Vocabulary;
+	readonly #pairs: readonly number[];
+	readonly #tokens: ReadonlyMap<number, number>;
+
+	constructor(pairs: readonly number[]) {
+		this.vocabulary = { kind: 'bpe', pairs };
+		this.#pairs = pairs;
+		this.#tokens = new Map(pairs.map((pair, token) => [pair, token]));
+	}
+
+	get size(): number {
+		return this.#pairs.length;
+	}
+
+	encode(text: string): Int32Array {
+		const tokens = this.#known(text) ?? text.match(/ ?\S+|\s/gu)!.flatMap((word) => this.#known(word) ?? this.#bytes(word));
+		return Int32Array.from(tokens);
+	}
+
+	/** Null if it takes pairs that the vocabulary lacks. */
+	#known(text: string): number[] | null {
+		const tokens = pairsOf(text).map((pair) => this.#tokens.get(pair));
+		return tokens.every((token) => token !== undefined) ? tokens : null;
+	}
+
+	#bytes(text: string): number[] {
+		return Array.from(new TextEncoder().encode(text), (byte) => this.#tokens.get(bytePair(byte))!);
+	}
+
+	decode(tokens: Iterable<number>): string {
+		return decode(Array.from(tokens, (token) => this.#pairs[token]!));
+	}
+}
+
+/** The tokenizer of a text: of that kind, with the tokens that occur in it. */
+export function tokenizerOf(kind: Vocabulary['kind'], text: string): Tokenizer {
+	if (kind === 'char') return new Characters([...new Set(text)].sort().join(''));
+	const bytes = Array.from({ length: BYTES }, (_, pair) => pair);
+	return new BytePairs([...new Set([...bytes, ...pairsOf(text)])].sort((a, b) => a - b));
+}
+
+/** The tokenizer that had this vocabulary. */
+export function restoreTokenizer(vocabulary: Vocabulary): Tokenizer {
+	return vocabulary.kind === 'char' ? new Characters(vocabulary.characters) : new BytePairs(vocabulary.pairs);
+}

@@ -1,0 +1,243 @@
+/** A training run: what train.ts drives in Node, and the page in a browser. */
+import { crossEntropy, type Device, manualSeed, noGrad, optim, randint, type Tensor, tidy } from 'wgrad';
+import { type CheckpointStore, loadCheckpoint, saveCheckpoint } from 'wgrad/train';
+import { type Batch, Corpus, windows } from './corpus';
+import { Gpt } from './model';
+import { generate, Sampler, type SamplingOptions } from './sampling';
+import { restoreTokenizer, type Tokenizer, tokenizerOf, type Vocabulary } from './tokenizer';
+
+export interface Settings {
+	readonly tokenizer: Vocabulary['kind'];
+	readonly layers: number;
+	/** Features of a token. */
+	readonly width: number;
+	readonly heads: number;
+	/** Tokens that the model sees at most. */
+	readonly context: number;
+	readonly dropout: number;
+	/** Windows of `context` tokens in a step. */
+	readonly batchSize: number;
+	readonly steps: number;
+	/** AdamW's rate at its highest, after `warmup` steps; half a cosine takes it down to a tenth. */
+	readonly lr: number;
+	readonly warmup: number;
+	readonly weightDecay: number;
+	readonly seed: number;
+}
+
+/** What `npm run gpt` and the page begin with. */
+export const DEFAULTS: Settings = {
+	tokenizer: 'char',
+	layers: 2,
+	width: 128,
+	heads: 4,
+	context: 128,
+	dropout: 0,
+	batchSize: 8,
+	steps: 1000,
+	lr: 3e-3,
+	warmup: 50,
+	weightDecay: 0.1,
+	seed: 1,
+};
+
+export interface Step {
+	/** Counts from 1. */
+	readonly step: number;
+	/** Nats a token, of this step's batch. */
+	readonly loss: number;
+}
+
+/** What a checkpoint holds besides weights and the optimizer's state. */
+interface Progress {
+	readonly settings: Settings;
+	readonly step: number;
+	readonly vocabulary: Vocabulary;
+	readonly fingerprint: number;
+	readonly losses: readonly number[];
+	readonly validations: readonly Step[];
+}
+
+const LOWEST_RATE = 0.1;
+const LARGEST_GRADIENT = 1;
+/** Steps that the GPU is given ahead of the one whose loss the host waits for, so that it never idles. */
+const AHEAD = 4;
+/** Windows that a validation takes, evenly spread, unless it takes all. */
+const VALIDATION_WINDOWS = 64;
+
+/** The part of the highest rate that step `step`, from 0 on, trains with. */
+function rateOf(step: number, { warmup, steps }: Settings): number {
+	if (step < warmup) return (step + 1) / warmup;
+	const done = Math.min(1, (step - warmup) / Math.max(1, steps - warmup));
+	return LOWEST_RATE + (1 - LOWEST_RATE) * 0.5 * (1 + Math.cos(Math.PI * done));
+}
+
+export class GptTraining {
+	readonly model: Gpt;
+	/** The loss of every step so far, and of the validations. */
+	readonly losses: number[] = [];
+	readonly validations: Step[] = [];
+	readonly #optimizer: optim.AdamW;
+	readonly #scheduler: optim.lrScheduler.LambdaLR;
+	/** Steps begun. */
+	#step = 0;
+
+	/** A model with fresh weights. */
+	constructor(
+		readonly settings: Settings,
+		readonly corpus: Corpus,
+		readonly device: Device,
+	) {
+		const { layers, width, heads, context, dropout, batchSize, lr, weightDecay, seed } = settings;
+		for (const [part, tokens] of Object.entries({ training: corpus.training, validation: corpus.validation })) {
+			if (tokens.length <= context) {
+				throw new Error(`the ${part} part of the text has ${tokens.length} tokens: too few for a context of ${context}`);
+			}
+		}
+		if (batchSize < 1) throw new Error(`a batch size of ${batchSize} trains on nothing`);
+		manualSeed(seed);
+		this.model = new Gpt({ vocabularySize: corpus.tokenizer.size, context, width, layers, heads, dropout });
+		this.#optimizer = new optim.AdamW(this.model.decayGroups(weightDecay), { lr, betas: [0.9, 0.99] });
+		this.#scheduler = new optim.lrScheduler.LambdaLR(this.#optimizer, (step) => rateOf(step, settings));
+	}
+
+	/** A fresh run on `text`. */
+	static begin(settings: Settings, text: string, device: Device): GptTraining {
+		return new GptTraining(settings, new Corpus(text, tokenizerOf(settings.tokenizer, text)), device);
+	}
+
+	/** The run in a checkpoint, which goes on bit by bit as if it had never stopped. `steps`, if given, moves its end. */
+	static async resume(
+		name: string,
+		text: string,
+		device: Device,
+		{ steps, store }: { steps?: number | undefined; store?: CheckpointStore } = {},
+	): Promise<GptTraining> {
+		const options = store === undefined ? {} : { store };
+		const saved = (await loadCheckpoint(name, {}, options)) as unknown as Progress | null;
+		if (saved?.vocabulary === undefined) throw new Error(`${name} is a checkpoint, but not one of this program`);
+		const corpus = new Corpus(text, restoreTokenizer(saved.vocabulary));
+		if (corpus.fingerprint !== saved.fingerprint) throw new Error(`${name} was trained on another text`);
+		const training = new GptTraining({ ...saved.settings, steps: steps ?? saved.settings.steps }, corpus, device);
+		await loadCheckpoint(name, training.#parts(), options);
+		training.#step = saved.step;
+		training.losses.push(...saved.losses);
+		training.validations.push(...saved.validations);
+		return training;
+	}
+
+	/** Writes the state to a checkpoint, whole or not at all. Between steps only: not while `run` is at work. */
+	async save(name: string, store?: CheckpointStore): Promise<void> {
+		const { settings, corpus, losses, validations } = this;
+		const { tokenizer, fingerprint } = corpus;
+		const extra = { settings, step: this.#step, vocabulary: tokenizer.vocabulary, fingerprint, losses, validations };
+		await saveCheckpoint(name, this.#parts(), { extra: extra as never, ...(store && { store }) });
+	}
+
+	#parts() {
+		return { model: this.model, optimizer: this.#optimizer, scheduler: this.#scheduler };
+	}
+
+	get step(): number {
+		return this.#step;
+	}
+
+	get finished(): boolean {
+		return this.#step >= this.settings.steps;
+	}
+
+	get tokenizer(): Tokenizer {
+		return this.corpus.tokenizer;
+	}
+
+	/** Trains for up to `count` steps, telling each when its loss is known. When it ends, all that it began is done. */
+	async *run(count = Number.POSITIVE_INFINITY): AsyncGenerator<Step, void> {
+		const end = Math.min(this.settings.steps, this.#step + count);
+		const ahead: Promise<number>[] = [];
+		const next = async () => {
+			this.losses.push(await ahead.shift()!);
+			return { step: this.losses.length, loss: this.losses.at(-1)! };
+		};
+		try {
+			while (this.#step < end) {
+				ahead.push(this.#train(await this.#draw()));
+				if (ahead.length > AHEAD) yield await next();
+				await this.#breathe();
+			}
+			while (ahead.length > 0) yield await next();
+		} finally {
+			while (ahead.length > 0) await next();
+		}
+	}
+
+	/** Windows of the training text, at random. */
+	async #draw(): Promise<Batch> {
+		const { batchSize, context } = this.settings;
+		const { training } = this.corpus;
+		using starts = randint(0, training.length - context, [batchSize], { device: 'cpu' });
+		return windows(training, await starts.data(), context, this.device);
+	}
+
+	/** One step, given to the device. Resolves to its loss. */
+	#train({ inputs, targets }: Batch): Promise<number> {
+		using loss = tidy(() => {
+			const loss = crossEntropy(this.model.forward(inputs).reshape([-1, this.tokenizer.size]), targets);
+			this.#optimizer.zeroGrad();
+			loss.backward();
+			optim.clipGradNorm(this.model.parameters(), LARGEST_GRADIENT);
+			this.#optimizer.step();
+			return loss.detach();
+		});
+		this.#scheduler.step();
+		this.#step++;
+		inputs.dispose();
+		targets.dispose();
+		const read = loss.item();
+		// A caller that stops asking may never come to it: an error must not surface as one that nobody has handled.
+		read.catch(() => {});
+		return read;
+	}
+
+	/** Nats a token on the part of the text that is not learnt from: on windows evenly spread over it, or on all of it. */
+	async validate({ all = false }: { all?: boolean } = {}): Promise<number> {
+		const { batchSize, context } = this.settings;
+		const { validation } = this.corpus;
+		const fitting = Math.floor((validation.length - 1) / context);
+		const count = all ? fitting : Math.min(fitting, VALIDATION_WINDOWS);
+		const starts = Array.from({ length: count }, (_, i) => Math.floor((i * fitting) / count) * context);
+		let sum = 0;
+		for (let first = 0; first < count; first += batchSize) {
+			const part = starts.slice(first, first + batchSize);
+			using loss = this.#judge(windows(validation, part, context, this.device));
+			sum += (await loss.item()) * part.length;
+			await this.#breathe();
+		}
+		if (!all) this.validations.push({ step: this.#step, loss: sum / count });
+		return sum / count;
+	}
+
+	#judge({ inputs, targets }: Batch): Tensor {
+		this.model.eval();
+		try {
+			return noGrad(() => tidy(() => crossEntropy(this.model.forward(inputs).reshape([-1, this.tokenizer.size]), targets)));
+		} finally {
+			this.model.train();
+			inputs.dispose();
+			targets.dispose();
+		}
+	}
+
+	/** On WebGPU every readback lets a page do its other work; the CPU's are over at once, so it needs a pause. */
+	async #breathe(): Promise<void> {
+		if (this.device === 'cpu') await new Promise((resolve) => setTimeout(resolve));
+	}
+
+	/** Writes on from `prompt`, which gives the text so far after each token. */
+	async *write(prompt: string, count: number, options: SamplingOptions = {}): AsyncGenerator<string, void> {
+		const tokens = Array.from(this.tokenizer.encode(prompt));
+		for await (const token of generate(this.model, tokens, count, new Sampler(options))) {
+			tokens.push(token);
+			yield this.tokenizer.decode(tokens);
+		}
+	}
+}
