@@ -6,8 +6,8 @@ export const SIDE = 28;
 export const PIXELS = SIDE * SIDE;
 
 /** Mean and standard deviation of all training pixels, scaled to [0, 1]. */
-export const MEAN = 0.1307;
-export const DEVIATION = 0.3081;
+const MEAN = 0.1307;
+const DEVIATION = 0.3081;
 
 export interface Batch {
 	/** [N, 1, 28, 28] float32, normalised by the training set's mean and deviation. */
@@ -41,11 +41,6 @@ export class LabelledImages {
 
 	get length(): number {
 		return this.#labels.length;
-	}
-
-	/** All images, one after another, and all labels; not copies. */
-	get bytes(): { readonly pixels: Uint8Array; readonly labels: Uint8Array } {
-		return { pixels: this.#pixels, labels: this.#labels };
 	}
 
 	/** The 28 x 28 bytes of one image, not a copy. */
