@@ -1,0 +1,74 @@
+/** An autoencoder and a variational one, of fully connected layers. */
+import { binaryCrossEntropyWithLogits, mseLoss, nn, randnLike, sigmoid, type Tensor } from 'wgrad';
+
+const SIDE = 28;
+const PIXELS = SIDE * SIDE;
+
+export interface Reconstruction {
+	/** [N, 1, 28, 28], from 0 to 1. */
+	readonly images: Tensor;
+	/** What is to be made small, a mean over the images. */
+	readonly loss: Tensor;
+}
+
+function encoder(hidden: number, outputs: number): nn.Sequential {
+	return new nn.Sequential(new nn.Flatten(), new nn.Linear(PIXELS, hidden), new nn.ReLU(), new nn.Linear(hidden, outputs));
+}
+
+/** From codes [N, latent] to the logits of pixels. */
+function decoder(hidden: number, latent: number): nn.Sequential {
+	return new nn.Sequential(
+		new nn.Linear(latent, hidden),
+		new nn.ReLU(),
+		new nn.Linear(hidden, PIXELS),
+		new nn.Unflatten(1, [1, SIDE, SIDE]),
+	);
+}
+
+/** Squeezes images of 784 pixels into a code of a few numbers, from which it draws them again. The loss is the squared error of an image. */
+export class Autoencoder extends nn.Module {
+	readonly encoder: nn.Sequential;
+	readonly decoder: nn.Sequential;
+
+	constructor(hidden: number, latent: number) {
+		super();
+		this.encoder = encoder(hidden, latent);
+		this.decoder = decoder(hidden, latent);
+	}
+
+	override forward(input: Tensor): Reconstruction {
+		const images = sigmoid(this.decoder.forward(this.encoder.forward(input)));
+		return { images, loss: mseLoss(images, input, { reduction: 'sum' }).div(input.shape[0]!) };
+	}
+}
+
+/**
+ * The code of an image is a normal distribution, kept near the standard one, so that codes drawn from that one become new images.
+ *
+ * The loss bounds the negative log-likelihood of an image in nats from above, -ELBO: cross-entropy of the pixels, plus the divergence of
+ * the code's distribution from the standard normal one. Kingma and Welling 2014: "Auto-encoding variational Bayes".
+ */
+export class VariationalAutoencoder extends nn.Module {
+	readonly encoder: nn.Sequential;
+	readonly decoder: nn.Sequential;
+
+	constructor(hidden: number, latent: number) {
+		super();
+		this.encoder = encoder(hidden, 2 * latent);
+		this.decoder = decoder(hidden, latent);
+	}
+
+	override forward(input: Tensor): Reconstruction {
+		const [mean, logVariance] = this.encoder.forward(input).chunk(2, 1) as [Tensor, Tensor];
+		const code = mean.add(logVariance.mul(0.5).exp().mul(randnLike(mean)));
+		const logits = this.decoder.forward(code);
+		const error = binaryCrossEntropyWithLogits(logits, input, { reduction: 'sum' });
+		const divergence = mean.square().add(logVariance.exp()).sub(logVariance).sub(1).mul(0.5).sum();
+		return { images: sigmoid(logits), loss: error.add(divergence).div(input.shape[0]!) };
+	}
+
+	/** Images for codes [N, latent]. */
+	decode(codes: Tensor): Tensor {
+		return sigmoid(this.decoder.forward(codes));
+	}
+}
