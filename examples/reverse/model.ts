@@ -1,5 +1,5 @@
 /** An encoder-decoder Transformer from one sequence of tokens to another. */
-import { arange, argmax, cat, crossEntropy, full, nn, noGrad, type Tensor, tidy } from 'wgrad';
+import { argmax, cat, crossEntropy, full, nn, noGrad, type Tensor, tidy } from 'wgrad';
 
 /** Tokens that are no symbols: filler behind the end, and what the decoder starts from. */
 export const PAD = 0;

@@ -1,0 +1,28 @@
+/** How the small trainings of the models' tests go: the loop that the example programs have, without what they print. */
+import { noGrad, optim, type Tensor, tidy } from 'wgrad';
+
+/** Takes `steps` steps of AdamW with a learning rate that rises to `lr` and falls again. `draw` makes a batch, `lossOf` its loss. */
+export async function learn<Batch>(
+	parameters: Tensor[],
+	{ steps, lr }: { readonly steps: number; readonly lr: number },
+	draw: (step: number) => Batch | Promise<Batch>,
+	lossOf: (batch: Batch) => Tensor,
+): Promise<void> {
+	const optimizer = new optim.AdamW(parameters, { lr, weightDecay: 0 });
+	const scheduler = new optim.lrScheduler.OneCycleLR(optimizer, lr, { totalSteps: steps });
+	for (let step = 0; step < steps; step++) {
+		const batch = await draw(step);
+		tidy(() => {
+			optimizer.zeroGrad();
+			lossOf(batch).backward();
+			optimizer.step();
+			scheduler.step();
+		});
+	}
+}
+
+/** The share of rows of which the likeliest class is the label. */
+export async function accuracyOf(logits: () => Tensor, labels: Tensor): Promise<number> {
+	using share = noGrad(() => tidy(() => logits().argmax(1).eq(labels).to('float32').mean()));
+	return await share.item();
+}
