@@ -1,12 +1,20 @@
 /** `wgrad/data`: from files and arrays to batches. In Node, `node.ts` adds what reads files by their path. */
 export { ArrayDataset, type HostArray, type HostData } from './arrays';
+export { CIFAR10_CLASSES, type LabelledArrays, parseCifar10, parseCifar100 } from './cifar';
 export { ConcatDataset, MapDataset, type MapOptions, Subset } from './combine';
+export { type CategoricalColumn, type CsvColumn, type CsvOptions, CsvTable, type NumericColumn, parseCsv } from './csv';
 export type { Dataset } from './dataset';
+export { type DroppedFile, filesFromDrop, readImageFolder } from './drop';
 export { defaultCollate, type Fields } from './fields';
 export { type Fold, type FoldOptions, KFold, StratifiedKFold } from './folds';
+export { type ImageGridOptions, imageGrid, imageTensor } from './grid';
+export { type IdxArray, parseIdx } from './idx';
+export { decodeImage, encodePng, type Image, type ImageOptions } from './image';
+export { type FileEntry, ImageFolder, type ImageFolderOptions } from './imageFolder';
 export { IterableDataset, type StreamContext } from './iterable';
 export { type BatchTransform, DataLoader, type DataLoaderOptions, type DataLoaderState, type EpochPosition } from './loader';
 export * from './preprocessing';
+export { type Readers, readCifar10, readCifar100, readCsv, readIdx, readText } from './readers';
 export {
 	type BatchIndices,
 	BatchSampler,
@@ -17,6 +25,8 @@ export {
 	SubsetRandomSampler,
 	WeightedRandomSampler,
 } from './samplers';
+export type { Source } from './sources';
 export { type Labels, randomSplit, type TrainTestOptions, trainTestSplit } from './split';
 export { TensorDataset } from './tensors';
+export { CharVocabulary, splitTokens, TokenWindows, type TokenWindowsOptions } from './text';
 export * as transforms from './transforms';

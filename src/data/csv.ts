@@ -1,0 +1,174 @@
+/** Tables of comma-separated values. */
+import Papa from 'papaparse';
+import { ArgumentError, FormatError } from '../core/errors';
+
+export interface CsvOptions {
+	/** Whether the first row holds names, or the names themselves. Default true. Without, columns are called '0', '1', ... */
+	readonly header?: boolean | readonly string[];
+	/** What separates columns. Default: found out from the text, among comma, tab, bar and semicolon. */
+	readonly delimiter?: string;
+	/** The columns to read, in this order. Default: all. */
+	readonly columns?: readonly string[];
+	/** Columns that must hold numbers. Default: those in which all values are. */
+	readonly numeric?: readonly string[];
+	/** Columns that hold names of categories, also where they look like numbers. */
+	readonly categorical?: readonly string[];
+	/** Cells that mean 'no value', spaces aside. Default: '', 'NA', 'N/A', 'NaN', 'nan', 'null', '?'. */
+	readonly missing?: readonly string[];
+	/** What lines of comment begin with. Default: there are none. */
+	readonly comments?: string;
+}
+
+export interface NumericColumn {
+	readonly name: string;
+	readonly kind: 'numeric';
+	/** NaN where there is no value. */
+	readonly values: Float64Array;
+}
+
+export interface CategoricalColumn {
+	readonly name: string;
+	readonly kind: 'categorical';
+	/** The place of each value among the categories; -1 where there is no value. */
+	readonly values: Int32Array;
+	/** In the order of their characters. */
+	readonly categories: readonly string[];
+}
+
+export type CsvColumn = NumericColumn | CategoricalColumn;
+
+const MISSING = ['', 'NA', 'N/A', 'NaN', 'nan', 'null', '?'];
+const NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
+const INFINITE = /^([+-]?)inf(inity)?$/i;
+
+/** A table, column by column. */
+export class CsvTable {
+	/** The number of rows. */
+	readonly length: number;
+	readonly columns: readonly CsvColumn[];
+
+	constructor(length: number, columns: readonly CsvColumn[]) {
+		this.length = length;
+		this.columns = columns;
+	}
+
+	get names(): string[] {
+		return this.columns.map(({ name }) => name);
+	}
+
+	/** The column of this name. */
+	column(name: string): CsvColumn {
+		const column = this.columns.find((column) => column.name === name);
+		if (column === undefined) throw new ArgumentError(`CsvTable: there is no column '${name}'; there are ${listed(this.names)}`);
+		return column;
+	}
+
+	/** The numbers of a numeric column: NaN where there is no value. */
+	numbers(name: string): Float64Array {
+		const column = this.column(name);
+		if (column.kind === 'numeric') return column.values;
+		throw new ArgumentError(`CsvTable: column '${name}' holds categories: its column(name).values are their places`);
+	}
+
+	/** The names in a categorical column; '' where there is no value. */
+	strings(name: string): string[] {
+		const column = this.column(name);
+		if (column.kind === 'numeric') {
+			throw new ArgumentError(`CsvTable: column '${name}' holds numbers; read it as categories by categorical: ['${name}']`);
+		}
+		return Array.from(column.values, (place) => column.categories[place] ?? '');
+	}
+
+	/** Numeric columns side by side, [rows, columns], as `tensor` and ArrayDataset take them. Default: all numeric columns. */
+	matrix(names: readonly string[] = this.columns.filter(({ kind }) => kind === 'numeric').map(({ name }) => name)): {
+		data: Float64Array;
+		shape: [rows: number, columns: number];
+		dtype: 'float32';
+	} {
+		const columns = names.map((name) => this.numbers(name));
+		const data = new Float64Array(this.length * columns.length);
+		columns.forEach((values, j) => {
+			for (let i = 0; i < this.length; i++) data[i * columns.length + j] = values[i]!;
+		});
+		return { data, shape: [this.length, columns.length], dtype: 'float32' };
+	}
+}
+
+function listed(names: readonly string[]): string {
+	return names.map((name) => `'${name}'`).join(', ');
+}
+
+/** The table in a CSV text (RFC 4180; empty lines are left out). */
+export function parseCsv(text: string, options: CsvOptions = {}): CsvTable {
+	const { header = true, delimiter = '', comments = false, missing = MISSING } = options;
+	const { data, errors } = Papa.parse<string[]>(text, { delimiter, comments, skipEmptyLines: true });
+	const broken = errors.find(({ type }) => type === 'Quotes');
+	if (broken !== undefined) throw new FormatError(`parseCsv: row ${(broken.row ?? 0) + 1}: ${broken.message}`);
+	const rows = header === true ? data.slice(1) : data;
+	const width = data[0]?.length ?? 0;
+	const names = header === true ? (data[0] ?? []).map((name) => name.trim()) : namesOf(header, width);
+	const twice = names.find((name, i) => names.indexOf(name) !== i);
+	if (twice !== undefined) throw new FormatError(`parseCsv: there are two columns '${twice}': name them by header: [...]`);
+	if (names.length === 0) throw new FormatError('parseCsv: the text is empty');
+	const odd = rows.findIndex((row) => row.length !== names.length);
+	if (odd >= 0) {
+		throw new FormatError(`parseCsv: row ${odd + 1} has ${rows[odd]!.length} cells; there are ${names.length} columns`);
+	}
+	const known = (list: readonly string[] | undefined, option: string) => {
+		const unknown = list?.find((name) => !names.includes(name));
+		if (unknown !== undefined) {
+			throw new ArgumentError(`parseCsv: ${option}: there is no column '${unknown}'; there are ${listed(names)}`);
+		}
+		return list;
+	};
+	const numeric = known(options.numeric, 'numeric') ?? [];
+	const categorical = known(options.categorical, 'categorical') ?? [];
+	const both = numeric.find((name) => categorical.includes(name));
+	if (both !== undefined) throw new ArgumentError(`parseCsv: column '${both}' cannot be both numeric and categorical`);
+	const wanted = known(options.columns, 'columns') ?? names;
+	const columns = wanted.map((name): CsvColumn => {
+		const place = names.indexOf(name);
+		const cells = rows.map((row) => {
+			const cell = row[place]!.trim();
+			return missing.includes(cell) ? null : cell;
+		});
+		return categorical.includes(name)
+			? categories(name, cells)
+			: (numbers(name, cells, numeric.includes(name)) ?? categories(name, cells));
+	});
+	return new CsvTable(rows.length, columns);
+}
+
+function namesOf(header: false | readonly string[], width: number): readonly string[] {
+	if (header === false) return Array.from({ length: width }, (_, i) => String(i));
+	return header;
+}
+
+/** The cells as numbers; null when one is none, unless they `must` be. */
+function numbers(name: string, cells: readonly (string | null)[], must: boolean): NumericColumn | null {
+	const values = new Float64Array(cells.length);
+	for (const [i, cell] of cells.entries()) {
+		const infinite = cell === null ? null : INFINITE.exec(cell);
+		if (cell === null) values[i] = Number.NaN;
+		else if (infinite !== null) values[i] = infinite[1] === '-' ? Number.NEGATIVE_INFINITY : Number.POSITIVE_INFINITY;
+		else if (NUMBER.test(cell)) values[i] = Number(cell);
+		else if (!must) return null;
+		else {
+			throw new FormatError(
+				`parseCsv: column '${name}', row ${i + 1}: '${cell}' is no number. If it means 'no value', list it in missing`,
+			);
+		}
+	}
+	return { name, kind: 'numeric', values };
+}
+
+function categories(name: string, cells: readonly (string | null)[]): CategoricalColumn {
+	const found = [...new Set(cells.filter((cell) => cell !== null))].sort();
+	const places = new Map(found.map((category, i) => [category, i]));
+	return {
+		name,
+		kind: 'categorical',
+		values: Int32Array.from(cells, (cell) => (cell === null ? -1 : places.get(cell)!)),
+		categories: found,
+	};
+}

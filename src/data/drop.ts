@@ -1,0 +1,63 @@
+/** Files that a user of a page chose or dropped. */
+import { ArgumentError } from '../core/errors';
+import { type FileEntry, ImageFolder, type ImageFolderOptions } from './imageFolder';
+
+/** A file with its folders' names, as `filesFromDrop` gives them. */
+export interface DroppedFile {
+	/** Such as 'animals/cat/1.png'. */
+	readonly path: string;
+	readonly file: File;
+}
+
+/**
+ * The files that were dropped, and all files of folders that were: for a 'drop' event's `dataTransfer`. Call it within the event's handler:
+ * afterwards the browser has forgotten what was dropped.
+ */
+export async function filesFromDrop(dataTransfer: DataTransfer): Promise<DroppedFile[]> {
+	const items = Array.from(dataTransfer.items).filter(({ kind }) => kind === 'file');
+	// Before the first await: later the items are empty.
+	const found = items.map((item) => item.webkitGetAsEntry() ?? item.getAsFile());
+	const lists = await Promise.all(
+		found.map(async (entry) => {
+			if (entry === null) return [];
+			return entry instanceof File ? [{ path: entry.name, file: entry }] : filesBelow(entry);
+		}),
+	);
+	return lists.flat();
+}
+
+async function filesBelow(entry: FileSystemEntry): Promise<DroppedFile[]> {
+	const path = entry.fullPath.replace(/^\//, '');
+	if (entry.isFile) {
+		const file = await new Promise<File>((resolve, reject) => (entry as FileSystemFileEntry).file(resolve, reject));
+		return [{ path, file }];
+	}
+	const reader = (entry as FileSystemDirectoryEntry).createReader();
+	const files: DroppedFile[] = [];
+	// A reader gives some entries at a time (100 in Chromium), and none when there are no more.
+	for (;;) {
+		const entries = await new Promise<FileSystemEntry[]>((resolve, reject) => reader.readEntries(resolve, reject));
+		if (entries.length === 0) return files;
+		files.push(...(await Promise.all(entries.map(filesBelow))).flat());
+	}
+}
+
+/**
+ * A dataset of the images in a folder that the user chose (`<input type="file" webkitdirectory>`: `input.files`) or dropped (`filesFromDrop`):
+ * see ImageFolder. Other files are left out.
+ */
+export function readImageFolder(files: Iterable<File | DroppedFile>, options: ImageFolderOptions = {}): Promise<ImageFolder> {
+	if (typeof (files as Partial<Iterable<unknown>> | null)?.[Symbol.iterator] !== 'function' || typeof files === 'string') {
+		return Promise.reject(
+			new ArgumentError(
+				'readImageFolder: it takes files: those of an <input type="file" webkitdirectory>, or what filesFromDrop gave. Paths are for Node',
+			),
+		);
+	}
+	return Promise.resolve().then(() => new ImageFolder(Array.from(files, entryOf), options));
+}
+
+function entryOf(item: File | DroppedFile): FileEntry {
+	const { path, file } = item instanceof File ? { path: item.webkitRelativePath || item.name, file: item } : item;
+	return { path, read: async () => new Uint8Array(await file.arrayBuffer()) };
+}

@@ -1,0 +1,81 @@
+/** Tensors as images and the other way round. */
+import type { DeviceName } from '../backends/contract';
+import { ArgumentError, formatShape, ShapeError } from '../core/errors';
+import { tensor } from '../ops/creation';
+import type { Tensor } from '../tensor';
+import type { Image } from './image';
+
+export interface ImageGridOptions {
+	/** Images side by side. Default 8, or as many as there are. */
+	readonly columns?: number;
+	/** Pixels between images and around the grid. Default 2. */
+	readonly padding?: number;
+	/** The grey of the padding, 0 to 255. Default 0. */
+	readonly background?: number;
+	/** The values that become black and white; what is beyond is cut off. Default [0, 1]. */
+	readonly range?: readonly [low: number, high: number];
+}
+
+/**
+ * The images of a batch [N, C, H, W] (1, 3 or 4 channels), [N, H, W], or the one of [C, H, W] with 3 or 4 channels, in one image, row by row.
+ * As torchvision's `make_grid`. For a file: `writePng(path, await imageGrid(samples))`.
+ */
+export async function imageGrid(images: Tensor, options: ImageGridOptions = {}): Promise<Image> {
+	const [count, channels, height, width] = sizesOf(images);
+	const { columns = Math.min(8, count), padding = 2, background = 0, range = [0, 1] } = options;
+	if (!Number.isInteger(columns) || columns < 1) {
+		throw new ArgumentError(`imageGrid: columns ${columns} must be a whole number of at least 1`);
+	}
+	if (!Number.isInteger(padding) || padding < 0) {
+		throw new ArgumentError(`imageGrid: padding ${padding} must be a whole number of at least 0`);
+	}
+	const [low, high] = range;
+	if (!(low < high)) throw new ArgumentError(`imageGrid: range [${range.join(', ')}] must go from a lower to a higher value`);
+	const values = await images.data();
+	const across = padding + columns * (width + padding);
+	const down = padding + Math.ceil(count / columns) * (height + padding);
+	const data = new Uint8Array(across * down * channels).fill(background);
+	for (let n = 0; n < count; n++) {
+		const left = padding + (n % columns) * (width + padding);
+		const top = padding + Math.floor(n / columns) * (height + padding);
+		for (let c = 0; c < channels; c++) {
+			for (let y = 0; y < height; y++) {
+				for (let x = 0; x < width; x++) {
+					const value = (values[((n * channels + c) * height + y) * width + x]! - low) / (high - low);
+					data[((top + y) * across + left + x) * channels + c] = Math.round(255 * Math.min(1, Math.max(0, value)));
+				}
+			}
+		}
+	}
+	return { data, width: across, height: down, channels };
+}
+
+function sizesOf({ shape }: Tensor): [count: number, channels: number, height: number, width: number] {
+	const [a = 0, b = 0, c = 0, d = 0] = shape;
+	if (shape.length === 4 && a > 0 && [1, 3, 4].includes(b)) return [a, b, c, d];
+	if (shape.length === 3 && (a === 3 || a === 4)) return [1, a, b, c];
+	if (shape.length === 3 && a > 0) return [a, 1, b, c];
+	throw new ShapeError(
+		`imageGrid: it takes images [N, C, H, W] with 1, 3 or 4 channels, or [N, H, W], not ${formatShape(shape)}`,
+	);
+}
+
+/** Pixels as planes, one for each channel, written to `to` from `at` on: [C, H, W], as networks take images. */
+export function writePlanes({ data, width, height, channels }: Image, to: Uint8Array, at = 0): void {
+	const area = width * height;
+	for (let c = 0; c < channels; c++) {
+		const plane = at + c * area;
+		for (let i = 0; i < area; i++) to[plane + i] = data[i * channels + c]!;
+	}
+}
+
+/** An image as float32 [C, H, W] from 0 to 1. As torchvision's `to_tensor`. */
+export function imageTensor(image: Image, { device }: { readonly device?: DeviceName } = {}): Tensor {
+	const { width, height, channels } = image;
+	const planes = new Uint8Array(channels * height * width);
+	writePlanes(image, planes);
+	return tensor(
+		Float32Array.from(planes, (value) => value / 255),
+		{ shape: [channels, height, width], ...(device === undefined ? {} : { device }) },
+	);
+}

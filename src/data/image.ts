@@ -1,0 +1,188 @@
+/** Images: pixels of 8 bits, decoded from files and encoded as PNG. */
+import { ArgumentError, FormatError } from '../core/errors';
+import { resized } from './resize';
+
+/** Pixels row by row, the channels of a pixel next to each other: as canvases and PNG files have them. */
+export interface Image {
+	/** height * width * channels values from 0 to 255. */
+	readonly data: Uint8Array;
+	readonly width: number;
+	readonly height: number;
+	/** 1 grey, 2 grey and alpha, 3 RGB, 4 RGB and alpha. */
+	readonly channels: number;
+}
+
+export interface ImageOptions {
+	/** 1 grey (ITU-R 601 luma), 3 RGB, 4 RGB and alpha. Default: the file's own. */
+	readonly channels?: 1 | 3 | 4;
+	/** The size that the image is scaled to, bilinearly: [height, width], or a number for both. Default: its own. */
+	readonly size?: number | readonly [height: number, width: number];
+	/** What becomes of another aspect ratio: 'fill' distorts the image, 'cover' cuts off what is too much, evenly. Default 'fill'. */
+	readonly fit?: 'fill' | 'cover';
+}
+
+/** Throws unless the options make sense; gives the size as [height, width]. */
+export function checkImageOptions(
+	name: string,
+	{ channels, size, fit = 'fill' }: ImageOptions,
+): readonly [number, number] | null {
+	if (channels !== undefined && ![1, 3, 4].includes(channels)) {
+		throw new ArgumentError(`${name}: channels ${channels} must be 1 (grey), 3 (RGB) or 4 (RGB and alpha)`);
+	}
+	if (fit !== 'fill' && fit !== 'cover') throw new ArgumentError(`${name}: fit '${String(fit)}' must be 'fill' or 'cover'`);
+	if (size === undefined) return null;
+	const pair = typeof size === 'number' ? ([size, size] as const) : size;
+	if (pair.length !== 2 || pair.some((side) => !Number.isInteger(side) || side < 1)) {
+		throw new ArgumentError(`${name}: size ${JSON.stringify(size)} must be [height, width] or one number, of at least 1`);
+	}
+	return pair;
+}
+
+/**
+ * The image in a PNG or JPEG file; in browsers, of every kind that they show. PNG's 16-bit values are rounded to 8 bits. JPEG files
+ * come out slightly different where decoders round differently; cameras' notes about rotation are not followed.
+ */
+export async function decodeImage(bytes: Uint8Array | Blob, options: ImageOptions = {}): Promise<Image> {
+	const size = checkImageOptions('decodeImage', options);
+	const data = bytes instanceof Blob ? new Uint8Array(await bytes.arrayBuffer()) : bytes;
+	if (!(data instanceof Uint8Array)) throw new ArgumentError(`decodeImage: it takes a Uint8Array or a Blob, not ${typeof bytes}`);
+	const image = await decoderOf(data)(data);
+	const wanted = withChannels(image, options.channels ?? image.channels);
+	return size === null ? wanted : resized(wanted, size, options.fit);
+}
+
+type Decoder = (bytes: Uint8Array) => Promise<Image>;
+
+function decoderOf(bytes: Uint8Array): Decoder {
+	const starts = (...signature: readonly number[]) => signature.every((byte, i) => bytes[i] === byte);
+	if (starts(0x89, 0x50, 0x4e, 0x47)) return decodePng;
+	const jpeg = starts(0xff, 0xd8, 0xff);
+	if (typeof createImageBitmap === 'function' && typeof OffscreenCanvas === 'function') {
+		return (data) => decodeInBrowser(data, jpeg ? 3 : 4);
+	}
+	if (jpeg) return decodeJpeg;
+	return () => Promise.reject(new FormatError('decodeImage: the file is neither PNG nor JPEG; convert it'));
+}
+
+function damaged(kind: string, error: unknown): FormatError {
+	return new FormatError(`decodeImage: the ${kind} file is damaged: ${error instanceof Error ? error.message : String(error)}`, {
+		cause: error,
+	});
+}
+
+// The canvas would multiply by alpha and back: PNG files are decoded by the same code everywhere, to the same values.
+async function decodePng(bytes: Uint8Array): Promise<Image> {
+	const { convertIndexedToRgb, decode } = await import('fast-png');
+	try {
+		const png = decode(bytes, { checkCrc: true });
+		const { width, height, palette } = png;
+		if (palette !== undefined) return { data: convertIndexedToRgb(png), width, height, channels: palette[0]!.length };
+		return { data: bytesOf(png), width, height, channels: png.channels };
+	} catch (error) {
+		throw damaged('PNG', error);
+	}
+}
+
+/** Values of 1, 2, 4, 8 or 16 bits as values from 0 to 255. Those of fewer than 8 bits are packed, each row from a byte of its own. */
+function bytesOf({
+	data,
+	depth,
+	width,
+	height,
+}: {
+	data: ArrayLike<number>;
+	depth: number;
+	width: number;
+	height: number;
+}): Uint8Array {
+	if (depth === 8) return Uint8Array.from(data);
+	if (depth === 16) return Uint8Array.from(data, (value) => Math.round(value / 257));
+	const result = new Uint8Array(width * height);
+	const stride = Math.ceil((width * depth) / 8);
+	const highest = 2 ** depth - 1;
+	for (let y = 0; y < height; y++) {
+		for (let x = 0; x < width; x++) {
+			const byte = data[y * stride + ((x * depth) >> 3)]!;
+			const value = (byte >> (8 - depth - ((x * depth) & 7))) & highest;
+			result[y * width + x] = (value * 255) / highest;
+		}
+	}
+	return result;
+}
+
+async function decodeJpeg(bytes: Uint8Array): Promise<Image> {
+	const { default: jpeg } = await import('jpeg-js');
+	try {
+		const { data, width, height } = jpeg.decode(bytes, {
+			useTArray: true,
+			formatAsRGBA: false,
+			tolerantDecoding: false,
+			maxMemoryUsageInMB: 2048,
+		});
+		return { data, width, height, channels: 3 };
+	} catch (error) {
+		throw damaged('JPEG', error);
+	}
+}
+
+async function decodeInBrowser(bytes: Uint8Array, channels: 3 | 4): Promise<Image> {
+	let bitmap: ImageBitmap;
+	try {
+		bitmap = await createImageBitmap(new Blob([bytes as Uint8Array<ArrayBuffer>]), {
+			imageOrientation: 'none' as ImageOrientation,
+			colorSpaceConversion: 'none',
+			premultiplyAlpha: 'none',
+		});
+	} catch (error) {
+		throw new FormatError('decodeImage: this browser cannot read the file: it is damaged, or no image', { cause: error });
+	}
+	const { width, height } = bitmap;
+	const canvas = new OffscreenCanvas(width, height);
+	const context = canvas.getContext('2d', { willReadFrequently: true })!;
+	context.drawImage(bitmap, 0, 0);
+	bitmap.close();
+	const data = new Uint8Array(context.getImageData(0, 0, width, height).data.buffer);
+	return withChannels({ data, width, height, channels: 4 }, channels);
+}
+
+/** The image with another number of channels. */
+export function withChannels(image: Image, channels: number): Image {
+	const { data, width, height, channels: own } = image;
+	if (own === channels) return image;
+	const result = new Uint8Array(width * height * channels);
+	const grey = own < 3;
+	const alpha = own === 2 || own === 4;
+	for (let i = 0; i < width * height; i++) {
+		const from = i * own;
+		const to = i * channels;
+		const red = data[from]!;
+		const green = grey ? red : data[from + 1]!;
+		const blue = grey ? red : data[from + 2]!;
+		if (channels < 3) result[to] = grey ? red : Math.round(0.299 * red + 0.587 * green + 0.114 * blue);
+		else {
+			result[to] = red;
+			result[to + 1] = green;
+			result[to + 2] = blue;
+		}
+		if (channels === 4) result[to + 3] = alpha ? data[from + own - 1]! : 255;
+	}
+	return { data: result, width, height, channels };
+}
+
+/** The image as the bytes of a PNG file. */
+export async function encodePng(image: Image): Promise<Uint8Array> {
+	const { data, width, height, channels } = image;
+	if (
+		!(data instanceof Uint8Array || (data as unknown) instanceof Uint8ClampedArray) ||
+		data.length !== width * height * channels
+	) {
+		throw new ArgumentError(
+			`encodePng: an image of ${width} x ${height} pixels with ${channels} channels needs a Uint8Array of ${width * height * channels} values`,
+		);
+	}
+	if (!(width >= 1 && height >= 1 && [1, 2, 3, 4].includes(channels))) {
+		throw new ArgumentError(`encodePng: no PNG has ${width} x ${height} pixels with ${channels} channels`);
+	}
+	const { encode } = await import('fast-png');
+	return encode({ data, width, height, channels, depth: 8 });
+}

@@ -1,0 +1,145 @@
+/** Folders of images, one for each class. */
+import type { DeviceName } from '../backends/contract';
+import { defaultDevice } from '../backends/registry';
+import { ArgumentError, FormatError, formatShape, ShapeError } from '../core/errors';
+import { tensor } from '../ops/creation';
+import { type Dataset, requireIndex } from './dataset';
+import type { Fields } from './fields';
+import { writePlanes } from './grid';
+import { checkImageOptions, decodeImage, type Image, type ImageOptions } from './image';
+
+/** A file somewhere, by a path with its folders. */
+export interface FileEntry {
+	/** Such as 'animals/cat/1.png'. */
+	readonly path: string;
+	read(): Promise<Uint8Array>;
+}
+
+export interface ImageFolderOptions extends ImageOptions {
+	/** Default 3. */
+	readonly channels?: 1 | 3 | 4;
+	/** Whether decoded images are kept, as bytes: the second epoch then reads no file. Default false. */
+	readonly cache?: boolean;
+}
+
+/** Whether a file belongs into a folder of images, by its name. */
+export function isImageFile(path: string): boolean {
+	return /^[^.].*\.(png|jpe?g|webp|gif|bmp|avif)$/i.test(path.split('/').at(-1)!);
+}
+
+/**
+ * Images whose class is the folder that they lie in. Samples are [image float32 [C, H, W] from 0 to 1, class int32]. Files are read and decoded
+ * when they are asked for. As torchvision's ImageFolder: classes are the folders' names, in the order of their characters.
+ */
+export class ImageFolder implements Dataset {
+	/** The names of the classes, by their number. */
+	readonly classes: readonly string[];
+	/** The class of each image. */
+	readonly labels: Int32Array;
+	/** Where each image comes from. */
+	readonly paths: readonly string[];
+	readonly #entries: readonly FileEntry[];
+	readonly #options: ImageFolderOptions;
+	readonly #cached: Map<number, Promise<Image>> | null;
+
+	/** `root` is the folder that the paths begin with; by default, the one that all of them begin with, if there is one. */
+	constructor(files: readonly FileEntry[], options: ImageFolderOptions = {}, root?: string) {
+		checkImageOptions('readImageFolder', options);
+		const entries = files.filter(({ path }) => isImageFile(path)).sort((a, b) => (a.path < b.path ? -1 : 1));
+		if (entries.length === 0) {
+			throw new ArgumentError(
+				'readImageFolder: there are no images: it takes a folder with a folder of PNG or JPEG files for each class',
+			);
+		}
+		const names = classNames(
+			entries.map(({ path }) => path),
+			root,
+		);
+		this.classes = [...new Set(names)].sort();
+		this.labels = Int32Array.from(names, (name) => this.classes.indexOf(name));
+		this.paths = entries.map(({ path }) => path);
+		this.#entries = entries;
+		this.#options = { channels: 3, ...options };
+		this.#cached = options.cache === true ? new Map() : null;
+	}
+
+	get length(): number {
+		return this.#entries.length;
+	}
+
+	/** Image `index` as pixels. */
+	image(index: number): Promise<Image> {
+		requireIndex('ImageFolder', index, this.length);
+		const cached = this.#cached?.get(index);
+		if (cached !== undefined) return cached;
+		const image = this.#decode(index);
+		this.#cached?.set(index, image);
+		// A file that could not be read may be there the next time.
+		image.catch(() => this.#cached?.delete(index));
+		return image;
+	}
+
+	async #decode(index: number): Promise<Image> {
+		const { path, read } = this.#entries[index]!;
+		const bytes = await read();
+		try {
+			return await decodeImage(bytes, this.#options);
+		} catch (error) {
+			throw new FormatError(`readImageFolder: ${path}: ${(error as Error).message}`, { cause: error });
+		}
+	}
+
+	async get(index: number, device?: DeviceName): Promise<Fields> {
+		const image = await this.image(index);
+		return this.#fields([image], [index], [], device);
+	}
+
+	async batch(indices: ArrayLike<number>, device?: DeviceName): Promise<Fields> {
+		const places = Int32Array.from(indices);
+		const images = await Promise.all(Array.from(places, (index) => this.image(index)));
+		return this.#fields(images, places, [places.length], device);
+	}
+
+	#fields(
+		images: readonly Image[],
+		places: ArrayLike<number>,
+		leading: readonly number[],
+		device: DeviceName = defaultDevice(),
+	): Fields {
+		const first = images[0];
+		if (first === undefined) throw new ArgumentError('ImageFolder: a batch needs at least one image');
+		const { width, height, channels } = first;
+		const planes = new Uint8Array(images.length * channels * height * width);
+		images.forEach((image, i) => {
+			if (image.width !== width || image.height !== height) {
+				const [a, b] = [first, image].map(({ height, width }) => formatShape([height, width]));
+				throw new ShapeError(
+					`ImageFolder: ${this.paths[places[0]!]} has size ${a}, ${this.paths[places[i]!]} has ${b}: images of a batch must have one size. Pass size: [height, width]`,
+				);
+			}
+			writePlanes(image, planes, i * channels * height * width);
+		});
+		const pixels = Float32Array.from(planes, (value) => value / 255);
+		const labels = Int32Array.from(places, (index) => this.labels[index]!);
+		return [tensor(pixels, { shape: [...leading, channels, height, width], device }), tensor(labels, { shape: leading, device })];
+	}
+}
+
+/** The folder below the root that each file lies in. */
+function classNames(paths: readonly string[], root: string | undefined): string[] {
+	const first = paths[0]!.split('/')[0]!;
+	const shared = paths.every((path) => path.startsWith(`${first}/`) && path.split('/').length > 2) ? first : '';
+	const start = root ?? shared;
+	return paths.map((path) => {
+		const below = path
+			.slice(start.length)
+			.split('/')
+			.filter((part) => part !== '');
+		if (below.length < 2) {
+			throw new ArgumentError(
+				`readImageFolder: ${path} lies in no class's folder. Sort the images into one folder for each class`,
+			);
+		}
+		return below[0]!;
+	});
+}

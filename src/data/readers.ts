@@ -1,0 +1,46 @@
+/** The readers of whole files, for any way to get at their bytes. */
+import { type LabelledArrays, parseCifar10, parseCifar100 } from './cifar';
+import { type CsvOptions, type CsvTable, parseCsv } from './csv';
+import { type IdxArray, parseIdx } from './idx';
+import { type Load, loadBytes, parsed, type Source, sourceName } from './sources';
+import { parseText } from './text';
+
+export interface Readers {
+	/** The array in an IDX file, also a gzipped one. */
+	readIdx(source: Source): Promise<IdxArray>;
+	/** The images of CIFAR-10's binary files, one after another. */
+	readCifar10(...sources: readonly Source[]): Promise<LabelledArrays>;
+	/** The images of one of CIFAR-100's binary files. */
+	readCifar100(source: Source, options?: { readonly coarse?: boolean }): Promise<LabelledArrays>;
+	/** The table in a CSV file. */
+	readCsv(source: Source, options?: CsvOptions): Promise<CsvTable>;
+	/** A UTF-8 text. */
+	readText(source: Source): Promise<string>;
+}
+
+export function readersWith(load: Load): Readers {
+	return {
+		async readIdx(source) {
+			const bytes = await load(source, 'readIdx');
+			return parsed(sourceName(source), () => parseIdx(bytes));
+		},
+		async readCifar10(...sources) {
+			const files = await Promise.all(sources.map((source) => load(source, 'readCifar10')));
+			return parsed(sources.map(sourceName).join(', '), () => parseCifar10(...files));
+		},
+		async readCifar100(source, options) {
+			const bytes = await load(source, 'readCifar100');
+			return parsed(sourceName(source), () => parseCifar100(bytes, options));
+		},
+		async readCsv(source, options) {
+			const bytes = await load(source, 'readCsv');
+			return parsed(sourceName(source), () => parseCsv(parseText(bytes), options));
+		},
+		async readText(source) {
+			const bytes = await load(source, 'readText');
+			return parsed(sourceName(source), () => parseText(bytes));
+		},
+	};
+}
+
+export const { readIdx, readCifar10, readCifar100, readCsv, readText } = readersWith(loadBytes);

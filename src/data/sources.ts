@@ -1,0 +1,62 @@
+/** Where bytes come from: memory, a file that the user chose, the network. */
+import { ArgumentError, FormatError, WgradError } from '../core/errors';
+
+/** What readers read. A string is a URL in browsers; in Node it is a path, unless it begins with http:// or https://. */
+export type Source = string | URL | Blob | ArrayBuffer | Uint8Array;
+
+/** Gives a source's bytes. */
+export type Load = (source: Source, reader: string) => Promise<Uint8Array<ArrayBuffer>>;
+
+/** How a source is called in messages. */
+export function sourceName(source: Source): string {
+	if (typeof source === 'string') return source;
+	if (source instanceof URL) return source.href;
+	if (source instanceof Blob) return 'name' in source ? String(source.name) : 'a Blob';
+	return 'the bytes';
+}
+
+/** The bytes of a source, fetched where it is a URL. Those that gzip has compressed are decompressed. */
+export const loadBytes: Load = async (source, reader) => {
+	if (typeof source === 'string' || source instanceof URL) return unzipped(await fetched(source, reader), source);
+	if (source instanceof Blob) return unzipped(new Uint8Array(await source.arrayBuffer()), source);
+	if (source instanceof ArrayBuffer) return unzipped(new Uint8Array(source), source);
+	if (source instanceof Uint8Array) return unzipped(source as Uint8Array<ArrayBuffer>, source);
+	throw new ArgumentError(`${reader}: it reads a URL, a File or Blob, an ArrayBuffer or a Uint8Array, not ${describe(source)}`);
+};
+
+function describe(source: unknown): string {
+	return typeof source === 'object' && source !== null ? source.constructor.name : String(source);
+}
+
+async function fetched(url: string | URL, reader: string): Promise<Uint8Array<ArrayBuffer>> {
+	let response: Response;
+	try {
+		response = await fetch(url);
+	} catch (error) {
+		throw new WgradError(`${reader}: ${String(url)} cannot be fetched: ${(error as Error).message}`, { cause: error });
+	}
+	if (!response.ok) {
+		throw new WgradError(`${reader}: ${String(url)}: the server answered ${response.status} ${response.statusText}`.trimEnd());
+	}
+	return new Uint8Array(await response.arrayBuffer());
+}
+
+export async function unzipped(bytes: Uint8Array<ArrayBuffer>, source: Source): Promise<Uint8Array<ArrayBuffer>> {
+	if (bytes[0] !== 0x1f || bytes[1] !== 0x8b) return bytes;
+	try {
+		const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream('gzip'));
+		return new Uint8Array(await new Response(stream).arrayBuffer());
+	} catch (error) {
+		throw new FormatError(`gzip: ${sourceName(source)} begins as a gzip file and is none, or is cut off`, { cause: error });
+	}
+}
+
+/** `parse()`, whose errors about the format get the name of what is parsed. */
+export async function parsed<T>(name: string, parse: () => T | Promise<T>): Promise<T> {
+	try {
+		return await parse();
+	} catch (error) {
+		if (!(error instanceof FormatError)) throw error;
+		throw new FormatError(`${name}: ${error.message}`, { cause: error });
+	}
+}

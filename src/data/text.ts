@@ -1,0 +1,141 @@
+/** Text as numbers, and windows of it to train on. */
+import type { DeviceName } from '../backends/contract';
+import { defaultDevice } from '../backends/registry';
+import { ArgumentError, FormatError } from '../core/errors';
+import { tensor } from '../ops/creation';
+import { type Dataset, requireIndex } from './dataset';
+import type { Fields } from './fields';
+
+/** The characters (Unicode code points) that a text has, each with its number: a tokenizer that needs no training. */
+export class CharVocabulary {
+	/** The characters by their number, in order of code points. */
+	readonly characters: readonly string[];
+	readonly #numbers: ReadonlyMap<string, number>;
+
+	/** From the characters themselves, as `characters` has them; for those of a text see `CharVocabulary.of`. */
+	constructor(characters: readonly string[]) {
+		const odd = characters.find((character, i) => [...character].length !== 1 || characters.indexOf(character) !== i);
+		if (odd !== undefined) throw new ArgumentError(`CharVocabulary: '${odd}' is not one character, or is there twice`);
+		this.characters = [...characters];
+		this.#numbers = new Map(characters.map((character, i) => [character, i]));
+	}
+
+	/** The characters of a text. */
+	static of(text: string): CharVocabulary {
+		return new CharVocabulary([...new Set(text)].sort((a, b) => a.codePointAt(0)! - b.codePointAt(0)!));
+	}
+
+	get size(): number {
+		return this.characters.length;
+	}
+
+	/** The number of each character. */
+	encode(text: string): Int32Array {
+		const numbers: number[] = [];
+		for (const character of text) {
+			const number = this.#numbers.get(character);
+			if (number === undefined) {
+				throw new ArgumentError(
+					`CharVocabulary: '${character}' is not among the ${this.size} characters: make the vocabulary of the whole text`,
+				);
+			}
+			numbers.push(number);
+		}
+		return Int32Array.from(numbers);
+	}
+
+	/** The text of numbers: an array, or what `await tensor.data()` gives. */
+	decode(numbers: Iterable<number>): string {
+		let text = '';
+		for (const number of numbers) {
+			const character = this.characters[number];
+			if (character === undefined) {
+				throw new ArgumentError(`CharVocabulary: ${number} is no character's number: they are 0 to ${this.size - 1}`);
+			}
+			text += character;
+		}
+		return text;
+	}
+}
+
+/** The first part of a text's tokens, to train with, and its last part, a fraction `validation` (default 0.1), to judge by. */
+export function splitTokens(
+	tokens: ArrayLike<number>,
+	{ validation = 0.1 }: { readonly validation?: number } = {},
+): [train: Int32Array, validation: Int32Array] {
+	if (!(validation > 0 && validation < 1)) {
+		throw new ArgumentError(`splitTokens: validation ${validation} must be a fraction between 0 and 1`);
+	}
+	const all = Int32Array.from(tokens);
+	const border = Math.floor(all.length * (1 - validation));
+	return [all.subarray(0, border), all.subarray(border)];
+}
+
+export interface TokenWindowsOptions {
+	/** How far apart windows begin. Default 1: every window there is. */
+	readonly stride?: number;
+}
+
+/**
+ * Windows of `size` tokens, each with the tokens that follow: sample i is [tokens[s .. s + size - 1], tokens[s + 1 .. s + size]] with
+ * s = i * stride, both int32 [size], to train a model that predicts the next token.
+ *
+ * Random windows: `new DataLoader(windows, { sampler: new RandomSampler(windows, { replacement: true, numSamples: 32 * 1000 }), batchSize: 32 })`.
+ */
+export class TokenWindows implements Dataset {
+	readonly length: number;
+	readonly size: number;
+	readonly stride: number;
+	readonly #tokens: Int32Array;
+
+	constructor(tokens: ArrayLike<number>, size: number, { stride = 1 }: TokenWindowsOptions = {}) {
+		for (const [name, value] of Object.entries({ size, stride })) {
+			if (!Number.isInteger(value) || value < 1) {
+				throw new ArgumentError(`TokenWindows: ${name} ${value} must be a whole number of at least 1`);
+			}
+		}
+		if (tokens.length <= size) {
+			throw new ArgumentError(
+				`TokenWindows: ${tokens.length} tokens are too few for windows of ${size} and the token that follows`,
+			);
+		}
+		this.#tokens = tokens instanceof Int32Array ? tokens : Int32Array.from(tokens);
+		this.size = size;
+		this.stride = stride;
+		this.length = Math.floor((tokens.length - size - 1) / stride) + 1;
+	}
+
+	get(index: number, device?: DeviceName): Fields {
+		return this.#windows([index], [this.size], device);
+	}
+
+	batch(indices: ArrayLike<number>, device?: DeviceName): Fields {
+		return this.#windows(indices, [indices.length, this.size], device);
+	}
+
+	#windows(indices: ArrayLike<number>, shape: readonly number[], device: DeviceName = defaultDevice()): Fields {
+		return [0, 1].map((ahead) => {
+			const values = new Int32Array(indices.length * this.size);
+			for (let i = 0; i < indices.length; i++) {
+				requireIndex('TokenWindows', indices[i]!, this.length);
+				const start = indices[i]! * this.stride + ahead;
+				values.set(this.#tokens.subarray(start, start + this.size), i * this.size);
+			}
+			return tensor(values, { shape, device });
+		});
+	}
+}
+
+/** Bytes as text: UTF-8, with or without its mark. */
+export function parseText(bytes: Uint8Array): string {
+	try {
+		return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+	} catch (error) {
+		throw new FormatError(
+			'parseText: the bytes are no UTF-8 text. Convert the file, or decode it with new TextDecoder(encoding)',
+			{
+				cause: error,
+			},
+		);
+	}
+}
