@@ -62,8 +62,9 @@ const LOWEST_RATE = 0.1;
 const LARGEST_GRADIENT = 1;
 /** Steps that the GPU is given ahead of the one whose loss the host waits for, so that it never idles. */
 const AHEAD = 4;
-/** Windows that a validation takes, evenly spread, unless it takes all. */
+/** Windows that a validation takes, evenly spread, unless it takes all; and tokens that it takes at once. */
 const VALIDATION_WINDOWS = 64;
+const VALIDATION_TOKENS = 1024;
 
 /** The part of the highest rate that step `step`, from 0 on, trains with. */
 function rateOf(step: number, { warmup, steps }: Settings): number {
@@ -200,14 +201,15 @@ export class GptTraining {
 
 	/** Nats a token on the part of the text that is not learnt from: on windows evenly spread over it, or on all of it. */
 	async validate({ all = false }: { all?: boolean } = {}): Promise<number> {
-		const { batchSize, context } = this.settings;
+		const { context } = this.settings;
 		const { validation } = this.corpus;
+		const together = Math.max(1, Math.floor(VALIDATION_TOKENS / context));
 		const fitting = Math.floor((validation.length - 1) / context);
 		const count = all ? fitting : Math.min(fitting, VALIDATION_WINDOWS);
 		const starts = Array.from({ length: count }, (_, i) => Math.floor((i * fitting) / count) * context);
 		let sum = 0;
-		for (let first = 0; first < count; first += batchSize) {
-			const part = starts.slice(first, first + batchSize);
+		for (let first = 0; first < count; first += together) {
+			const part = starts.slice(first, first + together);
 			using loss = this.#judge(windows(validation, part, context, this.device));
 			sum += (await loss.item()) * part.length;
 			await this.#breathe();
