@@ -1,0 +1,76 @@
+#!/usr/bin/env node
+/** Trains a masked language model on the characters of Moby Dick: it knows 50 % of the hidden ones of passages that it has not seen. */
+import { readFile } from 'node:fs/promises';
+import { type Device, manualSeed, noGrad, optim, randint, type Tensor, tensor, tidy } from 'wgrad';
+import { number, program, run, startDevice, whole } from '../program';
+import { mobyDick } from '../text/mobyDick';
+import { MaskedLanguageModel, maskTokens } from './model';
+
+interface Options {
+	readonly text?: string;
+	readonly length: number;
+	readonly steps: number;
+	readonly batchSize: number;
+	readonly width: number;
+	readonly heads: number;
+	readonly layers: number;
+	readonly dropout: number;
+	readonly lr: number;
+	readonly seed: number;
+	readonly device: Device;
+}
+
+const command = program('Trains a Transformer to guess hidden characters of a text from both sides.')
+	.option('--text <file>', 'a text (default: Moby Dick)')
+	.option('--length <n>', 'characters of a passage', whole(2), 64)
+	.option('--steps <n>', 'steps', whole(1), 2000)
+	.option('--batch-size <n>', 'passages a step', whole(1), 32)
+	.option('--width <n>', 'features of a character', whole(1), 128)
+	.option('--heads <n>', 'attention heads; they divide the width', whole(1), 4)
+	.option('--layers <n>', 'layers', whole(1), 2)
+	.option('--dropout <p>', 'while training', number(0, 1), 0)
+	.option('--lr <x>', 'the highest learning rate, which rises and falls', number(0), 0.003);
+
+/** Passages of a text, [count, length] int32, tokens from 1 up. */
+async function drawPassages(tokens: Int32Array, count: number, length: number, device: Device): Promise<Tensor> {
+	const starts = await randint(tokens.length - length, [count], { device: 'cpu' }).data();
+	const rows = new Int32Array(count * length);
+	for (const [row, start] of starts.entries()) rows.set(tokens.subarray(start, start + length), row * length);
+	return tensor(rows, { shape: [count, length], device });
+}
+
+await run<Options>(command, async ({ text: file, length, steps, batchSize, width, heads, layers, dropout, lr, seed, device }) => {
+	await startDevice(device);
+	manualSeed(seed);
+	const text = file === undefined ? mobyDick() : await readFile(file, 'utf8');
+	const known = [...new Set(text)].sort();
+	const vocabulary = known.length + 1;
+	const tokens = Int32Array.from(text, (character) => known.indexOf(character) + 1);
+	const split = Math.round(0.9 * tokens.length);
+	const model = new MaskedLanguageModel({ vocabulary, maxLength: length, width, heads, layers, dropout });
+	const optimizer = new optim.AdamW(model.parameters(), { lr });
+	const scheduler = new optim.lrScheduler.OneCycleLR(optimizer, lr, { totalSteps: steps });
+	const unseen = maskTokens(await drawPassages(tokens.subarray(split), 100, length, device), vocabulary);
+
+	const started = performance.now();
+	for (let step = 1; step <= steps; step++) {
+		using passages = await drawPassages(tokens.subarray(0, split), batchSize, length, device);
+		using loss = tidy(() => {
+			const { loss } = model.judge(maskTokens(passages, vocabulary));
+			optimizer.zeroGrad();
+			loss.backward();
+			optimizer.step();
+			scheduler.step();
+			return loss.detach();
+		});
+		if (step % 100 !== 0 && step !== steps) continue;
+		model.eval();
+		const judged = noGrad(() => model.judge(unseen));
+		model.train();
+		const [mean, share] = [await judged.loss.item(), await judged.accuracy.item()];
+		const seconds = ((performance.now() - started) / 1000).toFixed(1);
+		console.log(
+			`step ${step}: loss ${(await loss.item()).toFixed(4)}; unseen: loss ${mean.toFixed(4)}, ${(100 * share).toFixed(1)} % known, ${seconds} s`,
+		);
+	}
+});

@@ -1,0 +1,71 @@
+#!/usr/bin/env node
+/** Trains an encoder-decoder Transformer to reverse or to sort sequences: 95 % of new ones come out right from end to end. */
+import { type Device, manualSeed, optim, tidy } from 'wgrad';
+import { number, oneOf, program, run, startDevice, whole } from '../program';
+import { SYMBOLS, Translator } from './model';
+import { drawPairs, exactMatches } from './task';
+
+interface Options {
+	readonly task: 'reverse' | 'sort';
+	readonly symbols: number;
+	readonly length: number;
+	readonly steps: number;
+	readonly batchSize: number;
+	readonly width: number;
+	readonly heads: number;
+	readonly layers: number;
+	readonly lr: number;
+	readonly seed: number;
+	readonly device: Device;
+}
+
+const command = program('Trains a Transformer to reverse or to sort sequences of symbols, and lets it write some.')
+	.option('--task <name>', 'reverse or sort', oneOf('reverse', 'sort'), 'reverse')
+	.option('--symbols <n>', 'different symbols', whole(2), 20)
+	.option('--length <n>', 'symbols of the longest sequence; the shortest has half as many', whole(1), 12)
+	.option('--steps <n>', 'steps', whole(1), 1000)
+	.option('--batch-size <n>', 'sequences a step', whole(1), 64)
+	.option('--width <n>', 'features of a token', whole(1), 64)
+	.option('--heads <n>', 'attention heads; they divide the width', whole(1), 4)
+	.option('--layers <n>', 'layers of the encoder, and of the decoder', whole(1), 2)
+	.option('--lr <x>', 'the highest learning rate, which rises and falls', number(0), 0.002);
+
+await run<Options>(command, async ({ task: kind, symbols, length, steps, batchSize, width, heads, layers, lr, seed, device }) => {
+	await startDevice(device);
+	manualSeed(seed);
+	const task = { kind, symbols, minLength: Math.ceil(length / 2), maxLength: length };
+	const model = new Translator({ vocabulary: SYMBOLS + symbols, maxLength: length, width, heads, layers });
+	const optimizer = new optim.AdamW(model.parameters(), { lr });
+	const scheduler = new optim.lrScheduler.OneCycleLR(optimizer, lr, { totalSteps: steps });
+	const unseen = await drawPairs(task, 500, device);
+
+	const started = performance.now();
+	for (let step = 1; step <= steps; step++) {
+		const { source, target } = await drawPairs(task, batchSize, device);
+		using loss = tidy(() => {
+			const loss = model.loss(source, target);
+			optimizer.zeroGrad();
+			loss.backward();
+			optimizer.step();
+			scheduler.step();
+			return loss.detach();
+		});
+		source.dispose();
+		target.dispose();
+		if (step % 100 !== 0 && step !== steps) continue;
+		const seconds = ((performance.now() - started) / 1000).toFixed(1);
+		const share = (100 * (await exactMatches(model, unseen))).toFixed(1);
+		console.log(`step ${step}: loss ${(await loss.item()).toFixed(4)}, ${share} % of new sequences right, ${seconds} s`);
+	}
+
+	const shown = await drawPairs(task, 5, device);
+	const [sources, written] = await Promise.all([shown.source, model.translate(shown.source)].map((tokens) => tokens.toArray()));
+	for (const [i, row] of (sources as number[][]).entries()) {
+		const symbolsOf = (tokens: number[]) => tokens.slice(0, row.filter((token) => token >= SYMBOLS).length);
+		const text = (tokens: number[]) =>
+			symbolsOf(tokens)
+				.map((token) => token - SYMBOLS)
+				.join(' ');
+		console.log(`${text(row)}  ->  ${text((written as number[][])[i]!)}`);
+	}
+});
