@@ -1,11 +1,14 @@
 /**
  * Images sampled at places of one's own: y [N, C, H', W'] from x [N, C, H, W].
  *
- * A thread makes one place of up to four channels, so that the place and its weights are computed once for an RGB image; workgroups of 64.
- * x has any strides, y is contiguous. A place is (column, row) in pixels, from an affine map of each image or from a grid:
+ * A thread makes four places side by side of up to four channels, so that places and weights are computed once for an RGB image; a
+ * workgroup is 64 of them in one plane. x has any strides, y is contiguous. A place is (column, row) in pixels, from an
+ * affine map of each image or from a grid:
  *
  *   affine: (m0 j + m1 i + m2, m3 j + m4 i + m5) with m = matrices[n], [N, 6] contiguous
  *   grid  : grid[n, i, j] * scale + shift, any strides
+ *
+ * store: vec4 where W' is a multiple of 4, else scalar, with the end of each row guarded.
  *
  * Whole numbers come out exactly, fused multiply-adds or not, so flips, crops and shifts by whole pixels move bits and nothing else.
  * `fold` brings a place outside of the image back into it, for all kinds of padding but 'constant', which has `fill` there. Host: H and W
@@ -22,19 +25,26 @@ export type SampleVariant = {
 	places: 'affine' | 'grid';
 	mode: 'bilinear' | 'nearest';
 	padding: 'constant' | 'edge' | 'reflect' | 'symmetric';
+	store: 'vec4' | 'scalar';
 };
 
 const FOLD: Record<SampleVariant['padding'], string> = {
 	// Far enough outside that no pixel is touched, near enough to be a whole number.
-	constant: 'return clamp(place, vec2(-2.0), p.size + 1.0);',
-	edge: 'return clamp(place, vec2(0.0), p.size - 1.0);',
-	reflect: 'return clamp(mirrored(place, p.size - 1.0), vec2(0.0), p.size - 1.0);',
-	symmetric: 'return clamp(mirrored(place + 0.5, p.size) - 0.5, vec2(0.0), p.size - 1.0);',
+	constant: 'return clamp(place, vec4(-2.0), vec4(size + 1.0));',
+	edge: 'return clamp(place, vec4(0.0), vec4(size - 1.0));',
+	reflect: 'return clamp(mirrored(place, size - 1.0), vec4(0.0), vec4(size - 1.0));',
+	symmetric: 'return clamp(mirrored(place + 0.5, size) - 0.5, vec4(0.0), vec4(size - 1.0));',
 };
+
+const LANES = ['x', 'y', 'z', 'w'] as const;
+
+/** Four pixels of x: each at its own row and column, `fill` where it is not inside. */
+const gather = (rows: string, columns: string, inside: string): string =>
+	`select(vec4(p.fill), vec4(${LANES.map((lane) => `f32(x[source + ${rows}.${lane} + ${columns}.${lane}])`).join(', ')}), ${inside})`;
 
 export const sample: ShaderTemplate<SampleVariant> = {
 	name: 'sample.image',
-	source({ type, places, mode, padding }) {
+	source({ type, places, mode, padding, store }) {
 		const code = wgsl`
 #if ${type === 'f16'}
 enable f16;
@@ -47,30 +57,35 @@ struct Params {
 	scale: vec2<f32>,
 	shift: vec2<f32>,
 	outSize: vec2<u32>,
+	rowQuads: u32,
 	channels: u32,
 	groups: u32,
-	total: u32,
+	images: u32,
+	/** Workgroups to a plane. */
+	blocks: u32,
 	offset: u32,
 	placeOffset: u32,
 	fill: f32,
+	/** 4: not known to the compiler, which would take four times as long over the loop written out. */
+	taps: u32,
 }
 
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> x: array<${type}>;
 @group(0) @binding(2) var<storage, read> places: array<${places === 'affine' ? 'f32' : type}>;
-@group(0) @binding(3) var<storage, read_write> y: array<${type}>;
+@group(0) @binding(3) var<storage, read_write> y: array<${store === 'vec4' ? `vec4<${type}>` : type}>;
 
 #if ${padding === 'reflect' || padding === 'symmetric'}
 /** Mirrored back and forth between 0 and span. */
-fn mirrored(place: vec2<f32>, span: vec2<f32>) -> vec2<f32> {
+fn mirrored(place: vec4<f32>, span: f32) -> vec4<f32> {
 	let far = abs(place);
-	let times = floor(far / max(span, vec2(1.0)));
+	let times = floor(far / max(span, 1.0));
 	let rest = far - times * span;
-	return select(rest, span - rest, times - 2.0 * floor(times * 0.5) == vec2(1.0));
+	return select(rest, span - rest, times - 2.0 * floor(times * 0.5) == vec4(1.0));
 }
 #endif
 
-fn fold(place: vec2<f32>) -> vec2<f32> {
+fn fold(place: vec4<f32>, size: f32) -> vec4<f32> {
 	${FOLD[padding]}
 }
 
@@ -80,58 +95,83 @@ fn main(
 	@builtin(num_workgroups) nwg: vec3<u32>,
 	@builtin(local_invocation_index) lid: u32,
 ) {
-	let i = (wid.x + wid.y * nwg.x) * ${SAMPLE_WORKGROUP}u + lid;
-	if (i >= p.total) {
+	let workgroup = wid.x + wid.y * nwg.x;
+	let image = workgroup / p.blocks;
+	let quad = (workgroup - image * p.blocks) * ${SAMPLE_WORKGROUP}u + lid;
+	let row = quad / p.rowQuads;
+	if (row >= p.outSize.y || image >= p.images) {
 		return;
 	}
-	let column = i % p.outSize.x;
-	let row = i / p.outSize.x % p.outSize.y;
-	let rest = i / (p.outSize.x * p.outSize.y);
-	let first = rest % p.groups * ${SAMPLE_CHANNELS}u;
-	let n = rest / p.groups;
+	let quadColumn = quad - row * p.rowQuads;
+	let n = image / p.groups;
+	let first = (image - n * p.groups) * ${SAMPLE_CHANNELS}u;
 #if ${places === 'affine'}
 	let m = p.placeOffset + n * 6u;
-	let pixel = vec2(f32(column), f32(row));
-	let place = fold(vec2(
-		places[m] * pixel.x + places[m + 1u] * pixel.y + places[m + 2u],
-		places[m + 3u] * pixel.x + places[m + 4u] * pixel.y + places[m + 5u],
-	));
+	let j = vec4(f32(quadColumn * 4u)) + vec4(0.0, 1.0, 2.0, 3.0);
+	let i = f32(row);
+	let column = fold(places[m] * j + (places[m + 1u] * i + places[m + 2u]), p.size.x);
+	let line = fold(places[m + 3u] * j + (places[m + 4u] * i + places[m + 5u]), p.size.y);
 #else
-	let g = p.placeOffset + n * p.gridSteps.x + row * p.gridSteps.y + column * p.gridSteps.z;
-	let place = fold(vec2(f32(places[g]), f32(places[g + p.gridSteps.w])) * p.scale + p.shift);
+	let j = min(vec4(quadColumn * 4u) + vec4<u32>(0u, 1u, 2u, 3u), vec4(p.outSize.x - 1u));
+	let g = vec4(p.placeOffset + n * p.gridSteps.x + row * p.gridSteps.y) + j * p.gridSteps.z;
+	let h = g + p.gridSteps.w;
+	let gridColumn = vec4(f32(places[g.x]), f32(places[g.y]), f32(places[g.z]), f32(places[g.w]));
+	let gridLine = vec4(f32(places[h.x]), f32(places[h.y]), f32(places[h.z]), f32(places[h.w]));
+	let column = fold(gridColumn * p.scale.x + p.shift.x, p.size.x);
+	let line = fold(gridLine * p.scale.y + p.shift.y, p.size.y);
 #endif
 	let last = vec2<i32>(p.size) - 1;
 #if ${mode === 'nearest'}
-	let corner = vec2<i32>(round(place));
+	let left = vec4<i32>(round(column));
+	let top = vec4<i32>(round(line));
 #else
-	let corner = vec2<i32>(floor(place));
-	let part = place - floor(place);
-	let isPixel = part.x == 0.0 && part.y == 0.0;
-	let next = clamp(corner + 1, vec2(0), last);
-	let nextInside = ${padding === 'constant' ? 'corner + 1 == next' : 'vec2(true)'};
+	let left = vec4<i32>(floor(column));
+	let top = vec4<i32>(floor(line));
+	let rightPart = column - floor(column);
+	let bottomPart = line - floor(line);
+	let nextX = clamp(left + 1, vec4(0), vec4(last.x));
+	let nextY = clamp(top + 1, vec4(0), vec4(last.y));
+	let rightInside = ${padding === 'constant' ? 'left + 1 == nextX' : 'vec4(true)'};
+	let bottomInside = ${padding === 'constant' ? 'top + 1 == nextY' : 'vec4(true)'};
+	let rights = vec4<u32>(nextX) * p.steps.w;
+	let bottoms = vec4<u32>(nextY) * p.steps.z;
 #endif
-	let near = clamp(corner, vec2(0), last);
-	let nearInside = corner == near;
-	let columns = ${mode === 'nearest' ? 'vec2(u32(near.x))' : 'vec2(u32(near.x), u32(next.x))'} * p.steps.w;
-	let rows = ${mode === 'nearest' ? 'vec2(u32(near.y))' : 'vec2(u32(near.y), u32(next.y))'} * p.steps.z;
-	let plane = p.outSize.x * p.outSize.y;
+	let nearX = clamp(left, vec4(0), vec4(last.x));
+	let nearY = clamp(top, vec4(0), vec4(last.y));
+	let leftInside = left == nearX;
+	let topInside = top == nearY;
+	let lefts = vec4<u32>(nearX) * p.steps.w;
+	let tops = vec4<u32>(nearY) * p.steps.z;
 	var source = p.offset + n * p.steps.x + first * p.steps.y;
-	var to = (n * p.channels + first) * plane + row * p.outSize.x + column;
+	var plane = n * p.channels + first;
 	let count = min(${SAMPLE_CHANNELS}u, p.channels - first);
 	for (var c = 0u; c < count; c++) {
-		let a = select(p.fill, f32(x[source + rows.x + columns.x]), nearInside.x && nearInside.y);
 #if ${mode === 'nearest'}
-		y[to] = ${type}(a);
+		let value = ${gather('tops', 'lefts', 'leftInside & topInside')};
 #else
-		let b = select(p.fill, f32(x[source + rows.x + columns.y]), nextInside.x && nearInside.y);
-		let d = select(p.fill, f32(x[source + rows.y + columns.x]), nearInside.x && nextInside.y);
-		let e = select(p.fill, f32(x[source + rows.y + columns.y]), nextInside.x && nextInside.y);
-		let above = a * (1.0 - part.x) + b * part.x;
-		let below = d * (1.0 - part.x) + e * part.x;
-		y[to] = ${type}(select(above * (1.0 - part.y) + below * part.y, a, isPixel));
+		var value = vec4(0.0);
+		for (var tap = 0u; tap < p.taps; tap++) {
+			let isRight = (tap & 1u) == 1u;
+			let isBelow = tap >= 2u;
+			let columns = select(lefts, rights, isRight);
+			let rows = select(tops, bottoms, isBelow);
+			let inside = select(leftInside, rightInside, isRight) & select(topInside, bottomInside, isBelow);
+			let weight = select(1.0 - rightPart, rightPart, isRight) * select(1.0 - bottomPart, bottomPart, isBelow);
+			let share = ${gather('rows', 'columns', 'inside')} * weight;
+			// The first alone keeps its sign of zero, and what has no weight may be NaN.
+			value = select(value, select(value + share, share, tap == 0u), weight != vec4(0.0));
+		}
+#endif
+#if ${store === 'vec4'}
+		y[(plane * p.outSize.y + row) * p.rowQuads + quadColumn] = vec4<${type}>(value);
+#else
+		let begin = (plane * p.outSize.y + row) * p.outSize.x + quadColumn * 4u;
+		for (var k = 0u; k < min(4u, p.outSize.x - quadColumn * 4u); k++) {
+			y[begin + k] = ${type}(value[k]);
+		}
 #endif
 		source += p.steps.y;
-		to += plane;
+		plane++;
 	}
 }
 `;

@@ -61,16 +61,12 @@ function sampleAt(
 				const top = Math.floor(atY);
 				const right = atX - left;
 				const below = atY - top;
-				if (right === 0 && below === 0) {
-					ys[to] = valueAt(left, top);
-					continue;
-				}
-				// A fold may end on the last pixel, whose neighbour beyond has no weight.
-				const nextX = padding === 'constant' ? left + 1 : Math.min(left + 1, width - 1);
-				const nextY = padding === 'constant' ? top + 1 : Math.min(top + 1, height - 1);
-				ys[to] =
-					(valueAt(left, top) * (1 - right) + valueAt(nextX, top) * right) * (1 - below) +
-					(valueAt(left, nextY) * (1 - right) + valueAt(nextX, nextY) * right) * below;
+				// A fold may end on the last pixel, and what has no weight may be NaN: such neighbours do not count.
+				let sum = valueAt(left, top) * (1 - right) * (1 - below);
+				if (right > 0) sum += valueAt(left + 1, top) * right * (1 - below);
+				if (below > 0) sum += valueAt(left, top + 1) * (1 - right) * below;
+				if (right > 0 && below > 0) sum += valueAt(left + 1, top + 1) * right * below;
+				ys[to] = sum;
 			}
 		}
 	}

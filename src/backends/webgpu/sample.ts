@@ -11,12 +11,14 @@ export function sampleKernels(gpu: Gpu): SampleKernels {
 		const [batch, channels, height, width] = x.shape as [number, number, number, number];
 		const [outHeight, outWidth] = [y.shape[2]!, y.shape[3]!];
 		const groups = Math.ceil(channels / SAMPLE_CHANNELS);
-		const total = batch * groups * outHeight * outWidth;
+		const rowQuads = Math.ceil(outWidth / 4);
+		const blocks = Math.ceil((rowQuads * outHeight) / SAMPLE_WORKGROUP);
+		const images = batch * groups;
 		const isGrid = 'scale' in attributes;
 		const type = storageType(x) as SampleVariant['type'];
 		gpu.launch({
 			kernel: sample,
-			variant: { type, places: isGrid ? 'grid' : 'affine', mode, padding },
+			variant: { type, places: isGrid ? 'grid' : 'affine', mode, padding, store: outWidth % 4 === 0 ? 'vec4' : 'scalar' },
 			buffers: [x.storage, places.storage, y.storage],
 			params: [
 				...x.strides,
@@ -27,14 +29,17 @@ export function sampleKernels(gpu: Gpu): SampleKernels {
 				...(isGrid ? attributes.shift : [0, 0]).map(floatBits),
 				outWidth,
 				outHeight,
+				rowQuads,
 				channels,
 				groups,
-				total,
+				images,
+				blocks,
 				x.offset,
 				places.offset,
 				floatBits(fill),
+				4,
 			],
-			grid: [Math.ceil(total / SAMPLE_WORKGROUP)],
+			grid: [blocks * images],
 			flops: numel(y.shape) * (mode === 'bilinear' ? 8 : 0),
 			bytes: (numel(x.shape) + numel(y.shape) + (isGrid ? numel(places.shape) : 0)) * (type === 'f16' ? 2 : 4),
 		});
