@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /** Trains an autoencoder on MNIST, or with --variational one that invents digits, and shows what it draws as a PNG file. */
 import { cat, noGrad, randn, tidy } from 'wgrad';
-import { writeGrid } from '../grid';
+import { imageGrid, writePng } from 'wgrad/data';
 import { mnistDataset } from '../mnist/dataset';
 import { type Goal, mustReach, number, program, run, startDevice, whole } from '../program';
 import { VariationalAutoencoder } from './model';
@@ -40,7 +40,7 @@ await run<Settings & { out: string }>(command, async ({ out, ...settings }) => {
 			return cat([...pairs, model.decode(randn([10 * COLUMNS, settings.latent]))]);
 		}),
 	);
-	await writeGrid(out, pictures, COLUMNS);
+	await writePng(out, await imageGrid(pictures, { columns: COLUMNS }));
 	console.log(
 		`${out}: test images, each row above its reconstruction${settings.variational ? '; below them 100 images from random codes' : ''}`,
 	);

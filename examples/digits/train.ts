@@ -1,0 +1,26 @@
+#!/usr/bin/env node
+/** Trains the small or the deeper network on all of MNIST, by `fit`. The same loop written out: examples/mnist/train.ts. */
+import { type Goal, mustReach, number, oneOf, program, run, startDevice, whole } from '../program';
+import { type Settings, train } from './training';
+
+const GOALS = {
+	small: { figure: 'test accuracy of the small network', atLeast: 98.5, unit: '%' },
+	deep: { figure: 'test accuracy of the deep network', atLeast: 99, unit: '%' },
+} as const satisfies Record<string, Goal>;
+
+const command = program('Trains a convolutional network on MNIST by fit.', GOALS.small, GOALS.deep)
+	.option('--model <name>', 'small: Conv 32, Linear 128; deep: Conv 32, 64, 64, Linear 64', oneOf('small', 'deep'), 'small')
+	.option('--targets <kind>', 'sparse: classes; onehot: probabilities, for the same losses', oneOf('sparse', 'onehot'), 'sparse')
+	.option('--schedule <name>', 'of the learning rate', oneOf('cosine', 'onecycle', 'constant'), 'cosine')
+	.option('--augment', 'move the training images by up to two pixels', false)
+	.option('--epochs <n>', 'passes over the training images', whole(1), 5)
+	.option('--batch-size <n>', 'images per step', whole(1, 60_000), 64)
+	.option('--lr <x>', "Adam's learning rate, at its highest", number(1e-9, 1000), 0.002)
+	.option('--images <n>', 'training images', whole(1, 60_000), 60_000)
+	.option('--test-images <n>', 'test images', whole(1, 10_000), 10_000);
+
+await run<Settings>(command, async (settings) => {
+	await startDevice(settings.device);
+	const { accuracy } = await train(settings);
+	mustReach(GOALS[settings.model], 100 * accuracy);
+});
