@@ -17,7 +17,7 @@ export interface ImageGridOptions {
 }
 
 /**
- * The images of a batch [N, C, H, W] (1, 3 or 4 channels), [N, H, W], or the one of [C, H, W] with 3 or 4 channels, in one image, row by row.
+ * The images of a batch [N, C, H, W] (1, 3 or 4 channels) or [N, H, W] in one image, row by row.
  * As torchvision's `make_grid`. For a file: `writePng(path, await imageGrid(samples))`.
  */
 export async function imageGrid(images: Tensor, options: ImageGridOptions = {}): Promise<Image> {
@@ -53,7 +53,6 @@ export async function imageGrid(images: Tensor, options: ImageGridOptions = {}):
 function sizesOf({ shape }: Tensor): [count: number, channels: number, height: number, width: number] {
 	const [a = 0, b = 0, c = 0, d = 0] = shape;
 	if (shape.length === 4 && a > 0 && [1, 3, 4].includes(b)) return [a, b, c, d];
-	if (shape.length === 3 && (a === 3 || a === 4)) return [1, a, b, c];
 	if (shape.length === 3 && a > 0) return [a, 1, b, c];
 	throw new ShapeError(
 		`imageGrid: it takes images [N, C, H, W] with 1, 3 or 4 channels, or [N, H, W], not ${formatShape(shape)}`,

@@ -1,0 +1,35 @@
+/** Images as Pillow 9.4 wrote, scaled and converted them. */
+
+export function fromBase64(text: string): Uint8Array {
+	return Uint8Array.from(atob(text), (char) => char.charCodeAt(0));
+}
+
+/** Random pixels, 5 rows of 7, RGB, and what `Image.resize(..., BILINEAR)` makes of them, by [height, width]; and `convert('L')`. */
+export const random = {
+	pixels:
+		'rC91wEP7w2cJ0xXyJFdG2FiMOsHmJ1euWFGlGU1ICZRz0PPF/k+vwFJj2LHzHZOTjqcgwQm5fyAfyvSXo/7LcrccIoCApDWFJuj0EU+EaSq6H3gBQeepOSNmdwuuUluAjmM1jHmqVMtE',
+	grey: 'XH14Z0aEnVNdPWfjjnXEcJBUPN3dkWRfr0NNUK4xPl1rhJg=',
+	scaled: [
+		[3, 4, 'gUWngFRyinaUpXejaZCgaXJyhmiDoauSSJBxY0iaWWuCWoJl'],
+		[
+			10,
+			14,
+			'rC91sTSXuz7awUy/wl5Gx1NDzyq4pybHUEdxUVdYq1h7sXKjYqfQOsHmizmDkj2cn0PNo02znFpMm1ZHn0CkjEi3ZGyBdHRyvWCKwWqhfpK6XKXFSE2gU06naE60Zk+aT1JZQlxPPmx8VouYi7ahua2m4XCn4FmetWeNn26EU26/UWu4TGWoRGKIO2NXN2dQN25zWYWLm6uWyq2f5Iqm43qex3yIuX19rJvijJXPTImqPYZ8YI1GenhJikWIlDaQlEphpXJexq2IzM2ittGsqtOxv7O9lqqyR5iaPI15d4xPlnldmVSkjTykcjFdd1FSnpyGpsmejtaagt2ZjLZScalfPJF4QXh+gF9yi2qKYpnHRZXHNV6KQkp9bFagcWySUYtTQJo0ZsM/VqxON4BrRVl/fTqKf1GiS57FMam9MHCKQU+CYkOlYVKNPno7LI0STduGR7N/OmNzSDF6bx+WdDCjVmSfUXaIZWZedGBif2SVdHqQVqNSR7YzQeepP7aYO1R3SR14aBGcbh+jW0eMYV1tf2FIjmlSjXSNfo6RYrdeVMtE',
+		],
+		[8, 3, 'uUSXpT6NeX2dgUqWf2OJpXmbPVeVVI6C23iYZImahGF0vK+Tb5mJgF6EiaOFXIZhSIWxQ1ZuUHJ4WWWUXnRtSWSNa0l6eJJt'],
+	],
+} as const;
+
+/** Pixel (x, y) is [10 x, 15 y, 6 (x + y)], 16 rows of 24; Pillow's decoder is off by 3 at most. */
+export const jpeg =
+	'/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDAAIBAQEBAQIBAQECAgICAgQDAgICAgUEBAMEBgUGBgYFBgYGBwkIBgcJBwYGCAsICQoKCgoKBggLDAsKDAkKCgr/2wBDAQICAgICAgUDAwUKBwYHCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgr/wAARCAAQABgDAREAAhEBAxEB/8QAHwAAAQUBAQEBAQEAAAAAAAAAAAECAwQFBgcICQoL/8QAtRAAAgEDAwIEAwUFBAQAAAF9AQIDAAQRBRIhMUEGE1FhByJxFDKBkaEII0KxwRVS0fAkM2JyggkKFhcYGRolJicoKSo0NTY3ODk6Q0RFRkdISUpTVFVWV1hZWmNkZWZnaGlqc3R1dnd4eXqDhIWGh4iJipKTlJWWl5iZmqKjpKWmp6ipqrKztLW2t7i5usLDxMXGx8jJytLT1NXW19jZ2uHi4+Tl5ufo6erx8vP09fb3+Pn6/8QAHwEAAwEBAQEBAQEBAQAAAAAAAAECAwQFBgcICQoL/8QAtREAAgECBAQDBAcFBAQAAQJ3AAECAxEEBSExBhJBUQdhcRMiMoEIFEKRobHBCSMzUvAVYnLRChYkNOEl8RcYGRomJygpKjU2Nzg5OkNERUZHSElKU1RVVldYWVpjZGVmZ2hpanN0dXZ3eHl6goOEhYaHiImKkpOUlZaXmJmaoqOkpaanqKmqsrO0tba3uLm6wsPExcbHyMnK0tPU1dbX2Nna4uPk5ebn6Onq8vP09fb3+Pn6/9oADAMBAAIRAxEAPwD8t/h5+yl/q/8AiW+n8Fc2DzLzPn+FuPvh9892+Hn7KX+r/wCJb6fwV9Vg8y8z+keFuPvh9891+Hn7KX+r/wCJb/45X1WDzLzP6Q4W4++H3z0X4efspf6v/iW+n8FfzZg8y21P8BuFuPvh9891+Hn7KX+r/wCJb/45X1WDzLbU/pDhbj74ffPdvh5+yl9z/iW/+OV9Vg8y21P6R4W4++H3z//Z';
+
+/** PNG files of the kinds that there are: 1 bit, palette of 2 bits, 16 bits, grey with alpha, RGB with alpha. */
+export const pngs = {
+	bit: 'iVBORw0KGgoAAAANSUhEUgAAAAUAAAADAQAAAABzTfhVAAAADklEQVR4nGMIYFjBEAAAA94BSXfAiOEAAAAASUVORK5CYII=',
+	palette:
+		'iVBORw0KGgoAAAANSUhEUgAAAAMAAAACAgMAAADgGo6JAAAACVBMVEX/AAAA/wAKFB7Zfk3nAAAADElEQVR4nGOQYJgAAADcAKls58AjAAAAAElFTkSuQmCC',
+	sixteen: 'iVBORw0KGgoAAAANSUhEUgAAAAMAAAACEAAAAADoj+WFAAAAFklEQVR4nGNgYPj/PyWFgaGBobGBAQAgoARI2GGrowAAAABJRU5ErkJggg==',
+	greyAlpha: 'iVBORw0KGgoAAAANSUhEUgAAAAIAAAABCAQAAABeK7cBAAAADUlEQVR4nGPk+s/FCAADRAEWZitTgAAAAABJRU5ErkJggg==',
+	rgba: 'iVBORw0KGgoAAAANSUhEUgAAAAIAAAABCAYAAAD0In+KAAAAEUlEQVR4nGPkEpFjkJOTawAAAzABGGcaDHsAAAAASUVORK5CYII=',
+};
