@@ -2,12 +2,14 @@
  * `npm run bench`: every kernel family on WebGPU and on the CPU reference, on the same inputs.
  *
  * For each case: the median of at least 7 runs after warm-ups with its quartiles, GFLOP/s or GB/s, the share of the adapter's own
- * roofline (measured in this run), the ratio to the CPU reference, and what other libraries took on such a machine.
+ * roofline (measured in this run), the ratio to the CPU reference, and what other libraries took on such a machine. Last, what `fit` costs
+ * above a loop by hand.
  */
 import { parseArgs } from 'node:util';
 import { type Device, init, manualSeed, matmul, randn, tidy } from 'wgrad';
 import { ensureAdapter } from '../adapters/driver.mjs';
 import { type Case, cases } from './cases';
+import { fitLine, measureFit } from './fit';
 import { type Measurement, measure } from './measure';
 import { measureRoofline, type Roofline } from './roofline';
 
@@ -122,5 +124,7 @@ if (values.help) {
 		results.push(result);
 		say(row(result));
 	}
-	if (values.json) console.log(JSON.stringify({ adapter, roofline, firstResultMs, results }, null, '\t'));
+	const fit = 'fit'.includes(values.filter ?? 'fit') ? await measureFit(runs) : null;
+	if (fit !== null) say(`\n${fitLine(fit)}`);
+	if (values.json) console.log(JSON.stringify({ adapter, roofline, firstResultMs, results, fit }, null, '\t'));
 }

@@ -138,9 +138,10 @@ export async function decodeCheckpoint(bytes: Uint8Array, source = 'checkpoint')
 
 /** The state of the parts; its tensors are handles or clones to be disposed of. */
 export function stateOf({ model, optimizer, scheduler, ema }: CheckpointParts): CheckpointTree {
+	const persistent = model?.stateDict() ?? {};
 	return {
 		generator: defaultGenerator.getState() as unknown as CheckpointTree,
-		...(model && { model: model.stateDict(), buffers: transientBuffers(model) }),
+		...(model && { model: persistent, buffers: transientBuffers(model, persistent) }),
 		...(optimizer && { optimizer: optimizer.stateDict() as unknown as CheckpointTree }),
 		...(scheduler && { scheduler: scheduler.stateDict() as CheckpointTree }),
 		...(ema && { ema: ema.stateDict() as unknown as CheckpointTree }),
@@ -148,9 +149,8 @@ export function stateOf({ model, optimizer, scheduler, ema }: CheckpointParts): 
 }
 
 /** Buffers that stay out of `stateDict`, but not out of a run that is to go on bit by bit. */
-function transientBuffers(model: Module): Record<string, Tensor> {
-	const persistent = new Set(Object.keys(model.stateDict()));
-	const buffers = model.namedBuffers().filter(([name]) => !persistent.has(name));
+function transientBuffers(model: Module, persistent: Readonly<Record<string, Tensor>>): Record<string, Tensor> {
+	const buffers = model.namedBuffers().filter(([name]) => !Object.hasOwn(persistent, name));
 	return Object.fromEntries(buffers.map(([name, tensor]) => [name, detach(tensor)]));
 }
 

@@ -1,0 +1,156 @@
+/** Which learning rate to take: Smith's range test. */
+import { ArgumentError } from '../core/errors';
+import { DataLoader } from '../data/loader';
+import type { Module } from '../nn';
+import type { CommonOptions, Optimizer } from '../optim';
+import type { Data } from './batches';
+import type { Callback, StepLoss, TrainContext } from './callbacks';
+import { decodeCheckpoint, encodeCheckpoint, releaseTree, restore, stateOf } from './checkpoint';
+import { deviceOf } from './evaluate';
+import { fit } from './fit';
+import type { FitOptions } from './options';
+
+export interface FindLearningRateOptions<M extends Module = Module>
+	extends Pick<
+		FitOptions<M>,
+		| 'loss'
+		| 'trainStep'
+		| 'optimizer'
+		| 'batchSize'
+		| 'classWeight'
+		| 'sampleWeight'
+		| 'clipGradNorm'
+		| 'clipGradValue'
+		| 'accumulateSteps'
+		| 'seed'
+		| 'shuffle'
+		| 'device'
+	> {
+	/** The first rate. Default 1e-7. */
+	readonly startLr?: number;
+	/** The last rate. Default 10. */
+	readonly endLr?: number;
+	/** Steps from the first to the last. Default 100. */
+	readonly steps?: number;
+	/** How much of the running mean of the losses stays at a step. Default 0.98. */
+	readonly smoothing?: number;
+	/** Ends when the smoothed loss is so many times the smallest. Default 4. */
+	readonly divergence?: number;
+}
+
+export interface LearningRateCurve {
+	/** The rate of each step. */
+	readonly lrs: readonly number[];
+	/** The loss at each rate, smoothed: an exponential mean, corrected for its beginning. */
+	readonly losses: readonly number[];
+	/** The loss of each step as it was. */
+	readonly rawLosses: readonly number[];
+	/** Where the smoothed loss falls fastest, by the logarithm of the rate; null when it never falls. */
+	readonly suggestion: number | null;
+}
+
+/** More epochs than a range test has steps. */
+const ENDLESS = Number.MAX_SAFE_INTEGER;
+
+/** Raises the rates step by step, and listens to the losses. */
+class RangeTest implements Callback {
+	readonly lrs: number[] = [];
+	readonly losses: number[] = [];
+	readonly rawLosses: number[] = [];
+	readonly #factors: readonly number[];
+	#mean = 0;
+	#best = Number.POSITIVE_INFINITY;
+	#diverged = false;
+
+	constructor(
+		readonly optimizer: Optimizer<CommonOptions>,
+		readonly rate: (step: number) => number,
+		readonly options: { readonly steps: number; readonly smoothing: number; readonly divergence: number },
+	) {
+		const first = optimizer.paramGroups[0]!.lr;
+		this.#factors = optimizer.paramGroups.map(({ lr }) => (first > 0 ? lr / first : 1));
+	}
+
+	onBatchBegin({ step }: TrainContext): void {
+		this.optimizer.paramGroups.forEach((group, i) => {
+			group.lr = this.rate(step) * this.#factors[i]!;
+		});
+	}
+
+	onBatchEnd(context: TrainContext): void {
+		if (context.step >= this.options.steps) context.stop('the range is done');
+	}
+
+	onLosses(context: TrainContext, losses: readonly StepLoss[]): void {
+		const { smoothing, divergence } = this.options;
+		for (const { loss, lr } of losses) {
+			if (this.#diverged) return;
+			this.#mean = smoothing * this.#mean + (1 - smoothing) * loss;
+			const smooth = this.#mean / (1 - smoothing ** (this.losses.length + 1));
+			this.#diverged = !Number.isFinite(smooth) || smooth > divergence * this.#best;
+			if (this.#diverged) {
+				context.stop('the loss grows');
+				return;
+			}
+			this.lrs.push(lr);
+			this.losses.push(smooth);
+			this.rawLosses.push(loss);
+			this.#best = Math.min(this.#best, smooth);
+		}
+	}
+}
+
+/**
+ * Trains for some steps while the rate rises exponentially from `startLr` to `endLr`, and tells the loss at each rate: a good rate for
+ * training lies where the loss falls fastest, well before it grows. Rates of further parameter groups keep their proportions. The model, the
+ * optimizer, the random state and a loader's place are as before afterwards. Smith 2017, "Cyclical learning rates for training neural
+ * networks"; smoothing and suggestion as in fastai's `lr_find`.
+ */
+export async function findLearningRate<M extends Module>(
+	model: M,
+	data: Data,
+	options: FindLearningRateOptions<M>,
+): Promise<LearningRateCurve> {
+	const { startLr = 1e-7, endLr = 10, steps = 100, smoothing = 0.98, divergence = 4, ...rest } = options;
+	if (!(startLr > 0 && endLr > startLr))
+		throw new ArgumentError(`findLearningRate: it takes 0 < startLr < endLr, not ${startLr} and ${endLr}`);
+	if (!Number.isInteger(steps) || steps < 3)
+		throw new ArgumentError(`findLearningRate: steps must be a whole number of at least 3, not ${steps}`);
+	if (!(smoothing >= 0 && smoothing < 1))
+		throw new ArgumentError(`findLearningRate: smoothing must lie in [0, 1), not ${smoothing}`);
+	const { optimizer } = options;
+	const test = new RangeTest(optimizer, (step) => startLr * (endLr / startLr) ** (step / (steps - 1)), {
+		steps,
+		smoothing,
+		divergence,
+	});
+	await model.to(options.device ?? deviceOf(model));
+	const parts = { model, optimizer };
+	const own = stateOf(parts);
+	// On the host, where it does not take the device's memory.
+	const saved = await encodeCheckpoint(own);
+	releaseTree(own);
+	const place = data instanceof DataLoader ? data.stateDict() : null;
+	try {
+		await fit(model, data, { ...rest, optimizer, epochs: ENDLESS, callbacks: [test], verbose: 0 });
+	} finally {
+		optimizer.zeroGrad();
+		const before = await decodeCheckpoint(saved);
+		restore(parts, before, 'findLearningRate');
+		releaseTree(before);
+		if (place !== null) (data as DataLoader).loadStateDict(place);
+	}
+	const { lrs, losses, rawLosses } = test;
+	return { lrs, losses, rawLosses, suggestion: steepest(lrs, losses) };
+}
+
+/** The rate before the lowest loss where the loss falls fastest from step to step; the steps are even in the rate's logarithm. */
+function steepest(lrs: readonly number[], losses: readonly number[]): number | null {
+	const lowest = losses.indexOf(Math.min(...losses));
+	let [best, slope] = [-1, 0];
+	for (let i = 1; i < Math.min(lowest + 1, losses.length - 1); i++) {
+		const own = losses[i + 1]! - losses[i - 1]!;
+		if (own < slope) [best, slope] = [i, own];
+	}
+	return best < 0 ? null : lrs[best]!;
+}

@@ -1,0 +1,116 @@
+/** Logs of a run: a line for each epoch, as CSV or JSON. */
+import { ArgumentError } from '../core/errors';
+import type { Callback, StepLoss, TrainContext } from './callbacks';
+import type { CheckpointTree } from './checkpoint';
+import type { EpochRecord } from './history';
+import { platform } from './platform';
+import type { LogStore } from './store';
+
+export interface LoggerOptions {
+	/** Go on at the end of a log that is there, instead of beginning anew. Default false. A run that is resumed always goes on. */
+	readonly append?: boolean;
+	/** Default: files in Node, the origin's private file system in browsers. */
+	readonly store?: LogStore;
+}
+
+/**
+ * A log that a checkpoint remembers the length of: a run that is resumed cuts off what was written after the checkpoint, and writes it
+ * again. So no line is lost or stands twice.
+ */
+abstract class Logger implements Callback {
+	readonly name: string;
+	readonly #append: boolean;
+	readonly #store: LogStore | undefined;
+	#resumeAt: number | null = null;
+
+	constructor(name: string, { append = false, store }: LoggerOptions = {}) {
+		if (typeof name !== 'string' || name === '')
+			throw new ArgumentError(`${new.target.name}: it takes the name of the file to write`);
+		this.name = name;
+		this.#append = append;
+		this.#store = store;
+	}
+
+	get #log(): LogStore {
+		return this.#store ?? platform().logs;
+	}
+
+	protected write(lines: readonly string[]): Promise<void> {
+		return this.#log.append(this.name, lines.map((line) => `${line}\n`).join(''));
+	}
+
+	/** The bytes that are there. */
+	protected size(): Promise<number> {
+		return this.#log.size(this.name);
+	}
+
+	async onTrainBegin(context: TrainContext): Promise<void> {
+		const at = this.#resumeAt;
+		this.#resumeAt = null;
+		if (at === null) {
+			if (!this.#append && context.step === 0) await this.#log.truncate(this.name, 0);
+			return;
+		}
+		const size = await this.size();
+		if (size < at) {
+			throw new ArgumentError(
+				`${this.constructor.name}: '${this.name}' has ${size} bytes, but had ${at} when the checkpoint was written. Put the log back, or resume without this callback`,
+			);
+		}
+		await this.#log.truncate(this.name, at);
+	}
+
+	async stateDict(): Promise<CheckpointTree> {
+		return { bytes: await this.size() };
+	}
+
+	loadStateDict(state: CheckpointTree): void {
+		this.#resumeAt = (state as { bytes: number }).bytes;
+	}
+
+	abstract onEpochEnd(context: TrainContext, record: EpochRecord): Promise<void>;
+}
+
+/** A table of the epochs, with a line of names first: epoch, step, loss, metrics, lr, seconds. As Keras' CSVLogger. */
+export class CsvLogger extends Logger {
+	override async onEpochEnd(_: TrainContext, record: EpochRecord): Promise<void> {
+		const lines = (await this.size()) === 0 ? [Object.keys(record).map(cell).join(',')] : [];
+		await this.write([...lines, Object.values(record).join(',')]);
+	}
+}
+
+function cell(text: string): string {
+	return /[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+}
+
+export interface JsonlLoggerOptions extends LoggerOptions {
+	/** Also a line `{ step, loss, samples, lr }` for every so many optimizer steps. Default none. */
+	readonly everySteps?: number;
+}
+
+/** An object of JSON on each line: the epoch's record. Numbers that JSON has not are texts: "NaN", "Infinity". */
+export class JsonlLogger extends Logger {
+	readonly #everySteps: number | undefined;
+
+	constructor(name: string, options: JsonlLoggerOptions = {}) {
+		super(name, options);
+		const { everySteps } = options;
+		if (everySteps !== undefined && (!Number.isInteger(everySteps) || everySteps < 1))
+			throw new ArgumentError(`JsonlLogger: everySteps must be a whole number of at least 1, not ${everySteps}`);
+		this.#everySteps = everySteps;
+	}
+
+	async onLosses(_: TrainContext, losses: readonly StepLoss[]): Promise<void> {
+		const every = this.#everySteps;
+		const lines = every === undefined ? [] : losses.filter(({ step }) => step % every === 0).map(json);
+		if (lines.length > 0) await this.write(lines);
+	}
+
+	override async onEpochEnd(_: TrainContext, record: EpochRecord): Promise<void> {
+		await this.write([json(record)]);
+	}
+}
+
+function json(value: object): string {
+	return JSON.stringify(value, (_, item: unknown) => (typeof item === 'number' && !Number.isFinite(item) ? String(item) : item));
+}
