@@ -6,7 +6,7 @@
  * the `tidy` in which they were made, or the garbage collector. This file imports no operation: `methods.ts` adds them.
  */
 import type { Backend, DeviceName, Storage, View } from './backends/contract';
-import { backendOf } from './backends/registry';
+import { acting, backendOf } from './backends/registry';
 import type { DType, TypedArray } from './core/dtype';
 import { ArgumentError, DisposedError, formatShape } from './core/errors';
 import { float16ToFloat32 } from './core/float16';
@@ -95,9 +95,9 @@ export class Tensor implements View {
 		return this.storage.device;
 	}
 
-	/** The backend that owns the memory. */
+	/** The backend that computes with the tensor: the one that owns the memory, or its stand-in. */
 	get backend(): Backend {
-		return this.storage.owner;
+		return acting(this.storage.owner);
 	}
 
 	get ndim(): number {

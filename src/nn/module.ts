@@ -9,6 +9,7 @@ import { noGrad } from '../autograd/modes';
 import type { DeviceName } from '../backends/contract';
 import { type DType, isFloating } from '../core/dtype';
 import { ArgumentError, formatShape, ShapeError } from '../core/errors';
+import { checkOptions } from '../core/options';
 import { sameShape } from '../core/shape';
 import { to } from '../ops/elementwise';
 import { copy_ } from '../ops/inplace';
@@ -16,7 +17,7 @@ import { detach } from '../ops/layout';
 import type { Tensor } from '../tensor';
 import { keep } from '../tidy';
 import { Parameter } from './parameter';
-import { summarize } from './summary';
+import { formatSummary, type SummaryOptions, summarize } from './summary';
 
 export type StateDict = Record<string, Tensor>;
 
@@ -45,7 +46,8 @@ export abstract class Module {
 	 * Makes `tensor` part of the module's state without learning it (running statistics, masks). A buffer that is not `persistent`
 	 * moves with the module and stays out of `stateDict`.
 	 */
-	registerBuffer(name: string, tensor: Tensor, { persistent = true }: { persistent?: boolean } = {}): void {
+	registerBuffer(name: string, tensor: Tensor, options: { persistent?: boolean } = {}): void {
+		const { persistent = true } = checkOptions('Module.registerBuffer', options, ['persistent']);
 		if (name.includes('.') || name === '')
 			throw new ArgumentError(`registerBuffer: '${name}' is no name for a buffer: it must not be empty or hold a dot`);
 		this.#buffers.set(name, { tensor: keep(tensor), persistent });
@@ -123,7 +125,8 @@ export abstract class Module {
 	 * Copies values into parameters and persistent buffers by key. With `strict` (the default) missing and unexpected keys are
 	 * errors; shapes that differ always are. Values are converted to the dtype and moved to the device that the module has.
 	 */
-	loadStateDict(state: Readonly<StateDict>, { strict = true }: { strict?: boolean } = {}): LoadResult {
+	loadStateDict(state: Readonly<StateDict>, options: { strict?: boolean } = {}): LoadResult {
+		const { strict = true } = checkOptions('Module.loadStateDict', options, ['strict']);
 		const own = new Map(this.#state());
 		const missingKeys = [...own.keys()].filter((key) => !Object.hasOwn(state, key));
 		const unexpectedKeys = Object.keys(state).filter((key) => !own.has(key));
@@ -191,9 +194,14 @@ export abstract class Module {
 		return waits.length === 0 ? this : Promise.all(waits).then(() => this);
 	}
 
-	/** A table of the layers, their output shapes and parameters, for an input of that shape (float32 unless `dtype` says otherwise). */
-	summary(inputShape?: readonly number[], { dtype = 'float32' }: { dtype?: DType } = {}): string {
-		return summarize(this, inputShape, dtype);
+	/**
+	 * A table of this module and those below it: output shapes, parameters, FLOPs of the forward pass (a multiply-add is 2) and bytes that its
+	 * results take, for an input of shape `inputShape` (or inputs of several shapes) of float32 or the given `dtype`; and in total, with an
+	 * estimate of a training step's memory. The trial run computes nothing: it is quick for large models, and changes nothing. Without
+	 * a shape only parameters are listed. A line counts what the module itself does, without the modules below it.
+	 */
+	summary(inputShape?: readonly number[] | readonly (readonly number[])[], options: SummaryOptions = {}): string {
+		return formatSummary(summarize(this, inputShape, checkOptions('Module.summary', options, ['dtype'])));
 	}
 
 	toString(): string {

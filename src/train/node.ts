@@ -3,4 +3,5 @@ import './node/install';
 
 export * from './index';
 export { FileStore } from './node/files';
+export { writeReport } from './node/report';
 export { ProgressBar } from './node/terminal';

@@ -39,7 +39,9 @@ export function chartsOf(history: History): Chart[] {
 		return chart(titleOf(name), curves, false, history);
 	});
 	if (rates.length > 0) {
-		const curves = rates.map((name) => curve(history, name, rates.length === 1 ? 'learning rate' : `parameter group ${name.slice(2) || '0'}`));
+		const curves = rates.map((name) =>
+			curve(history, name, rates.length === 1 ? 'learning rate' : `parameter group ${name.slice(2) || '0'}`),
+		);
 		const positive = curves.flatMap(({ values }) => values.filter((value) => value !== null));
 		const spread = Math.max(...positive) / Math.min(...positive);
 		charts.push(chart('Learning rate', curves, Math.min(...positive) > 0 && spread >= 30, history));
@@ -71,6 +73,8 @@ function describe({ label, values }: Curve, { epochs }: History): string {
 
 /** `topKAccuracy` as 'Top k accuracy'. */
 export function titleOf(name: string): string {
+	const group = /^lr(\d*)$/.exec(name);
+	if (group !== null) return `Learning rate ${group[1]}`.trimEnd();
 	const words = name.replace(/([a-z\d])([A-Z])/g, (_, before: string, capital: string) => `${before} ${capital.toLowerCase()}`);
 	return words.slice(0, 1).toUpperCase() + words.slice(1);
 }

@@ -1,0 +1,145 @@
+/** The HTML report: what stands in it, and that no text becomes markup. */
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { type History, htmlReport } from 'wgrad/train';
+import { HOSTILE, history, options } from './reportExample';
+
+/** The text between the tags of a piece of HTML. */
+function texts(html: string): string[] {
+	return html.split(/<[^>]*>/).filter((text) => text.trim() !== '');
+}
+
+function section(page: string, id: string): string {
+	const found = page.split('<section').find((part) => part.includes(`aria-labelledby="${id}"`));
+	if (found === undefined) throw new Error(`no section ${id}`);
+	return found;
+}
+
+test('no text becomes markup', () => {
+	const page = htmlReport(history, options);
+	assert.not.ok(page.includes('<img src=x'));
+	assert.not.ok(page.includes('<script>alert'));
+	assert.not.ok(page.includes('<b>'));
+	// Of the page: its data, uPlot and what draws.
+	assert.is(page.match(/<script/g)?.length, 3);
+	assert.is(page.match(/<\/script/g)?.length, 3);
+	assert.is(page.match(/onerror/g)?.length, page.match(/&lt;img src=x onerror=alert\(2\)&gt;|\\u003cimg src=x onerror/g)?.length);
+	assert.ok(
+		page.includes(
+			HOSTILE.replaceAll('&', '&amp;')
+				.replaceAll('<', '&lt;')
+				.replaceAll('>', '&gt;')
+				.replaceAll('"', '&quot;')
+				.replaceAll("'", '&#39;'),
+		),
+	);
+	assert.not.ok(htmlReport({ ...history, settings: { a: 'x\u0000\u001b[31m' } }).includes('\u001b'));
+});
+
+test('nothing is asked of a network', () => {
+	const page = htmlReport(history, options);
+	const addresses = [...page.matchAll(/\s(?:src|href|action|srcset)="([^"]*)"|url\(([^)]*)\)/g)].map(
+		(match) => match[1] ?? match[2]!,
+	);
+	assert.is(addresses.length, 1);
+	assert.match(addresses[0]!, /^data:image\/png;base64,/);
+	assert.match(page, /Content-Security-Policy" content="default-src 'none'/);
+	assert.not.match(page, /<link|@import/);
+});
+
+test('precision, recall and F1 of each class, and their mean', () => {
+	const page = section(htmlReport(history, options), 'confusion');
+	const table = texts(page.slice(page.indexOf('Scores by class</caption>')));
+	const row = (name: string) => table.slice(table.indexOf(name) + 1, table.indexOf(name) + 5);
+	assert.equal(row('cat'), ['88.9 %', '80.0 %', '84.2 %', '10']);
+	assert.equal(row('dog'), ['56.3 %', '90.0 %', '69.2 %', '10']);
+	// Never predicted: there is no precision.
+	assert.equal(table.slice(-5, -1).length, 4);
+	assert.equal(row('Mean of the classes'), ['72.6 %', '56.7 %', '51.1 %', '25']);
+	assert.match(page, /Accuracy 68\.0 % of 25 samples/);
+	assert.match(page, /<td class="wrong" style="--share:1\.000" title="100\.0 % of the row">5<\/td>/);
+});
+
+test('curves: losses and metrics with their validation, the learning rate on a logarithmic scale', () => {
+	const page = htmlReport(history, options);
+	const data = JSON.parse(/<script type="application\/json" id="curves">(.*?)<\/script>/.exec(page)![1]!);
+	assert.equal(
+		data.epochs,
+		history.epochs.map(({ epoch }) => epoch),
+	);
+	assert.equal(
+		data.charts.map(({ title, curves, logarithmic }: { title: string; curves: { label: string }[]; logarithmic: boolean }) => [
+			title,
+			curves.map(({ label }) => label),
+			logarithmic,
+		]),
+		[
+			['Loss', ['training', 'validation'], false],
+			['Accuracy', ['training', 'validation'], false],
+			[`<b>${HOSTILE}`, ['training'], false],
+			['Learning rate', ['learning rate'], true],
+		],
+	);
+	assert.is(data.charts[0].curves[1].values[3], null);
+	assert.match(
+		page,
+		/training: from 2\.3 at epoch 1 to 0\.19167 at epoch 12; lowest 0\.19167 at epoch 12, highest 2\.3 at epoch 1\./,
+	);
+	const table = texts(page.slice(page.indexOf('Figures by epoch</caption>')));
+	assert.equal(table.slice(2, 6), ['Step', 'Loss', 'Val loss', 'Accuracy']);
+});
+
+test('settings, model, environment, notes and the end of the run', () => {
+	const page = htmlReport(history, options);
+	const settings = texts(section(page, 'settings'));
+	assert.equal(settings.slice(settings.indexOf('Batch size'), settings.indexOf('Batch size') + 2), ['Batch size', '64']);
+	assert.equal(settings.slice(settings.indexOf('Augmentation'), settings.indexOf('Augmentation') + 2), ['Augmentation', 'null']);
+	const model = texts(section(page, 'model'));
+	assert.ok(model.includes('67 parameters, 67 trainable'));
+	assert.equal(model.slice(model.indexOf('Linear') - 1, model.indexOf('Linear') + 5), [
+		'0',
+		'Linear',
+		'[2, 8]',
+		'40',
+		'128',
+		'0 B',
+	]);
+	const environment = texts(section(page, 'environment'));
+	assert.equal(environment.slice(environment.indexOf('Duration'), environment.indexOf('Duration') + 2), [
+		'Duration',
+		'1 h 02 min 05 s',
+	]);
+	assert.ok(environment.some((text) => /^Node \d/.test(text)));
+	assert.match(page, /12 epochs, 1,200 steps, 1 h 02 min 05 s; stopped early: valLoss did not improve/);
+	assert.match(page, /<p>First note<\/p>/);
+});
+
+test('a run of one epoch, and of none', () => {
+	const { settings, steps, stopReason } = history;
+	const one: History = {
+		epochs: [{ epoch: 1, step: 3, loss: 0.5, lr: 0.01, seconds: 0.02 }],
+		settings,
+		steps,
+		stoppedEarly: false,
+		stopReason,
+		seconds: 0.02,
+	};
+	assert.match(htmlReport(one), /1 epoch, 1,200 steps, 0\.02 s<\/p>/);
+	const none = htmlReport({ ...one, epochs: [] });
+	assert.not.match(none, /<script|By epoch/);
+	assert.match(none, /Settings/);
+});
+
+test('wrong calls are refused in words', () => {
+	assert.throws(() => htmlReport({} as History), /htmlReport: the first argument must be the history that fit\(\) returned/);
+	assert.throws(() => htmlReport(history, { confusionMatrix: [[1, 2]] }), /confusionMatrix must be a square array/);
+	assert.throws(() => htmlReport(history, { ...options, classNames: ['a'] }), /1 classNames for a confusion matrix of 3 classes/);
+	assert.throws(
+		() => htmlReport(history, { images: [{ source: 'https://example.com/a.png', caption: '' }] }),
+		/data:image\/ URL, so that the report opens offline/,
+	);
+	assert.throws(() => htmlReport(history, { images: [{ source: new Uint8Array(8), caption: '' }] }), /PNG, JPEG, GIF or WebP/);
+	assert.throws(() => htmlReport(history, { titel: 'x' } as object), /there is no option 'titel'/);
+});
+
+test.run();
