@@ -4,7 +4,7 @@ import * as assert from 'uvu/assert';
 import { type Tensor, tensor } from 'wgrad';
 import { ArrayDataset, ConcatDataset, type Dataset, type Fields, MapDataset, Subset, TensorDataset } from 'wgrad/data';
 import { ArgumentError, DTypeError, ShapeError } from '../../src/core/errors';
-import { liveTensors } from '../../src/scope';
+import { leftAlive } from './alive';
 import { refuses } from './refuses';
 
 async function numbers(x: Tensor): Promise<number[]> {
@@ -129,10 +129,8 @@ test('ConcatDataset keeps the order that it is asked for', async () => {
 	assert.is(dataset.length, 5);
 	for (const indices of [[4, 0, 3, 2], [1, 2], [3], [2, 3, 1], [0, 1, 2, 3, 4, 0]]) await batchOf(dataset, indices);
 	assert.equal(await numbers((await dataset.batch([4, 0, 3]))[0]!), [200, 201, 0, 1, 100, 101]);
-	const before = liveTensors();
-	const [x] = await dataset.batch([0, 3, 4]);
-	x!.dispose();
-	assert.is(liveTensors(), before);
+	const alive = await leftAlive(async () => (await dataset.batch([0, 3, 4]))[0]!.dispose());
+	assert.is(alive.length, 0);
 	await refuses(() => new ConcatDataset([]), /at least one dataset/);
 	await refuses(() => dataset.get(5), /index 5 is out of range for 5 samples/);
 	const uneven = new ConcatDataset([new ArrayDataset({ data: [1] }), new ArrayDataset({ data: [1] }, { data: [2] })]);
@@ -142,7 +140,6 @@ test('ConcatDataset keeps the order that it is asked for', async () => {
 test('MapDataset maps samples or batches, at once or later', async () => {
 	const whole = new ArrayDataset({ data: [1, 2, 3] }, { data: [4, 5, 6] });
 	const double = ([x, y]: Fields) => [x!.mul(2), y!];
-	const before = liveTensors();
 	for (const fn of [double, async (fields: Fields) => double(fields)]) {
 		const single = new MapDataset(whole, fn);
 		assert.is(single.batch, undefined);
@@ -152,7 +149,6 @@ test('MapDataset maps samples or batches, at once or later', async () => {
 		const mapped = new MapDataset(whole, fn, { batched: true });
 		const batch = await batchOf(mapped, [2, 0]);
 		assert.equal(await numbers(batch[0]!), [6, 2]);
-		for (const x of [...sample, ...batch]) x.dispose();
 	}
 	const failing = [
 		() => {
@@ -162,10 +158,10 @@ test('MapDataset maps samples or batches, at once or later', async () => {
 			throw new Error('no');
 		},
 	];
-	const held = liveTensors();
-	for (const fn of failing) await refuses(() => new MapDataset(whole, fn).get(0), /no/, Error);
-	assert.is(liveTensors(), held);
-	assert.ok(held >= before);
+	for (const fn of failing) {
+		const alive = await leftAlive(() => refuses(() => new MapDataset(whole, fn).get(0), /no/, Error));
+		assert.is(alive.length, 0);
+	}
 	await refuses(() => new MapDataset(whole, 3 as never), /fn must be a function/);
 	await refuses(() => new MapDataset(whole, double).get(3), /index 3 is out of range/, ArgumentError);
 });

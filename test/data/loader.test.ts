@@ -1,7 +1,7 @@
 /** DataLoader: order, batches, what is drawn for them, and who owns them. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { manualSeed, memory, rand, type Tensor, tensor, tidy } from 'wgrad';
+import { manualSeed, rand, type Tensor, tensor, tidy } from 'wgrad';
 import {
 	ArrayDataset,
 	BatchSampler,
@@ -17,7 +17,7 @@ import {
 	TensorDataset,
 } from 'wgrad/data';
 import { ShapeError } from '../../src/core/errors';
-import { liveTensors } from '../../src/scope';
+import { leftAlive, pause } from './alive';
 import { refuses } from './refuses';
 
 const count = (n: number) => Array.from({ length: n }, (_, i) => i);
@@ -30,7 +30,7 @@ function slowNumbers(n: number): Dataset {
 	return {
 		length: n,
 		async get(index) {
-			await new Promise((resolve) => setTimeout(resolve, index % 3));
+			await pause(index % 3);
 			return [tensor(index, { dtype: 'int32' })];
 		},
 	};
@@ -186,17 +186,22 @@ test('two loops over one loader at once are two epochs', async () => {
 });
 
 test('batches that were made ahead are disposed of when the loop is left', async () => {
-	const before = liveTensors();
-	for (const dataset of [numbers(40), slowNumbers(40), new IterableDataset(() => count(40).map((i) => [tensor(i)] as const))]) {
-		for await (const fields of new DataLoader(dataset, { batchSize: 4, prefetch: 4 })) {
-			await new Promise((resolve) => setTimeout(resolve, 20));
-			for (const field of fields) field.dispose();
-			break;
+	const stream = new IterableDataset(function* () {
+		for (let i = 0; i < 40; i++) yield [tensor(i)];
+	});
+	for (const dataset of [numbers(40), slowNumbers(40), stream]) {
+		for (const wait of [0, 20]) {
+			const alive = await leftAlive(async () => {
+				for await (const [x] of new DataLoader(dataset, { batchSize: 4, prefetch: 4 })) {
+					await pause(wait);
+					x!.dispose();
+					break;
+				}
+				await pause(20);
+			});
+			assert.is(alive.length, 0);
 		}
 	}
-	await new Promise((resolve) => setTimeout(resolve, 30));
-	// The list of the stream above made all of its samples at once; the loop took 20 of them at most.
-	assert.ok(liveTensors() - before <= 36, `${liveTensors() - before} tensors are left`);
 });
 
 test('a loop that is left tells the stream', async () => {
@@ -222,10 +227,10 @@ test('no more batches are made ahead than asked for', async () => {
 	const dataset: Dataset = { length: 100, get: () => [tensor(made++)] };
 	const iterator = new DataLoader(dataset, { prefetch: 3 }).iterate();
 	await iterator.next();
-	await new Promise((resolve) => setTimeout(resolve, 20));
+	await pause(20);
 	assert.is(made, 4);
 	await iterator.next();
-	await new Promise((resolve) => setTimeout(resolve, 20));
+	await pause(20);
 	assert.is(made, 5);
 	await iterator.return!();
 });
@@ -237,20 +242,21 @@ for (const asynchronous of [false, true]) {
 			return [tensor(index)];
 		};
 		const dataset: Dataset = { length: 20, get: asynchronous ? async (index) => fail(index) : fail };
-		const before = liveTensors();
 		const seen: number[] = [];
-		const iterator = new DataLoader(dataset, { batchSize: 2, prefetch: 6 }).iterate();
-		for (let batch = 0; batch < 2; batch++) {
-			const { value } = await iterator.next();
-			await new Promise((resolve) => setTimeout(resolve, 5));
-			seen.push(...(await value![0]!.data()));
-			value![0]!.dispose();
-		}
-		assert.equal(seen, [0, 1, 2, 3]);
-		await refuses(() => iterator.next(), /sample 5 is broken/, RangeError);
-		assert.equal(await iterator.next(), { done: true, value: undefined });
-		await new Promise((resolve) => setTimeout(resolve, 5));
-		assert.is(liveTensors(), before);
+		const alive = await leftAlive(async () => {
+			const iterator = new DataLoader(dataset, { batchSize: 2, prefetch: 6 }).iterate();
+			for (let batch = 0; batch < 2; batch++) {
+				const { value } = await iterator.next();
+				await pause(5);
+				seen.push(...(await value![0]!.data()));
+				value![0]!.dispose();
+			}
+			assert.equal(seen, [0, 1, 2, 3]);
+			await refuses(() => iterator.next(), /sample 5 is broken/, RangeError);
+			assert.equal(await iterator.next(), { done: true, value: undefined });
+			await pause(5);
+		});
+		assert.is(alive.length, 0);
 	});
 }
 
@@ -276,33 +282,34 @@ test('samplers and batch samplers decide the order', async () => {
 });
 
 test('collate gets the samples, and their tensors are disposed of', async () => {
-	const before = liveTensors();
 	const collate = (samples: readonly Fields[]) => [tensor([samples.length]), samples[0]![0]!];
-	const batches: Tensor[][] = [];
-	for await (const fields of new DataLoader(numbers(5), { batchSize: 3, collate, prefetch: 0 })) batches.push([...fields]);
-	assert.equal(await Promise.all(batches.flat().map((x) => x.item())), [3, 0, 2, 3]);
-	assert.is(liveTensors(), before + 4);
+	const batches: Tensor[] = [];
+	const alive = await leftAlive(async () => {
+		for await (const fields of new DataLoader(numbers(5), { batchSize: 3, collate })) batches.push(...fields);
+	});
+	assert.equal(await Promise.all(batches.map((x) => x.item())), [3, 0, 2, 3]);
+	assert.is(alive.length, 4);
 	const later = async (samples: readonly Fields[]) => [tensor([samples.length])];
 	assert.equal(await values(new DataLoader(numbers(5), { batchSize: 3, collate: later })), [[3], [2]]);
-	for (const x of batches.flat()) x.dispose();
 });
 
 test('transform runs without recording; what it was given and made in between is disposed of', async () => {
-	const before = liveTensors();
 	const weight = tensor([2], { requiresGrad: true });
 	const transform = ([x, y]: Fields) => [x!.mul(weight).add(1), y!];
 	const dataset = new TensorDataset(tensor([1, 2, 3]), tensor([4, 5, 6]));
-	const held = liveTensors();
-	for await (const [x, y] of new DataLoader(dataset, { batchSize: 3, transform, prefetch: 0 })) {
-		assert.is(x!.requiresGrad, false);
-		assert.equal(Array.from(await x!.data()), [3, 5, 7]);
-		assert.equal(Array.from(await y!.data()), [4, 5, 6]);
-		assert.is(liveTensors(), held + 2);
-		x!.dispose();
-		y!.dispose();
-	}
-	assert.is(liveTensors(), held);
-	assert.ok(held > before && memory() !== null);
+	const alive = await leftAlive(async () => {
+		for await (const [x, y] of new DataLoader(dataset, { batchSize: 2, transform })) {
+			assert.is(x!.requiresGrad, false);
+			assert.equal(Array.from(await x!.data()), x!.size === 2 ? [3, 5] : [7]);
+			assert.equal(Array.from(await y!.data()), y!.size === 2 ? [4, 5] : [6]);
+		}
+	});
+	assert.is(alive.length, 4);
+	const failing = () => {
+		throw new RangeError('no');
+	};
+	const left = await leftAlive(() => refuses(() => values(new DataLoader(dataset, { transform: failing })), /no/, RangeError));
+	assert.is(left.length, 0);
 });
 
 test('batches outlive a tidy of the loop', async () => {

@@ -1,0 +1,16 @@
+/** Which tensors a piece of code leaves behind. */
+import type { Tensor } from 'wgrad';
+import { closeScope, openScope } from '../../src/scope';
+
+/** The tensors that were made while `fn` ran and have not been disposed of. They are held, so that the garbage collector takes none. */
+export async function leftAlive(fn: () => Promise<unknown>): Promise<Tensor[]> {
+	const scope = openScope();
+	try {
+		await fn();
+	} finally {
+		closeScope(scope, () => true);
+	}
+	return (scope.tensors as readonly unknown[] as readonly Tensor[]).filter((tensor) => !tensor.isDisposed);
+}
+
+export const pause = (milliseconds: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, milliseconds));
