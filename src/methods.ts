@@ -8,6 +8,7 @@ import type { DeviceName } from './backends/contract';
 import type { DType } from './core/dtype';
 import { scaledDotProductAttention } from './ops/attention';
 import { conv1d, conv2d, conv3d, convTranspose1d, convTranspose2d } from './ops/conv';
+import { fullLike, onesLike, zerosLike } from './ops/creation';
 import * as elementwise from './ops/elementwise';
 import { embedding } from './ops/embedding';
 import {
@@ -45,7 +46,7 @@ import {
 } from './ops/norm';
 import type { Operand } from './ops/operands';
 import { adaptiveAvgPool1d, adaptiveAvgPool2d, adaptiveMaxPool2d, avgPool1d, avgPool2d, maxPool1d, maxPool2d } from './ops/pool';
-import { bernoulli, dropout, dropout2d } from './ops/random';
+import { bernoulli, dropout, dropout2d, randLike, randnLike } from './ops/random';
 import * as reduce from './ops/reduce';
 import { logSoftmax, softmax } from './ops/softmax';
 import { Tensor } from './tensor';
@@ -62,6 +63,11 @@ export const METHODS = {
 	...inplace,
 	...layoutMethods,
 	...loss,
+	zerosLike,
+	onesLike,
+	fullLike,
+	randLike,
+	randnLike,
 	where,
 	backward,
 	requiresGrad_,

@@ -1,7 +1,8 @@
 /** Normalization layers. */
 import { ArgumentError, formatShape, ShapeError } from '../core/errors';
 import { checkOptions, pickOptions, requireOptions } from '../core/options';
-import { full, ones, zeros } from '../ops/creation';
+import { full, ones, zeros, zerosLike } from '../ops/creation';
+import { div, sub } from '../ops/elementwise';
 import { add_ } from '../ops/inplace';
 import { squeeze, unsqueeze } from '../ops/layout';
 import { batchNorm, groupNorm, instanceNorm, layerNorm, localResponseNorm, rmsNorm } from '../ops/norm';
@@ -29,8 +30,6 @@ export interface BatchNormOptions extends FactoryOptions {
 abstract class BatchNorm extends Module {
 	readonly weight: Parameter | null;
 	readonly bias: Parameter | null;
-	/** Batches seen, on the host: the plain average needs the number, and a device read would make every step wait. */
-	#batches = 0;
 
 	constructor(
 		readonly numFeatures: number,
@@ -66,12 +65,26 @@ abstract class BatchNorm extends Module {
 		const { eps = 1e-5, momentum = 0.1, trackRunningStats = true } = this.options;
 		const { weight, bias, training } = this;
 		if (!trackRunningStats) return batchNorm(input, { weight, bias, training: true, eps });
-		if (training) {
-			this.#batches++;
-			add_(this.buffer('num_batches_tracked'), 1);
-		}
+		if (training) add_(this.buffer('num_batches_tracked'), 1);
 		const { runningMean, runningVar } = this;
-		return batchNorm(input, { runningMean, runningVar, weight, bias, training, momentum: momentum ?? 1 / this.#batches, eps });
+		if (training && momentum === null) return this.#averaging(input, eps);
+		return batchNorm(input, { runningMean, runningVar, weight, bias, training, momentum: momentum ?? 0, eps });
+	}
+
+	/** Moves the running statistics to the plain average of all batches, whose number is known on the device alone: a state may bring it. */
+	#averaging(input: Tensor, eps: number): Tensor {
+		const { weight, bias } = this;
+		return tidy(() => {
+			const kept = [this.runningMean, this.runningVar];
+			const [mean, variance] = kept.map((buffer) => zerosLike(buffer)) as [Tensor, Tensor];
+			const own = { runningMean: mean, runningVar: variance, momentum: 1 };
+			const output = batchNorm(input, { ...own, weight, bias, training: true, eps });
+			const count = this.buffer('num_batches_tracked');
+			[mean, variance].forEach((seen, i) => {
+				add_(kept[i]!, div(sub(seen, kept[i]!), count));
+			});
+			return output;
+		});
 	}
 
 	override extraRepr(): string {

@@ -1,9 +1,9 @@
 /**
  * Products of matrices and vectors. All become one kernel, `multiply`, that reads transposed and broadcast operands in place:
- * neither the forward pass nor a gradient materialises a transpose or a broadcast.
+ * neither the forward pass nor a gradient materialises a transpose or a broadcast. int32 products are exact modulo 2^32, as PyTorch's on
+ * the CPU; it has none of bool, and neither has this.
  */
 import { record } from '../autograd/tape';
-import { requireFloating } from '../core/dtype';
 import { DTypeError, formatShape, ShapeError } from '../core/errors';
 import { checkOptions } from '../core/options';
 import { broadcastShapes, broadcastStrides, numel, type Shape, sameShape } from '../core/shape';
@@ -18,7 +18,8 @@ function requireFactors(operation: string, ...factors: readonly Tensor[]): void 
 	requireSameDevice(operation, ...factors);
 	const [first] = factors as [Tensor];
 	for (const factor of factors) {
-		requireFloating(operation, factor.dtype);
+		if (factor.dtype === 'bool')
+			throw new DTypeError(`${operation}: dtype bool has no product. Convert with .to('int32') or .to('float32')`);
 		if (factor.dtype !== first.dtype) {
 			throw new DTypeError(
 				`${operation}: dtypes differ: ${first.dtype} ${formatShape(first.shape)} and ${factor.dtype} ${formatShape(factor.shape)}. Convert one with .to('${first.dtype}')`,

@@ -199,4 +199,26 @@ test('the CTC layer is its function, with lengths as numbers or tensors', async 
 	assert.is(await layer.forward(logProbs, targets, lengths([6, 5]), lengths([2, 1])).item(), numbers);
 });
 
+test('batch norm without momentum averages over all batches, those before a state was taken too', async () => {
+	manualSeed(6);
+	const batches = Array.from({ length: 3 }, () => randn([8, 2]));
+	const means = await Promise.all(batches.map((batch) => batch.mean(0).data()));
+	const variances = await Promise.all(batches.map((batch) => batch.var(0).data()));
+	const first = new nn.BatchNorm1d(2, { momentum: null });
+	first.forward(batches[0]!);
+	first.forward(batches[1]!);
+	const layer = new nn.BatchNorm1d(2, { momentum: null });
+	layer.loadStateDict(first.stateDict());
+	layer.forward(batches[2]!);
+	for (const [buffer, seen] of [
+		[layer.runningMean, means],
+		[layer.runningVar, variances],
+	] as const) {
+		const average = [0, 1].map((channel) => seen.reduce((sum, values) => sum + values[channel]!, 0) / 3);
+		(await buffer.data()).forEach((value, channel) => {
+			assert.ok(Math.abs(value - average[channel]!) < 1e-6, `${value} instead of ${average[channel]}`);
+		});
+	}
+});
+
 test.run();

@@ -226,6 +226,7 @@ export const indexing: OpEntry[] = [
 			{ label: 'matrix', inputs: [floats(3, 5), indices(15, 2, 4)] },
 			{ label: 'transposed', inputs: [transposed(3, 5), indices(15, 7)] },
 			{ label: 'scalar index', inputs: [floats(3), indices(3)] },
+			{ label: 'from the back', inputs: [floats(3, 5), { shape: [2, 4], dtype: 'int32', low: -15, high: 15 }] },
 		],
 		refusals: [refuse('floating index', [2], [2], (x) => take(x, x), /take: index has dtype float32/)],
 		torch: () => 'torch.take(x[0], x[1])',
@@ -351,6 +352,7 @@ export const indexing: OpEntry[] = [
 		samples: [
 			{ label: 'vector', inputs: [distinct(33)], options: { k: 5 } },
 			{ label: 'smallest', inputs: [distinct(3, 7)], options: { k: 2, largest: false } },
+			{ label: 'in any order', inputs: [distinct(3, 7)], options: { k: 3, sorted: false } },
 			{ label: 'columns', inputs: [distinct(5, 3)], options: { k: 3, dim: 0 } },
 			{ label: 'all', inputs: [distinct(5)], options: { k: 5 } },
 			{ label: 'none', inputs: [distinct(2, 5)], options: { k: 0 } },

@@ -3,6 +3,9 @@ import { baddbmm, bmm, dot, einsum, linear, matmul as multiply, mv, outer, type 
 import type { InputSpec, OpEntry, Refusal, Sample } from './database';
 
 const of = (...shape: number[]): InputSpec => ({ shape });
+const ints = (...shape: number[]): InputSpec => ({ shape, dtype: 'int32', low: -9, high: 10 });
+/** Products that leave int32. */
+const large = (...shape: number[]): InputSpec => ({ shape, dtype: 'int32', low: -(2 ** 31), high: 2 ** 31 });
 const transposed = (...shape: number[]): InputSpec => ({ shape, layout: 'transposed' });
 const strided = (...shape: number[]): InputSpec => ({ shape, layout: 'strided' });
 const expanded = (...shape: number[]): InputSpec => ({ shape, layout: 'expanded' });
@@ -75,6 +78,10 @@ export const matmul: OpEntry[] = [
 			pair('no rows', of(0, 3), of(3, 4)),
 			pair('nothing to sum', of(3, 0), of(0, 4)),
 			pair('large', of(65, 130), of(130, 67), false),
+			pair('int32', ints(3, 5), ints(5, 7), false),
+			pair('int32 wraps', large(9, 33), { ...large(33, 17), layout: 'transposed' }, false),
+			pair('int32 batches broadcast', ints(2, 1, 3, 2), ints(3, 2, 4), false),
+			pair('int32 vector', ints(5, 9), ints(9), false),
 			pair('large batch', of(3, 65, 33), of(3, 33, 70), false),
 			pair('large transposed', transposed(65, 130), transposed(130, 67), false),
 		],
@@ -101,7 +108,12 @@ export const matmul: OpEntry[] = [
 			{
 				label: 'dtypes',
 				call: (device) => multiply(zeros([2, 2], { device }), zeros([2, 2], { device, dtype: 'int32' })),
-				message: /matmul: input must be floating, not int32/,
+				message: /matmul: dtypes differ: float32 \[2, 2\] and int32 \[2, 2\]/,
+			},
+			{
+				label: 'bool',
+				call: (device) => multiply(zeros([2, 2], { device, dtype: 'bool' }), zeros([2, 2], { device, dtype: 'bool' })),
+				message: /matmul: dtype bool has no product/,
 			},
 		],
 	),

@@ -34,6 +34,10 @@ export const matmul: MatmulKernels = {
 		const first = new Float64Array(columns);
 		if (bias !== undefined) addScaled(first, 1, cpuData(bias), bias.offset, bias.strides[0]!);
 
+		if (out.dtype === 'int32') {
+			multiplyIntegers();
+			return;
+		}
 		const sum = new Float64Array(columns);
 		for (let batch = 0; batch < outStarts.length; batch++) {
 			const bStart = bStarts[batch]!;
@@ -49,6 +53,22 @@ export const matmul: MatmulKernels = {
 					for (let k = 0; k < depth; k++) addScaled(sum, aData[aStart + k * aDepth]!, bData, bStart + k * bDepth, bColumn);
 				}
 				outData.set(sum, outStarts[batch]! + i * columns);
+			}
+		}
+
+		/** Modulo 2^32, which products in float64 would round. */
+		function multiplyIntegers(): void {
+			for (const [batch, outStart] of outStarts.entries()) {
+				for (let i = 0; i < rows; i++) {
+					for (let j = 0; j < columns; j++) {
+						let sum = first[j]!;
+						for (let k = 0; k < depth; k++) {
+							const x = aData[aStarts[batch]! + i * aRow + k * aDepth]!;
+							sum = (sum + Math.imul(x, bData[bStarts[batch]! + k * bDepth + j * bColumn]!)) | 0;
+						}
+						outData[outStart + i * columns + j] = sum;
+					}
+				}
 			}
 		}
 	},

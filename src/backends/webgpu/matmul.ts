@@ -7,6 +7,7 @@ import {
 	tileSize,
 	WORKGROUP_TILE,
 } from '../../../shaders/matmul.wgsl';
+import { matmulInteger } from '../../../shaders/matmulInteger.wgsl';
 import { type MatmulVectorVariant, matmulSum, matmulVector } from '../../../shaders/matmulVector.wgsl';
 import type { Storage, View } from '../contract';
 import type { MatmulKernels } from '../contract/matmul';
@@ -192,6 +193,19 @@ function launchTiles(gpu: Gpu, problem: Problem): void {
 	});
 }
 
+/** A thread an element, which is where whole numbers differ: they want no speed, but exactness. */
+function launchIntegers(gpu: Gpu, problem: Problem): void {
+	const { rows, columns, batches, depth, a, b, bias, out } = problem;
+	gpu.launch({
+		kernel: matmulInteger,
+		variant: {},
+		buffers: [a.storage, b.storage, bias?.storage ?? b.storage, out],
+		params: [...commonParams(problem, { splits: 1, splitDepth: depth }, [rows, columns], biasStride(problem)), 0, 0],
+		grid: [Math.ceil((batches * rows * columns) / 64)],
+		...work(problem),
+	});
+}
+
 /** A product with few columns, or, turned around, with few rows: `problem` is then the transposed product. */
 function launchVectors(gpu: Gpu, problem: Problem, turned: boolean): void {
 	const { rows, columns, depth, batches, a, b, bias, storage } = problem;
@@ -230,6 +244,10 @@ export function matmulKernels(gpu: Gpu): MatmulKernels {
 		matmul({ a, b, bias }, { out }) {
 			if (product(out.shape) === 0) return;
 			const problem = describe(a, b, bias, out);
+			if (out.dtype === 'int32') {
+				launchIntegers(gpu, problem);
+				return;
+			}
 			if (problem.columns <= VECTOR_KERNEL_MOST && problem.columns <= problem.rows) launchVectors(gpu, problem, false);
 			else if (problem.rows <= VECTOR_KERNEL_MOST) launchVectors(gpu, flipped(problem), true);
 			else launchTiles(gpu, problem);

@@ -19,6 +19,8 @@ export interface SortOptions {
 export interface TopkOptions {
 	/** The largest, by default; else the smallest. */
 	largest?: boolean;
+	/** Whether the order matters. They come in order even where it does not. Default true. */
+	sorted?: boolean;
 }
 
 /** x sorted along `dim` (the last by default), and where each element stood (int32). Equal elements keep their order. */
@@ -43,7 +45,7 @@ export function argsort(x: Tensor, dim = -1, options: SortOptions = {}): Tensor 
 
 /** The k largest (or smallest) elements along `dim` in order, and where they stood (int32). */
 export function topk(x: Tensor, k: number, dim = -1, options: TopkOptions = {}): ValuesIndices {
-	const { largest = true } = checkOptions('topk', options, ['largest']);
+	const { largest = true } = checkOptions('topk', options, ['largest', 'sorted']);
 	requireTensor('topk', x);
 	const at = normalizeDim('topk', dim, x.ndim);
 	const size = x.shape[at] ?? 1;

@@ -1,7 +1,7 @@
 /**
  * Elements by index: gather, scatter and their relatives. Sorting and searching are in order.ts.
  *
- * Indices are int32 and at least 0. One that is out of range throws where the host can see it, on the CPU. On the GPU it cannot:
+ * Indices are int32 and at least 0 (but for `take`). One that is out of range throws where the host can see it, on the CPU. On the GPU it cannot:
  * there reads clamp the index into its range and writes to it do not happen, so memory is safe and the result is not.
  *
  * `gather` and `scatterAdd` are each other's VJP. Everything is deterministic: contributions to one element are added in a fixed
@@ -14,12 +14,12 @@ import { checkOptions } from '../../core/options';
 import { broadcastShapes, checkShape, contiguousStrides, normalizeDim, type Shape, sameShape } from '../../core/shape';
 import { emptyOn, Tensor, viewOf } from '../../tensor';
 import { tidy } from '../../tidy';
-import { eq, mul, where } from '../elementwise';
+import { add, eq, lt, mul, where } from '../elementwise';
 import { broadcastTo, contiguous, narrow, reshape } from '../layout';
 import { requireSameDevice, requireTensor } from '../requirements';
 
-/** Throws unless `index` is int32, on the device of `x`, and, where the host can see it, within 0 .. size - 1. */
-export function checkIndices(operation: string, x: Tensor, index: Tensor, size: number, what: string): void {
+/** Throws unless `index` is int32, on the device of `x`, and, where the host can see it, within `least` .. size - 1. */
+export function checkIndices(operation: string, x: Tensor, index: Tensor, size: number, what: string, least = 0): void {
 	requireDType(operation, index.dtype, ['int32'], 'index');
 	requireSameDevice(operation, x, index);
 	if (index.size === 0) return;
@@ -31,7 +31,7 @@ export function checkIndices(operation: string, x: Tensor, index: Tensor, size: 
 	let at = index.offset;
 	for (let i = 0; i < index.size; i++) {
 		const value = values[at]!;
-		if (value < 0 || value >= size)
+		if (value < least || value >= size)
 			throw new ArgumentError(`${operation}: index ${value} is out of range for ${what} of size ${size}`);
 		for (let d = shape.length - 1; d >= 0; d--) {
 			at += strides[d]!;
@@ -256,12 +256,15 @@ export function indexAdd(x: Tensor, dim: number, index: Tensor, source: Tensor, 
 	return tidy(() => addedAt('indexAdd', x, at, spreadIndex(index, at, x.shape), alpha === 1 ? source : mul(source, alpha)));
 }
 
-/** The elements of x, counted in row-major order, that `index` lists, in the shape of `index`. */
+/** The elements of x, counted in row-major order (negative ones from the back), that `index` lists, in the shape of `index`. As `torch.take`. */
 export function take(x: Tensor, index: Tensor): Tensor {
 	requireTensor('take', x);
 	requireTensor('take', index, 'index');
-	checkIndices('take', x, index, x.size, `the elements of ${formatShape(x.shape)}`);
-	return tidy(() => reshape(gathered('take', reshape(x, [-1]), 0, reshape(index, [-1])), index.shape));
+	checkIndices('take', x, index, x.size, `the elements of ${formatShape(x.shape)}`, -x.size);
+	return tidy(() => {
+		const place = where(lt(index, 0), add(index, x.size), index);
+		return reshape(gathered('take', reshape(x, [-1]), 0, reshape(place, [-1])), index.shape);
+	});
 }
 
 /**
