@@ -1,0 +1,106 @@
+/** The page's elements by id, its forms, and what can be pressed when. */
+import type { SamplingOptions } from './sampling';
+import { DEFAULTS, type Settings } from './training';
+
+/** The element of that id. It must be there and of that kind. */
+export function element<T extends HTMLElement>(id: string, kind: new () => T): T {
+	const found = document.getElementById(id);
+	if (!(found instanceof kind)) throw new Error(`the page has no ${kind.name} '${id}'`);
+	return found;
+}
+
+/**
+ * loading: no device or no text yet. waiting: not without the person's decision. ready: fresh weights. running, paused, finished: as
+ * training goes. failed: only a reset helps.
+ */
+export type Phase = 'loading' | 'waiting' | 'ready' | 'running' | 'paused' | 'finished' | 'failed';
+
+const PHASE_LABELS: Readonly<Record<Phase, string>> = {
+	loading: 'Loading',
+	waiting: 'Waiting',
+	ready: 'Ready',
+	running: 'Training',
+	paused: 'Paused',
+	finished: 'Finished',
+	failed: 'Stopped',
+};
+const START_LABELS: Partial<Record<Phase, string>> = { running: 'Pause', paused: 'Resume', finished: 'Train anew' };
+
+const phaseLabel = element('phase', HTMLElement);
+const settings = element('settings', HTMLFieldSetElement);
+const start = element('start', HTMLButtonElement);
+const reset = element('reset', HTMLButtonElement);
+const proceed = element('continue', HTMLButtonElement);
+const file = element('file', HTMLInputElement);
+const write = element('write', HTMLButtonElement);
+const tokenizer = element('tokenizer', HTMLSelectElement);
+const notice = element('notice', HTMLElement);
+
+const input = (id: string) => element(id, HTMLInputElement);
+const fields = {
+	layers: input('layers'),
+	width: input('width'),
+	heads: input('heads'),
+	context: input('context'),
+	dropout: input('dropout'),
+	batchSize: input('batch-size'),
+	steps: input('steps'),
+	lr: input('lr'),
+	seed: input('seed'),
+};
+const sampling = {
+	temperature: input('temperature'),
+	topK: input('top-k'),
+	topP: input('top-p'),
+	seed: input('sample-seed'),
+};
+const prompt = element('prompt', HTMLTextAreaElement);
+const length = input('length');
+
+/** Lets the person press what makes sense in that phase; `saved` is whether there is a run to continue. */
+export function showPhase(phase: Phase, saved = false): void {
+	phaseLabel.textContent = PHASE_LABELS[phase];
+	const resting = phase === 'ready' || phase === 'finished';
+	const starting = phase === 'loading' || phase === 'waiting';
+	settings.disabled = !resting;
+	file.disabled = !resting;
+	start.disabled = starting || phase === 'failed';
+	start.textContent = START_LABELS[phase] ?? 'Start';
+	reset.disabled = starting || phase === 'ready';
+	proceed.disabled = !resting || !saved;
+	write.disabled = starting || phase === 'failed';
+}
+
+/** What the form says. The browser has checked it when the form is submitted. */
+export function readSettings(): Settings {
+	const numbers = Object.fromEntries(Object.entries(fields).map(([name, field]) => [name, field.valueAsNumber]));
+	return { ...DEFAULTS, ...numbers, tokenizer: tokenizer.value as Settings['tokenizer'] };
+}
+
+export function showSettings(values: Partial<Settings>): void {
+	if (values.tokenizer !== undefined) tokenizer.value = values.tokenizer;
+	for (const [name, field] of Object.entries(fields)) {
+		const value = values[name as keyof typeof fields];
+		if (value !== undefined) field.valueAsNumber = value;
+	}
+}
+
+/** What to write on from, how far, and how. */
+export function readSampling(): { prompt: string; length: number; options: SamplingOptions } {
+	const options = Object.fromEntries(Object.entries(sampling).map(([name, field]) => [name, field.valueAsNumber]));
+	return { prompt: prompt.value, length: length.valueAsNumber, options };
+}
+
+export function showNotice(title: string, text: string): void {
+	element('notice-title', HTMLElement).textContent = title;
+	element('notice-text', HTMLElement).textContent = text;
+	notice.hidden = false;
+}
+
+export function hideNotice(): void {
+	notice.hidden = true;
+}
+
+export function messageOf(error: unknown): string {
+	return error instanceof Error ? error.message : String(error);
+}
