@@ -1,0 +1,63 @@
+/** Ten classes of small colour images: five shapes, each warm or cool, among clutter that has the colours of both. */
+import { Canvas, type Colour, Dice, hsv, SHAPES, type Shape } from '../shapes';
+
+export const SIDE = 32;
+
+const HUES = { warm: [-30, 50], cool: [170, 250] } as const;
+type Tone = keyof typeof HUES;
+
+export const CLASSES: readonly string[] = SHAPES.flatMap((shape) => [`warm ${shape}`, `cool ${shape}`]);
+
+const CLUTTER = 9;
+const NOISE = 30;
+
+function colour(tone: Tone, dice: Dice): Colour {
+	return hsv(dice.uniform(...HUES[tone]), dice.uniform(0.45, 1), dice.uniform(0.5, 1));
+}
+
+/** Spots and bars in the colours of both tones, small enough not to be shapes of their own. */
+function clutter(canvas: Canvas, dice: Dice): void {
+	for (let i = 0; i < CLUTTER; i++) {
+		const place = {
+			x: dice.uniform(0, SIDE),
+			y: dice.uniform(0, SIDE),
+			radius: dice.uniform(1, 3.5),
+			angle: dice.uniform(0, 2 * Math.PI),
+		};
+		canvas.draw(dice.pick(SHAPES), place, colour(dice.pick(['warm', 'cool']), dice));
+	}
+}
+
+function picture(shape: Shape, tone: Tone, dice: Dice): Uint8Array {
+	const grey = () => hsv(dice.uniform(0, 360), dice.uniform(0, 0.35), dice.uniform(0.1, 0.9));
+	const canvas = new Canvas(SIDE, SIDE, grey(), grey());
+	const place = {
+		x: dice.uniform(10, SIDE - 10),
+		y: dice.uniform(10, SIDE - 10),
+		radius: dice.uniform(6, 11),
+		angle: dice.uniform(0, 2 * Math.PI),
+	};
+	canvas.draw(shape, place, colour(tone, dice));
+	clutter(canvas, dice);
+	return canvas.finish(NOISE, dice).data;
+}
+
+export interface ColourSet {
+	/** Bytes of images [N, 3, 32, 32]. */
+	readonly pixels: Uint8Array;
+	readonly labels: Uint8Array;
+}
+
+/** `count` images, as many of each class. */
+export function colourSet(count: number, seed: number): ColourSet {
+	const dice = new Dice(seed);
+	const area = SIDE * SIDE;
+	const pixels = new Uint8Array(count * 3 * area);
+	const labels = Uint8Array.from({ length: count }, (_, n) => n % CLASSES.length);
+	for (let n = 0; n < count; n++) {
+		const label = labels[n]!;
+		const values = picture(SHAPES[label >> 1]!, label % 2 === 0 ? 'warm' : 'cool', dice);
+		for (let i = 0; i < values.length; i++) pixels[(n * 3 + (i % 3)) * area + Math.floor(i / 3)] = values[i]!;
+	}
+	return { pixels, labels };
+}
