@@ -2,7 +2,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { htmlReport } from 'wgrad/train';
-import { history, options } from './reportExample';
+import { history, options, shortRun } from './reportExample';
 
 /** Opens the page in a frame, and waits until its scripts have run and drawn. */
 async function open(page: string): Promise<{ frame: HTMLIFrameElement; content: Document; view: Window & typeof globalThis }> {
@@ -93,6 +93,18 @@ test('every table has a caption, every control a name', async () => {
 			.trim()
 			.split(/\s+/))
 			assert.ok(content.getElementById(id)?.textContent, `nothing has the id ${id}`);
+	frame.remove();
+});
+
+test('a run of fit in the page becomes a report with its curves', async () => {
+	const run = await shortRun();
+	const { frame, content } = await open(htmlReport(run.history, run.options));
+	assert.equal(
+		Array.from(content.querySelectorAll('figcaption'), ({ textContent }) => textContent),
+		['Loss', 'Accuracy', 'Learning rate'],
+	);
+	for (const canvas of content.querySelectorAll('canvas')) assert.ok(coloured(canvas) > 300);
+	assert.is(content.querySelectorAll('.heat td.right').length, 3);
 	frame.remove();
 });
 

@@ -1,8 +1,11 @@
 /** The HTML report: what stands in it, and that no text becomes markup. */
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { type History, htmlReport } from 'wgrad/train';
-import { HOSTILE, history, options } from './reportExample';
+import { type History, htmlReport, writeReport } from 'wgrad/train';
+import { HOSTILE, history, options, shortRun } from './reportExample';
 
 /** The text between the tags of a piece of HTML. */
 function texts(html: string): string[] {
@@ -140,6 +143,36 @@ test('wrong calls are refused in words', () => {
 	);
 	assert.throws(() => htmlReport(history, { images: [{ source: new Uint8Array(8), caption: '' }] }), /PNG, JPEG, GIF or WebP/);
 	assert.throws(() => htmlReport(history, { titel: 'x' } as object), /there is no option 'titel'/);
+});
+
+test('a run of fit becomes a file', async () => {
+	const folder = await mkdtemp(join(tmpdir(), 'wgrad-report-'));
+	try {
+		const path = join(folder, 'runs/1/report.html');
+		const run = await shortRun();
+		await writeReport(path, run.history, run.options);
+		assert.equal(await readdir(join(folder, 'runs/1')), ['report.html']);
+		const page = await readFile(path, 'utf8');
+		assert.match(page, /<title>Three clouds<\/title>/);
+		const words = texts(section(page, 'settings'));
+		for (const [name, value] of [
+			['Loss', 'crossEntropy'],
+			['Optimizer', 'Adam'],
+			['Scheduler', 'CosineAnnealingLR'],
+			['Batch size', '16'],
+			['Seed', '5'],
+		])
+			assert.is(words[words.indexOf(name!) + 1], value);
+		assert.match(section(page, 'confusion'), /Accuracy \d+\.\d % of 90 samples/);
+		// Two layers' multiply-adds, and ReLU.
+		assert.match(
+			section(page, 'model'),
+			new RegExp(`${(16 * (2 * 2 * 16 + 16 + 2 * 16 * 3)).toLocaleString('en-US')} FLOPs forward`),
+		);
+		assert.is(page.match(/<figure>/g)?.length, 3);
+	} finally {
+		await rm(folder, { recursive: true });
+	}
 });
 
 test.run();

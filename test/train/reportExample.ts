@@ -1,6 +1,7 @@
 /** A history and options that have everything, hostile text included. */
-import { nn } from 'wgrad';
-import type { History, ReportOptions } from 'wgrad/train';
+import { crossEntropy, manualSeed, nn, optim, randn, tensor } from 'wgrad';
+import { Accuracy, ConfusionMatrix } from 'wgrad/metrics';
+import { evaluate, fit, type History, type ReportOptions } from 'wgrad/train';
 
 export const HOSTILE = `</script><script>alert(1)</script>"'&<img src=x onerror=alert(2)>`;
 
@@ -44,3 +45,41 @@ export const options: ReportOptions = {
 	images: [{ source: PNG, caption: `Samples ${HOSTILE}` }],
 	environment: { host: HOSTILE },
 };
+
+/** A short run on three clouds of points, with everything that its report needs. */
+export async function shortRun(): Promise<{ history: History; options: ReportOptions }> {
+	manualSeed(1);
+	const device = 'cpu';
+	const labels = Array.from({ length: 90 }, (_, i) => i % 3);
+	const centres = tensor(
+		labels.map((label) => [2 * label - 2, label === 1 ? 2 : -1]),
+		{ device },
+	);
+	const x = centres.add(randn([90, 2], { device }).mul(0.7));
+	const y = tensor(labels, { dtype: 'int32', device });
+	const model = new nn.Sequential(new nn.Linear(2, 16, { device }), new nn.ReLU(), new nn.Linear(16, 3, { device }));
+	const optimizer = new optim.Adam(model.parameters(), { lr: 0.05 });
+	const scheduler = new optim.lrScheduler.CosineAnnealingLR(optimizer, 6);
+	const run = await fit(model, [x, y], {
+		loss: crossEntropy,
+		optimizer,
+		scheduler,
+		epochs: 6,
+		batchSize: 16,
+		validationSplit: 0.2,
+		metrics: { accuracy: new Accuracy() },
+		seed: 5,
+		verbose: 0,
+	});
+	const { confusion } = await evaluate(model, [x, y], { metrics: { confusion: new ConfusionMatrix() }, loss: crossEntropy });
+	return {
+		history: run,
+		options: {
+			title: 'Three clouds',
+			model,
+			inputShape: [16, 2],
+			confusionMatrix: confusion,
+			classNames: ['left', 'top', 'right'],
+		},
+	};
+}

@@ -20,9 +20,10 @@ export interface Chart {
 /** Columns that are no quantity to draw against epochs. */
 const BOOKKEEPING = new Set(['epoch', 'step', 'seconds']);
 
-/** Names of all columns but the bookkeeping, in the order in which they first occur. */
+/** Names of all columns of numbers but the bookkeeping, in the order in which they first occur. */
 export function columns(history: History): string[] {
-	const names = new Set(history.epochs.flatMap((record) => Object.keys(record)));
+	const cells = history.epochs.flatMap((record) => Object.entries(record));
+	const names = new Set(cells.flatMap(([name, value]) => (typeof value === 'number' ? [name] : [])));
 	return [...names].filter((name) => !BOOKKEEPING.has(name));
 }
 
