@@ -195,7 +195,7 @@ function modelSection(model: Module, { inputShape, inputDtype = 'float32' }: Rep
 <h2 id="model">Model</h2>
 ${totals(summary).map((line) => html`<p>${line}</p>`)}
 <div class="scroll" role="region" aria-label="Layers" tabindex="0">
-<table>
+<table class="layers">
 <caption>Layers; a line counts what a layer does itself, without those below it</caption>
 <thead><tr>${titles.map((title) => html`<th scope="col">${title}</th>`)}</tr></thead>
 <tbody>

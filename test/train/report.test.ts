@@ -56,9 +56,9 @@ test('precision, recall and F1 of each class, and their mean', () => {
 	const row = (name: string) => table.slice(table.indexOf(name) + 1, table.indexOf(name) + 5);
 	assert.equal(row('cat'), ['88.9 %', '80.0 %', '84.2 %', '10']);
 	assert.equal(row('dog'), ['56.3 %', '90.0 %', '69.2 %', '10']);
-	// Never predicted: there is no precision.
-	assert.equal(table.slice(-5, -1).length, 4);
-	assert.equal(row('Mean of the classes'), ['72.6 %', '56.7 %', '51.1 %', '25']);
+	// Never predicted: there is no precision, and it counts 0.
+	assert.ok(page.includes('<td>–</td><td>0.0 %</td><td>0.0 %</td><td>5</td>'));
+	assert.equal(row('Mean of the classes'), ['48.4 %', '56.7 %', '51.1 %', '25']);
 	assert.match(page, /Accuracy 68\.0 % of 25 samples/);
 	assert.match(page, /<td class="wrong" style="--share:1\.000" title="100\.0 % of the row">5<\/td>/);
 });
@@ -86,7 +86,7 @@ test('curves: losses and metrics with their validation, the learning rate on a l
 	assert.is(data.charts[0].curves[1].values[3], null);
 	assert.match(
 		page,
-		/training: from 2\.3 at epoch 1 to 0\.19167 at epoch 12; lowest 0\.19167 at epoch 12, highest 2\.3 at epoch 1\./,
+		/Training: from 2\.3 at epoch 1 to 0\.19167 at epoch 12; lowest 0\.19167 at epoch 12, highest 2\.3 at epoch 1\./,
 	);
 	const table = texts(page.slice(page.indexOf('Figures by epoch</caption>')));
 	assert.equal(table.slice(2, 6), ['Step', 'Loss', 'Val loss', 'Accuracy']);

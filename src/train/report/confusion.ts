@@ -39,7 +39,8 @@ export function confusionSection(matrix: readonly (readonly number[])[], classNa
 	const scores = classScores(matrix);
 	const total = sum(matrix.flat());
 	const accuracy = sum(matrix.map((row, k) => row[k]!)) / total;
-	const mean = (values: readonly number[]) => sum(values.filter(Number.isFinite)) / values.filter(Number.isFinite).length;
+	// As scikit-learn's macro averages: a class that was never predicted has precision 0.
+	const mean = (values: readonly number[]) => sum(values.map((value) => value || 0)) / values.length;
 	return html`<section aria-labelledby="confusion">
 <h2 id="confusion">Confusion matrix</h2>
 <p>Accuracy ${formatPercent(accuracy)} of ${formatNumber(total)} samples. Rows are the true classes, columns the predicted ones; colour is a count's share of its row.</p>

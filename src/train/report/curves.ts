@@ -64,12 +64,13 @@ function chart(title: string, curves: readonly Curve[], logarithmic: boolean, hi
 
 function describe({ label, values }: Curve, { epochs }: History): string {
 	const known = values.flatMap((value, i) => (value === null ? [] : [{ value, epoch: epochs[i]!.epoch }]));
-	if (known.length === 0) return `${label}: no finite values.`;
+	const name = titleOf(label);
+	if (known.length === 0) return `${name}: no finite values.`;
 	const [first, last] = [known[0]!, known.at(-1)!];
 	const lowest = known.reduce((a, b) => (b.value < a.value ? b : a));
 	const highest = known.reduce((a, b) => (b.value > a.value ? b : a));
 	const at = ({ value, epoch }: { value: number; epoch: number }) => `${formatNumber(value)} at epoch ${epoch}`;
-	return `${label}: from ${at(first)} to ${at(last)}; lowest ${at(lowest)}, highest ${at(highest)}.`;
+	return `${name}: from ${at(first)} to ${at(last)}; lowest ${at(lowest)}, highest ${at(highest)}.`;
 }
 
 /** `topKAccuracy` as 'Top k accuracy'. */
