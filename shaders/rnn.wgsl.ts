@@ -176,7 +176,9 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
 	let unit = place % p.units;
 	var gradient = f32(carry[place]) + f32(gradY[p.time * size + place]);
 #if ${later}
-	gradient += f32(recurrent[place]);
+	for (var gate = 0u; gate < ${lstm ? 4 : gru ? 3 : 1}u; gate++) {
+		gradient += f32(recurrent[gate * size + place]);
+	}
 #endif
 #if ${lstm}
 	let gx = (p.time * p.rows + row) * 4u * p.units + unit;

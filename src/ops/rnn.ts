@@ -2,8 +2,9 @@
  * One direction of one recurrent layer over a whole sequence, as one operation.
  *
  * The products of the inputs with their weights come in ready, for all steps at once; a step is then two launches, a product of the
- * state with its weights and the kernel of the cell, forward as well as backward. The gradient of the recurrent weights
- * is one product over all steps. When the walk is recorded, the layer is composed of plain operations instead.
+ * state with its weights and the kernel of the cell, forward as well as backward, where the kernel also adds up what each gate gives
+ * to the state: one product of that depth would be split for GPUs, and its parts added by another launch. The gradient of
+ * the recurrent weights is one product over all steps. When the walk is recorded, the layer is composed of plain operations instead.
  */
 import { grad } from '../autograd/backward';
 import { isGradEnabled } from '../autograd/modes';
@@ -15,7 +16,7 @@ import { emptyOn, type Tensor, viewOf } from '../tensor';
 import { tidy } from '../tidy';
 import { arange } from './creation';
 import { add, lt, mul, relu, sigmoid, sub, tanh, where } from './elementwise';
-import { chunk, flip, narrow, reshape, select, stack, transpose, unsqueeze } from './layout';
+import { chunk, flip, narrow, reshape, select, stack, transpose, unflatten, unsqueeze } from './layout';
 import { linear, matmul } from './matmul';
 import { requireSameDevice } from './operands';
 import { sum } from './reduce';
@@ -80,7 +81,7 @@ export function recurrent(
 	const { x, h0, c0, weight, bias, lengths } = input;
 	const steps = x.shape[0]!;
 	const inputs = [x, h0, weight, ...(bias ? [bias] : []), ...(c0 ? [c0] : [])];
-	const [hidden, kept, cells] = recordMany({
+	const [hidden, kept, cells, lastCell] = recordMany({
 		name: operation,
 		inputs,
 		forward: () => runForward(kind, input, reverse),
@@ -94,17 +95,18 @@ export function recurrent(
 			...(c0 ? [c0, cells!] : []),
 			...(lengths ? [lengths] : []),
 		],
-		noGradient: [1],
+		noGradient: [1, 2],
 		vjp: makeVjp(kind, { bias: Boolean(bias), cells: Boolean(c0), lengths: Boolean(lengths) }, reverse),
 	});
 	kept!.dispose();
+	cells?.dispose();
 	return tidy(() => {
 		const states = narrow(hidden!, 0, 1, steps);
 		const y = reverse ? flip(states, [0]) : states;
 		return {
 			y: lengths ? where(present(x, lengths), y, 0) : y,
 			h: select(hidden!, 0, steps),
-			c: cells === undefined ? null : select(cells, 0, steps),
+			c: lastCell ?? null,
 		};
 	});
 }
@@ -146,7 +148,8 @@ function runForward(kind: CellKind, { x, h0, c0, weight, bias, lengths }: Recurr
 			{ cell: kind, slot, time },
 		);
 	}
-	return cell ? [hidden, kept, cell] : [hidden, kept];
+	// A result of its own, so that its gradient does not come in slots that are zero but for the last.
+	return cell ? [hidden, kept, cell, copyOf(entry(cell, steps))] : [hidden, kept];
 }
 
 interface Present {
@@ -175,12 +178,13 @@ function unpack(saved: readonly Tensor[], given: Present): SavedLayer {
 }
 
 function makeVjp(kind: CellKind, given: Present, reverse: boolean) {
-	return (gradients: readonly (Tensor | null)[], saved: readonly Tensor[]): (Tensor | null)[] => {
+	return (gradients: readonly (Tensor | null)[], saved: readonly Tensor[], needs: readonly boolean[]): (Tensor | null)[] => {
 		const layer = unpack(saved, given);
-		const [gradHidden, , gradCells] = gradients;
-		return isGradEnabled()
-			? composedBackward(kind, layer, reverse, gradHidden ?? null, gradCells ?? null)
-			: fusedBackward(kind, layer, reverse, gradHidden ?? null, gradCells ?? null);
+		const [gradHidden, , , gradCell] = gradients;
+		const found = isGradEnabled()
+			? composedBackward(kind, layer, reverse, gradHidden ?? null, gradCell ?? null)
+			: fusedBackward(kind, layer, reverse, gradHidden ?? null, gradCell ?? null, needs);
+		return found.map((gradient, i) => (needs[i] ? gradient : null));
 	};
 }
 
@@ -195,12 +199,14 @@ function fusedBackward(
 	layer: SavedLayer,
 	reverse: boolean,
 	gradHidden: Tensor | null,
-	gradCells: Tensor | null,
-): Tensor[] {
+	gradCell: Tensor | null,
+	needs: readonly boolean[],
+): (Tensor | null)[] {
 	const { x, weight, hidden, kept, bias, c0, cells, lengths } = layer;
 	const { kernels } = x.backend;
 	const [steps, rows, units] = [x.shape[0]!, x.shape[1]!, hidden.shape[2]!];
-	const columns = GATES[kind] * units;
+	const gates = GATES[kind];
+	const columns = gates * units;
 	// By time, as the kernel wants it; slot 0, the initial state, is added at the end.
 	const byslot = gradHidden === null ? zerosOn(x, hidden.shape) : gradHidden;
 	const later = narrow(byslot, 0, 1, steps);
@@ -209,9 +215,10 @@ function fusedBackward(
 	const gradX = emptyOn(x, [steps, rows, columns]);
 	const gradRecurrent = kind === 'gru' ? emptyOn(x, [steps, rows, columns]) : null;
 	const carry = zerosOn(x, [rows, units]);
-	const cellCarry = cells === null ? null : gradCells === null ? zerosOn(x, [rows, units]) : copyOf(entry(gradCells, steps));
-	const products = emptyOn(x, [rows, units]);
+	const cellCarry = cells === null ? null : gradCell === null ? zerosOn(x, [rows, units]) : copyOf(gradCell);
+	const products = emptyOn(x, [gates, rows, units]);
 	const source = gradRecurrent ?? gradX;
+	const ofGates = unflatten(weight, 0, [gates, units]);
 	for (let slot = steps - 1; slot >= 0; slot--) {
 		const time = reverse ? steps - 1 - slot : slot;
 		kernels.rnnStepGrad(
@@ -226,18 +233,20 @@ function fusedBackward(
 			{ gradX, carry, ...(gradRecurrent ? { gradRecurrent } : {}), ...(cellCarry ? { cellCarry } : {}) },
 			{ cell: kind, slot, time },
 		);
-		if (cellCarry && gradCells && slot > 0) kernels.binaryInPlace({ b: entry(gradCells, slot) }, { a: cellCarry }, { op: 'add' });
-		kernels.matmul({ a: entry(source, time), b: weight }, { out: products }, {});
+		if (slot === 0 && !needs[1]) break;
+		const gradients = viewOf(source, [gates, rows, units], [units, columns, 1], time * rows * columns);
+		kernels.matmul({ a: gradients, b: ofGates }, { out: products }, {});
 	}
-	const gradH0 = steps === 0 ? select(byslot, 0, 0) : add(add(carry, products), select(byslot, 0, 0));
+	const first = select(byslot, 0, 0);
+	const gradH0 = !needs[1] ? null : steps === 0 ? first : add(add(carry, sum(products, 0)), first);
 	// The states that the steps read, by time.
 	const before = narrow(hidden, 0, 0, steps);
 	const states = reshape(reverse ? flip(before, [0]) : before, [steps * rows, units]);
 	const flat = reshape(source, [steps * rows, columns]);
-	const gradWeight = matmul(transpose(flat, 0, 1), states);
+	const gradWeight = needs[2] ? matmul(transpose(flat, 0, 1), states) : null;
 	const result = [gradX, gradH0, gradWeight];
-	if (bias !== null) result.push(sum(flat, 0));
-	if (c0 !== null) result.push(gradCells === null ? cellCarry! : add(cellCarry!, select(gradCells, 0, 0)));
+	if (bias !== null) result.push(needs[3] ? sum(flat, 0) : null);
+	if (c0 !== null) result.push(cellCarry);
 	return result;
 }
 
@@ -252,16 +261,16 @@ function copyOf(x: Tensor): Tensor {
 	return y;
 }
 
-/** The layer again, of operations that can be differentiated any number of times; gives all slots of the states. */
+/** The layer again, of operations that can be differentiated any number of times; gives all slots of the state, and the last cell state. */
 function composed(
 	kind: CellKind,
 	{ x, h0, c0, weight, bias, lengths }: RecurrentInput,
 	reverse: boolean,
-): [hidden: Tensor, cells: Tensor | null] {
+): [hidden: Tensor, cell: Tensor | null] {
 	const steps = x.shape[0]!;
 	let h = h0;
 	let c = c0 ?? null;
-	const [hidden, cells] = [[h], c === null ? [] : [c]];
+	const hidden = [h];
 	const alive = lengths ? present(x, lengths) : null;
 	for (let slot = 0; slot < steps; slot++) {
 		const time = reverse ? steps - 1 - slot : slot;
@@ -287,10 +296,9 @@ function composed(
 		hidden.push(h);
 		if (nextCell !== null) {
 			c = now === null ? nextCell : where(now, nextCell, c!);
-			cells.push(c);
 		}
 	}
-	return [stack(hidden), c === null ? null : stack(cells)];
+	return [stack(hidden), c];
 }
 
 function composedBackward(
@@ -298,7 +306,7 @@ function composedBackward(
 	layer: SavedLayer,
 	reverse: boolean,
 	gradHidden: Tensor | null,
-	gradCells: Tensor | null,
+	gradCell: Tensor | null,
 ): (Tensor | null)[] {
 	const { x, h0, weight, bias, c0 } = layer;
 	const inputs = [x, h0, weight, ...(bias === null ? [] : [bias]), ...(c0 === null ? [] : [c0])];
@@ -318,11 +326,11 @@ function composedBackward(
 		c0: c0 === null ? null : rest.at(-1)!,
 		lengths: layer.lengths,
 	};
-	const [hidden, cells] = composed(kind, again, reverse);
-	const outputs = [...(gradHidden === null ? [] : [hidden]), ...(gradCells === null || cells === null ? [] : [cells])];
+	const [hidden, cell] = composed(kind, again, reverse);
+	const outputs = [...(gradHidden === null ? [] : [hidden]), ...(gradCell === null || cell === null ? [] : [cell])];
 	const gradOutputs = [
 		...(gradHidden === null ? [] : [gradHidden]),
-		...(gradCells === null || cells === null ? [] : [gradCells]),
+		...(gradCell === null || cell === null ? [] : [gradCell]),
 	];
 	return grad(outputs, copies, { gradOutputs, createGraph: true, allowUnused: true });
 }

@@ -39,7 +39,7 @@ export interface RnnKernels {
 
 	/**
 	 * The gradients of a step's pre-activations. The gradient of h' is gradY [T, B, H] at `time` plus carry [B, H] plus, where given,
-	 * recurrent [B, H] (the product of the later step's gradient with the weights). Writes gradX [T, B, G] and, for gru,
+	 * the sum over gates of recurrent [gates, B, H] (the products of the later step's gradients with the weights). Writes gradX [T, B, G] and, for gru,
 	 * gradRecurrent [T, B, G] at `time` (for the others the two are equal); replaces carry by what flows to the earlier state directly, and
 	 * cellCarry [B, H] (lstm) by the gradient of the earlier cell state.
 	 */

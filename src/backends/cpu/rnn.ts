@@ -78,7 +78,8 @@ export const rnn: RnnKernels = {
 					dx[position] = value;
 					if (dh !== null) dh[position] = recurrentValue;
 				};
-				const gradient = direct[place]! + (later === null ? 0 : later[place]!) + gy[(time * rows + row) * units + j]!;
+				let gradient = direct[place]! + gy[(time * rows + row) * units + j]!;
+				for (let gate = 0; later !== null && gate < GATES[kind]; gate++) gradient += later[gate * rows * units + place]!;
 				if (ends !== null && time >= ends[row]!) {
 					for (let gate = 0; gate < GATES[kind]; gate++) put(gate, 0);
 					direct[place] = gradient;
