@@ -1,5 +1,6 @@
 /** What happens to the values of pixels: brightness, contrast, normalisation. */
 import { ArgumentError, formatShape, ShapeError } from '../../core/errors';
+import { checkOptions } from '../../core/options';
 import { add, clamp, mul, sub } from '../../ops/elementwise';
 import { mean as meanOf, sum } from '../../ops/reduce';
 import { shown } from '../../ops/requirements';
@@ -42,7 +43,8 @@ function factors(images: Tensor, draw: () => number): Float64Array {
  * Multiplies each image by a factor drawn uniformly from 1 - brightness (0 at least) to 1 + brightness, or from [low, high]. As
  * `torchvision.transforms.ColorJitter(brightness)`: values are clipped to [0, 1], so it belongs before `normalize`.
  */
-export function randomBrightness(brightness: Range, { clip = UNIT }: ColorOptions = {}): Transform {
+export function randomBrightness(brightness: Range, options: ColorOptions = {}): Transform {
+	const { clip = UNIT } = checkOptions('randomBrightness', options, ['clip']);
 	const range = requireFactor('randomBrightness', 'brightness', brightness);
 	requireClip('randomBrightness', clip);
 	return imageTransform('randomBrightness', (images, draws) => {
@@ -66,7 +68,8 @@ function greyMeans(images: Tensor): Tensor {
  * least) to 1 + contrast, or from [low, high]: factor * x + (1 - factor) * mean. As `torchvision.transforms.ColorJitter(contrast)`:
  * values are clipped to [0, 1], so it belongs before `normalize`.
  */
-export function randomContrast(contrast: Range, { clip = UNIT }: ColorOptions = {}): Transform {
+export function randomContrast(contrast: Range, options: ColorOptions = {}): Transform {
+	const { clip = UNIT } = checkOptions('randomContrast', options, ['clip']);
 	const range = requireFactor('randomContrast', 'contrast', contrast);
 	requireClip('randomContrast', clip);
 	return imageTransform('randomContrast', (images, draws) => {

@@ -1,5 +1,6 @@
 /** Rectangles of images painted over. */
 import { ArgumentError } from '../../core/errors';
+import { checkOptions } from '../../core/options';
 import { tensor } from '../../ops/creation';
 import { logicalAnd, where } from '../../ops/elementwise';
 import { shown } from '../../ops/requirements';
@@ -49,7 +50,8 @@ function requireFill(name: string, argument: string, fill: number): void {
  * Fills a rectangle of `size` about a random pixel of each image; near the edges part of it lies outside. DeVries and Taylor 2017:
  * "Improved regularization of convolutional neural networks with cutout".
  */
-export function cutout(size: Size, { p = 1, fill = 0 }: CutoutOptions = {}): Transform {
+export function cutout(size: Size, options: CutoutOptions = {}): Transform {
+	const { p = 1, fill = 0 } = checkOptions('cutout', options, ['p', 'fill']);
 	const [boxHeight, boxWidth] = requireSize('cutout', 'size', size);
 	requireProbability('cutout', p);
 	requireFill('cutout', 'fill', fill);
@@ -81,7 +83,9 @@ const ATTEMPTS = 10;
  * Fills a rectangle of random size and shape within an image. Zhong et al. 2017: "Random erasing data augmentation". As
  * `torchvision.transforms.RandomErasing`.
  */
-export function randomErasing({ p = 0.5, scale = [0.02, 0.33], ratio = [0.3, 3.3], value = 0 }: ErasingOptions = {}): Transform {
+export function randomErasing(options: ErasingOptions = {}): Transform {
+	checkOptions('randomErasing', options, ['p', 'scale', 'ratio', 'value']);
+	const { p = 0.5, scale = [0.02, 0.33], ratio = [0.3, 3.3], value = 0 } = options;
 	requireProbability('randomErasing', p);
 	requireFill('randomErasing', 'value', value);
 	for (const [argument, [low, high], most] of [

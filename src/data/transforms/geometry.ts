@@ -7,6 +7,7 @@
  */
 import type { SampleAttributes, SamplePadding } from '../../backends/contract/sample';
 import { ArgumentError, formatShape, ShapeError } from '../../core/errors';
+import { checkOptions } from '../../core/options';
 import { shown } from '../../ops/requirements';
 import { affineSample } from '../../ops/sample';
 import type { Tensor } from '../../tensor';
@@ -69,7 +70,8 @@ export interface FlipOptions {
 
 const WHOLE_PIXELS: SampleAttributes = { mode: 'nearest', padding: 'constant', fill: 0 };
 
-function randomFlip(name: string, { p = 0.5 }: FlipOptions, flipped: (height: number, width: number) => Matrix): Transform {
+function randomFlip(name: string, options: FlipOptions, flipped: (height: number, width: number) => Matrix): Transform {
+	const { p = 0.5 } = checkOptions(name, options, ['p']);
 	requireProbability(name, p);
 	return imageTransform(name, (images, draws) => {
 		const size = sizeOf(images);
@@ -122,7 +124,8 @@ function sides(
 }
 
 /** Cuts a window of `size` out of each image, padded first, at a place of its own. As `torchvision.transforms.RandomCrop`. */
-export function randomCrop(size: Size, { padding = 0, ...options }: CropOptions = {}): Transform {
+export function randomCrop(size: Size, options: CropOptions = {}): Transform {
+	const { padding = 0 } = checkOptions('randomCrop', options, ['padding', 'paddingMode', 'fill']);
 	const out = requireSize('randomCrop', 'size', size);
 	const [left, top, right, bottom] = sides(padding);
 	const attributes = { ...attributesOf('randomCrop', options), mode: 'nearest' as const };
@@ -202,6 +205,7 @@ function randomly(
  * counter-clockwise. As `torchvision.transforms.RandomRotation`, but bilinear by default.
  */
 export function randomRotation(degrees: Range, options: SampleOptions = {}): Transform {
+	checkOptions('randomRotation', options, ['interpolation', 'paddingMode', 'fill']);
 	const [low, high] = requireRange('randomRotation', 'degrees', degrees);
 	return randomly('randomRotation', options, (draws) => ({ angle: -draws.uniform(low, high) }));
 }
@@ -219,7 +223,8 @@ export interface ShearOptions extends SampleOptions {
 }
 
 /** Slants the rows of each image by an angle drawn uniformly from -degrees to degrees, or from [low, high]: pixels move along x. */
-export function randomShear(degrees: Range, { y = 0, ...options }: ShearOptions = {}): Transform {
+export function randomShear(degrees: Range, options: ShearOptions = {}): Transform {
+	const { y = 0 } = checkOptions('randomShear', options, ['y', 'interpolation', 'paddingMode', 'fill']);
 	const rangeX = requireShear('randomShear', 'degrees', degrees);
 	const rangeY = requireShear('randomShear', 'y', y);
 	return randomly('randomShear', options, (draws) => ({ shear: [draws.uniform(...rangeX), draws.uniform(...rangeY)] }));
@@ -240,7 +245,8 @@ export interface ZoomOptions extends SampleOptions {
  * Enlarges each image about its centre by a factor drawn uniformly from 1 - zoom to 1 + zoom, or from [low, high]; below 1 it becomes
  * smaller.
  */
-export function randomZoom(zoom: Range, { keepAspect = true, ...options }: ZoomOptions = {}): Transform {
+export function randomZoom(zoom: Range, options: ZoomOptions = {}): Transform {
+	const { keepAspect = true } = checkOptions('randomZoom', options, ['keepAspect', 'interpolation', 'paddingMode', 'fill']);
 	const range = requireScale('randomZoom', 'zoom', zoom, 1);
 	return randomly('randomZoom', options, (draws) => {
 		const x = draws.uniform(...range);
@@ -268,6 +274,7 @@ function drawShift(draws: Draws, [x, y]: readonly [number, number], height: numb
 
 /** Moves each image by whole pixels, up to `shift` times its width and height either way. */
 export function randomShift(shift: Shift, options: FillOptions = {}): Transform {
+	checkOptions('randomShift', options, ['paddingMode', 'fill']);
 	const largest = requireShift('randomShift', 'shift', shift);
 	return randomly('randomShift', options, (draws, height, width) => ({ shift: drawShift(draws, largest, height, width) }));
 }
@@ -286,14 +293,9 @@ export interface AffineOptions extends SampleOptions {
 }
 
 /** Rotation, shear, zoom and shift of each image, sampled once. As `torchvision.transforms.RandomAffine`, but bilinear by default. */
-export function randomAffine({
-	degrees = 0,
-	translate = 0,
-	scale = [1, 1],
-	shear = 0,
-	shearY = 0,
-	...options
-}: AffineOptions): Transform {
+export function randomAffine(options: AffineOptions): Transform {
+	const names = ['degrees', 'translate', 'scale', 'shear', 'shearY', 'interpolation', 'paddingMode', 'fill'] as const;
+	const { degrees = 0, translate = 0, scale = [1, 1], shear = 0, shearY = 0 } = checkOptions('randomAffine', options, names);
 	const angles = requireRange('randomAffine', 'degrees', degrees);
 	const largest = requireShift('randomAffine', 'translate', translate);
 	const scales = requireScale('randomAffine', 'scale', scale, 1);

@@ -3,6 +3,7 @@ import { noGrad } from '../../autograd/modes';
 import { isFloating } from '../../core/dtype';
 import { ArgumentError, formatShape, ShapeError } from '../../core/errors';
 import { defaultGenerator } from '../../core/generator';
+import { checkOptions } from '../../core/options';
 import { randomPermutation } from '../../core/philox';
 import { tensor } from '../../ops/creation';
 import { add, mul, to } from '../../ops/elementwise';
@@ -61,7 +62,8 @@ function softTargets(target: Tensor, numClasses: number | undefined, dtype: Tens
  * from Beta(alpha, alpha) for each. The others are a random permutation of the batch. Integer targets become rows of probabilities,
  * which `crossEntropy` takes. Zhang et al. 2017: "mixup: Beyond empirical risk minimization".
  */
-export function mixup(alpha: number, { numClasses }: MixupOptions = {}): Transform {
+export function mixup(alpha: number, options: MixupOptions = {}): Transform {
+	const { numClasses } = checkOptions('mixup', options, ['numClasses']);
 	if (!(alpha > 0 && Number.isFinite(alpha))) throw new ArgumentError(`mixup: alpha must be above 0, not ${alpha}`);
 	if (numClasses !== undefined && (!Number.isInteger(numClasses) || numClasses < 1))
 		throw new ArgumentError(`mixup: numClasses must be a whole number above 0, not ${numClasses}`);
