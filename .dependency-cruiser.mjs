@@ -97,6 +97,10 @@ export default {
 		tsPreCompilationDeps: true,
 		tsConfig: { fileName: 'tsconfig.json' },
 		// wgsl-preprocessor's package.json names no main file.
-		enhancedResolveOptions: { mainFiles: ['index', 'wgsl-preprocessor'] },
+		enhancedResolveOptions: {
+			mainFiles: ['index', 'wgsl-preprocessor'],
+			exportsFields: ['exports'],
+			conditionNames: ['import', 'default'],
+		},
 	},
 };

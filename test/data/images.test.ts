@@ -2,6 +2,7 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { decode } from 'fast-png';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -178,6 +179,14 @@ test('a folder of images by class', async () => {
 	const data = await readImageFolder(root, { size: 3, channels: 3 });
 	assert.equal([data.length, data.classes, [...data.labels]], [3, ['cat', 'dog'], [0, 0, 1]]);
 	assert.match(data.paths[1]!, /animals\/cat\/deep\/b\.PNG$/);
+	assert.equal((await readImageFolder(pathToFileURL(root))).paths, data.paths);
+	const chosen = await Promise.all(
+		data.paths.slice(1).map(async (path) => ({ path, file: new File([readFileSync(path)], 'x.png') })),
+	);
+	assert.equal((await readImageFolder(chosen.map(({ path, file }) => ({ path: path.slice(root.length + 1), file })))).classes, [
+		'cat',
+		'dog',
+	]);
 	const [image, label] = await data.get(1);
 	assert.equal([image!.shape, label!.shape, await label!.item()], [[3, 3, 3], [], 0]);
 	assert.is((await image!.data())[26], Math.fround(20 / 255));
