@@ -1,0 +1,99 @@
+#!/usr/bin/env node
+/**
+ * Overfitting shown and cured: one network, a few hundred images of MNIST, and what each cure makes of it.
+ *
+ * The network has a hundred times as many weights as there are images, so that plain training learns them by heart: its loss on them
+ * falls to nothing while that on images it never saw rises again. Every row starts from the same seed and differs in one thing.
+ */
+import { crossEntropy, type Device, manualSeed, nn, optim } from 'wgrad';
+import { Accuracy } from 'wgrad/metrics';
+import { EarlyStopping, evaluate, fit, type History } from 'wgrad/train';
+import { mnistDataset } from '../mnist/dataset';
+import { PIXELS } from '../mnist/images';
+import { type Goal, mustReach, number, program, run, startDevice, whole } from '../program';
+
+const GOAL: Goal = { figure: 'largest test loss with a cure, as a share of that without', atMost: 0.95, digits: 4 };
+
+interface Settings {
+	readonly device: Device;
+	readonly seed: number;
+	readonly epochs: number;
+	readonly limit: number;
+	readonly testLimit: number;
+	readonly reach: number;
+}
+
+interface Cure {
+	readonly name: string;
+	/** Between a hidden layer and its ReLU. */
+	readonly norm?: boolean;
+	readonly dropout?: number;
+	readonly l1?: number;
+	readonly weightDecay?: number;
+	readonly earlyStopping?: boolean;
+}
+
+const CURES: readonly Cure[] = [
+	{ name: 'none' },
+	{ name: 'L1', l1: 3e-4 },
+	{ name: 'L2', weightDecay: 1e-2 },
+	{ name: 'dropout', dropout: 0.5 },
+	{ name: 'batch norm', norm: true },
+	{ name: 'early stopping', earlyStopping: true },
+];
+
+const HIDDEN = 128;
+
+function network({ norm = false, dropout = 0 }: Cure): nn.Sequential {
+	const hidden = (inputs: number) => [
+		new nn.Linear(inputs, HIDDEN),
+		...(norm ? [new nn.BatchNorm1d(HIDDEN)] : []),
+		new nn.ReLU(),
+		...(dropout > 0 ? [new nn.Dropout(dropout)] : []),
+	];
+	return new nn.Sequential(new nn.Flatten(), ...hidden(PIXELS), ...hidden(HIDDEN), new nn.Linear(HIDDEN, 10));
+}
+
+async function main({ device, seed, epochs, limit, testLimit, reach }: Settings): Promise<void> {
+	await startDevice(device);
+	const train = mnistDataset('train', { limit });
+	const test = mnistDataset('t10k', { limit: testLimit });
+	const row = (...cells: string[]) =>
+		console.log(cells.map((cell, i) => (i === 0 ? cell.padEnd(16) : cell.padStart(16))).join(''));
+	row('cure', 'epochs', 'training loss', 'test loss', 'training acc.', 'test acc.');
+	const losses = new Map<string, number>();
+	for (const cure of CURES) {
+		manualSeed(seed);
+		const model = network(cure);
+		const { l1 = 0, weightDecay = 0 } = cure;
+		const history: History = await fit(model, train, {
+			loss: crossEntropy,
+			optimizer: new optim.Adam(model.parameters(), { lr: 0.001, l1, weightDecay }),
+			epochs,
+			batchSize: 32,
+			...(cure.earlyStopping && {
+				validationData: test,
+				callbacks: [new EarlyStopping({ monitor: 'valLoss', patience: 5, restoreBest: true })],
+			}),
+			verbose: 0,
+		});
+		const measure = (data: typeof train) =>
+			evaluate(model, data, { loss: crossEntropy, metrics: { accuracy: new Accuracy() }, batchSize: 500 });
+		const [learned, unseen] = [await measure(train), await measure(test)];
+		losses.set(cure.name, unseen.loss);
+		const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
+		const figures = [learned.loss.toFixed(4), unseen.loss.toFixed(4), percent(learned.accuracy), percent(unseen.accuracy)];
+		row(cure.name, String(history.epochs.length), ...figures);
+	}
+	const plain = losses.get('none')!;
+	const cured = [...losses].filter(([name]) => name !== 'none').map(([, loss]) => loss / plain);
+	mustReach({ ...GOAL, atMost: reach }, Math.max(...cured));
+}
+
+const command = program('Overfits a small network to a few images of MNIST, and compares the cures in one table.', GOAL)
+	.name('overfitting')
+	.option('--epochs <n>', 'passes over the training images', whole(1), 60)
+	.option('--limit <n>', 'training images', whole(32, 60_000), 500)
+	.option('--test-limit <n>', 'test images, which also decide when to stop early', whole(100, 10_000), 2000)
+	.option('--reach <x>', 'by how much every cure must lower the test loss: its share of the plain one', number(0), GOAL.atMost);
+await run<Settings>(command, main);

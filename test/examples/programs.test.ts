@@ -1,0 +1,28 @@
+/** Example programs on the CPU at small sizes: figures, help, and how they end. */
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { assertReached, runProgram } from './programs';
+
+test('line: four methods find slope 2 and intercept 0', () => assertReached('line', '--device', 'cpu'));
+
+test('houses: better than least squares', () =>
+	assertReached('houses', '--device', 'cpu', '--epochs', '20', '--folds', '3', '--reach', '0.8'));
+
+test('a goal that is missed is told, and is the exit code', async () => {
+	const { code, output } = await runProgram('line', '--device', 'cpu', '--steps', '1');
+	assert.match(output, /^must reach: .*: no$/m);
+	assert.is(code, 1);
+});
+
+test('help names every option and the goal; a wrong option ends with code 2 before anything is computed', async () => {
+	const help = await runProgram('line', '--help');
+	assert.is(help.code, 0);
+	for (const part of ['--steps', '--device', '--seed', 'Must reach']) assert.ok(help.output.includes(part), help.output);
+	for (const options of [['--steps', 'many'], ['--steps', '0'], ['--stepz', '3'], ['--device', 'abacus'], ['extra']]) {
+		const { code, output } = await runProgram('line', ...options);
+		assert.is(code, 2, output);
+		assert.match(output, /error: /);
+	}
+});
+
+test.run();
