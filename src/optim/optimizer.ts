@@ -11,7 +11,7 @@ import { requireOptions } from '../core/options';
 import { sameShape } from '../core/shape';
 import { zeros } from '../ops/creation';
 import { copy_ } from '../ops/inplace';
-import { clone, contiguous, detach } from '../ops/layout';
+import { clone, contiguous } from '../ops/layout';
 import { Tensor } from '../tensor';
 import { keep } from '../tidy';
 
@@ -169,7 +169,7 @@ export abstract class Optimizer<O extends CommonOptions> {
 			const own = this.state.get(param);
 			if (own === undefined) return;
 			const copy: ParamState = {};
-			for (const [key, value] of Object.entries(own)) copy[key] = value instanceof Tensor ? clone(detach(value)) : value;
+			for (const [key, value] of Object.entries(own)) copy[key] = value instanceof Tensor ? noGrad(() => clone(value)) : value;
 			state[String(i)] = copy;
 		});
 		let next = 0;

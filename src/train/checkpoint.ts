@@ -168,7 +168,7 @@ export function restore(parts: CheckpointParts, tree: CheckpointTree, source: st
 	const saved = tree as SavedParts;
 	for (const name of ['model', 'optimizer', 'scheduler', 'ema'] as const) {
 		if (parts[name] !== undefined && saved[name] === undefined)
-			throw new ArgumentError(`${source} holds no state of a ${name}: it was saved without one. Leave it out, or start anew`);
+			throw new ArgumentError(`${source} holds no state of the ${name}: it was saved without one. Leave it out, or start anew`);
 	}
 	const { model } = parts;
 	if (model !== undefined) {

@@ -57,11 +57,6 @@ export class Meters {
 		this.#sums = [0, ...this.#functions.map(() => 0)];
 	}
 
-	/** The metrics that a checkpoint within an epoch could not keep. */
-	get stateless(): string[] {
-		return this.#metrics.filter(([, metric]) => metric.stateDict === undefined).map(([name]) => name);
-	}
-
 	/** Takes in one batch, unrecorded. The tensors that it returns are to be kept until `add`. */
 	measure({ loss, output, target }: StepResult): Value[] {
 		if (this.#metrics.length + this.#functions.length > 0 && (output === undefined || target === undefined)) {
@@ -168,7 +163,13 @@ export class Meters {
 
 	/** Sums and metrics so far, after `flush`. */
 	stateDict(): CheckpointTree {
-		const metrics = this.#metrics.map(([name, metric]) => [name, metric.stateDict?.() ?? null]);
+		const [stateless] = this.#metrics.find(([, metric]) => metric.stateDict === undefined) ?? [];
+		if (stateless !== undefined) {
+			throw new ArgumentError(
+				`${this.#caller}: metric '${stateless}' has no stateDict, which a checkpoint within an epoch needs; give it one, or save after epochs only`,
+			);
+		}
+		const metrics = this.#metrics.map(([name, metric]) => [name, metric.stateDict!()]);
 		return { sums: [...this.#sums], samples: this.#samples, metrics: Object.fromEntries(metrics) };
 	}
 

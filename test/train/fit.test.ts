@@ -1,21 +1,7 @@
 /** `fit` against loops written out, option by option. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import {
-	add,
-	cat,
-	crossEntropy,
-	manualSeed,
-	memory,
-	mseLoss,
-	nllLoss,
-	nn,
-	optim,
-	randn,
-	type Tensor,
-	tensor,
-	tidy,
-} from 'wgrad';
+import { add, cat, crossEntropy, manualSeed, memory, mseLoss, nllLoss, nn, optim, randn, type Tensor, tensor, tidy } from 'wgrad';
 import { DataLoader, IterableDataset, TensorDataset } from 'wgrad/data';
 import { Accuracy, ConfusionMatrix } from 'wgrad/metrics';
 import { column, evaluate, type FitOptions, fit, predict } from 'wgrad/train';
@@ -34,7 +20,11 @@ async function fitLinear(data: Parameters<typeof fit>[1], { lr = 0.5, ...options
 }
 
 /** The same by hand; `change` may act on gradients. */
-async function byHand(batches: readonly (readonly [Tensor, Tensor])[], epochs = 1, change: (model: nn.Module) => void = () => {}) {
+async function byHand(
+	batches: readonly (readonly [Tensor, Tensor])[],
+	epochs = 1,
+	change: (model: nn.Module) => void = () => {},
+) {
 	const model = linear();
 	const optimizer = new optim.SGD(model.parameters(), { lr: 0.5 });
 	for (let epoch = 0; epoch < epochs; epoch++) {
@@ -110,7 +100,11 @@ test('a loader goes on with its epochs, and the same seed gives the same order',
 test('seed decides dropout too', async () => {
 	const run = async () => {
 		manualSeed(1);
-		const model = new nn.Sequential(new nn.Linear(4, 8, { device: 'cpu' }), new nn.Dropout(), new nn.Linear(8, 2, { device: 'cpu' }));
+		const model = new nn.Sequential(
+			new nn.Linear(4, 8, { device: 'cpu' }),
+			new nn.Dropout(),
+			new nn.Linear(8, 2, { device: 'cpu' }),
+		);
 		randn([Math.ceil(Math.random() * 3)]);
 		manualSeed(Math.ceil(1e6 * Math.random()));
 		const optimizer = new optim.SGD(model.parameters(), { lr: 0.5 });
@@ -130,12 +124,25 @@ test('validation data, or the last part of the data', async () => {
 	const strip = ({ history }: typeof given) => history.epochs.map(({ seconds: _, ...record }) => record);
 	assert.equal(strip(taken), strip(given));
 	const last = given.history.epochs[1]!;
-	assert.equal(
-		Object.keys(last),
-		['epoch', 'step', 'loss', 'high', 'accuracy', 'valLoss', 'valHigh', 'valAccuracy', 'lr', 'seconds'],
-	);
+	assert.equal(Object.keys(last), [
+		'epoch',
+		'step',
+		'loss',
+		'high',
+		'accuracy',
+		'valLoss',
+		'valHigh',
+		'valAccuracy',
+		'lr',
+		'seconds',
+	]);
 	const measured = await evaluate(given.model, validationData, { loss: crossEntropy, metrics, batchSize: 3 });
-	assertClose([measured.loss, measured.accuracy, measured.high], [last.valLoss!, last.valAccuracy!, last.valHigh!], 1e-6, 'evaluate');
+	assertClose(
+		[measured.loss, measured.accuracy, measured.high],
+		[last.valLoss!, last.valAccuracy!, last.valHigh!],
+		1e-6,
+		'evaluate',
+	);
 });
 
 test('metrics see what training saw', async () => {
@@ -164,7 +171,9 @@ test('groups of batches are steps as of one batch, in the last group and batch t
 	assertClose(weights, await byHand(split(24), 2), 1e-6, 'weights');
 	assert.is(history.steps, 6, 'groups of 24, 24 and 2 samples');
 	// A mean that divides by the weights of the targets, and leaves some out.
-	const ignored = tidy(() => y.sub(tensor(Int32Array.from({ length: 50 }, (_, i) => (i % 5 === 0 ? 2 + i : 0))).clamp({ max: 1 })));
+	const ignored = tidy(() =>
+		y.sub(tensor(Int32Array.from({ length: 50 }, (_, i) => (i % 5 === 0 ? 2 + i : 0))).clamp({ max: 1 })),
+	);
 	const some = ignored.mul(1);
 	for (const loss of [
 		new nn.CrossEntropyLoss({ ignoreIndex: -1 }),
@@ -291,7 +300,12 @@ test('an average of the weights is updated after each step', async () => {
 	await fit(model, [x, y], { loss: crossEntropy, optimizer, ema, batchSize: 16, callbacks, verbose: 0 });
 	const average = weights.reduce((mean, next) => mean.map((value, i) => 0.5 * value + 0.5 * next[i]!));
 	const found = await Promise.all(ema.averages.map((tensor) => tensor.data()));
-	assertClose(found.flatMap((values) => Array.from(values)), average, 1e-6, 'averages');
+	assertClose(
+		found.flatMap((values) => Array.from(values)),
+		average,
+		1e-6,
+		'averages',
+	);
 });
 
 test('L-BFGS takes its steps', async () => {
@@ -324,9 +338,15 @@ test('modes of modules are as before, and layers learn only while training', asy
 
 test('evaluate and predict', async () => {
 	const model = linear();
-	const { loss, confusion } = await evaluate(model, [x, y], { loss: crossEntropy, metrics: { confusion: new ConfusionMatrix() } });
+	const { loss, confusion } = await evaluate(model, [x, y], {
+		loss: crossEntropy,
+		metrics: { confusion: new ConfusionMatrix() },
+	});
 	assertClose([loss], [await crossEntropy(model.forward(x), y).item()], 1e-6, 'loss');
-	assert.is(confusion.flat().reduce((a, b) => a + b), 50);
+	assert.is(
+		confusion.flat().reduce((a, b) => a + b),
+		50,
+	);
 	const whole = await predict(model, x);
 	const batches = await predict(model, new TensorDataset(x, y), { batchSize: 7 });
 	assert.equal(await batches.data(), await whole.data());
@@ -341,7 +361,14 @@ test('no tensor is left behind', async () => {
 	const optimizer = new optim.Adam(model.parameters());
 	const run = async () => {
 		const metrics = { accuracy: new Accuracy(), mine: (output: Tensor) => output.mean() };
-		const options = { loss: crossEntropy, optimizer, metrics, validationSplit: 0.2, accumulateSteps: 2, classWeight: { 1: 2 } } as const;
+		const options = {
+			loss: crossEntropy,
+			optimizer,
+			metrics,
+			validationSplit: 0.2,
+			accumulateSteps: 2,
+			classWeight: { 1: 2 },
+		} as const;
 		await fit(model, [x, y], { ...options, epochs: 2, batchSize: 8, verbose: 0 });
 		optimizer.zeroGrad();
 		(await predict(model, x)).dispose();
@@ -383,7 +410,11 @@ test('wrong calls are refused in words', async () => {
 	await refuse([x, y], { metrics: { matrix: new ConfusionMatrix() } }, /metric 'matrix' is no number/);
 	await refuse([x, y], { metrics: { wrong: 3 } }, /must be an object of wgrad\/metrics or a function/);
 	await refuse([x, y], { metrics: { wide: (output: Tensor) => output } }, /scalar tensor or a number/);
-	await refuse([x, y], { loss: undefined, trainStep: () => model.weight.sum(), metrics: { accuracy: new Accuracy() } }, /metrics need the output/);
+	await refuse(
+		[x, y],
+		{ loss: undefined, trainStep: () => model.weight.sum(), metrics: { accuracy: new Accuracy() } },
+		/metrics need the output/,
+	);
 	await refuse([x, y], { loss: undefined, trainStep: async () => x.sum() }, /trainStep must not be async/);
 	await refuse([x, y], { callbacks: [3] }, /a callback must be/);
 	await refuse([], {}, /no batches/);

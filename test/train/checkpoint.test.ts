@@ -1,0 +1,231 @@
+/** Checkpoint files: what they keep, and what is refused. */
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { crossEntropy, io, manualSeed, memory, nn, optim, rand, type Tensor, tensor, tidy } from 'wgrad';
+import {
+	Accuracy,
+	AveragePrecision,
+	ConfusionMatrix,
+	F1,
+	LogLoss,
+	MeanAbsoluteError,
+	type Metric,
+	R2Score,
+	TopKAccuracy,
+} from 'wgrad/metrics';
+import { FileStore, fit, loadCheckpoint, MemoryStore, ModelCheckpoint, saveCheckpoint } from 'wgrad/train';
+import { assertRejects, linear, points, weightsOf } from './setting';
+
+const [x, y] = points(40);
+const { lrScheduler } = optim;
+
+let folder: string;
+test.before(() => {
+	folder = mkdtempSync(join(tmpdir(), 'wgrad-'));
+});
+test.after(() => rmSync(folder, { recursive: true, force: true }));
+
+class Noisy extends nn.Module {
+	layer = linear();
+	constructor() {
+		super();
+		this.registerBuffer('count', tensor([0], { device: 'cpu' }), { persistent: false });
+	}
+	override forward(input: Tensor): Tensor {
+		this.buffer('count').add_(1);
+		return this.layer.forward(input.add(rand(input.shape, { device: 'cpu' }).mul(this.buffer('count'))));
+	}
+}
+
+function parts() {
+	const model = new Noisy();
+	const optimizer = new optim.AdamW(model.parameters(), { lr: 0.1 });
+	return { model, optimizer, scheduler: new lrScheduler.ExponentialLR(optimizer, 0.9), ema: new optim.EMA(model.parameters()) };
+}
+
+function step({ model, optimizer, scheduler, ema }: ReturnType<typeof parts>): void {
+	tidy(() => {
+		optimizer.zeroGrad();
+		crossEntropy(model.forward(x), y).backward();
+		optimizer.step();
+	});
+	ema.update();
+	scheduler.step();
+}
+
+test('a loop of ones own goes on from saveCheckpoint, bit by bit', async () => {
+	manualSeed(5);
+	const [whole, resumed] = [parts(), parts()];
+	for (let i = 0; i < 3; i++) step(whole);
+	const path = join(folder, 'deep/down/own.safetensors');
+	const extra = {
+		epoch: 3,
+		odd: [Number.NaN, Number.POSITIVE_INFINITY, -0, 'text', null, true],
+		best: tensor([1, 2], { device: 'cpu' }),
+	};
+	await saveCheckpoint(path, whole, { extra });
+	for (let i = 0; i < 3; i++) step(whole);
+	const found = (await loadCheckpoint(path, resumed)) as unknown as typeof extra;
+	assert.is(found.epoch, 3);
+	assert.ok(Number.isNaN(found.odd[0]) && Object.is(found.odd[2], -0));
+	assert.equal(found.odd.slice(1), [Number.POSITIVE_INFINITY, -0, 'text', null, true]);
+	assert.equal(Array.from(await found.best.data()), [1, 2]);
+	for (let i = 0; i < 3; i++) step(resumed);
+	assert.equal(await weightsOf(resumed.model), await weightsOf(whole.model));
+	const averages = ({ ema }: typeof whole) => Promise.all(ema.averages.map((average) => average.data()));
+	assert.equal(await averages(resumed), await averages(whole));
+	assert.equal(resumed.scheduler.getLastLr(), whole.scheduler.getLastLr());
+	assert.equal(await resumed.model.buffer('count').data(), await whole.model.buffer('count').data());
+	// Weights alone are what any reader of safetensors sees.
+	const tensors = io.loadSafetensors(readFileSync(path), { device: 'cpu' });
+	assert.ok(Object.hasOwn(tensors, 'parts/model/layer.weight'));
+	assert.equal(readdirSync(join(folder, 'deep/down')), ['own.safetensors'], 'no temporary file is left');
+});
+
+test('saving and loading leaves no tensor behind', async () => {
+	const own = parts();
+	step(own);
+	own.optimizer.zeroGrad();
+	const store = new MemoryStore();
+	const once = async () => {
+		await saveCheckpoint('a', own, { store });
+		await loadCheckpoint('a', own, { store });
+	};
+	await once();
+	const before = memory().tensors;
+	await once();
+	assert.is(memory().tensors, before);
+});
+
+test('what is damaged, foreign or of another kind is refused in words', async () => {
+	const store = new MemoryStore();
+	const own = parts();
+	await saveCheckpoint('a', own, { store });
+	const bytes = (await store.read('a'))!;
+	const refuse = async (name: string, changed: Uint8Array, message: RegExp) => {
+		await store.write(name, changed);
+		const before = await weightsOf(own.model);
+		await assertRejects(() => loadCheckpoint(name, own, { store }), message);
+		assert.equal(await weightsOf(own.model), before, 'nothing was changed');
+	};
+	await refuse(
+		'short',
+		bytes.slice(0, bytes.length - 5),
+		/checkpoint 'short' is no checkpoint, or a damaged one: .*cut short|lies outside/,
+	);
+	await refuse('empty', new Uint8Array(0), /too few/);
+	await refuse('text', new TextEncoder().encode('epoch,loss\n1,2\n'), /no checkpoint, or a damaged one/);
+	for (const at of [bytes.length - 3, bytes.length - 50]) {
+		const flipped = bytes.slice();
+		flipped[at]! ^= 4;
+		await refuse('flipped', flipped, /checkpoint 'flipped' is damaged: its contents do not match its checksum/);
+	}
+	const state = bytes.slice();
+	const text = new TextDecoder('latin1').decode(state);
+	state[text.indexOf('lastEpoch') + 1] = 'o'.charCodeAt(0);
+	await refuse('state', state, /does not match|do not match its checksum/);
+	await refuse(
+		'weights',
+		await io.saveSafetensors(own.model.stateDict()),
+		/a safetensors file, but no checkpoint of fit or saveCheckpoint/,
+	);
+	await refuse(
+		'newer',
+		await io.saveSafetensors({}, { format: 'wgrad-checkpoint', version: '9' }),
+		/is a checkpoint of version 9; this library reads version 1/,
+	);
+	await assertRejects(() => loadCheckpoint('none', own, { store }), /checkpoint 'none': there is none/);
+
+	await saveCheckpoint('bare', { model: own.model }, { store });
+	await assertRejects(() => loadCheckpoint('bare', own, { store }), /checkpoint 'bare' holds no state of the optimizer/);
+	const other = { model: new nn.Linear(3, 2, { device: 'cpu' }) };
+	await assertRejects(() => loadCheckpoint('a', other, { store }), /missing keys: weight, bias/);
+	const optimizer = new optim.SGD(other.model.parameters(), { lr: 1 });
+	const go = (name: string) =>
+		fit(other.model, [x, y], { loss: crossEntropy, optimizer, verbose: 0, resumeFrom: { name, store } });
+	await assertRejects(() => go('a'), /was written by saveCheckpoint, not by fit/);
+});
+
+test('files are there whole or not at all', async () => {
+	const store = new FileStore();
+	const path = join(folder, 'atomic.bin');
+	assert.is(await store.read(path), null);
+	// What a program left that was killed while writing.
+	writeFileSync(`${path}.tmp`, 'half a f');
+	await store.write(path, new Uint8Array([1, 2, 3]));
+	assert.equal(Array.from((await store.read(path))!), [1, 2, 3]);
+	assert.not.ok(existsSync(`${path}.tmp`));
+	await store.write(path, new Uint8Array([4]));
+	assert.equal(Array.from((await store.read(path))!), [4]);
+	assert.equal(await store.list(join(folder, 'atom')), [path]);
+	await store.remove(path);
+	await store.remove(path);
+	assert.equal(await store.list(join(folder, 'atom')), []);
+	assert.equal(await store.list(join(folder, 'nowhere/else')), []);
+	writeFileSync(join(folder, 'file'), '');
+	await assertRejects(() => store.write(join(folder, 'file/below'), new Uint8Array(1)), /ENOTDIR|EEXIST/);
+});
+
+test('a run goes on from any step, with all metrics of the library', async () => {
+	const oneHot = y.oneHot(2).to('float32');
+	const store = new MemoryStore();
+	const of = (metric: Metric<number>, change: (output: Tensor, target: Tensor) => [Tensor, Tensor]): Metric<number> => ({
+		update: (output, target) => metric.update(...change(output, target)),
+		compute: () => metric.compute(),
+		reset: () => metric.reset(),
+		stateDict: () => metric.stateDict!(),
+		loadStateDict: (state) => metric.loadStateDict!(state),
+	});
+	const classes = (output: Tensor, target: Tensor): [Tensor, Tensor] => [output, target.argmax(1)];
+	const metrics = () => ({
+		accuracy: of(new Accuracy(), classes),
+		top: of(new TopKAccuracy({ k: 1 }), classes),
+		f1: of(new F1({ average: 'macro', numClasses: 2 }), classes),
+		logLoss: of(new LogLoss(), (output, target) => [output.softmax(1), target.argmax(1)]),
+		precision: of(new AveragePrecision(), (output, target) => [output.select(1, 1), target.select(1, 1)]),
+		mae: new MeanAbsoluteError(),
+		r2: new R2Score(),
+	});
+	const run = (options: object) => {
+		const model = linear();
+		const optimizer = new optim.Adam(model.parameters());
+		const { MSELoss } = nn;
+		return fit(model, [x, oneHot], {
+			loss: new MSELoss(),
+			optimizer,
+			epochs: 2,
+			batchSize: 9,
+			seed: 2,
+			metrics: metrics(),
+			verbose: 0,
+			...options,
+		});
+	};
+	const strip = ({ epochs }: Awaited<ReturnType<typeof fit>>) => epochs.map(({ seconds: _, ...record }) => record);
+	const whole = strip(await run({ callbacks: [new ModelCheckpoint('{step}', { store, everySteps: 1 })] }));
+	for (const name of ['1', '4', '5', '8', '10'])
+		assert.equal(strip(await run({ resumeFrom: { name, store } })), whole, `from step ${name}`);
+	await assertRejects(
+		() => run({ resumeFrom: { name: '4', store }, batchSize: 10 }),
+		/within an epoch, at batch 4 of batchSize 9/,
+	);
+	await assertRejects(() => run({ resumeFrom: { name: '4', store }, accumulateSteps: 2 }), /go on with the same, not 9 and 2/);
+	await assertRejects(
+		() => run({ resumeFrom: { name: '4', store }, metrics: { other: new Accuracy() } }),
+		/an epoch that had other metrics/,
+	);
+	assert.is(
+		(await run({ resumeFrom: { name: '5', store }, batchSize: 10, epochs: 3 })).steps,
+		5 + 2 * 4,
+		'between epochs all may change',
+	);
+	const { stateDict: _, ...stateless } = of(new Accuracy(), classes);
+	const callbacks = [new ModelCheckpoint('x', { store, everySteps: 2 })];
+	await assertRejects(() => run({ metrics: { stateless }, callbacks }), /metric 'stateless' has no stateDict/);
+	assert.is(new ConfusionMatrix().stateDict().counts, null);
+});
+
+test.run();
