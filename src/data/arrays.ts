@@ -3,6 +3,7 @@ import type { DeviceName } from '../backends/contract';
 import { defaultDevice } from '../backends/registry';
 import { allocateTyped, DTYPES, type DType, isFloating, type TypedArray } from '../core/dtype';
 import { ArgumentError, DTypeError, formatShape, ShapeError } from '../core/errors';
+import { checkOptions } from '../core/options';
 import { checkShape, numel, type Shape } from '../core/shape';
 import { tensor } from '../ops/creation';
 import { type Dataset, requireIndex } from './dataset';
@@ -79,8 +80,9 @@ export class ArrayDataset implements Dataset {
 	}
 }
 
-function checkedShape({ data, shape, dtype, scale = 1, shift = 0 }: HostArray, i: number): Shape {
+function checkedShape(array: HostArray, i: number): Shape {
 	const name = `ArrayDataset: array ${i}`;
+	const { data, shape, dtype, scale = 1, shift = 0 } = checkOptions(name, array, ['data', 'shape', 'dtype', 'scale', 'shift']);
 	if (!Array.isArray(data) && (!ArrayBuffer.isView(data) || data instanceof DataView || !(Number(data.length) >= 0))) {
 		throw new ArgumentError(`${name} must be { data: a typed array or numbers, shape }, not ${typeof data}`);
 	}

@@ -1,5 +1,6 @@
 /** The binary versions of CIFAR-10 and CIFAR-100: https://www.cs.toronto.edu/~kriz/cifar.html */
 import { FormatError } from '../core/errors';
+import { checkOptions } from '../core/options';
 
 const PIXELS = 3 * 32 * 32;
 
@@ -30,7 +31,8 @@ export function parseCifar10(...files: readonly Uint8Array[]): LabelledArrays {
 }
 
 /** The images of CIFAR-100's train.bin or test.bin with their fine labels (0 to 99), or the coarse ones (0 to 19). */
-export function parseCifar100(bytes: Uint8Array, { coarse = false }: { readonly coarse?: boolean } = {}): LabelledArrays {
+export function parseCifar100(bytes: Uint8Array, options: { readonly coarse?: boolean } = {}): LabelledArrays {
+	const { coarse = false } = checkOptions('parseCifar100', options, ['coarse']);
 	return parseRecords('parseCifar100', [bytes], 2, coarse ? 0 : 1, coarse ? 20 : 100);
 }
 

@@ -1,6 +1,7 @@
 /** Datasets made of other datasets. */
 import type { DeviceName } from '../backends/contract';
 import { ArgumentError } from '../core/errors';
+import { checkOptions } from '../core/options';
 import { tensor } from '../ops/creation';
 import { indexSelect } from '../ops/indexing';
 import { cat, select } from '../ops/layout';
@@ -131,7 +132,8 @@ export class MapDataset implements Dataset {
 	readonly #fn: (fields: Fields) => Soon<Fields>;
 	readonly #batched: boolean;
 
-	constructor(dataset: Dataset, fn: (fields: Fields) => Soon<Fields>, { batched = false }: MapOptions = {}) {
+	constructor(dataset: Dataset, fn: (fields: Fields) => Soon<Fields>, options: MapOptions = {}) {
+		const { batched = false } = checkOptions('MapDataset', options, ['batched']);
 		requireDataset('MapDataset', dataset);
 		if (typeof fn !== 'function')
 			throw new ArgumentError(`MapDataset: fn must be a function of a sample's fields, not ${typeof fn}`);

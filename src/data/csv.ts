@@ -1,6 +1,7 @@
 /** Tables of comma-separated values. */
 import Papa from 'papaparse';
 import { ArgumentError, FormatError } from '../core/errors';
+import { checkOptions } from '../core/options';
 
 export interface CsvOptions {
 	/** Whether the first row holds names, or the names themselves. Default true. Without, columns are called '0', '1', ... */
@@ -37,6 +38,7 @@ export interface CategoricalColumn {
 
 export type CsvColumn = NumericColumn | CategoricalColumn;
 
+const CSV_OPTIONS = ['header', 'delimiter', 'columns', 'numeric', 'categorical', 'missing', 'comments'] as const;
 const MISSING = ['', 'NA', 'N/A', 'NaN', 'nan', 'null', '?'];
 const NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
 const INFINITE = /^([+-]?)inf(inity)?$/i;
@@ -100,7 +102,7 @@ function listed(names: readonly string[]): string {
 
 /** The table in a CSV text (RFC 4180; empty lines are left out). */
 export function parseCsv(text: string, options: CsvOptions = {}): CsvTable {
-	const { header = true, delimiter = '', comments = false, missing = MISSING } = options;
+	const { header = true, delimiter = '', comments = false, missing = MISSING } = checkOptions('parseCsv', options, CSV_OPTIONS);
 	const { data, errors } = Papa.parse<string[]>(text, { delimiter, comments, skipEmptyLines: true });
 	const broken = errors.find(({ type }) => type === 'Quotes');
 	if (broken !== undefined) throw new FormatError(`parseCsv: row ${(broken.row ?? 0) + 1}: ${broken.message}`);

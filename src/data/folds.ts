@@ -1,5 +1,6 @@
 /** Cross-validation: each sample is tested once. Sizes and order are scikit-learn's. */
 import { ArgumentError } from '../core/errors';
+import { checkOptions } from '../core/options';
 import { randomPermutation } from '../core/philox';
 import { generatorOf, groupByClass, type Labels, type SeedOptions } from './split';
 
@@ -36,7 +37,7 @@ export class KFold {
 	constructor(nSplits = 5, options: FoldOptions = {}) {
 		requireFolds('KFold', nSplits);
 		this.nSplits = nSplits;
-		this.#options = options;
+		this.#options = checkOptions('KFold', options, ['shuffle', 'seed']);
 	}
 
 	/** The folds of a dataset, or of that many samples. */
@@ -70,7 +71,7 @@ export class StratifiedKFold {
 	constructor(nSplits = 5, options: FoldOptions = {}) {
 		requireFolds('StratifiedKFold', nSplits);
 		this.nSplits = nSplits;
-		this.#options = options;
+		this.#options = checkOptions('StratifiedKFold', options, ['shuffle', 'seed']);
 	}
 
 	/** The folds of samples with these labels. */

@@ -1,6 +1,7 @@
 /** Tensors as images and the other way round. */
 import type { DeviceName } from '../backends/contract';
 import { ArgumentError, formatShape, ShapeError } from '../core/errors';
+import { checkOptions } from '../core/options';
 import { tensor } from '../ops/creation';
 import type { Tensor } from '../tensor';
 import type { Image } from './image';
@@ -22,7 +23,12 @@ export interface ImageGridOptions {
  */
 export async function imageGrid(images: Tensor, options: ImageGridOptions = {}): Promise<Image> {
 	const [count, channels, height, width] = sizesOf(images);
-	const { columns = Math.min(8, count), padding = 2, background = 0, range = [0, 1] } = options;
+	const {
+		columns = Math.min(8, count),
+		padding = 2,
+		background = 0,
+		range = [0, 1],
+	} = checkOptions('imageGrid', options, ['columns', 'padding', 'background', 'range']);
 	if (!Number.isInteger(columns) || columns < 1) {
 		throw new ArgumentError(`imageGrid: columns ${columns} must be a whole number of at least 1`);
 	}
@@ -69,7 +75,8 @@ export function writePlanes({ data, width, height, channels }: Image, to: Uint8A
 }
 
 /** An image as float32 [C, H, W] from 0 to 1. As torchvision's `to_tensor`. */
-export function imageTensor(image: Image, { device }: { readonly device?: DeviceName } = {}): Tensor {
+export function imageTensor(image: Image, options: { readonly device?: DeviceName } = {}): Tensor {
+	const { device } = checkOptions('imageTensor', options, ['device']);
 	const { width, height, channels } = image;
 	const planes = new Uint8Array(channels * height * width);
 	writePlanes(image, planes);

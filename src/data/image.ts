@@ -1,5 +1,6 @@
 /** Images: pixels of 8 bits, decoded from files and encoded as PNG. */
 import { ArgumentError, FormatError } from '../core/errors';
+import { checkOptions } from '../core/options';
 import { resized } from './resize';
 
 /** Pixels row by row, the channels of a pixel next to each other: as canvases and PNG files have them. */
@@ -43,7 +44,7 @@ export function checkImageOptions(
  * come out slightly different where decoders round differently; cameras' notes about rotation are not followed.
  */
 export async function decodeImage(bytes: Uint8Array | Blob, options: ImageOptions = {}): Promise<Image> {
-	const size = checkImageOptions('decodeImage', options);
+	const size = checkImageOptions('decodeImage', checkOptions('decodeImage', options, ['channels', 'size', 'fit']));
 	const data = bytes instanceof Blob ? new Uint8Array(await bytes.arrayBuffer()) : bytes;
 	if (!(data instanceof Uint8Array)) throw new ArgumentError(`decodeImage: it takes a Uint8Array or a Blob, not ${typeof bytes}`);
 	const image = await decoderOf(data)(data);
@@ -55,13 +56,17 @@ type Decoder = (bytes: Uint8Array) => Promise<Image>;
 
 function decoderOf(bytes: Uint8Array): Decoder {
 	const starts = (...signature: readonly number[]) => signature.every((byte, i) => bytes[i] === byte);
-	if (starts(0x89, 0x50, 0x4e, 0x47)) return decodePng;
+	const png = starts(0x89, 0x50, 0x4e, 0x47);
+	// fast-png takes the rows of an interlaced image for whole bytes, whatever the bits of a pixel.
+	const packed = png && bytes[24]! < 8 && bytes[28] === 1;
+	if (png && !packed) return decodePng;
 	const jpeg = starts(0xff, 0xd8, 0xff);
 	if (typeof createImageBitmap === 'function' && typeof OffscreenCanvas === 'function') {
 		return (data) => decodeInBrowser(data, jpeg ? 3 : 4);
 	}
 	if (jpeg) return decodeJpeg;
-	return () => Promise.reject(new FormatError('decodeImage: the file is neither PNG nor JPEG; convert it'));
+	const reason = packed ? 'an interlaced PNG file of fewer than 8 bits cannot be read' : 'the file is neither PNG nor JPEG';
+	return () => Promise.reject(new FormatError(`decodeImage: ${reason}; convert it`));
 }
 
 function damaged(kind: string, error: unknown): FormatError {

@@ -2,6 +2,7 @@
 import type { DeviceName } from '../backends/contract';
 import { defaultDevice } from '../backends/registry';
 import { ArgumentError, FormatError, formatShape, ShapeError } from '../core/errors';
+import { checkOptions } from '../core/options';
 import { tensor } from '../ops/creation';
 import { type Dataset, requireIndex } from './dataset';
 import type { Fields } from './fields';
@@ -39,12 +40,13 @@ export class ImageFolder implements Dataset {
 	/** Where each image comes from. */
 	readonly paths: readonly string[];
 	readonly #entries: readonly FileEntry[];
-	readonly #options: ImageFolderOptions;
+	readonly #options: ImageOptions;
 	readonly #cached: Map<number, Promise<Image>> | null;
 
 	/** `root` is the folder that the paths begin with; by default, the one that all of them begin with, if there is one. */
 	constructor(files: readonly FileEntry[], options: ImageFolderOptions = {}, root?: string) {
-		checkImageOptions('readImageFolder', options);
+		const { cache = false, ...image } = checkOptions('readImageFolder', options, ['channels', 'size', 'fit', 'cache']);
+		checkImageOptions('readImageFolder', image);
 		const entries = files.filter(({ path }) => isImageFile(path)).sort((a, b) => (a.path < b.path ? -1 : 1));
 		if (entries.length === 0) {
 			throw new ArgumentError(
@@ -59,8 +61,8 @@ export class ImageFolder implements Dataset {
 		this.labels = Int32Array.from(names, (name) => this.classes.indexOf(name));
 		this.paths = entries.map(({ path }) => path);
 		this.#entries = entries;
-		this.#options = { channels: 3, ...options };
-		this.#cached = options.cache === true ? new Map() : null;
+		this.#options = { channels: 3, ...image };
+		this.#cached = cache ? new Map() : null;
 	}
 
 	get length(): number {

@@ -1,6 +1,7 @@
 /** Datasets that come as a stream. */
 import { ArgumentError } from '../core/errors';
 import type { Generator } from '../core/generator';
+import { checkOptions } from '../core/options';
 import type { Fields } from './fields';
 
 export interface StreamContext {
@@ -21,8 +22,9 @@ export class IterableDataset {
 
 	constructor(
 		open: (context: StreamContext) => Iterable<Fields> | AsyncIterable<Fields>,
-		{ length }: { readonly length?: number } = {},
+		options: { readonly length?: number } = {},
 	) {
+		const { length } = checkOptions('IterableDataset', options, ['length']);
 		if (typeof open !== 'function') {
 			throw new ArgumentError(
 				`IterableDataset: it takes a function that starts the stream, not ${typeof open}: a stream that has ended cannot start again`,

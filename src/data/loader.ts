@@ -3,6 +3,7 @@ import type { DeviceName } from '../backends/contract';
 import { backendOf } from '../backends/registry';
 import { ArgumentError } from '../core/errors';
 import type { Generator } from '../core/generator';
+import { checkOptions } from '../core/options';
 import { tidy } from '../tidy';
 import { collateOwned, type Dataset, fetchBatch, fetchSamples, requireDataset } from './dataset';
 import { defaultCollate, discard, disposeExcept, type Fields, moved, requireFields, type Soon, whenReady } from './fields';
@@ -36,6 +37,19 @@ export interface DataLoaderOptions {
 	/** Runs on each batch, for augmentation: within `noGrad` and `tidy`. See `transforms`. */
 	readonly transform?: BatchTransform;
 }
+
+const OPTIONS = [
+	'batchSize',
+	'shuffle',
+	'seed',
+	'sampler',
+	'batchSampler',
+	'dropLast',
+	'collate',
+	'prefetch',
+	'device',
+	'transform',
+] as const;
 
 /** Where a loop starts. */
 export interface EpochPosition {
@@ -73,7 +87,14 @@ export class DataLoader implements AsyncIterable<Fields> {
 	#running: { readonly epoch: number; batch: number } | null = null;
 
 	constructor(dataset: Dataset | IterableDataset, options: DataLoaderOptions = {}) {
-		const { batchSize = 1, dropLast = false, prefetch = 2, device, collate, transform } = options;
+		const {
+			batchSize = 1,
+			dropLast = false,
+			prefetch = 2,
+			device,
+			collate,
+			transform,
+		} = checkOptions('DataLoader', options, OPTIONS);
 		if (!(dataset instanceof IterableDataset)) requireDataset('DataLoader', dataset);
 		if (!Number.isInteger(batchSize) || batchSize < 1) {
 			throw new ArgumentError(`DataLoader: batchSize ${batchSize} must be a whole number of at least 1`);
@@ -166,7 +187,8 @@ export class DataLoader implements AsyncIterable<Fields> {
 	 * The batches of `epoch` (default: this loader's) from `firstBatch` (default 0) on, exactly as the uninterrupted loop has them. The loader's
 	 * own epoch and state do not change.
 	 */
-	iterate({ epoch = this.epoch, firstBatch = 0 }: EpochPosition = {}): AsyncIterableIterator<Fields> {
+	iterate(position: EpochPosition = {}): AsyncIterableIterator<Fields> {
+		const { epoch = this.epoch, firstBatch = 0 } = checkOptions('iterate', position, ['epoch', 'firstBatch']);
 		requireCount('iterate', 'epoch', epoch);
 		requireCount('iterate', 'firstBatch', firstBatch);
 		return new BatchIterator(this.#open(epoch, firstBatch), this.prefetch);

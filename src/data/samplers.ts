@@ -1,6 +1,7 @@
 /** The order in which a loader takes the samples of an epoch. Names and meaning are PyTorch's. */
 import { ArgumentError } from '../core/errors';
 import { defaultGenerator, type Generator } from '../core/generator';
+import { checkOptions } from '../core/options';
 import { forEachWord, multiplyHigh, randomPermutation } from '../core/philox';
 
 /** Which samples an epoch takes, in which order. */
@@ -60,7 +61,8 @@ export class RandomSampler implements Sampler {
 	readonly replacement: boolean;
 	readonly #size: number;
 
-	constructor(source: Sized, { replacement = false, numSamples }: RandomSamplerOptions = {}) {
+	constructor(source: Sized, options: RandomSamplerOptions = {}) {
+		const { replacement = false, numSamples } = checkOptions('RandomSampler', options, ['replacement', 'numSamples']);
 		this.#size = sizeOf('RandomSampler', source);
 		if (numSamples !== undefined) requireCount('RandomSampler', numSamples);
 		this.length = numSamples ?? this.#size;
@@ -120,7 +122,8 @@ export class WeightedRandomSampler implements Sampler {
 	readonly replacement: boolean;
 	readonly #weights: Float64Array;
 
-	constructor(weights: ArrayLike<number>, numSamples: number, { replacement = true }: WeightedOptions = {}) {
+	constructor(weights: ArrayLike<number>, numSamples: number, options: WeightedOptions = {}) {
+		const { replacement = true } = checkOptions('WeightedRandomSampler', options, ['replacement']);
 		requireCount('WeightedRandomSampler', numSamples);
 		this.#weights = Float64Array.from(weights);
 		const odd = this.#weights.findIndex((weight) => !(weight >= 0 && weight < Number.POSITIVE_INFINITY));
@@ -195,7 +198,8 @@ export class BatchSampler implements BatchIndices {
 	readonly batchSize: number;
 	readonly dropLast: boolean;
 
-	constructor(sampler: Sampler, batchSize: number, { dropLast = false }: BatchSamplerOptions = {}) {
+	constructor(sampler: Sampler, batchSize: number, options: BatchSamplerOptions = {}) {
+		const { dropLast = false } = checkOptions('BatchSampler', options, ['dropLast']);
 		if (typeof sampler?.indices !== 'function') {
 			throw new ArgumentError('BatchSampler: the sampler needs a length and indices(generator), as RandomSampler has them');
 		}

@@ -1,6 +1,7 @@
 /** Datasets cut into parts: at random, for training and testing, evenly by class. */
 import { ArgumentError } from '../core/errors';
 import { Generator } from '../core/generator';
+import { checkOptions } from '../core/options';
 import { randomPermutation } from '../core/philox';
 import { Tensor } from '../tensor';
 import { Subset } from './combine';
@@ -25,7 +26,8 @@ export function generatorOf(seed: number | bigint | undefined): Generator {
  * Non-overlapping subsets of a random order: of the lengths given, which add up to the dataset's, or of fractions that add up to 1, whose
  * rounding leaves what is over to the first parts in turn. As PyTorch's `random_split`.
  */
-export function randomSplit(dataset: Dataset, lengths: readonly number[], { seed }: SeedOptions = {}): Subset[] {
+export function randomSplit(dataset: Dataset, lengths: readonly number[], options: SeedOptions = {}): Subset[] {
+	const { seed } = checkOptions('randomSplit', options, ['seed']);
 	requireDataset('randomSplit', dataset);
 	const sizes = splitSizes(dataset.length, lengths);
 	const order = randomPermutation(generatorOf(seed).next(), dataset.length);
@@ -64,10 +66,12 @@ export interface TrainTestOptions extends SeedOptions {
 	readonly stratify?: Labels;
 }
 
+const SPLIT_OPTIONS = ['testSize', 'trainSize', 'shuffle', 'stratify', 'seed'] as const;
+
 /** The samples to train with and those to test with. As scikit-learn's `train_test_split`. */
 export function trainTestSplit(dataset: Dataset, options: TrainTestOptions = {}): [train: Subset, test: Subset] {
 	requireDataset('trainTestSplit', dataset);
-	const { shuffle = true, stratify, seed } = options;
+	const { shuffle = true, stratify, seed } = checkOptions('trainTestSplit', options, SPLIT_OPTIONS);
 	const total = dataset.length;
 	const [train, test] = trainTestSizes(total, options);
 	if (!shuffle) {

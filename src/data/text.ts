@@ -2,6 +2,7 @@
 import type { DeviceName } from '../backends/contract';
 import { defaultDevice } from '../backends/registry';
 import { ArgumentError, FormatError } from '../core/errors';
+import { checkOptions } from '../core/options';
 import { tensor } from '../ops/creation';
 import { type Dataset, requireIndex } from './dataset';
 import type { Fields } from './fields';
@@ -61,8 +62,9 @@ export class CharVocabulary {
 /** The first part of a text's tokens, to train with, and its last part, a fraction `validation` (default 0.1), to judge by. */
 export function splitTokens(
 	tokens: ArrayLike<number>,
-	{ validation = 0.1 }: { readonly validation?: number } = {},
+	options: { readonly validation?: number } = {},
 ): [train: Int32Array, validation: Int32Array] {
+	const { validation = 0.1 } = checkOptions('splitTokens', options, ['validation']);
 	if (!(validation > 0 && validation < 1)) {
 		throw new ArgumentError(`splitTokens: validation ${validation} must be a fraction between 0 and 1`);
 	}
@@ -88,7 +90,8 @@ export class TokenWindows implements Dataset {
 	readonly stride: number;
 	readonly #tokens: Int32Array;
 
-	constructor(tokens: ArrayLike<number>, size: number, { stride = 1 }: TokenWindowsOptions = {}) {
+	constructor(tokens: ArrayLike<number>, size: number, options: TokenWindowsOptions = {}) {
+		const { stride = 1 } = checkOptions('TokenWindows', options, ['stride']);
 		for (const [name, value] of Object.entries({ size, stride })) {
 			if (!Number.isInteger(value) || value < 1) {
 				throw new ArgumentError(`TokenWindows: ${name} ${value} must be a whole number of at least 1`);

@@ -112,6 +112,10 @@ test('damaged files', async () => {
 	flipped[50]! ^= 1;
 	await refuses(() => decodeImage(flipped), /the PNG file is damaged/, FormatError);
 	await refuses(() => decodeImage(fromBase64(jpeg).subarray(0, 300)), /the JPEG file is damaged/, FormatError);
+	const interlaced = fromBase64(pngs.bit);
+	interlaced[28] = 1;
+	await refuses(() => decodeImage(interlaced), /interlaced PNG file of fewer than 8 bits cannot be read/, FormatError);
+	await refuses(() => decodeImage(png, { width: 3 } as never), /decodeImage: there is no option 'width'/);
 	await refuses(() => decodeImage(Uint8Array.of(1, 2, 3)), /neither PNG nor JPEG/, FormatError);
 });
 

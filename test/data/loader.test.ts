@@ -354,6 +354,8 @@ test('wrong calls', async () => {
 		() =>
 			new DataLoader(source as Dataset, options);
 	await refuses(make({}, tensor([1])), /DataLoader: this is no dataset: .*new TensorDataset/);
+	await refuses(make({ batchsize: 2 }), /DataLoader: there is no option 'batchsize'; its options are batchSize, /);
+	await refuses(make(null as never), /options come as an object/);
 	await refuses(make({ batchSize: 0 }), /batchSize 0 must be a whole number of at least 1/);
 	await refuses(make({ prefetch: -1 }), /prefetch -1 must be/);
 	await refuses(make({ collate: 3 }), /collate must be a function, not number/);
