@@ -126,4 +126,22 @@ function similarity(d: Draw): Case {
 			});
 }
 
-testRandom('loss', (d) => d.pick([pairs, pairs, classes, classes, similarity])(d));
+/** Now and then with more places than the threads that share a sequence. */
+function alignments(d: Draw): Case {
+	const reduction = d.pick(['mean', 'sum', 'none'] as const);
+	const [batch, classCount, zeroInfinity] = [d.int(1, 4), d.int(2, 9), d.bool()];
+	const most = d.oneIn(12) ? 33 : d.int(1, 4);
+	const steps = most === 33 ? 40 : d.int(1, 9);
+	const inputs = Array.from({ length: batch }, () => d.int(Math.min(steps, most), steps));
+	const targets = Array.from({ length: batch }, () => d.int(0, most));
+	const blank = d.int(0, classCount - 1);
+	const x = d.input([steps, batch, classCount], 'float32', { low: -3, high: 3 });
+	const options = { reduction, blank, zeroInfinity };
+	return d.case('ctcLoss', [x, d.indices([batch, most], classCount)], ([s, t]) => w.ctcLoss(s!, t!, inputs, targets, options), {
+		...options,
+		inputs,
+		targets,
+	});
+}
+
+testRandom('loss', (d) => d.pick([pairs, pairs, pairs, classes, classes, classes, similarity, similarity, alignments])(d));

@@ -59,4 +59,22 @@ export interface LossKernels {
 		outputs: { dx: View },
 		attributes: CrossEntropyAttributes,
 	): void;
+
+	/**
+	 * The log-likelihood [N] of label sequences under all their alignments to x [T, N, C], logarithms of probabilities: at most -1e29 where
+	 * there is none. `labels` is int32 [N, S], 0 .. C - 1; `inputs` and `targets`, int32 [N], are how many steps and labels of each
+	 * sequence count. `alpha` [N, T, 2 S + 1] is for the gradient, and is left undefined beyond a sequence's steps. All are contiguous.
+	 */
+	ctc(
+		inputs: { x: View; labels: View; inputs: View; targets: View },
+		outputs: { likelihood: View; alpha: View },
+		attributes: { readonly blank: number },
+	): void;
+
+	/** dx [T, N, C] of the same; 0 for sequences that have no alignment, and for steps that do not count. */
+	ctcGrad(
+		inputs: { x: View; labels: View; inputs: View; targets: View; alpha: View; gradient: View },
+		outputs: { dx: View },
+		attributes: { readonly blank: number },
+	): void;
 }

@@ -2,6 +2,7 @@
 import { numel } from '../../core/shape';
 import type { View } from '../contract';
 import type { CrossEntropyAttributes, LossKernels, PairLossOp } from '../contract/loss';
+import { ctc } from './ctc';
 import { cpuData, positions } from './storage';
 
 const { abs, exp, log, log1p, max } = Math;
@@ -53,6 +54,8 @@ function forEachRow(
 }
 
 export const loss: LossKernels = {
+	...ctc,
+
 	pairLoss({ a, b }, { y }, { op, parameter }) {
 		const f = PAIR[op];
 		const [aData, bData, data] = [cpuData(a), cpuData(b), cpuData(y)];

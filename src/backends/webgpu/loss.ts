@@ -3,6 +3,7 @@ import { crossEntropy, crossEntropyGrad, finish, pairLoss, pairLossGrad } from '
 import { numel } from '../../core/shape';
 import type { Storage, View } from '../contract';
 import type { CrossEntropyAttributes, LossKernels } from '../contract/loss';
+import { ctcKernels } from './ctc';
 import { floatBits, type Gpu, storageType } from './launch';
 import { planQuads } from './quads';
 
@@ -38,6 +39,8 @@ export function lossKernels(gpu: Gpu): LossKernels {
 	}
 
 	return {
+		...ctcKernels(gpu),
+
 		pairLoss({ a, b }, { y }, { op, parameter }) {
 			const plan = planQuads(gpu, [a, b], y, floatBits(parameter));
 			const type = storageType(y);

@@ -1,14 +1,18 @@
 /** Connectionist temporal classification: the likelihood of a label sequence under all its alignments. Graves et al. 2006. */
+import { grad } from '../../autograd/backward';
+import { isGradEnabled } from '../../autograd/modes';
+import { recordMany } from '../../autograd/tape';
 import { requireDType } from '../../core/dtype';
 import { ArgumentError, formatShape, ShapeError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
 import { sameShape } from '../../core/shape';
-import type { Tensor } from '../../tensor';
+import { emptyOn, type Tensor } from '../../tensor';
 import { tidy } from '../../tidy';
 import { arange, full, tensor, zeros } from '../creation';
 import { add, clamp, div, ge, gt, logicalAnd, lt, mul, ne, neg, to, where } from '../elementwise';
 import { gather } from '../indexing';
-import { cat, expand, flatten, narrow, pad, select, stack, unsqueeze } from '../layout';
+import { checkIndices } from '../indexing/places';
+import { cat, contiguous, expand, flatten, narrow, pad, select, stack, unsqueeze } from '../layout';
 import { requireSameDevice, requireTensor } from '../operands';
 import { logsumexp, mean, sum } from '../reduce';
 import { type LossOptions, requireReduction } from './reduction';
@@ -65,13 +69,52 @@ export function ctcLoss(
 		const inputs = lengths('inputLengths', inputLengths, count, steps, logProbs);
 		const labels = padded(targets, targetLengths, count);
 		const sizes = lengths('targetLengths', targetLengths, count, labels.shape[1]!, logProbs);
-		const likelihood = forwardPass(batch, labels, inputs, sizes, blank);
+		// What stands behind a sequence may be anything; the recursion wants a class.
+		const position = arange(labels.shape[1]!, { dtype: 'int32', device: labels.device });
+		const known = where(lt(position, unsqueeze(sizes, 1)), labels, blank);
+		checkIndices('ctcLoss', batch, known, classes, `the classes of ${formatShape(logProbs.shape)}`);
+		const likelihood = likelihoods(batch, known, inputs, sizes, blank);
 		const possible = gt(likelihood, IMPOSSIBLE / 10);
 		const losses = where(possible, neg(likelihood), zeroInfinity ? 0 : Number.POSITIVE_INFINITY);
 		if (reduction === 'sum') return sum(losses);
 		if (reduction === 'mean') return mean(div(losses, clamp(to(sizes, losses.dtype), { min: 1 })));
 		return alone ? select(losses, 0, 0) : losses;
 	});
+}
+
+/** In one launch, and its gradient in another; gradients that are to be differentiated again come from the steps of `forwardPass`. */
+function likelihoods(logProbs: Tensor, labels: Tensor, inputs: Tensor, sizes: Tensor, blank: number): Tensor {
+	const [steps, count] = logProbs.shape as [number, number];
+	const [likelihood, alpha] = recordMany({
+		name: 'ctcLoss',
+		inputs: [logProbs],
+		forward: () => {
+			const found = emptyOn(logProbs, [count]);
+			const paths = emptyOn(logProbs, [count, steps, 2 * labels.shape[1]! + 1]);
+			const sequences = { x: contiguous(logProbs), labels, inputs: contiguous(inputs), targets: contiguous(sizes) };
+			logProbs.backend.kernels.ctc(sequences, { likelihood: found, alpha: paths }, { blank });
+			return [found, paths];
+		},
+		noGradient: [1],
+		save: ([, paths]) => [logProbs, paths!, labels, inputs, sizes],
+		vjp: likelihoodBack(blank),
+	});
+	alpha!.dispose();
+	return likelihood!;
+}
+
+function likelihoodBack(blank: number) {
+	return ([gradient]: readonly (Tensor | null)[], saved: readonly Tensor[]): (Tensor | null)[] => {
+		const [logProbs, alpha, labels, inputs, targets] = saved as [Tensor, Tensor, Tensor, Tensor, Tensor];
+		if (isGradEnabled()) {
+			const again = forwardPass(logProbs, labels, inputs, targets, blank);
+			return grad(again, [logProbs], { gradOutputs: gradient!, createGraph: true });
+		}
+		const dx = emptyOn(logProbs, logProbs.shape);
+		const given = { x: contiguous(logProbs), labels, inputs: contiguous(inputs), targets: contiguous(targets) };
+		logProbs.backend.kernels.ctcGrad({ ...given, alpha, gradient: contiguous(gradient!) }, { dx }, { blank });
+		return [dx];
+	};
 }
 
 /** Lengths as int32 [N] on the device of `like`, each from 0 to `most` where the host can see it. */

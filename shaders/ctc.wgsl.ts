@@ -1,0 +1,228 @@
+/**
+ * Connectionist temporal classification: the likelihood of label sequences under all their alignments, and its gradient. Graves et al. 2006.
+ *
+ * x is [steps, count, classes], logarithms of probabilities, contiguous from its offset; labels are [count, most]. The places of a sequence
+ * are its labels with blanks before, between and behind them, width = 2 most + 1: alpha [count, steps, width] holds, for each, the logarithm
+ * of the probability of all alignments of the steps so far that end there. What is impossible is -1e30, finite, so that
+ * no difference is NaN.
+ *
+ * A workgroup does one sequence, step after step; its 64 threads stride over the places, of which there may be more than threads.
+ * A step reads what the step before left in storage, behind a barrier: loops run over all steps, so that barriers stand in uniform
+ * control flow, and steps beyond a sequence's length do nothing. There is one form: the steps are a chain, and what counts is that they
+ * are no launches of their own.
+ *
+ *   ctc      alpha, and the likelihood at its end.
+ *   ctcGrad  the same chain from behind (beta), of which two steps are kept; alpha + beta - likelihood is the logarithm of
+ *            the probability of being at a place, which is the gradient of its class. Places of one class are added up in order by the
+ *            thread of the first of them.
+ */
+import { wgsl } from 'wgsl-preprocessor';
+import { mathFunctions } from './math.wgsl';
+import type { ShaderTemplate } from './shader';
+
+const COMMON = wgsl`
+const IMPOSSIBLE = -1e30;
+
+struct Params {
+	steps: u32,
+	count: u32,
+	classes: u32,
+	most: u32,
+	blank: u32,
+	xOffset: u32,
+	labelsOffset: u32,
+	inputsOffset: u32,
+	targetsOffset: u32,
+	gradientOffset: u32,
+}
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> x: array<f32>;
+@group(0) @binding(2) var<storage, read> labels: array<i32>;
+@group(0) @binding(3) var<storage, read> inputs: array<i32>;
+@group(0) @binding(4) var<storage, read> targets: array<i32>;
+${mathFunctions('exponential(x) logarithm(x) isNan(x)')}
+
+// Lengths are those of the device, which the host may not have seen.
+fn lengthOf(n: u32) -> u32 {
+	return min(u32(max(inputs[p.inputsOffset + n], 0)), p.steps);
+}
+
+fn labelsOf(n: u32) -> u32 {
+	return min(u32(max(targets[p.targetsOffset + n], 0)), p.most);
+}
+
+fn classAt(n: u32, place: u32) -> u32 {
+	if (place % 2u == 0u) {
+		return p.blank;
+	}
+	return min(u32(labels[p.labelsOffset + n * p.most + place / 2u]), p.classes - 1u);
+}
+
+fn emission(t: u32, n: u32, place: u32) -> f32 {
+	let value = x[p.xOffset + (t * p.count + n) * p.classes + classAt(n, place)];
+	return select(max(value, IMPOSSIBLE), value, isNan(vec4(value)).x);
+}
+
+// Whether an alignment may come to a place from two places before: over a blank between unlike labels.
+fn skips(n: u32, place: u32) -> bool {
+	if (place < 2u || place % 2u == 0u) {
+		return false;
+	}
+	let own = classAt(n, place);
+	return own != p.blank && own != classAt(n, place - 2u);
+}
+
+fn logSum(a: f32, b: f32, c: f32) -> f32 {
+	let most = max(max(a, b), c);
+	let e = exponential(vec4(a, b, c, most) - vec4(most));
+	return most + logarithm(vec4(e.x + e.y + e.z)).x;
+}
+
+// At the last label or the blank behind it. An input without steps spells only the sequence without labels.
+fn likelihoodOf(n: u32) -> f32 {
+	let length = lengthOf(n);
+	let end = 2u * labelsOf(n);
+	if (length == 0u) {
+		return select(IMPOSSIBLE, 0.0, end == 0u);
+	}
+	let last = (n * p.steps + length - 1u) * (2u * p.most + 1u) + end;
+	if (end == 0u) {
+		return alpha[last];
+	}
+	return logSum(alpha[last], alpha[last - 1u], IMPOSSIBLE);
+}
+`;
+
+export const ctc: ShaderTemplate<Record<string, never>> = {
+	name: 'loss.ctc',
+	source: () => ({
+		bindings: ['read', 'read', 'read', 'read', 'read_write', 'read_write'],
+		code: wgsl`
+${COMMON}
+@group(0) @binding(5) var<storage, read_write> likelihood: array<f32>;
+@group(0) @binding(6) var<storage, read_write> alpha: array<f32>;
+
+@compute @workgroup_size(64)
+fn main(
+	@builtin(workgroup_id) wid: vec3<u32>,
+	@builtin(num_workgroups) grid: vec3<u32>,
+	@builtin(local_invocation_index) lane: u32,
+) {
+	let n = wid.x + wid.y * grid.x;
+	if (n >= p.count) {
+		return;
+	}
+	let width = 2u * p.most + 1u;
+	let length = lengthOf(n);
+	for (var t = 0u; t < p.steps; t++) {
+		if (t < length) {
+			let now = (n * p.steps + t) * width;
+			for (var place = lane; place < width; place += 64u) {
+				var value = select(IMPOSSIBLE, 0.0, place < 2u);
+				if (t > 0u) {
+					let before = now - width + place;
+					var one = IMPOSSIBLE;
+					var two = IMPOSSIBLE;
+					if (place > 0u) {
+						one = alpha[before - 1u];
+					}
+					if (skips(n, place)) {
+						two = alpha[before - 2u];
+					}
+					value = logSum(alpha[before], one, two);
+				}
+				alpha[now + place] = value + emission(t, n, place);
+			}
+		}
+		storageBarrier();
+	}
+	if (lane == 0u) {
+		likelihood[n] = likelihoodOf(n);
+	}
+}
+`,
+	}),
+};
+
+/** `scratch` is [count, 3, width]: beta of even and of odd steps, and how likely each place is at this step. */
+export const ctcGrad: ShaderTemplate<Record<string, never>> = {
+	name: 'loss.ctcGrad',
+	source: () => ({
+		bindings: ['read', 'read', 'read', 'read', 'read', 'read', 'read_write', 'read_write'],
+		code: wgsl`
+${COMMON}
+@group(0) @binding(5) var<storage, read> alpha: array<f32>;
+@group(0) @binding(6) var<storage, read> gradient: array<f32>;
+@group(0) @binding(7) var<storage, read_write> dx: array<f32>;
+@group(0) @binding(8) var<storage, read_write> scratch: array<f32>;
+
+@compute @workgroup_size(64)
+fn main(
+	@builtin(workgroup_id) wid: vec3<u32>,
+	@builtin(num_workgroups) grid: vec3<u32>,
+	@builtin(local_invocation_index) lane: u32,
+) {
+	let n = wid.x + wid.y * grid.x;
+	if (n >= p.count) {
+		return;
+	}
+	let width = 2u * p.most + 1u;
+	let length = lengthOf(n);
+	let end = 2u * labelsOf(n);
+	let likelihood = likelihoodOf(n);
+	let scale = gradient[p.gradientOffset + n];
+	let possible = !(likelihood < 0.1 * IMPOSSIBLE);
+	let probability = (n * 3u + 2u) * width;
+	for (var left = p.steps; left > 0u; left--) {
+		let t = left - 1u;
+		let row = (t * p.count + n) * p.classes;
+		let counts = possible && t < length;
+		for (var c = lane; c < p.classes; c += 64u) {
+			dx[row + c] = 0.0;
+		}
+		if (counts) {
+			let now = (n * 3u + t % 2u) * width;
+			let after = (n * 3u + left % 2u) * width;
+			for (var place = lane; place < width; place += 64u) {
+				var value = select(IMPOSSIBLE, 0.0, place == end || place + 1u == end);
+				if (left < length) {
+					var one = IMPOSSIBLE;
+					var two = IMPOSSIBLE;
+					if (place + 1u < width) {
+						one = scratch[after + place + 1u] + emission(left, n, place + 1u);
+					}
+					if (place + 2u < width && skips(n, place + 2u)) {
+						two = scratch[after + place + 2u] + emission(left, n, place + 2u);
+					}
+					value = logSum(scratch[after + place] + emission(left, n, place), one, two);
+				}
+				scratch[now + place] = value;
+				let logarithmic = alpha[(n * p.steps + t) * width + place] + value - likelihood;
+				scratch[probability + place] = exponential(vec4(logarithmic)).x;
+			}
+		}
+		storageBarrier();
+		if (counts) {
+			for (var place = lane; place < width; place += 64u) {
+				let own = classAt(n, place);
+				var first = place == 0u || own != p.blank;
+				for (var other = 1u; other < place && first && place > 0u; other += 2u) {
+					first = classAt(n, other) != own;
+				}
+				if (first) {
+					var sum = 0.0;
+					for (var other = place; other < width; other++) {
+						if (classAt(n, other) == own) {
+							sum += scratch[probability + other];
+						}
+					}
+					dx[row + own] = sum * scale;
+				}
+			}
+		}
+		storageBarrier();
+	}
+}
+`,
+	}),
+};

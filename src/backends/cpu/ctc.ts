@@ -1,0 +1,84 @@
+/** Connectionist temporal classification on the host: the reference for shaders/ctc.wgsl.ts. */
+import type { View } from '../contract';
+import type { LossKernels } from '../contract/loss';
+import { cpuData } from './storage';
+
+type Kernels = Pick<LossKernels, 'ctc' | 'ctcGrad'>;
+type Sequences = Parameters<Kernels['ctc']>[0];
+
+/** log(e^a + e^b), of which both may be -Infinity. */
+function logAdd(a: number, b: number): number {
+	const most = Math.max(a, b);
+	return most === Number.NEGATIVE_INFINITY ? most : most + Math.log1p(Math.exp(-Math.abs(a - b)));
+}
+
+function reader(view: View): (i: number) => number {
+	const data = cpuData(view);
+	return (i) => data[view.offset + i]!;
+}
+
+/** One sequence: its classes with blanks around them, its length, and the log-probability of the class of a place at a step. */
+function sequence({ x, labels, inputs, targets }: Sequences, n: number, blank: number) {
+	const [, count, classes] = x.shape as [number, number, number];
+	const most = labels.shape[1]!;
+	const [label, emitted] = [reader(labels), reader(x)];
+	const places = [blank];
+	for (let i = 0; i < reader(targets)(n); i++) places.push(label(n * most + i), blank);
+	return {
+		places,
+		length: reader(inputs)(n),
+		emission: (t: number, place: number) => emitted((t * count + n) * classes + places[place]!),
+		/** Whether one may come to a place over the blank before it. */
+		skips: (place: number) => place >= 2 && places[place] !== blank && places[place] !== places[place - 2],
+	};
+}
+
+export const ctc: Kernels = {
+	ctc(sequences, { likelihood, alpha }, { blank }) {
+		const [steps, count] = sequences.x.shape as [number, number, number];
+		const width = alpha.shape[2]!;
+		const [found, total] = [cpuData(alpha), cpuData(likelihood)];
+		found.fill(Number.NEGATIVE_INFINITY);
+		for (let n = 0; n < count; n++) {
+			const { places, length, emission, skips } = sequence(sequences, n, blank);
+			let before = places.map((_, place) => (place < 2 && length > 0 ? emission(0, place) : Number.NEGATIVE_INFINITY));
+			for (let t = 0; t < length; t++) {
+				if (t > 0) {
+					before = before.map((stay, place, all) => {
+						const moved = place > 0 ? logAdd(stay, all[place - 1]!) : stay;
+						return (skips(place) ? logAdd(moved, all[place - 2]!) : moved) + emission(t, place);
+					});
+				}
+				found.set(before, (n * steps + t) * width);
+			}
+			if (length > 0) total[n] = places.length > 1 ? logAdd(before.at(-1)!, before.at(-2)!) : before[0]!;
+			else total[n] = places.length > 1 ? Number.NEGATIVE_INFINITY : 0;
+		}
+	},
+
+	ctcGrad({ alpha, gradient, ...sequences }, { dx }, { blank }) {
+		const [steps, count, classes] = sequences.x.shape as [number, number, number];
+		const width = alpha.shape[2]!;
+		const [found, incoming, out] = [reader(alpha), reader(gradient), cpuData(dx)];
+		out.fill(0);
+		for (let n = 0; n < count; n++) {
+			const { places, length, emission, skips } = sequence(sequences, n, blank);
+			const last = places.length - 1;
+			let after: number[] = [];
+			let total = Number.NEGATIVE_INFINITY;
+			for (let t = length - 1; t >= 0; t--) {
+				const at = (n * steps + t) * width;
+				const next = (place: number) => after[place]! + emission(t + 1, place);
+				after = places.map((_, place) => {
+					if (t === length - 1) return place >= last - 1 ? 0 : Number.NEGATIVE_INFINITY;
+					const moved = place < last ? logAdd(next(place), next(place + 1)) : next(place);
+					return place + 2 <= last && skips(place + 2) ? logAdd(moved, next(place + 2)) : moved;
+				});
+				if (t === length - 1) total = last > 0 ? logAdd(found(at + last), found(at + last - 1)) : found(at);
+				if (total === Number.NEGATIVE_INFINITY) break;
+				for (const [place, label] of places.entries())
+					out[(t * count + n) * classes + label]! += incoming(n) * Math.exp(found(at + place) + after[place]! - total);
+			}
+		}
+	},
+};
