@@ -128,7 +128,10 @@ export class LBFGS extends Optimizer<LBFGSOptions> {
 			if (this.#previousGradient !== gradient) this.#previousGradient?.dispose();
 			this.#previousGradient = gradient;
 			const previousLoss = loss;
-			const [slope, size] = await numbers(dot(gradient, direction), sum(abs(gradient)));
+			const [slope, size] = await numbers(
+				dot(gradient, direction),
+				tidy(() => sum(abs(gradient))),
+			);
 			this.#t = this.#iterations === 1 ? Math.min(1, 1 / size!) * lr : lr;
 			if (slope! > -toleranceChange) break;
 			if (group.lineSearchFn !== null) {
@@ -144,7 +147,7 @@ export class LBFGS extends Optimizer<LBFGSOptions> {
 				evaluations++;
 			}
 			if (iteration === maxIter || evaluations >= maxEval) break;
-			const [steepest, reach] = await numbers(amax(abs(gradient)), amax(abs(direction)));
+			const [steepest, reach] = await numbers(greatest(gradient), greatest(direction));
 			if (steepest! <= toleranceGrad || reach! * this.#t <= toleranceChange) break;
 			if (Math.abs(loss - previousLoss) < toleranceChange) break;
 		}
@@ -176,7 +179,10 @@ export class LBFGS extends Optimizer<LBFGSOptions> {
 		if (weightDecay === 0 && l1 === 0) return { result, loss: direct, gradient };
 		const flat = this.#flatParameters();
 		const penalized = noGrad(() => tidy(() => add(add(gradient, flat, { alpha: weightDecay }), sign(flat), { alpha: l1 })));
-		const [squares, sizes] = await numbers(dot(flat, flat), sum(abs(flat)));
+		const [squares, sizes] = await numbers(
+			dot(flat, flat),
+			tidy(() => sum(abs(flat))),
+		);
 		flat.dispose();
 		gradient.dispose();
 		return { result, loss: direct + (weightDecay / 2) * squares! + l1 * sizes!, gradient: penalized };
@@ -251,7 +257,7 @@ export class LBFGS extends Optimizer<LBFGSOptions> {
 		direction: Tensor,
 	): Promise<{ point: LinePoint<Tensor>; evaluations: number }> {
 		const { params, toleranceChange } = this.paramGroups[0]!;
-		const origin = noGrad(() => params.map((param) => clone(detach(param))));
+		const origin = noGrad(() => params.map((param) => clone(param)));
 		const tried: Tensor[] = [];
 		const evaluate = async (t: number): Promise<LinePoint<Tensor>> => {
 			this.#move(t, direction);
@@ -321,6 +327,11 @@ async function numbers(...scalars: readonly Tensor[]): Promise<number[]> {
 	return values;
 }
 
+/** The size of the largest element, on the device. */
+function greatest(vector: Tensor): Tensor {
+	return tidy(() => amax(abs(vector)));
+}
+
 async function largest(vector: Tensor): Promise<number> {
-	return (await numbers(amax(abs(vector))))[0]!;
+	return (await numbers(greatest(vector)))[0]!;
 }
