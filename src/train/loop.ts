@@ -176,15 +176,23 @@ export class TrainingLoop {
 		await this.#call((callback) => callback.onEpochBegin?.(this.#context));
 		const source = batches.iterate({ epoch: firstEpoch + this.#epoch, firstBatch: this.#batch });
 		let group: Batch[] = [];
-		if (this.#stopReason === null) {
-			for await (const fetched of source) {
-				group.push(await this.#prepare(fetched));
-				if (group.length < accumulateSteps) continue;
-				await this.#runGroup(group);
-				group = [];
-				if (this.#stopReason !== null) break;
+		try {
+			if (this.#stopReason === null) {
+				for await (const fetched of source) {
+					group.push(await this.#prepare(fetched));
+					if (group.length < accumulateSteps) continue;
+					await this.#runGroup(group);
+					group = [];
+					if (this.#stopReason !== null) break;
+				}
+				if (group.length > 0 && this.#stopReason === null) await this.#runGroup(group);
 			}
-			if (group.length > 0 && this.#stopReason === null) await this.#runGroup(group);
+		} finally {
+			// After an error they are still there.
+			for (const { fields, weights } of group) {
+				discard(fields);
+				weights?.dispose();
+			}
 		}
 		await this.#finishEpoch();
 	}
