@@ -19,14 +19,22 @@ export interface GptOptions {
 	readonly dropout?: number;
 }
 
-const DEVIATION = 0.02;
+/** Of fresh weights: GPT-2's 0.02 at its width of 768, and by the same rule for others. */
+function deviationOf({ width }: GptOptions): number {
+	return 0.02 * Math.sqrt(768 / width);
+}
+
+/** Of those whose output the blocks add up: the sum of all 2 * layers of them is then as large as each was. */
+function residualDeviation(options: GptOptions): number {
+	return deviationOf(options) / Math.sqrt(2 * options.layers);
+}
 
 /** x W + b with W as [in, out]: what GPT-2's files hold. */
 class Projection extends nn.Module {
 	readonly weight: nn.Parameter;
 	readonly bias: nn.Parameter;
 
-	constructor(inFeatures: number, outFeatures: number, deviation = DEVIATION) {
+	constructor(inFeatures: number, outFeatures: number, deviation: number) {
 		super();
 		this.weight = nn.init.normal_(new nn.Parameter(zeros([inFeatures, outFeatures])), 0, deviation);
 		this.bias = new nn.Parameter(zeros([outFeatures]));
@@ -45,9 +53,9 @@ class SelfAttention extends nn.Module {
 
 	constructor(readonly options: GptOptions) {
 		super();
-		const { width, layers, dropout = 0 } = options;
-		this.#inward = new Projection(width, 3 * width);
-		this.#outward = new Projection(width, width, DEVIATION / Math.sqrt(2 * layers));
+		const { width, dropout = 0 } = options;
+		this.#inward = new Projection(width, 3 * width, deviationOf(options));
+		this.#outward = new Projection(width, width, residualDeviation(options));
 		this.#residual = new nn.Dropout(dropout);
 	}
 
@@ -90,10 +98,11 @@ class FeedForward extends nn.Module {
 	readonly #activation = new nn.GELU({ approximate: 'tanh' });
 	readonly #residual: nn.Dropout;
 
-	constructor({ width, layers, dropout = 0 }: GptOptions) {
+	constructor(options: GptOptions) {
 		super();
-		this.#inward = new Projection(width, 4 * width);
-		this.#outward = new Projection(4 * width, width, DEVIATION / Math.sqrt(2 * layers));
+		const { width, dropout = 0 } = options;
+		this.#inward = new Projection(width, 4 * width, deviationOf(options));
+		this.#outward = new Projection(4 * width, width, residualDeviation(options));
 		this.#residual = new nn.Dropout(dropout);
 	}
 
@@ -155,7 +164,7 @@ class Decoder extends nn.Module {
 		const { vocabularySize, context, width, layers, dropout = 0 } = options;
 		this.tokens = new nn.Embedding(vocabularySize, width);
 		this.#positions = new nn.Embedding(context, width);
-		for (const { weight } of [this.tokens, this.#positions]) nn.init.normal_(weight, 0, DEVIATION);
+		for (const { weight } of [this.tokens, this.#positions]) nn.init.normal_(weight, 0, deviationOf(options));
 		this.#dropout = new nn.Dropout(dropout);
 		this.#blocks = new nn.ModuleList(Array.from({ length: layers }, () => new Block(options)));
 		this.#norm = new nn.LayerNorm(width);
