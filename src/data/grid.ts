@@ -74,14 +74,19 @@ export function writePlanes({ data, width, height, channels }: Image, to: Uint8A
 	}
 }
 
+/** Bytes as numbers from 0 to 1. */
+export function unitValues(bytes: Uint8Array): Float32Array {
+	const values = new Float32Array(bytes.length);
+	for (let i = 0; i < bytes.length; i++) values[i] = bytes[i]! / 255;
+	return values;
+}
+
 /** An image as float32 [C, H, W] from 0 to 1. As torchvision's `to_tensor`. */
 export function imageTensor(image: Image, options: { readonly device?: DeviceName } = {}): Tensor {
 	const { device } = checkOptions('imageTensor', options, ['device']);
 	const { width, height, channels } = image;
 	const planes = new Uint8Array(channels * height * width);
 	writePlanes(image, planes);
-	return tensor(
-		Float32Array.from(planes, (value) => value / 255),
-		{ shape: [channels, height, width], ...(device === undefined ? {} : { device }) },
-	);
+	const shape = [channels, height, width];
+	return tensor(unitValues(planes), device === undefined ? { shape } : { shape, device });
 }

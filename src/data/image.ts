@@ -100,7 +100,7 @@ function bytesOf({
 	width: number;
 	height: number;
 }): Uint8Array {
-	if (depth === 8) return Uint8Array.from(data);
+	if (depth === 8) return new Uint8Array(data);
 	if (depth === 16) return Uint8Array.from(data, (value) => Math.round(value / 257));
 	const result = new Uint8Array(width * height);
 	const stride = Math.ceil((width * depth) / 8);

@@ -6,7 +6,7 @@ import { checkOptions } from '../core/options';
 import { tensor } from '../ops/creation';
 import { type Dataset, requireIndex } from './dataset';
 import type { Fields } from './fields';
-import { writePlanes } from './grid';
+import { unitValues, writePlanes } from './grid';
 import { checkImageOptions, decodeImage, type Image, type ImageOptions } from './image';
 
 /** A file somewhere, by a path with its folders. */
@@ -121,9 +121,11 @@ export class ImageFolder implements Dataset {
 			}
 			writePlanes(image, planes, i * channels * height * width);
 		});
-		const pixels = Float32Array.from(planes, (value) => value / 255);
 		const labels = Int32Array.from(places, (index) => this.labels[index]!);
-		return [tensor(pixels, { shape: [...leading, channels, height, width], device }), tensor(labels, { shape: leading, device })];
+		return [
+			tensor(unitValues(planes), { shape: [...leading, channels, height, width], device }),
+			tensor(labels, { shape: leading, device }),
+		];
 	}
 }
 

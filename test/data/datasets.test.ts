@@ -67,12 +67,14 @@ test('ArrayDataset: elements become floating point by scale and shift', async ()
 		{ data: Int32Array.of(5, 6, 7) },
 		{ data: Int8Array.of(-1, 0, 3), dtype: 'bool' },
 		{ data: [0.5, 1.5, 2.5], scale: 2 },
+		{ data: Int16Array.of(-4, 5, 300), scale: 0.5, shift: 1, dtype: 'float64' },
+		{ data: Uint8ClampedArray.of(1, 2, 3), shift: 0.25, dtype: 'float64' },
 	);
 	assert.is(dataset.length, 3);
 	const fields = await batchOf(dataset, [2, 0]);
 	assert.equal(
 		fields.map((field) => field.dtype),
-		['float32', 'int32', 'float32', 'float64', 'int32', 'bool', 'float32'],
+		['float32', 'int32', 'float32', 'float64', 'int32', 'bool', 'float32', 'float64', 'float64'],
 	);
 	const expected = [8, 9, 10, 11, 0, 1, 2, 3].map((i) => Math.fround((20 * i) / 255 - 0.5));
 	for (const [i, value] of (await numbers(fields[0]!)).entries()) assert.ok(Math.abs(value - expected[i]!) < 1e-7);
@@ -81,6 +83,8 @@ test('ArrayDataset: elements become floating point by scale and shift', async ()
 	assert.equal(await numbers(fields[3]!), [0.3, 0.1]);
 	assert.equal(await numbers(fields[5]!), [1, 1]);
 	assert.equal(await numbers(fields[6]!), [5, 1]);
+	assert.equal(await numbers(fields[7]!), [151, -1]);
+	assert.equal(await numbers(fields[8]!), [3.25, 1.25]);
 	const empty = new ArrayDataset({ data: [], shape: [0, 5] });
 	assert.equal([empty.length, empty.batch([])[0]!.shape], [0, [0, 5]]);
 });
