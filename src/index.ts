@@ -73,6 +73,7 @@ export {
 	sum,
 	variance as var,
 } from './ops/reduce';
+export { type AffineGridOptions, affineGrid, type GridSampleOptions, gridSample } from './ops/sample';
 export { logSoftmax, softmax } from './ops/softmax';
 export * as optim from './optim';
 export { type NestedArray, Tensor } from './tensor';

@@ -48,6 +48,7 @@ import type { Operand } from './ops/operands';
 import { adaptiveAvgPool1d, adaptiveAvgPool2d, adaptiveMaxPool2d, avgPool1d, avgPool2d, maxPool1d, maxPool2d } from './ops/pool';
 import { bernoulli, dropout, dropout2d, randLike, randnLike } from './ops/random';
 import * as reduce from './ops/reduce';
+import { affineGrid, gridSample } from './ops/sample';
 import { logSoftmax, softmax } from './ops/softmax';
 import { Tensor } from './tensor';
 
@@ -139,6 +140,8 @@ export const METHODS = {
 	normalize,
 	cosineSimilarity,
 	interpolate,
+	gridSample,
+	affineGrid,
 	softmax,
 	logSoftmax,
 	scaledDotProductAttention,

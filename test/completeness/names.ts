@@ -46,6 +46,7 @@ export const OPERATIONS = {
 	embedding: words('embedding'),
 	conv: words('conv1d conv2d conv3d convTranspose1d convTranspose2d'),
 	pool: words('maxPool1d maxPool2d avgPool1d avgPool2d adaptiveAvgPool1d adaptiveAvgPool2d adaptiveMaxPool2d interpolate'),
+	sample: words('gridSample affineGrid'),
 	norm: words('batchNorm layerNorm groupNorm instanceNorm rmsNorm localResponseNorm normalize cosineSimilarity'),
 	softmax: words('softmax logSoftmax'),
 	random: words('bernoulli dropout dropout2d'),

@@ -10,6 +10,7 @@ export type Family =
 	| 'matmul'
 	| 'conv'
 	| 'pool'
+	| 'sample'
 	| 'softmax'
 	| 'norm'
 	| 'attention'

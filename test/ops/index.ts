@@ -13,6 +13,7 @@ import { pool } from './pool';
 import { random } from './random';
 import { reduce } from './reduce';
 import { rnn } from './rnn';
+import { sample } from './sample';
 import { softmax } from './softmax';
 
 export const families = {
@@ -21,6 +22,7 @@ export const families = {
 	matmul,
 	conv,
 	pool,
+	sample,
 	softmax,
 	norm,
 	attention,

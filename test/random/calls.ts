@@ -51,6 +51,8 @@ export const CALLS: Readonly<Record<string, readonly unknown[]>> = {
 	adaptiveAvgPool1d: [f(2, 3, 6), 2],
 	adaptiveAvgPool2d: [f(2, 3, 6, 5), [2, null]],
 	adaptiveMaxPool2d: [f(2, 3, 6, 5), 2, { returnIndices: true }],
+	gridSample: [f(1, 2, 3, 4), f(1, 2, 3, 2), { mode: 'bilinear', paddingMode: 'border', alignCorners: true }],
+	affineGrid: [f(2, 2, 3), [2, 1, 3, 4], { alignCorners: true }],
 	interpolate: [f(1, 2, 3, 4), { size: [5, 6], mode: 'bilinear', alignCorners: true }],
 	div: [f(2, 3), f(2, 3), { roundingMode: 'floor' }],
 	leakyRelu: [f(2, 3), { negativeSlope: 0.2 }],
