@@ -187,9 +187,14 @@ export abstract class Module {
 			const isDevice = target === 'cpu' || target === 'webgpu';
 			if (!isDevice && !isFloating(tensor.dtype)) continue;
 			clearGrad(tensor);
-			const moved = noGrad(() => to(tensor, target as 'cpu'));
-			if (moved instanceof Promise) waits.push(moved.then((result) => tensor.adopt(result)));
-			else tensor.adopt(moved);
+			// A mode ends at the first wait: what goes to the CPU is a handle that requires no gradient.
+			const values = detach(tensor);
+			const moved = to(values, target);
+			if (moved instanceof Promise) waits.push(moved.then((result) => tensor.adopt(result)).finally(() => values.dispose()));
+			else {
+				tensor.adopt(moved);
+				values.dispose();
+			}
 		}
 		return waits.length === 0 ? this : Promise.all(waits).then(() => this);
 	}

@@ -1,6 +1,7 @@
 /** Stopping when a value no longer improves. */
 import { noGrad } from '../autograd/modes';
 import { ArgumentError } from '../core/errors';
+import { checkOptions } from '../core/options';
 import type { StateDict } from '../nn/module';
 import { clone } from '../ops/layout';
 import type { Tensor } from '../tensor';
@@ -26,6 +27,8 @@ export interface EarlyStoppingOptions {
 	readonly restoreBest?: boolean;
 }
 
+const NAMES = ['monitor', 'mode', 'patience', 'minDelta', 'baseline', 'startFromEpoch', 'restoreBest'] as const;
+
 /** Ends a run when the monitored value has not improved for `patience` epochs. As Keras' EarlyStopping, which restores only on request. */
 export class EarlyStopping implements Callback {
 	readonly monitor: string;
@@ -42,6 +45,7 @@ export class EarlyStopping implements Callback {
 	#weights: StateDict | null = null;
 
 	constructor(options: EarlyStoppingOptions = {}) {
+		checkOptions('EarlyStopping', options, NAMES);
 		const { monitor = 'valLoss', mode = 'auto', patience = 0, minDelta = 0, startFromEpoch = 1, restoreBest = true } = options;
 		if (mode !== 'min' && mode !== 'max' && mode !== 'auto')
 			throw new ArgumentError(`EarlyStopping: mode must be 'min', 'max' or 'auto', not '${String(mode)}'`);

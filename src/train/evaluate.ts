@@ -3,9 +3,10 @@ import { noGrad } from '../autograd/modes';
 import type { DeviceName } from '../backends/contract';
 import { defaultDevice } from '../backends/registry';
 import { ArgumentError } from '../core/errors';
+import { checkOptions } from '../core/options';
 import { discard, type Fields, moved } from '../data/fields';
 import type { Metric } from '../metrics/metric';
-import type { Module } from '../nn';
+import { Module } from '../nn';
 import { cat, detach } from '../ops/layout';
 import { Tensor } from '../tensor';
 import { tidy } from '../tidy';
@@ -30,6 +31,11 @@ type ValueOf<T> = T extends Metric<infer V> ? V : T extends MetricFunction ? num
 
 /** The mean loss, and each metric under its name. */
 export type Evaluation<R extends Metrics> = { readonly loss: number } & { readonly [K in keyof R]: ValueOf<R[K]> };
+
+/** Throws unless `model` is one. */
+export function requireModel(caller: string, model: unknown): asserts model is Module {
+	if (!(model instanceof Module)) throw new ArgumentError(`${caller}: the model must be an nn.Module, not ${typeof model}`);
+}
 
 /** The device of the model's parameters; of a model without any, the default device. */
 export function deviceOf(model: Module): DeviceName {
@@ -84,6 +90,8 @@ export async function evaluate<M extends Module, R extends Metrics = Record<neve
 	data: Data,
 	options: EvaluateOptions<M, R>,
 ): Promise<Evaluation<R>> {
+	requireModel('evaluate', model);
+	checkOptions('evaluate', options, ['loss', 'trainStep', 'metrics', 'batchSize', 'device']);
 	const { loss, trainStep, metrics, batchSize = 32, device = deviceOf(model) } = options;
 	await model.to(device);
 	const objective = new Objective('evaluate', { loss, trainStep: trainStep as TrainStep | undefined });
@@ -116,6 +124,8 @@ export interface PredictOptions {
  * `inputs` says how many fields are inputs. The result is on the device of the model, and the caller's.
  */
 export async function predict(model: Module, data: Tensor | Data, options: PredictOptions = {}): Promise<Tensor> {
+	requireModel('predict', model);
+	checkOptions('predict', options, ['batchSize', 'device', 'inputs']);
 	const { batchSize = 32, device = deviceOf(model), inputs } = options;
 	if (inputs !== undefined && (!Number.isInteger(inputs) || inputs < 1))
 		throw new ArgumentError(`predict: inputs must be a whole number of at least 1, not ${inputs}`);

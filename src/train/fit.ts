@@ -6,12 +6,12 @@ import { Tensor } from '../tensor';
 import { batchesOf, type Data, splitOff } from './batches';
 import type { Callback, EpochFunction } from './callbacks';
 import { decodeCheckpoint } from './checkpoint';
-import { deviceOf } from './evaluate';
+import { deviceOf, requireModel } from './evaluate';
 import type { History, Setting } from './history';
 import { TrainingLoop } from './loop';
 import { classWeightList, type Loss, Objective, type TrainStep } from './loss';
 import { Meters } from './meters';
-import { checkOptions, type FitOptions, resolveScheduler } from './options';
+import { checkFitOptions, type FitOptions, resolveScheduler } from './options';
 import { platform } from './platform';
 import { ProgressCallback } from './progress';
 
@@ -33,7 +33,8 @@ import { ProgressCallback } from './progress';
  * gives them too when it goes on by `resumeFrom` a checkpoint of `ModelCheckpoint`. As Keras' `Model.fit`.
  */
 export async function fit<M extends Module>(model: M, data: Data, options: FitOptions<M>): Promise<History> {
-	checkOptions(options as unknown as FitOptions);
+	requireModel('fit', model);
+	checkFitOptions(options as unknown as FitOptions);
 	const {
 		optimizer,
 		epochs = 1,

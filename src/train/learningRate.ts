@@ -1,12 +1,13 @@
 /** Which learning rate to take: Smith's range test. */
 import { ArgumentError } from '../core/errors';
+import { checkOptions } from '../core/options';
 import { DataLoader } from '../data/loader';
 import type { Module } from '../nn';
 import type { CommonOptions, Optimizer } from '../optim';
 import type { Data } from './batches';
 import type { Callback, StepLoss, TrainContext } from './callbacks';
 import { decodeCheckpoint, encodeCheckpoint, releaseTree, restore, stateOf } from './checkpoint';
-import { deviceOf } from './evaluate';
+import { deviceOf, requireModel } from './evaluate';
 import { fit } from './fit';
 import type { FitOptions } from './options';
 
@@ -48,6 +49,11 @@ export interface LearningRateCurve {
 	/** Where the smoothed loss falls fastest, by the logarithm of the rate; null when it never falls. */
 	readonly suggestion: number | null;
 }
+
+const NAMES = [
+	...(['loss', 'trainStep', 'optimizer', 'batchSize', 'classWeight', 'sampleWeight', 'clipGradNorm', 'clipGradValue'] as const),
+	...(['accumulateSteps', 'seed', 'shuffle', 'device', 'startLr', 'endLr', 'steps', 'smoothing', 'divergence'] as const),
+] as const;
 
 /** More epochs than a range test has steps. */
 const ENDLESS = Number.MAX_SAFE_INTEGER;
@@ -111,6 +117,8 @@ export async function findLearningRate<M extends Module>(
 	data: Data,
 	options: FindLearningRateOptions<M>,
 ): Promise<LearningRateCurve> {
+	requireModel('findLearningRate', model);
+	checkOptions('findLearningRate', options as unknown as FindLearningRateOptions, NAMES);
 	const { startLr = 1e-7, endLr = 10, steps = 100, smoothing = 0.98, divergence = 4, ...rest } = options;
 	if (!(startLr > 0 && endLr > startLr))
 		throw new ArgumentError(`findLearningRate: it takes 0 < startLr < endLr, not ${startLr} and ${endLr}`);

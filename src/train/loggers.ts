@@ -1,5 +1,6 @@
 /** Logs of a run: a line for each epoch, as CSV or JSON. */
 import { ArgumentError } from '../core/errors';
+import { checkOptions, requireOptions } from '../core/options';
 import type { Callback, StepLoss, TrainContext } from './callbacks';
 import type { CheckpointTree } from './checkpoint';
 import type { EpochRecord } from './history';
@@ -23,7 +24,8 @@ abstract class Logger implements Callback {
 	readonly #store: LogStore | undefined;
 	#resumeAt: number | null = null;
 
-	constructor(name: string, { append = false, store }: LoggerOptions = {}) {
+	constructor(name: string, options: LoggerOptions = {}) {
+		const { append = false, store } = requireOptions(new.target.name, options);
 		if (typeof name !== 'string' || name === '')
 			throw new ArgumentError(`${new.target.name}: it takes the name of the file to write`);
 		this.name = name;
@@ -73,6 +75,10 @@ abstract class Logger implements Callback {
 
 /** A table of the epochs, with a line of names first: epoch, step, loss, metrics, lr, seconds. As Keras' CSVLogger. */
 export class CsvLogger extends Logger {
+	constructor(name: string, options: LoggerOptions = {}) {
+		super(name, checkOptions('CsvLogger', options, ['append', 'store']));
+	}
+
 	override async onEpochEnd(_: TrainContext, record: EpochRecord): Promise<void> {
 		const lines = (await this.size()) === 0 ? [Object.keys(record).map(cell).join(',')] : [];
 		await this.write([...lines, Object.values(record).join(',')]);
@@ -93,7 +99,7 @@ export class JsonlLogger extends Logger {
 	readonly #everySteps: number | undefined;
 
 	constructor(name: string, options: JsonlLoggerOptions = {}) {
-		super(name, options);
+		super(name, checkOptions('JsonlLogger', options, ['append', 'store', 'everySteps']));
 		const { everySteps } = options;
 		if (everySteps !== undefined && (!Number.isInteger(everySteps) || everySteps < 1))
 			throw new ArgumentError(`JsonlLogger: everySteps must be a whole number of at least 1, not ${everySteps}`);

@@ -1,5 +1,6 @@
 /** Checkpoints while training. */
 import { ArgumentError } from '../core/errors';
+import { checkOptions } from '../core/options';
 import { type Callback, directionOf, monitored, type TrainContext } from './callbacks';
 import type { CheckpointTree } from './checkpoint';
 import type { EpochRecord } from './history';
@@ -23,6 +24,8 @@ export interface ModelCheckpointOptions {
 	readonly store?: CheckpointStore;
 }
 
+const NAMES = ['everySteps', 'everyEpochs', 'keep', 'monitor', 'mode', 'bestOnly', 'store'] as const;
+
 /**
  * Saves the whole run, so that `fit` with `resumeFrom` goes on from there bit by bit: model, optimizer, schedule, averages, random state,
  * place in the data, history, and the states of all callbacks. `name` is a path in Node and a name in browsers; `{epoch}` and `{step}` in it
@@ -38,6 +41,7 @@ export class ModelCheckpoint implements Callback {
 	#saved: string[] = [];
 
 	constructor(name: string, options: ModelCheckpointOptions = {}) {
+		checkOptions('ModelCheckpoint', options, NAMES);
 		const { everySteps, everyEpochs = 1, keep, monitor = 'valLoss', mode = 'auto', bestOnly = false } = options;
 		if (typeof name !== 'string' || name === '')
 			throw new ArgumentError('ModelCheckpoint: it takes the name of the file to write');

@@ -1,6 +1,7 @@
 /** What `fit` takes. */
 import type { DeviceName } from '../backends/contract';
 import { ArgumentError } from '../core/errors';
+import { checkOptions } from '../core/options';
 import type { Fields } from '../data/fields';
 import type { Module } from '../nn';
 import { type CommonOptions, type EMA, lrScheduler, Optimizer } from '../optim';
@@ -89,8 +90,15 @@ export interface FitOptions<M extends Module = Module> {
 	readonly onProgress?: (progress: Progress) => void;
 }
 
+const NAMES = [
+	...(['loss', 'trainStep', 'optimizer', 'scheduler', 'epochs', 'batchSize', 'validationData', 'validationSplit'] as const),
+	...(['metrics', 'classWeight', 'sampleWeight', 'clipGradNorm', 'clipGradValue', 'accumulateSteps', 'ema'] as const),
+	...(['callbacks', 'seed', 'shuffle', 'device', 'resumeFrom', 'verbose', 'onProgress'] as const),
+] as const;
+
 /** Throws for options that are not what they should be, before anything is done. */
-export function checkOptions(options: FitOptions): void {
+export function checkFitOptions(options: FitOptions): void {
+	checkOptions('fit', options, NAMES);
 	const { optimizer, epochs = 1, accumulateSteps = 1, clipGradNorm, clipGradValue, verbose = 1, callbacks = [] } = options;
 	if (!(optimizer instanceof Optimizer))
 		throw new ArgumentError('fit: optimizer must be one of optim, over model.parameters(): new optim.Adam(model.parameters())');

@@ -384,6 +384,8 @@ test('wrong calls are refused in words', async () => {
 	const optimizer = new optim.SGD(model.parameters(), { lr: 0.1 });
 	const refuse = (data: unknown, options: object, message: RegExp) =>
 		assertRejects(() => fit(model, data as [Tensor], { loss: crossEntropy, optimizer, verbose: 0, ...options }), message);
+	await refuse([x, y], { epoch: 3 }, /fit: there is no option 'epoch'; its options are loss/);
+	await assertRejects(() => fit({} as nn.Module, [x, y], { optimizer }), /the model must be an nn.Module, not object/);
 	await refuse([x, y], { optimizer: undefined }, /optimizer must be one of optim/);
 	await refuse([x, y], { loss: undefined }, /pass either loss, such as crossEntropy, or trainStep/);
 	await refuse([x, y], { loss: 'crossEntropy' }, /loss must be a function/);

@@ -1,6 +1,7 @@
 /** Small data and models for the tests of training. */
-import { type Device, manualSeed, nn, randn, type Tensor, tidy } from 'wgrad';
+
 import * as assert from 'uvu/assert';
+import { type Device, manualSeed, nn, randn, type Tensor, tidy } from 'wgrad';
 
 /** Points [N, 4] and which side of a plane they lie on, int32 [N]. */
 export function points(count: number, device: Device = 'cpu', seed = 1): [x: Tensor, y: Tensor] {
