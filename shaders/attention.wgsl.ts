@@ -32,7 +32,8 @@ export type AttentionOptionsVariant = {
 	/** Capacity of the registers for a row: at least the sizes of q, k and of v. */
 	size: 32 | 64 | 128 | 256;
 	vectors: boolean;
-	mask: 'none' | 'u32' | 'f32' | 'f16';
+	/** bool and float32 masks are words, which a parameter tells apart: the kernels compile for seconds. */
+	mask: 'none' | 'words' | 'f16';
 	dropout: boolean;
 	storage: Float;
 };
@@ -92,6 +93,8 @@ struct Params {
 	// Dropout: how many of 2^24 values drop a weight, and what the others are multiplied by.
 	dropped: u32,
 	keptScale: f32,
+	// Whether the mask is bool.
+	isBool: u32,
 }
 @group(0) @binding(0) var<uniform> p: Params;
 `;
@@ -131,7 +134,7 @@ export function declarations(variant: AttentionOptionsVariant): string {
 	const bound = [
 		...READ[kind].map((name) => [name, 'read', element]),
 		...(kind === 'forward' ? [] : [['rows', 'read', 'vec4<f32>']]),
-		...(mask === 'none' ? [] : [['mask', 'read', mask]]),
+		...(mask === 'none' ? [] : [['mask', 'read', mask === 'words' ? 'u32' : mask]]),
 		...WRITTEN[kind].map((name) => [name, 'read_write', element]),
 		...(kind === 'forward' ? [['logSumExp', 'read_write', 'vec2<f32>']] : []),
 	];
@@ -164,13 +167,14 @@ fn visible(query: u32) -> u32 {
 /** What the mask adds to the score of query and key, where \`head\` is where it begins for their head. */
 fn biasAt(head: u32, query: u32, key: u32) -> f32 {
 	let value = mask[head + min(query, p.queries - 1u) * p.mask.z + min(key, p.keys - 1u) * p.mask.w];
-#if ${mask === 'u32'}
-	return select(0.0, MASKED, value == 0u);
-#elif ${mask === 'f16'}
+#if ${mask === 'f16'}
 	let bits = bitcast<u32>(vec2<f16>(value, 0h));
 	return select(f32(value), MASKED, bits == 0xfc00u);
 #else
-	return select(max(value, -1e38), MASKED, bitcast<u32>(value) == 0xff800000u);
+	if (p.isBool != 0u) {
+		return select(0.0, MASKED, value == 0u);
+	}
+	return select(max(bitcast<f32>(value), -1e38), MASKED, value == 0xff800000u);
 #endif
 }
 #endif

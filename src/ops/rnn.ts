@@ -328,9 +328,6 @@ function composedBackward(
 	};
 	const [hidden, cell] = composed(kind, again, reverse);
 	const outputs = [...(gradHidden === null ? [] : [hidden]), ...(gradCell === null || cell === null ? [] : [cell])];
-	const gradOutputs = [
-		...(gradHidden === null ? [] : [gradHidden]),
-		...(gradCell === null || cell === null ? [] : [gradCell]),
-	];
+	const gradOutputs = [...(gradHidden === null ? [] : [gradHidden]), ...(gradCell === null || cell === null ? [] : [gradCell])];
 	return grad(outputs, copies, { gradOutputs, createGraph: true, allowUnused: true });
 }

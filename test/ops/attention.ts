@@ -227,7 +227,7 @@ export const attention: OpEntry[] = [
 				isCausal: true,
 			}),
 			sizes('dropout of everything', [1, 1, 3, 3, 4], { dropoutP: 1 }),
-			sizes('dropout of tiles', [2, 2, 70, 67, 36], { dropoutP: 0.2, isCausal: true }, large),
+			sizes('dropout of tiles', [2, 2, 70, 67, 32], { dropoutP: 0.2, isCausal: true }, large),
 		],
 		refusals: [],
 	},
