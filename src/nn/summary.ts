@@ -42,7 +42,7 @@ export interface ModelSummary {
 		readonly activations: number | null;
 		/**
 		 * All of a training step with Adam: parameters, buffers, gradients, the optimizer's two numbers for each learned parameter, and what
-		 * forward and backward hold. An estimate: the loss and the pool's rounding are missing. Null where nothing is learned.
+		 * forward and backward hold. An estimate: the loss, kernels' partial sums and the pool's rounding are missing. Null where nothing is learned.
 		 */
 		readonly training: number | null;
 	};
