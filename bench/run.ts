@@ -2,11 +2,11 @@
  * `npm run bench`: every kernel family on WebGPU and on the CPU reference, on the same inputs.
  *
  * For each case: the median of at least 7 runs after warm-ups with its quartiles, GFLOP/s or GB/s, the share of the adapter's own
- * roofline (measured in this run), the ratio to the CPU reference, and what other libraries took on such a machine. Last, what `fit` costs
+ * roofline (measured in this run), the launches of one call, the ratio to the CPU reference, and what other libraries took on such a machine. Last, what `fit` costs
  * above a loop by hand.
  */
 import { parseArgs } from 'node:util';
-import { type Device, init, manualSeed, matmul, randn, tidy } from 'wgrad';
+import { counters, type Device, init, manualSeed, matmul, randn, tidy } from 'wgrad';
 import { ensureAdapter } from '../adapters/driver.mjs';
 import { type Case, cases } from './cases';
 import { fitLine, measureFit } from './fit';
@@ -33,8 +33,21 @@ interface Result {
 	readonly gbps: number | null;
 	/** Of the roofline: the FMA loop for GFLOP/s, the copy for GB/s. */
 	readonly share: number | null;
+	/** Kernels that one call launches. */
+	readonly launches: number;
 	readonly microsecondsPerOperation: number | null;
 	readonly others: readonly [tfjs: number, jaxjs: number] | null;
+}
+
+/** Of the second call: the first one of an optimizer also makes its state. */
+function countLaunches(benchmark: Case): number {
+	return tidy(() => {
+		const call = benchmark.prepare('webgpu');
+		call();
+		const before = counters().launches;
+		call();
+		return counters().launches - before;
+	});
 }
 
 async function runCase(benchmark: Case, roofline: Roofline, runs: number, reference: boolean): Promise<Result> {
@@ -44,6 +57,7 @@ async function runCase(benchmark: Case, roofline: Roofline, runs: number, refere
 	};
 	const repeats = benchmark.repeats ?? 1;
 	const webgpu = await on('webgpu', { warmups: 3, runs, repeats });
+	const launches = countLaunches(benchmark);
 	const cpu =
 		reference && !benchmark.noReference
 			? await on('cpu', benchmark.slowReference ? { warmups: 0, runs: 1 } : { warmups: 1, runs, repeats })
@@ -58,13 +72,14 @@ async function runCase(benchmark: Case, roofline: Roofline, runs: number, refere
 		gflops,
 		gbps,
 		share: gflops !== null ? gflops / roofline.gflops : gbps !== null ? gbps / roofline.gbps : null,
+		launches,
 		microsecondsPerOperation: benchmark.operations === undefined ? null : (1000 * webgpu.median) / benchmark.operations,
 		others: benchmark.others ?? null,
 	};
 }
 
 function row(result: Result): string {
-	const { webgpu, cpu, gflops, gbps, share, microsecondsPerOperation, others } = result;
+	const { webgpu, cpu, gflops, gbps, share, launches, microsecondsPerOperation, others } = result;
 	const ms = (value: number) => (value < 10 ? value.toFixed(2) : value.toFixed(1));
 	const rate = gflops !== null ? `${gflops.toFixed(2)} GFLOP/s` : gbps !== null ? `${gbps.toFixed(2)} GB/s` : '';
 	const each = microsecondsPerOperation === null ? '' : `${microsecondsPerOperation.toFixed(1)} us each`;
@@ -74,6 +89,7 @@ function row(result: Result): string {
 		`${ms(webgpu.low)} to ${ms(webgpu.high)}`.padStart(16),
 		(rate || each).padStart(15),
 		(share === null ? '' : `${(100 * share).toFixed(0)} %`).padStart(6),
+		`${launches}`.padStart(9),
 		(cpu === null ? '' : `${ms(cpu.median)} ms`).padStart(12),
 		(cpu === null ? '' : `${(cpu.median / webgpu.median).toFixed(1)} x`).padStart(9),
 		(others === null ? '' : others.map(ms).join(' / ')).padStart(14),
@@ -86,6 +102,7 @@ const HEADER = [
 	'quartiles'.padStart(16),
 	'rate'.padStart(15),
 	'roof'.padStart(6),
+	'launches'.padStart(9),
 	'CPU'.padStart(12),
 	'ratio'.padStart(9),
 	'tfjs / jax-js'.padStart(14),

@@ -1,5 +1,5 @@
 /** Training steps of models of sequences. */
-import { crossEntropy, optim, randint } from 'wgrad';
+import { crossEntropy, mseLoss, nn, optim, randint, randn } from 'wgrad';
 import { Gpt, type GptOptions, stepFlops } from '../examples/gpt/model';
 import type { Case } from './cases';
 
@@ -25,6 +25,37 @@ function gpt(name: string, options: GptOptions, batch: number, others?: readonly
 	};
 }
 
+/** Adam's step of an LSTM that predicts a number at every time step. */
+function lstm({
+	layers,
+	hidden,
+	steps,
+	batch,
+	inputs,
+}: Record<'layers' | 'hidden' | 'steps' | 'batch' | 'inputs', number>): Case {
+	const [first, later] = [inputs * hidden, hidden * hidden];
+	// Products: forward all; backward those of the weights, and those of the states and inputs but for the first layer's.
+	const products = 2 * (first + (2 * layers - 1) * later) + (2 * layers - 1) * later;
+	return {
+		name: `training step, LSTM ${layers}x${hidden}, ${batch}x${steps}x${inputs}`,
+		family: 'training',
+		flops: 2 * 4 * steps * batch * products,
+		slowReference: true,
+		prepare: (device) => {
+			const layer = new nn.LSTM(inputs, hidden, { numLayers: layers }).to(device) as nn.LSTM;
+			const output = new nn.Linear(hidden, 1).to(device) as nn.Linear;
+			const optimizer = new optim.Adam([...layer.parameters(), ...output.parameters()], { lr: 1e-3 });
+			const [x, target] = [randn([steps, batch, inputs], { device }), randn([steps, batch, 1], { device })];
+			return () => {
+				optimizer.zeroGrad();
+				mseLoss(output.forward(layer.forward(x)[0]), target).backward();
+				optimizer.step();
+			};
+		},
+	};
+}
+
 export const sequenceCases: readonly Case[] = [
 	gpt('GPT 2x128, 4 heads, 8x128 tokens', { vocabularySize: 65, context: 128, width: 128, layers: 2, heads: 4 }, 8, [2470, 2070]),
+	lstm({ layers: 2, hidden: 128, steps: 64, batch: 32, inputs: 64 }),
 ];
