@@ -15,6 +15,7 @@ import { type Callback, monitored, type SaveOptions, type StepLoss, type TrainCo
 import { type CheckpointTree, encodeCheckpoint, releaseTree, restore, stateOf } from './checkpoint';
 import { measure } from './evaluate';
 import { type EpochRecord, type History, type Setting, validationName } from './history';
+import { callbackStates, type LoopState, onDevice, requireSamePlace, restoreCallbacks } from './loopState';
 import type { Objective } from './loss';
 import type { Meters } from './meters';
 import type { FitOptions, ResolvedScheduler } from './options';
@@ -50,23 +51,6 @@ interface Save extends SaveOptions {
 	readonly name: string;
 }
 
-/** The part of a checkpoint that is the loop's own. */
-interface LoopState {
-	readonly epoch: number;
-	readonly step: number;
-	readonly batch: number;
-	readonly samples: number;
-	readonly epochSeconds: number;
-	readonly stopReason: string | null;
-	readonly records: EpochRecord[];
-	readonly meters: CheckpointTree;
-	readonly loader: CheckpointTree;
-	readonly validationLoader: CheckpointTree;
-	readonly callbacks: readonly { readonly name: string; readonly state: CheckpointTree }[];
-	readonly batchSize: number | null;
-	readonly accumulateSteps: number;
-}
-
 /** A computer that never waits would never let timers, pages and signals have their turn. */
 const MILLISECONDS_BETWEEN_PAUSES = 100;
 
@@ -80,6 +64,8 @@ export class TrainingLoop {
 	/** Batches and samples that the running epoch has trained on. */
 	#batch = 0;
 	#samples = 0;
+	/** The learning rates of the last step, by group. */
+	#rates: readonly number[] = [];
 	#epochStarted = 0;
 	/** Seconds of the running epoch that an earlier program spent. */
 	#epochSeconds = 0;
@@ -214,7 +200,8 @@ export class TrainingLoop {
 			if (result instanceof Promise) await result;
 		}
 		const step = this.#step + 1;
-		const lr = optimizer.paramGroups[0]!.lr;
+		this.#rates = optimizer.paramGroups.map(({ lr }) => lr);
+		const lr = this.#rates[0]!;
 		const values = optimizer instanceof LBFGS ? await this.#searchStep(optimizer, group) : this.#plainStep(group);
 		for (const [i, { samples }] of group.entries()) meters.add(values[i]!, samples, step, lr);
 		for (const { fields, weights } of group) {
@@ -307,11 +294,10 @@ export class TrainingLoop {
 	}
 
 	async #finishEpoch(): Promise<void> {
-		const { meters, validation, objective, model, device, scheduler, optimizer } = this.#plan;
+		const { meters, validation, objective, model, device, scheduler } = this.#plan;
 		await this.#tell(await meters.flush());
 		if (meters.samples === 0) throw new ArgumentError('fit: the data gave no batches');
 		const trained = await meters.results();
-		const rates = optimizer.paramGroups.map(({ lr }) => lr);
 		meters.reset();
 		const values: Record<string, unknown> = { ...trained };
 		if (validation !== null) {
@@ -322,12 +308,12 @@ export class TrainingLoop {
 			validation.meters.reset();
 			for (const [name, value] of Object.entries(measured)) values[validationName(name)] = value;
 		}
-		const further = rates.slice(1).map((lr, i) => [`lr${i + 1}`, lr]);
+		const further = this.#rates.slice(1).map((lr, i) => [`lr${i + 1}`, lr]);
 		const record = {
 			epoch: this.#epoch + 1,
 			step: this.#step,
 			...numbers(values),
-			lr: rates[0]!,
+			lr: this.#rates[0]!,
 			...Object.fromEntries(further),
 			seconds: this.#epochSeconds + (performance.now() - this.#epochStarted) / 1000,
 		} as EpochRecord;
@@ -366,20 +352,19 @@ export class TrainingLoop {
 	async #state(): Promise<CheckpointTree> {
 		const { callbacks, batches, validation, meters, accumulateSteps } = this.#plan;
 		const within = this.#batch > 0;
-		const states: { name: string; state: CheckpointTree }[] = [];
-		for (const callback of callbacks) states.push({ name: nameOf(callback), state: (await callback.stateDict?.()) ?? null });
 		const loop: LoopState = {
 			epoch: this.#epoch,
 			step: this.#step,
 			batch: this.#batch,
 			samples: this.#samples,
+			rates: this.#rates,
 			epochSeconds: within ? this.#epochSeconds + (performance.now() - this.#epochStarted) / 1000 : 0,
 			stopReason: this.#stopReason,
 			records: this.#records,
 			meters: within ? meters.stateDict() : null,
 			loader: batches.stateDict() as CheckpointTree,
 			validationLoader: (validation?.batches.stateDict() ?? null) as CheckpointTree,
-			callbacks: states,
+			callbacks: await callbackStates(callbacks),
 			batchSize: batches.batchSize ?? null,
 			accumulateSteps,
 		};
@@ -399,21 +384,12 @@ export class TrainingLoop {
 			throw new ArgumentError(`${source} was written by saveCheckpoint, not by fit; restore it with loadCheckpoint`);
 		}
 		try {
-			this.#checkPlace(loop, source);
+			requireSamePlace(loop, this.#plan.batches.batchSize ?? null, this.#plan.accumulateSteps, source);
 			restore(this.#parts(), parts, source);
 			await this.#restoreLoop(loop);
 		} finally {
 			releaseTree(parts);
 		}
-	}
-
-	/** Places within an epoch mean the same only for the same batches. */
-	#checkPlace({ batch, batchSize, accumulateSteps }: LoopState, source: string): void {
-		const { batches, accumulateSteps: own } = this.#plan;
-		if (batch === 0 || (batchSize === (batches.batchSize ?? null) && accumulateSteps === own)) return;
-		throw new ArgumentError(
-			`${source} lies within an epoch, at batch ${batch} of batchSize ${batchSize} and accumulateSteps ${accumulateSteps}; go on with the same, not ${batches.batchSize} and ${own}`,
-		);
 	}
 
 	async #restoreLoop(loop: LoopState): Promise<void> {
@@ -422,41 +398,15 @@ export class TrainingLoop {
 		this.#step = loop.step;
 		this.#batch = loop.batch;
 		this.#samples = loop.samples;
+		this.#rates = loop.rates;
 		this.#epochSeconds = loop.epochSeconds;
 		this.#stopReason = loop.stopReason;
 		this.#records = loop.records;
 		batches.loadStateDict(loop.loader as unknown as DataLoaderState | null);
 		validation?.batches.loadStateDict(loop.validationLoader as unknown as DataLoaderState | null);
 		if (loop.meters !== null) meters.loadStateDict(await onDevice(loop.meters, device));
-		const saved = new Map<string, CheckpointTree>();
-		const unnamed = new Map<string, number>();
-		for (const { name, state } of loop.callbacks) saved.set(numbered(name, unnamed), state);
-		unnamed.clear();
-		for (const callback of callbacks) {
-			const state = saved.get(numbered(nameOf(callback), unnamed));
-			if (state !== undefined && state !== null) await callback.loadStateDict?.(state);
-		}
+		await restoreCallbacks(callbacks, loop.callbacks);
 	}
-}
-
-function nameOf(callback: Callback): string {
-	return callback.constructor.name;
-}
-
-/** The name with how many of the same name came before: several loggers may take part. */
-function numbered(name: string, counts: Map<string, number>): string {
-	const count = counts.get(name) ?? 0;
-	counts.set(name, count + 1);
-	return `${name} ${count}`;
-}
-
-/** The same tree with its tensors on `device`. */
-async function onDevice(tree: CheckpointTree, device: DeviceName): Promise<CheckpointTree> {
-	if (tree instanceof Tensor) return (await moved([tree], device))[0]!;
-	if (typeof tree !== 'object' || tree === null) return tree;
-	if (Array.isArray(tree)) return Promise.all(tree.map((item) => onDevice(item, device)));
-	const entries = Object.entries(tree).map(async ([key, value]) => [key, await onDevice(value ?? null, device)] as const);
-	return Object.fromEntries(await Promise.all(entries));
 }
 
 /** Shares of a total; all are numbers, or all are tensors. */

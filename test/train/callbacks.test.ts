@@ -19,6 +19,7 @@ import {
 	MemoryStore,
 	ModelCheckpoint,
 	type Progress,
+	ProgressBar,
 	TerminateOnNaN,
 } from 'wgrad/train';
 import { assertRejects, linear, points, weightsOf } from './setting';
@@ -193,6 +194,7 @@ test('schedules move on after epochs or steps', async () => {
 		callbacks: [spy, { onBatchEnd: ({ step, stop }) => (step === 11 ? stop() : undefined) }],
 	});
 	assert.equal(cycle.steps, expected.slice(0, 11));
+	assert.equal(cycle.epochs, [expected[3], expected[7], expected[10]], 'the rate of the last step of each epoch');
 	const warm = await rates((optimizer) => new lrScheduler.WarmupLR(optimizer, 4, { startFactor: 0.5 }));
 	assert.ok(warm.steps[0] === 0.05 && warm.steps[4] === 0.1, `${warm.steps}`);
 	// A value that never improves reduces the rate at every epoch after the first.
@@ -329,6 +331,31 @@ test('progress as lines and as a callback', async () => {
 	const own = new ConsoleProgress((line) => void lines.push(`own ${line}`));
 	await run({ callbacks: [own] });
 	assert.match(lines.at(-1)!, /^own epoch 1\/1: loss/);
+});
+
+test('a bar in a terminal', async () => {
+	const written: string[] = [];
+	const columns = 120;
+	const stream = {
+		isTTY: true,
+		columns,
+		write: (text: string) => void written.push(text),
+		cursorTo() {},
+		clearLine() {},
+		moveCursor() {},
+	};
+	const log = console.log;
+	const lines: string[] = [];
+	console.log = (line: string) => lines.push(line);
+	try {
+		const bar = new ProgressBar(stream as unknown as NodeJS.WriteStream);
+		await run({ epochs: 2, callbacks: [bar, { onEpochEnd: () => void written.push('|') }] });
+	} finally {
+		console.log = log;
+	}
+	const text = written.join('');
+	assert.match(text, /epoch 1\/2 .* 0\/40 .*samples\/s[^|]*40\/40[^|]*\|[^|]*epoch 2\/2/);
+	assert.equal(lines.length, 2);
 });
 
 test('callbacks act on the model', async () => {

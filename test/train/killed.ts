@@ -29,7 +29,7 @@ const model = new nn.Sequential(
 	new nn.Linear(12, 2, { device }),
 );
 const optimizer = new optim.Adam(model.parameters());
-const scheduler = new optim.lrScheduler.OneCycleLR(optimizer, 0.02, { totalSteps: 25 * 8 });
+const scheduler = new optim.lrScheduler.OneCycleLR(optimizer, 0.02, { totalSteps: 25 * 12 });
 const ema = new optim.EMA(model.parameters(), { decay: 0.9 });
 const loader = new DataLoader(new TensorDataset(...train), {
 	batchSize: 8,
@@ -43,7 +43,7 @@ const history = await fit(model, loader, {
 	optimizer,
 	scheduler,
 	ema,
-	epochs: 8,
+	epochs: 12,
 	batchSize: 16,
 	validationData: validation,
 	metrics: { accuracy: new Accuracy(), sure: (output) => output.softmax(1).amax(1).mean() },

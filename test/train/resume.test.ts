@@ -60,7 +60,7 @@ test(`killed ${KILLS} times at random moments, and resumed`, async () => {
 		return Math.floor((state / 2 ** 32) * below);
 	};
 	let kills = 0;
-	while (!(await run(killed, kills < KILLS ? { steps: 1 + random(10), milliseconds: random(12) } : undefined))) kills++;
+	while (!(await run(killed, kills < KILLS ? { steps: 1 + random(10), milliseconds: random(6) } : undefined))) kills++;
 	assert.is(kills, KILLS, 'the run must be long enough to be killed so often');
 	const file = (name: string) => [join(whole, name), join(killed, name)] as const;
 	const [expected, found] = file('final.safetensors').map((name) => readFileSync(name));

@@ -21,7 +21,6 @@ export class ProgressBar implements Callback {
 		this.#bar = new SingleBar({
 			format: `epoch ${epoch}/${epochs} ${place}  {speed} samples/s  loss {loss}${known ? '  {eta_formatted} left' : ''}`,
 			barsize: 24,
-			hideCursor: true,
 			clearOnComplete: true,
 			stream: this.stream,
 		});

@@ -1,0 +1,77 @@
+/** What a checkpoint keeps of the loop itself and of its callbacks. */
+import type { DeviceName } from '../backends/contract';
+import { ArgumentError } from '../core/errors';
+import { moved } from '../data/fields';
+import { Tensor } from '../tensor';
+import type { Callback } from './callbacks';
+import type { CheckpointTree } from './checkpoint';
+import type { EpochRecord } from './history';
+
+interface CallbackState {
+	readonly name: string;
+	readonly state: CheckpointTree;
+}
+
+/** The part of a checkpoint that is the loop's own. */
+export interface LoopState {
+	readonly epoch: number;
+	readonly step: number;
+	readonly batch: number;
+	readonly samples: number;
+	readonly rates: readonly number[];
+	readonly epochSeconds: number;
+	readonly stopReason: string | null;
+	readonly records: EpochRecord[];
+	readonly meters: CheckpointTree;
+	readonly loader: CheckpointTree;
+	readonly validationLoader: CheckpointTree;
+	readonly callbacks: readonly CallbackState[];
+	readonly batchSize: number | null;
+	readonly accumulateSteps: number;
+}
+
+/** Places within an epoch mean the same only for the same batches. */
+export function requireSamePlace(saved: LoopState, batchSize: number | null, accumulateSteps: number, source: string): void {
+	if (saved.batch === 0 || (saved.batchSize === batchSize && saved.accumulateSteps === accumulateSteps)) return;
+	throw new ArgumentError(
+		`${source} lies within an epoch, at batch ${saved.batch} of batchSize ${saved.batchSize} and accumulateSteps ${saved.accumulateSteps}; go on with the same, not ${batchSize} and ${accumulateSteps}`,
+	);
+}
+
+export async function callbackStates(callbacks: readonly Callback[]): Promise<CallbackState[]> {
+	const states: CallbackState[] = [];
+	for (const callback of callbacks) states.push({ name: nameOf(callback), state: (await callback.stateDict?.()) ?? null });
+	return states;
+}
+
+/** Gives each callback its state; those that were not there before begin anew. */
+export async function restoreCallbacks(callbacks: readonly Callback[], states: readonly CallbackState[]): Promise<void> {
+	const saved = new Map<string, CheckpointTree>();
+	const counts = new Map<string, number>();
+	for (const { name, state } of states) saved.set(numbered(name, counts), state);
+	counts.clear();
+	for (const callback of callbacks) {
+		const state = saved.get(numbered(nameOf(callback), counts));
+		if (state !== undefined && state !== null) await callback.loadStateDict?.(state);
+	}
+}
+
+function nameOf(callback: Callback): string {
+	return callback.constructor.name;
+}
+
+/** The name with how many of the same name came before: several loggers may take part. */
+function numbered(name: string, counts: Map<string, number>): string {
+	const count = counts.get(name) ?? 0;
+	counts.set(name, count + 1);
+	return `${name} ${count}`;
+}
+
+/** The same tree with its tensors on `device`. */
+export async function onDevice(tree: CheckpointTree, device: DeviceName): Promise<CheckpointTree> {
+	if (tree instanceof Tensor) return (await moved([tree], device))[0]!;
+	if (typeof tree !== 'object' || tree === null) return tree;
+	if (Array.isArray(tree)) return Promise.all(tree.map((item) => onDevice(item, device)));
+	const entries = Object.entries(tree).map(async ([key, value]) => [key, await onDevice(value ?? null, device)] as const);
+	return Object.fromEntries(await Promise.all(entries));
+}
