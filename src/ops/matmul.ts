@@ -197,13 +197,20 @@ export function linear(x: Tensor, weight: Tensor, bias: Tensor | null = null): T
 	});
 }
 
+/** gT x, laid out as the weight is: a weight that is kept as [in, out] must not cost its gradient a copy. */
+function weightGradient(g: Tensor, x: Tensor, weight: Tensor): Tensor {
+	const isTransposed = weight.strides[0]! < weight.strides[1]!;
+	if (isTransposed) return transpose(multiply('linear', transpose(x, 0, 1), g), 0, 1);
+	return multiply('linear', transpose(g, 0, 1), x);
+}
+
 function linearBack(gradient: Tensor, [x, weight]: readonly [Tensor, Tensor], needs: readonly boolean[]) {
 	const [features, inner] = weight.shape as [number, number];
 	const rows = numel(x.shape.slice(0, -1));
 	const g = reshape(gradient, [rows, features]);
 	return [
 		needs[0] ? reshape(multiply('linear', g, weight), x.shape) : null,
-		needs[1] ? multiply('linear', transpose(g, 0, 1), reshape(x, [rows, inner])) : null,
+		needs[1] ? weightGradient(g, reshape(x, [rows, inner]), weight) : null,
 		needs[2] ? sumTo(g, [features]) : null,
 	];
 }
