@@ -1,7 +1,11 @@
 /** Training steps of models of sequences. */
 import { crossEntropy, mseLoss, nn, optim, randint, randn } from 'wgrad';
 import { Gpt, type GptOptions, stepFlops } from '../examples/gpt/model';
+import { DEFAULTS } from '../examples/gpt/settings';
 import type { Case } from './cases';
+
+/** Characters of Moby Dick. */
+const CHARACTERS = 83;
 
 /** AdamW's step with decay groups and clipped gradients, as the example trains. */
 function gpt(name: string, options: GptOptions, batch: number, others?: readonly [number, number]): Case {
@@ -57,5 +61,10 @@ function lstm({
 
 export const sequenceCases: readonly Case[] = [
 	gpt('GPT 2x128, 4 heads, 8x128 tokens', { vocabularySize: 65, context: 128, width: 128, layers: 2, heads: 4 }, 8, [2470, 2070]),
+	gpt(
+		`GPT of examples/gpt, ${DEFAULTS.batchSize}x${DEFAULTS.context} tokens`,
+		{ ...DEFAULTS, vocabularySize: CHARACTERS },
+		DEFAULTS.batchSize,
+	),
 	lstm({ layers: 2, hidden: 128, steps: 64, batch: 32, inputs: 64 }),
 ];

@@ -1,6 +1,6 @@
 /** The page's elements by id, its forms, and what can be pressed when. */
 import type { SamplingOptions } from './sampling';
-import { DEFAULTS, type Settings } from './training';
+import { DEFAULTS, type Settings } from './settings';
 
 /** The element of that id. It must be there and of that kind. */
 export function element<T extends HTMLElement>(id: string, kind: new () => T): T {

@@ -5,7 +5,7 @@ import './page.css';
 import { element, hideNotice, messageOf, showNotice, showPhase, showSettings } from './controls';
 import { showProgress } from './figures';
 import { Session } from './session';
-import { DEFAULTS } from './training';
+import { DEFAULTS } from './settings';
 
 const WHERE_TO_FIND_IT =
 	'Chrome and Edge have WebGPU since version 113, Safari since 26, Firefox on Windows since 141; elsewhere it may hide behind a flag.';

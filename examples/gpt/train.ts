@@ -9,8 +9,9 @@ import { SingleBar } from 'cli-progress';
 import { type Device, memory } from 'wgrad';
 import { type Goal, mustReach, number, oneOf, program, run, startDevice, whole } from '../program';
 import type { SamplingOptions } from './sampling';
+import { DEFAULTS, type Settings } from './settings';
 import { readText } from './text';
-import { DEFAULTS, GptTraining, type Settings } from './training';
+import { GptTraining } from './training';
 
 type Sizes = Omit<Settings, 'seed'>;
 

@@ -1,6 +1,5 @@
 /** A GPT small enough for tests, and a text that it can learn. */
-import type { Settings } from '../../examples/gpt/training';
-import { DEFAULTS } from '../../examples/gpt/training';
+import { DEFAULTS, type Settings } from '../../examples/gpt/settings';
 
 export const TEXT = 'The whale swims. The sea is deep. The ship sails on. '.repeat(30);
 
