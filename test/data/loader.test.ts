@@ -1,4 +1,5 @@
 /** DataLoader: order, batches, what is drawn for them, and who owns them. */
+import * as fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { manualSeed, rand, type Tensor, tensor, tidy } from 'wgrad';
@@ -15,6 +16,8 @@ import {
 	Subset,
 	SubsetRandomSampler,
 	TensorDataset,
+	transforms,
+	WeightedRandomSampler,
 } from 'wgrad/data';
 import { ShapeError } from '../../src/core/errors';
 import { leftAlive, pause } from './alive';
@@ -144,6 +147,52 @@ test('the same of streams', async () => {
 	}
 });
 
+test('whatever the settings, all samples come once, in batches of the right size, and any part of an epoch is the same', async () => {
+	const settings = fc.record({
+		n: fc.integer({ min: 0, max: 30 }),
+		batchSize: fc.integer({ min: 1, max: 9 }),
+		dropLast: fc.boolean(),
+		shuffle: fc.boolean(),
+		prefetch: fc.integer({ min: 0, max: 5 }),
+		asynchronous: fc.boolean(),
+		seed: fc.integer(),
+		epoch: fc.nat(),
+		part: fc.double({ min: 0, max: 1, noNaN: true }),
+	});
+	const property = fc.asyncProperty(settings, async ({ n, asynchronous, epoch, part, ...options }) => {
+		const loader = () => new DataLoader(asynchronous ? slowNumbers(n) : numbers(n), options);
+		const { batchSize, dropLast, shuffle } = options;
+		const whole = await values(loader().iterate({ epoch }));
+		const kept = dropLast ? n - (n % batchSize) : n;
+		assert.is(whole.length, loader().length);
+		assert.ok(whole.every((batch, i) => batch.length === Math.min(batchSize, kept - i * batchSize)));
+		const samples = whole.flat();
+		assert.is(new Set(samples).size, kept);
+		if (!shuffle) assert.equal(samples, count(kept));
+		const firstBatch = Math.floor(part * whole.length);
+		assert.equal(await values(loader().iterate({ epoch, firstBatch })), whole.slice(firstBatch));
+	});
+	await fc.assert(property, { numRuns: 40 });
+});
+
+test('the library’s own augmentation resumes in the middle of an epoch, and so do weighted samplers', async () => {
+	const images = { data: Uint8Array.from({ length: 12 * 16 }, (_, i) => (i * 37) % 256), shape: [12, 1, 4, 4], scale: 1 / 255 };
+	const dataset = new ArrayDataset(images, { data: Int32Array.from(count(12)) });
+	const transform = transforms.compose(
+		transforms.randomHorizontalFlip(),
+		transforms.randomCrop(4, { padding: 1 }),
+		transforms.randomBrightness(0.3),
+	);
+	const sampler = new WeightedRandomSampler(count(12), 20);
+	const loader = (prefetch: number) =>
+		new DataLoader(dataset, { batchSize: 3, sampler, seed: 8, prefetch, transform, device: 'cpu' });
+	const whole = await values(loader(2).iterate({ epoch: 3 }));
+	assert.is(whole.length, 7);
+	for (const firstBatch of [1, 5])
+		assert.equal(await values(loader(1).iterate({ epoch: 3, firstBatch })), whole.slice(firstBatch));
+	assert.not.equal(await values(loader(2).iterate({ epoch: 2 })), whole);
+});
+
 test('making batches does not disturb the numbers that training draws', async () => {
 	const draw = async (loader: AsyncIterable<Fields>) => {
 		manualSeed(1);
@@ -259,6 +308,29 @@ for (const asynchronous of [false, true]) {
 		assert.is(alive.length, 0);
 	});
 }
+
+test('a stream that fails, or a collation, tells it at its batch and leaves nothing behind', async () => {
+	const stream = new IterableDataset(async function* () {
+		for (let i = 0; i < 5; i++) yield [tensor(i)];
+		throw new RangeError('the stream broke');
+	});
+	const failing = () => {
+		throw new RangeError('these do not fit');
+	};
+	const alive = await leftAlive(async () => {
+		const iterator = new DataLoader(stream, { batchSize: 2, prefetch: 5 }).iterate();
+		for (let batch = 0; batch < 2; batch++) (await iterator.next()).value![0]!.dispose();
+		await refuses(() => iterator.next(), /the stream broke/, RangeError);
+		assert.is((await iterator.next()).done, true);
+		for (const collate of [failing, async () => failing()]) {
+			for (const dataset of [numbers(4), slowNumbers(4), new IterableDataset(() => [[tensor(1)]])]) {
+				await refuses(() => values(new DataLoader(dataset, { collate })), /these do not fit/, RangeError);
+				await pause(5);
+			}
+		}
+	});
+	assert.is(alive.length, 0);
+});
 
 test('samplers and batch samplers decide the order', async () => {
 	const dataset = numbers(10);
