@@ -22,6 +22,7 @@
  */
 import { wgsl } from 'wgsl-preprocessor';
 import type { ShaderTemplate, StorageType } from './shader';
+import { placeFunction } from './strides';
 
 export type ReduceShaderOp =
 	/** sum x / divisor */
@@ -223,16 +224,7 @@ struct Params {
 var<workgroup> tree: array<S, ${lanes}>;
 #endif
 
-fn keptAt(k: u32) -> u32 {
-	var rest = k;
-	var at = p.offset;
-	for (var d = p.keptRank; d > 1u; d--) {
-		let size = p.keptShape[(d - 1u) / 4u][(d - 1u) % 4u];
-		at += (rest % size) * p.keptStrides[(d - 1u) / 4u][(d - 1u) % 4u];
-		rest /= size;
-	}
-	return at + rest * p.keptStrides[0].x;
-}
+${placeFunction('keptAt', { rank: 'keptRank', shape: 'keptShape', strides: 'keptStrides' })}
 
 /** Where the innermost reduced dim begins in round number \`round\` through it. */
 fn reducedAt(round: u32) -> u32 {

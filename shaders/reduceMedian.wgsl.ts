@@ -9,6 +9,7 @@
  */
 import { wgsl } from 'wgsl-preprocessor';
 import type { ShaderTemplate, StorageType } from './shader';
+import { placeFunction } from './strides';
 
 export type MedianVariant = { storage: StorageType };
 
@@ -43,16 +44,7 @@ var<workgroup> position: atomic<u32>;
 var<workgroup> found: u32;
 var<workgroup> rank: u32;
 
-fn start(k: u32) -> u32 {
-	var rest = k;
-	var at = p.offset;
-	for (var d = p.rank; d > 1u; d--) {
-		let size = p.shape[(d - 1u) / 4u][(d - 1u) % 4u];
-		at += (rest % size) * p.strides[(d - 1u) / 4u][(d - 1u) % 4u];
-		rest /= size;
-	}
-	return at + rest * p.strides[0].x;
-}
+${placeFunction('start')}
 
 #if ${float}
 fn keyOf(value: f32) -> u32 {

@@ -14,6 +14,7 @@
  */
 import { wgsl } from 'wgsl-preprocessor';
 import type { ShaderTemplate, StorageType } from './shader';
+import { placeFunction } from './strides';
 
 export type ScanVariant = {
 	op: 'sum' | 'prod' | 'linear';
@@ -78,16 +79,7 @@ var<workgroup> lanesum: array<S, ${lanes}>;
 #endif
 
 /** Where line k of x begins. */
-fn start(k: u32) -> u32 {
-	var rest = k;
-	var at = p.offset;
-	for (var d = p.rank; d > 1u; d--) {
-		let size = p.shape[(d - 1u) / 4u][(d - 1u) % 4u];
-		at += (rest % size) * p.strides[(d - 1u) / 4u][(d - 1u) % 4u];
-		rest /= size;
-	}
-	return at + rest * p.strides[0].x;
-}
+${placeFunction('start')}
 
 /** \`a\` comes before \`b\`. */
 fn combined(a: S, b: S) -> S {

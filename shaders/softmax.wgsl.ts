@@ -18,6 +18,7 @@
  */
 import { wgsl } from 'wgsl-preprocessor';
 import type { ShaderTemplate, StorageType } from './shader';
+import { placeFunction } from './strides';
 
 export type SoftmaxVariant = {
 	kind: 'forward' | 'backward';
@@ -89,16 +90,7 @@ var<workgroup> tree: array<Sum, ${workgroup}>;
 #endif
 
 /** Where line k of the strided operand begins. */
-fn start(k: u32) -> u32 {
-	var rest = k;
-	var at = p.offset;
-	for (var d = p.rank; d > 1u; d--) {
-		let size = p.shape[(d - 1u) / 4u][(d - 1u) % 4u];
-		at += (rest % size) * p.strides[(d - 1u) / 4u][(d - 1u) % 4u];
-		rest /= size;
-	}
-	return at + rest * p.strides[0].x;
-}
+${placeFunction('start')}
 
 /** Where line k begins in a contiguous tensor. */
 fn packedStart(k: u32) -> u32 {

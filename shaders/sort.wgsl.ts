@@ -17,6 +17,7 @@
  */
 import { wgsl } from 'wgsl-preprocessor';
 import type { ShaderTemplate, StorageType } from './shader';
+import { placeFunction } from './strides';
 
 export const RADIX_CHUNK = 64;
 export const RADIX_BITS = 4;
@@ -66,6 +67,7 @@ struct Params {
 @group(0) @binding(2) var<storage, read_write> keys: array<u32>;
 ${ORDER_KEY(type)}
 
+${placeFunction('place')}
 @compute @workgroup_size(64)
 fn main(
 	@builtin(workgroup_id) wid: vec3<u32>,
@@ -76,19 +78,7 @@ fn main(
 	if (i >= p.n) {
 		return;
 	}
-	var rest = i;
-	var at = p.offset;
-	// The outermost dim needs no division.
-	for (var d = p.rank; d > 0u; d--) {
-		let size = p.shape[(d - 1u) / 4u][(d - 1u) % 4u];
-		var along = rest;
-		if (d > 1u) {
-			rest /= size;
-			along -= rest * size;
-		}
-		at += along * p.strides[(d - 1u) / 4u][(d - 1u) % 4u];
-	}
-	let key = orderKey(x[at]);
+	let key = orderKey(x[place(i)]);
 #if ${descending}
 	keys[i] = ~key;
 #else
