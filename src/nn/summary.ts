@@ -90,6 +90,10 @@ function trialInputs(
 	inputShape: readonly number[] | readonly (readonly number[])[],
 	dtype: DType | readonly DType[],
 ): readonly TrialInput[] {
+	if (!Array.isArray(inputShape))
+		throw new ArgumentError(
+			`summary: inputShape must be a shape, [64, 1, 28, 28], or a list of shapes, not ${String(inputShape)}`,
+		);
 	const several = inputShape.length > 0 && inputShape.every(Array.isArray);
 	const shapes = (several ? inputShape : [inputShape]) as readonly (readonly number[])[];
 	const dtypes = typeof dtype === 'string' ? shapes.map(() => dtype) : dtype;

@@ -7,7 +7,7 @@ import { backendOf, hasBackend } from '../backends/registry';
 import type { DType } from '../core/dtype';
 import { ArgumentError } from '../core/errors';
 import { checkOptions } from '../core/options';
-import type { Module } from '../nn/module';
+import { Module } from '../nn/module';
 import { formatBytes, type ModelSummary, summarize, totals } from '../nn/summary';
 import type { History, Setting } from './history';
 import { confusionSection, requireMatrix } from './report/confusion';
@@ -54,7 +54,7 @@ export interface ReportOptions {
  * in light and dark, prints, and can be read by keyboard and screen reader. All texts are escaped.
  */
 export function htmlReport(history: History, options: ReportOptions = {}): string {
-	if (!Array.isArray(history?.epochs))
+	if (!Array.isArray(history?.epochs) || typeof history.settings !== 'object')
 		throw new ArgumentError('htmlReport: the first argument must be the history that fit() returned');
 	checkOptions('htmlReport', options, [
 		'title',
@@ -69,6 +69,8 @@ export function htmlReport(history: History, options: ReportOptions = {}): strin
 		'environment',
 	]);
 	const { title = 'Training report', model, confusionMatrix, classNames, images = [], notes = [] } = options;
+	if (model !== undefined && !(model instanceof Module))
+		throw new ArgumentError('htmlReport: model must be an nn.Module; of other models, say what is to be known in notes');
 	if (confusionMatrix !== undefined) requireMatrix(confusionMatrix, classNames);
 	const charts = chartsOf(history);
 	const page = html`<!doctype html>

@@ -135,6 +135,8 @@ test('a run of one epoch, and of none', () => {
 
 test('wrong calls are refused in words', () => {
 	assert.throws(() => htmlReport({} as History), /htmlReport: the first argument must be the history that fit\(\) returned/);
+	assert.throws(() => htmlReport({ epochs: [] } as unknown as History), /the history that fit\(\) returned/);
+	assert.throws(() => htmlReport(history, { model: {} as never }), /htmlReport: model must be an nn\.Module/);
 	assert.throws(() => htmlReport(history, { confusionMatrix: [[1, 2]] }), /confusionMatrix must be a square array/);
 	assert.throws(() => htmlReport(history, { ...options, classNames: ['a'] }), /1 classNames for a confusion matrix of 3 classes/);
 	assert.throws(
