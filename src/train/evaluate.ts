@@ -7,15 +7,16 @@ import { checkOptions } from '../core/options';
 import { discard, type Fields, moved } from '../data/fields';
 import type { Metric } from '../metrics/metric';
 import { Module } from '../nn';
+import { full } from '../ops/creation';
 import { cat, detach } from '../ops/layout';
 import { Tensor } from '../tensor';
 import { tidy } from '../tidy';
 import { type Batches, batchesOf, type Data } from './batches';
-import { type Loss, Objective, outputOf, type TrainStep } from './loss';
+import { type Loss, Objective, outputOf, type StepResult, type TrainStep } from './loss';
 import { Meters, type MetricFunction, type Metrics } from './meters';
 
 export interface EvaluateOptions<M extends Module = Module, R extends Metrics = Metrics> {
-	/** Weights of classes and samples have no part in it. */
+	/** Weights of classes and samples have no part in it. Default none: then there are only the metrics, and `loss` is NaN. */
 	readonly loss?: Loss;
 	/** In the place of `loss`: computes the loss of a batch, here with the model in inference mode. */
 	readonly trainStep?: TrainStep<M>;
@@ -94,7 +95,8 @@ export async function evaluate<M extends Module, R extends Metrics = Record<neve
 	checkOptions('evaluate', options, ['loss', 'trainStep', 'metrics', 'batchSize', 'device']);
 	const { loss, trainStep, metrics, batchSize = 32, device = deviceOf(model) } = options;
 	await model.to(device);
-	const objective = new Objective('evaluate', { loss, trainStep: trainStep as TrainStep | undefined });
+	const step = (trainStep as TrainStep | undefined) ?? (loss === undefined ? withoutLoss : undefined);
+	const objective = new Objective('evaluate', { loss, trainStep: step });
 	const meters = new Meters('evaluate', metrics);
 	const batches = batchesOf('evaluate', data, { batchSize, device });
 	meters.reset();
@@ -106,6 +108,14 @@ export async function evaluate<M extends Module, R extends Metrics = Record<neve
 		meters.reset();
 		throw error;
 	}
+}
+
+/** For metrics alone. */
+function withoutLoss(model: Module, batch: Fields): StepResult {
+	if (batch.length < 2)
+		throw new ArgumentError(`evaluate: a batch of the data has ${batch.length} field; it takes inputs and, last, the target`);
+	const output = outputOf('evaluate', model, batch.slice(0, -1));
+	return { loss: full([], Number.NaN, { device: output.device }), output, target: batch.at(-1)! };
 }
 
 export interface PredictOptions {

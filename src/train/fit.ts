@@ -30,7 +30,8 @@ import { ProgressCallback } from './progress';
  * `data` is `[x, y]` tensors (several inputs come before the target: the model's `forward` gets them in that order), a dataset, an
  * IterableDataset, a DataLoader, or any iterable of batches, whose tensors `fit` disposes of. Losses and metrics are read from the device in
  * groups, so that it never waits for the host. A run with a `seed`, or after `manualSeed`, gives the same bits again; one that was killed
- * gives them too when it goes on by `resumeFrom` a checkpoint of `ModelCheckpoint`. As Keras' `Model.fit`.
+ * gives them too when it goes on by `resumeFrom` a checkpoint of `ModelCheckpoint`. All modules are in training mode while training, and in
+ * their modes of before afterwards; freeze some in `onTrainBegin`. As Keras' `Model.fit`.
  */
 export async function fit<M extends Module>(model: M, data: Data, options: FitOptions<M>): Promise<History> {
 	requireModel('fit', model);

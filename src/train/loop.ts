@@ -54,7 +54,17 @@ interface Save extends SaveOptions {
 /** A computer that never waits would never let timers, pages and signals have their turn. */
 const MILLISECONDS_BETWEEN_PAUSES = 100;
 
-const pause = () => new Promise<void>((resolve) => setTimeout(resolve));
+/** A turn of the event loop. Timers would do as well, but those of hidden pages come once a second. */
+function pause(): Promise<void> {
+	const { port1, port2 } = new MessageChannel();
+	return new Promise((resolve) => {
+		port1.onmessage = () => {
+			port1.close();
+			resolve();
+		};
+		port2.postMessage(null);
+	});
+}
 
 export class TrainingLoop {
 	readonly #plan: Plan;
@@ -194,7 +204,7 @@ export class TrainingLoop {
 	}
 
 	async #runGroup(group: readonly Batch[]): Promise<void> {
-		const { optimizer, scheduler, ema, meters } = this.#plan;
+		const { optimizer, scheduler, ema, meters, device } = this.#plan;
 		for (const callback of this.#plan.callbacks) {
 			const result = callback.onBatchBegin?.(this.#context);
 			if (result instanceof Promise) await result;
@@ -219,7 +229,7 @@ export class TrainingLoop {
 		}
 		if (meters.due) {
 			await this.#tell(await meters.turn());
-			if (performance.now() - this.#paused > MILLISECONDS_BETWEEN_PAUSES) {
+			if (device === 'cpu' && performance.now() - this.#paused > MILLISECONDS_BETWEEN_PAUSES) {
 				await pause();
 				this.#paused = performance.now();
 			}
@@ -248,7 +258,9 @@ export class TrainingLoop {
 	/** Adds up the gradients of several batches as if they were one. */
 	#accumulate(group: readonly Batch[]) {
 		const { objective } = this.#plan;
-		const shares = noGrad(() => tidy(() => fractions(group.map(({ fields, weights }) => objective.share(fields, weights)))));
+		const shares = objective.sums
+			? group.map(() => null)
+			: noGrad(() => tidy(() => fractions(group.map(({ fields, weights }) => objective.share(fields, weights)))));
 		const values = group.map((batch, i) => tidy(() => this.#backward(batch, shares[i]!, i === 0)));
 		for (const share of shares) if (share instanceof Tensor) share.dispose();
 		return values;

@@ -90,6 +90,7 @@ export class Objective {
 	readonly #loss: WithOptions | null;
 	readonly #ignoreIndex: number | null;
 	readonly #classWeight: readonly number[] | undefined;
+	readonly #sums: boolean;
 	/** The weights on the device: of the classes that were named, with a 1 after them; and of all classes. */
 	#table: Tensor | null = null;
 	#all: Tensor | null = null;
@@ -106,6 +107,7 @@ export class Objective {
 		this.#loss = loss === undefined ? null : withOptions(loss);
 		this.#ignoreIndex = ignoredBy(loss);
 		this.#classWeight = classWeight;
+		this.#sums = loss instanceof Module && (loss as { options?: { reduction?: string } }).options?.reduction === 'sum';
 	}
 
 	/** The loss as validation shows it: without weights of classes and samples. */
@@ -144,6 +146,11 @@ export class Objective {
 		const classes = reshape(to(target, 'int32'), [-1]);
 		if (this.#classWeight === undefined) return sum(to(ne(classes, this.#ignoreIndex), 'float32'));
 		return sum(where(eq(classes, this.#ignoreIndex), 0, this.#lookUp(classes, target)));
+	}
+
+	/** Whether losses of batches add up instead of being means: then so do their gradients. */
+	get sums(): boolean {
+		return this.#sums;
 	}
 
 	dispose(): void {

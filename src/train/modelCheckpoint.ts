@@ -92,18 +92,20 @@ export class ModelCheckpoint implements Callback {
 		const { store, keep } = this.#options;
 		const name = this.name.replaceAll('{epoch}', String(context.epoch)).replaceAll('{step}', String(context.step));
 		this.#saved = [...this.#saved.filter((other) => other !== name), name];
-		const stale = keep === undefined ? [] : this.#saved.splice(0, this.#saved.length - keep);
 		context.save(name, {
 			...(store && { store }),
-			// Only now: until the new one is there the old ones are all that there is.
+			// Only now: until the new one is there the old ones are all that there is. A run that is killed before it is resumed with all.
 			afterwards: async () => {
-				for (const old of stale) await (store ?? platform().checkpoints).remove(old);
+				while (keep !== undefined && this.#saved.length > keep) {
+					await (store ?? platform().checkpoints).remove(this.#saved[0]!);
+					this.#saved.shift();
+				}
 			},
 		});
 	}
 
 	stateDict(): CheckpointTree {
-		return { best: this.best, saved: this.#saved };
+		return { best: this.best, saved: [...this.#saved] };
 	}
 
 	loadStateDict(state: CheckpointTree): void {

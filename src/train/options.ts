@@ -69,7 +69,7 @@ export interface FitOptions<M extends Module = Module> {
 	readonly clipGradValue?: number;
 	/**
 	 * Batches of one optimizer step. Their gradients add up to that of their samples as one batch, also when the last group or batch is
-	 * smaller. Default 1.
+	 * smaller; a loss or trainStep of your own must be a mean over samples. Default 1.
 	 */
 	readonly accumulateSteps?: number;
 	/** An average of the weights, which is updated after each step. */

@@ -170,6 +170,9 @@ test('groups of batches are steps as of one batch, in the last group and batch t
 	const { weights, history } = await fitLinear([x, y], { batchSize: 8, accumulateSteps: 3, epochs: 2 });
 	assertClose(weights, await byHand(split(24), 2), 1e-6, 'weights');
 	assert.is(history.steps, 6, 'groups of 24, 24 and 2 samples');
+	const sum = new nn.CrossEntropyLoss({ reduction: 'sum' });
+	const sums = await fitLinear([x, y], { loss: sum, lr: 0.01, batchSize: 8, accumulateSteps: 3 });
+	assertClose(sums.weights, (await fitLinear([x, y], { loss: sum, lr: 0.01, batchSize: 24 })).weights, 1e-6, 'sums');
 	// A mean that divides by the weights of the targets, and leaves some out.
 	const ignored = tidy(() =>
 		y.sub(tensor(Int32Array.from({ length: 50 }, (_, i) => (i % 5 === 0 ? 2 + i : 0))).clamp({ max: 1 })),
@@ -343,6 +346,8 @@ test('evaluate and predict', async () => {
 		metrics: { confusion: new ConfusionMatrix() },
 	});
 	assertClose([loss], [await crossEntropy(model.forward(x), y).item()], 1e-6, 'loss');
+	const alone = await evaluate(model, [x, y], { metrics: { accuracy: new Accuracy() } });
+	assert.ok(alone.accuracy > 0 && Number.isNaN(alone.loss), 'metrics alone');
 	assert.is(
 		confusion.flat().reduce((a, b) => a + b),
 		50,
