@@ -8,11 +8,11 @@ type Tone = keyof typeof HUES;
 
 export const CLASSES: readonly string[] = SHAPES.flatMap((shape) => [`warm ${shape}`, `cool ${shape}`]);
 
-const CLUTTER = 9;
-const NOISE = 30;
+const CLUTTER = 5;
+const NOISE = 20;
 
 function colour(tone: Tone, dice: Dice): Colour {
-	return hsv(dice.uniform(...HUES[tone]), dice.uniform(0.45, 1), dice.uniform(0.5, 1));
+	return hsv(dice.uniform(...HUES[tone]), dice.uniform(0.5, 1), dice.uniform(0.6, 1));
 }
 
 /** Spots and bars in the colours of both tones, small enough not to be shapes of their own. */
@@ -21,7 +21,7 @@ function clutter(canvas: Canvas, dice: Dice): void {
 		const place = {
 			x: dice.uniform(0, SIDE),
 			y: dice.uniform(0, SIDE),
-			radius: dice.uniform(1, 3.5),
+			radius: dice.uniform(1, 3),
 			angle: dice.uniform(0, 2 * Math.PI),
 		};
 		canvas.draw(dice.pick(SHAPES), place, colour(dice.pick(['warm', 'cool']), dice));
@@ -29,12 +29,12 @@ function clutter(canvas: Canvas, dice: Dice): void {
 }
 
 function picture(shape: Shape, tone: Tone, dice: Dice): Uint8Array {
-	const grey = () => hsv(dice.uniform(0, 360), dice.uniform(0, 0.35), dice.uniform(0.1, 0.9));
+	const grey = () => hsv(dice.uniform(0, 360), dice.uniform(0, 0.35), dice.uniform(0.1, 0.6));
 	const canvas = new Canvas(SIDE, SIDE, grey(), grey());
 	const place = {
-		x: dice.uniform(10, SIDE - 10),
-		y: dice.uniform(10, SIDE - 10),
-		radius: dice.uniform(6, 11),
+		x: dice.uniform(11, SIDE - 11),
+		y: dice.uniform(11, SIDE - 11),
+		radius: dice.uniform(7, 12),
 		angle: dice.uniform(0, 2 * Math.PI),
 	};
 	canvas.draw(shape, place, colour(tone, dice));

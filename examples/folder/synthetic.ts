@@ -7,30 +7,26 @@ import { Canvas, Dice, hsv } from '../shapes';
 
 const CLASSES = { circles: 'circle', squares: 'square' } as const;
 
-const NOISE = 40;
+const NOISE = 20;
 
-/** One circle or square, small and noisy, that differs little from the colour behind it, and a few crosses and triangles. */
+/** One circle or square, noisy, brighter than the ground, of a similar hue, and a few crosses and triangles. */
 function picture(shape: 'circle' | 'square', dice: Dice): Image {
 	const [width, height] = [Math.floor(dice.uniform(36, 60)), Math.floor(dice.uniform(36, 60))];
 	const hue = dice.uniform(0, 360);
-	const value = dice.uniform(0.2, 0.8);
+	const value = dice.uniform(0.15, 0.45);
 	const canvas = new Canvas(width, height, hsv(hue, 0.3, value), hsv(hue + dice.uniform(-40, 40), 0.3, value));
-	const place = (radius: number) => ({
+	const place = (radius: number, turn: number) => ({
 		x: dice.uniform(radius, width - radius),
 		y: dice.uniform(radius, height - radius),
 		radius,
-		angle: dice.uniform(0, 2 * Math.PI),
+		angle: dice.uniform(-turn, turn),
 	});
-	for (let i = 0; i < 4; i++) {
-		const colour = hsv(dice.uniform(0, 360), 0.5, dice.uniform(0.2, 1));
-		canvas.draw(dice.pick(['cross', 'triangle']), place(dice.uniform(3, 6)), colour);
+	for (let i = 0; i < 2; i++) {
+		const colour = hsv(dice.uniform(0, 360), 0.5, dice.uniform(0.2, 0.7));
+		canvas.draw(dice.pick(['cross', 'triangle']), place(dice.uniform(3, 5), Math.PI), colour);
 	}
-	const contrast = dice.pick([-1, 1]) * dice.uniform(0.15, 0.35);
-	canvas.draw(
-		shape,
-		place(dice.uniform(8, 14)),
-		hsv(hue + dice.uniform(-60, 60), 0.5, Math.min(1, Math.max(0, value + contrast))),
-	);
+	const contrast = dice.uniform(0.35, 0.55);
+	canvas.draw(shape, place(dice.uniform(12, 17), 0.25), hsv(hue + dice.uniform(-60, 60), 0.5, value + contrast));
 	return canvas.finish(NOISE, dice);
 }
 

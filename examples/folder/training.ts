@@ -48,7 +48,7 @@ const normalise = transforms.normalize(0.5, 0.25);
 const augmentation = transforms.compose(
 	transforms.randomHorizontalFlip(),
 	transforms.randomVerticalFlip(),
-	transforms.randomRotation(45, { paddingMode: 'reflect' }),
+	transforms.randomRotation(10, { paddingMode: 'reflect' }),
 	transforms.randomZoom(0.15, { paddingMode: 'reflect' }),
 	transforms.randomBrightness(0.2),
 	normalise,
