@@ -103,6 +103,8 @@ function listed(names: readonly string[]): string {
 /** The table in a CSV text (RFC 4180; empty lines are left out). */
 export function parseCsv(text: string, options: CsvOptions = {}): CsvTable {
 	const { header = true, delimiter = '', comments = false, missing = MISSING } = checkOptions('parseCsv', options, CSV_OPTIONS);
+	if (typeof text !== 'string')
+		throw new ArgumentError(`parseCsv: it takes the text of a file, not ${text === null ? 'null' : typeof text}`);
 	const { data, errors } = Papa.parse<string[]>(text, { delimiter, comments, skipEmptyLines: true });
 	const broken = errors.find(({ type }) => type === 'Quotes');
 	if (broken !== undefined) throw new FormatError(`parseCsv: row ${(broken.row ?? 0) + 1}: ${broken.message}`);

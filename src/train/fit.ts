@@ -36,6 +36,7 @@ import { ProgressCallback } from './progress';
 export async function fit<M extends Module>(model: M, data: Data, options: FitOptions<M>): Promise<History> {
 	requireModel('fit', model);
 	checkFitOptions(options as unknown as FitOptions);
+	requireOwnParameters(model, options as unknown as FitOptions);
 	const {
 		optimizer,
 		epochs = 1,
@@ -117,6 +118,8 @@ async function weightList(given: FitOptions['sampleWeight'], samples: number | u
 
 function callbacksOf({ callbacks = [], verbose = 1, onProgress }: FitOptions): Callback[] {
 	const all = callbacks.map((callback: Callback | EpochFunction): Callback => {
+		if (typeof callback === 'function' && isClass(callback))
+			throw new ArgumentError(`fit: the callback ${callback.name} is a class; pass an instance: new ${callback.name}()`);
 		if (typeof callback === 'function') return { onEpochEnd: callback };
 		if (typeof callback === 'object' && callback !== null) return callback;
 		throw new ArgumentError(`fit: a callback must be an object with hooks or a function, not ${typeof callback}`);
@@ -124,6 +127,20 @@ function callbacksOf({ callbacks = [], verbose = 1, onProgress }: FitOptions): C
 	if (onProgress !== undefined) all.push(new ProgressCallback(onProgress));
 	if (verbose !== 0) all.push(platform().progress(verbose));
 	return all;
+}
+
+/** Classes, and nothing else that can be called, have a prototype that is not to be replaced. */
+function isClass(value: object): boolean {
+	return Object.getOwnPropertyDescriptor(value, 'prototype')?.writable === false;
+}
+
+/** Without a trainStep nothing but the model's parameters is trained: with none of them the run would change nothing. */
+function requireOwnParameters(model: Module, { optimizer, trainStep }: FitOptions): void {
+	const own = new Set<Tensor>(model.parameters());
+	if (trainStep !== undefined || optimizer.paramGroups.some(({ params }) => params.some((param) => own.has(param)))) return;
+	throw new ArgumentError(
+		"fit: the optimizer has none of the model's parameters, and would change nothing; make it from this model: new optim.Adam(model.parameters())",
+	);
 }
 
 function settingsOf(model: Module, options: FitOptions, known: Record<string, Setting>): Record<string, Setting> {

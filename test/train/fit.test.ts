@@ -4,7 +4,7 @@ import * as assert from 'uvu/assert';
 import { add, cat, crossEntropy, manualSeed, memory, mseLoss, nllLoss, nn, optim, randn, type Tensor, tensor, tidy } from 'wgrad';
 import { DataLoader, IterableDataset, TensorDataset } from 'wgrad/data';
 import { Accuracy, ConfusionMatrix } from 'wgrad/metrics';
-import { column, evaluate, type FitOptions, fit, predict } from 'wgrad/train';
+import { column, evaluate, type FitOptions, fit, predict, TerminateOnNaN } from 'wgrad/train';
 import { assertClose, assertRejects, linear, points, weightsOf } from './setting';
 
 const [x, y] = points(50);
@@ -424,6 +424,13 @@ test('wrong calls are refused in words', async () => {
 	);
 	await refuse([x, y], { loss: undefined, trainStep: async () => x.sum() }, /trainStep must not be async/);
 	await refuse([x, y], { callbacks: [3] }, /a callback must be/);
+	await refuse(
+		[x, y],
+		{ callbacks: [TerminateOnNaN] },
+		/the callback TerminateOnNaN is a class; pass an instance: new TerminateOnNaN\(\)/,
+	);
+	const foreign = new optim.SGD(new nn.Linear(4, 3).parameters(), { lr: 0.1 });
+	await refuse([x, y], { optimizer: foreign }, /the optimizer has none of the model's parameters/);
 	await refuse([], {}, /no batches/);
 	await refuse([x, y], { resumeFrom: 'dist/none.safetensors' }, /there is none/);
 });
