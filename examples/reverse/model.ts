@@ -23,8 +23,9 @@ export class Translator extends nn.Module {
 	readonly transformer: nn.Transformer;
 	readonly output: nn.Linear;
 
-	constructor({ vocabulary, maxLength, width, heads, layers }: TranslatorOptions) {
+	constructor(readonly options: TranslatorOptions) {
 		super();
+		const { vocabulary, maxLength, width, heads, layers } = options;
 		this.tokens = new nn.Embedding(vocabulary, width);
 		this.positions = new nn.LearnedPositions(maxLength, width, { batchFirst: true });
 		this.transformer = new nn.Transformer({
@@ -42,7 +43,7 @@ export class Translator extends nn.Module {
 
 	/** Logits [B, T, vocabulary] of the token that follows each of `target` [B, T], for sources [B, S]; both int32. */
 	override forward(source: Tensor, target: Tensor): Tensor {
-		return tidy(() => this.#decode(this.#encode(source), source, target));
+		return tidy(() => this.#decode(this.#encode(source), source, target, { tgtIsCausal: true }));
 	}
 
 	/** The mean loss of predicting each token of `target` [B, T] from the ones before it; filler does not count. */
@@ -58,13 +59,19 @@ export class Translator extends nn.Module {
 		const [batch, length] = source.shape as [number, number];
 		return noGrad(() =>
 			tidy(() => {
+				const { device } = source;
+				const { width, heads, layers } = this.options;
 				const memory = this.#encode(source);
-				let target = full([batch, 1], START, { dtype: 'int32', device: source.device });
+				// Earlier tokens are not computed again: a step gives the decoder the newest one only.
+				const cache = { batch, heads, headSize: width / heads, maxLength: length, device };
+				const caches = Array.from({ length: layers }, () => new nn.KVCache(cache));
+				const written = [full([batch, 1], START, { dtype: 'int32', device })];
 				for (let step = 0; step < length; step++) {
-					const logits = this.#decode(memory, source, target);
-					target = cat([target, argmax(logits.select(1, step), -1, { keepdim: true })], 1);
+					const logits = this.#decode(memory, source, written[step]!, { caches }, step);
+					written.push(argmax(logits, -1));
 				}
-				return target.narrow(1, 1, length);
+				for (const used of caches) used.dispose();
+				return cat(written.slice(1), 1);
 			}),
 		);
 	}
@@ -73,12 +80,14 @@ export class Translator extends nn.Module {
 		return this.transformer.encoder.forward(this.#embed(source), { srcKeyPaddingMask: source.eq(PAD) });
 	}
 
-	#decode(memory: Tensor, source: Tensor, target: Tensor): Tensor {
-		const call = { tgtIsCausal: true, memoryKeyPaddingMask: source.eq(PAD) };
-		return this.output.forward(this.transformer.decoder.forward(this.#embed(target), memory, call));
+	/** Logits for target tokens that begin at position `offset`. */
+	#decode(memory: Tensor, source: Tensor, target: Tensor, call: nn.DecoderCall & nn.CachedStack, offset = 0): Tensor {
+		const embedded = this.#embed(target, offset);
+		const masked = { ...call, memoryKeyPaddingMask: source.eq(PAD) };
+		return this.output.forward(this.transformer.decoder.forward(embedded, memory, masked));
 	}
 
-	#embed(tokens: Tensor): Tensor {
-		return this.positions.forward(this.tokens.forward(tokens));
+	#embed(tokens: Tensor, offset = 0): Tensor {
+		return this.positions.forward(this.tokens.forward(tokens), { offset });
 	}
 }

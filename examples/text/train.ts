@@ -24,7 +24,7 @@ interface Options {
 const command = program('Trains an LSTM or GRU to tell whether a passage of a text runs forwards or backwards.')
 	.option('--cell <name>', 'lstm or gru', oneOf('lstm', 'gru'), 'lstm')
 	.option('--text <file>', 'a text of at least some 10,000 characters (default: Moby Dick)')
-	.option('--steps <n>', 'steps', whole(1), 400)
+	.option('--steps <n>', 'steps', whole(1), 300)
 	.option('--batch-size <n>', 'passages a step', whole(1), 64)
 	.option('--length <n>', 'characters of the longest passage; the shortest has half as many', whole(2), 40)
 	.option('--hidden <n>', 'units of a layer', whole(1), 64)

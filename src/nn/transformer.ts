@@ -236,6 +236,19 @@ function copies<L extends TransformerLayer>(name: string, layer: L, count: numbe
 	return new ModuleList(Array.from({ length: count }, (_, i) => (i === 0 ? layer : layer.clone())));
 }
 
+export interface CachedStack {
+	/** Earlier keys and values of each layer's self-attention, for generation: see KVCache. Default none. */
+	readonly caches?: readonly KVCache[] | null;
+}
+
+/** The caches of all layers, null where there are none. */
+function cachesOf(name: string, caches: readonly KVCache[] | null | undefined, layers: number): readonly (KVCache | null)[] {
+	if (caches == null) return new Array(layers).fill(null);
+	if (caches.length !== layers)
+		throw new ArgumentError(`${name}: ${caches.length} caches for ${layers} layers; each layer needs one of its own`);
+	return caches;
+}
+
 /** Encoder layers one after another; all start as copies of `layer`, which is the first. As `torch.nn.TransformerEncoder`. */
 export class TransformerEncoder extends Module {
 	readonly layers: ModuleList<TransformerEncoderLayer>;
@@ -248,15 +261,17 @@ export class TransformerEncoder extends Module {
 		this.norm = norm;
 	}
 
-	override forward(src: Tensor, options: EncoderCall = {}): Tensor {
-		const { mask, srcKeyPaddingMask, isCausal } = checkOptions('TransformerEncoder.forward', options, [
+	override forward(src: Tensor, options: EncoderCall & CachedStack = {}): Tensor {
+		const { mask, srcKeyPaddingMask, isCausal, caches } = checkOptions('TransformerEncoder.forward', options, [
 			'mask',
 			'srcKeyPaddingMask',
 			'isCausal',
+			'caches',
 		]);
 		const call = { srcMask: mask ?? null, srcKeyPaddingMask: srcKeyPaddingMask ?? null, isCausal: isCausal ?? false };
+		const cached = cachesOf('TransformerEncoder', caches, this.layers.items.length);
 		return tidy(() => {
-			const output = [...this.layers.items].reduce((x, layer) => layer.forward(x, call), src);
+			const output = this.layers.items.reduce((x, layer, i) => layer.forward(x, { ...call, cache: cached[i]! }), src);
 			return this.norm === null ? output : this.norm.forward(output);
 		});
 	}
@@ -274,10 +289,11 @@ export class TransformerDecoder extends Module {
 		this.norm = norm;
 	}
 
-	override forward(tgt: Tensor, memory: Tensor, call: DecoderCall = {}): Tensor {
-		checkOptions('TransformerDecoder.forward', call, DECODER_CALL);
+	override forward(tgt: Tensor, memory: Tensor, options: DecoderCall & CachedStack = {}): Tensor {
+		const { caches, ...call } = checkOptions('TransformerDecoder.forward', options, ['caches', ...DECODER_CALL]);
+		const cached = cachesOf('TransformerDecoder', caches, this.layers.items.length);
 		return tidy(() => {
-			const output = this.layers.items.reduce((x, layer) => layer.forward(x, memory, call), tgt);
+			const output = this.layers.items.reduce((x, layer, i) => layer.forward(x, memory, { ...call, cache: cached[i]! }), tgt);
 			return this.norm === null ? output : this.norm.forward(output);
 		});
 	}

@@ -1,7 +1,7 @@
 /** Recurrent modules: keys, cells against layers, padded batches against row by row. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { manualSeed, nn, randn, type Tensor, tensor } from 'wgrad';
+import { dropout, manualSeed, nn, randn, type Tensor, tensor } from 'wgrad';
 import { requireClose } from '../proofs/compare';
 
 const CLOSE = { relative: 1e-12, absolute: 1e-14 };
@@ -53,6 +53,28 @@ test('cells step as layers do', async () => {
 	let states: [Tensor, Tensor] | null = null;
 	for (let t = 0; t < 4; t++) states = cell.forward(x.select(0, t), states);
 	requireClose('last step', await states![0].data(), await y.select(0, 3).data(), CLOSE);
+});
+
+test('dropout falls between layers, not behind the last, and in training only', async () => {
+	manualSeed(6);
+	const [p, double] = [0.5, { dtype: 'float64' } as const];
+	const layer = new nn.GRU(3, 8, { numLayers: 2, dropout: p, ...double });
+	const singles = [0, 1].map((index) => {
+		const single = new nn.GRU(index === 0 ? 3 : 8, 8, double);
+		const own = Object.entries(layer.stateDict()).filter(([key]) => key.endsWith(`_l${index}`));
+		single.loadStateDict(Object.fromEntries(own.map(([key, value]) => [key.replace(`_l${index}`, '_l0'), value])));
+		return single;
+	}) as [nn.GRU, nn.GRU];
+	const x = randn([4, 2, 3], double);
+	for (const training of [true, false]) {
+		layer.train(training);
+		manualSeed(7);
+		const [y] = layer.forward(x);
+		manualSeed(7);
+		const [between] = singles[0].forward(x);
+		const [expected] = singles[1].forward(dropout(between, { p, training }));
+		requireClose(`training ${training}`, await y.data(), await expected.data(), CLOSE);
+	}
 });
 
 test('TimeDistributed applies a layer to every step', async () => {
