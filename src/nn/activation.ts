@@ -200,7 +200,7 @@ export class Softmax extends Activation {
 
 	constructor(dim: number | { readonly dim: number }) {
 		super();
-		this.dim = typeof dim === 'number' ? dim : dim.dim;
+		this.dim = typeof dim === 'number' ? dim : requireOptions(new.target.name, dim).dim;
 	}
 
 	override forward(input: Tensor): Tensor {
@@ -218,7 +218,7 @@ export class LogSoftmax extends Activation {
 
 	constructor(dim: number | { readonly dim: number }) {
 		super();
-		this.dim = typeof dim === 'number' ? dim : dim.dim;
+		this.dim = typeof dim === 'number' ? dim : requireOptions(new.target.name, dim).dim;
 	}
 
 	override forward(input: Tensor): Tensor {

@@ -9,6 +9,7 @@ import { add, ge, logicalAnd, logicalNot, where } from '../ops/elementwise';
 import { cat, chunk, expand, narrow, permute, reshape, squeeze, unsqueeze } from '../ops/layout';
 import { linear } from '../ops/matmul';
 import { mean } from '../ops/reduce';
+import { requireTensor } from '../ops/requirements';
 import type { Tensor } from '../tensor';
 import { tidy } from '../tidy';
 import { emptyParameter, xavierNormal_, xavierUniform_, zeros_ } from './init';
@@ -178,6 +179,7 @@ export class MultiheadAttention extends Module {
 
 	#check(query: Tensor, key: Tensor, value: Tensor): void {
 		const { kdim = this.embedDim, vdim = this.embedDim } = this.options;
+		for (const [name, x] of Object.entries({ query, key, value })) requireTensor('MultiheadAttention', x, name);
 		const wrong =
 			(query.ndim !== 2 && query.ndim !== 3) ||
 			key.ndim !== query.ndim ||

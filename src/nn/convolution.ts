@@ -46,6 +46,8 @@ const CONV_TRANSPOSE_OPTIONS = ['stride', 'padding', 'outputPadding', 'dilation'
 
 /** A size for each of `rank` spatial dimensions. */
 function perDimension(layer: string, value: number | readonly number[], rank: number): number[] {
+	if (typeof value !== 'number' && !Array.isArray(value))
+		throw new ArgumentError(`${layer}: sizes must be a number or an array of ${rank}, not ${String(value)}`);
 	const list = typeof value === 'number' ? new Array<number>(rank).fill(value) : [...value];
 	if (list.length !== rank)
 		throw new ArgumentError(`${layer}: [${list.join(', ')}] has ${list.length} sizes; give one number or ${rank}`);

@@ -1,15 +1,19 @@
 /** Initial values of parameters, in place and unrecorded. As `torch.nn.init`, whose formulas and defaults these are. */
+
 import { defaultDevice } from '../backends/registry';
+import { requireDType } from '../core/dtype';
 import { ArgumentError, formatShape, ShapeError } from '../core/errors';
 import { defaultGenerator } from '../core/generator';
 import { checkOptions } from '../core/options';
-import { numel, type Shape } from '../core/shape';
+import { checkShape, numel, type Shape } from '../core/shape';
 import { empty, Tensor } from '../tensor';
 import type { FactoryOptions } from './module';
 import { Parameter } from './parameter';
 
 /** A parameter whose values are yet to be set by one of the functions below. */
 export function emptyParameter(shape: Shape, { device, dtype = 'float32' }: FactoryOptions): Parameter {
+	requireDType('Parameter', dtype, ['float32', 'float64', 'float16'], 'dtype');
+	checkShape('Parameter', shape);
 	const data = empty(shape, dtype, device ?? defaultDevice());
 	const parameter = new Parameter(data);
 	data.dispose();

@@ -1,10 +1,12 @@
 /** Fully connected layers. */
+
 import { formatShape, ShapeError } from '../core/errors';
 import { checkOptions } from '../core/options';
 import { sameShape } from '../core/shape';
 import { mul } from '../ops/elementwise';
 import { flatten, unsqueeze } from '../ops/layout';
 import { linear } from '../ops/matmul';
+import { requireTensor } from '../ops/requirements';
 import type { Tensor } from '../tensor';
 import { tidy } from '../tidy';
 import { emptyParameter, kaimingUniform_, uniform_ } from './init';
@@ -84,6 +86,8 @@ export class Bilinear extends Module {
 
 	override forward(input1: Tensor, input2: Tensor): Tensor {
 		const { in1Features, in2Features } = this;
+		requireTensor('Bilinear', input1, 'input1');
+		requireTensor('Bilinear', input2, 'input2');
 		if (
 			input1.shape.at(-1) !== in1Features ||
 			input2.shape.at(-1) !== in2Features ||

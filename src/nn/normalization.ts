@@ -1,11 +1,14 @@
 /** Normalization layers. */
+
 import { ArgumentError, formatShape, ShapeError } from '../core/errors';
 import { checkOptions, pickOptions, requireOptions } from '../core/options';
+import { checkShape } from '../core/shape';
 import { full, ones, zeros, zerosLike } from '../ops/creation';
 import { div, sub } from '../ops/elementwise';
 import { add_ } from '../ops/inplace';
 import { squeeze, unsqueeze } from '../ops/layout';
 import { batchNorm, groupNorm, instanceNorm, layerNorm, localResponseNorm, rmsNorm } from '../ops/norm';
+import { requireTensor } from '../ops/requirements';
 import type { Tensor } from '../tensor';
 import { tidy } from '../tidy';
 import { emptyParameter, ones_, zeros_ } from './init';
@@ -61,6 +64,7 @@ abstract class BatchNorm extends Module {
 	}
 
 	override forward(input: Tensor): Tensor {
+		requireTensor(this.constructor.name, input);
 		this.checkInput(input);
 		const { eps = 1e-5, momentum = 0.1, trackRunningStats = true } = this.options;
 		const { weight, bias, training } = this;
@@ -123,6 +127,12 @@ export interface LayerNormOptions extends FactoryOptions {
 	readonly bias?: boolean;
 }
 
+function shapeOf(layer: string, normalizedShape: number | readonly number[]): readonly number[] {
+	const shape = typeof normalizedShape === 'number' ? [normalizedShape] : normalizedShape;
+	checkShape(layer, shape);
+	return [...shape];
+}
+
 /** Normalizes over the last dimensions, `normalizedShape`. Ba et al. 2016. As `torch.nn.LayerNorm`. */
 export class LayerNorm extends Module {
 	readonly normalizedShape: readonly number[];
@@ -135,7 +145,7 @@ export class LayerNorm extends Module {
 	) {
 		super();
 		checkOptions('LayerNorm', options, ['eps', 'elementwiseAffine', 'bias', 'device', 'dtype']);
-		this.normalizedShape = typeof normalizedShape === 'number' ? [normalizedShape] : [...normalizedShape];
+		this.normalizedShape = shapeOf(new.target.name, normalizedShape);
 		const affine = options.elementwiseAffine ?? true;
 		this.weight = affine ? ones_(emptyParameter(this.normalizedShape, options)) : null;
 		this.bias = affine && (options.bias ?? true) ? zeros_(emptyParameter(this.normalizedShape, options)) : null;
@@ -168,7 +178,7 @@ export class RMSNorm extends Module {
 	) {
 		super();
 		checkOptions('RMSNorm', options, ['eps', 'elementwiseAffine', 'device', 'dtype']);
-		this.normalizedShape = typeof normalizedShape === 'number' ? [normalizedShape] : [...normalizedShape];
+		this.normalizedShape = shapeOf(new.target.name, normalizedShape);
 		this.weight = (options.elementwiseAffine ?? true) ? ones_(emptyParameter(this.normalizedShape, options)) : null;
 	}
 
@@ -254,6 +264,7 @@ abstract class InstanceNorm extends Module {
 
 	override forward(input: Tensor): Tensor {
 		const { dims, weight, bias } = this;
+		requireTensor(this.constructor.name, input);
 		if (input.ndim !== dims && input.ndim !== dims - 1) {
 			throw new ShapeError(
 				`${this.constructor.name}: it takes ${dims} dims (or ${dims - 1} without a batch), not shape ${formatShape(input.shape)}`,

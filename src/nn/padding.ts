@@ -17,6 +17,8 @@ abstract class PaddingLayer extends Module {
 		readonly value = 0,
 	) {
 		super();
+		if (typeof padding !== 'number' && !Array.isArray(padding))
+			throw new ArgumentError(`${new.target.name}: padding must be a number or an array of ${2 * rank}, not ${String(padding)}`);
 		this.padding = typeof padding === 'number' ? new Array<number>(2 * rank).fill(padding) : [...padding];
 		if (this.padding.length !== 2 * rank)
 			throw new ArgumentError(

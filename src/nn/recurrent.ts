@@ -1,4 +1,5 @@
 /** Recurrent layers and their cells, in PyTorch's gate order and under its keys. */
+
 import { type CellKind, GATES } from '../backends/contract/rnn';
 import { ArgumentError, formatShape, ShapeError } from '../core/errors';
 import { checkOptions } from '../core/options';
@@ -6,6 +7,7 @@ import { zeros } from '../ops/creation';
 import { cat, reshape, select, squeeze, stack, transpose, unsqueeze } from '../ops/layout';
 import { linear } from '../ops/matmul';
 import { dropout } from '../ops/random';
+import { requireTensor } from '../ops/requirements';
 import { recurrent } from '../ops/rnn';
 import type { Tensor } from '../tensor';
 import { tidy } from '../tidy';
@@ -88,6 +90,9 @@ abstract class Recurrent extends Module {
 	): { y: Tensor; h: Tensor; c: Tensor | null } {
 		const { batchFirst = false, dropout: p = 0 } = this.options;
 		const name = this.constructor.name;
+		requireTensor(name, input);
+		if (lengths != null) requireTensor(name, lengths, 'lengths');
+		for (const state of [h0, c0]) if (state !== null) requireTensor(name, state, 'initial state');
 		if (input.ndim !== 2 && input.ndim !== 3)
 			throw new ShapeError(
 				`${name}: the input must be ${batchFirst ? '[B, T, features]' : '[T, B, features]'} or [T, features], not ${formatShape(input.shape)}`,
@@ -240,6 +245,8 @@ abstract class Cell extends Module {
 
 	protected run(input: Tensor, h0: Tensor | null, c0: Tensor | null): { h: Tensor; c: Tensor | null } {
 		return tidy(() => {
+			requireTensor(this.constructor.name, input);
+			for (const state of [h0, c0]) if (state !== null) requireTensor(this.constructor.name, state, 'state');
 			const single = input.ndim === 1;
 			const x = single ? unsqueeze(input, 0) : input;
 			const initial = (given: Tensor | null) =>

@@ -10,6 +10,8 @@ export function requireAtLeastZero(optimizer: object, options: Readonly<Record<s
 
 /** Throws an ArgumentError, in the name of the optimizer, unless every beta lies in [0, 1). */
 export function requireBetas(optimizer: object, betas: readonly number[]): void {
+	if (!Array.isArray(betas) || betas.length !== 2)
+		throw new ArgumentError(`${optimizer.constructor.name}: betas must be two numbers, not ${String(betas)}`);
 	for (const beta of betas) {
 		if (!(beta >= 0 && beta < 1)) throw new ArgumentError(`${optimizer.constructor.name}: betas must lie in [0, 1), not ${beta}`);
 	}

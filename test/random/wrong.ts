@@ -39,7 +39,7 @@ function hostile(d: Draw, right: unknown): unknown {
 }
 
 /** `args` with one or two replaced, or one left out; options may also get a name that is none. */
-function spoiled(d: Draw, args: readonly unknown[]): unknown[] {
+export function spoiled(d: Draw, args: readonly unknown[]): unknown[] {
 	const result = [...args];
 	for (let count = d.oneIn(4) ? 2 : 1; count > 0; count--) {
 		const at = d.int(0, result.length - 1);
@@ -71,7 +71,7 @@ function drawCall(d: Draw, name: string): Call {
 }
 
 /** The arguments with tensors in the place of their descriptions. */
-function made(value: unknown, device: w.Device, other: w.Device | null): unknown {
+export function made(value: unknown, device: w.Device, other: w.Device | null): unknown {
 	if (value instanceof Some) {
 		const size = value.shape.reduce((a, b) => a * b, 1);
 		// Whole numbers are 0, which every index may be: the GPU cannot refuse those that are out of range.

@@ -53,6 +53,7 @@ export abstract class LRScheduler {
 	/** One value for each group, of one for all or a list. */
 	protected perGroup<T>(name: string, value: T | readonly T[]): readonly T[] {
 		const count = this.optimizer.paramGroups.length;
+		if (value === undefined || value === null) throw new ArgumentError(`${this.constructor.name}: ${name} is missing`);
 		if (!Array.isArray(value)) return this.optimizer.paramGroups.map(() => value as T);
 		if (value.length !== count)
 			throw new ArgumentError(`${this.constructor.name}: ${name} has ${value.length} values for ${count} parameter groups`);
@@ -90,7 +91,10 @@ export abstract class RateScheduler extends LRScheduler {
 
 	#apply(): void {
 		this.optimizer.paramGroups.forEach((group, i) => {
-			group.lr = this.rate(this.baseLrs[i]!, group.lr, i);
+			const rate = this.rate(this.baseLrs[i]!, group.lr, i);
+			if (!Number.isFinite(rate))
+				throw new ArgumentError(`${this.constructor.name}: step ${this.lastEpoch} has no finite rate; are all settings numbers?`);
+			group.lr = rate;
 		});
 	}
 

@@ -163,7 +163,7 @@ export class OneCycleLR extends MomentumScheduler {
 		const { cycleMomentum = true, baseMomentum = 0.85, maxMomentum = 0.95, lastEpoch = -1 } = options;
 		if (lastEpoch === -1) {
 			optimizer.paramGroups.forEach((group, i) => {
-				group.initialLr = (typeof maxLr === 'number' ? maxLr : (maxLr[i] ?? Number.NaN)) / divFactor;
+				group.initialLr = (typeof maxLr === 'number' ? maxLr : (maxLr?.[i] ?? Number.NaN)) / divFactor;
 			});
 		}
 		super(optimizer, { lastEpoch });

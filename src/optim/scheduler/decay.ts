@@ -110,6 +110,7 @@ export class MultiStepLR extends RateScheduler {
 		readonly milestones: readonly number[],
 		options: SchedulerOptions & { gamma?: number } = {},
 	) {
+		if (!Array.isArray(milestones)) throw new ArgumentError('MultiStepLR: milestones must be an array of steps');
 		const { gamma = 0.1, ...rest } = checkOptions('MultiStepLR', options, ['lastEpoch', 'gamma']);
 		super(optimizer, rest);
 		this.gamma = gamma;
