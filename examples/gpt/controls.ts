@@ -1,13 +1,7 @@
-/** The page's elements by id, its forms, and what can be pressed when. */
+/** The page's forms, and what can be pressed when. */
+import { element } from '../page';
 import type { SamplingOptions } from './sampling';
 import { DEFAULTS, type Settings } from './settings';
-
-/** The element of that id. It must be there and of that kind. */
-export function element<T extends HTMLElement>(id: string, kind: new () => T): T {
-	const found = document.getElementById(id);
-	if (!(found instanceof kind)) throw new Error(`the page has no ${kind.name} '${id}'`);
-	return found;
-}
 
 /**
  * loading: no device or no text yet. waiting: not without the person's decision. ready: fresh weights. running, paused, finished: as
@@ -34,7 +28,6 @@ const proceed = element('continue', HTMLButtonElement);
 const file = element('file', HTMLInputElement);
 const write = element('write', HTMLButtonElement);
 const tokenizer = element('tokenizer', HTMLSelectElement);
-const notice = element('notice', HTMLElement);
 
 const input = (id: string) => element(id, HTMLInputElement);
 const fields = {
@@ -89,18 +82,4 @@ export function showSettings(values: Partial<Settings>): void {
 export function readSampling(): { prompt: string; length: number; options: SamplingOptions } {
 	const options = Object.fromEntries(Object.entries(sampling).map(([name, field]) => [name, field.valueAsNumber]));
 	return { prompt: prompt.value, length: length.valueAsNumber, options };
-}
-
-export function showNotice(title: string, text: string): void {
-	element('notice-title', HTMLElement).textContent = title;
-	element('notice-text', HTMLElement).textContent = text;
-	notice.hidden = false;
-}
-
-export function hideNotice(): void {
-	notice.hidden = true;
-}
-
-export function messageOf(error: unknown): string {
-	return error instanceof Error ? error.message : String(error);
 }

@@ -1,24 +1,16 @@
 /** What the page tells of a training run: how far it is, how fast, and its losses. */
-import { element } from './controls';
+import { element, showProgress } from '../page';
 import type { GptTraining } from './training';
 
 /** Steps over which the loss and the speed are averaged. */
 const WINDOW = 20;
 
-const progress = element('progress', HTMLProgressElement);
-const status = element('status', HTMLElement);
 const loss = element('loss', HTMLElement);
 const validation = element('validation', HTMLElement);
 const best = element('best', HTMLElement);
 const speed = element('speed', HTMLElement);
 
 const count = (value: number) => value.toLocaleString('en');
-
-/** How far something has come, from 0 to 1, and a word on it. */
-export function showProgress(share: number, text: string): void {
-	progress.value = share;
-	status.textContent = text;
-}
 
 export class Figures {
 	#times: number[] = [];

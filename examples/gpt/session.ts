@@ -1,18 +1,9 @@
 /** What happens between the first look at the page and the last: training, pausing, writing, continuing, starting anew. */
 import { type Device, init } from 'wgrad';
 import { BrowserStore } from 'wgrad/train';
+import { element, hideNotice, messageOf, showNotice } from '../page';
 import { LossChart } from './chart';
-import {
-	element,
-	hideNotice,
-	messageOf,
-	type Phase,
-	readSampling,
-	readSettings,
-	showNotice,
-	showPhase,
-	showSettings,
-} from './controls';
+import { type Phase, readSampling, readSettings, showPhase, showSettings } from './controls';
 import { Figures } from './figures';
 import { GptTraining } from './training';
 

@@ -1,12 +1,6 @@
-/** The page's elements by id, its form, and what can be pressed when. */
+/** The page's form, and what can be pressed when. */
+import { element } from '../page';
 import type { Settings } from './training';
-
-/** The element of that id. It must be there and of that kind. */
-export function element<T extends HTMLElement>(id: string, kind: new () => T): T {
-	const found = document.getElementById(id);
-	if (!(found instanceof kind)) throw new Error(`the page has no ${kind.name} '${id}'`);
-	return found;
-}
 
 /**
  * loading: no device or no images yet. waiting: not without the person's decision. ready: fresh weights. running, paused,

@@ -1,12 +1,10 @@
 /** What the page tells of a training run: progress, time left, loss, accuracy, speed. */
-import { element } from './controls';
+import { element, showProgress } from '../page';
 import type { Settings, Step } from './training';
 
 /** Steps over which loss, accuracy and speed are averaged. */
 const WINDOW = 30;
 
-const progress = element('progress', HTMLProgressElement);
-const status = element('status', HTMLElement);
 const loss = element('loss', HTMLElement);
 const accuracy = element('accuracy', HTMLElement);
 const speed = element('speed', HTMLElement);
@@ -14,12 +12,6 @@ const testAccuracy = element('test-accuracy', HTMLElement);
 
 const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
 const count = (value: number) => value.toLocaleString('en');
-
-/** How far something has come, from 0 to 1, and a word on it. */
-export function showProgress(share: number, text: string): void {
-	progress.value = share;
-	status.textContent = text;
-}
 
 /** After `judged` of `total` test images. */
 export function showTest(judged: number, correct: number, total: number): void {

@@ -1,6 +1,7 @@
 /** What the network makes of the drawing, now. */
+
+import { element } from '../page';
 import { ProbabilityBars } from './bars';
-import { element } from './controls';
 import { DrawingBox, paint } from './drawing';
 
 /** The ten probabilities for an image of 28 x 28 bytes, or null when there is no saying. */

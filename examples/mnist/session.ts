@@ -1,11 +1,11 @@
 /** What happens between the first look at the page and the last: training, pausing, testing, guessing, starting anew. */
 import { type Device, init } from 'wgrad';
+import { element, hideNotice, messageOf, showNotice } from '../page';
 import type { LossChart } from './chart';
-import { element, type Phase, readSettings, showPhase } from './controls';
+import { type Phase, readSettings, showPhase } from './controls';
 import type { Mnist } from './download';
 import { Figures, showTest } from './figures';
 import type { Guesser } from './guess';
-import { hideNotice, messageOf, showNotice } from './notice';
 import { Training } from './training';
 
 /** Milliseconds between two redrawings of the figures and the curve, and between two looks at the drawing. */

@@ -1,0 +1,81 @@
+/** What the pages of the examples share: finding their elements, the box that says what is wrong, and WebGPU or what stands in for it. */
+import { type Device, init } from 'wgrad';
+import './page.css';
+
+/** The element of that id. It must be there and of that kind. */
+export function element<T extends HTMLElement>(id: string, kind: new () => T): T {
+	const found = document.getElementById(id);
+	if (!(found instanceof kind)) throw new Error(`the page has no ${kind.name} '${id}'`);
+	return found;
+}
+
+const notice = element('notice', HTMLElement);
+const progress = element('progress', HTMLProgressElement);
+const status = element('status', HTMLElement);
+
+export function showNotice(title: string, text: string): void {
+	element('notice-title', HTMLElement).textContent = title;
+	element('notice-text', HTMLElement).textContent = text;
+	notice.hidden = false;
+}
+
+export function hideNotice(): void {
+	notice.hidden = true;
+}
+
+export function messageOf(error: unknown): string {
+	return error instanceof Error ? error.message : String(error);
+}
+
+/** How far something has come, from 0 to 1, and a word on it. */
+export function showProgress(share: number, text: string): void {
+	progress.value = share;
+	status.textContent = text;
+}
+
+const WHERE_TO_FIND_IT =
+	'Chrome and Edge have WebGPU since version 113, Safari since 26, Firefox on Windows since 141; elsewhere it may hide behind a flag.';
+
+export interface DeviceChoice {
+	readonly device: Device;
+	/** Slow ones want smaller settings. */
+	readonly kind: 'gpu' | 'software' | 'cpu';
+}
+
+/** Finds WebGPU, or asks whether the CPU will do; `showPhase` is told of the waiting. */
+export async function chooseDevice(showPhase: (phase: 'waiting' | 'loading') => void): Promise<DeviceChoice> {
+	const lamp = element('lamp', HTMLElement);
+	const adapterName = element('adapter', HTMLElement);
+	try {
+		const { adapter } = await init({ device: 'webgpu' });
+		if (adapter === null) throw new Error('init: it gave no adapter');
+		lamp.classList.add('on');
+		adapterName.textContent = `WebGPU: ${adapter.description}${adapter.isSoftware ? ' (software)' : ''}`;
+		return { device: 'webgpu', kind: adapter.isSoftware ? 'software' : 'gpu' };
+	} catch (error) {
+		lamp.classList.add('off');
+		adapterName.textContent = 'No WebGPU';
+		showPhase('waiting');
+		showNotice('There is no WebGPU here', `${reason(error)} ${WHERE_TO_FIND_IT}`);
+		await consent();
+	}
+	hideNotice();
+	showPhase('loading');
+	await init({ device: 'cpu' });
+	adapterName.textContent = 'CPU reference';
+	return { device: 'cpu', kind: 'cpu' };
+}
+
+function reason(error: unknown): string {
+	if (!isSecureContext) return 'Browsers offer it only to pages that come by https or from localhost.';
+	if (navigator.gpu === undefined) return 'This browser does not offer it.';
+	return messageOf(error);
+}
+
+/** Resolves once the person has chosen the CPU. */
+async function consent(): Promise<void> {
+	const button = element('use-cpu', HTMLButtonElement);
+	button.hidden = false;
+	await new Promise((resolve) => button.addEventListener('click', resolve, { once: true }));
+	button.hidden = true;
+}
