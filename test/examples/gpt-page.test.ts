@@ -44,11 +44,11 @@ async function open(browser: Browser, url: string): Promise<{ tab: Page; errors:
 
 async function waitForPhase(tab: Page, phase: string): Promise<void> {
 	await tab.waitForFunction(
-		(wanted) => new RegExp(`${wanted}|Stopped`).test(document.querySelector('#phase')!.textContent!),
+		(wanted) => new RegExp(`${wanted}|Stopped|Waiting`).test(document.querySelector('#phase')!.textContent!),
 		phase,
 		WAIT,
 	);
-	if ((await text(tab, 'phase')) === 'Stopped') throw new Error(`the page stopped: ${await text(tab, 'notice')}`);
+	if (/Stopped|Waiting/.test(await text(tab, 'phase'))) throw new Error(`the page stopped: ${await text(tab, 'notice')}`);
 }
 
 async function waitForText(tab: Page, id: string, pattern: string): Promise<string> {
