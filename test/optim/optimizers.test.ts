@@ -1,7 +1,7 @@
 /** Optimizers against PyTorch's trajectories in float64, against composed forms, and through their state dicts. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { noGrad, ones, optim, tensor, zeros } from 'wgrad';
+import { memory, noGrad, ones, optim, tensor, tidy, zeros } from 'wgrad';
 import golden from '../golden/optim.json';
 import { requireClose } from '../proofs/compare';
 import { descend, flat, lbfgs, OPTIMIZERS, problem, trajectory } from './problem';
@@ -54,6 +54,30 @@ test('L-BFGS descends the penalties that it is given', async () => {
 	});
 	// (x - 4)^2 + x^2 is least at 2.
 	requireClose('x', await x.data(), [2, 2], { relative: 1e-6, absolute: 0 });
+});
+
+test('L-BFGS leaves nothing behind once its history is full', async () => {
+	for (const lineSearchFn of [null, 'strongWolfe'] as const) {
+		const x = tensor([3, -2, 1], { dtype: 'float64', requiresGrad: true });
+		const optimizer = new optim.LBFGS([x], { lr: 0.1, maxIter: 3, historySize: 2, l1: 0.01, lineSearchFn });
+		const counts: number[] = [];
+		for (let step = 0; step < 7; step++) {
+			await optimizer.step(async () => {
+				optimizer.zeroGrad();
+				const loss = tidy(() => {
+					const sum = x.square().square().sum();
+					sum.backward();
+					return sum.detach();
+				});
+				const value = await loss.item();
+				loss.dispose();
+				return value;
+			});
+			counts.push(memory().tensors);
+		}
+		// What earlier tests dropped may be collected meanwhile.
+		assert.ok(counts[6]! <= counts[3]!, `${lineSearchFn}: ${counts}`);
+	}
 });
 
 test('an L-BFGS state taken half way leads to the same end', async () => {
