@@ -1,5 +1,5 @@
 /** Derivatives of functions of tensors as matrices and products. As `torch.autograd.functional`. */
-import { grad } from './autograd/backward';
+import { grad, requireTensors } from './autograd/backward';
 import { enableGrad } from './autograd/modes';
 import { setRequiresGrad } from './autograd/tape';
 import { ArgumentError, formatShape, ShapeError } from './core/errors';
@@ -22,7 +22,9 @@ export type TensorFunction = (...inputs: Tensor[]) => Tensor;
 type OneOrMany = Tensor | readonly Tensor[];
 
 function listOf(inputs: OneOrMany): Tensor[] {
-	return Array.isArray(inputs) ? [...inputs] : [inputs as Tensor];
+	const list = Array.isArray(inputs) ? [...inputs] : [inputs as Tensor];
+	requireTensors('functional', 'inputs and vectors', list);
+	return list;
 }
 
 /** Inputs of the function's own: leaves, or with `createGraph` views that keep their place on the tape. */
@@ -39,6 +41,13 @@ function like(inputs: OneOrMany, results: Tensor[]): Tensor | Tensor[] {
 	return Array.isArray(inputs) ? results : results[0]!;
 }
 
+function evaluate(fn: TensorFunction, inputs: readonly Tensor[]): Tensor {
+	if (typeof fn !== 'function') throw new ArgumentError(`functional: fn must be a function of tensors, not ${typeof fn}`);
+	const output = enableGrad(() => fn(...inputs));
+	requireTensors('functional', 'what fn returns', [output]);
+	return output;
+}
+
 function gradients(output: Tensor, inputs: readonly Tensor[], gradOutput: Tensor, createGraph: boolean): Tensor[] {
 	if (!output.requiresGrad) return inputs.map((input) => zeros(input.shape, { dtype: input.dtype, device: input.device }));
 	const found = grad(output, inputs, { gradOutputs: gradOutput, createGraph, retainGraph: true, allowUnused: true });
@@ -46,6 +55,7 @@ function gradients(output: Tensor, inputs: readonly Tensor[], gradOutput: Tensor
 }
 
 function requireLike(operation: string, what: string, v: Tensor, of: Tensor): void {
+	requireTensors(operation, 'v', [v]);
 	if (!sameShape(v.shape, of.shape))
 		throw new ShapeError(
 			`${operation}: v has shape ${formatShape(v.shape)}, ${what} ${formatShape(of.shape)}; they must be equal`,
@@ -62,7 +72,7 @@ export function vjp<I extends OneOrMany>(
 	const { createGraph = false } = checkOptions('vjp', options, ['createGraph']);
 	return tidy(() => {
 		const own = ownInputs(inputs, createGraph);
-		const output = enableGrad(() => fn(...own));
+		const output = evaluate(fn, own);
 		requireLike('vjp', 'the output', v, output);
 		const products = gradients(output, own, v, createGraph);
 		return [createGraph ? output : detach(output), like(inputs, products)] as never;
@@ -86,7 +96,7 @@ export function jvp<I extends OneOrMany>(
 		if (vectors.length !== own.length)
 			throw new ArgumentError(`jvp: ${own.length} inputs but ${vectors.length} vectors; give one for each`);
 		for (const [i, vector] of vectors.entries()) requireLike('jvp', `input ${i}`, vector, own[i]!);
-		const output = enableGrad(() => fn(...own));
+		const output = evaluate(fn, own);
 		const dummy = zeros(output.shape, { dtype: output.dtype, device: output.device, requiresGrad: true });
 		const value = createGraph ? output : detach(output);
 		if (!output.requiresGrad) return [value, detach(dummy)];
@@ -111,7 +121,7 @@ export function jacobian<I extends OneOrMany>(
 	const { createGraph = false } = checkOptions('jacobian', options, ['createGraph']);
 	return tidy(() => {
 		const own = ownInputs(inputs, createGraph);
-		const output = enableGrad(() => fn(...own));
+		const output = evaluate(fn, own);
 		return like(inputs, rowsOf(output, own, createGraph)) as never;
 	});
 }
@@ -141,7 +151,7 @@ export function hessian<I extends OneOrMany>(
 	const { createGraph = false } = checkOptions('hessian', options, ['createGraph']);
 	return tidy(() => {
 		const own = ownInputs(inputs, createGraph);
-		const output = enableGrad(() => fn(...own));
+		const output = evaluate(fn, own);
 		if (output.size !== 1)
 			throw new ShapeError(`hessian: the function must give a scalar, not shape ${formatShape(output.shape)}`);
 		const unit = fill_(zeros(output.shape, { dtype: output.dtype, device: output.device }), 1);

@@ -5,7 +5,7 @@
  * Each gradient in flight is owned by exactly one slot; when the node that consumes it is done it is disposed of, and so are
  * the temporaries of the node's VJP. Without `createGraph` the VJPs run unrecorded, which lets operations use fused kernels.
  */
-import { AutogradError, formatShape, ShapeError } from '../core/errors';
+import { ArgumentError, AutogradError, formatShape, ShapeError } from '../core/errors';
 import { checkOptions } from '../core/options';
 import { sameShape } from '../core/shape';
 import { closeScope, openScope } from '../scope';
@@ -37,6 +37,7 @@ type Slots = Map<GradNode, (Tensor | null)[]>;
  */
 export function backward(output: Tensor, gradOutput?: Tensor | null, options: BackwardOptions = {}): void {
 	checkOptions('backward', options, ['retainGraph', 'createGraph']);
+	requireTensors('backward', 'the output', [output]);
 	const edge = requireEdge('backward', output);
 	const seed = seedGradient('backward', output, gradOutput ?? null);
 	walk([{ edge, gradient: seed, given: gradOutput != null }], null, options);
@@ -61,7 +62,11 @@ export function grad(
 	checkOptions('grad', options, ['gradOutputs', 'allowUnused', 'retainGraph', 'createGraph']);
 	const outs = outputs instanceof Tensor ? [outputs] : outputs;
 	const ins = inputs instanceof Tensor ? [inputs] : inputs;
+	requireTensors('grad', 'outputs', outs);
+	requireTensors('grad', 'inputs', ins);
 	const given = options.gradOutputs instanceof Tensor ? [options.gradOutputs] : options.gradOutputs;
+	if (given !== undefined && !Array.isArray(given))
+		throw new ArgumentError('grad: gradOutputs must be a tensor or an array of tensors and nulls');
 	if (given !== undefined && given.length !== outs.length) {
 		throw new AutogradError(`grad: ${outs.length} outputs but ${given.length} gradOutputs; give one for each output`);
 	}
@@ -86,6 +91,12 @@ export function grad(
 		}
 		return gradient;
 	});
+}
+
+/** Throws an ArgumentError unless all are tensors. */
+export function requireTensors(operation: string, what: string, values: unknown): asserts values is readonly Tensor[] {
+	if (Array.isArray(values) && values.every((value) => value instanceof Tensor)) return;
+	throw new ArgumentError(`${operation}: ${what} must be a tensor or an array of tensors`);
 }
 
 interface Root {
@@ -113,6 +124,7 @@ function seedGradient(operation: string, output: Tensor, given: Tensor | null): 
 		}
 		return onesLikeOutput(output);
 	}
+	requireTensors(operation, 'the gradient of the output', [given]);
 	if (!sameShape(given.shape, output.shape)) {
 		throw new ShapeError(
 			`${operation}: gradient of shape ${formatShape(given.shape)} for an output of shape ${formatShape(output.shape)}; they must be equal`,

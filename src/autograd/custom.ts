@@ -42,6 +42,8 @@ export interface CustomOperation<A extends unknown[], R extends Tensor | readonl
 export function customOp<A extends unknown[], R extends Tensor | readonly Tensor[]>(
 	operation: CustomOperation<A, R>,
 ): (...inputs: A) => R {
+	if (typeof operation?.forward !== 'function' || typeof operation.backward !== 'function')
+		throw new ArgumentError('customOp: takes an object with the functions forward and backward');
 	const name = operation.name ?? 'customOp';
 	return (...inputs: A): R => {
 		const tensors = inputs.filter((input): input is A[number] & Tensor => input instanceof Tensor);
@@ -67,7 +69,7 @@ export function customOp<A extends unknown[], R extends Tensor | readonly Tensor
 				const result = operation.forward(context([], needs), ...inputs);
 				single = result instanceof Tensor;
 				const list = (result instanceof Tensor ? [result] : result) as readonly Tensor[];
-				if (!list.every((output) => output instanceof Tensor))
+				if (!Array.isArray(list) || !list.every((output) => output instanceof Tensor))
 					throw new ArgumentError(`${name}: forward must return a Tensor or an array of Tensors`);
 				shapes = list.map((output) => output.shape);
 				// An input that is returned as it is must not change its place on the tape.
@@ -83,6 +85,8 @@ export function customOp<A extends unknown[], R extends Tensor | readonly Tensor
 				);
 				const result = operation.backward(context(saved, needed), ...filled);
 				const list = result === null || result instanceof Tensor ? [result] : result;
+				if (!Array.isArray(list) || !list.every((found) => found === null || found instanceof Tensor))
+					throw new ArgumentError(`${name}: backward must return a Tensor, null, or an array of them`);
 				if (list.length !== inputs.length && !(list.length === 1 && tensors.length === 1)) {
 					throw new ArgumentError(
 						`${name}: backward returned ${list.length} gradients for ${inputs.length} arguments of forward`,
