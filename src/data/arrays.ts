@@ -6,7 +6,7 @@ import { ArgumentError, DTypeError, formatShape, ShapeError } from '../core/erro
 import { checkOptions } from '../core/options';
 import { checkShape, numel, type Shape } from '../core/shape';
 import { tensor } from '../ops/creation';
-import { type Dataset, requireIndex } from './dataset';
+import { type Dataset, requireIndices } from './dataset';
 import type { Fields } from './fields';
 
 /** The arrays of numbers that a host array may lie in. */
@@ -74,7 +74,7 @@ export class ArrayDataset implements Dataset {
 	}
 
 	#fields(indices: ArrayLike<number>, device: DeviceName, shapeOf: (column: Column) => Shape): Fields {
-		for (let i = 0; i < indices.length; i++) requireIndex('ArrayDataset', indices[i]!, this.length);
+		requireIndices('ArrayDataset', indices, this.length);
 		return this.#columns.map((column) => {
 			const dtype = column.dtype ?? defaultDType(column.data, device);
 			return tensor(rows(column, dtype, indices), { dtype, shape: shapeOf(column), device });

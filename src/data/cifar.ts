@@ -1,6 +1,7 @@
 /** The binary versions of CIFAR-10 and CIFAR-100: https://www.cs.toronto.edu/~kriz/cifar.html */
 import { FormatError } from '../core/errors';
 import { checkOptions } from '../core/options';
+import { requireBytes } from './arguments';
 
 const PIXELS = 3 * 32 * 32;
 
@@ -43,6 +44,7 @@ function parseRecords(
 	label: number,
 	classes: number,
 ): LabelledArrays {
+	for (const bytes of files) requireBytes(name, bytes);
 	const record = labelBytes + PIXELS;
 	const odd = files.find((bytes) => bytes.length === 0 || bytes.length % record !== 0);
 	if (odd !== undefined) {

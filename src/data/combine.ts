@@ -6,7 +6,8 @@ import { tensor } from '../ops/creation';
 import { indexSelect } from '../ops/indexing';
 import { cat, select } from '../ops/layout';
 import type { Tensor } from '../tensor';
-import { type Dataset, fetchBatch, requireDataset, requireIndex } from './dataset';
+import { requireList } from './arguments';
+import { type Dataset, fetchBatch, requireDataset, requireIndex, requireIndices } from './dataset';
 import { discard, disposeExcept, type Fields, requireFields, type Soon, whenReady } from './fields';
 
 /** The samples of `dataset` at `indices`, in that order. As PyTorch's Subset. */
@@ -16,7 +17,7 @@ export class Subset implements Dataset {
 
 	constructor(dataset: Dataset, indices: ArrayLike<number>) {
 		requireDataset('Subset', dataset);
-		for (let i = 0; i < indices.length; i++) requireIndex('Subset', indices[i]!, dataset.length);
+		requireIndices('Subset', indices, dataset.length);
 		this.dataset = dataset;
 		this.indices = Int32Array.from(indices);
 	}
@@ -31,10 +32,8 @@ export class Subset implements Dataset {
 	}
 
 	batch(indices: ArrayLike<number>, device?: DeviceName): Soon<Fields> {
-		const mapped = Int32Array.from(indices, (index) => {
-			requireIndex('Subset', index, this.length);
-			return this.indices[index]!;
-		});
+		requireIndices('Subset', indices, this.length);
+		const mapped = Int32Array.from(indices, (index) => this.indices[index]!);
 		return fetchBatch(this.dataset, mapped, device);
 	}
 }
@@ -46,6 +45,7 @@ export class ConcatDataset implements Dataset {
 	readonly #ends: readonly number[];
 
 	constructor(datasets: readonly Dataset[]) {
+		requireList('ConcatDataset', 'datasets', datasets);
 		if (datasets.length === 0) throw new ArgumentError('ConcatDataset: it takes at least one dataset');
 		for (const dataset of datasets) requireDataset('ConcatDataset', dataset);
 		this.datasets = datasets;
@@ -73,6 +73,7 @@ export class ConcatDataset implements Dataset {
 	}
 
 	batch(indices: ArrayLike<number>, device?: DeviceName): Soon<Fields> {
+		requireList('ConcatDataset', 'indices', indices);
 		const wanted = new Map<number, { places: number[]; positions: number[] }>();
 		for (let i = 0; i < indices.length; i++) {
 			const [part, place] = this.#locate(indices[i]!);

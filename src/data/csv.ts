@@ -2,6 +2,7 @@
 import Papa from 'papaparse';
 import { ArgumentError, FormatError } from '../core/errors';
 import { checkOptions } from '../core/options';
+import { requireList } from './arguments';
 
 export interface CsvOptions {
 	/** Whether the first row holds names, or the names themselves. Default true. Without, columns are called '0', '1', ... */
@@ -108,6 +109,8 @@ export function parseCsv(text: string, options: CsvOptions = {}): CsvTable {
 	const { data, errors } = Papa.parse<string[]>(text, { delimiter, comments, skipEmptyLines: true });
 	const broken = errors.find(({ type }) => type === 'Quotes');
 	if (broken !== undefined) throw new FormatError(`parseCsv: row ${(broken.row ?? 0) + 1}: ${broken.message}`);
+	if (typeof header !== 'boolean') requireList('parseCsv', 'names as header', header);
+	requireList('parseCsv', 'cells as missing', missing);
 	const rows = header === true ? data.slice(1) : data;
 	const width = data[0]?.length ?? 0;
 	const names = header === true ? (data[0] ?? []).map((name) => name.trim()) : namesOf(header, width);
@@ -119,6 +122,7 @@ export function parseCsv(text: string, options: CsvOptions = {}): CsvTable {
 		throw new FormatError(`parseCsv: row ${odd + 1} has ${rows[odd]!.length} cells; there are ${names.length} columns`);
 	}
 	const known = (list: readonly string[] | undefined, option: string) => {
+		if (list !== undefined) requireList('parseCsv', `names as ${option}`, list);
 		const unknown = list?.find((name) => !names.includes(name));
 		if (unknown !== undefined) {
 			throw new ArgumentError(`parseCsv: ${option}: there is no column '${unknown}'; there are ${listed(names)}`);

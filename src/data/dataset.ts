@@ -2,6 +2,7 @@
 import type { DeviceName } from '../backends/contract';
 import { ArgumentError } from '../core/errors';
 import type { Tensor } from '../tensor';
+import { requireList } from './arguments';
 import { defaultCollate, discard, disposeExcept, type Fields, type Soon, whenReady } from './fields';
 
 export type { Fields } from './fields';
@@ -18,6 +19,12 @@ export interface Dataset {
 	get(index: number, device?: DeviceName): Fields | Promise<Fields>;
 	/** The samples at `indices`, stacked: each field gets a first dimension of indices.length. The caller owns the tensors. */
 	batch?(indices: ArrayLike<number>, device?: DeviceName): Fields | Promise<Fields>;
+}
+
+/** Throws unless `indices` are places in a dataset of `length` samples. */
+export function requireIndices(name: string, indices: ArrayLike<number>, length: number): void {
+	requireList(name, 'indices', indices);
+	for (let i = 0; i < indices.length; i++) requireIndex(name, indices[i]!, length);
 }
 
 /** Throws unless `index` is a place in a dataset of `length` samples. */

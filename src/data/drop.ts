@@ -14,6 +14,9 @@ export interface DroppedFile {
  * afterwards the browser has forgotten what was dropped.
  */
 export async function filesFromDrop(dataTransfer: DataTransfer): Promise<DroppedFile[]> {
+	if (dataTransfer?.items === undefined) {
+		throw new ArgumentError("filesFromDrop: it takes the dataTransfer of a 'drop' event");
+	}
 	const items = Array.from(dataTransfer.items).filter(({ kind }) => kind === 'file');
 	// Before the first await: later the items are empty.
 	const found = items.map((item) => item.webkitGetAsEntry() ?? item.getAsFile());
@@ -58,6 +61,9 @@ export function readImageFolder(files: Iterable<File | DroppedFile>, options: Im
 }
 
 function entryOf(item: File | DroppedFile): FileEntry {
+	if (!(item instanceof File) && !(item?.file instanceof Blob)) {
+		throw new ArgumentError('readImageFolder: it takes a list of File objects, or what filesFromDrop gave');
+	}
 	const { path, file } = item instanceof File ? { path: item.webkitRelativePath || item.name, file: item } : item;
 	return { path, read: async () => new Uint8Array(await file.arrayBuffer()) };
 }

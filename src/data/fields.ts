@@ -5,6 +5,7 @@ import { sameShape } from '../core/shape';
 import { to } from '../ops/elementwise';
 import { stack } from '../ops/layout';
 import { Tensor } from '../tensor';
+import { requireList } from './arguments';
 
 /** One sample or one batch: the inputs first, the target last, as `fit` takes them. */
 export type Fields = readonly Tensor[];
@@ -53,6 +54,7 @@ function describe(value: unknown): string {
  * All samples have the same number of fields, of the same shapes. As PyTorch's `default_collate`.
  */
 export function defaultCollate(samples: readonly Fields[]): Fields {
+	requireList('defaultCollate', 'samples', samples);
 	const first = samples[0];
 	if (first === undefined) throw new ArgumentError('defaultCollate: there are no samples to make a batch of');
 	samples.forEach((sample, i) => {

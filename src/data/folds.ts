@@ -42,7 +42,7 @@ export class KFold {
 
 	/** The folds of a dataset, or of that many samples. */
 	split(source: number | { readonly length: number }): IterableIterator<Fold> {
-		const total = typeof source === 'number' ? source : source.length;
+		const total = typeof source === 'number' ? source : source?.length;
 		if (!Number.isInteger(total) || total < this.nSplits) {
 			throw new ArgumentError(`KFold: ${String(total)} samples are too few for ${this.nSplits} folds`);
 		}

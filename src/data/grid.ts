@@ -3,6 +3,7 @@ import type { DeviceName } from '../backends/contract';
 import { ArgumentError, formatShape, ShapeError } from '../core/errors';
 import { checkOptions } from '../core/options';
 import { tensor } from '../ops/creation';
+import { requireTensor } from '../ops/operands';
 import type { Tensor } from '../tensor';
 import type { Image } from './image';
 
@@ -22,6 +23,7 @@ export interface ImageGridOptions {
  * As torchvision's `make_grid`. For a file: `writePng(path, await imageGrid(samples))`.
  */
 export async function imageGrid(images: Tensor, options: ImageGridOptions = {}): Promise<Image> {
+	requireTensor('imageGrid', images, 'images');
 	const [count, channels, height, width] = sizesOf(images);
 	const {
 		columns = Math.min(8, count),
@@ -84,7 +86,10 @@ export function unitValues(bytes: Uint8Array): Float32Array {
 /** An image as float32 [C, H, W] from 0 to 1. As torchvision's `to_tensor`. */
 export function imageTensor(image: Image, options: { readonly device?: DeviceName } = {}): Tensor {
 	const { device } = checkOptions('imageTensor', options, ['device']);
-	const { width, height, channels } = image;
+	const { data, width, height, channels } = image ?? {};
+	if (!(data instanceof Uint8Array) || data.length !== width * height * channels) {
+		throw new ArgumentError('imageTensor: it takes an image { data, width, height, channels }, as decodeImage gives it');
+	}
 	const planes = new Uint8Array(channels * height * width);
 	writePlanes(image, planes);
 	const shape = [channels, height, width];

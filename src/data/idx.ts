@@ -1,6 +1,7 @@
 /** IDX, the format of MNIST and its relatives: http://yann.lecun.com/exdb/mnist/ */
 import { FormatError, formatShape } from '../core/errors';
 import { numel } from '../core/shape';
+import { requireBytes } from './arguments';
 
 type IdxData = Uint8Array | Int8Array | Int16Array | Int32Array | Float32Array | Float64Array;
 
@@ -21,6 +22,7 @@ const TYPES: Readonly<Record<number, readonly [array: new (length: number) => Id
 
 /** The array in an IDX file, of any of its six types. Bytes are not copied. */
 export function parseIdx(bytes: Uint8Array): IdxArray {
+	requireBytes('parseIdx', bytes);
 	const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 	const type = bytes.length < 4 || view.getUint16(0) !== 0 ? undefined : TYPES[bytes[2]!];
 	if (type === undefined) {

@@ -33,7 +33,7 @@ export function checkImageOptions(
 	if (fit !== 'fill' && fit !== 'cover') throw new ArgumentError(`${name}: fit '${String(fit)}' must be 'fill' or 'cover'`);
 	if (size === undefined) return null;
 	const pair = typeof size === 'number' ? ([size, size] as const) : size;
-	if (pair.length !== 2 || pair.some((side) => !Number.isInteger(side) || side < 1)) {
+	if (pair?.length !== 2 || pair.some((side) => !Number.isInteger(side) || side < 1)) {
 		throw new ArgumentError(`${name}: size ${JSON.stringify(size)} must be [height, width] or one number, of at least 1`);
 	}
 	return pair;
@@ -176,7 +176,7 @@ export function withChannels(image: Image, channels: number): Image {
 
 /** The image as the bytes of a PNG file. */
 export async function encodePng(image: Image): Promise<Uint8Array> {
-	const { data, width, height, channels } = image;
+	const { data, width, height, channels } = image ?? {};
 	if (
 		!(data instanceof Uint8Array || (data as unknown) instanceof Uint8ClampedArray) ||
 		data.length !== width * height * channels

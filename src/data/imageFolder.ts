@@ -4,6 +4,7 @@ import { defaultDevice } from '../backends/registry';
 import { ArgumentError, FormatError, formatShape, ShapeError } from '../core/errors';
 import { checkOptions } from '../core/options';
 import { tensor } from '../ops/creation';
+import { requireList } from './arguments';
 import { type Dataset, requireIndex } from './dataset';
 import type { Fields } from './fields';
 import { unitValues, writePlanes } from './grid';
@@ -47,6 +48,9 @@ export class ImageFolder implements Dataset {
 	constructor(files: readonly FileEntry[], options: ImageFolderOptions = {}, root?: string) {
 		const { cache = false, ...image } = checkOptions('readImageFolder', options, ['channels', 'size', 'fit', 'cache']);
 		checkImageOptions('readImageFolder', image);
+		requireList('ImageFolder', 'files', files);
+		const odd = files.find((file) => typeof file?.path !== 'string' || typeof file.read !== 'function');
+		if (odd !== undefined) throw new ArgumentError('ImageFolder: a file needs a path and a function read');
 		const entries = files.filter(({ path }) => isImageFile(path)).sort((a, b) => (a.path < b.path ? -1 : 1));
 		if (entries.length === 0) {
 			throw new ArgumentError(

@@ -3,6 +3,7 @@
  * alone. So batches can be made ahead, in any order, and again after a restart, with the same result.
  */
 import { setGradEnabled } from '../autograd/modes';
+import { ArgumentError } from '../core/errors';
 import { defaultGenerator, Generator, type GeneratorState } from '../core/generator';
 import { philox4x32 } from '../core/philox';
 
@@ -11,7 +12,12 @@ export type Seed = GeneratorState['seed'];
 
 /** The seed as words; without one, it is drawn from the default generator, so that `manualSeed` decides it too. */
 export function seedOf(seed: number | bigint | undefined): Seed {
-	if (seed !== undefined) return new Generator(seed).getState().seed;
+	if (seed !== undefined) {
+		if (typeof seed !== 'number' && typeof seed !== 'bigint') {
+			throw new ArgumentError(`seed: it must be a whole number, not ${typeof seed} ${String(seed)}`);
+		}
+		return new Generator(seed).getState().seed;
+	}
 	const { seed: key, counter } = defaultGenerator.next();
 	const [low, high] = philox4x32([0, 0, counter >>> 0, Math.floor(counter / 2 ** 32)], key);
 	return [low, high];

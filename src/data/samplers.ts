@@ -3,6 +3,7 @@ import { ArgumentError } from '../core/errors';
 import { defaultGenerator, type Generator } from '../core/generator';
 import { checkOptions } from '../core/options';
 import { forEachWord, multiplyHigh, randomPermutation } from '../core/philox';
+import { requireList } from './arguments';
 
 /** Which samples an epoch takes, in which order. */
 export interface Sampler {
@@ -91,6 +92,7 @@ export class SubsetRandomSampler implements Sampler {
 	readonly #subset: Int32Array;
 
 	constructor(indices: ArrayLike<number>) {
+		requireList('SubsetRandomSampler', 'indices', indices);
 		this.#subset = Int32Array.from(indices);
 		const odd = this.#subset.findIndex((value, i) => value !== indices[i] || value < 0);
 		if (odd >= 0) throw new ArgumentError(`SubsetRandomSampler: index ${indices[odd]} is not a whole number of at least 0`);
@@ -125,6 +127,7 @@ export class WeightedRandomSampler implements Sampler {
 	constructor(weights: ArrayLike<number>, numSamples: number, options: WeightedOptions = {}) {
 		const { replacement = true } = checkOptions('WeightedRandomSampler', options, ['replacement']);
 		requireCount('WeightedRandomSampler', numSamples);
+		requireList('WeightedRandomSampler', 'weights', weights);
 		this.#weights = Float64Array.from(weights);
 		const odd = this.#weights.findIndex((weight) => !(weight >= 0 && weight < Number.POSITIVE_INFINITY));
 		if (odd >= 0) {
@@ -182,6 +185,7 @@ export class WeightedRandomSampler implements Sampler {
 
 /** For each label, 1 / (number of samples with that label): drawn by these weights, all classes are equally frequent. */
 export function balancedWeights(labels: ArrayLike<number | string>): Float64Array {
+	requireList('balancedWeights', 'labels', labels);
 	const counts = new Map<number | string, number>();
 	for (let i = 0; i < labels.length; i++) counts.set(labels[i]!, (counts.get(labels[i]!) ?? 0) + 1);
 	return Float64Array.from(labels as ArrayLike<number>, (label) => 1 / counts.get(label)!);

@@ -4,6 +4,7 @@ import { Generator } from '../core/generator';
 import { checkOptions } from '../core/options';
 import { randomPermutation } from '../core/philox';
 import { Tensor } from '../tensor';
+import { requireList } from './arguments';
 import { Subset } from './combine';
 import { type Dataset, requireDataset } from './dataset';
 import { seedOf } from './randomness';
@@ -29,6 +30,7 @@ export function generatorOf(seed: number | bigint | undefined): Generator {
 export function randomSplit(dataset: Dataset, lengths: readonly number[], options: SeedOptions = {}): Subset[] {
 	const { seed } = checkOptions('randomSplit', options, ['seed']);
 	requireDataset('randomSplit', dataset);
+	requireList('randomSplit', 'lengths or fractions', lengths);
 	const sizes = splitSizes(dataset.length, lengths);
 	const order = randomPermutation(generatorOf(seed).next(), dataset.length);
 	let end = 0;
@@ -116,6 +118,7 @@ export function groupByClass(name: string, labels: Labels, total?: number): Int3
 	if ((labels as unknown) instanceof Tensor) {
 		throw new ArgumentError(`${name}: labels must be on the host: pass await labels.data()`);
 	}
+	requireList(name, 'labels', labels);
 	if (total !== undefined && labels.length !== total) {
 		throw new ArgumentError(`${name}: there are ${labels.length} labels for ${total} samples`);
 	}

@@ -6,7 +6,7 @@ import { tensor } from '../ops/creation';
 import { indexSelect } from '../ops/indexing';
 import { clone, select } from '../ops/layout';
 import { Tensor } from '../tensor';
-import { type Dataset, requireIndex } from './dataset';
+import { type Dataset, requireIndex, requireIndices } from './dataset';
 import { type Fields, moved, type Soon } from './fields';
 
 /**
@@ -41,7 +41,7 @@ export class TensorDataset implements Dataset {
 	}
 
 	batch(indices: ArrayLike<number>, device?: DeviceName): Soon<Fields> {
-		for (let i = 0; i < indices.length; i++) requireIndex('TensorDataset', indices[i]!, this.length);
+		requireIndices('TensorDataset', indices, this.length);
 		const index = Int32Array.from(indices);
 		return moved(
 			this.tensors.map((x) => rowsOnHost(x, index, device) ?? rowsOnDevice(x, index)),

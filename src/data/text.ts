@@ -4,6 +4,7 @@ import { defaultDevice } from '../backends/registry';
 import { ArgumentError, FormatError } from '../core/errors';
 import { checkOptions } from '../core/options';
 import { tensor } from '../ops/creation';
+import { requireList, requireString } from './arguments';
 import { type Dataset, requireIndex } from './dataset';
 import type { Fields } from './fields';
 
@@ -15,7 +16,8 @@ export class CharVocabulary {
 
 	/** From the characters themselves, as `characters` has them; for those of a text see `CharVocabulary.of`. */
 	constructor(characters: readonly string[]) {
-		const odd = characters.find((character, i) => [...character].length !== 1 || characters.indexOf(character) !== i);
+		requireList('CharVocabulary', 'characters', characters);
+		const odd = characters.find((character, i) => [...String(character)].length !== 1 || characters.indexOf(character) !== i);
 		if (odd !== undefined) throw new ArgumentError(`CharVocabulary: '${odd}' is not one character, or is there twice`);
 		this.characters = [...characters];
 		this.#numbers = new Map(characters.map((character, i) => [character, i]));
@@ -23,6 +25,7 @@ export class CharVocabulary {
 
 	/** The characters of a text. */
 	static of(text: string): CharVocabulary {
+		requireString('CharVocabulary', 'a text', text);
 		return new CharVocabulary([...new Set(text)].sort((a, b) => a.codePointAt(0)! - b.codePointAt(0)!));
 	}
 
@@ -32,6 +35,7 @@ export class CharVocabulary {
 
 	/** The number of each character. */
 	encode(text: string): Int32Array {
+		requireString('CharVocabulary', 'a text', text);
 		const numbers: number[] = [];
 		for (const character of text) {
 			const number = this.#numbers.get(character);
@@ -46,9 +50,10 @@ export class CharVocabulary {
 	}
 
 	/** The text of numbers: an array, or what `await tensor.data()` gives. */
-	decode(numbers: Iterable<number>): string {
+	decode(numbers: ArrayLike<number>): string {
+		requireList('CharVocabulary', "characters' numbers", numbers);
 		let text = '';
-		for (const number of numbers) {
+		for (const number of Array.from(numbers)) {
 			const character = this.characters[number];
 			if (character === undefined) {
 				throw new ArgumentError(`CharVocabulary: ${number} is no character's number: they are 0 to ${this.size - 1}`);
@@ -68,6 +73,7 @@ export function splitTokens(
 	if (!(validation > 0 && validation < 1)) {
 		throw new ArgumentError(`splitTokens: validation ${validation} must be a fraction between 0 and 1`);
 	}
+	requireList('splitTokens', 'tokens', tokens);
 	const all = Int32Array.from(tokens);
 	const border = Math.floor(all.length * (1 - validation));
 	return [all.subarray(0, border), all.subarray(border)];
@@ -92,6 +98,7 @@ export class TokenWindows implements Dataset {
 
 	constructor(tokens: ArrayLike<number>, size: number, options: TokenWindowsOptions = {}) {
 		const { stride = 1 } = checkOptions('TokenWindows', options, ['stride']);
+		requireList('TokenWindows', 'tokens', tokens);
 		for (const [name, value] of Object.entries({ size, stride })) {
 			if (!Number.isInteger(value) || value < 1) {
 				throw new ArgumentError(`TokenWindows: ${name} ${value} must be a whole number of at least 1`);
