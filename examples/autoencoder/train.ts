@@ -14,6 +14,7 @@ const VARIATIONAL_GOAL: Goal = { figure: '-ELBO of a test image (--variational)'
 const COLUMNS = 10;
 
 const command = program('Trains an autoencoder on MNIST.', PLAIN_GOAL, VARIATIONAL_GOAL)
+	.name('autoencoder')
 	.option('--variational', 'codes are distributions, so that codes drawn at random become new digits', false)
 	.option('--latent <n>', 'numbers in the code of an image', whole(1, 784), 32)
 	.option('--hidden <n>', 'units of the layer between pixels and code', whole(1), 400)

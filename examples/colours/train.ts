@@ -33,6 +33,7 @@ function printTable({ confusion }: Result, classes: readonly string[]): void {
 }
 
 const command = program('Trains a convolutional network on colour images of 32 x 32.', GOAL)
+	.name('colours')
 	.option('--cifar <folder>', "CIFAR-10's binary files, unpacked (default: draws shapes, each warm or cool)")
 	.option('--images <folder>', 'a folder with a folder of PNG or JPEG files for each class; a fifth of them tests')
 	.option('--count <n>', 'images to draw for training', whole(10), 5000)

@@ -9,6 +9,7 @@ const GOALS = {
 } as const satisfies Record<string, Goal>;
 
 const command = program('Trains a convolutional network on MNIST by fit.', GOALS.small, GOALS.deep)
+	.name('digits')
 	.option('--model <name>', 'small: Conv 32, Linear 128; deep: Conv 32, 64, 64, Linear 64', oneOf('small', 'deep'), 'small')
 	.option('--targets <kind>', 'sparse: classes; onehot: probabilities, for the same losses', oneOf('sparse', 'onehot'), 'sparse')
 	.option('--schedule <name>', 'of the learning rate', oneOf('cosine', 'onecycle', 'constant'), 'cosine')

@@ -46,6 +46,7 @@ async function judge(folder: string, options: Options): Promise<void> {
 }
 
 const command = program('Tells two classes of images in a folder apart.', F1_GOAL, AUC_GOAL)
+	.name('folder')
 	.option('--images <folder>', 'has two folders of PNG or JPEG files (default: circles and squares, in a temporary folder)')
 	.option('--count <n>', 'images of each class to make', whole(8), 600)
 	.option('--epochs <n>', 'passes over the training images', whole(1), 12)

@@ -15,6 +15,7 @@ const DIGITS_GOAL: Goal = { figure: 'digits that are 1 % of the samples or more'
 const CRITIC_GOAL: Goal = { figure: "discriminator's accuracy", atLeast: 52, atMost: 98, unit: '%', digits: 1 };
 
 const command = program('Trains a generative adversarial network on MNIST.', SURE_GOAL, DIGITS_GOAL, CRITIC_GOAL)
+	.name('gan')
 	.option('--latent <n>', 'random numbers that become one image', whole(1), 64)
 	.option('--width <n>', 'channels of the largest layer of generator and discriminator', whole(1), 16)
 	.option('--steps <n>', 'steps of training', whole(1), 1200)
