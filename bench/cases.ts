@@ -7,6 +7,7 @@ import {
 	crossEntropy,
 	type Device,
 	dot,
+	embedding,
 	exp,
 	grad,
 	layerNorm,
@@ -102,6 +103,25 @@ function convolution(
 			const gradient = randn(y.shape, { device });
 			const target = direction === 'input gradient' ? x : weight;
 			return () => grad(y, [target], { gradOutputs: gradient, retainGraph: true });
+		},
+	};
+}
+
+/** 8,192 words of GPT-2's vocabulary; the gradient is that of the whole table. */
+function lookup(direction: 'forward' | 'gradient'): Case {
+	const [words, features, count] = [50_257, 128, 8192];
+	const rows = direction === 'forward' ? 2 * count : count + words;
+	return {
+		name: `embedding 8192 of 50257x128 ${direction}`,
+		family: 'embedding',
+		bytes: 4 * features * rows,
+		prepare: (device) => {
+			const weight = randn([words, features], { device, requiresGrad: true });
+			const indices = randint(words, [count], { device });
+			if (direction === 'forward') return () => noGrad(() => embedding(indices, weight));
+			const y = embedding(indices, weight);
+			const gradient = randn(y.shape, { device });
+			return () => grad(y, [weight], { gradOutputs: gradient, retainGraph: true });
 		},
 	};
 }
@@ -309,6 +329,8 @@ export const cases: readonly Case[] = [
 	unary('add 4 M', 'elementwise', [MILLION4], 8, (x) => add(x, x)),
 	unary('row broadcast mul 4096x1024', 'elementwise', [4096, 1024], 8, (x) => mul(x, x.select(0, 0))),
 	unary('transposed copy 2048x2048', 'elementwise', [2048, 2048], 8, (x) => x.transpose(0, 1).contiguous()),
+	lookup('forward'),
+	lookup('gradient'),
 	...ATTENTION.flatMap((sizes) =>
 		[false, true].flatMap((backward) => [
 			attention(sizes, 'fused', backward, backward && sizes[2] === 256 ? [200, 170] : undefined),

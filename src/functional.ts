@@ -29,7 +29,9 @@ function listOf(inputs: OneOrMany): Tensor[] {
 
 /** Inputs of the function's own: leaves, or with `createGraph` views that keep their place on the tape. */
 function ownInputs(inputs: OneOrMany, createGraph: boolean): Tensor[] {
-	return listOf(inputs).map((input) => {
+	const list = listOf(inputs);
+	if (list.length === 0) throw new ArgumentError('functional: there must be at least one input');
+	return list.map((input) => {
 		const own = viewOf(input, input.shape, input.strides, input.offset);
 		if (createGraph && input.requiresGrad) own.edge = input.edge;
 		else setRequiresGrad(own, true);

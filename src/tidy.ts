@@ -10,6 +10,7 @@ import { type GradNode, Tensor } from './tensor';
  * tensor needs are freed too. `fn` must not be async.
  */
 export function tidy<T>(fn: () => T): T {
+	if (typeof fn !== 'function') throw new ArgumentError(`tidy: it takes a function: tidy(() => ...), not ${typeof fn}`);
 	const scope = openScope();
 	const returned = new Set<unknown>();
 	try {
@@ -31,6 +32,7 @@ export function tidy<T>(fn: () => T): T {
 
 /** Keeps a tensor out of every `tidy`, until `dispose()`. Returns it. */
 export function keep<T extends Tensor>(tensor: T): T {
+	if (!(tensor instanceof Tensor)) throw new ArgumentError(`keep: it takes a tensor, not ${typeof tensor}`);
 	tensor.kept = true;
 	return tensor;
 }

@@ -38,6 +38,7 @@ export type Differentiable = (...inputs: Tensor[]) => Tensor | readonly Tensor[]
  */
 export async function gradcheck(fn: Differentiable, inputs: readonly Tensor[], options: GradcheckOptions = {}): Promise<boolean> {
 	checkOptions('gradcheck', options, GRADCHECK_OPTIONS);
+	requireFunction('gradcheck', fn);
 	const name = options.name ?? (fn.name || 'fn');
 	const checked = requireInputs('gradcheck', name, inputs);
 	const worst = compare(fn, inputs, checked, options);
@@ -56,6 +57,7 @@ export async function gradgradcheck(
 	options: GradcheckOptions = {},
 ): Promise<boolean> {
 	checkOptions('gradgradcheck', options, GRADCHECK_OPTIONS);
+	requireFunction('gradgradcheck', fn);
 	const name = options.name ?? (fn.name || 'fn');
 	const checked = requireInputs('gradgradcheck', name, inputs);
 	const outputs = outputsOf(fn, inputs).filter((output) => output.edge !== null);
@@ -90,9 +92,17 @@ interface Mismatch {
 	readonly count: number;
 }
 
+function requireFunction(operation: string, fn: unknown): void {
+	if (typeof fn !== 'function') throw new ArgumentError(`${operation}: it takes a function of tensors, not ${typeof fn}`);
+}
+
 function requireInputs(operation: string, name: string, inputs: readonly Tensor[]): number[] {
+	if (!Array.isArray(inputs))
+		throw new ArgumentError(`${operation}(${name}): the inputs come as a list of tensors: ${operation}(fn, [x, y])`);
 	const checked: number[] = [];
 	inputs.forEach((input, i) => {
+		if (!(input instanceof Tensor))
+			throw new ArgumentError(`${operation}(${name}): input ${i} must be a tensor, not ${typeof input}`);
 		if (!input.requiresGrad) return;
 		if (input.dtype !== 'float64' || input.device !== 'cpu') {
 			throw new ArgumentError(

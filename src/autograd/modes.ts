@@ -17,6 +17,7 @@ export function setGradEnabled(on: boolean): boolean {
 
 /** Runs `fn` with recording on or off, and restores the mode whatever happens. */
 export function withGradMode<T>(on: boolean, fn: () => T, caller: string): T {
+	if (typeof fn !== 'function') throw new ArgumentError(`${caller}: it takes a function: ${caller}(() => ...), not ${typeof fn}`);
 	const before = enabled;
 	enabled = on;
 	try {

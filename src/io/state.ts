@@ -2,6 +2,7 @@
 
 import type { DeviceName } from '../backends/contract';
 import { backendOf, defaultDevice } from '../backends/registry';
+import { ArgumentError } from '../core/errors';
 import { float32ToFloat16 } from '../core/float16';
 import { checkOptions } from '../core/options';
 import { Tensor } from '../tensor';
@@ -17,7 +18,15 @@ export async function saveSafetensors(
 	state: Readonly<Record<string, Tensor>>,
 	metadata: Readonly<Record<string, string>> = {},
 ): Promise<Uint8Array> {
+	if (typeof state !== 'object' || state === null)
+		throw new ArgumentError(
+			`saveSafetensors: it takes tensors by name, such as module.stateDict(), not ${state === null ? 'null' : typeof state}`,
+		);
 	const names = Object.keys(state);
+	for (const name of names) {
+		if (!(state[name] instanceof Tensor))
+			throw new ArgumentError(`saveSafetensors: '${name}' is no tensor, but ${typeof state[name]}`);
+	}
 	const values = await Promise.all(names.map((name) => state[name]!.data()));
 	const records = names.map((name, i) => {
 		const { dtype, shape } = state[name]!;

@@ -14,6 +14,8 @@ import { placedAt } from './places';
 export interface SortOptions {
 	/** Largest first. Default false. */
 	descending?: boolean;
+	/** Whether equal elements keep their order. They do so in any case. */
+	stable?: boolean;
 }
 
 export interface TopkOptions {
@@ -25,14 +27,14 @@ export interface TopkOptions {
 
 /** x sorted along `dim` (the last by default), and where each element stood (int32). Equal elements keep their order. */
 export function sort(x: Tensor, dim = -1, options: SortOptions = {}): ValuesIndices {
-	const { descending = false } = checkOptions('sort', options, ['descending']);
+	const { descending = false } = checkOptions('sort', options, ['descending', 'stable']);
 	requireTensor('sort', x);
 	return sorted('sort', x, dim, descending);
 }
 
 /** The indices (int32) that sort x along `dim`, the last by default. */
 export function argsort(x: Tensor, dim = -1, options: SortOptions = {}): Tensor {
-	const { descending = false } = checkOptions('argsort', options, ['descending']);
+	const { descending = false } = checkOptions('argsort', options, ['descending', 'stable']);
 	requireTensor('argsort', x);
 	const at = normalizeDim('argsort', dim, x.ndim);
 	return record({
