@@ -63,6 +63,19 @@ async function prepare(options: Options): Promise<GptTraining> {
 	return await GptTraining.resume(resume, text, device, { steps });
 }
 
+/** Says what is wrong with options, files and the prompt before time is spent. */
+async function attempt(options: Options): Promise<GptTraining | null> {
+	try {
+		const training = await prepare(options);
+		if (training.tokenizer.encode(options.prompt).length === 0) throw new Error('--prompt must not be empty');
+		return training;
+	} catch (error) {
+		console.error(`error: ${(error as Error).message}`);
+		process.exitCode = 2;
+		return null;
+	}
+}
+
 function describe({ settings, model, corpus, step }: GptTraining): string {
 	const { layers, width, heads, context, batchSize, steps, tokenizer } = settings;
 	const parameters = model.parameters().reduce((sum, { size }) => sum + size, 0);
@@ -121,9 +134,8 @@ async function advance(training: GptTraining, steps: number): Promise<void> {
 async function train(options: Options): Promise<void> {
 	const { device, evaluateEvery, out, curve } = options;
 	await startDevice(device);
-	const training = await prepare(options);
-	// The prompt's characters must be known before time is spent.
-	training.tokenizer.encode(options.prompt);
+	const training = await attempt(options);
+	if (training === null) return;
 	console.log(describe(training));
 	const started = performance.now();
 	const perCharacter = 1 / training.corpus.charactersPerToken;
