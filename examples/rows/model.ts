@@ -19,6 +19,7 @@ export class RowClassifier extends nn.Module {
 	constructor(readonly options: RowsOptions) {
 		super();
 		const { band, channels, hidden } = options;
+		if (SIDE % band !== 0) throw new Error(`bands of ${band} rows do not divide an image of ${SIDE}`);
 		this.bands = new nn.TimeDistributed(
 			new nn.Sequential(
 				new nn.Conv2d(1, channels, [band === 1 ? 1 : 3, 3], { padding: [band === 1 ? 0 : 1, 1] }),

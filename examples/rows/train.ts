@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-/** Trains convolutions, TimeDistributed, and an LSTM to read MNIST's digits from top to bottom: 97 % after one epoch of 60,000. */
+/** Trains convolutions, TimeDistributed, and an LSTM to read MNIST's digits from top to bottom: 94 % after 20,000 images. */
 import { crossEntropy, type Device, manualSeed, noGrad, optim, randperm, tidy } from 'wgrad';
 import { Mnist } from '../mnist/data';
 import { number, program, run, startDevice, whole } from '../program';
@@ -21,7 +21,7 @@ const EVALUATION_BATCH = 500;
 
 const command = program('Trains a network that reads the rows of MNIST images one after another.')
 	.option('--band <n>', 'rows that it reads at a time: 1, 2, 4, 7, 14 or 28', whole(1, 28), 1)
-	.option('--images <n>', 'training images to use', whole(1, 60_000), 60_000)
+	.option('--images <n>', 'training images to use, up to 60000', whole(1, 60_000), 20_000)
 	.option('--epochs <n>', 'passes over them', whole(1), 1)
 	.option('--batch-size <n>', 'images a step', whole(1, 60_000), 64)
 	.option('--channels <n>', 'of the convolution', whole(1), 8)
