@@ -42,7 +42,7 @@ const command = program('Trains a convolutional network on colour images of 32 x
 	.option('--dropout <p>', 'the part of the units before the last layer that training switches off', number(0, 0.99), 0.2)
 	.option('--weight-decay <x>', 'L2', number(0, 1), 1e-4)
 	.option('--no-augment', 'without flips, crops and rotations of the training images')
-	.option('--epochs <n>', 'passes over the training images', whole(1), 6)
+	.option('--epochs <n>', 'passes over the training images', whole(1), 8)
 	.option('--batch-size <n>', 'images per step', whole(2), 64)
 	.option('--lr <x>', "Adam's learning rate at the start; it falls to 0 along half a cosine", number(1e-9, 1000), 0.002);
 

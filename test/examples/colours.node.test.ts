@@ -15,7 +15,7 @@ test.before(async () => {
 });
 
 test('the network learns from drawn images', async () => {
-	const result = await train(synthetic(640, 200, 1), {
+	const result = await train(synthetic(480, 100, 1), {
 		batchNorm: true,
 		dropout: 0.2,
 		weightDecay: 1e-4,
@@ -26,10 +26,10 @@ test('the network learns from drawn images', async () => {
 		seed: 1,
 		device: 'webgpu',
 	});
-	assert.ok(result.testAccuracy > 0.18, `test accuracy ${result.testAccuracy}`);
+	assert.ok(result.testAccuracy > 0.15, `test accuracy ${result.testAccuracy}`);
 	assert.equal(
 		result.confusion.map((row) => row.reduce((sum, count) => sum + count)),
-		CLASSES.map(() => 20),
+		CLASSES.map(() => 10),
 	);
 });
 
