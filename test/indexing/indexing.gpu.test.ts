@@ -86,6 +86,37 @@ onBoth('the padding row of a lookup receives no gradient', async (device) => {
 	]);
 });
 
+// Small tables are scanned, others go by sorted indices.
+for (const [rows, count] of [
+	[5, 70],
+	[65, 2016],
+	[66, 2016],
+	[3, 4097],
+	[5000, 300],
+] as const) {
+	for (const columns of [1, 6, 8]) {
+		test(`the gradient of ${count} lookups in ${rows} x ${columns} is the CPU's, and none for rows out of range`, async () => {
+			const places = scattered(count, rows + 2).map((place) => place - 1);
+			const gradients = await Promise.all(
+				(['cpu', 'webgpu'] as const).map((device) => {
+					const weight = zeros([rows, columns], { device }).requiresGrad_();
+					const given = tensor(
+						scattered(count * columns, 64).map((v) => v - 30),
+						{ shape: [count, columns], device },
+					);
+					// The CPU refuses rows out of range: there they take part without weight.
+					const inside = places.map((place) => (place >= 0 && place < rows ? 1 : 0));
+					const factors = tensor(inside, { device }).unsqueeze(1);
+					const index = int(device === 'cpu' ? places.map((place, i) => place * inside[i]!) : places, device);
+					embedding(index, weight, { paddingIdx: 1 }).backward(device === 'cpu' ? given.mul(factors) : given);
+					return weight.grad!.toArray();
+				}),
+			);
+			assert.equal(gradients[1], gradients[0], 'whole numbers add up exactly');
+		});
+	}
+}
+
 test('sums by index are the same bits every time, also where thousands meet', async () => {
 	const n = 20_000;
 	const values = tensor(

@@ -1,8 +1,16 @@
-/** The lookup table on the GPU: the row forms of gather and of sums by sorted keys, as in indexing.ts. */
+/** The lookup table on the GPU: the row form of gather; its gradient by a scan of all indices, or by sorted ones, as in indexing.ts. */
+import { embeddingScan } from '../../../shaders/embedding.wgsl';
 import { numel } from '../../core/shape';
 import type { EmbeddingKernels } from '../contract/embedding';
-import { addRows, indexingKernels } from './indexing';
-import type { Gpu } from './launch';
+import { addRows, indexingKernels, workgroups } from './indexing';
+import { type Gpu, storageType } from './launch';
+import { gpuBytes } from './memory';
+
+/** Comparisons of indices with rows up to which a scan beats sorting, and so many terms that float32 may add in their order. */
+const SCAN_COMPARISONS = 2 ** 17;
+const SCAN_TERMS = 2 ** 12;
+
+const scansTable = (rows: number, n: number): boolean => rows * n <= SCAN_COMPARISONS && n <= SCAN_TERMS;
 
 export function embeddingKernels(gpu: Gpu): EmbeddingKernels {
 	const { gather } = indexingKernels(gpu);
@@ -17,10 +25,25 @@ export function embeddingKernels(gpu: Gpu): EmbeddingKernels {
 		},
 
 		embeddingGrad({ index, gradient }, { dWeight }, { paddingIdx }) {
+			const { storage, offset, shape, strides } = index;
+			const n = shape[0]!;
+			const [rows, columns] = dWeight.shape as [number, number];
+			if (numel(gradient.shape) > 0 && scansTable(rows, n)) {
+				const quads = Math.ceil(columns / 4);
+				gpu.launch({
+					kernel: embeddingScan,
+					variant: { type: storageType(gradient) },
+					buffers: [storage, gradient.storage, dWeight.storage],
+					params: [n, rows, columns, quads, offset, strides[0]!, gradient.offset, paddingIdx >>> 0],
+					grid: workgroups(rows * quads),
+					flops: n * columns,
+					bytes: 4 * n + gpuBytes(gradient.dtype) * (n + rows) * columns,
+				});
+				return;
+			}
 			dWeight.storage.owner.kernels.fill({}, { y: dWeight }, { value: 0 });
 			if (numel(gradient.shape) === 0) return;
-			const { storage, offset, shape, strides } = index;
-			addRows(gpu, { storage, offset, stride: strides[0]!, n: shape[0]! }, gradient, dWeight, 0, paddingIdx);
+			addRows(gpu, { storage, offset, stride: strides[0]!, n }, gradient, dWeight, 0, paddingIdx);
 		},
 	};
 }

@@ -11,7 +11,8 @@ import { bitsFor, type Segments, sortKeysOf, sumSegments } from './ordering';
 
 const WORKGROUP = 64;
 
-function workgroups(threads: number): readonly [number] {
+/** The grid of so many threads. */
+export function workgroups(threads: number): readonly [number] {
 	return [Math.ceil(threads / WORKGROUP)];
 }
 
