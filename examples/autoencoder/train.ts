@@ -18,7 +18,7 @@ const command = program('Trains an autoencoder on MNIST.', PLAIN_GOAL, VARIATION
 	.option('--variational', 'codes are distributions, so that codes drawn at random become new digits', false)
 	.option('--latent <n>', 'numbers in the code of an image', whole(1, 784), 32)
 	.option('--hidden <n>', 'units of the layer between pixels and code', whole(1), 400)
-	.option('--epochs <n>', 'passes over the training images', whole(1), 4)
+	.option('--epochs <n>', 'passes over the training images', whole(1), 6)
 	.option('--batch-size <n>', 'images per step', whole(1, 60_000), 128)
 	.option('--lr <x>', "Adam's learning rate at the start; it falls to 0 along half a cosine", number(1e-9, 1000), 0.002)
 	.option('--images <n>', 'training images', whole(1, 60_000), 60_000)
