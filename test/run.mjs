@@ -69,8 +69,10 @@ async function planNode() {
 	const onAdapter = (/** @type {string} */ file) => places(file).adapters;
 	const used = files.filter((file) => places(file).node && environments.some(({ name }) => onAdapter(file) === (name !== 'cpu')));
 	const bundled = await bundle('node', used);
+	const fastest = environments.find(({ name }) => name !== 'cpu');
 	return environments.flatMap(({ name, adapter, env }) => {
-		const own = bundled.filter((file) => onAdapter(file) === (name !== 'cpu'));
+		const isMissing = (/** @type {string} */ file) => places(file).onlyFastest && name !== fastest?.name;
+		const own = bundled.filter((file) => onAdapter(file) === (name !== 'cpu') && !isMissing(file));
 		if (own.length > 0) open(name, adapter);
 		return own.map((file) => ({
 			environment: name,

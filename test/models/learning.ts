@@ -1,15 +1,5 @@
 /** How the small trainings of the models' tests go: the loop that the example programs have, without what they print. */
-import { init, noGrad, optim, type Tensor, tidy } from 'wgrad';
-import { findLavapipe } from '../../adapters/driver.mjs';
-
-/**
- * Starts the adapter at hand. False where the models should not learn, because lavapipe is installed and takes a quarter of the time:
- * the kernels are proven on every adapter elsewhere.
- */
-export async function startToLearn(): Promise<boolean> {
-	const { adapter } = await init({ device: 'webgpu' });
-	return !adapter?.description.includes('SwiftShader') || findLavapipe() === undefined;
-}
+import { noGrad, optim, type Tensor, tidy } from 'wgrad';
 
 /** Takes `steps` steps of AdamW with a learning rate that rises to `lr` and falls again. `draw` makes a batch, `lossOf` its loss. */
 export async function learn<Batch>(

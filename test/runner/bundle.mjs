@@ -8,6 +8,7 @@ import { forBrowser, forNode, root, withSources } from '../../build.mjs';
  * Where a test file runs, by the end of its name:
  * - `.gpu.test.ts`: in Node on every adapter, and in Chromium;
  * - `.node.test.ts`: in Node on every adapter;
+ * - `.fastest.test.ts`: in Node on the first adapter of findEnvironments(), the fastest: for small trainings, whose kernels others prove;
  * - `.browser.test.ts`: in Chromium;
  * - any other `.test.ts`: in Node once, without an adapter.
  *
@@ -16,7 +17,13 @@ import { forBrowser, forNode, root, withSources } from '../../build.mjs';
 export function places(file) {
 	const onlyChromium = file.endsWith('.browser.test.ts');
 	const everywhere = file.endsWith('.gpu.test.ts');
-	return { adapters: everywhere || file.endsWith('.node.test.ts'), chromium: everywhere || onlyChromium, node: !onlyChromium };
+	const onlyFastest = file.endsWith('.fastest.test.ts');
+	return {
+		adapters: everywhere || onlyFastest || file.endsWith('.node.test.ts'),
+		onlyFastest,
+		chromium: everywhere || onlyChromium,
+		node: !onlyChromium,
+	};
 }
 
 /** All test files by their path under test/, sorted. */

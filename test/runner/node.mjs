@@ -25,7 +25,7 @@ const EXIT_MILLISECONDS = 20_000;
 const NEVER_SETTLED = 13;
 
 /**
- * The adapters that Dawn finds here: a GPU of the machine, lavapipe, SwiftShader.
+ * The adapters that Dawn finds here, the fastest first: a GPU of the machine, lavapipe, SwiftShader.
  *
  * @returns {Promise<NodeEnvironment[]>}
  */
