@@ -195,14 +195,15 @@ export const matmulTile: ShaderTemplate<MatmulTileVariant> = {
 		const shared = share > 1;
 		// Row number r is row t of the four of group g of invocation s, in the order g, t, s.
 		const rowOf = (r: number) => ({ g: Math.floor(r / (4 * share)), t: Math.floor(r / share) % 4, s: r % share });
-		const factor = (r: number, q: number): string => {
+		/** Row r's element of a at depth q of four; without vectors there is but one depth at a time. */
+		const factor = (r: number, q: number | null): string => {
 			const { g, t, s } = rowOf(r);
-			const own = `x${g}_${t}[${q}]`;
+			const own = q === null ? `x${g}_${t}` : `x${g}_${t}[${q}]`;
 			return share === 1 ? own : share === 4 ? `quadBroadcast(${own}, ${s}u)` : `subgroupBroadcast(${own}, ${s}u)`;
 		};
 		const eachQuad = (line: (v: number) => string): string => range(columnQuads).map(line).join(' ');
-		const multiply = (r: number, q: number): string =>
-			`{ let x = ${factor(r, q)}; ${eachQuad((v) => `c${r}_${v} += x * y${v}_${q};`)} }`;
+		const multiply = (r: number, q: number | null): string =>
+			`{ let x = ${factor(r, q)}; ${eachQuad((v) => `c${r}_${v} += x * ${q === null ? `y${v}` : `y${v}_${q}`};`)} }`;
 		return {
 			bindings: ['read', 'read', 'read', 'read_write'],
 			code: wgsl`
@@ -261,24 +262,31 @@ fn main(
 	// A vec4 counts as one, and so do four depths.
 	var ka = (first >> 2u) * p.aDepth;
 	var kb = (first >> 2u) * p.bDepth;
-	let stepA = p.aDepth;
-	let stepB = p.bDepth;
+	for (var k = first; k < end; k += 4u) {
+		${lines(rowQuads, (g) => loadA(`x${g}_`, (t) => `a${g}_${t}`, 'ka', true))}
+		${lines(columnQuads, (v) => loadB(`y${v}_`, (t) => `b${v}_${t}`, 'kb', true))}
+		${lines(4, (q) => lines(rows, (r) => multiply(r, q)))}
+		ka += p.aDepth;
+		kb += p.bDepth;
+	}
 #else
+	// One depth at a time: four would be as many loads in the end, and four times as much to compile.
 	var ka = first * p.aDepth;
 	var kb = first * p.bDepth;
-	let stepA = 4u * p.aDepth;
-	let stepB = 4u * p.bDepth;
-#endif
-	for (var k = first; k < end; k += 4u) {
-#if ${!vectors}
-		${inside('k')}
-#endif
-		${lines(rowQuads, (g) => loadA(`x${g}_`, (t) => `a${g}_${t}`, 'ka', vectors))}
-		${lines(columnQuads, (v) => loadB(`y${v}_`, (t) => `b${v}_${t}`, 'kb', vectors))}
-		${lines(4, (q) => lines(rows, (r) => multiply(r, q)))}
-		ka += stepA;
-		kb += stepB;
+	for (var k = first; k < end; k++) {
+		${lines(4 * rowQuads, (r) => `let x${Math.floor(r / 4)}_${r % 4} = f32(a[a${Math.floor(r / 4)}_${r % 4} + ka]);`)}
+		${lines(
+			columnQuads,
+			(v) =>
+				`let y${v} = vec4<f32>(${range(4)
+					.map((t) => `f32(b[b${v}_${t} + kb])`)
+					.join(', ')});`,
+		)}
+		${lines(rows, (r) => multiply(r, null))}
+		ka += p.aDepth;
+		kb += p.bDepth;
 	}
+#endif
 
 	let start = (split * p.batches + batch) * p.rows;
 	${lines(columnQuads, (v) => `let bias${v} = biasAt(column + ${v * 4 * LANES}u);`)}
