@@ -3,10 +3,11 @@
  * Runs the tests: `node test/run.mjs [--filter TEXT] [--adapter NAME] [--timeout SECONDS] [--verbose]`.
  *
  * Bundles every test file, runs each in a process or a page of its own, once for every place that its name asks for (see
- * runner/bundle.mjs), two at a time. Ends with the line 'N passed, N failed'. A file that crashes, hangs, does not load or
+ * runner/bundle.mjs), several at a time. Ends with the line 'N passed, N failed'. A file that crashes, hangs, does not load or
  * has no test counts as a failure, and so does a machine on which no adapter is found.
  */
 import { rmSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { root } from '../build.mjs';
@@ -137,15 +138,18 @@ const inNode = await planNode();
 const inBrowser = await planBrowser();
 for (const [name, { adapter }] of totals) console.log(`${name}: ${adapter}`);
 
-// Two at a time: pages share one browser, which does not survive a page that hangs, so they go one after another.
+// Pages share one browser, which does not survive a page that hangs, so they go one after another. One job more than there are
+// processors: software adapters compile on one thread, and a test waits while they do.
+const lanes = Math.min(availableParallelism(), 8) + 1;
+const performRest = async () => {
+	for (let job = inNode.shift(); job !== undefined; job = inNode.shift()) await perform(job);
+};
 await Promise.all([
 	(async () => {
 		for (const job of inBrowser) await perform(job);
-		for (let job = inNode.shift(); job !== undefined; job = inNode.shift()) await perform(job);
+		await performRest();
 	})(),
-	(async () => {
-		for (let job = inNode.shift(); job !== undefined; job = inNode.shift()) await perform(job);
-	})(),
+	...Array.from({ length: lanes - 1 }, performRest),
 ]);
 await browser.close();
 
