@@ -1,7 +1,7 @@
 /** What a recurrent layer launches: two kernels a time step and layer, forward and backward, and the rest once for all steps. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { counters, init, nn, randn, type Tensor, tidy } from 'wgrad';
+import { counters, init, nn, randn, sync, type Tensor, tidy } from 'wgrad';
 
 test.before(async () => {
 	await init({ device: 'webgpu' });
@@ -28,7 +28,7 @@ function launches(layer: nn.LSTM | nn.GRU | nn.RNN, steps: number): readonly [fo
 }
 
 for (const [name, make] of Object.entries(LAYERS)) {
-	test(`${name}: a time step costs two launches a layer, forward and backward`, () => {
+	test(`${name}: a time step costs two launches a layer, forward and backward`, async () => {
 		const layer = make();
 		const [short, long] = [launches(layer, 48), launches(layer, 88)];
 		for (const [i, direction] of ['forward', 'backward'].entries()) {
@@ -37,6 +37,8 @@ for (const [name, make] of Object.entries(LAYERS)) {
 			assert.ok(more >= 2 * 2 * 40 && more <= 2 * 2 * 40 + 16, told);
 			assert.ok(short[i]! - 2 * 2 * 48 < 48, told);
 		}
+		// The process cannot exit before the device has done what was launched.
+		await sync();
 	});
 }
 test.run();
