@@ -5,7 +5,7 @@
  * then needs no other lane. They lie in private memory, a row of results beside them. Streamed rows come by tiles of `held` a lane of
  * the subgroup; each lane loads its own and subgroupBroadcast hands their elements around, an instruction each, where a load costs
  * some 30. With 4 of them a tile of 32 x 32 scores takes 8 reads of vec4 for 512 multiply-adds; with 2 it is a seventh slower and
- * compiles in half the time, which suits small heads.
+ * compiles in half the time, with 1 in a third: the smaller the heads, the fewer.
  *
  * Scores stay in registers, numbered variables since WGSL has no others. Compile time is the other thing that software adapters are
  * short of: loops over the elements of rows are not unrolled beyond a quad, and own rows are loaded and stored one by one, since
@@ -19,7 +19,7 @@ export type AttentionSubgroupVariant = AttentionOptionsVariant & {
 	/** Invocations of a subgroup, all the adapter has. */
 	subgroup: 4 | 8;
 	/** Streamed rows that a lane loads at a time. */
-	held: 2 | 4;
+	held: 1 | 2 | 4;
 };
 
 const LANES = 8;

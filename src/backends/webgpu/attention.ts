@@ -34,8 +34,12 @@ function sharesBySubgroup(gpu: Gpu): 4 | 8 | null {
 	return gpu.isSoftware && (gpu.subgroupSize === 4 || gpu.subgroupSize === 8) ? gpu.subgroupSize : null;
 }
 
-/** A first step waits for the compiler, and small heads leave little to gain by more. */
-function heldRows(size: number): 2 | 4 {
+/** Streamed rows from which on their own time counts for more than the compiler's. */
+const LONG = 512;
+
+/** A first step waits for the compiler, which takes as long as the tile is large; small heads leave little to gain by more. */
+function heldRows(size: number, streamed: number): 1 | 2 | 4 {
+	if (streamed < LONG) return size <= 32 ? 1 : size <= 64 ? 2 : 4;
 	return size <= 32 ? 2 : 4;
 }
 
@@ -101,7 +105,11 @@ export function attentionKernels(gpu: Gpu): AttentionKernels {
 			bytes: [...inputs, ...outputs].reduce((sum, view) => sum + elements(view), 0) * (variant.storage === 'f16' ? 2 : 4),
 		};
 		if (subgroup !== null)
-			gpu.launch({ kernel: attentionSubgroup, variant: { ...variant, subgroup, held: heldRows(largest) }, ...record });
+			gpu.launch({
+				kernel: attentionSubgroup,
+				variant: { ...variant, subgroup, held: heldRows(largest, kind === 'keyValue' ? queries : keys) },
+				...record,
+			});
 		else gpu.launch({ kernel: attentionWorkgroup, variant, ...record });
 	}
 
