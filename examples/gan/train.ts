@@ -18,7 +18,7 @@ const command = program('Trains a generative adversarial network on MNIST.', SUR
 	.name('gan')
 	.option('--latent <n>', 'random numbers that become one image', whole(1), 64)
 	.option('--width <n>', 'channels of the largest layer of generator and discriminator', whole(1), 16)
-	.option('--steps <n>', 'steps of training', whole(1), 1800)
+	.option('--steps <n>', 'steps of training', whole(1), 600)
 	.option('--batch-size <n>', 'images per step', whole(2, 60_000), 64)
 	.option('--lr <x>', "Adam's learning rate, for both networks", number(1e-9, 1000), 0.001)
 	.option('--judge-steps <n>', 'steps for which the judge is trained', whole(1), 600)
