@@ -93,15 +93,8 @@ fn likelihoodOf(n: u32) -> f32 {
 }
 `;
 
-export const ctc: ShaderTemplate<Record<string, never>> = {
-	name: 'loss.ctc',
-	source: () => ({
-		bindings: ['read', 'read', 'read', 'read', 'read_write', 'read_write'],
-		code: wgsl`
-${COMMON}
-@group(0) @binding(5) var<storage, read_write> likelihood: array<f32>;
-@group(0) @binding(6) var<storage, read_write> alpha: array<f32>;
-
+/** How both kernels begin: a workgroup to each item n of the batch. */
+const MAIN = `
 @compute @workgroup_size(64)
 fn main(
 	@builtin(workgroup_id) wid: vec3<u32>,
@@ -114,7 +107,18 @@ fn main(
 	}
 	let width = 2u * p.most + 1u;
 	let length = lengthOf(n);
-	for (var t = 0u; t < p.steps; t++) {
+`;
+
+export const ctc: ShaderTemplate<Record<string, never>> = {
+	name: 'loss.ctc',
+	source: () => ({
+		bindings: ['read', 'read', 'read', 'read', 'read_write', 'read_write'],
+		code: wgsl`
+${COMMON}
+@group(0) @binding(5) var<storage, read_write> likelihood: array<f32>;
+@group(0) @binding(6) var<storage, read_write> alpha: array<f32>;
+
+${MAIN}	for (var t = 0u; t < p.steps; t++) {
 		if (t < length) {
 			let now = (n * p.steps + t) * width;
 			for (var place = lane; place < width; place += 64u) {
@@ -156,19 +160,7 @@ ${COMMON}
 @group(0) @binding(7) var<storage, read_write> dx: array<f32>;
 @group(0) @binding(8) var<storage, read_write> scratch: array<f32>;
 
-@compute @workgroup_size(64)
-fn main(
-	@builtin(workgroup_id) wid: vec3<u32>,
-	@builtin(num_workgroups) grid: vec3<u32>,
-	@builtin(local_invocation_index) lane: u32,
-) {
-	let n = wid.x + wid.y * grid.x;
-	if (n >= p.count) {
-		return;
-	}
-	let width = 2u * p.most + 1u;
-	let length = lengthOf(n);
-	let end = 2u * labelsOf(n);
+${MAIN}	let end = 2u * labelsOf(n);
 	let likelihood = likelihoodOf(n);
 	let scale = gradient[p.gradientOffset + n];
 	let possible = !(likelihood < 0.1 * IMPOSSIBLE);

