@@ -81,19 +81,18 @@ function run(make: (inputs: number, hidden: number, options: Options) => Layer, 
 	};
 }
 
-/** Central differences run each many times over: small ones do, and test/golden/recurrent.ts has larger ones. */
 const CASES: readonly (Sizes & { readonly label: string; readonly gradient?: boolean })[] = [
 	{ label: 'one step', time: 1, batch: 1, inputs: 1, hidden: 1 },
-	{ label: 'a sequence', time: 3, batch: 2, inputs: 2, hidden: 2 },
-	{ label: 'two layers, both directions', time: 2, batch: 2, inputs: 1, hidden: 1, layers: 2, bidirectional: true },
-	{ label: 'batch first, no bias', time: 2, batch: 3, inputs: 1, hidden: 2, batchFirst: true, bias: false },
+	{ label: 'a sequence', time: 4, batch: 2, inputs: 3, hidden: 2 },
+	{ label: 'two layers, both directions', time: 3, batch: 2, inputs: 2, hidden: 2, layers: 2, bidirectional: true },
+	{ label: 'batch first, no bias', time: 3, batch: 2, inputs: 2, hidden: 3, batchFirst: true, bias: false },
 	{ label: 'odd sizes', time: 5, batch: 3, inputs: 33, hidden: 65, gradient: false },
 ];
 
 const LENGTHS: readonly (Sizes & { readonly label: string })[] = [
-	{ label: 'lengths', time: 3, batch: 3, inputs: 1, hidden: 2, lengths: [3, 1, 2] },
-	{ label: 'lengths, both directions', time: 3, batch: 2, inputs: 1, hidden: 1, bidirectional: true, lengths: [2, 3] },
-	{ label: 'strided lengths', time: 2, batch: 2, inputs: 1, hidden: 1, lengths: [1, 2], strided: true },
+	{ label: 'lengths', time: 4, batch: 3, inputs: 2, hidden: 2, lengths: [4, 1, 2] },
+	{ label: 'lengths, both directions', time: 3, batch: 2, inputs: 2, hidden: 2, bidirectional: true, lengths: [2, 3] },
+	{ label: 'strided lengths', time: 3, batch: 3, inputs: 2, hidden: 2, lengths: [1, 3, 2], strided: true },
 ];
 
 function samples(
