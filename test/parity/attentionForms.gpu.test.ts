@@ -45,6 +45,13 @@ const CASES: readonly Case[] = [
 	},
 	{ label: 'small heads', heads: [1, 1], lengths: [33, 130], sizes: [32, 32], causal: true },
 	{ label: 'bool mask', heads: [4, 2], lengths: [70, 50], sizes: [32, 28], mask: [2, 4, 70, 50], maskType: 'bool' },
+	{ label: 'several tiles', heads: [2, 2], lengths: [70, 101], sizes: [64, 64] },
+	{ label: 'causal', heads: [2, 2], lengths: [97, 97], sizes: [64, 64], causal: true, interleaved: true },
+	{ label: 'causal, fewer keys', heads: [1, 1], lengths: [130, 40], sizes: [32, 32], causal: true },
+	{ label: 'odd sizes', heads: [1, 1], lengths: [35, 37], sizes: [17, 9], causal: true },
+	// Sequences from 512 on take larger tiles.
+	{ label: 'long', heads: [1, 1], lengths: [515, 530], sizes: [64, 64] },
+	{ label: 'long, small heads', heads: [1, 1], lengths: [530, 515], sizes: [32, 28], causal: true },
 	{ label: 'large heads', heads: [2, 2], lengths: [97, 97], sizes: [256, 132], causal: true, interleaved: true },
 ];
 const CASES_OF_GPUS: readonly Case[] = [
