@@ -7,7 +7,7 @@ export interface EmbeddingKernels {
 
 	/**
 	 * dWeight[r, c] = sum of gradient[i, c] over all i with index[i] = r; zero for row `paddingIdx` (-1 for none). gradient [n, columns] is
-	 * contiguous. Fixed order of addition, without a scan of all indices for each row.
+	 * contiguous. Fixed order of addition; a scan of all indices for each row is for small tables only.
 	 */
 	embeddingGrad(inputs: { index: View; gradient: View }, outputs: { dWeight: View }, attributes: { paddingIdx: number }): void;
 }
