@@ -9,6 +9,7 @@ import { parseArgs } from 'node:util';
 import { counters, type Device, init, manualSeed, matmul, randn, tidy } from 'wgrad';
 import { ensureAdapter } from '../adapters/driver.mjs';
 import { type Case, cases } from './cases';
+import { callOnce, firstStepLine, measureFirstStep } from './firstStep';
 import { fitLine, measureFit } from './fit';
 import { type Measurement, measure } from './measure';
 import { measureRoofline, type Roofline } from './roofline';
@@ -21,6 +22,9 @@ const USAGE = `Measures the kernels on WebGPU and on the CPU reference.
   --json            the results as JSON
   --no-reference    leave the CPU reference out, which takes most of the time
   --runs N          timed runs of each case (default 7)
+  --first-step      instead: from process start to the end of the first call, with an empty shader cache and a filled one
+                    (default 3 runs of each)
+  --once NAME       instead: one call of the case of that name
   --help            this text
 `;
 
@@ -114,12 +118,19 @@ const { values } = parseArgs({
 		json: { type: 'boolean' },
 		'no-reference': { type: 'boolean' },
 		runs: { type: 'string' },
+		'first-step': { type: 'boolean' },
+		once: { type: 'string' },
 		help: { type: 'boolean' },
 	},
 });
-if (values.help) {
-	console.log(USAGE);
-} else {
+const chosen = cases.filter(({ family, name }) => `${family} ${name}`.includes(values.filter ?? ''));
+
+/** Prints a line, but for programs that read the results as JSON. */
+function say(line: string): void {
+	if (!values.json) console.log(line);
+}
+
+async function runAll(): Promise<void> {
 	const started = performance.now();
 	const runs = Math.max(7, Number(values.runs ?? 7));
 	await ensureAdapter();
@@ -127,16 +138,12 @@ if (values.help) {
 	const first = await tidy(() => matmul(randn([64, 64]), randn([64, 64])).sum()).item();
 	const firstResultMs = performance.now() - started;
 	const roofline = await measureRoofline();
-	const say = (line: string) => {
-		if (!values.json) console.log(line);
-	};
 	say(`adapter: ${adapter?.description || adapter?.vendor}`);
 	say(`roofline: ${roofline.gflops.toFixed(1)} GFLOP/s multiply-add, ${roofline.gbps.toFixed(1)} GB/s copy`);
 	say(`first result ${firstResultMs.toFixed(0)} ms after the program began (a random 64x64 product: ${first.toFixed(3)})\n`);
 	say(HEADER);
 	const results: Result[] = [];
-	for (const benchmark of cases) {
-		if (values.filter !== undefined && !`${benchmark.family} ${benchmark.name}`.includes(values.filter)) continue;
+	for (const benchmark of chosen) {
 		const result = await runCase(benchmark, roofline, runs, !values['no-reference']);
 		results.push(result);
 		say(row(result));
@@ -145,3 +152,25 @@ if (values.help) {
 	if (fit !== null) say(`\n${fitLine(fit)}`);
 	if (values.json) console.log(JSON.stringify({ adapter, roofline, firstResultMs, results, fit }, null, '\t'));
 }
+
+async function runFirstSteps(): Promise<void> {
+	const firstSteps = [];
+	for (const benchmark of chosen) {
+		firstSteps.push(await measureFirstStep(benchmark, Number(values.runs ?? 3)));
+		say(firstStepLine(firstSteps.at(-1)!));
+	}
+	if (values.json) console.log(JSON.stringify({ firstSteps }, null, '\t'));
+}
+
+async function runOnce(name: string): Promise<void> {
+	const benchmark = cases.find((other) => other.name === name);
+	if (benchmark === undefined) throw new Error(`no case is called '${name}'`);
+	await ensureAdapter();
+	await init({ device: 'webgpu' });
+	await callOnce(benchmark);
+}
+
+if (values.help) console.log(USAGE);
+else if (values.once !== undefined) await runOnce(values.once);
+else if (values['first-step']) await runFirstSteps();
+else await runAll();
