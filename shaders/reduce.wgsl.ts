@@ -14,7 +14,8 @@
  * guarantees stride 1 in that dim and that offset, sizes and other strides are multiples of 4.
  *
  * One segment leaves the `result`. More leave `partials`, raw accumulators [segments, kept], which a second launch takes `from`
- * there. An invocation adds up blocks of 32 before it adds them to its total, so an error grows with the blocks and not with the
+ * there; where these are numbers that add up or multiply like elements, they are elements of a sum or product to the host, so that both
+ * launches share variants with others. An invocation adds up blocks of 32 before it adds them to its total, so an error grows with the blocks and not with the
  * elements; with the tree behind it, a sum of 4 M float32 is as exact as a pairwise one.
  *
  * Extremes are integers: a float becomes a u32 key that sorts as the float does, with NaN on top (WGSL compilers may assume that
@@ -25,12 +26,11 @@ import type { ShaderTemplate, StorageType } from './shader';
 import { placeFunction } from './strides';
 
 export type ReduceShaderOp =
-	/** sum x / divisor */
+	/** sum x / divisor, and with `root` its root; so do 'spread', 'count', 'sumAbs' and 'sumSquares' end */
 	| 'sum'
 	| 'prod'
-	/** sum (x - centre of the kept element)^2 / divisor, and its root */
+	/** sum (x - centre of the kept element)^2 */
 	| 'spread'
-	| 'spreadRoot'
 	/** largest key of x, or of |x|; of flipped keys with `flip` */
 	| 'extreme'
 	| 'extremeAbs'
@@ -38,7 +38,7 @@ export type ReduceShaderOp =
 	| 'position'
 	/** whether some x is not 0; with `flip`, whether none is 0 */
 	| 'truth'
-	/** norms of order 0, 1, 2 and p */
+	/** norms of order 0, 1, 2 (with `root`) and p */
 	| 'count'
 	| 'sumAbs'
 	| 'sumSquares'
@@ -89,7 +89,6 @@ function algebra(op: ReduceShaderOp, input: StorageType): { identity: string; li
 		case 'prod':
 			return { identity: 'A(1)', lift: 'return A(v);', combine: 'a * b' };
 		case 'spread':
-		case 'spreadRoot':
 			return { identity: 'A()', lift: 'let d = A(v) - centre; return d * d;', combine: plus };
 		case 'count':
 			return { identity: 'A()', lift: 'return select(A(1), A(), (bitcast<U>(A(v)) << U(1u)) == U());', combine: plus };
@@ -130,11 +129,10 @@ function finish(op: ReduceShaderOp, input: StorageType): string {
 		case 'sum':
 			return input === 'f32' || input === 'f16' ? 'y[k] = Out(quotient(a));' : 'y[k] = Out(a);';
 		case 'spread':
-			return 'y[k] = Out(quotient(a));';
-		case 'spreadRoot':
-			return 'y[k] = Out(sqrt(quotient(a)));';
+		case 'count':
+		case 'sumAbs':
 		case 'sumSquares':
-			return 'y[k] = Out(sqrt(a));';
+			return 'y[k] = Out(quotient(a));';
 		case 'sumPowers':
 			return 'y[k] = Out(pow(a, 1.0 / p.power));';
 		case 'truth':
@@ -161,7 +159,7 @@ export const reduceShader: ShaderTemplate<ReduceVariant> = {
 		const pair = op === 'position' || op === 'logSumExp';
 		const keyed = op === 'extreme' || op === 'extremeAbs' || op === 'position';
 		const float = input === 'f32' || input === 'f16';
-		const centred = op.startsWith('spread') && from === 'elements';
+		const centred = op === 'spread';
 		// A pair is combined element by element even when four are read at once.
 		const vector = (type: string) => (wide === 4 && !pair ? `vec4<${type}>` : type);
 		const { identity, lift, combine } = algebra(op, input);
@@ -191,6 +189,7 @@ struct Params {
 	segment: u32,
 	items: u32,
 	flip: u32,
+	root: u32,
 	divisor: f32,
 	power: f32,
 	nan: u32,
@@ -306,9 +305,11 @@ fn lifted(v: V, j: u32, centre: A) -> A {
 }
 #endif
 
+/** What was added up over the divisor, or its root. */
 fn quotient(a: f32) -> f32 {
 	let special = select(bitcast<f32>(p.infinity), bitcast<f32>(p.nan), a == 0.0);
-	return select(a / max(p.divisor, 1e-30), special, p.divisor == 0.0);
+	let ratio = select(a / max(p.divisor, 1e-30), special, p.divisor == 0.0);
+	return select(ratio, sqrt(ratio), p.root == 1u);
 }
 
 fn store(k: u32, a: S) {

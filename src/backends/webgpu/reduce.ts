@@ -6,6 +6,7 @@ import {
 	type ReduceVariant,
 	reduceShader,
 } from '../../../shaders/reduce.wgsl';
+import type { StorageType } from '../../../shaders/shader';
 import type { Storage, View } from '../contract';
 import type { ReduceAttributes, ReduceKernels } from '../contract/reduce';
 import { type Axis, axisWords, mergedAxes, NAN_BITS } from './axes';
@@ -101,6 +102,7 @@ const PAIRS_READ: readonly ReduceVariant['along'][] = ['reduced'];
 /** Numbers that some operations need: see ReduceShaderOp. */
 interface Scalars {
 	readonly flip?: number;
+	readonly root?: boolean;
 	readonly divisor?: number;
 	readonly power?: number;
 }
@@ -117,12 +119,42 @@ export interface ReduceRequest {
 	readonly scalars?: Scalars;
 }
 
+/** What goes on with partial results that are numbers: to it they are elements like others. */
+const CONTINUATION: Partial<Record<ReduceShaderOp, ReduceShaderOp>> = {
+	sum: 'sum',
+	spread: 'sum',
+	count: 'sum',
+	sumAbs: 'sum',
+	sumSquares: 'sum',
+	prod: 'prod',
+};
+
+/** The variant of a launch in a chain of them, but for how it walks. */
+function stage(
+	{ op, output, which = 'values' }: ReduceRequest,
+	input: StorageType,
+	from: ReduceVariant['from'],
+	to: ReduceVariant['to'],
+): Omit<ReduceVariant, 'along' | 'lanes'> {
+	const continuation = CONTINUATION[op];
+	if (continuation === undefined) return { op, input, output, from, to, outputs: which };
+	const partial = accumulatorType(op, input) as 'f32' | 'i32';
+	return {
+		op: from === 'partials' ? continuation : op,
+		input: from === 'partials' ? partial : input,
+		output: to === 'partials' ? partial : output,
+		from: 'elements',
+		to: 'result',
+		outputs: which,
+	};
+}
+
 /** Encodes a reduction: one launch, or two or more with partial results in scratch memory. */
 export function launchReduction(gpu: Gpu, request: ReduceRequest): void {
 	const input = storageType(request.x);
 	const accumulator = accumulatorType(request.op, input);
 	const pair = accumulator.startsWith('vec2');
-	const { flip = 0, divisor = 1, power = 1 } = request.scalars ?? {};
+	const { flip = 0, root = false, divisor = 1, power = 1 } = request.scalars ?? {};
 	let geometry = split(request.x, request.dims, request.op === 'position');
 	let source = request.x.storage;
 	let from: ReduceVariant['from'] = 'elements';
@@ -144,7 +176,7 @@ export function launchReduction(gpu: Gpu, request: ReduceRequest): void {
 		const centres = request.centres !== undefined && from === 'elements' ? [request.centres] : [];
 		gpu.launch({
 			kernel: reduceShader,
-			variant: { op: request.op, input, output: request.output, from, to, along, lanes, outputs: request.which ?? 'values' },
+			variant: { ...stage(request, input, from, to), along, lanes },
 			buffers: [source, ...(partials === null ? request.outputs : [partials]), ...centres],
 			params: [
 				...axisWords(kept, (axis) => axis.size),
@@ -159,7 +191,8 @@ export function launchReduction(gpu: Gpu, request: ReduceRequest): void {
 				segment,
 				items,
 				flip >>> 0,
-				floatBits(divisor),
+				root && to === 'result' ? 1 : 0,
+				floatBits(to === 'result' ? divisor : 1),
 				floatBits(power),
 				NAN_BITS,
 				INFINITY_BITS,
@@ -200,7 +233,7 @@ function shaderOp({ op, p = 2 }: ReduceAttributes, count: number): { op: ReduceS
 		case 'norm':
 			if (p === 0) return { op: 'count', scalars: {} };
 			if (p === 1) return { op: 'sumAbs', scalars: {} };
-			if (p === 2) return { op: 'sumSquares', scalars: {} };
+			if (p === 2) return { op: 'sumSquares', scalars: { root: true } };
 			// Over nothing every norm is 0.
 			if (count === 0) return { op: 'sumAbs', scalars: {} };
 			if (p === Infinity) return { op: 'extremeAbs', scalars: max };
@@ -231,13 +264,13 @@ export function launchVariance(
 		);
 	launchReduction(gpu, { op: 'sum', x, dims, outputs: [mean], output: 'f32', scalars: { divisor: count } });
 	launchReduction(gpu, {
-		op: root ? 'spreadRoot' : 'spread',
+		op: 'spread',
 		x,
 		dims,
 		outputs: [result.storage],
 		output: storageType(result),
 		centres: mean,
-		scalars: { divisor: Math.max(0, count - correction) },
+		scalars: { root, divisor: Math.max(0, count - correction) },
 	});
 	if (outputs.mean === undefined) gpu.release(mean);
 }
