@@ -5,9 +5,9 @@ import { checkOptions } from '../core/options';
 import { zeros } from '../ops/creation';
 import { add, clamp, div } from '../ops/elementwise';
 import { copy_, mul_ } from '../ops/inplace';
-import { stack } from '../ops/layout';
+import { contiguous, stack } from '../ops/layout';
 import { norm } from '../ops/reduce';
-import { Tensor } from '../tensor';
+import { emptyOn, Tensor } from '../tensor';
 import { tidy } from '../tidy';
 
 function gradientsOf(parameters: Tensor | Iterable<Tensor>): Tensor[] {
@@ -30,14 +30,32 @@ export function clipGradNorm(
 	return noGrad(() =>
 		tidy(() => {
 			if (gradients.length === 0) return zeros([]);
-			const total = norm(stack(gradients.map((gradient) => norm(gradient, undefined, { p: normType }))), undefined, {
-				p: normType,
-			});
-			const factor = clamp(div(maxNorm, add(total, 1e-6)), { max: 1 });
+			const [total, factor] =
+				normType === 2 && areAlike(gradients) ? fused(gradients, maxNorm) : composed(gradients, maxNorm, normType);
 			for (const gradient of gradients) mul_(gradient, factor);
 			return total;
 		}),
 	);
+}
+
+/** Whether one kernel can take them all. */
+function areAlike([first, ...others]: readonly Tensor[]): boolean {
+	return first?.dtype !== 'float16' && others.every(({ device, dtype }) => device === first?.device && dtype === first?.dtype);
+}
+
+type NormAndFactor = readonly [total: Tensor, factor: Tensor];
+
+function fused(gradients: readonly Tensor[], maxNorm: number): NormAndFactor {
+	const views = gradients.map(contiguous);
+	const [total, factor] = [emptyOn(views[0]!, []), emptyOn(views[0]!, [])];
+	total.backend.setLabel('clipGradNorm');
+	total.backend.kernels.clipFactor({ gradients: views }, { norm: total, factor }, { maxNorm });
+	return [total, factor];
+}
+
+function composed(gradients: readonly Tensor[], maxNorm: number, p: number): NormAndFactor {
+	const total = norm(stack(gradients.map((gradient) => norm(gradient, undefined, { p }))), undefined, { p });
+	return [total, clamp(div(maxNorm, add(total, 1e-6)), { max: 1 })];
 }
 
 /** Limits every element of every gradient to [-clipValue, clipValue]. As `torch.nn.utils.clip_grad_value_`. */

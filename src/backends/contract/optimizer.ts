@@ -137,6 +137,15 @@ export interface OptimizerKernels {
 	radamStep(inputs: { gradient: View }, outputs: { param: View; m: View; v: View }, attributes: RadamAttributes): void;
 	/** param -= lr sign(beta1 m + (1 - beta1) g); then m = beta2 m + (1 - beta2) g. */
 	lionStep(inputs: { gradient: View }, outputs: { param: View; m: View }, attributes: LionAttributes): void;
+	/**
+	 * norm = the root of the sum of the squares of all elements of all gradients, factor = min(1, maxNorm / (norm + 1e-6)). Gradients are contiguous,
+	 * float32 or, on the CPU, float64; both outputs have one element of their dtype.
+	 */
+	clipFactor(
+		inputs: { gradients: readonly View[] },
+		outputs: { norm: View; factor: View },
+		attributes: { readonly maxNorm: number },
+	): void;
 	/** average = decay average + (1 - decay) param. */
 	emaStep(inputs: { param: View }, outputs: { average: View }, attributes: { readonly decay: number }): void;
 }

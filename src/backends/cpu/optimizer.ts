@@ -149,6 +149,14 @@ export const optimizer: OptimizerKernels = {
 		}
 	},
 
+	clipFactor({ gradients }, { norm, factor }, { maxNorm }) {
+		let sum = 0;
+		for (const gradient of gradients) for (const g of elements(gradient)) sum += g * g;
+		const length = Math.sqrt(sum);
+		elements(norm)[0] = length;
+		elements(factor)[0] = Math.min(1, maxNorm / (length + 1e-6));
+	},
+
 	emaStep({ param }, { average }, { decay }) {
 		const [p, averages] = [elements(param), elements(average)];
 		for (let i = 0; i < p.length; i++) averages[i] = decay * averages[i]! + (1 - decay) * p[i]!;

@@ -1,13 +1,19 @@
 /** Launches of shaders/optimizer.wgsl.ts and shaders/optimizerAdaptive.wgsl.ts. */
 import { adamStep, type OptimizerVariant, sgdStep } from '../../../shaders/optimizer.wgsl';
 import * as steps from '../../../shaders/optimizerAdaptive.wgsl';
+import { clipFactor, squares } from '../../../shaders/optimizerClip.wgsl';
 import type { ShaderTemplate } from '../../../shaders/shader';
 import { numel } from '../../core/shape';
 import type { View } from '../contract';
 import type { OptimizerKernels, Penalties } from '../contract/optimizer';
+import { NAN_BITS } from './axes';
 import { floatBits, type Gpu, storageType } from './launch';
 
 const WORKGROUP = 64;
+/** An invocation that adds up squares has this many reads to do, but for large gradients, which have more. */
+const READS = 16;
+/** Workgroups that add up the squares of one gradient. */
+const SQUARES_AT_MOST = 256;
 
 export function optimizerKernels(gpu: Gpu): OptimizerKernels {
 	function update(
@@ -128,6 +134,40 @@ export function optimizerKernels(gpu: Gpu): OptimizerKernels {
 		lionStep({ gradient }, { param, m }, attributes) {
 			const { beta1, beta2, lr, shrink } = attributes;
 			step(steps.lionStep, {}, [gradient, param, m], attributes, [beta1, 1 - beta1, beta2, 1 - beta2, lr, shrink], 15);
+		},
+
+		clipFactor({ gradients }, { norm, factor }, { maxNorm }) {
+			const parts = gradients.map((gradient) => {
+				const size = numel(gradient.shape);
+				const width = gradient.offset % 4 === 0 ? 4 : 1;
+				const wanted = Math.ceil(size / (width * READS * WORKGROUP));
+				return { gradient, size, width, invocations: WORKGROUP * Math.min(wanted, SQUARES_AT_MOST) };
+			});
+			const count = parts.reduce((sum, { invocations }) => sum + invocations, 0);
+			const partials = gpu.scratch(count, 'float32');
+			let slot = 0;
+			for (const { gradient, size, width, invocations } of parts) {
+				gpu.launch({
+					kernel: squares,
+					variant: { vec4: width === 4 },
+					buffers: [gradient.storage, partials],
+					params: [size, gradient.offset / width, slot, invocations],
+					grid: [invocations / WORKGROUP],
+					flops: 2 * size,
+					bytes: 4 * size,
+				});
+				slot += invocations;
+			}
+			gpu.launch({
+				kernel: clipFactor,
+				variant: {},
+				buffers: [partials, norm.storage, factor.storage],
+				params: [count, floatBits(maxNorm), NAN_BITS],
+				grid: [1],
+				flops: count,
+				bytes: 4 * count,
+			});
+			gpu.release(partials);
 		},
 
 		emaStep({ param }, { average }, { decay }) {
