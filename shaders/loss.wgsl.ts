@@ -7,8 +7,8 @@
  *                  sum of exponentials (of x - max), the loss and the weight of its target.
  *     whole : one workgroup of 64 does all rows, a thread each in turn, and sums the losses up: one launch for small batches.
  *     thread: a thread does a row; neighbours read neighbouring elements when inner > 1. Few classes.
- *     group : a workgroup of 64 does a row (inner = 1), with two tree reductions in workgroup memory. Many classes.
- * finish         : one workgroup of 256 sums losses and weights of all rows, each thread its own stride, then a tree: a fixed order.
+ *     group : a workgroup of 64 does a row (inner = 1), with two reductions in workgroup memory. Many classes.
+ * finish         : one workgroup of 64 sums losses and weights of all rows, each thread its own stride: a fixed order.
  * crossEntropyGrad: a thread makes four consecutive elements of dx.
  *
  * A row whose target is ignored has loss and weight 0; one whose target is no class has loss NaN, since a kernel cannot throw.
@@ -105,35 +105,35 @@ fn weightOf(c: u32) -> f32 {
 `;
 }
 
-/** Sums of a value of every thread, in every thread. */
-const treeSum = (threads: number) => wgsl`
-var<workgroup> partial: array<vec2<f32>, ${threads}>;
-fn treeSum(lid: u32, value: vec2<f32>) -> vec2<f32> {
+/**
+ * Sums of a value of every thread, and the largest of them, in every thread, each of which goes through what all have written. A tree has a barrier in a
+ * loop, which software adapters need longer to compile than all the rest of a kernel; and 64 reads that all threads share take GPUs about as long
+ * as a tree's six barriers.
+ */
+const TOGETHER = wgsl`
+var<workgroup> partial: array<vec2<f32>, 64>;
+fn sumOfAll(lid: u32, value: vec2<f32>) -> vec2<f32> {
 	workgroupBarrier();
 	partial[lid] = value;
 	workgroupBarrier();
-	for (var width = ${threads / 2}u; width > 0u; width /= 2u) {
-		if (lid < width) {
-			partial[lid] += partial[lid + width];
-		}
-		workgroupBarrier();
+	var sum = vec2(0.0);
+	for (var i = 0u; i < 64u; i++) {
+		sum += partial[i];
 	}
-	return partial[0];
+	return sum;
 }
 `;
 
-const TREE_MAX = wgsl`
-fn treeMax(lid: u32, value: f32) -> f32 {
+const LARGEST = wgsl`
+fn largestOfAll(lid: u32, value: f32) -> f32 {
 	workgroupBarrier();
 	partial[lid].x = value;
 	workgroupBarrier();
-	for (var width = 32u; width > 0u; width /= 2u) {
-		if (lid < width) {
-			partial[lid].x = max(partial[lid].x, partial[lid + width].x);
-		}
-		workgroupBarrier();
+	var largest = value;
+	for (var i = 0u; i < 64u; i++) {
+		largest = max(largest, partial[i].x);
 	}
-	return partial[0].x;
+	return largest;
 }
 `;
 
@@ -147,40 +147,34 @@ fn reduced(sum: vec2<f32>) -> f32 {
 }
 `;
 
-/** A row, four classes at a time: neighbouring ones, or together with the workgroup those that are 64 apart. */
+/** A row, by a thread alone or by the workgroup: each then takes the classes that are 64 apart, and adds them up in blocks of 32. */
 const ROW = (logits: boolean, smoothed: boolean, together: boolean) => wgsl`
-fn quad(first: u32, classes: vec4<u32>) -> vec4<f32> {
-	let at = first + min(classes, vec4(p.classes - 1u)) * p.inner;
-	return vec4(f32(x[at.x]), f32(x[at.y]), f32(x[at.z]), f32(x[at.w]));
-}
-
 /** The loss of a row and the weight of its target; of a group of threads, in all of them. */
 fn rowLoss(row: u32, lid: u32) -> vec2<f32> {
 	let first = p.xOffset + row / p.inner * p.classes * p.inner + row % p.inner;
-#if ${together}
-	let start = vec4(lid) + vec4(0u, 64u, 128u, 192u);
-	let step = 256u;
-#else
-	let start = vec4(0u, 1u, 2u, 3u);
-	let step = 4u;
-#endif
+	let begin = ${together ? 'lid' : '0u'};
+	let step = ${together ? 64 : 1}u;
 	var normalizer = 0.0;
 #if ${logits}
-	var quads = quad(first, start);
-	for (var c = step; c < p.classes; c += step) {
-		quads = max(quads, quad(first, start + c));
+	var largest = f32(x[first + begin * p.inner]);
+	for (var c = begin + step; c < p.classes; c += step) {
+		largest = max(largest, f32(x[first + c * p.inner]));
 	}
-	var largest = max(max(quads.x, quads.y), max(quads.z, quads.w));
 #if ${together}
-	largest = treeMax(lid, largest);
+	largest = largestOfAll(lid, largest);
 #endif
-	var sums = vec4(0.0);
-	for (var c = 0u; c < p.classes; c += step) {
-		sums += select(vec4(0.0), exponential(quad(first, start + c) - largest), start + c < vec4(p.classes));
+	var sum = 0.0;
+	var next = begin;
+	while (next < p.classes) {
+		let until = min(p.classes, next + 32u * step);
+		var block = 0.0;
+		for (; next < until; next += step) {
+			block += exponential(vec4(f32(x[first + next * p.inner]) - largest)).x;
+		}
+		sum += block;
 	}
-	var sum = sums.x + sums.y + (sums.z + sums.w);
 #if ${together}
-	sum = treeSum(lid, vec2(sum, 0.0)).x;
+	sum = sumOfAll(lid, vec2(sum, 0.0)).x;
 #endif
 	normalizer = largest + logarithm(vec4(sum)).x;
 	if (lid == 0u || ${!together}) {
@@ -194,11 +188,11 @@ fn rowLoss(row: u32, lid: u32) -> vec2<f32> {
 	var value = -w * (f32(x[first + c * p.inner]) - normalizer);
 #if ${smoothed}
 	var smoothSum = 0.0;
-	for (var k = ${together ? 'lid' : '0u'}; k < p.classes; k += ${together ? 64 : 1}u) {
+	for (var k = begin; k < p.classes; k += step) {
 		smoothSum -= weightOf(k) * (f32(x[first + k * p.inner]) - normalizer);
 	}
 #if ${together}
-	smoothSum = treeSum(lid, vec2(smoothSum, 0.0)).x;
+	smoothSum = sumOfAll(lid, vec2(smoothSum, 0.0)).x;
 #endif
 	value = (1.0 - p.labelSmoothing) * value + p.labelSmoothing / f32(p.classes) * smoothSum;
 #endif
@@ -246,10 +240,10 @@ ${classWeight(type, weighted ? 3 : undefined)}
 #endif
 ${mathFunctions(row)}
 #if ${method !== 'thread'}
-${treeSum(64)}
+${TOGETHER}
 #endif
 #if ${together && logits}
-${TREE_MAX}
+${LARGEST}
 #endif
 ${row}
 
@@ -264,7 +258,7 @@ fn main(
 	for (var row = lid; row < p.rows; row += 64u) {
 		sum += rowLoss(row, lid);
 	}
-	sum = treeSum(lid, sum);
+	sum = sumOfAll(lid, sum);
 	if (lid == 0u) {
 		loss[0] = ${loss}(${reduction === 'mean' ? 'reduced(sum)' : 'sum.x'});
 		total[0] = sum.y;
@@ -315,15 +309,15 @@ struct Params {
 @group(0) @binding(4) var<storage, read_write> total: array<f32>;
 ${mathFunctions(REDUCED)}
 ${REDUCED}
-${treeSum(256)}
+${TOGETHER}
 
-@compute @workgroup_size(256)
+@compute @workgroup_size(64)
 fn main(@builtin(local_invocation_index) lid: u32) {
 	var sum = vec2(0.0);
-	for (var row = lid; row < p.rows; row += 256u) {
+	for (var row = lid; row < p.rows; row += 64u) {
 		sum += vec2(losses[row], weights[row]);
 	}
-	sum = treeSum(lid, sum);
+	sum = sumOfAll(lid, sum);
 	if (lid == 0u) {
 		loss[0] = ${loss}(${reduction === 'mean' ? 'reduced(sum)' : 'sum.x'});
 		total[0] = sum.y;
@@ -380,42 +374,38 @@ fn main(
 	if (begin >= p.size) {
 		return;
 	}
-	let last = p.size - 1u;
-	let at = min(vec4(begin) + vec4(0u, 1u, 2u, 3u), vec4(last));
-	let group = at / p.inner;
-	let label = group % p.classes;
-	let row = group / p.classes * p.inner + (at - group * p.inner);
-#if ${logits}
-	let place = at + p.xOffset;
-	let logits = vec4(f32(x[place.x]), f32(x[place.y]), f32(x[place.z]), f32(x[place.w]));
-	let probability = exponential(logits - vec4(logSumExp[row.x], logSumExp[row.y], logSumExp[row.z], logSumExp[row.w]));
-#else
-	let probability = vec4(0.0);
-#endif
 #if ${smoothed}
 	var weightSum = 0.0;
 	for (var c = 0u; c < p.classes; c++) {
 		weightSum += weightOf(c);
 	}
 #endif
-	for (var k = 0u; k < min(4u, p.size - begin); k++) {
-		let t = labels[p.targetOffset + row[k]];
+	for (var at = begin; at < min(begin + 4u, p.size); at++) {
+		let group = at / p.inner;
+		let label = group % p.classes;
+		let row = group / p.classes * p.inner + (at - group * p.inner);
+#if ${logits}
+		let probability = exponential(vec4(f32(x[p.xOffset + at]) - logSumExp[row])).x;
+#else
+		let probability = 0.0;
+#endif
+		let t = labels[p.targetOffset + row];
 		let valid = t >= 0 && u32(t) < p.classes;
-		let hit = valid && u32(t) == label[k];
-		var value = weightOf(select(0u, u32(t), valid)) * (probability[k] - select(0.0, 1.0, hit));
+		let hit = valid && u32(t) == label;
+		var value = weightOf(select(0u, u32(t), valid)) * (probability - select(0.0, 1.0, hit));
 #if ${smoothed}
-		let smoothPart = probability[k] * ${logits ? 'weightSum' : '0.0'} - weightOf(label[k]);
+		let smoothPart = probability * ${logits ? 'weightSum' : '0.0'} - weightOf(label);
 		value = (1.0 - p.labelSmoothing) * value + p.labelSmoothing / f32(p.classes) * smoothPart;
 #endif
 #if ${reduction === 'none'}
-		value *= f32(gradient[p.gradientOffset + row[k]]);
+		value *= f32(gradient[p.gradientOffset + row]);
 #elif ${reduction === 'mean'}
 		value *= f32(gradient[p.gradientOffset]) / total[0];
 #else
 		value *= f32(gradient[p.gradientOffset]);
 #endif
 		value = select(value, nan(), !valid);
-		dx[begin + k] = ${type}(select(value, 0.0, t == p.ignoreIndex));
+		dx[at] = ${type}(select(value, 0.0, t == p.ignoreIndex));
 	}
 }
 `;
