@@ -7,16 +7,17 @@
  *   lanes = 1    one invocation walks the segment alone. The way for columns, where neighbouring invocations read neighbouring
  *                addresses; for very short lines; and on software adapters, where workgroup memory and barriers cost more than
  *                they bring.
- *   lanes = 64   the workgroup walks the segment together and ends in a tree in workgroup memory. The way for rows on GPUs, and for
- *                the few long lines that are left at the end of a full reduction.
+ *   lanes = 64   the workgroup walks the segment together, and its first invocation puts together what all have found: a tree would have a
+ *                barrier in a loop, which software adapters compile for longer than all the rest. The way for rows on GPUs, and for the
+ *                few long lines that are left at the end of a full reduction.
  *
  * Reads are scalar, or vec4 `along` the reduced dim (rows) or the kept one (columns, four results for each item); the host
  * guarantees stride 1 in that dim and that offset, sizes and other strides are multiples of 4.
  *
  * One segment leaves the `result`. More leave `partials`, raw accumulators [segments, kept], which a second launch takes `from`
  * there; where these are numbers that add up or multiply like elements, they are elements of a sum or product to the host, so that both
- * launches share variants with others. An invocation adds up blocks of 32 before it adds them to its total, so an error grows with the blocks and not with the
- * elements; with the tree behind it, a sum of 4 M float32 is as exact as a pairwise one.
+ * launches share variants with others. An invocation adds up blocks of 32 before it adds them to its total, so an error grows with the
+ * blocks and not with the elements; a sum of 4 M float32 is nearly as exact as a pairwise one.
  *
  * Extremes are integers: a float becomes a u32 key that sorts as the float does, with NaN on top (WGSL compilers may assume that
  * NaN does not occur, so comparing floats would be no proof against it). Minima are maxima of flipped keys.
@@ -220,7 +221,7 @@ struct Params {
 @group(0) @binding(3) var<storage, read> centres: array<f32>;
 #endif
 #if ${lanes > 1}
-var<workgroup> tree: array<S, ${lanes}>;
+var<workgroup> shares: array<S, ${lanes}>;
 #endif
 
 ${placeFunction('keptAt', { rank: 'keptRank', shape: 'keptShape', strides: 'keptStrides' })}
@@ -399,18 +400,17 @@ fn main(
 	let item = min(group, p.items - 1u);
 	let total = walk(item % p.kept, item / p.kept, lid);
 #if ${wide === 4 && !pair}
-	tree[lid] = combinedScalars(combinedScalars(total.x, total.y), combinedScalars(total.z, total.w));
+	shares[lid] = combinedScalars(combinedScalars(total.x, total.y), combinedScalars(total.z, total.w));
 #else
-	tree[lid] = total;
+	shares[lid] = total;
 #endif
-	for (var half = ${lanes / 2}u; half > 0u; half /= 2u) {
-		workgroupBarrier();
-		if (lid < half) {
-			tree[lid] = ${wide === 4 && !pair ? 'combinedScalars' : 'combined'}(tree[lid], tree[lid + half]);
-		}
-	}
+	workgroupBarrier();
 	if (lid == 0u && group < p.items) {
-		store(item, tree[0]);
+		var all = shares[0];
+		for (var lane = 1u; lane < ${lanes}u; lane++) {
+			all = ${wide === 4 && !pair ? 'combinedScalars' : 'combined'}(all, shares[lane]);
+		}
+		store(item, all);
 	}
 #endif
 }
