@@ -6,7 +6,8 @@
  *
  *   lanes = 1         one invocation walks a line alone: lines across columns (neighbours read neighbours), short lines, and software
  *                     adapters, where barriers cost more than they bring.
- *   lanes = 64, 256   a workgroup walks a line together, with a tree in workgroup memory between the two passes: GPUs.
+ *   lanes = 64, 256   a workgroup walks a line together, and between the two passes each invocation goes through what all have found: GPUs.
+ *                     No tree, whose barriers stand in a loop: software adapters compile that for longer than all the rest.
  *   wide = 'along'    reads and writes are vec4 along the line: inner = 1, the strided operand has stride 1 along the line, and offset,
  *                     length and its other strides are multiples of 4.
  *   wide = 'across'   an invocation walks four neighbouring lines at once, lanes = 1: the innermost dim that stays has stride 1, and its
@@ -82,10 +83,9 @@ struct Sum {
 }
 
 #if ${lanes > 1}
-#if ${backward}
-var<workgroup> tree: array<f32, ${workgroup}>;
-#else
-var<workgroup> tree: array<Sum, ${workgroup}>;
+var<workgroup> totals: array<f32, ${lanes}>;
+#if ${!backward}
+var<workgroup> found: array<vec2<u32>, ${lanes}>;
 #endif
 #endif
 
@@ -184,6 +184,36 @@ fn secondPass(source: u32, packed: u32, lane: u32, total: L) {
 }
 #endif
 
+#if ${lanes > 1}
+fn sumOfAll(mine: f32, lid: u32) -> f32 {
+	totals[lid] = mine;
+	workgroupBarrier();
+	var total = 0.0;
+	for (var lane = 0u; lane < ${lanes}u; lane++) {
+		total += totals[lane];
+	}
+	return total;
+}
+
+#if ${backward}
+fn ofAll(mine: f32, lid: u32) -> f32 {
+	return sumOfAll(mine, lid);
+}
+#else
+fn ofAll(mine: Sum, lid: u32) -> Sum {
+	found[lid] = vec2(bitcast<u32>(mine.largest), mine.bits);
+	workgroupBarrier();
+	var largest = mine.largest;
+	var bits = 0u;
+	for (var lane = 0u; lane < ${lanes}u; lane++) {
+		largest = max(largest, bitcast<f32>(found[lane].x));
+		bits = max(bits, found[lane].y);
+	}
+	return Sum(largest, sumOfAll(mine.total * decayed(mine.largest - largest), lid), bits);
+}
+#endif
+#endif
+
 @compute @workgroup_size(${workgroup})
 fn main(
 	@builtin(workgroup_id) wid: vec3<u32>,
@@ -206,15 +236,8 @@ fn main(
 	}
 	let source = start(group);
 	let packed = packedStart(group);
-	tree[lid] = firstPass(source, ${backward ? 'packed, ' : ''}lid);
-	for (var half = ${lanes / 2}u; half > 0u; half /= 2u) {
-		workgroupBarrier();
-		if (lid < half) {
-			tree[lid] = ${backward ? 'tree[lid] + tree[lid + half]' : 'joined(tree[lid], tree[lid + half])'};
-		}
-	}
-	workgroupBarrier();
-	secondPass(source, packed, lid, tree[0]);
+	let mine = firstPass(source, ${backward ? 'packed, ' : ''}lid);
+	secondPass(source, packed, lid, ofAll(mine, lid));
 #endif
 }
 `;
