@@ -1,6 +1,9 @@
 /**
  * Scopes: which tensors and tape nodes were made since a point in time, so that `tidy`, operations and the backward walk
  * can let go of their temporaries promptly. A scope belongs to synchronous code; it never spans an `await`.
+ *
+ * A scope holds what was made in it, so the garbage collector cannot: only what leaves the last scope is registered with it. Most
+ * tensors never do, and registering them would cost more than a small operation.
  */
 
 interface Disposable {
@@ -8,11 +11,15 @@ interface Disposable {
 	/** Outlives every scope: parameters, gradients, optimizer state, and what the user gave to `keep`. */
 	readonly kept: boolean;
 	dispose(): void;
+	/** No scope holds it any longer: from now on the garbage collector has to tell of its end. */
+	leave(): void;
 }
 
 /** Something on the tape that holds saved tensors, as scopes see it. */
 export interface ScopedNode {
 	release(): void;
+	/** As for tensors. */
+	leave(): void;
 }
 
 export interface Scope {
@@ -26,7 +33,8 @@ let live = 0;
 
 export function onTensorCreated(tensor: Disposable): void {
 	live++;
-	if (current !== null) current.tensors.push(tensor);
+	if (current === null) tensor.leave();
+	else current.tensors.push(tensor);
 }
 
 export function onTensorDisposed(): void {
@@ -34,7 +42,8 @@ export function onTensorDisposed(): void {
 }
 
 export function onNodeCreated(node: ScopedNode): void {
-	if (current !== null) current.nodes.push(node);
+	if (current === null) node.leave();
+	else current.nodes.push(node);
 }
 
 /** Tensor handles that were made and neither disposed of nor collected yet. */
@@ -58,9 +67,14 @@ export function currentScope(): Scope | null {
 export function closeScope(scope: Scope, survives: (tensor: Disposable) => boolean): void {
 	current = scope.parent;
 	for (const tensor of scope.tensors) {
-		if (tensor.isDisposed || tensor.kept) continue;
-		if (!survives(tensor)) tensor.dispose();
+		if (tensor.isDisposed) continue;
+		if (tensor.kept) tensor.leave();
+		else if (!survives(tensor)) tensor.dispose();
 		else if (current !== null) current.tensors.push(tensor);
+		else tensor.leave();
 	}
-	if (current !== null) for (const node of scope.nodes) current.nodes.push(node);
+	for (const node of scope.nodes) {
+		if (current === null) node.leave();
+		else current.nodes.push(node);
+	}
 }

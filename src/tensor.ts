@@ -33,6 +33,8 @@ export type NestedArray = number | boolean | readonly NestedArray[];
 
 interface Hold {
 	storage: Storage | null;
+	/** Whether the garbage collector is asked to tell of the handle's end. */
+	watched: boolean;
 }
 
 /** Drops one reference; the last one gives the memory back. */
@@ -70,8 +72,7 @@ export class Tensor implements View {
 		this.offset = offset;
 		this.dtype = storage.dtype;
 		storage.references++;
-		this.#hold = { storage };
-		dropped.register(this, this.#hold, this.#hold);
+		this.#hold = { storage, watched: false };
 		onTensorCreated(this);
 	}
 
@@ -127,11 +128,17 @@ export class Tensor implements View {
 	dispose(): void {
 		const hold = this.#hold;
 		if (hold.storage === null) return;
-		dropped.unregister(hold);
+		if (hold.watched) dropped.unregister(hold);
 		const storage = hold.storage;
 		hold.storage = null;
 		onTensorDisposed();
 		releaseStorage(storage);
+	}
+
+	/** Not for users: see scope.ts. */
+	leave(): void {
+		this.#hold.watched = true;
+		dropped.register(this, this.#hold, this.#hold);
 	}
 
 	/** Not for users: gives this handle the memory of `other`, of equal shape; `other` is disposed of. See Module.to. */

@@ -10,6 +10,7 @@ import { cpuBackend } from '../backends/cpu/backend';
 import { ArgumentError, AutogradError, formatShape } from '../core/errors';
 import { checkOptions } from '../core/options';
 import { Tensor } from '../tensor';
+import { tidy } from '../tidy';
 import { grad } from './backward';
 import { enableGrad, noGrad } from './modes';
 import { setRequiresGrad } from './tape';
@@ -35,13 +36,14 @@ export type Differentiable = (...inputs: Tensor[]) => Tensor | readonly Tensor[]
 /**
  * Checks the gradients of `fn` at `inputs` (float64 tensors on the CPU; those that require a gradient are checked) against central
  * differences. Resolves to true, or throws (returns false without `raise`) with the worst element, both values and the tolerance.
+ * `fn` is called twice for each element, each time in a `tidy`.
  */
 export async function gradcheck(fn: Differentiable, inputs: readonly Tensor[], options: GradcheckOptions = {}): Promise<boolean> {
 	checkOptions('gradcheck', options, GRADCHECK_OPTIONS);
 	requireFunction('gradcheck', fn);
 	const name = options.name ?? (fn.name || 'fn');
 	const checked = requireInputs('gradcheck', name, inputs);
-	const worst = compare(fn, inputs, checked, options);
+	const worst = compare(fn, fn, inputs, checked, options);
 	if (worst === null) return true;
 	if (options.raise === false) return false;
 	throw new AutogradError(describe('gradcheck', name, worst));
@@ -67,16 +69,23 @@ export async function gradgradcheck(
 		setRequiresGrad(cotangent, true);
 		return cotangent;
 	});
-	const product: Differentiable = (...all) => {
+	const product = (all: readonly Tensor[], createGraph: boolean): Tensor[] => {
 		const given = all.slice(0, inputs.length);
 		const results = outputsOf(fn, given).filter((output) => output.edge !== null);
 		const targets = checked.map((i) => given[i]!);
-		const gradients = grad(results, targets, { gradOutputs: all.slice(inputs.length), createGraph: true, allowUnused: true });
+		const gradients = grad(results, targets, { gradOutputs: all.slice(inputs.length), createGraph, allowUnused: true });
 		return gradients.filter((gradient): gradient is Tensor => gradient !== null);
 	};
 	const all = [...inputs, ...cotangents];
 	const indices = [...checked, ...cotangents.map((_, i) => inputs.length + i)];
-	const worst = compare(product, all, indices, options);
+	// The differences are of the gradient as `backward()` gives it: the derivative of the recorded one must be that of this one.
+	const worst = compare(
+		(...given) => product(given, true),
+		(...given) => product(given, false),
+		all,
+		indices,
+		options,
+	);
 	if (worst === null) return true;
 	if (options.raise === false) return false;
 	throw new AutogradError(describe('gradgradcheck', name, worst));
@@ -141,16 +150,20 @@ function hostValues(tensor: Tensor): Float64Array {
 }
 
 /** sum over outputs and elements of weight * output. */
-function functional(fn: Differentiable, inputs: readonly Tensor[]): number {
-	let total = 0;
-	let k = 0;
-	for (const output of outputsOf(fn, inputs)) {
-		if (output.dtype !== 'float64') continue;
-		const packed = pack(output);
-		const w = weights(packed.length, 11 + k++);
-		for (let i = 0; i < packed.length; i++) total += w[i]! * packed[i]!;
-	}
-	return total;
+function functional(fn: Differentiable, inputs: readonly Tensor[], factors: readonly Float64Array[]): number {
+	return tidy(() => {
+		let total = 0;
+		let k = 0;
+		for (const output of outputsOf(fn, inputs)) {
+			if (output.dtype !== 'float64') continue;
+			const w = factors[k++];
+			if (w?.length !== output.size)
+				throw new AutogradError('gradcheck: the outputs of the function change their number or shapes from call to call');
+			const packed = output.isContiguous && output.offset === 0 ? hostValues(output) : pack(output);
+			for (let i = 0; i < w.length; i++) total += w[i]! * packed[i]!;
+		}
+		return total;
+	});
 }
 
 function pack(tensor: Tensor): Float64Array {
@@ -170,8 +183,10 @@ function positionsOf(tensor: Tensor): number[] {
 	return result;
 }
 
+/** Compares the gradients of `fn` with differences of `evaluated`: the same function, as far as values go. */
 function compare(
 	fn: Differentiable,
+	evaluated: Differentiable,
 	inputs: readonly Tensor[],
 	checked: readonly number[],
 	options: GradcheckOptions,
@@ -182,13 +197,9 @@ function compare(
 	const targets = checked.map((i) => points[i]!);
 	const outputs = outputsOf(fn, points);
 	const differentiable = outputs.filter((output) => output.edge !== null);
-	const seeds: Tensor[] = [];
-	let k = 0;
-	for (const output of outputs) {
-		if (output.dtype !== 'float64') continue;
-		const seed = fromValues(weights(output.size, 11 + k++), output.shape);
-		if (output.edge !== null) seeds.push(seed);
-	}
+	const weighed = outputs.filter((output) => output.dtype === 'float64');
+	const factors = weighed.map((output, k) => weights(output.size, 11 + k));
+	const seeds = weighed.flatMap((output, k) => (output.edge === null ? [] : [fromValues(factors[k]!, output.shape)]));
 	const gradients =
 		differentiable.length === 0
 			? targets.map(() => null)
@@ -201,9 +212,9 @@ function compare(
 		positionsOf(target).forEach((position, element) => {
 			const before = data[position]!;
 			data[position] = before + eps;
-			const above = functional(fn, points);
+			const above = functional(evaluated, points, factors);
 			data[position] = before - eps;
-			const below = functional(fn, points);
+			const below = functional(evaluated, points, factors);
 			data[position] = before;
 			const numerical = (above - below) / (2 * eps);
 			const allowed = atol + rtol * Math.abs(numerical);

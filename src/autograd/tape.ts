@@ -106,6 +106,8 @@ export class TapeNode implements GradNode, ScopedNode {
 	#saved: Saved[] | null = null;
 	#packed: { readonly restore: (() => Tensor)[]; readonly detach: () => void } | null = null;
 	readonly #storages: Storage[] = [];
+	/** Whether the garbage collector is asked to tell of the node's end. */
+	#watched = false;
 	// Given up with the saved tensors: a closure may hold handles.
 	#vjp: ManyVjp<readonly Tensor[]> | null;
 
@@ -140,7 +142,12 @@ export class TapeNode implements GradNode, ScopedNode {
 			this.#storages.push(storage);
 			return { storage, shape, strides, offset, version: storage.version, edge };
 		});
-		if (this.#storages.length > 0) droppedNodes.register(this, this.#storages, this);
+	}
+
+	leave(): void {
+		if (this.#storages.length === 0) return;
+		this.#watched = true;
+		droppedNodes.register(this, this.#storages, this);
 	}
 
 	/** The saved tensors as handles again, at their old places on the tape. */
@@ -170,10 +177,8 @@ export class TapeNode implements GradNode, ScopedNode {
 		this.#saved = null;
 		this.#packed?.detach();
 		this.#packed = null;
-		if (this.#storages.length > 0) {
-			droppedNodes.unregister(this);
-			for (const storage of this.#storages.splice(0)) releaseStorage(storage);
-		}
+		if (this.#watched) droppedNodes.unregister(this);
+		for (const storage of this.#storages.splice(0)) releaseStorage(storage);
 	}
 }
 
