@@ -2,8 +2,8 @@
 /**
  * Runs the tests: `node test/run.mjs [--filter TEXT] [--adapter NAME] [--timeout SECONDS] [--verbose]`.
  *
- * Bundles every test file, runs each in a process or a page of its own, once for every place that its name asks for (see
- * runner/bundle.mjs), several at a time. Ends with the line 'N passed, N failed'. A file that crashes, hangs, does not load or
+ * Bundles every test file, runs each in a process or a page, its own or one shared with its like, once for every place that
+ * its name asks for (see runner/bundle.mjs), several at a time. Ends with the line 'N passed, N failed'. A file that crashes, hangs, does not load or
  * has no test counts as a failure, and so does a machine on which no adapter is found.
  */
 import { rmSync } from 'node:fs';
@@ -12,8 +12,10 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { root } from '../build.mjs';
 import { BrowserRunner } from './runner/browser.mjs';
-import { bundleName, bundleTests, findTests, places } from './runner/bundle.mjs';
+import { bundleName, bundleTests, findTests, places, session } from './runner/bundle.mjs';
 import { findEnvironments, runInNode } from './runner/node.mjs';
+
+/** @typedef {import('./runner/node.mjs').Report} Report */
 
 const { values: options } = parseArgs({
 	options: {
@@ -75,12 +77,27 @@ async function planNode() {
 		const isMissing = (/** @type {string} */ file) => places(file).onlyFastest && name !== fastest?.name;
 		const own = bundled.filter((file) => onAdapter(file) === (name !== 'cpu') && !isMissing(file));
 		if (own.length > 0) open(name, adapter);
-		return own.map((file) => ({
+		return inSessions(own).map((fellows) => ({
 			environment: name,
-			file,
-			run: () => runInNode(join(bundles, 'node', bundleName(file)), env, timeout),
+			files: fellows,
+			run: (/** @type {(report: Report) => void} */ onReport) => {
+				const paths = fellows.map((file) => join(bundles, 'node', bundleName(file)));
+				return runInNode(paths, env, timeout, onReport);
+			},
 		}));
 	});
+}
+
+/**
+ * Files that share a process or page, together: those sessions first, because they are long.
+ *
+ * @param {readonly string[]} all
+ */
+function inSessions(all) {
+	/** @type {Map<string, string[]>} */
+	const sessions = new Map();
+	for (const file of all) sessions.set(session(file), [...(sessions.get(session(file)) ?? []), file]);
+	return [...sessions.values()].sort((a, b) => b.length - a.length);
 }
 
 async function planBrowser() {
@@ -96,7 +113,11 @@ async function planBrowser() {
 		return [];
 	}
 	open('chromium', adapter);
-	return bundled.map((file) => ({ environment: 'chromium', file, run: () => browser.run(bundleName(file), timeout) }));
+	return inSessions(bundled).map((fellows) => ({
+		environment: 'chromium',
+		files: fellows,
+		run: (/** @type {(report: Report) => void} */ onReport) => browser.run(fellows.map(bundleName), timeout, onReport),
+	}));
 }
 
 /**
@@ -109,13 +130,25 @@ function withoutMarks(output) {
 	return lines.join('\n').trim();
 }
 
-/** @param {{ environment: string, file: string, run: () => Promise<import('./runner/node.mjs').Report> }} job */
-async function perform({ environment, file, run }) {
+/** @param {{ environment: string, files: readonly string[], run: (onReport: (report: Report) => void) => Promise<void> }} job */
+async function perform({ environment, files, run }) {
+	let start = performance.now();
+	let done = 0;
+	await run((report) => {
+		account(environment, files[done++] ?? '', report, (performance.now() - start) / 1000);
+		start = performance.now();
+	});
+}
+
+/**
+ * @param {string} environment
+ * @param {string} file
+ * @param {Report} report
+ * @param {number} seconds
+ */
+function account(environment, file, { outcome, problem, output }, seconds) {
 	const total = totals.get(environment);
 	if (total === undefined) throw new Error(`no environment '${environment}'`);
-	const start = performance.now();
-	const { outcome, problem, output } = await run();
-	const seconds = (performance.now() - start) / 1000;
 	const passed = outcome?.passed ?? 0;
 	const empty = problem === undefined && passed === 0 && outcome?.failed === 0 ? 'the file has no test' : undefined;
 	const trouble = problem ?? empty;

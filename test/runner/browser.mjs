@@ -1,4 +1,4 @@
-/** Tests in headless Chromium: one browser, one page for each test file. */
+/** Tests in headless Chromium: one browser, one page for each session of test files. */
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
@@ -40,11 +40,23 @@ export class BrowserRunner {
 	}
 
 	/**
-	 * @param {string} bundle path of the bundle in the served folder
-	 * @param {number} timeout in milliseconds
-	 * @returns {Promise<import('./node.mjs').Report>}
+	 * Runs bundled test files in one page, one after the other. Where one of them does not end, a new page runs the rest.
+	 *
+	 * @param {readonly string[]} bundles their paths in the served folder
+	 * @param {number} timeout of each, in milliseconds
+	 * @param {(report: import('./node.mjs').Report) => void} onReport called for each bundle, in their order
 	 */
-	async run(bundle, timeout) {
+	async run(bundles, timeout, onReport) {
+		for (let done = 0; done < bundles.length; ) done += await this.#runPage(bundles.slice(done), timeout, onReport);
+	}
+
+	/**
+	 * @param {readonly string[]} bundles
+	 * @param {number} timeout
+	 * @param {(report: import('./node.mjs').Report) => void} onReport
+	 * @returns {Promise<number>} how many of them it has reported on: at least one
+	 */
+	async #runPage(bundles, timeout, onReport) {
 		const browser = await this.#open();
 		const page = await browser.newPage();
 		let output = '';
@@ -57,14 +69,17 @@ export class BrowserRunner {
 		page.on('pageerror', (error) => {
 			uncaught ??= `an uncaught error at '${running}': ${error.stack ?? error.message}`;
 		});
+		let reported = 0;
 		/** @type {NodeJS.Timeout | undefined} */
 		let timer;
-		const failed = new Promise((_, reject) => {
-			timer = setTimeout(() => reject(new Error(`still at '${running}' after ${timeout / 1000} s`)), timeout);
-			page.on('crash', () => reject(new Error(`the page crashed at '${running}'`)));
-			browser.on('disconnected', () => reject(new Error(`the browser died at '${running}'`)));
-		});
-		const finished = (async () => {
+		try {
+			/** @type {Promise<never>} */
+			const died = new Promise((_, reject) => {
+				page.on('crash', () => reject(new Error(`the page crashed at '${running}'`)));
+				browser.on('disconnected', () => reject(new Error(`the browser died at '${running}'`)));
+			});
+			// It may die when nothing waits for it any more.
+			died.catch(() => {});
 			await page.exposeFunction('testStarted', (/** @type {string} */ name) => {
 				running = name;
 			});
@@ -75,18 +90,28 @@ export class BrowserRunner {
 				WGRAD_SEED,
 			});
 			await page.goto(this.#url);
-			return page.evaluate(async (path) => (await import(path)).run(), `/${bundle}`);
-		})();
-		try {
-			const outcome = /** @type {import('./outcome').Outcome} */ (await Promise.race([finished, failed]));
-			await page.close();
-			outcome.failures = outcome.failures.map(stripVTControlCharacters);
-			return { output, outcome, ...(uncaught !== undefined && { problem: uncaught }) };
+			for (const bundle of bundles) {
+				const late = new Promise((_, reject) => {
+					timer = setTimeout(() => reject(new Error(`still at '${running}' after ${timeout / 1000} s`)), timeout);
+				});
+				const finished = page.evaluate(async (path) => (await import(path)).run(), `/${bundle}`);
+				finished.catch(() => {});
+				const outcome = /** @type {import('./outcome').Outcome} */ (await Promise.race([finished, died, late]));
+				clearTimeout(timer);
+				if (bundle === bundles.at(-1)) await page.close();
+				outcome.failures = outcome.failures.map(stripVTControlCharacters);
+				onReport({ output, outcome, ...(uncaught !== undefined && { problem: uncaught }) });
+				reported++;
+				output = '';
+				running = 'loading';
+				uncaught = undefined;
+			}
+			return reported;
 		} catch (error) {
-			finished.catch(() => {});
 			// A page that hangs does not close, and its work would slow down the tests that follow.
 			await browser.close();
-			return { output, problem: error instanceof Error ? error.message : String(error) };
+			onReport({ output, problem: error instanceof Error ? error.message : String(error) });
+			return reported + 1;
 		} finally {
 			clearTimeout(timer);
 		}

@@ -26,6 +26,26 @@ export function places(file) {
 	};
 }
 
+/**
+ * What the files that share one process, or page, have in common; a file without such fellows has one of its own. The proofs of a
+ * family by its samples and by random cases need the same pipelines, and on a software adapter most of their time is compilation.
+ *
+ * @param {string} file
+ */
+export function session(file) {
+	const [, family] = /^(?:parity|random)\/(\w+)\.gpu\.test\.ts$/.exec(file) ?? [];
+	if (family === undefined) return file;
+	const fellows = SESSIONS.find((families) => families.includes(family));
+	return fellows === undefined ? file : `proofs of ${fellows.join(', ')}`;
+}
+
+/** Families whose tests use much the same pipelines, such as sums and products. They must fit the cache, which has a cap. */
+const SESSIONS = [
+	['elementwise', 'indexing'],
+	['reduce', 'softmax', 'norm', 'loss', 'sample'],
+	['matmul', 'conv', 'pool', 'attention', 'rnn', 'embedding', 'layout', 'random'],
+];
+
 /** All test files by their path under test/, sorted. */
 export async function findTests() {
 	const files = await readdir(join(root, 'test'), { recursive: true });

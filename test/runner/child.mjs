@@ -1,6 +1,6 @@
 /**
- * Runs one bundled test file in a process of its own and sends its outcome to test/run.mjs: `child.mjs BUNDLE`.
- * VK_DRIVER_FILES says which driver Dawn takes.
+ * Runs bundled test files in a process of their own, one after the other, and sends their outcomes to test/run.mjs:
+ * `child.mjs BUNDLE...`. VK_DRIVER_FILES says which driver Dawn takes.
  */
 import { pathToFileURL } from 'node:url';
 import { chooseDriver } from '../../adapters/driver.mjs';
@@ -13,5 +13,7 @@ Object.assign(globalThis, {
 	testStarted: (/** @type {string} */ running) => send({ running }),
 });
 if (process.env.VK_DRIVER_FILES !== undefined) await chooseDriver(process.env.VK_DRIVER_FILES);
-const { run } = await import(pathToFileURL(process.argv[2] ?? '').href);
-send({ outcome: await run() });
+for (const bundle of process.argv.slice(2)) {
+	const { run } = await import(pathToFileURL(bundle).href);
+	send({ outcome: await run() });
+}

@@ -1,4 +1,4 @@
-/** Tests in Node: the environments that this machine offers, and one process for each test file. */
+/** Tests in Node: the environments that this machine offers, and one process for each session of test files. */
 import { fork } from 'node:child_process';
 import { join } from 'node:path';
 import { findLavapipe, findSwiftShader } from '../../adapters/driver.mjs';
@@ -64,14 +64,28 @@ function environment(env) {
 }
 
 /**
- * @param {string} bundle
+ * Runs bundled test files in one process, one after the other. Where it dies before the last is done, a new one runs those that were
+ * not begun.
+ *
+ * @param {readonly string[]} bundles
  * @param {Record<string, string>} env
- * @param {number} timeout in milliseconds
- * @returns {Promise<Report>}
+ * @param {number} timeout of each, in milliseconds
+ * @param {(report: Report) => void} onReport called for each bundle, in their order
  */
-export function runInNode(bundle, env, timeout) {
+export async function runInNode(bundles, env, timeout, onReport) {
+	for (let done = 0; done < bundles.length; ) done += await runProcess(bundles.slice(done), env, timeout, onReport);
+}
+
+/**
+ * @param {readonly string[]} bundles
+ * @param {Record<string, string>} env
+ * @param {number} timeout
+ * @param {(report: Report) => void} onReport
+ * @returns {Promise<number>} how many of them it has reported on: at least one
+ */
+function runProcess(bundles, env, timeout, onReport) {
 	return new Promise((resolve) => {
-		const child = fork(join(root, 'test/runner/child.mjs'), [bundle], {
+		const child = fork(join(root, 'test/runner/child.mjs'), bundles, {
 			cwd: root,
 			env: environment(env),
 			execArgv: ['--expose-gc', '--enable-source-maps'],
@@ -80,35 +94,45 @@ export function runInNode(bundle, env, timeout) {
 		let output = '';
 		let running = 'loading';
 		let problem = '';
-		/** @type {import('./outcome').Outcome | undefined} */
-		let outcome;
+		let reported = 0;
+		/** The outcome of the last bundle waits for the process to exit. @type {import('./outcome').Outcome | undefined} */
+		let last;
 		const collect = (/** @type {Buffer} */ chunk) => {
 			output += chunk;
 		};
 		child.stdout?.on('data', collect);
 		child.stderr?.on('data', collect);
-		const give = (/** @type {string} */ why) => {
+		const giveUp = (/** @type {string} */ why) => {
 			problem = why;
 			child.kill('SIGKILL');
 		};
-		let timer = setTimeout(() => give(`still at '${running}' after ${timeout / 1000} s`), timeout);
+		const limit = () => setTimeout(() => giveUp(`still at '${running}' after ${timeout / 1000} s`), timeout);
+		let timer = limit();
 		child.on('message', (/** @type {{ running?: string, outcome?: import('./outcome').Outcome }} */ message) => {
 			if (message.running !== undefined) running = message.running;
-			if (message.outcome !== undefined) {
-				outcome = message.outcome;
-				clearTimeout(timer);
-				timer = setTimeout(() => give('the process did not exit by itself after its last test'), EXIT_MILLISECONDS);
+			if (message.outcome === undefined) return;
+			clearTimeout(timer);
+			if (reported < bundles.length - 1) {
+				onReport({ output, outcome: message.outcome });
+				reported++;
+				output = '';
+				running = 'loading';
+				timer = limit();
+			} else {
+				last = message.outcome;
+				timer = setTimeout(() => giveUp('the process did not exit by itself after its last test'), EXIT_MILLISECONDS);
 			}
 		});
 		child.on('close', (code, signal) => {
 			clearTimeout(timer);
-			const where = outcome === undefined ? `at '${running}'` : 'after its last test';
-			if (problem === '' && (code !== 0 || outcome === undefined)) {
+			const where = last === undefined ? `at '${running}'` : 'after its last test';
+			if (problem === '' && (code !== 0 || last === undefined)) {
 				if (signal !== null) problem = `the process died of ${signal} ${where}`;
 				else if (code === NEVER_SETTLED) problem = `a promise that nothing will settle is waited for ${where}`;
 				else problem = `the process exited with ${code} ${where}`;
 			}
-			resolve({ output, ...(outcome && { outcome }), ...(problem !== '' && { problem }) });
+			onReport({ output, ...(last && { outcome: last }), ...(problem !== '' && { problem }) });
+			resolve(reported + 1);
 		});
 	});
 }
