@@ -9,10 +9,10 @@
  * Values are read and written in the byte order of the machine, which is little-endian wherever WebGPU runs.
  */
 import type { DType, TypedArray } from '../core/dtype';
-import { DTypeError, FormatError, formatShape, ShapeError } from '../core/errors';
+import { ArgumentError, DTypeError, FormatError, formatShape, ShapeError } from '../core/errors';
 import { float16ToFloat32 } from '../core/float16';
 import { checkOptions } from '../core/options';
-import { numel, type Shape } from '../core/shape';
+import { checkShape, numel, type Shape } from '../core/shape';
 import { duplicateKey } from './json';
 
 export interface SafetensorsRecord {
@@ -90,7 +90,16 @@ function isCount(value: unknown): value is number {
 
 /** The tensors and metadata of a file. Where elements are aligned and need no conversion, arrays share memory with `bytes`. */
 export function decodeSafetensors(bytes: Uint8Array, options: DecodeOptions = {}): SafetensorsFile {
-	checkOptions('decodeSafetensors', options, ['float16As', 'float64As']);
+	if (!ArrayBuffer.isView(bytes))
+		throw new ArgumentError(`decodeSafetensors: it takes the bytes of a file, a Uint8Array, not ${typeof bytes}`);
+	const { float16As = 'float16', float64As = 'float64' } = checkOptions('decodeSafetensors', options, ['float16As', 'float64As']);
+	for (const [option, given, own] of [
+		['float16As', float16As, 'float16'],
+		['float64As', float64As, 'float64'],
+	]) {
+		if (given !== own && given !== 'float32')
+			throw new ArgumentError(`decodeSafetensors: ${option} must be '${own}' or 'float32', not ${String(given)}`);
+	}
 	// A Buffer of Node is a Uint8Array whose slice() does not copy.
 	const plain = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 	const { header, dataStart } = readHeader(plain);
@@ -280,6 +289,10 @@ export function encodeSafetensors(
 	tensors: readonly SafetensorsRecord[],
 	metadata: Readonly<Record<string, string>> = {},
 ): Uint8Array {
+	if (!Array.isArray(tensors as unknown)) throw new ArgumentError(`encodeSafetensors: it takes a list of tensors, not ${typeof tensors}`);
+	if (!isObject(metadata)) throw new ArgumentError('encodeSafetensors: the metadata must be an object of texts by name');
+	const names = new Set<string>();
+	for (const record of tensors) checkRecord(record, names);
 	const sorted = [...tensors].sort((a, b) => FILE_ORDER[a.dtype] - FILE_ORDER[b.dtype] || (a.name < b.name ? -1 : 1));
 	const parts: string[] = [];
 	if (Object.keys(metadata).length > 0) {
@@ -289,10 +302,8 @@ export function encodeSafetensors(
 		}
 		parts.push(`"${METADATA}":${JSON.stringify(metadata)}`);
 	}
-	const names = new Set<string>();
 	let size = 0;
 	for (const record of sorted) {
-		checkRecord(record, names);
 		const { name, dtype, shape, data } = record;
 		const begin = size;
 		size += data.byteLength;
@@ -315,15 +326,24 @@ export function encodeSafetensors(
 	return file;
 }
 
-function checkRecord({ name, dtype, shape, data }: SafetensorsRecord, names: Set<string>): void {
+function checkRecord(record: SafetensorsRecord, names: Set<string>): void {
+	if (!isObject(record) || typeof record.name !== 'string')
+		throw new ArgumentError('encodeSafetensors: each tensor must be an object { name, dtype, shape, data }');
+	const { name, dtype, shape, data } = record;
 	if (name === METADATA || name.split('.').includes('__proto__')) fail(`a tensor cannot be named ${quote(name)}`);
 	if (names.has(name)) fail(`two tensors are named ${quote(name)}`);
 	names.add(name);
-	if (!(data instanceof ARRAY_OF[dtype])) {
+	if (!Object.hasOwn(ARRAY_OF, dtype))
 		throw new DTypeError(
-			`safetensors: tensor ${quote(name)} of dtype ${dtype} comes as ${data.constructor.name} instead of ${ARRAY_OF[dtype].name}`,
+			`safetensors: tensor ${quote(name)} has dtype ${String(dtype)}; it takes ${Object.keys(ARRAY_OF).join(', ')}`,
+		);
+	if (!(data instanceof ARRAY_OF[dtype])) {
+		const given = ArrayBuffer.isView(data) ? (data as TypedArray).constructor.name : typeof data;
+		throw new DTypeError(
+			`safetensors: tensor ${quote(name)} of dtype ${dtype} comes as ${given} instead of ${ARRAY_OF[dtype].name}`,
 		);
 	}
+	checkShape('encodeSafetensors', shape);
 	if (data.length !== numel(shape)) {
 		throw new ShapeError(
 			`safetensors: tensor ${quote(name)} of shape ${formatShape(shape)} has ${numel(shape)} elements, but its data ${data.length}`,

@@ -22,6 +22,8 @@ export async function saveSafetensors(
 		throw new ArgumentError(
 			`saveSafetensors: it takes tensors by name, such as module.stateDict(), not ${state === null ? 'null' : typeof state}`,
 		);
+	if (typeof metadata !== 'object' || metadata === null || Array.isArray(metadata))
+		throw new ArgumentError('saveSafetensors: the metadata must be an object of texts by name');
 	const names = Object.keys(state);
 	for (const name of names) {
 		if (!(state[name] instanceof Tensor))
@@ -43,6 +45,8 @@ export async function saveSafetensors(
 export function loadSafetensors(bytes: Uint8Array | ArrayBuffer, options: LoadOptions = {}): Record<string, Tensor> {
 	const { device = defaultDevice() } = checkOptions('loadSafetensors', options, ['device']);
 	const backend = backendOf(device);
+	if (!(bytes instanceof Uint8Array) && !/ArrayBuffer/.test(Object.prototype.toString.call(bytes)))
+		throw new ArgumentError(`loadSafetensors: it takes the bytes of a file, a Uint8Array or an ArrayBuffer, not ${typeof bytes}`);
 	const view = bytes instanceof Uint8Array ? bytes : new Uint8Array(bytes);
 	const { tensors } = decodeSafetensors(view, { float16As: 'float32', float64As: device === 'cpu' ? 'float64' : 'float32' });
 	const state: Record<string, Tensor> = Object.create(null);

@@ -1,5 +1,5 @@
 /** Metrics that count classes: accuracy, the confusion matrix, and precision, recall and F1 from it. Definitions are scikit-learn's. */
-import { ArgumentError } from '../core/errors';
+import { ArgumentError, formatShape } from '../core/errors';
 import { checkOptions, requireOptions } from '../core/options';
 import { arange } from '../ops/creation';
 import { eq, gt, logicalAnd, logicalOr, lt, to } from '../ops/elementwise';
@@ -7,9 +7,10 @@ import { gather, oneHot } from '../ops/indexing';
 import { reshape, transpose } from '../ops/layout';
 import { matmul } from '../ops/matmul';
 import { amax, sum } from '../ops/reduce';
+import { shown } from '../ops/requirements';
 import type { Tensor } from '../tensor';
 import { tidy } from '../tidy';
-import { classesOf, DeviceSum, type Metric, type MetricState, once, updating } from './metric';
+import { classesOf, countIn, DeviceSum, type Metric, type MetricState, once, requirePair, sumIn, updating } from './metric';
 import { requireScores } from './scores';
 
 /** The part of the predictions that are right. Predictions are classes, or scores [N, C]. As `accuracy_score`. */
@@ -40,8 +41,9 @@ export class Accuracy implements Metric<number> {
 	}
 
 	loadStateDict(state: MetricState): void {
-		this.#count = state.count as number;
-		this.#right.restore(state.right);
+		const count = countIn('Accuracy', state);
+		this.#right.restore(sumIn('Accuracy', state, 'right', 0));
+		this.#count = count;
 	}
 }
 
@@ -60,7 +62,8 @@ export class TopKAccuracy implements Metric<number> {
 
 	constructor(options: { k?: number } = {}) {
 		const { k = 2 } = checkOptions('TopKAccuracy', options, ['k']);
-		if (!Number.isInteger(k) || k < 1) throw new ArgumentError(`TopKAccuracy: k must be a whole number of at least 1, not ${k}`);
+		if (!Number.isInteger(k) || k < 1)
+			throw new ArgumentError(`TopKAccuracy: k must be a whole number of at least 1, not ${shown(k)}`);
 		this.k = k;
 	}
 
@@ -92,8 +95,9 @@ export class TopKAccuracy implements Metric<number> {
 	}
 
 	loadStateDict(state: MetricState): void {
-		this.#count = state.count as number;
-		this.#right.restore(state.right);
+		const count = countIn('TopKAccuracy', state);
+		this.#right.restore(sumIn('TopKAccuracy', state, 'right', 0));
+		this.#count = count;
 	}
 }
 
@@ -106,6 +110,11 @@ export interface ConfusionOptions {
 	readonly numClasses?: number;
 }
 
+function requireClasses(numClasses: number): void {
+	if (!Number.isInteger(numClasses) || numClasses < 1)
+		throw new ArgumentError(`ConfusionMatrix: numClasses must be a whole number of at least 1, not ${shown(numClasses)}`);
+}
+
 /** Row: the true class, column: the predicted one. Counted on the device by a product of one-hot matrices. As `confusion_matrix`. */
 export class ConfusionMatrix implements Metric<number[][]> {
 	readonly #counts = new DeviceSum();
@@ -114,12 +123,12 @@ export class ConfusionMatrix implements Metric<number[][]> {
 
 	constructor(options: ConfusionOptions = {}) {
 		const { numClasses } = checkOptions('ConfusionMatrix', options, ['numClasses']);
-		if (numClasses !== undefined && (!Number.isInteger(numClasses) || numClasses < 1))
-			throw new ArgumentError(`ConfusionMatrix: numClasses must be a whole number of at least 1, not ${numClasses}`);
+		if (numClasses !== undefined) requireClasses(numClasses);
 		this.#numClasses = numClasses ?? null;
 	}
 
 	update(prediction: Tensor, target: Tensor): void {
+		requirePair('ConfusionMatrix', prediction, target);
 		this.#numClasses ??= prediction.ndim === target.ndim + 1 ? prediction.shape[1]! : null;
 		const classes = this.#numClasses;
 		if (classes === null)
@@ -151,14 +160,23 @@ export class ConfusionMatrix implements Metric<number[][]> {
 	}
 
 	loadStateDict(state: MetricState): void {
-		this.#count = state.count as number;
-		this.#numClasses = state.numClasses as number | null;
-		this.#counts.restore(state.counts);
+		const count = countIn('ConfusionMatrix', state);
+		const counts = sumIn('ConfusionMatrix', state, 'counts', 2);
+		const numClasses = (state.numClasses ?? null) as number | null;
+		if (counts?.shape.some((size) => size !== numClasses))
+			throw new ArgumentError(
+				`ConfusionMatrix: the state's counts are ${formatShape(counts.shape)}, not its numClasses, ${shown(numClasses)}, squared`,
+			);
+		if (numClasses !== null) requireClasses(numClasses);
+		this.#count = count;
+		this.#numClasses = numClasses;
+		this.#counts.restore(counts);
 	}
 }
 
 /** numClasses, where it is not given: from the scores, or by reading the largest class. */
 async function countClasses(prediction: Tensor, target: Tensor, { numClasses }: ConfusionOptions): Promise<number> {
+	requirePair('confusionMatrix', prediction, target);
 	if (numClasses !== undefined) return numClasses;
 	if (prediction.ndim === target.ndim + 1) return prediction.shape[1]!;
 	if (target.size === 0 || prediction.size === 0) return 2;
@@ -204,7 +222,11 @@ abstract class FromCounts implements Metric<number> {
 		const names = ['numClasses', 'average', 'posLabel', 'zeroDivision'] as const;
 		const { numClasses, average = 'binary', posLabel = 1, zeroDivision = 0 } = checkOptions(name, options, names);
 		if (!['binary', 'micro', 'macro', 'weighted'].includes(average))
-			throw new ArgumentError(`${name}: average must be 'binary', 'micro', 'macro' or 'weighted', not '${average}'`);
+			throw new ArgumentError(`${name}: average must be 'binary', 'micro', 'macro' or 'weighted', not ${shown(average)}`);
+		if (average === 'binary' && posLabel !== 0 && posLabel !== 1)
+			throw new ArgumentError(`${name}: posLabel must be 0 or 1, one of the two classes, not ${shown(posLabel)}`);
+		if (zeroDivision !== 0 && zeroDivision !== 1)
+			throw new ArgumentError(`${name}: zeroDivision must be 0 or 1, not ${shown(zeroDivision)}`);
 		const classes = numClasses ?? (average === 'binary' ? 2 : undefined);
 		if (average === 'binary' && classes !== 2)
 			throw new ArgumentError(`${name}: average 'binary' takes 2 classes, not ${classes}; choose 'macro', 'micro' or 'weighted'`);

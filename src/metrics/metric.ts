@@ -2,10 +2,12 @@
 import { noGrad } from '../autograd/modes';
 import { isFloating } from '../core/dtype';
 import { ArgumentError, formatShape, ShapeError } from '../core/errors';
+import { sameShape } from '../core/shape';
 import { to } from '../ops/elementwise';
 import { add_ } from '../ops/inplace';
 import { clone, detach, reshape } from '../ops/layout';
 import { argmax } from '../ops/reduce';
+import { requireTensor, shown } from '../ops/requirements';
 import { Tensor } from '../tensor';
 import { keep, tidy } from '../tidy';
 
@@ -61,10 +63,33 @@ export class DeviceSum {
 	}
 
 	/** Goes on from a sum, which becomes its own. */
-	restore(total: MetricState[string] | undefined): void {
+	restore(total: Tensor | null): void {
 		this.reset();
-		if (total instanceof Tensor) this.#total = keep(total);
+		if (total !== null) this.#total = keep(total);
 	}
+}
+
+/** The number of samples in a state. Throws an ArgumentError where there is none: states may come from files. */
+export function countIn(name: string, state: MetricState): number {
+	if (typeof state !== 'object' || state === null)
+		throw new ArgumentError(`${name}: loadStateDict() takes what stateDict() gave, not ${shown(state)}`);
+	const { count } = state;
+	if (!Number.isInteger(count) || (count as number) < 0)
+		throw new ArgumentError(`${name}: the state's count must be a whole number of at least 0, not ${shown(count)}`);
+	return count as number;
+}
+
+/** A sum in a state, null before the first. Throws an ArgumentError unless it has `rank` dimensions. */
+export function sumIn(name: string, state: MetricState, key: string, rank: number): Tensor | null {
+	const total = state[key] ?? null;
+	if (total === null || (total instanceof Tensor && total.ndim === rank)) return total;
+	throw new ArgumentError(`${name}: the state's ${key} must be a tensor of ${rank} dimensions or null, not ${shown(total)}`);
+}
+
+/** Throws an ArgumentError unless both are tensors. */
+export function requirePair(name: string, prediction: Tensor, target: Tensor): void {
+	requireTensor(name, prediction, 'the prediction');
+	requireTensor(name, target, 'the target');
 }
 
 /** Runs the arithmetic of an update: unrecorded, with its temporaries disposed of. */
@@ -74,6 +99,7 @@ export function updating(fn: () => void): void {
 
 /** Classes as an int32 vector: scores [N, C] give the class of the highest. */
 export function classesOf(name: string, prediction: Tensor, target: Tensor): readonly [prediction: Tensor, target: Tensor] {
+	requirePair(name, prediction, target);
 	const scores = isFloating(prediction.dtype) && prediction.ndim === 2 && target.ndim === 1;
 	const classes = scores ? argmax(prediction, 1) : prediction;
 	for (const [what, { dtype }] of Object.entries({ prediction: classes, target })) {
@@ -83,7 +109,7 @@ export function classesOf(name: string, prediction: Tensor, target: Tensor): rea
 			);
 		}
 	}
-	if (classes.size !== target.size) {
+	if (!sameShape(classes.shape, target.shape)) {
 		throw new ShapeError(
 			`${name}: prediction ${formatShape(prediction.shape)} and target ${formatShape(target.shape)} must be classes of one shape, or scores [N, C] and classes [N]`,
 		);

@@ -9,10 +9,11 @@ import { clone, reshape } from '../ops/layout';
 import { mean, sum } from '../ops/reduce';
 import type { Tensor } from '../tensor';
 import { keep, tidy } from '../tidy';
-import { DeviceSum, type Metric, type MetricState, once, updating } from './metric';
+import { countIn, DeviceSum, type Metric, type MetricState, once, requirePair, sumIn, updating } from './metric';
 
 /** Both as [N, D], the target in the prediction's dtype. */
 function pair(name: string, prediction: Tensor, target: Tensor): readonly [prediction: Tensor, target: Tensor] {
+	requirePair(name, prediction, target);
 	if (!sameShape(prediction.shape, target.shape) || prediction.ndim < 1 || prediction.ndim > 2) {
 		throw new ShapeError(
 			`${name}: prediction and target must both be [N] or both [N, D], not ${formatShape(prediction.shape)} and ${formatShape(target.shape)}`,
@@ -52,8 +53,9 @@ abstract class MeanError implements Metric<number> {
 	}
 
 	loadStateDict(state: MetricState): void {
-		this.#count = state.count as number;
-		this.#total.restore(state.total);
+		const count = countIn(this.constructor.name, state);
+		this.#total.restore(sumIn(this.constructor.name, state, 'total', 0));
+		this.#count = count;
 	}
 }
 
@@ -91,7 +93,8 @@ export class R2Score implements Metric<number> {
 	#count = 0;
 
 	update(prediction: Tensor, target: Tensor): void {
-		const rows = target.shape[0] ?? 0;
+		tidy(() => pair('R2Score', prediction, target));
+		const rows = target.shape[0]!;
 		if (rows === 0) return;
 		const weight = rows / (this.#count + rows);
 		const before = this.#count;
@@ -147,12 +150,17 @@ export class R2Score implements Metric<number> {
 	}
 
 	loadStateDict(state: MetricState): void {
-		this.#release();
-		this.#count = state.count as number;
-		this.#residuals.restore(state.residuals);
-		const { pivot, mean, deviations } = state as Readonly<Record<string, Tensor | undefined>>;
-		if (pivot === undefined) return;
-		this.#moments = { pivot: keep(pivot), mean: keep(mean!), deviations: keep(deviations!) };
+		const count = countIn('R2Score', state);
+		const names = ['residuals', 'pivot', 'mean', 'deviations'];
+		const [residuals, pivot, mean, deviations] = names.map((key) => sumIn('R2Score', state, key, 1));
+		const complete = residuals && pivot && mean && deviations;
+		if (!complete && (residuals || pivot || mean || deviations || count > 0))
+			throw new ArgumentError(`R2Score: the state must have all of ${names.join(', ')}, or none and no samples`);
+		this.reset();
+		if (!complete) return;
+		this.#count = count;
+		this.#residuals.restore(residuals);
+		this.#moments = { pivot: keep(pivot), mean: keep(mean), deviations: keep(deviations) };
 	}
 }
 

@@ -7,12 +7,13 @@ import { clamp, div, log, neg, sub, to } from '../ops/elementwise';
 import { gather } from '../ops/indexing';
 import { clone, detach, reshape, stack } from '../ops/layout';
 import { sum } from '../ops/reduce';
-import type { Tensor } from '../tensor';
+import { Tensor } from '../tensor';
 import { keep } from '../tidy';
-import { DeviceSum, type Metric, type MetricState, once, updating } from './metric';
+import { countIn, DeviceSum, type Metric, type MetricState, once, requirePair, sumIn, updating } from './metric';
 
 /** Throws a ShapeError unless there are scores [N, C] for classes [N]. */
 export function requireScores(name: string, scores: Tensor, target: Tensor): void {
+	requirePair(name, scores, target);
 	if (scores.ndim !== 2 || target.ndim !== 1 || scores.shape[0] !== target.shape[0]) {
 		throw new ShapeError(
 			`${name}: needs scores [N, C] and classes [N], not ${formatShape(scores.shape)} and ${formatShape(target.shape)}`,
@@ -33,6 +34,7 @@ export class LogLoss implements Metric<number> {
 	#count = 0;
 
 	update(probabilities: Tensor, target: Tensor): void {
+		requirePair('LogLoss', probabilities, target);
 		const eps = EPSILON[probabilities.dtype];
 		if (eps === undefined) throw new ArgumentError(`LogLoss: probabilities must be floating, not ${probabilities.dtype}`);
 		updating(() => {
@@ -60,8 +62,9 @@ export class LogLoss implements Metric<number> {
 	}
 
 	loadStateDict(state: MetricState): void {
-		this.#count = state.count as number;
-		this.#total.restore(state.total);
+		const count = countIn('LogLoss', state);
+		this.#total.restore(sumIn('LogLoss', state, 'total', 0));
+		this.#count = count;
 	}
 }
 
@@ -74,12 +77,23 @@ interface Collected {
 	readonly positive: Uint8Array;
 }
 
+/** The scores and targets in a state, in turn. Throws an ArgumentError where they are none, or not of one length each. */
+function requireBatches(name: string, state: MetricState): readonly Tensor[] {
+	const batches: unknown = state?.batches;
+	const fit = (tensor: unknown, i: number, all: readonly unknown[]) =>
+		tensor instanceof Tensor && tensor.ndim === 1 && tensor.size === (all[i ^ 1] as Tensor | undefined)?.size;
+	if (!Array.isArray(batches) || !batches.every(fit))
+		throw new ArgumentError(`${name}: the state's batches must be scores [N] and targets [N] in turn, as stateDict() gave them`);
+	return batches;
+}
+
 /** Scores [N] of class 1 and targets 0 or 1, kept on the device until they are sorted on the host. */
 abstract class FromScores<R> implements Metric<R> {
 	readonly #batches: [scores: Tensor, target: Tensor][] = [];
 
 	update(scores: Tensor, target: Tensor): void {
 		const name = this.constructor.name;
+		requirePair(name, scores, target);
 		if (scores.ndim !== 1 || target.ndim !== 1 || scores.size !== target.size) {
 			throw new ShapeError(
 				`${name}: needs scores [N] of class 1 and targets [N], not ${formatShape(scores.shape)} and ${formatShape(target.shape)}. Of scores [N, C] take the column of a class and target.eq(it)`,
@@ -109,9 +123,9 @@ abstract class FromScores<R> implements Metric<R> {
 	}
 
 	loadStateDict(state: MetricState): void {
+		const tensors = requireBatches(this.constructor.name, state);
 		this.reset();
-		const tensors = (state.batches as readonly Tensor[]).map((tensor) => keep(tensor));
-		for (let i = 0; i < tensors.length; i += 2) this.#batches.push([tensors[i]!, tensors[i + 1]!]);
+		for (let i = 0; i < tensors.length; i += 2) this.#batches.push([keep(tensors[i]!), keep(tensors[i + 1]!)]);
 	}
 }
 

@@ -6,6 +6,7 @@ import fc from 'fast-check';
 import * as w from 'wgrad';
 import { CALLS, METHOD_CALLS, Some } from './calls';
 import { Draw } from './draw';
+import { setting } from './setting';
 
 /** Public functions that take no arguments to be wrong, or callbacks, or that switch devices: their own tests refuse what is wrong. */
 const ELSEWHERE = new Set(
@@ -207,4 +208,33 @@ export async function makeWrongCalls(device: w.Device, each: number, seed: numbe
 		throw new Error(`${wrong.length} of ${count} wrong calls misbehave (seed ${seed}):\n  ${wrong.join('\n  ')}`);
 	if (refused < count / 2) throw new Error(`only ${refused} of ${count} calls were wrong`);
 	console.log(`${count} wrong calls on ${device}: ${refused} refused, the others gave valid results`);
+}
+
+/** What is done with the arguments of a call. */
+export type Run = (args: readonly unknown[]) => unknown;
+
+/** Runs each with right arguments, which must do, and with wrong ones. */
+export async function misuse(calls: Readonly<Record<string, readonly [args: readonly unknown[], run: Run]>>): Promise<void> {
+	const cases = Math.ceil((setting('WGRAD_CASES') ?? 200) / 5);
+	const wrong: string[] = [];
+	let refused = 0;
+	let count = 0;
+	for (const [name, [args, run]] of Object.entries(calls)) {
+		const fake = fc.gen().map((value) => spoiled(new Draw(value, fc), args));
+		for (const given of [args, ...fc.sample(fake, { seed: (setting('WGRAD_SEED') ?? 10) + count, numRuns: cases })]) {
+			count++;
+			try {
+				await run(given.map((value) => made(value, 'cpu', null)));
+			} catch (error) {
+				if (error instanceof w.WgradError && given !== args) {
+					refused++;
+					continue;
+				}
+				const { name: kind, message, stack = '' } = error as Error;
+				wrong.push(`${name}(${given.map(shown).join(', ')}): ${kind}: ${message} ${/\/(src\/[^)\s]*)/.exec(stack)?.[1] ?? ''}`);
+			}
+		}
+	}
+	if (wrong.length > 0) throw new Error(`${wrong.length} of ${count} wrong calls misbehave:\n  ${wrong.join('\n  ')}`);
+	console.log(`${count} wrong calls: ${refused} refused, the others gave valid results`);
 }

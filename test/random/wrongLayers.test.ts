@@ -1,44 +1,13 @@
 /** Random wrong constructions and calls of what is built on the operations: one of the library's own errors, or a valid result. */
-import fc from 'fast-check';
 import { test } from 'uvu';
 import * as w from 'wgrad';
-import { Draw } from './draw';
 import { LAYERS, OPTIMIZERS, SCHEDULERS } from './layers';
-import { setting } from './setting';
-import { made, shown, spoiled } from './wrong';
+import { misuse, type Run } from './wrong';
 
 type Class = new (...args: unknown[]) => unknown;
-type Run = (args: readonly unknown[]) => unknown;
-
-const CASES = Math.ceil((setting('WGRAD_CASES') ?? 200) / 5);
 
 function constructorOf(library: object, name: string): Class {
 	return (library as Record<string, Class>)[name]!;
-}
-
-/** Runs each with right arguments, which must do, and with wrong ones. */
-async function misuse(calls: Readonly<Record<string, readonly [args: readonly unknown[], run: Run]>>): Promise<void> {
-	const wrong: string[] = [];
-	let refused = 0;
-	let count = 0;
-	for (const [name, [args, run]] of Object.entries(calls)) {
-		const fake = fc.gen().map((value) => spoiled(new Draw(value, fc), args));
-		for (const given of [args, ...fc.sample(fake, { seed: (setting('WGRAD_SEED') ?? 10) + count, numRuns: CASES })]) {
-			count++;
-			try {
-				await run(given.map((value) => made(value, 'cpu', null)));
-			} catch (error) {
-				if (error instanceof w.WgradError && given !== args) {
-					refused++;
-					continue;
-				}
-				const { name: kind, message, stack = '' } = error as Error;
-				wrong.push(`${name}(${given.map(shown).join(', ')}): ${kind}: ${message} ${/\/(src\/[^)\s]*)/.exec(stack)?.[1] ?? ''}`);
-			}
-		}
-	}
-	if (wrong.length > 0) throw new Error(`${wrong.length} of ${count} wrong calls misbehave:\n  ${wrong.join('\n  ')}`);
-	console.log(`${count} wrong calls: ${refused} refused, the others gave valid results`);
 }
 
 test('layers', () =>
