@@ -95,15 +95,14 @@ ${places
 	.filter(({ mode }) => mode === 'c')
 	.map(({ name, computed, component, data }) => `	let ${name} = vec4<${computed}>(vec4(${data}[p.offsets.${component}]));`)
 	.join('\n')}
+	let offsets = p.offsets;
 	let first = (wid.x + wid.y * nwg.x) * p.each * 64u + lid;
-	for (var k = 0u; k < p.each; k++) {
-		let i = first + k * 64u;
-		if (i >= p.quads) {
-			return;
-		}
+	// One condition, and no return: software adapters compile every way out of a loop as a mask of its own.
+	let last = min(p.quads, first + p.each * 64u);
+	for (var i = first; i < last; i += 64u) {
 #if ${strided.length > 0}
 		var rest = min(vec4(i * 4u) + vec4(0u, 1u, 2u, 3u), vec4(p.size - 1u));
-${strided.map((c) => `		var ${c}At = vec4(p.offsets.${c});`).join('\n')}
+${strided.map((c) => `		var ${c}At = vec4(offsets.${c});`).join('\n')}
 		for (var d = p.rank - 1u; d > 0u; d--) {
 			let size = p.sizes[d / 4u][d % 4u];
 			let next = rest / vec4(size);
@@ -119,11 +118,11 @@ ${places
 	.join('\n')}
 ${places
 	.filter(({ mode }) => mode === 'f')
-	.map(({ name, computed, component, data }) => `		let ${name} = vec4<${computed}>(${data}[p.offsets.${component} + i]);`)
+	.map(({ name, computed, component, data }) => `		let ${name} = vec4<${computed}>(${data}[offsets.${component} + i]);`)
 	.join('\n')}
 		let value = compute(${places.map(({ name }) => name).join(', ')});
 #if ${target.mode === 'f'}
-		out[p.offsets.w + i] = value;
+		out[offsets.w + i] = value;
 #else
 		let end = min(4u, p.size - i * 4u);
 		for (var lane = 0u; lane < end; lane++) {
@@ -142,8 +141,7 @@ function rowsMain(places: readonly Place[]): string {
 	}
 	var rest = unit / p.each;
 	let chunk = unit - rest * p.each;
-	let step = p.strides[p.rank - 1u];
-	var at = p.offsets + chunk * step;
+	var at = p.offsets;
 	for (var d = p.rank - 2u; d > 0u; d--) {
 		let size = p.sizes[d / 4u][d % 4u];
 		let next = rest / size;
@@ -158,10 +156,9 @@ ${places
 	for (var j = chunk; j < p.inner; j += p.each) {
 ${places
 	.filter(({ mode }) => mode === 'v')
-	.map(({ name, computed, component, data }) => `		let ${name} = vec4<${computed}>(${data}[at.${component}]);`)
+	.map(({ name, computed, component, data }) => `		let ${name} = vec4<${computed}>(${data}[at.${component} + j]);`)
 	.join('\n')}
-		out[at.w] = compute(${places.map(({ name }) => name).join(', ')});
-		at += p.each * step;
+		out[at.w + j] = compute(${places.map(({ name }) => name).join(', ')});
 	}
 `;
 }
