@@ -169,6 +169,8 @@ fn scaledAt(row: u32, j: u32) -> F {
 
 fn normalise(row: u32, lane: u32, lid: u32) {
 	let count = f32(p.length);
+	// Not 2: compilers unroll loops of known length, and each load and store of another walk costs as much again to compile.
+	let walks = select(0u, 2u, p.length > 0u);
 #if ${centred}
 	let mean = means[p.offsetMean + row];
 #else
@@ -177,42 +179,49 @@ fn normalise(row: u32, lane: u32, lid: u32) {
 	let rstd = rstds[p.offsetRstd + row];
 	var level = F();
 	var slope = F();
-	for (var j = lane * ${width}u; j < p.length; j += ${lanes * width}u) {
-		let scaled = scaledAt(row, j);
-		level += scaled;
-		slope += scaled * ((inputAt(row, j) - mean) * rstd);
-	}
-	let sums = rowSums(vec2(horizontal(level), horizontal(slope)), lid) / count;
-	for (var j = lane * ${width}u; j < p.length; j += ${lanes * width}u) {
-		let normal = (inputAt(row, j) - mean) * rstd;
+	var sums = vec2<f32>();
+	// The first walk sums, the second writes.
+	for (var walk = 0u; walk < walks; walk++) {
+		for (var j = lane * ${width}u; j < p.length; j += ${lanes * width}u) {
+			let scaled = scaledAt(row, j);
+			let normal = (inputAt(row, j) - mean) * rstd;
+			level += scaled;
+			slope += scaled * normal;
+			if (walk == 1u) {
 #if ${centred}
-		let value = rstd * (scaledAt(row, j) - sums.x - normal * sums.y);
+				let value = rstd * (scaled - sums.x - normal * sums.y);
 #else
-		let value = rstd * (scaledAt(row, j) - normal * sums.y);
+				let value = rstd * (scaled - normal * sums.y);
 #endif
-		result[(row * p.length + j) / ${width}u] = V(value);
+				result[(row * p.length + j) / ${width}u] = V(value);
+			}
+		}
+		if (walk == 0u) {
+			sums = rowSums(vec2(horizontal(level), horizontal(slope)), lid) / count;
+		}
 	}
 }
 #else
 fn normalise(row: u32, lane: u32, lid: u32) {
 	let count = f32(p.length);
-#if ${centred}
-	var total = F();
-	for (var j = lane * ${width}u; j < p.length; j += ${lanes * width}u) {
-		total += inputAt(row, j);
+	// As in backward.
+	let walks = select(0u, 2u, p.length > 0u);
+	var mean = 0.0;
+	var sums = vec2<f32>();
+	// The mean is that of the deviations from 0: the same walk finds it, and then what the deviations from it tell.
+	for (var walk = ${centred ? 0 : 1}u; walk < walks; walk++) {
+		var spread = F();
+		var drift = F();
+		for (var j = lane * ${width}u; j < p.length; j += ${lanes * width}u) {
+			let deviation = inputAt(row, j) - mean;
+			spread += deviation * deviation;
+			drift += deviation;
+		}
+		sums = rowSums(vec2(horizontal(spread), horizontal(drift)), lid) / count;
+		if (walk == 0u) {
+			mean = sums.y;
+		}
 	}
-	let mean = rowSums(vec2(horizontal(total), 0.0), lid).x / count;
-#else
-	let mean = 0.0;
-#endif
-	var spread = F();
-	var drift = F();
-	for (var j = lane * ${width}u; j < p.length; j += ${lanes * width}u) {
-		let deviation = inputAt(row, j) - mean;
-		spread += deviation * deviation;
-		drift += deviation;
-	}
-	let sums = rowSums(vec2(horizontal(spread), horizontal(drift)), lid) / count;
 #if ${centred}
 	let correction = sums.y;
 	let variance = max(sums.x - correction * correction, 0.0);
