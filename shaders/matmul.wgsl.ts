@@ -68,8 +68,9 @@ fn matrices(batch: u32) -> vec2<u32> {
 	var left = batch;
 	for (var d = 0u; d < p.batchRank; d++) {
 		let dim = p.batch[d];
-		at += (left % dim.x) * dim.yz;
-		left /= dim.x;
+		let next = left / dim.x;
+		at += (left - next * dim.x) * dim.yz;
+		left = next;
 	}
 	return at;
 }
@@ -198,9 +199,15 @@ export const matmulTile: ShaderTemplate<MatmulTileVariant> = {
 		/** Row r's element of a at depth q of four; without vectors there is but one depth at a time. */
 		const factor = (r: number, q: number | null): string => {
 			const { g, t, s } = rowOf(r);
-			const own = q === null ? `x${g}_${t}` : `x${g}_${t}[${q}]`;
-			return share === 1 ? own : share === 4 ? `quadBroadcast(${own}, ${s}u)` : `subgroupBroadcast(${own}, ${s}u)`;
+			const name = `${s < 4 ? 'x' : 'z'}${g}_${t}`;
+			const own = q === null ? name : `${name}[${q}]`;
+			return shared ? `quadBroadcast(${own}, ${s % 4}u)` : own;
 		};
+		/** The rows of the other quad of a subgroup of 8: what is handed around within a quad needs no check of the lane. */
+		const others =
+			share === 8
+				? lines(4 * rowQuads, (r) => ((x) => `let z${x} = subgroupShuffleXor(x${x}, 4u);`)(`${Math.floor(r / 4)}_${r % 4}`))
+				: '';
 		const eachQuad = (line: (v: number) => string): string => range(columnQuads).map(line).join(' ');
 		const multiply = (r: number, q: number | null): string =>
 			`{ let x = ${factor(r, q)}; ${eachQuad((v) => `c${r}_${v} += x * ${q === null ? `y${v}` : `y${v}_${q}`};`)} }`;
@@ -225,9 +232,10 @@ fn main(
 #endif
 ) {
 	let tile = wid.x + wid.y * grid.x;
-	let matrix = tile / (p.columnTiles * p.rowTiles);
-	let batch = matrix % p.batches;
+	let tileRow = tile / p.columnTiles;
+	let matrix = tileRow / p.rowTiles;
 	let split = matrix / p.batches;
+	let batch = matrix - split * p.batches;
 	if (split >= p.splits) {
 		return;
 	}
@@ -236,8 +244,8 @@ fn main(
 #else
 	let own = 0u;
 #endif
-	let firstRow = (tile / p.columnTiles) % p.rowTiles * ${tile.rows}u + lane / ${LANES}u * ${rows}u;
-	let column = tile % p.columnTiles * ${tile.columns}u + lane % ${LANES}u * 4u;
+	let firstRow = (tileRow - matrix * p.rowTiles) * ${tile.rows}u + lane / ${LANES}u * ${rows}u;
+	let column = (tile - tileRow * p.columnTiles) * ${tile.columns}u + lane % ${LANES}u * 4u;
 	let base = matrices(batch);
 	let aTurned = p.aAlongRows != 0u;
 	let bTurned = p.bAlongDepth != 0u;
@@ -265,6 +273,7 @@ fn main(
 	for (var k = first; k < end; k += 4u) {
 		${lines(rowQuads, (g) => loadA(`x${g}_`, (t) => `a${g}_${t}`, 'ka', true))}
 		${lines(columnQuads, (v) => loadB(`y${v}_`, (t) => `b${v}_${t}`, 'kb', true))}
+		${others}
 		${lines(4, (q) => lines(rows, (r) => multiply(r, q)))}
 		ka += p.aDepth;
 		kb += p.bDepth;
@@ -282,6 +291,7 @@ fn main(
 					.map((t) => `f32(b[b${v}_${t} + kb])`)
 					.join(', ')});`,
 		)}
+		${others}
 		${lines(rows, (r) => multiply(r, null))}
 		ka += p.aDepth;
 		kb += p.bDepth;
@@ -292,7 +302,7 @@ fn main(
 	${lines(columnQuads, (v) => `let bias${v} = biasAt(column + ${v * 4 * LANES}u);`)}
 	// A loop, since a store costs as much to compile as a load.
 	for (var r = 0u; r < ${rows}u; r++) {
-		let row = firstRow + r / ${4 * share}u * ${4 * share}u + r / ${share}u % 4u * rowStep + r % ${share}u * ownStep;
+		let row = firstRow + r / ${4 * share}u * ${4 * share}u + r / ${share}u % 4u * rowStep + ((r % ${share}u)${share === 8 ? ' ^ (own & 4u)' : ''}) * ownStep;
 		${lines(columnQuads, (v) => `var value${v} = c0_${v};`)}
 		${lines(rows - 1, (r) => eachQuad((v) => `value${v} = select(value${v}, c${r + 1}_${v}, r == ${r + 1}u);`))}
 		if (row < p.rows) {
