@@ -1,19 +1,20 @@
 /** Multi-head attention, under PyTorch's options and keys, and the cache that makes generation cost one token at a time. */
 
 import { isFloating } from '../core/dtype';
-import { ArgumentError, formatShape, ShapeError } from '../core/errors';
+import { ArgumentError, DTypeError, formatShape, ShapeError } from '../core/errors';
 import { checkOptions, pickOptions } from '../core/options';
+import { type Shape, sameShape } from '../core/shape';
 import { attentionWithWeights, scaledDotProductAttention } from '../ops/attention';
 import { arange, zeros } from '../ops/creation';
 import { add, ge, logicalAnd, logicalNot, where } from '../ops/elementwise';
 import { cat, chunk, expand, narrow, permute, reshape, squeeze, unsqueeze } from '../ops/layout';
 import { linear } from '../ops/matmul';
 import { mean } from '../ops/reduce';
-import { requireTensor } from '../ops/requirements';
+import { requireCounts, requireProbability, requireTensor, shown } from '../ops/requirements';
 import type { Tensor } from '../tensor';
 import { tidy } from '../tidy';
 import { emptyParameter, xavierNormal_, xavierUniform_, zeros_ } from './init';
-import type { KVCache } from './kvcache';
+import { KVCache } from './kvcache';
 import { Linear } from './linear';
 import { type FactoryOptions, Module } from './module';
 import type { Parameter } from './parameter';
@@ -91,10 +92,13 @@ export class MultiheadAttention extends Module {
 			'device',
 			'dtype',
 		]);
-		if (!Number.isInteger(embedDim / numHeads) || embedDim < 1 || numHeads < 1) {
+		requireCounts('MultiheadAttention', { embedDim, numHeads }, 1);
+		if (embedDim % numHeads !== 0) {
 			throw new ArgumentError(`MultiheadAttention: ${embedDim} features do not divide into ${numHeads} heads`);
 		}
 		const { bias = true, addBiasKv = false, kdim = embedDim, vdim = embedDim } = options;
+		requireCounts('MultiheadAttention', { kdim, vdim });
+		requireProbability('MultiheadAttention', options.dropout ?? 0, 'dropout');
 		const together = kdim === embedDim && vdim === embedDim;
 		const parameter = (wanted: boolean, ...shape: number[]) => (wanted ? emptyParameter(shape, options) : null);
 		this.inProjWeight = parameter(together, 3 * embedDim, embedDim);
@@ -144,6 +148,8 @@ export class MultiheadAttention extends Module {
 			'cache',
 		]);
 		this.#check(query, key, value);
+		if (call.cache != null && !(call.cache instanceof KVCache))
+			throw new ArgumentError(`MultiheadAttention.forward: cache must be a KVCache, not ${shown(call.cache)}`);
 		return tidy(() => {
 			const { needWeights = true, averageAttnWeights = true, cache } = call;
 			const single = query.ndim === 2;
@@ -164,7 +170,7 @@ export class MultiheadAttention extends Module {
 			// The kernels' own order of positions fits only where queries and keys begin together.
 			const explicit = causal && (extra > 0 || (earlier > 0 && length > 1));
 			const order = explicit ? causalMask(q, length, keys, earlier) : null;
-			const attnMask = this.#mask(call, order, { batch, length, keys, extra });
+			const attnMask = this.#mask(call, order, { batch, length, keys, extra, single });
 			const isCausal = causal && !explicit && earlier === 0;
 			const options = { attnMask, isCausal, dropoutP: this.training ? (this.options.dropout ?? 0) : 0 };
 			const found = needWeights ? attentionWithWeights('MultiheadAttention', q, k, v, options) : null;
@@ -178,7 +184,7 @@ export class MultiheadAttention extends Module {
 	}
 
 	#check(query: Tensor, key: Tensor, value: Tensor): void {
-		const { kdim = this.embedDim, vdim = this.embedDim } = this.options;
+		const { kdim = this.embedDim, vdim = this.embedDim, batchFirst = false } = this.options;
 		for (const [name, x] of Object.entries({ query, key, value })) requireTensor('MultiheadAttention', x, name);
 		const wrong =
 			(query.ndim !== 2 && query.ndim !== 3) ||
@@ -187,11 +193,22 @@ export class MultiheadAttention extends Module {
 			query.shape.at(-1) !== this.embedDim ||
 			key.shape.at(-1) !== kdim ||
 			value.shape.at(-1) !== vdim;
-		if (!wrong) return;
-		const layout = this.options.batchFirst ? '[N, L, features]' : '[L, N, features]';
-		throw new ShapeError(
-			`MultiheadAttention: it takes queries, keys and values of ${this.embedDim}, ${kdim} and ${vdim} features, ${layout} or [L, features], not ${[query, key, value].map(({ shape }) => formatShape(shape)).join(', ')}`,
-		);
+		const given = [query, key, value].map(({ shape }) => formatShape(shape)).join(', ');
+		const layout = batchFirst ? '[N, L, features]' : '[L, N, features]';
+		if (wrong) {
+			throw new ShapeError(
+				`MultiheadAttention: it takes queries, keys and values of ${this.embedDim}, ${kdim} and ${vdim} features, ${layout} or [L, features], not ${given}`,
+			);
+		}
+		const batches = [query, key, value].map(({ shape }) => (shape.length === 2 ? 1 : shape[batchFirst ? 0 : 1]));
+		if (
+			new Set(batches).size > 1 ||
+			key.shape[Number(batchFirst && key.ndim === 3)] !== value.shape[Number(batchFirst && key.ndim === 3)]
+		) {
+			throw new ShapeError(
+				`MultiheadAttention: queries, keys and values must have one batch size, keys and values one length, as ${layout}, not ${given}`,
+			);
+		}
 	}
 
 	/** Projected queries, keys and values: in one product if they are one tensor, as in self-attention. */
@@ -226,11 +243,15 @@ export class MultiheadAttention extends Module {
 	#mask(
 		{ attnMask, keyPaddingMask }: MultiheadAttentionCall,
 		order: Tensor | null,
-		{ batch, length, keys, extra }: { batch: number; length: number; keys: number; extra: number },
+		{ batch, length, keys, extra, single }: { batch: number; length: number; keys: number; extra: number; single: boolean },
 	): Tensor | null {
-		const masks = [order, asMask(attnMask ?? null), asMask(keyPaddingMask ?? null)];
+		const masks = [
+			order,
+			asMask('attnMask', attnMask, [length, keys], [batch * this.numHeads, length, keys]),
+			asMask('keyPaddingMask', keyPaddingMask, single ? [keys] : [batch, keys]),
+		];
 		if (masks[1] != null && masks[1].ndim === 3) masks[1] = reshape(masks[1], [batch, this.numHeads, length, keys]);
-		if (masks[2] != null) masks[2] = reshape(masks[2], [-1, 1, 1, keys]);
+		if (masks[2] != null) masks[2] = reshape(masks[2], [batch, 1, 1, keys]);
 		const present = masks.filter((mask) => mask !== null);
 		if (present.length === 0) return null;
 		const mask = present.reduce(both);
@@ -245,9 +266,20 @@ export class MultiheadAttention extends Module {
 	}
 }
 
-/** From PyTorch's bool masks of this layer, true where it is forbidden, to those of the attention function. */
-function asMask(mask: Tensor | null): Tensor | null {
-	return mask !== null && !isFloating(mask.dtype) ? logicalNot(mask) : mask;
+/** From PyTorch's bool masks of this layer, true where it is forbidden, to those of the attention function. It has one of `shapes`. */
+function asMask(name: string, mask: Tensor | null | undefined, ...shapes: readonly Shape[]): Tensor | null {
+	if (mask == null) return null;
+	requireTensor('MultiheadAttention', mask, name);
+	if (mask.dtype !== 'bool' && !isFloating(mask.dtype))
+		throw new DTypeError(
+			`MultiheadAttention: ${name} must be bool or floating, not ${mask.dtype}. Compare it, as with eq(mask, 0)`,
+		);
+	if (!shapes.some((shape) => sameShape(mask.shape, shape))) {
+		throw new ShapeError(
+			`MultiheadAttention: ${name} must be ${shapes.map(formatShape).join(' or ')}, not ${formatShape(mask.shape)}`,
+		);
+	}
+	return mask.dtype === 'bool' ? logicalNot(mask) : mask;
 }
 
 function both(a: Tensor, b: Tensor): Tensor {

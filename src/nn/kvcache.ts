@@ -3,12 +3,13 @@
 import { noGrad } from '../autograd/modes';
 import type { DeviceName } from '../backends/contract';
 import { defaultDevice } from '../backends/registry';
-import type { DType } from '../core/dtype';
-import { ArgumentError, formatShape, ShapeError } from '../core/errors';
+import { type DType, requireFloating } from '../core/dtype';
+import { ArgumentError, DTypeError, formatShape, ShapeError } from '../core/errors';
 import { checkOptions } from '../core/options';
 import { sameShape } from '../core/shape';
 import { copy_ } from '../ops/inplace';
 import { detach, narrow } from '../ops/layout';
+import { requireCounts, requireTensor } from '../ops/requirements';
 import { empty, type Tensor } from '../tensor';
 import { keep } from '../tidy';
 
@@ -42,6 +43,8 @@ export class KVCache {
 			dtype = 'float32',
 			device = defaultDevice(),
 		} = checkOptions('KVCache', options, ['batch', 'heads', 'maxLength', 'headSize', 'dtype', 'device']);
+		requireCounts('KVCache', { batch, heads, maxLength, headSize });
+		requireFloating('KVCache', dtype, 'dtype');
 		const shape = [batch, heads, maxLength, headSize];
 		this.#key = keep(empty(shape, dtype, device));
 		this.#value = keep(empty(shape, dtype, device));
@@ -55,6 +58,14 @@ export class KVCache {
 	/** Appends rows [batch, heads, L, headSize], and returns all so far, as views, [batch, heads, length, headSize]. */
 	append(key: Tensor, value: Tensor): { key: Tensor; value: Tensor } {
 		const { batch, heads, maxLength, headSize } = this.options;
+		requireTensor('KVCache.append', key, 'key');
+		requireTensor('KVCache.append', value, 'value');
+		const { dtype } = this.#key;
+		if (key.dtype !== dtype || value.dtype !== dtype) {
+			throw new DTypeError(
+				`KVCache: it holds ${dtype}, not keys of ${key.dtype} and values of ${value.dtype}. Make it with their dtype`,
+			);
+		}
 		const count = key.shape[2] ?? 0;
 		const expected = [batch, heads, count, headSize];
 		if (!sameShape(key.shape, expected) || !sameShape(value.shape, expected)) {

@@ -4,6 +4,7 @@ import { checkOptions } from '../core/options';
 import { tensor } from '../ops/creation';
 import { add, mul, neg } from '../ops/elementwise';
 import { cat, chunk, narrow, reshape, unsqueeze } from '../ops/layout';
+import { requireCounts, requireTensor } from '../ops/requirements';
 import type { Tensor } from '../tensor';
 import { tidy } from '../tidy';
 import { emptyParameter, normal_ } from './init';
@@ -42,14 +43,16 @@ abstract class AddedPositions extends Module {
 		readonly options: PositionOptions,
 	) {
 		super();
+		requireCounts(new.target.name, { maxLength, embedDim });
 	}
 
 	protected abstract table(): Tensor;
 
 	/** x: [L, N, E], or [N, L, E] with `batchFirst`, or [L, E]. */
 	override forward(x: Tensor, options: PositionCall = {}): Tensor {
-		const { offset = 0 } = checkOptions('AddedPositions.forward', options, ['offset']);
 		const name = this.constructor.name;
+		const { offset = 0 } = checkOptions(`${name}.forward`, options, ['offset']);
+		requireTensor(name, x);
 		if ((x.ndim !== 2 && x.ndim !== 3) || x.shape.at(-1) !== this.embedDim) {
 			throw new ShapeError(`${name}: it takes sequences of ${this.embedDim} features, not ${formatShape(x.shape)}`);
 		}
@@ -122,8 +125,11 @@ export class RotaryPositions extends Module {
 	) {
 		super();
 		checkOptions('RotaryPositions', options, ['base', 'interleaved', 'device', 'dtype']);
+		requireCounts('RotaryPositions', { maxLength, headSize });
 		if (headSize % 2 !== 0) throw new ArgumentError(`RotaryPositions: headSize ${headSize} must be even`);
 		const { base = 10000, interleaved = false, device, dtype = 'float32' } = options;
+		if (!(Number.isFinite(base) && base > 0))
+			throw new ArgumentError(`RotaryPositions: base must be a positive number, not ${base}`);
 		const table = angles(maxLength, headSize, base);
 		const half = headSize / 2;
 		const whole = (of: (angle: number) => number) =>
@@ -140,6 +146,7 @@ export class RotaryPositions extends Module {
 
 	override forward(x: Tensor, options: PositionCall = {}): Tensor {
 		const { offset = 0 } = checkOptions('RotaryPositions.forward', options, ['offset']);
+		requireTensor('RotaryPositions', x);
 		if (x.ndim < 2 || x.shape.at(-1) !== this.headSize) {
 			throw new ShapeError(`RotaryPositions: it takes [..., L, ${this.headSize}], not ${formatShape(x.shape)}`);
 		}

@@ -4,6 +4,7 @@ import { checkOptions, pickOptions } from '../core/options';
 import { full } from '../ops/creation';
 import { add, gelu, relu } from '../ops/elementwise';
 import { triu } from '../ops/layout';
+import { requireTensor, shown } from '../ops/requirements';
 import type { Tensor } from '../tensor';
 import { tidy } from '../tidy';
 import { MultiheadAttention, type MultiheadAttentionCall } from './attention';
@@ -105,11 +106,15 @@ abstract class TransformerLayer extends Module {
 		return this.options.normFirst ? add(x, part(norm.forward(x))) : norm.forward(add(x, part(x)));
 	}
 
-	/** A layer of the same sizes that starts from the same values, as `copy.deepcopy` makes it. */
+	/** A layer of the same sizes that starts from the same values and modes, as `copy.deepcopy` makes it. */
 	clone(): this {
-		const copy = new (this.constructor as new (...args: unknown[]) => this)(this.dModel, this.nhead, this.options);
+		const { device, dtype } = this.linear1.weight;
+		const options = { ...this.options, device, dtype };
+		const copy = new (this.constructor as new (...args: unknown[]) => this)(this.dModel, this.nhead, options);
 		copy.loadStateDict(this.stateDict());
-		return copy;
+		const own = this.parameters();
+		for (const [i, parameter] of copy.parameters().entries()) parameter.requiresGrad_(own[i]!.requiresGrad);
+		return copy.train(this.training);
 	}
 
 	override extraRepr(): string {
@@ -230,7 +235,13 @@ export interface StackOptions {
 	readonly norm?: LayerNorm | null;
 }
 
-function copies<L extends TransformerLayer>(name: string, layer: L, count: number): ModuleList<L> {
+function copies<L extends TransformerLayer>(
+	name: string,
+	layer: L,
+	kind: abstract new (...args: never[]) => L,
+	count: number,
+): ModuleList<L> {
+	if (!(layer instanceof kind)) throw new ArgumentError(`${name}: the layer must be a ${kind.name}, not ${shown(layer)}`);
 	if (!Number.isInteger(count) || count < 1)
 		throw new ArgumentError(`${name}: numLayers must be a whole number of at least 1, not ${count}`);
 	return new ModuleList(Array.from({ length: count }, (_, i) => (i === 0 ? layer : layer.clone())));
@@ -241,9 +252,14 @@ export interface CachedStack {
 	readonly caches?: readonly KVCache[] | null;
 }
 
+function requireNorm(name: string, norm: unknown): void {
+	if (norm !== null && !(norm instanceof Module)) throw new ArgumentError(`${name}: norm must be a module, not ${shown(norm)}`);
+}
+
 /** The caches of all layers, null where there are none. */
 function cachesOf(name: string, caches: readonly KVCache[] | null | undefined, layers: number): readonly (KVCache | null)[] {
 	if (caches == null) return new Array(layers).fill(null);
+	if (!Array.isArray(caches)) throw new ArgumentError(`${name}: caches must be an array of KVCache, not ${shown(caches)}`);
 	if (caches.length !== layers)
 		throw new ArgumentError(`${name}: ${caches.length} caches for ${layers} layers; each layer needs one of its own`);
 	return caches;
@@ -257,7 +273,8 @@ export class TransformerEncoder extends Module {
 	constructor(layer: TransformerEncoderLayer, numLayers: number, options: StackOptions = {}) {
 		const { norm = null } = checkOptions('TransformerEncoder', options, ['norm']);
 		super();
-		this.layers = copies('TransformerEncoder', layer, numLayers);
+		this.layers = copies('TransformerEncoder', layer, TransformerEncoderLayer, numLayers);
+		requireNorm('TransformerEncoder', norm);
 		this.norm = norm;
 	}
 
@@ -285,7 +302,8 @@ export class TransformerDecoder extends Module {
 	constructor(layer: TransformerDecoderLayer, numLayers: number, options: StackOptions = {}) {
 		const { norm = null } = checkOptions('TransformerDecoder', options, ['norm']);
 		super();
-		this.layers = copies('TransformerDecoder', layer, numLayers);
+		this.layers = copies('TransformerDecoder', layer, TransformerDecoderLayer, numLayers);
+		requireNorm('TransformerDecoder', norm);
 		this.norm = norm;
 	}
 
@@ -347,6 +365,8 @@ export class Transformer extends Module {
 
 	override forward(src: Tensor, tgt: Tensor, call: TransformerCall = {}): Tensor {
 		checkOptions('Transformer.forward', call, ['srcMask', 'srcKeyPaddingMask', 'srcIsCausal', ...DECODER_CALL]);
+		requireTensor('Transformer', src, 'src');
+		requireTensor('Transformer', tgt, 'tgt');
 		const batch = this.options.batchFirst ? 0 : 1;
 		if (src.ndim !== tgt.ndim || (src.ndim === 3 && src.shape[batch] !== tgt.shape[batch])) {
 			throw new ShapeError(

@@ -19,6 +19,7 @@ import { contiguous, expand, narrow, reshape, transpose } from './layout';
 import { multiply } from './matmul';
 import { requireSameDevice, requireTensor, sumTo } from './operands';
 import { sum } from './reduce';
+import { requireProbability } from './requirements';
 import { softmax } from './softmax';
 
 export interface AttentionOptions {
@@ -87,7 +88,7 @@ function prepare(name: string, query: Tensor, key: Tensor, value: Tensor, option
 			`${name}: query ${formatShape(query.shape)}, key ${formatShape(key.shape)} and value ${formatShape(value.shape)} must be [..., L, E], [..., S, E] and [..., S, V]`,
 		);
 	}
-	if (!(dropoutP >= 0 && dropoutP <= 1)) throw new ArgumentError(`${name}: dropoutP must lie in [0, 1], not ${dropoutP}`);
+	requireProbability(name, dropoutP, 'dropoutP');
 	if (scale != null && !Number.isFinite(scale)) throw new ArgumentError(`${name}: scale must be a finite number, not ${scale}`);
 	const { batch, heads, groups } = leading(name, query, key, value, enableGqa);
 	const count = numel(batch);

@@ -21,6 +21,22 @@ export function requireOperands(operation: string, ...operands: readonly unknown
 	}
 }
 
+/** Throws an ArgumentError, in the name of `operation`, unless each of the named numbers is whole and at least `minimum`. */
+export function requireCounts(operation: string, counts: Readonly<Record<string, unknown>>, minimum = 0): void {
+	for (const [name, count] of Object.entries(counts)) {
+		if (!Number.isSafeInteger(count) || (count as number) < minimum) {
+			throw new ArgumentError(`${operation}: ${name} must be a whole number of at least ${minimum}, not ${shown(count)}`);
+		}
+	}
+}
+
+/** Throws an ArgumentError, in the name of `operation`, unless `p` is a probability. */
+export function requireProbability(operation: string, p: unknown, name = 'p'): void {
+	if (!(typeof p === 'number' && p >= 0 && p <= 1)) {
+		throw new ArgumentError(`${operation}: ${name} must lie in [0, 1], not ${shown(p)}`);
+	}
+}
+
 /** A wrong argument as messages show it. */
 export function shown(value: unknown): string {
 	if (value instanceof Tensor) return `a tensor of shape ${formatShape(value.shape)}`;

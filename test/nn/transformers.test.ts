@@ -44,6 +44,52 @@ test('attention refuses what does not fit', () => {
 	);
 });
 
+test('masks that do not fit are refused, not reshaped', () => {
+	const device = { device: 'cpu' } as const;
+	const layer = new nn.MultiheadAttention(4, 2, device);
+	const x = zeros([5, 3, 4], device);
+	const refused = (call: nn.MultiheadAttentionCall, message: RegExp) =>
+		assert.throws(() => layer.forward(x, x, x, call), message);
+	const open = (...shape: number[]) => zeros(shape, { dtype: 'bool', ...device });
+	refused({ keyPaddingMask: open(5, 3) }, /keyPaddingMask must be \[3, 5\], not \[5, 3\]/);
+	refused({ attnMask: open(5, 6, 5) }, /attnMask must be \[5, 5\] or \[6, 5, 5\], not \[5, 6, 5\]/);
+	refused({ keyPaddingMask: zeros([3, 5], { dtype: 'int32', ...device }) }, /keyPaddingMask must be bool or floating, not int32/);
+	refused({ cache: {} as nn.KVCache }, /cache must be a KVCache, not an object/);
+	assert.throws(() => layer.forward(x, zeros([5, 2, 4], device), x), /must have one batch size/);
+	assert.throws(() => layer.forward(x, zeros([4, 3, 4], device), x), /keys and values one length/);
+	assert.throws(() => new nn.MultiheadAttention(4, 2, { dropout: 2 }), /MultiheadAttention: dropout must lie in \[0, 1\], not 2/);
+});
+
+test('stacks copy the dtype, device and modes of the layer that they are given, and refuse others', async () => {
+	const layer = new nn.TransformerEncoderLayer(4, 2, { dimFeedforward: 2 });
+	layer.to('float64');
+	await layer.to('cpu');
+	layer.requiresGrad_(false).eval();
+	const { layers } = new nn.TransformerEncoder(layer, 2);
+	const { weight } = layers.at(1).linear1;
+	assert.equal(
+		[weight.dtype, weight.device, weight.requiresGrad, layers.at(1).dropout.training],
+		['float64', 'cpu', false, false],
+	);
+	assert.throws(
+		() => new nn.TransformerEncoder(new nn.TransformerDecoderLayer(4, 2) as never, 2),
+		/TransformerEncoder: the layer must be a TransformerEncoderLayer/,
+	);
+});
+
+test('a cache refuses sizes and rows that it cannot hold', () => {
+	const options = { batch: 1, heads: 1, headSize: 2, maxLength: 3, device: 'cpu' } as const;
+	assert.throws(() => new nn.KVCache({ ...options, maxLength: Number.NaN }), /KVCache: maxLength must be a whole number/);
+	const row = zeros([1, 1, 1, 2], { dtype: 'float64', device: 'cpu' });
+	assert.throws(() => new nn.KVCache(options).append(row, row), /KVCache: it holds float32, not keys of float64/);
+});
+
+test('positions refuse what has none', () => {
+	assert.throws(() => new nn.SinusoidalPositions(-1, 4), /SinusoidalPositions: maxLength must be a whole number/);
+	assert.throws(() => new nn.LearnedPositions(3, 4).forward(null as never), /LearnedPositions: input must be a tensor, not null/);
+	assert.throws(() => new nn.RotaryPositions(3, 4, { base: 0 }), /RotaryPositions: base must be a positive number, not 0/);
+});
+
 test('a sequence whose keys are all padding gives zeros and gradients without NaN', async () => {
 	const layer = new nn.MultiheadAttention(4, 2, { bias: false, batchFirst: true });
 	const x = randn([1, 3, 4], { device: 'cpu' }).requiresGrad_();
