@@ -7,7 +7,7 @@ import { zeros } from '../ops/creation';
 import { cat, reshape, select, squeeze, stack, transpose, unsqueeze } from '../ops/layout';
 import { linear } from '../ops/matmul';
 import { dropout } from '../ops/random';
-import { requireTensor } from '../ops/requirements';
+import { requireCounts, requireProbability, requireTensor, shown } from '../ops/requirements';
 import { recurrent } from '../ops/rnn';
 import type { Tensor } from '../tensor';
 import { tidy } from '../tidy';
@@ -35,32 +35,46 @@ export interface SequenceOptions {
 	readonly lengths?: Tensor;
 }
 
+export interface LSTMOptions extends RecurrentOptions {
+	/** States are projected to this many features before they are given on, less than hiddenSize. Default 0, which projects nothing. */
+	readonly projSize?: number;
+}
+
 /** What the recurrent layers share: parameters per layer and direction, and the walk over them. */
 abstract class Recurrent extends Module {
 	protected readonly layers: number;
 	protected readonly directions: number;
+	/** Features of what a layer gives on. */
+	protected readonly stateSize: number;
 
 	constructor(
 		private readonly kind: CellKind,
 		readonly inputSize: number,
 		readonly hiddenSize: number,
-		readonly options: RecurrentOptions,
+		readonly options: LSTMOptions,
 	) {
 		super();
 		this.layers = options.numLayers ?? 1;
 		this.directions = options.bidirectional ? 2 : 1;
 		const name = new.target.name;
-		if (!Number.isInteger(this.layers) || this.layers < 1)
-			throw new ArgumentError(`${name}: numLayers must be a whole number of at least 1, not ${this.layers}`);
+		requireCounts(name, { inputSize, hiddenSize });
+		requireCounts(name, { numLayers: this.layers }, 1);
+		requireProbability(name, options.dropout ?? 0, 'dropout');
+		const { projSize = 0 } = options;
+		requireCounts(name, { projSize });
+		if (projSize > 0 && projSize >= hiddenSize)
+			throw new ArgumentError(`${name}: projSize ${projSize} must be smaller than hiddenSize ${hiddenSize}`);
+		this.stateSize = projSize || hiddenSize;
 		const gates = GATES[kind] * hiddenSize;
 		for (let layer = 0; layer < this.layers; layer++) {
 			for (let direction = 0; direction < this.directions; direction++) {
-				const inputs = layer === 0 ? inputSize : hiddenSize * this.directions;
+				const inputs = layer === 0 ? inputSize : this.stateSize * this.directions;
 				const shapes: [string, number[]][] = [
 					['weight_ih', [gates, inputs]],
-					['weight_hh', [gates, hiddenSize]],
+					['weight_hh', [gates, this.stateSize]],
 				];
 				if (options.bias !== false) shapes.push(['bias_ih', [gates]], ['bias_hh', [gates]]);
+				if (projSize > 0) shapes.push(['weight_hr', [projSize, hiddenSize]]);
 				for (const [part, shape] of shapes) this.#set(part, layer, direction, emptyParameter(shape, options));
 			}
 		}
@@ -103,8 +117,8 @@ abstract class Recurrent extends Module {
 			const single = input.ndim === 2;
 			let x = single ? unsqueeze(input, 1) : batchFirst ? transpose(input, 0, 1) : input;
 			const rows = x.shape[1]!;
-			const states = [this.layers * this.directions, rows, this.hiddenSize];
-			const initial = (given: Tensor | null) => {
+			const initial = (given: Tensor | null, size: number) => {
+				const states = [this.layers * this.directions, rows, size];
 				if (given === null) return zeros(states, { dtype: input.dtype, device: input.device });
 				const batched = single ? unsqueeze(given, 1) : given;
 				if (String(batched.shape) !== String(states))
@@ -113,7 +127,7 @@ abstract class Recurrent extends Module {
 					);
 				return batched;
 			};
-			const [h, c] = [initial(h0), this.kind === 'lstm' ? initial(c0) : null];
+			const [h, c] = [initial(h0, this.stateSize), this.kind === 'lstm' ? initial(c0, this.hiddenSize) : null];
 			const [lastH, lastC]: [Tensor[], Tensor[]] = [[], []];
 			for (let layer = 0; layer < this.layers; layer++) {
 				const outputs: Tensor[] = [];
@@ -127,6 +141,7 @@ abstract class Recurrent extends Module {
 							c0: c === null ? null : select(c, 0, index),
 							weight: this.#get('weight_hh', layer, direction)!,
 							bias: this.#get('bias_hh', layer, direction),
+							projection: this.#get('weight_hr', layer, direction),
 							lengths: lengths ?? null,
 						},
 						{ reverse: direction === 1 },
@@ -145,8 +160,9 @@ abstract class Recurrent extends Module {
 	}
 
 	override extraRepr(): string {
-		const { numLayers = 1, bidirectional = false, batchFirst = false } = this.options;
-		return `${this.inputSize}, ${this.hiddenSize}, numLayers=${numLayers}, bidirectional=${bidirectional}, batchFirst=${batchFirst}`;
+		const { numLayers = 1, bidirectional = false, batchFirst = false, projSize } = this.options;
+		const projected = projSize ? `, projSize=${projSize}` : '';
+		return `${this.inputSize}, ${this.hiddenSize}${projected}, numLayers=${numLayers}, bidirectional=${bidirectional}, batchFirst=${batchFirst}`;
 	}
 }
 
@@ -157,6 +173,11 @@ function keyOf(part: string, layer: number, direction: number): string {
 export interface RNNOptions extends RecurrentOptions {
 	/** Default 'tanh'. */
 	readonly nonlinearity?: 'tanh' | 'relu';
+}
+
+function activationOf(name: string, { nonlinearity = 'tanh' }: Pick<RNNOptions, 'nonlinearity'>): 'tanh' | 'relu' {
+	if (nonlinearity === 'tanh' || nonlinearity === 'relu') return nonlinearity;
+	throw new ArgumentError(`${name}: nonlinearity must be 'tanh' or 'relu', not ${shown(nonlinearity)}`);
 }
 
 /**
@@ -175,7 +196,7 @@ export class RNN extends Recurrent {
 			'device',
 			'dtype',
 		]);
-		super(options.nonlinearity ?? 'tanh', inputSize, hiddenSize, options);
+		super(activationOf('RNN', options), inputSize, hiddenSize, options);
 	}
 
 	override forward(input: Tensor, h0: Tensor | null = null, options: SequenceOptions = {}): [output: Tensor, hidden: Tensor] {
@@ -199,23 +220,35 @@ export class GRU extends Recurrent {
 	}
 }
 
+type States = readonly [hidden: Tensor, cell: Tensor];
+
+/** Both states of an LSTM, or none: one alone would otherwise count for nothing. */
+function statesOf(name: string, states: States | null): readonly [Tensor | null, Tensor | null] {
+	if (states == null) return [null, null];
+	if (!Array.isArray(states) || states.length !== 2)
+		throw new ArgumentError(`${name}: the states come as [hidden, cell], not as ${shown(states)}`);
+	for (const state of states) requireTensor(name, state, 'initial state');
+	return states;
+}
+
 /**
  * Long short-term memory, Hochreiter and Schmidhuber 1997; gates i, f, g, o. `forward(x, [h0, c0]?, { lengths })` gives
- * [output, [h_n, c_n]]. As `torch.nn.LSTM`.
+ * [output, [h_n, c_n]]. With `projSize` output, h0 and h_n have projSize features instead of hiddenSize (Sak et al. 2014), and steps are
+ * composed of plain operations, a dozen launches instead of two. As `torch.nn.LSTM`.
  */
 export class LSTM extends Recurrent {
-	constructor(inputSize: number, hiddenSize: number, options: RecurrentOptions = {}) {
-		checkOptions('LSTM', options, RECURRENT_OPTIONS);
+	constructor(inputSize: number, hiddenSize: number, options: LSTMOptions = {}) {
+		checkOptions('LSTM', options, ['projSize', ...RECURRENT_OPTIONS]);
 		super('lstm', inputSize, hiddenSize, options);
 	}
 
 	override forward(
 		input: Tensor,
-		states: readonly [h0: Tensor, c0: Tensor] | null = null,
+		states: States | null = null,
 		options: SequenceOptions = {},
 	): [output: Tensor, states: [hidden: Tensor, cell: Tensor]] {
 		checkOptions('LSTM.forward', options, ['lengths']);
-		const { y, h, c } = this.run(input, states?.[0] ?? null, states?.[1] ?? null, options);
+		const { y, h, c } = this.run(input, ...statesOf('LSTM', states), options);
 		return [y, [h, c!]];
 	}
 }
@@ -234,6 +267,7 @@ abstract class Cell extends Module {
 		options: FactoryOptions & { readonly bias?: boolean },
 	) {
 		super();
+		requireCounts(new.target.name, { inputSize, hiddenSize });
 		const gates = GATES[kind] * hiddenSize;
 		this.weight_ih = emptyParameter([gates, inputSize], options);
 		this.weight_hh = emptyParameter([gates, hiddenSize], options);
@@ -247,6 +281,10 @@ abstract class Cell extends Module {
 		return tidy(() => {
 			requireTensor(this.constructor.name, input);
 			for (const state of [h0, c0]) if (state !== null) requireTensor(this.constructor.name, state, 'state');
+			if (input.ndim !== 1 && input.ndim !== 2)
+				throw new ShapeError(
+					`${this.constructor.name}: the input must be [B, features] or [features], not ${formatShape(input.shape)}`,
+				);
 			const single = input.ndim === 1;
 			const x = single ? unsqueeze(input, 0) : input;
 			const initial = (given: Tensor | null) =>
@@ -275,7 +313,7 @@ export class RNNCell extends Cell {
 		options: FactoryOptions & { readonly bias?: boolean; readonly nonlinearity?: 'tanh' | 'relu' } = {},
 	) {
 		checkOptions('RNNCell', options, ['device', 'dtype', 'bias', 'nonlinearity']);
-		super(options.nonlinearity ?? 'tanh', inputSize, hiddenSize, options);
+		super(activationOf('RNNCell', options), inputSize, hiddenSize, options);
 	}
 
 	override forward(input: Tensor, hidden: Tensor | null = null): Tensor {
@@ -302,8 +340,8 @@ export class LSTMCell extends Cell {
 		super('lstm', inputSize, hiddenSize, options);
 	}
 
-	override forward(input: Tensor, states: readonly [hidden: Tensor, cell: Tensor] | null = null): [hidden: Tensor, cell: Tensor] {
-		const { h, c } = this.run(input, states?.[0] ?? null, states?.[1] ?? null);
+	override forward(input: Tensor, states: States | null = null): [hidden: Tensor, cell: Tensor] {
+		const { h, c } = this.run(input, ...statesOf('LSTMCell', states));
 		return [h, c!];
 	}
 }
@@ -312,13 +350,16 @@ export class LSTMCell extends Cell {
 export class TimeDistributed extends Module {
 	constructor(readonly module: Module & { forward(input: Tensor): Tensor }) {
 		super();
+		if (!(module instanceof Module)) throw new ArgumentError(`TimeDistributed: it takes a module, not ${shown(module)}`);
 	}
 
 	override forward(input: Tensor): Tensor {
+		requireTensor('TimeDistributed', input);
 		if (input.ndim < 2) throw new ShapeError(`TimeDistributed: the input must be [B, T, ...], not ${formatShape(input.shape)}`);
 		return tidy(() => {
 			const [batch, time] = [input.shape[0]!, input.shape[1]!];
 			const y = this.module.forward(reshape(input, [batch * time, ...input.shape.slice(2)]));
+			requireTensor('TimeDistributed', y, "the module's output");
 			return reshape(y, [batch, time, ...y.shape.slice(1)]);
 		});
 	}

@@ -4,7 +4,8 @@
  * The products of the inputs with their weights come in ready, for all steps at once; a step is then two launches, a product of the
  * state with its weights and the kernel of the cell, forward as well as backward, where the kernel also adds up what each gate gives
  * to the state: one product of that depth would be split for GPUs, and its parts added by another launch. The gradient of
- * the recurrent weights is one product over all steps. When the walk is recorded, the layer is composed of plain operations instead.
+ * the recurrent weights is one product over all steps. When the walk is recorded, and where states are projected, the layer is composed
+ * of plain operations instead.
  */
 import { grad } from '../autograd/backward';
 import { isGradEnabled } from '../autograd/modes';
@@ -24,12 +25,14 @@ import { sum } from './reduce';
 export interface RecurrentInput {
 	/** [T, B, G]: the products of the inputs with their weights, input bias included. */
 	readonly x: Tensor;
-	/** [B, H]: the initial state. */
+	/** [B, H], or [B, P] with a projection: the initial state. */
 	readonly h0: Tensor;
 	/** [B, H], lstm only: the initial cell state. */
 	readonly c0?: Tensor | null;
-	/** [G, H]. */
+	/** [G, H], or [G, P]. */
 	readonly weight: Tensor;
+	/** [P, H], lstm only: what is given on, to the next step and as output, is its product with the state (Sak et al. 2014). */
+	readonly projection?: Tensor | null;
 	/** [G]. */
 	readonly bias?: Tensor | null;
 	/** [B] int32: how long each row's sequence is. Behind its end a row's state stays, and its outputs are 0. */
@@ -37,17 +40,18 @@ export interface RecurrentInput {
 }
 
 export interface RecurrentOutput {
-	/** [T, B, H]. */
+	/** [T, B, H], or [T, B, P]. */
 	readonly y: Tensor;
-	/** [B, H]: the last state. */
+	/** [B, H], or [B, P]: the last state. */
 	readonly h: Tensor;
 	/** [B, H]: the last cell state; null but for lstm. */
 	readonly c: Tensor | null;
 }
 
-function check(operation: string, kind: CellKind, { x, h0, c0, weight, bias, lengths }: RecurrentInput): void {
+function check(operation: string, kind: CellKind, { x, h0, c0, weight, bias, projection, lengths }: RecurrentInput): void {
 	const gates = GATES[kind];
-	const units = weight.shape[1] ?? 0;
+	const states = weight.shape[1] ?? 0;
+	const units = projection?.shape[1] ?? states;
 	const wrong = (name: string, given: Tensor, expected: readonly number[]) => {
 		if (!sameShape(given.shape, expected)) {
 			throw new ShapeError(
@@ -59,15 +63,16 @@ function check(operation: string, kind: CellKind, { x, h0, c0, weight, bias, len
 	};
 	if (x.ndim !== 3) throw new ShapeError(`${operation}: x must be [T, B, ${gates} H], not ${formatShape(x.shape)}`);
 	const rows = x.shape[1]!;
-	wrong('weight', weight, [gates * units, units]);
+	wrong('weight', weight, [gates * units, states]);
+	if (projection) wrong('projection', projection, [states, units]);
 	wrong('x', x, [x.shape[0]!, rows, gates * units]);
-	wrong('h0', h0, [rows, units]);
+	wrong('h0', h0, [rows, states]);
 	if (kind === 'lstm') wrong('c0', c0 ?? h0, [rows, units]);
 	if (bias) wrong('bias', bias, [gates * units]);
 	if (lengths && (lengths.dtype !== 'int32' || !sameShape(lengths.shape, [rows]))) {
 		throw new ShapeError(`${operation}: lengths must be int32 [${rows}], not ${lengths.dtype} ${formatShape(lengths.shape)}`);
 	}
-	requireSameDevice(operation, x, h0, weight);
+	requireSameDevice(operation, x, ...[weight, h0, c0, bias, projection, lengths].filter((tensor) => tensor != null));
 }
 
 /** Runs a cell over a sequence; `reverse` from its end to its beginning. Differentiable with respect to all but the lengths. */
@@ -78,8 +83,24 @@ export function recurrent(
 ): RecurrentOutput {
 	const operation = kind === 'lstm' || kind === 'gru' ? kind : 'rnn';
 	check(operation, kind, input);
-	const { x, h0, c0, weight, bias, lengths } = input;
+	const { x, lengths } = input;
 	const steps = x.shape[0]!;
+	return tidy(() => {
+		const [hidden, c] = input.projection ? composed(kind, input, reverse) : fused(operation, kind, input, reverse);
+		const states = narrow(hidden, 0, 1, steps);
+		const y = reverse ? flip(states, [0]) : states;
+		return { y: lengths ? where(present(x, lengths), y, 0) : y, h: select(hidden, 0, steps), c };
+	});
+}
+
+/** All slots of the state, and the last cell state. */
+function fused(
+	operation: string,
+	kind: CellKind,
+	input: RecurrentInput,
+	reverse: boolean,
+): [hidden: Tensor, cell: Tensor | null] {
+	const { x, h0, c0, weight, bias, lengths } = input;
 	const inputs = [x, h0, weight, ...(bias ? [bias] : []), ...(c0 ? [c0] : [])];
 	const [hidden, kept, cells, lastCell] = recordMany({
 		name: operation,
@@ -100,15 +121,7 @@ export function recurrent(
 	});
 	kept!.dispose();
 	cells?.dispose();
-	return tidy(() => {
-		const states = narrow(hidden!, 0, 1, steps);
-		const y = reverse ? flip(states, [0]) : states;
-		return {
-			y: lengths ? where(present(x, lengths), y, 0) : y,
-			h: select(hidden!, 0, steps),
-			c: lastCell ?? null,
-		};
-	});
+	return [hidden!, lastCell ?? null];
 }
 
 /** [T, B, 1] bool: whether a row's sequence has not ended at a time. */
@@ -264,7 +277,7 @@ function copyOf(x: Tensor): Tensor {
 /** The layer again, of operations that can be differentiated any number of times; gives all slots of the state, and the last cell state. */
 function composed(
 	kind: CellKind,
-	{ x, h0, c0, weight, bias, lengths }: RecurrentInput,
+	{ x, h0, c0, weight, bias, projection, lengths }: RecurrentInput,
 	reverse: boolean,
 ): [hidden: Tensor, cell: Tensor | null] {
 	const steps = x.shape[0]!;
@@ -281,7 +294,8 @@ function composed(
 		if (kind === 'lstm') {
 			const [i, f, g, o] = chunk(add(fromX, fromH), 4, 1) as [Tensor, Tensor, Tensor, Tensor];
 			nextCell = add(mul(sigmoid(f), c!), mul(sigmoid(i), tanh(g)));
-			next = mul(sigmoid(o), tanh(nextCell));
+			const output = mul(sigmoid(o), tanh(nextCell));
+			next = projection ? linear(output, projection) : output;
 		} else if (kind === 'gru') {
 			const [xr, xz, xn] = chunk(fromX, 3, 1) as [Tensor, Tensor, Tensor];
 			const [hr, hz, hn] = chunk(fromH, 3, 1) as [Tensor, Tensor, Tensor];

@@ -2,7 +2,7 @@
 
 recurrent.json gets, from weights and inputs drawn by the stream that test/ops/database.ts uses: the losses of 20 training steps of
 examples/text's classifier with packed sequences, and what its parameters are then; outputs and gradients of packed layers in
-both directions, of RNN with relu, and of cells.
+both directions, of LSTM with projections, of RNN with relu, and of cells.
 """
 import ctypes
 import json
@@ -92,6 +92,8 @@ def main():
             "LSTM packed": layer("LSTM packed", nn.LSTM(3, 4, **both), [5, 3, 3], torch.tensor([3, 5, 1])),
             "GRU packed": layer("GRU packed", nn.GRU(3, 4, **both), [5, 3, 3], torch.tensor([3, 5, 1])),
             "RNN packed": layer("RNN packed", nn.RNN(3, 4, **both), [5, 3, 3], torch.tensor([3, 5, 1])),
+            "LSTM projected": layer("LSTM projected", nn.LSTM(3, 4, proj_size=2, **both), [4, 2, 3]),
+            "LSTM projected packed": layer("LSTM projected packed", nn.LSTM(3, 4, proj_size=2, **both), [5, 3, 3], torch.tensor([3, 5, 1])),
             "RNN relu": layer("RNN relu", nn.RNN(3, 4, nonlinearity="relu", **both), [4, 2, 3]),
             "LSTM one sequence": layer("LSTM one sequence", nn.LSTM(3, 4, bias=False), [4, 3]),
             "LSTMCell": layer("LSTMCell", nn.LSTMCell(3, 4), [2, 3]),

@@ -73,6 +73,8 @@ const MADE: Readonly<Record<LayerName, { readonly shape: readonly number[]; make
 	'LSTM packed': { shape: [5, 3, 3], make: () => new nn.LSTM(3, 4, BOTH) },
 	'GRU packed': { shape: [5, 3, 3], make: () => new nn.GRU(3, 4, BOTH) },
 	'RNN packed': { shape: [5, 3, 3], make: () => new nn.RNN(3, 4, BOTH) },
+	'LSTM projected': { shape: [4, 2, 3], make: () => new nn.LSTM(3, 4, { ...BOTH, projSize: 2 }) },
+	'LSTM projected packed': { shape: [5, 3, 3], make: () => new nn.LSTM(3, 4, { ...BOTH, projSize: 2 }) },
 	'RNN relu': { shape: [4, 2, 3], make: () => new nn.RNN(3, 4, { ...BOTH, nonlinearity: 'relu' }) },
 	'LSTM one sequence': { shape: [4, 3], make: () => new nn.LSTM(3, 4, { bias: false }) },
 	LSTMCell: { shape: [2, 3], make: () => new nn.LSTMCell(3, 4) },

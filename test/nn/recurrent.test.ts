@@ -88,4 +88,32 @@ test('TimeDistributed applies a layer to every step', async () => {
 	});
 });
 
+test('projections come after the biases of their layer', () => {
+	const layer = new nn.LSTM(3, 4, { bidirectional: true, projSize: 2 });
+	assert.equal(Object.keys(layer.stateDict()).slice(2, 6), ['bias_ih_l0', 'bias_hh_l0', 'weight_hr_l0', 'weight_ih_l0_reverse']);
+	const [y, [h, c]] = layer.forward(randn([5, 1, 3]));
+	assert.equal(
+		[y.shape, h.shape, c.shape],
+		[
+			[5, 1, 4],
+			[2, 1, 2],
+			[2, 1, 4],
+		],
+	);
+	assert.throws(() => new nn.LSTM(3, 4, { projSize: 4 }), /LSTM: projSize 4 must be smaller than hiddenSize 4/);
+});
+
+test('recurrent layers refuse states and options that they would not use', () => {
+	const x = randn([2, 1, 3]);
+	const h = randn([1, 1, 2]);
+	const lstm = new nn.LSTM(3, 2);
+	assert.throws(() => lstm.forward(x, h as never), /LSTM: the states come as \[hidden, cell\], not as a tensor/);
+	assert.throws(() => lstm.forward(x, [h] as never), /LSTM: the states come as \[hidden, cell\]/);
+	assert.throws(() => new nn.LSTMCell(3, 2).forward(x.select(0, 0), h as never), /LSTMCell: the states come as/);
+	assert.throws(() => new nn.GRU(3, 2, { numLayers: 2, dropout: 2 }), /GRU: dropout must lie in \[0, 1\], not 2/);
+	assert.throws(() => new nn.RNN(3, 2, { nonlinearity: 'sigmoid' as 'tanh' }), /RNN: nonlinearity must be 'tanh' or 'relu'/);
+	assert.throws(() => new nn.GRU(3, undefined as never), /GRU: hiddenSize must be a whole number of at least 0, not undefined/);
+	assert.throws(() => new nn.TimeDistributed(lstm as never).forward(randn([1, 2, 1, 3])), /the module's output must be a tensor/);
+});
+
 test.run();

@@ -11,6 +11,8 @@ interface Sizes {
 	readonly bidirectional?: boolean;
 	readonly batchFirst?: boolean;
 	readonly bias?: boolean;
+	/** Features that an LSTM's states are projected to. */
+	readonly projected?: number;
 	readonly lengths?: readonly number[];
 	/** Lengths with gaps between them in memory. */
 	readonly strided?: boolean;
@@ -23,19 +25,22 @@ const TOLERANCE: Tolerance = {
 	reason: 'a chain of steps, each of which rounds what the one before gave',
 };
 
-function specs(
-	gates: number,
-	cell: boolean,
-	{ time, batch, inputs, hidden, layers = 1, bidirectional = false, batchFirst = false, bias = true, lengths, strided }: Sizes,
-): InputSpec[] {
+function specs(gates: number, cell: boolean, sizes: Sizes): InputSpec[] {
+	const { time, batch, inputs, hidden, layers = 1, bidirectional = false, batchFirst = false, bias = true } = sizes;
+	const { projected, lengths, strided } = sizes;
 	const directions = bidirectional ? 2 : 1;
-	const state: InputSpec = { shape: [layers * directions, batch, hidden], low: -1, high: 1 };
-	const result: InputSpec[] = [{ shape: batchFirst ? [batch, time, inputs] : [time, batch, inputs], low: -1, high: 1 }, state];
-	if (cell) result.push(state);
+	const given = projected ?? hidden;
+	const state = (size: number): InputSpec => ({ shape: [layers * directions, batch, size], low: -1, high: 1 });
+	const result: InputSpec[] = [
+		{ shape: batchFirst ? [batch, time, inputs] : [time, batch, inputs], low: -1, high: 1 },
+		state(given),
+	];
+	if (cell) result.push(state(hidden));
 	for (let layer = 0; layer < layers; layer++) {
 		for (let direction = 0; direction < directions; direction++) {
-			const width = layer === 0 ? inputs : hidden * directions;
-			const shapes = [[gates * hidden, width], [gates * hidden, hidden], ...(bias ? [[gates * hidden], [gates * hidden]] : [])];
+			const width = layer === 0 ? inputs : given * directions;
+			const shapes = [[gates * hidden, width], [gates * hidden, given], ...(bias ? [[gates * hidden], [gates * hidden]] : [])];
+			if (projected !== undefined) shapes.push([projected, hidden]);
 			for (const shape of shapes) result.push({ shape, low: -0.7, high: 0.7 });
 		}
 	}
@@ -44,12 +49,12 @@ function specs(
 	return result;
 }
 
-function keys({ layers = 1, bidirectional = false, bias = true }: Sizes): string[] {
+function keys({ layers = 1, bidirectional = false, bias = true, projected }: Sizes): string[] {
 	const result: string[] = [];
 	for (let layer = 0; layer < layers; layer++) {
 		for (const suffix of bidirectional ? ['', '_reverse'] : ['']) {
-			for (const part of bias ? ['weight_ih', 'weight_hh', 'bias_ih', 'bias_hh'] : ['weight_ih', 'weight_hh'])
-				result.push(`${part}_l${layer}${suffix}`);
+			const parts = ['weight_ih', 'weight_hh', ...(bias ? ['bias_ih', 'bias_hh'] : []), ...(projected ? ['weight_hr'] : [])];
+			for (const part of parts) result.push(`${part}_l${layer}${suffix}`);
 		}
 	}
 	return result;
@@ -67,6 +72,7 @@ function run(make: (inputs: number, hidden: number, options: Options) => Layer, 
 			bidirectional: sizes.bidirectional ?? false,
 			batchFirst: sizes.batchFirst ?? false,
 			bias: sizes.bias ?? true,
+			...(sizes.projected && { projSize: sizes.projected }),
 			dtype,
 			device,
 		});
@@ -87,6 +93,11 @@ const CASES: readonly (Sizes & { readonly label: string; readonly gradient?: boo
 	{ label: 'two layers, both directions', time: 3, batch: 2, inputs: 2, hidden: 2, layers: 2, bidirectional: true },
 	{ label: 'batch first, no bias', time: 3, batch: 2, inputs: 2, hidden: 3, batchFirst: true, bias: false },
 	{ label: 'odd sizes', time: 5, batch: 3, inputs: 33, hidden: 65, gradient: false },
+];
+
+/** LSTM alone projects its states. */
+const PROJECTED: readonly (Sizes & { readonly label: string })[] = [
+	{ label: 'projected, both directions', time: 2, batch: 2, inputs: 1, hidden: 3, projected: 2, bidirectional: true },
 ];
 
 const LENGTHS: readonly (Sizes & { readonly label: string })[] = [
@@ -133,7 +144,7 @@ function entries(
 			call,
 			gradient: 'yes',
 			tolerance: TOLERANCE,
-			samples: samples(CASES, gates, cell),
+			samples: samples(cell ? [...CASES, ...PROJECTED] : CASES, gates, cell),
 			refusals: [
 				{ label: 'features', call: wrongWidth, message: /the input has 2 features, the layer takes 3/ },
 				{
