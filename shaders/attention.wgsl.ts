@@ -20,6 +20,7 @@
  * by its bits. Dropout draws words of Philox by the position of a weight (see the contract), again in each backward kernel.
  */
 import { wgsl } from 'wgsl-preprocessor';
+import { mathFunctions } from './math.wgsl';
 import { PHILOX } from './random.wgsl';
 import type { Access, ShaderTemplate } from './shader';
 
@@ -146,15 +147,16 @@ ${READ[kind].map((name) => rowAccess(name, false, variant)).join('\n')}
 ${WRITTEN[kind].map((name) => rowAccess(name, true, variant)).join('\n')}
 
 const MASKED = -2e38;
+${mathFunctions('isNan(x)')}
 
 /** Where row 0 of a head begins. */
 fn headOf(strides: vec4<u32>, batch: u32, head: u32) -> u32 {
 	return strides.w + batch * strides.x + head * strides.y;
 }
 
-/** exp of what is never positive, or only by rounding. */
+/** exp of what is never positive, or only by rounding, and of NaN, which max may drop. */
 fn decay(x: vec4<f32>) -> vec4<f32> {
-	return exp(max(x, vec4<f32>(-200.0)));
+	return select(exp(max(x, vec4<f32>(-200.0))), x, isNan(x));
 }
 
 /** How many keys, from the first on, a query may look at: none from beyond the end. */
@@ -173,6 +175,9 @@ fn biasAt(head: u32, query: u32, key: u32) -> f32 {
 #else
 	if (p.isBool != 0u) {
 		return select(0.0, MASKED, value == 0u);
+	}
+	if ((value & 0x7fffffffu) > 0x7f800000u) {
+		return bitcast<f32>(value);
 	}
 	return select(max(bitcast<f32>(value), -1e38), MASKED, value == 0xff800000u);
 #endif

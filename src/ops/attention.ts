@@ -14,11 +14,11 @@ import { broadcastShapes, contiguousStrides, numel, type Shape, sameShape } from
 import { emptyOn, type Tensor, viewOf } from '../tensor';
 import { tidy } from '../tidy';
 import { arange } from './creation';
-import { add, ge, isinf, logicalAnd, logicalNot, lt, mul, sub, to, where } from './elementwise';
+import { add, ge, isinf, logicalAnd, logicalNot, logicalOr, lt, mul, sub, to, where } from './elementwise';
 import { contiguous, expand, narrow, reshape, transpose } from './layout';
 import { multiply } from './matmul';
 import { requireSameDevice, requireTensor, sumTo } from './operands';
-import { sum } from './reduce';
+import { any, sum } from './reduce';
 import { requireProbability } from './requirements';
 import { softmax } from './softmax';
 
@@ -232,9 +232,6 @@ interface Weights {
 	readonly finite: Tensor | null;
 }
 
-/** Stands for -Infinity, whose softmax would be NaN in rows without anything else. */
-const FORBIDDEN = { float16: -6e4, float32: -1e30, float64: -1e30 } as Readonly<Record<string, number>>;
-
 function weightsOf(
 	q: Tensor,
 	k: Tensor,
@@ -265,10 +262,18 @@ function weightsOf(
 		const order = ge(reshape(arange(length, { device }), [length, 1]), arange(keys, { device }));
 		allowed = allowed === null ? order : logicalAnd(allowed, order);
 	}
-	const weights =
-		allowed === null ? softmax(scores, -1) : where(allowed, softmax(where(allowed, scores, FORBIDDEN[q.dtype]!), -1), 0);
+	const weights = allowed === null ? softmax(scores, -1) : allowedWeights(scores, allowed);
 	const kept = dropout === null ? null : keptWeights(q, [...lead, length, keys], dropout);
 	return { q: queries, k: single(k), v: single(v), weights, kept, finite };
+}
+
+/**
+ * No finite number can stand for -Infinity, since masks may hold the lowest of all; but a row of nothing else would be NaN, so that
+ * rows where all is forbidden keep their scores.
+ */
+function allowedWeights(scores: Tensor, allowed: Tensor): Tensor {
+	const kept = logicalOr(allowed, logicalNot(any(allowed, -1, { keepdim: true })));
+	return where(allowed, softmax(where(kept, scores, Number.NEGATIVE_INFINITY), -1), 0);
 }
 
 /** The mask of the kernels: rows begin at multiples of 4 in the stream. */

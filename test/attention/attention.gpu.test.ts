@@ -13,6 +13,7 @@ import {
 	scaledDotProductAttention,
 	sync,
 	type Tensor,
+	tensor,
 	tidy,
 	zeros,
 } from 'wgrad';
@@ -72,6 +73,25 @@ test('dropout drops the same weights on both devices, about as many as asked', a
 		outcomes.push(weights);
 	}
 	requireClose('weights', outcomes[1]!, outcomes[0]!, { relative: 1e-6, absolute: 0 });
+});
+
+test('NaN in a query, or in a mask, comes out as NaN, forward and backward, and nowhere else', async () => {
+	for (const masked of [false, true]) {
+		const results: ArrayLike<number>[][] = [];
+		for (const device of ['cpu', 'webgpu'] as const) {
+			manualSeed(13);
+			const [q, k, v] = inputs([1, 2, 5, 16], device);
+			const gradOutputs = randn([1, 2, 5, 16], { device });
+			const place = tensor([0, 0, Number.NaN, 0, 0], { shape: [5, 1], device });
+			const output = scaledDotProductAttention(masked ? q : q.add(place), k, v, { attnMask: masked ? place : null });
+			const gradients = grad(output, [q, k, v], { gradOutputs });
+			results.push(await Promise.all([output, ...gradients].map((x) => x.data())));
+		}
+		const [expected, found] = results as [ArrayLike<number>[], ArrayLike<number>[]];
+		for (const [i, values] of found.entries())
+			requireClose(`tensor ${i}, masked ${masked}`, values, expected[i]!, { relative: 1e-4, absolute: 1e-5 });
+		assert.is(Array.from(found[0]!).filter(Number.isNaN).length, 2 * 16);
+	}
 });
 
 test('forward is one launch and backward three', async () => {

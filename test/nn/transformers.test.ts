@@ -1,7 +1,7 @@
 /** Attention and transformer layers on the CPU path against PyTorch's; refusals, positions, and generation with a cache. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { cat, manualSeed, nn, noGrad, ones, randn, type Tensor, tensor, zeros } from 'wgrad';
+import { cat, full, manualSeed, nn, noGrad, ones, randn, type Tensor, tensor, zeros } from 'wgrad';
 import { requireClose } from '../proofs/compare';
 import { compareLayer, NAMES } from './transformers';
 
@@ -58,6 +58,16 @@ test('masks that do not fit are refused, not reshaped', () => {
 	assert.throws(() => layer.forward(x, zeros([5, 2, 4], device), x), /must have one batch size/);
 	assert.throws(() => layer.forward(x, zeros([4, 3, 4], device), x), /keys and values one length/);
 	assert.throws(() => new nn.MultiheadAttention(4, 2, { dropout: 2 }), /MultiheadAttention: dropout must lie in \[0, 1\], not 2/);
+});
+
+test('rows of the lowest number there is get weights where they may look, and nowhere else', async () => {
+	const place = { device: 'cpu', dtype: 'float64' } as const;
+	const layer = new nn.MultiheadAttention(4, 1, place);
+	const x = randn([3, 1, 4], place);
+	const attnMask = full([3, 3], -Number.MAX_VALUE, place);
+	const [, weights] = layer.forward(x, x, x, { attnMask, isCausal: true });
+	const third = 1 / 3;
+	requireClose('weights', await weights!.data(), [1, 0, 0, 0.5, 0.5, 0, third, third, third], { relative: 1e-12, absolute: 0 });
 });
 
 test('stacks copy the dtype, device and modes of the layer that they are given, and refuse others', async () => {
