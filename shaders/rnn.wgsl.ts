@@ -29,17 +29,20 @@ struct Params {
 @group(0) @binding(0) var<uniform> p: Params;
 `;
 
-/** exp of a large argument must not become infinity / infinity. */
+/** exp of a large argument must not become infinity / infinity; clamp, min and max may drop NaN, which is told by its bits. */
 const FUNCTIONS = wgsl`
+fn isNan(x: f32) -> bool {
+	return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u;
+}
 fn logistic(x: f32) -> f32 {
-	return 1.0 / (1.0 + exp(-clamp(x, -80.0, 80.0)));
+	return select(1.0 / (1.0 + exp(-clamp(x, -80.0, 80.0))), x, isNan(x));
 }
 fn hyperbolic(x: f32) -> f32 {
 	let e = exp(-2.0 * min(abs(x), 20.0));
 	let small = x * x;
 	// Near 0 the quotient loses digits that the series keeps.
 	let series = x * (1.0 - small * (1.0 / 3.0 - small * (2.0 / 15.0 - small * (17.0 / 315.0))));
-	return select(sign(x) * (1.0 - e) / (1.0 + e), series, abs(x) < 0.15);
+	return select(sign(x) * (1.0 - e) / (1.0 + e), series, (abs(x) < 0.15) | isNan(x));
 }
 `;
 
@@ -121,7 +124,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
 #if ${cell === 'tanh'}
 	let next = hyperbolic(sum);
 #else
-	let next = max(sum, 0.0);
+	let next = select(max(sum, 0.0), sum, isNan(sum));
 #endif
 	hidden[after] = ${storage}(next);
 	kept[p.time * size + place] = ${storage}(next);

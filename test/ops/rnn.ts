@@ -13,6 +13,8 @@ interface Sizes {
 	readonly bias?: boolean;
 	/** Features that an LSTM's states are projected to. */
 	readonly projected?: number;
+	/** Of the input. Default random. */
+	readonly values?: readonly number[];
 	readonly lengths?: readonly number[];
 	/** Lengths with gaps between them in memory. */
 	readonly strided?: boolean;
@@ -27,12 +29,12 @@ const TOLERANCE: Tolerance = {
 
 function specs(gates: number, cell: boolean, sizes: Sizes): InputSpec[] {
 	const { time, batch, inputs, hidden, layers = 1, bidirectional = false, batchFirst = false, bias = true } = sizes;
-	const { projected, lengths, strided } = sizes;
+	const { projected, values, lengths, strided } = sizes;
 	const directions = bidirectional ? 2 : 1;
 	const given = projected ?? hidden;
 	const state = (size: number): InputSpec => ({ shape: [layers * directions, batch, size], low: -1, high: 1 });
 	const result: InputSpec[] = [
-		{ shape: batchFirst ? [batch, time, inputs] : [time, batch, inputs], low: -1, high: 1 },
+		{ shape: batchFirst ? [batch, time, inputs] : [time, batch, inputs], low: -1, high: 1, ...(values && { values }) },
 		state(given),
 	];
 	if (cell) result.push(state(hidden));
@@ -92,6 +94,7 @@ const CASES: readonly (Sizes & { readonly label: string; readonly gradient?: boo
 	{ label: 'a sequence', time: 4, batch: 2, inputs: 3, hidden: 2 },
 	{ label: 'two layers, both directions', time: 3, batch: 2, inputs: 2, hidden: 2, layers: 2, bidirectional: true },
 	{ label: 'batch first, no bias', time: 3, batch: 2, inputs: 2, hidden: 3, batchFirst: true, bias: false },
+	{ label: 'NaN in one row', time: 2, batch: 2, inputs: 1, hidden: 2, values: [1, Number.NaN, 0.5, -1], gradient: false },
 	{ label: 'odd sizes', time: 5, batch: 3, inputs: 33, hidden: 65, gradient: false },
 ];
 
