@@ -2,27 +2,44 @@
 import { ArgumentError } from '../core/errors';
 import type { Tensor } from '../tensor';
 import { tidy } from '../tidy';
-import { Module } from './module';
+import { Module, requireName } from './module';
 import type { Parameter } from './parameter';
 
 /** A module that maps one tensor to one tensor. */
 export type Layer = Module & { forward(input: Tensor): Tensor };
 
-/** Layers one after another: `new nn.Sequential(new nn.Linear(4, 8), new nn.ReLU())`. Keys are 0, 1, 2, ... As `torch.nn.Sequential`. */
-export class Sequential extends Module {
-	readonly layers: readonly Layer[];
+/** Throws unless `value` is a module: a function in its place would fail only later, and in other words. */
+function requireModule<M extends Module>(container: string, key: string | number, value: M): M {
+	if (value instanceof Module) return value;
+	const kind = value === null ? 'null' : typeof value;
+	throw new ArgumentError(`${container}: ${key} must be a module, such as new nn.ReLU(), not ${kind}`);
+}
 
-	constructor(...layers: Layer[]) {
+/**
+ * Layers one after another: `new nn.Sequential(new nn.Linear(4, 8), new nn.ReLU())` with the keys 0, 1, 2, ..., or by names of your own:
+ * `new nn.Sequential({ conv: new nn.Conv2d(1, 8, 3), relu: new nn.ReLU() })`. As `torch.nn.Sequential`.
+ */
+export class Sequential extends Module {
+	readonly #layers = new Map<string, Layer>();
+
+	constructor(...layers: readonly Layer[] | readonly [Readonly<Record<string, Layer>>]) {
 		super();
-		this.layers = layers;
+		const [first] = layers;
+		const named = layers.length === 1 && typeof first === 'object' && first !== null && !(first instanceof Module);
+		for (const [key, layer] of Object.entries(named ? first : layers)) this.addModule(key, layer);
+	}
+
+	/** The layers, in order. */
+	get layers(): readonly Layer[] {
+		return [...this.#layers.values()];
 	}
 
 	override namedChildren(): [string, Module][] {
-		return this.layers.map((layer, i) => [String(i), layer]);
+		return [...this.#layers];
 	}
 
 	get length(): number {
-		return this.layers.length;
+		return this.#layers.size;
 	}
 
 	/** The layer at an index; negative ones count from the back. */
@@ -30,13 +47,25 @@ export class Sequential extends Module {
 		return itemAt('Sequential', this.layers, index);
 	}
 
+	/** Adds a layer at the end, under the next number. */
+	append(layer: Layer): this {
+		this.addModule(String(this.length), layer);
+		return this;
+	}
+
+	/** Adds a layer at the end, or puts it in the place of the one that has the name. */
+	override addModule(name: string, layer: Layer): void {
+		requireName('Sequential', name);
+		this.#layers.set(name, requireModule('Sequential', name, layer));
+	}
+
 	[Symbol.iterator](): Iterator<Layer> {
-		return this.layers[Symbol.iterator]();
+		return this.#layers.values();
 	}
 
 	/** The last layer's output; what flows between the layers is given back as soon as the tape allows. */
 	override forward(input: Tensor): Tensor {
-		if (this.layers.length === 0) return input;
+		if (this.length === 0) return input;
 		return tidy(() => this.layers.reduce((x, layer) => layer.forward(x), input));
 	}
 }
@@ -47,7 +76,8 @@ export class ModuleList<M extends Module = Module> extends Module {
 
 	constructor(modules: Iterable<M> = []) {
 		super();
-		this.items = [...modules];
+		this.items = [];
+		this.extend(modules);
 	}
 
 	override namedChildren(): [string, Module][] {
@@ -64,17 +94,25 @@ export class ModuleList<M extends Module = Module> extends Module {
 	}
 
 	append(module: M): this {
-		this.items.push(module);
+		this.items.push(requireModule('ModuleList', this.length, module));
 		return this;
 	}
 
 	extend(modules: Iterable<M>): this {
-		this.items.push(...modules);
+		for (const module of modules) this.append(module);
 		return this;
 	}
 
 	insert(index: number, module: M): void {
-		this.items.splice(index, 0, module);
+		this.items.splice(index, 0, requireModule('ModuleList', index, module));
+	}
+
+	/** Adds a module at the end under its number, or puts it in the place of the one that has the number. */
+	override addModule(name: string, module: M): void {
+		const index = Number(name);
+		if (!Number.isInteger(index) || index < 0 || index > this.length)
+			throw new ArgumentError(`ModuleList: '${name}' is no number from 0 to ${this.length}; use ModuleDict for names`);
+		this.items[index] = requireModule('ModuleList', index, module);
 	}
 
 	[Symbol.iterator](): Iterator<M> {
@@ -92,7 +130,8 @@ export class ModuleDict<M extends Module = Module> extends Module {
 
 	constructor(modules: Readonly<Record<string, M>> = {}) {
 		super();
-		this.items = new Map(Object.entries(modules));
+		this.items = new Map();
+		for (const [key, module] of Object.entries(modules)) this.set(key, module);
 	}
 
 	override namedChildren(): [string, Module][] {
@@ -111,8 +150,13 @@ export class ModuleDict<M extends Module = Module> extends Module {
 	}
 
 	set(key: string, module: M): this {
-		this.items.set(key, module);
+		requireName('ModuleDict', key);
+		this.items.set(key, requireModule('ModuleDict', key, module));
 		return this;
+	}
+
+	override addModule(name: string, module: M): void {
+		this.set(name, module);
 	}
 
 	has(key: string): boolean {
@@ -151,6 +195,11 @@ export class ParameterList extends Module {
 
 	at(index: number): Parameter {
 		return itemAt('ParameterList', this.items, index);
+	}
+
+	append(parameter: Parameter): this {
+		this.items.push(parameter);
+		return this;
 	}
 
 	[Symbol.iterator](): Iterator<Parameter> {

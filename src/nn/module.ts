@@ -48,8 +48,7 @@ export abstract class Module {
 	 */
 	registerBuffer(name: string, tensor: Tensor, options: { persistent?: boolean } = {}): void {
 		const { persistent = true } = checkOptions('Module.registerBuffer', options, ['persistent']);
-		if (name.includes('.') || name === '')
-			throw new ArgumentError(`registerBuffer: '${name}' is no name for a buffer: it must not be empty or hold a dot`);
+		requireName('registerBuffer', name);
 		this.#buffers.set(name, { tensor: keep(tensor), persistent });
 	}
 
@@ -61,6 +60,52 @@ export abstract class Module {
 				`buffer: ${this.constructor.name} has no buffer '${name}'; it has: ${[...this.#buffers.keys()].join(', ') || 'none'}`,
 			);
 		return entry.tensor;
+	}
+
+	/** Makes `parameter` a property of that name, or null for one that this module does without; assigning the property is the same. */
+	registerParameter(name: string, parameter: Parameter | null): void {
+		if (parameter !== null && !(parameter instanceof Parameter))
+			throw new ArgumentError(
+				`registerParameter: '${name}' must be a Parameter or null: wrap the tensor, new nn.Parameter(tensor)`,
+			);
+		this.#assign('registerParameter', name, parameter, Parameter);
+	}
+
+	/** Makes `module` a child under a name that the program finds out; assigning the property of that name is the same. */
+	addModule(name: string, module: Module): void {
+		if (!(module instanceof Module)) throw new ArgumentError(`addModule: '${name}' must be a module, not ${typeof module}`);
+		this.#assign('addModule', name, module, Module);
+	}
+
+	#assign(operation: string, name: string, value: unknown, kind: typeof Module | typeof Parameter): void {
+		requireName(operation, name);
+		const own = this as unknown as Record<string, unknown>;
+		if (name in this && own[name] != null && !(own[name] instanceof kind))
+			throw new ArgumentError(`${operation}: ${this.constructor.name} has something else called '${name}'`);
+		own[name] = value;
+	}
+
+	/** The module at a path such as 'encoder.0.conv'; '' is this one. */
+	getSubmodule(path: string): Module {
+		const names = path === '' ? [] : path.split('.');
+		return names.reduce<Module>((module, name) => lookUp('getSubmodule', path, name, module, module.namedChildren()), this);
+	}
+
+	/** The parameter at a path such as 'encoder.0.weight'. */
+	getParameter(path: string): Parameter {
+		const [owner, name] = this.#ownerOf(path);
+		return lookUp('getParameter', path, name, owner, owner.ownParameters());
+	}
+
+	/** The buffer at a path such as 'encoder.1.running_mean'. */
+	getBuffer(path: string): Tensor {
+		const [owner, name] = this.#ownerOf(path);
+		return owner.buffer(name);
+	}
+
+	#ownerOf(path: string): [owner: Module, name: string] {
+		const end = path.lastIndexOf('.');
+		return [this.getSubmodule(path.slice(0, Math.max(0, end))), path.slice(end + 1)];
 	}
 
 	/** Child modules by name, in order. Containers override it. */
@@ -241,6 +286,19 @@ export abstract class Module {
 				.map(([name, { tensor }]): [string, Tensor] => [join(path, name), tensor]),
 		]);
 	}
+}
+
+/** Throws unless `name` can be one part of a path. */
+export function requireName(operation: string, name: string): void {
+	if (name.includes('.') || name === '')
+		throw new ArgumentError(`${operation}: '${name}' is no name: it must not be empty or hold a dot`);
+}
+
+function lookUp<T>(operation: string, path: string, name: string, owner: Module, entries: readonly [string, T][]): T {
+	const found = entries.find(([key]) => key === name);
+	if (found !== undefined) return found[1];
+	const names = entries.map(([key]) => key).join(', ') || 'none';
+	throw new ArgumentError(`${operation}('${path}'): ${owner.constructor.name} has no '${name}'; it has: ${names}`);
 }
 
 function join(path: string, name: string): string {

@@ -29,6 +29,43 @@ test('keys are the paths of properties, parameters first, as in PyTorch', () => 
 	assert.is(model.parameters().length, 6);
 });
 
+test('layers, modules and parameters by names of the caller: keys, order, look-up', async () => {
+	const model = new nn.Sequential({ conv: new nn.Conv2d(1, 2, 1, { bias: false }), relu: new nn.ReLU() });
+	model.addModule('head', new nn.Sequential(new nn.Flatten()).append(new nn.Linear(8, 3, { bias: false })));
+	assert.equal(Object.keys(model.stateDict()), ['conv.weight', 'head.1.weight']);
+	assert.equal(model.forward(ones([2, 1, 2, 2])).shape, [2, 3]);
+	assert.ok(model.getSubmodule('head.1') instanceof nn.Linear);
+	assert.is(model.getSubmodule(''), model);
+	assert.is(model.getParameter('head.1.weight'), model.parameters()[1]);
+	assert.throws(() => model.getSubmodule('head.2.x'), /getSubmodule\('head.2.x'\): Sequential has no '2'; it has: 0, 1/);
+	assert.throws(() => model.getParameter('head.1.bias'), /getParameter\('head.1.bias'\): Linear has no 'bias'; it has: weight/);
+
+	const block = new Block();
+	block.addModule('extra', new nn.BatchNorm1d(1));
+	block.registerParameter('shift', new nn.Parameter(zeros([1])));
+	block.registerParameter('none', null);
+	assert.is(await block.getBuffer('extra.running_var').item(), 1);
+	assert.equal(
+		block.namedParameters().map(([path]) => path),
+		['scale', 'shift', 'norm.weight', 'norm.bias', 'conv.weight', 'extra.weight', 'extra.bias'],
+	);
+	assert.throws(() => block.addModule('forward', new nn.ReLU()), /addModule: Block has something else called 'forward'/);
+	assert.throws(() => block.addModule('a.b', new nn.ReLU()), /addModule: 'a.b' is no name/);
+	assert.throws(() => block.registerParameter('x', zeros([1]) as never), /registerParameter: 'x' must be a Parameter or null/);
+	assert.throws(
+		() => new nn.Sequential(new nn.Flatten(), ((x: Tensor) => x) as never),
+		/Sequential: 1 must be a module, such as new nn.ReLU\(\), not function/,
+	);
+	const list = new nn.ModuleList([new nn.ReLU()]);
+	list.addModule('1', new nn.Tanh());
+	assert.is(list.length, 2);
+	assert.throws(() => list.addModule('x', new nn.Tanh()), /ModuleList: 'x' is no number from 0 to 2/);
+	assert.throws(
+		() => new nn.ModuleDict({ a: null as never }),
+		/ModuleDict: a must be a module, such as new nn.ReLU\(\), not null/,
+	);
+});
+
 test('loadStateDict copies, is strict, and names every problem at once', async () => {
 	const [a, b] = [new nn.Linear(3, 2), new nn.Linear(3, 2)];
 	b.loadStateDict(a.stateDict());
