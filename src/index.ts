@@ -31,7 +31,7 @@ export * as io from './io';
 export * as nn from './nn';
 // Operations, by family.
 export { type AttentionOptions, scaledDotProductAttention } from './ops/attention';
-export { conv1d, conv2d, conv3d, convTranspose1d, convTranspose2d } from './ops/conv';
+export { conv1d, conv2d, conv3d, convTranspose1d, convTranspose2d, convTranspose3d } from './ops/conv';
 export { arange, eye, full, fullLike, linspace, ones, onesLike, tensor, zeros, zerosLike } from './ops/creation';
 export { einsum } from './ops/einsum';
 export * from './ops/elementwise';
@@ -51,7 +51,20 @@ export {
 	normalize,
 	rmsNorm,
 } from './ops/norm';
-export { adaptiveAvgPool1d, adaptiveAvgPool2d, adaptiveMaxPool2d, avgPool1d, avgPool2d, maxPool1d, maxPool2d } from './ops/pool';
+export {
+	adaptiveAvgPool1d,
+	adaptiveAvgPool2d,
+	adaptiveAvgPool3d,
+	adaptiveMaxPool1d,
+	adaptiveMaxPool2d,
+	adaptiveMaxPool3d,
+	avgPool1d,
+	avgPool2d,
+	avgPool3d,
+	maxPool1d,
+	maxPool2d,
+	maxPool3d,
+} from './ops/pool';
 export { bernoulli, dropout, dropout2d, rand, randint, randLike, randn, randnLike, randperm } from './ops/random';
 export {
 	all,

@@ -7,7 +7,7 @@ import { requiresGrad_, retainGrad } from './autograd/tape';
 import type { DeviceName } from './backends/contract';
 import type { DType } from './core/dtype';
 import { scaledDotProductAttention } from './ops/attention';
-import { conv1d, conv2d, conv3d, convTranspose1d, convTranspose2d } from './ops/conv';
+import { conv1d, conv2d, conv3d, convTranspose1d, convTranspose2d, convTranspose3d } from './ops/conv';
 import { fullLike, onesLike, zerosLike } from './ops/creation';
 import * as elementwise from './ops/elementwise';
 import { embedding } from './ops/embedding';
@@ -45,7 +45,20 @@ import {
 	rmsNorm,
 } from './ops/norm';
 import type { Operand } from './ops/operands';
-import { adaptiveAvgPool1d, adaptiveAvgPool2d, adaptiveMaxPool2d, avgPool1d, avgPool2d, maxPool1d, maxPool2d } from './ops/pool';
+import {
+	adaptiveAvgPool1d,
+	adaptiveAvgPool2d,
+	adaptiveAvgPool3d,
+	adaptiveMaxPool1d,
+	adaptiveMaxPool2d,
+	adaptiveMaxPool3d,
+	avgPool1d,
+	avgPool2d,
+	avgPool3d,
+	maxPool1d,
+	maxPool2d,
+	maxPool3d,
+} from './ops/pool';
 import { bernoulli, dropout, dropout2d, randLike, randnLike } from './ops/random';
 import * as reduce from './ops/reduce';
 import { affineGrid, gridSample } from './ops/sample';
@@ -124,13 +137,19 @@ export const METHODS = {
 	conv3d,
 	convTranspose1d,
 	convTranspose2d,
+	convTranspose3d,
 	maxPool1d,
 	maxPool2d,
+	maxPool3d,
 	avgPool1d,
 	avgPool2d,
+	avgPool3d,
 	adaptiveAvgPool1d,
 	adaptiveAvgPool2d,
+	adaptiveAvgPool3d,
+	adaptiveMaxPool1d,
 	adaptiveMaxPool2d,
+	adaptiveMaxPool3d,
 	batchNorm,
 	layerNorm,
 	groupNorm,

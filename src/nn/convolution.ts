@@ -2,7 +2,7 @@
 import { ArgumentError, formatShape } from '../core/errors';
 import { checkOptions, pickOptions } from '../core/options';
 import { numel, type Shape } from '../core/shape';
-import { conv1d, conv2d, conv3d, convTranspose1d, convTranspose2d } from '../ops/conv';
+import { conv1d, conv2d, conv3d, convTranspose1d, convTranspose2d, convTranspose3d } from '../ops/conv';
 import { type PadMode, pad } from '../ops/layout';
 import type { Tensor } from '../tensor';
 import { tidy } from '../tidy';
@@ -237,5 +237,17 @@ export class ConvTranspose2d extends ConvTransposeNd {
 		options: ConvTransposeOptions = {},
 	) {
 		super(convTranspose2d, 2, inChannels, outChannels, kernelSize, options);
+	}
+}
+
+/** Transposed convolution over [N, inChannels, D, H, W] giving [N, outChannels, D', H', W']. As `torch.nn.ConvTranspose3d`. */
+export class ConvTranspose3d extends ConvTransposeNd {
+	constructor(
+		inChannels: number,
+		outChannels: number,
+		kernelSize: number | readonly number[],
+		options: ConvTransposeOptions = {},
+	) {
+		super(convTranspose3d, 3, inChannels, outChannels, kernelSize, options);
 	}
 }

@@ -3,11 +3,16 @@ import { requireOptions } from '../core/options';
 import {
 	adaptiveAvgPool1d,
 	adaptiveAvgPool2d,
+	adaptiveAvgPool3d,
+	adaptiveMaxPool1d,
 	adaptiveMaxPool2d,
+	adaptiveMaxPool3d,
 	avgPool1d,
 	avgPool2d,
+	avgPool3d,
 	maxPool1d,
 	maxPool2d,
+	maxPool3d,
 	type OutputSize,
 } from '../ops/pool';
 import type { Tensor } from '../tensor';
@@ -66,6 +71,13 @@ export class MaxPool2d extends WindowPool<MaxPoolOptions> {
 	}
 }
 
+/** The maximum of each window of [N, C, D, H, W]. As `torch.nn.MaxPool3d`. */
+export class MaxPool3d extends WindowPool<MaxPoolOptions> {
+	override forward(input: Tensor): Tensor {
+		return maxPool3d(input, this.kernelSize, this.options);
+	}
+}
+
 /** The mean of each window of [N, C, L]. As `torch.nn.AvgPool1d`. */
 export class AvgPool1d extends WindowPool<Omit<AvgPoolOptions, 'divisorOverride'>> {
 	override forward(input: Tensor): Tensor {
@@ -77,6 +89,13 @@ export class AvgPool1d extends WindowPool<Omit<AvgPoolOptions, 'divisorOverride'
 export class AvgPool2d extends WindowPool<AvgPoolOptions> {
 	override forward(input: Tensor): Tensor {
 		return avgPool2d(input, this.kernelSize, this.options);
+	}
+}
+
+/** The mean of each window of [N, C, D, H, W]. As `torch.nn.AvgPool3d`. */
+export class AvgPool3d extends WindowPool<AvgPoolOptions> {
+	override forward(input: Tensor): Tensor {
+		return avgPool3d(input, this.kernelSize, this.options);
 	}
 }
 
@@ -107,9 +126,30 @@ export class AdaptiveAvgPool2d extends AdaptivePool {
 	}
 }
 
+/** Means over windows of [N, C, D, H, W]. As `torch.nn.AdaptiveAvgPool3d`. */
+export class AdaptiveAvgPool3d extends AdaptivePool {
+	override forward(input: Tensor): Tensor {
+		return adaptiveAvgPool3d(input, this.outputSize);
+	}
+}
+
+/** Maxima over windows of [N, C, L]. As `torch.nn.AdaptiveMaxPool1d`. */
+export class AdaptiveMaxPool1d extends AdaptivePool {
+	override forward(input: Tensor): Tensor {
+		return adaptiveMaxPool1d(input, this.outputSize);
+	}
+}
+
 /** Maxima over windows of [N, C, H, W]. As `torch.nn.AdaptiveMaxPool2d`. */
 export class AdaptiveMaxPool2d extends AdaptivePool {
 	override forward(input: Tensor): Tensor {
 		return adaptiveMaxPool2d(input, this.outputSize);
+	}
+}
+
+/** Maxima over windows of [N, C, D, H, W]. As `torch.nn.AdaptiveMaxPool3d`. */
+export class AdaptiveMaxPool3d extends AdaptivePool {
+	override forward(input: Tensor): Tensor {
+		return adaptiveMaxPool3d(input, this.outputSize);
 	}
 }

@@ -85,6 +85,20 @@ export function convTranspose2d(
 	return transposedConvolution('convTranspose2d', 2, x, weight, bias, options);
 }
 
+/**
+ * x [N, C, D, H, W] or [C, D, H, W], weight [C, O / groups, kD, kH, kW], bias [O], to [N, O, D', H', W']. As
+ * `torch.nn.functional.conv_transpose3d`.
+ */
+export function convTranspose3d(
+	x: Tensor,
+	weight: Tensor,
+	bias: Tensor | null = null,
+	options: ConvTransposeOptions = {},
+): Tensor {
+	checkOptions('convTranspose3d', options, CONV_TRANSPOSE_OPTIONS);
+	return transposedConvolution('convTranspose3d', 3, x, weight, bias, options);
+}
+
 /** Ranks, dtypes, devices, groups and the bias; gives the number of channels of the result. */
 function checkOperands(
 	operation: string,

@@ -14,7 +14,7 @@ import { tensor } from './creation';
 import { add, mul } from './elementwise';
 import { indexSelect } from './indexing';
 import { contiguous, expand, reshape } from './layout';
-import { adaptiveAvgPool1d, adaptiveAvgPool2d } from './pool';
+import { adaptiveAvgPool1d, adaptiveAvgPool2d, adaptiveAvgPool3d } from './pool';
 import { requireTensor, shown } from './requirements';
 
 export type InterpolateMode = 'nearest' | 'nearest-exact' | 'linear' | 'bilinear' | 'bicubic' | 'trilinear' | 'area';
@@ -24,7 +24,7 @@ export interface InterpolateOptions {
 	readonly size?: number | readonly number[];
 	/** By how much to multiply the spatial sizes; the result is rounded down. */
 	readonly scaleFactor?: number | readonly number[];
-	/** Default 'nearest'. The linear modes are named by the number of spatial dims: 1, 2 and 3; 'bicubic' is for 2, 'area' for 1 and 2. */
+	/** Default 'nearest'. The linear modes are named by the number of spatial dims: 1, 2 and 3; 'bicubic' is for 2. */
 	readonly mode?: InterpolateMode;
 	/** Whether the corners of input and output have the same centres rather than the same outer edges. For linear and cubic modes. Default false. */
 	readonly alignCorners?: boolean;
@@ -39,7 +39,7 @@ const RANKS: Readonly<Record<InterpolateMode, readonly number[]>> = {
 	bilinear: [2],
 	bicubic: [2],
 	trilinear: [3],
-	area: [1, 2],
+	area: [1, 2, 3],
 };
 
 /** x, [N, C, ...] with one to three spatial dims, at another size. As `torch.nn.functional.interpolate`. */
@@ -60,7 +60,7 @@ export function interpolate(x: Tensor, options: InterpolateOptions): Tensor {
 	if (alignCorners && !interpolating)
 		throw new ArgumentError(`interpolate: alignCorners is for linear and cubic modes, not for '${mode}'`);
 	const { size, scales } = target(x, rank, options);
-	if (mode === 'area') return rank === 1 ? adaptiveAvgPool1d(x, size) : adaptiveAvgPool2d(x, size);
+	if (mode === 'area') return [adaptiveAvgPool1d, adaptiveAvgPool2d, adaptiveAvgPool3d][rank - 1]!(x, size);
 	return tidy(() => {
 		let y = reshape(x, x.shape);
 		size.forEach((to, d) => {

@@ -1,5 +1,5 @@
 /**
- * Pooling over the last one or two dims. Each operation and its gradient are a pair of linear maps (for the maximum, once its positions
+ * Pooling over the last one to three dims. Each operation and its gradient are a pair of linear maps (for the maximum, once its positions
  * are known), either the other's VJP, so gradients of every order exist.
  */
 import { record, recordMany } from '../autograd/tape';
@@ -43,6 +43,8 @@ export interface AvgPoolOptions {
 	divisorOverride?: number;
 }
 
+const AVG_POOL_OPTIONS = ['stride', 'padding', 'ceilMode', 'countIncludePad', 'divisorOverride'] as const;
+
 type WithIndices<O> = O & { returnIndices: true };
 type Values<O> = O & { returnIndices?: false };
 
@@ -62,6 +64,14 @@ export function maxPool2d(x: Tensor, kernelSize: PerDim, options: MaxPoolOptions
 	return maxPooled('maxPool2d', 2, x, kernelSize, options);
 }
 
+/** The maximum of each window of x [N, C, D, H, W] or [C, D, H, W]. As `torch.nn.functional.max_pool3d`. */
+export function maxPool3d(x: Tensor, kernelSize: PerDim, options: WithIndices<MaxPoolOptions>): ValuesIndices;
+export function maxPool3d(x: Tensor, kernelSize: PerDim, options?: Values<MaxPoolOptions>): Tensor;
+export function maxPool3d(x: Tensor, kernelSize: PerDim, options: MaxPoolOptions = {}): Tensor | ValuesIndices {
+	checkOptions('maxPool3d', options, MAX_POOL_OPTIONS);
+	return maxPooled('maxPool3d', 3, x, kernelSize, options);
+}
+
 /** The mean of each window of x [N, C, L] or [C, L]. As `torch.nn.functional.avg_pool1d`. */
 export function avgPool1d(x: Tensor, kernelSize: PerDim, options: Omit<AvgPoolOptions, 'divisorOverride'> = {}): Tensor {
 	checkOptions('avgPool1d', options, ['stride', 'padding', 'ceilMode', 'countIncludePad']);
@@ -70,8 +80,14 @@ export function avgPool1d(x: Tensor, kernelSize: PerDim, options: Omit<AvgPoolOp
 
 /** The mean of each window of x [N, C, H, W] or [C, H, W]. As `torch.nn.functional.avg_pool2d`. */
 export function avgPool2d(x: Tensor, kernelSize: PerDim, options: AvgPoolOptions = {}): Tensor {
-	checkOptions('avgPool2d', options, ['stride', 'padding', 'ceilMode', 'countIncludePad', 'divisorOverride']);
+	checkOptions('avgPool2d', options, AVG_POOL_OPTIONS);
 	return avgPooled('avgPool2d', 2, x, kernelSize, options);
+}
+
+/** The mean of each window of x [N, C, D, H, W] or [C, D, H, W]. As `torch.nn.functional.avg_pool3d`. */
+export function avgPool3d(x: Tensor, kernelSize: PerDim, options: AvgPoolOptions = {}): Tensor {
+	checkOptions('avgPool3d', options, AVG_POOL_OPTIONS);
+	return avgPooled('avgPool3d', 3, x, kernelSize, options);
 }
 
 /** Sizes of the result of adaptive pooling; null keeps the input's. */
@@ -87,18 +103,48 @@ export function adaptiveAvgPool2d(x: Tensor, outputSize: OutputSize): Tensor {
 	return adaptive('adaptiveAvgPool2d', 2, x, outputSize, (batch, size) => spreadAverage('adaptiveAvgPool2d', batch, size));
 }
 
+/** The means of `outputSize` windows in each direction of x [N, C, D, H, W]. As `torch.nn.functional.adaptive_avg_pool3d`. */
+export function adaptiveAvgPool3d(x: Tensor, outputSize: OutputSize): Tensor {
+	return adaptive('adaptiveAvgPool3d', 3, x, outputSize, (batch, size) => spreadAverage('adaptiveAvgPool3d', batch, size));
+}
+
+interface IndicesOption {
+	/** Also give the positions (int32) of the maxima within the flattened plane. Default false. */
+	returnIndices?: boolean;
+}
+
+/** The maxima over the windows of `adaptiveAvgPool1d`. As `torch.nn.functional.adaptive_max_pool1d`. */
+export function adaptiveMaxPool1d(x: Tensor, outputSize: OutputSize, options: WithIndices<IndicesOption>): ValuesIndices;
+export function adaptiveMaxPool1d(x: Tensor, outputSize: OutputSize, options?: Values<IndicesOption>): Tensor;
+export function adaptiveMaxPool1d(x: Tensor, outputSize: OutputSize, options: IndicesOption = {}): Tensor | ValuesIndices {
+	return adaptiveMaxima('adaptiveMaxPool1d', 1, x, outputSize, options);
+}
+
 /** The maxima over the windows of `adaptiveAvgPool2d`. As `torch.nn.functional.adaptive_max_pool2d`. */
-export function adaptiveMaxPool2d(x: Tensor, outputSize: OutputSize, options: { returnIndices: true }): ValuesIndices;
-export function adaptiveMaxPool2d(x: Tensor, outputSize: OutputSize, options?: { returnIndices?: false }): Tensor;
-export function adaptiveMaxPool2d(
+export function adaptiveMaxPool2d(x: Tensor, outputSize: OutputSize, options: WithIndices<IndicesOption>): ValuesIndices;
+export function adaptiveMaxPool2d(x: Tensor, outputSize: OutputSize, options?: Values<IndicesOption>): Tensor;
+export function adaptiveMaxPool2d(x: Tensor, outputSize: OutputSize, options: IndicesOption = {}): Tensor | ValuesIndices {
+	return adaptiveMaxima('adaptiveMaxPool2d', 2, x, outputSize, options);
+}
+
+/** The maxima over the windows of `adaptiveAvgPool3d`. As `torch.nn.functional.adaptive_max_pool3d`. */
+export function adaptiveMaxPool3d(x: Tensor, outputSize: OutputSize, options: WithIndices<IndicesOption>): ValuesIndices;
+export function adaptiveMaxPool3d(x: Tensor, outputSize: OutputSize, options?: Values<IndicesOption>): Tensor;
+export function adaptiveMaxPool3d(x: Tensor, outputSize: OutputSize, options: IndicesOption = {}): Tensor | ValuesIndices {
+	return adaptiveMaxima('adaptiveMaxPool3d', 3, x, outputSize, options);
+}
+
+function adaptiveMaxima(
+	name: string,
+	rank: number,
 	x: Tensor,
 	outputSize: OutputSize,
-	options: { returnIndices?: boolean } = {},
+	options: IndicesOption,
 ): Tensor | ValuesIndices {
-	const { returnIndices = false } = checkOptions('adaptiveMaxPool2d', options, ['returnIndices']);
-	const pool = (batch: Tensor, size: Shape) => maxima('adaptiveMaxPool2d', batch, size, null);
-	if (returnIndices) return adaptive('adaptiveMaxPool2d', 2, x, outputSize, pool);
-	return valuesOf(() => adaptive('adaptiveMaxPool2d', 2, x, outputSize, pool));
+	const { returnIndices = false } = checkOptions(name, options, ['returnIndices']);
+	const pool = (batch: Tensor, size: Shape) => maxima(name, batch, size, null);
+	if (returnIndices) return adaptive(name, rank, x, outputSize, pool);
+	return valuesOf(() => adaptive(name, rank, x, outputSize, pool));
 }
 
 /** The values alone; the indices stay only as long as the graph needs them. */

@@ -44,8 +44,11 @@ export const OPERATIONS = {
 		searchsorted
 	`),
 	embedding: words('embedding'),
-	conv: words('conv1d conv2d conv3d convTranspose1d convTranspose2d'),
-	pool: words('maxPool1d maxPool2d avgPool1d avgPool2d adaptiveAvgPool1d adaptiveAvgPool2d adaptiveMaxPool2d interpolate'),
+	conv: words('conv1d conv2d conv3d convTranspose1d convTranspose2d convTranspose3d'),
+	pool: words(`
+		maxPool1d maxPool2d maxPool3d avgPool1d avgPool2d avgPool3d adaptiveAvgPool1d adaptiveAvgPool2d adaptiveAvgPool3d adaptiveMaxPool1d
+		adaptiveMaxPool2d adaptiveMaxPool3d interpolate
+	`),
 	sample: words('gridSample affineGrid'),
 	norm: words('batchNorm layerNorm groupNorm instanceNorm rmsNorm localResponseNorm normalize cosineSimilarity'),
 	softmax: words('softmax logSoftmax'),
@@ -84,8 +87,9 @@ export const NOT_DIFFERENTIABLE = new Set(
 export const MODULES = words(`
 	Module Parameter Sequential ModuleList ModuleDict ParameterList ParameterDict
 	Linear Bilinear Identity Embedding Flatten Unflatten Fold Unfold PixelShuffle PixelUnshuffle Upsample
-	Conv1d Conv2d Conv3d ConvTranspose1d ConvTranspose2d
-	MaxPool1d MaxPool2d AvgPool1d AvgPool2d AdaptiveAvgPool1d AdaptiveAvgPool2d AdaptiveMaxPool2d
+	Conv1d Conv2d Conv3d ConvTranspose1d ConvTranspose2d ConvTranspose3d
+	MaxPool1d MaxPool2d MaxPool3d AvgPool1d AvgPool2d AvgPool3d AdaptiveAvgPool1d AdaptiveAvgPool2d AdaptiveAvgPool3d AdaptiveMaxPool1d
+	AdaptiveMaxPool2d AdaptiveMaxPool3d
 	BatchNorm1d BatchNorm2d BatchNorm3d LayerNorm GroupNorm InstanceNorm1d InstanceNorm2d InstanceNorm3d RMSNorm LocalResponseNorm
 	Dropout Dropout1d Dropout2d
 	ReLU ReLU6 LeakyReLU PReLU RReLU ELU SELU CELU GELU SiLU Mish Sigmoid LogSigmoid Tanh Softplus Softsign Hardtanh Hardsigmoid

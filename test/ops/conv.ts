@@ -1,5 +1,5 @@
 /** Convolutions and transposed convolutions. */
-import { conv1d, conv2d, conv3d, convTranspose1d, convTranspose2d, type Tensor, zeros } from 'wgrad';
+import { conv1d, conv2d, conv3d, convTranspose1d, convTranspose2d, convTranspose3d, type Tensor, zeros } from 'wgrad';
 import type { InputSpec, OpEntry, Options, Refusal, Sample } from './database';
 import { py } from './python';
 
@@ -206,6 +206,33 @@ export const conv: OpEntry[] = [
 				[1, 1, 2, 2],
 				{ padding: 1 },
 				/convTranspose2d: .* leave nothing: the result would be \[0, 0\]/,
+			),
+		],
+	),
+	entry(
+		'convTranspose3d',
+		convTranspose3d,
+		'F.conv_transpose3d',
+		[
+			sample('odd sizes', of(1, 2, 2, 3, 1), of(2, 2, 2, 3, 2), of(2)),
+			sample('upsampling', of(1, 1, 2, 2, 2), of(1, 2, 2, 2, 2), of(2), { stride: 2 }),
+			sample('all options', of(1, 2, 2, 1, 3), of(2, 1, 2, 2, 3), of(2), {
+				stride: [2, 1, 3],
+				padding: [1, 0, 1],
+				outputPadding: [1, 0, 2],
+				dilation: [1, 2, 1],
+				groups: 2,
+			}),
+			sample('one volume', of(2, 2, 2, 1), of(2, 1, 2, 1, 2), null),
+		],
+		[
+			refuse(
+				'rank',
+				convTranspose3d,
+				[1, 1, 5],
+				[1, 1, 3, 3, 3],
+				{},
+				/convTranspose3d: needs an input of 5 dims \(or 4 without a batch\)/,
 			),
 		],
 	),

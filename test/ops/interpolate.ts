@@ -37,6 +37,7 @@ export const interpolation: OpEntry = {
 		sample('bicubic, corners', [1, 1, 4, 3], { size: [5, 2], mode: 'bicubic', alignCorners: true }),
 		sample('trilinear', [1, 1, 2, 3, 2], { size: [3, 4, 3], mode: 'trilinear' }),
 		sample('area', [1, 2, 5, 4], { size: [2, 3], mode: 'area' }),
+		sample('area, volume', [1, 1, 3, 5, 4], { size: [2, 3, 6], mode: 'area' }),
 		{ label: 'transposed', inputs: [{ shape: [1, 2, 3, 4], layout: 'transposed' }], options: { size: 5, mode: 'bilinear' } },
 		{ label: 'strided', inputs: [{ shape: [1, 2, 3, 4], layout: 'strided' }], options: { scaleFactor: 2 } },
 		sample('no images', [0, 2, 3, 3], { scaleFactor: 2 }, false),

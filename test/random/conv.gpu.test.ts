@@ -3,7 +3,7 @@ import type { Case, Draw } from './draw';
 import { testRandom } from './drive';
 
 const CONV = { 1: w.conv1d, 2: w.conv2d, 3: w.conv3d };
-const TRANSPOSED = { 1: w.convTranspose1d, 2: w.convTranspose2d };
+const TRANSPOSED = { 1: w.convTranspose1d, 2: w.convTranspose2d, 3: w.convTranspose3d };
 
 /** One number, or one for each of the spatial dims. */
 function perDim(d: Draw, rank: number, min: number, max: number): number[] {
@@ -35,14 +35,14 @@ function convolution(d: Draw): Case {
 }
 
 function transposed(d: Draw): Case {
-	const rank = d.pick([2, 2, 1] as const);
+	const rank = d.pick([2, 2, 2, 1, 3] as const);
 	const [groups, inputs, outputs] = channels(d);
 	const kernel = perDim(d, rank, 1, 3);
 	const dilation = perDim(d, rank, 1, 2);
 	const stride = perDim(d, rank, 1, 3);
 	const outputPadding = stride.map((step, i) => d.int(0, Math.max(step, dilation[i]!) - 1));
 	const padding = kernel.map((taps, i) => d.int(0, Math.floor(((taps - 1) * dilation[i]!) / 2)));
-	const size = kernel.map(() => d.int(1, 6));
+	const size = kernel.map(() => d.int(1, rank === 3 ? 3 : 6));
 	const batch = d.oneIn(8) ? [] : [d.oneIn(10) ? 0 : d.int(1, 3)];
 	const x = d.input([...batch, groups * inputs, ...size]);
 	const weight = d.input([groups * inputs, outputs, ...kernel]);

@@ -2,8 +2,8 @@ import * as w from 'wgrad';
 import type { Case, Draw } from './draw';
 import { testRandom } from './drive';
 
-const MAX = { 1: w.maxPool1d, 2: w.maxPool2d };
-const AVG = { 1: w.avgPool1d, 2: w.avgPool2d };
+const MAX = { 1: w.maxPool1d, 2: w.maxPool2d, 3: w.maxPool3d };
+const AVG = { 1: w.avgPool1d, 2: w.avgPool2d, 3: w.avgPool3d };
 
 function perDim(d: Draw, rank: number, min: number, max: number): number[] {
 	return d.bool() ? new Array<number>(rank).fill(d.int(min, max)) : Array.from({ length: rank }, () => d.int(min, max));
@@ -14,14 +14,14 @@ function planes(d: Draw): number[] {
 }
 
 function windows(d: Draw): Case {
-	const rank = d.pick([2, 2, 1] as const);
+	const rank = d.pick([2, 2, 2, 1, 3] as const);
 	const max = d.bool();
 	const kernel = d.oneIn(4) ? new Array<number>(rank).fill(2) : perDim(d, rank, 1, 4);
 	const dilation = max ? perDim(d, rank, 1, 2) : new Array<number>(rank).fill(1);
 	const padding = kernel.map((size) => d.int(0, Math.floor(size / 2)));
 	const ceilMode = d.bool();
 	const stride = d.bool() ? kernel : perDim(d, rank, 1, 4);
-	const size = kernel.map((taps, i) => (taps - 1) * dilation[i]! + d.int(1, 9));
+	const size = kernel.map((taps, i) => (taps - 1) * dilation[i]! + d.int(1, rank === 3 ? 3 : 9));
 	const ties = max && d.bool();
 	const x = d.input([...planes(d), ...size], 'float32', ties ? { grid: 0.5 } : max ? { distinct: true } : {});
 	if (max) {
@@ -34,7 +34,7 @@ function windows(d: Draw): Case {
 		padding,
 		ceilMode,
 		countIncludePad: d.bool(),
-		...(rank === 2 && d.oneIn(4) && { divisorOverride: 3 }),
+		...(rank > 1 && d.oneIn(4) && { divisorOverride: 3 }),
 	};
 	return d.case(`avgPool${rank}d`, [x], ([t]) => AVG[rank](t!, kernel, options), { kernel, ...options });
 }
