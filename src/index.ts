@@ -49,6 +49,7 @@ export {
 	layerNorm,
 	localResponseNorm,
 	normalize,
+	pairwiseDistance,
 	rmsNorm,
 } from './ops/norm';
 export {

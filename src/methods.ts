@@ -42,6 +42,7 @@ import {
 	layerNorm,
 	localResponseNorm,
 	normalize,
+	pairwiseDistance,
 	rmsNorm,
 } from './ops/norm';
 import type { Operand } from './ops/operands';
@@ -158,6 +159,7 @@ export const METHODS = {
 	localResponseNorm,
 	normalize,
 	cosineSimilarity,
+	pairwiseDistance,
 	interpolate,
 	gridSample,
 	affineGrid,

@@ -1,8 +1,12 @@
 /** Dropout layers: active while training, the identity in inference. */
-import { ArgumentError } from '../core/errors';
+
+import { requireFloating } from '../core/dtype';
+import { ArgumentError, formatShape, ShapeError } from '../core/errors';
 import { checkOptions } from '../core/options';
-import { squeeze, unsqueeze } from '../ops/layout';
-import { dropout, dropout2d } from '../ops/random';
+import { add, ge, mul, where } from '../ops/elementwise';
+import { flatten, reshape, squeeze, unsqueeze } from '../ops/layout';
+import { dropout, dropout2d, rand } from '../ops/random';
+import { requireTensor } from '../ops/requirements';
 import type { Tensor } from '../tensor';
 import { tidy } from '../tidy';
 import { Module } from './module';
@@ -42,5 +46,54 @@ export class Dropout1d extends DropoutLayer {
 export class Dropout2d extends DropoutLayer {
 	override forward(input: Tensor): Tensor {
 		return dropout2d(input, { p: this.p, training: this.training });
+	}
+}
+
+/** The same for whole volumes of [N, C, D, H, W] or [C, D, H, W]. As `torch.nn.Dropout3d`. */
+export class Dropout3d extends DropoutLayer {
+	override forward(input: Tensor): Tensor {
+		requireTensor('Dropout3d', input);
+		if (input.ndim !== 4 && input.ndim !== 5)
+			throw new ShapeError(`Dropout3d: it takes [N, C, D, H, W] or [C, D, H, W], not shape ${formatShape(input.shape)}`);
+		if (!this.training || this.p === 0) return input;
+		return tidy(() => reshape(dropout2d(flatten(input, -2), { p: this.p }), input.shape));
+	}
+}
+
+/** What SELU tends to at minus infinity: -lambda alpha. */
+const SATURATION = -1.7580993408473766;
+
+/** Sets what it drops, a mask of `shape`, to SELU's saturation, then scales and shifts, so that mean 0 and variance 1 stay. */
+function alphaDropped(input: Tensor, shape: readonly number[], p: number): Tensor {
+	return tidy(() => {
+		const { dtype, device } = input;
+		const scale = p === 1 ? 0 : 1 / Math.sqrt((1 - p) * (1 + p * SATURATION ** 2));
+		const kept = ge(rand(shape, { dtype, device }), p);
+		return where(kept, add(mul(input, scale), -scale * SATURATION * p), scale * SATURATION * (1 - p));
+	});
+}
+
+/**
+ * Dropout for networks of SELU: what is dropped becomes SELU's saturation, and all is scaled and shifted so that mean and variance stay.
+ * Klambauer et al. 2017. As `torch.nn.AlphaDropout`.
+ */
+export class AlphaDropout extends DropoutLayer {
+	override forward(input: Tensor): Tensor {
+		requireTensor(this.constructor.name, input);
+		requireFloating(this.constructor.name, input.dtype);
+		if (!this.training || this.p === 0) return input;
+		return alphaDropped(input, this.maskShape(input.shape), this.p);
+	}
+
+	protected maskShape(shape: readonly number[]): readonly number[] {
+		return shape;
+	}
+}
+
+/** The same for whole channels of [N, C, ...]. As `torch.nn.FeatureAlphaDropout`. */
+export class FeatureAlphaDropout extends AlphaDropout {
+	protected override maskShape(shape: readonly number[]): readonly number[] {
+		if (shape.length < 2) throw new ShapeError(`FeatureAlphaDropout: it takes [N, C, ...], not shape ${formatShape(shape)}`);
+		return shape.map((size, d) => (d < 2 ? size : 1));
 	}
 }

@@ -1,7 +1,7 @@
 /** Losses as modules: `new nn.CrossEntropyLoss(options).forward(input, target)`. Formulas and options: src/ops/loss. */
 import { requireOptions } from '../core/options';
 import * as losses from '../ops/loss';
-import { cosineSimilarity } from '../ops/norm';
+import { cosineSimilarity, pairwiseDistance } from '../ops/norm';
 import type { Tensor } from '../tensor';
 import { Module } from './module';
 
@@ -123,6 +123,41 @@ export class TripletMarginLoss extends Loss<typeof losses.tripletMarginLoss, 3> 
 	}
 }
 
+/** `TripletMarginLoss` with a distance of your own. As `torch.nn.TripletMarginWithDistanceLoss`. */
+export class TripletMarginWithDistanceLoss extends Loss<typeof losses.tripletMarginWithDistanceLoss, 3> {
+	override forward(anchor: Tensor, positive: Tensor, negative: Tensor): Tensor {
+		return losses.tripletMarginWithDistanceLoss(anchor, positive, negative, this.options);
+	}
+}
+
+/** max(0, margin - target (input1 - input2)), for targets 1 and -1. As `torch.nn.MarginRankingLoss`. */
+export class MarginRankingLoss extends Loss<typeof losses.marginRankingLoss, 3> {
+	override forward(input1: Tensor, input2: Tensor, target: Tensor): Tensor {
+		return losses.marginRankingLoss(input1, input2, target, this.options);
+	}
+}
+
+/** log(1 + exp(-target input)), for targets 1 and -1. As `torch.nn.SoftMarginLoss`. */
+export class SoftMarginLoss extends Loss<typeof losses.softMarginLoss> {
+	override forward(input: Tensor, target: Tensor): Tensor {
+		return losses.softMarginLoss(input, target, this.options);
+	}
+}
+
+/** Margins between the classes of a sample, listed up to a -1, and all others. As `torch.nn.MultiLabelMarginLoss`. */
+export class MultiLabelMarginLoss extends Loss<typeof losses.multiLabelMarginLoss> {
+	override forward(input: Tensor, target: Tensor): Tensor {
+		return losses.multiLabelMarginLoss(input, target, this.options);
+	}
+}
+
+/** Binary cross-entropy of logits, averaged over the classes first. As `torch.nn.MultiLabelSoftMarginLoss`. */
+export class MultiLabelSoftMarginLoss extends Loss<typeof losses.multiLabelSoftMarginLoss> {
+	override forward(input: Tensor, target: Tensor): Tensor {
+		return losses.multiLabelSoftMarginLoss(input, target, this.options);
+	}
+}
+
 /** Label sequences under all their alignments to the input. As `torch.nn.CTCLoss`. */
 export class CTCLoss extends Loss<typeof losses.ctcLoss, 4> {
 	override forward(logProbs: Tensor, targets: Tensor, inputLengths: losses.Lengths, targetLengths: losses.Lengths): Tensor {
@@ -134,5 +169,12 @@ export class CTCLoss extends Loss<typeof losses.ctcLoss, 4> {
 export class CosineSimilarity extends Loss<typeof cosineSimilarity> {
 	override forward(x1: Tensor, x2: Tensor): Tensor {
 		return cosineSimilarity(x1, x2, this.options);
+	}
+}
+
+/** |x1 - x2 + eps| over the last dim. As `torch.nn.PairwiseDistance`. */
+export class PairwiseDistance extends Loss<typeof pairwiseDistance> {
+	override forward(x1: Tensor, x2: Tensor): Tensor {
+		return pairwiseDistance(x1, x2, this.options);
 	}
 }

@@ -90,3 +90,52 @@ export class CircularPad2d extends PaddingLayer {
 		super(2, padding, 'circular');
 	}
 }
+
+/** Adds `value` on all sides of volumes. As `torch.nn.ConstantPad3d`. */
+export class ConstantPad3d extends PaddingLayer {
+	constructor(padding: Sides, value: number) {
+		super(3, padding, 'constant', value);
+	}
+}
+
+/** Adds zeros at both ends. As `torch.nn.ZeroPad1d`. */
+export class ZeroPad1d extends PaddingLayer {
+	constructor(padding: Sides) {
+		super(1, padding, 'constant');
+	}
+}
+
+/** Adds zeros on all sides of volumes. As `torch.nn.ZeroPad3d`. */
+export class ZeroPad3d extends PaddingLayer {
+	constructor(padding: Sides) {
+		super(3, padding, 'constant');
+	}
+}
+
+/** Mirrors volumes at the elements of their sides. As `torch.nn.ReflectionPad3d`. */
+export class ReflectionPad3d extends PaddingLayer {
+	constructor(padding: Sides) {
+		super(3, padding, 'reflect');
+	}
+}
+
+/** Repeats the elements at the sides of volumes. As `torch.nn.ReplicationPad3d`. */
+export class ReplicationPad3d extends PaddingLayer {
+	constructor(padding: Sides) {
+		super(3, padding, 'replicate');
+	}
+}
+
+/** Continues at the other end. As `torch.nn.CircularPad1d`. */
+export class CircularPad1d extends PaddingLayer {
+	constructor(padding: Sides) {
+		super(1, padding, 'circular');
+	}
+}
+
+/** Continues volumes at the other end. As `torch.nn.CircularPad3d`. */
+export class CircularPad3d extends PaddingLayer {
+	constructor(padding: Sides) {
+		super(3, padding, 'circular');
+	}
+}

@@ -1,9 +1,12 @@
 /** Layers that rearrange or resize: no parameters, no activations. */
 
+import { formatShape, ShapeError } from '../core/errors';
 import { checkOptions, requireOptions } from '../core/options';
 import { type InterpolateOptions, interpolate } from '../ops/interpolate';
-import { flatten, fold, pixelShuffle, pixelUnshuffle, type UnfoldOptions, unflatten, unfold } from '../ops/layout';
+import { flatten, fold, pixelShuffle, pixelUnshuffle, transpose, type UnfoldOptions, unflatten, unfold } from '../ops/layout';
+import { requireTensor } from '../ops/requirements';
 import type { Tensor } from '../tensor';
+import { tidy } from '../tidy';
 import { Module } from './module';
 
 /** Merges the dimensions from `startDim` (default 1) to `endDim` (default -1) into one. As `torch.nn.Flatten`. */
@@ -117,10 +120,34 @@ export class PixelUnshuffle extends Module {
 	}
 }
 
+/** Mixes `groups` groups of channels: channel j of group i becomes channel i of group j. Zhang et al. 2018. As `torch.nn.ChannelShuffle`. */
+export class ChannelShuffle extends Module {
+	constructor(readonly groups: number) {
+		super();
+	}
+
+	override forward(input: Tensor): Tensor {
+		requireTensor('ChannelShuffle', input);
+		const { groups } = this;
+		const channels = input.shape[1];
+		if (channels === undefined || input.ndim < 3 || !(groups >= 1) || channels % groups !== 0) {
+			throw new ShapeError(
+				`ChannelShuffle: input ${formatShape(input.shape)} must be [N, C, ...] with channels that divide into ${groups} groups`,
+			);
+		}
+		return tidy(() => flatten(transpose(unflatten(input, 1, [groups, channels / groups]), 1, 2), 1, 2));
+	}
+
+	override extraRepr(): string {
+		return `groups=${this.groups}`;
+	}
+}
+
 /** Feature maps at another size: `size` or `scaleFactor`, and how. As `torch.nn.Upsample`. */
 export class Upsample extends Module {
 	constructor(readonly options: InterpolateOptions) {
 		super();
+		requireOptions(new.target.name, options);
 	}
 
 	override forward(input: Tensor): Tensor {
@@ -130,5 +157,19 @@ export class Upsample extends Module {
 	override extraRepr(): string {
 		const { size, scaleFactor, mode = 'nearest' } = this.options;
 		return `${size === undefined ? `scaleFactor=${scaleFactor}` : `size=${size}`}, mode=${mode}`;
+	}
+}
+
+/** Images at another size by their nearest elements. As `torch.nn.UpsamplingNearest2d`. */
+export class UpsamplingNearest2d extends Upsample {
+	constructor(options: Pick<InterpolateOptions, 'size' | 'scaleFactor'>) {
+		super({ ...checkOptions('UpsamplingNearest2d', options, ['size', 'scaleFactor']), mode: 'nearest' });
+	}
+}
+
+/** Images at another size by bilinear interpolation, corners on corners. As `torch.nn.UpsamplingBilinear2d`. */
+export class UpsamplingBilinear2d extends Upsample {
+	constructor(options: Pick<InterpolateOptions, 'size' | 'scaleFactor'>) {
+		super({ ...checkOptions('UpsamplingBilinear2d', options, ['size', 'scaleFactor']), mode: 'bilinear', alignCorners: true });
 	}
 }

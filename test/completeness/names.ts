@@ -50,13 +50,14 @@ export const OPERATIONS = {
 		adaptiveMaxPool2d adaptiveMaxPool3d interpolate
 	`),
 	sample: words('gridSample affineGrid'),
-	norm: words('batchNorm layerNorm groupNorm instanceNorm rmsNorm localResponseNorm normalize cosineSimilarity'),
+	norm: words('batchNorm layerNorm groupNorm instanceNorm rmsNorm localResponseNorm normalize cosineSimilarity pairwiseDistance'),
 	softmax: words('softmax logSoftmax'),
 	random: words('bernoulli dropout dropout2d'),
 	attention: words('scaledDotProductAttention'),
 	loss: words(`
 		mseLoss l1Loss smoothL1Loss huberLoss crossEntropy nllLoss binaryCrossEntropy binaryCrossEntropyWithLogits klDiv poissonNllLoss
 		gaussianNllLoss hingeLoss hingeEmbeddingLoss multiMarginLoss cosineEmbeddingLoss tripletMarginLoss ctcLoss
+		tripletMarginWithDistanceLoss marginRankingLoss softMarginLoss multiLabelMarginLoss multiLabelSoftMarginLoss
 	`),
 } as const;
 
@@ -86,15 +87,18 @@ export const NOT_DIFFERENTIABLE = new Set(
 /** The layers that the functions need, under PyTorch's names. */
 export const MODULES = words(`
 	Module Parameter Sequential ModuleList ModuleDict ParameterList ParameterDict
-	Linear Bilinear Identity Embedding Flatten Unflatten Fold Unfold PixelShuffle PixelUnshuffle Upsample
+	Linear Bilinear Identity Embedding Flatten Unflatten Fold Unfold PixelShuffle PixelUnshuffle ChannelShuffle Upsample UpsamplingNearest2d
+	UpsamplingBilinear2d
 	Conv1d Conv2d Conv3d ConvTranspose1d ConvTranspose2d ConvTranspose3d
 	MaxPool1d MaxPool2d MaxPool3d AvgPool1d AvgPool2d AvgPool3d AdaptiveAvgPool1d AdaptiveAvgPool2d AdaptiveAvgPool3d AdaptiveMaxPool1d
 	AdaptiveMaxPool2d AdaptiveMaxPool3d
 	BatchNorm1d BatchNorm2d BatchNorm3d LayerNorm GroupNorm InstanceNorm1d InstanceNorm2d InstanceNorm3d RMSNorm LocalResponseNorm
-	Dropout Dropout1d Dropout2d
+	Dropout Dropout1d Dropout2d Dropout3d AlphaDropout FeatureAlphaDropout
 	ReLU ReLU6 LeakyReLU PReLU RReLU ELU SELU CELU GELU SiLU Mish Sigmoid LogSigmoid Tanh Softplus Softsign Hardtanh Hardsigmoid
 	Hardswish Hardshrink Softshrink Tanhshrink Threshold GLU Softmax Softmin Softmax2d LogSoftmax
-	ConstantPad1d ConstantPad2d ZeroPad2d ReflectionPad1d ReflectionPad2d ReplicationPad1d ReplicationPad2d CircularPad2d
+	ConstantPad1d ConstantPad2d ZeroPad2d ReflectionPad1d ReflectionPad2d ReplicationPad1d ReplicationPad2d
+	ConstantPad3d ZeroPad1d ZeroPad3d ReflectionPad3d ReplicationPad3d CircularPad1d CircularPad2d CircularPad3d
 	CosineSimilarity MSELoss L1Loss SmoothL1Loss HuberLoss CrossEntropyLoss NLLLoss BCELoss BCEWithLogitsLoss KLDivLoss PoissonNLLLoss
-	GaussianNLLLoss HingeEmbeddingLoss MultiMarginLoss CosineEmbeddingLoss TripletMarginLoss CTCLoss
+	GaussianNLLLoss HingeEmbeddingLoss MultiMarginLoss CosineEmbeddingLoss TripletMarginLoss CTCLoss PairwiseDistance
+	TripletMarginWithDistanceLoss MarginRankingLoss SoftMarginLoss MultiLabelMarginLoss MultiLabelSoftMarginLoss
 `);

@@ -22,6 +22,17 @@ def draw(name, shape, low=-1, high=1):
     return torch.tensor(values).reshape(shape)
 
 
+class ChannelShuffle(nn.Module):
+    """PyTorch 1.13's own has no gradient on the CPU."""
+
+    def __init__(self, groups):
+        super().__init__()
+        self.groups = groups
+
+    def forward(self, x):
+        return x.unflatten(1, (self.groups, -1)).transpose(1, 2).flatten(1, 2)
+
+
 U = "uniform in (0.1, 0.9)"
 
 # name: module, shapes of the inputs: values in (-1, 1), or in (0.1, 0.9) after U; or a tensor as itself.
@@ -80,6 +91,24 @@ CASES = {
     "CosineSimilarity": (nn.CosineSimilarity(dim=-1), [[3, 4], [3, 4]]),
     "Upsample": (nn.Upsample(scale_factor=2), [[1, 2, 2, 3]]),
     "Upsample bilinear": (nn.Upsample(size=(5, 4), mode="bilinear", align_corners=True), [[1, 2, 3, 3]]),
+    "Upsampling nearest": (nn.UpsamplingNearest2d(scale_factor=2), [[1, 1, 2, 3]]),
+    "Upsampling bilinear": (nn.UpsamplingBilinear2d(size=(3, 5)), [[1, 1, 2, 3]]),
+    "ChannelShuffle": (ChannelShuffle(2), [[1, 6, 2, 1]]),
+    "ConvTranspose3d": (nn.ConvTranspose3d(2, 1, (1, 2, 2), stride=2, output_padding=(1, 0, 1)), [[1, 2, 2, 1, 2]]),
+    "MaxPool3d": (nn.MaxPool3d((1, 2, 2), padding=(0, 1, 0)), [[1, 1, 2, 3, 4]]),
+    "AvgPool3d": (nn.AvgPool3d(2, stride=1), [[1, 1, 2, 3, 3]]),
+    "AdaptiveAvgPool3d": (nn.AdaptiveAvgPool3d((1, None, 2)), [[1, 1, 2, 2, 3]]),
+    "AdaptiveMaxPool1d": (nn.AdaptiveMaxPool1d(2), [[1, 2, 5]]),
+    "AdaptiveMaxPool3d": (nn.AdaptiveMaxPool3d((1, None, 2)), [[1, 1, 2, 2, 3]]),
+    "ConstantPad3d": (nn.ConstantPad3d((1, 0, 0, 1, 2, 0), 0.5), [[1, 1, 1, 2, 2]]),
+    "ReflectionPad3d": (nn.ReflectionPad3d((1, 0, 0, 1, 1, 0)), [[1, 1, 2, 2, 2]]),
+    "ReplicationPad3d": (nn.ReplicationPad3d(1), [[1, 1, 1, 2, 1]]),
+    "PairwiseDistance": (nn.PairwiseDistance(p=1, keepdim=True), [[3, 4], [3, 4]]),
+    "MarginRankingLoss": (nn.MarginRankingLoss(margin=0.5), [[3], [3], torch.tensor([1.0, -1.0, -1.0])]),
+    "SoftMarginLoss": (nn.SoftMarginLoss(reduction="sum"), [[3], torch.tensor([1.0, -1.0, -1.0])]),
+    "MultiLabelMarginLoss": (nn.MultiLabelMarginLoss(), [[4], torch.tensor([3, 0, -1, 1])]),
+    "MultiLabelSoftMarginLoss": (nn.MultiLabelSoftMarginLoss(), [[2, 3], [U, 2, 3]]),
+    "TripletMarginWithDistanceLoss": (nn.TripletMarginWithDistanceLoss(margin=3.0), [[3, 4], [3, 4], [3, 4]]),
     "PixelShuffle": (nn.PixelShuffle(2), [[1, 8, 2, 3]]),
     "PixelUnshuffle": (nn.PixelUnshuffle(2), [[1, 2, 4, 2]]),
 }

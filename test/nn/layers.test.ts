@@ -72,6 +72,24 @@ const CASES: Readonly<Record<Name, () => readonly [nn.Module, ...Input[]]>> = {
 	CosineSimilarity: () => [new nn.CosineSimilarity({ dim: -1 }), [3, 4], [3, 4]],
 	Upsample: () => [new nn.Upsample({ scaleFactor: 2 }), [1, 2, 2, 3]],
 	'Upsample bilinear': () => [new nn.Upsample({ size: [5, 4], mode: 'bilinear', alignCorners: true }), [1, 2, 3, 3]],
+	'Upsampling nearest': () => [new nn.UpsamplingNearest2d({ scaleFactor: 2 }), [1, 1, 2, 3]],
+	'Upsampling bilinear': () => [new nn.UpsamplingBilinear2d({ size: [3, 5] }), [1, 1, 2, 3]],
+	ChannelShuffle: () => [new nn.ChannelShuffle(2), [1, 6, 2, 1]],
+	ConvTranspose3d: () => [new nn.ConvTranspose3d(2, 1, [1, 2, 2], { stride: 2, outputPadding: [1, 0, 1] }), [1, 2, 2, 1, 2]],
+	MaxPool3d: () => [new nn.MaxPool3d([1, 2, 2], { padding: [0, 1, 0] }), [1, 1, 2, 3, 4]],
+	AvgPool3d: () => [new nn.AvgPool3d(2, { stride: 1 }), [1, 1, 2, 3, 3]],
+	AdaptiveAvgPool3d: () => [new nn.AdaptiveAvgPool3d([1, null, 2]), [1, 1, 2, 2, 3]],
+	AdaptiveMaxPool1d: () => [new nn.AdaptiveMaxPool1d(2), [1, 2, 5]],
+	AdaptiveMaxPool3d: () => [new nn.AdaptiveMaxPool3d([1, null, 2]), [1, 1, 2, 2, 3]],
+	ConstantPad3d: () => [new nn.ConstantPad3d([1, 0, 0, 1, 2, 0], 0.5), [1, 1, 1, 2, 2]],
+	ReflectionPad3d: () => [new nn.ReflectionPad3d([1, 0, 0, 1, 1, 0]), [1, 1, 2, 2, 2]],
+	ReplicationPad3d: () => [new nn.ReplicationPad3d(1), [1, 1, 1, 2, 1]],
+	PairwiseDistance: () => [new nn.PairwiseDistance({ p: 1, keepdim: true }), [3, 4], [3, 4]],
+	MarginRankingLoss: () => [new nn.MarginRankingLoss({ margin: 0.5 }), [3], [3], { values: [1, -1, -1] }],
+	SoftMarginLoss: () => [new nn.SoftMarginLoss({ reduction: 'sum' }), [3], { values: [1, -1, -1] }],
+	MultiLabelMarginLoss: () => [new nn.MultiLabelMarginLoss(), [4], { classes: [3, 0, -1, 1] }],
+	MultiLabelSoftMarginLoss: () => [new nn.MultiLabelSoftMarginLoss(), [2, 3], { uniform: [2, 3] }],
+	TripletMarginWithDistanceLoss: () => [new nn.TripletMarginWithDistanceLoss({ margin: 3 }), [3, 4], [3, 4], [3, 4]],
 	PixelShuffle: () => [new nn.PixelShuffle(2), [1, 8, 2, 3]],
 	PixelUnshuffle: () => [new nn.PixelUnshuffle(2), [1, 2, 4, 2]],
 };
@@ -152,6 +170,7 @@ test('dropout of channels drops whole ones, and none in inference', async () => 
 	for (const [layer, shape] of [
 		[new nn.Dropout1d(0.5), [3, 40, 5]],
 		[new nn.Dropout2d({ p: 0.5 }), [3, 40, 5, 1]],
+		[new nn.Dropout3d(0.5), [3, 40, 1, 5, 1]],
 	] as const) {
 		const values = Array.from(await layer.forward(ones(shape)).data());
 		for (let i = 0; i < values.length; i += 5) assert.is(new Set(values.slice(i, i + 5)).size, 1);
@@ -159,6 +178,25 @@ test('dropout of channels drops whole ones, and none in inference', async () => 
 		assert.ok(Array.from(await layer.eval().forward(ones(shape)).data()).every((value) => value === 1));
 	}
 	assert.throws(() => new nn.Dropout2d(2), /Dropout2d: p must lie in \[0, 1\], not 2/);
+});
+
+test('alpha dropout keeps mean 0 and variance 1, and drops to one value', async () => {
+	manualSeed(6);
+	const values = Array.from(await new nn.AlphaDropout(0.3).forward(randn([10000])).data());
+	const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
+	const variance = values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / values.length;
+	assert.ok(Math.abs(mean) < 0.05 && Math.abs(variance - 1) < 0.06, `${mean}, ${variance}`);
+	// scale (x - saturation p) where kept, scale saturation (1 - p) where not
+	const scale = 1 / Math.sqrt(0.7 * (1 + 0.3 * 1.7580993 ** 2));
+	const channels = await new nn.FeatureAlphaDropout(0.3).forward(zeros([5, 40, 3])).data();
+	for (let i = 0; i < channels.length; i += 3) assert.is(new Set(channels.slice(i, i + 3)).size, 1);
+	const found = [...new Set(channels)].sort((a, b) => a - b);
+	requireClose('alpha dropout of zeros', found, [-scale * 1.7580993 * 0.7, scale * 1.7580993 * 0.3], {
+		relative: 1e-6,
+		absolute: 1e-7,
+	});
+	const x = ones([3]);
+	assert.is(new nn.AlphaDropout().eval().forward(x), x);
 });
 
 test('parameters by name are in the state, and move with the module', () => {

@@ -2,7 +2,8 @@
 import type { OpEntry } from './database';
 import { classLosses } from './loss/classes';
 import { ctcLoss } from './loss/ctc';
+import { labelLosses } from './loss/labels';
 import { pairLosses } from './loss/pairs';
 import { similarityLosses } from './loss/similarity';
 
-export const loss: OpEntry[] = [...pairLosses, ...classLosses, ...similarityLosses, ctcLoss];
+export const loss: OpEntry[] = [...pairLosses, ...classLosses, ...labelLosses, ...similarityLosses, ctcLoss];

@@ -13,7 +13,7 @@ import {
 	type Tensor,
 	zeros,
 } from 'wgrad';
-import { cosine } from './cosine';
+import { cosine, distance } from './cosine';
 import type { InputSpec, OpEntry, Options, Refusal, Sample } from './database';
 import { py } from './python';
 
@@ -377,4 +377,5 @@ export const norm: OpEntry[] = [
 		refusals: [refuse('a vector', (device) => normalize(zeros([3], { device })), /norm: dim 1 is out of range for 1 dimensions/)],
 	},
 	cosine,
+	distance,
 ];

@@ -387,8 +387,8 @@ export async function bincount(x: Tensor, options: { weights?: Tensor; minlength
 	requireTensor('bincount', x);
 	requireDType('bincount', x.dtype, ['int32']);
 	if (x.ndim !== 1) throw new ShapeError(`bincount: needs a vector, not ${formatShape(x.shape)}`);
-	if (!Number.isInteger(minlength) || minlength < 0)
-		throw new ArgumentError(`bincount: minlength ${minlength} must be a whole number of at least 0`);
+	if (!Number.isInteger(minlength) || minlength < 0 || minlength >= 2 ** 31)
+		throw new ArgumentError(`bincount: minlength ${minlength} must be a whole number of at least 0 and below 2^31`);
 	if (weights !== undefined && !sameShape(weights.shape, x.shape)) {
 		throw new ShapeError(`bincount: weights ${formatShape(weights.shape)} must have the shape of x, ${formatShape(x.shape)}`);
 	}

@@ -8,6 +8,7 @@ export {
 	nllLoss,
 } from './classes';
 export { type CtcOptions, ctcLoss, type Lengths } from './ctc';
+export { type MultiLabelSoftMarginOptions, multiLabelMarginLoss, multiLabelSoftMarginLoss } from './labels';
 export {
 	binaryCrossEntropy,
 	binaryCrossEntropyWithLogits,
@@ -27,7 +28,18 @@ export {
 	poissonNllLoss,
 	type SmoothL1Options,
 	smoothL1Loss,
+	softMarginLoss,
 	type WeightedOptions,
 } from './pairs';
 export type { LossOptions, Reduction } from './reduction';
-export { type CosineEmbeddingOptions, cosineEmbeddingLoss, type TripletMarginOptions, tripletMarginLoss } from './similarity';
+export {
+	type CosineEmbeddingOptions,
+	cosineEmbeddingLoss,
+	type Distance,
+	type MarginRankingOptions,
+	marginRankingLoss,
+	type TripletDistanceOptions,
+	type TripletMarginOptions,
+	tripletMarginLoss,
+	tripletMarginWithDistanceLoss,
+} from './similarity';

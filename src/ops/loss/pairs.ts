@@ -290,3 +290,10 @@ export function hingeEmbeddingLoss(input: Tensor, target: Tensor, options: Margi
 		return reduced(add(near, far), reduction);
 	});
 }
+
+/** log(1 + exp(-target input)) for targets 1 and -1, without overflow. As `torch.nn.functional.soft_margin_loss`. */
+export function softMarginLoss(input: Tensor, target: Tensor, options: LossOptions = {}): Tensor {
+	const { reduction = 'mean' } = checkOptions('softMarginLoss', options, ['reduction']);
+	requirePair('softMarginLoss', input, target, reduction);
+	return tidy(() => reduced(neg(logSigmoid(mul(target, input))), reduction));
+}

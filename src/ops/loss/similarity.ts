@@ -6,6 +6,7 @@ import { sameShape } from '../../core/shape';
 import type { Tensor } from '../../tensor';
 import { tidy } from '../../tidy';
 import { add, clamp, div, eq, minimum, mul, sqrt, square, sub, where } from '../elementwise';
+import { pairwiseDistance } from '../norm';
 import { requireSameDevice, requireTensor } from '../operands';
 import { norm, sum } from '../reduce';
 import { type LossOptions, reduced, requireReduction } from './reduction';
@@ -62,6 +63,29 @@ export function cosineEmbeddingLoss(
 	});
 }
 
+export interface MarginRankingOptions extends LossOptions {
+	/** By how much the ranking must be right. Default 0. */
+	readonly margin?: number;
+}
+
+/**
+ * max(0, margin - target (input1 - input2)): `target` 1 says that `input1` ought to rank higher, -1 that `input2` ought to. All of one shape.
+ * As `torch.nn.functional.margin_ranking_loss`.
+ */
+export function marginRankingLoss(input1: Tensor, input2: Tensor, target: Tensor, options: MarginRankingOptions = {}): Tensor {
+	const { reduction = 'mean', margin = 0 } = checkOptions('marginRankingLoss', options, ['margin', 'reduction']);
+	requireReduction('marginRankingLoss', reduction);
+	requireAlike('marginRankingLoss', input1, input2);
+	requireTensor('marginRankingLoss', target, 'target');
+	requireSameDevice('marginRankingLoss', input1, target);
+	if (!sameShape(target.shape, input1.shape)) {
+		throw new ShapeError(
+			`marginRankingLoss: target ${formatShape(target.shape)} must have the shape of the inputs, ${formatShape(input1.shape)}`,
+		);
+	}
+	return tidy(() => reduced(clamp(sub(margin, mul(target, sub(input1, input2))), { min: 0 }), reduction));
+}
+
 export interface TripletMarginOptions extends LossOptions {
 	/** Default 1. */
 	readonly margin?: number;
@@ -95,11 +119,55 @@ export function tripletMarginLoss(
 	requireAlike(name, anchor, positive, negative);
 	if (anchor.ndim === 0) throw new ShapeError(`${name}: inputs must have at least one dim`);
 	if (typeof p !== 'number' || Number.isNaN(p)) throw new ArgumentError(`${name}: p must be a number, not ${String(p)}`);
-	return tidy(() => {
-		const distance = (a: Tensor, b: Tensor) => norm(add(sub(a, b), eps), -1, { p });
-		const near = distance(anchor, positive);
-		let far = distance(anchor, negative);
-		if (swap) far = minimum(far, distance(positive, negative));
-		return reduced(clamp(add(sub(near, far), margin), { min: 0 }), reduction);
-	});
+	const distance = (a: Tensor, b: Tensor) => norm(add(sub(a, b), eps), -1, { p });
+	return tidy(() => reduced(triplet(distance, anchor, positive, negative, margin, swap), reduction));
+}
+
+/** max(0, margin + distance of anchor and positive - distance of anchor, or with `swap` of the nearer of both, and negative). */
+function triplet(distance: Distance, anchor: Tensor, positive: Tensor, negative: Tensor, margin: number, swap: boolean): Tensor {
+	const near = distance(anchor, positive);
+	let far = distance(anchor, negative);
+	if (swap) far = minimum(far, distance(positive, negative));
+	return clamp(add(sub(near, far), margin), { min: 0 });
+}
+
+/** A distance for each pair of vectors. */
+export type Distance = (a: Tensor, b: Tensor) => Tensor;
+
+export interface TripletDistanceOptions extends LossOptions {
+	/** How far vectors are apart. Default pairwiseDistance. */
+	readonly distanceFunction?: Distance;
+	/** Default 1. */
+	readonly margin?: number;
+	/** Take the negative's distance from the positive where it is the smaller one. Default false. */
+	readonly swap?: boolean;
+}
+
+/**
+ * max(0, margin + distance(anchor, positive) - distance(anchor, negative)) with a distance of your own. As
+ * `torch.nn.functional.triplet_margin_with_distance_loss`.
+ */
+export function tripletMarginWithDistanceLoss(
+	anchor: Tensor,
+	positive: Tensor,
+	negative: Tensor,
+	options: TripletDistanceOptions = {},
+): Tensor {
+	const name = 'tripletMarginWithDistanceLoss';
+	const {
+		reduction = 'mean',
+		distanceFunction = pairwiseDistance,
+		margin = 1,
+		swap = false,
+	} = checkOptions(name, options, ['distanceFunction', 'margin', 'swap', 'reduction']);
+	requireReduction(name, reduction);
+	requireAlike(name, anchor, positive, negative);
+	if (typeof distanceFunction !== 'function')
+		throw new ArgumentError(`${name}: distanceFunction must be a function of two tensors, not ${typeof distanceFunction}`);
+	const distance = (a: Tensor, b: Tensor) => {
+		const found = distanceFunction(a, b);
+		requireTensor(name, found, 'what distanceFunction returns');
+		return found;
+	};
+	return tidy(() => reduced(triplet(distance, anchor, positive, negative, margin, swap), reduction));
 }

@@ -199,6 +199,11 @@ const probabilities: OpEntry[] = [
 		],
 		torch: ({ logTarget = false }) => `F.kl_div(x[0], x[1], log_target=${py(logTarget)})`,
 	}),
+	pair({
+		operation: w.softMarginLoss,
+		target: { low: -1, high: 1, gradient: false },
+		torch: () => 'F.soft_margin_loss(x[0], x[1])',
+	}),
 	withSigns(w.hingeLoss, null),
 	withSigns(w.hingeEmbeddingLoss, ({ margin = 1 }) => `F.hinge_embedding_loss(x[0], x[1], margin=${py(margin)})`),
 ];

@@ -1,0 +1,67 @@
+/** Losses of samples that belong to several classes at once. */
+import { requireFloating } from '../../core/dtype';
+import { DTypeError, formatShape, ShapeError } from '../../core/errors';
+import { checkOptions } from '../../core/options';
+import { sameShape } from '../../core/shape';
+import type { Tensor } from '../../tensor';
+import { tidy } from '../../tidy';
+import { arange } from '../creation';
+import { add, div, eq, ge, gt, logicalAnd, logSigmoid, mul, neg, relu, sub, to, where } from '../elementwise';
+import { gather } from '../indexing';
+import { checkIndices } from '../indexing/places';
+import { unsqueeze } from '../layout';
+import { requireSameDevice, requireTensor } from '../operands';
+import { any, cumprod, mean, sum } from '../reduce';
+import { type LossOptions, reduced, requirePair, requireReduction } from './reduction';
+
+export interface MultiLabelSoftMarginOptions extends LossOptions {
+	/** A factor for each class; broadcasts to the input. Default none. */
+	readonly weight?: Tensor | null;
+}
+
+/**
+ * The mean over the classes of -(target log(sigmoid(input)) + (1 - target) log(1 - sigmoid(input))), of input and target [C] or [N, C]. As
+ * `torch.nn.functional.multilabel_soft_margin_loss`.
+ */
+export function multiLabelSoftMarginLoss(input: Tensor, target: Tensor, options: MultiLabelSoftMarginOptions = {}): Tensor {
+	const { reduction = 'mean', weight = null } = checkOptions('multiLabelSoftMarginLoss', options, ['weight', 'reduction']);
+	requirePair('multiLabelSoftMarginLoss', input, target, reduction);
+	if (input.ndim === 0) throw new ShapeError('multiLabelSoftMarginLoss: input must be [C] or [N, C], not a scalar');
+	if (weight !== null) requireTensor('multiLabelSoftMarginLoss', weight, 'weight');
+	return tidy(() => {
+		const losses = neg(add(mul(target, logSigmoid(input)), mul(sub(1, target), logSigmoid(neg(input)))));
+		return reduced(mean(weight === null ? losses : mul(losses, weight), -1), reduction);
+	});
+}
+
+/**
+ * The sum over the classes t of the sample and the classes c that are none of its, of max(0, 1 - input[t] + input[c]), divided by C. `input` is [C] or
+ * [N, C]; `target`, int32 of that shape, lists classes up to the first -1. As `torch.nn.functional.multilabel_margin_loss`.
+ */
+export function multiLabelMarginLoss(input: Tensor, target: Tensor, options: LossOptions = {}): Tensor {
+	const name = 'multiLabelMarginLoss';
+	const { reduction = 'mean' } = checkOptions(name, options, ['reduction']);
+	requireReduction(name, reduction);
+	requireTensor(name, input);
+	requireTensor(name, target, 'target');
+	requireSameDevice(name, input, target);
+	requireFloating(name, input.dtype);
+	if (target.dtype !== 'int32')
+		throw new DTypeError(`${name}: target must hold classes as int32, not ${target.dtype}. Convert with .to('int32')`);
+	if ((input.ndim !== 1 && input.ndim !== 2) || !sameShape(target.shape, input.shape)) {
+		throw new ShapeError(
+			`${name}: input and target must both be [C] or [N, C], not ${formatShape(input.shape)} and ${formatShape(target.shape)}`,
+		);
+	}
+	return tidy(() => {
+		const classes = input.shape.at(-1)!;
+		const listed = gt(cumprod(to(ge(target, 0), input.dtype), -1), 0);
+		const labels = where(listed, target, 0);
+		checkIndices(name, input, labels, classes, `the classes of ${formatShape(input.shape)}`);
+		const each = unsqueeze(listed, -1);
+		const own = any(logicalAnd(each, eq(unsqueeze(labels, -1), arange(classes, { dtype: 'int32', device: input.device }))), -2);
+		const excess = relu(add(sub(unsqueeze(input, -2), unsqueeze(gather(input, -1, labels), -1)), 1));
+		const counted = where(each, where(unsqueeze(own, -2), 0, excess), 0);
+		return reduced(div(sum(counted, [-2, -1]), classes), reduction);
+	});
+}
