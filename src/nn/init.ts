@@ -1,11 +1,12 @@
 /** Initial values of parameters, in place and unrecorded. As `torch.nn.init`, whose formulas and defaults these are. */
 
 import { defaultDevice } from '../backends/registry';
-import { requireDType } from '../core/dtype';
+import { requireDType, requireFloating } from '../core/dtype';
 import { ArgumentError, formatShape, ShapeError } from '../core/errors';
 import { defaultGenerator } from '../core/generator';
 import { checkOptions } from '../core/options';
 import { checkShape, numel, type Shape } from '../core/shape';
+import { requireTensor } from '../ops/requirements';
 import { empty, Tensor } from '../tensor';
 import type { FactoryOptions } from './module';
 import { Parameter } from './parameter';
@@ -20,12 +21,20 @@ export function emptyParameter(shape: Shape, { device, dtype = 'float32' }: Fact
 	return parameter;
 }
 
-export type Nonlinearity = 'linear' | 'sigmoid' | 'tanh' | 'relu' | 'leakyRelu' | 'selu';
+/** Convolutions count as linear. */
+type Linear = 'linear' | 'conv1d' | 'conv2d' | 'conv3d' | 'convTranspose1d' | 'convTranspose2d' | 'convTranspose3d';
+export type Nonlinearity = Linear | 'sigmoid' | 'tanh' | 'relu' | 'leakyRelu' | 'selu';
 
 /** The factor by which a nonlinearity wants its weights scaled. `param` is the negative slope of leakyRelu, 0.01 by default. */
 export function calculateGain(nonlinearity: Nonlinearity, param = 0.01): number {
 	switch (nonlinearity) {
 		case 'linear':
+		case 'conv1d':
+		case 'conv2d':
+		case 'conv3d':
+		case 'convTranspose1d':
+		case 'convTranspose2d':
+		case 'convTranspose3d':
 		case 'sigmoid':
 			return 1;
 		case 'tanh':
@@ -36,11 +45,16 @@ export function calculateGain(nonlinearity: Nonlinearity, param = 0.01): number 
 			return Math.sqrt(2 / (1 + param ** 2));
 		case 'selu':
 			return 3 / 4;
+		default:
+			throw new ArgumentError(
+				`calculateGain: nonlinearity '${String(nonlinearity)}' is not one of linear, sigmoid, tanh, relu, leakyRelu, selu, nor a convolution such as conv2d`,
+			);
 	}
 }
 
 /** Marks a tensor as overwritten, so that a graph that saved it notices. */
 function written(tensor: Tensor, operation: string): Tensor {
+	requireTensor(operation, tensor);
 	if (!tensor.isContiguous)
 		throw new ArgumentError(
 			`${operation}: it fills contiguous tensors only; this one is a view of shape ${formatShape(tensor.shape)}`,
@@ -53,14 +67,19 @@ function written(tensor: Tensor, operation: string): Tensor {
 
 /** Uniform in [low, high). Default [0, 1). */
 export function uniform_<T extends Tensor>(tensor: T, low = 0, high = 1): T {
+	if (!(low <= high)) throw new ArgumentError(`uniform_: low ${low} must be at most high ${high}`);
 	const out = written(tensor, 'uniform_');
+	requireFloating('uniform_', tensor.dtype);
 	out.backend.kernels.randomUniform({}, { out }, { ...defaultGenerator.next(), low, high });
 	return tensor;
 }
 
 /** Normal. Default mean 0, std 1. */
 export function normal_<T extends Tensor>(tensor: T, mean = 0, std = 1): T {
+	if (!Number.isFinite(mean) || !(std >= 0))
+		throw new ArgumentError(`normal_: mean ${mean} must be finite and std ${std} at least 0`);
 	const out = written(tensor, 'normal_');
+	requireFloating('normal_', tensor.dtype);
 	out.backend.kernels.randomNormal({}, { out }, { ...defaultGenerator.next(), mean, std });
 	return tensor;
 }
@@ -85,6 +104,7 @@ export function zeros_<T extends Tensor>(tensor: T): T {
 /** Copies host values in: for what is computed once, on the host. */
 function assign<T extends Tensor>(tensor: T, values: Float64Array, operation: string): T {
 	const y = written(tensor, operation);
+	requireFloating(operation, tensor.dtype);
 	const data = tensor.dtype === 'float64' ? values : Float32Array.from(values);
 	if (tensor.dtype === 'float16')
 		throw new ArgumentError(`${operation}: fill a float32 tensor and convert it with .to('float16')`);
@@ -104,6 +124,7 @@ export function eye_<T extends Tensor>(tensor: T): T {
 
 /** Identity filters: each output channel of a group passes one input channel through. tensor: 3-D to 5-D convolution weight. */
 export function dirac_<T extends Tensor>(tensor: T, groups = 1): T {
+	requireTensor('dirac_', tensor);
 	const { shape } = tensor;
 	if (shape.length < 3 || shape.length > 5)
 		throw new ShapeError(`dirac_: a convolution weight has 3 to 5 dimensions, not shape ${formatShape(shape)}`);
@@ -121,7 +142,9 @@ export function dirac_<T extends Tensor>(tensor: T, groups = 1): T {
 }
 
 /** Inputs and outputs of one unit: weight [out, in, ...kernel]. */
-function fans(operation: string, { shape }: Tensor): { fanIn: number; fanOut: number } {
+function fans(operation: string, tensor: Tensor): { fanIn: number; fanOut: number } {
+	requireTensor(operation, tensor);
+	const { shape } = tensor;
 	if (shape.length < 2)
 		throw new ShapeError(`${operation}: fan in and fan out need at least 2 dimensions, not shape ${formatShape(shape)}`);
 	const receptive = numel(shape.slice(2));
@@ -159,6 +182,8 @@ function kaimingStd(
 	tensor: Tensor,
 	{ a = 0, mode = 'fanIn', nonlinearity = 'leakyRelu' }: KaimingOptions,
 ): number {
+	if (mode !== 'fanIn' && mode !== 'fanOut')
+		throw new ArgumentError(`${operation}: mode '${String(mode)}' is not 'fanIn' or 'fanOut'`);
 	const fan = fans(operation, tensor)[mode];
 	return fan === 0 ? 0 : calculateGain(nonlinearity, a) / Math.sqrt(fan);
 }
@@ -187,9 +212,10 @@ function hostNormals(count: number): Float64Array {
 
 /** Normal of `mean` and `std`, drawn again while outside [a, b]. Default 0, 1, -2, 2. */
 export function truncNormal_<T extends Tensor>(tensor: T, mean = 0, std = 1, a = -2, b = 2): T {
-	if (!(a < b) || mean + 5 * std < a || mean - 5 * std > b) {
+	requireTensor('truncNormal_', tensor);
+	if (!(a < b) || !(std >= 0) || !(mean + 5 * std >= a && mean - 5 * std <= b)) {
 		throw new ArgumentError(
-			`truncNormal_: [${a}, ${b}] lies further than 5 standard deviations from mean ${mean} (std ${std}), or is empty`,
+			`truncNormal_: [${a}, ${b}] lies further than 5 standard deviations from mean ${mean} (std ${std}, at least 0), or is empty`,
 		);
 	}
 	const values = new Float64Array(tensor.size);
@@ -208,6 +234,7 @@ export function truncNormal_<T extends Tensor>(tensor: T, mean = 0, std = 1, a =
  */
 export function orthogonal_<T extends Tensor>(tensor: T, options: { gain?: number } = {}): T {
 	const { gain = 1 } = checkOptions('orthogonal_', options, ['gain']);
+	requireTensor('orthogonal_', tensor);
 	if (tensor.ndim < 2)
 		throw new ShapeError(`orthogonal_: it needs at least 2 dimensions, not shape ${formatShape(tensor.shape)}`);
 	const rows = tensor.shape[0]!;
@@ -236,6 +263,7 @@ export function orthogonal_<T extends Tensor>(tensor: T, options: { gain?: numbe
 /** Martens 2010: in each column a fraction `sparsity` (rounded up) of zeros, the rest normal of `std` (default 0.01). tensor: 2-D. */
 export function sparse_<T extends Tensor>(tensor: T, sparsity: number, options: { std?: number } = {}): T {
 	const { std = 0.01 } = checkOptions('sparse_', options, ['std']);
+	if (!(sparsity >= 0 && sparsity <= 1)) throw new ArgumentError(`sparse_: sparsity ${sparsity} must lie in [0, 1]`);
 	const [rows, columns] = matrix('sparse_', tensor);
 	const values = hostNormals(rows * columns).map((value) => value * std);
 	const zeros = Math.ceil(sparsity * rows);
@@ -248,6 +276,7 @@ export function sparse_<T extends Tensor>(tensor: T, sparsity: number, options: 
 }
 
 function matrix(operation: string, tensor: Tensor): [rows: number, columns: number] {
+	requireTensor(operation, tensor);
 	if (tensor.ndim !== 2) throw new ShapeError(`${operation}: it takes a matrix, not shape ${formatShape(tensor.shape)}`);
 	return [tensor.shape[0]!, tensor.shape[1]!];
 }

@@ -92,7 +92,8 @@ abstract class BatchNorm extends Module {
 	}
 
 	override extraRepr(): string {
-		return `${this.numFeatures}, eps=${this.options.eps ?? 1e-5}, momentum=${this.options.momentum ?? 0.1}`;
+		const { eps = 1e-5, momentum = 0.1 } = this.options;
+		return `${this.numFeatures}, eps=${eps}, momentum=${momentum}`;
 	}
 }
 
@@ -278,7 +279,8 @@ abstract class InstanceNorm extends Module {
 	}
 
 	override extraRepr(): string {
-		return `${this.numFeatures}, eps=${this.options.eps ?? 1e-5}, momentum=${this.options.momentum ?? 0.1}`;
+		const { eps = 1e-5, momentum = 0.1 } = this.options;
+		return `${this.numFeatures}, eps=${eps}, momentum=${momentum}`;
 	}
 }
 

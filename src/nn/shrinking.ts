@@ -4,6 +4,7 @@ import { checkOptions } from '../core/options';
 import { add, gt, le, mul, neg, sigmoid, sub, tanh, where } from '../ops/elementwise';
 import { chunk, reshape } from '../ops/layout';
 import { rand } from '../ops/random';
+import { requireTensor } from '../ops/requirements';
 import { softmax } from '../ops/softmax';
 import type { Tensor } from '../tensor';
 import { tidy } from '../tidy';
@@ -30,6 +31,7 @@ export class PReLU extends Module {
 	}
 
 	override forward(input: Tensor): Tensor {
+		requireTensor('PReLU', input);
 		const { numParameters } = this;
 		const channels = input.ndim > 1 ? input.shape[1]! : 1;
 		if (numParameters !== 1 && numParameters !== channels) {
@@ -60,6 +62,7 @@ export class RReLU extends Module {
 	}
 
 	override forward(input: Tensor): Tensor {
+		requireTensor('RReLU', input);
 		const { lower, upper } = this;
 		return tidy(() => {
 			const slope = this.training
@@ -81,6 +84,7 @@ export class GLU extends Module {
 	}
 
 	override forward(input: Tensor): Tensor {
+		requireTensor('GLU', input);
 		const size = input.shape.at(this.dim);
 		if (size === undefined || size % 2 !== 0)
 			throw new ShapeError(`GLU: dim ${this.dim} of input ${formatShape(input.shape)} must have an even size`);
@@ -171,6 +175,7 @@ export class Softmin extends Module {
 /** Softmax over the channels of [N, C, H, W] or [C, H, W]. As `torch.nn.Softmax2d`. */
 export class Softmax2d extends Module {
 	override forward(input: Tensor): Tensor {
+		requireTensor('Softmax2d', input);
 		if (input.ndim !== 3 && input.ndim !== 4)
 			throw new ShapeError(`Softmax2d: it takes [N, C, H, W] or [C, H, W], not shape ${formatShape(input.shape)}`);
 		return softmax(input, -3);

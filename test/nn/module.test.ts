@@ -133,6 +133,26 @@ test('nn.init: gains, orthogonality, truncation, identity', async () => {
 	assert.equal(Array.from(await nn.init.dirac_(zeros([2, 2, 3])).data()), [0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0]);
 });
 
+test('nn.init refuses what would leave NaN behind, or never end', () => {
+	const x = zeros([2, 2]);
+	assert.throws(
+		() => nn.init.kaimingNormal_(x, { mode: 'fan_out' as 'fanOut' }),
+		/kaimingNormal_: mode 'fan_out' is not 'fanIn' or 'fanOut'/,
+	);
+	assert.throws(
+		() => nn.init.kaimingUniform_(x, { nonlinearity: 'leaky_relu' as 'leakyRelu' }),
+		/calculateGain: nonlinearity 'leaky_relu' is not one of linear, sigmoid, tanh, relu, leakyRelu, selu/,
+	);
+	assert.is(nn.init.calculateGain('conv2d'), 1);
+	assert.throws(() => nn.init.truncNormal_(x, 0, Number.NaN), /truncNormal_: \[-2, 2\] lies further than 5 standard deviations/);
+	assert.throws(() => nn.init.normal_(x, 0, -1), /normal_: mean 0 must be finite and std -1 at least 0/);
+	assert.throws(() => nn.init.uniform_(x, 1, 0), /uniform_: low 1 must be at most high 0/);
+	assert.throws(() => nn.init.sparse_(x, 3), /sparse_: sparsity 3 must lie in \[0, 1\]/);
+	assert.throws(() => nn.init.uniform_(zeros([2], { dtype: 'int32' })), /uniform_: .*int32/);
+	for (const init of [nn.init.uniform_, nn.init.xavierNormal_, nn.init.eye_, nn.init.orthogonal_, nn.init.dirac_, nn.init.zeros_])
+		assert.throws(() => init(3 as never), /_: input must be a tensor, not/);
+});
+
 test('a summary names layers, shapes and parameters', () => {
 	const model = new nn.Sequential(new nn.Conv2d(1, 2, 3), new nn.Flatten(), new nn.Linear(2 * 4 * 4, 3));
 	const text = model.summary([1, 1, 6, 6]);
