@@ -50,22 +50,21 @@ fn main(
 		return;
 	}
 	let first = (flat - row * p.quads) * 4u;
-	// Columns beyond the last repeat it, and are not stored.
-	let columns = min(vec4(first) + vec4(0u, 1u, 2u, 3u), vec4(p.columns - 1u));
+	// Loops of a length that compilers do not know: unrolled, each of their loads and stores costs four times as much to compile.
+	let end = min(first + 4u, p.columns);
 	var sum = vec4<f32>();
 	if (row != p.skipped) {
 		for (var i = 0u; i < p.n; i++) {
 			if (index[p.offset + i * p.stride] == row) {
-				let at = vec4(p.gradientOffset + i * p.columns) + columns;
-				for (var c = 0u; c < 4u; c++) {
-					sum[c] += f32(gradient[at[c]]);
+				let at = p.gradientOffset + i * p.columns;
+				for (var c = first; c < end; c++) {
+					sum[c - first] += f32(gradient[at + c]);
 				}
 			}
 		}
 	}
-	let width = min(4u, p.columns - first);
-	for (var c = 0u; c < width; c++) {
-		dWeight[row * p.columns + first + c] = ${type}(sum[c]);
+	for (var c = first; c < end; c++) {
+		dWeight[row * p.columns + c] = ${type}(sum[c - first]);
 	}
 }
 `;
