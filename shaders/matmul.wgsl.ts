@@ -4,7 +4,7 @@
  * Operands are read where they lie, by strides. `vectors` variants read vec4: an operand is then dense along one of its two dims,
  * which is a flag in the parameters, because transposing four vec4 in registers costs next to nothing and one pipeline serves
  * all of a b, aT b, a bT and aT bT. The host guarantees for them that depth, columns, the size of every dense dim, the other
- * strides and all offsets are multiples of 4, and that the bias is dense. Other variants read scalars of any strides.
+ * strides and all offsets are multiples of 4. Other variants read scalars of any strides.
  *
  * Rows and columns beyond the edge read the last ones again and are not stored. Depths beyond the end become 0 in both operands,
  * so that no infinity or NaN of theirs gets in. No loop branches on a bound. Sums run over depth in order; with `splits` > 1, each
@@ -121,23 +121,11 @@ const startB = (base: string, first: string, t: number, vectors: boolean): strin
 		? `(${base} + select(min(${first}, p.columns - 4u) + ${t}u * p.bDepth, min(${first} + ${t}u, p.columns - 1u) * p.bColumn, bTurned)) >> 2u`
 		: `${base} + min(${first} + ${t}u, p.columns - 1u) * p.bColumn`;
 
-/** Functions for four columns at a time, of which the last may lie beyond the edge: the bias, and a store to a row of out. */
-const store = (vectors: boolean): string =>
-	vectors
-		? `
-fn biasAt(column: u32) -> vec4<f32> {
-	if (p.hasBias == 0u) {
-		return vec4<f32>();
-	}
-	return vec4<f32>(bias[(p.biasOffset + min(column, p.columns - 4u)) >> 2u]);
-}
-fn store(start: u32, column: u32, value: vec4<f32>) {
-	if (column < p.columns) {
-		out[(start + column) >> 2u] = vec4<Out>(value);
-	}
-}
-`
-		: `
+/**
+ * Functions for four columns at a time, of which the last may lie beyond the edge: the bias, and a store to a row of out. The bias
+ * is read by a loop, since it is read once, and four loads cost four times as much to compile.
+ */
+const store = (vectors: boolean): string => `
 fn biasAt(column: u32) -> vec4<f32> {
 	var sum = vec4<f32>();
 	for (var c = 0u; c < 4u * p.hasBias; c++) {
@@ -145,6 +133,16 @@ fn biasAt(column: u32) -> vec4<f32> {
 	}
 	return sum;
 }
+${
+	vectors
+		? `
+fn store(start: u32, column: u32, value: vec4<f32>) {
+	if (column < p.columns) {
+		out[(start + column) >> 2u] = vec4<Out>(value);
+	}
+}
+`
+		: `
 fn store(start: u32, column: u32, value: vec4<f32>) {
 	var left = value;
 	for (var c = column; c < min(column + 4u, p.columns); c++) {
@@ -152,7 +150,8 @@ fn store(start: u32, column: u32, value: vec4<f32>) {
 		left = left.yzww;
 	}
 }
-`;
+`
+}`;
 
 /** Bindings of the tiled kernels. Without a bias its slot holds b again, unread. */
 const tileBindings = (storage: Float, output: Float, vectors: boolean): string => {
@@ -160,7 +159,7 @@ const tileBindings = (storage: Float, output: Float, vectors: boolean): string =
 	return `
 @group(0) @binding(1) var<storage, read> a: array<${element}>;
 @group(0) @binding(2) var<storage, read> b: array<${element}>;
-@group(0) @binding(3) var<storage, read> bias: array<${element}>;
+@group(0) @binding(3) var<storage, read> bias: array<${storage}>;
 @group(0) @binding(4) var<storage, read_write> out: array<${vectors ? `vec4<${output}>` : output}>;
 alias Out = ${output};
 `;
@@ -262,6 +261,8 @@ fn main(
 		const [v, t] = [Math.floor(c / 4), c % 4];
 		return `let b${v}_${t} = ${startB('base.y', `column + ${v * 4 * LANES}u`, t, vectors)};`;
 	})}
+	// Before there are sums: what is read while registers are full costs more to compile.
+	${lines(columnQuads, (v) => `let bias${v} = biasAt(column + ${v * 4 * LANES}u);`)}
 	${lines(rows, (r) => eachQuad((v) => `var c${r}_${v} = vec4<f32>();`))}
 
 	let end = min(p.depth, (split + 1u) * p.splitDepth);
@@ -299,7 +300,6 @@ fn main(
 #endif
 
 	let start = (split * p.batches + batch) * p.rows;
-	${lines(columnQuads, (v) => `let bias${v} = biasAt(column + ${v * 4 * LANES}u);`)}
 	// A loop, since a store costs as much to compile as a load.
 	for (var r = 0u; r < ${rows}u; r++) {
 		let row = firstRow + r / ${4 * share}u * ${4 * share}u + r / ${share}u % 4u * rowStep + ((r % ${share}u)${share === 8 ? ' ^ (own & 4u)' : ''}) * ownStep;

@@ -168,8 +168,7 @@ function launchTiles(gpu: Gpu, problem: Problem): void {
 	const { rows, columns, depth, batches, a, b, bias, storage } = problem;
 	const aDim = vectorDim(a, rows, depth);
 	const bDim = vectorDim(b, columns, depth);
-	const biasFits = bias === undefined || (biasStride(problem) === 1 && bias.offset % 4 === 0);
-	const vectors = aDim !== undefined && bDim !== undefined && depth % 4 === 0 && columns % 4 === 0 && biasFits;
+	const vectors = aDim !== undefined && bDim !== undefined && depth % 4 === 0 && columns % 4 === 0;
 	const inRegisters = gpu.isSoftware || Math.min(rows, columns) < WORKGROUP_KERNEL_LEAST;
 	const form = tileForm(gpu);
 	const tile = inRegisters ? tileSize(form) : WORKGROUP_TILE;
