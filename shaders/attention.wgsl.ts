@@ -9,9 +9,10 @@
  *   keyValue   dk, dv: a tile of keys walks over the queries of all heads that read it.
  *
  * Each result is written by one workgroup, in a fixed order: no atomics. In all of them a tile has *own* rows, whose sums stay in
- * registers (queries; keys in keyValue), and *streamed* rows that pass by (keys; queries in keyValue). There are two forms:
+ * registers (queries; keys in keyValue), and *streamed* rows that pass by (keys; queries in keyValue). There are three forms:
  *
- *   attentionSubgroup.wgsl.ts    own rows in the lanes' registers, streamed ones handed around by subgroupBroadcast: software adapters.
+ *   attentionSmall.wgsl.ts       streamed rows one by one, handed around by subgroupBroadcast: software adapters, heads up to 64.
+ *   attentionSubgroup.wgsl.ts    streamed rows by tiles, handed around by subgroupBroadcast: software adapters, larger heads.
  *   attentionWorkgroup.wgsl.ts   both staged in workgroup memory: GPUs, and whatever lacks subgroups.
  *
  * Tensors are [batch, heads, rows, size] of any strides but the last, which is 1. `vectors` variants read vec4: sizes, strides and
@@ -105,8 +106,10 @@ function rowAccess(name: string, written: boolean, { vectors }: AttentionOptions
 	const size = `p.${sizeOf(name)}`;
 	if (written) {
 		return vectors
-			? `fn ${name}Store(row: u32, d: u32, value: vec4<f32>) { ${name}[(row >> 2u) + d] = vec4<T>(value); }`
+			? `fn ${name}Store(row: u32, d: u32, value: vec4<f32>) { ${name}[(row >> 2u) + d] = vec4<T>(value); }
+fn ${name}StoreElement(at: u32, value: f32) { ${name}[at >> 2u][at & 3u] = T(value); }`
 			: `
+fn ${name}StoreElement(at: u32, value: f32) { ${name}[at] = T(value); }
 fn ${name}Store(row: u32, d: u32, value: vec4<f32>) {
 	var left = value;
 	for (var c = 4u * d; c < min(4u * d + 4u, ${size}); c++) {

@@ -1,11 +1,10 @@
 /**
- * Attention for software adapters with subgroups: see attention.wgsl.ts for what is computed.
+ * Attention for software adapters with subgroups, of heads from 65 on: see attention.wgsl.ts for what is computed.
  *
  * A workgroup of 8 lanes has 32 own rows, four a lane, turned so that a vec4 holds one element of the four: the softmax of a query
- * then needs no other lane. They lie in private memory, a row of results beside them. Streamed rows come by tiles of `held` a lane of
+ * then needs no other lane. They lie in private memory, a row of results beside them. Streamed rows come by tiles of 4 a lane of
  * the subgroup; each lane loads its own and subgroupBroadcast hands their elements around, an instruction each, where a load costs
- * some 30. With 4 of them a tile of 32 x 32 scores takes 8 reads of vec4 for 512 multiply-adds; with 2 it is a seventh slower and
- * compiles in half the time, with 1 in a third: the smaller the heads, the fewer.
+ * some 30: a tile of 32 x 32 scores takes 8 reads of vec4 for 512 multiply-adds.
  *
  * Scores stay in registers, numbered variables since WGSL has no others. Compile time is the other thing that software adapters are
  * short of: loops over the elements of rows are not unrolled beyond a quad, and own rows are loaded and stored one by one, since
@@ -18,11 +17,11 @@ import type { ShaderTemplate } from './shader';
 export type AttentionSubgroupVariant = AttentionOptionsVariant & {
 	/** Invocations of a subgroup, all the adapter has. */
 	subgroup: 4 | 8;
-	/** Streamed rows that a lane loads at a time. */
-	held: 1 | 2 | 4;
 };
 
 const LANES = 8;
+/** Streamed rows that a lane loads at a time. */
+const HELD = 4;
 
 /** Element c of the four own rows, of private memory. */
 const four = (array: string, c: string) => `vec4<f32>(${range(4).map((r) => `${array}[4u * (${c}) + ${r}u]`)})`;
@@ -70,8 +69,8 @@ function readRows(count: number, row: string): string {
 export const attentionSubgroup: ShaderTemplate<AttentionSubgroupVariant> = {
 	name: 'attention.subgroup',
 	source(variant) {
-		const { kind, size, mask, dropout, storage, subgroup, held } = variant;
-		const streamed = held * subgroup;
+		const { kind, size, mask, dropout, storage, subgroup } = variant;
+		const streamed = HELD * subgroup;
 		const forward = kind === 'forward';
 		const byKeys = kind === 'keyValue';
 		const each = (line: (i: number) => string) => lines(streamed, line);
@@ -82,8 +81,8 @@ export const attentionSubgroup: ShaderTemplate<AttentionSubgroupVariant> = {
 
 		/** Declares rows \`at0\` ... of the streamed tensor that this lane loads. */
 		const streamRows = (name: string, head: string) =>
-			lines(held, (t) => `let ${name}At${t} = ${head} + stream${t} * p.${name}.z;`);
-		const loadStream = (name: string) => lines(held, (t) => `let x${t} = ${name}Quad(${name}At${t}, d);`);
+			lines(HELD, (t) => `let ${name}At${t} = ${head} + stream${t} * p.${name}.z;`);
+		const loadStream = (name: string) => lines(HELD, (t) => `let x${t} = ${name}Quad(${name}At${t}, d);`);
 
 		/** s0 ... += streamed rows times own rows. */
 		const product = (s: string, name: string, own: string) => `
@@ -96,7 +95,7 @@ export const attentionSubgroup: ShaderTemplate<AttentionSubgroupVariant> = {
 		/** sums += streamed rows, weighted by s0 ...; what was there is multiplied by \`keep\` before. */
 		const accumulate = (s: string, name: string, sums: string, keep: string) => `
 		for (var d = 0u; d < p.${sizeOf(name)}; d++) {
-			${lines(held, (t) => `let x${t} = ${name}Element(${name}At${t} + d);`)}
+			${lines(HELD, (t) => `let x${t} = ${name}Element(${name}At${t} + d);`)}
 			var y = ${four(sums, 'd')}${keep};
 			${each((i) => `y += subgroupBroadcast(x${Math.floor(i / subgroup)}, ${i % subgroup}u) * ${s}${i};`)}
 			${lines(4, (q) => `${sums}[4u * d + ${q}u] = y[${q}];`)}
@@ -183,12 +182,12 @@ fn main(
 		let maskHead = p.maskOffset + batch * p.mask.x + h * p.mask.y;
 #endif
 		for (var first = select(0u, firstOwn, p.causal != 0u); first < p.queries; first += ${streamed}u) {
-			${lines(held, (t) => `let stream${t} = min(first + ${t * subgroup}u + member, p.queries - 1u);`)}
+			${lines(HELD, (t) => `let stream${t} = min(first + ${t * subgroup}u + member, p.queries - 1u);`)}
 			${streamRows('q', 'headOf(p.q, batch, h)')}
 			${streamRows('gradient', 'headOf(p.gradient, batch, h)')}
 			${product('s', 'q', 'ownA')}
 			${restrict}
-			${readRows(held, `first + ${subgroup}u * n + member`)}
+			${readRows(HELD, `first + ${subgroup}u * n + member`)}
 			${each((i) => `s${i} = decay(s${i} - ${ofRow('largest', i)} - ${ofRow('logTotal', i)});`)}
 			${draw}
 			${product('d', 'gradient', 'ownB')}
@@ -223,7 +222,7 @@ fn main(
 	${readRows(4, 'own + n')}
 #endif
 	for (var first = 0u; first < end; first += ${streamed}u) {
-		${lines(held, (t) => `let stream${t} = min(first + ${t * subgroup}u + member, p.keys - 1u);`)}
+		${lines(HELD, (t) => `let stream${t} = min(first + ${t * subgroup}u + member, p.keys - 1u);`)}
 		${streamRows('k', 'headOf(p.k, batch, keyHead)')}
 		${streamRows('v', 'headOf(p.v, batch, keyHead)')}
 		${product('s', 'k', 'ownA')}

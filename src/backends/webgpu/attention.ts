@@ -1,5 +1,6 @@
 /** Launches of shaders/attention*.wgsl.ts: chooses between subgroups and workgroup memory, and vec4 or scalar reads. */
 import { type AttentionKind, type AttentionOptionsVariant, attentionRows, OWN_ROWS } from '../../../shaders/attention.wgsl';
+import { attentionSmall } from '../../../shaders/attentionSmall.wgsl';
 import { attentionSubgroup } from '../../../shaders/attentionSubgroup.wgsl';
 import { attentionWorkgroup } from '../../../shaders/attentionWorkgroup.wgsl';
 import { counterWords, uniformThreshold } from '../../core/philox';
@@ -32,15 +33,6 @@ function readsVectors(views: readonly View[]): boolean {
 /** Software adapters run barriers as coroutines, but broadcast within a subgroup for next to nothing. */
 function sharesBySubgroup(gpu: Gpu): 4 | 8 | null {
 	return gpu.isSoftware && (gpu.subgroupSize === 4 || gpu.subgroupSize === 8) ? gpu.subgroupSize : null;
-}
-
-/** Streamed rows from which on their own time counts for more than the compiler's. */
-const LONG = 512;
-
-/** A first step waits for the compiler, which takes as long as the tile is large; small heads leave little to gain by more. */
-function heldRows(size: number, streamed: number): 1 | 2 | 4 {
-	if (streamed < LONG) return size <= 32 ? 1 : size <= 64 ? 2 : 4;
-	return size <= 32 ? 2 : 4;
 }
 
 const elements = (view: View): number => view.shape.reduce((all, size) => all * size, 1);
@@ -104,12 +96,10 @@ export function attentionKernels(gpu: Gpu): AttentionKernels {
 			flops: 2 * pairs * (products[0]! * size + products[1]! * valueSize),
 			bytes: [...inputs, ...outputs].reduce((sum, view) => sum + elements(view), 0) * (variant.storage === 'f16' ? 2 : 4),
 		};
-		if (subgroup !== null)
-			gpu.launch({
-				kernel: attentionSubgroup,
-				variant: { ...variant, subgroup, held: heldRows(largest, kind === 'keyValue' ? queries : keys) },
-				...record,
-			});
+		const { size: capacity } = variant;
+		if (subgroup !== null && (capacity === 32 || capacity === 64))
+			gpu.launch({ kernel: attentionSmall, variant: { ...variant, size: capacity, subgroup }, ...record });
+		else if (subgroup !== null) gpu.launch({ kernel: attentionSubgroup, variant: { ...variant, subgroup }, ...record });
 		else gpu.launch({ kernel: attentionWorkgroup, variant, ...record });
 	}
 

@@ -1,0 +1,262 @@
+/**
+ * Attention for software adapters with subgroups, of heads up to 64: see attention.wgsl.ts for what is computed.
+ *
+ * A workgroup of 8 lanes has 32 own rows, four a lane, turned so that a vec4 holds one element of the four: the softmax of a query
+ * then needs no other lane. They lie in private memory, the rows of results beside them. Streamed rows come one by one: the lanes of
+ * a subgroup read a quad of it each, and subgroupBroadcast hands the elements around.
+ *
+ * The form is made for short compile times, of which a first step is full: lavapipe compiles kernels one after another. What it
+ * makes of a read of memory, or of private memory at an index that is not a constant, is a piece of code for each lane, while
+ * arithmetic is an instruction. So each tensor is read at one place, own rows by single elements; rows are unrolled, which makes the
+ * indices of the arithmetic constants; and no bound of a loop with a read in it is a constant, or the compiler would unroll that too.
+ * Larger heads would be too much to unroll, and gain by several streamed rows at a time: attentionSubgroup.wgsl.ts.
+ */
+import { wgsl } from 'wgsl-preprocessor';
+import { type AttentionOptionsVariant, accesses, declarations, lines, OWN_ROWS, range, sizeOf } from './attention.wgsl';
+import type { ShaderTemplate } from './shader';
+
+export type AttentionSmallVariant = AttentionOptionsVariant & {
+	size: 32 | 64;
+	/** Invocations of a subgroup, all the adapter has. */
+	subgroup: 4 | 8;
+};
+
+const LANES = 8;
+
+/** Element c of the four own rows, of private memory. */
+const four = (array: string, c: number) => `vec4<f32>(${range(4).map((r) => `${array}[${4 * c + r}]`)})`;
+
+/** Fills private memory with the lane's own rows of tensor `name`, times `factor`. */
+function loadOwn(name: string, count: string, head: string, target: string, factor: string): string {
+	return `
+	for (var n = own; n < min(own + 4u, ${count}); n++) {
+		let row = ${head} + n * p.${name}.z;
+		for (var d = 0u; d < p.${sizeOf(name)}; d++) {
+			${target}[4u * d + n % 4u] = ${name}Element(row + d)${factor};
+		}
+	}`;
+}
+
+/** Stores the lane's rows of results, times `factor`, which may depend on \`n\`. */
+function storeOwn(name: string, count: string, head: string, strides: string, source: string, factor: string): string {
+	return `
+	for (var n = own; n < min(own + 4u, ${count}); n++) {
+		let row = ${head} + n * ${strides}.z;
+		for (var d = 0u; d < p.${sizeOf(name)}; d++) {
+			${name}StoreElement(row + d, ${source}[4u * d + n % 4u] * ${factor});
+		}
+	}`;
+}
+
+/** Reads what the gradients need of the four own queries into the elements of three vectors. */
+const READ_ROWS = `
+	var largest = vec4<f32>();
+	var logTotal = vec4<f32>();
+	var delta = vec4<f32>();
+	for (var at = 3u * own; at < 3u * min(own + 4u, p.queries); at++) {
+		let read = vec4<f32>(rows[rowHead + at / 3u][at % 3u]);
+		let here = vec4<u32>(own) + vec4<u32>(0u, 1u, 2u, 3u) == vec4<u32>(at / 3u);
+		largest = select(largest, read, here & vec4<bool>(at % 3u == 0u));
+		logTotal = select(logTotal, read, here & vec4<bool>(at % 3u == 1u));
+		delta = select(delta, read, here & vec4<bool>(at % 3u == 2u));
+	}`;
+
+export const attentionSmall: ShaderTemplate<AttentionSmallVariant> = {
+	name: 'attention.small',
+	source(variant) {
+		const { kind, size, mask, dropout, storage, subgroup } = variant;
+		const forward = kind === 'forward';
+		const byKeys = kind === 'keyValue';
+		const reads = size / (4 * subgroup);
+
+		/** Element d of the streamed row of a tensor. */
+		const element = (name: string, d: number) =>
+			`subgroupBroadcast(${name}${Math.floor(d / (4 * subgroup))}[${d % 4}], ${Math.floor(d / 4) % subgroup}u)`;
+		/** Reads row number `row` of a streamed tensor into the lanes; elements beyond its end, whatever they are, meet zeros. */
+		const stream = (name: string, head: string, row: string) => {
+			const last = `(p.${sizeOf(name)} - 1u) / 4u`;
+			const read = (d: string) => `${name}Quad(${head} + ${row} * p.${name}.z, min(${d}, ${last}))`;
+			if (reads === 1) return `let ${name}0 = ${read('member')};`;
+			return `
+			${lines(reads, (n) => `var ${name}${n} = vec4<f32>();`)}
+			for (var d = 0u; d <= ${last}; d += ${subgroup}u) {
+				let read = ${read('d + member')};
+				${lines(reads, (n) => `${name}${n} = select(${name}${n}, read, d == ${n * subgroup}u);`)}
+			}`;
+		};
+
+		/** s: the streamed row times the own rows. Two sums, since additions wait for each other. */
+		const product = (s: string, name: string, own: string) => `
+			var ${s} = vec4<f32>();
+			var ${s}Odd = vec4<f32>();
+			${lines(size, (d) => `${s}${d % 2 ? 'Odd' : ''} += ${element(name, d)} * ${four(own, d)};`)}
+			${s} += ${s}Odd;`;
+		/** sums += the streamed row, weighted by \`s\`; what was there is multiplied by \`keep\` before. */
+		const accumulate = (s: string, name: string, sums: string, keep: string) => `{
+			var y = vec4<f32>();
+			${lines(size, (d) => `y = ${four(sums, d)}${keep} + ${element(name, d)} * ${s};\n${put(sums, d)}`)}
+		}`;
+
+		const put = (sums: string, d: number) => lines(4, (r) => `${sums}[${4 * d + r}] = y[${r}];`);
+
+		const code = wgsl`
+#if ${storage === 'f16'}
+enable f16;
+#endif
+enable subgroups;
+${declarations(variant)}
+
+var<private> ownA: array<f32, ${4 * size}>;
+var<private> sumsA: array<f32, ${4 * size}>;
+#if ${!forward}
+var<private> ownB: array<f32, ${4 * size}>;
+#endif
+#if ${byKeys}
+var<private> sumsB: array<f32, ${4 * size}>;
+#endif
+
+#if ${mask !== 'none'}
+/** What the mask adds to the scores of the four own rows and a streamed one. */
+fn biasOf(head: u32, own: u32, streamed: u32) -> vec4<f32> {
+	var bias = vec4<f32>();
+	let rows = vec4<u32>(own) + vec4<u32>(0u, 1u, 2u, 3u);
+	for (var row = own; row < min(own + 4u, p.${byKeys ? 'keys' : 'queries'}); row++) {
+		bias = select(bias, vec4<f32>(biasAt(head, ${byKeys ? 'streamed, row' : 'row, streamed'})), rows == vec4<u32>(row));
+	}
+	return bias;
+}
+#endif
+
+@compute @workgroup_size(${LANES})
+fn main(
+	@builtin(workgroup_id) wid: vec3<u32>,
+	@builtin(num_workgroups) grid: vec3<u32>,
+	@builtin(local_invocation_index) lane: u32,
+	@builtin(subgroup_invocation_id) member: u32,
+) {
+	let tile = wid.x + wid.y * grid.x;
+	if (tile >= p.tiles) {
+		return;
+	}
+#if ${byKeys}
+	let heads = p.heads / p.group;
+	let batch = tile / p.rowTiles / heads;
+	let keyHead = tile / p.rowTiles % heads;
+	let firstOwn = tile % p.rowTiles * ${OWN_ROWS}u;
+	let own = firstOwn + lane * 4u;
+	let ownKeys = vec4<u32>(own) + vec4<u32>(0u, 1u, 2u, 3u);
+	${loadOwn('k', 'p.keys', 'headOf(p.k, batch, keyHead)', 'ownA', ' * p.scale')}
+	${loadOwn('v', 'p.keys', 'headOf(p.v, batch, keyHead)', 'ownB', '')}
+	for (var h = keyHead * p.group; h < (keyHead + 1u) * p.group; h++) {
+		let rowHead = (batch * p.heads + h) * p.queries;
+		for (var i = select(0u, firstOwn, p.causal != 0u); i < p.queries; i++) {
+			${stream('q', 'headOf(p.q, batch, h)', 'i')}
+			${stream('gradient', 'headOf(p.gradient, batch, h)', 'i')}
+			let read = rows[rowHead + i][min(member, 2u)];
+			let shift = subgroupBroadcast(read, 0u);
+			let logTotal = subgroupBroadcast(read, 1u);
+			let delta = subgroupBroadcast(read, 2u);
+			${product('s', 'q', 'ownA')}
+#if ${mask !== 'none'}
+			s += biasOf(p.maskOffset + batch * p.mask.x + h * p.mask.y, own, i);
+#endif
+			s = select(s, vec4<f32>(MASKED), ownKeys >= vec4<u32>(visible(i)));
+			var weight = decay(s - shift - logTotal);
+			${product('d', 'gradient', 'ownB')}
+#if ${dropout}
+			let kept = keptAt(rowHead + i, own / 4u);
+			d = weight * (d * kept - delta);
+			weight *= kept;
+#else
+			d = weight * (d - delta);
+#endif
+			${accumulate('weight', 'gradient', 'sumsB', '')}
+			${accumulate('d', 'q', 'sumsA', '')}
+		}
+	}
+	${storeOwn('dk', 'p.keys', 'headOf(p.out, batch, keyHead)', 'p.out', 'sumsA', 'p.scale')}
+	${storeOwn('dv', 'p.keys', 'headOf(p.out2, batch, keyHead)', 'p.out2', 'sumsB', '1.0')}
+#else
+	let batch = tile / p.rowTiles / p.heads;
+	let h = tile / p.rowTiles % p.heads;
+	let keyHead = h / p.group;
+	// The last tiles first: of causal ones they are the longest.
+	let firstOwn = (p.rowTiles - 1u - tile % p.rowTiles) * ${OWN_ROWS}u;
+	let own = firstOwn + lane * 4u;
+	let rowHead = (batch * p.heads + h) * p.queries;
+	let seen = vec4<u32>(visible(own), visible(own + 1u), visible(own + 2u), visible(own + 3u));
+	let end = select(p.keys, min(firstOwn + ${OWN_ROWS}u, p.keys), p.causal != 0u);
+	${loadOwn('q', 'p.queries', 'headOf(p.q, batch, h)', 'ownA', ' * p.scale')}
+#if ${forward}
+	var largest = vec4<f32>(MASKED);
+	var total = vec4<f32>();
+#else
+	${loadOwn('gradient', 'p.queries', 'headOf(p.gradient, batch, h)', 'ownB', '')}
+	${READ_ROWS}
+#endif
+#if ${dropout}
+	for (var first = 0u; first < end; first += 4u) {
+		// Row r of the weights of the four keys is that of own query r.
+		var drawn = mat4x4<f32>();
+		for (var r = 0u; r < 4u; r++) {
+			let row = keptAt(rowHead + own + r, first / 4u);
+			let here = vec4<u32>(0u, 1u, 2u, 3u) == vec4<u32>(r);
+			${lines(4, (q) => `drawn[${q}] = select(drawn[${q}], vec4<f32>(row[${q}]), here);`)}
+		}
+		for (var i = first; i < min(first + 4u, end); i++) {
+			let kept = select(select(drawn[0], drawn[1], i == first + 1u), select(drawn[2], drawn[3], i == first + 3u), i >= first + 2u);
+#else
+		for (var i = 0u; i < end; i++) {
+#endif
+			${stream('k', 'headOf(p.k, batch, keyHead)', 'i')}
+			${stream('v', 'headOf(p.v, batch, keyHead)', 'i')}
+			${product('s', 'k', 'ownA')}
+#if ${mask !== 'none'}
+			s += biasOf(p.maskOffset + batch * p.mask.x + h * p.mask.y, own, i);
+#endif
+			s = select(s, vec4<f32>(MASKED), vec4<u32>(i) >= seen);
+#if ${forward}
+			// Either the score or the largest before it has the exponential 1.
+			let grown = s > largest;
+			let other = decay(-abs(s - largest));
+			largest = select(largest, s, grown);
+			let keep = select(vec4<f32>(1.0), other, grown);
+			var weight = select(other, vec4<f32>(1.0), grown);
+			total = total * keep + weight;
+#if ${dropout}
+			weight *= kept;
+#endif
+			${accumulate('weight', 'v', 'sumsA', ' * keep')}
+#else
+			let weight = decay(s - largest - logTotal);
+			${product('d', 'v', 'ownB')}
+#if ${dropout}
+			d *= kept;
+#endif
+			d = weight * (d - delta);
+			${accumulate('d', 'k', 'sumsA', '')}
+#endif
+		}
+#if ${dropout}
+	}
+#endif
+#if ${forward}
+	// What such rows have accumulated are weights of masked scores.
+	let empty = largest < vec4<f32>(-1.5e38);
+	let safe = select(total, vec4<f32>(1.0), empty);
+	let factor = select(1.0 / safe, vec4<f32>(), empty);
+	let logTotal = select(log(safe), vec4<f32>(), empty);
+	let shift = select(largest, vec4<f32>(), empty);
+	${storeOwn('o', 'p.queries', 'headOf(p.out, batch, h)', 'p.out', 'sumsA', 'factor[n % 4u]')}
+	for (var n = 2u * own; n < 2u * min(own + 4u, p.queries); n++) {
+		logSumExp[rowHead + n / 2u][n % 2u] = select(shift, logTotal, vec4<bool>(n % 2u == 1u))[n / 2u % 4u];
+	}
+#else
+	${storeOwn('dq', 'p.queries', 'headOf(p.out, batch, h)', 'p.out', 'sumsA', 'p.scale')}
+#endif
+#endif
+}
+`;
+		return { code, bindings: accesses(variant) };
+	},
+};
