@@ -1,15 +1,16 @@
 /**
  * Attention for software adapters with subgroups, of heads up to 64: see attention.wgsl.ts for what is computed.
  *
- * A workgroup of 8 lanes has 32 own rows, four a lane, turned so that a vec4 holds one element of the four: the softmax of a query
- * then needs no other lane. They lie in private memory, the rows of results beside them. Streamed rows come one by one: the lanes of
- * a subgroup read a quad of it each, and subgroupBroadcast hands the elements around.
+ * A workgroup of 8 lanes has 32 own rows, four a lane, turned so that a vec4 holds one element of the four: the softmax of a
+ * query then needs no other lane. They lie in private memory, the rows of results beside them. Streamed rows come one by one:
+ * the lanes of a subgroup read a quad of it each, and subgroupBroadcast hands the elements around.
  *
  * The form is made for short compile times, of which a first step is full: lavapipe compiles kernels one after another. What it
  * makes of a read of memory, or of private memory at an index that is not a constant, is a piece of code for each lane, while
- * arithmetic is an instruction. So each tensor is read at one place, own rows by single elements; rows are unrolled, which makes the
- * indices of the arithmetic constants; and no bound of a loop with a read in it is a constant, or the compiler would unroll that too.
- * Larger heads would be too much to unroll, and gain by several streamed rows at a time: attentionSubgroup.wgsl.ts.
+ * arithmetic is an instruction. So each tensor is read at one place, own rows by single elements; rows are unrolled, which
+ * makes the indices of the arithmetic constants; and no bound of a loop with a read in it is a constant, or the compiler would
+ * unroll that too. Larger heads would be too much to unroll, and gain by several streamed rows at a time:
+ * attentionSubgroup.wgsl.ts.
  */
 import { wgsl } from 'wgsl-preprocessor';
 import { type AttentionOptionsVariant, accesses, declarations, lines, OWN_ROWS, range, sizeOf } from './attention.wgsl';

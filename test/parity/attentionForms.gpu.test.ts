@@ -1,6 +1,6 @@
 /**
- * Both forms of the attention kernels against the reference, over several tiles and also where the adapter at hand would choose
- * the other: forward, and the gradients of all three operands.
+ * All forms of the attention kernels against the reference, over several tiles and also where the adapter at hand would choose
+ * another: forward, and the gradients of all three operands.
  */
 import { test } from 'uvu';
 import type { Backend, View } from '../../src/backends/contract';
@@ -49,8 +49,16 @@ const CASES: readonly Case[] = [
 	{ label: 'causal', heads: [2, 2], lengths: [97, 97], sizes: [64, 64], causal: true, interleaved: true },
 	{ label: 'causal, fewer keys', heads: [1, 1], lengths: [130, 40], sizes: [32, 32], causal: true },
 	{ label: 'odd sizes', heads: [1, 1], lengths: [35, 37], sizes: [17, 9], causal: true },
-	// Sequences from 512 on take larger tiles.
-	{ label: 'long', heads: [1, 1], lengths: [515, 530], sizes: [64, 64] },
+	// Software adapters have another form from 65 on.
+	{
+		label: 'everything, larger heads',
+		heads: [2, 1],
+		lengths: [45, 67],
+		sizes: [67, 20],
+		mask: [1, 2, 1, 67],
+		maskType: 'float32',
+		dropout: true,
+	},
 	{ label: 'long, small heads', heads: [1, 1], lengths: [530, 515], sizes: [32, 28], causal: true },
 	{ label: 'odd tiles', heads: [2, 2], lengths: [97, 97], sizes: [96, 96], causal: true, interleaved: true },
 	{ label: 'large heads', heads: [2, 2], lengths: [97, 97], sizes: [256, 132], causal: true, interleaved: true },
