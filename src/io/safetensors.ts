@@ -289,7 +289,8 @@ export function encodeSafetensors(
 	tensors: readonly SafetensorsRecord[],
 	metadata: Readonly<Record<string, string>> = {},
 ): Uint8Array {
-	if (!Array.isArray(tensors as unknown)) throw new ArgumentError(`encodeSafetensors: it takes a list of tensors, not ${typeof tensors}`);
+	if (!Array.isArray(tensors as unknown))
+		throw new ArgumentError(`encodeSafetensors: it takes a list of tensors, not ${typeof tensors}`);
 	if (!isObject(metadata)) throw new ArgumentError('encodeSafetensors: the metadata must be an object of texts by name');
 	const names = new Set<string>();
 	for (const record of tensors) checkRecord(record, names);
