@@ -2,7 +2,7 @@
 import { test } from 'uvu';
 import { init } from 'wgrad';
 import { requireClose } from '../proofs/compare';
-import { golden, RUNS, trainOnNoise } from './training';
+import { golden, RUNS, type TrainingResult, trainOnNoise } from './training';
 
 /** float32 on both sides of each step's rounding; what it costs after 20 steps of descent. */
 const LOSS = { relative: 1e-4, absolute: 1e-6 };
@@ -11,10 +11,15 @@ test.before(async () => {
 	await init({ device: 'webgpu' });
 });
 
+/** Adam's first 20 steps are those that PyTorch judges, and all 50 those that a second run must repeat. */
+let byAdam: TrainingResult;
+
 for (const run of RUNS) {
 	test(`20 steps by ${run} lose what PyTorch loses`, async () => {
-		const { losses, squares } = await trainOnNoise(run, 'webgpu', 'float32');
-		requireClose(`${run}: losses`, losses, golden[run].losses, LOSS);
+		const result = await trainOnNoise(run, 'webgpu', 'float32', run === 'adam' ? 50 : 20);
+		if (run === 'adam') byAdam = result;
+		const { losses, squares } = result;
+		requireClose(`${run}: losses`, losses.slice(0, 20), golden[run].losses, LOSS);
 		requireClose(`${run}: sums of squares`, Object.values(squares), Object.values(golden[run].squares), {
 			relative: 1e-4,
 			absolute: 1e-5,
@@ -23,10 +28,7 @@ for (const run of RUNS) {
 }
 
 test('50 steps twice give the same bits', async () => {
-	const [first, second] = [
-		await trainOnNoise('adam', 'webgpu', 'float32', 50),
-		await trainOnNoise('adam', 'webgpu', 'float32', 50),
-	];
+	const [first, second] = [byAdam, await trainOnNoise('adam', 'webgpu', 'float32', 50)];
 	requireClose('losses', second.losses, first.losses, { relative: 0, absolute: 0 });
 	for (const [i, values] of first.parameters.entries()) {
 		requireClose(`parameter ${i}`, second.parameters[i]!, values, { relative: 0, absolute: 0 });

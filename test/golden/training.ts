@@ -31,13 +31,19 @@ function optimizerOf(run: Run, parameters: Tensor[]): optim.SGD | optim.Adam {
 
 export interface TrainingResult {
 	readonly losses: number[];
-	/** The sum of squares of each parameter at the end. */
+	/** The sum of squares of each parameter after 20 steps, which is how far the golden files go. */
 	readonly squares: Record<string, number>;
 	/** All parameters at the end. */
 	readonly parameters: ArrayLike<number>[];
 }
 
-/** Trains the network of `npm start` for some steps on one batch of noise, and reports every loss. */
+function sumOfSquares(values: Awaited<ReturnType<Tensor['data']>>): number {
+	let sum = 0;
+	for (const value of values) sum += value * value;
+	return sum;
+}
+
+/** Trains the network of `npm start` for 20 steps or more on one batch of noise, and reports every loss. */
 export async function trainOnNoise(run: Run, device: Device, dtype: DType, steps = STEPS): Promise<TrainingResult> {
 	const model = mnistCnn();
 	model.to(dtype);
@@ -58,6 +64,7 @@ export async function trainOnNoise(run: Run, device: Device, dtype: DType, steps
 	);
 	const optimizer = optimizerOf(run, model.parameters());
 	const losses: number[] = [];
+	const squares: Record<string, number> = {};
 	for (let step = 0; step < steps; step++) {
 		using loss = tidy(() => {
 			optimizer.zeroGrad();
@@ -67,13 +74,9 @@ export async function trainOnNoise(run: Run, device: Device, dtype: DType, steps
 			return result.detach();
 		});
 		losses.push(await loss.item());
+		if (step === STEPS - 1)
+			for (const [name, parameter] of model.namedParameters()) squares[name] = sumOfSquares(await parameter.data());
 	}
-	const squares: Record<string, number> = {};
-	const parameters: ArrayLike<number>[] = [];
-	for (const [name, parameter] of model.namedParameters()) {
-		const values = await parameter.data();
-		parameters.push(values);
-		squares[name] = Array.from(values).reduce((sum, value) => sum + value * value, 0);
-	}
+	const parameters = await Promise.all(model.parameters().map((parameter) => parameter.data()));
 	return { losses, squares, parameters };
 }
