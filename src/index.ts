@@ -36,6 +36,7 @@ export { arange, eye, full, fullLike, linspace, ones, onesLike, tensor, zeros, z
 export { einsum } from './ops/einsum';
 export * from './ops/elementwise';
 export { embedding } from './ops/embedding';
+export { type EmbeddingBagOptions, embeddingBag } from './ops/embeddingBag';
 export * from './ops/indexing';
 export { type InterpolateMode, type InterpolateOptions, interpolate } from './ops/interpolate';
 export * from './ops/layout';

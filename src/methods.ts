@@ -11,6 +11,7 @@ import { conv1d, conv2d, conv3d, convTranspose1d, convTranspose2d, convTranspose
 import { fullLike, onesLike, zerosLike } from './ops/creation';
 import * as elementwise from './ops/elementwise';
 import { embedding } from './ops/embedding';
+import { embeddingBag } from './ops/embeddingBag';
 import {
 	argsort,
 	bincount,
@@ -116,6 +117,7 @@ export const METHODS = {
 	baddbmm,
 	// Indexing.
 	embedding,
+	embeddingBag,
 	gather,
 	scatter,
 	scatterAdd,

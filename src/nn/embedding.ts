@@ -1,11 +1,13 @@
 /** Lookup tables of vectors. */
 
 import { noGrad } from '../autograd/modes';
-import { ArgumentError } from '../core/errors';
+import { ArgumentError, formatShape, ShapeError } from '../core/errors';
 import { checkOptions } from '../core/options';
 import { embedding } from '../ops/embedding';
-import { fill_ } from '../ops/inplace';
+import { embeddingBag } from '../ops/embeddingBag';
+import { copy_, fill_ } from '../ops/inplace';
 import { narrow } from '../ops/layout';
+import { requireTensor } from '../ops/requirements';
 import type { Tensor } from '../tensor';
 import { tidy } from '../tidy';
 import { emptyParameter, normal_ } from './init';
@@ -15,6 +17,11 @@ import type { Parameter } from './parameter';
 export interface EmbeddingOptions extends FactoryOptions {
 	/** The row that starts as zeros and gets no gradient; negative ones count from the back. */
 	readonly paddingIdx?: number;
+}
+
+export interface PretrainedOptions extends Pick<EmbeddingOptions, 'paddingIdx'> {
+	/** Whether the rows stay as they are. Default true. */
+	readonly freeze?: boolean;
 }
 
 /** Rows of a table by index: [...] int32 gives [..., embeddingDim]. Rows start standard normal. As `torch.nn.Embedding`. */
@@ -38,6 +45,22 @@ export class Embedding extends Module {
 		this.resetParameters();
 	}
 
+	/**
+	 * A layer with a copy of `weight` [rows, columns], which is not learned unless `freeze` is false. As
+	 * `torch.nn.Embedding.from_pretrained`.
+	 */
+	static fromPretrained(weight: Tensor, options: PretrainedOptions = {}): Embedding {
+		const { freeze = true, ...rest } = checkOptions('Embedding.fromPretrained', options, ['freeze', 'paddingIdx']);
+		requireTensor('Embedding.fromPretrained', weight, 'weight');
+		if (weight.ndim !== 2)
+			throw new ShapeError(`Embedding.fromPretrained: the weight must be [rows, columns], not ${formatShape(weight.shape)}`);
+		const [rows, columns] = weight.shape as [number, number];
+		const layer = new Embedding(rows, columns, { ...rest, dtype: weight.dtype, device: weight.device });
+		noGrad(() => copy_(layer.weight, weight));
+		layer.weight.requiresGrad_(!freeze);
+		return layer;
+	}
+
 	/** Draws the initial values again. */
 	resetParameters(): void {
 		normal_(this.weight);
@@ -51,5 +74,33 @@ export class Embedding extends Module {
 
 	override extraRepr(): string {
 		return `${this.numEmbeddings}, ${this.embeddingDim}`;
+	}
+}
+
+export interface EmbeddingBagOptions extends EmbeddingOptions {
+	/** What becomes of the rows of a bag. Default 'mean'. */
+	readonly mode?: 'sum' | 'mean' | 'max';
+}
+
+/**
+ * The sum, mean or maximum of the rows that a bag of indices names: int32 [bags, length], or a vector with the offsets of its bags, gives
+ * [bags, embeddingDim]. As `torch.nn.EmbeddingBag`.
+ */
+export class EmbeddingBag extends Embedding {
+	readonly mode: 'sum' | 'mean' | 'max';
+
+	constructor(numEmbeddings: number, embeddingDim: number, options: EmbeddingBagOptions = {}) {
+		const { mode = 'mean', ...rest } = checkOptions('EmbeddingBag', options, ['mode', 'paddingIdx', 'device', 'dtype']);
+		super(numEmbeddings, embeddingDim, rest);
+		this.mode = mode;
+	}
+
+	override forward(indices: Tensor, offsets: Tensor | null = null, perSampleWeights: Tensor | null = null): Tensor {
+		const { mode, paddingIdx, weight } = this;
+		return embeddingBag(indices, weight, { offsets, mode, perSampleWeights, ...(paddingIdx !== undefined && { paddingIdx }) });
+	}
+
+	override extraRepr(): string {
+		return `${super.extraRepr()}, mode=${this.mode}`;
 	}
 }

@@ -43,7 +43,7 @@ export const OPERATIONS = {
 		indexSelect gather scatter scatterAdd indexAdd take takeAlongDim maskedFill maskedSelect nonzero sort argsort topk oneHot bincount
 		searchsorted
 	`),
-	embedding: words('embedding'),
+	embedding: words('embedding embeddingBag'),
 	conv: words('conv1d conv2d conv3d convTranspose1d convTranspose2d convTranspose3d'),
 	pool: words(`
 		maxPool1d maxPool2d maxPool3d avgPool1d avgPool2d avgPool3d adaptiveAvgPool1d adaptiveAvgPool2d adaptiveAvgPool3d adaptiveMaxPool1d
@@ -87,7 +87,7 @@ export const NOT_DIFFERENTIABLE = new Set(
 /** The layers that the functions need, under PyTorch's names. */
 export const MODULES = words(`
 	Module Parameter Sequential ModuleList ModuleDict ParameterList ParameterDict
-	Linear Bilinear Identity Embedding Flatten Unflatten Fold Unfold PixelShuffle PixelUnshuffle ChannelShuffle Upsample UpsamplingNearest2d
+	Linear Bilinear Identity Embedding EmbeddingBag Flatten Unflatten Fold Unfold PixelShuffle PixelUnshuffle ChannelShuffle Upsample UpsamplingNearest2d
 	UpsamplingBilinear2d
 	Conv1d Conv2d Conv3d ConvTranspose1d ConvTranspose2d ConvTranspose3d
 	MaxPool1d MaxPool2d MaxPool3d AvgPool1d AvgPool2d AvgPool3d AdaptiveAvgPool1d AdaptiveAvgPool2d AdaptiveAvgPool3d AdaptiveMaxPool1d

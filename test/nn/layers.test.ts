@@ -199,6 +199,38 @@ test('alpha dropout keeps mean 0 and variance 1, and drops to one value', async 
 	assert.is(new nn.AlphaDropout().eval().forward(x), x);
 });
 
+test('embeddings of given rows, and bags of them', async () => {
+	const rows = tensor(
+		[
+			[1, 2],
+			[3, 4],
+			[5, 9],
+		],
+		{ dtype: 'float64', device: 'cpu' },
+	);
+	const layer = nn.Embedding.fromPretrained(rows, { paddingIdx: 0 });
+	const indices = tensor([2, 0, 1], { dtype: 'int32', device: 'cpu' });
+	assert.equal(await layer.forward(indices).toArray(), [
+		[5, 9],
+		[1, 2],
+		[3, 4],
+	]);
+	assert.is(layer.weight.requiresGrad, false);
+	assert.is(nn.Embedding.fromPretrained(rows, { freeze: false }).weight.requiresGrad, true);
+	assert.throws(
+		() => nn.Embedding.fromPretrained(zeros([3])),
+		/Embedding.fromPretrained: the weight must be \[rows, columns\], not \[3\]/,
+	);
+
+	const bag = new nn.EmbeddingBag(3, 2, { mode: 'sum', dtype: 'float64', device: 'cpu' });
+	bag.loadStateDict({ weight: rows });
+	const offsets = tensor([0, 2], { dtype: 'int32', device: 'cpu' });
+	assert.equal(await bag.forward(indices, offsets).toArray(), [
+		[6, 11],
+		[3, 4],
+	]);
+});
+
 test('parameters by name are in the state, and move with the module', () => {
 	const dict = new nn.ParameterDict({ a: new nn.Parameter(ones([2])) }).set('b', new nn.Parameter(zeros([3])));
 	assert.equal(Object.keys(dict.stateDict()), ['a', 'b']);

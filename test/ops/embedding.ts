@@ -1,10 +1,16 @@
 /** The lookup table. */
-import { embedding as lookup, zeros } from 'wgrad';
+import { embeddingBag, embedding as lookup, zeros } from 'wgrad';
 import type { InputSpec, OpEntry } from './database';
 
 function indices(size: number, ...shape: number[]): InputSpec {
 	return { shape, dtype: 'int32', low: 0, high: size };
 }
+
+/** One bag is empty. */
+const BAGS: InputSpec = { shape: [3], dtype: 'int32', values: [0, 4, 4] };
+
+/** One bag holds nothing but index 1. */
+const SOME: InputSpec = { shape: [3, 2], dtype: 'int32', values: [0, 1, 1, 1, 3, 2] };
 
 export const embedding: OpEntry[] = [
 	{
@@ -52,5 +58,58 @@ export const embedding: OpEntry[] = [
 			},
 		],
 		torch: ({ paddingIdx }) => `F.embedding(x[0], x[1]${paddingIdx === undefined ? '' : `, padding_idx=${paddingIdx}`})`,
+	},
+	{
+		name: 'embeddingBag',
+		family: 'embedding',
+		call: ([index, weight, offsets, perSampleWeights], { weighted = false, ...options }) =>
+			embeddingBag(index!, weight!, {
+				...options,
+				...(weighted === true ? { perSampleWeights: offsets! } : offsets && { offsets }),
+				...(perSampleWeights && { perSampleWeights }),
+			}),
+		gradient: 'yes',
+		samples: [
+			{ label: 'means', inputs: [indices(5, 2, 3), { shape: [5, 4] }] },
+			{ label: 'sums', inputs: [indices(5, 2, 3), { shape: [5, 4] }], options: { mode: 'sum' } },
+			{
+				label: 'weighted sums',
+				inputs: [indices(5, 2, 3), { shape: [5, 4] }, { shape: [2, 3] }],
+				options: { mode: 'sum', weighted: true },
+			},
+			{ label: 'maxima', inputs: [indices(5, 2, 3), { shape: [5, 4], distinct: true }], options: { mode: 'max' } },
+			{ label: 'offsets', inputs: [indices(5, 7), { shape: [5, 3] }, BAGS] },
+			{ label: 'offsets, sums', inputs: [indices(5, 7), { shape: [5, 3] }, BAGS, { shape: [7] }], options: { mode: 'sum' } },
+			{ label: 'padding', inputs: [SOME, { shape: [4, 3] }], options: { paddingIdx: 1 }, gradient: false },
+			{ label: 'padding, maxima', inputs: [SOME, { shape: [4, 3] }], options: { mode: 'max', paddingIdx: -3 }, gradient: false },
+		],
+		refusals: [
+			{
+				label: 'no offsets',
+				call: (device) => embeddingBag(zeros([2], { dtype: 'int32', device }), zeros([3, 2], { device })),
+				message: /embeddingBag: indices are \[bags, length\] without offsets, or a vector with them, not \[2\] without offsets/,
+			},
+			{
+				label: 'mode',
+				call: (device) =>
+					embeddingBag(zeros([1, 2], { dtype: 'int32', device }), zeros([3, 2], { device }), { mode: 'min' as 'max' }),
+				message: /embeddingBag: mode 'min' is not 'sum', 'mean' or 'max'/,
+			},
+			{
+				label: 'weights of means',
+				call: (device) => {
+					const perSampleWeights = zeros([1, 2], { device });
+					return embeddingBag(zeros([1, 2], { dtype: 'int32', device }), zeros([3, 2], { device }), { perSampleWeights });
+				},
+				message: /embeddingBag: perSampleWeights are for mode 'sum', not 'mean'/,
+			},
+		],
+		torch: ({ mode = 'mean', weighted = false, paddingIdx }) => {
+			const rest =
+				weighted === true
+					? 'per_sample_weights=x[2]'
+					: 'offsets=x[2] if len(x) > 2 else None, per_sample_weights=x[3] if len(x) > 3 else None';
+			return `F.embedding_bag(x[0], x[1], mode='${mode}', ${rest}${paddingIdx === undefined ? '' : `, padding_idx=${paddingIdx}`})`;
+		},
 	},
 ];

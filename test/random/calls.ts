@@ -126,6 +126,7 @@ export const CALLS: Readonly<Record<string, readonly unknown[]>> = {
 	topk: [f(5, 3), 2, 0, { largest: false }],
 	oneHot: [i(4), 5],
 	embedding: [i(4), f(5, 3), { paddingIdx: 1 }],
+	embeddingBag: [i(4), f(5, 3), { offsets: i(2), mode: 'sum', perSampleWeights: f(4), paddingIdx: 1 }],
 	bincount: [i(4), { minlength: 7 }],
 	searchsorted: [f(5), f(3), { right: true }],
 	batchNorm: [

@@ -28,6 +28,10 @@ export const LAYERS: Readonly<Record<string, Construction>> = {
 		[f(2, 3), f(2, 4)],
 	],
 	Embedding: [[5, 3, { paddingIdx: 1 }], [i(4)]],
+	EmbeddingBag: [
+		[5, 3, { mode: 'mean', paddingIdx: 1 }],
+		[i(4), i(2)],
+	],
 	Flatten: [[1, 2], [f(2, 3, 4)]],
 	Unflatten: [[1, [2, 3]], [f(2, 6)]],
 	Conv1d: [[3, 4, 2, { stride: 1, padding: 1, dilation: 1, groups: 1, bias: true, paddingMode: 'zeros' }], [f(2, 3, 7)]],

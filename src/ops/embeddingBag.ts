@@ -1,0 +1,93 @@
+/** Rows of a table by bags of indices: their sum, mean or maximum. */
+import { ArgumentError, DTypeError, formatShape, ShapeError } from '../core/errors';
+import { checkOptions } from '../core/options';
+import { sameShape } from '../core/shape';
+import type { Tensor } from '../tensor';
+import { tidy } from '../tidy';
+import { arange, ones, zeros } from './creation';
+import { add, clamp, div, mul, ne, to, where } from './elementwise';
+import { embedding } from './embedding';
+import { indexAdd, searchsorted } from './indexing';
+import { unsqueeze } from './layout';
+import { requireSameDevice, requireTensor } from './operands';
+import { any, max, sum } from './reduce';
+
+export interface EmbeddingBagOptions {
+	/** Where each bag begins in a vector of indices, int32 [bags], from 0 on; needed there, and there alone. */
+	readonly offsets?: Tensor | null;
+	/** What becomes of the rows of a bag; 'max' is for indices [bags, length]. Default 'mean'. */
+	readonly mode?: 'sum' | 'mean' | 'max';
+	/** A factor for each row, of the shape of the indices; for 'sum'. Default none. */
+	readonly perSampleWeights?: Tensor | null;
+	/** A row that counts for nothing; negative ones count from the end. Default none. */
+	readonly paddingIdx?: number;
+}
+
+/**
+ * The sum, mean or maximum of the rows of `weight` [rows, columns] that each bag of int32 `indices` names: [bags, columns]. Bags are the rows of
+ * indices [bags, length], or the parts of a vector that begin at `offsets`. An empty bag gives zeros. As `torch.nn.functional.embedding_bag`.
+ */
+export function embeddingBag(indices: Tensor, weight: Tensor, options: EmbeddingBagOptions = {}): Tensor {
+	const names = ['offsets', 'mode', 'perSampleWeights', 'paddingIdx'] as const;
+	const { offsets = null, mode = 'mean', perSampleWeights = null, paddingIdx } = checkOptions('embeddingBag', options, names);
+	requireTensor('embeddingBag', indices, 'indices');
+	requireTensor('embeddingBag', weight, 'weight');
+	requireSameDevice('embeddingBag', weight, indices);
+	if (mode !== 'sum' && mode !== 'mean' && mode !== 'max')
+		throw new ArgumentError(`embeddingBag: mode '${String(mode)}' is not 'sum', 'mean' or 'max'`);
+	if ((indices.ndim !== 1 && indices.ndim !== 2) || (indices.ndim === 1) !== (offsets !== null)) {
+		throw new ShapeError(
+			`embeddingBag: indices are [bags, length] without offsets, or a vector with them, not ${formatShape(indices.shape)} ${offsets === null ? 'without' : 'with'} offsets`,
+		);
+	}
+	if (offsets !== null) requireOffsets(offsets, weight, mode);
+	if (perSampleWeights !== null) {
+		requireTensor('embeddingBag', perSampleWeights, 'perSampleWeights');
+		if (mode !== 'sum') throw new ArgumentError(`embeddingBag: perSampleWeights are for mode 'sum', not '${mode}'`);
+		if (!sameShape(perSampleWeights.shape, indices.shape)) {
+			throw new ShapeError(
+				`embeddingBag: perSampleWeights ${formatShape(perSampleWeights.shape)} must have the shape of the indices, ${formatShape(indices.shape)}`,
+			);
+		}
+	}
+	return tidy(() => {
+		let rows = embedding(indices, weight, paddingIdx === undefined ? {} : { paddingIdx });
+		if (perSampleWeights !== null) rows = mul(rows, unsqueeze(perSampleWeights, -1));
+		const padding = paddingIdx !== undefined && paddingIdx < 0 ? paddingIdx + weight.shape[0]! : paddingIdx;
+		const counted = padding === undefined ? null : unsqueeze(ne(indices, padding), -1);
+		if (mode === 'max') return largest(rows, counted);
+		if (counted !== null) rows = where(counted, rows, 0);
+		const inBags = offsets === null ? (x: Tensor) => sum(x, 1) : added(offsets, indices.size);
+		const total = inBags(rows);
+		if (mode === 'sum') return total;
+		const { dtype, device } = weight;
+		const each = counted === null ? ones([...indices.shape, 1], { dtype, device }) : to(counted, dtype);
+		return div(total, clamp(inBags(each), { min: 1 }));
+	});
+}
+
+function requireOffsets(offsets: Tensor, weight: Tensor, mode: string): void {
+	requireTensor('embeddingBag', offsets, 'offsets');
+	requireSameDevice('embeddingBag', weight, offsets);
+	if (offsets.dtype !== 'int32')
+		throw new DTypeError(`embeddingBag: offsets must be int32, not ${offsets.dtype}. Convert with .to('int32')`);
+	if (offsets.ndim !== 1) throw new ShapeError(`embeddingBag: offsets must be a vector, not ${formatShape(offsets.shape)}`);
+	if (mode === 'max')
+		throw new ArgumentError("embeddingBag: mode 'max' takes indices [bags, length]; pad the bags and pass paddingIdx");
+}
+
+/** The maxima over dim 1, zeros for a bag in which nothing counts. */
+function largest(rows: Tensor, counted: Tensor | null): Tensor {
+	const [bags, length, columns] = rows.shape as [number, number, number];
+	if (length === 0) return zeros([bags, columns], { dtype: rows.dtype, device: rows.device });
+	if (counted === null) return max(rows, 1).values;
+	const found = max(where(counted, rows, Number.NEGATIVE_INFINITY), 1).values;
+	return where(any(counted, 1), found, 0);
+}
+
+/** Sums [size, ...] over the parts that begin at `offsets`. */
+function added(offsets: Tensor, size: number): (x: Tensor) => Tensor {
+	const { device } = offsets;
+	const bag = add(searchsorted(offsets, arange(size, { dtype: 'int32', device }), { right: true }), -1);
+	return (x) => indexAdd(zeros([offsets.size, x.shape[1]!], { dtype: x.dtype, device }), 0, bag, x);
+}
