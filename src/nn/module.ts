@@ -34,9 +34,26 @@ export interface FactoryOptions {
 	readonly dtype?: DType;
 }
 
+/** Sees a module's inputs before its forward; an array that it returns takes their place, anything else but undefined that of the only one. */
+export type ForwardPreHook = (module: Module, inputs: readonly unknown[]) => unknown;
+
+/** Sees a module's inputs and output after its forward; what it returns, unless undefined, takes the output's place. */
+export type ForwardHook = (module: Module, inputs: readonly unknown[], output: unknown) => unknown;
+
+export interface HookHandle {
+	/** Takes the hook away. */
+	remove(): void;
+}
+
+interface Hooks {
+	readonly before: Set<{ readonly hook: ForwardPreHook }>;
+	readonly after: Set<{ readonly hook: ForwardHook }>;
+}
+
 export abstract class Module {
 	/** Whether dropout drops and batch norm learns its statistics: see `train` and `eval`. */
 	training = true;
+	#hooks: Hooks | null = null;
 	readonly #buffers = new Map<string, { tensor: Tensor; persistent: boolean }>();
 
 	/** Computes the output. Subclasses say of what. */
@@ -212,6 +229,42 @@ export abstract class Module {
 		return this;
 	}
 
+	/** Calls `hook` before each forward of this module. As `torch.nn.Module.register_forward_pre_hook`. */
+	registerForwardPreHook(hook: ForwardPreHook): HookHandle {
+		return added('registerForwardPreHook', this.#hooked().before, hook);
+	}
+
+	/**
+	 * Calls `hook` after each forward of this module, e.g. to look at features inside a model. Results inside a Sequential are given back
+	 * when it is done: a hook that stores one must `keep` it. As `torch.nn.Module.register_forward_hook`.
+	 */
+	registerForwardHook(hook: ForwardHook): HookHandle {
+		return added('registerForwardHook', this.#hooked().after, hook);
+	}
+
+	/** The hooks; the first call puts a forward that calls them before the module's own. */
+	#hooked(): Hooks {
+		if (this.#hooks !== null) return this.#hooks;
+		const hooks: Hooks = { before: new Set(), after: new Set() };
+		const own = this as unknown as { forward: (...inputs: readonly unknown[]) => unknown };
+		const forward = own.forward;
+		own.forward = (...inputs) => {
+			let given = inputs;
+			for (const { hook } of [...hooks.before]) {
+				const changed = hook(this, given);
+				if (changed !== undefined) given = Array.isArray(changed) ? changed : [changed];
+			}
+			let output = forward.apply(this, given as unknown[]);
+			for (const { hook } of [...hooks.after]) {
+				const changed = hook(this, given, output);
+				if (changed !== undefined) output = changed;
+			}
+			return output;
+		};
+		this.#hooks = hooks;
+		return hooks;
+	}
+
 	/** Calls `fn` on every module below and then on this one, e.g. to initialise weights. Returns the module. */
 	apply(fn: (module: Module) => void): this {
 		for (const child of this.children()) child.apply(fn);
@@ -286,6 +339,13 @@ export abstract class Module {
 				.map(([name, { tensor }]): [string, Tensor] => [join(path, name), tensor]),
 		]);
 	}
+}
+
+function added<H>(operation: string, hooks: Set<{ readonly hook: H }>, hook: H): HookHandle {
+	if (typeof hook !== 'function') throw new ArgumentError(`${operation}: it takes a function, not ${typeof hook}`);
+	const entry = { hook };
+	hooks.add(entry);
+	return { remove: () => void hooks.delete(entry) };
 }
 
 /** Throws unless `name` can be one part of a path. */

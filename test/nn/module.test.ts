@@ -1,7 +1,7 @@
 /** Module machinery: finding parameters, keys, modes, loading. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { io, manualSeed, nn, ones, randn, type Tensor, tensor, zeros } from 'wgrad';
+import { io, keep, manualSeed, nn, ones, randn, type Tensor, tensor, zeros } from 'wgrad';
 
 class Block extends nn.Module {
 	readonly norm = new nn.BatchNorm2d(4);
@@ -64,6 +64,27 @@ test('layers, modules and parameters by names of the caller: keys, order, look-u
 		() => new nn.ModuleDict({ a: null as never }),
 		/ModuleDict: a must be a module, such as new nn.ReLU\(\), not null/,
 	);
+});
+
+test('hooks see and change what goes into and comes out of a module, until they are removed', async () => {
+	const model = new nn.Sequential(new nn.Identity(), new nn.ReLU());
+	const seen: string[] = [];
+	let features: Tensor | undefined;
+	const before = model.at(0).registerForwardPreHook((_, [x]) => (x as Tensor).mul(-1));
+	const after = model.at(0).registerForwardHook((module, inputs, output) => {
+		seen.push(`${module} of ${inputs.length}`);
+		features = keep(output as Tensor);
+	});
+	const doubled = model.registerForwardHook((_, __, output) => (output as Tensor).mul(2));
+	assert.equal(await model.forward(tensor([-1, 2])).toArray(), [2, 0]);
+	assert.equal(seen, ['Identity() of 1']);
+	assert.equal(await features!.toArray(), [1, -2]);
+	assert.equal(Object.keys(model.stateDict()), []);
+	for (const handle of [before, after, doubled]) handle.remove();
+	assert.equal(await model.forward(tensor([-1, 2])).toArray(), [0, 2]);
+	assert.match(model.summary([2]), /Identity/);
+	assert.is(seen.length, 1);
+	assert.throws(() => model.registerForwardHook(3 as never), /registerForwardHook: it takes a function, not number/);
 });
 
 test('loadStateDict copies, is strict, and names every problem at once', async () => {
