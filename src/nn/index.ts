@@ -21,3 +21,4 @@ export * from './reshape';
 export * from './shrinking';
 export { type LayerSummary, type ModelSummary, type SummaryOptions, summarize } from './summary';
 export * from './transformer';
+export { type WeightNormOptions, weightNorm } from './weightNorm';

@@ -109,6 +109,8 @@ CASES = {
     "MultiLabelMarginLoss": (nn.MultiLabelMarginLoss(), [[4], torch.tensor([3, 0, -1, 1])]),
     "MultiLabelSoftMarginLoss": (nn.MultiLabelSoftMarginLoss(), [[2, 3], [U, 2, 3]]),
     "TripletMarginWithDistanceLoss": (nn.TripletMarginWithDistanceLoss(margin=3.0), [[3, 4], [3, 4], [3, 4]]),
+    "weight norm": (nn.utils.weight_norm(nn.Conv1d(2, 3, 2)), [[1, 2, 4]]),
+    "weight norm of all": (nn.utils.weight_norm(nn.Linear(3, 2), dim=None), [[2, 3]]),
     "PixelShuffle": (nn.PixelShuffle(2), [[1, 8, 2, 3]]),
     "PixelUnshuffle": (nn.PixelUnshuffle(2), [[1, 2, 4, 2]]),
 }

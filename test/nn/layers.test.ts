@@ -90,6 +90,8 @@ const CASES: Readonly<Record<Name, () => readonly [nn.Module, ...Input[]]>> = {
 	MultiLabelMarginLoss: () => [new nn.MultiLabelMarginLoss(), [4], { classes: [3, 0, -1, 1] }],
 	MultiLabelSoftMarginLoss: () => [new nn.MultiLabelSoftMarginLoss(), [2, 3], { uniform: [2, 3] }],
 	TripletMarginWithDistanceLoss: () => [new nn.TripletMarginWithDistanceLoss({ margin: 3 }), [3, 4], [3, 4], [3, 4]],
+	'weight norm': () => [nn.weightNorm(new nn.Conv1d(2, 3, 2)), [1, 2, 4]],
+	'weight norm of all': () => [nn.weightNorm(new nn.Linear(3, 2), { dim: null }), [2, 3]],
 	PixelShuffle: () => [new nn.PixelShuffle(2), [1, 8, 2, 3]],
 	PixelUnshuffle: () => [new nn.PixelUnshuffle(2), [1, 2, 4, 2]],
 };
@@ -229,6 +231,20 @@ test('embeddings of given rows, and bags of them', async () => {
 		[6, 11],
 		[3, 4],
 	]);
+});
+
+test('weight norm leaves the weight as it was, and needs one', async () => {
+	const layer = new nn.Linear(3, 2);
+	const [x, before] = [ones([1, 3]), await layer.weight.data()];
+	const expected = await layer.forward(x).data();
+	nn.weightNorm(layer);
+	requireClose('weight', await layer.weight.data(), before, { relative: 1e-6, absolute: 1e-7 });
+	requireClose('output', await layer.forward(x).data(), expected, { relative: 1e-6, absolute: 1e-6 });
+	assert.equal(
+		layer.namedParameters().map(([path]) => path),
+		['bias', 'weight_g', 'weight_v'],
+	);
+	assert.throws(() => nn.weightNorm(new nn.ReLU()), /weightNorm: ReLU has no parameter 'weight'/);
 });
 
 test('parameters by name are in the state, and move with the module', () => {

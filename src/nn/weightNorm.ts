@@ -1,0 +1,44 @@
+/** Weights learned as a length and a direction. */
+import { noGrad } from '../autograd/modes';
+import { ArgumentError } from '../core/errors';
+import { checkOptions } from '../core/options';
+import { normalizeDim } from '../core/shape';
+import { div, mul } from '../ops/elementwise';
+import { norm } from '../ops/reduce';
+import type { Tensor } from '../tensor';
+import { tidy } from '../tidy';
+import type { Module } from './module';
+import { Parameter } from './parameter';
+
+export interface WeightNormOptions {
+	/** Which parameter of the module. Default 'weight'. */
+	readonly name?: string;
+	/** The dim each of whose entries has a length of its own, or null for one length of all. Default 0. */
+	readonly dim?: number | null;
+}
+
+/**
+ * Puts `weight_g`, lengths, and `weight_v`, directions, in the place of a module's weight: before each forward it becomes
+ * g v / |v|. Call it before an optimizer takes the parameters. Returns the module. Salimans and Kingma 2016. As
+ * `torch.nn.utils.weight_norm`.
+ */
+export function weightNorm<M extends Module>(module: M, options: WeightNormOptions = {}): M {
+	const { name = 'weight', dim = 0 } = checkOptions('weightNorm', options, ['name', 'dim']);
+	const own = module as unknown as Record<string, unknown>;
+	const weight = own[name];
+	if (!(weight instanceof Parameter))
+		throw new ArgumentError(`weightNorm: ${module.constructor.name} has no parameter '${name}'`);
+	const along = dim === null ? null : normalizeDim('weightNorm', dim, weight.ndim);
+	const others = along === null ? undefined : weight.shape.flatMap((_, d) => (d === along ? [] : [d]));
+	const lengths = (direction: Tensor) => norm(direction, others, { keepdim: others !== undefined });
+	delete own[name];
+	module.registerParameter(`${name}_g`, new Parameter(noGrad(() => lengths(weight))));
+	module.registerParameter(`${name}_v`, weight);
+	const compute = () => {
+		const [g, v] = [module.getParameter(`${name}_g`), module.getParameter(`${name}_v`)];
+		own[name] = tidy(() => mul(v, div(g, lengths(v))));
+	};
+	compute();
+	module.registerForwardPreHook(compute);
+	return module;
+}
