@@ -10,6 +10,7 @@ export { checkpoint } from './autograd/checkpoint';
 export { type CustomOperation, customOp, type OperationContext } from './autograd/custom';
 export { type GradcheckOptions, gradcheck, gradgradcheck } from './autograd/gradcheck';
 export { enableGrad, isGradEnabled, noGrad } from './autograd/modes';
+export type { HookHandle } from './autograd/tape';
 export type { DeviceName as Device } from './backends/contract';
 export { defaultDevice, setDefaultDevice } from './backends/registry';
 export type { DType } from './core/dtype';
@@ -91,5 +92,5 @@ export {
 export { type AffineGridOptions, affineGrid, type GridSampleOptions, gridSample } from './ops/sample';
 export { logSoftmax, softmax } from './ops/softmax';
 export * as optim from './optim';
-export { type NestedArray, Tensor } from './tensor';
+export { type GradientHook, type NestedArray, Tensor } from './tensor';
 export { keep, tidy } from './tidy';

@@ -3,7 +3,7 @@
  * `add(x, y)`. An operation that is added to the table is a method at once, for the compiler too.
  */
 import { type BackwardOptions, backward } from './autograd/backward';
-import { requiresGrad_, retainGrad } from './autograd/tape';
+import { registerHook, requiresGrad_, retainGrad } from './autograd/tape';
 import type { DeviceName } from './backends/contract';
 import type { DType } from './core/dtype';
 import { scaledDotProductAttention } from './ops/attention';
@@ -88,6 +88,7 @@ export const METHODS = {
 	backward,
 	requiresGrad_,
 	retainGrad,
+	registerHook,
 	// Reduce.
 	sum: reduce.sum,
 	mean: reduce.mean,

@@ -26,7 +26,12 @@ export interface GradNode {
 	readonly sequence: number;
 	readonly operation: string;
 	readonly isLeaf: boolean;
+	/** What sees, and may change, the gradient of an output, by output index: see `registerHook`. */
+	hooks: Map<number, Set<{ readonly hook: GradientHook }>> | null;
 }
+
+/** Sees a gradient in a backward walk; a tensor that it returns takes the gradient's place. To store the gradient, `keep` it. */
+export type GradientHook = (gradient: Tensor) => unknown;
 
 /** Nested arrays of numbers or booleans, as `tensor()` takes and `toArray()` gives them. */
 export type NestedArray = number | boolean | readonly NestedArray[];

@@ -173,6 +173,7 @@ function walk(roots: readonly Root[], targets: readonly GradEdge[] | null, optio
 			const gradients = slots.get(node);
 			if (gradients === undefined) continue;
 			slots.delete(node);
+			if (node.hooks !== null) runHooks(node, gradients);
 			if (targets !== null) {
 				targets.forEach((target, i) => {
 					const gradient = target.node === node ? gradients[target.index] : null;
@@ -199,6 +200,26 @@ function walk(roots: readonly Root[], targets: readonly GradEdge[] | null, optio
 	} finally {
 		setGradEnabled(mode);
 		closeScope(scope, (tensor) => survivors.has(tensor));
+	}
+}
+
+/** Shows hooks the gradients that have arrived at a node, and puts what they return in their place. */
+function runHooks(node: GradNode, gradients: (Tensor | null)[]): void {
+	for (const [index, hooks] of node.hooks ?? []) {
+		for (const { hook } of [...hooks]) {
+			const arrived = gradients[index];
+			if (arrived == null) break;
+			const changed = hook(alias(arrived));
+			if (changed == null) continue;
+			if (!(changed instanceof Tensor) || !sameShape(changed.shape, arrived.shape) || changed.dtype !== arrived.dtype) {
+				const found = changed instanceof Tensor ? `${formatShape(changed.shape)} ${changed.dtype}` : typeof changed;
+				throw new AutogradError(
+					`registerHook: the hook on the result of '${node.operation}' returned ${found} for a gradient of ${formatShape(arrived.shape)} ${arrived.dtype}`,
+				);
+			}
+			gradients[index] = alias(changed);
+			arrived.dispose();
+		}
 	}
 }
 

@@ -6,10 +6,10 @@
  */
 import type { Storage } from '../backends/contract';
 import { type DType, isFloating } from '../core/dtype';
-import { AutogradError, formatShape } from '../core/errors';
+import { ArgumentError, AutogradError, formatShape } from '../core/errors';
 import type { Shape } from '../core/shape';
 import { closeScope, onNodeCreated, openScope, type ScopedNode } from '../scope';
-import { type GradEdge, type GradNode, releaseStorage, Tensor } from '../tensor';
+import { type GradEdge, type GradientHook, type GradNode, releaseStorage, Tensor } from '../tensor';
 import { callerStack, isWatching, observe } from './anomaly';
 import { isGradEnabled, setGradEnabled } from './modes';
 
@@ -101,6 +101,7 @@ export class TapeNode implements GradNode, ScopedNode {
 	readonly isLeaf = false;
 	/** Tensors whose `.grad` also receives the gradient of an output, by output index: see `retainGrad`. */
 	retained: Map<number, Tensor> | null = null;
+	hooks: GradNode['hooks'] = null;
 	/** Where the operation was called, while `detectAnomaly` watches. */
 	readonly caller = isWatching() ? callerStack() : '';
 	#saved: Saved[] | null = null;
@@ -187,6 +188,7 @@ export class LeafNode implements GradNode {
 	readonly sequence = sequence++;
 	readonly operation = 'leaf';
 	readonly isLeaf = true;
+	hooks: GradNode['hooks'] = null;
 
 	constructor(readonly tensor: Tensor) {}
 }
@@ -221,6 +223,33 @@ export function retainGrad<T extends Tensor>(tensor: T): T {
 		edge.node.retained.set(edge.index, tensor);
 	}
 	return tensor;
+}
+
+export interface HookHandle {
+	/** Takes the hook away. */
+	remove(): void;
+}
+
+/** Adds a hook to others of its place; the handle takes it away again. */
+export function addHook<H>(operation: string, hooks: Set<{ readonly hook: H }>, hook: H): HookHandle {
+	if (typeof hook !== 'function') throw new ArgumentError(`${operation}: it takes a function, not ${typeof hook}`);
+	const entry = { hook };
+	hooks.add(entry);
+	return { remove: () => void hooks.delete(entry) };
+}
+
+/**
+ * Calls `hook` with the gradient of `tensor` in each backward walk, before the gradient goes on; a tensor that it returns, of the same shape and
+ * dtype, goes on instead. A hook that stores the gradient must `keep` it. As `torch.Tensor.register_hook`.
+ */
+export function registerHook(tensor: Tensor, hook: GradientHook): HookHandle {
+	if (tensor.edge === null)
+		throw new AutogradError('registerHook: the tensor requires no gradient; call requiresGrad_() on what it is computed from');
+	const { node, index } = tensor.edge;
+	node.hooks ??= new Map();
+	const hooks = node.hooks.get(index) ?? new Set();
+	node.hooks.set(index, hooks);
+	return addHook('registerHook', hooks, hook);
 }
 
 /** Runs an operation with one output and, if an input requires a gradient, puts it on the tape. */

@@ -9,7 +9,7 @@ export * as init from './init';
 export * from './kvcache';
 export * from './linear';
 export * from './losses';
-export type { FactoryOptions, ForwardHook, ForwardPreHook, HookHandle, LoadResult, StateDict } from './module';
+export type { FactoryOptions, ForwardHook, ForwardPreHook, LoadResult, StateDict } from './module';
 export { Module } from './module';
 export * from './normalization';
 export * from './padding';

@@ -6,6 +6,7 @@
  * layers of this library.
  */
 import { noGrad } from '../autograd/modes';
+import { addHook, type HookHandle } from '../autograd/tape';
 import type { DeviceName } from '../backends/contract';
 import { type DType, isFloating } from '../core/dtype';
 import { ArgumentError, formatShape, ShapeError } from '../core/errors';
@@ -39,11 +40,6 @@ export type ForwardPreHook = (module: Module, inputs: readonly unknown[]) => unk
 
 /** Sees a module's inputs and output after its forward; what it returns, unless undefined, takes the output's place. */
 export type ForwardHook = (module: Module, inputs: readonly unknown[], output: unknown) => unknown;
-
-export interface HookHandle {
-	/** Takes the hook away. */
-	remove(): void;
-}
 
 interface Hooks {
 	readonly before: Set<{ readonly hook: ForwardPreHook }>;
@@ -231,7 +227,7 @@ export abstract class Module {
 
 	/** Calls `hook` before each forward of this module. As `torch.nn.Module.register_forward_pre_hook`. */
 	registerForwardPreHook(hook: ForwardPreHook): HookHandle {
-		return added('registerForwardPreHook', this.#hooked().before, hook);
+		return addHook('registerForwardPreHook', this.#hooked().before, hook);
 	}
 
 	/**
@@ -239,7 +235,7 @@ export abstract class Module {
 	 * when it is done: a hook that stores one must `keep` it. As `torch.nn.Module.register_forward_hook`.
 	 */
 	registerForwardHook(hook: ForwardHook): HookHandle {
-		return added('registerForwardHook', this.#hooked().after, hook);
+		return addHook('registerForwardHook', this.#hooked().after, hook);
 	}
 
 	/** The hooks; the first call puts a forward that calls them before the module's own. */
@@ -339,13 +335,6 @@ export abstract class Module {
 				.map(([name, { tensor }]): [string, Tensor] => [join(path, name), tensor]),
 		]);
 	}
-}
-
-function added<H>(operation: string, hooks: Set<{ readonly hook: H }>, hook: H): HookHandle {
-	if (typeof hook !== 'function') throw new ArgumentError(`${operation}: it takes a function, not ${typeof hook}`);
-	const entry = { hook };
-	hooks.add(entry);
-	return { remove: () => void hooks.delete(entry) };
 }
 
 /** Throws unless `name` can be one part of a path. */

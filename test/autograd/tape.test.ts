@@ -107,6 +107,30 @@ test('createGraph gives derivatives of any order: the fourth of x^5', async () =
 	assert.ok(Math.abs((await y.item()) - 120 * 2) < 1e-9);
 });
 
+test('hooks see gradients on their way, and change them', async () => {
+	const x = tensor([1, 2, 3], { dtype: 'float64' }).requiresGrad_();
+	let seen: Tensor | undefined;
+	x.registerHook((gradient) => gradient.mul(10));
+	const inner = x.mul(3).retainGrad();
+	const handle = inner.registerHook((gradient) => {
+		seen = keep(gradient);
+		return gradient.add(1);
+	});
+	const y = inner.square().sum();
+	y.backward(undefined, { retainGraph: true });
+	assert.equal(await seen!.toArray(), [6, 12, 18]);
+	assert.equal(await inner.grad!.toArray(), [7, 13, 19]);
+	assert.equal(await x.grad!.toArray(), [210, 390, 570]);
+	handle.remove();
+	assert.equal(await grad(y, [x], { createGraph: true })[0]!.toArray(), [180, 360, 540]);
+	x.registerHook(() => zeros([1]));
+	assert.throws(
+		() => y.backward(),
+		/registerHook: the hook on the result of 'leaf' returned \[1\] float32 for a gradient of \[3\] float64/,
+	);
+	assert.throws(() => zeros([1]).registerHook(() => null), /registerHook: the tensor requires no gradient/);
+});
+
 test('detach cuts, retainGrad keeps the gradient of an inner result', async () => {
 	const x = scalar(2);
 	const inner = x.mul(3).retainGrad();
