@@ -180,12 +180,13 @@ test('customOp runs its own gradient, and it is checked like any other', async (
 	const x = tensor([0.5, -1.5], { dtype: 'float64' }).requiresGrad_();
 	assert.ok(await gradcheck(cube, [x]));
 	const wrong = customOp({
+		name: 'wrong',
 		forward: (_context, x: Tensor) => x.mul(2),
 		backward: (_context, gradient) => gradient.mul(3),
 	});
 	let message = '';
 	try {
-		await gradcheck(wrong, [x], { name: 'wrong' });
+		await gradcheck(wrong, [x]);
 	} catch (error) {
 		assert.instance(error, AutogradError);
 		message = (error as Error).message;
