@@ -4,7 +4,7 @@
  * `bool` is one byte on the host and one u32 on the GPU, because WGSL has neither 8-bit storage nor host-shareable bool.
  * `float64` lives on the CPU path only. `float16` is kept on the host as raw bits in a Uint16Array.
  */
-import { DeviceError, DTypeError } from './errors';
+import { ArgumentError, DeviceError, DTypeError } from './errors';
 
 export type DType = 'float32' | 'float64' | 'float16' | 'int32' | 'bool';
 
@@ -63,11 +63,34 @@ export function promoteTypes(a: DType, b: DType): DType {
 	return WIDTH[a] > WIDTH[b] ? a : b;
 }
 
-/** The dtype of `tensor op number`: a number only changes the category, never the width (int32 + 0.5 is float32). */
+/** Whether `value` is one of int32's numbers. */
+export function isInt32(value: number): boolean {
+	return (value | 0) === value;
+}
+
+/**
+ * The dtype of `tensor op number`: a number only changes the category, never the width (int32 + 0.5 is float32). Whole numbers beyond
+ * int32 count as fractions do, since no wider integer is there to hold them.
+ */
 export function promoteScalar(dtype: DType, value: number | boolean): DType {
 	if (typeof value === 'boolean' || CATEGORY[dtype] === 2) return dtype;
-	if (Number.isInteger(value)) return dtype === 'bool' ? 'int32' : dtype;
+	if (isInt32(value)) return dtype === 'bool' ? 'int32' : dtype;
 	return 'float32';
+}
+
+/**
+ * What a tensor of `dtype` that is filled with `value` holds: in int32 the value without its fraction, in bool whether it is not 0. Throws,
+ * in the name of `operation`, for what is neither a number nor a boolean, and for numbers beyond int32.
+ */
+export function fillValue(operation: string, dtype: DType, value: number | boolean): number {
+	if (typeof value !== 'number' && typeof value !== 'boolean')
+		throw new ArgumentError(`${operation}: the value must be a number or a boolean, not ${typeof value}`);
+	const number = Number(value);
+	if (dtype === 'bool') return number === 0 ? 0 : 1;
+	if (dtype !== 'int32') return number;
+	if (!isInt32(Math.trunc(number)))
+		throw new ArgumentError(`${operation}: int32 does not hold the value ${value}. Use a tensor of float32`);
+	return Math.trunc(number);
 }
 
 /** Throws a DTypeError, in the name of `operation`, unless `dtype` is among `allowed`. */

@@ -3,7 +3,7 @@
 import { setRequiresGrad } from '../autograd/tape';
 import type { DeviceName } from '../backends/contract';
 import { backendOf, defaultDevice } from '../backends/registry';
-import { allocateTyped, DTYPES, type DType, type TypedArray } from '../core/dtype';
+import { allocateTyped, DTYPES, type DType, fillValue, type TypedArray } from '../core/dtype';
 import { ArgumentError, DTypeError, formatShape, ShapeError } from '../core/errors';
 import { float32ToFloat16 } from '../core/float16';
 import { checkOptions } from '../core/options';
@@ -142,12 +142,12 @@ function finish(x: Tensor, options: TensorOptions): Tensor {
 	return x;
 }
 
-function filled(operation: string, shape: Shape, value: number, dtype: DType, options: TensorOptions): Tensor {
+function filled(operation: string, shape: Shape, value: number | boolean, dtype: DType, options: TensorOptions): Tensor {
 	checkShape(operation, shape);
 	checkDType(operation, dtype);
 	const y = empty([...shape], dtype, options.device ?? defaultDevice());
 	y.backend.setLabel(operation);
-	y.backend.kernels.fill({}, { y }, { value });
+	y.backend.kernels.fill({}, { y }, { value: fillValue(operation, dtype, value) });
 	return finish(y, options);
 }
 
@@ -166,13 +166,7 @@ export function ones(shape: Shape, options: TensorOptions = {}): Tensor {
 /** `value` everywhere; bool of a boolean, else float32 by default. */
 export function full(shape: Shape, value: number | boolean, options: TensorOptions = {}): Tensor {
 	checkOptions('full', options, TENSOR_OPTIONS);
-	requireValue('full', value);
-	return filled('full', shape, Number(value), options.dtype ?? (typeof value === 'boolean' ? 'bool' : 'float32'), options);
-}
-
-function requireValue(operation: string, value: unknown): void {
-	if (typeof value !== 'number' && typeof value !== 'boolean')
-		throw new ArgumentError(`${operation}: the value must be a number or a boolean, not ${typeof value}`);
+	return filled('full', shape, value, options.dtype ?? (typeof value === 'boolean' ? 'bool' : 'float32'), options);
 }
 
 /** Zeros of the shape, dtype and device of `x`. */
@@ -188,20 +182,19 @@ export function onesLike(x: Tensor, options: TensorOptions = {}): Tensor {
 }
 
 /** `value` everywhere, with the shape, dtype and device of `x`. */
-export function fullLike(x: Tensor, value: number, options: TensorOptions = {}): Tensor {
+export function fullLike(x: Tensor, value: number | boolean, options: TensorOptions = {}): Tensor {
 	checkOptions('fullLike', options, TENSOR_OPTIONS);
-	requireValue('fullLike', value);
 	return fullAs('fullLike', x, value, options);
 }
 
-function fullAs(operation: string, x: Tensor, value: number, options: TensorOptions): Tensor {
+function fullAs(operation: string, x: Tensor, value: number | boolean, options: TensorOptions): Tensor {
 	requireTensor(operation, x);
 	return filled(operation, x.shape, value, options.dtype ?? x.dtype, { device: x.device, ...options });
 }
 
 /**
  * start, start + step, ... up to but without `end`: ceil((end - start) / step) numbers. `arange(end)` starts at 0. int32 when
- * all three are whole numbers, as in PyTorch (which has int64), else float32.
+ * all three are whole numbers, as in PyTorch (which has int64), else float32; int32 takes start and step without their fractions.
  */
 export function arange(end: number, options?: TensorOptions): Tensor;
 export function arange(start: number, end: number, options?: TensorOptions): Tensor;
@@ -220,8 +213,11 @@ export function arange(first: number, ...rest: readonly (number | TensorOptions 
 	const dtype = checkDType('arange', options.dtype) ?? (numbers.every(Number.isInteger) ? 'int32' : 'float32');
 	if (dtype === 'bool') throw new DTypeError(`arange: dtype bool has no range. Use 'int32' or 'float32'`);
 	const y = empty([Math.ceil((end - start) / step)], dtype, options.device ?? defaultDevice());
+	const whole = dtype === 'int32';
+	if (whole && Math.trunc(step) === 0)
+		throw new ArgumentError(`arange: a step of ${step} is 0 in int32. Leave out dtype for float32`);
 	y.backend.setLabel('arange');
-	y.backend.kernels.arange({}, { y }, { start, step });
+	y.backend.kernels.arange({}, { y }, whole ? { start: Math.trunc(start), step: Math.trunc(step) } : { start, step });
 	return finish(y, options);
 }
 
@@ -231,6 +227,7 @@ export function linspace(start: number, end: number, steps: number, options: Ten
 	if (!Number.isInteger(steps) || steps < 0)
 		throw new ArgumentError(`linspace: steps ${steps} must be a whole number of at least 0`);
 	const dtype = options.dtype ?? 'float32';
+	if (dtype === 'bool') throw new DTypeError(`linspace: dtype bool has no range. Use 'int32' or 'float32'`);
 	const step = steps > 1 ? (end - start) / (steps - 1) : 0;
 	// From the nearer end, so that both ends are exact and the numbers symmetric.
 	const value = (i: number) => (i < steps / 2 ? start + step * i : end - step * (steps - 1 - i));
@@ -240,7 +237,10 @@ export function linspace(start: number, end: number, steps: number, options: Ten
 }
 
 /** The n x m matrix (n x n by default) with ones on its diagonal, else zeros; float32 by default. */
-export function eye(n: number, m: number = n, options: TensorOptions = {}): Tensor {
+export function eye(n: number, options?: TensorOptions): Tensor;
+export function eye(n: number, m?: number, options?: TensorOptions): Tensor;
+export function eye(n: number, second: number | TensorOptions = n, third: TensorOptions = {}): Tensor {
+	const [m, options] = typeof second === 'number' ? [second, third] : [n, second];
 	checkOptions('eye', options, TENSOR_OPTIONS);
 	checkShape('eye', [n, m]);
 	const y = filled('eye', [n, m], 0, options.dtype ?? 'float32', { ...options, requiresGrad: false });

@@ -5,12 +5,12 @@
 import { isGradEnabled } from '../autograd/modes';
 import type { View } from '../backends/contract';
 import type { BinaryOp } from '../backends/contract/elementwise';
-import { isFloating } from '../core/dtype';
+import { fillValue, isFloating, isInt32 } from '../core/dtype';
 import { ArgumentError, AutogradError, DTypeError, formatShape, ShapeError } from '../core/errors';
 import { checkOptions } from '../core/options';
 import { closeScope, openScope } from '../scope';
-import { emptyOn, type Tensor } from '../tensor';
-import type { AddOptions } from './elementwise/binary';
+import { emptyOn, Tensor } from '../tensor';
+import { type AddOptions, type DivOptions, requireDivisor } from './elementwise/binary';
 import { to } from './elementwise/cast';
 import { broadcastView, converted, type Operand, requireSameDevice, requireTensor, resultType, scalarFor } from './operands';
 
@@ -62,13 +62,17 @@ function sourceFor(operation: string, x: Tensor, source: Tensor): View {
 
 /** Copies the elements of `source`, broadcast and converted to the dtype of `x`, into `x`. A CPU source is uploaded to WebGPU. */
 export function copy_(x: Tensor, source: Tensor): Tensor {
-	return inPlace('copy_', x, () => {
-		requireTensor('copy_', source, 'source');
+	return copied('copy_', x, source);
+}
+
+function copied(operation: string, x: Tensor, source: Tensor): Tensor {
+	return inPlace(operation, x, () => {
+		requireTensor(operation, source, 'source');
 		const near =
 			x.device === 'webgpu' && source.device === 'cpu'
 				? to(source.dtype === 'float64' ? converted(source, 'float32') : source, 'webgpu')
 				: source;
-		const view = sourceFor('copy_', x, near);
+		const view = sourceFor(operation, x, near);
 		x.backend.kernels.copyInto({ x: view }, { y: x }, {});
 	});
 }
@@ -83,7 +87,8 @@ function arithmetic(operation: string, op: BinaryOp, x: Tensor, other: Operand):
 				`${operation}: the result is ${floating ? 'floating' : result} and does not fit into a tensor of ${x.dtype}. Use the operation without _`,
 			);
 		}
-		if (op === 'sub' && x.dtype === 'bool') throw new DTypeError(`${operation}: is not defined on bool`);
+		if (op === 'sub' && (x.dtype === 'bool' || (typeof other !== 'number' && other.dtype === 'bool')))
+			throw new DTypeError(`${operation}: is not defined on bool. Convert with .to('int32')`);
 		if (typeof other === 'number') {
 			x.backend.kernels.binaryScalarInPlace({}, { x }, { op, scalar: scalarFor(x.dtype, other) });
 		} else {
@@ -95,17 +100,22 @@ function arithmetic(operation: string, op: BinaryOp, x: Tensor, other: Operand):
 function scaledArithmetic(operation: string, op: 'add' | 'sub', x: Tensor, other: Operand, alpha: number): Tensor {
 	if (alpha === 1) return arithmetic(operation, op, x, other);
 	if (typeof alpha !== 'number') throw new ArgumentError(`${operation}: alpha must be a number, not ${typeof alpha}`);
+	requireTensor(operation, x);
+	if (!isFloating(x.dtype) && !isInt32(alpha))
+		throw new ArgumentError(`${operation}: alpha ${alpha} must be a whole number for a tensor of ${x.dtype}`);
 	if (typeof other === 'number') return arithmetic(operation, op, x, other * alpha);
 	requireTensor(operation, other, 'other');
 	const scope = openScope();
 	try {
-		const factor = emptyOn(other, other.shape);
+		// In the dtype of both, which holds the product of a whole number and a fraction.
+		const dtype = resultType(x, other);
+		const product = emptyOn(other, other.shape, dtype);
 		other.backend.kernels.binaryScalar(
-			{ x: other },
-			{ y: factor },
-			{ op: 'mul', scalar: scalarFor(other.dtype, alpha), scalarFirst: false },
+			{ x: converted(other, dtype) },
+			{ y: product },
+			{ op: 'mul', scalar: scalarFor(dtype, alpha), scalarFirst: false },
 		);
-		return arithmetic(operation, op, x, factor);
+		return arithmetic(operation, op, x, product);
 	} finally {
 		closeScope(scope, () => false);
 	}
@@ -128,16 +138,28 @@ export function mul_(x: Tensor, other: Operand): Tensor {
 	return arithmetic('mul_', 'mul', x, other);
 }
 
-/** x /= other, for floating x. */
-export function div_(x: Tensor, other: Operand): Tensor {
-	return arithmetic('div_', 'div', x, other);
+/** x /= other, for floating x; with a `roundingMode`, which keeps whole numbers whole, also for int32. */
+export function div_(x: Tensor, other: Operand, options: DivOptions = {}): Tensor {
+	const { roundingMode = null } = checkOptions('div_', options, ['roundingMode']);
+	if (roundingMode === null) return arithmetic('div_', 'div', x, other);
+	if (roundingMode !== 'trunc' && roundingMode !== 'floor')
+		throw new ArgumentError(`div_: roundingMode '${String(roundingMode)}' is not 'trunc', 'floor' or null`);
+	requireTensor('div_', x);
+	requireDivisor('div_', x.dtype, other);
+	return arithmetic('div_', roundingMode === 'trunc' ? 'truncDiv' : 'floorDiv', x, other);
 }
 
-/** Every element becomes `value`. */
-export function fill_(x: Tensor, value: number): Tensor {
-	if (typeof value !== 'number') throw new ArgumentError(`fill_: the value must be a number, not ${typeof value}`);
+/** Every element becomes `value`: a number, a boolean or a scalar tensor. */
+export function fill_(x: Tensor, value: number | boolean | Tensor): Tensor {
+	if (value instanceof Tensor) {
+		if (value.ndim !== 0)
+			throw new ShapeError(`fill_: the value must be a number or a scalar tensor, not one of ${formatShape(value.shape)}`);
+		return copied('fill_', x, value);
+	}
+	requireTensor('fill_', x);
+	const filling = { value: fillValue('fill_', x.dtype, value) };
 	return inPlace('fill_', x, () => {
-		x.backend.kernels.fill({}, { y: x }, { value });
+		x.backend.kernels.fill({}, { y: x }, filling);
 	});
 }
 

@@ -188,7 +188,10 @@ export function clamp(x: Tensor, options: ClampOptions = {}): Tensor {
 		requireNumber('clamp', 'min', low);
 		requireNumber('clamp', 'max', high);
 		const bounds = [min, max].filter((bound) => bound !== null);
-		const dtype = bounds.reduce(promoteScalar, x.dtype === 'bool' ? 'int32' : x.dtype);
+		// A whole limit beyond int32 limits nothing, and does not make int32 floating.
+		const dtype = bounds
+			.filter((bound) => !Number.isInteger(bound))
+			.reduce(promoteScalar, x.dtype === 'bool' ? 'int32' : x.dtype);
 		const composed = (g: Tensor, v: Tensor, p0: number, p1: number) => where(logicalAnd(ge(v, p0), le(v, p1)), g, 0);
 		return unary('clamp', to(x, dtype), 'numbers', composed, { p0: scalarFor(dtype, low), p1: scalarFor(dtype, high) });
 	}

@@ -1,7 +1,7 @@
 /** Arithmetic of two operands, tensors or numbers, with broadcasting and PyTorch's promotion. */
 import { record } from '../../autograd/tape';
 import type { BinaryOp } from '../../backends/contract/elementwise';
-import { type DType, isFloating, requireFloating } from '../../core/dtype';
+import { type DType, isFloating, isInt32, promoteScalar, requireFloating } from '../../core/dtype';
 import { ArgumentError, DTypeError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
 import { broadcastShapes, type Shape } from '../../core/shape';
@@ -139,11 +139,11 @@ function sum(name: string, op: 'add' | 'sub', a: Operand, b: Operand, alpha: num
 	const dtype = checked(name, a, b);
 	if (alpha === 1) return binary(name, op, a, b, dtype, op === 'add' ? ADD : SUB);
 	if (typeof alpha !== 'number') throw new ArgumentError(`${name}: alpha must be a number, not ${typeof alpha}`);
-	if (!isFloating(dtype) && !Number.isInteger(alpha)) {
+	if (!isFloating(dtype) && !isInt32(alpha)) {
 		throw new ArgumentError(`${name}: alpha ${alpha} must be a whole number for ${dtype} operands`);
 	}
 	const factor = op === 'add' ? alpha : -alpha;
-	if (typeof b === 'number') return binary(name, 'add', a, b * factor, dtype, ADD);
+	if (typeof b === 'number') return binary(name, 'add', a, b * factor, promoteScalar(dtype, b * factor), ADD);
 	if (typeof a === 'number') return add(mul(b, factor), a);
 	return record({
 		name,
@@ -204,7 +204,7 @@ export function div(a: Operand, b: Operand, options: DivOptions = {}): Tensor {
 	return binary('div', mode === 'trunc' ? 'truncDiv' : 'floorDiv', a, b, dtype, ROUNDED);
 }
 
-function requireDivisor(name: string, dtype: DType, b: Operand): void {
+export function requireDivisor(name: string, dtype: DType, b: Operand): void {
 	if (b === 0 && !isFloating(dtype))
 		throw new ArgumentError(`${name}: division of ${dtype} by zero. Convert with .to('float32') for infinity and NaN`);
 }

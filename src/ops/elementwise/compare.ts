@@ -1,6 +1,7 @@
 /** Comparisons, logic and predicates: results are bool and have no gradient. */
 import { NO_GRADIENT, record } from '../../autograd/tape';
 import type { CompareOp, PredicateOp } from '../../backends/contract/elementwise';
+import { isFloating, isInt32 } from '../../core/dtype';
 import { broadcastShapes } from '../../core/shape';
 import { emptyOn, Tensor } from '../../tensor';
 import {
@@ -49,7 +50,7 @@ function compare(op: CompareOp, a: Operand, b: Operand): Tensor {
 		});
 	}
 	if (typeof a === 'number') return compare(MIRRORED[op], b, a);
-	const scalar = b as number;
+	const scalar = comparable(a, b as number);
 	return record({
 		name: op,
 		inputs: [a],
@@ -61,6 +62,12 @@ function compare(op: CompareOp, a: Operand, b: Operand): Tensor {
 		},
 		vjp: NO_GRADIENT,
 	});
+}
+
+/** A whole number beyond int32 as infinity: it is beyond all of int32, which float32, where they would meet, might round away. */
+function comparable(x: Tensor, scalar: number): number {
+	if (isFloating(x.dtype) || !Number.isInteger(scalar) || isInt32(scalar)) return scalar;
+	return scalar > 0 ? Number.POSITIVE_INFINITY : Number.NEGATIVE_INFINITY;
 }
 
 /** Whether a and b are equal, elementwise; NaN equals nothing. */

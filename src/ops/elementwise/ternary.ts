@@ -1,7 +1,7 @@
 /** Choice and combinations of three operands. */
 import { record } from '../../autograd/tape';
 import type { TernaryOp } from '../../backends/contract/elementwise';
-import { type DType, isFloating, requireFloating } from '../../core/dtype';
+import { type DType, isFloating, isInt32, requireFloating } from '../../core/dtype';
 import { ArgumentError, DTypeError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
 import { broadcastShapes, type Shape } from '../../core/shape';
@@ -157,7 +157,7 @@ export function addcmul(a: Tensor, b: Tensor, c: Tensor, options: ValueOptions =
 	requireTensors('addcmul', a, b, c);
 	const dtype = resultType(a, b, c);
 	if (dtype === 'bool') throw new DTypeError(`addcmul: is not defined on bool. Convert with .to('int32')`);
-	if (!isFloating(dtype) && !Number.isInteger(value)) {
+	if (!isFloating(dtype) && !isInt32(value)) {
 		throw new ArgumentError(`addcmul: value ${value} must be a whole number for int32 operands`);
 	}
 	return ternary('addcmul', a, b, c, dtype, value);

@@ -1,5 +1,6 @@
 /** Layout operations that have to move elements: flip, roll, repeat, tile, pad, tril, triu, unfold, fold. */
 import { record } from '../../autograd/tape';
+import { fillValue } from '../../core/dtype';
 import { ArgumentError, formatShape, ShapeError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
 import { checkShape, contiguousStrides, normalizeDim, normalizeDims, numel, type Shape } from '../../core/shape';
@@ -13,7 +14,7 @@ import { expand, reshape } from './views';
 /** The elements in reverse order along `dims`. */
 export function flip(x: Tensor, dims: number | readonly number[]): Tensor {
 	requireTensor('flip', x);
-	const list = x.ndim === 0 ? [] : normalizeDims('flip', dims, x.ndim);
+	const list = normalizeDims('flip', dims, x.ndim);
 	return record({
 		name: 'flip',
 		inputs: [x],
@@ -45,7 +46,6 @@ export function roll(x: Tensor, shifts: number | readonly number[], dims?: numbe
 	if (dims === undefined) {
 		return tidy(() => reshape(roll(reshape(x, [-1]), shifts, 0), x.shape));
 	}
-	if (x.ndim === 0) return rolled(x, []);
 	const by = [shifts].flat();
 	const along = [dims].flat().map((dim) => normalizeDim('roll', dim, x.ndim));
 	if (by.length !== along.length || by.some((shift) => !Number.isInteger(shift))) {
@@ -53,6 +53,7 @@ export function roll(x: Tensor, shifts: number | readonly number[], dims?: numbe
 			`roll: shifts ${formatShape(by)} must hold a whole number for each of dims ${formatShape([dims].flat())}`,
 		);
 	}
+	if (x.ndim === 0) return rolled(x, []);
 	const total = new Array<number>(x.ndim).fill(0);
 	along.forEach((dim, i) => {
 		total[dim]! += by[i]!;
@@ -162,7 +163,7 @@ export function pad(x: Tensor, pad: readonly number[], options: { mode?: PadMode
 			x,
 			sides.map(({ before }) => before),
 			target,
-			value,
+			fillValue('pad', x.dtype, value),
 		);
 	}
 	if (!(mode in BORDER))
