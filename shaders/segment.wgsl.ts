@@ -1,5 +1,6 @@
 /**
- * Sums of rows that go to the same place, in a fixed order: the heart of scatterAdd, indexAdd and the gradient of lookups.
+ * Sums of rows that go to the same place, in a fixed order: the heart of scatterAdd, indexAdd and the gradient of lookups. Or their
+ * products, for scatter that multiplies: read multiply for add below.
  *
  *   y[o, key, c] += sum of source[o, positions[i], c] over all i with keys[i] = key
  *
@@ -18,14 +19,17 @@ import type { ShaderTemplate, StorageType } from './shader';
 
 export const SEGMENT_BLOCK = 32;
 
+export type SegmentOp = 'sum' | 'product';
+
 export type SegmentVariant = {
+	op: SegmentOp;
 	type: StorageType;
 	four: boolean;
 };
 
 const sumType = (type: StorageType) => (type === 'i32' ? 'i32' : 'f32');
 
-const HEAD = ({ type, four }: SegmentVariant) => wgsl`
+const HEAD = ({ op, type, four }: SegmentVariant) => wgsl`
 #if ${type === 'f16'}
 enable f16;
 #endif
@@ -37,6 +41,11 @@ alias T = ${type};
 alias Sum = ${sumType(type)};
 #endif
 const BLOCK = ${SEGMENT_BLOCK}u;
+const IDENTITY = Sum(${op === 'sum' ? 0 : 1});
+
+fn combined(a: Sum, b: Sum) -> Sum {
+	return a ${op === 'sum' ? '+' : '*'} b;
+}
 
 struct Params {
 	n: u32,
@@ -82,9 +91,9 @@ ${HEAD(variant)}
 ${BLOCK_MAIN}
 	var key = keys[first];
 	var fromBefore = first > 0u && keys[max(first, 1u) - 1u] == key;
-	var sum = Sum(0);
+	var sum = IDENTITY;
 	for (var i = first; i < last; i++) {
-		sum += Sum(source[p.offset + (o * p.n + positions[i]) * p.columns + column]);
+		sum = combined(sum, Sum(source[p.offset + (o * p.n + positions[i]) * p.columns + column]));
 		var next = p.limit;
 		if (i + 1u < p.n) {
 			next = keys[i + 1u];
@@ -101,10 +110,10 @@ ${BLOCK_MAIN}
 				parts[(blockAll * 2u + 1u) * p.columns + column] = sum;
 			} else {
 				let at = (o * p.limit + key) * p.columns + column;
-				y[at] = T(Sum(y[at]) + sum);
+				y[at] = T(combined(Sum(y[at]), sum));
 			}
 		}
-		sum = Sum(0);
+		sum = IDENTITY;
 		fromBefore = false;
 		key = next;
 	}
@@ -134,7 +143,7 @@ ${BLOCK_MAIN}
 	var sum = parts[(blockAll * 2u + 1u) * p.columns + column];
 	var following = block + 1u;
 	while (following < p.blocks) {
-		sum += parts[(o * p.blocks + following) * 2u * p.columns + column];
+		sum = combined(sum, parts[(o * p.blocks + following) * 2u * p.columns + column]);
 		let end = (following + 1u) * BLOCK;
 		if (end >= p.n || keys[end - 1u] != key || keys[end] != key) {
 			break;
@@ -142,7 +151,7 @@ ${BLOCK_MAIN}
 		following++;
 	}
 	let at = (o * p.limit + key) * p.columns + column;
-	y[at] = T(Sum(y[at]) + sum);
+	y[at] = T(combined(Sum(y[at]), sum));
 }
 `;
 		return { code, bindings: ['read', 'read', 'read_write'] };

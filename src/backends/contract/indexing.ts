@@ -20,6 +20,9 @@ export interface IndexingKernels {
 	 */
 	scatterAddInto(inputs: { index: View; source: View }, outputs: { y: View }, attributes: { dim: number }): void;
 
+	/** As `scatterAddInto`, with a product in place of the sum. */
+	scatterMultiplyInto(inputs: { index: View; source: View }, outputs: { y: View }, attributes: { dim: number }): void;
+
 	/**
 	 * y[..., index[i, ...], ...] = source[i, ...] in place, y contiguous; source has the shape of `index` and any strides. Of several
 	 * writes to one element the last, in row-major order of `index`, wins; `unique` promises that there are none such.

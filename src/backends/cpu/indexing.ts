@@ -44,6 +44,18 @@ export const indexing: IndexingKernels = {
 		target.set(sums);
 	},
 
+	scatterMultiplyInto({ index, source }, { y }, { dim }) {
+		const factors = cpuData(source);
+		const target = cpuData(y);
+		const from = positions(source);
+		const multiply = y.dtype === 'int32' ? Math.imul : (a: number, b: number) => a * b;
+		const products = Float64Array.from(target);
+		places(y, index, dim).forEach((place, i) => {
+			products[place] = multiply(products[place]!, factors[from[i]!]!);
+		});
+		target.set(products);
+	},
+
 	scatterInto({ index, source }, { y }, { dim }) {
 		const written = cpuData(source);
 		const target = cpuData(y);

@@ -97,6 +97,7 @@ const COUNTS: Counts = {
 	embedding: none,
 	gather: none,
 	scatterAddInto: ({ source }) => size(source),
+	scatterMultiplyInto: ({ source }) => size(source),
 	scatterInto: none,
 	sort: none,
 	searchsorted: none,

@@ -1,5 +1,6 @@
 /** Launches of shaders/indexing.wgsl.ts, and of sorting and summing by sorted keys (ordering.ts). */
 import { gather, indexKeys, scatter, scatterMark, searchsorted } from '../../../shaders/indexing.wgsl';
+import type { SegmentOp } from '../../../shaders/segment.wgsl';
 import { sortKeys } from '../../../shaders/sort.wgsl';
 import { contiguousStrides, isContiguous, MAX_RANK, numel } from '../../core/shape';
 import type { Storage, View } from '../contract';
@@ -73,7 +74,23 @@ export function addRows(gpu: Gpu, index: RowIndex, source: View, y: View, dim: n
 	addSorted(gpu, keys, source, y, { n, limit, ...around(y.shape, dim) });
 }
 
-/** Sorts `keys`, which it takes, and adds the rows of `source` to y by them. */
+/** y[.., index[i, ..], ..] += source[i, ..], or *=, any index. */
+function combinePlaces(gpu: Gpu, op: SegmentOp, index: View, source: View, y: View, dim: number): void {
+	const n = numel(index.shape);
+	const keys = gpu.scratch(n, 'int32');
+	gpu.launch({
+		kernel: indexKeys,
+		variant: { access: 'general' },
+		buffers: [index.storage, keys],
+		params: placeWords(y, index, dim),
+		grid: workgroups(n),
+		flops: 0,
+		bytes: 8 * n,
+	});
+	addSorted(gpu, keys, source, y, { op, n, limit: numel(y.shape), outer: 1, inner: 1 });
+}
+
+/** Sorts `keys`, which it takes, and adds the rows of `source` to y by them, or multiplies them in. */
 function addSorted(gpu: Gpu, keys: Storage, source: View, y: View, sizes: Omit<Segments, 'keys' | 'positions'>): void {
 	const positions = gpu.scratch(sizes.n, 'int32');
 	const sorted = sortKeysOf(gpu, keys, positions, { rows: 1, n: sizes.n, bits: bitsFor(sizes.limit) });
@@ -118,30 +135,16 @@ export function indexingKernels(gpu: Gpu): IndexingKernels {
 
 		scatterAddInto({ index, source }, { y }, { dim }) {
 			if (numel(index.shape) === 0) return;
-			if (movesRows(y, index, dim)) {
-				addRows(
-					gpu,
-					{ storage: index.storage, offset: index.offset, stride: index.strides[dim]!, n: index.shape[dim]! },
-					source,
-					y,
-					dim,
-					-1,
-				);
+			if (!movesRows(y, index, dim)) {
+				combinePlaces(gpu, 'sum', index, source, y, dim);
 				return;
 			}
-			const n = numel(index.shape);
-			const limit = numel(y.shape);
-			const keys = gpu.scratch(n, 'int32');
-			gpu.launch({
-				kernel: indexKeys,
-				variant: { access: 'general' },
-				buffers: [index.storage, keys],
-				params: placeWords(y, index, dim),
-				grid: workgroups(n),
-				flops: 0,
-				bytes: 8 * n,
-			});
-			addSorted(gpu, keys, source, y, { n, limit, outer: 1, inner: 1 });
+			const rows = { storage: index.storage, offset: index.offset, stride: index.strides[dim]!, n: index.shape[dim]! };
+			addRows(gpu, rows, source, y, dim, -1);
+		},
+
+		scatterMultiplyInto({ index, source }, { y }, { dim }) {
+			if (numel(index.shape) > 0) combinePlaces(gpu, 'product', index, source, y, dim);
 		},
 
 		scatterInto({ index, source }, { y }, { dim, unique }) {

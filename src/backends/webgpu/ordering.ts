@@ -2,7 +2,7 @@
  * Launches of shaders/sort.wgsl.ts and shaders/segment.wgsl.ts: sorting keys, and summing rows whose sorted keys are equal. Both
  * indexing and embedding stand on it.
  */
-import { SEGMENT_BLOCK, segmentJoin, segmentSum } from '../../../shaders/segment.wgsl';
+import { SEGMENT_BLOCK, type SegmentOp, segmentJoin, segmentSum } from '../../../shaders/segment.wgsl';
 import { RADIX_BITS, RADIX_CHUNK, radixCount, radixMove, radixScan, rankSort } from '../../../shaders/sort.wgsl';
 import type { Storage, View } from '../contract';
 import { type Gpu, storageType } from './launch';
@@ -91,17 +91,20 @@ export interface Segments {
 	/** source is [outer, n, inner] and y [outer, limit, inner], both contiguous. */
 	readonly outer: number;
 	readonly inner: number;
+	/** Default sum. */
+	readonly op?: SegmentOp;
 }
 
-/** y[o, key, c] += the sum of the rows of `source` with that key. */
-export function sumSegments(gpu: Gpu, source: View, y: View, { keys, positions, n, limit, outer, inner }: Segments): void {
+/** y[o, key, c] += the sum of the rows of `source` with that key, or *= their product. */
+export function sumSegments(gpu: Gpu, source: View, y: View, segments: Segments): void {
+	const { keys, positions, n, limit, outer, inner, op = 'sum' } = segments;
 	const type = storageType(y);
 	const four = inner % 4 === 0 && source.offset % 4 === 0;
 	const width = four ? 4 : 1;
 	const columns = inner / width;
 	const blocks = Math.ceil(n / SEGMENT_BLOCK);
 	const parts = gpu.scratch(outer * blocks * 2 * inner, type === 'i32' ? 'int32' : 'float32');
-	const variant = { type, four };
+	const variant = { op, type, four };
 	const params = [n, columns, outer, blocks, limit, source.offset / width];
 	const grid = [Math.ceil((outer * blocks * columns) / WORKGROUP)] as const;
 	const elements = outer * n * inner;

@@ -1,16 +1,14 @@
-/** Elements by index (places.ts), and sorting and searching (order.ts). */
+/** Elements by index: from places (places.ts), to places (scatter.ts); sorting and searching (order.ts). */
 export { argsort, type SearchOptions, type SortOptions, searchsorted, sort, type TopkOptions, topk } from './order';
 export {
 	bincount,
 	gather,
-	indexAdd,
 	indexSelect,
 	maskedFill,
 	maskedSelect,
 	nonzero,
 	oneHot,
-	scatter,
-	scatterAdd,
 	take,
 	takeAlongDim,
 } from './places';
+export { indexAdd, type ScatterOptions, scatter, scatterAdd } from './scatter';

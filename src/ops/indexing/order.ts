@@ -1,5 +1,6 @@
 /** Sorting and searching: sort, argsort, topk, searchsorted. Stable in both directions; NaN counts as the largest number. */
 import { NO_GRADIENT, record, recordMany } from '../../autograd/tape';
+import { promoteScalar } from '../../core/dtype';
 import { ArgumentError, formatShape, ShapeError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
 import { normalizeDim, type Shape, sameShape } from '../../core/shape';
@@ -9,7 +10,8 @@ import { contiguous } from '../layout';
 import { promote } from '../operands';
 import { type ValuesIndices, valuesIndices } from '../reduce';
 import { requireTensor } from '../requirements';
-import { placedAt } from './places';
+import { checkIndices, gathered } from './places';
+import { placedAt } from './scatter';
 
 export interface SortOptions {
 	/** Largest first. Default false. */
@@ -99,15 +101,28 @@ function firstSorted(x: Tensor, dim: number, descending: boolean, count?: number
 export interface SearchOptions {
 	/** Behind equal elements rather than before them. Default false. */
 	right?: boolean;
+	/** The same in words: 'right' is behind equal elements. Default 'left', or what `right` says. */
+	side?: 'left' | 'right';
+	/** Indices (int32, of its shape) that sort `sortedSequence`, as argsort gives them, when it is not sorted itself. */
+	sorter?: Tensor | null;
 }
 
 /**
  * Where each of `values` would have to be inserted (int32) so that `sortedSequence`, ascending along its last dim, stays sorted. The
- * sequence is a vector for any values, or has their leading dims. As `torch.searchsorted`.
+ * sequence is a vector for any values, a number among them, or has their leading dims. As `torch.searchsorted`.
  */
-export function searchsorted(sortedSequence: Tensor, values: Tensor, options: SearchOptions = {}): Tensor {
-	const { right = false } = checkOptions('searchsorted', options, ['right']);
+export function searchsorted(sortedSequence: Tensor, values: Tensor | number, options: SearchOptions = {}): Tensor {
+	const { side, sorter = null, right = side === 'right' } = checkOptions('searchsorted', options, ['right', 'side', 'sorter']);
 	requireTensor('searchsorted', sortedSequence);
+	if (side !== undefined && side !== 'left' && side !== 'right')
+		throw new ArgumentError(`searchsorted: side '${String(side)}' is neither 'left' nor 'right'`);
+	if (side === 'left' && right) throw new ArgumentError(`searchsorted: side 'left' and right: true exclude each other`);
+	if (typeof values === 'number' || sorter !== null) {
+		return tidy(() => {
+			const wanted = typeof values === 'number' ? scalarOn(sortedSequence, values) : values;
+			return searchsorted(sorter === null ? sortedSequence : reordered(sortedSequence, sorter), wanted, { right });
+		});
+	}
 	const [sequence, wanted] = promote('searchsorted', sortedSequence, values) as [Tensor, Tensor];
 	const vector = sequence.ndim === 1;
 	if (
@@ -139,4 +154,21 @@ export function searchsorted(sortedSequence: Tensor, values: Tensor, options: Se
 			vjp: NO_GRADIENT,
 		});
 	});
+}
+
+function scalarOn(x: Tensor, value: number): Tensor {
+	const y = emptyOn(x, [], promoteScalar(x.dtype, value));
+	y.backend.kernels.fill({}, { y }, { value });
+	return y;
+}
+
+function reordered(sequence: Tensor, sorter: Tensor): Tensor {
+	requireTensor('searchsorted', sorter, 'sorter');
+	if (!sameShape(sequence.shape, sorter.shape)) {
+		throw new ShapeError(
+			`searchsorted: sorter ${formatShape(sorter.shape)} must have the shape of the sequence, ${formatShape(sequence.shape)}`,
+		);
+	}
+	checkIndices('searchsorted', sequence, sorter, sequence.shape.at(-1) ?? 1, `the last dim of ${formatShape(sequence.shape)}`);
+	return sequence.ndim === 0 ? sequence : gathered('searchsorted', sequence, sequence.ndim - 1, sorter);
 }

@@ -1,21 +1,19 @@
 /**
- * Elements by index: gather, scatter and their relatives. Sorting and searching are in order.ts.
+ * Elements by index: gather, its relatives, and what rests on masks. Writing to places is in scatter.ts, sorting and searching in order.ts.
  *
  * Indices are int32 and at least 0 (but for `take`). One that is out of range throws where the host can see it, on the CPU. On the GPU it cannot:
  * there reads clamp the index into its range and writes to it do not happen, so memory is safe and the result is not.
- *
- * `gather` and `scatterAdd` are each other's VJP. Everything is deterministic: contributions to one element are added in a fixed
- * order, and of several writes the last in row-major order of the index wins.
  */
 import { NO_GRADIENT, record } from '../../autograd/tape';
-import { requireDType } from '../../core/dtype';
+import { fillValue, requireDType } from '../../core/dtype';
 import { ArgumentError, formatShape, ShapeError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
 import { broadcastShapes, checkShape, contiguousStrides, normalizeDim, type Shape, sameShape } from '../../core/shape';
 import { emptyOn, Tensor, viewOf } from '../../tensor';
 import { tidy } from '../../tidy';
-import { add, eq, lt, mul, where } from '../elementwise';
-import { broadcastTo, contiguous, narrow, reshape } from '../layout';
+import { add, lt, to, where } from '../elementwise';
+import { broadcastTo, contiguous, reshape } from '../layout';
+import { floatingType } from '../operands';
 import { requireSameDevice, requireTensor } from '../requirements';
 
 /** Throws unless `index` is int32, on the device of `x`, and, where the host can see it, within `least` .. size - 1. */
@@ -42,10 +40,14 @@ export function checkIndices(operation: string, x: Tensor, index: Tensor, size: 
 	}
 }
 
+/** A scalar as a vector of one element, as which PyTorch takes it where an operation indexes along a dim. */
+export function asVector(x: Tensor): Tensor {
+	return x.ndim === 0 ? reshape(x, [1]) : x;
+}
+
 /** Checks what gather and scatter have in common; gives the normalized dim. */
-function checkPlaces(operation: string, x: Tensor, dim: number, index: Tensor): number {
+export function checkPlaces(operation: string, x: Tensor, dim: number, index: Tensor): number {
 	requireTensor(operation, index, 'index');
-	if (x.ndim === 0) throw new ShapeError(`${operation}: a scalar has no dim to index; reshape it to [1]`);
 	const at = normalizeDim(operation, dim, x.ndim);
 	if (index.ndim !== x.ndim || index.shape.some((size, d) => d !== at && size > x.shape[d]!)) {
 		throw new ShapeError(
@@ -56,9 +58,14 @@ function checkPlaces(operation: string, x: Tensor, dim: number, index: Tensor): 
 	return at;
 }
 
-/** y[i, j, ...] = x[i, index[i, j, ...], ...] for dim 1: y has the shape of `index`, which has x's rank and is no larger but in `dim`. */
+/**
+ * y[i, j, ...] = x[i, index[i, j, ...], ...] for dim 1: y has the shape of `index`, which has x's rank and is no larger but in `dim`. A
+ * scalar, either of them, counts as a vector of one element.
+ */
 export function gather(x: Tensor, dim: number, index: Tensor): Tensor {
 	requireTensor('gather', x);
+	requireTensor('gather', index, 'index');
+	if (x.ndim === 0 || index.ndim === 0) return tidy(() => reshape(gather(asVector(x), dim, asVector(index)), index.shape));
 	return gathered('gather', x, checkPlaces('gather', x, dim, index), index);
 }
 
@@ -82,7 +89,7 @@ function gatherBack(name: string, dim: number, shape: Shape) {
 }
 
 /** Zeros of `shape` to which `source` is added at `index`. */
-function accumulated(name: string, source: Tensor, dim: number, index: Tensor, shape: Shape): Tensor {
+export function accumulated(name: string, source: Tensor, dim: number, index: Tensor, shape: Shape): Tensor {
 	return record({
 		name,
 		inputs: [source],
@@ -97,134 +104,17 @@ function accumulated(name: string, source: Tensor, dim: number, index: Tensor, s
 	});
 }
 
-function accumulateBack(name: string, dim: number) {
+export function accumulateBack(name: string, dim: number) {
 	return (gradient: Tensor, [index]: readonly [Tensor]) => [gathered(name, gradient, dim, index)];
 }
 
-/** x with `source[i, j, ...]` added at [i, index[i, j, ...], ...] for dim 1. source has x's dtype and at least the shape of `index`. */
-export function scatterAdd(x: Tensor, dim: number, index: Tensor, source: Tensor): Tensor {
-	requireTensor('scatterAdd', x);
-	const at = checkPlaces('scatterAdd', x, dim, index);
-	return tidy(() => addedAt('scatterAdd', x, at, index, sourceFor('scatterAdd', x, index, source)));
-}
-
-/** The part of `source` that belongs to `index`. */
-function sourceFor(operation: string, x: Tensor, index: Tensor, source: Tensor): Tensor {
-	requireTensor(operation, source, 'source');
-	requireDType(operation, source.dtype, [x.dtype], 'source');
-	requireSameDevice(operation, x, source);
-	if (source.ndim !== index.ndim || source.shape.some((size, d) => size < index.shape[d]!)) {
-		throw new ShapeError(
-			`${operation}: source ${formatShape(source.shape)} must be at least as large as index ${formatShape(index.shape)}`,
-		);
-	}
-	return index.shape.reduce((part, size, d) => (part.shape[d] === size ? part : narrow(part, d, 0, size)), source);
-}
-
-function addedAt(name: string, x: Tensor, dim: number, index: Tensor, source: Tensor): Tensor {
-	requireDType(name, x.dtype, ['float32', 'float64', 'float16', 'int32']);
-	return record({
-		name,
-		inputs: [x, source],
-		forward: () => {
-			const y = emptyOn(x, x.shape);
-			y.backend.kernels.copy({ x }, { y }, {});
-			y.backend.kernels.scatterAddInto({ index, source: contiguous(source) }, { y }, { dim });
-			return y;
-		},
-		save: () => [index],
-		vjp: (gradient, [at], needs) => [gradient, needs[1] ? gathered(name, gradient, dim, at) : null],
-	});
-}
-
-/**
- * x with `source[i, j, ...]`, or a number, written at [i, index[i, j, ...], ...] for dim 1. Of several writes to one place the last
- * wins, and it alone receives the gradient.
- */
-export function scatter(x: Tensor, dim: number, index: Tensor, source: Tensor | number): Tensor {
-	requireTensor('scatter', x);
-	const at = checkPlaces('scatter', x, dim, index);
-	if (typeof source === 'number') return filledAt(x, at, index, source);
-	return tidy(() => writtenAt(x, at, index, sourceFor('scatter', x, index, source)));
-}
-
-function writtenAt(x: Tensor, dim: number, index: Tensor, source: Tensor): Tensor {
-	return record({
-		name: 'scatter',
-		inputs: [x, source],
-		forward: () => {
-			const y = emptyOn(x, x.shape);
-			y.backend.kernels.copy({ x }, { y }, {});
-			y.backend.kernels.scatterInto({ index, source }, { y }, { dim, unique: false });
-			return y;
-		},
-		save: () => [index],
-		vjp: (gradient, [at], needs) => [
-			needs[0] ? filledAt(gradient, dim, at, 0) : null,
-			needs[1] ? where(winners(at, dim, gradient.shape), gathered('scatter', gradient, dim, at), 0) : null,
-		],
-	});
-}
-
-function filledAt(x: Tensor, dim: number, index: Tensor, value: number): Tensor {
-	return record({
-		name: 'scatter',
-		inputs: [x],
-		forward: () => {
-			const y = emptyOn(x, x.shape);
-			const one = emptyOn(x, [1]);
-			const { kernels } = x.backend;
-			kernels.copy({ x }, { y }, {});
-			kernels.fill({}, { y: one }, { value });
-			const source = viewOf(
-				one,
-				index.shape,
-				index.shape.map(() => 0),
-				0,
-			);
-			// Equal values: whichever write comes last, the result is the same.
-			kernels.scatterInto({ index, source }, { y }, { dim, unique: true });
-			return y;
-		},
-		save: () => [index],
-		vjp: (gradient, [at]) => [filledAt(gradient, dim, at, 0)],
-	});
-}
-
-/** For each write whether it is the last to its place in a tensor of `shape`. */
-function winners(index: Tensor, dim: number, shape: Shape): Tensor {
-	const { kernels } = index.backend;
-	const order = emptyOn(index, index.shape);
-	const last = emptyOn(index, shape);
-	kernels.arange({}, { y: viewOf(order, [index.size], [1], 0) }, { start: 0, step: 1 });
-	kernels.scatterInto({ index, source: order }, { y: last }, { dim, unique: false });
-	return eq(gathered('scatter', last, dim, index), order);
-}
-
-/** Zeros of `shape` with `source` at `index`, whose places all differ: the VJP of choosing and reordering. */
-export function placedAt(name: string, source: Tensor, dim: number, index: Tensor, shape: Shape): Tensor {
-	return record({
-		name,
-		inputs: [source],
-		forward: () => {
-			const y = emptyOn(source, shape);
-			y.backend.kernels.fill({}, { y }, { value: 0 });
-			y.backend.kernels.scatterInto({ index, source }, { y }, { dim, unique: true });
-			return y;
-		},
-		save: () => [index],
-		vjp: accumulateBack(name, dim),
-	});
-}
-
 /** `index`, of one dim, repeated along all dims of `shape` but `dim`, without a copy. */
-function spreadIndex(index: Tensor, dim: number, shape: Shape): Tensor {
+export function spreadIndex(index: Tensor, dim: number, shape: Shape): Tensor {
 	const strides = shape.map((_, d) => (d === dim ? (index.strides[0] ?? 0) : 0));
 	return viewOf(index, shape.with(dim, index.size), strides, index.offset);
 }
 
-function checkRowIndex(operation: string, x: Tensor, dim: number, index: Tensor): number {
-	if (x.ndim === 0) throw new ShapeError(`${operation}: a scalar has no dim to index; reshape it to [1]`);
+export function checkRowIndex(operation: string, x: Tensor, dim: number, index: Tensor): number {
 	requireTensor(operation, index, 'index');
 	const at = normalizeDim(operation, dim, x.ndim);
 	if (index.ndim > 1) throw new ShapeError(`${operation}: the index must be a vector, not ${formatShape(index.shape)}`);
@@ -232,28 +122,17 @@ function checkRowIndex(operation: string, x: Tensor, dim: number, index: Tensor)
 	return at;
 }
 
-/** The entries of x along `dim` that the vector `index` lists. */
+/** The entries of x along `dim` that the vector `index` lists. Of a scalar, that scalar: `index` must be one 0. */
 export function indexSelect(x: Tensor, dim: number, index: Tensor): Tensor {
 	requireTensor('indexSelect', x);
+	if (x.ndim === 0) {
+		requireTensor('indexSelect', index, 'index');
+		if (index.size !== 1)
+			throw new ShapeError(`indexSelect: of a scalar the index must be one element, not ${formatShape(index.shape)}`);
+		return tidy(() => reshape(indexSelect(reshape(x, [1]), dim, index), []));
+	}
 	const at = checkRowIndex('indexSelect', x, dim, index);
 	return tidy(() => gathered('indexSelect', x, at, spreadIndex(index, at, x.shape)));
-}
-
-/** x with alpha * source added to the entries along `dim` that the vector `index` lists, entry i of source to entry index[i]. */
-export function indexAdd(x: Tensor, dim: number, index: Tensor, source: Tensor, options: { alpha?: number } = {}): Tensor {
-	const { alpha = 1 } = checkOptions('indexAdd', options, ['alpha']);
-	requireTensor('indexAdd', x);
-	const at = checkRowIndex('indexAdd', x, dim, index);
-	requireTensor('indexAdd', source, 'source');
-	requireDType('indexAdd', source.dtype, [x.dtype], 'source');
-	requireSameDevice('indexAdd', x, source);
-	const expected = x.shape.with(at, index.size);
-	if (!sameShape(source.shape, expected)) {
-		throw new ShapeError(
-			`indexAdd: source ${formatShape(source.shape)} must be ${formatShape(expected)} for ${index.size} indices along dim ${at}`,
-		);
-	}
-	return tidy(() => addedAt('indexAdd', x, at, spreadIndex(index, at, x.shape), alpha === 1 ? source : mul(source, alpha)));
 }
 
 /** The elements of x, counted in row-major order (negative ones from the back), that `index` lists, in the shape of `index`. As `torch.take`. */
@@ -296,8 +175,8 @@ export function takeAlongDim(x: Tensor, index: Tensor, dim?: number): Tensor {
 	);
 }
 
-/** x with `value` (a number, or a scalar tensor) where the bool `mask` is true; x and mask are broadcast against each other. */
-export function maskedFill(x: Tensor, mask: Tensor, value: number | Tensor): Tensor {
+/** x with `value` (a number, boolean or scalar tensor, in x's dtype) where the bool `mask` is true; x and mask are broadcast against each other. */
+export function maskedFill(x: Tensor, mask: Tensor, value: number | boolean | Tensor): Tensor {
 	requireTensor('maskedFill', x);
 	requireTensor('maskedFill', mask, 'mask');
 	requireDType('maskedFill', mask.dtype, ['bool'], 'mask');
@@ -306,10 +185,11 @@ export function maskedFill(x: Tensor, mask: Tensor, value: number | Tensor): Ten
 	if (value instanceof Tensor) {
 		if (value.ndim !== 0)
 			throw new ShapeError(`maskedFill: the value must be a number or a scalar tensor, not ${formatShape(value.shape)}`);
-		requireDType('maskedFill', value.dtype, [x.dtype], 'value');
-		return where(mask, value, x);
+		requireSameDevice('maskedFill', x, value);
+		return tidy(() => where(mask, to(value, x.dtype), x));
 	}
-	return tidy(() => filledWhere(broadcastTo(x, shape), broadcastTo(mask, shape), value));
+	const stored = fillValue('maskedFill', x.dtype, value);
+	return tidy(() => filledWhere(broadcastTo(x, shape), broadcastTo(mask, shape), stored));
 }
 
 function filledWhere(x: Tensor, mask: Tensor, value: number): Tensor {
@@ -380,7 +260,7 @@ export async function nonzero(x: Tensor): Promise<Tensor> {
 
 /**
  * How often each number from 0 on occurs in the int32 vector x (int32, [max(minlength, largest + 1)]), or with `weights`, of x's
- * shape, the sum of the weights of each. A promise, since the largest number decides the shape.
+ * shape, the sum of the weights of each (floating, of whole numbers float32). A promise, since the largest number decides the shape.
  */
 export async function bincount(x: Tensor, options: { weights?: Tensor; minlength?: number } = {}): Promise<Tensor> {
 	const { weights, minlength = 0 } = checkOptions('bincount', options, ['weights', 'minlength']);
@@ -389,8 +269,11 @@ export async function bincount(x: Tensor, options: { weights?: Tensor; minlength
 	if (x.ndim !== 1) throw new ShapeError(`bincount: needs a vector, not ${formatShape(x.shape)}`);
 	if (!Number.isInteger(minlength) || minlength < 0 || minlength >= 2 ** 31)
 		throw new ArgumentError(`bincount: minlength ${minlength} must be a whole number of at least 0 and below 2^31`);
-	if (weights !== undefined && !sameShape(weights.shape, x.shape)) {
-		throw new ShapeError(`bincount: weights ${formatShape(weights.shape)} must have the shape of x, ${formatShape(x.shape)}`);
+	if (weights !== undefined) {
+		requireTensor('bincount', weights, 'weights');
+		requireSameDevice('bincount', x, weights);
+		if (!sameShape(weights.shape, x.shape))
+			throw new ShapeError(`bincount: weights ${formatShape(weights.shape)} must have the shape of x, ${formatShape(x.shape)}`);
 	}
 	const values = await x.data();
 	let length = minlength;
@@ -405,11 +288,14 @@ export async function bincount(x: Tensor, options: { weights?: Tensor; minlength
 }
 
 function accumulatedWeights(x: Tensor, weights: Tensor, length: number): Tensor {
-	return record({
-		name: 'bincount',
-		inputs: [weights],
-		forward: () => accumulated('bincount', weights, 0, x, [length]),
-		vjp: NO_GRADIENT,
+	return tidy(() => {
+		const floating = to(weights, floatingType(weights.dtype));
+		return record({
+			name: 'bincount',
+			inputs: [floating],
+			forward: () => accumulated('bincount', floating, 0, x, [length]),
+			vjp: NO_GRADIENT,
+		});
 	});
 }
 

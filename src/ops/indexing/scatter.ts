@@ -1,0 +1,227 @@
+/**
+ * Writing to places that an index names: scatter, scatterAdd, indexAdd. What `places.ts` says of indices holds here.
+ *
+ * `gather` and `scatterAdd` are each other's VJP. Everything is deterministic: contributions to one element are added in a fixed
+ * order, and of several writes the last in row-major order of the index wins.
+ */
+import { record } from '../../autograd/tape';
+import { fillValue, isInt32, requireDType } from '../../core/dtype';
+import { ArgumentError, formatShape, ShapeError } from '../../core/errors';
+import { checkOptions } from '../../core/options';
+import { type Shape, sameShape } from '../../core/shape';
+import { emptyOn, Tensor, viewOf } from '../../tensor';
+import { tidy } from '../../tidy';
+import { div, eq, mul, to, where } from '../elementwise';
+import { contiguous, narrow, reshape } from '../layout';
+import { requireSameDevice, requireTensor } from '../requirements';
+import { accumulateBack, accumulated, asVector, checkPlaces, checkRowIndex, gathered, spreadIndex } from './places';
+
+/**
+ * x with `source[i, j, ...]` added at [i, index[i, j, ...], ...] for dim 1. source has x's dtype and at least the shape of `index`.
+ * Scalars count as vectors of one element.
+ */
+export function scatterAdd(x: Tensor, dim: number, index: Tensor, source: Tensor): Tensor {
+	requireTensor('scatterAdd', x);
+	requireTensor('scatterAdd', index, 'index');
+	requireTensor('scatterAdd', source, 'source');
+	if (x.ndim === 0 || index.ndim === 0 || source.ndim === 0)
+		return tidy(() => reshape(scatterAdd(asVector(x), dim, asVector(index), asVector(source)), x.shape));
+	const at = checkPlaces('scatterAdd', x, dim, index);
+	return tidy(() => addedAt('scatterAdd', x, at, index, sourceFor('scatterAdd', x, index, source)));
+}
+
+/** The part of `source` that belongs to `index`. */
+function sourceFor(operation: string, x: Tensor, index: Tensor, source: Tensor): Tensor {
+	requireTensor(operation, source, 'source');
+	requireDType(operation, source.dtype, [x.dtype], 'source');
+	requireSameDevice(operation, x, source);
+	if (source.ndim !== index.ndim || source.shape.some((size, d) => size < index.shape[d]!)) {
+		throw new ShapeError(
+			`${operation}: source ${formatShape(source.shape)} must be at least as large as index ${formatShape(index.shape)}`,
+		);
+	}
+	return index.shape.reduce((part, size, d) => (part.shape[d] === size ? part : narrow(part, d, 0, size)), source);
+}
+
+function addedAt(name: string, x: Tensor, dim: number, index: Tensor, source: Tensor): Tensor {
+	requireDType(name, x.dtype, ['float32', 'float64', 'float16', 'int32']);
+	return record({
+		name,
+		inputs: [x, source],
+		forward: () => {
+			const y = emptyOn(x, x.shape);
+			y.backend.kernels.copy({ x }, { y }, {});
+			y.backend.kernels.scatterAddInto({ index, source: contiguous(source) }, { y }, { dim });
+			return y;
+		},
+		save: () => [index],
+		vjp: (gradient, [at], needs) => [gradient, needs[1] ? gathered(name, gradient, dim, at) : null],
+	});
+}
+
+export interface ScatterOptions {
+	/** What happens to the element that is there: it is overwritten (null, the default), added to or multiplied. */
+	readonly reduce?: 'add' | 'multiply' | null;
+}
+
+/**
+ * x with `source[i, j, ...]`, or a number, written at [i, index[i, j, ...], ...] for dim 1. Of several writes to one place the last
+ * wins, and it alone receives the gradient; with `reduce` all of them count, and unlike PyTorch's they have gradients (whose own
+ * derivatives 'multiply' gets wrong at a source that is 0). Scalars count as vectors of one element. As `torch.scatter`.
+ */
+export function scatter(
+	x: Tensor,
+	dim: number,
+	index: Tensor,
+	source: Tensor | number | boolean,
+	options: ScatterOptions = {},
+): Tensor {
+	const { reduce = null } = checkOptions('scatter', options, ['reduce']);
+	requireTensor('scatter', x);
+	requireTensor('scatter', index, 'index');
+	if (reduce !== null && reduce !== 'add' && reduce !== 'multiply')
+		throw new ArgumentError(`scatter: reduce '${String(reduce)}' is not 'add', 'multiply' or null`);
+	if (x.ndim === 0 || index.ndim === 0 || (source instanceof Tensor && source.ndim === 0)) {
+		const from = source instanceof Tensor ? asVector(source) : source;
+		return tidy(() => reshape(scatter(asVector(x), dim, asVector(index), from, options), x.shape));
+	}
+	const at = checkPlaces('scatter', x, dim, index);
+	if (reduce === null && !(source instanceof Tensor)) return filledAt(x, at, index, fillValue('scatter', x.dtype, source));
+	return tidy(() => {
+		const from = source instanceof Tensor ? sourceFor('scatter', x, index, source) : filledLike(x, index.shape, source);
+		if (reduce === 'add') return addedAt('scatter', x, at, index, from);
+		if (reduce === 'multiply') return multipliedAt(x, at, index, from);
+		return writtenAt(x, at, index, from);
+	});
+}
+
+function filledLike(x: Tensor, shape: Shape, value: number | boolean): Tensor {
+	const y = emptyOn(x, shape);
+	y.backend.kernels.fill({}, { y }, { value: fillValue('scatter', x.dtype, value) });
+	return y;
+}
+
+function multipliedAt(x: Tensor, dim: number, index: Tensor, source: Tensor): Tensor {
+	requireDType('scatter', x.dtype, ['float32', 'float64', 'float16', 'int32']);
+	return mul(x, productsAt(source, dim, index, x.shape));
+}
+
+/** The product of what `source` has for each place of `shape`; 1 where it has nothing. */
+function productsAt(source: Tensor, dim: number, index: Tensor, shape: Shape): Tensor {
+	return record({
+		name: 'scatter',
+		inputs: [source],
+		forward: () => {
+			const y = emptyOn(source, shape);
+			y.backend.kernels.fill({}, { y }, { value: 1 });
+			y.backend.kernels.scatterMultiplyInto({ index, source: contiguous(source) }, { y }, { dim });
+			return y;
+		},
+		save: () => [source, index],
+		vjp: productsBack(dim),
+	});
+}
+
+/** To each source goes the product of the others at its place: 0 if one of them is 0, else found without the zero that it may be itself. */
+function productsBack(dim: number) {
+	return (gradient: Tensor, [source, index]: readonly [Tensor, Tensor]) => {
+		const { shape } = gradient;
+		const at = (x: Tensor) => gathered('scatter', x, dim, index);
+		const zero = eq(source, 0);
+		const factor = where(zero, 1, source);
+		const others = div(at(productsAt(factor, dim, index, shape)), factor);
+		const zeros = at(accumulated('scatter', to(zero, source.dtype), dim, index, shape));
+		return [mul(at(gradient), where(eq(zeros, to(zero, source.dtype)), others, 0))];
+	};
+}
+
+function writtenAt(x: Tensor, dim: number, index: Tensor, source: Tensor): Tensor {
+	return record({
+		name: 'scatter',
+		inputs: [x, source],
+		forward: () => {
+			const y = emptyOn(x, x.shape);
+			y.backend.kernels.copy({ x }, { y }, {});
+			y.backend.kernels.scatterInto({ index, source }, { y }, { dim, unique: false });
+			return y;
+		},
+		save: () => [index],
+		vjp: (gradient, [at], needs) => [
+			needs[0] ? filledAt(gradient, dim, at, 0) : null,
+			needs[1] ? where(winners(at, dim, gradient.shape), gathered('scatter', gradient, dim, at), 0) : null,
+		],
+	});
+}
+
+function filledAt(x: Tensor, dim: number, index: Tensor, value: number): Tensor {
+	return record({
+		name: 'scatter',
+		inputs: [x],
+		forward: () => {
+			const y = emptyOn(x, x.shape);
+			const one = emptyOn(x, [1]);
+			const { kernels } = x.backend;
+			kernels.copy({ x }, { y }, {});
+			kernels.fill({}, { y: one }, { value });
+			const source = viewOf(
+				one,
+				index.shape,
+				index.shape.map(() => 0),
+				0,
+			);
+			// Equal values: whichever write comes last, the result is the same.
+			kernels.scatterInto({ index, source }, { y }, { dim, unique: true });
+			return y;
+		},
+		save: () => [index],
+		vjp: (gradient, [at]) => [filledAt(gradient, dim, at, 0)],
+	});
+}
+
+/** For each write whether it is the last to its place in a tensor of `shape`. */
+function winners(index: Tensor, dim: number, shape: Shape): Tensor {
+	const { kernels } = index.backend;
+	const order = emptyOn(index, index.shape);
+	const last = emptyOn(index, shape);
+	kernels.arange({}, { y: viewOf(order, [index.size], [1], 0) }, { start: 0, step: 1 });
+	kernels.scatterInto({ index, source: order }, { y: last }, { dim, unique: false });
+	return eq(gathered('scatter', last, dim, index), order);
+}
+
+/** Zeros of `shape` with `source` at `index`, whose places all differ: the VJP of choosing and reordering. */
+export function placedAt(name: string, source: Tensor, dim: number, index: Tensor, shape: Shape): Tensor {
+	return record({
+		name,
+		inputs: [source],
+		forward: () => {
+			const y = emptyOn(source, shape);
+			y.backend.kernels.fill({}, { y }, { value: 0 });
+			y.backend.kernels.scatterInto({ index, source }, { y }, { dim, unique: true });
+			return y;
+		},
+		save: () => [index],
+		vjp: accumulateBack(name, dim),
+	});
+}
+
+/** x with alpha * source added to the entries along `dim` that the vector `index` lists, entry i of source to entry index[i]. */
+export function indexAdd(x: Tensor, dim: number, index: Tensor, source: Tensor, options: { alpha?: number } = {}): Tensor {
+	const { alpha = 1 } = checkOptions('indexAdd', options, ['alpha']);
+	requireTensor('indexAdd', x);
+	requireTensor('indexAdd', source, 'source');
+	if (x.ndim === 0) return tidy(() => reshape(indexAdd(asVector(x), dim, index, asVector(source), options), []));
+	const at = checkRowIndex('indexAdd', x, dim, index);
+	requireDType('indexAdd', source.dtype, [x.dtype], 'source');
+	requireSameDevice('indexAdd', x, source);
+	if (typeof alpha !== 'number' || (x.dtype === 'int32' && !isInt32(alpha)))
+		throw new ArgumentError(
+			`indexAdd: alpha ${String(alpha)} must be a ${x.dtype === 'int32' ? 'whole ' : ''}number for ${x.dtype}`,
+		);
+	const expected = x.shape.with(at, index.size);
+	if (!sameShape(source.shape, expected)) {
+		throw new ShapeError(
+			`indexAdd: source ${formatShape(source.shape)} must be ${formatShape(expected)} for ${index.size} indices along dim ${at}`,
+		);
+	}
+	return tidy(() => addedAt('indexAdd', x, at, spreadIndex(index, at, x.shape), alpha === 1 ? source : mul(source, alpha)));
+}
