@@ -98,7 +98,7 @@ function algebra(op: ReduceShaderOp, input: StorageType): { identity: string; li
 		case 'sumSquares':
 			return { identity: 'A()', lift: 'return A(v) * A(v);', combine: plus };
 		case 'sumPowers':
-			return { identity: 'A()', lift: 'return pow(abs(A(v)), A(p.power));', combine: plus };
+			return { identity: 'A()', lift: 'return powers(abs(A(v)), p.power);', combine: plus };
 		case 'truth':
 			return {
 				identity: 'A()',
@@ -135,7 +135,7 @@ function finish(op: ReduceShaderOp, input: StorageType): string {
 		case 'sumSquares':
 			return 'y[k] = Out(quotient(a));';
 		case 'sumPowers':
-			return 'y[k] = Out(pow(a, 1.0 / p.power));';
+			return 'y[k] = Out(power(a, 1.0 / p.power));';
 		case 'truth':
 			return 'y[k] = Out(a ^ p.flip);';
 		case 'extreme':
@@ -273,6 +273,31 @@ fn valueOf(key: u32) -> u32 {
 #endif
 #endif
 
+#if ${op === 'sumPowers'}
+/** magnitude^exponent, also of 0 and infinity, of which WGSL's pow may make anything. */
+fn power(magnitude: f32, exponent: f32) -> f32 {
+	let bits = bitcast<u32>(magnitude);
+	let grows = exponent > 0.0;
+	let ofZero = select(bitcast<f32>(p.infinity), 0.0, grows);
+	let ofInfinity = select(0.0, bitcast<f32>(p.infinity), grows);
+	let finite = select(pow(magnitude, exponent), ofZero, bits == 0u);
+	return select(select(finite, ofInfinity, bits == 0x7f800000u), magnitude, bits > 0x7f800000u);
+}
+
+fn powers(magnitude: A, exponent: f32) -> A {
+#if ${wide === 4}
+	return A(
+		power(magnitude.x, exponent),
+		power(magnitude.y, exponent),
+		power(magnitude.z, exponent),
+		power(magnitude.w, exponent),
+	);
+#else
+	return power(magnitude, exponent);
+#endif
+}
+#endif
+
 #if ${op === 'logSumExp'}
 /** Sums of exponentials are (largest, sum of exp(x - largest)). Equal infinities differ by 0 here. */
 fn joined(a: A, b: A) -> A {
@@ -308,7 +333,8 @@ fn lifted(v: V, j: u32, centre: A) -> A {
 
 /** What was added up over the divisor, or its root. */
 fn quotient(a: f32) -> f32 {
-	let special = select(bitcast<f32>(p.infinity), bitcast<f32>(p.nan), a == 0.0);
+	let indefinite = a == 0.0 || (bitcast<u32>(a) & 0x7fffffffu) > 0x7f800000u;
+	let special = select(bitcast<f32>(p.infinity), bitcast<f32>(p.nan), indefinite);
 	let ratio = select(a / max(p.divisor, 1e-30), special, p.divisor == 0.0);
 	return select(ratio, sqrt(ratio), p.root == 1u);
 }

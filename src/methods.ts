@@ -189,10 +189,14 @@ declare module './tensor' {
 		to(target: DType | DeviceName): Tensor | Promise<Tensor>;
 		/** The largest element; see `max`. */
 		max(): Tensor;
+		/** The larger of this tensor's elements and those of `other`; see `maximum`. */
+		max(other: Tensor): Tensor;
 		/** The largest elements along a dim and where they are; see `max`. */
 		max(dim: number, options?: reduce.ReduceOptions): reduce.ValuesIndices;
 		/** The smallest element; see `min`. */
 		min(): Tensor;
+		/** The smaller of this tensor's elements and those of `other`; see `minimum`. */
+		min(other: Tensor): Tensor;
 		/** The smallest elements along a dim and where they are; see `min`. */
 		min(dim: number, options?: reduce.ReduceOptions): reduce.ValuesIndices;
 		/** The lower median of all elements; see `median`. */

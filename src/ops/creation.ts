@@ -93,11 +93,15 @@ function typedDType(data: TypedArray | ArrayBufferView, device: DeviceName): DTy
 	);
 }
 
-/** The dtype by the first leaf: bool or float32. */
+/** bool where all leaves are booleans, and there are any; else float32. */
 function leafDType(data: NestedArray): DType {
-	let leaf: NestedArray | undefined = data;
-	while (Array.isArray(leaf)) leaf = leaf.find((item) => !Array.isArray(item) || numel(nestedShape(item)) > 0);
-	return typeof leaf === 'boolean' ? 'bool' : 'float32';
+	let some = false;
+	const boolean = (item: NestedArray): boolean => {
+		if (Array.isArray(item)) return item.every(boolean);
+		some = true;
+		return typeof item === 'boolean';
+	};
+	return boolean(data) && some ? 'bool' : 'float32';
 }
 
 /** The shape by the first item at every level. */

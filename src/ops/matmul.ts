@@ -10,7 +10,7 @@ import { broadcastShapes, broadcastStrides, numel, type Shape, sameShape } from 
 import { emptyOn, type Tensor, viewOf } from '../tensor';
 import { tidy } from '../tidy';
 import { add, mul } from './elementwise';
-import { reshape, transpose } from './layout';
+import { reshape, squeeze, transpose, unsqueeze } from './layout';
 import { requireSameDevice, requireTensor, sumTo } from './operands';
 
 function requireFactors(operation: string, ...factors: readonly Tensor[]): void {
@@ -158,12 +158,17 @@ export function outer(a: Tensor, b: Tensor): Tensor {
 }
 
 /**
- * x weight^T + bias: x [..., inFeatures], weight [outFeatures, inFeatures], bias [outFeatures], to [..., outFeatures], in one launch.
- * As `torch.nn.functional.linear`.
+ * x weight^T + bias: x [..., inFeatures], weight [outFeatures, inFeatures], bias [outFeatures], to [..., outFeatures], in one launch. A
+ * weight [inFeatures] with a scalar bias gives [...]. As `torch.nn.functional.linear`.
  */
 export function linear(x: Tensor, weight: Tensor, bias: Tensor | null = null): Tensor {
 	const factors = bias === null ? [x, weight] : [x, weight, bias];
 	requireFactors('linear', ...factors);
+	if (weight.ndim === 1) {
+		if (bias !== null && bias.ndim > 0)
+			throw new ShapeError(`linear: bias ${formatShape(bias.shape)} must be a scalar for weight ${formatShape(weight.shape)}`);
+		return tidy(() => squeeze(linear(x, unsqueeze(weight, 0), bias && unsqueeze(bias, 0)), -1));
+	}
 	if (weight.ndim !== 2)
 		throw new ShapeError(`linear: the weight must be [outFeatures, inFeatures], not ${formatShape(weight.shape)}`);
 	const [features, inner] = weight.shape as [number, number];

@@ -55,8 +55,9 @@ function logSumExp(at: Line, count: number): number {
 
 function norm(at: Line, count: number, p: number): number {
 	const magnitude = (j: number) => Math.abs(at(j));
+	if (count === 0) return 0;
 	if (p === 0) return sum((j) => (at(j) !== 0 ? 1 : 0), count);
-	if (Math.abs(p) === Infinity) return count === 0 ? 0 : magnitude(extremePosition(magnitude, count, p > 0 ? 1 : -1));
+	if (Math.abs(p) === Infinity) return magnitude(extremePosition(magnitude, count, p > 0 ? 1 : -1));
 	return sum((j) => magnitude(j) ** p, count) ** (1 / p);
 }
 

@@ -6,8 +6,10 @@ import { isGradEnabled } from '../../autograd/modes';
 import { NO_GRADIENT, record } from '../../autograd/tape';
 import { DERIVATIVE_IN, type Parameters, type UnaryOp } from '../../backends/contract/elementwise';
 import { isFloating, requireFloating } from '../../core/dtype';
-import { DTypeError } from '../../core/errors';
+import { ArgumentError, DTypeError } from '../../core/errors';
+import { checkOptions } from '../../core/options';
 import { emptyOn, type Tensor } from '../../tensor';
+import { tidy } from '../../tidy';
 import { converted, floatingType, requireTensor } from '../operands';
 import { add, div, mul, sub } from './binary';
 
@@ -207,9 +209,23 @@ export function ceil(x: Tensor): Tensor {
 	return unary('ceil', x, 'numbers', null);
 }
 
-/** The nearest whole number, ties to the even one. The gradient is 0. */
-export function round(x: Tensor): Tensor {
-	return unary('round', x, 'numbers', null);
+export interface RoundOptions {
+	/** Round floating x to so many decimal places; negative ones are places before the point. Default 0. */
+	readonly decimals?: number;
+}
+
+/** The nearest whole number, or multiple of 10^-decimals; ties to the even one. The gradient is 0. As `torch.round`. */
+export function round(x: Tensor, options: RoundOptions = {}): Tensor {
+	const { decimals = 0 } = checkOptions('round', options, ['decimals']);
+	if (decimals === 0) return unary('round', x, 'numbers', null);
+	if (!Number.isInteger(decimals)) throw new ArgumentError(`round: decimals ${decimals} must be a whole number`);
+	requireTensor('round', x);
+	requireFloating('round', x.dtype);
+	const power = 10 ** Math.abs(decimals);
+	return tidy(() => {
+		if (decimals > 0) return div(unary('round', mul(x, power), 'numbers', null), power);
+		return mul(unary('round', div(x, power), 'numbers', null), power);
+	});
 }
 
 /** x without its fraction. The gradient is 0. */

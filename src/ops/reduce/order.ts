@@ -1,13 +1,14 @@
 /** Reductions that choose an element: extremes and where they are. Conventions as in sums.ts. */
 import { NO_GRADIENT, record, recordMany } from '../../autograd/tape';
-import { requireDType } from '../../core/dtype';
+import { isFloating, requireDType } from '../../core/dtype';
 import { ArgumentError, formatShape } from '../../core/errors';
 import { checkOptions } from '../../core/options';
 import type { Shape } from '../../core/shape';
-import { emptyOn, type Tensor } from '../../tensor';
-import { eq, where } from '../elementwise';
+import { emptyOn, Tensor } from '../../tensor';
+import { eq, maximum, minimum, where } from '../elementwise';
 import { reshape } from '../layout';
-import { type Dims, type ReduceOptions, type Reduction, reductionOf, shareAmong, spread } from './sums';
+import { requireTensor } from '../requirements';
+import { type Dims, mean, type ReduceOptions, type Reduction, reductionOf, shareAmong, spread } from './sums';
 
 /** Values and their positions along the reduced dim: `const { values, indices } = max(x, 1)` or `const [values, indices] = ...`. */
 export type ValuesIndices = readonly [values: Tensor, indices: Tensor] & { readonly values: Tensor; readonly indices: Tensor };
@@ -55,19 +56,23 @@ function extremeBack(dims: readonly number[]) {
 
 /**
  * Without `dim` the largest of all elements, as `amax`. With `dim`, the largest along that dim and where (int32) it first occurs: the
- * gradient goes to that element alone. NaN wins. As `torch.max`.
+ * gradient goes to that element alone. NaN wins. With another tensor, `maximum` of the two. As `torch.max`.
  */
 export function max(x: Tensor): Tensor;
+export function max(x: Tensor, other: Tensor): Tensor;
 export function max(x: Tensor, dim: number, options?: ReduceOptions): ValuesIndices;
-export function max(x: Tensor, dim?: number, options: ReduceOptions = {}): Tensor | ValuesIndices {
+export function max(x: Tensor, dim?: number | Tensor, options: ReduceOptions = {}): Tensor | ValuesIndices {
+	if (dim instanceof Tensor) return maximum(x, dim);
 	checkOptions('max', options, ['keepdim']);
 	return dim === undefined ? extreme('max', 'amax', x, undefined, {}) : extremum('max', x, dim, options);
 }
 
 /** The smallest element: see `max`. As `torch.min`. */
 export function min(x: Tensor): Tensor;
+export function min(x: Tensor, other: Tensor): Tensor;
 export function min(x: Tensor, dim: number, options?: ReduceOptions): ValuesIndices;
-export function min(x: Tensor, dim?: number, options: ReduceOptions = {}): Tensor | ValuesIndices {
+export function min(x: Tensor, dim?: number | Tensor, options: ReduceOptions = {}): Tensor | ValuesIndices {
+	if (dim instanceof Tensor) return minimum(x, dim);
 	checkOptions('min', options, ['keepdim']);
 	return dim === undefined ? extreme('min', 'amin', x, undefined, {}) : extremum('min', x, dim, options);
 }
@@ -142,6 +147,9 @@ export function median(x: Tensor): Tensor;
 export function median(x: Tensor, dim: number, options?: ReduceOptions): ValuesIndices;
 export function median(x: Tensor, dim?: number, options: ReduceOptions = {}): Tensor | ValuesIndices {
 	checkOptions('median', options, ['keepdim']);
+	requireTensor('median', x);
+	// Of no floats at all it is NaN, as their mean.
+	if (dim === undefined && x.size === 0 && isFloating(x.dtype)) return mean(x);
 	const { dims, shape } = nonEmptyReduction('median', x, dim, options);
 	requireDType('median', x.dtype, ['float32', 'float64', 'float16', 'int32']);
 	const find = (line: Tensor, along: number) => {

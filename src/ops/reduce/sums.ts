@@ -8,7 +8,7 @@
  */
 import { NO_GRADIENT, record } from '../../autograd/tape';
 import type { ReduceAttributes } from '../../backends/contract/reduce';
-import { type DType, requireFloating } from '../../core/dtype';
+import { type DType, isFloating, requireDType, requireFloating } from '../../core/dtype';
 import { ArgumentError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
 import { normalizeDims, numel, reducedShape, type Shape } from '../../core/shape';
@@ -26,7 +26,7 @@ export interface ReduceOptions {
 }
 
 export interface AccumulateOptions extends ReduceOptions {
-	/** Convert x to this dtype first. */
+	/** Convert x to this dtype first, which is any but bool. */
 	readonly dtype?: DType;
 }
 
@@ -70,7 +70,7 @@ export function sum(x: Tensor, dim?: Dims, options: AccumulateOptions = {}): Ten
 	checkOptions('sum', options, ['dtype', 'keepdim']);
 	requireTensor('sum', x);
 	if (options.dtype !== undefined && options.dtype !== x.dtype)
-		return tidy(() => sum(to(x, options.dtype!), dim, { keepdim: options.keepdim }));
+		return tidy(() => sum(inDType('sum', x, options.dtype!), dim, { keepdim: options.keepdim }));
 	const { dims, shape } = reductionOf('sum', x, dim, options);
 	return record({
 		name: 'sum',
@@ -89,7 +89,7 @@ export function mean(x: Tensor, dim?: Dims, options: AccumulateOptions = {}): Te
 	checkOptions('mean', options, ['dtype', 'keepdim']);
 	requireTensor('mean', x);
 	if (options.dtype !== undefined && options.dtype !== x.dtype)
-		return tidy(() => mean(to(x, options.dtype!), dim, { keepdim: options.keepdim }));
+		return tidy(() => mean(inDType('mean', x, options.dtype!), dim, { keepdim: options.keepdim }));
 	requireFloating('mean', x.dtype);
 	const { dims, shape, count } = reductionOf('mean', x, dim, options);
 	return record({
@@ -113,7 +113,7 @@ export function prod(x: Tensor, dim?: Dims, options: AccumulateOptions = {}): Te
 	checkOptions('prod', options, ['dtype', 'keepdim']);
 	requireTensor('prod', x);
 	if (options.dtype !== undefined && options.dtype !== x.dtype)
-		return tidy(() => prod(to(x, options.dtype!), dim, { keepdim: options.keepdim }));
+		return tidy(() => prod(inDType('prod', x, options.dtype!), dim, { keepdim: options.keepdim }));
 	const { dims, shape } = reductionOf('prod', x, dim, options);
 	return record({
 		name: 'prod',
@@ -185,12 +185,12 @@ function truth(name: 'any' | 'all', x: Tensor, dim: Dims | undefined, options: R
 
 /**
  * log(sum(exp(x))) over `dim`, computed as max + log(sum(exp(x - max))) so that it neither overflows nor underflows; -inf where all
- * elements are -inf. As `torch.logsumexp`.
+ * elements are -inf. Whole numbers give float32. As `torch.logsumexp`.
  */
 export function logsumexp(x: Tensor, dim?: Dims, options: ReduceOptions = {}): Tensor {
 	checkOptions('logsumexp', options, ['keepdim']);
 	requireTensor('logsumexp', x);
-	requireFloating('logsumexp', x.dtype);
+	if (!isFloating(x.dtype)) return tidy(() => logsumexp(to(x, 'float32'), dim, options));
 	const { dims, shape } = reductionOf('logsumexp', x, dim, options);
 	return record({
 		name: 'logsumexp',
@@ -205,6 +205,12 @@ function logsumexpBack(dims: readonly number[]) {
 	return (gradient: Tensor, [x, y]: readonly [Tensor, Tensor]) => [
 		mul(exp(sub(x, spread(y, x.shape, dims))), spread(gradient, x.shape, dims)),
 	];
+}
+
+/** x in the dtype that the options ask for. */
+function inDType(operation: string, x: Tensor, dtype: DType): Tensor {
+	requireDType(operation, dtype, ['float32', 'float64', 'float16', 'int32'], 'option dtype');
+	return to(x, dtype);
 }
 
 export interface VarianceOptions extends ReduceOptions {
@@ -254,12 +260,15 @@ function momentBack(name: 'var' | 'std', dims: readonly number[], divisor: numbe
 export interface NormOptions extends ReduceOptions {
 	/** Order of the norm: 2 by default, 0 counts what is not 0, Infinity and -Infinity are the largest and smallest magnitude. */
 	readonly p?: number;
+	/** Convert x to this floating dtype first. */
+	readonly dtype?: DType;
 }
 
 /** The vector norm (sum |x|^p)^(1/p) over `dim`, all by default. Where it is 0, its gradient is 0. As `torch.norm`. */
 export function norm(x: Tensor, dim?: Dims, options: NormOptions = {}): Tensor {
-	const { p = 2 } = checkOptions('norm', options, ['p', 'keepdim']);
+	const { p = 2, dtype, keepdim } = checkOptions('norm', options, ['p', 'dtype', 'keepdim']);
 	requireTensor('norm', x);
+	if (dtype !== undefined && dtype !== x.dtype) return tidy(() => norm(inDType('norm', x, dtype), dim, { p, keepdim }));
 	requireFloating('norm', x.dtype);
 	if (typeof p !== 'number' || Number.isNaN(p))
 		throw new ArgumentError(`norm: p ${String(p)} is not a number; it may be Infinity or -Infinity`);
@@ -281,7 +290,9 @@ function normBack(dims: readonly number[], p: number) {
 		if (p === 2) return [mul(x, over(div(gradient, nonzero(y))))];
 		if (Math.abs(p) === Infinity) return [mul(sign(x), shareAmong(eq(abs(x), over(y)), gradient, dims))];
 		const powers = mul(sign(x), pow(nonzero(abs(x)), p - 1));
-		return [mul(powers, over(div(gradient, pow(nonzero(y), p - 1))))];
+		// For p > 0 a norm of 0 has no other elements; for p < 0 it has, and they do not change it.
+		const scale = div(p < 0 ? where(eq(y, 0), 0, gradient) : gradient, pow(nonzero(y), p - 1));
+		return [mul(powers, over(scale))];
 	};
 }
 
