@@ -4,6 +4,7 @@ import { conv } from './conv';
 import type { OpEntry } from './database';
 import { elementwise } from './elementwise';
 import { embedding } from './embedding';
+import { further } from './further';
 import { indexing } from './indexing';
 import { layout } from './layout';
 import { loss } from './loss';
@@ -17,9 +18,9 @@ import { sample } from './sample';
 import { softmax } from './softmax';
 
 export const families = {
-	elementwise,
-	reduce,
-	matmul,
+	elementwise: [...elementwise, ...further.elementwise],
+	reduce: [...reduce, ...further.reduce],
+	matmul: [...matmul, ...further.matmul],
 	conv,
 	pool,
 	sample,
@@ -27,8 +28,8 @@ export const families = {
 	norm,
 	attention,
 	embedding,
-	indexing,
-	layout,
+	indexing: [...indexing, ...further.indexing],
+	layout: [...layout, ...further.layout],
 	random,
 	rnn,
 	loss,

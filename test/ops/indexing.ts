@@ -74,7 +74,6 @@ export const indexing: OpEntry[] = [
 			refuse('larger', [2, 3], [2, 4], (x, index) => gather(x, 0, index), /gather: index \[2, 4\] .* no larger except in dim 0/),
 			refuse('floating index', [2], [2], (x) => gather(x, 0, x), /gather: index has dtype float32; it takes int32/),
 			refuse('nothing to index', [0], [2], (x, index) => gather(x, 0, index), /gather: dim 0 of \[0\] has size 0/),
-			refuse('scalar', [], [], (x, index) => gather(x, 0, index), /gather: a scalar has no dim/),
 			refuseOutOfRange(
 				(index) => gather(zeros([5], { device: index.device }), 0, index),
 				/gather: index 9 is out of range for dim 0 of \[5\] of size 5/,

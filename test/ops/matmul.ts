@@ -205,9 +205,18 @@ export const matmul: OpEntry[] = [
 			refuse('bias', [[3, 4], [2, 4], [3]], (x, w, b) => linear(x!, w!, b), /linear: bias \[3\] must be \[2\]/),
 			refuse(
 				'weight',
-				[[3, 4], [4]],
+				[
+					[3, 4],
+					[1, 2, 4],
+				],
 				(x, w) => linear(x!, w!),
-				/linear: the weight must be \[outFeatures, inFeatures\], not \[4\]/,
+				/linear: the weight must be \[outFeatures, inFeatures\], not \[1, 2, 4\]/,
+			),
+			refuse(
+				'bias of a vector',
+				[[3, 4], [4], [1]],
+				(x, w, b) => linear(x!, w!, b),
+				/linear: bias \[1\] must be a scalar for weight \[4\]/,
 			),
 		],
 		tolerance,

@@ -8,8 +8,8 @@
  */
 import { NO_GRADIENT, record } from '../../autograd/tape';
 import type { ReduceAttributes } from '../../backends/contract/reduce';
-import { type DType, isFloating, requireDType, requireFloating } from '../../core/dtype';
-import { ArgumentError } from '../../core/errors';
+import { type DType, isFloating, requireFloating } from '../../core/dtype';
+import { ArgumentError, DTypeError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
 import { normalizeDims, numel, reducedShape, type Shape } from '../../core/shape';
 import { emptyOn, type Tensor } from '../../tensor';
@@ -69,8 +69,8 @@ function accumulated(dtype: DType): DType {
 export function sum(x: Tensor, dim?: Dims, options: AccumulateOptions = {}): Tensor {
 	checkOptions('sum', options, ['dtype', 'keepdim']);
 	requireTensor('sum', x);
-	if (options.dtype !== undefined && options.dtype !== x.dtype)
-		return tidy(() => sum(inDType('sum', x, options.dtype!), dim, { keepdim: options.keepdim }));
+	const { dtype } = options;
+	if (converts('sum', x, dtype)) return tidy(() => sum(to(x, dtype), dim, { keepdim: options.keepdim }));
 	const { dims, shape } = reductionOf('sum', x, dim, options);
 	return record({
 		name: 'sum',
@@ -88,8 +88,8 @@ function sumBack(shape: Shape, dims: readonly number[]) {
 export function mean(x: Tensor, dim?: Dims, options: AccumulateOptions = {}): Tensor {
 	checkOptions('mean', options, ['dtype', 'keepdim']);
 	requireTensor('mean', x);
-	if (options.dtype !== undefined && options.dtype !== x.dtype)
-		return tidy(() => mean(inDType('mean', x, options.dtype!), dim, { keepdim: options.keepdim }));
+	const { dtype } = options;
+	if (converts('mean', x, dtype)) return tidy(() => mean(to(x, dtype), dim, { keepdim: options.keepdim }));
 	requireFloating('mean', x.dtype);
 	const { dims, shape, count } = reductionOf('mean', x, dim, options);
 	return record({
@@ -112,8 +112,8 @@ function meanBack(shape: Shape, dims: readonly number[], count: number) {
 export function prod(x: Tensor, dim?: Dims, options: AccumulateOptions = {}): Tensor {
 	checkOptions('prod', options, ['dtype', 'keepdim']);
 	requireTensor('prod', x);
-	if (options.dtype !== undefined && options.dtype !== x.dtype)
-		return tidy(() => prod(inDType('prod', x, options.dtype!), dim, { keepdim: options.keepdim }));
+	const { dtype } = options;
+	if (converts('prod', x, dtype)) return tidy(() => prod(to(x, dtype), dim, { keepdim: options.keepdim }));
 	const { dims, shape } = reductionOf('prod', x, dim, options);
 	return record({
 		name: 'prod',
@@ -207,10 +207,10 @@ function logsumexpBack(dims: readonly number[]) {
 	];
 }
 
-/** x in the dtype that the options ask for. */
-function inDType(operation: string, x: Tensor, dtype: DType): Tensor {
-	requireDType(operation, dtype, ['float32', 'float64', 'float16', 'int32'], 'option dtype');
-	return to(x, dtype);
+/** Whether the option `dtype` asks for another dtype than x's. */
+function converts(operation: string, x: Tensor, dtype: DType | undefined): dtype is DType {
+	if (dtype === 'bool') throw new DTypeError(`${operation}: dtype bool holds no ${operation}. Use 'int32', or any() or all()`);
+	return dtype !== undefined && dtype !== x.dtype;
 }
 
 export interface VarianceOptions extends ReduceOptions {
@@ -268,7 +268,7 @@ export interface NormOptions extends ReduceOptions {
 export function norm(x: Tensor, dim?: Dims, options: NormOptions = {}): Tensor {
 	const { p = 2, dtype, keepdim } = checkOptions('norm', options, ['p', 'dtype', 'keepdim']);
 	requireTensor('norm', x);
-	if (dtype !== undefined && dtype !== x.dtype) return tidy(() => norm(inDType('norm', x, dtype), dim, { p, keepdim }));
+	if (converts('norm', x, dtype)) return tidy(() => norm(to(x, dtype), dim, { p, keepdim }));
 	requireFloating('norm', x.dtype);
 	if (typeof p !== 'number' || Number.isNaN(p))
 		throw new ArgumentError(`norm: p ${String(p)} is not a number; it may be Infinity or -Infinity`);
