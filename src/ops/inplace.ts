@@ -10,9 +10,10 @@ import { ArgumentError, AutogradError, DTypeError, formatShape, ShapeError } fro
 import { checkOptions } from '../core/options';
 import { closeScope, openScope } from '../scope';
 import { emptyOn, Tensor } from '../tensor';
-import { type AddOptions, type DivOptions, requireDivisor } from './elementwise/binary';
+import type { AddOptions, DivOptions } from './elementwise/binary';
 import { to } from './elementwise/cast';
 import { broadcastView, converted, type Operand, requireSameDevice, requireTensor, resultType, scalarFor } from './operands';
+import { requireDivisor } from './requirements';
 
 /** Checks that `x` may be written, runs `write` with its temporaries disposed of, and marks the storage as written. */
 function inPlace(operation: string, x: Tensor, write: () => void): Tensor {

@@ -1,4 +1,5 @@
 /** What an operation requires of its operands before it looks at them. */
+import { type DType, isFloating } from '../core/dtype';
 import { ArgumentError, DeviceError, formatShape } from '../core/errors';
 import { Tensor } from '../tensor';
 
@@ -59,4 +60,10 @@ export function requireSameDevice(operation: string, ...tensors: readonly Tensor
 			);
 		}
 	}
+}
+
+/** Throws an ArgumentError, in the name of `operation`, for a number 0 that whole numbers would be divided by. */
+export function requireDivisor(operation: string, dtype: DType, divisor: Tensor | number): void {
+	if (divisor === 0 && !isFloating(dtype))
+		throw new ArgumentError(`${operation}: division of ${dtype} by zero. Convert with .to('float32') for infinity and NaN`);
 }

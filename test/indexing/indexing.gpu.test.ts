@@ -6,10 +6,12 @@ import {
 	type Device,
 	embedding,
 	gather,
+	grad,
 	indexSelect,
 	init,
 	maskedSelect,
 	nonzero,
+	scatter,
 	scatterAdd,
 	type Tensor,
 	tensor,
@@ -160,6 +162,17 @@ onBoth('values and indices can be taken apart by name or by place', async (devic
 	assert.equal(await indices.toArray(), [1, 2]);
 	assert.equal(await first!.toArray(), [5, 3]);
 	assert.equal(await second!.toArray(), [1, 2]);
+});
+
+onBoth('factors that are 0 have their gradients when scatter multiplies', async (device) => {
+	const x = tensor([2, 3, -1], { device, requiresGrad: true });
+	const source = tensor([0, 2, 3, 0, 0, 4, -2], { device, requiresGrad: true });
+	const y = scatter(x, 0, int([0, 0, 0, 1, 1, 1, 2], device), source, { reduce: 'multiply' });
+	assert.equal(await y.toArray(), [0, 0, 2]);
+	const [dx, dSource] = grad(y.sum(), [x, source]);
+	assert.equal(await dx!.toArray(), [0, 0, -2]);
+	// One zero at a place leaves it the product of the others; of two zeros neither has a slope.
+	assert.equal(await dSource!.toArray(), [12, 0, 0, 0, 0, 0, -1]);
 });
 
 test.run();

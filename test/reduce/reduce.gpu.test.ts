@@ -97,4 +97,15 @@ test('a sum over more elements than memory', async () => {
 	assert.equal(await sum(x, 0).toArray(), [2 ** 25, 2 ** 25, 2 ** 25]);
 });
 
+for (const device of ['cpu', 'webgpu'] as const) {
+	test(`a norm of negative order that a 0 makes 0 has the gradient 0 on ${device}`, async () => {
+		const x = tensor([1, 0, -2], { device, requiresGrad: true });
+		const [dx] = grad(norm(x, 0, { p: -1 }), [x]);
+		assert.equal(
+			(await dx!.data()).every((slope) => slope === 0),
+			true,
+		);
+	});
+}
+
 test.run();

@@ -32,6 +32,29 @@ onBoth('tensor reads nested arrays, numbers and booleans', async (device) => {
 	assert.equal(w.tensor([[], []], { device }).shape, [2, 0]);
 });
 
+onBoth('numbers among booleans make floats', async (device) => {
+	assert.equal(await w.tensor([true, 2.5], { device }).toArray(), [1, 2.5]);
+});
+
+onBoth('eye takes its options second', async (device) => {
+	assert.equal(await w.eye(2, { dtype: 'int32', device }).toArray(), [
+		[1, 0],
+		[0, 1],
+	]);
+	assert.equal(w.eye(2, 3, { device }).shape, [2, 3]);
+});
+
+onBoth('int32 holds whole numbers of its range', async (device) => {
+	const int32 = { dtype: 'int32', device } as const;
+	assert.equal(await w.full([2], -2.5, int32).toArray(), [-2, -2]);
+	assert.equal(await w.fullLike(w.zeros([1], { device }), true).toArray(), [1]);
+	assert.throws(() => w.full([2], 2 ** 31, int32), /full: int32 does not hold the value 2147483648/);
+	// As PyTorch: so many as the fractions make, in steps without their fraction.
+	assert.equal(await w.arange(1, 5, 1.5, int32).toArray(), [1, 2, 3]);
+	assert.throws(() => w.arange(0, 1, 0.1, int32), /arange: a step of 0\.1 is 0 in int32/);
+	assert.throws(() => w.linspace(0, 1, 3, { dtype: 'bool', device }), /linspace: dtype bool has no range/);
+});
+
 onBoth('tensor takes typed arrays by their type', async (device) => {
 	assert.equal(w.tensor(Int32Array.of(1, 2), { device }).dtype, 'int32');
 	assert.equal(w.tensor(Uint8Array.of(0, 2), { device }).dtype, 'bool');

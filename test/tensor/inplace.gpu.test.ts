@@ -26,6 +26,50 @@ onBoth('arithmetic in place', async (device) => {
 	assert.equal(await w.tensor([1, 2], { dtype: 'int32', device }).mul_(3).toArray(), [3, 6]);
 });
 
+onBoth('the factor of a whole or bool operand may be a fraction', async (device) => {
+	const x = () => w.tensor([1, 2], { device });
+	const whole = w.tensor([3, -1], { dtype: 'int32', device });
+	const bools = w.tensor([true, false], { device });
+	assert.equal(await x().add_(whole, { alpha: 0.5 }).toArray(), [2.5, 1.5]);
+	assert.equal(
+		await x()
+			.sub_(w.tensor(3, { dtype: 'int32', device }), { alpha: 0.5 })
+			.toArray(),
+		[-0.5, 0.5],
+	);
+	assert.equal(await x().add_(bools, { alpha: 2.5 }).toArray(), [3.5, 2]);
+	assert.equal(await whole.clone().add_(bools, { alpha: 2 }).toArray(), [5, -1]);
+	assert.throws(() => whole.add_(whole, { alpha: 0.5 }), /add_: alpha 0\.5 must be a whole number for a tensor of int32/);
+	assert.throws(() => x().sub_(bools), /sub_: is not defined on bool/);
+});
+
+onBoth('div_ rounds', async (device) => {
+	const x = () => w.tensor([7, -7, 1], { device });
+	assert.equal(await x().div_(2, { roundingMode: 'floor' }).toArray(), [3, -4, 0]);
+	assert.equal(
+		await x()
+			.div_(w.tensor([2, 2, -4], { device }), { roundingMode: 'trunc' })
+			.toArray(),
+		[3, -3, -0],
+	);
+	const whole = w.tensor([7, -7], { dtype: 'int32', device });
+	assert.equal(await whole.div_(2, { roundingMode: 'floor' }).toArray(), [3, -4]);
+	assert.throws(() => whole.div_(2), /div_: the result is floating and does not fit into a tensor of int32/);
+	assert.throws(() => whole.div_(0, { roundingMode: 'trunc' }), /div_: division of int32 by zero/);
+	assert.throws(() => x().div_(2, { roundingMode: 'up' as 'floor' }), /div_: roundingMode 'up' is not/);
+});
+
+onBoth('fill_ takes numbers, booleans and scalar tensors', async (device) => {
+	const whole = w.zeros([2], { dtype: 'int32', device });
+	assert.equal(await whole.fill_(-2.5).toArray(), [-2, -2]);
+	assert.equal(await whole.fill_(w.tensor(3.5, { device })).toArray(), [3, 3]);
+	assert.equal(await w.zeros([2], { dtype: 'bool', device }).fill_(true).toArray(), [true, true]);
+	for (const value of [Number.NaN, Number.POSITIVE_INFINITY, 2 ** 31])
+		assert.throws(() => whole.fill_(value), /fill_: int32 does not hold the value/);
+	assert.throws(() => whole.fill_(w.zeros([1], { device })), /fill_: the value must be a number or a scalar tensor/);
+	assert.throws(() => whole.add_(2 ** 31), /add_: the result is floating/);
+});
+
 onBoth('a view writes into its part alone', async (device) => {
 	const whole = w.zeros([3, 5], { device });
 	whole.narrow(1, 1, 3).add_(1);

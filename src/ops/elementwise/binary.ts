@@ -17,6 +17,7 @@ import {
 	resultType,
 	scalarFor,
 } from '../operands';
+import { requireDivisor } from '../requirements';
 import { eq, ge, le, logicalAnd } from './compare';
 import { where } from './ternary';
 import { log, neg, square } from './unary';
@@ -202,11 +203,6 @@ export function div(a: Operand, b: Operand, options: DivOptions = {}): Tensor {
 	requireDivisor('div', dtype, b);
 	refuseBool('div', dtype, `Convert with .to('int32')`);
 	return binary('div', mode === 'trunc' ? 'truncDiv' : 'floorDiv', a, b, dtype, ROUNDED);
-}
-
-export function requireDivisor(name: string, dtype: DType, b: Operand): void {
-	if (b === 0 && !isFloating(dtype))
-		throw new ArgumentError(`${name}: division of ${dtype} by zero. Convert with .to('float32') for infinity and NaN`);
 }
 
 const POW: BinaryRules = {
