@@ -60,12 +60,15 @@ const comparisons: OpEntry[] = (['eq', 'ne', 'lt', 'le', 'gt', 'ge'] as const).m
 const arithmetic: OpEntry[] = (['add', 'sub', 'mul'] as const).map((name) =>
 	entry(name, 'elementwise', {
 		call: ([x], { right }) => CALLED[name](x!, right as number),
-		samples: [BEYOND, 1e20].map((right) => ({
-			label: `int32 and ${right}`,
-			inputs: [EXTREMES],
-			options: { right },
-			gradient: false,
-		})),
+		samples: [
+			{ label: 'float32 and 3', inputs: [floats(7)], options: { right: 3 } },
+			...[BEYOND, 1e20].map((right) => ({
+				label: `int32 and ${right}`,
+				inputs: [EXTREMES],
+				options: { right },
+				gradient: false,
+			})),
+		],
 		// Of int64 it would be whole: PyTorch's float of the same value has the dtype of the result here.
 		torch: ({ right }) => `torch.${name}(x[0], float(${right}))`,
 	}),
@@ -99,6 +102,7 @@ const elementwise: OpEntry[] = [
 	entry('clamp', 'elementwise', {
 		call: ([x], { min, max }) => w.clamp(x!, { min: min as number, max: max as number }),
 		samples: [
+			{ label: 'float32, one limit far off', inputs: [floats(7)], options: { min: -3, max: BEYOND } },
 			{ label: 'int32, limits beyond', inputs: [EXTREMES], options: { min: -BEYOND, max: BEYOND }, gradient: false },
 			{ label: 'int32, one limit beyond', inputs: [EXTREMES], options: { min: -3, max: BEYOND }, gradient: false },
 		],
@@ -114,6 +118,7 @@ const reduce: OpEntry[] = [
 		entry(name, 'reduce', {
 			call: ([x], { dim }) => CALLED[name](x!, dim as number),
 			samples: [
+				{ label: 'of columns', inputs: [floats(3, 5)], options: { dim: 0 } },
 				{ label: 'of one NaN', inputs: [ONE_NAN], gradient: false },
 				{ label: 'of one infinity', inputs: [listed([INF, 1], 2, 1)], options: { dim: 1 }, gradient: false },
 			],
@@ -121,7 +126,7 @@ const reduce: OpEntry[] = [
 		}),
 	),
 	entry('norm', 'reduce', {
-		call: ([x], { p, dim }) => w.norm(x!, dim as number | undefined, { p: p as number }),
+		call: ([x], { dim, ...options }) => w.norm(x!, dim as number | undefined, options),
 		samples: [
 			{ label: 'zeros, p = -1', inputs: [listed([1, 0, -2, 3, 0.5, -1], 2, 3)], options: { p: -1, dim: 1 }, gradient: false },
 			...[-1, -2.5, 2.5].map((p): Sample => {
@@ -129,18 +134,16 @@ const reduce: OpEntry[] = [
 				return { label: `special, p = ${p}`, inputs: [listed(special, 5, 2)], options: { p, dim: 1 }, gradient: false };
 			}),
 			{ label: 'eight in a row, p = -1', inputs: [listed([1, 2, 0, 4, 5, 6, 7, 8], 8)], options: { p: -1 }, gradient: false },
+			{ label: 'rows, p = 2.5', inputs: [{ shape: [2, 3], avoid: [0] }], options: { p: 2.5, dim: 1 } },
+			{ label: 'of whole numbers', inputs: [indices(9, 3, 5)], options: { p: 2, dim: 1, dtype: 'float32' }, gradient: false },
 			{ label: 'nothing, p = -1', inputs: [floats(0)], options: { p: -1 }, gradient: false },
 		],
-		torch: ({ p, ...options }) => `torch.norm(x[0], ${p}${withDim(options)})`,
-	}),
-	entry('norm', 'reduce', {
-		call: ([x], { dtype }) => w.norm(x!, 1, { dtype: dtype as w.DType }),
-		samples: [{ label: 'of whole numbers', inputs: [indices(9, 3, 5)], options: { dtype: 'float32' }, gradient: false }],
-		torch: () => 'torch.norm(x[0], 2, dim=1, dtype=torch.float64)',
+		torch: ({ p, dtype, ...options }) => `torch.norm(x[0], ${p}${withDim(options)}${dtype ? ', dtype=torch.float64' : ''})`,
 	}),
 	entry('logsumexp', 'reduce', {
 		call: ([x], { dim }) => w.logsumexp(x!, dim as number),
 		samples: [
+			{ label: 'floats', inputs: [floats(3, 5)], options: { dim: 1 } },
 			{ label: 'int32', inputs: [indices(5, 3, 5)], options: { dim: 1 }, gradient: false },
 			{ label: 'bool', inputs: [{ shape: [3, 5], dtype: 'bool' }], options: { dim: 0 }, gradient: false },
 		],
@@ -155,13 +158,14 @@ const reduce: OpEntry[] = [
 	),
 	entry('median', 'reduce', {
 		call: ([x]) => w.median(x!),
-		samples: [{ label: 'of no floats', inputs: [floats(0, 3)], gradient: false }],
+		samples: [{ label: 'of no floats', inputs: [floats(0, 3)] }],
 		torch: () => 'torch.median(x[0])',
 	}),
 	...(['sum', 'prod', 'mean'] as const).map((name) =>
 		entry(name, 'reduce', {
 			call: ([x], { dtype }) => CALLED[name](x!, 0, { dtype: dtype as w.DType }),
 			samples: [
+				{ label: 'floats as they are', inputs: [floats(3, 5)] },
 				{ label: 'bool as float', inputs: [{ shape: [3, 5], dtype: 'bool' }], options: { dtype: 'float32' }, gradient: false },
 			],
 			refusals: [
@@ -192,6 +196,7 @@ const layout: OpEntry[] = [
 	entry('pad', 'layout', {
 		call: ([x], { value }) => w.pad(x!, [1, 2], { value: value as number }),
 		samples: [
+			{ label: 'floats, a fraction', inputs: [floats(2, 3)], options: { value: -1.5 } },
 			{ label: 'bool', inputs: [{ shape: [2, 3], dtype: 'bool' }], options: { value: 2 }, gradient: false },
 			{ label: 'int32, a fraction', inputs: [indices(9, 2, 3)], options: { value: -1.5 }, gradient: false },
 		],
@@ -325,6 +330,7 @@ const indexing: OpEntry[] = [
 	entry('indexAdd', 'indexing', {
 		call: ([x, index, source], { alpha }) => w.indexAdd(x!, 0, index!, source!, { alpha: alpha as number }),
 		samples: [
+			{ label: 'a whole factor', inputs: [floats(4), indices(4, 7), floats(7)], options: { alpha: -3 } },
 			{
 				label: 'int32',
 				inputs: [indices(9, 4), indices(4, 7), indices(9, 7)],
