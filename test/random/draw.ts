@@ -1,6 +1,7 @@
 /** What a random case is, and how its parts are drawn: sizes, places in memory, values. */
 import type fc from 'fast-check';
 import { type Device, type DType, noGrad, type Tensor, tensor } from 'wgrad';
+import { float16ToFloat32, float32ToFloat16 } from '../../src/core/float16';
 import { stream } from '../ops/database';
 
 /** Where the elements of an input lie: a part of a larger array whose dims may be stored in another order. */
@@ -34,6 +35,8 @@ export interface Input extends Values {
 	readonly dtype: DType;
 	readonly seed: number;
 	readonly placement: Placement | null;
+	/** Floats are float16's. */
+	readonly half?: boolean;
 }
 
 export interface Case {
@@ -50,6 +53,18 @@ export interface Case {
 	readonly seed: number;
 	/** Gradients by the composed, recordable forms rather than by fused kernels. */
 	readonly composed: boolean;
+	/** Runs in float16 on the GPU. */
+	readonly half?: boolean;
+}
+
+/** The same case in float16. */
+export function halved(given: Case): Case {
+	return { ...given, half: true, inputs: given.inputs.map((input) => ({ ...input, half: true })) };
+}
+
+/** The float16 numbers next to `values`. */
+export function roundToHalf(values: readonly number[]): number[] {
+	return [...float16ToFloat32(float32ToFloat16(Float32Array.from(values)))];
 }
 
 /** Sizes at the edges of vectors, subgroups, workgroups and tiles. */
@@ -219,7 +234,8 @@ export function makeInput(input: Input, device: Device, precision: DType, pertur
 		return size === 0 ? starts[dim]! : starts[dim]! + (size - 1) * steps[dim]! + 1 + (starts[dim]! + steps[dim]! > 1 ? 1 : 0);
 	});
 	const count = stored.reduce((a, b) => a * b, 1);
-	const values = drawValues(input, count);
+	const drawn = drawValues(input, count);
+	const values = input.half && floating ? roundToHalf(drawn) : drawn;
 	const together = floating && perturbed?.by === 'value';
 	const data = together ? values.map((value, i) => value * moved(perturbed, i, value, which)) : values;
 	let x = tensor(data, { shape: order.map((dim) => stored[dim]!), dtype, device });

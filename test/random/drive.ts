@@ -9,12 +9,18 @@
  * in the gradient of a norm over few elements, the condition does not tell: so the CPU path also runs in float32, by the
  * composed forms, which round between any two steps, and how far it strays counts as a unit where it is more. A case
  * may be off by ULPS units: functions of WGSL are allowed errors of several, and a sum has several roundings.
+ *
+ * Where the adapter has float16, some cases run in it too, against the same CPU paths from values that float16 holds: the CPU has no
+ * float16. Then a unit is 2^-11, float16's rounding, in place of 2^-24, and what the float32 path strays is worth 2^13 times as much, for
+ * composed forms round every intermediate result to float16. HALF_ULPS units are allowed, fewer than in float32: kernels compute float16
+ * in float32, so that the errors that WGSL allows them vanish in the one rounding of the result, and the others are the roundings between
+ * the few kernels of a gradient.
  */
 import fc from 'fast-check';
 import { test } from 'uvu';
 import { type Device, type DType, grad, init, manualSeed, sync, type Tensor, tensor, tidy, WgradError } from 'wgrad';
 import { stream } from '../ops/database';
-import { type Case, Draw, makeInput, moved, type Perturbation } from './draw';
+import { type Case, Draw, halved, makeInput, moved, type Perturbation, roundToHalf } from './draw';
 import { setting } from './setting';
 
 const UNIT = 2 ** -24;
@@ -25,6 +31,13 @@ const ROUNDS = [2, 16];
 const ULPS = 32;
 /** Where float32 runs out of digits: results near it may be flushed to zero. */
 const TINY = 2 ** -120;
+
+const HALF_UNIT = 2 ** -11;
+const HALF_ULPS = 8;
+/** float16's smallest normal number: what is below may be flushed to zero. */
+const HALF_TINY = 2 ** -14;
+/** Near the end of float16, 65504: a result of that size may have overflowed, or what it was computed from. */
+const HALF_LARGE = 2 ** 13;
 /** Cases whose reads wait for each other: a read costs a round trip, many at once hardly more. */
 const BATCH = 40;
 
@@ -43,18 +56,21 @@ export interface RandomOptions {
 	readonly ulps?: number;
 	/** By which a result may be off however small it is, with the reason at the place of use. Default 0. */
 	readonly absolute?: number;
+	/** Whether a fifth as many cases run in float16 too, where the adapter has it. Default false. */
+	readonly half?: boolean;
 }
 
 /** In a page a case costs three times what it costs in Node, on the same driver: there a sample does, but in the full run. */
 const CASES = setting('WGRAD_CASES') ?? (typeof document === 'undefined' ? 200 : 30);
 
-function cotangent(output: Tensor, index: number, seed: number, perturbed: Perturbation | null): Tensor {
+function cotangent(output: Tensor, index: number, { seed, half }: Case, perturbed: Perturbation | null): Tensor {
 	const { shape, dtype, device, size } = output;
 	const next = stream(`cotangent ${index} ${seed}`);
 	const layout = Math.floor(next() * 4);
 	const expanded = layout === 0;
 	const transposed = layout === 1;
-	const drawn = Array.from({ length: expanded ? 1 : size }, () => Math.fround((next() < 0.5 ? -1 : 1) * (0.5 + next())));
+	const random = Array.from({ length: expanded ? 1 : size }, () => Math.fround((next() < 0.5 ? -1 : 1) * (0.5 + next())));
+	const drawn = half ? roundToHalf(random) : random;
 	if (expanded && perturbed === null) return tensor(drawn[0]!, { dtype, device }).expand(shape);
 	const values = Array.from({ length: size }, (_, i) => drawn[expanded ? 0 : i]!);
 	const data = perturbed === null ? values : values.map((value, i) => value * moved(perturbed, i, value, -1 - index));
@@ -73,7 +89,7 @@ function launch(given: Case, device: Device, precision: DType, perturbed: Pertur
 		const targets = inputs.filter((input) => input.requiresGrad);
 		const differentiable = outputs.filter((output) => output.requiresGrad);
 		if (differentiable.length > 0) {
-			const gradOutputs = differentiable.map((output, i) => cotangent(output, i, given.seed, perturbed));
+			const gradOutputs = differentiable.map((output, i) => cotangent(output, i, given, perturbed));
 			const gradients = grad(differentiable, targets, { gradOutputs, allowUnused: true, createGraph: given.composed });
 			gradients.forEach((gradient, i) => {
 				if (gradient !== null) results.push([`gradient ${inputs.indexOf(targets[i]!)}`, gradient]);
@@ -137,7 +153,11 @@ async function judge(given: Case, actual: Outcome, options: RandomOptions): Prom
 			if (exact instanceof WgradError || stepwise instanceof WgradError) return wrong('inputs nearby are refused');
 			nearby.push({ exact, stepwise });
 		}
-		judgement = compare(expected, actual, rounded, nearby, { ...options, ...(given.absolute && { absolute: given.absolute }) });
+		judgement = compare(expected, actual, rounded, nearby, {
+			...options,
+			...(given.absolute && { absolute: given.absolute }),
+			half: given.half ?? false,
+		});
 		if (judgement.problem === null) break;
 	}
 	return judgement;
@@ -154,24 +174,32 @@ function compare(
 	actual: readonly Result[],
 	rounded: readonly Result[],
 	nearby: readonly Nearby[],
-	{ ulps = ULPS, absolute = 0 }: RandomOptions,
+	{ half = false, ulps = half ? HALF_ULPS : ULPS, absolute = 0 }: RandomOptions,
 ): Judgement {
+	const unit = half ? HALF_UNIT : UNIT;
+	const tiny = half ? HALF_TINY : TINY;
 	let worst = 0;
 	for (let r = 0; r < expected.length; r++) {
 		const [e, a, f] = [expected[r]!, actual[r]!, rounded[r]!];
 		const wrong = (problem: string) => ({ problem: `${a.what} [${a.shape}] ${problem}`, units: Number.POSITIVE_INFINITY });
-		if (a.dtype !== f.dtype) return wrong(`is ${a.dtype}, on the CPU ${f.dtype}`);
+		const floating = a.dtype === (half ? 'float16' : 'float32');
+		if (a.dtype !== f.dtype && !(floating && f.dtype === 'float32')) return wrong(`is ${a.dtype}, on the CPU ${f.dtype}`);
 		for (let i = 0; i < e.data.length; i++) {
 			const [want, got, near] = [e.data[i]!, a.data[i]!, f.data[i]!];
 			if (Object.is(got, want) || got === want || got === near || (Number.isNaN(got) && Number.isNaN(near))) continue;
-			let worth = Math.abs(want) * UNIT;
+			if (half && floating && !Number.isFinite(got) && Math.abs(want) > HALF_LARGE) continue;
+			let worth = Math.abs(want) * unit;
 			for (const { exact, stepwise } of nearby) {
 				const there = exact[r]!.data[i]!;
-				worth = Math.max(worth, (Math.abs(there - want) * UNIT) / PERTURBATION, Math.abs(stepwise[r]!.data[i]! - there));
+				worth = Math.max(
+					worth,
+					(Math.abs(there - want) * unit) / PERTURBATION,
+					(Math.abs(stepwise[r]!.data[i]! - there) * unit) / UNIT,
+				);
 			}
-			const off = Math.max(0, Math.abs(got - want) - absolute - TINY);
+			const off = Math.max(0, Math.abs(got - want) - absolute - tiny);
 			const units = off === 0 ? 0 : off / worth;
-			if (a.dtype !== 'float32' || !(units <= ulps)) {
+			if (!(floating || a.dtype === 'float32') || !(units <= ulps)) {
 				return wrong(
 					`element ${i} is ${got} instead of ${want} (float32 on the CPU: ${near}), ${units.toPrecision(3)} units of rounding`,
 				);
@@ -187,13 +215,13 @@ function show(given: Case): string {
 		const laid = placement === null ? 'contiguous' : JSON.stringify(placement).replaceAll('"', '');
 		return `    ${JSON.stringify(input).replaceAll('"', '')} ${laid}`;
 	});
-	const how = `seed ${given.seed}, gradients ${given.composed ? 'composed' : 'fused'}`;
+	const how = `${given.half ? 'in float16, ' : ''}seed ${given.seed}, gradients ${given.composed ? 'composed' : 'fused'}`;
 	return [`  ${given.operation} ${JSON.stringify(given.args)}, ${how}, of`, ...inputs].join('\n');
 }
 
 /** Checks one case alone, as the shrinking does. */
 async function verify(given: Case, options: RandomOptions): Promise<void> {
-	const { problem } = await judge(given, await attempt(given, 'webgpu', 'float32'), options);
+	const { problem } = await judge(given, await attempt(given, 'webgpu', given.half ? 'float16' : 'float32'), options);
 	await sync();
 	if (problem !== null) throw new Error(problem);
 }
@@ -222,6 +250,17 @@ async function shrink(
 	return error;
 }
 
+/** Whether the adapter has float16. */
+function hasHalf(): boolean {
+	try {
+		tensor([1], { dtype: 'float16', device: 'webgpu' }).dispose();
+		return true;
+	} catch (error) {
+		if (error instanceof WgradError) return false;
+		throw error;
+	}
+}
+
 /** A test of random cases of a family. The seed is fixed unless WGRAD_SEED says otherwise; WGRAD_CASES is how many. */
 export function testRandom(family: string, draw: (d: Draw) => Case, options: RandomOptions = {}): void {
 	const seed = setting('WGRAD_SEED') ?? [...family].reduce((sum, letter) => sum * 31 + letter.charCodeAt(0), 0) % 2 ** 31;
@@ -229,31 +268,45 @@ export function testRandom(family: string, draw: (d: Draw) => Case, options: Ran
 	test.before(async () => {
 		await init({ device: 'webgpu' });
 	});
-	test(`random cases: ${family}`, async () => {
-		const drawn = fc.sample(cases, { seed, numRuns: CASES });
-		let refused = 0;
-		let worst = 0;
-		let hardest = 0;
-		for (let start = 0; start < drawn.length; start += BATCH) {
-			const batch = drawn.slice(start, start + BATCH);
-			const running = batch.map(async (given) => attempt(given, 'webgpu', 'float32'));
-			const settled = await Promise.allSettled(running);
-			for (const [i, outcome] of settled.entries()) {
-				const given = batch[i]!;
-				const { problem, units } =
-					outcome.status === 'rejected'
-						? { problem: String(outcome.reason?.stack ?? outcome.reason), units: 0 }
-						: await judge(given, outcome.value, options);
-				if (problem !== null) throw await shrink(cases, seed, start + i, given, problem, options);
-				if (outcome.status === 'fulfilled' && outcome.value instanceof WgradError) refused++;
-				if (units > worst) [worst, hardest] = [units, start + i];
-			}
-		}
-		await sync();
-		if (refused > drawn.length / 10) throw new Error(`${refused} of ${drawn.length} cases are no valid calls`);
-		console.log(
-			`${family}: ${drawn.length} cases, ${refused} refused, at most ${worst.toFixed(1)} units of rounding off (case ${hardest}: ${drawn[hardest]!.operation})`,
-		);
-	});
+	test(`random cases: ${family}`, () => check(family, cases, seed, CASES, options));
+	if (options.half) {
+		test(`random cases in float16: ${family}`, async () => {
+			if (hasHalf()) await check(`${family} in float16`, cases.map(halved), seed, Math.ceil(CASES / 5), {});
+			else console.log(`${family} in float16: this adapter has none`);
+		});
+	}
 	test.run();
+}
+
+async function check(
+	name: string,
+	cases: fc.Arbitrary<Case>,
+	seed: number,
+	count: number,
+	options: RandomOptions,
+): Promise<void> {
+	const drawn = fc.sample(cases, { seed, numRuns: count });
+	let refused = 0;
+	let worst = 0;
+	let hardest = 0;
+	for (let start = 0; start < drawn.length; start += BATCH) {
+		const batch = drawn.slice(start, start + BATCH);
+		const running = batch.map(async (given) => attempt(given, 'webgpu', given.half ? 'float16' : 'float32'));
+		const settled = await Promise.allSettled(running);
+		for (const [i, outcome] of settled.entries()) {
+			const given = batch[i]!;
+			const { problem, units } =
+				outcome.status === 'rejected'
+					? { problem: String(outcome.reason?.stack ?? outcome.reason), units: 0 }
+					: await judge(given, outcome.value, options);
+			if (problem !== null) throw await shrink(cases, seed, start + i, given, problem, options);
+			if (outcome.status === 'fulfilled' && outcome.value instanceof WgradError) refused++;
+			if (units > worst) [worst, hardest] = [units, start + i];
+		}
+	}
+	await sync();
+	if (refused > drawn.length / 10) throw new Error(`${refused} of ${drawn.length} cases are no valid calls`);
+	console.log(
+		`${name}: ${drawn.length} cases, ${refused} refused, at most ${worst.toFixed(1)} units of rounding off (case ${hardest}: ${drawn[hardest]!.operation})`,
+	);
 }

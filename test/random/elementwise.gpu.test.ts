@@ -178,4 +178,5 @@ function cast(d: Draw): Case {
 // WGSL allows sin and cos an absolute error of 2^-11; adapters keep far below, but not to units of a result near zero.
 testRandom('elementwise', (d) => d.pick([unary, unary, activation, binary, binary, division, comparison, ternary, cast])(d), {
 	absolute: 2e-7,
+	half: true,
 });
