@@ -1,6 +1,7 @@
 /** What operations of several operands have in common: promotion, devices, broadcasting, and the way back for gradients. */
 import type { View } from '../backends/contract';
 import { type DType, isFloating, promoteScalar, promoteTypes } from '../core/dtype';
+import { float16Bits, float16Value } from '../core/float16';
 import { broadcastStrides, type Shape, sameShape } from '../core/shape';
 import { emptyOn, type Tensor } from '../tensor';
 import { to } from './elementwise/cast';
@@ -59,9 +60,14 @@ export function broadcastView(x: Tensor, shape: Shape): View {
 	return { storage: x.storage, dtype: x.dtype, shape, strides: broadcastStrides(x.shape, x.strides, shape), offset: x.offset };
 }
 
-/** A number as a tensor of `dtype` would hold it, so that a comparison with what was stored holds exactly. */
+/** A number as kernels compute with it: those of float16 do so in float32. */
 export function scalarFor(dtype: DType, value: number): number {
 	return dtype === 'float32' ? Math.fround(value) : value;
+}
+
+/** A number as a tensor of `dtype` would hold it, so that a comparison with what was stored holds exactly. */
+export function storedAs(dtype: DType, value: number): number {
+	return dtype === 'float16' ? float16Value(float16Bits(value)) : scalarFor(dtype, value);
 }
 
 /** The gradient of an input of that shape and dtype, from the gradient of what it was broadcast and promoted to. */

@@ -4,7 +4,7 @@ import { ArgumentError, DTypeError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
 import type { Tensor } from '../../tensor';
 import { tidy } from '../../tidy';
-import { type Operand, requireTensor, scalarFor } from '../operands';
+import { type Operand, requireTensor, storedAs } from '../operands';
 import { add, div, mul, sub } from './binary';
 import { to } from './cast';
 import { ge, gt, isnan, le, logicalAnd, logicalOr, lt } from './compare';
@@ -156,7 +156,7 @@ export function hardtanh(x: Tensor, options: HardtanhOptions = {}): Tensor {
 	requireNumber('hardtanh', 'maxVal', maxVal);
 	if (minVal > maxVal) throw new ArgumentError(`hardtanh: minVal ${minVal} is above maxVal ${maxVal}`);
 	const composed = (g: Tensor, y: Tensor, low: number, high: number) => where(logicalOr(le(y, low), ge(y, high)), 0, g);
-	return unary('hardtanh', x, 'numbers', composed, { p0: scalarFor(x.dtype, minVal), p1: scalarFor(x.dtype, maxVal) });
+	return unary('hardtanh', x, 'numbers', composed, { p0: storedAs(x.dtype, minVal), p1: storedAs(x.dtype, maxVal) });
 }
 
 /** min(max(x + 3, 0), 6) / 6. */
@@ -193,7 +193,7 @@ export function clamp(x: Tensor, options: ClampOptions = {}): Tensor {
 			.filter((bound) => !Number.isInteger(bound))
 			.reduce(promoteScalar, x.dtype === 'bool' ? 'int32' : x.dtype);
 		const composed = (g: Tensor, v: Tensor, p0: number, p1: number) => where(logicalAnd(ge(v, p0), le(v, p1)), g, 0);
-		return unary('clamp', to(x, dtype), 'numbers', composed, { p0: scalarFor(dtype, low), p1: scalarFor(dtype, high) });
+		return unary('clamp', to(x, dtype), 'numbers', composed, { p0: storedAs(dtype, low), p1: storedAs(dtype, high) });
 	}
 	return tidy(() => {
 		const raised = min === null ? x : above(x, min);

@@ -12,7 +12,7 @@ import {
 	requireSameDevice,
 	requireTensor,
 	resultType,
-	scalarFor,
+	storedAs,
 } from '../operands';
 
 /** The same comparison with its sides exchanged. */
@@ -57,7 +57,7 @@ function compare(op: CompareOp, a: Operand, b: Operand): Tensor {
 		forward: () => {
 			const dtype = resultType(a, scalar);
 			const y = emptyOn(a, a.shape, 'bool');
-			a.backend.kernels.compareScalar({ x: converted(a, dtype) }, { y }, { op, scalar: scalarFor(dtype, scalar) });
+			a.backend.kernels.compareScalar({ x: converted(a, dtype) }, { y }, { op, scalar: storedAs(dtype, scalar) });
 			return y;
 		},
 		vjp: NO_GRADIENT,
