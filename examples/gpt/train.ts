@@ -76,13 +76,15 @@ async function attempt(options: Options): Promise<GptTraining | null> {
 	}
 }
 
-function describe({ settings, model, corpus, step }: GptTraining): string {
+function describe({ settings, model, corpus, step, finished }: GptTraining): string {
 	const { layers, width, heads, context, batchSize, steps, tokenizer } = settings;
 	const parameters = model.parameters().reduce((sum, { size }) => sum + size, 0);
 	const lines = [
 		`${layers} layers of ${width} features in ${heads} heads, ${parameters.toLocaleString('en')} parameters`,
 		`${corpus.training.length.toLocaleString('en')} tokens to learn, ${corpus.validation.length.toLocaleString('en')} to judge by, of ${corpus.tokenizer.size.toLocaleString('en')} kinds (${tokenizer})`,
-		`steps ${step + 1} to ${steps}, each of ${batchSize} x ${context} tokens`,
+		finished
+			? `none of ${steps} steps is left: --steps moves the end`
+			: `steps ${step + 1} to ${steps}, each of ${batchSize} x ${context} tokens`,
 	];
 	return lines.join('\n');
 }
@@ -139,6 +141,8 @@ async function train(options: Options): Promise<void> {
 	console.log(describe(training));
 	const started = performance.now();
 	const perCharacter = 1 / training.corpus.charactersPerToken;
+	const learns = !training.finished;
+	if (!learns) await show(training, options);
 	while (!training.finished) {
 		await advance(training, evaluateEvery - (training.step % evaluateEvery));
 		const loss = (await training.validate()) * perCharacter;
@@ -148,11 +152,13 @@ async function train(options: Options): Promise<void> {
 		await training.save(out);
 		if (curve !== undefined) await writeFile(curve, csv(training));
 	}
-	console.log(`loss: ${sparkline(training.losses)} ${training.losses.at(-1)?.toFixed(4)}`);
+	const last = training.losses.at(-1);
+	if (last !== undefined) console.log(`loss: ${sparkline(training.losses)} ${last.toFixed(4)}`);
 	const loss = await training.validate({ all: true });
 	console.log(`validation, all of it: ${loss.toFixed(4)} nats a token, ${(loss * perCharacter).toFixed(4)} a character`);
 	const { gpu } = memory();
-	console.log(`checkpoint: ${out}${gpu === null ? '' : `, GPU memory at its peak: ${Math.round(gpu.peak / 2 ** 20)} MiB`}`);
+	if (learns) console.log(`checkpoint: ${out}`);
+	if (gpu !== null) console.log(`GPU memory at its peak: ${Math.round(gpu.peak / 2 ** 20)} MiB`);
 	const full = training.settings.steps >= DEFAULTS.steps && training.settings.tokenizer === 'char' && options.text === undefined;
 	if (full) mustReach(GOAL, loss * perCharacter);
 }
