@@ -3,6 +3,9 @@ import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import { type Device, type DeviceInfo, init } from 'wgrad';
 import { ensureAdapter } from '../adapters/driver.mjs';
 
+/** An option that turns out to be wrong when the program uses it: `run` says so in a line, and ends with code 2. */
+export class WrongOption extends Error {}
+
 /** An option's parser: a whole number from `lowest` to `highest`. */
 export function whole(lowest: number, highest = Number.MAX_SAFE_INTEGER): (text: string) => number {
 	return (text) => {
@@ -118,5 +121,11 @@ export async function run<Options extends object>(command: Command, action: (opt
 		process.exitCode = error.exitCode === 0 ? 0 : 2;
 		return;
 	}
-	await action(command.opts<Options>());
+	try {
+		await action(command.opts<Options>());
+	} catch (error) {
+		if (!(error instanceof WrongOption)) throw error;
+		console.error(`error: ${error.message}`);
+		process.exitCode = 2;
+	}
 }

@@ -1,9 +1,8 @@
 #!/usr/bin/env node
 /** Trains a masked language model on the characters of Moby Dick: it knows 45 % of the hidden ones of passages that it has not seen. */
-import { readFile } from 'node:fs/promises';
 import { type Device, manualSeed, noGrad, optim, randint, type Tensor, tensor, tidy } from 'wgrad';
-import { number, program, run, startDevice, whole } from '../program';
-import { mobyDick } from '../text/mobyDick';
+import { number, program, run, startDevice, WrongOption, whole } from '../program';
+import { readText } from '../text/text';
 import { MaskedLanguageModel, maskTokens } from './model';
 
 interface Options {
@@ -40,9 +39,10 @@ async function drawPassages(tokens: Int32Array, count: number, length: number, d
 }
 
 await run<Options>(command, async ({ text: file, length, steps, batchSize, width, heads, layers, dropout, lr, seed, device }) => {
+	if (width % heads !== 0) throw new WrongOption(`a width of ${width} does not divide into ${heads} heads`);
 	await startDevice(device);
 	manualSeed(seed);
-	const text = file === undefined ? mobyDick() : await readFile(file, 'utf8');
+	const text = await readText(file, length);
 	const known = [...new Set(text)].sort();
 	const vocabulary = known.length + 1;
 	const tokens = Int32Array.from(text, (character) => known.indexOf(character) + 1);

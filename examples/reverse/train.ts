@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /** Trains an encoder-decoder Transformer to reverse or to sort sequences: 98 % of new ones come out right from end to end. */
 import { type Device, manualSeed, optim, tidy } from 'wgrad';
-import { number, oneOf, program, run, startDevice, whole } from '../program';
+import { number, oneOf, program, run, startDevice, WrongOption, whole } from '../program';
 import { SYMBOLS, Translator } from './model';
 import { drawPairs, exactMatches } from './task';
 
@@ -31,6 +31,7 @@ const command = program('Trains a Transformer to reverse or to sort sequences of
 	.option('--lr <x>', 'the highest learning rate, which rises and falls', number(0), 0.003);
 
 await run<Options>(command, async ({ task: kind, symbols, length, steps, batchSize, width, heads, layers, lr, seed, device }) => {
+	if (width % heads !== 0) throw new WrongOption(`a width of ${width} does not divide into ${heads} heads`);
 	await startDevice(device);
 	manualSeed(seed);
 	const task = { kind, symbols, minLength: Math.ceil(length / 2), maxLength: length };

@@ -2,7 +2,8 @@
 /** Trains convolutions, TimeDistributed, and an LSTM to read MNIST's digits from top to bottom: 94 % after 20,000 images. */
 import { crossEntropy, type Device, manualSeed, noGrad, optim, randperm, tidy } from 'wgrad';
 import { Mnist } from '../mnist/data';
-import { number, program, run, startDevice, whole } from '../program';
+import { SIDE } from '../mnist/images';
+import { number, program, run, startDevice, WrongOption, whole } from '../program';
 import { RowClassifier } from './model';
 
 interface Options {
@@ -20,7 +21,7 @@ interface Options {
 const EVALUATION_BATCH = 500;
 
 const command = program('Trains a network that reads the rows of MNIST images one after another.')
-	.option('--band <n>', 'rows that it reads at a time: 1, 2, 4, 7, 14 or 28', whole(1, 28), 1)
+	.option('--band <n>', 'rows that it reads at a time: 1, 2, 4, 7, 14 or 28', whole(1, SIDE), 1)
 	.option('--images <n>', 'training images to use, up to 60000', whole(1, 60_000), 20_000)
 	.option('--epochs <n>', 'passes over them', whole(1), 1)
 	.option('--batch-size <n>', 'images a step', whole(1, 60_000), 64)
@@ -29,6 +30,7 @@ const command = program('Trains a network that reads the rows of MNIST images on
 	.option('--lr <x>', 'the highest learning rate, which rises and falls', number(0), 0.003);
 
 await run<Options>(command, async ({ band, images: limit, epochs, batchSize, channels, hidden, lr, seed, device }) => {
+	if (SIDE % band !== 0) throw new WrongOption(`bands of ${band} rows do not divide an image of ${SIDE}`);
 	await startDevice(device);
 	manualSeed(seed);
 	const [train, test] = [new Mnist('train'), new Mnist('t10k')];

@@ -1,11 +1,10 @@
 #!/usr/bin/env node
 /** Trains an LSTM or GRU to tell passages of Moby Dick from the same passages backwards: 99 % of unseen ones. */
-import { readFile } from 'node:fs/promises';
 import { crossEntropy, type Device, manualSeed, noGrad, optim, tidy } from 'wgrad';
 import { number, oneOf, program, run, startDevice, whole } from '../program';
-import { mobyDick } from './mobyDick';
 import { TextClassifier } from './model';
 import { Characters } from './task';
+import { readText } from './text';
 
 interface Options {
 	readonly cell: 'lstm' | 'gru';
@@ -35,7 +34,7 @@ const command = program('Trains an LSTM or GRU to tell whether a passage of a te
 await run<Options>(command, async ({ cell, text: file, steps, batchSize, length, hidden, layers, dropout, lr, seed, device }) => {
 	await startDevice(device);
 	manualSeed(seed);
-	const text = new Characters(file === undefined ? mobyDick() : await readFile(file, 'utf8'));
+	const text = new Characters(await readText(file, length));
 	const split = Math.round(0.9 * text.length);
 	const passage = { minLength: Math.ceil(length / 2), maxLength: length, device };
 	const model = new TextClassifier({
