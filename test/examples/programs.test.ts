@@ -25,4 +25,16 @@ test('help names every option and the goal; a wrong option ends with code 2 befo
 	}
 });
 
+test('what a program finds wrong with its options is one line, and code 2', async () => {
+	for (const [name, message, ...options] of [
+		['text', /^error: --text: ENOENT/m, '--text', 'none.txt', '--device', 'cpu'],
+		['rows', /^error: bands of 3 rows do not divide an image of 28$/m, '--band', '3'],
+	] as const) {
+		const { code, output } = await runProgram(name, ...options);
+		assert.match(output, message);
+		assert.not.match(output, /\n\s+at /);
+		assert.is(code, 2);
+	}
+});
+
 test.run();
