@@ -1,4 +1,5 @@
 /** Transformer layers and stacks, under PyTorch's options and keys. Vaswani et al. 2017. */
+import { requireFloating } from '../core/dtype';
 import { ArgumentError, formatShape, ShapeError } from '../core/errors';
 import { checkOptions, pickOptions } from '../core/options';
 import { full } from '../ops/creation';
@@ -383,6 +384,7 @@ export class Transformer extends Module {
 	/** [size, size]: 0 where position i may look at j, j <= i, and -Infinity elsewhere. Passing `isCausal` instead saves the matrix. */
 	static generateSquareSubsequentMask(size: number, options: FactoryOptions = {}): Tensor {
 		checkOptions('Transformer.generateSquareSubsequentMask', options, ['device', 'dtype']);
+		requireFloating('Transformer.generateSquareSubsequentMask', options.dtype ?? 'float32', 'dtype');
 		return tidy(() => triu(full([size, size], Number.NEGATIVE_INFINITY, options), 1));
 	}
 }
