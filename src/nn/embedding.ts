@@ -50,15 +50,7 @@ export class Embedding extends Module {
 	 * `torch.nn.Embedding.from_pretrained`.
 	 */
 	static fromPretrained(weight: Tensor, options: PretrainedOptions = {}): Embedding {
-		const { freeze = true, ...rest } = checkOptions('Embedding.fromPretrained', options, ['freeze', 'paddingIdx']);
-		requireTensor('Embedding.fromPretrained', weight, 'weight');
-		if (weight.ndim !== 2)
-			throw new ShapeError(`Embedding.fromPretrained: the weight must be [rows, columns], not ${formatShape(weight.shape)}`);
-		const [rows, columns] = weight.shape as [number, number];
-		const layer = new Embedding(rows, columns, { ...rest, dtype: weight.dtype, device: weight.device });
-		noGrad(() => copy_(layer.weight, weight));
-		layer.weight.requiresGrad_(!freeze);
-		return layer;
+		return pretrained(weight, options);
 	}
 
 	/** Draws the initial values again. */
@@ -75,6 +67,19 @@ export class Embedding extends Module {
 	override extraRepr(): string {
 		return `${this.numEmbeddings}, ${this.embeddingDim}`;
 	}
+}
+
+/** Outside of the class: a class that names itself in a static method loses its name to the bundler, and messages and summaries show it. */
+function pretrained(weight: Tensor, options: PretrainedOptions): Embedding {
+	const { freeze = true, ...rest } = checkOptions('Embedding.fromPretrained', options, ['freeze', 'paddingIdx']);
+	requireTensor('Embedding.fromPretrained', weight, 'weight');
+	if (weight.ndim !== 2)
+		throw new ShapeError(`Embedding.fromPretrained: the weight must be [rows, columns], not ${formatShape(weight.shape)}`);
+	const [rows, columns] = weight.shape as [number, number];
+	const layer = new Embedding(rows, columns, { ...rest, dtype: weight.dtype, device: weight.device });
+	noGrad(() => copy_(layer.weight, weight));
+	layer.weight.requiresGrad_(!freeze);
+	return layer;
 }
 
 export interface EmbeddingBagOptions extends EmbeddingOptions {
