@@ -3,7 +3,7 @@
  *
  * squares    : each invocation adds up the squares of the elements that are as far apart as there are invocations, in blocks of 32, and writes its sum
  *              to a slot of its own. One launch a gradient; all write into one array of partial sums.
- * clipFactor : one workgroup adds the partial sums up: each of its 64 invocations those that are 64 apart, then the first invocation what the
+ * clipFactor : one workgroup adds the partial sums up: each of its 64 invocations those that are 64 apart, in blocks of 32, then the first invocation what the
  *              others have. One barrier, since on software adapters each costs more to compile than the rest of the kernel.
  *
  * Layout: a gradient is contiguous from its offset on. With `vec4` an invocation reads four elements at once: the host guarantees an offset that is
@@ -79,8 +79,14 @@ var<workgroup> sums: array<f32, 64>;
 @compute @workgroup_size(64)
 fn main(@builtin(local_invocation_index) lid: u32) {
 	var sum = 0.0;
-	for (var i = lid; i < p.count; i += 64u) {
-		sum += partials[i];
+	var i = lid;
+	while (i < p.count) {
+		let until = min(p.count, i + 2048u);
+		var block = 0.0;
+		for (; i < until; i += 64u) {
+			block += partials[i];
+		}
+		sum += block;
 	}
 	sums[lid] = sum;
 	workgroupBarrier();

@@ -7,9 +7,10 @@
  *   lanes = 1    one invocation walks the segment alone. The way for columns, where neighbouring invocations read neighbouring
  *                addresses; for very short lines; and on software adapters, where workgroup memory and barriers cost more than
  *                they bring.
- *   lanes = 64   the workgroup walks the segment together, and its first invocation puts together what all have found: a tree would have a
- *                barrier in a loop, which software adapters compile for longer than all the rest. The way for rows on GPUs, and for the
- *                few long lines that are left at the end of a full reduction.
+ *   lanes = 64   the workgroup walks the segment together, and its first invocation puts together what all have found, pairs first and then
+ *                pairs of them, each behind the others in workgroup memory: were the work shared, a barrier would stand in a loop, which
+ *                software adapters compile for longer than all the rest. The way for rows on GPUs, and for the few long lines that are
+ *                left at the end of a full reduction.
  *
  * Reads are scalar, or vec4 `along` the reduced dim (rows) or the kept one (columns, four results for each item); the host
  * guarantees stride 1 in that dim and that offset, sizes and other strides are multiples of 4.
@@ -17,7 +18,7 @@
  * One segment leaves the `result`. More leave `partials`, raw accumulators [segments, kept], which a second launch takes `from`
  * there; where these are numbers that add up or multiply like elements, they are elements of a sum or product to the host, so that both
  * launches share variants with others. An invocation adds up blocks of 32 before it adds them to its total, so an error grows with the
- * blocks and not with the elements; a sum of 4 M float32 is nearly as exact as a pairwise one.
+ * blocks and not with the elements; with the pairs behind it, a sum of 4 M float32 is as exact as a pairwise one.
  *
  * Extremes are integers: a float becomes a u32 key that sorts as the float does, with NaN on top (WGSL compilers may assume that
  * NaN does not occur, so comparing floats would be no proof against it). Minima are maxima of flipped keys.
@@ -221,7 +222,7 @@ struct Params {
 @group(0) @binding(3) var<storage, read> centres: array<f32>;
 #endif
 #if ${lanes > 1}
-var<workgroup> shares: array<S, ${lanes}>;
+var<workgroup> shares: array<S, ${2 * lanes - 1}>;
 #endif
 
 ${placeFunction('keptAt', { rank: 'keptRank', shape: 'keptShape', strides: 'keptStrides' })}
@@ -432,11 +433,10 @@ fn main(
 #endif
 	workgroupBarrier();
 	if (lid == 0u && group < p.items) {
-		var all = shares[0];
-		for (var lane = 1u; lane < ${lanes}u; lane++) {
-			all = ${wide === 4 && !pair ? 'combinedScalars' : 'combined'}(all, shares[lane]);
+		for (var n = 0u; n < ${lanes - 1}u; n++) {
+			shares[${lanes}u + n] = ${wide === 4 && !pair ? 'combinedScalars' : 'combined'}(shares[2u * n], shares[2u * n + 1u]);
 		}
-		store(item, all);
+		store(item, shares[${2 * lanes - 2}]);
 	}
 #endif
 }
