@@ -90,7 +90,7 @@ export {
 	variance as var,
 } from './ops/reduce';
 export { type AffineGridOptions, affineGrid, type GridSampleOptions, gridSample } from './ops/sample';
-export { logSoftmax, softmax } from './ops/softmax';
+export { logSoftmax, softmax, softmin } from './ops/softmax';
 export * as optim from './optim';
 export { type GradientHook, type NestedArray, Tensor } from './tensor';
 export { keep, tidy } from './tidy';

@@ -64,7 +64,7 @@ import {
 import { bernoulli, dropout, dropout2d, randLike, randnLike } from './ops/random';
 import * as reduce from './ops/reduce';
 import { affineGrid, gridSample } from './ops/sample';
-import { logSoftmax, softmax } from './ops/softmax';
+import { logSoftmax, softmax, softmin } from './ops/softmax';
 import { Tensor } from './tensor';
 
 /** As in PyTorch, the tensor of the method is what is taken where `condition` holds. */
@@ -168,6 +168,7 @@ export const METHODS = {
 	affineGrid,
 	softmax,
 	logSoftmax,
+	softmin,
 	scaledDotProductAttention,
 	dropout,
 	dropout2d,

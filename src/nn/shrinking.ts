@@ -1,11 +1,10 @@
-/** Activation layers that no function of their own stands for: they are composed, learned, or draw at random. */
+/** Activation layers that shrink towards zero, cut off, are learned, gate, or draw at random. */
 import { ArgumentError, formatShape, ShapeError } from '../core/errors';
 import { checkOptions } from '../core/options';
-import { add, gt, le, mul, neg, sigmoid, sub, tanh, where } from '../ops/elementwise';
-import { chunk, reshape } from '../ops/layout';
+import { add, glu, hardshrink, le, mul, prelu, softshrink, tanhshrink, threshold, where } from '../ops/elementwise';
 import { rand } from '../ops/random';
 import { requireTensor } from '../ops/requirements';
-import { softmax } from '../ops/softmax';
+import { softmax, softmin } from '../ops/softmax';
 import type { Tensor } from '../tensor';
 import { tidy } from '../tidy';
 import { constant_, emptyParameter } from './init';
@@ -31,19 +30,7 @@ export class PReLU extends Module {
 	}
 
 	override forward(input: Tensor): Tensor {
-		requireTensor('PReLU', input);
-		const { numParameters } = this;
-		const channels = input.ndim > 1 ? input.shape[1]! : 1;
-		if (numParameters !== 1 && numParameters !== channels) {
-			throw new ShapeError(
-				`PReLU: ${numParameters} slopes do not fit the ${channels} channels of input ${formatShape(input.shape)}`,
-			);
-		}
-		return tidy(() => {
-			const alone = numParameters === 1 || input.ndim < 2;
-			const slope = reshape(this.weight, alone ? [1] : [numParameters, ...new Array<number>(input.ndim - 2).fill(1)]);
-			return where(gt(input, 0), input, mul(slope, input));
-		});
+		return prelu(input, this.weight);
 	}
 
 	override extraRepr(): string {
@@ -84,14 +71,7 @@ export class GLU extends Module {
 	}
 
 	override forward(input: Tensor): Tensor {
-		requireTensor('GLU', input);
-		const size = input.shape.at(this.dim);
-		if (size === undefined || size % 2 !== 0)
-			throw new ShapeError(`GLU: dim ${this.dim} of input ${formatShape(input.shape)} must have an even size`);
-		return tidy(() => {
-			const [a, b] = chunk(input, 2, this.dim) as [Tensor, Tensor];
-			return mul(a, sigmoid(b));
-		});
+		return glu(input, this.dim);
 	}
 
 	override extraRepr(): string {
@@ -102,7 +82,7 @@ export class GLU extends Module {
 /** x - tanh(x). As `torch.nn.Tanhshrink`. */
 export class Tanhshrink extends Module {
 	override forward(input: Tensor): Tensor {
-		return tidy(() => sub(input, tanh(input)));
+		return tanhshrink(input);
 	}
 }
 
@@ -114,8 +94,7 @@ export class Softshrink extends Module {
 	}
 
 	override forward(input: Tensor): Tensor {
-		const { lambda } = this;
-		return tidy(() => where(gt(input, lambda), sub(input, lambda), where(gt(neg(input), lambda), add(input, lambda), 0)));
+		return softshrink(input, { lambda: this.lambda });
 	}
 
 	override extraRepr(): string {
@@ -130,8 +109,7 @@ export class Hardshrink extends Module {
 	}
 
 	override forward(input: Tensor): Tensor {
-		const { lambda } = this;
-		return tidy(() => where(gt(input, lambda), input, where(gt(neg(input), lambda), input, 0)));
+		return hardshrink(input, { lambda: this.lambda });
 	}
 
 	override extraRepr(): string {
@@ -149,7 +127,7 @@ export class Threshold extends Module {
 	}
 
 	override forward(input: Tensor): Tensor {
-		return tidy(() => where(gt(input, this.threshold), input, this.value));
+		return threshold(input, this.threshold, this.value);
 	}
 
 	override extraRepr(): string {
@@ -164,7 +142,7 @@ export class Softmin extends Module {
 	}
 
 	override forward(input: Tensor): Tensor {
-		return tidy(() => softmax(neg(input), this.dim));
+		return softmin(input, this.dim);
 	}
 
 	override extraRepr(): string {

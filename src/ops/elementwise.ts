@@ -3,6 +3,7 @@ export * from './elementwise/activation';
 export * from './elementwise/binary';
 export { to } from './elementwise/cast';
 export * from './elementwise/compare';
+export * from './elementwise/shrinking';
 export { addcdiv, addcmul, lerp, type ValueOptions, where } from './elementwise/ternary';
 export {
 	abs,

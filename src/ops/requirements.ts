@@ -22,6 +22,12 @@ export function requireOperands(operation: string, ...operands: readonly unknown
 	}
 }
 
+/** Throws an ArgumentError, in the name of `operation`, unless the value is a number and not NaN. */
+export function requireNumber(operation: string, name: string, value: unknown): void {
+	if (typeof value !== 'number' || Number.isNaN(value))
+		throw new ArgumentError(`${operation}: ${name} must be a number, not ${String(value)}`);
+}
+
 /** Throws an ArgumentError, in the name of `operation`, unless each of the named numbers is whole and at least `minimum`. */
 export function requireCounts(operation: string, counts: Readonly<Record<string, unknown>>, minimum = 0): void {
 	for (const [name, count] of Object.entries(counts)) {

@@ -4,7 +4,8 @@ import { record } from '../autograd/tape';
 import { requireFloating } from '../core/dtype';
 import { normalizeDim } from '../core/shape';
 import { emptyOn, type Tensor } from '../tensor';
-import { exp, mul, sub } from './elementwise';
+import { tidy } from '../tidy';
+import { exp, mul, neg, sub } from './elementwise';
 import { requireTensor } from './operands';
 import { sum } from './reduce';
 
@@ -19,6 +20,13 @@ export function softmax(x: Tensor, dim: number): Tensor {
 /** The logarithm of the softmax over `dim`, x - max - log(sum(exp(x - max))): exact where `log(softmax(x))` would be -inf. As `torch.log_softmax`. */
 export function logSoftmax(x: Tensor, dim: number): Tensor {
 	return softmaxOf('logSoftmax', x, dim);
+}
+
+/** softmax(-x) over `dim`. As `torch.nn.functional.softmin`. */
+export function softmin(x: Tensor, dim: number): Tensor {
+	requireTensor('softmin', x);
+	requireFloating('softmin', x.dtype);
+	return tidy(() => softmax(neg(x), normalizeDim('softmin', dim, x.ndim)));
 }
 
 function softmaxOf(name: 'softmax' | 'logSoftmax', x: Tensor, dim: number): Tensor {

@@ -31,7 +31,8 @@ export const OPERATIONS = {
 		neg abs sign exp expm1 exp2 log log1p log2 log10 sqrt rsqrt square reciprocal sin cos tan asin acos atan sinh cosh tanh asinh
 		acosh atanh erf erfc sigmoid logSigmoid relu relu6 leakyRelu elu selu celu gelu silu mish softplus softsign hardtanh hardsigmoid
 		hardswish clamp floor ceil round trunc frac isnan isinf isfinite logicalNot add sub mul div pow maximum minimum fmod remainder
-		atan2 hypot lerp where eq ne lt le gt ge logicalAnd logicalOr logicalXor addcmul addcdiv
+		atan2 hypot lerp where eq ne lt le gt ge logicalAnd logicalOr logicalXor addcmul addcdiv tanhshrink softshrink hardshrink threshold
+		prelu glu
 	`),
 	reduce: words('sum mean prod amax amin max min argmax argmin any all var std norm logsumexp median cumsum cumprod'),
 	matmul: words('matmul bmm mv dot outer linear einsum baddbmm'),
@@ -51,7 +52,7 @@ export const OPERATIONS = {
 	`),
 	sample: words('gridSample affineGrid'),
 	norm: words('batchNorm layerNorm groupNorm instanceNorm rmsNorm localResponseNorm normalize cosineSimilarity pairwiseDistance'),
-	softmax: words('softmax logSoftmax'),
+	softmax: words('softmax logSoftmax softmin'),
 	random: words('bernoulli dropout dropout2d'),
 	attention: words('scaledDotProductAttention'),
 	loss: words(`

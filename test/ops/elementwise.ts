@@ -3,6 +3,7 @@ import type { OpEntry } from './database';
 import { activations, clamp } from './elementwise/activation';
 import { arithmetic } from './elementwise/binary';
 import { logic } from './elementwise/logic';
+import { shrinking } from './elementwise/shrinking';
 import { unary } from './elementwise/unary';
 
 /** Samples of whole numbers alone have nothing to differentiate. */
@@ -15,4 +16,6 @@ function withoutEmptyGradients(entry: OpEntry): OpEntry {
 	return { ...entry, samples };
 }
 
-export const elementwise: OpEntry[] = [...unary, ...activations, clamp, ...arithmetic, ...logic].map(withoutEmptyGradients);
+export const elementwise: OpEntry[] = [...unary, ...activations, ...shrinking, clamp, ...arithmetic, ...logic].map(
+	withoutEmptyGradients,
+);

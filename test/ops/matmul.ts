@@ -249,7 +249,9 @@ export const matmul: OpEntry[] = [
 			),
 		],
 		tolerance,
-		torch: ({ beta = 1, alpha = 1 }) => `torch.baddbmm(x[0], x[1], x[2], beta=${beta}, alpha=${alpha})`,
+		// PyTorch 1.13 now and then multiplies memory that it has not filled by a beta of 0.
+		torch: ({ beta = 1, alpha = 1 }) =>
+			beta === 0 ? `${alpha} * torch.bmm(x[1], x[2])` : `torch.baddbmm(x[0], x[1], x[2], beta=${beta}, alpha=${alpha})`,
 	},
 	{
 		name: 'einsum',

@@ -1,5 +1,5 @@
 /** Softmax and its logarithm. */
-import { logSoftmax, softmax as softmaxOperation, type Tensor, tensor, zeros } from 'wgrad';
+import { logSoftmax, softmax as softmaxOperation, softmin, type Tensor, tensor, zeros } from 'wgrad';
 import type { InputSpec, OpEntry, Sample } from './database';
 
 const INF = Number.POSITIVE_INFINITY;
@@ -42,7 +42,7 @@ function entry(name: string, operation: (x: Tensor, dim: number) => Tensor, torc
 		call: ([x], { dim }) => operation(x!, dim as number),
 		samples,
 		gradient: 'yes',
-		torch: ({ dim }) => `torch.${torch}(x[0], ${dim})`,
+		torch: ({ dim }) => `F.${torch}(x[0], ${dim})`,
 		refusals: [
 			{
 				label: 'dim out of range',
@@ -63,4 +63,8 @@ function entry(name: string, operation: (x: Tensor, dim: number) => Tensor, torc
 	};
 }
 
-export const softmax: OpEntry[] = [entry('softmax', softmaxOperation, 'softmax'), entry('logSoftmax', logSoftmax, 'log_softmax')];
+export const softmax: OpEntry[] = [
+	entry('softmax', softmaxOperation, 'softmax'),
+	entry('logSoftmax', logSoftmax, 'log_softmax'),
+	entry('softmin', softmin, 'softmin'),
+];

@@ -102,6 +102,9 @@ function activation(d: Draw): Case {
 		() =>
 			d.case('hardtanh', [x], ([t]) => w.hardtanh(t!, { minVal: min ?? -2, maxVal: max }), { minVal: min ?? -2, maxVal: max }),
 		() => d.case('clamp', [x], ([t]) => w.clamp(t!, { min, max }), { min, max }),
+		() => d.case('softshrink', [x], ([t]) => w.softshrink(t!, { lambda: number }), { lambda: number }),
+		() => d.case('threshold', [x], ([t]) => w.threshold(t!, number, max), { number, max }),
+		() => d.case('prelu', [x, d.input([1], 'float32')], ([t, slope]) => w.prelu(t!, slope!)),
 	])();
 }
 

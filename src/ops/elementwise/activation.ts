@@ -5,6 +5,7 @@ import { checkOptions } from '../../core/options';
 import type { Tensor } from '../../tensor';
 import { tidy } from '../../tidy';
 import { type Operand, requireTensor, storedAs } from '../operands';
+import { requireNumber } from '../requirements';
 import { add, div, mul, sub } from './binary';
 import { to } from './cast';
 import { ge, gt, isnan, le, logicalAnd, logicalOr, lt } from './compare';
@@ -14,11 +15,6 @@ import { abs, erfc, exp, neg, square, tanh, unary } from './unary';
 // Klambauer et al., "Self-normalizing neural networks", 2017.
 const SELU_ALPHA = 1.6732632423543772;
 const SELU_SCALE = 1.0507009873554805;
-
-function requireNumber(operation: string, name: string, value: unknown): void {
-	if (typeof value !== 'number' || Number.isNaN(value))
-		throw new ArgumentError(`${operation}: ${name} must be a number, not ${String(value)}`);
-}
 
 /** 1 / (1 + e^-x); whole numbers give float32. */
 export function sigmoid(x: Tensor): Tensor {
