@@ -8,7 +8,8 @@
  * Backward: two sums, then dx.
  *
  *   lanes = 1         one invocation walks a row alone: short rows, and software adapters with many rows.
- *   lanes = 64, 256   a workgroup walks a row together, with trees in workgroup memory between the passes: GPUs.
+ *   lanes = 64, 256   a workgroup walks a row together, and between the passes each invocation adds up what all have found: GPUs. No tree, whose
+ *                     barriers stand in a loop: software adapters compile that for longer than all the rest.
  *   wide              reads and writes are vec4: offsets and rows are multiples of 4, and so is spatial unless groups
  *                     and spatial are 1.
  *
@@ -101,7 +102,7 @@ struct Params {
 ${lines}
 
 #if ${lanes > 1}
-var<workgroup> tree: array<vec2<f32>, ${workgroup}>;
+var<workgroup> found: array<vec2<f32>, ${workgroup}>;
 #endif
 
 fn horizontal(v: F) -> f32 {
@@ -115,17 +116,15 @@ fn horizontal(v: F) -> f32 {
 /** The sums over a row of what each lane found; every lane gets them. */
 fn rowSums(mine: vec2<f32>, lid: u32) -> vec2<f32> {
 #if ${lanes > 1}
-	// A tree that is used again must have been read by all.
+	// What is used again must have been read by all.
 	workgroupBarrier();
-	tree[lid] = mine;
-	for (var half = ${lanes / 2}u; half > 0u; half /= 2u) {
-		workgroupBarrier();
-		if (lid < half) {
-			tree[lid] += tree[lid + half];
-		}
+	found[lid] = mine;
+	workgroupBarrier();
+	var sums = vec2<f32>();
+	for (var lane = 0u; lane < ${lanes}u; lane++) {
+		sums += found[lane];
 	}
-	workgroupBarrier();
-	return tree[0];
+	return sums;
 #else
 	return mine;
 #endif

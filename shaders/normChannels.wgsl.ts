@@ -4,7 +4,8 @@
  * parameters   the sums behind dweight and dbias, in segments: [segments, channels] partial sums that the host adds up. An
  *              invocation adds up blocks of 32 before it adds them to its total, so errors grow with the blocks.
  *                spatial = 1     neighbouring invocations take neighbouring channels and walk down the batch.
- *                spatial > 1     lanes = 64: a workgroup walks a segment of a channel together, with a tree at its end (GPUs);
+ *                spatial > 1     lanes = 64: a workgroup walks a segment of a channel together, and its first invocation adds up
+ *                                what all have found, pairs first (GPUs; see reduce.wgsl.ts);
  *                                lanes = 1: an invocation walks it alone (software adapters).
  * channels     y or dx where each channel has statistics of its own: elementwise.
  * scale        rstd from a variance, and running statistics in place: one invocation for each channel.
@@ -71,7 +72,7 @@ struct Sums {
 }
 
 #if ${lanes > 1}
-var<workgroup> tree: array<vec2<f32>, ${NORM_WORKGROUP}>;
+var<workgroup> shares: array<vec2<f32>, ${2 * lanes - 1}>;
 #endif
 
 struct Statistics {
@@ -199,16 +200,14 @@ fn main(
 		return;
 	}
 	let sums = walk(group % p.channels, group / p.channels, lid);
-	tree[lid] = vec2(horizontal(sums.slope), horizontal(sums.level));
-	for (var half = ${lanes / 2}u; half > 0u; half /= 2u) {
-		workgroupBarrier();
-		if (lid < half) {
-			tree[lid] += tree[lid + half];
-		}
-	}
+	shares[lid] = vec2(horizontal(sums.slope), horizontal(sums.level));
+	workgroupBarrier();
 	if (lid == 0u) {
-		dweight[group] = tree[0].x;
-		dbias[group] = tree[0].y;
+		for (var n = 0u; n < ${lanes - 1}u; n++) {
+			shares[${lanes}u + n] = shares[2u * n] + shares[2u * n + 1u];
+		}
+		dweight[group] = shares[${2 * lanes - 2}].x;
+		dbias[group] = shares[${2 * lanes - 2}].y;
 	}
 #endif
 }
