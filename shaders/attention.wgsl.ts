@@ -199,6 +199,45 @@ fn keptAt(row: u32, quad: u32) -> vec4<f32> {
 `;
 }
 
+/** Lanes of a workgroup in the forms with subgroups: each has four of the tile's own rows. */
+const LANES = OWN_ROWS / 4;
+
+/** The beginning of those forms, and which rows a lane owns: keys, or queries. */
+export const OWN_TILE = wgsl`
+@compute @workgroup_size(${LANES})
+fn main(
+	@builtin(workgroup_id) wid: vec3<u32>,
+	@builtin(num_workgroups) grid: vec3<u32>,
+	@builtin(local_invocation_index) lane: u32,
+	@builtin(subgroup_invocation_id) member: u32,
+) {
+	let tile = wid.x + wid.y * grid.x;
+	if (tile >= p.tiles) {
+		return;
+	}
+`;
+
+export const OWN_KEYS = wgsl`
+	let heads = p.heads / p.group;
+	let batch = tile / p.rowTiles / heads;
+	let keyHead = tile / p.rowTiles % heads;
+	let firstOwn = tile % p.rowTiles * ${OWN_ROWS}u;
+	let own = firstOwn + lane * 4u;
+	let ownKeys = vec4<u32>(own) + vec4<u32>(0u, 1u, 2u, 3u);
+`;
+
+export const OWN_QUERIES = wgsl`
+	let batch = tile / p.rowTiles / p.heads;
+	let h = tile / p.rowTiles % p.heads;
+	let keyHead = h / p.group;
+	// The last tiles first: of causal ones they are the longest.
+	let firstOwn = (p.rowTiles - 1u - tile % p.rowTiles) * ${OWN_ROWS}u;
+	let own = firstOwn + lane * 4u;
+	let rowHead = (batch * p.heads + h) * p.queries;
+	let seen = vec4<u32>(visible(own), visible(own + 1u), visible(own + 2u), visible(own + 3u));
+	let end = select(p.keys, min(firstOwn + ${OWN_ROWS}u, p.keys), p.causal != 0u);
+`;
+
 export type AttentionRowsVariant = { vectors: boolean; storage: Float };
 
 /** rows: an invocation a query. The parameters are those of the others, with o in the place of q. Grid: queries of all heads / 64. */

@@ -11,7 +11,17 @@
  * each place that reads or writes memory becomes a branch for each lane. lavapipe compiles kernels one after another.
  */
 import { wgsl } from 'wgsl-preprocessor';
-import { type AttentionOptionsVariant, accesses, declarations, lines, OWN_ROWS, range, sizeOf } from './attention.wgsl';
+import {
+	type AttentionOptionsVariant,
+	accesses,
+	declarations,
+	lines,
+	OWN_KEYS,
+	OWN_QUERIES,
+	OWN_TILE,
+	range,
+	sizeOf,
+} from './attention.wgsl';
 import type { ShaderTemplate } from './shader';
 
 export type AttentionSubgroupVariant = AttentionOptionsVariant & {
@@ -19,7 +29,6 @@ export type AttentionSubgroupVariant = AttentionOptionsVariant & {
 	subgroup: 4 | 8;
 };
 
-const LANES = 8;
 /** Streamed rows that a lane loads at a time. */
 const HELD = 4;
 
@@ -156,24 +165,9 @@ var<private> bias: array<f32, ${4 * streamed}>;
 var<private> kept: array<f32, ${4 * streamed}>;
 #endif
 
-@compute @workgroup_size(${LANES})
-fn main(
-	@builtin(workgroup_id) wid: vec3<u32>,
-	@builtin(num_workgroups) grid: vec3<u32>,
-	@builtin(local_invocation_index) lane: u32,
-	@builtin(subgroup_invocation_id) member: u32,
-) {
-	let tile = wid.x + wid.y * grid.x;
-	if (tile >= p.tiles) {
-		return;
-	}
+${OWN_TILE}
 #if ${byKeys}
-	let heads = p.heads / p.group;
-	let batch = tile / p.rowTiles / heads;
-	let keyHead = tile / p.rowTiles % heads;
-	let firstOwn = tile % p.rowTiles * ${OWN_ROWS}u;
-	let own = firstOwn + lane * 4u;
-	let ownKeys = vec4<u32>(own) + vec4<u32>(0u, 1u, 2u, 3u);
+	${OWN_KEYS}
 	${loadOwn('k', 'p.keys', 'headOf(p.k, batch, keyHead)', 'ownA', ' * p.scale')}
 	${loadOwn('v', 'p.keys', 'headOf(p.v, batch, keyHead)', 'ownB', '')}
 	for (var h = keyHead * p.group; h < (keyHead + 1u) * p.group; h++) {
@@ -201,15 +195,7 @@ fn main(
 	${storeOwn('dk', 'p.keys', 'headOf(p.out, batch, keyHead)', 'p.out', 'sumsA', 'p.scale')}
 	${storeOwn('dv', 'p.keys', 'headOf(p.out2, batch, keyHead)', 'p.out2', 'sumsB', '1.0')}
 #else
-	let batch = tile / p.rowTiles / p.heads;
-	let h = tile / p.rowTiles % p.heads;
-	let keyHead = h / p.group;
-	// The last tiles first: of causal ones they are the longest.
-	let firstOwn = (p.rowTiles - 1u - tile % p.rowTiles) * ${OWN_ROWS}u;
-	let own = firstOwn + lane * 4u;
-	let rowHead = (batch * p.heads + h) * p.queries;
-	let seen = vec4<u32>(visible(own), visible(own + 1u), visible(own + 2u), visible(own + 3u));
-	let end = select(p.keys, min(firstOwn + ${OWN_ROWS}u, p.keys), p.causal != 0u);
+	${OWN_QUERIES}
 #if ${mask !== 'none'}
 	let maskHead = p.maskOffset + batch * p.mask.x + h * p.mask.y;
 #endif
