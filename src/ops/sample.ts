@@ -2,7 +2,7 @@
 import { isGradEnabled } from '../autograd/modes';
 import { NO_GRADIENT, record } from '../autograd/tape';
 import type { GridAttributes, SampleAttributes } from '../backends/contract/sample';
-import { requireFloating } from '../core/dtype';
+import { allocateTyped, requireFloating } from '../core/dtype';
 import { ArgumentError, DTypeError, formatShape, ShapeError } from '../core/errors';
 import { checkOptions } from '../core/options';
 import { checkShape } from '../core/shape';
@@ -54,7 +54,7 @@ export function affineGrid(theta: Tensor, size: readonly number[], options: Affi
 		if (n === 1) return 0;
 		return alignCorners ? (2 * i) / (n - 1) - 1 : (2 * i + 1) / n - 1;
 	};
-	const values = new Float64Array(height * width * 3);
+	const values = allocateTyped('float64', height * width * 3);
 	for (let i = 0; i < height * width; i++) values.set([place(i % width, width), place(Math.floor(i / width), height), 1], i * 3);
 	return tidy(() => {
 		const base = tensor(values, { shape: [height * width, 3], dtype: theta.dtype, device: theta.device });

@@ -38,11 +38,16 @@ function draw(d: Draw): Case {
 	const options = { isCausal: d.oneIn(3), enableGqa, scale, ...(dropped && { dropoutP: 0.3 }) };
 	const call = ([q, k, v, attnMask]: Tensor[]) =>
 		scaledDotProductAttention(q!, k!, v!, { ...options, ...(attnMask && { attnMask }) });
-	// A gradient of scores is a difference of two sums of `valueSize` products, which may cancel: what their rounding is worth
-	// after the product with a key remains, and so it does where the gradient is 0.
+	// A gradient of scores is a difference of two sums of `valueSize` products, which may cancel: what their rounding is worth after the
+	// product with a key remains, and so it does where the gradient is 0, with a single key for one. Keys sum that up over the queries
+	// that share them, and operands without a batch over the batch: independent roundings, which grow with the root of their number.
 	const cancelled = 2 * valueSize * GRADIENT * high * scale * high * 2 ** -24;
+	const summed = ((length * heads) / keyHeads) * batch.reduce((product, size) => product * size, 1);
 	const given = mask === null ? inputs : [...inputs, mask];
-	return d.case('scaledDotProductAttention', given, call, options, { absolute: Math.max(cancelled, 2 ** -22) });
+	return d.case('scaledDotProductAttention', given, call, options, {
+		absolute: Math.max(cancelled, 2 ** -22),
+		absoluteGradient: Math.max(cancelled * Math.sqrt(summed), 2 ** -22),
+	});
 }
 
 testRandom('attention', draw);

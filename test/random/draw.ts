@@ -49,6 +49,8 @@ export interface Case {
 	readonly ties?: boolean;
 	/** By which a result may be off however small it is, with the reason at the place of use. Default 0. */
 	readonly absolute?: number;
+	/** The same for gradients. Default: as `absolute`. */
+	readonly absoluteGradient?: number;
 	/** Also seeds the engine's generator. */
 	readonly seed: number;
 	/** Gradients by the composed, recordable forms rather than by fused kernels. */
@@ -157,7 +159,7 @@ export class Draw {
 		inputs: readonly Input[],
 		call: Case['call'],
 		args: unknown = {},
-		rest: Partial<Pick<Case, 'ties' | 'absolute'>> = {},
+		rest: Partial<Pick<Case, 'ties' | 'absolute' | 'absoluteGradient'>> = {},
 	): Case {
 		return { operation, inputs, args, call, seed: this.int(0, 999), composed: this.oneIn(4), ...rest };
 	}

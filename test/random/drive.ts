@@ -56,6 +56,8 @@ export interface RandomOptions {
 	readonly ulps?: number;
 	/** By which a result may be off however small it is, with the reason at the place of use. Default 0. */
 	readonly absolute?: number;
+	/** The same for gradients. Default: as `absolute`. */
+	readonly absoluteGradient?: number;
 	/** Whether a fifth as many cases run in float16 too, where the adapter has it. Default false. */
 	readonly half?: boolean;
 }
@@ -156,6 +158,7 @@ async function judge(given: Case, actual: Outcome, options: RandomOptions): Prom
 		judgement = compare(expected, actual, rounded, nearby, {
 			...options,
 			...(given.absolute && { absolute: given.absolute }),
+			...(given.absoluteGradient && { absoluteGradient: given.absoluteGradient }),
 			half: given.half ?? false,
 		});
 		if (judgement.problem === null) break;
@@ -174,7 +177,7 @@ function compare(
 	actual: readonly Result[],
 	rounded: readonly Result[],
 	nearby: readonly Nearby[],
-	{ half = false, ulps = half ? HALF_ULPS : ULPS, absolute = 0 }: RandomOptions,
+	{ half = false, ulps = half ? HALF_ULPS : ULPS, absolute = 0, absoluteGradient = absolute }: RandomOptions,
 ): Judgement {
 	const unit = half ? HALF_UNIT : UNIT;
 	const tiny = half ? HALF_TINY : TINY;
@@ -183,6 +186,7 @@ function compare(
 		const [e, a, f] = [expected[r]!, actual[r]!, rounded[r]!];
 		const wrong = (problem: string) => ({ problem: `${a.what} [${a.shape}] ${problem}`, units: Number.POSITIVE_INFINITY });
 		const floating = a.dtype === (half ? 'float16' : 'float32');
+		const free = a.what.startsWith('gradient') ? absoluteGradient : absolute;
 		if (a.dtype !== f.dtype && !(floating && f.dtype === 'float32')) return wrong(`is ${a.dtype}, on the CPU ${f.dtype}`);
 		for (let i = 0; i < e.data.length; i++) {
 			const [want, got, near] = [e.data[i]!, a.data[i]!, f.data[i]!];
@@ -197,7 +201,7 @@ function compare(
 					(Math.abs(stepwise[r]!.data[i]! - there) * unit) / UNIT,
 				);
 			}
-			const off = Math.max(0, Math.abs(got - want) - absolute - tiny);
+			const off = Math.max(0, Math.abs(got - want) - free - tiny);
 			const units = off === 0 ? 0 : off / worth;
 			if (!(floating || a.dtype === 'float32') || !(units <= ulps)) {
 				return wrong(

@@ -68,8 +68,11 @@ export class ReduceLROnPlateau {
 		if (thresholdMode !== 'rel' && thresholdMode !== 'abs')
 			throw new ArgumentError(`ReduceLROnPlateau: thresholdMode must be 'rel' or 'abs', not '${thresholdMode}'`);
 		const groups = optimizer.paramGroups.length;
-		if (typeof minLr !== 'number' && minLr.length !== groups)
-			throw new ArgumentError(`ReduceLROnPlateau: minLr has ${minLr.length} values for ${groups} parameter groups`);
+		if (typeof minLr !== 'number' && !(Array.isArray(minLr) && minLr.length === groups)) {
+			throw new ArgumentError(
+				`ReduceLROnPlateau: minLr must be a number, or one for each of the ${groups} parameter groups, not ${Array.isArray(minLr) ? `${minLr.length} values` : String(minLr)}`,
+			);
+		}
 		this.#mode = mode;
 		this.#factor = factor;
 		this.#patience = patience;
