@@ -202,6 +202,27 @@ fn keptAt(row: u32, quad: u32) -> vec4<f32> {
 /** Lanes of a workgroup in the forms with subgroups: each has four of the tile's own rows. */
 const LANES = OWN_ROWS / 4;
 
+/** What those forms declare: besides what all do, private memory for a lane's own rows of one or two tensors and of their results. */
+export function ownMemory(variant: AttentionOptionsVariant): string {
+	const { kind, size, storage } = variant;
+	return wgsl`
+#if ${storage === 'f16'}
+enable f16;
+#endif
+enable subgroups;
+${declarations(variant)}
+
+var<private> ownA: array<f32, ${4 * size}>;
+var<private> sumsA: array<f32, ${4 * size}>;
+#if ${kind !== 'forward'}
+var<private> ownB: array<f32, ${4 * size}>;
+#endif
+#if ${kind === 'keyValue'}
+var<private> sumsB: array<f32, ${4 * size}>;
+#endif
+`;
+}
+
 /** The beginning of those forms, and which rows a lane owns: keys, or queries. */
 export const OWN_TILE = wgsl`
 @compute @workgroup_size(${LANES})

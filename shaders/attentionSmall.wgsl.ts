@@ -16,11 +16,11 @@ import { wgsl } from 'wgsl-preprocessor';
 import {
 	type AttentionOptionsVariant,
 	accesses,
-	declarations,
 	lines,
 	OWN_KEYS,
 	OWN_QUERIES,
 	OWN_TILE,
+	ownMemory,
 	range,
 	sizeOf,
 } from './attention.wgsl';
@@ -73,7 +73,7 @@ const READ_ROWS = `
 export const attentionSmall: ShaderTemplate<AttentionSmallVariant> = {
 	name: 'attention.small',
 	source(variant) {
-		const { kind, size, mask, dropout, storage, subgroup } = variant;
+		const { kind, size, mask, dropout, subgroup } = variant;
 		const forward = kind === 'forward';
 		const byKeys = kind === 'keyValue';
 		const reads = size / (4 * subgroup);
@@ -109,20 +109,7 @@ export const attentionSmall: ShaderTemplate<AttentionSmallVariant> = {
 		const put = (sums: string, d: number) => lines(4, (r) => `${sums}[${4 * d + r}] = y[${r}];`);
 
 		const code = wgsl`
-#if ${storage === 'f16'}
-enable f16;
-#endif
-enable subgroups;
-${declarations(variant)}
-
-var<private> ownA: array<f32, ${4 * size}>;
-var<private> sumsA: array<f32, ${4 * size}>;
-#if ${!forward}
-var<private> ownB: array<f32, ${4 * size}>;
-#endif
-#if ${byKeys}
-var<private> sumsB: array<f32, ${4 * size}>;
-#endif
+${ownMemory(variant)}
 
 #if ${mask !== 'none'}
 /** What the mask adds to the scores of the four own rows and a streamed one. */

@@ -14,11 +14,11 @@ import { wgsl } from 'wgsl-preprocessor';
 import {
 	type AttentionOptionsVariant,
 	accesses,
-	declarations,
 	lines,
 	OWN_KEYS,
 	OWN_QUERIES,
 	OWN_TILE,
+	ownMemory,
 	range,
 	sizeOf,
 } from './attention.wgsl';
@@ -78,7 +78,7 @@ function readRows(count: number, row: string): string {
 export const attentionSubgroup: ShaderTemplate<AttentionSubgroupVariant> = {
 	name: 'attention.subgroup',
 	source(variant) {
-		const { kind, size, mask, dropout, storage, subgroup } = variant;
+		const { kind, mask, dropout, subgroup } = variant;
 		const streamed = HELD * subgroup;
 		const forward = kind === 'forward';
 		const byKeys = kind === 'keyValue';
@@ -144,20 +144,7 @@ export const attentionSubgroup: ShaderTemplate<AttentionSubgroupVariant> = {
 		const drop = (s: string) => (dropout ? each((i) => `${s}${i} *= ${four('kept', `${i}u`)};`) : '');
 
 		const code = wgsl`
-#if ${storage === 'f16'}
-enable f16;
-#endif
-enable subgroups;
-${declarations(variant)}
-
-var<private> ownA: array<f32, ${4 * size}>;
-var<private> sumsA: array<f32, ${4 * size}>;
-#if ${!forward}
-var<private> ownB: array<f32, ${4 * size}>;
-#endif
-#if ${byKeys}
-var<private> sumsB: array<f32, ${4 * size}>;
-#endif
+${ownMemory(variant)}
 #if ${mask !== 'none'}
 var<private> bias: array<f32, ${4 * streamed}>;
 #endif

@@ -17,6 +17,7 @@ import { wgsl } from 'wgsl-preprocessor';
 import { type ElementAccess, elementwiseSource } from './elementwise.wgsl';
 import { mathFunctions } from './math.wgsl';
 import type { Access, ShaderTemplate, StorageType } from './shader';
+import { sumOfAll } from './together';
 
 const PAIR = {
 	mse: '(a - b) * (a - b)',
@@ -105,33 +106,17 @@ fn weightOf(c: u32) -> f32 {
 `;
 }
 
-/**
- * Sums of a value of every thread, and the largest of them, in every thread, each of which goes through what all have written. A tree has a barrier in a
- * loop, which software adapters need longer to compile than all the rest of a kernel; and 64 reads that all threads share take GPUs about as long
- * as a tree's six barriers.
- */
-const TOGETHER = wgsl`
-var<workgroup> partial: array<vec2<f32>, 64>;
-fn sumOfAll(lid: u32, value: vec2<f32>) -> vec2<f32> {
-	workgroupBarrier();
-	partial[lid] = value;
-	workgroupBarrier();
-	var sum = vec2(0.0);
-	for (var i = 0u; i < 64u; i++) {
-		sum += partial[i];
-	}
-	return sum;
-}
-`;
+const TOGETHER = sumOfAll('vec2<f32>', 64);
 
+/** The largest value of all threads, in each of them, by way of the sum's memory. */
 const LARGEST = wgsl`
-fn largestOfAll(lid: u32, value: f32) -> f32 {
+fn largestOfAll(mine: f32, lid: u32) -> f32 {
 	workgroupBarrier();
-	partial[lid].x = value;
+	shares[lid].x = mine;
 	workgroupBarrier();
-	var largest = value;
-	for (var i = 0u; i < 64u; i++) {
-		largest = max(largest, partial[i].x);
+	var largest = mine;
+	for (var lane = 0u; lane < 64u; lane++) {
+		largest = max(largest, shares[lane].x);
 	}
 	return largest;
 }
@@ -161,7 +146,7 @@ fn rowLoss(row: u32, lid: u32) -> vec2<f32> {
 		largest = max(largest, f32(x[first + c * p.inner]));
 	}
 #if ${together}
-	largest = largestOfAll(lid, largest);
+	largest = largestOfAll(largest, lid);
 #endif
 	var sum = 0.0;
 	var next = begin;
@@ -174,7 +159,7 @@ fn rowLoss(row: u32, lid: u32) -> vec2<f32> {
 		sum += block;
 	}
 #if ${together}
-	sum = sumOfAll(lid, vec2(sum, 0.0)).x;
+	sum = sumOfAll(vec2(sum, 0.0), lid).x;
 #endif
 	normalizer = largest + logarithm(vec4(sum)).x;
 	if (lid == 0u || ${!together}) {
@@ -192,7 +177,7 @@ fn rowLoss(row: u32, lid: u32) -> vec2<f32> {
 		smoothSum -= weightOf(k) * (f32(x[first + k * p.inner]) - normalizer);
 	}
 #if ${together}
-	smoothSum = sumOfAll(lid, vec2(smoothSum, 0.0)).x;
+	smoothSum = sumOfAll(vec2(smoothSum, 0.0), lid).x;
 #endif
 	value = (1.0 - p.labelSmoothing) * value + p.labelSmoothing / f32(p.classes) * smoothSum;
 #endif
@@ -258,7 +243,7 @@ fn main(
 	for (var row = lid; row < p.rows; row += 64u) {
 		sum += rowLoss(row, lid);
 	}
-	sum = sumOfAll(lid, sum);
+	sum = sumOfAll(sum, lid);
 	if (lid == 0u) {
 		loss[0] = ${loss}(${reduction === 'mean' ? 'reduced(sum)' : 'sum.x'});
 		total[0] = sum.y;
@@ -323,7 +308,7 @@ fn main(@builtin(local_invocation_index) lid: u32) {
 		}
 		sum += block;
 	}
-	sum = sumOfAll(lid, sum);
+	sum = sumOfAll(sum, lid);
 	if (lid == 0u) {
 		loss[0] = ${loss}(${reduction === 'mean' ? 'reduced(sum)' : 'sum.x'});
 		total[0] = sum.y;

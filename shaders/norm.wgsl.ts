@@ -8,8 +8,7 @@
  * Backward: two sums, then dx.
  *
  *   lanes = 1         one invocation walks a row alone: short rows, and software adapters with many rows.
- *   lanes = 64, 256   a workgroup walks a row together, and between the passes each invocation adds up what all have found: GPUs. No tree, whose
- *                     barriers stand in a loop: software adapters compile that for longer than all the rest.
+ *   lanes = 64, 256   a workgroup walks a row together, and between the passes each invocation adds up what all have found (together.ts): GPUs.
  *   wide              reads and writes are vec4: offsets and rows are multiples of 4, and so is spatial unless groups
  *                     and spatial are 1.
  *
@@ -17,6 +16,7 @@
  */
 import { wgsl } from 'wgsl-preprocessor';
 import type { Access, ShaderSource, ShaderTemplate, StorageType } from './shader';
+import { sumOfAll } from './together';
 
 export const NORM_WORKGROUP = 64;
 
@@ -102,7 +102,7 @@ struct Params {
 ${lines}
 
 #if ${lanes > 1}
-var<workgroup> found: array<vec2<f32>, ${workgroup}>;
+${sumOfAll('vec2<f32>', workgroup)}
 #endif
 
 fn horizontal(v: F) -> f32 {
@@ -116,15 +116,7 @@ fn horizontal(v: F) -> f32 {
 /** The sums over a row of what each lane found; every lane gets them. */
 fn rowSums(mine: vec2<f32>, lid: u32) -> vec2<f32> {
 #if ${lanes > 1}
-	// What is used again must have been read by all.
-	workgroupBarrier();
-	found[lid] = mine;
-	workgroupBarrier();
-	var sums = vec2<f32>();
-	for (var lane = 0u; lane < ${lanes}u; lane++) {
-		sums += found[lane];
-	}
-	return sums;
+	return sumOfAll(mine, lid);
 #else
 	return mine;
 #endif

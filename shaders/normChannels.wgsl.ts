@@ -5,7 +5,7 @@
  *              invocation adds up blocks of 32 before it adds them to its total, so errors grow with the blocks.
  *                spatial = 1     neighbouring invocations take neighbouring channels and walk down the batch.
  *                spatial > 1     lanes = 64: a workgroup walks a segment of a channel together, and its first invocation adds up
- *                                what all have found, pairs first (GPUs; see reduce.wgsl.ts);
+ *                                what all have found, pairs first (GPUs; see together.ts);
  *                                lanes = 1: an invocation walks it alone (software adapters).
  * channels     y or dx where each channel has statistics of its own: elementwise.
  * scale        rstd from a variance, and running statistics in place: one invocation for each channel.
@@ -15,6 +15,7 @@
 import { wgsl } from 'wgsl-preprocessor';
 import { declare, NORM_WORKGROUP, preamble } from './norm.wgsl';
 import type { ShaderSource, ShaderTemplate, StorageType } from './shader';
+import { pairwise, pairwisePlaces } from './together';
 
 export type NormParametersVariant = {
 	storage: StorageType;
@@ -72,7 +73,7 @@ struct Sums {
 }
 
 #if ${lanes > 1}
-var<workgroup> shares: array<vec2<f32>, ${2 * lanes - 1}>;
+var<workgroup> shares: array<vec2<f32>, ${pairwisePlaces(lanes)}>;
 #endif
 
 struct Statistics {
@@ -203,11 +204,9 @@ fn main(
 	shares[lid] = vec2(horizontal(sums.slope), horizontal(sums.level));
 	workgroupBarrier();
 	if (lid == 0u) {
-		for (var n = 0u; n < ${lanes - 1}u; n++) {
-			shares[${lanes}u + n] = shares[2u * n] + shares[2u * n + 1u];
-		}
-		dweight[group] = shares[${2 * lanes - 2}].x;
-		dbias[group] = shares[${2 * lanes - 2}].y;
+		${pairwise('shares', lanes, (a, b) => `${a} + ${b}`)}
+		dweight[group] = shares[${pairwisePlaces(lanes) - 1}].x;
+		dbias[group] = shares[${pairwisePlaces(lanes) - 1}].y;
 	}
 #endif
 }

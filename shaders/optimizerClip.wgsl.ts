@@ -3,8 +3,8 @@
  *
  * squares    : each invocation adds up the squares of the elements that are as far apart as there are invocations, in blocks of 32, and writes its sum
  *              to a slot of its own. One launch a gradient; all write into one array of partial sums.
- * clipFactor : one workgroup adds the partial sums up: each of its 64 invocations those that are 64 apart, in blocks of 32, then the first invocation what the
- *              others have. One barrier, since on software adapters each costs more to compile than the rest of the kernel.
+ * clipFactor : one workgroup adds the partial sums up: each of its 64 invocations those that are 64 apart, in blocks of 32, then what all have
+ *              (together.ts).
  *
  * Layout: a gradient is contiguous from its offset on. With `vec4` an invocation reads four elements at once: the host guarantees an offset that is
  * a multiple of 4, and storages are padded to 16 bytes; what lies behind the last element is read and left out.
@@ -13,6 +13,7 @@
  */
 import { wgsl } from 'wgsl-preprocessor';
 import type { ShaderTemplate } from './shader';
+import { sumOfAll } from './together';
 
 export type SquaresVariant = { readonly vec4: boolean };
 
@@ -74,7 +75,7 @@ struct Params {
 @group(0) @binding(1) var<storage, read> partials: array<f32>;
 @group(0) @binding(2) var<storage, read_write> norm: array<f32>;
 @group(0) @binding(3) var<storage, read_write> factor: array<f32>;
-var<workgroup> sums: array<f32, 64>;
+${sumOfAll('f32', 64)}
 
 @compute @workgroup_size(64)
 fn main(@builtin(local_invocation_index) lid: u32) {
@@ -88,13 +89,8 @@ fn main(@builtin(local_invocation_index) lid: u32) {
 		}
 		sum += block;
 	}
-	sums[lid] = sum;
-	workgroupBarrier();
+	let total = sumOfAll(sum, lid);
 	if (lid == 0u) {
-		var total = 0.0;
-		for (var i = 0u; i < 64u; i++) {
-			total += sums[i];
-		}
 		// Compilers may assume that neither infinity nor NaN occurs, so what they lead to is chosen by their bits.
 		let bits = bitcast<u32>(total);
 		let isNan = bits > 0x7f800000u;

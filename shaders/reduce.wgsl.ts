@@ -7,10 +7,8 @@
  *   lanes = 1    one invocation walks the segment alone. The way for columns, where neighbouring invocations read neighbouring
  *                addresses; for very short lines; and on software adapters, where workgroup memory and barriers cost more than
  *                they bring.
- *   lanes = 64   the workgroup walks the segment together, and its first invocation puts together what all have found, pairs first and then
- *                pairs of them, each behind the others in workgroup memory: were the work shared, a barrier would stand in a loop, which
- *                software adapters compile for longer than all the rest. The way for rows on GPUs, and for the few long lines that are
- *                left at the end of a full reduction.
+ *   lanes = 64   the workgroup walks the segment together, and its first invocation puts together what all have found, pairs first
+ *                (together.ts). The way for rows on GPUs, and for the few long lines that are left at the end of a full reduction.
  *
  * Reads are scalar, or vec4 `along` the reduced dim (rows) or the kept one (columns, four results for each item); the host
  * guarantees stride 1 in that dim and that offset, sizes and other strides are multiples of 4.
@@ -26,6 +24,7 @@
 import { wgsl } from 'wgsl-preprocessor';
 import type { ShaderTemplate, StorageType } from './shader';
 import { placeFunction } from './strides';
+import { pairwise, pairwisePlaces } from './together';
 
 export type ReduceShaderOp =
 	/** sum x / divisor, and with `root` its root; so do 'spread', 'count', 'sumAbs' and 'sumSquares' end */
@@ -222,7 +221,7 @@ struct Params {
 @group(0) @binding(3) var<storage, read> centres: array<f32>;
 #endif
 #if ${lanes > 1}
-var<workgroup> shares: array<S, ${2 * lanes - 1}>;
+var<workgroup> shares: array<S, ${pairwisePlaces(lanes)}>;
 #endif
 
 ${placeFunction('keptAt', { rank: 'keptRank', shape: 'keptShape', strides: 'keptStrides' })}
@@ -433,10 +432,8 @@ fn main(
 #endif
 	workgroupBarrier();
 	if (lid == 0u && group < p.items) {
-		for (var n = 0u; n < ${lanes - 1}u; n++) {
-			shares[${lanes}u + n] = ${wide === 4 && !pair ? 'combinedScalars' : 'combined'}(shares[2u * n], shares[2u * n + 1u]);
-		}
-		store(item, shares[${2 * lanes - 2}]);
+		${pairwise('shares', lanes, (a, b) => `${wide === 4 && !pair ? 'combinedScalars' : 'combined'}(${a}, ${b})`)}
+		store(item, shares[${pairwisePlaces(lanes) - 1}]);
 	}
 #endif
 }

@@ -6,8 +6,8 @@
  *
  *   lanes = 1         one invocation walks a line alone: lines across columns (neighbours read neighbours), short lines, and software
  *                     adapters, where barriers cost more than they bring.
- *   lanes = 64, 256   a workgroup walks a line together, and between the two passes each invocation goes through what all have found: GPUs.
- *                     No tree, whose barriers stand in a loop: software adapters compile that for longer than all the rest.
+ *   lanes = 64, 256   a workgroup walks a line together, and between the two passes each invocation goes through what all have found
+ *                     (together.ts): GPUs.
  *   wide = 'along'    reads and writes are vec4 along the line: inner = 1, the strided operand has stride 1 along the line, and offset,
  *                     length and its other strides are multiples of 4.
  *   wide = 'across'   an invocation walks four neighbouring lines at once, lanes = 1: the innermost dim that stays has stride 1, and its
@@ -20,6 +20,7 @@
 import { wgsl } from 'wgsl-preprocessor';
 import type { ShaderTemplate, StorageType } from './shader';
 import { placeFunction } from './strides';
+import { sumOfAll } from './together';
 
 export type SoftmaxVariant = {
 	kind: 'forward' | 'backward';
@@ -82,11 +83,8 @@ struct Sum {
 	bits: B,
 }
 
-#if ${lanes > 1}
-var<workgroup> totals: array<f32, ${lanes}>;
-#if ${!backward}
+#if ${lanes > 1 && !backward}
 var<workgroup> found: array<vec2<u32>, ${lanes}>;
-#endif
 #endif
 
 /** Where line k of the strided operand begins. */
@@ -185,16 +183,7 @@ fn secondPass(source: u32, packed: u32, lane: u32, total: L) {
 #endif
 
 #if ${lanes > 1}
-fn sumOfAll(mine: f32, lid: u32) -> f32 {
-	totals[lid] = mine;
-	workgroupBarrier();
-	var total = 0.0;
-	for (var lane = 0u; lane < ${lanes}u; lane++) {
-		total += totals[lane];
-	}
-	return total;
-}
-
+${sumOfAll('f32', lanes)}
 #if ${backward}
 fn ofAll(mine: f32, lid: u32) -> f32 {
 	return sumOfAll(mine, lid);
