@@ -80,7 +80,8 @@ function quote(name: string): string {
 	return JSON.stringify(name.length > 80 ? `${name.slice(0, 80)}...` : name);
 }
 
-function isObject(value: unknown): value is Record<string, unknown> {
+/** Whether `value` is an object of names and values. */
+export function isObject(value: unknown): value is Record<string, unknown> {
 	return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 

@@ -6,7 +6,7 @@ import { ArgumentError } from '../core/errors';
 import { float32ToFloat16 } from '../core/float16';
 import { checkOptions } from '../core/options';
 import { Tensor } from '../tensor';
-import { decodeSafetensors, encodeSafetensors } from './safetensors';
+import { decodeSafetensors, encodeSafetensors, isObject } from './safetensors';
 
 export interface LoadOptions {
 	/** Where the tensors go. Default: the default device. */
@@ -22,8 +22,7 @@ export async function saveSafetensors(
 		throw new ArgumentError(
 			`saveSafetensors: it takes tensors by name, such as module.stateDict(), not ${state === null ? 'null' : typeof state}`,
 		);
-	if (typeof metadata !== 'object' || metadata === null || Array.isArray(metadata))
-		throw new ArgumentError('saveSafetensors: the metadata must be an object of texts by name');
+	if (!isObject(metadata)) throw new ArgumentError('saveSafetensors: the metadata must be an object of texts by name');
 	const names = Object.keys(state);
 	for (const name of names) {
 		if (!(state[name] instanceof Tensor))

@@ -66,7 +66,11 @@ export class Sequential extends Module {
 	/** The last layer's output; what flows between the layers is given back as soon as the tape allows. */
 	override forward(input: Tensor): Tensor {
 		if (this.length === 0) return input;
-		return tidy(() => this.layers.reduce((x, layer) => layer.forward(x), input));
+		return tidy(() => {
+			let x = input;
+			for (const layer of this.#layers.values()) x = layer.forward(x);
+			return x;
+		});
 	}
 }
 
