@@ -59,6 +59,7 @@ const CASES: readonly Case[] = [
 		maskType: 'float32',
 		dropout: true,
 	},
+	{ label: 'long', heads: [1, 1], lengths: [515, 530], sizes: [64, 64] },
 	{ label: 'long, small heads', heads: [1, 1], lengths: [530, 515], sizes: [32, 28], causal: true },
 	{ label: 'odd tiles', heads: [2, 2], lengths: [97, 97], sizes: [96, 96], causal: true, interleaved: true },
 	{ label: 'large heads', heads: [2, 2], lengths: [97, 97], sizes: [256, 132], causal: true, interleaved: true },
