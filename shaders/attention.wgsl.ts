@@ -97,6 +97,7 @@ struct Params {
 	keptScale: f32,
 	// Whether the mask is bool.
 	isBool: u32,
+	firstGroup: u32,
 }
 @group(0) @binding(0) var<uniform> p: Params;
 `;
@@ -173,8 +174,8 @@ fn visible(query: u32) -> u32 {
 fn biasAt(head: u32, query: u32, key: u32) -> f32 {
 	let value = mask[head + min(query, p.queries - 1u) * p.mask.z + min(key, p.keys - 1u) * p.mask.w];
 #if ${mask === 'f16'}
-	let bits = bitcast<u32>(vec2<f16>(value, 0h));
-	return select(f32(value), MASKED, bits == 0xfc00u);
+	let wide = f32(value);
+	return select(wide, MASKED, bitcast<u32>(wide) == 0xff800000u);
 #else
 	if (p.isBool != 0u) {
 		return select(0.0, MASKED, value == 0u);
@@ -232,7 +233,7 @@ fn main(
 	@builtin(local_invocation_index) lane: u32,
 	@builtin(subgroup_invocation_id) member: u32,
 ) {
-	let tile = wid.x + wid.y * grid.x;
+	let tile = p.firstGroup + wid.x + wid.y * grid.x;
 	if (tile >= p.tiles) {
 		return;
 	}

@@ -138,7 +138,7 @@ fn main(
 	@builtin(num_workgroups) grid: vec3<u32>,
 	@builtin(local_invocation_index) lane: u32,
 ) {
-	let tile = wid.x + wid.y * grid.x;
+	let tile = p.firstGroup + wid.x + wid.y * grid.x;
 	if (tile >= p.tiles) {
 		return;
 	}

@@ -13,7 +13,7 @@
  *             wraps, so that one comparison finds both edges. conv is one launch. The input gradient is one launch for
  *             each residue of the target position modulo the stride, each with the taps that meet this residue: dense work.
  * weightGrad  partial[s, g, o, (c, tap)], or with the last two exchanged, = the sum of gradY x over the s-th range of output
- *             rows (n, d', h'). Both sizes are padded to whole tiles, so that it is stored without a guard.
+ *             rows (n, d', h'). Both sizes are padded to whole tiles, so that a split is stored without a guard.
  * sumPartials gradWeight = the sum of the partial results, in order of s: no atomics, the same bits every time.
  *
  * Ladder:
@@ -70,6 +70,7 @@ struct Params {
 	tapJump: vec4<u32>,     // in the packed weights; w: the first tap
 	channels: u32, outputs: u32, groups: u32, blocks: u32,
 	positions: u32, offset: u32, weightTaps: u32, bias: u32,
+	firstGroup: u32,
 }
 `;
 
@@ -85,7 +86,7 @@ struct Params {
 	dilation: vec4<u32>,
 	channels: u32, outputs: u32, groups: u32, rows: u32,
 	rowsPerSplit: u32, laneBlocks: u32, sharedBlocks: u32, offsetX: u32,
-	offsetY: u32,
+	offsetY: u32, splits: u32, firstGroup: u32,
 }
 `;
 

@@ -104,7 +104,7 @@ fn main(
 	@builtin(subgroup_invocation_id) lane: u32,
 #endif
 ) {
-	let flat = wid.x + wid.y * nwg.x;
+	let flat = p.firstGroup + wid.x + wid.y * nwg.x;
 	let part = flat % (p.groups * p.blocks);
 	let quad = (flat / (p.groups * p.blocks)) * ${CORRELATE_WORKGROUP}u + lid;
 	let group = part / p.blocks;

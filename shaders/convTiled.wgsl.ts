@@ -33,7 +33,7 @@ var<workgroup> right: array<vec4<f32>, ${(TILED_DEPTH * TILED_SIDE) / 4}>;
 
 @compute @workgroup_size(${WORKGROUP})
 fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec3<u32>, @builtin(local_invocation_index) lid: u32) {
-	var flat = wid.x + wid.y * nwg.x;`;
+	var flat = p.firstGroup + wid.x + wid.y * nwg.x;`;
 
 export const convCorrelateTiled: ShaderTemplate<Readonly<{ type: StorageType }>> = {
 	name: 'conv.correlateTiled',
@@ -140,6 +140,9 @@ ${ENTRY}
 	flat /= p.sharedBlocks;
 	let group = flat % p.groups;
 	let split = flat / p.groups;
+	if (split >= p.splits) {
+		return;
+	}
 
 	// This thread brings one position into the tiles, for four outputs and for four columns, from these on.
 	let mine = lid / 16u * 4u;

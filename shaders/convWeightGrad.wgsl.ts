@@ -84,7 +84,7 @@ fn main(
 	@builtin(subgroup_invocation_id) lane: u32,
 #endif
 ) {
-	var flat = wid.x + wid.y * nwg.x;
+	var flat = p.firstGroup + wid.x + wid.y * nwg.x;
 #if ${isSingle}
 	let quad = (flat % p.sharedBlocks) * ${SINGLE_WORKGROUP}u + lid;
 	let split = flat / p.sharedBlocks;
@@ -100,6 +100,9 @@ fn main(
 	let group = flat % p.groups;
 	let split = flat / p.groups;
 #endif
+	if (split >= p.splits) {
+		return;
+	}
 	${onLanes.setup('lane', 'laneFirst')}
 #if ${isSingle}
 #elif ${subgroups}

@@ -49,13 +49,16 @@ fn main(
 	@builtin(local_invocation_index) lid: u32,
 	@builtin(subgroup_invocation_id) lane: u32,
 ) {
-	var flat = wid.x + wid.y * nwg.x;
+	var flat = p.firstGroup + wid.x + wid.y * nwg.x;
 	let firstRow = ((flat % p.laneBlocks) * ${WEIGHT_GRAD_WORKGROUP}u + lid) * 2u;
 	flat /= p.laneBlocks;
 	let sharedFirst = (flat % p.sharedBlocks) * ${WEIGHT_GRAD_SHARED}u;
 	flat /= p.sharedBlocks;
 	let group = flat % p.groups;
 	let split = flat / p.groups;
+	if (split >= p.splits) {
+		return;
+	}
 
 	let kernelRow = vec2(firstRow) + vec2<u32>(0u, 1u);
 	let planes = kernelRow / vec2(p.kernel.y * p.kernel.x) * p.size.w + p.offsetX;

@@ -59,6 +59,7 @@ struct Params {
 	// vec4 reads: whether a is dense along its rows' dim (else depth), and b along depth (else columns).
 	aAlongRows: u32,
 	bAlongDepth: u32,
+	firstGroup: u32,
 }
 @group(0) @binding(0) var<uniform> p: Params;
 
@@ -230,7 +231,7 @@ fn main(
 	@builtin(subgroup_invocation_id) invocation: u32,
 #endif
 ) {
-	let tile = wid.x + wid.y * grid.x;
+	let tile = p.firstGroup + wid.x + wid.y * grid.x;
 	let tileRow = tile / p.columnTiles;
 	let matrix = tileRow / p.rowTiles;
 	let split = matrix / p.batches;
@@ -340,7 +341,7 @@ fn main(
 	@builtin(num_workgroups) grid: vec3<u32>,
 	@builtin(local_invocation_index) lane: u32,
 ) {
-	let tile = wid.x + wid.y * grid.x;
+	let tile = p.firstGroup + wid.x + wid.y * grid.x;
 	let matrix = tile / (p.columnTiles * p.rowTiles);
 	let batch = matrix % p.batches;
 	let split = matrix / p.batches;

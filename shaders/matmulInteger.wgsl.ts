@@ -25,7 +25,7 @@ fn main(
 	@builtin(num_workgroups) grid: vec3<u32>,
 	@builtin(local_invocation_index) lane: u32,
 ) {
-	let i = (wid.x + wid.y * grid.x) * 64u + lane;
+	let i = (p.firstGroup + wid.x + wid.y * grid.x) * 64u + lane;
 	if (i >= p.batches * p.rows * p.columns) {
 		return;
 	}

@@ -56,7 +56,7 @@ fn main(
 	@builtin(num_workgroups) grid: vec3<u32>,
 	@builtin(local_invocation_index) lane: u32,
 ) {
-	let tile = wid.x + wid.y * grid.x;
+	let tile = p.firstGroup + wid.x + wid.y * grid.x;
 	let column = tile / p.rowTiles % p.columns;
 	let matrix = tile / (p.rowTiles * p.columns);
 	let batch = matrix % p.batches;

@@ -9,6 +9,8 @@
  * - The entry point is `main`. Views travel as an element offset and strides in `Params`, never as a binding offset.
  * - A grid may be folded: one with more than 65,535 workgroups in x arrives as (x, y) and the flat workgroup number is
  *   `wid.x + wid.y * nwg.x`, which may exceed the work, so kernels compare it with their bounds.
+ * - Kernels that can run long (products, convolutions, attention) end `Params` with `firstGroup`, which they add to the flat
+ *   workgroup number: the launch path cuts long launches and sets it.
  */
 
 /** What an element is in a storage buffer. Arithmetic on `f16` storage is always done in f32. bool is stored as u32. */

@@ -95,6 +95,7 @@ export function attentionKernels(gpu: Gpu): AttentionKernels {
 			grid: [tiles] as const,
 			flops: 2 * pairs * (products[0]! * size + products[1]! * valueSize),
 			bytes: [...inputs, ...outputs].reduce((sum, view) => sum + elements(view), 0) * (variant.storage === 'f16' ? 2 : 4),
+			divisible: true,
 		};
 		const { size: capacity } = variant;
 		if (subgroup !== null && (capacity === 32 || capacity === 64))

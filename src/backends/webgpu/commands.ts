@@ -26,6 +26,10 @@ export interface CommandOptions {
 	batchLaunches?: number | undefined;
 	/** Floating-point operations plus bytes moved in a batch before it is submitted. */
 	batchWork?: number | undefined;
+	/** Floating-point operations, beyond which a launch that can be divided is. */
+	dispatchWork?: number | undefined;
+	/** Workgroups in one dimension, beyond which a grid is folded; the adapter's limit by default. */
+	foldGrid?: number | undefined;
 	/** Bind groups to keep. */
 	bindGroupCap?: number | undefined;
 }
@@ -35,6 +39,12 @@ export interface LaunchRecord extends Launch {
 	readonly operation: string;
 	readonly pipeline: string;
 }
+
+/**
+ * Windows resets a GPU on which one dispatch takes two seconds. This takes a fifth of a second on an integrated GPU that does 250 GFLOP/s,
+ * and keeps a large one busy for milliseconds.
+ */
+const DISPATCH_WORK = 5e10;
 
 /** How long a failed read waits to hear that the device was lost. */
 const LOSS_NOTICE_MS = 50;
@@ -83,7 +93,9 @@ export class Commands {
 
 	private readonly batchLaunches: number;
 	private readonly batchWork: number;
+	private readonly dispatchWork: number;
 	private readonly maxGrid: number;
+	private readonly foldGrid: number;
 	private readonly parameters: GPUBuffer;
 	private readonly parameterWords: Uint32Array<ArrayBuffer>;
 	/** The offset of the current launch: one array for all, which `setBindGroup` reads faster than a typed array. */
@@ -117,7 +129,9 @@ export class Commands {
 	) {
 		this.batchLaunches = options.batchLaunches ?? 64;
 		this.batchWork = options.batchWork ?? 2e9;
+		this.dispatchWork = options.dispatchWork ?? DISPATCH_WORK;
 		this.maxGrid = device.limits.maxComputeWorkgroupsPerDimension;
+		this.foldGrid = options.foldGrid ?? this.maxGrid;
 		this.parameterWords = new Uint32Array(this.batchLaunches * SLOT_WORDS);
 		this.parameters = device.createBuffer({
 			label: 'parameters',
@@ -127,16 +141,33 @@ export class Commands {
 		this.bindGroups = new BindGroups(device, this.parameters, options.bindGroupCap ?? 8192);
 	}
 
-	/** Encodes a launch; it runs after all earlier ones. A grid with a zero is nothing to do. */
+	/** Encodes a launch, in several parts if it is long; it runs after all earlier ones. A grid with a zero is nothing to do. */
 	launch<V extends Variant>(record: Launch<V>): void {
+		if (record.divisible && record.flops > this.dispatchWork) this.launchInParts(record);
+		else this.launchWhole(record);
+	}
+
+	/** Each part is a record of its own. Workgroups do not depend on each other, so the results have the same bits. */
+	private launchInParts<V extends Variant>(record: Launch<V>): void {
+		const { grid, params, flops, bytes } = record;
+		const groups = grid[0];
+		const each = Math.max(1, Math.floor((groups * this.dispatchWork) / flops));
+		for (let first = 0; first < groups; first += each) {
+			const count = Math.min(each, groups - first);
+			const share = count / groups;
+			this.launchWhole({ ...record, params: [...params, first], grid: [count], flops: flops * share, bytes: bytes * share });
+		}
+	}
+
+	private launchWhole<V extends Variant>(record: Launch<V>): void {
 		let x = record.grid[0];
 		let y = record.grid[1] ?? 1;
 		const z = record.grid[2] ?? 1;
 		if (x === 0 || y === 0 || z === 0) return;
 		if (this.stopped !== undefined) throw this.stopped;
 		const pipeline = this.pipelines.get(record.kernel, record.variant);
-		if (x > this.maxGrid && y === 1) {
-			y = Math.ceil(x / this.maxGrid);
+		if (x > this.foldGrid && y === 1) {
+			y = Math.ceil(x / this.foldGrid);
 			x = Math.ceil(x / y);
 		}
 		if (x > this.maxGrid || y > this.maxGrid || z > this.maxGrid) {

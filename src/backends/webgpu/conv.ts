@@ -208,6 +208,7 @@ export function convKernels(gpu: Gpu): ConvKernels {
 			],
 			flops: 2 * c.batch * volume(out) * c.groups * c.outputs * c.channels * volume(taps),
 			bytes: bytesOf(source, target),
+			divisible: true,
 		};
 		const type = storageType(source);
 		if (tiled) {
@@ -309,10 +310,12 @@ export function convKernels(gpu: Gpu): ConvKernels {
 					sharedBlocks,
 					x.offset,
 					gradY.offset,
+					splits,
 				],
 				grid: [cut.workgroups * splits],
 				flops: flopsOf(g),
 				bytes: bytesOf(x, gradY) + splits * splitStride * 4,
+				divisible: true,
 			};
 			const type = storageType(x);
 			if (lanes === 'tiled') gpu.launch({ ...record, kernel: convWeightGradTiled, variant: { type } });

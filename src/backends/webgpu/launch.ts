@@ -19,6 +19,11 @@ export interface Launch<V extends Variant = Variant> {
 	/** Floating-point operations, and bytes read and written at least once: for the profile and the roofline. */
 	readonly flops: number;
 	readonly bytes: number;
+	/**
+	 * Whether the kernel's last parameter is the number of its first workgroup, which `params` leaves out: then a launch with much
+	 * work is cut into several, so that no dispatch lasts long enough for the system to reset the GPU.
+	 */
+	readonly divisible?: boolean;
 }
 
 /** The runtime as launchers see it. */

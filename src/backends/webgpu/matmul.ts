@@ -159,9 +159,10 @@ function launchSplit(gpu: Gpu, problem: Problem, { splits }: Splits, run: (out: 
 	gpu.release(partial);
 }
 
-function work({ rows, columns, depth, batches, storage }: Problem): Pick<Launch, 'flops' | 'bytes'> {
+function work({ rows, columns, depth, batches, storage }: Problem): Pick<Launch, 'flops' | 'bytes' | 'divisible'> {
 	const elements = batches * (rows * depth + depth * columns + rows * columns);
-	return { flops: 2 * batches * rows * columns * depth, bytes: elements * (storage === 'f16' ? 2 : 4) };
+	const bytes = elements * (storage === 'f16' ? 2 : 4);
+	return { flops: 2 * batches * rows * columns * depth, bytes, divisible: true };
 }
 
 function launchTiles(gpu: Gpu, problem: Problem): void {
