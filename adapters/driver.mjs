@@ -73,14 +73,25 @@ function load(library) {
 }
 
 /**
- * The adapter that Dawn finds as things stand, or null.
+ * WebGPU as this process has it: Deno's own, or a new instance of Dawn's in Node.
+ *
+ * @returns {Promise<GPU>}
+ */
+export async function findGpu() {
+	if (globalThis.navigator?.gpu !== undefined) return navigator.gpu;
+	const { create } = await import('webgpu');
+	const gpu = create([]);
+	instances.push(gpu);
+	return gpu;
+}
+
+/**
+ * The adapter that is found as things stand, or null.
  *
  * @returns {Promise<GPUAdapterInfo | null>}
  */
 export async function probeAdapter() {
-	const { create } = await import('webgpu');
-	const gpu = create([]);
-	instances.push(gpu);
+	const gpu = await findGpu();
 	const adapter = await gpu.requestAdapter({ powerPreference: 'high-performance' });
 	if (adapter === null) return null;
 	const device = await adapter.requestDevice();

@@ -29,7 +29,8 @@ const timeout = Number(options.timeout) * 1000;
 const started = performance.now();
 
 const files = (await findTests()).filter((file) => file.includes(options.filter));
-const wanted = (/** @type {string} */ name) => options.adapter === undefined || options.adapter === name;
+const isNamed = options.adapter !== undefined;
+const wanted = (/** @type {string} */ name) => !isNamed || options.adapter === name;
 const browser = new BrowserRunner();
 // A folder for this run alone, so that two runs do not overwrite each other's bundles.
 const bundles = join(root, `dist/test/${process.pid}`);
@@ -63,18 +64,23 @@ async function bundle(platform, files) {
 
 async function planNode() {
 	const needed = files.some((file) => places(file).adapters);
-	const environments = needed ? (await findEnvironments()).filter(({ name }) => wanted(name)) : [];
+	const environments = needed
+		? (await findEnvironments()).filter(({ name, onRequest }) => wanted(name) && (isNamed || !onRequest))
+		: [];
 	if (needed && environments.length === 0 && options.adapter !== 'cpu' && options.adapter !== 'chromium') {
 		fail(`Node: no WebGPU adapter ${options.adapter === undefined ? 'on this machine' : `'${options.adapter}'`}`);
 	}
 	// The longest files are among those that need no adapter: they go first, so that none is left for the end alone.
-	if (wanted('cpu')) environments.unshift({ name: 'cpu', adapter: 'Node alone', env: { WGRAD_ADAPTER: 'cpu' } });
+	if (wanted('cpu')) environments.unshift({ name: 'cpu', adapter: 'Node alone', env: {} });
 	const onAdapter = (/** @type {string} */ file) => places(file).adapters;
 	const used = files.filter((file) => places(file).node && environments.some(({ name }) => onAdapter(file) === (name !== 'cpu')));
 	const bundled = await bundle('node', used);
 	const fastest = environments.find(({ name }) => name !== 'cpu');
-	return environments.flatMap(({ name, adapter, env }) => {
-		const isMissing = (/** @type {string} */ file) => places(file).onlyFastest && name !== fastest?.name;
+	return environments.flatMap((environment) => {
+		const { name, adapter, onlyProofs = false } = environment;
+		const isMissing = (/** @type {string} */ file) =>
+			(places(file).onlyFastest && name !== fastest?.name) ||
+			(onlyProofs && (!places(file).proof || (places(file).slowProof && !isNamed)));
 		const own = bundled.filter((file) => onAdapter(file) === (name !== 'cpu') && !isMissing(file));
 		if (own.length > 0) open(name, adapter);
 		return inSessions(own).map((fellows) => ({
@@ -82,7 +88,7 @@ async function planNode() {
 			files: fellows,
 			run: (/** @type {(report: Report) => void} */ onReport) => {
 				const paths = fellows.map((file) => join(bundles, 'node', bundleName(file)));
-				return runInNode(paths, env, timeout, onReport);
+				return runInNode(paths, environment, timeout, onReport);
 			},
 		}));
 	});

@@ -60,6 +60,8 @@ export interface Sample {
 	readonly options?: Options;
 	/** False for values at which the derivative does not exist or explodes (extremes): forward parity only. Default true. */
 	readonly gradient?: boolean;
+	/** Instead of the entry's. */
+	readonly tolerance?: Tolerance;
 }
 
 export interface Tolerance {

@@ -90,6 +90,15 @@ function large(more: Partial<InputSpec> = {}): Sample[] {
 	];
 }
 
+/**
+ * One of these columns sums to 0.2 while its 1,028 magnitudes sum to 1,031, of which float32's unit of rounding is 6e-5. PyTorch's own float32 sums
+ * are up to 1.01e-5 off here, as are those of GPUs; those of software adapters are 2.2e-5 off, but not in that column.
+ */
+function cancelling(each: Sample): Sample {
+	const tolerance = { absolute: 6e-5, relative: 2e-5, reason: 'one unit of rounding of the magnitudes' };
+	return each.label === 'large columns' ? { ...each, tolerance } : each;
+}
+
 function empty(): Sample[] {
 	return [
 		sample('of nothing', [0], {}),
@@ -251,7 +260,7 @@ export const reduce: OpEntry[] = [
 			...walks(),
 			...severalDims(),
 			...empty(),
-			...large(),
+			...large().map(cancelling),
 			...whole(),
 			sample('int32 wraps around', { shape: [3], dtype: 'int32', values: [2147483647, 1, 5] }, {}, { gradient: false }),
 			sample('expanded', { shape: [3, 4], layout: 'expanded' }, { dim: 0 }),

@@ -1,12 +1,10 @@
 import { test } from 'uvu';
-import { init } from 'wgrad';
 import { indexing } from '../ops/indexing';
+import { startDevice } from '../proofs/device';
 import { proveParity } from '../proofs/parity';
 import { proveRefusals } from '../proofs/refusals';
 
-test.before(async () => {
-	await init({ device: 'webgpu' });
-});
+test.before(startDevice);
 proveParity(indexing);
 proveRefusals(indexing, 'webgpu');
 test.run();

@@ -1,12 +1,10 @@
 import { test } from 'uvu';
-import { init } from 'wgrad';
 import { matmul } from '../ops/matmul';
+import { startDevice } from '../proofs/device';
 import { proveParity } from '../proofs/parity';
 import { proveRefusals } from '../proofs/refusals';
 
-test.before(async () => {
-	await init({ device: 'webgpu' });
-});
+test.before(startDevice);
 proveParity(matmul);
 proveRefusals(matmul, 'webgpu');
 test.run();

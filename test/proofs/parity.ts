@@ -44,7 +44,7 @@ export function proveParity(entries: readonly OpEntry[]): void {
 		for (const sample of entry.samples) {
 			const name = `${entry.name} (${sample.label})`;
 			test(`parity: ${name}`, async () => {
-				const allowed = entry.tolerance ?? DEFAULT_TOLERANCE;
+				const allowed = sample.tolerance ?? entry.tolerance ?? DEFAULT_TOLERANCE;
 				const expected = await run(entry, sample, 'cpu', 'float64');
 				const actual = await run(entry, sample, 'webgpu', 'float32');
 				expected.outputs.forEach((output, i) => {

@@ -12,6 +12,9 @@ import { forBrowser, forNode, root, withSources } from '../../build.mjs';
  * - `.browser.test.ts`: in Chromium;
  * - any other `.test.ts`: in Node once, without an adapter.
  *
+ * Of the first kind, those in `parity`, `random` and `golden` are proofs: they try kernels on many inputs. Those of attention are slow where
+ * the adapter has no subgroups or hides that it is software: lavapipe compiles the kernels that it then runs for half a minute each.
+ *
  * @param {string} file
  */
 export function places(file) {
@@ -23,6 +26,8 @@ export function places(file) {
 		onlyFastest,
 		chromium: everywhere || onlyChromium,
 		node: !onlyChromium,
+		proof: everywhere && /^(parity|random|golden)\//.test(file),
+		slowProof: /^(parity|random)\/attention/.test(file),
 	};
 }
 

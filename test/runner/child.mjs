@@ -1,9 +1,9 @@
 /**
  * Runs bundled test files in a process of their own, one after the other, and sends their outcomes to test/run.mjs:
- * `child.mjs BUNDLE...`. VK_DRIVER_FILES says which driver Dawn takes.
+ * `child.mjs BUNDLE...`. The environment chooses the adapter: see adapter.mjs.
  */
 import { pathToFileURL } from 'node:url';
-import { chooseDriver } from '../../adapters/driver.mjs';
+import { chooseAdapter } from './adapter.mjs';
 
 /** @param {unknown} message */
 const send = (message) => process.send?.(message);
@@ -12,7 +12,7 @@ Object.assign(globalThis, {
 	WGRAD_ADAPTER: process.env.WGRAD_ADAPTER,
 	testStarted: (/** @type {string} */ running) => send({ running }),
 });
-if (process.env.VK_DRIVER_FILES !== undefined) await chooseDriver(process.env.VK_DRIVER_FILES);
+await chooseAdapter();
 for (const bundle of process.argv.slice(2)) {
 	const { run } = await import(pathToFileURL(bundle).href);
 	send({ outcome: await run() });

@@ -1,6 +1,7 @@
-/** Tests in Node: the environments that this machine offers, and one process for each session of test files. */
+/** Tests in Node and Deno: the environments that this machine offers, and one process for each session of test files. */
 import { fork } from 'node:child_process';
 import { join } from 'node:path';
+import { findDeno } from '../../adapters/deno.mjs';
 import { findLavapipe, findSwiftShader } from '../../adapters/driver.mjs';
 import { root } from '../../build.mjs';
 
@@ -16,6 +17,9 @@ import { root } from '../../build.mjs';
  * @property {string} name
  * @property {string} adapter what the adapter calls itself
  * @property {Record<string, string>} env
+ * @property {string} [deno] path of the Deno that runs the tests in Node's place
+ * @property {boolean} [onlyProofs] whether it runs the proofs of kernels alone: see places() in bundle.mjs
+ * @property {boolean} [onRequest] whether it runs only where --adapter names it
  */
 
 /** Time that a process has to exit by itself after its last test. */
@@ -25,42 +29,72 @@ const EXIT_MILLISECONDS = 20_000;
 const NEVER_SETTLED = 13;
 
 /**
- * The adapters that Dawn finds here, the fastest first: a GPU of the machine, lavapipe, SwiftShader.
+ * The adapters of this machine, the fastest first:
+ * - gpu, lavapipe, swiftshader: as Dawn in Node finds them;
+ * - wgpu: lavapipe as Deno finds it, whose WebGPU is Firefox's;
+ * - gpu-plan, wgpu-plan: lavapipe, which hides that it is software, so that launchers choose the kernels that GPUs run.
  *
  * @returns {Promise<NodeEnvironment[]>}
  */
 export async function findEnvironments() {
 	const lavapipe = findLavapipe();
 	const swiftshader = await findSwiftShader();
-	/** @type {[name: string, env: Record<string, string>][]} */
-	const candidates = [['gpu', {}]];
-	if (lavapipe !== undefined) candidates.push(['lavapipe', { VK_DRIVER_FILES: lavapipe }]);
-	if (swiftshader !== undefined) candidates.push(['swiftshader', { VK_DRIVER_FILES: swiftshader }]);
-	const environments = await Promise.all(
-		candidates.map(async ([name, env]) => ({ name, env: { ...env, WGRAD_ADAPTER: name }, adapter: await probe(env) })),
+	const deno = findDeno();
+	/** @type {Omit<NodeEnvironment, 'adapter'>[]} */
+	const candidates = [{ name: 'gpu', env: {} }];
+	if (lavapipe !== undefined) candidates.push({ name: 'lavapipe', env: { VK_DRIVER_FILES: lavapipe } });
+	if (swiftshader !== undefined) candidates.push({ name: 'swiftshader', env: { VK_DRIVER_FILES: swiftshader } });
+	if (lavapipe !== undefined && deno !== undefined) {
+		candidates.push({ name: 'wgpu', env: { VK_DRIVER_FILES: lavapipe }, deno, onlyProofs: true });
+	}
+	const probed = await Promise.all(candidates.map(async (candidate) => ({ ...candidate, adapter: await probe(candidate) })));
+	const found = probed.filter(
+		({ name, adapter }) => adapter !== '' && !(name === 'gpu' && /llvmpipe|swiftshader/i.test(adapter)),
 	);
-	return environments.filter(({ name, adapter }) => adapter !== '' && !(name === 'gpu' && /llvmpipe|swiftshader/i.test(adapter)));
+	const disguised = (/** @type {string} */ of, /** @type {string} */ name, /** @type {boolean} */ onRequest) =>
+		found
+			.filter((environment) => environment.name === of)
+			.map(({ env, ...rest }) => ({ ...rest, name, env: { ...env, WGRAD_DISGUISE: '1' }, onlyProofs: true, onRequest }));
+	return [...found, ...disguised('lavapipe', 'gpu-plan', false), ...disguised('wgpu', 'wgpu-plan', true)];
 }
 
 /**
- * @param {Record<string, string>} env
+ * @param {Omit<NodeEnvironment, 'adapter'>} environment
  * @returns {Promise<string>} the adapter's name, empty where there is none
  */
-function probe(env) {
+function probe(environment) {
 	return new Promise((resolve) => {
-		const child = fork(join(root, 'test/runner/probe.mjs'), { env: environment(env), stdio: 'ignore', timeout: 60_000 });
+		const child = start('test/runner/probe.mjs', [], environment, 'ignore');
+		const timer = setTimeout(() => child.kill('SIGKILL'), 60_000);
 		let name = '';
 		child.on('message', (/** @type {{ name: string | null }} */ message) => {
 			name = message.name ?? '';
 		});
-		child.on('exit', () => resolve(name));
+		child.on('exit', () => {
+			clearTimeout(timer);
+			resolve(name);
+		});
 	});
 }
 
-/** @param {Record<string, string>} env */
-function environment(env) {
+/**
+ * @param {string} script
+ * @param {readonly string[]} args
+ * @param {Omit<NodeEnvironment, 'adapter'>} environment
+ * @param {'ignore' | 'pipe'} output
+ */
+function start(script, args, { name, env, deno }, output) {
 	const { VK_DRIVER_FILES: _, VK_ICD_FILENAMES: __, ...rest } = process.env;
-	return { ...rest, MESA_SHADER_CACHE_DIR: join(root, '.cache/mesa'), ...env };
+	return fork(join(root, script), args, {
+		cwd: root,
+		env: { ...rest, MESA_SHADER_CACHE_DIR: join(root, '.cache/mesa'), WGRAD_ADAPTER: name, ...env },
+		execArgv: ['--expose-gc', '--enable-source-maps'],
+		...(deno !== undefined && {
+			execPath: deno,
+			execArgv: ['run', '--allow-all', '--no-lock', '--unstable-webgpu', '--v8-flags=--expose-gc'],
+		}),
+		stdio: ['ignore', output, output, 'ipc'],
+	});
 }
 
 /**
@@ -68,29 +102,24 @@ function environment(env) {
  * not begun.
  *
  * @param {readonly string[]} bundles
- * @param {Record<string, string>} env
+ * @param {NodeEnvironment} environment
  * @param {number} timeout of each, in milliseconds
  * @param {(report: Report) => void} onReport called for each bundle, in their order
  */
-export async function runInNode(bundles, env, timeout, onReport) {
-	for (let done = 0; done < bundles.length; ) done += await runProcess(bundles.slice(done), env, timeout, onReport);
+export async function runInNode(bundles, environment, timeout, onReport) {
+	for (let done = 0; done < bundles.length; ) done += await runProcess(bundles.slice(done), environment, timeout, onReport);
 }
 
 /**
  * @param {readonly string[]} bundles
- * @param {Record<string, string>} env
+ * @param {NodeEnvironment} environment
  * @param {number} timeout
  * @param {(report: Report) => void} onReport
  * @returns {Promise<number>} how many of them it has reported on: at least one
  */
-function runProcess(bundles, env, timeout, onReport) {
+function runProcess(bundles, environment, timeout, onReport) {
 	return new Promise((resolve) => {
-		const child = fork(join(root, 'test/runner/child.mjs'), bundles, {
-			cwd: root,
-			env: environment(env),
-			execArgv: ['--expose-gc', '--enable-source-maps'],
-			stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
-		});
+		const child = start('test/runner/child.mjs', bundles, environment, 'pipe');
 		let output = '';
 		let running = 'loading';
 		let problem = '';
