@@ -2,8 +2,8 @@
  * Optimizer steps: each reads a gradient and updates a parameter and its state in place, in one launch.
  *
  * Layout: all buffers hold n elements from their own offsets on; a thread updates one element, or, with `vec4`, four.
- * Host: the vec4 variant only where every offset is a multiple of 4. It may touch up to three elements behind the last one, which
- * is memory of the same buffer: storages are padded to 16 bytes and the padding is never read as data.
+ * Host: the vec4 variant only where every offset is a multiple of 4. It may write up to three elements behind the last one: the host
+ * takes it only where those are padding of the storage, which is never read as data.
  * Hyperparameters are data, so a schedule never compiles a pipeline; 1 - beta^t and lr / (1 - beta1^t) come from the host in
  * float64's precision.
  *

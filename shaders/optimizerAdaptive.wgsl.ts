@@ -4,8 +4,8 @@
  *
  * Layout: all buffers hold n elements from their own offsets on; a thread updates one element, or, with `vec4`, four. `Params` is
  * { count, offset of each buffer in the order of the bindings, sign of the gradient, weightDecay, l1, the step's own scalars }.
- * Host: the vec4 variant only where every offset is a multiple of 4. It may touch up to three elements behind the last one, which
- * is memory of the same buffer: storages are padded to 16 bytes and the padding is never read as data. Hyperparameters are data, so
+ * Host: the vec4 variant only where every offset is a multiple of 4. It may write up to three elements behind the last one: the host
+ * takes it only where those are padding of the storage, which is never read as data. Hyperparameters are data, so
  * a schedule never compiles a pipeline; what depends on the step's number comes from the host in float64's precision.
  *
  *   rmsprop   running square; `mean` (centered) subtracts the running mean's square, `buffer` adds momentum

@@ -7,7 +7,7 @@
  */
 import { ArgumentError, AutogradError, formatShape, ShapeError } from '../core/errors';
 import { checkOptions } from '../core/options';
-import { sameShape } from '../core/shape';
+import { isExpanded, sameShape } from '../core/shape';
 import { closeScope, openScope } from '../scope';
 import { type GradEdge, type GradNode, Tensor, viewOf } from '../tensor';
 import { isWatching, observe } from './anomaly';
@@ -294,9 +294,13 @@ function alias(x: Tensor): Tensor {
 function accumulate(tensor: Tensor, gradient: Tensor, createGraph: boolean, survivors: Set<unknown>): void {
 	const before = tensor.grad;
 	if (before === null || before.isDisposed) {
-		const exclusive = createGraph || (gradient.isContiguous && gradient.storage.references === 1);
+		const exclusive = gradient.isContiguous && gradient.storage.references === 1;
 		tensor.grad = exclusive ? gradient : copyGradient(gradient);
-	} else if (createGraph || before.requiresGrad) {
+	} else if (!sameShape(before.shape, gradient.shape) || before.dtype !== gradient.dtype) {
+		throw new AutogradError(
+			`backward: a tensor of shape ${formatShape(tensor.shape)} ${tensor.dtype} was given a .grad of shape ${formatShape(before.shape)} ${before.dtype}; they must be alike`,
+		);
+	} else if (createGraph || before.requiresGrad || isExpanded(before.shape, before.strides)) {
 		tensor.grad = addGradients(before, gradient);
 	} else {
 		addInto(before, gradient);

@@ -31,11 +31,18 @@ export function addGradients(a: Tensor, b: Tensor): Tensor {
 	});
 }
 
-/** A contiguous copy in memory of its own. */
+/** A contiguous copy in memory of its own, differentiable. */
 export function copyGradient(x: Tensor): Tensor {
-	const y = emptyOn(x, x.shape);
-	x.backend.kernels.copy({ x }, { y }, {});
-	return y;
+	return record({
+		name: 'clone',
+		inputs: [x],
+		forward: () => {
+			const y = emptyOn(x, x.shape);
+			x.backend.kernels.copy({ x }, { y }, {});
+			return y;
+		},
+		vjp: (gradient) => [gradient],
+	});
 }
 
 /** target += x, in place. */

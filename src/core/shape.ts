@@ -122,6 +122,11 @@ export function normalizeDims(operation: string, dims: number | readonly number[
 	return rank === 0 ? [] : list.sort((a, b) => a - b);
 }
 
+/** Whether several elements are one in memory: a dimension of more than one has stride 0. */
+export function isExpanded(shape: Shape, strides: readonly number[]): boolean {
+	return strides.some((step, d) => step === 0 && shape[d]! > 1);
+}
+
 /** The shape after reducing `dims` (normalized), with or without the reduced dimensions as 1. */
 export function reducedShape(shape: Shape, dims: readonly number[], keepdim: boolean): number[] {
 	const result: number[] = [];

@@ -6,8 +6,8 @@ import { ArgumentError, formatShape, ShapeError } from '../core/errors';
 import { defaultGenerator } from '../core/generator';
 import { checkOptions } from '../core/options';
 import { checkShape, numel, type Shape } from '../core/shape';
-import { requireTensor } from '../ops/requirements';
-import { empty, Tensor } from '../tensor';
+import { requireDistinct, requireTensor } from '../ops/requirements';
+import { empty, emptyOn, Tensor } from '../tensor';
 import type { FactoryOptions } from './module';
 import { Parameter } from './parameter';
 
@@ -52,36 +52,46 @@ export function calculateGain(nonlinearity: Nonlinearity, param = 0.01): number 
 	}
 }
 
-/** Marks a tensor as overwritten, so that a graph that saved it notices. */
-function written(tensor: Tensor, operation: string): Tensor {
+/** Checks that `tensor` may be written, and marks it, so that a graph that saved it notices. */
+function written<T extends Tensor>(tensor: T, operation: string): T {
 	requireTensor(operation, tensor);
-	if (!tensor.isContiguous)
-		throw new ArgumentError(
-			`${operation}: it fills contiguous tensors only; this one is a view of shape ${formatShape(tensor.shape)}`,
-		);
+	requireDistinct(operation, tensor);
 	tensor.storage.version++;
 	tensor.storage.lastWriter = operation;
 	tensor.backend.setLabel(operation);
 	return tensor;
 }
 
+/** Lets a kernel that fills whole storages fill `tensor`, where that is a view through a storage of its own. */
+function drawn<T extends Tensor>(tensor: T, operation: string, draw: (out: Tensor) => void): T {
+	const target = written(tensor, operation);
+	requireFloating(operation, target.dtype);
+	if (target.isContiguous && target.storage.length === target.size) {
+		draw(target);
+		return tensor;
+	}
+	const out = emptyOn(target, target.shape);
+	draw(out);
+	target.backend.kernels.copyInto({ x: out }, { y: target }, {});
+	out.dispose();
+	return tensor;
+}
+
 /** Uniform in [low, high). Default [0, 1). */
 export function uniform_<T extends Tensor>(tensor: T, low = 0, high = 1): T {
 	if (!(low <= high)) throw new ArgumentError(`uniform_: low ${low} must be at most high ${high}`);
-	const out = written(tensor, 'uniform_');
-	requireFloating('uniform_', tensor.dtype);
-	out.backend.kernels.randomUniform({}, { out }, { ...defaultGenerator.next(), low, high });
-	return tensor;
+	return drawn(tensor, 'uniform_', (out) => {
+		out.backend.kernels.randomUniform({}, { out }, { ...defaultGenerator.next(), low, high });
+	});
 }
 
 /** Normal. Default mean 0, std 1. */
 export function normal_<T extends Tensor>(tensor: T, mean = 0, std = 1): T {
 	if (!Number.isFinite(mean) || !(std >= 0))
 		throw new ArgumentError(`normal_: mean ${mean} must be finite and std ${std} at least 0`);
-	const out = written(tensor, 'normal_');
-	requireFloating('normal_', tensor.dtype);
-	out.backend.kernels.randomNormal({}, { out }, { ...defaultGenerator.next(), mean, std });
-	return tensor;
+	return drawn(tensor, 'normal_', (out) => {
+		out.backend.kernels.randomNormal({}, { out }, { ...defaultGenerator.next(), mean, std });
+	});
 }
 
 /** Every element `value`. */

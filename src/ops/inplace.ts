@@ -13,7 +13,7 @@ import { emptyOn, Tensor } from '../tensor';
 import type { AddOptions, DivOptions } from './elementwise/binary';
 import { to } from './elementwise/cast';
 import { broadcastView, converted, type Operand, requireSameDevice, requireTensor, resultType, scalarFor } from './operands';
-import { requireDivisor } from './requirements';
+import { requireDistinct, requireDivisor } from './requirements';
 
 /** Checks that `x` may be written, runs `write` with its temporaries disposed of, and marks the storage as written. */
 function inPlace(operation: string, x: Tensor, write: () => void): Tensor {
@@ -26,11 +26,7 @@ function inPlace(operation: string, x: Tensor, write: () => void): Tensor {
 	if (x.requiresGrad && isGradEnabled()) {
 		throw new AutogradError(`${operation}: the tensor is a leaf that requires a gradient. Write to it under noGrad(() => ...)`);
 	}
-	if (x.strides.some((step, d) => step === 0 && x.shape[d]! > 1)) {
-		throw new ShapeError(
-			`${operation}: the tensor of shape ${formatShape(x.shape)} was expanded: several of its elements are one in memory. Clone it first`,
-		);
-	}
+	requireDistinct(operation, x);
 	const scope = openScope();
 	try {
 		x.backend.setLabel(operation);
@@ -41,6 +37,28 @@ function inPlace(operation: string, x: Tensor, write: () => void): Tensor {
 	x.storage.version++;
 	x.storage.lastWriter = operation;
 	return x;
+}
+
+/**
+ * `x` for a kernel that writes contiguous memory: x itself or, where it is strided or in the storage of one of `others` (a kernel binds a
+ * buffer once), a copy. `putBack` ends the write.
+ */
+export function takeOut(operation: string, x: Tensor, ...others: readonly Tensor[]): Tensor {
+	requireDistinct(operation, x);
+	if (x.isContiguous && others.every(({ storage }) => storage !== x.storage)) return x;
+	const packed = emptyOn(x, x.shape);
+	x.backend.kernels.copy({ x }, { y: packed }, {});
+	return packed;
+}
+
+/** Copies what a kernel wrote into `takeOut`'s copy, if that made one, back to `x`, and marks x as written. */
+export function putBack(operation: string, packed: Tensor, x: Tensor): void {
+	if (packed !== x) {
+		x.backend.kernels.copyInto({ x: packed }, { y: x }, {});
+		packed.dispose();
+	}
+	x.storage.version++;
+	x.storage.lastWriter = operation;
 }
 
 /** The source with x's shape and dtype, in memory that the write does not touch. */

@@ -1,12 +1,22 @@
 /** What an operation requires of its operands before it looks at them. */
 import { type DType, isFloating } from '../core/dtype';
-import { ArgumentError, DeviceError, formatShape } from '../core/errors';
+import { ArgumentError, DeviceError, formatShape, ShapeError } from '../core/errors';
+import { isExpanded } from '../core/shape';
 import { Tensor } from '../tensor';
 
 /** Throws an ArgumentError, in the name of `operation`, unless `value` is a tensor. */
 export function requireTensor(operation: string, value: unknown, argument = 'input'): asserts value is Tensor {
 	if (!(value instanceof Tensor)) {
 		throw new ArgumentError(`${operation}: ${argument} must be a tensor, not ${describe(value)}. Make one with tensor()`);
+	}
+}
+
+/** Throws a ShapeError, in the name of `operation`, where `x` is expanded: a write would meet one element several times. */
+export function requireDistinct(operation: string, x: Tensor): void {
+	if (isExpanded(x.shape, x.strides)) {
+		throw new ShapeError(
+			`${operation}: the tensor of shape ${formatShape(x.shape)} was expanded: several of its elements are one in memory. Clone it first`,
+		);
 	}
 }
 

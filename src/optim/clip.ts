@@ -5,14 +5,15 @@ import { checkOptions } from '../core/options';
 import { zeros } from '../ops/creation';
 import { add, clamp, div } from '../ops/elementwise';
 import { copy_, mul_ } from '../ops/inplace';
-import { contiguous, stack } from '../ops/layout';
+import { contiguous, detach, stack } from '../ops/layout';
 import { norm } from '../ops/reduce';
 import { emptyOn, Tensor } from '../tensor';
 import { tidy } from '../tidy';
 
+/** Off the tape: the gradients of a recorded walk are scaled too. */
 function gradientsOf(parameters: Tensor | Iterable<Tensor>): Tensor[] {
 	const list = parameters instanceof Tensor ? [parameters] : [...parameters];
-	return list.map(({ grad }) => grad).filter((grad): grad is Tensor => grad !== null);
+	return list.flatMap(({ grad }) => (grad === null ? [] : [detach(grad)]));
 }
 
 /**
@@ -26,9 +27,9 @@ export function clipGradNorm(
 ): Tensor {
 	const { normType = 2 } = checkOptions('clipGradNorm', options, ['normType']);
 	if (!(maxNorm >= 0)) throw new ArgumentError(`clipGradNorm: maxNorm must be at least 0, not ${maxNorm}`);
-	const gradients = gradientsOf(parameters);
 	return noGrad(() =>
 		tidy(() => {
+			const gradients = gradientsOf(parameters);
 			if (gradients.length === 0) return zeros([]);
 			const [total, factor] =
 				normType === 2 && areAlike(gradients) ? fused(gradients, maxNorm) : composed(gradients, maxNorm, normType);

@@ -1,10 +1,10 @@
 /** Moving averages of weights. */
 import { noGrad } from '../autograd/modes';
-import { ArgumentError, formatShape } from '../core/errors';
+import { ArgumentError } from '../core/errors';
 import { checkOptions } from '../core/options';
 import { sameShape } from '../core/shape';
 import { copy_ } from '../ops/inplace';
-import { clone, detach } from '../ops/layout';
+import { clone, contiguous, detach } from '../ops/layout';
 import type { Tensor } from '../tensor';
 import { keep, tidy } from '../tidy';
 
@@ -42,9 +42,6 @@ export class EMA {
 		this.warmup = warmup;
 		this.#params = [...params];
 		if (this.#params.length === 0) throw new ArgumentError('EMA: it got no parameters; pass model.parameters()');
-		for (const { isContiguous, shape } of this.#params) {
-			if (!isContiguous) throw new ArgumentError(`EMA: the parameter of shape ${formatShape(shape)} is not contiguous`);
-		}
 		this.#averages = noGrad(() => this.#params.map((param) => keep(clone(detach(param)))));
 	}
 
@@ -61,7 +58,9 @@ export class EMA {
 		this.#params.forEach((param, i) => {
 			const average = this.#averages[i]!;
 			param.backend.setLabel('EMA.update');
-			param.backend.kernels.emaStep({ param }, { average }, { decay });
+			const weights = noGrad(() => contiguous(param));
+			param.backend.kernels.emaStep({ param: weights }, { average }, { decay });
+			weights.dispose();
 			average.storage.version++;
 			average.storage.lastWriter = 'EMA.update';
 		});

@@ -6,11 +6,11 @@
  */
 
 import { noGrad } from '../autograd/modes';
-import { ArgumentError } from '../core/errors';
+import { ArgumentError, formatShape } from '../core/errors';
 import { requireOptions } from '../core/options';
 import { sameShape } from '../core/shape';
 import { zeros } from '../ops/creation';
-import { copy_ } from '../ops/inplace';
+import { copy_, putBack, takeOut } from '../ops/inplace';
 import { clone, contiguous } from '../ops/layout';
 import { Tensor } from '../tensor';
 import { keep } from '../tidy';
@@ -27,8 +27,8 @@ export interface CommonOptions {
 	maximize: boolean;
 }
 
-/** Parameters with options of their own; what is left out is the optimizer's. */
-export type GroupInput<O> = { readonly params: Iterable<Tensor> } & Partial<O>;
+/** Parameters with options of their own; what is left out is the optimizer's. `initialLr` is for a schedule that resumes. */
+export type GroupInput<O> = { readonly params: Iterable<Tensor>; readonly initialLr?: number } & Partial<O>;
 
 export type ParamGroup<O> = O & { readonly params: readonly Tensor[]; initialLr?: number };
 
@@ -72,7 +72,9 @@ export abstract class Optimizer<O extends CommonOptions> {
 		if (typeof input.params !== 'object' || !(Symbol.iterator in input.params))
 			throw new ArgumentError(`${name}: the params of a group are a list of tensors`);
 		const params = [...input.params];
-		const { params: _, ...options } = input;
+		const { params: _, initialLr, ...options } = input;
+		if (initialLr !== undefined && !(initialLr >= 0))
+			throw new ArgumentError(`${name}: initialLr must be at least 0, not ${initialLr}`);
 		this.#requireKnown(options);
 		const known = new Set(this.paramGroups.flatMap((group) => group.params));
 		for (const param of params) {
@@ -102,7 +104,7 @@ export abstract class Optimizer<O extends CommonOptions> {
 	/** Throws an ArgumentError for options out of range. */
 	protected abstract validate(group: ParamGroup<O>): void;
 
-	/** Updates one parameter by its gradient, which is contiguous. */
+	/** Updates one parameter by its gradient. Both are contiguous, in storages of their own: a strided parameter comes as a copy. */
 	protected abstract update(param: Tensor, gradient: Tensor, group: ParamGroup<O>, state: ParamState): void;
 
 	/**
@@ -127,12 +129,14 @@ export abstract class Optimizer<O extends CommonOptions> {
 			state = {};
 			this.state.set(param, state);
 		}
-		const packed = contiguous(gradient);
-		param.backend.setLabel(`${this.constructor.name}.step`);
-		this.update(param, packed, group, state);
-		param.storage.version++;
-		param.storage.lastWriter = `${this.constructor.name}.step`;
-		if (packed !== gradient) packed.dispose();
+		const operation = `${this.constructor.name}.step`;
+		requireGradientOf(operation, param, gradient);
+		param.backend.setLabel(operation);
+		const values = contiguous(gradient);
+		const target = takeOut(operation, param, values);
+		this.update(target, values, group, state);
+		putBack(operation, target, param);
+		values.dispose();
 	}
 
 	/** Drops the gradients of all parameters: their memory returns to the pool. */
@@ -217,4 +221,13 @@ export abstract class Optimizer<O extends CommonOptions> {
 			});
 		});
 	}
+}
+
+/** The kernels trust that a gradient is like its parameter. */
+function requireGradientOf(operation: string, param: Tensor, gradient: Tensor): void {
+	if (sameShape(param.shape, gradient.shape) && param.dtype === gradient.dtype && param.device === gradient.device) return;
+	const shown = ({ shape, dtype, device }: Tensor) => `${formatShape(shape)} ${dtype} on ${device}`;
+	throw new ArgumentError(
+		`${operation}: a parameter of ${shown(param)} has a gradient of ${shown(gradient)}; they must be alike`,
+	);
 }

@@ -8,12 +8,18 @@ import type { View } from '../contract';
 import type { OptimizerKernels, Penalties } from '../contract/optimizer';
 import { NAN_BITS } from './axes';
 import { floatBits, type Gpu, storageType } from './launch';
+import { ownsTail } from './quads';
 
 const WORKGROUP = 64;
 /** An invocation that adds up squares has this many reads to do, but for large gradients, which have more. */
 const READS = 16;
 /** Workgroups that add up the squares of one gradient. */
 const SQUARES_AT_MOST = 256;
+
+/** Whether a step may read and write four elements at once: of the views all but the first, the gradient, are written. */
+function takesQuads(views: readonly View[], size: number): boolean {
+	return views.every((view, i) => view.offset % 4 === 0 && (i === 0 || ownsTail(view, size)));
+}
 
 export function optimizerKernels(gpu: Gpu): OptimizerKernels {
 	function update(
@@ -25,7 +31,7 @@ export function optimizerKernels(gpu: Gpu): OptimizerKernels {
 	): void {
 		const size = numel(views[0]!.shape);
 		const storage = storageType(views[0]!);
-		const vec4 = views.every((view) => view.offset % 4 === 0);
+		const vec4 = takesQuads(views, size);
 		const width = vec4 ? 4 : 1;
 		const count = Math.ceil(size / width);
 		// The kernels' offsets of optional buffers stand there whether they are bound or not.
@@ -54,7 +60,7 @@ export function optimizerKernels(gpu: Gpu): OptimizerKernels {
 	): void {
 		const size = numel(views[0]!.shape);
 		const storage = storageType(views[0]!);
-		const vec4 = views.every((view) => view.offset % 4 === 0);
+		const vec4 = takesQuads(views, size);
 		const width = vec4 ? 4 : 1;
 		const count = Math.ceil(size / width);
 		gpu.launch({

@@ -25,7 +25,7 @@ export interface QuadPlan {
 const FLAT: readonly ElementAccess[] = ['linear.f', 'linear.ff', 'linear.fff', 'linear.ffff'];
 
 /** Whether the three elements behind the view may be overwritten: they are padding of its storage, or there are none. */
-function ownsTail(view: View, size: number): boolean {
+export function ownsTail(view: View, size: number): boolean {
 	return size % 4 === 0 || view.offset + size >= view.storage.length;
 }
 

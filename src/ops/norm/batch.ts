@@ -6,6 +6,7 @@ import { ArgumentError, formatShape } from '../../core/errors';
 import { checkOptions } from '../../core/options';
 import { emptyOn, type Tensor } from '../../tensor';
 import { add, mul, rsqrt, square, sub, to } from '../elementwise';
+import { putBack, takeOut } from '../inplace';
 import { contiguous, reshape } from '../layout';
 import { converted } from '../operands';
 import { mean, sum } from '../reduce';
@@ -64,9 +65,15 @@ export function batchNorm(x: Tensor, options: BatchNormOptions = {}): Tensor {
 			const variance = training ? perChannel() : converted(contiguous(runningVar!), rstd.dtype);
 			if (training) {
 				kernels.channelStatistics({ x: packed }, { mean: centre, variance }, shape);
-				const running = runningMean && runningVar ? { runningMean, runningVar } : {};
-				kernels.channelScale({ mean: centre, variance }, { rstd, ...running }, { eps, momentum, count: batch * spatial });
-				markWritten(runningMean, runningVar);
+				const statistics = { mean: centre, variance };
+				const attributes = { eps, momentum, count: batch * spatial };
+				if (runningMean && runningVar) {
+					const means = takeOut('batchNorm', runningMean);
+					const variances = takeOut('batchNorm', runningVar, means);
+					kernels.channelScale(statistics, { rstd, runningMean: means, runningVar: variances }, attributes);
+					putBack('batchNorm', means, runningMean);
+					putBack('batchNorm', variances, runningVar);
+				} else kernels.channelScale(statistics, { rstd }, attributes);
 			} else {
 				kernels.cast({ x: runningMean! }, { y: centre }, {});
 				kernels.channelScale({ mean: centre, variance }, { rstd }, { eps, momentum: 0, count: 2 });
@@ -86,7 +93,7 @@ export function batchNorm(x: Tensor, options: BatchNormOptions = {}): Tensor {
 	return y!;
 }
 
-/** Both running statistics or, in training, none; each contiguous and [channels]. */
+/** Both running statistics or, in training, none; each [channels]. */
 export function requireRunning(
 	name: string,
 	x: Tensor,
@@ -101,16 +108,6 @@ export function requireRunning(
 	requireAffine(name, x, [channels], { runningMean, runningVar });
 	for (const [argument, tensor] of Object.entries({ runningMean, runningVar })) {
 		if (tensor?.requiresGrad) throw new ArgumentError(`${name}: ${argument} is written in place and cannot require a gradient`);
-		if (training && tensor && !tensor.isContiguous)
-			throw new ArgumentError(`${name}: ${argument} is written in place and must be contiguous`);
-	}
-}
-
-function markWritten(...tensors: readonly (Tensor | null | undefined)[]): void {
-	for (const tensor of tensors) {
-		if (tensor == null) continue;
-		tensor.storage.version++;
-		tensor.storage.lastWriter = 'batchNorm';
 	}
 }
 

@@ -1,0 +1,6 @@
+import { test } from 'uvu';
+import { testViews } from './views';
+
+testViews('cpu');
+
+test.run();
