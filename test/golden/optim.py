@@ -168,6 +168,58 @@ SCHEDULES = {
 }
 
 
+# With short periods, so that a schedule is resumed in every part of it. 1.13's warm restarts are wrong beyond their second restart.
+RESUMED = {
+    "StepLR": lambda o, e: S.StepLR(o, 4, last_epoch=e),
+    "MultiStepLR": lambda o, e: S.MultiStepLR(o, [2, 5, 5, 12], gamma=0.5, last_epoch=e),
+    "ConstantLR": lambda o, e: S.ConstantLR(o, factor=0.25, total_iters=4, last_epoch=e),
+    "LinearLR": lambda o, e: S.LinearLR(o, start_factor=0.1, end_factor=0.8, total_iters=9, last_epoch=e),
+    "ExponentialLR": lambda o, e: S.ExponentialLR(o, 0.97, last_epoch=e),
+    "PolynomialLR": lambda o, e: S.PolynomialLR(o, total_iters=15, power=2.0, last_epoch=e),
+    "CosineAnnealingLR": lambda o, e: S.CosineAnnealingLR(o, 5, eta_min=0.001, last_epoch=e),
+    "CosineAnnealingLR without a least rate": lambda o, e: S.CosineAnnealingLR(o, 4, last_epoch=e),
+    "CosineAnnealingWarmRestarts": lambda o, e: S.CosineAnnealingWarmRestarts(o, 5, T_mult=2, eta_min=0.001, last_epoch=e),
+    "OneCycleLR": lambda o, e: S.OneCycleLR(o, [0.5, 0.2], total_steps=30, last_epoch=e),
+    "CyclicLR": lambda o, e: S.CyclicLR(o, 0.01, 0.1, step_size_up=3, step_size_down=4, last_epoch=e),
+    "CyclicLR triangular2": lambda o, e: S.CyclicLR(o, [0.01, 0.02], 0.1, step_size_up=2, mode="triangular2", last_epoch=e),
+    "LambdaLR": lambda o, e: S.LambdaLR(o, [lambda t: 0.95**t, lambda t: 1 / (1 + t)], last_epoch=e),
+    "MultiplicativeLR": lambda o, e: S.MultiplicativeLR(o, lambda t: 0.95 if t % 2 else 1.01, last_epoch=e),
+    "ChainedScheduler": lambda o, e: S.ChainedScheduler(
+        [S.CosineAnnealingLR(o, 6, last_epoch=e), S.ExponentialLR(o, 0.98, last_epoch=e)]
+    ),
+}
+
+
+def resumed(make, last_epoch, loaded):
+    """The rates and the momentum of the next four steps after a schedule made with last_epoch, on an optimizer loaded from then or a fresh one."""
+
+    def groups():
+        return O.SGD([{"params": [torch.zeros(1)]}, {"params": [torch.zeros(1)], "lr": 0.02}], lr=0.1, momentum=0.9)
+
+    optimizer = groups()
+    scheduler = make(optimizer, -1)
+    initial = [{**group} for group in optimizer.param_groups]
+    if loaded:
+        for _ in range(last_epoch + 1):
+            optimizer.step()
+            scheduler.step()
+    state = optimizer.state_dict()
+    optimizer = groups()
+    if loaded:
+        optimizer.load_state_dict(state)
+    else:
+        for group, first in zip(optimizer.param_groups, initial):
+            group.update({key: value for key, value in first.items() if key not in ("params", "lr")})
+    scheduler = make(optimizer, last_epoch)
+    rates = []
+    for _ in range(4):
+        first, second = optimizer.param_groups
+        rates.append([float(f"{value:.14g}") for value in (first["lr"], second["lr"], first["momentum"])])
+        optimizer.step()
+        scheduler.step()
+    return rates
+
+
 def main():
     golden = {
         "optimizers": {name: trajectory(make) for name, make in OPTIMIZERS.items()},
@@ -177,6 +229,13 @@ def main():
             "far": lbfgs(lr=30, max_iter=6, line_search_fn="strong_wolfe"),
         },
         "schedules": {name: make() for name, make in SCHEDULES.items()},
+        "resumed": {
+            name: {
+                kind: [resumed(make, last_epoch, kind == "loaded") for last_epoch in range(14)]
+                for kind in ("loaded", "fresh")
+            }
+            for name, make in RESUMED.items()
+        },
     }
     with open(os.path.join(HERE, "optim.json"), "w") as file:
         json.dump(golden, file, separators=(",", ":"))

@@ -113,6 +113,115 @@ for (const [name, { make, base = 'sgd' }] of Object.entries(SCHEDULES)) {
 	});
 }
 
+type Resume = (optimizer: Groups, lastEpoch: number) => optim.lrScheduler.LRScheduler;
+
+/** As in test/golden/optim.py. */
+const RESUMED: Readonly<Record<string, Resume>> = {
+	StepLR: (o, lastEpoch) => new lrScheduler.StepLR(o, 4, { lastEpoch }),
+	MultiStepLR: (o, lastEpoch) => new lrScheduler.MultiStepLR(o, [2, 5, 5, 12], { gamma: 0.5, lastEpoch }),
+	ConstantLR: (o, lastEpoch) => new lrScheduler.ConstantLR(o, { factor: 0.25, totalIters: 4, lastEpoch }),
+	LinearLR: (o, lastEpoch) => new lrScheduler.LinearLR(o, { startFactor: 0.1, endFactor: 0.8, totalIters: 9, lastEpoch }),
+	ExponentialLR: (o, lastEpoch) => new lrScheduler.ExponentialLR(o, 0.97, { lastEpoch }),
+	PolynomialLR: (o, lastEpoch) => new lrScheduler.PolynomialLR(o, { totalIters: 15, power: 2, lastEpoch }),
+	CosineAnnealingLR: (o, lastEpoch) => new lrScheduler.CosineAnnealingLR(o, 5, { etaMin: 0.001, lastEpoch }),
+	'CosineAnnealingLR without a least rate': (o, lastEpoch) => new lrScheduler.CosineAnnealingLR(o, 4, { lastEpoch }),
+	CosineAnnealingWarmRestarts: (o, lastEpoch) =>
+		new lrScheduler.CosineAnnealingWarmRestarts(o, 5, { tMult: 2, etaMin: 0.001, lastEpoch }),
+	OneCycleLR: (o, lastEpoch) => new lrScheduler.OneCycleLR(o, [0.5, 0.2], { totalSteps: 30, lastEpoch }),
+	CyclicLR: (o, lastEpoch) => new lrScheduler.CyclicLR(o, 0.01, 0.1, { stepSizeUp: 3, stepSizeDown: 4, lastEpoch }),
+	'CyclicLR triangular2': (o, lastEpoch) =>
+		new lrScheduler.CyclicLR(o, [0.01, 0.02], 0.1, { stepSizeUp: 2, mode: 'triangular2', lastEpoch }),
+	LambdaLR: (o, lastEpoch) => new lrScheduler.LambdaLR(o, [(t) => 0.95 ** t, (t) => 1 / (1 + t)], { lastEpoch }),
+	MultiplicativeLR: (o, lastEpoch) => new lrScheduler.MultiplicativeLR(o, (t) => (t % 2 === 1 ? 0.95 : 1.01), { lastEpoch }),
+	ChainedScheduler: (o, lastEpoch) =>
+		new lrScheduler.ChainedScheduler([
+			new lrScheduler.CosineAnnealingLR(o, 6, { lastEpoch }),
+			new lrScheduler.ExponentialLR(o, 0.98, { lastEpoch }),
+		]),
+};
+
+/** Golden rates have 14 digits. */
+const PRINTED = { relative: 1e-9, absolute: 1e-13 };
+
+/** A fresh optimizer, or one loaded from after `lastEpoch` steps of a schedule, which left the rates before it in the groups. */
+function resumable(make: Resume, lastEpoch: number, loaded: boolean): Groups {
+	const first = optimizerOf('sgd');
+	const scheduler = make(first, -1);
+	const initial = first.paramGroups.map(({ initialLr }) => initialLr!);
+	for (let epoch = -1; loaded && epoch < lastEpoch; epoch++) scheduler.step();
+	const optimizer = optimizerOf('sgd');
+	if (loaded) optimizer.loadStateDict(first.stateDict());
+	optimizer.paramGroups.forEach((group, i) => {
+		group.initialLr = initial[i]!;
+	});
+	return optimizer;
+}
+
+for (const [name, make] of Object.entries(RESUMED)) {
+	test(`${name} made with lastEpoch gives PyTorch's rates from there on, on a loaded and on a fresh optimizer`, () => {
+		const expected = golden.resumed[name as keyof typeof golden.resumed];
+		for (const kind of ['loaded', 'fresh'] as const) {
+			expected[kind].forEach((steps, lastEpoch) => {
+				const optimizer = resumable(make, lastEpoch, kind === 'loaded');
+				const scheduler = make(optimizer, lastEpoch);
+				// PyTorch's CyclicLR takes the momentum of now for the least one, in place of the one that it is given.
+				const columns = name.startsWith('CyclicLR') ? 2 : 3;
+				const rates = steps.map(() => {
+					const now = [...scheduler.getLastLr(), momentumOf(optimizer)];
+					scheduler.step();
+					return now.slice(0, columns);
+				});
+				const wanted = steps.flatMap((step) => step.slice(0, columns));
+				requireClose(`${kind}, lastEpoch ${lastEpoch}`, rates.flat(), wanted, PRINTED);
+			});
+		}
+	});
+}
+
+/** Schedules whose rates depend on the step alone. */
+const BY_STEP: Readonly<Record<string, Resume>> = {
+	...Object.fromEntries(
+		['CosineAnnealingLR', 'CosineAnnealingWarmRestarts', 'CyclicLR', 'CyclicLR triangular2', 'LambdaLR'].map((name) => [
+			name,
+			RESUMED[name]!,
+		]),
+	),
+	SequentialLR: (o, lastEpoch) => {
+		const rise = new lrScheduler.LinearLR(o, { startFactor: 0.25, totalIters: 3 });
+		const fall = new lrScheduler.CosineAnnealingLR(o, 8);
+		return new lrScheduler.SequentialLR(o, [rise, fall, new lrScheduler.ExponentialLR(o, 0.9)], [3, 11], { lastEpoch });
+	},
+	WarmupLR: (o, lastEpoch) =>
+		new lrScheduler.WarmupLR(o, 4, { startFactor: 0.5, after: new lrScheduler.ExponentialLR(o, 0.9), lastEpoch }),
+};
+
+for (const [name, make] of Object.entries(BY_STEP)) {
+	test(`${name} made with any lastEpoch gives the rates of a run that was not interrupted`, () => {
+		const whole = make(optimizerOf('sgd'), -1);
+		for (let lastEpoch = 0; lastEpoch < 60; lastEpoch++) {
+			whole.step();
+			for (const loaded of [false, true]) {
+				const resumed = make(resumable(make, lastEpoch, loaded), lastEpoch);
+				requireClose(`lastEpoch ${lastEpoch}`, resumed.getLastLr(), whole.getLastLr(), EXACT);
+				requireClose('momentum', [momentumOf(resumed.optimizer)], [momentumOf(whole.optimizer)], EXACT);
+				assert.is(resumed.lastEpoch, whole.lastEpoch);
+			}
+		}
+	});
+}
+
+test('lastEpoch without initialLr is refused, and an initialLr in the group is enough', () => {
+	for (const [name, make] of Object.entries(RESUMED)) {
+		assert.throws(() => make(optimizerOf('sgd'), 3), /lastEpoch 3, parameter group 0 needs its initialLr/, name);
+	}
+	const partly = optimizerOf('sgd');
+	partly.paramGroups[0]!.initialLr = 0.1;
+	assert.throws(() => new lrScheduler.StepLR(partly, 4, { lastEpoch: 3 }), /StepLR: .* parameter group 1 needs its initialLr/);
+	const given = new optim.SGD([{ params: [zeros([1])], initialLr: 0.5 }], { lr: 0.1 });
+	requireClose('rate', new lrScheduler.CosineAnnealingLR(given, 4, { lastEpoch: 1 }).getLastLr(), [0.25], EXACT);
+	assert.throws(() => new optim.SGD([{ params: [zeros([1])], initialLr: -1 }]), /SGD: initialLr must be at least 0/);
+});
+
 function metrics(): number[] {
 	const next = stream('metric');
 	return Array.from({ length: EPOCHS }, () => Math.fround(2 * next() - 1));

@@ -23,7 +23,14 @@ export abstract class LRScheduler {
 		const { lastEpoch = -1 } = checkOptions(this.constructor.name, options, ['lastEpoch']);
 		if (!Number.isInteger(lastEpoch) || lastEpoch < -1)
 			throw new ArgumentError(`${this.constructor.name}: lastEpoch must be a whole number of at least -1, not ${lastEpoch}`);
-		for (const group of optimizer.paramGroups) group.initialLr ??= group.lr;
+		optimizer.paramGroups.forEach((group, i) => {
+			if (lastEpoch !== -1 && group.initialLr === undefined) {
+				throw new ArgumentError(
+					`${this.constructor.name}: to resume at lastEpoch ${lastEpoch}, parameter group ${i} needs its initialLr, the rate before any schedule; load the optimizer's state, or pass initialLr in the group`,
+				);
+			}
+			group.initialLr ??= group.lr;
+		});
 		this.lastEpoch = lastEpoch;
 	}
 
@@ -65,6 +72,8 @@ export abstract class LRScheduler {
 export abstract class RateScheduler extends LRScheduler {
 	/** The rate of each group before any schedule. */
 	readonly baseLrs: readonly number[];
+	/** Whether the step is the one of the constructor. With `lastEpoch`, the rates of now may be of any step or of none. */
+	protected starting = false;
 
 	constructor(optimizer: Optimizer<CommonOptions>, options: SchedulerOptions = {}) {
 		super(optimizer, options);
@@ -76,7 +85,9 @@ export abstract class RateScheduler extends LRScheduler {
 
 	/** Subclasses call it at the end of their constructors: PyTorch's schedulers take their first step when made. */
 	protected start(): void {
+		this.starting = true;
 		this.step();
+		this.starting = false;
 	}
 
 	override step(): void {

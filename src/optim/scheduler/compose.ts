@@ -2,7 +2,7 @@
 import { ArgumentError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
 import type { CommonOptions, Optimizer } from '../optimizer';
-import { LRScheduler, type SchedulerState } from './base';
+import { LRScheduler, type SchedulerOptions, type SchedulerState } from './base';
 import { LinearLR } from './decay';
 
 function loadAll(name: string, schedulers: readonly LRScheduler[], state: SchedulerState): void {
@@ -19,14 +19,19 @@ function requireSameOptimizer(name: string, schedulers: readonly LRScheduler[], 
 		throw new ArgumentError(`${name}: all schedulers must belong to the same optimizer`);
 }
 
-/** One schedule after the other: schedule i + 1 begins, from the base rate, at step milestones[i]. */
+/**
+ * One schedule after the other: schedule i + 1 begins, from the base rate, at step milestones[i]. With `lastEpoch` it goes on as if it had
+ * taken the steps until then.
+ */
 export class SequentialLR extends LRScheduler {
 	constructor(
 		optimizer: Optimizer<CommonOptions>,
 		readonly schedulers: readonly LRScheduler[],
 		readonly milestones: readonly number[],
+		options: SchedulerOptions = {},
 	) {
-		super(optimizer);
+		super(optimizer, options);
+		const resumedAt = this.lastEpoch;
 		requireSameOptimizer(this.constructor.name, schedulers, optimizer);
 		if (schedulers.length === 0 || milestones.length !== schedulers.length - 1) {
 			throw new ArgumentError(
@@ -34,6 +39,7 @@ export class SequentialLR extends LRScheduler {
 			);
 		}
 		this.restart();
+		while (this.lastEpoch <= resumedAt) this.step();
 	}
 
 	override begin(): void {
@@ -105,12 +111,12 @@ export class WarmupLR extends SequentialLR {
 	constructor(
 		optimizer: Optimizer<CommonOptions>,
 		warmupSteps: number,
-		options: { startFactor?: number; after?: LRScheduler } = {},
+		options: SchedulerOptions & { startFactor?: number; after?: LRScheduler } = {},
 	) {
-		const { startFactor = 1e-3, after } = checkOptions('WarmupLR', options, ['startFactor', 'after']);
+		const { startFactor = 1e-3, after, ...rest } = checkOptions('WarmupLR', options, ['startFactor', 'after', 'lastEpoch']);
 		if (!Number.isInteger(warmupSteps) || warmupSteps < 1)
 			throw new ArgumentError(`WarmupLR: warmupSteps must be a whole number of at least 1, not ${warmupSteps}`);
 		const rise = new LinearLR(optimizer, { startFactor, totalIters: warmupSteps });
-		super(optimizer, after === undefined ? [rise] : [rise, after], after === undefined ? [] : [warmupSteps]);
+		super(optimizer, after === undefined ? [rise] : [rise, after], after === undefined ? [] : [warmupSteps], rest);
 	}
 }

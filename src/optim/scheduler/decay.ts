@@ -58,10 +58,11 @@ export class CosineAnnealingLR extends RateScheduler {
 		this.start();
 	}
 
-	// PyTorch's recurrence rather than the closed form: it continues from a rate that somebody else has changed.
+	// After the first step PyTorch's recurrence rather than the closed form: it continues from a rate that somebody else has changed.
 	protected override rate(base: number, current: number): number {
 		const { lastEpoch: t, tMax, etaMin } = this;
 		if (t === 0) return current;
+		if (this.starting) return etaMin + ((base - etaMin) * (1 + Math.cos((Math.PI * t) / tMax))) / 2;
 		if ((t - 1 - tMax) % (2 * tMax) === 0) return current + ((base - etaMin) * (1 - Math.cos(Math.PI / tMax))) / 2;
 		return ((1 + Math.cos((Math.PI * t) / tMax)) / (1 + Math.cos((Math.PI * (t - 1)) / tMax))) * (current - etaMin) + etaMin;
 	}
