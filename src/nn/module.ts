@@ -11,10 +11,10 @@ import type { DeviceName } from '../backends/contract';
 import { type DType, isFloating } from '../core/dtype';
 import { ArgumentError, formatShape, ShapeError } from '../core/errors';
 import { checkOptions } from '../core/options';
-import { sameShape } from '../core/shape';
+import { type Shape, sameShape } from '../core/shape';
 import { to } from '../ops/elementwise';
 import { copy_ } from '../ops/inplace';
-import { detach } from '../ops/layout';
+import { detach, reshape } from '../ops/layout';
 import type { Tensor } from '../tensor';
 import { keep } from '../tidy';
 import { Parameter } from './parameter';
@@ -40,6 +40,13 @@ export type ForwardPreHook = (module: Module, inputs: readonly unknown[]) => unk
 
 /** Sees a module's inputs and output after its forward; what it returns, unless undefined, takes the output's place. */
 export type ForwardHook = (module: Module, inputs: readonly unknown[], output: unknown) => unknown;
+
+/** What stands under one key of a state. */
+interface StateEntry {
+	readonly path: string;
+	readonly tensor: Tensor;
+	readonly optional: boolean;
+}
 
 interface Hooks {
 	readonly before: Set<{ readonly hook: ForwardPreHook }>;
@@ -126,9 +133,9 @@ export abstract class Module {
 		return Object.entries(this).filter((entry): entry is [string, Module] => entry[1] instanceof Module);
 	}
 
-	/** Child modules, in order. */
+	/** Child modules, in order; each once. */
 	children(): Module[] {
-		return this.namedChildren().map(([, child]) => child);
+		return [...new Set(this.namedChildren().map(([, child]) => child))];
 	}
 
 	/** This module and all below it, by path, in order; each module once. */
@@ -160,11 +167,12 @@ export abstract class Module {
 		return this.namedParameters().map(([, parameter]) => parameter);
 	}
 
-	/** Buffers by path. */
+	/** Buffers by path; one that is shared between modules comes once, under its first path. */
 	namedBuffers(): [string, Tensor][] {
-		return this.namedModules().flatMap(([path, module]) =>
-			[...module.#buffers].map(([name, { tensor }]): [string, Tensor] => [join(path, name), tensor]),
-		);
+		const seen = new Set<Tensor>();
+		return this.namedModules()
+			.flatMap(([path, module]) => [...module.#buffers].map(([name, { tensor }]): [string, Tensor] => [join(path, name), tensor]))
+			.filter(([, tensor]) => !seen.has(tensor) && seen.add(tensor));
 	}
 
 	/** All buffers. */
@@ -172,33 +180,45 @@ export abstract class Module {
 		return this.namedBuffers().map(([, tensor]) => tensor);
 	}
 
-	/** Parameters and persistent buffers by path, detached, sharing memory with the module. Clone what must not change. */
+	/**
+	 * Parameters and persistent buffers by path, detached, sharing memory with the module. Clone what must not change. What is used in several
+	 * places stands under each of its paths, as in PyTorch.
+	 */
 	stateDict(): StateDict {
-		const state: StateDict = {};
-		for (const [path, tensor] of this.#state()) state[path] = detach(tensor);
-		return state;
+		return Object.fromEntries(this.#state().map(({ path, tensor }) => [path, detach(tensor)]));
+	}
+
+	/** Names of own parameters and buffers that a state may lack: those that older formats do not have. */
+	protected optionalState(): readonly string[] {
+		return [];
 	}
 
 	/**
 	 * Copies values into parameters and persistent buffers by key. With `strict` (the default) missing and unexpected keys are
-	 * errors; shapes that differ always are. Values are converted to the dtype and moved to the device that the module has.
+	 * errors; shapes that differ always are. Values are converted to the dtype and moved to the device that the module has. Of a parameter or
+	 * buffer with several keys one is enough: safetensors files of tied models hold one.
 	 */
 	loadStateDict(state: Readonly<StateDict>, options: { strict?: boolean } = {}): LoadResult {
 		const { strict = true } = checkOptions('Module.loadStateDict', options, ['strict']);
-		const own = new Map(this.#state());
-		const missingKeys = [...own.keys()].filter((key) => !Object.hasOwn(state, key));
+		const entries = this.#state();
+		const own = new Map(entries.map(({ path, tensor }) => [path, tensor]));
+		const given = new Set(entries.filter(({ path }) => Object.hasOwn(state, path)).map(({ tensor }) => tensor));
+		const missingKeys = entries.filter(({ tensor, optional }) => !optional && !given.has(tensor)).map(({ path }) => path);
 		const unexpectedKeys = Object.keys(state).filter((key) => !own.has(key));
 		const problems: string[] = [];
 		if (strict && missingKeys.length > 0) problems.push(`missing keys: ${missingKeys.join(', ')}`);
 		if (strict && unexpectedKeys.length > 0) problems.push(`unexpected keys: ${unexpectedKeys.join(', ')}`);
 		for (const [key, tensor] of own) {
-			if (Object.hasOwn(state, key) && !sameShape(state[key]!.shape, tensor.shape)) {
+			if (Object.hasOwn(state, key) && !fits(state[key]!.shape, tensor.shape)) {
 				problems.push(`${key}: shape ${formatShape(state[key]!.shape)} in the state, ${formatShape(tensor.shape)} in the module`);
 			}
 		}
 		if (problems.length > 0) throw new ShapeError(`loadStateDict(${this.constructor.name}): ${problems.join('; ')}`);
 		noGrad(() => {
-			for (const [key, tensor] of own) if (Object.hasOwn(state, key)) copy_(tensor, state[key]!);
+			for (const [key, tensor] of own) {
+				const value = Object.hasOwn(state, key) ? state[key]! : null;
+				if (value !== null) copy_(tensor, value.ndim === tensor.ndim ? value : reshape(value, []));
+			}
 		});
 		return { missingKeys, unexpectedKeys };
 	}
@@ -326,14 +346,16 @@ export abstract class Module {
 		);
 	}
 
-	// A shared parameter stands under each of its keys, as in PyTorch.
-	#state(): [string, Tensor][] {
-		return this.namedModules().flatMap(([path, module]) => [
-			...module.ownParameters().map(([name, parameter]): [string, Tensor] => [join(path, name), parameter]),
-			...[...module.#buffers]
-				.filter(([, { persistent }]) => persistent)
-				.map(([name, { tensor }]): [string, Tensor] => [join(path, name), tensor]),
-		]);
+	/** The state by path. `above` are the modules on the way here: one that holds itself ends the path. */
+	#state(prefix = '', above: readonly Module[] = []): StateEntry[] {
+		if (above.includes(this)) return [];
+		const optional = new Set(this.optionalState());
+		const buffers = [...this.#buffers].filter(([, { persistent }]) => persistent);
+		const own = [...this.ownParameters(), ...buffers.map(([name, { tensor }]): [string, Tensor] => [name, tensor])];
+		return [
+			...own.map(([name, tensor]) => ({ path: join(prefix, name), tensor, optional: optional.has(name) })),
+			...this.namedChildren().flatMap(([name, child]) => child.#state(join(prefix, name), [...above, this])),
+		];
 	}
 }
 
@@ -341,6 +363,11 @@ export abstract class Module {
 export function requireName(operation: string, name: string): void {
 	if (name.includes('.') || name === '')
 		throw new ArgumentError(`${operation}: '${name}' is no name: it must not be empty or hold a dot`);
+}
+
+/** Old states hold scalars as lists of one. */
+function fits(saved: Shape, own: Shape): boolean {
+	return sameShape(saved, own) || (own.length === 0 && sameShape(saved, [1]));
 }
 
 function lookUp<T>(operation: string, path: string, name: string, owner: Module, entries: readonly [string, T][]): T {

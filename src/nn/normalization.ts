@@ -51,6 +51,11 @@ abstract class BatchNorm extends Module {
 		}
 	}
 
+	/** As in PyTorch, whose first states did not count the batches. */
+	protected override optionalState(): readonly string[] {
+		return ['num_batches_tracked'];
+	}
+
 	protected abstract checkInput(input: Tensor): void;
 
 	/** The running mean of each channel. Throws when none is kept. */
@@ -258,6 +263,11 @@ abstract class InstanceNorm extends Module {
 			this.registerBuffer('running_var', ones([numFeatures], place));
 			this.registerBuffer('num_batches_tracked', full([], 0, { ...place, dtype: 'int32' }));
 		}
+	}
+
+	/** As in PyTorch, whose first states did not count the batches. */
+	protected override optionalState(): readonly string[] {
+		return ['num_batches_tracked'];
 	}
 
 	/** The number of dims of a batch. */

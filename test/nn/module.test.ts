@@ -1,7 +1,7 @@
 /** Module machinery: finding parameters, keys, modes, loading. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { io, keep, manualSeed, nn, ones, randn, type Tensor, tensor, zeros } from 'wgrad';
+import { io, keep, manualSeed, nn, noGrad, ones, randn, type Tensor, tensor, zeros } from 'wgrad';
 
 class Block extends nn.Module {
 	readonly norm = new nn.BatchNorm2d(4);
@@ -193,6 +193,81 @@ test('shared parameters are learned once and stand under both keys', () => {
 	}
 	const model = new Tied();
 	assert.is(model.parameters().length, 2);
+	assert.equal(Object.keys(model.stateDict()), ['first.weight', 'first.bias', 'second.0.weight', 'second.0.bias']);
+});
+
+test('a module used twice stands in the state under each of its paths, and is learned, moved and counted once', async () => {
+	const layer = new nn.Linear(2, 2);
+	const norm = new nn.BatchNorm1d(2);
+	const model = new nn.Sequential(layer, new nn.ReLU(), norm, new nn.ModuleList([norm]) as unknown as nn.Layer, layer);
+	// The keys of torch.nn.Sequential(layer, ReLU(), norm, ModuleList([norm]), layer).state_dict().
+	const buffers = ['running_mean', 'running_var', 'num_batches_tracked'];
+	const keys = ['weight', 'bias'].map((key) => `0.${key}`);
+	for (const path of ['2', '3.0']) keys.push(...['weight', 'bias', ...buffers].map((key) => `${path}.${key}`));
+	keys.push('4.weight', '4.bias');
+	assert.equal(Object.keys(model.stateDict()), keys);
+	assert.equal(
+		model.namedParameters().map(([path]) => path),
+		['0.weight', '0.bias', '2.weight', '2.bias'],
+	);
+	assert.equal(
+		model.namedBuffers().map(([path]) => path),
+		buffers.map((key) => `2.${key}`),
+	);
+	assert.equal(
+		model.namedModules().map(([path]) => path),
+		['', '0', '1', '2', '3'],
+	);
+	assert.is(model.children().length, 4);
+	assert.match(model.summary(), /10 parameters/);
+
+	const saved = io.loadSafetensors(await io.saveSafetensors(model.stateDict()));
+	assert.equal(Object.keys(saved).sort(), [...keys].sort());
+	noGrad(() => layer.weight.zero_());
+	assert.equal(model.loadStateDict(saved), { missingKeys: [], unexpectedKeys: [] });
+	assert.equal(await layer.weight.data(), await saved['4.weight']!.data());
+	// One key of each is enough, as in files that hold shared tensors once; none is not.
+	const { '0.weight': _, ...once } = saved;
+	assert.equal(model.loadStateDict(once).missingKeys, []);
+	const { '4.weight': __, ...none } = once;
+	assert.throws(() => model.loadStateDict(none), /missing keys: 0.weight, 4.weight/);
+	assert.throws(() => model.loadStateDict({ ...saved, '5.weight': saved['4.weight']! }), /unexpected keys: 5.weight/);
+});
+
+test('a buffer that two modules share, and a module that holds itself', () => {
+	class Scaled extends nn.Module {
+		constructor(scale: Tensor) {
+			super();
+			this.registerBuffer('scale', scale);
+		}
+		override forward(): void {}
+	}
+	const scale = tensor([2]);
+	class Ring extends nn.Module {
+		readonly one = new Scaled(scale);
+		readonly two = new Scaled(scale);
+		readonly self = this;
+		override forward(): void {}
+	}
+	const model = new Ring();
+	assert.equal(Object.keys(model.stateDict()), ['one.scale', 'two.scale']);
+	assert.equal(
+		model.namedBuffers().map(([path]) => path),
+		['one.scale'],
+	);
+});
+
+test('batch norm takes states without num_batches_tracked, strictly too', async () => {
+	for (const norm of [new nn.BatchNorm2d(3), new nn.InstanceNorm1d(3, { affine: true, trackRunningStats: true })]) {
+		const { num_batches_tracked: _, ...legacy } = norm.stateDict();
+		legacy.running_mean = tensor([1, 2, 3]);
+		assert.equal(norm.loadStateDict(legacy), { missingKeys: [], unexpectedKeys: [] });
+		assert.equal(Array.from(await norm.buffer('running_mean').data()), [1, 2, 3]);
+		norm.loadStateDict({ ...legacy, num_batches_tracked: tensor([7], { dtype: 'int32' }) });
+		assert.is(await norm.buffer('num_batches_tracked').item(), 7);
+		const { running_var: __, ...partial } = legacy;
+		assert.throws(() => norm.loadStateDict(partial), /missing keys: running_var$/);
+	}
 });
 
 test.run();
