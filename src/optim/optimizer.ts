@@ -181,9 +181,11 @@ export abstract class Optimizer<O extends CommonOptions> {
 		return { state, paramGroups };
 	}
 
-	/** Restores options and state; groups must be of the same sizes as when they were saved. */
+	/** Restores options and state; the state must be of this kind of optimizer, and groups of the same sizes as when they were saved. */
 	loadStateDict(saved: OptimizerState<O>): void {
 		const name = this.constructor.name;
+		if (!Array.isArray(saved?.paramGroups) || typeof saved.state !== 'object' || saved.state === null)
+			throw new ArgumentError(`${name}.loadStateDict: the state must be what stateDict() of an optimizer gives`);
 		const sizes = (groups: readonly { readonly params: readonly unknown[] }[]) =>
 			groups.map((group) => group.params.length).join(', ');
 		if (sizes(saved.paramGroups) !== sizes(this.paramGroups)) {
@@ -191,12 +193,30 @@ export abstract class Optimizer<O extends CommonOptions> {
 				`${name}.loadStateDict: the state has groups of ${sizes(saved.paramGroups)} parameters, the optimizer of ${sizes(this.paramGroups)}`,
 			);
 		}
+		this.paramGroups.forEach((group, i) => {
+			const given = saved.paramGroups[i]!;
+			const unknown = Object.keys(given).filter((key) => !Object.hasOwn(group, key) && key !== 'initialLr');
+			const missing = this.#known.filter((key) => !Object.hasOwn(given, key));
+			if (unknown.length > 0 || missing.length > 0) {
+				const differences = [
+					...(unknown.length > 0 ? [`has ${unknown.join(', ')}`] : []),
+					...(missing.length > 0 ? [`lacks ${missing.join(', ')}`] : []),
+				];
+				throw new ArgumentError(
+					`${name}.loadStateDict: the state is of another kind of optimizer: its group ${i} ${differences.join(' and ')}`,
+				);
+			}
+		});
 		const params = this.paramGroups.flatMap((group) => group.params);
 		for (const [index, own] of Object.entries(saved.state)) {
 			const param = params[Number(index)];
 			if (param === undefined)
 				throw new ArgumentError(`${name}.loadStateDict: the state names parameter ${index}; there are ${params.length}`);
 			for (const [key, value] of Object.entries(own)) {
+				if (typeof value !== 'number' && (key === 'step' || !(value instanceof Tensor)))
+					throw new ArgumentError(
+						`${name}.loadStateDict: '${key}' of parameter ${index} is no number; read it with item() before`,
+					);
 				if (value instanceof Tensor && !sameShape(value.shape, param.shape)) {
 					throw new ArgumentError(
 						`${name}.loadStateDict: '${key}' of parameter ${index} has shape [${value.shape}], the parameter [${param.shape}]`,

@@ -1,7 +1,7 @@
 /** Optimizers against PyTorch's trajectories in float64, against composed forms, and through their state dicts. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { memory, noGrad, ones, optim, tensor, tidy, zeros } from 'wgrad';
+import { memory, noGrad, ones, optim, type Tensor, tensor, tidy, zeros } from 'wgrad';
 import golden from '../golden/optim.json';
 import { requireClose } from '../proofs/compare';
 import { descend, flat, lbfgs, OPTIMIZERS, problem, trajectory } from './problem';
@@ -210,6 +210,58 @@ test('options out of range are refused by name', () => {
 	assert.throws(() => new optim.Adadelta(params, { rho: 1.5 }), /Adadelta: rho must lie in \[0, 1\]/);
 	assert.throws(() => new optim.NAdam(params, { betas: [1, 0.9] }), /NAdam: betas must lie in \[0, 1\), not 1/);
 	assert.throws(() => new optim.Adagrad(params, { lr: -1 }), /Adagrad: lr must be at least 0/);
+});
+
+test('the state of another kind of optimizer is refused', () => {
+	const kinds: typeof OPTIMIZERS = {
+		...MORE,
+		sgd: (p: Iterable<Tensor>) => new optim.SGD(p, { momentum: 0.9 }),
+		adam: (p: Iterable<Tensor>) => new optim.Adam(p),
+	};
+	const made = Object.values(kinds).map((make) => {
+		const place = problem('cpu', 'float64');
+		const optimizer = make(place.params);
+		descend(place, optimizer, 1);
+		return optimizer;
+	});
+	const message = /^(\w+)\.loadStateDict: the state is of another kind of optimizer: its group 0 (has|lacks) /;
+	for (const from of made) {
+		for (const to of made) {
+			if (from.constructor === to.constructor) to.loadStateDict(from.stateDict());
+			else if (from instanceof optim.Muon || to instanceof optim.Muon)
+				assert.throws(() => to.loadStateDict(from.stateDict()), /loadStateDict: the state has groups of/);
+			else assert.throws(() => to.loadStateDict(from.stateDict()), message);
+		}
+	}
+	assert.throws(() => made[0]!.loadStateDict({} as never), /the state must be what stateDict\(\) of an optimizer gives/);
+});
+
+test("a state's options and tensors must fit", () => {
+	const place = problem('cpu', 'float64');
+	const optimizer = new optim.Adam(place.params);
+	descend(place, optimizer, 1);
+	const { state, paramGroups } = optimizer.stateDict();
+	const wrong = (own: optim.ParamState) => () =>
+		optimizer.loadStateDict({ state: { ...state, 0: { ...state[0], ...own } }, paramGroups });
+	assert.throws(wrong({ expAvg: zeros([3]) }), /'expAvg' of parameter 0 has shape \[3\], the parameter \[3,5\]/);
+	assert.throws(wrong({ step: zeros([]) }), /'step' of parameter 0 is no number/);
+	assert.throws(
+		() => new optim.Adam(place.params.map((param) => ({ params: [param] }))).loadStateDict({ state, paramGroups }),
+		/the state has groups of 2 parameters, the optimizer of 1, 1/,
+	);
+});
+
+test('AdamW takes the state and the options of Adam, amsgrad among them, as in PyTorch', async () => {
+	const [first, second] = [problem('cpu', 'float64'), problem('cpu', 'float64')];
+	const options = { lr: 0.01, weightDecay: 0 };
+	const adam = new optim.Adam(first.params, { ...options, amsgrad: true });
+	descend(first, adam, 3);
+	const adamW = new optim.AdamW(second.params, { lr: 1 });
+	adamW.loadStateDict(adam.stateDict());
+	noGrad(() => second.params.map((param, i) => param.copy_(first.params[i]!)));
+	descend(first, adam, 3);
+	descend(second, adamW, 3);
+	assert.equal(await flat(second.params), await flat(first.params));
 });
 
 test('EMA averages, swaps in and out exactly, copies, and saves', async () => {
