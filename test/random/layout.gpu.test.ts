@@ -66,8 +66,10 @@ function padded(d: Draw): Case {
 	const spatial = d.int(1, 2);
 	const shape = d.shape(mode === 'constant' ? d.int(spatial, 4) : spatial + d.int(1, 2), { empty: false, elements: 300 });
 	const x = d.input(shape);
-	const amount = (size: number) =>
-		mode === 'constant' ? d.int(-1, 3) : d.int(0, Math.min(mode === 'reflect' ? size - 1 : size, 4));
+	// A crop of one on either side leaves something, and what it leaves limits the circular border.
+	const least = mode === 'constant' || shape.slice(-spatial).every((size) => size > 2) ? -1 : 0;
+	const most = (size: number) => ({ constant: 3, reflect: size - 1, replicate: 4, circular: size + 2 * least })[mode];
+	const amount = (size: number) => d.int(least, Math.min(most(size), 4));
 	const sizes = shape.slice(-spatial).reverse();
 	const pad = sizes.flatMap((size) => [amount(size), amount(size)]);
 	return d.case('pad', [x], ([t]) => t!.pad(pad, { mode, ...(mode === 'constant' && { value: 1.5 }) }), { pad, mode });

@@ -140,8 +140,8 @@ export type PadMode = 'constant' | 'reflect' | 'replicate' | 'circular';
 
 /**
  * `x` with elements added before and after its last dims: `pad` is [before, after] of the last dim, then of the one before it,
- * and so on. 'constant' adds `value` (default 0), and negative numbers crop; 'reflect' mirrors at the edge element, 'replicate'
- * repeats it, 'circular' continues at the other end. As `torch.nn.functional.pad`.
+ * and so on; negative numbers crop. 'constant' adds `value` (default 0), 'reflect' mirrors at the edge element, 'replicate' repeats it,
+ * 'circular' continues at the other end of what is left after the crop. As `torch.nn.functional.pad`.
  */
 export function pad(x: Tensor, pad: readonly number[], options: { mode?: PadMode; value?: number } = {}): Tensor {
 	const { mode = 'constant', value = 0 } = checkOptions('pad', options, ['mode', 'value']);
@@ -168,23 +168,33 @@ export function pad(x: Tensor, pad: readonly number[], options: { mode?: PadMode
 	}
 	if (!(mode in BORDER))
 		throw new ArgumentError(`pad: mode '${String(mode)}' is not one of constant, reflect, replicate, circular`);
-	const { limit, before: front, after: back } = BORDER[mode];
+	const { limit, before: front, after: back, cropsFirst } = BORDER[mode];
 	sides.forEach(({ before, after }, dim) => {
 		const size = x.shape[dim]!;
-		if (before < 0 || after < 0 || Math.max(before, after) > limit(size)) {
+		const left = size + Math.min(0, before) + Math.min(0, after);
+		const most = limit(cropsFirst ? left : size);
+		if (Math.max(before, after) > Math.max(0, most)) {
 			throw new ArgumentError(
-				`pad: ${before} and ${after} do not fit dim ${dim} of ${formatShape(x.shape)}: mode '${mode}' takes 0 to ${limit(size)}`,
+				`pad: ${before} and ${after} do not fit dim ${dim} of ${formatShape(x.shape)}: mode '${mode}' takes at most ${most}`,
 			);
 		}
+		const result = cropsFirst ? left : size + before + after;
+		if (result < 0 || (result === 0 && size > 0 && !cropsFirst))
+			throw new ShapeError(`pad: ${before} and ${after} crop all of dim ${dim} of ${formatShape(x.shape)} in mode '${mode}'`);
 	});
 	return tidy(() => {
 		let y = reshape(x, x.shape);
 		sides.forEach(({ before, after }, dim) => {
-			if (before + after === 0) return;
+			const [start, end] = [Math.max(0, -before), Math.max(0, -after)];
+			const crop = () => {
+				if (start > 0 || end > 0) y = narrow(y, dim, start, y.shape[dim]! - start - end);
+			};
+			if (cropsFirst) crop();
 			const pieces = [y];
 			if (before > 0) pieces.unshift(front(y, dim, before));
 			if (after > 0) pieces.push(back(y, dim, after));
-			y = cat(pieces, dim);
+			if (pieces.length > 1) y = cat(pieces, dim);
+			if (!cropsFirst) crop();
 		});
 		return y;
 	});
@@ -193,6 +203,8 @@ export function pad(x: Tensor, pad: readonly number[], options: { mode?: PadMode
 interface Border {
 	/** The most that a dim of this size can be padded by. */
 	limit(size: number): number;
+	/** Whether the borders continue what is left after the crop, not the whole. */
+	readonly cropsFirst: boolean;
 	before(x: Tensor, dim: number, count: number): Tensor;
 	after(x: Tensor, dim: number, count: number): Tensor;
 }
@@ -200,16 +212,19 @@ interface Border {
 const BORDER: Record<Exclude<PadMode, 'constant'>, Border> = {
 	reflect: {
 		limit: (size) => Math.max(0, size - 1),
+		cropsFirst: false,
 		before: (x, dim, count) => flip(narrow(x, dim, 1, count), dim),
 		after: (x, dim, count) => flip(narrow(x, dim, x.shape[dim]! - 1 - count, count), dim),
 	},
 	replicate: {
 		limit: (size) => (size === 0 ? 0 : Number.POSITIVE_INFINITY),
+		cropsFirst: false,
 		before: (x, dim, count) => expand(narrow(x, dim, 0, 1), x.shape.with(dim, count)),
 		after: (x, dim, count) => expand(narrow(x, dim, x.shape[dim]! - 1, 1), x.shape.with(dim, count)),
 	},
 	circular: {
 		limit: (size) => size,
+		cropsFirst: true,
 		before: (x, dim, count) => narrow(x, dim, x.shape[dim]! - count, count),
 		after: (x, dim, count) => narrow(x, dim, 0, count),
 	},
