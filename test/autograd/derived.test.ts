@@ -3,7 +3,10 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import {
 	AutogradError,
+	binaryCrossEntropy,
+	binaryCrossEntropyWithLogits,
 	checkpoint,
+	crossEntropy,
 	detectAnomaly,
 	dropout,
 	grad,
@@ -15,6 +18,8 @@ import {
 	manualSeed,
 	matmul,
 	memory,
+	multiLabelSoftMarginLoss,
+	multiMarginLoss,
 	nn,
 	noGrad,
 	randn,
@@ -143,6 +148,35 @@ test('hessian of x^2 y + y^3', async () => {
 	const values = await Promise.all(blocks.flat().map((block) => block.item()));
 	assert.equal(values, [6, 4, 4, 18]);
 	assert.throws(() => hessian((v) => v!.mul(2), vector(1, 2)), /must give a scalar/);
+});
+
+test('weights of losses get the gradients of finite differences, or are refused', () => {
+	const of = (values: number[][]) => tensor(values, { dtype: 'float64' });
+	const weight = vector(0.5, 1.5, 2);
+	const logits = of([
+		[0.2, -0.3, 0.4],
+		[0.1, 0.6, -0.7],
+	]).requiresGrad_();
+	const shares = of([
+		[0.2, 0.3, 0.5],
+		[0.1, 0.2, 0.7],
+	]);
+	const labels = tensor([0, 2], { dtype: 'int32' });
+	const losses: Readonly<Record<string, (x: Tensor, w: Tensor) => Tensor>> = {
+		'crossEntropy of probabilities': (x, w) => crossEntropy(x, shares, { weight: w, labelSmoothing: 0.1 }),
+		multiLabelSoftMarginLoss: (x, w) => multiLabelSoftMarginLoss(x, shares, { weight: w }),
+		multiMarginLoss: (x, w) => multiMarginLoss(x, labels, { weight: w }),
+		binaryCrossEntropy: (x, w) => binaryCrossEntropy(x.sigmoid(), shares, { weight: w }),
+		'binaryCrossEntropyWithLogits, weight': (x, w) => binaryCrossEntropyWithLogits(x, shares, { weight: w }),
+		'binaryCrossEntropyWithLogits, posWeight': (x, w) => binaryCrossEntropyWithLogits(x, shares, { posWeight: w }),
+	};
+	for (const [name, loss] of Object.entries(losses))
+		assert.ok(
+			gradcheck((x, w) => loss(x!, w!), [logits, weight]),
+			name,
+		);
+	assert.throws(() => crossEntropy(logits, labels, { weight }), /crossEntropy: .* gives weight no gradient/);
+	noGrad(() => crossEntropy(logits, labels, { weight }));
 });
 
 test.run();

@@ -3,7 +3,7 @@ import { isGradEnabled } from '../../autograd/modes';
 import { recordMany } from '../../autograd/tape';
 import type { CrossEntropyAttributes } from '../../backends/contract/loss';
 import { isFloating, requireFloating } from '../../core/dtype';
-import { ArgumentError, DTypeError, formatShape, ShapeError } from '../../core/errors';
+import { ArgumentError, AutogradError, DTypeError, formatShape, ShapeError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
 import { numel, type Shape, sameShape } from '../../core/shape';
 import { emptyOn, type Tensor } from '../../tensor';
@@ -18,7 +18,7 @@ import { logSoftmax, softmax } from '../softmax';
 import { type LossOptions, reduced, requireReduction } from './reduction';
 
 export interface NllOptions extends LossOptions {
-	/** A factor for each class, [C]; the mean divides by the sum of the factors of the targets. Default none. */
+	/** A factor for each class, [C]; the mean divides by the sum of the factors of the targets. It gets no gradient. Default none. */
 	readonly weight?: Tensor | null;
 	/** Targets that count for nothing. Default -100. */
 	readonly ignoreIndex?: number;
@@ -110,6 +110,8 @@ function classLoss(
 		);
 	}
 	requireWeight(name, weight, classes, input);
+	if (weight?.requiresGrad && isGradEnabled())
+		throw new AutogradError(`${name}: with classes as targets it gives weight no gradient; pass weight.detach()`);
 	if (!Number.isInteger(options.ignoreIndex))
 		throw new ArgumentError(`${name}: ignoreIndex ${options.ignoreIndex} must be a whole number`);
 	requireClasses(name, target, classes, options.ignoreIndex);

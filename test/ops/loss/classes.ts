@@ -95,6 +95,20 @@ function classRefusals(
 	];
 }
 
+function learnedWeight(
+	name: string,
+	operation: (input: w.Tensor, target: w.Tensor, options: { weight: w.Tensor }) => w.Tensor,
+): Refusal {
+	return {
+		label: 'weight that requires a gradient',
+		call: (device) => {
+			const weight = w.ones([3], { device }).requiresGrad_();
+			return operation(w.zeros([2, 3], { device }), w.tensor([0, 1], { dtype: 'int32', device }), { weight });
+		},
+		message: new RegExp(`${name}: with classes as targets it gives weight no gradient; pass weight.detach\\(\\)`),
+	};
+}
+
 const classes = (options: Options) =>
 	`ignore_index=${py(options.ignoreIndex ?? -100)}, reduction=${py(options.reduction ?? 'mean')}, weight=x[2] if len(x) > 2 else None`;
 
@@ -123,6 +137,7 @@ const crossEntropy: OpEntry = {
 		`F.cross_entropy(x[0], x[1].long() if x[1].dtype == torch.int32 else x[1], label_smoothing=${py(options.labelSmoothing ?? 0)}, ${classes(options)})`,
 	refusals: [
 		...classRefusals('crossEntropy', w.crossEntropy),
+		learnedWeight('crossEntropy', w.crossEntropy),
 		{
 			label: 'float classes',
 			call: (device) => w.crossEntropy(w.zeros([2, 3], { device }), w.tensor([0, 1], { device })),
@@ -146,6 +161,7 @@ const nllLoss: OpEntry = {
 	torch: (options) => `F.nll_loss(x[0], x[1].long(), ${classes(options)})`,
 	refusals: [
 		...classRefusals('nllLoss', w.nllLoss),
+		learnedWeight('nllLoss', w.nllLoss),
 		{
 			label: 'float classes',
 			call: (device) => w.nllLoss(w.zeros([2, 3], { device }), w.tensor([0, 1], { device })),
