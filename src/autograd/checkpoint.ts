@@ -5,7 +5,7 @@
  * closes over, second derivatives and nesting work as without it. Chen et al. 2016, https://arxiv.org/abs/1604.06174.
  */
 import { ArgumentError, AutogradError } from '../core/errors';
-import { defaultGenerator } from '../core/generator';
+import { defaultGenerator, drawFrom, Generator } from '../core/generator';
 import { type GradEdge, Tensor, viewOf } from '../tensor';
 import { tidy } from '../tidy';
 import { enableGrad, isGradEnabled } from './modes';
@@ -80,9 +80,9 @@ class Frame implements SaveHook {
 			},
 			attach: () => () => {},
 		};
-		const now = defaultGenerator.getState();
-		defaultGenerator.setState(this.generator);
-		try {
+		const generator = new Generator(0);
+		generator.setState(this.generator);
+		drawFrom(generator, () =>
 			withSaveHook(collect, () =>
 				enableGrad(() =>
 					tidy(() => {
@@ -94,10 +94,8 @@ class Frame implements SaveHook {
 						this.fn(...copies);
 					}),
 				),
-			);
-		} finally {
-			defaultGenerator.setState(now);
-		}
+			),
+		);
 		return saved;
 	}
 

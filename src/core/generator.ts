@@ -71,6 +71,22 @@ export class Generator {
 export const defaultGenerator = new Generator();
 
 /**
+ * Runs `fn` with `generator`'s stream behind every operation that draws from the default generator, whose own stream goes on afterwards
+ * where it was. It belongs to synchronous code: it never spans an `await`.
+ */
+export function drawFrom<T>(generator: Generator, fn: () => T): T {
+	if (generator === defaultGenerator) return fn();
+	const before = defaultGenerator.getState();
+	defaultGenerator.setState(generator.getState());
+	try {
+		return fn();
+	} finally {
+		generator.setState(defaultGenerator.getState());
+		defaultGenerator.setState(before);
+	}
+}
+
+/**
  * Seeds the default generator: the same seed makes the same program draw the same numbers, in every run and on every device
  * (normal numbers agree between devices to rounding, all others to the bit).
  */

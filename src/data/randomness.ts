@@ -4,7 +4,7 @@
  */
 import { setGradEnabled } from '../autograd/modes';
 import { ArgumentError } from '../core/errors';
-import { defaultGenerator, Generator, type GeneratorState } from '../core/generator';
+import { defaultGenerator, drawFrom, Generator, type GeneratorState } from '../core/generator';
 import { philox4x32 } from '../core/philox';
 
 /** Two words, as in GeneratorState. */
@@ -23,6 +23,13 @@ export function seedOf(seed: number | bigint | undefined): Seed {
 	return [low, high];
 }
 
+/** A generator of a run's own: it starts from `seed`, or from a key of the default generator. */
+export function generatorOf(seed: number | bigint | undefined): Generator {
+	const generator = new Generator(0);
+	generator.setState({ seed: seedOf(seed), counter: 0 });
+	return generator;
+}
+
 /** What the numbers are for; each purpose has streams of its own. */
 export const PURPOSE = { order: 0, stream: 1, samples: 2, transform: 3 } as const;
 
@@ -30,13 +37,14 @@ export const PURPOSE = { order: 0, stream: 1, samples: 2, transform: 3 } as cons
 export class RandomStream {
 	/** For code that takes a generator. */
 	readonly generator = new Generator(0);
-	#ambient: GeneratorState;
+	/** What operations draw from. */
+	readonly #ambient = new Generator(0);
 
 	constructor(seed: Seed, epoch: number, batch: number, purpose: (typeof PURPOSE)[keyof typeof PURPOSE]) {
 		// Operations take their keys with counters from 0 on: a seed of its own keeps each stream apart from all others.
 		const words = philox4x32([batch, epoch, purpose, 0x64617461], seed);
 		this.generator.setState({ seed: [words[0], words[1]], counter: 0 });
-		this.#ambient = { seed: [words[2], words[3]], counter: 0 };
+		this.#ambient.setState({ seed: [words[2], words[3]], counter: 0 });
 	}
 
 	/**
@@ -46,13 +54,9 @@ export class RandomStream {
 	 */
 	run<T>(fn: () => T): T {
 		const grad = setGradEnabled(false);
-		const before = defaultGenerator.getState();
-		defaultGenerator.setState(this.#ambient);
 		try {
-			return fn();
+			return drawFrom(this.#ambient, fn);
 		} finally {
-			this.#ambient = defaultGenerator.getState();
-			defaultGenerator.setState(before);
 			setGradEnabled(grad);
 		}
 	}

@@ -1,6 +1,7 @@
 /** Whatever may be trained on, as batches that can begin anywhere in any epoch. */
 import type { DeviceName } from '../backends/contract';
 import { ArgumentError } from '../core/errors';
+import { drawFrom, type Generator } from '../core/generator';
 import { Subset } from '../data/combine';
 import { type Dataset, fetchBatch, requireDataset } from '../data/dataset';
 import { discard, type Fields, requireFields, type Soon, whenReady } from '../data/fields';
@@ -24,7 +25,8 @@ export interface BatchOptions {
 
 /** Batches of any epoch, from any batch on. */
 export interface Batches {
-	iterate(position: Required<EpochPosition>): AsyncIterable<Fields> | Iterable<Fields>;
+	/** `generator` is what an iterable of the user's own draws from. */
+	iterate(position: Required<EpochPosition> & { readonly generator: Generator }): AsyncIterable<Fields>;
 	/** Batches of an epoch, where that is known. */
 	readonly length: number | undefined;
 	readonly samples: number | undefined;
@@ -111,7 +113,7 @@ export function batchesOf(caller: string, data: Data, options: BatchOptions): Ba
 
 function loaderBatches(loader: DataLoader): Batches {
 	return {
-		iterate: (position) => loader.iterate(position),
+		iterate: ({ epoch, firstBatch }) => loader.iterate({ epoch, firstBatch }),
 		get length() {
 			return loader.hasLength ? loader.length : undefined;
 		},
@@ -132,18 +134,30 @@ function loaderBatches(loader: DataLoader): Batches {
 	};
 }
 
-/** A list or generator of batches of the user's own: every epoch iterates over it anew. */
+/**
+ * A list or generator of batches of the user's own: every epoch iterates over it anew. What makes a batch draws from the run's generator,
+ * up to its first `await`.
+ */
 function iterableBatches(caller: string, data: Iterable<Fields> | AsyncIterable<Fields>): Batches {
-	async function* from(firstBatch: number): AsyncGenerator<Fields> {
-		let next = 0;
-		for await (const batch of data) {
-			requireFields(`${caller}: the iterable`, batch);
-			if (next++ < firstBatch) discard(batch);
-			else yield batch;
+	async function* from(firstBatch: number, generator: Generator): AsyncGenerator<Fields> {
+		const source = Symbol.asyncIterator in data ? data[Symbol.asyncIterator]() : data[Symbol.iterator]();
+		let ended = false;
+		try {
+			for (let next = 0; ; next++) {
+				const step = await drawFrom(generator, () => source.next());
+				ended = step.done === true;
+				if (step.done) return;
+				const batch = await step.value;
+				requireFields(`${caller}: the iterable`, batch);
+				if (next < firstBatch) discard(batch);
+				else yield batch;
+			}
+		} finally {
+			if (!ended) await source.return?.();
 		}
 	}
 	return {
-		iterate: ({ firstBatch }) => from(firstBatch),
+		iterate: ({ firstBatch, generator }) => from(firstBatch, generator),
 		length: undefined,
 		samples: undefined,
 		batchSize: undefined,

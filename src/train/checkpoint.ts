@@ -8,7 +8,7 @@
 import { noGrad } from '../autograd/modes';
 import { ArgumentError, FormatError } from '../core/errors';
 import { float32ToFloat16 } from '../core/float16';
-import { defaultGenerator, type GeneratorState } from '../core/generator';
+import { defaultGenerator, type Generator, type GeneratorState } from '../core/generator';
 import { decodeSafetensors, encodeSafetensors, loadSafetensors } from '../io';
 import type { Module } from '../nn';
 import { copy_ } from '../ops/inplace';
@@ -136,11 +136,14 @@ export async function decodeCheckpoint(bytes: Uint8Array, source = 'checkpoint')
 	return unpack(JSON.parse(state), loadSafetensors(bytes, { device: 'cpu' }), source);
 }
 
-/** The state of the parts; its tensors are handles or clones to be disposed of. */
-export function stateOf({ model, optimizer, scheduler, ema }: CheckpointParts): CheckpointTree {
+/** The state of the parts and of `generator`; its tensors are handles or clones to be disposed of. */
+export function stateOf(
+	{ model, optimizer, scheduler, ema }: CheckpointParts,
+	generator: Generator = defaultGenerator,
+): CheckpointTree {
 	const persistent = model?.stateDict() ?? {};
 	return {
-		generator: defaultGenerator.getState() as unknown as CheckpointTree,
+		generator: generator.getState() as unknown as CheckpointTree,
 		...(model && { model: persistent, buffers: transientBuffers(model, persistent) }),
 		...(optimizer && { optimizer: optimizer.stateDict() as unknown as CheckpointTree }),
 		...(scheduler && { scheduler: scheduler.stateDict() as CheckpointTree }),
@@ -163,8 +166,13 @@ interface SavedParts {
 	readonly ema?: EMAState;
 }
 
-/** Gives the parts the state that `stateOf` took. */
-export function restore(parts: CheckpointParts, tree: CheckpointTree, source: string): void {
+/** Gives the parts and `generator` the state that `stateOf` took. */
+export function restore(
+	parts: CheckpointParts,
+	tree: CheckpointTree,
+	source: string,
+	generator: Generator = defaultGenerator,
+): void {
 	const saved = tree as SavedParts;
 	for (const name of ['model', 'optimizer', 'scheduler', 'ema'] as const) {
 		if (parts[name] !== undefined && saved[name] === undefined)
@@ -184,7 +192,7 @@ export function restore(parts: CheckpointParts, tree: CheckpointTree, source: st
 	parts.optimizer?.loadStateDict(saved.optimizer!);
 	parts.scheduler?.loadStateDict(saved.scheduler!);
 	parts.ema?.loadStateDict(saved.ema!);
-	if (saved.generator !== undefined) defaultGenerator.setState(saved.generator);
+	if (saved.generator !== undefined) generator.setState(saved.generator);
 }
 
 /**

@@ -3,6 +3,7 @@ import { noGrad } from '../autograd/modes';
 import type { DeviceName } from '../backends/contract';
 import { defaultDevice } from '../backends/registry';
 import { ArgumentError } from '../core/errors';
+import { defaultGenerator, drawFrom, type Generator } from '../core/generator';
 import { checkOptions } from '../core/options';
 import { discard, type Fields, moved } from '../data/fields';
 import type { Metric } from '../metrics/metric';
@@ -12,6 +13,7 @@ import { cat, detach } from '../ops/layout';
 import { Tensor } from '../tensor';
 import { tidy } from '../tidy';
 import { type Batches, batchesOf, type Data } from './batches';
+import { isTraining } from './claims';
 import { type Loss, Objective, outputOf, type StepResult, type TrainStep } from './loss';
 import { Meters, type MetricFunction, type Metrics } from './meters';
 
@@ -43,16 +45,32 @@ export function deviceOf(model: Module): DeviceName {
 	return (model.parameters()[0] ?? model.buffers()[0])?.device ?? defaultDevice();
 }
 
-/** Sets inference mode, and returns what restores the modes of now, module by module: some may be frozen. */
-export function enterEval(model: Module): () => void {
+/**
+ * Runs `fn` in inference mode, unrecorded and tidily, and restores the modes of now, module by module: some may be frozen. `fn` must not be
+ * async: whoever trains the model meanwhile never sees the mode.
+ */
+function inferring<T>(model: Module, fn: () => T): T {
 	const modes = model.modules().map((module) => [module, module.training] as const);
 	model.eval();
-	return () => {
+	try {
+		return noGrad(() => tidy(fn));
+	} finally {
 		for (const [module, training] of modes) module.training = training;
-	};
+	}
 }
 
-/** One pass in inference mode. The meters are the caller's to reset. */
+/** Moves the model to `device`. Throws where that would take it away from a `fit`. */
+async function place(caller: string, model: Module, device: DeviceName): Promise<void> {
+	const now = deviceOf(model);
+	if (device !== now && isTraining(model)) {
+		throw new ArgumentError(
+			`${caller}: a fit that still runs trains the model on device '${now}'; leave out device '${device}', or await the fit first`,
+		);
+	}
+	await model.to(device);
+}
+
+/** One pass in inference mode, whose random numbers come from `generator`. The meters are the caller's to reset. */
 export async function measure(
 	model: Module,
 	batches: Batches,
@@ -60,22 +78,18 @@ export async function measure(
 	objective: Objective,
 	meters: Meters,
 	device: DeviceName,
+	generator: Generator = defaultGenerator,
 ): Promise<Record<string, unknown>> {
-	const leave = enterEval(model);
-	try {
-		let batch = 0;
-		for await (const fetched of batches.iterate({ epoch, firstBatch: 0 })) {
-			const fields = await moved(fetched, device);
-			const values = noGrad(() => tidy(() => meters.measure(objective.plain(model, fields))));
-			meters.add(values, fields[0]!.shape[0] ?? 1, ++batch, 0);
-			discard(fields);
-			if (meters.due) await meters.turn();
-		}
-		await meters.flush();
-		return await meters.results();
-	} finally {
-		leave();
+	let batch = 0;
+	for await (const fetched of batches.iterate({ epoch, firstBatch: 0, generator })) {
+		const fields = await moved(fetched, device);
+		const values = drawFrom(generator, () => inferring(model, () => meters.measure(objective.plain(model, fields))));
+		meters.add(values, fields[0]!.shape[0] ?? 1, ++batch, 0);
+		discard(fields);
+		if (meters.due) await meters.turn();
 	}
+	await meters.flush();
+	return await meters.results();
 }
 
 /**
@@ -84,7 +98,8 @@ export async function measure(
  *     const { loss, accuracy } = await evaluate(model, [x, y], { loss: crossEntropy, metrics: { accuracy: new Accuracy() } });
  *
  * `data` is `[x, y]` tensors (several inputs come before the target), a dataset, a DataLoader, or any iterable of batches. The modes of
- * the model's modules are as before afterwards. Metrics begin anew and stay as they are at the end: `metrics.f1.perClass()` may follow.
+ * the model's modules change only while a batch is computed, so that it may run while `fit` trains the model: it sees the weights of each
+ * moment, and the training comes to the same bits as without it. Metrics begin anew and stay as they are at the end: `metrics.f1.perClass()` may follow.
  */
 export async function evaluate<M extends Module, R extends Metrics = Record<never, never>>(
 	model: M,
@@ -94,7 +109,7 @@ export async function evaluate<M extends Module, R extends Metrics = Record<neve
 	requireModel('evaluate', model);
 	checkOptions('evaluate', options, ['loss', 'trainStep', 'metrics', 'batchSize', 'device']);
 	const { loss, trainStep, metrics, batchSize = 32, device = deviceOf(model) } = options;
-	await model.to(device);
+	await place('evaluate', model, device);
 	const step = (trainStep as TrainStep | undefined) ?? (loss === undefined ? withoutLoss : undefined);
 	const objective = new Objective('evaluate', { loss, trainStep: step });
 	const meters = new Meters('evaluate', metrics);
@@ -131,7 +146,8 @@ export interface PredictOptions {
  * The model's outputs for all samples, in inference mode and without gradients, joined along dim 0.
  *
  * `data` is one tensor of inputs, or whatever `fit` and `evaluate` take: then the last field of several is the target, and left out, unless
- * `inputs` says how many fields are inputs. The result is on the device of the model, and the caller's.
+ * `inputs` says how many fields are inputs. The result is on the device of the model, and the caller's. As `evaluate`, it may run while `fit`
+ * trains the model.
  */
 export async function predict(model: Module, data: Tensor | Data, options: PredictOptions = {}): Promise<Tensor> {
 	requireModel('predict', model);
@@ -139,22 +155,20 @@ export async function predict(model: Module, data: Tensor | Data, options: Predi
 	const { batchSize = 32, device = deviceOf(model), inputs } = options;
 	if (inputs !== undefined && (!Number.isInteger(inputs) || inputs < 1))
 		throw new ArgumentError(`predict: inputs must be a whole number of at least 1, not ${inputs}`);
-	await model.to(device);
+	await place('predict', model, device);
 	const batches = batchesOf('predict', data instanceof Tensor ? [data] : data, { batchSize, device });
-	const leave = enterEval(model);
 	const outputs: Tensor[] = [];
 	try {
-		for await (const fetched of batches.iterate({ epoch: batches.firstEpoch, firstBatch: 0 })) {
+		for await (const fetched of batches.iterate({ epoch: batches.firstEpoch, firstBatch: 0, generator: defaultGenerator })) {
 			const fields: Fields = await moved(fetched, device);
 			const count = inputs ?? Math.max(1, fields.length - 1);
 			if (count > fields.length) throw new ArgumentError(`predict: inputs is ${count}, but a batch has ${fields.length} fields`);
-			outputs.push(noGrad(() => tidy(() => detach(outputOf('predict', model, fields.slice(0, count))))));
+			outputs.push(inferring(model, () => detach(outputOf('predict', model, fields.slice(0, count)))));
 			discard(fields);
 		}
 		if (outputs.length === 0) throw new ArgumentError('predict: the data have no samples');
 		return noGrad(() => (outputs.length === 1 ? outputs.pop()! : cat(outputs, 0)));
 	} finally {
-		leave();
 		for (const output of outputs) output.dispose();
 	}
 }

@@ -1,15 +1,17 @@
 /** `fit`: from options to a run. */
 import { ArgumentError } from '../core/errors';
-import { manualSeed } from '../core/generator';
+import { drawFrom, type Generator } from '../core/generator';
+import { generatorOf } from '../data/randomness';
 import type { Module } from '../nn';
 import { Tensor } from '../tensor';
 import { batchesOf, type Data, splitOff } from './batches';
 import type { Callback, EpochFunction } from './callbacks';
 import { decodeCheckpoint } from './checkpoint';
+import { claim } from './claims';
 import { deviceOf, requireModel } from './evaluate';
 import type { History, Setting } from './history';
 import { TrainingLoop } from './loop';
-import { classWeightList, type Loss, Objective, type TrainStep } from './loss';
+import { classWeightList, type Loss, Objective } from './loss';
 import { Meters } from './meters';
 import { checkFitOptions, type FitOptions, resolveScheduler } from './options';
 import { platform } from './platform';
@@ -29,14 +31,37 @@ import { ProgressCallback } from './progress';
  *
  * `data` is `[x, y]` tensors (several inputs come before the target: the model's `forward` gets them in that order), a dataset, an
  * IterableDataset, a DataLoader, or any iterable of batches, whose tensors `fit` disposes of. Losses and metrics are read from the device in
- * groups, so that it never waits for the host. A run with a `seed`, or after `manualSeed`, gives the same bits again; one that was killed
- * gives them too when it goes on by `resumeFrom` a checkpoint of `ModelCheckpoint`. All modules are in training mode while training, and in
- * their modes of before afterwards; freeze some in `onTrainBegin`. As Keras' `Model.fit`.
+ * groups, so that it never waits for the host.
+ *
+ * A run draws from a generator of its own, which `seed` or a key of the default generator starts: whatever else draws meanwhile, a run with
+ * a `seed`, or after `manualSeed`, gives the same bits again; one that was killed gives them too when it goes on by `resumeFrom` a
+ * checkpoint of `ModelCheckpoint`. Code between the steps (callbacks, a page) draws from the default generator.
+ *
+ * All modules are in training mode from the start, and in their modes of before afterwards. What `train()` and `eval()` change in between
+ * holds from the next step on, as in a loop of your own: so callbacks freeze parts, in `onTrainBegin` for the whole run. `evaluate` and
+ * `predict` may run meanwhile and change nothing; a second `fit` of the same model, a part of it or its optimizer is refused. As Keras'
+ * `Model.fit`.
  */
 export async function fit<M extends Module>(model: M, data: Data, options: FitOptions<M>): Promise<History> {
 	requireModel('fit', model);
-	checkFitOptions(options as unknown as FitOptions);
-	requireOwnParameters(model, options as unknown as FitOptions);
+	const given = options as unknown as FitOptions;
+	const release = begin('fit', model, given);
+	try {
+		return await train(model, data, given, generatorOf(given.seed));
+	} finally {
+		release();
+	}
+}
+
+/** Checks the options, and claims what the run changes until the function that it returns is called. */
+export function begin(caller: string, model: Module, options: FitOptions): () => void {
+	checkFitOptions(options);
+	requireOwnParameters(model, options);
+	return claim(caller, model, options);
+}
+
+/** `fit` after `begin`, with random numbers of `generator`. */
+export async function train(model: Module, data: Data, options: FitOptions, generator: Generator): Promise<History> {
 	const {
 		optimizer,
 		epochs = 1,
@@ -49,23 +74,27 @@ export async function fit<M extends Module>(model: M, data: Data, options: FitOp
 		ema,
 	} = options;
 	const device = options.device ?? deviceOf(model);
-	if (seed !== undefined) manualSeed(seed);
 	const classWeight = await classWeightList('fit', options.classWeight);
 	const objective = new Objective('fit', {
 		loss: options.loss,
-		trainStep: options.trainStep as TrainStep | undefined,
+		trainStep: options.trainStep,
 		classWeight,
 	});
 	const split = options.validationSplit === undefined ? null : splitOff('fit', data, options.validationSplit);
 	const trainData = split === null ? data : split[0];
 	const weights = await weightList(sampleWeight, split?.[0].length);
-	const batches = batchesOf('fit', trainData, { batchSize, device, shuffle, seed, sampleWeight: weights });
+	const batches = drawFrom(generator, () =>
+		batchesOf('fit', trainData, { batchSize, device, shuffle, seed, sampleWeight: weights }),
+	);
 	const validationData = split === null ? options.validationData : split[1];
 	const validation =
 		validationData === undefined
 			? null
-			: { batches: batchesOf('fit', validationData, { batchSize, device }), meters: new Meters('fit', metrics) };
-	const scheduler = resolveScheduler(options as unknown as FitOptions, validation !== null);
+			: {
+					batches: drawFrom(generator, () => batchesOf('fit', validationData, { batchSize, device })),
+					meters: new Meters('fit', metrics),
+				};
+	const scheduler = resolveScheduler(options, validation !== null);
 	await model.to(device);
 	const loop = new TrainingLoop({
 		model,
@@ -81,8 +110,9 @@ export async function fit<M extends Module>(model: M, data: Data, options: FitOp
 		scheduler,
 		ema,
 		clip: options,
-		callbacks: callbacksOf(options as unknown as FitOptions),
-		settings: settingsOf(model, options as unknown as FitOptions, {
+		generator,
+		callbacks: callbacksOf(options),
+		settings: settingsOf(model, options, {
 			device,
 			batchSize: batches.batchSize ?? null,
 			samples: batches.samples ?? null,

@@ -1,14 +1,16 @@
 /** Which learning rate to take: Smith's range test. */
 import { ArgumentError } from '../core/errors';
+import { defaultGenerator } from '../core/generator';
 import { checkOptions } from '../core/options';
 import { DataLoader } from '../data/loader';
+import { generatorOf } from '../data/randomness';
 import type { Module } from '../nn';
 import type { CommonOptions, Optimizer } from '../optim';
 import type { Data } from './batches';
 import type { Callback, StepLoss, TrainContext } from './callbacks';
 import { decodeCheckpoint, encodeCheckpoint, releaseTree, restore, stateOf } from './checkpoint';
 import { deviceOf, requireModel } from './evaluate';
-import { fit } from './fit';
+import { begin, train } from './fit';
 import type { FitOptions } from './options';
 
 export interface FindLearningRateOptions<M extends Module = Module>
@@ -127,26 +129,36 @@ export async function findLearningRate<M extends Module>(
 	if (!(smoothing >= 0 && smoothing < 1))
 		throw new ArgumentError(`findLearningRate: smoothing must lie in [0, 1), not ${smoothing}`);
 	const { optimizer } = options;
+	const fitted = { ...rest, epochs: ENDLESS, verbose: 0 } as unknown as FitOptions;
+	// As a run's, but it takes no key of the default generator.
+	const random = defaultGenerator.getState();
+	const generator = generatorOf(options.seed);
+	defaultGenerator.setState(random);
+	const release = begin('findLearningRate', model, fitted);
 	const test = new RangeTest(optimizer, (step) => startLr * (endLr / startLr) ** (step / (steps - 1)), {
 		steps,
 		smoothing,
 		divergence,
 	});
-	await model.to(options.device ?? deviceOf(model));
-	const parts = { model, optimizer };
-	const own = stateOf(parts);
-	// On the host, where it does not take the device's memory.
-	const saved = await encodeCheckpoint(own);
-	releaseTree(own);
-	const place = data instanceof DataLoader ? data.stateDict() : null;
 	try {
-		await fit(model, data, { ...rest, optimizer, epochs: ENDLESS, callbacks: [test], verbose: 0 });
+		await model.to(options.device ?? deviceOf(model));
+		const parts = { model, optimizer };
+		const own = stateOf(parts, generator);
+		// On the host, where it does not take the device's memory.
+		const saved = await encodeCheckpoint(own);
+		releaseTree(own);
+		const place = data instanceof DataLoader ? data.stateDict() : null;
+		try {
+			await train(model, data, { ...fitted, callbacks: [test] }, generator);
+		} finally {
+			optimizer.zeroGrad();
+			const before = await decodeCheckpoint(saved);
+			restore(parts, before, 'findLearningRate', generator);
+			releaseTree(before);
+			if (place !== null) (data as DataLoader).loadStateDict(place);
+		}
 	} finally {
-		optimizer.zeroGrad();
-		const before = await decodeCheckpoint(saved);
-		restore(parts, before, 'findLearningRate');
-		releaseTree(before);
-		if (place !== null) (data as DataLoader).loadStateDict(place);
+		release();
 	}
 	const { lrs, losses, rawLosses } = test;
 	return { lrs, losses, rawLosses, suggestion: steepest(lrs, losses) };

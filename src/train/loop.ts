@@ -2,6 +2,7 @@
 import { noGrad } from '../autograd/modes';
 import type { DeviceName } from '../backends/contract';
 import { ArgumentError } from '../core/errors';
+import { drawFrom, type Generator } from '../core/generator';
 import { discard, type Fields, moved } from '../data/fields';
 import type { DataLoaderState } from '../data/loader';
 import type { Module } from '../nn';
@@ -38,6 +39,8 @@ export interface Plan {
 	readonly ema: EMA | undefined;
 	readonly clip: Pick<FitOptions, 'clipGradNorm' | 'clipGradValue'>;
 	readonly callbacks: readonly Callback[];
+	/** What the steps of this run draw from, and nothing else. */
+	readonly generator: Generator;
 	readonly settings: Readonly<Record<string, Setting>>;
 }
 
@@ -166,11 +169,12 @@ export class TrainingLoop {
 	}
 
 	async #runEpoch(firstEpoch: number): Promise<void> {
-		const { batches, meters, accumulateSteps } = this.#plan;
+		const { batches, meters, accumulateSteps, generator } = this.#plan;
 		this.#epochStarted = performance.now();
-		if (this.#batch === 0) meters.reset();
 		await this.#call((callback) => callback.onEpochBegin?.(this.#context));
-		const source = batches.iterate({ epoch: firstEpoch + this.#epoch, firstBatch: this.#batch });
+		// After the callbacks, which may evaluate with the same metric objects.
+		if (this.#batch === 0) meters.reset();
+		const source = batches.iterate({ epoch: firstEpoch + this.#epoch, firstBatch: this.#batch, generator });
 		let group: Batch[] = [];
 		try {
 			if (this.#stopReason === null) {
@@ -197,14 +201,14 @@ export class TrainingLoop {
 		const ready = moved(fetched, this.#plan.device);
 		const fields = ready instanceof Promise ? await ready : ready;
 		const samples = fields[0]!.shape[0] ?? 1;
-		const { sampleWeight } = this.#plan;
+		const { sampleWeight, generator } = this.#plan;
 		if (sampleWeight === null) return { fields, weights: null, samples };
 		if (sampleWeight === 'field') return { fields: fields.slice(0, -1), weights: fields.at(-1)!, samples };
-		return { fields, weights: noGrad(() => tidy(() => detach(sampleWeight(fields)))), samples };
+		return { fields, weights: drawFrom(generator, () => noGrad(() => tidy(() => detach(sampleWeight(fields))))), samples };
 	}
 
 	async #runGroup(group: readonly Batch[]): Promise<void> {
-		const { optimizer, scheduler, ema, meters, device } = this.#plan;
+		const { optimizer, scheduler, ema, meters, device, generator } = this.#plan;
 		for (const callback of this.#plan.callbacks) {
 			const result = callback.onBatchBegin?.(this.#context);
 			if (result instanceof Promise) await result;
@@ -212,7 +216,8 @@ export class TrainingLoop {
 		const step = this.#step + 1;
 		this.#rates = optimizer.paramGroups.map(({ lr }) => lr);
 		const lr = this.#rates[0]!;
-		const values = optimizer instanceof LBFGS ? await this.#searchStep(optimizer, group) : this.#plainStep(group);
+		const values =
+			optimizer instanceof LBFGS ? await this.#searchStep(optimizer, group) : drawFrom(generator, () => this.#plainStep(group));
 		for (const [i, { samples }] of group.entries()) meters.add(values[i]!, samples, step, lr);
 		for (const { fields, weights } of group) {
 			discard(fields);
@@ -279,7 +284,7 @@ export class TrainingLoop {
 	async #searchStep(optimizer: LBFGS, group: readonly Batch[]) {
 		let first: ReturnType<Meters['measure']>[] | null = null;
 		await optimizer.step(async () => {
-			const values = this.#accumulate(group);
+			const values = drawFrom(this.#plan.generator, () => this.#accumulate(group));
 			this.#clip();
 			const losses = await Promise.all(values.map(([loss]) => (loss as Tensor).item()));
 			const total = group.reduce((sum, { samples }) => sum + samples, 0);
@@ -306,7 +311,7 @@ export class TrainingLoop {
 	}
 
 	async #finishEpoch(): Promise<void> {
-		const { meters, validation, objective, model, device, scheduler } = this.#plan;
+		const { meters, validation, objective, model, device, scheduler, generator } = this.#plan;
 		await this.#tell(await meters.flush());
 		if (meters.samples === 0) throw new ArgumentError('fit: the data gave no batches');
 		const trained = await meters.results();
@@ -315,7 +320,7 @@ export class TrainingLoop {
 		if (validation !== null) {
 			validation.meters.reset();
 			const epoch = validation.batches.firstEpoch + this.#epoch;
-			const measured = await measure(model, validation.batches, epoch, objective, validation.meters, device);
+			const measured = await measure(model, validation.batches, epoch, objective, validation.meters, device, generator);
 			if (validation.meters.samples === 0) throw new ArgumentError('fit: the validation data have no samples');
 			validation.meters.reset();
 			for (const [name, value] of Object.entries(measured)) values[validationName(name)] = value;
@@ -380,7 +385,7 @@ export class TrainingLoop {
 			batchSize: batches.batchSize ?? null,
 			accumulateSteps,
 		};
-		return { parts: stateOf(this.#parts()), loop: loop as unknown as CheckpointTree };
+		return { parts: stateOf(this.#parts(), this.#plan.generator), loop: loop as unknown as CheckpointTree };
 	}
 
 	#parts() {
@@ -397,7 +402,7 @@ export class TrainingLoop {
 		}
 		try {
 			requireSamePlace(loop, this.#plan.batches.batchSize ?? null, this.#plan.accumulateSteps, source);
-			restore(this.#parts(), parts, source);
+			restore(this.#parts(), parts, source, this.#plan.generator);
 			await this.#restoreLoop(loop);
 		} finally {
 			releaseTree(parts);

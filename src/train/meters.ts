@@ -31,6 +31,9 @@ interface Sums {
 	readonly metrics: Readonly<Record<string, CheckpointTree>>;
 }
 
+/** The pass that a metric sums up now. */
+const owners = new WeakMap<Metric<unknown>, Meters>();
+
 /** The loss and the metrics of a pass. */
 export class Meters {
 	readonly #caller: string;
@@ -57,14 +60,23 @@ export class Meters {
 		this.#sums = [0, ...this.#functions.map(() => 0)];
 	}
 
-	/** Takes in one batch, unrecorded. The tensors that it returns are to be kept until `add`. */
+	/**
+	 * Takes in one batch, unrecorded. Throws where another pass is in the midst of the same metric object: it would sum up both. The tensors
+	 * that it returns are to be kept until `add`.
+	 */
 	measure({ loss, output, target }: StepResult): Value[] {
 		if (this.#metrics.length + this.#functions.length > 0 && (output === undefined || target === undefined)) {
 			throw new ArgumentError(
 				`${this.#caller}: metrics need the output and the target: let trainStep return { loss, output, target }`,
 			);
 		}
-		for (const [, metric] of this.#metrics) {
+		for (const [name, metric] of this.#metrics) {
+			if ((owners.get(metric) ?? this) !== this) {
+				throw new ArgumentError(
+					`${this.#caller}: the metric '${name}' is in use by another fit or evaluate that still runs; give each an object of its own`,
+				);
+			}
+			owners.set(metric, this);
 			metric.update(detach(output!), detach(target!));
 		}
 		return [detach(loss), ...this.#functions.map(([name, metric]) => this.#call(name, metric, output!, target!))];
@@ -148,13 +160,20 @@ export class Meters {
 		const means = this.#sums.map((sum) => sum / this.#samples);
 		const result: Record<string, unknown> = { loss: means[0]! };
 		for (const [i, [name]] of this.#functions.entries()) result[name] = means[i + 1]!;
-		for (const [name, metric] of this.#metrics) result[name] = await metric.compute();
+		for (const [name, metric] of this.#metrics) {
+			result[name] = await metric.compute();
+			owners.delete(metric);
+		}
 		return result;
 	}
 
-	/** Forgets everything, and gives memory back. */
+	/** Forgets everything, and gives memory back; metrics that another pass is using stay as they are. */
 	reset(): void {
-		for (const [, metric] of this.#metrics) metric.reset();
+		for (const [, metric] of this.#metrics) {
+			if ((owners.get(metric) ?? this) !== this) continue;
+			owners.delete(metric);
+			metric.reset();
+		}
 		for (const { values } of this.#pending.splice(0)) for (const value of values) if (value instanceof Tensor) value.dispose();
 		this.#reading = null;
 		this.#sums = this.#sums.map(() => 0);
@@ -181,6 +200,9 @@ export class Meters {
 			);
 		this.#sums = [...sums];
 		this.#samples = samples;
-		for (const [name, metric] of this.#metrics) metric.loadStateDict?.(metrics[name] as never);
+		for (const [name, metric] of this.#metrics) {
+			metric.loadStateDict?.(metrics[name] as never);
+			owners.set(metric, this);
+		}
 	}
 }

@@ -76,7 +76,7 @@ export interface FitOptions<M extends Module = Module> {
 	readonly ema?: EMA;
 	/** Called in this order. A function is called after each epoch. */
 	readonly callbacks?: readonly (Callback | EpochFunction)[];
-	/** Seeds the default generator (dropout, noise) and the order of the data. Default: both go on from where they are. */
+	/** Decides what the run draws (dropout, noise) and the order of the data. Default: keys of the default generator do, see `manualSeed`. */
 	readonly seed?: number | bigint;
 	/** Whether each epoch has an order of its own, unless `data` is a loader or a stream. Default true. */
 	readonly shuffle?: boolean;
