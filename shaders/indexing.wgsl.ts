@@ -13,11 +13,14 @@
  *                rows   : the index itself. general: the place in a contiguous y.
  * searchsorted y[i] = how many elements of a sorted row are below values[i], by bisection.
  *
- * One thread makes one element (or four), workgroups of 64. The host passes no out-of-range index knowingly, yet cannot see those on
- * the device: reads clamp, writes are left out.
+ * check        Looks at indices that no kernel above gets as they are: lengths, offsets, classes of composed losses.
+ *
+ * One thread makes one element (or four), workgroups of 64. The host cannot see indices on the device, so kernels report those out of range
+ * (reportIndex.ts); their reads clamp, their writes are left out.
  */
 import { wgsl } from 'wgsl-preprocessor';
-import type { ShaderTemplate, StorageType } from './shader';
+import { reportIndex } from './reportIndex';
+import type { Access, ShaderTemplate, StorageType } from './shader';
 import { ORDER_KEY } from './sort.wgsl';
 
 const FLAT_INDEX = wgsl`
@@ -48,6 +51,7 @@ struct Params {
 	dimStride: u32,
 	size: u32,
 	limit: u32,
+	report: u32,
 }
 
 struct Place {
@@ -108,6 +112,7 @@ struct Params {
 	offset: u32,
 	indexOffset: u32,
 	indexStride: u32,
+	report: u32,
 }
 #endif
 
@@ -115,9 +120,13 @@ struct Params {
 @group(0) @binding(1) var<storage, read> x: array<T>;
 @group(0) @binding(2) var<storage, read> index: array<i32>;
 @group(0) @binding(3) var<storage, read_write> y: array<T>;
-
+${reportIndex(4)}
 fn clamped(at: u32) -> u32 {
-	return u32(clamp(index[at], 0, i32(p.size) - 1));
+	let row = index[at];
+	if (u32(row) >= p.size) {
+		reportIndex(row);
+	}
+	return u32(clamp(row, 0, i32(p.size) - 1));
 }
 
 ${FLAT_INDEX}
@@ -131,7 +140,7 @@ ${FLAT_INDEX}
 #endif
 }
 `;
-		return { code, bindings: ['read', 'read', 'read_write'] };
+		return { code, bindings: ['read', 'read', 'read_write', 'read_write'] };
 	},
 };
 
@@ -157,11 +166,12 @@ ${PLACE}
 #if ${!unique}
 @group(0) @binding(4) var<storage, read> winner: array<u32>;
 #endif
-
+${reportIndex(unique ? 4 : 5)}
 ${FLAT_INDEX}
 	let at = place(i);
 	let row = u32(index[at.index]);
 	if (row >= p.size) {
+		reportIndex(i32(row));
 		return;
 	}
 	let destination = at.base + row * p.dimStride;
@@ -173,7 +183,8 @@ ${FLAT_INDEX}
 	y[destination] = source[at.source];
 }
 `;
-		return { code, bindings: unique ? ['read', 'read', 'read_write'] : ['read', 'read', 'read_write', 'read'] };
+		const winner: readonly Access[] = unique ? [] : ['read'];
+		return { code, bindings: ['read', 'read', 'read_write', ...winner, 'read_write'] };
 	},
 };
 
@@ -217,12 +228,13 @@ struct Params {
 	indexStride: u32,
 	size: u32,
 	skipped: u32,
+	report: u32,
 }
 #endif
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> index: array<i32>;
 @group(0) @binding(2) var<storage, read_write> keys: array<u32>;
-
+${reportIndex(3)}
 ${FLAT_INDEX}
 #if ${access === 'general'}
 	let at = place(i);
@@ -232,6 +244,46 @@ ${FLAT_INDEX}
 	let row = u32(index[p.indexOffset + i * p.indexStride]);
 	keys[i] = select(row, p.size, row >= p.size || row == p.skipped);
 #endif
+	if (row >= p.size) {
+		reportIndex(i32(row));
+	}
+}
+`;
+		return { code, bindings: ['read', 'read_write', 'read_write'] };
+	},
+};
+
+export type CheckIndicesVariant = {
+	/** Whether no value may be below the one before, nor the first one other than `least`. */
+	ascending: boolean;
+};
+
+/** Params: n, offset, stride, least, count. index is one-dimensional. */
+export const checkIndices: ShaderTemplate<CheckIndicesVariant> = {
+	name: 'indexing.check',
+	source({ ascending }) {
+		const code = wgsl`
+struct Params {
+	n: u32,
+	offset: u32,
+	stride: u32,
+	least: i32,
+	count: u32,
+	report: u32,
+}
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> index: array<i32>;
+${reportIndex(2)}
+${FLAT_INDEX}
+	let at = p.offset + i * p.stride;
+	let value = index[at];
+	var bad = u32(value - p.least) >= p.count;
+#if ${ascending}
+	bad = bad || select(value < index[at - select(p.stride, 0u, i == 0u)], value != p.least, i == 0u);
+#endif
+	if (bad) {
+		reportIndex(value);
+	}
 }
 `;
 		return { code, bindings: ['read', 'read_write'] };

@@ -3,7 +3,9 @@
 import { type CellKind, GATES } from '../backends/contract/rnn';
 import { ArgumentError, formatShape, ShapeError } from '../core/errors';
 import { checkOptions } from '../core/options';
+import { sameShape } from '../core/shape';
 import { zeros } from '../ops/creation';
+import { checkValues } from '../ops/indexing/places';
 import { cat, reshape, select, squeeze, stack, transpose, unsqueeze } from '../ops/layout';
 import { linear } from '../ops/matmul';
 import { dropout } from '../ops/random';
@@ -31,8 +33,24 @@ export interface RecurrentOptions extends FactoryOptions {
 const RECURRENT_OPTIONS = ['numLayers', 'bias', 'batchFirst', 'dropout', 'bidirectional', 'device', 'dtype'] as const;
 
 export interface SequenceOptions {
-	/** [B] int32: how long each sequence is, for padded batches (what PyTorch packs): outputs behind the end are 0. */
+	/**
+	 * [B] int32: how long each sequence is, at least 1, for padded batches (what PyTorch packs): outputs behind the end are 0. A length out of range
+	 * throws: on WebGPU at the next read, `sync()` or `step()`.
+	 */
 	readonly lengths?: Tensor;
+}
+
+function requireLengths(name: string, lengths: Tensor, steps: number, rows: number): void {
+	requireTensor(name, lengths, 'lengths');
+	if (lengths.dtype !== 'int32' || !sameShape(lengths.shape, [rows]))
+		throw new ShapeError(`${name}: lengths must be int32 [${rows}], not ${lengths.dtype} ${formatShape(lengths.shape)}`);
+	checkValues(lengths, {
+		operation: name,
+		least: 1,
+		count: steps,
+		noun: 'length',
+		rule: `is out of range: sequences of an input of ${steps} steps have 1 to ${steps}`,
+	});
 }
 
 export interface LSTMOptions extends RecurrentOptions {
@@ -105,7 +123,6 @@ abstract class Recurrent extends Module {
 		const { batchFirst = false, dropout: p = 0 } = this.options;
 		const name = this.constructor.name;
 		requireTensor(name, input);
-		if (lengths != null) requireTensor(name, lengths, 'lengths');
 		for (const state of [h0, c0]) if (state !== null) requireTensor(name, state, 'initial state');
 		if (input.ndim !== 2 && input.ndim !== 3)
 			throw new ShapeError(
@@ -116,7 +133,8 @@ abstract class Recurrent extends Module {
 		return tidy(() => {
 			const single = input.ndim === 2;
 			let x = single ? unsqueeze(input, 1) : batchFirst ? transpose(input, 0, 1) : input;
-			const rows = x.shape[1]!;
+			const [steps, rows] = x.shape as [number, number];
+			if (lengths != null) requireLengths(name, lengths, steps, rows);
 			const initial = (given: Tensor | null, size: number) => {
 				const states = [this.layers * this.directions, rows, size];
 				if (given === null) return zeros(states, { dtype: input.dtype, device: input.device });

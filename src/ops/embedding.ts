@@ -1,6 +1,7 @@
 /** The lookup table. */
 import { record } from '../autograd/tape';
 import { ArgumentError, formatShape, ShapeError } from '../core/errors';
+import type { IndexCheck } from '../core/indexCheck';
 import { checkOptions } from '../core/options';
 import { checkShape } from '../core/shape';
 import { emptyOn, type Tensor } from '../tensor';
@@ -14,34 +15,43 @@ export interface EmbeddingOptions {
 	paddingIdx?: number;
 }
 
-/** The rows of `weight` [rows, columns] that the int32 `indices` name: [...indices.shape, columns]. As `torch.nn.functional.embedding`. */
+/**
+ * The rows of `weight` [rows, columns] that the int32 `indices` name: [...indices.shape, columns]. An index that names no row throws: on WebGPU at
+ * the next read, `sync()` or `step()`. As `torch.nn.functional.embedding`.
+ */
 export function embedding(indices: Tensor, weight: Tensor, options: EmbeddingOptions = {}): Tensor {
 	const { paddingIdx } = checkOptions('embedding', options, ['paddingIdx']);
-	requireTensor('embedding', indices, 'indices');
-	requireTensor('embedding', weight, 'weight');
-	if (weight.ndim !== 2) throw new ShapeError(`embedding: the weight must be [rows, columns], not ${formatShape(weight.shape)}`);
+	return lookUp('embedding', indices, weight, paddingIdx);
+}
+
+/** `embedding`, in the name of `operation`. */
+export function lookUp(operation: string, indices: Tensor, weight: Tensor, paddingIdx: number | undefined): Tensor {
+	requireTensor(operation, indices, 'indices');
+	requireTensor(operation, weight, 'weight');
+	if (weight.ndim !== 2)
+		throw new ShapeError(`${operation}: the weight must be [rows, columns], not ${formatShape(weight.shape)}`);
 	const [rows, columns] = weight.shape as [number, number];
-	checkIndices('embedding', weight, indices, rows, `the rows of ${formatShape(weight.shape)}`);
+	const check = checkIndices(operation, weight, indices, rows, `the rows of ${formatShape(weight.shape)}`);
 	const shape = [...indices.shape, columns];
-	checkShape('embedding', shape);
+	checkShape(operation, shape);
 	let padding = -1;
 	if (paddingIdx !== undefined) {
 		if (!Number.isInteger(paddingIdx) || paddingIdx < -rows || paddingIdx >= rows) {
-			throw new ArgumentError(`embedding: paddingIdx ${paddingIdx} is out of range for ${rows} rows`);
+			throw new ArgumentError(`${operation}: paddingIdx ${paddingIdx} is out of range for ${rows} rows`);
 		}
 		padding = paddingIdx < 0 ? paddingIdx + rows : paddingIdx;
 	}
-	return looked(indices, weight, padding);
+	return looked(indices, weight, padding, check);
 }
 
-function looked(indices: Tensor, weight: Tensor, padding: number): Tensor {
+function looked(indices: Tensor, weight: Tensor, padding: number, check?: IndexCheck): Tensor {
 	const [rows, columns] = weight.shape as [number, number];
 	return record({
 		name: 'embedding',
 		inputs: [weight],
 		forward: () => {
 			const y = emptyOn(weight, [indices.size, columns]);
-			weight.backend.kernels.embedding({ weight, index: reshape(indices, [-1]) }, { y }, {});
+			weight.backend.kernels.embedding({ weight, index: reshape(indices, [-1]) }, { y }, { check });
 			return reshape(y, [...indices.shape, columns]);
 		},
 		save: () => [indices],

@@ -6,14 +6,15 @@ import type { Tensor } from '../tensor';
 import { tidy } from '../tidy';
 import { arange, ones, zeros } from './creation';
 import { add, clamp, div, mul, ne, to, where } from './elementwise';
-import { embedding } from './embedding';
-import { indexAdd, searchsorted } from './indexing';
+import { lookUp } from './embedding';
+import { searchsorted } from './indexing';
+import { accumulated, checkValues, spreadIndex } from './indexing/places';
 import { unsqueeze } from './layout';
 import { requireSameDevice, requireTensor } from './operands';
 import { any, max, sum } from './reduce';
 
 export interface EmbeddingBagOptions {
-	/** Where each bag begins in a vector of indices, int32 [bags], from 0 on; needed there, and there alone. */
+	/** Where each bag begins in a vector of indices, int32 [bags], ascending from 0 on; needed there, and there alone. */
 	readonly offsets?: Tensor | null;
 	/** What becomes of the rows of a bag; 'max' is for indices [bags, length]. Default 'mean'. */
 	readonly mode?: 'sum' | 'mean' | 'max';
@@ -25,7 +26,8 @@ export interface EmbeddingBagOptions {
 
 /**
  * The sum, mean or maximum of the rows of `weight` [rows, columns] that each bag of int32 `indices` names: [bags, columns]. Bags are the rows of
- * indices [bags, length], or the parts of a vector that begin at `offsets`. An empty bag gives zeros. As `torch.nn.functional.embedding_bag`.
+ * indices [bags, length], or the parts of a vector that begin at `offsets`. An empty bag gives zeros. Indices and offsets out of range throw: on
+ * WebGPU at the next read, `sync()` or `step()`. As `torch.nn.functional.embedding_bag`.
  */
 export function embeddingBag(indices: Tensor, weight: Tensor, options: EmbeddingBagOptions = {}): Tensor {
 	const names = ['offsets', 'mode', 'perSampleWeights', 'paddingIdx'] as const;
@@ -40,7 +42,7 @@ export function embeddingBag(indices: Tensor, weight: Tensor, options: Embedding
 			`embeddingBag: indices are [bags, length] without offsets, or a vector with them, not ${formatShape(indices.shape)} ${offsets === null ? 'without' : 'with'} offsets`,
 		);
 	}
-	if (offsets !== null) requireOffsets(offsets, weight, mode);
+	if (offsets !== null) requireOffsets(offsets, indices.size, weight, mode);
 	if (perSampleWeights !== null) {
 		requireTensor('embeddingBag', perSampleWeights, 'perSampleWeights');
 		if (mode !== 'sum') throw new ArgumentError(`embeddingBag: perSampleWeights are for mode 'sum', not '${mode}'`);
@@ -51,7 +53,7 @@ export function embeddingBag(indices: Tensor, weight: Tensor, options: Embedding
 		}
 	}
 	return tidy(() => {
-		let rows = embedding(indices, weight, paddingIdx === undefined ? {} : { paddingIdx });
+		let rows = lookUp('embeddingBag', indices, weight, paddingIdx);
 		if (perSampleWeights !== null) rows = mul(rows, unsqueeze(perSampleWeights, -1));
 		const padding = paddingIdx !== undefined && paddingIdx < 0 ? paddingIdx + weight.shape[0]! : paddingIdx;
 		const counted = padding === undefined ? null : unsqueeze(ne(indices, padding), -1);
@@ -66,7 +68,7 @@ export function embeddingBag(indices: Tensor, weight: Tensor, options: Embedding
 	});
 }
 
-function requireOffsets(offsets: Tensor, weight: Tensor, mode: string): void {
+function requireOffsets(offsets: Tensor, size: number, weight: Tensor, mode: string): void {
 	requireTensor('embeddingBag', offsets, 'offsets');
 	requireSameDevice('embeddingBag', weight, offsets);
 	if (offsets.dtype !== 'int32')
@@ -74,6 +76,14 @@ function requireOffsets(offsets: Tensor, weight: Tensor, mode: string): void {
 	if (offsets.ndim !== 1) throw new ShapeError(`embeddingBag: offsets must be a vector, not ${formatShape(offsets.shape)}`);
 	if (mode === 'max')
 		throw new ArgumentError("embeddingBag: mode 'max' takes indices [bags, length]; pad the bags and pass paddingIdx");
+	checkValues(offsets, {
+		operation: 'embeddingBag',
+		least: 0,
+		count: size + 1,
+		ascending: true,
+		noun: 'offset',
+		rule: `is out of range: offsets begin with 0, never fall, and end at most at ${size}, the number of indices`,
+	});
 }
 
 /** The maxima over dim 1, zeros for a bag in which nothing counts. */
@@ -89,5 +99,5 @@ function largest(rows: Tensor, counted: Tensor | null): Tensor {
 function added(offsets: Tensor, size: number): (x: Tensor) => Tensor {
 	const { device } = offsets;
 	const bag = add(searchsorted(offsets, arange(size, { dtype: 'int32', device }), { right: true }), -1);
-	return (x) => indexAdd(zeros([offsets.size, x.shape[1]!], { dtype: x.dtype, device }), 0, bag, x);
+	return (x) => accumulated('embeddingBag', x, 0, spreadIndex(bag, 0, x.shape), [offsets.size, x.shape[1]!]);
 }

@@ -35,7 +35,7 @@ export interface RecurrentInput {
 	readonly projection?: Tensor | null;
 	/** [G]. */
 	readonly bias?: Tensor | null;
-	/** [B] int32: how long each row's sequence is. Behind its end a row's state stays, and its outputs are 0. */
+	/** [B] int32, checked by the caller: how long each row's sequence is. Behind its end a row's state stays, and its outputs are 0. */
 	readonly lengths?: Tensor | null;
 }
 
@@ -69,9 +69,6 @@ function check(operation: string, kind: CellKind, { x, h0, c0, weight, bias, pro
 	wrong('h0', h0, [rows, states]);
 	if (kind === 'lstm') wrong('c0', c0 ?? h0, [rows, units]);
 	if (bias) wrong('bias', bias, [gates * units]);
-	if (lengths && (lengths.dtype !== 'int32' || !sameShape(lengths.shape, [rows]))) {
-		throw new ShapeError(`${operation}: lengths must be int32 [${rows}], not ${lengths.dtype} ${formatShape(lengths.shape)}`);
-	}
 	requireSameDevice(operation, x, ...[weight, h0, c0, bias, projection, lengths].filter((tensor) => tensor != null));
 }
 

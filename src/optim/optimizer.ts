@@ -109,12 +109,14 @@ export abstract class Optimizer<O extends CommonOptions> {
 
 	/**
 	 * Updates every parameter that has a gradient. With a `closure`, which computes the loss and its gradients anew, that runs
-	 * first and its result is returned.
+	 * first and its result is returned. Throws instead if the device has reported an error since the last read, as of an index out of range.
 	 */
 	step<T>(closure: () => T): T;
 	step(): void;
 	step<T>(closure?: () => T): T | undefined {
 		const result = closure?.();
+		// Before any parameter moves. A group's parameters are on one device.
+		for (const { params } of this.paramGroups) params[0]?.backend.throwReported();
 		noGrad(() => {
 			for (const group of this.paramGroups) {
 				for (const param of group.params) if (param.grad !== null) this.#updateOne(param, param.grad, group);

@@ -18,6 +18,7 @@ import {
 	topk,
 	zeros,
 } from 'wgrad';
+import { assertRejects } from '../train/setting';
 
 test.before(async () => {
 	await init({ device: 'webgpu' });
@@ -28,6 +29,12 @@ function onBoth(name: string, run: (device: Device) => Promise<void>): void {
 }
 
 const int = (values: readonly number[], device: Device) => tensor(values, { dtype: 'int32', device });
+
+/** The elements of what was computed with an index out of range, which the first read tells of. */
+async function afterReport(x: Tensor): Promise<unknown> {
+	await assertRejects(() => x.data(), /is out of range/);
+	return x.toArray();
+}
 
 /** `count` integers below `below` by a fixed rule that no pattern of memory follows. */
 function scattered(count: number, below: number): number[] {
@@ -111,7 +118,7 @@ for (const [rows, count] of [
 					const factors = tensor(inside, { device }).unsqueeze(1);
 					const index = int(device === 'cpu' ? places.map((place, i) => place * inside[i]!) : places, device);
 					embedding(index, weight, { paddingIdx: 1 }).backward(device === 'cpu' ? given.mul(factors) : given);
-					return weight.grad!.toArray();
+					return device === 'webgpu' && inside.includes(0) ? afterReport(weight.grad!) : weight.grad!.toArray();
 				}),
 			);
 			assert.equal(gradients[1], gradients[0], 'whole numbers add up exactly');
@@ -141,17 +148,12 @@ test('sums by index are the same bits every time, also where thousands meet', as
 test('on the GPU an index out of range reads within the tensor and writes nothing', async () => {
 	const x = tensor([10, 20, 30], { device: 'webgpu' });
 	const index = int([-5, 1, 99], 'webgpu');
-	assert.equal(await gather(x, 0, index).toArray(), [10, 20, 30]);
-	assert.equal(await indexSelect(x, 0, index).toArray(), [10, 20, 30]);
-	assert.equal(await scatterAdd(x, 0, index, tensor([1, 1, 1], { device: 'webgpu' })).toArray(), [10, 21, 30]);
-	assert.equal(await x.scatter(0, index, tensor([1, 2, 3], { device: 'webgpu' })).toArray(), [10, 2, 30]);
-});
-
-test('on the CPU it throws', () => {
-	assert.throws(
-		() => gather(tensor([1, 2], { device: 'cpu' }), 0, int([-1], 'cpu')),
-		/gather: index -1 is out of range for dim 0 of \[2\] of size 2/,
-	);
+	const source = tensor([1, 2, 3], { device: 'webgpu' });
+	assert.equal(await afterReport(gather(x, 0, index)), [10, 20, 30]);
+	assert.equal(await afterReport(indexSelect(x, 0, index)), [10, 20, 30]);
+	assert.equal(await afterReport(scatterAdd(x, 0, index, source)), [10, 22, 30]);
+	assert.equal(await afterReport(scatter(x, 0, index, source)), [10, 2, 30]);
+	assert.equal(await afterReport(scatter(x, 0, index, source, { reduce: 'multiply' })), [10, 40, 30]);
 });
 
 onBoth('values and indices can be taken apart by name or by place', async (device) => {

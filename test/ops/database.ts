@@ -78,6 +78,15 @@ export interface Refusal {
 	readonly message: RegExp;
 }
 
+/** A call with an index, or class, or length, that is out of range. */
+export function outOfRange(index: readonly number[], run: (index: Tensor) => unknown, message: RegExp): Refusal {
+	return {
+		label: `out of range: ${index.join(', ')} for ${message.source}`,
+		call: (device) => run(tensor(index, { dtype: 'int32', device })),
+		message,
+	};
+}
+
 export interface OpEntry {
 	/** The public name. */
 	readonly name: string;

@@ -1,9 +1,16 @@
 /** The lookup table. */
-import { embeddingBag, embedding as lookup, zeros } from 'wgrad';
-import type { InputSpec, OpEntry } from './database';
+import { embeddingBag, embedding as lookup, type Tensor, zeros } from 'wgrad';
+import { type InputSpec, type OpEntry, outOfRange } from './database';
 
 function indices(size: number, ...shape: number[]): InputSpec {
 	return { shape, dtype: 'int32', low: 0, high: size };
+}
+
+const table = ({ device }: Tensor, columns: number) => zeros([3, columns], { device });
+
+/** A bag for each offset, of indices 0. */
+function bags(offsets: Tensor, count: number): Tensor {
+	return embeddingBag(zeros([count], { dtype: 'int32', device: offsets.device }), table(offsets, 2), { offsets });
 }
 
 /** One bag is empty. */
@@ -56,6 +63,12 @@ export const embedding: OpEntry[] = [
 				call: (device) => lookup(zeros([2], { dtype: 'int32', device }), zeros([0, 2], { device })),
 				message: /embedding: the rows of \[0, 2\] has size 0/,
 			},
+			outOfRange([0, 3], (i) => lookup(i, table(i, 2)), /^embedding: index 3 is out of range for the rows of \[3, 2\] of size 3/),
+			outOfRange(
+				[-1, 2],
+				(i) => lookup(i, table(i, 4)),
+				/^embedding: index -1 is out of range for the rows of \[3, 4\] of size 3/,
+			),
 		],
 		torch: ({ paddingIdx }) => `F.embedding(x[0], x[1]${paddingIdx === undefined ? '' : `, padding_idx=${paddingIdx}`})`,
 	},
@@ -103,6 +116,20 @@ export const embedding: OpEntry[] = [
 				},
 				message: /embeddingBag: perSampleWeights are for mode 'sum', not 'mean'/,
 			},
+			outOfRange(
+				[0, 3],
+				(i) => embeddingBag(i.unsqueeze(0), table(i, 2)),
+				/^embeddingBag: index 3 is out of range for the rows of \[3, 2\]/,
+			),
+			outOfRange([0, 6], (offsets) => bags(offsets, 5), /^embeddingBag: offset 6 is out of range: .* at most at 5, the number/),
+			outOfRange(
+				[0, 4, 3],
+				(offsets) => bags(offsets, 5),
+				/^embeddingBag: offset 3 is out of range: offsets begin with 0, never fall/,
+			),
+			outOfRange([0, 4, 0], (offsets) => bags(offsets, 5), /^embeddingBag: offset 0 is out of range/),
+			outOfRange([1, 4], (offsets) => bags(offsets, 5), /^embeddingBag: offset 1 is out of range/),
+			outOfRange([-1], (offsets) => bags(offsets, 5), /^embeddingBag: offset -1 is out of range/),
 		],
 		torch: ({ mode = 'mean', weighted = false, paddingIdx }) => {
 			const rest =

@@ -13,11 +13,10 @@ import {
 	type Tensor,
 	take,
 	takeAlongDim,
-	tensor,
 	topk,
 	zeros,
 } from 'wgrad';
-import type { InputSpec, OpEntry, Refusal, Sample } from './database';
+import { type InputSpec, type OpEntry, outOfRange, type Refusal, type Sample } from './database';
 import { py } from './python';
 
 const transposed = (...shape: number[]): InputSpec => ({ shape, layout: 'transposed' });
@@ -42,14 +41,7 @@ function refuse(
 	return { label, call: (device) => run(zeros(shape, { device }), zeros(index, { dtype: 'int32', device })), message };
 }
 
-/** Only the CPU sees the values of indices; the GPU is asked for another mistake, which both notice. */
-function refuseOutOfRange(run: (index: Tensor) => unknown, message: RegExp, type: RegExp): Refusal {
-	return {
-		label: 'out of range',
-		call: (device) => run(tensor([0, 9], { dtype: device === 'cpu' ? 'int32' : 'float32', device })),
-		message: new RegExp(`${message.source}|${type.source}`),
-	};
-}
+const at = (index: Tensor, ...shape: number[]) => zeros(shape, { device: index.device });
 
 const gathers: Sample[] = [
 	{ label: 'rows', inputs: [floats(5, 3), indices(5, 4, 3)], options: { dim: 0 } },
@@ -74,10 +66,17 @@ export const indexing: OpEntry[] = [
 			refuse('larger', [2, 3], [2, 4], (x, index) => gather(x, 0, index), /gather: index \[2, 4\] .* no larger except in dim 0/),
 			refuse('floating index', [2], [2], (x) => gather(x, 0, x), /gather: index has dtype float32; it takes int32/),
 			refuse('nothing to index', [0], [2], (x, index) => gather(x, 0, index), /gather: dim 0 of \[0\] has size 0/),
-			refuseOutOfRange(
-				(index) => gather(zeros([5], { device: index.device }), 0, index),
-				/gather: index 9 is out of range for dim 0 of \[5\] of size 5/,
-				/gather: index has dtype/,
+			outOfRange([0, 5], (i) => gather(at(i, 5), 0, i), /^gather: index 5 is out of range for dim 0 of \[5\] of size 5/),
+			outOfRange([-1], (i) => gather(at(i, 5), 0, i), /^gather: index -1 is out of range for dim 0 of \[5\]/),
+			outOfRange(
+				[1, 3],
+				(i) => gather(at(i, 2, 3), -1, i.unsqueeze(1)),
+				/^gather: index 3 is out of range for dim 1 of \[2, 3\]/,
+			),
+			outOfRange(
+				[2, 0],
+				(i) => gather(at(i, 2, 3, 4), 0, i.reshape([2, 1, 1]).expand([2, 3, 4])),
+				/^gather: index 2 is out of range/,
 			),
 		],
 		torch: ({ dim }) => `torch.gather(x[0], ${dim}, x[1])`,
@@ -114,6 +113,16 @@ export const indexing: OpEntry[] = [
 				/scatterAdd: source \[2\] must be at least as large as index \[3\]/,
 			),
 			refuse('other dtype', [3], [3], (x, index) => scatterAdd(x, 0, index, index), /scatterAdd: source has dtype int32/),
+			outOfRange(
+				[0, 2],
+				(i) => scatterAdd(at(i, 2), 0, i, at(i, 2)),
+				/^scatterAdd: index 2 is out of range for dim 0 of \[2\] of size 2/,
+			),
+			outOfRange(
+				[0, 1, 2, -7],
+				(i) => scatterAdd(at(i, 3, 2), 1, i.reshape([2, 2]), at(i, 2, 2)),
+				/^scatterAdd: index 2 is out of range for dim 1 of \[3, 2\]/,
+			),
 		],
 		tolerance: { relative: 2e-5, absolute: 2e-5, reason: 'sums of some hundred numbers of both signs, in float32' },
 		torch: ({ dim }) => `x[0].scatter_add(${dim}, x[1], x[2])`,
@@ -143,7 +152,22 @@ export const indexing: OpEntry[] = [
 			{ label: 'value', inputs: [floats(3, 4), indices(4, 3, 2)], options: { dim: 1, value: 0.5 } },
 			{ label: 'nothing', inputs: [floats(3), indices(3, 0), floats(0)], options: { dim: 0 } },
 		],
-		refusals: [refuse('rank', [2, 3], [3], (x, index) => scatter(x, 0, index, x), /scatter: index \[3\] must have the rank/)],
+		refusals: [
+			refuse('rank', [2, 3], [3], (x, index) => scatter(x, 0, index, x), /scatter: index \[3\] must have the rank/),
+			outOfRange(
+				[0, 2],
+				(i) => scatter(at(i, 2), 0, i, at(i, 2)),
+				/^scatter: index 2 is out of range for dim 0 of \[2\] of size 2/,
+			),
+			outOfRange([-1, 1], (i) => scatter(at(i, 2), 0, i, 3), /^scatter: index -1 is out of range/),
+			...(['add', 'multiply'] as const).map((reduce) =>
+				outOfRange(
+					[1, 4],
+					(i) => scatter(at(i, 3), 0, i, at(i, 2), { reduce }),
+					/^scatter: index 4 is out of range for dim 0 of \[3\]/,
+				),
+			),
+		],
 		torch: ({ dim, value }) => `x[0].scatter(${dim}, x[1], ${value === undefined ? 'x[2]' : value})`,
 	},
 	{
@@ -192,11 +216,12 @@ export const indexing: OpEntry[] = [
 				(x, index) => indexSelect(x, 0, index),
 				/indexSelect: the index must be a vector, not \[2, 2\]/,
 			),
-			refuseOutOfRange(
-				(index) => indexSelect(zeros([5], { device: index.device }), 0, index),
-				/indexSelect: index 9 is out of range/,
-				/indexSelect: index has dtype/,
+			outOfRange(
+				[0, 9],
+				(i) => indexSelect(at(i, 5), 0, i),
+				/^indexSelect: index 9 is out of range for dim 0 of \[5\] of size 5/,
 			),
+			outOfRange([-2], (i) => indexSelect(at(i, 3, 5), 1, i), /^indexSelect: index -2 is out of range for dim 1 of \[3, 5\]/),
 		],
 		torch: ({ dim }) => `torch.index_select(x[0], ${dim}, x[1])`,
 	},
@@ -213,6 +238,16 @@ export const indexing: OpEntry[] = [
 		],
 		refusals: [
 			refuse('source', [4, 3], [2], (x, index) => indexAdd(x, 0, index, x), /indexAdd: source \[4, 3\] must be \[2, 3\]/),
+			outOfRange(
+				[3],
+				(i) => indexAdd(at(i, 3, 2), 0, i, at(i, 1, 2)),
+				/^indexAdd: index 3 is out of range for dim 0 of \[3, 2\] of size 3/,
+			),
+			outOfRange(
+				[-1],
+				(i) => indexAdd(at(i, 3, 2), 1, i, at(i, 3, 1)),
+				/^indexAdd: index -1 is out of range for dim 1 of \[3, 2\]/,
+			),
 		],
 		torch: ({ dim, alpha = 1 }) => `torch.index_add(x[0], ${dim}, x[1], x[2], alpha=${alpha})`,
 	},
@@ -227,7 +262,11 @@ export const indexing: OpEntry[] = [
 			{ label: 'scalar index', inputs: [floats(3), indices(3)] },
 			{ label: 'from the back', inputs: [floats(3, 5), { shape: [2, 4], dtype: 'int32', low: -15, high: 15 }] },
 		],
-		refusals: [refuse('floating index', [2], [2], (x) => take(x, x), /take: index has dtype float32/)],
+		refusals: [
+			refuse('floating index', [2], [2], (x) => take(x, x), /take: index has dtype float32/),
+			outOfRange([-6, 6], (i) => take(at(i, 2, 3), i), /^take: index 6 is out of range for the elements of \[2, 3\] of size 6/),
+			outOfRange([-6, -7], (i) => take(at(i, 2, 3), i), /^take: index -7 is out of range/),
+		],
 		torch: () => 'torch.take(x[0], x[1])',
 	},
 	{
@@ -249,6 +288,12 @@ export const indexing: OpEntry[] = [
 				(x, index) => takeAlongDim(x, index, 0),
 				/takeAlongDim: index \[3\] must have the rank of \[2, 3\]/,
 			),
+			outOfRange(
+				[0, 6],
+				(i) => takeAlongDim(at(i, 2, 3), i),
+				/^takeAlongDim: index 6 is out of range for the elements of \[2, 3\]/,
+			),
+			outOfRange([-1], (i) => takeAlongDim(at(i, 2, 3), i.unsqueeze(0), 1), /^takeAlongDim: index -1 is out of range for dim 1/),
 		],
 		torch: ({ dim }) => `torch.take_along_dim(x[0], x[1]${dim === undefined ? '' : `, ${dim}`})`,
 	},
@@ -294,6 +339,8 @@ export const indexing: OpEntry[] = [
 		refusals: [
 			refuse('no classes', [1], [3], (_, index) => oneHot(index, 0), /oneHot: numClasses is 0/),
 			refuse('floating', [3], [1], (x) => oneHot(x, 3), /oneHot: index has dtype float32/),
+			outOfRange([0, 3], (i) => oneHot(i, 3), /^oneHot: index 3 is out of range for the classes of size 3/),
+			outOfRange([-1], (i) => oneHot(i.reshape([]), 3), /^oneHot: index -1 is out of range/),
 		],
 		torch: ({ classes }) => `F.one_hot(x[0], ${classes})`,
 	},
@@ -386,6 +433,11 @@ export const indexing: OpEntry[] = [
 				[1],
 				(x) => searchsorted(x, x.narrow(0, 0, 1)),
 				/searchsorted: the sequence \[2, 3\] must be a vector or have the leading dims/,
+			),
+			outOfRange(
+				[0, 2],
+				(sorter) => searchsorted(at(sorter, 2), 1, { sorter }),
+				/^searchsorted: index 2 is out of range for the last dim of \[2\] of size 2/,
 			),
 		],
 		torch: ({ right }) => `torch.searchsorted(x[0], x[1], right=${py(right ?? false)})`,

@@ -1,6 +1,6 @@
 /** Recurrent layers, with their parameters as inputs, in PyTorch's order. */
 import { type Device, nn, ones, type Tensor, tensor, zeros } from 'wgrad';
-import type { InputSpec, OpEntry, Options, Sample, Tolerance } from './database';
+import { type InputSpec, type OpEntry, type Options, outOfRange, type Sample, type Tolerance } from './database';
 
 interface Sizes {
 	readonly time: number;
@@ -163,6 +163,16 @@ function entries(
 						}),
 					message: /lengths must be int32 \[2\]/,
 				},
+				...[0, 4].map((length) =>
+					outOfRange(
+						[length, 3],
+						(lengths) => {
+							const { device } = lengths;
+							return (make(2, 2, { device }) as nn.GRU).forward(zeros([3, 2, 2], { device }), null, { lengths });
+						},
+						new RegExp(`: length ${length} is out of range: sequences of an input of 3 steps have 1 to 3`),
+					),
+				),
 			],
 			torch: torchCall(torch, cell),
 		},

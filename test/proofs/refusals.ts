@@ -1,6 +1,9 @@
-/** Proof 4: calls that must be refused, at once, with one of the library's own errors and the message that the entry expects. */
+/**
+ * Proof 4: calls that must be refused, with one of the library's own errors and the message that the entry expects: at once, or where values on
+ * the GPU are wrong, at the next sync.
+ */
 import { test } from 'uvu';
-import { type Device, WgradError } from 'wgrad';
+import { type Device, sync, WgradError } from 'wgrad';
 import type { OpEntry } from '../ops/database';
 
 export function proveRefusals(entries: readonly OpEntry[], device: Device): void {
@@ -10,6 +13,7 @@ export function proveRefusals(entries: readonly OpEntry[], device: Device): void
 				let thrown: unknown;
 				try {
 					await refusal.call(device);
+					await sync();
 				} catch (error) {
 					thrown = error;
 				}

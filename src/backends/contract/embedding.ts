@@ -1,9 +1,10 @@
 /** Kernels of the lookup table: rows of a matrix by index, and the sum of gradients that share a row. */
 import type { View } from '../contract';
+import type { CheckedIndices } from './indexing';
 
 export interface EmbeddingKernels {
 	/** y[i, c] = weight[index[i], c]: weight [rows, columns] of any strides, index (int32) [n] of any stride, y [n, columns]. */
-	embedding(inputs: { weight: View; index: View }, outputs: { y: View }, attributes: Record<string, never>): void;
+	embedding(inputs: { weight: View; index: View }, outputs: { y: View }, attributes: CheckedIndices): void;
 
 	/**
 	 * dWeight[r, c] = sum of gradient[i, c] over all i with index[i] = r; zero for row `paddingIdx` (-1 for none). gradient [n, columns] is

@@ -1,5 +1,6 @@
 /** Losses whose composition from other kernels would cost several passes over large inputs. */
 import type { View } from '../contract';
+import type { CheckedIndices } from './indexing';
 
 /**
  * Elementwise losses of (input a, target b), by PyTorch's definitions. `parameter` is smoothL1's beta and huber's delta.
@@ -42,14 +43,13 @@ export interface LossKernels {
 	 *
 	 *   loss = (1 - s) * -weight[t] * l[t] + s / classes * -sum_c weight[c] * l[c],   s = labelSmoothing
 	 *
-	 * and 0 where t is ignored; NaN where t is no class. `loss` has one element for each row, or one in all if reduced; then `total` is the
-	 * sum of weight[t] over rows that count. `logSumExp` (only with logits) has the log-sum-exp of each row in two parts, [rows, 2]: the largest
-	 * logit, and the log of the sum of exp(logit - largest). Their sum would round the second part off. Both are float32, or float64 for float64.
+	 * and 0 where t is ignored; NaN where t is no class, which `check` reports. `loss` has one element for each row, or one in all if reduced; then `total` is the
+	 * sum of weight[t] over rows that count. `logSumExp` (only with logits) has one element for each row. Both are float32, or float64 for float64.
 	 */
 	crossEntropy(
 		inputs: { x: View; target: View; weight?: View },
 		outputs: { loss: View; total?: View; logSumExp?: View },
-		attributes: CrossEntropyAttributes,
+		attributes: CrossEntropyAttributes & CheckedIndices,
 	): void;
 
 	/**

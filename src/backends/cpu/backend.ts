@@ -61,4 +61,5 @@ export const cpuBackend: Backend = {
 		return Promise.resolve((storage as CpuStorage).data.slice());
 	},
 	setLabel(): void {},
+	throwReported(): void {},
 };

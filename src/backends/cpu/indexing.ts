@@ -1,4 +1,6 @@
 /** Gather, scatter and sort on the host: the reference for shaders/indexing.wgsl.ts and shaders/sort.wgsl.ts. */
+import { ArgumentError } from '../../core/errors';
+import { indexMessage } from '../../core/indexCheck';
 import { numel } from '../../core/shape';
 import type { View } from '../contract';
 import type { IndexingKernels } from '../contract/indexing';
@@ -25,6 +27,20 @@ function compare(a: number, b: number): number {
 }
 
 export const indexing: IndexingKernels = {
+	checkIndices({ index }, _, check) {
+		const { least, count, ignored, wraps = false, ascending = false } = check;
+		const values = cpuData(index);
+		let before = least;
+		positions(index).forEach((position, i) => {
+			const value = values[position]!;
+			if (value === ignored) return;
+			const place = wraps && value < 0 ? value + count : value;
+			const falls = ascending && (i === 0 ? value !== least : value < before);
+			if (place < least || place >= least + count || falls) throw new ArgumentError(indexMessage(check, value));
+			before = value;
+		});
+	},
+
 	gather({ x, index }, { y }, { dim }) {
 		const source = cpuData(x);
 		const target = cpuData(y);

@@ -65,6 +65,7 @@ export function dryBackend(real: Backend, tally: Tally): Backend {
 		},
 		read: () => Promise.reject(new DeviceError('summary: the trial run has shapes and no values, so forward must not read any')),
 		setLabel() {},
+		throwReported() {},
 	};
 	return backend;
 }

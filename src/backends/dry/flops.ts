@@ -95,6 +95,7 @@ const COUNTS: Counts = {
 	},
 
 	embedding: none,
+	checkIndices: none,
 	gather: none,
 	scatterAddInto: ({ source }) => size(source),
 	scatterMultiplyInto: ({ source }) => size(source),

@@ -5,6 +5,7 @@ import type { Backend, Kernels, Storage } from '../contract';
 import { type CommandOptions, Commands, type LaunchRecord } from './commands';
 import { type AdapterInfo, type DeviceOptions, openDevice } from './device';
 import { Failures } from './failures';
+import { IndexReports } from './indexReports';
 import { webgpuKernels } from './kernels';
 import type { Gpu } from './launch';
 import { decodeFromGpu, encodeForGpu, GpuStorage, gpuBytes, Memory, type MemoryOptions, type MemoryStatistics } from './memory';
@@ -93,7 +94,8 @@ class Runtime implements WebGPUBackend {
 		this.batchLaunches = options.batchLaunches ?? 64;
 		const patience = new Patience(info.isSoftware);
 		this.pipelines = new Pipelines(gpuDevice, this.failures, patience, options.pipelineCap ?? 1024, () => this.commands.drain());
-		this.commands = new Commands(gpuDevice, this.pipelines, this.failures, patience, {
+		const reports = new IndexReports(gpuDevice, this.failures, this);
+		this.commands = new Commands(gpuDevice, this.pipelines, this.failures, patience, reports, {
 			...options,
 			batchLaunches: this.batchLaunches,
 		});
@@ -108,6 +110,7 @@ class Runtime implements WebGPUBackend {
 			launch: (record) => this.commands.launch(record),
 			scratch: (length, dtype) => this.allocate(length, dtype),
 			release: (storage) => this.release(storage),
+			indexRecords: reports.storage,
 			limits: this.limits,
 			features: this.features,
 			isSoftware: info.isSoftware,
@@ -167,6 +170,10 @@ class Runtime implements WebGPUBackend {
 
 	setLabel(operation: string): void {
 		this.commands.operation = operation;
+	}
+
+	throwReported(): void {
+		this.failures.raise();
 	}
 
 	flush(): void {

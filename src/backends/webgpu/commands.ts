@@ -15,6 +15,7 @@ import { BindGroups } from './bindgroups';
 import { BufferUsage, MAP_MODE_READ } from './device';
 import { nextRound } from './eventloop';
 import type { Failures } from './failures';
+import { type IndexReports, RECORD_ROOM, type ReportSpan } from './indexReports';
 import type { Launch } from './launch';
 import type { Block, Memory } from './memory';
 import type { Patience } from './patience';
@@ -50,9 +51,12 @@ const DISPATCH_WORK = 5e10;
 const LOSS_NOTICE_MS = 50;
 
 interface Readback {
-	readonly block: Block;
+	/** What is read; null for the records of indices alone. */
+	readonly block: Block | null;
 	readonly staging: GPUBuffer;
 	readonly bytes: number;
+	/** What the records behind the bytes are of, if there are some. */
+	span: ReportSpan | null;
 	/** Takes the mapped bytes, once they are there. */
 	collect(): void;
 	reject(error: Error): void;
@@ -111,6 +115,10 @@ export class Commands {
 	private copied: Readback[] = [];
 	/** Every read that has not settled. */
 	private readonly reads = new Set<Readback>();
+	/** Fulfilled when the reads that are submitted have settled. */
+	private settled: Promise<void> = Promise.resolve();
+	/** Whether an idle program waits for records of indices. */
+	private isPolling = false;
 	private idleFlushIsDue = false;
 	private readFlushIsDue = false;
 	/** What waits for pipelines, in order. */
@@ -125,6 +133,7 @@ export class Commands {
 		private readonly pipelines: Pipelines,
 		private readonly failures: Failures,
 		private readonly patience: Patience,
+		private readonly reports: IndexReports,
 		options: CommandOptions,
 	) {
 		this.batchLaunches = options.batchLaunches ?? 64;
@@ -175,9 +184,8 @@ export class Commands {
 				`${pipeline.key}: a grid of ${record.grid.join(' x ')} workgroups exceeds ${this.maxGrid} in a dimension`,
 			);
 		}
-		if (record.params.length > SLOT_WORDS) {
-			throw new ArgumentError(`${pipeline.key}: ${record.params.length} parameter words; a launch carries ${SLOT_WORDS}`);
-		}
+		const words = record.params.length + Number(record.check !== undefined);
+		if (words > SLOT_WORDS) throw new ArgumentError(`${pipeline.key}: ${words} parameter words; a launch carries ${SLOT_WORDS}`);
 		const group = this.bindGroups.get(pipeline.layout, record.buffers, pipeline.key, this.batch);
 		this.account(pipeline, record);
 		if (pipeline.gpu !== undefined && this.waiting.length === 0) {
@@ -191,14 +199,14 @@ export class Commands {
 	/** A copy of the first `bytes` of a block, as it is after all launches so far, handed to `decode` while it is mapped. */
 	read<T>(block: Block, bytes: number, memory: Memory, decode: (mapped: ArrayBuffer) => T): Promise<T> {
 		if (this.stopped !== undefined) return Promise.reject(this.stopped);
-		const staging = memory.takeStaging(bytes);
+		const staging = memory.takeStaging(bytes + RECORD_ROOM);
 		const copy = new Promise<T>((resolve, reject) => {
 			const collect = () => {
 				resolve(decode(staging.getMappedRange(0, bytes)));
 				staging.unmap();
 				memory.giveStaging(staging);
 			};
-			const readback = { block, staging, bytes, collect, reject };
+			const readback = { block, staging, bytes, span: null, collect, reject };
 			this.reads.add(readback);
 			block.batch = this.batch;
 			if (this.waiting.length === 0) this.encodeCopy(readback);
@@ -253,14 +261,21 @@ export class Commands {
 		this.copied = [];
 		this.batch++;
 		this.submits++;
-		for (const readback of copied) void this.map(readback);
+		for (const readback of copied) this.settled = this.map(readback, this.settled);
 	}
 
 	/** Submits everything and waits until the GPU has done it. */
 	async finish(): Promise<void> {
-		this.flush();
-		if (this.waiting.length > 0) await new Promise<void>((resolve) => this.onDrained.push(resolve));
-		if (this.stopped === undefined) await this.patience.during(this.device.queue.onSubmittedWorkDone());
+		if (this.waiting.length > 0) {
+			this.flush();
+			await new Promise<void>((resolve) => this.onDrained.push(resolve));
+		}
+		if (this.stopped === undefined) {
+			this.readReports();
+			this.flush();
+			await this.patience.during(this.device.queue.onSubmittedWorkDone());
+		}
+		await this.settled;
 		this.requireRunning();
 	}
 
@@ -277,6 +292,7 @@ export class Commands {
 		for (const readback of this.reads) readback.reject(reason);
 		this.reads.clear();
 		this.parameters.destroy();
+		this.reports.destroy();
 	}
 
 	/** Throws the reason why nothing works any more, if there is one. */
@@ -306,13 +322,15 @@ export class Commands {
 		z: number,
 		operation: string,
 	): void {
+		const { check } = record;
+		if (check !== undefined && this.reports.areFull) this.readReports();
 		const pass =
 			this.log === undefined ? (this.pass ?? this.openPass()) : this.openLoggedPass(pipeline, record, operation, this.log);
 		if (pipeline !== this.bound) {
 			pass.setPipeline(gpu);
 			this.bound = pipeline;
 		}
-		this.offset[0] = this.writeParameters(record.params);
+		this.offset[0] = this.writeParameters(record.params, check === undefined ? 0 : this.reports.add(check));
 		pass.setBindGroup(0, group, this.offset);
 		pass.dispatchWorkgroups(x, y, z);
 		this.operations.push(operation);
@@ -324,7 +342,9 @@ export class Commands {
 	private encodeCopy(readback: Readback): void {
 		const encoder = this.encoder ?? this.openEncoder();
 		this.closePass();
-		encoder.copyBufferToBuffer(readback.block.buffer, 0, readback.staging, 0, readback.bytes);
+		const { block, staging, bytes } = readback;
+		if (block !== null) encoder.copyBufferToBuffer(block.buffer, 0, staging, 0, bytes);
+		if (this.reports.areDue) readback.span = this.reports.copy(encoder, staging, recordsAt(bytes));
 		this.copied.push(readback);
 		if (this.readFlushIsDue) return;
 		this.readFlushIsDue = true;
@@ -334,11 +354,25 @@ export class Commands {
 		});
 	}
 
-	/** Puts the words into the next slot of the arena, and returns its offset in bytes. */
-	private writeParameters(params: readonly number[]): number {
+	/** Reads the records of indices alone, if launches have been made since they were last read. */
+	private readReports(): void {
+		if (!this.reports.areDue) return;
+		const staging = this.reports.takeStaging();
+		const collect = () => {
+			staging.unmap();
+			this.reports.giveStaging(staging);
+		};
+		const readback = { block: null, staging, bytes: 0, span: null, collect, reject() {} };
+		this.reads.add(readback);
+		this.encodeCopy(readback);
+	}
+
+	/** Puts the words, and the place for reports, into the next slot of the arena, and returns its offset in bytes. */
+	private writeParameters(params: readonly number[], report: number): number {
 		const start = this.operations.length * SLOT_WORDS;
 		const words = this.parameterWords;
 		for (let i = 0; i < params.length; i++) words[start + i] = params[i]!;
+		if (report > 0) words[start + params.length] = report;
 		return start * 4;
 	}
 
@@ -348,10 +382,22 @@ export class Commands {
 			this.idleFlushIsDue = true;
 			nextRound(() => {
 				this.idleFlushIsDue = false;
-				this.flush();
+				this.flushIdle();
 			});
 		}
 		return this.encoder;
+	}
+
+	/** A program that neither reads nor waits hears of its indices all the same, and lets go of what their checks hold. */
+	private flushIdle(): void {
+		const polls = this.reports.areDue && !this.isPolling && this.stopped === undefined;
+		if (polls) this.readReports();
+		this.flush();
+		if (!polls) return;
+		this.isPolling = true;
+		void this.patience.during(this.settled).then(() => {
+			this.isPolling = false;
+		});
 	}
 
 	private openPass(): GPUComputePassEncoder {
@@ -378,9 +424,15 @@ export class Commands {
 		this.bound = undefined;
 	}
 
-	private async map(readback: Readback): Promise<void> {
+	/** Hands a copy over once it has arrived, after all `before` it. */
+	private async map(readback: Readback, before: Promise<void>): Promise<void> {
+		const { staging, bytes, span } = readback;
+		const offset = recordsAt(bytes);
+		const recordBytes = 4 * (span?.length ?? 0);
 		try {
-			await readback.staging.mapAsync(MAP_MODE_READ, 0, readback.bytes);
+			await staging.mapAsync(MAP_MODE_READ, 0, span === null ? bytes : offset + recordBytes);
+			await before;
+			if (span !== null) this.reports.inspect(span, new Uint32Array(staging.getMappedRange(offset, recordBytes)));
 			readback.collect();
 		} catch (error) {
 			// Browsers fail the read before they announce that the device is lost, which is the better reason.
@@ -389,6 +441,11 @@ export class Commands {
 		}
 		this.reads.delete(readback);
 	}
+}
+
+/** Where the records of indices stand behind so many bytes: a mapped range begins at a multiple of 8. */
+function recordsAt(bytes: number): number {
+	return Math.ceil(bytes / 8) * 8;
 }
 
 /** Which operations a batch was made for, each once, in order. */

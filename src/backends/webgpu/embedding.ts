@@ -15,12 +15,12 @@ const scansTable = (rows: number, n: number): boolean => rows * n <= SCAN_COMPAR
 export function embeddingKernels(gpu: Gpu): EmbeddingKernels {
 	const { gather } = indexingKernels(gpu);
 	return {
-		embedding({ weight, index }, { y }) {
+		embedding({ weight, index }, { y }, { check }) {
 			const { storage, dtype, offset } = index;
 			gather(
 				{ x: weight, index: { storage, dtype, shape: y.shape, strides: [index.strides[0]!, 0], offset } },
 				{ y },
-				{ dim: 0 },
+				{ dim: 0, check },
 			);
 		},
 
@@ -43,7 +43,7 @@ export function embeddingKernels(gpu: Gpu): EmbeddingKernels {
 			}
 			dWeight.storage.owner.kernels.fill({}, { y: dWeight }, { value: 0 });
 			if (numel(gradient.shape) === 0) return;
-			addRows(gpu, { storage, offset, stride: strides[0]!, n }, gradient, dWeight, 0, paddingIdx);
+			addRows(gpu, { storage, offset, stride: strides[0]!, n }, gradient, dWeight, { dim: 0, skipped: paddingIdx });
 		},
 	};
 }

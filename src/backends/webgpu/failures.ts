@@ -38,6 +38,11 @@ export class Failures {
 	/** Throws the first error that nobody had been told of at `mark`. */
 	async check(mark: number): Promise<void> {
 		await Promise.all(this.pending);
+		this.raise(mark);
+	}
+
+	/** The same without waiting for reports that are on their way; by default for errors that nobody has been told of yet. */
+	raise(mark = this.thrown): void {
 		if (this.count > mark) {
 			this.thrown = this.count;
 			throw this.first ?? new DeviceError('the GPU reported an error');

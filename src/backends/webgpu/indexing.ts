@@ -1,7 +1,8 @@
 /** Launches of shaders/indexing.wgsl.ts, and of sorting and summing by sorted keys (ordering.ts). */
-import { gather, indexKeys, scatter, scatterMark, searchsorted } from '../../../shaders/indexing.wgsl';
+import { checkIndices, gather, indexKeys, scatter, scatterMark, searchsorted } from '../../../shaders/indexing.wgsl';
 import type { SegmentOp } from '../../../shaders/segment.wgsl';
 import { sortKeys } from '../../../shaders/sort.wgsl';
+import type { IndexCheck } from '../../core/indexCheck';
 import { contiguousStrides, isContiguous, MAX_RANK, numel } from '../../core/shape';
 import type { Storage, View } from '../contract';
 import type { IndexingKernels } from '../contract/indexing';
@@ -57,35 +58,50 @@ interface RowIndex {
 	readonly n: number;
 }
 
-/** y[.., index[i], ..] += source[.., i, ..], rows of dim `dim`; those with index `skipped` (-1 for none) are left out. */
-export function addRows(gpu: Gpu, index: RowIndex, source: View, y: View, dim: number, skipped: number): void {
+interface RowOptions {
+	readonly dim: number;
+	/** An index whose rows are left out. Default none. */
+	readonly skipped?: number;
+	readonly check?: IndexCheck | undefined;
+}
+
+/** y[.., index[i], ..] += source[.., i, ..], rows of dim `dim`. */
+export function addRows(gpu: Gpu, index: RowIndex, source: View, y: View, { dim, skipped = -1, check }: RowOptions): void {
 	const { n } = index;
 	const limit = y.shape[dim]!;
 	const keys = gpu.scratch(n, 'int32');
 	gpu.launch({
 		kernel: indexKeys,
 		variant: { access: 'rows' },
-		buffers: [index.storage, keys],
+		buffers: [index.storage, keys, gpu.indexRecords],
 		params: [n, index.offset, index.stride, limit, skipped >>> 0],
 		grid: workgroups(n),
 		flops: 0,
 		bytes: 8 * n,
+		check,
 	});
 	addSorted(gpu, keys, source, y, { n, limit, ...around(y.shape, dim) });
 }
 
+interface PlaceOptions {
+	readonly op: SegmentOp;
+	readonly dim: number;
+	readonly check: IndexCheck | undefined;
+}
+
 /** y[.., index[i, ..], ..] += source[i, ..], or *=, any index. */
-function combinePlaces(gpu: Gpu, op: SegmentOp, index: View, source: View, y: View, dim: number): void {
+function combinePlaces(gpu: Gpu, index: View, source: View, y: View, { op, dim, check }: PlaceOptions): void {
 	const n = numel(index.shape);
 	const keys = gpu.scratch(n, 'int32');
 	gpu.launch({
 		kernel: indexKeys,
 		variant: { access: 'general' },
-		buffers: [index.storage, keys],
+		buffers: [index.storage, keys, gpu.indexRecords],
 		params: placeWords(y, index, dim),
 		grid: workgroups(n),
 		flops: 0,
 		bytes: 8 * n,
+		check,
 	});
 	addSorted(gpu, keys, source, y, { op, n, limit: numel(y.shape), outer: 1, inner: 1 });
 }
@@ -101,11 +117,25 @@ function addSorted(gpu: Gpu, keys: Storage, source: View, y: View, sizes: Omit<S
 
 export function indexingKernels(gpu: Gpu): IndexingKernels {
 	return {
-		gather({ x, index }, { y }, { dim }) {
+		checkIndices({ index }, _, check) {
+			const n = numel(index.shape);
+			gpu.launch({
+				kernel: checkIndices,
+				variant: { ascending: check.ascending ?? false },
+				buffers: [index.storage, gpu.indexRecords],
+				params: [n, index.offset, index.strides[0]!, check.least >>> 0, check.count],
+				grid: workgroups(n),
+				flops: 0,
+				bytes: 4 * n,
+				check,
+			});
+		},
+
+		gather({ x, index }, { y }, { dim, check }) {
 			const type = storageType(x);
 			const n = numel(index.shape);
 			const bytes = n * (4 + 2 * gpuBytes(x.dtype));
-			const buffers = [x.storage, index.storage, y.storage];
+			const buffers = [x.storage, index.storage, y.storage, gpu.indexRecords];
 			if (!movesRows(x, index, dim) || !isContiguous(x.shape, x.strides)) {
 				const params = placeWords(x, index, dim);
 				gpu.launch({
@@ -116,6 +146,7 @@ export function indexingKernels(gpu: Gpu): IndexingKernels {
 					grid: workgroups(n),
 					flops: 0,
 					bytes,
+					check,
 				});
 				return;
 			}
@@ -130,32 +161,35 @@ export function indexingKernels(gpu: Gpu): IndexingKernels {
 				grid: workgroups(n / width),
 				flops: 0,
 				bytes,
+				check,
 			});
 		},
 
-		scatterAddInto({ index, source }, { y }, { dim }) {
+		scatterAddInto({ index, source }, { y }, { dim, check }) {
 			if (numel(index.shape) === 0) return;
 			if (!movesRows(y, index, dim)) {
-				combinePlaces(gpu, 'sum', index, source, y, dim);
+				combinePlaces(gpu, index, source, y, { op: 'sum', dim, check });
 				return;
 			}
 			const rows = { storage: index.storage, offset: index.offset, stride: index.strides[dim]!, n: index.shape[dim]! };
-			addRows(gpu, rows, source, y, dim, -1);
+			addRows(gpu, rows, source, y, { dim, check });
 		},
 
-		scatterMultiplyInto({ index, source }, { y }, { dim }) {
-			if (numel(index.shape) > 0) combinePlaces(gpu, 'product', index, source, y, dim);
+		scatterMultiplyInto({ index, source }, { y }, { dim, check }) {
+			if (numel(index.shape) > 0) combinePlaces(gpu, index, source, y, { op: 'product', dim, check });
 		},
 
-		scatterInto({ index, source }, { y }, { dim, unique }) {
+		scatterInto({ index, source }, { y }, { dim, unique, check }) {
 			const n = numel(index.shape);
 			if (n === 0) return;
 			const params = placeWords(y, index, dim, source);
 			const buffers = [index.storage, source.storage, y.storage];
 			const type = storageType(y);
 			const bytes = n * (4 + 2 * gpuBytes(y.dtype));
+			const grid = workgroups(n);
 			if (unique) {
-				gpu.launch({ kernel: scatter, variant: { type, unique }, buffers, params, grid: workgroups(n), flops: 0, bytes });
+				buffers.push(gpu.indexRecords);
+				gpu.launch({ kernel: scatter, variant: { type, unique }, buffers, params, grid, flops: 0, bytes, check });
 				return;
 			}
 			const winner = gpu.scratch(numel(y.shape), 'int32');
@@ -172,19 +206,20 @@ export function indexingKernels(gpu: Gpu): IndexingKernels {
 				variant: {},
 				buffers: [index.storage, winner],
 				params,
-				grid: workgroups(n),
+				grid,
 				flops: 0,
 				bytes: 12 * n,
 			});
-			buffers.push(winner);
+			buffers.push(winner, gpu.indexRecords);
 			gpu.launch({
 				kernel: scatter,
 				variant: { type, unique },
 				buffers,
 				params,
-				grid: workgroups(n),
+				grid,
 				flops: 0,
 				bytes: bytes + 4 * n,
+				check,
 			});
 			gpu.release(winner);
 		},

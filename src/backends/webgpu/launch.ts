@@ -5,6 +5,7 @@
  * outside of it.
  */
 import type { ShaderTemplate, Variant } from '../../../shaders/shader';
+import type { IndexCheck } from '../../core/indexCheck';
 import type { Storage, View } from '../contract';
 
 export interface Launch<V extends Variant = Variant> {
@@ -24,6 +25,8 @@ export interface Launch<V extends Variant = Variant> {
 	 * work is cut into several, so that no dispatch lasts long enough for the system to reset the GPU.
 	 */
 	readonly divisible?: boolean;
+	/** What the kernel's indices must be, if it takes some and binds `Gpu.indexRecords`: the launch gets a word behind its params for them. */
+	readonly check?: IndexCheck | undefined;
 }
 
 /** The runtime as launchers see it. */
@@ -36,6 +39,8 @@ export interface Gpu {
 	/** A temporary storage for partial results: the caller releases it right after the last launch that uses it. */
 	scratch(length: number, dtype: 'float32' | 'int32'): Storage;
 	release(storage: Storage): void;
+	/** Where kernels report indices that are out of range: the last buffer of each that does. See shaders/reportIndex.ts. */
+	readonly indexRecords: Storage;
 	readonly limits: GPUSupportedLimits;
 	readonly features: ReadonlySet<string>;
 	/** True on lavapipe, SwiftShader and their like, where the same kernel variants do not win as on GPUs. */

@@ -69,7 +69,7 @@ export function lossKernels(gpu: Gpu): LossKernels {
 			});
 		},
 
-		crossEntropy({ x, target, weight }, { loss, total, logSumExp }, attributes) {
+		crossEntropy({ x, target, weight }, { loss, total, logSumExp }, { check, ...attributes }) {
 			const { outer, classes, inner, labelSmoothing, logits, reduction } = attributes;
 			const rows = outer * inner;
 			const size = rows * classes;
@@ -91,11 +91,12 @@ export function lossKernels(gpu: Gpu): LossKernels {
 					smoothed: labelSmoothing > 0,
 					reduction,
 				},
-				buffers: present([x.storage, target.storage, weight?.storage, ...outputs]),
+				buffers: present([x.storage, target.storage, weight?.storage, ...outputs, gpu.indexRecords]),
 				params: classParams(x, target, weight, undefined, attributes),
 				grid: [whole ? 1 : group ? rows : Math.ceil(rows / WORKGROUP)],
 				flops: 12 * size,
 				bytes: BYTES[type] * size + 12 * rows,
+				check,
 			});
 			if (!partial) return;
 			gpu.launch({

@@ -169,6 +169,7 @@ function reordered(sequence: Tensor, sorter: Tensor): Tensor {
 			`searchsorted: sorter ${formatShape(sorter.shape)} must have the shape of the sequence, ${formatShape(sequence.shape)}`,
 		);
 	}
-	checkIndices('searchsorted', sequence, sorter, sequence.shape.at(-1) ?? 1, `the last dim of ${formatShape(sequence.shape)}`);
-	return sequence.ndim === 0 ? sequence : gathered('searchsorted', sequence, sequence.ndim - 1, sorter);
+	const what = `the last dim of ${formatShape(sequence.shape)}`;
+	const check = checkIndices('searchsorted', sequence, sorter, sequence.shape.at(-1) ?? 1, what);
+	return sequence.ndim === 0 ? sequence : gathered('searchsorted', sequence, sequence.ndim - 1, sorter, check);
 }

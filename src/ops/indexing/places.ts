@@ -1,12 +1,13 @@
 /**
  * Elements by index: gather, its relatives, and what rests on masks. Writing to places is in scatter.ts, sorting and searching in order.ts.
  *
- * Indices are int32 and at least 0 (but for `take`). One that is out of range throws where the host can see it, on the CPU. On the GPU it cannot:
- * there reads clamp the index into its range and writes to it do not happen, so memory is safe and the result is not.
+ * Indices are int32 and at least 0 (but for `take`). One that is out of range throws: on the CPU at once, on WebGPU at the next read, `sync()` or
+ * step of an optimizer, until when reads clamp the index into its range and writes to it do not happen. The backward pass does not check again.
  */
 import { NO_GRADIENT, record } from '../../autograd/tape';
 import { fillValue, requireDType } from '../../core/dtype';
 import { ArgumentError, formatShape, ShapeError } from '../../core/errors';
+import { callSite, type IndexCheck } from '../../core/indexCheck';
 import { checkOptions } from '../../core/options';
 import { broadcastShapes, checkShape, contiguousStrides, normalizeDim, type Shape, sameShape } from '../../core/shape';
 import { emptyOn, Tensor, viewOf } from '../../tensor';
@@ -16,28 +17,45 @@ import { broadcastTo, contiguous, reshape } from '../layout';
 import { floatingType } from '../operands';
 import { requireSameDevice, requireTensor } from '../requirements';
 
-/** Throws unless `index` is int32, on the device of `x`, and, where the host can see it, within `least` .. size - 1. */
-export function checkIndices(operation: string, x: Tensor, index: Tensor, size: number, what: string, least = 0): void {
+/**
+ * Throws unless `index` is int32, on the device of `x`, and, on the CPU, within 0 .. size - 1 (-size .. size - 1 if it `wraps`). On WebGPU the
+ * kernel that takes the index must be given the check that this returns.
+ */
+export function checkIndices(
+	operation: string,
+	x: Tensor,
+	index: Tensor,
+	size: number,
+	what: string,
+	wraps = false,
+): IndexCheck | undefined {
 	requireDType(operation, index.dtype, ['int32'], 'index');
 	requireSameDevice(operation, x, index);
-	if (index.size === 0) return;
+	if (index.size === 0) return undefined;
 	if (size === 0) throw new ArgumentError(`${operation}: ${what} has size 0, so there is nothing to index`);
-	const values = index.storage.hostData?.();
-	if (values === undefined) return;
-	const { shape, strides } = index;
-	const place = shape.map(() => 0);
-	let at = index.offset;
-	for (let i = 0; i < index.size; i++) {
-		const value = values[at]!;
-		if (value < least || value >= size)
-			throw new ArgumentError(`${operation}: index ${value} is out of range for ${what} of size ${size}`);
-		for (let d = shape.length - 1; d >= 0; d--) {
-			at += strides[d]!;
-			if (++place[d]! < shape[d]!) break;
-			at -= strides[d]! * shape[d]!;
-			place[d] = 0;
-		}
-	}
+	return checked(index, {
+		operation,
+		least: 0,
+		count: size,
+		wraps,
+		noun: 'index',
+		rule: `is out of range for ${what} of size ${size}`,
+	});
+}
+
+/** On the CPU, throws unless `check` allows every value of `index`. On WebGPU, the check for the kernel that takes the index. */
+export function checked(index: Tensor, check: IndexCheck): IndexCheck | undefined {
+	if (index.device === 'webgpu') return { ...check, call: callSite() };
+	index.backend.kernels.checkIndices({ index }, {}, check);
+	return undefined;
+}
+
+/** Checks the values of a vector that no kernel takes as they are. */
+export function checkValues(values: Tensor, check: IndexCheck): void {
+	const later = checked(values, check);
+	if (later === undefined) return;
+	values.backend.setLabel(check.operation);
+	values.backend.kernels.checkIndices({ index: values }, {}, later);
 }
 
 /** A scalar as a vector of one element, as which PyTorch takes it where an operation indexes along a dim. */
@@ -45,8 +63,14 @@ export function asVector(x: Tensor): Tensor {
 	return x.ndim === 0 ? reshape(x, [1]) : x;
 }
 
-/** Checks what gather and scatter have in common; gives the normalized dim. */
-export function checkPlaces(operation: string, x: Tensor, dim: number, index: Tensor): number {
+/** A dim, normalized, and the check for the kernel that takes the index along it. */
+export interface CheckedDim {
+	readonly at: number;
+	readonly check: IndexCheck | undefined;
+}
+
+/** Checks what gather and scatter have in common. */
+export function checkPlaces(operation: string, x: Tensor, dim: number, index: Tensor): CheckedDim {
 	requireTensor(operation, index, 'index');
 	const at = normalizeDim(operation, dim, x.ndim);
 	if (index.ndim !== x.ndim || index.shape.some((size, d) => d !== at && size > x.shape[d]!)) {
@@ -54,29 +78,29 @@ export function checkPlaces(operation: string, x: Tensor, dim: number, index: Te
 			`${operation}: index ${formatShape(index.shape)} must have the rank of ${formatShape(x.shape)} and be no larger except in dim ${at}`,
 		);
 	}
-	checkIndices(operation, x, index, x.shape[at]!, `dim ${at} of ${formatShape(x.shape)}`);
-	return at;
+	return { at, check: checkIndices(operation, x, index, x.shape[at]!, `dim ${at} of ${formatShape(x.shape)}`) };
 }
 
 /**
  * y[i, j, ...] = x[i, index[i, j, ...], ...] for dim 1: y has the shape of `index`, which has x's rank and is no larger but in `dim`. A
- * scalar, either of them, counts as a vector of one element.
+ * scalar, either of them, counts as a vector of one element. An index out of range throws: on WebGPU at the next read, `sync()` or `step()`.
  */
 export function gather(x: Tensor, dim: number, index: Tensor): Tensor {
 	requireTensor('gather', x);
 	requireTensor('gather', index, 'index');
 	if (x.ndim === 0 || index.ndim === 0) return tidy(() => reshape(gather(asVector(x), dim, asVector(index)), index.shape));
-	return gathered('gather', x, checkPlaces('gather', x, dim, index), index);
+	const { at, check } = checkPlaces('gather', x, dim, index);
+	return gathered('gather', x, at, index, check);
 }
 
-/** `gather` after all checks. */
-export function gathered(name: string, x: Tensor, dim: number, index: Tensor): Tensor {
+/** `gather` after all checks of the host. */
+export function gathered(name: string, x: Tensor, dim: number, index: Tensor, check?: IndexCheck): Tensor {
 	return record({
 		name,
 		inputs: [x],
 		forward: () => {
 			const y = emptyOn(x, index.shape);
-			x.backend.kernels.gather({ x, index }, { y }, { dim });
+			x.backend.kernels.gather({ x, index }, { y }, { dim, check });
 			return y;
 		},
 		save: () => [index],
@@ -114,15 +138,17 @@ export function spreadIndex(index: Tensor, dim: number, shape: Shape): Tensor {
 	return viewOf(index, shape.with(dim, index.size), strides, index.offset);
 }
 
-export function checkRowIndex(operation: string, x: Tensor, dim: number, index: Tensor): number {
+export function checkRowIndex(operation: string, x: Tensor, dim: number, index: Tensor): CheckedDim {
 	requireTensor(operation, index, 'index');
 	const at = normalizeDim(operation, dim, x.ndim);
 	if (index.ndim > 1) throw new ShapeError(`${operation}: the index must be a vector, not ${formatShape(index.shape)}`);
-	checkIndices(operation, x, index, x.shape[at]!, `dim ${at} of ${formatShape(x.shape)}`);
-	return at;
+	return { at, check: checkIndices(operation, x, index, x.shape[at]!, `dim ${at} of ${formatShape(x.shape)}`) };
 }
 
-/** The entries of x along `dim` that the vector `index` lists. Of a scalar, that scalar: `index` must be one 0. */
+/**
+ * The entries of x along `dim` that the vector `index` lists. Of a scalar, that scalar: `index` must be one 0. An index out of range throws: on
+ * WebGPU at the next read, `sync()` or `step()`.
+ */
 export function indexSelect(x: Tensor, dim: number, index: Tensor): Tensor {
 	requireTensor('indexSelect', x);
 	if (x.ndim === 0) {
@@ -131,31 +157,34 @@ export function indexSelect(x: Tensor, dim: number, index: Tensor): Tensor {
 			throw new ShapeError(`indexSelect: of a scalar the index must be one element, not ${formatShape(index.shape)}`);
 		return tidy(() => reshape(indexSelect(reshape(x, [1]), dim, index), []));
 	}
-	const at = checkRowIndex('indexSelect', x, dim, index);
-	return tidy(() => gathered('indexSelect', x, at, spreadIndex(index, at, x.shape)));
+	const { at, check } = checkRowIndex('indexSelect', x, dim, index);
+	return tidy(() => gathered('indexSelect', x, at, spreadIndex(index, at, x.shape), check));
 }
 
-/** The elements of x, counted in row-major order (negative ones from the back), that `index` lists, in the shape of `index`. As `torch.take`. */
+/**
+ * The elements of x, counted in row-major order (negative ones from the back), that `index` lists, in the shape of `index`. An index out of range
+ * throws: on WebGPU at the next read, `sync()` or `step()`. As `torch.take`.
+ */
 export function take(x: Tensor, index: Tensor): Tensor {
 	requireTensor('take', x);
 	requireTensor('take', index, 'index');
-	checkIndices('take', x, index, x.size, `the elements of ${formatShape(x.shape)}`, -x.size);
+	const check = checkIndices('take', x, index, x.size, `the elements of ${formatShape(x.shape)}`, true);
 	return tidy(() => {
 		const place = where(lt(index, 0), add(index, x.size), index);
-		return reshape(gathered('take', reshape(x, [-1]), 0, reshape(place, [-1])), index.shape);
+		return reshape(gathered('take', reshape(x, [-1]), 0, reshape(place, [-1]), check), index.shape);
 	});
 }
 
 /**
  * As `gather`, with x and index broadcast against each other except in `dim`; without `dim` both are flattened. Goes with the
- * indices that argsort, argmax and topk give.
+ * indices that argsort, argmax and topk give. An index out of range throws: on WebGPU at the next read, `sync()` or `step()`.
  */
 export function takeAlongDim(x: Tensor, index: Tensor, dim?: number): Tensor {
 	requireTensor('takeAlongDim', x);
 	requireTensor('takeAlongDim', index, 'index');
 	if (dim === undefined) {
-		checkIndices('takeAlongDim', x, index, x.size, `the elements of ${formatShape(x.shape)}`);
-		return tidy(() => gathered('takeAlongDim', reshape(x, [-1]), 0, reshape(index, [-1])));
+		const check = checkIndices('takeAlongDim', x, index, x.size, `the elements of ${formatShape(x.shape)}`);
+		return tidy(() => gathered('takeAlongDim', reshape(x, [-1]), 0, reshape(index, [-1]), check));
 	}
 	if (index.ndim !== x.ndim || x.ndim === 0) {
 		throw new ShapeError(
@@ -163,7 +192,7 @@ export function takeAlongDim(x: Tensor, index: Tensor, dim?: number): Tensor {
 		);
 	}
 	const at = normalizeDim('takeAlongDim', dim, x.ndim);
-	checkIndices('takeAlongDim', x, index, x.shape[at]!, `dim ${at} of ${formatShape(x.shape)}`);
+	const check = checkIndices('takeAlongDim', x, index, x.shape[at]!, `dim ${at} of ${formatShape(x.shape)}`);
 	const others = broadcastShapes('takeAlongDim', x.shape.with(at, 1), index.shape.with(at, 1));
 	return tidy(() =>
 		gathered(
@@ -171,6 +200,7 @@ export function takeAlongDim(x: Tensor, index: Tensor, dim?: number): Tensor {
 			broadcastTo(x, others.with(at, x.shape[at]!)),
 			at,
 			broadcastTo(index, others.with(at, index.shape[at]!)),
+			check,
 		),
 	);
 }
@@ -299,13 +329,16 @@ function accumulatedWeights(x: Tensor, weights: Tensor, length: number): Tensor 
 	});
 }
 
-/** 1 at the class that each index names, 0 elsewhere: int32, [...indices.shape, numClasses]. */
+/**
+ * 1 at the class that each index names, 0 elsewhere: int32, [...indices.shape, numClasses]. An index that is no class throws: on WebGPU at the next
+ * read, `sync()` or `step()`.
+ */
 export function oneHot(indices: Tensor, numClasses: number): Tensor {
 	requireTensor('oneHot', indices);
 	if (!Number.isInteger(numClasses) || numClasses < 1) {
 		throw new ArgumentError(`oneHot: numClasses is ${numClasses}; say how many classes there are, at least 1`);
 	}
-	checkIndices('oneHot', indices, indices, numClasses, 'the classes');
+	const check = checkIndices('oneHot', indices, indices, numClasses, 'the classes');
 	const shape = [...indices.shape, numClasses];
 	checkShape('oneHot', shape);
 	return record({
@@ -313,14 +346,19 @@ export function oneHot(indices: Tensor, numClasses: number): Tensor {
 		inputs: [indices],
 		forward: () => {
 			const { kernels } = indices.backend;
-			const classes = emptyOn(indices, [numClasses]);
-			const equal = emptyOn(indices, shape, 'bool');
+			const one = emptyOn(indices, [1]);
 			const y = emptyOn(indices, shape);
-			kernels.arange({}, { y: classes }, { start: 0, step: 1 });
-			const a = viewOf(indices, shape, [...indices.strides, 0], indices.offset);
-			const b = viewOf(classes, shape, [...indices.shape.map(() => 0), 1], 0);
-			kernels.compare({ a, b }, { y: equal }, { op: 'eq' });
-			kernels.cast({ x: equal }, { y }, {});
+			kernels.fill({}, { y: one }, { value: 1 });
+			kernels.fill({}, { y }, { value: 0 });
+			const column = [...indices.shape, 1];
+			const index = viewOf(indices, column, [...indices.strides, 0], indices.offset);
+			const source = viewOf(
+				one,
+				column,
+				column.map(() => 0),
+				0,
+			);
+			kernels.scatterInto({ index, source }, { y }, { dim: indices.ndim, unique: true, check });
 			return y;
 		},
 		vjp: NO_GRADIENT,

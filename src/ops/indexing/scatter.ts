@@ -7,6 +7,7 @@
 import { record } from '../../autograd/tape';
 import { fillValue, isInt32, requireDType } from '../../core/dtype';
 import { ArgumentError, formatShape, ShapeError } from '../../core/errors';
+import type { IndexCheck } from '../../core/indexCheck';
 import { checkOptions } from '../../core/options';
 import { type Shape, sameShape } from '../../core/shape';
 import { emptyOn, Tensor, viewOf } from '../../tensor';
@@ -18,7 +19,7 @@ import { accumulateBack, accumulated, asVector, checkPlaces, checkRowIndex, gath
 
 /**
  * x with `source[i, j, ...]` added at [i, index[i, j, ...], ...] for dim 1. source has x's dtype and at least the shape of `index`.
- * Scalars count as vectors of one element.
+ * Scalars count as vectors of one element. An index out of range throws: on WebGPU at the next read, `sync()` or `step()`.
  */
 export function scatterAdd(x: Tensor, dim: number, index: Tensor, source: Tensor): Tensor {
 	requireTensor('scatterAdd', x);
@@ -26,8 +27,8 @@ export function scatterAdd(x: Tensor, dim: number, index: Tensor, source: Tensor
 	requireTensor('scatterAdd', source, 'source');
 	if (x.ndim === 0 || index.ndim === 0 || source.ndim === 0)
 		return tidy(() => reshape(scatterAdd(asVector(x), dim, asVector(index), asVector(source)), x.shape));
-	const at = checkPlaces('scatterAdd', x, dim, index);
-	return tidy(() => addedAt('scatterAdd', x, at, index, sourceFor('scatterAdd', x, index, source)));
+	const { at, check } = checkPlaces('scatterAdd', x, dim, index);
+	return tidy(() => addedAt('scatterAdd', x, at, index, sourceFor('scatterAdd', x, index, source), check));
 }
 
 /** The part of `source` that belongs to `index`. */
@@ -43,7 +44,7 @@ function sourceFor(operation: string, x: Tensor, index: Tensor, source: Tensor):
 	return index.shape.reduce((part, size, d) => (part.shape[d] === size ? part : narrow(part, d, 0, size)), source);
 }
 
-function addedAt(name: string, x: Tensor, dim: number, index: Tensor, source: Tensor): Tensor {
+function addedAt(name: string, x: Tensor, dim: number, index: Tensor, source: Tensor, check?: IndexCheck): Tensor {
 	requireDType(name, x.dtype, ['float32', 'float64', 'float16', 'int32']);
 	return record({
 		name,
@@ -51,7 +52,7 @@ function addedAt(name: string, x: Tensor, dim: number, index: Tensor, source: Te
 		forward: () => {
 			const y = emptyOn(x, x.shape);
 			y.backend.kernels.copy({ x }, { y }, {});
-			y.backend.kernels.scatterAddInto({ index, source: contiguous(source) }, { y }, { dim });
+			y.backend.kernels.scatterAddInto({ index, source: contiguous(source) }, { y }, { dim, check });
 			return y;
 		},
 		save: () => [index],
@@ -67,7 +68,8 @@ export interface ScatterOptions {
 /**
  * x with `source[i, j, ...]`, or a number, written at [i, index[i, j, ...], ...] for dim 1. Of several writes to one place the last
  * wins, and it alone receives the gradient; with `reduce` all of them count, and unlike PyTorch's they have gradients (whose own
- * derivatives 'multiply' gets wrong at a source that is 0). Scalars count as vectors of one element. As `torch.scatter`.
+ * derivatives 'multiply' gets wrong at a source that is 0). Scalars count as vectors of one element. An index out of range throws: on WebGPU at
+ * the next read, `sync()` or `step()`. As `torch.scatter`.
  */
 export function scatter(
 	x: Tensor,
@@ -85,13 +87,13 @@ export function scatter(
 		const from = source instanceof Tensor ? asVector(source) : source;
 		return tidy(() => reshape(scatter(asVector(x), dim, asVector(index), from, options), x.shape));
 	}
-	const at = checkPlaces('scatter', x, dim, index);
-	if (reduce === null && !(source instanceof Tensor)) return filledAt(x, at, index, fillValue('scatter', x.dtype, source));
+	const { at, check } = checkPlaces('scatter', x, dim, index);
+	if (reduce === null && !(source instanceof Tensor)) return filledAt(x, at, index, fillValue('scatter', x.dtype, source), check);
 	return tidy(() => {
 		const from = source instanceof Tensor ? sourceFor('scatter', x, index, source) : filledLike(x, index.shape, source);
-		if (reduce === 'add') return addedAt('scatter', x, at, index, from);
-		if (reduce === 'multiply') return multipliedAt(x, at, index, from);
-		return writtenAt(x, at, index, from);
+		if (reduce === 'add') return addedAt('scatter', x, at, index, from, check);
+		if (reduce === 'multiply') return multipliedAt(x, at, index, from, check);
+		return writtenAt(x, at, index, from, check);
 	});
 }
 
@@ -101,20 +103,20 @@ function filledLike(x: Tensor, shape: Shape, value: number | boolean): Tensor {
 	return y;
 }
 
-function multipliedAt(x: Tensor, dim: number, index: Tensor, source: Tensor): Tensor {
+function multipliedAt(x: Tensor, dim: number, index: Tensor, source: Tensor, check?: IndexCheck): Tensor {
 	requireDType('scatter', x.dtype, ['float32', 'float64', 'float16', 'int32']);
-	return mul(x, productsAt(source, dim, index, x.shape));
+	return mul(x, productsAt(source, dim, index, x.shape, check));
 }
 
 /** The product of what `source` has for each place of `shape`; 1 where it has nothing. */
-function productsAt(source: Tensor, dim: number, index: Tensor, shape: Shape): Tensor {
+function productsAt(source: Tensor, dim: number, index: Tensor, shape: Shape, check?: IndexCheck): Tensor {
 	return record({
 		name: 'scatter',
 		inputs: [source],
 		forward: () => {
 			const y = emptyOn(source, shape);
 			y.backend.kernels.fill({}, { y }, { value: 1 });
-			y.backend.kernels.scatterMultiplyInto({ index, source: contiguous(source) }, { y }, { dim });
+			y.backend.kernels.scatterMultiplyInto({ index, source: contiguous(source) }, { y }, { dim, check });
 			return y;
 		},
 		save: () => [source, index],
@@ -135,14 +137,14 @@ function productsBack(dim: number) {
 	};
 }
 
-function writtenAt(x: Tensor, dim: number, index: Tensor, source: Tensor): Tensor {
+function writtenAt(x: Tensor, dim: number, index: Tensor, source: Tensor, check?: IndexCheck): Tensor {
 	return record({
 		name: 'scatter',
 		inputs: [x, source],
 		forward: () => {
 			const y = emptyOn(x, x.shape);
 			y.backend.kernels.copy({ x }, { y }, {});
-			y.backend.kernels.scatterInto({ index, source }, { y }, { dim, unique: false });
+			y.backend.kernels.scatterInto({ index, source }, { y }, { dim, unique: false, check });
 			return y;
 		},
 		save: () => [index],
@@ -153,7 +155,7 @@ function writtenAt(x: Tensor, dim: number, index: Tensor, source: Tensor): Tenso
 	});
 }
 
-function filledAt(x: Tensor, dim: number, index: Tensor, value: number): Tensor {
+function filledAt(x: Tensor, dim: number, index: Tensor, value: number, check?: IndexCheck): Tensor {
 	return record({
 		name: 'scatter',
 		inputs: [x],
@@ -170,7 +172,7 @@ function filledAt(x: Tensor, dim: number, index: Tensor, value: number): Tensor 
 				0,
 			);
 			// Equal values: whichever write comes last, the result is the same.
-			kernels.scatterInto({ index, source }, { y }, { dim, unique: true });
+			kernels.scatterInto({ index, source }, { y }, { dim, unique: true, check });
 			return y;
 		},
 		save: () => [index],
@@ -204,13 +206,16 @@ export function placedAt(name: string, source: Tensor, dim: number, index: Tenso
 	});
 }
 
-/** x with alpha * source added to the entries along `dim` that the vector `index` lists, entry i of source to entry index[i]. */
+/**
+ * x with alpha * source added to the entries along `dim` that the vector `index` lists, entry i of source to entry index[i]. An index out of range
+ * throws: on WebGPU at the next read, `sync()` or `step()`.
+ */
 export function indexAdd(x: Tensor, dim: number, index: Tensor, source: Tensor, options: { alpha?: number } = {}): Tensor {
 	const { alpha = 1 } = checkOptions('indexAdd', options, ['alpha']);
 	requireTensor('indexAdd', x);
 	requireTensor('indexAdd', source, 'source');
 	if (x.ndim === 0) return tidy(() => reshape(indexAdd(asVector(x), dim, index, asVector(source), options), []));
-	const at = checkRowIndex('indexAdd', x, dim, index);
+	const { at, check } = checkRowIndex('indexAdd', x, dim, index);
 	requireDType('indexAdd', source.dtype, [x.dtype], 'source');
 	requireSameDevice('indexAdd', x, source);
 	if (typeof alpha !== 'number' || (x.dtype === 'int32' && !isInt32(alpha)))
@@ -223,5 +228,7 @@ export function indexAdd(x: Tensor, dim: number, index: Tensor, source: Tensor, 
 			`indexAdd: source ${formatShape(source.shape)} must be ${formatShape(expected)} for ${index.size} indices along dim ${at}`,
 		);
 	}
-	return tidy(() => addedAt('indexAdd', x, at, spreadIndex(index, at, x.shape), alpha === 1 ? source : mul(source, alpha)));
+	return tidy(() =>
+		addedAt('indexAdd', x, at, spreadIndex(index, at, x.shape), alpha === 1 ? source : mul(source, alpha), check),
+	);
 }

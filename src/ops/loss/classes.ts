@@ -4,13 +4,15 @@ import { recordMany } from '../../autograd/tape';
 import type { CrossEntropyAttributes } from '../../backends/contract/loss';
 import { isFloating, requireFloating } from '../../core/dtype';
 import { ArgumentError, AutogradError, DTypeError, formatShape, ShapeError } from '../../core/errors';
+import type { IndexCheck } from '../../core/indexCheck';
 import { checkOptions } from '../../core/options';
 import { numel, type Shape, sameShape } from '../../core/shape';
 import { emptyOn, type Tensor } from '../../tensor';
 import { tidy } from '../../tidy';
 import { arange } from '../creation';
 import { add, div, eq, mul, neg, pow, relu, sub, where } from '../elementwise';
-import { gather, indexSelect } from '../indexing';
+import { indexSelect } from '../indexing';
+import { checked, gathered } from '../indexing/places';
 import { reshape, unsqueeze } from '../layout';
 import { converted, requireSameDevice, requireTensor } from '../operands';
 import { sum } from '../reduce';
@@ -33,8 +35,8 @@ export interface CrossEntropyOptions extends NllOptions {
  * The cross-entropy of softmax(input) with the target, computed from logits without overflow. As `torch.nn.functional.cross_entropy`.
  *
  * `input` is [C], [N, C] or [N, C, d1, ...]. `target` holds either classes, as int32 of shape [], [N] or [N, d1, ...], or
- * probabilities, floating and of the input's shape. If every target is ignored the mean is NaN. A target that is no class throws on the
- * CPU and gives NaN on WebGPU.
+ * probabilities, floating and of the input's shape. If every target is ignored the mean is NaN. A target that is no class throws: on WebGPU at the
+ * next read, `sync()` or `step()`.
  */
 export function crossEntropy(input: Tensor, target: Tensor, options: CrossEntropyOptions = {}): Tensor {
 	const {
@@ -53,7 +55,9 @@ export function crossEntropy(input: Tensor, target: Tensor, options: CrossEntrop
 	return classLoss('crossEntropy', input, target, weight, { ignoreIndex, labelSmoothing, logits: true, reduction });
 }
 
-/** -input[target] for log-probabilities; shapes and options as crossEntropy, with classes as targets. As `torch.nn.functional.nll_loss`. */
+/**
+ * -input[target] for log-probabilities; shapes, options and errors as crossEntropy, with classes as targets. As `torch.nn.functional.nll_loss`.
+ */
 export function nllLoss(input: Tensor, target: Tensor, options: NllOptions = {}): Tensor {
 	const {
 		reduction = 'mean',
@@ -114,7 +118,7 @@ function classLoss(
 		throw new AutogradError(`${name}: with classes as targets it gives weight no gradient; pass weight.detach()`);
 	if (!Number.isInteger(options.ignoreIndex))
 		throw new ArgumentError(`${name}: ignoreIndex ${options.ignoreIndex} must be a whole number`);
-	requireClasses(name, target, classes, options.ignoreIndex);
+	const check = checkClasses(name, target, classes, options.ignoreIndex);
 	const attributes = { outer, classes, inner, ...options };
 	const statistic = input.dtype === 'float64' ? 'float64' : 'float32';
 	const [loss, ...statistics] = recordMany({
@@ -123,7 +127,7 @@ function classLoss(
 		forward: () => {
 			const result = emptyOn(input, options.reduction === 'none' ? rows : [], input.dtype);
 			const total = options.reduction === 'none' ? undefined : emptyOn(input, [], statistic);
-			const logSumExp = options.logits ? emptyOn(input, [...rows, 2], statistic) : undefined;
+			const logSumExp = options.logits ? emptyOn(input, rows, statistic) : undefined;
 			const inputs = {
 				x: packed(input),
 				target: packed(target),
@@ -132,7 +136,7 @@ function classLoss(
 			input.backend.kernels.crossEntropy(
 				inputs,
 				{ loss: result, ...(total && { total }), ...(logSumExp && { logSumExp }) },
-				attributes,
+				{ ...attributes, check },
 			);
 			return [result, total, logSumExp].filter((output) => output !== undefined);
 		},
@@ -187,20 +191,15 @@ function packed(x: Tensor): Tensor {
 	return y;
 }
 
-/** Classes can be checked without waiting only where the host sees them. */
-function requireClasses(operation: string, target: Tensor, classes: number, ignoreIndex: number): void {
-	if (target.storage.hostData === undefined) return;
-	tidy(() => {
-		const labels = packed(target);
-		const data = labels.storage.hostData!();
-		for (let i = labels.offset; i < labels.offset + labels.size; i++) {
-			const label = data[i]!;
-			if (label !== ignoreIndex && (label < 0 || label >= classes)) {
-				throw new ArgumentError(
-					`${operation}: target ${label} is no class: they are 0 to ${classes - 1}, or ignoreIndex ${ignoreIndex}`,
-				);
-			}
-		}
+/** On the CPU, throws unless every target is a class or ignored. On WebGPU, the check for the kernel that takes the target. */
+function checkClasses(operation: string, target: Tensor, classes: number, ignoreIndex?: number): IndexCheck | undefined {
+	const rule = `is no class: they are 0 to ${classes - 1}`;
+	return checked(target, {
+		operation,
+		least: 0,
+		count: classes,
+		noun: 'target',
+		...(ignoreIndex === undefined ? { rule } : { rule: `${rule}, or ignoreIndex ${ignoreIndex}`, ignored: ignoreIndex }),
 	});
 }
 
@@ -238,7 +237,7 @@ export interface MultiMarginOptions extends LossOptions {
 
 /**
  * sum over classes c other than the target t of max(0, margin - input[t] + input[c])^p, divided by C, of input [C] or [N, C] and classes
- * [] or [N] as int32. As `torch.nn.functional.multi_margin_loss`.
+ * [] or [N] as int32. A target that is no class throws: on WebGPU at the next read, `sync()` or `step()`. As `torch.nn.functional.multi_margin_loss`.
  */
 export function multiMarginLoss(input: Tensor, target: Tensor, options: MultiMarginOptions = {}): Tensor {
 	const {
@@ -263,10 +262,10 @@ export function multiMarginLoss(input: Tensor, target: Tensor, options: MultiMar
 		);
 	}
 	requireWeight(name, weight, classes, input);
-	requireClasses(name, target, classes, Number.NaN);
+	const check = checkClasses(name, target, classes);
 	return tidy(() => {
 		const labels = unsqueeze(target, -1);
-		const excess = relu(add(sub(input, gather(input, -1, labels)), margin));
+		const excess = relu(add(sub(input, gathered(name, input, input.ndim - 1, labels, check)), margin));
 		const others = where(eq(labels, arange(classes, { device: input.device })), 0, p === 2 ? pow(excess, 2) : excess);
 		let losses = div(sum(others, -1), classes);
 		if (weight !== null) losses = mul(losses, reshape(indexSelect(weight, 0, reshape(target, [numel(rows)])), rows));

@@ -10,9 +10,8 @@ import { emptyOn, type Tensor } from '../../tensor';
 import { tidy } from '../../tidy';
 import { arange, full, tensor, zeros } from '../creation';
 import { add, clamp, div, ge, gt, logicalAnd, lt, mul, ne, neg, to, where } from '../elementwise';
-import { gather } from '../indexing';
-import { checkIndices } from '../indexing/places';
-import { cat, contiguous, expand, flatten, narrow, pad, select, stack, unsqueeze } from '../layout';
+import { checkIndices, checkValues, gathered } from '../indexing/places';
+import { cat, contiguous, expand, flatten, narrow, pad, reshape, select, stack, unsqueeze } from '../layout';
 import { requireSameDevice, requireTensor } from '../operands';
 import { logsumexp, mean, sum } from '../reduce';
 import { type LossOptions, requireReduction } from './reduction';
@@ -35,7 +34,8 @@ const IMPOSSIBLE = -1e30;
  * repetitions and blanks are dropped.
  *
  * `targets` is int32 [N, S], padded, or all sequences one after another, [sum of targetLengths], which needs lengths as numbers. The
- * mean divides each loss by its target's length first. As `torch.nn.functional.ctc_loss`, except that the gradient is the
+ * mean divides each loss by its target's length first. Targets that are no class and lengths out of range throw: on WebGPU at the next read,
+ * `sync()` or `step()`. As `torch.nn.functional.ctc_loss`, except that the gradient is the
  * derivative with respect to logProbs alone, where PyTorch's assumes a softmax before it; through a softmax both are the same.
  */
 export function ctcLoss(
@@ -72,7 +72,8 @@ export function ctcLoss(
 		// What stands behind a sequence may be anything; the recursion wants a class.
 		const position = arange(labels.shape[1]!, { dtype: 'int32', device: labels.device });
 		const known = where(lt(position, unsqueeze(sizes, 1)), labels, blank);
-		checkIndices('ctcLoss', batch, known, classes, `the classes of ${formatShape(logProbs.shape)}`);
+		const check = checkIndices('ctcLoss', batch, known, classes, `the classes of ${formatShape(logProbs.shape)}`);
+		if (check !== undefined) batch.backend.kernels.checkIndices({ index: reshape(known, [-1]) }, {}, check);
 		const likelihood = likelihoods(batch, known, inputs, sizes, blank);
 		const possible = gt(likelihood, IMPOSSIBLE / 10);
 		const losses = where(possible, neg(likelihood), zeroInfinity ? 0 : Number.POSITIVE_INFINITY);
@@ -117,7 +118,7 @@ function likelihoodBack(blank: number) {
 	};
 }
 
-/** Lengths as int32 [N] on the device of `like`, each from 0 to `most` where the host can see it. */
+/** Lengths as int32 [N] on the device of `like`, each from 0 to `most`. */
 function lengths(argument: string, given: Lengths, count: number, most: number, like: Tensor): Tensor {
 	if (!Array.isArray(given)) {
 		requireTensor('ctcLoss', given, argument);
@@ -126,6 +127,13 @@ function lengths(argument: string, given: Lengths, count: number, most: number, 
 		const flat = given.ndim === 0 ? unsqueeze(given, 0) : given;
 		if (!sameShape(flat.shape, [count]))
 			throw new ShapeError(`ctcLoss: ${argument} ${formatShape(given.shape)} must be ${formatShape([count])}`);
+		checkValues(flat, {
+			operation: 'ctcLoss',
+			least: 0,
+			count: most + 1,
+			noun: 'length',
+			rule: `in ${argument} is out of range: lengths are 0 to ${most}`,
+		});
 		return flat;
 	}
 	if (given.length !== count || given.some((length) => !Number.isInteger(length) || length < 0 || length > most)) {
@@ -172,7 +180,8 @@ function forwardPass(logProbs: Tensor, labels: Tensor, inputs: Tensor, sizes: Te
 	const width = 2 * labels.shape[1]! + 1;
 	const blanks = full([count, labels.shape[1]!], blank, { dtype: 'int32', device });
 	const places = cat([flatten(stack([blanks, labels], 2), 1), full([count, 1], blank, { dtype: 'int32', device })], 1);
-	const emitted = clamp(gather(logProbs, 2, expand(unsqueeze(places, 0), [steps, count, width])), { min: IMPOSSIBLE });
+	const index = expand(unsqueeze(places, 0), [steps, count, width]);
+	const emitted = clamp(gathered('ctcLoss', logProbs, 2, index), { min: IMPOSSIBLE });
 
 	const before = pad(places, [2, 0], { value: blank });
 	const skips = logicalAnd(ne(places, blank), ne(places, narrow(before, 1, 0, width)));

@@ -7,8 +7,7 @@ import type { Tensor } from '../../tensor';
 import { tidy } from '../../tidy';
 import { arange } from '../creation';
 import { add, div, eq, ge, gt, logicalAnd, logSigmoid, mul, neg, relu, sub, to, where } from '../elementwise';
-import { gather } from '../indexing';
-import { checkIndices } from '../indexing/places';
+import { checkIndices, gathered } from '../indexing/places';
 import { unsqueeze } from '../layout';
 import { requireSameDevice, requireTensor } from '../operands';
 import { any, cumprod, mean, sum } from '../reduce';
@@ -36,7 +35,8 @@ export function multiLabelSoftMarginLoss(input: Tensor, target: Tensor, options:
 
 /**
  * The sum over the classes t of the sample and the classes c that are none of its, of max(0, 1 - input[t] + input[c]), divided by C. `input` is [C] or
- * [N, C]; `target`, int32 of that shape, lists classes up to the first -1. As `torch.nn.functional.multilabel_margin_loss`.
+ * [N, C]; `target`, int32 of that shape, lists classes up to the first -1. One that is no class throws: on WebGPU at the next read, `sync()` or
+ * `step()`. As `torch.nn.functional.multilabel_margin_loss`.
  */
 export function multiLabelMarginLoss(input: Tensor, target: Tensor, options: LossOptions = {}): Tensor {
 	const name = 'multiLabelMarginLoss';
@@ -57,10 +57,10 @@ export function multiLabelMarginLoss(input: Tensor, target: Tensor, options: Los
 		const classes = input.shape.at(-1)!;
 		const listed = gt(cumprod(to(ge(target, 0), input.dtype), -1), 0);
 		const labels = where(listed, target, 0);
-		checkIndices(name, input, labels, classes, `the classes of ${formatShape(input.shape)}`);
+		const check = checkIndices(name, input, labels, classes, `the classes of ${formatShape(input.shape)}`);
 		const each = unsqueeze(listed, -1);
 		const own = any(logicalAnd(each, eq(unsqueeze(labels, -1), arange(classes, { dtype: 'int32', device: input.device }))), -2);
-		const excess = relu(add(sub(unsqueeze(input, -2), unsqueeze(gather(input, -1, labels), -1)), 1));
+		const excess = relu(add(sub(unsqueeze(input, -2), unsqueeze(gathered(name, input, input.ndim - 1, labels, check), -1)), 1));
 		const counted = where(each, where(unsqueeze(own, -2), 0, excess), 0);
 		return reduced(div(sum(counted, [-2, -1]), classes), reduction);
 	});

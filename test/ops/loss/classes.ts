@@ -1,6 +1,6 @@
 /** Losses of class scores. */
 import * as w from 'wgrad';
-import type { InputSpec, OpEntry, Options, Refusal, Sample } from '../database';
+import { type InputSpec, type OpEntry, type Options, outOfRange, type Refusal, type Sample } from '../database';
 import { py } from '../python';
 import { type Loss, REDUCTIONS, shared, WEIGHT } from './shared';
 
@@ -75,12 +75,56 @@ function classSamples(options: readonly Options[]): Sample[] {
 	];
 }
 
-function classRefusals(
-	name: string,
-	operation: (input: w.Tensor, target: w.Tensor, options?: { weight?: w.Tensor }) => w.Tensor,
-): Refusal[] {
+type ClassLoss = (
+	input: w.Tensor,
+	target: w.Tensor,
+	options?: { weight?: w.Tensor; ignoreIndex?: number; reduction?: 'none' | 'sum' | 'mean' },
+) => w.Tensor;
+
+/** Targets that are no class, in each of the kernels' forms. */
+function noClass(name: string, operation: ClassLoss): Refusal[] {
+	const scores = ({ device }: w.Tensor, ...shape: number[]) => w.zeros(shape, { device });
+	const refused = (target: number, classes: number) =>
+		new RegExp(`^${name}: target ${target} is no class: they are 0 to ${classes - 1}`);
+	return [
+		outOfRange([0, 3], (t) => operation(scores(t, 2, 3), t), refused(3, 3)),
+		outOfRange([-1, 2], (t) => operation(scores(t, 2, 3), t, { reduction: 'sum' }), refused(-1, 3)),
+		outOfRange([5], (t) => operation(scores(t, 3), t.reshape([]), { reduction: 'none' }), refused(5, 3)),
+	];
+}
+
+/** The same where targets may be ignored and have positions. */
+function noClassOfMany(name: string, operation: ClassLoss): Refusal[] {
+	const rows = (t: w.Tensor, classes: number) => w.zeros([t.size, classes], { device: t.device });
+	const long = Array.from({ length: 2000 }, (_, i) => (i === 1999 ? 300 : i % 3 === 0 ? -100 : i % 10));
+	const weight = ({ device }: w.Tensor) => w.ones([300], { device });
+	const ignored = { ignoreIndex: -1 };
+	return [
+		outOfRange(
+			[-1, 0, -2],
+			(t) => operation(rows(t, 3), t, ignored),
+			new RegExp(`^${name}: target -2 is no class: they are 0 to 2, or ignoreIndex -1`),
+		),
+		outOfRange(
+			[0, 1, 9, 2],
+			(t) => operation(w.zeros([2, 3, 2], { device: t.device }), t.reshape([2, 2])),
+			new RegExp(`^${name}: target 9 is no class: they are 0 to 2, or ignoreIndex -100`),
+		),
+		...(['none', 'sum', 'mean'] as const).map((reduction) => ({
+			...outOfRange(
+				long,
+				(t) => operation(rows(t, 300), t, { weight: weight(t), reduction }),
+				new RegExp(`^${name}: target 300 is no class: they are 0 to 299`),
+			),
+			label: `out of range: one of many, ${reduction}`,
+		})),
+	];
+}
+
+function classRefusals(name: string, operation: ClassLoss): Refusal[] {
 	return [
 		...shared(name, operation as Loss, true),
+		...noClass(name, operation),
 		{
 			label: 'target shape',
 			call: (device) => operation(w.zeros([2, 3], { device }), w.tensor([0, 1, 2], { dtype: 'int32', device })),
@@ -138,6 +182,12 @@ const crossEntropy: OpEntry = {
 	refusals: [
 		...classRefusals('crossEntropy', w.crossEntropy),
 		learnedWeight('crossEntropy', w.crossEntropy),
+		...noClassOfMany('crossEntropy', w.crossEntropy),
+		outOfRange(
+			[0, 3],
+			(t) => w.crossEntropy(w.zeros([2, 3], { device: t.device }), t, { labelSmoothing: 0.1 }),
+			/^crossEntropy: target 3 is no class/,
+		),
 		{
 			label: 'float classes',
 			call: (device) => w.crossEntropy(w.zeros([2, 3], { device }), w.tensor([0, 1], { device })),
@@ -162,6 +212,7 @@ const nllLoss: OpEntry = {
 	refusals: [
 		...classRefusals('nllLoss', w.nllLoss),
 		learnedWeight('nllLoss', w.nllLoss),
+		...noClassOfMany('nllLoss', w.nllLoss),
 		{
 			label: 'float classes',
 			call: (device) => w.nllLoss(w.zeros([2, 3], { device }), w.tensor([0, 1], { device })),

@@ -1,6 +1,6 @@
 /** Connectionist temporal classification. Its input passes a softmax, through which PyTorch's gradient and the derivative agree. */
 import * as w from 'wgrad';
-import type { InputSpec, OpEntry, Options, Sample } from '../database';
+import { type InputSpec, type OpEntry, type Options, outOfRange, type Sample } from '../database';
 import { py } from '../python';
 
 function labels(shape: readonly number[], values: readonly number[]): InputSpec {
@@ -77,5 +77,26 @@ export const ctcLoss: OpEntry = {
 			call: (device) => w.ctcLoss(w.zeros([2, 1, 3], { device }), w.zeros([1, 1], { device }), [2], [1]),
 			message: /ctcLoss: targets has dtype float32/,
 		},
+		outOfRange(
+			[1, 3],
+			(t) => w.ctcLoss(w.zeros([2, 2, 3], { device: t.device }), t.unsqueeze(1), [2, 2], [1, 1]),
+			/^ctcLoss: index 3 is out of range for the classes of \[2, 2, 3\] of size 3/,
+		),
+		outOfRange(
+			[2, 3],
+			(lengths) => {
+				const { device } = lengths;
+				return w.ctcLoss(w.zeros([2, 2, 3], { device }), w.ones([2, 1], { device, dtype: 'int32' }), lengths, [1, 1]);
+			},
+			/^ctcLoss: length 3 in inputLengths is out of range: lengths are 0 to 2/,
+		),
+		outOfRange(
+			[-1, 1],
+			(lengths) => {
+				const { device } = lengths;
+				return w.ctcLoss(w.zeros([2, 2, 3], { device }), w.ones([2, 1], { device, dtype: 'int32' }), [2, 2], lengths);
+			},
+			/^ctcLoss: length -1 in targetLengths is out of range: lengths are 0 to 1/,
+		),
 	],
 };

@@ -1,6 +1,6 @@
 /** Losses of samples that belong to several classes at once. */
 import * as w from 'wgrad';
-import type { InputSpec, OpEntry, Sample } from '../database';
+import { type InputSpec, type OpEntry, outOfRange, type Sample } from '../database';
 import { py } from '../python';
 import { REDUCTIONS, shared, WEIGHT } from './shared';
 
@@ -63,6 +63,11 @@ const multiLabelMarginLoss: OpEntry = {
 			call: (device) => w.multiLabelMarginLoss(w.zeros([3], { device }), w.zeros([3], { device })),
 			message: /multiLabelMarginLoss: target must hold classes as int32, not float32/,
 		},
+		outOfRange(
+			[2, 3, -1],
+			(t) => w.multiLabelMarginLoss(w.zeros([3], { device: t.device }), t),
+			/^multiLabelMarginLoss: index 3 is out of range for the classes of \[3\] of size 3/,
+		),
 	],
 };
 
