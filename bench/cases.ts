@@ -32,6 +32,7 @@ import {
 	where,
 } from 'wgrad';
 import { mnistCnn } from '../examples/mnist/model';
+import { indexCases } from './indexCases';
 import { sequenceCases } from './sequenceCases';
 
 export interface Case {
@@ -341,6 +342,7 @@ export const cases: readonly Case[] = [
 	step('training step, two-convolution CNN, batch 64', deeperCnn, [64, 1, 28, 28], [2400, 860]),
 	step('training step, MLP 784-256-10, batch 64', mlp, [64, 784], [55, 29]),
 	...sequenceCases,
+	...indexCases,
 	{
 		name: '1,000 dependent tiny operations',
 		family: 'overhead',
