@@ -109,9 +109,9 @@ export const DERIVATIVE = {
 	relu: 'select(g, vec4(0.0), x <= vec4(0.0))',
 	relu6: 'select(g, vec4(0.0), (x <= vec4(0.0)) | (x >= vec4(6.0)))',
 	leakyRelu: 'select(s * g, g, x > vec4(0.0))',
-	elu: 'select(g * s * exponential(x), g, x > vec4(0.0))',
-	selu: '1.05070099 * select(g * 1.67326324 * exponential(x), g, x > vec4(0.0))',
-	celu: 'select(g * exponential(x / s), g, x > vec4(0.0))',
+	elu: 'select(g, g * s * exponential(x), x <= vec4(0.0))',
+	selu: '1.05070099 * select(g, g * 1.67326324 * exponential(x), x <= vec4(0.0))',
+	celu: 'select(g, g * exponential(x / s), x <= vec4(0.0))',
 	gelu: 'g * (0.5 * errorFunctionComplement(-0.707106781 * x) + 0.398942280 * x * exponential(-0.5 * x * x))',
 	geluTanh: 'g * geluTanhSlope(x)',
 	silu: 'g * sigmoid(x) * (1.0 + x * sigmoid(-x))',
@@ -120,7 +120,7 @@ export const DERIVATIVE = {
 	softsign: 'g / ((1.0 + abs(x)) * (1.0 + abs(x)))',
 	hardtanh: 'select(g, vec4(0.0), (x <= vec4(s)) | (x >= vec4(t)))',
 	hardsigmoid: 'select(vec4(0.0), g / 6.0, (x > vec4(-3.0)) & (x < vec4(3.0)))',
-	hardswish: 'select(select(g, g * (x / 3.0 + 0.5), x <= vec4(3.0)), vec4(0.0), x < vec4(-3.0))',
+	hardswish: 'select(select(g, g * (x / 3.0 + 0.5), x < vec4(3.0)), vec4(0.0), x <= vec4(-3.0))',
 	clamp: 'select(vec4(0.0), g, (x >= vec4(s)) & (x <= vec4(t)))',
 } satisfies Partial<Record<UnaryName, string>>;
 

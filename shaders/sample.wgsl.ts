@@ -6,7 +6,7 @@
  * affine map of each image or from a grid:
  *
  *   affine: (m0 j + m1 i + m2, m3 j + m4 i + m5) with m = matrices[n], [N, 6] contiguous
- *   grid  : grid[n, i, j] * scale + shift, any strides
+ *   grid  : (grid[n, i, j] + 1) * scale + shift, any strides
  *
  * store: vec4 where W' is a multiple of 4, else scalar, with the end of each row guarded.
  *
@@ -117,8 +117,8 @@ fn main(
 	let h = g + p.gridSteps.w;
 	let gridColumn = vec4(f32(places[g.x]), f32(places[g.y]), f32(places[g.z]), f32(places[g.w]));
 	let gridLine = vec4(f32(places[h.x]), f32(places[h.y]), f32(places[h.z]), f32(places[h.w]));
-	let column = fold(gridColumn * p.scale.x + p.shift.x, p.size.x);
-	let line = fold(gridLine * p.scale.y + p.shift.y, p.size.y);
+	let column = fold((gridColumn + 1.0) * p.scale.x + p.shift.x, p.size.x);
+	let line = fold((gridLine + 1.0) * p.scale.y + p.shift.y, p.size.y);
 #endif
 	let last = vec2<i32>(p.size) - 1;
 #if ${mode === 'nearest'}

@@ -9,7 +9,24 @@ import { checkShape } from '../core/shape';
 import { emptyOn, type Tensor } from '../tensor';
 import { tidy } from '../tidy';
 import { tensor } from './creation';
-import { abs, add, clamp, eq, floor, ge, le, logicalAnd, mul, remainder, round, sub, to, where } from './elementwise';
+import {
+	abs,
+	add,
+	clamp,
+	div,
+	eq,
+	floor,
+	ge,
+	hardtanh,
+	le,
+	logicalAnd,
+	mul,
+	remainder,
+	round,
+	sub,
+	to,
+	where,
+} from './elementwise';
 import { gather } from './indexing';
 import { detach, expand, reshape, select, transpose } from './layout';
 import { matmul } from './matmul';
@@ -50,9 +67,13 @@ export function affineGrid(theta: Tensor, size: readonly number[], options: Affi
 	const [count, , height, width] = size as [number, number, number, number];
 	if (theta.ndim !== 3 || theta.shape[0] !== count || theta.shape[1] !== 2 || theta.shape[2] !== 3)
 		throw new ShapeError(`affineGrid: theta must be [N, 2, 3] for size ${formatShape(size)}, not ${formatShape(theta.shape)}`);
+	// In the steps and roundings in which PyTorch makes it, so that the places of an identity fall on the same side of each pixel.
+	const rounded = theta.dtype === 'float64' ? (value: number) => value : Math.fround;
 	const place = (i: number, n: number) => {
 		if (n === 1) return 0;
-		return alignCorners ? (2 * i) / (n - 1) - 1 : (2 * i + 1) / n - 1;
+		const step = rounded(2 / (n - 1));
+		const corner = rounded(i < n >> 1 ? rounded(step * i) - 1 : 1 - rounded(step * (n - 1 - i)));
+		return alignCorners ? corner : rounded(corner * rounded((n - 1) / n));
 	};
 	const values = allocateTyped('float64', height * width * 3);
 	for (let i = 0; i < height * width; i++) values.set([place(i % width, width), place(Math.floor(i / width), height), 1], i * 3);
@@ -97,13 +118,14 @@ export function gridSample(x: Tensor, grid: Tensor, options: GridSampleOptions =
 		throw new ArgumentError(`gridSample: paddingMode is 'zeros', 'border' or 'reflection', not ${shown(paddingMode)}`);
 	const [height, width] = [x.shape[2]!, x.shape[3]!];
 	const halves = (size: number) => (alignCorners ? size - 1 : size) / 2;
+	const centre = alignCorners ? 0 : -0.5;
 	const mirror = alignCorners ? 'reflect' : 'symmetric';
 	const attributes: GridAttributes = {
 		mode,
 		padding: paddingMode === 'zeros' ? 'constant' : paddingMode === 'border' ? 'edge' : mirror,
 		fill: 0,
 		scale: [halves(width), halves(height)],
-		shift: [(width - 1) / 2, (height - 1) / 2],
+		shift: [centre, centre],
 	};
 	if (isGradEnabled() && (x.requiresGrad || grid.requiresGrad)) return tidy(() => composed(x, grid, attributes));
 	return record({
@@ -118,27 +140,30 @@ export function gridSample(x: Tensor, grid: Tensor, options: GridSampleOptions =
 	});
 }
 
-/** One coordinate of every place in pixels, [N, H' W'], within the image but for 'constant'. */
+/**
+ * One coordinate of every place in pixels, [N, H' W'], within the image but for 'constant'. As in PyTorch, a place that comes to lie on
+ * the outermost pixel's centre has no derivative, as those that are brought there from outside have none: hardtanh, not clamp.
+ */
 function coordinate(grid: Tensor, axis: 0 | 1, size: number, { scale, shift, padding }: GridAttributes): Tensor {
 	const flat = reshape(select(grid, 3, axis), [grid.shape[0]!, grid.shape[1]! * grid.shape[2]!]);
-	const place = add(mul(flat, scale[axis]), shift[axis]);
+	const place = add(mul(add(flat, 1), scale[axis]), shift[axis]);
+	const within = (at: Tensor) => hardtanh(at, { minVal: 0, maxVal: size - 1 });
 	switch (padding) {
 		case 'constant':
 			return place;
 		case 'edge':
-			return clamp(place, { min: 0, max: size - 1 });
+			return within(place);
 		case 'reflect':
-			return mirrored(place, size - 1);
+			return within(mirrored(place, size - 1));
 		case 'symmetric':
-			return clamp(sub(mirrored(add(place, 0.5), size), 0.5), { min: 0, max: size - 1 });
+			return within(sub(mirrored(add(place, 0.5), size), 0.5));
 	}
 }
 
 /** Mirrored back and forth between 0 and span. */
 function mirrored(place: Tensor, span: number): Tensor {
-	if (span === 0) return mul(place, 0);
 	const far = abs(place);
-	const times = floor(mul(detach(far), 1 / span));
+	const times = floor(div(detach(far), Math.max(span, 1)));
 	const rest = sub(far, mul(times, span));
 	return where(eq(remainder(times, 2), 1), sub(span, rest), rest);
 }
@@ -151,34 +176,29 @@ function composed(x: Tensor, grid: Tensor, attributes: GridAttributes): Tensor {
 	const places = grid.shape[1]! * grid.shape[2]!;
 	const plane = reshape(x, [count, channels, height * width]);
 	const shape = [count, channels, grid.shape[1]!, grid.shape[2]!];
-	if (attributes.mode === 'nearest') {
-		const weight = insideOf(round(detach(column)), round(detach(line)));
-		return reshape(tap(round(detach(column)), round(detach(line)), weight), shape);
-	}
+	if (attributes.mode === 'nearest') return reshape(tap(round(detach(column)), round(detach(line)), null), shape);
 	const left = floor(detach(column));
 	const top = floor(detach(line));
 	const right = sub(column, left);
 	const below = sub(line, top);
 	const taps = [0, 1, 2, 3].map((corner) => {
 		const [isRight, isBelow] = [corner % 2, corner >> 1];
-		const [px, py] = [add(left, isRight), add(top, isBelow)];
 		const weight = mul(isRight ? right : sub(1, right), isBelow ? below : sub(1, below));
-		return tap(px, py, mul(weight, insideOf(px, py)));
+		return tap(add(left, isRight), add(top, isBelow), weight);
 	});
 	return reshape(
 		taps.reduce((sum, value) => add(sum, value)),
 		shape,
 	);
 
-	/** 1 for a pixel within the image, else 0. */
-	function insideOf(px: Tensor, py: Tensor): Tensor {
-		const within = (at: Tensor, size: number) => logicalAnd(ge(at, 0), le(at, size - 1));
-		return to(logicalAnd(within(px, width), within(py, height)), x.dtype);
-	}
-
-	function tap(px: Tensor, py: Tensor, weight: Tensor): Tensor {
-		const at = (place: Tensor, size: number) => to(clamp(place, { min: 0, max: size - 1 }), 'int32');
-		const index = reshape(add(mul(at(py, height), width), at(px, width)), [count, 1, places]);
-		return mul(gather(plane, 2, expand(index, [count, channels, places])), reshape(weight, [count, 1, places]));
+	/** The pixels of all channels at (px, py), weighted; 0 where there is none, whatever the border holds. */
+	function tap(px: Tensor, py: Tensor, weight: Tensor | null): Tensor {
+		const isInside = (at: Tensor, size: number) => logicalAnd(ge(at, 0), le(at, size - 1));
+		const nearest = (at: Tensor, size: number) => to(clamp(at, { min: 0, max: size - 1 }), 'int32');
+		const alike = (t: Tensor) => reshape(t, [count, 1, places]);
+		const index = alike(add(mul(nearest(py, height), width), nearest(px, width)));
+		const pixels = gather(plane, 2, expand(index, [count, channels, places]));
+		const inside = alike(logicalAnd(isInside(px, width), isInside(py, height)));
+		return where(inside, weight === null ? pixels : mul(pixels, alike(weight)), 0);
 	}
 }

@@ -1,9 +1,10 @@
 /** Prints the cases of the operation database that PyTorch can compute, as JSON: the input of generate.py. */
 import { inputValues } from '../ops/database';
 import { families } from '../ops/index';
+import { kinks } from '../ops/kinks';
 import { goldenSamples } from './samples';
 
-const result = Object.entries(families).map(([family, entries]) => ({
+const result = Object.entries({ ...families, kinks }).map(([family, entries]) => ({
 	family,
 	cases: goldenSamples(entries).map(({ entry, sample, key }) => ({
 		key,

@@ -4,6 +4,7 @@ import { test } from 'uvu';
 import { grad, io, manualSeed, type Tensor } from 'wgrad';
 import { makeInputs } from '../ops/database';
 import { families } from '../ops/index';
+import { kinks } from '../ops/kinks';
 import { cotangents, requireClose } from '../proofs/compare';
 import { type GoldenSample, goldenSamples } from './samples';
 
@@ -32,24 +33,28 @@ async function compare({ entry, sample, key }: GoldenSample, golden: Readonly<Re
 	if (entry.gradient !== 'yes' || sample.gradient === false) return;
 	const differentiable = outputs.filter((output) => output.requiresGrad);
 	const targets = inputs.flatMap((input, i) => (input.requiresGrad ? [i] : []));
-	const gradients =
-		differentiable.length === 0
-			? []
-			: grad(
-					differentiable,
-					targets.map((i) => inputs[i]!),
-					{ gradOutputs: cotangents(differentiable), allowUnused: true },
-				);
-	for (const [k, i] of targets.entries()) {
-		const expected = golden[`${key}#g${i}`];
-		const actual = gradients[k] ?? null;
-		// No gradient and a gradient of zeros mean the same.
-		const zeros = new Float64Array(inputs[i]!.size);
-		requireClose(`${key}: gradient of input ${i}`, (await actual?.data()) ?? zeros, (await expected?.data()) ?? zeros, ALLOWED);
+	// By the composed forms, then by the fused kernels, which may free the graph.
+	for (const createGraph of [true, false]) {
+		const gradients =
+			differentiable.length === 0
+				? []
+				: grad(
+						differentiable,
+						targets.map((i) => inputs[i]!),
+						{ gradOutputs: cotangents(differentiable), allowUnused: true, createGraph },
+					);
+		for (const [k, i] of targets.entries()) {
+			const expected = golden[`${key}#g${i}`];
+			const actual = gradients[k] ?? null;
+			// No gradient and a gradient of zeros mean the same.
+			const zeros = new Float64Array(inputs[i]!.size);
+			const what = `${key}: ${createGraph ? 'composed' : 'fused'} gradient of input ${i}`;
+			requireClose(what, (await actual?.data()) ?? zeros, (await expected?.data()) ?? zeros, ALLOWED);
+		}
 	}
 }
 
-for (const [family, entries] of Object.entries(families)) {
+for (const [family, entries] of Object.entries({ ...families, kinks })) {
 	const samples = goldenSamples(entries);
 	if (samples.length === 0) continue;
 	const golden = io.loadSafetensors(readFileSync(`test/golden/${family}.safetensors`), { device: 'cpu' });

@@ -4,6 +4,7 @@ export function py(value: unknown): string {
 	if (value === true) return 'True';
 	if (value === false) return 'False';
 	if (value === Number.POSITIVE_INFINITY) return 'math.inf';
+	if (value === Number.NEGATIVE_INFINITY) return '-math.inf';
 	if (Array.isArray(value)) return `[${value.map(py).join(', ')}]`;
 	return JSON.stringify(value);
 }

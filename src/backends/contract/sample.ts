@@ -19,7 +19,7 @@ export interface SampleAttributes {
 	readonly fill: number;
 }
 
-/** How a grid's numbers become pixels: pixel = number * scale + shift. */
+/** How a grid's numbers become pixels: pixel = (number + 1) * scale + shift, rounded as PyTorch does. */
 export interface GridAttributes extends SampleAttributes {
 	readonly scale: readonly [x: number, y: number];
 	readonly shift: readonly [x: number, y: number];

@@ -117,9 +117,9 @@ const DERIVATIVE: Record<UnaryOp, Derivative> = {
 	relu: (g, y) => (y <= 0 ? 0 : g),
 	relu6: (g, y) => (y <= 0 || y >= 6 ? 0 : g),
 	leakyRelu: (g, x, slope) => (x > 0 ? g : slope * g),
-	elu: (g, x, alpha) => (x > 0 ? g : g * alpha * exp(x)),
-	selu: (g, x) => SELU_SCALE * (x > 0 ? g : g * SELU_ALPHA * exp(x)),
-	celu: (g, x, alpha) => (x > 0 ? g : g * exp(x / alpha)),
+	elu: (g, x, alpha) => (x <= 0 ? g * alpha * exp(x) : g),
+	selu: (g, x) => SELU_SCALE * (x <= 0 ? g * SELU_ALPHA * exp(x) : g),
+	celu: (g, x, alpha) => (x <= 0 ? g * exp(x / alpha) : g),
 	gelu: (g, x) => g * (0.5 * erfc(-x * Math.SQRT1_2) + (x * exp(-0.5 * x * x)) / sqrt(2 * Math.PI)),
 	geluTanh: (g, x) => {
 		const s = sigmoid(2 * geluInner(x));
@@ -138,7 +138,7 @@ const DERIVATIVE: Record<UnaryOp, Derivative> = {
 	softsign: (g, x) => g / (1 + abs(x)) ** 2,
 	hardtanh: (g, y, low, high) => (y <= low || y >= high ? 0 : g),
 	hardsigmoid: (g, x) => (x > -3 && x < 3 ? g / 6 : 0),
-	hardswish: (g, x) => (x < -3 ? 0 : x <= 3 ? g * (x / 3 + 0.5) : g),
+	hardswish: (g, x) => (x <= -3 ? 0 : x < 3 ? g * (x / 3 + 0.5) : g),
 	clamp: (g, x, low, high) => (x >= low && x <= high ? g : 0),
 	floor: never,
 	ceil: never,

@@ -86,7 +86,7 @@ export const sample: SampleKernels = {
 		const [stepN, stepH, stepW, step] = grid.strides as [number, number, number, number];
 		sampleAt(x, y, attributes, (n, i, j) => {
 			const at = grid.offset + n * stepN + i * stepH + j * stepW;
-			return [values[at]! * scale[0] + shift[0], values[at + step]! * scale[1] + shift[1]];
+			return [(values[at]! + 1) * scale[0] + shift[0], (values[at + step]! + 1) * scale[1] + shift[1]];
 		});
 	},
 };

@@ -47,7 +47,7 @@ export function leakyRelu(x: Tensor, options: { readonly negativeSlope?: number 
 export function elu(x: Tensor, options: { readonly alpha?: number } = {}): Tensor {
 	const { alpha = 1 } = checkOptions('elu', options, ['alpha']);
 	requireNumber('elu', 'alpha', alpha);
-	return unary('elu', x, 'floating', (g, v, a) => where(gt(v, 0), g, mul(g, mul(expOfNegative(v), a))), { p0: alpha });
+	return unary('elu', x, 'floating', (g, v, a) => where(le(v, 0), mul(g, mul(expOfNegative(v), a)), g), { p0: alpha });
 }
 
 /** e^x of negative x, and 1 elsewhere, so that the branch that is not taken cannot overflow into the gradient. */
@@ -57,7 +57,7 @@ function expOfNegative(x: Tensor): Tensor {
 
 /** The self-normalizing elu: scale * (x where positive, else alpha * (e^x - 1)), with the constants of Klambauer et al. */
 export function selu(x: Tensor): Tensor {
-	return unary('selu', x, 'floating', (g, v) => mul(where(gt(v, 0), g, mul(g, mul(expOfNegative(v), SELU_ALPHA))), SELU_SCALE));
+	return unary('selu', x, 'floating', (g, v) => mul(where(le(v, 0), mul(g, mul(expOfNegative(v), SELU_ALPHA)), g), SELU_SCALE));
 }
 
 /** x where positive, else alpha * (e^(x / alpha) - 1). Default alpha 1. */
@@ -65,7 +65,7 @@ export function celu(x: Tensor, options: { readonly alpha?: number } = {}): Tens
 	const { alpha = 1 } = checkOptions('celu', options, ['alpha']);
 	requireNumber('celu', 'alpha', alpha);
 	if (alpha === 0) throw new ArgumentError('celu: alpha must not be 0');
-	return unary('celu', x, 'floating', (g, v, a) => where(gt(v, 0), g, mul(g, exp(div(where(gt(v, 0), 0, v), a)))), { p0: alpha });
+	return unary('celu', x, 'floating', (g, v, a) => where(le(v, 0), mul(g, exp(div(where(gt(v, 0), 0, v), a))), g), { p0: alpha });
 }
 
 export interface GeluOptions {
@@ -162,7 +162,7 @@ export function hardsigmoid(x: Tensor): Tensor {
 
 /** x * hardsigmoid(x). */
 export function hardswish(x: Tensor): Tensor {
-	return unary('hardswish', x, 'floating', (g, v) => where(lt(v, -3), 0, where(le(v, 3), mul(g, add(div(v, 3), 0.5)), g)));
+	return unary('hardswish', x, 'floating', (g, v) => where(le(v, -3), 0, where(lt(v, 3), mul(g, add(div(v, 3), 0.5)), g)));
 }
 
 export interface ClampOptions {

@@ -169,17 +169,16 @@ function classLossBack(attributes: CrossEntropyAttributes, hasTotal: boolean, ha
 			return [dx];
 		}
 		// loss = sum of coefficients * log-probabilities; the coefficients come from the same kernel, of a gradient of ones.
-		const ones = emptyOn(x, target.shape);
+		const ones = emptyOn(x, gradient!.shape);
 		x.backend.kernels.fill({}, { y: ones }, { value: 1 });
 		x.backend.kernels.crossEntropyGrad(
-			{ x: packed(x), target, gradient: ones, ...(weight && { weight }) },
+			{ x: packed(x), target, gradient: ones, ...(total && { total }), ...(weight && { weight }) },
 			{ dx },
-			{ ...attributes, logits: false, reduction: 'none' },
+			{ ...attributes, logits: false },
 		);
 		const dim = x.ndim === 1 ? 0 : 1;
 		const slope = attributes.logits ? sub(dx, mul(softmax(x, dim), sum(dx, dim, { keepdim: true }))) : dx;
-		if (attributes.reduction === 'none') return [mul(slope, unsqueeze(gradient!, dim))];
-		return [mul(slope, attributes.reduction === 'mean' ? div(gradient!, total!) : gradient!)];
+		return [mul(slope, attributes.reduction === 'none' ? unsqueeze(gradient!, dim) : gradient!)];
 	};
 }
 

@@ -5,7 +5,7 @@ import { ArgumentError, formatShape } from '../../core/errors';
 import { checkOptions } from '../../core/options';
 import type { Shape } from '../../core/shape';
 import { emptyOn, Tensor } from '../../tensor';
-import { eq, maximum, minimum, where } from '../elementwise';
+import { eq, isnan, logicalAnd, logicalOr, maximum, minimum, where } from '../elementwise';
 import { reshape } from '../layout';
 import { requireTensor } from '../requirements';
 import { type Dims, mean, type ReduceOptions, type Reduction, reductionOf, shareAmong, spread } from './sums';
@@ -46,12 +46,18 @@ function extreme(name: string, op: 'amax' | 'amin', x: Tensor, dim: Dims | undef
 			return y;
 		},
 		save: (y) => [x, y],
-		vjp: extremeBack(dims),
+		vjp: name === op ? extremeBack(dims) : amongAllBack,
 	});
 }
 
 function extremeBack(dims: readonly number[]) {
 	return (gradient: Tensor, [x, y]: readonly [Tensor, Tensor]) => [shareAmong(eq(x, spread(y, x.shape, dims)), gradient, dims)];
+}
+
+/** For max, min and median of all elements: unlike amax and amin, as in PyTorch, elements that are NaN share the gradient of a NaN. */
+function amongAllBack(gradient: Tensor, [x, y]: readonly [Tensor, Tensor]) {
+	const chosen = logicalOr(eq(x, y), logicalAnd(isnan(x), isnan(y)));
+	return [shareAmong(chosen, gradient, [...x.shape.keys()])];
 }
 
 /**
@@ -163,7 +169,7 @@ export function median(x: Tensor, dim?: number, options: ReduceOptions = {}): Te
 			inputs: [x],
 			forward: () => find(reshape(x, [x.size]), 0).values,
 			save: (y) => [x, y],
-			vjp: extremeBack(dims),
+			vjp: amongAllBack,
 		});
 	}
 	const [values, indices] = recordMany({

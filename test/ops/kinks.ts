@@ -1,0 +1,14 @@
+/**
+ * Operations exactly where their derivative jumps, explodes or does not exist: kinks, ties, borders, zeros, infinities. Finite
+ * differences say nothing there; what counts is PyTorch's convention. Golden values say what it is, on the CPU path and, by parity,
+ * on every adapter. The samples of the other files keep away from these places by `avoid`.
+ *
+ * Golden values come from PyTorch 1.13. Where a later PyTorch differs, the expression is the later one's and a comment says so.
+ */
+import type { OpEntry } from './database';
+import { elementwise } from './kinks/elementwise';
+import { loss } from './kinks/loss';
+import { reduce } from './kinks/reduce';
+import { sample } from './kinks/sample';
+
+export const kinks: readonly OpEntry[] = [...elementwise, ...reduce, ...loss, ...sample];
