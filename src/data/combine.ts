@@ -125,7 +125,8 @@ export interface MapOptions {
 
 /**
  * `fn(fields)` of each sample of `dataset`, or with `batched` of each batch. `fn` may be asynchronous. Tensors that it is given and does
- * not return are disposed of.
+ * not return are disposed of. A DataLoader gives `fn` random numbers of the batch's own until something is waited for; where the dataset
+ * itself is asynchronous, as ImageFolder is, draw in the loader's `transform` instead.
  */
 export class MapDataset implements Dataset {
 	readonly dataset: Dataset;

@@ -219,11 +219,14 @@ export class DataLoader implements AsyncIterable<Fields> {
 				});
 				if (step.done) return null;
 				const stream = new RandomStream(seed, epoch, next, PURPOSE.samples);
-				const fetched = stream.run(() =>
+				// Each in its own run: samples that are waited for would end the first before collate draws.
+				const fetched =
 					collate === undefined
-						? fetchBatch(dataset, step.value, device)
-						: whenReady(fetchSamples(dataset, step.value, device), (samples) => collateOwned(samples, collate)),
-				);
+						? stream.run(() => fetchBatch(dataset, step.value, device))
+						: whenReady(
+								stream.run(() => fetchSamples(dataset, step.value, device)),
+								(samples) => stream.run(() => collateOwned(samples, collate)),
+							);
 				return this.#finish(fetched, seed, epoch, next++);
 			},
 			close: () => void batches?.return?.(),

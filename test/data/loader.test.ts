@@ -203,6 +203,17 @@ test('making batches does not disturb the numbers that training draws', async ()
 	assert.equal(await draw(randomLoader(2)), await draw(new DataLoader(numbers(10), { batchSize: 3, seed: 0 })));
 });
 
+test('collate draws numbers of the batch, also where samples are waited for', async () => {
+	const collate = (samples: readonly Fields[]) => [tidy(() => rand([samples.length, 2]).add(samples[0]![0]!))];
+	for (const dataset of [numbers(5), slowNumbers(5)]) {
+		const loader = () => new DataLoader(dataset, { batchSize: 3, seed: 3, collate });
+		manualSeed(1);
+		const whole = await values(loader());
+		manualSeed(2);
+		assert.equal(await values(loader()), whole);
+	}
+});
+
 test('stateDict in the middle of a loop continues after its batch', async () => {
 	const loader = randomLoader(2);
 	const before: number[][] = [];
