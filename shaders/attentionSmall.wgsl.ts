@@ -35,13 +35,13 @@ export type AttentionSmallVariant = AttentionOptionsVariant & {
 /** Element c of the four own rows, of private memory. */
 const four = (array: string, c: number) => `vec4<f32>(${range(4).map((r) => `${array}[${4 * c + r}]`)})`;
 
-/** Fills private memory with the lane's own rows of tensor `name`, times `factor`. */
-function loadOwn(name: string, count: string, head: string, target: string, factor: string): string {
+/** Fills private memory with the lane's own rows of tensor `name`. */
+function loadOwn(name: string, count: string, head: string, target: string): string {
 	return `
 	for (var n = own; n < min(own + 4u, ${count}); n++) {
 		let row = ${head} + n * p.${name}.z;
 		for (var d = 0u; d < p.${sizeOf(name)}; d++) {
-			${target}[4u * d + n % 4u] = ${name}Element(row + d)${factor};
+			${target}[4u * d + n % 4u] = ${name}Element(row + d);
 		}
 	}`;
 }
@@ -126,8 +126,8 @@ fn biasOf(head: u32, own: u32, streamed: u32) -> vec4<f32> {
 ${OWN_TILE}
 #if ${byKeys}
 	${OWN_KEYS}
-	${loadOwn('k', 'p.keys', 'headOf(p.k, batch, keyHead)', 'ownA', ' * p.scale')}
-	${loadOwn('v', 'p.keys', 'headOf(p.v, batch, keyHead)', 'ownB', '')}
+	${loadOwn('k', 'p.keys', 'headOf(p.k, batch, keyHead)', 'ownA')}
+	${loadOwn('v', 'p.keys', 'headOf(p.v, batch, keyHead)', 'ownB')}
 	for (var h = keyHead * p.group; h < (keyHead + 1u) * p.group; h++) {
 		let rowHead = (batch * p.heads + h) * p.queries;
 		for (var i = select(0u, firstOwn, p.causal != 0u); i < p.queries; i++) {
@@ -138,6 +138,7 @@ ${OWN_TILE}
 			let logTotal = subgroupBroadcast(read, 1u);
 			let delta = subgroupBroadcast(read, 2u);
 			${product('s', 'q', 'ownA')}
+			s *= p.scale;
 #if ${mask !== 'none'}
 			s += biasOf(p.maskOffset + batch * p.mask.x + h * p.mask.y, own, i);
 #endif
@@ -159,12 +160,12 @@ ${OWN_TILE}
 	${storeOwn('dv', 'p.keys', 'headOf(p.out2, batch, keyHead)', 'p.out2', 'sumsB', '1.0')}
 #else
 	${OWN_QUERIES}
-	${loadOwn('q', 'p.queries', 'headOf(p.q, batch, h)', 'ownA', ' * p.scale')}
+	${loadOwn('q', 'p.queries', 'headOf(p.q, batch, h)', 'ownA')}
 #if ${forward}
 	var largest = vec4<f32>(MASKED);
 	var total = vec4<f32>();
 #else
-	${loadOwn('gradient', 'p.queries', 'headOf(p.gradient, batch, h)', 'ownB', '')}
+	${loadOwn('gradient', 'p.queries', 'headOf(p.gradient, batch, h)', 'ownB')}
 	${READ_ROWS}
 #endif
 #if ${dropout}
@@ -184,6 +185,7 @@ ${OWN_TILE}
 			${stream('k', 'headOf(p.k, batch, keyHead)', 'i')}
 			${stream('v', 'headOf(p.v, batch, keyHead)', 'i')}
 			${product('s', 'k', 'ownA')}
+			s *= p.scale;
 #if ${mask !== 'none'}
 			s += biasOf(p.maskOffset + batch * p.mask.x + h * p.mask.y, own, i);
 #endif

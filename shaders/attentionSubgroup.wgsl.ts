@@ -35,13 +35,13 @@ const HELD = 4;
 /** Element c of the four own rows, of private memory. */
 const four = (array: string, c: string) => `vec4<f32>(${range(4).map((r) => `${array}[4u * (${c}) + ${r}u]`)})`;
 
-/** Fills private memory with the lane's own rows of tensor `name`, times `factor`. */
-function loadOwn(name: string, count: string, head: string, target: string, factor: string): string {
+/** Fills private memory with the lane's own rows of tensor `name`. */
+function loadOwn(name: string, count: string, head: string, target: string): string {
 	return `
 	for (var r = 0u; r < 4u; r++) {
 		let row = ${head} + min(own + r, ${count} - 1u) * p.${name}.z;
 		for (var d = 0u; d < (p.${sizeOf(name)} + 3u) / 4u; d++) {
-			let x = ${name}Quad(row, d)${factor};
+			let x = ${name}Quad(row, d);
 			${lines(4, (q) => `${target}[16u * d + ${4 * q}u + r] = x[${q}];`)}
 		}
 	}`;
@@ -110,8 +110,9 @@ export const attentionSubgroup: ShaderTemplate<AttentionSubgroupVariant> = {
 			${lines(4, (q) => `${sums}[4u * d + ${q}u] = y[${q}];`)}
 		}`;
 
-		/** Masks the scores by position, and adds the mask, gathered in a loop since each place that loads costs compile time. */
+		/** Scales the scores, masks them by position, and adds the mask, gathered in a loop since each place that loads costs compile time. */
 		const restrict = wgsl`
+		${each((i) => `s${i} *= p.scale;`)}
 #if ${mask !== 'none'}
 		for (var i = 0u; i < ${streamed}u; i++) {
 			for (var r = 0u; r < 4u; r++) {
@@ -155,8 +156,8 @@ var<private> kept: array<f32, ${4 * streamed}>;
 ${OWN_TILE}
 #if ${byKeys}
 	${OWN_KEYS}
-	${loadOwn('k', 'p.keys', 'headOf(p.k, batch, keyHead)', 'ownA', ' * p.scale')}
-	${loadOwn('v', 'p.keys', 'headOf(p.v, batch, keyHead)', 'ownB', '')}
+	${loadOwn('k', 'p.keys', 'headOf(p.k, batch, keyHead)', 'ownA')}
+	${loadOwn('v', 'p.keys', 'headOf(p.v, batch, keyHead)', 'ownB')}
 	for (var h = keyHead * p.group; h < (keyHead + 1u) * p.group; h++) {
 		let rowHead = (batch * p.heads + h) * p.queries;
 #if ${mask !== 'none'}
@@ -186,12 +187,12 @@ ${OWN_TILE}
 #if ${mask !== 'none'}
 	let maskHead = p.maskOffset + batch * p.mask.x + h * p.mask.y;
 #endif
-	${loadOwn('q', 'p.queries', 'headOf(p.q, batch, h)', 'ownA', ' * p.scale')}
+	${loadOwn('q', 'p.queries', 'headOf(p.q, batch, h)', 'ownA')}
 #if ${forward}
 	var largest = vec4<f32>(MASKED);
 	var total = vec4<f32>();
 #else
-	${loadOwn('gradient', 'p.queries', 'headOf(p.gradient, batch, h)', 'ownB', '')}
+	${loadOwn('gradient', 'p.queries', 'headOf(p.gradient, batch, h)', 'ownB')}
 	${readRows(4, 'own + n')}
 #endif
 	for (var first = 0u; first < end; first += ${streamed}u) {

@@ -3,8 +3,9 @@
  *
  * pair, pairGrad : elementwise losses of input a and target b, in the frame of elementwise.wgsl.ts.
  *
- * crossEntropy   : x is [outer, classes, inner], contiguous; a row is the classes of one (outer, inner). For each row the logarithm of the
- *                  sum of exponentials (of x - max), the loss and the weight of its target.
+ * crossEntropy   : x is [outer, classes, inner], contiguous; a row is the classes of one (outer, inner). For each row its largest
+ *                  element and the logarithm of the sum of exp(x - largest), which x loses one after the other, since their sum would
+ *                  round the logarithm off; the loss; and the weight of its target.
  *     whole : one workgroup of 64 does all rows, a thread each in turn, and sums the losses up: one launch for small batches.
  *     thread: a thread does a row; neighbours read neighbouring elements when inner > 1. Few classes.
  *     group : a workgroup of 64 does a row (inner = 1), with two reductions in workgroup memory. Many classes.
@@ -26,7 +27,8 @@ const PAIR = {
 	smoothL1: 'select(abs(a - b) - 0.5 * s, 0.5 * (a - b) * (a - b) / s, abs(a - b) < vec4(s))',
 	huber: 'select(s * (abs(a - b) - 0.5 * s), 0.5 * (a - b) * (a - b), abs(a - b) <= vec4(s))',
 	bce: '-(b * cutOff(logarithm(a)) + (1.0 - b) * cutOff(logarithm1p(-a)))',
-	bceWithLogits: '(1.0 - b) * a + softplus(-a)',
+	// In this order, a and what undoes it leave the digits of a small logarithm.
+	bceWithLogits: '((1.0 - b) * a + max(-a, vec4(0.0))) + logarithm1p(exponential(-abs(a)))',
 	klDiv: 'select(b * (logarithm(b) - a), vec4(0.0), b == vec4(0.0))',
 	klDivLog: 'exponential(b) * (b - a)',
 };
@@ -135,13 +137,17 @@ fn reduced(sum: vec2<f32>) -> f32 {
 `;
 
 /** A row, by a thread alone or by the workgroup: each then takes the classes that are 64 apart, and adds them up in blocks of 32. */
-const ROW = (logits: boolean, smoothed: boolean, together: boolean) => wgsl`
+const ROW = (logits: boolean, smoothed: boolean, together: boolean) => {
+	const logProbability = (c: string) => {
+		const element = `f32(x[first + ${c} * p.inner])`;
+		return logits ? `((${element} - largest) - logSum)` : element;
+	};
+	return wgsl`
 /** The loss of a row and the weight of its target; of a group of threads, in all of them. */
 fn rowLoss(row: u32, lid: u32) -> vec2<f32> {
 	let first = p.xOffset + row / p.inner * p.classes * p.inner + row % p.inner;
 	let begin = ${together ? 'lid' : '0u'};
 	let step = ${together ? 64 : 1}u;
-	var normalizer = 0.0;
 #if ${logits}
 	var largest = f32(x[first + begin * p.inner]);
 	for (var c = begin + step; c < p.classes; c += step) {
@@ -163,20 +169,20 @@ fn rowLoss(row: u32, lid: u32) -> vec2<f32> {
 #if ${together}
 	sum = sumOfAll(vec2(sum, 0.0), lid).x;
 #endif
-	normalizer = largest + logarithm(vec4(sum)).x;
+	let logSum = logarithm(vec4(sum)).x;
 	if (lid == 0u || ${!together}) {
-		logSumExp[row] = normalizer;
+		logSumExp[row] = vec2(largest, logSum);
 	}
 #endif
 	let t = labels[p.targetOffset + row];
 	let valid = t >= 0 && u32(t) < p.classes;
 	let c = select(0u, u32(t), valid);
 	let w = weightOf(c);
-	var value = -w * (f32(x[first + c * p.inner]) - normalizer);
+	var value = -w * ${logProbability('c')};
 #if ${smoothed}
 	var smoothSum = 0.0;
 	for (var k = begin; k < p.classes; k += step) {
-		smoothSum -= weightOf(k) * (f32(x[first + k * p.inner]) - normalizer);
+		smoothSum -= weightOf(k) * ${logProbability('k')};
 	}
 #if ${together}
 	smoothSum = sumOfAll(vec2(smoothSum, 0.0), lid).x;
@@ -192,6 +198,7 @@ fn rowLoss(row: u32, lid: u32) -> vec2<f32> {
 	return select(vec2(nan(), 0.0), vec2(value, w), valid);
 }
 `;
+};
 
 export type CrossEntropyVariant = {
 	/** Of x and weight. */
@@ -222,7 +229,7 @@ ${COMMON}
 @group(0) @binding(2) var<storage, read> labels: array<i32>;
 ${classWeight(type, weighted ? 3 : undefined)}
 #if ${logits}
-@group(0) @binding(${logits ? binding++ : 0}) var<storage, read_write> logSumExp: array<f32>;
+@group(0) @binding(${logits ? binding++ : 0}) var<storage, read_write> logSumExp: array<vec2<f32>>;
 #endif
 @group(0) @binding(${binding++}) var<storage, read_write> loss: array<${loss}>;
 #if ${reduction !== 'none'}
@@ -348,7 +355,7 @@ export const crossEntropyGrad: ShaderTemplate<CrossEntropyGradVariant> = {
 			bind('labels', 'i32'),
 			bind('gradient', type),
 			weighted ? classWeight(type, bindings.push('read')) : classWeight(type, undefined),
-			logits ? bind('logSumExp', 'f32') : '',
+			logits ? bind('logSumExp', 'vec2<f32>') : '',
 			reduction === 'mean' ? bind('total', 'f32') : '',
 			bind('dx', type, 'read_write'),
 		].join('');
@@ -382,7 +389,8 @@ fn main(
 		let label = group % p.classes;
 		let row = group / p.classes * p.inner + (at - group * p.inner);
 #if ${logits}
-		let probability = exponential(vec4(f32(x[p.xOffset + at]) - logSumExp[row])).x;
+		let logSum = logSumExp[row];
+		let probability = exponential(vec4((f32(x[p.xOffset + at]) - logSum.x) - logSum.y)).x;
 #else
 		let probability = 0.0;
 #endif

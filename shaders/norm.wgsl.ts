@@ -197,9 +197,14 @@ fn normalise(row: u32, lane: u32, lid: u32) {
 	let count = f32(p.length);
 	// As in backward.
 	let walks = select(0u, 2u, p.length > 0u);
-	var mean = 0.0;
+#if ${centred}
+	// The same walk finds the mean, as that of the deviations from the first element, so that equal elements leave nothing; and then what
+	// the deviations from the mean tell.
+	var mean = f32(x[(p.offsetX + row * p.length) / ${width}u]${wide ? '.x' : ''});
+#else
+	let mean = 0.0;
+#endif
 	var sums = vec2<f32>();
-	// The mean is that of the deviations from 0: the same walk finds it, and then what the deviations from it tell.
 	for (var walk = ${centred ? 0 : 1}u; walk < walks; walk++) {
 		var spread = F();
 		var drift = F();
@@ -209,9 +214,11 @@ fn normalise(row: u32, lane: u32, lid: u32) {
 			drift += deviation;
 		}
 		sums = rowSums(vec2(horizontal(spread), horizontal(drift)), lid) / count;
+#if ${centred}
 		if (walk == 0u) {
-			mean = sums.y;
+			mean += sums.y;
 		}
+#endif
 	}
 #if ${centred}
 	let correction = sums.y;

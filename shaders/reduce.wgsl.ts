@@ -27,10 +27,10 @@ import { placeFunction } from './strides';
 import { pairwise, pairwisePlaces } from './together';
 
 export type ReduceShaderOp =
-	/** sum x / divisor, and with `root` its root; so do 'spread', 'count', 'sumAbs' and 'sumSquares' end */
+	/** sum x / divisor, and with `root` its root; so do 'spread', 'count', 'sumAbs' and 'sumSquares' end. The divisor of 'spread' is the variance's */
 	| 'sum'
 	| 'prod'
-	/** sum (x - centre of the kept element)^2 */
+	/** sum (x - centre)^2, less what the sum of x - centre tells of the centre: with `recentre` the centre becomes the mean */
 	| 'spread'
 	/** largest key of x, or of |x|; of flipped keys with `flip` */
 	| 'extreme'
@@ -57,6 +57,8 @@ export type ReduceVariant = {
 	lanes: 1 | 64;
 	/** 'position': which outputs there are. */
 	outputs: 'values' | 'indices' | 'both';
+	/** 'spread': whether the result replaces the centres by the means. */
+	recentre: boolean;
 };
 
 export const REDUCE_WORKGROUP = 64;
@@ -67,6 +69,7 @@ export function accumulatorType(op: ReduceShaderOp, input: StorageType): 'f32' |
 		case 'position':
 			return 'vec2<u32>';
 		case 'logSumExp':
+		case 'spread':
 			return 'vec2<f32>';
 		case 'extreme':
 		case 'extremeAbs':
@@ -90,7 +93,7 @@ function algebra(op: ReduceShaderOp, input: StorageType): { identity: string; li
 		case 'prod':
 			return { identity: 'A(1)', lift: 'return A(v);', combine: 'a * b' };
 		case 'spread':
-			return { identity: 'A()', lift: 'let d = A(v) - centre; return d * d;', combine: plus };
+			return { identity: 'A()', lift: 'let d = F(v) - centre; return A(d * d, d);', combine: plus };
 		case 'count':
 			return { identity: 'A()', lift: 'return select(A(1), A(), (bitcast<U>(A(v)) << U(1u)) == U());', combine: plus };
 		case 'sumAbs':
@@ -130,6 +133,7 @@ function finish(op: ReduceShaderOp, input: StorageType): string {
 		case 'sum':
 			return input === 'f32' || input === 'f16' ? 'y[k] = Out(quotient(a));' : 'y[k] = Out(a);';
 		case 'spread':
+			return 'y[k] = Out(quotient(squaresAround(a, k)));';
 		case 'count':
 		case 'sumAbs':
 		case 'sumSquares':
@@ -154,17 +158,21 @@ function finish(op: ReduceShaderOp, input: StorageType): string {
  */
 export const reduceShader: ShaderTemplate<ReduceVariant> = {
 	name: 'reduce.reduce',
-	source({ op, input, output, from, to, along, lanes, outputs }) {
+	source({ op, input, output, from, to, along, lanes, outputs, recentre }) {
 		const scalar = accumulatorType(op, input);
 		const wide = along === 'scalar' ? 1 : 4;
 		const pair = op === 'position' || op === 'logSumExp';
 		const keyed = op === 'extreme' || op === 'extremeAbs' || op === 'position';
 		const float = input === 'f32' || input === 'f16';
-		const centred = op === 'spread';
+		const moments = op === 'spread';
+		const centred = moments && (from === 'elements' || recentre);
+		const writesCentres = recentre && to === 'result';
 		// A pair is combined element by element even when four are read at once.
 		const vector = (type: string) => (wide === 4 && !pair ? `vec4<${type}>` : type);
 		const { identity, lift, combine } = algebra(op, input);
 		const step = wide * lanes;
+		/** Scalar accumulator `e` of the four in \`total\`. */
+		const part = (e: string) => (moments ? `S(total[0][${e}], total[1][${e}])` : `total[${e}]`);
 		const code = wgsl`
 #if ${input === 'f16' || output === 'f16'}
 enable f16;
@@ -172,7 +180,8 @@ enable f16;
 alias T = ${input};
 alias Out = ${output};
 alias S = ${scalar};
-alias A = ${vector(scalar)};
+// Of moments a matrix: sums of squares in its first column, of deviations in its second.
+alias A = ${moments && wide === 4 ? 'mat2x4<f32>' : vector(scalar)};
 alias V = ${vector(input)};
 alias U = ${vector('u32')};
 alias F = ${vector('f32')};
@@ -193,6 +202,7 @@ struct Params {
 	root: u32,
 	divisor: f32,
 	power: f32,
+	share: f32,
 	nan: u32,
 	infinity: u32,
 }
@@ -218,7 +228,7 @@ struct Params {
 @group(0) @binding(2) var<storage, read_write> y: array<Out>;
 #endif
 #if ${centred}
-@group(0) @binding(3) var<storage, read> centres: array<f32>;
+@group(0) @binding(3) var<storage, ${writesCentres ? 'read_write' : 'read'}> centres: array<f32>;
 #endif
 #if ${lanes > 1}
 var<workgroup> shares: array<S, ${pairwisePlaces(lanes)}>;
@@ -326,8 +336,27 @@ fn combinedScalars(a: S, b: S) -> S {
 #endif
 
 #if ${from === 'elements'}
-fn lifted(v: V, j: u32, centre: A) -> A {
+fn lifted(v: V, j: u32, centre: F) -> A {
 	${lift}
+}
+#endif
+
+#if ${moments}
+/** The sum of squares around the mean: of those around another centre, the deviations' mean tells how far off that was. */
+fn squaresAround(a: S, k: u32) -> f32 {
+	let drift = a.y * p.share;
+#if ${writesCentres}
+	centres[k] += drift;
+#endif
+	let squares = a.x - a.y * drift;
+	return select(max(squares, 0.0), squares, (bitcast<u32>(squares) & 0x7fffffffu) > 0x7f800000u);
+}
+#endif
+
+#if ${moments && from === 'elements' && !recentre}
+/** The first element where it is near the mean: then equal elements deviate by nothing, and others lose nothing. */
+fn centreFrom(mean: F, first: F) -> F {
+	return select(mean, first, abs(first - mean) <= abs(mean) * 1.52587890625e-5);
 }
 #endif
 
@@ -358,11 +387,16 @@ fn store(k: u32, a: S) {
 fn walk(k: u32, segment: u32, lane: u32) -> A {
 	let base = keptAt(k${along === 'kept' ? ' * 4u' : ''});
 #if ${centred && along === 'kept'}
-	let centre = vec4(centres[k * 4u], centres[k * 4u + 1u], centres[k * 4u + 2u], centres[k * 4u + 3u]);
+	let mean = vec4(centres[k * 4u], centres[k * 4u + 1u], centres[k * 4u + 2u], centres[k * 4u + 3u]);
 #elif ${centred}
-	let centre = A(centres[k]);
+	let mean = F(centres[k]);
+#endif
+#if ${moments && from === 'elements' && !recentre}
+	let centre = centreFrom(mean, F(${wide === 1 ? 'x[base]' : along === 'kept' ? 'x[base / 4u]' : 'f32(x[base / 4u].x)'}));
+#elif ${centred}
+	let centre = mean;
 #else
-	let centre = A();
+	let centre = F();
 #endif
 	let inner = p.reducedShape[(p.reducedRank - 1u) / 4u][(p.reducedRank - 1u) % 4u];
 	let stride = p.reducedStrides[(p.reducedRank - 1u) / 4u][(p.reducedRank - 1u) % 4u];
@@ -414,10 +448,10 @@ fn main(
 	let total = walk(item % p.kept, item / p.kept, 0u);
 #if ${along === 'kept'}
 	for (var e = 0u; e < 4u; e++) {
-		store(item * 4u + e, total[e]);
+		store(item * 4u + e, ${part('e')});
 	}
 #elif ${wide === 4 && !pair}
-	store(item, combinedScalars(combinedScalars(total.x, total.y), combinedScalars(total.z, total.w)));
+	store(item, combinedScalars(combinedScalars(${part('0')}, ${part('1')}), combinedScalars(${part('2')}, ${part('3')})));
 #else
 	store(item, total);
 #endif
@@ -426,7 +460,7 @@ fn main(
 	let item = min(group, p.items - 1u);
 	let total = walk(item % p.kept, item / p.kept, lid);
 #if ${wide === 4 && !pair}
-	shares[lid] = combinedScalars(combinedScalars(total.x, total.y), combinedScalars(total.z, total.w));
+	shares[lid] = combinedScalars(combinedScalars(${part('0')}, ${part('1')}), combinedScalars(${part('2')}, ${part('3')}));
 #else
 	shares[lid] = total;
 #endif
@@ -441,7 +475,11 @@ fn main(
 		const results = op === 'position' && outputs === 'both' && to === 'result' ? 2 : 1;
 		return {
 			code,
-			bindings: ['read', ...Array.from({ length: results }, () => 'read_write' as const), ...(centred ? ['read' as const] : [])],
+			bindings: [
+				'read',
+				...Array.from({ length: results }, () => 'read_write' as const),
+				...(centred ? [writesCentres ? ('read_write' as const) : ('read' as const)] : []),
+			],
 		};
 	},
 };

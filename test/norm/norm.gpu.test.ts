@@ -1,7 +1,23 @@
 /** Normalisation beyond the database: running statistics over steps, inputs far from 0, and large channels. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { batchNorm, type Device, grad, init, instanceNorm, layerNorm, ones, softmax, type Tensor, tensor, zeros } from 'wgrad';
+import {
+	batchNorm,
+	type Device,
+	full,
+	grad,
+	groupNorm,
+	init,
+	instanceNorm,
+	layerNorm,
+	ones,
+	softmax,
+	std,
+	type Tensor,
+	tensor,
+	var as variance,
+	zeros,
+} from 'wgrad';
 import { stream } from '../ops/database';
 
 test.before(async () => {
@@ -57,6 +73,57 @@ test('rows far from 0 keep their digits', async () => {
 	const far = layerNorm(random('far', shape, 'webgpu', 4096), 257);
 	const reference = layerNorm(random('far', shape, 'cpu', 4096), 257);
 	close(await far.data(), await reference.data(), 2e-6);
+});
+
+onBoth('equal elements far from 0 deviate by nothing', async (device) => {
+	for (const level of [100.1, 1000.1, 10000.1, 100000.1, 1000000.3, -77777.7]) {
+		for (const shape of [
+			[3, 5, 7, 9],
+			[2, 4, 8, 8],
+			[300, 12],
+			[2, 3, 200, 201],
+		]) {
+			// On the host the large one takes seconds.
+			if (device === 'cpu' && shape.at(-1) === 201) continue;
+			const x = full(shape, level, { device }).requiresGrad_();
+			const [runningMean, runningVar] = [zeros([shape[1]!], { device }), zeros([shape[1]!], { device })];
+			const norms = [
+				batchNorm(x, { runningMean, runningVar, training: true, momentum: 1 }),
+				layerNorm(x, shape.slice(1)),
+				groupNorm(x, 1),
+				...(shape.length > 2 ? [instanceNorm(x)] : []),
+			];
+			for (const y of norms) assert.is(await y.abs().max().item(), 0, `${level}, ${shape}, ${y.edge?.node.operation}`);
+			assert.is(await runningMean.sub(Math.fround(level)).abs().max().item(), 0);
+			assert.ok((await runningVar.max().item()) <= 1e-7);
+			const reductions = [undefined, 0, 1, -1, [0, 1], [0, -1]];
+			for (const dim of shape.at(-1) === 201 ? reductions.slice(0, 2) : reductions) {
+				for (const moment of [variance, std]) {
+					const y = moment(x, dim);
+					assert.is(await y.abs().max().item(), 0, `${moment.name} of ${level}, ${shape} over ${dim}`);
+					assert.is(await grad(y.sum(), [x])[0]!.abs().max().item(), 0, `its gradient`);
+				}
+			}
+		}
+	}
+});
+
+onBoth('a variance that is small beside the mean keeps its digits', async (device) => {
+	// The elements are exact in float32, the mean is not.
+	for (const [level, step] of [
+		[1e6, 0.0625],
+		[1e5, 0.0078125],
+		[-3e4, 0.5],
+	] as const) {
+		const values = Array.from({ length: 7 * 334 }, (_, i) => level + step * ((i * 5) % 3));
+		const exact = tensor(values, { shape: [7, 334], dtype: 'float64', device: 'cpu' });
+		const x = tensor(values, { shape: [7, 334], device });
+		for (const dim of [undefined, 0, 1]) {
+			const [actual, expected] = [await variance(x, dim).data(), await variance(exact, dim).data()];
+			for (let i = 0; i < expected.length; i++)
+				assert.ok(Math.abs(actual[i]! / expected[i]! - 1) < 2e-5, `${actual[i]} ${expected[i]}`);
+		}
+	}
 });
 
 test('a channel of half a million elements, and its gradients', async () => {

@@ -90,6 +90,17 @@ function store(view: View, values: Float64Array): void {
 	}
 }
 
+/** The largest score, and the log of the sum of exp(score - largest); zeros for a query that looks nowhere. */
+function logSumExpOf(scores: Float64Array): readonly [largest: number, logSum: number] {
+	let largest = Number.NEGATIVE_INFINITY;
+	// Not Math.max of all: a NaN among them shall stay.
+	for (const score of scores) if (!(score <= largest)) largest = score;
+	if (largest === Number.NEGATIVE_INFINITY) return [0, 0];
+	let sum = 0;
+	for (const score of scores) sum += Math.exp(score - largest);
+	return [largest, Math.log(sum)];
+}
+
 /** The weight of each key and the gradient of its score, times nothing yet. */
 function forEachPair(
 	{ q, k, v, gradient, rows, mask }: { q: View; k: View; v: View; gradient: View; rows: View; mask?: View },
@@ -99,7 +110,9 @@ function forEachPair(
 	const statistics = cpuData(rows);
 	forEachQuery({ q, k, ...(mask && { mask }) }, attributes, (query) => {
 		const at = rowOf(rows, query.b, query.h, query.i);
-		const [largest, logSum, delta] = [statistics[at]!, statistics[at + 1]!, statistics[at + 2]!];
+		// Not the log-sum-exp in `rows`, whose largest score float32 may have rounded, as it has not rounded the scores here.
+		const [largest, logSum] = logSumExpOf(query.scores);
+		const delta = statistics[at + 2]!;
 		for (let j = 0; j < k.shape[2]!; j++) {
 			const weight = Math.exp(query.scores[j]! - largest - logSum);
 			const dWeight = query.kept[j]! * dot(gradient, query.row(gradient), v, rowOf(v, query.b, query.g, j));
@@ -115,18 +128,14 @@ export const attention: AttentionKernels = {
 		const statistics = cpuData(logSumExp);
 		let n = 0;
 		forEachQuery({ q, k, ...(mask && { mask }) }, attributes, ({ b, g, scores, kept }) => {
-			let largest = Number.NEGATIVE_INFINITY;
-			// Not Math.max of all: a NaN among them shall stay.
-			for (const score of scores) if (!(score <= largest)) largest = score;
-			const empty = largest === Number.NEGATIVE_INFINITY;
-			let sum = 0;
-			for (const score of scores) if (!empty) sum += Math.exp(score - largest);
+			const [largest, logSum] = logSumExpOf(scores);
+			const empty = scores.every((score) => score === Number.NEGATIVE_INFINITY);
 			for (let j = 0; j < scores.length && !empty; j++) {
-				const weight = (Math.exp(scores[j]! - largest) / sum) * kept[j]!;
+				const weight = Math.exp(scores[j]! - largest - logSum) * kept[j]!;
 				addScaled(result, n * size, v, rowOf(v, b, g, j), weight, size);
 			}
-			statistics[2 * n] = empty ? 0 : largest;
-			statistics[2 * n + 1] = empty ? 0 : Math.log(sum);
+			statistics[2 * n] = largest;
+			statistics[2 * n + 1] = logSum;
 			n++;
 		});
 		store(o, result);

@@ -1,4 +1,5 @@
 /** Losses on the host: the reference for shaders/loss.wgsl.ts. */
+import type { TypedArray } from '../../core/dtype';
 import { numel } from '../../core/shape';
 import type { View } from '../contract';
 import type { CrossEntropyAttributes, LossKernels, PairLossOp } from '../contract/loss';
@@ -38,6 +39,11 @@ function reader(view: View): (i: number) => number {
 	return (i) => data[view.offset + i]!;
 }
 
+/** A logit less the log-sum-exp of its row, largest first; x itself without logits. */
+function withoutLogSum(x: number, logSums: TypedArray | null, row: number): number {
+	return logSums === null ? x : x - logSums[2 * row]! - logSums[2 * row + 1]!;
+}
+
 /** Calls `visit` for each row with the position of its first class, its target, and whether it is ignored. */
 function forEachRow(
 	target: View,
@@ -75,20 +81,21 @@ export const loss: LossKernels = {
 	},
 
 	crossEntropy({ x, target, weight }, { loss: output, total, logSumExp }, attributes) {
-		const { outer, classes, inner, labelSmoothing, logits, reduction } = attributes;
+		const { outer, classes, inner, labelSmoothing, reduction } = attributes;
 		const at = reader(x);
 		const weightOf = weight === undefined ? () => 1 : reader(weight);
 		const losses = new Float64Array(outer * inner);
 		let weights = 0;
-		if (logSumExp !== undefined) {
-			const normalizers = cpuData(logSumExp);
+		const logSums = logSumExp === undefined ? null : cpuData(logSumExp);
+		if (logSums !== null) {
 			for (let row = 0; row < outer * inner; row++) {
 				const first = Math.floor(row / inner) * classes * inner + (row % inner);
 				let largest = Number.NEGATIVE_INFINITY;
 				for (let c = 0; c < classes; c++) largest = max(largest, at(first + c * inner));
 				let sum = 0;
 				for (let c = 0; c < classes; c++) sum += exp(at(first + c * inner) - largest);
-				normalizers[row] = largest + log(sum);
+				logSums[2 * row] = largest;
+				logSums[2 * row + 1] = log(sum);
 			}
 		}
 		forEachRow(target, attributes, (row, first, t) => {
@@ -96,12 +103,12 @@ export const loss: LossKernels = {
 				losses[row] = Number.NaN;
 				return;
 			}
-			const normalizer = logits ? cpuData(logSumExp!)[row]! : 0;
+			const logProbability = (c: number) => withoutLogSum(at(first + c * inner), logSums, row);
 			let smooth = 0;
 			if (labelSmoothing > 0) {
-				for (let c = 0; c < classes; c++) smooth -= weightOf(c) * (at(first + c * inner) - normalizer);
+				for (let c = 0; c < classes; c++) smooth -= weightOf(c) * logProbability(c);
 			}
-			const hard = -weightOf(t) * (at(first + t * inner) - normalizer);
+			const hard = -weightOf(t) * logProbability(t);
 			losses[row] = (1 - labelSmoothing) * hard + (labelSmoothing === 0 ? 0 : (labelSmoothing / classes) * smooth);
 			weights += weightOf(t);
 		});
@@ -115,8 +122,9 @@ export const loss: LossKernels = {
 	},
 
 	crossEntropyGrad({ x, target, weight, total, logSumExp, gradient }, { dx }, attributes) {
-		const { classes, inner, labelSmoothing, logits, reduction } = attributes;
+		const { classes, inner, labelSmoothing, reduction } = attributes;
 		const at = reader(x);
+		const logSums = logSumExp === undefined ? null : cpuData(logSumExp);
 		const weightOf = weight === undefined ? () => 1 : reader(weight);
 		const g = reader(gradient);
 		const data = cpuData(dx);
@@ -128,7 +136,7 @@ export const loss: LossKernels = {
 			const valid = t >= 0 && t < classes;
 			for (let c = 0; c < classes; c++) {
 				const position = first + c * inner;
-				const probability = logits ? exp(at(position) - cpuData(logSumExp!)[row]!) : 0;
+				const probability = logSums === null ? 0 : exp(withoutLogSum(at(position), logSums, row));
 				const hard = weightOf(t) * (probability - (c === t ? 1 : 0));
 				const smooth = labelSmoothing === 0 ? 0 : probability * weightSum - weightOf(c);
 				data[position] = valid ? scale * ((1 - labelSmoothing) * hard + (labelSmoothing / classes) * smooth) : Number.NaN;

@@ -1,6 +1,7 @@
 /** Normalisation in plain loops: the reference for shaders/norm.wgsl.ts. Sums are kept in float64. */
 import type { View } from '../contract';
 import type { GroupNormShape, NormKernels, NormShape } from '../contract/norm';
+import { meanOf } from './reduce';
 import { cpuData } from './storage';
 
 /** The elements of a contiguous view from its first on; a missing one is made of `fallback`. */
@@ -37,10 +38,7 @@ export const norm: NormKernels = {
 		const [input, scale, shift] = [elements(x, 0), elements(weight, 1), elements(bias, 0)];
 		for (let g = 0; g < count; g++) {
 			const [start, end] = [g * length, (g + 1) * length];
-			let centre = 0;
-			if (mean) {
-				for (let i = start; i < end; i++) centre += input(i) / length;
-			}
+			const centre = mean ? meanOf((j) => input(start + j), length) : 0;
 			let variance = 0;
 			for (let i = start; i < end; i++) variance += (input(i) - centre) ** 2 / length;
 			const factor = 1 / Math.sqrt(variance + eps);
@@ -91,14 +89,11 @@ export const norm: NormKernels = {
 		const input = elements(x, 0);
 		const count = shape.batch * shape.spatial;
 		for (let c = 0; c < shape.channels; c++) {
-			let centre = 0;
-			forEachOfChannel(shape, c, (i) => {
-				centre += input(i) / count;
-			});
+			const values: number[] = [];
+			forEachOfChannel(shape, c, (i) => values.push(input(i)));
+			const centre = meanOf((j) => values[j]!, count);
 			let spread = 0;
-			forEachOfChannel(shape, c, (i) => {
-				spread += (input(i) - centre) ** 2 / count;
-			});
+			for (const value of values) spread += (value - centre) ** 2 / count;
 			store(mean, c, centre);
 			store(variance, c, spread);
 		}

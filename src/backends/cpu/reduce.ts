@@ -22,6 +22,14 @@ function sum(at: Line, count: number): number {
 	return total;
 }
 
+/** Counted from the first element, so that the mean of equal elements is that element. */
+export function meanOf(at: Line, count: number): number {
+	const first = at(0);
+	let total = 0;
+	for (let j = 0; j < count; j++) total += at(j) - first;
+	return first + total / count;
+}
+
 function product(at: Line, count: number): number {
 	let total = 1;
 	for (let j = 0; j < count; j++) total *= at(j);
@@ -102,7 +110,7 @@ export const reduce: ReduceKernels = {
 		const count = reduced.length;
 		kept.forEach((base, k) => {
 			const at: Line = (j) => data[base + reduced[j]!]!;
-			const mean = sum(at, count) / count;
+			const mean = meanOf(at, count);
 			const variance = sum((j) => (at(j) - mean) ** 2, count) / Math.max(0, count - correction);
 			result[k] = root ? Math.sqrt(variance) : variance;
 		});

@@ -95,7 +95,7 @@ function plan(
 	return { along, lanes, segment, segments: Math.max(1, Math.ceil(reducedCount / segment)) };
 }
 
-/** Where reads may be vec4: accumulators that are pairs are combined one by one, and are read one by one from partial results. */
+/** Where reads may be vec4: most accumulators that are pairs are combined one by one; all are read one by one from partial results. */
 const ALL_READ: readonly ReduceVariant['along'][] = ['reduced', 'kept'];
 const PAIRS_READ: readonly ReduceVariant['along'][] = ['reduced'];
 
@@ -105,6 +105,7 @@ interface Scalars {
 	readonly root?: boolean;
 	readonly divisor?: number;
 	readonly power?: number;
+	readonly share?: number;
 }
 
 export interface ReduceRequest {
@@ -114,15 +115,15 @@ export interface ReduceRequest {
 	readonly outputs: readonly Storage[];
 	readonly output: ReduceVariant['output'];
 	readonly which?: ReduceVariant['outputs'];
-	/** For 'spread': the centre of each kept element, float32. */
+	/** For 'spread': what is near the mean of each kept element, float32; with `recentre` it becomes the mean. */
 	readonly centres?: Storage;
+	readonly recentre?: boolean;
 	readonly scalars?: Scalars;
 }
 
 /** What goes on with partial results that are numbers: to it they are elements like others. */
 const CONTINUATION: Partial<Record<ReduceShaderOp, ReduceShaderOp>> = {
 	sum: 'sum',
-	spread: 'sum',
 	count: 'sum',
 	sumAbs: 'sum',
 	sumSquares: 'sum',
@@ -131,13 +132,13 @@ const CONTINUATION: Partial<Record<ReduceShaderOp, ReduceShaderOp>> = {
 
 /** The variant of a launch in a chain of them, but for how it walks. */
 function stage(
-	{ op, output, which = 'values' }: ReduceRequest,
+	{ op, output, which = 'values', recentre = false }: ReduceRequest,
 	input: StorageType,
 	from: ReduceVariant['from'],
 	to: ReduceVariant['to'],
 ): Omit<ReduceVariant, 'along' | 'lanes'> {
 	const continuation = CONTINUATION[op];
-	if (continuation === undefined) return { op, input, output, from, to, outputs: which };
+	if (continuation === undefined) return { op, input, output, from, to, outputs: which, recentre };
 	const partial = accumulatorType(op, input) as 'f32' | 'i32';
 	return {
 		op: from === 'partials' ? continuation : op,
@@ -146,6 +147,7 @@ function stage(
 		from: 'elements',
 		to: 'result',
 		outputs: which,
+		recentre,
 	};
 }
 
@@ -154,14 +156,14 @@ export function launchReduction(gpu: Gpu, request: ReduceRequest): void {
 	const input = storageType(request.x);
 	const accumulator = accumulatorType(request.op, input);
 	const pair = accumulator.startsWith('vec2');
-	const { flip = 0, root = false, divisor = 1, power = 1 } = request.scalars ?? {};
+	const { flip = 0, root = false, divisor = 1, power = 1, share = 0 } = request.scalars ?? {};
 	let geometry = split(request.x, request.dims, request.op === 'position');
 	let source = request.x.storage;
 	let from: ReduceVariant['from'] = 'elements';
 	for (;;) {
 		const { kept, reduced, keptCount, reducedCount, offset } = geometry;
 		if (keptCount === 0) return;
-		const wide = pair ? (from === 'elements' ? PAIRS_READ : []) : ALL_READ;
+		const wide = !pair || (request.op === 'spread' && from === 'elements') ? ALL_READ : from === 'elements' ? PAIRS_READ : [];
 		const { along, lanes, segment, segments } = plan(gpu, geometry, wide);
 		const to = segments === 1 ? 'result' : 'partials';
 		const perItem = along === 'kept' ? 4 : 1;
@@ -173,7 +175,7 @@ export function launchReduction(gpu: Gpu, request: ReduceRequest): void {
 						accumulator === 'f32' || accumulator === 'vec2<f32>' ? 'float32' : 'int32',
 					)
 				: null;
-		const centres = request.centres !== undefined && from === 'elements' ? [request.centres] : [];
+		const centres = request.centres !== undefined && (from === 'elements' || request.recentre) ? [request.centres] : [];
 		gpu.launch({
 			kernel: reduceShader,
 			variant: { ...stage(request, input, from, to), along, lanes },
@@ -194,6 +196,7 @@ export function launchReduction(gpu: Gpu, request: ReduceRequest): void {
 				root && to === 'result' ? 1 : 0,
 				floatBits(to === 'result' ? divisor : 1),
 				floatBits(power),
+				floatBits(share),
 				NAN_BITS,
 				INFINITY_BITS,
 			],
@@ -246,7 +249,10 @@ function reducedCount(x: View, dims: readonly number[]): number {
 	return dims.reduce((product, d) => product * x.shape[d]!, 1);
 }
 
-/** Variance in two passes: the mean, then the mean square of the deviations from it. */
+/**
+ * Variance in two passes: the mean, then the mean square of the deviations, less the square of their mean, which is what rounding
+ * left of the mean (the corrected two-pass algorithm of Chan, Golub and LeVeque 1983). A mean that is asked for is corrected, too.
+ */
 export function launchVariance(
 	gpu: Gpu,
 	x: View,
@@ -270,7 +276,8 @@ export function launchVariance(
 		outputs: [result.storage],
 		output: storageType(result),
 		centres: mean,
-		scalars: { root, divisor: Math.max(0, count - correction) },
+		recentre: outputs.mean !== undefined,
+		scalars: { root, divisor: Math.max(0, count - correction), share: 1 / Math.max(1, count) },
 	});
 	if (outputs.mean === undefined) gpu.release(mean);
 }

@@ -127,7 +127,7 @@ function classLoss(
 		forward: () => {
 			const result = emptyOn(input, options.reduction === 'none' ? rows : [], input.dtype);
 			const total = options.reduction === 'none' ? undefined : emptyOn(input, [], statistic);
-			const logSumExp = options.logits ? emptyOn(input, rows, statistic) : undefined;
+			const logSumExp = options.logits ? emptyOn(input, [...rows, 2], statistic) : undefined;
 			const inputs = {
 				x: packed(input),
 				target: packed(target),

@@ -178,10 +178,11 @@ export function binaryCrossEntropyWithLogits(input: Tensor, target: Tensor, opti
 	const name = 'binaryCrossEntropyWithLogits';
 	requirePair(name, input, target, reduction);
 	return tidy(() => {
-		if (posWeight === null) return reduced(weighted(pairLoss(name, 'bceWithLogits', input, target), weight), reduction);
-		requireTensor(name, posWeight, 'posWeight');
-		const factor = add(mul(sub(posWeight, 1), target), 1);
-		const losses = sub(mul(sub(1, target), input), mul(factor, logSigmoid(input)));
+		let losses = pairLoss(name, 'bceWithLogits', input, target);
+		if (posWeight !== null) {
+			requireTensor(name, posWeight, 'posWeight');
+			losses = sub(losses, mul(mul(sub(posWeight, 1), target), logSigmoid(input)));
+		}
 		return reduced(weighted(losses, weight), reduction);
 	});
 }

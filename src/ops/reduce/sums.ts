@@ -14,9 +14,10 @@ import { checkOptions } from '../../core/options';
 import { normalizeDims, numel, reducedShape, type Shape } from '../../core/shape';
 import { emptyOn, type Tensor } from '../../tensor';
 import { tidy } from '../../tidy';
-import { abs, div, eq, exp, mul, pow, sign, sub, to, where } from '../elementwise';
+import { abs, div, eq, mul, pow, sign, sub, to, where } from '../elementwise';
 import { cat, expand, narrow, permute, reshape } from '../layout';
 import { requireTensor } from '../operands';
+import { softmax } from '../softmax';
 
 export type Dims = number | readonly number[];
 
@@ -130,11 +131,9 @@ export function prod(x: Tensor, dim?: Dims, options: AccumulateOptions = {}): Te
  */
 function prodBack(dims: readonly number[]) {
 	return (gradient: Tensor, [x]: readonly [Tensor]) => {
-		const kept = x.shape.map((_, d) => d).filter((d) => !dims.includes(d));
-		const order = [...kept, ...dims];
-		const last = kept.length;
-		const keptShape = kept.map((d) => x.shape[d]!);
-		let level = reshape(permute(x, order), [...keptShape, numel(dims.map((d) => x.shape[d]!))]);
+		const { lines, arranged } = linesAlong(x, dims);
+		const last = lines.ndim - 1;
+		let level = lines;
 		const halves: { left: Tensor; right: Tensor; odd: boolean }[] = [];
 		while (level.shape[last]! > 1) {
 			const size = level.shape[last]!;
@@ -146,23 +145,14 @@ function prodBack(dims: readonly number[]) {
 			const products = mul(left, right);
 			level = odd ? cat([products, narrow(level, last, size - 1, 1)], last) : products;
 		}
-		let slopes = expand(reshape(gradient, [...keptShape, 1]), level.shape);
+		let slopes = expand(reshape(gradient, [...lines.shape.slice(0, last), 1]), level.shape);
 		for (const { left, right, odd } of halves.reverse()) {
 			const half = left.shape[last]!;
 			const inner = narrow(slopes, last, 0, half);
 			const parts = [mul(inner, right), mul(inner, left)];
 			slopes = cat(odd ? [...parts, narrow(slopes, last, half, 1)] : parts, last);
 		}
-		const arranged = reshape(
-			slopes,
-			order.map((d) => x.shape[d]!),
-		);
-		return [
-			permute(
-				arranged,
-				order.map((_, d) => order.indexOf(d)),
-			),
-		];
+		return [arranged(slopes)];
 	};
 }
 
@@ -196,15 +186,33 @@ export function logsumexp(x: Tensor, dim?: Dims, options: ReduceOptions = {}): T
 		name: 'logsumexp',
 		inputs: [x],
 		forward: () => reduced(x, shape, x.dtype, { op: 'logsumexp', dims }),
-		save: (y) => [x, y],
+		save: () => [x],
 		vjp: logsumexpBack(dims),
 	});
 }
 
+/** The softmax, not exp(x - result): the result has rounded off what a large maximum leaves of the logarithm. */
 function logsumexpBack(dims: readonly number[]) {
-	return (gradient: Tensor, [x, y]: readonly [Tensor, Tensor]) => [
-		mul(exp(sub(x, spread(y, x.shape, dims))), spread(gradient, x.shape, dims)),
-	];
+	return (gradient: Tensor, [x]: readonly [Tensor]) => [mul(softmaxOver(x, dims), spread(gradient, x.shape, dims))];
+}
+
+/** The softmax over all elements along `dims` together. */
+function softmaxOver(x: Tensor, dims: readonly number[]): Tensor {
+	if (dims.length === 1) return softmax(x, dims[0]!);
+	const { lines, arranged } = linesAlong(x, dims);
+	return arranged(softmax(lines, -1));
+}
+
+/** x with the elements along `dims` as its last dim, and the way back for a tensor of that shape. */
+function linesAlong(x: Tensor, dims: readonly number[]): { lines: Tensor; arranged: (y: Tensor) => Tensor } {
+	const kept = x.shape.map((_, d) => d).filter((d) => !dims.includes(d));
+	const order = [...kept, ...dims];
+	const shape = order.map((d) => x.shape[d]!);
+	const back = order.map((_, d) => order.indexOf(d));
+	return {
+		lines: reshape(permute(x, order), [...shape.slice(0, kept.length), numel(shape.slice(kept.length))]),
+		arranged: (y) => permute(reshape(y, shape), back),
+	};
 }
 
 /** Whether the option `dtype` asks for another dtype than x's. */
@@ -250,11 +258,16 @@ function moment(name: 'var' | 'std', x: Tensor, dim: Dims | undefined, { correct
 
 function momentBack(name: 'var' | 'std', dims: readonly number[], divisor: number) {
 	return (gradient: Tensor, [x, y]: readonly [Tensor, Tensor]) => {
-		const deviation = sub(x, mean(x, dims, { keepdim: true }));
 		// d std = d var / (2 std); where std is 0, so are all deviations.
-		const scale = name === 'var' ? mul(gradient, 2 / divisor) : div(gradient, mul(nonzero(y), divisor));
-		return [mul(deviation, spread(scale, x.shape, dims))];
+		const scale = name === 'var' ? mul(gradient, 2 / divisor) : where(eq(y, 0), 0, div(gradient, mul(nonzero(y), divisor)));
+		return [mul(centred(x, dims), spread(scale, x.shape, dims))];
 	};
+}
+
+/** x less its mean over dims, and less what rounding left of that mean: equal elements far from 0 deviate by nothing. */
+export function centred(x: Tensor, dims: readonly number[]): Tensor {
+	const deviation = sub(x, mean(x, dims, { keepdim: true }));
+	return sub(deviation, mean(deviation, dims, { keepdim: true }));
 }
 
 export interface NormOptions extends ReduceOptions {
