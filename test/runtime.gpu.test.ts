@@ -7,6 +7,7 @@ import { createWebGPUBackend, type WebGPUBackend } from '../src/backends/webgpu/
 import { nodeGpu } from '../src/backends/webgpu/gpu-node';
 import { floatBits } from '../src/backends/webgpu/launch';
 import { sizeClass } from '../src/backends/webgpu/memory';
+import { coarseStep } from '../src/backends/webgpu/profiler';
 import { DeviceError } from '../src/core/errors';
 
 /** y = x * a + b + the number that the variant compiles in. */
@@ -340,6 +341,15 @@ test('pipelines that were warmed are there at the first launch', async () => {
 	assert.is(backend.counters().pipelinesCompiled, before.pipelinesCompiled);
 });
 
+test('a profile notices timestamps that a browser has rounded', () => {
+	const fine = Array.from({ length: 40 }, (_, i) => BigInt(i * i * 7919 + i * 13));
+	assert.is(coarseStep(fine.map((stamp) => 2n ** 60n + (stamp / 100n) * 100_000n)), 0.1);
+	assert.is(coarseStep(fine), 0);
+	assert.is(coarseStep(fine.map((stamp) => stamp * 1000n)), 0);
+	assert.is(coarseStep([]), 0);
+	assert.is(coarseStep(Array<bigint>(40).fill(9n)), 0);
+});
+
 test('a profile has a row for each kernel and operation', async () => {
 	const profile = await backend.profile(() => {
 		let x = filled(1, 1000);
@@ -362,6 +372,7 @@ test('a profile has a row for each kernel and operation', async () => {
 	assert.match(profile.toString(), 'test.affine{add=0}');
 	assert.match(profile.toString(), /100 launches in \d+ submits/);
 	assert.ok(profile.wallMs > 0 && profile.gpuMs >= 0);
+	assert.is(/in steps of/.test(profile.toString()), profile.stepMs > 0);
 });
 
 test('the launch hook sees complete records; launching them again repeats the work', async () => {

@@ -228,6 +228,7 @@ class Runtime implements WebGPUBackend {
 			wallMs,
 			gpuMs: rows.reduce((sum, row) => sum + row.ms, 0),
 			source: log.source,
+			stepMs: log.stepMs,
 			submits: after.submits - before.submits,
 			pipelinesCompiled: after.pipelinesCompiled - before.pipelinesCompiled,
 			compileMs: after.compileMs - before.compileMs,

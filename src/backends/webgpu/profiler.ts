@@ -34,6 +34,8 @@ export interface Profile<T = unknown> {
 	readonly gpuMs: number;
 	/** 'timestamps' were measured on the GPU; an 'estimate' shares out `wallMs` by declared work. */
 	readonly source: 'timestamps' | 'estimate';
+	/** Browsers round timestamps, Chrome to a tenth of a millisecond: times are whole steps of this many ms. 0 where they are not coarse. */
+	readonly stepMs: number;
 	readonly submits: number;
 	readonly pipelinesCompiled: number;
 	readonly compileMs: number;
@@ -44,11 +46,28 @@ export interface Profile<T = unknown> {
 /** Bytes of one 64-bit timestamp. */
 const STAMP = 8;
 
+/** Steps of timestamps that are shorter, in nanoseconds, are those of the GPU's clock. */
+const COARSE = 10_000n;
+/** Fewer timestamps may have a common step by chance. */
+const ENOUGH_STAMPS = 16;
+
+/** The coarse step, in milliseconds, of which all timestamps are multiples; 0 if there is none. */
+export function coarseStep(stamps: readonly bigint[]): number {
+	let step = 0n;
+	for (let i = 1; i < stamps.length; i++) {
+		let rest = stamps[i]! - stamps[0]!;
+		if (rest < 0n) rest = -rest;
+		while (rest !== 0n) [step, rest] = [rest, step % rest];
+	}
+	return stamps.length < ENOUGH_STAMPS || step < COARSE ? 0 : Number(step) / 1e6;
+}
+
 /** Collects the launches of a profile, and their times. */
 export class LaunchLog {
 	readonly launches: LoggedLaunch[] = [];
 	/** Milliseconds, in the order of `launches`; filled when `finished` resolves. */
 	readonly times: number[] = [];
+	private readonly stamps: bigint[] = [];
 	private readonly timing: { readonly set: GPUQuerySet; readonly resolved: GPUBuffer } | undefined;
 	private readonly reports: Promise<void>[] = [];
 	private staging: GPUBuffer | undefined;
@@ -70,6 +89,11 @@ export class LaunchLog {
 
 	get source(): Profile['source'] {
 		return this.timing === undefined ? 'estimate' : 'timestamps';
+	}
+
+	/** Of the timestamps that are there: see Profile. */
+	get stepMs(): number {
+		return coarseStep(this.stamps);
 	}
 
 	/** Takes note of a launch, and says how its pass is to be timed. */
@@ -130,6 +154,7 @@ export class LaunchLog {
 	private async collect(staging: GPUBuffer, first: number): Promise<void> {
 		await staging.mapAsync(MAP_MODE_READ);
 		const stamps = new BigUint64Array(staging.getMappedRange());
+		this.stamps.push(...stamps);
 		for (let i = 0; i < stamps.length / 2; i++) {
 			const nanoseconds = Number(stamps[2 * i + 1]! - stamps[2 * i]!);
 			// Drivers may reset their clock between passes: such a launch counts as unmeasured.
@@ -162,8 +187,9 @@ export function formatProfile(profile: Omit<Profile, 'toString'>): string {
 	const widths = header.map((name, i) => Math.max(name.length, ...cells.map((row) => row[i]!.length)));
 	const line = (row: string[]) => row.map((cell, i) => (i < 2 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!))).join('  ');
 	const launches = rows.reduce((sum, row) => sum + row.launches, 0);
+	const steps = profile.stepMs > 0 ? ` in steps of ${profile.stepMs.toFixed(3)} ms: rows of few launches are rough` : '';
 	const summary = [
-		`${gpuMs.toFixed(2)} ms on the GPU (${profile.source === 'timestamps' ? 'timestamps' : 'estimated from declared work'})`,
+		`${gpuMs.toFixed(2)} ms on the GPU (${profile.source === 'timestamps' ? `timestamps${steps}` : 'estimated from declared work'})`,
 		`${profile.wallMs.toFixed(2)} ms elapsed`,
 		`${launches} launches in ${profile.submits} submits`,
 		`${profile.pipelinesCompiled} pipelines compiled in ${profile.compileMs.toFixed(1)} ms`,
