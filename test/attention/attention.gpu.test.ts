@@ -108,4 +108,19 @@ test('forward is one launch and backward three', async () => {
 	);
 });
 
+test('a float16 mask forbids by -Infinity, adds what is finite, and keeps NaN', async () => {
+	const masks = [Number.NEGATIVE_INFINITY, 0, -65504, 0, 0, Number.NaN, 1, 0];
+	const half = (data: readonly number[], shape: readonly number[]) => tensor(data, { shape, dtype: 'float16' });
+	try {
+		half([0], [1]).dispose();
+	} catch {
+		console.log('this adapter has no float16');
+		return;
+	}
+	const [q, k, v] = [half([1, 1, 1, 1], [1, 1, 4, 1]), half([0, 0], [1, 1, 2, 1]), half([3, 2], [1, 1, 2, 1])];
+	const output = await scaledDotProductAttention(q, k, v, { attnMask: half(masks, [1, 1, 4, 2]) }).data();
+	const shares = (3 * Math.E + 2) / (Math.E + 1);
+	requireClose('float16 mask', output, [2, 2, Number.NaN, shares], { relative: 2 ** -10, absolute: 0 });
+});
+
 test.run();
