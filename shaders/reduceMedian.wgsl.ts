@@ -3,9 +3,12 @@
  *
  * Radix selection: elements become u32 keys that sort as they do, NaN on top. Four passes over the line find the median's key from its
  * highest byte to its lowest: a pass counts, among the elements that agree with the bytes found so far, how many have each value
- * of the next byte, in integer atomics of workgroup memory (counts do not depend on their order), and one invocation finds the byte in
- * which the rank falls. A last pass finds the first position by an integer minimum. A workgroup works on one line of any length and
- * stride; nothing is written but the result.
+ * of the next byte, in integer atomics (counts do not depend on their order), and one invocation finds the byte in which the rank falls.
+ * A last pass finds the first position by an integer minimum. Lines have any stride.
+ *
+ * median  a workgroup works on one line, and writes nothing but the result.
+ * walk    a pass over long lines, which many workgroups share: they add their counts to those of the line.
+ * step    what comes before, between and after these passes, a workgroup a line.
  */
 import { wgsl } from 'wgsl-preprocessor';
 import type { ShaderTemplate, StorageType } from './shader';
@@ -13,12 +16,8 @@ import { placeFunction } from './strides';
 
 export type MedianVariant = { storage: StorageType };
 
-/** Params: shape and strides of the dims that stay, innermost last; offset; rank; lines; length; stride along the line; the bits of NaN. */
-export const medianShader: ShaderTemplate<MedianVariant> = {
-	name: 'reduce.median',
-	source({ storage }) {
-		const float = storage === 'f32' || storage === 'f16';
-		const code = wgsl`
+/** Of all kernels here; those of long lines also want the turn, and the parts into which a line is cut. */
+const HEAD = ({ storage }: MedianVariant): string => wgsl`
 #if ${storage === 'f16'}
 enable f16;
 #endif
@@ -31,9 +30,56 @@ struct Params {
 	length: u32,
 	stride: u32,
 	nan: u32,
+	turn: u32,
+	parts: u32,
+	part: u32,
 }
 
 @group(0) @binding(0) var<uniform> p: Params;
+`;
+
+const KEYS = ({ storage }: MedianVariant): string => wgsl`
+#if ${isFloat(storage)}
+fn keyOf(value: f32) -> u32 {
+	let raw = bitcast<u32>(value);
+	let magnitude = raw & 0x7fffffffu;
+	let bits = select(raw, 0u, magnitude == 0u);
+	let sorted = select(bits | 0x80000000u, ~bits, bits >= 0x80000000u);
+	return select(sorted, 0xffffffffu, magnitude > 0x7f800000u);
+}
+
+fn load(at: u32) -> u32 {
+	return keyOf(f32(x[at]));
+}
+#else
+fn load(at: u32) -> u32 {
+	return bitcast<u32>(x[at]) ^ 0x80000000u;
+}
+#endif
+`;
+
+const VALUES = ({ storage }: MedianVariant): string => wgsl`
+#if ${isFloat(storage)}
+fn valueOf(key: u32) -> f32 {
+	let bits = select(~key, key & 0x7fffffffu, key >= 0x80000000u);
+	return bitcast<f32>(select(bits, p.nan, key == 0xffffffffu));
+}
+#else
+fn valueOf(key: u32) -> i32 {
+	return bitcast<i32>(key ^ 0x80000000u);
+}
+#endif
+`;
+
+const isFloat = (storage: StorageType): boolean => storage === 'f32' || storage === 'f16';
+
+/** Params: shape and strides of the dims that stay, innermost last; offset; rank; lines; length; stride along the line; the bits of NaN. */
+export const medianShader: ShaderTemplate<MedianVariant> = {
+	name: 'reduce.median',
+	source({ storage }) {
+		const float = isFloat(storage);
+		const code = wgsl`
+${HEAD({ storage })}
 @group(0) @binding(1) var<storage, read> x: array<${storage}>;
 @group(0) @binding(2) var<storage, read_write> values: array<${storage}>;
 @group(0) @binding(3) var<storage, read_write> indices: array<i32>;
@@ -46,33 +92,8 @@ var<workgroup> rank: u32;
 
 ${placeFunction('start')}
 
-#if ${float}
-fn keyOf(value: f32) -> u32 {
-	let raw = bitcast<u32>(value);
-	let magnitude = raw & 0x7fffffffu;
-	let bits = select(raw, 0u, magnitude == 0u);
-	let sorted = select(bits | 0x80000000u, ~bits, bits >= 0x80000000u);
-	return select(sorted, 0xffffffffu, magnitude > 0x7f800000u);
-}
-
-fn valueOf(key: u32) -> f32 {
-	let bits = select(~key, key & 0x7fffffffu, key >= 0x80000000u);
-	return bitcast<f32>(select(bits, p.nan, key == 0xffffffffu));
-}
-
-fn load(at: u32) -> u32 {
-	return keyOf(f32(x[at]));
-}
-#else
-fn valueOf(key: u32) -> i32 {
-	return bitcast<i32>(key ^ 0x80000000u);
-}
-
-fn load(at: u32) -> u32 {
-	return bitcast<u32>(x[at]) ^ 0x80000000u;
-}
-#endif
-
+${KEYS({ storage })}
+${VALUES({ storage })}
 @compute @workgroup_size(64)
 fn main(
 	@builtin(workgroup_id) wid: vec3<u32>,
@@ -143,5 +164,143 @@ fn main(
 }
 `;
 		return { code, bindings: ['read', 'read_write', 'read_write'] };
+	},
+};
+
+/** Words that a long line keeps between launches: 256 counts, the key as far as it is found, rank, number of NaN, position. */
+export const MEDIAN_STATE = 260;
+const STATE = wgsl`
+const FOUND = 256u;
+const RANK = 257u;
+const NANS = 258u;
+const POSITION = 259u;
+`;
+
+/** Turns 0 to 3 count the bytes, turn 4 looks for the position. Grid: lines * parts. */
+export const medianWalk: ShaderTemplate<MedianVariant> = {
+	name: 'reduce.medianWalk',
+	source({ storage }) {
+		const code = wgsl`
+${HEAD({ storage })}
+@group(0) @binding(1) var<storage, read> x: array<${storage}>;
+@group(0) @binding(2) var<storage, read_write> state: array<atomic<u32>>;
+
+var<workgroup> counts: array<atomic<u32>, 256>;
+
+${STATE}
+${placeFunction('start')}
+${KEYS({ storage })}
+
+@compute @workgroup_size(64)
+fn main(
+	@builtin(workgroup_id) wid: vec3<u32>,
+	@builtin(num_workgroups) nwg: vec3<u32>,
+	@builtin(local_invocation_index) lid: u32,
+) {
+	let group = wid.x + wid.y * nwg.x;
+	let line = group / p.parts;
+	if (line >= p.lines) {
+		return;
+	}
+	let own = line * ${MEDIAN_STATE}u;
+	let base = start(line);
+	let first = group % p.parts * p.part + lid;
+	let end = min((group % p.parts + 1u) * p.part, p.length);
+	let found = atomicLoad(&state[own + FOUND]);
+	if (p.turn == 4u) {
+		for (var j = first; j < end; j += 64u) {
+			if (load(base + j * p.stride) == found) {
+				atomicMin(&state[own + POSITION], j);
+				break;
+			}
+		}
+		return;
+	}
+	for (var i = lid; i < 256u; i += 64u) {
+		atomicStore(&counts[i], 0u);
+	}
+	workgroupBarrier();
+	let shift = 24u - 8u * p.turn;
+	// The bytes above those of this pass.
+	let mask = select(0xffffffffu << (shift + 8u), 0u, p.turn == 0u);
+	for (var j = first; j < end; j += 64u) {
+		let key = load(base + j * p.stride);
+		if ((key & mask) == found) {
+			atomicAdd(&counts[(key >> shift) & 0xffu], 1u);
+		}
+#if ${isFloat(storage)}
+		if (p.turn == 0u && key == 0xffffffffu) {
+			atomicAdd(&state[own + NANS], 1u);
+		}
+#endif
+	}
+	workgroupBarrier();
+	for (var i = lid; i < 256u; i += 64u) {
+		let count = atomicLoad(&counts[i]);
+		if (count > 0u) {
+			atomicAdd(&state[own + i], count);
+		}
+	}
+}
+`;
+		return { code, bindings: ['read', 'read_write'] };
+	},
+};
+
+/** Turn 0 begins, turns 1 to 4 find the byte that the turn before has counted, turn 5 leaves the result. Grid: lines. */
+export const medianStep: ShaderTemplate<MedianVariant> = {
+	name: 'reduce.medianStep',
+	source({ storage }) {
+		const code = wgsl`
+${HEAD({ storage })}
+@group(0) @binding(1) var<storage, read_write> state: array<u32>;
+@group(0) @binding(2) var<storage, read_write> values: array<${storage}>;
+@group(0) @binding(3) var<storage, read_write> indices: array<i32>;
+
+${STATE}
+${VALUES({ storage })}
+
+@compute @workgroup_size(64)
+fn main(
+	@builtin(workgroup_id) wid: vec3<u32>,
+	@builtin(num_workgroups) nwg: vec3<u32>,
+	@builtin(local_invocation_index) lid: u32,
+) {
+	let line = wid.x + wid.y * nwg.x;
+	if (line >= p.lines) {
+		return;
+	}
+	let own = line * ${MEDIAN_STATE}u;
+	if (lid == 0u && p.turn == 0u) {
+		state[own + FOUND] = 0u;
+		state[own + RANK] = (p.length - 1u) / 2u;
+		state[own + NANS] = 0u;
+		state[own + POSITION] = 0xffffffffu;
+	} else if (lid == 0u && p.turn == 5u) {
+		values[line] = ${storage}(valueOf(state[own + FOUND]));
+		indices[line] = bitcast<i32>(state[own + POSITION]);
+	} else if (lid == 0u) {
+		let rank = state[own + RANK];
+		var below = 0u;
+		var byte = 0u;
+		loop {
+			let count = state[own + byte];
+			if (below + count > rank || byte == 255u) {
+				break;
+			}
+			below += count;
+			byte++;
+		}
+		let found = state[own + FOUND] | (byte << (32u - 8u * p.turn));
+		state[own + RANK] = rank - below;
+		state[own + FOUND] = select(found, 0xffffffffu, p.turn == 4u && state[own + NANS] > 0u);
+	}
+	storageBarrier();
+	for (var i = lid; i < 256u; i += 64u) {
+		state[own + i] = 0u;
+	}
+}
+`;
+		return { code, bindings: ['read_write', 'read_write', 'read_write'] };
 	},
 };

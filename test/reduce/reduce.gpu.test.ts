@@ -19,6 +19,7 @@ import {
 	tensor,
 	var as variance,
 } from 'wgrad';
+import { stream } from '../ops/database';
 
 test.before(async () => {
 	await init({ device: 'webgpu' });
@@ -107,5 +108,26 @@ for (const device of ['cpu', 'webgpu'] as const) {
 		);
 	});
 }
+
+test('medians of long lines, which several workgroups share', async () => {
+	const next = stream('long medians');
+	const random = Float32Array.from({ length: 3 * 40001 }, () => next() * 4 - 2);
+	const withNan = random.slice(0, 40003);
+	withNan[40000] = Number.NaN;
+	withNan[40002] = Number.NaN;
+	const whole = Int32Array.from({ length: 50000 }, () => Math.floor(next() * 9) - 4);
+	const cases = (device: Device) => [
+		median(tensor(random, { shape: [3, 40001], device }), 1),
+		median(tensor(random, { shape: [40001, 3], device }), 0),
+		median(tensor(random, { shape: [3, 40001], device }).slice(1, 0, 40001, 2), 1),
+		median(tensor(withNan, { device }), 0),
+		median(tensor(whole, { device }), 0),
+	];
+	const [actual, expected] = [cases('webgpu'), cases('cpu')];
+	for (const [i, { values, indices }] of expected.entries()) {
+		assert.equal([...(await actual[i]!.values.data())], [...(await values.data())], `values of case ${i}`);
+		assert.equal([...(await actual[i]!.indices.data())], [...(await indices.data())], `positions of case ${i}`);
+	}
+});
 
 test.run();

@@ -1,5 +1,5 @@
 /** Launches of what runs along one dim: shaders/reduceScan.wgsl.ts and reduceMedian.wgsl.ts. */
-import { medianShader } from '../../../shaders/reduceMedian.wgsl';
+import { MEDIAN_STATE, medianShader, medianStep, medianWalk } from '../../../shaders/reduceMedian.wgsl';
 import { SCAN_WORKGROUP, type ScanVariant, scanShader } from '../../../shaders/reduceScan.wgsl';
 import { numel } from '../../core/shape';
 import type { Storage, View } from '../contract';
@@ -24,6 +24,10 @@ function linesOf(x: Pick<View, 'shape' | 'strides'>, dim: number) {
 const LONGEST_CHUNK = 4096;
 /** A chunk is worth an invocation of its own from here on. */
 const SHORTEST_CHUNK = 1024;
+
+/** A line's part is worth a workgroup from here on, where there are few lines: one workgroup for a whole one would keep a GPU for seconds. */
+const MEDIAN_PART = 16384;
+const MEDIAN_WORKGROUPS = 1024;
 
 interface ScanLevel {
 	readonly source: Storage;
@@ -96,24 +100,35 @@ export function reduceLineKernels(gpu: Gpu): Pick<ReduceKernels, 'median' | 'sca
 	return {
 		median({ x }, { values, indices }, { dim }) {
 			const { length, stride, lines, kept } = linesOf(x, dim);
-			gpu.launch({
-				kernel: medianShader,
-				variant: { storage: storageType(x) },
-				buffers: [x.storage, values.storage, indices.storage],
-				params: [
-					...axisWords(kept, (axis) => axis.size),
-					...axisWords(kept, (axis) => axis.stride),
-					x.offset,
-					kept.length,
-					lines,
-					length,
-					stride,
-					NAN_BITS,
-				],
-				grid: [lines],
-				flops: 0,
-				bytes: lines * length * 5 * (x.dtype === 'float16' ? 2 : 4),
-			});
+			if (lines === 0) return;
+			const variant = { storage: storageType(x) };
+			const bytes = lines * length * (x.dtype === 'float16' ? 2 : 4);
+			const params = [
+				...axisWords(kept, (axis) => axis.size),
+				...axisWords(kept, (axis) => axis.stride),
+				x.offset,
+				kept.length,
+				lines,
+				length,
+				stride,
+				NAN_BITS,
+			];
+			const parts = Math.min(Math.ceil(length / MEDIAN_PART), Math.floor(MEDIAN_WORKGROUPS / lines));
+			if (parts <= 1) {
+				const buffers = [x.storage, values.storage, indices.storage];
+				gpu.launch({ kernel: medianShader, variant, buffers, params, grid: [lines], flops: 0, bytes: 5 * bytes });
+				return;
+			}
+			const state = gpu.scratch(lines * MEDIAN_STATE, 'int32');
+			const stateBytes = 4 * state.length;
+			for (let turn = 0; turn <= 5; turn++) {
+				const own = { variant, params: [...params, turn, parts, Math.ceil(length / parts)], flops: 0 };
+				const buffers = [state, values.storage, indices.storage];
+				gpu.launch({ ...own, kernel: medianStep, buffers, grid: [lines], bytes: stateBytes });
+				if (turn === 5) break;
+				gpu.launch({ ...own, kernel: medianWalk, buffers: [x.storage, state], grid: [lines * parts], bytes: bytes + stateBytes });
+			}
+			gpu.release(state);
 		},
 
 		scan({ x, a }, { y }, { op, dim, reverse }) {
