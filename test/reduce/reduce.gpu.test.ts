@@ -3,6 +3,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import {
 	amax,
+	crossEntropy,
 	cumsum,
 	type Device,
 	grad,
@@ -20,6 +21,7 @@ import {
 	var as variance,
 } from 'wgrad';
 import { stream } from '../ops/database';
+import { requireClose } from '../proofs/compare';
 
 test.before(async () => {
 	await init({ device: 'webgpu' });
@@ -128,6 +130,18 @@ test('medians of long lines, which several workgroups share', async () => {
 		assert.equal([...(await actual[i]!.values.data())], [...(await values.data())], `values of case ${i}`);
 		assert.equal([...(await actual[i]!.indices.data())], [...(await indices.data())], `positions of case ${i}`);
 	}
+});
+
+test('the loss of more rows than one workgroup adds up', async () => {
+	const next = stream('many rows');
+	const scores = Float32Array.from({ length: 70001 * 2 }, () => next() * 4 - 2);
+	const labels = Int32Array.from({ length: 70001 }, () => (next() < 0.5 ? 0 : 1));
+	const losses = (device: Device) => {
+		const [x, target] = [tensor(scores, { shape: [70001, 2], device }), tensor(labels, { device })];
+		const weight = tensor([0.5, 2], { device });
+		return Promise.all([crossEntropy(x, target).item(), crossEntropy(x, target, { weight, reduction: 'sum' }).item()]);
+	};
+	requireClose('losses', await losses('webgpu'), await losses('cpu'), { relative: 2e-6, absolute: 0 });
 });
 
 test.run();

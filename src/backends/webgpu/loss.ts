@@ -6,16 +6,29 @@ import type { CrossEntropyAttributes, LossKernels } from '../contract/loss';
 import { ctcKernels } from './ctc';
 import { floatBits, type Gpu, storageType } from './launch';
 import { planQuads } from './quads';
+import { launchReduction } from './reduce';
 
 const BYTES = { f32: 4, f16: 2, i32: 4, u32: 4 };
 const WORKGROUP = 64;
 
 /** Elements of x that one workgroup does alone rather than leave its sums to a second launch. */
 const WHOLE_AT_MOST = 16384;
+/** Rows from which on one workgroup alone would be long at adding up what they have lost. */
+const MANY_ROWS = 1 << 16;
 /** Classes from which on a workgroup shares a row. */
 const GROUP_FROM = 256;
 
 export function lossKernels(gpu: Gpu): LossKernels {
+	/** What one workgroup has to add up: the values of few rows, else their sum, of which many workgroups have made parts. */
+	function summed(values: Storage, rows: number): Storage {
+		if (rows < MANY_ROWS) return values;
+		const sum = gpu.scratch(1, 'float32');
+		const x: View = { storage: values, dtype: 'float32', shape: [rows], strides: [1], offset: 0 };
+		launchReduction(gpu, { op: 'sum', x, dims: [0], outputs: [sum], output: 'f32' });
+		gpu.release(values);
+		return sum;
+	}
+
 	function classParams(
 		x: View,
 		target: View,
@@ -99,17 +112,19 @@ export function lossKernels(gpu: Gpu): LossKernels {
 				check,
 			});
 			if (!partial) return;
+			const [sums, sumsOfWeights] = [summed(losses, rows), summed(weights!, rows)];
+			const count = rows < MANY_ROWS ? rows : 1;
 			gpu.launch({
 				kernel: finish,
 				variant: { loss: storageType(loss), reduction },
-				buffers: present([losses, weights, loss.storage, total?.storage]),
-				params: [rows],
+				buffers: present([sums, sumsOfWeights, loss.storage, total?.storage]),
+				params: [count],
 				grid: [1],
-				flops: 2 * rows,
-				bytes: 8 * rows,
+				flops: 2 * count,
+				bytes: 8 * count,
 			});
-			gpu.release(losses);
-			gpu.release(weights!);
+			gpu.release(sums);
+			gpu.release(sumsOfWeights);
 		},
 
 		crossEntropyGrad({ x, target, weight, total, logSumExp, gradient }, { dx }, attributes) {
