@@ -129,10 +129,7 @@ fn largestOfAll(mine: f32, lid: u32) -> f32 {
 /** Two sums as a reduced loss. Where every row is ignored the mean is 0 / 0, as in PyTorch. */
 const REDUCED = wgsl`
 fn reduced(sum: vec2<f32>) -> f32 {
-	if (sum.x == 0.0 && sum.y == 0.0) {
-		return nan();
-	}
-	return sum.x / sum.y;
+	return orNan(vec4(sum.x / sum.y), vec4(sum.x == 0.0 && sum.y == 0.0)).x;
 }
 `;
 
@@ -195,7 +192,7 @@ fn rowLoss(row: u32, lid: u32) -> vec2<f32> {
 	if (!valid) {
 		reportIndex(t);
 	}
-	return select(vec2(nan(), 0.0), vec2(value, w), valid);
+	return vec2(orNan(vec4(value), vec4(!valid)).x, select(0.0, w, valid));
 }
 `;
 };
@@ -359,7 +356,7 @@ export const crossEntropyGrad: ShaderTemplate<CrossEntropyGradVariant> = {
 			reduction === 'mean' ? bind('total', 'f32') : '',
 			bind('dx', type, 'read_write'),
 		].join('');
-		const calls = logits ? 'exponential(x) nan()' : 'nan()';
+		const calls = logits ? 'exponential(x) orNan()' : 'orNan()';
 		const code = wgsl`
 #if ${type === 'f16'}
 enable f16;
@@ -409,7 +406,7 @@ fn main(
 #else
 		value *= f32(gradient[p.gradientOffset]);
 #endif
-		value = select(value, nan(), !valid);
+		value = orNan(vec4(value), vec4(!valid)).x;
 		dx[at] = ${type}(select(value, 0.0, t == p.ignoreIndex));
 	}
 }

@@ -5,8 +5,10 @@
  * an absolute 2^-21; and it has no expm1, log1p, erf or exact fmod. Kernels are bound by memory, so that these polynomials cost nothing.
  *
  * Rules that all of them keep, so that a compiler that reassociates or fuses cannot break them:
- * - NaN and infinity are tested for by bit pattern, and made at run time: a constant expression must not yield them.
- * - No trick that rests on a rounding error ((1 + x) - 1); exact splits are done by masking bits.
+ * - NaN and infinity are tested for by bit pattern, and made by orNan and orInfinity: a constant expression must not yield them, and fast
+ *   maths drops a choice that could only give a NaN which it can see.
+ * - No trick that rests on a rounding error ((1 + x) - 1); exact splits are done by masking bits, and what must be rounded in between
+ *   passes through `unseen`.
  *
  * Polynomials of exp and log are those of S. Moshier's Cephes library, single precision (https://www.netlib.org/cephes). Angles are in
  * mathAngles.wgsl.ts; error functions, powers and remainders in mathSpecial.wgsl.ts.
@@ -16,17 +18,17 @@
 import { ANGLE_FUNCTIONS } from './mathAngles.wgsl';
 import { SPECIAL_FUNCTIONS } from './mathSpecial.wgsl';
 
-const NAN = `
-fn nan() -> f32 {
-	var bits = 0x7fc00000u;
-	return bitcast<f32>(bits);
+/** y, and NaN where `test` holds. */
+const OR_NAN = `
+fn orNan(y: vec4<f32>, test: vec4<bool>) -> vec4<f32> {
+	return bitcast<vec4<f32>>(bitcast<vec4<u32>>(y) | select(vec4(0u), vec4(0x7fc00000u), test));
 }
 `;
 
-const INFINITY = `
-fn infinity() -> f32 {
-	var bits = 0x7f800000u;
-	return bitcast<f32>(bits);
+/** y, and infinity where `test` holds. */
+const OR_INFINITY = `
+fn orInfinity(y: vec4<f32>, test: vec4<bool>) -> vec4<f32> {
+	return bitcast<vec4<f32>>(select(bitcast<vec4<u32>>(y), vec4(0x7f800000u), test));
 }
 `;
 
@@ -75,6 +77,16 @@ fn clamped(x: vec4<f32>, low: f32, high: f32) -> vec4<f32> {
 }
 `;
 
+/**
+ * x, behind an addition of 0 that compilers do not know to be 0: neither reassociation nor fusion reaches across. `small` is any number
+ * below 2^31.
+ */
+const UNSEEN = `
+fn unseen(x: vec4<f32>, small: vec4<u32>) -> vec4<f32> {
+	return bitcast<vec4<f32>>(bitcast<vec4<u32>>(x) + (small >> vec4(31u)));
+}
+`;
+
 const POWER_OF_TWO = `
 /** 2^k for k from -126 to 127. */
 fn powerOfTwo(k: vec4<i32>) -> vec4<f32> {
@@ -91,9 +103,9 @@ fn expRest(r: vec4<f32>) -> vec4<f32> {
 `;
 
 const LN2_TIMES = `
-/** x - k ln(2), in two steps of which the first is exact. */
+/** x - k ln(2), in two steps of which the first is exact; |k| < 1024. */
 fn withoutLn2(x: vec4<f32>, k: vec4<f32>) -> vec4<f32> {
-	return (x - k * 0.693359375) + k * 2.12194440e-4;
+	return unseen(x - k * 0.693359375, vec4<u32>(vec4<i32>(k) + vec4(1024))) + k * 2.12194440e-4;
 }
 `;
 
@@ -105,7 +117,7 @@ fn exponential(x: vec4<f32>) -> vec4<f32> {
 	// 2^k itself may lie outside of float32 where the product does not.
 	let half = vec4<i32>(k) >> vec4(1u);
 	let y = (1.0 + p) * powerOfTwo(half) * powerOfTwo(vec4<i32>(k) - half);
-	return select(select(y, vec4(infinity()), x > vec4(88.7228394)), x, isNan(x));
+	return select(orInfinity(y, x > vec4(88.7228394)), x, isNan(x));
 }
 `;
 
@@ -115,8 +127,8 @@ fn exponentialMinus1(x: vec4<f32>) -> vec4<f32> {
 	let k = round(t * 1.44269504);
 	let p = expRest(withoutLn2(t, k));
 	let half = powerOfTwo(vec4<i32>(k) - vec4(1));
-	let y = 2.0 * (half * p + (half - 0.5));
-	return select(select(y, vec4(infinity()), x > vec4(88.7228394)), x, isNan(x));
+	let y = 2.0 * (half * p + unseen(half - 0.5, vec4<u32>(vec4<i32>(k) + vec4(1024))));
+	return select(orInfinity(y, x > vec4(88.7228394)), x, isNan(x));
 }
 `;
 
@@ -127,7 +139,7 @@ fn exponential2(x: vec4<f32>) -> vec4<f32> {
 	let p = expRest((t - k) * 0.693147181);
 	let half = vec4<i32>(k) >> vec4(1u);
 	let y = (1.0 + p) * powerOfTwo(half) * powerOfTwo(vec4<i32>(k) - half);
-	return select(select(y, vec4(infinity()), x >= vec4(128.0)), x, isNan(x));
+	return select(orInfinity(y, x >= vec4(128.0)), x, isNan(x));
 }
 `;
 
@@ -148,9 +160,11 @@ struct Split {
 	fraction: vec4<f32>,
 }
 fn splitExponent(x: vec4<f32>) -> Split {
-	let small = x < vec4(1.17549435e-38);
-	let bits = bitcast<vec4<u32>>(select(x, x * 8388608.0, small)) + vec4(0x3f800000u - 0x3f3504f3u);
-	let exponent = vec4<i32>(bits >> vec4(23u)) - select(vec4(127), vec4(150), small);
+	// Devices may take a denormal number for 0 in arithmetic: its mantissa becomes a number as an integer does.
+	let whole = bitcast<vec4<u32>>(x);
+	let small = whole < vec4(0x800000u);
+	let bits = select(whole, bitcast<vec4<u32>>(vec4<f32>(whole)), small) + vec4(0x3f800000u - 0x3f3504f3u);
+	let exponent = vec4<i32>(bits >> vec4(23u)) - select(vec4(127), vec4(276), small);
 	let m = bitcast<vec4<f32>>((bits & vec4(0x7fffffu)) + vec4(0x3f3504f3u));
 	return Split(vec4<f32>(exponent), m - 1.0);
 }
@@ -160,9 +174,9 @@ fn splitExponent(x: vec4<f32>) -> Split {
 const LOG_EDGES = `
 fn logEdges(x: vec4<f32>, y: vec4<f32>) -> vec4<f32> {
 	let bits = bitcast<vec4<u32>>(x);
-	let positive = select(y, x, bits >= vec4(0x7f800000u));
-	let negative = select(vec4(nan()), vec4(-infinity()), bits == vec4(0x80000000u));
-	return select(select(positive, negative, bits >= vec4(0x80000000u)), vec4(-infinity()), bits == vec4(0u));
+	let isZero = (bits & vec4(0x7fffffffu)) == vec4(0u);
+	let defined = orNan(select(y, x, bits >= vec4(0x7f800000u)), bits > vec4(0x80000000u));
+	return select(defined, -orInfinity(y, isZero), isZero);
 }
 `;
 
@@ -243,7 +257,7 @@ const ACOSH = `
 fn inverseHyperbolicCosine(x: vec4<f32>) -> vec4<f32> {
 	let t = min(x, vec4(1e9)) - 1.0;
 	let y = select(logarithm1p(t + sqrt(t * (t + 2.0))), logarithm(x) + 0.693147181, (x > vec4(1e9)) | isNan(x));
-	return select(y, vec4(nan()), x < vec4(1.0));
+	return orNan(y, x < vec4(1.0));
 }
 `;
 
@@ -251,15 +265,15 @@ const ATANH = `
 fn inverseHyperbolicTangent(x: vec4<f32>) -> vec4<f32> {
 	let a = abs(x);
 	let y = copySign(0.5 * logarithm1p(2.0 * a / (1.0 - a)), x);
-	let edge = select(vec4(nan()), copySign(vec4(infinity()), x), a == vec4(1.0));
-	return select(select(y, edge, a >= vec4(1.0)), x, isNan(x));
+	return orNan(copySign(orInfinity(y, a == vec4(1.0)), x), (a > vec4(1.0)) | isNan(x));
 }
 `;
 
 /** Every function in the order in which they build on each other. */
 const LIBRARY = [
-	NAN,
-	INFINITY,
+	OR_NAN,
+	OR_INFINITY,
+	UNSEEN,
 	IS_NAN,
 	IS_INFINITE,
 	IS_FINITE,

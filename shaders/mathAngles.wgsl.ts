@@ -4,8 +4,9 @@
  */
 
 /**
- * x = quadrant pi / 2 + rest with |rest| <= pi / 4: up to 8192 by subtracting pi / 2 in three parts of which two products are exact;
- * beyond that by multiplying the mantissa with the 96 bits of 2 / pi that matter (Payne and Hanek).
+ * x = quadrant pi / 2 + rest with |rest| <= pi / 4: up to 8192 by subtracting pi / 2 in three parts of which two products are exact, one
+ * after the other, which `unseen` keeps apart; beyond that by multiplying the mantissa with the 96 bits of 2 / pi that matter (Payne
+ * and Hanek).
  */
 const ANGLE = `
 struct Angle {
@@ -49,7 +50,8 @@ fn reduceAngle(x: vec4<f32>) -> Angle {
 	let a = abs(x);
 	let k = round(min(a, vec4(8192.0)) * 0.636619772);
 	var quadrant = vec4<u32>(k);
-	var rest = ((a - k * 1.5703125) - k * 4.837512969970703e-4) - k * 7.549789948768648e-8;
+	let coarse = unseen(a - k * 1.5703125, quadrant);
+	var rest = unseen(coarse - k * 4.837512969970703e-4, quadrant) - k * 7.549789948768648e-8;
 	if (any(a > vec4(8192.0))) {
 		for (var i = 0u; i < 4u; i++) {
 			if (a[i] > 8192.0 && a[i] <= 0x1.fffffep127) {
@@ -80,14 +82,14 @@ fn sineOf(angle: Angle) -> vec4<f32> {
 const SINE = `
 fn sine(x: vec4<f32>) -> vec4<f32> {
 	let y = sineOf(reduceAngle(x));
-	return select(vec4(nan()), select(y, -y, x < vec4(0.0)), isFinite(x));
+	return orNan(select(y, -y, x < vec4(0.0)), !isFinite(x));
 }
 `;
 
 const COSINE = `
 fn cosine(x: vec4<f32>) -> vec4<f32> {
 	let angle = reduceAngle(x);
-	return select(vec4(nan()), sineOf(Angle(angle.quadrant + vec4(1u), angle.rest)), isFinite(x));
+	return orNan(sineOf(Angle(angle.quadrant + vec4(1u), angle.rest)), !isFinite(x));
 }
 `;
 
@@ -98,7 +100,7 @@ fn tangent(x: vec4<f32>) -> vec4<f32> {
 	let c = cosineRest(angle.rest);
 	let odd = (angle.quadrant & vec4(1u)) != vec4(0u);
 	let y = select(s, -c, odd) / select(c, s, odd);
-	return select(vec4(nan()), select(y, -y, x < vec4(0.0)), isFinite(x));
+	return orNan(select(y, -y, x < vec4(0.0)), !isFinite(x));
 }
 `;
 
@@ -131,7 +133,7 @@ fn arctangent2(y: vec4<f32>, x: vec4<f32>) -> vec4<f32> {
 	let first = positiveArctangent(select(ratio, vec4(1.0), both));
 	let half = select(first, 1.57079633 - first, ay > ax);
 	let whole = select(half, 3.14159265 - half, (bitcast<vec4<u32>>(x) & vec4(0x80000000u)) != vec4(0u));
-	return select(copySign(whole, y), vec4(nan()), isNan(x) | isNan(y));
+	return orNan(copySign(whole, y), isNan(x) | isNan(y));
 }
 `;
 
@@ -148,7 +150,7 @@ fn arcsine(x: vec4<f32>) -> vec4<f32> {
 	let far = a > vec4(0.5);
 	let z = select(a * a, 0.5 * (1.0 - a), far);
 	let p = arcsineRest(select(a, sqrt(max(z, vec4(0.0))), far), z);
-	return select(copySign(select(p, 1.57079633 - 2.0 * p, far), x), vec4(nan()), (a > vec4(1.0)) | isNan(x));
+	return orNan(copySign(select(p, 1.57079633 - 2.0 * p, far), x), (a > vec4(1.0)) | isNan(x));
 }
 `;
 
@@ -161,7 +163,7 @@ fn arccosine(x: vec4<f32>) -> vec4<f32> {
 	let negative = x < vec4(0.0);
 	let outer = select(2.0 * p, 3.14159265 - 2.0 * p, negative);
 	let inner = 1.57079633 - select(p, -p, negative);
-	return select(select(inner, outer, far), vec4(nan()), (a > vec4(1.0)) | isNan(x));
+	return orNan(select(inner, outer, far), (a > vec4(1.0)) | isNan(x));
 }
 `;
 

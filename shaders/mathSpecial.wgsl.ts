@@ -26,7 +26,7 @@ fn errorFunctionComplement(x: vec4<f32>) -> vec4<f32> {
 		- 5.42046614e-2) * q + 1.64055392e-1) * q - 1.66031361e-1) * q - 9.27639827e-2) * q + 2.76978403e-1);
 	// a^2 must be exact in the exponential: h has 12 bits, and the rest goes separately.
 	let h = bitcast<vec4<f32>>(bitcast<vec4<u32>>(a) & vec4(0xfffff000u));
-	let e = exponential(-h * h) * exponential((h - a) * (h + a));
+	let e = exponential(-h * h) * exponential(unseen(h - a, vec4<u32>(a)) * (h + a));
 	let y = (1.0 + p) / (1.0 + 2.0 * a) * e;
 	let positive = select(y, vec4(0.0), abs(x) > vec4(10.0546875));
 	return select(select(positive, 2.0 - positive, x < vec4(0.0)), x, isNan(x));
@@ -43,29 +43,29 @@ fn power(x: vec4<f32>, y: vec4<f32>) -> vec4<f32> {
 	let h = bitcast<vec4<f32>>(bitcast<vec4<u32>>(c) & vec4(0xfffff000u));
 	let whole = h * s.exponent;
 	let k = round(clamp(whole, vec4(-400.0), vec4(400.0)));
-	let rest = (whole - k) + (c - h) * s.exponent + c * (logNear1(s.fraction) * 1.44269504);
+	let small = vec4<u32>(vec4<i32>(k) + vec4(1024));
+	let rest = unseen(whole - k, small) + (c - h) * s.exponent + c * (logNear1(s.fraction) * 1.44269504);
 	let exponent = clamp(k + rest, vec4(-200.0), vec4(200.0));
 	let n = round(exponent);
-	let p = expRest(((k - n) + rest) * 0.693147181);
+	let p = expRest((unseen(k - n, small) + rest) * 0.693147181);
 	let half = vec4<i32>(n) >> vec4(1u);
 	var r = (1.0 + p) * powerOfTwo(half) * powerOfTwo(vec4<i32>(n) - half);
-	r = select(r, vec4(infinity()), exponent >= vec4(128.5));
+	r = orInfinity(r, exponent >= vec4(128.5));
 	r = select(r, vec4(0.0), exponent <= vec4(-151.0));
 
 	let zero = vec4(0.0);
 	let one = vec4(1.0);
 	let up = y > zero;
 	// Where the base is 0 or infinite, or the exponent is infinite, the result is 0, 1 or infinity.
-	r = select(r, select(vec4(infinity()), zero, up), a == zero);
-	r = select(r, select(zero, vec4(infinity()), up), isInfinite(x));
-	r = select(r, select(vec4(infinity()), zero, up == (a < one)), isInfinite(y));
+	let isZero = ((a == zero) & up) | (isInfinite(x) & !up) | (isInfinite(y) & (up == (a < one)));
+	let isLarge = ((a == zero) & !up) | (isInfinite(x) & up) | (isInfinite(y) & (up != (a < one)));
+	r = orInfinity(select(r, zero, isZero), isLarge);
 	let isWhole = (floor(y) == y) & isFinite(y);
 	// Beyond 2^24 every float32 is even.
 	let odd = isWhole & (abs(y) < vec4(16777216.0)) & (floor(0.5 * y) * 2.0 != y);
 	let negative = bitcast<vec4<u32>>(x) >= vec4(0x80000000u);
 	r = select(r, -r, negative & odd);
-	r = select(r, vec4(nan()), (x < zero) & isFinite(x) & isFinite(y) & !isWhole);
-	r = select(r, vec4(nan()), isNan(x) | isNan(y));
+	r = orNan(r, ((x < zero) & isFinite(x) & isFinite(y) & !isWhole) | isNan(x) | isNan(y));
 	return select(r, one, (y == zero) | (x == one) | ((a == one) & isInfinite(y)));
 }
 `;
@@ -99,7 +99,7 @@ fn exactFmod(a: vec4<f32>, b: vec4<f32>) -> vec4<f32> {
 	let y = copySign(vec4<f32>(rest) * powerOfTwo(half) * powerOfTwo(exponent - half), a);
 	let whole = select(y, a, (n.exponent < d.exponent) | isInfinite(b));
 	let undefined = isNan(b) | !isFinite(a) | (b == vec4(0.0));
-	return select(whole, vec4(nan()), undefined);
+	return orNan(whole, undefined);
 }
 `;
 
@@ -122,7 +122,7 @@ fn flooredDivision(a: vec4<f32>, b: vec4<f32>) -> vec4<f32> {
 	let down = (m != vec4(0.0)) & ((m < vec4(0.0)) != (b < vec4(0.0)));
 	let steps = select(vec4(0.0), vec4(1.0), down);
 	let near = round(select((a - m) / b, vec4(0.0), isInfinite(b))) - steps;
-	return select(select(q, near, abs(q) < vec4(8388608.0)), vec4(nan()), isInfinite(a) & (b != vec4(0.0)));
+	return orNan(select(q, near, abs(q) < vec4(8388608.0)), isInfinite(a) & (b != vec4(0.0)));
 }
 `;
 
@@ -131,16 +131,16 @@ fn hypotenuse(a: vec4<f32>, b: vec4<f32>) -> vec4<f32> {
 	let largest = max(abs(a), abs(b));
 	let ratio = min(abs(a), abs(b)) / largest;
 	let y = select(largest * sqrt(1.0 + ratio * ratio), vec4(0.0), largest == vec4(0.0));
-	return select(select(y, vec4(nan()), isNan(a) | isNan(b)), vec4(infinity()), isInfinite(a) | isInfinite(b));
+	return orInfinity(orNan(y, isNan(a) | isNan(b)), isInfinite(a) | isInfinite(b));
 }
 `;
 
 const MAXIMUM = `
 fn maximumOf(a: vec4<f32>, b: vec4<f32>) -> vec4<f32> {
-	return select(max(a, b), vec4(nan()), isNan(a) | isNan(b));
+	return orNan(max(a, b), isNan(a) | isNan(b));
 }
 fn minimumOf(a: vec4<f32>, b: vec4<f32>) -> vec4<f32> {
-	return select(min(a, b), vec4(nan()), isNan(a) | isNan(b));
+	return orNan(min(a, b), isNan(a) | isNan(b));
 }
 `;
 

@@ -15,12 +15,12 @@
  * A thread makes one block of four words for four consecutive elements; workgroups of 64. WGSL has no 64-bit product: the high
  * word is put together from 16-bit halves.
  *
- * The same bits as on the CPU, where the device may fuse multiply and add and has its own logarithm:
- * - Uniform numbers have 24 bits. Stretched over [low, high), every product has 12-bit factors and is exact, so fused or not it
- *   rounds alike. The host passes high - low in two such parts.
- * - Probabilities are compared as integers, or as exact floats.
- * - Normal numbers use polynomials of their own for the logarithm, sine and cosine: WGSL allows the built-in ones errors of 2^-21
- *   and 2^-11, and near log(1) that would be the third digit.
+ * Against the CPU, where the device may fuse multiply and add and has its own logarithm, division and square root:
+ * - Uniform numbers have 24 bits, the same ones. Stretched over [low, high), every product has 12-bit factors and is exact, so fused or
+ *   not it rounds alike; only a compiler that reassociates may round the sum otherwise. The host passes high - low in two such parts.
+ * - Probabilities are compared as integers, or as exact floats: masks have the same bits.
+ * - Normal numbers agree to a few units of the last place. They use polynomials of their own for the logarithm, sine and cosine: WGSL
+ *   allows the built-in ones errors of 2^-21 and 2^-11, and near log(1) that would be the third digit.
  */
 import { wgsl } from 'wgsl-preprocessor';
 import type { ShaderTemplate, StorageType } from './shader';

@@ -22,6 +22,7 @@
  * NaN does not occur, so comparing floats would be no proof against it). Minima are maxima of flipped keys.
  */
 import { wgsl } from 'wgsl-preprocessor';
+import { mathFunctions } from './math.wgsl';
 import type { ShaderTemplate, StorageType } from './shader';
 import { placeFunction } from './strides';
 import { pairwise, pairwisePlaces } from './together';
@@ -146,7 +147,7 @@ function finish(op: ReduceShaderOp, input: StorageType): string {
 		case 'extremeAbs':
 			return 'y[k] = Out(valueOf(a));';
 		case 'logSumExp':
-			return 'y[k] = Out(logarithm(a));';
+			return 'y[k] = Out(logOfSum(a));';
 		default:
 			return 'y[k] = Out(a);';
 	}
@@ -309,6 +310,7 @@ fn powers(magnitude: A, exponent: f32) -> A {
 #endif
 
 #if ${op === 'logSumExp'}
+${mathFunctions('logarithm(x)')}
 /** Sums of exponentials are (largest, sum of exp(x - largest)). Equal infinities differ by 0 here. */
 fn joined(a: A, b: A) -> A {
 	let larger = select(a, b, b.x > a.x);
@@ -317,10 +319,10 @@ fn joined(a: A, b: A) -> A {
 	return A(larger.x, larger.y + smaller.y * exp(max(difference, -200.0)));
 }
 
-fn logarithm(a: A) -> f32 {
+fn logOfSum(a: A) -> f32 {
 	let infinite = (bitcast<u32>(a.x) & 0x7fffffffu) == 0x7f800000u && a.x > 0.0;
 	let nan = (bitcast<u32>(a.y) & 0x7fffffffu) > 0x7f800000u;
-	let value = select(a.x + log(a.y), bitcast<f32>(p.infinity ^ 0x80000000u), a.y == 0.0);
+	let value = select(a.x + logarithm(vec4(a.y)).x, bitcast<f32>(p.infinity ^ 0x80000000u), a.y == 0.0);
 	return select(select(value, bitcast<f32>(p.infinity), infinite), bitcast<f32>(p.nan), nan);
 }
 #endif

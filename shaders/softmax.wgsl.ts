@@ -18,6 +18,7 @@
  * NaN for a line with NaN or +inf, or of -inf alone.
  */
 import { wgsl } from 'wgsl-preprocessor';
+import { mathFunctions } from './math.wgsl';
 import type { ShaderTemplate, StorageType } from './shader';
 import { placeFunction } from './strides';
 import { sumOfAll } from './together';
@@ -95,6 +96,9 @@ fn packedStart(k: u32) -> u32 {
 	return (k / p.inner) * p.length * p.inner + k % p.inner;
 }
 
+#if ${log && !backward}
+${mathFunctions('logarithm(x)')}
+#endif
 /** exp of what is never positive and may be -inf. */
 fn decay(difference: F) -> F {
 	return exp(max(difference, F(-200.0)));
@@ -135,7 +139,7 @@ fn secondPass(source: u32, packed: u32, lane: u32, sum: Sum) {
 	let isNan = (sum.bits > B(0x7f800000u)) | (sum.total == L()) | (bitcast<B>(sum.largest) == B(0x7f800000u));
 	let nan = bitcast<f32>(p.nan);
 #if ${log}
-	let shift = log(sum.total);
+	let shift = ${across === 4 ? 'logarithm(sum.total)' : 'logarithm(vec4(sum.total)).x'};
 #else
 	let shift = 1.0 / sum.total;
 #endif
