@@ -11,6 +11,7 @@ import type { DType, TypedArray } from './core/dtype';
 import { ArgumentError, DisposedError, formatShape } from './core/errors';
 import { float16ToFloat32 } from './core/float16';
 import { formatValues } from './core/format';
+import { runOperation } from './core/operation';
 import { contiguousStrides, isContiguous, numel, type Shape } from './core/shape';
 import { onTensorCreated, onTensorDisposed } from './scope';
 
@@ -176,8 +177,7 @@ export class Tensor implements View {
 			const packed = backend.allocate(size, this.dtype);
 			packed.references++;
 			try {
-				backend.setLabel('data');
-				backend.kernels.copy({ x: this }, { y: packedView(packed, this.shape) }, {});
+				runOperation('data', () => backend.kernels.copy({ x: this }, { y: packedView(packed, this.shape) }, {}));
 				values = await backend.read(packed);
 			} finally {
 				releaseStorage(packed);

@@ -9,6 +9,7 @@ import { floatBits } from '../src/backends/webgpu/launch';
 import { sizeClass } from '../src/backends/webgpu/memory';
 import { coarseStep } from '../src/backends/webgpu/profiler';
 import { DeviceError } from '../src/core/errors';
+import { runOperation } from '../src/core/operation';
 
 /** y = x * a + b + the number that the variant compiles in. */
 const affine: ShaderTemplate<{ add: number }> = {
@@ -120,7 +121,6 @@ async function plainDevice(): Promise<GPUDevice> {
 test.before(async () => {
 	backend = await createWebGPUBackend();
 });
-test.before.each(() => backend.setLabel(''));
 test.after(() => backend.destroy());
 
 test('a chain of dependent launches longer than a batch', async () => {
@@ -298,9 +298,8 @@ test('wrong launches throw where they are made', () => {
 });
 
 test('a tensor that is too large names its bytes and the limit', () => {
-	backend.setLabel('zeros');
 	assert.throws(
-		() => backend.allocate(2 ** 40, 'float32'),
+		() => runOperation('zeros', () => backend.allocate(2 ** 40, 'float32')),
 		/zeros: a float32 tensor of 1099511627776 elements takes 4398046511104 bytes .* allows \d+ \(.*\)\. Split it/,
 	);
 });
@@ -322,10 +321,9 @@ test('a shader that does not compile names kernel, variant and line: at the read
 });
 
 test('what the GPU refuses is thrown at the next read, with the operation', async () => {
-	backend.setLabel('sneaky');
 	const x = filled(1);
 	const y = backend.allocate(16, 'float32');
-	launch(x, y, 1, 0);
+	runOperation('sneaky', () => launch(x, y, 1, 0));
 	(x as Storage & { block: { buffer: GPUBuffer } }).block.buffer.destroy();
 	const error = await rejection(backend.read(y));
 	assert.instance(error, DeviceError);
@@ -354,8 +352,7 @@ test('a profile has a row for each kernel and operation', async () => {
 	const profile = await backend.profile(() => {
 		let x = filled(1, 1000);
 		for (let i = 0; i < 100; i++) {
-			backend.setLabel(i % 2 === 0 ? 'keep' : 'shift');
-			x = step(x, 1, 0, i % 2);
+			x = runOperation(i % 2 === 0 ? 'keep' : 'shift', () => step(x, 1, 0, i % 2));
 		}
 		return first(x);
 	});
@@ -379,13 +376,14 @@ test('the launch hook sees complete records; launching them again repeats the wo
 	const records: Parameters<WebGPUBackend['gpu']['launch']>[0][] = [];
 	const x = filled(1);
 	const y = backend.allocate(16, 'float32');
-	backend.setLabel('there');
 	backend.onLaunch((record) => {
 		assert.is(record.operation, 'there');
 		records.push(record);
 	});
-	launch(x, y, 2, 1);
-	launch(y, x, 2, 1);
+	runOperation('there', () => {
+		launch(x, y, 2, 1);
+		launch(y, x, 2, 1);
+	});
 	backend.onLaunch(undefined);
 	for (const record of records) backend.gpu.launch(record);
 	assert.is(await first(x), 31);

@@ -6,6 +6,7 @@
  * the temporaries of the node's VJP. Without `createGraph` the VJPs run unrecorded, which lets operations use fused kernels.
  */
 import { ArgumentError, AutogradError, formatShape, ShapeError } from '../core/errors';
+import { enterOperation, leaveOperation } from '../core/operation';
 import { checkOptions } from '../core/options';
 import { isExpanded, sameShape } from '../core/shape';
 import { closeScope, openScope } from '../scope';
@@ -13,7 +14,7 @@ import { type GradEdge, type GradNode, Tensor, viewOf } from '../tensor';
 import { isWatching, observe } from './anomaly';
 import { addGradients, addInto, copyGradient, onesLikeOutput } from './gradients';
 import { setGradEnabled } from './modes';
-import { enterOperation, LeafNode, leaveOperation, TapeNode } from './tape';
+import { LeafNode, TapeNode } from './tape';
 
 export interface BackwardOptions {
 	/** Keep saved tensors for another walk. Default: the value of `createGraph`. */
@@ -227,10 +228,7 @@ function runHooks(node: GradNode, gradients: (Tensor | null)[]): void {
 function step(node: TapeNode, gradients: readonly (Tensor | null)[], slots: Slots, visiting: ReadonlySet<GradNode>): void {
 	const scope = openScope();
 	const passed = new Set<unknown>();
-	const outermost = enterOperation(
-		`${node.operation} backward`,
-		gradients.find((gradient) => gradient != null),
-	);
+	const outermost = enterOperation(`${node.operation} backward`);
 	try {
 		const needs = node.edges.map((edge) => edge !== null && visiting.has(edge.node));
 		const results = node.pullBack(

@@ -7,6 +7,7 @@
 import type { Storage } from '../backends/contract';
 import { type DType, isFloating } from '../core/dtype';
 import { ArgumentError, AutogradError, formatShape } from '../core/errors';
+import { enterOperation, leaveOperation } from '../core/operation';
 import type { Shape } from '../core/shape';
 import { closeScope, onNodeCreated, openScope, type ScopedNode } from '../scope';
 import { type GradEdge, type GradientHook, type GradNode, releaseStorage, Tensor } from '../tensor';
@@ -255,7 +256,7 @@ export function registerHook(tensor: Tensor, hook: GradientHook): HookHandle {
 /** Runs an operation with one output and, if an input requires a gradient, puts it on the tape. */
 export function record<const S extends readonly Tensor[]>(operation: Operation<S>): Tensor {
 	const { name, inputs, vjp } = operation;
-	const output = runForward(name, inputs, operation.forward);
+	const output = runForward(name, operation.forward);
 	if (vjp === NO_GRADIENT || !isGradEnabled() || !isFloating(output.dtype) || !inputs.some(requires)) return output;
 	const node = new TapeNode(name, inputs.map(edgeOf), [info(output)], ([gradient], saved, needs) =>
 		vjp(gradient!, saved as unknown as S, needs),
@@ -268,7 +269,7 @@ export function record<const S extends readonly Tensor[]>(operation: Operation<S
 /** Runs an operation with several outputs and, if an input requires a gradient, puts it on the tape. */
 export function recordMany<const S extends readonly Tensor[]>(operation: ManyOperation<S>): Tensor[] {
 	const { name, inputs, vjp } = operation;
-	const outputs = runForward(name, inputs, operation.forward);
+	const outputs = runForward(name, operation.forward);
 	if (vjp === NO_GRADIENT || !isGradEnabled() || !inputs.some(requires)) return [...outputs];
 	const node = new TapeNode(name, inputs.map(edgeOf), outputs.map(info), vjp as unknown as ManyVjp<readonly Tensor[]>);
 	outputs.forEach((output, index) => {
@@ -296,25 +297,8 @@ function info(tensor: Tensor): OutputInfo {
 	return { shape: tensor.shape, dtype: tensor.dtype };
 }
 
-let running: string | null = null;
-
-/**
- * Labels what is launched from now on with `name`, unless it happens on behalf of another operation, whose name stays. Tells whether
- * it did: then `leaveOperation` ends it.
- */
-export function enterOperation(name: string, on: Tensor | null | undefined): boolean {
-	if (running !== null || on == null) return false;
-	running = name;
-	on.backend.setLabel(name);
-	return true;
-}
-
-export function leaveOperation(): void {
-	running = null;
-}
-
-function runForward<R extends Tensor | readonly Tensor[]>(name: string, inputs: readonly Tensor[], forward: () => R): R {
-	const outermost = enterOperation(name, inputs[0]);
+function runForward<R extends Tensor | readonly Tensor[]>(name: string, forward: () => R): R {
+	const outermost = enterOperation(name);
 	const scope = openScope();
 	const mode = setGradEnabled(false);
 	let result: R | undefined;

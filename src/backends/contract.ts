@@ -82,8 +82,6 @@ export interface Backend {
 	release(storage: Storage): void;
 	/** A copy of the whole storage, once everything that was launched before has run. */
 	read(storage: Storage): Promise<TypedArray>;
-	/** The name of the operation on whose behalf kernels are launched from now on; goes into launch records and errors. */
-	setLabel(operation: string): void;
 	/** Throws the first error that has arrived from the device and that nobody has been told of. Does not wait for others. */
 	throwReported(): void;
 }

@@ -5,6 +5,7 @@
  * `float64` lives on the CPU path only. `float16` is kept on the host as raw bits in a Uint16Array.
  */
 import { ArgumentError, DeviceError, DTypeError } from './errors';
+import { currentOperation } from './operation';
 
 export type DType = 'float32' | 'float64' | 'float16' | 'int32' | 'bool';
 
@@ -32,7 +33,7 @@ export function allocateTyped(dtype: DType, length: number): TypedArray {
 	} catch (error) {
 		if (!(error instanceof RangeError)) throw error;
 		throw new DeviceError(
-			`cpu: ${length} elements of ${dtype} (${length * hostBytes(dtype)} bytes) are more than one array of this machine holds: ${error.message}`,
+			`${currentOperation() || 'tensor'}: ${length} elements of ${dtype} (${length * hostBytes(dtype)} bytes) are more than one array of the host holds: ${error.message}`,
 		);
 	}
 }

@@ -4,6 +4,7 @@ import type { DeviceName } from '../backends/contract';
 import { backendOf, defaultDevice } from '../backends/registry';
 import { ArgumentError } from '../core/errors';
 import { float32ToFloat16 } from '../core/float16';
+import { runOperation } from '../core/operation';
 import { checkOptions } from '../core/options';
 import { Tensor } from '../tensor';
 import { decodeSafetensors, encodeSafetensors, isObject } from './safetensors';
@@ -49,6 +50,8 @@ export function loadSafetensors(bytes: Uint8Array | ArrayBuffer, options: LoadOp
 	const view = bytes instanceof Uint8Array ? bytes : new Uint8Array(bytes);
 	const { tensors } = decodeSafetensors(view, { float16As: 'float32', float64As: device === 'cpu' ? 'float64' : 'float32' });
 	const state: Record<string, Tensor> = Object.create(null);
-	for (const { name, dtype, shape, data } of tensors) state[name] = new Tensor(backend.upload(data, dtype), shape);
+	runOperation('loadSafetensors', () => {
+		for (const { name, dtype, shape, data } of tensors) state[name] = new Tensor(backend.upload(data, dtype), shape);
+	});
 	return state;
 }

@@ -4,6 +4,7 @@ import { defaultDevice } from '../backends/registry';
 import { requireDType, requireFloating } from '../core/dtype';
 import { ArgumentError, formatShape, ShapeError } from '../core/errors';
 import { defaultGenerator } from '../core/generator';
+import { runOperation } from '../core/operation';
 import { checkOptions } from '../core/options';
 import { checkShape, numel, type Shape } from '../core/shape';
 import { requireDistinct, requireTensor } from '../ops/requirements';
@@ -15,7 +16,7 @@ import { Parameter } from './parameter';
 export function emptyParameter(shape: Shape, { device, dtype = 'float32' }: FactoryOptions): Parameter {
 	requireDType('Parameter', dtype, ['float32', 'float64', 'float16'], 'dtype');
 	checkShape('Parameter', shape);
-	const data = empty(shape, dtype, device ?? defaultDevice());
+	const data = runOperation('Parameter', () => empty(shape, dtype, device ?? defaultDevice()));
 	const parameter = new Parameter(data);
 	data.dispose();
 	return parameter;
@@ -58,7 +59,6 @@ function written<T extends Tensor>(tensor: T, operation: string): T {
 	requireDistinct(operation, tensor);
 	tensor.storage.version++;
 	tensor.storage.lastWriter = operation;
-	tensor.backend.setLabel(operation);
 	return tensor;
 }
 
@@ -66,14 +66,16 @@ function written<T extends Tensor>(tensor: T, operation: string): T {
 function drawn<T extends Tensor>(tensor: T, operation: string, draw: (out: Tensor) => void): T {
 	const target = written(tensor, operation);
 	requireFloating(operation, target.dtype);
-	if (target.isContiguous && target.storage.length === target.size) {
-		draw(target);
-		return tensor;
-	}
-	const out = emptyOn(target, target.shape);
-	draw(out);
-	target.backend.kernels.copyInto({ x: out }, { y: target }, {});
-	out.dispose();
+	runOperation(operation, () => {
+		if (target.isContiguous && target.storage.length === target.size) {
+			draw(target);
+			return;
+		}
+		const out = emptyOn(target, target.shape);
+		draw(out);
+		target.backend.kernels.copyInto({ x: out }, { y: target }, {});
+		out.dispose();
+	});
 	return tensor;
 }
 
@@ -97,7 +99,7 @@ export function normal_<T extends Tensor>(tensor: T, mean = 0, std = 1): T {
 /** Every element `value`. */
 export function constant_<T extends Tensor>(tensor: T, value: number): T {
 	const y = written(tensor, 'constant_');
-	y.backend.kernels.fill({}, { y }, { value });
+	runOperation('constant_', () => y.backend.kernels.fill({}, { y }, { value }));
 	return tensor;
 }
 
@@ -118,9 +120,11 @@ function assign<T extends Tensor>(tensor: T, values: Float64Array, operation: st
 	const data = tensor.dtype === 'float64' ? values : Float32Array.from(values);
 	if (tensor.dtype === 'float16')
 		throw new ArgumentError(`${operation}: fill a float32 tensor and convert it with .to('float16')`);
-	const source = new Tensor(tensor.backend.upload(data, tensor.dtype), tensor.shape);
-	y.backend.kernels.copyInto({ x: source }, { y }, {});
-	source.dispose();
+	runOperation(operation, () => {
+		const source = new Tensor(tensor.backend.upload(data, tensor.dtype), tensor.shape);
+		y.backend.kernels.copyInto({ x: source }, { y }, {});
+		source.dispose();
+	});
 	return tensor;
 }
 

@@ -5,6 +5,7 @@ import type { DeviceName } from '../backends/contract';
 import { defaultDevice } from '../backends/registry';
 import { type DType, requireFloating } from '../core/dtype';
 import { ArgumentError, DTypeError, formatShape, ShapeError } from '../core/errors';
+import { runOperation } from '../core/operation';
 import { checkOptions } from '../core/options';
 import { sameShape } from '../core/shape';
 import { copy_ } from '../ops/inplace';
@@ -46,8 +47,9 @@ export class KVCache {
 		requireCounts('KVCache', { batch, heads, maxLength, headSize });
 		requireFloating('KVCache', dtype, 'dtype');
 		const shape = [batch, heads, maxLength, headSize];
-		this.#key = keep(empty(shape, dtype, device));
-		this.#value = keep(empty(shape, dtype, device));
+		const make = () => runOperation('KVCache', () => keep(empty(shape, dtype, device)));
+		this.#key = make();
+		this.#value = make();
 	}
 
 	/** Tokens in the cache. */

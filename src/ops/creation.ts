@@ -6,6 +6,7 @@ import { backendOf, defaultDevice } from '../backends/registry';
 import { allocateTyped, DTYPES, type DType, fillValue, type TypedArray } from '../core/dtype';
 import { ArgumentError, DTypeError, formatShape, ShapeError } from '../core/errors';
 import { float32ToFloat16 } from '../core/float16';
+import { runOperation } from '../core/operation';
 import { checkOptions } from '../core/options';
 import { checkShape, numel, type Shape } from '../core/shape';
 import { empty, type NestedArray, Tensor } from '../tensor';
@@ -56,7 +57,7 @@ export function tensor(data: NestedArray | TypedArray, options: DataOptions = {}
 		flatten(data, nesting, 0, flat, 0);
 		values = convert(flat, dtype);
 	}
-	return finish(new Tensor(backendOf(device).upload(values, dtype), [...shape]), options);
+	return runOperation('tensor', () => finish(new Tensor(backendOf(device).upload(values, dtype), [...shape]), options));
 }
 
 /** Numbers as the typed array of a dtype; whole numbers are checked, since a fraction would be lost without a word. */
@@ -149,10 +150,12 @@ function finish(x: Tensor, options: TensorOptions): Tensor {
 function filled(operation: string, shape: Shape, value: number | boolean, dtype: DType, options: TensorOptions): Tensor {
 	checkShape(operation, shape);
 	checkDType(operation, dtype);
-	const y = empty([...shape], dtype, options.device ?? defaultDevice());
-	y.backend.setLabel(operation);
-	y.backend.kernels.fill({}, { y }, { value: fillValue(operation, dtype, value) });
-	return finish(y, options);
+	const filling = { value: fillValue(operation, dtype, value) };
+	return runOperation(operation, () => {
+		const y = empty([...shape], dtype, options.device ?? defaultDevice());
+		y.backend.kernels.fill({}, { y }, filling);
+		return finish(y, options);
+	});
 }
 
 /** Zeros of `shape`, float32 by default. */
@@ -216,13 +219,14 @@ export function arange(first: number, ...rest: readonly (number | TensorOptions 
 	}
 	const dtype = checkDType('arange', options.dtype) ?? (numbers.every(Number.isInteger) ? 'int32' : 'float32');
 	if (dtype === 'bool') throw new DTypeError(`arange: dtype bool has no range. Use 'int32' or 'float32'`);
-	const y = empty([Math.ceil((end - start) / step)], dtype, options.device ?? defaultDevice());
 	const whole = dtype === 'int32';
 	if (whole && Math.trunc(step) === 0)
 		throw new ArgumentError(`arange: a step of ${step} is 0 in int32. Leave out dtype for float32`);
-	y.backend.setLabel('arange');
-	y.backend.kernels.arange({}, { y }, whole ? { start: Math.trunc(start), step: Math.trunc(step) } : { start, step });
-	return finish(y, options);
+	return runOperation('arange', () => {
+		const y = empty([Math.ceil((end - start) / step)], dtype, options.device ?? defaultDevice());
+		y.backend.kernels.arange({}, { y }, whole ? { start: Math.trunc(start), step: Math.trunc(step) } : { start, step });
+		return finish(y, options);
+	});
 }
 
 /** `steps` numbers evenly spaced from `start` to `end`, both included; float32 by default. */
@@ -237,7 +241,7 @@ export function linspace(start: number, end: number, steps: number, options: Ten
 	const value = (i: number) => (i < steps / 2 ? start + step * i : end - step * (steps - 1 - i));
 	const values = allocateTyped('float64', steps);
 	for (let i = 0; i < steps; i++) values[i] = dtype === 'int32' ? Math.trunc(value(i)) : value(i);
-	return tensor(values, { ...options, dtype });
+	return runOperation('linspace', () => tensor(values, { ...options, dtype }));
 }
 
 /** The n x m matrix (n x n by default) with ones on its diagonal, else zeros; float32 by default. */
@@ -247,9 +251,11 @@ export function eye(n: number, second: number | TensorOptions = n, third: Tensor
 	const [m, options] = typeof second === 'number' ? [second, third] : [n, second];
 	checkOptions('eye', options, TENSOR_OPTIONS);
 	checkShape('eye', [n, m]);
-	const y = filled('eye', [n, m], 0, options.dtype ?? 'float32', { ...options, requiresGrad: false });
-	const length = Math.min(n, m);
-	const diagonal = { storage: y.storage, dtype: y.dtype, shape: [length], strides: [m + 1], offset: 0 };
-	y.backend.kernels.fill({}, { y: diagonal }, { value: 1 });
-	return finish(y, options);
+	return runOperation('eye', () => {
+		const y = filled('eye', [n, m], 0, options.dtype ?? 'float32', { ...options, requiresGrad: false });
+		const length = Math.min(n, m);
+		const diagonal = { storage: y.storage, dtype: y.dtype, shape: [length], strides: [m + 1], offset: 0 };
+		y.backend.kernels.fill({}, { y: diagonal }, { value: 1 });
+		return finish(y, options);
+	});
 }

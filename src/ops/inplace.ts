@@ -7,6 +7,7 @@ import type { View } from '../backends/contract';
 import type { BinaryOp } from '../backends/contract/elementwise';
 import { fillValue, isFloating, isInt32 } from '../core/dtype';
 import { ArgumentError, AutogradError, DTypeError, formatShape, ShapeError } from '../core/errors';
+import { runOperation } from '../core/operation';
 import { checkOptions } from '../core/options';
 import { closeScope, openScope } from '../scope';
 import { emptyOn, Tensor } from '../tensor';
@@ -29,8 +30,7 @@ function inPlace(operation: string, x: Tensor, write: () => void): Tensor {
 	requireDistinct(operation, x);
 	const scope = openScope();
 	try {
-		x.backend.setLabel(operation);
-		write();
+		runOperation(operation, write);
 	} finally {
 		closeScope(scope, () => false);
 	}

@@ -2,6 +2,7 @@
 import type { View } from '../backends/contract';
 import { type DType, isFloating, promoteScalar, promoteTypes } from '../core/dtype';
 import { float16Bits, float16Value } from '../core/float16';
+import { runOperation } from '../core/operation';
 import { broadcastStrides, type Shape, sameShape } from '../core/shape';
 import { emptyOn, type Tensor } from '../tensor';
 import { to } from './elementwise/cast';
@@ -43,7 +44,7 @@ export function promote(operation: string, ...tensors: readonly Tensor[]): Tenso
 	for (const tensor of tensors) requireTensor(operation, tensor);
 	requireSameDevice(operation, ...tensors);
 	const dtype = resultType(...tensors);
-	return tensors.map((tensor) => to(tensor, dtype));
+	return runOperation(operation, () => tensors.map((tensor) => to(tensor, dtype)));
 }
 
 /** x in another dtype, off the tape: for the inside of `forward`. Gives x itself when nothing changes. */

@@ -8,6 +8,7 @@ import { backendOf, defaultDevice } from '../backends/registry';
 import { DTYPES, type DType, requireDType, requireFloating } from '../core/dtype';
 import { ArgumentError, formatShape, ShapeError } from '../core/errors';
 import { defaultGenerator } from '../core/generator';
+import { runOperation } from '../core/operation';
 import { checkOptions } from '../core/options';
 import { type RandomKey, randomPermutation } from '../core/philox';
 import { checkShape, type Shape } from '../core/shape';
@@ -33,11 +34,12 @@ function make(
 ): Tensor {
 	checkShape(operation, shape);
 	requireDType(operation, dtype, DTYPES, 'dtype');
-	backendOf(device).setLabel(operation);
-	const out = empty(shape, dtype, device);
-	fill(out);
-	if (requiresGrad) setRequiresGrad(out, true);
-	return out;
+	return runOperation(operation, () => {
+		const out = empty(shape, dtype, device);
+		fill(out);
+		if (requiresGrad) setRequiresGrad(out, true);
+		return out;
+	});
 }
 
 /** Uniform in [0, 1). As `torch.rand`. */
@@ -78,11 +80,13 @@ export function randint(first: number, second: number | Shape, third?: Shape | R
 		out.backend.kernels.randomInteger({}, { out }, { ...defaultGenerator.next(), low, high }),
 	);
 	if (dtype === 'int32') return integers;
-	const converted = emptyOn(integers, shape, dtype);
-	converted.backend.kernels.cast({ x: integers }, { y: converted }, {});
-	integers.dispose();
-	if (options.requiresGrad) setRequiresGrad(converted, true);
-	return converted;
+	return runOperation('randint', () => {
+		const converted = emptyOn(integers, shape, dtype);
+		converted.backend.kernels.cast({ x: integers }, { y: converted }, {});
+		integers.dispose();
+		if (options.requiresGrad) setRequiresGrad(converted, true);
+		return converted;
+	});
 }
 
 /** The numbers 0 .. n - 1 in random order, int32 [n], by Fisher and Yates on the host. As `torch.randperm`. */
@@ -90,17 +94,19 @@ export function randperm(n: number, options: Pick<RandomOptions, 'device'> = {})
 	const { device = defaultDevice() } = checkOptions('randperm', options, ['device']);
 	if (!Number.isInteger(n) || n < 0 || n >= 2 ** 31)
 		throw new ArgumentError(`randperm: n must be a whole number from 0 to 2^31 - 1, not ${n}`);
-	return new Tensor(backendOf(device).upload(randomPermutation(defaultGenerator.next(), n), 'int32'), [n]);
+	const permutation = randomPermutation(defaultGenerator.next(), n);
+	return runOperation('randperm', () => new Tensor(backendOf(device).upload(permutation, 'int32'), [n]));
 }
 
 /** 1 with the probability that stands in each element of `p`, else 0, in p's dtype; no gradient. As `torch.bernoulli`. */
 export function bernoulli(p: Tensor): Tensor {
 	requireTensor('bernoulli', p, 'p');
 	requireFloating('bernoulli', p.dtype, 'p');
-	p.backend.setLabel('bernoulli');
-	const out = emptyOn(p, p.shape);
-	p.backend.kernels.bernoulli({ p }, { out }, defaultGenerator.next());
-	return out;
+	return runOperation('bernoulli', () => {
+		const out = emptyOn(p, p.shape);
+		p.backend.kernels.bernoulli({ p }, { out }, defaultGenerator.next());
+		return out;
+	});
 }
 
 /** Uniform in [0, 1), of the shape, dtype and device of `x`. */

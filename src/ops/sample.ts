@@ -4,6 +4,7 @@ import { NO_GRADIENT, record } from '../autograd/tape';
 import type { GridAttributes, SampleAttributes } from '../backends/contract/sample';
 import { allocateTyped, requireFloating } from '../core/dtype';
 import { ArgumentError, DTypeError, formatShape, ShapeError } from '../core/errors';
+import { runOperation } from '../core/operation';
 import { checkOptions } from '../core/options';
 import { checkShape } from '../core/shape';
 import { emptyOn, type Tensor } from '../tensor';
@@ -43,10 +44,11 @@ export function affineSample(
 	size: readonly [height: number, width: number],
 	attributes: SampleAttributes,
 ): Tensor {
-	x.backend.setLabel(name);
-	const y = emptyOn(x, [x.shape[0]!, x.shape[1]!, ...size]);
-	x.backend.kernels.affineSample({ x, matrices }, { y }, attributes);
-	return y;
+	return runOperation(name, () => {
+		const y = emptyOn(x, [x.shape[0]!, x.shape[1]!, ...size]);
+		x.backend.kernels.affineSample({ x, matrices }, { y }, attributes);
+		return y;
+	});
 }
 
 export interface AffineGridOptions {

@@ -1,6 +1,7 @@
 /** Limits on gradients, on the device: nothing is read back. */
 import { noGrad } from '../autograd/modes';
 import { ArgumentError } from '../core/errors';
+import { runOperation } from '../core/operation';
 import { checkOptions } from '../core/options';
 import { zeros } from '../ops/creation';
 import { add, clamp, div } from '../ops/elementwise';
@@ -27,15 +28,17 @@ export function clipGradNorm(
 ): Tensor {
 	const { normType = 2 } = checkOptions('clipGradNorm', options, ['normType']);
 	if (!(maxNorm >= 0)) throw new ArgumentError(`clipGradNorm: maxNorm must be at least 0, not ${maxNorm}`);
-	return noGrad(() =>
-		tidy(() => {
-			const gradients = gradientsOf(parameters);
-			if (gradients.length === 0) return zeros([]);
-			const [total, factor] =
-				normType === 2 && areAlike(gradients) ? fused(gradients, maxNorm) : composed(gradients, maxNorm, normType);
-			for (const gradient of gradients) mul_(gradient, factor);
-			return total;
-		}),
+	return runOperation('clipGradNorm', () =>
+		noGrad(() =>
+			tidy(() => {
+				const gradients = gradientsOf(parameters);
+				if (gradients.length === 0) return zeros([]);
+				const [total, factor] =
+					normType === 2 && areAlike(gradients) ? fused(gradients, maxNorm) : composed(gradients, maxNorm, normType);
+				for (const gradient of gradients) mul_(gradient, factor);
+				return total;
+			}),
+		),
 	);
 }
 
@@ -49,7 +52,6 @@ type NormAndFactor = readonly [total: Tensor, factor: Tensor];
 function fused(gradients: readonly Tensor[], maxNorm: number): NormAndFactor {
 	const views = gradients.map(contiguous);
 	const [total, factor] = [emptyOn(views[0]!, []), emptyOn(views[0]!, [])];
-	total.backend.setLabel('clipGradNorm');
 	total.backend.kernels.clipFactor({ gradients: views }, { norm: total, factor }, { maxNorm });
 	return [total, factor];
 }
@@ -62,9 +64,11 @@ function composed(gradients: readonly Tensor[], maxNorm: number, p: number): Nor
 /** Limits every element of every gradient to [-clipValue, clipValue]. As `torch.nn.utils.clip_grad_value_`. */
 export function clipGradValue(parameters: Tensor | Iterable<Tensor>, clipValue: number): void {
 	if (!(clipValue >= 0)) throw new ArgumentError(`clipGradValue: clipValue must be at least 0, not ${clipValue}`);
-	noGrad(() =>
-		tidy(() => {
-			for (const gradient of gradientsOf(parameters)) copy_(gradient, clamp(gradient, { min: -clipValue, max: clipValue }));
-		}),
+	runOperation('clipGradValue', () =>
+		noGrad(() =>
+			tidy(() => {
+				for (const gradient of gradientsOf(parameters)) copy_(gradient, clamp(gradient, { min: -clipValue, max: clipValue }));
+			}),
+		),
 	);
 }

@@ -1,6 +1,7 @@
 /** Moving averages of weights. */
 import { noGrad } from '../autograd/modes';
 import { ArgumentError } from '../core/errors';
+import { runOperation } from '../core/operation';
 import { checkOptions } from '../core/options';
 import { sameShape } from '../core/shape';
 import { copy_ } from '../ops/inplace';
@@ -57,10 +58,11 @@ export class EMA {
 		const decay = this.warmup ? Math.min(this.decay, this.#updates / (this.#updates + 9)) : this.decay;
 		this.#params.forEach((param, i) => {
 			const average = this.#averages[i]!;
-			param.backend.setLabel('EMA.update');
-			const weights = noGrad(() => contiguous(param));
-			param.backend.kernels.emaStep({ param: weights }, { average }, { decay });
-			weights.dispose();
+			runOperation('EMA.update', () => {
+				const weights = noGrad(() => contiguous(param));
+				param.backend.kernels.emaStep({ param: weights }, { average }, { decay });
+				weights.dispose();
+			});
 			average.storage.version++;
 			average.storage.lastWriter = 'EMA.update';
 		});

@@ -7,6 +7,7 @@
 
 import { noGrad } from '../autograd/modes';
 import { ArgumentError, formatShape } from '../core/errors';
+import { runOperation } from '../core/operation';
 import { requireOptions } from '../core/options';
 import { sameShape } from '../core/shape';
 import { zeros } from '../ops/creation';
@@ -117,23 +118,25 @@ export abstract class Optimizer<O extends CommonOptions> {
 		const result = closure?.();
 		// Before any parameter moves. A group's parameters are on one device.
 		for (const { params } of this.paramGroups) params[0]?.backend.throwReported();
-		noGrad(() => {
-			for (const group of this.paramGroups) {
-				for (const param of group.params) if (param.grad !== null) this.#updateOne(param, param.grad, group);
-			}
-		});
+		const operation = `${this.constructor.name}.step`;
+		runOperation(operation, () =>
+			noGrad(() => {
+				for (const group of this.paramGroups) {
+					for (const param of group.params)
+						if (param.grad !== null) this.#updateOne(operation, param, param.grad, group);
+				}
+			}),
+		);
 		return result;
 	}
 
-	#updateOne(param: Tensor, gradient: Tensor, group: ParamGroup<O>): void {
+	#updateOne(operation: string, param: Tensor, gradient: Tensor, group: ParamGroup<O>): void {
 		let state = this.state.get(param);
 		if (state === undefined) {
 			state = {};
 			this.state.set(param, state);
 		}
-		const operation = `${this.constructor.name}.step`;
 		requireGradientOf(operation, param, gradient);
-		param.backend.setLabel(operation);
 		const values = contiguous(gradient);
 		const target = takeOut(operation, param, values);
 		this.update(target, values, group, state);

@@ -1,6 +1,7 @@
 /** The CPU reference as a backend: host memory, plain loops, nothing asynchronous. */
 import { allocateTyped, type DType, type TypedArray } from '../../core/dtype';
 import { DTypeError } from '../../core/errors';
+import { currentOperation } from '../../core/operation';
 import type { Backend, Kernels, Storage } from '../contract';
 import { attention } from './attention';
 import { conv } from './conv';
@@ -41,7 +42,10 @@ const kernels: Kernels = {
 
 function requireSupported(dtype: DType): void {
 	if (dtype === 'float16') {
-		throw new DTypeError(`float16 lives on WebGPU only: on the CPU use float32, which holds every float16 exactly`);
+		const operation = currentOperation() || 'tensor';
+		throw new DTypeError(
+			`${operation}: float16 lives on WebGPU only; on the CPU use float32, which holds every float16 exactly`,
+		);
 	}
 }
 
@@ -60,6 +64,5 @@ export const cpuBackend: Backend = {
 	read(storage: Storage): Promise<TypedArray> {
 		return Promise.resolve((storage as CpuStorage).data.slice());
 	},
-	setLabel(): void {},
 	throwReported(): void {},
 };

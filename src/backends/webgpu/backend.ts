@@ -1,6 +1,7 @@
 /** The WebGPU backend: device, memory, pipelines and commands put together behind the contract. */
 import type { DType, TypedArray } from '../../core/dtype';
 import { ArgumentError, DeviceError, DisposedError, DTypeError } from '../../core/errors';
+import { currentOperation } from '../../core/operation';
 import type { Backend, Kernels, Storage } from '../contract';
 import { type CommandOptions, Commands, type LaunchRecord } from './commands';
 import { type AdapterInfo, type DeviceOptions, openDevice } from './device';
@@ -168,10 +169,6 @@ class Runtime implements WebGPUBackend {
 		}
 	}
 
-	setLabel(operation: string): void {
-		this.commands.operation = operation;
-	}
-
 	throwReported(): void {
 		this.failures.raise();
 	}
@@ -254,7 +251,7 @@ class Runtime implements WebGPUBackend {
 
 	private place(length: number, dtype: DType, forHost: boolean): GpuStorage {
 		this.commands.requireRunning();
-		const operation = this.commands.operation || 'tensor';
+		const operation = currentOperation() || 'tensor';
 		if (dtype === 'float64') {
 			throw new DTypeError(`${operation}: float64 lives on the CPU only; convert with .to('float32')`);
 		}

@@ -11,6 +11,7 @@
  */
 import type { Variant } from '../../../shaders/shader';
 import { ArgumentError, DeviceError } from '../../core/errors';
+import { currentOperation } from '../../core/operation';
 import { BindGroups } from './bindgroups';
 import { BufferUsage, MAP_MODE_READ } from './device';
 import { nextRound } from './eventloop';
@@ -84,8 +85,6 @@ const SLOT_WORDS = MAX_PARAM_BYTES / 4;
 export class Commands {
 	/** The number of the batch that is being encoded; all before it are submitted. */
 	batch = 1;
-	/** The operation on whose behalf launches come. */
-	operation = '';
 	/** Sees every launch: a capture for replay. */
 	onLaunch: ((record: LaunchRecord) => void) | undefined;
 	/** Set while profiling: every launch has a pass of its own then. */
@@ -189,9 +188,9 @@ export class Commands {
 		const group = this.bindGroups.get(pipeline.layout, record.buffers, pipeline.key, this.batch);
 		this.account(pipeline, record);
 		if (pipeline.gpu !== undefined && this.waiting.length === 0) {
-			this.encode(record, pipeline, pipeline.gpu, group, x, y, z, this.operation);
+			this.encode(record, pipeline, pipeline.gpu, group, x, y, z, currentOperation());
 		} else {
-			const work = { record: record as unknown as Launch, pipeline, group, x, y, z, operation: this.operation };
+			const work = { record: record as unknown as Launch, pipeline, group, x, y, z, operation: currentOperation() };
 			this.waiting.push({ batch: this.batch, work });
 		}
 	}
@@ -308,7 +307,7 @@ export class Commands {
 		counters.bytes += record.bytes;
 		this.launches++;
 		if (this.onLaunch !== undefined) {
-			this.onLaunch({ ...(record as unknown as Launch), operation: this.operation, pipeline: pipeline.key });
+			this.onLaunch({ ...(record as unknown as Launch), operation: currentOperation(), pipeline: pipeline.key });
 		}
 	}
 

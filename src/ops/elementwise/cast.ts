@@ -5,6 +5,7 @@ import type { DeviceName } from '../../backends/contract';
 import { backendOf } from '../../backends/registry';
 import { DTYPES, type DType } from '../../core/dtype';
 import { ArgumentError, AutogradError, DTypeError } from '../../core/errors';
+import { runOperation } from '../../core/operation';
 import { emptyOn, Tensor } from '../../tensor';
 import { tidy } from '../../tidy';
 import { requireTensor } from '../requirements';
@@ -66,7 +67,7 @@ function toWebGPU(x: Tensor): Tensor {
 			source = emptyOn(x, x.shape);
 			x.backend.kernels.copy({ x }, { y: source }, {});
 		}
-		return new Tensor(backendOf('webgpu').upload(source.storage.hostData!(), x.dtype), x.shape);
+		return runOperation('to', () => new Tensor(backendOf('webgpu').upload(source.storage.hostData!(), x.dtype), x.shape));
 	});
 }
 

@@ -1,0 +1,34 @@
+/**
+ * The operation that runs now: the name that errors, allocations and launches carry.
+ *
+ * The name belongs to synchronous code and is reset when the outermost operation returns or throws, so an error never carries the name of
+ * an earlier call. Operations that the outermost one calls run under its name.
+ */
+
+let running = '';
+
+/** The name of the operation that runs now, or '' outside of operations. */
+export function currentOperation(): string {
+	return running;
+}
+
+/** Names what happens from now on `name`, unless an operation runs already. Returns whether it did: then `leaveOperation` must follow. */
+export function enterOperation(name: string): boolean {
+	if (running !== '') return false;
+	running = name;
+	return true;
+}
+
+export function leaveOperation(): void {
+	running = '';
+}
+
+/** Runs `fn` as the operation `name`, or as part of the operation that runs already. */
+export function runOperation<T>(name: string, fn: () => T): T {
+	const outermost = enterOperation(name);
+	try {
+		return fn();
+	} finally {
+		if (outermost) leaveOperation();
+	}
+}
