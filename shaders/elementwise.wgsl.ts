@@ -49,6 +49,13 @@ import type { Access, ShaderSource, ShaderTemplate, StorageType } from './shader
 
 export type ElementAccess = `linear.${string}` | `rows.${string}`;
 
+/** What an element is: 'u8' is stored as i32, and what is written is taken modulo 256. */
+export type ElementType = StorageType | 'u8';
+
+function storageOf(type: ElementType): StorageType {
+	return type === 'u8' ? 'i32' : type;
+}
+
 /** What arithmetic an operand takes part in: its storage type widened, or its bare bits. */
 type Computed = 'f32' | 'f16' | 'i32' | 'u32';
 
@@ -226,13 +233,13 @@ ${kind === 'rows' ? rowsMain(places) : linearMain(places, target)}
 	return { code, bindings };
 }
 
-/** f16 is computed in f32, and bool, where it takes part in arithmetic, in i32. */
-function arithmetic(type: StorageType): 'f32' | 'i32' {
+/** f16 is computed in f32; u8, and bool where it takes part in arithmetic, in i32. */
+function arithmetic(type: ElementType): 'f32' | 'i32' {
 	return type === 'f32' || type === 'f16' ? 'f32' : 'i32';
 }
 
-function operand(name: string, stored: StorageType): Operand {
-	return { name, stored, computed: arithmetic(stored) };
+function operand(name: string, type: ElementType): Operand {
+	return { name, stored: storageOf(type), computed: arithmetic(type) };
 }
 
 /** A bool as it is stored. */
@@ -240,12 +247,13 @@ function stored(condition: string): string {
 	return `select(vec4(0u), vec4(1u), ${condition})`;
 }
 
-/** A number as the output stores it: a bool by whether it is not 0. */
-function storedAs(type: StorageType, value: string): string {
+/** A number as the output stores it: a bool by whether it is not 0, uint8 modulo 256. */
+function storedAs(type: ElementType, value: string): string {
+	if (type === 'u8') return `(${value}) & vec4(255)`;
 	return type === 'u32' ? stored(`(${value}) != vec4(0)`) : value;
 }
 
-export type UnaryVariant = { op: UnaryName; type: StorageType; access: ElementAccess };
+export type UnaryVariant = { op: UnaryName; type: ElementType; access: ElementAccess };
 
 export const unary: ShaderTemplate<UnaryVariant> = {
 	name: 'elementwise.unary',
@@ -254,10 +262,10 @@ export const unary: ShaderTemplate<UnaryVariant> = {
 		return elementwiseSource({
 			access,
 			operands: [operand('x', type)],
-			output: type,
+			output: storageOf(type),
 			functions: integer ? '' : LOCAL_FUNCTIONS[op],
 			parameters: arithmetic(type),
-			value: (integer ? INTEGER_UNARY[op] : UNARY[op])!,
+			value: storedAs(type, (integer ? INTEGER_UNARY[op] : UNARY[op])!),
 		});
 	},
 };
@@ -287,15 +295,15 @@ export const predicate: ShaderTemplate<PredicateVariant> = {
 	},
 };
 
-function binaryValue(op: BinaryName, type: StorageType): string {
+function binaryValue(op: BinaryName, type: ElementType): string {
 	return storedAs(type, (arithmetic(type) === 'i32' && INTEGER_BINARY[op]) || BINARY[op]);
 }
 
-function binaryFunctions(op: BinaryName, type: StorageType): string {
+function binaryFunctions(op: BinaryName, type: ElementType): string {
 	return op === 'pow' && arithmetic(type) === 'i32' ? INTEGER_POWER : '';
 }
 
-export type BinaryVariant = { op: BinaryName; type: StorageType; access: ElementAccess; inPlace: boolean };
+export type BinaryVariant = { op: BinaryName; type: ElementType; access: ElementAccess; inPlace: boolean };
 
 export const binary: ShaderTemplate<BinaryVariant> = {
 	name: 'elementwise.binary',
@@ -303,7 +311,7 @@ export const binary: ShaderTemplate<BinaryVariant> = {
 		elementwiseSource({
 			access,
 			operands: [operand('a', type), operand('b', type)],
-			output: type,
+			output: storageOf(type),
 			inPlace,
 			functions: binaryFunctions(op, type),
 			value: binaryValue(op, type),
@@ -313,7 +321,7 @@ export const binary: ShaderTemplate<BinaryVariant> = {
 /** `scalar` says on which side of the operator the number s stands. */
 export type BinaryScalarVariant = {
 	op: BinaryName;
-	type: StorageType;
+	type: ElementType;
 	access: ElementAccess;
 	inPlace: boolean;
 	scalar: 'left' | 'right';
@@ -327,10 +335,10 @@ export const binaryScalar: ShaderTemplate<BinaryScalarVariant> = {
 		return elementwiseSource({
 			access,
 			operands: [operand('x', type)],
-			output: type,
+			output: storageOf(type),
 			inPlace,
 			functions: wgsl`${binaryFunctions(op, type)}
-fn combine(a: vec4<${computed}>, b: vec4<${computed}>) -> vec4<${type === 'f16' ? 'f32' : type}> {
+fn combine(a: vec4<${computed}>, b: vec4<${computed}>) -> vec4<${type === 'f16' ? 'f32' : storageOf(type)}> {
 	return ${binaryValue(op, type)};
 }
 `,
@@ -389,7 +397,7 @@ export const where: ShaderTemplate<WhereVariant> = {
 	},
 };
 
-export type CombineVariant = { op: CombineName; type: StorageType; access: ElementAccess };
+export type CombineVariant = { op: CombineName; type: ElementType; access: ElementAccess };
 
 export const combine: ShaderTemplate<CombineVariant> = {
 	name: 'elementwise.combine',
@@ -397,13 +405,13 @@ export const combine: ShaderTemplate<CombineVariant> = {
 		elementwiseSource({
 			access,
 			operands: [operand('a', type), operand('b', type)],
-			output: type,
+			output: storageOf(type),
 			parameters: arithmetic(type),
 			value: storedAs(type, COMBINE[op]),
 		}),
 };
 
-export type TernaryVariant = { op: TernaryName; type: StorageType; access: ElementAccess };
+export type TernaryVariant = { op: TernaryName; type: ElementType; access: ElementAccess };
 
 export const ternary: ShaderTemplate<TernaryVariant> = {
 	name: 'elementwise.ternary',
@@ -411,13 +419,13 @@ export const ternary: ShaderTemplate<TernaryVariant> = {
 		elementwiseSource({
 			access,
 			operands: [operand('a', type), operand('b', type), operand('c', type)],
-			output: type,
+			output: storageOf(type),
 			parameters: arithmetic(type),
-			value: TERNARY[op],
+			value: storedAs(type, TERNARY[op]),
 		}),
 };
 
-export type CastVariant = { from: StorageType; to: StorageType; access: ElementAccess };
+export type CastVariant = { from: StorageType; to: ElementType; access: ElementAccess };
 
 const TO_INTEGER = `
 fn toInteger(x: vec4<f32>) -> vec4<i32> {
@@ -430,12 +438,12 @@ export const cast: ShaderTemplate<CastVariant> = {
 	name: 'elementwise.cast',
 	source({ from, to, access }) {
 		const floating = arithmetic(from) === 'f32';
-		const toInteger = floating && to === 'i32';
-		const value = to === 'u32' ? stored(floating ? 'isTrue(x)' : 'x != vec4(0)') : toInteger ? 'toInteger(x)' : 'x';
+		const toInteger = floating && storageOf(to) === 'i32';
+		const value = to === 'u32' ? stored(floating ? 'isTrue(x)' : 'x != vec4(0)') : storedAs(to, toInteger ? 'toInteger(x)' : 'x');
 		return elementwiseSource({
 			access,
 			operands: [operand('x', from)],
-			output: to,
+			output: storageOf(to),
 			functions: toInteger ? TO_INTEGER : '',
 			value,
 		});

@@ -13,7 +13,7 @@
  *   workgroup number: the launch path cuts long launches and sets it.
  */
 
-/** What an element is in a storage buffer. Arithmetic on `f16` storage is always done in f32. bool is stored as u32. */
+/** What an element is in a storage buffer. Arithmetic on `f16` storage is always done in f32. bool is stored as u32, uint8 as i32. */
 export type StorageType = 'f32' | 'f16' | 'i32' | 'u32';
 
 export type Access = 'read' | 'read_write';

@@ -33,7 +33,22 @@ export * as nn from './nn';
 // Operations, by family.
 export { type AttentionOptions, scaledDotProductAttention } from './ops/attention';
 export { conv1d, conv2d, conv3d, convTranspose1d, convTranspose2d, convTranspose3d } from './ops/conv';
-export { arange, eye, full, fullLike, linspace, ones, onesLike, tensor, zeros, zerosLike } from './ops/creation';
+export {
+	arange,
+	type DataOptions,
+	eye,
+	full,
+	fullLike,
+	linspace,
+	type NumberArray,
+	ones,
+	onesLike,
+	type PixelData,
+	type TensorOptions,
+	tensor,
+	zeros,
+	zerosLike,
+} from './ops/creation';
 export { einsum } from './ops/einsum';
 export * from './ops/elementwise';
 export { embedding } from './ops/embedding';

@@ -165,7 +165,7 @@ export class Tensor implements View {
 		this.dispose();
 	}
 
-	/** The elements in row-major order, as the typed array of the dtype (bool: Uint8Array, float16: Float32Array). */
+	/** The elements in row-major order, as the typed array of the dtype (uint8 and bool: Uint8Array, float16: Float32Array). */
 	async data(): Promise<TypedArray> {
 		const storage = this.storage;
 		const backend = this.backend;

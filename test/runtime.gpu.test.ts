@@ -135,6 +135,7 @@ test('every dtype goes up and comes back; lengths need not fill 32-bit words', a
 		['float32', new Float32Array([1.5, -2, Infinity])],
 		['int32', new Int32Array([1, -2, 2 ** 31 - 1])],
 		['bool', new Uint8Array([1, 0, 1, 1, 0])],
+		['uint8', new Uint8Array([1, 0, 7, 128, 255])],
 		['float32', new Float32Array(0)],
 		['bool', new Uint8Array(0)],
 	] as const;

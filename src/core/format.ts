@@ -1,5 +1,5 @@
 /** How tensors print: as PyTorch's, with at most a few elements at the edges of long dimensions. */
-import type { DType, TypedArray } from './dtype';
+import { type DType, isInteger, type TypedArray } from './dtype';
 import { formatShape } from './errors';
 import { contiguousStrides, numel, type Shape } from './shape';
 
@@ -76,7 +76,7 @@ function formatter(
 	summarize: boolean,
 ): (value: number) => string {
 	if (dtype === 'bool') return (value) => (value !== 0 ? 'true' : 'false');
-	if (dtype === 'int32') return String;
+	if (isInteger(dtype)) return String;
 	let largest = 0;
 	let smallest = Number.POSITIVE_INFINITY;
 	let whole = true;

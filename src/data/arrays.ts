@@ -1,7 +1,7 @@
 /** Arrays of the host as a dataset: the samples stay as small as they came, and become floating point batch by batch. */
 import type { DeviceName } from '../backends/contract';
 import { defaultDevice } from '../backends/registry';
-import { allocateTyped, DTYPES, type DType, isFloating, type TypedArray } from '../core/dtype';
+import { allocateTyped, DTYPES, type DType, holdsInteger, isFloating, isInteger, type TypedArray } from '../core/dtype';
 import { ArgumentError, DTypeError, formatShape, ShapeError } from '../core/errors';
 import { checkOptions } from '../core/options';
 import { checkShape, numel, type Shape } from '../core/shape';
@@ -120,11 +120,11 @@ function defaultDType(data: HostArray['data'], device: DeviceName): DType {
 function columnOf({ data, shape = [data.length], dtype, scale = 1, shift = 0 }: HostArray, i: number): Column {
 	const sampleShape = shape.slice(1);
 	const numbers = Array.isArray(data) ? Float64Array.from(data) : (data as HostData);
-	if (dtype === 'int32' && (Array.isArray(data) || data instanceof Float32Array || data instanceof Float64Array)) {
-		const odd = numbers.findIndex((value) => value !== (value | 0));
+	if (dtype !== undefined && isInteger(dtype) && !(data instanceof Uint8Array)) {
+		const odd = numbers.findIndex((value) => !holdsInteger(dtype, value));
 		if (odd >= 0) {
 			throw new DTypeError(
-				`ArrayDataset: array ${i}: element ${odd} is ${data[odd]}, which is no int32. Leave out dtype for float32`,
+				`ArrayDataset: array ${i}: element ${odd} is ${data[odd]}, which is no ${dtype}. Leave out dtype for float32`,
 			);
 		}
 	}

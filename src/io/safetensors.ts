@@ -61,7 +61,14 @@ const FILE_WIDTH = {
 
 type FileDType = keyof typeof FILE_WIDTH;
 
-const WRITTEN_AS: Record<DType, FileDType> = { float64: 'F64', float32: 'F32', int32: 'I32', float16: 'F16', bool: 'BOOL' };
+const WRITTEN_AS: Record<DType, FileDType> = {
+	float64: 'F64',
+	float32: 'F32',
+	int32: 'I32',
+	float16: 'F16',
+	uint8: 'U8',
+	bool: 'BOOL',
+};
 
 interface Entry {
 	readonly name: string;
@@ -244,7 +251,7 @@ function readElements(entry: Entry, data: Uint8Array, { float16As, float64As }: 
 		case 'I16':
 			return ['int32', Int32Array.from(new Int16Array(buffer, byteOffset, length))];
 		case 'U8':
-			return ['int32', Int32Array.from(bytes)];
+			return ['uint8', bytes];
 		case 'I8':
 			return ['int32', Int32Array.from(new Int8Array(buffer, byteOffset, length))];
 		case 'BOOL': {
@@ -278,9 +285,16 @@ function narrowed(entry: Entry, values: BigInt64Array | BigUint64Array | Uint32A
 }
 
 /** The order of dtypes in a file. */
-const FILE_ORDER: Record<DType, number> = { float64: 0, float32: 1, int32: 2, float16: 3, bool: 4 };
+const FILE_ORDER: Record<DType, number> = { float64: 0, float32: 1, int32: 2, float16: 3, uint8: 4, bool: 5 };
 
-const ARRAY_OF = { float32: Float32Array, float64: Float64Array, float16: Uint16Array, int32: Int32Array, bool: Uint8Array };
+const ARRAY_OF = {
+	float32: Float32Array,
+	float64: Float64Array,
+	float16: Uint16Array,
+	int32: Int32Array,
+	uint8: Uint8Array,
+	bool: Uint8Array,
+};
 
 /**
  * A safetensors file of these tensors. As the format's own writer does, data are ordered by the width of their dtype, widest

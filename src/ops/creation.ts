@@ -3,7 +3,7 @@
 import { setRequiresGrad } from '../autograd/tape';
 import type { DeviceName } from '../backends/contract';
 import { backendOf, defaultDevice } from '../backends/registry';
-import { allocateTyped, DTYPES, type DType, fillValue, type TypedArray } from '../core/dtype';
+import { allocateTyped, DTYPES, type DType, fillValue, isInteger, type TypedArray } from '../core/dtype';
 import { ArgumentError, DTypeError, formatShape, ShapeError } from '../core/errors';
 import { float32ToFloat16 } from '../core/float16';
 import { runOperation } from '../core/operation';
@@ -23,24 +23,37 @@ export interface TensorOptions {
 
 const TENSOR_OPTIONS = ['dtype', 'device', 'requiresGrad'] as const;
 
+/** The typed arrays that `tensor` takes; a Float16Array too, where the platform has it. */
+export type NumberArray = TypedArray | Int8Array | Uint8ClampedArray | Int16Array | Uint32Array | BigInt64Array | BigUint64Array;
+
 export interface DataOptions extends TensorOptions {
 	/** Default: the nesting of the data, or [length] of a typed array. */
 	readonly shape?: Shape;
 }
 
+/** Pixels as browsers give them: a row after another, four bytes (red, green, blue, alpha) a pixel. */
+export interface PixelData {
+	readonly width: number;
+	readonly height: number;
+	readonly data: Uint8ClampedArray;
+}
+
 /**
- * A tensor that holds a copy of `data`: a number or boolean, arrays nested evenly, or a typed array, in row-major order.
+ * A tensor that holds a copy of `data`: a number or boolean, arrays nested evenly, a typed array, or an ImageData, in row-major order.
  *
- * The dtype is float32 by default whatever the numbers are (unlike PyTorch's int64 for whole ones: pass `dtype: 'int32'`), bool for
- * booleans, and that of a typed array: Float32Array, Float64Array (float32 on WebGPU), Int32Array, and bool for Uint8Array.
- * `shape` reads a flat list as any shape of as many elements.
+ * The dtype is float32 by default whatever the numbers are (unlike PyTorch's int64 for whole ones: pass `dtype: 'int32'`) and bool for
+ * booleans. Typed arrays give: Float32Array and Float16Array float32; Float64Array float64, but float32 on WebGPU; Uint8Array and
+ * Uint8ClampedArray uint8; arrays of other whole numbers, BigInt64Array included, int32. A Uint16Array needs a `dtype`, since it may hold
+ * numbers or the bits of float16. An ImageData becomes uint8 of shape [height, width, 4]. `shape` reads a flat list as any shape of as
+ * many elements. Throws a DTypeError for an element that the dtype does not hold.
  */
-export function tensor(data: NestedArray | TypedArray, options: DataOptions = {}): Tensor {
+export function tensor(data: NestedArray | NumberArray | PixelData, options: DataOptions = {}): Tensor {
 	checkOptions('tensor', options, ['shape', 'dtype', 'device', 'requiresGrad']);
+	if (isPixelData(data)) return tensor(data.data, { shape: [data.height, data.width, 4], ...options });
 	const device = options.device ?? defaultDevice();
 	const typed = ArrayBuffer.isView(data);
 	const dtype = checkDType('tensor', options.dtype) ?? (typed ? typedDType(data, device) : leafDType(data));
-	const nesting = typed ? [data.length] : nestedShape(data);
+	const nesting = typed ? [requireNumbers(data).length] : nestedShape(data);
 	const shape = options.shape ?? nesting;
 	checkShape('tensor', shape);
 	const size = numel(nesting);
@@ -49,8 +62,6 @@ export function tensor(data: NestedArray | TypedArray, options: DataOptions = {}
 	}
 	let values: TypedArray;
 	if (typed) {
-		if (data instanceof Uint16Array)
-			throw new DTypeError(`tensor: a Uint16Array is no dtype's array. Make a Float32Array and pass dtype: 'float16'`);
 		values = convert(data, dtype);
 	} else {
 		const flat = new Array<number>(size);
@@ -61,37 +72,67 @@ export function tensor(data: NestedArray | TypedArray, options: DataOptions = {}
 }
 
 /** Numbers as the typed array of a dtype; whole numbers are checked, since a fraction would be lost without a word. */
-function convert(values: ArrayLike<number>, dtype: DType): TypedArray {
+function convert(values: ArrayLike<number> | BigInt64Array | BigUint64Array, dtype: DType): TypedArray {
+	if (values instanceof BigInt64Array || values instanceof BigUint64Array) return convert(Array.from(values, Number), dtype);
 	if (dtype === 'float16') return float32ToFloat16(Float32Array.from(values));
 	if (dtype === 'float32' && values instanceof Float32Array) return values;
 	if (dtype === 'float64' && values instanceof Float64Array) return values;
 	if (dtype === 'int32' && values instanceof Int32Array) return values;
+	// A plain view, since the slice() of Node's Buffer does not copy.
+	if (dtype === 'uint8' && values instanceof Uint8Array) return new Uint8Array(values.buffer, values.byteOffset, values.length);
 	const result = allocateTyped(dtype, values.length);
 	if (dtype === 'bool') {
 		for (let i = 0; i < values.length; i++) result[i] = values[i] !== 0 ? 1 : 0;
 	} else {
 		result.set(values);
-		if (dtype === 'int32') requireIntegers(values, result);
+		if (isInteger(dtype)) requireIntegers(values, result, dtype);
 	}
 	return result;
 }
 
-function requireIntegers(values: ArrayLike<number>, stored: TypedArray): void {
+function requireIntegers(values: ArrayLike<number>, stored: TypedArray, dtype: DType): void {
 	for (let i = 0; i < stored.length; i++) {
 		if (stored[i] !== values[i]) {
-			throw new DTypeError(`tensor: element ${i} is ${values[i]}, which is no int32. Round it, or leave out dtype for float32`);
+			throw new DTypeError(`tensor: element ${i} is ${values[i]}, which is no ${dtype}. Round it, or pass dtype: 'float32'`);
 		}
 	}
 }
 
-function typedDType(data: TypedArray | ArrayBufferView, device: DeviceName): DType {
-	if (data instanceof Float32Array) return 'float32';
-	if (data instanceof Float64Array) return device === 'webgpu' ? 'float32' : 'float64';
-	if (data instanceof Int32Array) return 'int32';
-	if (data instanceof Uint8Array) return 'bool';
-	throw new DTypeError(
-		`tensor: takes Float32Array, Float64Array, Int32Array and Uint8Array (bool), not ${data.constructor.name}`,
-	);
+/** The dtype by the name of the typed array; Float16Array is not there everywhere. */
+const ARRAY_DTYPES: Readonly<Record<string, DType>> = {
+	Float16Array: 'float32',
+	Float32Array: 'float32',
+	Float64Array: 'float64',
+	Int8Array: 'int32',
+	Uint8Array: 'uint8',
+	Uint8ClampedArray: 'uint8',
+	Int16Array: 'int32',
+	Int32Array: 'int32',
+	Uint32Array: 'int32',
+	BigInt64Array: 'int32',
+	BigUint64Array: 'int32',
+};
+
+function typedDType(data: ArrayBufferView, device: DeviceName): DType {
+	const name = Object.prototype.toString.call(data).slice(8, -1);
+	if (name === 'Uint16Array') {
+		throw new DTypeError(
+			"tensor: a Uint16Array may hold numbers or the bits of float16. Pass dtype: 'int32' for numbers; make a Float32Array of float16",
+		);
+	}
+	const dtype = ARRAY_DTYPES[name] ?? 'float32';
+	return dtype === 'float64' && device === 'webgpu' ? 'float32' : dtype;
+}
+
+/** A DataView is a view of bytes, but no array of numbers. */
+function requireNumbers<T extends ArrayBufferView>(data: T): Exclude<T, DataView> {
+	if (data instanceof DataView)
+		throw new DTypeError('tensor: a DataView has no dtype. Wrap its buffer: new Uint8Array(view.buffer)');
+	return data as Exclude<T, DataView>;
+}
+
+function isPixelData(data: NestedArray | NumberArray | PixelData): data is PixelData {
+	return typeof data === 'object' && data !== null && 'width' in data && 'height' in data && 'data' in data;
 }
 
 /** bool where all leaves are booleans, and there are any; else float32. */
@@ -116,6 +157,8 @@ function nestedShape(data: NestedArray): number[] {
 function flatten(data: NestedArray, shape: Shape, depth: number, result: number[], at: number): number {
 	if (depth === shape.length) {
 		if (typeof data !== 'number' && typeof data !== 'boolean') {
+			if (data instanceof ArrayBuffer || (typeof SharedArrayBuffer !== 'undefined' && data instanceof SharedArrayBuffer))
+				throw new ArgumentError('tensor: a buffer has no dtype. Wrap it: new Uint8Array(buffer), or new Float32Array(buffer)');
 			throw new ArgumentError(
 				Array.isArray(data)
 					? `tensor: the arrays are nested unevenly: an array where other places at depth ${depth} hold numbers`
@@ -219,11 +262,13 @@ export function arange(first: number, ...rest: readonly (number | TensorOptions 
 	}
 	const dtype = checkDType('arange', options.dtype) ?? (numbers.every(Number.isInteger) ? 'int32' : 'float32');
 	if (dtype === 'bool') throw new DTypeError(`arange: dtype bool has no range. Use 'int32' or 'float32'`);
-	const whole = dtype === 'int32';
+	const whole = isInteger(dtype);
 	if (whole && Math.trunc(step) === 0)
-		throw new ArgumentError(`arange: a step of ${step} is 0 in int32. Leave out dtype for float32`);
+		throw new ArgumentError(`arange: a step of ${step} is 0 in ${dtype}. Leave out dtype for float32`);
+	const count = Math.ceil((end - start) / step);
+	for (const value of whole && count > 0 ? [start, start + (count - 1) * step] : []) fillValue('arange', dtype, value);
 	return runOperation('arange', () => {
-		const y = empty([Math.ceil((end - start) / step)], dtype, options.device ?? defaultDevice());
+		const y = empty([count], dtype, options.device ?? defaultDevice());
 		y.backend.kernels.arange({}, { y }, whole ? { start: Math.trunc(start), step: Math.trunc(step) } : { start, step });
 		return finish(y, options);
 	});
@@ -240,7 +285,7 @@ export function linspace(start: number, end: number, steps: number, options: Ten
 	// From the nearer end, so that both ends are exact and the numbers symmetric.
 	const value = (i: number) => (i < steps / 2 ? start + step * i : end - step * (steps - 1 - i));
 	const values = allocateTyped('float64', steps);
-	for (let i = 0; i < steps; i++) values[i] = dtype === 'int32' ? Math.trunc(value(i)) : value(i);
+	for (let i = 0; i < steps; i++) values[i] = isInteger(dtype) ? Math.trunc(value(i)) : value(i);
 	return runOperation('linspace', () => tensor(values, { ...options, dtype }));
 }
 

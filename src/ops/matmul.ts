@@ -18,8 +18,8 @@ function requireFactors(operation: string, ...factors: readonly Tensor[]): void 
 	requireSameDevice(operation, ...factors);
 	const [first] = factors as [Tensor];
 	for (const factor of factors) {
-		if (factor.dtype === 'bool')
-			throw new DTypeError(`${operation}: dtype bool has no product. Convert with .to('int32') or .to('float32')`);
+		if (factor.dtype === 'bool' || factor.dtype === 'uint8')
+			throw new DTypeError(`${operation}: dtype ${factor.dtype} has no product. Convert with .to('int32') or .to('float32')`);
 		if (factor.dtype !== first.dtype) {
 			throw new DTypeError(
 				`${operation}: dtypes differ: ${first.dtype} ${formatShape(first.shape)} and ${factor.dtype} ${formatShape(factor.shape)}. Convert one with .to('${first.dtype}')`,

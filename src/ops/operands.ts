@@ -1,6 +1,6 @@
 /** What operations of several operands have in common: promotion, devices, broadcasting, and the way back for gradients. */
 import type { View } from '../backends/contract';
-import { type DType, isFloating, promoteScalar, promoteTypes } from '../core/dtype';
+import { category, type DType, isFloating, promoteScalar, promoteTypes } from '../core/dtype';
 import { float16Bits, float16Value } from '../core/float16';
 import { runOperation } from '../core/operation';
 import { broadcastStrides, type Shape, sameShape } from '../core/shape';
@@ -30,11 +30,7 @@ export function resultType(...operands: readonly Operand[]): DType {
 	return dtype;
 }
 
-function category(dtype: DType): number {
-	return dtype === 'bool' ? 0 : dtype === 'int32' ? 1 : 2;
-}
-
-/** The floating dtype in which a function like exp computes `dtype`: bool and int32 become float32. */
+/** The floating dtype in which a function like exp computes `dtype`: bool and whole numbers become float32. */
 export function floatingType(dtype: DType): DType {
 	return isFloating(dtype) ? dtype : 'float32';
 }
@@ -61,14 +57,16 @@ export function broadcastView(x: Tensor, shape: Shape): View {
 	return { storage: x.storage, dtype: x.dtype, shape, strides: broadcastStrides(x.shape, x.strides, shape), offset: x.offset };
 }
 
-/** A number as kernels compute with it: those of float16 do so in float32. */
+/** A number as kernels compute with it: those of float16 do so in float32. uint8 takes it modulo 256, as PyTorch does. */
 export function scalarFor(dtype: DType, value: number): number {
+	if (dtype === 'uint8') return value & 255;
 	return dtype === 'float32' ? Math.fround(value) : value;
 }
 
 /** A number as a tensor of `dtype` would hold it, so that a comparison with what was stored holds exactly. */
 export function storedAs(dtype: DType, value: number): number {
-	return dtype === 'float16' ? float16Value(float16Bits(value)) : scalarFor(dtype, value);
+	if (dtype === 'float16') return float16Value(float16Bits(value));
+	return dtype === 'float32' ? Math.fround(value) : value;
 }
 
 /** The gradient of an input of that shape and dtype, from the gradient of what it was broadcast and promoted to. */

@@ -5,7 +5,7 @@
 import { record, setRequiresGrad } from '../autograd/tape';
 import type { DeviceName } from '../backends/contract';
 import { backendOf, defaultDevice } from '../backends/registry';
-import { DTYPES, type DType, requireDType, requireFloating } from '../core/dtype';
+import { DTYPES, type DType, fillValue, requireDType, requireFloating } from '../core/dtype';
 import { ArgumentError, formatShape, ShapeError } from '../core/errors';
 import { defaultGenerator } from '../core/generator';
 import { runOperation } from '../core/operation';
@@ -76,6 +76,7 @@ export function randint(first: number, second: number | Shape, third?: Shape | R
 	if (low >= high) throw new ArgumentError(`randint: low ${low} must be below high ${high}`);
 	const { dtype = 'int32', ...rest } = options;
 	requireDType('randint', dtype, DTYPES, 'dtype');
+	for (const value of dtype === 'uint8' ? [low, high - 1] : []) fillValue('randint', dtype, value);
 	const integers = make('randint', shape, { ...rest, dtype: 'int32', requiresGrad: false }, (out) =>
 		out.backend.kernels.randomInteger({}, { out }, { ...defaultGenerator.next(), low, high }),
 	);

@@ -122,8 +122,7 @@ export abstract class Optimizer<O extends CommonOptions> {
 		runOperation(operation, () =>
 			noGrad(() => {
 				for (const group of this.paramGroups) {
-					for (const param of group.params)
-						if (param.grad !== null) this.#updateOne(operation, param, param.grad, group);
+					for (const param of group.params) if (param.grad !== null) this.#updateOne(operation, param, param.grad, group);
 				}
 			}),
 		);

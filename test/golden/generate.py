@@ -30,7 +30,7 @@ def cotangent(index, shape):
     return torch.tensor(values).reshape(shape)
 
 
-TORCH_TYPES = {"float32": torch.float64, "int32": torch.int64, "bool": torch.bool}
+TORCH_TYPES = {"float32": torch.float64, "int32": torch.int64, "uint8": torch.uint8, "bool": torch.bool}
 
 
 def make_input(spec, differentiable):
@@ -57,7 +57,7 @@ def evaluate(case):
     return arrays
 
 
-SAFETENSORS_TYPES = {"float64": "F64", "int64": "I32", "bool": "BOOL"}
+SAFETENSORS_TYPES = {"float64": "F64", "int64": "I32", "uint8": "U8", "bool": "BOOL"}
 
 
 def save(path, tensors):

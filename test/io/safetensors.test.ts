@@ -104,9 +104,16 @@ test('what is written is read back, from memory at any address', () => {
 		.string({ unit: 'grapheme', maxLength: 12 })
 		.filter((text) => text !== '__metadata__' && !text.includes('__proto__'));
 	const shape = fc.array(fc.integer({ min: 0, max: 4 }), { maxLength: 4 });
-	const arrays = { float32: Float32Array, float64: Float64Array, float16: Uint16Array, int32: Int32Array, bool: Uint8Array };
+	const arrays = {
+		float32: Float32Array,
+		float64: Float64Array,
+		float16: Uint16Array,
+		int32: Int32Array,
+		uint8: Uint8Array,
+		bool: Uint8Array,
+	};
 	const record = fc
-		.tuple(name, shape, fc.constantFrom<DType>('float32', 'float64', 'float16', 'int32', 'bool'), fc.integer())
+		.tuple(name, shape, fc.constantFrom<DType>('float32', 'float64', 'float16', 'int32', 'uint8', 'bool'), fc.integer())
 		.map(([name, shape, dtype, seed]): SafetensorsRecord => {
 			const data = new arrays[dtype](numel(shape));
 			for (let i = 0; i < data.length; i++) data[i] = dtype === 'bool' ? (seed + i) & 1 : seed + i;

@@ -1,5 +1,6 @@
 /** All families' entries. */
 import { attention } from './attention';
+import { ofBytes } from './bytes';
 import { conv } from './conv';
 import type { OpEntry } from './database';
 import { elementwise } from './elementwise';
@@ -18,8 +19,8 @@ import { sample } from './sample';
 import { softmax } from './softmax';
 
 export const families = {
-	elementwise: [...elementwise, ...further.elementwise],
-	reduce: [...reduce, ...further.reduce],
+	elementwise: [...elementwise, ...further.elementwise, ...ofBytes.elementwise],
+	reduce: [...reduce, ...further.reduce, ...ofBytes.reduce],
 	matmul: [...matmul, ...further.matmul],
 	conv,
 	pool,
@@ -28,8 +29,8 @@ export const families = {
 	norm,
 	attention,
 	embedding,
-	indexing: [...indexing, ...further.indexing],
-	layout: [...layout, ...further.layout],
+	indexing: [...indexing, ...further.indexing, ...ofBytes.indexing],
+	layout: [...layout, ...further.layout, ...ofBytes.layout],
 	random,
 	rnn,
 	loss,

@@ -59,7 +59,7 @@ export type UnaryOp =
 export type PredicateOp = 'isnan' | 'isinf' | 'isfinite' | 'logicalNot';
 
 /**
- * On int32 all but div, atan2 and hypot, with wrap-around; x fmod 0 and x remainder 0 are 0, and x floorDiv 0 and x truncDiv 0 are x.
+ * On int32 and uint8 all but div, atan2 and hypot, with wrap-around; x fmod 0 and x remainder 0 are 0, and x floorDiv 0 and x truncDiv 0 are x.
  * On bool add and maximum are or, mul and minimum are and; nothing else. floorDiv and truncDiv are div, rounded.
  */
 export type BinaryOp =
@@ -148,7 +148,7 @@ export interface Parameters {
 }
 
 export interface ElementwiseKernels {
-	/** y = op(x), of x's dtype: floating, or int32 for neg, abs, sign, square, relu, relu6, hardtanh, clamp, floor, ceil, round, trunc. */
+	/** y = op(x), of x's dtype: floating, or int32 or uint8 for neg, abs, sign, square, relu, relu6, hardtanh, clamp, floor, ceil, round, trunc. */
 	unary(inputs: { x: View }, outputs: { y: View }, attributes: { op: UnaryOp } & Parameters): void;
 	/**
 	 * dx = gradient * op'(x), in one launch: what the backward walk uses when it is not itself recorded. `saved` is the input or
@@ -179,6 +179,6 @@ export interface ElementwiseKernels {
 	where(inputs: { condition: View; a?: View; b?: View }, outputs: { y: View }, attributes: { a?: number; b?: number }): void;
 	/** lerp: a + c * (b - a); addcmul: a + p0 * b * c; addcdiv: a + p0 * b / c. */
 	ternary(inputs: { a: View; b: View; c: View }, outputs: { y: View }, attributes: { op: TernaryOp } & Parameters): void;
-	/** y = x in y's dtype: to bool is x != 0; to int32 truncates, clamps to the range of int32, and turns NaN into 0. */
+	/** y = x in y's dtype: to bool is x != 0; to int32 truncates, clamps to the range of int32, and turns NaN into 0; to uint8 takes that modulo 256. */
 	cast(inputs: { x: View }, outputs: { y: View }, attributes: Record<string, never>): void;
 }

@@ -43,9 +43,7 @@ const kernels: Kernels = {
 function requireSupported(dtype: DType): void {
 	if (dtype === 'float16') {
 		const operation = currentOperation() || 'tensor';
-		throw new DTypeError(
-			`${operation}: float16 lives on WebGPU only; on the CPU use float32, which holds every float16 exactly`,
-		);
+		throw new DTypeError(`${operation}: float16 lives on WebGPU only; on the CPU use float32, which holds every float16 exactly`);
 	}
 }
 

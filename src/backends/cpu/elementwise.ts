@@ -1,4 +1,5 @@
 /** Elementwise kernels on the host: the reference for shaders/elementwise.wgsl.ts, in double precision. */
+import { isInteger } from '../../core/dtype';
 import { isContiguous, numel } from '../../core/shape';
 import type { View } from '../contract';
 import type { BinaryOp, CompareOp, ElementwiseKernels, PredicateOp, TernaryOp, UnaryOp } from '../contract/elementwise';
@@ -183,7 +184,7 @@ function integerPower(base: number, exponent: number): number {
 	return result;
 }
 
-/** What differs on int32; sums wrap around when they are stored. */
+/** What differs on whole numbers; they wrap around when they are stored. */
 const INTEGER: Partial<Record<BinaryOp, Binary>> = {
 	mul: Math.imul,
 	pow: integerPower,
@@ -194,7 +195,7 @@ const INTEGER: Partial<Record<BinaryOp, Binary>> = {
 };
 
 function binaryFunction(op: BinaryOp, y: View): Binary {
-	return (y.dtype === 'int32' && INTEGER[op]) || BINARY[op];
+	return (isInteger(y.dtype) && INTEGER[op]) || BINARY[op];
 }
 
 const COMPARE: Record<CompareOp, (a: number, b: number) => boolean> = {
@@ -306,6 +307,6 @@ export const elementwise: ElementwiseKernels = {
 	},
 
 	cast({ x }, { y }) {
-		mapInto(y, [x], y.dtype === 'int32' ? toInteger : (value) => value);
+		mapInto(y, [x], isInteger(y.dtype) ? toInteger : (value) => value);
 	},
 };

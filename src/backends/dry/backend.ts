@@ -42,9 +42,9 @@ class DryStorage implements Storage {
 	}
 }
 
-/** Bytes of elements on a device: bool takes four on the GPU. */
+/** Bytes of elements on a device: bool and uint8 take four on the GPU. */
 export function bytesOf(device: DeviceName, dtype: DType, length: number): number {
-	return length * (dtype === 'bool' && device === 'webgpu' ? 4 : hostBytes(dtype));
+	return length * (hostBytes(dtype) === 1 && device === 'webgpu' ? 4 : hostBytes(dtype));
 }
 
 /** Stands in for `real`, whose storages may be inputs too: they are looked at, neither read nor written. */

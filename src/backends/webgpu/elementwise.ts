@@ -6,6 +6,7 @@ import {
 	combine,
 	compare,
 	compareScalar,
+	type ElementType,
 	predicate,
 	ternary,
 	unary,
@@ -14,6 +15,7 @@ import {
 } from '../../../shaders/elementwise.wgsl';
 import type { DerivativeName } from '../../../shaders/elementwiseFunctions.wgsl';
 import type { ShaderTemplate, Variant } from '../../../shaders/shader';
+import { isFloating } from '../../core/dtype';
 import type { View } from '../contract';
 import type { ElementwiseKernels } from '../contract/elementwise';
 import { floatBits, type Gpu, storageType } from './launch';
@@ -41,9 +43,14 @@ const CHEAP = new Set([
 	'frac',
 ]);
 
+/** The type of a view whose kernel writes elements of the same type. */
+function elementType(view: View): ElementType {
+	return view.dtype === 'uint8' ? 'u8' : storageType(view);
+}
+
 /** A uniform parameter as the shader reads it: int32 arithmetic takes whole numbers within int32. */
 function parameterWord(view: View, value: number): number {
-	if (view.dtype === 'int32' || view.dtype === 'bool') {
+	if (!isFloating(view.dtype)) {
 		return Math.min(Math.max(Math.trunc(value), -(2 ** 31)), 2 ** 31 - 1) >>> 0;
 	}
 	return floatBits(value);
@@ -73,7 +80,7 @@ export function elementwiseKernels(gpu: Gpu): ElementwiseKernels {
 		unary({ x }, { y }, { op, p0 = 0, p1 = 0 }) {
 			const plan = planQuads(gpu, [x], y, parameterWord(x, p0), parameterWord(x, p1));
 			const flops = CHEAP.has(op) ? FLOPS.arithmetic : FLOPS.function;
-			run(unary, plan, { op, type: storageType(x), access: plan.access }, [x], y, flops);
+			run(unary, plan, { op, type: elementType(x), access: plan.access }, [x], y, flops);
 		},
 
 		unaryGrad({ saved, gradient }, { dx }, { op, p0 = 0, p1 = 0 }) {
@@ -96,7 +103,7 @@ export function elementwiseKernels(gpu: Gpu): ElementwiseKernels {
 
 		binary({ a, b }, { y }, { op }) {
 			const plan = planQuads(gpu, [a, b], y);
-			run(binary, plan, { op, type: storageType(y), access: plan.access, inPlace: false }, [a, b], y);
+			run(binary, plan, { op, type: elementType(y), access: plan.access, inPlace: false }, [a, b], y);
 		},
 
 		binaryScalar({ x }, { y }, { op, scalar, scalarFirst }) {
@@ -104,7 +111,7 @@ export function elementwiseKernels(gpu: Gpu): ElementwiseKernels {
 			run(
 				binaryScalar,
 				plan,
-				{ op, type: storageType(y), access: plan.access, inPlace: false, scalar: scalarFirst ? 'left' : 'right' },
+				{ op, type: elementType(y), access: plan.access, inPlace: false, scalar: scalarFirst ? 'left' : 'right' },
 				[x],
 				y,
 			);
@@ -113,12 +120,12 @@ export function elementwiseKernels(gpu: Gpu): ElementwiseKernels {
 		binaryInPlace({ b }, { a }, { op }) {
 			// The plan has a place for the old value, which the shader reads through the output's.
 			const plan = planQuads(gpu, [a, b], a);
-			run(binary, plan, { op, type: storageType(a), access: plan.access, inPlace: true }, [b], a);
+			run(binary, plan, { op, type: elementType(a), access: plan.access, inPlace: true }, [b], a);
 		},
 
 		binaryScalarInPlace(_inputs, { x }, { op, scalar }) {
 			const plan = planQuads(gpu, [x], x, parameterWord(x, scalar));
-			run(binaryScalar, plan, { op, type: storageType(x), access: plan.access, inPlace: true, scalar: 'right' }, [], x);
+			run(binaryScalar, plan, { op, type: elementType(x), access: plan.access, inPlace: true, scalar: 'right' }, [], x);
 		},
 
 		compare({ a, b }, { y }, { op }) {
@@ -133,7 +140,7 @@ export function elementwiseKernels(gpu: Gpu): ElementwiseKernels {
 
 		combine({ a, b }, { y }, { op, factor }) {
 			const plan = planQuads(gpu, [a, b], y, parameterWord(y, factor));
-			run(combine, plan, { op, type: storageType(y), access: plan.access }, [a, b], y);
+			run(combine, plan, { op, type: elementType(y), access: plan.access }, [a, b], y);
 		},
 
 		where({ condition, a, b }, { y }, { a: left = 0, b: right = 0 }) {
@@ -150,12 +157,12 @@ export function elementwiseKernels(gpu: Gpu): ElementwiseKernels {
 
 		ternary({ a, b, c }, { y }, { op, p0 = 1 }) {
 			const plan = planQuads(gpu, [a, b, c], y, parameterWord(y, p0));
-			run(ternary, plan, { op, type: storageType(y), access: plan.access }, [a, b, c], y);
+			run(ternary, plan, { op, type: elementType(y), access: plan.access }, [a, b, c], y);
 		},
 
 		cast({ x }, { y }) {
 			const plan = planQuads(gpu, [x], y);
-			run(cast, plan, { from: storageType(x), to: storageType(y), access: plan.access }, [x], y);
+			run(cast, plan, { from: storageType(x), to: elementType(y), access: plan.access }, [x], y);
 		},
 	};
 }

@@ -1,5 +1,6 @@
 /** Launches of shaders/layout.wgsl.ts. */
 import { arange, copy, fill, pad, transpose } from '../../../shaders/layout.wgsl';
+import { isInteger } from '../../core/dtype';
 import { MAX_RANK, numel } from '../../core/shape';
 import type { View } from '../contract';
 import type { LayoutKernels } from '../contract/layout';
@@ -20,7 +21,7 @@ function moved(view: View): { type: 'u32' | 'f16'; bytes: number } {
 /** The word that the kernels take for a value of the view's dtype. */
 function valueWord(view: View, value: number): number {
 	if (view.dtype === 'bool') return value !== 0 ? 1 : 0;
-	return view.dtype === 'int32' ? value >>> 0 : floatBits(value);
+	return isInteger(view.dtype) ? value >>> 0 : floatBits(value);
 }
 
 function padded(values: readonly number[]): number[] {

@@ -74,9 +74,9 @@ const CHECKED_FROM = 16 * MIB;
 const STORAGE_USAGE = BufferUsage.STORAGE | BufferUsage.COPY_SRC | BufferUsage.COPY_DST;
 const STAGING_KEPT_BYTES = 64 * MIB;
 
-/** Bytes of one element on the GPU: bool is a u32 there. */
+/** Bytes of one element on the GPU, where bool and uint8 take a 32-bit word. */
 export function gpuBytes(dtype: DType): number {
-	return dtype === 'bool' ? 4 : hostBytes(dtype);
+	return Math.max(hostBytes(dtype), dtype === 'float16' ? 2 : 4);
 }
 
 /**
@@ -269,9 +269,10 @@ export class Memory {
 	}
 }
 
-/** `data` as the GPU holds it: bool widened to u32, and padded to whole 32-bit words. */
+/** `data` as the GPU holds it: bool and uint8 widened to words, and float16 padded to whole words. */
 export function encodeForGpu(data: TypedArray, dtype: DType): GPUAllowSharedBufferSource {
 	if (dtype === 'bool') return Uint32Array.from(data, (value) => (value === 0 ? 0 : 1));
+	if (dtype === 'uint8') return new Uint32Array(data);
 	if (data.byteLength % 4 === 0) return data as GPUAllowSharedBufferSource;
 	const padded = new Uint8Array(Math.ceil(data.byteLength / 4) * 4);
 	padded.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
@@ -287,8 +288,9 @@ export function decodeFromGpu(bytes: ArrayBuffer, length: number, dtype: DType):
 			return new Int32Array(bytes.slice(0, length * 4));
 		case 'float16':
 			return new Uint16Array(bytes.slice(0, length * 2));
+		case 'uint8':
 		case 'bool':
-			return Uint8Array.from(new Uint32Array(bytes, 0, length));
+			return new Uint8Array(new Uint32Array(bytes, 0, length));
 		case 'float64':
 			throw new DTypeError(`float64 lives on the CPU only; convert with .to('float32')`);
 	}

@@ -13,7 +13,8 @@ import { requireTensor } from '../requirements';
 /**
  * `x` as another dtype, or on another device; `x` itself when it is that already.
  *
- * To bool is x != 0; to int32 truncates, clamps to its range and turns NaN into 0. The gradient is converted back.
+ * To bool is x != 0; to int32 truncates, clamps to its range and turns NaN into 0; to uint8 takes that modulo 256. The gradient is
+ * converted back.
  * To 'webgpu' uploads at once. To 'cpu' has to wait for the GPU, so that it gives a promise, always. No gradient flows between
  * devices: move a tensor before `requiresGrad_()`, or move its `detach()`.
  */

@@ -27,12 +27,12 @@ interface Given {
 const isTensor = (operand: Operand): operand is Tensor => operand instanceof Tensor;
 
 /**
- * `a` where `condition` (bool) holds, else `b`; tensors or numbers, broadcast against each other. The gradient goes to the side
+ * `a` where `condition` (bool, or uint8: not 0) holds, else `b`; tensors or numbers, broadcast against each other. The gradient goes to the side
  * that was chosen, and nothing of the other side gets into it, NaN and infinity included. As `torch.where`.
  */
 export function where(condition: Tensor, a: Operand, b: Operand): Tensor {
 	requireTensor('where', condition, 'condition');
-	if (condition.dtype !== 'bool') {
+	if (condition.dtype !== 'bool' && condition.dtype !== 'uint8') {
 		throw new DTypeError(`where: condition must be bool, not ${condition.dtype}. Compare with ne(condition, 0)`);
 	}
 	if (typeof a !== 'number') requireTensor('where', a, 'a');

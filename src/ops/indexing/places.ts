@@ -8,6 +8,7 @@ import { NO_GRADIENT, record } from '../../autograd/tape';
 import { fillValue, requireDType } from '../../core/dtype';
 import { ArgumentError, formatShape, ShapeError } from '../../core/errors';
 import { callSite, type IndexCheck } from '../../core/indexCheck';
+import { runOperation } from '../../core/operation';
 import { checkOptions } from '../../core/options';
 import { broadcastShapes, checkShape, contiguousStrides, normalizeDim, type Shape, sameShape } from '../../core/shape';
 import { emptyOn, Tensor, viewOf } from '../../tensor';
@@ -54,8 +55,7 @@ export function checked(index: Tensor, check: IndexCheck): IndexCheck | undefine
 export function checkValues(values: Tensor, check: IndexCheck): void {
 	const later = checked(values, check);
 	if (later === undefined) return;
-	values.backend.setLabel(check.operation);
-	values.backend.kernels.checkIndices({ index: values }, {}, later);
+	runOperation(check.operation, () => values.backend.kernels.checkIndices({ index: values }, {}, later));
 }
 
 /** A scalar as a vector of one element, as which PyTorch takes it where an operation indexes along a dim. */
@@ -205,11 +205,11 @@ export function takeAlongDim(x: Tensor, index: Tensor, dim?: number): Tensor {
 	);
 }
 
-/** x with `value` (a number, boolean or scalar tensor, in x's dtype) where the bool `mask` is true; x and mask are broadcast against each other. */
+/** x with `value` (a number, boolean or scalar tensor, in x's dtype) where the `mask` (bool, or uint8: not 0) is true; x and mask are broadcast against each other. */
 export function maskedFill(x: Tensor, mask: Tensor, value: number | boolean | Tensor): Tensor {
 	requireTensor('maskedFill', x);
 	requireTensor('maskedFill', mask, 'mask');
-	requireDType('maskedFill', mask.dtype, ['bool'], 'mask');
+	requireDType('maskedFill', mask.dtype, ['bool', 'uint8'], 'mask');
 	requireSameDevice('maskedFill', x, mask);
 	const shape = broadcastShapes('maskedFill', x.shape, mask.shape);
 	if (value instanceof Tensor) {
@@ -257,13 +257,13 @@ function uploaded(like: Tensor, data: Int32Array, shape: Shape): Tensor {
 }
 
 /**
- * The elements of x where the bool `mask` is true, as a vector; x and mask are broadcast against each other. How many there are
+ * The elements of x where the `mask` (bool, or uint8: not 0) is true, as a vector; x and mask are broadcast against each other. How many there are
  * is only known once the device has answered: hence a promise. Differentiable in x.
  */
 export async function maskedSelect(x: Tensor, mask: Tensor): Promise<Tensor> {
 	requireTensor('maskedSelect', x);
 	requireTensor('maskedSelect', mask, 'mask');
-	requireDType('maskedSelect', mask.dtype, ['bool'], 'mask');
+	requireDType('maskedSelect', mask.dtype, ['bool', 'uint8'], 'mask');
 	requireSameDevice('maskedSelect', x, mask);
 	const shape = broadcastShapes('maskedSelect', x.shape, mask.shape);
 	const whole = broadcastTo(mask, shape);
@@ -289,13 +289,13 @@ export async function nonzero(x: Tensor): Promise<Tensor> {
 }
 
 /**
- * How often each number from 0 on occurs in the int32 vector x (int32, [max(minlength, largest + 1)]), or with `weights`, of x's
+ * How often each number from 0 on occurs in the vector x of int32 or uint8 (int32, [max(minlength, largest + 1)]), or with `weights`, of x's
  * shape, the sum of the weights of each (floating, of whole numbers float32). A promise, since the largest number decides the shape.
  */
 export async function bincount(x: Tensor, options: { weights?: Tensor; minlength?: number } = {}): Promise<Tensor> {
 	const { weights, minlength = 0 } = checkOptions('bincount', options, ['weights', 'minlength']);
 	requireTensor('bincount', x);
-	requireDType('bincount', x.dtype, ['int32']);
+	requireDType('bincount', x.dtype, ['int32', 'uint8']);
 	if (x.ndim !== 1) throw new ShapeError(`bincount: needs a vector, not ${formatShape(x.shape)}`);
 	if (!Number.isInteger(minlength) || minlength < 0 || minlength >= 2 ** 31)
 		throw new ArgumentError(`bincount: minlength ${minlength} must be a whole number of at least 0 and below 2^31`);

@@ -5,7 +5,7 @@
  * order, and of several writes the last in row-major order of the index wins.
  */
 import { record } from '../../autograd/tape';
-import { fillValue, isInt32, requireDType } from '../../core/dtype';
+import { fillValue, isFloating, isInt32, requireDType } from '../../core/dtype';
 import { ArgumentError, formatShape, ShapeError } from '../../core/errors';
 import type { IndexCheck } from '../../core/indexCheck';
 import { checkOptions } from '../../core/options';
@@ -218,9 +218,9 @@ export function indexAdd(x: Tensor, dim: number, index: Tensor, source: Tensor, 
 	const { at, check } = checkRowIndex('indexAdd', x, dim, index);
 	requireDType('indexAdd', source.dtype, [x.dtype], 'source');
 	requireSameDevice('indexAdd', x, source);
-	if (typeof alpha !== 'number' || (x.dtype === 'int32' && !isInt32(alpha)))
+	if (typeof alpha !== 'number' || (!isFloating(x.dtype) && !isInt32(alpha)))
 		throw new ArgumentError(
-			`indexAdd: alpha ${String(alpha)} must be a ${x.dtype === 'int32' ? 'whole ' : ''}number for ${x.dtype}`,
+			`indexAdd: alpha ${String(alpha)} must be a ${isFloating(x.dtype) ? '' : 'whole '}number for ${x.dtype}`,
 		);
 	const expected = x.shape.with(at, index.size);
 	if (!sameShape(source.shape, expected)) {

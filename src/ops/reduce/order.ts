@@ -157,7 +157,7 @@ export function median(x: Tensor, dim?: number, options: ReduceOptions = {}): Te
 	// Of no floats at all it is NaN, as their mean.
 	if (dim === undefined && x.size === 0 && isFloating(x.dtype)) return mean(x);
 	const { dims, shape } = nonEmptyReduction('median', x, dim, options);
-	requireDType('median', x.dtype, ['float32', 'float64', 'float16', 'int32']);
+	requireDType('median', x.dtype, ['float32', 'float64', 'float16', 'int32', 'uint8']);
 	const find = (line: Tensor, along: number) => {
 		const outputs = { values: emptyOn(x, shape), indices: emptyOn(x, shape, 'int32') };
 		x.backend.kernels.median({ x: line }, outputs, { dim: along });

@@ -14,13 +14,13 @@ export interface ScanOptions {
 	readonly dtype?: DType;
 }
 
-/** y[j] = x[0] + ... + x[j] along `dim`. bool and int32 give int32 (which wraps around). As `torch.cumsum`. */
+/** y[j] = x[0] + ... + x[j] along `dim`. bool and whole numbers give int32 (which wraps around). As `torch.cumsum`. */
 export function cumsum(x: Tensor, dim: number, options: ScanOptions = {}): Tensor {
 	checkOptions('cumsum', options, ['dtype']);
 	return cumulative('cumsum', x, dim, options);
 }
 
-/** y[j] = x[0] * ... * x[j] along `dim`. bool and int32 give int32. Gradients of every order are exact where elements are 0. As `torch.cumprod`. */
+/** y[j] = x[0] * ... * x[j] along `dim`. bool and whole numbers give int32. Gradients of every order are exact where elements are 0. As `torch.cumprod`. */
 export function cumprod(x: Tensor, dim: number, options: ScanOptions = {}): Tensor {
 	checkOptions('cumprod', options, ['dtype']);
 	return cumulative('cumprod', x, dim, options);

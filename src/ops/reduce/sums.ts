@@ -63,10 +63,10 @@ function reduced(x: Tensor, shape: Shape, dtype: DType, attributes: ReduceAttrib
 
 /** The dtype in which sums and products of `dtype` are kept. */
 function accumulated(dtype: DType): DType {
-	return dtype === 'bool' ? 'int32' : dtype;
+	return isFloating(dtype) ? dtype : 'int32';
 }
 
-/** The sum over `dim`, all by default; of no elements 0. bool and int32 give int32 (which wraps around), others their own dtype. As `torch.sum`. */
+/** The sum over `dim`, all by default; of no elements 0. bool and whole numbers give int32 (which wraps around), others their own dtype. As `torch.sum`. */
 export function sum(x: Tensor, dim?: Dims, options: AccumulateOptions = {}): Tensor {
 	checkOptions('sum', options, ['dtype', 'keepdim']);
 	requireTensor('sum', x);
@@ -107,7 +107,7 @@ function meanBack(shape: Shape, dims: readonly number[], count: number) {
 }
 
 /**
- * The product over `dim`, all by default; of no elements 1. bool and int32 give int32. Gradients of every order are exact
+ * The product over `dim`, all by default; of no elements 1. bool and whole numbers give int32. Gradients of every order are exact
  * where elements are 0. As `torch.prod`.
  */
 export function prod(x: Tensor, dim?: Dims, options: AccumulateOptions = {}): Tensor {
@@ -217,7 +217,10 @@ function linesAlong(x: Tensor, dims: readonly number[]): { lines: Tensor; arrang
 
 /** Whether the option `dtype` asks for another dtype than x's. */
 function converts(operation: string, x: Tensor, dtype: DType | undefined): dtype is DType {
-	if (dtype === 'bool') throw new DTypeError(`${operation}: dtype bool holds no ${operation}. Use 'int32', or any() or all()`);
+	if (dtype === 'bool' || dtype === 'uint8')
+		throw new DTypeError(
+			`${operation}: dtype ${dtype} holds no ${operation}. Use 'int32'${dtype === 'bool' ? ', or any() or all()' : ''}`,
+		);
 	return dtype !== undefined && dtype !== x.dtype;
 }
 
