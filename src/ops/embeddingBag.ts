@@ -42,7 +42,7 @@ export function embeddingBag(indices: Tensor, weight: Tensor, options: Embedding
 			`embeddingBag: indices are [bags, length] without offsets, or a vector with them, not ${formatShape(indices.shape)} ${offsets === null ? 'without' : 'with'} offsets`,
 		);
 	}
-	if (offsets !== null) requireOffsets(offsets, indices.size, weight, mode);
+	if (offsets !== null) requireOffsets(offsets, weight, mode);
 	if (perSampleWeights !== null) {
 		requireTensor('embeddingBag', perSampleWeights, 'perSampleWeights');
 		if (mode !== 'sum') throw new ArgumentError(`embeddingBag: perSampleWeights are for mode 'sum', not '${mode}'`);
@@ -68,7 +68,7 @@ export function embeddingBag(indices: Tensor, weight: Tensor, options: Embedding
 	});
 }
 
-function requireOffsets(offsets: Tensor, size: number, weight: Tensor, mode: string): void {
+function requireOffsets(offsets: Tensor, weight: Tensor, mode: string): void {
 	requireTensor('embeddingBag', offsets, 'offsets');
 	requireSameDevice('embeddingBag', weight, offsets);
 	if (offsets.dtype !== 'int32')
@@ -76,14 +76,6 @@ function requireOffsets(offsets: Tensor, size: number, weight: Tensor, mode: str
 	if (offsets.ndim !== 1) throw new ShapeError(`embeddingBag: offsets must be a vector, not ${formatShape(offsets.shape)}`);
 	if (mode === 'max')
 		throw new ArgumentError("embeddingBag: mode 'max' takes indices [bags, length]; pad the bags and pass paddingIdx");
-	checkValues(offsets, {
-		operation: 'embeddingBag',
-		least: 0,
-		count: size + 1,
-		ascending: true,
-		noun: 'offset',
-		rule: `is out of range: offsets begin with 0, never fall, and end at most at ${size}, the number of indices`,
-	});
 }
 
 /** The maxima over dim 1, zeros for a bag in which nothing counts. */
@@ -98,6 +90,14 @@ function largest(rows: Tensor, counted: Tensor | null): Tensor {
 /** Sums [size, ...] over the parts that begin at `offsets`. */
 function added(offsets: Tensor, size: number): (x: Tensor) => Tensor {
 	const { device } = offsets;
+	checkValues(offsets, {
+		operation: 'embeddingBag',
+		least: 0,
+		count: size + 1,
+		ascending: true,
+		noun: 'offset',
+		rule: `is out of range: offsets begin with 0, never fall, and end at most at ${size}, the number of indices`,
+	});
 	const bag = add(searchsorted(offsets, arange(size, { dtype: 'int32', device }), { right: true }), -1);
 	return (x) => accumulated('embeddingBag', x, 0, spreadIndex(bag, 0, x.shape), [offsets.size, x.shape[1]!]);
 }

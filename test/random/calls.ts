@@ -9,6 +9,8 @@ export class Some {
 	constructor(
 		readonly shape: readonly number[],
 		readonly dtype: DType = 'float32',
+		/** Its elements, if they are whole: 0, which every index may be. */
+		readonly whole = 0,
 	) {}
 }
 

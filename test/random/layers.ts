@@ -56,7 +56,7 @@ export const LAYERS: Readonly<Record<string, Construction>> = {
 	],
 	GRU: [
 		[3, 4, { numLayers: 1, batchFirst: true, dropout: 0 }],
-		[f(2, 5, 3), f(1, 2, 4), { lengths: i(2) }],
+		[f(2, 5, 3), f(1, 2, 4), { lengths: new Some([2], 'int32', 1) }],
 	],
 	LSTM: [
 		[3, 4, { numLayers: 1 }],

@@ -75,9 +75,8 @@ function drawCall(d: Draw, name: string): Call {
 export function made(value: unknown, device: w.Device, other: w.Device | null): unknown {
 	if (value instanceof Some) {
 		const size = value.shape.reduce((a, b) => a * b, 1);
-		// Whole numbers are 0, which every index may be: the GPU cannot refuse those that are out of range.
 		const data = Array.from({ length: size }, (_, i) =>
-			value.dtype === 'int32' ? 0 : value.dtype === 'bool' ? i % 2 : 0.25 + 0.5 * (i % 2),
+			value.dtype === 'int32' ? value.whole : value.dtype === 'bool' ? i % 2 : 0.25 + 0.5 * (i % 2),
 		);
 		return w.tensor(data, { shape: value.shape, dtype: value.dtype, device });
 	}
