@@ -298,7 +298,12 @@ function accumulate(tensor: Tensor, gradient: Tensor, createGraph: boolean, surv
 		throw new AutogradError(
 			`backward: a tensor of shape ${formatShape(tensor.shape)} ${tensor.dtype} was given a .grad of shape ${formatShape(before.shape)} ${before.dtype}; they must be alike`,
 		);
-	} else if (createGraph || before.requiresGrad || isExpanded(before.shape, before.strides)) {
+	} else if (
+		createGraph ||
+		before.requiresGrad ||
+		isExpanded(before.shape, before.strides) ||
+		before.storage === gradient.storage
+	) {
 		tensor.grad = addGradients(before, gradient);
 	} else {
 		addInto(before, gradient);

@@ -155,6 +155,11 @@ SCHEDULES = {
             milestones=[10, 100],
         )
     ),
+    "SequentialLR after cycles": lambda: sequence(
+        lambda o: S.SequentialLR(
+            o, [S.CyclicLR(o, [0.01, 0.03], 0.2, step_size_up=5), S.CosineAnnealingLR(o, 60)], milestones=[20]
+        )
+    ),
     "ChainedScheduler": lambda: sequence(
         lambda o: S.ChainedScheduler([S.ConstantLR(o, factor=0.1, total_iters=30), S.ExponentialLR(o, 0.98)])
     ),

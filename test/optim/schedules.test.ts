@@ -56,6 +56,12 @@ const SCHEDULES: Readonly<Record<string, { make: Make; base?: 'adam' }>> = {
 				[10, 100],
 			),
 	},
+	'SequentialLR after cycles': {
+		make: (o) => {
+			const cycles = new lrScheduler.CyclicLR(o, [0.01, 0.03], 0.2, { stepSizeUp: 5 });
+			return new lrScheduler.SequentialLR(o, [cycles, new lrScheduler.CosineAnnealingLR(o, 60)], [20]);
+		},
+	},
 	ChainedScheduler: {
 		make: (o) =>
 			new lrScheduler.ChainedScheduler([
@@ -263,6 +269,10 @@ test('a warm-up without a schedule after it stays at the base rate', () => {
 test('wrong settings are refused by name', () => {
 	const optimizer = optimizerOf('sgd');
 	assert.throws(() => new lrScheduler.OneCycleLR(optimizer, [0.1], { totalSteps: 5 }), /maxLr has 1 values for 2/);
+	assert.equal(
+		optimizer.paramGroups.map(({ initialLr }) => initialLr),
+		[undefined, undefined],
+	);
 	assert.throws(() => new lrScheduler.OneCycleLR(optimizer, 0.1, {}), /give totalSteps/);
 	assert.throws(
 		() => new lrScheduler.CyclicLR(new optim.Adagrad([zeros([1])]), 0.1, 1),

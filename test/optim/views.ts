@@ -285,6 +285,10 @@ export function testViews(device: Device): void {
 			.backward();
 		assert.equal(Array.from(await param.grad.data()), [2, 3, 4]);
 		assert.is(await one.item(), 1);
+		// The gradient that comes in is the .grad that it goes to.
+		param.grad = tensor([1, 2, 3], { device });
+		param.reshape([1, 3]).backward(param.grad.reshape([1, 3]));
+		assert.equal(Array.from(await param.grad.data()), [2, 4, 6]);
 	});
 
 	test('gradients of a recorded walk share no memory', async () => {

@@ -59,13 +59,22 @@ export abstract class LRScheduler {
 
 	/** One value for each group, of one for all or a list. */
 	protected perGroup<T>(name: string, value: T | readonly T[]): readonly T[] {
-		const count = this.optimizer.paramGroups.length;
-		if (value === undefined || value === null) throw new ArgumentError(`${this.constructor.name}: ${name} is missing`);
-		if (!Array.isArray(value)) return this.optimizer.paramGroups.map(() => value as T);
-		if (value.length !== count)
-			throw new ArgumentError(`${this.constructor.name}: ${name} has ${value.length} values for ${count} parameter groups`);
-		return value;
+		return perGroup(this.constructor.name, this.optimizer, name, value);
 	}
+}
+
+/** One value for each group of `optimizer`, of one for all or a list, in the name of `scheduler`. */
+export function perGroup<T>(
+	scheduler: string,
+	{ paramGroups }: Optimizer<CommonOptions>,
+	name: string,
+	value: T | readonly T[],
+): readonly T[] {
+	if (value === undefined || value === null) throw new ArgumentError(`${scheduler}: ${name} is missing`);
+	if (!Array.isArray(value)) return paramGroups.map(() => value as T);
+	if (value.length !== paramGroups.length)
+		throw new ArgumentError(`${scheduler}: ${name} has ${value.length} values for ${paramGroups.length} parameter groups`);
+	return value;
 }
 
 /** A schedule that gives each group a rate from its base rate, its rate now and the number of the step. */

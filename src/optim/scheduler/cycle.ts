@@ -2,7 +2,7 @@
 import { ArgumentError } from '../../core/errors';
 import { checkOptions, pickOptions } from '../../core/options';
 import type { CommonOptions, Optimizer, ParamGroup } from '../optimizer';
-import { RateScheduler, type SchedulerOptions, type SchedulerState } from './base';
+import { perGroup, RateScheduler, type SchedulerOptions, type SchedulerState } from './base';
 
 /** Half a cosine from the base rate down to `etaMin` (default 0) over `t0` steps, then anew, `tMult` (default 1) times as long. Loshchilov and Hutter 2017. */
 export class CosineAnnealingWarmRestarts extends RateScheduler {
@@ -161,9 +161,10 @@ export class OneCycleLR extends MomentumScheduler {
 		checkOptions('OneCycleLR', options, ONE_CYCLE_OPTIONS);
 		const { divFactor = 25, finalDivFactor = 1e4, pctStart = 0.3, annealStrategy = 'cos', threePhase = false } = options;
 		const { cycleMomentum = true, baseMomentum = 0.85, maxMomentum = 0.95, lastEpoch = -1 } = options;
+		const maxLrs = perGroup('OneCycleLR', optimizer, 'maxLr', maxLr);
 		if (lastEpoch === -1) {
 			optimizer.paramGroups.forEach((group, i) => {
-				group.initialLr = (typeof maxLr === 'number' ? maxLr : (maxLr?.[i] ?? Number.NaN)) / divFactor;
+				group.initialLr = maxLrs[i]! / divFactor;
 			});
 		}
 		super(optimizer, { lastEpoch });
@@ -176,7 +177,7 @@ export class OneCycleLR extends MomentumScheduler {
 		this.totalSteps = totalSteps;
 		this.#linear = annealStrategy === 'linear';
 		this.#finalDivFactor = finalDivFactor;
-		this.#maxLrs = this.perGroup('maxLr', maxLr);
+		this.#maxLrs = maxLrs;
 		this.#momenta = cycleMomentum
 			? { base: this.perGroup('baseMomentum', baseMomentum), max: this.perGroup('maxMomentum', maxMomentum) }
 			: null;
@@ -270,11 +271,18 @@ export class CyclicLR extends MomentumScheduler {
 			'maxMomentum',
 			'lastEpoch',
 		]);
+		const baseLrs = perGroup('CyclicLR', optimizer, 'baseLr', baseLr);
+		if ((options.lastEpoch ?? -1) === -1) {
+			// The rate before any schedule is the cycle's, not the optimizer's.
+			optimizer.paramGroups.forEach((group, i) => {
+				group.initialLr ??= baseLrs[i]!;
+			});
+		}
 		super(optimizer, pickOptions(options, 'lastEpoch'));
 		const { stepSizeUp = 2000, stepSizeDown = stepSizeUp, mode = 'triangular', gamma = 1 } = options;
 		const { scaleFn, scaleMode = 'cycle', cycleMomentum = true, baseMomentum = 0.8, maxMomentum = 0.9 } = options;
 		if (!(stepSizeUp > 0 && stepSizeDown > 0)) throw new ArgumentError('CyclicLR: stepSizeUp and stepSizeDown must be above 0');
-		(this as { baseLrs: readonly number[] }).baseLrs = [...this.perGroup('baseLr', baseLr)];
+		(this as { baseLrs: readonly number[] }).baseLrs = [...baseLrs];
 		this.#maxLrs = this.perGroup('maxLr', maxLr);
 		this.#period = stepSizeUp + stepSizeDown;
 		this.#up = stepSizeUp / this.#period;
