@@ -16,11 +16,11 @@ test.before(async () => {
 test('circles and squares', async () => {
 	const folder = await mkdtemp(join(tmpdir(), 'wgrad-folder-'));
 	try {
-		await makeFolder(folder, 40, 1);
+		await makeFolder(folder, 80, 1);
 		const images = await readImageFolder(folder, { size: SIDE, fit: 'cover', channels: 3, cache: true });
-		assert.equal([images.length, ...images.classes], [80, 'circles', 'squares']);
+		assert.equal([images.length, ...images.classes], [160, 'circles', 'squares']);
 		assert.ok(images.paths.some((path) => path.endsWith('.jpg')) && images.paths.some((path) => path.endsWith('.png')));
-		const result = await train(images, { epochs: 6, batchSize: 16, lr: 0.005, seed: 1, device: 'webgpu' });
+		const result = await train(images, { epochs: 10, batchSize: 16, lr: 0.005, seed: 1, device: 'webgpu' });
 		assert.ok(result.auc > 0.55, `AUC ${result.auc}`);
 		for (const share of [result.precision, result.recall, result.f1]) assert.ok(share >= 0 && share <= 1, `${share}`);
 		assert.is(result.curve.fpr.at(-1), 1);
