@@ -27,14 +27,14 @@ function listOf(inputs: OneOrMany): Tensor[] {
 	return list;
 }
 
-/** Inputs of the function's own: leaves, or with `createGraph` views that keep their place on the tape. */
+/** Inputs of the function's own: leaves, or with `createGraph` views of recorded ones. */
 function ownInputs(inputs: OneOrMany, createGraph: boolean): Tensor[] {
 	const list = listOf(inputs);
 	if (list.length === 0) throw new ArgumentError('functional: there must be at least one input');
 	return list.map((input) => {
+		if (createGraph && input.requiresGrad) return enableGrad(() => reshape(input, input.shape));
 		const own = viewOf(input, input.shape, input.strides, input.offset);
-		if (createGraph && input.requiresGrad) own.edge = input.edge;
-		else setRequiresGrad(own, true);
+		setRequiresGrad(own, true);
 		return own;
 	});
 }

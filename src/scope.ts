@@ -10,6 +10,8 @@ interface Disposable {
 	readonly isDisposed: boolean;
 	/** Outlives every scope: parameters, gradients, optimizer state, and what the user gave to `keep`. */
 	readonly kept: boolean;
+	/** Its place on the tape, if it has one. */
+	readonly reach: unknown;
 	dispose(): void;
 	/** No scope holds it any longer: from now on the garbage collector has to tell of its end. */
 	leave(): void;
@@ -26,6 +28,8 @@ export interface Scope {
 	readonly parent: Scope | null;
 	readonly tensors: Disposable[];
 	readonly nodes: ScopedNode[];
+	/** Tensors that are not among `tensors` and may depend on `nodes`: older ones that were written in place, and kept ones. */
+	joined: Disposable[] | null;
 }
 
 let current: Scope | null = null;
@@ -46,13 +50,20 @@ export function onNodeCreated(node: ScopedNode): void {
 	else current.nodes.push(node);
 }
 
+/** A tensor that the scope need not hold may depend on nodes of the scope. */
+export function onTensorJoined(tensor: Disposable): void {
+	if (current === null) return;
+	current.joined ??= [];
+	current.joined.push(tensor);
+}
+
 /** Tensor handles that were made and neither disposed of nor collected yet. */
 export function liveTensors(): number {
 	return live;
 }
 
 export function openScope(): Scope {
-	current = { parent: current, tensors: [], nodes: [] };
+	current = { parent: current, tensors: [], nodes: [], joined: null };
 	return current;
 }
 
@@ -61,15 +72,17 @@ export function currentScope(): Scope | null {
 }
 
 /**
- * Closes `scope`: tensors for which `survives` is false are disposed of; the others, and all nodes, move to the scope
+ * Closes `scope`: tensors for which `survives` is false are disposed of; what is left, and all nodes, move to the scope
  * around it.
  */
 export function closeScope(scope: Scope, survives: (tensor: Disposable) => boolean): void {
 	current = scope.parent;
 	for (const tensor of scope.tensors) {
 		if (tensor.isDisposed) continue;
-		if (tensor.kept) tensor.leave();
-		else if (!survives(tensor)) tensor.dispose();
+		if (tensor.kept) {
+			tensor.leave();
+			if (tensor.reach !== null) onTensorJoined(tensor);
+		} else if (!survives(tensor)) tensor.dispose();
 		else if (current !== null) current.tensors.push(tensor);
 		else tensor.leave();
 	}
@@ -77,4 +90,5 @@ export function closeScope(scope: Scope, survives: (tensor: Disposable) => boole
 		if (current === null) node.leave();
 		else current.nodes.push(node);
 	}
+	for (const tensor of scope.joined ?? []) if (!tensor.isDisposed) onTensorJoined(tensor);
 }

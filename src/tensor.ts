@@ -29,6 +29,18 @@ export interface GradNode {
 	readonly isLeaf: boolean;
 	/** What sees, and may change, the gradient of an output, by output index: see `registerHook`. */
 	hooks: Map<number, Set<{ readonly hook: GradientHook }>> | null;
+	/** Tensors whose `.grad` also receives the gradient of an output, by output index: see `retainGrad`. */
+	retained: Map<number, Tensor> | null;
+}
+
+/** What a view knows of the tensor whose memory it shows; src/autograd/views.ts has the rest. */
+export interface Viewing {
+	/** The tensor whose memory it is; never a view itself. */
+	readonly base: Tensor;
+	/** The base's `writes` when the view got its place on the tape. */
+	seen: number;
+	/** Derives the view's place on the tape again from that of the base; `operation`, which errors name, needs it. */
+	renew(view: Tensor, operation: string): void;
 }
 
 /** Sees a gradient in a backward walk; a tensor that it returns takes the gradient's place. To store the gradient, `keep` it. */
@@ -63,12 +75,15 @@ export class Tensor implements View {
 	readonly dtype: DType;
 	/** The gradient that `backward()` accumulated into this leaf (or this tensor, after `retainGrad()`); else null. */
 	grad: Tensor | null = null;
-	/** This tensor's place on the tape, or null when it requires no gradient. */
-	edge: GradEdge | null = null;
+	/** What the tensor is a view of, or null. */
+	viewing: Viewing | null = null;
+	/** How many recorded in-place operations have written into this tensor, itself or through a view. */
+	writes = 0;
 	/** Whether scopes leave this handle alone: see `keep`. */
 	kept = false;
 	/** A user's label, shown in messages. */
 	name = '';
+	#edge: GradEdge | null = null;
 	readonly #hold: Hold;
 
 	/** Not for users: `tensor()`, `zeros()` and their like make tensors. Takes a reference to `storage`. */
@@ -116,14 +131,39 @@ export class Tensor implements View {
 		return numel(this.shape);
 	}
 
+	/** This tensor's place on the tape, or null when it requires no gradient. */
+	get edge(): GradEdge | null {
+		this.renew('backward');
+		return this.#edge;
+	}
+
+	set edge(edge: GradEdge | null) {
+		this.#edge = edge;
+		if (this.viewing !== null) this.viewing.seen = this.viewing.base.writes;
+	}
+
+	/** As `edge`, but the base's place for a view whose base was written since: enough to know what a gradient can reach. */
+	get reach(): GradEdge | null {
+		return this.#isBehind ? this.viewing!.base.#edge : this.#edge;
+	}
+
+	/** Brings the place of a view on the tape up to date with what was written into its base; `operation` needs it. */
+	renew(operation: string): void {
+		if (this.#isBehind) this.viewing!.renew(this, operation);
+	}
+
+	get #isBehind(): boolean {
+		return this.viewing !== null && this.viewing.seen !== this.viewing.base.writes;
+	}
+
 	/** Whether `backward()` computes a gradient for this tensor. Set it on leaves: parameters, or inputs under study. */
 	get requiresGrad(): boolean {
-		return this.edge !== null;
+		return this.reach !== null;
 	}
 
 	/** Whether the tensor was made by the user, not by a recorded operation: leaves are what `backward()` gives `.grad` to. */
 	get isLeaf(): boolean {
-		return this.edge === null || this.edge.node.isLeaf;
+		return this.reach === null || this.reach.node.isLeaf;
 	}
 
 	get isContiguous(): boolean {

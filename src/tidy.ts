@@ -1,7 +1,7 @@
 /** Prompt memory: `tidy` and `keep`. Dropping tensors without them is safe; it only waits for the garbage collector. */
 import { LeafNode, TapeNode } from './autograd/tape';
 import { ArgumentError } from './core/errors';
-import { closeScope, openScope, type ScopedNode } from './scope';
+import { closeScope, openScope, type Scope } from './scope';
 import { type GradNode, Tensor } from './tensor';
 
 /**
@@ -25,7 +25,7 @@ export function tidy<T>(fn: () => T): T {
 		return result;
 	} finally {
 		const survives = (tensor: unknown) => returned.has(tensor);
-		freeGraphs(scope.nodes, scope.tensors as readonly unknown[] as readonly Tensor[], survives);
+		freeGraphs(scope, survives);
 		closeScope(scope, survives);
 	}
 }
@@ -51,13 +51,19 @@ function collectTensors(value: unknown, found: Set<unknown>, seen: Set<unknown>)
 }
 
 /** Releases the nodes made in the scope that no surviving tensor can reach. */
-function freeGraphs(nodes: ScopedNode[], tensors: readonly Tensor[], survives: (tensor: unknown) => boolean): void {
+function freeGraphs({ nodes, tensors, joined }: Scope, survives: (tensor: unknown) => boolean): void {
 	const pending = nodes.filter((node) => node instanceof TapeNode && !node.released);
 	if (pending.length === 0) return;
 	const reached = new Set<GradNode>();
 	const stack: GradNode[] = [];
-	for (const tensor of tensors) {
-		if (!tensor.isDisposed && tensor.edge !== null && (tensor.kept || survives(tensor))) stack.push(tensor.edge.node);
+	const start = (tensor: unknown) => {
+		const { isDisposed, reach } = tensor as Tensor;
+		if (!isDisposed && reach !== null) stack.push(reach.node);
+	};
+	for (const tensor of tensors) if (tensor.kept || survives(tensor)) start(tensor);
+	if (joined !== null) {
+		const own = new Set(tensors);
+		for (const tensor of joined) if (!own.has(tensor)) start(tensor);
 	}
 	while (stack.length > 0) {
 		const node = stack.pop()!;

@@ -210,8 +210,13 @@ function runHooks(node: GradNode, gradients: (Tensor | null)[]): void {
 		for (const { hook } of [...hooks]) {
 			const arrived = gradients[index];
 			if (arrived == null) break;
-			const changed = hook(alias(arrived));
-			if (changed == null) continue;
+			const shown = alias(arrived);
+			const changed = hook(shown);
+			if (changed == null) {
+				// The hook may have written into it.
+				arrived.edge = shown.edge;
+				continue;
+			}
 			if (!(changed instanceof Tensor) || !sameShape(changed.shape, arrived.shape) || changed.dtype !== arrived.dtype) {
 				const found = changed instanceof Tensor ? `${formatShape(changed.shape)} ${changed.dtype}` : typeof changed;
 				throw new AutogradError(

@@ -4,7 +4,7 @@
  * random generator as it was, and what its nodes save this time is handed out by number. So parameters that the function
  * closes over, second derivatives and nesting work as without it. Chen et al. 2016, https://arxiv.org/abs/1604.06174.
  */
-import { ArgumentError, AutogradError } from '../core/errors';
+import { ArgumentError, AutogradError, formatShape } from '../core/errors';
 import { defaultGenerator, drawFrom, Generator } from '../core/generator';
 import { type GradEdge, Tensor, viewOf } from '../tensor';
 import { tidy } from '../tidy';
@@ -20,17 +20,26 @@ interface Packed {
 	readonly version: number;
 }
 
+/** What the second run saved, and the version of its storage at that moment. */
+interface Recomputed {
+	readonly tensor: Tensor;
+	readonly version: number;
+}
+
 /** One run of a checkpointed function: what its nodes wanted to save, and how to get it back. */
 class Frame implements SaveHook {
 	readonly #packed: Packed[] = [];
-	#recomputed: Tensor[] | null = null;
+	#recomputed: Recomputed[] | null = null;
 	#nodes = 0;
+	readonly #versions: readonly number[];
 
 	constructor(
 		private readonly fn: (...inputs: Tensor[]) => Checkpointed,
 		private readonly inputs: readonly Tensor[],
 		private readonly generator = defaultGenerator.getState(),
-	) {}
+	) {
+		this.#versions = inputs.map((input) => input.storage.version);
+	}
 
 	pack(tensor: Tensor): () => Tensor {
 		const index =
@@ -59,23 +68,25 @@ class Frame implements SaveHook {
 				'checkpoint: the function did other operations when it ran again; it must depend on its inputs alone',
 			);
 		}
-		if (source.storage === storage.deref() && source.storage.version !== version) {
-			throw new AutogradError(
-				`checkpoint: a tensor that the function uses was overwritten by '${source.storage.lastWriter}' before the backward walk. Clone it first`,
-			);
+		const { tensor: again, version: seen } = source;
+		if (again.storage.version !== (again.storage === storage.deref() ? version : seen)) {
+			throw overwritten('a tensor that the function uses', again);
 		}
-		const tensor = viewOf(source, source.shape, source.strides, source.offset);
+		const tensor = viewOf(again, again.shape, again.strides, again.offset);
 		tensor.edge = edge;
 		return tensor;
 	}
 
-	#run(): Tensor[] {
-		const saved: Tensor[] = [];
+	#run(): Recomputed[] {
+		this.inputs.forEach((input, i) => {
+			if (input.storage.version !== this.#versions[i]) throw overwritten('its input', input);
+		});
+		const saved: Recomputed[] = [];
 		const collect: SaveHook = {
 			pack(tensor) {
 				const own = viewOf(tensor, tensor.shape, tensor.strides, tensor.offset);
 				own.kept = true;
-				saved.push(own);
+				saved.push({ tensor: own, version: own.storage.version });
 				return () => own;
 			},
 			attach: () => () => {},
@@ -100,10 +111,16 @@ class Frame implements SaveHook {
 	}
 
 	#release(): void {
-		for (const tensor of this.#recomputed ?? []) tensor.dispose();
+		for (const { tensor } of this.#recomputed ?? []) tensor.dispose();
 		this.#recomputed = null;
 		for (const input of this.inputs) input.dispose();
 	}
+}
+
+function overwritten(what: string, { storage, shape }: Tensor): AutogradError {
+	return new AutogradError(
+		`checkpoint: ${what}, of shape ${formatShape(shape)}, was overwritten by '${storage.lastWriter}' before the backward walk. Clone it first`,
+	);
 }
 
 /**

@@ -4,6 +4,7 @@ import type { Shape } from '../core/shape';
 import { Tensor, viewOf } from '../tensor';
 import { zeroGradient } from './gradients';
 import { recordMany } from './tape';
+import { CUSTOM, noteView } from './views';
 
 /** What `forward` and `backward` of one call share. */
 export interface OperationContext {
@@ -94,6 +95,10 @@ export function customOp<A extends unknown[], R extends Tensor | readonly Tensor
 				}
 				return places.map((place, i) => (list.length === inputs.length ? list[place]! : list[i]!));
 			},
+		});
+		outputs.forEach((output, i) => {
+			const twin = [...tensors, ...outputs.slice(0, i)].find((other) => !other.isDisposed && other.storage === output.storage);
+			if (twin !== undefined) noteView(output, twin, CUSTOM);
 		});
 		return (single ? outputs[0]! : outputs) as R;
 	};

@@ -1,5 +1,5 @@
 /**
- * The tape: nodes, what they save, and `record`, the one way in which an operation goes on it.
+ * The tape: nodes, what they save, and `record`, the way in which an operation goes on it; ops/inplace.ts has the one for in-place writes.
  *
  * A node holds its vector-Jacobian product and what that needs. A saved tensor is not a handle but a counted reference to
  * the storage with the version that it had, so that dropping handles is safe and overwriting is noticed.
@@ -13,6 +13,7 @@ import { closeScope, onNodeCreated, openScope, type ScopedNode } from '../scope'
 import { type GradEdge, type GradientHook, type GradNode, releaseStorage, Tensor } from '../tensor';
 import { callerStack, isWatching, observe } from './anomaly';
 import { isGradEnabled, setGradEnabled } from './modes';
+import { type Hindrance, noteView, type ViewStep } from './views';
 
 let sequence = 0;
 
@@ -43,6 +44,8 @@ export interface Operation<S extends readonly Tensor[]> {
 	readonly forward: () => Tensor;
 	/** The tensors (among inputs and output) that the VJP needs. They are only saved when a gradient is required. */
 	readonly save?: (output: Tensor) => S;
+	/** The same operation on another tensor, where the output is a view of the only input. Such an operation saves nothing. */
+	readonly view?: ViewStep | undefined;
 	readonly vjp: Vjp<S> | typeof NO_GRADIENT;
 }
 
@@ -51,6 +54,8 @@ export interface ManyOperation<S extends readonly Tensor[]> {
 	readonly inputs: readonly Tensor[];
 	readonly forward: () => readonly Tensor[];
 	readonly save?: (outputs: readonly Tensor[]) => S;
+	/** Set where the outputs are views of the only input: why a recorded write into one is refused. */
+	readonly views?: Hindrance;
 	/** Outputs of integer or bool dtype, and those whose index is in `noGradient`, never require a gradient. */
 	readonly noGradient?: readonly number[];
 	readonly vjp: ManyVjp<S> | typeof NO_GRADIENT;
@@ -100,8 +105,7 @@ export function withSaveHook<T>(hook: SaveHook | null, fn: () => T): T {
 export class TapeNode implements GradNode, ScopedNode {
 	readonly sequence = sequence++;
 	readonly isLeaf = false;
-	/** Tensors whose `.grad` also receives the gradient of an output, by output index: see `retainGrad`. */
-	retained: Map<number, Tensor> | null = null;
+	retained: GradNode['retained'] = null;
 	hooks: GradNode['hooks'] = null;
 	/** Where the operation was called, while `detectAnomaly` watches. */
 	readonly caller = isWatching() ? callerStack() : '';
@@ -189,6 +193,7 @@ export class LeafNode implements GradNode {
 	readonly sequence = sequence++;
 	readonly operation = 'leaf';
 	readonly isLeaf = true;
+	readonly retained = null;
 	hooks: GradNode['hooks'] = null;
 
 	constructor(readonly tensor: Tensor) {}
@@ -196,10 +201,10 @@ export class LeafNode implements GradNode {
 
 /** Makes a leaf require a gradient, or stop doing so. */
 export function setRequiresGrad(tensor: Tensor, on: boolean): void {
-	if (on === (tensor.edge !== null)) return;
-	if (tensor.edge !== null && !tensor.isLeaf) {
+	if (on === tensor.requiresGrad) return;
+	if (!tensor.isLeaf) {
 		throw new AutogradError(
-			`requiresGrad_: only a leaf can stop requiring a gradient; this is the result of '${tensor.edge.node.operation}'. Use detach()`,
+			`requiresGrad_: only a leaf can stop requiring a gradient; this is the result of '${tensor.reach!.node.operation}'. Use detach()`,
 		);
 	}
 	if (on && !isFloating(tensor.dtype)) {
@@ -257,7 +262,9 @@ export function registerHook(tensor: Tensor, hook: GradientHook): HookHandle {
 export function record<const S extends readonly Tensor[]>(operation: Operation<S>): Tensor {
 	const { name, inputs, vjp } = operation;
 	const output = runForward(name, operation.forward);
-	if (vjp === NO_GRADIENT || !isGradEnabled() || !isFloating(output.dtype) || !inputs.some(requires)) return output;
+	if (operation.view !== undefined) noteView(output, inputs[0]!, operation.view);
+	else output.viewing = null;
+	if (vjp === NO_GRADIENT || !isGradEnabled() || !isFloating(output.dtype) || !anyRequires(name, inputs)) return output;
 	const node = new TapeNode(name, inputs.map(edgeOf), [info(output)], ([gradient], saved, needs) =>
 		vjp(gradient!, saved as unknown as S, needs),
 	);
@@ -270,7 +277,11 @@ export function record<const S extends readonly Tensor[]>(operation: Operation<S
 export function recordMany<const S extends readonly Tensor[]>(operation: ManyOperation<S>): Tensor[] {
 	const { name, inputs, vjp } = operation;
 	const outputs = runForward(name, operation.forward);
-	if (vjp === NO_GRADIENT || !isGradEnabled() || !inputs.some(requires)) return [...outputs];
+	for (const output of outputs) {
+		output.viewing = null;
+		if (operation.views !== undefined) noteView(output, inputs[0]!, operation.views);
+	}
+	if (vjp === NO_GRADIENT || !isGradEnabled() || !anyRequires(name, inputs)) return [...outputs];
 	const node = new TapeNode(name, inputs.map(edgeOf), outputs.map(info), vjp as unknown as ManyVjp<readonly Tensor[]>);
 	outputs.forEach((output, index) => {
 		if (isFloating(output.dtype) && !operation.noGradient?.includes(index)) output.edge = { node, index };
@@ -284,8 +295,14 @@ function finish(node: TapeNode, saved: readonly Tensor[] | undefined): void {
 	onNodeCreated(node);
 }
 
-function requires(tensor: Tensor): boolean {
-	return tensor.edge !== null;
+/** Whether an input requires a gradient; brings their places on the tape up to date, in the name of the operation. */
+function anyRequires(name: string, inputs: readonly Tensor[]): boolean {
+	let any = false;
+	for (const input of inputs) {
+		input.renew(name);
+		if (input.requiresGrad) any = true;
+	}
+	return any;
 }
 
 function edgeOf(tensor: Tensor): GradEdge | null {
@@ -293,7 +310,7 @@ function edgeOf(tensor: Tensor): GradEdge | null {
 }
 
 // Not the tensor itself: a node that held its outputs would keep dropped handles alive.
-function info(tensor: Tensor): OutputInfo {
+export function info(tensor: Tensor): OutputInfo {
 	return { shape: tensor.shape, dtype: tensor.dtype };
 }
 

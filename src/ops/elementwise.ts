@@ -1,6 +1,20 @@
 /** Elementwise operations, by kind: see the files of the folder elementwise/. */
 export * from './elementwise/activation';
-export * from './elementwise/binary';
+export {
+	type AddOptions,
+	add,
+	atan2,
+	type DivOptions,
+	div,
+	fmod,
+	hypot,
+	maximum,
+	minimum,
+	mul,
+	pow,
+	remainder,
+	sub,
+} from './elementwise/binary';
 export { to } from './elementwise/cast';
 export * from './elementwise/compare';
 export * from './elementwise/shrinking';

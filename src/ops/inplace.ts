@@ -1,42 +1,114 @@
 /**
- * In-place operations: they overwrite a tensor's elements and return it. Nothing of them goes on the tape, so a tensor that requires a
- * gradient takes them only under `noGrad`, and only if it is a leaf; what the tape has saved notices that it was overwritten.
+ * In-place operations: they overwrite a tensor's elements and return it. As in PyTorch they go on the tape, whatever the target: a plain
+ * tensor that is written with something recorded joins the graph, and a write into a view is a write into its base, of which the
+ * other views learn (autograd/views.ts). Only leaves that require a gradient, and views of them, take no write outside `noGrad`.
+ * What the tape has saved notices that it was overwritten.
  */
+import { callerStack, isWatching, observe } from '../autograd/anomaly';
+import { zeroGradient } from '../autograd/gradients';
 import { isGradEnabled } from '../autograd/modes';
+import { info, type ManyVjp, TapeNode, type Vjp } from '../autograd/tape';
+import { baseOf, follow, rebase, requireRecordable, type ViewPath } from '../autograd/views';
 import type { View } from '../backends/contract';
 import type { BinaryOp } from '../backends/contract/elementwise';
-import { fillValue, isFloating, isInt32 } from '../core/dtype';
+import { type DType, fillValue, isFloating, isInt32 } from '../core/dtype';
 import { ArgumentError, AutogradError, DTypeError, formatShape, ShapeError } from '../core/errors';
-import { runOperation } from '../core/operation';
+import { enterOperation, leaveOperation } from '../core/operation';
 import { checkOptions } from '../core/options';
-import { closeScope, openScope } from '../scope';
+import type { Shape } from '../core/shape';
+import { closeScope, onNodeCreated, openScope } from '../scope';
 import { emptyOn, Tensor } from '../tensor';
-import type { AddOptions, DivOptions } from './elementwise/binary';
+import { type AddOptions, type BinaryRules, type DivOptions, inPlaceRule, RULES } from './elementwise/binary';
 import { to } from './elementwise/cast';
-import { broadcastView, converted, type Operand, requireSameDevice, requireTensor, resultType, scalarFor } from './operands';
+import { cloneAs } from './layout/views';
+import {
+	broadcastView,
+	converted,
+	gradientFor,
+	type Operand,
+	requireSameDevice,
+	requireTensor,
+	resultType,
+	scalarFor,
+} from './operands';
 import { requireDistinct, requireDivisor } from './requirements';
 
-/** Checks that `x` may be written, runs `write` with its temporaries disposed of, and marks the storage as written. */
-function inPlace(operation: string, x: Tensor, write: () => void): Tensor {
-	requireTensor(operation, x);
-	if (!x.isLeaf) {
-		throw new AutogradError(
-			`${operation}: the tensor is the result of '${x.edge!.node.operation}', whose gradient needs it. Write to its detach().clone(), or use the operation without _`,
-		);
-	}
-	if (x.requiresGrad && isGradEnabled()) {
-		throw new AutogradError(`${operation}: the tensor is a leaf that requires a gradient. Write to it under noGrad(() => ...)`);
+/** The gradient of an in-place operation: of the target as it was before (null: zeros) and of the source, from that of what it became. */
+interface Rule {
+	/** What the VJP reads, as it is before the write. */
+	readonly saved: readonly Tensor[];
+	readonly vjp: Vjp<readonly Tensor[]>;
+}
+
+/**
+ * Checks that `x` may be written, runs `write` with its temporaries disposed of, and marks the storage as written. Records it, by `rule`,
+ * if the target, its base or the source requires a gradient.
+ */
+function inPlace(operation: string, x: Tensor, source: Operand | null, write: () => void, rule: () => Rule): Tensor {
+	const { base, path } = baseOf(x);
+	const other = source instanceof Tensor ? source : null;
+	const isRecorded = isGradEnabled() && isFloating(x.dtype) && [x, base, other].some((tensor) => tensor?.requiresGrad);
+	if (isRecorded) {
+		requireRecordable(operation, x);
+		requireDistinct(operation, base);
+		other?.renew(operation);
 	}
 	requireDistinct(operation, x);
+	const outermost = enterOperation(operation);
 	const scope = openScope();
+	let node: TapeNode | null = null;
 	try {
-		runOperation(operation, write);
+		if (isRecorded) {
+			const { saved, vjp } = rule();
+			const edges = other === null ? [base.edge] : [base.edge, other.edge];
+			// No gradient goes to what only second derivatives read, but the graph has to reach it.
+			for (const { edge } of saved) if (edge !== null && !edges.includes(edge)) edges.push(edge);
+			node = new TapeNode(operation, edges, [info(base)], path === null ? wholeBack(vjp) : partBack(vjp, path, base.strides));
+			node.save(saved);
+			onNodeCreated(node);
+		}
+		write();
+		if (isWatching()) observe('forward', operation, x, callerStack());
+	} catch (error) {
+		node?.release();
+		throw error;
 	} finally {
 		closeScope(scope, () => false);
+		if (outermost) leaveOperation();
 	}
 	x.storage.version++;
 	x.storage.lastWriter = operation;
+	if (node !== null) rebase(x, node);
 	return x;
+}
+
+/** A copy of `x` at its place on the tape, for a VJP that reads what the write is about to replace. */
+function before(x: Tensor): Tensor {
+	const copy = emptyOn(x, x.shape);
+	x.backend.kernels.copy({ x }, { y: copy }, {});
+	copy.edge = x.edge;
+	return copy;
+}
+
+function wholeBack(vjp: Rule['vjp']): ManyVjp<readonly Tensor[]> {
+	return ([gradient], saved, needs) => {
+		const [own, ...others] = vjp(gradient!, saved, needs);
+		return [needs[0] ? (own ?? zeroGradient(gradient!.shape, gradient!)) : null, ...others];
+	};
+}
+
+/** The gradient of a base of which a view was written: where the view is, that of the operation; elsewhere it passes. */
+function partBack(vjp: Rule['vjp'], path: ViewPath, strides: readonly number[]): ManyVjp<readonly Tensor[]> {
+	return ([gradient], saved, needs) => {
+		const [own, ...others] = vjp(follow(path, gradient!), saved, needs);
+		if (!needs[0]) return [null, ...others];
+		// In the base's layout, in which the way to the part copies nothing.
+		const whole = cloneAs(gradient!, strides);
+		const part = follow(path, whole);
+		if (own == null) zero_(part);
+		else copy_(part, own);
+		return [whole, ...others];
+	};
 }
 
 /**
@@ -85,87 +157,94 @@ export function copy_(x: Tensor, source: Tensor): Tensor {
 }
 
 function copied(operation: string, x: Tensor, source: Tensor): Tensor {
-	return inPlace(operation, x, () => {
-		requireTensor(operation, source, 'source');
+	requireTensor(operation, x);
+	requireTensor(operation, source, 'source');
+	if (x.device !== source.device && source.requiresGrad && isGradEnabled()) {
+		throw new AutogradError(
+			`${operation}: a gradient cannot flow from ${x.device} back to ${source.device}. Move the source before requiresGrad_(), or copy its detach()`,
+		);
+	}
+	const write = () => {
 		const near =
 			x.device === 'webgpu' && source.device === 'cpu'
 				? to(source.dtype === 'float64' ? converted(source, 'float32') : source, 'webgpu')
 				: source;
-		const view = sourceFor(operation, x, near);
-		x.backend.kernels.copyInto({ x: view }, { y: x }, {});
-	});
+		x.backend.kernels.copyInto({ x: sourceFor(operation, x, near) }, { y: x }, {});
+	};
+	return inPlace(operation, x, source, write, () => ({ saved: [], vjp: copyBack(source.shape, source.dtype) }));
 }
 
-function arithmetic(operation: string, op: BinaryOp, x: Tensor, other: Operand): Tensor {
-	return inPlace(operation, x, () => {
-		if (typeof other !== 'number') requireTensor(operation, other, 'other');
-		const result = resultType(x, other);
+function copyBack(shape: Shape, dtype: DType) {
+	return (gradient: Tensor, _saved: readonly Tensor[], needs: readonly boolean[]) => [
+		null,
+		needs[1] ? gradientFor(gradient, { shape, dtype }) : null,
+	];
+}
+
+function arithmetic(operation: string, op: BinaryOp, x: Tensor, other: Operand, rules: BinaryRules, alpha = 1): Tensor {
+	requireTensor(operation, x);
+	if (typeof other !== 'number') requireTensor(operation, other, 'other');
+	const write = () => {
+		const term = typeof other === 'number' ? other * alpha : alpha === 1 ? other : multiple(other, alpha, resultType(x, other));
+		const result = resultType(x, term);
 		const floating = isFloating(result) || op === 'div';
 		if ((floating && !isFloating(x.dtype)) || (result !== 'bool' && x.dtype === 'bool')) {
 			throw new DTypeError(
 				`${operation}: the result is ${floating ? 'floating' : result} and does not fit into a tensor of ${x.dtype}. Use the operation without _`,
 			);
 		}
-		if (op === 'sub' && (x.dtype === 'bool' || (typeof other !== 'number' && other.dtype === 'bool')))
+		if (op === 'sub' && (x.dtype === 'bool' || (typeof term !== 'number' && term.dtype === 'bool')))
 			throw new DTypeError(`${operation}: is not defined on bool. Convert with .to('int32')`);
-		if (typeof other === 'number') {
-			x.backend.kernels.binaryScalarInPlace({}, { x }, { op, scalar: scalarFor(x.dtype, other) });
+		if (typeof term === 'number') {
+			x.backend.kernels.binaryScalarInPlace({}, { x }, { op, scalar: scalarFor(x.dtype, term) });
 		} else {
-			x.backend.kernels.binaryInPlace({ b: sourceFor(operation, x, other) }, { a: x }, { op });
+			x.backend.kernels.binaryInPlace({ b: sourceFor(operation, x, term) }, { a: x }, { op });
 		}
-	});
+	};
+	return inPlace(operation, x, other, write, () => inPlaceRule(rules, x, other, () => before(x)));
 }
 
-function scaledArithmetic(operation: string, op: 'add' | 'sub', x: Tensor, other: Operand, alpha: number): Tensor {
-	if (alpha === 1) return arithmetic(operation, op, x, other);
+/** x * factor, in a dtype that holds the product of a whole number and a fraction. */
+function multiple(x: Tensor, factor: number, dtype: DType): Tensor {
+	const y = emptyOn(x, x.shape, dtype);
+	const scalar = scalarFor(dtype, factor);
+	x.backend.kernels.binaryScalar({ x: converted(x, dtype) }, { y }, { op: 'mul', scalar, scalarFirst: false });
+	return y;
+}
+
+function scaledArithmetic(operation: string, op: 'add' | 'sub', x: Tensor, other: Operand, options: AddOptions): Tensor {
+	const { alpha = 1 } = checkOptions(operation, options, ['alpha']);
 	if (typeof alpha !== 'number') throw new ArgumentError(`${operation}: alpha must be a number, not ${typeof alpha}`);
 	requireTensor(operation, x);
 	if (!isFloating(x.dtype) && !isInt32(alpha))
 		throw new ArgumentError(`${operation}: alpha ${alpha} must be a whole number for a tensor of ${x.dtype}`);
-	if (typeof other === 'number') return arithmetic(operation, op, x, other * alpha);
-	requireTensor(operation, other, 'other');
-	const scope = openScope();
-	try {
-		// In the dtype of both, which holds the product of a whole number and a fraction.
-		const dtype = resultType(x, other);
-		const product = emptyOn(other, other.shape, dtype);
-		other.backend.kernels.binaryScalar(
-			{ x: converted(other, dtype) },
-			{ y: product },
-			{ op: 'mul', scalar: scalarFor(dtype, alpha), scalarFirst: false },
-		);
-		return arithmetic(operation, op, x, product);
-	} finally {
-		closeScope(scope, () => false);
-	}
+	return arithmetic(operation, op, x, other, RULES.addedTimes(op === 'add' ? alpha : -alpha), alpha);
 }
 
 /** x += alpha * other. */
 export function add_(x: Tensor, other: Operand, options: AddOptions = {}): Tensor {
-	checkOptions('add_', options, ['alpha']);
-	return scaledArithmetic('add_', 'add', x, other, options.alpha ?? 1);
+	return scaledArithmetic('add_', 'add', x, other, options);
 }
 
 /** x -= alpha * other. */
 export function sub_(x: Tensor, other: Operand, options: AddOptions = {}): Tensor {
-	checkOptions('sub_', options, ['alpha']);
-	return scaledArithmetic('sub_', 'sub', x, other, options.alpha ?? 1);
+	return scaledArithmetic('sub_', 'sub', x, other, options);
 }
 
 /** x *= other. */
 export function mul_(x: Tensor, other: Operand): Tensor {
-	return arithmetic('mul_', 'mul', x, other);
+	return arithmetic('mul_', 'mul', x, other, RULES.mul);
 }
 
 /** x /= other, for floating x; with a `roundingMode`, which keeps whole numbers whole, also for int32. */
 export function div_(x: Tensor, other: Operand, options: DivOptions = {}): Tensor {
 	const { roundingMode = null } = checkOptions('div_', options, ['roundingMode']);
-	if (roundingMode === null) return arithmetic('div_', 'div', x, other);
+	if (roundingMode === null) return arithmetic('div_', 'div', x, other, RULES.div);
 	if (roundingMode !== 'trunc' && roundingMode !== 'floor')
 		throw new ArgumentError(`div_: roundingMode '${String(roundingMode)}' is not 'trunc', 'floor' or null`);
 	requireTensor('div_', x);
 	requireDivisor('div_', x.dtype, other);
-	return arithmetic('div_', roundingMode === 'trunc' ? 'truncDiv' : 'floorDiv', x, other);
+	return arithmetic('div_', roundingMode === 'trunc' ? 'truncDiv' : 'floorDiv', x, other, RULES.rounded);
 }
 
 /** Every element becomes `value`: a number, a boolean or a scalar tensor. */
@@ -176,15 +255,23 @@ export function fill_(x: Tensor, value: number | boolean | Tensor): Tensor {
 		return copied('fill_', x, value);
 	}
 	requireTensor('fill_', x);
-	const filling = { value: fillValue('fill_', x.dtype, value) };
-	return inPlace('fill_', x, () => {
-		x.backend.kernels.fill({}, { y: x }, filling);
-	});
+	return filled('fill_', x, fillValue('fill_', x.dtype, value));
 }
 
 /** Every element becomes 0. */
 export function zero_(x: Tensor): Tensor {
-	return inPlace('zero_', x, () => {
-		x.backend.kernels.fill({}, { y: x }, { value: 0 });
-	});
+	return filled('zero_', x, 0);
 }
+
+function filled(operation: string, x: Tensor, value: number): Tensor {
+	requireTensor(operation, x);
+	return inPlace(
+		operation,
+		x,
+		null,
+		() => x.backend.kernels.fill({}, { y: x }, { value }),
+		() => FILLED,
+	);
+}
+
+const FILLED: Rule = { saved: [], vjp: () => [null] };

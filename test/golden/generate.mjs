@@ -27,7 +27,16 @@ const { status } = spawnSync(python, [join(root, 'test/golden/generate.py')], {
 	stdio: ['pipe', 'inherit', 'inherit'],
 });
 if (status !== 0) process.exit(status ?? 1);
-for (const script of ['modules.py', 'transformers.py', 'gpt2.py', 'recurrent.py', 'optim.py', 'metrics.py', 'preprocessing.py']) {
+for (const script of [
+	'modules.py',
+	'transformers.py',
+	'gpt2.py',
+	'recurrent.py',
+	'optim.py',
+	'metrics.py',
+	'preprocessing.py',
+	'inplace.py',
+]) {
 	const run = spawnSync(python, [join(root, 'test/golden', script)], { stdio: 'inherit' });
 	if (run.status !== 0) process.exit(run.status ?? 1);
 }

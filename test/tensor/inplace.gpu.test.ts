@@ -1,4 +1,4 @@
-/** In-place operations: what they write, what they refuse, what the tape notices. */
+/** In-place operations: what they write, what they refuse, what the tape notices. How they are differentiated: test/autograd/inplace.test.ts. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import * as w from 'wgrad';
@@ -110,6 +110,39 @@ test('copy_ uploads', async () => {
 		[1, 2],
 	]);
 	assert.throws(() => w.zeros([2], { device: 'cpu' }).copy_(x.select(0, 0)), /copy_: tensors are on different devices/);
+	const leaf = w.tensor([1, 2], { device: 'cpu', requiresGrad: true });
+	assert.throws(
+		() => x.copy_(leaf),
+		/copy_: a gradient cannot flow from webgpu back to cpu. Move the source before requiresGrad_/,
+	);
+	assert.equal(await w.noGrad(() => x.copy_(leaf)).toArray(), [
+		[1, 2],
+		[1, 2],
+	]);
+});
+
+onBoth('what is written into a plain tensor has a gradient', async (device) => {
+	const gradient = async (loss: (x: w.Tensor) => w.Tensor) => {
+		const x = w.tensor([1, 2], { device, requiresGrad: true });
+		loss(x).backward();
+		return x.grad!.toArray();
+	};
+	const total = w.zeros([], { device });
+	assert.equal(await gradient((x) => total.add_(x.pow(2).sum()).add(x.sum())), [3, 5]);
+	const rows = w.zeros([2, 2], { device });
+	assert.equal(
+		await gradient((x) => {
+			rows.select(0, 0).copy_(x.mul(3));
+			return rows.add(x).sum();
+		}),
+		[5, 5],
+	);
+	assert.equal(await gradient((x) => w.ones([2], { device }).mul_(x).add(x).sum()), [2, 2]);
+	assert.equal(await gradient((x) => w.ones([2], { device }).div_(x).sum()), [-1, -0.25]);
+	assert.equal(await gradient((x) => w.zeros([3, 2], { device }).sub_(x, { alpha: 2 }).sum()), [-6, -6]);
+	assert.equal(await gradient((x) => w.zeros([3, 2], { device }).fill_(x.sum()).sum()), [6, 6]);
+	assert.equal(await gradient((x) => x.mul(2).zero_().add(x).sum()), [1, 1]);
+	assert.ok(total.requiresGrad && !total.isLeaf);
 });
 
 onBoth('sources that share the memory are read before it is written', async (device) => {
@@ -123,17 +156,16 @@ onBoth('sources that share the memory are read before it is written', async (dev
 onBoth('what in-place operations refuse', async (device) => {
 	const leaf = w.tensor([1, 2], { device, requiresGrad: true });
 	assert.throws(() => leaf.add_(1), /add_: the tensor is a leaf that requires a gradient. Write to it under noGrad/);
-	const result = leaf.mul(2);
-	assert.throws(() => w.noGrad(() => result.add_(1)), /add_: the tensor is the result of 'mul'/);
+	assert.throws(() => leaf.narrow(0, 0, 1).zero_(), /zero_: the tensor is a view of a leaf that requires a gradient/);
 	assert.throws(() => w.zeros([1, 2], { device }).expand([3, 2]).add_(1), /add_: the tensor of shape \[3, 2\] was expanded/);
 	const whole = w.tensor([1, 2], { dtype: 'int32', device });
 	assert.throws(() => whole.add_(0.5), /add_: the result is floating and does not fit into a tensor of int32/);
 	assert.throws(() => whole.div_(2), /div_: the result is floating/);
 	assert.throws(() => w.tensor([true], { device }).add_(1), /add_: the result is int32 and does not fit into a tensor of bool/);
 	assert.throws(() => w.tensor([true], { device }).sub_(w.tensor([true], { device })), /sub_: is not defined on bool/);
-	w.noGrad(() => leaf.add_(1));
-	assert.equal(await leaf.toArray(), [2, 3]);
-	assert.ok(leaf.requiresGrad);
+	w.noGrad(() => leaf.add_(1).narrow(0, 0, 1).mul_(2));
+	assert.equal(await leaf.toArray(), [4, 3]);
+	assert.ok(leaf.requiresGrad && leaf.isLeaf);
 });
 
 onBoth('backward notices that a saved tensor was overwritten', async (device) => {

@@ -1,5 +1,5 @@
 /** Arithmetic of two operands, tensors or numbers, with broadcasting and PyTorch's promotion. */
-import { record } from '../../autograd/tape';
+import { record, type Vjp } from '../../autograd/tape';
 import type { BinaryOp } from '../../backends/contract/elementwise';
 import { type DType, isFloating, isInt32, promoteScalar, requireFloating } from '../../core/dtype';
 import { ArgumentError, DTypeError } from '../../core/errors';
@@ -25,7 +25,7 @@ import { log, neg, square } from './unary';
 /** What a VJP of two operands is written in: the gradient, the operands as they were given, and the result. */
 type Rule = (g: Tensor, a: Operand, b: Operand, y: Tensor) => Tensor;
 
-interface BinaryRules {
+export interface BinaryRules {
 	readonly left: Rule;
 	readonly right: Rule;
 	/** Which of a, b and y each rule reads; they are saved only where the rule will run. */
@@ -42,18 +42,37 @@ function given(operand: Operand): Given | number {
 	return typeof operand === 'number' ? operand : { shape: operand.shape, dtype: operand.dtype };
 }
 
-/** Which of `candidates` the VJP needs, given which operands require a gradient. */
+/** Which of a, b and y the VJP needs, given which operands require a gradient. */
 function usesOf(rules: BinaryRules, a: Operand, b: Operand): string {
 	const left = a instanceof Tensor && a.requiresGrad ? rules.leftUses : '';
 	const right = b instanceof Tensor && b.requiresGrad ? rules.rightUses : '';
 	return left + right;
 }
 
+/** Which operands to save. */
+function savesOf(uses: string, a: Operand, b: Operand): string[] {
+	return [...'ab'].filter((letter, i) => uses.includes(letter) && [a, b][i] instanceof Tensor);
+}
+
+/** The rules as an in-place operation needs them: `before` gives the target a as it is before the write. They must not read y. */
+export function inPlaceRule(
+	rules: BinaryRules,
+	a: Tensor,
+	b: Operand,
+	before: () => Tensor,
+): { readonly saved: readonly Tensor[]; readonly vjp: Vjp<readonly Tensor[]> } {
+	const saves = savesOf(usesOf(rules, a, b), a, b);
+	return {
+		saved: saves.map((letter) => (letter === 'a' ? before() : (b as Tensor))),
+		vjp: binaryBack(rules, given(a), given(b), saves, false),
+	};
+}
+
 /** Computes op(a, b) in `dtype`; the operands have been checked. */
 function binary(name: string, op: BinaryOp, a: Operand, b: Operand, dtype: DType, rules: BinaryRules): Tensor {
 	const tensors = [a, b].filter((operand) => operand instanceof Tensor);
 	const uses = usesOf(rules, a, b);
-	const saves = [...'ab'].filter((letter, i) => uses.includes(letter) && [a, b][i] instanceof Tensor);
+	const saves = savesOf(uses, a, b);
 	const savesOutput = uses.includes('y');
 	return record({
 		name,
@@ -156,15 +175,13 @@ function sum(name: string, op: 'add' | 'sub', a: Operand, b: Operand, alpha: num
 			a.backend.kernels.combine(views, { y }, { op: 'addScaled', factor });
 			return y;
 		},
-		vjp: addScaledBack(given(a) as Given, given(b) as Given, factor),
+		vjp: binaryBack(addedTimes(factor), given(a), given(b), [], false),
 	});
 }
 
-function addScaledBack(a: Given, b: Given, factor: number) {
-	return (g: Tensor, _saved: readonly Tensor[], needs: readonly boolean[]) => [
-		needs[0] ? gradientFor(g, a) : null,
-		needs[1] ? gradientFor(mul(g, factor), b) : null,
-	];
+/** The rules of a + factor * b. */
+function addedTimes(factor: number): BinaryRules {
+	return { left: (g) => g, right: (g) => (factor === 1 ? g : mul(g, factor)), leftUses: '', rightUses: '' };
 }
 
 const MUL: BinaryRules = { left: (g, _, b) => mul(g, b), right: (g, a) => mul(g, a), leftUses: 'b', rightUses: 'a' };
@@ -223,6 +240,9 @@ const POW: BinaryRules = {
 	leftUses: 'ab',
 	rightUses: 'aby',
 };
+
+/** What the in-place operations share with those that give a new tensor. */
+export const RULES = { addedTimes, mul: MUL, div: DIV, rounded: ROUNDED };
 
 /** a to the power b; x^0 and 1^x are 1 always. int32 to a negative number throws, to a tensor's negative element truncates. As `torch.pow`. */
 export function pow(a: Operand, b: Operand): Tensor {

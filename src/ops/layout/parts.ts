@@ -5,6 +5,7 @@
  * fresh tensor in which given tensors stand at given parts.
  */
 import { record, recordMany } from '../../autograd/tape';
+import { ONE_OF_SEVERAL } from '../../autograd/views';
 import { ArgumentError, formatShape, ShapeError } from '../../core/errors';
 import { checkShape, normalizeDim, type Shape, sameShape } from '../../core/shape';
 import { emptyOn, type Tensor, viewOf } from '../../tensor';
@@ -118,8 +119,13 @@ export function partOf(name: string, x: Tensor, part: Part): Tensor {
 			const { shape, strides, offset } = part(x);
 			return viewOf(x, shape, strides, offset);
 		},
+		view: partStep(name, part),
 		vjp: placeBack(name, part, x.shape),
 	});
+}
+
+function partStep(name: string, part: Part) {
+	return (x: Tensor) => partOf(name, x, part);
 }
 
 function placeBack(name: string, part: Part, whole: Shape) {
@@ -174,6 +180,7 @@ function parts(name: string, x: Tensor, dim: number, sizes: readonly number[]): 
 				const { shape, strides, offset } = part(x);
 				return viewOf(x, shape, strides, offset);
 			}),
+		views: ONE_OF_SEVERAL,
 		vjp: assembleBack(name, list, x.shape),
 	});
 }

@@ -1,6 +1,6 @@
 /**
  * Views: other shapes, orders and parts of the same memory. They move no data; the result shares its storage with the input,
- * and in-place writes on one are seen in the other. `reshape`, `flatten` and `contiguous` copy when there is no other way.
+ * and in-place writes on one are seen in the other, by the tape too. `reshape`, `flatten` and `contiguous` copy when there is no other way.
  * Parts of a tensor, and joining them, are in parts.ts; what has to move elements is in moves.ts.
  */
 import { record } from '../../autograd/tape';
@@ -92,21 +92,26 @@ export function view(x: Tensor, shape: Shape): Tensor {
 }
 
 function reshaped(name: string, x: Tensor, target: Shape): Tensor {
+	const strides = stridesAs(x, target);
 	return record({
 		name,
 		inputs: [x],
 		forward: () => {
-			const strides = stridesAs(x, target);
 			if (strides !== null) return viewOf(x, target, strides, x.offset);
 			const y = emptyOn(x, target);
 			x.backend.kernels.copy({ x }, { y: viewOf(y, x.shape, contiguousStrides(x.shape), 0) }, {});
 			return y;
 		},
+		view: strides === null ? undefined : reshapeStep(name, target),
 		vjp: reshapeBack(x.shape),
 	});
 }
 
-// A function of the shape alone: a closure made beside `forward` would keep the input alive as long as the graph.
+// Functions of shapes alone, here and below: a closure made beside `forward` would keep the input alive as long as the graph.
+function reshapeStep(name: string, target: Shape) {
+	return (x: Tensor) => reshaped(name, x, target);
+}
+
 function reshapeBack(shape: Shape) {
 	return (gradient: Tensor) => [reshape(gradient, shape)];
 }
@@ -138,8 +143,13 @@ function permuted(name: string, x: Tensor, order: readonly number[]): Tensor {
 				order.map((dim) => x.strides[dim]!),
 				x.offset,
 			),
+		view: permuteStep(name, order),
 		vjp: permuteBack(name, order),
 	});
+}
+
+function permuteStep(name: string, order: readonly number[]) {
+	return (x: Tensor) => permuted(name, x, order);
 }
 
 function permuteBack(name: string, order: readonly number[]) {
@@ -187,7 +197,13 @@ export function movedim(x: Tensor, source: number | readonly number[], destinati
 export function squeeze(x: Tensor, dim?: number | readonly number[]): Tensor {
 	requireTensor('squeeze', x);
 	const dims = normalizeDims('squeeze', dim, x.ndim);
-	const kept = x.shape.map((_, d) => d).filter((d) => x.shape[d] !== 1 || !dims.includes(d));
+	return squeezed(
+		x,
+		x.shape.map((_, d) => d).filter((d) => x.shape[d] !== 1 || !dims.includes(d)),
+	);
+}
+
+function squeezed(x: Tensor, kept: readonly number[]): Tensor {
 	return record({
 		name: 'squeeze',
 		inputs: [x],
@@ -198,8 +214,13 @@ export function squeeze(x: Tensor, dim?: number | readonly number[]): Tensor {
 				kept.map((d) => x.strides[d]!),
 				x.offset,
 			),
+		view: squeezeStep(kept),
 		vjp: reshapeBack(x.shape),
 	});
+}
+
+function squeezeStep(kept: readonly number[]) {
+	return (x: Tensor) => squeezed(x, kept);
 }
 
 /** With a dim of size 1 inserted so that it is dim `dim` of the result. */
@@ -213,8 +234,13 @@ export function unsqueeze(x: Tensor, dim: number): Tensor {
 		name: 'unsqueeze',
 		inputs: [x],
 		forward: () => viewOf(x, shape, strides, x.offset),
+		view: unsqueezeStep(at),
 		vjp: reshapeBack(x.shape),
 	});
+}
+
+function unsqueezeStep(at: number) {
+	return (x: Tensor) => unsqueeze(x, at);
 }
 
 /** Dims of size 1 repeated to `shape`, and new dims in front, without copying; -1 keeps a size. */
@@ -250,8 +276,13 @@ function expanded(name: string, x: Tensor, target: Shape): Tensor {
 		name,
 		inputs: [x],
 		forward: () => viewOf(x, [...target], broadcastStrides(x.shape, x.strides, target), x.offset),
+		view: expandStep(name, target),
 		vjp: sumBack(x.shape),
 	});
+}
+
+function expandStep(name: string, target: Shape) {
+	return (x: Tensor) => expanded(name, x, target);
 }
 
 function sumBack(shape: Shape) {
@@ -323,6 +354,21 @@ export function clone(x: Tensor): Tensor {
 	});
 }
 
+/** A copy in memory of its own, laid out by `strides` (0 or more), through which gradients flow. */
+export function cloneAs(x: Tensor, strides: readonly number[]): Tensor {
+	return record({
+		name: 'clone',
+		inputs: [x],
+		forward: () => {
+			const span = x.size === 0 ? 0 : x.shape.reduce((end, size, dim) => end + (size - 1) * strides[dim]!, 1);
+			const y = viewOf(emptyOn(x, [span]), x.shape, strides, 0);
+			x.backend.kernels.copyInto({ x }, { y }, {});
+			return y;
+		},
+		vjp: passBack,
+	});
+}
+
 /** The same values in row-major order without gaps: another handle of the same memory if `x` is like that, else a copy. */
 export function contiguous(x: Tensor): Tensor {
 	requireTensor('contiguous', x);
@@ -330,6 +376,7 @@ export function contiguous(x: Tensor): Tensor {
 		name: 'contiguous',
 		inputs: [x],
 		forward: () => (x.isContiguous ? viewOf(x, x.shape, x.strides, x.offset) : copied(x)),
+		view: x.isContiguous ? contiguous : undefined,
 		vjp: passBack,
 	});
 }
@@ -379,8 +426,13 @@ function gridView(x: Tensor, grid: Shape, along: readonly number[]): Tensor {
 				along.map((on) => on * stride),
 				x.offset,
 			),
+		view: gridStep(grid, along),
 		vjp: gridBack(column, x.shape),
 	});
+}
+
+function gridStep(grid: Shape, along: readonly number[]) {
+	return (x: Tensor) => gridView(x, grid, along);
 }
 
 function gridBack(column: Shape, shape: Shape) {

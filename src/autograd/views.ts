@@ -1,0 +1,133 @@
+/**
+ * Views and in-place writes on the tape.
+ *
+ * A view shows memory of its base. It knows the operations that lead there from the base, so that after an in-place write its place
+ * on the tape can be derived again: a write into the base gives the base a new place, a write into a view gives the base
+ * a new place whose gradient passes through that part of it (ops/inplace.ts), and each view notices when it is used next.
+ * The semantics are PyTorch's: Note [View + Inplace update], torch/csrc/autograd/variable.h.
+ */
+import { AutogradError, formatShape } from '../core/errors';
+import { closeScope, onTensorJoined, openScope } from '../scope';
+import { type GradEdge, type GradNode, Tensor, type Viewing } from '../tensor';
+import { isGradEnabled, setGradEnabled } from './modes';
+
+/** An operation that gives a view, to be applied to its base again or to something of the base's shape. It must hold no tensor. */
+export type ViewStep = (x: Tensor) => Tensor;
+
+/** The operations from a base to a view, last first. */
+export interface ViewPath {
+	readonly before: ViewPath | null;
+	readonly step: ViewStep;
+}
+
+/** Why recorded writes cannot be followed through a view. */
+export interface Hindrance {
+	readonly what: string;
+	readonly cure: string;
+}
+
+const UNRECORDED: Hindrance = {
+	what: 'a view that was made under noGrad',
+	cure: 'Make the view and write both under noGrad, or both outside',
+};
+
+export const ONE_OF_SEVERAL: Hindrance = {
+	what: 'one of several views that one operation gave',
+	cure: 'Use narrow() or select() in its place, or the operation without _',
+};
+
+export const CUSTOM: Hindrance = {
+	what: 'a result of a customOp that shares memory with its input or another result',
+	cure: 'Return a clone() from forward',
+};
+
+class View implements Viewing {
+	seen: number;
+
+	constructor(
+		readonly base: Tensor,
+		/** Null where there is a hindrance. */
+		readonly path: ViewPath | null,
+		readonly hindrance: Hindrance | null,
+	) {
+		this.seen = base.writes;
+	}
+
+	renew(view: Tensor, operation: string): void {
+		const { base, path, hindrance } = this;
+		if (path === null) {
+			throw new AutogradError(
+				`${operation}: the tensor of shape ${formatShape(view.shape)} is ${hindrance!.what}, and '${base.edge?.node.operation}' has written into its memory since. ${hindrance!.cure}`,
+			);
+		}
+		const mode = setGradEnabled(true);
+		const scope = openScope();
+		let edge: GradEdge | null;
+		try {
+			const whole = new Tensor(view.storage, base.shape, base.strides, base.offset);
+			whole.edge = base.edge;
+			edge = follow(path, whole).edge;
+		} finally {
+			closeScope(scope, () => false);
+			setGradEnabled(mode);
+		}
+		this.seen = base.writes;
+		move(view, edge!);
+	}
+}
+
+/** Notes that `output` is a view of `input`: by `step`, unless something hinders. */
+export function noteView(output: Tensor, input: Tensor, step: ViewStep | Hindrance): void {
+	const from = input.viewing as View | null;
+	const own = isGradEnabled() ? null : UNRECORDED;
+	const hindrance = own ?? (typeof step === 'function' ? (from?.hindrance ?? null) : step);
+	const path = hindrance === null ? { before: from?.path ?? null, step: step as ViewStep } : null;
+	output.viewing = new View(from?.base ?? input, path, hindrance);
+}
+
+/** The view that `path` leads to from `x`, which stands in for the base. */
+export function follow(path: ViewPath, x: Tensor): Tensor {
+	const steps: ViewStep[] = [];
+	for (let at: ViewPath | null = path; at !== null; at = at.before) steps.push(at.step);
+	return steps.reduceRight((result, step) => step(result), x);
+}
+
+/** The base of a view and the way from there; a tensor that is no view is its own base. */
+export function baseOf(x: Tensor): { readonly base: Tensor; readonly path: ViewPath | null } {
+	return x.viewing === null ? { base: x, path: null } : (x.viewing as View);
+}
+
+/** Throws an AutogradError unless a write into `x` can be recorded. */
+export function requireRecordable(operation: string, x: Tensor): void {
+	const { viewing } = x;
+	const hindrance = (viewing as View | null)?.hindrance;
+	if (hindrance != null) throw new AutogradError(`${operation}: the tensor is ${hindrance.what}. ${hindrance.cure}`);
+	const isLeaf = ({ edge }: Tensor) => edge?.node.isLeaf ?? false;
+	const what = viewing !== null && isLeaf(viewing.base) ? 'a view of a leaf' : isLeaf(x) ? 'a leaf' : null;
+	if (what === null) return;
+	throw new AutogradError(
+		`${operation}: the tensor is ${what} that requires a gradient. Write to it under noGrad(() => ...), or to a clone()`,
+	);
+}
+
+/** Puts the tensor, or the base of the view, that a recorded operation wrote into at the place of that operation's node. */
+export function rebase(x: Tensor, node: GradNode): void {
+	const { base } = baseOf(x);
+	const retains = base !== x && x.edge?.node.retained != null;
+	move(base, { node, index: 0 });
+	base.writes++;
+	if (retains) x.renew(node.operation);
+	else if (base !== x) onTensorJoined(x);
+}
+
+/** Hooks stay with the value that the tensor had; `retainGrad` is about the tensor. */
+function move(x: Tensor, edge: GradEdge): void {
+	const before = x.edge;
+	if (before?.node.retained?.get(before.index) === x) {
+		before.node.retained.delete(before.index);
+		edge.node.retained ??= new Map();
+		edge.node.retained.set(edge.index, x);
+	}
+	x.edge = edge;
+	onTensorJoined(x);
+}
