@@ -9,7 +9,7 @@ import { tidy } from '../../tidy';
 import { requireTensor, shown } from '../requirements';
 import { type PerDim, perDim, windowCount } from '../windows';
 import { cat, type Geometry, narrow, narrowed } from './parts';
-import { expand, reshape } from './views';
+import { apart, expand, reshape } from './views';
 
 /** The elements in reverse order along `dims`. */
 export function flip(x: Tensor, dims: number | readonly number[]): Tensor {
@@ -132,7 +132,7 @@ function repeated(name: string, x: Tensor, repeats: readonly number[]): Tensor {
 			const target = y.shape.with(dim, y.shape[dim]! * count);
 			y = reshape(expand(reshape(y, [before, 1, rest]), [before, count, rest]), target);
 		});
-		return y;
+		return apart(x, y);
 	});
 }
 
@@ -196,7 +196,7 @@ export function pad(x: Tensor, pad: readonly number[], options: { mode?: PadMode
 			if (pieces.length > 1) y = cat(pieces, dim);
 			if (!cropsFirst) crop();
 		});
-		return y;
+		return apart(x, y);
 	});
 }
 

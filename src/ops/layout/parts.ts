@@ -11,6 +11,7 @@ import { checkShape, normalizeDim, type Shape, sameShape } from '../../core/shap
 import { emptyOn, type Tensor, viewOf } from '../../tensor';
 import { promote } from '../operands';
 import { requireTensor } from '../requirements';
+import { clone } from './views';
 
 /** Where the elements of a tensor lie in its storage. */
 export interface Geometry {
@@ -272,7 +273,7 @@ function requireTensors(operation: string, tensors: readonly Tensor[]): Tensor[]
 /** The diagonal of a matrix; or, of a vector, the square matrix that has it as its diagonal `diagonal`, else zeros. */
 export function diag(x: Tensor, offset = 0): Tensor {
 	requireTensor('diag', x);
-	if (x.ndim === 2) return diagonal(x, offset);
+	if (x.ndim === 2) return clone(diagonal(x, offset));
 	if (x.ndim !== 1) throw new ShapeError(`diag: needs a vector or a matrix, not ${formatShape(x.shape)}`);
 	if (!Number.isInteger(offset)) throw new ArgumentError(`diag: diagonal ${offset} must be a whole number`);
 	const size = x.size + Math.abs(offset);

@@ -354,6 +354,11 @@ export function clone(x: Tensor): Tensor {
 	});
 }
 
+/** `y`, or a copy of it where it shows memory of `x`: for operations whose results are no views, however little they do. */
+export function apart(x: Tensor, y: Tensor): Tensor {
+	return y.storage === x.storage ? clone(y) : y;
+}
+
 /** A copy in memory of its own, laid out by `strides` (0 or more), through which gradients flow. */
 export function cloneAs(x: Tensor, strides: readonly number[]): Tensor {
 	return record({
