@@ -1,9 +1,9 @@
 /**
  * Proof 4: calls that must be refused, with one of the library's own errors and the message that the entry expects: at once, or where values on
- * the GPU are wrong, at the next sync.
+ * the GPU are wrong, at the next read.
  */
 import { test } from 'uvu';
-import { type Device, sync, WgradError } from 'wgrad';
+import { type Device, WgradError, zeros } from 'wgrad';
 import type { OpEntry } from '../ops/database';
 
 export function proveRefusals(entries: readonly OpEntry[], device: Device): void {
@@ -13,7 +13,7 @@ export function proveRefusals(entries: readonly OpEntry[], device: Device): void
 				let thrown: unknown;
 				try {
 					await refusal.call(device);
-					await sync();
+					await zeros([1], { device }).data();
 				} catch (error) {
 					thrown = error;
 				}
