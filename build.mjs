@@ -18,6 +18,7 @@ import { dirname, join, relative } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import * as esbuild from 'esbuild';
+import ts from 'typescript';
 
 export const root = dirname(fileURLToPath(import.meta.url));
 
@@ -148,11 +149,41 @@ async function buildTypes() {
  */
 async function nameFiles(file) {
 	const text = await readFile(file, 'utf8');
-	const named = text.replace(/(\bfrom |\bimport |\bimport\(|\bdeclare module )'(\.[^']*)'/g, (_, before, path) => {
+	let named = '';
+	let copied = 0;
+	for (const { text: path, end } of moduleNames(ts.createSourceFile(file, text, ts.ScriptTarget.Latest, true))) {
+		if (!/^\.\.?(\/|$)/.test(path)) continue;
 		const target = join(dirname(file), path);
-		return `${before}'${existsSync(`${target}.d.ts`) ? path : `${path}/index`}.js'`;
+		const suffix = ['.js', '/index.js'].find((suffix) => existsSync(target + suffix.replace('.js', '.d.ts')));
+		if (suffix === undefined) throw new Error(`${relative(root, file)}: no declarations for '${path}'`);
+		// Before the closing quotation mark.
+		named += text.slice(copied, end - 1) + suffix;
+		copied = end - 1;
+	}
+	await writeFile(file, named + text.slice(copied));
+}
+
+/**
+ * The names of modules in any form: `import`, `export ... from`, `import('...')` as a type, `declare module`.
+ *
+ * @param {ts.Node} node
+ * @returns {ts.StringLiteral[]}
+ */
+function moduleNames(node) {
+	/** @type {ts.StringLiteral[]} */
+	const names = [];
+	ts.forEachChild(node, (child) => {
+		const place = ts.isLiteralTypeNode(node) ? node.parent : node;
+		const namesModule =
+			ts.isImportDeclaration(place) ||
+			ts.isExportDeclaration(place) ||
+			ts.isImportTypeNode(place) ||
+			ts.isModuleDeclaration(place) ||
+			ts.isExternalModuleReference(place);
+		if (ts.isStringLiteral(child) && namesModule) names.push(child);
+		else names.push(...moduleNames(child));
 	});
-	await writeFile(file, named);
+	return names;
 }
 
 async function buildExamples() {

@@ -1,21 +1,20 @@
 /** Starting and stopping: which device there is, what it holds, waiting for it. */
 import type { DeviceName } from './backends/contract';
 import { registerBackend, setDefaultDevice, unregisterBackend } from './backends/registry';
-import { type Counters, createWebGPUBackend, type WebGPUBackend } from './backends/webgpu/backend';
-import type { AdapterInfo } from './backends/webgpu/device';
-import type { MemoryStatistics } from './backends/webgpu/memory';
-import type { Profile } from './backends/webgpu/profiler';
+import { createWebGPUBackend, type WebGPUBackend } from './backends/webgpu/backend';
+import type { AdapterInfo, Counters, MemoryStatistics, Profile } from './backends/webgpu/reports';
 import { ArgumentError, DeviceError } from './core/errors';
 import { checkOptions } from './core/options';
+import type { Global } from './core/platform';
 import { liveTensors } from './scope';
 
 export interface InitOptions {
 	/** 'webgpu' fails where there is no adapter; without a device the CPU takes over with a warning. */
 	readonly device?: DeviceName;
 	/** An adapter that the page already has. */
-	readonly adapter?: GPUAdapter;
+	readonly adapter?: Global<'GPUAdapter', object>;
 	/** Which GPU of several. Default: the browser's choice. */
-	readonly powerPreference?: GPUPowerPreference;
+	readonly powerPreference?: 'low-power' | 'high-performance';
 }
 
 export interface DeviceInfo {
@@ -115,7 +114,11 @@ export async function profile<T>(fn: () => T | Promise<T>): Promise<Profile<T>> 
 	return running('profile').profile(fn);
 }
 
-/** The running backend, for benchmarks and kernels of one's own: its launch path, counters and limits. */
+/**
+ * The running backend, for benchmarks and kernels of one's own: its launch path, counters and limits.
+ *
+ * @internal
+ */
 export function webgpuBackend(): WebGPUBackend {
 	return running('webgpuBackend');
 }

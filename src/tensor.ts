@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 /**
  * `Tensor`: a view (shape, strides, offset) of a storage on a device, plus its place on the tape.
  *

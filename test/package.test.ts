@@ -1,87 +1,160 @@
-/** What is published: the bundles of `npm run build` and their types, as a user's program finds them. */
-import { execFileSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+/** What is published: the tarball that `npm pack` makes of a fresh clone, as the programs of its users find it. */
+import { execFileSync, spawnSync } from 'node:child_process';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as esbuild from 'esbuild';
-import ts from 'typescript';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { compiler, type Installed, installPacked } from './package/install';
+import { anyTypes } from './package/types';
 
 const root = process.cwd();
+const ENTRIES = ['wgrad', 'wgrad/metrics', 'wgrad/data', 'wgrad/train'];
 
-/** A folder inside the repository, where 'wgrad' means this package by the rules of its own package.json. */
-let folder: string;
-test.before(() => {
-	if (!existsSync('dist/node/index.js')) throw new Error('there is no build to test: npm run build');
-	folder = mkdtempSync(join(root, 'dist/consumer-'));
+let installed: Installed;
+test.before(async () => {
+	installed = await installPacked(root);
 });
-test.after(() => rmSync(folder, { recursive: true, force: true }));
-
-const PROGRAM = `
-import { init, type Tensor, tensor } from 'wgrad';
-const info = await init({ device: 'cpu' });
-const weights: Tensor = tensor([1, 2, 3], { requiresGrad: true });
-const loss: Tensor = weights.mul(weights).sum();
-loss.backward();
-console.log(info.device, await loss.item(), await weights.grad!.data());
-`;
-
-test('a Node program imports the package, runs and exits by itself', () => {
-	const file = join(folder, 'program.ts');
-	writeFileSync(file, PROGRAM);
-	const out = join(folder, 'program.mjs');
-	esbuild.buildSync({ entryPoints: [file], outfile: out, format: 'esm', target: 'node20', tsconfigRaw: {} });
-	const output = execFileSync(process.execPath, [out], { encoding: 'utf8', timeout: 30_000 });
-	assert.is(output.trim(), 'cpu 14 Float32Array(3) [ 2, 4, 6 ]');
+test.after(() => {
+	if (installed !== undefined) rmSync(installed.folder, { recursive: true, force: true });
 });
 
-/** Parsed once for both programs below: TypeScript's own declarations, which are most of what they read. */
-const standardLibraries = new Map<string, ts.SourceFile | undefined>();
-
-function compilerHost(options: ts.CompilerOptions): ts.CompilerHost {
-	const host = ts.createCompilerHost(options);
-	const folder = host.getDefaultLibLocation!();
-	const read = host.getSourceFile;
-	host.getSourceFile = (name, ...rest) => {
-		if (!name.startsWith(folder)) return read(name, ...rest);
-		if (!standardLibraries.has(name)) standardLibraries.set(name, read(name, ...rest));
-		return standardLibraries.get(name);
-	};
-	return host;
+/** Writes a program and runs it with Node. */
+function run(name: string, code: string): string {
+	writeFileSync(join(installed.folder, name), code);
+	return execFileSync(process.execPath, [name], { cwd: installed.folder, encoding: 'utf8', timeout: 60_000 }).trim();
 }
 
-for (const resolution of ['NodeNext', 'Bundler'] as const) {
-	test(`a program type-checks against the declarations with module resolution ${resolution}`, () => {
-		const file = join(folder, `types-${resolution}.ts`);
-		writeFileSync(file, `${PROGRAM}\n// @ts-expect-error shapes are no strings\ntensor([1], { shape: 'one' });\n`);
-		const options: ts.CompilerOptions = {
-			module: resolution === 'NodeNext' ? ts.ModuleKind.NodeNext : ts.ModuleKind.ESNext,
-			moduleResolution: ts.ModuleResolutionKind[resolution],
-			target: ts.ScriptTarget.ES2022,
-			lib: ['lib.es2023.d.ts', 'lib.esnext.disposable.d.ts', 'lib.dom.d.ts'],
-			types: ['@webgpu/types'],
-			strict: true,
-			noEmit: true,
-			// The declarations of wgrad are checked, not TypeScript's own.
-			skipDefaultLibCheck: true,
-		};
-		const program = ts.createProgram([file], options, compilerHost(options));
-		const problems = ts.getPreEmitDiagnostics(program);
-		assert.is(
-			ts.formatDiagnostics(problems, { getCanonicalFileName: String, getCurrentDirectory: () => root, getNewLine: () => '\n' }),
-			'',
-		);
-		const sources = program.getSourceFiles().map((source) => source.fileName);
-		assert.ok(
-			sources.some((name) => name.endsWith('dist/types/src/index.d.ts')),
-			'the declarations were read',
-		);
+test('the tarball holds code, types, license and README, and nothing else', () => {
+	const others = installed.files.filter(
+		(file) => !/^dist\/(browser|node)\/[\w-]+\.js(\.map)?$|^dist\/types\/.*\.d\.ts$/.test(file),
+	);
+	assert.equal(others, ['LICENSE', 'README.md', 'package.json']);
+	for (const name of ['index', 'metrics', 'data', 'train']) {
+		for (const platform of ['browser', 'node']) assert.ok(installed.files.includes(`dist/${platform}/${name}.js`));
+	}
+	assert.ok(installed.files.includes('dist/types/src/index.d.ts'));
+});
+
+const PROGRAM = `
+const info = await init({ device: 'cpu' });
+const weights = tensor([1, 2, 3], { requiresGrad: true });
+const loss = weights.mul(weights).sum();
+loss.backward();
+console.log(info.device, await loss.item(), await weights.grad.data());
+`;
+const PRINTED = 'cpu 14 Float32Array(3) [ 2, 4, 6 ]';
+
+test('a Node program imports the package, runs and exits by itself', () => {
+	assert.is(run('program.mjs', `import { init, tensor } from 'wgrad';\n${PROGRAM}`), PRINTED);
+	assert.is(
+		run('read.mjs', `import { readText } from 'wgrad/data';\nconsole.log(await readText('package.json'));`),
+		'{ "type": "module" }',
+	);
+});
+
+test('a CommonJS program imports the package, and requires it where Node can', () => {
+	const inCommonJs = (load: string) => `(async () => {\nconst { init, tensor } = ${load};\n${PROGRAM}})();\n`;
+	assert.is(run('imports.cjs', inCommonJs(`await import('wgrad')`)), PRINTED);
+	const canRequire = (process.features as { require_module?: boolean }).require_module === true;
+	if (canRequire) assert.is(run('requires.cjs', inCommonJs(`require('wgrad')`)), PRINTED);
+});
+
+/** What every program of the matrix below holds: calls of all entries, right and wrong ones. */
+const TYPED = `
+import { init, nn, optim, type Tensor, tensor } from 'wgrad';
+import { type CsvTable, DataLoader, filesFromDrop, parseCsv, readCsv, TensorDataset } from 'wgrad/data';
+import { Accuracy } from 'wgrad/metrics';
+import { fit, type History, saveCheckpoint } from 'wgrad/train';
+
+export async function main(): Promise<Tensor> {
+	await init({ device: 'webgpu', powerPreference: 'low-power' });
+	const x: Tensor = tensor([[1, 2], [3, 4]], { requiresGrad: true });
+	const model: nn.Module = new nn.Sequential(new nn.Linear(2, 2), new nn.ReLU());
+	const table: CsvTable = await readCsv('houses.csv', { header: true });
+	const loader = new DataLoader(new TensorDataset(x, x), { batchSize: 1 });
+	const optimizer = new optim.Adam(model.parameters(), { lr: 0.1 });
+	const history: History = await fit(model, loader, { loss: (y, t) => y.sub(t).sum(), optimizer, metrics: { accuracy: new Accuracy() } });
+	// @ts-expect-error shapes are lists
+	tensor([1], { shape: 'one' });
+	// @ts-expect-error numbers are no sources
+	readCsv(12);
+	// @ts-expect-error a table is no tensor
+	const wrong: Tensor = await readCsv('houses.csv');
+	// @ts-expect-error a layer takes numbers
+	new nn.Linear('2', 2);
+	// @ts-expect-error an adapter is an object
+	await init({ adapter: 1 });
+	console.log(table, history, wrong, parseCsv, filesFromDrop, saveCheckpoint);
+	return x;
+}
+declare const console: { log(...values: unknown[]): void };
+`;
+
+interface Environment {
+	readonly lib: readonly string[];
+	readonly types: readonly string[];
+}
+
+const BARE: Environment = { lib: ['es2022'], types: [] };
+const DOM: Environment = { lib: ['es2022', 'dom'], types: [] };
+const NODE: Environment = { lib: ['es2022'], types: ['node'] };
+const WEBGPU: Environment = { lib: ['es2022', 'dom'], types: ['node', '@webgpu/types'] };
+/** From TypeScript 6 on, the DOM library has WebGPU itself. */
+const ALL: Environment = { lib: ['es2022', 'dom'], types: ['node'] };
+const MODULES = ['node16', 'nodenext', 'bundler', 'preserve'];
+/** Each module resolution meets each environment with one of the versions. */
+const MATRIX = new Map<string, readonly Environment[]>([
+	['5.4', [BARE, DOM, NODE, WEBGPU]],
+	['5.9', [WEBGPU, BARE, DOM, NODE]],
+	['6', [NODE, ALL, BARE, DOM]],
+	['7', [DOM, NODE, ALL, BARE]],
+]);
+
+/** What the compiler says of a program, with all declarations checked; '' when it is content. */
+function check(version: string, module: string, { lib, types }: Environment, code: string, more: object = {}): string {
+	const resolution = module === 'bundler' || module === 'preserve' ? 'bundler' : module;
+	const compilerOptions = {
+		...{ module: module === 'bundler' ? 'esnext' : module, moduleResolution: resolution, lib, types },
+		...{ target: 'es2022', strict: true, noEmit: true, skipLibCheck: false },
+		...more,
+	};
+	writeFileSync(join(installed.folder, 'typed.ts'), code);
+	writeFileSync(join(installed.folder, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: ['typed.ts'] }));
+	return spawnSync(process.execPath, [compiler(root, version), '--pretty', 'false'], { cwd: installed.folder, encoding: 'utf8' })
+		.stdout;
+}
+
+for (const [version, environments] of MATRIX) {
+	test(`programs type-check with TypeScript ${version}, whatever their modules and libraries`, () => {
+		for (const [i, environment] of environments.entries()) {
+			// A program that has the DOM or Node knows the console.
+			const own = environment === BARE ? TYPED : TYPED.replace(/^declare const console.*$/m, '');
+			assert.is(check(version, MODULES[i]!, environment, own), '', `${MODULES[i]}, ${JSON.stringify(environment)}`);
+		}
 	});
 }
 
+test('the browser condition leaves out what only Node has', () => {
+	const code = `
+		// @ts-expect-error
+		import { FileStore, ProgressBar, writeReport } from 'wgrad/train';
+		// @ts-expect-error
+		import { writePng } from 'wgrad/data';
+		import { BrowserStore } from 'wgrad/train';
+		export { BrowserStore, FileStore, ProgressBar, writePng, writeReport };`;
+	assert.match(check('5.9', 'bundler', DOM, code), /Unused '@ts-expect-error'/);
+	assert.is(check('5.9', 'bundler', DOM, code, { customConditions: ['browser'] }), '');
+});
+
+test('no public type is any', () => {
+	assert.equal(anyTypes(installed.folder, ENTRIES), []);
+});
+
 function bundle(code: string): { bytes: number; inputs: string[] } {
 	const { outputFiles, metafile } = esbuild.buildSync({
-		stdin: { contents: code, resolveDir: folder },
+		stdin: { contents: code, resolveDir: installed.folder },
+		absWorkingDir: installed.folder,
 		bundle: true,
 		format: 'esm',
 		platform: 'browser',
@@ -94,18 +167,22 @@ function bundle(code: string): { bytes: number; inputs: string[] } {
 	return { bytes: outputFiles[0]!.contents.length, inputs: Object.keys(metafile.inputs) };
 }
 
-test('a bundler for browsers takes the browser build, whole or in part, and nothing of Node', () => {
-	const whole = bundle(`export * from 'wgrad';`);
-	assert.equal(
-		whole.inputs.filter((name) => !name.startsWith('dist/browser/') && name !== '<stdin>'),
-		[],
-	);
+test('a bundler for browsers takes the browser build of every entry, whole or in part, and nothing of Node', () => {
+	const whole = bundle(ENTRIES.map((entry, i) => `import * as part${i} from '${entry}'; console.log(part${i});`).join('\n'));
+	const others = whole.inputs.filter((name) => !name.startsWith('node_modules/wgrad/dist/browser/') && name !== '<stdin>');
+	assert.equal(others, []);
+	const core = bundle(`import * as wgrad from 'wgrad'; console.log(wgrad);`);
 	const part = bundle(`import { tensor } from 'wgrad'; console.log(tensor([1]));`);
-	assert.ok(part.bytes < 0.9 * whole.bytes, `${part.bytes} bytes for one function, ${whole.bytes} for everything`);
+	assert.ok(part.bytes < 0.9 * core.bytes, `${part.bytes} bytes for one function, ${core.bytes} for everything`);
 });
 
 test('the lock file says nothing of where packages come from', () => {
-	assert.not.match(readFileSync('package-lock.json', 'utf8'), /"resolved"/);
+	const { packages } = JSON.parse(readFileSync('package-lock.json', 'utf8')) as {
+		packages: Record<string, { resolved?: string; link?: boolean }>;
+	};
+	// Links lead to folders of this repository.
+	const resolved = Object.values(packages).filter(({ resolved, link }) => resolved !== undefined && link !== true);
+	assert.equal(resolved, []);
 });
 
 test.run();

@@ -1,19 +1,20 @@
 /** Files that a user of a page chose or dropped. */
 import { ArgumentError } from '../core/errors';
+import type { Global } from '../core/platform';
 import { type FileEntry, ImageFolder, type ImageFolderOptions } from './imageFolder';
 
 /** A file with its folders' names, as `filesFromDrop` gives them. */
 export interface DroppedFile {
 	/** Such as 'animals/cat/1.png'. */
 	readonly path: string;
-	readonly file: File;
+	readonly file: Global<'File'>;
 }
 
 /**
  * The files that were dropped, and all files of folders that were: for a 'drop' event's `dataTransfer`. Call it within the event's handler:
  * afterwards the browser has forgotten what was dropped.
  */
-export async function filesFromDrop(dataTransfer: DataTransfer): Promise<DroppedFile[]> {
+export async function filesFromDrop(dataTransfer: Global<'DataTransfer'>): Promise<DroppedFile[]> {
 	if (dataTransfer?.items === undefined) {
 		throw new ArgumentError("filesFromDrop: it takes the dataTransfer of a 'drop' event");
 	}
@@ -49,7 +50,10 @@ async function filesBelow(entry: FileSystemEntry): Promise<DroppedFile[]> {
  * A dataset of the images in a folder that the user chose (`<input type="file" webkitdirectory>`: `input.files`) or dropped (`filesFromDrop`):
  * see ImageFolder. Other files are left out.
  */
-export function readImageFolder(files: Iterable<File | DroppedFile>, options: ImageFolderOptions = {}): Promise<ImageFolder> {
+export function readImageFolder(
+	files: Iterable<Global<'File'> | DroppedFile>,
+	options: ImageFolderOptions = {},
+): Promise<ImageFolder> {
 	if (typeof (files as Partial<Iterable<unknown>> | null)?.[Symbol.iterator] !== 'function' || typeof files === 'string') {
 		return Promise.reject(
 			new ArgumentError(

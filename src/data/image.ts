@@ -1,6 +1,7 @@
 /** Images: pixels of 8 bits, decoded from files and encoded as PNG. */
 import { ArgumentError, FormatError } from '../core/errors';
 import { checkOptions } from '../core/options';
+import type { Global } from '../core/platform';
 import { resized } from './resize';
 
 /** Pixels row by row, the channels of a pixel next to each other: as canvases and PNG files have them. */
@@ -43,7 +44,7 @@ export function checkImageOptions(
  * The image in a PNG or JPEG file; in browsers, of every kind that they show. PNG's 16-bit values are rounded to 8 bits. JPEG files
  * come out slightly different where decoders round differently; cameras' notes about rotation are not followed.
  */
-export async function decodeImage(bytes: Uint8Array | Blob, options: ImageOptions = {}): Promise<Image> {
+export async function decodeImage(bytes: Uint8Array | Global<'Blob'>, options: ImageOptions = {}): Promise<Image> {
 	const size = checkImageOptions('decodeImage', checkOptions('decodeImage', options, ['channels', 'size', 'fit']));
 	const data = bytes instanceof Blob ? new Uint8Array(await bytes.arrayBuffer()) : bytes;
 	if (!(data instanceof Uint8Array)) throw new ArgumentError(`decodeImage: it takes a Uint8Array or a Blob, not ${typeof bytes}`);

@@ -18,6 +18,7 @@ export interface Readers {
 	readText(source: Source): Promise<string>;
 }
 
+/** @internal */
 export function readersWith(load: Load): Readers {
 	return {
 		async readIdx(source) {
@@ -43,4 +44,4 @@ export function readersWith(load: Load): Readers {
 	};
 }
 
-export const { readIdx, readCifar10, readCifar100, readCsv, readText } = readersWith(loadBytes);
+export const { readIdx, readCifar10, readCifar100, readCsv, readText }: Readers = readersWith(loadBytes);

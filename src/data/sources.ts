@@ -1,10 +1,15 @@
 /** Where bytes come from: memory, a file that the user chose, the network. */
 import { ArgumentError, FormatError, WgradError } from '../core/errors';
+import type { Global } from '../core/platform';
 
 /** What readers read. A string is a URL in browsers; in Node it is a path, unless it begins with http:// or https://. */
-export type Source = string | URL | Blob | ArrayBuffer | Uint8Array;
+export type Source = string | Global<'URL'> | Global<'Blob'> | ArrayBuffer | Uint8Array;
 
-/** Gives a source's bytes. */
+/**
+ * Gives a source's bytes.
+ *
+ * @internal
+ */
 export type Load = (source: Source, reader: string) => Promise<Uint8Array<ArrayBuffer>>;
 
 /** How a source is called in messages. */
@@ -15,7 +20,11 @@ export function sourceName(source: Source): string {
 	return 'the bytes';
 }
 
-/** The bytes of a source, fetched where it is a URL. Those that gzip has compressed are decompressed. */
+/**
+ * The bytes of a source, fetched where it is a URL. Those that gzip has compressed are decompressed.
+ *
+ * @internal
+ */
 export const loadBytes: Load = async (source, reader) => {
 	if (typeof source === 'string' || source instanceof URL) return unzipped(await fetched(source, reader), source);
 	if (source instanceof Blob) return unzipped(new Uint8Array(await source.arrayBuffer()), source);
@@ -41,6 +50,7 @@ async function fetched(url: string | URL, reader: string): Promise<Uint8Array<Ar
 	return new Uint8Array(await response.arrayBuffer());
 }
 
+/** @internal */
 export async function unzipped(bytes: Uint8Array<ArrayBuffer>, source: Source): Promise<Uint8Array<ArrayBuffer>> {
 	if (bytes[0] !== 0x1f || bytes[1] !== 0x8b) return bytes;
 	try {

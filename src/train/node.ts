@@ -4,4 +4,4 @@ import './node/install';
 export * from './index';
 export { FileStore } from './node/files';
 export { writeReport } from './node/report';
-export { ProgressBar } from './node/terminal';
+export { ProgressBar, type Terminal } from './node/terminal';

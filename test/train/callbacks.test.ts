@@ -348,7 +348,7 @@ test('a bar in a terminal', async () => {
 	const lines: string[] = [];
 	console.log = (line: string) => lines.push(line);
 	try {
-		const bar = new ProgressBar(stream as unknown as NodeJS.WriteStream);
+		const bar = new ProgressBar(stream);
 		await run({ epochs: 2, callbacks: [bar, { onEpochEnd: () => void written.push('|') }] });
 	} finally {
 		console.log = log;

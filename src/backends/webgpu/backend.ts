@@ -4,33 +4,20 @@ import { ArgumentError, DeviceError, DisposedError, DTypeError } from '../../cor
 import { currentOperation } from '../../core/operation';
 import type { Backend, Kernels, Storage } from '../contract';
 import { type CommandOptions, Commands, type LaunchRecord } from './commands';
-import { type AdapterInfo, type DeviceOptions, openDevice } from './device';
+import { type DeviceOptions, openDevice } from './device';
 import { Failures } from './failures';
 import { IndexReports } from './indexReports';
 import { webgpuKernels } from './kernels';
 import type { Gpu } from './launch';
-import { decodeFromGpu, encodeForGpu, GpuStorage, gpuBytes, Memory, type MemoryOptions, type MemoryStatistics } from './memory';
+import { decodeFromGpu, encodeForGpu, GpuStorage, gpuBytes, Memory, type MemoryOptions } from './memory';
 import { Patience } from './patience';
-import { type KernelCounters, type PipelineRequest, Pipelines } from './pipelines';
-import { formatProfile, LaunchLog, type Profile } from './profiler';
+import { type PipelineRequest, Pipelines } from './pipelines';
+import { formatProfile, LaunchLog } from './profiler';
+import type { AdapterInfo, Counters, MemoryStatistics, Profile } from './reports';
 
 export interface WebGPUOptions extends DeviceOptions, MemoryOptions, CommandOptions {
 	/** Pipelines to keep; 1,024 by default. */
 	pipelineCap?: number | undefined;
-}
-
-/** What the backend has done since it was created. */
-export interface Counters {
-	readonly launches: number;
-	readonly submits: number;
-	readonly pipelinesCompiled: number;
-	readonly compileMs: number;
-	readonly bindGroupsCreated: number;
-	readonly bytesUploaded: number;
-	readonly bytesRead: number;
-	readonly memory: MemoryStatistics;
-	/** By kernel name. */
-	readonly kernels: readonly Readonly<KernelCounters>[];
 }
 
 export interface WebGPUBackend extends Backend {

@@ -4,6 +4,7 @@
  */
 import { DeviceError } from '../../core/errors';
 import { nodeGpu } from './gpu-node';
+import type { AdapterInfo } from './reports';
 
 /** Flags of the WebGPU specification, named here because Node has no such globals. */
 export const BufferUsage = {
@@ -24,18 +25,6 @@ export interface DeviceOptions {
 	device?: GPUDevice | undefined;
 	/** Which GPU of a machine that has two; 'high-performance' by default. */
 	powerPreference?: GPUPowerPreference | undefined;
-}
-
-/** What computes, for progress lines, bug reports and the choice of kernel variants. */
-export interface AdapterInfo {
-	readonly vendor: string;
-	readonly architecture: string;
-	readonly device: string;
-	readonly description: string;
-	/** A CPU that plays the GPU: lavapipe, SwiftShader, Microsoft Basic Render. */
-	readonly isSoftware: boolean;
-	/** The size of every subgroup, where the adapter has only one; else 0. */
-	readonly subgroupSize: number;
 }
 
 export interface OpenDevice {

@@ -15,26 +15,11 @@ import type { Backend, Storage } from '../contract';
 import { BufferUsage } from './device';
 import type { Failures } from './failures';
 import { FreeList } from './freelist';
+import type { MemoryStatistics } from './reports';
 
 export interface MemoryOptions {
 	/** Bytes of free blocks to keep for reuse; beyond it the least recently used are destroyed. 512 MiB by default. */
 	poolBytes?: number | undefined;
-}
-
-/** Bytes on the device, as `memory()` shows them. */
-export interface MemoryStatistics {
-	/** In blocks that storages hold now, and how many storages there are. */
-	readonly live: number;
-	readonly liveStorages: number;
-	/** In free blocks that wait for reuse. */
-	readonly pooled: number;
-	/** Live and pooled together, and the most that they have been at once. */
-	readonly allocated: number;
-	readonly peak: number;
-	/** In staging buffers for readback. */
-	readonly staging: number;
-	/** Buffers created since the beginning, by `createBuffer`: constant in a steady state. */
-	readonly buffersCreated: number;
 }
 
 export interface Block {

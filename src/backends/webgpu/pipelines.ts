@@ -10,6 +10,7 @@ import { DeviceError } from '../../core/errors';
 import { SHADER_STAGE_COMPUTE } from './device';
 import type { Failures } from './failures';
 import type { Patience } from './patience';
+import type { KernelCounters } from './reports';
 
 /** One launch can carry this many bytes of parameters. */
 export const MAX_PARAM_BYTES = 512;
@@ -36,14 +37,6 @@ export interface Pipeline {
 	batch: number;
 	/** Those of the kernel: shared by its variants. */
 	readonly counters: KernelCounters;
-}
-
-/** What one kernel has done since the beginning. */
-export interface KernelCounters {
-	readonly kernel: string;
-	launches: number;
-	flops: number;
-	bytes: number;
 }
 
 /** A kernel and a variant of it that will be needed. */

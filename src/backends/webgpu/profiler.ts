@@ -5,6 +5,7 @@
  * Elsewhere the elapsed time is shared out in proportion to the work that launches declare, and the table says so.
  */
 import { BufferUsage, MAP_MODE_READ } from './device';
+import type { Profile, ProfileRow } from './reports';
 
 export interface LoggedLaunch {
 	/** The key of the pipeline: kernel and variant. */
@@ -12,35 +13,6 @@ export interface LoggedLaunch {
 	readonly operation: string;
 	readonly flops: number;
 	readonly bytes: number;
-}
-
-export interface ProfileRow {
-	readonly kernel: string;
-	readonly operation: string;
-	readonly launches: number;
-	readonly ms: number;
-	readonly flops: number;
-	readonly bytes: number;
-}
-
-export interface Profile<T = unknown> {
-	/** What the profiled function returned. */
-	readonly result: T;
-	/** By time, longest first. */
-	readonly rows: readonly ProfileRow[];
-	/** Elapsed on the host, from the call to the end of the GPU's work. */
-	readonly wallMs: number;
-	/** Sum of the rows. */
-	readonly gpuMs: number;
-	/** 'timestamps' were measured on the GPU; an 'estimate' shares out `wallMs` by declared work. */
-	readonly source: 'timestamps' | 'estimate';
-	/** Browsers round timestamps, Chrome to a tenth of a millisecond: times are whole steps of this many ms. 0 where they are not coarse. */
-	readonly stepMs: number;
-	readonly submits: number;
-	readonly pipelinesCompiled: number;
-	readonly compileMs: number;
-	/** The rows as a text table. */
-	toString(): string;
 }
 
 /** Bytes of one 64-bit timestamp. */

@@ -3,7 +3,11 @@ import { readFile } from 'node:fs/promises';
 import { type Readers, readersWith } from '../readers';
 import { type Load, loadBytes, unzipped } from '../sources';
 
-/** As everywhere, and a string that is no web address is a path. */
+/**
+ * Strings that are not URLs are file paths.
+ *
+ * @internal
+ */
 export const loadFile: Load = async (source, reader) => {
 	const isPath = typeof source === 'string' ? !/^https?:\/\//.test(source) : source instanceof URL && source.protocol === 'file:';
 	return isPath ? unzipped(new Uint8Array(await readFile(source as string | URL)), source) : loadBytes(source, reader);

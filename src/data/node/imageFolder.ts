@@ -2,6 +2,7 @@
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { resolve, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { Global } from '../../core/platform';
 import { type DroppedFile, readImageFolder as readFiles } from '../drop';
 import { encodePng, type Image } from '../image';
 import { ImageFolder, type ImageFolderOptions, isImageFile } from '../imageFolder';
@@ -11,7 +12,7 @@ import { ImageFolder, type ImageFolderOptions, isImageFile } from '../imageFolde
  * the user chose (`<input type="file" webkitdirectory>`: `input.files`) or dropped (`filesFromDrop`).
  */
 export async function readImageFolder(
-	folder: string | URL | Iterable<File | DroppedFile>,
+	folder: string | Global<'URL'> | Iterable<Global<'File'> | DroppedFile>,
 	options: ImageFolderOptions = {},
 ): Promise<ImageFolder> {
 	if (typeof folder !== 'string' && !(folder instanceof URL)) return readFiles(folder, options);

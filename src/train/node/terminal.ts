@@ -4,6 +4,13 @@ import type { Callback, StepLoss, TrainContext } from '../callbacks';
 import type { EpochRecord } from '../history';
 import { ConsoleProgress, epochLine, formatNumber, ProgressCallback } from '../progress';
 
+/** What the bar needs of a stream, such as `process.stderr`. */
+export interface Terminal {
+	readonly isTTY?: boolean;
+	readonly columns?: number;
+	write(text: string): unknown;
+}
+
 /** A bar for each epoch, and its line when it is done. */
 export class ProgressBar implements Callback {
 	#bar: SingleBar | null = null;
@@ -11,7 +18,7 @@ export class ProgressBar implements Callback {
 		this.#bar?.update(samples, { speed: Math.round(samplesPerSecond), loss: formatNumber(loss) });
 	});
 
-	constructor(readonly stream: NodeJS.WriteStream = process.stderr) {}
+	constructor(readonly stream: Terminal = process.stderr) {}
 
 	onEpochBegin(context: TrainContext): void {
 		this.#inner.onEpochBegin(context);
@@ -22,7 +29,8 @@ export class ProgressBar implements Callback {
 			format: `epoch ${epoch}/${epochs} ${place}  {speed} samples/s  loss {loss}${known ? '  {eta_formatted} left' : ''}`,
 			barsize: 24,
 			clearOnComplete: true,
-			stream: this.stream,
+			// A bar only writes to it and asks for its width.
+			stream: this.stream as NodeJS.WritableStream,
 		});
 		this.#bar.start(samplesPerEpoch ?? 0, samples, { speed: 0, loss: '-' });
 	}
