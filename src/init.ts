@@ -47,7 +47,9 @@ export async function init(options: InitOptions = {}): Promise<DeviceInfo> {
 		return { device: 'webgpu', adapter: backend.info };
 	} catch (error) {
 		if (device === 'webgpu' || !(error instanceof DeviceError)) throw error;
-		console.warn(`wgrad: ${error.message} Computing on the CPU reference instead, which is slow.`);
+		console.warn(
+			`wgrad: this computes on the CPU, which is slow, because there is no WebGPU here.\nFor developers: ${error.message}.`,
+		);
 		setDefaultDevice('cpu');
 		return { device: 'cpu', adapter: null };
 	}

@@ -202,6 +202,14 @@ export class Tensor implements View {
 		other.dispose();
 	}
 
+	/** Text is text; arithmetic and comparisons of JavaScript's own would silently give NaN and false. */
+	[Symbol.toPrimitive](hint: string): string {
+		if (hint !== 'number') return this.toString();
+		throw new ArgumentError(
+			'JavaScript operators such as -, * and < do not compute with tensors. Use methods: x.sub(y), x.mul(2), x.lt(1); for a number, await x.item()',
+		);
+	}
+
 	[Symbol.dispose](): void {
 		this.dispose();
 	}

@@ -5,6 +5,7 @@ import { cpuBackend } from './cpu/backend';
 
 const backends = new Map<DeviceName, Backend>([['cpu', cpuBackend]]);
 let chosenDefault: DeviceName | undefined;
+let hasWarned = false;
 let standIn: ((backend: Backend) => Backend) | null = null;
 
 export function backendOf(device: DeviceName): Backend {
@@ -56,4 +57,15 @@ export function setDefaultDevice(device: DeviceName): void {
 /** The device of tensors that are created without one: 'cpu' until `init()` has found a WebGPU adapter. */
 export function defaultDevice(): DeviceName {
 	return chosenDefault ?? 'cpu';
+}
+
+/** `defaultDevice()` for a tensor that is made now: warns once where nobody has chosen a device yet. */
+export function deviceOfNew(): DeviceName {
+	if (chosenDefault === undefined && !hasWarned) {
+		hasWarned = true;
+		console.warn(
+			"wgrad: a tensor is made before init() and lives on the CPU, which is slow. Call await init() first; to stay on the CPU, await init({ device: 'cpu' })",
+		);
+	}
+	return defaultDevice();
 }

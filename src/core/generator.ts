@@ -15,8 +15,8 @@ function isWord(value: unknown): value is number {
 }
 
 function seedWords(operation: string, seed: number | bigint): readonly [number, number] {
-	if (typeof seed === 'number' ? !Number.isSafeInteger(seed) : seed < -(2n ** 63n) || seed >= 2n ** 64n) {
-		throw new ArgumentError(`${operation}: seed ${seed} is not a whole number of 64 bits; above 2^53 - 1 pass a bigint`);
+	if (typeof seed === 'bigint' ? seed < -(2n ** 63n) || seed >= 2n ** 64n : !Number.isSafeInteger(seed)) {
+		throw new ArgumentError(`${operation}: seed ${String(seed)} is not a whole number of 64 bits; above 2^53 - 1 pass a bigint`);
 	}
 	const bits = BigInt.asUintN(64, BigInt(seed));
 	return [Number(bits & 0xffffffffn), Number(bits >> 32n)];

@@ -7,8 +7,14 @@ import { ArgumentError } from './errors';
 /** Throws an ArgumentError, in the name of `operation`, for options that are no object. Gives the options. */
 export function requireOptions<O extends object>(operation: string, options: O): O {
 	if (typeof options !== 'object' || options === null || Array.isArray(options)) {
-		const given = options === null ? 'null' : Array.isArray(options) ? 'an array' : `${typeof options} ${String(options)}`;
-		throw new ArgumentError(`${operation}: options come as an object, { name: value }, not as ${given}`);
+		const given =
+			options === null || options === undefined
+				? String(options)
+				: Array.isArray(options)
+					? 'an array'
+					: `${typeof options} ${String(options)}`;
+		const cure = typeof options === 'number' ? '. Several sizes or dims go into one array before it' : '';
+		throw new ArgumentError(`${operation}: options come as an object, { name: value }, not as ${given}${cure}`);
 	}
 	return options;
 }

@@ -42,11 +42,22 @@ export function sameShape(a: Shape, b: Shape): boolean {
 	return true;
 }
 
+/** Throws a ShapeError, in the name of `operation`, unless `sizes` is an array; `what` names it in the message. */
+export function requireSizes(operation: string, sizes: unknown, what = 'a shape'): asserts sizes is readonly number[] {
+	if (Array.isArray(sizes)) return;
+	const cure = typeof sizes === 'number' ? `. Write [${sizes}], or [${sizes}, ...] for several` : '';
+	throw new ShapeError(`${operation}: ${what} is one array of numbers, not ${kindOf(sizes)}${cure}`);
+}
+
+/** A value in messages: what it is, and which, where that is short. */
+function kindOf(value: unknown): string {
+	if (value === undefined || value === null) return String(value);
+	return typeof value === 'object' ? 'an object' : `${typeof value} ${String(value)}`;
+}
+
 /** Throws a ShapeError, in the name of `operation`, unless every size is a whole number of at least 0 and rank <= 8. */
 export function checkShape(operation: string, shape: Shape): void {
-	if (!Array.isArray(shape)) {
-		throw new ShapeError(`${operation}: a shape is an array of sizes, not ${typeof shape} ${String(shape)}`);
-	}
+	requireSizes(operation, shape);
 	if (shape.length > MAX_RANK) {
 		throw new ShapeError(
 			`${operation}: shape ${formatShape(shape)} has ${shape.length} dimensions; at most ${MAX_RANK} are supported`,
@@ -103,6 +114,10 @@ export function broadcastStrides(shape: Shape, strides: readonly number[], targe
 /** `dim` counted from the front; negative ones count from the back. A scalar accepts 0 and -1, as PyTorch does. */
 export function normalizeDim(operation: string, dim: number, rank: number): number {
 	const range = Math.max(rank, 1);
+	if (typeof dim !== 'number') {
+		const cure = typeof dim === 'object' && dim !== null ? '. It comes before the options, not in them' : '';
+		throw new ArgumentError(`${operation}: dim must be a number from ${-range} to ${range - 1}, not ${kindOf(dim)}${cure}`);
+	}
 	if (!Number.isInteger(dim) || dim < -range || dim >= range) {
 		throw new ArgumentError(`${operation}: dim ${dim} is out of range for ${rank} dimensions: from ${-range} to ${range - 1}`);
 	}
@@ -113,7 +128,8 @@ export function normalizeDim(operation: string, dim: number, rank: number): numb
 export function normalizeDims(operation: string, dims: number | readonly number[] | undefined, rank: number): number[] {
 	if (dims === undefined) return Array.from({ length: rank }, (_, i) => i);
 	if (typeof dims !== 'number' && !Array.isArray(dims)) {
-		throw new ArgumentError(`${operation}: dims must be a number or an array of numbers, not ${typeof dims} ${String(dims)}`);
+		const cure = kindOf(dims) === 'an object' ? `. They come before the options: ${operation}(dim, { ... })` : '';
+		throw new ArgumentError(`${operation}: dims must be a number or an array of numbers, not ${kindOf(dims)}${cure}`);
 	}
 	const list = (typeof dims === 'number' ? [dims] : [...dims]).map((d) => normalizeDim(operation, d, rank));
 	if (new Set(list).size !== list.length) {

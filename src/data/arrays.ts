@@ -1,6 +1,6 @@
 /** Arrays of the host as a dataset: the samples stay as small as they came, and become floating point batch by batch. */
 import type { DeviceName } from '../backends/contract';
-import { defaultDevice } from '../backends/registry';
+import { deviceOfNew } from '../backends/registry';
 import { allocateTyped, DTYPES, type DType, holdsInteger, isFloating, isInteger, type TypedArray } from '../core/dtype';
 import { ArgumentError, DTypeError, formatShape, ShapeError } from '../core/errors';
 import { checkOptions } from '../core/options';
@@ -65,11 +65,11 @@ export class ArrayDataset implements Dataset {
 		this.#columns = arrays.map(columnOf);
 	}
 
-	get(index: number, device: DeviceName = defaultDevice()): Fields {
+	get(index: number, device: DeviceName = deviceOfNew()): Fields {
 		return this.#fields([index], device, ({ sampleShape }) => sampleShape);
 	}
 
-	batch(indices: ArrayLike<number>, device: DeviceName = defaultDevice()): Fields {
+	batch(indices: ArrayLike<number>, device: DeviceName = deviceOfNew()): Fields {
 		return this.#fields(indices, device, ({ sampleShape }) => [indices.length, ...sampleShape]);
 	}
 

@@ -1,6 +1,6 @@
 /** Folders of images, one for each class. */
 import type { DeviceName } from '../backends/contract';
-import { defaultDevice } from '../backends/registry';
+import { deviceOfNew } from '../backends/registry';
 import { ArgumentError, FormatError, formatShape, ShapeError } from '../core/errors';
 import { checkOptions } from '../core/options';
 import { tensor } from '../ops/creation';
@@ -110,7 +110,7 @@ export class ImageFolder implements Dataset {
 		images: readonly Image[],
 		places: ArrayLike<number>,
 		leading: readonly number[],
-		device: DeviceName = defaultDevice(),
+		device: DeviceName = deviceOfNew(),
 	): Fields {
 		const first = images[0];
 		if (first === undefined) throw new ArgumentError('ImageFolder: a batch needs at least one image');

@@ -1,6 +1,6 @@
 /** Text as numbers, and windows of it to train on. */
 import type { DeviceName } from '../backends/contract';
-import { defaultDevice } from '../backends/registry';
+import { deviceOfNew } from '../backends/registry';
 import { ArgumentError, FormatError } from '../core/errors';
 import { checkOptions } from '../core/options';
 import { tensor } from '../ops/creation';
@@ -123,7 +123,7 @@ export class TokenWindows implements Dataset {
 		return this.#windows(indices, [indices.length, this.size], device);
 	}
 
-	#windows(indices: ArrayLike<number>, shape: readonly number[], device: DeviceName = defaultDevice()): Fields {
+	#windows(indices: ArrayLike<number>, shape: readonly number[], device: DeviceName = deviceOfNew()): Fields {
 		return [0, 1].map((ahead) => {
 			const values = new Int32Array(indices.length * this.size);
 			for (let i = 0; i < indices.length; i++) {

@@ -1,11 +1,12 @@
 /** Tensors in safetensors files: what PyTorch and Hugging Face read and write. */
 
 import type { DeviceName } from '../backends/contract';
-import { backendOf, defaultDevice } from '../backends/registry';
+import { backendOf, deviceOfNew } from '../backends/registry';
 import { ArgumentError } from '../core/errors';
 import { float32ToFloat16 } from '../core/float16';
 import { runOperation } from '../core/operation';
 import { checkOptions } from '../core/options';
+import { requireState } from '../ops/requirements';
 import { Tensor } from '../tensor';
 import { decodeSafetensors, encodeSafetensors, isObject } from './safetensors';
 
@@ -19,16 +20,9 @@ export async function saveSafetensors(
 	state: Readonly<Record<string, Tensor>>,
 	metadata: Readonly<Record<string, string>> = {},
 ): Promise<Uint8Array> {
-	if (typeof state !== 'object' || state === null)
-		throw new ArgumentError(
-			`saveSafetensors: it takes tensors by name, such as module.stateDict(), not ${state === null ? 'null' : typeof state}`,
-		);
+	requireState('saveSafetensors', state);
 	if (!isObject(metadata)) throw new ArgumentError('saveSafetensors: the metadata must be an object of texts by name');
 	const names = Object.keys(state);
-	for (const name of names) {
-		if (!(state[name] instanceof Tensor))
-			throw new ArgumentError(`saveSafetensors: '${name}' is no tensor, but ${typeof state[name]}`);
-	}
 	const values = await Promise.all(names.map((name) => state[name]!.data()));
 	const records = names.map((name, i) => {
 		const { dtype, shape } = state[name]!;
@@ -43,7 +37,7 @@ export async function saveSafetensors(
  * error), float64 stays on the CPU and becomes float32 on WebGPU. Throws a FormatError when the file is not sound.
  */
 export function loadSafetensors(bytes: Uint8Array | ArrayBuffer, options: LoadOptions = {}): Record<string, Tensor> {
-	const { device = defaultDevice() } = checkOptions('loadSafetensors', options, ['device']);
+	const { device = deviceOfNew() } = checkOptions('loadSafetensors', options, ['device']);
 	const backend = backendOf(device);
 	if (!(bytes instanceof Uint8Array) && !/ArrayBuffer/.test(Object.prototype.toString.call(bytes)))
 		throw new ArgumentError(`loadSafetensors: it takes the bytes of a file, a Uint8Array or an ArrayBuffer, not ${typeof bytes}`);

@@ -80,6 +80,8 @@ export class ModuleList<M extends Module = Module> extends Module {
 
 	constructor(modules: Iterable<M> = []) {
 		super();
+		if (typeof (modules as Partial<Iterable<M>> | null)?.[Symbol.iterator] !== 'function')
+			throw new ArgumentError('ModuleList: it takes one list of modules: new nn.ModuleList([first, second])');
 		this.items = [];
 		this.extend(modules);
 	}

@@ -4,6 +4,7 @@ import { checkOptions, pickOptions } from '../core/options';
 import { numel, type Shape } from '../core/shape';
 import { conv1d, conv2d, conv3d, convTranspose1d, convTranspose2d, convTranspose3d } from '../ops/conv';
 import { type PadMode, pad } from '../ops/layout';
+import { requireCounts } from '../ops/requirements';
 import type { Tensor } from '../tensor';
 import { tidy } from '../tidy';
 import { emptyParameter, kaimingUniform_, uniform_ } from './init';
@@ -68,6 +69,7 @@ abstract class ConvolutionLayer extends Module {
 	) {
 		super();
 		const name = new.target.name;
+		requireCounts(name, { inChannels, outChannels });
 		const groups = options.groups ?? 1;
 		if (inChannels % groups !== 0 || outChannels % groups !== 0) {
 			throw new ArgumentError(

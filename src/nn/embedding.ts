@@ -7,7 +7,7 @@ import { embedding } from '../ops/embedding';
 import { embeddingBag } from '../ops/embeddingBag';
 import { copy_, fill_ } from '../ops/inplace';
 import { narrow } from '../ops/layout';
-import { requireTensor } from '../ops/requirements';
+import { requireCounts, requireTensor } from '../ops/requirements';
 import type { Tensor } from '../tensor';
 import { tidy } from '../tidy';
 import { emptyParameter, normal_ } from './init';
@@ -35,6 +35,7 @@ export class Embedding extends Module {
 		options: EmbeddingOptions = {},
 	) {
 		super();
+		requireCounts(new.target.name, { numEmbeddings, embeddingDim });
 		checkOptions('Embedding', options, ['paddingIdx', 'device', 'dtype']);
 		const { paddingIdx } = options;
 		if (paddingIdx !== undefined && (paddingIdx < -numEmbeddings || paddingIdx >= numEmbeddings)) {

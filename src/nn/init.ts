@@ -1,6 +1,6 @@
 /** Initial values of parameters, in place and unrecorded. As `torch.nn.init`, whose formulas and defaults these are. */
 
-import { defaultDevice } from '../backends/registry';
+import { deviceOfNew } from '../backends/registry';
 import { requireDType, requireFloating } from '../core/dtype';
 import { ArgumentError, formatShape, ShapeError } from '../core/errors';
 import { defaultGenerator } from '../core/generator';
@@ -16,7 +16,7 @@ import { Parameter } from './parameter';
 export function emptyParameter(shape: Shape, { device, dtype = 'float32' }: FactoryOptions): Parameter {
 	requireDType('Parameter', dtype, ['float32', 'float64', 'float16'], 'dtype');
 	checkShape('Parameter', shape);
-	const data = runOperation('Parameter', () => empty(shape, dtype, device ?? defaultDevice()));
+	const data = runOperation('Parameter', () => empty(shape, dtype, device ?? deviceOfNew()));
 	const parameter = new Parameter(data);
 	data.dispose();
 	return parameter;

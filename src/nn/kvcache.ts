@@ -2,7 +2,7 @@
 
 import { noGrad } from '../autograd/modes';
 import type { DeviceName } from '../backends/contract';
-import { defaultDevice } from '../backends/registry';
+import { deviceOfNew } from '../backends/registry';
 import { type DType, requireFloating } from '../core/dtype';
 import { ArgumentError, DTypeError, formatShape, ShapeError } from '../core/errors';
 import { runOperation } from '../core/operation';
@@ -42,7 +42,7 @@ export class KVCache {
 			maxLength,
 			headSize,
 			dtype = 'float32',
-			device = defaultDevice(),
+			device = deviceOfNew(),
 		} = checkOptions('KVCache', options, ['batch', 'heads', 'maxLength', 'headSize', 'dtype', 'device']);
 		requireCounts('KVCache', { batch, heads, maxLength, headSize });
 		requireFloating('KVCache', dtype, 'dtype');

@@ -6,7 +6,7 @@ import { sameShape } from '../core/shape';
 import { mul } from '../ops/elementwise';
 import { flatten, unsqueeze } from '../ops/layout';
 import { linear } from '../ops/matmul';
-import { requireTensor } from '../ops/requirements';
+import { requireCounts, requireTensor } from '../ops/requirements';
 import type { Tensor } from '../tensor';
 import { tidy } from '../tidy';
 import { emptyParameter, kaimingUniform_, uniform_ } from './init';
@@ -34,6 +34,7 @@ export class Linear extends Module {
 		options: LinearOptions = {},
 	) {
 		super();
+		requireCounts('Linear', { inFeatures, outFeatures });
 		checkOptions('Linear', options, LINEAR_OPTIONS);
 		this.weight = emptyParameter([outFeatures, inFeatures], options);
 		this.bias = options.bias === false ? null : emptyParameter([outFeatures], options);
@@ -71,6 +72,7 @@ export class Bilinear extends Module {
 		options: LinearOptions = {},
 	) {
 		super();
+		requireCounts('Bilinear', { in1Features, in2Features, outFeatures });
 		checkOptions('Bilinear', options, LINEAR_OPTIONS);
 		this.weight = emptyParameter([outFeatures, in1Features, in2Features], options);
 		this.bias = options.bias === false ? null : emptyParameter([outFeatures], options);

@@ -15,6 +15,7 @@ import { type Shape, sameShape } from '../core/shape';
 import { to } from '../ops/elementwise';
 import { copy_ } from '../ops/inplace';
 import { detach, reshape } from '../ops/layout';
+import { requireState } from '../ops/requirements';
 import type { Tensor } from '../tensor';
 import { keep } from '../tidy';
 import { Parameter } from './parameter';
@@ -200,6 +201,7 @@ export abstract class Module {
 	 */
 	loadStateDict(state: Readonly<StateDict>, options: { strict?: boolean } = {}): LoadResult {
 		const { strict = true } = checkOptions('Module.loadStateDict', options, ['strict']);
+		requireState(`loadStateDict(${this.constructor.name})`, state);
 		const entries = this.#state();
 		const own = new Map(entries.map(({ path, tensor }) => [path, tensor]));
 		const given = new Set(entries.filter(({ path }) => Object.hasOwn(state, path)).map(({ tensor }) => tensor));

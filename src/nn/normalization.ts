@@ -8,7 +8,7 @@ import { div, sub } from '../ops/elementwise';
 import { add_ } from '../ops/inplace';
 import { squeeze, unsqueeze } from '../ops/layout';
 import { batchNorm, groupNorm, instanceNorm, layerNorm, localResponseNorm, rmsNorm } from '../ops/norm';
-import { requireTensor } from '../ops/requirements';
+import { requireCounts, requireTensor } from '../ops/requirements';
 import type { Tensor } from '../tensor';
 import { tidy } from '../tidy';
 import { emptyParameter, ones_, zeros_ } from './init';
@@ -39,6 +39,7 @@ abstract class BatchNorm extends Module {
 		readonly options: BatchNormOptions = {},
 	) {
 		super();
+		requireCounts(new.target.name, { numFeatures });
 		checkOptions(new.target.name, options, ['eps', 'momentum', 'affine', 'trackRunningStats', 'device', 'dtype']);
 		const affine = options.affine ?? true;
 		this.weight = affine ? ones_(emptyParameter([numFeatures], options)) : null;
@@ -215,6 +216,7 @@ export class GroupNorm extends Module {
 		readonly options: GroupNormOptions = {},
 	) {
 		super();
+		requireCounts('GroupNorm', { numGroups, numChannels });
 		checkOptions('GroupNorm', options, ['eps', 'affine', 'device', 'dtype']);
 		if (numChannels % numGroups !== 0)
 			throw new ArgumentError(`GroupNorm: ${numChannels} channels do not divide into ${numGroups} groups`);
@@ -253,6 +255,7 @@ abstract class InstanceNorm extends Module {
 		readonly options: InstanceNormOptions = {},
 	) {
 		super();
+		requireCounts(new.target.name, { numFeatures });
 		checkOptions(new.target.name, options, ['eps', 'momentum', 'affine', 'trackRunningStats', 'device', 'dtype']);
 		const affine = options.affine ?? false;
 		this.weight = affine ? ones_(emptyParameter([numFeatures], options)) : null;

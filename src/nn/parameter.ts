@@ -1,6 +1,7 @@
 /** A tensor that a module learns. */
 import { setRequiresGrad } from '../autograd/tape';
 import { isFloating } from '../core/dtype';
+import { requireTensor } from '../ops/requirements';
 import { Tensor } from '../tensor';
 
 /**
@@ -8,9 +9,10 @@ import { Tensor } from '../tensor';
  * requires a gradient unless `requiresGrad` is false. As `torch.nn.Parameter`.
  */
 export class Parameter extends Tensor {
-	constructor(data: Tensor, requiresGrad = isFloating(data.dtype)) {
+	constructor(data: Tensor, requiresGrad?: boolean) {
+		requireTensor('Parameter', data, 'data');
 		super(data.storage, data.shape, data.strides, data.offset);
 		this.kept = true;
-		setRequiresGrad(this, requiresGrad);
+		setRequiresGrad(this, requiresGrad ?? isFloating(data.dtype));
 	}
 }

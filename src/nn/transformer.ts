@@ -5,7 +5,7 @@ import { checkOptions, pickOptions } from '../core/options';
 import { full } from '../ops/creation';
 import { add, gelu, relu } from '../ops/elementwise';
 import { triu } from '../ops/layout';
-import { requireTensor, shown } from '../ops/requirements';
+import { requireCounts, requireTensor, shown } from '../ops/requirements';
 import type { Tensor } from '../tensor';
 import { tidy } from '../tidy';
 import { MultiheadAttention, type MultiheadAttentionCall } from './attention';
@@ -67,6 +67,7 @@ abstract class TransformerLayer extends Module {
 		readonly options: TransformerLayerOptions,
 	) {
 		super();
+		requireCounts(new.target.name, { dModel, nhead }, 1);
 		const { dimFeedforward = 2048, dropout = 0.1 } = options;
 		const { activation = 'relu' } = options;
 		if (typeof activation !== 'function' && activation !== 'relu' && activation !== 'gelu') {

@@ -2,7 +2,7 @@
 
 import { setRequiresGrad } from '../autograd/tape';
 import type { DeviceName } from '../backends/contract';
-import { backendOf, defaultDevice } from '../backends/registry';
+import { backendOf, deviceOfNew } from '../backends/registry';
 import { allocateTyped, DTYPES, type DType, fillValue, isInteger, type TypedArray } from '../core/dtype';
 import { ArgumentError, DTypeError, formatShape, ShapeError } from '../core/errors';
 import { float32ToFloat16 } from '../core/float16';
@@ -50,7 +50,7 @@ export interface PixelData {
 export function tensor(data: NestedArray | NumberArray | PixelData, options: DataOptions = {}): Tensor {
 	checkOptions('tensor', options, ['shape', 'dtype', 'device', 'requiresGrad']);
 	if (isPixelData(data)) return tensor(data.data, { shape: [data.height, data.width, 4], ...options });
-	const device = options.device ?? defaultDevice();
+	const device = options.device ?? deviceOfNew();
 	const typed = ArrayBuffer.isView(data);
 	const dtype = checkDType('tensor', options.dtype) ?? (typed ? typedDType(data, device) : leafDType(data));
 	const nesting = typed ? [requireNumbers(data).length] : nestedShape(data);
@@ -162,7 +162,9 @@ function flatten(data: NestedArray, shape: Shape, depth: number, result: number[
 			throw new ArgumentError(
 				Array.isArray(data)
 					? `tensor: the arrays are nested unevenly: an array where other places at depth ${depth} hold numbers`
-					: `tensor: data holds ${typeof data} ${String(data)}; it takes numbers and booleans`,
+					: data instanceof Tensor
+						? 'tensor: the data is a tensor already. Copy one with clone(), join several with stack() or cat()'
+						: `tensor: data holds ${typeof data} ${String(data)}; it takes numbers and booleans`,
 			);
 		}
 		result[at] = Number(data);
@@ -195,7 +197,7 @@ function filled(operation: string, shape: Shape, value: number | boolean, dtype:
 	checkDType(operation, dtype);
 	const filling = { value: fillValue(operation, dtype, value) };
 	return runOperation(operation, () => {
-		const y = empty([...shape], dtype, options.device ?? defaultDevice());
+		const y = empty([...shape], dtype, options.device ?? deviceOfNew());
 		y.backend.kernels.fill({}, { y }, filling);
 		return finish(y, options);
 	});
@@ -268,7 +270,7 @@ export function arange(first: number, ...rest: readonly (number | TensorOptions 
 	const count = Math.ceil((end - start) / step);
 	for (const value of whole && count > 0 ? [start, start + (count - 1) * step] : []) fillValue('arange', dtype, value);
 	return runOperation('arange', () => {
-		const y = empty([count], dtype, options.device ?? defaultDevice());
+		const y = empty([count], dtype, options.device ?? deviceOfNew());
 		y.backend.kernels.arange({}, { y }, whole ? { start: Math.trunc(start), step: Math.trunc(step) } : { start, step });
 		return finish(y, options);
 	});

@@ -4,6 +4,7 @@
  * the CPU; it has none of bool, and neither has this.
  */
 import { record } from '../autograd/tape';
+import { isFloating } from '../core/dtype';
 import { DTypeError, formatShape, ShapeError } from '../core/errors';
 import { checkOptions } from '../core/options';
 import { broadcastShapes, broadcastStrides, numel, type Shape, sameShape } from '../core/shape';
@@ -21,8 +22,10 @@ function requireFactors(operation: string, ...factors: readonly Tensor[]): void 
 		if (factor.dtype === 'bool' || factor.dtype === 'uint8')
 			throw new DTypeError(`${operation}: dtype ${factor.dtype} has no product. Convert with .to('int32') or .to('float32')`);
 		if (factor.dtype !== first.dtype) {
+			// Whole numbers become floating: the other way round weights would lose their fractions.
+			const common = isFloating(first.dtype) ? first.dtype : factor.dtype;
 			throw new DTypeError(
-				`${operation}: dtypes differ: ${first.dtype} ${formatShape(first.shape)} and ${factor.dtype} ${formatShape(factor.shape)}. Convert one with .to('${first.dtype}')`,
+				`${operation}: dtypes differ: ${first.dtype} ${formatShape(first.shape)} and ${factor.dtype} ${formatShape(factor.shape)}. Convert one with .to('${common}')`,
 			);
 		}
 	}

@@ -4,7 +4,7 @@
  */
 import { record, setRequiresGrad } from '../autograd/tape';
 import type { DeviceName } from '../backends/contract';
-import { backendOf, defaultDevice } from '../backends/registry';
+import { backendOf, deviceOfNew } from '../backends/registry';
 import { DTYPES, type DType, fillValue, requireDType, requireFloating } from '../core/dtype';
 import { ArgumentError, formatShape, ShapeError } from '../core/errors';
 import { defaultGenerator } from '../core/generator';
@@ -29,7 +29,7 @@ const RANDOM_OPTIONS = ['dtype', 'device', 'requiresGrad'] as const;
 function make(
 	operation: string,
 	shape: Shape,
-	{ dtype = 'float32', device = defaultDevice(), requiresGrad = false }: RandomOptions,
+	{ dtype = 'float32', device = deviceOfNew(), requiresGrad = false }: RandomOptions,
 	fill: (out: Tensor) => void,
 ): Tensor {
 	checkShape(operation, shape);
@@ -92,7 +92,7 @@ export function randint(first: number, second: number | Shape, third?: Shape | R
 
 /** The numbers 0 .. n - 1 in random order, int32 [n], by Fisher and Yates on the host. As `torch.randperm`. */
 export function randperm(n: number, options: Pick<RandomOptions, 'device'> = {}): Tensor {
-	const { device = defaultDevice() } = checkOptions('randperm', options, ['device']);
+	const { device = deviceOfNew() } = checkOptions('randperm', options, ['device']);
 	if (!Number.isInteger(n) || n < 0 || n >= 2 ** 31)
 		throw new ArgumentError(`randperm: n must be a whole number from 0 to 2^31 - 1, not ${n}`);
 	const permutation = randomPermutation(defaultGenerator.next(), n);

@@ -42,7 +42,11 @@ export function requireNumber(operation: string, name: string, value: unknown): 
 export function requireCounts(operation: string, counts: Readonly<Record<string, unknown>>, minimum = 0): void {
 	for (const [name, count] of Object.entries(counts)) {
 		if (!Number.isSafeInteger(count) || (count as number) < minimum) {
-			throw new ArgumentError(`${operation}: ${name} must be a whole number of at least ${minimum}, not ${shown(count)}`);
+			const cure =
+				typeof count === 'object' && count !== null && !(count instanceof Tensor)
+					? `. Required arguments come one by one, before the options: (${Object.keys(counts).join(', ')}, { ... })`
+					: '';
+			throw new ArgumentError(`${operation}: ${name} must be a whole number of at least ${minimum}, not ${shown(count)}${cure}`);
 		}
 	}
 }
@@ -66,13 +70,30 @@ function describe(value: unknown): string {
 	return Array.isArray(value) ? 'an array' : `${typeof value} ${String(value).slice(0, 40)}`;
 }
 
+/** Throws an ArgumentError, in the name of `operation`, unless `state` holds tensors by name. */
+export function requireState(operation: string, state: unknown): asserts state is Readonly<Record<string, Tensor>> {
+	if (typeof state !== 'object' || state === null)
+		throw new ArgumentError(
+			`${operation}: it takes tensors by name, such as module.stateDict(), not ${state === null ? 'null' : typeof state}`,
+		);
+	if (typeof (state as { stateDict?: unknown }).stateDict === 'function')
+		throw new ArgumentError(`${operation}: it takes tensors by name, not a module. Pass its stateDict()`);
+	if (ArrayBuffer.isView(state) || state instanceof ArrayBuffer)
+		throw new ArgumentError(`${operation}: it takes tensors by name, not bytes. Read them with io.loadSafetensors(bytes)`);
+	if (state instanceof Tensor)
+		throw new ArgumentError(`${operation}: it takes tensors by name, not one tensor. Name it: { name: tensor }`);
+	for (const [name, value] of Object.entries(state)) {
+		if (!(value instanceof Tensor)) throw new ArgumentError(`${operation}: '${name}' is no tensor, but ${typeof value}`);
+	}
+}
+
 /** Throws a DeviceError, in the name of `operation`, unless all tensors are on one device. */
 export function requireSameDevice(operation: string, ...tensors: readonly Tensor[]): void {
 	const first = tensors[0];
 	for (const tensor of tensors) {
 		if (tensor.device !== first!.device) {
 			throw new DeviceError(
-				`${operation}: tensors are on different devices: ${formatShape(first!.shape)} on ${first!.device}, ${formatShape(tensor.shape)} on ${tensor.device}. Move one with .to('${first!.device}')`,
+				`${operation}: tensors are on different devices: ${formatShape(first!.shape)} on ${first!.device}, ${formatShape(tensor.shape)} on ${tensor.device}. Move one with .to('${first!.device}'). Tensors made before init() are on the CPU: call await init() first`,
 			);
 		}
 	}

@@ -12,8 +12,10 @@ import { emptyOn, Tensor } from '../tensor';
 import { tidy } from '../tidy';
 
 /** Off the tape: the gradients of a recorded walk are scaled too. */
-function gradientsOf(parameters: Tensor | Iterable<Tensor>): Tensor[] {
+function gradientsOf(operation: string, parameters: Tensor | Iterable<Tensor>): Tensor[] {
 	const list = parameters instanceof Tensor ? [parameters] : [...parameters];
+	if (!list.every((parameter) => parameter instanceof Tensor))
+		throw new ArgumentError(`${operation}: it takes parameters, such as model.parameters()`);
 	return list.flatMap(({ grad }) => (grad === null ? [] : [detach(grad)]));
 }
 
@@ -31,7 +33,7 @@ export function clipGradNorm(
 	return runOperation('clipGradNorm', () =>
 		noGrad(() =>
 			tidy(() => {
-				const gradients = gradientsOf(parameters);
+				const gradients = gradientsOf('clipGradNorm', parameters);
 				if (gradients.length === 0) return zeros([]);
 				const [total, factor] =
 					normType === 2 && areAlike(gradients) ? fused(gradients, maxNorm) : composed(gradients, maxNorm, normType);
@@ -67,7 +69,7 @@ export function clipGradValue(parameters: Tensor | Iterable<Tensor>, clipValue: 
 	runOperation('clipGradValue', () =>
 		noGrad(() =>
 			tidy(() => {
-				for (const gradient of gradientsOf(parameters)) copy_(gradient, clamp(gradient, { min: -clipValue, max: clipValue }));
+				for (const gradient of gradientsOf('clipGradValue', parameters)) copy_(gradient, clamp(gradient, { min: -clipValue, max: clipValue }));
 			}),
 		),
 	);

@@ -54,7 +54,9 @@ export abstract class Optimizer<O extends CommonOptions> {
 		this.#requireKnown(requireOptions(name, options));
 		this.defaults = { ...standard, ...options };
 		if (typeof params !== 'object' || params === null || !(Symbol.iterator in params))
-			throw new ArgumentError(`${name}: parameters come as a list of tensors or of groups { params, ...options }`);
+			throw new ArgumentError(
+				`${name}: parameters come as a list of tensors, such as model.parameters(), or of groups { params, ...options }`,
+			);
 		const list = [...(params as Iterable<Tensor | GroupInput<O>>)];
 		if (list.length === 0)
 			throw new ArgumentError(`${name}: it got no parameters; pass model.parameters() or a list of { params, ...options }`);

@@ -233,7 +233,7 @@ export async function readCheckpoint(name: string, store: CheckpointStore): Prom
 	const bytes = await store.read(name);
 	if (bytes === null)
 		throw new ArgumentError(
-			`checkpoint '${name}': there is none. To start anew where it is missing: resumeFrom: { name, optional: true }`,
+			`loadCheckpoint: there is no checkpoint '${name}'. Check the name (in Node a path from the working directory), or write one first with saveCheckpoint`,
 		);
 	return decodeCheckpoint(bytes, `checkpoint '${name}'`);
 }

@@ -40,6 +40,12 @@ export function requireModel(caller: string, model: unknown): asserts model is M
 	if (!(model instanceof Module)) throw new ArgumentError(`${caller}: the model must be an nn.Module, not ${typeof model}`);
 }
 
+/** Throws where a tensor came in the place of the options: the target must be in the list of the data. */
+export function requireNoTarget(caller: string, options: unknown): void {
+	if (options instanceof Tensor)
+		throw new ArgumentError(`${caller}: inputs and target come as one list: ${caller}(model, [x, y], { loss, ... })`);
+}
+
 /** The device of the model's parameters; of a model without any, the default device. */
 export function deviceOf(model: Module): DeviceName {
 	return (model.parameters()[0] ?? model.buffers()[0])?.device ?? defaultDevice();
@@ -107,6 +113,7 @@ export async function evaluate<M extends Module, R extends Metrics = Record<neve
 	options: EvaluateOptions<M, R>,
 ): Promise<Evaluation<R>> {
 	requireModel('evaluate', model);
+	requireNoTarget('evaluate', options);
 	checkOptions('evaluate', options, ['loss', 'trainStep', 'metrics', 'batchSize', 'device']);
 	const { loss, trainStep, metrics, batchSize = 32, device = deviceOf(model) } = options;
 	await place('evaluate', model, device);

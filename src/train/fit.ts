@@ -8,7 +8,7 @@ import { batchesOf, type Data, splitOff } from './batches';
 import type { Callback, EpochFunction } from './callbacks';
 import { decodeCheckpoint } from './checkpoint';
 import { claim } from './claims';
-import { deviceOf, requireModel } from './evaluate';
+import { deviceOf, requireModel, requireNoTarget } from './evaluate';
 import type { History, Setting } from './history';
 import { TrainingLoop } from './loop';
 import { classWeightList, type Loss, Objective } from './loss';
@@ -44,6 +44,7 @@ import { ProgressCallback } from './progress';
  */
 export async function fit<M extends Module>(model: M, data: Data, options: FitOptions<M>): Promise<History> {
 	requireModel('fit', model);
+	requireNoTarget('fit', options);
 	const given = options as unknown as FitOptions;
 	const release = begin('fit', model, given);
 	try {
@@ -137,6 +138,11 @@ async function resume(loop: TrainingLoop, from: FitOptions['resumeFrom']): Promi
 	if (bytes !== null) await loop.restore(await decodeCheckpoint(bytes, source), source);
 	else if (!optional)
 		throw new ArgumentError(`${source}: there is none. To begin anew where it is missing: resumeFrom: { name, optional: true }`);
+	if (loop.isFinished) {
+		console.warn(
+			`${source} holds a finished run, so nothing is trained. Raise epochs to train on, or remove the checkpoint to start anew`,
+		);
+	}
 }
 
 /** The samples' weights on the host; those of the validation's part are left out. */

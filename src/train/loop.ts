@@ -133,6 +133,11 @@ export class TrainingLoop {
 		};
 	}
 
+	/** Whether there is nothing left to do. */
+	get isFinished(): boolean {
+		return this.#epoch >= this.#plan.epochs || (this.#stopReason !== null && this.#batch === 0);
+	}
+
 	history(): History {
 		return {
 			epochs: [...this.#records],
@@ -145,11 +150,11 @@ export class TrainingLoop {
 	}
 
 	async run(): Promise<History> {
-		const { epochs, batches, meters, validation } = this.#plan;
+		const { batches, meters, validation } = this.#plan;
 		const { firstEpoch } = batches;
 		try {
 			await this.#call((callback) => callback.onTrainBegin?.(this.#context));
-			while (this.#epoch < epochs && (this.#stopReason === null || this.#batch > 0)) await this.#runEpoch(firstEpoch);
+			while (!this.isFinished) await this.#runEpoch(firstEpoch);
 			const history = this.history();
 			await this.#call((callback) => callback.onTrainEnd?.(this.#context, history));
 			await this.#writeSaves();

@@ -100,6 +100,8 @@ export class Objective {
 			throw new ArgumentError(`${caller}: pass either loss, such as crossEntropy, or trainStep`);
 		if (loss !== undefined && typeof loss !== 'function' && !(loss instanceof Module))
 			throw new ArgumentError(`${caller}: loss must be a function such as crossEntropy, or a loss module, not ${typeof loss}`);
+		if (typeof loss === 'function' && loss.prototype instanceof Module)
+			throw new ArgumentError(`${caller}: loss ${loss.name} is a class; pass an instance: new nn.${loss.name}()`);
 		if (trainStep !== undefined && classWeight !== undefined)
 			throw new ArgumentError(`${caller}: classWeight belongs to loss; a trainStep of your own weighs for itself`);
 		this.#caller = caller;

@@ -1,6 +1,6 @@
 /** Categories as numbers, by scikit-learn's definitions. Categories are on the host, strings or numbers; what a network takes is a tensor. */
 import type { DeviceName } from '../../backends/contract';
-import { defaultDevice } from '../../backends/registry';
+import { deviceOfNew } from '../../backends/registry';
 import type { DType } from '../../core/dtype';
 import { ArgumentError, formatShape, ShapeError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
@@ -65,7 +65,7 @@ export class LabelEncoder {
 	}
 
 	/** The classes of labels that `fit` saw: int32, [N], on `device` (the default device). */
-	transform(labels: ArrayLike<Category>, { device = defaultDevice() }: { readonly device?: DeviceName } = {}): Tensor {
+	transform(labels: ArrayLike<Category>, { device = deviceOfNew() }: { readonly device?: DeviceName } = {}): Tensor {
 		requireFitted('LabelEncoder.transform', this.#classes);
 		const classes = Int32Array.from({ length: labels.length }, (_, i) => {
 			const place = this.#places.get(labels[i]!);
@@ -182,7 +182,7 @@ export class OneHotEncoder {
 	/** [N, columns] on `device` (the default device), float32 by default. */
 	transform(
 		rows: CategoryRows,
-		{ device = defaultDevice(), dtype = 'float32' }: { readonly device?: DeviceName; readonly dtype?: DType } = {},
+		{ device = deviceOfNew(), dtype = 'float32' }: { readonly device?: DeviceName; readonly dtype?: DType } = {},
 	): Tensor {
 		const features = requireFitted('OneHotEncoder.transform', this.#features);
 		requireRows('OneHotEncoder.transform', rows, features.length);

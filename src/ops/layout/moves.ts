@@ -3,7 +3,7 @@ import { record } from '../../autograd/tape';
 import { fillValue } from '../../core/dtype';
 import { ArgumentError, formatShape, ShapeError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
-import { checkShape, contiguousStrides, normalizeDim, normalizeDims, numel, type Shape } from '../../core/shape';
+import { checkShape, contiguousStrides, normalizeDim, normalizeDims, numel, requireSizes, type Shape } from '../../core/shape';
 import { emptyOn, type Tensor, viewOf } from '../../tensor';
 import { tidy } from '../../tidy';
 import { requireTensor, shown } from '../requirements';
@@ -102,8 +102,9 @@ function rollBack(shifts: readonly number[]) {
 /** The whole tensor `repeats[d]` times along dim d; more repeats than dims add dims in front. As `torch.Tensor.repeat`. */
 export function repeat(x: Tensor, repeats: readonly number[]): Tensor {
 	requireTensor('repeat', x);
-	if (!Array.isArray(repeats) || repeats.length < x.ndim) {
-		throw new ShapeError(`repeat: ${formatShape([repeats].flat())} must hold a number for each dim of ${formatShape(x.shape)}`);
+	requireSizes('repeat', repeats, 'the list of repeats');
+	if (repeats.length < x.ndim) {
+		throw new ShapeError(`repeat: ${formatShape(repeats)} must hold a number for each dim of ${formatShape(x.shape)}`);
 	}
 	return repeated('repeat', x, repeats);
 }
@@ -111,8 +112,7 @@ export function repeat(x: Tensor, repeats: readonly number[]): Tensor {
 /** As `repeat`, but fewer repeats than dims leave the first dims alone. */
 export function tile(x: Tensor, repeats: readonly number[]): Tensor {
 	requireTensor('tile', x);
-	if (!Array.isArray(repeats))
-		throw new ShapeError(`tile: repeats is an array of numbers, not ${typeof repeats} ${String(repeats)}`);
+	requireSizes('tile', repeats, 'the list of repeats');
 	return repeated('tile', x, [...new Array<number>(Math.max(0, x.ndim - repeats.length)).fill(1), ...repeats]);
 }
 

@@ -15,6 +15,7 @@ import {
 	normalizeDim,
 	normalizeDims,
 	numel,
+	requireSizes,
 	type Shape,
 	sameShape,
 } from '../../core/shape';
@@ -53,8 +54,7 @@ function stridesAs(
 
 /** The shape asked for, with -1 replaced by what is left. */
 function inferShape(operation: string, x: Tensor, shape: Shape): Shape {
-	if (!Array.isArray(shape))
-		throw new ShapeError(`${operation}: a shape is an array of sizes, not ${typeof shape} ${String(shape)}`);
+	requireSizes(operation, shape);
 	const open = shape.indexOf(-1);
 	const known = shape.reduce((product, size) => (size === -1 ? product : product * size), 1);
 	if (open !== shape.lastIndexOf(-1)) throw new ShapeError(`${operation}: only one size of ${formatShape(shape)} can be -1`);
@@ -123,9 +123,10 @@ export function permute(x: Tensor, dims: readonly number[]): Tensor {
 }
 
 function permutation(operation: string, x: Tensor, dims: readonly number[]): number[] {
-	if (!Array.isArray(dims) || dims.length !== x.ndim) {
+	requireSizes(operation, dims, 'the list of dims');
+	if (dims.length !== x.ndim) {
 		throw new ShapeError(
-			`${operation}: ${formatShape([dims].flat())} must list each of the ${x.ndim} dims of ${formatShape(x.shape)} once`,
+			`${operation}: ${formatShape(dims)} must list each of the ${x.ndim} dims of ${formatShape(x.shape)} once`,
 		);
 	}
 	normalizeDims(operation, dims, x.ndim);
@@ -246,9 +247,10 @@ function unsqueezeStep(at: number) {
 /** Dims of size 1 repeated to `shape`, and new dims in front, without copying; -1 keeps a size. */
 export function expand(x: Tensor, shape: Shape): Tensor {
 	requireTensor('expand', x);
-	if (!Array.isArray(shape) || shape.length < x.ndim) {
+	requireSizes('expand', shape);
+	if (shape.length < x.ndim) {
 		throw new ShapeError(
-			`expand: ${formatShape([shape].flat())} has fewer sizes than ${formatShape(x.shape)}; list one for each dim, -1 to keep it`,
+			`expand: ${formatShape(shape)} has fewer sizes than ${formatShape(x.shape)}; list one for each dim, -1 to keep it`,
 		);
 	}
 	const added = shape.length - x.ndim;
@@ -259,8 +261,7 @@ export function expand(x: Tensor, shape: Shape): Tensor {
 /** As `expand`, by the rule of broadcasting: sizes are aligned from the right. */
 export function broadcastTo(x: Tensor, shape: Shape): Tensor {
 	requireTensor('broadcastTo', x);
-	if (!Array.isArray(shape))
-		throw new ShapeError(`broadcastTo: a shape is an array of sizes, not ${typeof shape} ${String(shape)}`);
+	requireSizes('broadcastTo', shape);
 	return expanded('broadcastTo', x, shape);
 }
 

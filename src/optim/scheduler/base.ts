@@ -23,6 +23,8 @@ export abstract class LRScheduler {
 		const { lastEpoch = -1 } = checkOptions(this.constructor.name, options, ['lastEpoch']);
 		if (!Number.isInteger(lastEpoch) || lastEpoch < -1)
 			throw new ArgumentError(`${this.constructor.name}: lastEpoch must be a whole number of at least -1, not ${lastEpoch}`);
+		if (!Array.isArray((optimizer as Partial<typeof optimizer> | null | undefined)?.paramGroups))
+			throw new ArgumentError(`${this.constructor.name}: the first argument is the optimizer whose rate it sets`);
 		optimizer.paramGroups.forEach((group, i) => {
 			if (lastEpoch !== -1 && group.initialLr === undefined) {
 				throw new ArgumentError(

@@ -1,0 +1,218 @@
+/** What people new to wgrad write, coming from PyTorch, Keras or plain JavaScript: each message names the cure. */
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import {
+	crossEntropy,
+	full,
+	init,
+	io,
+	manualSeed,
+	mseLoss,
+	nn,
+	ones,
+	optim,
+	rand,
+	randn,
+	type Tensor,
+	tensor,
+	zeros,
+} from 'wgrad';
+import { evaluate, fit, loadCheckpoint, MemoryStore, ModelCheckpoint } from 'wgrad/train';
+
+test.before(async () => {
+	await init({ device: 'cpu' });
+});
+
+const x = tensor([
+	[1, 2],
+	[3, 4],
+]);
+/** Calls as JavaScript allows them. */
+const method = (name: 'reshape' | 'view' | 'expand' | 'repeat' | 'tile' | 'permute' | 'sum' | 'softmax' | 'cumsum') =>
+	loose(x[name].bind(x));
+const loose = (fn: unknown) => fn as (...values: unknown[]) => unknown;
+const make = (layer: unknown, ...values: unknown[]) => new (layer as new (...values: unknown[]) => unknown)(...values);
+const model = new nn.Sequential(new nn.Linear(2, 2));
+const optimizer = new optim.SGD(model.parameters(), { lr: 0.1 });
+const data: [Tensor, Tensor] = [x, x];
+
+const MISTAKES: readonly (readonly [title: string, call: () => unknown, message: RegExp])[] = [
+	[
+		'sizes one by one',
+		() => loose(randn)(5),
+		/randn: a shape is one array of numbers, not number 5. Write \[5\], or \[5, \.\.\.\]/,
+	],
+	[
+		'several sizes one by one',
+		() => loose(zeros)(2, 3),
+		/zeros: options come as an object.* Several sizes or dims go into one array/,
+	],
+	['no shape', () => loose(rand)(), /rand: a shape is one array of numbers, not undefined/],
+	['a size for a shape', () => loose(full)(3, 1), /full: a shape is one array of numbers, not number 3. Write \[3\]/],
+	[
+		'reshape(2, 2)',
+		() => method('reshape')(2, 2),
+		/reshape: a shape is one array of numbers, not number 2. Write \[2\], or \[2, \.\.\.\]/,
+	],
+	['view(-1)', () => method('view')(-1), /view: a shape is one array of numbers, not number -1. Write \[-1\]/],
+	['expand(2, 2)', () => method('expand')(2, 2), /expand: a shape is one array of numbers, not number 2/],
+	['repeat(2, 2)', () => method('repeat')(2, 2), /repeat: the list of repeats is one array of numbers, not number 2/],
+	['tile(2, 2)', () => method('tile')(2, 2), /tile: the list of repeats is one array of numbers/],
+	[
+		'permute(1, 0)',
+		() => method('permute')(1, 0),
+		/permute: the list of dims is one array of numbers, not number 1. Write \[1\], or \[1, \.\.\.\]/,
+	],
+	[
+		'dim among the options',
+		() => method('sum')({ dim: 1 }),
+		/sum: dims must be .*not an object. They come before the options: sum\(dim, /,
+	],
+	[
+		'one dim among the options',
+		() => method('softmax')({ dim: 1 }),
+		/softmax: dim must be a number from -2 to 1, not an object. It comes before/,
+	],
+	['a dim left out', () => method('cumsum')(), /cumsum: dim must be a number from -2 to 1, not undefined/],
+	[
+		'keepdim as an argument',
+		() => method('sum')(1, true),
+		/sum: options come as an object, { name: value }, not as boolean true/,
+	],
+	[
+		'sizes of a layer in an object',
+		() => make(nn.Linear, { inFeatures: 2, outFeatures: 3 }),
+		/Linear: inFeatures must be .*not an object. Required arguments come one by one, before the options: \(inFeatures, outFeatures, /,
+	],
+	[
+		'a size of a layer left out',
+		() => make(nn.Linear, 2),
+		/Linear: outFeatures must be a whole number of at least 0, not undefined/,
+	],
+	['channels in an object', () => make(nn.Conv2d, { inChannels: 1 }), /Conv2d: inChannels must be .*\(inChannels, outChannels, /],
+	[
+		'no embeddingDim',
+		() => make(nn.Embedding, 10),
+		/Embedding: embeddingDim must be a whole number of at least 0, not undefined/,
+	],
+	['no numFeatures', () => make(nn.BatchNorm2d), /BatchNorm2d: numFeatures must be a whole number of at least 0, not undefined/],
+	[
+		'dModel in an object',
+		() => make(nn.TransformerEncoderLayer, { dModel: 8 }),
+		/TransformerEncoderLayer: dModel must be .*not an object/,
+	],
+	['modules one by one', () => make(nn.ModuleList, new nn.ReLU(), new nn.ReLU()), /ModuleList: it takes one list of modules/],
+	[
+		'an array as parameter',
+		() => make(nn.Parameter, [1]),
+		/Parameter: data must be a tensor, not an array. Make one with tensor\(\)/,
+	],
+	[
+		'int32 into a layer',
+		() => model.forward(x.to('int32')),
+		/linear: dtypes differ: int32 .*Convert one with .to\('float32'\)/,
+	],
+	['an array into a layer', () => model.forward([[1, 2]] as never), /linear: input must be a tensor, not an array/],
+	['a module for its state', () => loose(io.saveSafetensors)(model), /saveSafetensors: .*not a module. Pass its stateDict\(\)/],
+	['a tensor for a state', () => loose(io.saveSafetensors)(x), /saveSafetensors: .*not one tensor. Name it: { name: tensor }/],
+	[
+		'a module as state',
+		() => loose(model.loadStateDict.bind(model))(model),
+		/loadStateDict\(Sequential\): .*Pass its stateDict\(\)/,
+	],
+	[
+		'bytes as state',
+		() => model.loadStateDict(new Uint8Array(8) as never),
+		/loadStateDict\(Sequential\): .*io.loadSafetensors\(bytes\)/,
+	],
+	['no state', () => loose(model.loadStateDict.bind(model))(), /loadStateDict\(Sequential\): it takes tensors by name/],
+	['a model for its parameters', () => make(optim.SGD, model, { lr: 0.1 }), /SGD: parameters come as a list of tensors/],
+	['a tensor for parameters', () => make(optim.Adam, model.stateDict()), /Adam: .*such as model.parameters\(\)/],
+	[
+		'a model to clip',
+		() => loose(optim.clipGradNorm)(model, 1),
+		/clipGradNorm: it takes parameters, such as model.parameters\(\)/,
+	],
+	['a schedule without optimizer', () => make(optim.lrScheduler.StepLR, 10), /StepLR: the first argument is the optimizer/],
+	['a tensor of a tensor', () => loose(tensor)(x), /tensor: the data is a tensor already. Copy one with clone\(\)/],
+	['a tensor of tensors', () => loose(tensor)([x, x]), /tensor: the data is a tensor already.* join several with stack\(\)/],
+	['a seed of text', () => loose(manualSeed)('a'), /manualSeed: seed a is not a whole number/],
+	['minus', () => -(x as never), /operators such as -, \* and < do not compute with tensors. Use methods/],
+	['greater', () => (x as never) > 1, /operators such as -, \* and < do not compute with tensors/],
+	['times a promise of a number', () => Number(x), /for a number, await x.item\(\)/],
+	['another device', () => x.add(full([2, 2], 1, { device: 'gpu' as never })), /unknown device 'gpu': it is 'cpu' or 'webgpu'/],
+	[
+		'target beside the input',
+		() => loose(fit)(model, x, x, {}),
+		/fit: inputs and target come as one list: fit\(model, \[x, y\], /,
+	],
+	[
+		'target beside, to judge',
+		() => loose(evaluate)(model, x, x),
+		/evaluate: inputs and target come as one list: evaluate\(model, \[x, y\], /,
+	],
+	[
+		'a class as loss',
+		() => fit(model, data, { loss: nn.MSELoss as never, optimizer }),
+		/fit: loss MSELoss is a class; pass an instance: new nn/,
+	],
+	[
+		'a text as loss',
+		() => fit(model, data, { loss: 'mse' as never, optimizer }),
+		/fit: loss must be a function such as crossEntropy/,
+	],
+	[
+		'no optimizer',
+		() => fit(model, data, { loss: mseLoss } as never),
+		/fit: optimizer must be one of optim.*new optim.Adam\(model.parameters/,
+	],
+	['no options', () => loose(fit)(model, data), /fit: options come as an object, { name: value }, not as undefined$/],
+	['floating classes', () => crossEntropy(x, ones([2])), /crossEntropy: .*Classes must be int32: convert with .to\('int32'\)/],
+	[
+		'no such checkpoint',
+		() => loadCheckpoint('none', { model }, { store: new MemoryStore() }),
+		/loadCheckpoint: there is no checkpoint 'none'/,
+	],
+];
+
+for (const [title, call, message] of MISTAKES) {
+	test(title, async () => {
+		let error: unknown;
+		try {
+			await call();
+		} catch (caught) {
+			error = caught;
+		}
+		assert.instance(error, Error, 'nothing was thrown');
+		assert.match((error as Error).message, message);
+	});
+}
+
+test('text of a tensor is its values, with any operator that makes text', () => {
+	assert.match(`${x}`, /^tensor\(\[\[1/);
+	assert.match(`loss ${String(x)}`, /^loss tensor/);
+});
+
+test('a finished run that is started again says that nothing is left to train', async () => {
+	const store = new MemoryStore();
+	const options = { loss: mseLoss, optimizer, epochs: 1, verbose: 0 } as const;
+	await fit(model, data, { ...options, callbacks: [new ModelCheckpoint('run', { store })] });
+	const warnings: string[] = [];
+	const warn = console.warn;
+	console.warn = (text: string) => warnings.push(text);
+	try {
+		const again = await fit(model, data, { ...options, resumeFrom: { name: 'run', store } });
+		assert.is(again.epochs.length, 1);
+		assert.is(warnings.length, 1);
+		assert.match(
+			warnings[0]!,
+			/fit: checkpoint 'run' holds a finished run, so nothing is trained. Raise epochs to train on, or remove/,
+		);
+		await fit(model, data, { ...options, epochs: 2, resumeFrom: { name: 'run', store } });
+		assert.is(warnings.length, 1, 'a run that goes on says nothing');
+	} finally {
+		console.warn = warn;
+	}
+});
+
+test.run();
