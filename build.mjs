@@ -5,7 +5,7 @@
  * library   dist/browser and dist/node: one ES module for each entry, and chunks for what several entries share
  * types     dist/types: declarations
  * examples  dist/examples/<name>: the .ts files that begin with a hashbang as Node programs; page.ts and index.html as a
- *           page; whatever prepare.mjs makes
+ *           page; whatever prepare.mjs makes. dist/examples/index.html lists the pages
  * bench     dist/bench/run.mjs
  *
  * Tests are bundled by test/run.mjs, with the same settings.
@@ -187,9 +187,17 @@ function moduleNames(node) {
 }
 
 async function buildExamples() {
+	const items = [];
 	for (const entry of await readdir(join(root, 'examples'), { withFileTypes: true })) {
-		if (entry.isDirectory()) await buildExample(`examples/${entry.name}`);
+		if (!entry.isDirectory()) continue;
+		await buildExample(`examples/${entry.name}`);
+		const page = join(root, 'examples', entry.name, 'index.html');
+		if (!existsSync(page)) continue;
+		const [, title] = /<h1>(.*)<\/h1>/.exec(await readFile(page, 'utf8')) ?? [];
+		items.push(`<li><a href="${entry.name}/">${title ?? entry.name}</a></li>`);
 	}
+	const index = await readFile(join(root, 'examples/index.html'), 'utf8');
+	await writeFile(join(root, 'dist/examples/index.html'), index.replace('<!-- pages -->', items.join('\n\t\t')));
 }
 
 /** @param {string} folder */
@@ -212,6 +220,7 @@ async function buildExample(folder) {
 			minify: true,
 		});
 		await copyFile(join(root, folder, 'index.html'), join(root, outdir, 'index.html'));
+		await copyFile(join(root, 'examples/failures.js'), join(root, outdir, 'failures.js'));
 	}
 	if (files.includes('prepare.mjs')) {
 		const { prepare } = await import(pathToFileURL(join(root, folder, 'prepare.mjs')).href);

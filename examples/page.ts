@@ -27,6 +27,18 @@ export function messageOf(error: unknown): string {
 	return error instanceof Error ? error.message : String(error);
 }
 
+/** Fetches a file of the page's. Errors name it. */
+export async function download(url: string): Promise<Response> {
+	let response: Response;
+	try {
+		response = await fetch(url);
+	} catch (error) {
+		throw new Error(`${url} could not be downloaded: ${messageOf(error)}`);
+	}
+	if (!response.ok) throw new Error(`${url}: the server answered ${response.status} ${response.statusText}`);
+	return response;
+}
+
 /** How far something has come, from 0 to 1, and a word on it. */
 export function showProgress(share: number, text: string): void {
 	progress.value = share;

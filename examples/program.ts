@@ -2,6 +2,7 @@
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import { type Device, type DeviceInfo, init } from 'wgrad';
 import { ensureAdapter } from '../adapters/driver.mjs';
+import { withoutNotices } from '../adapters/notices.mjs';
 
 /** An option that turns out to be wrong when the program uses it: `run` says so in a line, and ends with code 2. */
 export class WrongOption extends Error {}
@@ -41,8 +42,10 @@ export function oneOf<const T extends string>(...names: T[]): (text: string) => 
 
 /** Where a program computes: prepares the adapter, starts wgrad and says what it found. */
 export async function startDevice(device: Device): Promise<DeviceInfo> {
-	if (device === 'webgpu') await ensureAdapter();
-	const info = await init({ device });
+	const info = await withoutNotices(async () => {
+		if (device === 'webgpu') await ensureAdapter();
+		return init({ device });
+	});
 	const { adapter } = info;
 	if (adapter === null) {
 		console.log('device: cpu (the float64-accumulating reference, slow)');

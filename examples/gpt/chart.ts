@@ -1,4 +1,5 @@
 /** The losses by training step. */
+import '../locale';
 import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
 import type { GptTraining } from './training';

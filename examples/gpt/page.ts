@@ -1,15 +1,9 @@
 /** The page: trains the GPT of `npm run gpt` in the browser, and lets it write meanwhile. */
-import { chooseDevice, messageOf, showNotice, showProgress } from '../page';
+import { chooseDevice, download, messageOf, showNotice, showProgress } from '../page';
 import './page.css';
 import { showPhase, showSettings } from './controls';
 import { Session } from './session';
 import { DEFAULTS } from './settings';
-
-async function downloadText(url: string): Promise<string> {
-	const response = await fetch(url);
-	if (!response.ok) throw new Error(`${url}: the server answered ${response.status} ${response.statusText}`);
-	return await response.text();
-}
 
 showPhase('loading');
 showSettings(DEFAULTS);
@@ -17,7 +11,7 @@ try {
 	const { device, kind } = await chooseDevice(showPhase);
 	if (kind === 'cpu') showSettings({ layers: 1, width: 32, heads: 2, context: 32, batchSize: 4, steps: 200 });
 	showProgress(0, 'the text of Moby Dick');
-	new Session(device, await downloadText('moby-dick.txt'));
+	new Session(device, await (await download('moby-dick.txt')).text());
 } catch (error) {
 	console.error(error);
 	showPhase('waiting');

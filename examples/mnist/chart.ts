@@ -1,4 +1,5 @@
 /** The loss by training step, as it comes. */
+import '../locale';
 import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
 

@@ -1,4 +1,5 @@
 /** MNIST for the page: the one file that prepare.mjs makes, downloaded and unpacked. */
+import { download } from '../page';
 import { LabelledImages, PIXELS, SIDE } from './images';
 
 export interface Mnist {
@@ -12,9 +13,8 @@ const HEADER_BYTES = 16;
 
 /** `onProgress` hears the share that has arrived, from 0 to 1, where the server tells the size. */
 export async function downloadMnist(url: string, onProgress: (share: number) => void): Promise<Mnist> {
-	const response = await fetch(url);
-	if (!response.ok || response.body === null)
-		throw new Error(`${url}: the server answered ${response.status} ${response.statusText}`);
+	const response = await download(url);
+	if (response.body === null) throw new Error(`${url}: the server sent nothing`);
 	const size = Number(response.headers.get('content-length'));
 	let arrived = 0;
 	const counter = new TransformStream<Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>>({

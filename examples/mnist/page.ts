@@ -7,9 +7,9 @@ import { Guesser } from './guess';
 import { Session } from './session';
 
 showPhase('loading');
-const guesser = new Guesser();
-const chart = new LossChart(element('chart', HTMLElement));
 try {
+	const guesser = new Guesser();
+	const chart = new LossChart(element('chart', HTMLElement));
 	const { device, kind } = await chooseDevice(showPhase);
 	if (kind === 'software') suggest({ images: 20_000 });
 	if (kind === 'cpu') suggest({ images: 1000, batchSize: 16 });
