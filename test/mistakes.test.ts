@@ -107,11 +107,7 @@ const MISTAKES: readonly (readonly [title: string, call: () => unknown, message:
 		() => make(nn.Parameter, [1]),
 		/Parameter: data must be a tensor, not an array. Make one with tensor\(\)/,
 	],
-	[
-		'int32 into a layer',
-		() => model.forward(x.to('int32')),
-		/linear: dtypes differ: int32 .*Convert one with .to\('float32'\)/,
-	],
+	['int32 into a layer', () => model.forward(x.to('int32')), /linear: dtypes differ: int32 .*Convert one with .to\('float32'\)/],
 	['an array into a layer', () => model.forward([[1, 2]] as never), /linear: input must be a tensor, not an array/],
 	['a module for its state', () => loose(io.saveSafetensors)(model), /saveSafetensors: .*not a module. Pass its stateDict\(\)/],
 	['a tensor for a state', () => loose(io.saveSafetensors)(x), /saveSafetensors: .*not one tensor. Name it: { name: tensor }/],

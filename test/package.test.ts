@@ -60,6 +60,39 @@ test('a CommonJS program imports the package, and requires it where Node can', (
 	if (canRequire) assert.is(run('requires.cjs', inCommonJs(`require('wgrad')`)), PRINTED);
 });
 
+/** What a program writes to its error stream. */
+function complaints(code: string): string {
+	writeFileSync(join(installed.folder, 'complains.mjs'), code);
+	return spawnSync(process.execPath, ['complains.mjs'], {
+		cwd: installed.folder,
+		encoding: 'utf8',
+		timeout: 60_000,
+	}).stderr.trim();
+}
+
+test('a tensor made before init() warns once that it is on the CPU', () => {
+	const make = `tensor([1]); ones([2]); new nn.Linear(1, 1);`;
+	const before = complaints(`import { nn, ones, tensor } from 'wgrad'; ${make}`);
+	assert.match(
+		before,
+		/^wgrad: a tensor is made before init\(\) and lives on the CPU, which is slow\. Call await init\(\) first;[^\n]*$/,
+	);
+	assert.is(complaints(`import { init, nn, ones, tensor } from 'wgrad'; await init({ device: 'cpu' }); ${make}`), '');
+	assert.is(complaints(`import { ones } from 'wgrad'; ones([1], { device: 'cpu' });`), '');
+});
+
+test('init() without an adapter tells users in a sentence, and developers in another', () => {
+	const text = complaints(`
+		const gpu = { requestAdapter: async () => null };
+		Object.defineProperty(globalThis, 'navigator', { value: { gpu }, configurable: true });
+		const { init } = await import('wgrad');
+		await init();`);
+	const [users, developers, ...more] = text.split('\n');
+	assert.is(users, 'wgrad: this computes on the CPU, which is slow, because there is no WebGPU here.');
+	assert.match(developers!, /^For developers: init: WebGPU is there, but no adapter: .*\.$/);
+	assert.equal(more, []);
+});
+
 /** What every program of the matrix below holds: calls of all entries, right and wrong ones. */
 const TYPED = `
 import { init, nn, optim, type Tensor, tensor } from 'wgrad';

@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import ts from 'typescript';
 
 /**
- * The places where the declarations of `entries`, as a program in `folder` finds them, say `any`; each exported name, the members of its
- * type, parameters and results, as deep as the package's own declarations go.
+ * The places where the declarations that `entries` lead to, as a program in `folder` finds them, say `any`: every type that is written
+ * in them, and every variable.
  */
 export function anyTypes(folder: string, entries: readonly string[]): string[] {
 	const file = join(folder, 'entries.ts');
@@ -32,7 +32,7 @@ export function anyTypes(folder: string, entries: readonly string[]): string[] {
 		if (path === undefined) continue;
 		const visit = (node: ts.Node): void => {
 			const named = ts.isTypeNode(node) || ts.isVariableDeclaration(node) || ts.isBindingElement(node) ? node : undefined;
-			// 'intrinsic' any that an unresolved import gives has the flag, too.
+			// What an import that was not found gives counts as any, too.
 			if (named !== undefined && checker.getTypeAtLocation(named).flags & ts.TypeFlags.Any) {
 				const { line } = source.getLineAndCharacterOfPosition(node.getStart(source));
 				holes.push(`${path}:${line + 1}: ${node.getText(source)}`);

@@ -169,7 +169,7 @@ test('tensors move between devices', async () => {
 	assert.throws(() => w.tensor(Float64Array.of(1), { device: 'cpu' }).to('webgpu'), /to: float64 lives on the CPU only/);
 	assert.throws(
 		() => w.add(x, there),
-		/add: tensors are on different devices: \[2, 2\] on cpu, \[2, 2\] on webgpu. Move one with .to\('cpu'\)/,
+		/add: tensors are on different devices: \[2, 2\] on cpu, \[2, 2\] on webgpu. Move one with .to\('cpu'\)\. Tensors made before init\(\) are on the CPU/,
 	);
 });
 
