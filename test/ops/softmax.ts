@@ -57,7 +57,7 @@ function entry(name: string, operation: (x: Tensor, dim: number) => Tensor, torc
 			{
 				label: 'no dim',
 				call: (device) => operation(zeros([2], { device }), undefined as unknown as number),
-				message: new RegExp(`${name}: dim undefined is out of range`),
+				message: new RegExp(`${name}: dim must be a number from .*, not undefined`),
 			},
 		],
 	};

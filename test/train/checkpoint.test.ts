@@ -138,7 +138,7 @@ test('what is damaged, foreign or of another kind is refused in words', async ()
 		await io.saveSafetensors({}, { format: 'wgrad-checkpoint', version: '9' }),
 		/is a checkpoint of version 9; this library reads version 1/,
 	);
-	await assertRejects(() => loadCheckpoint('none', own, { store }), /checkpoint 'none': there is none/);
+	await assertRejects(() => loadCheckpoint('none', own, { store }), /loadCheckpoint: there is no checkpoint 'none'/);
 
 	await saveCheckpoint('bare', { model: own.model }, { store });
 	await assertRejects(() => loadCheckpoint('bare', own, { store }), /checkpoint 'bare' holds no state of the optimizer/);

@@ -66,7 +66,7 @@ test('a run saves, logs and goes on by names alone', async () => {
 	const model = linear(2, 'cpu');
 	await saveCheckpoint('runs/own', { model }, { extra: 5 });
 	assert.is(await loadCheckpoint('runs/own', { model }), 5);
-	await assertRejects(() => loadCheckpoint('runs/none', { model }), /there is none/);
+	await assertRejects(() => loadCheckpoint('runs/none', { model }), /loadCheckpoint: there is no checkpoint 'runs\/none'/);
 });
 
 test.run();
