@@ -1,5 +1,5 @@
 /** Keeps notices of Dawn's that mean nothing to people from their terminal, for programs of this repository. */
-import { closeSync, existsSync, fstatSync, mkdtempSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, fstatSync, mkdtempSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { isatty } from 'node:tty';
@@ -19,11 +19,10 @@ const STDERR = 2;
  * @returns {Promise<T>}
  */
 export async function withoutNotices(fn) {
-	if (process.platform !== 'linux' || !existsSync('/proc/self/fd') || !(isatty(STDERR) || fstatSync(STDERR).isFIFO()))
-		return fn();
+	const saved = reopenStderr();
+	if (saved === undefined) return fn();
 	const folder = mkdtempSync(join(tmpdir(), 'wgrad-stderr-'));
 	const file = join(folder, 'stderr');
-	const saved = openSync(`/proc/self/fd/${STDERR}`, 'w');
 	try {
 		replaceStderr(file);
 		return await fn();
@@ -32,6 +31,16 @@ export async function withoutNotices(fn) {
 		closeSync(saved);
 		writeSync(STDERR, readFileSync(file, 'utf8').replace(NOTICE, ''));
 		rmSync(folder, { recursive: true });
+	}
+}
+
+/** The error stream once more, or undefined where it cannot be had. */
+function reopenStderr() {
+	if (process.platform !== 'linux' || !(isatty(STDERR) || fstatSync(STDERR).isFIFO())) return undefined;
+	try {
+		return openSync(`/proc/self/fd/${STDERR}`, 'w');
+	} catch {
+		return undefined;
 	}
 }
 
