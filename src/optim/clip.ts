@@ -69,7 +69,8 @@ export function clipGradValue(parameters: Tensor | Iterable<Tensor>, clipValue: 
 	runOperation('clipGradValue', () =>
 		noGrad(() =>
 			tidy(() => {
-				for (const gradient of gradientsOf('clipGradValue', parameters)) copy_(gradient, clamp(gradient, { min: -clipValue, max: clipValue }));
+				for (const gradient of gradientsOf('clipGradValue', parameters))
+					copy_(gradient, clamp(gradient, { min: -clipValue, max: clipValue }));
 			}),
 		),
 	);
