@@ -270,11 +270,7 @@ export const reduce: OpEntry[] = [
 		],
 		refusals: [
 			twice('sum', sum),
-			refuse(
-				'dim null',
-				(x) => sum(x, null as unknown as number),
-				/sum: dims must be a number or an array of numbers, not null/,
-			),
+			refuse('dim null', (x) => sum(x, null as unknown as number), /sum: dims must be a number or an array of numbers, not null/),
 		],
 	}),
 	entry('mean', mean, {
@@ -464,7 +460,9 @@ export const reduce: OpEntry[] = [
 		torch: torchCall('cumsum'),
 		// Of one sign: sums that cross 0 would be compared with the rounding of the hundreds that they came from.
 		samples: scans({ low: 0.1, high: 2 }),
-		refusals: [refuse('no dim', (x) => cumsum(x, undefined as unknown as number), /cumsum: dim must be a number from .*, not undefined/)],
+		refusals: [
+			refuse('no dim', (x) => cumsum(x, undefined as unknown as number), /cumsum: dim must be a number from .*, not undefined/),
+		],
 	}),
 	entry('cumprod', cumprod as Reduce, {
 		torch: torchCall('cumprod'),
@@ -480,7 +478,9 @@ export const reduce: OpEntry[] = [
 			absolute: 2e-6,
 			reason: 'a product of n factors near 1 gathers n roundings of 6e-8: 20,000 factors, 2e-5 at random and 1e-3 at worst',
 		},
-		refusals: [refuse('no dim', (x) => cumprod(x, undefined as unknown as number), /cumprod: dim must be a number from .*, not undefined/)],
+		refusals: [
+			refuse('no dim', (x) => cumprod(x, undefined as unknown as number), /cumprod: dim must be a number from .*, not undefined/),
+		],
 	}),
 ];
 
