@@ -50,7 +50,7 @@ test('reads every dtype', () => {
 	const { tensors: records, metadata } = decodeSafetensors(fromBase64(everyDtype), { float16As: 'float32' });
 	const expected: Record<string, [DType, number[], number[]]> = {
 		bool: ['bool', [3], [1, 0, 1]],
-		u8: ['int32', [2], [0, 255]],
+		u8: ['uint8', [2], [0, 255]],
 		i8: ['int32', [2], [-128, 127]],
 		i16: ['int32', [1, 2], [-32768, 32767]],
 		u16: ['int32', [2], [0, 65535]],
