@@ -5,6 +5,7 @@
  * Each gradient in flight is owned by exactly one slot; when the node that consumes it is done it is disposed of, and so are
  * the temporaries of the node's VJP. Without `createGraph` the VJPs run unrecorded, which lets operations use fused kernels.
  */
+import { isFloating } from '../core/dtype';
 import { ArgumentError, AutogradError, formatShape, ShapeError } from '../core/errors';
 import { enterOperation, leaveOperation } from '../core/operation';
 import { checkOptions } from '../core/options';
@@ -12,7 +13,7 @@ import { isExpanded, sameShape } from '../core/shape';
 import { closeScope, openScope } from '../scope';
 import { type GradEdge, type GradNode, Tensor, viewOf } from '../tensor';
 import { isWatching, observe } from './anomaly';
-import { addGradients, addInto, copyGradient, onesLikeOutput } from './gradients';
+import { addGradients, addInto, castGradient, copyGradient, onesLikeOutput } from './gradients';
 import { setGradEnabled } from './modes';
 import { LeafNode, TapeNode } from './tape';
 
@@ -241,9 +242,8 @@ function step(node: TapeNode, gradients: readonly (Tensor | null)[], slots: Slot
 			needs,
 		);
 		node.edges.forEach((edge, i) => {
-			const result = results[i];
-			if (edge === null || !needs[i] || result == null) return;
-			checkGradient(node, i, edge, result);
+			if (edge === null || !needs[i] || results[i] == null) return;
+			const result = fitted(node, i, edge, results[i]);
 			if (isWatching()) observe('backward', node.operation, result, node.caller);
 			// A VJP may return its argument, a saved tensor or one result twice: then a slot gets a handle of its own.
 			const fresh = scope.tensors.includes(result) && !passed.has(result);
@@ -258,14 +258,18 @@ function step(node: TapeNode, gradients: readonly (Tensor | null)[], slots: Slot
 	}
 }
 
-/** A VJP that gives a gradient of another shape or dtype than its input is a mistake in the operation, not of its caller. */
-function checkGradient(node: TapeNode, input: number, edge: GradEdge, gradient: Tensor): void {
+/**
+ * A gradient in the dtype of its input: VJPs of float16 may compute in float32. One that gives another shape, or what is not floating, is a
+ * mistake in the operation, not of its caller.
+ */
+function fitted(node: TapeNode, input: number, edge: GradEdge, gradient: Tensor): Tensor {
 	const expected = edge.node instanceof LeafNode ? edge.node.tensor : (edge.node as TapeNode).outputs[edge.index]!;
-	if (!sameShape(expected.shape, gradient.shape) || expected.dtype !== gradient.dtype) {
+	if (!sameShape(expected.shape, gradient.shape) || !isFloating(gradient.dtype)) {
 		throw new AutogradError(
 			`backward of '${node.operation}' gave input ${input} a gradient of shape ${formatShape(gradient.shape)} ${gradient.dtype}; the input is ${formatShape(expected.shape)} ${expected.dtype}`,
 		);
 	}
+	return gradient.dtype === expected.dtype ? gradient : castGradient(gradient, expected.dtype);
 }
 
 /** Adds a gradient to a slot, which owns it from then on; returns what the slot holds now. */

@@ -1,4 +1,5 @@
 /** The little arithmetic that the walk itself needs, on kernels alone: operations stand above the tape, not below it. */
+import type { DType } from '../core/dtype';
 import type { Shape } from '../core/shape';
 import { emptyOn, type Tensor } from '../tensor';
 import { record } from './tape';
@@ -28,6 +29,21 @@ export function addGradients(a: Tensor, b: Tensor): Tensor {
 			return y;
 		},
 		vjp: (gradient) => [gradient, gradient],
+	});
+}
+
+/** A gradient in another floating dtype, differentiable. */
+export function castGradient(x: Tensor, dtype: DType): Tensor {
+	const from = x.dtype;
+	return record({
+		name: 'to',
+		inputs: [x],
+		forward: () => {
+			const y = emptyOn(x, x.shape, dtype);
+			x.backend.kernels.cast({ x }, { y }, {});
+			return y;
+		},
+		vjp: (gradient) => [castGradient(gradient, from)],
 	});
 }
 

@@ -18,6 +18,7 @@ import { add, ge, isinf, logicalAnd, logicalNot, logicalOr, lt, mul, sub, to, wh
 import { contiguous, expand, narrow, reshape, transpose } from './layout';
 import { multiply } from './matmul';
 import { requireSameDevice, requireTensor, sumTo } from './operands';
+import { inFloat32, widened } from './precision';
 import { any, sum } from './reduce';
 import { requireProbability } from './requirements';
 import { softmax } from './softmax';
@@ -204,7 +205,7 @@ function dense(x: Tensor): Tensor {
 function attentionBack(attributes: AttentionAttributes) {
 	return ([gradient]: readonly (Tensor | null)[], saved: readonly Tensor[], needs: readonly boolean[]): (Tensor | null)[] => {
 		const [q, k, v, o, logSumExp, mask] = saved as [Tensor, Tensor, Tensor, Tensor, Tensor, Tensor | undefined];
-		if (isGradEnabled() || needs[3]) return composedGradients(gradient!, q, k, v, mask ?? null, attributes, needs);
+		if (isGradEnabled() || needs[3]) return composedGradients(...widened(gradient!, q, k, v, mask ?? null), attributes, needs);
 		const { kernels } = q.backend;
 		const dOutput = dense(gradient!);
 		const rows = emptyOn(logSumExp, [...q.shape.slice(0, 3), 4]);
@@ -292,12 +293,13 @@ function dropped(x: Tensor, kept: Tensor | null): Tensor {
 }
 
 function compose(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | null, attributes: AttentionAttributes) {
-	const found = weightsOf(q, k, v, mask, attributes);
-	const weights = dropped(found.weights, found.kept);
-	return {
-		output: reshape(multiply('scaledDotProductAttention', weights, found.v), [...q.shape.slice(0, 3), v.shape[3]!]),
-		weights,
-	};
+	const shape = [...q.shape.slice(0, 3), v.shape[3]!];
+	const [output, weights] = inFloat32([q, k, v, mask], (...inputs): [Tensor, Tensor] => {
+		const found = weightsOf(...inputs, attributes);
+		const kept = dropped(found.weights, found.kept);
+		return [reshape(multiply('scaledDotProductAttention', kept, found.v), shape), kept];
+	});
+	return { output, weights };
 }
 
 /** The gradients in differentiable operations of the inputs and of the gradient. */

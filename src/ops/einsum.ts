@@ -6,6 +6,7 @@ import { mul } from './elementwise';
 import { diagonal, expand, permute, reshape, squeeze } from './layout';
 import { multiply } from './matmul';
 import { promote } from './operands';
+import { inFloat32 } from './precision';
 import { sum } from './reduce';
 
 /** A tensor and the label of each of its dims. */
@@ -27,8 +28,11 @@ export function einsum(equation: string, ...tensors: Tensor[]): Tensor {
 	const operands = promote('einsum', ...tensors);
 	const { inputs, output } = parse(equation, operands);
 	const sizes = labelSizes(equation, inputs, operands);
-	return tidy(() => {
-		let terms = operands.map((x, i) => prepared({ x, labels: inputs[i]! }, sizes));
+	const isAlone = (label: string, i: number) =>
+		!output.includes(label) && inputs.every((labels, j) => j === i || !labels.includes(label));
+	const isProduct = operands.length === 2 && !inputs.some((labels, i) => labels.some((label) => isAlone(label, i)));
+	const evaluate = (...factors: readonly Tensor[]) => {
+		let terms = factors.map((x, i) => prepared({ x, labels: inputs[i]! }, sizes));
 		while (terms.length > 1) {
 			const [i, j] = cheapestPair(terms, output, sizes);
 			const others = terms.filter((_, k) => k !== i && k !== j);
@@ -36,7 +40,9 @@ export function einsum(equation: string, ...tensors: Tensor[]): Tensor {
 			terms = [...others, contracted(terms[i]!, terms[j]!, needed)];
 		}
 		return arranged(terms[0]!, output, sizes);
-	});
+	};
+	// One product, or one sum, has nothing in between.
+	return isProduct || operands.length === 1 ? tidy(() => evaluate(...operands)) : inFloat32(operands, evaluate);
 }
 
 function parse(equation: string, operands: readonly Tensor[]): { inputs: string[][]; output: string[] } {

@@ -3,7 +3,6 @@ import { ArgumentError, DTypeError, formatShape, ShapeError } from '../core/erro
 import { checkOptions } from '../core/options';
 import { sameShape } from '../core/shape';
 import type { Tensor } from '../tensor';
-import { tidy } from '../tidy';
 import { arange, ones, zeros } from './creation';
 import { add, clamp, div, mul, ne, to, where } from './elementwise';
 import { lookUp } from './embedding';
@@ -11,6 +10,7 @@ import { searchsorted } from './indexing';
 import { accumulated, checkValues, spreadIndex } from './indexing/places';
 import { unsqueeze } from './layout';
 import { requireSameDevice, requireTensor } from './operands';
+import { inFloat32 } from './precision';
 import { any, max, sum } from './reduce';
 
 export interface EmbeddingBagOptions {
@@ -52,17 +52,17 @@ export function embeddingBag(indices: Tensor, weight: Tensor, options: Embedding
 			);
 		}
 	}
-	return tidy(() => {
-		let rows = lookUp('embeddingBag', indices, weight, paddingIdx);
-		if (perSampleWeights !== null) rows = mul(rows, unsqueeze(perSampleWeights, -1));
-		const padding = paddingIdx !== undefined && paddingIdx < 0 ? paddingIdx + weight.shape[0]! : paddingIdx;
+	return inFloat32([weight, perSampleWeights], (table, factors) => {
+		let rows = lookUp('embeddingBag', indices, table, paddingIdx);
+		if (factors !== null) rows = mul(rows, unsqueeze(factors, -1));
+		const padding = paddingIdx !== undefined && paddingIdx < 0 ? paddingIdx + table.shape[0]! : paddingIdx;
 		const counted = padding === undefined ? null : unsqueeze(ne(indices, padding), -1);
 		if (mode === 'max') return largest(rows, counted);
 		if (counted !== null) rows = where(counted, rows, 0);
 		const inBags = offsets === null ? (x: Tensor) => sum(x, 1) : added(offsets, indices.size);
 		const total = inBags(rows);
 		if (mode === 'sum') return total;
-		const { dtype, device } = weight;
+		const { dtype, device } = table;
 		const each = counted === null ? ones([...indices.shape, 1], { dtype, device }) : to(counted, dtype);
 		return div(total, clamp(inBags(each), { min: 1 }));
 	});

@@ -13,6 +13,7 @@ import { tidy } from '../tidy';
 import { add, mul } from './elementwise';
 import { reshape, squeeze, transpose, unsqueeze } from './layout';
 import { requireSameDevice, requireTensor, sumTo } from './operands';
+import { inFloat32, widened } from './precision';
 
 function requireFactors(operation: string, ...factors: readonly Tensor[]): void {
 	for (const factor of factors) requireTensor(operation, factor);
@@ -57,10 +58,14 @@ function onBatch(x: Tensor, batch: Shape): Tensor {
 }
 
 function multiplyBack(name: string) {
-	return (gradient: Tensor, [a, b]: readonly [Tensor, Tensor], needs: readonly boolean[]) => [
-		needs[0] ? sumTo(multiply(name, gradient, transpose(b, -2, -1)), a.shape) : null,
-		needs[1] ? sumTo(multiply(name, transpose(a, -2, -1), gradient), b.shape) : null,
-	];
+	return (gradient: Tensor, saved: readonly [Tensor, Tensor], needs: readonly boolean[]) => {
+		const isSummed = saved.some(({ shape }) => !sameShape(shape.slice(0, -2), gradient.shape.slice(0, -2)));
+		const [g, a, b] = isSummed ? widened(gradient, ...saved) : [gradient, ...saved];
+		return [
+			needs[0] ? sumTo(multiply(name, g, transpose(b, -2, -1)), a.shape) : null,
+			needs[1] ? sumTo(multiply(name, transpose(a, -2, -1), g), b.shape) : null,
+		];
+	};
 }
 
 /**
@@ -122,14 +127,14 @@ function batched(name: string, a: Tensor, b: Tensor): Tensor {
 export function baddbmm(input: Tensor, batch1: Tensor, batch2: Tensor, options: { beta?: number; alpha?: number } = {}): Tensor {
 	const { beta = 1, alpha = 1 } = checkOptions('baddbmm', options, ['beta', 'alpha']);
 	requireFactors('baddbmm', input, batch1, batch2);
-	return tidy(() => {
-		const product = batched('baddbmm', batch1, batch2);
-		if (!sameShape(broadcastShapes('baddbmm', input.shape, product.shape), product.shape)) {
-			throw new ShapeError(`baddbmm: input ${formatShape(input.shape)} does not broadcast to ${formatShape(product.shape)}`);
+	return inFloat32([input, batch1, batch2], (base, a, b) => {
+		const product = batched('baddbmm', a, b);
+		if (!sameShape(broadcastShapes('baddbmm', base.shape, product.shape), product.shape)) {
+			throw new ShapeError(`baddbmm: input ${formatShape(base.shape)} does not broadcast to ${formatShape(product.shape)}`);
 		}
 		const scaled = alpha === 1 ? product : mul(product, alpha);
 		if (beta === 0) return scaled;
-		return add(beta === 1 ? input : mul(input, beta), scaled);
+		return add(beta === 1 ? base : mul(base, beta), scaled);
 	});
 }
 

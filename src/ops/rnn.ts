@@ -14,12 +14,12 @@ import { type CellKind, GATES, KEPT } from '../backends/contract/rnn';
 import { DTypeError, formatShape, ShapeError } from '../core/errors';
 import { sameShape } from '../core/shape';
 import { emptyOn, type Tensor, viewOf } from '../tensor';
-import { tidy } from '../tidy';
 import { arange } from './creation';
 import { add, lt, mul, relu, sigmoid, sub, tanh, where } from './elementwise';
 import { chunk, flip, narrow, reshape, select, stack, transpose, unflatten, unsqueeze } from './layout';
 import { linear, matmul } from './matmul';
 import { requireSameDevice } from './operands';
+import { inFloat32 } from './precision';
 import { sum } from './reduce';
 
 export interface RecurrentInput {
@@ -80,14 +80,17 @@ export function recurrent(
 ): RecurrentOutput {
 	const operation = kind === 'lstm' || kind === 'gru' ? kind : 'rnn';
 	check(operation, kind, input);
-	const { x, lengths } = input;
-	const steps = x.shape[0]!;
-	return tidy(() => {
-		const [hidden, c] = input.projection ? composed(kind, input, reverse) : fused(operation, kind, input, reverse);
+	const { lengths } = input;
+	const tensors = [input.x, input.h0, input.weight, input.c0, input.bias, input.projection] as const;
+	const [y, h, c] = inFloat32(tensors, (x, h0, weight, c0, bias, projection): [Tensor, Tensor, Tensor | null] => {
+		const wide = { x, h0, weight, c0, bias, projection, lengths };
+		const [hidden, last] = projection ? composed(kind, wide, reverse) : fused(operation, kind, wide, reverse);
+		const steps = x.shape[0]!;
 		const states = narrow(hidden, 0, 1, steps);
-		const y = reverse ? flip(states, [0]) : states;
-		return { y: lengths ? where(present(x, lengths), y, 0) : y, h: select(hidden, 0, steps), c };
+		const outputs = reverse ? flip(states, [0]) : states;
+		return [lengths ? where(present(x, lengths), outputs, 0) : outputs, select(hidden, 0, steps), last];
 	});
+	return { y, h, c };
 }
 
 /** All slots of the state, and the last cell state. */

@@ -8,7 +8,6 @@ import { runOperation } from '../core/operation';
 import { checkOptions } from '../core/options';
 import { checkShape } from '../core/shape';
 import { emptyOn, type Tensor } from '../tensor';
-import { tidy } from '../tidy';
 import { tensor } from './creation';
 import {
 	abs,
@@ -31,6 +30,7 @@ import {
 import { gather } from './indexing';
 import { detach, expand, reshape, select, transpose } from './layout';
 import { matmul } from './matmul';
+import { inFloat32 } from './precision';
 import { requireSameDevice, requireTensor, shown } from './requirements';
 
 /**
@@ -79,9 +79,9 @@ export function affineGrid(theta: Tensor, size: readonly number[], options: Affi
 	};
 	const values = allocateTyped('float64', height * width * 3);
 	for (let i = 0; i < height * width; i++) values.set([place(i % width, width), place(Math.floor(i / width), height), 1], i * 3);
-	return tidy(() => {
-		const base = tensor(values, { shape: [height * width, 3], dtype: theta.dtype, device: theta.device });
-		return reshape(matmul(base, transpose(theta, 1, 2)), [count, height, width, 2]);
+	return inFloat32([theta], (wide) => {
+		const base = tensor(values, { shape: [height * width, 3], dtype: wide.dtype, device: theta.device });
+		return reshape(matmul(base, transpose(wide, 1, 2)), [count, height, width, 2]);
 	});
 }
 
@@ -129,7 +129,8 @@ export function gridSample(x: Tensor, grid: Tensor, options: GridSampleOptions =
 		scale: [halves(width), halves(height)],
 		shift: [centre, centre],
 	};
-	if (isGradEnabled() && (x.requiresGrad || grid.requiresGrad)) return tidy(() => composed(x, grid, attributes));
+	if (isGradEnabled() && (x.requiresGrad || grid.requiresGrad))
+		return inFloat32([x, grid], (...wide) => composed(...wide, attributes));
 	return record({
 		name: 'gridSample',
 		inputs: [x, grid],

@@ -7,6 +7,7 @@ import { emptyOn, type Tensor } from '../tensor';
 import { tidy } from '../tidy';
 import { exp, mul, neg, sub } from './elementwise';
 import { requireTensor } from './operands';
+import { widened } from './precision';
 import { sum } from './reduce';
 
 /**
@@ -55,7 +56,8 @@ function softmaxBack(attributes: { readonly dim: number; readonly log: boolean }
 			y.backend.kernels.softmaxGrad({ y, gradient }, { dx }, attributes);
 			return [dx];
 		}
-		if (log) return [sub(gradient, mul(exp(y), sum(gradient, dim, { keepdim: true })))];
-		return [mul(y, sub(gradient, sum(mul(gradient, y), dim, { keepdim: true })))];
+		const [g, output] = widened(gradient, y);
+		if (log) return [sub(g, mul(exp(output), sum(g, dim, { keepdim: true })))];
+		return [mul(output, sub(g, sum(mul(g, output), dim, { keepdim: true })))];
 	};
 }

@@ -4,7 +4,7 @@ import type { BinaryOp } from '../../backends/contract/elementwise';
 import { type DType, isFloating, isInt32, promoteScalar, requireFloating } from '../../core/dtype';
 import { ArgumentError, DTypeError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
-import { broadcastShapes, type Shape } from '../../core/shape';
+import { broadcastShapes, type Shape, sameShape } from '../../core/shape';
 import { emptyOn, Tensor } from '../../tensor';
 import {
 	broadcastView,
@@ -17,6 +17,7 @@ import {
 	resultType,
 	scalarFor,
 } from '../operands';
+import { widened } from '../precision';
 import { requireDivisor } from '../requirements';
 import { eq, ge, le, logicalAnd } from './compare';
 import { where } from './ternary';
@@ -31,6 +32,8 @@ export interface BinaryRules {
 	/** Which of a, b and y each rule reads; they are saved only where the rule will run. */
 	readonly leftUses: string;
 	readonly rightUses: string;
+	/** Which rules are one kernel, so that float16 has nothing in between. */
+	readonly single?: 'both' | 'left';
 }
 
 interface Given {
@@ -110,13 +113,17 @@ function binaryBack(
 		// A rule never reads what it did not declare, so that the gradient may stand in for it.
 		const operand = (letter: string, side: Given | number) =>
 			typeof side === 'number' ? side : (saved[saves.indexOf(letter)] ?? g);
-		const a = operand('a', left);
-		const b = operand('b', right);
-		const y = savesOutput ? saved[saves.length]! : g;
+		const ofOne = rules.single === 'both' || (rules.single === 'left' && typeof right === 'number');
+		const isSummed = [left, right].some((side) => typeof side !== 'number' && !sameShape(side.shape, g.shape));
+		const wide = <T extends Operand>(x: T) => (typeof x === 'number' || (ofOne && !isSummed) ? x : (widened(x)[0] as T));
+		const a = wide(operand('a', left));
+		const b = wide(operand('b', right));
+		const y = wide(savesOutput ? saved[saves.length]! : g);
+		const incoming = wide(g);
 		const gradients: (Tensor | null)[] = [];
 		for (const [side, rule] of [[left, rules.left] as const, [right, rules.right] as const]) {
 			if (typeof side === 'number') continue;
-			gradients.push(needs[gradients.length] ? gradientFor(rule(g, a, b, y), side) : null);
+			gradients.push(needs[gradients.length] ? gradientFor(rule(incoming, a, b, y), side) : null);
 		}
 		return gradients;
 	};
@@ -137,8 +144,8 @@ export interface AddOptions {
 	readonly alpha?: number;
 }
 
-const ADD: BinaryRules = { left: (g) => g, right: (g) => g, leftUses: '', rightUses: '' };
-const SUB: BinaryRules = { left: (g) => g, right: (g) => neg(g), leftUses: '', rightUses: '' };
+const ADD: BinaryRules = { left: (g) => g, right: (g) => g, leftUses: '', rightUses: '', single: 'both' };
+const SUB: BinaryRules = { left: (g) => g, right: (g) => neg(g), leftUses: '', rightUses: '', single: 'both' };
 
 /** a + alpha * b. On bool it is or. As `torch.add`. */
 export function add(a: Operand, b: Operand, options: AddOptions = {}): Tensor {
@@ -181,10 +188,16 @@ function sum(name: string, op: 'add' | 'sub', a: Operand, b: Operand, alpha: num
 
 /** The rules of a + factor * b. */
 function addedTimes(factor: number): BinaryRules {
-	return { left: (g) => g, right: (g) => (factor === 1 ? g : mul(g, factor)), leftUses: '', rightUses: '' };
+	return { left: (g) => g, right: (g) => (factor === 1 ? g : mul(g, factor)), leftUses: '', rightUses: '', single: 'both' };
 }
 
-const MUL: BinaryRules = { left: (g, _, b) => mul(g, b), right: (g, a) => mul(g, a), leftUses: 'b', rightUses: 'a' };
+const MUL: BinaryRules = {
+	left: (g, _, b) => mul(g, b),
+	right: (g, a) => mul(g, a),
+	leftUses: 'b',
+	rightUses: 'a',
+	single: 'both',
+};
 
 /** a * b. On bool it is and. As `torch.mul`. */
 export function mul(a: Operand, b: Operand): Tensor {
@@ -196,6 +209,7 @@ const DIV: BinaryRules = {
 	right: (g, a, b) => neg(mul(g, div(div(a, b), b))),
 	leftUses: 'b',
 	rightUses: 'ab',
+	single: 'left',
 };
 
 /** The quotient is rounded: its gradient is zero. */

@@ -6,6 +6,7 @@ import { normalizeDim } from '../../core/shape';
 import type { Tensor } from '../../tensor';
 import { tidy } from '../../tidy';
 import { chunk, reshape } from '../layout';
+import { inFloat32 } from '../precision';
 import { requireNumber, requireTensor } from '../requirements';
 import { clamp, sigmoid } from './activation';
 import { mul, sub } from './binary';
@@ -21,7 +22,7 @@ function requireFloats(operation: string, x: Tensor): void {
 /** x - tanh(x); x is floating. As `torch.nn.functional.tanhshrink`. */
 export function tanhshrink(x: Tensor): Tensor {
 	requireFloats('tanhshrink', x);
-	return tidy(() => sub(x, tanh(x)));
+	return inFloat32([x], (wide) => sub(wide, tanh(wide)));
 }
 
 /** x - lambda where x > lambda, x + lambda where x < -lambda, else 0; NaN stays. Default lambda 0.5. As `torch.nn.functional.softshrink`. */
@@ -29,7 +30,7 @@ export function softshrink(x: Tensor, options: { readonly lambda?: number } = {}
 	const { lambda = 0.5 } = checkOptions('softshrink', options, ['lambda']);
 	requireFloats('softshrink', x);
 	if (!(lambda >= 0)) throw new ArgumentError(`softshrink: lambda ${lambda} must be at least 0`);
-	return tidy(() => sub(x, clamp(x, { min: -lambda, max: lambda })));
+	return inFloat32([x], (wide) => sub(wide, clamp(wide, { min: -lambda, max: lambda })));
 }
 
 /** 0 where |x| <= lambda, else x; NaN stays. Default lambda 0.5. As `torch.nn.functional.hardshrink`. */
@@ -73,8 +74,8 @@ export function glu(x: Tensor, dim = -1): Tensor {
 	const d = normalizeDim('glu', dim, x.ndim);
 	if (x.ndim === 0 || x.shape[d]! % 2 !== 0)
 		throw new ShapeError(`glu: dim ${dim} of x ${formatShape(x.shape)} must have an even size`);
-	return tidy(() => {
-		const [a, b] = chunk(x, 2, d) as [Tensor, Tensor];
+	return inFloat32([x], (wide) => {
+		const [a, b] = chunk(wide, 2, d) as [Tensor, Tensor];
 		return mul(a, sigmoid(b));
 	});
 }

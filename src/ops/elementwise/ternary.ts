@@ -17,6 +17,7 @@ import {
 	resultType,
 	scalarFor,
 } from '../operands';
+import { widened } from '../precision';
 import { div, mul, sub } from './binary';
 
 interface Given {
@@ -93,8 +94,8 @@ export function lerp(a: Tensor, b: Tensor, weight: Operand): Tensor {
 
 function lerpBack({ shape: shapeA, dtype: dtypeA }: Tensor, { shape: shapeB, dtype: dtypeB }: Tensor, weight: number) {
 	return (g: Tensor, _saved: readonly Tensor[], needs: readonly boolean[]) => [
-		needs[0] ? gradientFor(mul(g, 1 - weight), { shape: shapeA, dtype: dtypeA }) : null,
-		needs[1] ? gradientFor(mul(g, weight), { shape: shapeB, dtype: dtypeB }) : null,
+		needs[0] ? gradientFor(mul(...widened(g), 1 - weight), { shape: shapeA, dtype: dtypeA }) : null,
+		needs[1] ? gradientFor(mul(...widened(g), weight), { shape: shapeB, dtype: dtypeB }) : null,
 	];
 }
 
@@ -136,8 +137,10 @@ function ternary(op: TernaryOp, a: Tensor, b: Tensor, c: Tensor, dtype: DType, v
 }
 
 function ternaryBack(op: TernaryOp, given: readonly Given[], value: number) {
-	return (g: Tensor, [a, b, c]: readonly Tensor[], needs: readonly boolean[]) =>
-		RULES[op].map((rule, i) => (needs[i] ? gradientFor(rule(g, a!, b!, c!, value), given[i]!) : null));
+	return (gradient: Tensor, saved: readonly Tensor[], needs: readonly boolean[]) => {
+		const [g, a, b, c] = widened(gradient, saved[0]!, saved[1]!, saved[2]!);
+		return RULES[op].map((rule, i) => (needs[i] ? gradientFor(rule(g, a, b, c, value), given[i]!) : null));
+	};
 }
 
 export interface ValueOptions {

@@ -9,8 +9,8 @@ import { isFloating, requireFloating } from '../../core/dtype';
 import { ArgumentError, DTypeError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
 import { emptyOn, type Tensor } from '../../tensor';
-import { tidy } from '../../tidy';
 import { converted, floatingType, requireTensor } from '../operands';
+import { inFloat32, widened } from '../precision';
 import { add, div, mul, sub } from './binary';
 
 /** gradient g times the derivative, of differentiable operations; v is the input or the output, as DERIVATIVE_IN says. */
@@ -50,7 +50,9 @@ export function unary(
 function unaryBack(op: UnaryOp, composed: Composed | null, parameters: Parameters) {
 	return (g: Tensor, [saved]: readonly Tensor[]) => {
 		if (composed === null) return [mul(g, 0)];
-		if (isGradEnabled() || saved === undefined) return [composed(g, saved ?? g, parameters.p0 ?? 0, parameters.p1 ?? 0)];
+		const { p0 = 0, p1 = 0 } = parameters;
+		if (saved === undefined) return [composed(g, g, p0, p1)];
+		if (isGradEnabled()) return [composed(...widened(g, saved), p0, p1)];
 		const dx = emptyOn(g, g.shape, g.dtype);
 		g.backend.kernels.unaryGrad({ saved, gradient: g }, { dx }, { op, ...parameters });
 		return [dx];
@@ -222,9 +224,9 @@ export function round(x: Tensor, options: RoundOptions = {}): Tensor {
 	requireTensor('round', x);
 	requireFloating('round', x.dtype);
 	const power = 10 ** Math.abs(decimals);
-	return tidy(() => {
-		if (decimals > 0) return div(unary('round', mul(x, power), 'numbers', null), power);
-		return mul(unary('round', div(x, power), 'numbers', null), power);
+	return inFloat32([x], (wide) => {
+		if (decimals > 0) return div(unary('round', mul(wide, power), 'numbers', null), power);
+		return mul(unary('round', div(wide, power), 'numbers', null), power);
 	});
 }
 

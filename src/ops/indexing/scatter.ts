@@ -14,6 +14,7 @@ import { emptyOn, Tensor, viewOf } from '../../tensor';
 import { tidy } from '../../tidy';
 import { div, eq, mul, to, where } from '../elementwise';
 import { contiguous, narrow, reshape } from '../layout';
+import { inFloat32, widened } from '../precision';
 import { requireSameDevice, requireTensor } from '../requirements';
 import { accumulateBack, accumulated, asVector, checkPlaces, checkRowIndex, gathered, spreadIndex } from './places';
 
@@ -105,7 +106,7 @@ function filledLike(x: Tensor, shape: Shape, value: number | boolean): Tensor {
 
 function multipliedAt(x: Tensor, dim: number, index: Tensor, source: Tensor, check?: IndexCheck): Tensor {
 	requireDType('scatter', x.dtype, ['float32', 'float64', 'float16', 'int32']);
-	return mul(x, productsAt(source, dim, index, x.shape, check));
+	return inFloat32([x, source], (wide, factors) => mul(wide, productsAt(factors, dim, index, x.shape, check)));
 }
 
 /** The product of what `source` has for each place of `shape`; 1 where it has nothing. */
@@ -126,7 +127,8 @@ function productsAt(source: Tensor, dim: number, index: Tensor, shape: Shape, ch
 
 /** To each source goes the product of the others at its place: 0 if one of them is 0, else found without the zero that it may be itself. */
 function productsBack(dim: number) {
-	return (gradient: Tensor, [source, index]: readonly [Tensor, Tensor]) => {
+	return (incoming: Tensor, [factors, index]: readonly [Tensor, Tensor]) => {
+		const [gradient, source] = widened(incoming, factors);
 		const { shape } = gradient;
 		const at = (x: Tensor) => gathered('scatter', x, dim, index);
 		const zero = eq(source, 0);
@@ -228,7 +230,7 @@ export function indexAdd(x: Tensor, dim: number, index: Tensor, source: Tensor, 
 			`indexAdd: source ${formatShape(source.shape)} must be ${formatShape(expected)} for ${index.size} indices along dim ${at}`,
 		);
 	}
-	return tidy(() =>
-		addedAt('indexAdd', x, at, spreadIndex(index, at, x.shape), alpha === 1 ? source : mul(source, alpha), check),
-	);
+	const places = () => spreadIndex(index, at, x.shape);
+	if (alpha === 1) return tidy(() => addedAt('indexAdd', x, at, places(), source, check));
+	return inFloat32([x, source], (wide, added) => addedAt('indexAdd', wide, at, places(), mul(added, alpha), check));
 }

@@ -8,13 +8,13 @@ import type { IndexCheck } from '../../core/indexCheck';
 import { checkOptions } from '../../core/options';
 import { numel, type Shape, sameShape } from '../../core/shape';
 import { emptyOn, type Tensor } from '../../tensor';
-import { tidy } from '../../tidy';
 import { arange } from '../creation';
 import { add, div, eq, mul, neg, pow, relu, sub, where } from '../elementwise';
 import { indexSelect } from '../indexing';
 import { checked, gathered } from '../indexing/places';
 import { reshape, unsqueeze } from '../layout';
 import { converted, requireSameDevice, requireTensor } from '../operands';
+import { inFloat32, widened } from '../precision';
 import { sum } from '../reduce';
 import { logSoftmax, softmax } from '../softmax';
 import { type LossOptions, reduced, requireReduction } from './reduction';
@@ -155,8 +155,8 @@ function classLossBack(attributes: CrossEntropyAttributes, hasTotal: boolean, ha
 		const total = hasTotal ? saved[2]! : undefined;
 		const logSumExp = attributes.logits ? saved[hasTotal ? 3 : 2]! : undefined;
 		const weight = hasWeight ? packed(converted(saved.at(-1)!, x.dtype)) : undefined;
-		const dx = emptyOn(x, x.shape);
 		if (!isGradEnabled()) {
+			const dx = emptyOn(x, x.shape);
 			const inputs = {
 				x: packed(x),
 				target,
@@ -169,16 +169,19 @@ function classLossBack(attributes: CrossEntropyAttributes, hasTotal: boolean, ha
 			return [dx];
 		}
 		// loss = sum of coefficients * log-probabilities; the coefficients come from the same kernel, of a gradient of ones.
-		const ones = emptyOn(x, gradient!.shape);
+		const [logits, wideWeight, g] = widened(x, weight, gradient!);
+		const coefficients = emptyOn(logits, x.shape);
+		const ones = emptyOn(logits, g.shape);
 		x.backend.kernels.fill({}, { y: ones }, { value: 1 });
 		x.backend.kernels.crossEntropyGrad(
-			{ x: packed(x), target, gradient: ones, ...(total && { total }), ...(weight && { weight }) },
-			{ dx },
+			{ x: packed(logits), target, gradient: ones, ...(total && { total }), ...(wideWeight && { weight: wideWeight }) },
+			{ dx: coefficients },
 			{ ...attributes, logits: false },
 		);
 		const dim = x.ndim === 1 ? 0 : 1;
-		const slope = attributes.logits ? sub(dx, mul(softmax(x, dim), sum(dx, dim, { keepdim: true }))) : dx;
-		return [mul(slope, attributes.reduction === 'none' ? unsqueeze(gradient!, dim) : gradient!)];
+		const sums = () => sum(coefficients, dim, { keepdim: true });
+		const slope = attributes.logits ? sub(coefficients, mul(softmax(logits, dim), sums())) : coefficients;
+		return [mul(slope, attributes.reduction === 'none' ? unsqueeze(g, dim) : g)];
 	};
 }
 
@@ -215,11 +218,11 @@ function softCrossEntropy(
 			`crossEntropy: probabilities ${formatShape(target.shape)} must have the shape of input ${formatShape(input.shape)}. Classes must be int32: convert with .to('int32')`,
 		);
 	}
-	return tidy(() => {
-		const dim = input.ndim === 1 ? 0 : 1;
-		let shares = labelSmoothing === 0 ? target : add(mul(target, 1 - labelSmoothing), labelSmoothing / classes);
-		if (weight !== null) shares = mul(shares, reshape(weight, [classes, ...new Array<number>(input.ndim - dim - 1).fill(1)]));
-		const products = mul(logSoftmax(input, dim), shares);
+	return inFloat32([input, target, weight], (x, given, w) => {
+		const dim = x.ndim === 1 ? 0 : 1;
+		let shares = labelSmoothing === 0 ? given : add(mul(given, 1 - labelSmoothing), labelSmoothing / classes);
+		if (w !== null) shares = mul(shares, reshape(w, [classes, ...new Array<number>(x.ndim - dim - 1).fill(1)]));
+		const products = mul(logSoftmax(x, dim), shares);
 		if (reduction === 'none') return neg(sum(products, dim));
 		return mul(sum(products), reduction === 'mean' ? -1 / numel(rows) : -1);
 	});
@@ -262,12 +265,12 @@ export function multiMarginLoss(input: Tensor, target: Tensor, options: MultiMar
 	}
 	requireWeight(name, weight, classes, input);
 	const check = checkClasses(name, target, classes);
-	return tidy(() => {
+	return inFloat32([input, weight], (x, factors) => {
 		const labels = unsqueeze(target, -1);
-		const excess = relu(add(sub(input, gathered(name, input, input.ndim - 1, labels, check)), margin));
+		const excess = relu(add(sub(x, gathered(name, x, x.ndim - 1, labels, check)), margin));
 		const others = where(eq(labels, arange(classes, { device: input.device })), 0, p === 2 ? pow(excess, 2) : excess);
 		let losses = div(sum(others, -1), classes);
-		if (weight !== null) losses = mul(losses, reshape(indexSelect(weight, 0, reshape(target, [numel(rows)])), rows));
+		if (factors !== null) losses = mul(losses, reshape(indexSelect(factors, 0, reshape(target, [numel(rows)])), rows));
 		return reduced(losses, reduction);
 	});
 }

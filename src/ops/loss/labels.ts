@@ -4,12 +4,12 @@ import { DTypeError, formatShape, ShapeError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
 import { sameShape } from '../../core/shape';
 import type { Tensor } from '../../tensor';
-import { tidy } from '../../tidy';
 import { arange } from '../creation';
 import { add, div, eq, ge, gt, logicalAnd, logSigmoid, mul, neg, relu, sub, to, where } from '../elementwise';
 import { checkIndices, gathered } from '../indexing/places';
 import { unsqueeze } from '../layout';
 import { requireSameDevice, requireTensor } from '../operands';
+import { inFloat32 } from '../precision';
 import { any, cumprod, mean, sum } from '../reduce';
 import { type LossOptions, reduced, requirePair, requireReduction } from './reduction';
 
@@ -27,9 +27,9 @@ export function multiLabelSoftMarginLoss(input: Tensor, target: Tensor, options:
 	requirePair('multiLabelSoftMarginLoss', input, target, reduction);
 	if (input.ndim === 0) throw new ShapeError('multiLabelSoftMarginLoss: input must be [C] or [N, C], not a scalar');
 	if (weight !== null) requireTensor('multiLabelSoftMarginLoss', weight, 'weight');
-	return tidy(() => {
-		const losses = neg(add(mul(target, logSigmoid(input)), mul(sub(1, target), logSigmoid(neg(input)))));
-		return reduced(mean(weight === null ? losses : mul(losses, weight), -1), reduction);
+	return inFloat32([input, target, weight], (x, y, w) => {
+		const losses = neg(add(mul(y, logSigmoid(x)), mul(sub(1, y), logSigmoid(neg(x)))));
+		return reduced(mean(w === null ? losses : mul(losses, w), -1), reduction);
 	});
 }
 
@@ -53,14 +53,14 @@ export function multiLabelMarginLoss(input: Tensor, target: Tensor, options: Los
 			`${name}: input and target must both be [C] or [N, C], not ${formatShape(input.shape)} and ${formatShape(target.shape)}`,
 		);
 	}
-	return tidy(() => {
-		const classes = input.shape.at(-1)!;
-		const listed = gt(cumprod(to(ge(target, 0), input.dtype), -1), 0);
+	return inFloat32([input], (x) => {
+		const classes = x.shape.at(-1)!;
+		const listed = gt(cumprod(to(ge(target, 0), x.dtype), -1), 0);
 		const labels = where(listed, target, 0);
 		const check = checkIndices(name, input, labels, classes, `the classes of ${formatShape(input.shape)}`);
 		const each = unsqueeze(listed, -1);
 		const own = any(logicalAnd(each, eq(unsqueeze(labels, -1), arange(classes, { dtype: 'int32', device: input.device }))), -2);
-		const excess = relu(add(sub(unsqueeze(input, -2), unsqueeze(gathered(name, input, input.ndim - 1, labels, check), -1)), 1));
+		const excess = relu(add(sub(unsqueeze(x, -2), unsqueeze(gathered(name, x, x.ndim - 1, labels, check), -1)), 1));
 		const counted = where(each, where(unsqueeze(own, -2), 0, excess), 0);
 		return reduced(div(sum(counted, [-2, -1]), classes), reduction);
 	});

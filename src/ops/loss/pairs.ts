@@ -7,7 +7,6 @@ import { ArgumentError, formatShape, ShapeError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
 import { sameShape } from '../../core/shape';
 import { emptyOn, type Tensor } from '../../tensor';
-import { tidy } from '../../tidy';
 import {
 	abs,
 	add,
@@ -33,6 +32,7 @@ import {
 } from '../elementwise';
 import { reshape } from '../layout';
 import { converted, floatingType, gradientFor, requireSameDevice, requireTensor } from '../operands';
+import { inFloat32, widened } from '../precision';
 import { sum } from '../reduce';
 import { type LossOptions, type Reduction, reduced, requirePair } from './reduction';
 
@@ -80,15 +80,16 @@ function pairLoss(name: string, op: PairLossOp, input: Tensor, target: Tensor, p
 }
 
 function pairLossBack(op: PairLossOp, parameter: number) {
-	return (gradient: Tensor, [a, b]: readonly [Tensor, Tensor], needs: readonly boolean[]) => [
-		needs[0]
-			? gradientFor(
-					isGradEnabled() ? mul(gradient, DERIVATIVES[op].a(a, b, parameter)) : fusedGradient(op, a, b, gradient, parameter),
-					a,
-				)
-			: null,
-		needs[1] ? gradientFor(mul(gradient, DERIVATIVES[op].b(a, b, parameter)), b) : null,
-	];
+	return (gradient: Tensor, [a, b]: readonly [Tensor, Tensor], needs: readonly boolean[]) => {
+		const slope = (side: 'a' | 'b') => {
+			const [g, wideA, wideB] = widened(gradient, a, b);
+			return mul(g, DERIVATIVES[op][side](wideA, wideB, parameter));
+		};
+		return [
+			needs[0] ? gradientFor(isGradEnabled() ? slope('a') : fusedGradient(op, a, b, gradient, parameter), a) : null,
+			needs[1] ? gradientFor(slope('b'), b) : null,
+		];
+	};
 }
 
 function fusedGradient(op: PairLossOp, a: Tensor, b: Tensor, gradient: Tensor, parameter: number): Tensor {
@@ -100,7 +101,7 @@ function fusedGradient(op: PairLossOp, a: Tensor, b: Tensor, gradient: Tensor, p
 
 function simple(name: string, op: PairLossOp, input: Tensor, target: Tensor, reduction: Reduction, parameter?: number): Tensor {
 	requirePair(name, input, target, reduction);
-	return tidy(() => reduced(pairLoss(name, op, input, target, parameter), reduction));
+	return inFloat32([input, target], (x, y) => reduced(pairLoss(name, op, x, y, parameter), reduction));
 }
 
 /** (input - target)^2. As `torch.nn.functional.mse_loss`, but shapes must be equal. */
@@ -157,7 +158,9 @@ function weighted(losses: Tensor, weight: Tensor | null): Tensor {
 export function binaryCrossEntropy(input: Tensor, target: Tensor, options: WeightedOptions = {}): Tensor {
 	const { reduction = 'mean', weight = null } = checkOptions('binaryCrossEntropy', options, ['weight', 'reduction']);
 	requirePair('binaryCrossEntropy', input, target, reduction);
-	return tidy(() => reduced(weighted(pairLoss('binaryCrossEntropy', 'bce', input, target), weight), reduction));
+	return inFloat32([input, target, weight], (x, y, w) =>
+		reduced(weighted(pairLoss('binaryCrossEntropy', 'bce', x, y), w), reduction),
+	);
 }
 
 export interface LogitsOptions extends WeightedOptions {
@@ -177,13 +180,11 @@ export function binaryCrossEntropyWithLogits(input: Tensor, target: Tensor, opti
 	} = checkOptions('binaryCrossEntropyWithLogits', options, ['posWeight', 'weight', 'reduction']);
 	const name = 'binaryCrossEntropyWithLogits';
 	requirePair(name, input, target, reduction);
-	return tidy(() => {
-		let losses = pairLoss(name, 'bceWithLogits', input, target);
-		if (posWeight !== null) {
-			requireTensor(name, posWeight, 'posWeight');
-			losses = sub(losses, mul(mul(sub(posWeight, 1), target), logSigmoid(input)));
-		}
-		return reduced(weighted(losses, weight), reduction);
+	if (posWeight !== null) requireTensor(name, posWeight, 'posWeight');
+	return inFloat32([input, target, weight, posWeight], (x, y, w, factor) => {
+		let losses = pairLoss(name, 'bceWithLogits', x, y);
+		if (factor !== null) losses = sub(losses, mul(mul(sub(factor, 1), y), logSigmoid(x)));
+		return reduced(weighted(losses, w), reduction);
 	});
 }
 
@@ -198,8 +199,8 @@ export interface KlDivOptions {
 export function klDiv(input: Tensor, target: Tensor, options: KlDivOptions = {}): Tensor {
 	const { reduction = 'mean', logTarget = false } = checkOptions('klDiv', options, ['reduction', 'logTarget']);
 	requirePair('klDiv', input, target, reduction === 'batchmean' ? 'sum' : reduction);
-	return tidy(() => {
-		const losses = pairLoss('klDiv', logTarget ? 'klDivLog' : 'klDiv', input, target);
+	return inFloat32([input, target], (x, y) => {
+		const losses = pairLoss('klDiv', logTarget ? 'klDivLog' : 'klDiv', x, y);
 		if (reduction !== 'batchmean') return reduced(losses, reduction);
 		return input.ndim === 0 ? sum(losses) : div(sum(losses), input.shape[0]!);
 	});
@@ -223,12 +224,12 @@ export function poissonNllLoss(input: Tensor, target: Tensor, options: PoissonNl
 		eps = 1e-8,
 	} = checkOptions('poissonNllLoss', options, ['logInput', 'full', 'eps', 'reduction']);
 	requirePair('poissonNllLoss', input, target, reduction);
-	return tidy(() => {
-		let losses = logInput ? sub(exp(input), mul(target, input)) : sub(input, mul(target, log(add(input, eps))));
+	return inFloat32([input, target], (x, count) => {
+		let losses = logInput ? sub(exp(x), mul(count, x)) : sub(x, mul(count, log(add(x, eps))));
 		if (full) {
-			const large = where(gt(target, 1), target, 2);
+			const large = where(gt(count, 1), count, 2);
 			const stirling = add(sub(mul(large, log(large)), large), mul(log(mul(large, 2 * Math.PI)), 0.5));
-			losses = add(losses, where(gt(target, 1), stirling, 0));
+			losses = add(losses, where(gt(count, 1), stirling, 0));
 		}
 		return reduced(losses, reduction);
 	});
@@ -258,13 +259,13 @@ export function gaussianNllLoss(input: Tensor, target: Tensor, variance: Tensor,
 			`gaussianNllLoss: variance ${formatShape(variance.shape)} fits input ${formatShape(input.shape)} neither whole nor without its last dim. Reshape it`,
 		);
 	}
-	return tidy(() => {
-		const v = lacking ? reshape(variance, [...outer, 1]) : variance;
+	return inFloat32([input, target, variance], (x, y, given) => {
+		const v = lacking ? reshape(given, [...outer, 1]) : given;
 		const raised = add(
 			v,
 			noGrad(() => sub(clamp(v, { min: eps }), v)),
 		);
-		let losses = mul(add(log(raised), div(square(sub(input, target)), raised)), 0.5);
+		let losses = mul(add(log(raised), div(square(sub(x, y)), raised)), 0.5);
 		if (full) losses = add(losses, 0.5 * Math.log(2 * Math.PI));
 		return reduced(losses, reduction);
 	});
@@ -278,16 +279,16 @@ export interface MarginOptions extends LossOptions {
 export function hingeLoss(input: Tensor, target: Tensor, options: MarginOptions = {}): Tensor {
 	const { reduction = 'mean', margin = 1 } = checkOptions('hingeLoss', options, ['margin', 'reduction']);
 	requirePair('hingeLoss', input, target, reduction);
-	return tidy(() => reduced(relu(sub(margin, mul(target, input))), reduction));
+	return inFloat32([input, target], (x, y) => reduced(relu(sub(margin, mul(y, x))), reduction));
 }
 
 /** The input where the target is 1, max(0, margin - input) where it is -1; margin 1 by default. As `torch.nn.functional.hinge_embedding_loss`. */
 export function hingeEmbeddingLoss(input: Tensor, target: Tensor, options: MarginOptions = {}): Tensor {
 	const { reduction = 'mean', margin = 1 } = checkOptions('hingeEmbeddingLoss', options, ['margin', 'reduction']);
 	requirePair('hingeEmbeddingLoss', input, target, reduction);
-	return tidy(() => {
-		const near = where(ne(target, -1), input, 0);
-		const far = where(ne(target, 1), clamp(sub(margin, input), { min: 0 }), 0);
+	return inFloat32([input, target], (x, y) => {
+		const near = where(ne(y, -1), x, 0);
+		const far = where(ne(y, 1), clamp(sub(margin, x), { min: 0 }), 0);
 		return reduced(add(near, far), reduction);
 	});
 }
@@ -296,5 +297,5 @@ export function hingeEmbeddingLoss(input: Tensor, target: Tensor, options: Margi
 export function softMarginLoss(input: Tensor, target: Tensor, options: LossOptions = {}): Tensor {
 	const { reduction = 'mean' } = checkOptions('softMarginLoss', options, ['reduction']);
 	requirePair('softMarginLoss', input, target, reduction);
-	return tidy(() => reduced(neg(logSigmoid(mul(target, input))), reduction));
+	return inFloat32([input, target], (x, y) => reduced(neg(logSigmoid(mul(y, x))), reduction));
 }

@@ -9,6 +9,7 @@ import { add, mul, rsqrt, square, sub, to } from '../elementwise';
 import { putBack, takeOut } from '../inplace';
 import { contiguous, reshape } from '../layout';
 import { converted } from '../operands';
+import { widened } from '../precision';
 import { mean, sum } from '../reduce';
 import { centred } from '../reduce/sums';
 import {
@@ -118,8 +119,9 @@ function batchBack(shape: NormShape, eps: number, training: boolean, weighted: b
 		const weight = weighted ? saved[3]! : null;
 		const wants = wantsOf(needs, weighted);
 		let found: Found;
-		if (!training) found = inferenceGradients(gradient!, x, centre, rstd, weight, shape, wants);
-		else if (isGradEnabled()) found = composedGradients(gradient!, x, weight, shape, eps, wants);
+		const wide = () => widened(gradient!, x, weight);
+		if (!training) found = inferenceGradients(...wide(), centre, rstd, shape, wants);
+		else if (isGradEnabled()) found = composedGradients(...wide(), shape, eps, wants);
 		else found = fusedGradients(gradient!, x, centre, rstd, weight, shape, wants);
 		return gradientsInOrder(found, needs, weighted, [shape.channels]);
 	};
@@ -189,9 +191,9 @@ function composedGradients(
 function inferenceGradients(
 	gradient: Tensor,
 	x: Tensor,
+	weight: Tensor | null,
 	centre: Tensor,
 	rstd: Tensor,
-	weight: Tensor | null,
 	shape: NormShape,
 	wants: Wants,
 ): Found {

@@ -4,10 +4,10 @@ import { formatShape, ShapeError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
 import { broadcastShapes, normalizeDim } from '../../core/shape';
 import type { Tensor } from '../../tensor';
-import { tidy } from '../../tidy';
 import { clamp, div, mul } from '../elementwise';
 import { broadcastTo } from '../layout';
-import { promote } from '../operands';
+import { promote, requireTensor } from '../operands';
+import { inFloat32 } from '../precision';
 import { norm, sum } from '../reduce';
 
 export interface CosineSimilarityOptions {
@@ -23,8 +23,10 @@ export interface CosineSimilarityOptions {
  */
 export function cosineSimilarity(x1: Tensor, x2: Tensor, options: CosineSimilarityOptions = {}): Tensor {
 	const { dim = 1, eps = 1e-8 } = checkOptions('cosineSimilarity', options, ['dim', 'eps']);
-	return tidy(() => {
-		const [first, second] = promote('cosineSimilarity', x1, x2) as [Tensor, Tensor];
+	requireTensor('cosineSimilarity', x1);
+	requireTensor('cosineSimilarity', x2);
+	return inFloat32([x1, x2], (wide1, wide2) => {
+		const [first, second] = promote('cosineSimilarity', wide1, wide2) as [Tensor, Tensor];
 		requireFloating('cosineSimilarity', first.dtype);
 		const shape = broadcastShapes('cosineSimilarity', first.shape, second.shape);
 		if (shape.length === 0) throw new ShapeError(`cosineSimilarity: scalars are no vectors; reshape them to ${formatShape([1])}`);

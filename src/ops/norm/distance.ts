@@ -3,9 +3,9 @@ import { requireFloating } from '../../core/dtype';
 import { ArgumentError, ShapeError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
 import type { Tensor } from '../../tensor';
-import { tidy } from '../../tidy';
 import { add, sub } from '../elementwise';
-import { promote } from '../operands';
+import { promote, requireTensor } from '../operands';
+import { inFloat32 } from '../precision';
 import { norm } from '../reduce';
 
 export interface PairwiseDistanceOptions {
@@ -21,8 +21,10 @@ export interface PairwiseDistanceOptions {
 export function pairwiseDistance(x1: Tensor, x2: Tensor, options: PairwiseDistanceOptions = {}): Tensor {
 	const { p = 2, eps = 1e-6, keepdim = false } = checkOptions('pairwiseDistance', options, ['p', 'eps', 'keepdim']);
 	if (typeof p !== 'number' || Number.isNaN(p)) throw new ArgumentError(`pairwiseDistance: p must be a number, not ${String(p)}`);
-	return tidy(() => {
-		const [first, second] = promote('pairwiseDistance', x1, x2) as [Tensor, Tensor];
+	requireTensor('pairwiseDistance', x1);
+	requireTensor('pairwiseDistance', x2);
+	return inFloat32([x1, x2], (wide1, wide2) => {
+		const [first, second] = promote('pairwiseDistance', wide1, wide2) as [Tensor, Tensor];
 		requireFloating('pairwiseDistance', first.dtype);
 		if (first.ndim === 0 && second.ndim === 0)
 			throw new ShapeError('pairwiseDistance: scalars are no vectors; reshape them to [1]');

@@ -13,6 +13,7 @@ import { emptyOn, type Tensor } from '../../tensor';
 import { add, mul, rsqrt, square, sub } from '../elementwise';
 import { contiguous, reshape } from '../layout';
 import { converted, requireSameDevice, requireTensor } from '../operands';
+import { widened } from '../precision';
 import { mean, sum } from '../reduce';
 import { centred } from '../reduce/sums';
 
@@ -177,7 +178,7 @@ function groupsBack(view: GroupNormShape, eps: number, centred: boolean, weighte
 		const weight = weighted ? saved[saved.length - 1]! : null;
 		const wants = wantsOf(needs, weighted);
 		const found = isGradEnabled()
-			? composedGradients(gradient!, x, weight, view, eps, centred, wants)
+			? composedGradients(...widened(gradient!, x, weight), view, eps, centred, wants)
 			: fusedGradients(gradient!, x, weight, centre, rstd, view, wants);
 		return gradientsInOrder(found, needs, weighted, shape);
 	};

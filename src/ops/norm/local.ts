@@ -2,10 +2,10 @@
 import { ArgumentError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
 import type { Tensor } from '../../tensor';
-import { tidy } from '../../tidy';
 import { add, clamp, div, mul, pow, square } from '../elementwise';
 import { narrow, pad, reshape } from '../layout';
 import { requireTensor } from '../operands';
+import { inFloat32 } from '../precision';
 import { type Dims, norm } from '../reduce';
 import { samples } from './groups';
 
@@ -27,11 +27,16 @@ export function localResponseNorm(x: Tensor, size: number, options: LocalRespons
 	const [batch, channels, spatial] = samples('localResponseNorm', x, 3);
 	if (!Number.isInteger(size) || size < 1)
 		throw new ArgumentError(`localResponseNorm: size ${size} must be a whole number of at least 1`);
-	return tidy(() => {
-		const squares = pad(reshape(square(x), [batch, channels, spatial]), [0, 0, Math.floor(size / 2), Math.floor((size - 1) / 2)]);
+	return inFloat32([x], (wide) => {
+		const squares = pad(reshape(square(wide), [batch, channels, spatial]), [
+			0,
+			0,
+			Math.floor(size / 2),
+			Math.floor((size - 1) / 2),
+		]);
 		let total = narrow(squares, 1, 0, channels);
 		for (let shift = 1; shift < size; shift++) total = add(total, narrow(squares, 1, shift, channels));
-		return div(x, pow(add(mul(reshape(total, x.shape), alpha / size), k), beta));
+		return div(wide, pow(add(mul(reshape(total, x.shape), alpha / size), k), beta));
 	});
 }
 
@@ -48,5 +53,5 @@ export interface NormalizeOptions {
 export function normalize(x: Tensor, options: NormalizeOptions = {}): Tensor {
 	const { p = 2, dim = 1, eps = 1e-12 } = checkOptions('normalize', options, ['p', 'dim', 'eps']);
 	requireTensor('normalize', x);
-	return tidy(() => div(x, clamp(norm(x, dim, { p, keepdim: true }), { min: eps })));
+	return inFloat32([x], (wide) => div(wide, clamp(norm(wide, dim, { p, keepdim: true }), { min: eps })));
 }

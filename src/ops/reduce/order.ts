@@ -7,6 +7,7 @@ import type { Shape } from '../../core/shape';
 import { emptyOn, Tensor } from '../../tensor';
 import { eq, isnan, logicalAnd, logicalOr, maximum, minimum, where } from '../elementwise';
 import { reshape } from '../layout';
+import { widened } from '../precision';
 import { requireTensor } from '../requirements';
 import { type Dims, mean, type ReduceOptions, type Reduction, reductionOf, shareAmong, spread } from './sums';
 
@@ -51,7 +52,9 @@ function extreme(name: string, op: 'amax' | 'amin', x: Tensor, dim: Dims | undef
 }
 
 function extremeBack(dims: readonly number[]) {
-	return (gradient: Tensor, [x, y]: readonly [Tensor, Tensor]) => [shareAmong(eq(x, spread(y, x.shape, dims)), gradient, dims)];
+	return (gradient: Tensor, [x, y]: readonly [Tensor, Tensor]) => [
+		shareAmong(eq(x, spread(y, x.shape, dims)), ...widened(gradient), dims),
+	];
 }
 
 /** For max, min and median of all elements: unlike amax and amin, as in PyTorch, elements that are NaN share the gradient of a NaN. */

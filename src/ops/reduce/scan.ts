@@ -8,6 +8,7 @@ import { tidy } from '../../tidy';
 import { mul, to } from '../elementwise';
 import { contiguous, narrow, pad } from '../layout';
 import { requireTensor } from '../operands';
+import { widened } from '../precision';
 
 export interface ScanOptions {
 	/** Convert x to this dtype first. */
@@ -67,9 +68,10 @@ function runningProduct(x: Tensor, dim: number): Tensor {
  * other end and no division.
  */
 function productBack(dim: number) {
-	return (gradient: Tensor, [x, y]: readonly [Tensor, Tensor]) => {
-		if (x.ndim === 0) return [gradient];
-		return [mul(recurrence(shifted(x, dim, -1, 0), gradient, dim, true), shifted(y, dim, 1, 1))];
+	return (gradient: Tensor, saved: readonly [Tensor, Tensor]) => {
+		const [g, x, y] = widened(gradient, ...saved);
+		if (x.ndim === 0) return [g];
+		return [mul(recurrence(shifted(x, dim, -1, 0), g, dim, true), shifted(y, dim, 1, 1))];
 	};
 }
 
@@ -94,9 +96,10 @@ function recurrence(a: Tensor, b: Tensor, dim: number, reverse: boolean): Tensor
 }
 
 function recurrenceBack(dim: number, reverse: boolean) {
-	return (gradient: Tensor, [a, h]: readonly [Tensor, Tensor]) => {
+	return (gradient: Tensor, saved: readonly [Tensor, Tensor]) => {
+		const [g, a, h] = widened(gradient, ...saved);
 		const before = reverse ? -1 : 1;
-		const slopes = recurrence(shifted(a, dim, reverse ? 1 : -1, 0), gradient, dim, !reverse);
+		const slopes = recurrence(shifted(a, dim, reverse ? 1 : -1, 0), g, dim, !reverse);
 		return [mul(slopes, shifted(h, dim, before, 0)), slopes];
 	};
 }

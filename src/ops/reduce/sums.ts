@@ -17,6 +17,7 @@ import { tidy } from '../../tidy';
 import { abs, div, eq, mul, pow, sign, sub, to, where } from '../elementwise';
 import { cat, expand, narrow, permute, reshape } from '../layout';
 import { requireTensor } from '../operands';
+import { widened } from '../precision';
 import { softmax } from '../softmax';
 
 export type Dims = number | readonly number[];
@@ -130,7 +131,8 @@ export function prod(x: Tensor, dim?: Dims, options: AccumulateOptions = {}): Te
  * exception, and every step is differentiable again.
  */
 function prodBack(dims: readonly number[]) {
-	return (gradient: Tensor, [x]: readonly [Tensor]) => {
+	return (gradient: Tensor, [saved]: readonly [Tensor]) => {
+		const [g, x] = widened(gradient, saved);
 		const { lines, arranged } = linesAlong(x, dims);
 		const last = lines.ndim - 1;
 		let level = lines;
@@ -145,7 +147,7 @@ function prodBack(dims: readonly number[]) {
 			const products = mul(left, right);
 			level = odd ? cat([products, narrow(level, last, size - 1, 1)], last) : products;
 		}
-		let slopes = expand(reshape(gradient, [...lines.shape.slice(0, last), 1]), level.shape);
+		let slopes = expand(reshape(g, [...lines.shape.slice(0, last), 1]), level.shape);
 		for (const { left, right, odd } of halves.reverse()) {
 			const half = left.shape[last]!;
 			const inner = narrow(slopes, last, 0, half);
@@ -193,7 +195,10 @@ export function logsumexp(x: Tensor, dim?: Dims, options: ReduceOptions = {}): T
 
 /** The softmax, not exp(x - result): the result has rounded off what a large maximum leaves of the logarithm. */
 function logsumexpBack(dims: readonly number[]) {
-	return (gradient: Tensor, [x]: readonly [Tensor]) => [mul(softmaxOver(x, dims), spread(gradient, x.shape, dims))];
+	return (gradient: Tensor, [saved]: readonly [Tensor]) => {
+		const [g, x] = widened(gradient, saved);
+		return [mul(softmaxOver(x, dims), spread(g, x.shape, dims))];
+	};
 }
 
 /** The softmax over all elements along `dims` together. */
@@ -260,9 +265,10 @@ function moment(name: 'var' | 'std', x: Tensor, dim: Dims | undefined, { correct
 }
 
 function momentBack(name: 'var' | 'std', dims: readonly number[], divisor: number) {
-	return (gradient: Tensor, [x, y]: readonly [Tensor, Tensor]) => {
+	return (gradient: Tensor, saved: readonly [Tensor, Tensor]) => {
+		const [g, x, y] = widened(gradient, ...saved);
 		// d std = d var / (2 std); where std is 0, so are all deviations.
-		const scale = name === 'var' ? mul(gradient, 2 / divisor) : where(eq(y, 0), 0, div(gradient, mul(nonzero(y), divisor)));
+		const scale = name === 'var' ? mul(g, 2 / divisor) : where(eq(y, 0), 0, div(g, mul(nonzero(y), divisor)));
 		return [mul(centred(x, dims), spread(scale, x.shape, dims))];
 	};
 }
@@ -299,15 +305,16 @@ export function norm(x: Tensor, dim?: Dims, options: NormOptions = {}): Tensor {
 }
 
 function normBack(dims: readonly number[], p: number) {
-	return (gradient: Tensor, [x, y]: readonly [Tensor, Tensor]) => {
+	return (gradient: Tensor, saved: readonly [Tensor, Tensor]) => {
+		const [g, x, y] = widened(gradient, ...saved);
 		const over = (t: Tensor) => spread(t, x.shape, dims);
-		if (p === 0) return [mul(over(gradient), 0)];
-		if (p === 1) return [mul(sign(x), over(gradient))];
-		if (p === 2) return [mul(x, over(div(gradient, nonzero(y))))];
-		if (Math.abs(p) === Infinity) return [mul(sign(x), shareAmong(eq(abs(x), over(y)), gradient, dims))];
+		if (p === 0) return [mul(over(g), 0)];
+		if (p === 1) return [mul(sign(x), over(g))];
+		if (p === 2) return [mul(x, over(div(g, nonzero(y))))];
+		if (Math.abs(p) === Infinity) return [mul(sign(x), shareAmong(eq(abs(x), over(y)), g, dims))];
 		const powers = mul(sign(x), pow(nonzero(abs(x)), p - 1));
 		// For p > 0 a norm of 0 has no other elements; for p < 0 it has, and they do not change it.
-		const scale = div(p < 0 ? where(eq(y, 0), 0, gradient) : gradient, pow(nonzero(y), p - 1));
+		const scale = div(p < 0 ? where(eq(y, 0), 0, g) : g, pow(nonzero(y), p - 1));
 		return [mul(powers, over(scale))];
 	};
 }

@@ -1,0 +1,16 @@
+import { test } from 'uvu';
+import { init } from 'wgrad';
+import { families } from '../ops';
+import { proveFloat16 } from '../proofs/float16';
+
+test.before(async () => {
+	await init({ device: 'webgpu' });
+});
+// Its default eps is that of the dtype, as PyTorch's.
+const entries = families.norm.map((entry) =>
+	entry.name === 'rmsNorm'
+		? { ...entry, samples: entry.samples.map((sample) => ({ ...sample, options: { eps: 2 ** -10, ...sample.options } })) }
+		: entry,
+);
+proveFloat16(entries);
+test.run();
