@@ -6,6 +6,7 @@ import { checkOptions } from '../../core/options';
 import { checkShape, contiguousStrides, normalizeDim, normalizeDims, numel, requireSizes, type Shape } from '../../core/shape';
 import { emptyOn, type Tensor, viewOf } from '../../tensor';
 import { tidy } from '../../tidy';
+import { inFloat32 } from '../precision';
 import { requireTensor, shown } from '../requirements';
 import { type PerDim, perDim, windowCount } from '../windows';
 import { cat, type Geometry, narrow, narrowed } from './parts';
@@ -182,8 +183,9 @@ export function pad(x: Tensor, pad: readonly number[], options: { mode?: PadMode
 		if (result < 0 || (result === 0 && size > 0 && !cropsFirst))
 			throw new ShapeError(`pad: ${before} and ${after} crop all of dim ${dim} of ${formatShape(x.shape)} in mode '${mode}'`);
 	});
-	return tidy(() => {
-		let y = reshape(x, x.shape);
+	// The gradients of an element and of its copies are added up.
+	return inFloat32([x], (wide) => {
+		let y = reshape(wide, x.shape);
 		sides.forEach(({ before, after }, dim) => {
 			const [start, end] = [Math.max(0, -before), Math.max(0, -after)];
 			const crop = () => {
@@ -196,7 +198,7 @@ export function pad(x: Tensor, pad: readonly number[], options: { mode?: PadMode
 			if (pieces.length > 1) y = cat(pieces, dim);
 			if (!cropsFirst) crop();
 		});
-		return apart(x, y);
+		return apart(wide, y);
 	});
 }
 

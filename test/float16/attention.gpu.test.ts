@@ -1,0 +1,15 @@
+import { test } from 'uvu';
+import { init } from 'wgrad';
+import { families } from '../ops';
+import { proveFloat16 } from '../proofs/float16';
+
+test.before(async () => {
+	await init({ device: 'webgpu' });
+});
+const gradient = {
+	own: 2.2,
+	largest: 6,
+	reason: 'slopes are differences of dot products with the gradient, one of them of the saved output, which is rounded',
+};
+proveFloat16(families.attention, { scaledDotProductAttention: { gradient } });
+test.run();

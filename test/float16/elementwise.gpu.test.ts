@@ -1,0 +1,21 @@
+import { test } from 'uvu';
+import { init } from 'wgrad';
+import { families } from '../ops';
+import { proveFloat16 } from '../proofs/float16';
+
+test.before(async () => {
+	await init({ device: 'webgpu' });
+});
+const fromOutput = { own: 4, largest: 1, reason: 'powers and differences of the saved output, which is rounded' };
+const shared = {
+	own: 2.2,
+	largest: 4,
+	reason: 'a sum of quotients by the saved output, which is rounded; the sum is smaller than they are',
+};
+proveFloat16(families.elementwise, {
+	rsqrt: { gradient: fromOutput },
+	tanh: { gradient: fromOutput },
+	sigmoid: { gradient: fromOutput },
+	hypot: { gradient: shared },
+});
+test.run();
