@@ -12,13 +12,12 @@ import { checkOptions } from '../core/options';
 import type { RandomKey } from '../core/philox';
 import { broadcastShapes, contiguousStrides, numel, type Shape, sameShape } from '../core/shape';
 import { emptyOn, type Tensor, viewOf } from '../tensor';
-import { tidy } from '../tidy';
+import { composed, inFloat32, widened } from './composed';
 import { arange } from './creation';
 import { add, ge, isinf, logicalAnd, logicalNot, logicalOr, lt, mul, sub, to, where } from './elementwise';
 import { contiguous, expand, narrow, reshape, transpose } from './layout';
 import { multiply } from './matmul';
 import { requireSameDevice, requireTensor, sumTo } from './operands';
-import { inFloat32, widened } from './precision';
 import { any, sum } from './reduce';
 import { requireProbability } from './requirements';
 import { softmax } from './softmax';
@@ -47,7 +46,7 @@ const MAX_HEAD_SIZE = 256;
  */
 export function scaledDotProductAttention(query: Tensor, key: Tensor, value: Tensor, options: AttentionOptions = {}): Tensor {
 	checkOptions('scaledDotProductAttention', options, ['attnMask', 'isCausal', 'dropoutP', 'scale', 'enableGqa']);
-	return tidy(() => {
+	return composed('scaledDotProductAttention', () => {
 		const { q, k, v, mask, shape, attributes } = prepare('scaledDotProductAttention', query, key, value, options);
 		const [size, valueSize] = [q.shape[3]!, v.shape[3]!];
 		const unfit = Math.max(size, valueSize) > MAX_HEAD_SIZE || Math.min(size, valueSize) === 0;
@@ -63,7 +62,7 @@ export function attentionWithWeights(
 	value: Tensor,
 	options: AttentionOptions = {},
 ): { output: Tensor; weights: Tensor } {
-	return tidy(() => {
+	return composed(name, () => {
 		const { q, k, v, mask, shape, attributes } = prepare(name, query, key, value, options);
 		const { output, weights } = compose(q, k, v, mask, attributes);
 		return { output: reshape(output, shape), weights: reshape(weights, [...shape.slice(0, -1), key.shape.at(-2)!]) };
@@ -294,7 +293,7 @@ function dropped(x: Tensor, kept: Tensor | null): Tensor {
 
 function compose(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | null, attributes: AttentionAttributes) {
 	const shape = [...q.shape.slice(0, 3), v.shape[3]!];
-	const [output, weights] = inFloat32([q, k, v, mask], (...inputs): [Tensor, Tensor] => {
+	const [output, weights] = inFloat32('scaledDotProductAttention', [q, k, v, mask], (...inputs): [Tensor, Tensor] => {
 		const found = weightsOf(...inputs, attributes);
 		const kept = dropped(found.weights, found.kept);
 		return [reshape(multiply('scaledDotProductAttention', kept, found.v), shape), kept];

@@ -11,7 +11,7 @@ import { ArgumentError, DTypeError, formatShape, ShapeError } from '../core/erro
 import { checkOptions } from '../core/options';
 import { type Shape, sameShape } from '../core/shape';
 import { emptyOn, type Tensor } from '../tensor';
-import { tidy } from '../tidy';
+import { composed } from './composed';
 import { contiguous, squeeze, unsqueeze } from './layout';
 import { requireSameDevice, requireTensor } from './operands';
 import { sum } from './reduce';
@@ -183,7 +183,7 @@ function convolution(
 	}
 	const attributes = { stride, padding: before, dilation, groups };
 	if (x.ndim === rank + 2) return convolved(operation, x, weight, bias, grid, attributes);
-	return tidy(() => squeeze(convolved(operation, unsqueeze(x, 0), weight, bias, grid, attributes), 0));
+	return composed(operation, () => squeeze(convolved(operation, unsqueeze(x, 0), weight, bias, grid, attributes), 0));
 }
 
 function transposedConvolution(
@@ -216,7 +216,7 @@ function transposedConvolution(
 	}
 	const attributes = { stride, padding, dilation, groups };
 	if (x.ndim === rank + 2) return inputGradient(operation, x, weight, bias, size, attributes);
-	return tidy(() => squeeze(inputGradient(operation, unsqueeze(x, 0), weight, bias, size, attributes), 0));
+	return composed(operation, () => squeeze(inputGradient(operation, unsqueeze(x, 0), weight, bias, size, attributes), 0));
 }
 
 /** The sum over all but the channels. */

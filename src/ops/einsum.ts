@@ -1,12 +1,11 @@
 /** Sums of products in Einstein's notation, lowered to batched matrix products. */
 import { ArgumentError, formatShape, ShapeError } from '../core/errors';
 import type { Tensor } from '../tensor';
-import { tidy } from '../tidy';
+import { composed, inFloat32 } from './composed';
 import { mul } from './elementwise';
 import { diagonal, expand, permute, reshape, squeeze } from './layout';
 import { multiply } from './matmul';
 import { promote } from './operands';
-import { inFloat32 } from './precision';
 import { sum } from './reduce';
 
 /** A tensor and the label of each of its dims. */
@@ -42,7 +41,9 @@ export function einsum(equation: string, ...tensors: Tensor[]): Tensor {
 		return arranged(terms[0]!, output, sizes);
 	};
 	// One product, or one sum, has nothing in between.
-	return isProduct || operands.length === 1 ? tidy(() => evaluate(...operands)) : inFloat32(operands, evaluate);
+	return isProduct || operands.length === 1
+		? composed('einsum', () => evaluate(...operands))
+		: inFloat32('einsum', operands, evaluate);
 }
 
 function parse(equation: string, operands: readonly Tensor[]): { inputs: string[][]; output: string[] } {

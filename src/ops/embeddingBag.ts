@@ -3,6 +3,7 @@ import { ArgumentError, DTypeError, formatShape, ShapeError } from '../core/erro
 import { checkOptions } from '../core/options';
 import { sameShape } from '../core/shape';
 import type { Tensor } from '../tensor';
+import { inFloat32 } from './composed';
 import { arange, ones, zeros } from './creation';
 import { add, clamp, div, mul, ne, to, where } from './elementwise';
 import { lookUp } from './embedding';
@@ -10,7 +11,6 @@ import { searchsorted } from './indexing';
 import { accumulated, checkValues, spreadIndex } from './indexing/places';
 import { unsqueeze } from './layout';
 import { requireSameDevice, requireTensor } from './operands';
-import { inFloat32 } from './precision';
 import { any, max, sum } from './reduce';
 
 export interface EmbeddingBagOptions {
@@ -52,7 +52,7 @@ export function embeddingBag(indices: Tensor, weight: Tensor, options: Embedding
 			);
 		}
 	}
-	return inFloat32([weight, perSampleWeights], (table, factors) => {
+	return inFloat32('embeddingBag', [weight, perSampleWeights], (table, factors) => {
 		let rows = lookUp('embeddingBag', indices, table, paddingIdx);
 		if (factors !== null) rows = mul(rows, unsqueeze(factors, -1));
 		const padding = paddingIdx !== undefined && paddingIdx < 0 ? paddingIdx + table.shape[0]! : paddingIdx;

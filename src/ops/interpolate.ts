@@ -7,14 +7,15 @@
  */
 import { requireFloating } from '../core/dtype';
 import { ArgumentError, formatShape, ShapeError } from '../core/errors';
+import { runOperation } from '../core/operation';
 import { checkOptions } from '../core/options';
 import type { Tensor } from '../tensor';
+import { inFloat32 } from './composed';
 import { tensor } from './creation';
 import { add, mul } from './elementwise';
 import { indexSelect } from './indexing';
 import { contiguous, expand, reshape } from './layout';
 import { adaptiveAvgPool1d, adaptiveAvgPool2d, adaptiveAvgPool3d } from './pool';
-import { inFloat32 } from './precision';
 import { requireTensor, shown } from './requirements';
 
 export type InterpolateMode = 'nearest' | 'nearest-exact' | 'linear' | 'bilinear' | 'bicubic' | 'trilinear' | 'area';
@@ -60,8 +61,9 @@ export function interpolate(x: Tensor, options: InterpolateOptions): Tensor {
 	if (alignCorners && !interpolating)
 		throw new ArgumentError(`interpolate: alignCorners is for linear and cubic modes, not for '${mode}'`);
 	const { size, scales } = target(x, rank, options);
-	if (mode === 'area') return [adaptiveAvgPool1d, adaptiveAvgPool2d, adaptiveAvgPool3d][rank - 1]!(x, size);
-	return inFloat32([x], (wide) => {
+	if (mode === 'area')
+		return runOperation('interpolate', () => [adaptiveAvgPool1d, adaptiveAvgPool2d, adaptiveAvgPool3d][rank - 1]!(x, size));
+	return inFloat32('interpolate', [x], (wide) => {
 		let y = reshape(wide, x.shape);
 		size.forEach((to, d) => {
 			const from = x.shape[d + 2]!;

@@ -9,11 +9,10 @@ import { DTypeError, formatShape, ShapeError } from '../core/errors';
 import { checkOptions } from '../core/options';
 import { broadcastShapes, broadcastStrides, numel, type Shape, sameShape } from '../core/shape';
 import { emptyOn, type Tensor, viewOf } from '../tensor';
-import { tidy } from '../tidy';
+import { composed, inFloat32, widened } from './composed';
 import { add, mul } from './elementwise';
 import { reshape, squeeze, transpose, unsqueeze } from './layout';
 import { requireSameDevice, requireTensor, sumTo } from './operands';
-import { inFloat32, widened } from './precision';
 
 function requireFactors(operation: string, ...factors: readonly Tensor[]): void {
 	for (const factor of factors) requireTensor(operation, factor);
@@ -86,7 +85,7 @@ export function matmul(a: Tensor, b: Tensor): Tensor {
 		broadcastShapes('matmul', a.shape.slice(0, -2), b.shape.slice(0, -2));
 		return multiply('matmul', a, b);
 	}
-	return tidy(() => matmulOfRanks(a, b, single));
+	return composed('matmul', () => matmulOfRanks(a, b, single));
 }
 
 function matmulOfRanks(a: Tensor, b: Tensor, single: boolean): Tensor {
@@ -127,7 +126,7 @@ function batched(name: string, a: Tensor, b: Tensor): Tensor {
 export function baddbmm(input: Tensor, batch1: Tensor, batch2: Tensor, options: { beta?: number; alpha?: number } = {}): Tensor {
 	const { beta = 1, alpha = 1 } = checkOptions('baddbmm', options, ['beta', 'alpha']);
 	requireFactors('baddbmm', input, batch1, batch2);
-	return inFloat32([input, batch1, batch2], (base, a, b) => {
+	return inFloat32('baddbmm', [input, batch1, batch2], (base, a, b) => {
 		const product = batched('baddbmm', a, b);
 		if (!sameShape(broadcastShapes('baddbmm', base.shape, product.shape), product.shape)) {
 			throw new ShapeError(`baddbmm: input ${formatShape(base.shape)} does not broadcast to ${formatShape(product.shape)}`);
@@ -145,7 +144,7 @@ export function mv(matrix: Tensor, vector: Tensor): Tensor {
 		throw new ShapeError(`mv: needs a matrix and a vector, not ${formatShape(matrix.shape)} x ${formatShape(vector.shape)}`);
 	}
 	if (matrix.shape[1] !== vector.size) throw innerError('mv', matrix, vector);
-	return tidy(() => reshape(multiply('mv', matrix, reshape(vector, [vector.size, 1])), [matrix.shape[0]!]));
+	return composed('mv', () => reshape(multiply('mv', matrix, reshape(vector, [vector.size, 1])), [matrix.shape[0]!]));
 }
 
 /** The sum of the products of two vectors: [K] x [K] to []. As `torch.dot`. */
@@ -154,7 +153,7 @@ export function dot(a: Tensor, b: Tensor): Tensor {
 	if (a.ndim !== 1 || b.ndim !== 1)
 		throw new ShapeError(`dot: needs two vectors, not ${formatShape(a.shape)} and ${formatShape(b.shape)}`);
 	if (a.size !== b.size) throw innerError('dot', a, b);
-	return tidy(() => reshape(multiply('dot', reshape(a, [1, a.size]), reshape(b, [b.size, 1])), []));
+	return composed('dot', () => reshape(multiply('dot', reshape(a, [1, a.size]), reshape(b, [b.size, 1])), []));
 }
 
 /** Every product of an element of a with one of b: [M] x [N] to [M, N]. As `torch.outer`. */
@@ -162,7 +161,7 @@ export function outer(a: Tensor, b: Tensor): Tensor {
 	requireFactors('outer', a, b);
 	if (a.ndim !== 1 || b.ndim !== 1)
 		throw new ShapeError(`outer: needs two vectors, not ${formatShape(a.shape)} and ${formatShape(b.shape)}`);
-	return tidy(() => multiply('outer', reshape(a, [a.size, 1]), reshape(b, [1, b.size])));
+	return composed('outer', () => multiply('outer', reshape(a, [a.size, 1]), reshape(b, [1, b.size])));
 }
 
 /**
@@ -175,7 +174,7 @@ export function linear(x: Tensor, weight: Tensor, bias: Tensor | null = null): T
 	if (weight.ndim === 1) {
 		if (bias !== null && bias.ndim > 0)
 			throw new ShapeError(`linear: bias ${formatShape(bias.shape)} must be a scalar for weight ${formatShape(weight.shape)}`);
-		return tidy(() => squeeze(linear(x, unsqueeze(weight, 0), bias && unsqueeze(bias, 0)), -1));
+		return composed('linear', () => squeeze(linear(x, unsqueeze(weight, 0), bias && unsqueeze(bias, 0)), -1));
 	}
 	if (weight.ndim !== 2)
 		throw new ShapeError(`linear: the weight must be [outFeatures, inFeatures], not ${formatShape(weight.shape)}`);

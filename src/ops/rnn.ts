@@ -14,12 +14,12 @@ import { type CellKind, GATES, KEPT } from '../backends/contract/rnn';
 import { DTypeError, formatShape, ShapeError } from '../core/errors';
 import { sameShape } from '../core/shape';
 import { emptyOn, type Tensor, viewOf } from '../tensor';
+import { inFloat32 } from './composed';
 import { arange } from './creation';
 import { add, lt, mul, relu, sigmoid, sub, tanh, where } from './elementwise';
 import { chunk, flip, narrow, reshape, select, stack, transpose, unflatten, unsqueeze } from './layout';
 import { linear, matmul } from './matmul';
 import { requireSameDevice } from './operands';
-import { inFloat32 } from './precision';
 import { sum } from './reduce';
 
 export interface RecurrentInput {
@@ -82,7 +82,7 @@ export function recurrent(
 	check(operation, kind, input);
 	const { lengths } = input;
 	const tensors = [input.x, input.h0, input.weight, input.c0, input.bias, input.projection] as const;
-	const [y, h, c] = inFloat32(tensors, (x, h0, weight, c0, bias, projection): [Tensor, Tensor, Tensor | null] => {
+	const [y, h, c] = inFloat32('recurrent', tensors, (x, h0, weight, c0, bias, projection): [Tensor, Tensor, Tensor | null] => {
 		const wide = { x, h0, weight, c0, bias, projection, lengths };
 		const [hidden, last] = projection ? composed(kind, wide, reverse) : fused(operation, kind, wide, reverse);
 		const steps = x.shape[0]!;

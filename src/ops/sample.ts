@@ -8,6 +8,7 @@ import { runOperation } from '../core/operation';
 import { checkOptions } from '../core/options';
 import { checkShape } from '../core/shape';
 import { emptyOn, type Tensor } from '../tensor';
+import { inFloat32 } from './composed';
 import { tensor } from './creation';
 import {
 	abs,
@@ -30,7 +31,6 @@ import {
 import { gather } from './indexing';
 import { detach, expand, reshape, select, transpose } from './layout';
 import { matmul } from './matmul';
-import { inFloat32 } from './precision';
 import { requireSameDevice, requireTensor, shown } from './requirements';
 
 /**
@@ -79,7 +79,7 @@ export function affineGrid(theta: Tensor, size: readonly number[], options: Affi
 	};
 	const values = allocateTyped('float64', height * width * 3);
 	for (let i = 0; i < height * width; i++) values.set([place(i % width, width), place(Math.floor(i / width), height), 1], i * 3);
-	return inFloat32([theta], (wide) => {
+	return inFloat32('affineGrid', [theta], (wide) => {
 		const base = tensor(values, { shape: [height * width, 3], dtype: wide.dtype, device: theta.device });
 		return reshape(matmul(base, transpose(wide, 1, 2)), [count, height, width, 2]);
 	});
@@ -130,7 +130,7 @@ export function gridSample(x: Tensor, grid: Tensor, options: GridSampleOptions =
 		shift: [centre, centre],
 	};
 	if (isGradEnabled() && (x.requiresGrad || grid.requiresGrad))
-		return inFloat32([x, grid], (...wide) => composed(...wide, attributes));
+		return inFloat32('gridSample', [x, grid], (...wide) => composed(...wide, attributes));
 	return record({
 		name: 'gridSample',
 		inputs: [x, grid],

@@ -4,10 +4,9 @@ import { record } from '../autograd/tape';
 import { requireFloating } from '../core/dtype';
 import { normalizeDim } from '../core/shape';
 import { emptyOn, type Tensor } from '../tensor';
-import { tidy } from '../tidy';
+import { composed, widened } from './composed';
 import { exp, mul, neg, sub } from './elementwise';
 import { requireTensor } from './operands';
-import { widened } from './precision';
 import { sum } from './reduce';
 
 /**
@@ -27,7 +26,7 @@ export function logSoftmax(x: Tensor, dim: number): Tensor {
 export function softmin(x: Tensor, dim: number): Tensor {
 	requireTensor('softmin', x);
 	requireFloating('softmin', x.dtype);
-	return tidy(() => softmax(neg(x), normalizeDim('softmin', dim, x.ndim)));
+	return composed('softmin', () => softmax(neg(x), normalizeDim('softmin', dim, x.ndim)));
 }
 
 function softmaxOf(name: 'softmax' | 'logSoftmax', x: Tensor, dim: number): Tensor {

@@ -221,4 +221,32 @@ onBoth('promotion follows PyTorch', async (device) => {
 	assert.equal(await w.tensor([0.1], { device }).eq(0.1).toArray(), [true]);
 });
 
+test('what does not fit carries the name of the call, not of an earlier one', () => {
+	const huge = [2 ** 20, 2 ** 20];
+	const small = w.ones([1]);
+	const wide = small.expand(huge);
+	small.exp();
+	const calls: Record<string, () => unknown> = {
+		zeros: () => w.zeros(huge),
+		ones: () => w.ones(huge),
+		full: () => w.full(huge, 3),
+		eye: () => w.eye(2 ** 20),
+		arange: () => w.arange(2 ** 31 - 1),
+		rand: () => w.rand(huge),
+		randn: () => w.randn(huge),
+		randint: () => w.randint(9, huge),
+		zerosLike: () => w.zerosLike(wide),
+		exp: () => wide.exp(),
+		add: () => wide.add(1),
+		clone: () => wide.clone(),
+		mseLoss: () => w.mseLoss(wide, wide, { reduction: 'none' }),
+		outer: () => w.outer(wide.select(0, 0), wide.select(0, 0)),
+		cat: () => w.cat([wide, wide]),
+	};
+	for (const [name, call] of Object.entries(calls)) {
+		assert.throws(call, new RegExp(`^${name}: a (float32|int32) tensor of`), name);
+		assert.throws(() => w.zeros([1], { dtype: 'float64' }), /^zeros: float64 lives on the CPU only/);
+	}
+});
+
 test.run();

@@ -3,7 +3,7 @@ import { promoteScalar } from '../../core/dtype';
 import { ArgumentError, DTypeError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
 import type { Tensor } from '../../tensor';
-import { tidy } from '../../tidy';
+import { composed } from '../composed';
 import { type Operand, requireTensor, storedAs } from '../operands';
 import { requireNumber } from '../requirements';
 import { add, div, mul, sub } from './binary';
@@ -188,10 +188,11 @@ export function clamp(x: Tensor, options: ClampOptions = {}): Tensor {
 		const dtype = bounds
 			.filter((bound) => !Number.isInteger(bound))
 			.reduce(promoteScalar, x.dtype === 'bool' ? 'int32' : x.dtype);
-		const composed = (g: Tensor, v: Tensor, p0: number, p1: number) => where(logicalAnd(ge(v, p0), le(v, p1)), g, 0);
-		return unary('clamp', to(x, dtype), 'numbers', composed, { p0: storedAs(dtype, low), p1: storedAs(dtype, high) });
+		const rule = (g: Tensor, v: Tensor, p0: number, p1: number) => where(logicalAnd(ge(v, p0), le(v, p1)), g, 0);
+		const limits = { p0: storedAs(dtype, low), p1: storedAs(dtype, high) };
+		return composed('clamp', () => unary('clamp', to(x, dtype), 'numbers', rule, limits));
 	}
-	return tidy(() => {
+	return composed('clamp', () => {
 		const raised = min === null ? x : above(x, min);
 		return max === null ? raised : below(raised, max);
 	});

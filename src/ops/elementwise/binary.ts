@@ -3,9 +3,11 @@ import { record, type Vjp } from '../../autograd/tape';
 import type { BinaryOp } from '../../backends/contract/elementwise';
 import { type DType, isFloating, isInt32, promoteScalar, requireFloating } from '../../core/dtype';
 import { ArgumentError, DTypeError } from '../../core/errors';
+import { runOperation } from '../../core/operation';
 import { checkOptions } from '../../core/options';
 import { broadcastShapes, type Shape, sameShape } from '../../core/shape';
 import { emptyOn, Tensor } from '../../tensor';
+import { widened } from '../composed';
 import {
 	broadcastView,
 	converted,
@@ -17,7 +19,6 @@ import {
 	resultType,
 	scalarFor,
 } from '../operands';
-import { widened } from '../precision';
 import { requireDivisor } from '../requirements';
 import { eq, ge, le, logicalAnd } from './compare';
 import { where } from './ternary';
@@ -265,7 +266,7 @@ export function pow(a: Operand, b: Operand): Tensor {
 	if (typeof b === 'number' && b < 0 && !isFloating(dtype)) {
 		throw new ArgumentError(`pow: whole numbers to the negative power ${b} are fractions. Convert with .to('float32')`);
 	}
-	if (b === 2 && a instanceof Tensor && a.dtype === dtype) return square(a);
+	if (b === 2 && a instanceof Tensor && a.dtype === dtype) return runOperation('pow', () => square(a));
 	return binary('pow', 'pow', a, b, dtype, POW);
 }
 

@@ -2,6 +2,7 @@
 import { NO_GRADIENT, record } from '../../autograd/tape';
 import type { CompareOp, PredicateOp } from '../../backends/contract/elementwise';
 import { isFloating, isInt32 } from '../../core/dtype';
+import { runOperation } from '../../core/operation';
 import { broadcastShapes } from '../../core/shape';
 import { emptyOn, Tensor } from '../../tensor';
 import {
@@ -49,7 +50,7 @@ function compare(op: CompareOp, a: Operand, b: Operand): Tensor {
 			vjp: NO_GRADIENT,
 		});
 	}
-	if (typeof a === 'number') return compare(MIRRORED[op], b, a);
+	if (typeof a === 'number') return runOperation(op, () => compare(MIRRORED[op], b, a));
 	const scalar = comparable(a, b as number);
 	return record({
 		name: op,

@@ -4,9 +4,8 @@ import { ArgumentError, formatShape, ShapeError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
 import { normalizeDim } from '../../core/shape';
 import type { Tensor } from '../../tensor';
-import { tidy } from '../../tidy';
+import { composed, inFloat32 } from '../composed';
 import { chunk, reshape } from '../layout';
-import { inFloat32 } from '../precision';
 import { requireNumber, requireTensor } from '../requirements';
 import { clamp, sigmoid } from './activation';
 import { mul, sub } from './binary';
@@ -22,7 +21,7 @@ function requireFloats(operation: string, x: Tensor): void {
 /** x - tanh(x); x is floating. As `torch.nn.functional.tanhshrink`. */
 export function tanhshrink(x: Tensor): Tensor {
 	requireFloats('tanhshrink', x);
-	return inFloat32([x], (wide) => sub(wide, tanh(wide)));
+	return inFloat32('tanhshrink', [x], (wide) => sub(wide, tanh(wide)));
 }
 
 /** x - lambda where x > lambda, x + lambda where x < -lambda, else 0; NaN stays. Default lambda 0.5. As `torch.nn.functional.softshrink`. */
@@ -30,7 +29,7 @@ export function softshrink(x: Tensor, options: { readonly lambda?: number } = {}
 	const { lambda = 0.5 } = checkOptions('softshrink', options, ['lambda']);
 	requireFloats('softshrink', x);
 	if (!(lambda >= 0)) throw new ArgumentError(`softshrink: lambda ${lambda} must be at least 0`);
-	return inFloat32([x], (wide) => sub(wide, clamp(wide, { min: -lambda, max: lambda })));
+	return inFloat32('softshrink', [x], (wide) => sub(wide, clamp(wide, { min: -lambda, max: lambda })));
 }
 
 /** 0 where |x| <= lambda, else x; NaN stays. Default lambda 0.5. As `torch.nn.functional.hardshrink`. */
@@ -38,7 +37,7 @@ export function hardshrink(x: Tensor, options: { readonly lambda?: number } = {}
 	const { lambda = 0.5 } = checkOptions('hardshrink', options, ['lambda']);
 	requireFloats('hardshrink', x);
 	requireNumber('hardshrink', 'lambda', lambda);
-	return tidy(() => where(logicalAnd(ge(x, -lambda), le(x, lambda)), 0, x));
+	return composed('hardshrink', () => where(logicalAnd(ge(x, -lambda), le(x, lambda)), 0, x));
 }
 
 /** `value` where x <= threshold, else x; NaN stays. x is floating. As `torch.nn.functional.threshold`. */
@@ -46,7 +45,7 @@ export function threshold(x: Tensor, limit: number, value: number): Tensor {
 	requireFloats('threshold', x);
 	requireNumber('threshold', 'threshold', limit);
 	requireNumber('threshold', 'value', value);
-	return tidy(() => where(le(x, limit), value, x));
+	return composed('threshold', () => where(le(x, limit), value, x));
 }
 
 /**
@@ -62,7 +61,7 @@ export function prelu(x: Tensor, weight: Tensor): Tensor {
 			`prelu: weight ${formatShape(weight.shape)} must have one slope, or one for each of the ${channels} channels of x ${formatShape(x.shape)}`,
 		);
 	}
-	return tidy(() => {
+	return composed('prelu', () => {
 		const slope = weight.size === 1 ? reshape(weight, []) : reshape(weight, [channels, ...new Array<number>(x.ndim - 2).fill(1)]);
 		return where(gt(x, 0), x, mul(slope, x));
 	});
@@ -74,7 +73,7 @@ export function glu(x: Tensor, dim = -1): Tensor {
 	const d = normalizeDim('glu', dim, x.ndim);
 	if (x.ndim === 0 || x.shape[d]! % 2 !== 0)
 		throw new ShapeError(`glu: dim ${dim} of x ${formatShape(x.shape)} must have an even size`);
-	return inFloat32([x], (wide) => {
+	return inFloat32('glu', [x], (wide) => {
 		const [a, b] = chunk(wide, 2, d) as [Tensor, Tensor];
 		return mul(a, sigmoid(b));
 	});

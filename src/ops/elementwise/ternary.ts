@@ -6,6 +6,7 @@ import { ArgumentError, DTypeError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
 import { broadcastShapes, type Shape } from '../../core/shape';
 import { emptyOn, Tensor } from '../../tensor';
+import { widened } from '../composed';
 import {
 	broadcastView,
 	converted,
@@ -17,7 +18,6 @@ import {
 	resultType,
 	scalarFor,
 } from '../operands';
-import { widened } from '../precision';
 import { div, mul, sub } from './binary';
 
 interface Given {

@@ -9,8 +9,8 @@ import { isFloating, requireFloating } from '../../core/dtype';
 import { ArgumentError, DTypeError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
 import { emptyOn, type Tensor } from '../../tensor';
+import { inFloat32, widened } from '../composed';
 import { converted, floatingType, requireTensor } from '../operands';
-import { inFloat32, widened } from '../precision';
 import { add, div, mul, sub } from './binary';
 
 /** gradient g times the derivative, of differentiable operations; v is the input or the output, as DERIVATIVE_IN says. */
@@ -224,7 +224,7 @@ export function round(x: Tensor, options: RoundOptions = {}): Tensor {
 	requireTensor('round', x);
 	requireFloating('round', x.dtype);
 	const power = 10 ** Math.abs(decimals);
-	return inFloat32([x], (wide) => {
+	return inFloat32('round', [x], (wide) => {
 		if (decimals > 0) return div(unary('round', mul(wide, power), 'numbers', null), power);
 		return mul(unary('round', div(wide, power), 'numbers', null), power);
 	});

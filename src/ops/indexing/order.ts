@@ -5,7 +5,7 @@ import { ArgumentError, formatShape, ShapeError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
 import { normalizeDim, type Shape, sameShape } from '../../core/shape';
 import { emptyOn, type Tensor, viewOf } from '../../tensor';
-import { tidy } from '../../tidy';
+import { composed } from '../composed';
 import { contiguous } from '../layout';
 import { promote } from '../operands';
 import { type ValuesIndices, valuesIndices } from '../reduce';
@@ -118,7 +118,7 @@ export function searchsorted(sortedSequence: Tensor, values: Tensor | number, op
 		throw new ArgumentError(`searchsorted: side '${String(side)}' is neither 'left' nor 'right'`);
 	if (side === 'left' && right) throw new ArgumentError(`searchsorted: side 'left' and right: true exclude each other`);
 	if (typeof values === 'number' || sorter !== null) {
-		return tidy(() => {
+		return composed('searchsorted', () => {
 			const wanted = typeof values === 'number' ? scalarOn(sortedSequence, values) : values;
 			return searchsorted(sorter === null ? sortedSequence : reordered(sortedSequence, sorter), wanted, { right });
 		});
@@ -134,7 +134,7 @@ export function searchsorted(sortedSequence: Tensor, values: Tensor | number, op
 		);
 	}
 	const rows = vector ? 1 : sequence.shape.slice(0, -1).reduce((a, b) => a * b, 1);
-	return tidy(() => {
+	return composed('searchsorted', () => {
 		const from = contiguous(sequence);
 		const to = contiguous(wanted);
 		return record({

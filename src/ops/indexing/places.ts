@@ -13,6 +13,7 @@ import { checkOptions } from '../../core/options';
 import { broadcastShapes, checkShape, contiguousStrides, normalizeDim, type Shape, sameShape } from '../../core/shape';
 import { emptyOn, Tensor, viewOf } from '../../tensor';
 import { tidy } from '../../tidy';
+import { composed } from '../composed';
 import { add, lt, to, where } from '../elementwise';
 import { broadcastTo, contiguous, reshape } from '../layout';
 import { floatingType } from '../operands';
@@ -88,7 +89,8 @@ export function checkPlaces(operation: string, x: Tensor, dim: number, index: Te
 export function gather(x: Tensor, dim: number, index: Tensor): Tensor {
 	requireTensor('gather', x);
 	requireTensor('gather', index, 'index');
-	if (x.ndim === 0 || index.ndim === 0) return tidy(() => reshape(gather(asVector(x), dim, asVector(index)), index.shape));
+	if (x.ndim === 0 || index.ndim === 0)
+		return composed('gather', () => reshape(gather(asVector(x), dim, asVector(index)), index.shape));
 	const { at, check } = checkPlaces('gather', x, dim, index);
 	return gathered('gather', x, at, index, check);
 }
@@ -155,10 +157,10 @@ export function indexSelect(x: Tensor, dim: number, index: Tensor): Tensor {
 		requireTensor('indexSelect', index, 'index');
 		if (index.size !== 1)
 			throw new ShapeError(`indexSelect: of a scalar the index must be one element, not ${formatShape(index.shape)}`);
-		return tidy(() => reshape(indexSelect(reshape(x, [1]), dim, index), []));
+		return composed('indexSelect', () => reshape(indexSelect(reshape(x, [1]), dim, index), []));
 	}
 	const { at, check } = checkRowIndex('indexSelect', x, dim, index);
-	return tidy(() => gathered('indexSelect', x, at, spreadIndex(index, at, x.shape), check));
+	return composed('indexSelect', () => gathered('indexSelect', x, at, spreadIndex(index, at, x.shape), check));
 }
 
 /**
@@ -169,7 +171,7 @@ export function take(x: Tensor, index: Tensor): Tensor {
 	requireTensor('take', x);
 	requireTensor('take', index, 'index');
 	const check = checkIndices('take', x, index, x.size, `the elements of ${formatShape(x.shape)}`, true);
-	return tidy(() => {
+	return composed('take', () => {
 		const place = where(lt(index, 0), add(index, x.size), index);
 		return reshape(gathered('take', reshape(x, [-1]), 0, reshape(place, [-1]), check), index.shape);
 	});
@@ -184,7 +186,7 @@ export function takeAlongDim(x: Tensor, index: Tensor, dim?: number): Tensor {
 	requireTensor('takeAlongDim', index, 'index');
 	if (dim === undefined) {
 		const check = checkIndices('takeAlongDim', x, index, x.size, `the elements of ${formatShape(x.shape)}`);
-		return tidy(() => gathered('takeAlongDim', reshape(x, [-1]), 0, reshape(index, [-1]), check));
+		return composed('takeAlongDim', () => gathered('takeAlongDim', reshape(x, [-1]), 0, reshape(index, [-1]), check));
 	}
 	if (index.ndim !== x.ndim || x.ndim === 0) {
 		throw new ShapeError(
@@ -194,7 +196,7 @@ export function takeAlongDim(x: Tensor, index: Tensor, dim?: number): Tensor {
 	const at = normalizeDim('takeAlongDim', dim, x.ndim);
 	const check = checkIndices('takeAlongDim', x, index, x.shape[at]!, `dim ${at} of ${formatShape(x.shape)}`);
 	const others = broadcastShapes('takeAlongDim', x.shape.with(at, 1), index.shape.with(at, 1));
-	return tidy(() =>
+	return composed('takeAlongDim', () =>
 		gathered(
 			'takeAlongDim',
 			broadcastTo(x, others.with(at, x.shape[at]!)),
@@ -216,10 +218,10 @@ export function maskedFill(x: Tensor, mask: Tensor, value: number | boolean | Te
 		if (value.ndim !== 0)
 			throw new ShapeError(`maskedFill: the value must be a number or a scalar tensor, not ${formatShape(value.shape)}`);
 		requireSameDevice('maskedFill', x, value);
-		return tidy(() => where(mask, to(value, x.dtype), x));
+		return composed('maskedFill', () => where(mask, to(value, x.dtype), x));
 	}
 	const stored = fillValue('maskedFill', x.dtype, value);
-	return tidy(() => filledWhere(broadcastTo(x, shape), broadcastTo(mask, shape), stored));
+	return composed('maskedFill', () => filledWhere(broadcastTo(x, shape), broadcastTo(mask, shape), stored));
 }
 
 function filledWhere(x: Tensor, mask: Tensor, value: number): Tensor {
@@ -269,7 +271,7 @@ export async function maskedSelect(x: Tensor, mask: Tensor): Promise<Tensor> {
 	const whole = broadcastTo(mask, shape);
 	const positions = await nonzeroPositions(whole);
 	whole.dispose();
-	return tidy(() =>
+	return composed('maskedSelect', () =>
 		gathered('maskedSelect', reshape(broadcastTo(x, shape), [-1]), 0, uploaded(x, positions, [positions.length])),
 	);
 }

@@ -11,10 +11,9 @@ import type { IndexCheck } from '../../core/indexCheck';
 import { checkOptions } from '../../core/options';
 import { type Shape, sameShape } from '../../core/shape';
 import { emptyOn, Tensor, viewOf } from '../../tensor';
-import { tidy } from '../../tidy';
+import { composed, inFloat32, widened } from '../composed';
 import { div, eq, mul, to, where } from '../elementwise';
 import { contiguous, narrow, reshape } from '../layout';
-import { inFloat32, widened } from '../precision';
 import { requireSameDevice, requireTensor } from '../requirements';
 import { accumulateBack, accumulated, asVector, checkPlaces, checkRowIndex, gathered, spreadIndex } from './places';
 
@@ -27,9 +26,9 @@ export function scatterAdd(x: Tensor, dim: number, index: Tensor, source: Tensor
 	requireTensor('scatterAdd', index, 'index');
 	requireTensor('scatterAdd', source, 'source');
 	if (x.ndim === 0 || index.ndim === 0 || source.ndim === 0)
-		return tidy(() => reshape(scatterAdd(asVector(x), dim, asVector(index), asVector(source)), x.shape));
+		return composed('scatterAdd', () => reshape(scatterAdd(asVector(x), dim, asVector(index), asVector(source)), x.shape));
 	const { at, check } = checkPlaces('scatterAdd', x, dim, index);
-	return tidy(() => addedAt('scatterAdd', x, at, index, sourceFor('scatterAdd', x, index, source), check));
+	return composed('scatterAdd', () => addedAt('scatterAdd', x, at, index, sourceFor('scatterAdd', x, index, source), check));
 }
 
 /** The part of `source` that belongs to `index`. */
@@ -86,11 +85,11 @@ export function scatter(
 		throw new ArgumentError(`scatter: reduce '${String(reduce)}' is not 'add', 'multiply' or null`);
 	if (x.ndim === 0 || index.ndim === 0 || (source instanceof Tensor && source.ndim === 0)) {
 		const from = source instanceof Tensor ? asVector(source) : source;
-		return tidy(() => reshape(scatter(asVector(x), dim, asVector(index), from, options), x.shape));
+		return composed('scatter', () => reshape(scatter(asVector(x), dim, asVector(index), from, options), x.shape));
 	}
 	const { at, check } = checkPlaces('scatter', x, dim, index);
 	if (reduce === null && !(source instanceof Tensor)) return filledAt(x, at, index, fillValue('scatter', x.dtype, source), check);
-	return tidy(() => {
+	return composed('scatter', () => {
 		const from = source instanceof Tensor ? sourceFor('scatter', x, index, source) : filledLike(x, index.shape, source);
 		if (reduce === 'add') return addedAt('scatter', x, at, index, from, check);
 		if (reduce === 'multiply') return multipliedAt(x, at, index, from, check);
@@ -106,7 +105,7 @@ function filledLike(x: Tensor, shape: Shape, value: number | boolean): Tensor {
 
 function multipliedAt(x: Tensor, dim: number, index: Tensor, source: Tensor, check?: IndexCheck): Tensor {
 	requireDType('scatter', x.dtype, ['float32', 'float64', 'float16', 'int32']);
-	return inFloat32([x, source], (wide, factors) => mul(wide, productsAt(factors, dim, index, x.shape, check)));
+	return inFloat32('scatter', [x, source], (wide, factors) => mul(wide, productsAt(factors, dim, index, x.shape, check)));
 }
 
 /** The product of what `source` has for each place of `shape`; 1 where it has nothing. */
@@ -216,7 +215,7 @@ export function indexAdd(x: Tensor, dim: number, index: Tensor, source: Tensor, 
 	const { alpha = 1 } = checkOptions('indexAdd', options, ['alpha']);
 	requireTensor('indexAdd', x);
 	requireTensor('indexAdd', source, 'source');
-	if (x.ndim === 0) return tidy(() => reshape(indexAdd(asVector(x), dim, index, asVector(source), options), []));
+	if (x.ndim === 0) return composed('indexAdd', () => reshape(indexAdd(asVector(x), dim, index, asVector(source), options), []));
 	const { at, check } = checkRowIndex('indexAdd', x, dim, index);
 	requireDType('indexAdd', source.dtype, [x.dtype], 'source');
 	requireSameDevice('indexAdd', x, source);
@@ -231,6 +230,6 @@ export function indexAdd(x: Tensor, dim: number, index: Tensor, source: Tensor, 
 		);
 	}
 	const places = () => spreadIndex(index, at, x.shape);
-	if (alpha === 1) return tidy(() => addedAt('indexAdd', x, at, places(), source, check));
-	return inFloat32([x, source], (wide, added) => addedAt('indexAdd', wide, at, places(), mul(added, alpha), check));
+	if (alpha === 1) return composed('indexAdd', () => addedAt('indexAdd', x, at, places(), source, check));
+	return inFloat32('indexAdd', [x, source], (wide, added) => addedAt('indexAdd', wide, at, places(), mul(added, alpha), check));
 }

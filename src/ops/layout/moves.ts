@@ -5,8 +5,7 @@ import { ArgumentError, formatShape, ShapeError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
 import { checkShape, contiguousStrides, normalizeDim, normalizeDims, numel, requireSizes, type Shape } from '../../core/shape';
 import { emptyOn, type Tensor, viewOf } from '../../tensor';
-import { tidy } from '../../tidy';
-import { inFloat32 } from '../precision';
+import { composed, inFloat32 } from '../composed';
 import { requireTensor, shown } from '../requirements';
 import { type PerDim, perDim, windowCount } from '../windows';
 import { cat, type Geometry, narrow, narrowed } from './parts';
@@ -45,7 +44,7 @@ function flipBack(dims: readonly number[]) {
 export function roll(x: Tensor, shifts: number | readonly number[], dims?: number | readonly number[]): Tensor {
 	requireTensor('roll', x);
 	if (dims === undefined) {
-		return tidy(() => reshape(roll(reshape(x, [-1]), shifts, 0), x.shape));
+		return composed('roll', () => reshape(roll(reshape(x, [-1]), shifts, 0), x.shape));
 	}
 	const by = [shifts].flat();
 	const along = [dims].flat().map((dim) => normalizeDim('roll', dim, x.ndim));
@@ -124,7 +123,7 @@ function repeated(name: string, x: Tensor, repeats: readonly number[]): Tensor {
 		name,
 		start.map((size, dim) => size * repeats[dim]!),
 	);
-	return tidy(() => {
+	return composed(name, () => {
 		let y = reshape(x, start);
 		repeats.forEach((count, dim) => {
 			if (count === 1) return;
@@ -184,7 +183,7 @@ export function pad(x: Tensor, pad: readonly number[], options: { mode?: PadMode
 			throw new ShapeError(`pad: ${before} and ${after} crop all of dim ${dim} of ${formatShape(x.shape)} in mode '${mode}'`);
 	});
 	// The gradients of an element and of its copies are added up.
-	return inFloat32([x], (wide) => {
+	return inFloat32('pad', [x], (wide) => {
 		let y = reshape(wide, x.shape);
 		sides.forEach(({ before, after }, dim) => {
 			const [start, end] = [Math.max(0, -before), Math.max(0, -after)];
@@ -353,7 +352,7 @@ export function unfold(x: Tensor, kernelSize: PerDim, options: UnfoldOptions = {
 	const setup = windows('unfold', kernelSize, options);
 	windowGrid('unfold', x.shape.slice(-2), setup);
 	if (x.ndim === 4) return unfolded(x, setup);
-	return tidy(() => {
+	return composed('unfold', () => {
 		const y = unfolded(reshape(x, [1, ...x.shape]), setup);
 		return reshape(y, y.shape.slice(1));
 	});
@@ -376,7 +375,7 @@ export function fold(x: Tensor, outputSize: PerDim, kernelSize: PerDim, options:
 		);
 	}
 	if (x.ndim === 3) return folded(x, size, setup);
-	return tidy(() => {
+	return composed('fold', () => {
 		const y = folded(reshape(x, [1, ...x.shape]), size, setup);
 		return reshape(y, y.shape.slice(1));
 	});

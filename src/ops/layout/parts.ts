@@ -7,6 +7,7 @@
 import { record, recordMany } from '../../autograd/tape';
 import { ONE_OF_SEVERAL } from '../../autograd/views';
 import { ArgumentError, formatShape, ShapeError } from '../../core/errors';
+import { runOperation } from '../../core/operation';
 import { checkShape, normalizeDim, type Shape, sameShape } from '../../core/shape';
 import { emptyOn, type Tensor, viewOf } from '../../tensor';
 import { promote } from '../operands';
@@ -273,7 +274,7 @@ function requireTensors(operation: string, tensors: readonly Tensor[]): Tensor[]
 /** The diagonal of a matrix; or, of a vector, the square matrix that has it as its diagonal `diagonal`, else zeros. */
 export function diag(x: Tensor, offset = 0): Tensor {
 	requireTensor('diag', x);
-	if (x.ndim === 2) return clone(diagonal(x, offset));
+	if (x.ndim === 2) return runOperation('diag', () => clone(diagonal(x, offset)));
 	if (x.ndim !== 1) throw new ShapeError(`diag: needs a vector or a matrix, not ${formatShape(x.shape)}`);
 	if (!Number.isInteger(offset)) throw new ArgumentError(`diag: diagonal ${offset} must be a whole number`);
 	const size = x.size + Math.abs(offset);

@@ -1,7 +1,7 @@
 /** Channels into pixels and back: sub-pixel convolution's rearrangement. Shi et al. 2016. */
 import { ArgumentError, formatShape, ShapeError } from '../../core/errors';
 import type { Tensor } from '../../tensor';
-import { tidy } from '../../tidy';
+import { composed } from '../composed';
 import { requireTensor } from '../requirements';
 import { permute, reshape } from './views';
 
@@ -15,7 +15,7 @@ export function pixelShuffle(x: Tensor, upscaleFactor: number): Tensor {
 		);
 	const c = channels / (r * r);
 	const at = rest.length;
-	return tidy(() => {
+	return composed('pixelShuffle', () => {
 		const split = reshape(x, [...rest, c, r, r, height, width]);
 		const moved = permute(split, [...rest.keys(), at, at + 3, at + 1, at + 4, at + 2]);
 		return reshape(moved, [...rest, c, height * r, width * r]);
@@ -29,7 +29,7 @@ export function pixelUnshuffle(x: Tensor, downscaleFactor: number): Tensor {
 	if (height % r !== 0 || width % r !== 0)
 		throw new ShapeError(`pixelUnshuffle: height and width of ${formatShape(x.shape)} are no multiples of downscaleFactor ${r}`);
 	const at = rest.length;
-	return tidy(() => {
+	return composed('pixelUnshuffle', () => {
 		const split = reshape(x, [...rest, channels, height / r, r, width / r, r]);
 		const moved = permute(split, [...rest.keys(), at, at + 2, at + 4, at + 1, at + 3]);
 		return reshape(moved, [...rest, channels * r * r, height / r, width / r]);

@@ -8,13 +8,13 @@ import type { IndexCheck } from '../../core/indexCheck';
 import { checkOptions } from '../../core/options';
 import { numel, type Shape, sameShape } from '../../core/shape';
 import { emptyOn, type Tensor } from '../../tensor';
+import { inFloat32, widened } from '../composed';
 import { arange } from '../creation';
 import { add, div, eq, mul, neg, pow, relu, sub, where } from '../elementwise';
 import { indexSelect } from '../indexing';
 import { checked, gathered } from '../indexing/places';
 import { reshape, unsqueeze } from '../layout';
 import { converted, requireSameDevice, requireTensor } from '../operands';
-import { inFloat32, widened } from '../precision';
 import { sum } from '../reduce';
 import { logSoftmax, softmax } from '../softmax';
 import { type LossOptions, reduced, requireReduction } from './reduction';
@@ -218,7 +218,7 @@ function softCrossEntropy(
 			`crossEntropy: probabilities ${formatShape(target.shape)} must have the shape of input ${formatShape(input.shape)}. Classes must be int32: convert with .to('int32')`,
 		);
 	}
-	return inFloat32([input, target, weight], (x, given, w) => {
+	return inFloat32('crossEntropy', [input, target, weight], (x, given, w) => {
 		const dim = x.ndim === 1 ? 0 : 1;
 		let shares = labelSmoothing === 0 ? given : add(mul(given, 1 - labelSmoothing), labelSmoothing / classes);
 		if (w !== null) shares = mul(shares, reshape(w, [classes, ...new Array<number>(x.ndim - dim - 1).fill(1)]));
@@ -265,7 +265,7 @@ export function multiMarginLoss(input: Tensor, target: Tensor, options: MultiMar
 	}
 	requireWeight(name, weight, classes, input);
 	const check = checkClasses(name, target, classes);
-	return inFloat32([input, weight], (x, factors) => {
+	return inFloat32('multiMarginLoss', [input, weight], (x, factors) => {
 		const labels = unsqueeze(target, -1);
 		const excess = relu(add(sub(x, gathered(name, x, x.ndim - 1, labels, check)), margin));
 		const others = where(eq(labels, arange(classes, { device: input.device })), 0, p === 2 ? pow(excess, 2) : excess);

@@ -7,7 +7,7 @@ import { ArgumentError, formatShape, ShapeError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
 import { sameShape } from '../../core/shape';
 import { emptyOn, type Tensor } from '../../tensor';
-import { tidy } from '../../tidy';
+import { composed } from '../composed';
 import { arange, full, tensor, zeros } from '../creation';
 import { add, clamp, div, ge, gt, logicalAnd, lt, mul, ne, neg, to, where } from '../elementwise';
 import { checkIndices, checkValues, gathered } from '../indexing/places';
@@ -62,7 +62,7 @@ export function ctcLoss(
 	if (logProbs.shape[0] === 0) throw new ShapeError(`ctcLoss: logProbs ${formatShape(logProbs.shape)} has no steps`);
 	if (!Number.isInteger(blank) || blank < 0 || blank >= classes)
 		throw new ArgumentError(`ctcLoss: blank ${blank} is none of the ${classes} classes`);
-	return tidy(() => {
+	return composed('ctcLoss', () => {
 		const alone = logProbs.ndim === 2;
 		const batch = alone ? unsqueeze(logProbs, 1) : logProbs;
 		const [steps, count] = batch.shape as [number, number];

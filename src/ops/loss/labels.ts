@@ -4,12 +4,12 @@ import { DTypeError, formatShape, ShapeError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
 import { sameShape } from '../../core/shape';
 import type { Tensor } from '../../tensor';
+import { inFloat32 } from '../composed';
 import { arange } from '../creation';
 import { add, div, eq, ge, gt, logicalAnd, logSigmoid, mul, neg, relu, sub, to, where } from '../elementwise';
 import { checkIndices, gathered } from '../indexing/places';
 import { unsqueeze } from '../layout';
 import { requireSameDevice, requireTensor } from '../operands';
-import { inFloat32 } from '../precision';
 import { any, cumprod, mean, sum } from '../reduce';
 import { type LossOptions, reduced, requirePair, requireReduction } from './reduction';
 
@@ -27,7 +27,7 @@ export function multiLabelSoftMarginLoss(input: Tensor, target: Tensor, options:
 	requirePair('multiLabelSoftMarginLoss', input, target, reduction);
 	if (input.ndim === 0) throw new ShapeError('multiLabelSoftMarginLoss: input must be [C] or [N, C], not a scalar');
 	if (weight !== null) requireTensor('multiLabelSoftMarginLoss', weight, 'weight');
-	return inFloat32([input, target, weight], (x, y, w) => {
+	return inFloat32('multiLabelSoftMarginLoss', [input, target, weight], (x, y, w) => {
 		const losses = neg(add(mul(y, logSigmoid(x)), mul(sub(1, y), logSigmoid(neg(x)))));
 		return reduced(mean(w === null ? losses : mul(losses, w), -1), reduction);
 	});
@@ -53,7 +53,7 @@ export function multiLabelMarginLoss(input: Tensor, target: Tensor, options: Los
 			`${name}: input and target must both be [C] or [N, C], not ${formatShape(input.shape)} and ${formatShape(target.shape)}`,
 		);
 	}
-	return inFloat32([input], (x) => {
+	return inFloat32('multiLabelMarginLoss', [input], (x) => {
 		const classes = x.shape.at(-1)!;
 		const listed = gt(cumprod(to(ge(target, 0), x.dtype), -1), 0);
 		const labels = where(listed, target, 0);

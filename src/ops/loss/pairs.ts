@@ -7,6 +7,7 @@ import { ArgumentError, formatShape, ShapeError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
 import { sameShape } from '../../core/shape';
 import { emptyOn, type Tensor } from '../../tensor';
+import { inFloat32, widened } from '../composed';
 import {
 	abs,
 	add,
@@ -32,7 +33,6 @@ import {
 } from '../elementwise';
 import { reshape } from '../layout';
 import { converted, floatingType, gradientFor, requireSameDevice, requireTensor } from '../operands';
-import { inFloat32, widened } from '../precision';
 import { sum } from '../reduce';
 import { type LossOptions, type Reduction, reduced, requirePair } from './reduction';
 
@@ -101,7 +101,7 @@ function fusedGradient(op: PairLossOp, a: Tensor, b: Tensor, gradient: Tensor, p
 
 function simple(name: string, op: PairLossOp, input: Tensor, target: Tensor, reduction: Reduction, parameter?: number): Tensor {
 	requirePair(name, input, target, reduction);
-	return inFloat32([input, target], (x, y) => reduced(pairLoss(name, op, x, y, parameter), reduction));
+	return inFloat32(name, [input, target], (x, y) => reduced(pairLoss(name, op, x, y, parameter), reduction));
 }
 
 /** (input - target)^2. As `torch.nn.functional.mse_loss`, but shapes must be equal. */
@@ -158,7 +158,7 @@ function weighted(losses: Tensor, weight: Tensor | null): Tensor {
 export function binaryCrossEntropy(input: Tensor, target: Tensor, options: WeightedOptions = {}): Tensor {
 	const { reduction = 'mean', weight = null } = checkOptions('binaryCrossEntropy', options, ['weight', 'reduction']);
 	requirePair('binaryCrossEntropy', input, target, reduction);
-	return inFloat32([input, target, weight], (x, y, w) =>
+	return inFloat32('binaryCrossEntropy', [input, target, weight], (x, y, w) =>
 		reduced(weighted(pairLoss('binaryCrossEntropy', 'bce', x, y), w), reduction),
 	);
 }
@@ -181,7 +181,7 @@ export function binaryCrossEntropyWithLogits(input: Tensor, target: Tensor, opti
 	const name = 'binaryCrossEntropyWithLogits';
 	requirePair(name, input, target, reduction);
 	if (posWeight !== null) requireTensor(name, posWeight, 'posWeight');
-	return inFloat32([input, target, weight, posWeight], (x, y, w, factor) => {
+	return inFloat32('binaryCrossEntropyWithLogits', [input, target, weight, posWeight], (x, y, w, factor) => {
 		let losses = pairLoss(name, 'bceWithLogits', x, y);
 		if (factor !== null) losses = sub(losses, mul(mul(sub(factor, 1), y), logSigmoid(x)));
 		return reduced(weighted(losses, w), reduction);
@@ -199,7 +199,7 @@ export interface KlDivOptions {
 export function klDiv(input: Tensor, target: Tensor, options: KlDivOptions = {}): Tensor {
 	const { reduction = 'mean', logTarget = false } = checkOptions('klDiv', options, ['reduction', 'logTarget']);
 	requirePair('klDiv', input, target, reduction === 'batchmean' ? 'sum' : reduction);
-	return inFloat32([input, target], (x, y) => {
+	return inFloat32('klDiv', [input, target], (x, y) => {
 		const losses = pairLoss('klDiv', logTarget ? 'klDivLog' : 'klDiv', x, y);
 		if (reduction !== 'batchmean') return reduced(losses, reduction);
 		return input.ndim === 0 ? sum(losses) : div(sum(losses), input.shape[0]!);
@@ -224,7 +224,7 @@ export function poissonNllLoss(input: Tensor, target: Tensor, options: PoissonNl
 		eps = 1e-8,
 	} = checkOptions('poissonNllLoss', options, ['logInput', 'full', 'eps', 'reduction']);
 	requirePair('poissonNllLoss', input, target, reduction);
-	return inFloat32([input, target], (x, count) => {
+	return inFloat32('poissonNllLoss', [input, target], (x, count) => {
 		let losses = logInput ? sub(exp(x), mul(count, x)) : sub(x, mul(count, log(add(x, eps))));
 		if (full) {
 			const large = where(gt(count, 1), count, 2);
@@ -259,7 +259,7 @@ export function gaussianNllLoss(input: Tensor, target: Tensor, variance: Tensor,
 			`gaussianNllLoss: variance ${formatShape(variance.shape)} fits input ${formatShape(input.shape)} neither whole nor without its last dim. Reshape it`,
 		);
 	}
-	return inFloat32([input, target, variance], (x, y, given) => {
+	return inFloat32('gaussianNllLoss', [input, target, variance], (x, y, given) => {
 		const v = lacking ? reshape(given, [...outer, 1]) : given;
 		const raised = add(
 			v,
@@ -279,14 +279,14 @@ export interface MarginOptions extends LossOptions {
 export function hingeLoss(input: Tensor, target: Tensor, options: MarginOptions = {}): Tensor {
 	const { reduction = 'mean', margin = 1 } = checkOptions('hingeLoss', options, ['margin', 'reduction']);
 	requirePair('hingeLoss', input, target, reduction);
-	return inFloat32([input, target], (x, y) => reduced(relu(sub(margin, mul(y, x))), reduction));
+	return inFloat32('hingeLoss', [input, target], (x, y) => reduced(relu(sub(margin, mul(y, x))), reduction));
 }
 
 /** The input where the target is 1, max(0, margin - input) where it is -1; margin 1 by default. As `torch.nn.functional.hinge_embedding_loss`. */
 export function hingeEmbeddingLoss(input: Tensor, target: Tensor, options: MarginOptions = {}): Tensor {
 	const { reduction = 'mean', margin = 1 } = checkOptions('hingeEmbeddingLoss', options, ['margin', 'reduction']);
 	requirePair('hingeEmbeddingLoss', input, target, reduction);
-	return inFloat32([input, target], (x, y) => {
+	return inFloat32('hingeEmbeddingLoss', [input, target], (x, y) => {
 		const near = where(ne(y, -1), x, 0);
 		const far = where(ne(y, 1), clamp(sub(margin, x), { min: 0 }), 0);
 		return reduced(add(near, far), reduction);
@@ -297,5 +297,5 @@ export function hingeEmbeddingLoss(input: Tensor, target: Tensor, options: Margi
 export function softMarginLoss(input: Tensor, target: Tensor, options: LossOptions = {}): Tensor {
 	const { reduction = 'mean' } = checkOptions('softMarginLoss', options, ['reduction']);
 	requirePair('softMarginLoss', input, target, reduction);
-	return inFloat32([input, target], (x, y) => reduced(neg(logSigmoid(mul(y, x))), reduction));
+	return inFloat32('softMarginLoss', [input, target], (x, y) => reduced(neg(logSigmoid(mul(y, x))), reduction));
 }

@@ -4,10 +4,10 @@ import { ArgumentError, formatShape, ShapeError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
 import { sameShape } from '../../core/shape';
 import type { Tensor } from '../../tensor';
+import { inFloat32 } from '../composed';
 import { add, clamp, div, eq, minimum, mul, sqrt, square, sub, where } from '../elementwise';
 import { pairwiseDistance } from '../norm';
 import { requireSameDevice, requireTensor } from '../operands';
-import { inFloat32 } from '../precision';
 import { norm, sum } from '../reduce';
 import { type LossOptions, reduced, requireReduction } from './reduction';
 
@@ -53,7 +53,7 @@ export function cosineEmbeddingLoss(
 			`${name}: target ${formatShape(target.shape)} must be ${formatShape(input1.shape.slice(0, -1))} for inputs ${formatShape(input1.shape)}`,
 		);
 	}
-	return inFloat32([input1, input2], (x, y) => {
+	return inFloat32('cosineEmbeddingLoss', [input1, input2], (x, y) => {
 		const square1 = add(sum(square(x), -1), COSINE_EPS);
 		const square2 = add(sum(square(y), -1), COSINE_EPS);
 		const cosine = div(sum(mul(x, y), -1), sqrt(mul(square1, square2)));
@@ -83,7 +83,7 @@ export function marginRankingLoss(input1: Tensor, input2: Tensor, target: Tensor
 			`marginRankingLoss: target ${formatShape(target.shape)} must have the shape of the inputs, ${formatShape(input1.shape)}`,
 		);
 	}
-	return inFloat32([input1, input2, target], (x, y, sign) =>
+	return inFloat32('marginRankingLoss', [input1, input2, target], (x, y, sign) =>
 		reduced(clamp(sub(margin, mul(sign, sub(x, y))), { min: 0 }), reduction),
 	);
 }
@@ -122,7 +122,9 @@ export function tripletMarginLoss(
 	if (anchor.ndim === 0) throw new ShapeError(`${name}: inputs must have at least one dim`);
 	if (typeof p !== 'number' || Number.isNaN(p)) throw new ArgumentError(`${name}: p must be a number, not ${String(p)}`);
 	const distance = (a: Tensor, b: Tensor) => norm(add(sub(a, b), eps), -1, { p });
-	return inFloat32([anchor, positive, negative], (...rows) => reduced(triplet(distance, ...rows, margin, swap), reduction));
+	return inFloat32('tripletMarginLoss', [anchor, positive, negative], (...rows) =>
+		reduced(triplet(distance, ...rows, margin, swap), reduction),
+	);
 }
 
 /** max(0, margin + distance of anchor and positive - distance of anchor, or with `swap` of the nearer of both, and negative). */
@@ -171,5 +173,7 @@ export function tripletMarginWithDistanceLoss(
 		requireTensor(name, found, 'what distanceFunction returns');
 		return found;
 	};
-	return inFloat32([anchor, positive, negative], (...rows) => reduced(triplet(distance, ...rows, margin, swap), reduction));
+	return inFloat32('tripletMarginWithDistanceLoss', [anchor, positive, negative], (...rows) =>
+		reduced(triplet(distance, ...rows, margin, swap), reduction),
+	);
 }

@@ -5,11 +5,11 @@ import type { NormShape } from '../../backends/contract/norm';
 import { ArgumentError, formatShape } from '../../core/errors';
 import { checkOptions } from '../../core/options';
 import { emptyOn, type Tensor } from '../../tensor';
+import { widened } from '../composed';
 import { add, mul, rsqrt, square, sub, to } from '../elementwise';
 import { putBack, takeOut } from '../inplace';
 import { contiguous, reshape } from '../layout';
 import { converted } from '../operands';
-import { widened } from '../precision';
 import { mean, sum } from '../reduce';
 import { centred } from '../reduce/sums';
 import {

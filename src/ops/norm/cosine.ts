@@ -4,10 +4,10 @@ import { formatShape, ShapeError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
 import { broadcastShapes, normalizeDim } from '../../core/shape';
 import type { Tensor } from '../../tensor';
+import { inFloat32 } from '../composed';
 import { clamp, div, mul } from '../elementwise';
 import { broadcastTo } from '../layout';
 import { promote, requireTensor } from '../operands';
-import { inFloat32 } from '../precision';
 import { norm, sum } from '../reduce';
 
 export interface CosineSimilarityOptions {
@@ -25,7 +25,7 @@ export function cosineSimilarity(x1: Tensor, x2: Tensor, options: CosineSimilari
 	const { dim = 1, eps = 1e-8 } = checkOptions('cosineSimilarity', options, ['dim', 'eps']);
 	requireTensor('cosineSimilarity', x1);
 	requireTensor('cosineSimilarity', x2);
-	return inFloat32([x1, x2], (wide1, wide2) => {
+	return inFloat32('cosineSimilarity', [x1, x2], (wide1, wide2) => {
 		const [first, second] = promote('cosineSimilarity', wide1, wide2) as [Tensor, Tensor];
 		requireFloating('cosineSimilarity', first.dtype);
 		const shape = broadcastShapes('cosineSimilarity', first.shape, second.shape);

@@ -3,9 +3,9 @@ import { requireFloating } from '../../core/dtype';
 import { ArgumentError, ShapeError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
 import type { Tensor } from '../../tensor';
+import { inFloat32 } from '../composed';
 import { add, sub } from '../elementwise';
 import { promote, requireTensor } from '../operands';
-import { inFloat32 } from '../precision';
 import { norm } from '../reduce';
 
 export interface PairwiseDistanceOptions {
@@ -23,7 +23,7 @@ export function pairwiseDistance(x1: Tensor, x2: Tensor, options: PairwiseDistan
 	if (typeof p !== 'number' || Number.isNaN(p)) throw new ArgumentError(`pairwiseDistance: p must be a number, not ${String(p)}`);
 	requireTensor('pairwiseDistance', x1);
 	requireTensor('pairwiseDistance', x2);
-	return inFloat32([x1, x2], (wide1, wide2) => {
+	return inFloat32('pairwiseDistance', [x1, x2], (wide1, wide2) => {
 		const [first, second] = promote('pairwiseDistance', wide1, wide2) as [Tensor, Tensor];
 		requireFloating('pairwiseDistance', first.dtype);
 		if (first.ndim === 0 && second.ndim === 0)

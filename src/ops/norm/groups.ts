@@ -10,10 +10,10 @@ import { ArgumentError, formatShape, ShapeError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
 import { numel, type Shape, sameShape } from '../../core/shape';
 import { emptyOn, type Tensor } from '../../tensor';
+import { widened } from '../composed';
 import { add, mul, rsqrt, square, sub } from '../elementwise';
 import { contiguous, reshape } from '../layout';
 import { converted, requireSameDevice, requireTensor } from '../operands';
-import { widened } from '../precision';
 import { mean, sum } from '../reduce';
 import { centred } from '../reduce/sums';
 

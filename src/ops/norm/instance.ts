@@ -3,7 +3,7 @@ import { noGrad } from '../../autograd/modes';
 import { ArgumentError, formatShape } from '../../core/errors';
 import { checkOptions } from '../../core/options';
 import type { Tensor } from '../../tensor';
-import { tidy } from '../../tidy';
+import { composed } from '../composed';
 import { mul } from '../elementwise';
 import { add_, mul_ } from '../inplace';
 import { reshape } from '../layout';
@@ -32,7 +32,7 @@ export function instanceNorm(x: Tensor, options: InstanceNormOptions = {}): Tens
 	const [batch, channels, spatial] = samples('instanceNorm', x, 3);
 	requireAffine('instanceNorm', x, [channels], { weight, bias });
 	requireRunning('instanceNorm', x, channels, runningMean, runningVar, useInputStats);
-	if (!useInputStats) return batchNorm(x, { runningMean, runningVar, weight, bias, eps });
+	if (!useInputStats) return composed('instanceNorm', () => batchNorm(x, { runningMean, runningVar, weight, bias, eps }));
 	if (spatial <= 1)
 		throw new ArgumentError(`instanceNorm: input ${formatShape(x.shape)} needs more than one position in each channel`);
 	if (runningMean && runningVar) track(reshape(x, [batch, channels, spatial]), runningMean, runningVar, momentum);
@@ -49,7 +49,7 @@ export function instanceNorm(x: Tensor, options: InstanceNormOptions = {}): Tens
 
 /** The running statistics follow the average over the samples. */
 function track(x: Tensor, runningMean: Tensor, runningVar: Tensor, momentum: number): void {
-	tidy(() =>
+	composed('instanceNorm', () =>
 		noGrad(() => {
 			for (const [running, now] of [
 				[runningMean, mean(x, 2)],

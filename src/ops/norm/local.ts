@@ -2,10 +2,10 @@
 import { ArgumentError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
 import type { Tensor } from '../../tensor';
+import { inFloat32 } from '../composed';
 import { add, clamp, div, mul, pow, square } from '../elementwise';
 import { narrow, pad, reshape } from '../layout';
 import { requireTensor } from '../operands';
-import { inFloat32 } from '../precision';
 import { type Dims, norm } from '../reduce';
 import { samples } from './groups';
 
@@ -27,7 +27,7 @@ export function localResponseNorm(x: Tensor, size: number, options: LocalRespons
 	const [batch, channels, spatial] = samples('localResponseNorm', x, 3);
 	if (!Number.isInteger(size) || size < 1)
 		throw new ArgumentError(`localResponseNorm: size ${size} must be a whole number of at least 1`);
-	return inFloat32([x], (wide) => {
+	return inFloat32('localResponseNorm', [x], (wide) => {
 		const squares = pad(reshape(square(wide), [batch, channels, spatial]), [
 			0,
 			0,
@@ -53,5 +53,5 @@ export interface NormalizeOptions {
 export function normalize(x: Tensor, options: NormalizeOptions = {}): Tensor {
 	const { p = 2, dim = 1, eps = 1e-12 } = checkOptions('normalize', options, ['p', 'dim', 'eps']);
 	requireTensor('normalize', x);
-	return inFloat32([x], (wide) => div(wide, clamp(norm(wide, dim, { p, keepdim: true }), { min: eps })));
+	return inFloat32('normalize', [x], (wide) => div(wide, clamp(norm(wide, dim, { p, keepdim: true }), { min: eps })));
 }

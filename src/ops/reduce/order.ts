@@ -2,12 +2,13 @@
 import { NO_GRADIENT, record, recordMany } from '../../autograd/tape';
 import { isFloating, requireDType } from '../../core/dtype';
 import { ArgumentError, formatShape } from '../../core/errors';
+import { runOperation } from '../../core/operation';
 import { checkOptions } from '../../core/options';
 import type { Shape } from '../../core/shape';
 import { emptyOn, Tensor } from '../../tensor';
+import { widened } from '../composed';
 import { eq, isnan, logicalAnd, logicalOr, maximum, minimum, where } from '../elementwise';
 import { reshape } from '../layout';
-import { widened } from '../precision';
 import { requireTensor } from '../requirements';
 import { type Dims, mean, type ReduceOptions, type Reduction, reductionOf, shareAmong, spread } from './sums';
 
@@ -71,7 +72,7 @@ export function max(x: Tensor): Tensor;
 export function max(x: Tensor, other: Tensor): Tensor;
 export function max(x: Tensor, dim: number, options?: ReduceOptions): ValuesIndices;
 export function max(x: Tensor, dim?: number | Tensor, options: ReduceOptions = {}): Tensor | ValuesIndices {
-	if (dim instanceof Tensor) return maximum(x, dim);
+	if (dim instanceof Tensor) return runOperation('max', () => maximum(x, dim));
 	checkOptions('max', options, ['keepdim']);
 	return dim === undefined ? extreme('max', 'amax', x, undefined, {}) : extremum('max', x, dim, options);
 }
@@ -81,7 +82,7 @@ export function min(x: Tensor): Tensor;
 export function min(x: Tensor, other: Tensor): Tensor;
 export function min(x: Tensor, dim: number, options?: ReduceOptions): ValuesIndices;
 export function min(x: Tensor, dim?: number | Tensor, options: ReduceOptions = {}): Tensor | ValuesIndices {
-	if (dim instanceof Tensor) return minimum(x, dim);
+	if (dim instanceof Tensor) return runOperation('min', () => minimum(x, dim));
 	checkOptions('min', options, ['keepdim']);
 	return dim === undefined ? extreme('min', 'amin', x, undefined, {}) : extremum('min', x, dim, options);
 }
@@ -158,7 +159,7 @@ export function median(x: Tensor, dim?: number, options: ReduceOptions = {}): Te
 	checkOptions('median', options, ['keepdim']);
 	requireTensor('median', x);
 	// Of no floats at all it is NaN, as their mean.
-	if (dim === undefined && x.size === 0 && isFloating(x.dtype)) return mean(x);
+	if (dim === undefined && x.size === 0 && isFloating(x.dtype)) return runOperation('median', () => mean(x));
 	const { dims, shape } = nonEmptyReduction('median', x, dim, options);
 	requireDType('median', x.dtype, ['float32', 'float64', 'float16', 'int32', 'uint8']);
 	const find = (line: Tensor, along: number) => {

@@ -4,11 +4,10 @@ import { type DType, isFloating } from '../../core/dtype';
 import { checkOptions } from '../../core/options';
 import { normalizeDim } from '../../core/shape';
 import { emptyOn, type Tensor } from '../../tensor';
-import { tidy } from '../../tidy';
+import { composed, widened } from '../composed';
 import { mul, to } from '../elementwise';
 import { contiguous, narrow, pad } from '../layout';
 import { requireTensor } from '../operands';
-import { widened } from '../precision';
 
 export interface ScanOptions {
 	/** Convert x to this dtype first. */
@@ -29,7 +28,7 @@ export function cumprod(x: Tensor, dim: number, options: ScanOptions = {}): Tens
 
 function cumulative(name: 'cumsum' | 'cumprod', x: Tensor, dim: number, { dtype }: ScanOptions): Tensor {
 	requireTensor(name, x);
-	if (dtype !== undefined && dtype !== x.dtype) return tidy(() => cumulative(name, to(x, dtype), dim, {}));
+	if (dtype !== undefined && dtype !== x.dtype) return composed(name, () => cumulative(name, to(x, dtype), dim, {}));
 	const along = normalizeDim(name, dim, x.ndim);
 	return name === 'cumsum' ? runningSum(x, along, false) : runningProduct(x, along);
 }

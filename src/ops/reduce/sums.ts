@@ -13,11 +13,10 @@ import { ArgumentError, DTypeError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
 import { normalizeDims, numel, reducedShape, type Shape } from '../../core/shape';
 import { emptyOn, type Tensor } from '../../tensor';
-import { tidy } from '../../tidy';
+import { composed, widened } from '../composed';
 import { abs, div, eq, mul, pow, sign, sub, to, where } from '../elementwise';
 import { cat, expand, narrow, permute, reshape } from '../layout';
 import { requireTensor } from '../operands';
-import { widened } from '../precision';
 import { softmax } from '../softmax';
 
 export type Dims = number | readonly number[];
@@ -72,7 +71,7 @@ export function sum(x: Tensor, dim?: Dims, options: AccumulateOptions = {}): Ten
 	checkOptions('sum', options, ['dtype', 'keepdim']);
 	requireTensor('sum', x);
 	const { dtype } = options;
-	if (converts('sum', x, dtype)) return tidy(() => sum(to(x, dtype), dim, { keepdim: options.keepdim }));
+	if (converts('sum', x, dtype)) return composed('sum', () => sum(to(x, dtype), dim, { keepdim: options.keepdim }));
 	const { dims, shape } = reductionOf('sum', x, dim, options);
 	return record({
 		name: 'sum',
@@ -91,7 +90,7 @@ export function mean(x: Tensor, dim?: Dims, options: AccumulateOptions = {}): Te
 	checkOptions('mean', options, ['dtype', 'keepdim']);
 	requireTensor('mean', x);
 	const { dtype } = options;
-	if (converts('mean', x, dtype)) return tidy(() => mean(to(x, dtype), dim, { keepdim: options.keepdim }));
+	if (converts('mean', x, dtype)) return composed('mean', () => mean(to(x, dtype), dim, { keepdim: options.keepdim }));
 	requireFloating('mean', x.dtype);
 	const { dims, shape, count } = reductionOf('mean', x, dim, options);
 	return record({
@@ -115,7 +114,7 @@ export function prod(x: Tensor, dim?: Dims, options: AccumulateOptions = {}): Te
 	checkOptions('prod', options, ['dtype', 'keepdim']);
 	requireTensor('prod', x);
 	const { dtype } = options;
-	if (converts('prod', x, dtype)) return tidy(() => prod(to(x, dtype), dim, { keepdim: options.keepdim }));
+	if (converts('prod', x, dtype)) return composed('prod', () => prod(to(x, dtype), dim, { keepdim: options.keepdim }));
 	const { dims, shape } = reductionOf('prod', x, dim, options);
 	return record({
 		name: 'prod',
@@ -182,7 +181,7 @@ function truth(name: 'any' | 'all', x: Tensor, dim: Dims | undefined, options: R
 export function logsumexp(x: Tensor, dim?: Dims, options: ReduceOptions = {}): Tensor {
 	checkOptions('logsumexp', options, ['keepdim']);
 	requireTensor('logsumexp', x);
-	if (!isFloating(x.dtype)) return tidy(() => logsumexp(to(x, 'float32'), dim, options));
+	if (!isFloating(x.dtype)) return composed('logsumexp', () => logsumexp(to(x, 'float32'), dim, options));
 	const { dims, shape } = reductionOf('logsumexp', x, dim, options);
 	return record({
 		name: 'logsumexp',
@@ -290,7 +289,7 @@ export interface NormOptions extends ReduceOptions {
 export function norm(x: Tensor, dim?: Dims, options: NormOptions = {}): Tensor {
 	const { p = 2, dtype, keepdim } = checkOptions('norm', options, ['p', 'dtype', 'keepdim']);
 	requireTensor('norm', x);
-	if (converts('norm', x, dtype)) return tidy(() => norm(to(x, dtype), dim, { p, keepdim }));
+	if (converts('norm', x, dtype)) return composed('norm', () => norm(to(x, dtype), dim, { p, keepdim }));
 	requireFloating('norm', x.dtype);
 	if (typeof p !== 'number' || Number.isNaN(p))
 		throw new ArgumentError(`norm: p ${String(p)} is not a number; it may be Infinity or -Infinity`);

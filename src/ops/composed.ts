@@ -1,8 +1,12 @@
 /**
- * float16 in operations and VJPs that are made of others: it enters and leaves them, and all between is float32, so that nothing on
- * the way overflows, vanishes or is rounded where only the result must be.
+ * Operations that are made of others. What they take and launch carries their name, not those of their parts, and what they make on the
+ * way is disposed of.
+ *
+ * float16 enters and leaves them, and their VJPs, and all between is float32, so that nothing on the way overflows, vanishes or is rounded
+ * where only the result must be.
  */
 import { isFloating } from '../core/dtype';
+import { runOperation } from '../core/operation';
 import { Tensor } from '../tensor';
 import { tidy } from '../tidy';
 import { to } from './elementwise/cast';
@@ -15,19 +19,25 @@ export function widened<const T extends readonly Optional[]>(...tensors: T): T {
 	return tensors.map((x) => (x?.dtype === 'float16' ? to(x, 'float32') : x)) as unknown as T;
 }
 
+/** Runs `body` as the operation `operation`, and disposes of what it makes on the way, as `tidy` does. */
+export function composed<T>(operation: string, body: () => T): T {
+	return runOperation(operation, () => tidy(body));
+}
+
 /**
- * `body` of the tensors, those of float16 as float32; its floating results become float16 again if that is what the inputs meet in. What
+ * `body` of the tensors, as the operation `operation`, those of float16 as float32; its floating results become float16 again if that is what the inputs meet in. What
  * `body` makes on the way is disposed of, as by `tidy`.
  */
 export function inFloat32<const T extends readonly Optional[], R extends Optional | readonly Optional[]>(
+	operation: string,
 	inputs: T,
 	body: (...inputs: T) => R,
 ): R {
 	const floating = inputs.filter((x): x is T[number] & Tensor => x != null && isFloating(x.dtype));
-	if (!floating.some(({ dtype }) => dtype === 'float16')) return tidy(() => body(...inputs));
+	if (!floating.some(({ dtype }) => dtype === 'float16')) return composed(operation, () => body(...inputs));
 	const dtype = resultType(...floating);
 	const narrowed = (x: Optional) => (x != null && isFloating(x.dtype) ? to(x, dtype) : x);
-	return tidy(() => {
+	return composed(operation, () => {
 		const result = body(...widened(...inputs));
 		return (result instanceof Tensor || result == null ? narrowed(result) : result.map(narrowed)) as R;
 	});
