@@ -11,7 +11,6 @@ import { putBack, takeOut } from '../inplace';
 import { contiguous, reshape } from '../layout';
 import { converted } from '../operands';
 import { mean, sum } from '../reduce';
-import { centred } from '../reduce/sums';
 import {
 	type AffineOptions,
 	type Found,
@@ -175,7 +174,7 @@ function composedGradients(
 	const over = (t: Tensor) => mean(t, [0, 2], { keepdim: true });
 	const values = seen(x, shape);
 	const incoming = seen(gradient, shape);
-	const deviation = centred(values, [0, 2]);
+	const deviation = sub(values, over(values));
 	const rstd = rsqrt(add(over(square(deviation)), eps));
 	const normal = mul(deviation, rstd);
 	const scale = weight ? mul(beside(weight, shape), rstd) : rstd;

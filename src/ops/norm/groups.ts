@@ -15,7 +15,6 @@ import { add, mul, rsqrt, square, sub } from '../elementwise';
 import { contiguous, reshape } from '../layout';
 import { converted, requireSameDevice, requireTensor } from '../operands';
 import { mean, sum } from '../reduce';
-import { centred } from '../reduce/sums';
 
 export interface AffineOptions {
 	/** Scale of each channel or element; none by default. */
@@ -245,18 +244,18 @@ function composedGradients(
 	weight: Tensor | null,
 	{ batch, channels, groups, spatial }: GroupNormShape,
 	eps: number,
-	isCentred: boolean,
+	centred: boolean,
 	wants: Wants,
 ): Found {
 	const inGroups = [batch, groups, channels / groups, spatial];
 	const over = (t: Tensor) => mean(t, [2, 3], { keepdim: true });
 	const values = reshape(x, inGroups);
 	const incoming = reshape(gradient, inGroups);
-	const deviation = isCentred ? centred(values, [2, 3]) : values;
+	const deviation = centred ? sub(values, over(values)) : values;
 	const rstd = rsqrt(add(over(square(deviation)), eps));
 	const normal = mul(deviation, rstd);
 	const scaled = weight ? mul(incoming, reshape(weight, [1, groups, channels / groups, 1])) : incoming;
-	const level = isCentred ? sub(scaled, over(scaled)) : scaled;
+	const level = centred ? sub(scaled, over(scaled)) : scaled;
 	const channelwise = (t: Tensor) => reshape(sum(t, [0, 3]), [channels]);
 	return {
 		x: wants.x ? reshape(mul(rstd, sub(level, mul(normal, over(mul(scaled, normal))))), x.shape) : null,

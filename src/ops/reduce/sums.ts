@@ -273,7 +273,7 @@ function momentBack(name: 'var' | 'std', dims: readonly number[], divisor: numbe
 }
 
 /** x less its mean over dims, and less what rounding left of that mean: equal elements far from 0 deviate by nothing. */
-export function centred(x: Tensor, dims: readonly number[]): Tensor {
+function centred(x: Tensor, dims: readonly number[]): Tensor {
 	const deviation = sub(x, mean(x, dims, { keepdim: true }));
 	return sub(deviation, mean(deviation, dims, { keepdim: true }));
 }
