@@ -177,7 +177,9 @@ fn secondPass(source: u32, packed: u32, lane: u32, total: L) {
 		let incoming = F(gradient[(source + j * p.stride) / ${width}u]);
 		let output = F(y[(p.offsetY + packed + j * p.inner) / ${width}u]);
 #if ${log}
-		let value = incoming - exp(output) * total;
+		// exp need not give NaN of NaN.
+		let isNan = (bitcast<U>(output) & U(0x7fffffffu)) > U(0x7f800000u);
+		let value = select(incoming - exp(output) * total, output, isNan);
 #else
 		let value = output * (incoming - total);
 #endif
