@@ -1,6 +1,6 @@
 /**
- * Deno, whose WebGPU is wgpu with naga, as Firefox's is. For programs of this repository only. The npm package `deno` cannot be installed on
- * systems for which it has no binary, so deno/package.json takes the binaries themselves, where they fit.
+ * Finds Deno, for programs of this repository only. Deno and Firefox share one WebGPU: wgpu, with the shader compiler naga. The npm package
+ * `deno` fails to install where it has no binary, so deno/package.json depends on the optional packages of the binaries instead.
  */
 import { createRequire } from 'node:module';
 import { arch } from 'node:os';

@@ -12,7 +12,7 @@
  * finish         : one workgroup of 64 sums losses and weights of all rows, each thread its own stride in blocks of 32: a fixed order.
  * crossEntropyGrad: a thread makes four consecutive elements of dx.
  *
- * A row whose target is ignored has loss and weight 0; one whose target is no class has loss NaN, and crossEntropy reports it.
+ * An ignored target gives its row loss 0 and weight 0. A target that is no class gives loss NaN, and crossEntropy reports it.
  */
 import { wgsl } from 'wgsl-preprocessor';
 import { type ElementAccess, elementwiseSource } from './elementwise.wgsl';

@@ -167,7 +167,7 @@ fn main(
 	},
 };
 
-/** Words that a long line keeps between launches: 256 counts, the key as far as it is found, rank, number of NaN, position. */
+/** Words of state that each long line has: 256 counts, the digits of the key found so far, the rank, the number of NaN, the position. */
 export const MEDIAN_STATE = 260;
 const STATE = wgsl`
 const FOUND = 256u;

@@ -117,7 +117,7 @@ export async function profile<T>(fn: () => T | Promise<T>): Promise<Profile<T>> 
 }
 
 /**
- * The running backend, for benchmarks and kernels of one's own: its launch path, counters and limits.
+ * The backend that runs: its launch path, counters and limits. For benchmarks, and for kernels that users write.
  *
  * @internal
  */

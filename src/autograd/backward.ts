@@ -13,7 +13,7 @@ import { isExpanded, sameShape } from '../core/shape';
 import { closeScope, openScope } from '../scope';
 import { type GradEdge, type GradNode, Tensor, viewOf } from '../tensor';
 import { isWatching, observe } from './anomaly';
-import { addGradients, addInto, castGradient, copyGradient, onesLikeOutput } from './gradients';
+import { addGradients, addInto, cast, copyGradient, onesLikeOutput } from './gradients';
 import { setGradEnabled } from './modes';
 import { LeafNode, TapeNode } from './tape';
 
@@ -269,7 +269,7 @@ function fitted(node: TapeNode, input: number, edge: GradEdge, gradient: Tensor)
 			`backward of '${node.operation}' gave input ${input} a gradient of shape ${formatShape(gradient.shape)} ${gradient.dtype}; the input is ${formatShape(expected.shape)} ${expected.dtype}`,
 		);
 	}
-	return gradient.dtype === expected.dtype ? gradient : castGradient(gradient, expected.dtype);
+	return gradient.dtype === expected.dtype ? gradient : cast(gradient, expected.dtype);
 }
 
 /** Adds a gradient to a slot, which owns it from then on; returns what the slot holds now. */

@@ -32,8 +32,8 @@ export function addGradients(a: Tensor, b: Tensor): Tensor {
 	});
 }
 
-/** A gradient in another floating dtype, differentiable. */
-export function castGradient(x: Tensor, dtype: DType): Tensor {
+/** x in another dtype, differentiable where both are floating. */
+export function cast(x: Tensor, dtype: DType): Tensor {
 	const from = x.dtype;
 	return record({
 		name: 'to',
@@ -43,7 +43,7 @@ export function castGradient(x: Tensor, dtype: DType): Tensor {
 			x.backend.kernels.cast({ x }, { y }, {});
 			return y;
 		},
-		vjp: (gradient) => [castGradient(gradient, from)],
+		vjp: (gradient) => [cast(gradient, from)],
 	});
 }
 

@@ -92,7 +92,7 @@ export function follow(path: ViewPath, x: Tensor): Tensor {
 	return steps.reduceRight((result, step) => step(result), x);
 }
 
-/** The base of a view and the way from there; a tensor that is no view is its own base. */
+/** The base of a view, and the view operations that lead from it to x. A tensor that is not a view is its own base. */
 export function baseOf(x: Tensor): { readonly base: Tensor; readonly path: ViewPath | null } {
 	return x.viewing === null ? { base: x, path: null } : (x.viewing as View);
 }

@@ -71,8 +71,8 @@ export class Generator {
 export const defaultGenerator = new Generator();
 
 /**
- * Runs `fn` with `generator`'s stream behind every operation that draws from the default generator, whose own stream goes on afterwards
- * where it was. It belongs to synchronous code: it never spans an `await`.
+ * Runs `fn`; every operation in it that draws from the default generator draws from `generator` instead. Afterwards the default generator
+ * goes on where it was. `fn` must be synchronous.
  */
 export function drawFrom<T>(generator: Generator, fn: () => T): T {
 	if (generator === defaultGenerator) return fn();

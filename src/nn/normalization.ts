@@ -52,7 +52,7 @@ abstract class BatchNorm extends Module {
 		}
 	}
 
-	/** As in PyTorch, whose first states did not count the batches. */
+	/** PyTorch's oldest states have no count of batches, and it loads them too. */
 	protected override optionalState(): readonly string[] {
 		return ['num_batches_tracked'];
 	}
@@ -268,7 +268,7 @@ abstract class InstanceNorm extends Module {
 		}
 	}
 
-	/** As in PyTorch, whose first states did not count the batches. */
+	/** PyTorch's oldest states have no count of batches, and it loads them too. */
 	protected override optionalState(): readonly string[] {
 		return ['num_batches_tracked'];
 	}

@@ -110,7 +110,7 @@ function forEachPair(
 	const statistics = cpuData(rows);
 	forEachQuery({ q, k, ...(mask && { mask }) }, attributes, (query) => {
 		const at = rowOf(rows, query.b, query.h, query.i);
-		// Not the log-sum-exp in `rows`, whose largest score float32 may have rounded, as it has not rounded the scores here.
+		// Computed again, since float32 may have rounded the largest score in `rows`; the scores here are not rounded.
 		const [largest, logSum] = logSumExpOf(query.scores);
 		const delta = statistics[at + 2]!;
 		for (let j = 0; j < k.shape[2]!; j++) {

@@ -1,6 +1,6 @@
 /** `to`: other dtypes and other devices. */
+import { cast } from '../../autograd/gradients';
 import { isGradEnabled } from '../../autograd/modes';
-import { record } from '../../autograd/tape';
 import type { DeviceName } from '../../backends/contract';
 import { backendOf } from '../../backends/registry';
 import { DTYPES, type DType } from '../../core/dtype';
@@ -32,21 +32,7 @@ export function to(x: Tensor, target: DType | DeviceName): Tensor | Promise<Tens
 }
 
 function toDType(x: Tensor, dtype: DType): Tensor {
-	if (x.dtype === dtype) return x;
-	return record({
-		name: 'to',
-		inputs: [x],
-		forward: () => {
-			const y = emptyOn(x, x.shape, dtype);
-			x.backend.kernels.cast({ x }, { y }, {});
-			return y;
-		},
-		vjp: castBack(x.dtype),
-	});
-}
-
-function castBack(dtype: DType) {
-	return (gradient: Tensor) => [toDType(gradient, dtype)];
+	return x.dtype === dtype ? x : cast(x, dtype);
 }
 
 function requireNoGradient(x: Tensor, device: DeviceName): void {
