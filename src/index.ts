@@ -24,6 +24,7 @@ export {
 	ShapeError,
 	WgradError,
 } from './core/errors';
+export { FileError } from './core/fileError';
 export { type Generator, type GeneratorState, manualSeed } from './core/generator';
 export type { Shape } from './core/shape';
 export { type DerivativeOptions, hessian, jacobian, jvp, type TensorFunction, vjp } from './functional';

@@ -26,12 +26,13 @@ export interface ImageFolderOptions extends ImageOptions {
 
 /** Whether a file belongs into a folder of images, by its name. */
 export function isImageFile(path: string): boolean {
-	return /^[^.].*\.(png|jpe?g|webp|gif|bmp|avif)$/i.test(path.split('/').at(-1)!);
+	return /^[^.].*\.(png|jpe?g|webp|gif|bmp|avif)$/is.test(path.split('/').at(-1)!);
 }
 
 /**
  * Images whose class is the folder that they lie in. Samples are [image float32 [C, H, W] from 0 to 1, class int32]. Files are read and decoded
- * when they are asked for. As torchvision's ImageFolder: classes are the folders' names, in the order of their characters.
+ * when they are asked for. As torchvision's ImageFolder: classes are the folders' names, in the order of their characters. Folders whose names
+ * begin with a dot are left out.
  */
 export class ImageFolder implements Dataset {
 	/** The names of the classes, by their number. */
@@ -51,18 +52,18 @@ export class ImageFolder implements Dataset {
 		requireList('ImageFolder', 'files', files);
 		const odd = files.find((file) => typeof file?.path !== 'string' || typeof file.read !== 'function');
 		if (odd !== undefined) throw new ArgumentError('ImageFolder: a file needs a path and a function read');
-		const entries = files.filter(({ path }) => isImageFile(path)).sort((a, b) => (a.path < b.path ? -1 : 1));
+		const images = files.filter(({ path }) => isImageFile(path)).sort((a, b) => (a.path < b.path ? -1 : 1));
+		const start = root ?? sharedFolder(images);
+		const entries = images.filter(({ path }) => !below(path, start).some((part) => part.startsWith('.')));
 		if (entries.length === 0) {
 			throw new ArgumentError(
 				'readImageFolder: there are no images: it takes a folder with a folder of PNG or JPEG files for each class',
 			);
 		}
-		const names = classNames(
-			entries.map(({ path }) => path),
-			root,
-		);
+		const names = entries.map(({ path }) => className(path, start));
 		this.classes = [...new Set(names)].sort();
-		this.labels = Int32Array.from(names, (name) => this.classes.indexOf(name));
+		const numbers = new Map(this.classes.map((name, i) => [name, i]));
+		this.labels = Int32Array.from(names, (name) => numbers.get(name)!);
 		this.paths = entries.map(({ path }) => path);
 		this.#entries = entries;
 		this.#options = { channels: 3, ...image };
@@ -133,21 +134,22 @@ export class ImageFolder implements Dataset {
 	}
 }
 
-/** The folder below the root that each file lies in. */
-function classNames(paths: readonly string[], root: string | undefined): string[] {
-	const first = paths[0]!.split('/')[0]!;
-	const shared = paths.every((path) => path.startsWith(`${first}/`) && path.split('/').length > 2) ? first : '';
-	const start = root ?? shared;
-	return paths.map((path) => {
-		const below = path
-			.slice(start.length)
-			.split('/')
-			.filter((part) => part !== '');
-		if (below.length < 2) {
-			throw new ArgumentError(
-				`readImageFolder: ${path} lies in no class's folder. Sort the images into one folder for each class`,
-			);
-		}
-		return below[0]!;
-	});
+/** The folder that all files lie in, at least one folder deeper; '' when there is none. */
+function sharedFolder(files: readonly FileEntry[]): string {
+	const first = files[0]?.path.split('/')[0];
+	return files.every(({ path }) => path.startsWith(`${first}/`) && path.split('/').length > 2) ? (first ?? '') : '';
+}
+
+/** The folders between the root and a file, and the file. */
+function below(path: string, root: string): string[] {
+	return path
+		.slice(root.length)
+		.split('/')
+		.filter((part) => part !== '');
+}
+
+function className(path: string, root: string): string {
+	const parts = below(path, root);
+	if (parts.length > 1) return parts[0]!;
+	throw new ArgumentError(`readImageFolder: ${path} lies in no class's folder. Sort the images into one folder for each class`);
 }

@@ -6,7 +6,7 @@ import { pathToFileURL } from 'node:url';
 import { decode } from 'fast-png';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { tensor } from 'wgrad';
+import { FileError, tensor } from 'wgrad';
 import { DataLoader, decodeImage, encodePng, type Image, imageGrid, imageTensor, readImageFolder, writePng } from 'wgrad/data';
 import { FormatError, ShapeError } from '../../src/core/errors';
 import { fromBase64, jpeg, pngs, random } from './pictures';
@@ -209,7 +209,7 @@ test('a folder of images by class', async () => {
 		/a\.png has size \[2, 2\], .*c\.png has \[4, 4\].*Pass size/,
 		ShapeError,
 	);
-	await refuses(() => readImageFolder(join(root, 'none')), /ENOENT/, Error);
+	await refuses(() => readImageFolder(join(root, 'none')), /ENOENT/, FileError);
 	await refuses(() => readImageFolder(join(root, 'cat', 'deep')), /b\.PNG lies in no class's folder/);
 	await refuses(() => readImageFolder(root, { size: -1 }), /readImageFolder: size -1/);
 	mkdirSync(join(folder, 'empty'));
@@ -237,7 +237,7 @@ test('a file that cannot be decoded is named, also through a loader; with cache,
 	const uncached = await readImageFolder(root, { size: 2 });
 	await uncached.get(0);
 	rmSync(join(root, 'dog'), { recursive: true });
-	await refuses(() => uncached.get(0), /ENOENT/, Error);
+	await refuses(() => uncached.get(0), /ENOENT/, FileError);
 });
 
 test.run();

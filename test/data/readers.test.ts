@@ -8,7 +8,7 @@ import { pathToFileURL } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { tensor } from 'wgrad';
+import { FileError, tensor } from 'wgrad';
 import {
 	ArrayDataset,
 	CharVocabulary,
@@ -113,7 +113,7 @@ test('readIdx: from a path, a URL, a Blob and bytes, gzipped or not', async () =
 	const images = await readIdx(plain);
 	const [x] = new ArrayDataset({ ...images, scale: 1 / 255 }).batch([1]);
 	assert.equal(x!.shape, [1, 2, 3]);
-	await refuses(() => readIdx(join(folder, 'none')), /ENOENT.*none/, Error);
+	await refuses(() => readIdx(join(folder, 'none')), /none.*ENOENT/, FileError);
 	await refuses(() => readIdx(file('cut.idx', pixels.subarray(0, 20))), /cut\.idx: parseIdx: .*cut off/, FormatError);
 	await refuses(() => readIdx(file('cut.gz', gzipSync(pixels).subarray(0, 25))), /cut\.gz begins as a gzip file/, FormatError);
 	await refuses(() => readIdx(3 as never), /readIdx: it reads a URL.*not 3/);

@@ -5,7 +5,7 @@ import { ArgumentError } from '../../src/core/errors';
 export async function refuses(
 	fn: () => unknown,
 	message: RegExp,
-	type: new (message: string) => Error = ArgumentError,
+	type: new (...args: never[]) => Error = ArgumentError,
 ): Promise<void> {
 	try {
 		await fn();

@@ -1,7 +1,9 @@
 /** Folders of images on the machine's disk. */
-import { readdir, readFile, writeFile } from 'node:fs/promises';
-import { resolve, sep } from 'node:path';
+import type { Dirent } from 'node:fs';
+import { readdir, readFile, realpath, stat, writeFile } from 'node:fs/promises';
+import { join, resolve, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { withFileErrors } from '../../core/fileError';
 import type { Global } from '../../core/platform';
 import { type DroppedFile, readImageFolder as readFiles } from '../drop';
 import { encodePng, type Image } from '../image';
@@ -9,21 +11,54 @@ import { ImageFolder, type ImageFolderOptions, isImageFile } from '../imageFolde
 
 /**
  * A dataset of the images in a folder, which has a folder for each class: see ImageFolder. The folder is a path, or in browsers the files that
- * the user chose (`<input type="file" webkitdirectory>`: `input.files`) or dropped (`filesFromDrop`).
+ * the user chose (`<input type="file" webkitdirectory>`: `input.files`) or dropped (`filesFromDrop`). Links to files and folders are followed;
+ * a folder that several links of one class lead to counts once.
  */
 export async function readImageFolder(
 	folder: string | Global<'URL'> | Iterable<Global<'File'> | DroppedFile>,
 	options: ImageFolderOptions = {},
 ): Promise<ImageFolder> {
 	if (typeof folder !== 'string' && !(folder instanceof URL)) return readFiles(folder, options);
-	const path = folder instanceof URL ? fileURLToPath(folder) : folder;
-	const found = await readdir(path, { recursive: true, withFileTypes: true });
-	const files = found.filter((entry) => !entry.isDirectory() && isImageFile(entry.name));
-	const entries = files.map((entry) => {
-		const file = resolve(entry.parentPath ?? entry.path, entry.name);
-		return { path: withSlashes(file), read: async () => new Uint8Array(await readFile(file)) };
-	});
-	return new ImageFolder(entries, options, withSlashes(resolve(path)));
+	const root = resolve(folder instanceof URL ? fileURLToPath(folder) : folder);
+	const entries = (await imagesBelow(root)).map((file) => ({
+		path: withSlashes(file),
+		read: () => withFileErrors('readImageFolder', 'read', file, async () => new Uint8Array(await readFile(file))),
+	}));
+	return new ImageFolder(entries, options, withSlashes(root));
+}
+
+async function imagesBelow(root: string): Promise<string[]> {
+	const images: string[] = [];
+	await visit(root, new Set());
+	return images;
+
+	/** `seen` holds the folders that were visited, as they are called without links: links in a circle come to an end. */
+	async function visit(folder: string, seen: Set<string>): Promise<void> {
+		const entries = await withFileErrors('readImageFolder', 'read', folder, async () => {
+			const real = await realpath(folder);
+			if (seen.has(real)) return [];
+			seen.add(real);
+			return readdir(folder, { withFileTypes: true });
+		});
+		for (const entry of entries.sort((a, b) => (a.name < b.name ? -1 : 1))) {
+			const path = join(folder, entry.name);
+			const kind = await followed(path, entry);
+			// Each class starts anew: two classes may share a folder.
+			if (kind === 'folder' && !entry.name.startsWith('.')) await visit(path, folder === root ? new Set(seen) : seen);
+			else if (kind === 'file' && isImageFile(entry.name)) images.push(path);
+		}
+	}
+}
+
+/** Pipes, sockets and devices are neither: reading them could wait for ever. */
+async function followed(path: string, entry: Dirent): Promise<'folder' | 'file' | null> {
+	try {
+		const kind = entry.isSymbolicLink() ? await stat(path) : entry;
+		return kind.isDirectory() ? 'folder' : kind.isFile() ? 'file' : null;
+	} catch {
+		// A link that leads nowhere: reading the image will say so.
+		return 'file';
+	}
 }
 
 function withSlashes(path: string): string {
@@ -32,5 +67,6 @@ function withSlashes(path: string): string {
 
 /** Writes an image to a PNG file. */
 export async function writePng(path: string, image: Image): Promise<void> {
-	await writeFile(path, await encodePng(image));
+	const bytes = await encodePng(image);
+	await withFileErrors('writePng', 'write', path, () => writeFile(path, bytes));
 }
