@@ -6,6 +6,9 @@
  * of the probability of all alignments of the steps so far that end there. What is impossible is -1e30, finite, so that
  * no difference is NaN.
  *
+ * These logarithms grow with the steps, and the gradient is the exponential of their differences: a float32 near -10,000 would leave it three
+ * digits. So each is in two parts, a float32 and what rounding left of it.
+ *
  * A workgroup does one sequence, step after step; its 64 threads stride over the places, of which there may be more than threads.
  * A step reads what the step before left in storage, behind a barrier: loops run over all steps, so that barriers stand in uniform
  * control flow, and steps beyond a sequence's length do nothing. There is one form: the steps are a chain, and what counts is that they
@@ -22,6 +25,7 @@ import type { ShaderTemplate } from './shader';
 
 const COMMON = wgsl`
 const IMPOSSIBLE = -1e30;
+const NO_WAY = vec2(IMPOSSIBLE, 0.0);
 
 struct Params {
 	steps: u32,
@@ -41,6 +45,23 @@ struct Params {
 @group(0) @binding(3) var<storage, read> inputs: array<i32>;
 @group(0) @binding(4) var<storage, read> targets: array<i32>;
 ${mathFunctions('exponential(x) logarithm(x) isNan(x)')}
+
+// x, behind an addition of 0 that compilers do not know to be 0, so that they round here.
+fn rounded(x: f32) -> f32 {
+	return bitcast<f32>(bitcast<u32>(x) + (p.count >> 31u));
+}
+
+fn plus(a: vec2<f32>, b: f32) -> vec2<f32> {
+	let first = abs(a.x) >= abs(b);
+	let large = select(b, a.x, first);
+	let small = select(a.x, b, first);
+	let sum = rounded(large + small);
+	return vec2(sum, a.y + (small - rounded(sum - large)));
+}
+
+fn difference(a: vec2<f32>, b: vec2<f32>) -> f32 {
+	return rounded(a.x - b.x) + (a.y - b.y);
+}
 
 // Lengths are those of the device, which the host may not have seen.
 fn lengthOf(n: u32) -> u32 {
@@ -72,24 +93,30 @@ fn skips(n: u32, place: u32) -> bool {
 	return own != p.blank && own != classAt(n, place - 2u);
 }
 
-fn logSum(a: f32, b: f32, c: f32) -> f32 {
-	let most = max(max(a, b), c);
-	let e = exponential(vec4(a, b, c, most) - vec4(most));
-	return most + logarithm(vec4(e.x + e.y + e.z)).x;
+fn logSum(a: vec2<f32>, b: vec2<f32>, c: vec2<f32>) -> vec2<f32> {
+	var most = a;
+	if (difference(b, most) > 0.0) {
+		most = b;
+	}
+	if (difference(c, most) > 0.0) {
+		most = c;
+	}
+	let e = exponential(vec4(difference(a, most), difference(b, most), difference(c, most), 0.0));
+	return plus(most, logarithm(vec4(e.x + e.y + e.z)).x);
 }
 
 // At the last label or the blank behind it. An input without steps spells only the sequence without labels.
-fn likelihoodOf(n: u32) -> f32 {
+fn likelihoodOf(n: u32) -> vec2<f32> {
 	let length = lengthOf(n);
 	let end = 2u * labelsOf(n);
 	if (length == 0u) {
-		return select(IMPOSSIBLE, 0.0, end == 0u);
+		return vec2(select(IMPOSSIBLE, 0.0, end == 0u), 0.0);
 	}
 	let last = (n * p.steps + length - 1u) * (2u * p.most + 1u) + end;
 	if (end == 0u) {
 		return alpha[last];
 	}
-	return logSum(alpha[last], alpha[last - 1u], IMPOSSIBLE);
+	return logSum(alpha[last], alpha[last - 1u], NO_WAY);
 }
 `;
 
@@ -116,17 +143,17 @@ export const ctc: ShaderTemplate<Record<string, never>> = {
 		code: wgsl`
 ${COMMON}
 @group(0) @binding(5) var<storage, read_write> likelihood: array<f32>;
-@group(0) @binding(6) var<storage, read_write> alpha: array<f32>;
+@group(0) @binding(6) var<storage, read_write> alpha: array<vec2<f32>>;
 
 ${MAIN}	for (var t = 0u; t < p.steps; t++) {
 		if (t < length) {
 			let now = (n * p.steps + t) * width;
 			for (var place = lane; place < width; place += 64u) {
-				var value = select(IMPOSSIBLE, 0.0, place < 2u);
+				var value = vec2(select(IMPOSSIBLE, 0.0, place < 2u), 0.0);
 				if (t > 0u) {
 					let before = now - width + place;
-					var one = IMPOSSIBLE;
-					var two = IMPOSSIBLE;
+					var one = NO_WAY;
+					var two = NO_WAY;
 					if (place > 0u) {
 						one = alpha[before - 1u];
 					}
@@ -135,35 +162,39 @@ ${MAIN}	for (var t = 0u; t < p.steps; t++) {
 					}
 					value = logSum(alpha[before], one, two);
 				}
-				alpha[now + place] = value + emission(t, n, place);
+				alpha[now + place] = plus(value, emission(t, n, place));
 			}
 		}
 		storageBarrier();
 	}
 	if (lane == 0u) {
-		likelihood[n] = likelihoodOf(n);
+		let both = likelihoodOf(n);
+		likelihood[n] = both.x + both.y;
 	}
 }
 `,
 	}),
 };
 
-/** `scratch` is [count, 3, width]: beta of even and of odd steps, and how likely each place is at this step. */
+/**
+ * `scratch` is [count, 3, width] in two parts: beta of even and of odd steps, with what the step itself emits, and how likely each place is at
+ * this step.
+ */
 export const ctcGrad: ShaderTemplate<Record<string, never>> = {
 	name: 'loss.ctcGrad',
 	source: () => ({
 		bindings: ['read', 'read', 'read', 'read', 'read', 'read', 'read_write', 'read_write'],
 		code: wgsl`
 ${COMMON}
-@group(0) @binding(5) var<storage, read> alpha: array<f32>;
+@group(0) @binding(5) var<storage, read> alpha: array<vec2<f32>>;
 @group(0) @binding(6) var<storage, read> gradient: array<f32>;
 @group(0) @binding(7) var<storage, read_write> dx: array<f32>;
-@group(0) @binding(8) var<storage, read_write> scratch: array<f32>;
+@group(0) @binding(8) var<storage, read_write> scratch: array<vec2<f32>>;
 
 ${MAIN}	let end = 2u * labelsOf(n);
 	let likelihood = likelihoodOf(n);
 	let scale = gradient[p.gradientOffset + n];
-	let possible = !(likelihood < 0.1 * IMPOSSIBLE);
+	let possible = !(likelihood.x < 0.1 * IMPOSSIBLE);
 	let probability = (n * 3u + 2u) * width;
 	for (var left = p.steps; left > 0u; left--) {
 		let t = left - 1u;
@@ -176,21 +207,21 @@ ${MAIN}	let end = 2u * labelsOf(n);
 			let now = (n * 3u + t % 2u) * width;
 			let after = (n * 3u + left % 2u) * width;
 			for (var place = lane; place < width; place += 64u) {
-				var value = select(IMPOSSIBLE, 0.0, place == end || place + 1u == end);
+				var value = vec2(select(IMPOSSIBLE, 0.0, place == end || place + 1u == end), 0.0);
 				if (left < length) {
-					var one = IMPOSSIBLE;
-					var two = IMPOSSIBLE;
+					var one = NO_WAY;
+					var two = NO_WAY;
 					if (place + 1u < width) {
-						one = scratch[after + place + 1u] + emission(left, n, place + 1u);
+						one = scratch[after + place + 1u];
 					}
 					if (place + 2u < width && skips(n, place + 2u)) {
-						two = scratch[after + place + 2u] + emission(left, n, place + 2u);
+						two = scratch[after + place + 2u];
 					}
-					value = logSum(scratch[after + place] + emission(left, n, place), one, two);
+					value = logSum(scratch[after + place], one, two);
 				}
-				scratch[now + place] = value;
-				let logarithmic = alpha[(n * p.steps + t) * width + place] + value - likelihood;
-				scratch[probability + place] = exponential(vec4(logarithmic)).x;
+				scratch[now + place] = plus(value, emission(t, n, place));
+				let both = plus(alpha[(n * p.steps + t) * width + place], value.x) + vec2(0.0, value.y);
+				scratch[probability + place].x = exponential(vec4(difference(both, likelihood))).x;
 			}
 		}
 		storageBarrier();
@@ -205,7 +236,7 @@ ${MAIN}	let end = 2u * labelsOf(n);
 					var sum = 0.0;
 					for (var other = place; other < width; other++) {
 						if (classAt(n, other) == own) {
-							sum += scratch[probability + other];
+							sum += scratch[probability + other].x;
 						}
 					}
 					dx[row + own] = sum * scale;

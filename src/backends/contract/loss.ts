@@ -66,7 +66,8 @@ export interface LossKernels {
 	/**
 	 * The log-likelihood [N] of label sequences under all their alignments to x [T, N, C], logarithms of probabilities: at most -1e29 where
 	 * there is none. `labels` is int32 [N, S], 0 .. C - 1; `inputs` and `targets`, int32 [N], are how many steps and labels of each
-	 * sequence count. `alpha` [N, T, 2 S + 1] is for the gradient, and is left undefined beyond a sequence's steps. All are contiguous.
+	 * sequence count. `alpha` [N, T, 2 S + 1, 2] is for the gradient: logarithms in two parts, the second what rounding left of the first; it is left
+	 * undefined beyond a sequence's steps. All are contiguous.
 	 */
 	ctc(
 		inputs: { x: View; labels: View; inputs: View; targets: View },

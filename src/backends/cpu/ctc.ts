@@ -38,7 +38,6 @@ export const ctc: Kernels = {
 		const [steps, count] = sequences.x.shape as [number, number, number];
 		const width = alpha.shape[2]!;
 		const [found, total] = [cpuData(alpha), cpuData(likelihood)];
-		found.fill(Number.NEGATIVE_INFINITY);
 		for (let n = 0; n < count; n++) {
 			const { places, length, emission, skips } = sequence(sequences, n, blank);
 			let before = places.map((_, place) => (place < 2 && length > 0 ? emission(0, place) : Number.NEGATIVE_INFINITY));
@@ -49,7 +48,11 @@ export const ctc: Kernels = {
 						return (skips(place) ? logAdd(moved, all[place - 2]!) : moved) + emission(t, place);
 					});
 				}
-				found.set(before, (n * steps + t) * width);
+				for (const [place, value] of before.entries()) {
+					const at = 2 * ((n * steps + t) * width + place);
+					found[at] = value;
+					found[at + 1] = Number.isFinite(value) ? value - found[at]! : 0;
+				}
 			}
 			if (length > 0) total[n] = places.length > 1 ? logAdd(before.at(-1)!, before.at(-2)!) : before[0]!;
 			else total[n] = places.length > 1 ? Number.NEGATIVE_INFINITY : 0;
@@ -59,7 +62,8 @@ export const ctc: Kernels = {
 	ctcGrad({ alpha, gradient, ...sequences }, { dx }, { blank }) {
 		const [steps, count, classes] = sequences.x.shape as [number, number, number];
 		const width = alpha.shape[2]!;
-		const [found, incoming, out] = [reader(alpha), reader(gradient), cpuData(dx)];
+		const [parts, incoming, out] = [reader(alpha), reader(gradient), cpuData(dx)];
+		const found = (i: number) => parts(2 * i) + parts(2 * i + 1);
 		out.fill(0);
 		for (let n = 0; n < count; n++) {
 			const { places, length, emission, skips } = sequence(sequences, n, blank);

@@ -123,7 +123,7 @@ const COUNTS: Counts = {
 	pairLoss: (_, { y }, { op }) => size(y) * (op === 'mse' || op === 'l1' ? 2 : 4),
 	crossEntropy: ({ x, target }, _, { logits }) => (logits ? 5 * size(x) : 0) + 2 * size(target),
 	// Of a place and step: the largest of three, three differences, exps and sums, a logarithm, the emission.
-	ctc: (_, { alpha }) => 12 * size(alpha),
+	ctc: (_, { alpha }) => 6 * size(alpha),
 };
 
 /** Neighbouring windows share an element where the sizes do not divide; they are counted as if they did not. */

@@ -21,8 +21,8 @@ function plan({ x, labels, inputs, targets, gradient }: Sequences, blank: number
 		params: [...[steps, count, classes, most, blank], ...[x, labels, inputs, targets, gradient ?? x].map(({ offset }) => offset)],
 		grid: [count] as const,
 		flops: 12 * places,
-		bytes: 8 * places,
-		scratch: 3 * count * (2 * most + 1),
+		bytes: 12 * places,
+		scratch: 3 * 2 * count * (2 * most + 1),
 	};
 }
 

@@ -9,11 +9,11 @@ import { sameShape } from '../../core/shape';
 import { emptyOn, type Tensor } from '../../tensor';
 import { composed } from '../composed';
 import { arange, full, tensor, zeros } from '../creation';
-import { add, clamp, div, ge, gt, logicalAnd, lt, mul, ne, neg, to, where } from '../elementwise';
+import { add, clamp, div, eq, ge, gt, logicalAnd, lt, mul, ne, neg, sub, to, where } from '../elementwise';
 import { checkIndices, checkValues, gathered } from '../indexing/places';
-import { cat, contiguous, expand, flatten, narrow, pad, reshape, select, stack, unsqueeze } from '../layout';
+import { cat, contiguous, expand, flatten, narrow, pad, reshape, select, stack, transpose, unsqueeze } from '../layout';
 import { requireSameDevice, requireTensor } from '../operands';
-import { logsumexp, mean, sum } from '../reduce';
+import { amax, logsumexp, mean, sum } from '../reduce';
 import { type LossOptions, requireReduction } from './reduction';
 
 export interface CtcOptions extends LossOptions {
@@ -91,7 +91,7 @@ function likelihoods(logProbs: Tensor, labels: Tensor, inputs: Tensor, sizes: Te
 		inputs: [logProbs],
 		forward: () => {
 			const found = emptyOn(logProbs, [count]);
-			const paths = emptyOn(logProbs, [count, steps, 2 * labels.shape[1]! + 1]);
+			const paths = emptyOn(logProbs, [count, steps, 2 * labels.shape[1]! + 1, 2]);
 			const sequences = { x: contiguous(logProbs), labels, inputs: contiguous(inputs), targets: contiguous(sizes) };
 			logProbs.backend.kernels.ctc(sequences, { likelihood: found, alpha: paths }, { blank });
 			return [found, paths];
@@ -108,7 +108,7 @@ function likelihoodBack(blank: number) {
 	return ([gradient]: readonly (Tensor | null)[], saved: readonly Tensor[]): (Tensor | null)[] => {
 		const [logProbs, alpha, labels, inputs, targets] = saved as [Tensor, Tensor, Tensor, Tensor, Tensor];
 		if (isGradEnabled()) {
-			const again = forwardPass(logProbs, labels, inputs, targets, blank);
+			const again = forwardPass(logProbs, alpha, labels, inputs, targets, blank);
 			return grad(again, [logProbs], { gradOutputs: gradient!, createGraph: true });
 		}
 		const dx = emptyOn(logProbs, logProbs.shape);
@@ -171,10 +171,12 @@ function padded(targets: Tensor, targetLengths: Lengths, count: number): Tensor 
 }
 
 /**
- * log of the probability of each sequence, [N]. `alpha` [N, 2 S + 1] holds, for each place among the labels with blanks between them,
- * the log-probability of all alignments that end there; a step stays, moves on by one, or skips the blank between unlike labels.
+ * What has the gradient of log of the probability of each sequence, [N], and is 0. At each place among the labels with blanks between them
+ * all alignments that end there add up; a step stays, moves on by one, or skips the blank between unlike labels. `alpha`
+ * [N, T, 2 S + 1, 2] has found the logarithms of the sums, in two parts. They are subtracted as constants, which changes no gradient:
+ * far from 0 the logarithms would have lost the digits of their differences.
  */
-function forwardPass(logProbs: Tensor, labels: Tensor, inputs: Tensor, sizes: Tensor, blank: number): Tensor {
+function forwardPass(logProbs: Tensor, alpha: Tensor, labels: Tensor, inputs: Tensor, sizes: Tensor, blank: number): Tensor {
 	const [steps, count] = logProbs.shape as [number, number];
 	const { device, dtype } = logProbs;
 	const width = 2 * labels.shape[1]! + 1;
@@ -188,17 +190,35 @@ function forwardPass(logProbs: Tensor, labels: Tensor, inputs: Tensor, sizes: Te
 	const skipCost = where(skips, zeros([count, width], { dtype, device }), IMPOSSIBLE);
 	const position = arange(width, { dtype: 'int32', device });
 
-	let alpha = where(lt(position, 2), select(emitted, 0, 0), IMPOSSIBLE);
-	for (let step = 1; step < steps; step++) {
-		const behind = pad(alpha, [2, 0], { value: IMPOSSIBLE });
-		const ways = stack([alpha, narrow(behind, 1, 1, width), add(narrow(behind, 1, 0, width), skipCost)]);
-		const next = add(logsumexp(ways, 0), select(emitted, 0, step));
-		alpha = where(unsqueeze(gt(inputs, step), 1), next, alpha);
+	const step = unsqueeze(arange(steps, { dtype: 'int32', device }), 1);
+	const counts = unsqueeze(lt(step, inputs), 2);
+	const [high, low] = [0, 1].map((part) => {
+		const found = where(counts, transpose(select(alpha, 3, part), 0, 1), 0);
+		return clamp(found, { min: IMPOSSIBLE });
+	}) as [Tensor, Tensor];
+	/** What a place has from the one `back` places behind it, at every step but the first. */
+	const share = (back: number) => {
+		const source = (found: Tensor, value: number) =>
+			narrow(pad(narrow(found, 0, 0, steps - 1), [back, 0], { value }), 2, 0, width);
+		const own = (found: Tensor) => narrow(found, 0, 1, steps - 1);
+		return add(add(sub(source(high, IMPOSSIBLE), own(high)), own(emitted)), sub(source(low, 0), own(low)));
+	};
+	const shares = stack([share(0), share(1), add(share(2), skipCost)]);
+
+	const first = sub(sub(select(emitted, 0, 0), select(high, 0, 0)), select(low, 0, 0));
+	let rest = where(lt(position, 2), first, IMPOSSIBLE);
+	for (let t = 1; t < steps; t++) {
+		const behind = pad(rest, [2, 0], { value: IMPOSSIBLE });
+		const ways = stack([2, 1, 0].map((start) => narrow(behind, 1, start, width)));
+		const next = logsumexp(add(ways, select(shares, 1, t - 1)), 0);
+		rest = where(select(counts, 0, t), next, rest);
 	}
-	// The last label, or the blank after it. A sequence without labels has only the blank; an input without steps spells only that.
+	// The last label, or the blank after it. A sequence without labels has only the blank; an input without steps has no gradient.
 	const end = unsqueeze(mul(sizes, 2), 1);
 	const atEnd = logicalAnd(ge(position, add(end, -1)), ge(end, position));
-	const found = logsumexp(where(atEnd, alpha, IMPOSSIBLE), 1);
-	const nothing = where(gt(sizes, 0), full([count], IMPOSSIBLE, { dtype, device }), 0);
-	return where(gt(inputs, 0), found, nothing);
+	const last = unsqueeze(eq(step, add(inputs, -1)), 2);
+	const [highest, lowest] = [high, low].map((found) => sum(where(last, found, 0), 0)) as [Tensor, Tensor];
+	const most = amax(where(atEnd, highest, IMPOSSIBLE), 1, { keepdim: true });
+	const found = logsumexp(where(atEnd, add(add(sub(highest, most), lowest), rest), IMPOSSIBLE), 1);
+	return where(gt(inputs, 0), found, 0);
 }
