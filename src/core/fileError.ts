@@ -30,7 +30,7 @@ const REASONS: Readonly<Record<string, string>> = {
 	ENOTDIR: 'a folder in the path is a file. Check the path',
 	EPERM: 'the system does not permit it. Change the permissions, or take another path',
 	EROFS: 'the file system is read-only. Take another path',
-	ERR_FS_FILE_TOO_LARGE: 'it is larger than Node reads at once (2 GiB). Split it',
+	ERR_FS_FILE_TOO_LARGE: 'it is too large for one array. Split it',
 };
 
 /**

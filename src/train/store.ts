@@ -1,5 +1,6 @@
 /** Where checkpoints and logs live: files in Node, the origin's private file system in browsers, memory in tests. */
 import { DeviceError } from '../core/errors';
+import { FileError } from '../core/fileError';
 
 /** A place of named byte sequences. `write` is atomic: a reader, or a program started after a crash, sees the old bytes or the new. */
 export interface CheckpointStore {
@@ -79,54 +80,91 @@ export class BrowserStore implements CheckpointStore, LogStore {
 		}
 	}
 
-	async read(name: string): Promise<Uint8Array | null> {
-		const handle = await this.#file(name, false);
-		return handle === null ? null : new Uint8Array(await (await handle.getFile()).arrayBuffer());
-	}
-
-	async write(name: string, bytes: Uint8Array): Promise<void> {
-		const handle = (await this.#file(name, true))!;
-		const stream = await handle.createWritable();
-		await stream.write(bytes as Uint8Array<ArrayBuffer>);
-		await stream.close();
-	}
-
-	async remove(name: string): Promise<void> {
-		const parts = name.split('/').filter((part) => part !== '');
-		const folder = await this.#folder(parts.slice(0, -1), false);
-		await folder?.removeEntry(parts.at(-1) ?? '').catch((error: unknown) => {
-			if (!isMissing(error)) throw error;
+	/** Lets `change` write to a copy of the file, which takes its place when all of it is there. */
+	async #change(
+		operation: string,
+		name: string,
+		keepExistingData: boolean,
+		change: (stream: FileSystemWritableFileStream, size: number) => Promise<void>,
+	): Promise<void> {
+		await named(operation, name, async () => {
+			const handle = await this.#file(name, true);
+			if (handle === null) throw new DOMException('a folder or a file is in its way', 'TypeMismatchError');
+			const { size } = await handle.getFile();
+			const stream = await handle.createWritable({ keepExistingData });
+			try {
+				await change(stream, size);
+				await stream.close();
+			} catch (error) {
+				await stream.abort().catch(() => {});
+				throw error;
+			}
 		});
 	}
 
-	async list(prefix: string): Promise<string[]> {
-		const parts = prefix.split('/');
-		const before = parts.slice(0, -1);
-		const folder = await this.#folder(before, false);
-		const names: string[] = [];
-		if (folder === null) return names;
-		for await (const name of (folder as unknown as { keys(): AsyncIterable<string> }).keys()) {
-			if (name.startsWith(parts.at(-1)!)) names.push([...before, name].join('/'));
-		}
-		return names;
+	read(name: string): Promise<Uint8Array | null> {
+		return named('read', name, async () => {
+			const handle = await this.#file(name, false);
+			return handle === null ? null : new Uint8Array(await (await handle.getFile()).arrayBuffer());
+		});
 	}
 
-	async size(name: string): Promise<number> {
-		const handle = await this.#file(name, false);
-		return handle === null ? 0 : (await handle.getFile()).size;
+	async write(name: string, bytes: Uint8Array): Promise<void> {
+		await this.#change('write', name, false, (stream) => stream.write(bytes as Uint8Array<ArrayBuffer>));
+	}
+
+	async remove(name: string): Promise<void> {
+		await named('remove', name, async () => {
+			const parts = name.split('/').filter((part) => part !== '');
+			const folder = await this.#folder(parts.slice(0, -1), false);
+			await folder?.removeEntry(parts.at(-1) ?? '').catch((error: unknown) => {
+				if (!isMissing(error)) throw error;
+			});
+		});
+	}
+
+	list(prefix: string): Promise<string[]> {
+		return named('list', prefix, async () => {
+			const parts = prefix.split('/');
+			const before = parts.slice(0, -1);
+			const folder = await this.#folder(before, false);
+			const names: string[] = [];
+			if (folder === null) return names;
+			for await (const name of (folder as unknown as { keys(): AsyncIterable<string> }).keys()) {
+				if (name.startsWith(parts.at(-1)!)) names.push([...before, name].join('/'));
+			}
+			return names;
+		});
+	}
+
+	size(name: string): Promise<number> {
+		return named('size', name, async () => {
+			const handle = await this.#file(name, false);
+			return handle === null ? 0 : (await handle.getFile()).size;
+		});
 	}
 
 	async truncate(name: string, bytes: number): Promise<void> {
-		const stream = await (await this.#file(name, true))!.createWritable({ keepExistingData: true });
-		await stream.truncate(bytes);
-		await stream.close();
+		await this.#change('truncate', name, true, (stream) => stream.truncate(bytes));
 	}
 
 	async append(name: string, text: string): Promise<void> {
-		const handle = (await this.#file(name, true))!;
-		const stream = await handle.createWritable({ keepExistingData: true });
-		await stream.write({ type: 'write', position: (await handle.getFile()).size, data: text });
-		await stream.close();
+		await this.#change('append', name, true, (stream, size) => stream.write({ type: 'write', position: size, data: text }));
+	}
+}
+
+/** `fn()`; what the browser refuses becomes a FileError. */
+async function named<T>(operation: string, name: string, fn: () => Promise<T>): Promise<T> {
+	try {
+		return await fn();
+	} catch (error) {
+		// TypeError: a name that no file can have.
+		if (!(error instanceof DOMException || error instanceof TypeError)) throw error;
+		const [reason, cure] =
+			error.name === 'QuotaExceededError'
+				? ["the page's storage is full", 'Remove what is no longer needed, or keep fewer checkpoints (keep)']
+				: [error.message, 'Choose another name'];
+		throw new FileError(`BrowserStore.${operation}: '${name}': ${reason}. ${cure} (${error.name})`, error.name, error);
 	}
 }
 

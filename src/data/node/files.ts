@@ -1,8 +1,7 @@
 /** The readers of whole files, with paths of the machine's file system. */
-import { readFile } from 'node:fs/promises';
-import { withFileErrors } from '../../core/fileError';
 import { type Readers, readersWith } from '../readers';
-import { type Load, loadBytes, sourceName, unzipped } from '../sources';
+import { type Load, loadBytes, unzipped } from '../sources';
+import { readWhole } from './disk';
 
 /**
  * Strings that are not URLs are file paths.
@@ -11,9 +10,7 @@ import { type Load, loadBytes, sourceName, unzipped } from '../sources';
  */
 export const loadFile: Load = async (source, reader) => {
 	const isPath = typeof source === 'string' ? !/^https?:\/\//.test(source) : source instanceof URL && source.protocol === 'file:';
-	if (!isPath) return loadBytes(source, reader);
-	const bytes = await withFileErrors(reader, 'read', sourceName(source), () => readFile(source as string | URL));
-	return unzipped(new Uint8Array(bytes), source);
+	return isPath ? unzipped(await readWhole(reader, source as string | URL), source) : loadBytes(source, reader);
 };
 
 export const { readIdx, readCifar10, readCifar100, readCsv, readText }: Readers = readersWith(loadFile);

@@ -1,6 +1,6 @@
 /** Folders of images on the machine's disk. */
 import type { Dirent } from 'node:fs';
-import { readdir, readFile, realpath, stat, writeFile } from 'node:fs/promises';
+import { readdir, realpath, stat } from 'node:fs/promises';
 import { join, resolve, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { withFileErrors } from '../../core/fileError';
@@ -8,6 +8,7 @@ import type { Global } from '../../core/platform';
 import { type DroppedFile, readImageFolder as readFiles } from '../drop';
 import { encodePng, type Image } from '../image';
 import { ImageFolder, type ImageFolderOptions, isImageFile } from '../imageFolder';
+import { readWhole, writeWhole } from './disk';
 
 /**
  * A dataset of the images in a folder, which has a folder for each class: see ImageFolder. The folder is a path, or in browsers the files that
@@ -22,7 +23,7 @@ export async function readImageFolder(
 	const root = resolve(folder instanceof URL ? fileURLToPath(folder) : folder);
 	const entries = (await imagesBelow(root)).map((file) => ({
 		path: withSlashes(file),
-		read: () => withFileErrors('readImageFolder', 'read', file, async () => new Uint8Array(await readFile(file))),
+		read: () => readWhole('readImageFolder', file),
 	}));
 	return new ImageFolder(entries, options, withSlashes(root));
 }
@@ -65,8 +66,7 @@ function withSlashes(path: string): string {
 	return path.split(sep).join('/');
 }
 
-/** Writes an image to a PNG file. */
+/** Writes an image to a PNG file, all or nothing. */
 export async function writePng(path: string, image: Image): Promise<void> {
-	const bytes = await encodePng(image);
-	await withFileErrors('writePng', 'write', path, () => writeFile(path, bytes));
+	await writeWhole('writePng', path, await encodePng(image), { folders: false, flush: false });
 }

@@ -1,97 +1,85 @@
 /** Checkpoints and logs as files. */
-import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, open, readdir, stat, unlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { withFileErrors } from '../../core/fileError';
+import { codeOf, isTemporary, readWhole, writeWhole } from '../../data/node/disk';
 import type { CheckpointStore, LogStore } from '../store';
 
-function isMissing(error: unknown): boolean {
-	return (error as { code?: string }).code === 'ENOENT';
-}
-
-/** Makes what was done in a folder last through a power failure; file systems that know no such thing refuse it. */
-async function syncFolder(folder: string): Promise<void> {
+/** What `found` gives, or `otherwise` where its path leads nowhere. */
+async function orMissing<T>(otherwise: T, found: Promise<T>): Promise<T> {
 	try {
-		const handle = await open(folder, 'r');
-		try {
-			await handle.sync();
-		} finally {
-			await handle.close();
-		}
+		return await found;
 	} catch (error) {
-		if (!['EISDIR', 'EPERM', 'EINVAL', 'EACCES', 'ENOTSUP'].includes((error as { code?: string }).code ?? '')) throw error;
+		if (['ENOENT', 'ENOTDIR'].includes(codeOf(error))) return otherwise;
+		throw error;
 	}
 }
 
 /**
- * Files, by their paths. `write` goes to `<path>.tmp` in the same folder, which is flushed to the disk and then renamed: at any moment
- * the path leads to the old file or the new one. Missing folders are made.
+ * Files, by their paths. `write` is all or nothing, also with several writers: the bytes go to a temporary file in the same folder, which is
+ * flushed to the disk and then renamed. Missing folders are made.
  */
 export class FileStore implements CheckpointStore, LogStore {
-	async read(path: string): Promise<Uint8Array | null> {
-		try {
-			return await readFile(path);
-		} catch (error) {
-			if (isMissing(error)) return null;
-			throw error;
-		}
+	read(path: string): Promise<Uint8Array | null> {
+		return orMissing<Uint8Array | null>(null, readWhole('FileStore.read', path));
 	}
 
-	async write(path: string, bytes: Uint8Array): Promise<void> {
-		const folder = dirname(path);
-		await mkdir(folder, { recursive: true });
-		const temporary = `${path}.tmp`;
-		const handle = await open(temporary, 'w');
-		try {
-			await handle.writeFile(bytes);
-			await handle.sync();
-		} finally {
-			await handle.close();
-		}
-		await rename(temporary, path);
-		await syncFolder(folder);
+	write(path: string, bytes: Uint8Array): Promise<void> {
+		return writeWhole('FileStore.write', path, bytes);
 	}
 
-	async remove(path: string): Promise<void> {
-		await rm(path, { force: true });
+	remove(path: string): Promise<void> {
+		return orMissing(
+			undefined,
+			withFileErrors('FileStore.remove', 'remove', path, () => unlink(path)),
+		);
 	}
 
 	async list(prefix: string): Promise<string[]> {
 		const [folder, start] = prefix.endsWith('/') ? [prefix, ''] : [dirname(prefix), basename(prefix)];
-		try {
-			const names = await readdir(folder);
-			return names.filter((name) => name.startsWith(start) && !name.endsWith('.tmp')).map((name) => join(folder, name));
-		} catch (error) {
-			if (isMissing(error)) return [];
-			throw error;
-		}
+		const names = await orMissing(
+			[],
+			withFileErrors('FileStore.list', 'read', folder, () => readdir(folder)),
+		);
+		return names.filter((name) => name.startsWith(start) && !isTemporary(name)).map((name) => join(folder, name));
 	}
 
-	async size(path: string): Promise<number> {
-		try {
-			return (await stat(path)).size;
-		} catch (error) {
-			if (isMissing(error)) return 0;
-			throw error;
-		}
+	size(path: string): Promise<number> {
+		return orMissing(
+			0,
+			withFileErrors('FileStore.size', 'read', path, async () => (await stat(path)).size),
+		);
 	}
 
-	async truncate(path: string, bytes: number): Promise<void> {
-		await mkdir(dirname(path), { recursive: true });
-		const handle = await open(path, 'a');
-		try {
-			await handle.truncate(bytes);
-			await handle.sync();
-		} finally {
-			await handle.close();
-		}
+	truncate(path: string, bytes: number): Promise<void> {
+		return withFileErrors('FileStore.truncate', 'write', path, async () => {
+			await mkdir(dirname(path), { recursive: true });
+			const handle = await open(path, 'a');
+			try {
+				await handle.truncate(bytes);
+				await handle.sync();
+			} finally {
+				await handle.close();
+			}
+		});
 	}
 
-	async append(path: string, text: string): Promise<void> {
-		const handle = await open(path, 'a');
-		try {
-			await handle.writeFile(text);
-			await handle.datasync();
-		} finally {
-			await handle.close();
-		}
+	append(path: string, text: string): Promise<void> {
+		return withFileErrors('FileStore.append', 'write', path, async () => {
+			const handle = await open(path, 'a');
+			try {
+				const { size } = await handle.stat();
+				try {
+					await handle.writeFile(text);
+					await handle.datasync();
+				} catch (error) {
+					// On a full disk: half a line would be taken for a whole one.
+					await handle.truncate(size).catch(() => {});
+					throw error;
+				}
+			} finally {
+				await handle.close();
+			}
+		});
 	}
 }

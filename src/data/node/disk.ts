@@ -1,0 +1,178 @@
+/**
+ * Whole files on the machine's disk. What the system refuses becomes a FileError that names the operation, the path and the cure.
+ */
+import { randomUUID } from 'node:crypto';
+import { type FileHandle, mkdir, open, readdir, readlink, rename, rm, stat } from 'node:fs/promises';
+import { dirname, isAbsolute, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { FileError, withFileErrors } from '../../core/fileError';
+import { sourceName } from '../sources';
+
+type Path = string | URL;
+
+export function codeOf(error: unknown): string {
+	return String((error as { code?: unknown } | null)?.code ?? '');
+}
+
+/** Above this size, readFile() of Node 20 refuses. */
+const READ_AT_ONCE = 2 ** 31 - 1;
+
+/** The bytes of a file. */
+export function readWhole(operation: string, path: Path): Promise<Uint8Array<ArrayBuffer>> {
+	return withFileErrors(operation, 'read', sourceName(path), async () => {
+		const handle = await open(path, 'r');
+		try {
+			const { size } = await handle.stat();
+			if (size > READ_AT_ONCE) return await readInParts(handle, size);
+			const { buffer, byteOffset, byteLength } = await handle.readFile();
+			return new Uint8Array(buffer as ArrayBuffer, byteOffset, byteLength);
+		} finally {
+			await handle.close();
+		}
+	});
+}
+
+async function readInParts(handle: FileHandle, size: number): Promise<Uint8Array<ArrayBuffer>> {
+	let bytes: Uint8Array<ArrayBuffer>;
+	try {
+		bytes = new Uint8Array(size);
+	} catch (error) {
+		throw Object.assign(error as Error, { code: 'ERR_FS_FILE_TOO_LARGE' });
+	}
+	let filled = 0;
+	for (let read = -1; filled < size && read !== 0; ) {
+		({ bytesRead: read } = await handle.read(bytes, filled, Math.min(size - filled, 2 ** 30), filled));
+		filled += read;
+	}
+	return bytes.subarray(0, filled);
+}
+
+interface WriteOptions {
+	/** Make missing folders. Default true. */
+	readonly folders?: boolean;
+	/** Flush file and folders to the disk, so that the file also outlasts a power failure. Default true. */
+	readonly flush?: boolean;
+}
+
+/**
+ * Writes a file, all or nothing: the path leads to the old bytes or to the new ones at any moment, also with several writers, on a full disk
+ * and after a kill. The bytes go to a temporary file of this call's own in the same folder, which then takes the path's place. Links are
+ * followed, permissions are kept.
+ */
+export function writeWhole(
+	operation: string,
+	path: Path,
+	bytes: Uint8Array,
+	{ folders = true, flush = true }: WriteOptions = {},
+): Promise<void> {
+	return withFileErrors(operation, 'write', sourceName(path), async () => {
+		const mode = await modeOf(operation, path);
+		const target = await followLinks(path instanceof URL ? fileURLToPath(path) : path);
+		const folder = dirname(target);
+		const firstMade = folders ? await mkdir(folder, { recursive: true }) : undefined;
+		await sweep(folder);
+		const temporary = join(folder, `.wgrad-${process.pid}-${randomUUID()}.tmp`);
+		try {
+			const handle = await open(temporary, 'wx', mode);
+			try {
+				// The system's mask has had a say in it.
+				if (mode !== undefined) await handle.chmod(mode).catch(() => {});
+				await handle.writeFile(bytes);
+				if (flush) await handle.sync();
+			} finally {
+				await handle.close();
+			}
+			await rename(temporary, target);
+		} catch (error) {
+			await rm(temporary, { force: true }).catch(() => {});
+			throw error;
+		}
+		if (flush) await syncFolders(folder, firstMade);
+	});
+}
+
+/** The permissions of the file at a path, if there is one. Refuses devices and pipes, which a rename would replace by a file. */
+async function modeOf(operation: string, path: Path): Promise<number | undefined> {
+	try {
+		const found = await stat(path);
+		if (found.isFile()) return found.mode & 0o777;
+		if (found.isDirectory()) throw Object.assign(new Error('EISDIR: the path is a folder'), { code: 'EISDIR' });
+		const message = `${operation}: '${sourceName(path)}' cannot be written: it is a device or a pipe. Give the path of a file`;
+		throw new FileError(message, 'EINVAL', undefined);
+	} catch (error) {
+		if (codeOf(error) === 'ENOENT') return undefined;
+		throw error;
+	}
+}
+
+/** Where the links at the end of a path lead, to a file or to where one may be made. */
+async function followLinks(path: string): Promise<string> {
+	let target = path;
+	for (let links = 0; links < 40; links++) {
+		const next = await readlink(target).catch(() => null);
+		if (next === null) break;
+		// Not join(): it would take 'link/..' for nothing.
+		target = isAbsolute(next) ? next : `${dirname(target)}/${next}`;
+	}
+	return target;
+}
+
+const TEMPORARY = /^\.wgrad-(\d+)-[\da-f-]{36}\.tmp$/;
+const ABANDONED_MS = 10 * 60_000;
+const swept = new Set<string>();
+
+/** Whether a name is that of a file which `writeWhole` has not finished. */
+export function isTemporary(name: string): boolean {
+	return TEMPORARY.test(name);
+}
+
+/** Removes what killed programs left in a folder; once a folder, for it may hold many files. */
+async function sweep(folder: string): Promise<void> {
+	const absolute = resolve(folder);
+	if (swept.has(absolute)) return;
+	swept.add(absolute);
+	for (const name of await readdir(folder).catch(() => [])) {
+		const [, pid] = TEMPORARY.exec(name) ?? [];
+		if (pid === undefined) continue;
+		const file = join(folder, name);
+		try {
+			// The writer may run on another machine, where its number says nothing here.
+			const abandoned = Date.now() - (await stat(file)).mtimeMs > ABANDONED_MS;
+			if (abandoned && !isRunning(Number(pid))) await rm(file, { force: true });
+		} catch {
+			// Another program has removed it, or may alone.
+		}
+	}
+}
+
+function isRunning(pid: number): boolean {
+	try {
+		process.kill(pid, 0);
+		return true;
+	} catch (error) {
+		return codeOf(error) === 'EPERM';
+	}
+}
+
+/** Makes new names outlast a power failure: that of the file, and those of the folders from `firstMade` on. */
+async function syncFolders(folder: string, firstMade: string | undefined): Promise<void> {
+	const last = firstMade === undefined ? resolve(folder) : dirname(resolve(firstMade));
+	for (let at = resolve(folder); ; at = dirname(at)) {
+		await syncFolder(at);
+		if (at === last || at === dirname(at)) return;
+	}
+}
+
+async function syncFolder(folder: string): Promise<void> {
+	try {
+		const handle = await open(folder, 'r');
+		try {
+			await handle.sync();
+		} finally {
+			await handle.close();
+		}
+	} catch (error) {
+		// File systems and systems that cannot do this refuse it.
+		if (!['EISDIR', 'EPERM', 'EINVAL', 'EACCES', 'ENOTSUP'].includes(codeOf(error))) throw error;
+	}
+}

@@ -1,0 +1,36 @@
+/** Campaigns: random attempts to break something, for as long as there is time. Tests run each for a moment. */
+import { stream } from '../ops/database';
+import { setting } from '../random/setting';
+
+/** Numbers in [0, 1), the same for the same seed. */
+export type Random = () => number;
+
+/** How often each thing was tried, by name. */
+export type Counts = Readonly<Record<string, number>>;
+
+/** Tries until `deadline`, a time of `performance.now()`, at least once, and throws at the first failure. */
+export type Campaign = (random: Random, deadline: number) => Promise<Counts>;
+
+/** Runs a campaign for so many milliseconds. What it throws tells the seed, which is fixed unless WGRAD_SEED says otherwise. */
+export async function runFor(
+	milliseconds: number,
+	name: string,
+	campaign: Campaign,
+	seed = setting('WGRAD_SEED') ?? 1,
+): Promise<Counts> {
+	try {
+		return await campaign(stream(`${name} ${seed}`), performance.now() + milliseconds);
+	} catch (error) {
+		const told = error instanceof Error ? error.stack : String(error);
+		throw new Error(`${name}: run it again with WGRAD_SEED=${seed}\n${told}`, { cause: error });
+	}
+}
+
+/** A whole number from 0 to `count` - 1. */
+export function below(random: Random, count: number): number {
+	return Math.floor(random() * count);
+}
+
+export function pick<T>(random: Random, list: readonly T[]): T {
+	return list[below(random, list.length)]!;
+}
