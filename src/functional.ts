@@ -21,16 +21,16 @@ export type TensorFunction = (...inputs: Tensor[]) => Tensor;
 
 type OneOrMany = Tensor | readonly Tensor[];
 
-function listOf(inputs: OneOrMany): Tensor[] {
+function listOf(operation: string, inputs: OneOrMany): Tensor[] {
 	const list = Array.isArray(inputs) ? [...inputs] : [inputs as Tensor];
-	requireTensors('functional', 'inputs and vectors', list);
+	requireTensors(operation, 'inputs and vectors', list);
 	return list;
 }
 
 /** Inputs of the function's own: leaves, or with `createGraph` views of recorded ones. */
-function ownInputs(inputs: OneOrMany, createGraph: boolean): Tensor[] {
-	const list = listOf(inputs);
-	if (list.length === 0) throw new ArgumentError('functional: there must be at least one input');
+function ownInputs(operation: string, inputs: OneOrMany, createGraph: boolean): Tensor[] {
+	const list = listOf(operation, inputs);
+	if (list.length === 0) throw new ArgumentError(`${operation}: there must be at least one input`);
 	return list.map((input) => {
 		if (createGraph && input.requiresGrad) return enableGrad(() => reshape(input, input.shape));
 		const own = viewOf(input, input.shape, input.strides, input.offset);
@@ -43,10 +43,10 @@ function like(inputs: OneOrMany, results: Tensor[]): Tensor | Tensor[] {
 	return Array.isArray(inputs) ? results : results[0]!;
 }
 
-function evaluate(fn: TensorFunction, inputs: readonly Tensor[]): Tensor {
-	if (typeof fn !== 'function') throw new ArgumentError(`functional: fn must be a function of tensors, not ${typeof fn}`);
+function evaluate(operation: string, fn: TensorFunction, inputs: readonly Tensor[]): Tensor {
+	if (typeof fn !== 'function') throw new ArgumentError(`${operation}: fn must be a function of tensors, not ${typeof fn}`);
 	const output = enableGrad(() => fn(...inputs));
-	requireTensors('functional', 'what fn returns', [output]);
+	requireTensors(operation, 'what fn returns', [output]);
 	return output;
 }
 
@@ -73,8 +73,8 @@ export function vjp<I extends OneOrMany>(
 ): [Tensor, I extends Tensor ? Tensor : Tensor[]] {
 	const { createGraph = false } = checkOptions('vjp', options, ['createGraph']);
 	return tidy(() => {
-		const own = ownInputs(inputs, createGraph);
-		const output = evaluate(fn, own);
+		const own = ownInputs('vjp', inputs, createGraph);
+		const output = evaluate('vjp', fn, own);
 		requireLike('vjp', 'the output', v, output);
 		const products = gradients(output, own, v, createGraph);
 		return [createGraph ? output : detach(output), like(inputs, products)] as never;
@@ -93,12 +93,12 @@ export function jvp<I extends OneOrMany>(
 ): [Tensor, Tensor] {
 	const { createGraph = false } = checkOptions('jvp', options, ['createGraph']);
 	return tidy(() => {
-		const own = ownInputs(inputs, createGraph);
-		const vectors = listOf(v);
+		const own = ownInputs('jvp', inputs, createGraph);
+		const vectors = listOf('jvp', v);
 		if (vectors.length !== own.length)
 			throw new ArgumentError(`jvp: ${own.length} inputs but ${vectors.length} vectors; give one for each`);
 		for (const [i, vector] of vectors.entries()) requireLike('jvp', `input ${i}`, vector, own[i]!);
-		const output = evaluate(fn, own);
+		const output = evaluate('jvp', fn, own);
 		const dummy = zeros(output.shape, { dtype: output.dtype, device: output.device, requiresGrad: true });
 		const value = createGraph ? output : detach(output);
 		if (!output.requiresGrad) return [value, detach(dummy)];
@@ -122,8 +122,8 @@ export function jacobian<I extends OneOrMany>(
 ): I extends Tensor ? Tensor : Tensor[] {
 	const { createGraph = false } = checkOptions('jacobian', options, ['createGraph']);
 	return tidy(() => {
-		const own = ownInputs(inputs, createGraph);
-		const output = evaluate(fn, own);
+		const own = ownInputs('jacobian', inputs, createGraph);
+		const output = evaluate('jacobian', fn, own);
 		return like(inputs, rowsOf(output, own, createGraph)) as never;
 	});
 }
@@ -152,8 +152,8 @@ export function hessian<I extends OneOrMany>(
 ): I extends Tensor ? Tensor : Tensor[][] {
 	const { createGraph = false } = checkOptions('hessian', options, ['createGraph']);
 	return tidy(() => {
-		const own = ownInputs(inputs, createGraph);
-		const output = evaluate(fn, own);
+		const own = ownInputs('hessian', inputs, createGraph);
+		const output = evaluate('hessian', fn, own);
 		if (output.size !== 1)
 			throw new ShapeError(`hessian: the function must give a scalar, not shape ${formatShape(output.shape)}`);
 		const unit = fill_(zeros(output.shape, { dtype: output.dtype, device: output.device }), 1);

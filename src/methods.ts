@@ -65,6 +65,7 @@ import { bernoulli, dropout, dropout2d, randLike, randnLike } from './ops/random
 import * as reduce from './ops/reduce';
 import { affineGrid, gridSample } from './ops/sample';
 import { logSoftmax, softmax, softmin } from './ops/softmax';
+import { defineOtherNames } from './otherNames';
 import { Tensor } from './tensor';
 
 /** As in PyTorch, the tensor of the method is what is taken where `condition` holds. */
@@ -223,3 +224,5 @@ for (const [name, operation] of Object.entries(METHODS)) {
 		configurable: true,
 	});
 }
+
+defineOtherNames(Object.keys(METHODS));

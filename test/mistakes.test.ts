@@ -3,9 +3,12 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import {
 	crossEntropy,
+	einsum,
 	full,
 	init,
 	io,
+	jacobian,
+	layerNorm,
 	manualSeed,
 	mseLoss,
 	nn,
@@ -15,9 +18,12 @@ import {
 	randn,
 	type Tensor,
 	tensor,
+	WgradError,
 	zeros,
 } from 'wgrad';
-import { evaluate, fit, loadCheckpoint, MemoryStore, ModelCheckpoint } from 'wgrad/train';
+import { readCsv } from 'wgrad/data';
+import * as metrics from 'wgrad/metrics';
+import { evaluate, fit, loadCheckpoint, MemoryStore, ModelCheckpoint, predict } from 'wgrad/train';
 
 test.before(async () => {
 	await init({ device: 'cpu' });
@@ -35,6 +41,9 @@ const make = (layer: unknown, ...values: unknown[]) => new (layer as new (...val
 const model = new nn.Sequential(new nn.Linear(2, 2));
 const optimizer = new optim.SGD(model.parameters(), { lr: 0.1 });
 const data: [Tensor, Tensor] = [x, x];
+const FIT = { loss: mseLoss, optimizer, verbose: 0 };
+const schedule = new optim.lrScheduler.ExponentialLR(optimizer, 1);
+const foreign = x as unknown as Record<string, () => unknown>;
 
 const MISTAKES: readonly (readonly [title: string, call: () => unknown, message: RegExp])[] = [
 	[
@@ -165,6 +174,79 @@ const MISTAKES: readonly (readonly [title: string, call: () => unknown, message:
 	['no options', () => loose(fit)(model, data), /fit: options come as an object, { name: value }, not as undefined$/],
 	['floating classes', () => crossEntropy(x, ones([2])), /crossEntropy: .*Classes must be int32: convert with .to\('int32'\)/],
 	[
+		'arrays to train on',
+		() => loose(fit)(model, [[[1, 2]], [[1, 2]]], FIT),
+		/fit: data must be \[x, y\] tensors, not arrays .*tensor\(x\)/,
+	],
+	['an array beside a tensor', () => loose(fit)(model, [[[1, 2]], x], FIT), /fit: data must be \[x, y\] tensors, not arrays/],
+	['arrays to predict for', () => loose(predict)(model, [[1, 2]]), /predict: data must be \[x, y\] tensors, not arrays/],
+	['a typed array', () => loose(predict)(model, new Float32Array(2)), /predict: data must be \[x, y\] tensors, not arrays/],
+	[
+		'metrics in a list',
+		() => loose(fit)(model, data, { ...FIT, metrics: [metrics.accuracy] }),
+		/fit: metrics come by name, \{ accuracy: /,
+	],
+	[
+		'a class as metric',
+		() => loose(fit)(model, data, { ...FIT, metrics: { right: metrics.Accuracy } }),
+		/fit: metric 'right' is a class; pass an instance: new Accuracy\(\)/,
+	],
+	['no such file', () => readCsv('none.csv'), /readCsv: .*none.csv.*ENOENT/],
+	[
+		'a path for the bytes',
+		() => loose(io.loadSafetensors)('model.safetensors'),
+		/loadSafetensors: .*not 'model.safetensors'. Read them/,
+	],
+	[
+		'a path for state',
+		() => loose(model.loadStateDict.bind(model))('model.safetensors'),
+		/what io.loadSafetensors\(bytes\) gives, not 'model/,
+	],
+	[
+		'a path to save to',
+		() => loose(io.saveSafetensors)({ x }, 'model.safetensors'),
+		/saveSafetensors: it takes no path, and gives bytes/,
+	],
+	[
+		'weights of classes for options',
+		() => make(nn.CrossEntropyLoss, ones([2])),
+		/CrossEntropyLoss: options come .* not as a Tensor/,
+	],
+	['a weight for options', () => loose(layerNorm)(x, [2], ones([2])), /layerNorm: options come as an object.* not as a Tensor/],
+	['a list of factors', () => loose(einsum)('ij,jk', [x, x]), /einsum: tensors come one by one, not as a list/],
+	['a tensor for a function', () => loose(jacobian)(x, x), /jacobian: fn must be a function of tensors, not object/],
+	['no data', () => loose(tensor)(), /tensor: data holds undefined; it takes numbers and booleans/],
+	['a model to average', () => make(optim.EMA, model), /EMA: parameters come as a list of tensors, such as model.parameters\(\)/],
+	[
+		'schedules one by one',
+		() => make(optim.lrScheduler.ChainedScheduler, schedule, schedule),
+		/ChainedScheduler: schedulers come as one list/,
+	],
+	[
+		'a factor for a function',
+		() => make(optim.lrScheduler.LambdaLR, optimizer, 0.1),
+		/LambdaLR: lrLambda must be a function, or one for each/,
+	],
+	[
+		'a Parameter that is none',
+		() => make(nn.ParameterList, [x]),
+		/ParameterList: 0 must be a parameter, such as new nn.Parameter/,
+	],
+	['modules in a text', () => make(nn.ModuleDict, 'a'), /ModuleDict: it takes modules by name, \{ name: value \}, not 'a'/],
+	['an upsampling to no size', () => make(nn.Upsample, {}), /Upsample: give size or scaleFactor/],
+	['w.T', () => foreign.T, /Tensor: there is no x.T; use x.transpose\(0, 1\)/],
+	['x[0]', () => foreign[0], /Tensor: there is no x\[0\]; use x.select\(0, i\)/],
+	['x[0] = 1', () => Object.assign(foreign, { 0: 1 }), /Tensor: there is no x\[0\]/],
+	['x.cuda()', () => foreign.cuda!(), /Tensor: there is no x.cuda; use x.to\('webgpu'\)/],
+	['x.numpy()', () => foreign.numpy!(), /Tensor: there is no x.numpy; use await x.data\(\)/],
+	['x.float()', () => foreign.float!(), /Tensor: there is no x.float; use x.to\('float32'\)/],
+	[
+		'x.requires_grad = true',
+		() => Object.assign(foreign, { requires_grad: true }),
+		/use x.requiresGrad; x.requiresGrad_\(\) sets it/,
+	],
+	['x.masked_fill()', () => foreign.masked_fill!(), /Tensor: there is no x.masked_fill; use x.maskedFill\(\)/],
+	[
 		'no such checkpoint',
 		() => loadCheckpoint('none', { model }, { store: new MemoryStore() }),
 		/loadCheckpoint: there is no checkpoint 'none'/,
@@ -181,6 +263,61 @@ for (const [title, call, message] of MISTAKES) {
 		}
 		assert.instance(error, Error, 'nothing was thrown');
 		assert.match((error as Error).message, message);
+	});
+}
+
+/** The classes whose constructors have required arguments; the first that is missing or wrong is refused, in the name of the class. */
+const DEMANDING = new Set(
+	`Linear Bilinear Embedding EmbeddingBag Conv1d Conv2d Conv3d ConvTranspose1d ConvTranspose2d ConvTranspose3d
+	MaxPool1d MaxPool2d MaxPool3d AvgPool1d AvgPool2d AvgPool3d AdaptiveAvgPool1d AdaptiveAvgPool2d AdaptiveAvgPool3d
+	AdaptiveMaxPool1d AdaptiveMaxPool2d AdaptiveMaxPool3d BatchNorm1d BatchNorm2d BatchNorm3d LayerNorm RMSNorm GroupNorm
+	InstanceNorm1d InstanceNorm2d InstanceNorm3d LocalResponseNorm Softmax LogSoftmax Softmin Threshold Unflatten Unfold Fold
+	PixelShuffle PixelUnshuffle ChannelShuffle Upsample UpsamplingNearest2d UpsamplingBilinear2d ConstantPad1d ConstantPad2d
+	ConstantPad3d ZeroPad1d ZeroPad2d ZeroPad3d ReflectionPad1d ReflectionPad2d ReflectionPad3d ReplicationPad1d ReplicationPad2d
+	ReplicationPad3d CircularPad1d CircularPad2d CircularPad3d RNN LSTM GRU RNNCell LSTMCell GRUCell MultiheadAttention
+	TransformerEncoderLayer TransformerDecoderLayer TransformerEncoder TransformerDecoder TimeDistributed Parameter KVCache LearnedPositions SinusoidalPositions RotaryPositions
+	SGD Adam AdamW Adamax Adagrad Adadelta NAdam RAdam RMSprop Lion Muon LBFGS EMA StepLR MultiStepLR ExponentialLR
+	CosineAnnealingLR CosineAnnealingWarmRestarts OneCycleLR CyclicLR LambdaLR MultiplicativeLR SequentialLR ChainedScheduler
+	WarmupLR`.split(/\s+/),
+);
+const ABSTRACT = new Set(['Module', 'Optimizer', 'LRScheduler', 'RateScheduler']);
+const WRONG: readonly (readonly unknown[])[] = [[], [null], ['text'], [{ nonsense: 1 }], [new Date()]];
+const GIVEN: readonly (readonly unknown[])[] = [
+	...WRONG,
+	[() => 1],
+	[[]],
+	[true],
+	[-1],
+	[1.5],
+	[x],
+	[model],
+	[['a']],
+	[2, 2, 2, 2, 2, 2],
+];
+
+for (const [kind, library, first] of [
+	['layers and losses', nn, []],
+	['optimizers', optim, []],
+	['schedules', optim.lrScheduler, [optimizer]],
+	['metrics', metrics, []],
+] as const) {
+	const classes = Object.entries(library).filter(([name, value]) => /^class/.test(String(value)) && !ABSTRACT.has(name));
+
+	test(`${kind} refuse wrong arguments where they are made`, () => {
+		for (const [name, layer] of classes) {
+			for (const given of GIVEN) {
+				let message: string | null = null;
+				try {
+					make(layer, ...first, ...given);
+				} catch (error) {
+					assert.instance(error, WgradError, `${name}(${given}): ${error}`);
+					message = (error as Error).message;
+				}
+				if (DEMANDING.has(name) && WRONG.includes(given))
+					assert.ok(message?.startsWith(`${name}: `), `${name}(${given}): ${message}`);
+				else if (given.length === 0) assert.is(message, null, `${name}() is refused: is it missing in DEMANDING?`);
+			}
+		}
 	});
 }
 

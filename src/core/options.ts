@@ -6,13 +6,16 @@ import { ArgumentError } from './errors';
 
 /** Throws an ArgumentError, in the name of `operation`, for options that are no object. Gives the options. */
 export function requireOptions<O extends object>(operation: string, options: O): O {
-	if (typeof options !== 'object' || options === null || Array.isArray(options)) {
+	// Tensors and lists have these symbols.
+	if (typeof options !== 'object' || options === null || Symbol.iterator in options || Symbol.toPrimitive in options) {
 		const given =
 			options === null || options === undefined
 				? String(options)
 				: Array.isArray(options)
 					? 'an array'
-					: `${typeof options} ${String(options)}`;
+					: typeof options === 'object'
+						? `a ${options.constructor.name}`
+						: `${typeof options} ${String(options)}`;
 		const cure = typeof options === 'number' ? '. Several sizes or dims go into one array before it' : '';
 		throw new ArgumentError(`${operation}: options come as an object, { name: value }, not as ${given}${cure}`);
 	}

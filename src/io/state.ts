@@ -6,7 +6,7 @@ import { ArgumentError } from '../core/errors';
 import { float32ToFloat16 } from '../core/float16';
 import { runOperation } from '../core/operation';
 import { checkOptions } from '../core/options';
-import { requireState } from '../ops/requirements';
+import { requireState, shown } from '../ops/requirements';
 import { Tensor } from '../tensor';
 import { decodeSafetensors, encodeSafetensors, isObject } from './safetensors';
 
@@ -21,6 +21,8 @@ export async function saveSafetensors(
 	metadata: Readonly<Record<string, string>> = {},
 ): Promise<Uint8Array> {
 	requireState('saveSafetensors', state);
+	if (typeof metadata === 'string')
+		throw new ArgumentError('saveSafetensors: it takes no path, and gives bytes to write: await writeFile(path, bytes)');
 	if (!isObject(metadata)) throw new ArgumentError('saveSafetensors: the metadata must be an object of texts by name');
 	const names = Object.keys(state);
 	const values = await Promise.all(names.map((name) => state[name]!.data()));
@@ -40,7 +42,9 @@ export function loadSafetensors(bytes: Uint8Array | ArrayBuffer, options: LoadOp
 	const { device = deviceOfNew() } = checkOptions('loadSafetensors', options, ['device']);
 	const backend = backendOf(device);
 	if (!(bytes instanceof Uint8Array) && !/ArrayBuffer/.test(Object.prototype.toString.call(bytes)))
-		throw new ArgumentError(`loadSafetensors: it takes the bytes of a file, a Uint8Array or an ArrayBuffer, not ${typeof bytes}`);
+		throw new ArgumentError(
+			`loadSafetensors: it takes the bytes of a file, a Uint8Array or an ArrayBuffer, not ${shown(bytes)}. Read them with await readFile(path) in Node, or await (await fetch(url)).arrayBuffer()`,
+		);
 	const view = bytes instanceof Uint8Array ? bytes : new Uint8Array(bytes);
 	const { tensors } = decodeSafetensors(view, { float16As: 'float32', float64As: device === 'cpu' ? 'float64' : 'float32' });
 	const state: Record<string, Tensor> = Object.create(null);

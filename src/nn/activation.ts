@@ -1,6 +1,7 @@
 /** Activation functions as layers. Each computes the function of its name; see src/ops/elementwise for the formulas. */
 import { checkOptions, requireOptions } from '../core/options';
 import * as functions from '../ops/elementwise';
+import { requireCounts } from '../ops/requirements';
 import { logSoftmax, softmax } from '../ops/softmax';
 import type { Tensor } from '../tensor';
 import { Module } from './module';
@@ -194,13 +195,20 @@ export class Hardtanh extends Activation {
 	}
 }
 
+/** A dim given alone, PyTorch's positional way, or by name. */
+function dimOf(layer: string, given: number | { readonly dim: number }): number {
+	const dim = typeof given === 'object' && given !== null ? checkOptions(layer, given, ['dim']).dim : given;
+	requireCounts(layer, { dim }, Number.NEGATIVE_INFINITY);
+	return dim;
+}
+
 /** exp(x_i) / sum_j exp(x_j) along `dim`, which PyTorch wants to be given. As `torch.nn.Softmax`. */
 export class Softmax extends Activation {
 	readonly dim: number;
 
 	constructor(dim: number | { readonly dim: number }) {
 		super();
-		this.dim = typeof dim === 'number' ? dim : requireOptions(new.target.name, dim).dim;
+		this.dim = dimOf(new.target.name, dim);
 	}
 
 	override forward(input: Tensor): Tensor {
@@ -218,7 +226,7 @@ export class LogSoftmax extends Activation {
 
 	constructor(dim: number | { readonly dim: number }) {
 		super();
-		this.dim = typeof dim === 'number' ? dim : requireOptions(new.target.name, dim).dim;
+		this.dim = dimOf(new.target.name, dim);
 	}
 
 	override forward(input: Tensor): Tensor {

@@ -1,9 +1,10 @@
 /** Modules that hold modules. */
 import { ArgumentError } from '../core/errors';
+import { shown } from '../ops/requirements';
 import type { Tensor } from '../tensor';
 import { tidy } from '../tidy';
 import { Module, requireName } from './module';
-import type { Parameter } from './parameter';
+import { Parameter } from './parameter';
 
 /** A module that maps one tensor to one tensor. */
 export type Layer = Module & { forward(input: Tensor): Tensor };
@@ -13,6 +14,17 @@ function requireModule<M extends Module>(container: string, key: string | number
 	if (value instanceof Module) return value;
 	const kind = value === null ? 'null' : typeof value;
 	throw new ArgumentError(`${container}: ${key} must be a module, such as new nn.ReLU(), not ${kind}`);
+}
+
+/** The same for parameters: the state of a module would pass over anything else in silence. */
+function requireParameter(container: string, key: string | number, value: Parameter): Parameter {
+	if (value instanceof Parameter) return value;
+	throw new ArgumentError(`${container}: ${key} must be a parameter, such as new nn.Parameter(tensor), not ${shown(value)}`);
+}
+
+function requireNames(container: string, what: string, values: unknown): void {
+	if (typeof values === 'object' && values !== null) return;
+	throw new ArgumentError(`${container}: it takes ${what} by name, { name: value }, not ${shown(values)}`);
 }
 
 /**
@@ -136,6 +148,7 @@ export class ModuleDict<M extends Module = Module> extends Module {
 
 	constructor(modules: Readonly<Record<string, M>> = {}) {
 		super();
+		requireNames('ModuleDict', 'modules', modules);
 		this.items = new Map();
 		for (const [key, module] of Object.entries(modules)) this.set(key, module);
 	}
@@ -188,7 +201,9 @@ export class ParameterList extends Module {
 
 	constructor(parameters: Iterable<Parameter> = []) {
 		super();
-		this.items = [...parameters];
+		if (typeof (parameters as Partial<Iterable<Parameter>> | null)?.[Symbol.iterator] !== 'function')
+			throw new ArgumentError('ParameterList: it takes one list of parameters: new nn.ParameterList([first, second])');
+		this.items = Array.from(parameters, (parameter, i) => requireParameter('ParameterList', i, parameter));
 	}
 
 	override ownParameters(): [string, Parameter][] {
@@ -204,7 +219,7 @@ export class ParameterList extends Module {
 	}
 
 	append(parameter: Parameter): this {
-		this.items.push(parameter);
+		this.items.push(requireParameter('ParameterList', this.length, parameter));
 		return this;
 	}
 
@@ -223,7 +238,9 @@ export class ParameterDict extends Module {
 
 	constructor(parameters: Readonly<Record<string, Parameter>> = {}) {
 		super();
-		this.items = new Map(Object.entries(parameters));
+		requireNames('ParameterDict', 'parameters', parameters);
+		this.items = new Map();
+		for (const [key, parameter] of Object.entries(parameters)) this.set(key, parameter);
 	}
 
 	override ownParameters(): [string, Parameter][] {
@@ -242,7 +259,7 @@ export class ParameterDict extends Module {
 	}
 
 	set(key: string, parameter: Parameter): this {
-		this.items.set(key, parameter);
+		this.items.set(key, requireParameter('ParameterDict', key, parameter));
 		return this;
 	}
 

@@ -328,6 +328,7 @@ export class LocalResponseNorm extends Module {
 		readonly options: LocalResponseNormOptions = {},
 	) {
 		super();
+		requireCounts('LocalResponseNorm', { size }, 1);
 		requireOptions('LocalResponseNorm', options);
 	}
 

@@ -1,6 +1,7 @@
 /** Layers that pad the last dims of [N, C, ...] or [C, ...]. */
 import { ArgumentError } from '../core/errors';
 import { type PadMode, pad } from '../ops/layout';
+import { requireNumber, shown } from '../ops/requirements';
 import type { Tensor } from '../tensor';
 import { Module } from './module';
 
@@ -14,11 +15,16 @@ abstract class PaddingLayer extends Module {
 		rank: number,
 		padding: Sides,
 		readonly mode: PadMode,
-		readonly value = 0,
+		readonly value: number,
 	) {
 		super();
-		if (typeof padding !== 'number' && !Array.isArray(padding))
-			throw new ArgumentError(`${new.target.name}: padding must be a number or an array of ${2 * rank}, not ${String(padding)}`);
+		const list: readonly unknown[] = Array.isArray(padding) ? padding : [padding];
+		if (!list.every(Number.isInteger)) {
+			throw new ArgumentError(
+				`${new.target.name}: padding must be a whole number or an array of ${2 * rank}, not ${shown(padding)}`,
+			);
+		}
+		requireNumber(new.target.name, 'value', value);
 		this.padding = typeof padding === 'number' ? new Array<number>(2 * rank).fill(padding) : [...padding];
 		if (this.padding.length !== 2 * rank)
 			throw new ArgumentError(
@@ -52,42 +58,42 @@ export class ConstantPad2d extends PaddingLayer {
 /** Adds zeros on all sides. As `torch.nn.ZeroPad2d`. */
 export class ZeroPad2d extends PaddingLayer {
 	constructor(padding: Sides) {
-		super(2, padding, 'constant');
+		super(2, padding, 'constant', 0);
 	}
 }
 
 /** Mirrors at the edge element. As `torch.nn.ReflectionPad1d`. */
 export class ReflectionPad1d extends PaddingLayer {
 	constructor(padding: Sides) {
-		super(1, padding, 'reflect');
+		super(1, padding, 'reflect', 0);
 	}
 }
 
 /** Mirrors at the edge elements. As `torch.nn.ReflectionPad2d`. */
 export class ReflectionPad2d extends PaddingLayer {
 	constructor(padding: Sides) {
-		super(2, padding, 'reflect');
+		super(2, padding, 'reflect', 0);
 	}
 }
 
 /** Repeats the edge element. As `torch.nn.ReplicationPad1d`. */
 export class ReplicationPad1d extends PaddingLayer {
 	constructor(padding: Sides) {
-		super(1, padding, 'replicate');
+		super(1, padding, 'replicate', 0);
 	}
 }
 
 /** Repeats the edge elements. As `torch.nn.ReplicationPad2d`. */
 export class ReplicationPad2d extends PaddingLayer {
 	constructor(padding: Sides) {
-		super(2, padding, 'replicate');
+		super(2, padding, 'replicate', 0);
 	}
 }
 
 /** Continues at the other end. As `torch.nn.CircularPad2d`. */
 export class CircularPad2d extends PaddingLayer {
 	constructor(padding: Sides) {
-		super(2, padding, 'circular');
+		super(2, padding, 'circular', 0);
 	}
 }
 
@@ -101,41 +107,41 @@ export class ConstantPad3d extends PaddingLayer {
 /** Adds zeros at both ends. As `torch.nn.ZeroPad1d`. */
 export class ZeroPad1d extends PaddingLayer {
 	constructor(padding: Sides) {
-		super(1, padding, 'constant');
+		super(1, padding, 'constant', 0);
 	}
 }
 
 /** Adds zeros on all sides of volumes. As `torch.nn.ZeroPad3d`. */
 export class ZeroPad3d extends PaddingLayer {
 	constructor(padding: Sides) {
-		super(3, padding, 'constant');
+		super(3, padding, 'constant', 0);
 	}
 }
 
 /** Mirrors volumes at the elements of their sides. As `torch.nn.ReflectionPad3d`. */
 export class ReflectionPad3d extends PaddingLayer {
 	constructor(padding: Sides) {
-		super(3, padding, 'reflect');
+		super(3, padding, 'reflect', 0);
 	}
 }
 
 /** Repeats the elements at the sides of volumes. As `torch.nn.ReplicationPad3d`. */
 export class ReplicationPad3d extends PaddingLayer {
 	constructor(padding: Sides) {
-		super(3, padding, 'replicate');
+		super(3, padding, 'replicate', 0);
 	}
 }
 
 /** Continues at the other end. As `torch.nn.CircularPad1d`. */
 export class CircularPad1d extends PaddingLayer {
 	constructor(padding: Sides) {
-		super(1, padding, 'circular');
+		super(1, padding, 'circular', 0);
 	}
 }
 
 /** Continues volumes at the other end. As `torch.nn.CircularPad3d`. */
 export class CircularPad3d extends PaddingLayer {
 	constructor(padding: Sides) {
-		super(3, padding, 'circular');
+		super(3, padding, 'circular', 0);
 	}
 }

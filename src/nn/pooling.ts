@@ -15,6 +15,7 @@ import {
 	maxPool3d,
 	type OutputSize,
 } from '../ops/pool';
+import { requireSizes } from '../ops/requirements';
 import type { Tensor } from '../tensor';
 import { Module } from './module';
 
@@ -47,6 +48,7 @@ abstract class WindowPool<Options extends { readonly stride?: Size; readonly pad
 		readonly options: Options = {} as Options,
 	) {
 		super();
+		requireSizes(new.target.name, { kernelSize });
 		requireOptions(new.target.name, options);
 	}
 
@@ -103,6 +105,7 @@ export class AvgPool3d extends WindowPool<AvgPoolOptions> {
 abstract class AdaptivePool extends Module {
 	constructor(readonly outputSize: OutputSize) {
 		super();
+		requireSizes(new.target.name, { outputSize: Array.isArray(outputSize) ? outputSize.map((size) => size ?? 1) : outputSize });
 	}
 
 	abstract override forward(input: Tensor): Tensor;

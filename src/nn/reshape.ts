@@ -1,10 +1,11 @@
 /** Layers that rearrange or resize: no parameters, no activations. */
 
-import { formatShape, ShapeError } from '../core/errors';
+import { ArgumentError, formatShape, ShapeError } from '../core/errors';
 import { checkOptions, requireOptions } from '../core/options';
+import { requireSizes as requireShape } from '../core/shape';
 import { type InterpolateOptions, interpolate } from '../ops/interpolate';
 import { flatten, fold, pixelShuffle, pixelUnshuffle, transpose, type UnfoldOptions, unflatten, unfold } from '../ops/layout';
-import { requireTensor } from '../ops/requirements';
+import { requireCounts, requireSizes, requireTensor } from '../ops/requirements';
 import type { Tensor } from '../tensor';
 import { tidy } from '../tidy';
 import { Module } from './module';
@@ -19,6 +20,7 @@ export class Flatten extends Module {
 		if (typeof startDim !== 'number') checkOptions('Flatten', startDim, ['startDim', 'endDim']);
 		this.startDim = typeof startDim === 'number' ? startDim : (startDim.startDim ?? 1);
 		this.endDim = typeof startDim === 'number' ? endDim : (startDim.endDim ?? -1);
+		requireCounts('Flatten', { startDim: this.startDim, endDim: this.endDim }, Number.NEGATIVE_INFINITY);
 	}
 
 	override forward(input: Tensor): Tensor {
@@ -40,6 +42,8 @@ export class Unflatten extends Module {
 		readonly sizes: readonly number[],
 	) {
 		super();
+		requireCounts('Unflatten', { dim }, Number.NEGATIVE_INFINITY);
+		requireShape('Unflatten', sizes, 'the list of sizes');
 	}
 
 	override forward(input: Tensor): Tensor {
@@ -58,6 +62,7 @@ export class Unfold extends Module {
 		readonly options: UnfoldOptions = {},
 	) {
 		super();
+		requireSizes('Unfold', { kernelSize });
 		requireOptions('Unfold', options);
 	}
 
@@ -78,6 +83,7 @@ export class Fold extends Module {
 		readonly options: UnfoldOptions = {},
 	) {
 		super();
+		requireSizes('Fold', { outputSize, kernelSize });
 		requireOptions('Fold', options);
 	}
 
@@ -94,6 +100,7 @@ export class Fold extends Module {
 export class PixelShuffle extends Module {
 	constructor(readonly upscaleFactor: number) {
 		super();
+		requireCounts('PixelShuffle', { upscaleFactor }, 1);
 	}
 
 	override forward(input: Tensor): Tensor {
@@ -109,6 +116,7 @@ export class PixelShuffle extends Module {
 export class PixelUnshuffle extends Module {
 	constructor(readonly downscaleFactor: number) {
 		super();
+		requireCounts('PixelUnshuffle', { downscaleFactor }, 1);
 	}
 
 	override forward(input: Tensor): Tensor {
@@ -124,6 +132,7 @@ export class PixelUnshuffle extends Module {
 export class ChannelShuffle extends Module {
 	constructor(readonly groups: number) {
 		super();
+		requireCounts('ChannelShuffle', { groups }, 1);
 	}
 
 	override forward(input: Tensor): Tensor {
@@ -147,7 +156,9 @@ export class ChannelShuffle extends Module {
 export class Upsample extends Module {
 	constructor(readonly options: InterpolateOptions) {
 		super();
-		requireOptions(new.target.name, options);
+		const { size, scaleFactor } = requireOptions(new.target.name, options);
+		if ((size ?? scaleFactor) === undefined)
+			throw new ArgumentError(`${new.target.name}: give size or scaleFactor: new nn.${new.target.name}({ scaleFactor: 2 })`);
 	}
 
 	override forward(input: Tensor): Tensor {

@@ -3,7 +3,7 @@ import { ArgumentError, formatShape, ShapeError } from '../core/errors';
 import { checkOptions } from '../core/options';
 import { add, glu, hardshrink, le, mul, prelu, softshrink, tanhshrink, threshold, where } from '../ops/elementwise';
 import { rand } from '../ops/random';
-import { requireTensor } from '../ops/requirements';
+import { requireCounts, requireNumber, requireTensor } from '../ops/requirements';
 import { softmax, softmin } from '../ops/softmax';
 import type { Tensor } from '../tensor';
 import { tidy } from '../tidy';
@@ -25,6 +25,7 @@ export class PReLU extends Module {
 		options: PReLUOptions = {},
 	) {
 		super();
+		requireCounts('PReLU', { numParameters });
 		checkOptions('PReLU', options, ['init', 'device', 'dtype']);
 		this.weight = constant_(emptyParameter([numParameters], options), options.init ?? 0.25);
 	}
@@ -45,6 +46,8 @@ export class RReLU extends Module {
 		readonly upper = 1 / 3,
 	) {
 		super();
+		requireNumber('RReLU', 'lower', lower);
+		requireNumber('RReLU', 'upper', upper);
 		if (!(lower <= upper)) throw new ArgumentError(`RReLU: lower ${lower} must be at most upper ${upper}`);
 	}
 
@@ -68,6 +71,7 @@ export class RReLU extends Module {
 export class GLU extends Module {
 	constructor(readonly dim = -1) {
 		super();
+		requireCounts('GLU', { dim }, Number.NEGATIVE_INFINITY);
 	}
 
 	override forward(input: Tensor): Tensor {
@@ -90,6 +94,7 @@ export class Tanhshrink extends Module {
 export class Softshrink extends Module {
 	constructor(readonly lambda = 0.5) {
 		super();
+		requireNumber('Softshrink', 'lambda', lambda);
 		if (!(lambda >= 0)) throw new ArgumentError(`Softshrink: lambda ${lambda} must be at least 0`);
 	}
 
@@ -106,6 +111,7 @@ export class Softshrink extends Module {
 export class Hardshrink extends Module {
 	constructor(readonly lambda = 0.5) {
 		super();
+		requireNumber('Hardshrink', 'lambda', lambda);
 	}
 
 	override forward(input: Tensor): Tensor {
@@ -124,6 +130,8 @@ export class Threshold extends Module {
 		readonly value: number,
 	) {
 		super();
+		requireNumber('Threshold', 'threshold', threshold);
+		requireNumber('Threshold', 'value', value);
 	}
 
 	override forward(input: Tensor): Tensor {
@@ -139,6 +147,7 @@ export class Threshold extends Module {
 export class Softmin extends Module {
 	constructor(readonly dim: number) {
 		super();
+		requireCounts('Softmin', { dim }, Number.NEGATIVE_INFINITY);
 	}
 
 	override forward(input: Tensor): Tensor {

@@ -11,6 +11,7 @@ import { checkOptions } from '../core/options';
 import { checkShape, numel, type Shape } from '../core/shape';
 import { empty, type NestedArray, Tensor } from '../tensor';
 import { requireTensor } from './operands';
+import { shown } from './requirements';
 
 export interface TensorOptions {
 	/** Default: float32, unless the function says otherwise. */
@@ -164,7 +165,7 @@ function flatten(data: NestedArray, shape: Shape, depth: number, result: number[
 					? `tensor: the arrays are nested unevenly: an array where other places at depth ${depth} hold numbers`
 					: data instanceof Tensor
 						? 'tensor: the data is a tensor already. Copy one with clone(), join several with stack() or cat()'
-						: `tensor: data holds ${typeof data} ${String(data)}; it takes numbers and booleans`,
+						: `tensor: data holds ${shown(data)}; it takes numbers and booleans`,
 			);
 		}
 		result[at] = Number(data);

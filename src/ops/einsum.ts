@@ -24,6 +24,8 @@ type Sizes = ReadonlyMap<string, number>;
  * multiplied in the order that keeps intermediate results small. As `torch.einsum`.
  */
 export function einsum(equation: string, ...tensors: Tensor[]): Tensor {
+	if (Array.isArray(tensors[0]))
+		throw new ArgumentError('einsum: tensors come one by one, not as a list: einsum(equation, a, b)');
 	const operands = promote('einsum', ...tensors);
 	const { inputs, output } = parse(equation, operands);
 	const sizes = labelSizes(equation, inputs, operands);

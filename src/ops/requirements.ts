@@ -35,20 +35,37 @@ export function requireOperands(operation: string, ...operands: readonly unknown
 /** Throws an ArgumentError, in the name of `operation`, unless the value is a number and not NaN. */
 export function requireNumber(operation: string, name: string, value: unknown): void {
 	if (typeof value !== 'number' || Number.isNaN(value))
-		throw new ArgumentError(`${operation}: ${name} must be a number, not ${String(value)}`);
+		throw new ArgumentError(`${operation}: ${name} must be a number, not ${shown(value)}`);
 }
 
-/** Throws an ArgumentError, in the name of `operation`, unless each of the named numbers is whole and at least `minimum`. */
+/** Throws an ArgumentError, in the name of `operation`, unless each of the named numbers is whole and at least `minimum`, if that is finite. */
 export function requireCounts(operation: string, counts: Readonly<Record<string, unknown>>, minimum = 0): void {
 	for (const [name, count] of Object.entries(counts)) {
 		if (!Number.isSafeInteger(count) || (count as number) < minimum) {
-			const cure =
-				typeof count === 'object' && count !== null && !(count instanceof Tensor)
-					? `. Required arguments come one by one, before the options: (${Object.keys(counts).join(', ')}, { ... })`
-					: '';
-			throw new ArgumentError(`${operation}: ${name} must be a whole number of at least ${minimum}, not ${shown(count)}${cure}`);
+			const least = Number.isFinite(minimum) ? ` of at least ${minimum}` : '';
+			throw new ArgumentError(
+				`${operation}: ${name} must be a whole number${least}, not ${shown(count)}${oneByOne(count, Object.keys(counts))}`,
+			);
 		}
 	}
+}
+
+/** Throws an ArgumentError, in the name of a layer, unless each of the named sizes is a whole number of at least 1, or a list of such. */
+export function requireSizes(layer: string, sizes: Readonly<Record<string, unknown>>): void {
+	for (const [name, size] of Object.entries(sizes)) {
+		const list = Array.isArray(size) && size.length > 0 ? size : [size];
+		if (!list.every((value) => Number.isSafeInteger(value) && value >= 1)) {
+			throw new ArgumentError(
+				`${layer}: ${name} must be a whole number of at least 1, or a list of them, not ${shown(size)}${oneByOne(size, Object.keys(sizes))}`,
+			);
+		}
+	}
+}
+
+/** What to do about an object of options in the place of one of the required arguments. */
+function oneByOne(value: unknown, names: readonly string[]): string {
+	if (typeof value !== 'object' || value === null || value instanceof Tensor) return '';
+	return `. Required arguments come one by one, before the options: (${names.join(', ')}, { ... })`;
 }
 
 /** Throws an ArgumentError, in the name of `operation`, unless `p` is a probability. */
@@ -62,19 +79,22 @@ export function requireProbability(operation: string, p: unknown, name = 'p'): v
 export function shown(value: unknown): string {
 	if (value instanceof Tensor) return `a tensor of shape ${formatShape(value.shape)}`;
 	if (Array.isArray(value)) return `[${value.map(shown).join(', ')}]`;
+	if (typeof value === 'function') return 'a function';
+	if (typeof value === 'string') return `'${value.slice(0, 40)}'`;
 	return typeof value === 'object' && value !== null ? 'an object' : String(value);
 }
 
 function describe(value: unknown): string {
 	if (value === null || value === undefined) return String(value);
-	return Array.isArray(value) ? 'an array' : `${typeof value} ${String(value).slice(0, 40)}`;
+	if (typeof value === 'object') return Array.isArray(value) ? 'an array' : `a ${value.constructor?.name ?? 'object'}`;
+	return `${typeof value} ${String(value).slice(0, 40)}`;
 }
 
 /** Throws an ArgumentError, in the name of `operation`, unless `state` holds tensors by name. */
 export function requireState(operation: string, state: unknown): asserts state is Readonly<Record<string, Tensor>> {
 	if (typeof state !== 'object' || state === null)
 		throw new ArgumentError(
-			`${operation}: it takes tensors by name, such as module.stateDict(), not ${state === null ? 'null' : typeof state}`,
+			`${operation}: it takes tensors by name, such as module.stateDict() or what io.loadSafetensors(bytes) gives, not ${shown(state)}`,
 		);
 	if (typeof (state as { stateDict?: unknown }).stateDict === 'function')
 		throw new ArgumentError(`${operation}: it takes tensors by name, not a module. Pass its stateDict()`);

@@ -6,7 +6,7 @@ import { checkOptions } from '../core/options';
 import { sameShape } from '../core/shape';
 import { copy_ } from '../ops/inplace';
 import { clone, contiguous, detach } from '../ops/layout';
-import type { Tensor } from '../tensor';
+import { Tensor } from '../tensor';
 import { keep, tidy } from '../tidy';
 
 export interface EMAOptions {
@@ -41,7 +41,10 @@ export class EMA {
 		if (!(decay >= 0 && decay <= 1)) throw new ArgumentError(`EMA: decay must lie in [0, 1], not ${decay}`);
 		this.decay = decay;
 		this.warmup = warmup;
-		this.#params = [...params];
+		const list = typeof params === 'object' && params !== null && Symbol.iterator in params ? [...params] : null;
+		if (!list?.every((param) => param instanceof Tensor))
+			throw new ArgumentError('EMA: parameters come as a list of tensors, such as model.parameters()');
+		this.#params = list;
 		if (this.#params.length === 0) throw new ArgumentError('EMA: it got no parameters; pass model.parameters()');
 		this.#averages = noGrad(() => this.#params.map((param) => keep(clone(detach(param)))));
 	}

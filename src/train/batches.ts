@@ -50,6 +50,13 @@ export function datasetOf(caller: string, data: Data): Dataset | null {
 	if (typeof data !== 'object' || data === null)
 		throw new ArgumentError(`${caller}: data must be [x, y] tensors, a dataset or a DataLoader, not ${typeof data}`);
 	if (Array.isArray(data) && data.length > 0 && data.every((item) => item instanceof Tensor)) return new TensorDataset(...data);
+	// A list may also hold batches, which are lists of tensors.
+	const isBatch = (item: unknown) => Array.isArray(item) && item.some((field) => field instanceof Tensor);
+	if (ArrayBuffer.isView(data) || (Array.isArray(data) && data.length > 0 && !data.some(isBatch))) {
+		throw new ArgumentError(
+			`${caller}: data must be [x, y] tensors, not arrays or numbers. Make them with tensor(): [tensor(x), tensor(y)]`,
+		);
+	}
 	if (data instanceof DataLoader || data instanceof IterableDataset || isIterable(data)) return null;
 	requireDataset(caller, data);
 	return data;

@@ -47,7 +47,13 @@ export class Meters {
 
 	constructor(caller: string, metrics: Metrics = {}) {
 		this.#caller = caller;
+		if (Array.isArray(metrics))
+			throw new ArgumentError(`${caller}: metrics come by name, { accuracy: new Accuracy() }, not as a list`);
 		for (const [name, metric] of Object.entries(metrics)) {
+			if (/^class\b/.test(String(metric)))
+				throw new ArgumentError(
+					`${caller}: metric '${name}' is a class; pass an instance: new ${(metric as { name?: string }).name}()`,
+				);
 			if (typeof metric === 'function') this.#functions.push([name, metric]);
 			else if (typeof metric?.update === 'function') this.#metrics.push([name, metric]);
 			else

@@ -1,6 +1,7 @@
 /** What all learning-rate schedules share. */
 import { ArgumentError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
+import { shown } from '../../ops/requirements';
 import type { CommonOptions, Optimizer } from '../optimizer';
 
 /** State as plain data: see `stateDict`. */
@@ -23,8 +24,7 @@ export abstract class LRScheduler {
 		const { lastEpoch = -1 } = checkOptions(this.constructor.name, options, ['lastEpoch']);
 		if (!Number.isInteger(lastEpoch) || lastEpoch < -1)
 			throw new ArgumentError(`${this.constructor.name}: lastEpoch must be a whole number of at least -1, not ${lastEpoch}`);
-		if (!Array.isArray((optimizer as Partial<typeof optimizer> | null | undefined)?.paramGroups))
-			throw new ArgumentError(`${this.constructor.name}: the first argument is the optimizer whose rate it sets`);
+		requireOptimizer(this.constructor.name, optimizer);
 		optimizer.paramGroups.forEach((group, i) => {
 			if (lastEpoch !== -1 && group.initialLr === undefined) {
 				throw new ArgumentError(
@@ -60,23 +60,36 @@ export abstract class LRScheduler {
 	}
 
 	/** One value for each group, of one for all or a list. */
-	protected perGroup<T>(name: string, value: T | readonly T[]): readonly T[] {
-		return perGroup(this.constructor.name, this.optimizer, name, value);
+	protected perGroup<T>(name: string, value: T | readonly T[], kind: 'number' | 'function' = 'number'): readonly T[] {
+		return perGroup(this.constructor.name, this.optimizer, name, value, kind);
 	}
+}
+
+/** Throws an ArgumentError, in the name of `scheduler`, for anything but an optimizer in its place. */
+export function requireOptimizer(scheduler: string, optimizer: unknown): asserts optimizer is Optimizer<CommonOptions> {
+	if (!Array.isArray((optimizer as Partial<Optimizer<CommonOptions>> | null | undefined)?.paramGroups))
+		throw new ArgumentError(`${scheduler}: the first argument is the optimizer whose rate it sets`);
 }
 
 /** One value for each group of `optimizer`, of one for all or a list, in the name of `scheduler`. */
 export function perGroup<T>(
 	scheduler: string,
-	{ paramGroups }: Optimizer<CommonOptions>,
+	optimizer: Optimizer<CommonOptions>,
 	name: string,
 	value: T | readonly T[],
+	kind: 'number' | 'function' = 'number',
 ): readonly T[] {
-	if (value === undefined || value === null) throw new ArgumentError(`${scheduler}: ${name} is missing`);
-	if (!Array.isArray(value)) return paramGroups.map(() => value as T);
-	if (value.length !== paramGroups.length)
-		throw new ArgumentError(`${scheduler}: ${name} has ${value.length} values for ${paramGroups.length} parameter groups`);
-	return value;
+	requireOptimizer(scheduler, optimizer);
+	const { paramGroups } = optimizer;
+	const list: readonly T[] = Array.isArray(value) ? value : paramGroups.map(() => value as T);
+	if (!list.every((item) => typeof item === kind && !Number.isNaN(item))) {
+		throw new ArgumentError(
+			`${scheduler}: ${name} must be a ${kind}, or one for each of the ${paramGroups.length} parameter groups, not ${shown(value)}`,
+		);
+	}
+	if (list.length !== paramGroups.length)
+		throw new ArgumentError(`${scheduler}: ${name} has ${list.length} values for ${paramGroups.length} parameter groups`);
+	return list;
 }
 
 /** A schedule that gives each group a rate from its base rate, its rate now and the number of the step. */

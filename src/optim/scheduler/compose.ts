@@ -1,6 +1,7 @@
 /** Schedules made of schedules. */
 import { ArgumentError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
+import { requireCounts, shown } from '../../ops/requirements';
 import type { CommonOptions, Optimizer } from '../optimizer';
 import { LRScheduler, type SchedulerOptions, type SchedulerState } from './base';
 import { LinearLR } from './decay';
@@ -12,6 +13,11 @@ function loadAll(name: string, schedulers: readonly LRScheduler[], state: Schedu
 	schedulers.forEach((scheduler, i) => {
 		scheduler.loadStateDict(states[i]!);
 	});
+}
+
+function requireSchedulers(name: string, schedulers: unknown): asserts schedulers is readonly LRScheduler[] {
+	if (!Array.isArray(schedulers) || !schedulers.every((scheduler) => scheduler instanceof LRScheduler))
+		throw new ArgumentError(`${name}: schedulers come as one list, [first, second]`);
 }
 
 function requireSameOptimizer(name: string, schedulers: readonly LRScheduler[], optimizer: Optimizer<CommonOptions>): void {
@@ -32,7 +38,10 @@ export class SequentialLR extends LRScheduler {
 	) {
 		super(optimizer, options);
 		const resumedAt = this.lastEpoch;
+		requireSchedulers(this.constructor.name, schedulers);
 		requireSameOptimizer(this.constructor.name, schedulers, optimizer);
+		if (!Array.isArray(milestones) || !milestones.every(Number.isInteger))
+			throw new ArgumentError(`${this.constructor.name}: milestones must be an array of steps, not ${shown(milestones)}`);
 		if (schedulers.length === 0 || milestones.length !== schedulers.length - 1) {
 			throw new ArgumentError(
 				`${this.constructor.name}: ${schedulers.length} schedulers need one milestone fewer, not ${milestones.length}`,
@@ -73,6 +82,7 @@ export class SequentialLR extends LRScheduler {
 /** Steps all schedules, one after the other: their factors multiply. */
 export class ChainedScheduler extends LRScheduler {
 	constructor(readonly schedulers: readonly LRScheduler[]) {
+		requireSchedulers('ChainedScheduler', schedulers);
 		if (schedulers.length === 0) throw new ArgumentError('ChainedScheduler: it got no schedulers');
 		super(schedulers[0]!.optimizer, { lastEpoch: 0 });
 		requireSameOptimizer('ChainedScheduler', schedulers, this.optimizer);
@@ -114,8 +124,7 @@ export class WarmupLR extends SequentialLR {
 		options: SchedulerOptions & { startFactor?: number; after?: LRScheduler } = {},
 	) {
 		const { startFactor = 1e-3, after, ...rest } = checkOptions('WarmupLR', options, ['startFactor', 'after', 'lastEpoch']);
-		if (!Number.isInteger(warmupSteps) || warmupSteps < 1)
-			throw new ArgumentError(`WarmupLR: warmupSteps must be a whole number of at least 1, not ${warmupSteps}`);
+		requireCounts('WarmupLR', { warmupSteps }, 1);
 		const rise = new LinearLR(optimizer, { startFactor, totalIters: warmupSteps });
 		super(optimizer, after === undefined ? [rise] : [rise, after], after === undefined ? [] : [warmupSteps], rest);
 	}

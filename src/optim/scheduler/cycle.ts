@@ -1,6 +1,7 @@
 /** Schedules that rise and fall again, with the momentum against the rate where asked. */
 import { ArgumentError } from '../../core/errors';
 import { checkOptions, pickOptions } from '../../core/options';
+import { requireCounts } from '../../ops/requirements';
 import type { CommonOptions, Optimizer, ParamGroup } from '../optimizer';
 import { perGroup, RateScheduler, type SchedulerOptions, type SchedulerState } from './base';
 
@@ -22,10 +23,8 @@ export class CosineAnnealingWarmRestarts extends RateScheduler {
 			...rest
 		} = checkOptions('CosineAnnealingWarmRestarts', options, ['lastEpoch', 'tMult', 'etaMin']);
 		super(optimizer, rest);
-		for (const [key, value] of Object.entries({ t0, tMult })) {
-			if (!Number.isInteger(value) || value < 1)
-				throw new ArgumentError(`CosineAnnealingWarmRestarts: ${key} must be a whole number of at least 1, not ${value}`);
-		}
+		requireCounts('CosineAnnealingWarmRestarts', { t0 }, 1);
+		requireCounts('CosineAnnealingWarmRestarts', { tMult }, 1);
 		this.tMult = tMult;
 		this.etaMin = etaMin;
 		this.#length = t0;
@@ -158,10 +157,10 @@ export class OneCycleLR extends MomentumScheduler {
 	readonly #momenta: { readonly base: readonly number[]; readonly max: readonly number[] } | null;
 
 	constructor(optimizer: Optimizer<CommonOptions>, maxLr: number | readonly number[], options: OneCycleOptions) {
+		const maxLrs = perGroup('OneCycleLR', optimizer, 'maxLr', maxLr);
 		checkOptions('OneCycleLR', options, ONE_CYCLE_OPTIONS);
 		const { divFactor = 25, finalDivFactor = 1e4, pctStart = 0.3, annealStrategy = 'cos', threePhase = false } = options;
 		const { cycleMomentum = true, baseMomentum = 0.85, maxMomentum = 0.95, lastEpoch = -1 } = options;
-		const maxLrs = perGroup('OneCycleLR', optimizer, 'maxLr', maxLr);
 		if (lastEpoch === -1) {
 			optimizer.paramGroups.forEach((group, i) => {
 				group.initialLr = maxLrs[i]! / divFactor;

@@ -1,6 +1,7 @@
 /** Schedules that rise or fall once. */
 import { ArgumentError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
+import { requireCounts, requireNumber, shown } from '../../ops/requirements';
 import type { CommonOptions, Optimizer } from '../optimizer';
 import { RateScheduler, type SchedulerOptions } from './base';
 
@@ -15,8 +16,7 @@ export class StepLR extends RateScheduler {
 	) {
 		const { gamma = 0.1, ...rest } = checkOptions('StepLR', options, ['lastEpoch', 'gamma']);
 		super(optimizer, rest);
-		if (!Number.isInteger(stepSize) || stepSize < 1)
-			throw new ArgumentError(`StepLR: stepSize must be a whole number of at least 1, not ${stepSize}`);
+		requireCounts('StepLR', { stepSize }, 1);
 		this.gamma = gamma;
 		this.start();
 	}
@@ -34,6 +34,7 @@ export class ExponentialLR extends RateScheduler {
 		options: SchedulerOptions = {},
 	) {
 		super(optimizer, options);
+		requireNumber('ExponentialLR', 'gamma', gamma);
 		this.start();
 	}
 
@@ -53,6 +54,7 @@ export class CosineAnnealingLR extends RateScheduler {
 	) {
 		const { etaMin = 0, ...rest } = checkOptions('CosineAnnealingLR', options, ['lastEpoch', 'etaMin']);
 		super(optimizer, rest);
+		requireNumber('CosineAnnealingLR', 'tMax', tMax);
 		if (!(tMax > 0)) throw new ArgumentError(`CosineAnnealingLR: tMax must be above 0, not ${tMax}`);
 		this.etaMin = etaMin;
 		this.start();
@@ -111,7 +113,8 @@ export class MultiStepLR extends RateScheduler {
 		readonly milestones: readonly number[],
 		options: SchedulerOptions & { gamma?: number } = {},
 	) {
-		if (!Array.isArray(milestones)) throw new ArgumentError('MultiStepLR: milestones must be an array of steps');
+		if (!Array.isArray(milestones) || !milestones.every(Number.isInteger))
+			throw new ArgumentError(`MultiStepLR: milestones must be an array of steps, not ${shown(milestones)}`);
 		const { gamma = 0.1, ...rest } = checkOptions('MultiStepLR', options, ['lastEpoch', 'gamma']);
 		super(optimizer, rest);
 		this.gamma = gamma;
@@ -177,7 +180,7 @@ export class LambdaLR extends RateScheduler {
 
 	constructor(optimizer: Optimizer<CommonOptions>, lrLambda: LRFunction, options: SchedulerOptions = {}) {
 		super(optimizer, options);
-		this.#lambdas = this.perGroup('lrLambda', lrLambda);
+		this.#lambdas = this.perGroup('lrLambda', lrLambda, 'function');
 		this.start();
 	}
 
@@ -192,7 +195,7 @@ export class MultiplicativeLR extends RateScheduler {
 
 	constructor(optimizer: Optimizer<CommonOptions>, lrLambda: LRFunction, options: SchedulerOptions = {}) {
 		super(optimizer, options);
-		this.#lambdas = this.perGroup('lrLambda', lrLambda);
+		this.#lambdas = this.perGroup('lrLambda', lrLambda, 'function');
 		this.start();
 	}
 

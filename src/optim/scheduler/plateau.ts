@@ -2,7 +2,7 @@
 import { ArgumentError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
 import type { CommonOptions, Optimizer } from '../optimizer';
-import type { SchedulerState } from './base';
+import { requireOptimizer, type SchedulerState } from './base';
 
 export interface PlateauOptions {
 	/** Whether the metric should fall or rise. Default 'min'. */
@@ -67,6 +67,7 @@ export class ReduceLROnPlateau {
 			throw new ArgumentError(`ReduceLROnPlateau: mode must be 'min' or 'max', not '${mode}'`);
 		if (thresholdMode !== 'rel' && thresholdMode !== 'abs')
 			throw new ArgumentError(`ReduceLROnPlateau: thresholdMode must be 'rel' or 'abs', not '${thresholdMode}'`);
+		requireOptimizer('ReduceLROnPlateau', optimizer);
 		const groups = optimizer.paramGroups.length;
 		if (typeof minLr !== 'number' && !(Array.isArray(minLr) && minLr.length === groups)) {
 			throw new ArgumentError(

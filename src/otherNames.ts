@@ -1,0 +1,47 @@
+/**
+ * Names that tensors have in PyTorch, NumPy or TensorFlow.js, and not here. Reading one, or setting it, throws an error that names ours:
+ * JavaScript would give undefined for `w.T` and `x[0]`, and take `x.requires_grad = true` without a word.
+ */
+import { ArgumentError } from './core/errors';
+import { Tensor } from './tensor';
+
+const READ = 'await x.data(), await x.toArray(), or await x.item() for one number';
+const ROWS = 'x.select(0, i), x.narrow(0, start, length) or x.slice()';
+
+const OURS: Readonly<Record<string, string>> = {
+	T: 'x.transpose(0, 1)',
+	mT: 'x.transpose(-2, -1)',
+	t: 'x.transpose(0, 1)',
+	cuda: "x.to('webgpu'); after await init() new tensors are on the GPU already",
+	cpu: "x.to('cpu'), or await x.data() for its numbers",
+	numpy: READ,
+	tolist: READ,
+	dataSync: READ,
+	arraySync: READ,
+	float: "x.to('float32')",
+	double: "x.to('float64')",
+	half: "x.to('float16')",
+	int: "x.to('int32')",
+	long: "x.to('int32')",
+	bool: "x.to('bool')",
+	astype: 'x.to(dtype)',
+	dim: 'x.ndim',
+	numel: 'x.size',
+	nelement: 'x.size',
+	requires_grad: 'x.requiresGrad; x.requiresGrad_() sets it',
+	'-1': ROWS,
+	'0': ROWS,
+	'1': ROWS,
+};
+
+/** Defines those names on Tensor, and the names of `methods` in snake case. */
+export function defineOtherNames(methods: readonly string[]): void {
+	const snake = methods.map((name) => [name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`), `x.${name}()`]);
+	for (const [name, cure] of [...snake, ...Object.entries(OURS)] as [string, string][]) {
+		if (name in Tensor.prototype) continue;
+		const refuse = () => {
+			throw new ArgumentError(`Tensor: there is no x${/\d/.test(name) ? `[${name}]` : `.${name}`}; use ${cure}`);
+		};
+		Object.defineProperty(Tensor.prototype, name, { get: refuse, set: refuse, configurable: true });
+	}
+}
