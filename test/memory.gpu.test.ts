@@ -1,7 +1,8 @@
 /** Memory in the long run: a loop as the README recommends it, and one without any `tidy`. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { crossEntropy, init, manualSeed, memory, nn, optim, randint, randn, sync, tidy } from 'wgrad';
+import { counters, crossEntropy, init, manualSeed, memory, nn, optim, randint, randn, shutdown, sync, tidy } from 'wgrad';
+import { ArrayDataset, DataLoader } from 'wgrad/data';
 
 const STEPS = 2000;
 const SETTLED = 10;
@@ -55,6 +56,37 @@ test('an evaluation under tidy leaves nothing, recorded or not', async () => {
 	for (let i = 0; i < 20; i++) tidy(() => void model.forward(randn([4, 1, 8, 8])));
 	assert.is(memory().tensors, before.tensors);
 	assert.is(memory().gpu!.live, before.gpu!.live);
+});
+
+test('a loop over a loader that awaits nothing else is submitted as it goes, with few buffers, and lets timers have their turn', async () => {
+	// A device of its own, whose pipelines are all still to be compiled.
+	await shutdown();
+	await init({ device: 'webgpu' });
+	const model = new nn.Sequential(new nn.Linear(4, 8), new nn.ReLU(), new nn.Linear(8, 3));
+	const optimizer = new optim.SGD(model.parameters(), { lr: 1e-3 });
+	const samples = 8 * 1000;
+	const dataset = new ArrayDataset(
+		{ data: new Float32Array(4 * samples), shape: [samples, 4] },
+		{ data: new Int32Array(samples) },
+	);
+	let turns = 0;
+	const timer = setInterval(() => turns++, 1);
+	for await (const [x, y] of new DataLoader(dataset, { batchSize: 8 })) {
+		tidy(() => {
+			const loss = crossEntropy(model.forward(x!), y!);
+			optimizer.zeroGrad();
+			loss.backward();
+			optimizer.step();
+		});
+		x!.dispose();
+		y!.dispose();
+	}
+	clearInterval(timer);
+	const { submits, memory: gpu } = counters();
+	await sync();
+	assert.ok(turns > 0, 'no timer had its turn');
+	assert.ok(submits > 50, `${submits} submits`);
+	assert.ok(gpu.buffersCreated < 400, `${gpu.buffersCreated} buffers`);
 });
 
 test.run();

@@ -208,6 +208,27 @@ test('launches keep their order while pipelines are being compiled, with reads a
 	backend.release(x);
 });
 
+test('a program that never awaits is submitted all the same, in order', async () => {
+	await withBackend(await createWebGPUBackend({ waitingLaunches: 100 }), async () => {
+		let x = filled(0);
+		for (let i = 0; i < 150; i++) x = step(x, 1, 1, 70 + (i % 3));
+		const { submits, memory } = backend.counters();
+		assert.ok(submits > 0, 'nothing was submitted');
+		assert.ok(memory.pooled < 4096, `${memory.pooled} bytes wait for the launches`);
+		assert.is(await first(x), 150 * 72);
+	});
+	await withBackend(await createWebGPUBackend(), async () => {
+		const large = 2 ** 22;
+		let x = filled(0, large);
+		for (let i = 0; i < 24; i++) {
+			x = step(x, 1, 1, 73);
+			backend.release(filled(1, large));
+		}
+		assert.ok(backend.counters().submits > 0, 'uploads pile up behind launches that wait');
+		assert.is(await first(x), 24 * 74);
+	});
+});
+
 test('reads of one task share a submit', async () => {
 	const storages = [filled(1), filled(2), filled(3)];
 	await backend.sync();

@@ -82,6 +82,11 @@ export interface Backend {
 	release(storage: Storage): void;
 	/** A copy of the whole storage, once everything that was launched before has run. */
 	read(storage: Storage): Promise<TypedArray>;
+	/**
+	 * What a loop that launches and never reads should wait for before it goes on, so that the event loop turns and the device is not left
+	 * behind; undefined most of the time.
+	 */
+	pace(): Promise<void> | undefined;
 	/** Throws the first error that has arrived from the device and that nobody has been told of. Does not wait for others. */
 	throwReported(): void;
 }

@@ -33,6 +33,11 @@ export function discard(fields: Soon<Fields | null>): void {
 	else if (fields !== null) disposeExcept(fields, []);
 }
 
+/** What a loop over batches should wait for before it takes this one: see `Backend.pace`. */
+export function paceOf(fields: Fields): Promise<void> | undefined {
+	return fields[0]!.backend.pace();
+}
+
 /** Throws unless `fields` is a list of tensors; `source` is who made it. */
 export function requireFields(source: string, fields: unknown): asserts fields is Fields {
 	if (!Array.isArray(fields) || fields.length === 0 || !fields.every((field) => field instanceof Tensor)) {

@@ -1,5 +1,6 @@
 /** Batches made ahead of the loop that takes them. */
-import { discard, type Fields, type Soon } from './fields';
+import { nextRound } from '../core/eventloop';
+import { discard, type Fields, paceOf, type Soon } from './fields';
 
 /** Where batches come from, one after another. */
 export interface BatchSource {
@@ -16,10 +17,6 @@ export interface ProgressListener {
 }
 
 type Entry = { readonly batch: Soon<Fields | null> } | { readonly error: unknown };
-
-/** Runs `fn` in a later turn of the event loop: where the program waits for the GPU, or for a file. */
-const later: (fn: () => void) => void =
-	typeof setImmediate === 'function' ? (fn) => void setImmediate(fn) : (fn) => void setTimeout(fn, 0);
 
 /**
  * Iterates over a source's batches, of which up to `ahead` are made before they are asked for: whenever the loop waits for something.
@@ -52,6 +49,7 @@ export class BatchIterator implements AsyncIterableIterator<Fields> {
 		try {
 			if ('error' in entry) throw entry.error;
 			batch = entry.batch instanceof Promise ? await entry.batch : entry.batch;
+			if (batch !== null) await paceOf(batch);
 		} catch (error) {
 			// What closing may fail with is the consequence of this error.
 			await this.#close().catch(() => {});
@@ -92,7 +90,8 @@ export class BatchIterator implements AsyncIterableIterator<Fields> {
 	#refillLater(): void {
 		if (this.#refilling || this.#exhausted || this.#queue.length >= this.#ahead) return;
 		this.#refilling = true;
-		later(() => {
+		// Where the program waits for the GPU, or for a file.
+		nextRound(() => {
 			this.#refilling = false;
 			while (this.#closing === null && !this.#exhausted && this.#queue.length < this.#ahead) this.#queue.push(this.#start());
 		});

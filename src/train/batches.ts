@@ -4,7 +4,7 @@ import { ArgumentError } from '../core/errors';
 import { drawFrom, type Generator } from '../core/generator';
 import { Subset } from '../data/combine';
 import { type Dataset, fetchBatch, requireDataset } from '../data/dataset';
-import { discard, type Fields, requireFields, type Soon, whenReady } from '../data/fields';
+import { discard, type Fields, paceOf, requireFields, type Soon, whenReady } from '../data/fields';
 import { IterableDataset } from '../data/iterable';
 import { DataLoader, type DataLoaderState, type EpochPosition } from '../data/loader';
 import { TensorDataset } from '../data/tensors';
@@ -156,6 +156,7 @@ function iterableBatches(caller: string, data: Iterable<Fields> | AsyncIterable<
 				if (step.done) return;
 				const batch = await step.value;
 				requireFields(`${caller}: the iterable`, batch);
+				await paceOf(batch);
 				if (next < firstBatch) discard(batch);
 				else yield batch;
 			}

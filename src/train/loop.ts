@@ -54,21 +54,6 @@ interface Save extends SaveOptions {
 	readonly name: string;
 }
 
-/** A computer that never waits would never let timers, pages and signals have their turn. */
-const MILLISECONDS_BETWEEN_PAUSES = 100;
-
-/** A turn of the event loop. Timers would do as well, but those of hidden pages come once a second. */
-function pause(): Promise<void> {
-	const { port1, port2 } = new MessageChannel();
-	return new Promise((resolve) => {
-		port1.onmessage = () => {
-			port1.close();
-			resolve();
-		};
-		port2.postMessage(null);
-	});
-}
-
 export class TrainingLoop {
 	readonly #plan: Plan;
 	readonly #context: TrainContext;
@@ -85,7 +70,6 @@ export class TrainingLoop {
 	#records: EpochRecord[] = [];
 	#stopReason: string | null = null;
 	#saves: Save[] = [];
-	#paused = performance.now();
 
 	constructor(plan: Plan) {
 		this.#plan = plan;
@@ -213,7 +197,7 @@ export class TrainingLoop {
 	}
 
 	async #runGroup(group: readonly Batch[]): Promise<void> {
-		const { optimizer, scheduler, ema, meters, device, generator } = this.#plan;
+		const { optimizer, scheduler, ema, meters, generator } = this.#plan;
 		for (const callback of this.#plan.callbacks) {
 			const result = callback.onBatchBegin?.(this.#context);
 			if (result instanceof Promise) await result;
@@ -239,10 +223,6 @@ export class TrainingLoop {
 		}
 		if (meters.due) {
 			await this.#tell(await meters.turn());
-			if (device === 'cpu' && performance.now() - this.#paused > MILLISECONDS_BETWEEN_PAUSES) {
-				await pause();
-				this.#paused = performance.now();
-			}
 		}
 		await this.#writeSaves();
 	}

@@ -1,6 +1,7 @@
 /** The CPU reference as a backend: host memory, plain loops, nothing asynchronous. */
 import { allocateTyped, type DType, type TypedArray } from '../../core/dtype';
 import { DTypeError } from '../../core/errors';
+import { isTurnDue, turn } from '../../core/eventloop';
 import { currentOperation } from '../../core/operation';
 import type { Backend, Kernels, Storage } from '../contract';
 import { attention } from './attention';
@@ -59,8 +60,11 @@ export const cpuBackend: Backend = {
 		return new CpuStorage(cpuBackend, dtype, data.slice());
 	},
 	release(): void {},
-	read(storage: Storage): Promise<TypedArray> {
-		return Promise.resolve((storage as CpuStorage).data.slice());
+	async read(storage: Storage): Promise<TypedArray> {
+		const values = (storage as CpuStorage).data.slice();
+		if (isTurnDue()) await turn();
+		return values;
 	},
+	pace: () => (isTurnDue() ? turn() : undefined),
 	throwReported(): void {},
 };

@@ -64,6 +64,7 @@ export function dryBackend(real: Backend, tally: Tally): Backend {
 			tally.add((storage as DryStorage).holder, -bytesOf(real.device, storage.dtype, storage.length));
 		},
 		read: () => Promise.reject(new DeviceError('summary: the trial run has shapes and no values, so forward must not read any')),
+		pace: () => undefined,
 		throwReported() {},
 	};
 	return backend;

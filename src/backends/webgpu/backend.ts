@@ -127,6 +127,7 @@ class Runtime implements WebGPUBackend {
 			const bytes = encodeForGpu(data, dtype);
 			this.gpuDevice.queue.writeBuffer(storage.block!.buffer, 0, bytes);
 			this.bytesUploaded += bytes.byteLength;
+			this.commands.noteUpload(bytes.byteLength);
 		}
 		return storage;
 	}
@@ -154,6 +155,10 @@ class Runtime implements WebGPUBackend {
 			// What caused a failed read says more than the failure.
 			await this.failures.check(mark);
 		}
+	}
+
+	pace(): Promise<void> | undefined {
+		return this.commands.pace();
 	}
 
 	throwReported(): void {

@@ -11,10 +11,10 @@
  */
 import type { Variant } from '../../../shaders/shader';
 import { ArgumentError, DeviceError } from '../../core/errors';
+import { isTurnDue, nextRound, turn } from '../../core/eventloop';
 import { currentOperation } from '../../core/operation';
 import { BindGroups } from './bindgroups';
 import { BufferUsage, MAP_MODE_READ } from './device';
-import { nextRound } from './eventloop';
 import type { Failures } from './failures';
 import { type IndexReports, RECORD_ROOM, type ReportSpan } from './indexReports';
 import type { Launch } from './launch';
@@ -32,6 +32,8 @@ export interface CommandOptions {
 	dispatchWork?: number | undefined;
 	/** Workgroups in one dimension, beyond which a grid is folded; the adapter's limit by default. */
 	foldGrid?: number | undefined;
+	/** Launches that may wait for pipelines, beyond which these are compiled while the program waits. */
+	waitingLaunches?: number | undefined;
 	/** Bind groups to keep. */
 	bindGroupCap?: number | undefined;
 }
@@ -47,6 +49,12 @@ export interface LaunchRecord extends Launch {
  * and keeps a large one busy for milliseconds.
  */
 const DISPATCH_WORK = 5e10;
+
+/** Bytes that the host may upload while launches wait: their blocks cannot be reused before. */
+const WAITING_UPLOADS = 256 * 2 ** 20;
+
+/** Launches that may wait where a loop asks what to wait for: so many that all pipelines of a step are asked for at once. */
+const PACED_LAUNCHES = 1024;
 
 /** How long a failed read waits to hear that the device was lost. */
 const LOSS_NOTICE_MS = 50;
@@ -99,6 +107,7 @@ export class Commands {
 	private readonly dispatchWork: number;
 	private readonly maxGrid: number;
 	private readonly foldGrid: number;
+	private readonly waitingLaunches: number;
 	private readonly parameters: GPUBuffer;
 	private readonly parameterWords: Uint32Array<ArrayBuffer>;
 	/** The offset of the current launch: one array for all, which `setBindGroup` reads faster than a typed array. */
@@ -122,8 +131,11 @@ export class Commands {
 	private readFlushIsDue = false;
 	/** What waits for pipelines, in order. */
 	private waiting: Waiting[] = [];
+	private waitingUploads = 0;
 	/** Called when nothing waits any more. */
 	private onDrained: (() => void)[] = [];
+	/** Fulfilled when the GPU has done what was submitted at the last pace. */
+	private paced: Promise<void> = Promise.resolve();
 
 	readonly bindGroups: BindGroups;
 
@@ -140,6 +152,7 @@ export class Commands {
 		this.dispatchWork = options.dispatchWork ?? DISPATCH_WORK;
 		this.maxGrid = device.limits.maxComputeWorkgroupsPerDimension;
 		this.foldGrid = options.foldGrid ?? this.maxGrid;
+		this.waitingLaunches = options.waitingLaunches ?? 16384;
 		this.parameterWords = new Uint32Array(this.batchLaunches * SLOT_WORDS);
 		this.parameters = device.createBuffer({
 			label: 'parameters',
@@ -192,7 +205,21 @@ export class Commands {
 		} else {
 			const work = { record: record as unknown as Launch, pipeline, group, x, y, z, operation: currentOperation() };
 			this.waiting.push({ batch: this.batch, work });
+			if (this.waiting.length >= this.waitingLaunches) this.compileWaiting();
 		}
+	}
+
+	/** The host has written into a block. */
+	noteUpload(bytes: number): void {
+		if (this.waiting.length === 0) return;
+		this.waitingUploads += bytes;
+		if (this.waitingUploads > WAITING_UPLOADS) this.compileWaiting();
+	}
+
+	/** Submits what waits, by compiling at once what it waits for: a program that never awaits would have it wait for ever. */
+	private compileWaiting(): void {
+		for (const { work } of this.waiting) if ('pipeline' in work) this.pipelines.compileNow(work.pipeline);
+		this.drain();
 	}
 
 	/** A copy of the first `bytes` of a block, as it is after all launches so far, handed to `decode` while it is mapped. */
@@ -234,6 +261,7 @@ export class Commands {
 		}
 		if (done === 0) return;
 		this.waiting = this.waiting.slice(done);
+		this.waitingUploads = 0;
 		// Submitted at once, because the blocks of these launches are marked with the batch that was open when they came.
 		this.flush();
 		if (this.waiting.length > 0) return;
@@ -263,12 +291,29 @@ export class Commands {
 		for (const readback of copied) this.settled = this.map(readback, this.settled);
 	}
 
+	/**
+	 * What a loop that never reads should wait for: the pipelines of what has piled up; and now and then the work of the last time, so that
+	 * the GPU always has some and never much.
+	 */
+	pace(): Promise<void> | undefined {
+		if (this.stopped !== undefined) return undefined;
+		if (this.waiting.length > PACED_LAUNCHES) return this.drained();
+		if (!isTurnDue()) return undefined;
+		const before = this.paced;
+		this.flush();
+		// A device that is lost meanwhile says so elsewhere.
+		this.paced = this.patience.during(this.device.queue.onSubmittedWorkDone()).catch(() => {});
+		return before.then(turn);
+	}
+
+	private drained(): Promise<void> {
+		this.flush();
+		return new Promise((resolve) => this.onDrained.push(resolve));
+	}
+
 	/** Submits everything and waits until the GPU has done it. */
 	async finish(): Promise<void> {
-		if (this.waiting.length > 0) {
-			this.flush();
-			await new Promise<void>((resolve) => this.onDrained.push(resolve));
-		}
+		if (this.waiting.length > 0) await this.drained();
 		if (this.stopped === undefined) {
 			this.readReports();
 			this.flush();

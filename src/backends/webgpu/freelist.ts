@@ -15,8 +15,50 @@ export class FreeList<B extends Numbered> {
 	}
 
 	push(block: B): void {
+		this.rise(this.heap.length, block);
+	}
+
+	/** Takes out the block with the lowest number. */
+	pop(): B | undefined {
+		return this.heap.length === 0 ? undefined : this.takeOut(0);
+	}
+
+	/** Takes out the block with the lowest number of those that no batch from `since` on uses. */
+	popUntouched(since: number): B | undefined {
 		const { heap } = this;
-		let at = heap.length;
+		let best = -1;
+		const visit = [0];
+		while (visit.length > 0) {
+			const at = visit.pop()!;
+			if (at >= heap.length || (best >= 0 && heap[at]!.id > heap[best]!.id)) continue;
+			// What is below has higher numbers.
+			if (heap[at]!.batch < since) best = at;
+			else visit.push(2 * at + 2, 2 * at + 1);
+		}
+		return best < 0 ? undefined : this.takeOut(best);
+	}
+
+	/** Takes out all of `blocks` that are here. */
+	remove(blocks: ReadonlySet<B>): void {
+		const left = this.heap.filter((block) => !blocks.has(block));
+		this.heap = [];
+		for (const block of left) this.push(block);
+	}
+
+	private takeOut(at: number): B {
+		const { heap } = this;
+		const block = heap[at]!;
+		const last = heap.pop()!;
+		if (at < heap.length) {
+			if (last.id < block.id) this.rise(at, last);
+			else this.sink(at, last);
+		}
+		return block;
+	}
+
+	/** Puts `block` at a free place, or above it. */
+	private rise(at: number, block: B): void {
+		const { heap } = this;
 		while (at > 0) {
 			const parent = (at - 1) >> 1;
 			if (heap[parent]!.id < block.id) break;
@@ -26,41 +68,17 @@ export class FreeList<B extends Numbered> {
 		heap[at] = block;
 	}
 
-	/** Takes out the block with the lowest number. */
-	pop(): B | undefined {
+	/** Puts `block` at a free place, or below it. */
+	private sink(at: number, block: B): void {
 		const { heap } = this;
-		const top = heap[0];
-		const last = heap.pop();
-		if (top === undefined || last === undefined || heap.length === 0) return top;
-		let at = 0;
 		for (;;) {
 			let child = 2 * at + 1;
 			if (child >= heap.length) break;
 			if (child + 1 < heap.length && heap[child + 1]!.id < heap[child]!.id) child++;
-			if (heap[child]!.id > last.id) break;
+			if (heap[child]!.id > block.id) break;
 			heap[at] = heap[child]!;
 			at = child;
 		}
-		heap[at] = last;
-		return top;
-	}
-
-	/** Takes out the block with the lowest number of those that no batch from `since` on uses. */
-	popUntouched(since: number): B | undefined {
-		const touched: B[] = [];
-		let block = this.pop();
-		while (block !== undefined && block.batch >= since) {
-			touched.push(block);
-			block = this.pop();
-		}
-		for (const other of touched) this.push(other);
-		return block;
-	}
-
-	/** Takes out all of `blocks` that are here. */
-	remove(blocks: ReadonlySet<B>): void {
-		const left = this.heap.filter((block) => !blocks.has(block));
-		this.heap = [];
-		for (const block of left) this.push(block);
+		heap[at] = block;
 	}
 }

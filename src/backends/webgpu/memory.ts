@@ -99,6 +99,8 @@ export class Memory {
 	private staging = 0;
 	private stagingFree = 0;
 	private buffersCreated = 0;
+	/** The first batch that was not submitted when the pool was last trimmed: until it is, nothing more can go. */
+	private trimmedAt = -1;
 
 	constructor(
 		private readonly device: GPUDevice,
@@ -149,12 +151,13 @@ export class Memory {
 		}
 		list.push(block);
 		this.pooled += block.bytes;
-		if (this.pooled > this.poolBytes) this.trim(this.poolBytes * 0.75);
+		if (this.pooled > this.poolBytes && this.trimmedAt !== this.unsubmitted()) this.trim(this.poolBytes * 0.75);
 	}
 
 	/** Destroys free blocks, least recently used first, until at most `target` bytes of them are left. */
 	trim(target: number): void {
 		const unsubmitted = this.unsubmitted();
+		this.trimmedAt = unsubmitted;
 		const lists = [...this.free.values()];
 		const candidates = lists.flatMap(({ blocks }) => blocks.filter((block) => block.batch < unsubmitted));
 		candidates.sort((a, b) => a.freedAt - b.freedAt);

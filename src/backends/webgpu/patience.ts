@@ -6,7 +6,7 @@
  * two cores: a third of the speed). So while the program waits for such an adapter, each round sleeps a little: an eighth
  * of the time waited so far, to delay short waits little, and at most a millisecond, to keep timers and sockets going.
  */
-import { nextRound } from './eventloop';
+import { nextRound } from '../../core/eventloop';
 
 const LONGEST_MS = 1;
 const SHARE = 1 / 8;

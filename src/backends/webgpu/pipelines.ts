@@ -27,6 +27,7 @@ export interface Pipeline {
 	/** The kernel's name and its variant: the cache key, and the label in messages of the driver. */
 	readonly key: string;
 	readonly layout: Layout;
+	readonly module: GPUShaderModule;
 	/** Undefined until it is compiled. */
 	gpu: GPUComputePipeline | undefined;
 	/** Set when it does not compile. */
@@ -100,7 +101,11 @@ export class Pipelines {
 		}
 		const source = kernel.source(variant);
 		const layout = this.layoutFor(source.bindings);
-		const compilation = this.patience.during(this.compile(key, source, layout));
+		// An error of the module is the pipeline's too, which rejects: the scope keeps it from being reported twice.
+		this.device.pushErrorScope('validation');
+		const module = this.device.createShaderModule({ label: key, code: source.code });
+		this.device.popErrorScope().catch(() => {});
+		const compilation = this.patience.during(this.compile(key, source, layout, module));
 		const settled = compilation
 			.then(
 				(gpu) => {
@@ -112,24 +117,24 @@ export class Pipelines {
 				},
 			)
 			.then(() => this.onSettled());
-		const pipeline: Pipeline = { key, layout, counters, settled, gpu: undefined, failure: undefined, batch: 0 };
+		const pipeline: Pipeline = { key, layout, module, counters, settled, gpu: undefined, failure: undefined, batch: 0 };
 		this.cache.set(key, pipeline);
 		this.compiled++;
 		return pipeline;
 	}
 
-	private async compile(key: string, source: ShaderSource, layout: Layout): Promise<GPUComputePipeline> {
-		if (this.compiling++ === 0) this.compilingSince = performance.now();
-		// An error of the module is the pipeline's too, which rejects: the scope keeps it from being reported twice.
+	/** Compiles a pipeline that is not there yet without waiting for its turn. Where it does not compile, the other attempt says so. */
+	compileNow(pipeline: Pipeline): void {
+		if (pipeline.gpu !== undefined || pipeline.failure !== undefined) return;
 		this.device.pushErrorScope('validation');
-		const module = this.device.createShaderModule({ label: key, code: source.code });
+		pipeline.gpu = this.device.createComputePipeline(descriptor(pipeline.key, pipeline.layout, pipeline.module));
 		this.device.popErrorScope().catch(() => {});
+	}
+
+	private async compile(key: string, source: ShaderSource, layout: Layout, module: GPUShaderModule): Promise<GPUComputePipeline> {
+		if (this.compiling++ === 0) this.compilingSince = performance.now();
 		try {
-			return await this.device.createComputePipelineAsync({
-				label: key,
-				layout: layout.pipeline,
-				compute: { module, entryPoint: 'main' },
-			});
+			return await this.device.createComputePipelineAsync(descriptor(key, layout, module));
 		} catch (error) {
 			throw await explainCompilation(key, source, module, error);
 		} finally {
@@ -163,6 +168,10 @@ export class Pipelines {
 		}
 		return layout;
 	}
+}
+
+function descriptor(label: string, layout: Layout, module: GPUShaderModule): GPUComputePipelineDescriptor {
+	return { label, layout: layout.pipeline, compute: { module, entryPoint: 'main' } };
 }
 
 /** An error that names kernel and variant and shows the lines of WGSL that the compiler objects to. */
