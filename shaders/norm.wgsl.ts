@@ -12,7 +12,8 @@
  *   wide              reads and writes are vec4: offsets and rows are multiples of 4, and so is spatial unless groups
  *                     and spatial are 1.
  *
- * x, gradient, y, dx, weight and bias are of the storage type; statistics are f32.
+ * x, gradient, y, dx, weight and bias are of the storage type; statistics are f32. Means come in two parts, the second what rounding left
+ * of the first: a float32 may be further from the mean than most elements are.
  */
 import { wgsl } from 'wgsl-preprocessor';
 import type { Access, ShaderSource, ShaderTemplate, StorageType } from './shader';
@@ -164,8 +165,10 @@ fn normalise(row: u32, lane: u32, lid: u32) {
 	let walks = select(0u, 2u, p.length > 0u);
 #if ${centred}
 	let mean = means[p.offsetMean + row];
+	let correction = means[p.offsetMean + p.rows + row];
 #else
 	let mean = 0.0;
+	let correction = 0.0;
 #endif
 	let rstd = rstds[p.offsetRstd + row];
 	var level = F();
@@ -175,7 +178,7 @@ fn normalise(row: u32, lane: u32, lid: u32) {
 	for (var walk = 0u; walk < walks; walk++) {
 		for (var j = lane * ${width}u; j < p.length; j += ${lanes * width}u) {
 			let scaled = scaledAt(row, j);
-			let normal = (inputAt(row, j) - mean) * rstd;
+			let normal = ((inputAt(row, j) - mean) - correction) * rstd;
 			level += scaled;
 			slope += scaled * normal;
 			if (walk == 1u) {
@@ -243,7 +246,8 @@ fn normalise(row: u32, lane: u32, lid: u32) {
 	}
 	if (lane == 0u) {
 #if ${centred}
-		means[p.offsetMean + row] = mean + correction;
+		means[p.offsetMean + row] = mean;
+		means[p.offsetMean + p.rows + row] = correction;
 #endif
 		rstds[p.offsetRstd + row] = rstd;
 	}

@@ -39,7 +39,7 @@ export const normParameters: ShaderTemplate<NormParametersVariant> = {
 		const perChannel = statistics === 'channel';
 		const step = lanes * width;
 		const four = (name: string, offset: string) =>
-			`vec4(${[0, 1, 2, 3].map((e) => `${name}[p.${offset} + channel + ${e}u]`).join(', ')})`;
+			`vec4(${[0, 1, 2, 3].map((e) => `${name}[p.${offset} + at + ${e}u]`).join(', ')})`;
 		const { lines, accesses } = declare([
 			['x', 'V'],
 			['gradient', 'V'],
@@ -78,36 +78,39 @@ var<workgroup> shares: array<vec2<f32>, ${pairwisePlaces(lanes)}>;
 
 struct Statistics {
 	mean: FC,
+	correction: FC,
 	rstd: FC,
 }
 
 /** Those of a channel (the first of four, in wide columns) in one sample. */
 fn statisticsAt(sample: u32, channel: u32) -> Statistics {
-#if ${perChannel && wide && columns}
-#if ${centred}
-	return Statistics(${four('means', 'offsetMean')}, ${four('rstds', 'offsetRstd')});
-#else
-	return Statistics(F(), ${four('rstds', 'offsetRstd')});
-#endif
-#else
 #if ${perChannel}
 	let at = channel;
+	let all = p.channels;
 #elif ${statistics === 'sample'}
 	let at = sample;
+	let all = p.batch;
 #else
 	let at = sample * p.groups + channel / p.groupChannels;
+	let all = p.batch * p.groups;
 #endif
-#if ${centred}
-	return Statistics(FC(means[p.offsetMean + at]), FC(rstds[p.offsetRstd + at]));
+#if ${perChannel && wide && columns}
+	let rstd = ${four('rstds', 'offsetRstd')};
 #else
-	return Statistics(FC(), FC(rstds[p.offsetRstd + at]));
+	let rstd = FC(rstds[p.offsetRstd + at]);
 #endif
+#if ${!centred}
+	return Statistics(FC(), FC(), rstd);
+#elif ${perChannel && wide && columns}
+	return Statistics(${four('means', 'offsetMean')}, ${four('means', 'offsetMean + all')}, rstd);
+#else
+	return Statistics(FC(means[p.offsetMean + at]), FC(means[p.offsetMean + all + at]), rstd);
 #endif
 }
 
 fn added(sums: Sums, at: u32, statistics: Statistics) -> Sums {
 	let incoming = F(gradient[(p.offsetGradient + at) / ${width}u]);
-	let normal = (F(x[(p.offsetX + at) / ${width}u]) - statistics.mean) * statistics.rstd;
+	let normal = ((F(x[(p.offsetX + at) / ${width}u]) - statistics.mean) - statistics.correction) * statistics.rstd;
 	return Sums(sums.slope + incoming * normal, sums.level + incoming);
 }
 
@@ -222,6 +225,8 @@ export type NormChannelsVariant = {
 	bias: boolean;
 	spatial: boolean;
 	wide: boolean;
+	/** Whether means come in two parts; running ones do not. */
+	corrected: boolean;
 };
 
 /**
@@ -232,7 +237,7 @@ export type NormChannelsVariant = {
  */
 export const normChannels: ShaderTemplate<NormChannelsVariant> = {
 	name: 'norm.channels',
-	source({ kind, storage, weight, bias, spatial, wide }): ShaderSource {
+	source({ kind, storage, weight, bias, spatial, wide, corrected }): ShaderSource {
 		const width = wide ? 4 : 1;
 		const backward = kind === 'backward';
 		const four = wide && !spatial;
@@ -300,6 +305,9 @@ fn main(
 	let stride = across;
 #endif
 	let mean = ${at('means', 'offsetMean')};
+#if ${corrected}
+	let correction = ${at('means', 'offsetMean + p.channels')};
+#endif
 	let rstd = ${at('rstds', 'offsetRstd')};
 #if ${weight}
 	let scale = rstd * ${at('weight', 'offsetWeight')};
@@ -315,7 +323,7 @@ fn main(
 #endif
 	for (var j = first; j < end; j += stride) {
 		let i = start + j;
-		let deviation = F(x[p.offsetX / ${width}u + i]) - mean;
+		let deviation = ${corrected ? `(F(x[p.offsetX / ${width}u + i]) - mean) - correction` : `F(x[p.offsetX / ${width}u + i]) - mean`};
 #if ${backward}
 		let value = scale * (F(gradient[p.offsetGradient / ${width}u + i]) - level - deviation * slope);
 #elif ${bias}
@@ -382,7 +390,7 @@ fn main(
 #if ${tracked}
 	let oldMean = f32(runningMeans[p.offsetRunningMean + channel]);
 	let oldVariance = f32(runningVariances[p.offsetRunningVar + channel]);
-	let mean = means[p.offsetMean + channel];
+	let mean = means[p.offsetMean + channel] + means[p.offsetMean + p.channels + channel];
 	runningMeans[p.offsetRunningMean + channel] = ${running}(oldMean + p.momentum * (mean - oldMean));
 	runningVariances[p.offsetRunningVar + channel] = ${running}(oldVariance + p.momentum * (variance * p.unbias - oldVariance));
 #endif

@@ -31,7 +31,7 @@ export type ReduceShaderOp =
 	/** sum x / divisor, and with `root` its root; so do 'spread', 'count', 'sumAbs' and 'sumSquares' end. The divisor of 'spread' is the variance's */
 	| 'sum'
 	| 'prod'
-	/** sum (x - centre)^2, less what the sum of x - centre tells of the centre: with `recentre` the centre becomes the mean */
+	/** sum (x - centre)^2, less what the sum of x - centre tells of the centre: with `recentre` the centre becomes the mean, in two parts */
 	| 'spread'
 	/** largest key of x, or of |x|; of flipped keys with `flip` */
 	| 'extreme'
@@ -58,7 +58,7 @@ export type ReduceVariant = {
 	lanes: 1 | 64;
 	/** 'position': which outputs there are. */
 	outputs: 'values' | 'indices' | 'both';
-	/** 'spread': whether the result replaces the centres by the means. */
+	/** 'spread': whether the result replaces the centres, [kept], by the means in two parts, [2, kept]. */
 	recentre: boolean;
 };
 
@@ -348,7 +348,13 @@ fn lifted(v: V, j: u32, centre: F) -> A {
 fn squaresAround(a: S, k: u32) -> f32 {
 	let drift = a.y * p.share;
 #if ${writesCentres}
-	centres[k] += drift;
+	let centre = centres[k];
+	// Behind an addition of 0 that compilers do not know to be 0, so that they round here.
+	let mean = bitcast<f32>(bitcast<u32>(centre + drift) + (p.items >> 31u));
+	let rest = drift - (mean - centre);
+	centres[k] = mean;
+	// What is as small as what the sum of deviations has rounded is nothing: equal elements have none.
+	centres[p.kept * ${along === 'kept' ? 4 : 1}u + k] = select(0.0, rest, abs(rest) > abs(drift) * 9.5367431640625e-7);
 #endif
 	let squares = a.x - a.y * drift;
 	return select(max(squares, 0.0), squares, (bitcast<u32>(squares) & 0x7fffffffu) > 0x7f800000u);

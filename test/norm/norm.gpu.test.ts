@@ -108,6 +108,69 @@ onBoth('equal elements far from 0 deviate by nothing', async (device) => {
 	}
 });
 
+type Norm = (x: Tensor, options: { weight: Tensor; bias: Tensor }) => Tensor;
+
+const NORMS: Readonly<Record<string, Norm>> = {
+	batchNorm: (x, options) => batchNorm(x, { ...options, training: true }),
+	instanceNorm,
+	groupNorm: (x, options) => groupNorm(x, 2, options),
+	layerNorm: (x, options) => layerNorm(x.transpose(1, 3), x.shape[1]!, options).transpose(1, 3),
+};
+
+/** y, the gradients of x, weight and bias in both forms, and the gradients of the gradient of x. */
+async function normed(norm: Norm, x: Tensor): Promise<{ what: string; data: ArrayLike<number> }[]> {
+	const { device, dtype, shape } = x;
+	const channels = shape[1]!;
+	const like = (seed: string, size: readonly number[], offset = 0) =>
+		random(seed, size, device, offset).to(dtype).detach().requiresGrad_();
+	const [weight, bias, gradient] = [like('weight', [channels], 2), like('bias', [channels]), like('gradient', shape)];
+	const results: { what: string; tensor: Tensor }[] = [];
+	for (const createGraph of [false, true]) {
+		const y = norm(x, { weight, bias });
+		const form = createGraph ? 'recorded' : 'fused';
+		const found = grad(y, [x, weight, bias], { gradOutputs: gradient, createGraph });
+		results.push({ what: 'y', tensor: y });
+		for (const [i, name] of ['x', 'weight', 'bias'].entries())
+			results.push({ what: `${form} gradient of ${name}`, tensor: found[i]! });
+		if (!createGraph) continue;
+		const again = grad(found[0]!, [x, weight], { gradOutputs: like('again', shape) });
+		for (const [i, name] of ['x', 'weight'].entries()) results.push({ what: `second gradient of ${name}`, tensor: again[i]! });
+	}
+	return Promise.all(results.map(async ({ what, tensor }) => ({ what, data: await tensor.detach().data() })));
+}
+
+/** Elements are the level and up to `steps` steps of float32 from there, of which a mean may lie between two. */
+async function checkNear(device: Device, level: number, shape: readonly number[], steps: number): Promise<void> {
+	const next = stream(`near ${level} ${shape}`);
+	const step = 2 ** (Math.floor(Math.log2(level)) - 23);
+	const start = Math.fround(level);
+	const values = Array.from({ length: shape.reduce((a, b) => a * b, 1) }, () => start + step * Math.round(next() * steps));
+	for (const [name, norm] of Object.entries(NORMS)) {
+		const of = (dtype: 'float32' | 'float64', where: Device) =>
+			normed(norm, tensor(values, { shape, dtype, device: where }).requiresGrad_());
+		const [actual, expected] = await Promise.all([of('float32', device), of('float64', 'cpu')]);
+		for (const [i, { what, data }] of expected.entries()) {
+			let [off, largest] = [0, 1];
+			for (let j = 0; j < data.length; j++) {
+				off = Math.max(off, Math.abs(actual[i]!.data[j]! - data[j]!));
+				largest = Math.max(largest, Math.abs(data[j]!));
+			}
+			assert.ok(off <= 4e-6 * largest, `${name} near ${level}, ${shape}: ${what} is off by ${off} of ${largest}`);
+		}
+	}
+}
+
+onBoth('gradients of equal elements far from 0 are those of float64', async (device) => {
+	for (const level of [100.1, 1000.1, 100000.1]) await checkNear(device, level, [3, 4, 5, 7], 0);
+});
+
+onBoth('gradients of nearly equal elements far from 0 are those of float64', async (device) => {
+	for (const level of [100.1, 1000.1, 100000.1]) {
+		await checkNear(device, level, [3, 4, 5, 7], 1);
+		await checkNear(device, level, [5, 4, 3, 2], 40);
+	}
+});
+
 onBoth('a variance that is small beside the mean keeps its digits', async (device) => {
 	// The elements are exact in float32, the mean is not.
 	for (const [level, step] of [

@@ -5,7 +5,8 @@
  * sample, has statistics of its own: group, instance and (groups = 1, spatial = 1) layer normalisation; or a channel has,
  * over all samples: batch normalisation. weight and bias are contiguous, one element for each channel, and may be missing (1 and 0).
  *
- * Statistics are float32 (float64 for float64), and the variance comes from the deviations, never from the squares.
+ * Statistics are float32 (float64 for float64), and the variance comes from the deviations, never from the squares. Means come in two parts,
+ * [2, ...]: the second is what rounding left of the first, for a float32 may be further from the mean than most elements are.
  * x, y, gradients of either, weight and bias have one dtype. All inputs are contiguous, at any offset.
  */
 import type { View } from '../contract';
@@ -21,7 +22,7 @@ export interface GroupNormShape extends NormShape {
 }
 
 export interface NormKernels {
-	/** Statistics of each group, [batch, groups], and y. Without `mean` it is the RMS form: nothing is subtracted, rstd = 1 / sqrt(mean(x^2) + eps). */
+	/** Statistics of each group, mean [2, batch, groups] and rstd [batch, groups], and y. Without `mean` it is the RMS form: nothing is subtracted, rstd = 1 / sqrt(mean(x^2) + eps). */
 	groupNorm(
 		inputs: { x: View; weight?: View; bias?: View },
 		outputs: { y: View; mean?: View; rstd: View },
@@ -37,7 +38,7 @@ export interface NormKernels {
 
 	/**
 	 * dweight = sum gradient * x^ and dbias = sum gradient over batch and spatial, for each channel, in the dtype of the statistics;
-	 * either may be left out. The statistics are [batch, groups], or with groups = 0 one for each channel.
+	 * either may be left out. The statistics are those of groups, or with groups = 0 of channels: mean [2, channels], rstd [channels].
 	 */
 	normParametersGrad(
 		inputs: { x: View; gradient: View; mean?: View; rstd: View },
@@ -45,7 +46,7 @@ export interface NormKernels {
 		attributes: GroupNormShape,
 	): void;
 
-	/** mean and biased variance of each channel over batch and spatial. */
+	/** mean [2, channels] and biased variance [channels] over batch and spatial. */
 	channelStatistics(inputs: { x: View }, outputs: { mean: View; variance: View }, attributes: NormShape): void;
 
 	/**
@@ -58,7 +59,7 @@ export interface NormKernels {
 		attributes: { eps: number; momentum: number; count: number },
 	): void;
 
-	/** y = (x - mean) * rstd * weight + bias, all of one element for each channel. */
+	/** y = (x - mean) * rstd * weight + bias, all of one element for each channel; a mean [channels], not in parts, is a running one. */
 	channelNorm(
 		inputs: { x: View; mean: View; rstd: View; weight?: View; bias?: View },
 		outputs: { y: View },

@@ -1,7 +1,7 @@
 /** Connectionist temporal classification on the host: the reference for shaders/ctc.wgsl.ts. */
 import type { View } from '../contract';
 import type { LossKernels } from '../contract/loss';
-import { cpuData } from './storage';
+import { cpuData, storeParts } from './storage';
 
 type Kernels = Pick<LossKernels, 'ctc' | 'ctcGrad'>;
 type Sequences = Parameters<Kernels['ctc']>[0];
@@ -50,8 +50,7 @@ export const ctc: Kernels = {
 				}
 				for (const [place, value] of before.entries()) {
 					const at = 2 * ((n * steps + t) * width + place);
-					found[at] = value;
-					found[at + 1] = Number.isFinite(value) ? value - found[at]! : 0;
+					storeParts(found, at, at + 1, value);
 				}
 			}
 			if (length > 0) total[n] = places.length > 1 ? logAdd(before.at(-1)!, before.at(-2)!) : before[0]!;

@@ -2,7 +2,7 @@
 import type { View } from '../contract';
 import type { GroupNormShape, NormKernels, NormShape } from '../contract/norm';
 import { meanOf } from './reduce';
-import { cpuData } from './storage';
+import { cpuData, storeParts } from './storage';
 
 /** The elements of a contiguous view from its first on; a missing one is made of `fallback`. */
 function elements(view: View | undefined, fallback: number): (i: number) => number {
@@ -32,6 +32,20 @@ function groupsOf({ batch, channels, groups, spatial }: GroupNormShape) {
 	};
 }
 
+/** Means, which come in two parts but for running ones. */
+function means(view: View | undefined): (i: number) => number {
+	const part = elements(view, 0);
+	const { shape } = view ?? { shape: [0] };
+	if (shape.length === 1) return part;
+	const count = shape.slice(1).reduce((a, b) => a * b, 1);
+	return (i) => part(i) + part(count + i);
+}
+
+function storeMean(view: View | undefined, i: number, value: number): void {
+	if (view === undefined) return;
+	storeParts(cpuData(view), view.offset + i, view.offset + i + view.strides[0]!, value);
+}
+
 export const norm: NormKernels = {
 	groupNorm({ x, weight, bias }, { y, mean, rstd }, { eps, ...shape }) {
 		const { count, length, channelOf } = groupsOf(shape);
@@ -45,7 +59,7 @@ export const norm: NormKernels = {
 			for (let i = start; i < end; i++) {
 				store(y, i, (input(i) - centre) * factor * scale(channelOf(i)) + shift(channelOf(i)));
 			}
-			store(mean, g, centre);
+			storeMean(mean, g, centre);
 			store(rstd, g, factor);
 		}
 	},
@@ -53,7 +67,7 @@ export const norm: NormKernels = {
 	groupNormGrad({ x, gradient, mean, rstd, weight }, { dx }, shape) {
 		const { count, length, channelOf } = groupsOf(shape);
 		const [input, incoming, scale] = [elements(x, 0), elements(gradient, 0), elements(weight, 1)];
-		const [centre, factor] = [elements(mean, 0), elements(rstd, 1)];
+		const [centre, factor] = [means(mean), elements(rstd, 1)];
 		for (let g = 0; g < count; g++) {
 			const [start, end] = [g * length, (g + 1) * length];
 			const normal = (i: number) => (input(i) - centre(g)) * factor(g);
@@ -71,7 +85,7 @@ export const norm: NormKernels = {
 	normParametersGrad({ x, gradient, mean, rstd }, { dweight, dbias }, shape) {
 		const { channels, groups } = shape;
 		const [input, incoming] = [elements(x, 0), elements(gradient, 0)];
-		const [centre, factor] = [elements(mean, 0), elements(rstd, 1)];
+		const [centre, factor] = [means(mean), elements(rstd, 1)];
 		for (let c = 0; c < channels; c++) {
 			let slope = 0;
 			let level = 0;
@@ -94,15 +108,15 @@ export const norm: NormKernels = {
 			const centre = meanOf((j) => values[j]!, count);
 			let spread = 0;
 			for (const value of values) spread += (value - centre) ** 2 / count;
-			store(mean, c, centre);
+			storeMean(mean, c, centre);
 			store(variance, c, spread);
 		}
 	},
 
 	channelScale({ mean, variance }, { rstd, runningMean, runningVar }, { eps, momentum, count }) {
-		const [centre, spread] = [elements(mean, 0), elements(variance, 0)];
+		const [centre, spread] = [means(mean), elements(variance, 0)];
 		const [oldMean, oldVariance] = [elements(runningMean, 0), elements(runningVar, 0)];
-		for (let c = 0; c < mean.shape[0]!; c++) {
+		for (let c = 0; c < variance.shape[0]!; c++) {
 			const unbiased = (spread(c) * count) / (count - 1);
 			store(runningMean, c, oldMean(c) + momentum * (centre(c) - oldMean(c)));
 			store(runningVar, c, oldVariance(c) + momentum * (unbiased - oldVariance(c)));
@@ -111,7 +125,7 @@ export const norm: NormKernels = {
 	},
 
 	channelNorm({ x, mean, rstd, weight, bias }, { y }, shape) {
-		const [input, centre, factor] = [elements(x, 0), elements(mean, 0), elements(rstd, 1)];
+		const [input, centre, factor] = [elements(x, 0), means(mean), elements(rstd, 1)];
 		const [scale, shift] = [elements(weight, 1), elements(bias, 0)];
 		for (let c = 0; c < shape.channels; c++) {
 			forEachOfChannel(shape, c, (i) => store(y, i, (input(i) - centre(c)) * factor(c) * scale(c) + shift(c)));
@@ -120,7 +134,7 @@ export const norm: NormKernels = {
 
 	channelNormGrad({ x, gradient, mean, rstd, weight, dweight, dbias }, { dx }, shape) {
 		const [input, incoming, scale] = [elements(x, 0), elements(gradient, 0), elements(weight, 1)];
-		const [centre, factor] = [elements(mean, 0), elements(rstd, 1)];
+		const [centre, factor] = [means(mean), elements(rstd, 1)];
 		const [slope, level] = [elements(dweight, 0), elements(dbias, 0)];
 		const count = shape.batch * shape.spatial;
 		for (let c = 0; c < shape.channels; c++) {

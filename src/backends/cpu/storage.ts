@@ -29,6 +29,12 @@ export function cpuData(view: View): TypedArray {
 	return (view.storage as CpuStorage).data;
 }
 
+/** Stores a value in two parts, the second what rounding left of the first. */
+export function storeParts(data: TypedArray, high: number, low: number, value: number): void {
+	data[high] = value;
+	data[low] = Number.isFinite(value) ? value - data[high]! : 0;
+}
+
 /**
  * Calls `visit(position, index)` for every element of a view in row-major order of its logical shape: `position` indexes
  * the storage, `index` counts 0, 1, 2, ...

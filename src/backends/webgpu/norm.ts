@@ -147,7 +147,15 @@ export function normKernels(gpu: Gpu): NormKernels {
 		const items = columns ? (channels / width) * Math.ceil(batch / steps) : batch * channels * parts;
 		gpu.launch({
 			kernel: normChannels,
-			variant: { kind, storage: storageType(x), weight: weight !== undefined, bias: bias !== undefined, spatial: !columns, wide },
+			variant: {
+				kind,
+				storage: storageType(x),
+				weight: weight !== undefined,
+				bias: bias !== undefined,
+				spatial: !columns,
+				wide,
+				corrected: mean.shape.length > 1,
+			},
 			buffers: storages(x, gradient, mean, rstd, weight, bias, dweight, dbias, result),
 			params: [
 				items,

@@ -115,7 +115,7 @@ export interface ReduceRequest {
 	readonly outputs: readonly Storage[];
 	readonly output: ReduceVariant['output'];
 	readonly which?: ReduceVariant['outputs'];
-	/** For 'spread': what is near the mean of each kept element, float32; with `recentre` it becomes the mean. */
+	/** For 'spread': what is near the mean of each kept element, float32; with `recentre` it becomes the mean in two parts. */
 	readonly centres?: Storage;
 	readonly recentre?: boolean;
 	readonly scalars?: Scalars;
@@ -251,7 +251,7 @@ function reducedCount(x: View, dims: readonly number[]): number {
 
 /**
  * Variance in two passes: the mean, then the mean square of the deviations, less the square of their mean, which is what rounding
- * left of the mean (the corrected two-pass algorithm of Chan, Golub and LeVeque 1983). A mean that is asked for is corrected, too.
+ * left of the mean (the corrected two-pass algorithm of Chan, Golub and LeVeque 1983). A mean that is asked for, [2, ...], comes in two parts.
  */
 export function launchVariance(
 	gpu: Gpu,

@@ -13,6 +13,7 @@ import { converted } from '../operands';
 import { mean, sum } from '../reduce';
 import {
 	type AffineOptions,
+	deviations,
 	type Found,
 	gradientsInOrder,
 	parameterSums,
@@ -59,22 +60,22 @@ export function batchNorm(x: Tensor, options: BatchNormOptions = {}): Tensor {
 		forward: () => {
 			const { kernels } = x.backend;
 			const packed = contiguous(x);
-			const perChannel = () => emptyOn(x, [channels], statisticsType(x.dtype));
+			const statistics = (...parts: number[]) => emptyOn(x, [...parts, channels], statisticsType(x.dtype));
 			const output = emptyOn(x, x.shape);
-			const rstd = perChannel();
-			const centre = perChannel();
-			const variance = training ? perChannel() : converted(contiguous(runningVar!), rstd.dtype);
+			const rstd = statistics();
+			const centre = training ? statistics(2) : statistics();
+			const variance = training ? statistics() : converted(contiguous(runningVar!), rstd.dtype);
 			if (training) {
 				kernels.channelStatistics({ x: packed }, { mean: centre, variance }, shape);
-				const statistics = { mean: centre, variance };
+				const found = { mean: centre, variance };
 				const attributes = { eps, momentum, count: batch * spatial };
 				if (runningMean && runningVar) {
 					const means = takeOut('batchNorm', runningMean);
 					const variances = takeOut('batchNorm', runningVar, means);
-					kernels.channelScale(statistics, { rstd, runningMean: means, runningVar: variances }, attributes);
+					kernels.channelScale(found, { rstd, runningMean: means, runningVar: variances }, attributes);
 					putBack('batchNorm', means, runningMean);
 					putBack('batchNorm', variances, runningVar);
-				} else kernels.channelScale(statistics, { rstd }, attributes);
+				} else kernels.channelScale(found, { rstd }, attributes);
 			} else {
 				kernels.cast({ x: runningMean! }, { y: centre }, {});
 				kernels.channelScale({ mean: centre, variance }, { rstd }, { eps, momentum: 0, count: 2 });
@@ -120,7 +121,7 @@ function batchBack(shape: NormShape, eps: number, training: boolean, weighted: b
 		let found: Found;
 		const wide = () => widened(gradient!, x, weight);
 		if (!training) found = inferenceGradients(...wide(), centre, rstd, shape, wants);
-		else if (isGradEnabled()) found = composedGradients(...wide(), shape, eps, wants);
+		else if (isGradEnabled()) found = composedGradients(...wide(), centre, shape, eps, wants);
 		else found = fusedGradients(gradient!, x, centre, rstd, weight, shape, wants);
 		return gradientsInOrder(found, needs, weighted, [shape.channels]);
 	};
@@ -167,6 +168,7 @@ function composedGradients(
 	gradient: Tensor,
 	x: Tensor,
 	weight: Tensor | null,
+	centre: Tensor,
 	shape: NormShape,
 	eps: number,
 	wants: Wants,
@@ -174,7 +176,7 @@ function composedGradients(
 	const over = (t: Tensor) => mean(t, [0, 2], { keepdim: true });
 	const values = seen(x, shape);
 	const incoming = seen(gradient, shape);
-	const deviation = sub(values, over(values));
+	const deviation = deviations(values, centre, [1, shape.channels, 1], [0, 2]);
 	const rstd = rsqrt(add(over(square(deviation)), eps));
 	const normal = mul(deviation, rstd);
 	const scale = weight ? mul(beside(weight, shape), rstd) : rstd;

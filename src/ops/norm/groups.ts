@@ -12,7 +12,7 @@ import { numel, type Shape, sameShape } from '../../core/shape';
 import { emptyOn, type Tensor } from '../../tensor';
 import { widened } from '../composed';
 import { add, mul, rsqrt, square, sub } from '../elementwise';
-import { contiguous, reshape } from '../layout';
+import { contiguous, reshape, select } from '../layout';
 import { converted, requireSameDevice, requireTensor } from '../operands';
 import { mean, sum } from '../reduce';
 
@@ -154,7 +154,7 @@ export function normalizeGroups({ name, x, weight, bias, view, eps, centred }: G
 			const size = [view.batch, view.groups];
 			const output = emptyOn(x, x.shape);
 			const rstd = emptyOn(x, size, statisticsType(x.dtype));
-			const centre = centred ? emptyOn(x, size, statisticsType(x.dtype)) : undefined;
+			const centre = centred ? emptyOn(x, [2, ...size], statisticsType(x.dtype)) : undefined;
 			x.backend.kernels.groupNorm(
 				{ x: contiguous(x), ...(weight && { weight: contiguous(weight) }), ...(bias && { bias: contiguous(bias) }) },
 				{ y: output, rstd, ...(centre && { mean: centre }) },
@@ -177,7 +177,7 @@ function groupsBack(view: GroupNormShape, eps: number, centred: boolean, weighte
 		const weight = weighted ? saved[saved.length - 1]! : null;
 		const wants = wantsOf(needs, weighted);
 		const found = isGradEnabled()
-			? composedGradients(...widened(gradient!, x, weight), view, eps, centred, wants)
+			? composedGradients(...widened(gradient!, x, weight), view, eps, centre, wants)
 			: fusedGradients(gradient!, x, weight, centre, rstd, view, wants);
 		return gradientsInOrder(found, needs, weighted, shape);
 	};
@@ -238,24 +238,34 @@ export function parameterSums(
 	return { weight: dweight && converted(dweight, dtype), bias: dbias && converted(dbias, dtype) };
 }
 
+/**
+ * values less their mean over dims. The saved means, in two parts of `shape`, go first, as constants: what is left of the mean has its
+ * gradient, and is so small that rounding takes nothing.
+ */
+export function deviations(values: Tensor, centre: Tensor, shape: Shape, dims: readonly number[]): Tensor {
+	const [high, low] = [0, 1].map((part) => reshape(select(centre, 0, part), shape)) as [Tensor, Tensor];
+	const near = sub(sub(values, high), low);
+	return sub(near, mean(near, dims, { keepdim: true }));
+}
+
 function composedGradients(
 	gradient: Tensor,
 	x: Tensor,
 	weight: Tensor | null,
 	{ batch, channels, groups, spatial }: GroupNormShape,
 	eps: number,
-	centred: boolean,
+	centre: Tensor | null,
 	wants: Wants,
 ): Found {
 	const inGroups = [batch, groups, channels / groups, spatial];
 	const over = (t: Tensor) => mean(t, [2, 3], { keepdim: true });
 	const values = reshape(x, inGroups);
 	const incoming = reshape(gradient, inGroups);
-	const deviation = centred ? sub(values, over(values)) : values;
+	const deviation = centre ? deviations(values, centre, [batch, groups, 1, 1], [2, 3]) : values;
 	const rstd = rsqrt(add(over(square(deviation)), eps));
 	const normal = mul(deviation, rstd);
 	const scaled = weight ? mul(incoming, reshape(weight, [1, groups, channels / groups, 1])) : incoming;
-	const level = centred ? sub(scaled, over(scaled)) : scaled;
+	const level = centre ? sub(scaled, over(scaled)) : scaled;
 	const channelwise = (t: Tensor) => reshape(sum(t, [0, 3]), [channels]);
 	return {
 		x: wants.x ? reshape(mul(rstd, sub(level, mul(normal, over(mul(scaled, normal))))), x.shape) : null,
