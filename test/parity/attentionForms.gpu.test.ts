@@ -12,6 +12,7 @@ import type { Gpu } from '../../src/backends/webgpu/launch';
 import { contiguousStrides, numel } from '../../src/core/shape';
 import { stream } from '../ops/database';
 import { requireClose } from '../proofs/compare';
+import { together } from '../proofs/together';
 
 let backend: WebGPUBackend;
 test.before(async () => {
@@ -146,30 +147,22 @@ async function results(
 	kernels.attentionRows({ o, gradient, logSumExp }, { rows }, {});
 	kernels.attentionGradQuery({ ...inputs, gradient, rows }, { dq }, attributes);
 	kernels.attentionGradKeyValue({ ...inputs, gradient, rows }, { dk, dv }, attributes);
-	const found: Record<string, ArrayLike<number>> = {};
-	for (const [name, result] of Object.entries({ o, logSumExp, dq, dk, dv })) found[name] = await device.read(result.storage);
+	const outputs = Object.entries({ o, logSumExp, dq, dk, dv });
+	const found = await Promise.all(outputs.map(async ([name, { storage }]) => [name, await device.read(storage)] as const));
 	for (const used of [inputs.q, inputs.k, inputs.v, ...(plain ? [plain] : []), gradient, o, logSumExp, rows, dq, dk, dv])
 		device.release(used.storage);
-	return found;
+	return Object.fromEntries(found);
 }
 
-/** The reference of each case, which the forms share. */
-const references = new Map<Case, ReturnType<typeof results>>();
-
-function reference(each: Case): ReturnType<typeof results> {
-	const found = references.get(each) ?? results({ device: cpuBackend, kernels: cpuBackend.kernels }, each);
-	references.set(each, found);
-	return found;
-}
+const reference = together(CASES, (each) => results({ device: cpuBackend, kernels: cpuBackend.kernels }, each));
 
 for (const [name, form] of Object.entries(FORMS)) {
+	const onDevice = together(CASES, (each) =>
+		results({ device: backend, kernels: { ...backend.kernels, ...attentionKernels(form(backend.gpu)) } }, each),
+	);
 	for (const each of CASES) {
 		test(`attention ${name}: ${each.label}`, async () => {
-			const expected = await reference(each);
-			const actual = await results(
-				{ device: backend, kernels: { ...backend.kernels, ...attentionKernels(form(backend.gpu)) } },
-				each,
-			);
+			const [actual, expected] = await Promise.all([onDevice(each), reference(each)]);
 			for (const [output, values] of Object.entries(expected))
 				requireClose(`${each.label}: ${output}`, actual[output]!, values, ALLOWED);
 		});

@@ -3,9 +3,10 @@
  * by the fused backward kernels and by the composed forms.
  */
 import { test } from 'uvu';
-import { type Device, type DType, grad, manualSeed, type Tensor } from 'wgrad';
+import { type Device, type DType, grad, manualSeed, type Tensor, tidy } from 'wgrad';
 import { makeInputs, type OpEntry, type Sample } from '../ops/database';
 import { type Allowed, cotangents, differentiableInputs, requireClose } from './compare';
+import { together } from './together';
 
 const SEED = 20;
 const DEFAULT_TOLERANCE: Allowed = { relative: 2e-5, absolute: 2e-6 };
@@ -16,37 +17,47 @@ interface Outcome {
 	readonly gradients: (ArrayLike<number> | null)[][];
 }
 
+/** Runs a sample; nothing waits until all of its kernels are launched, so that they compile together and share the reads. */
 async function run(entry: OpEntry, sample: Sample, device: Device, precision: DType): Promise<Outcome> {
-	const inputs = makeInputs(entry, sample, device, precision);
-	const call = () => {
-		manualSeed(SEED);
-		const result = entry.call(inputs, sample.options ?? {});
-		return (Array.isArray(result) ? result : [result]) as readonly Tensor[];
-	};
-	const outputs = call();
-	const targets = differentiableInputs(inputs);
-	const gradients: (ArrayLike<number> | null)[][] = [];
-	if (entry.gradient === 'yes' && sample.gradient !== false && targets.length > 0) {
-		for (const createGraph of [false, true]) {
-			const results = (createGraph ? call() : outputs).filter((output) => output.requiresGrad);
-			const found = grad(results, targets, { gradOutputs: cotangents(results), createGraph, allowUnused: true });
-			gradients.push(await Promise.all(found.map((gradient) => gradient?.data() ?? null)));
+	const { outputs, gradients } = tidy(() => {
+		const inputs = makeInputs(entry, sample, device, precision);
+		const call = () => {
+			manualSeed(SEED);
+			const result = entry.call(inputs, sample.options ?? {});
+			return (Array.isArray(result) ? result : [result]) as readonly Tensor[];
+		};
+		const outputs = call();
+		const targets = differentiableInputs(inputs);
+		const gradients: (Tensor | null)[][] = [];
+		if (entry.gradient === 'yes' && sample.gradient !== false && targets.length > 0) {
+			for (const createGraph of [false, true]) {
+				const results = (createGraph ? call() : outputs).filter((output) => output.requiresGrad);
+				gradients.push(grad(results, targets, { gradOutputs: cotangents(results), createGraph, allowUnused: true }));
+			}
 		}
-	}
-	const values = await Promise.all(
-		outputs.map(async ({ shape, dtype, data }, i) => ({ shape, dtype, data: await data.call(outputs[i]!) })),
-	);
-	return { outputs: values, gradients };
+		return { outputs, gradients };
+	});
+	const read = async (result: Tensor) => {
+		const data = await result.data();
+		result.dispose();
+		return data;
+	};
+	const [values, slopes] = await Promise.all([
+		Promise.all(outputs.map(async (output) => ({ shape: output.shape, dtype: output.dtype, data: await read(output) }))),
+		Promise.all(gradients.map((found) => Promise.all(found.map((gradient) => gradient && read(gradient))))),
+	]);
+	return { outputs: values, gradients: slopes };
 }
 
 export function proveParity(entries: readonly OpEntry[]): void {
 	for (const entry of entries) {
+		const runOnDevice = together(entry.samples, (sample) => run(entry, sample, 'webgpu', 'float32'));
 		for (const sample of entry.samples) {
 			const name = `${entry.name} (${sample.label})`;
 			test(`parity: ${name}`, async () => {
 				const allowed = sample.tolerance ?? entry.tolerance ?? DEFAULT_TOLERANCE;
 				const expected = await run(entry, sample, 'cpu', 'float64');
-				const actual = await run(entry, sample, 'webgpu', 'float32');
+				const actual = await runOnDevice(sample);
 				expected.outputs.forEach((output, i) => {
 					const got = actual.outputs[i]!;
 					if (String(got.shape) !== String(output.shape))
