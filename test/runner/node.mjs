@@ -78,12 +78,14 @@ function probe(environment) {
 }
 
 /**
+ * Starts a script of this repository in a process of its own, which finds the environment's adapter.
+ *
  * @param {string} script
  * @param {readonly string[]} args
  * @param {Omit<NodeEnvironment, 'adapter'>} environment
  * @param {'ignore' | 'pipe'} output
  */
-function start(script, args, { name, env, deno }, output) {
+export function start(script, args, { name, env, deno }, output) {
 	const { VK_DRIVER_FILES: _, VK_ICD_FILENAMES: __, ...rest } = process.env;
 	return fork(join(root, script), args, {
 		cwd: root,

@@ -1,0 +1,44 @@
+/** What `npm run soak` runs, by name. A campaign that computes on a device runs on every adapter of `run.mjs`, the others once. */
+import { init } from 'wgrad';
+import { compareProgram } from '../random/programs';
+import { makeWrongCalls } from '../random/wrong';
+import { below, type Campaign, type Random } from './campaign';
+import { writers } from './writers';
+
+export interface Entry {
+	readonly campaign: Campaign;
+	/** Whether it computes on a WebGPU device. */
+	readonly onDevice: boolean;
+}
+
+/** A seed for what makes random things by itself. */
+const seed = (random: Random) => below(random, 2 ** 31);
+
+async function wrongCalls(random: Random, deadline: number) {
+	let rounds = 0;
+	do await makeWrongCalls('webgpu', 1, seed(random));
+	while (++rounds && performance.now() < deadline);
+	return { rounds };
+}
+
+async function randomPrograms(random: Random, deadline: number) {
+	let programs = 0;
+	do await compareProgram(seed(random));
+	while (++programs && performance.now() < deadline);
+	return { programs };
+}
+
+const onHost = (campaign: Campaign): Entry => ({ campaign, onDevice: false });
+const onDevice = (campaign: Campaign): Entry => ({
+	campaign: async (random, deadline) => {
+		await init({ device: 'webgpu' });
+		return campaign(random, deadline);
+	},
+	onDevice: true,
+});
+
+export const CAMPAIGNS: Readonly<Record<string, Entry>> = {
+	writers: onHost(writers),
+	'wrong calls': onDevice(wrongCalls),
+	'random programs': onDevice(randomPrograms),
+};

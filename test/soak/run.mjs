@@ -1,0 +1,159 @@
+#!/usr/bin/env node
+/**
+ * Tries for a long time to break the library: `npm run soak -- [--minutes 20] [--seed 1] [--adapter NAME] [--only TEXT]`.
+ *
+ * Every campaign of campaigns.ts has the same share of the time, in rounds of processes of their own, each with the next seed; those
+ * that compute on a device run on lavapipe and on SwiftShader, or on the adapter that --adapter names. A failure, which may also be a
+ * crash or a hang, is shown with its seed, and the next round goes on. The last lines are a table; the exit code is 1 where anything failed.
+ */
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import * as esbuild from 'esbuild';
+import { forNode, root, withSources } from '../../build.mjs';
+import { findEnvironments, start } from '../runner/node.mjs';
+
+/** @typedef {import('../runner/node.mjs').NodeEnvironment} NodeEnvironment */
+
+const ROUND_SECONDS = 60;
+/** A round that takes so much longer than it may is a hang. */
+const PATIENCE_SECONDS = 120;
+const ADAPTERS = ['gpu', 'lavapipe', 'swiftshader'];
+
+const { values: options } = parseArgs({
+	options: {
+		minutes: { type: 'string', default: '20' },
+		seed: { type: 'string', default: '1' },
+		adapter: { type: 'string' },
+		only: { type: 'string', default: '' },
+	},
+});
+const minutes = Number(options.minutes);
+const firstSeed = Number(options.seed);
+if (!(minutes > 0)) throw new Error(`soak: --minutes ${options.minutes} must be a number above 0`);
+if (!Number.isInteger(firstSeed)) throw new Error(`soak: --seed ${options.seed} must be a whole number`);
+
+/** Bundles the campaigns and gives the path and what there is. */
+async function bundle() {
+	const folder = join(root, `dist/soak-${process.pid}`);
+	process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
+	const outfile = join(folder, 'campaigns.mjs');
+	const contents = `export { CAMPAIGNS } from './test/soak/campaigns';\nexport { runFor } from './test/soak/campaign';\n`;
+	await esbuild.build({
+		...forNode,
+		alias: withSources('node'),
+		stdin: { contents, resolveDir: root, loader: 'ts' },
+		outfile,
+	});
+	/** @type {{ CAMPAIGNS: Record<string, { onDevice: boolean }> }} */
+	const { CAMPAIGNS } = await import(outfile);
+	return { outfile, campaigns: CAMPAIGNS };
+}
+
+/**
+ * @typedef {object} Round
+ * @property {Record<string, number>} counts
+ * @property {number} peak resident bytes
+ * @property {string} [failure]
+ */
+
+/**
+ * One round in a process of its own.
+ *
+ * @param {string} bundled
+ * @param {string} name
+ * @param {NodeEnvironment} environment
+ * @param {number} seconds
+ * @param {number} seed
+ * @returns {Promise<Round>}
+ */
+function runRound(bundled, name, environment, seconds, seed) {
+	return new Promise((resolve) => {
+		const child = start('test/soak/child.mjs', [bundled, name, String(seconds * 1000), String(seed)], environment, 'pipe');
+		let output = '';
+		/** @type {{ counts: Record<string, number>, peak: number } | undefined} */
+		let result;
+		let hangs = false;
+		const collect = (/** @type {Buffer} */ chunk) => {
+			output = (output + chunk).slice(-20_000);
+		};
+		child.stdout?.on('data', collect);
+		child.stderr?.on('data', collect);
+		child.on('message', (/** @type {{ counts: Record<string, number>, peak: number }} */ message) => {
+			result = message;
+		});
+		const timer = setTimeout(
+			() => {
+				hangs = true;
+				child.kill('SIGKILL');
+			},
+			(seconds + PATIENCE_SECONDS) * 1000,
+		);
+		child.on('close', (code, signal) => {
+			clearTimeout(timer);
+			const { counts, peak } = result ?? { counts: {}, peak: 0 };
+			if (code === 0 && result !== undefined) return resolve({ counts, peak });
+			const how = hangs ? 'it hangs' : signal === null ? `exit code ${code}` : `died of ${signal}`;
+			resolve({ counts, peak, failure: `${how}\n${output.trim()}` });
+		});
+	});
+}
+
+/** @param {Record<string, number>} sums @param {Record<string, number>} counts */
+function add(sums, counts) {
+	for (const [what, count] of Object.entries(counts)) sums[what] = (sums[what] ?? 0) + count;
+}
+
+/** @param {readonly (readonly string[])[]} rows */
+function formatTable(rows) {
+	const widths = rows[0]?.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0))) ?? [];
+	return rows
+		.map((row) =>
+			row
+				.map((cell, column) => cell.padEnd(widths[column] ?? 0))
+				.join('  ')
+				.trimEnd(),
+		)
+		.join('\n');
+}
+
+const { outfile, campaigns } = await bundle();
+const adapters = (await findEnvironments()).filter(({ name }) =>
+	options.adapter === undefined ? ADAPTERS.includes(name) : name === options.adapter,
+);
+const host = { name: 'cpu', adapter: 'Node alone', env: {} };
+const jobs = Object.entries(campaigns)
+	.filter(([name]) => name.includes(options.only))
+	.flatMap(([name, { onDevice }]) => (onDevice ? adapters : [host]).map((environment) => ({ name, environment })));
+if (jobs.length === 0) throw new Error('soak: nothing to run: no campaign has that name, or there is no adapter');
+
+const share = (minutes * 60) / jobs.length;
+console.log(`${jobs.length} campaigns of ${share.toFixed(0)} s each, seeds from ${firstSeed} on`);
+const rows = [['campaign', 'adapter', 'seeds', 'tries', 'failures', 'peak memory', 'seconds']];
+let failures = 0;
+for (const { name, environment } of jobs) {
+	/** @type {Record<string, number>} */
+	const sums = {};
+	const began = performance.now();
+	const elapsed = () => (performance.now() - began) / 1000;
+	let [failed, peak, rounds] = [0, 0, 0];
+	do {
+		const seconds = Math.max(1, Math.min(ROUND_SECONDS, share - elapsed()));
+		const seed = firstSeed + rounds++;
+		const round = await runRound(outfile, name, environment, seconds, seed);
+		add(sums, round.counts);
+		peak = Math.max(peak, round.peak);
+		if (round.failure !== undefined) {
+			failed++;
+			console.log(`FAILED: ${name} on ${environment.name}, --seed ${seed}: ${round.failure}\n`);
+		}
+	} while (elapsed() < share - 1);
+	failures += failed;
+	const tries = Object.entries(sums).map(([what, count]) => `${count} ${what}`);
+	const seeds = rounds === 1 ? `${firstSeed}` : `${firstSeed} to ${firstSeed + rounds - 1}`;
+	const memory = peak === 0 ? '-' : `${(peak / 1e6).toFixed(0)} MB`;
+	rows.push([name, environment.name, seeds, tries.join(', ') || '-', String(failed), memory, elapsed().toFixed(0)]);
+	console.log(rows.at(-1)?.join('  '));
+}
+console.log(`\n${formatTable(rows)}\n\n${failures} failures`);
+process.exitCode = failures === 0 ? 0 : 1;
