@@ -8,6 +8,7 @@
 import { parseArgs } from 'node:util';
 import { counters, type Device, init, manualSeed, matmul, randn, tidy } from 'wgrad';
 import { ensureAdapter } from '../adapters/driver.mjs';
+import { withoutNotices } from '../adapters/notices.mjs';
 import { type Case, cases } from './cases';
 import { callOnce, firstStepLine, measureFirstStep } from './firstStep';
 import { fitLine, measureFit } from './fit';
@@ -130,11 +131,18 @@ function say(line: string): void {
 	if (!values.json) console.log(line);
 }
 
+async function startAdapter() {
+	const { adapter } = await withoutNotices(async () => {
+		await ensureAdapter();
+		return init({ device: 'webgpu' });
+	});
+	return adapter;
+}
+
 async function runAll(): Promise<void> {
 	const started = performance.now();
 	const runs = Math.max(7, Number(values.runs ?? 7));
-	await ensureAdapter();
-	const { adapter } = await init({ device: 'webgpu' });
+	const adapter = await startAdapter();
 	const first = await tidy(() => matmul(randn([64, 64]), randn([64, 64])).sum()).item();
 	const firstResultMs = performance.now() - started;
 	const roofline = await measureRoofline();
@@ -165,8 +173,7 @@ async function runFirstSteps(): Promise<void> {
 async function runOnce(name: string): Promise<void> {
 	const benchmark = cases.find((other) => other.name === name);
 	if (benchmark === undefined) throw new Error(`no case is called '${name}'`);
-	await ensureAdapter();
-	await init({ device: 'webgpu' });
+	await startAdapter();
 	await callOnce(benchmark);
 }
 
