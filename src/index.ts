@@ -18,6 +18,7 @@ export {
 	ArgumentError,
 	AutogradError,
 	DeviceError,
+	DeviceLostError,
 	DisposedError,
 	DTypeError,
 	FormatError,

@@ -1,9 +1,9 @@
 /** Starting and stopping: which device there is, what it holds, waiting for it. */
 import type { DeviceName } from './backends/contract';
-import { registerBackend, setDefaultDevice, unregisterBackend } from './backends/registry';
+import { lossOf, registerBackend, setDefaultDevice, unregisterBackend } from './backends/registry';
 import { createWebGPUBackend, type WebGPUBackend } from './backends/webgpu/backend';
 import type { AdapterInfo, Counters, MemoryStatistics, Profile } from './backends/webgpu/reports';
-import { ArgumentError, DeviceError } from './core/errors';
+import { ArgumentError, DeviceError, type DeviceLostError } from './core/errors';
 import { checkOptions } from './core/options';
 import type { Global } from './core/platform';
 import { liveTensors } from './scope';
@@ -25,7 +25,14 @@ export interface DeviceInfo {
 }
 
 let webgpu: WebGPUBackend | null = null;
-let starting: Promise<WebGPUBackend> | null = null;
+/** Settles when the calls of `init` and `shutdown` so far are done: they take effect one after another, in their order. */
+let turn: Promise<unknown> = Promise.resolve();
+
+function inTurn<T>(fn: () => Promise<T>): Promise<T> {
+	const result = turn.then(fn);
+	turn = result.catch(() => {});
+	return result;
+}
 
 /**
  * Finds a WebGPU adapter and makes it the default device. Call it once, before the first tensor; calling it again does nothing,
@@ -42,9 +49,8 @@ export async function init(options: InitOptions = {}): Promise<DeviceInfo> {
 		return { device: 'cpu', adapter: null };
 	}
 	try {
-		const backend = await start(options);
-		setDefaultDevice('webgpu');
-		return { device: 'webgpu', adapter: backend.info };
+		const { info } = await inTurn(() => start(options));
+		return { device: 'webgpu', adapter: info };
 	} catch (error) {
 		if (device === 'webgpu' || !(error instanceof DeviceError)) throw error;
 		console.warn(
@@ -55,38 +61,43 @@ export async function init(options: InitOptions = {}): Promise<DeviceInfo> {
 	}
 }
 
-async function start(options: InitOptions): Promise<WebGPUBackend> {
-	if (webgpu !== null) return webgpu;
-	starting ??= createWebGPUBackend({ adapter: options.adapter, powerPreference: options.powerPreference }).finally(() => {
-		starting = null;
-	});
-	const backend = await starting;
-	if (webgpu !== backend) {
-		webgpu = backend;
-		registerBackend(backend);
-		void backend.lost.then(() => forget(backend));
+/** Makes the running backend, or a new one, that of the default device. */
+async function start({ adapter, powerPreference }: InitOptions): Promise<WebGPUBackend> {
+	if (webgpu !== null) {
+		setDefaultDevice('webgpu');
+		return webgpu;
 	}
+	const backend = await createWebGPUBackend({ adapter, powerPreference });
+	webgpu = backend;
+	registerBackend(backend);
+	void backend.lost.then((loss) => forget(backend, loss));
 	return backend;
 }
 
-function forget(backend: WebGPUBackend): void {
+function forget(backend: WebGPUBackend, loss: DeviceLostError): void {
 	if (webgpu !== backend) return;
 	webgpu = null;
-	unregisterBackend('webgpu');
+	unregisterBackend('webgpu', loss);
 }
 
-/** Gives the device and all of its memory back. Tensors on it are gone; `init()` starts anew. */
-export async function shutdown(): Promise<void> {
+/** Gives the device and all of its memory back, once an `init()` under way is done. Tensors on it are gone; `init()` starts anew. */
+export function shutdown(): Promise<void> {
+	return inTurn(stop);
+}
+
+async function stop(): Promise<void> {
 	const backend = webgpu;
 	if (backend === null) return;
-	forget(backend);
 	backend.destroy();
+	forget(backend, backend.loss!);
 	await backend.lost;
 }
 
-/** Resolves when everything that was launched so far has run. Rejects with the first error of the device, if there was one. */
+/** Resolves when everything that was launched so far has run. Rejects with the first error of the device, if there was one, or its loss. */
 export async function sync(): Promise<void> {
-	await webgpu?.sync();
+	if (webgpu !== null) return webgpu.sync();
+	const loss = lossOf('webgpu');
+	if (loss?.reason === 'unknown') throw loss.at('sync');
 }
 
 export interface MemoryReport {
@@ -102,7 +113,11 @@ export function memory(): MemoryReport {
 }
 
 function running(caller: string): WebGPUBackend {
-	if (webgpu === null) throw new DeviceError(`${caller}: there is no WebGPU device; call await init({ device: 'webgpu' }) first`);
+	if (webgpu === null)
+		throw (
+			lossOf('webgpu')?.at(caller) ??
+			new DeviceError(`${caller}: there is no WebGPU device; call await init({ device: 'webgpu' }) first`)
+		);
 	return webgpu;
 }
 

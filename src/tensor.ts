@@ -56,6 +56,12 @@ interface Hold {
 	watched: boolean;
 }
 
+/** Throws a DeviceLostError, in the name of `operation`, where the tensor's device is gone. */
+export function requireDevice(operation: string, x: Tensor): void {
+	const { loss } = x.storage.owner;
+	if (loss !== undefined) throw loss.at(operation, `the tensor of shape ${formatShape(x.shape)} is gone: `);
+}
+
 /** Drops one reference; the last one gives the memory back. */
 export function releaseStorage(storage: Storage): void {
 	if (--storage.references === 0) storage.owner.release(storage);

@@ -7,10 +7,10 @@
 import type { Storage } from '../backends/contract';
 import { type DType, isFloating } from '../core/dtype';
 import { ArgumentError, AutogradError, formatShape } from '../core/errors';
-import { enterOperation, leaveOperation } from '../core/operation';
+import { currentOperation, enterOperation, leaveOperation } from '../core/operation';
 import type { Shape } from '../core/shape';
 import { closeScope, onNodeCreated, openScope, type ScopedNode } from '../scope';
-import { type GradEdge, type GradientHook, type GradNode, releaseStorage, Tensor } from '../tensor';
+import { type GradEdge, type GradientHook, type GradNode, releaseStorage, requireDevice, Tensor } from '../tensor';
 import { callerStack, isWatching, observe } from './anomaly';
 import { isGradEnabled, setGradEnabled } from './modes';
 import { type Hindrance, noteView, type ViewStep } from './views';
@@ -261,7 +261,7 @@ export function registerHook(tensor: Tensor, hook: GradientHook): HookHandle {
 /** Runs an operation with one output and, if an input requires a gradient, puts it on the tape. */
 export function record<const S extends readonly Tensor[]>(operation: Operation<S>): Tensor {
 	const { name, inputs, vjp } = operation;
-	const output = runForward(name, operation.forward);
+	const output = runForward(name, inputs, operation.forward);
 	if (operation.view !== undefined) noteView(output, inputs[0]!, operation.view);
 	else output.viewing = null;
 	if (vjp === NO_GRADIENT || !isGradEnabled() || !isFloating(output.dtype) || !anyRequires(name, inputs)) return output;
@@ -276,7 +276,7 @@ export function record<const S extends readonly Tensor[]>(operation: Operation<S
 /** Runs an operation with several outputs and, if an input requires a gradient, puts it on the tape. */
 export function recordMany<const S extends readonly Tensor[]>(operation: ManyOperation<S>): Tensor[] {
 	const { name, inputs, vjp } = operation;
-	const outputs = runForward(name, operation.forward);
+	const outputs = runForward(name, inputs, operation.forward);
 	for (const output of outputs) {
 		output.viewing = null;
 		if (operation.views !== undefined) noteView(output, inputs[0]!, operation.views);
@@ -314,7 +314,8 @@ export function info(tensor: Tensor): OutputInfo {
 	return { shape: tensor.shape, dtype: tensor.dtype };
 }
 
-function runForward<R extends Tensor | readonly Tensor[]>(name: string, forward: () => R): R {
+function runForward<R extends Tensor | readonly Tensor[]>(name: string, inputs: readonly Tensor[], forward: () => R): R {
+	for (const input of inputs) requireDevice(currentOperation() || name, input);
 	const outermost = enterOperation(name);
 	const scope = openScope();
 	const mode = setGradEnabled(false);

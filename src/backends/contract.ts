@@ -7,6 +7,7 @@
  * and offset, outputs are fresh, contiguous, at offset 0 and share no storage with an input, and every size may be 0.
  */
 import type { DType, TypedArray } from '../core/dtype';
+import type { DeviceLostError } from '../core/errors';
 import type { Shape } from '../core/shape';
 import type { AttentionKernels } from './contract/attention';
 import type { ConvKernels } from './contract/conv';
@@ -73,6 +74,8 @@ export interface Kernels
 
 export interface Backend {
 	readonly device: DeviceName;
+	/** Why the device is gone, with everything on it; undefined while it works. */
+	readonly loss: DeviceLostError | undefined;
 	readonly kernels: Kernels;
 	/** A storage whose contents are not defined. Throws a DeviceError when it does not fit the device. */
 	allocate(length: number, dtype: DType): Storage;

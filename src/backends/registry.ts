@@ -1,9 +1,12 @@
 /** Which backends there are now. The CPU is always there; WebGPU is between `init()` and `shutdown()` or a device loss. */
-import { DeviceError } from '../core/errors';
+import { DeviceError, type DeviceLostError } from '../core/errors';
+import { currentOperation } from '../core/operation';
 import type { Backend, DeviceName } from './contract';
 import { cpuBackend } from './cpu/backend';
 
 const backends = new Map<DeviceName, Backend>([['cpu', cpuBackend]]);
+/** Why devices that were there are gone. */
+const losses = new Map<DeviceName, DeviceLostError>();
 let chosenDefault: DeviceName | undefined;
 let hasWarned = false;
 let standIn: ((backend: Backend) => Backend) | null = null;
@@ -11,6 +14,8 @@ let standIn: ((backend: Backend) => Backend) | null = null;
 export function backendOf(device: DeviceName): Backend {
 	const backend = backends.get(device);
 	if (backend === undefined) {
+		const loss = losses.get(device);
+		if (loss !== undefined) throw loss.at(currentOperation());
 		if (device === 'webgpu') throw new DeviceError(`device 'webgpu' is not ready: call await init() first, or use device 'cpu'`);
 		throw new DeviceError(`unknown device '${String(device)}': it is 'cpu' or 'webgpu'`);
 	}
@@ -37,15 +42,22 @@ export function hasBackend(device: DeviceName): boolean {
 	return backends.has(device);
 }
 
+/** Makes a backend that of its device, and its device the default one. */
 export function registerBackend(backend: Backend): void {
+	losses.delete(backend.device);
 	backends.set(backend.device, backend);
+	chosenDefault = backend.device;
 }
 
-/** Forgets a backend; the default device falls back to the CPU if it was that one's. */
-export function unregisterBackend(device: DeviceName): void {
-	if (device === 'cpu') return;
+/** Forgets a backend. Its device stays the default one if it was: new tensors then throw `loss`, instead of going elsewhere. */
+export function unregisterBackend(device: DeviceName, loss: DeviceLostError): void {
 	backends.delete(device);
-	if (chosenDefault === device) chosenDefault = undefined;
+	losses.set(device, loss);
+}
+
+/** Why a device that was there is gone. */
+export function lossOf(device: DeviceName): DeviceLostError | undefined {
+	return losses.get(device);
 }
 
 /** Sets the device of tensors that are created without one. */

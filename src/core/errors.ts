@@ -23,6 +23,26 @@ export class DeviceError extends WgradError {
 	override name = 'DeviceError';
 }
 
+/** A device that is gone, and the memory of its tensors with it. */
+export class DeviceLostError extends DeviceError {
+	override name = 'DeviceLostError';
+
+	constructor(
+		message: string,
+		/** 'destroyed' after `shutdown()`; 'unknown' where the device was lost: the driver crashed, was reset or ran out of memory. */
+		readonly reason: 'destroyed' | 'unknown',
+		options?: ErrorOptions,
+	) {
+		super(message, options);
+	}
+
+	/** The same loss as the error of a call: with that call's stack and, if it is not '', its name. */
+	at(operation: string, what = ''): DeviceLostError {
+		const place = operation === '' ? what : `${operation}: ${what}`;
+		return new DeviceLostError(`${place}${this.message}`, this.reason, { cause: this });
+	}
+}
+
 /** An argument whose value is out of its range. */
 export class ArgumentError extends WgradError {
 	override name = 'ArgumentError';

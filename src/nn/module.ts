@@ -15,7 +15,7 @@ import { type Shape, sameShape } from '../core/shape';
 import { to } from '../ops/elementwise';
 import { copy_ } from '../ops/inplace';
 import { detach, reshape } from '../ops/layout';
-import { requireState } from '../ops/requirements';
+import { requireState, requireTensor } from '../ops/requirements';
 import type { Tensor } from '../tensor';
 import { keep } from '../tidy';
 import { Parameter } from './parameter';
@@ -196,8 +196,9 @@ export abstract class Module {
 
 	/**
 	 * Copies values into parameters and persistent buffers by key. With `strict` (the default) missing and unexpected keys are
-	 * errors; shapes that differ always are. Values are converted to the dtype and moved to the device that the module has. Of a parameter or
-	 * buffer with several keys one is enough: safetensors files of tied models hold one.
+	 * errors; shapes that differ always are. Values are converted to the dtype and moved to the device that the module has. If that was lost,
+	 * the values go to the device of the latest `init()`. Of a parameter or buffer with several keys one is enough: safetensors files of tied
+	 * models hold one.
 	 */
 	loadStateDict(state: Readonly<StateDict>, options: { strict?: boolean } = {}): LoadResult {
 		const { strict = true } = checkOptions('Module.loadStateDict', options, ['strict']);
@@ -299,6 +300,7 @@ export abstract class Module {
 	to(target: DeviceName | DType): this | Promise<this> {
 		const waits: Promise<void>[] = [];
 		for (const tensor of new Set([...this.parameters(), ...this.buffers()])) {
+			requireTensor('Module.to', tensor);
 			if (target === tensor.device || target === tensor.dtype) continue;
 			const isDevice = target === 'cpu' || target === 'webgpu';
 			if (!isDevice && !isFloating(tensor.dtype)) continue;

@@ -17,7 +17,7 @@ import { enterOperation, leaveOperation } from '../core/operation';
 import { checkOptions } from '../core/options';
 import type { Shape } from '../core/shape';
 import { closeScope, onNodeCreated, openScope } from '../scope';
-import { emptyOn, Tensor } from '../tensor';
+import { empty, emptyOn, Tensor } from '../tensor';
 import { type AddOptions, type BinaryRules, type DivOptions, inPlaceRule, RULES } from './elementwise/binary';
 import { to } from './elementwise/cast';
 import { cloneAs } from './layout/views';
@@ -151,8 +151,17 @@ function sourceFor(operation: string, x: Tensor, source: Tensor): View {
 	return broadcastView(values, x.shape);
 }
 
-/** Copies the elements of `source`, broadcast and converted to the dtype of `x`, into `x`. A CPU source is uploaded to WebGPU. */
+/**
+ * Copies the elements of `source`, broadcast and converted to the dtype of `x`, into `x`. A CPU source is uploaded to WebGPU. If the device
+ * of `x` was lost, `x` gets memory on the present one; its gradient is dropped.
+ */
 export function copy_(x: Tensor, source: Tensor): Tensor {
+	requireTensor('copy_', source, 'source');
+	if (x instanceof Tensor && x.storage.owner.loss !== undefined && x.viewing === null) {
+		x.grad?.dispose();
+		x.grad = null;
+		x.adopt(empty(x.shape, x.dtype, x.device));
+	}
 	return copied('copy_', x, source);
 }
 

@@ -2,13 +2,14 @@
 import { type DType, isFloating } from '../core/dtype';
 import { ArgumentError, DeviceError, formatShape, ShapeError } from '../core/errors';
 import { isExpanded } from '../core/shape';
-import { Tensor } from '../tensor';
+import { requireDevice, Tensor } from '../tensor';
 
-/** Throws an ArgumentError, in the name of `operation`, unless `value` is a tensor. */
+/** Throws, in the name of `operation`, unless `value` is a tensor whose device is still there. */
 export function requireTensor(operation: string, value: unknown, argument = 'input'): asserts value is Tensor {
 	if (!(value instanceof Tensor)) {
 		throw new ArgumentError(`${operation}: ${argument} must be a tensor, not ${describe(value)}. Make one with tensor()`);
 	}
+	requireDevice(operation, value);
 }
 
 /** Throws a ShapeError, in the name of `operation`, where `x` is expanded: a write would meet one element several times. */

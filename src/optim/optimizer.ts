@@ -13,7 +13,7 @@ import { sameShape } from '../core/shape';
 import { zeros } from '../ops/creation';
 import { copy_, putBack, takeOut } from '../ops/inplace';
 import { clone, contiguous } from '../ops/layout';
-import { Tensor } from '../tensor';
+import { requireDevice, Tensor } from '../tensor';
 import { keep } from '../tidy';
 
 /** Options that every optimizer has. */
@@ -119,8 +119,12 @@ export abstract class Optimizer<O extends CommonOptions> {
 	step<T>(closure?: () => T): T | undefined {
 		const result = closure?.();
 		// Before any parameter moves. A group's parameters are on one device.
-		for (const { params } of this.paramGroups) params[0]?.backend.throwReported();
 		const operation = `${this.constructor.name}.step`;
+		for (const { params } of this.paramGroups) {
+			if (params[0] === undefined) continue;
+			requireDevice(operation, params[0]);
+			params[0].backend.throwReported();
+		}
 		runOperation(operation, () =>
 			noGrad(() => {
 				for (const group of this.paramGroups) {

@@ -50,6 +50,7 @@ function requireSupported(dtype: DType): void {
 
 export const cpuBackend: Backend = {
 	device: 'cpu',
+	loss: undefined,
 	kernels,
 	allocate(length: number, dtype: DType): Storage {
 		requireSupported(dtype);

@@ -54,6 +54,7 @@ export function dryBackend(real: Backend, tally: Tally): Backend {
 	};
 	const backend: Backend = {
 		device: real.device,
+		loss: undefined,
 		kernels: Object.fromEntries(Object.keys(real.kernels).map((name) => [name, kernel(name)])) as unknown as Kernels,
 		allocate(length, dtype) {
 			tally.add(tally.holder, bytesOf(real.device, dtype, length));

@@ -1,6 +1,6 @@
 /** The WebGPU backend: device, memory, pipelines and commands put together behind the contract. */
 import type { DType, TypedArray } from '../../core/dtype';
-import { ArgumentError, DeviceError, DisposedError, DTypeError } from '../../core/errors';
+import { ArgumentError, DeviceError, DeviceLostError, DisposedError, DTypeError } from '../../core/errors';
 import { currentOperation } from '../../core/operation';
 import type { Backend, Kernels, Storage } from '../contract';
 import { type CommandOptions, Commands, type LaunchRecord } from './commands';
@@ -27,8 +27,8 @@ export interface WebGPUBackend extends Backend {
 	readonly limits: GPUSupportedLimits;
 	/** The runtime as launchers see it; for kernels that are not part of the contract. */
 	readonly gpu: Gpu;
-	/** Resolves, with the reason, when the device is lost or destroyed; the backend is of no use after that. */
-	readonly lost: Promise<Error>;
+	/** Resolves when the device is lost or destroyed; the backend is of no use after that. */
+	readonly lost: Promise<DeviceLostError>;
 	/** Submits what has been launched. Happens by itself; this makes it happen now. */
 	flush(): void;
 	/** Waits until the GPU has done everything; throws what went wrong meanwhile. */
@@ -61,7 +61,7 @@ class Runtime implements WebGPUBackend {
 	readonly features: ReadonlySet<string>;
 	readonly limits: GPUSupportedLimits;
 	readonly gpu: Gpu;
-	readonly lost: Promise<Error>;
+	readonly lost: Promise<DeviceLostError>;
 
 	private readonly failures = new Failures();
 	private readonly pipelines: Pipelines;
@@ -107,14 +107,19 @@ class Runtime implements WebGPUBackend {
 		this.kernels = webgpuKernels(this.gpu);
 		gpuDevice.addEventListener('uncapturederror', this.onUncapturedError);
 		this.lost = gpuDevice.lost.then(({ reason, message }) => {
-			const error = new DeviceError(
-				reason === 'destroyed'
-					? `the WebGPU device was shut down; call await init() for a new one`
-					: `the WebGPU device was lost (${message}); its tensors are gone. Call await init() for a new device`,
+			const why = message || (reason === 'destroyed' ? 'it was destroyed' : 'no reason was given');
+			this.commands.stop(
+				new DeviceLostError(
+					`the WebGPU device was lost (${why.trim()}) with all its tensors; call await init() for a new one and make tensors again. A model gets its values back by loadStateDict(), or by restore() of wgrad/train`,
+					'unknown',
+				),
 			);
-			this.commands.stop(error);
-			return error;
+			return this.commands.loss!;
 		});
+	}
+
+	get loss(): DeviceLostError | undefined {
+		return this.commands.loss;
 	}
 
 	allocate(length: number, dtype: DType): GpuStorage {
@@ -149,12 +154,22 @@ class Runtime implements WebGPUBackend {
 		const mark = this.failures.mark();
 		const bytes = Math.ceil((length * gpuBytes(dtype)) / 4) * 4;
 		this.bytesRead += bytes;
+		let values: TypedArray;
 		try {
-			return await this.commands.read(block, bytes, this.storages, (mapped) => decodeFromGpu(mapped, length, dtype));
-		} finally {
+			values = await this.commands.read(block, bytes, this.storages, (mapped) => decodeFromGpu(mapped, length, dtype));
+		} catch (error) {
 			// What caused a failed read says more than the failure.
-			await this.failures.check(mark);
+			await this.check(mark);
+			throw error;
 		}
+		await this.failures.check(mark);
+		return values;
+	}
+
+	/** Throws the loss of the device, or the first error that nobody had been told of at `mark`. */
+	private async check(mark: number): Promise<void> {
+		await this.commands.untilStopped(this.failures.check(mark));
+		this.commands.requireRunning();
 	}
 
 	pace(): Promise<void> | undefined {
@@ -162,6 +177,7 @@ class Runtime implements WebGPUBackend {
 	}
 
 	throwReported(): void {
+		this.commands.requireRunning();
 		this.failures.raise();
 	}
 
@@ -172,7 +188,7 @@ class Runtime implements WebGPUBackend {
 	async sync(): Promise<void> {
 		const mark = this.failures.mark();
 		await this.commands.finish();
-		await this.failures.check(mark);
+		await this.check(mark);
 	}
 
 	memory(): MemoryStatistics {
@@ -227,7 +243,8 @@ class Runtime implements WebGPUBackend {
 
 	async warm(requests: Iterable<PipelineRequest>): Promise<void> {
 		this.commands.requireRunning();
-		await this.pipelines.warm(requests);
+		await this.commands.untilStopped(this.pipelines.warm(requests));
+		this.commands.requireRunning();
 	}
 
 	onLaunch(hook: ((record: LaunchRecord) => void) | undefined): void {
@@ -235,7 +252,8 @@ class Runtime implements WebGPUBackend {
 	}
 
 	destroy(): void {
-		this.commands.stop(new DeviceError(`the WebGPU device was shut down; call await init() for a new one`));
+		const message = `the WebGPU device was shut down; call await init() for a new one, or await init({ device: 'cpu' }) to go on there`;
+		this.commands.stop(new DeviceLostError(message, 'destroyed'));
 		this.gpuDevice.removeEventListener('uncapturederror', this.onUncapturedError);
 		if (this.owned) this.gpuDevice.destroy();
 		else this.storages.trim(0);

@@ -10,12 +10,12 @@
  * stays. Nothing of that shows outside, because the host sees results only through promises.
  */
 import type { Variant } from '../../../shaders/shader';
-import { ArgumentError, DeviceError } from '../../core/errors';
+import { ArgumentError, DeviceError, type DeviceLostError } from '../../core/errors';
 import { isTurnDue, nextRound, turn } from '../../core/eventloop';
 import { currentOperation } from '../../core/operation';
 import { BindGroups } from './bindgroups';
 import { BufferUsage, MAP_MODE_READ } from './device';
-import type { Failures } from './failures';
+import { type Failures, lossNotice } from './failures';
 import { type IndexReports, RECORD_ROOM, type ReportSpan } from './indexReports';
 import type { Launch } from './launch';
 import type { Block, Memory } from './memory';
@@ -55,9 +55,6 @@ const WAITING_UPLOADS = 256 * 2 ** 20;
 
 /** Launches that may wait where a loop asks what to wait for: so many that all pipelines of a step are asked for at once. */
 const PACED_LAUNCHES = 1024;
-
-/** How long a failed read waits to hear that the device was lost. */
-const LOSS_NOTICE_MS = 50;
 
 interface Readback {
 	/** What is read; null for the records of indices alone. */
@@ -100,7 +97,7 @@ export class Commands {
 	launches = 0;
 	submits = 0;
 	/** Why nothing can be launched or read any more. */
-	private stopped: Error | undefined;
+	loss: DeviceLostError | undefined;
 
 	private readonly batchLaunches: number;
 	private readonly batchWork: number;
@@ -136,6 +133,8 @@ export class Commands {
 	private onDrained: (() => void)[] = [];
 	/** Fulfilled when the GPU has done what was submitted at the last pace. */
 	private paced: Promise<void> = Promise.resolve();
+	/** Called when the device is gone. */
+	private readonly onStopped = new Set<() => void>();
 
 	readonly bindGroups: BindGroups;
 
@@ -185,7 +184,7 @@ export class Commands {
 		let y = record.grid[1] ?? 1;
 		const z = record.grid[2] ?? 1;
 		if (x === 0 || y === 0 || z === 0) return;
-		if (this.stopped !== undefined) throw this.stopped;
+		this.requireRunning();
 		const pipeline = this.pipelines.get(record.kernel, record.variant);
 		if (x > this.foldGrid && y === 1) {
 			y = Math.ceil(x / this.foldGrid);
@@ -224,7 +223,7 @@ export class Commands {
 
 	/** A copy of the first `bytes` of a block, as it is after all launches so far, handed to `decode` while it is mapped. */
 	read<T>(block: Block, bytes: number, memory: Memory, decode: (mapped: ArrayBuffer) => T): Promise<T> {
-		if (this.stopped !== undefined) return Promise.reject(this.stopped);
+		if (this.loss !== undefined) return Promise.reject(this.loss);
 		const staging = memory.takeStaging(bytes + RECORD_ROOM);
 		const copy = new Promise<T>((resolve, reject) => {
 			const collect = () => {
@@ -296,13 +295,13 @@ export class Commands {
 	 * the GPU always has some and never much.
 	 */
 	pace(): Promise<void> | undefined {
-		if (this.stopped !== undefined) return undefined;
+		if (this.loss !== undefined) return undefined;
 		if (this.waiting.length > PACED_LAUNCHES) return this.drained();
 		if (!isTurnDue()) return undefined;
 		const before = this.paced;
 		this.flush();
 		// A device that is lost meanwhile says so elsewhere.
-		this.paced = this.patience.during(this.device.queue.onSubmittedWorkDone()).catch(() => {});
+		this.paced = this.untilStopped(this.patience.during(this.device.queue.onSubmittedWorkDone())).catch(() => {});
 		return before.then(turn);
 	}
 
@@ -314,26 +313,42 @@ export class Commands {
 	/** Submits everything and waits until the GPU has done it. */
 	async finish(): Promise<void> {
 		if (this.waiting.length > 0) await this.drained();
-		if (this.stopped === undefined) {
+		if (this.loss === undefined) {
 			this.readReports();
 			this.flush();
-			await this.patience.during(this.device.queue.onSubmittedWorkDone());
+			await this.untilStopped(this.patience.during(this.device.queue.onSubmittedWorkDone()));
 		}
-		await this.settled;
+		await this.untilStopped(this.settled);
+		// The work of a lost device counts as done, too. Its loss is known one turn later at the latest.
+		await turn();
 		this.requireRunning();
 	}
 
-	/** The device is gone: rejects every read that waits, and every launch and read from now on, with `reason`. */
-	stop(reason: Error): void {
-		if (this.stopped !== undefined) return;
-		this.stopped = reason;
+	/** Resolves when `promise` does or the device is gone: nothing waits for a device that is. */
+	untilStopped(promise: Promise<unknown>): Promise<void> {
+		if (this.loss !== undefined) {
+			promise.catch(() => {});
+			return Promise.resolve();
+		}
+		return new Promise((resolve, reject) => {
+			const end = () => resolve();
+			this.onStopped.add(end);
+			promise.then(end, reject).finally(() => this.onStopped.delete(end));
+		});
+	}
+
+	/** The device is gone: rejects every read that waits, and every launch and read from now on, with `loss`. */
+	stop(loss: DeviceLostError): void {
+		if (this.loss !== undefined) return;
+		this.loss = loss;
 		this.encoder = undefined;
 		this.pass = undefined;
 		this.waiting = [];
 		// Nothing that was encoded will be submitted.
 		this.batch++;
 		for (const resolve of this.onDrained) resolve();
-		for (const readback of this.reads) readback.reject(reason);
+		for (const end of this.onStopped) end();
+		for (const readback of this.reads) readback.reject(loss);
 		this.reads.clear();
 		this.parameters.destroy();
 		this.reports.destroy();
@@ -341,7 +356,7 @@ export class Commands {
 
 	/** Throws the reason why nothing works any more, if there is one. */
 	requireRunning(): void {
-		if (this.stopped !== undefined) throw this.stopped;
+		if (this.loss !== undefined) throw this.loss.at(currentOperation());
 	}
 
 	private account<V extends Variant>(pipeline: Pipeline, record: Launch<V>): void {
@@ -434,7 +449,7 @@ export class Commands {
 
 	/** A program that neither reads nor waits hears of its indices all the same, and lets go of what their checks hold. */
 	private flushIdle(): void {
-		const polls = this.reports.areDue && !this.isPolling && this.stopped === undefined;
+		const polls = this.reports.areDue && !this.isPolling && this.loss === undefined;
 		if (polls) this.readReports();
 		this.flush();
 		if (!polls) return;
@@ -479,9 +494,8 @@ export class Commands {
 			if (span !== null) this.reports.inspect(span, new Uint32Array(staging.getMappedRange(offset, recordBytes)));
 			readback.collect();
 		} catch (error) {
-			// Browsers fail the read before they announce that the device is lost, which is the better reason.
-			await Promise.race([this.device.lost, new Promise((resolve) => setTimeout(resolve, LOSS_NOTICE_MS))]);
-			readback.reject(this.stopped ?? new DeviceError(`reading a tensor back failed: ${String(error)}`, { cause: error }));
+			await lossNotice(this.device);
+			readback.reject(this.loss ?? new DeviceError(`reading a tensor back failed: ${String(error)}`, { cause: error }));
 		}
 		this.reads.delete(readback);
 	}

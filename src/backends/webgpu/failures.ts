@@ -4,6 +4,14 @@
  */
 import { DeviceError } from '../../core/errors';
 
+/** How long what failed waits to hear that the device was lost. */
+const LOSS_NOTICE_MS = 50;
+
+/** Waits a little for the loss of the device: browsers fail what is under way before they announce it, and it is the better reason. */
+export async function lossNotice(device: GPUDevice): Promise<void> {
+	await Promise.race([device.lost, new Promise((resolve) => setTimeout(resolve, LOSS_NOTICE_MS))]);
+}
+
 export class Failures {
 	private first: Error | undefined;
 	private count = 0;

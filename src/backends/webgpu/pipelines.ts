@@ -8,7 +8,7 @@
 import type { Access, ShaderSource, ShaderTemplate, Variant } from '../../../shaders/shader';
 import { DeviceError } from '../../core/errors';
 import { SHADER_STAGE_COMPUTE } from './device';
-import type { Failures } from './failures';
+import { type Failures, lossNotice } from './failures';
 import type { Patience } from './patience';
 import type { KernelCounters } from './reports';
 
@@ -136,6 +136,8 @@ export class Pipelines {
 		try {
 			return await this.device.createComputePipelineAsync(descriptor(key, layout, module));
 		} catch (error) {
+			// Of a device that is lost the loss is told, and this error to nobody.
+			if ((error as Partial<GPUPipelineError>).reason !== 'validation') await lossNotice(this.device);
 			throw await explainCompilation(key, source, module, error);
 		} finally {
 			if (--this.compiling === 0) this.compileMs += performance.now() - this.compilingSince;
