@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-/** `npm run table`: writes the table of operations in README.md anew. */
+/** `npm run table`: writes the table of operations in docs/operations.md anew. */
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -19,8 +19,8 @@ await esbuild.build({
 });
 const { families, operationsTable, withTable } = await import(pathToFileURL(bundle).href);
 rmSync(bundle);
-const readme = join(root, 'README.md');
-const before = readFileSync(readme, 'utf8');
+const page = join(root, 'docs/operations.md');
+const before = readFileSync(page, 'utf8');
 const after = withTable(before, operationsTable(families));
-if (after !== before) writeFileSync(readme, after);
-console.log(after === before ? 'README.md is up to date' : 'README.md has a new table of operations');
+if (after !== before) writeFileSync(page, after);
+console.log(after === before ? 'docs/operations.md is up to date' : 'docs/operations.md has a new table of operations');

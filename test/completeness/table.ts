@@ -1,4 +1,4 @@
-/** The table of operations in the README, made from the database. */
+/** The table of operations in docs/operations.md, made from the database. */
 import type { OpEntry } from '../ops/database';
 import { count } from './counts';
 import { NO_ENTRY } from './names';
@@ -38,9 +38,9 @@ export function operationsTable(families: Readonly<Record<string, readonly OpEnt
 	].join('\n');
 }
 
-/** The README with the table between its markers. */
-export function withTable(readme: string, table: string): string {
-	const [begin, end] = [readme.indexOf(BEGIN), readme.indexOf(END)];
-	if (begin < 0 || end < begin) throw new Error(`README.md lacks the markers ${BEGIN} and ${END}`);
-	return readme.slice(0, begin) + table + readme.slice(end + END.length);
+/** The page with the table between its markers. */
+export function withTable(page: string, table: string): string {
+	const [begin, end] = [page.indexOf(BEGIN), page.indexOf(END)];
+	if (begin < 0 || end < begin) throw new Error(`docs/operations.md lacks the markers ${BEGIN} and ${END}`);
+	return page.slice(0, begin) + table + page.slice(end + END.length);
 }
