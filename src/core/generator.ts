@@ -55,7 +55,7 @@ export class Generator {
 	}
 
 	setState(state: GeneratorState): void {
-		const { seed, counter } = state;
+		const { seed, counter } = state ?? {};
 		const valid = Array.isArray(seed) && seed.length === 2 && seed.every(isWord);
 		if (!valid || !Number.isInteger(counter) || counter < 0 || counter > MAX_COUNTER) {
 			throw new ArgumentError(

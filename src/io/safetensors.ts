@@ -13,6 +13,7 @@ import { ArgumentError, DTypeError, FormatError, formatShape, ShapeError } from 
 import { float16ToFloat32 } from '../core/float16';
 import { checkOptions } from '../core/options';
 import { checkShape, numel, type Shape } from '../core/shape';
+import { isCount, isObject } from '../core/state';
 import { duplicateKey } from './json';
 
 export interface SafetensorsRecord {
@@ -85,15 +86,6 @@ function fail(message: string): never {
 /** A name from a file, made fit for a message: quoted, its control characters escaped, cut short. */
 function quote(name: string): string {
 	return JSON.stringify(name.length > 80 ? `${name.slice(0, 80)}...` : name);
-}
-
-/** Whether `value` is an object of names and values. */
-export function isObject(value: unknown): value is Record<string, unknown> {
-	return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-function isCount(value: unknown): value is number {
-	return Number.isSafeInteger(value) && (value as number) >= 0 && !Object.is(value, -0);
 }
 
 /** The tensors and metadata of a file. Where elements are aligned and need no conversion, arrays share memory with `bytes`. */

@@ -6,9 +6,10 @@ import { ArgumentError } from '../core/errors';
 import { float32ToFloat16 } from '../core/float16';
 import { runOperation } from '../core/operation';
 import { checkOptions } from '../core/options';
+import { isObject } from '../core/state';
 import { requireState, shown } from '../ops/requirements';
 import { Tensor } from '../tensor';
-import { decodeSafetensors, encodeSafetensors, isObject } from './safetensors';
+import { decodeSafetensors, encodeSafetensors } from './safetensors';
 
 export interface LoadOptions {
 	/** Where the tensors go. Default: the default device. */

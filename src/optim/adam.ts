@@ -33,6 +33,11 @@ export class Adam extends Optimizer<AdamOptions> {
 		);
 	}
 
+	/** With `decoupledWeightDecay`, by which AdamW differs. */
+	override get initialOptions(): readonly Readonly<Record<string, unknown>>[] {
+		return super.initialOptions.map((options) => ({ ...options, decoupledWeightDecay: this.decoupled }));
+	}
+
 	protected override validate({ betas, eps }: ParamGroup<AdamOptions>): void {
 		requireBetas(this, betas);
 		requireAtLeastZero(this, { eps });

@@ -4,6 +4,7 @@ import { ArgumentError } from '../core/errors';
 import { runOperation } from '../core/operation';
 import { checkOptions } from '../core/options';
 import { sameShape } from '../core/shape';
+import { checkState, isCount, isListOf } from '../core/state';
 import { copy_ } from '../ops/inplace';
 import { clone, contiguous, detach } from '../ops/layout';
 import { Tensor } from '../tensor';
@@ -100,7 +101,11 @@ export class EMA {
 		return { updates: this.#updates, averages };
 	}
 
-	loadStateDict({ updates, averages }: EMAState): void {
+	loadStateDict(state: EMAState): void {
+		const { updates, averages } = checkState<EMAState>('EMA.loadStateDict', state, {
+			updates: isCount,
+			averages: isListOf((average) => average instanceof Tensor),
+		});
 		if (averages.length !== this.#averages.length || averages.some(({ shape }, i) => !sameShape(shape, this.#averages[i]!.shape)))
 			throw new ArgumentError('EMA.loadStateDict: the averages must be as many and of the same shapes as the parameters');
 		this.#updates = updates;

@@ -2,6 +2,7 @@
 import { noGrad } from '../autograd/modes';
 import { ArgumentError } from '../core/errors';
 import { pickOptions } from '../core/options';
+import { checkState, isNumber, isObject } from '../core/state';
 import { zeros, zerosLike } from '../ops/creation';
 import { abs, add, mul, neg, sign, sub } from '../ops/elementwise';
 import { add_, copy_ } from '../ops/inplace';
@@ -88,12 +89,16 @@ export class LBFGS extends Optimizer<LBFGSOptions> {
 		);
 	}
 
-	protected override validate(group: ParamGroup<LBFGSOptions>): void {
+	override addParamGroup(input: GroupInput<LBFGSOptions>): void {
 		if (this.paramGroups.length > 0)
 			throw new ArgumentError('LBFGS: it takes one group of parameters: its directions span them all');
-		const { maxIter, toleranceGrad, toleranceChange, historySize, lineSearchFn } = group;
+		super.addParamGroup(input);
+	}
+
+	protected override validate(group: ParamGroup<LBFGSOptions>): void {
+		const { maxIter, maxEval, toleranceGrad, toleranceChange, historySize, lineSearchFn } = group;
 		requireAtLeastZero(this, { toleranceGrad, toleranceChange });
-		for (const [key, value] of Object.entries({ maxIter, historySize })) {
+		for (const [key, value] of Object.entries({ maxIter, historySize, maxEval: maxEval ?? 1 })) {
 			if (!Number.isInteger(value) || value < 1)
 				throw new ArgumentError(`LBFGS: ${key} must be a whole number of at least 1, not ${value}`);
 		}
@@ -293,30 +298,41 @@ export class LBFGS extends Optimizer<LBFGSOptions> {
 	}
 
 	override loadStateDict(saved: OptimizerState<LBFGSOptions>): void {
-		super.loadStateDict({ ...saved, state: {} });
-		const own = saved.state[0] ?? {};
 		const params = this.paramGroups[0]!.params;
 		const size = params.reduce((total, param) => total + param.size, 0);
+		const name = 'LBFGS.loadStateDict';
+		const { state } = checkState<Pick<OptimizerState<LBFGSOptions>, 'state'>>(name, saved, { state: isObject });
+		const own = checkState<ParamState>(name, state[0] ?? {}, {});
+		for (const [key, value] of Object.entries(own)) {
+			const vector = /^(d|prevFlatGrad|old(Dirs|Stps)\.\d+)$/.test(key);
+			if (vector !== value instanceof Tensor || (!vector && !isNumber(value)))
+				throw new ArgumentError(`${name}: '${key}' must be a ${vector ? 'tensor' : 'number'}`);
+			if (value instanceof Tensor && value.size !== size)
+				throw new ArgumentError(`${name}: '${key}' has ${value.size} elements, the parameters together ${size}`);
+		}
+		let pairs = 0;
+		while (own[`ro.${pairs}`] !== undefined) {
+			for (const key of [`oldDirs.${pairs}`, `oldStps.${pairs}`])
+				if (own[key] === undefined) throw new ArgumentError(`${name}: the state lacks '${key}'`);
+			pairs++;
+		}
+		super.loadStateDict({ ...saved, state: {} });
 		const vector = (key: string): Tensor | null => {
 			const value = own[key];
 			if (!(value instanceof Tensor)) return null;
-			if (value.size !== size)
-				throw new ArgumentError(`LBFGS.loadStateDict: '${key}' has ${value.size} elements, the parameters together ${size}`);
-			return noGrad(() => copy_(zeros([size], pickOptions(params[0]!, 'dtype', 'device')), value));
+			return noGrad(() => copy_(zeros([size], pickOptions(params[0]!, 'dtype', 'device')), reshape(value, [size])));
 		};
-		const number = (key: string, otherwise: number): number => (typeof own[key] === 'number' ? own[key] : otherwise);
+		const number = (key: string, otherwise: number) => (own[key] as number | undefined) ?? otherwise;
 		this.#iterations = number('nIter', 0);
 		this.#evaluations = number('funcEvals', 0);
 		this.#t = number('t', 0);
 		this.#scale = number('hDiag', 1);
 		this.#direction = vector('d');
 		this.#previousGradient = vector('prevFlatGrad');
-		[this.#changes, this.#steps, this.#inverses] = [[], [], []];
-		for (let i = 0; own[`ro.${i}`] !== undefined; i++) {
-			this.#inverses.push(number(`ro.${i}`, 0));
-			this.#changes.push(vector(`oldDirs.${i}`)!);
-			this.#steps.push(vector(`oldStps.${i}`)!);
-		}
+		const each = Array.from({ length: pairs }, (_, i) => i);
+		this.#inverses = each.map((i) => number(`ro.${i}`, 0));
+		this.#changes = each.map((i) => vector(`oldDirs.${i}`)!);
+		this.#steps = each.map((i) => vector(`oldStps.${i}`)!);
 	}
 }
 

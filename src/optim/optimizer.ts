@@ -10,9 +10,11 @@ import { ArgumentError, formatShape } from '../core/errors';
 import { runOperation } from '../core/operation';
 import { requireOptions } from '../core/options';
 import { sameShape } from '../core/shape';
+import { checkState, isCount, isListOf, isNumber, isObject } from '../core/state';
 import { zeros } from '../ops/creation';
 import { copy_, putBack, takeOut } from '../ops/inplace';
 import { clone, contiguous } from '../ops/layout';
+import { shown } from '../ops/requirements';
 import { requireDevice, Tensor } from '../tensor';
 import { keep } from '../tidy';
 
@@ -46,11 +48,12 @@ export abstract class Optimizer<O extends CommonOptions> {
 	readonly paramGroups: ParamGroup<O>[] = [];
 	protected readonly state = new Map<Tensor, ParamState>();
 	protected readonly defaults: O;
-	readonly #known: readonly string[];
+	readonly #standard: O;
+	readonly #initial: Readonly<Record<string, unknown>>[] = [];
 
 	constructor(params: Iterable<Tensor> | Iterable<GroupInput<O>>, standard: O, options: Partial<O>) {
 		const name = this.constructor.name;
-		this.#known = Object.keys(standard);
+		this.#standard = standard;
 		this.#requireKnown(requireOptions(name, options));
 		this.defaults = { ...standard, ...options };
 		if (typeof params !== 'object' || params === null || !(Symbol.iterator in params))
@@ -86,6 +89,19 @@ export abstract class Optimizer<O extends CommonOptions> {
 			known.add(param);
 		}
 		const group = { ...this.defaults, ...input, params } as unknown as ParamGroup<O>;
+		this.#check(group);
+		const { params: _own, initialLr: _first, ...made } = group;
+		this.paramGroups.push(group);
+		this.#initial.push(made);
+	}
+
+	/** The options that each group was made with; schedules and callbacks may have changed those of `paramGroups` since. */
+	get initialOptions(): readonly Readonly<Record<string, unknown>>[] {
+		return this.#initial;
+	}
+
+	#check(group: ParamGroup<O>): void {
+		const name = this.constructor.name;
 		for (const [key, value] of Object.entries(group)) {
 			if (typeof value === 'number' && Number.isNaN(value)) throw new ArgumentError(`${name}: option ${key} is NaN`);
 		}
@@ -93,15 +109,13 @@ export abstract class Optimizer<O extends CommonOptions> {
 			if (!(group[key] >= 0)) throw new ArgumentError(`${name}: ${key} must be at least 0, not ${group[key]}`);
 		}
 		this.validate(group);
-		this.paramGroups.push(group);
 	}
 
 	#requireKnown(options: object): void {
-		const unknown = Object.keys(options).find((key) => !this.#known.includes(key));
+		const known = Object.keys(this.#standard);
+		const unknown = Object.keys(options).find((key) => !known.includes(key));
 		if (unknown === undefined) return;
-		throw new ArgumentError(
-			`${this.constructor.name}: there is no option '${unknown}'; its options are ${this.#known.join(', ')}`,
-		);
+		throw new ArgumentError(`${this.constructor.name}: there is no option '${unknown}'; its options are ${known.join(', ')}`);
 	}
 
 	/** Throws an ArgumentError for options out of range. */
@@ -175,6 +189,32 @@ export abstract class Optimizer<O extends CommonOptions> {
 		return made;
 	}
 
+	#checkGroups(name: string, groups: OptimizerState<O>['paramGroups']): void {
+		const sizes = groups.map(({ params }) => (Array.isArray(params) ? params.length : 'unknown')).join(', ');
+		const own = this.paramGroups.map(({ params }) => params.length).join(', ');
+		if (sizes !== own) throw new ArgumentError(`${name}: the state has groups of ${sizes} parameters, the optimizer of ${own}`);
+		this.paramGroups.forEach((group, i) => {
+			const { params: _, ...given } = groups[i]!;
+			const unknown = Object.keys(given).filter((key) => !Object.hasOwn(group, key) && key !== 'initialLr');
+			const missing = Object.keys(this.#standard).filter((key) => !Object.hasOwn(given, key));
+			const differences = [
+				...(unknown.length > 0 ? [`has ${unknown.join(', ')}`] : []),
+				...(missing.length > 0 ? [`lacks ${missing.join(', ')}`] : []),
+			];
+			if (differences.length > 0) {
+				throw new ArgumentError(
+					`${name}: the state is of another kind of optimizer: its group ${i} ${differences.join(' and ')}`,
+				);
+			}
+			for (const [key, value] of Object.entries({ initialLr: 0, ...given })) {
+				const standard = key === 'initialLr' ? 0 : this.#standard[key as keyof O];
+				if (!isLike(value, standard))
+					throw new ArgumentError(`${name}: the option ${key} of group ${i} cannot be ${shown(value)}`);
+			}
+			this.#check({ ...group, ...given });
+		});
+	}
+
 	/** Options and state, for a checkpoint: see `loadStateDict`. */
 	stateDict(): OptimizerState<O> {
 		const params = this.paramGroups.flatMap((group) => group.params);
@@ -193,47 +233,11 @@ export abstract class Optimizer<O extends CommonOptions> {
 
 	/** Restores options and state; the state must be of this kind of optimizer, and groups of the same sizes as when they were saved. */
 	loadStateDict(saved: OptimizerState<O>): void {
-		const name = this.constructor.name;
-		if (!Array.isArray(saved?.paramGroups) || typeof saved.state !== 'object' || saved.state === null)
-			throw new ArgumentError(`${name}.loadStateDict: the state must be what stateDict() of an optimizer gives`);
-		const sizes = (groups: readonly { readonly params: readonly unknown[] }[]) =>
-			groups.map((group) => group.params.length).join(', ');
-		if (sizes(saved.paramGroups) !== sizes(this.paramGroups)) {
-			throw new ArgumentError(
-				`${name}.loadStateDict: the state has groups of ${sizes(saved.paramGroups)} parameters, the optimizer of ${sizes(this.paramGroups)}`,
-			);
-		}
-		this.paramGroups.forEach((group, i) => {
-			const given = saved.paramGroups[i]!;
-			const unknown = Object.keys(given).filter((key) => !Object.hasOwn(group, key) && key !== 'initialLr');
-			const missing = this.#known.filter((key) => !Object.hasOwn(given, key));
-			if (unknown.length > 0 || missing.length > 0) {
-				const differences = [
-					...(unknown.length > 0 ? [`has ${unknown.join(', ')}`] : []),
-					...(missing.length > 0 ? [`lacks ${missing.join(', ')}`] : []),
-				];
-				throw new ArgumentError(
-					`${name}.loadStateDict: the state is of another kind of optimizer: its group ${i} ${differences.join(' and ')}`,
-				);
-			}
-		});
+		const name = `${this.constructor.name}.loadStateDict`;
+		const { state } = checkState<OptimizerState<O>>(name, saved, { state: isObject, paramGroups: isListOf(isObject) });
+		this.#checkGroups(name, saved.paramGroups);
 		const params = this.paramGroups.flatMap((group) => group.params);
-		for (const [index, own] of Object.entries(saved.state)) {
-			const param = params[Number(index)];
-			if (param === undefined)
-				throw new ArgumentError(`${name}.loadStateDict: the state names parameter ${index}; there are ${params.length}`);
-			for (const [key, value] of Object.entries(own)) {
-				if (typeof value !== 'number' && (key === 'step' || !(value instanceof Tensor)))
-					throw new ArgumentError(
-						`${name}.loadStateDict: '${key}' of parameter ${index} is no number; read it with item() before`,
-					);
-				if (value instanceof Tensor && !sameShape(value.shape, param.shape)) {
-					throw new ArgumentError(
-						`${name}.loadStateDict: '${key}' of parameter ${index} has shape [${value.shape}], the parameter [${param.shape}]`,
-					);
-				}
-			}
-		}
+		for (const [index, own] of Object.entries(state)) checkParamState(name, index, params, own);
 		saved.paramGroups.forEach((group, i) => {
 			const { params: _, ...options } = group;
 			Object.assign(this.paramGroups[i]!, options);
@@ -251,6 +255,30 @@ export abstract class Optimizer<O extends CommonOptions> {
 			});
 		});
 	}
+}
+
+/** Throws an ArgumentError unless `state` can be what an optimizer remembers of parameter `index`. */
+function checkParamState(name: string, index: string, params: readonly Tensor[], state: unknown): void {
+	const param = params[Number(index)];
+	if (param === undefined || String(Number(index)) !== index)
+		throw new ArgumentError(`${name}: the state names parameter ${index}; there are ${params.length}`);
+	if (!isObject(state)) throw new ArgumentError(`${name}: the state of parameter ${index} is no object`);
+	for (const [key, value] of Object.entries(state)) {
+		const place = `'${key}' of parameter ${index}`;
+		if (value instanceof Tensor ? key === 'step' : !Number.isFinite(value))
+			throw new ArgumentError(`${name}: ${place} is no number; read it with item() before`);
+		if (key === 'step' && !isCount(value))
+			throw new ArgumentError(`${name}: ${place} is ${String(value)}, which counts no steps`);
+		if (value instanceof Tensor && !sameShape(value.shape, param.shape))
+			throw new ArgumentError(`${name}: ${place} has shape [${value.shape}], the parameter [${param.shape}]`);
+	}
+}
+
+/** Whether an option of a state has the type of the standard one, `own`. */
+function isLike(value: unknown, own: unknown): boolean {
+	if (Array.isArray(own)) return isListOf(isNumber, own.length)(value);
+	// Of what may be null, `validate` knows the type.
+	return own === null || typeof value === typeof own;
 }
 
 /** The kernels trust that a gradient is like its parameter. */

@@ -9,10 +9,12 @@ import { noGrad } from '../autograd/modes';
 import { ArgumentError, FormatError } from '../core/errors';
 import { float32ToFloat16 } from '../core/float16';
 import { defaultGenerator, type Generator, type GeneratorState } from '../core/generator';
+import { checkState, isObject } from '../core/state';
 import { decodeSafetensors, encodeSafetensors, loadSafetensors } from '../io';
 import type { Module } from '../nn';
 import { copy_ } from '../ops/inplace';
 import { detach } from '../ops/layout';
+import { requireState, shown } from '../ops/requirements';
 import type { CommonOptions, EMA, EMAState, lrScheduler, Optimizer, OptimizerState } from '../optim';
 import { Tensor } from '../tensor';
 import { platform } from './platform';
@@ -47,23 +49,32 @@ const FORMAT = 'wgrad-checkpoint';
 const VERSION = '1';
 const UNSIGNED = '0'.repeat(64);
 const SIGNATURE_KEY = '"sha256":"';
+/** Deeper trees would overflow the stack. */
+const MAX_DEPTH = 500;
 
 /** Replaces the tensors of a tree by their names, and numbers that JSON has not by texts. */
-function pack(tree: CheckpointTree | undefined, path: string, tensors: [string, Tensor][]): unknown {
+function pack(tree: CheckpointTree | undefined, path: string, tensors: [string, Tensor][], depth = 0): unknown {
+	if (depth > MAX_DEPTH)
+		throw new ArgumentError(`a checkpoint cannot hold what is nested ${MAX_DEPTH} deep or in itself: '${path.slice(0, 80)}...'`);
 	if (tree instanceof Tensor) {
 		tensors.push([path, tree]);
 		return { $tensor: path };
 	}
 	if (typeof tree === 'number' && (!Number.isFinite(tree) || Object.is(tree, -0)))
 		return { $number: Object.is(tree, -0) ? '-0' : String(tree) };
-	if (Array.isArray(tree)) return tree.map((item, i) => pack(item, `${path}/${i}`, tensors));
+	if (Array.isArray(tree)) return tree.map((item, i) => pack(item, `${path}/${i}`, tensors, depth + 1));
+	if (['bigint', 'function', 'symbol'].includes(typeof tree))
+		throw new ArgumentError(`a checkpoint holds plain data and tensors; '${path}' is a ${typeof tree}`);
 	if (typeof tree !== 'object' || tree === null) return tree;
 	const entries = Object.entries(tree).filter(([, value]) => value !== undefined);
-	return Object.fromEntries(entries.map(([key, value]) => [key, pack(value, path === '' ? key : `${path}/${key}`, tensors)]));
+	return Object.fromEntries(
+		entries.map(([key, value]) => [key, pack(value, path === '' ? key : `${path}/${key}`, tensors, depth + 1)]),
+	);
 }
 
-function unpack(value: unknown, tensors: Readonly<Record<string, Tensor>>, source: string): CheckpointTree {
-	if (Array.isArray(value)) return value.map((item) => unpack(item, tensors, source));
+function unpack(value: unknown, tensors: Readonly<Record<string, Tensor>>, source: string, depth = 0): CheckpointTree {
+	if (depth > MAX_DEPTH) throw new FormatError(`${source}: the checkpoint's state is nested more than ${MAX_DEPTH} deep`);
+	if (Array.isArray(value)) return value.map((item) => unpack(item, tensors, source, depth + 1));
 	if (typeof value !== 'object' || value === null) return value as CheckpointTree;
 	const { $tensor: name, $number: number } = value as { $tensor?: string; $number?: string };
 	if (typeof number === 'string') return Number(number);
@@ -72,7 +83,7 @@ function unpack(value: unknown, tensors: Readonly<Record<string, Tensor>>, sourc
 		if (found === undefined) throw new FormatError(`${source}: the checkpoint lacks the tensor '${name}'`);
 		return found;
 	}
-	return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, unpack(item, tensors, source)]));
+	return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, unpack(item, tensors, source, depth + 1)]));
 }
 
 /** Disposes of every tensor in a tree. */
@@ -133,7 +144,14 @@ export async function decodeCheckpoint(bytes: Uint8Array, source = 'checkpoint')
 	if (state === undefined || (await digest(unsigned)) !== sha256) {
 		throw new FormatError(`${source} is damaged: its contents do not match its checksum. Take an older checkpoint`);
 	}
-	return unpack(JSON.parse(state), loadSafetensors(bytes, { device: 'cpu' }), source);
+	let tree: unknown;
+	try {
+		tree = JSON.parse(state);
+	} catch (error) {
+		throw new FormatError(`${source}: the checkpoint's state is not valid JSON: ${(error as Error).message}`);
+	}
+	if (!isObject(tree)) throw new FormatError(`${source}: the checkpoint's state is no object`);
+	return unpack(tree, loadSafetensors(bytes, { device: 'cpu' }), source);
 }
 
 /** The state of the parts and of `generator`; its tensors are handles or clones to be disposed of. */
@@ -145,7 +163,10 @@ export function stateOf(
 	return {
 		generator: generator.getState() as unknown as CheckpointTree,
 		...(model && { model: persistent, buffers: transientBuffers(model, persistent) }),
-		...(optimizer && { optimizer: optimizer.stateDict() as unknown as CheckpointTree }),
+		...(optimizer && {
+			optimizer: optimizer.stateDict() as unknown as CheckpointTree,
+			optimizerOptions: optimizer.initialOptions as unknown as CheckpointTree,
+		}),
 		...(scheduler && { scheduler: scheduler.stateDict() as CheckpointTree }),
 		...(ema && { ema: ema.stateDict() as unknown as CheckpointTree }),
 	};
@@ -162,6 +183,8 @@ interface SavedParts {
 	readonly model?: Record<string, Tensor>;
 	readonly buffers?: Record<string, Tensor>;
 	readonly optimizer?: OptimizerState<CommonOptions>;
+	/** What the optimizer was made with. Of older checkpoints not known. */
+	readonly optimizerOptions?: unknown;
 	readonly scheduler?: Readonly<Record<string, unknown>>;
 	readonly ema?: EMAState;
 }
@@ -173,26 +196,53 @@ export function restore(
 	source: string,
 	generator: Generator = defaultGenerator,
 ): void {
-	const saved = tree as SavedParts;
+	const saved = checkState<object>(source, tree, {}) as SavedParts;
 	for (const name of ['model', 'optimizer', 'scheduler', 'ema'] as const) {
 		if (parts[name] !== undefined && saved[name] === undefined)
 			throw new ArgumentError(`${source} holds no state of the ${name}: it was saved without one. Leave it out, or start anew`);
 	}
-	const { model } = parts;
+	const { model, optimizer } = parts;
+	// First what is most often another one, so that nothing is changed then.
+	if (optimizer !== undefined) {
+		requireSameOptions(optimizer, saved.optimizerOptions, source);
+		optimizer.loadStateDict(saved.optimizer!);
+	}
+	parts.scheduler?.loadStateDict(saved.scheduler!);
+	parts.ema?.loadStateDict(saved.ema!);
 	if (model !== undefined) {
+		const transient = saved.buffers ?? {};
+		requireState(`${source}: the buffers`, transient);
 		model.loadStateDict(saved.model!);
 		const buffers = new Map(model.namedBuffers());
 		noGrad(() => {
-			for (const [name, value] of Object.entries(saved.buffers ?? {})) {
+			for (const [name, value] of Object.entries(transient)) {
 				const own = buffers.get(name);
 				if (own !== undefined) copy_(own, value);
 			}
 		});
 	}
-	parts.optimizer?.loadStateDict(saved.optimizer!);
-	parts.scheduler?.loadStateDict(saved.scheduler!);
-	parts.ema?.loadStateDict(saved.ema!);
 	if (saved.generator !== undefined) generator.setState(saved.generator);
+}
+
+/** Loading would put the saved options in the place of the optimizer's own, without a word. */
+function requireSameOptions(optimizer: Optimizer<CommonOptions>, saved: unknown, source: string): void {
+	const { initialOptions } = optimizer;
+	// Another number of groups, and another kind of optimizer, are found when the state is loaded.
+	if (!Array.isArray(saved) || saved.length !== initialOptions.length) return;
+	const differences = initialOptions.flatMap((options, i) =>
+		Object.entries(options)
+			.filter(([name, own]) => isObject(saved[i]) && Object.hasOwn(saved[i], name) && !isSame(saved[i][name], own))
+			.map(([name, own]) => `${name} ${shown(saved[i][name])} in group ${i}, not ${shown(own)}`),
+	);
+	if (differences.length === 0) return;
+	throw new ArgumentError(
+		`${source} was trained with other options than those of this ${optimizer.constructor.name}: ${differences.join('; ')}. Make it with the same, and change them once the state is loaded (with fit, in onTrainBegin); or load the model alone: loadCheckpoint(name, { model })`,
+	);
+}
+
+function isSame(a: unknown, b: unknown): boolean {
+	if (Array.isArray(a) && Array.isArray(b)) return a.length === b.length && a.every((item, i) => isSame(item, b[i]));
+	return Object.is(a, b);
 }
 
 /**
@@ -219,7 +269,11 @@ export async function loadCheckpoint(
 	{ store = platform().checkpoints }: CheckpointOptions = {},
 ): Promise<CheckpointTree> {
 	const tree = await readCheckpoint(name, store);
-	const { parts: saved, extra = null } = tree as { parts: CheckpointTree; extra?: CheckpointTree };
+	const { parts: saved, extra = null } = checkState<{ parts: CheckpointTree; extra?: CheckpointTree }>(
+		`checkpoint '${name}'`,
+		tree,
+		{ parts: isObject, extra: () => true },
+	);
 	try {
 		restore(parts, saved, `checkpoint '${name}'`);
 	} finally {

@@ -2,8 +2,10 @@
 import { noGrad } from '../autograd/modes';
 import { ArgumentError } from '../core/errors';
 import { checkOptions } from '../core/options';
+import { checkState, isCount, isNumber, isObject, orNull } from '../core/state';
 import type { StateDict } from '../nn/module';
 import { clone } from '../ops/layout';
+import { requireState } from '../ops/requirements';
 import type { Tensor } from '../tensor';
 import { keep } from '../tidy';
 import { type Callback, directionOf, monitored, type TrainContext } from './callbacks';
@@ -25,6 +27,13 @@ export interface EarlyStoppingOptions {
 	readonly startFromEpoch?: number;
 	/** Give the model the weights (and buffers) of its best epoch when the run ends, early or not. Default true. */
 	readonly restoreBest?: boolean;
+}
+
+interface EarlyStoppingState {
+	readonly best: number;
+	readonly bestEpoch: number;
+	readonly wait: number;
+	readonly weights: Record<string, Tensor> | null;
 }
 
 const NAMES = ['monitor', 'mode', 'patience', 'minDelta', 'baseline', 'startFromEpoch', 'restoreBest'] as const;
@@ -126,12 +135,13 @@ export class EarlyStopping implements Callback {
 	}
 
 	loadStateDict(state: CheckpointTree): void {
-		const { best, bestEpoch, wait, weights } = state as {
-			best: number;
-			bestEpoch: number;
-			wait: number;
-			weights: Record<string, Tensor> | null;
-		};
+		const { best, bestEpoch, wait, weights } = checkState<EarlyStoppingState>('EarlyStopping.loadStateDict', state, {
+			best: isNumber,
+			bestEpoch: isCount,
+			wait: isCount,
+			weights: orNull(isObject),
+		});
+		if (weights !== null) requireState('EarlyStopping.loadStateDict', weights);
 		this.#release();
 		this.best = best;
 		this.bestEpoch = bestEpoch;

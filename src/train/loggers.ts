@@ -1,6 +1,7 @@
 /** Logs of a run: a line for each epoch, as CSV or JSON. */
 import { ArgumentError } from '../core/errors';
 import { checkOptions, requireOptions } from '../core/options';
+import { checkState, isCount } from '../core/state';
 import type { Callback, StepLoss, TrainContext } from './callbacks';
 import type { CheckpointTree } from './checkpoint';
 import type { EpochRecord } from './history';
@@ -67,7 +68,7 @@ abstract class Logger implements Callback {
 	}
 
 	loadStateDict(state: CheckpointTree): void {
-		this.#resumeAt = (state as { bytes: number }).bytes;
+		this.#resumeAt = checkState<{ bytes: number }>(`${this.constructor.name}.loadStateDict`, state, { bytes: isCount }).bytes;
 	}
 
 	abstract onEpochEnd(context: TrainContext, record: EpochRecord): Promise<void>;

@@ -3,6 +3,7 @@ import { noGrad } from '../autograd/modes';
 import type { DeviceName } from '../backends/contract';
 import { ArgumentError } from '../core/errors';
 import { drawFrom, type Generator } from '../core/generator';
+import { checkState, isObject } from '../core/state';
 import { discard, type Fields, moved } from '../data/fields';
 import type { DataLoaderState } from '../data/loader';
 import type { Module } from '../nn';
@@ -16,7 +17,7 @@ import { type Callback, monitored, type SaveOptions, type StepLoss, type TrainCo
 import { type CheckpointTree, encodeCheckpoint, releaseTree, restore, stateOf } from './checkpoint';
 import { measure } from './evaluate';
 import { type EpochRecord, type History, type Setting, validationName } from './history';
-import { callbackStates, type LoopState, onDevice, requireSamePlace, restoreCallbacks } from './loopState';
+import { callbackStates, checkLoopState, type LoopState, onDevice, requireSamePlace, restoreCallbacks } from './loopState';
 import type { Objective } from './loss';
 import type { Meters } from './meters';
 import type { FitOptions, ResolvedScheduler } from './options';
@@ -352,7 +353,7 @@ export class TrainingLoop {
 
 	/** All that a checkpoint keeps; its tensors are to be disposed of. */
 	async #state(): Promise<CheckpointTree> {
-		const { callbacks, batches, validation, meters, accumulateSteps } = this.#plan;
+		const { callbacks, batches, validation, meters } = this.#plan;
 		const within = this.#batch > 0;
 		const loop: LoopState = {
 			epoch: this.#epoch,
@@ -367,10 +368,16 @@ export class TrainingLoop {
 			loader: batches.stateDict() as CheckpointTree,
 			validationLoader: (validation?.batches.stateDict() ?? null) as CheckpointTree,
 			callbacks: await callbackStates(callbacks),
-			batchSize: batches.batchSize ?? null,
-			accumulateSteps,
+			...this.#place(),
 		};
 		return { parts: stateOf(this.#parts(), this.#plan.generator), loop: loop as unknown as CheckpointTree };
+	}
+
+	/** What the number of a batch means. */
+	#place() {
+		const { batches, accumulateSteps, settings } = this.#plan;
+		const samplesPerEpoch = batches.samples ?? null;
+		return { batchSize: batches.batchSize ?? null, accumulateSteps, samplesPerEpoch, shuffle: settings.shuffle ?? null };
 	}
 
 	#parts() {
@@ -380,13 +387,15 @@ export class TrainingLoop {
 
 	/** Continues where a checkpoint was taken. */
 	async restore(tree: CheckpointTree, source: string): Promise<void> {
-		const { parts, loop } = tree as unknown as { parts: CheckpointTree; loop?: LoopState };
-		if (loop === undefined) {
-			releaseTree(tree);
-			throw new ArgumentError(`${source} was written by saveCheckpoint, not by fit; restore it with loadCheckpoint`);
-		}
+		const { parts, loop: saved } = checkState<{ parts: CheckpointTree; loop?: unknown }>(source, tree, {
+			parts: isObject,
+			loop: () => true,
+		});
 		try {
-			requireSamePlace(loop, this.#plan.batches.batchSize ?? null, this.#plan.accumulateSteps, source);
+			if (saved === undefined)
+				throw new ArgumentError(`${source} was written by saveCheckpoint, not by fit; restore it with loadCheckpoint`);
+			const loop = checkLoopState(source, saved);
+			requireSamePlace(loop, this.#place(), source);
 			restore(this.#parts(), parts, source, this.#plan.generator);
 			await this.#restoreLoop(loop);
 		} finally {

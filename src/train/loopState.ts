@@ -1,11 +1,12 @@
 /** What a checkpoint keeps of the loop itself and of its callbacks. */
 import type { DeviceName } from '../backends/contract';
 import { ArgumentError } from '../core/errors';
+import { checkState, isCount, isListOf, isNumber, isObject, orNull } from '../core/state';
 import { moved } from '../data/fields';
 import { Tensor } from '../tensor';
 import type { Callback } from './callbacks';
 import type { CheckpointTree } from './checkpoint';
-import type { EpochRecord } from './history';
+import type { EpochRecord, Setting } from './history';
 
 interface CallbackState {
 	readonly name: string;
@@ -28,15 +29,47 @@ export interface LoopState {
 	readonly callbacks: readonly CallbackState[];
 	readonly batchSize: number | null;
 	readonly accumulateSteps: number;
+	/** Samples of an epoch, where the data tell it. Of older checkpoints not known. */
+	readonly samplesPerEpoch?: number | null;
+	readonly shuffle?: Setting;
+}
+
+/** The loop's own part of a checkpoint. Throws an ArgumentError, in the name of `source`, where it is forged or of another kind. */
+export function checkLoopState(source: string, state: unknown): LoopState {
+	const isRecord = (record: unknown) =>
+		isObject(record) && isCount(record.epoch) && isCount(record.step) && Object.values(record).every(isNumber);
+	const isCallback = (callback: unknown) => isObject(callback) && typeof callback.name === 'string' && 'state' in callback;
+	checkState<Omit<LoopState, 'samplesPerEpoch' | 'shuffle'>>(source, state, {
+		epoch: isCount,
+		step: isCount,
+		batch: isCount,
+		samples: isCount,
+		rates: isListOf(isNumber),
+		epochSeconds: isNumber,
+		stopReason: orNull((reason) => typeof reason === 'string'),
+		records: isListOf(isRecord),
+		meters: orNull(isObject),
+		loader: orNull(isObject),
+		validationLoader: orNull(isObject),
+		callbacks: isListOf(isCallback),
+		batchSize: orNull(isCount),
+		accumulateSteps: isCount,
+	});
+	return state as LoopState;
 }
 
 /** Places within an epoch mean the same only for the same batches. */
-export function requireSamePlace(saved: LoopState, batchSize: number | null, accumulateSteps: number, source: string): void {
-	if (saved.batch === 0 || (saved.batchSize === batchSize && saved.accumulateSteps === accumulateSteps)) return;
+export function requireSamePlace(saved: LoopState, own: Pick<LoopState, (typeof PLACE)[number]>, source: string): void {
+	if (saved.batch === 0) return;
+	const differing = PLACE.filter((name) => saved[name] !== undefined && saved[name] !== own[name]);
+	if (differing.length === 0) return;
+	const listed = (of: typeof own) => differing.map((name) => `${name} ${of[name]}`).join(' and ');
 	throw new ArgumentError(
-		`${source} lies within an epoch, at batch ${saved.batch} of batchSize ${saved.batchSize} and accumulateSteps ${saved.accumulateSteps}; go on with the same, not ${batchSize} and ${accumulateSteps}`,
+		`${source} lies within an epoch, at batch ${saved.batch} of ${listed(saved)}; go on with the same, not with ${listed(own)}`,
 	);
 }
+
+const PLACE = ['batchSize', 'accumulateSteps', 'samplesPerEpoch', 'shuffle'] as const;
 
 export async function callbackStates(callbacks: readonly Callback[]): Promise<CallbackState[]> {
 	const states: CallbackState[] = [];

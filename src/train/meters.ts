@@ -1,5 +1,6 @@
 /** Means and metrics of a pass over data, without waiting for the device at every batch. */
 import { ArgumentError } from '../core/errors';
+import { checkState, isCount, isListOf, isNumber, isObject } from '../core/state';
 import type { Metric } from '../metrics/metric';
 import { detach } from '../ops/layout';
 import { Tensor } from '../tensor';
@@ -199,7 +200,11 @@ export class Meters {
 	}
 
 	loadStateDict(state: CheckpointTree): void {
-		const { sums, samples, metrics } = state as unknown as Sums;
+		const { sums, samples, metrics } = checkState<Sums>(`${this.#caller}: the metrics of the checkpoint`, state, {
+			sums: isListOf(isNumber),
+			samples: isCount,
+			metrics: isObject,
+		});
 		if (sums.length !== this.#sums.length || this.#metrics.some(([name]) => !Object.hasOwn(metrics, name)))
 			throw new ArgumentError(
 				`${this.#caller}: the checkpoint lies within an epoch that had other metrics; resume with the same`,

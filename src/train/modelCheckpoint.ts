@@ -1,6 +1,7 @@
 /** Checkpoints while training. */
 import { ArgumentError } from '../core/errors';
 import { checkOptions } from '../core/options';
+import { checkState, isListOf, isNumber } from '../core/state';
 import { type Callback, directionOf, monitored, type TrainContext } from './callbacks';
 import type { CheckpointTree } from './checkpoint';
 import type { EpochRecord } from './history';
@@ -90,7 +91,7 @@ export class ModelCheckpoint implements Callback {
 
 	#save(context: TrainContext): void {
 		const { store, keep } = this.#options;
-		const name = this.name.replaceAll('{epoch}', String(context.epoch)).replaceAll('{step}', String(context.step));
+		const name = this.#nameAt(context.epoch, context.step);
 		this.#saved = [...this.#saved.filter((other) => other !== name), name];
 		context.save(name, {
 			...(store && { store }),
@@ -109,8 +110,27 @@ export class ModelCheckpoint implements Callback {
 	}
 
 	loadStateDict(state: CheckpointTree): void {
-		const { best, saved } = state as { best: number; saved: string[] };
+		const { best, saved } = checkState<{ best: number; saved: string[] }>('ModelCheckpoint.loadStateDict', state, {
+			best: isNumber,
+			saved: isListOf((name) => typeof name === 'string'),
+		});
 		this.best = best;
-		this.#saved = [...saved];
+		// A checkpoint may come from anywhere, and what it names here is removed one day.
+		this.#saved = [...new Set(saved)].filter((name) => this.#isOwn(name));
+	}
+
+	/** Whether this callback writes files of that name, at some epoch and step. */
+	#isOwn(name: string): boolean {
+		const parts = this.name.split(/\{(epoch|step)\}/);
+		// The parts at odd places are names of numbers.
+		const pattern = parts.map((part, i) => (i % 2 === 0 ? part.replace(/[^\w]/g, '\\$&') : '(\\d+)'));
+		const numbers = new RegExp(`^${pattern.join('')}$`).exec(name)?.slice(1) ?? [];
+		const places = parts.filter((_, i) => i % 2 === 1);
+		const [epoch, step] = ['epoch', 'step'].map((place) => numbers[places.indexOf(place)] ?? '');
+		return this.#nameAt(Number(epoch), Number(step)) === name;
+	}
+
+	#nameAt(epoch: number, step: number): string {
+		return this.name.replaceAll('{epoch}', String(epoch)).replaceAll('{step}', String(step));
 	}
 }

@@ -233,7 +233,10 @@ test('the state of another kind of optimizer is refused', () => {
 			else assert.throws(() => to.loadStateDict(from.stateDict()), message);
 		}
 	}
-	assert.throws(() => made[0]!.loadStateDict({} as never), /the state must be what stateDict\(\) of an optimizer gives/);
+	assert.throws(
+		() => made[0]!.loadStateDict({} as never),
+		/loadStateDict: this is no state of its own kind, or a damaged one: state cannot be undefined/,
+	);
 });
 
 test("a state's options and tensors must fit", () => {

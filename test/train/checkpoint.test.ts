@@ -208,7 +208,10 @@ test('a run goes on from any step, with all metrics of the library', async () =>
 		() => run({ resumeFrom: { name: '4', store }, batchSize: 10 }),
 		/within an epoch, at batch 4 of batchSize 9/,
 	);
-	await assertRejects(() => run({ resumeFrom: { name: '4', store }, accumulateSteps: 2 }), /go on with the same, not 9 and 2/);
+	await assertRejects(
+		() => run({ resumeFrom: { name: '4', store }, accumulateSteps: 2 }),
+		/of accumulateSteps 1; go on with the same, not with accumulateSteps 2/,
+	);
 	await assertRejects(
 		() => run({ resumeFrom: { name: '4', store }, metrics: { other: new Accuracy() } }),
 		/an epoch that had other metrics/,

@@ -1,6 +1,7 @@
 /** What all learning-rate schedules share. */
 import { ArgumentError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
+import { checkState, isListOf } from '../../core/state';
 import { shown } from '../../ops/requirements';
 import type { CommonOptions, Optimizer } from '../optimizer';
 
@@ -138,13 +139,12 @@ export abstract class RateScheduler extends LRScheduler {
 	}
 
 	override loadStateDict(state: SchedulerState): void {
-		const { lastEpoch, baseLrs, lastLr } = state as { lastEpoch: number; baseLrs: number[]; lastLr: number[] };
-		const groups = this.baseLrs.length;
-		if (!Number.isInteger(lastEpoch) || baseLrs?.length !== groups || lastLr?.length !== groups) {
-			throw new ArgumentError(
-				`${this.constructor.name}.loadStateDict: the state is not one of this scheduler with ${groups} groups`,
-			);
-		}
+		const rates = isListOf(Number.isFinite, this.baseLrs.length);
+		const { lastEpoch, baseLrs, lastLr } = checkState<{ lastEpoch: number; baseLrs: number[]; lastLr: number[] }>(
+			`${this.constructor.name}.loadStateDict`,
+			state,
+			{ lastEpoch: Number.isSafeInteger, baseLrs: rates, lastLr: rates },
+		);
 		this.lastEpoch = lastEpoch;
 		(this as { baseLrs: readonly number[] }).baseLrs = [...baseLrs];
 		this.optimizer.paramGroups.forEach((group, i) => {

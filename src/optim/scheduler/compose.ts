@@ -1,18 +1,37 @@
 /** Schedules made of schedules. */
 import { ArgumentError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
+import { checkState, isListOf, isObject } from '../../core/state';
 import { requireCounts, shown } from '../../ops/requirements';
 import type { CommonOptions, Optimizer } from '../optimizer';
 import { LRScheduler, type SchedulerOptions, type SchedulerState } from './base';
 import { LinearLR } from './decay';
 
-function loadAll(name: string, schedulers: readonly LRScheduler[], state: SchedulerState): void {
-	const { schedulers: states } = state as { schedulers: readonly SchedulerState[] };
-	if (states?.length !== schedulers.length)
-		throw new ArgumentError(`${name}.loadStateDict: the state is not one of this scheduler of ${schedulers.length} schedulers`);
+/** Loads the state of a scheduler that is made of `schedulers`. */
+function loadAll(own: LRScheduler, schedulers: readonly LRScheduler[], state: SchedulerState): void {
+	const { paramGroups } = own.optimizer;
+	const {
+		lastEpoch,
+		lastLr,
+		schedulers: states,
+	} = checkState<ComposedState>(`${own.constructor.name}.loadStateDict`, state, {
+		lastEpoch: Number.isSafeInteger,
+		lastLr: isListOf(Number.isFinite, paramGroups.length),
+		schedulers: isListOf(isObject, schedulers.length),
+	});
 	schedulers.forEach((scheduler, i) => {
 		scheduler.loadStateDict(states[i]!);
 	});
+	own.lastEpoch = lastEpoch;
+	paramGroups.forEach((group, i) => {
+		group.lr = lastLr[i]!;
+	});
+}
+
+interface ComposedState {
+	readonly lastEpoch: number;
+	readonly lastLr: readonly number[];
+	readonly schedulers: readonly SchedulerState[];
 }
 
 function requireSchedulers(name: string, schedulers: unknown): asserts schedulers is readonly LRScheduler[] {
@@ -70,12 +89,7 @@ export class SequentialLR extends LRScheduler {
 	}
 
 	override loadStateDict(state: SchedulerState): void {
-		loadAll(this.constructor.name, this.schedulers, state);
-		const { lastEpoch, lastLr } = state as { lastEpoch: number; lastLr: readonly number[] };
-		this.lastEpoch = lastEpoch;
-		this.optimizer.paramGroups.forEach((group, i) => {
-			group.lr = lastLr[i]!;
-		});
+		loadAll(this, this.schedulers, state);
 	}
 }
 
@@ -104,12 +118,7 @@ export class ChainedScheduler extends LRScheduler {
 	}
 
 	override loadStateDict(state: SchedulerState): void {
-		loadAll('ChainedScheduler', this.schedulers, state);
-		const { lastEpoch, lastLr } = state as { lastEpoch: number; lastLr: readonly number[] };
-		this.lastEpoch = lastEpoch;
-		this.optimizer.paramGroups.forEach((group, i) => {
-			group.lr = lastLr[i]!;
-		});
+		loadAll(this, this.schedulers, state);
 	}
 }
 

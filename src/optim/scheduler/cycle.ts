@@ -1,6 +1,7 @@
 /** Schedules that rise and fall again, with the momentum against the rate where asked. */
 import { ArgumentError } from '../../core/errors';
 import { checkOptions, pickOptions } from '../../core/options';
+import { checkState } from '../../core/state';
 import { requireCounts } from '../../ops/requirements';
 import type { CommonOptions, Optimizer, ParamGroup } from '../optimizer';
 import { perGroup, RateScheduler, type SchedulerOptions, type SchedulerState } from './base';
@@ -58,8 +59,11 @@ export class CosineAnnealingWarmRestarts extends RateScheduler {
 	}
 
 	override loadStateDict(state: SchedulerState): void {
+		const { tCur, tI } = checkState<{ tCur: number; tI: number }>(`${this.constructor.name}.loadStateDict`, state, {
+			tCur: Number.isSafeInteger,
+			tI: (value) => Number.isSafeInteger(value) && (value as number) >= 1,
+		});
 		super.loadStateDict(state);
-		const { tCur, tI } = state as { tCur: number; tI: number };
 		this.#current = tCur;
 		this.#length = tI;
 	}

@@ -1,6 +1,7 @@
 /** A schedule that watches a metric. */
 import { ArgumentError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
+import { checkState, isCount, isListOf, isNumber, orNull } from '../../core/state';
 import type { CommonOptions, Optimizer } from '../optimizer';
 import { requireOptimizer, type SchedulerState } from './base';
 
@@ -21,6 +22,14 @@ export interface PlateauOptions {
 	readonly minLr?: number | readonly number[];
 	/** Smaller changes of the rate are left out. Default 1e-8. */
 	readonly eps?: number;
+}
+
+interface PlateauState {
+	readonly lastEpoch: number;
+	readonly best: number | null;
+	readonly numBadEpochs: number;
+	readonly cooldownCounter: number;
+	readonly lastLr: readonly number[];
 }
 
 /** Reduces the rate when a metric has stopped improving: call `step(metric)` after each validation. As `torch.optim.lr_scheduler.ReduceLROnPlateau`. */
@@ -131,15 +140,17 @@ export class ReduceLROnPlateau {
 	}
 
 	loadStateDict(state: SchedulerState): void {
-		const { lastEpoch, best, numBadEpochs, cooldownCounter, lastLr } = state as {
-			lastEpoch: number;
-			best: number | null;
-			numBadEpochs: number;
-			cooldownCounter: number;
-			lastLr: readonly number[];
-		};
-		if (!Number.isInteger(lastEpoch) || lastLr?.length !== this.optimizer.paramGroups.length)
-			throw new ArgumentError('ReduceLROnPlateau.loadStateDict: the state is not one of this scheduler');
+		const { lastEpoch, best, numBadEpochs, cooldownCounter, lastLr } = checkState<PlateauState>(
+			'ReduceLROnPlateau.loadStateDict',
+			state,
+			{
+				lastEpoch: Number.isSafeInteger,
+				best: orNull(isNumber),
+				numBadEpochs: isCount,
+				cooldownCounter: isCount,
+				lastLr: isListOf(Number.isFinite, this.optimizer.paramGroups.length),
+			},
+		);
 		this.lastEpoch = lastEpoch;
 		this.best = best ?? (this.#mode === 'min' ? Number.POSITIVE_INFINITY : Number.NEGATIVE_INFINITY);
 		this.#bad = numBadEpochs;
