@@ -3,6 +3,7 @@ import { init } from 'wgrad';
 import { compareProgram } from '../random/programs';
 import { makeWrongCalls } from '../random/wrong';
 import { below, type Campaign, type Random } from './campaign';
+import { damagedCheckpoints, forgedCheckpoints } from './checkpoints';
 import { writers } from './writers';
 
 export interface Entry {
@@ -39,6 +40,8 @@ const onDevice = (campaign: Campaign): Entry => ({
 
 export const CAMPAIGNS: Readonly<Record<string, Entry>> = {
 	writers: onHost(writers),
+	'damaged checkpoints': onHost(damagedCheckpoints),
+	'forged checkpoints': onHost(forgedCheckpoints),
 	'wrong calls': onDevice(wrongCalls),
 	'random programs': onDevice(randomPrograms),
 };
