@@ -49,6 +49,11 @@ const TOLD: Record<string, () => Promise<unknown>> = {
 		outOfRange();
 		return other.transpose(0, 1).data();
 	},
+	'data() of an empty tensor': () => {
+		const other = ones([0]);
+		outOfRange();
+		return other.data();
+	},
 	'item()': () => outOfRange().sum().item(),
 	'toArray()': () => outOfRange().toArray(),
 	"to('cpu')": () => outOfRange().to('cpu'),
@@ -114,13 +119,74 @@ test('reads that are under way together all hear of an error, later ones of noth
 	await sync();
 });
 
-test('of several launches the first is told of, and of its indices the largest', async () => {
+const SCORES: Record<string, (x: Tensor, isWrong: boolean) => Tensor> = {
+	embedding: (x, isWrong) => embedding(int([0, isWrong ? 3 : 2]), x).sum(),
+	crossEntropy: (x, isWrong) => crossEntropy(x, int([0, isWrong ? 3 : 1, 2])),
+	'a masked crossEntropy': (x, isWrong) => crossEntropy(x, int([-100, isWrong ? -1 : 1, 2]), { reduction: 'sum' }),
+};
+
+for (const [name, loss] of Object.entries(SCORES)) {
+	test(`a loop that never reads hears of ${name} in step(), each time anew`, async () => {
+		const x = zeros([3, 3], { requiresGrad: true });
+		const optimizer = new optim.SGD([x], { lr: 1 });
+		const thrown: string[] = [];
+		let wrongAt = 2;
+		let steps = 0;
+		for (; thrown.length < 2 && steps < 1000; steps++) {
+			optimizer.zeroGrad();
+			loss(x, steps === wrongAt).backward();
+			try {
+				optimizer.step();
+			} catch (error) {
+				thrown.push((error as Error).message);
+				wrongAt = steps + 3;
+			}
+			await new Promise((resolve) => setTimeout(resolve));
+		}
+		assert.is(thrown.length, 2, `after ${steps} steps`);
+		for (const message of thrown) assert.match(message, /^(embedding: index 3|crossEntropy: target (3|-1) is no class)/);
+		assert.equal(await ones([2]).toArray(), [1, 1]);
+		await sync();
+	});
+
+	test(`a loop without a wait hears of ${name} at the first read after it`, async () => {
+		const x = zeros([3, 3], { requiresGrad: true });
+		const optimizer = new optim.SGD([x], { lr: 1 });
+		for (let step = 0; step < 20; step++) {
+			optimizer.zeroGrad();
+			loss(x, step === 5).backward();
+			optimizer.step();
+		}
+		const other = ones([2]);
+		await assertRejects(() => other.data(), /^(embedding: index 3|crossEntropy: target (3|-1) is no class)/);
+		assert.equal(await other.toArray(), [1, 1]);
+	});
+}
+
+test('several launches are told of together, of each its largest index', async () => {
 	gather(ones([4]), 0, int([1, -1, 9, 4, -9]));
 	oneHot(int([8]), 2);
-	await assertRejects(sync, /^gather: index 9 is out of range for dim 0 of \[4\]/);
+	const found = await sync().catch((error: unknown) => error);
+	assert.instance(found, ArgumentError);
+	assert.match((found as Error).message, /^gather: index 9 is out of range for dim 0 of \[4\]/);
+	assert.match((found as Error).message, /\nReported after it:\n {4}oneHot: index 8 is out of range/);
 	await sync();
 	oneHot(int([8]), 2);
 	await assertRejects(sync, /^oneHot: index 8 is out of range/);
+});
+
+test('what arrives before anybody is told is told of, too', async () => {
+	gather(ones([4]), 0, int([9]));
+	// The program is idle: the report arrives without a read.
+	await new Promise((resolve) => setTimeout(resolve, 100));
+	oneHot(int([8]), 2);
+	await new Promise((resolve) => setTimeout(resolve, 100));
+	for (let i = 0; i < 9; i++) take(ones([3]), int([4]));
+	await assertRejects(
+		sync,
+		/^gather: index 9[\s\S]*Reported after it:\n {4}oneHot: index 8[\s\S]*\n {4}take: index 4[\s\S]*\n {4}take: index 4/,
+	);
+	await sync();
 });
 
 test('the extremes of int32 are out of range, too', async () => {

@@ -148,7 +148,7 @@ class Runtime implements WebGPUBackend {
 		const { block, length, dtype } = storage as GpuStorage;
 		if (block === undefined) throw new DisposedError('read: the storage has been released');
 		if (length === 0) {
-			this.commands.requireRunning();
+			await this.sync();
 			return decodeFromGpu(new ArrayBuffer(0), 0, dtype);
 		}
 		const mark = this.failures.mark();

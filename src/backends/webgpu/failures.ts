@@ -1,6 +1,6 @@
 /**
- * Errors that the GPU reports long after the call that caused them. The first one is kept and thrown at the next point
- * where the host looks at results (a read, a sync): to every such call that was under way when it was reported.
+ * Errors that the GPU reports long after the call that caused them. They are kept and thrown, the first with a line of each other one, at the
+ * next point where the host looks at results (a read, a sync): to every such call that was under way when they were reported.
  */
 import { DeviceError } from '../../core/errors';
 
@@ -12,16 +12,21 @@ export async function lossNotice(device: GPUDevice): Promise<void> {
 	await Promise.race([device.lost, new Promise((resolve) => setTimeout(resolve, LOSS_NOTICE_MS))]);
 }
 
+/** Errors that are told of together. Where something is wrong with a device, every batch may report one. */
+const TOLD_TOGETHER = 4;
+
 export class Failures {
-	private first: Error | undefined;
+	/** The first errors of those that nobody has been told of, or, once thrown, of those that were. */
+	private readonly errors: Error[] = [];
 	private count = 0;
 	private thrown = 0;
 	/** Reports that are still on their way: results count as checked only after these. */
 	private readonly pending = new Set<Promise<void>>();
 
-	/** Keeps `error` unless an earlier one still waits to be thrown. */
+	/** Keeps `error` until it has been thrown. */
 	note(error: Error): void {
-		if (this.count === this.thrown) this.first = error;
+		if (this.count === this.thrown) this.errors.length = 0;
+		if (this.errors.length < TOLD_TOGETHER) this.errors.push(error);
 		this.count++;
 	}
 
@@ -43,7 +48,7 @@ export class Failures {
 		return this.thrown;
 	}
 
-	/** Throws the first error that nobody had been told of at `mark`. */
+	/** Throws the errors that nobody had been told of at `mark`. */
 	async check(mark: number): Promise<void> {
 		await Promise.all(this.pending);
 		this.raise(mark);
@@ -53,7 +58,16 @@ export class Failures {
 	raise(mark = this.thrown): void {
 		if (this.count > mark) {
 			this.thrown = this.count;
-			throw this.first ?? new DeviceError('the GPU reported an error');
+			throw together(this.errors);
 		}
 	}
+}
+
+/** The first of `errors`, which also names the others. */
+function together(errors: readonly Error[]): Error {
+	const [first = new DeviceError('the GPU reported an error'), ...others] = errors;
+	if (others.length === 0) return first;
+	const Class = first.constructor as new (message: string, options: ErrorOptions) => Error;
+	const lines = others.map(({ message }) => `\n    ${message.split('\n')[0]}`);
+	return new Class(`${first.message}\nReported after it:${lines.join('')}`, { cause: first });
 }

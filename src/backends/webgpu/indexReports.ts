@@ -63,14 +63,15 @@ export class IndexReports {
 		return checks;
 	}
 
-	/** Notes the first record of a copy that has arrived as an error. */
+	/** Notes the records of a copy that has arrived as errors. */
 	inspect(span: ReportSpan, records: Uint32Array): void {
-		const place = records.findIndex((record, i) => i > 0 && record !== 0);
-		if (place < 0) return;
-		const check = span[place]!;
-		const value = (records[place]! ^ 0x80000000) | 0;
-		const index = check.wraps && value < 0 ? value - check.count : value;
-		this.failures.note(new ArgumentError(indexMessage(check, index)));
+		records.forEach((record, place) => {
+			const check = span[place];
+			if (record === 0 || check === undefined) return;
+			const value = (record ^ 0x80000000) | 0;
+			const index = check.wraps && value < 0 ? value - check.count : value;
+			this.failures.note(new ArgumentError(indexMessage(check, index)));
+		});
 	}
 
 	/** A mappable buffer for a copy of the records alone. */
