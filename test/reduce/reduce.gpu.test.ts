@@ -3,6 +3,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import {
 	amax,
+	counters,
 	crossEntropy,
 	cumsum,
 	type Device,
@@ -111,6 +112,11 @@ for (const device of ['cpu', 'webgpu'] as const) {
 	});
 }
 
+/** What a kernel has done so far. */
+function workOf(kernel: string): { launches: number; bytes: number } {
+	return counters().kernels.find((entry) => entry.kernel === kernel) ?? { launches: 0, bytes: 0 };
+}
+
 test('medians of long lines, which several workgroups share', async () => {
 	const next = stream('long medians');
 	const random = Float32Array.from({ length: 3 * 40001 }, () => next() * 4 - 2);
@@ -125,7 +131,9 @@ test('medians of long lines, which several workgroups share', async () => {
 		median(tensor(withNan, { device }), 0),
 		median(tensor(whole, { device }), 0),
 	];
+	const before = workOf('reduce.medianWalk');
 	const [actual, expected] = [cases('webgpu'), cases('cpu')];
+	assert.is(workOf('reduce.medianWalk').launches - before.launches, 5 * expected.length, 'each pass over a line is shared');
 	for (const [i, { values, indices }] of expected.entries()) {
 		assert.equal([...(await actual[i]!.values.data())], [...(await values.data())], `values of case ${i}`);
 		assert.equal([...(await actual[i]!.indices.data())], [...(await indices.data())], `positions of case ${i}`);
@@ -141,7 +149,12 @@ test('the loss of more rows than one workgroup adds up', async () => {
 		const weight = tensor([0.5, 2], { device });
 		return Promise.all([crossEntropy(x, target).item(), crossEntropy(x, target, { weight, reduction: 'sum' }).item()]);
 	};
-	requireClose('losses', await losses('webgpu'), await losses('cpu'), { relative: 2e-6, absolute: 0 });
+	const before = workOf('loss.finish');
+	const actual = await losses('webgpu');
+	const after = workOf('loss.finish');
+	assert.is(after.launches - before.launches, 2);
+	assert.ok(after.bytes - before.bytes <= 64, 'one workgroup adds up parts, not rows');
+	requireClose('losses', actual, await losses('cpu'), { relative: 2e-6, absolute: 0 });
 });
 
 test.run();
