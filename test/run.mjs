@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /**
- * Runs the tests: `node test/run.mjs [--filter TEXT] [--adapter NAME] [--timeout SECONDS] [--verbose]`.
+ * Runs the tests: `node test/run.mjs [--filter TEXT] [--adapter NAME] [--timeout SECONDS] [--verbose] [--help]`.
  *
  * Bundles every test file, runs each in a process or a page, its own or one shared with its like, once for every place that
  * its name asks for (see runner/bundle.mjs), several at a time. Ends with the line 'N passed, N failed'. A file that crashes, hangs, does not load or
@@ -17,14 +17,38 @@ import { findEnvironments, runInNode } from './runner/node.mjs';
 
 /** @typedef {import('./runner/node.mjs').Report} Report */
 
-const { values: options } = parseArgs({
-	options: {
-		filter: { type: 'string', default: '' },
-		adapter: { type: 'string' },
-		timeout: { type: 'string', default: '900' },
-		verbose: { type: 'boolean', default: false },
-	},
-});
+const USAGE = `npm test -- [options]
+
+  --filter TEXT      only test files whose path holds TEXT
+  --adapter NAME     only on cpu, lavapipe, swiftshader, chromium, wgpu, gpu-plan, wgpu-plan or gpu
+  --timeout SECONDS  how long a file may take (default 900)
+  --verbose          what the tests print, also of those that passed
+  --help             this text`;
+
+function readOptions() {
+	try {
+		const { values } = parseArgs({
+			options: {
+				filter: { type: 'string', default: '' },
+				adapter: { type: 'string' },
+				timeout: { type: 'string', default: '900' },
+				verbose: { type: 'boolean', default: false },
+				help: { type: 'boolean', default: false },
+			},
+		});
+		if (!(Number(values.timeout) > 0)) throw new Error(`--timeout ${values.timeout} must be a number of seconds above 0`);
+		return values;
+	} catch (error) {
+		console.error(`test: ${error instanceof Error ? error.message : error}; see --help`);
+		process.exit(2);
+	}
+}
+
+const options = readOptions();
+if (options.help) {
+	console.log(USAGE);
+	process.exit();
+}
 const timeout = Number(options.timeout) * 1000;
 const started = performance.now();
 
