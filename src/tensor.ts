@@ -8,10 +8,12 @@
  */
 import type { Backend, DeviceName, Storage, View } from './backends/contract';
 import { acting, backendOf } from './backends/registry';
+import { type Claims, dropClaim, entrust } from './core/collector';
 import type { DType, TypedArray } from './core/dtype';
 import { ArgumentError, DisposedError, formatShape } from './core/errors';
 import { float16ToFloat32 } from './core/float16';
 import { formatValues } from './core/format';
+import { currentSite, isTracing, noteRead } from './core/growth';
 import { runOperation } from './core/operation';
 import { contiguousStrides, isContiguous, numel, type Shape } from './core/shape';
 import { onTensorCreated, onTensorDisposed } from './scope';
@@ -62,17 +64,9 @@ export function requireDevice(operation: string, x: Tensor): void {
 	if (loss !== undefined) throw loss.at(operation, `the tensor of shape ${formatShape(x.shape)} is gone: `);
 }
 
-/** Drops one reference; the last one gives the memory back. */
-export function releaseStorage(storage: Storage): void {
-	if (--storage.references === 0) storage.owner.release(storage);
-}
-
-const dropped = new FinalizationRegistry<Hold>((hold) => {
-	if (hold.storage !== null) {
-		onTensorDisposed();
-		releaseStorage(hold.storage);
-		hold.storage = null;
-	}
+const dropped = new FinalizationRegistry<Claims>((claims) => {
+	onTensorDisposed();
+	dropClaim(claims);
 });
 
 export class Tensor implements View {
@@ -99,7 +93,9 @@ export class Tensor implements View {
 		this.strides = strides;
 		this.offset = offset;
 		this.dtype = storage.dtype;
-		storage.references++;
+		const { claims } = storage;
+		if (isTracing && claims.references === 0) claims.site = currentSite();
+		claims.references++;
 		this.#hold = { storage, watched: false };
 		onTensorCreated(this);
 	}
@@ -185,22 +181,27 @@ export class Tensor implements View {
 		const storage = hold.storage;
 		hold.storage = null;
 		onTensorDisposed();
-		releaseStorage(storage);
+		dropClaim(storage.claims);
 	}
 
 	/** Not for users: see scope.ts. */
 	leave(): void {
-		this.#hold.watched = true;
-		dropped.register(this, this.#hold, this.#hold);
+		const hold = this.#hold;
+		const { claims } = this.storage;
+		hold.watched = true;
+		dropped.register(this, claims, hold);
+		entrust(claims);
 	}
 
 	/** Not for users: gives this handle the memory of `other`, of equal shape; `other` is disposed of. See Module.to. */
 	adopt(other: Tensor): void {
 		const storage = other.storage;
-		storage.references++;
+		storage.claims.references++;
 		const hold = this.#hold;
-		if (hold.storage !== null) releaseStorage(hold.storage);
+		if (hold.watched) dropped.unregister(hold);
+		if (hold.storage !== null) dropClaim(hold.storage.claims);
 		hold.storage = storage;
+		if (hold.watched) this.leave();
 		const self = this as { -readonly [K in 'strides' | 'offset' | 'dtype']: Tensor[K] };
 		self.strides = other.strides;
 		self.offset = other.offset;
@@ -222,6 +223,7 @@ export class Tensor implements View {
 
 	/** The elements in row-major order, as the typed array of the dtype (uint8 and bool: Uint8Array, float16: Float32Array). */
 	async data(): Promise<TypedArray> {
+		noteRead();
 		const storage = this.storage;
 		const backend = this.backend;
 		const size = this.size;
@@ -230,12 +232,12 @@ export class Tensor implements View {
 			values = await backend.read(storage);
 		} else {
 			const packed = backend.allocate(size, this.dtype);
-			packed.references++;
+			packed.claims.references++;
 			try {
 				runOperation('data', () => backend.kernels.copy({ x: this }, { y: packedView(packed, this.shape) }, {}));
 				values = await backend.read(packed);
 			} finally {
-				releaseStorage(packed);
+				dropClaim(packed.claims);
 			}
 		}
 		return this.dtype === 'float16' ? float16ToFloat32(values as Uint16Array) : values;

@@ -1,7 +1,7 @@
 /** Memory in the long run: a loop as the README recommends it, and one without any `tidy`. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { counters, crossEntropy, init, manualSeed, memory, nn, optim, randint, randn, shutdown, sync, tidy } from 'wgrad';
+import { counters, crossEntropy, init, manualSeed, memory, nn, ones, optim, randint, randn, shutdown, sync, tidy } from 'wgrad';
 import { ArrayDataset, DataLoader } from 'wgrad/data';
 
 const STEPS = 2000;
@@ -87,6 +87,21 @@ test('a loop over a loader that awaits nothing else is submitted as it goes, wit
 	assert.ok(turns > 0, 'no timer had its turn');
 	assert.ok(submits > 50, `${submits} submits`);
 	assert.ok(gpu.buffersCreated < 400, `${gpu.buffersCreated} buffers`);
+});
+
+test('tensors that are dropped without tidy are collected before they fill the GPU', async () => {
+	await sync();
+	const before = memory().gpu!.live;
+	let most = 0;
+	for (let round = 0; round < 150; round++) {
+		const sum = ones([2 ** 20])
+			.add(round)
+			.sum();
+		most = Math.max(most, memory().gpu!.live - before);
+		await sum.item();
+	}
+	// Of 1.2 GB in all.
+	assert.ok(most < 4e8, `${most / 1e6} MB are held at once`);
 });
 
 test.run();

@@ -307,6 +307,22 @@ test('caps: free buffers, pipelines and bind groups beyond them go, and results 
 	});
 });
 
+test('bind groups beyond what the driver bears are refused in words', async () => {
+	await withBackend(await createWebGPUBackend({ bindGroupsAlive: 50, bindGroupCap: 10 }), async () => {
+		const held: Storage[] = [filled(1)];
+		const more = () => {
+			const y = backend.allocate(16, 'float32');
+			launch(held.at(-1)!, y, 1, 1);
+			held.push(y);
+		};
+		const launches = () => {
+			for (let i = 0; i < 60; i++) more();
+		};
+		assert.throws(launches, /test\.affine\{add=0\}: 50 bind groups wait for the garbage collector.* tidy\(\(\) => \.\.\.\)/);
+		assert.is((await backend.read(held.at(-1)!))[0], 51);
+	});
+});
+
 test('wrong launches throw where they are made', () => {
 	const x = filled(1);
 	const y = filled(1);

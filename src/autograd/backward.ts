@@ -7,6 +7,7 @@
  */
 import { isFloating } from '../core/dtype';
 import { ArgumentError, AutogradError, formatShape, ShapeError } from '../core/errors';
+import { noteWalk } from '../core/growth';
 import { enterOperation, leaveOperation } from '../core/operation';
 import { checkOptions } from '../core/options';
 import { isExpanded, sameShape } from '../core/shape';
@@ -158,6 +159,7 @@ function plan(roots: readonly Root[], targets: readonly GradEdge[] | null): Grad
 function walk(roots: readonly Root[], targets: readonly GradEdge[] | null, options: BackwardOptions): (Tensor | null)[] {
 	const createGraph = options.createGraph ?? false;
 	const retainGraph = options.retainGraph ?? createGraph;
+	noteWalk();
 	const order = plan(roots, targets);
 	const visiting = new Set(order);
 	// A target that is an inner result ends the walk there unless another target lies behind it.
@@ -301,7 +303,7 @@ function alias(x: Tensor): Tensor {
 function accumulate(tensor: Tensor, gradient: Tensor, createGraph: boolean, survivors: Set<unknown>): void {
 	const before = tensor.grad;
 	if (before === null || before.isDisposed) {
-		const exclusive = gradient.isContiguous && gradient.storage.references === 1;
+		const exclusive = gradient.isContiguous && gradient.storage.claims.references === 1;
 		tensor.grad = exclusive ? gradient : copyGradient(gradient);
 	} else if (!sameShape(before.shape, gradient.shape) || before.dtype !== gradient.dtype) {
 		throw new AutogradError(

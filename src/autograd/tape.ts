@@ -5,12 +5,13 @@
  * the storage with the version that it had, so that dropping handles is safe and overwriting is noticed.
  */
 import type { Storage } from '../backends/contract';
+import { type Claims, dropClaim, entrust } from '../core/collector';
 import { type DType, isFloating } from '../core/dtype';
 import { ArgumentError, AutogradError, formatShape } from '../core/errors';
 import { currentOperation, enterOperation, leaveOperation } from '../core/operation';
 import type { Shape } from '../core/shape';
 import { closeScope, onNodeCreated, openScope, type ScopedNode } from '../scope';
-import { type GradEdge, type GradientHook, type GradNode, releaseStorage, requireDevice, Tensor } from '../tensor';
+import { type GradEdge, type GradientHook, type GradNode, requireDevice, Tensor } from '../tensor';
 import { callerStack, isWatching, observe } from './anomaly';
 import { isGradEnabled, setGradEnabled } from './modes';
 import { type Hindrance, noteView, type ViewStep } from './views';
@@ -75,9 +76,9 @@ export interface OutputInfo {
 	readonly dtype: DType;
 }
 
-/** Lets go of what a node that nobody reached again had saved. Holds storages only: a node must not keep itself alive. */
-const droppedNodes = new FinalizationRegistry<Storage[]>((storages) => {
-	for (const storage of storages.splice(0)) releaseStorage(storage);
+/** Lets go of what a node that nobody reached again had saved. Holds no node, which would keep itself alive. */
+const droppedNodes = new FinalizationRegistry<Claims[]>((claims) => {
+	for (const claim of claims.splice(0)) dropClaim(claim);
 });
 
 /** Takes the place of saving while a `checkpoint` runs: the tensor's number within it, to be computed again. */
@@ -111,7 +112,7 @@ export class TapeNode implements GradNode, ScopedNode {
 	readonly caller = isWatching() ? callerStack() : '';
 	#saved: Saved[] | null = null;
 	#packed: { readonly restore: (() => Tensor)[]; readonly detach: () => void } | null = null;
-	readonly #storages: Storage[] = [];
+	readonly #claims: Claims[] = [];
 	/** Whether the garbage collector is asked to tell of the node's end. */
 	#watched = false;
 	// Given up with the saved tensors: a closure may hold handles.
@@ -144,16 +145,17 @@ export class TapeNode implements GradNode, ScopedNode {
 			return;
 		}
 		this.#saved = tensors.map(({ storage, shape, strides, offset, edge }) => {
-			storage.references++;
-			this.#storages.push(storage);
+			storage.claims.references++;
+			this.#claims.push(storage.claims);
 			return { storage, shape, strides, offset, version: storage.version, edge };
 		});
 	}
 
 	leave(): void {
-		if (this.#storages.length === 0) return;
+		if (this.#claims.length === 0) return;
 		this.#watched = true;
-		droppedNodes.register(this, this.#storages, this);
+		droppedNodes.register(this, this.#claims, this);
+		for (const claim of this.#claims) entrust(claim);
 	}
 
 	/** The saved tensors as handles again, at their old places on the tape. */
@@ -184,7 +186,7 @@ export class TapeNode implements GradNode, ScopedNode {
 		this.#packed?.detach();
 		this.#packed = null;
 		if (this.#watched) droppedNodes.unregister(this);
-		for (const storage of this.#storages.splice(0)) releaseStorage(storage);
+		for (const claim of this.#claims.splice(0)) dropClaim(claim);
 	}
 }
 

@@ -6,6 +6,7 @@
  * allocate outputs; kernels trust what they get. Unless a kernel's own comment says otherwise: inputs may have any strides
  * and offset, outputs are fresh, contiguous, at offset 0 and share no storage with an input, and every size may be 0.
  */
+import type { Claims } from '../core/collector';
 import type { DType, TypedArray } from '../core/dtype';
 import type { DeviceLostError } from '../core/errors';
 import type { Shape } from '../core/shape';
@@ -40,7 +41,8 @@ export interface Storage {
 	version: number;
 	/** The in-place operation that wrote last, for the message of that error. */
 	lastWriter: string;
-	references: number;
+	/** The references to it. */
+	readonly claims: Claims;
 	/** The elements, where the host can see them without waiting. */
 	hostData?(): TypedArray;
 }

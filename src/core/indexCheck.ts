@@ -43,7 +43,7 @@ const PLACE = /((?:\w+:\/)?[/\\][^()]*|\w:\\[^()]*):\d+:\d+\)?$/;
 const OWN_FILE = /(?:[/\\]core)?[/\\][^/\\]*$/;
 
 /** The frames of a stack that `callSite` captured, from the first one outside of this library; all of them where one bundle holds both. */
-function callerFrames(stack: string): string {
+export function callerFrames(stack: string): string {
 	const frames = stack.split('\n').filter((line) => PLACE.test(line) && !line.includes('node:'));
 	const files = frames.map((line) => PLACE.exec(line)![1]!);
 	const folder = files[0]?.replace(OWN_FILE, '') ?? '';

@@ -281,7 +281,7 @@ test('graphs that were written inside of a tidy and are left there are freed', a
 		return { storage: saved.storage };
 	});
 	assert.is(memory().tensors, before);
-	assert.is(storage.references, 0);
+	assert.is(storage.claims.references, 0);
 });
 
 test('checkpoint: what the function writes inside itself has the right gradient, its inputs are watched', async () => {

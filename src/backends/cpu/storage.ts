@@ -1,19 +1,34 @@
 /** Host memory as a storage, and how the reference kernels walk views. */
+import type { Claims, Site } from '../../core/collector';
 import type { DType, TypedArray } from '../../core/dtype';
 import type { Shape } from '../../core/shape';
 import type { Backend, Storage, View } from '../contract';
+
+/** The last reference has nothing to give back: the engine collects the typed array with the storage. */
+class HostClaims implements Claims {
+	references = 0;
+	readonly isSeen = true;
+	isEntrusted = false;
+	site: Site | null = null;
+
+	constructor(readonly bytes: number) {}
+
+	release(): void {}
+}
 
 export class CpuStorage implements Storage {
 	readonly device = 'cpu';
 	version = 0;
 	lastWriter = '';
-	references = 0;
+	readonly claims: Claims;
 
 	constructor(
 		readonly owner: Backend,
 		readonly dtype: DType,
 		readonly data: TypedArray,
-	) {}
+	) {
+		this.claims = new HostClaims(data.byteLength);
+	}
 
 	get length(): number {
 		return this.data.length;

@@ -2,6 +2,7 @@
  * A stand-in for a device on which everything has a shape and nothing has a value: operations run as ever, their kernels only add up what
  * they would compute, and storages what they would take. For `Module.summary`: no memory, no waiting for pipelines.
  */
+import type { Claims, Site } from '../../core/collector';
 import { type DType, hostBytes } from '../../core/dtype';
 import { DeviceError } from '../../core/errors';
 import type { Backend, DeviceName, Kernels, Storage } from '../contract';
@@ -25,10 +26,14 @@ export class Tally {
 	}
 }
 
-class DryStorage implements Storage {
+class DryStorage implements Storage, Claims {
 	version = 0;
 	lastWriter = '';
 	references = 0;
+	readonly bytes = 0;
+	readonly isSeen = true;
+	isEntrusted = false;
+	site: Site | null = null;
 
 	constructor(
 		readonly owner: Backend,
@@ -39,6 +44,14 @@ class DryStorage implements Storage {
 
 	get device(): DeviceName {
 		return this.owner.device;
+	}
+
+	get claims(): Claims {
+		return this;
+	}
+
+	release(): void {
+		this.owner.release(this);
 	}
 }
 

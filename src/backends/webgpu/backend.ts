@@ -55,6 +55,9 @@ export async function createWebGPUBackend(options: WebGPUOptions = {}): Promise<
 	return new Runtime(device, info, owned, options);
 }
 
+/** lavapipe maps pages for each bind group, 6 KB in all, and Linux allows a process 65,530 maps; a GPU's driver takes some hundred bytes. */
+const SOFTWARE_BIND_GROUPS = { bindGroupCap: 4096, bindGroupsAlive: 32768 };
+
 class Runtime implements WebGPUBackend {
 	readonly device = 'webgpu';
 	readonly kernels: Kernels;
@@ -84,6 +87,7 @@ class Runtime implements WebGPUBackend {
 		this.pipelines = new Pipelines(gpuDevice, this.failures, patience, options.pipelineCap ?? 1024, () => this.commands.drain());
 		const reports = new IndexReports(gpuDevice, this.failures, this);
 		this.commands = new Commands(gpuDevice, this.pipelines, this.failures, patience, reports, {
+			...(info.isSoftware && SOFTWARE_BIND_GROUPS),
 			...options,
 			batchLaunches: this.batchLaunches,
 		});

@@ -5,20 +5,35 @@
  * The cap works by generations: a full young generation becomes the old one, and what is not asked for again during the
  * next goes. That keeps the recently used without any bookkeeping on a hit in the young generation.
  */
-import { ArgumentError, DisposedError } from '../../core/errors';
+import { burden, relieve } from '../../core/collector';
+import { ArgumentError, DeviceError, DisposedError } from '../../core/errors';
 import type { Storage } from '../contract';
 import type { Block, GpuStorage } from './memory';
 import { type Layout, MAX_PARAM_BYTES } from './pipelines';
+
+/** What a bind group weighs: on lavapipe it takes pages of its own, of which a process may have 65,530. */
+const GROUP_BYTES = 16 * 1024;
 
 interface Entry {
 	readonly group: GPUBindGroup;
 	readonly blocks: readonly Block[];
 }
 
+interface Population {
+	alive: number;
+}
+
+const collected = new FinalizationRegistry<Population>((population) => {
+	population.alive--;
+	relieve(GROUP_BYTES);
+});
+
 export class BindGroups {
 	private young = new Map<string, Entry>();
 	private old = new Map<string, Entry>();
 	created = 0;
+	/** Those that the collector has not taken yet: WebGPU has no other way to give one back. */
+	private readonly population: Population = { alive: 0 };
 
 	constructor(
 		private readonly device: GPUDevice,
@@ -26,6 +41,8 @@ export class BindGroups {
 		private readonly parameters: GPUBuffer,
 		/** Bind groups to keep. */
 		private readonly cap: number,
+		/** Bind groups that the driver bears, kept or not yet collected. */
+		private readonly mostAlive: number,
 	) {}
 
 	/** The bind group for `buffers`, whose blocks it marks as used by `batch`. */
@@ -74,7 +91,17 @@ export class BindGroups {
 		}
 		const entries: GPUBindGroupEntry[] = [{ binding: 0, resource: { buffer: this.parameters, size: MAX_PARAM_BYTES } }];
 		for (const block of blocks) entries.push({ binding: entries.length, resource: { buffer: block.buffer } });
+		const { population } = this;
+		if (population.alive >= this.mostAlive) {
+			throw new DeviceError(
+				`${kernel}: ${population.alive} bind groups wait for the garbage collector, more than this software adapter bears. Put the body of the loop into tidy(() => ...), or await a result now and then`,
+			);
+		}
+		population.alive++;
 		this.created++;
-		return { group: this.device.createBindGroup({ label: kernel, layout: layout.group, entries }), blocks };
+		const group = this.device.createBindGroup({ label: kernel, layout: layout.group, entries });
+		collected.register(group, population);
+		burden(GROUP_BYTES);
+		return { group, blocks };
 	}
 }

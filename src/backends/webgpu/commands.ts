@@ -34,8 +34,9 @@ export interface CommandOptions {
 	foldGrid?: number | undefined;
 	/** Launches that may wait for pipelines, beyond which these are compiled while the program waits. */
 	waitingLaunches?: number | undefined;
-	/** Bind groups to keep. */
+	/** Bind groups to keep, and how many there may be with those that wait for the collector. */
 	bindGroupCap?: number | undefined;
+	bindGroupsAlive?: number | undefined;
 }
 
 /** A launch as the hook sees it: with the operation that asked for it. */
@@ -158,7 +159,12 @@ export class Commands {
 			size: this.parameterWords.byteLength,
 			usage: BufferUsage.UNIFORM | BufferUsage.COPY_DST,
 		});
-		this.bindGroups = new BindGroups(device, this.parameters, options.bindGroupCap ?? 8192);
+		this.bindGroups = new BindGroups(
+			device,
+			this.parameters,
+			options.bindGroupCap ?? 8192,
+			options.bindGroupsAlive ?? Number.POSITIVE_INFINITY,
+		);
 	}
 
 	/** Encodes a launch, in several parts if it is long; it runs after all earlier ones. A grid with a zero is nothing to do. */

@@ -9,8 +9,10 @@
  * Among free blocks of a class the one with the lowest number is taken. Which block a tensor gets then depends only on
  * which blocks are free, so every step of a training loop gets the blocks of the step before, and its bind groups.
  */
+import type { Claims, Site } from '../../core/collector';
 import { type DType, hostBytes, type TypedArray } from '../../core/dtype';
 import { DeviceError, DTypeError } from '../../core/errors';
+import { formatBytes } from '../../core/format';
 import type { Backend, Storage } from '../contract';
 import { BufferUsage } from './device';
 import type { Failures } from './failures';
@@ -36,11 +38,15 @@ export interface Block {
 }
 
 /** A storage on the GPU: a whole block, whose tail beyond the storage's bytes is padding. */
-export class GpuStorage implements Storage {
+export class GpuStorage implements Storage, Claims {
 	readonly device = 'webgpu';
 	version = 0;
 	lastWriter = '';
 	references = 0;
+	readonly bytes: number;
+	readonly isSeen = false;
+	isEntrusted = false;
+	site: Site | null = null;
 
 	constructor(
 		readonly owner: Backend,
@@ -48,7 +54,17 @@ export class GpuStorage implements Storage {
 		readonly length: number,
 		/** Undefined once it is released. */
 		public block: Block | undefined,
-	) {}
+	) {
+		this.bytes = block === undefined ? 0 : block.bytes;
+	}
+
+	get claims(): Claims {
+		return this;
+	}
+
+	release(): void {
+		this.owner.release(this);
+	}
 }
 
 const MIB = 2 ** 20;
@@ -73,14 +89,6 @@ export function sizeClass(bytes: number): number {
 	const octave = 2 ** Math.floor(Math.log2(bytes));
 	const step = Math.max(SMALLEST_BLOCK, octave / (bytes < FINE_CLASSES_FROM ? 2 : 8));
 	return Math.ceil(bytes / step) * step;
-}
-
-/** Bytes as a person reads them: `1.5 MiB`. */
-export function formatBytes(bytes: number): string {
-	if (bytes < 1024) return `${bytes} B`;
-	if (bytes < MIB) return `${(bytes / 1024).toFixed(1)} KiB`;
-	if (bytes < 1024 * MIB) return `${(bytes / MIB).toFixed(1)} MiB`;
-	return `${(bytes / (1024 * MIB)).toFixed(2)} GiB`;
 }
 
 export class Memory {
