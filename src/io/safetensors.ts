@@ -13,8 +13,8 @@ import { ArgumentError, DTypeError, FormatError, formatShape, ShapeError } from 
 import { float16ToFloat32 } from '../core/float16';
 import { checkOptions } from '../core/options';
 import { checkShape, numel, type Shape } from '../core/shape';
-import { isCount, isObject } from '../core/state';
-import { duplicateKey } from './json';
+import { isObject } from '../core/state';
+import { type Description, type Header, LONE_SURROGATE, METADATA, parseHeader, quote } from './header';
 
 export interface SafetensorsRecord {
 	readonly name: string;
@@ -41,7 +41,6 @@ export interface DecodeOptions {
 const LENGTH_BYTES = 8;
 /** The limit of the format's own implementation. */
 const MAX_HEADER_BYTES = 100_000_000;
-const METADATA = '__metadata__';
 
 /** Bytes of an element, by the format's dtype. */
 const FILE_WIDTH = {
@@ -59,6 +58,9 @@ const FILE_WIDTH = {
 	I64: 8,
 	U64: 8,
 } as const;
+
+/** Dtypes of the format that wgrad has no values for. */
+const UNSUPPORTED = ['F4', 'F6_E2M3', 'F6_E3M2', 'F8_E5M2', 'F8_E4M3', 'F8_E8M0', 'F8_E4M3FNUZ', 'F8_E5M2FNUZ', 'C64'];
 
 type FileDType = keyof typeof FILE_WIDTH;
 
@@ -83,11 +85,6 @@ function fail(message: string): never {
 	throw new FormatError(`safetensors: ${message}`);
 }
 
-/** A name from a file, made fit for a message: quoted, its control characters escaped, cut short. */
-function quote(name: string): string {
-	return JSON.stringify(name.length > 80 ? `${name.slice(0, 80)}...` : name);
-}
-
 /** The tensors and metadata of a file. Where elements are aligned and need no conversion, arrays share memory with `bytes`. */
 export function decodeSafetensors(bytes: Uint8Array, options: DecodeOptions = {}): SafetensorsFile {
 	if (!ArrayBuffer.isView(bytes))
@@ -105,10 +102,7 @@ export function decodeSafetensors(bytes: Uint8Array, options: DecodeOptions = {}
 	const { header, dataStart } = readHeader(plain);
 	const data = plain.subarray(dataStart);
 	const metadata = readMetadata(header);
-	const entries: Entry[] = [];
-	for (const [name, value] of Object.entries(header)) {
-		if (name !== METADATA) entries.push(readEntry(name, value));
-	}
+	const entries = header.descriptions.map(checkEntry);
 	checkLayout(entries, data.length);
 	const tensors = entries.map((entry): SafetensorsRecord => {
 		const [dtype, elements] = readElements(entry, data, options);
@@ -117,7 +111,7 @@ export function decodeSafetensors(bytes: Uint8Array, options: DecodeOptions = {}
 	return { tensors, metadata };
 }
 
-function readHeader(bytes: Uint8Array): { header: Record<string, unknown>; dataStart: number } {
+function readHeader(bytes: Uint8Array): { header: Header; dataStart: number } {
 	if (bytes.length < LENGTH_BYTES)
 		fail(`the file has ${bytes.length} bytes, too few for the ${LENGTH_BYTES} of the header length`);
 	const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -135,61 +129,37 @@ function readHeader(bytes: Uint8Array): { header: Record<string, unknown>; dataS
 		fail('the header is not valid UTF-8');
 	}
 	if (!text.startsWith('{')) fail(`the header does not start with "{" but with ${quote(text.slice(0, 1))}`);
-	let header: unknown;
-	try {
-		header = JSON.parse(text);
-	} catch (error) {
-		fail(`the header is not valid JSON: ${(error as Error).message}`);
-	}
-	if (!isObject(header)) fail('the header is not a JSON object');
-	const duplicate = duplicateKey(text);
-	if (duplicate !== undefined) fail(`the header holds the key ${quote(duplicate)} twice`);
-	return { header, dataStart };
+	return { header: parseHeader(text, fail), dataStart };
 }
 
-function readMetadata(header: Record<string, unknown>): Record<string, string> {
-	if (!Object.hasOwn(header, METADATA)) return {};
-	const value = header[METADATA];
-	if (!isObject(value)) fail(`${METADATA} is not an object of texts`);
-	const metadata: Record<string, string> = {};
-	for (const [key, text] of Object.entries(value)) {
-		if (key === '__proto__') fail(`${METADATA} holds the key "__proto__", which is refused`);
-		if (typeof text !== 'string') fail(`${METADATA} holds ${quote(key)}, which is not a text`);
-		metadata[key] = text;
-	}
-	return metadata;
+function readMetadata({ metadata }: Header): Record<string, string> {
+	if (metadata.has('__proto__')) fail(`${METADATA} holds the key "__proto__", which is refused`);
+	return Object.fromEntries(metadata);
 }
 
-function readEntry(name: string, value: unknown): Entry {
-	// Names become keys and paths of plain objects.
-	if (name.split('.').includes('__proto__')) fail(`a tensor is named ${quote(name)}; names with "__proto__" are refused`);
-	const tensor = `tensor ${quote(name)}`;
-	if (!isObject(value)) fail(`${tensor} is not described by an object`);
-	for (const field of Object.keys(value)) {
-		if (field !== 'dtype' && field !== 'shape' && field !== 'data_offsets')
-			fail(`${tensor} has an unknown field ${quote(field)}`);
-	}
-	const { dtype, shape, data_offsets: offsets } = value;
-	if (typeof dtype !== 'string') fail(`${tensor} has no dtype`);
+/** Names become keys and paths of plain objects. */
+function reachesPrototype(name: string): boolean {
+	return name.includes('__proto__') && name.split('.').includes('__proto__');
+}
+
+function checkEntry({ name, dtype, shape, begin, end }: Description): Entry {
+	if (reachesPrototype(name)) fail(`a tensor is named ${quote(name)}; names with "__proto__" are refused`);
 	if (!Object.hasOwn(FILE_WIDTH, dtype)) {
-		fail(`${tensor} has dtype ${quote(dtype)}; readable are ${Object.keys(FILE_WIDTH).join(', ')}`);
+		const readable = `readable are ${Object.keys(FILE_WIDTH).join(', ')}`;
+		const tensor = `tensor ${quote(name)} has dtype ${quote(dtype)}`;
+		if (!UNSUPPORTED.includes(dtype)) fail(`${tensor}; ${readable}`);
+		fail(`${tensor}, which wgrad does not support; ${readable}. Convert it to F16, BF16 or F32 first`);
 	}
-	if (!Array.isArray(shape)) fail(`${tensor} has no shape`);
-	if (!shape.every(isCount))
-		fail(`${tensor} has a shape with sizes that are not whole numbers of at least 0: ${quote(JSON.stringify(shape))}`);
-	if (!Array.isArray(offsets) || offsets.length !== 2 || !offsets.every(isCount)) {
-		fail(`${tensor} has data_offsets that are not two whole numbers of at least 0`);
-	}
-	const [begin, end] = offsets as [number, number];
-	if (begin > end) fail(`${tensor} has data_offsets in the wrong order: [${begin}, ${end}]`);
+	if (begin > end) fail(`tensor ${quote(name)} has data_offsets in the wrong order: [${begin}, ${end}]`);
 	let size: number = FILE_WIDTH[dtype as FileDType];
 	for (const count of shape) {
 		size *= count;
-		if (size > Number.MAX_SAFE_INTEGER) fail(`${tensor} has a shape too large to count: ${quote(formatShape(shape))}`);
+		if (size > Number.MAX_SAFE_INTEGER)
+			fail(`tensor ${quote(name)} has a shape too large to count: ${quote(formatShape(shape))}`);
 	}
 	if (size !== end - begin) {
 		fail(
-			`${tensor} of dtype ${dtype} and shape ${quote(formatShape(shape))} takes ${size} bytes, but its data_offsets span ${end - begin}`,
+			`tensor ${quote(name)} of dtype ${dtype} and shape ${quote(formatShape(shape))} takes ${size} bytes, but its data_offsets span ${end - begin}`,
 		);
 	}
 	return { name, dtype: dtype as FileDType, shape, begin, end };
@@ -200,11 +170,13 @@ function checkLayout(entries: Entry[], dataBytes: number): void {
 	entries.sort((a, b) => a.begin - b.begin || a.end - b.end);
 	let covered = 0;
 	for (const { name, begin, end } of entries) {
-		const place = `tensor ${quote(name)} at [${begin}, ${end}]`;
-		if (end > dataBytes)
-			fail(`${place} lies outside the data of ${dataBytes} bytes: the file is cut short or its offsets are wrong`);
-		if (begin < covered) fail(`${place} overlaps another tensor, which ends at ${covered}`);
-		if (begin > covered) fail(`${place} leaves a hole after ${covered}`);
+		if (begin !== covered || end > dataBytes) {
+			const place = `tensor ${quote(name)} at [${begin}, ${end}]`;
+			if (end > dataBytes)
+				fail(`${place} lies outside the data of ${dataBytes} bytes: the file is cut short or its offsets are wrong`);
+			if (begin < covered) fail(`${place} overlaps another tensor, which ends at ${covered}`);
+			fail(`${place} leaves a hole after ${covered}`);
+		}
 		covered = end;
 	}
 	if (covered !== dataBytes) fail(`${dataBytes - covered} bytes after the last tensor belong to none`);
@@ -213,10 +185,11 @@ function checkLayout(entries: Entry[], dataBytes: number): void {
 function readElements(entry: Entry, data: Uint8Array, { float16As, float64As }: DecodeOptions): [DType, TypedArray] {
 	const { dtype, begin, end } = entry;
 	const width = FILE_WIDTH[dtype];
-	const aligned = (data.byteOffset + begin) % width === 0;
-	const bytes = aligned ? data.subarray(begin, end) : data.slice(begin, end);
-	const { buffer, byteOffset } = bytes;
-	const length = bytes.length / width;
+	const start = data.byteOffset + begin;
+	const aligned = start % width === 0;
+	const buffer = aligned ? data.buffer : data.slice(begin, end).buffer;
+	const byteOffset = aligned ? start : 0;
+	const length = (end - begin) / width;
 	switch (dtype) {
 		case 'F32':
 			return ['float32', new Float32Array(buffer, byteOffset, length)];
@@ -243,10 +216,11 @@ function readElements(entry: Entry, data: Uint8Array, { float16As, float64As }: 
 		case 'I16':
 			return ['int32', Int32Array.from(new Int16Array(buffer, byteOffset, length))];
 		case 'U8':
-			return ['uint8', bytes];
+			return ['uint8', new Uint8Array(buffer, byteOffset, length)];
 		case 'I8':
 			return ['int32', Int32Array.from(new Int8Array(buffer, byteOffset, length))];
 		case 'BOOL': {
+			const bytes = new Uint8Array(buffer, byteOffset, length);
 			const bad = bytes.find((byte) => byte > 1);
 			if (bad !== undefined)
 				fail(`tensor ${quote(entry.name)} of dtype BOOL holds the byte ${bad}; only 0 and 1 are truth values`);
@@ -307,6 +281,7 @@ export function encodeSafetensors(
 		for (const [key, text] of Object.entries(metadata)) {
 			if (typeof text !== 'string') fail(`metadata ${quote(key)} is not a text but a ${typeof text}`);
 			if (key === '__proto__') fail('metadata cannot have the key "__proto__"');
+			if (LONE_SURROGATE.test(key + text)) fail(`metadata ${quote(key)} holds half of a surrogate pair, which files cannot hold`);
 		}
 		parts.push(`"${METADATA}":${JSON.stringify(metadata)}`);
 	}
@@ -338,7 +313,8 @@ function checkRecord(record: SafetensorsRecord, names: Set<string>): void {
 	if (!isObject(record) || typeof record.name !== 'string')
 		throw new ArgumentError('encodeSafetensors: each tensor must be an object { name, dtype, shape, data }');
 	const { name, dtype, shape, data } = record;
-	if (name === METADATA || name.split('.').includes('__proto__')) fail(`a tensor cannot be named ${quote(name)}`);
+	if (name === METADATA || reachesPrototype(name)) fail(`a tensor cannot be named ${quote(name)}`);
+	if (LONE_SURROGATE.test(name)) fail(`the name ${quote(name)} holds half of a surrogate pair, which files cannot hold`);
 	if (names.has(name)) fail(`two tensors are named ${quote(name)}`);
 	names.add(name);
 	if (!Object.hasOwn(ARRAY_OF, dtype))

@@ -4,6 +4,7 @@ import { compareProgram } from '../random/programs';
 import { makeWrongCalls } from '../random/wrong';
 import { below, type Campaign, type Random } from './campaign';
 import { damagedCheckpoints, forgedCheckpoints } from './checkpoints';
+import { changedSafetensors } from './safetensors';
 import { writers } from './writers';
 
 export interface Entry {
@@ -40,6 +41,7 @@ const onDevice = (campaign: Campaign): Entry => ({
 
 export const CAMPAIGNS: Readonly<Record<string, Entry>> = {
 	writers: onHost(writers),
+	'changed safetensors': onHost(changedSafetensors),
 	'damaged checkpoints': onHost(damagedCheckpoints),
 	'forged checkpoints': onHost(forgedCheckpoints),
 	'wrong calls': onDevice(wrongCalls),
