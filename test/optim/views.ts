@@ -1,23 +1,10 @@
 /** Parameters and gradients that are views: what writes them in place does to them what it does to a contiguous clone, and touches nothing else. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import {
-	batchNorm,
-	type Device,
-	instanceNorm,
-	io,
-	manualSeed,
-	nn,
-	noGrad,
-	optim,
-	type Tensor,
-	tensor,
-	tidy,
-	WgradError,
-	zeros,
-} from 'wgrad';
+import { batchNorm, type Device, instanceNorm, io, manualSeed, nn, noGrad, optim, type Tensor, tensor, tidy, zeros } from 'wgrad';
 import { stream } from '../ops/database';
 import { requireClose } from '../proofs/compare';
+import { hasFloat16 } from '../proofs/half';
 
 type Groups = optim.Optimizer<optim.CommonOptions>;
 
@@ -28,16 +15,6 @@ function table(device: Device, name: string, shape: readonly number[]): Tensor {
 		Array.from({ length: count }, () => Math.fround(2 * next() - 1)),
 		{ shape, device },
 	);
-}
-
-function hasFloat16(): boolean {
-	try {
-		tensor([0], { dtype: 'float16', device: 'webgpu' }).dispose();
-		return true;
-	} catch (error) {
-		if (error instanceof WgradError) return false;
-		throw error;
-	}
 }
 
 /** A table, and the part of it that is written. */
@@ -62,7 +39,7 @@ export const PLACES: Readonly<Record<string, Place>> = {
 
 const PENALTIES = { lr: 0.05, weightDecay: 0.1, l1: 0.01 };
 
-const OPTIMIZERS: Readonly<Record<string, (params: Tensor[]) => Groups>> = {
+export const OPTIMIZERS: Readonly<Record<string, (params: Tensor[]) => Groups>> = {
 	SGD: (p) => new optim.SGD(p, { lr: 0.1 }),
 	'SGD momentum': (p) => new optim.SGD(p, { ...PENALTIES, momentum: 0.9, dampening: 0.1, maximize: true }),
 	'SGD nesterov': (p) => new optim.SGD(p, { ...PENALTIES, momentum: 0.9, nesterov: true }),

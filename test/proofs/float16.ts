@@ -4,10 +4,11 @@
  * forward pass has saved.
  */
 import { test } from 'uvu';
-import { type Device, type DType, grad, manualSeed, type Tensor, tensor, WgradError } from 'wgrad';
+import { type Device, type DType, grad, manualSeed, type Tensor, tensor } from 'wgrad';
 import { inputValues, makeInputs, type OpEntry, type Sample } from '../ops/database';
 import { roundToHalf } from '../random/draw';
 import { cotangents, differentiableInputs } from './compare';
+import { float16Present } from './half';
 
 const SEED = 20;
 /** What float16 adds shows on small samples; the walks of large ones are parity's to test. */
@@ -35,17 +36,6 @@ export const DEFAULT_BOUNDS: HalfBounds = {
 
 function isSmall({ inputs }: Sample): boolean {
 	return inputs.every(({ shape }) => shape.reduce((a, b) => a * b, 1) <= ELEMENTS);
-}
-
-/** Whether the adapter has float16. */
-function hasHalf(): boolean {
-	try {
-		tensor([1], { dtype: 'float16', device: 'webgpu' }).dispose();
-		return true;
-	} catch (error) {
-		if (error instanceof WgradError) return false;
-		throw error;
-	}
 }
 
 function isFloating(dtype: DType | undefined): boolean {
@@ -124,8 +114,7 @@ export function proveFloat16(
 ): void {
 	let present = false;
 	test('float16: is it there?', () => {
-		present = hasHalf();
-		if (!present) console.log('The adapter has no shader-f16: float16 is not tested on it.');
+		present = float16Present();
 	});
 	for (const entry of entries) {
 		if (refused.includes(entry.name)) continue;

@@ -20,6 +20,7 @@ import fc from 'fast-check';
 import { test } from 'uvu';
 import { type Device, type DType, grad, init, manualSeed, sync, type Tensor, tensor, tidy, WgradError } from 'wgrad';
 import { stream } from '../ops/database';
+import { hasFloat16 } from '../proofs/half';
 import { type Case, Draw, halved, makeInput, moved, type Perturbation, roundToHalf } from './draw';
 import { setting } from './setting';
 
@@ -254,17 +255,6 @@ async function shrink(
 	return error;
 }
 
-/** Whether the adapter has float16. */
-function hasHalf(): boolean {
-	try {
-		tensor([1], { dtype: 'float16', device: 'webgpu' }).dispose();
-		return true;
-	} catch (error) {
-		if (error instanceof WgradError) return false;
-		throw error;
-	}
-}
-
 /** A test of random cases of a family. The seed is fixed unless WGRAD_SEED says otherwise; WGRAD_CASES is how many. */
 export function testRandom(family: string, draw: (d: Draw) => Case, options: RandomOptions = {}): void {
 	const seed = setting('WGRAD_SEED') ?? [...family].reduce((sum, letter) => sum * 31 + letter.charCodeAt(0), 0) % 2 ** 31;
@@ -275,7 +265,7 @@ export function testRandom(family: string, draw: (d: Draw) => Case, options: Ran
 	test(`random cases: ${family}`, () => check(family, cases, seed, CASES, options));
 	if (options.half) {
 		test(`random cases in float16: ${family}`, async () => {
-			if (hasHalf()) await check(`${family} in float16`, cases.map(halved), seed, Math.ceil(CASES / 5), {});
+			if (hasFloat16()) await check(`${family} in float16`, cases.map(halved), seed, Math.ceil(CASES / 5), {});
 			else console.log(`${family} in float16: this adapter has none`);
 		});
 	}

@@ -1,0 +1,20 @@
+/** float16, which adapters may lack. */
+import { tensor, WgradError } from 'wgrad';
+
+/** Whether the adapter has float16. Call it behind `init`. */
+export function hasFloat16(): boolean {
+	try {
+		tensor([1], { dtype: 'float16', device: 'webgpu' }).dispose();
+		return true;
+	} catch (error) {
+		if (error instanceof WgradError) return false;
+		throw error;
+	}
+}
+
+/** The same, and tells that tests go without where it is not. */
+export function float16Present(): boolean {
+	const present = hasFloat16();
+	if (!present) console.log('The adapter has no shader-f16: float16 is not tested on it.');
+	return present;
+}
