@@ -1,10 +1,12 @@
 /** Recurrent layers and their cells, in PyTorch's gate order and under its keys. */
 
 import { type CellKind, GATES } from '../backends/contract/rnn';
-import { ArgumentError, formatShape, ShapeError } from '../core/errors';
+import { ArgumentError, DTypeError, formatShape, ShapeError } from '../core/errors';
 import { checkOptions } from '../core/options';
 import { sameShape } from '../core/shape';
+import { widened } from '../ops/composed';
 import { zeros } from '../ops/creation';
+import { to } from '../ops/elementwise';
 import { checkValues } from '../ops/indexing/places';
 import { cat, reshape, select, squeeze, stack, transpose, unsqueeze } from '../ops/layout';
 import { linear } from '../ops/matmul';
@@ -38,6 +40,14 @@ export interface SequenceOptions {
 	 * throws: on WebGPU at the next read, `sync()` or `step()`.
 	 */
 	readonly lengths?: Tensor;
+}
+
+/** All dtypes are the input's. */
+function requireAlike(name: string, input: Tensor, others: Readonly<Record<string, Tensor | null>>): void {
+	for (const [what, tensor] of Object.entries(others)) {
+		if (tensor !== null && tensor.dtype !== input.dtype)
+			throw new DTypeError(`${name}: ${what} is ${tensor.dtype}, the input ${input.dtype}; convert one with .to()`);
+	}
 }
 
 function requireLengths(name: string, lengths: Tensor, steps: number, rows: number): void {
@@ -109,8 +119,9 @@ abstract class Recurrent extends Module {
 		(this as unknown as Record<string, Parameter>)[keyOf(part, layer, direction)] = parameter;
 	}
 
-	#get(part: string, layer: number, direction: number): Parameter | null {
-		return (this as unknown as Record<string, Parameter | undefined>)[keyOf(part, layer, direction)] ?? null;
+	/** A parameter, of float16 as float32: all that a layer computes is float32 but for what comes in and goes out. */
+	#get(part: string, layer: number, direction: number): Tensor | null {
+		return widened((this as unknown as Record<string, Parameter | undefined>)[keyOf(part, layer, direction)] ?? null)[0];
 	}
 
 	/** Output and last states [layers * directions, B, H] of a batch or a single sequence. */
@@ -130,14 +141,17 @@ abstract class Recurrent extends Module {
 			);
 		if (input.shape.at(-1) !== this.inputSize)
 			throw new ShapeError(`${name}: the input has ${input.shape.at(-1)} features, the layer takes ${this.inputSize}`);
+		const parameters = Object.fromEntries(this.namedParameters());
+		requireAlike(name, input, { 'the initial state': h0, 'the initial cell state': c0, ...parameters });
 		return tidy(() => {
 			const single = input.ndim === 2;
-			let x = single ? unsqueeze(input, 1) : batchFirst ? transpose(input, 0, 1) : input;
+			const [given, givenH, givenC] = widened(input, h0, c0);
+			let x = single ? unsqueeze(given, 1) : batchFirst ? transpose(given, 0, 1) : given;
 			const [steps, rows] = x.shape as [number, number];
 			if (lengths != null) requireLengths(name, lengths, steps, rows);
 			const initial = (given: Tensor | null, size: number) => {
 				const states = [this.layers * this.directions, rows, size];
-				if (given === null) return zeros(states, { dtype: input.dtype, device: input.device });
+				if (given === null) return zeros(states, { dtype: x.dtype, device: x.device });
 				const batched = single ? unsqueeze(given, 1) : given;
 				if (String(batched.shape) !== String(states))
 					throw new ShapeError(
@@ -145,7 +159,7 @@ abstract class Recurrent extends Module {
 					);
 				return batched;
 			};
-			const [h, c] = [initial(h0, this.stateSize), this.kind === 'lstm' ? initial(c0, this.hiddenSize) : null];
+			const [h, c] = [initial(givenH, this.stateSize), this.kind === 'lstm' ? initial(givenC, this.hiddenSize) : null];
 			const [lastH, lastC]: [Tensor[], Tensor[]] = [[], []];
 			for (let layer = 0; layer < this.layers; layer++) {
 				const outputs: Tensor[] = [];
@@ -171,8 +185,8 @@ abstract class Recurrent extends Module {
 				x = outputs.length === 1 ? outputs[0]! : cat(outputs, -1);
 				if (layer < this.layers - 1) x = dropout(x, { p, training: this.training });
 			}
-			const out = (states: Tensor[]) => (single ? squeeze(stack(states), 1) : stack(states));
-			const y = single ? squeeze(x, 1) : batchFirst ? transpose(x, 0, 1) : x;
+			const out = (states: Tensor[]) => to(single ? squeeze(stack(states), 1) : stack(states), input.dtype);
+			const y = to(single ? squeeze(x, 1) : batchFirst ? transpose(x, 0, 1) : x, input.dtype);
 			return { y, h: out(lastH), c: lastC.length === 0 ? null : out(lastC) };
 		});
 	}
@@ -303,8 +317,13 @@ abstract class Cell extends Module {
 				throw new ShapeError(
 					`${this.constructor.name}: the input must be [B, features] or [features], not ${formatShape(input.shape)}`,
 				);
+			const { weight_ih, weight_hh, bias_ih, bias_hh } = this;
+			const states = { 'the state': h0, 'the cell state': c0 };
+			requireAlike(this.constructor.name, input, { ...states, weight_ih, weight_hh, bias_ih, bias_hh });
 			const single = input.ndim === 1;
-			const x = single ? unsqueeze(input, 0) : input;
+			const [given, givenH, givenC] = widened(input, h0, c0);
+			const [inputWeight, weight, inputBias, bias] = widened(weight_ih, weight_hh, bias_ih, bias_hh);
+			const x = single ? unsqueeze(given, 0) : given;
 			const initial = (given: Tensor | null) =>
 				given === null
 					? zeros([x.shape[0]!, this.hiddenSize], { dtype: x.dtype, device: x.device })
@@ -312,13 +331,14 @@ abstract class Cell extends Module {
 						? unsqueeze(given, 0)
 						: given;
 			const { h, c } = recurrent(this.kind, {
-				x: unsqueeze(linear(x, this.weight_ih, this.bias_ih), 0),
-				h0: initial(h0),
-				c0: this.kind === 'lstm' ? initial(c0) : null,
-				weight: this.weight_hh,
-				bias: this.bias_hh,
+				x: unsqueeze(linear(x, inputWeight, inputBias), 0),
+				h0: initial(givenH),
+				c0: this.kind === 'lstm' ? initial(givenC) : null,
+				weight,
+				bias,
 			});
-			return { h: single ? squeeze(h, 0) : h, c: c === null ? null : single ? squeeze(c, 0) : c };
+			const out = (state: Tensor) => to(single ? squeeze(state, 0) : state, input.dtype);
+			return { h: out(h), c: c === null ? null : out(c) };
 		});
 	}
 }

@@ -11,10 +11,10 @@ import { grad } from '../autograd/backward';
 import { isGradEnabled } from '../autograd/modes';
 import { recordMany, setRequiresGrad } from '../autograd/tape';
 import { type CellKind, GATES, KEPT } from '../backends/contract/rnn';
-import { DTypeError, formatShape, ShapeError } from '../core/errors';
+import { formatShape, ShapeError } from '../core/errors';
 import { sameShape } from '../core/shape';
 import { emptyOn, type Tensor, viewOf } from '../tensor';
-import { inFloat32 } from './composed';
+import { composed } from './composed';
 import { arange } from './creation';
 import { add, lt, mul, relu, sigmoid, sub, tanh, where } from './elementwise';
 import { chunk, flip, narrow, reshape, select, stack, transpose, unflatten, unsqueeze } from './layout';
@@ -58,8 +58,6 @@ function check(operation: string, kind: CellKind, { x, h0, c0, weight, bias, pro
 				`${operation}: ${name} has shape ${formatShape(given.shape)}; with weights ${formatShape(weight.shape)} it must be ${formatShape(expected)}`,
 			);
 		}
-		if (given.dtype !== x.dtype)
-			throw new DTypeError(`${operation}: ${name} is ${given.dtype}, the input ${x.dtype}; convert one with .to()`);
 	};
 	if (x.ndim !== 3) throw new ShapeError(`${operation}: x must be [T, B, ${gates} H], not ${formatShape(x.shape)}`);
 	const rows = x.shape[1]!;
@@ -72,7 +70,10 @@ function check(operation: string, kind: CellKind, { x, h0, c0, weight, bias, pro
 	requireSameDevice(operation, x, ...[weight, h0, c0, bias, projection, lengths].filter((tensor) => tensor != null));
 }
 
-/** Runs a cell over a sequence; `reverse` from its end to its beginning. Differentiable with respect to all but the lengths. */
+/**
+ * Runs a cell over a sequence; `reverse` from its end to its beginning. Differentiable with respect to all but the lengths. The caller has
+ * seen to it that all dtypes are one, and none float16.
+ */
 export function recurrent(
 	kind: CellKind,
 	input: RecurrentInput,
@@ -80,11 +81,9 @@ export function recurrent(
 ): RecurrentOutput {
 	const operation = kind === 'lstm' || kind === 'gru' ? kind : 'rnn';
 	check(operation, kind, input);
-	const { lengths } = input;
-	const tensors = [input.x, input.h0, input.weight, input.c0, input.bias, input.projection] as const;
-	const [y, h, c] = inFloat32('recurrent', tensors, (x, h0, weight, c0, bias, projection): [Tensor, Tensor, Tensor | null] => {
-		const wide = { x, h0, weight, c0, bias, projection, lengths };
-		const [hidden, last] = projection ? composed(kind, wide, reverse) : fused(operation, kind, wide, reverse);
+	const { x, projection, lengths } = input;
+	const [y, h, c] = composed('recurrent', (): [Tensor, Tensor, Tensor | null] => {
+		const [hidden, last] = projection ? stepwise(kind, input, reverse) : fused(operation, kind, input, reverse);
 		const steps = x.shape[0]!;
 		const states = narrow(hidden, 0, 1, steps);
 		const outputs = reverse ? flip(states, [0]) : states;
@@ -275,7 +274,7 @@ function copyOf(x: Tensor): Tensor {
 }
 
 /** The layer again, of operations that can be differentiated any number of times; gives all slots of the state, and the last cell state. */
-function composed(
+function stepwise(
 	kind: CellKind,
 	{ x, h0, c0, weight, bias, projection, lengths }: RecurrentInput,
 	reverse: boolean,
@@ -340,7 +339,7 @@ function composedBackward(
 		c0: c0 === null ? null : rest.at(-1)!,
 		lengths: layer.lengths,
 	};
-	const [hidden, cell] = composed(kind, again, reverse);
+	const [hidden, cell] = stepwise(kind, again, reverse);
 	const outputs = [...(gradHidden === null ? [] : [hidden]), ...(gradCell === null || cell === null ? [] : [cell])];
 	const gradOutputs = [...(gradHidden === null ? [] : [gradHidden]), ...(gradCell === null || cell === null ? [] : [gradCell])];
 	return grad(outputs, copies, { gradOutputs, createGraph: true, allowUnused: true });

@@ -44,5 +44,5 @@ testRandom(
 		};
 		return d.case(kind, [x, ...states, ...parameters, ...lengths], call, { ...options, inputs, hidden });
 	},
-	{ ulps: 64 },
+	{ ulps: 64, half: true },
 );
