@@ -10,6 +10,8 @@
  *   sgd   plain, or with a momentum buffer (nesterov, dampening)
  *   adam  L2 or decoupled decay, with or without the running maximum of amsgrad
  *
+ * Gradient and parameter are of the storage type, the state is f32: in f16 squares of gradients would vanish.
+ *
  * Ladder: scalar, for odd offsets and f16 rows; vec4, which moves two to four times the bytes per second.
  */
 import { wgsl } from 'wgsl-preprocessor';
@@ -62,7 +64,7 @@ struct Params {
 @group(0) @binding(1) var<storage, read> gradients: array<${element}>;
 @group(0) @binding(2) var<storage, read_write> params: array<${element}>;
 #if ${variant.extra}
-@group(0) @binding(3) var<storage, read_write> buffers: array<${element}>;
+@group(0) @binding(3) var<storage, read_write> buffers: array<${value}>;
 #endif
 ${INDEX}
 @compute @workgroup_size(64)
@@ -76,9 +78,9 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
 	var direction = g;
 #if ${variant.extra}
 	if (p.first == 0u) {
-		direction = p.momentum * ${value}(buffers[p.bufferOffset + i]) + p.keep * g;
+		direction = p.momentum * buffers[p.bufferOffset + i] + p.keep * g;
 	}
-	buffers[p.bufferOffset + i] = ${element}(direction);
+	buffers[p.bufferOffset + i] = direction;
 	if (p.nesterov != 0u) {
 		direction = g + p.momentum * direction;
 	}
@@ -124,10 +126,10 @@ struct Params {
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> gradients: array<${element}>;
 @group(0) @binding(2) var<storage, read_write> params: array<${element}>;
-@group(0) @binding(3) var<storage, read_write> means: array<${element}>;
-@group(0) @binding(4) var<storage, read_write> squares: array<${element}>;
+@group(0) @binding(3) var<storage, read_write> means: array<${value}>;
+@group(0) @binding(4) var<storage, read_write> squares: array<${value}>;
 #if ${variant.extra}
-@group(0) @binding(5) var<storage, read_write> largest: array<${element}>;
+@group(0) @binding(5) var<storage, read_write> largest: array<${value}>;
 #endif
 ${INDEX}
 @compute @workgroup_size(64)
@@ -138,14 +140,14 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
 	}
 	let param = ${value}(params[p.paramOffset + i]);
 	let g = p.gradientSign * ${value}(gradients[p.gradientOffset + i]) + p.weightDecay * param + p.l1 * sign(param);
-	let m = p.beta1 * ${value}(means[p.mOffset + i]) + p.rest1 * g;
-	let v = p.beta2 * ${value}(squares[p.vOffset + i]) + p.rest2 * g * g;
-	means[p.mOffset + i] = ${element}(m);
-	squares[p.vOffset + i] = ${element}(v);
+	let m = p.beta1 * means[p.mOffset + i] + p.rest1 * g;
+	let v = p.beta2 * squares[p.vOffset + i] + p.rest2 * g * g;
+	means[p.mOffset + i] = m;
+	squares[p.vOffset + i] = v;
 	var scale = v;
 #if ${variant.extra}
-	scale = max(${value}(largest[p.largestOffset + i]), v);
-	largest[p.largestOffset + i] = ${element}(scale);
+	scale = max(largest[p.largestOffset + i], v);
+	largest[p.largestOffset + i] = scale;
 #endif
 	params[p.paramOffset + i] = ${element}(param - p.shrink * param - p.stepSize * m / (sqrt(scale) / p.rootCorrection2 + p.eps));
 }

@@ -14,6 +14,8 @@
  *   radam     Adam that trusts its square when enough steps have been seen
  *   lion      sign of a mean          ema       moving average of a parameter
  *
+ * Gradient and parameter are of the storage type, the state is f32, as in optimizer.wgsl.ts.
+ *
  * Ladder: scalar, for odd offsets; vec4, which moves two to four times the bytes per second.
  */
 import { wgsl } from 'wgsl-preprocessor';
@@ -58,7 +60,7 @@ struct Params {
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> gradients: array<Element>;
 @group(0) @binding(2) var<storage, read_write> params: array<Element>;
-${names.map((slot, i) => `@group(0) @binding(${i + 3}) var<storage, read_write> ${slot}Buffer: array<Element>;`).join('\n')}
+${names.map((slot, i) => `@group(0) @binding(${i + 3}) var<storage, read_write> ${slot}Buffer: array<Value>;`).join('\n')}
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
@@ -68,9 +70,9 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
 	}
 	var param = Value(params[p.paramOffset + i]);
 	let g = p.gradientSign * Value(gradients[p.gradientOffset + i]) + p.weightDecay * param + p.l1 * sign(param);
-	${names.map((slot) => `var ${slot} = Value(${slot}Buffer[p.${slot}Offset + i]);`).join('\n\t')}
+	${names.map((slot) => `var ${slot} = ${slot}Buffer[p.${slot}Offset + i];`).join('\n\t')}
 	${formula(variant)}
-	${names.map((slot) => `${slot}Buffer[p.${slot}Offset + i] = Element(${slot});`).join('\n\t')}
+	${names.map((slot) => `${slot}Buffer[p.${slot}Offset + i] = ${slot};`).join('\n\t')}
 	params[p.paramOffset + i] = Element(param);
 }
 `,

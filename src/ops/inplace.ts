@@ -18,6 +18,7 @@ import { checkOptions } from '../core/options';
 import type { Shape } from '../core/shape';
 import { closeScope, onNodeCreated, openScope } from '../scope';
 import { empty, emptyOn, Tensor } from '../tensor';
+import { widened } from './composed';
 import { type AddOptions, type BinaryRules, type DivOptions, inPlaceRule, RULES } from './elementwise/binary';
 import { to } from './elementwise/cast';
 import { cloneAs } from './layout/views';
@@ -131,6 +132,13 @@ export function putBack(operation: string, packed: Tensor, x: Tensor): void {
 	}
 	x.storage.version++;
 	x.storage.lastWriter = operation;
+}
+
+/** Has `write` change x, of float16 as a copy in float32: several writes then round once. */
+export function writeWide(x: Tensor, write: (target: Tensor) => void): void {
+	const [target] = widened(x);
+	write(target);
+	if (target !== x) copy_(x, target);
 }
 
 /** The source with x's shape and dtype, in memory that the write does not touch. */

@@ -3,9 +3,10 @@ import { noGrad } from '../autograd/modes';
 import { ArgumentError } from '../core/errors';
 import { pickOptions } from '../core/options';
 import { checkState, isNumber, isObject } from '../core/state';
+import { widened } from '../ops/composed';
 import { zeros, zerosLike } from '../ops/creation';
 import { abs, add, mul, neg, sign, sub } from '../ops/elementwise';
-import { add_, copy_ } from '../ops/inplace';
+import { add_, copy_, writeWide } from '../ops/inplace';
 import { cat, clone, contiguous, detach, narrow, reshape } from '../ops/layout';
 import { dot } from '../ops/matmul';
 import { amax, sum } from '../ops/reduce';
@@ -177,7 +178,7 @@ export class LBFGS extends Optimizer<LBFGSOptions> {
 		const direct = maximize ? -own : own;
 		const gradient = noGrad(() =>
 			tidy(() => {
-				const flat = cat(params.map((param) => reshape(param.grad ?? zerosLike(param), [-1])));
+				const flat = cat(params.map((param) => reshape(widened(param.grad ?? zerosLike(param))[0], [-1])));
 				return maximize ? neg(flat) : flat;
 			}),
 		);
@@ -194,7 +195,9 @@ export class LBFGS extends Optimizer<LBFGSOptions> {
 	}
 
 	#flatParameters(): Tensor {
-		return noGrad(() => tidy(() => cat(this.paramGroups[0]!.params.map((param) => reshape(contiguous(detach(param)), [-1])))));
+		return noGrad(() =>
+			tidy(() => cat(this.paramGroups[0]!.params.map((param) => reshape(widened(contiguous(detach(param)))[0], [-1])))),
+		);
 	}
 
 	/** Learns from the last step, if there was one, and applies the inverse Hessian to the gradient: the two-loop recursion. */
@@ -249,7 +252,8 @@ export class LBFGS extends Optimizer<LBFGSOptions> {
 			tidy(() => {
 				let offset = 0;
 				for (const param of this.paramGroups[0]!.params) {
-					add_(param, reshape(narrow(direction, 0, offset, param.size), param.shape), { alpha: t });
+					const step = reshape(narrow(direction, 0, offset, param.size), param.shape);
+					writeWide(param, (target) => add_(target, step, { alpha: t }));
 					offset += param.size;
 				}
 			}),
@@ -320,7 +324,8 @@ export class LBFGS extends Optimizer<LBFGSOptions> {
 		const vector = (key: string): Tensor | null => {
 			const value = own[key];
 			if (!(value instanceof Tensor)) return null;
-			return noGrad(() => copy_(zeros([size], pickOptions(params[0]!, 'dtype', 'device')), reshape(value, [size])));
+			const [like] = widened(params[0]!);
+			return noGrad(() => copy_(zeros([size], pickOptions(like, 'dtype', 'device')), reshape(value, [size])));
 		};
 		const number = (key: string, otherwise: number) => (own[key] as number | undefined) ?? otherwise;
 		this.#iterations = number('nIter', 0);

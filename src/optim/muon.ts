@@ -1,7 +1,8 @@
 /** Muon. */
 import { ArgumentError, formatShape } from '../core/errors';
+import { widened } from '../ops/composed';
 import { add, clamp, mul, neg, reciprocal, sign } from '../ops/elementwise';
-import { add_, mul_, sub_ } from '../ops/inplace';
+import { add_, mul_, sub_, writeWide } from '../ops/inplace';
 import { transpose } from '../ops/layout';
 import { matmul } from '../ops/matmul';
 import { norm } from '../ops/reduce';
@@ -75,13 +76,16 @@ export class Muon extends Optimizer<MuonOptions> {
 		const [rows, columns] = [param.shape[0]!, param.shape[1]!];
 		const factor = adjustLr === 'original' ? Math.sqrt(Math.max(1, rows / columns)) : 0.2 * Math.sqrt(Math.max(rows, columns));
 		tidy(() => {
-			let g = maximize ? neg(gradient) : gradient;
+			const [wide] = widened(gradient);
+			let g = maximize ? neg(wide) : wide;
 			if (l1 !== 0) g = add(g, sign(param), { alpha: l1 });
 			add_(mul_(buffer, momentum), g, { alpha: 1 - momentum });
 			const direction = nesterov ? add(mul(g, 1 - momentum), buffer, { alpha: momentum }) : buffer;
 			const orthogonal = orthogonalized(direction, group);
-			if (weightDecay !== 0) mul_(param, 1 - lr * weightDecay);
-			sub_(param, orthogonal, { alpha: lr * factor });
+			writeWide(param, (target) => {
+				if (weightDecay !== 0) mul_(target, 1 - lr * weightDecay);
+				sub_(target, orthogonal, { alpha: lr * factor });
+			});
 		});
 	}
 }

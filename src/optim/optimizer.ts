@@ -180,11 +180,12 @@ export abstract class Optimizer<O extends CommonOptions> {
 		return step;
 	}
 
-	/** A state tensor of zeros like `param`, made when first asked for. */
+	/** A state tensor of zeros like `param`, of float32 for float16, made when first asked for. */
 	protected slot(state: ParamState, key: string, param: Tensor): Tensor {
 		const existing = state[key];
 		if (existing instanceof Tensor) return existing;
-		const made = keep(zeros(param.shape, { dtype: param.dtype, device: param.device }));
+		const dtype = param.dtype === 'float16' ? 'float32' : param.dtype;
+		const made = keep(zeros(param.shape, { dtype, device: param.device }));
 		state[key] = made;
 		return made;
 	}

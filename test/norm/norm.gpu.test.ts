@@ -19,6 +19,8 @@ import {
 	zeros,
 } from 'wgrad';
 import { stream } from '../ops/database';
+import { hasFloat16 } from '../proofs/half';
+import { roundToHalf } from '../random/draw';
 
 test.before(async () => {
 	await init({ device: 'webgpu' });
@@ -168,6 +170,31 @@ onBoth('gradients of nearly equal elements far from 0 are those of float64', asy
 	for (const level of [100.1, 1000.1, 100000.1]) {
 		await checkNear(device, level, [3, 4, 5, 7], 1);
 		await checkNear(device, level, [5, 4, 3, 2], 40);
+	}
+});
+
+interface Statistics {
+	readonly runningMean: Tensor;
+	readonly runningVar: Tensor;
+	readonly momentum: number;
+}
+
+test('running statistics of float16 are rounded once', async () => {
+	if (!hasFloat16()) return;
+	const next = stream('half statistics');
+	const values = roundToHalf(Array.from({ length: 4 * 2 * 9 }, () => 30 + 8 * next()));
+	const old = roundToHalf([29.3, 31.7]);
+	const tracked = async (device: Device, dtype: 'float16' | 'float64', norm: (x: Tensor, options: Statistics) => Tensor) => {
+		const [runningMean, runningVar] = [tensor(old, { device, dtype }), tensor(old, { device, dtype })];
+		const x = tensor(values, { shape: [4, 2, 9], device, dtype });
+		norm(x, { runningMean, runningVar, momentum: 0.3 });
+		return [...(await runningMean.data()), ...(await runningVar.data())];
+	};
+	const norms = [instanceNorm, (x: Tensor, options: Statistics) => batchNorm(x, { ...options, training: true })];
+	for (const norm of norms) {
+		const [actual, expected] = await Promise.all([tracked('webgpu', 'float16', norm), tracked('cpu', 'float64', norm)]);
+		for (const [i, value] of expected.entries())
+			assert.ok(Math.abs(actual[i]! - value) <= 2 ** -11 * 1.001 * value, `${actual[i]} instead of ${value}`);
 	}
 });
 

@@ -1,6 +1,6 @@
 /**
  * Optimizer steps: one kernel updates a parameter and its state in place. All views are contiguous at any offset, of one size and
- * floating dtype, each in a storage of its own. Learning rates and step counts are numbers, so that no step compiles anew.
+ * floating dtype, each in a storage of its own; the state of float16 parameters is float32. Learning rates and step counts are numbers, so that no step compiles anew.
  *
  * In all of them the gradient is first g = (maximize ? -gradient : gradient) + weightDecay * param + l1 * sign(param), where a decoupled weight
  * decay is left out and applied to the parameter instead: param -= lr * weightDecay * param.

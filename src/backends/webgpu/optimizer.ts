@@ -21,6 +21,11 @@ function takesQuads(views: readonly View[], size: number): boolean {
 	return views.every((view, i) => view.offset % 4 === 0 && (i === 0 || ownsTail(view, size)));
 }
 
+/** Read are all, written all but the gradient. */
+function bytesOf(views: readonly View[], size: number): number {
+	return views.reduce((sum, { dtype }, i) => sum + (i === 0 ? 1 : 2) * size * (dtype === 'float16' ? 2 : 4), 0);
+}
+
 export function optimizerKernels(gpu: Gpu): OptimizerKernels {
 	function update(
 		kernel: ShaderTemplate<OptimizerVariant>,
@@ -45,7 +50,7 @@ export function optimizerKernels(gpu: Gpu): OptimizerKernels {
 			params: [count, ...offsets, ...scalars],
 			grid: [Math.ceil(count / WORKGROUP)],
 			flops: flops * size,
-			bytes: (2 * views.length - 1) * size * (storage === 'f16' ? 2 : 4),
+			bytes: bytesOf(views, size),
 		});
 	}
 
@@ -74,7 +79,7 @@ export function optimizerKernels(gpu: Gpu): OptimizerKernels {
 			],
 			grid: [Math.ceil(count / WORKGROUP)],
 			flops: flops * size,
-			bytes: (2 * views.length - 1) * size * (storage === 'f16' ? 2 : 4),
+			bytes: bytesOf(views, size),
 		});
 	}
 

@@ -3,9 +3,9 @@ import { noGrad } from '../../autograd/modes';
 import { ArgumentError, formatShape } from '../../core/errors';
 import { checkOptions } from '../../core/options';
 import type { Tensor } from '../../tensor';
-import { composed } from '../composed';
+import { composed, widened } from '../composed';
 import { mul } from '../elementwise';
-import { add_, mul_ } from '../inplace';
+import { add_, mul_, writeWide } from '../inplace';
 import { reshape } from '../layout';
 import { mean, variance } from '../reduce';
 import { batchNorm, requireRunning } from './batch';
@@ -51,11 +51,12 @@ export function instanceNorm(x: Tensor, options: InstanceNormOptions = {}): Tens
 function track(x: Tensor, runningMean: Tensor, runningVar: Tensor, momentum: number): void {
 	composed('instanceNorm', () =>
 		noGrad(() => {
+			const [wide] = widened(x);
 			for (const [running, now] of [
-				[runningMean, mean(x, 2)],
-				[runningVar, variance(x, 2)],
+				[runningMean, mean(wide, 2)],
+				[runningVar, variance(wide, 2)],
 			] as const) {
-				add_(mul_(running, 1 - momentum), mul(mean(now, 0), momentum));
+				writeWide(running, (target) => add_(mul_(target, 1 - momentum), mul(mean(now, 0), momentum)));
 			}
 		}),
 	);
