@@ -4,6 +4,7 @@ import { compareProgram } from '../random/programs';
 import { makeWrongCalls } from '../random/wrong';
 import { below, type Campaign, type Random } from './campaign';
 import { damagedCheckpoints, forgedCheckpoints } from './checkpoints';
+import { longLoop } from './loops';
 import { changedSafetensors } from './safetensors';
 import { writers } from './writers';
 
@@ -46,4 +47,5 @@ export const CAMPAIGNS: Readonly<Record<string, Entry>> = {
 	'forged checkpoints': onHost(forgedCheckpoints),
 	'wrong calls': onDevice(wrongCalls),
 	'random programs': onDevice(randomPrograms),
+	'long loops': onDevice(longLoop),
 };

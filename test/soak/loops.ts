@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { crossEntropy, memory, nn, optim, type Tensor, tidy } from 'wgrad';
 import { ArrayDataset, DataLoader, type Fields, MapDataset } from 'wgrad/data';
+import { type Counts, pick, type Random } from './campaign';
 
 /** What a loop holds after so many steps. */
 export interface Held {
@@ -23,36 +24,66 @@ const INPUTS = 16;
 /** The ways in which programs treat the tensors of a step. */
 export const habits = {
 	/** As the README recommends. */
-	tidy: (steps: number, note: Note) => overBatches(steps, note, (train, x, y) => tidy(() => void train(x, y)), dispose),
+	tidy: (note: Note) => overBatches(note, (train, x, y) => tidy(() => void train(x, y)), dispose),
 	/** Everything is dropped. */
-	dropped: (steps: number, note: Note) => overBatches(steps, note, (train, x, y) => void train(x, y)),
+	dropped: (note: Note) => overBatches(note, (train, x, y) => void train(x, y)),
 	/** The losses of all steps stay; their tensors are all that may grow. */
-	losses: (steps: number, note: Note) => {
+	losses: (note: Note) => {
 		const losses: Tensor[] = [];
-		return overBatches(steps, note, (train, x, y) => void losses.push(train(x, y).detach()));
+		return overBatches(note, (train, x, y) => void losses.push(train(x, y).detach()));
 	},
 	/** Each step takes the first batch of a new iterator, which is dropped with the batches that it has made ahead. */
 	iterators: abandonedIterators,
 } as const;
 
-type Train = (x: Tensor, y: Tensor) => Tensor;
-type Note = (step: number) => void | Promise<void>;
+export type Habit = keyof typeof habits;
 
-/** Runs a loop and tells what it holds at each of `marks`, in rising order; the last is its length. */
+type Train = (x: Tensor, y: Tensor) => Tensor;
+/** Told of every step; whether the loop goes on. */
+type Note = (step: number) => boolean;
+
+/**
+ * Runs a loop and tells what it holds at each of `marks`, in rising order. It ends at the last one, or, once it has come to the first,
+ * at `deadline`, a time of `performance.now()`.
+ */
 export async function runLoop(
-	habit: keyof typeof habits,
+	habit: Habit,
 	marks: readonly number[],
-	onHeld: (held: Held) => void = () => {},
+	{ deadline = Number.POSITIVE_INFINITY, onHeld }: { deadline?: number; onHeld?: (held: Held) => void } = {},
 ): Promise<Held[]> {
 	const start = performance.now();
 	const all: Held[] = [];
-	await habits[habit](marks.at(-1)!, async (step) => {
-		if (!marks.includes(step)) return;
-		const held = holding(step, (performance.now() - start) / 1000);
-		all.push(held);
-		onHeld(held);
+	await habits[habit]((step) => {
+		const ends = step === marks.at(-1) || (all.length > 0 && performance.now() > deadline);
+		if (ends || marks.includes(step)) {
+			const held = holding(step, (performance.now() - start) / 1000);
+			all.push(held);
+			onHeld?.(held);
+		}
+		return !ends;
 	});
 	return all;
+}
+
+/** Throws unless a loop holds at its last mark much what it held at its first, but for losses that it keeps. */
+export function requireFlat(habit: Habit, all: readonly Held[]): void {
+	const [first, last] = [all[0]!, all.at(-1)!];
+	const kept = habit === 'losses' ? last.step - first.step : 0;
+	const grown = {
+		tensors: last.tensors - first.tensors > kept + 5000,
+		live: last.live - first.live > kept * 256 + 8 * 2 ** 20,
+		maps: last.maps - first.maps > 6000,
+	};
+	if (Object.values(grown).some(Boolean))
+		throw new Error(`the loop '${habit}' holds ever more: ${JSON.stringify(first)}, then ${JSON.stringify(last)}`);
+}
+
+/** A loop of one habit. */
+export async function longLoop(random: Random, deadline: number): Promise<Counts> {
+	const habit = pick(random, Object.keys(habits) as Habit[]);
+	const held = await runLoop(habit, [500, 1_000_000], { deadline });
+	requireFlat(habit, held);
+	return { steps: held.at(-1)!.step };
 }
 
 function holding(step: number, seconds: number): Held {
@@ -97,33 +128,32 @@ function dispose(x: Tensor, y: Tensor): void {
 }
 
 async function overBatches(
-	steps: number,
 	note: Note,
 	body: (train: Train, x: Tensor, y: Tensor) => void,
 	after: (x: Tensor, y: Tensor) => void = () => {},
 ): Promise<void> {
 	const train = trainer();
 	const loader = new DataLoader(samples(BATCHES), { batchSize: BATCH, shuffle: true, seed: 1 });
-	for (let step = 0; step < steps; ) {
+	let step = 0;
+	for (;;) {
 		for await (const [x, y] of loader) {
 			body(train, x!, y!);
 			after(x!, y!);
-			await note(++step);
-			if (step === steps) break;
+			if (!note(++step)) return;
 		}
 	}
 }
 
-async function abandonedIterators(steps: number, note: Note): Promise<void> {
+async function abandonedIterators(note: Note): Promise<void> {
 	const train = trainer();
 	const dataset = new MapDataset(samples(10), async (fields: Fields) => {
 		await Promise.resolve();
 		return fields;
 	});
 	const loader = new DataLoader(dataset, { batchSize: 2, shuffle: true, seed: 1 });
-	for (let step = 1; step <= steps; step++) {
+	let step = 0;
+	do {
 		const { value } = await loader[Symbol.asyncIterator]().next();
 		train(value[0], value[1]);
-		await note(step);
-	}
+	} while (note(++step));
 }

@@ -1,0 +1,16 @@
+/** Training loops of every habit for a moment; `npm run soak` runs them longer. */
+import { test } from 'uvu';
+import { init } from 'wgrad';
+import { type Habit, habits, requireFlat, runLoop } from './soak/loops';
+
+test.before(async () => {
+	await init({ device: 'webgpu' });
+});
+
+for (const habit of Object.keys(habits) as Habit[]) {
+	test(`the loop '${habit}' holds after 800 steps what it held after 200`, async () => {
+		requireFlat(habit, await runLoop(habit, [200, 800]));
+	});
+}
+
+test.run();
