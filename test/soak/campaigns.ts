@@ -4,6 +4,7 @@ import { compareProgram } from '../random/programs';
 import { makeWrongCalls } from '../random/wrong';
 import { below, type Campaign, type Random } from './campaign';
 import { damagedCheckpoints, forgedCheckpoints } from './checkpoints';
+import { killedRuns } from './killedRuns';
 import { longLoop } from './loops';
 import { changedSafetensors } from './safetensors';
 import { writers } from './writers';
@@ -42,6 +43,7 @@ const onDevice = (campaign: Campaign): Entry => ({
 
 export const CAMPAIGNS: Readonly<Record<string, Entry>> = {
 	writers: onHost(writers),
+	'killed runs': onHost(killedRuns),
 	'changed safetensors': onHost(changedSafetensors),
 	'damaged checkpoints': onHost(damagedCheckpoints),
 	'forged checkpoints': onHost(forgedCheckpoints),

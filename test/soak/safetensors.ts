@@ -37,6 +37,8 @@ const READ: Readonly<Record<string, readonly [bytes: number, get: Getter]>> = {
 const DTYPES = Object.keys(READ);
 const NAMES = [
 	'weight',
+	'../../etc/passwd',
+	'/tmp/x',
 	'layer.0.bias',
 	'é',
 	'中.文',

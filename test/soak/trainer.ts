@@ -1,5 +1,5 @@
 /**
- * A program that trains with everything that has a state, for resume.test.ts to kill: `killed.mjs FOLDER`. It goes on from the checkpoint in
+ * A program that trains with everything that has a state, for killedRuns.ts to kill: `trainer.mjs FOLDER`. It goes on from the checkpoint in
  * the folder, if there is one, says each step on its output, and writes what came out at its end.
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
