@@ -38,7 +38,12 @@ export default {
 		layer('tensor-file', '^src/(tensor|scope)\\.ts$', [backends, core], 'tensor.ts knows neither tape nor operation'),
 		layer('autograd', autograd, [tensor, backends, core], 'the tape knows no operation'),
 		layer('ops', ops, [tensor, autograd, backends, core], 'operations stand on tensors and the tape'),
-		layer('built', built, [ops, '^src/methods\\.ts$', tensor, autograd, backends, core], 'what is built on the engine'),
+		layer(
+			'built',
+			built,
+			['^src/init\\.ts$', ops, '^src/methods\\.ts$', tensor, autograd, backends, core],
+			'what is built on the engine',
+		),
 		layer('methods', '^src/(methods|otherNames)\\.ts$', [ops, tensor, autograd, backends, core], 'methods come from operations'),
 		layer('init', '^src/init\\.ts$', [tensor, backends, core], 'starting and stopping needs devices and what lives on them'),
 		layer('library', '^src/', [shaders], 'the library imports nothing of its tests, benchmarks and examples'),

@@ -25,6 +25,8 @@ export interface DeviceInfo {
 }
 
 let webgpu: WebGPUBackend | null = null;
+/** How the latest device was asked for, and what it is. */
+let latest: { readonly options: InitOptions; readonly description: string } | null = null;
 /** Settles when the calls of `init` and `shutdown` so far are done: they take effect one after another, in their order. */
 let turn: Promise<unknown> = Promise.resolve();
 
@@ -62,13 +64,15 @@ export async function init(options: InitOptions = {}): Promise<DeviceInfo> {
 }
 
 /** Makes the running backend, or a new one, that of the default device. */
-async function start({ adapter, powerPreference }: InitOptions): Promise<WebGPUBackend> {
-	if (webgpu !== null) {
+async function start(options: InitOptions): Promise<WebGPUBackend> {
+	const { adapter, powerPreference } = options;
+	if (webgpu !== null && webgpu.loss === undefined) {
 		setDefaultDevice('webgpu');
 		return webgpu;
 	}
 	const backend = await createWebGPUBackend({ adapter, powerPreference });
 	webgpu = backend;
+	latest = { options, description: backend.info.description };
 	registerBackend(backend);
 	void backend.lost.then((loss) => forget(backend, loss));
 	return backend;
@@ -78,6 +82,37 @@ function forget(backend: WebGPUBackend, loss: DeviceLostError): void {
 	if (webgpu !== backend) return;
 	webgpu = null;
 	unregisterBackend('webgpu', loss);
+}
+
+const MILLISECONDS_TO_FIND_A_DEVICE = 10_000;
+
+/**
+ * A new device in the place of one that was lost, asked for in the same way; nothing where one runs. A driver that was reset needs some time:
+ * it is asked again for ten seconds.
+ */
+export async function renewDevice(caller: string): Promise<void> {
+	const before = latest;
+	let options = before?.options ?? {};
+	const deadline = performance.now() + MILLISECONDS_TO_FIND_A_DEVICE;
+	for (let pause = 50; ; pause *= 2) {
+		try {
+			await init({ ...options, device: 'webgpu' });
+			break;
+		} catch (error) {
+			if (!(error instanceof DeviceError)) throw error;
+			if (performance.now() > deadline)
+				throw new DeviceError(`${caller}: the device was lost, and there is no new one. ${error.message}`, { cause: error });
+		}
+		// An adapter may give one device only: the next tries find one.
+		const { adapter: _, ...others } = options;
+		options = others;
+		await new Promise((resolve) => setTimeout(resolve, pause));
+	}
+	if (before !== null && latest!.description !== before.description) {
+		console.warn(
+			`wgrad: ${caller} goes on on another adapter, ${latest!.description} in the place of ${before.description}; last digits may differ`,
+		);
+	}
 }
 
 /** Gives the device and all of its memory back, once an `init()` under way is done. Tensors on it are gone; `init()` starts anew. */

@@ -189,8 +189,25 @@ interface SavedParts {
 	readonly ema?: EMAState;
 }
 
+/** Where a checkpoint is. */
+export interface CheckpointPlace {
+	readonly name: string;
+	readonly store: CheckpointStore;
+}
+
+const lastPlaces = new WeakMap<Module, CheckpointPlace>();
+
+/** Remembers the checkpoint of `model` that was written or read last. */
+export function noteCheckpoint(model: Module | undefined, place: CheckpointPlace): void {
+	if (model !== undefined) lastPlaces.set(model, place);
+}
+
+export function lastCheckpoint(model: Module): CheckpointPlace | undefined {
+	return lastPlaces.get(model);
+}
+
 /** Gives the parts and `generator` the state that `stateOf` took. */
-export function restore(
+export function restoreParts(
 	parts: CheckpointParts,
 	tree: CheckpointTree,
 	source: string,
@@ -257,6 +274,7 @@ export async function saveCheckpoint(
 	const own = stateOf(parts);
 	try {
 		await store.write(name, await encodeCheckpoint({ parts: own, extra }));
+		noteCheckpoint(parts.model, { name, store });
 	} finally {
 		releaseTree(own);
 	}
@@ -275,7 +293,8 @@ export async function loadCheckpoint(
 		{ parts: isObject, extra: () => true },
 	);
 	try {
-		restore(parts, saved, `checkpoint '${name}'`);
+		restoreParts(parts, saved, `checkpoint '${name}'`);
+		noteCheckpoint(parts.model, { name, store });
 	} finally {
 		releaseTree(saved);
 	}

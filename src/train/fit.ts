@@ -16,6 +16,8 @@ import { Meters } from './meters';
 import { checkFitOptions, type FitOptions, resolveScheduler } from './options';
 import { platform } from './platform';
 import { ProgressCallback } from './progress';
+import { keepOnHost, requireReadable, runThroughLosses } from './recovery';
+import { MemoryStore } from './store';
 
 /**
  * Trains a model, and returns what happened.
@@ -97,6 +99,9 @@ export async function train(model: Module, data: Data, options: FitOptions, gene
 				};
 	const scheduler = resolveScheduler(options, validation !== null);
 	await model.to(device);
+	const resumes = options.onDeviceLost === 'resume' && device === 'webgpu';
+	if (resumes) for (const part of [data, options.validationData]) requireReadable(part);
+	const putBack = resumes ? await keepOnHost([data, options.validationData, options.loss]) : () => {};
 	const loop = new TrainingLoop({
 		model,
 		optimizer,
@@ -112,6 +117,7 @@ export async function train(model: Module, data: Data, options: FitOptions, gene
 		ema,
 		clip: options,
 		generator,
+		snapshots: resumes ? new MemoryStore() : null,
 		callbacks: callbacksOf(options),
 		settings: settingsOf(model, options, {
 			device,
@@ -123,7 +129,12 @@ export async function train(model: Module, data: Data, options: FitOptions, gene
 	model.train();
 	try {
 		await resume(loop, options.resumeFrom);
-		return await loop.run();
+		if (!resumes) return await loop.run();
+		const renew = () => {
+			putBack();
+			objective.dispose();
+		};
+		return await runThroughLosses(loop, renew, options.verbose === 0);
 	} finally {
 		for (const [module, training] of modes) module.training = training;
 		objective.dispose();
@@ -135,8 +146,10 @@ async function resume(loop: TrainingLoop, from: FitOptions['resumeFrom']): Promi
 	const { name, store = platform().checkpoints, optional = false } = typeof from === 'string' ? { name: from } : from;
 	const bytes = await store.read(name);
 	const source = `fit: checkpoint '${name}'`;
-	if (bytes !== null) await loop.restore(await decodeCheckpoint(bytes, source), source);
-	else if (!optional)
+	if (bytes !== null) {
+		await loop.restore(await decodeCheckpoint(bytes, source), source);
+		loop.note({ name, store });
+	} else if (!optional)
 		throw new ArgumentError(`${source}: there is none. To begin anew where it is missing: resumeFrom: { name, optional: true }`);
 	if (loop.isFinished) {
 		console.warn(

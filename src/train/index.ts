@@ -25,5 +25,6 @@ export type { MetricFunction, Metrics } from './meters';
 export { ModelCheckpoint, type ModelCheckpointOptions } from './modelCheckpoint';
 export type { FitOptions, ResumeConfig, Scheduler, SchedulerConfig } from './options';
 export { ConsoleProgress, type Progress, ProgressCallback } from './progress';
+export { restore } from './recovery';
 export { htmlReport, type ReportImage, type ReportOptions } from './report';
 export { BrowserStore, type CheckpointStore, type LogStore, MemoryStore } from './store';

@@ -8,7 +8,7 @@ import type { Module } from '../nn';
 import type { CommonOptions, Optimizer } from '../optim';
 import type { Data } from './batches';
 import type { Callback, StepLoss, TrainContext } from './callbacks';
-import { decodeCheckpoint, encodeCheckpoint, releaseTree, restore, stateOf } from './checkpoint';
+import { decodeCheckpoint, encodeCheckpoint, releaseTree, restoreParts, stateOf } from './checkpoint';
 import { deviceOf, requireModel } from './evaluate';
 import { begin, train } from './fit';
 import type { FitOptions } from './options';
@@ -153,7 +153,7 @@ export async function findLearningRate<M extends Module>(
 		} finally {
 			optimizer.zeroGrad();
 			const before = await decodeCheckpoint(saved);
-			restore(parts, before, 'findLearningRate', generator);
+			restoreParts(parts, before, 'findLearningRate', generator);
 			releaseTree(before);
 			if (place !== null) (data as DataLoader).loadStateDict(place);
 		}

@@ -14,7 +14,15 @@ import { Tensor } from '../tensor';
 import { tidy } from '../tidy';
 import type { Batches } from './batches';
 import { type Callback, monitored, type SaveOptions, type StepLoss, type TrainContext } from './callbacks';
-import { type CheckpointTree, encodeCheckpoint, releaseTree, restore, stateOf } from './checkpoint';
+import {
+	type CheckpointPlace,
+	type CheckpointTree,
+	encodeCheckpoint,
+	noteCheckpoint,
+	releaseTree,
+	restoreParts,
+	stateOf,
+} from './checkpoint';
 import { measure } from './evaluate';
 import { type EpochRecord, type History, type Setting, validationName } from './history';
 import { callbackStates, checkLoopState, type LoopState, onDevice, requireSamePlace, restoreCallbacks } from './loopState';
@@ -22,6 +30,7 @@ import type { Objective } from './loss';
 import type { Meters } from './meters';
 import type { FitOptions, ResolvedScheduler } from './options';
 import { platform } from './platform';
+import type { CheckpointStore } from './store';
 
 /** Everything that a run needs, checked and ready. */
 export interface Plan {
@@ -43,6 +52,8 @@ export interface Plan {
 	/** What the steps of this run draw from, and nothing else. */
 	readonly generator: Generator;
 	readonly settings: Readonly<Record<string, Setting>>;
+	/** Where the run keeps a checkpoint of its own, to go on after a lost device; null if it does not. */
+	readonly snapshots: CheckpointStore | null;
 }
 
 interface Batch {
@@ -55,7 +66,12 @@ interface Save extends SaveOptions {
 	readonly name: string;
 }
 
+/** A checkpoint of the run's own comes when this many times the duration of the last one has passed since. */
+const SNAPSHOT_INTERVAL = 20;
+
 export class TrainingLoop {
+	/** The checkpoint that was written or read last. */
+	last: CheckpointPlace | null = null;
 	readonly #plan: Plan;
 	readonly #context: TrainContext;
 	#epoch = 0;
@@ -71,6 +87,8 @@ export class TrainingLoop {
 	#records: EpochRecord[] = [];
 	#stopReason: string | null = null;
 	#saves: Save[] = [];
+	/** The time from which the next checkpoint of the run's own is due. */
+	#snapshotDue = 0;
 
 	constructor(plan: Plan) {
 		this.#plan = plan;
@@ -118,6 +136,11 @@ export class TrainingLoop {
 		};
 	}
 
+	/** Optimizer steps taken so far. */
+	get step(): number {
+		return this.#step;
+	}
+
 	/** Whether there is nothing left to do. */
 	get isFinished(): boolean {
 		return this.#epoch >= this.#plan.epochs || (this.#stopReason !== null && this.#batch === 0);
@@ -139,6 +162,7 @@ export class TrainingLoop {
 		const { firstEpoch } = batches;
 		try {
 			await this.#call((callback) => callback.onTrainBegin?.(this.#context));
+			if (this.#plan.snapshots !== null && this.last === null) await this.#writeSaves();
 			while (!this.isFinished) await this.#runEpoch(firstEpoch);
 			const history = this.history();
 			await this.#call((callback) => callback.onTrainEnd?.(this.#context, history));
@@ -336,8 +360,12 @@ export class TrainingLoop {
 
 	async #writeSaves(): Promise<void> {
 		const saves = this.#saves.splice(0);
+		const { meters, snapshots } = this.#plan;
+		const start = performance.now();
+		if (snapshots !== null && start >= this.#snapshotDue && saves.length === 0 && (this.#batch === 0 || meters.hasState))
+			saves.push({ name: 'the last of this run', store: snapshots });
 		if (saves.length === 0) return;
-		await this.#tell(await this.#plan.meters.flush());
+		await this.#tell(await meters.flush());
 		const state = await this.#state();
 		let bytes: Uint8Array;
 		try {
@@ -347,8 +375,17 @@ export class TrainingLoop {
 		}
 		for (const { name, store = platform().checkpoints, afterwards } of saves) {
 			await store.write(name, bytes);
+			this.note({ name, store });
 			await afterwards?.();
 		}
+		const end = performance.now();
+		this.#snapshotDue = end + SNAPSHOT_INTERVAL * (end - start);
+	}
+
+	/** A checkpoint of the run was written or read. */
+	note(place: CheckpointPlace): void {
+		this.last = place;
+		noteCheckpoint(this.#plan.model, place);
 	}
 
 	/** All that a checkpoint keeps; its tensors are to be disposed of. */
@@ -396,7 +433,7 @@ export class TrainingLoop {
 				throw new ArgumentError(`${source} was written by saveCheckpoint, not by fit; restore it with loadCheckpoint`);
 			const loop = checkLoopState(source, saved);
 			requireSamePlace(loop, this.#place(), source);
-			restore(this.#parts(), parts, source, this.#plan.generator);
+			restoreParts(this.#parts(), parts, source, this.#plan.generator);
 			await this.#restoreLoop(loop);
 		} finally {
 			releaseTree(parts);
@@ -412,7 +449,8 @@ export class TrainingLoop {
 		this.#rates = loop.rates;
 		this.#epochSeconds = loop.epochSeconds;
 		this.#stopReason = loop.stopReason;
-		this.#records = loop.records;
+		this.#records = [...loop.records];
+		this.#saves = [];
 		batches.loadStateDict(loop.loader as unknown as DataLoaderState | null);
 		validation?.batches.loadStateDict(loop.validationLoader as unknown as DataLoaderState | null);
 		if (loop.meters !== null) meters.loadStateDict(await onDevice(loop.meters, device));

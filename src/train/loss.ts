@@ -155,9 +155,11 @@ export class Objective {
 		return this.#sums;
 	}
 
+	/** Gives the memory of the weights back; they are made again when they are needed. */
 	dispose(): void {
 		this.#table?.dispose();
 		this.#all?.dispose();
+		this.#table = this.#all = null;
 	}
 
 	#own(result: Tensor | StepResult): StepResult {

@@ -96,7 +96,12 @@ export class Meters {
 			for (const tensor of own) tensor.dispose();
 		};
 		const value = metric(...own);
-		if (value instanceof Promise) return value.finally(release);
+		if (value instanceof Promise) {
+			const result = value.finally(release);
+			// Awaited when its group is read, if that comes.
+			result.catch(() => {});
+			return result;
+		}
 		if (value instanceof Tensor && value.size === 1) {
 			const result = own.includes(value) ? detach(value) : value;
 			release();
@@ -185,6 +190,11 @@ export class Meters {
 		this.#reading = null;
 		this.#sums = this.#sums.map(() => 0);
 		this.#samples = 0;
+	}
+
+	/** Whether `stateDict` can be had: metrics of a user's own may have no state. */
+	get hasState(): boolean {
+		return this.#metrics.every(([, metric]) => metric.stateDict !== undefined);
 	}
 
 	/** Sums and metrics so far, after `flush`. */

@@ -82,6 +82,17 @@ export interface FitOptions<M extends Module = Module> {
 	readonly shuffle?: boolean;
 	/** Where to compute; the model is moved there. Default: where the model is. */
 	readonly device?: DeviceName;
+	/**
+	 * What happens when the WebGPU device is lost: 'throw' (the default) rejects with a DeviceLostError; 'resume' gets a new device and goes on
+	 * from the last checkpoint to the bits of an undisturbed run: weights, optimizer, schedule, random numbers, order of the data, history and
+	 * callbacks with a `stateDict`. Others see the steps since the checkpoint again, and all see `onTrainBegin` again, as with `resumeFrom`.
+	 *
+	 * Besides what ModelCheckpoint writes, `fit` takes checkpoints of its own into the host's memory: one at the start, and one whenever that
+	 * costs at most a twentieth of the time since the last. Each reads weights and optimizer state from the device and keeps their bytes; data
+	 * tensors on the GPU are copied to the host once, at the start. What else is on the GPU, such as tensors that a trainStep captures, cannot
+	 * be brought back: keep it on the CPU. A run that loses the device three times without a further step ends with the error.
+	 */
+	readonly onDeviceLost?: 'throw' | 'resume';
 	/** A checkpoint to go on from, bit by bit as if the run had not stopped; the other options must be those of that run. */
 	readonly resumeFrom?: string | ResumeConfig;
 	/** 0: nothing; 1: a progress bar in a terminal, lines elsewhere; 2: a line for each epoch. Default 1. */
@@ -93,7 +104,7 @@ export interface FitOptions<M extends Module = Module> {
 const NAMES = [
 	...(['loss', 'trainStep', 'optimizer', 'scheduler', 'epochs', 'batchSize', 'validationData', 'validationSplit'] as const),
 	...(['metrics', 'classWeight', 'sampleWeight', 'clipGradNorm', 'clipGradValue', 'accumulateSteps', 'ema'] as const),
-	...(['callbacks', 'seed', 'shuffle', 'device', 'resumeFrom', 'verbose', 'onProgress'] as const),
+	...(['callbacks', 'seed', 'shuffle', 'device', 'resumeFrom', 'onDeviceLost', 'verbose', 'onProgress'] as const),
 ] as const;
 
 /** Throws for options that are not what they should be, before anything is done. */
@@ -112,6 +123,9 @@ export function checkFitOptions(options: FitOptions): void {
 	}
 	if (verbose !== 0 && verbose !== 1 && verbose !== 2)
 		throw new ArgumentError(`fit: verbose must be 0, 1 or 2, not ${String(verbose)}`);
+	const { onDeviceLost = 'throw' } = options;
+	if (onDeviceLost !== 'throw' && onDeviceLost !== 'resume')
+		throw new ArgumentError(`fit: onDeviceLost must be 'throw' or 'resume', not '${String(onDeviceLost)}'`);
 	if (!Array.isArray(callbacks)) throw new ArgumentError('fit: callbacks must be a list');
 	if (options.validationData !== undefined && options.validationSplit !== undefined)
 		throw new ArgumentError('fit: pass either validationData or validationSplit');

@@ -93,7 +93,8 @@ function losable(device: GPUDevice, { loses, notice }: Faults, counts: Counts): 
 					const pass = beginComputePass(passDescriptor);
 					const dispatch = pass.dispatchWorkgroups.bind(pass);
 					pass.dispatchWorkgroups = (x, y, z) => {
-						if (loses?.(++counts.launches)) lose();
+						counts.launches++;
+						if (loses?.(counts.launches)) lose();
 						dispatch(x, y, z);
 					};
 					return pass;
@@ -128,7 +129,8 @@ function withoutMemory(device: GPUDevice, { refuses }: Faults, counts: Counts): 
 			addEventListener(type, listener);
 		},
 		createBuffer(descriptor: GPUBufferDescriptor) {
-			if ((descriptor.usage & STORAGE) === 0 || !refuses?.(descriptor.size, ++counts.buffers)) return createBuffer(descriptor);
+			if ((descriptor.usage & STORAGE) !== 0) counts.buffers++;
+			if ((descriptor.usage & STORAGE) === 0 || !refuses?.(descriptor.size, counts.buffers)) return createBuffer(descriptor);
 			counts.refusals++;
 			const error = new GPUOutOfMemoryError('on purpose') as unknown as GPUError;
 			const scope = scopes.findLast(({ filter, error }) => filter === 'out-of-memory' && error === null);

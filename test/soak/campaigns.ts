@@ -6,6 +6,7 @@ import { below, type Campaign, type Random } from './campaign';
 import { damagedCheckpoints, forgedCheckpoints } from './checkpoints';
 import { killedRuns } from './killedRuns';
 import { longLoop } from './loops';
+import { lostDevices } from './lost';
 import { changedSafetensors } from './safetensors';
 import { writers } from './writers';
 
@@ -47,6 +48,7 @@ export const CAMPAIGNS: Readonly<Record<string, Entry>> = {
 	'changed safetensors': onHost(changedSafetensors),
 	'damaged checkpoints': onHost(damagedCheckpoints),
 	'forged checkpoints': onHost(forgedCheckpoints),
+	'lost devices': { campaign: lostDevices, onDevice: true },
 	'wrong calls': onDevice(wrongCalls),
 	'random programs': onDevice(randomPrograms),
 	'long loops': onDevice(longLoop),
