@@ -1,9 +1,9 @@
 #!/usr/bin/env node
 /** Serves a folder of static files on localhost: `node examples/serve.mjs FOLDER [PORT]`. */
-import { createReadStream } from 'node:fs';
-import { stat } from 'node:fs/promises';
+import { open, realpath, stat } from 'node:fs/promises';
 import { createServer } from 'node:http';
-import { extname, join, normalize, relative } from 'node:path';
+import { extname, join, normalize, relative, sep } from 'node:path';
+import { pipeline } from 'node:stream/promises';
 import { fileURLToPath } from 'node:url';
 
 /** @type {Readonly<Record<string, string>>} */
@@ -25,18 +25,11 @@ const TYPES = {
 export async function serve(folder, port = 0) {
 	const server = createServer(async (request, response) => {
 		try {
-			const path = decodeURIComponent(new URL(request.url ?? '/', 'http://localhost').pathname);
-			let file = join(folder, normalize(path));
-			if ((await stat(file)).isDirectory()) {
-				if (!path.endsWith('/')) return response.writeHead(301, { location: `${path}/` }).end();
-				file = join(file, 'index.html');
-			}
-			const { size } = await stat(file);
-			const type = TYPES[extname(file)] ?? 'application/octet-stream';
-			response.writeHead(200, { 'content-type': type, 'content-length': size, 'cache-control': 'no-store' });
-			createReadStream(file).pipe(response);
+			await answer(folder, request, response);
 		} catch {
-			response.writeHead(404).end('not found');
+			// Missing, unreadable, outside of the folder, or the reader has gone.
+			if (response.headersSent) response.destroy();
+			else response.writeHead(404).end('not found');
 		}
 	});
 	await new Promise((resolve, reject) => server.once('error', reject).listen(port, '127.0.0.1', () => resolve(undefined)));
@@ -49,6 +42,84 @@ export async function serve(folder, port = 0) {
 			server.closeAllConnections();
 		},
 	};
+}
+
+/**
+ * @param {string} folder
+ * @param {import('node:http').IncomingMessage} request
+ * @param {import('node:http').ServerResponse} response
+ */
+async function answer(folder, { url = '/', method = 'GET', headers }, response) {
+	if (method !== 'GET' && method !== 'HEAD') {
+		response.writeHead(405, { allow: 'GET, HEAD' }).end('only GET and HEAD are served');
+		return;
+	}
+	const { pathname, search } = new URL(url, 'http://localhost');
+	const path = decodeURIComponent(pathname);
+	const found = await inside(folder, normalize(path));
+	if ((await stat(found)).isDirectory() && !path.endsWith('/')) {
+		// Not '//', which would lead to another host.
+		response.writeHead(301, { location: `${pathname.replace(/^\/+/, '/')}/${search}` }).end();
+		return;
+	}
+	const file = (await stat(found)).isDirectory() ? await inside(folder, join(normalize(path), 'index.html')) : found;
+	// Opening a pipe would wait for someone who writes to it.
+	if (!(await stat(file)).isFile()) throw new Error(`${file} is no file`);
+	const handle = await open(file);
+	try {
+		const { size } = await handle.stat();
+		const range = rangeOf(headers.range, size);
+		const type = TYPES[extname(file)] ?? 'application/octet-stream';
+		const common = { 'accept-ranges': 'bytes', 'cache-control': 'no-store' };
+		if (range === 'beyond') {
+			response.writeHead(416, { ...common, 'content-range': `bytes */${size}` }).end();
+			return;
+		}
+		// A file that shrinks meanwhile ends the connection: its reader would wait for the rest.
+		response.strictContentLength = true;
+		const [start, end] = range ?? [0, size - 1];
+		response.writeHead(range === null ? 200 : 206, {
+			...common,
+			'content-type': type,
+			'content-length': end - start + 1,
+			...(range === null ? {} : { 'content-range': `bytes ${start}-${end}/${size}` }),
+		});
+		if (method === 'HEAD' || size === 0) response.end();
+		// Closes the file, too, when the reader goes away.
+		else await pipeline(handle.createReadStream({ start, end, autoClose: false }), response);
+	} finally {
+		await handle.close();
+	}
+}
+
+/**
+ * The file or folder of that path, as it is called without links. Links that lead out of the folder are refused.
+ *
+ * @param {string} folder
+ * @param {string} path
+ */
+async function inside(folder, path) {
+	const root = await realpath(folder);
+	const found = await realpath(join(root, path));
+	if (found !== root && !found.startsWith(root.endsWith(sep) ? root : root + sep))
+		throw new Error(`${path} leads out of the folder`);
+	return found;
+}
+
+/**
+ * The bytes that a request asks for: null for all, as also where it asks for several ranges or in a way that is not understood.
+ *
+ * @param {string | undefined} header
+ * @param {number} size
+ * @returns {[start: number, end: number] | 'beyond' | null}
+ */
+function rangeOf(header, size) {
+	const [, first = '', last = ''] = /^bytes=(\d*)-(\d*)$/.exec(header?.trim() ?? '') ?? [];
+	if (first === '' && last === '') return null;
+	if (first === '') return last === '0' || size === 0 ? 'beyond' : [Math.max(0, size - Number(last)), size - 1];
+	const [start, end] = [Number(first), last === '' ? size - 1 : Math.min(Number(last), size - 1)];
+	if (last !== '' && Number(last) < start) return null;
+	return start >= size ? 'beyond' : [start, end];
 }
 
 if (process.argv[1] !== undefined && relative(process.argv[1], fileURLToPath(import.meta.url)) === '') {
