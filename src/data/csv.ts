@@ -49,10 +49,12 @@ export class CsvTable {
 	/** The number of rows. */
 	readonly length: number;
 	readonly columns: readonly CsvColumn[];
+	readonly #byName: ReadonlyMap<string, CsvColumn>;
 
 	constructor(length: number, columns: readonly CsvColumn[]) {
 		this.length = length;
 		this.columns = columns;
+		this.#byName = new Map(columns.map((column) => [column.name, column]));
 	}
 
 	get names(): string[] {
@@ -61,7 +63,7 @@ export class CsvTable {
 
 	/** The column of this name. */
 	column(name: string): CsvColumn {
-		const column = this.columns.find((column) => column.name === name);
+		const column = this.#byName.get(name);
 		if (column === undefined) throw new ArgumentError(`CsvTable: there is no column '${name}'; there are ${listed(this.names)}`);
 		return column;
 	}
@@ -97,16 +99,21 @@ export class CsvTable {
 	}
 }
 
+const MOST_LISTED = 20;
+
 function listed(names: readonly string[]): string {
-	return names.map((name) => `'${name}'`).join(', ');
+	const some = names.slice(0, MOST_LISTED).map((name) => `'${name}'`);
+	return names.length > MOST_LISTED ? `${some.join(', ')} and ${names.length - MOST_LISTED} more` : some.join(', ');
 }
 
-/** The table in a CSV text (RFC 4180; empty lines are left out). */
+/** The table in a CSV text (RFC 4180; empty lines are left out). Line breaks may be of several kinds; within cells they become '\n'. */
 export function parseCsv(text: string, options: CsvOptions = {}): CsvTable {
 	const { header = true, delimiter = '', comments = false, missing = MISSING } = checkOptions('parseCsv', options, CSV_OPTIONS);
 	if (typeof text !== 'string')
 		throw new ArgumentError(`parseCsv: it takes the text of a file, not ${text === null ? 'null' : typeof text}`);
-	const { data, errors } = Papa.parse<string[]>(text, { delimiter, comments, skipEmptyLines: true });
+	// The parser would look for one kind of line break: that of the first line.
+	const lines = text.replace(/\r\n?/g, '\n');
+	const { data, errors } = Papa.parse<string[]>(lines, { delimiter, newline: '\n', comments, skipEmptyLines: true });
 	const broken = errors.find(({ type }) => type === 'Quotes');
 	if (broken !== undefined) throw new FormatError(`parseCsv: row ${(broken.row ?? 0) + 1}: ${broken.message}`);
 	if (typeof header !== 'boolean') requireList('parseCsv', 'names as header', header);
@@ -114,7 +121,8 @@ export function parseCsv(text: string, options: CsvOptions = {}): CsvTable {
 	const rows = header === true ? data.slice(1) : data;
 	const width = data[0]?.length ?? 0;
 	const names = header === true ? (data[0] ?? []).map((name) => name.trim()) : namesOf(header, width);
-	const twice = names.find((name, i) => names.indexOf(name) !== i);
+	const places = new Map(names.map((name, i) => [name, i]));
+	const twice = names.find((name, i) => places.get(name) !== i);
 	if (twice !== undefined) throw new FormatError(`parseCsv: there are two columns '${twice}': name them by header: [...]`);
 	if (names.length === 0) throw new FormatError('parseCsv: the text is empty');
 	const odd = rows.findIndex((row) => row.length !== names.length);
@@ -123,26 +131,25 @@ export function parseCsv(text: string, options: CsvOptions = {}): CsvTable {
 	}
 	const known = (list: readonly string[] | undefined, option: string) => {
 		if (list !== undefined) requireList('parseCsv', `names as ${option}`, list);
-		const unknown = list?.find((name) => !names.includes(name));
+		const unknown = list?.find((name) => !places.has(name));
 		if (unknown !== undefined) {
 			throw new ArgumentError(`parseCsv: ${option}: there is no column '${unknown}'; there are ${listed(names)}`);
 		}
 		return list;
 	};
-	const numeric = known(options.numeric, 'numeric') ?? [];
-	const categorical = known(options.categorical, 'categorical') ?? [];
-	const both = numeric.find((name) => categorical.includes(name));
+	const numeric = new Set(known(options.numeric, 'numeric'));
+	const categorical = new Set(known(options.categorical, 'categorical'));
+	const both = [...numeric].find((name) => categorical.has(name));
 	if (both !== undefined) throw new ArgumentError(`parseCsv: column '${both}' cannot be both numeric and categorical`);
 	const wanted = known(options.columns, 'columns') ?? names;
+	const none = new Set(missing);
 	const columns = wanted.map((name): CsvColumn => {
-		const place = names.indexOf(name);
+		const place = places.get(name)!;
 		const cells = rows.map((row) => {
 			const cell = row[place]!.trim();
-			return missing.includes(cell) ? null : cell;
+			return none.has(cell) ? null : cell;
 		});
-		return categorical.includes(name)
-			? categories(name, cells)
-			: (numbers(name, cells, numeric.includes(name)) ?? categories(name, cells));
+		return categorical.has(name) ? categories(name, cells) : (numbers(name, cells, numeric.has(name)) ?? categories(name, cells));
 	});
 	return new CsvTable(rows.length, columns);
 }

@@ -82,12 +82,15 @@ export class CsvLogger extends Logger {
 
 	override async onEpochEnd(_: TrainContext, record: EpochRecord): Promise<void> {
 		const lines = (await this.size()) === 0 ? [Object.keys(record).map(cell).join(',')] : [];
-		await this.write([...lines, Object.values(record).join(',')]);
+		await this.write([...lines, Object.values(record).map(cell).join(',')]);
 	}
 }
 
-function cell(text: string): string {
-	return /[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+/** Spreadsheets take a text that begins like a formula for one, and compute it: an apostrophe before it keeps it a text. */
+function cell(value: string | number | undefined): string {
+	if (typeof value !== 'string') return value === undefined ? '' : String(value);
+	const text = /^[=+\-@\t\r]/.test(value) ? `'${value}` : value;
+	return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 
 export interface JsonlLoggerOptions extends LoggerOptions {

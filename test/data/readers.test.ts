@@ -208,6 +208,23 @@ test('parseCsv: options', async () => {
 	assert.equal(parseCsv('a,b').matrix().shape, [0, 2]);
 	// What JavaScript takes for numbers and tables do not.
 	assert.is(parseCsv('a\n0x10').column('a').kind, 'categorical');
+	// Line breaks of several kinds in one text.
+	for (const text of ['a,b\r\n1,2\n3,4\n', 'a,b\n1,2\r\n3,4', 'a,b\r1,2\r3,4\r', '# x\r\na,"b"\r\n1,2\n\r\n3,"4"\r\n']) {
+		const { names, length, columns } = parseCsv(text, { comments: '#' });
+		assert.equal(
+			[names, length, columns.map(({ values }) => [...values])],
+			[
+				['a', 'b'],
+				2,
+				[
+					[1, 3],
+					[2, 4],
+				],
+			],
+			JSON.stringify(text),
+		);
+	}
+	assert.equal(parseCsv('a,b\r\n1,"two\r\nlines"\n').strings('b'), ['two\nlines']);
 	await refuses(() => parseCsv('a,b\n1,2\n1'), /row 2 has 1 cells; there are 2 columns/, FormatError);
 	await refuses(() => parseCsv('a,a\n1,2'), /two columns 'a'/, FormatError);
 	await refuses(() => parseCsv('a,b\n"1,2'), /row 1|row 2/, FormatError);
@@ -218,6 +235,24 @@ test('parseCsv: options', async () => {
 	const path = file('t.csv', 'x,y\n1,2\n');
 	assert.equal([...(await readCsv(path, { columns: ['y'] })).matrix().data], [2]);
 	await refuses(() => readCsv(file('bad.csv', 'x,y\n1\n')), /bad\.csv: parseCsv: row 1 has 1 cells/, FormatError);
+});
+
+test('parseCsv takes time in proportion to the cells, however many columns', async () => {
+	const seconds = (columns: number, rows: number) => {
+		const names = Array.from({ length: columns }, (_, i) => `c${i}`);
+		const row = names.map((_, i) => i % 10).join(',');
+		const text = [names.join(','), ...Array.from({ length: rows }, () => row)].join('\n');
+		const start = performance.now();
+		const table = parseCsv(text, { columns: names, numeric: names.slice(0, -1), categorical: names.slice(-1) });
+		const { shape } = table.matrix(names.slice(0, -1));
+		assert.equal(shape, [rows, columns - 1]);
+		return (performance.now() - start) / 1000;
+	};
+	seconds(1000, 4);
+	const [tall, wide] = [seconds(8, 40_000), seconds(80_000, 4)];
+	assert.ok(wide < 1 + 10 * tall, `${wide} s for 80,000 columns, ${tall} s for as many rows`);
+	const names = Array.from({ length: 1000 }, (_, i) => `c${i}`).join(',');
+	await refuses(() => parseCsv(names, { columns: ['x'] }), /there are 'c0', .*'c19' and 980 more$/);
 });
 
 test('text, vocabulary and windows', async () => {

@@ -21,6 +21,7 @@ import {
 	type Progress,
 	ProgressBar,
 	TerminateOnNaN,
+	type TrainContext,
 } from 'wgrad/train';
 import { assertRejects, linear, points, weightsOf } from './setting';
 
@@ -267,6 +268,16 @@ test('logs as CSV and JSON lines', async () => {
 	assert.is(readFileSync(csv, 'utf8').split('\n').length, 5);
 	assert.throws(() => new CsvLogger(''), /CsvLogger: it takes the name/);
 	assert.throws(() => new JsonlLogger('a', { everySteps: 0 }), /everySteps must be/);
+});
+
+test('a text in a CSV log is no formula of a spreadsheet; numbers stay numbers', async () => {
+	const path = join(folder, 'formulas.csv');
+	const record = { '=1+1': -1, '+a': 2, '@SUM(A1)': Number.NEGATIVE_INFINITY, '\t=1': 1e-7, '-2,"x"': undefined };
+	const texts = { plain: '=HYPERLINK("http://x")', text: 'a\r' };
+	await new CsvLogger(path).onEpochEnd({} as TrainContext, { epoch: 1, ...record, ...texts } as never);
+	const [names, values] = readFileSync(path, 'utf8').split('\n');
+	assert.is(names, `epoch,'=1+1,'+a,'@SUM(A1),'\t=1,"'-2,""x""",plain,text`);
+	assert.is(values, `1,-1,2,-Infinity,1e-7,,"'=HYPERLINK(""http://x"")","a\r"`);
 });
 
 test('a log goes on where the checkpoint was written, and only there', async () => {

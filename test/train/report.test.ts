@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { nn } from 'wgrad';
 import { type History, htmlReport, writeReport } from 'wgrad/train';
 import { HOSTILE, history, options, shortRun } from './reportExample';
 
@@ -37,6 +38,55 @@ test('no text becomes markup', () => {
 		),
 	);
 	assert.not.ok(htmlReport({ ...history, settings: { a: 'x\u0000\u001b[31m' } }).includes('\u001b'));
+});
+
+/** The tags of a page with the names of their attributes. */
+function tags(page: string): string {
+	return page
+		.match(/<[/!a-z](?:"[^"]*"|[^">])*>/gi)!
+		.map((tag) => tag.replace(/"[^"]*"/g, '""'))
+		.join('\n');
+}
+
+test('whatever a text holds, the page has the same elements and attributes', () => {
+	const page = (text: string) => {
+		const Layer = { [text]: class extends nn.ReLU {} }[text]!;
+		return htmlReport(
+			{
+				...history,
+				epochs: history.epochs.map((record) => ({ ...record, [text]: 1 })),
+				settings: { [text]: text },
+				stopReason: text,
+			},
+			{
+				title: text,
+				notes: [text],
+				model: new nn.Sequential({ [text.replaceAll('.', '')]: new Layer() }),
+				settings: { [text]: text },
+				confusionMatrix: [[1]],
+				classNames: [text],
+				images: [{ source: `data:image/png;base64,${text}`, caption: text }],
+				environment: { [text]: text },
+			},
+		);
+	};
+	const harmless = tags(page('text'));
+	for (const text of [
+		HOSTILE,
+		'<!--<script>',
+		'--><script>alert(1)</script>',
+		']]><svg/onload=alert(1)>',
+		'</style></title></noscript><iframe srcdoc="<script>alert(1)</script>">',
+		'" onmouseover="alert(1)',
+		"' autofocus onfocus='alert(1)",
+		'`$' + '{alert(1)}`',
+		'<\u0000script>alert(1)</script>',
+		'\u2028alert(1)\u2029//',
+		'&lt;script&gt;&#60;script&#62;',
+		'\ud800<b>',
+	]) {
+		assert.is(tags(page(text)), harmless, text);
+	}
 });
 
 test('nothing is asked of a network', () => {
