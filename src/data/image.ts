@@ -2,6 +2,8 @@
 import { ArgumentError, FormatError } from '../core/errors';
 import { checkOptions } from '../core/options';
 import type { Global } from '../core/platform';
+import { checkJpeg, sizeOf } from './imageSize';
+import { preparePng } from './png';
 import { resized } from './resize';
 
 /** Pixels row by row, the channels of a pixel next to each other: as canvases and PNG files have them. */
@@ -21,17 +23,27 @@ export interface ImageOptions {
 	readonly size?: number | readonly [height: number, width: number];
 	/** What becomes of another aspect ratio: 'fill' distorts the image, 'cover' cuts off what is too much, evenly. Default 'fill'. */
 	readonly fit?: 'fill' | 'cover';
+	/** The most pixels that an image may have; a larger one is refused before it is decoded. Default 2^26: 8192 x 8192. */
+	readonly maxPixels?: number;
 }
+
+const MAX_PIXELS = 2 ** 26;
+/** As in libpng. */
+const LONGEST_SIDE = 1_000_000;
+
+export const IMAGE_OPTIONS = ['channels', 'size', 'fit', 'maxPixels'] as const;
 
 /** Throws unless the options make sense; gives the size as [height, width]. */
 export function checkImageOptions(
 	name: string,
-	{ channels, size, fit = 'fill' }: ImageOptions,
+	{ channels, size, fit = 'fill', maxPixels = MAX_PIXELS }: ImageOptions,
 ): readonly [number, number] | null {
 	if (channels !== undefined && ![1, 3, 4].includes(channels)) {
 		throw new ArgumentError(`${name}: channels ${channels} must be 1 (grey), 3 (RGB) or 4 (RGB and alpha)`);
 	}
 	if (fit !== 'fill' && fit !== 'cover') throw new ArgumentError(`${name}: fit '${String(fit)}' must be 'fill' or 'cover'`);
+	if (typeof maxPixels !== 'number' || !(maxPixels >= 1))
+		throw new ArgumentError(`${name}: maxPixels ${maxPixels} must be a number of at least 1`);
 	if (size === undefined) return null;
 	const pair = typeof size === 'number' ? ([size, size] as const) : size;
 	if (pair?.length !== 2 || pair.some((side) => !Number.isInteger(side) || side < 1)) {
@@ -45,29 +57,41 @@ export function checkImageOptions(
  * come out slightly different where decoders round differently; cameras' notes about rotation are not followed.
  */
 export async function decodeImage(bytes: Uint8Array | Global<'Blob'>, options: ImageOptions = {}): Promise<Image> {
-	const size = checkImageOptions('decodeImage', checkOptions('decodeImage', options, ['channels', 'size', 'fit']));
+	const size = checkImageOptions('decodeImage', checkOptions('decodeImage', options, IMAGE_OPTIONS));
 	const data = bytes instanceof Blob ? new Uint8Array(await bytes.arrayBuffer()) : bytes;
 	if (!(data instanceof Uint8Array)) throw new ArgumentError(`decodeImage: it takes a Uint8Array or a Blob, not ${typeof bytes}`);
-	const image = await decoderOf(data)(data);
+	const image = await decode(data, options.maxPixels ?? MAX_PIXELS);
 	const wanted = withChannels(image, options.channels ?? image.channels);
 	return size === null ? wanted : resized(wanted, size, options.fit);
 }
 
-type Decoder = (bytes: Uint8Array) => Promise<Image>;
-
-function decoderOf(bytes: Uint8Array): Decoder {
+async function decode(bytes: Uint8Array, maxPixels: number): Promise<Image> {
+	const check = (width: number, height: number) => {
+		if (Math.max(width, height) > LONGEST_SIDE) {
+			throw new FormatError(
+				`decodeImage: the image has ${width} x ${height} pixels; no side may have more than ${LONGEST_SIDE}. Cut it into pieces`,
+			);
+		}
+		if (width * height <= maxPixels) return;
+		throw new FormatError(
+			`decodeImage: the image has ${width} x ${height} pixels, more than ${maxPixels}. Scale it down, or pass maxPixels: ${width * height} if it is to be trusted`,
+		);
+	};
 	const starts = (...signature: readonly number[]) => signature.every((byte, i) => bytes[i] === byte);
-	const png = starts(0x89, 0x50, 0x4e, 0x47);
-	// fast-png takes the rows of an interlaced image for whole bytes, whatever the bits of a pixel.
-	const packed = png && bytes[24]! < 8 && bytes[28] === 1;
-	if (png && !packed) return decodePng;
-	const jpeg = starts(0xff, 0xd8, 0xff);
-	if (typeof createImageBitmap === 'function' && typeof OffscreenCanvas === 'function') {
-		return (data) => decodeInBrowser(data, jpeg ? 3 : 4);
+	const inBrowser = typeof createImageBitmap === 'function' && typeof OffscreenCanvas === 'function';
+	let reason = 'the file is neither PNG nor JPEG';
+	if (starts(0x89, 0x50, 0x4e, 0x47)) {
+		const { file, header } = await preparePng(bytes, check);
+		// fast-png takes the rows of an interlaced image for whole bytes, whatever the bits of a pixel.
+		if (!header.interlaced || header.depth >= 8) return decodePng(file, header.type === 3);
+		reason = 'an interlaced PNG file of fewer than 8 bits cannot be read';
 	}
-	if (jpeg) return decodeJpeg;
-	const reason = packed ? 'an interlaced PNG file of fewer than 8 bits cannot be read' : 'the file is neither PNG nor JPEG';
-	return () => Promise.reject(new FormatError(`decodeImage: ${reason}; convert it`));
+	const jpeg = starts(0xff, 0xd8, 0xff);
+	const size = sizeOf(bytes);
+	if (size !== null) check(...size);
+	if (inBrowser) return decodeInBrowser(bytes, jpeg ? 3 : 4, check);
+	if (!jpeg) throw new FormatError(`decodeImage: ${reason}; convert it`);
+	return decodeJpeg(bytes, maxPixels, checkJpeg(bytes).isRgb);
 }
 
 function damaged(kind: string, error: unknown): FormatError {
@@ -77,12 +101,12 @@ function damaged(kind: string, error: unknown): FormatError {
 }
 
 // The canvas would multiply by alpha and back: PNG files are decoded by the same code everywhere, to the same values.
-async function decodePng(bytes: Uint8Array): Promise<Image> {
+async function decodePng(bytes: Uint8Array, indexed: boolean): Promise<Image> {
 	const { convertIndexedToRgb, decode } = await import('fast-png');
 	try {
 		const png = decode(bytes, { checkCrc: true });
 		const { width, height, palette } = png;
-		if (palette !== undefined) return { data: convertIndexedToRgb(png), width, height, channels: palette[0]!.length };
+		if (indexed) return { data: convertIndexedToRgb(png), width, height, channels: palette![0]!.length };
 		return { data: bytesOf(png), width, height, channels: png.channels };
 	} catch (error) {
 		throw damaged('PNG', error);
@@ -116,14 +140,20 @@ function bytesOf({
 	return result;
 }
 
-async function decodeJpeg(bytes: Uint8Array): Promise<Image> {
+/** What the decoder takes for a pixel: 29 bytes were seen. */
+const JPEG_BYTES = 32;
+
+async function decodeJpeg(bytes: Uint8Array, maxPixels: number, isRgb: boolean): Promise<Image> {
 	const { default: jpeg } = await import('jpeg-js');
 	try {
 		const { data, width, height } = jpeg.decode(bytes, {
 			useTArray: true,
 			formatAsRGBA: false,
 			tolerantDecoding: false,
-			maxMemoryUsageInMB: 2048,
+			...(isRgb ? { colorTransform: false } : {}),
+			maxResolutionInMP: maxPixels / 1e6,
+			// Blocks are whole, so that small images take more.
+			maxMemoryUsageInMB: Math.ceil((JPEG_BYTES * maxPixels) / 2 ** 20) + 1,
 		});
 		return { data, width, height, channels: 3 };
 	} catch (error) {
@@ -131,7 +161,11 @@ async function decodeJpeg(bytes: Uint8Array): Promise<Image> {
 	}
 }
 
-async function decodeInBrowser(bytes: Uint8Array, channels: 3 | 4): Promise<Image> {
+async function decodeInBrowser(
+	bytes: Uint8Array,
+	channels: 3 | 4,
+	check: (width: number, height: number) => void,
+): Promise<Image> {
 	let bitmap: ImageBitmap;
 	try {
 		bitmap = await createImageBitmap(new Blob([bytes as Uint8Array<ArrayBuffer>]), {
@@ -143,6 +177,7 @@ async function decodeInBrowser(bytes: Uint8Array, channels: 3 | 4): Promise<Imag
 		throw new FormatError('decodeImage: this browser cannot read the file: it is damaged, or no image', { cause: error });
 	}
 	const { width, height } = bitmap;
+	check(width, height);
 	const canvas = new OffscreenCanvas(width, height);
 	const context = canvas.getContext('2d', { willReadFrequently: true })!;
 	context.drawImage(bitmap, 0, 0);

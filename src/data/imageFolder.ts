@@ -8,7 +8,7 @@ import { requireList } from './arguments';
 import { type Dataset, requireIndex } from './dataset';
 import type { Fields } from './fields';
 import { unitValues, writePlanes } from './grid';
-import { checkImageOptions, decodeImage, type Image, type ImageOptions } from './image';
+import { checkImageOptions, decodeImage, IMAGE_OPTIONS, type Image, type ImageOptions } from './image';
 
 /** A file somewhere, by a path with its folders. */
 export interface FileEntry {
@@ -47,7 +47,7 @@ export class ImageFolder implements Dataset {
 
 	/** `root` is the folder that the paths begin with; by default, the one that all of them begin with, if there is one. */
 	constructor(files: readonly FileEntry[], options: ImageFolderOptions = {}, root?: string) {
-		const { cache = false, ...image } = checkOptions('readImageFolder', options, ['channels', 'size', 'fit', 'cache']);
+		const { cache = false, ...image } = checkOptions('readImageFolder', options, [...IMAGE_OPTIONS, 'cache']);
 		checkImageOptions('readImageFolder', image);
 		requireList('ImageFolder', 'files', files);
 		const odd = files.find((file) => typeof file?.path !== 'string' || typeof file.read !== 'function');

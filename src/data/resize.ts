@@ -36,29 +36,28 @@ export function resized(image: Image, [height, width]: readonly [number, number]
 	const across = contributions(image.width, (image.width - usedWidth) / 2, usedWidth, width);
 	const down = contributions(image.height, (image.height - usedHeight) / 2, usedHeight, height);
 
-	// Rows are made narrower or wider first; values stay unrounded in between.
-	const rows = new Float32Array(image.height * width * channels);
+	// A row is made narrower or wider and added, unrounded, to the new rows that it goes into: long images take no more memory than others.
+	const line = width * channels;
+	const row = new Float32Array(line);
+	const sums = new Float64Array(height * line);
+	let next = 0;
 	for (let y = 0; y < image.height; y++) {
+		while (next < height && down.first[next]! + down.weights[next]!.length <= y) next++;
+		if (next === height || down.first[next]! > y) continue;
 		for (let x = 0; x < width; x++) {
 			const weights = across.weights[x]!;
 			const from = (y * image.width + across.first[x]!) * channels;
 			for (let c = 0; c < channels; c++) {
 				let sum = 0;
 				for (let k = 0; k < weights.length; k++) sum += weights[k]! * data[from + k * channels + c]!;
-				rows[(y * width + x) * channels + c] = sum;
+				row[x * channels + c] = sum;
 			}
 		}
-	}
-	const result = new Uint8Array(height * width * channels);
-	const line = width * channels;
-	for (let y = 0; y < height; y++) {
-		const weights = down.weights[y]!;
-		const from = down.first[y]! * line;
-		for (let i = 0; i < line; i++) {
-			let sum = 0;
-			for (let k = 0; k < weights.length; k++) sum += weights[k]! * rows[from + k * line + i]!;
-			result[y * line + i] = Math.round(sum);
+		for (let to = next; to < height && down.first[to]! <= y; to++) {
+			const weight = down.weights[to]![y - down.first[to]!];
+			if (weight === undefined) continue;
+			for (let i = 0; i < line; i++) sums[to * line + i]! += weight * row[i]!;
 		}
 	}
-	return { data: result, width, height, channels };
+	return { data: Uint8Array.from(sums, Math.round), width, height, channels };
 }

@@ -1,6 +1,7 @@
 /** Where bytes come from: memory, a file that the user chose, the network. */
 import { ArgumentError, FormatError, WgradError } from '../core/errors';
 import type { Global } from '../core/platform';
+import { inflate } from './inflate';
 
 /** What readers read. A string is a URL in browsers; in Node it is a path, unless it begins with http:// or https://. */
 export type Source = string | Global<'URL'> | Global<'Blob'> | ArrayBuffer | Uint8Array;
@@ -50,15 +51,23 @@ async function fetched(url: string | URL, reader: string): Promise<Uint8Array<Ar
 	return new Uint8Array(await response.arrayBuffer());
 }
 
+/** What a compressed file may unpack to: 100 times its size, but no less than the first and no more than the second. */
+const UNSUSPECTED = 2 ** 26;
+const MOST_UNZIPPED = 2 ** 30;
+
 /** @internal */
 export async function unzipped(bytes: Uint8Array<ArrayBuffer>, source: Source): Promise<Uint8Array<ArrayBuffer>> {
 	if (bytes[0] !== 0x1f || bytes[1] !== 0x8b) return bytes;
-	try {
-		const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream('gzip'));
-		return new Uint8Array(await new Response(stream).arrayBuffer());
-	} catch (error) {
+	const limit = Math.min(MOST_UNZIPPED, Math.max(UNSUSPECTED, 100 * bytes.length));
+	// The file ends with the size of what it holds, if it says the truth.
+	const size = bytes.length < 18 ? 0 : new DataView(bytes.buffer, bytes.byteOffset + bytes.length - 4).getUint32(0, true);
+	const { data, more } = await inflate([bytes], 'gzip', limit, size).catch((error: unknown) => {
 		throw new FormatError(`gzip: ${sourceName(source)} begins as a gzip file and is none, or is cut off`, { cause: error });
-	}
+	});
+	if (!more) return data;
+	throw new FormatError(
+		`gzip: ${sourceName(source)} has ${bytes.length} bytes and unpacks to more than ${limit}. Unpack it with gunzip first, if it is to be trusted`,
+	);
 }
 
 /** `parse()`, whose errors about the format get the name of what is parsed. */

@@ -4,10 +4,12 @@ import { compareProgram } from '../random/programs';
 import { makeWrongCalls } from '../random/wrong';
 import { below, type Campaign, type Random } from './campaign';
 import { damagedCheckpoints, forgedCheckpoints } from './checkpoints';
+import { images } from './images';
 import { killedRuns } from './killedRuns';
 import { longLoop } from './loops';
 import { lostDevices } from './lost';
 import { changedSafetensors } from './safetensors';
+import { tables } from './tables';
 import { writers } from './writers';
 
 export interface Entry {
@@ -49,6 +51,8 @@ export const CAMPAIGNS: Readonly<Record<string, Entry>> = {
 	'damaged checkpoints': onHost(damagedCheckpoints),
 	'forged checkpoints': onHost(forgedCheckpoints),
 	'lost devices': { campaign: lostDevices, onDevice: true },
+	images: onHost(images),
+	tables: onHost(tables),
 	'wrong calls': onDevice(wrongCalls),
 	'random programs': onDevice(randomPrograms),
 	'long loops': onDevice(longLoop),

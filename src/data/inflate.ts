@@ -1,0 +1,43 @@
+/** Decompression with a bound: a file of a megabyte may hold a gigabyte. */
+
+/** What deflate makes of one byte at most: it writes 258 bytes with two bits. */
+export const MOST_INFLATION = 1032;
+
+/** The first bytes of what was compressed. */
+export interface Inflated {
+	readonly data: Uint8Array<ArrayBuffer>;
+	/** Whether there is more than `limit` bytes. Only a file that was read to its end has been checked for damage. */
+	readonly more: boolean;
+}
+
+/**
+ * Decompresses up to `limit` bytes and then stops. `expected` is how many bytes there probably are: memory is taken for them at once.
+ * Rejects where the bytes are damaged or cut off.
+ */
+export async function inflate(
+	parts: readonly Uint8Array[],
+	format: 'gzip' | 'deflate',
+	limit: number,
+	expected: number,
+): Promise<Inflated> {
+	const stream = new Blob(parts as Uint8Array<ArrayBuffer>[]).stream().pipeThrough(new DecompressionStream(format));
+	const reader = stream.getReader();
+	let data = new Uint8Array(Math.min(expected, limit));
+	let length = 0;
+	for (;;) {
+		const { done, value } = await reader.read();
+		if (done) return { data: length === data.length ? data : data.slice(0, length), more: false };
+		if (length + value.length > data.length) {
+			const longer = new Uint8Array(Math.min(limit, Math.max(length + value.length, 2 * data.length)));
+			longer.set(data.subarray(0, length));
+			data = longer;
+		}
+		const room = data.length - length;
+		data.set(value.length > room ? value.subarray(0, room) : value, length);
+		length += Math.min(value.length, room);
+		if (value.length > room) {
+			await reader.cancel();
+			return { data, more: true };
+		}
+	}
+}
