@@ -229,7 +229,7 @@ const MISTAKES: readonly (readonly [title: string, call: () => unknown, message:
 	],
 	[
 		'a Parameter that is none',
-		() => make(nn.ParameterList, [x]),
+		() => make(nn.ParameterList, [[1, 2]]),
 		/ParameterList: 0 must be a parameter, such as new nn.Parameter/,
 	],
 	['modules in a text', () => make(nn.ModuleDict, 'a'), /ModuleDict: it takes modules by name, \{ name: value \}, not 'a'/],

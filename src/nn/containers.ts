@@ -1,7 +1,7 @@
 /** Modules that hold modules. */
 import { ArgumentError } from '../core/errors';
 import { shown } from '../ops/requirements';
-import type { Tensor } from '../tensor';
+import { Tensor } from '../tensor';
 import { tidy } from '../tidy';
 import { Module, requireName } from './module';
 import { Parameter } from './parameter';
@@ -16,9 +16,10 @@ function requireModule<M extends Module>(container: string, key: string | number
 	throw new ArgumentError(`${container}: ${key} must be a module, such as new nn.ReLU(), not ${kind}`);
 }
 
-/** The same for parameters: the state of a module would pass over anything else in silence. */
-function requireParameter(container: string, key: string | number, value: Parameter): Parameter {
+/** The value as a parameter: a plain tensor becomes one, as in PyTorch. The state of a module would pass over anything else in silence. */
+function asParameter(container: string, key: string | number, value: Tensor): Parameter {
 	if (value instanceof Parameter) return value;
+	if (value instanceof Tensor) return new Parameter(value);
 	throw new ArgumentError(`${container}: ${key} must be a parameter, such as new nn.Parameter(tensor), not ${shown(value)}`);
 }
 
@@ -195,15 +196,15 @@ export class ModuleDict<M extends Module = Module> extends Module {
 	}
 }
 
-/** A list of parameters; keys are 0, 1, 2, ... As `torch.nn.ParameterList`. */
+/** A list of parameters; keys are 0, 1, 2, ... Plain tensors become parameters. As `torch.nn.ParameterList`. */
 export class ParameterList extends Module {
 	readonly items: Parameter[];
 
-	constructor(parameters: Iterable<Parameter> = []) {
+	constructor(parameters: Iterable<Tensor> = []) {
 		super();
-		if (typeof (parameters as Partial<Iterable<Parameter>> | null)?.[Symbol.iterator] !== 'function')
+		if (typeof (parameters as Partial<Iterable<Tensor>> | null)?.[Symbol.iterator] !== 'function')
 			throw new ArgumentError('ParameterList: it takes one list of parameters: new nn.ParameterList([first, second])');
-		this.items = Array.from(parameters, (parameter, i) => requireParameter('ParameterList', i, parameter));
+		this.items = Array.from(parameters, (parameter, i) => asParameter('ParameterList', i, parameter));
 	}
 
 	override ownParameters(): [string, Parameter][] {
@@ -218,8 +219,8 @@ export class ParameterList extends Module {
 		return itemAt('ParameterList', this.items, index);
 	}
 
-	append(parameter: Parameter): this {
-		this.items.push(requireParameter('ParameterList', this.length, parameter));
+	append(parameter: Tensor): this {
+		this.items.push(asParameter('ParameterList', this.length, parameter));
 		return this;
 	}
 
@@ -232,11 +233,11 @@ export class ParameterList extends Module {
 	}
 }
 
-/** Parameters by name; the keys are the names. As `torch.nn.ParameterDict`. */
+/** Parameters by name; the keys are the names. Plain tensors become parameters. As `torch.nn.ParameterDict`. */
 export class ParameterDict extends Module {
 	readonly items: Map<string, Parameter>;
 
-	constructor(parameters: Readonly<Record<string, Parameter>> = {}) {
+	constructor(parameters: Readonly<Record<string, Tensor>> = {}) {
 		super();
 		requireNames('ParameterDict', 'parameters', parameters);
 		this.items = new Map();
@@ -258,8 +259,8 @@ export class ParameterDict extends Module {
 		return parameter;
 	}
 
-	set(key: string, parameter: Parameter): this {
-		this.items.set(key, requireParameter('ParameterDict', key, parameter));
+	set(key: string, parameter: Tensor): this {
+		this.items.set(key, asParameter('ParameterDict', key, parameter));
 		return this;
 	}
 

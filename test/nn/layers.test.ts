@@ -253,6 +253,9 @@ test('parameters by name are in the state, and move with the module', () => {
 	dict.to('float64');
 	assert.is(dict.get('b').dtype, 'float64');
 	assert.throws(() => dict.get('c'), /ParameterDict: no parameter 'c'; it has: a, b/);
+	const list = new nn.ParameterList([ones([2])]).append(zeros([3]));
+	assert.equal(Object.keys(list.stateDict()), ['0', '1']);
+	assert.ok([...list].every((parameter) => parameter instanceof nn.Parameter && parameter.requiresGrad));
 });
 
 test('wrong layers are refused when they are made', () => {
