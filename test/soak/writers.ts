@@ -1,4 +1,5 @@
 /** Two programs write one file, are killed at random moments and started again: whoever reads finds a whole file. */
+import type { ChildProcess } from 'node:child_process';
 import { readdirSync, rmSync, utimesSync } from 'node:fs';
 import { join } from 'node:path';
 import * as assert from 'uvu/assert';
@@ -11,6 +12,7 @@ const BYTES = 1_000_000;
 export async function writers(random: Random, deadline: number): Promise<Counts> {
 	const scratch = scratchFolder('writers');
 	const counts = { reads: 0, writes: 0, kills: 0 };
+	const children = new Set<ChildProcess>();
 	try {
 		const program = await bundleProgram('test/soak/writer.ts', scratch);
 		const folder = join(scratch, 'files');
@@ -19,6 +21,7 @@ export async function writers(random: Random, deadline: number): Promise<Counts>
 		const keepKilling = async () => {
 			for (let first = true; first || performance.now() < deadline; first = false) {
 				const { child, ended } = start(program, path, String(BYTES));
+				children.add(child);
 				const lasts = 1 + below(random, 20);
 				let writes = 0;
 				child.stdout!.on('data', (text: Buffer) => {
@@ -54,6 +57,8 @@ export async function writers(random: Random, deadline: number): Promise<Counts>
 		assert.equal(readdirSync(folder), ['shared.bin']);
 		return counts;
 	} finally {
-		rmSync(scratch, { recursive: true, force: true });
+		// After a failure one may still write.
+		for (const child of children) child.kill('SIGKILL');
+		rmSync(scratch, { recursive: true, force: true, maxRetries: 10 });
 	}
 }
