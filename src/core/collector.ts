@@ -30,21 +30,23 @@ export interface Claims {
 const MIB = 2 ** 20;
 /** The bytes of one ArrayBuffer, and the least growth that asks for one. */
 const STEP = 16 * MIB;
-/** Beyond it one more in so many: large programs are not collected more often than small ones. */
+/** Where the device holds more, the growth that asks for one is this part of it: large programs are not collected more often than small ones. */
 const STEPS_IN_ALL = 8;
 const MOST_BALLAST = 64;
 /** What the least storage weighs, with its handle, its place on the tape, and what a driver keeps for it. */
 const LEAST_BYTES = 16 * 1024;
 
+/** What waits and is not seen, by weight, and its bytes. */
 let unseen = 0;
+let deviceBytes = 0;
 let nextStep = STEP;
 let ballast: ArrayBuffer[] = [];
 let isWatching = false;
 /** Storages that are counted, and their bytes. */
 let storages = 0;
 let bytes = 0;
-/** `unseen` when the round of the event loop began in which the last step was taken. */
-let roundBegan = -1;
+/** What there was at the first step of this round of the event loop; null before it. */
+let began: { readonly unseen: number; readonly storages: number; readonly bytes: number } | null = null;
 
 /** From now on the collector alone may give the memory back. */
 export function entrust(claims: Claims): void {
@@ -54,7 +56,9 @@ export function entrust(claims: Claims): void {
 	bytes += claims.bytes;
 	if (claims.site !== null) claims.site.add(1, claims.bytes);
 	if (!isWatching) watch();
-	if (!claims.isSeen) burden(Math.max(claims.bytes, LEAST_BYTES));
+	if (claims.isSeen) return;
+	deviceBytes += claims.bytes;
+	burden(Math.max(claims.bytes, LEAST_BYTES));
 }
 
 /** Drops one reference; the last one gives the memory back. */
@@ -65,7 +69,10 @@ export function dropClaim(claims: Claims): void {
 		storages--;
 		bytes -= claims.bytes;
 		if (claims.site !== null) claims.site.add(-1, -claims.bytes);
-		if (!claims.isSeen) relieve(Math.max(claims.bytes, LEAST_BYTES));
+		if (!claims.isSeen) {
+			deviceBytes -= claims.bytes;
+			relieve(Math.max(claims.bytes, LEAST_BYTES));
+		}
 	}
 	claims.release();
 }
@@ -83,7 +90,7 @@ export function relieve(less: number): void {
 
 function press(): void {
 	if (!isWatching) watch();
-	nextStep = unseen + stepOf(unseen);
+	nextStep = unseen + Math.max(STEP, deviceBytes / STEPS_IN_ALL);
 	if (ballast.length < MOST_BALLAST) {
 		try {
 			ballast.push(new ArrayBuffer(STEP));
@@ -91,18 +98,14 @@ function press(): void {
 			// So little is left that the engine feels it without our help.
 		}
 	}
-	if (roundBegan >= 0) {
-		noteBacklog(unseen - roundBegan);
+	if (began !== null) {
+		noteBacklog(unseen - began.unseen, { storages: storages - began.storages, bytes: bytes - began.bytes });
 		return;
 	}
-	roundBegan = unseen;
+	began = { unseen, storages, bytes };
 	nextRound(() => {
-		roundBegan = -1;
+		began = null;
 	});
-}
-
-function stepOf(held: number): number {
-	return Math.max(STEP, held / STEPS_IN_ALL);
 }
 
 const collected = new FinalizationRegistry<null>(() => {
@@ -117,7 +120,7 @@ function watch(): void {
 
 function takeStock(): void {
 	ballast = [];
-	nextStep = unseen + stepOf(unseen);
+	nextStep = unseen + Math.max(STEP, deviceBytes / STEPS_IN_ALL);
 	noteHeld({ storages, bytes });
 	watch();
 }

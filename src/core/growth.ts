@@ -5,7 +5,7 @@
  * asked for, which costs too much to do always; if it goes on, the warning names the place that holds most of them.
  */
 import { formatBytes } from './format';
-import { callerFrames, callSite } from './indexCheck';
+import { callerFrame, callSite } from './indexCheck';
 import { currentOperation } from './operation';
 
 /** What the program holds of the memory that a place asked for. */
@@ -36,7 +36,7 @@ const STALLS = 3;
 /** A warning needs a growth of so much, and that what is held has doubled. */
 const ALARMING_BYTES = 256 * 2 ** 20;
 const ALARMING_STORAGES = 4096;
-/** Bytes that no collection can reach, because the event loop does not turn. */
+/** The weight of what no collection can reach, because the event loop does not turn. */
 const ALARMING_BACKLOG = 2 ** 30;
 const FRAMES = 50;
 
@@ -56,9 +56,7 @@ export function currentSite(): Site {
 	const errors = Error as { stackTraceLimit?: number };
 	const { stackTraceLimit } = errors;
 	errors.stackTraceLimit = FRAMES;
-	const frame = callerFrames(callSite().stack ?? '')
-		.split('\n')[0]!
-		.trim();
+	const frame = callerFrame(callSite().stack ?? '');
 	if (stackTraceLimit !== undefined) errors.stackTraceLimit = stackTraceLimit;
 	const name = `'${currentOperation() || 'tensor'}' ${frame}`;
 	let site = sites.get(name);
@@ -109,14 +107,14 @@ function isAlarming({ storages, bytes }: Stock, share: number): boolean {
 	);
 }
 
-/** So many bytes were made without a turn of the event loop; some may be garbage, but no engine tells of it before the loop turns. */
-export function noteBacklog(bytes: number): void {
+/** What was made without a turn of the event loop; some may be garbage, but no engine tells of it before the loop turns. */
+export function noteBacklog(weight: number, { storages, bytes }: Stock): void {
 	if (hasWarned) return;
-	if (bytes > ALARMING_BACKLOG / 2) isTracing = true;
-	if (bytes > ALARMING_BACKLOG && sites.size > 0)
+	if (weight > ALARMING_BACKLOG / 2) isTracing = true;
+	if (weight > ALARMING_BACKLOG && sites.size > 0)
 		warn(
-			`tensors of ${formatBytes(bytes)} were made without an await that waits, and the garbage collector gives none back before`,
-			'Await something now and then',
+			`${storages} tensors (${formatBytes(bytes)}) were made without an await that waits, and the garbage collector gives none back before`,
+			'Await a result now and then',
 		);
 }
 

@@ -43,10 +43,21 @@ const PLACE = /((?:\w+:\/)?[/\\][^()]*|\w:\\[^()]*):\d+:\d+\)?$/;
 const OWN_FILE = /(?:[/\\]core)?[/\\][^/\\]*$/;
 
 /** The frames of a stack that `callSite` captured, from the first one outside of this library; all of them where one bundle holds both. */
-export function callerFrames(stack: string): string {
+function callerFrames(stack: string): string {
+	const { frames, outside } = parse(stack);
+	return frames.slice(Math.max(outside, 0)).join('\n');
+}
+
+/** The first of them; where one bundle holds both, the outermost frame of the task. */
+export function callerFrame(stack: string): string {
+	const { frames, outside } = parse(stack);
+	const frame = outside >= 0 ? frames[outside] : frames.filter((line) => !line.includes('at async ')).at(-1);
+	return (frame ?? '').trim();
+}
+
+function parse(stack: string) {
 	const frames = stack.split('\n').filter((line) => PLACE.test(line) && !line.includes('node:'));
 	const files = frames.map((line) => PLACE.exec(line)![1]!);
 	const folder = files[0]?.replace(OWN_FILE, '') ?? '';
-	const outside = files.findIndex((file) => !file.startsWith(folder));
-	return frames.slice(Math.max(outside, 0)).join('\n');
+	return { frames, outside: files.findIndex((file) => !file.startsWith(folder)) };
 }
