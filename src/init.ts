@@ -115,7 +115,10 @@ export async function renewDevice(caller: string): Promise<void> {
 	}
 }
 
-/** Gives the device and all of its memory back, once an `init()` under way is done. Tensors on it are gone; `init()` starts anew. */
+/**
+ * Gives the device and all of its memory back, once an `init()` under way is done. Tensors on it are gone; `init()` starts anew. In a worker
+ * thread of Node await it before the worker is terminated: Dawn ends the whole process where a worker ends while it works.
+ */
 export function shutdown(): Promise<void> {
 	return inTurn(stop);
 }
@@ -123,9 +126,9 @@ export function shutdown(): Promise<void> {
 async function stop(): Promise<void> {
 	const backend = webgpu;
 	if (backend === null) return;
-	backend.destroy();
+	const done = backend.destroy();
 	forget(backend, backend.loss!);
-	await backend.lost;
+	await Promise.all([done, backend.lost]);
 }
 
 /** Resolves when everything that was launched so far has run. Rejects with the first error of the device, if there was one, or its loss. */

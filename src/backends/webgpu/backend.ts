@@ -1,6 +1,7 @@
 /** The WebGPU backend: device, memory, pipelines and commands put together behind the contract. */
 import type { DType, TypedArray } from '../../core/dtype';
 import { ArgumentError, DeviceError, DeviceLostError, DisposedError, DTypeError } from '../../core/errors';
+import { turn } from '../../core/eventloop';
 import { currentOperation } from '../../core/operation';
 import type { Backend, Kernels, Storage } from '../contract';
 import { type CommandOptions, Commands, type LaunchRecord } from './commands';
@@ -41,8 +42,11 @@ export interface WebGPUBackend extends Backend {
 	warm(requests: Iterable<PipelineRequest>): Promise<void>;
 	/** Calls `hook` with every launch from now on; undefined ends it. */
 	onLaunch(hook: ((record: LaunchRecord) => void) | undefined): void;
-	/** Frees everything; of a device that the caller made, all but the buffers of live storages. Reads under way reject. */
-	destroy(): void;
+	/**
+	 * Frees everything; of a device that the caller made, all but the buffers of live storages. Reads under way reject. Resolves when the
+	 * driver has nothing under way any more.
+	 */
+	destroy(): Promise<void>;
 }
 
 /**
@@ -255,12 +259,14 @@ class Runtime implements WebGPUBackend {
 		this.commands.onLaunch = hook;
 	}
 
-	destroy(): void {
+	async destroy(): Promise<void> {
 		const message = `the WebGPU device was shut down; call await init() for a new one, or await init({ device: 'cpu' }) to go on there`;
 		this.commands.stop(new DeviceLostError(message, 'destroyed'));
 		this.gpuDevice.removeEventListener('uncapturederror', this.onUncapturedError);
 		if (this.owned) this.gpuDevice.destroy();
 		else this.storages.trim(0);
+		await Promise.all([this.pipelines.quiet(), this.commands.quiet(), this.failures.quiet()]);
+		await turn();
 	}
 
 	private place(length: number, dtype: DType, forHost: boolean): GpuStorage {

@@ -330,6 +330,11 @@ export class Commands {
 		this.requireRunning();
 	}
 
+	/** Resolves when all copies and waits that were submitted have come to an end, also a bad one. */
+	async quiet(): Promise<void> {
+		await Promise.all([this.settled, this.paced]);
+	}
+
 	/** Resolves when `promise` does or the device is gone: nothing waits for a device that is. */
 	untilStopped(promise: Promise<unknown>): Promise<void> {
 		if (this.loss !== undefined) {

@@ -3,7 +3,7 @@
  * words what it is and what it lacks.
  */
 import { DeviceError } from '../../core/errors';
-import { nodeGpu } from './gpu-node';
+import { destroyAtExit, nodeGpu } from './gpu-node';
 import type { AdapterInfo } from './reports';
 
 /** Flags of the WebGPU specification, named here because Node has no such globals. */
@@ -62,6 +62,7 @@ export async function openDevice(options: DeviceOptions): Promise<OpenDevice> {
 	const info = describe(adapter.info);
 	try {
 		const device = await adapter.requestDevice({ label: 'wgrad', requiredLimits, requiredFeatures });
+		destroyAtExit(device);
 		return { device, info, owned: true };
 	} catch (cause) {
 		throw new DeviceError(`init: the adapter '${info.description}' gave no device: ${String(cause)}`, { cause });

@@ -43,6 +43,11 @@ export class Failures {
 		this.pending.add(report);
 	}
 
+	/** Resolves when no report is on its way any more. */
+	async quiet(): Promise<void> {
+		await Promise.all(this.pending);
+	}
+
 	/** What a call that is about to wait must hand to `check`. */
 	mark(): number {
 		return this.thrown;

@@ -26,3 +26,28 @@ export async function nodeGpu(): Promise<GPU> {
 	slots[SLOT] ??= dawn.create([]);
 	return slots[SLOT];
 }
+
+interface Process {
+	readonly versions?: { readonly node?: string };
+	once?(event: 'exit', listener: () => void): void;
+}
+
+const alive = new Set<GPUDevice>();
+let isWatching = false;
+
+/**
+ * Destroys the device when Node ends. That waits for kernels that Dawn's threads are still compiling: the end of the process under their
+ * feet is a crash, which takes the place of the exit code and of the message of an uncaught error.
+ */
+export function destroyAtExit(device: GPUDevice): void {
+	const { process } = globalThis as { process?: Process };
+	if (process?.versions?.node === undefined) return;
+	if (!isWatching) process.once?.('exit', destroyAll);
+	isWatching = true;
+	alive.add(device);
+	void device.lost.then(() => alive.delete(device));
+}
+
+function destroyAll(): void {
+	for (const device of alive) device.destroy();
+}

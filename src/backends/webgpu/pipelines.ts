@@ -92,6 +92,11 @@ export class Pipelines {
 		await this.failures.check(mark);
 	}
 
+	/** Resolves when none is being compiled any more. */
+	async quiet(): Promise<void> {
+		await Promise.all([...this.cache.values()].map(({ settled }) => settled));
+	}
+
 	private create<V extends Variant>(key: string, kernel: ShaderTemplate<V>, variant: V): Pipeline {
 		if (this.cache.size >= this.cap) this.evict();
 		let counters = this.kernels.get(kernel.name);

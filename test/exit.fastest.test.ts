@@ -1,0 +1,124 @@
+/** Programs that end while the device works: with their own exit code and message, never with a crash of the driver. */
+import { spawn } from 'node:child_process';
+import { rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { bundleProgram, scratchFolder } from './soak/programs';
+
+/** Without the library's exit hook one of three (an error) to seven (an exit) of such runs crashes. */
+const RUNS = 6;
+
+let folder: string;
+test.before(() => {
+	folder = scratchFolder('exit');
+});
+test.after(() => rmSync(folder, { recursive: true, force: true }));
+
+async function run(
+	program: string,
+	...args: readonly string[]
+): Promise<{ code: number | null; signal: string | null; errors: string }> {
+	// Without a cache of compiled kernels, so that compilation lasts.
+	const env = { ...process.env, MESA_SHADER_CACHE_DISABLE: 'true' };
+	const child = spawn(process.execPath, [program, ...args], { env, stdio: ['ignore', 'ignore', 'pipe'] });
+	let errors = '';
+	child.stderr.on('data', (text) => {
+		errors += String(text);
+	});
+	return new Promise((resolve) => {
+		child.on('close', (code, signal) => resolve({ code, signal, errors }));
+	});
+}
+
+async function inParallel<T>(count: number, fn: () => Promise<T>): Promise<T[]> {
+	const results: T[] = [];
+	const lane = async () => {
+		while (results.length < count) results.push(await fn());
+	};
+	await Promise.all([lane(), lane()]);
+	return results;
+}
+
+async function bundled(text: string): Promise<string> {
+	const source = join(folder, 'source.ts');
+	writeFileSync(source, text);
+	return bundleProgram(source, folder);
+}
+
+function build(end: string): Promise<string> {
+	return bundled(
+		`import { init, nn, optim, randn } from 'wgrad';
+		await init({ device: 'webgpu' });
+		const model = new nn.Sequential(new nn.Linear(64, 64), new nn.ReLU(), new nn.Linear(64, 10));
+		const optimizer = new optim.Adam(model.parameters());
+		const loss = model.forward(randn([128, 64])).square().mean();
+		loss.backward();
+		optimizer.step();
+		const reads = [loss.data(), ...model.parameters().map((parameter) => parameter.data())];
+		for (const read of reads) read.catch(() => {});
+		await new Promise((resolve) => setTimeout(resolve, 50));
+		${end}`,
+	);
+}
+
+test('an uncaught error while kernels compile ends the program with its message', async () => {
+	const program = await build(`throw new Error('of the program');`);
+	for (const { code, signal, errors } of await inParallel(RUNS, () => run(program))) {
+		assert.equal([code, signal], [1, null], errors);
+		assert.match(errors, 'Error: of the program');
+	}
+});
+
+test('process.exit with reads pending ends the program with its code', async () => {
+	const program = await build('process.exit(3);');
+	for (const { code, signal, errors } of await inParallel(RUNS, () => run(program)))
+		assert.equal([code, signal], [3, null], errors);
+});
+
+test('a worker that has shut its device down can be terminated', async () => {
+	const program = await bundled(`
+		import { init, nn, optim, randn, shutdown, tidy } from 'wgrad';
+		import { isMainThread, parentPort, Worker } from 'node:worker_threads';
+		if (isMainThread) {
+			const worker = new Worker(new URL(import.meta.url));
+			const message = () => new Promise((resolve) => worker.once('message', resolve));
+			await message();
+			await new Promise((resolve) => setTimeout(resolve, Number(process.argv[2])));
+			worker.postMessage('stop');
+			await message();
+			await worker.terminate();
+			process.exitCode = 5;
+		} else {
+			await init({ device: 'webgpu' });
+			parentPort!.postMessage('ready');
+			parentPort!.once('message', async () => {
+				await shutdown();
+				parentPort!.postMessage('down');
+			});
+			const model = new nn.Sequential(new nn.Linear(64, 64), new nn.ReLU(), new nn.Linear(64, 10));
+			const optimizer = new optim.Adam(model.parameters());
+			const x = randn([128, 64]);
+			const train = async () => {
+				for (;;) {
+					const loss = tidy(() => {
+						const loss = model.forward(x).square().mean();
+						optimizer.zeroGrad();
+						loss.backward();
+						optimizer.step();
+						return loss.detach();
+					});
+					await loss.item();
+					loss.dispose();
+				}
+			};
+			train().catch(() => {});
+			setInterval(() => {}, 1000);
+		}`);
+	for (const wait of ['50', '150', '400', '1500', '2500']) {
+		const { code, signal, errors } = await run(program, wait);
+		assert.equal([code, signal], [5, null], `after ${wait} ms: ${errors}`);
+	}
+});
+
+test.run();
