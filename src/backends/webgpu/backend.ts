@@ -278,8 +278,8 @@ class Runtime implements WebGPUBackend {
 		if (dtype === 'float16' && !this.features.has('shader-f16')) {
 			throw new DTypeError(`${operation}: this adapter (${this.info.description}) has no float16; convert with .to('float32')`);
 		}
-		const what = () => `${operation}: a ${dtype} tensor of ${length} elements`;
-		return new GpuStorage(this, dtype, length, this.storages.take(length * gpuBytes(dtype), forHost, what));
+		const block = this.storages.take(length * gpuBytes(dtype), forHost, { operation, dtype, length });
+		return new GpuStorage(this, dtype, length, block);
 	}
 
 	private readonly onUncapturedError = (event: GPUUncapturedErrorEvent): void => {

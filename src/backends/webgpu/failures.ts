@@ -18,24 +18,27 @@ const TOLD_TOGETHER = 4;
 export class Failures {
 	/** The first errors of those that nobody has been told of, or, once thrown, of those that were. */
 	private readonly errors: Error[] = [];
+	/** How many of them, the first, cause others. */
+	private causes = 0;
 	private count = 0;
 	private thrown = 0;
 	/** Reports that are still on their way: results count as checked only after these. */
 	private readonly pending = new Set<Promise<void>>();
 
-	/** Keeps `error` until it has been thrown. */
-	note(error: Error): void {
-		if (this.count === this.thrown) this.errors.length = 0;
-		if (this.errors.length < TOLD_TOGETHER) this.errors.push(error);
+	/** Keeps `error` until it has been thrown; one that `causes` others comes before them. */
+	note(error: Error, causes = false): void {
+		if (this.count === this.thrown) this.errors.length = this.causes = 0;
+		if (causes) this.errors.splice(this.causes++, 0, error);
+		else if (this.errors.length < TOLD_TOGETHER) this.errors.push(error);
 		this.count++;
 	}
 
-	/** Closes the error scope that the caller opened; an error in it is kept as what `explain` makes of it. */
-	popScope(device: GPUDevice, explain: (error: GPUError) => Error | Promise<Error>): void {
+	/** Closes the error scope that the caller opened; an error in it is kept as what `explain` makes of it, see `note`. */
+	popScope(device: GPUDevice, explain: (error: GPUError) => Error | Promise<Error>, causes = false): void {
 		const report: Promise<void> = device
 			.popErrorScope()
 			.then(async (error) => {
-				if (error !== null) this.note(await explain(error));
+				if (error !== null) this.note(await explain(error), causes);
 			})
 			// A scope of a lost device rejects; the loss itself is reported by other means.
 			.catch(() => {})

@@ -24,6 +24,17 @@ export interface MemoryOptions {
 	poolBytes?: number | undefined;
 }
 
+/** What a block is taken for. */
+export interface Purpose {
+	readonly operation: string;
+	readonly dtype: DType;
+	readonly length: number;
+}
+
+function described({ operation, dtype, length }: Purpose): string {
+	return `${operation}: a ${dtype} tensor of ${length} elements`;
+}
+
 export interface Block {
 	/** Never reused: keys of bind groups are made of these. */
 	readonly id: number;
@@ -70,8 +81,8 @@ export class GpuStorage implements Storage, Claims {
 const MIB = 2 ** 20;
 const SMALLEST_BLOCK = 256;
 const FINE_CLASSES_FROM = MIB;
-/** Allocations from here on are checked for out-of-memory, which costs a promise each. */
-const CHECKED_FROM = 16 * MIB;
+/** Lines of each part of the table in an out-of-memory error. */
+const TABLE_LINES = 5;
 const STORAGE_USAGE = BufferUsage.STORAGE | BufferUsage.COPY_SRC | BufferUsage.COPY_DST;
 const STAGING_KEPT_BYTES = 64 * MIB;
 
@@ -98,6 +109,8 @@ export class Memory {
 	private readonly largest: number;
 	private readonly limitName: string;
 	private readonly poolBytes: number;
+	/** What each live block is for. */
+	private readonly purposes = new Map<Block, Purpose>();
 	private nextId = 1;
 	private clock = 0;
 	private liveStorages = 0;
@@ -127,16 +140,17 @@ export class Memory {
 
 	/**
 	 * A block of at least `bytes`, for launches to write, or `forHost`: one that no launch uses which is not submitted, so
-	 * that the host may write into it right away. `what` names the purpose in errors.
+	 * that the host may write into it right away. `purpose` is for errors.
 	 */
-	take(bytes: number, forHost: boolean, what: () => string): Block {
+	take(bytes: number, forHost: boolean, purpose: Purpose): Block {
 		if (bytes > this.largest) {
 			throw new DeviceError(
-				`${what()} takes ${bytes} bytes (${formatBytes(bytes)}); this adapter's ${this.limitName} allows ${this.largest} (${formatBytes(this.largest)}). Split it, or use device 'cpu'`,
+				`${described(purpose)} takes ${bytes} bytes (${formatBytes(bytes)}); this adapter's ${this.limitName} allows ${this.largest} (${formatBytes(this.largest)}). Split it, or use device 'cpu'`,
 			);
 		}
 		const size = Math.min(sizeClass(bytes), this.largest);
-		const block = this.takeFree(size, forHost) ?? this.create(size, what);
+		const block = this.takeFree(size, forHost) ?? this.create(size, purpose);
+		this.purposes.set(block, purpose);
 		this.live += size;
 		if (this.live + this.pooled > this.peak) this.peak = this.live + this.pooled;
 		this.liveStorages++;
@@ -147,6 +161,7 @@ export class Memory {
 	give(block: Block): void {
 		this.live -= block.bytes;
 		this.liveStorages--;
+		this.purposes.delete(block);
 		if (block.isVoid) {
 			this.onDestroy([block]);
 			return;
@@ -195,7 +210,7 @@ export class Memory {
 		return this.createChecked(
 			size,
 			usage,
-			() => 'a readback',
+			() => 'data: a readback',
 			() => {},
 		);
 	}
@@ -226,7 +241,25 @@ export class Memory {
 			line('pooled', pooled, `free, kept for reuse`),
 			line('staging', staging, `for readback`),
 			line('peak', peak, `live and pooled at once`),
+			...this.usage(),
 		].join('\n');
+	}
+
+	/** Lines about what is live: by the operation that made it, and the largest tensors. */
+	private usage(): string[] {
+		const byOperation = new Map<string, { bytes: number; count: number }>();
+		for (const [{ bytes }, { operation }] of this.purposes) {
+			const sum = byOperation.get(operation) ?? { bytes: 0, count: 0 };
+			byOperation.set(operation, { bytes: sum.bytes + bytes, count: sum.count + 1 });
+		}
+		const most = [...byOperation].sort(([, a], [, b]) => b.bytes - a.bytes).slice(0, TABLE_LINES);
+		const largest = [...this.purposes].sort(([a], [b]) => b.bytes - a.bytes).slice(0, TABLE_LINES);
+		return [
+			'Live, by the operation that made it:',
+			...most.map(([name, { bytes, count }]) => `  ${formatBytes(bytes).padStart(10)}  ${name}, ${count} tensors`),
+			'The largest:',
+			...largest.map(([{ bytes }, purpose]) => `  ${formatBytes(bytes).padStart(10)}  ${described(purpose)}`),
+		];
 	}
 
 	private takeFree(size: number, forHost: boolean): Block | undefined {
@@ -240,27 +273,32 @@ export class Memory {
 		}
 	}
 
-	private create(bytes: number, what: () => string): Block {
+	private create(bytes: number, purpose: Purpose): Block {
 		this.buffersCreated++;
-		const buffer = this.createChecked(bytes, STORAGE_USAGE, what, () => {
-			block.isVoid = true;
-			// What is kept for reuse may be just what is missing.
-			this.trim(0);
-		});
+		const buffer = this.createChecked(
+			bytes,
+			STORAGE_USAGE,
+			() => described(purpose),
+			() => {
+				block.isVoid = true;
+				// What is kept for reuse may be just what is missing.
+				this.trim(0);
+			},
+		);
 		const block: Block = { id: this.nextId++, buffer, bytes, batch: 0, freedAt: 0, isVoid: false };
 		return block;
 	}
 
 	private createChecked(size: number, usage: GPUBufferUsageFlags, what: () => string, onFailure: () => void): GPUBuffer {
-		if (size < CHECKED_FROM) return this.device.createBuffer({ size, usage });
 		this.device.pushErrorScope('out-of-memory');
 		const buffer = this.device.createBuffer({ size, usage });
-		const cause = what();
-		const table = this.toString();
-		this.failures.popScope(this.device, () => {
+		const explain = () => {
+			const message = `${what()}: the GPU has no ${formatBytes(size)} left. Take smaller batches, or dispose of tensors. Its memory:\n${this}`;
 			onFailure();
-			return new DeviceError(`${cause}: the GPU has no ${formatBytes(size)} left. Its memory was:\n${table}`);
-		});
+			return new DeviceError(message);
+		};
+		// What was launched with the invalid buffer fails too, and may say so earlier.
+		this.failures.popScope(this.device, explain, true);
 		return buffer;
 	}
 }
