@@ -104,13 +104,13 @@ const sampler: OpEntry = {
 		{
 			label: 'unknown mode',
 			call: (device) => gridSample(zeros([1, 1, 2, 2], { device }), zeros([1, 2, 2, 2], { device }), { mode: 'cubic' as never }),
-			message: /gridSample: mode is 'bilinear' or 'nearest', not cubic/,
+			message: /gridSample: mode is 'bilinear' or 'nearest', not 'cubic'/,
 		},
 		{
 			label: 'unknown padding',
 			call: (device) =>
 				gridSample(zeros([1, 1, 2, 2], { device }), zeros([1, 2, 2, 2], { device }), { paddingMode: 'edge' as never }),
-			message: /gridSample: paddingMode is 'zeros', 'border' or 'reflection', not edge/,
+			message: /gridSample: paddingMode is 'zeros', 'border' or 'reflection', not 'edge'/,
 		},
 	],
 };

@@ -60,7 +60,7 @@ export const activations: OpEntry[] = [
 			badOption(
 				'slope',
 				(x) => w.leakyRelu(x, { negativeSlope: 'a' as unknown as number }),
-				/leakyRelu: negativeSlope must be a number, not a/,
+				/leakyRelu: negativeSlope must be a number, not 'a'/,
 			),
 		],
 	}),

@@ -62,7 +62,7 @@ export const shrinking: OpEntry[] = [
 		options: [{}, { lambda: 1.25 }, { lambda: 0 }],
 		avoid: [-1.25, -0.5, 0, 0.5, 1.25],
 		refusals: [
-			refused('no number', (x) => w.hardshrink(x, { lambda: '1' as never }), /hardshrink: lambda must be a number, not 1/),
+			refused('no number', (x) => w.hardshrink(x, { lambda: '1' as never }), /hardshrink: lambda must be a number, not '1'/),
 		],
 	}),
 	cut({
