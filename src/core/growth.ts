@@ -38,7 +38,6 @@ const ALARMING_BYTES = 256 * 2 ** 20;
 const ALARMING_STORAGES = 4096;
 /** The weight of what no collection can reach, because the event loop does not turn. */
 const ALARMING_BACKLOG = 2 ** 30;
-const FRAMES = 50;
 
 /** Whether new storages note their places. */
 export let isTracing = false;
@@ -53,11 +52,7 @@ let stalls = 0;
 
 /** The place of the call under way. */
 export function currentSite(): Site {
-	const errors = Error as { stackTraceLimit?: number };
-	const { stackTraceLimit } = errors;
-	errors.stackTraceLimit = FRAMES;
 	const frame = callerFrame(callSite().stack ?? '');
-	if (stackTraceLimit !== undefined) errors.stackTraceLimit = stackTraceLimit;
 	const name = `'${currentOperation() || 'tensor'}' ${frame}`;
 	let site = sites.get(name);
 	if (site === undefined) {

@@ -29,12 +29,21 @@ export function indexMessage({ operation, noun, rule, call }: IndexCheck, index:
 	return `${operation}: ${noun} ${index} ${rule}${frames === '' ? '' : `. It was called at\n${frames}`}`;
 }
 
+/** Frames to capture: operations that are made of others have more of the library's own than the ten that V8 keeps. */
+const FRAMES = 32;
+
 /**
  * Where the call under way comes from. Engines capture the stack of an error at once and format it only when it is read. Whoever keeps the
  * result keeps the receivers of the calls on that stack.
  */
 export function callSite(): Error {
-	return new Error('call');
+	const errors = Error as { stackTraceLimit?: number };
+	const { stackTraceLimit } = errors;
+	if (stackTraceLimit === undefined) return new Error('call');
+	errors.stackTraceLimit = Math.max(stackTraceLimit, FRAMES);
+	const call = new Error('call');
+	errors.stackTraceLimit = stackTraceLimit;
+	return call;
 }
 
 /** The end of a frame, in every engine: file, line and column. */

@@ -8,6 +8,7 @@ import {
 	ArgumentError,
 	crossEntropy,
 	embedding,
+	embeddingBag,
 	gather,
 	init,
 	memory,
@@ -71,21 +72,31 @@ for (const [name, call] of Object.entries(TOLD)) {
 	});
 }
 
-test('the error says where the operation was called, and is an ArgumentError', async () => {
-	function theCaller() {
-		return embedding(int([0, 3]), zeros([3, 2]));
-	}
-	const error = await theCaller()
-		.data()
-		.catch((caught: unknown) => caught);
-	assert.instance(error, ArgumentError);
-	const { message } = error as Error;
-	assert.match(message, /^embedding: index 3 is out of range for the rows of \[3, 2\] of size 3\. It was called at\n/);
-	assert.match(message, /theCaller.*:\d+:\d+/);
-	// Node shows sources, whose folders tell the library's from the caller's.
-	if (typeof document === 'undefined')
-		assert.match(message, /called at\n {4}at theCaller \(.*outOfRange\.gpu\.test\.ts:\d+:\d+\)\n/);
-});
+const CALLED: Readonly<Record<string, () => Tensor>> = {
+	embedding: () => embedding(int([0, 3]), zeros([3, 2])),
+	// Made of other operations: more of the library's own frames lie above the caller's.
+	embeddingBag: () => embeddingBag(int([0, 1, 3]), zeros([3, 2]), { offsets: int([0, 2]) }),
+};
+for (const [name, call] of Object.entries(CALLED)) {
+	test(`the error of ${name} says which index, and where the call was`, async () => {
+		function theCaller() {
+			return call();
+		}
+		const error = await theCaller()
+			.data()
+			.catch((caught: unknown) => caught);
+		assert.instance(error, ArgumentError);
+		const { message } = error as Error;
+		assert.match(
+			message,
+			new RegExp(`^${name}: index 3 is out of range for the rows of \\[3, 2\\] of size 3\\. It was called at\n`),
+		);
+		assert.match(message, /theCaller.*:\d+:\d+/);
+		// Node shows sources, whose folders tell the library's from the caller's.
+		if (typeof document === 'undefined')
+			assert.match(message, /called at\n {4}at .*\(.*outOfRange\.gpu\.test\.ts:\d+:\d+\)\n {4}at theCaller \(/);
+	});
+}
 
 test('step() throws what has arrived, before it moves a parameter', async () => {
 	const weight = ones([3], { requiresGrad: true });
