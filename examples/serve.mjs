@@ -5,6 +5,7 @@ import { createServer } from 'node:http';
 import { extname, join, normalize, relative, sep } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
 
 /** @type {Readonly<Record<string, string>>} */
 const TYPES = {
@@ -122,8 +123,35 @@ function rangeOf(header, size) {
 	return start >= size ? 'beyond' : [start, end];
 }
 
-if (process.argv[1] !== undefined && relative(process.argv[1], fileURLToPath(import.meta.url)) === '') {
-	const [folder = 'dist/examples', port = '8080'] = process.argv.slice(2);
-	const { url } = await serve(folder, Number(port));
+/** What the command line asks for: throws in words where it makes no sense. */
+async function readArguments() {
+	const { values, positionals } = parseArgs({ options: { help: { type: 'boolean' } }, allowPositionals: true });
+	const [folder = 'dist/examples', port = '8080', ...others] = positionals;
+	if (others.length > 0) throw new Error(`serve: it takes a folder and a port, and nothing else: ${others.join(' ')}`);
+	if (!/^\d+$/.test(port) || Number(port) > 65535) throw new Error(`serve: the port '${port}' must be a number from 0 to 65535`);
+	const isFolder = await stat(folder).then(
+		(found) => found.isDirectory(),
+		() => false,
+	);
+	if (!isFolder && !values.help) throw new Error(`serve: there is no folder '${folder}'; npm run page builds the examples first`);
+	return { help: values.help ?? false, folder, port: Number(port) };
+}
+
+async function main() {
+	const { help, folder, port } = await readArguments();
+	if (help) {
+		console.log(
+			'node examples/serve.mjs [FOLDER] [PORT]\n\nServes FOLDER (default dist/examples) at localhost:PORT (default 8080, 0 for any) until it is stopped.',
+		);
+		return;
+	}
+	const { url } = await serve(folder, port);
 	console.log(`Serving ${folder} at ${url}`);
+}
+
+if (process.argv[1] !== undefined && relative(process.argv[1], fileURLToPath(import.meta.url)) === '') {
+	await main().catch((error) => {
+		console.error(error.code === 'EADDRINUSE' ? 'serve: the port is in use; name another one' : error.message);
+		process.exitCode = 2;
+	});
 }

@@ -1,5 +1,5 @@
 /** The server of the examples' pages, against requests that no browser makes. */
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { type IncomingMessage, request } from 'node:http';
 import { tmpdir } from 'node:os';
@@ -150,6 +150,22 @@ test('downloads that are broken off close their files', async ({ server: { url }
 	for (let i = 0; i < 100 && descriptors() > before + 4; i++) await new Promise((resolve) => setTimeout(resolve, 50));
 	assert.ok(descriptors() <= before + 4, `${descriptors()} descriptors are open; there were ${before}`);
 	assert.is((await ask(url, '/big.bin', { range: `bytes=${BIG - 1}-` })).status, 206);
+});
+
+test('the command line explains itself, and refuses what makes no sense', () => {
+	const run = (...args: readonly string[]) =>
+		spawnSync(process.execPath, ['examples/serve.mjs', ...args], { encoding: 'utf8', timeout: 20_000 });
+	assert.match(run('--help').stdout, /serve\.mjs \[FOLDER\] \[PORT\]/);
+	for (const [args, message] of [
+		[['--prot', '1'], /Unknown option '--prot'/],
+		[['no such folder'], /there is no folder 'no such folder'/],
+		[['.', 'x'], /the port 'x' must be a number/],
+		[['.', '0', '1'], /takes a folder and a port/],
+	] as const) {
+		const { status, stderr } = run(...args);
+		assert.match(stderr, message);
+		assert.is(status, 2);
+	}
 });
 
 test.run();
