@@ -39,9 +39,8 @@ export function checkState<S extends object>(
 	if (!isObject(state)) throw new ArgumentError(`${operation}: it takes what stateDict() gave, not ${described(state)}`);
 	for (const [name, check] of Object.entries<Check>(checks)) {
 		if (check(state[name])) continue;
-		throw new ArgumentError(
-			`${operation}: this is no state of its own kind, or a damaged one: ${name} cannot be ${described(state[name])}`,
-		);
+		const what = state[name] === undefined ? `it has no ${name}` : `${name} cannot be ${described(state[name])}`;
+		throw new ArgumentError(`${operation}: this is no state of its own kind, or a damaged one: ${what}`);
 	}
 	return state as S;
 }

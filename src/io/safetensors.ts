@@ -111,12 +111,22 @@ export function decodeSafetensors(bytes: Uint8Array, options: DecodeOptions = {}
 	return { tensors, metadata };
 }
 
+/** What is often taken for a safetensors file, by its first bytes. */
+const OTHER_FILES = [
+	['PK', 'a zip archive, as torch.save() writes it. Convert it in Python with safetensors.torch.save_file()'],
+	['version https://git-lfs', "a pointer of Git LFS. Fetch the file itself with 'git lfs pull'"],
+	['<', 'a page of HTML or XML, as servers send it in place of a file. Check the address'],
+	['{"', 'a JSON file'],
+] as const;
+
 function readHeader(bytes: Uint8Array): { header: Header; dataStart: number } {
 	if (bytes.length < LENGTH_BYTES)
 		fail(`the file has ${bytes.length} bytes, too few for the ${LENGTH_BYTES} of the header length`);
 	const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 	const length = view.getUint32(0, true) + view.getUint32(4, true) * 2 ** 32;
 	if (length > MAX_HEADER_BYTES) {
+		const other = OTHER_FILES.find(([start]) => [...start].every((letter, i) => bytes[i] === letter.charCodeAt(0)));
+		if (other !== undefined) fail(`this is no safetensors file, but ${other[1]}`);
 		fail(`the header claims ${length} bytes; the limit is ${MAX_HEADER_BYTES}. Is this a safetensors file?`);
 	}
 	const dataStart = LENGTH_BYTES + length;

@@ -81,13 +81,18 @@ export function shown(value: unknown): string {
 	if (value instanceof Tensor) return `a tensor of shape ${formatShape(value.shape)}`;
 	if (Array.isArray(value)) return `[${value.map(shown).join(', ')}]`;
 	if (typeof value === 'function') return 'a function';
+	if (typeof value === 'bigint') return `the bigint ${value}n`;
 	if (typeof value === 'string') return `'${value.slice(0, 40)}'`;
 	return typeof value === 'object' && value !== null ? 'an object' : String(value);
 }
 
 function describe(value: unknown): string {
 	if (value === null || value === undefined) return String(value);
-	if (typeof value === 'object') return Array.isArray(value) ? 'an array' : `a ${value.constructor?.name ?? 'object'}`;
+	if (Array.isArray(value)) return 'an array';
+	if (typeof value === 'object') {
+		const kind = value.constructor?.name ?? 'object';
+		return kind.toLowerCase() === 'object' ? 'an object' : `${/^[AEIOU]/.test(kind) ? 'an' : 'a'} ${kind}`;
+	}
 	return `${typeof value} ${String(value).slice(0, 40)}`;
 }
 
@@ -97,6 +102,9 @@ export function requireState(operation: string, state: unknown): asserts state i
 		throw new ArgumentError(
 			`${operation}: it takes tensors by name, such as module.stateDict() or what io.loadSafetensors(bytes) gives, not ${shown(state)}`,
 		);
+	if (state instanceof Promise) throw new ArgumentError(`${operation}: it takes tensors by name, not a promise. Await it first`);
+	if (state instanceof Map)
+		throw new ArgumentError(`${operation}: it takes tensors by name in an object, not a Map. Pass Object.fromEntries(map)`);
 	if (typeof (state as { stateDict?: unknown }).stateDict === 'function')
 		throw new ArgumentError(`${operation}: it takes tensors by name, not a module. Pass its stateDict()`);
 	if (ArrayBuffer.isView(state) || state instanceof ArrayBuffer)

@@ -182,6 +182,10 @@ export class Objective {
 
 	#scalar(loss: Tensor): Tensor {
 		if (loss instanceof Tensor && loss.size === 1) return loss.ndim === 0 ? loss : reshape(loss, []);
+		if ((loss as unknown) instanceof Promise)
+			throw new ArgumentError(
+				`${this.#caller}: the loss of a batch must be a scalar, not a promise. Make the loss without async and await`,
+			);
 		const found = loss instanceof Tensor ? `a tensor of shape ${formatShape(loss.shape)}` : typeof loss;
 		throw new ArgumentError(
 			`${this.#caller}: the loss of a batch must be a scalar, not ${found}. Take its mean, or reduction 'mean'`,
