@@ -1,6 +1,6 @@
 /** A training with everything that has a state loses its device at random launches, and comes to the bits of an undisturbed one. */
 import * as assert from 'uvu/assert';
-import { add, crossEntropy, init, manualSeed, mul, nn, optim, randn, shutdown, type Tensor, tidy } from 'wgrad';
+import { add, crossEntropy, init, manualSeed, mul, nn, optim, randn, shutdown, sync, type Tensor, tidy } from 'wgrad';
 import { DataLoader, TensorDataset } from 'wgrad/data';
 import { Accuracy } from 'wgrad/metrics';
 import { EarlyStopping, type FitOptions, fit, JsonlLogger, type LogStore, MemoryStore, ModelCheckpoint } from 'wgrad/train';
@@ -83,8 +83,11 @@ async function train(faults: Faults, saves: boolean, onDeviceLost: FitOptions['o
 			new EarlyStopping({ patience: 9 }),
 			...(saves ? [new ModelCheckpoint('checkpoint', { store: new MemoryStore(), everySteps: 3 })] : []),
 			{
-				onBatchBegin: ({ step }) => {
-					if (step === 1 && before === 0) before = adapter.launches;
+				onBatchBegin: async ({ step }) => {
+					if (step !== 1 || before !== 0) return;
+					// Launches are counted when their pipelines are there.
+					await sync();
+					before = adapter.launches;
 				},
 			},
 		],
