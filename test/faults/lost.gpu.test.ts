@@ -34,8 +34,12 @@ async function start(faults: Faults = {}): Promise<FaultyAdapter> {
 
 /** What `promise` rejects with: it must be the loss, and must not hang. */
 async function loss(promise: Promise<unknown>, what: string): Promise<DeviceLostError> {
-	const late = new Promise((resolve) => setTimeout(resolve, 20_000, 'it hangs'));
+	let timer: ReturnType<typeof setTimeout> | undefined;
+	const late = new Promise((resolve) => {
+		timer = setTimeout(resolve, 20_000, 'it hangs');
+	});
 	const found = await Promise.race([promise.catch((error: unknown) => error), late]);
+	clearTimeout(timer);
 	if (!(found instanceof DeviceLostError)) throw new Error(`${what}: ${found instanceof Error ? found.stack : String(found)}`);
 	assert.match(found.message, /the WebGPU device was lost \(on purpose\) .*await init\(\)/, what);
 	return found;
