@@ -11,6 +11,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { formatTable } from './table.mjs';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 
@@ -63,19 +64,6 @@ async function runProgram(program, options) {
 		lines.push(line);
 	}
 	return { code: await ended, lines, seconds: (performance.now() - start) / 1000 };
-}
-
-/** @param {readonly (readonly string[])[]} rows */
-function formatTable(rows) {
-	const widths = rows[0]?.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0))) ?? [];
-	return rows
-		.map((row) =>
-			row
-				.map((cell, column) => cell.padEnd(widths[column] ?? 0))
-				.join('  ')
-				.trimEnd(),
-		)
-		.join('\n');
 }
 
 /** @param {readonly string[]} chosen */

@@ -123,7 +123,7 @@ function rangeOf(header, size) {
 	return start >= size ? 'beyond' : [start, end];
 }
 
-/** What the command line asks for: throws in words where it makes no sense. */
+/** Reads the command line. Throws an error that says what is wrong with it. */
 async function readArguments() {
 	const { values, positionals } = parseArgs({ options: { help: { type: 'boolean' } }, allowPositionals: true });
 	const [folder = 'dist/examples', port = '8080', ...others] = positionals;

@@ -12,7 +12,7 @@
  * finish         : one workgroup of 64 sums losses and weights of all rows, each thread its own stride in blocks of 32: a fixed order.
  * crossEntropyGrad: a thread makes four consecutive elements of dx.
  *
- * An ignored target gives its row loss 0 and weight 0. A target that is no class gives loss NaN, and crossEntropy reports it.
+ * The row of an ignored target has loss 0 and weight 0. The row of an invalid class has loss NaN, and crossEntropy reports the class.
  */
 import { wgsl } from 'wgsl-preprocessor';
 import { type ElementAccess, elementwiseSource } from './elementwise.wgsl';

@@ -1,4 +1,4 @@
-/** States that may come from files: a forged or foreign one is refused in words, where it would fail somewhere inside or not at all. */
+/** Checks states before they are loaded. They may come from files that are forged, or that belong to another object. */
 import { ArgumentError } from './errors';
 
 type Check = (value: unknown) => boolean;
@@ -28,8 +28,8 @@ export function orNull(check: Check): Check {
 }
 
 /**
- * The state, whose fields pass the checks of the same names. Throws an ArgumentError, in the name of `operation`, for the first that does not,
- * and for what is no object.
+ * Checks each field of the state with the check of the same name, and returns the state. Throws an ArgumentError in the name of `operation` if
+ * the state is not an object, or for the first field that fails.
  */
 export function checkState<S extends object>(
 	operation: string,

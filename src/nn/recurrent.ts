@@ -119,7 +119,7 @@ abstract class Recurrent extends Module {
 		(this as unknown as Record<string, Parameter>)[keyOf(part, layer, direction)] = parameter;
 	}
 
-	/** A parameter, of float16 as float32: all that a layer computes is float32 but for what comes in and goes out. */
+	/** A parameter, converted to float32 if it is float16: a layer computes in float32, and only its inputs and outputs are float16. */
 	#get(part: string, layer: number, direction: number): Tensor | null {
 		return widened((this as unknown as Record<string, Parameter | undefined>)[keyOf(part, layer, direction)] ?? null)[0];
 	}

@@ -47,7 +47,7 @@ export async function restore(
 	return loadCheckpoint(last.name, { model, ...(optimizer && { optimizer }), ...others }, { store: last.store });
 }
 
-/** The tensors that data and losses hold, as far as one can see: those of TensorDatasets, also behind loaders, subsets and their like. */
+/** Collects the tensors of data and losses: those of TensorDatasets, also inside loaders and subsets, and those of modules. */
 function tensorsIn(value: unknown, found: Set<Tensor>): Set<Tensor> {
 	if (value instanceof Tensor) found.add(value);
 	else if (Array.isArray(value)) for (const item of value) tensorsIn(item, found);

@@ -5,9 +5,10 @@
 import * as assert from 'uvu/assert';
 import { crossEntropy, nn, optim, type Tensor, tensor, WgradError } from 'wgrad';
 import { Accuracy, AveragePrecision } from 'wgrad/metrics';
-import { EarlyStopping, fit, JsonlLogger, type LogStore, MemoryStore, ModelCheckpoint, type Scheduler } from 'wgrad/train';
+import { EarlyStopping, fit, JsonlLogger, MemoryStore, ModelCheckpoint, type Scheduler } from 'wgrad/train';
 import { decodeSafetensors, encodeSafetensors } from '../../src/io/safetensors';
 import { below, type Counts, pick, type Random } from './campaign';
+import { MemoryLog } from './memoryLog';
 
 const x = tensor(
 	Array.from({ length: 20 }, (_, i) => [Math.sin(i), Math.cos(3 * i)]),
@@ -17,19 +18,6 @@ const y = tensor(
 	Array.from({ length: 20 }, (_, i) => i % 2),
 	{ dtype: 'int32', device: 'cpu' },
 );
-
-class MemoryLog implements LogStore {
-	constructor(public text: string) {}
-	async size(): Promise<number> {
-		return this.text.length;
-	}
-	async truncate(_: string, bytes: number): Promise<void> {
-		this.text = this.text.slice(0, bytes);
-	}
-	async append(_: string, text: string): Promise<void> {
-		this.text += text;
-	}
-}
 
 const { lrScheduler } = optim;
 type Kind = readonly [

@@ -3,26 +3,10 @@ import * as assert from 'uvu/assert';
 import { add, crossEntropy, init, manualSeed, mul, nn, optim, randn, shutdown, sync, type Tensor, tidy } from 'wgrad';
 import { DataLoader, TensorDataset } from 'wgrad/data';
 import { Accuracy } from 'wgrad/metrics';
-import { EarlyStopping, type FitOptions, fit, JsonlLogger, type LogStore, MemoryStore, ModelCheckpoint } from 'wgrad/train';
+import { EarlyStopping, type FitOptions, fit, JsonlLogger, MemoryStore, ModelCheckpoint } from 'wgrad/train';
 import { type Faults, type FaultyAdapter, faultyAdapter } from '../faults/adapter';
 import { below, type Counts, type Random } from './campaign';
-
-/** A log in memory. */
-class MemoryLog implements LogStore {
-	text = '';
-
-	async size(): Promise<number> {
-		return this.text.length;
-	}
-
-	async truncate(_: string, bytes: number): Promise<void> {
-		this.text = this.text.slice(0, bytes);
-	}
-
-	async append(_: string, text: string): Promise<void> {
-		this.text += text;
-	}
-}
+import { MemoryLog } from './memoryLog';
 
 interface Outcome {
 	readonly adapter: FaultyAdapter;
@@ -66,7 +50,7 @@ async function train(faults: Faults, saves: boolean, onDeviceLost: FitOptions['o
 		seed: 4,
 		transform: ([x, y]) => [add(x!, mul(randn(x!.shape), 0.1)), y!],
 	});
-	const log = new MemoryLog();
+	const log = new MemoryLog('');
 	let before = 0;
 	const history = await fit(model, loader, {
 		loss: crossEntropy,

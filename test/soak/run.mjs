@@ -11,6 +11,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import * as esbuild from 'esbuild';
 import { forNode, root, withSources } from '../../build.mjs';
+import { formatTable } from '../../examples/table.mjs';
 import { findEnvironments, start } from '../runner/node.mjs';
 
 /** @typedef {import('../runner/node.mjs').NodeEnvironment} NodeEnvironment */
@@ -102,19 +103,6 @@ function runRound(bundled, name, environment, seconds, seed) {
 /** @param {Record<string, number>} sums @param {Record<string, number>} counts */
 function add(sums, counts) {
 	for (const [what, count] of Object.entries(counts)) sums[what] = (sums[what] ?? 0) + count;
-}
-
-/** @param {readonly (readonly string[])[]} rows */
-function formatTable(rows) {
-	const widths = rows[0]?.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0))) ?? [];
-	return rows
-		.map((row) =>
-			row
-				.map((cell, column) => cell.padEnd(widths[column] ?? 0))
-				.join('  ')
-				.trimEnd(),
-		)
-		.join('\n');
 }
 
 const { outfile, campaigns } = await bundle();

@@ -43,7 +43,7 @@ export interface LossKernels {
 	 *
 	 *   loss = (1 - s) * -weight[t] * l[t] + s / classes * -sum_c weight[c] * l[c],   s = labelSmoothing
 	 *
-	 * The loss is 0 where t is ignored. It is NaN where t is no class, and `check` reports that t. `loss` has one element for each row, or one in all if reduced;
+	 * Where t is ignored, the loss is 0. Where t is not a valid class, the loss is NaN, and `check` reports t. `loss` has one element for each row, or one in all if reduced;
 	 * then `total` is the sum of weight[t] over rows that count. `logSumExp` (only with logits) has the log-sum-exp of each row in two parts,
 	 * [rows, 2]: the largest logit, and the log of the sum of exp(logit - largest). Their sum would round the second part off. Both are float32,
 	 * or float64 for float64.

@@ -32,7 +32,7 @@ function groupsOf({ batch, channels, groups, spatial }: GroupNormShape) {
 	};
 }
 
-/** Means, which come in two parts but for running ones. */
+/** Reads means. Running means have one part, all others two. */
 function means(view: View | undefined): (i: number) => number {
 	const part = elements(view, 0);
 	const { shape } = view ?? { shape: [0] };

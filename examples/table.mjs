@@ -1,0 +1,16 @@
+/**
+ * Rows of cells as lines of text, each column as wide as its longest cell.
+ *
+ * @param {readonly (readonly string[])[]} rows
+ */
+export function formatTable(rows) {
+	const widths = rows[0]?.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0))) ?? [];
+	return rows
+		.map((row) =>
+			row
+				.map((cell, column) => cell.padEnd(widths[column] ?? 0))
+				.join('  ')
+				.trimEnd(),
+		)
+		.join('\n');
+}
