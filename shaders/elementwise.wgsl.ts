@@ -28,14 +28,8 @@ import {
 	COMPARE,
 	type CombineName,
 	type CompareName,
-	DERIVATIVE,
 	type DerivativeName,
-	INTEGER_BINARY,
-	INTEGER_COMPARE,
-	INTEGER_POWER,
-	INTEGER_PREDICATE,
-	INTEGER_UNARY,
-	LOCAL_FUNCTIONS,
+	type ExpressionRow,
 	PREDICATE,
 	type PredicateName,
 	TERNARY,
@@ -43,6 +37,7 @@ import {
 	UNARY,
 	UNORDERED,
 	type UnaryName,
+	type UnaryRow,
 } from './elementwiseFunctions.wgsl';
 import { mathFunctions } from './math.wgsl';
 import type { Access, ShaderSource, ShaderTemplate, StorageType } from './shader';
@@ -253,19 +248,24 @@ function storedAs(type: ElementType, value: string): string {
 	return type === 'u32' ? stored(`(${value}) != vec4(0)`) : value;
 }
 
+function expression({ value, integer = value }: ExpressionRow, type: ElementType): string {
+	return arithmetic(type) === 'i32' ? integer : value;
+}
+
 export type UnaryVariant = { op: UnaryName; type: ElementType; access: ElementAccess };
 
 export const unary: ShaderTemplate<UnaryVariant> = {
 	name: 'elementwise.unary',
 	source({ op, type, access }) {
-		const integer = arithmetic(type) === 'i32';
+		const row: UnaryRow = UNARY[op];
+		const isInteger = arithmetic(type) === 'i32';
 		return elementwiseSource({
 			access,
 			operands: [operand('x', type)],
 			output: storageOf(type),
-			functions: integer ? '' : LOCAL_FUNCTIONS[op],
+			functions: isInteger ? '' : row.functions,
 			parameters: arithmetic(type),
-			value: storedAs(type, (integer ? INTEGER_UNARY[op] : UNARY[op])!),
+			value: storedAs(type, (isInteger ? row.integer : row.value)!),
 		});
 	},
 };
@@ -274,15 +274,17 @@ export type UnaryGradVariant = { op: DerivativeName; type: StorageType; access: 
 
 export const unaryGrad: ShaderTemplate<UnaryGradVariant> = {
 	name: 'elementwise.unaryGrad',
-	source: ({ op, type, access }) =>
-		elementwiseSource({
+	source({ op, type, access }) {
+		const row: UnaryRow = UNARY[op];
+		return elementwiseSource({
 			access,
 			operands: [operand('g', type), operand('x', type)],
 			output: type,
-			functions: LOCAL_FUNCTIONS[op],
+			functions: row.functions,
 			parameters: 'f32',
-			value: DERIVATIVE[op],
-		}),
+			value: row.gradient!,
+		});
+	},
 };
 
 export type PredicateVariant = { op: PredicateName; type: StorageType; access: ElementAccess };
@@ -290,17 +292,18 @@ export type PredicateVariant = { op: PredicateName; type: StorageType; access: E
 export const predicate: ShaderTemplate<PredicateVariant> = {
 	name: 'elementwise.predicate',
 	source({ op, type, access }) {
-		const value = stored((arithmetic(type) === 'i32' ? INTEGER_PREDICATE : PREDICATE)[op]);
+		const value = stored(expression(PREDICATE[op], type));
 		return elementwiseSource({ access, operands: [operand('x', type)], output: 'u32', value });
 	},
 };
 
 function binaryValue(op: BinaryName, type: ElementType): string {
-	return storedAs(type, (arithmetic(type) === 'i32' && INTEGER_BINARY[op]) || BINARY[op]);
+	return storedAs(type, expression(BINARY[op], type));
 }
 
 function binaryFunctions(op: BinaryName, type: ElementType): string {
-	return op === 'pow' && arithmetic(type) === 'i32' ? INTEGER_POWER : '';
+	const { integerFunctions = '' }: ExpressionRow = BINARY[op];
+	return arithmetic(type) === 'i32' ? integerFunctions : '';
 }
 
 export type BinaryVariant = { op: BinaryName; type: ElementType; access: ElementAccess; inPlace: boolean };
@@ -352,11 +355,11 @@ export type CompareVariant = { op: CompareName; type: StorageType; access: Eleme
 
 function compareFrame({ op, type, access }: CompareVariant, withScalar: boolean): Frame {
 	const computed = arithmetic(type);
-	const table = computed === 'i32' ? INTEGER_COMPARE : COMPARE;
-	const unordered = computed === 'f32' && table[op].includes('unordered') ? UNORDERED : '';
+	const holds = expression(COMPARE[op], type);
+	const unordered = holds.includes('unordered') ? UNORDERED : '';
 	const functions = wgsl`${unordered}
 fn holds(a: vec4<${computed}>, b: vec4<${computed}>) -> vec4<bool> {
-	return ${table[op]};
+	return ${holds};
 }
 `;
 	return {

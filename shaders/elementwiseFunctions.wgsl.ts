@@ -1,135 +1,22 @@
 /**
- * What the elementwise kernels compute, as WGSL expressions over vec4: of x (and the gradient g) for functions of one number, of a
- * and b for two, of a, b and c for three. `s` and `t` are the uniform parameters p0 and p1. Functions come from math.wgsl.ts.
+ * What the elementwise kernels compute, as WGSL expressions over vec4: of x for functions of one number, of a and b for two, of a, b
+ * and c for three. `s` and `t` are the uniform parameters p0 and p1. Functions come from math.wgsl.ts.
  */
 
-/** On floating values. */
-export const UNARY = {
-	neg: '-x',
-	abs: 'abs(x)',
-	sign: 'signOf(x)',
-	exp: 'exponential(x)',
-	expm1: 'exponentialMinus1(x)',
-	exp2: 'exponential2(x)',
-	log: 'logarithm(x)',
-	log1p: 'logarithm1p(x)',
-	log2: 'logarithm2(x)',
-	log10: 'logarithm10(x)',
-	sqrt: 'orNan(sqrt(x), (x < vec4(0.0)) | isNan(x))',
-	rsqrt: 'orNan(1.0 / sqrt(x), (x < vec4(0.0)) | isNan(x))',
-	square: 'x * x',
-	reciprocal: '1.0 / x',
-	sin: 'sine(x)',
-	cos: 'cosine(x)',
-	tan: 'tangent(x)',
-	asin: 'arcsine(x)',
-	acos: 'arccosine(x)',
-	atan: 'arctangent(x)',
-	sinh: 'hyperbolicSine(x)',
-	cosh: 'hyperbolicCosine(x)',
-	tanh: 'hyperbolicTangent(x)',
-	asinh: 'inverseHyperbolicSine(x)',
-	acosh: 'inverseHyperbolicCosine(x)',
-	atanh: 'inverseHyperbolicTangent(x)',
-	erf: 'errorFunction(x)',
-	erfc: 'errorFunctionComplement(x)',
-	sigmoid: 'sigmoid(x)',
-	logSigmoid: '-softplus(-x)',
-	relu: 'select(max(x, vec4(0.0)), x, isNan(x))',
-	relu6: 'clamped(x, 0.0, 6.0)',
-	leakyRelu: 'select(s * x, x, x > vec4(0.0))',
-	elu: 'select(s * exponentialMinus1(x), x, x > vec4(0.0))',
-	selu: '1.05070099 * select(1.67326324 * exponentialMinus1(x), x, x > vec4(0.0))',
-	celu: 'select(s * exponentialMinus1(x / s), x, x > vec4(0.0))',
-	gelu: '0.5 * x * errorFunctionComplement(-0.707106781 * x)',
-	geluTanh: 'x * sigmoid(1.59576912 * (x + 0.044715 * x * x * x))',
-	silu: 'x * sigmoid(x)',
-	mish: 'select(x * mishGate(x), x, x > vec4(20.0))',
-	softplus: 'select(softplus(s * x) / s, x, s * x > vec4(t))',
-	softsign: 'x / (1.0 + abs(x))',
-	hardtanh: 'clamped(x, s, t)',
-	hardsigmoid: 'clamped(x + 3.0, 0.0, 6.0) / 6.0',
-	hardswish: 'x * clamped(x + 3.0, 0.0, 6.0) / 6.0',
-	clamp: 'clamped(x, s, t)',
-	floor: 'floor(x)',
-	ceil: 'ceil(x)',
-	round: 'round(x)',
-	trunc: 'trunc(x)',
-	frac: 'x - trunc(x)',
-};
+/** A function of one number. An expression that the contract's operation does not need is left out. */
+export interface UnaryRow {
+	/** Of floating x. */
+	readonly value: string;
+	/** The gradient g of the output times the derivative. Here x is what the forward pass saved: its input or its output. */
+	readonly gradient?: string;
+	/** Of int32 x. */
+	readonly integer?: string;
+	/** Functions that only `value` and `gradient` call. */
+	readonly functions?: string;
+}
 
-export type UnaryName = keyof typeof UNARY;
-
-/** On int32. */
-export const INTEGER_UNARY: Partial<Record<UnaryName, string>> = {
-	neg: '-x',
-	abs: 'abs(x)',
-	sign: 'sign(x)',
-	square: 'x * x',
-	relu: 'max(x, vec4(0))',
-	relu6: 'clamp(x, vec4(0), vec4(6))',
-	hardtanh: 'min(max(x, vec4(s)), vec4(t))',
-	clamp: 'min(max(x, vec4(s)), vec4(t))',
-	floor: 'x',
-	ceil: 'x',
-	round: 'x',
-	trunc: 'x',
-};
-
-/** gradient times derivative; x is the saved input or output (y where the comment of UNARY's derivative says so): see DERIVATIVE_IN. */
-export const DERIVATIVE = {
-	abs: 'g * signOf(x)',
-	exp: 'g * x',
-	expm1: 'g * (x + 1.0)',
-	exp2: 'g * x * 0.693147181',
-	log: 'g / x',
-	log1p: 'g / (1.0 + x)',
-	log2: 'g / (x * 0.693147181)',
-	log10: 'g / (x * 2.30258509)',
-	sqrt: 'g / (2.0 * x)',
-	rsqrt: '-0.5 * g * x * x * x',
-	square: '2.0 * g * x',
-	reciprocal: '-g * x * x',
-	sin: 'g * cosine(x)',
-	cos: '-g * sine(x)',
-	tan: 'g * (1.0 + x * x)',
-	asin: 'g / sqrt((1.0 - x) * (1.0 + x))',
-	acos: '-g / sqrt((1.0 - x) * (1.0 + x))',
-	atan: 'g / (1.0 + x * x)',
-	sinh: 'g * hyperbolicCosine(x)',
-	cosh: 'g * hyperbolicSine(x)',
-	tanh: 'g * (1.0 - x) * (1.0 + x)',
-	asinh: 'g / hypotenuse(x, vec4(1.0))',
-	acosh: 'g / (sqrt(abs(x) - 1.0) * sqrt(abs(x) + 1.0))',
-	atanh: 'g / ((1.0 - x) * (1.0 + x))',
-	erf: 'g * 1.12837917 * exponential(-x * x)',
-	erfc: '-g * 1.12837917 * exponential(-x * x)',
-	sigmoid: 'g * x * (1.0 - x)',
-	logSigmoid: 'g * sigmoid(-x)',
-	relu: 'select(g, vec4(0.0), x <= vec4(0.0))',
-	relu6: 'select(g, vec4(0.0), (x <= vec4(0.0)) | (x >= vec4(6.0)))',
-	leakyRelu: 'select(s * g, g, x > vec4(0.0))',
-	elu: 'select(g, g * s * exponential(x), x <= vec4(0.0))',
-	selu: '1.05070099 * select(g, g * 1.67326324 * exponential(x), x <= vec4(0.0))',
-	celu: 'select(g, g * exponential(x / s), x <= vec4(0.0))',
-	gelu: 'g * (0.5 * errorFunctionComplement(-0.707106781 * x) + 0.398942280 * x * exponential(-0.5 * x * x))',
-	geluTanh: 'g * geluTanhSlope(x)',
-	silu: 'g * sigmoid(x) * (1.0 + x * sigmoid(-x))',
-	mish: 'g * mishSlope(x)',
-	softplus: 'select(g * sigmoid(s * x), g, s * x > vec4(t))',
-	softsign: 'g / ((1.0 + abs(x)) * (1.0 + abs(x)))',
-	hardtanh: 'select(g, vec4(0.0), (x <= vec4(s)) | (x >= vec4(t)))',
-	hardsigmoid: 'select(vec4(0.0), g / 6.0, (x > vec4(-3.0)) & (x < vec4(3.0)))',
-	hardswish: 'select(select(g, g * (x / 3.0 + 0.5), x < vec4(3.0)), vec4(0.0), x <= vec4(-3.0))',
-	clamp: 'select(vec4(0.0), g, (x >= vec4(s)) & (x <= vec4(t)))',
-} satisfies Partial<Record<UnaryName, string>>;
-
-export type DerivativeName = keyof typeof DERIVATIVE;
-
-/** Functions that only one entry above uses. */
-export const LOCAL_FUNCTIONS: Partial<Record<UnaryName, string>> = {
-	// tanh(log(1 + e^x)) = n / (n + 2) with n = e^x (e^x + 2), which loses no digits on the left.
-	mish: `
+// tanh(log(1 + e^x)) = n / (n + 2) with n = e^x (e^x + 2), which loses no digits on the left.
+const MISH = `
 fn mishGate(x: vec4<f32>) -> vec4<f32> {
 	let e = exponential(min(x, vec4(20.0)));
 	let n = e * (e + 2.0);
@@ -142,8 +29,9 @@ fn mishSlope(x: vec4<f32>) -> vec4<f32> {
 	let slope = gate + x * (1.0 - gate) * (1.0 + gate) * (e / (1.0 + e));
 	return select(select(slope, vec4(1.0), x > vec4(20.0)), x, isNan(x));
 }
-`,
-	geluTanh: `
+`;
+
+const GELU_TANH = `
 fn geluTanhSlope(x: vec4<f32>) -> vec4<f32> {
 	let u = 1.59576912 * (x + 0.044715 * x * x * x);
 	let gate = sigmoid(u);
@@ -151,39 +39,129 @@ fn geluTanhSlope(x: vec4<f32>) -> vec4<f32> {
 	let c = clamp(x, vec4(-30.0), vec4(30.0));
 	return gate + c * gate * sigmoid(-u) * 1.59576912 * (1.0 + 0.134145 * c * c);
 }
-`,
-};
+`;
 
-export const BINARY = {
-	add: 'a + b',
-	sub: 'a - b',
-	mul: 'a * b',
-	div: 'a / b',
-	floorDiv: 'flooredDivision(a, b)',
-	truncDiv: 'truncatedDivision(a, b)',
-	pow: 'power(a, b)',
-	maximum: 'maximumOf(a, b)',
-	minimum: 'minimumOf(a, b)',
-	fmod: 'exactFmod(a, b)',
-	remainder: 'remainderOf(a, b)',
-	atan2: 'arctangent2(a, b)',
-	hypot: 'hypotenuse(a, b)',
-};
+export const UNARY = {
+	neg: { value: '-x', integer: '-x' },
+	abs: { value: 'abs(x)', gradient: 'g * signOf(x)', integer: 'abs(x)' },
+	sign: { value: 'signOf(x)', integer: 'sign(x)' },
+	exp: { value: 'exponential(x)', gradient: 'g * x' },
+	expm1: { value: 'exponentialMinus1(x)', gradient: 'g * (x + 1.0)' },
+	exp2: { value: 'exponential2(x)', gradient: 'g * x * 0.693147181' },
+	log: { value: 'logarithm(x)', gradient: 'g / x' },
+	log1p: { value: 'logarithm1p(x)', gradient: 'g / (1.0 + x)' },
+	log2: { value: 'logarithm2(x)', gradient: 'g / (x * 0.693147181)' },
+	log10: { value: 'logarithm10(x)', gradient: 'g / (x * 2.30258509)' },
+	sqrt: { value: 'orNan(sqrt(x), (x < vec4(0.0)) | isNan(x))', gradient: 'g / (2.0 * x)' },
+	rsqrt: { value: 'orNan(1.0 / sqrt(x), (x < vec4(0.0)) | isNan(x))', gradient: '-0.5 * g * x * x * x' },
+	square: { value: 'x * x', gradient: '2.0 * g * x', integer: 'x * x' },
+	reciprocal: { value: '1.0 / x', gradient: '-g * x * x' },
+	sin: { value: 'sine(x)', gradient: 'g * cosine(x)' },
+	cos: { value: 'cosine(x)', gradient: '-g * sine(x)' },
+	tan: { value: 'tangent(x)', gradient: 'g * (1.0 + x * x)' },
+	asin: { value: 'arcsine(x)', gradient: 'g / sqrt((1.0 - x) * (1.0 + x))' },
+	acos: { value: 'arccosine(x)', gradient: '-g / sqrt((1.0 - x) * (1.0 + x))' },
+	atan: { value: 'arctangent(x)', gradient: 'g / (1.0 + x * x)' },
+	sinh: { value: 'hyperbolicSine(x)', gradient: 'g * hyperbolicCosine(x)' },
+	cosh: { value: 'hyperbolicCosine(x)', gradient: 'g * hyperbolicSine(x)' },
+	tanh: { value: 'hyperbolicTangent(x)', gradient: 'g * (1.0 - x) * (1.0 + x)' },
+	asinh: { value: 'inverseHyperbolicSine(x)', gradient: 'g / hypotenuse(x, vec4(1.0))' },
+	acosh: { value: 'inverseHyperbolicCosine(x)', gradient: 'g / (sqrt(abs(x) - 1.0) * sqrt(abs(x) + 1.0))' },
+	atanh: { value: 'inverseHyperbolicTangent(x)', gradient: 'g / ((1.0 - x) * (1.0 + x))' },
+	erf: { value: 'errorFunction(x)', gradient: 'g * 1.12837917 * exponential(-x * x)' },
+	erfc: { value: 'errorFunctionComplement(x)', gradient: '-g * 1.12837917 * exponential(-x * x)' },
+	sigmoid: { value: 'sigmoid(x)', gradient: 'g * x * (1.0 - x)' },
+	logSigmoid: { value: '-softplus(-x)', gradient: 'g * sigmoid(-x)' },
+	relu: {
+		value: 'select(max(x, vec4(0.0)), x, isNan(x))',
+		gradient: 'select(g, vec4(0.0), x <= vec4(0.0))',
+		integer: 'max(x, vec4(0))',
+	},
+	relu6: {
+		value: 'clamped(x, 0.0, 6.0)',
+		gradient: 'select(g, vec4(0.0), (x <= vec4(0.0)) | (x >= vec4(6.0)))',
+		integer: 'clamp(x, vec4(0), vec4(6))',
+	},
+	leakyRelu: { value: 'select(s * x, x, x > vec4(0.0))', gradient: 'select(s * g, g, x > vec4(0.0))' },
+	elu: {
+		value: 'select(s * exponentialMinus1(x), x, x > vec4(0.0))',
+		gradient: 'select(g, g * s * exponential(x), x <= vec4(0.0))',
+	},
+	selu: {
+		value: '1.05070099 * select(1.67326324 * exponentialMinus1(x), x, x > vec4(0.0))',
+		gradient: '1.05070099 * select(g, g * 1.67326324 * exponential(x), x <= vec4(0.0))',
+	},
+	celu: {
+		value: 'select(s * exponentialMinus1(x / s), x, x > vec4(0.0))',
+		gradient: 'select(g, g * exponential(x / s), x <= vec4(0.0))',
+	},
+	gelu: {
+		value: '0.5 * x * errorFunctionComplement(-0.707106781 * x)',
+		gradient: 'g * (0.5 * errorFunctionComplement(-0.707106781 * x) + 0.398942280 * x * exponential(-0.5 * x * x))',
+	},
+	geluTanh: {
+		value: 'x * sigmoid(1.59576912 * (x + 0.044715 * x * x * x))',
+		gradient: 'g * geluTanhSlope(x)',
+		functions: GELU_TANH,
+	},
+	silu: { value: 'x * sigmoid(x)', gradient: 'g * sigmoid(x) * (1.0 + x * sigmoid(-x))' },
+	mish: { value: 'select(x * mishGate(x), x, x > vec4(20.0))', gradient: 'g * mishSlope(x)', functions: MISH },
+	softplus: {
+		value: 'select(softplus(s * x) / s, x, s * x > vec4(t))',
+		gradient: 'select(g * sigmoid(s * x), g, s * x > vec4(t))',
+	},
+	softsign: { value: 'x / (1.0 + abs(x))', gradient: 'g / ((1.0 + abs(x)) * (1.0 + abs(x)))' },
+	hardtanh: {
+		value: 'clamped(x, s, t)',
+		gradient: 'select(g, vec4(0.0), (x <= vec4(s)) | (x >= vec4(t)))',
+		integer: 'min(max(x, vec4(s)), vec4(t))',
+	},
+	hardsigmoid: {
+		value: 'clamped(x + 3.0, 0.0, 6.0) / 6.0',
+		gradient: 'select(vec4(0.0), g / 6.0, (x > vec4(-3.0)) & (x < vec4(3.0)))',
+	},
+	hardswish: {
+		value: 'x * clamped(x + 3.0, 0.0, 6.0) / 6.0',
+		gradient: 'select(select(g, g * (x / 3.0 + 0.5), x < vec4(3.0)), vec4(0.0), x <= vec4(-3.0))',
+	},
+	clamp: {
+		value: 'clamped(x, s, t)',
+		gradient: 'select(vec4(0.0), g, (x >= vec4(s)) & (x <= vec4(t)))',
+		integer: 'min(max(x, vec4(s)), vec4(t))',
+	},
+	floor: { value: 'floor(x)', integer: 'x' },
+	ceil: { value: 'ceil(x)', integer: 'x' },
+	round: { value: 'round(x)', integer: 'x' },
+	trunc: { value: 'trunc(x)', integer: 'x' },
+	frac: { value: 'x - trunc(x)' },
+} satisfies Record<string, UnaryRow>;
 
-export type BinaryName = keyof typeof BINARY;
+export type UnaryName = keyof typeof UNARY;
 
-/** On int32, where they differ. WGSL defines x / 0 = x and x % 0 = 0. */
-export const INTEGER_BINARY: Partial<Record<BinaryName, string>> = {
-	floorDiv: 'a / b - select(vec4(0), vec4(1), (a % b != vec4(0)) & ((a % b < vec4(0)) != (b < vec4(0))))',
-	truncDiv: 'a / b',
-	pow: 'integerPower(a, b)',
-	maximum: 'max(a, b)',
-	minimum: 'min(a, b)',
-	fmod: 'a % b',
-	remainder: 'a % b + select(vec4(0), b, (a % b != vec4(0)) & ((a % b < vec4(0)) != (b < vec4(0))))',
-};
+export type DerivativeName = {
+	[Name in UnaryName]: (typeof UNARY)[Name] extends { readonly gradient: string } ? Name : never;
+}[UnaryName];
 
-export const INTEGER_POWER = `
+/** A function of one number that answers with a bool, or of two. */
+export interface ExpressionRow {
+	/** Of floating operands. */
+	readonly value: string;
+	/** Of int32 operands, where that differs. */
+	readonly integer?: string;
+	/** Functions that only `integer` calls. */
+	readonly integerFunctions?: string;
+}
+
+export const PREDICATE = {
+	isnan: { value: 'isNan(x)', integer: 'vec4(false)' },
+	isinf: { value: 'isInfinite(x)', integer: 'vec4(false)' },
+	isfinite: { value: 'isFinite(x)', integer: 'vec4(true)' },
+	logicalNot: { value: '!isTrue(x)', integer: 'x == vec4(0)' },
+} satisfies Record<string, ExpressionRow>;
+
+export type PredicateName = keyof typeof PREDICATE;
+
+const INTEGER_POWER = `
 fn integerPower(base: vec4<i32>, exponent: vec4<i32>) -> vec4<i32> {
 	var result = vec4(1);
 	var square = base;
@@ -199,54 +177,51 @@ fn integerPower(base: vec4<i32>, exponent: vec4<i32>) -> vec4<i32> {
 }
 `;
 
+/** WGSL defines the int32 quotient x / 0 as x and the remainder x % 0 as 0. */
+export const BINARY = {
+	add: { value: 'a + b' },
+	sub: { value: 'a - b' },
+	mul: { value: 'a * b' },
+	div: { value: 'a / b' },
+	floorDiv: {
+		value: 'flooredDivision(a, b)',
+		integer: 'a / b - select(vec4(0), vec4(1), (a % b != vec4(0)) & ((a % b < vec4(0)) != (b < vec4(0))))',
+	},
+	truncDiv: { value: 'truncatedDivision(a, b)', integer: 'a / b' },
+	pow: { value: 'power(a, b)', integer: 'integerPower(a, b)', integerFunctions: INTEGER_POWER },
+	maximum: { value: 'maximumOf(a, b)', integer: 'max(a, b)' },
+	minimum: { value: 'minimumOf(a, b)', integer: 'min(a, b)' },
+	fmod: { value: 'exactFmod(a, b)', integer: 'a % b' },
+	remainder: {
+		value: 'remainderOf(a, b)',
+		integer: 'a % b + select(vec4(0), b, (a % b != vec4(0)) & ((a % b < vec4(0)) != (b < vec4(0))))',
+	},
+	atan2: { value: 'arctangent2(a, b)' },
+	hypot: { value: 'hypotenuse(a, b)' },
+} satisfies Record<string, ExpressionRow>;
+
+export type BinaryName = keyof typeof BINARY;
+
 /** With a NaN on either side all are false but ne; the test is explicit since compilers may assume that there is none. */
 export const COMPARE = {
-	eq: '(a == b) & !unordered(a, b)',
-	ne: '(a != b) | unordered(a, b)',
-	lt: '(a < b) & !unordered(a, b)',
-	le: '(a <= b) & !unordered(a, b)',
-	gt: '(a > b) & !unordered(a, b)',
-	ge: '(a >= b) & !unordered(a, b)',
-	logicalAnd: 'isTrue(a) & isTrue(b)',
-	logicalOr: 'isTrue(a) | isTrue(b)',
-	logicalXor: 'isTrue(a) != isTrue(b)',
-};
+	eq: { value: '(a == b) & !unordered(a, b)', integer: 'a == b' },
+	ne: { value: '(a != b) | unordered(a, b)', integer: 'a != b' },
+	lt: { value: '(a < b) & !unordered(a, b)', integer: 'a < b' },
+	le: { value: '(a <= b) & !unordered(a, b)', integer: 'a <= b' },
+	gt: { value: '(a > b) & !unordered(a, b)', integer: 'a > b' },
+	ge: { value: '(a >= b) & !unordered(a, b)', integer: 'a >= b' },
+	logicalAnd: { value: 'isTrue(a) & isTrue(b)', integer: '(a != vec4(0)) & (b != vec4(0))' },
+	logicalOr: { value: 'isTrue(a) | isTrue(b)', integer: '(a != vec4(0)) | (b != vec4(0))' },
+	logicalXor: { value: 'isTrue(a) != isTrue(b)', integer: '(a != vec4(0)) != (b != vec4(0))' },
+} satisfies Record<string, ExpressionRow>;
 
 export type CompareName = keyof typeof COMPARE;
-
-export const INTEGER_COMPARE: Record<CompareName, string> = {
-	eq: 'a == b',
-	ne: 'a != b',
-	lt: 'a < b',
-	le: 'a <= b',
-	gt: 'a > b',
-	ge: 'a >= b',
-	logicalAnd: '(a != vec4(0)) & (b != vec4(0))',
-	logicalOr: '(a != vec4(0)) | (b != vec4(0))',
-	logicalXor: '(a != vec4(0)) != (b != vec4(0))',
-};
 
 export const UNORDERED = `
 fn unordered(a: vec4<f32>, b: vec4<f32>) -> vec4<bool> {
 	return isNan(a) | isNan(b);
 }
 `;
-
-export const PREDICATE = {
-	isnan: 'isNan(x)',
-	isinf: 'isInfinite(x)',
-	isfinite: 'isFinite(x)',
-	logicalNot: '!isTrue(x)',
-};
-
-export type PredicateName = keyof typeof PREDICATE;
-
-export const INTEGER_PREDICATE: Record<PredicateName, string> = {
-	isnan: 'vec4(false)',
-	isinf: 'vec4(false)',
-	isfinite: 'vec4(true)',
-	logicalNot: 'x == vec4(0)',
-};
 
 export const COMBINE = {
 	addScaled: 'a + s * b',
