@@ -33,6 +33,13 @@ export default {
 		layer('cpu', '^src/backends/cpu/', [contract, core], 'the reference shares no arithmetic with what it judges'),
 		layer('dry', '^src/backends/dry/', [contract, core], 'what counts without computing knows only the contract'),
 		layer('webgpu', '^src/backends/webgpu/', [contract, core, shaders], 'the GPU side knows only the contract'),
+		{
+			name: 'judge',
+			comment: 'WebGPU does not compute with the functions that its kernels are tested against',
+			severity: 'error',
+			from: { path: '^src/backends/webgpu/' },
+			to: { path: '^src/backends/contract/(elementwiseFunctions|special)\\.ts$' },
+		},
 		layer('backends', '^src/backends/[^/]+\\.ts$', [backends, core], 'the registry joins the backends'),
 		layer('tensor', tensor, [backends, core, autograd], 'tensors know no operation; of the tape only what tidy() walks'),
 		layer('tensor-file', '^src/(tensor|scope)\\.ts$', [backends, core], 'tensor.ts knows neither tape nor operation'),

@@ -1,142 +1,29 @@
 /** Kernels that compute each element of the output from the elements of the inputs at the same place. */
 import type { View } from '../contract';
+import type { BINARY, COMBINE, COMPARE, PREDICATE, TERNARY, UNARY } from './elementwiseFunctions';
 
-/** Floating functions of one number; PyTorch's names and definitions. */
-export type UnaryOp =
-	| 'neg'
-	| 'abs'
-	| 'sign'
-	| 'exp'
-	| 'expm1'
-	| 'exp2'
-	| 'log'
-	| 'log1p'
-	| 'log2'
-	| 'log10'
-	| 'sqrt'
-	| 'rsqrt'
-	| 'square'
-	| 'reciprocal'
-	| 'sin'
-	| 'cos'
-	| 'tan'
-	| 'asin'
-	| 'acos'
-	| 'atan'
-	| 'sinh'
-	| 'cosh'
-	| 'tanh'
-	| 'asinh'
-	| 'acosh'
-	| 'atanh'
-	| 'erf'
-	| 'erfc'
-	| 'sigmoid'
-	| 'logSigmoid'
-	| 'relu'
-	| 'relu6'
-	| 'leakyRelu'
-	| 'elu'
-	| 'selu'
-	| 'celu'
-	| 'gelu'
-	| 'geluTanh'
-	| 'silu'
-	| 'mish'
-	| 'softplus'
-	| 'softsign'
-	| 'hardtanh'
-	| 'hardsigmoid'
-	| 'hardswish'
-	| 'clamp'
-	| 'floor'
-	| 'ceil'
-	| 'round'
-	| 'trunc'
-	| 'frac';
+/** Floating functions of one number. */
+export type UnaryOp = keyof typeof UNARY;
+
+/** Those that have a kernel for their gradient. */
+export type UnaryGradOp = {
+	[Op in UnaryOp]: (typeof UNARY)[Op] extends { readonly saves: string } ? Op : never;
+}[UnaryOp];
 
 /** Functions of one number that answer with a bool. */
-export type PredicateOp = 'isnan' | 'isinf' | 'isfinite' | 'logicalNot';
+export type PredicateOp = keyof typeof PREDICATE;
 
 /**
  * On int32 and uint8 all but div, atan2 and hypot, with wrap-around; x fmod 0 and x remainder 0 are 0, and x floorDiv 0 and x truncDiv 0 are x.
  * On bool add and maximum are or, mul and minimum are and; nothing else. floorDiv and truncDiv are div, rounded.
  */
-export type BinaryOp =
-	| 'add'
-	| 'sub'
-	| 'mul'
-	| 'div'
-	| 'floorDiv'
-	| 'truncDiv'
-	| 'pow'
-	| 'maximum'
-	| 'minimum'
-	| 'fmod'
-	| 'remainder'
-	| 'atan2'
-	| 'hypot';
+export type BinaryOp = keyof typeof BINARY;
 
-export type CompareOp = 'eq' | 'ne' | 'lt' | 'le' | 'gt' | 'ge' | 'logicalAnd' | 'logicalOr' | 'logicalXor';
+export type CompareOp = keyof typeof COMPARE;
 
-export type CombineOp = 'addScaled' | 'lerp';
+export type CombineOp = keyof typeof COMBINE;
 
-export type TernaryOp = 'lerp' | 'addcmul' | 'addcdiv';
-
-/** Which of input (x) and output (y) the derivative of a function is written in, and so is saved for the backward pass; none: neither. */
-export const DERIVATIVE_IN: Record<UnaryOp, 'x' | 'y' | 'none'> = {
-	neg: 'none',
-	abs: 'x',
-	sign: 'none',
-	exp: 'y',
-	expm1: 'y',
-	exp2: 'y',
-	log: 'x',
-	log1p: 'x',
-	log2: 'x',
-	log10: 'x',
-	sqrt: 'y',
-	rsqrt: 'y',
-	square: 'x',
-	reciprocal: 'y',
-	sin: 'x',
-	cos: 'x',
-	tan: 'y',
-	asin: 'x',
-	acos: 'x',
-	atan: 'x',
-	sinh: 'x',
-	cosh: 'x',
-	tanh: 'y',
-	asinh: 'x',
-	acosh: 'x',
-	atanh: 'x',
-	erf: 'x',
-	erfc: 'x',
-	sigmoid: 'y',
-	logSigmoid: 'x',
-	relu: 'y',
-	relu6: 'y',
-	leakyRelu: 'x',
-	elu: 'x',
-	selu: 'x',
-	celu: 'x',
-	gelu: 'x',
-	geluTanh: 'x',
-	silu: 'x',
-	mish: 'x',
-	softplus: 'x',
-	softsign: 'x',
-	hardtanh: 'y',
-	hardsigmoid: 'x',
-	hardswish: 'x',
-	clamp: 'x',
-	floor: 'none',
-	ceil: 'none',
-	round: 'none',
-	trunc: 'none',
-	frac: 'none',
-};
+export type TernaryOp = keyof typeof TERNARY;
 
 /**
  * The numbers that a parametrised function takes, in PyTorch's order: leakyRelu (negativeSlope), elu (alpha), celu (alpha), softplus
@@ -152,9 +39,9 @@ export interface ElementwiseKernels {
 	unary(inputs: { x: View }, outputs: { y: View }, attributes: { op: UnaryOp } & Parameters): void;
 	/**
 	 * dx = gradient * op'(x), in one launch: what the backward walk uses when it is not itself recorded. `saved` is the input or
-	 * the output of the forward pass, as DERIVATIVE_IN says. Functions of which it says 'none' are not asked.
+	 * the output of the forward pass, as the row of the function says.
 	 */
-	unaryGrad(inputs: { saved: View; gradient: View }, outputs: { dx: View }, attributes: { op: UnaryOp } & Parameters): void;
+	unaryGrad(inputs: { saved: View; gradient: View }, outputs: { dx: View }, attributes: { op: UnaryGradOp } & Parameters): void;
 	/** y = op(x), y bool. */
 	predicate(inputs: { x: View }, outputs: { y: View }, attributes: { op: PredicateOp }): void;
 	/** y = op(a, b); a and b have been expanded to y's shape (stride 0) and y's dtype. */

@@ -13,7 +13,6 @@ import {
 	unaryGrad,
 	where,
 } from '../../../shaders/elementwise.wgsl';
-import type { DerivativeName } from '../../../shaders/elementwiseFunctions.wgsl';
 import type { ShaderTemplate, Variant } from '../../../shaders/shader';
 import { isFloating } from '../../core/dtype';
 import type { View } from '../contract';
@@ -86,14 +85,7 @@ export function elementwiseKernels(gpu: Gpu): ElementwiseKernels {
 		unaryGrad({ saved, gradient }, { dx }, { op, p0 = 0, p1 = 0 }) {
 			const plan = planQuads(gpu, [gradient, saved], dx, floatBits(p0), floatBits(p1));
 			const flops = CHEAP.has(op) ? FLOPS.arithmetic : FLOPS.function;
-			run(
-				unaryGrad,
-				plan,
-				{ op: op as DerivativeName, type: storageType(saved), access: plan.access },
-				[gradient, saved],
-				dx,
-				flops,
-			);
+			run(unaryGrad, plan, { op, type: storageType(saved), access: plan.access }, [gradient, saved], dx, flops);
 		},
 
 		predicate({ x }, { y }, { op }) {

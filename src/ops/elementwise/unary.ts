@@ -4,7 +4,8 @@
  */
 import { isGradEnabled } from '../../autograd/modes';
 import { NO_GRADIENT, record } from '../../autograd/tape';
-import { DERIVATIVE_IN, type Parameters, type UnaryOp } from '../../backends/contract/elementwise';
+import type { Parameters, UnaryGradOp, UnaryOp } from '../../backends/contract/elementwise';
+import { UNARY, type UnaryFunction } from '../../backends/contract/elementwiseFunctions';
 import { isFloating, requireFloating } from '../../core/dtype';
 import { ArgumentError, DTypeError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
@@ -13,7 +14,7 @@ import { inFloat32, widened } from '../composed';
 import { converted, floatingType, requireTensor } from '../operands';
 import { add, div, mul, sub } from './binary';
 
-/** gradient g times the derivative, of differentiable operations; v is the input or the output, as DERIVATIVE_IN says. */
+/** gradient g times the derivative, of differentiable operations; v is what the function saves. */
 export type Composed = (g: Tensor, v: Tensor, p0: number, p1: number) => Tensor;
 
 /** Which dtypes a function takes: floats; also int32, unchanged; or everything, whole numbers as float32. */
@@ -33,7 +34,7 @@ export function unary(
 	if (accepts === 'numbers' && x.dtype === 'bool')
 		throw new DTypeError(`${name}: is not defined on bool. Convert with .to('int32')`);
 	const dtype = accepts === 'promotes' ? floatingType(x.dtype) : x.dtype;
-	const uses = DERIVATIVE_IN[op];
+	const { saves }: UnaryFunction = UNARY[op];
 	return record({
 		name,
 		inputs: [x],
@@ -42,7 +43,7 @@ export function unary(
 			x.backend.kernels.unary({ x: converted(x, dtype) }, { y }, { op, ...parameters });
 			return y;
 		},
-		save: (y) => (uses === 'x' ? [x] : uses === 'y' ? [y] : []),
+		save: (y) => (saves === 'x' ? [x] : saves === 'y' ? [y] : []),
 		vjp: isFloating(dtype) ? unaryBack(op, composed, parameters) : NO_GRADIENT,
 	});
 }
@@ -54,7 +55,7 @@ function unaryBack(op: UnaryOp, composed: Composed | null, parameters: Parameter
 		if (saved === undefined) return [composed(g, g, p0, p1)];
 		if (isGradEnabled()) return [composed(...widened(g, saved), p0, p1)];
 		const dx = emptyOn(g, g.shape, g.dtype);
-		g.backend.kernels.unaryGrad({ saved, gradient: g }, { dx }, { op, ...parameters });
+		g.backend.kernels.unaryGrad({ saved, gradient: g }, { dx }, { op: op as UnaryGradOp, ...parameters });
 		return [dx];
 	};
 }
