@@ -1,6 +1,6 @@
 /**
  * Imports point one way: a layer may import itself and what `below` lists for it, nothing else of the project.
- * Cycles are refused unless they are made of type-only imports, or of operations that are each other's derivatives.
+ * Cycles are refused. Those of values that are operations, each other's derivatives, and those of types in the contract are still there.
  */
 
 const core = '^src/core/';
@@ -63,9 +63,16 @@ export default {
 		},
 		{
 			name: 'no-cycle',
-			comment: 'a cycle of values makes the order of loading matter; but derivatives of operations are made of operations',
+			comment: 'a cycle of values makes the order of loading matter, and one of types hides what stands on what',
 			severity: 'error',
-			from: { pathNot: ops },
+			from: { pathNot: [ops, contract] },
+			to: { circular: true },
+		},
+		{
+			name: 'no-cycle-of-values',
+			comment: 'derivatives of operations are made of operations; the contract and its families name each other as types',
+			severity: 'error',
+			from: { path: contract },
 			to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } },
 		},
 		{

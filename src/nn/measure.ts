@@ -10,7 +10,19 @@ import { defaultGenerator } from '../core/generator';
 import { ones, zeros } from '../ops/creation';
 import { closeScope, openScope } from '../scope';
 import { Tensor } from '../tensor';
-import type { Module } from './module';
+
+/** What a summary needs of `Module`, whose `summary` method imports these files and not the other way round. */
+export interface ModuleTree {
+	training: boolean;
+	forward(...inputs: never[]): unknown;
+	eval(): unknown;
+	modules(): readonly ModuleTree[];
+	namedModules(): readonly (readonly [path: string, module: ModuleTree])[];
+	parameters(): readonly Tensor[];
+	ownParameters(): readonly (readonly [name: string, parameter: Tensor])[];
+	buffers(): readonly Tensor[];
+	namedBuffers(): readonly (readonly [path: string, buffer: Tensor])[];
+}
 
 /** What a module did itself, without the modules below it. */
 export interface Work {
@@ -34,7 +46,7 @@ export interface TrainingMemory {
 }
 
 export interface Trial {
-	readonly work: ReadonlyMap<Module, Work>;
+	readonly work: ReadonlyMap<ModuleTree, Work>;
 	/** The most bytes that inference holds at once beside parameters and buffers. */
 	readonly inferencePeak: number;
 	/** Null where nothing is learned, or the module refuses to train on this input. */
@@ -42,8 +54,8 @@ export interface Trial {
 }
 
 /** Runs `module.forward` for inference and for a training step. */
-export function measure(module: Module, inputs: readonly TrialInput[]): Trial {
-	const work = new Map<Module, Work>();
+export function measure(module: ModuleTree, inputs: readonly TrialInput[]): Trial {
+	const work = new Map<ModuleTree, Work>();
 	const tally = new Tally();
 	unchanged(module, () => {
 		module.eval();
@@ -53,7 +65,7 @@ export function measure(module: Module, inputs: readonly TrialInput[]): Trial {
 	return { work, inferencePeak: tally.peak, training: measureTraining(module, inputs) };
 }
 
-function measureTraining(module: Module, inputs: readonly TrialInput[]): TrainingMemory | null {
+function measureTraining(module: ModuleTree, inputs: readonly TrialInput[]): TrainingMemory | null {
 	const learned = module.parameters().filter((parameter) => parameter.requiresGrad);
 	if (learned.length === 0) return null;
 	const tally = new Tally();
@@ -80,7 +92,7 @@ function measureTraining(module: Module, inputs: readonly TrialInput[]): Trainin
 	return { activations, peak: tally.peak };
 }
 
-function call(module: Module, inputs: readonly TrialInput[]): unknown {
+function call(module: ModuleTree, inputs: readonly TrialInput[]): unknown {
 	const device = module.parameters()[0]?.device ?? module.buffers()[0]?.device ?? defaultDevice();
 	const tensors = inputs.map(({ shape, dtype }) => zeros(shape, { dtype, device }));
 	const output = (module.forward as (...inputs: Tensor[]) => unknown)(...tensors);
@@ -117,7 +129,7 @@ function dryRun(tally: Tally, fn: () => unknown): void {
 }
 
 /** Notes in `work` what each module's calls do, and in `tally` for which module storages are made. */
-function observe(module: Module, tally: Tally, work: Map<Module, Work>): void {
+function observe(module: ModuleTree, tally: Tally, work: Map<ModuleTree, Work>): void {
 	/** What the modules below the innermost running one have computed. */
 	let below = 0;
 	for (const part of module.modules()) {
@@ -138,7 +150,7 @@ function observe(module: Module, tally: Tally, work: Map<Module, Work>): void {
 }
 
 /** Runs `fn` and puts back the properties of all modules, those that forward sets among them. */
-function unchanged(module: Module, fn: () => void): void {
+function unchanged(module: ModuleTree, fn: () => void): void {
 	const before = module.modules().map((part) => [part, Object.entries(part)] as const);
 	try {
 		fn();

@@ -3,8 +3,7 @@ import { bytesOf } from '../backends/dry/backend';
 import type { DType } from '../core/dtype';
 import { ArgumentError } from '../core/errors';
 import type { Tensor } from '../tensor';
-import { measure, type Trial, type TrialInput } from './measure';
-import type { Module } from './module';
+import { type ModuleTree, measure, type Trial, type TrialInput } from './measure';
 
 export interface SummaryOptions {
 	/** The dtype of the input, or of each input. Default float32; embeddings take 'int32'. */
@@ -50,7 +49,7 @@ export interface ModelSummary {
 
 /** The figures behind `Module.summary`, as data. `inputShape` is one shape, or one for each input of `forward`. */
 export function summarize(
-	module: Module,
+	module: ModuleTree,
 	inputShape?: readonly number[] | readonly (readonly number[])[],
 	{ dtype = 'float32' }: SummaryOptions = {},
 ): ModelSummary {

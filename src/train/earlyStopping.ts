@@ -9,8 +9,8 @@ import { requireState } from '../ops/requirements';
 import type { Tensor } from '../tensor';
 import { keep } from '../tidy';
 import { type Callback, directionOf, monitored, type TrainContext } from './callbacks';
-import type { CheckpointTree } from './checkpoint';
 import type { EpochRecord } from './history';
+import type { CheckpointTree } from './tree';
 
 export interface EarlyStoppingOptions {
 	/** A name of the epoch's record. Default 'valLoss'. */

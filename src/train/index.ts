@@ -9,7 +9,7 @@ export {
 	TerminateOnNaN,
 	type TrainContext,
 } from './callbacks';
-export { type CheckpointOptions, type CheckpointParts, type CheckpointTree, loadCheckpoint, saveCheckpoint } from './checkpoint';
+export { type CheckpointOptions, type CheckpointParts, loadCheckpoint, saveCheckpoint } from './checkpoint';
 export { EarlyStopping, type EarlyStoppingOptions } from './earlyStopping';
 export { type EvaluateOptions, type Evaluation, evaluate, type PredictOptions, predict } from './evaluate';
 export { fit } from './fit';
@@ -28,3 +28,4 @@ export { ConsoleProgress, type Progress, ProgressCallback } from './progress';
 export { restore } from './recovery';
 export { htmlReport, type ReportImage, type ReportOptions } from './report';
 export { BrowserStore, type CheckpointStore, type LogStore, MemoryStore } from './store';
+export type { CheckpointTree } from './tree';

@@ -8,10 +8,11 @@ import type { Module } from '../nn';
 import type { CommonOptions, Optimizer } from '../optim';
 import type { Data } from './batches';
 import type { Callback, StepLoss, TrainContext } from './callbacks';
-import { decodeCheckpoint, encodeCheckpoint, releaseTree, restoreParts, stateOf } from './checkpoint';
+import { decodeCheckpoint, encodeCheckpoint, restoreParts, stateOf } from './checkpoint';
 import { deviceOf, requireModel } from './evaluate';
 import { begin, train } from './fit';
 import type { FitOptions } from './options';
+import { releaseTree } from './tree';
 
 export interface FindLearningRateOptions<M extends Module = Module>
 	extends Pick<

@@ -3,10 +3,10 @@ import { ArgumentError } from '../core/errors';
 import { checkOptions, requireOptions } from '../core/options';
 import { checkState, isCount } from '../core/state';
 import type { Callback, StepLoss, TrainContext } from './callbacks';
-import type { CheckpointTree } from './checkpoint';
 import type { EpochRecord } from './history';
 import { platform } from './platform';
 import type { LogStore } from './store';
+import type { CheckpointTree } from './tree';
 
 export interface LoggerOptions {
 	/** Go on at the end of a log that is there, instead of beginning anew. Default false. A run that is resumed always goes on. */

@@ -14,15 +14,7 @@ import { Tensor } from '../tensor';
 import { tidy } from '../tidy';
 import type { Batches } from './batches';
 import { type Callback, monitored, type SaveOptions, type StepLoss, type TrainContext } from './callbacks';
-import {
-	type CheckpointPlace,
-	type CheckpointTree,
-	encodeCheckpoint,
-	noteCheckpoint,
-	releaseTree,
-	restoreParts,
-	stateOf,
-} from './checkpoint';
+import { type CheckpointPlace, encodeCheckpoint, noteCheckpoint, restoreParts, stateOf } from './checkpoint';
 import { measure } from './evaluate';
 import { type EpochRecord, type History, type Setting, validationName } from './history';
 import { callbackStates, checkLoopState, type LoopState, onDevice, requireSamePlace, restoreCallbacks } from './loopState';
@@ -31,6 +23,7 @@ import type { Meters } from './meters';
 import type { FitOptions, ResolvedScheduler } from './options';
 import { platform } from './platform';
 import type { CheckpointStore } from './store';
+import { type CheckpointTree, releaseTree } from './tree';
 
 /** Everything that a run needs, checked and ready. */
 export interface Plan {

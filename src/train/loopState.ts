@@ -5,8 +5,8 @@ import { checkState, isCount, isListOf, isNumber, isObject, orNull } from '../co
 import { moved } from '../data/fields';
 import { Tensor } from '../tensor';
 import type { Callback } from './callbacks';
-import type { CheckpointTree } from './checkpoint';
 import type { EpochRecord, Setting } from './history';
+import type { CheckpointTree } from './tree';
 
 interface CallbackState {
 	readonly name: string;

@@ -6,8 +6,8 @@ import { detach } from '../ops/layout';
 import { Tensor } from '../tensor';
 import { keep } from '../tidy';
 import type { StepLoss } from './callbacks';
-import type { CheckpointTree } from './checkpoint';
 import type { StepResult } from './loss';
+import type { CheckpointTree } from './tree';
 
 /** A metric of one batch: a scalar or a number, of which the mean over all samples is shown. */
 export type MetricFunction = (output: Tensor, target: Tensor) => Tensor | number | Promise<number>;

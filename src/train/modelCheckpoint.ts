@@ -3,10 +3,10 @@ import { ArgumentError } from '../core/errors';
 import { checkOptions } from '../core/options';
 import { checkState, isListOf, isNumber } from '../core/state';
 import { type Callback, directionOf, monitored, type TrainContext } from './callbacks';
-import type { CheckpointTree } from './checkpoint';
 import type { EpochRecord } from './history';
 import { platform } from './platform';
 import type { CheckpointStore } from './store';
+import type { CheckpointTree } from './tree';
 
 export interface ModelCheckpointOptions {
 	/** Also save after every so many optimizer steps, within epochs. Default never. */

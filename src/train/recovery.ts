@@ -8,9 +8,10 @@ import { detach } from '../ops/layout';
 import type { CommonOptions, Optimizer } from '../optim';
 import { Tensor } from '../tensor';
 import { tidy } from '../tidy';
-import { type CheckpointParts, type CheckpointTree, decodeCheckpoint, lastCheckpoint, loadCheckpoint } from './checkpoint';
+import { type CheckpointParts, decodeCheckpoint, lastCheckpoint, loadCheckpoint } from './checkpoint';
 import type { History } from './history';
 import type { TrainingLoop } from './loop';
+import type { CheckpointTree } from './tree';
 
 /** How often in a row the device may be lost without a further step. */
 const LOSSES_AT_A_STEP = 3;
