@@ -64,6 +64,13 @@ export function requireDevice(operation: string, x: Tensor): void {
 	if (loss !== undefined) throw loss.at(operation, `the tensor of shape ${formatShape(x.shape)} is gone: `);
 }
 
+/** Marks the memory of `x` as written in place by `operation`, so that a graph that saved it notices. */
+export function markWritten(x: Tensor, operation: string): void {
+	const { storage } = x;
+	storage.version++;
+	storage.lastWriter = operation;
+}
+
 const dropped = new FinalizationRegistry<Claims>((claims) => {
 	onTensorDisposed();
 	dropClaim(claims);

@@ -3,7 +3,7 @@
  * loop over a sorted list and never recurses, however long the chain.
  *
  * Each gradient in flight is owned by exactly one slot; when the node that consumes it is done it is disposed of, and so are
- * the temporaries of the node's VJP. Without `createGraph` the VJPs run unrecorded, which lets operations use fused kernels.
+ * the temporaries of the node's VJP. Without `createGraph` the walk is not recorded, and takes the fused VJP of an operation that has one.
  */
 import { isFloating } from '../core/dtype';
 import { ArgumentError, AutogradError, formatShape, ShapeError } from '../core/errors';
@@ -16,7 +16,7 @@ import { type GradEdge, type GradNode, Tensor, viewOf } from '../tensor';
 import { isWatching, observe } from './anomaly';
 import { addGradients, addInto, cast, copyGradient, onesLikeOutput } from './gradients';
 import { setGradEnabled } from './modes';
-import { LeafNode, TapeNode } from './tape';
+import { LeafNode, type OutputInfo, TapeNode } from './tape';
 
 export interface BackwardOptions {
 	/** Keep saved tensors for another walk. Default: the value of `createGraph`. */
@@ -195,7 +195,7 @@ function walk(roots: readonly Root[], targets: readonly GradEdge[] | null, optio
 					if (targets === null && gradient != null) accumulate(tensor, gradient, createGraph, survivors);
 				}
 				const leadsOn = targets === null || node.edges.some((edge) => edge !== null && visiting.has(edge.node));
-				if (leadsOn) step(node, gradients, slots, visiting);
+				if (leadsOn) step(node, gradients, slots, visiting, createGraph);
 				if (!retainGraph && !(targetNodes.has(node) && !leadsOn)) node.release();
 			}
 			for (const gradient of gradients) if (gradient != null && !survivors.has(gradient)) gradient.dispose();
@@ -233,19 +233,27 @@ function runHooks(node: GradNode, gradients: (Tensor | null)[]): void {
 }
 
 /** Runs one VJP and hands its results on. */
-function step(node: TapeNode, gradients: readonly (Tensor | null)[], slots: Slots, visiting: ReadonlySet<GradNode>): void {
+function step(
+	node: TapeNode,
+	gradients: readonly (Tensor | null)[],
+	slots: Slots,
+	visiting: ReadonlySet<GradNode>,
+	isRecorded: boolean,
+): void {
 	const scope = openScope();
 	const passed = new Set<unknown>();
 	const outermost = enterOperation(`${node.operation} backward`);
 	try {
-		const needs = node.edges.map((edge) => edge !== null && visiting.has(edge.node));
+		const needs = node.edges.map((edge) => (edge !== null && visiting.has(edge.node) ? valueAt(edge) : null));
 		const results = node.pullBack(
 			node.outputs.map((_, i) => gradients[i] ?? null),
 			needs,
+			isRecorded,
 		);
 		node.edges.forEach((edge, i) => {
-			if (edge === null || !needs[i] || results[i] == null) return;
-			const result = fitted(node, i, edge, results[i]);
+			const need = needs[i];
+			if (edge === null || need == null || results[i] == null) return;
+			const result = fitted(node, i, need, results[i]);
 			if (isWatching()) observe('backward', node.operation, result, node.caller);
 			// A VJP may return its argument, a saved tensor or one result twice: then a slot gets a handle of its own.
 			const fresh = scope.tensors.includes(result) && !passed.has(result);
@@ -260,12 +268,16 @@ function step(node: TapeNode, gradients: readonly (Tensor | null)[], slots: Slot
 	}
 }
 
+/** The shape and dtype of the value at a place on the tape. */
+function valueAt({ node, index }: GradEdge): OutputInfo {
+	return node instanceof LeafNode ? node.tensor : (node as TapeNode).outputs[index]!;
+}
+
 /**
  * A gradient in the dtype of its input: VJPs of float16 may compute in float32. One that gives another shape, or what is not floating, is a
  * mistake in the operation, not of its caller.
  */
-function fitted(node: TapeNode, input: number, edge: GradEdge, gradient: Tensor): Tensor {
-	const expected = edge.node instanceof LeafNode ? edge.node.tensor : (edge.node as TapeNode).outputs[edge.index]!;
+function fitted(node: TapeNode, input: number, expected: OutputInfo, gradient: Tensor): Tensor {
 	if (!sameShape(expected.shape, gradient.shape) || !isFloating(gradient.dtype)) {
 		throw new AutogradError(
 			`backward of '${node.operation}' gave input ${input} a gradient of shape ${formatShape(gradient.shape)} ${gradient.dtype}; the input is ${formatShape(expected.shape)} ${expected.dtype}`,

@@ -1,7 +1,7 @@
 /** The little arithmetic that the walk itself needs, on kernels alone: operations stand above the tape, not below it. */
 import type { DType } from '../core/dtype';
 import type { Shape } from '../core/shape';
-import { emptyOn, type Tensor } from '../tensor';
+import { emptyOn, markWritten, type Tensor } from '../tensor';
 import { record } from './tape';
 
 /** Ones of an output's shape, dtype and device. */
@@ -64,6 +64,5 @@ export function copyGradient(x: Tensor): Tensor {
 /** target += x, in place. */
 export function addInto(target: Tensor, x: Tensor): void {
 	target.backend.kernels.binaryInPlace({ b: x }, { a: target }, { op: 'add' });
-	target.storage.version++;
-	target.storage.lastWriter = 'backward';
+	markWritten(target, 'backward');
 }

@@ -62,6 +62,32 @@ export interface ManyOperation<S extends readonly Tensor[]> {
 	readonly vjp: ManyVjp<S> | typeof NO_GRADIENT;
 }
 
+/** What a node does in a backward walk, as static data: the node itself holds the saved tensors and the attributes. */
+export interface Rule<A> {
+	/**
+	 * The gradients of the inputs, or null. `needs` has the shape and dtype of each input with a wanted gradient, else null. A walk that
+	 * is not recorded may use fused kernels.
+	 */
+	pullBack(
+		gradients: readonly (Tensor | null)[],
+		saved: readonly (Tensor | null)[],
+		attributes: A,
+		needs: readonly (OutputInfo | null)[],
+		name: string,
+		isRecorded: boolean,
+	): InputGradients;
+}
+
+/** A VJP that is a closure of its call. */
+export const CLOSURE: Rule<ManyVjp<readonly Tensor[]>> = {
+	pullBack: (gradients, saved, vjp, needs) =>
+		vjp(
+			gradients,
+			saved as readonly Tensor[],
+			needs.map((need) => need !== null),
+		),
+};
+
 interface Saved {
 	readonly storage: Storage;
 	readonly shape: Shape;
@@ -110,41 +136,48 @@ export class TapeNode implements GradNode, ScopedNode {
 	hooks: GradNode['hooks'] = null;
 	/** Where the operation was called, while `detectAnomaly` watches. */
 	readonly caller = isWatching() ? callerStack() : '';
-	#saved: Saved[] | null = null;
-	#packed: { readonly restore: (() => Tensor)[]; readonly detach: () => void } | null = null;
+	#saved: (Saved | null)[] | null = null;
+	#packed: { readonly restore: ((() => Tensor) | null)[]; readonly detach: () => void } | null = null;
 	readonly #claims: Claims[] = [];
 	/** Whether the garbage collector is asked to tell of the node's end. */
 	#watched = false;
-	// Given up with the saved tensors: a closure may hold handles.
-	#vjp: ManyVjp<readonly Tensor[]> | null;
+	// Given up with the saved tensors: the attributes of a user's operation may hold handles.
+	#attributes: unknown;
+	#released = false;
+	readonly #rule: Rule<unknown>;
 
 	constructor(
 		readonly operation: string,
 		/** Where the gradient of each input goes, or null where it is not wanted. */
 		readonly edges: readonly (GradEdge | null)[],
-		readonly outputs: readonly OutputInfo[],
-		vjp: ManyVjp<readonly Tensor[]>,
+		/** Absent for an optional output that the call did not give. */
+		readonly outputs: readonly (OutputInfo | undefined)[],
+		rule: Rule<unknown>,
+		attributes: unknown,
 	) {
-		this.#vjp = vjp;
+		this.#rule = rule;
+		this.#attributes = attributes;
 	}
 
 	get released(): boolean {
-		return this.#vjp === null;
+		return this.#released;
 	}
 
 	/** The gradients of the inputs. Throws an AutogradError when the node was released, or a saved tensor overwritten. */
-	pullBack(gradients: readonly (Tensor | null)[], needs: readonly boolean[]): InputGradients {
+	pullBack(gradients: readonly (Tensor | null)[], needs: readonly (OutputInfo | null)[], isRecorded: boolean): InputGradients {
 		const saved = this.#unpack();
-		return this.#vjp!(gradients, saved, needs);
+		return this.#rule.pullBack(gradients, saved, this.#attributes, needs, this.operation, isRecorded);
 	}
 
-	save(tensors: readonly Tensor[]): void {
+	save(tensors: readonly (Tensor | null)[]): void {
 		if (saveHook !== null) {
 			const hook = saveHook;
-			this.#packed = { restore: tensors.map((tensor) => hook.pack(tensor)), detach: hook.attach() };
+			this.#packed = { restore: tensors.map((tensor) => tensor && hook.pack(tensor)), detach: hook.attach() };
 			return;
 		}
-		this.#saved = tensors.map(({ storage, shape, strides, offset, edge }) => {
+		this.#saved = tensors.map((tensor) => {
+			if (tensor === null) return null;
+			const { storage, shape, strides, offset, edge } = tensor;
 			storage.claims.references++;
 			this.#claims.push(storage.claims);
 			return { storage, shape, strides, offset, version: storage.version, edge };
@@ -159,14 +192,15 @@ export class TapeNode implements GradNode, ScopedNode {
 	}
 
 	/** The saved tensors as handles again, at their old places on the tape. */
-	#unpack(): Tensor[] {
+	#unpack(): (Tensor | null)[] {
 		if (this.released) {
 			throw new AutogradError(
 				`backward: the graph through '${this.operation}' was already walked and freed. Pass { retainGraph: true } to the first backward() to walk it twice`,
 			);
 		}
-		if (this.#packed !== null) return this.#packed.restore.map((restore) => restore());
+		if (this.#packed !== null) return this.#packed.restore.map((restore) => restore?.() ?? null);
 		return (this.#saved ?? []).map((saved) => {
+			if (saved === null) return null;
 			if (saved.storage.version !== saved.version) {
 				throw new AutogradError(
 					`backward: '${this.operation}' saved a tensor of shape ${formatShape(saved.shape)} that '${saved.storage.lastWriter}' has overwritten since (version ${saved.storage.version}, saved at ${saved.version}). Clone it before the in-place write`,
@@ -180,8 +214,9 @@ export class TapeNode implements GradNode, ScopedNode {
 
 	/** Frees the saved tensors; the node cannot be walked afterwards. */
 	release(): void {
-		if (this.released) return;
-		this.#vjp = null;
+		if (this.#released) return;
+		this.#released = true;
+		this.#attributes = null;
 		this.#saved = null;
 		this.#packed?.detach();
 		this.#packed = null;
@@ -267,9 +302,8 @@ export function record<const S extends readonly Tensor[]>(operation: Operation<S
 	if (operation.view !== undefined) noteView(output, inputs[0]!, operation.view);
 	else output.viewing = null;
 	if (vjp === NO_GRADIENT || !isGradEnabled() || !isFloating(output.dtype) || !anyRequires(name, inputs)) return output;
-	const node = new TapeNode(name, inputs.map(edgeOf), [info(output)], ([gradient], saved, needs) =>
-		vjp(gradient!, saved as unknown as S, needs),
-	);
+	const pullBack: ManyVjp<readonly Tensor[]> = ([gradient], saved, needs) => vjp(gradient!, saved as unknown as S, needs);
+	const node = new TapeNode(name, inputs.map(edgeOf), [info(output)], CLOSURE, pullBack);
 	output.edge = { node, index: 0 };
 	finish(node, operation.save?.(output));
 	return output;
@@ -284,7 +318,7 @@ export function recordMany<const S extends readonly Tensor[]>(operation: ManyOpe
 		if (operation.views !== undefined) noteView(output, inputs[0]!, operation.views);
 	}
 	if (vjp === NO_GRADIENT || !isGradEnabled() || !anyRequires(name, inputs)) return [...outputs];
-	const node = new TapeNode(name, inputs.map(edgeOf), outputs.map(info), vjp as unknown as ManyVjp<readonly Tensor[]>);
+	const node = new TapeNode(name, inputs.map(edgeOf), outputs.map(info), CLOSURE, vjp);
 	outputs.forEach((output, index) => {
 		if (isFloating(output.dtype) && !operation.noGradient?.includes(index)) output.edge = { node, index };
 	});
@@ -312,8 +346,10 @@ function edgeOf(tensor: Tensor): GradEdge | null {
 }
 
 // Not the tensor itself: a node that held its outputs would keep dropped handles alive.
-export function info(tensor: Tensor): OutputInfo {
-	return { shape: tensor.shape, dtype: tensor.dtype };
+export function info(tensor: Tensor): OutputInfo;
+export function info(tensor: Tensor | null | undefined): OutputInfo | undefined;
+export function info(tensor: Tensor | null | undefined): OutputInfo | undefined {
+	return tensor == null ? undefined : { shape: tensor.shape, dtype: tensor.dtype };
 }
 
 function runForward<R extends Tensor | readonly Tensor[]>(name: string, inputs: readonly Tensor[], forward: () => R): R {

@@ -8,7 +8,7 @@ import { runOperation } from '../core/operation';
 import { checkOptions } from '../core/options';
 import { checkShape, numel, type Shape } from '../core/shape';
 import { requireDistinct, requireTensor } from '../ops/requirements';
-import { empty, emptyOn, Tensor } from '../tensor';
+import { empty, emptyOn, markWritten, Tensor } from '../tensor';
 import type { FactoryOptions } from './module';
 import { Parameter } from './parameter';
 
@@ -57,8 +57,7 @@ export function calculateGain(nonlinearity: Nonlinearity, param = 0.01): number 
 function written<T extends Tensor>(tensor: T, operation: string): T {
 	requireTensor(operation, tensor);
 	requireDistinct(operation, tensor);
-	tensor.storage.version++;
-	tensor.storage.lastWriter = operation;
+	markWritten(tensor, operation);
 	return tensor;
 }
 

@@ -2,8 +2,7 @@
  * Scaled dot-product attention: fused kernels whose memory grows linearly with the lengths, forward and backward, and a composed
  * form (matmul, softmax, matmul), which is differentiable to any order, returns the weights, and gives a gradient to the mask.
  */
-import { isGradEnabled } from '../autograd/modes';
-import { recordMany } from '../autograd/tape';
+import { defineOperation } from '../autograd/operation';
 import type { AttentionAttributes } from '../backends/contract/attention';
 import { isFloating, requireFloating } from '../core/dtype';
 import { ArgumentError, DTypeError, formatShape, ShapeError } from '../core/errors';
@@ -50,7 +49,7 @@ export function scaledDotProductAttention(query: Tensor, key: Tensor, value: Ten
 		const { q, k, v, mask, shape, attributes } = prepare('scaledDotProductAttention', query, key, value, options);
 		const [size, valueSize] = [q.shape[3]!, v.shape[3]!];
 		const unfit = Math.max(size, valueSize) > MAX_HEAD_SIZE || Math.min(size, valueSize) === 0;
-		return reshape(unfit ? compose(q, k, v, mask, attributes).output : fused(q, k, v, mask, attributes), shape);
+		return reshape(unfit ? compose(q, k, v, mask, attributes).output : attentionOperation({ q, k, v, mask }, attributes), shape);
 	});
 }
 
@@ -166,27 +165,39 @@ function shaped(x: Tensor, whole: Shape, shape: Shape): Tensor {
 	return sameShape(whole, shape) ? full : reshape(full, shape);
 }
 
-function fused(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | null, attributes: AttentionAttributes): Tensor {
-	const [o, logSumExp] = recordMany({
-		name: 'scaledDotProductAttention',
-		inputs: mask === null ? [q, k, v] : [q, k, v, mask],
-		forward: () => {
-			const output = outputLike(q, v.shape[3]!);
-			const statistics = emptyOn(q, [...q.shape.slice(0, 3), 2], q.dtype === 'float64' ? 'float64' : 'float32');
-			q.backend.kernels.attention(
-				{ q: dense(q), k: dense(k), v: dense(v), ...(mask && { mask }) },
-				{ o: output, logSumExp: statistics },
-				attributes,
-			);
-			return [output, statistics];
-		},
-		noGradient: [1],
-		save: ([output, statistics]) => [q, k, v, output!, statistics!, ...(mask ? [mask] : [])],
-		vjp: attentionBack(attributes),
-	});
-	logSumExp!.dispose();
-	return o!;
-}
+const attentionOperation = defineOperation({
+	name: 'scaledDotProductAttention',
+	inputs: ['q', 'k', 'v', 'mask?'],
+	forward: ({ q, k, v, mask }, attributes: AttentionAttributes) => {
+		const output = outputLike(q, v.shape[3]!);
+		const logSumExp = emptyOn(q, [...q.shape.slice(0, 3), 2], q.dtype === 'float64' ? 'float64' : 'float32');
+		q.backend.kernels.attention(
+			{ q: dense(q), k: dense(k), v: dense(v), ...(mask && { mask }) },
+			{ o: output, logSumExp },
+			attributes,
+		);
+		return { output, logSumExp };
+	},
+	saves: ['q', 'k', 'v', 'mask', 'output', 'logSumExp'],
+	vjp: (gradient, { q, k, v, mask }, attributes, needs) =>
+		composedGradients(...widened(gradient, q, k, v, mask), attributes, needs),
+	fusedVjp: (gradient, { q, k, v, mask, output, logSumExp }, attributes, needs) => {
+		// A mask has a gradient in the composed form only: it is as large as the scores anyway.
+		if (needs.mask) return composedGradients(...widened(gradient, q, k, v, mask), attributes, needs);
+		const { kernels } = q.backend;
+		const dOutput = dense(gradient);
+		const rows = emptyOn(logSumExp, [...q.shape.slice(0, 3), 4]);
+		kernels.attentionRows({ o: output, gradient: dOutput, logSumExp }, { rows }, {});
+		const inputs = { q: dense(q), k: dense(k), v: dense(v), gradient: dOutput, rows, ...(mask && { mask }) };
+		const dq = needs.q && outputLike(q, q.shape[3]!);
+		if (dq) kernels.attentionGradQuery(inputs, { dq }, attributes);
+		if (!needs.k && !needs.v) return { q: dq, k: null, v: null, mask: null };
+		const dk = outputLike(k, k.shape[3]!);
+		const dv = outputLike(v, v.shape[3]!);
+		kernels.attentionGradKeyValue(inputs, { dk, dv }, attributes);
+		return { q: dq, k: dk, v: dv, mask: null };
+	},
+});
 
 /** Rows of `size` elements for the positions of x, whose dims follow each other in memory as those of x do: nobody must copy then. */
 function outputLike(x: Tensor, size: number): Tensor {
@@ -198,25 +209,6 @@ function outputLike(x: Tensor, size: number): Tensor {
 
 function dense(x: Tensor): Tensor {
 	return x.strides[3] === 1 || x.shape[3] === 1 ? x : contiguous(x);
-}
-
-/** A mask has a gradient in the composed form only: it is as large as the scores anyway. */
-function attentionBack(attributes: AttentionAttributes) {
-	return ([gradient]: readonly (Tensor | null)[], saved: readonly Tensor[], needs: readonly boolean[]): (Tensor | null)[] => {
-		const [q, k, v, o, logSumExp, mask] = saved as [Tensor, Tensor, Tensor, Tensor, Tensor, Tensor | undefined];
-		if (isGradEnabled() || needs[3]) return composedGradients(...widened(gradient!, q, k, v, mask ?? null), attributes, needs);
-		const { kernels } = q.backend;
-		const dOutput = dense(gradient!);
-		const rows = emptyOn(logSumExp, [...q.shape.slice(0, 3), 4]);
-		kernels.attentionRows({ o, gradient: dOutput, logSumExp }, { rows }, {});
-		const inputs = { q: dense(q), k: dense(k), v: dense(v), gradient: dOutput, rows, ...(mask && { mask }) };
-		const dq = needs[0] ? outputLike(q, q.shape[3]!) : null;
-		if (dq) kernels.attentionGradQuery(inputs, { dq }, attributes);
-		const dk = needs[1] || needs[2] ? outputLike(k, k.shape[3]!) : null;
-		const dv = dk && outputLike(v, v.shape[3]!);
-		if (dk && dv) kernels.attentionGradKeyValue(inputs, { dk, dv }, attributes);
-		return [dq, needs[1] ? dk : null, needs[2] ? dv : null, null].slice(0, needs.length);
-	};
 }
 
 interface Weights {
@@ -309,18 +301,18 @@ function composedGradients(
 	v: Tensor,
 	mask: Tensor | null,
 	attributes: AttentionAttributes,
-	needs: readonly boolean[],
-): (Tensor | null)[] {
+	needs: { readonly q: unknown; readonly k: unknown; readonly v: unknown; readonly mask: unknown },
+) {
 	const name = 'scaledDotProductAttention';
 	const found = weightsOf(q, k, v, mask, attributes);
 	const { weights, kept, finite } = found;
 	const incoming = reshape(gradient, [...weights.shape.slice(0, 3), ...gradient.shape.slice(2)]);
 	const back = (x: Tensor, like: Tensor, through: Tensor) => reshape(sumTo(x, through.shape), like.shape);
-	const dv = needs[2] ? back(multiply(name, transpose(dropped(weights, kept), -2, -1), incoming), v, found.v) : null;
+	const dv = needs.v ? back(multiply(name, transpose(dropped(weights, kept), -2, -1), incoming), v, found.v) : null;
 	const dWeights = dropped(multiply(name, incoming, transpose(found.v, -2, -1)), kept);
 	const dScores = mul(weights, sub(dWeights, sum(mul(dWeights, weights), -1, { keepdim: true })));
-	const dq = needs[0] ? mul(back(multiply(name, dScores, found.k), q, found.q), attributes.scale) : null;
-	const dk = needs[1] ? back(multiply(name, transpose(dScores, -2, -1), found.q), k, found.k) : null;
-	const dMask = needs[3] && finite !== null && mask !== null ? reshape(where(finite, dScores, 0), mask.shape) : null;
-	return [dq, dk, dv, dMask].slice(0, needs.length);
+	const dq = needs.q ? mul(back(multiply(name, dScores, found.k), q, found.q), attributes.scale) : null;
+	const dk = needs.k ? back(multiply(name, transpose(dScores, -2, -1), found.q), k, found.k) : null;
+	const dMask = needs.mask && finite !== null && mask !== null ? reshape(where(finite, dScores, 0), mask.shape) : null;
+	return { q: dq, k: dk, v: dv, mask: dMask };
 }

@@ -7,7 +7,7 @@
 import { callerStack, isWatching, observe } from '../autograd/anomaly';
 import { zeroGradient } from '../autograd/gradients';
 import { isGradEnabled } from '../autograd/modes';
-import { info, type ManyVjp, TapeNode, type Vjp } from '../autograd/tape';
+import { CLOSURE, info, type ManyVjp, TapeNode, type Vjp } from '../autograd/tape';
 import { baseOf, follow, rebase, requireRecordable, type ViewPath } from '../autograd/views';
 import type { View } from '../backends/contract';
 import type { BinaryOp } from '../backends/contract/elementwise';
@@ -17,7 +17,7 @@ import { enterOperation, leaveOperation } from '../core/operation';
 import { checkOptions } from '../core/options';
 import type { Shape } from '../core/shape';
 import { closeScope, onNodeCreated, openScope } from '../scope';
-import { empty, emptyOn, Tensor } from '../tensor';
+import { empty, emptyOn, markWritten, Tensor } from '../tensor';
 import { widened } from './composed';
 import { type AddOptions, type BinaryRules, type DivOptions, inPlaceRule, RULES } from './elementwise/binary';
 import { to } from './elementwise/cast';
@@ -64,7 +64,13 @@ function inPlace(operation: string, x: Tensor, source: Operand | null, write: ()
 			const edges = other === null ? [base.edge] : [base.edge, other.edge];
 			// No gradient goes to what only second derivatives read, but the graph has to reach it.
 			for (const { edge } of saved) if (edge !== null && !edges.includes(edge)) edges.push(edge);
-			node = new TapeNode(operation, edges, [info(base)], path === null ? wholeBack(vjp) : partBack(vjp, path, base.strides));
+			node = new TapeNode(
+				operation,
+				edges,
+				[info(base)],
+				CLOSURE,
+				path === null ? wholeBack(vjp) : partBack(vjp, path, base.strides),
+			);
 			node.save(saved);
 			onNodeCreated(node);
 		}
@@ -77,8 +83,7 @@ function inPlace(operation: string, x: Tensor, source: Operand | null, write: ()
 		closeScope(scope, () => false);
 		if (outermost) leaveOperation();
 	}
-	x.storage.version++;
-	x.storage.lastWriter = operation;
+	markWritten(x, operation);
 	if (node !== null) rebase(x, node);
 	return x;
 }
@@ -130,8 +135,7 @@ export function putBack(operation: string, packed: Tensor, x: Tensor): void {
 		x.backend.kernels.copyInto({ x: packed }, { y: x }, {});
 		packed.dispose();
 	}
-	x.storage.version++;
-	x.storage.lastWriter = operation;
+	markWritten(x, operation);
 }
 
 /** Has `write` change x, of float16 as a copy in float32: several writes then round once. */

@@ -3,7 +3,7 @@
  * neither the forward pass nor a gradient materialises a transpose or a broadcast. int32 products are exact modulo 2^32, as PyTorch's on
  * the CPU; it has none of bool, and neither has this.
  */
-import { record } from '../autograd/tape';
+import { defineOperation } from '../autograd/operation';
 import { isFloating } from '../core/dtype';
 import { DTypeError, formatShape, ShapeError } from '../core/errors';
 import { checkOptions } from '../core/options';
@@ -37,34 +37,32 @@ function innerError(operation: string, a: Tensor, b: Tensor): ShapeError {
 
 /** [...batch, M, K] times [...batch, K, N], of equal rank, the batch dims broadcast. */
 export function multiply(name: string, a: Tensor, b: Tensor): Tensor {
-	return record({
-		name,
-		inputs: [a, b],
-		forward: () => {
-			const batch = broadcastShapes(name, a.shape.slice(0, -2), b.shape.slice(0, -2));
-			const out = emptyOn(a, [...batch, a.shape.at(-2)!, b.shape.at(-1)!]);
-			a.backend.kernels.matmul({ a: onBatch(a, batch), b: onBatch(b, batch) }, { out }, {});
-			return out;
-		},
-		save: () => [a, b],
-		vjp: multiplyBack(name),
-	});
+	return product({ a, b }, {}, { name });
 }
+
+const product = defineOperation({
+	name: 'matmul',
+	inputs: ['a', 'b'],
+	forward: ({ a, b }) => {
+		const batch = broadcastShapes('matmul', a.shape.slice(0, -2), b.shape.slice(0, -2));
+		const out = emptyOn(a, [...batch, a.shape.at(-2)!, b.shape.at(-1)!]);
+		a.backend.kernels.matmul({ a: onBatch(a, batch), b: onBatch(b, batch) }, { out }, {});
+		return out;
+	},
+	saves: ['a', 'b'],
+	vjp: (gradient, saved, _, needs, name) => {
+		const isSummed = [saved.a, saved.b].some(({ shape }) => !sameShape(shape.slice(0, -2), gradient.shape.slice(0, -2)));
+		const [g, a, b] = isSummed ? widened(gradient, saved.a, saved.b) : [gradient, saved.a, saved.b];
+		return {
+			a: needs.a && sumTo(multiply(name, g, transpose(b, -2, -1)), a.shape),
+			b: needs.b && sumTo(multiply(name, transpose(a, -2, -1), g), b.shape),
+		};
+	},
+});
 
 function onBatch(x: Tensor, batch: Shape): Tensor {
 	const shape = [...batch, ...x.shape.slice(-2)];
 	return sameShape(shape, x.shape) ? x : viewOf(x, shape, broadcastStrides(x.shape, x.strides, shape), x.offset);
-}
-
-function multiplyBack(name: string) {
-	return (gradient: Tensor, saved: readonly [Tensor, Tensor], needs: readonly boolean[]) => {
-		const isSummed = saved.some(({ shape }) => !sameShape(shape.slice(0, -2), gradient.shape.slice(0, -2)));
-		const [g, a, b] = isSummed ? widened(gradient, ...saved) : [gradient, ...saved];
-		return [
-			needs[0] ? sumTo(multiply(name, g, transpose(b, -2, -1)), a.shape) : null,
-			needs[1] ? sumTo(multiply(name, transpose(a, -2, -1), g), b.shape) : null,
-		];
-	};
 }
 
 /**
@@ -189,40 +187,41 @@ export function linear(x: Tensor, weight: Tensor, bias: Tensor | null = null): T
 			`linear: bias ${formatShape(bias.shape)} must be ${formatShape([features])} for weight ${formatShape(weight.shape)}`,
 		);
 	}
-	const lead = x.shape.slice(0, -1);
-	return record({
-		name: 'linear',
-		inputs: factors,
-		forward: () => {
-			const a = reshape(x, [numel(lead), inner]);
-			const out = emptyOn(x, [...lead, features]);
-			const b = viewOf(weight, [inner, features], [weight.strides[1]!, weight.strides[0]!], weight.offset);
-			x.backend.kernels.matmul(
-				{ a, b, bias: bias ?? undefined },
-				{ out: viewOf(out, [numel(lead), features], [features, 1], 0) },
-				{},
-			);
-			return out;
-		},
-		save: () => [x, weight],
-		vjp: linearBack,
-	});
+	return linearOperation({ x, weight, bias }, {});
 }
+
+const linearOperation = defineOperation({
+	name: 'linear',
+	inputs: ['x', 'weight', 'bias?'],
+	forward: ({ x, weight, bias }) => {
+		const [features, inner] = weight.shape as [number, number];
+		const lead = x.shape.slice(0, -1);
+		const a = reshape(x, [numel(lead), inner]);
+		const b = viewOf(weight, [inner, features], [weight.strides[1]!, weight.strides[0]!], weight.offset);
+		const out = emptyOn(x, [...lead, features]);
+		x.backend.kernels.matmul(
+			{ a, b, bias: bias ?? undefined },
+			{ out: viewOf(out, [numel(lead), features], [features, 1], 0) },
+			{},
+		);
+		return out;
+	},
+	saves: ['x', 'weight'],
+	vjp: (gradient, { x, weight }, _, needs) => {
+		const [features, inner] = weight.shape as [number, number];
+		const rows = numel(x.shape.slice(0, -1));
+		const g = reshape(gradient, [rows, features]);
+		return {
+			x: needs.x && reshape(multiply('linear', g, weight), x.shape),
+			weight: needs.weight && weightGradient(g, reshape(x, [rows, inner]), weight),
+			bias: needs.bias && sumTo(g, [features]),
+		};
+	},
+});
 
 /** gT x, laid out as the weight is: a weight that is kept as [in, out] must not cost its gradient a copy. */
 function weightGradient(g: Tensor, x: Tensor, weight: Tensor): Tensor {
 	const isTransposed = weight.strides[0]! < weight.strides[1]!;
 	if (isTransposed) return transpose(multiply('linear', transpose(x, 0, 1), g), 0, 1);
 	return multiply('linear', transpose(g, 0, 1), x);
-}
-
-function linearBack(gradient: Tensor, [x, weight]: readonly [Tensor, Tensor], needs: readonly boolean[]) {
-	const [features, inner] = weight.shape as [number, number];
-	const rows = numel(x.shape.slice(0, -1));
-	const g = reshape(gradient, [rows, features]);
-	return [
-		needs[0] ? reshape(multiply('linear', g, weight), x.shape) : null,
-		needs[1] ? weightGradient(g, reshape(x, [rows, inner]), weight) : null,
-		needs[2] ? sumTo(g, [features]) : null,
-	];
 }

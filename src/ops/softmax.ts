@@ -1,6 +1,6 @@
 /** Softmax and log-softmax, with fused forward and backward kernels. */
-import { isGradEnabled } from '../autograd/modes';
-import { record } from '../autograd/tape';
+import { defineOperation } from '../autograd/operation';
+import type { SoftmaxAttributes } from '../backends/contract/softmax';
 import { requireFloating } from '../core/dtype';
 import { normalizeDim } from '../core/shape';
 import { emptyOn, type Tensor } from '../tensor';
@@ -32,31 +32,26 @@ export function softmin(x: Tensor, dim: number): Tensor {
 function softmaxOf(name: 'softmax' | 'logSoftmax', x: Tensor, dim: number): Tensor {
 	requireTensor(name, x);
 	requireFloating(name, x.dtype);
-	const attributes = { dim: normalizeDim(name, dim, x.ndim), log: name === 'logSoftmax' };
-	return record({
-		name,
-		inputs: [x],
-		forward: () => {
-			const y = emptyOn(x, x.shape);
-			x.backend.kernels.softmax({ x }, { y }, attributes);
-			return y;
-		},
-		save: (y) => [y],
-		vjp: softmaxBack(attributes),
-	});
+	return softmaxOperation({ x }, { dim: normalizeDim(name, dim, x.ndim), log: name === 'logSoftmax' }, { name });
 }
 
-/** One launch where the walk is not recorded; else the same in differentiable operations. */
-function softmaxBack(attributes: { readonly dim: number; readonly log: boolean }) {
-	return (gradient: Tensor, [y]: readonly [Tensor]) => {
-		const { dim, log } = attributes;
-		if (!isGradEnabled()) {
-			const dx = emptyOn(y, y.shape);
-			y.backend.kernels.softmaxGrad({ y, gradient }, { dx }, attributes);
-			return [dx];
-		}
-		const [g, output] = widened(gradient, y);
-		if (log) return [sub(g, mul(exp(output), sum(g, dim, { keepdim: true })))];
-		return [mul(output, sub(g, sum(mul(g, output), dim, { keepdim: true })))];
-	};
-}
+const softmaxOperation = defineOperation({
+	name: 'softmax',
+	inputs: ['x'],
+	forward: ({ x }, attributes: SoftmaxAttributes) => {
+		const y = emptyOn(x, x.shape);
+		x.backend.kernels.softmax({ x }, { y }, attributes);
+		return y;
+	},
+	saves: ['output'],
+	vjp: (gradient, { output }, { dim, log }) => {
+		const [g, y] = widened(gradient, output);
+		if (log) return { x: sub(g, mul(exp(y), sum(g, dim, { keepdim: true }))) };
+		return { x: mul(y, sub(g, sum(mul(g, y), dim, { keepdim: true }))) };
+	},
+	fusedVjp: (gradient, { output: y }, attributes) => {
+		const dx = emptyOn(y, y.shape);
+		y.backend.kernels.softmaxGrad({ y, gradient }, { dx }, attributes);
+		return { x: dx };
+	},
+});

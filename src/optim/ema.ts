@@ -7,7 +7,7 @@ import { sameShape } from '../core/shape';
 import { checkState, isCount, isListOf } from '../core/state';
 import { copy_ } from '../ops/inplace';
 import { clone, contiguous, detach } from '../ops/layout';
-import { Tensor } from '../tensor';
+import { markWritten, Tensor } from '../tensor';
 import { keep, tidy } from '../tidy';
 
 export interface EMAOptions {
@@ -67,8 +67,7 @@ export class EMA {
 				param.backend.kernels.emaStep({ param: weights }, { average }, { decay });
 				weights.dispose();
 			});
-			average.storage.version++;
-			average.storage.lastWriter = 'EMA.update';
+			markWritten(average, 'EMA.update');
 		});
 	}
 

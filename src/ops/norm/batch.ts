@@ -1,6 +1,5 @@
 /** Batch normalisation: each channel over all samples and positions, with running statistics for inference. */
-import { isGradEnabled } from '../../autograd/modes';
-import { recordMany } from '../../autograd/tape';
+import { defineOperation } from '../../autograd/operation';
 import type { NormShape } from '../../backends/contract/norm';
 import { ArgumentError, formatShape } from '../../core/errors';
 import { checkOptions } from '../../core/options';
@@ -11,19 +10,7 @@ import { putBack, takeOut } from '../inplace';
 import { contiguous, reshape } from '../layout';
 import { converted } from '../operands';
 import { mean, sum } from '../reduce';
-import {
-	type AffineOptions,
-	deviations,
-	type Found,
-	gradientsInOrder,
-	parameterSums,
-	requireAffine,
-	requireEps,
-	samples,
-	statisticsType,
-	type Wants,
-	wantsOf,
-} from './groups';
+import { type AffineOptions, deviations, parameterSums, requireAffine, requireEps, samples, statisticsType } from './groups';
 
 export interface BatchNormOptions extends AffineOptions {
 	/** Running mean of each channel: updated in place in training, used in inference. */
@@ -54,45 +41,75 @@ export function batchNorm(x: Tensor, options: BatchNormOptions = {}): Tensor {
 			`batchNorm: in training it needs more than one value for each channel; input ${formatShape(x.shape)} has ${batch * spatial}`,
 		);
 	}
-	const [y, ...statistics] = recordMany({
-		name: 'batchNorm',
-		inputs: [x, ...[weight, bias].filter((tensor) => tensor != null)],
-		forward: () => {
-			const { kernels } = x.backend;
-			const packed = contiguous(x);
-			const statistics = (...parts: number[]) => emptyOn(x, [...parts, channels], statisticsType(x.dtype));
-			const output = emptyOn(x, x.shape);
-			const rstd = statistics();
-			const centre = training ? statistics(2) : statistics();
-			const variance = training ? statistics() : converted(contiguous(runningVar!), rstd.dtype);
-			if (training) {
-				kernels.channelStatistics({ x: packed }, { mean: centre, variance }, shape);
-				const found = { mean: centre, variance };
-				const attributes = { eps, momentum, count: batch * spatial };
-				if (runningMean && runningVar) {
-					const means = takeOut('batchNorm', runningMean);
-					const variances = takeOut('batchNorm', runningVar, means);
-					kernels.channelScale(found, { rstd, runningMean: means, runningVar: variances }, attributes);
-					putBack('batchNorm', means, runningMean);
-					putBack('batchNorm', variances, runningVar);
-				} else kernels.channelScale(found, { rstd }, attributes);
-			} else {
-				kernels.cast({ x: runningMean! }, { y: centre }, {});
-				kernels.channelScale({ mean: centre, variance }, { rstd }, { eps, momentum: 0, count: 2 });
-			}
-			kernels.channelNorm(
-				{ x: packed, mean: centre, rstd, ...(weight && { weight: contiguous(weight) }), ...(bias && { bias: contiguous(bias) }) },
-				{ y: output },
-				shape,
+	return batchOperation({ x, weight, bias, runningMean, runningVar }, { ...shape, eps, momentum, training });
+}
+
+type BatchAttributes = NormShape & { readonly eps: number; readonly momentum: number; readonly training: boolean };
+
+const batchOperation = defineOperation({
+	name: 'batchNorm',
+	inputs: ['x', 'weight?', 'bias?'],
+	constants: ['runningMean?', 'runningVar?'],
+	forward: ({ x, weight, bias, runningMean, runningVar }, attributes: BatchAttributes) => {
+		const { batch, channels, spatial, eps, momentum, training } = attributes;
+		const { kernels } = x.backend;
+		const packed = contiguous(x);
+		const statistics = (...parts: number[]) => emptyOn(x, [...parts, channels], statisticsType(x.dtype));
+		const output = emptyOn(x, x.shape);
+		const rstd = statistics();
+		const mean = training ? statistics(2) : statistics();
+		const variance = training ? statistics() : converted(contiguous(runningVar!), rstd.dtype);
+		if (training) {
+			kernels.channelStatistics({ x: packed }, { mean, variance }, attributes);
+			const scaling = { eps, momentum, count: batch * spatial };
+			if (runningMean && runningVar) {
+				const means = takeOut('batchNorm', runningMean);
+				const variances = takeOut('batchNorm', runningVar, means);
+				kernels.channelScale({ mean, variance }, { rstd, runningMean: means, runningVar: variances }, scaling);
+				putBack('batchNorm', means, runningMean);
+				putBack('batchNorm', variances, runningVar);
+			} else kernels.channelScale({ mean, variance }, { rstd }, scaling);
+		} else {
+			kernels.cast({ x: runningMean! }, { y: mean }, {});
+			kernels.channelScale({ mean, variance }, { rstd }, { eps, momentum: 0, count: 2 });
+		}
+		kernels.channelNorm(
+			{ x: packed, mean, rstd, ...(weight && { weight: contiguous(weight) }), ...(bias && { bias: contiguous(bias) }) },
+			{ y: output },
+			attributes,
+		);
+		return { output, mean, rstd };
+	},
+	saves: ['x', 'weight', 'mean', 'rstd'],
+	vjp: (gradient, { mean, rstd, ...saved }, attributes, needs) => {
+		const [incoming, x, weight] = widened(gradient, saved.x, saved.weight);
+		if (attributes.training) return batchGradients(incoming, x, weight, mean, attributes, needs);
+		return inferenceGradients(incoming, x, weight, mean, rstd, attributes, needs);
+	},
+	fusedVjp: (gradient, { x, weight, mean, rstd }, attributes, needs) => {
+		if (!attributes.training) return inferenceGradients(...widened(gradient, x, weight), mean, rstd, attributes, needs);
+		const inputs = { x: contiguous(x), gradient: contiguous(gradient), mean, rstd };
+		const wantsX = needs.x !== null;
+		// dx needs both sums, whoever else wants them.
+		const view = { ...attributes, groups: 0 };
+		const { dweight, dbias } = parameterSums(inputs, view, wantsX || needs.weight !== null, wantsX || needs.bias !== null);
+		const dx = needs.x && emptyOn(x, x.shape);
+		if (dx) {
+			const sums = { dweight: dweight!, dbias: dbias! };
+			x.backend.kernels.channelNormGrad(
+				{ ...inputs, ...sums, ...(weight && { weight: contiguous(weight) }) },
+				{ dx },
+				attributes,
 			);
-			return [output, centre, rstd];
-		},
-		noGradient: [1, 2],
-		save: ([, centre, rstd]) => [x, centre!, rstd!, ...(weight ? [weight] : [])],
-		vjp: batchBack(shape, eps, training, weight != null),
-	});
-	for (const tensor of statistics) tensor.dispose();
-	return y!;
+		}
+		return { x: dx, weight: needs.weight && dweight, bias: needs.bias && dbias };
+	},
+});
+
+interface Needs {
+	readonly x: unknown;
+	readonly weight: unknown;
+	readonly bias: unknown;
 }
 
 /** Both running statistics or, in training, none; each [channels]. */
@@ -113,48 +130,6 @@ export function requireRunning(
 	}
 }
 
-function batchBack(shape: NormShape, eps: number, training: boolean, weighted: boolean) {
-	return ([gradient]: readonly (Tensor | null)[], saved: readonly Tensor[], needs: readonly boolean[]): (Tensor | null)[] => {
-		const [x, centre, rstd] = [saved[0]!, saved[1]!, saved[2]!];
-		const weight = weighted ? saved[3]! : null;
-		const wants = wantsOf(needs, weighted);
-		let found: Found;
-		const wide = () => widened(gradient!, x, weight);
-		if (!training) found = inferenceGradients(...wide(), centre, rstd, shape, wants);
-		else if (isGradEnabled()) found = composedGradients(...wide(), centre, shape, eps, wants);
-		else found = fusedGradients(gradient!, x, centre, rstd, weight, shape, wants);
-		return gradientsInOrder(found, needs, weighted, [shape.channels]);
-	};
-}
-
-function fusedGradients(
-	gradient: Tensor,
-	x: Tensor,
-	centre: Tensor,
-	rstd: Tensor,
-	weight: Tensor | null,
-	shape: NormShape,
-	wants: Wants,
-): Found {
-	const inputs = { x: contiguous(x), gradient: contiguous(gradient), mean: centre, rstd };
-	// dx needs both sums, whoever else wants them.
-	const all = { weight: wants.weight || wants.x, bias: wants.bias || wants.x };
-	const sums = parameterSums(inputs, { ...shape, groups: 0 }, all, rstd.dtype);
-	const dx = wants.x ? emptyOn(x, x.shape) : null;
-	if (dx) {
-		x.backend.kernels.channelNormGrad(
-			{ ...inputs, dweight: sums.weight!, dbias: sums.bias!, ...(weight && { weight: contiguous(weight) }) },
-			{ dx },
-			shape,
-		);
-	}
-	return {
-		x: dx,
-		weight: wants.weight ? converted(sums.weight!, x.dtype) : null,
-		bias: wants.bias ? converted(sums.bias!, x.dtype) : null,
-	};
-}
-
 /** A tensor of one element for each channel beside [batch, channels, spatial]. */
 function beside(tensor: Tensor, { channels }: NormShape): Tensor {
 	return reshape(tensor, [1, channels, 1]);
@@ -164,15 +139,15 @@ function seen(tensor: Tensor, { batch, channels, spatial }: NormShape): Tensor {
 	return reshape(tensor, [batch, channels, spatial]);
 }
 
-function composedGradients(
+/** In training, where the statistics depend on x. */
+function batchGradients(
 	gradient: Tensor,
 	x: Tensor,
 	weight: Tensor | null,
 	centre: Tensor,
-	shape: NormShape,
-	eps: number,
-	wants: Wants,
-): Found {
+	{ eps, ...shape }: BatchAttributes,
+	needs: Needs,
+) {
 	const over = (t: Tensor) => mean(t, [0, 2], { keepdim: true });
 	const values = seen(x, shape);
 	const incoming = seen(gradient, shape);
@@ -182,9 +157,9 @@ function composedGradients(
 	const scale = weight ? mul(beside(weight, shape), rstd) : rstd;
 	const level = sub(incoming, over(incoming));
 	return {
-		x: wants.x ? reshape(mul(scale, sub(level, mul(normal, over(mul(incoming, normal))))), x.shape) : null,
-		weight: wants.weight ? sum(mul(incoming, normal), [0, 2]) : null,
-		bias: wants.bias ? sum(incoming, [0, 2]) : null,
+		x: needs.x ? reshape(mul(scale, sub(level, mul(normal, over(mul(incoming, normal))))), x.shape) : null,
+		weight: needs.weight ? sum(mul(incoming, normal), [0, 2]) : null,
+		bias: needs.bias ? sum(incoming, [0, 2]) : null,
 	};
 }
 
@@ -196,14 +171,14 @@ function inferenceGradients(
 	centre: Tensor,
 	rstd: Tensor,
 	shape: NormShape,
-	wants: Wants,
-): Found {
+	needs: Needs,
+) {
 	const incoming = seen(gradient, shape);
 	const factor = beside(to(rstd, x.dtype), shape);
 	const normal = () => mul(sub(seen(x, shape), beside(to(centre, x.dtype), shape)), factor);
 	return {
-		x: wants.x ? reshape(mul(incoming, weight ? mul(beside(weight, shape), factor) : factor), x.shape) : null,
-		weight: wants.weight ? sum(mul(incoming, normal()), [0, 2]) : null,
-		bias: wants.bias ? sum(incoming, [0, 2]) : null,
+		x: needs.x ? reshape(mul(incoming, weight ? mul(beside(weight, shape), factor) : factor), x.shape) : null,
+		weight: needs.weight ? sum(mul(incoming, normal()), [0, 2]) : null,
+		bias: needs.bias ? sum(incoming, [0, 2]) : null,
 	};
 }

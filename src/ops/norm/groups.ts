@@ -2,8 +2,7 @@
  * Normalisation of groups of neighbouring elements: layer, RMS, group and instance normalisation are one kernel each way, on x seen as
  * [batch, channels, spatial]. The VJP has a fused form, from the saved statistics, and one in differentiable operations.
  */
-import { isGradEnabled } from '../../autograd/modes';
-import { recordMany } from '../../autograd/tape';
+import { defineOperation } from '../../autograd/operation';
 import type { GroupNormShape } from '../../backends/contract/norm';
 import { type DType, requireDType, requireFloating } from '../../core/dtype';
 import { ArgumentError, formatShape, ShapeError } from '../../core/errors';
@@ -13,7 +12,7 @@ import { emptyOn, type Tensor } from '../../tensor';
 import { widened } from '../composed';
 import { add, mul, rsqrt, square, sub } from '../elementwise';
 import { contiguous, reshape, select } from '../layout';
-import { converted, requireSameDevice, requireTensor } from '../operands';
+import { requireSameDevice, requireTensor } from '../operands';
 import { mean, sum } from '../reduce';
 
 export interface AffineOptions {
@@ -146,96 +145,72 @@ interface Groups {
 
 export function normalizeGroups({ name, x, weight, bias, view, eps, centred }: Groups): Tensor {
 	requireEps(name, eps);
-	const present = [weight, bias].filter((tensor) => tensor != null);
-	const [y, ...statistics] = recordMany({
-		name,
-		inputs: [x, ...present],
-		forward: () => {
-			const size = [view.batch, view.groups];
-			const output = emptyOn(x, x.shape);
-			const rstd = emptyOn(x, size, statisticsType(x.dtype));
-			const centre = centred ? emptyOn(x, [2, ...size], statisticsType(x.dtype)) : undefined;
-			x.backend.kernels.groupNorm(
-				{ x: contiguous(x), ...(weight && { weight: contiguous(weight) }), ...(bias && { bias: contiguous(bias) }) },
-				{ y: output, rstd, ...(centre && { mean: centre }) },
-				{ ...view, eps },
-			);
-			return [output, rstd, ...(centre ? [centre] : [])];
-		},
-		noGradient: [1, 2],
-		save: ([, ...kept]) => [x, ...kept, ...(weight ? [weight] : [])],
-		vjp: groupsBack(view, eps, centred, weight != null, (weight ?? bias)?.shape ?? []),
-	});
-	for (const tensor of statistics) tensor.dispose();
-	return y!;
+	return groupsOperation({ x, weight, bias }, { ...view, eps, centred }, { name });
 }
 
-function groupsBack(view: GroupNormShape, eps: number, centred: boolean, weighted: boolean, shape: Shape) {
-	return ([gradient]: readonly (Tensor | null)[], saved: readonly Tensor[], needs: readonly boolean[]): (Tensor | null)[] => {
-		const [x, rstd] = [saved[0]!, saved[1]!];
-		const centre = centred ? saved[2]! : null;
-		const weight = weighted ? saved[saved.length - 1]! : null;
-		const wants = wantsOf(needs, weighted);
-		const found = isGradEnabled()
-			? composedGradients(...widened(gradient!, x, weight), view, eps, centre, wants)
-			: fusedGradients(gradient!, x, weight, centre, rstd, view, wants);
-		return gradientsInOrder(found, needs, weighted, shape);
-	};
-}
+type GroupsAttributes = GroupNormShape & { readonly eps: number; readonly centred: boolean };
 
-export interface Wants {
-	readonly x: boolean;
-	readonly weight: boolean;
-	readonly bias: boolean;
-}
+const groupsOperation = defineOperation({
+	name: 'groupNorm',
+	inputs: ['x', 'weight?', 'bias?'],
+	forward: ({ x, weight, bias }, attributes: GroupsAttributes) => {
+		const size = [attributes.batch, attributes.groups];
+		const output = emptyOn(x, x.shape);
+		const rstd = emptyOn(x, size, statisticsType(x.dtype));
+		const mean = attributes.centred ? emptyOn(x, [2, ...size], rstd.dtype) : null;
+		x.backend.kernels.groupNorm(
+			{ x: contiguous(x), ...(weight && { weight: contiguous(weight) }), ...(bias && { bias: contiguous(bias) }) },
+			{ y: output, rstd, ...(mean && { mean }) },
+			attributes,
+		);
+		return { output, mean, rstd };
+	},
+	saves: ['x', 'weight', 'mean', 'rstd'],
+	vjp: (gradient, saved, { batch, channels, groups, spatial, eps }, needs) => {
+		const [incomingWide, x, weight] = widened(gradient, saved.x, saved.weight);
+		const inGroups = [batch, groups, channels / groups, spatial];
+		const over = (t: Tensor) => mean(t, [2, 3], { keepdim: true });
+		const values = reshape(x, inGroups);
+		const incoming = reshape(incomingWide, inGroups);
+		const deviation = saved.mean ? deviations(values, saved.mean, [batch, groups, 1, 1], [2, 3]) : values;
+		const rstd = rsqrt(add(over(square(deviation)), eps));
+		const normal = mul(deviation, rstd);
+		const scaled = weight ? mul(incoming, reshape(weight, [1, groups, channels / groups, 1])) : incoming;
+		const level = saved.mean ? sub(scaled, over(scaled)) : scaled;
+		const channelwise = (t: Tensor, shape: Shape) => reshape(sum(t, [0, 3]), shape);
+		return {
+			x: needs.x && reshape(mul(rstd, sub(level, mul(normal, over(mul(scaled, normal))))), needs.x.shape),
+			weight: needs.weight && channelwise(mul(incoming, normal), needs.weight.shape),
+			bias: needs.bias && channelwise(incoming, needs.bias.shape),
+		};
+	},
+	fusedVjp: (gradient, { x, weight, mean, rstd }, attributes, needs) => {
+		const inputs = { x: contiguous(x), gradient: contiguous(gradient), rstd, ...(mean && { mean }) };
+		const dx = needs.x && emptyOn(x, x.shape);
+		if (dx) x.backend.kernels.groupNormGrad({ ...inputs, ...(weight && { weight: contiguous(weight) }) }, { dx }, attributes);
+		const { dweight, dbias } = parameterSums(inputs, attributes, needs.weight !== null, needs.bias !== null);
+		return {
+			x: dx,
+			weight: dweight && reshape(dweight, needs.weight!.shape),
+			bias: dbias && reshape(dbias, needs.bias!.shape),
+		};
+	},
+});
 
-export interface Found {
-	readonly x: Tensor | null;
-	/** [channels] */
-	readonly weight: Tensor | null;
-	readonly bias: Tensor | null;
-}
-
-/** Inputs are x, then weight and bias as far as there are any. */
-export function wantsOf(needs: readonly boolean[], weighted: boolean): Wants {
-	return { x: needs[0]!, weight: weighted && needs[1]!, bias: needs[weighted ? 2 : 1] ?? false };
-}
-
-/** The gradients as the inputs are, in order; those of weight and bias get their `shape`. */
-export function gradientsInOrder(found: Found, needs: readonly boolean[], weighted: boolean, shape: Shape): (Tensor | null)[] {
-	const parameters = (weighted ? [found.weight, found.bias] : [found.bias]).slice(0, needs.length - 1);
-	return [found.x, ...parameters.map((tensor) => tensor && reshape(tensor, shape))];
-}
-
-function fusedGradients(
-	gradient: Tensor,
-	x: Tensor,
-	weight: Tensor | null,
-	centre: Tensor | null,
-	rstd: Tensor,
-	view: GroupNormShape,
-	wants: Wants,
-): Found {
-	const inputs = { x: contiguous(x), gradient: contiguous(gradient), rstd, ...(centre && { mean: centre }) };
-	const dx = wants.x ? emptyOn(x, x.shape) : null;
-	if (dx) x.backend.kernels.groupNormGrad({ ...inputs, ...(weight && { weight: contiguous(weight) }) }, { dx }, view);
-	return { x: dx, ...parameterSums(inputs, view, wants, x.dtype) };
-}
-
-/** The gradients of weight and bias, each [channels] of `dtype`, as far as they are wanted. */
+/** The gradients of weight and bias, each [channels] in the dtype of the statistics, as far as they are wanted. */
 export function parameterSums(
 	inputs: { readonly x: Tensor; readonly gradient: Tensor; readonly rstd: Tensor; readonly mean?: Tensor },
 	view: GroupNormShape,
-	wants: Pick<Wants, 'weight' | 'bias'>,
-	dtype: DType,
-): { weight: Tensor | null; bias: Tensor | null } {
+	wantsWeight: boolean,
+	wantsBias: boolean,
+): { dweight: Tensor | null; dbias: Tensor | null } {
 	const { rstd } = inputs;
-	const dweight = wants.weight ? emptyOn(rstd, [view.channels]) : null;
-	const dbias = wants.bias ? emptyOn(rstd, [view.channels]) : null;
+	const dweight = wantsWeight ? emptyOn(rstd, [view.channels]) : null;
+	const dbias = wantsBias ? emptyOn(rstd, [view.channels]) : null;
 	if (dweight || dbias) {
 		rstd.backend.kernels.normParametersGrad(inputs, { ...(dweight && { dweight }), ...(dbias && { dbias }) }, view);
 	}
-	return { weight: dweight && converted(dweight, dtype), bias: dbias && converted(dbias, dtype) };
+	return { dweight, dbias };
 }
 
 /**
@@ -246,30 +221,4 @@ export function deviations(values: Tensor, centre: Tensor, shape: Shape, dims: r
 	const [high, low] = [0, 1].map((part) => reshape(select(centre, 0, part), shape)) as [Tensor, Tensor];
 	const near = sub(sub(values, high), low);
 	return sub(near, mean(near, dims, { keepdim: true }));
-}
-
-function composedGradients(
-	gradient: Tensor,
-	x: Tensor,
-	weight: Tensor | null,
-	{ batch, channels, groups, spatial }: GroupNormShape,
-	eps: number,
-	centre: Tensor | null,
-	wants: Wants,
-): Found {
-	const inGroups = [batch, groups, channels / groups, spatial];
-	const over = (t: Tensor) => mean(t, [2, 3], { keepdim: true });
-	const values = reshape(x, inGroups);
-	const incoming = reshape(gradient, inGroups);
-	const deviation = centre ? deviations(values, centre, [batch, groups, 1, 1], [2, 3]) : values;
-	const rstd = rsqrt(add(over(square(deviation)), eps));
-	const normal = mul(deviation, rstd);
-	const scaled = weight ? mul(incoming, reshape(weight, [1, groups, channels / groups, 1])) : incoming;
-	const level = centre ? sub(scaled, over(scaled)) : scaled;
-	const channelwise = (t: Tensor) => reshape(sum(t, [0, 3]), [channels]);
-	return {
-		x: wants.x ? reshape(mul(rstd, sub(level, mul(normal, over(mul(scaled, normal))))), x.shape) : null,
-		weight: wants.weight ? channelwise(mul(incoming, normal)) : null,
-		bias: wants.bias ? channelwise(incoming) : null,
-	};
 }

@@ -1,0 +1,285 @@
+/**
+ * `defineOperation`: an operation as data. A definition holds what runs forward, what it saves by name, and its vector-Jacobian product.
+ *
+ * A definition stands at the top level of its module, so no function in it can close over the tensors of a call: what a VJP reads is
+ * saved, or an attribute. A node on the tape holds the definition, the attributes and the saved tensors.
+ */
+import { isFloating } from '../core/dtype';
+import type { IndexCheck } from '../core/indexCheck';
+import { currentOperation, enterOperation, leaveOperation } from '../core/operation';
+import { closeScope, onNodeCreated, openScope } from '../scope';
+import { requireDevice, Tensor } from '../tensor';
+import { callerStack, isWatching, observe } from './anomaly';
+import { setGradEnabled } from './modes';
+import { type InputGradients, info, NO_GRADIENT, type OutputInfo, type Rule, TapeNode } from './tape';
+import { type Hindrance, noteView, type ViewStep } from './views';
+
+type Absent = null | undefined;
+
+/** The name without the `?` that marks an optional tensor. */
+type Bare<N extends string> = N extends `${infer B}?` ? B : N;
+type Required<N extends string> = Exclude<N, `${string}?`>;
+type Optional<N extends string> = Bare<Extract<N, `${string}?`>>;
+type Named<N extends string> = { readonly [K in Required<N>]: Tensor } & { readonly [K in Optional<N>]?: Tensor | Absent };
+
+/** The names of the inputs in order, or 'list' for any number of tensors. */
+type InputNames = readonly string[] | 'list';
+type Inputs<I extends InputNames, C extends string> = I extends readonly string[] ? Named<I[number] | C> : readonly Tensor[];
+
+/** What `forward` returns: the output; or a list of outputs; or tensors by name. */
+type Returned = Tensor | readonly Tensor[] | { readonly [name: string]: Tensor | Absent };
+
+/** What a call gives. */
+type Result<R, O extends string> = R extends Tensor
+	? Tensor
+	: R extends readonly Tensor[]
+		? Tensor[]
+		: [O] extends [never]
+			? Tensor
+			: { readonly [K in O]: K extends keyof R ? R[K] : never };
+
+/** The gradient of the output, or those of the outputs; null for one of several that nothing depends on. */
+type OutputGradients<R, O extends string> = R extends Tensor
+	? Tensor
+	: R extends readonly Tensor[]
+		? readonly (Tensor | null)[]
+		: [O] extends [never]
+			? Tensor
+			: { readonly [K in O]: Tensor | null };
+
+/** The shape and dtype of each input with a wanted gradient, which the gradient must have; null for others. An only input is always wanted. */
+type Needs<I extends InputNames> = I extends readonly [string]
+	? { readonly [K in Bare<I[0]>]: OutputInfo }
+	: I extends readonly string[]
+		? { readonly [K in Bare<I[number]>]: OutputInfo | null }
+		: readonly (OutputInfo | null)[];
+
+type Gradients<I extends InputNames> = I extends readonly string[]
+	? { readonly [K in Bare<I[number]>]: Tensor | Absent }
+	: InputGradients;
+
+/** Undefined for a name that the operation does not know, so that a use of it is a type error. */
+type SavedTensor<K, N extends string, R> =
+	K extends Required<N>
+		? Tensor
+		: K extends Optional<N>
+			? Tensor | null
+			: R extends Tensor
+				? K extends 'output'
+					? Tensor
+					: undefined
+				: K extends keyof R
+					? R[K] extends Tensor
+						? Tensor
+						: Tensor | null
+					: undefined;
+
+type Saved<S extends string, I extends InputNames, C extends string, R> = {
+	readonly [K in S]: SavedTensor<K, (I extends readonly string[] ? I[number] : never) | C, R>;
+};
+
+/** Attributes stay with the node, so a tensor must not be among them: it would escape the count of references. */
+type NoTensors<A> = { readonly [K in keyof A]: Extract<A[K], Tensor> extends never ? A[K] : never };
+
+type Vjp<I extends InputNames, C extends string, A, R, O extends string, S extends string> = (
+	gradient: OutputGradients<R, O>,
+	saved: Saved<S, I, C, R>,
+	attributes: A,
+	needs: Needs<I>,
+	name: string,
+) => Gradients<I>;
+
+export interface Definition<I extends InputNames, C extends string, A, R, O extends string, S extends string> {
+	/** The public name, for messages, labels and profiles. A call can give another. */
+	readonly name: string;
+	/** The tensors that have gradients, in order; `?` marks one that may be absent. */
+	readonly inputs: I;
+	/** Tensors that have no gradient, such as indices. */
+	readonly constants?: readonly C[];
+	/**
+	 * Computes the output from the inputs and constants. Runs unrecorded; temporaries are disposed of. It returns the output, a list of
+	 * outputs, or tensors by name: the outputs (`output`, or those that `outputs` names) and others to save.
+	 */
+	readonly forward: (inputs: Inputs<I, C>, attributes: A, check?: IndexCheck) => R & Returned;
+	/** The names of several outputs, or 'list'. Those of integer dtypes never require a gradient. */
+	readonly outputs?: readonly O[] | 'list';
+	/** What the VJP reads of the inputs, the constants and what `forward` returns; a single output is named `output`. */
+	readonly saves?: readonly S[];
+	/** Whether an output that shares the memory of the only input is a view of it; or why recorded writes into it are refused. */
+	readonly view?: true | Hindrance;
+	/** The vector-Jacobian product, written in differentiable operations. */
+	readonly vjp: Vjp<I, C, A, R, O, S> | typeof NO_GRADIENT;
+	/** The same for a walk that is not recorded, where one kernel is faster. */
+	readonly fusedVjp?: Vjp<I, C, A, R, O, S>;
+}
+
+/** What belongs to one call and is not kept for the VJP. */
+export interface CallOptions {
+	/** The public name of what runs, instead of the definition's. */
+	readonly name?: string | undefined;
+	/** What the kernel checks its indices against. */
+	readonly check?: IndexCheck | undefined;
+}
+
+/** Runs the operation and, if an input requires a gradient, puts it on the tape. */
+export type Operation<I extends InputNames, C extends string, A, R, O extends string> = (
+	inputs: Inputs<I, C>,
+	attributes: A,
+	options?: CallOptions,
+) => Result<R, O>;
+
+/** The function that runs the operation of a definition. */
+export function defineOperation<
+	const I extends InputNames,
+	const C extends string = never,
+	A extends NoTensors<A> = Readonly<Record<string, never>>,
+	R extends Returned = Tensor,
+	const O extends string = never,
+	const S extends string = never,
+>(definition: Definition<I, C, A, R, O, S>): Operation<I, C, A, R, O> {
+	const rule = new OperationRule(definition as unknown as AnyDefinition);
+	return (inputs, attributes, options) => rule.run(inputs as AnyInputs, attributes, options) as Result<R, O>;
+}
+
+type Tensors = Readonly<Record<string | number, Tensor | Absent>>;
+type AnyInputs = Tensors | readonly Tensor[];
+type AnyVjp = (gradient: unknown, saved: unknown, attributes: unknown, needs: unknown, name: string) => Tensors | InputGradients;
+
+/** A definition as the tape sees it, without the types of its names. */
+interface AnyDefinition {
+	readonly name: string;
+	readonly inputs: InputNames;
+	readonly constants?: readonly string[];
+	readonly forward: (inputs: AnyInputs, attributes: unknown, check?: IndexCheck) => Returned;
+	readonly outputs?: readonly string[] | 'list';
+	readonly saves?: readonly string[];
+	readonly view?: true | Hindrance;
+	readonly vjp: AnyVjp | typeof NO_GRADIENT;
+	readonly fusedVjp?: AnyVjp;
+}
+
+const bare = (name: string) => (name.endsWith('?') ? name.slice(0, -1) : name);
+
+class OperationRule implements Rule<unknown> {
+	/** The names of the inputs, and of inputs and constants; null for a list. */
+	readonly #inputs: readonly string[] | null;
+	readonly #tensors: readonly string[] | null;
+	readonly #saves: readonly string[];
+	readonly #definition: AnyDefinition;
+
+	constructor(definition: AnyDefinition) {
+		const { inputs, constants = [], saves = [] } = definition;
+		this.#definition = definition;
+		this.#inputs = inputs === 'list' ? null : inputs.map(bare);
+		this.#tensors = this.#inputs && [...this.#inputs, ...constants.map(bare)];
+		this.#saves = saves;
+	}
+
+	run(given: AnyInputs, attributes: unknown, options?: CallOptions): unknown {
+		const { forward, vjp } = this.#definition;
+		const name = options?.name ?? this.#definition.name;
+		const inputs = given as Tensors;
+		const keys = this.#inputs ?? (given as readonly Tensor[]).map((_, i) => i);
+		for (const key of this.#tensors ?? keys) {
+			const tensor = inputs[key];
+			if (tensor != null) requireDevice(currentOperation() || name, tensor);
+		}
+		const outermost = enterOperation(name);
+		const scope = openScope();
+		const mode = setGradEnabled(false);
+		let outputs: readonly (Tensor | Absent)[] = [];
+		try {
+			const returned = forward(given, attributes, options?.check);
+			setGradEnabled(mode);
+			outputs = this.#outputsOf(returned);
+			if (isWatching()) for (const output of outputs) if (output != null) observe('forward', name, output, callerStack());
+			this.#noteViews(outputs, inputs[keys[0]!], attributes, name);
+			if (mode && vjp !== NO_GRADIENT && outputs.some(isFloatingTensor) && anyRequires(name, inputs, keys)) {
+				const edges = keys.map((key) => inputs[key]?.edge ?? null);
+				const node = new TapeNode(name, edges, outputs.map(info), this, attributes);
+				outputs.forEach((output, index) => {
+					if (output != null && isFloating(output.dtype)) output.edge = { node, index };
+				});
+				if (this.#saves.length > 0) node.save(this.#saves.map((saved) => this.#find(saved, inputs, returned)));
+				onNodeCreated(node);
+			}
+			if (returned instanceof Tensor || Array.isArray(returned) || this.#definition.outputs !== undefined) return returned;
+			return outputs[0];
+		} finally {
+			setGradEnabled(mode);
+			if (outermost) leaveOperation();
+			const kept = outputs;
+			closeScope(scope, (tensor) => kept.includes(tensor as Tensor));
+		}
+	}
+
+	/** The outputs in order, among what `forward` returned. */
+	#outputsOf(returned: Returned): readonly (Tensor | Absent)[] {
+		if (returned instanceof Tensor) return [returned];
+		if (Array.isArray(returned)) return returned;
+		const tensors = returned as Tensors;
+		const { outputs } = this.#definition;
+		return outputs === undefined ? [tensors.output] : (outputs as readonly string[]).map((name) => tensors[name]);
+	}
+
+	#noteViews(outputs: readonly (Tensor | Absent)[], input: Tensor | Absent, attributes: unknown, name: string): void {
+		const { view } = this.#definition;
+		for (const output of outputs) {
+			if (output == null) continue;
+			// An operation within `forward` may have made it as a view of what is a temporary here.
+			output.viewing = null;
+			if (view !== undefined && output.storage === input!.storage)
+				noteView(output, input!, view === true ? this.#viewStep(attributes, name) : view);
+		}
+	}
+
+	// A method of its own: a closure made in `run` would keep the inputs alive as long as the view.
+	#viewStep(attributes: unknown, name: string): ViewStep {
+		const key = this.#inputs![0]!;
+		return (x) => this.run({ [key]: x }, attributes, { name }) as Tensor;
+	}
+
+	#find(name: string, inputs: Tensors, returned: Returned): Tensor | null {
+		if (this.#tensors?.includes(name)) return inputs[name] ?? null;
+		return returned instanceof Tensor ? returned : ((returned as Tensors)[name] ?? null);
+	}
+
+	pullBack(
+		gradients: readonly (Tensor | null)[],
+		saved: readonly (Tensor | null)[],
+		attributes: unknown,
+		needs: readonly (OutputInfo | null)[],
+		name: string,
+		isRecorded: boolean,
+	): InputGradients {
+		const { vjp, fusedVjp, outputs } = this.#definition;
+		const chosen = isRecorded || fusedVjp === undefined ? (vjp as AnyVjp) : fusedVjp;
+		const gradient = outputs === undefined ? gradients[0] : outputs === 'list' ? gradients : byName(outputs, gradients);
+		const inputs = this.#inputs;
+		if (inputs === null) return chosen(gradient, byName(this.#saves, saved), attributes, needs, name) as InputGradients;
+		const found = chosen(gradient, byName(this.#saves, saved), attributes, byName(inputs, needs), name) as Tensors;
+		return inputs.map((key) => found[key] ?? null);
+	}
+}
+
+function byName<T>(names: readonly string[], values: readonly T[]): Record<string, T> {
+	const result: Record<string, T> = {};
+	for (let i = 0; i < names.length; i++) result[names[i]!] = values[i]!;
+	return result;
+}
+
+function isFloatingTensor(tensor: Tensor | Absent): boolean {
+	return tensor != null && isFloating(tensor.dtype);
+}
+
+/** Whether an input requires a gradient; brings their places on the tape up to date, in the name of the operation. */
+function anyRequires(name: string, inputs: Tensors, keys: readonly (string | number)[]): boolean {
+	let any = false;
+	for (const key of keys) {
+		const input = inputs[key];
+		if (input == null) continue;
+		input.renew(name);
+		if (input.requiresGrad) any = true;
+	}
+	return any;
+}
