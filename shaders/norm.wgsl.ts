@@ -16,31 +16,13 @@
  * of the first: a float32 may be further from the mean than most elements are.
  */
 import { wgsl } from 'wgsl-preprocessor';
-import type { Access, ShaderSource, ShaderTemplate, StorageType } from './shader';
+import { defineKernel, read, readWrite, type StorageType, WORKGROUP_SIZE } from './shader';
 import { sumOfAll } from './together';
-
-export const NORM_WORKGROUP = 64;
-
-type Binding = readonly [name: string, type: string, access?: Access];
-
-/** Declarations of storage buffers at bindings 1, 2, ...; absent ones are false. */
-export function declare(bindings: readonly (Binding | false)[]): { lines: string; accesses: Access[] } {
-	const present = bindings.filter((binding) => binding !== false);
-	return {
-		lines: present
-			.map(([name, type, access = 'read'], i) => `@group(0) @binding(${i + 1}) var<storage, ${access}> ${name}: array<${type}>;`)
-			.join('\n'),
-		accesses: present.map(([, , access = 'read']) => access),
-	};
-}
 
 /** What all kernels of the family share: types, and how weight and bias are read at a channel. */
 export function preamble(storage: StorageType, wide: boolean, spatial: boolean): string {
 	const vector = (type: string) => (wide ? `vec4<${type}>` : type);
 	return wgsl`
-#if ${storage === 'f16'}
-enable f16;
-#endif
 alias T = ${storage};
 alias V = ${vector(storage)};
 alias F = ${vector('f32')};
@@ -65,45 +47,32 @@ export type NormRowsVariant = {
 	lanes: 1 | 64 | 256;
 };
 
-/** Params: rows; length of a row; groups; channels in a group; spatial; offsets of x, gradient, mean, rstd, weight, bias; eps. */
-export const normRows: ShaderTemplate<NormRowsVariant> = {
+export const normRows = defineKernel({
 	name: 'norm.rows',
-	source({ kind, storage, centred, weight, bias, spatial, wide, lanes }): ShaderSource {
+	params: {
+		rows: 'u32',
+		/** Of a row. */
+		length: 'u32',
+		groups: 'u32',
+		groupChannels: 'u32',
+		spatial: 'u32',
+		offsetX: 'u32',
+		offsetGradient: 'u32?',
+		offsetMean: 'u32?',
+		offsetRstd: 'u32',
+		offsetWeight: 'u32?',
+		offsetBias: 'u32?',
+		eps: 'f32',
+	},
+	define({ kind, storage, centred, weight, bias, spatial, wide, lanes }: NormRowsVariant) {
 		const width = wide ? 4 : 1;
-		const workgroup = Math.max(NORM_WORKGROUP, lanes);
+		const workgroupSize = Math.max(WORKGROUP_SIZE, lanes);
 		const backward = kind === 'backward';
-		const statistics: Access = backward ? 'read' : 'read_write';
-		const { lines, accesses } = declare([
-			['x', 'V'],
-			backward && ['gradient', 'V'],
-			weight && ['weight', 'VC'],
-			bias && ['bias', 'VC'],
-			centred && ['means', 'f32', statistics],
-			['rstds', 'f32', statistics],
-			['result', 'V', 'read_write'],
-		]);
-		const code = wgsl`
+		const statistics = backward ? read('f32') : readWrite('f32');
+		const functions = wgsl`
 ${preamble(storage, wide, spatial)}
-struct Params {
-	rows: u32,
-	length: u32,
-	groups: u32,
-	groupChannels: u32,
-	spatial: u32,
-	offsetX: u32,
-	offsetGradient: u32,
-	offsetMean: u32,
-	offsetRstd: u32,
-	offsetWeight: u32,
-	offsetBias: u32,
-	eps: f32,
-}
-
-@group(0) @binding(0) var<uniform> p: Params;
-${lines}
-
 #if ${lanes > 1}
-${sumOfAll('vec2<f32>', workgroup)}
+${sumOfAll('vec2<f32>', workgroupSize)}
 #endif
 
 fn horizontal(v: F) -> f32 {
@@ -253,26 +222,29 @@ fn normalise(row: u32, lane: u32, lid: u32) {
 	}
 }
 #endif
-
-@compute @workgroup_size(${workgroup})
-fn main(
-	@builtin(workgroup_id) wid: vec3<u32>,
-	@builtin(num_workgroups) nwg: vec3<u32>,
-	@builtin(local_invocation_index) lid: u32,
-) {
-	let group = wid.x + wid.y * nwg.x;
+`;
+		return {
+			bindings: {
+				x: read('V'),
+				gradient: backward && read('V'),
+				weight: weight && read('VC'),
+				bias: bias && read('VC'),
+				means: centred && statistics,
+				rstds: statistics,
+				result: readWrite('V'),
+			},
+			workgroupSize,
+			invocations: lanes === 1 ? 'p.rows' : undefined,
+			functions,
+			main: wgsl`
 #if ${lanes === 1}
-	let row = group * ${workgroup}u + lid;
-	if (row < p.rows) {
-		normalise(row, 0u, lid);
-	}
+	normalise(i, 0u, lid);
 #else
-	if (group < p.rows) {
-		normalise(group, lid, lid);
+	if (groupIndex < p.rows) {
+		normalise(groupIndex, lid, lid);
 	}
 #endif
-}
-`;
-		return { code, bindings: accesses };
+`,
+		};
 	},
-};
+});

@@ -13,8 +13,8 @@
  * `wide` variants read and write vec4: offsets are multiples of 4, and so is spatial, or with spatial = 1 the channels (of a group).
  */
 import { wgsl } from 'wgsl-preprocessor';
-import { declare, NORM_WORKGROUP, preamble } from './norm.wgsl';
-import type { ShaderSource, ShaderTemplate, StorageType } from './shader';
+import { preamble } from './norm.wgsl';
+import { defineKernel, read, readWrite, type StorageType } from './shader';
 import { pairwise, pairwisePlaces } from './together';
 
 export type NormParametersVariant = {
@@ -27,46 +27,32 @@ export type NormParametersVariant = {
 	lanes: 1 | 64;
 };
 
-/**
- * Params: batch; channels; spatial; groups; channels in a group; offsets of x, gradient, mean, rstd; elements of a segment (samples
- * where spatial = 1, else elements of batch * spatial); segments.
- */
-export const normParameters: ShaderTemplate<NormParametersVariant> = {
+export const normParameters = defineKernel({
 	name: 'norm.parameters',
-	source({ storage, centred, spatial, statistics, wide, lanes }): ShaderSource {
+	params: {
+		batch: 'u32',
+		channels: 'u32',
+		spatial: 'u32',
+		groups: 'u32',
+		groupChannels: 'u32',
+		offsetX: 'u32',
+		offsetGradient: 'u32',
+		offsetMean: 'u32?',
+		offsetRstd: 'u32',
+		/** Elements of a segment: samples where spatial = 1, else elements of batch * spatial. */
+		segment: 'u32',
+		segments: 'u32',
+	},
+	define({ storage, centred, spatial, statistics, wide, lanes }: NormParametersVariant) {
 		const width = wide ? 4 : 1;
 		const columns = !spatial;
 		const perChannel = statistics === 'channel';
 		const step = lanes * width;
 		const four = (name: string, offset: string) =>
 			`vec4(${[0, 1, 2, 3].map((e) => `${name}[p.${offset} + at + ${e}u]`).join(', ')})`;
-		const { lines, accesses } = declare([
-			['x', 'V'],
-			['gradient', 'V'],
-			centred && ['means', 'f32'],
-			['rstds', 'f32'],
-			['dweight', columns ? 'F' : 'f32', 'read_write'],
-			['dbias', columns ? 'F' : 'f32', 'read_write'],
-		]);
-		const code = wgsl`
+		const items = columns && wide ? 'p.channels / 4u * p.segments' : 'p.channels * p.segments';
+		const functions = wgsl`
 ${preamble(storage, wide, spatial)}
-struct Params {
-	batch: u32,
-	channels: u32,
-	spatial: u32,
-	groups: u32,
-	groupChannels: u32,
-	offsetX: u32,
-	offsetGradient: u32,
-	offsetMean: u32,
-	offsetRstd: u32,
-	segment: u32,
-	segments: u32,
-}
-
-@group(0) @binding(0) var<uniform> p: Params;
-${lines}
-
 struct Sums {
 	slope: F,
 	level: F,
@@ -171,52 +157,47 @@ fn horizontal(v: F) -> f32 {
 	return v;
 #endif
 }
-
-@compute @workgroup_size(${NORM_WORKGROUP})
-fn main(
-	@builtin(workgroup_id) wid: vec3<u32>,
-	@builtin(num_workgroups) nwg: vec3<u32>,
-	@builtin(local_invocation_index) lid: u32,
-) {
-	let group = wid.x + wid.y * nwg.x;
-#if ${columns && wide}
-	let items = p.channels / 4u * p.segments;
-#else
-	let items = p.channels * p.segments;
-#endif
+`;
+		return {
+			bindings: {
+				x: read('V'),
+				gradient: read('V'),
+				means: centred && read('f32'),
+				rstds: read('f32'),
+				dweight: readWrite(columns ? 'F' : 'f32'),
+				dbias: readWrite(columns ? 'F' : 'f32'),
+			},
+			invocations: lanes === 1 ? items : undefined,
+			functions,
+			main: wgsl`
 #if ${lanes === 1}
-	let item = group * ${NORM_WORKGROUP}u + lid;
-	if (item >= items) {
-		return;
-	}
 #if ${columns}
 	let across = p.channels / ${width}u;
-	let sums = walk(item % across * ${width}u, item / across, 0u);
-	dweight[item] = sums.slope;
-	dbias[item] = sums.level;
+	let sums = walk(i % across * ${width}u, i / across, 0u);
+	dweight[i] = sums.slope;
+	dbias[i] = sums.level;
 #else
-	let sums = walk(item % p.channels, item / p.channels, 0u);
-	dweight[item] = horizontal(sums.slope);
-	dbias[item] = horizontal(sums.level);
+	let sums = walk(i % p.channels, i / p.channels, 0u);
+	dweight[i] = horizontal(sums.slope);
+	dbias[i] = horizontal(sums.level);
 #endif
 #else
-	if (group >= items) {
+	if (groupIndex >= ${items}) {
 		return;
 	}
-	let sums = walk(group % p.channels, group / p.channels, lid);
+	let sums = walk(groupIndex % p.channels, groupIndex / p.channels, lid);
 	shares[lid] = vec2(horizontal(sums.slope), horizontal(sums.level));
 	workgroupBarrier();
 	if (lid == 0u) {
 		${pairwise('shares', lanes, (a, b) => `${a} + ${b}`)}
-		dweight[group] = shares[${pairwisePlaces(lanes) - 1}].x;
-		dbias[group] = shares[${pairwisePlaces(lanes) - 1}].y;
+		dweight[groupIndex] = shares[${pairwisePlaces(lanes) - 1}].x;
+		dbias[groupIndex] = shares[${pairwisePlaces(lanes) - 1}].y;
 	}
 #endif
-}
-`;
-		return { code, bindings: accesses };
+`,
+		};
 	},
-};
+});
 
 export type NormChannelsVariant = {
 	kind: 'forward' | 'backward';
@@ -230,77 +211,64 @@ export type NormChannelsVariant = {
 };
 
 /**
- * Params: items; channels; parts; steps; length; offsets of x, gradient, mean, rstd, weight, bias, dweight, dbias; 1 / (batch * spatial).
- *
  * An item is an invocation's work in one channel (or four). With spatial > 1 it is every `parts`-th element of one sample's channel,
  * whose length (in reads) is `length`, so that neighbours read neighbours; with spatial = 1 it is `steps` samples out of `length`.
  */
-export const normChannels: ShaderTemplate<NormChannelsVariant> = {
+export const normChannels = defineKernel({
 	name: 'norm.channels',
-	source({ kind, storage, weight, bias, spatial, wide, corrected }): ShaderSource {
+	params: {
+		items: 'u32',
+		channels: 'u32',
+		parts: 'u32',
+		steps: 'u32',
+		length: 'u32',
+		offsetX: 'u32',
+		offsetGradient: 'u32?',
+		offsetMean: 'u32',
+		offsetRstd: 'u32',
+		offsetWeight: 'u32?',
+		offsetBias: 'u32?',
+		offsetDweight: 'u32?',
+		offsetDbias: 'u32?',
+		/** 1 / (batch * spatial) */
+		share: 'f32',
+	},
+	define({ kind, storage, weight, bias, spatial, wide, corrected }: NormChannelsVariant) {
 		const width = wide ? 4 : 1;
 		const backward = kind === 'backward';
 		const four = wide && !spatial;
-		const { lines, accesses } = declare([
-			['x', 'V'],
-			backward && ['gradient', 'V'],
-			['means', 'f32'],
-			['rstds', 'f32'],
-			weight && ['weight', 'T'],
-			bias && ['bias', 'T'],
-			backward && ['dweight', 'f32'],
-			backward && ['dbias', 'f32'],
-			['result', 'V', 'read_write'],
-		]);
 		/** What belongs to the channel, or to four neighbouring ones. */
 		const at = (name: string, offset: string) =>
 			four
 				? `vec4<f32>(vec4<${name === 'weight' || name === 'bias' ? 'T' : 'f32'}>(${[0, 1, 2, 3].map((e) => `${name}[p.${offset} + channel + ${e}u]`).join(', ')}))`
 				: `f32(${name}[p.${offset} + channel])`;
-		const code = wgsl`
-${preamble(storage, wide, spatial)}
-struct Params {
-	items: u32,
-	channels: u32,
-	parts: u32,
-	steps: u32,
-	length: u32,
-	offsetX: u32,
-	offsetGradient: u32,
-	offsetMean: u32,
-	offsetRstd: u32,
-	offsetWeight: u32,
-	offsetBias: u32,
-	offsetDweight: u32,
-	offsetDbias: u32,
-	share: f32,
-}
-
-@group(0) @binding(0) var<uniform> p: Params;
-${lines}
-
-@compute @workgroup_size(${NORM_WORKGROUP})
-fn main(
-	@builtin(workgroup_id) wid: vec3<u32>,
-	@builtin(num_workgroups) nwg: vec3<u32>,
-	@builtin(local_invocation_index) lid: u32,
-) {
-	let item = (wid.x + wid.y * nwg.x) * ${NORM_WORKGROUP}u + lid;
-	if (item >= p.items) {
-		return;
-	}
+		return {
+			bindings: {
+				x: read('V'),
+				gradient: backward && read('V'),
+				means: read('f32'),
+				rstds: read('f32'),
+				weight: weight && read('T'),
+				bias: bias && read('T'),
+				dweight: backward && read('f32'),
+				dbias: backward && read('f32'),
+				result: readWrite('V'),
+			},
+			invocations: 'p.items',
+			functions: preamble(storage, wide, spatial),
+			main: wgsl`
 #if ${spatial}
-	let line = item / p.parts;
+	let line = i / p.parts;
 	let channel = line % p.channels;
 	let start = line * p.length;
-	let first = item % p.parts;
+	let first = i % p.parts;
 	let end = p.length;
 	let stride = p.parts;
 #else
 	let across = p.channels / ${width}u;
-	let channel = item % across * ${width}u;
-	let start = item % across;
-	let first = (item / across) * p.steps * across;
+	let channel = i % across * ${width}u;
+	let start = i % across;
+	let first = (i / across) * p.steps * across;
 	let end = min(first + p.steps * across, p.length * across);
 	let stride = across;
 #endif
@@ -322,80 +290,63 @@ fn main(
 	let slope = ${at('dweight', 'offsetDweight')} * p.share * rstd;
 #endif
 	for (var j = first; j < end; j += stride) {
-		let i = start + j;
-		let deviation = ${corrected ? `(F(x[p.offsetX / ${width}u + i]) - mean) - correction` : `F(x[p.offsetX / ${width}u + i]) - mean`};
+		let at = start + j;
+		let deviation = ${corrected ? `(F(x[p.offsetX / ${width}u + at]) - mean) - correction` : `F(x[p.offsetX / ${width}u + at]) - mean`};
 #if ${backward}
-		let value = scale * (F(gradient[p.offsetGradient / ${width}u + i]) - level - deviation * slope);
+		let value = scale * (F(gradient[p.offsetGradient / ${width}u + at]) - level - deviation * slope);
 #elif ${bias}
 		let value = deviation * scale + shift;
 #else
 		let value = deviation * scale;
 #endif
-		result[i] = V(value);
+		result[at] = V(value);
 	}
-}
-`;
-		return { code, bindings: accesses };
+`,
+		};
 	},
-};
+});
 
 export type NormScaleVariant = {
 	/** Storage of running statistics, or 'none'. */
 	running: StorageType | 'none';
 };
 
-/** Params: channels; offsets of mean, variance, rstd, runningMean, runningVar; eps; momentum; count / (count - 1). */
-export const normScale: ShaderTemplate<NormScaleVariant> = {
+export const normScale = defineKernel({
 	name: 'norm.scale',
-	source({ running }): ShaderSource {
-		const tracked = running !== 'none';
-		const { lines, accesses } = declare([
-			tracked && ['means', 'f32'],
-			['variances', 'f32'],
-			['rstds', 'f32', 'read_write'],
-			tracked && ['runningMeans', running, 'read_write'],
-			tracked && ['runningVariances', running, 'read_write'],
-		]);
-		const code = wgsl`
-#if ${running === 'f16'}
-enable f16;
-#endif
-struct Params {
-	channels: u32,
-	offsetMean: u32,
-	offsetVariance: u32,
-	offsetRstd: u32,
-	offsetRunningMean: u32,
-	offsetRunningVar: u32,
-	eps: f32,
-	momentum: f32,
-	unbias: f32,
-}
-
-@group(0) @binding(0) var<uniform> p: Params;
-${lines}
-
-@compute @workgroup_size(${NORM_WORKGROUP})
-fn main(
-	@builtin(workgroup_id) wid: vec3<u32>,
-	@builtin(num_workgroups) nwg: vec3<u32>,
-	@builtin(local_invocation_index) lid: u32,
-) {
-	let channel = (wid.x + wid.y * nwg.x) * ${NORM_WORKGROUP}u + lid;
-	if (channel >= p.channels) {
-		return;
-	}
-	let variance = variances[p.offsetVariance + channel];
-	rstds[p.offsetRstd + channel] = 1.0 / sqrt(variance + p.eps);
-#if ${tracked}
-	let oldMean = f32(runningMeans[p.offsetRunningMean + channel]);
-	let oldVariance = f32(runningVariances[p.offsetRunningVar + channel]);
-	let mean = means[p.offsetMean + channel] + means[p.offsetMean + p.channels + channel];
-	runningMeans[p.offsetRunningMean + channel] = ${running}(oldMean + p.momentum * (mean - oldMean));
-	runningVariances[p.offsetRunningVar + channel] = ${running}(oldVariance + p.momentum * (variance * p.unbias - oldVariance));
-#endif
-}
-`;
-		return { code, bindings: accesses };
+	params: {
+		channels: 'u32',
+		offsetMean: 'u32',
+		offsetVariance: 'u32',
+		offsetRstd: 'u32',
+		offsetRunningMean: 'u32?',
+		offsetRunningVar: 'u32?',
+		eps: 'f32',
+		momentum: 'f32',
+		/** count / (count - 1) */
+		unbias: 'f32',
 	},
-};
+	define({ running }: NormScaleVariant) {
+		const tracked = running !== 'none';
+		return {
+			bindings: {
+				means: tracked && read('f32'),
+				variances: read('f32'),
+				rstds: readWrite('f32'),
+				runningMeans: tracked && readWrite(running),
+				runningVariances: tracked && readWrite(running),
+			},
+			invocations: 'p.channels',
+			main: wgsl`
+	let variance = variances[p.offsetVariance + i];
+	rstds[p.offsetRstd + i] = 1.0 / sqrt(variance + p.eps);
+#if ${tracked}
+	let oldMean = f32(runningMeans[p.offsetRunningMean + i]);
+	let oldVariance = f32(runningVariances[p.offsetRunningVar + i]);
+	let mean = means[p.offsetMean + i] + means[p.offsetMean + p.channels + i];
+	runningMeans[p.offsetRunningMean + i] = ${running}(oldMean + p.momentum * (mean - oldMean));
+	runningVariances[p.offsetRunningVar + i] = ${running}(oldVariance + p.momentum * (variance * p.unbias - oldVariance));
+#endif
+`,
+		};
+	},
+});

@@ -1,157 +1,194 @@
 /**
- * Optimizer steps: each reads a gradient and updates a parameter and its state in place, in one launch.
+ * Optimizer steps and the moving average of weights: each reads a gradient and updates a parameter and its state in place, in one launch.
+ * `elementStep` makes the frame around the formula, which is all that they differ in.
  *
- * Layout: all buffers hold n elements from their own offsets on; a thread updates one element, or, with `vec4`, four.
- * Host: the vec4 variant only where every offset is a multiple of 4. It may write up to three elements behind the last one: the host
- * takes it only where those are padding of the storage, which is never read as data.
- * Hyperparameters are data, so a schedule never compiles a pipeline; 1 - beta^t and lr / (1 - beta1^t) come from the host in
- * float64's precision.
+ * Layout: all buffers hold n elements from their own offsets on; an invocation updates one element, or, with `vec4`, four.
+ * Host: the vec4 variant only where every offset is a multiple of 4; offsets then count vectors. It may write up to three elements behind
+ * the last one: the host takes it only where those are padding of the storage, which is never read as data. Hyperparameters are data, so
+ * a schedule never compiles a pipeline; what depends on the step's number comes from the host in float64's precision.
  *
- *   sgd   plain, or with a momentum buffer (nesterov, dampening)
- *   adam  L2 or decoupled decay, with or without the running maximum of amsgrad
+ *   sgd       plain, or with a momentum buffer (nesterov, dampening)
+ *   adam      L2 or decoupled decay, with or without the running maximum of amsgrad
+ *   rmsprop   running square; `mean` (centered) subtracts the running mean's square, `buffer` adds momentum
+ *   adagrad   sum of squares          adadelta  running squares of gradients and of changes
+ *   adamax    largest gradient        nadam     Adam that looks one momentum step ahead
+ *   radam     Adam that trusts its square when enough steps have been seen
+ *   lion      sign of a mean          ema       moving average of a parameter
  *
  * Gradient and parameter are of the storage type, the state is f32: in f16 squares of gradients would vanish.
  *
  * Ladder: scalar, for odd offsets and f16 rows; vec4, which moves two to four times the bytes per second.
  */
-import { wgsl } from 'wgsl-preprocessor';
-import type { Access, ShaderTemplate, StorageType } from './shader';
+import type { Parameters } from './parameters';
+import { type Binding, defineKernel, type Kernel, read, readWrite, type StorageType } from './shader';
 
-export type OptimizerVariant = {
-	readonly storage: StorageType;
-	readonly vec4: boolean;
-	/** sgd: a momentum buffer. adam: the running maximum of amsgrad. */
-	readonly extra: boolean;
-};
+export type StepVariant = { readonly storage: StorageType; readonly vec4: boolean };
 
-/** Element and arithmetic types, and `main`'s index. */
-function types({ storage, vec4 }: OptimizerVariant): { element: string; value: string } {
-	return { element: vec4 ? `vec4<${storage}>` : storage, value: vec4 ? 'vec4<f32>' : 'f32' };
+/** A step with state buffers `S`, of which its variant says which ones are there, and with scalars of its own. */
+export interface Step<S extends string, C extends Parameters> {
+	readonly kernel: Kernel<StepVariant & Readonly<Record<S, boolean>>>;
+	/** The state buffers, with the names of their parameters and bindings. */
+	readonly state: readonly { readonly slot: S; readonly offset: string; readonly buffer: string }[];
+	readonly scalars: C;
 }
 
-const INDEX = wgsl`
-fn index(id: vec3<u32>, groups: vec3<u32>) -> u32 {
-	return id.x + id.y * groups.x * 64u;
+interface StepDefinition<S extends string, C extends Parameters> {
+	/** State buffers; each is a variable of that name in the formula. */
+	readonly state: readonly S[];
+	/** The step's own scalars, `p.<name>` in the formula. */
+	readonly scalars: C;
+	/** Updates `param` and the state variables from `g`, the gradient with its penalties. `Value` is f32 or vec4<f32>. */
+	formula(has: Readonly<Record<S, boolean>>): string;
 }
-`;
 
-export const sgdStep: ShaderTemplate<OptimizerVariant> = {
-	name: 'optimizer.sgd',
-	source(variant) {
-		const { element, value } = types(variant);
-		const bindings: Access[] = variant.extra ? ['read', 'read_write', 'read_write'] : ['read', 'read_write'];
-		return {
-			bindings,
-			code: wgsl`
-#if ${variant.storage === 'f16'}
-enable f16;
-#endif
-struct Params {
-	count: u32,
-	gradientOffset: u32,
-	paramOffset: u32,
-	bufferOffset: u32,
-	lr: f32,
-	momentum: f32,
-	keep: f32,
-	gradientSign: f32,
-	weightDecay: f32,
-	l1: f32,
-	first: u32,
-	nesterov: u32,
+function elementStep<const S extends string, const C extends Parameters>(
+	name: string,
+	{ state: slots, scalars, formula }: StepDefinition<S, C>,
+): Step<S, C> {
+	const state = slots.map((slot) => ({ slot, offset: `${slot}Offset`, buffer: `${slot}Buffer` }));
+	const params: Parameters = {
+		count: 'u32',
+		gradientOffset: 'u32',
+		paramOffset: 'u32',
+		...Object.fromEntries(state.map(({ offset }) => [offset, 'u32?'])),
+		gradientSign: 'f32',
+		weightDecay: 'f32',
+		l1: 'f32',
+		...scalars,
+	};
+	const kernel = defineKernel({
+		name: `optimizer.${name}`,
+		params,
+		define(variant: StepVariant & Readonly<Record<S, boolean>>) {
+			const { storage, vec4 } = variant;
+			const present = state.filter(({ slot }) => variant[slot]);
+			const bindings: Record<string, Binding> = { gradients: read('Element'), params: readWrite('Element') };
+			for (const { buffer } of present) bindings[buffer] = readWrite('Value');
+			return {
+				bindings,
+				invocations: 'p.count',
+				functions: `
+alias Element = ${vec4 ? `vec4<${storage}>` : storage};
+alias Value = ${vec4 ? 'vec4<f32>' : 'f32'};
+`,
+				main: `
+	var param = Value(params[p.paramOffset + i]);
+	let g = p.gradientSign * Value(gradients[p.gradientOffset + i]) + p.weightDecay * param + p.l1 * sign(param);
+	${present.map(({ slot, offset, buffer }) => `var ${slot} = ${buffer}[p.${offset} + i];`).join('\n\t')}
+	${formula(variant)}
+	${present.map(({ slot, offset, buffer }) => `${buffer}[p.${offset} + i] = ${slot};`).join('\n\t')}
+	params[p.paramOffset + i] = Element(param);
+`,
+			};
+		},
+	});
+	return { kernel, state, scalars };
 }
-@group(0) @binding(0) var<uniform> p: Params;
-@group(0) @binding(1) var<storage, read> gradients: array<${element}>;
-@group(0) @binding(2) var<storage, read_write> params: array<${element}>;
-#if ${variant.extra}
-@group(0) @binding(3) var<storage, read_write> buffers: array<${value}>;
-#endif
-${INDEX}
-@compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
-	let i = index(id, groups);
-	if (i >= p.count) {
-		return;
-	}
-	let param = ${value}(params[p.paramOffset + i]);
-	let g = p.gradientSign * ${value}(gradients[p.gradientOffset + i]) + p.weightDecay * param + p.l1 * sign(param);
+
+export const sgdStep = elementStep('sgd', {
+	state: ['buffer'],
+	scalars: { lr: 'f32', momentum: 'f32', keep: 'f32', first: 'bool', nesterov: 'bool' },
+	formula: ({ buffer }) => `
 	var direction = g;
-#if ${variant.extra}
-	if (p.first == 0u) {
-		direction = p.momentum * buffers[p.bufferOffset + i] + p.keep * g;
+	${
+		buffer
+			? `if (p.first == 0u) {
+		direction = p.momentum * buffer + p.keep * g;
 	}
-	buffers[p.bufferOffset + i] = direction;
+	buffer = direction;
 	if (p.nesterov != 0u) {
 		direction = g + p.momentum * direction;
+	}`
+			: ''
 	}
-#endif
-	params[p.paramOffset + i] = ${element}(param - p.lr * direction);
-}
-`,
-		};
-	},
-};
+	param = param - p.lr * direction;`,
+});
 
-export const adamStep: ShaderTemplate<OptimizerVariant> = {
-	name: 'optimizer.adam',
-	source(variant) {
-		const { element, value } = types(variant);
-		const bindings: Access[] = ['read', 'read_write', 'read_write', 'read_write'];
-		if (variant.extra) bindings.push('read_write');
-		return {
-			bindings,
-			code: wgsl`
-#if ${variant.storage === 'f16'}
-enable f16;
-#endif
-struct Params {
-	count: u32,
-	gradientOffset: u32,
-	paramOffset: u32,
-	mOffset: u32,
-	vOffset: u32,
-	largestOffset: u32,
-	beta1: f32,
-	rest1: f32,
-	beta2: f32,
-	rest2: f32,
-	stepSize: f32,
-	rootCorrection2: f32,
-	eps: f32,
-	gradientSign: f32,
-	weightDecay: f32,
-	l1: f32,
-	shrink: f32,
-}
-@group(0) @binding(0) var<uniform> p: Params;
-@group(0) @binding(1) var<storage, read> gradients: array<${element}>;
-@group(0) @binding(2) var<storage, read_write> params: array<${element}>;
-@group(0) @binding(3) var<storage, read_write> means: array<${value}>;
-@group(0) @binding(4) var<storage, read_write> squares: array<${value}>;
-#if ${variant.extra}
-@group(0) @binding(5) var<storage, read_write> largest: array<${value}>;
-#endif
-${INDEX}
-@compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
-	let i = index(id, groups);
-	if (i >= p.count) {
-		return;
-	}
-	let param = ${value}(params[p.paramOffset + i]);
-	let g = p.gradientSign * ${value}(gradients[p.gradientOffset + i]) + p.weightDecay * param + p.l1 * sign(param);
-	let m = p.beta1 * means[p.mOffset + i] + p.rest1 * g;
-	let v = p.beta2 * squares[p.vOffset + i] + p.rest2 * g * g;
-	means[p.mOffset + i] = m;
-	squares[p.vOffset + i] = v;
+const MOMENTS = `
+	m = p.beta1 * m + p.oneMinusBeta1 * g;
+	v = p.beta2 * v + p.oneMinusBeta2 * g * g;`;
+
+const MOMENT_SCALARS = { beta1: 'f32', oneMinusBeta1: 'f32', beta2: 'f32', oneMinusBeta2: 'f32', eps: 'f32' } as const;
+
+export const adamStep = elementStep('adam', {
+	state: ['m', 'v', 'largest'],
+	scalars: { ...MOMENT_SCALARS, stepSize: 'f32', rootCorrection2: 'f32', shrink: 'f32' },
+	formula: ({ largest }) => `${MOMENTS}
 	var scale = v;
-#if ${variant.extra}
-	scale = max(largest[p.largestOffset + i], v);
-	largest[p.largestOffset + i] = scale;
-#endif
-	params[p.paramOffset + i] = ${element}(param - p.shrink * param - p.stepSize * m / (sqrt(scale) / p.rootCorrection2 + p.eps));
-}
-`,
-		};
-	},
-};
+	${largest ? 'scale = max(largest, v);\n\tlargest = scale;' : ''}
+	param = param - p.shrink * param - p.stepSize * m / (sqrt(scale) / p.rootCorrection2 + p.eps);`,
+});
+
+// A difference of rounded numbers: it may come out below zero, where the root is not defined.
+export const rmspropStep = elementStep('rmsprop', {
+	state: ['square', 'mean', 'buffer'],
+	scalars: { lr: 'f32', alpha: 'f32', oneMinusAlpha: 'f32', eps: 'f32', momentum: 'f32' },
+	formula: ({ mean, buffer }) => `
+	square = p.alpha * square + p.oneMinusAlpha * g * g;
+	var variance = square;
+	${mean ? 'mean = p.alpha * mean + p.oneMinusAlpha * g;\n\tvariance = max(square - mean * mean, Value(0.0));' : ''}
+	var direction = g / (sqrt(variance) + p.eps);
+	${buffer ? 'buffer = p.momentum * buffer + direction;\n\tdirection = buffer;' : ''}
+	param -= p.lr * direction;`,
+});
+
+export const adagradStep = elementStep('adagrad', {
+	state: ['sum'],
+	scalars: { lr: 'f32', eps: 'f32' },
+	formula: () => `
+	sum += g * g;
+	param -= p.lr * g / (sqrt(sum) + p.eps);`,
+});
+
+export const adadeltaStep = elementStep('adadelta', {
+	state: ['square', 'changes'],
+	scalars: { lr: 'f32', rho: 'f32', oneMinusRho: 'f32', eps: 'f32' },
+	formula: () => `
+	square = p.rho * square + p.oneMinusRho * g * g;
+	let change = sqrt(changes + p.eps) / sqrt(square + p.eps) * g;
+	changes = p.rho * changes + p.oneMinusRho * change * change;
+	param -= p.lr * change;`,
+});
+
+export const adamaxStep = elementStep('adamax', {
+	state: ['m', 'largest'],
+	scalars: { lr: 'f32', beta1: 'f32', oneMinusBeta1: 'f32', beta2: 'f32', eps: 'f32' },
+	formula: () => `
+	m = p.beta1 * m + p.oneMinusBeta1 * g;
+	largest = max(p.beta2 * largest, abs(g) + p.eps);
+	param -= p.lr * m / largest;`,
+});
+
+export const nadamStep = elementStep('nadam', {
+	state: ['m', 'v'],
+	scalars: { ...MOMENT_SCALARS, shrink: 'f32', gradientRate: 'f32', meanRate: 'f32', rootCorrection2: 'f32' },
+	formula: () => `${MOMENTS}
+	param -= p.shrink * param + (p.gradientRate * g + p.meanRate * m) / (sqrt(v) / p.rootCorrection2 + p.eps);`,
+});
+
+export const radamStep = elementStep('radam', {
+	state: ['m', 'v'],
+	scalars: { ...MOMENT_SCALARS, shrink: 'f32', rate: 'f32', adaptive: 'bool' },
+	formula: () => `${MOMENTS}
+	var scale = Value(1.0);
+	if (p.adaptive != 0u) {
+		scale = sqrt(v) + p.eps;
+	}
+	param -= p.shrink * param + p.rate * m / scale;`,
+});
+
+export const lionStep = elementStep('lion', {
+	state: ['m'],
+	scalars: { beta1: 'f32', oneMinusBeta1: 'f32', beta2: 'f32', oneMinusBeta2: 'f32', lr: 'f32', shrink: 'f32' },
+	formula: () => `
+	param -= p.shrink * param + p.lr * sign(p.beta1 * m + p.oneMinusBeta1 * g);
+	m = p.beta2 * m + p.oneMinusBeta2 * g;`,
+});
+
+// What the others call the gradient is here the parameter, and the average stands in the parameter's place.
+export const emaStep = elementStep('ema', {
+	state: [],
+	scalars: { decay: 'f32', oneMinusDecay: 'f32' },
+	formula: () => `
+	param = p.decay * param + p.oneMinusDecay * g;`,
+});

@@ -12,79 +12,61 @@
  * Ladder: scalar, for odd offsets; vec4.
  */
 import { wgsl } from 'wgsl-preprocessor';
-import type { ShaderTemplate } from './shader';
+import { defineKernel, type NoVariant, read, readWrite, WORKGROUP_SIZE } from './shader';
 import { sumOfAll } from './together';
 
 export type SquaresVariant = { readonly vec4: boolean };
 
-/** Params: elements, the gradient's offset (in what is read at once), the first slot, and invocations in all. */
-export const squares: ShaderTemplate<SquaresVariant> = {
+export const squares = defineKernel({
 	name: 'optimizer.squares',
-	source: ({ vec4 }) => ({
-		bindings: ['read', 'read_write'],
-		code: wgsl`
-alias V = ${vec4 ? 'vec4<f32>' : 'f32'};
-struct Params {
-	size: u32,
-	offset: u32,
-	slot: u32,
-	invocations: u32,
-}
-@group(0) @binding(0) var<uniform> p: Params;
-@group(0) @binding(1) var<storage, read> gradient: array<V>;
-@group(0) @binding(2) var<storage, read_write> partials: array<f32>;
-
-@compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+	params: {
+		/** Elements of the gradient. */
+		size: 'u32',
+		/** Where it begins, in what is read at once. */
+		offset: 'u32',
+		/** Where the sums go. */
+		slot: 'u32',
+		invocations: 'u32',
+	},
+	define: ({ vec4 }: SquaresVariant) => ({
+		bindings: { gradient: read('V'), partials: readWrite('f32') },
+		invocations: 'p.invocations',
+		functions: `alias V = ${vec4 ? 'vec4<f32>' : 'f32'};`,
+		main: wgsl`
 	let count = (p.size + ${vec4 ? 3 : 0}u) / ${vec4 ? 4 : 1}u;
 	var total = V();
-	var i = id.x;
-	while (i < count) {
-		let until = min(count, i + 32u * p.invocations);
+	var at = i;
+	while (at < count) {
+		let until = min(count, at + 32u * p.invocations);
 		var block = V();
-		for (; i < until; i += p.invocations) {
-			let value = gradient[p.offset + i];
+		for (; at < until; at += p.invocations) {
+			let value = gradient[p.offset + at];
 #if ${vec4}
-			block += select(V(), value * value, vec4(4u * i) + vec4(0u, 1u, 2u, 3u) < vec4(p.size));
+			block += select(V(), value * value, vec4(4u * at) + vec4(0u, 1u, 2u, 3u) < vec4(p.size));
 #else
 			block += value * value;
 #endif
 		}
 		total += block;
 	}
-	if (id.x < p.invocations) {
-		partials[p.slot + id.x] = ${vec4 ? '(total.x + total.y) + (total.z + total.w)' : 'total'};
-	}
-}
+	partials[p.slot + i] = ${vec4 ? '(total.x + total.y) + (total.z + total.w)' : 'total'};
 `,
 	}),
-};
+});
 
-/** Params: partial sums, the limit, and the bits of NaN. */
-export const clipFactor: ShaderTemplate<Record<never, never>> = {
+export const clipFactor = defineKernel({
 	name: 'optimizer.clipFactor',
-	source: () => ({
-		bindings: ['read', 'read_write', 'read_write'],
-		code: wgsl`
-struct Params {
-	count: u32,
-	maxNorm: f32,
-	nan: u32,
-}
-@group(0) @binding(0) var<uniform> p: Params;
-@group(0) @binding(1) var<storage, read> partials: array<f32>;
-@group(0) @binding(2) var<storage, read_write> norm: array<f32>;
-@group(0) @binding(3) var<storage, read_write> factor: array<f32>;
-${sumOfAll('f32', 64)}
-
-@compute @workgroup_size(64)
-fn main(@builtin(local_invocation_index) lid: u32) {
+	params: { count: 'u32', maxNorm: 'f32', nan: 'bits' },
+	define: (_: NoVariant) => ({
+		bindings: { partials: read('f32'), norm: readWrite('f32'), factor: readWrite('f32') },
+		functions: sumOfAll('f32', WORKGROUP_SIZE),
+		main: wgsl`
 	var sum = 0.0;
 	var i = lid;
 	while (i < p.count) {
-		let until = min(p.count, i + 2048u);
+		let until = min(p.count, i + ${32 * WORKGROUP_SIZE}u);
 		var block = 0.0;
-		for (; i < until; i += 64u) {
+		for (; i < until; i += ${WORKGROUP_SIZE}u) {
 			block += partials[i];
 		}
 		sum += block;
@@ -99,7 +81,6 @@ fn main(@builtin(local_invocation_index) lid: u32) {
 		let share = select(min(1.0, p.maxNorm / (length + 1e-6)), 0.0, bits == 0x7f800000u);
 		factor[0] = select(share, bitcast<f32>(p.nan), isNan);
 	}
-}
 `,
 	}),
-};
+});

@@ -24,7 +24,7 @@
 import { wgsl } from 'wgsl-preprocessor';
 import { mathFunctions } from './math.wgsl';
 import type { ShaderTemplate, StorageType } from './shader';
-import { placeFunction } from './strides';
+import { placeByFields } from './strides';
 import { pairwise, pairwisePlaces } from './together';
 
 export type ReduceShaderOp =
@@ -235,7 +235,7 @@ struct Params {
 var<workgroup> shares: array<S, ${pairwisePlaces(lanes)}>;
 #endif
 
-${placeFunction('keptAt', { rank: 'keptRank', shape: 'keptShape', strides: 'keptStrides' })}
+${placeByFields('keptAt', { rank: 'keptRank', shape: 'keptShape', strides: 'keptStrides' })}
 
 /** Where the innermost reduced dim begins in round number \`round\` through it. */
 fn reducedAt(round: u32) -> u32 {

@@ -12,7 +12,7 @@
  */
 import { wgsl } from 'wgsl-preprocessor';
 import type { ShaderTemplate, StorageType } from './shader';
-import { placeFunction } from './strides';
+import { placeByFields } from './strides';
 
 export type MedianVariant = { storage: StorageType };
 
@@ -90,7 +90,7 @@ var<workgroup> position: atomic<u32>;
 var<workgroup> found: u32;
 var<workgroup> rank: u32;
 
-${placeFunction('start')}
+${placeByFields('start')}
 
 ${KEYS({ storage })}
 ${VALUES({ storage })}
@@ -188,7 +188,7 @@ ${HEAD({ storage })}
 var<workgroup> counts: array<atomic<u32>, 256>;
 
 ${STATE}
-${placeFunction('start')}
+${placeByFields('start')}
 ${KEYS({ storage })}
 
 @compute @workgroup_size(64)

@@ -14,7 +14,7 @@
  */
 import { wgsl } from 'wgsl-preprocessor';
 import type { ShaderTemplate, StorageType } from './shader';
-import { placeFunction } from './strides';
+import { placeByFields } from './strides';
 
 export type ScanVariant = {
 	op: 'sum' | 'prod' | 'linear';
@@ -79,7 +79,7 @@ var<workgroup> lanesum: array<S, ${lanes}>;
 #endif
 
 /** Where line k of x begins. */
-${placeFunction('start')}
+${placeByFields('start')}
 
 /** \`a\` comes before \`b\`. */
 fn combined(a: S, b: S) -> S {

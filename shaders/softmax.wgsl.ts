@@ -19,7 +19,7 @@
  */
 import { wgsl } from 'wgsl-preprocessor';
 import { mathFunctions } from './math.wgsl';
-import type { ShaderTemplate, StorageType } from './shader';
+import { defineKernel, read, readWrite, type StorageType, WORKGROUP_SIZE } from './shader';
 import { placeFunction } from './strides';
 import { sumOfAll } from './together';
 
@@ -31,51 +31,31 @@ export type SoftmaxVariant = {
 	lanes: 1 | 64 | 256;
 };
 
-export const SOFTMAX_WORKGROUP = 64;
-
-/** Params: shape and strides of the dims that stay, innermost last; offsets of the strided operand, and of y in the backward pass; lines; length; its stride; inner. */
-export const softmaxShader: ShaderTemplate<SoftmaxVariant> = {
+export const softmaxKernel = defineKernel({
 	name: 'softmax.softmax',
-	source({ kind, log, storage, wide, lanes }) {
+	params: {
+		/** The strided operand without the dim of the lines. */
+		strided: 'view',
+		offsetY: 'u32?',
+		lines: 'u32',
+		length: 'u32',
+		stride: 'u32',
+		inner: 'u32',
+		nan: 'bits',
+	},
+	define({ kind, log, storage, wide, lanes }: SoftmaxVariant) {
 		const along = wide === 'along' ? 4 : 1;
 		const across = wide === 'across' ? 4 : 1;
 		const width = along * across;
-		const workgroup = Math.max(SOFTMAX_WORKGROUP, lanes);
 		const vector = (type: string) => (width === 4 ? `vec4<${type}>` : type);
 		const backward = kind === 'backward';
-		const code = wgsl`
-#if ${storage === 'f16'}
-enable f16;
-#endif
+		const functions = wgsl`
 alias V = ${vector(storage)};
 alias F = ${vector('f32')};
 alias U = ${vector('u32')};
 // One number for each line.
 alias L = ${across === 4 ? 'vec4<f32>' : 'f32'};
 alias B = ${across === 4 ? 'vec4<u32>' : 'u32'};
-
-struct Params {
-	shape: array<vec4<u32>, 2>,
-	strides: array<vec4<u32>, 2>,
-	offset: u32,
-	offsetY: u32,
-	rank: u32,
-	lines: u32,
-	length: u32,
-	stride: u32,
-	inner: u32,
-	nan: u32,
-}
-
-@group(0) @binding(0) var<uniform> p: Params;
-#if ${backward}
-@group(0) @binding(1) var<storage, read> y: array<V>;
-@group(0) @binding(2) var<storage, read> gradient: array<V>;
-@group(0) @binding(3) var<storage, read_write> dx: array<V>;
-#else
-@group(0) @binding(1) var<storage, read> x: array<V>;
-@group(0) @binding(2) var<storage, read_write> y: array<V>;
-#endif
 
 /** A sum of exponentials: the largest, the sum of exp(x - largest), and the largest bit pattern of |x|, which is a NaN's if there was one. */
 struct Sum {
@@ -89,7 +69,7 @@ var<workgroup> found: array<vec2<u32>, ${lanes}>;
 #endif
 
 /** Where line k of the strided operand begins. */
-${placeFunction('start')}
+${placeFunction('start', 'strided')}
 
 /** Where line k begins in a contiguous tensor. */
 fn packedStart(k: u32) -> u32 {
@@ -208,34 +188,34 @@ fn ofAll(mine: Sum, lid: u32) -> Sum {
 }
 #endif
 #endif
-
-@compute @workgroup_size(${workgroup})
-fn main(
-	@builtin(workgroup_id) wid: vec3<u32>,
-	@builtin(num_workgroups) nwg: vec3<u32>,
-	@builtin(local_invocation_index) lid: u32,
-) {
-	let group = wid.x + wid.y * nwg.x;
+`;
+		return {
+			bindings: {
+				x: !backward && read('V'),
+				gradient: backward && read('V'),
+				y: backward ? read('V') : readWrite('V'),
+				dx: backward && readWrite('V'),
+			},
+			workgroupSize: Math.max(WORKGROUP_SIZE, lanes),
+			invocations: lanes === 1 ? `p.lines / ${across}u` : undefined,
+			functions,
+			main: wgsl`
 #if ${lanes === 1}
-	let k = (group * ${workgroup}u + lid) * ${across}u;
-	if (k >= p.lines) {
-		return;
-	}
+	let k = i * ${across}u;
 	let source = start(k);
 	let packed = packedStart(k);
 	secondPass(source, packed, 0u, firstPass(source, ${backward ? 'packed, ' : ''}0u));
 #else
 	// A folded grid may be larger than the work; its last groups have nothing to walk.
-	if (group >= p.lines) {
+	if (groupIndex >= p.lines) {
 		return;
 	}
-	let source = start(group);
-	let packed = packedStart(group);
+	let source = start(groupIndex);
+	let packed = packedStart(groupIndex);
 	let mine = firstPass(source, ${backward ? 'packed, ' : ''}lid);
 	secondPass(source, packed, lid, ofAll(mine, lid));
 #endif
-}
-`;
-		return { code, bindings: backward ? ['read', 'read', 'read_write'] : ['read', 'read_write'] };
+`,
+		};
 	},
-};
+});

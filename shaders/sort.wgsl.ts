@@ -17,7 +17,7 @@
  */
 import { wgsl } from 'wgsl-preprocessor';
 import type { ShaderTemplate, StorageType } from './shader';
-import { placeFunction } from './strides';
+import { placeByFields } from './strides';
 
 export const RADIX_CHUNK = 64;
 export const RADIX_BITS = 4;
@@ -67,7 +67,7 @@ struct Params {
 @group(0) @binding(2) var<storage, read_write> keys: array<u32>;
 ${ORDER_KEY(type)}
 
-${placeFunction('place')}
+${placeByFields('place')}
 @compute @workgroup_size(64)
 fn main(
 	@builtin(workgroup_id) wid: vec3<u32>,

@@ -1,61 +1,56 @@
 /** The WebGPU runtime by itself: order, hazards, caches, errors, loss. Kernels of the library have their own tests. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { ShaderTemplate } from '../shaders/shader';
+import { defineKernel, type NoVariant, read, readWrite } from '../shaders/shader';
 import type { Storage } from '../src/backends/contract';
 import { createWebGPUBackend, type WebGPUBackend } from '../src/backends/webgpu/backend';
 import { nodeGpu } from '../src/backends/webgpu/gpu-node';
-import { floatBits } from '../src/backends/webgpu/launch';
+import type { Launch } from '../src/backends/webgpu/launch';
 import { sizeClass } from '../src/backends/webgpu/memory';
 import { coarseStep } from '../src/backends/webgpu/profiler';
 import { DeviceError } from '../src/core/errors';
 import { runOperation } from '../src/core/operation';
 
 /** y = x * a + b + the number that the variant compiles in. */
-const affine: ShaderTemplate<{ add: number }> = {
+const affine = defineKernel({
 	name: 'test.affine',
-	source: ({ add }) => ({
-		bindings: ['read', 'read_write'],
-		code: `
-			struct Params { n: u32, a: f32, b: f32 }
-			@group(0) @binding(0) var<uniform> p: Params;
-			@group(0) @binding(1) var<storage, read> x: array<f32>;
-			@group(0) @binding(2) var<storage, read_write> y: array<f32>;
-			@compute @workgroup_size(4)
-			fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) nwg: vec3u, @builtin(local_invocation_index) l: u32) {
-				let i = (wid.x + wid.y * nwg.x) * 4u + l;
-				if (i < p.n) { y[i] = x[i] * p.a + p.b + f32(${add}); }
-			}`,
+	params: { n: 'u32', a: 'f32', b: 'f32' },
+	define: ({ add }: { readonly add: number }) => ({
+		bindings: { x: read('f32'), y: readWrite('f32') },
+		workgroupSize: 4,
+		invocations: 'p.n',
+		main: `y[i] = x[i] * p.a + p.b + f32(${add});`,
 	}),
-};
+});
 
-const broken: ShaderTemplate<{ version: number }> = {
+const broken = defineKernel({
 	name: 'test.broken',
-	source: () => ({
-		bindings: ['read_write'],
-		code: `@group(0) @binding(1) var<storage, read_write> y: array<f32>;
-@compute @workgroup_size(1) fn main() {
-	y[0] = nothing + 1.0;
-}`,
+	params: {},
+	define: (_: { readonly version: number }) => ({
+		bindings: { y: readWrite('f32') },
+		main: '	y[0] = nothing + 1.0;',
 	}),
-};
+});
 
-/** Writes the sum of the first p.n.x vectors of parameters. */
-const sumOfWords: ShaderTemplate<Record<never, never>> = {
+/** Writes the sum of the first n vectors of parameters. */
+const sumOfWords = defineKernel({
 	name: 'test.words',
-	source: () => ({
-		bindings: ['read_write'],
-		code: `
-			struct Params { n: vec4u, words: array<vec4u, 31> }
-			@group(0) @binding(0) var<uniform> p: Params;
-			@group(0) @binding(1) var<storage, read_write> y: array<i32>;
-			@compute @workgroup_size(1) fn main() {
-				var sum = 0u;
-				for (var i = 0u; i < p.n.x; i++) { sum += dot(p.words[i], vec4u(1u)); }
-				y[0] = i32(sum);
-			}`,
+	params: { words: 'array<vec4<u32>, 31>', n: 'u32' },
+	define: (_: NoVariant) => ({
+		bindings: { y: readWrite('i32') },
+		workgroupSize: 1,
+		main: `
+	var sum = 0u;
+	for (var k = 0u; k < p.n; k++) { sum += dot(p.words[k], vec4u(1u)); }
+	y[0] = i32(sum);`,
 	}),
-};
+});
+
+const oversized = defineKernel({
+	name: 'test.oversized',
+	params: { words: 'array<vec4<u32>, 32>', n: 'u32' },
+	define: (_: NoVariant) => ({ bindings: { y: readWrite('i32') }, main: 'y[0] = i32(p.n);' }),
+});
 
 let backend: WebGPUBackend;
 
@@ -68,8 +63,8 @@ function launch(x: Storage, y: Storage, a: number, b: number, add = 0): void {
 	backend.gpu.launch({
 		kernel: affine,
 		variant: { add },
-		buffers: [x, y],
-		params: [length, floatBits(a), floatBits(b)],
+		buffers: { x, y },
+		params: { n: length, a, b },
 		grid: [Math.ceil(length / 4)],
 		flops: 2 * length,
 		bytes: 8 * length,
@@ -160,7 +155,15 @@ test('grids of more than 65,535 workgroups are folded, and empty ones do nothing
 		-1,
 	);
 	const { launches } = backend.counters();
-	backend.gpu.launch({ kernel: affine, variant: { add: 0 }, buffers: [y, y], params: [], grid: [0], flops: 0, bytes: 0 });
+	backend.gpu.launch({
+		kernel: affine,
+		variant: { add: 0 },
+		buffers: { x: y, y },
+		params: { n: 0, a: 1, b: 0 },
+		grid: [0],
+		flops: 0,
+		bytes: 0,
+	});
 	assert.is(backend.counters().launches, launches);
 	backend.release(y);
 });
@@ -251,13 +254,15 @@ test('512 bytes of parameters, and none left over from an earlier launch', async
 	const y = backend.allocate(1, 'int32');
 	const words = Array.from({ length: 124 }, (_, i) => i * 1000);
 	const total = words.reduce((sum, word) => sum + word, 0);
-	const run = (params: number[]) =>
-		backend.gpu.launch({ kernel: sumOfWords, variant: {}, buffers: [y], params, grid: [1], flops: 0, bytes: 0 });
-	for (let i = 0; i < 100; i++) run([31, 0, 0, 0, ...words]);
+	const work = { variant: {}, buffers: { y }, grid: [1], flops: 0, bytes: 0 } as const;
+	const run = (list: number[]) => backend.gpu.launch({ kernel: sumOfWords, params: { n: 31, words: list }, ...work });
+	for (let i = 0; i < 100; i++) run(words);
 	assert.is((await backend.read(y))[0], total);
-	for (let i = 0; i < 100; i++) run([31]);
+	for (let i = 0; i < 100; i++) run([]);
 	assert.is((await backend.read(y))[0], 0);
-	assert.throws(() => run(new Array<number>(129).fill(0)), /test\.words: 129 parameter words; a launch carries 128/);
+	assert.throws(() => run(new Array<number>(125).fill(0)), /test\.words: words has 125 values and room for 124/);
+	const tooLong = () => backend.gpu.launch({ kernel: oversized, params: { n: 31, words: [] }, ...work });
+	assert.throws(tooLong, /test\.oversized: 129 parameter words; a launch carries 128/);
 	backend.release(y);
 });
 
@@ -328,10 +333,18 @@ test('wrong launches throw where they are made', () => {
 	const y = filled(1);
 	assert.throws(() => launch(x, x, 1, 0), /test\.affine\{add=0\}: a buffer that is written is bound twice/);
 	const run = (grid: [number, number]) =>
-		backend.gpu.launch({ kernel: affine, variant: { add: 0 }, buffers: [x, y], params: [], grid, flops: 0, bytes: 0 });
+		backend.gpu.launch({
+			kernel: affine,
+			variant: { add: 0 },
+			buffers: { x, y },
+			params: { n: 0, a: 1, b: 0 },
+			grid,
+			flops: 0,
+			bytes: 0,
+		});
 	assert.throws(() => run([1, 65536]), /a grid of 1 x 65536 workgroups exceeds 65535/);
 	backend.release(y);
-	assert.throws(() => launch(x, y, 1, 0), /test\.affine\{add=0\}: buffer 1 was released/);
+	assert.throws(() => launch(x, y, 1, 0), /test\.affine\{add=0\}: buffer y was released/);
 	backend.release(x);
 });
 
@@ -345,11 +358,11 @@ test('a tensor that is too large names its bytes and the limit', () => {
 test('a shader that does not compile names kernel, variant and line: at the read, and at every launch after it', async () => {
 	const y = filled(0);
 	const run = () =>
-		backend.gpu.launch({ kernel: broken, variant: { version: 1 }, buffers: [y], params: [], grid: [1], flops: 0, bytes: 0 });
+		backend.gpu.launch({ kernel: broken, variant: { version: 1 }, buffers: { y }, params: {}, grid: [1], flops: 0, bytes: 0 });
 	run();
 	for (const error of await Promise.all([rejection(backend.read(y)), rejection(backend.read(y))])) {
 		assert.instance(error, DeviceError);
-		assert.match(error.message, /the shader test\.broken\{version=1\} does not compile:\n {2}line 3: .*nothing/);
+		assert.match(error.message, /the shader test\.broken\{version=1\} does not compile:\n {2}line \d+: .*nothing/);
 		assert.match(error.message, 'y[0] = nothing + 1.0;');
 	}
 	assert.throws(run, /test\.broken\{version=1\} does not compile/);
@@ -411,12 +424,12 @@ test('a profile has a row for each kernel and operation', async () => {
 });
 
 test('the launch hook sees complete records; launching them again repeats the work', async () => {
-	const records: Parameters<WebGPUBackend['gpu']['launch']>[0][] = [];
+	const records: Launch[] = [];
 	const x = filled(1);
 	const y = backend.allocate(16, 'float32');
 	backend.onLaunch((record) => {
 		assert.is(record.operation, 'there');
-		records.push(record);
+		records.push(record as Launch);
 	});
 	runOperation('there', () => {
 		launch(x, y, 2, 1);

@@ -1,4 +1,5 @@
 /** Dims of a view as kernels walk them: neighbours that lie in memory as one are merged, and travel in the parameters. */
+import type { ViewValue } from '../../../shaders/parameters';
 
 export interface Axis {
 	readonly size: number;
@@ -20,6 +21,11 @@ export function mergedAxes(axes: readonly Axis[]): readonly Axis[] {
 		}
 	}
 	return result.length > 0 ? result : [{ size: 1, stride: 1 }];
+}
+
+/** Axes as a parameter of a kernel. */
+export function axesView(axes: readonly Axis[], offset?: number): ViewValue {
+	return { shape: axes.map(({ size }) => size), strides: axes.map(({ stride }) => stride), offset };
 }
 
 /** Sizes or strides as eight parameter words, outermost first; those beyond the rank are not read. */

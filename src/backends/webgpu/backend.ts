@@ -4,7 +4,7 @@ import { ArgumentError, DeviceError, DeviceLostError, DisposedError, DTypeError 
 import { turn } from '../../core/eventloop';
 import { currentOperation } from '../../core/operation';
 import type { Backend, Kernels, Storage } from '../contract';
-import { type CommandOptions, Commands, type LaunchRecord } from './commands';
+import { type AnyLaunch, type CommandOptions, Commands, type LaunchRecord } from './commands';
 import { type DeviceOptions, openDevice } from './device';
 import { Failures } from './failures';
 import { IndexReports } from './indexReports';
@@ -103,7 +103,7 @@ class Runtime implements WebGPUBackend {
 			options,
 		);
 		this.gpu = {
-			launch: (record) => this.commands.launch(record),
+			launch: (record: unknown) => this.commands.launch(record as AnyLaunch),
 			scratch: (length, dtype) => this.allocate(length, dtype),
 			release: (storage) => this.release(storage),
 			indexRecords: reports.storage,

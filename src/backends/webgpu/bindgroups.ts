@@ -5,14 +5,20 @@
  * The cap works by generations: a full young generation becomes the old one, and what is not asked for again during the
  * next goes. That keeps the recently used without any bookkeeping on a hit in the young generation.
  */
+
+import { INDEX_RECORDS } from '../../../shaders/shader';
 import { burden, relieve } from '../../core/collector';
 import { ArgumentError, DeviceError, DisposedError } from '../../core/errors';
 import type { Storage } from '../contract';
 import type { Block, GpuStorage } from './memory';
-import { type Layout, MAX_PARAM_BYTES } from './pipelines';
+import { MAX_PARAM_BYTES } from './parameters';
+import type { Pipeline } from './pipelines';
 
 /** What a bind group weighs: on lavapipe it takes pages of its own, of which a process may have 65,530. */
 const GROUP_BYTES = 16 * 1024;
+
+/** Storages by the names of a kernel's bindings. */
+export type Buffers = Readonly<Record<string | number, Storage | undefined>>;
 
 interface Entry {
 	readonly group: GPUBindGroup;
@@ -39,23 +45,32 @@ export class BindGroups {
 		private readonly device: GPUDevice,
 		/** Where parameters are; bound with a dynamic offset. */
 		private readonly parameters: GPUBuffer,
+		/** What the binding of that name is in every launch. */
+		private readonly indexRecords: Storage,
 		/** Bind groups to keep. */
 		private readonly cap: number,
 		/** Bind groups that the driver bears, kept or not yet collected. */
 		private readonly mostAlive: number,
 	) {}
 
-	/** The bind group for `buffers`, whose blocks it marks as used by `batch`. */
-	get(layout: Layout, buffers: readonly Storage[], kernel: string, batch: number): GPUBindGroup {
+	/** The bind group for `buffers`, by the names of the pipeline's bindings, whose blocks it marks as used by `batch`. */
+	get(pipeline: Pipeline, buffers: Buffers, batch: number): GPUBindGroup {
+		const { layout, names, key: kernel } = pipeline;
 		let key = `${layout.id}`;
-		for (let i = 0; i < buffers.length; i++) {
-			const block = (buffers[i] as GpuStorage).block;
-			if (block === undefined) throw new DisposedError(`${kernel}: buffer ${i} was released or is not on the GPU`);
+		for (let i = 0; i < names.length; i++) {
+			const block = this.block(names[i]!, buffers, kernel);
 			block.batch = batch;
 			key += `,${block.id}`;
 		}
 		const hit = this.young.get(key);
-		return hit !== undefined ? hit.group : this.find(key, layout, buffers, kernel);
+		return hit !== undefined ? hit.group : this.find(key, pipeline, buffers);
+	}
+
+	private block(name: string | number, buffers: Buffers, kernel: string): Block {
+		const storage = (name === INDEX_RECORDS ? this.indexRecords : buffers[name]) as GpuStorage | undefined;
+		if (storage?.block !== undefined) return storage.block;
+		if (storage !== undefined) throw new DisposedError(`${kernel}: buffer ${name} was released or is not on the GPU`);
+		throw new ArgumentError(`${kernel}: this variant needs a buffer ${name}`);
 	}
 
 	/** Forgets bind groups whose buffers are gone. */
@@ -68,8 +83,8 @@ export class BindGroups {
 		}
 	}
 
-	private find(key: string, layout: Layout, buffers: readonly Storage[], kernel: string): GPUBindGroup {
-		const entry = this.old.get(key) ?? this.create(layout, buffers, kernel);
+	private find(key: string, pipeline: Pipeline, buffers: Buffers): GPUBindGroup {
+		const entry = this.old.get(key) ?? this.create(pipeline, buffers);
 		if (this.young.size >= this.cap / 2) {
 			this.old = this.young;
 			this.young = new Map();
@@ -78,11 +93,13 @@ export class BindGroups {
 		return entry.group;
 	}
 
-	private create(layout: Layout, buffers: readonly Storage[], kernel: string): Entry {
-		if (buffers.length !== layout.bindings.length) {
-			throw new ArgumentError(`${kernel}: ${buffers.length} buffers for ${layout.bindings.length} bindings`);
+	private create({ layout, names, key: kernel }: Pipeline, buffers: Buffers): Entry {
+		for (const name of Object.keys(buffers)) {
+			if (buffers[name] !== undefined && !names.some((known) => String(known) === name)) {
+				throw new ArgumentError(`${kernel}: this variant has no buffer ${name}`);
+			}
 		}
-		const blocks = buffers.map((storage) => (storage as GpuStorage).block!);
+		const blocks = names.map((name) => this.block(name, buffers, kernel));
 		const written = (i: number) => layout.bindings[i] !== 'read';
 		if (blocks.some((block, i) => blocks.indexOf(block) !== i && (written(i) || written(blocks.indexOf(block))))) {
 			throw new ArgumentError(

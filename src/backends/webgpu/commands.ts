@@ -9,18 +9,20 @@
  * A launch whose pipeline is still being compiled waits in a queue, and everything after it behind it, so that the order
  * stays. Nothing of that shows outside, because the host sees results only through promises.
  */
-import type { Variant } from '../../../shaders/shader';
+import type { ParameterValue } from '../../../shaders/parameters';
+import type { Kernel } from '../../../shaders/shader';
 import { ArgumentError, DeviceError, type DeviceLostError } from '../../core/errors';
 import { isTurnDue, nextRound, turn } from '../../core/eventloop';
 import { currentOperation } from '../../core/operation';
-import { BindGroups } from './bindgroups';
+import { BindGroups, type Buffers } from './bindgroups';
 import { BufferUsage, MAP_MODE_READ } from './device';
 import { type Failures, lossNotice } from './failures';
 import { type IndexReports, RECORD_ROOM, type ReportSpan } from './indexReports';
-import type { Launch } from './launch';
+import type { Launch, PositionalLaunch } from './launch';
 import type { Block, Memory } from './memory';
+import { ParameterSlots, SLOT_WORDS } from './parameters';
 import type { Patience } from './patience';
-import { MAX_PARAM_BYTES, type Pipeline, type Pipelines } from './pipelines';
+import type { Pipeline, Pipelines } from './pipelines';
 import type { LaunchLog } from './profiler';
 
 export interface CommandOptions {
@@ -39,11 +41,14 @@ export interface CommandOptions {
 	bindGroupsAlive?: number | undefined;
 }
 
+/** A launch of any kernel. */
+export type AnyLaunch = Launch | PositionalLaunch;
+
 /** A launch as the hook sees it: with the operation that asked for it. */
-export interface LaunchRecord extends Launch {
+export type LaunchRecord = AnyLaunch & {
 	readonly operation: string;
 	readonly pipeline: string;
-}
+};
 
 /**
  * Windows resets a GPU on which one dispatch takes two seconds. This takes a fifth of a second on an integrated GPU that does 250 GFLOP/s,
@@ -71,7 +76,7 @@ interface Readback {
 
 /** A launch that waits for a pipeline, with what the fast path has in local variables. */
 interface WaitingLaunch {
-	readonly record: Launch;
+	readonly record: AnyLaunch;
 	readonly pipeline: Pipeline;
 	readonly group: GPUBindGroup;
 	readonly x: number;
@@ -85,8 +90,6 @@ interface Waiting {
 	readonly batch: number;
 	readonly work: WaitingLaunch | Readback;
 }
-
-const SLOT_WORDS = MAX_PARAM_BYTES / 4;
 
 export class Commands {
 	/** The number of the batch that is being encoded; all before it are submitted. */
@@ -107,7 +110,7 @@ export class Commands {
 	private readonly foldGrid: number;
 	private readonly waitingLaunches: number;
 	private readonly parameters: GPUBuffer;
-	private readonly parameterWords: Uint32Array<ArrayBuffer>;
+	private readonly slots: ParameterSlots;
 	/** The offset of the current launch: one array for all, which `setBindGroup` reads faster than a typed array. */
 	private readonly offset = [0];
 
@@ -153,39 +156,42 @@ export class Commands {
 		this.maxGrid = device.limits.maxComputeWorkgroupsPerDimension;
 		this.foldGrid = options.foldGrid ?? this.maxGrid;
 		this.waitingLaunches = options.waitingLaunches ?? 16384;
-		this.parameterWords = new Uint32Array(this.batchLaunches * SLOT_WORDS);
+		this.slots = new ParameterSlots(this.batchLaunches);
 		this.parameters = device.createBuffer({
 			label: 'parameters',
-			size: this.parameterWords.byteLength,
+			size: this.slots.words.byteLength,
 			usage: BufferUsage.UNIFORM | BufferUsage.COPY_DST,
 		});
 		this.bindGroups = new BindGroups(
 			device,
 			this.parameters,
+			reports.storage,
 			options.bindGroupCap ?? 8192,
 			options.bindGroupsAlive ?? Number.POSITIVE_INFINITY,
 		);
 	}
 
 	/** Encodes a launch, in several parts if it is long; it runs after all earlier ones. A grid with a zero is nothing to do. */
-	launch<V extends Variant>(record: Launch<V>): void {
-		if (record.divisible && record.flops > this.dispatchWork) this.launchInParts(record);
+	launch(record: AnyLaunch): void {
+		if (isDivisible(record) && record.flops > this.dispatchWork) this.launchInParts(record);
 		else this.launchWhole(record);
 	}
 
 	/** Each part is a record of its own. Workgroups do not depend on each other, so the results have the same bits. */
-	private launchInParts<V extends Variant>(record: Launch<V>): void {
-		const { grid, params, flops, bytes } = record;
+	private launchInParts(record: AnyLaunch): void {
+		const { grid, flops, bytes } = record;
 		const groups = grid[0];
 		const each = Math.max(1, Math.floor((groups * this.dispatchWork) / flops));
 		for (let first = 0; first < groups; first += each) {
 			const count = Math.min(each, groups - first);
 			const share = count / groups;
-			this.launchWhole({ ...record, params: [...params, first], grid: [count], flops: flops * share, bytes: bytes * share });
+			const part = { grid: [count], flops: flops * share, bytes: bytes * share } as const;
+			if (isDefined(record)) this.launchWhole({ ...record, ...part, firstGroup: first });
+			else this.launchWhole({ ...record, ...part, params: [...record.params, first] });
 		}
 	}
 
-	private launchWhole<V extends Variant>(record: Launch<V>): void {
+	private launchWhole(record: AnyLaunch): void {
 		let x = record.grid[0];
 		let y = record.grid[1] ?? 1;
 		const z = record.grid[2] ?? 1;
@@ -201,14 +207,17 @@ export class Commands {
 				`${pipeline.key}: a grid of ${record.grid.join(' x ')} workgroups exceeds ${this.maxGrid} in a dimension`,
 			);
 		}
-		const words = record.params.length + Number(record.check !== undefined);
-		if (words > SLOT_WORDS) throw new ArgumentError(`${pipeline.key}: ${words} parameter words; a launch carries ${SLOT_WORDS}`);
-		const group = this.bindGroups.get(pipeline.layout, record.buffers, pipeline.key, this.batch);
+		if (!isDefined(record)) {
+			const words = record.params.length + Number(record.check !== undefined);
+			if (words > SLOT_WORDS)
+				throw new ArgumentError(`${pipeline.key}: ${words} parameter words; a launch carries ${SLOT_WORDS}`);
+		}
+		const group = this.bindGroups.get(pipeline, record.buffers as Buffers, this.batch);
 		this.account(pipeline, record);
 		if (pipeline.gpu !== undefined && this.waiting.length === 0) {
 			this.encode(record, pipeline, pipeline.gpu, group, x, y, z, currentOperation());
 		} else {
-			const work = { record: record as unknown as Launch, pipeline, group, x, y, z, operation: currentOperation() };
+			const work = { record, pipeline, group, x, y, z, operation: currentOperation() };
 			this.waiting.push({ batch: this.batch, work });
 			if (this.waiting.length >= this.waitingLaunches) this.compileWaiting();
 		}
@@ -282,11 +291,11 @@ export class Commands {
 		this.log?.resolve(encoder);
 		this.device.pushErrorScope('validation');
 		const words = operations.length * SLOT_WORDS;
-		if (words > 0) this.device.queue.writeBuffer(this.parameters, 0, this.parameterWords, 0, words);
+		if (words > 0) this.device.queue.writeBuffer(this.parameters, 0, this.slots.words, 0, words);
 		this.device.queue.submit([encoder.finish()]);
 		this.failures.popScope(this.device, (error) => new DeviceError(`${describeBatch(operations)}: ${error.message}`));
 		this.log?.submitted();
-		this.parameterWords.fill(0, 0, words);
+		this.slots.words.fill(0, 0, words);
 		this.encoder = undefined;
 		this.work = 0;
 		this.operations = [];
@@ -370,7 +379,7 @@ export class Commands {
 		if (this.loss !== undefined) throw this.loss.at(currentOperation());
 	}
 
-	private account<V extends Variant>(pipeline: Pipeline, record: Launch<V>): void {
+	private account(pipeline: Pipeline, record: AnyLaunch): void {
 		pipeline.batch = this.batch;
 		const { counters } = pipeline;
 		counters.launches++;
@@ -378,12 +387,12 @@ export class Commands {
 		counters.bytes += record.bytes;
 		this.launches++;
 		if (this.onLaunch !== undefined) {
-			this.onLaunch({ ...(record as unknown as Launch), operation: currentOperation(), pipeline: pipeline.key });
+			this.onLaunch({ ...record, operation: currentOperation(), pipeline: pipeline.key });
 		}
 	}
 
-	private encode<V extends Variant>(
-		record: Launch<V>,
+	private encode(
+		record: AnyLaunch,
 		pipeline: Pipeline,
 		gpu: GPUComputePipeline,
 		group: GPUBindGroup,
@@ -400,7 +409,7 @@ export class Commands {
 			pass.setPipeline(gpu);
 			this.bound = pipeline;
 		}
-		this.offset[0] = this.writeParameters(record.params, check === undefined ? 0 : this.reports.add(check));
+		this.offset[0] = this.writeParameters(record, check === undefined ? 0 : this.reports.add(check));
 		pass.setBindGroup(0, group, this.offset);
 		pass.dispatchWorkgroups(x, y, z);
 		this.operations.push(operation);
@@ -437,10 +446,16 @@ export class Commands {
 		this.encodeCopy(readback);
 	}
 
-	/** Puts the words, and the place for reports, into the next slot of the arena, and returns its offset in bytes. */
-	private writeParameters(params: readonly number[], report: number): number {
-		const start = this.operations.length * SLOT_WORDS;
-		const words = this.parameterWords;
+	/** Fills the next slot with the parameters and the place for reports, and returns its offset in bytes. */
+	private writeParameters(record: AnyLaunch, report: number): number {
+		const slot = this.operations.length;
+		if (isDefined(record)) {
+			const { kernel, params, firstGroup = 0 } = record;
+			return this.slots.write(slot, kernel, params as Readonly<Record<string, ParameterValue>>, firstGroup, report);
+		}
+		const { params } = record;
+		const start = slot * SLOT_WORDS;
+		const { words } = this.slots;
 		for (let i = 0; i < params.length; i++) words[start + i] = params[i]!;
 		if (report > 0) words[start + params.length] = report;
 		return start * 4;
@@ -510,6 +525,15 @@ export class Commands {
 		}
 		this.reads.delete(readback);
 	}
+}
+
+/** Whether the launch is of a kernel that `defineKernel` made. */
+function isDefined(record: AnyLaunch): record is Launch {
+	return (record.kernel as Partial<Kernel>).layout !== undefined;
+}
+
+function isDivisible(record: AnyLaunch): boolean | undefined {
+	return isDefined(record) ? record.kernel.divisible : record.divisible;
 }
 
 /** Where the records of indices stand behind so many bytes: a mapped range begins at a multiple of 8. */

@@ -14,7 +14,7 @@ import { numel } from '../../core/shape';
 import type { Storage, View } from '../contract';
 import type { ConvKernels, Triple } from '../contract/conv';
 import { backwardWalks, flopsOf, forwardWalk, type Geometry, geometry, triple, volume, type Walk } from './convGeometry';
-import { type Gpu, type Launch, storageType } from './launch';
+import { type Gpu, type PositionalLaunch, storageType } from './launch';
 
 /** Workgroups that the weight gradient's sum is split into: for an even load on a few cores, or to fill a GPU. */
 const WANTED_WORKGROUPS = { software: 64, gpu: 512 };
@@ -286,7 +286,7 @@ export function convKernels(gpu: Gpu): ConvKernels {
 			const columnSize = lanes === 'outputs' ? laneSize : sharedSize;
 			const splitStride = g.groups * groupStride;
 			const partial = gpu.scratch(splits * splitStride, 'float32');
-			const record: Omit<Launch, 'kernel' | 'variant'> = {
+			const record: Omit<PositionalLaunch, 'kernel' | 'variant'> = {
 				buffers: [x.storage, gradY.storage, partial],
 				params: [
 					...g.size,

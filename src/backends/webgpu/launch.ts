@@ -4,20 +4,45 @@
  * A record is plain data and complete: replaying a list of records repeats the work, so nothing about a launch may live
  * outside of it.
  */
-import type { ShaderTemplate, Variant } from '../../../shaders/shader';
+import type { Parameters, ParameterValues } from '../../../shaders/parameters';
+import type { Bindings, Kernel, ShaderTemplate, Variant } from '../../../shaders/shader';
 import type { IndexCheck } from '../../core/indexCheck';
 import type { Storage, View } from '../contract';
 
-export interface Launch<V extends Variant = Variant> {
+/** A storage for each buffer of the kernel; those that only some variants have may be left out for the others. */
+export type LaunchBuffers<B extends Bindings> = {
+	readonly [K in keyof B as false extends B[K] ? never : K]: Storage;
+} & {
+	readonly [K in keyof B as false extends B[K] ? K : never]?: Storage | undefined;
+};
+
+export interface Launch<V extends Variant = Variant, P extends Parameters = Parameters, B extends Bindings = Bindings> {
+	readonly kernel: Kernel<V, P, B>;
+	readonly variant: NoInfer<V>;
+	/** Storages by the names of the kernel's bindings; one that is written is bound once. */
+	readonly buffers: NoInfer<LaunchBuffers<B>>;
+	/** Values by the names of the kernel's parameters. */
+	readonly params: NoInfer<ParameterValues<P>>;
+	/** Workgroups in x, y, z. A grid in x alone may exceed 65,535: it is folded into y (see shaders/shader.ts). */
+	readonly grid: readonly [x: number, y?: number, z?: number];
+	/** Floating-point operations, and bytes read and written at least once: for the profile and the roofline. */
+	readonly flops: number;
+	readonly bytes: number;
+	/** The number of the first workgroup: of one part of a launch that was divided. */
+	readonly firstGroup?: number;
+	/** What the indices must be that the kernel reports. */
+	readonly check?: IndexCheck | undefined;
+}
+
+/** A launch of a kernel that is not defined by `defineKernel`. */
+export interface PositionalLaunch<V extends Variant = Variant> {
 	readonly kernel: ShaderTemplate<V>;
 	readonly variant: V;
 	/** Storages bound at 1, 2, ... in the order of the shader's `bindings`; one that is written is bound once. */
 	readonly buffers: readonly Storage[];
 	/** The words of the shader's `Params`, each an unsigned 32-bit integer; floats through `floatBits`, negatives through `>>> 0`. */
 	readonly params: readonly number[];
-	/** Workgroups in x, y, z. A grid in x alone may exceed 65,535: it is folded into y (see shaders/shader.ts). */
 	readonly grid: readonly [x: number, y?: number, z?: number];
-	/** Floating-point operations, and bytes read and written at least once: for the profile and the roofline. */
 	readonly flops: number;
 	readonly bytes: number;
 	/**
@@ -35,7 +60,8 @@ export interface Gpu {
 	 * Encodes a launch; it runs after all earlier ones. A grid with a zero is nothing to do and returns at once. The record
 	 * may wait for its pipeline to compile, so neither it nor its arrays may change afterwards.
 	 */
-	launch<V extends Variant>(record: Launch<V>): void;
+	launch<V extends Variant>(record: PositionalLaunch<V>): void;
+	launch<V extends Variant, P extends Parameters, B extends Bindings>(record: Launch<V, P, B>): void;
 	/** A temporary storage for partial results: the caller releases it right after the last launch that uses it. */
 	scratch(length: number, dtype: 'float32' | 'int32'): Storage;
 	release(storage: Storage): void;

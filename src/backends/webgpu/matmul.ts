@@ -12,7 +12,7 @@ import { type MatmulVectorVariant, matmulSum, matmulVector } from '../../../shad
 import type { Storage, View } from '../contract';
 import type { MatmulKernels } from '../contract/matmul';
 import { collapse } from './collapse';
-import { type Gpu, type Launch, storageType } from './launch';
+import { type Gpu, type PositionalLaunch, storageType } from './launch';
 
 /** An operand as a matrix: the stride of its own dim (rows of a, columns of b), that of depth, and those of batch dims. */
 interface Operand {
@@ -159,7 +159,7 @@ function launchSplit(gpu: Gpu, problem: Problem, { splits }: Splits, run: (out: 
 	gpu.release(partial);
 }
 
-function work({ rows, columns, depth, batches, storage }: Problem): Pick<Launch, 'flops' | 'bytes' | 'divisible'> {
+function work({ rows, columns, depth, batches, storage }: Problem): Pick<PositionalLaunch, 'flops' | 'bytes' | 'divisible'> {
 	const elements = batches * (rows * depth + depth * columns + rows * columns);
 	const bytes = elements * (storage === 'f16' ? 2 : 4);
 	return { flops: 2 * batches * rows * columns * depth, bytes, divisible: true };

@@ -1,22 +1,14 @@
 /** Launches of shaders/norm.wgsl.ts and normChannels.wgsl.ts. Statistics over channels and sums of partial results are reductions. */
-import { NORM_WORKGROUP, type NormRowsVariant, normRows } from '../../../shaders/norm.wgsl';
+import { type NormRowsVariant, normRows } from '../../../shaders/norm.wgsl';
 import { normChannels, normParameters, normScale } from '../../../shaders/normChannels.wgsl';
+import { WORKGROUP_SIZE } from '../../../shaders/shader';
 import { contiguousStrides } from '../../core/shape';
-import type { Storage, View } from '../contract';
+import type { View } from '../contract';
 import type { GroupNormShape, NormKernels, NormShape } from '../contract/norm';
-import { floatBits, type Gpu, storageType } from './launch';
+import { type Gpu, storageType } from './launch';
 import { launchReduction, launchVariance } from './reduce';
 
 const bytesOf = (view: View) => (view.dtype === 'float16' ? 2 : 4);
-
-/** Buffers of those views that are there. */
-function storages(...views: readonly (View | undefined)[]): Storage[] {
-	return views.flatMap((view) => (view === undefined ? [] : [view.storage]));
-}
-
-function offsets(...views: readonly (View | undefined)[]): number[] {
-	return views.map((view) => view?.offset ?? 0);
-}
 
 /** Whether vec4 access fits all of these. */
 function aligned(sizes: readonly number[], views: readonly (View | undefined)[]): boolean {
@@ -63,17 +55,30 @@ export function normKernels(gpu: Gpu): NormKernels {
 				wide,
 				lanes,
 			},
-			buffers: storages(x, gradient, weight, bias, mean, rstd, result),
-			params: [
-				count,
+			buffers: {
+				x: x.storage,
+				gradient: gradient?.storage,
+				weight: weight?.storage,
+				bias: bias?.storage,
+				means: mean?.storage,
+				rstds: rstd.storage,
+				result: result.storage,
+			},
+			params: {
+				rows: count,
 				length,
 				groups,
-				channels / groups,
+				groupChannels: channels / groups,
 				spatial,
-				...offsets(x, gradient, mean, rstd, weight, bias),
-				floatBits(eps),
-			],
-			grid: [lanes === 1 ? Math.ceil(count / NORM_WORKGROUP) : count],
+				offsetX: x.offset,
+				offsetGradient: gradient?.offset,
+				offsetMean: mean?.offset,
+				offsetRstd: rstd.offset,
+				offsetWeight: weight?.offset,
+				offsetBias: bias?.offset,
+				eps,
+			},
+			grid: [lanes === 1 ? Math.ceil(count / WORKGROUP_SIZE) : count],
 			flops: count * length * (kind === 'forward' ? 7 : 9),
 			bytes: count * length * bytesOf(x) * (kind === 'forward' ? 2 : 3),
 		});
@@ -112,9 +117,28 @@ export function normKernels(gpu: Gpu): NormKernels {
 				wide,
 				lanes,
 			},
-			buffers: [...storages(x, gradient, mean, rstd), ...sums],
-			params: [batch, channels, spatial, groups, groupChannels, ...offsets(x, gradient, mean, rstd), segment, segments],
-			grid: [lanes === 1 ? Math.ceil((across * segments) / NORM_WORKGROUP) : across * segments],
+			buffers: {
+				x: x.storage,
+				gradient: gradient.storage,
+				means: mean?.storage,
+				rstds: rstd.storage,
+				dweight: sums[0]!,
+				dbias: sums[1]!,
+			},
+			params: {
+				batch,
+				channels,
+				spatial,
+				groups,
+				groupChannels,
+				offsetX: x.offset,
+				offsetGradient: gradient.offset,
+				offsetMean: mean?.offset,
+				offsetRstd: rstd.offset,
+				segment,
+				segments,
+			},
+			grid: [lanes === 1 ? Math.ceil((across * segments) / WORKGROUP_SIZE) : across * segments],
 			flops: batch * channels * spatial * 5,
 			bytes: batch * channels * spatial * bytesOf(x) * 2,
 		});
@@ -156,17 +180,34 @@ export function normKernels(gpu: Gpu): NormKernels {
 				wide,
 				corrected: mean.shape.length > 1,
 			},
-			buffers: storages(x, gradient, mean, rstd, weight, bias, dweight, dbias, result),
-			params: [
+			buffers: {
+				x: x.storage,
+				gradient: gradient?.storage,
+				means: mean.storage,
+				rstds: rstd.storage,
+				weight: weight?.storage,
+				bias: bias?.storage,
+				dweight: dweight?.storage,
+				dbias: dbias?.storage,
+				result: result.storage,
+			},
+			params: {
 				items,
 				channels,
 				parts,
 				steps,
-				columns ? batch : spatial / width,
-				...offsets(x, gradient, mean, rstd, weight, bias, dweight, dbias),
-				floatBits(1 / (batch * spatial)),
-			],
-			grid: [Math.ceil(items / NORM_WORKGROUP)],
+				length: columns ? batch : spatial / width,
+				offsetX: x.offset,
+				offsetGradient: gradient?.offset,
+				offsetMean: mean.offset,
+				offsetRstd: rstd.offset,
+				offsetWeight: weight?.offset,
+				offsetBias: bias?.offset,
+				offsetDweight: dweight?.offset,
+				offsetDbias: dbias?.offset,
+				share: 1 / (batch * spatial),
+			},
+			grid: [Math.ceil(items / WORKGROUP_SIZE)],
 			flops: size * (kind === 'forward' ? 4 : 8),
 			bytes: size * bytesOf(x) * (kind === 'forward' ? 2 : 3),
 		});
@@ -193,15 +234,25 @@ export function normKernels(gpu: Gpu): NormKernels {
 			gpu.launch({
 				kernel: normScale,
 				variant: { running },
-				buffers: storages(runningMean && mean, variance, rstd, runningMean, runningVar),
-				params: [
+				buffers: {
+					means: runningMean && mean.storage,
+					variances: variance.storage,
+					rstds: rstd.storage,
+					runningMeans: runningMean?.storage,
+					runningVariances: runningVar?.storage,
+				},
+				params: {
 					channels,
-					...offsets(mean, variance, rstd, runningMean, runningVar),
-					floatBits(eps),
-					floatBits(momentum),
-					floatBits(count / (count - 1)),
-				],
-				grid: [Math.ceil(channels / NORM_WORKGROUP)],
+					offsetMean: mean.offset,
+					offsetVariance: variance.offset,
+					offsetRstd: rstd.offset,
+					offsetRunningMean: runningMean?.offset,
+					offsetRunningVar: runningVar?.offset,
+					eps,
+					momentum,
+					unbias: count / (count - 1),
+				},
+				grid: [Math.ceil(channels / WORKGROUP_SIZE)],
 				flops: channels * 8,
 				bytes: channels * 16,
 			});

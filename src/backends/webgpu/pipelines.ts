@@ -5,15 +5,13 @@
  * it and what follows it queue up on the host (see commands.ts), so the first step of a program asks for all its
  * pipelines at once. One that does not compile throws at the next read or sync, and at every launch after that.
  */
-import type { Access, ShaderSource, ShaderTemplate, Variant } from '../../../shaders/shader';
-import { DeviceError } from '../../core/errors';
+import type { Access, Kernel, ShaderSource, ShaderTemplate, Variant } from '../../../shaders/shader';
+import { ArgumentError, DeviceError } from '../../core/errors';
 import { SHADER_STAGE_COMPUTE } from './device';
 import { type Failures, lossNotice } from './failures';
+import { SLOT_WORDS } from './parameters';
 import type { Patience } from './patience';
 import type { KernelCounters } from './reports';
-
-/** One launch can carry this many bytes of parameters. */
-export const MAX_PARAM_BYTES = 512;
 
 /** The shape of a bind group: shared by all pipelines with equal lists of bindings, so that bind groups are too. */
 export interface Layout {
@@ -27,6 +25,8 @@ export interface Pipeline {
 	/** The kernel's name and its variant: the cache key, and the label in messages of the driver. */
 	readonly key: string;
 	readonly layout: Layout;
+	/** The names of the bindings. */
+	readonly names: readonly (string | number)[];
 	readonly module: GPUShaderModule;
 	/** Undefined until it is compiled. */
 	gpu: GPUComputePipeline | undefined;
@@ -104,6 +104,8 @@ export class Pipelines {
 			counters = { kernel: kernel.name, launches: 0, flops: 0, bytes: 0 };
 			this.kernels.set(kernel.name, counters);
 		}
+		const words = 'layout' in kernel ? (kernel as unknown as Kernel).layout.words : 0;
+		if (words > SLOT_WORDS) throw new ArgumentError(`${key}: ${words} parameter words; a launch carries ${SLOT_WORDS}`);
 		const source = kernel.source(variant);
 		const layout = this.layoutFor(source.bindings);
 		// An error of the module is the pipeline's too, which rejects: the scope keeps it from being reported twice.
@@ -122,7 +124,8 @@ export class Pipelines {
 				},
 			)
 			.then(() => this.onSettled());
-		const pipeline: Pipeline = { key, layout, module, counters, settled, gpu: undefined, failure: undefined, batch: 0 };
+		const names = source.names ?? source.bindings.map((_, i) => i);
+		const pipeline: Pipeline = { key, layout, names, module, counters, settled, gpu: undefined, failure: undefined, batch: 0 };
 		this.cache.set(key, pipeline);
 		this.compiled++;
 		return pipeline;

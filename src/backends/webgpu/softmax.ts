@@ -1,9 +1,10 @@
 /** Launches of shaders/softmax.wgsl.ts: merges the dims that stay, and chooses lanes and vec4 access. */
-import { SOFTMAX_WORKGROUP, type SoftmaxVariant, softmaxShader } from '../../../shaders/softmax.wgsl';
+import { WORKGROUP_SIZE } from '../../../shaders/shader';
+import { type SoftmaxVariant, softmaxKernel } from '../../../shaders/softmax.wgsl';
 import { numel } from '../../core/shape';
 import type { View } from '../contract';
 import type { SoftmaxKernels } from '../contract/softmax';
-import { axisWords, mergedAxes, NAN_BITS } from './axes';
+import { axesView, mergedAxes } from './axes';
 import { type Gpu, storageType } from './launch';
 
 /** GPUs walk lines together where they lie along the memory, or are too few to occupy it; software adapters only in the latter case. */
@@ -40,22 +41,14 @@ function launchSoftmax(
 	const wide = aligned && along ? 'along' : aligned && across ? 'across' : 'no';
 	const storage = storageType(result);
 	gpu.launch({
-		kernel: softmaxShader,
+		kernel: softmaxKernel,
 		variant: { kind, log, storage, wide, lanes },
-		buffers: [...(packed === undefined ? [] : [packed.storage]), strided.storage, result.storage],
-		params: [
-			...axisWords(kept, (axis) => axis.size),
-			...axisWords(kept, (axis) => axis.stride),
-			strided.offset,
-			offsetY,
-			kept.length,
-			lines,
-			length,
-			stride,
-			inner,
-			NAN_BITS,
-		],
-		grid: [lanes === 1 ? Math.ceil(lines / (wide === 'across' ? 4 : 1) / SOFTMAX_WORKGROUP) : lines],
+		buffers:
+			packed === undefined
+				? { x: strided.storage, y: result.storage }
+				: { y: packed.storage, gradient: strided.storage, dx: result.storage },
+		params: { strided: axesView(kept, strided.offset), offsetY, lines, length, stride, inner, nan: Number.NaN },
+		grid: [lanes === 1 ? Math.ceil(lines / (wide === 'across' ? 4 : 1) / WORKGROUP_SIZE) : lines],
 		flops: lines * length * (kind === 'forward' ? 8 : 4),
 		bytes: lines * length * (kind === 'forward' ? 2 : 3) * (storage === 'f16' ? 2 : 4),
 	});

@@ -1,0 +1,74 @@
+/** Where the parameters of a batch collect: a slot for each launch, filled as shaders/parameters.ts lays a kernel's struct out. */
+import { MAX_VIEW_DIMS, type ParameterValue, VIEW_WORDS, type ViewValue } from '../../../shaders/parameters';
+import type { Kernel } from '../../../shaders/shader';
+import { ArgumentError } from '../../core/errors';
+
+/** One launch can carry this many bytes of parameters. */
+export const MAX_PARAM_BYTES = 512;
+
+export const SLOT_WORDS = MAX_PARAM_BYTES / 4;
+
+export class ParameterSlots {
+	readonly words: Uint32Array<ArrayBuffer>;
+	private readonly floats: Float32Array<ArrayBuffer>;
+
+	constructor(slots: number) {
+		this.words = new Uint32Array(slots * SLOT_WORDS);
+		this.floats = new Float32Array(this.words.buffer);
+	}
+
+	/**
+	 * Writes a launch's parameters and returns the slot's offset in bytes. The slot must be clear, because what a launch leaves out is not
+	 * written. An array of integers takes every number modulo 2^32, so negative ones and booleans need no conversion.
+	 */
+	write(
+		slot: number,
+		{ name: kernel, layout, firstGroupAt, reportAt }: Kernel,
+		params: Readonly<Record<string, ParameterValue>>,
+		firstGroup: number,
+		report: number,
+	): number {
+		const start = slot * SLOT_WORDS;
+		const { words, floats } = this;
+		const { fields } = layout;
+		for (let f = 0; f < fields.length; f++) {
+			const { name, writing, at, words: room } = fields[f]!;
+			const value = params[name];
+			if (value === undefined) continue;
+			switch (writing) {
+				case 'integer':
+					words[start + at] = value as number;
+					break;
+				case 'float':
+					floats[start + at] = value as number;
+					break;
+				case 'integers':
+				case 'floats':
+					copy(value as readonly number[], writing === 'floats' ? floats : words, start + at, room, kernel, name);
+					break;
+				default: {
+					const { shape, strides, offset = 0 } = value as ViewValue;
+					copy(shape, words, start + at + VIEW_WORDS.shape, MAX_VIEW_DIMS, kernel, name);
+					copy(strides, words, start + at + VIEW_WORDS.strides, MAX_VIEW_DIMS, kernel, name);
+					words[start + at + VIEW_WORDS.offset] = offset;
+					words[start + at + VIEW_WORDS.rank] = shape.length;
+				}
+			}
+		}
+		if (firstGroup > 0) words[start + firstGroupAt] = firstGroup;
+		if (report > 0) words[start + reportAt] = report;
+		return start * 4;
+	}
+}
+
+function copy(
+	list: readonly number[],
+	target: Uint32Array | Float32Array,
+	at: number,
+	room: number,
+	kernel: string,
+	name: string,
+): void {
+	if (list.length > room) throw new ArgumentError(`${kernel}: ${name} has ${list.length} values and room for ${room}`);
+	for (let k = 0; k < list.length; k++) target[at + k] = list[k]!;
+}
