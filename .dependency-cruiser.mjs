@@ -51,7 +51,12 @@ export default {
 			['^src/init\\.ts$', ops, '^src/methods\\.ts$', tensor, autograd, backends, core],
 			'what is built on the engine',
 		),
-		layer('methods', '^src/(methods|otherNames)\\.ts$', [ops, tensor, autograd, backends, core], 'methods come from operations'),
+		layer(
+			'methods',
+			'^src/(methods|operations|otherNames)\\.ts$',
+			[ops, tensor, autograd, backends, core],
+			'methods come from operations',
+		),
 		layer('init', '^src/init\\.ts$', [tensor, backends, core], 'starting and stopping needs devices and what lives on them'),
 		layer('library', '^src/', [shaders], 'the library imports nothing of its tests, benchmarks and examples'),
 		{

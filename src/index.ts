@@ -32,82 +32,21 @@ export { type DerivativeOptions, hessian, jacobian, jvp, type TensorFunction, vj
 export { counters, type DeviceInfo, type InitOptions, init, type MemoryReport, memory, profile, shutdown, sync } from './init';
 export * as io from './io';
 export * as nn from './nn';
-// Operations, by family.
-export { type AttentionOptions, scaledDotProductAttention } from './ops/attention';
-export { conv1d, conv2d, conv3d, convTranspose1d, convTranspose2d, convTranspose3d } from './ops/conv';
+export * from './operations';
 export {
 	arange,
 	type DataOptions,
 	eye,
 	full,
-	fullLike,
 	linspace,
 	type NumberArray,
 	ones,
-	onesLike,
 	type PixelData,
 	type TensorOptions,
 	tensor,
 	zeros,
-	zerosLike,
 } from './ops/creation';
-export { einsum } from './ops/einsum';
-export * from './ops/elementwise';
-export { embedding } from './ops/embedding';
-export { type EmbeddingBagOptions, embeddingBag } from './ops/embeddingBag';
-export * from './ops/indexing';
-export { type InterpolateMode, type InterpolateOptions, interpolate } from './ops/interpolate';
-export * from './ops/layout';
-export * from './ops/loss';
-export { baddbmm, bmm, dot, linear, matmul, mv, outer } from './ops/matmul';
-export {
-	batchNorm,
-	cosineSimilarity,
-	groupNorm,
-	instanceNorm,
-	layerNorm,
-	localResponseNorm,
-	normalize,
-	pairwiseDistance,
-	rmsNorm,
-} from './ops/norm';
-export {
-	adaptiveAvgPool1d,
-	adaptiveAvgPool2d,
-	adaptiveAvgPool3d,
-	adaptiveMaxPool1d,
-	adaptiveMaxPool2d,
-	adaptiveMaxPool3d,
-	avgPool1d,
-	avgPool2d,
-	avgPool3d,
-	maxPool1d,
-	maxPool2d,
-	maxPool3d,
-} from './ops/pool';
-export { bernoulli, dropout, dropout2d, rand, randint, randLike, randn, randnLike, randperm } from './ops/random';
-export {
-	all,
-	amax,
-	amin,
-	any,
-	argmax,
-	argmin,
-	cumprod,
-	cumsum,
-	logsumexp,
-	max,
-	mean,
-	median,
-	min,
-	norm,
-	prod,
-	std,
-	sum,
-	variance as var,
-} from './ops/reduce';
-export { type AffineGridOptions, affineGrid, type GridSampleOptions, gridSample } from './ops/sample';
-export { logSoftmax, softmax, softmin } from './ops/softmax';
+export { rand, randint, randn, randperm } from './ops/random';
 export * as optim from './optim';
 export { type GradientHook, type NestedArray, Tensor } from './tensor';
 export { keep, tidy } from './tidy';

@@ -76,25 +76,30 @@ const dropped = new FinalizationRegistry<Claims>((claims) => {
 	dropClaim(claims);
 });
 
-export class Tensor implements View {
+/** An array of numbers of any number of dims, on a device. `tensor()`, `zeros()`, `randn()` and other functions make tensors. */
+export class Tensor {
+	/** The size of each dim. */
 	readonly shape: Shape;
+	/** How many elements lie between neighbours along each dim. */
 	readonly strides: readonly number[];
+	/** Where the first element lies in the memory that views share. */
 	readonly offset: number;
+	/** The type of the elements. */
 	readonly dtype: DType;
 	/** The gradient that `backward()` accumulated into this leaf (or this tensor, after `retainGrad()`); else null. */
 	grad: Tensor | null = null;
-	/** What the tensor is a view of, or null. */
+	/** What the tensor is a view of, or null. @internal */
 	viewing: Viewing | null = null;
-	/** How many recorded in-place operations have written into this tensor, itself or through a view. */
+	/** How many recorded in-place operations have written into this tensor, itself or through a view. @internal */
 	writes = 0;
-	/** Whether scopes leave this handle alone: see `keep`. */
+	/** Whether scopes leave this handle alone: see `keep`. @internal */
 	kept = false;
 	/** A user's label, shown in messages. */
 	name = '';
 	#edge: GradEdge | null = null;
 	readonly #hold: Hold;
 
-	/** Not for users: `tensor()`, `zeros()` and their like make tensors. Takes a reference to `storage`. */
+	/** For the library alone. Takes a reference to `storage`. */
 	constructor(storage: Storage, shape: Shape, strides: readonly number[] = contiguousStrides(shape), offset = 0) {
 		this.shape = shape;
 		this.strides = strides;
@@ -107,7 +112,7 @@ export class Tensor implements View {
 		onTensorCreated(this);
 	}
 
-	/** The memory behind the view. Throws a DisposedError when the tensor is gone. */
+	/** The memory behind the view. Throws a DisposedError when the tensor is gone. @internal */
 	get storage(): Storage {
 		const storage = this.#hold.storage;
 		if (storage === null) {
@@ -119,19 +124,22 @@ export class Tensor implements View {
 		return storage;
 	}
 
+	/** Whether `dispose()`, or the end of a `tidy`, took this handle away. */
 	get isDisposed(): boolean {
 		return this.#hold.storage === null;
 	}
 
+	/** Where the elements are: 'cpu' or 'webgpu'. */
 	get device(): DeviceName {
 		return this.storage.device;
 	}
 
-	/** The backend that computes with the tensor: the one that owns the memory, or its stand-in. */
+	/** The backend that computes with the tensor: the one that owns the memory, or its stand-in. @internal */
 	get backend(): Backend {
 		return acting(this.storage.owner);
 	}
 
+	/** The number of dims. */
 	get ndim(): number {
 		return this.shape.length;
 	}
@@ -141,23 +149,28 @@ export class Tensor implements View {
 		return numel(this.shape);
 	}
 
-	/** This tensor's place on the tape, or null when it requires no gradient. */
+	/** This tensor's place on the tape, or null when it requires no gradient. @internal */
 	get edge(): GradEdge | null {
 		this.renew('backward');
 		return this.#edge;
 	}
 
+	/** @internal */
 	set edge(edge: GradEdge | null) {
 		this.#edge = edge;
 		if (this.viewing !== null) this.viewing.seen = this.viewing.base.writes;
 	}
 
-	/** As `edge`, but the base's place for a view whose base was written since: enough to know what a gradient can reach. */
+	/**
+	 * As `edge`, but the base's place for a view whose base was written since: enough to know what a gradient can reach.
+	 *
+	 * @internal
+	 */
 	get reach(): GradEdge | null {
 		return this.#isBehind ? this.viewing!.base.#edge : this.#edge;
 	}
 
-	/** Brings the place of a view on the tape up to date with what was written into its base; `operation` needs it. */
+	/** Brings a view's place on the tape up to date with what was written into its base; `operation` needs it. @internal */
 	renew(operation: string): void {
 		if (this.#isBehind) this.viewing!.renew(this, operation);
 	}
@@ -176,6 +189,7 @@ export class Tensor implements View {
 		return this.reach === null || this.reach.node.isLeaf;
 	}
 
+	/** Whether the elements lie in row-major order, without gaps. */
 	get isContiguous(): boolean {
 		return isContiguous(this.shape, this.strides);
 	}
@@ -191,7 +205,7 @@ export class Tensor implements View {
 		dropClaim(storage.claims);
 	}
 
-	/** Not for users: see scope.ts. */
+	/** Leaves the handle to the garbage collector: see scope.ts. @internal */
 	leave(): void {
 		const hold = this.#hold;
 		const { claims } = this.storage;
@@ -200,7 +214,7 @@ export class Tensor implements View {
 		entrust(claims);
 	}
 
-	/** Not for users: gives this handle the memory of `other`, of equal shape; `other` is disposed of. See Module.to. */
+	/** Gives this handle the memory of `other`, of equal shape, and disposes of `other`: see Module.to. @internal */
 	adopt(other: Tensor): void {
 		const storage = other.storage;
 		storage.claims.references++;
@@ -224,6 +238,7 @@ export class Tensor implements View {
 		);
 	}
 
+	/** For `using`: as `dispose()`. */
 	[Symbol.dispose](): void {
 		this.dispose();
 	}

@@ -5,8 +5,9 @@ import { join } from 'node:path';
 import * as esbuild from 'esbuild';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { CREATION, MEMBERS, NO_METHOD, OPERATIONS } from './completeness/names';
 import { compiler, type Installed, installPacked } from './package/install';
-import { anyTypes } from './package/types';
+import { anyTypes, completions } from './package/types';
 
 const root = process.cwd();
 const ENTRIES = ['wgrad', 'wgrad/metrics', 'wgrad/data', 'wgrad/train'];
@@ -182,6 +183,18 @@ test('the browser condition leaves out what only Node has', () => {
 
 test('no public type is any', () => {
 	assert.equal(anyTypes(installed.folder, ENTRIES), []);
+});
+
+test('editors show what methods do, and no internals', () => {
+	const members = completions(installed.folder, `import { tensor } from 'wgrad';\ntensor([1]).`);
+	const methods = [...OPERATIONS, ...MEMBERS].filter((name) => !Object.hasOwn(NO_METHOD, name));
+	assert.equal(
+		methods.filter((name) => !members.get(name)),
+		[],
+		'members without documentation',
+	);
+	const others = [...members.keys()].filter((name) => !methods.includes(name) && !CREATION.includes(name));
+	assert.equal(others, [], 'members that are not public');
 });
 
 function bundle(code: string): { bytes: number; inputs: string[] } {

@@ -33,7 +33,7 @@ export class Adam extends Optimizer<AdamOptions> {
 		);
 	}
 
-	/** With `decoupledWeightDecay`, by which AdamW differs. */
+	/** With `decoupledWeightDecay`, by which AdamW differs. @internal */
 	override get initialOptions(): readonly Readonly<Record<string, unknown>>[] {
 		return super.initialOptions.map((options) => ({ ...options, decoupledWeightDecay: this.decoupled }));
 	}

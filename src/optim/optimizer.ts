@@ -95,7 +95,11 @@ export abstract class Optimizer<O extends CommonOptions> {
 		this.#initial.push(made);
 	}
 
-	/** The options that each group was made with; schedules and callbacks may have changed those of `paramGroups` since. */
+	/**
+	 * The options that each group was made with; schedules and callbacks may have changed those of `paramGroups` since.
+	 *
+	 * @internal
+	 */
 	get initialOptions(): readonly Readonly<Record<string, unknown>>[] {
 		return this.#initial;
 	}

@@ -38,6 +38,11 @@ export function operationsTable(families: Readonly<Record<string, readonly OpEnt
 	].join('\n');
 }
 
+/** The names of operations that the table of a page has. */
+export function namesIn(page: string): string[] {
+	return [...page.slice(page.indexOf(BEGIN), page.indexOf(END)).matchAll(/`(\w+)`/g)].map(([, name]) => name!);
+}
+
 /** The page with the table between its markers. */
 export function withTable(page: string, table: string): string {
 	const [begin, end] = [page.indexOf(BEGIN), page.indexOf(END)];

@@ -1,9 +1,45 @@
-/** Looks for holes in public declarations: types that are `any`, because something was not found or was left unsaid. */
+/** What compilers and editors make of the public declarations. */
 import { join } from 'node:path';
 import ts from 'typescript';
 
+const OPTIONS: ts.CompilerOptions = {
+	module: ts.ModuleKind.NodeNext,
+	moduleResolution: ts.ModuleResolutionKind.NodeNext,
+	target: ts.ScriptTarget.ES2022,
+	types: ['node', '@webgpu/types'],
+	typeRoots: [],
+	strict: true,
+	skipLibCheck: true,
+};
+
+/** What an editor offers at the end of `code`, a program in `folder`: names with their documentation. */
+export function completions(folder: string, code: string): Map<string, string> {
+	const file = join(folder, 'completed.ts');
+	const read = (name: string) => (name === file ? code : ts.sys.readFile(name));
+	const service = ts.createLanguageService({
+		...ts.sys,
+		useCaseSensitiveFileNames: () => ts.sys.useCaseSensitiveFileNames,
+		readFile: read,
+		fileExists: (name) => name === file || ts.sys.fileExists(name),
+		getCompilationSettings: () => OPTIONS,
+		getCurrentDirectory: () => folder,
+		getDefaultLibFileName: ts.getDefaultLibFilePath,
+		getScriptFileNames: () => [file],
+		getScriptSnapshot: (name) => {
+			const text = read(name);
+			return text === undefined ? undefined : ts.ScriptSnapshot.fromString(text);
+		},
+		getScriptVersion: () => '1',
+	});
+	const at = code.length;
+	const documentation = (name: string) =>
+		ts.displayPartsToString(service.getCompletionEntryDetails(file, at, name, {}, undefined, {}, undefined)?.documentation);
+	const { entries } = service.getCompletionsAtPosition(file, at, {})!;
+	return new Map(entries.map(({ name }) => [name, documentation(name)]));
+}
+
 /**
- * The places where the declarations that `entries` lead to, as a program in `folder` finds them, say `any`: every type that is written
+ * The holes in public declarations: the places where the declarations that `entries` lead to, as a program in `folder` finds them, say `any`: every type that is written
  * in them, and every variable.
  */
 export function anyTypes(folder: string, entries: readonly string[]): string[] {
@@ -12,19 +48,7 @@ export function anyTypes(folder: string, entries: readonly string[]): string[] {
 	const read = host.getSourceFile;
 	const code = entries.map((entry, i) => `export * as entry${i} from '${entry}';`).join('\n');
 	host.getSourceFile = (name, version) => (name === file ? ts.createSourceFile(name, code, version) : read(name, version));
-	const program = ts.createProgram(
-		[file],
-		{
-			module: ts.ModuleKind.NodeNext,
-			moduleResolution: ts.ModuleResolutionKind.NodeNext,
-			target: ts.ScriptTarget.ES2022,
-			types: ['node', '@webgpu/types'],
-			typeRoots: [],
-			strict: true,
-			skipLibCheck: true,
-		},
-		host,
-	);
+	const program = ts.createProgram([file], OPTIONS, host);
 	const checker = program.getTypeChecker();
 	const holes: string[] = [];
 	for (const source of program.getSourceFiles()) {

@@ -4,16 +4,10 @@
  */
 import fc from 'fast-check';
 import * as w from 'wgrad';
+import { INFRASTRUCTURE } from '../completeness/names';
 import { CALLS, METHOD_CALLS, Some } from './calls';
 import { Draw } from './draw';
 import { setting } from './setting';
-
-/** Public functions that take no arguments to be wrong, or callbacks, or that switch devices: their own tests refuse what is wrong. */
-const ELSEWHERE = new Set(
-	'init shutdown sync memory counters profile setDefaultDevice defaultDevice manualSeed noGrad enableGrad isGradEnabled tidy keep grad backward checkpoint customOp gradcheck gradgradcheck detectAnomaly vjp jvp jacobian hessian'.split(
-		' ',
-	),
-);
 
 class Disposed {}
 class OnOther {
@@ -141,10 +135,13 @@ async function described(result: unknown): Promise<string> {
 	return tensors.map(({ shape, dtype }) => `${dtype === 'float64' ? 'float32' : dtype}[${shape}]`).join(', ');
 }
 
-/** Every public function has a right call here, or its reason not to. */
+/**
+ * Every public function has a right call here. Those of the infrastructure take no arguments to be wrong, or callbacks, or switch
+ * devices: their own tests refuse what is wrong.
+ */
 export function requireComplete(): void {
 	const functions = Object.entries(w).filter(([, value]) => typeof value === 'function' && !/^class/.test(String(value)));
-	const missing = functions.map(([name]) => name).filter((name) => !(name in CALLS) && !ELSEWHERE.has(name));
+	const missing = functions.map(([name]) => name).filter((name) => !(name in CALLS) && !INFRASTRUCTURE.includes(name));
 	const properties = Object.entries(Object.getOwnPropertyDescriptors(w.Tensor.prototype));
 	const methods = properties.flatMap(([name, { value }]) => (value && /_$/.test(name) && !(name in METHOD_CALLS) ? [name] : []));
 	const gone = Object.keys(CALLS).filter((name) => !(name in w));

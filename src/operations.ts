@@ -1,0 +1,48 @@
+/**
+ * The operations on tensors, by family: functions of the library, and methods of tensors. index.ts and methods.ts take all that stands
+ * here.
+ */
+export { type AttentionOptions, scaledDotProductAttention } from './ops/attention';
+export * from './ops/conv';
+export { fullLike, onesLike, zerosLike } from './ops/creation';
+export { einsum } from './ops/einsum';
+export * from './ops/elementwise';
+export { type EmbeddingOptions, embedding } from './ops/embedding';
+export * from './ops/embeddingBag';
+export * from './ops/indexing';
+export * from './ops/interpolate';
+export * from './ops/layout';
+export * from './ops/loss';
+export { baddbmm, bmm, dot, linear, matmul, mv, outer } from './ops/matmul';
+export * from './ops/norm';
+export * from './ops/pool';
+export { bernoulli, type DropoutOptions, dropout, dropout2d, type RandomOptions, randLike, randnLike } from './ops/random';
+export {
+	type AccumulateOptions,
+	all,
+	amax,
+	amin,
+	any,
+	argmax,
+	argmin,
+	cumprod,
+	cumsum,
+	type Dims,
+	logsumexp,
+	max,
+	mean,
+	median,
+	min,
+	type NormOptions,
+	norm,
+	prod,
+	type ReduceOptions,
+	type ScanOptions,
+	std,
+	sum,
+	type ValuesIndices,
+	type VarianceOptions,
+	variance as var,
+} from './ops/reduce';
+export { type AffineGridOptions, affineGrid, type GridSampleOptions, gridSample } from './ops/sample';
+export * from './ops/softmax';
