@@ -253,7 +253,7 @@ export class Tensor {
 		if (this.isContiguous && this.offset === 0 && storage.length === size) {
 			values = await backend.read(storage);
 		} else {
-			const packed = backend.allocate(size, this.dtype);
+			const packed = backend.allocate(size, this.dtype, this.shape);
 			packed.claims.references++;
 			try {
 				runOperation('data', () => backend.kernels.copy({ x: this }, { y: packedView(packed, this.shape) }, {}));
@@ -316,12 +316,12 @@ function packedView(storage: Storage, shape: Shape): View {
 
 /** A fresh contiguous tensor on `device` whose elements are not defined yet: kernels fill it. */
 export function empty(shape: Shape, dtype: DType, device: DeviceName): Tensor {
-	return new Tensor(backendOf(device).allocate(numel(shape), dtype), shape);
+	return new Tensor(backendOf(device).allocate(numel(shape), dtype, shape), shape);
 }
 
 /** A fresh contiguous tensor on the device of `like`. */
 export function emptyOn(like: Tensor, shape: Shape, dtype: DType = like.dtype): Tensor {
-	return new Tensor(like.backend.allocate(numel(shape), dtype), shape);
+	return new Tensor(like.backend.allocate(numel(shape), dtype, shape), shape);
 }
 
 /** Another view of the same storage; it has no place on the tape yet. */

@@ -79,10 +79,10 @@ export interface Backend {
 	/** Why the device is gone, with everything on it; undefined while it works. */
 	readonly loss: DeviceLostError | undefined;
 	readonly kernels: Kernels;
-	/** A storage whose contents are not defined. Throws a DeviceError when it does not fit the device. */
-	allocate(length: number, dtype: DType): Storage;
-	/** A storage that holds a copy of `data` (whose typed array is that of `dtype`, see core/dtype). */
-	upload(data: TypedArray, dtype: DType): Storage;
+	/** A storage whose contents are not defined. Throws a DeviceError when it does not fit the device. `shape` is for errors. */
+	allocate(length: number, dtype: DType, shape?: Shape): Storage;
+	/** A storage that holds a copy of `data` (whose typed array is that of `dtype`, see core/dtype). `shape` is for errors. */
+	upload(data: TypedArray, dtype: DType, shape?: Shape): Storage;
 	/** The last reference is gone: the memory may be reused at once. */
 	release(storage: Storage): void;
 	/** A copy of the whole storage, once everything that was launched before has run. */

@@ -50,7 +50,7 @@ export function loadSafetensors(bytes: Uint8Array | ArrayBuffer, options: LoadOp
 	const { tensors } = decodeSafetensors(view, { float16As: 'float32', float64As: device === 'cpu' ? 'float64' : 'float32' });
 	const state: Record<string, Tensor> = Object.create(null);
 	runOperation('loadSafetensors', () => {
-		for (const { name, dtype, shape, data } of tensors) state[name] = new Tensor(backend.upload(data, dtype), shape);
+		for (const { name, dtype, shape, data } of tensors) state[name] = new Tensor(backend.upload(data, dtype, shape), shape);
 	});
 	return state;
 }

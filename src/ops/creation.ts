@@ -69,7 +69,7 @@ export function tensor(data: NestedArray | NumberArray | PixelData, options: Dat
 		flatten(data, nesting, 0, flat, 0);
 		values = convert(flat, dtype);
 	}
-	return runOperation('tensor', () => finish(new Tensor(backendOf(device).upload(values, dtype), [...shape]), options));
+	return runOperation('tensor', () => finish(new Tensor(backendOf(device).upload(values, dtype, shape), [...shape]), options));
 }
 
 /** Numbers as the typed array of a dtype; whole numbers are checked, since a fraction would be lost without a word. */

@@ -16,14 +16,14 @@ for (const bytes of [2 ** 16, 2 ** 24]) {
 		const small = ones([8, 16]);
 		const before = [...(await model.forward(small).data())];
 		const failing = () => tidy(() => model.forward(randn([bytes / 64, 16])).sum()).item();
-		const message = /^randn: a float32 tensor of \d+ elements: the GPU has no .* left\. Take smaller batches/;
+		const message = /^randn: a float32 tensor \[\d+, 16\] of \d+ elements: the GPU has no .* left\. Take smaller batches/;
 		await assertRejects(failing, message);
 		assert.ok(adapter.refusals > 0);
 		const error: unknown = await failing().catch((error) => error);
 		assert.instance(error, DeviceError);
 		const table = (error as Error).message;
 		assert.match(table, /Live, by the operation that made it:\n(.*\n)* +[\d.]+ [KM]?i?B {2}ones, 1 tensors/);
-		assert.match(table, /The largest:\n +[\d.]+ [KM]iB {2}randn: a float32 tensor of \d+ elements/);
+		assert.match(table, /The largest:\n +[\d.]+ [KM]iB {2}randn: a float32 tensor \[\d+, 16\] of \d+ elements/);
 		await sync();
 		assert.equal([...(await model.forward(small).data())], before, 'what was live computes as before');
 	});

@@ -3,6 +3,7 @@ import type { DType, TypedArray } from '../../core/dtype';
 import { ArgumentError, DeviceError, DeviceLostError, DisposedError, DTypeError } from '../../core/errors';
 import { turn } from '../../core/eventloop';
 import { currentOperation } from '../../core/operation';
+import type { Shape } from '../../core/shape';
 import type { Backend, Kernels, Storage } from '../contract';
 import { type AnyLaunch, type CommandOptions, Commands, type LaunchRecord } from './commands';
 import { type DeviceOptions, openDevice } from './device';
@@ -130,12 +131,12 @@ class Runtime implements WebGPUBackend {
 		return this.commands.loss;
 	}
 
-	allocate(length: number, dtype: DType): GpuStorage {
-		return this.place(length, dtype, false);
+	allocate(length: number, dtype: DType, shape?: Shape): GpuStorage {
+		return this.place(length, dtype, shape, false);
 	}
 
-	upload(data: TypedArray, dtype: DType): GpuStorage {
-		const storage = this.place(data.length, dtype, true);
+	upload(data: TypedArray, dtype: DType, shape?: Shape): GpuStorage {
+		const storage = this.place(data.length, dtype, shape, true);
 		if (data.length > 0) {
 			const bytes = encodeForGpu(data, dtype);
 			this.gpuDevice.queue.writeBuffer(storage.block!.buffer, 0, bytes);
@@ -269,7 +270,7 @@ class Runtime implements WebGPUBackend {
 		await turn();
 	}
 
-	private place(length: number, dtype: DType, forHost: boolean): GpuStorage {
+	private place(length: number, dtype: DType, shape: Shape | undefined, forHost: boolean): GpuStorage {
 		this.commands.requireRunning();
 		const operation = currentOperation() || 'tensor';
 		if (dtype === 'float64') {
@@ -278,7 +279,7 @@ class Runtime implements WebGPUBackend {
 		if (dtype === 'float16' && !this.features.has('shader-f16')) {
 			throw new DTypeError(`${operation}: this adapter (${this.info.description}) has no float16; convert with .to('float32')`);
 		}
-		const block = this.storages.take(length * gpuBytes(dtype), forHost, { operation, dtype, length });
+		const block = this.storages.take(length * gpuBytes(dtype), forHost, { operation, dtype, length, shape });
 		return new GpuStorage(this, dtype, length, block);
 	}
 

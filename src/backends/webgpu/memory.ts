@@ -11,8 +11,9 @@
  */
 import type { Claims, Site } from '../../core/collector';
 import { type DType, hostBytes, type TypedArray } from '../../core/dtype';
-import { DeviceError, DTypeError } from '../../core/errors';
+import { DeviceError, DTypeError, formatShape } from '../../core/errors';
 import { formatBytes } from '../../core/format';
+import type { Shape } from '../../core/shape';
 import type { Backend, Storage } from '../contract';
 import { BufferUsage } from './device';
 import type { Failures } from './failures';
@@ -29,10 +30,12 @@ export interface Purpose {
 	readonly operation: string;
 	readonly dtype: DType;
 	readonly length: number;
+	/** That of the tensor, where it is known. */
+	readonly shape: Shape | undefined;
 }
 
-function described({ operation, dtype, length }: Purpose): string {
-	return `${operation}: a ${dtype} tensor of ${length} elements`;
+function described({ operation, dtype, length, shape }: Purpose): string {
+	return `${operation}: a ${dtype} tensor ${shape === undefined ? '' : `${formatShape(shape)} `}of ${length} elements`;
 }
 
 export interface Block {

@@ -54,7 +54,10 @@ function toWebGPU(x: Tensor): Tensor {
 			source = emptyOn(x, x.shape);
 			x.backend.kernels.copy({ x }, { y: source }, {});
 		}
-		return runOperation('to', () => new Tensor(backendOf('webgpu').upload(source.storage.hostData!(), x.dtype), x.shape));
+		return runOperation(
+			'to',
+			() => new Tensor(backendOf('webgpu').upload(source.storage.hostData!(), x.dtype, x.shape), x.shape),
+		);
 	});
 }
 
