@@ -43,6 +43,8 @@ export interface Storage {
 	lastWriter: string;
 	/** The references to it. */
 	readonly claims: Claims;
+	/** Its elements were never computed, because the device had no memory: every use of it throws. */
+	readonly isVoid?: boolean;
 	/** The elements, where the host can see them without waiting. */
 	hostData?(): TypedArray;
 }

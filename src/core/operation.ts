@@ -6,21 +6,29 @@
  */
 
 let running = '';
+let number = 0;
 
 /** The name of the operation that runs now, or '' outside of operations. */
 export function currentOperation(): string {
 	return running;
 }
 
+/** The number of the operation that runs now. What happens between two operations has one, too. */
+export function operationNumber(): number {
+	return number;
+}
+
 /** Names what happens from now on `name`, unless an operation runs already. Returns whether it did: then `leaveOperation` must follow. */
 export function enterOperation(name: string): boolean {
 	if (running !== '') return false;
 	running = name;
+	number++;
 	return true;
 }
 
 export function leaveOperation(): void {
 	running = '';
+	number++;
 }
 
 /** Runs `fn` as the operation `name`, or as part of the operation that runs already. */

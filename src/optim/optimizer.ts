@@ -131,6 +131,9 @@ export abstract class Optimizer<O extends CommonOptions> {
 	/**
 	 * Updates every parameter that has a gradient. With a `closure`, which computes the loss and its gradients anew, that runs
 	 * first and its result is returned. Throws instead if the device has reported an error since the last read, as of an index out of range.
+	 *
+	 * Where the device had no memory for a tensor of the step, neither the parameters nor the state tensors change, also when the error comes
+	 * later. What the host counts goes on: `step` of the state and the draws of random numbers. Running statistics may have taken in the batch.
 	 */
 	step<T>(closure: () => T): T;
 	step(): void;
@@ -154,7 +157,7 @@ export abstract class Optimizer<O extends CommonOptions> {
 	}
 
 	#updateOne(operation: string, param: Tensor, gradient: Tensor, group: ParamGroup<O>): void {
-		let state = this.state.get(param);
+		let state = this.#stateOf(param);
 		if (state === undefined) {
 			state = {};
 			this.state.set(param, state);
@@ -165,6 +168,18 @@ export abstract class Optimizer<O extends CommonOptions> {
 		this.update(target, values, group, state);
 		putBack(operation, target, param);
 		values.dispose();
+	}
+
+	/** Without tensors that the device had no memory for: they are made anew. */
+	#stateOf(param: Tensor): ParamState | undefined {
+		const state = this.state.get(param);
+		for (const key in state) {
+			const value = state[key];
+			if (!(value instanceof Tensor) || value.storage.isVoid !== true) continue;
+			value.dispose();
+			delete state[key];
+		}
+		return state;
 	}
 
 	/** Drops the gradients of all parameters: their memory returns to the pool. */
@@ -225,7 +240,7 @@ export abstract class Optimizer<O extends CommonOptions> {
 		const params = this.paramGroups.flatMap((group) => group.params);
 		const state: Record<string, ParamState> = {};
 		params.forEach((param, i) => {
-			const own = this.state.get(param);
+			const own = this.#stateOf(param);
 			if (own === undefined) return;
 			const copy: ParamState = {};
 			for (const [key, value] of Object.entries(own)) copy[key] = value instanceof Tensor ? noGrad(() => clone(value)) : value;

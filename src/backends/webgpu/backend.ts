@@ -5,13 +5,13 @@ import { turn } from '../../core/eventloop';
 import { currentOperation } from '../../core/operation';
 import type { Shape } from '../../core/shape';
 import type { Backend, Kernels, Storage } from '../contract';
-import { type AnyLaunch, type CommandOptions, Commands, type LaunchRecord } from './commands';
+import { type CommandOptions, Commands, type LaunchRecord } from './commands';
 import { type DeviceOptions, openDevice } from './device';
 import { Failures } from './failures';
 import { IndexReports } from './indexReports';
 import { webgpuKernels } from './kernels';
-import type { Gpu } from './launch';
-import { decodeFromGpu, encodeForGpu, GpuStorage, gpuBytes, Memory, type MemoryOptions } from './memory';
+import type { AnyLaunch, Gpu } from './launch';
+import { decodeFromGpu, encodeForGpu, GpuStorage, gpuBytes, guardUnconfirmed, Memory, type MemoryOptions } from './memory';
 import { Patience } from './patience';
 import { type PipelineRequest, Pipelines } from './pipelines';
 import { formatProfile, LaunchLog } from './profiler';
@@ -89,20 +89,16 @@ class Runtime implements WebGPUBackend {
 		this.limits = gpuDevice.limits;
 		this.batchLaunches = options.batchLaunches ?? 64;
 		const patience = new Patience(info.isSoftware);
-		this.pipelines = new Pipelines(gpuDevice, this.failures, patience, options.pipelineCap ?? 1024, () => this.commands.drain());
+		this.pipelines = new Pipelines(gpuDevice, this.failures, patience, options.pipelineCap ?? 1024, () =>
+			this.commands.waiting.drain(),
+		);
 		const reports = new IndexReports(gpuDevice, this.failures, this);
 		this.commands = new Commands(gpuDevice, this.pipelines, this.failures, patience, reports, {
 			...(info.isSoftware && SOFTWARE_BIND_GROUPS),
 			...options,
 			batchLaunches: this.batchLaunches,
 		});
-		this.storages = new Memory(
-			gpuDevice,
-			this.failures,
-			() => this.commands.unsubmitted,
-			(blocks) => this.commands.bindGroups.forget(blocks),
-			options,
-		);
+		this.storages = new Memory(gpuDevice, this.failures, this.commands, options);
 		this.gpu = {
 			launch: (record: unknown) => this.commands.launch(record as AnyLaunch),
 			scratch: (length, dtype) => this.allocate(length, dtype),
@@ -139,9 +135,10 @@ class Runtime implements WebGPUBackend {
 		const storage = this.place(data.length, dtype, shape, true);
 		if (data.length > 0) {
 			const bytes = encodeForGpu(data, dtype);
-			this.gpuDevice.queue.writeBuffer(storage.block!.buffer, 0, bytes);
+			const block = storage.block!;
+			guardUnconfirmed(this.gpuDevice, this.failures, [block], () => this.gpuDevice.queue.writeBuffer(block.buffer, 0, bytes));
 			this.bytesUploaded += bytes.byteLength;
-			this.commands.noteUpload(bytes.byteLength);
+			this.commands.waiting.noteUpload(bytes.byteLength);
 		}
 		return storage;
 	}
@@ -272,6 +269,7 @@ class Runtime implements WebGPUBackend {
 
 	private place(length: number, dtype: DType, shape: Shape | undefined, forHost: boolean): GpuStorage {
 		this.commands.requireRunning();
+		this.commands.requireMemory();
 		const operation = currentOperation() || 'tensor';
 		if (dtype === 'float64') {
 			throw new DTypeError(`${operation}: float64 lives on the CPU only; convert with .to('float32')`);

@@ -10,7 +10,8 @@ import { INDEX_RECORDS } from '../../../shaders/shader';
 import { burden, relieve } from '../../core/collector';
 import { ArgumentError, DeviceError, DisposedError } from '../../core/errors';
 import type { Storage } from '../contract';
-import type { Block, GpuStorage } from './memory';
+import type { Failures } from './failures';
+import { type Block, type GpuStorage, guardUnconfirmed, voidError } from './memory';
 import { MAX_PARAM_BYTES } from './parameters';
 import type { Pipeline } from './pipelines';
 
@@ -51,6 +52,7 @@ export class BindGroups {
 		private readonly cap: number,
 		/** Bind groups that the driver bears, kept or not yet collected. */
 		private readonly mostAlive: number,
+		private readonly failures: Failures,
 	) {}
 
 	/** The bind group for `buffers`, by the names of the pipeline's bindings, whose blocks it marks as used by `batch`. */
@@ -59,6 +61,7 @@ export class BindGroups {
 		let key = `${layout.id}`;
 		for (let i = 0; i < names.length; i++) {
 			const block = this.block(names[i]!, buffers, kernel);
+			if (block.isVoid) throw voidError();
 			block.batch = batch;
 			key += `,${block.id}`;
 		}
@@ -116,7 +119,8 @@ export class BindGroups {
 		}
 		population.alive++;
 		this.created++;
-		const group = this.device.createBindGroup({ label: kernel, layout: layout.group, entries });
+		const descriptor = { label: kernel, layout: layout.group, entries };
+		const group = guardUnconfirmed(this.device, this.failures, blocks, () => this.device.createBindGroup(descriptor));
 		collected.register(group, population);
 		burden(GROUP_BYTES);
 		return { group, blocks };

@@ -6,8 +6,9 @@
  * dynamic offsets, and are written to the GPU once, right before the submit; the queue's order makes one arena enough.
  * Each launch has a slot of the full size: words that it does not give are 0, never those of another launch.
  *
- * A launch whose pipeline is still being compiled waits in a queue, and everything after it behind it, so that the order
- * stays. Nothing of that shows outside, because the host sees results only through promises.
+ * A launch whose pipeline is still being compiled, or that follows a buffer which the device has not granted yet, waits in a
+ * queue, and everything after it behind it, so that the order stays (see waiting.ts). Nothing of that shows outside, because
+ * the host sees results only through promises.
  */
 import type { ParameterValue } from '../../../shaders/parameters';
 import type { Kernel } from '../../../shaders/shader';
@@ -17,13 +18,14 @@ import { currentOperation } from '../../core/operation';
 import { BindGroups, type Buffers } from './bindgroups';
 import { BufferUsage, MAP_MODE_READ } from './device';
 import { type Failures, lossNotice } from './failures';
-import { type IndexReports, RECORD_ROOM, type ReportSpan } from './indexReports';
-import type { Launch, PositionalLaunch } from './launch';
-import type { Block, Memory } from './memory';
+import { type IndexReports, RECORD_ROOM } from './indexReports';
+import type { AnyLaunch, Launch } from './launch';
+import { type Allocation, type Block, type Memory, voidError } from './memory';
 import { ParameterSlots, SLOT_WORDS } from './parameters';
 import type { Patience } from './patience';
 import type { Pipeline, Pipelines } from './pipelines';
 import type { LaunchLog } from './profiler';
+import { type Readback, WaitingQueue } from './waiting';
 
 export interface CommandOptions {
 	/** Launches in a batch before it is submitted. */
@@ -41,9 +43,6 @@ export interface CommandOptions {
 	bindGroupsAlive?: number | undefined;
 }
 
-/** A launch of any kernel. */
-export type AnyLaunch = Launch | PositionalLaunch;
-
 /** A launch as the hook sees it: with the operation that asked for it. */
 export type LaunchRecord = AnyLaunch & {
 	readonly operation: string;
@@ -56,40 +55,8 @@ export type LaunchRecord = AnyLaunch & {
  */
 const DISPATCH_WORK = 5e10;
 
-/** Bytes that the host may upload while launches wait: their blocks cannot be reused before. */
-const WAITING_UPLOADS = 256 * 2 ** 20;
-
 /** Launches that may wait where a loop asks what to wait for: so many that all pipelines of a step are asked for at once. */
 const PACED_LAUNCHES = 1024;
-
-interface Readback {
-	/** What is read; null for the records of indices alone. */
-	readonly block: Block | null;
-	readonly staging: GPUBuffer;
-	readonly bytes: number;
-	/** What the records behind the bytes are of, if there are some. */
-	span: ReportSpan | null;
-	/** Takes the mapped bytes, once they are there. */
-	collect(): void;
-	reject(error: Error): void;
-}
-
-/** A launch that waits for a pipeline, with what the fast path has in local variables. */
-interface WaitingLaunch {
-	readonly record: AnyLaunch;
-	readonly pipeline: Pipeline;
-	readonly group: GPUBindGroup;
-	readonly x: number;
-	readonly y: number;
-	readonly z: number;
-	readonly operation: string;
-}
-
-interface Waiting {
-	/** The batch that was open when it came. */
-	readonly batch: number;
-	readonly work: WaitingLaunch | Readback;
-}
 
 export class Commands {
 	/** The number of the batch that is being encoded; all before it are submitted. */
@@ -108,7 +75,6 @@ export class Commands {
 	private readonly dispatchWork: number;
 	private readonly maxGrid: number;
 	private readonly foldGrid: number;
-	private readonly waitingLaunches: number;
 	private readonly parameters: GPUBuffer;
 	private readonly slots: ParameterSlots;
 	/** The offset of the current launch: one array for all, which `setBindGroup` reads faster than a typed array. */
@@ -130,16 +96,14 @@ export class Commands {
 	private isPolling = false;
 	private idleFlushIsDue = false;
 	private readFlushIsDue = false;
-	/** What waits for pipelines, in order. */
-	private waiting: Waiting[] = [];
-	private waitingUploads = 0;
-	/** Called when nothing waits any more. */
-	private onDrained: (() => void)[] = [];
+	/** Set while a buffer has been refused and nobody has been told: nothing is launched or read until then. */
+	private refusal: Error | undefined;
 	/** Fulfilled when the GPU has done what was submitted at the last pace. */
 	private paced: Promise<void> = Promise.resolve();
 	/** Called when the device is gone. */
 	private readonly onStopped = new Set<() => void>();
 
+	readonly waiting: WaitingQueue;
 	readonly bindGroups: BindGroups;
 
 	constructor(
@@ -155,7 +119,12 @@ export class Commands {
 		this.dispatchWork = options.dispatchWork ?? DISPATCH_WORK;
 		this.maxGrid = device.limits.maxComputeWorkgroupsPerDimension;
 		this.foldGrid = options.foldGrid ?? this.maxGrid;
-		this.waitingLaunches = options.waitingLaunches ?? 16384;
+		this.waiting = new WaitingQueue(pipelines, options.waitingLaunches ?? 16384, {
+			launch: ({ record, pipeline, group, x, y, z, operation }, gpu) =>
+				this.encode(record, pipeline, gpu, group, x, y, z, operation),
+			copy: (readback) => this.encodeCopy(readback),
+			flush: () => this.flush(),
+		});
 		this.slots = new ParameterSlots(this.batchLaunches);
 		this.parameters = device.createBuffer({
 			label: 'parameters',
@@ -168,7 +137,11 @@ export class Commands {
 			reports.storage,
 			options.bindGroupCap ?? 8192,
 			options.bindGroupsAlive ?? Number.POSITIVE_INFINITY,
+			failures,
 		);
+		failures.onTold = () => {
+			this.refusal = undefined;
+		};
 	}
 
 	/** Encodes a launch, in several parts if it is long; it runs after all earlier ones. A grid with a zero is nothing to do. */
@@ -197,6 +170,7 @@ export class Commands {
 		const z = record.grid[2] ?? 1;
 		if (x === 0 || y === 0 || z === 0) return;
 		this.requireRunning();
+		this.requireMemory();
 		const pipeline = this.pipelines.get(record.kernel, record.variant);
 		if (x > this.foldGrid && y === 1) {
 			y = Math.ceil(x / this.foldGrid);
@@ -218,69 +192,55 @@ export class Commands {
 			this.encode(record, pipeline, pipeline.gpu, group, x, y, z, currentOperation());
 		} else {
 			const work = { record, pipeline, group, x, y, z, operation: currentOperation() };
-			this.waiting.push({ batch: this.batch, work });
-			if (this.waiting.length >= this.waitingLaunches) this.compileWaiting();
+			this.waiting.add(this.batch, work);
 		}
 	}
 
-	/** The host has written into a block. */
-	noteUpload(bytes: number): void {
-		if (this.waiting.length === 0) return;
-		this.waitingUploads += bytes;
-		if (this.waitingUploads > WAITING_UPLOADS) this.compileWaiting();
+	/** A buffer was asked for: what comes from now on waits until the device has granted it. */
+	hold(): Allocation {
+		const allocation = { isAsked: true, isMoot: false };
+		this.waiting.add(this.batch, allocation);
+		return allocation;
 	}
 
-	/** Submits what waits, by compiling at once what it waits for: a program that never awaits would have it wait for ever. */
-	private compileWaiting(): void {
-		for (const { work } of this.waiting) if ('pipeline' in work) this.pipelines.compileNow(work.pipeline);
-		this.drain();
+	/** There is no memory for `allocation`: what follows it never runs. Launches and reads throw until somebody has been told of `error`. */
+	refuse(allocation: Allocation, error: Error): void {
+		this.refusal = error;
+		this.waiting.drop(allocation, error);
+		this.flush();
+		// Blocks of what was dropped are marked with this batch, and nothing of it will run.
+		this.batch++;
 	}
 
 	/** A copy of the first `bytes` of a block, as it is after all launches so far, handed to `decode` while it is mapped. */
 	read<T>(block: Block, bytes: number, memory: Memory, decode: (mapped: ArrayBuffer) => T): Promise<T> {
 		if (this.loss !== undefined) return Promise.reject(this.loss);
+		if (this.refusal !== undefined) return Promise.reject(this.refusal);
+		if (block.isVoid) return Promise.reject(voidError());
 		const staging = memory.takeStaging(bytes + RECORD_ROOM);
-		const copy = new Promise<T>((resolve, reject) => {
+		const copy = new Promise<T>((resolve, fail) => {
 			const collect = () => {
 				resolve(decode(staging.getMappedRange(0, bytes)));
 				staging.unmap();
 				memory.giveStaging(staging);
 			};
-			const readback = { block, staging, bytes, span: null, collect, reject };
+			const reject = (error: Error) => {
+				if (this.loss === undefined) memory.destroyStaging(staging);
+				this.reads.delete(readback);
+				fail(error);
+			};
+			const readback: Readback = { block, staging, bytes, span: null, collect, reject };
 			this.reads.add(readback);
 			block.batch = this.batch;
 			if (this.waiting.length === 0) this.encodeCopy(readback);
-			else this.waiting.push({ batch: this.batch, work: readback });
+			else this.waiting.add(this.batch, readback);
 		});
 		return this.patience.during(copy);
 	}
 
 	/** The first batch that is not submitted as a whole: the host must not touch blocks that it or a later one uses. */
 	get unsubmitted(): number {
-		return this.waiting[0]?.batch ?? this.batch;
-	}
-
-	/** Goes on with what waited for pipelines, as far as they are there. */
-	drain(): void {
-		let done = 0;
-		for (; done < this.waiting.length; done++) {
-			const { work } = this.waiting[done]!;
-			if ('staging' in work) {
-				this.encodeCopy(work);
-				continue;
-			}
-			const { record, pipeline, group, x, y, z, operation } = work;
-			if (pipeline.gpu !== undefined) this.encode(record, pipeline, pipeline.gpu, group, x, y, z, operation);
-			else if (pipeline.failure === undefined) break;
-		}
-		if (done === 0) return;
-		this.waiting = this.waiting.slice(done);
-		this.waitingUploads = 0;
-		// Submitted at once, because the blocks of these launches are marked with the batch that was open when they came.
-		this.flush();
-		if (this.waiting.length > 0) return;
-		for (const resolve of this.onDrained) resolve();
-		this.onDrained = [];
+		return this.waiting.firstBatch ?? this.batch;
 	}
 
 	/** Submits what is encoded. */
@@ -293,7 +253,7 @@ export class Commands {
 		const words = operations.length * SLOT_WORDS;
 		if (words > 0) this.device.queue.writeBuffer(this.parameters, 0, this.slots.words, 0, words);
 		this.device.queue.submit([encoder.finish()]);
-		this.failures.popScope(this.device, (error) => new DeviceError(`${describeBatch(operations)}: ${error.message}`));
+		this.failures.popScope(this.device, (error) => error && new DeviceError(`${describeBatch(operations)}: ${error.message}`));
 		this.log?.submitted();
 		this.slots.words.fill(0, 0, words);
 		this.encoder = undefined;
@@ -322,7 +282,7 @@ export class Commands {
 
 	private drained(): Promise<void> {
 		this.flush();
-		return new Promise((resolve) => this.onDrained.push(resolve));
+		return this.waiting.drained();
 	}
 
 	/** Submits everything and waits until the GPU has done it. */
@@ -363,15 +323,19 @@ export class Commands {
 		this.loss = loss;
 		this.encoder = undefined;
 		this.pass = undefined;
-		this.waiting = [];
 		// Nothing that was encoded will be submitted.
 		this.batch++;
-		for (const resolve of this.onDrained) resolve();
+		this.waiting.clear();
 		for (const end of this.onStopped) end();
 		for (const readback of this.reads) readback.reject(loss);
 		this.reads.clear();
 		this.parameters.destroy();
 		this.reports.destroy();
+	}
+
+	/** Throws the refusal of a buffer that nobody has been told of yet: what would be computed depends on it. */
+	requireMemory(): void {
+		if (this.refusal !== undefined) this.failures.raise();
 	}
 
 	/** Throws the reason why nothing works any more, if there is one. */

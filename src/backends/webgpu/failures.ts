@@ -24,6 +24,8 @@ export class Failures {
 	private thrown = 0;
 	/** Reports that are still on their way: results count as checked only after these. */
 	private readonly pending = new Set<Promise<void>>();
+	/** Called when somebody is told of all that was kept. */
+	onTold: (() => void) | undefined;
 
 	/** Keeps `error` until it has been thrown; one that `causes` others comes before them. */
 	note(error: Error, causes = false): void {
@@ -33,12 +35,13 @@ export class Failures {
 		this.count++;
 	}
 
-	/** Closes the error scope that the caller opened; an error in it is kept as what `explain` makes of it, see `note`. */
-	popScope(device: GPUDevice, explain: (error: GPUError) => Error | Promise<Error>, causes = false): void {
+	/** Closes the error scope that the caller opened. What `explain` makes of its outcome is kept, see `note`. */
+	popScope(device: GPUDevice, explain: (error: GPUError | null) => Error | null, causes = false): void {
 		const report: Promise<void> = device
 			.popErrorScope()
-			.then(async (error) => {
-				if (error !== null) this.note(await explain(error), causes);
+			.then((error) => {
+				const explained = explain(error);
+				if (explained !== null) this.note(explained, causes);
 			})
 			// A scope of a lost device rejects; the loss itself is reported by other means.
 			.catch(() => {})
@@ -66,6 +69,7 @@ export class Failures {
 	raise(mark = this.thrown): void {
 		if (this.count > mark) {
 			this.thrown = this.count;
+			this.onTold?.();
 			throw together(this.errors);
 		}
 	}

@@ -35,7 +35,7 @@ export class IndexReports {
 		const usage = BufferUsage.STORAGE | BufferUsage.COPY_SRC | BufferUsage.COPY_DST;
 		const buffer = device.createBuffer({ label: 'index records', size: RECORD_BYTES, usage });
 		// No block of Memory has the number 0.
-		this.block = { id: 0, buffer, bytes: RECORD_BYTES, batch: 0, freedAt: 0, isVoid: false };
+		this.block = { id: 0, buffer, bytes: RECORD_BYTES, batch: 0, freedAt: 0, takenAt: 0, state: 'confirmed', isVoid: false };
 		this.storage = new GpuStorage(owner, 'int32', PLACES, this.block);
 	}
 

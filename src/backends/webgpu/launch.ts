@@ -54,6 +54,9 @@ export interface PositionalLaunch<V extends Variant = Variant> {
 	readonly check?: IndexCheck | undefined;
 }
 
+/** A launch of any kernel. */
+export type AnyLaunch = Launch | PositionalLaunch;
+
 /** The runtime as launchers see it. */
 export interface Gpu {
 	/**

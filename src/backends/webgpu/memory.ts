@@ -13,6 +13,7 @@ import type { Claims, Site } from '../../core/collector';
 import { type DType, hostBytes, type TypedArray } from '../../core/dtype';
 import { DeviceError, DTypeError, formatShape } from '../../core/errors';
 import { formatBytes } from '../../core/format';
+import { currentOperation, operationNumber } from '../../core/operation';
 import type { Shape } from '../../core/shape';
 import type { Backend, Storage } from '../contract';
 import { BufferUsage } from './device';
@@ -47,8 +48,51 @@ export interface Block {
 	batch: number;
 	/** When it was returned, counted in returns. */
 	freedAt: number;
-	/** There was no memory for it: it must not be used again. */
+	/** When it was taken, counted in those that are taken for launches to write; 0 if it was for the host. */
+	takenAt: number;
+	/** What the device says to its creation. One that was refused is never used again. */
+	state: 'asked' | 'confirmed' | 'refused';
+	/** What it was taken for will never be written, because the device had no memory. */
 	isVoid: boolean;
+}
+
+/** A buffer that the device was asked for. */
+export interface Allocation {
+	/** Neither granted nor refused yet. */
+	isAsked: boolean;
+	/** One before it was refused, so that nothing depends on it any more. */
+	isMoot: boolean;
+}
+
+/** The launch path, which runs nothing with a buffer before the device has granted it. */
+interface LaunchPath {
+	/** The first batch that is not submitted: blocks that it uses must be neither written by the host nor destroyed. */
+	readonly unsubmitted: number;
+	readonly bindGroups: { forget(blocks: readonly Block[]): void };
+	readonly waiting: { grant(allocation: Allocation): void };
+	/** What is launched from now on waits for the buffer that is asked for. */
+	hold(): Allocation;
+	refuse(allocation: Allocation, error: Error): void;
+}
+
+/** For uses of a tensor whose values were never computed. */
+export function voidError(): DeviceError {
+	const name = currentOperation() || 'tensor';
+	return new DeviceError(
+		`${name}: a tensor has no values, because the device had no memory when it was made. Make it again, from a smaller batch; gradients by zeroGrad() and backward()`,
+	);
+}
+
+/** Runs `fn`, which hands `blocks` to the device: that it objects to one that it refuses goes without saying. */
+export function guardUnconfirmed<T>(device: GPUDevice, failures: Failures, blocks: readonly Block[], fn: () => T): T {
+	if (blocks.every(({ state }) => state === 'confirmed')) return fn();
+	device.pushErrorScope('validation');
+	try {
+		return fn();
+	} finally {
+		const isExpected = () => blocks.some(({ state }) => state === 'refused');
+		failures.popScope(device, (error) => (error === null || isExpected() ? null : new DeviceError(error.message)));
+	}
 }
 
 /** A storage on the GPU: a whole block, whose tail beyond the storage's bytes is padding. */
@@ -74,6 +118,10 @@ export class GpuStorage implements Storage, Claims {
 
 	get claims(): Claims {
 		return this;
+	}
+
+	get isVoid(): boolean {
+		return this.block?.isVoid ?? false;
 	}
 
 	release(): void {
@@ -115,6 +163,12 @@ export class Memory {
 	/** What each live block is for. */
 	private readonly purposes = new Map<Block, Purpose>();
 	private nextId = 1;
+	private takes = 0;
+	/** What `takes` was when the operation of now began, and its number. */
+	private takesBefore = 0;
+	private operation = -1;
+	/** The device has refused a buffer since the pool was last emptied. */
+	private isShort = false;
 	private clock = 0;
 	private liveStorages = 0;
 	private live = 0;
@@ -129,10 +183,7 @@ export class Memory {
 	constructor(
 		private readonly device: GPUDevice,
 		private readonly failures: Failures,
-		/** The first batch that is not submitted: blocks that it uses must be neither written by the host nor destroyed. */
-		private readonly unsubmitted: () => number,
-		/** Called with blocks that were destroyed, whose bind groups are useless now. */
-		private readonly onDestroy: (blocks: readonly Block[]) => void,
+		private readonly commands: LaunchPath,
 		options: MemoryOptions,
 	) {
 		const { maxBufferSize, maxStorageBufferBindingSize } = device.limits;
@@ -152,7 +203,10 @@ export class Memory {
 			);
 		}
 		const size = Math.min(sizeClass(bytes), this.largest);
+		this.takesBeforeOperation();
 		const block = this.takeFree(size, forHost) ?? this.create(size, purpose);
+		block.takenAt = forHost ? 0 : ++this.takes;
+		block.isVoid = block.state === 'refused';
 		this.purposes.set(block, purpose);
 		this.live += size;
 		if (this.live + this.pooled > this.peak) this.peak = this.live + this.pooled;
@@ -165,8 +219,8 @@ export class Memory {
 		this.live -= block.bytes;
 		this.liveStorages--;
 		this.purposes.delete(block);
-		if (block.isVoid) {
-			this.onDestroy([block]);
+		if (block.state === 'refused') {
+			this.commands.bindGroups.forget([block]);
 			return;
 		}
 		block.freedAt = this.clock++;
@@ -177,12 +231,12 @@ export class Memory {
 		}
 		list.push(block);
 		this.pooled += block.bytes;
-		if (this.pooled > this.poolBytes && this.trimmedAt !== this.unsubmitted()) this.trim(this.poolBytes * 0.75);
+		if (this.pooled > this.poolBytes && this.trimmedAt !== this.commands.unsubmitted) this.trim(this.poolBytes * 0.75);
 	}
 
 	/** Destroys free blocks, least recently used first, until at most `target` bytes of them are left. */
 	trim(target: number): void {
-		const unsubmitted = this.unsubmitted();
+		const unsubmitted = this.commands.unsubmitted;
 		this.trimmedAt = unsubmitted;
 		const lists = [...this.free.values()];
 		const candidates = lists.flatMap(({ blocks }) => blocks.filter((block) => block.batch < unsubmitted));
@@ -196,7 +250,7 @@ export class Memory {
 		}
 		if (doomed.size === 0) return;
 		for (const list of lists) list.remove(doomed);
-		this.onDestroy([...doomed]);
+		this.commands.bindGroups.forget([...doomed]);
 	}
 
 	/** A mappable buffer to copy `bytes` into. */
@@ -216,6 +270,12 @@ export class Memory {
 			() => 'data: a readback',
 			() => {},
 		);
+	}
+
+	/** One whose copy never came. */
+	destroyStaging(buffer: GPUBuffer): void {
+		this.staging -= buffer.size;
+		buffer.destroy();
 	}
 
 	giveStaging(buffer: GPUBuffer): void {
@@ -269,39 +329,66 @@ export class Memory {
 		const list = this.free.get(size);
 		if (list === undefined) return undefined;
 		for (;;) {
-			const block = forHost ? list.popUntouched(this.unsubmitted()) : list.pop();
+			const block = forHost ? list.popUntouched(this.commands.unsubmitted) : list.pop();
 			if (block === undefined) return undefined;
 			this.pooled -= size;
-			if (!block.isVoid) return block;
+			if (block.state !== 'refused') return block;
 		}
 	}
 
+	private takesBeforeOperation(): number {
+		const operation = operationNumber();
+		if (operation !== this.operation) {
+			this.operation = operation;
+			this.takesBefore = this.takes;
+		}
+		return this.takesBefore;
+	}
+
 	private create(bytes: number, purpose: Purpose): Block {
+		if (this.isShort) {
+			// What is kept for reuse may be just what is missing.
+			this.isShort = false;
+			this.trim(0);
+		}
 		this.buffersCreated++;
 		const buffer = this.createChecked(
 			bytes,
 			STORAGE_USAGE,
 			() => described(purpose),
-			() => {
-				block.isVoid = true;
-				// What is kept for reuse may be just what is missing.
-				this.trim(0);
+			(isGranted) => {
+				block.state = isGranted ? 'confirmed' : 'refused';
+				if (!isGranted) block.isVoid = true;
 			},
 		);
-		const block: Block = { id: this.nextId++, buffer, bytes, batch: 0, freedAt: 0, isVoid: false };
+		const block: Block = { id: this.nextId++, buffer, bytes, batch: 0, freedAt: 0, takenAt: 0, state: 'asked', isVoid: false };
 		return block;
 	}
 
-	private createChecked(size: number, usage: GPUBufferUsageFlags, what: () => string, onFailure: () => void): GPUBuffer {
+	private createChecked(
+		size: number,
+		usage: GPUBufferUsageFlags,
+		what: () => string,
+		onSettled: (isGranted: boolean) => void,
+	): GPUBuffer {
 		this.device.pushErrorScope('out-of-memory');
 		const buffer = this.device.createBuffer({ size, usage });
-		const explain = () => {
+		const allocation = this.commands.hold();
+		const takes = this.takesBeforeOperation();
+		const settle = (error: GPUError | null) => {
+			onSettled(error === null);
+			if (error === null) this.commands.waiting.grant(allocation);
+			if (error === null || allocation.isMoot) return null;
 			const message = `${what()}: the GPU has no ${formatBytes(size)} left. Take smaller batches, or dispose of tensors. Its memory:\n${this}`;
-			onFailure();
-			return new DeviceError(message);
+			const refusal = new DeviceError(message);
+			this.isShort = true;
+			// What was to write these is dropped.
+			for (const block of this.purposes.keys()) if (block.takenAt > takes) block.isVoid = true;
+			this.commands.refuse(allocation, refusal);
+			return refusal;
 		};
-		// What was launched with the invalid buffer fails too, and may say so earlier.
-		this.failures.popScope(this.device, explain, true);
+		// What was launched with the invalid buffer, by a program that did not wait, fails too, and may say so earlier.
+		this.failures.popScope(this.device, settle, true);
 		return buffer;
 	}
 }
