@@ -136,11 +136,11 @@ const NODE: Environment = { lib: ['es2022'], types: ['node'] };
 const WEBGPU: Environment = { lib: ['es2022', 'dom'], types: ['node', '@webgpu/types'] };
 /** From TypeScript 6 on, the DOM library has WebGPU itself. */
 const ALL: Environment = { lib: ['es2022', 'dom'], types: ['node'] };
-/** Module resolutions and environments. The oldest and the newest version meet every resolution; those between take turns. */
+/** Module resolutions and environments: each resolution meets each environment with one of the versions. */
 const MATRIX: Readonly<Record<string, Readonly<Record<string, Environment>>>> = {
 	'5.4': { node16: BARE, nodenext: DOM, bundler: NODE, preserve: WEBGPU },
-	'5.9': { node16: WEBGPU, bundler: DOM },
-	6: { nodenext: ALL, preserve: BARE },
+	'5.9': { node16: WEBGPU, nodenext: BARE, bundler: DOM, preserve: NODE },
+	6: { node16: NODE, nodenext: ALL, bundler: BARE, preserve: DOM },
 	7: { node16: DOM, nodenext: NODE, bundler: ALL, preserve: BARE },
 };
 

@@ -13,7 +13,7 @@ import { parseArgs } from 'node:util';
 import { root } from '../build.mjs';
 import { BrowserRunner } from './runner/browser.mjs';
 import { bundleName, bundleTests, findTests, places, session } from './runner/bundle.mjs';
-import { findEnvironments, runInNode } from './runner/node.mjs';
+import { findEnvironments, QUICKLY_COMPILED, runInNode } from './runner/node.mjs';
 
 /** @typedef {import('./runner/node.mjs').Report} Report */
 
@@ -112,7 +112,8 @@ async function planNode() {
 			files: fellows,
 			run: (/** @type {(report: Report) => void} */ onReport) => {
 				const paths = fellows.map((file) => join(bundles, 'node', bundleName(file)));
-				return runInNode(paths, environment, timeout, onReport);
+				const quickly = fellows.every((file) => places(file).mostlyCompiles) ? QUICKLY_COMPILED : {};
+				return runInNode(paths, { ...environment, env: { ...environment.env, ...quickly } }, timeout, onReport);
 			},
 		}));
 	});

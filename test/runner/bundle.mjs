@@ -12,8 +12,9 @@ import { forBrowser, forNode, root, withSources } from '../../build.mjs';
  * - `.browser.test.ts`: in Chromium;
  * - any other `.test.ts`: in Node once, without an adapter.
  *
- * Of the first kind, those in `parity`, `random` and `golden` are proofs: they try kernels on many inputs. Those of attention are slow where
+ * Files of the first kind in `parity`, `random` and `golden` are proofs: they try kernels on many inputs. Those of attention are slow where
  * the adapter has no subgroups or hides that it is software: lavapipe compiles the kernels that it then runs for half a minute each.
+ * Proofs and the tests in `float16` spend most of their time in compiling kernels, which then compute little.
  *
  * @param {string} file
  */
@@ -27,7 +28,8 @@ export function places(file) {
 		chromium: everywhere || onlyChromium,
 		node: !onlyChromium,
 		proof: everywhere && /^(parity|random|golden)\//.test(file),
-		slowProof: /^(parity|random)\/attention/.test(file),
+		slowProof: /^((parity|random)\/attention|golden\/gpt2)/.test(file),
+		mostlyCompiles: everywhere && /^(parity|random|golden|float16)\//.test(file),
 	};
 }
 

@@ -22,10 +22,8 @@ import { root } from '../../build.mjs';
  * @property {boolean} [onRequest] whether it runs only where --adapter names it
  */
 
-/**
- * Has lavapipe leave out LLVM's optimizations, which take most of the time where only proofs run: they compile many kernels and compute little.
- */
-const QUICKLY_COMPILED = { GALLIVM_PERF: 'nopt' };
+/** Has lavapipe leave out LLVM's optimizations: for tests that compile many kernels, each of which computes little. */
+export const QUICKLY_COMPILED = { GALLIVM_PERF: 'nopt' };
 
 /** Random cases a family where only proofs run: those adapters repeat lavapipe's driver, which has tried more. */
 const CASES_OF_PROOFS = '60';
@@ -53,7 +51,7 @@ export async function findEnvironments() {
 	if (lavapipe !== undefined) candidates.push({ name: 'lavapipe', env: { VK_DRIVER_FILES: lavapipe } });
 	if (swiftshader !== undefined) candidates.push({ name: 'swiftshader', env: { VK_DRIVER_FILES: swiftshader } });
 	if (lavapipe !== undefined && deno !== undefined) {
-		candidates.push({ name: 'wgpu', env: { VK_DRIVER_FILES: lavapipe, ...QUICKLY_COMPILED }, deno, onlyProofs: true });
+		candidates.push({ name: 'wgpu', env: { VK_DRIVER_FILES: lavapipe }, deno, onlyProofs: true });
 	}
 	const probed = await Promise.all(candidates.map(async (candidate) => ({ ...candidate, adapter: await probe(candidate) })));
 	const found = probed.filter(
@@ -65,7 +63,7 @@ export async function findEnvironments() {
 			.map(({ env, ...rest }) => ({
 				...rest,
 				name,
-				env: { ...env, ...QUICKLY_COMPILED, WGRAD_DISGUISE: '1' },
+				env: { ...env, WGRAD_DISGUISE: '1' },
 				onlyProofs: true,
 				onRequest,
 			}));

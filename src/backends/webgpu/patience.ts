@@ -18,8 +18,10 @@ export class Patience {
 	private readonly cell: Int32Array | undefined;
 
 	constructor(isSoftware: boolean) {
-		const { process } = globalThis as { process?: { versions?: { node?: string } } };
-		if (isSoftware && process?.versions?.node !== undefined) this.cell = new Int32Array(new SharedArrayBuffer(4));
+		const { process } = globalThis as { process?: { versions?: { node?: string; deno?: string } } };
+		const { node, deno } = process?.versions ?? {};
+		// Deno says that it is Node, too, but its WebGPU polls by timers, every ten milliseconds: sleeping would only put those off.
+		if (isSoftware && node !== undefined && deno === undefined) this.cell = new Int32Array(new SharedArrayBuffer(4));
 	}
 
 	/** What `promise` becomes; sleeps now and then until it settles. */
