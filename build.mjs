@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 /**
- * Builds what is asked for, into dist/: `node build.mjs [library] [types] [examples] [bench]`; the first three by default.
+ * Builds what is asked for, into dist/: `node build.mjs [library] [types] [examples] [bench]`; the first three by default. dist/.built holds,
+ * for each part, the state of its sources when it was built.
  *
  * library   dist/browser and dist/node: one ES module for each entry, and chunks for what several entries share
  * types     dist/types: declarations
@@ -8,17 +9,16 @@
  *           page; whatever prepare.mjs makes. dist/examples/index.html lists the pages
  * bench     dist/bench/run.mjs
  *
- * Tests are bundled by test/run.mjs, with the same settings.
+ * test/run.mjs bundles the tests, with the same settings, and builds what they run of these parts.
  */
 import { spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { copyFile, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import * as esbuild from 'esbuild';
-import ts from 'typescript';
 
 export const root = dirname(fileURLToPath(import.meta.url));
 
@@ -151,7 +151,7 @@ async function nameFiles(file) {
 	const text = await readFile(file, 'utf8');
 	let named = '';
 	let copied = 0;
-	for (const { text: path, end } of moduleNames(ts.createSourceFile(file, text, ts.ScriptTarget.Latest, true))) {
+	for (const { text: path, end } of await moduleNames(file, text)) {
 		if (!/^\.\.?(\/|$)/.test(path)) continue;
 		const target = join(dirname(file), path);
 		const suffix = ['.js', '/index.js'].find((suffix) => existsSync(target + suffix.replace('.js', '.d.ts')));
@@ -166,24 +166,30 @@ async function nameFiles(file) {
 /**
  * The names of modules in any form: `import`, `export ... from`, `import('...')` as a type, `declare module`.
  *
- * @param {ts.Node} node
- * @returns {ts.StringLiteral[]}
+ * @param {string} file
+ * @param {string} text
  */
-function moduleNames(node) {
-	/** @type {ts.StringLiteral[]} */
-	const names = [];
-	ts.forEachChild(node, (child) => {
-		const place = ts.isLiteralTypeNode(node) ? node.parent : node;
-		const namesModule =
-			ts.isImportDeclaration(place) ||
-			ts.isExportDeclaration(place) ||
-			ts.isImportTypeNode(place) ||
-			ts.isModuleDeclaration(place) ||
-			ts.isExternalModuleReference(place);
-		if (ts.isStringLiteral(child) && namesModule) names.push(child);
-		else names.push(...moduleNames(child));
-	});
-	return names;
+async function moduleNames(file, text) {
+	// It takes a second to load, which those who import the settings above need not wait for.
+	const { default: ts } = await import('typescript');
+	/** @type {(node: import('typescript').Node) => import('typescript').StringLiteral[]} */
+	const namesIn = (node) => {
+		/** @type {import('typescript').StringLiteral[]} */
+		const names = [];
+		ts.forEachChild(node, (child) => {
+			const place = ts.isLiteralTypeNode(node) ? node.parent : node;
+			const namesModule =
+				ts.isImportDeclaration(place) ||
+				ts.isExportDeclaration(place) ||
+				ts.isImportTypeNode(place) ||
+				ts.isModuleDeclaration(place) ||
+				ts.isExternalModuleReference(place);
+			if (ts.isStringLiteral(child) && namesModule) names.push(child);
+			else names.push(...namesIn(child));
+		});
+		return names;
+	};
+	return namesIn(ts.createSourceFile(file, text, ts.ScriptTarget.Latest, true));
 }
 
 async function buildExamples() {
@@ -238,15 +244,54 @@ async function buildBench() {
 	});
 }
 
-const parts = { library: buildLibrary, types: buildTypes, examples: buildExamples, bench: buildBench };
+const SETTINGS = ['build.mjs', 'package.json', 'package-lock.json', 'tsconfig.json', 'tsconfig.build.json'];
+
+/** How each part is built, and the folders of its sources. @type {Record<string, { build: () => Promise<void>, from: string[] }>} */
+const parts = {
+	library: { build: buildLibrary, from: ['src', 'shaders'] },
+	types: { build: buildTypes, from: ['src', 'shaders'] },
+	examples: { build: buildExamples, from: ['src', 'shaders', 'examples'] },
+	bench: { build: buildBench, from: ['src', 'shaders', 'bench', 'test'] },
+};
+
+/** @param {string} name */
+function partNamed(name) {
+	const part = parts[name];
+	if (part === undefined) throw new Error(`build: no part '${name}'; there are ${Object.keys(parts).join(', ')}`);
+	return part;
+}
+
+/** The state of a part's sources: the time and size of every file. @param {string} name */
+function stateOf(name) {
+	const inFolders = partNamed(name).from.flatMap((folder) =>
+		readdirSync(join(root, folder), { recursive: true }).map((file) => join(folder, String(file))),
+	);
+	return [...SETTINGS, ...inFolders]
+		.sort()
+		.map((path) => ({ path, found: statSync(join(root, path)) }))
+		.filter(({ found }) => found.isFile())
+		.map(({ path, found }) => `${path} ${found.mtimeMs} ${found.size}\n`)
+		.join('');
+}
+
+/** Where the state of a part's sources is kept. @param {string} name */
+const record = (name) => join(root, 'dist/.built', `${name}.txt`);
+
+/** Whether a part has been built of the sources as they are. @param {string} name */
+export function isBuilt(name) {
+	return existsSync(record(name)) && readFileSync(record(name), 'utf8') === stateOf(name);
+}
 
 /** @param {string[]} names */
 async function main(names) {
 	for (const name of names) {
-		const part = Object.entries(parts).find(([key]) => key === name)?.[1];
-		if (part === undefined) throw new Error(`build: no part '${name}'; there are ${Object.keys(parts).join(', ')}`);
 		const start = performance.now();
-		await part();
+		const { build } = partNamed(name);
+		const state = stateOf(name);
+		await rm(record(name), { force: true });
+		await build();
+		await mkdir(dirname(record(name)), { recursive: true });
+		await writeFile(record(name), state);
 		console.log(`${name}: ${((performance.now() - start) / 1000).toFixed(1)} s`);
 	}
 }

@@ -1,43 +1,48 @@
 #!/usr/bin/env node
 /**
- * Runs the tests: `node test/run.mjs [--filter TEXT] [--adapter NAME] [--timeout SECONDS] [--verbose] [--help]`.
+ * Runs the tests: `node test/run.mjs [FILE...] [--filter TEXT] [--adapter NAME] [--timeout SECONDS] [--verbose] [--watch] [--help]`.
  *
- * Bundles every test file, runs each in a process or a page, its own or one shared with its like, once for every place that
+ * Bundles every test file that has changed, runs each in a process or a page, its own or one shared with its like, once for every place that
  * its name asks for (see runner/bundle.mjs), several at a time. Ends with the line 'N passed, N failed'. A file that crashes, hangs, does not load or
  * has no test counts as a failure, and so does a machine on which no adapter is found.
  */
-import { rmSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { root } from '../build.mjs';
 import { BrowserRunner } from './runner/browser.mjs';
-import { bundleName, bundleTests, findTests, places, session } from './runner/bundle.mjs';
+import { useBuild } from './runner/built.mjs';
+import { findTests, inSessions, places } from './runner/bundle.mjs';
+import { BUNDLES, bundle } from './runner/cache.mjs';
 import { findEnvironments, QUICKLY_COMPILED, runInNode } from './runner/node.mjs';
+import { watch } from './runner/watch.mjs';
 
 /** @typedef {import('./runner/node.mjs').Report} Report */
 
-const USAGE = `npm test -- [options]
+const USAGE = `npm test -- [options] [FILE...]
 
+  FILE               only these test files, by their paths below test/
   --filter TEXT      only test files whose path holds TEXT
   --adapter NAME     only on cpu, lavapipe, swiftshader, chromium, wgpu, gpu-plan, wgpu-plan or gpu
   --timeout SECONDS  how long a file may take (default 900)
   --verbose          what the tests print, also of those that passed
+  --watch            goes on until Ctrl-C, and runs again what a change touches; without --filter or FILE it waits for the first
   --help             this text`;
 
 function readOptions() {
 	try {
-		const { values } = parseArgs({
+		const { values, positionals } = parseArgs({
+			allowPositionals: true,
 			options: {
 				filter: { type: 'string', default: '' },
 				adapter: { type: 'string' },
 				timeout: { type: 'string', default: '900' },
 				verbose: { type: 'boolean', default: false },
+				watch: { type: 'boolean', default: false },
 				help: { type: 'boolean', default: false },
 			},
 		});
 		if (!(Number(values.timeout) > 0)) throw new Error(`--timeout ${values.timeout} must be a number of seconds above 0`);
-		return values;
+		return { ...values, only: positionals.map((path) => path.replace(/^(\.\/)?test\//, '')) };
 	} catch (error) {
 		console.error(`test: ${error instanceof Error ? error.message : error}; see --help`);
 		process.exit(2);
@@ -52,13 +57,22 @@ if (options.help) {
 const timeout = Number(options.timeout) * 1000;
 const started = performance.now();
 
-const files = (await findTests()).filter((file) => file.includes(options.filter));
+/** @returns {Promise<string[]>} the test files that the options choose */
+async function chosenFiles() {
+	const all = await findTests();
+	const unknown = options.only.find((file) => !all.includes(file));
+	if (unknown !== undefined) {
+		console.error(`test: there is no test file '${unknown}' below test/`);
+		process.exit(2);
+	}
+	return all.filter((file) => file.includes(options.filter) && (options.only.length === 0 || options.only.includes(file)));
+}
+
+if (options.watch) await watch(chosenFiles, options);
+const files = await chosenFiles();
 const isNamed = options.adapter !== undefined;
 const wanted = (/** @type {string} */ name) => !isNamed || options.adapter === name;
 const browser = new BrowserRunner();
-// A folder for this run alone, so that two runs do not overwrite each other's bundles.
-const bundles = join(root, `dist/test/${process.pid}`);
-process.on('exit', () => rmSync(bundles, { recursive: true, force: true }));
 /** Sums by environment. @type {Map<string, { adapter: string, files: number, passed: number, failed: number, seconds: number }>} */
 const totals = new Map();
 let failures = 0;
@@ -72,83 +86,162 @@ function fail(message) {
 /** @param {string} name @param {string} adapter */
 function open(name, adapter) {
 	totals.set(name, { adapter, files: 0, passed: 0, failed: 0, seconds: 0 });
+	console.log(`${name}: ${adapter}`);
 }
 
 /**
- * Bundles files and gives back those that could be.
+ * A piece of work for a lane: files that share a process or page.
+ *
+ * @typedef {{ environment: string, files: readonly string[], run: (onReport: (report: Report) => void) => Promise<void> }} Job
+ */
+
+/** Those that wait to be run, while others may still be planned. */
+class Jobs {
+	/** @type {Job[]} */
+	#jobs = [];
+	/** @type {((job: Job | undefined) => void)[]} */
+	#waiting = [];
+	#isComplete = false;
+
+	/** @param {readonly Job[]} jobs */
+	add(jobs) {
+		for (const job of jobs) {
+			const take = this.#waiting.shift();
+			if (take === undefined) this.#jobs.push(job);
+			else take(job);
+		}
+	}
+
+	/** There will be no others. */
+	complete() {
+		this.#isComplete = true;
+		for (const take of this.#waiting.splice(0)) take(undefined);
+	}
+
+	/** @returns {Promise<Job | undefined>} undefined when all have been taken */
+	async next() {
+		return (
+			this.#jobs.shift() ??
+			(this.#isComplete
+				? undefined
+				: await new Promise((/** @type {(job: Job | undefined) => void} */ take) => this.#waiting.push(take)))
+		);
+	}
+}
+
+const inNode = new Jobs();
+const inBrowser = new Jobs();
+
+/**
+ * Bundles files and gives the paths of those that could be.
  *
  * @param {'node' | 'browser'} platform
  * @param {string[]} files
  */
-async function bundle(platform, files) {
-	const broken = files.length > 0 ? await bundleTests(platform, files, join(bundles, platform)) : new Map();
+async function bundled(platform, files) {
+	const { paths, broken } = await bundle(platform, files);
 	for (const [file, reason] of broken) fail(`${file} does not bundle for ${platform}: ${reason}`);
-	return files.filter((file) => !broken.has(file));
+	return paths;
 }
 
-async function planNode() {
-	const needed = files.some((file) => places(file).adapters);
-	const environments = needed
-		? (await findEnvironments()).filter(({ name, onRequest }) => wanted(name) && (isNamed || !onRequest))
-		: [];
-	if (needed && environments.length === 0 && options.adapter !== 'cpu' && options.adapter !== 'chromium') {
-		fail(`Node: no WebGPU adapter ${options.adapter === undefined ? 'on this machine' : `'${options.adapter}'`}`);
-	}
-	// The longest files are among those that need no adapter: they go first, so that none is left for the end alone.
-	if (wanted('cpu')) environments.unshift({ name: 'cpu', adapter: 'Node alone', env: {} });
-	const onAdapter = (/** @type {string} */ file) => places(file).adapters;
-	const used = files.filter((file) => places(file).node && environments.some(({ name }) => onAdapter(file) === (name !== 'cpu')));
-	const bundled = await bundle('node', used);
-	const fastest = environments.find(({ name }) => name !== 'cpu');
-	return environments.flatMap((environment) => {
-		const { name, adapter, onlyProofs = false } = environment;
-		const isMissing = (/** @type {string} */ file) =>
-			(places(file).onlyFastest && name !== fastest?.name) ||
-			(onlyProofs && (!places(file).proof || (places(file).slowProof && !isNamed)));
-		const own = bundled.filter((file) => onAdapter(file) === (name !== 'cpu') && !isMissing(file));
-		if (own.length > 0) open(name, adapter);
-		return inSessions(own).map((fellows) => ({
-			environment: name,
-			files: fellows,
-			run: (/** @type {(report: Report) => void} */ onReport) => {
-				const paths = fellows.map((file) => join(bundles, 'node', bundleName(file)));
-				const quickly = fellows.every((file) => places(file).mostlyCompiles) ? QUICKLY_COMPILED : {};
-				return runInNode(paths, { ...environment, env: { ...environment.env, ...quickly } }, timeout, onReport);
-			},
-		}));
+const onAdapter = (/** @type {string} */ file) => places(file).adapters;
+
+/**
+ * @param {Pick<import('./runner/node.mjs').NodeEnvironment, 'onlyProofs'>} environment
+ * @param {boolean} isFastest
+ */
+function filesFor({ onlyProofs = false }, isFastest) {
+	return files.filter((file) => {
+		const { adapters, onlyFastest, proof, slowProof } = places(file);
+		if (!adapters || (onlyFastest && !isFastest)) return false;
+		return !onlyProofs || (proof && !(slowProof && !isNamed));
 	});
 }
 
+/** Adapters are looked for while the bundles are made; what needs none does not wait for them. */
+async function planNode() {
+	const alone = wanted('cpu') ? files.filter((file) => places(file).node && !onAdapter(file)) : [];
+	const isNeeded = (
+		/** @type {Pick<import('./runner/node.mjs').NodeEnvironment, 'name' | 'onlyProofs' | 'onRequest'>} */ environment,
+	) => wanted(environment.name) && (isNamed || !environment.onRequest) && filesFor(environment, true).length > 0;
+	const needsAdapter = options.adapter !== 'cpu' && options.adapter !== 'chromium' && files.some(onAdapter);
+	const environments = needsAdapter ? findEnvironments(isNeeded) : [];
+	const bundles = bundled('node', [...alone, ...(needsAdapter ? files.filter(onAdapter) : [])]);
+	const added = [addJobs({ name: 'cpu', adapter: 'Node alone', env: {} }, alone, bundles)];
+	let found = 0;
+	for await (const environment of environments) added.push(addJobs(environment, filesFor(environment, found++ === 0), bundles));
+	await Promise.all(added);
+	if (needsAdapter && found === 0) {
+		fail(`Node: no WebGPU adapter ${options.adapter === undefined ? 'on this machine' : `'${options.adapter}'`}`);
+	}
+}
+
 /**
- * Files that share a process or page, together: those sessions first, because they are long.
- *
- * @param {readonly string[]} all
+ * @param {import('./runner/node.mjs').NodeEnvironment} environment
+ * @param {readonly string[]} own
+ * @param {Promise<Map<string, string>>} bundles
  */
-function inSessions(all) {
-	/** @type {Map<string, string[]>} */
-	const sessions = new Map();
-	for (const file of all) sessions.set(session(file), [...(sessions.get(session(file)) ?? []), file]);
-	return [...sessions.values()].sort((a, b) => b.length - a.length);
+async function addJobs(environment, own, bundles) {
+	const paths = await bundles;
+	const { name, adapter } = environment;
+	const whole = own.filter((file) => paths.has(file));
+	if (whole.length === 0) return;
+	open(name, adapter);
+	const jobs = inSessions(whole).map((fellows) => ({
+		environment: name,
+		files: fellows,
+		run: (/** @type {(report: Report) => void} */ onReport) => {
+			const bundles = fellows.map((file) => join(BUNDLES, paths.get(file) ?? ''));
+			const quickly = fellows.every((file) => places(file).mostlyCompiles) ? QUICKLY_COMPILED : {};
+			return runInNode(bundles, { ...environment, env: { ...environment.env, ...quickly } }, timeout, onReport);
+		},
+	}));
+	inNode.add(jobs.filter((job) => !job.files.some(runsBuild)));
+	const others = jobs.filter((job) => job.files.some(runsBuild));
+	if (others.length > 0 && (await isBuilt())) inNode.add(others);
+}
+
+const runsBuild = (/** @type {string} */ file) => places(file).built;
+
+/** @type {Promise<boolean> | undefined} */
+let building;
+
+/** Whether there is an up-to-date build for the tests that run it. */
+function isBuilt() {
+	building ??= useBuild().then(
+		() => true,
+		(error) => {
+			fail(`npm run build does not succeed: ${error.stderr || error.message}`);
+			return false;
+		},
+	);
+	return building;
 }
 
 async function planBrowser() {
-	const bundled = await bundle('browser', wanted('chromium') ? files.filter((file) => places(file).chromium) : []);
-	if (bundled.length === 0) return [];
-	await browser.start(join(bundles, 'browser'));
+	const paths = await bundled('browser', wanted('chromium') ? files.filter((file) => places(file).chromium) : []);
+	if (paths.size === 0) return;
+	await browser.start(BUNDLES);
 	const adapter = await browser.probe().catch((error) => {
 		console.log(error.message);
 		return '';
 	});
 	if (adapter === '') {
 		fail('Chromium: it did not start, or has no WebGPU adapter');
-		return [];
+		return;
 	}
 	open('chromium', adapter);
-	return inSessions(bundled).map((fellows) => ({
+	const jobs = inSessions([...paths.keys()]).map((fellows) => ({
 		environment: 'chromium',
 		files: fellows,
-		run: (/** @type {(report: Report) => void} */ onReport) => browser.run(fellows.map(bundleName), timeout, onReport),
+		run: (/** @type {(report: Report) => void} */ onReport) =>
+			browser.run(
+				fellows.map((file) => paths.get(file) ?? ''),
+				timeout,
+				onReport,
+			),
 	}));
+	inBrowser.add(jobs);
 }
 
 /**
@@ -161,7 +254,7 @@ function withoutMarks(output) {
 	return lines.join('\n').trim();
 }
 
-/** @param {{ environment: string, files: readonly string[], run: (onReport: (report: Report) => void) => Promise<void> }} job */
+/** @param {Job} job */
 async function perform({ environment, files, run }) {
 	let start = performance.now();
 	let done = 0;
@@ -198,22 +291,19 @@ function account(environment, file, { outcome, problem, output }, seconds) {
 	if (printed !== '' && (failed > 0 || options.verbose)) console.log(`  it printed:\n${printed.replace(/^/gm, '    ')}\n`);
 }
 
-const inNode = await planNode();
-const inBrowser = await planBrowser();
-for (const [name, { adapter }] of totals) console.log(`${name}: ${adapter}`);
+/** @param {Jobs} jobs */
+async function performAll(jobs) {
+	for (let job = await jobs.next(); job !== undefined; job = await jobs.next()) await perform(job);
+}
 
 // Pages share one browser, which does not survive a page that hangs, so they go one after another. One job more than there are
 // processors: software adapters compile on one thread, and a test waits while they do.
 const lanes = Math.min(availableParallelism(), 8) + 1;
-const performRest = async () => {
-	for (let job = inNode.shift(); job !== undefined; job = inNode.shift()) await perform(job);
-};
 await Promise.all([
-	(async () => {
-		for (const job of inBrowser) await perform(job);
-		await performRest();
-	})(),
-	...Array.from({ length: lanes - 1 }, performRest),
+	planNode().finally(() => inNode.complete()),
+	planBrowser().finally(() => inBrowser.complete()),
+	performAll(inBrowser).then(() => performAll(inNode)),
+	...Array.from({ length: lanes - 1 }, () => performAll(inNode)),
 ]);
 await browser.close();
 

@@ -2,7 +2,6 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
-import { launchChromium } from '../../adapters/chromium.mjs';
 import { serve } from '../../examples/serve.mjs';
 
 export class BrowserRunner {
@@ -19,7 +18,11 @@ export class BrowserRunner {
 
 	/** The browser, a new one when the last has crashed. */
 	async #open() {
-		if (this.#browser === undefined || !(await this.#browser).isConnected()) this.#browser = launchChromium();
+		if (this.#browser === undefined || !(await this.#browser).isConnected()) {
+			// It takes a second to load, which runs without a browser need not wait for.
+			const { launchChromium } = await import('../../adapters/chromium.mjs');
+			this.#browser = launchChromium();
+		}
 		return this.#browser;
 	}
 

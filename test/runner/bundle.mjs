@@ -12,6 +12,8 @@ import { forBrowser, forNode, root, withSources } from '../../build.mjs';
  * - `.browser.test.ts`: in Chromium;
  * - any other `.test.ts`: in Node once, without an adapter.
  *
+ * Those of the examples' programs and pages and of the documentation run what `npm run build` makes.
+ *
  * Files of the first kind in `parity`, `random` and `golden` are proofs: they try kernels on many inputs. Those of attention are slow where
  * the adapter has no subgroups or hides that it is software: lavapipe compiles the kernels that it then runs for half a minute each.
  * Proofs and the tests in `float16` spend most of their time in compiling kernels, which then compute little.
@@ -30,7 +32,20 @@ export function places(file) {
 		proof: everywhere && /^(parity|random|golden)\//.test(file),
 		slowProof: /^((parity|random)\/attention|golden\/gpt2)/.test(file),
 		mostlyCompiles: everywhere && /^(parity|random|golden|float16)\//.test(file),
+		built: /^(docs|terminal)\.|^examples\/(programs|pages|\w+-page)\./.test(file),
 	};
+}
+
+/**
+ * Files that share a process or page, together: those sessions first, because they are long.
+ *
+ * @param {readonly string[]} files
+ */
+export function inSessions(files) {
+	/** @type {Map<string, string[]>} */
+	const sessions = new Map();
+	for (const file of files) sessions.set(session(file), [...(sessions.get(session(file)) ?? []), file]);
+	return [...sessions.values()].sort((a, b) => b.length - a.length);
 }
 
 /**
@@ -39,7 +54,7 @@ export function places(file) {
  *
  * @param {string} file
  */
-export function session(file) {
+function session(file) {
 	const [, family] = /^(?:parity|random)\/(\w+)\.gpu\.test\.ts$/.exec(file) ?? [];
 	if (family === undefined) return file;
 	const fellows = SESSIONS.find((families) => families.includes(family));
@@ -53,10 +68,25 @@ const SESSIONS = [
 	['matmul', 'conv', 'pool', 'attention', 'rnn', 'embedding', 'layout', 'random'],
 ];
 
-/** All test files by their path under test/, sorted. */
+/** Proofs that differ in their family alone: the family.ts of each folder gives a test file for every family, with a name of this end. */
+const FAMILY_PROOFS = { parity: '.gpu.test.ts', gradients: '.test.ts' };
+
+/** The code of the test files that a folder's family.ts gives, by their paths under test/. @type {Map<string, string>} */
+const generated = new Map();
+for (const [folder, end] of Object.entries(FAMILY_PROOFS)) {
+	for (const family of SESSIONS.flat()) {
+		const imports = `import('./test/${folder}/family'), import('./test/ops/${family}')`;
+		generated.set(
+			`${folder}/${family}${end}`,
+			`Promise.all([${imports}]).then(([{ prove }, { ${family} }]) => prove(${family}))`,
+		);
+	}
+}
+
+/** All test files by their path under test/, sorted: those that are there, and those that are generated. */
 export async function findTests() {
 	const files = await readdir(join(root, 'test'), { recursive: true });
-	return files.filter((file) => file.endsWith('.test.ts')).sort();
+	return [...files.filter((file) => file.endsWith('.test.ts')), ...generated.keys()].sort();
 }
 
 /** @param {string} file a path under test/ */
@@ -71,7 +101,7 @@ const entries = {
 	setup(build) {
 		build.onResolve({ filter: /^entry:/ }, ({ path }) => ({ path: path.slice('entry:'.length), namespace: 'entry' }));
 		build.onLoad({ filter: /.*/, namespace: 'entry' }, ({ path }) => ({
-			contents: `import { runTests } from './test/runner/outcome';\nexport const run = () => runTests(() => import('./test/${path}'));\n`,
+			contents: `import { runTests } from './test/runner/outcome';\nexport const run = () => runTests(() => ${generated.get(path) ?? `import('./test/${path}')`});\n`,
 			resolveDir: root,
 		}));
 		const observed = join(root, 'test/runner/uvu.ts');
@@ -83,7 +113,8 @@ const entries = {
  * @param {'node' | 'browser'} platform
  * @param {readonly string[]} files
  * @param {string} outdir
- * @returns {Promise<Map<string, string>>} the files that could not be bundled, with the reason; the others are there
+ * @returns {Promise<{ broken: Map<string, string>, metafile: esbuild.Metafile }>} the files that could not be bundled, with the reason;
+ * and what the others, which are there, are made of
  */
 export async function bundleTests(platform, files, outdir) {
 	const options = platform === 'node' ? forNode : forBrowser;
@@ -97,17 +128,20 @@ export async function bundleTests(platform, files, outdir) {
 			outdir,
 			write,
 			logLevel: 'silent',
+			metafile: true,
 		});
 	/** @type {Map<string, string>} */
 	const broken = new Map();
 	try {
-		await build(files, true);
+		const { metafile } = await build(files, true);
+		return { broken, metafile };
 	} catch {
 		for (const file of files) {
 			await build([file], false).catch((error) => broken.set(file, error.message));
 		}
 		const whole = files.filter((file) => !broken.has(file));
-		if (whole.length > 0) await build(whole, true);
+		if (whole.length === 0) return { broken, metafile: { inputs: {}, outputs: {} } };
+		const { metafile } = await build(whole, true);
+		return { broken, metafile };
 	}
-	return broken;
 }

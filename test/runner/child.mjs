@@ -12,6 +12,9 @@ Object.assign(globalThis, {
 	WGRAD_ADAPTER: process.env.WGRAD_ADAPTER,
 	testStarted: (/** @type {string} */ running) => send({ running }),
 });
+// The runner was ended: nobody hears of the rest.
+process.on('disconnect', () => process.exit(1));
+process.channel?.unref();
 await chooseAdapter();
 for (const bundle of process.argv.slice(2)) {
 	const { run } = await import(pathToFileURL(bundle).href);

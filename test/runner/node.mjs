@@ -34,15 +34,19 @@ const EXIT_MILLISECONDS = 20_000;
 /** Node's exit code for a top-level await that is left with nothing to wake it. */
 const NEVER_SETTLED = 13;
 
+/** Adapters that are others in disguise: see WGRAD_DISGUISE in adapter.mjs. */
+const DISGUISES = { lavapipe: { name: 'gpu-plan', onRequest: false }, wgpu: { name: 'wgpu-plan', onRequest: true } };
+
 /**
- * The adapters of this machine, the fastest first:
+ * The adapters of this machine, the fastest first, each as soon as it and those before it have been found:
  * - gpu, lavapipe, swiftshader: as Dawn in Node finds them;
  * - wgpu: lavapipe as Deno finds it, whose WebGPU is Firefox's;
  * - gpu-plan, wgpu-plan: lavapipe, which hides that it is software, so that launchers choose the kernels that GPUs run.
  *
- * @returns {Promise<NodeEnvironment[]>}
+ * @param {(environment: Pick<NodeEnvironment, 'name' | 'onlyProofs' | 'onRequest'>) => boolean} isWanted others are not looked for
+ * @returns {AsyncGenerator<NodeEnvironment>}
  */
-export async function findEnvironments() {
+export async function* findEnvironments(isWanted = () => true) {
 	const lavapipe = findLavapipe();
 	const swiftshader = await findSwiftShader();
 	const deno = findDeno();
@@ -53,21 +57,20 @@ export async function findEnvironments() {
 	if (lavapipe !== undefined && deno !== undefined) {
 		candidates.push({ name: 'wgpu', env: { VK_DRIVER_FILES: lavapipe }, deno, onlyProofs: true });
 	}
-	const probed = await Promise.all(candidates.map(async (candidate) => ({ ...candidate, adapter: await probe(candidate) })));
-	const found = probed.filter(
-		({ name, adapter }) => adapter !== '' && !(name === 'gpu' && /llvmpipe|swiftshader/i.test(adapter)),
-	);
-	const disguised = (/** @type {string} */ of, /** @type {string} */ name, /** @type {boolean} */ onRequest) =>
-		found
-			.filter((environment) => environment.name === of)
-			.map(({ env, ...rest }) => ({
-				...rest,
-				name,
-				env: { ...env, WGRAD_DISGUISE: '1' },
-				onlyProofs: true,
-				onRequest,
-			}));
-	return [...found, ...disguised('lavapipe', 'gpu-plan', false), ...disguised('wgpu', 'wgpu-plan', true)];
+	const disguise = (/** @type {Omit<NodeEnvironment, 'adapter'>} */ { name, env, ...rest }) =>
+		Object.entries(DISGUISES)
+			.filter(([of]) => of === name)
+			.map(([, own]) => ({ ...rest, ...own, env: { ...env, WGRAD_DISGUISE: '1' }, onlyProofs: true }));
+	const needed = candidates.filter((candidate) => [candidate, ...disguise(candidate)].some(isWanted));
+	const probed = needed.map((candidate) => ({ candidate, adapter: probe(candidate) }));
+	const disguised = [];
+	for (const { candidate, adapter: found } of probed) {
+		const adapter = await found;
+		if (adapter === '' || (candidate.name === 'gpu' && /llvmpipe|swiftshader/i.test(adapter))) continue;
+		if (isWanted(candidate)) yield { ...candidate, adapter };
+		for (const environment of disguise(candidate)) disguised.push({ ...environment, adapter });
+	}
+	yield* disguised.filter(isWanted);
 }
 
 /**

@@ -106,9 +106,13 @@ function add(sums, counts) {
 }
 
 const { outfile, campaigns } = await bundle();
-const adapters = (await findEnvironments()).filter(({ name }) =>
+/** @type {NodeEnvironment[]} */
+const adapters = [];
+for await (const environment of findEnvironments(({ name }) =>
 	options.adapter === undefined ? ADAPTERS.includes(name) : name === options.adapter,
-);
+)) {
+	adapters.push(environment);
+}
 const host = { name: 'cpu', adapter: 'Node alone', env: {} };
 const jobs = Object.entries(campaigns)
 	.filter(([name]) => name.includes(options.only))

@@ -1,8 +1,0 @@
-import { test } from 'uvu';
-import { norm } from '../ops/norm';
-import { proveGradients } from '../proofs/gradients';
-import { proveRefusals } from '../proofs/refusals';
-
-proveGradients(norm);
-proveRefusals(norm, 'cpu');
-test.run();

@@ -1,0 +1,13 @@
+/** Proofs on WebGPU of one family by its samples. The runner makes parity/<family>.gpu.test.ts of it: see runner/bundle.mjs. */
+import { test } from 'uvu';
+import type { OpEntry } from '../ops/database';
+import { startDevice } from '../proofs/device';
+import { proveParity } from '../proofs/parity';
+import { proveRefusals } from '../proofs/refusals';
+
+export function prove(entries: readonly OpEntry[]): void {
+	test.before(startDevice);
+	proveParity(entries);
+	proveRefusals(entries, 'webgpu');
+	test.run();
+}
