@@ -6,6 +6,7 @@ import { currentOperation } from '../../core/operation';
 import type { Shape } from '../../core/shape';
 import type { Backend, Kernels, Storage } from '../contract';
 import { type CommandOptions, Commands, type LaunchRecord } from './commands';
+import { debugTopics, LaunchPrinter } from './debug';
 import { type DeviceOptions, openDevice } from './device';
 import { Failures } from './failures';
 import { IndexReports } from './indexReports';
@@ -76,6 +77,8 @@ class Runtime implements WebGPUBackend {
 	private readonly commands: Commands;
 	private readonly storages: Memory;
 	private readonly batchLaunches: number;
+	/** With WGRAD_DEBUG=launches. */
+	private readonly printer: LaunchPrinter | undefined;
 	private bytesUploaded = 0;
 	private bytesRead = 0;
 
@@ -89,8 +92,19 @@ class Runtime implements WebGPUBackend {
 		this.limits = gpuDevice.limits;
 		this.batchLaunches = options.batchLaunches ?? 64;
 		const patience = new Patience(info.isSoftware);
-		this.pipelines = new Pipelines(gpuDevice, this.failures, patience, options.pipelineCap ?? 1024, () =>
-			this.commands.waiting.drain(),
+		const debug = debugTopics();
+		const shown = new Set<string>();
+		const showSource = (key: string, code: string) => {
+			if (!shown.has(key)) console.log(`wgrad: ${key}\n${code}`);
+			shown.add(key);
+		};
+		this.pipelines = new Pipelines(
+			gpuDevice,
+			this.failures,
+			patience,
+			options.pipelineCap ?? 1024,
+			() => this.commands.waiting.drain(),
+			debug.has('wgsl') ? showSource : undefined,
 		);
 		const reports = new IndexReports(gpuDevice, this.failures, this);
 		this.commands = new Commands(gpuDevice, this.pipelines, this.failures, patience, reports, {
@@ -98,6 +112,12 @@ class Runtime implements WebGPUBackend {
 			...options,
 			batchLaunches: this.batchLaunches,
 		});
+		if (debug.has('launches')) {
+			const printer = new LaunchPrinter(gpuDevice, this.batchLaunches);
+			this.printer = printer;
+			this.commands.log = printer.log;
+			this.commands.onLaunch = (record) => printer.print(record, this.commands.log === printer.log);
+		}
 		this.storages = new Memory(gpuDevice, this.failures, this.commands, options);
 		this.gpu = {
 			launch: (record: unknown) => this.commands.launch(record as AnyLaunch),
@@ -216,7 +236,8 @@ class Runtime implements WebGPUBackend {
 	}
 
 	async profile<T>(fn: () => T | Promise<T>): Promise<Profile<T>> {
-		if (this.commands.log !== undefined) throw new ArgumentError('profile: another profile is under way');
+		const usual = this.printer?.log;
+		if (this.commands.log !== usual) throw new ArgumentError('profile: another profile is under way');
 		await this.sync();
 		const before = this.counters();
 		const log = new LaunchLog(this.gpuDevice, this.batchLaunches);
@@ -227,7 +248,7 @@ class Runtime implements WebGPUBackend {
 			result = await fn();
 			await this.sync();
 		} finally {
-			this.commands.log = undefined;
+			this.commands.log = usual;
 		}
 		const wallMs = performance.now() - start;
 		await log.finish();
@@ -260,6 +281,7 @@ class Runtime implements WebGPUBackend {
 	async destroy(): Promise<void> {
 		const message = `the WebGPU device was shut down; call await init() for a new one, or await init({ device: 'cpu' }) to go on there`;
 		this.commands.stop(new DeviceLostError(message, 'destroyed'));
+		this.printer?.finish();
 		this.gpuDevice.removeEventListener('uncapturederror', this.onUncapturedError);
 		if (this.owned) this.gpuDevice.destroy();
 		else this.storages.trim(0);

@@ -75,6 +75,8 @@ export class Pipelines {
 		private readonly cap: number,
 		/** Called whenever one is compiled or has failed. */
 		private readonly onSettled: () => void,
+		/** Sees the source of each one that is made. */
+		private readonly onSource?: (key: string, code: string) => void,
 	) {}
 
 	/** The pipeline of a kernel's variant; a new one begins to compile. Throws when it is known not to compile. */
@@ -107,6 +109,7 @@ export class Pipelines {
 		const words = 'layout' in kernel ? (kernel as unknown as Kernel).layout.words : 0;
 		if (words > SLOT_WORDS) throw new ArgumentError(`${key}: ${words} parameter words; a launch carries ${SLOT_WORDS}`);
 		const source = kernel.source(variant);
+		this.onSource?.(key, source.code);
 		const layout = this.layoutFor(source.bindings);
 		// An error of the module is the pipeline's too, which rejects: the scope keeps it from being reported twice.
 		this.device.pushErrorScope('validation');

@@ -49,6 +49,8 @@ export class LaunchLog {
 	constructor(
 		private readonly device: GPUDevice,
 		batchLaunches: number,
+		/** Gets the times of each batch, in the order of the batches. */
+		private readonly onTimes?: (times: readonly number[]) => void,
 	) {
 		if (device.features.has('timestamp-query')) {
 			const count = 2 * batchLaunches;
@@ -92,7 +94,12 @@ export class LaunchLog {
 	/** The batch has been submitted. */
 	submitted(): void {
 		const { staging } = this;
-		if (staging !== undefined) this.reports.push(this.collect(staging, this.reported));
+		if (staging !== undefined) {
+			const report = this.collect(staging, this.reported, this.reports.at(-1));
+			// Where nobody waits for the times, nobody needs to hear that the device was lost.
+			report.catch(() => {});
+			this.reports.push(report);
+		}
 		this.staging = undefined;
 		this.reported = this.launches.length;
 	}
@@ -123,16 +130,19 @@ export class LaunchLog {
 		return [...rows.values()].sort((a, b) => b.ms - a.ms);
 	}
 
-	private async collect(staging: GPUBuffer, first: number): Promise<void> {
+	private async collect(staging: GPUBuffer, first: number, before: Promise<void> | undefined): Promise<void> {
 		await staging.mapAsync(MAP_MODE_READ);
+		await before;
 		const stamps = new BigUint64Array(staging.getMappedRange());
 		this.stamps.push(...stamps);
-		for (let i = 0; i < stamps.length / 2; i++) {
+		const count = stamps.length / 2;
+		for (let i = 0; i < count; i++) {
 			const nanoseconds = Number(stamps[2 * i + 1]! - stamps[2 * i]!);
 			// Drivers may reset their clock between passes: such a launch counts as unmeasured.
 			this.times[first + i] = Math.max(0, nanoseconds) / 1e6;
 		}
 		staging.destroy();
+		this.onTimes?.(this.times.slice(first, first + count));
 	}
 }
 
