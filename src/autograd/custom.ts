@@ -3,7 +3,7 @@ import { ArgumentError } from '../core/errors';
 import type { Shape } from '../core/shape';
 import { Tensor, viewOf } from '../tensor';
 import { zeroGradient } from './gradients';
-import { recordMany } from './tape';
+import { defineOperation } from './operation';
 import { CUSTOM, noteView } from './views';
 
 /** What `forward` and `backward` of one call share. */
@@ -49,59 +49,89 @@ export function customOp<A extends unknown[], R extends Tensor | readonly Tensor
 	const run = (...inputs: A): R => {
 		const tensors = inputs.filter((input): input is A[number] & Tensor => input instanceof Tensor);
 		if (tensors.length === 0) throw new ArgumentError(`${name}: at least one argument must be a Tensor`);
-		const places = inputs.flatMap((input, i) => (input instanceof Tensor ? [i] : []));
-		const notes: Record<string, unknown> = {};
-		let kept: readonly Tensor[] = [];
-		let shapes: readonly Shape[] = [];
-		let single = true;
-		const needs = inputs.map((input) => input instanceof Tensor && input.requiresGrad);
-		const context = (saved: readonly Tensor[], needsInputGrad: readonly boolean[]): OperationContext =>
-			Object.assign(notes, {
-				saved,
-				needsInputGrad,
-				saveForBackward(...list: Tensor[]) {
-					kept = list;
-				},
-			});
-		const outputs = recordMany({
-			name,
-			inputs: tensors,
-			forward: () => {
-				const result = operation.forward(context([], needs), ...inputs);
-				single = result instanceof Tensor;
-				const list = (result instanceof Tensor ? [result] : result) as readonly Tensor[];
-				if (!Array.isArray(list) || !list.every((output) => output instanceof Tensor))
-					throw new ArgumentError(`${name}: forward must return a Tensor or an array of Tensors`);
-				shapes = list.map((output) => output.shape);
-				// An input that is returned as it is must not change its place on the tape.
-				return list.map((output) =>
-					tensors.includes(output) ? viewOf(output, output.shape, output.strides, output.offset) : output,
-				);
-			},
-			save: () => kept,
-			vjp: (gradients, saved, wanted) => {
-				const needed = inputs.map((_, i) => wanted[places.indexOf(i)] ?? false);
-				const filled = gradients.map(
-					(gradient, i) => gradient ?? zeroGradient(shapes[i]!, gradients.find((given) => given !== null)!),
-				);
-				const result = operation.backward(context(saved, needed), ...filled);
-				const list = result === null || result instanceof Tensor ? [result] : result;
-				if (!Array.isArray(list) || !list.every((found) => found === null || found instanceof Tensor))
-					throw new ArgumentError(`${name}: backward must return a Tensor, null, or an array of them`);
-				if (list.length !== inputs.length && !(list.length === 1 && tensors.length === 1)) {
-					throw new ArgumentError(
-						`${name}: backward returned ${list.length} gradients for ${inputs.length} arguments of forward`,
-					);
-				}
-				return places.map((place, i) => (list.length === inputs.length ? list[place]! : list[i]!));
-			},
-		});
+		const call = new Call(operation as unknown as AnyOperation, inputs);
+		const outputs = callOperation(tensors, call, { name });
 		outputs.forEach((output, i) => {
 			const twin = [...tensors, ...outputs.slice(0, i)].find((other) => !other.isDisposed && other.storage === output.storage);
 			if (twin !== undefined) noteView(output, twin, CUSTOM);
 		});
-		return (single ? outputs[0]! : outputs) as R;
+		return (call.isSingle ? outputs[0]! : outputs) as R;
 	};
 	// Messages, gradcheck's among them, name a function by its name.
 	return Object.defineProperty(run, 'name', { value: name });
 }
+
+type AnyOperation = CustomOperation<unknown[], Tensor | readonly Tensor[]>;
+
+/** What is known of one call. */
+class Call {
+	/** The arguments, until `forward` has run. */
+	inputs: readonly unknown[];
+	readonly count: number;
+	/** Which of the arguments are tensors. */
+	readonly places: readonly number[];
+	/** What `forward` keeps for `backward`, until the tape has it. */
+	kept: readonly Tensor[] = [];
+	shapes: readonly Shape[] = [];
+	isSingle = true;
+	readonly #notes: Record<string, unknown> = {};
+
+	constructor(
+		readonly operation: AnyOperation,
+		inputs: readonly unknown[],
+	) {
+		this.inputs = inputs;
+		this.count = inputs.length;
+		this.places = inputs.flatMap((input, i) => (input instanceof Tensor ? [i] : []));
+	}
+
+	context(saved: readonly Tensor[], needsInputGrad: readonly boolean[]): OperationContext {
+		return Object.assign(this.#notes, {
+			saved,
+			needsInputGrad,
+			saveForBackward: (...list: Tensor[]) => {
+				this.kept = list;
+			},
+		});
+	}
+}
+
+const callOperation = defineOperation({
+	name: 'customOp',
+	inputs: 'list',
+	outputs: 'list',
+	forward: (tensors, call: Call) => {
+		const { operation, inputs } = call;
+		call.inputs = [];
+		const needs = inputs.map((input) => input instanceof Tensor && input.requiresGrad);
+		const result = operation.forward(call.context([], needs), ...inputs);
+		call.isSingle = result instanceof Tensor;
+		const list = (result instanceof Tensor ? [result] : result) as readonly Tensor[];
+		if (!Array.isArray(list) || !list.every((output) => output instanceof Tensor))
+			throw new ArgumentError(`${operation.name ?? 'customOp'}: forward must return a Tensor or an array of Tensors`);
+		call.shapes = list.map((output) => output.shape);
+		// An input that is returned as it is must not change its place on the tape.
+		return list.map((output) =>
+			tensors.includes(output) ? viewOf(output, output.shape, output.strides, output.offset) : output,
+		) as readonly Tensor[];
+	},
+	saves: (call) => {
+		const { kept } = call;
+		call.kept = [];
+		return kept;
+	},
+	vjp: (gradients, saved, call, needs, name) => {
+		const { count, places, shapes, operation } = call;
+		const needed = Array.from({ length: count }, (_, i) => (needs[places.indexOf(i)] ?? null) !== null);
+		const filled = gradients.map(
+			(gradient, i) => gradient ?? zeroGradient(shapes[i]!, gradients.find((given) => given !== null)!),
+		);
+		const result = operation.backward(call.context(Object.values<Tensor>(saved), needed), ...filled);
+		const list = result === null || result instanceof Tensor ? [result] : result;
+		if (!Array.isArray(list) || !list.every((found) => found === null || found instanceof Tensor))
+			throw new ArgumentError(`${name}: backward must return a Tensor, null, or an array of them`);
+		if (list.length !== count && !(list.length === 1 && places.length === 1))
+			throw new ArgumentError(`${name}: backward returned ${list.length} gradients for ${count} arguments of forward`);
+		return places.map((place, i) => (list.length === count ? list[place]! : list[i]!));
+	},
+});

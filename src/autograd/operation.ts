@@ -103,8 +103,11 @@ export interface Definition<I extends InputNames, C extends string, A, R, O exte
 	readonly forward: (inputs: Inputs<I, C>, attributes: A, check?: IndexCheck) => R & Returned;
 	/** The names of several outputs, or 'list'. Those of integer dtypes never require a gradient. */
 	readonly outputs?: readonly O[] | 'list';
-	/** What the VJP reads of the inputs, the constants and what `forward` returns; a single output is named `output`. */
-	readonly saves?: readonly S[];
+	/**
+	 * What the VJP reads of the inputs, the constants and what `forward` returns; a single output is named `output`. Or a function that gives
+	 * what one call saves, where that is known only then.
+	 */
+	readonly saves?: readonly S[] | ((attributes: A) => readonly Tensor[]);
 	/** Whether an output that shares the memory of the only input is a view of it; or why recorded writes into it are refused. */
 	readonly view?: true | Hindrance;
 	/** The vector-Jacobian product, written in differentiable operations. */
@@ -142,6 +145,8 @@ export function defineOperation<
 }
 
 type Tensors = Readonly<Record<string | number, Tensor | Absent>>;
+type Keys = readonly (string | number)[];
+type Outputs = readonly (Tensor | Absent)[];
 type AnyInputs = Tensors | readonly Tensor[];
 type AnyVjp = (gradient: unknown, saved: unknown, attributes: unknown, needs: unknown, name: string) => Tensors | InputGradients;
 
@@ -152,7 +157,7 @@ interface AnyDefinition {
 	readonly constants?: readonly string[];
 	readonly forward: (inputs: AnyInputs, attributes: unknown, check?: IndexCheck) => Returned;
 	readonly outputs?: readonly string[] | 'list';
-	readonly saves?: readonly string[];
+	readonly saves?: readonly string[] | ((attributes: unknown) => readonly Tensor[]);
 	readonly view?: true | Hindrance;
 	readonly vjp: AnyVjp | typeof NO_GRADIENT;
 	readonly fusedVjp?: AnyVjp;
@@ -164,7 +169,7 @@ class OperationRule implements Rule<unknown> {
 	/** The names of the inputs, and of inputs and constants; null for a list. */
 	readonly #inputs: readonly string[] | null;
 	readonly #tensors: readonly string[] | null;
-	readonly #saves: readonly string[];
+	readonly #saves: readonly string[] | ((attributes: unknown) => readonly Tensor[]);
 	readonly #definition: AnyDefinition;
 
 	constructor(definition: AnyDefinition) {
@@ -175,11 +180,12 @@ class OperationRule implements Rule<unknown> {
 		this.#saves = saves;
 	}
 
+	// No closures here: all variables of a function that makes one live on the heap.
 	run(given: AnyInputs, attributes: unknown, options?: CallOptions): unknown {
-		const { forward, vjp } = this.#definition;
-		const name = options?.name ?? this.#definition.name;
+		const definition = this.#definition;
+		const name = options?.name ?? definition.name;
 		const inputs = given as Tensors;
-		const keys = this.#inputs ?? (given as readonly Tensor[]).map((_, i) => i);
+		const keys = this.#inputs ?? numbersOf(given as readonly Tensor[]);
 		for (const key of this.#tensors ?? keys) {
 			const tensor = inputs[key];
 			if (tensor != null) requireDevice(currentOperation() || name, tensor);
@@ -187,34 +193,39 @@ class OperationRule implements Rule<unknown> {
 		const outermost = enterOperation(name);
 		const scope = openScope();
 		const mode = setGradEnabled(false);
-		let outputs: readonly (Tensor | Absent)[] = [];
+		let outputs: Outputs = [];
 		try {
-			const returned = forward(given, attributes, options?.check);
+			const returned = definition.forward(given, attributes, options?.check);
 			setGradEnabled(mode);
 			outputs = this.#outputsOf(returned);
 			if (isWatching()) for (const output of outputs) if (output != null) observe('forward', name, output, callerStack());
 			this.#noteViews(outputs, inputs[keys[0]!], attributes, name);
-			if (mode && vjp !== NO_GRADIENT && outputs.some(isFloatingTensor) && anyRequires(name, inputs, keys)) {
-				const edges = keys.map((key) => inputs[key]?.edge ?? null);
-				const node = new TapeNode(name, edges, outputs.map(info), this, attributes);
-				outputs.forEach((output, index) => {
-					if (output != null && isFloating(output.dtype)) output.edge = { node, index };
-				});
-				if (this.#saves.length > 0) node.save(this.#saves.map((saved) => this.#find(saved, inputs, returned)));
-				onNodeCreated(node);
-			}
-			if (returned instanceof Tensor || Array.isArray(returned) || this.#definition.outputs !== undefined) return returned;
+			if (mode && definition.vjp !== NO_GRADIENT && anyFloating(outputs) && anyRequires(name, inputs, keys))
+				this.#record(name, inputs, keys, attributes, returned, outputs);
+			if (returned instanceof Tensor || Array.isArray(returned) || definition.outputs !== undefined) return returned;
 			return outputs[0];
 		} finally {
 			setGradEnabled(mode);
 			if (outermost) leaveOperation();
-			const kept = outputs;
-			closeScope(scope, (tensor) => kept.includes(tensor as Tensor));
+			closeScope(scope, isAmong(outputs));
 		}
 	}
 
+	#record(name: string, inputs: Tensors, keys: Keys, attributes: unknown, returned: Returned, outputs: Outputs): void {
+		const edges = keys.map((key) => inputs[key]?.edge ?? null);
+		const node = new TapeNode(name, edges, outputs.map(info), this, attributes);
+		for (let index = 0; index < outputs.length; index++) {
+			const output = outputs[index];
+			if (output != null && isFloating(output.dtype)) output.edge = { node, index };
+		}
+		const saves = this.#saves;
+		if (typeof saves === 'function') node.save(saves(attributes));
+		else if (saves.length > 0) node.save(saves.map((saved) => this.#find(saved, inputs, returned)));
+		onNodeCreated(node);
+	}
+
 	/** The outputs in order, among what `forward` returned. */
-	#outputsOf(returned: Returned): readonly (Tensor | Absent)[] {
+	#outputsOf(returned: Returned): Outputs {
 		if (returned instanceof Tensor) return [returned];
 		if (Array.isArray(returned)) return returned;
 		const tensors = returned as Tensors;
@@ -222,7 +233,7 @@ class OperationRule implements Rule<unknown> {
 		return outputs === undefined ? [tensors.output] : (outputs as readonly string[]).map((name) => tensors[name]);
 	}
 
-	#noteViews(outputs: readonly (Tensor | Absent)[], input: Tensor | Absent, attributes: unknown, name: string): void {
+	#noteViews(outputs: Outputs, input: Tensor | Absent, attributes: unknown, name: string): void {
 		const { view } = this.#definition;
 		for (const output of outputs) {
 			if (output == null) continue;
@@ -254,10 +265,12 @@ class OperationRule implements Rule<unknown> {
 	): InputGradients {
 		const { vjp, fusedVjp, outputs } = this.#definition;
 		const chosen = isRecorded || fusedVjp === undefined ? (vjp as AnyVjp) : fusedVjp;
+		const saves = this.#saves;
+		const read = typeof saves === 'function' ? saved : byName(saves, saved);
 		const gradient = outputs === undefined ? gradients[0] : outputs === 'list' ? gradients : byName(outputs, gradients);
 		const inputs = this.#inputs;
-		if (inputs === null) return chosen(gradient, byName(this.#saves, saved), attributes, needs, name) as InputGradients;
-		const found = chosen(gradient, byName(this.#saves, saved), attributes, byName(inputs, needs), name) as Tensors;
+		if (inputs === null) return chosen(gradient, read, attributes, needs, name) as InputGradients;
+		const found = chosen(gradient, read, attributes, byName(inputs, needs), name) as Tensors;
 		return inputs.map((key) => found[key] ?? null);
 	}
 }
@@ -268,12 +281,21 @@ function byName<T>(names: readonly string[], values: readonly T[]): Record<strin
 	return result;
 }
 
-function isFloatingTensor(tensor: Tensor | Absent): boolean {
-	return tensor != null && isFloating(tensor.dtype);
+function numbersOf(list: readonly Tensor[]): number[] {
+	return list.map((_, i) => i);
+}
+
+function anyFloating(outputs: Outputs): boolean {
+	for (const output of outputs) if (output != null && isFloating(output.dtype)) return true;
+	return false;
+}
+
+function isAmong(outputs: Outputs): (tensor: unknown) => boolean {
+	return (tensor) => outputs.includes(tensor as Tensor);
 }
 
 /** Whether an input requires a gradient; brings their places on the tape up to date, in the name of the operation. */
-function anyRequires(name: string, inputs: Tensors, keys: readonly (string | number)[]): boolean {
+function anyRequires(name: string, inputs: Tensors, keys: Keys): boolean {
 	let any = false;
 	for (const key of keys) {
 		const input = inputs[key];

@@ -161,6 +161,22 @@ test('tidy gives back everything but what it returns, keeps, or accumulates', as
 	assert.throws(() => tidy(async () => 1), /must not be async/);
 });
 
+test('customOp saves results in between, for as long as its graph stands', async () => {
+	const cube = customOp({
+		forward: (context, x: Tensor) => {
+			const squared = x.square();
+			context.saveForBackward(squared);
+			return squared.mul(x);
+		},
+		backward: (context, gradient) => gradient.mul(context.saved[0]!).mul(3),
+	});
+	const x = tensor([2, -3], { dtype: 'float64' }).requiresGrad_();
+	const before = memory().tensors;
+	tidy(() => cube(x).sum().backward());
+	assert.equal(await x.grad!.toArray(), [12, 27]);
+	assert.is(memory().tensors, before + 1);
+});
+
 test('customOp runs its own gradient, and it is checked like any other', async () => {
 	const cube = customOp({
 		name: 'cube',
