@@ -2,7 +2,7 @@
 import type { DType } from '../core/dtype';
 import type { Shape } from '../core/shape';
 import { emptyOn, markWritten, type Tensor } from '../tensor';
-import { record } from './tape';
+import { defineOperation } from './operation';
 
 /** Ones of an output's shape, dtype and device. */
 export function onesLikeOutput(output: Tensor): Tensor {
@@ -20,46 +20,51 @@ export function zeroGradient(shape: Shape, like: Tensor): Tensor {
 
 /** a + b, of equal shape and dtype, differentiable. */
 export function addGradients(a: Tensor, b: Tensor): Tensor {
-	return record({
-		name: 'add',
-		inputs: [a, b],
-		forward: () => {
-			const y = emptyOn(a, a.shape);
-			a.backend.kernels.binary({ a, b }, { y }, { op: 'add' });
-			return y;
-		},
-		vjp: (gradient) => [gradient, gradient],
-	});
+	return addOperation({ a, b }, {});
 }
+
+const addOperation = defineOperation({
+	name: 'add',
+	inputs: ['a', 'b'],
+	forward: ({ a, b }) => {
+		const y = emptyOn(a, a.shape);
+		a.backend.kernels.binary({ a, b }, { y }, { op: 'add' });
+		return y;
+	},
+	vjp: (gradient) => ({ a: gradient, b: gradient }),
+});
 
 /** x in another dtype, differentiable where both are floating. */
 export function cast(x: Tensor, dtype: DType): Tensor {
-	const from = x.dtype;
-	return record({
-		name: 'to',
-		inputs: [x],
-		forward: () => {
-			const y = emptyOn(x, x.shape, dtype);
-			x.backend.kernels.cast({ x }, { y }, {});
-			return y;
-		},
-		vjp: (gradient) => [cast(gradient, from)],
-	});
+	return castOperation({ x }, { dtype });
 }
+
+const castOperation = defineOperation({
+	name: 'to',
+	inputs: ['x'],
+	forward: ({ x }, { dtype }: { readonly dtype: DType }) => {
+		const y = emptyOn(x, x.shape, dtype);
+		x.backend.kernels.cast({ x }, { y }, {});
+		return y;
+	},
+	vjp: (gradient, _, _attributes, needs) => ({ x: cast(gradient, needs.x.dtype) }),
+});
 
 /** A contiguous copy in memory of its own, differentiable. */
 export function copyGradient(x: Tensor): Tensor {
-	return record({
-		name: 'clone',
-		inputs: [x],
-		forward: () => {
-			const y = emptyOn(x, x.shape);
-			x.backend.kernels.copy({ x }, { y }, {});
-			return y;
-		},
-		vjp: (gradient) => [gradient],
-	});
+	return copyOperation({ x }, {});
 }
+
+const copyOperation = defineOperation({
+	name: 'clone',
+	inputs: ['x'],
+	forward: ({ x }) => {
+		const y = emptyOn(x, x.shape);
+		x.backend.kernels.copy({ x }, { y }, {});
+		return y;
+	},
+	vjp: (gradient) => ({ x: gradient }),
+});
 
 /** target += x, in place. */
 export function addInto(target: Tensor, x: Tensor): void {

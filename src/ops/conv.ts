@@ -1,10 +1,10 @@
 /**
  * Convolutions and transposed convolutions of one to three spatial dims, channels first.
  *
- * All are the three directions of one bilinear map, `convolved`, `inputGradient` and `weightGradient`. The gradient of each with respect to
+ * All are the three directions of one bilinear map, `convolution`, `inputGradient` and `weightGradient`. The gradient of each with respect to
  * each of its inputs is another of the three, so gradients of every order exist and none of them is built from smaller parts.
  */
-import { record } from '../autograd/tape';
+import { defineOperation } from '../autograd/operation';
 import type { ConvAttributes } from '../backends/contract/conv';
 import { requireFloating } from '../core/dtype';
 import { ArgumentError, DTypeError, formatShape, ShapeError } from '../core/errors';
@@ -48,19 +48,19 @@ const CONV_TRANSPOSE_OPTIONS = ['stride', 'padding', 'outputPadding', 'dilation'
 /** x [N, C, L] or [C, L], weight [O, C / groups, k], bias [O], to [N, O, L']. As `torch.nn.functional.conv1d`. */
 export function conv1d(x: Tensor, weight: Tensor, bias: Tensor | null = null, options: ConvOptions = {}): Tensor {
 	checkOptions('conv1d', options, CONV_OPTIONS);
-	return convolution('conv1d', 1, x, weight, bias, options);
+	return convolve('conv1d', 1, x, weight, bias, options);
 }
 
 /** x [N, C, H, W] or [C, H, W], weight [O, C / groups, kH, kW], bias [O], to [N, O, H', W']. As `torch.nn.functional.conv2d`. */
 export function conv2d(x: Tensor, weight: Tensor, bias: Tensor | null = null, options: ConvOptions = {}): Tensor {
 	checkOptions('conv2d', options, CONV_OPTIONS);
-	return convolution('conv2d', 2, x, weight, bias, options);
+	return convolve('conv2d', 2, x, weight, bias, options);
 }
 
 /** x [N, C, D, H, W] or [C, D, H, W], weight [O, C / groups, kD, kH, kW], bias [O], to [N, O, D', H', W']. As `torch.nn.functional.conv3d`. */
 export function conv3d(x: Tensor, weight: Tensor, bias: Tensor | null = null, options: ConvOptions = {}): Tensor {
 	checkOptions('conv3d', options, CONV_OPTIONS);
-	return convolution('conv3d', 3, x, weight, bias, options);
+	return convolve('conv3d', 3, x, weight, bias, options);
 }
 
 /** x [N, C, L] or [C, L], weight [C, O / groups, k], bias [O], to [N, O, L']. As `torch.nn.functional.conv_transpose1d`. */
@@ -145,14 +145,7 @@ function checkOperands(
 	return out;
 }
 
-function convolution(
-	operation: string,
-	rank: number,
-	x: Tensor,
-	weight: Tensor,
-	bias: Tensor | null,
-	options: ConvOptions,
-): Tensor {
+function convolve(operation: string, rank: number, x: Tensor, weight: Tensor, bias: Tensor | null, options: ConvOptions): Tensor {
 	const { groups = 1, padding = 0 } = options;
 	checkOperands(operation, rank, x, weight, bias, groups, false);
 	const kernel = weight.shape.slice(2);
@@ -181,9 +174,11 @@ function convolution(
 			`${operation}: a window of ${formatShape(kernel)} with dilation ${formatShape(dilation)} does not fit input ${formatShape(x.shape)} with padding ${formatShape(before)}`,
 		);
 	}
-	const attributes = { stride, padding: before, dilation, groups };
-	if (x.ndim === rank + 2) return convolved(operation, x, weight, bias, grid, attributes);
-	return composed(operation, () => squeeze(convolved(operation, unsqueeze(x, 0), weight, bias, grid, attributes), 0));
+	const attributes = { size: grid, windows: { stride, padding: before, dilation, groups } };
+	if (x.ndim === rank + 2) return convolution({ x, weight, bias }, attributes, { name: operation });
+	return composed(operation, () =>
+		squeeze(convolution({ x: unsqueeze(x, 0), weight, bias }, attributes, { name: operation }), 0),
+	);
 }
 
 function transposedConvolution(
@@ -214,9 +209,11 @@ function transposedConvolution(
 			`${operation}: input ${formatShape(x.shape)} and padding ${formatShape(padding)} leave nothing: the result would be ${formatShape(size)}`,
 		);
 	}
-	const attributes = { stride, padding, dilation, groups };
-	if (x.ndim === rank + 2) return inputGradient(operation, x, weight, bias, size, attributes);
-	return composed(operation, () => squeeze(inputGradient(operation, unsqueeze(x, 0), weight, bias, size, attributes), 0));
+	const attributes = { size, windows: { stride, padding, dilation, groups } };
+	if (x.ndim === rank + 2) return inputGradient({ y: x, weight, bias }, attributes, { name: operation });
+	return composed(operation, () =>
+		squeeze(inputGradient({ y: unsqueeze(x, 0), weight, bias }, attributes, { name: operation }), 0),
+	);
 }
 
 /** The sum over all but the channels. */
@@ -227,90 +224,65 @@ function biasGradient(gradient: Tensor): Tensor {
 	);
 }
 
-function spatial(x: Tensor): Shape {
-	return x.shape.slice(2);
+function spatial({ shape }: { readonly shape: Shape }): Shape {
+	return shape.slice(2);
 }
 
-/** Convolution onto a grid of `size`. */
-function convolved(
-	name: string,
-	x: Tensor,
-	weight: Tensor,
-	bias: Tensor | null,
-	size: Shape,
-	attributes: ConvAttributes,
-): Tensor {
-	return record({
-		name,
-		inputs: bias === null ? [x, weight] : [x, weight, bias],
-		forward: () => {
-			const y = emptyOn(x, [x.shape[0]!, weight.shape[0]!, ...size]);
-			const inputs = { x: contiguous(x), weight: contiguous(weight), bias: bias === null ? undefined : contiguous(bias) };
-			x.backend.kernels.conv(inputs, { y }, attributes);
-			return y;
-		},
-		save: () => [x, weight],
-		vjp: convBack(name, attributes),
-	});
+interface SizedConv {
+	/** The spatial dims of the result. */
+	readonly size: Shape;
+	readonly windows: ConvAttributes;
 }
 
-function convBack(name: string, attributes: ConvAttributes) {
-	return (gradient: Tensor, [x, weight]: readonly [Tensor, Tensor], needs: readonly boolean[]) => [
-		needs[0] ? inputGradient(name, gradient, weight, null, spatial(x), attributes) : null,
-		needs[1] ? weightGradient(name, x, gradient, spatial(weight), attributes) : null,
-		needs[2] ? biasGradient(gradient) : null,
-	];
-}
+type Gradients<K extends string> = Readonly<Record<K, Tensor | null>>;
 
-/** The adjoint of `convolved` in x, which is transposed convolution: y [N, O, ...] to [N, C, ...size]. */
-function inputGradient(
-	name: string,
-	y: Tensor,
-	weight: Tensor,
-	bias: Tensor | null,
-	size: Shape,
-	attributes: ConvAttributes,
-): Tensor {
-	return record({
-		name,
-		inputs: bias === null ? [y, weight] : [y, weight, bias],
-		forward: () => {
-			const gradX = emptyOn(y, [y.shape[0]!, weight.shape[1]! * attributes.groups, ...size]);
-			const inputs = { gradY: contiguous(y), weight: contiguous(weight), bias: bias === null ? undefined : contiguous(bias) };
-			y.backend.kernels.convInputGrad(inputs, { gradX }, attributes);
-			return gradX;
-		},
-		save: () => [y, weight],
-		vjp: inputGradientBack(name, attributes),
-	});
-}
+const convolution = defineOperation({
+	name: 'conv',
+	inputs: ['x', 'weight', 'bias?'],
+	forward: ({ x, weight, bias }, { size, windows }: SizedConv) => {
+		const y = emptyOn(x, [x.shape[0]!, weight.shape[0]!, ...size]);
+		const inputs = { x: contiguous(x), weight: contiguous(weight), bias: bias ? contiguous(bias) : undefined };
+		x.backend.kernels.conv(inputs, { y }, windows);
+		return y;
+	},
+	saves: ['x', 'weight'],
+	vjp: (gradient, { x, weight }, { windows }, needs, name): Gradients<'x' | 'weight' | 'bias'> => ({
+		x: needs.x && inputGradient({ y: gradient, weight }, { size: spatial(x), windows }, { name }),
+		weight: needs.weight && weightGradient({ x, y: gradient }, { size: spatial(weight), windows }, { name }),
+		bias: needs.bias && biasGradient(gradient),
+	}),
+});
 
-function inputGradientBack(name: string, attributes: ConvAttributes) {
-	return (gradient: Tensor, [y, weight]: readonly [Tensor, Tensor], needs: readonly boolean[]) => [
-		needs[0] ? convolved(name, gradient, weight, null, spatial(y), attributes) : null,
-		needs[1] ? weightGradient(name, gradient, y, spatial(weight), attributes) : null,
-		needs[2] ? biasGradient(gradient) : null,
-	];
-}
+/** The adjoint of `convolution` in x, which is transposed convolution: y [N, O, ...] to [N, C, ...size]. */
+const inputGradient = defineOperation({
+	name: 'convTranspose',
+	inputs: ['y', 'weight', 'bias?'],
+	forward: ({ y, weight, bias }, { size, windows }: SizedConv) => {
+		const gradX = emptyOn(y, [y.shape[0]!, weight.shape[1]! * windows.groups, ...size]);
+		const inputs = { gradY: contiguous(y), weight: contiguous(weight), bias: bias ? contiguous(bias) : undefined };
+		y.backend.kernels.convInputGrad(inputs, { gradX }, windows);
+		return gradX;
+	},
+	saves: ['y', 'weight'],
+	vjp: (gradient, { y, weight }, { windows }, needs, name): Gradients<'y' | 'weight' | 'bias'> => ({
+		y: needs.y && convolution({ x: gradient, weight }, { size: spatial(y), windows }, { name }),
+		weight: needs.weight && weightGradient({ x: gradient, y }, { size: spatial(weight), windows }, { name }),
+		bias: needs.bias && biasGradient(gradient),
+	}),
+});
 
-/** The adjoint of `convolved` in the weight, whose windows have shape `kernel`. */
-function weightGradient(name: string, x: Tensor, y: Tensor, kernel: Shape, attributes: ConvAttributes): Tensor {
-	return record({
-		name,
-		inputs: [x, y],
-		forward: () => {
-			const gradWeight = emptyOn(x, [y.shape[1]!, x.shape[1]! / attributes.groups, ...kernel]);
-			x.backend.kernels.convWeightGrad({ x: contiguous(x), gradY: contiguous(y) }, { gradWeight }, attributes);
-			return gradWeight;
-		},
-		save: () => [x, y],
-		vjp: weightGradientBack(name, attributes),
-	});
-}
-
-function weightGradientBack(name: string, attributes: ConvAttributes) {
-	return (gradient: Tensor, [x, y]: readonly [Tensor, Tensor], needs: readonly boolean[]) => [
-		needs[0] ? inputGradient(name, y, gradient, null, spatial(x), attributes) : null,
-		needs[1] ? convolved(name, x, gradient, null, spatial(y), attributes) : null,
-	];
-}
+/** The adjoint of `convolution` in the weight, whose windows have shape `size`. */
+const weightGradient = defineOperation({
+	name: 'conv backward',
+	inputs: ['x', 'y'],
+	forward: ({ x, y }, { size, windows }: SizedConv) => {
+		const gradWeight = emptyOn(x, [y.shape[1]!, x.shape[1]! / windows.groups, ...size]);
+		x.backend.kernels.convWeightGrad({ x: contiguous(x), gradY: contiguous(y) }, { gradWeight }, windows);
+		return gradWeight;
+	},
+	saves: ['x', 'y'],
+	vjp: (gradient, { x, y }, { windows }, needs, name): Gradients<'x' | 'y'> => ({
+		x: needs.x && inputGradient({ y, weight: gradient }, { size: spatial(x), windows }, { name }),
+		y: needs.y && convolution({ x, weight: gradient }, { size: spatial(y), windows }, { name }),
+	}),
+});

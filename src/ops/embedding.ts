@@ -1,7 +1,6 @@
 /** The lookup table. */
-import { record } from '../autograd/tape';
+import { defineOperation } from '../autograd/operation';
 import { ArgumentError, formatShape, ShapeError } from '../core/errors';
-import type { IndexCheck } from '../core/indexCheck';
 import { checkOptions } from '../core/options';
 import { checkShape } from '../core/shape';
 import { emptyOn, type Tensor } from '../tensor';
@@ -41,48 +40,49 @@ export function lookUp(operation: string, indices: Tensor, weight: Tensor, paddi
 		}
 		padding = paddingIdx < 0 ? paddingIdx + rows : paddingIdx;
 	}
-	return looked(indices, weight, padding, check);
+	return rowsOperation({ weight, indices }, { padding }, { check });
 }
 
-function looked(indices: Tensor, weight: Tensor, padding: number, check?: IndexCheck): Tensor {
-	const [rows, columns] = weight.shape as [number, number];
-	return record({
-		name: 'embedding',
-		inputs: [weight],
-		forward: () => {
-			const y = emptyOn(weight, [indices.size, columns]);
-			weight.backend.kernels.embedding({ weight, index: reshape(indices, [-1]) }, { y }, { check });
-			return reshape(y, [...indices.shape, columns]);
-		},
-		save: () => [indices],
-		vjp: lookupBack(rows, padding),
-	});
+/** `padding` is the row without a gradient, or -1. */
+interface LookupAttributes {
+	readonly padding: number;
 }
 
-function lookupBack(rows: number, padding: number) {
-	return (gradient: Tensor, [indices]: readonly [Tensor]) => [tableGradient(indices, gradient, rows, padding)];
-}
+const rowsOperation = defineOperation({
+	name: 'embedding',
+	inputs: ['weight'],
+	constants: ['indices'],
+	forward: ({ weight, indices }, _: LookupAttributes, check) => {
+		const columns = weight.shape[1]!;
+		const y = emptyOn(weight, [indices.size, columns]);
+		weight.backend.kernels.embedding({ weight, index: reshape(indices, [-1]) }, { y }, { check });
+		return reshape(y, [...indices.shape, columns]);
+	},
+	saves: ['indices'],
+	vjp: (gradient, { indices }, { padding }, needs): { weight: Tensor } => ({
+		weight: tableGradient({ gradient, indices }, { padding, rows: needs.weight.shape[0]! }),
+	}),
+});
 
 /** The sum, for each row of the table, of the gradients of its occurrences. Linear: its VJP looks up again, but not padding. */
-function tableGradient(indices: Tensor, gradient: Tensor, rows: number, padding: number): Tensor {
-	const columns = gradient.shape.at(-1)!;
-	return record({
-		name: 'embedding',
-		inputs: [gradient],
-		forward: () => {
-			const dWeight = emptyOn(gradient, [rows, columns]);
-			const source = reshape(contiguous(gradient), [indices.size, columns]);
-			gradient.backend.kernels.embeddingGrad(
-				{ index: reshape(indices, [-1]), gradient: source },
-				{ dWeight },
-				{ paddingIdx: padding },
-			);
-			return dWeight;
-		},
-		save: () => [indices],
-		vjp: (table, [saved]) => {
-			const found = looked(saved, table, padding);
-			return [padding < 0 ? found : maskedFill(found, unsqueeze(eq(saved, padding), -1), 0)];
-		},
-	});
-}
+const tableGradient = defineOperation({
+	name: 'embedding',
+	inputs: ['gradient'],
+	constants: ['indices'],
+	forward: ({ gradient, indices }, { padding, rows }: LookupAttributes & { readonly rows: number }) => {
+		const columns = gradient.shape.at(-1)!;
+		const dWeight = emptyOn(gradient, [rows, columns]);
+		const source = reshape(contiguous(gradient), [indices.size, columns]);
+		gradient.backend.kernels.embeddingGrad(
+			{ index: reshape(indices, [-1]), gradient: source },
+			{ dWeight },
+			{ paddingIdx: padding },
+		);
+		return dWeight;
+	},
+	saves: ['indices'],
+	vjp: (table, { indices }, { padding }): { gradient: Tensor } => {
+		const found = rowsOperation({ weight: table, indices }, { padding });
+		return { gradient: padding < 0 ? found : maskedFill(found, unsqueeze(eq(indices, padding), -1), 0) };
+	},
+});

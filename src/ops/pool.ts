@@ -2,7 +2,7 @@
  * Pooling over the last one to three dims. Each operation and its gradient are a pair of linear maps (for the maximum, once its positions
  * are known), either the other's VJP, so gradients of every order exist.
  */
-import { record, recordMany } from '../autograd/tape';
+import { defineOperation } from '../autograd/operation';
 import type { AvgPoolAttributes, MaxPoolAttributes } from '../backends/contract/pool';
 import { requireFloating } from '../core/dtype';
 import { ArgumentError, formatShape, ShapeError } from '../core/errors';
@@ -95,17 +95,23 @@ export type OutputSize = number | readonly (number | null)[];
 
 /** The means of `outputSize` windows of equal size, as far as that goes, of x [N, C, L]. As `torch.nn.functional.adaptive_avg_pool1d`. */
 export function adaptiveAvgPool1d(x: Tensor, outputSize: OutputSize): Tensor {
-	return adaptive('adaptiveAvgPool1d', 1, x, outputSize, (batch, size) => spreadAverage('adaptiveAvgPool1d', batch, size));
+	return adaptive('adaptiveAvgPool1d', 1, x, outputSize, (batch, size) =>
+		adaptiveAverage({ x: batch }, { size }, { name: 'adaptiveAvgPool1d' }),
+	);
 }
 
 /** The means of `outputSize` windows in each direction of x [N, C, H, W]. As `torch.nn.functional.adaptive_avg_pool2d`. */
 export function adaptiveAvgPool2d(x: Tensor, outputSize: OutputSize): Tensor {
-	return adaptive('adaptiveAvgPool2d', 2, x, outputSize, (batch, size) => spreadAverage('adaptiveAvgPool2d', batch, size));
+	return adaptive('adaptiveAvgPool2d', 2, x, outputSize, (batch, size) =>
+		adaptiveAverage({ x: batch }, { size }, { name: 'adaptiveAvgPool2d' }),
+	);
 }
 
 /** The means of `outputSize` windows in each direction of x [N, C, D, H, W]. As `torch.nn.functional.adaptive_avg_pool3d`. */
 export function adaptiveAvgPool3d(x: Tensor, outputSize: OutputSize): Tensor {
-	return adaptive('adaptiveAvgPool3d', 3, x, outputSize, (batch, size) => spreadAverage('adaptiveAvgPool3d', batch, size));
+	return adaptive('adaptiveAvgPool3d', 3, x, outputSize, (batch, size) =>
+		adaptiveAverage({ x: batch }, { size }, { name: 'adaptiveAvgPool3d' }),
+	);
 }
 
 interface IndicesOption {
@@ -231,7 +237,8 @@ function avgPooled(name: string, rank: number, x: Tensor, kernelSize: PerDim, op
 		kernel.map(() => 1),
 		ceilMode,
 	);
-	return onBatch(x, rank, (batch) => average(name, batch, grid, { ...attributes, kernel: within(x, attributes) }));
+	const windows = { ...attributes, kernel: within(x, attributes) };
+	return onBatch(x, rank, (batch) => average({ x: batch }, { size: grid, windows }, { name }));
 }
 
 function adaptive<R extends Tensor | ValuesIndices>(
@@ -273,124 +280,125 @@ function resized(x: Tensor, size: Shape): Shape {
 	return [x.shape[0]!, x.shape[1]!, ...size];
 }
 
+interface Sized {
+	/** The spatial dims of the result. */
+	readonly size: Shape;
+}
+
+/** `windows` null: adaptive ones. */
+type MaxAttributes = Sized & { readonly windows: MaxPoolAttributes | null };
+
 /** The maximum of each window, adaptive ones where there are no attributes. */
-function maxima(name: string, x: Tensor, size: Shape, attributes: MaxPoolAttributes | null): ValuesIndices {
-	const [values, indices] = recordMany({
-		name,
-		inputs: [x],
-		forward: () => {
-			const outputs = { y: emptyOn(x, resized(x, size)), indices: emptyOn(x, resized(x, size), 'int32') };
-			const inputs = { x: contiguous(x) };
-			if (attributes === null) x.backend.kernels.adaptiveMaxPool(inputs, outputs);
-			else x.backend.kernels.maxPool(inputs, outputs, attributes);
-			return [outputs.y, outputs.indices];
-		},
-		save: ([, positions]) => [positions!],
-		vjp: maximaBack(name, x.shape.slice(2), attributes),
-	});
-	return valuesIndices(values!, indices!);
+function maxima(name: string, x: Tensor, size: Shape, windows: MaxPoolAttributes | null): ValuesIndices {
+	const { values, indices } = maximum({ x }, { size, windows }, { name });
+	return valuesIndices(values, indices);
 }
 
-function maximaBack(name: string, plane: Shape, attributes: MaxPoolAttributes | null) {
-	return ([gradient]: readonly (Tensor | null)[], [indices]: readonly [Tensor]) => [
-		gradient == null ? null : toMaxima(name, gradient, indices, plane, attributes),
-	];
+const maximum = defineOperation({
+	name: 'maxPool',
+	inputs: ['x'],
+	outputs: ['values', 'indices'],
+	forward: ({ x }, { size, windows }: MaxAttributes) => {
+		const outputs = { y: emptyOn(x, resized(x, size)), indices: emptyOn(x, resized(x, size), 'int32') };
+		const inputs = { x: contiguous(x) };
+		if (windows === null) x.backend.kernels.adaptiveMaxPool(inputs, outputs);
+		else x.backend.kernels.maxPool(inputs, outputs, windows);
+		return { values: outputs.y, indices: outputs.indices };
+	},
+	saves: ['indices'],
+	vjp: ({ values: y }, { indices }, { windows }, needs, name) => ({
+		x: y && toMaxima({ y, indices }, { size: plane(needs.x), windows }, { name }),
+	}),
+});
+
+function plane({ shape }: { readonly shape: Shape }): Shape {
+	return shape.slice(2);
 }
 
-/** Zeros of planes `plane` to which each element of y is added where its maximum stood. */
-function toMaxima(name: string, y: Tensor, indices: Tensor, plane: Shape, attributes: MaxPoolAttributes | null): Tensor {
-	return record({
-		name,
-		inputs: [y],
-		forward: () => {
-			const gradX = emptyOn(y, resized(y, plane));
-			const inputs = { gradY: contiguous(y), indices };
-			if (attributes === null) y.backend.kernels.adaptiveMaxPoolGrad(inputs, { gradX });
-			else y.backend.kernels.maxPoolGrad(inputs, { gradX }, attributes);
-			return gradX;
-		},
-		save: () => [indices],
-		vjp: (gradient, [positions]) => [atMaxima(name, gradient, positions, attributes)],
-	});
-}
+/** Zeros to which each element of y is added where its maximum stood. */
+const toMaxima = defineOperation({
+	name: 'maxPool backward',
+	inputs: ['y'],
+	constants: ['indices'],
+	forward: ({ y, indices }, { size, windows }: MaxAttributes) => {
+		const gradX = emptyOn(y, resized(y, size));
+		const inputs = { gradY: contiguous(y), indices };
+		if (windows === null) y.backend.kernels.adaptiveMaxPoolGrad(inputs, { gradX });
+		else y.backend.kernels.maxPoolGrad(inputs, { gradX }, windows);
+		return gradX;
+	},
+	saves: ['indices'],
+	vjp: (gradient, { indices }, { windows }, _, name): { y: Tensor } => ({
+		y: atMaxima({ x: gradient, indices }, { windows }, { name }),
+	}),
+});
 
 /** The elements of x where the maxima stood. */
-function atMaxima(name: string, x: Tensor, indices: Tensor, attributes: MaxPoolAttributes | null): Tensor {
-	return record({
-		name,
-		inputs: [x],
-		forward: () => {
-			const y = emptyOn(x, indices.shape);
-			x.backend.kernels.maxPoolGather({ x: contiguous(x), indices }, { y });
-			return y;
-		},
-		save: () => [indices],
-		vjp: maximaGatherBack(name, x.shape.slice(2), attributes),
-	});
-}
+const atMaxima = defineOperation({
+	name: 'maxPool',
+	inputs: ['x'],
+	constants: ['indices'],
+	forward: ({ x, indices }, _: Pick<MaxAttributes, 'windows'>) => {
+		const y = emptyOn(x, indices.shape);
+		x.backend.kernels.maxPoolGather({ x: contiguous(x), indices }, { y });
+		return y;
+	},
+	saves: ['indices'],
+	vjp: (gradient, { indices }, { windows }, needs, name): { x: Tensor } => ({
+		x: toMaxima({ y: gradient, indices }, { size: plane(needs.x), windows }, { name }),
+	}),
+});
 
-function maximaGatherBack(name: string, plane: Shape, attributes: MaxPoolAttributes | null) {
-	return (gradient: Tensor, [indices]: readonly [Tensor]) => [toMaxima(name, gradient, indices, plane, attributes)];
-}
+type AverageAttributes = Sized & { readonly windows: AvgPoolAttributes };
 
-function average(name: string, x: Tensor, size: Shape, attributes: AvgPoolAttributes): Tensor {
-	return record({
-		name,
-		inputs: [x],
-		forward: () => {
-			const y = emptyOn(x, resized(x, size));
-			x.backend.kernels.avgPool({ x: contiguous(x) }, { y }, attributes);
-			return y;
-		},
-		vjp: averageBack(name, x.shape.slice(2), attributes),
-	});
-}
+const average = defineOperation({
+	name: 'avgPool',
+	inputs: ['x'],
+	forward: ({ x }, { size, windows }: AverageAttributes) => {
+		const y = emptyOn(x, resized(x, size));
+		x.backend.kernels.avgPool({ x: contiguous(x) }, { y }, windows);
+		return y;
+	},
+	vjp: (gradient, _, { windows }, needs, name): { x: Tensor } => ({
+		x: averageGradient({ y: gradient }, { size: plane(needs.x), windows }, { name }),
+	}),
+});
 
-function averageBack(name: string, plane: Shape, attributes: AvgPoolAttributes) {
-	return (gradient: Tensor) => [averageGradient(name, gradient, plane, attributes)];
-}
+const averageGradient = defineOperation({
+	name: 'avgPool backward',
+	inputs: ['y'],
+	forward: ({ y }, { size, windows }: AverageAttributes) => {
+		const gradX = emptyOn(y, resized(y, size));
+		y.backend.kernels.avgPoolGrad({ gradY: contiguous(y) }, { gradX }, windows);
+		return gradX;
+	},
+	vjp: (gradient, _, { windows }, needs, name): { y: Tensor } => ({
+		y: average({ x: gradient }, { size: plane(needs.y), windows }, { name }),
+	}),
+});
 
-function averageGradient(name: string, y: Tensor, plane: Shape, attributes: AvgPoolAttributes): Tensor {
-	const size = y.shape.slice(2);
-	return record({
-		name,
-		inputs: [y],
-		forward: () => {
-			const gradX = emptyOn(y, resized(y, plane));
-			y.backend.kernels.avgPoolGrad({ gradY: contiguous(y) }, { gradX }, attributes);
-			return gradX;
-		},
-		vjp: (gradient) => [average(name, gradient, size, attributes)],
-	});
-}
+const adaptiveAverage = defineOperation({
+	name: 'adaptiveAvgPool',
+	inputs: ['x'],
+	forward: ({ x }, { size }: Sized) => {
+		const y = emptyOn(x, resized(x, size));
+		x.backend.kernels.adaptiveAvgPool({ x: contiguous(x) }, { y });
+		return y;
+	},
+	vjp: (gradient, _, _attributes, needs, name): { x: Tensor } => ({
+		x: adaptiveAverageGradient({ y: gradient }, { size: plane(needs.x) }, { name }),
+	}),
+});
 
-function spreadAverage(name: string, x: Tensor, size: Shape): Tensor {
-	return record({
-		name,
-		inputs: [x],
-		forward: () => {
-			const y = emptyOn(x, resized(x, size));
-			x.backend.kernels.adaptiveAvgPool({ x: contiguous(x) }, { y });
-			return y;
-		},
-		vjp: spreadAverageBack(name, x.shape.slice(2)),
-	});
-}
-
-function spreadAverageBack(name: string, plane: Shape) {
-	return (gradient: Tensor) => [spreadAverageGradient(name, gradient, plane)];
-}
-
-function spreadAverageGradient(name: string, y: Tensor, plane: Shape): Tensor {
-	const size = y.shape.slice(2);
-	return record({
-		name,
-		inputs: [y],
-		forward: () => {
-			const gradX = emptyOn(y, resized(y, plane));
-			y.backend.kernels.adaptiveAvgPoolGrad({ gradY: contiguous(y) }, { gradX });
-			return gradX;
-		},
-		vjp: (gradient) => [spreadAverage(name, gradient, size)],
-	});
-}
+const adaptiveAverageGradient = defineOperation({
+	name: 'adaptiveAvgPool backward',
+	inputs: ['y'],
+	forward: ({ y }, { size }: Sized) => {
+		const gradX = emptyOn(y, resized(y, size));
+		y.backend.kernels.adaptiveAvgPoolGrad({ gradY: contiguous(y) }, { gradX });
+		return gradX;
+	},
+	vjp: (gradient, _, _attributes, needs, name): { y: Tensor } => ({
+		y: adaptiveAverage({ x: gradient }, { size: plane(needs.y) }, { name }),
+	}),
+});

@@ -2,7 +2,8 @@
  * Random tensors and dropout. Every call takes the next key of the default generator: the same seed gives the same numbers, to the bit
  * on every device (normal numbers to rounding).
  */
-import { record, setRequiresGrad } from '../autograd/tape';
+import { defineOperation } from '../autograd/operation';
+import { setRequiresGrad } from '../autograd/tape';
 import type { DeviceName } from '../backends/contract';
 import { backendOf, deviceOfNew } from '../backends/registry';
 import { DTYPES, type DType, fillValue, requireDType, requireFloating } from '../core/dtype';
@@ -154,23 +155,17 @@ function dropGroups(operation: string, x: Tensor, { p = 0.5, training = true }: 
 	requireDType(operation, x.dtype, ['float32', 'float64', 'float16']);
 	if (!(p >= 0 && p <= 1)) throw new ArgumentError(`${operation}: p must lie in [0, 1], not ${p}`);
 	if (!training || p === 0) return x;
-	return masked(operation, x, { ...defaultGenerator.next(), p, group });
+	return dropoutOperation({ x }, { ...defaultGenerator.next(), p, group }, { name: operation });
 }
 
 /** y = x * mask / (1 - p), linear in x: its gradient is itself on the gradient. */
-function masked(operation: string, x: Tensor, attributes: RandomKey & { p: number; group: number }): Tensor {
-	return record({
-		name: operation,
-		inputs: [x],
-		forward: () => {
-			const y = emptyOn(x, x.shape);
-			x.backend.kernels.dropout({ x }, { y }, attributes);
-			return y;
-		},
-		vjp: maskedVjp(operation, attributes),
-	});
-}
-
-function maskedVjp(operation: string, attributes: RandomKey & { p: number; group: number }) {
-	return (gradient: Tensor) => [masked(operation, gradient, attributes)];
-}
+const dropoutOperation = defineOperation({
+	name: 'dropout',
+	inputs: ['x'],
+	forward: ({ x }, attributes: RandomKey & { readonly p: number; readonly group: number }) => {
+		const y = emptyOn(x, x.shape);
+		x.backend.kernels.dropout({ x }, { y }, attributes);
+		return y;
+	},
+	vjp: (gradient, _, attributes, _needs, name): { x: Tensor } => ({ x: dropoutOperation({ x: gradient }, attributes, { name }) }),
+});

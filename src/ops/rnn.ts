@@ -8,8 +8,8 @@
  * of plain operations instead.
  */
 import { grad } from '../autograd/backward';
-import { isGradEnabled } from '../autograd/modes';
-import { recordMany, setRequiresGrad } from '../autograd/tape';
+import { defineOperation } from '../autograd/operation';
+import { setRequiresGrad } from '../autograd/tape';
 import { type CellKind, GATES, KEPT } from '../backends/contract/rnn';
 import { formatShape, ShapeError } from '../core/errors';
 import { sameShape } from '../core/shape';
@@ -83,45 +83,104 @@ export function recurrent(
 	check(operation, kind, input);
 	const { x, projection, lengths } = input;
 	const [y, h, c] = composed('recurrent', (): [Tensor, Tensor, Tensor | null] => {
-		const [hidden, last] = projection ? stepwise(kind, input, reverse) : fused(operation, kind, input, reverse);
+		const { hidden, cell } = projection
+			? stepwise(kind, input, reverse)
+			: layerOperation(input, { kind, reverse }, { name: operation });
 		const steps = x.shape[0]!;
 		const states = narrow(hidden, 0, 1, steps);
 		const outputs = reverse ? flip(states, [0]) : states;
-		return [lengths ? where(present(x, lengths), outputs, 0) : outputs, select(hidden, 0, steps), last];
+		return [lengths ? where(present(x, lengths), outputs, 0) : outputs, select(hidden, 0, steps), cell ?? null];
 	});
 	return { y, h, c };
 }
 
-/** All slots of the state, and the last cell state. */
-function fused(
-	operation: string,
-	kind: CellKind,
-	input: RecurrentInput,
-	reverse: boolean,
-): [hidden: Tensor, cell: Tensor | null] {
-	const { x, h0, c0, weight, bias, lengths } = input;
-	const inputs = [x, h0, weight, ...(bias ? [bias] : []), ...(c0 ? [c0] : [])];
-	const [hidden, kept, cells, lastCell] = recordMany({
-		name: operation,
-		inputs,
-		forward: () => runForward(kind, input, reverse),
-		save: ([hidden, kept, cells]) => [
-			x,
-			h0,
-			weight,
-			hidden!,
-			kept!,
-			...(bias ? [bias] : []),
-			...(c0 ? [c0, cells!] : []),
-			...(lengths ? [lengths] : []),
-		],
-		noGradient: [1, 2],
-		vjp: makeVjp(kind, { bias: Boolean(bias), cells: Boolean(c0), lengths: Boolean(lengths) }, reverse),
-	});
-	kept!.dispose();
-	cells?.dispose();
-	return [hidden!, lastCell ?? null];
+interface LayerAttributes {
+	readonly kind: CellKind;
+	readonly reverse: boolean;
 }
+
+/** All slots of the state, and the last cell state. */
+const layerOperation = defineOperation({
+	name: 'rnn',
+	inputs: ['x', 'h0', 'weight', 'bias?', 'c0?'],
+	constants: ['lengths?'],
+	outputs: ['hidden', 'cell'],
+	forward: (input, { kind, reverse }: LayerAttributes) => {
+		const { x, h0, c0, weight, bias, lengths } = input;
+		const { kernels } = x.backend;
+		const [steps, rows] = [x.shape[0]!, x.shape[1]!];
+		const units = h0.shape[1]!;
+		const gates = packed(x);
+		const ends = lengths ? packed(lengths) : undefined;
+		const hidden = statesFrom(h0, steps);
+		const cells = c0 ? statesFrom(c0, steps) : undefined;
+		const kept = emptyOn(x, [steps, rows, KEPT[kind] * units]);
+		const across = transpose(weight, 0, 1);
+		const products = emptyOn(x, [rows, GATES[kind] * units]);
+		for (let slot = 0; slot < steps; slot++) {
+			const time = reverse ? steps - 1 - slot : slot;
+			kernels.matmul({ a: entry(hidden, slot), b: across, ...(bias ? { bias } : {}) }, { out: products }, {});
+			kernels.rnnStep(
+				{ x: gates, recurrent: products, ...(ends ? { lengths: ends } : {}) },
+				{ hidden, kept, ...(cells ? { cell: cells } : {}) },
+				{ cell: kind, slot, time },
+			);
+		}
+		// A result of its own, so that its gradient does not come in slots that are zero but for the last.
+		return { hidden, cell: cells && copyOf(entry(cells, steps)), kept, cells };
+	},
+	saves: ['x', 'h0', 'weight', 'bias', 'c0', 'lengths', 'hidden', 'kept', 'cells'],
+	vjp: (gradient, saved, { kind, reverse }) => composedGradients(kind, saved, reverse, gradient.hidden, gradient.cell),
+	fusedVjp: (gradient, { x, weight, bias, lengths, hidden, kept, cells }, { kind, reverse }, needs) => {
+		const { kernels } = x.backend;
+		const [steps, rows, units] = [x.shape[0]!, x.shape[1]!, hidden.shape[2]!];
+		const gates = GATES[kind];
+		const columns = gates * units;
+		// By time, as the kernel wants it; slot 0, the initial state, is added at the end.
+		const bySlot = gradient.hidden ?? zerosOn(x, hidden.shape);
+		const later = narrow(bySlot, 0, 1, steps);
+		const gradY = packed(reverse ? flip(later, [0]) : later);
+		const ends = lengths ? packed(lengths) : undefined;
+		const gradX = emptyOn(x, [steps, rows, columns]);
+		const gradRecurrent = kind === 'gru' ? emptyOn(x, [steps, rows, columns]) : null;
+		const carry = zerosOn(x, [rows, units]);
+		const cellCarry = cells && (gradient.cell ? copyOf(gradient.cell) : zerosOn(x, [rows, units]));
+		const products = emptyOn(x, [gates, rows, units]);
+		const source = gradRecurrent ?? gradX;
+		const ofGates = unflatten(weight, 0, [gates, units]);
+		for (let slot = steps - 1; slot >= 0; slot--) {
+			const time = reverse ? steps - 1 - slot : slot;
+			kernels.rnnStepGrad(
+				{
+					gradY,
+					hidden,
+					kept,
+					...(slot < steps - 1 ? { recurrent: products } : {}),
+					...(cells ? { cell: cells } : {}),
+					...(ends ? { lengths: ends } : {}),
+				},
+				{ gradX, carry, ...(gradRecurrent ? { gradRecurrent } : {}), ...(cellCarry ? { cellCarry } : {}) },
+				{ cell: kind, slot, time },
+			);
+			if (slot === 0 && !needs.h0) break;
+			const gradients = viewOf(source, [gates, rows, units], [units, columns, 1], time * rows * columns);
+			kernels.matmul({ a: gradients, b: ofGates }, { out: products }, {});
+		}
+		const first = select(bySlot, 0, 0);
+		const throughSteps = () => (steps === 0 ? first : add(add(carry, sum(products, 0)), first));
+		// The states that the steps read, by time.
+		const before = narrow(hidden, 0, 0, steps);
+		const states = reshape(reverse ? flip(before, [0]) : before, [steps * rows, units]);
+		const flat = reshape(source, [steps * rows, columns]);
+		return {
+			x: gradX,
+			h0: needs.h0 && throughSteps(),
+			weight: needs.weight && matmul(transpose(flat, 0, 1), states),
+			bias: bias && needs.bias && sum(flat, 0),
+			c0: cellCarry,
+		};
+	},
+});
 
 /** [T, B, 1] bool: whether a row's sequence has not ended at a time. */
 function present(x: Tensor, lengths: Tensor): Tensor {
@@ -140,126 +199,10 @@ function statesFrom(initial: Tensor, steps: number): Tensor {
 	return states;
 }
 
-function runForward(kind: CellKind, { x, h0, c0, weight, bias, lengths }: RecurrentInput, reverse: boolean): Tensor[] {
-	const { kernels } = x.backend;
-	const [steps, rows] = [x.shape[0]!, x.shape[1]!];
-	const units = h0.shape[1]!;
-	const gates = packed(x);
-	const ends = lengths ? packed(lengths) : undefined;
-	const hidden = statesFrom(h0, steps);
-	const cell = c0 ? statesFrom(c0, steps) : undefined;
-	const kept = emptyOn(x, [steps, rows, KEPT[kind] * units]);
-	const across = transpose(weight, 0, 1);
-	const products = emptyOn(x, [rows, GATES[kind] * units]);
-	for (let slot = 0; slot < steps; slot++) {
-		const time = reverse ? steps - 1 - slot : slot;
-		kernels.matmul({ a: entry(hidden, slot), b: across, ...(bias ? { bias } : {}) }, { out: products }, {});
-		kernels.rnnStep(
-			{ x: gates, recurrent: products, ...(ends ? { lengths: ends } : {}) },
-			{ hidden, kept, ...(cell ? { cell } : {}) },
-			{ cell: kind, slot, time },
-		);
-	}
-	// A result of its own, so that its gradient does not come in slots that are zero but for the last.
-	return cell ? [hidden, kept, cell, copyOf(entry(cell, steps))] : [hidden, kept];
-}
-
-interface Present {
-	readonly bias: boolean;
-	readonly cells: boolean;
-	readonly lengths: boolean;
-}
-
-interface SavedLayer {
-	readonly x: Tensor;
-	readonly h0: Tensor;
-	readonly weight: Tensor;
-	readonly hidden: Tensor;
-	readonly kept: Tensor;
-	readonly bias: Tensor | null;
-	readonly c0: Tensor | null;
-	readonly cells: Tensor | null;
-	readonly lengths: Tensor | null;
-}
-
-function unpack(saved: readonly Tensor[], given: Present): SavedLayer {
-	const [x, h0, weight, hidden, kept, ...rest] = saved as [Tensor, Tensor, Tensor, Tensor, Tensor, ...Tensor[]];
-	const bias = given.bias ? rest.shift()! : null;
-	const [c0, cells] = given.cells ? [rest.shift()!, rest.shift()!] : [null, null];
-	return { x, h0, weight, hidden, kept, bias, c0, cells, lengths: given.lengths ? rest.shift()! : null };
-}
-
-function makeVjp(kind: CellKind, given: Present, reverse: boolean) {
-	return (gradients: readonly (Tensor | null)[], saved: readonly Tensor[], needs: readonly boolean[]): (Tensor | null)[] => {
-		const layer = unpack(saved, given);
-		const [gradHidden, , , gradCell] = gradients;
-		const found = isGradEnabled()
-			? composedBackward(kind, layer, reverse, gradHidden ?? null, gradCell ?? null)
-			: fusedBackward(kind, layer, reverse, gradHidden ?? null, gradCell ?? null, needs);
-		return found.map((gradient, i) => (needs[i] ? gradient : null));
-	};
-}
-
 function zerosOn(x: Tensor, shape: readonly number[]): Tensor {
 	const y = emptyOn(x, shape);
 	y.backend.kernels.fill({}, { y }, { value: 0 });
 	return y;
-}
-
-function fusedBackward(
-	kind: CellKind,
-	layer: SavedLayer,
-	reverse: boolean,
-	gradHidden: Tensor | null,
-	gradCell: Tensor | null,
-	needs: readonly boolean[],
-): (Tensor | null)[] {
-	const { x, weight, hidden, kept, bias, c0, cells, lengths } = layer;
-	const { kernels } = x.backend;
-	const [steps, rows, units] = [x.shape[0]!, x.shape[1]!, hidden.shape[2]!];
-	const gates = GATES[kind];
-	const columns = gates * units;
-	// By time, as the kernel wants it; slot 0, the initial state, is added at the end.
-	const byslot = gradHidden === null ? zerosOn(x, hidden.shape) : gradHidden;
-	const later = narrow(byslot, 0, 1, steps);
-	const gradY = packed(reverse ? flip(later, [0]) : later);
-	const ends = lengths ? packed(lengths) : undefined;
-	const gradX = emptyOn(x, [steps, rows, columns]);
-	const gradRecurrent = kind === 'gru' ? emptyOn(x, [steps, rows, columns]) : null;
-	const carry = zerosOn(x, [rows, units]);
-	const cellCarry = cells === null ? null : gradCell === null ? zerosOn(x, [rows, units]) : copyOf(gradCell);
-	const products = emptyOn(x, [gates, rows, units]);
-	const source = gradRecurrent ?? gradX;
-	const ofGates = unflatten(weight, 0, [gates, units]);
-	for (let slot = steps - 1; slot >= 0; slot--) {
-		const time = reverse ? steps - 1 - slot : slot;
-		kernels.rnnStepGrad(
-			{
-				gradY,
-				hidden,
-				kept,
-				...(slot < steps - 1 ? { recurrent: products } : {}),
-				...(cells ? { cell: cells } : {}),
-				...(ends ? { lengths: ends } : {}),
-			},
-			{ gradX, carry, ...(gradRecurrent ? { gradRecurrent } : {}), ...(cellCarry ? { cellCarry } : {}) },
-			{ cell: kind, slot, time },
-		);
-		if (slot === 0 && !needs[1]) break;
-		const gradients = viewOf(source, [gates, rows, units], [units, columns, 1], time * rows * columns);
-		kernels.matmul({ a: gradients, b: ofGates }, { out: products }, {});
-	}
-	const first = select(byslot, 0, 0);
-	const gradH0 = !needs[1] ? null : steps === 0 ? first : add(add(carry, sum(products, 0)), first);
-	// The states that the steps read, by time.
-	const before = narrow(hidden, 0, 0, steps);
-	const states = reshape(reverse ? flip(before, [0]) : before, [steps * rows, units]);
-	const flat = reshape(source, [steps * rows, columns]);
-	const gradWeight = needs[2] ? matmul(transpose(flat, 0, 1), states) : null;
-	const result = [gradX, gradH0, gradWeight];
-	if (bias !== null) result.push(needs[3] ? sum(flat, 0) : null);
-	if (c0 !== null) result.push(cellCarry);
-	return result;
 }
 
 /** As the step kernels want it: without gaps, from the start of its memory. */
@@ -278,7 +221,7 @@ function stepwise(
 	kind: CellKind,
 	{ x, h0, c0, weight, bias, projection, lengths }: RecurrentInput,
 	reverse: boolean,
-): [hidden: Tensor, cell: Tensor | null] {
+): { hidden: Tensor; cell: Tensor | null } {
 	const steps = x.shape[0]!;
 	let h = h0;
 	let c = c0 ?? null;
@@ -311,36 +254,33 @@ function stepwise(
 			c = now === null ? nextCell : where(now, nextCell, c!);
 		}
 	}
-	return [stack(hidden), c];
+	return { hidden: stack(hidden), cell: c };
 }
 
-function composedBackward(
+/** The gradients of the layer, of operations that can be differentiated any number of times. */
+function composedGradients(
 	kind: CellKind,
-	layer: SavedLayer,
+	{ x, h0, weight, bias, c0, lengths }: RecurrentInput,
 	reverse: boolean,
 	gradHidden: Tensor | null,
 	gradCell: Tensor | null,
-): (Tensor | null)[] {
-	const { x, h0, weight, bias, c0 } = layer;
-	const inputs = [x, h0, weight, ...(bias === null ? [] : [bias]), ...(c0 === null ? [] : [c0])];
+) {
 	// An input that needs no gradient must have a place on the tape for `grad` all the same.
-	const copies = inputs.map((input) => {
-		if (input.requiresGrad) return input;
-		const copy = viewOf(input, input.shape, input.strides, input.offset);
-		setRequiresGrad(copy, true);
-		return copy;
-	});
-	const [cx, ch, cw, ...rest] = copies as [Tensor, Tensor, Tensor, ...Tensor[]];
-	const again = {
-		x: cx,
-		h0: ch,
-		weight: cw,
-		bias: bias === null ? null : rest[0]!,
-		c0: c0 === null ? null : rest.at(-1)!,
-		lengths: layer.lengths,
+	const copy = <T extends Tensor | null | undefined>(input: T): T => {
+		if (input == null || input.requiresGrad) return input;
+		const own = viewOf(input, input.shape, input.strides, input.offset);
+		setRequiresGrad(own, true);
+		return own as T;
 	};
-	const [hidden, cell] = stepwise(kind, again, reverse);
-	const outputs = [...(gradHidden === null ? [] : [hidden]), ...(gradCell === null || cell === null ? [] : [cell])];
-	const gradOutputs = [...(gradHidden === null ? [] : [gradHidden]), ...(gradCell === null || cell === null ? [] : [gradCell])];
-	return grad(outputs, copies, { gradOutputs, createGraph: true, allowUnused: true });
+	const copies = { x: copy(x), h0: copy(h0), weight: copy(weight), bias: copy(bias), c0: copy(c0) };
+	const { hidden, cell } = stepwise(kind, { ...copies, lengths }, reverse);
+	const outputs = [...(gradHidden ? [hidden] : []), ...(gradCell && cell ? [cell] : [])];
+	const gradOutputs = [gradHidden, gradCell].filter((gradient) => gradient !== null);
+	const given = Object.entries(copies).filter((entry): entry is [string, Tensor] => entry[1] != null);
+	const found = grad(
+		outputs,
+		given.map(([, input]) => input),
+		{ gradOutputs, createGraph: true, allowUnused: true },
+	);
+	return Object.fromEntries(given.map(([name], i) => [name, found[i]])) as Record<keyof typeof copies, Tensor | null>;
 }

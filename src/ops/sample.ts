@@ -1,6 +1,7 @@
 /** Images sampled at places of one's own. */
 import { isGradEnabled } from '../autograd/modes';
-import { NO_GRADIENT, record } from '../autograd/tape';
+import { defineOperation } from '../autograd/operation';
+import { NO_GRADIENT } from '../autograd/tape';
 import type { GridAttributes, SampleAttributes } from '../backends/contract/sample';
 import { allocateTyped, requireFloating } from '../core/dtype';
 import { ArgumentError, DTypeError, formatShape, ShapeError } from '../core/errors';
@@ -131,17 +132,20 @@ export function gridSample(x: Tensor, grid: Tensor, options: GridSampleOptions =
 	};
 	if (isGradEnabled() && (x.requiresGrad || grid.requiresGrad))
 		return inFloat32('gridSample', [x, grid], (...wide) => composed(...wide, attributes));
-	return record({
-		name: 'gridSample',
-		inputs: [x, grid],
-		forward: () => {
-			const y = emptyOn(x, [x.shape[0]!, x.shape[1]!, grid.shape[1]!, grid.shape[2]!]);
-			x.backend.kernels.gridSample({ x, grid }, { y }, attributes);
-			return y;
-		},
-		vjp: NO_GRADIENT,
-	});
+	return sampleOperation({ x, grid }, attributes);
 }
+
+/** Where gradients are wanted, `composed` has them. */
+const sampleOperation = defineOperation({
+	name: 'gridSample',
+	inputs: ['x', 'grid'],
+	forward: ({ x, grid }, attributes: GridAttributes) => {
+		const y = emptyOn(x, [x.shape[0]!, x.shape[1]!, grid.shape[1]!, grid.shape[2]!]);
+		x.backend.kernels.gridSample({ x, grid }, { y }, attributes);
+		return y;
+	},
+	vjp: NO_GRADIENT,
+});
 
 /**
  * One coordinate of every place in pixels, [N, H' W'], within the image but for 'constant'. As in PyTorch, a place that comes to lie on

@@ -1,6 +1,6 @@
 /** Losses of class scores. */
 import { isGradEnabled } from '../../autograd/modes';
-import { recordMany } from '../../autograd/tape';
+import { defineOperation } from '../../autograd/operation';
 import type { CrossEntropyAttributes } from '../../backends/contract/loss';
 import { isFloating, requireFloating } from '../../core/dtype';
 import { ArgumentError, AutogradError, DTypeError, formatShape, ShapeError } from '../../core/errors';
@@ -119,70 +119,61 @@ function classLoss(
 	if (!Number.isInteger(options.ignoreIndex))
 		throw new ArgumentError(`${name}: ignoreIndex ${options.ignoreIndex} must be a whole number`);
 	const check = checkClasses(name, target, classes, options.ignoreIndex);
-	const attributes = { outer, classes, inner, ...options };
-	const statistic = input.dtype === 'float64' ? 'float64' : 'float32';
-	const [loss, ...statistics] = recordMany({
-		name,
-		inputs: [input],
-		forward: () => {
-			const result = emptyOn(input, options.reduction === 'none' ? rows : [], input.dtype);
-			const total = options.reduction === 'none' ? undefined : emptyOn(input, [], statistic);
-			const logSumExp = options.logits ? emptyOn(input, [...rows, 2], statistic) : undefined;
-			const inputs = {
-				x: packed(input),
-				target: packed(target),
-				...(weight && { weight: packed(converted(weight, input.dtype)) }),
-			};
-			input.backend.kernels.crossEntropy(
-				inputs,
-				{ loss: result, ...(total && { total }), ...(logSumExp && { logSumExp }) },
-				{ ...attributes, check },
-			);
-			return [result, total, logSumExp].filter((output) => output !== undefined);
-		},
-		save: (outputs) => [input, target, ...outputs.slice(1), ...(weight === null ? [] : [weight])],
-		noGradient: [1, 2],
-		vjp: classLossBack(attributes, options.reduction !== 'none', weight !== null),
-	});
-	// The tape has references of its own to what it saved.
-	for (const tensor of statistics) tensor.dispose();
-	return loss!;
+	return classLossOperation({ input, target, weight }, { outer, classes, inner, ...options }, { name, check });
 }
 
-function classLossBack(attributes: CrossEntropyAttributes, hasTotal: boolean, hasWeight: boolean) {
-	return ([gradient]: readonly (Tensor | null)[], saved: readonly Tensor[]) => {
-		const [x, target] = [saved[0]!, packed(saved[1]!)];
-		const total = hasTotal ? saved[2]! : undefined;
-		const logSumExp = attributes.logits ? saved[hasTotal ? 3 : 2]! : undefined;
-		const weight = hasWeight ? packed(converted(saved.at(-1)!, x.dtype)) : undefined;
-		if (!isGradEnabled()) {
-			const dx = emptyOn(x, x.shape);
-			const inputs = {
-				x: packed(x),
-				target,
-				gradient: packed(gradient!),
-				...(total && { total }),
-				...(logSumExp && { logSumExp }),
-				...(weight && { weight }),
-			};
-			x.backend.kernels.crossEntropyGrad(inputs, { dx }, attributes);
-			return [dx];
-		}
-		// loss = sum of coefficients * log-probabilities; the coefficients come from the same kernel, of a gradient of ones.
-		const [logits, wideWeight, g] = widened(x, weight, gradient!);
+const classLossOperation = defineOperation({
+	name: 'crossEntropy',
+	inputs: ['input'],
+	constants: ['target', 'weight?'],
+	forward: ({ input, target, weight }, attributes: CrossEntropyAttributes, check) => {
+		const { reduction, logits } = attributes;
+		const statistic = input.dtype === 'float64' ? 'float64' : 'float32';
+		const output = emptyOn(input, reduction === 'none' ? target.shape : [], input.dtype);
+		const total = reduction === 'none' ? null : emptyOn(input, [], statistic);
+		const logSumExp = logits ? emptyOn(input, [...target.shape, 2], statistic) : null;
+		input.backend.kernels.crossEntropy(
+			{ x: packed(input), target: packed(target), ...weightFor(input, weight) },
+			{ loss: output, ...(total && { total }), ...(logSumExp && { logSumExp }) },
+			{ ...attributes, check },
+		);
+		return { output, total, logSumExp };
+	},
+	saves: ['input', 'target', 'weight', 'total', 'logSumExp'],
+	/** loss = sum of coefficients * log-probabilities; the coefficients come from the fused kernel, of a gradient of ones. */
+	vjp: (gradient, { input: x, target, weight, total }, attributes) => {
+		const [logits, g, wide] = widened(x, gradient, weightFor(x, weight).weight);
 		const coefficients = emptyOn(logits, x.shape);
 		const ones = emptyOn(logits, g.shape);
 		x.backend.kernels.fill({}, { y: ones }, { value: 1 });
 		x.backend.kernels.crossEntropyGrad(
-			{ x: packed(logits), target, gradient: ones, ...(total && { total }), ...(wideWeight && { weight: wideWeight }) },
+			{ x: packed(logits), target: packed(target), gradient: ones, ...(total && { total }), ...(wide && { weight: wide }) },
 			{ dx: coefficients },
 			{ ...attributes, logits: false },
 		);
 		const dim = x.ndim === 1 ? 0 : 1;
 		const sums = () => sum(coefficients, dim, { keepdim: true });
 		const slope = attributes.logits ? sub(coefficients, mul(softmax(logits, dim), sums())) : coefficients;
-		return [mul(slope, attributes.reduction === 'none' ? unsqueeze(g, dim) : g)];
-	};
+		return { input: mul(slope, attributes.reduction === 'none' ? unsqueeze(g, dim) : g) };
+	},
+	fusedVjp: (gradient, { input: x, target, weight, total, logSumExp }, attributes) => {
+		const dx = emptyOn(x, x.shape);
+		const inputs = {
+			x: packed(x),
+			target: packed(target),
+			gradient: packed(gradient),
+			...(total && { total }),
+			...(logSumExp && { logSumExp }),
+			...weightFor(x, weight),
+		};
+		x.backend.kernels.crossEntropyGrad(inputs, { dx }, attributes);
+		return { input: dx };
+	},
+});
+
+/** The weight in x's dtype, without gaps. */
+function weightFor(x: Tensor, weight: Tensor | null | undefined): { weight?: Tensor } {
+	return weight ? { weight: packed(converted(weight, x.dtype)) } : {};
 }
 
 /** x itself if it is contiguous, else a copy, off the tape. */

@@ -1,7 +1,6 @@
 /** Connectionist temporal classification: the likelihood of a label sequence under all its alignments. Graves et al. 2006. */
 import { grad } from '../../autograd/backward';
-import { isGradEnabled } from '../../autograd/modes';
-import { recordMany } from '../../autograd/tape';
+import { defineOperation } from '../../autograd/operation';
 import { requireDType } from '../../core/dtype';
 import { ArgumentError, formatShape, ShapeError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
@@ -74,7 +73,7 @@ export function ctcLoss(
 		const known = where(lt(position, unsqueeze(sizes, 1)), labels, blank);
 		const check = checkIndices('ctcLoss', batch, known, classes, `the classes of ${formatShape(logProbs.shape)}`);
 		if (check !== undefined) batch.backend.kernels.checkIndices({ index: reshape(known, [-1]) }, {}, check);
-		const likelihood = likelihoods(batch, known, inputs, sizes, blank);
+		const likelihood = likelihoodOperation({ logProbs: batch, labels: known, inputs, targets: sizes }, { blank });
 		const possible = gt(likelihood, IMPOSSIBLE / 10);
 		const losses = where(possible, neg(likelihood), zeroInfinity ? 0 : Number.POSITIVE_INFINITY);
 		if (reduction === 'sum') return sum(losses);
@@ -83,40 +82,31 @@ export function ctcLoss(
 	});
 }
 
-/** In one launch, and its gradient in another; gradients that are to be differentiated again come from the steps of `forwardPass`. */
-function likelihoods(logProbs: Tensor, labels: Tensor, inputs: Tensor, sizes: Tensor, blank: number): Tensor {
-	const [steps, count] = logProbs.shape as [number, number];
-	const [likelihood, alpha] = recordMany({
-		name: 'ctcLoss',
-		inputs: [logProbs],
-		forward: () => {
-			const found = emptyOn(logProbs, [count]);
-			const paths = emptyOn(logProbs, [count, steps, 2 * labels.shape[1]! + 1, 2]);
-			const sequences = { x: contiguous(logProbs), labels, inputs: contiguous(inputs), targets: contiguous(sizes) };
-			logProbs.backend.kernels.ctc(sequences, { likelihood: found, alpha: paths }, { blank });
-			return [found, paths];
-		},
-		noGradient: [1],
-		save: ([, paths]) => [logProbs, paths!, labels, inputs, sizes],
-		vjp: likelihoodBack(blank),
-	});
-	alpha!.dispose();
-	return likelihood!;
-}
-
-function likelihoodBack(blank: number) {
-	return ([gradient]: readonly (Tensor | null)[], saved: readonly Tensor[]): (Tensor | null)[] => {
-		const [logProbs, alpha, labels, inputs, targets] = saved as [Tensor, Tensor, Tensor, Tensor, Tensor];
-		if (isGradEnabled()) {
-			const again = forwardPass(logProbs, alpha, labels, inputs, targets, blank);
-			return grad(again, [logProbs], { gradOutputs: gradient!, createGraph: true });
-		}
+/** The log-likelihood of each sequence. Gradients that are to be differentiated again come from the steps of `forwardPass`. */
+const likelihoodOperation = defineOperation({
+	name: 'ctcLoss',
+	inputs: ['logProbs'],
+	constants: ['labels', 'inputs', 'targets'],
+	forward: ({ logProbs, labels, inputs, targets }, attributes: { readonly blank: number }) => {
+		const [steps, count] = logProbs.shape as [number, number];
+		const output = emptyOn(logProbs, [count]);
+		const alpha = emptyOn(logProbs, [count, steps, 2 * labels.shape[1]! + 1, 2]);
+		const sequences = { x: contiguous(logProbs), labels, inputs: contiguous(inputs), targets: contiguous(targets) };
+		logProbs.backend.kernels.ctc(sequences, { likelihood: output, alpha }, attributes);
+		return { output, alpha };
+	},
+	saves: ['logProbs', 'labels', 'inputs', 'targets', 'alpha'],
+	vjp: (gradient, { logProbs, labels, inputs, targets, alpha }, { blank }) => {
+		const again = forwardPass(logProbs, alpha, labels, inputs, targets, blank);
+		return { logProbs: grad(again, [logProbs], { gradOutputs: gradient, createGraph: true })[0] };
+	},
+	fusedVjp: (gradient, { logProbs, labels, inputs, targets, alpha }, attributes) => {
 		const dx = emptyOn(logProbs, logProbs.shape);
-		const given = { x: contiguous(logProbs), labels, inputs: contiguous(inputs), targets: contiguous(targets) };
-		logProbs.backend.kernels.ctcGrad({ ...given, alpha, gradient: contiguous(gradient!) }, { dx }, { blank });
-		return [dx];
-	};
-}
+		const sequences = { x: contiguous(logProbs), labels, inputs: contiguous(inputs), targets: contiguous(targets) };
+		logProbs.backend.kernels.ctcGrad({ ...sequences, alpha, gradient: contiguous(gradient) }, { dx }, attributes);
+		return { logProbs: dx };
+	},
+});
 
 /** Lengths as int32 [N] on the device of `like`, each from 0 to `most`. */
 function lengths(argument: string, given: Lengths, count: number, most: number, like: Tensor): Tensor {

@@ -1,6 +1,6 @@
 /** Losses that compare each element of the input with the element of the target at its place. */
-import { isGradEnabled, noGrad } from '../../autograd/modes';
-import { record } from '../../autograd/tape';
+import { noGrad } from '../../autograd/modes';
+import { defineOperation } from '../../autograd/operation';
 import type { PairLossOp } from '../../backends/contract/loss';
 import { promoteTypes } from '../../core/dtype';
 import { ArgumentError, formatShape, ShapeError } from '../../core/errors';
@@ -32,7 +32,7 @@ import {
 	where,
 } from '../elementwise';
 import { reshape } from '../layout';
-import { converted, floatingType, gradientFor, requireSameDevice, requireTensor } from '../operands';
+import { converted, floatingType, requireSameDevice, requireTensor } from '../operands';
 import { sum } from '../reduce';
 import { type LossOptions, type Reduction, reduced, requirePair } from './reduction';
 
@@ -65,38 +65,42 @@ function huberSlope(a: Tensor, b: Tensor, delta: number): Tensor {
 
 /** The unreduced loss in one launch; input and target have been checked. */
 function pairLoss(name: string, op: PairLossOp, input: Tensor, target: Tensor, parameter = 0): Tensor {
-	const dtype = floatingType(promoteTypes(input.dtype, target.dtype));
-	return record({
-		name,
-		inputs: [input, target],
-		forward: () => {
-			const y = emptyOn(input, input.shape, dtype);
-			input.backend.kernels.pairLoss({ a: converted(input, dtype), b: converted(target, dtype) }, { y }, { op, parameter });
-			return y;
-		},
-		save: () => [input, target],
-		vjp: pairLossBack(op, parameter),
-	});
+	return pairLossOperation({ a: input, b: target }, { op, parameter }, { name });
 }
 
-function pairLossBack(op: PairLossOp, parameter: number) {
-	return (gradient: Tensor, [a, b]: readonly [Tensor, Tensor], needs: readonly boolean[]) => {
-		const slope = (side: 'a' | 'b') => {
-			const [g, wideA, wideB] = widened(gradient, a, b);
-			return mul(g, DERIVATIVES[op][side](wideA, wideB, parameter));
-		};
-		return [
-			needs[0] ? gradientFor(isGradEnabled() ? slope('a') : fusedGradient(op, a, b, gradient, parameter), a) : null,
-			needs[1] ? gradientFor(slope('b'), b) : null,
-		];
-	};
+const pairLossOperation = defineOperation({
+	name: 'mseLoss',
+	inputs: ['a', 'b'],
+	forward: ({ a, b }, attributes: PairLossAttributes) => {
+		const dtype = floatingType(promoteTypes(a.dtype, b.dtype));
+		const y = emptyOn(a, a.shape, dtype);
+		a.backend.kernels.pairLoss({ a: converted(a, dtype), b: converted(b, dtype) }, { y }, attributes);
+		return y;
+	},
+	saves: ['a', 'b'],
+	vjp: (gradient, { a, b }, attributes, needs) => ({
+		a: needs.a && slope('a', gradient, a, b, attributes),
+		b: needs.b && slope('b', gradient, a, b, attributes),
+	}),
+	fusedVjp: (gradient, { a, b }, attributes, needs) => {
+		const { dtype } = gradient;
+		const da = needs.a && emptyOn(gradient, gradient.shape, dtype);
+		if (da) {
+			const inputs = { a: converted(a, dtype), b: converted(b, dtype), gradient };
+			gradient.backend.kernels.pairLossGrad(inputs, { da }, attributes);
+		}
+		return { a: da, b: needs.b && slope('b', gradient, a, b, attributes) };
+	},
+});
+
+interface PairLossAttributes {
+	readonly op: PairLossOp;
+	readonly parameter: number;
 }
 
-function fusedGradient(op: PairLossOp, a: Tensor, b: Tensor, gradient: Tensor, parameter: number): Tensor {
-	const { dtype } = gradient;
-	const da = emptyOn(gradient, gradient.shape, dtype);
-	gradient.backend.kernels.pairLossGrad({ a: converted(a, dtype), b: converted(b, dtype), gradient }, { da }, { op, parameter });
-	return da;
+function slope(side: 'a' | 'b', gradient: Tensor, a: Tensor, b: Tensor, { op, parameter }: PairLossAttributes): Tensor {
+	const [g, wideA, wideB] = widened(gradient, a, b);
+	return mul(g, DERIVATIVES[op][side](wideA, wideB, parameter));
 }
 
 function simple(name: string, op: PairLossOp, input: Tensor, target: Tensor, reduction: Reduction, parameter?: number): Tensor {

@@ -1,5 +1,6 @@
 /** Reductions that choose an element: extremes and where they are. Conventions as in sums.ts. */
-import { NO_GRADIENT, record, recordMany } from '../../autograd/tape';
+import { defineOperation } from '../../autograd/operation';
+import { NO_GRADIENT } from '../../autograd/tape';
 import { isFloating, requireDType } from '../../core/dtype';
 import { ArgumentError, formatShape } from '../../core/errors';
 import { runOperation } from '../../core/operation';
@@ -38,30 +39,30 @@ export function amin(x: Tensor, dim?: Dims, options: ReduceOptions = {}): Tensor
 }
 
 function extreme(name: string, op: 'amax' | 'amin', x: Tensor, dim: Dims | undefined, options: ReduceOptions): Tensor {
-	const { dims, shape } = nonEmptyReduction(name, x, dim, options);
-	return record({
-		name,
-		inputs: [x],
-		forward: () => {
-			const y = emptyOn(x, shape);
-			x.backend.kernels.reduce({ x }, { y }, { op, dims });
-			return y;
-		},
-		save: (y) => [x, y],
-		vjp: name === op ? extremeBack(dims) : amongAllBack,
-	});
+	return extremeOperation({ x }, { op, ofAll: name !== op, ...nonEmptyReduction(name, x, dim, options) }, { name });
 }
 
-function extremeBack(dims: readonly number[]) {
-	return (gradient: Tensor, [x, y]: readonly [Tensor, Tensor]) => [
-		shareAmong(eq(x, spread(y, x.shape, dims)), ...widened(gradient), dims),
-	];
-}
+/** `ofAll`: max and min of all elements, where elements that are NaN share the gradient of a NaN. */
+type ExtremeAttributes = Reduction & { readonly op: 'amax' | 'amin'; readonly ofAll: boolean };
+
+const extremeOperation = defineOperation({
+	name: 'amax',
+	inputs: ['x'],
+	forward: ({ x }, { op, dims, shape }: ExtremeAttributes) => {
+		const y = emptyOn(x, shape);
+		x.backend.kernels.reduce({ x }, { y }, { op, dims });
+		return y;
+	},
+	saves: ['x', 'output'],
+	vjp: (gradient, { x, output: y }, { dims, ofAll }) => ({
+		x: ofAll ? shareAmongAll(x, y, gradient) : shareAmong(eq(x, spread(y, x.shape, dims)), ...widened(gradient), dims),
+	}),
+});
 
 /** For max, min and median of all elements: unlike amax and amin, as in PyTorch, elements that are NaN share the gradient of a NaN. */
-function amongAllBack(gradient: Tensor, [x, y]: readonly [Tensor, Tensor]) {
+function shareAmongAll(x: Tensor, y: Tensor, gradient: Tensor): Tensor {
 	const chosen = logicalOr(eq(x, y), logicalAnd(isnan(x), isnan(y)));
-	return [shareAmong(chosen, gradient, [...x.shape.keys()])];
+	return shareAmong(chosen, gradient, [...x.shape.keys()]);
 }
 
 /**
@@ -88,39 +89,39 @@ export function min(x: Tensor, dim?: number | Tensor, options: ReduceOptions = {
 }
 
 function extremum(name: 'max' | 'min', x: Tensor, dim: number, options: ReduceOptions): ValuesIndices {
-	const { dims, shape } = nonEmptyReduction(name, x, dim, options);
-	const [values, indices] = recordMany({
-		name,
-		inputs: [x],
-		forward: () => {
-			const outputs = { values: emptyOn(x, shape), indices: emptyOn(x, shape, 'int32') };
-			x.backend.kernels.extremum({ x }, outputs, { op: name, dims });
-			return [outputs.values, outputs.indices];
-		},
-		save: ([, positions]) => [positions!],
-		vjp: selectionBack(x.shape, dims),
-	});
-	return valuesIndices(values!, indices!);
+	const { values, indices } = extremumOperation({ x }, { op: name, ...nonEmptyReduction(name, x, dim, options) }, { name });
+	return valuesIndices(values, indices);
 }
+
+const extremumOperation = defineOperation({
+	name: 'max',
+	inputs: ['x'],
+	outputs: ['values', 'indices'],
+	forward: ({ x }, { op, dims, shape }: Reduction & { readonly op: 'max' | 'min' }) => {
+		const outputs = { values: emptyOn(x, shape), indices: emptyOn(x, shape, 'int32') };
+		x.backend.kernels.extremum({ x }, outputs, { op, dims });
+		return outputs;
+	},
+	saves: ['indices'],
+	vjp: (gradient, { indices }, { dims }, needs) => ({ x: toSelected(gradient.values, indices, needs.x.shape, dims) }),
+});
 
 export function valuesIndices(values: Tensor, indices: Tensor): ValuesIndices {
 	return Object.assign([values, indices] as const, { values, indices });
 }
 
 /** The gradient goes to the element at the saved position along the only dim, 0 to the others. */
-export function selectionBack(shape: Shape, dims: readonly number[]) {
-	return ([gradient]: readonly (Tensor | null)[], [indices]: readonly [Tensor]) => {
-		if (gradient == null) return [null];
-		const dim = dims[0];
-		if (dim === undefined) return [reshape(gradient, shape)];
-		const line = emptyOn(indices, [shape[dim]!]);
-		line.backend.kernels.arange({}, { y: line }, { start: 0, step: 1 });
-		const along = reshape(
-			line,
-			shape.map((size, d) => (d === dim ? size : 1)),
-		);
-		return [where(eq(along, spread(indices, shape, dims)), spread(gradient, shape, dims), 0)];
-	};
+function toSelected(gradient: Tensor | null, indices: Tensor, shape: Shape, dims: readonly number[]): Tensor | null {
+	if (gradient === null) return null;
+	const dim = dims[0];
+	if (dim === undefined) return reshape(gradient, shape);
+	const line = emptyOn(indices, [shape[dim]!]);
+	line.backend.kernels.arange({}, { y: line }, { start: 0, step: 1 });
+	const along = reshape(
+		line,
+		shape.map((size, d) => (d === dim ? size : 1)),
+	);
+	return where(eq(along, spread(indices, shape, dims)), spread(gradient, shape, dims), 0);
 }
 
 /** The position (int32) of the largest element along `dim`, or in the flattened tensor: the first where several are equal, the first NaN before all. As `torch.argmax`. */
@@ -136,18 +137,19 @@ export function argmin(x: Tensor, dim?: number, options: ReduceOptions = {}): Te
 }
 
 function position(name: string, op: 'max' | 'min', x: Tensor, dim: number | undefined, options: ReduceOptions): Tensor {
-	const { dims, shape } = nonEmptyReduction(name, x, dim, options);
-	return record({
-		name,
-		inputs: [x],
-		forward: () => {
-			const indices = emptyOn(x, shape, 'int32');
-			x.backend.kernels.extremum({ x }, { indices }, { op, dims });
-			return indices;
-		},
-		vjp: NO_GRADIENT,
-	});
+	return positionOperation({ x }, { op, ...nonEmptyReduction(name, x, dim, options) }, { name });
 }
+
+const positionOperation = defineOperation({
+	name: 'argmax',
+	inputs: ['x'],
+	forward: ({ x }, { op, dims, shape }: Reduction & { readonly op: 'max' | 'min' }) => {
+		const indices = emptyOn(x, shape, 'int32');
+		x.backend.kernels.extremum({ x }, { indices }, { op, dims });
+		return indices;
+	},
+	vjp: NO_GRADIENT,
+});
 
 /**
  * Without `dim` the lower median of all elements; its gradient is shared evenly between equal elements. With `dim`, the lower median along
@@ -160,31 +162,32 @@ export function median(x: Tensor, dim?: number, options: ReduceOptions = {}): Te
 	requireTensor('median', x);
 	// Of no floats at all it is NaN, as their mean.
 	if (dim === undefined && x.size === 0 && isFloating(x.dtype)) return runOperation('median', () => mean(x));
-	const { dims, shape } = nonEmptyReduction('median', x, dim, options);
+	const reduction = nonEmptyReduction('median', x, dim, options);
 	requireDType('median', x.dtype, ['float32', 'float64', 'float16', 'int32', 'uint8']);
-	const find = (line: Tensor, along: number) => {
-		const outputs = { values: emptyOn(x, shape), indices: emptyOn(x, shape, 'int32') };
-		x.backend.kernels.median({ x: line }, outputs, { dim: along });
-		return outputs;
-	};
-	if (dim === undefined) {
-		return record({
-			name: 'median',
-			inputs: [x],
-			forward: () => find(reshape(x, [x.size]), 0).values,
-			save: (y) => [x, y],
-			vjp: amongAllBack,
-		});
-	}
-	const [values, indices] = recordMany({
-		name: 'median',
-		inputs: [x],
-		forward: () => {
-			const found = find(x, dims[0] ?? 0);
-			return [found.values, found.indices];
-		},
-		save: ([, positions]) => [positions!],
-		vjp: selectionBack(x.shape, dims),
-	});
-	return valuesIndices(values!, indices!);
+	if (dim === undefined) return medianOfAll({ x }, reduction);
+	const { values, indices } = medianOperation({ x }, reduction);
+	return valuesIndices(values, indices);
 }
+
+function findMedian(x: Tensor, dim: number, shape: Shape) {
+	const outputs = { values: emptyOn(x, shape), indices: emptyOn(x, shape, 'int32') };
+	x.backend.kernels.median({ x }, outputs, { dim });
+	return outputs;
+}
+
+const medianOfAll = defineOperation({
+	name: 'median',
+	inputs: ['x'],
+	forward: ({ x }, { shape }: Reduction) => findMedian(reshape(x, [x.size]), 0, shape).values,
+	saves: ['x', 'output'],
+	vjp: (gradient, { x, output }) => ({ x: shareAmongAll(x, output, gradient) }),
+});
+
+const medianOperation = defineOperation({
+	name: 'median',
+	inputs: ['x'],
+	outputs: ['values', 'indices'],
+	forward: ({ x }, { dims, shape }: Reduction) => findMedian(x, dims[0] ?? 0, shape),
+	saves: ['indices'],
+	vjp: (gradient, { indices }, { dims }, needs) => ({ x: toSelected(gradient.values, indices, needs.x.shape, dims) }),
+});

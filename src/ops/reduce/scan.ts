@@ -1,5 +1,5 @@
 /** Running sums and products. Conventions as in sums.ts, but the dim is required and stays. */
-import { record } from '../../autograd/tape';
+import { defineOperation } from '../../autograd/operation';
 import { type DType, isFloating } from '../../core/dtype';
 import { checkOptions } from '../../core/options';
 import { normalizeDim } from '../../core/shape';
@@ -30,7 +30,7 @@ function cumulative(name: 'cumsum' | 'cumprod', x: Tensor, dim: number, { dtype 
 	requireTensor(name, x);
 	if (dtype !== undefined && dtype !== x.dtype) return composed(name, () => cumulative(name, to(x, dtype), dim, {}));
 	const along = normalizeDim(name, dim, x.ndim);
-	return name === 'cumsum' ? runningSum(x, along, false) : runningProduct(x, along);
+	return name === 'cumsum' ? runningSum(x, along, false) : cumprodOperation({ x }, { dim: along });
 }
 
 function scanned(x: Tensor, attributes: { op: 'sum' | 'prod' | 'linear'; dim: number; reverse: boolean }, a?: Tensor): Tensor {
@@ -40,39 +40,31 @@ function scanned(x: Tensor, attributes: { op: 'sum' | 'prod' | 'linear'; dim: nu
 }
 
 function runningSum(x: Tensor, dim: number, reverse: boolean): Tensor {
-	return record({
-		name: 'cumsum',
-		inputs: [x],
-		forward: () => scanned(x, { op: 'sum', dim, reverse }),
-		vjp: sumBack(dim, reverse),
-	});
+	return cumsumOperation({ x }, { dim, reverse });
 }
 
-function sumBack(dim: number, reverse: boolean) {
-	return (gradient: Tensor) => [runningSum(gradient, dim, !reverse)];
-}
+const cumsumOperation = defineOperation({
+	name: 'cumsum',
+	inputs: ['x'],
+	forward: ({ x }, attributes: { readonly dim: number; readonly reverse: boolean }) => scanned(x, { op: 'sum', ...attributes }),
+	vjp: (gradient, _, { dim, reverse }) => ({ x: runningSum(gradient, dim, !reverse) }),
+});
 
-function runningProduct(x: Tensor, dim: number): Tensor {
-	return record({
-		name: 'cumprod',
-		inputs: [x],
-		forward: () => scanned(x, { op: 'prod', dim, reverse: false }),
-		save: (y) => [x, y],
-		vjp: productBack(dim),
-	});
-}
-
-/**
- * y[j] = x[j] y[j - 1], so what arrives at y[j] is s[j] = gradient[j] + x[j + 1] s[j + 1], and x[j] gets s[j] y[j - 1]: a recurrence from the
- * other end and no division.
- */
-function productBack(dim: number) {
-	return (gradient: Tensor, saved: readonly [Tensor, Tensor]) => {
-		const [g, x, y] = widened(gradient, ...saved);
-		if (x.ndim === 0) return [g];
-		return [mul(recurrence(shifted(x, dim, -1, 0), g, dim, true), shifted(y, dim, 1, 1))];
-	};
-}
+const cumprodOperation = defineOperation({
+	name: 'cumprod',
+	inputs: ['x'],
+	forward: ({ x }, { dim }: { readonly dim: number }) => scanned(x, { op: 'prod', dim, reverse: false }),
+	saves: ['x', 'output'],
+	/**
+	 * y[j] = x[j] y[j - 1], so what arrives at y[j] is s[j] = gradient[j] + x[j + 1] s[j + 1], and x[j] gets s[j] y[j - 1]: a recurrence from
+	 * the other end and no division.
+	 */
+	vjp: (gradient, saved, { dim }) => {
+		const [g, x, y] = widened(gradient, saved.x, saved.output);
+		if (x.ndim === 0) return { x: g };
+		return { x: mul(recurrence(shifted(x, dim, -1, 0), g, dim, true), shifted(y, dim, 1, 1)) };
+	},
+});
 
 /** x moved along a dim by one place, with `value` in the place that opens. */
 function shifted(x: Tensor, dim: number, by: 1 | -1, value: number): Tensor {
@@ -85,20 +77,18 @@ function shifted(x: Tensor, dim: number, by: 1 | -1, value: number): Tensor {
 
 /** h[j] = a[j] h[j - 1] + b[j] along a dim, or, reversed, a[j] h[j + 1] + b[j]; h = 0 outside. Its gradient is one from the other end. */
 function recurrence(a: Tensor, b: Tensor, dim: number, reverse: boolean): Tensor {
-	return record({
-		name: 'cumprod backward',
-		inputs: [a, b],
-		forward: () => scanned(b, { op: 'linear', dim, reverse }, a),
-		save: (h) => [a, h],
-		vjp: recurrenceBack(dim, reverse),
-	});
+	return recurrenceOperation({ a, b }, { dim, reverse });
 }
 
-function recurrenceBack(dim: number, reverse: boolean) {
-	return (gradient: Tensor, saved: readonly [Tensor, Tensor]) => {
-		const [g, a, h] = widened(gradient, ...saved);
-		const before = reverse ? -1 : 1;
+const recurrenceOperation = defineOperation({
+	name: 'cumprod backward',
+	inputs: ['a', 'b'],
+	forward: ({ a, b }, attributes: { readonly dim: number; readonly reverse: boolean }) =>
+		scanned(b, { op: 'linear', ...attributes }, a),
+	saves: ['a', 'output'],
+	vjp: (gradient, saved, { dim, reverse }) => {
+		const [g, a, h] = widened(gradient, saved.a, saved.output);
 		const slopes = recurrence(shifted(a, dim, reverse ? 1 : -1, 0), g, dim, !reverse);
-		return [mul(slopes, shifted(h, dim, before, 0)), slopes];
-	};
-}
+		return { a: mul(slopes, shifted(h, dim, reverse ? -1 : 1, 0)), b: slopes };
+	},
+});

@@ -3,10 +3,10 @@
  * scan.ts.
  *
  * All take `(x, dim?, { keepdim })`: `dim` is one dimension or several, negative ones count from the back, none (or an empty list)
- * means all; `keepdim` leaves the reduced dimensions in place with size 1. VJPs are made by functions of their own, because a
- * closure beside `forward` would keep the input alive as long as the graph.
+ * means all; `keepdim` leaves the reduced dimensions in place with size 1.
  */
-import { NO_GRADIENT, record } from '../../autograd/tape';
+import { defineOperation } from '../../autograd/operation';
+import { NO_GRADIENT } from '../../autograd/tape';
 import type { ReduceAttributes } from '../../backends/contract/reduce';
 import { type DType, isFloating, requireFloating } from '../../core/dtype';
 import { ArgumentError, DTypeError } from '../../core/errors';
@@ -72,18 +72,15 @@ export function sum(x: Tensor, dim?: Dims, options: AccumulateOptions = {}): Ten
 	requireTensor('sum', x);
 	const { dtype } = options;
 	if (converts('sum', x, dtype)) return composed('sum', () => sum(to(x, dtype), dim, { keepdim: options.keepdim }));
-	const { dims, shape } = reductionOf('sum', x, dim, options);
-	return record({
-		name: 'sum',
-		inputs: [x],
-		forward: () => reduced(x, shape, accumulated(x.dtype), { op: 'sum', dims }),
-		vjp: sumBack(x.shape, dims),
-	});
+	return sumOperation({ x }, reductionOf('sum', x, dim, options));
 }
 
-function sumBack(shape: Shape, dims: readonly number[]) {
-	return (gradient: Tensor) => [spread(gradient, shape, dims)];
-}
+const sumOperation = defineOperation({
+	name: 'sum',
+	inputs: ['x'],
+	forward: ({ x }, { dims, shape }: Reduction) => reduced(x, shape, accumulated(x.dtype), { op: 'sum', dims }),
+	vjp: (gradient, _, { dims }, needs) => ({ x: spread(gradient, needs.x.shape, dims) }),
+});
 
 /** The mean over `dim`, all by default; of no elements NaN. x is floating, or `dtype` makes it so. As `torch.mean`. */
 export function mean(x: Tensor, dim?: Dims, options: AccumulateOptions = {}): Tensor {
@@ -92,19 +89,16 @@ export function mean(x: Tensor, dim?: Dims, options: AccumulateOptions = {}): Te
 	const { dtype } = options;
 	if (converts('mean', x, dtype)) return composed('mean', () => mean(to(x, dtype), dim, { keepdim: options.keepdim }));
 	requireFloating('mean', x.dtype);
-	const { dims, shape, count } = reductionOf('mean', x, dim, options);
-	return record({
-		name: 'mean',
-		inputs: [x],
-		forward: () => reduced(x, shape, x.dtype, { op: 'mean', dims }),
-		// Of nothing there is no element for a gradient, but what stands in for it must be finite.
-		vjp: meanBack(x.shape, dims, Math.max(count, 1)),
-	});
+	return meanOperation({ x }, reductionOf('mean', x, dim, options));
 }
 
-function meanBack(shape: Shape, dims: readonly number[], count: number) {
-	return (gradient: Tensor) => [spread(mul(gradient, 1 / count), shape, dims)];
-}
+const meanOperation = defineOperation({
+	name: 'mean',
+	inputs: ['x'],
+	forward: ({ x }, { dims, shape }: Reduction) => reduced(x, shape, x.dtype, { op: 'mean', dims }),
+	// Of nothing there is no element for a gradient, but what stands in for it must be finite.
+	vjp: (gradient, _, { dims, count }, needs) => ({ x: spread(mul(gradient, 1 / Math.max(count, 1)), needs.x.shape, dims) }),
+});
 
 /**
  * The product over `dim`, all by default; of no elements 1. bool and whole numbers give int32. Gradients of every order are exact
@@ -115,23 +109,20 @@ export function prod(x: Tensor, dim?: Dims, options: AccumulateOptions = {}): Te
 	requireTensor('prod', x);
 	const { dtype } = options;
 	if (converts('prod', x, dtype)) return composed('prod', () => prod(to(x, dtype), dim, { keepdim: options.keepdim }));
-	const { dims, shape } = reductionOf('prod', x, dim, options);
-	return record({
-		name: 'prod',
-		inputs: [x],
-		forward: () => reduced(x, shape, accumulated(x.dtype), { op: 'prod', dims }),
-		save: () => [x],
-		vjp: prodBack(dims),
-	});
+	return prodOperation({ x }, reductionOf('prod', x, dim, options));
 }
 
-/**
- * The product as a tree of products of halves, walked from its root to its leaves: never a division, so zeros are no
- * exception, and every step is differentiable again.
- */
-function prodBack(dims: readonly number[]) {
-	return (gradient: Tensor, [saved]: readonly [Tensor]) => {
-		const [g, x] = widened(gradient, saved);
+const prodOperation = defineOperation({
+	name: 'prod',
+	inputs: ['x'],
+	forward: ({ x }, { dims, shape }: Reduction) => reduced(x, shape, accumulated(x.dtype), { op: 'prod', dims }),
+	saves: ['x'],
+	/**
+	 * The product as a tree of products of halves, walked from its root to its leaves: never a division, so zeros are no
+	 * exception, and every step is differentiable again.
+	 */
+	vjp: (gradient, saved, { dims }) => {
+		const [g, x] = widened(gradient, saved.x);
 		const { lines, arranged } = linesAlong(x, dims);
 		const last = lines.ndim - 1;
 		let level = lines;
@@ -153,9 +144,9 @@ function prodBack(dims: readonly number[]) {
 			const parts = [mul(inner, right), mul(inner, left)];
 			slopes = cat(odd ? [...parts, narrow(slopes, last, half, 1)] : parts, last);
 		}
-		return [arranged(slopes)];
-	};
-}
+		return { x: arranged(slopes) };
+	},
+});
 
 /** Whether any element over `dim` is not 0 (NaN counts as not 0); of no elements false. Gives bool. As `torch.any`. */
 export function any(x: Tensor, dim?: Dims, options: ReduceOptions = {}): Tensor {
@@ -170,9 +161,15 @@ export function all(x: Tensor, dim?: Dims, options: ReduceOptions = {}): Tensor 
 }
 
 function truth(name: 'any' | 'all', x: Tensor, dim: Dims | undefined, options: ReduceOptions): Tensor {
-	const { dims, shape } = reductionOf(name, x, dim, options);
-	return record({ name, inputs: [x], forward: () => reduced(x, shape, 'bool', { op: name, dims }), vjp: NO_GRADIENT });
+	return truthOperation({ x }, { op: name, ...reductionOf(name, x, dim, options) }, { name });
 }
+
+const truthOperation = defineOperation({
+	name: 'all',
+	inputs: ['x'],
+	forward: ({ x }, { op, dims, shape }: Reduction & { readonly op: 'any' | 'all' }) => reduced(x, shape, 'bool', { op, dims }),
+	vjp: NO_GRADIENT,
+});
 
 /**
  * log(sum(exp(x))) over `dim`, computed as max + log(sum(exp(x - max))) so that it neither overflows nor underflows; -inf where all
@@ -182,23 +179,20 @@ export function logsumexp(x: Tensor, dim?: Dims, options: ReduceOptions = {}): T
 	checkOptions('logsumexp', options, ['keepdim']);
 	requireTensor('logsumexp', x);
 	if (!isFloating(x.dtype)) return composed('logsumexp', () => logsumexp(to(x, 'float32'), dim, options));
-	const { dims, shape } = reductionOf('logsumexp', x, dim, options);
-	return record({
-		name: 'logsumexp',
-		inputs: [x],
-		forward: () => reduced(x, shape, x.dtype, { op: 'logsumexp', dims }),
-		save: () => [x],
-		vjp: logsumexpBack(dims),
-	});
+	return logsumexpOperation({ x }, reductionOf('logsumexp', x, dim, options));
 }
 
-/** The softmax, not exp(x - result): the result has rounded off what a large maximum leaves of the logarithm. */
-function logsumexpBack(dims: readonly number[]) {
-	return (gradient: Tensor, [saved]: readonly [Tensor]) => {
-		const [g, x] = widened(gradient, saved);
-		return [mul(softmaxOver(x, dims), spread(g, x.shape, dims))];
-	};
-}
+const logsumexpOperation = defineOperation({
+	name: 'logsumexp',
+	inputs: ['x'],
+	forward: ({ x }, { dims, shape }: Reduction) => reduced(x, shape, x.dtype, { op: 'logsumexp', dims }),
+	saves: ['x'],
+	/** The softmax, not exp(x - result): the result has rounded off what a large maximum leaves of the logarithm. */
+	vjp: (gradient, saved, { dims }) => {
+		const [g, x] = widened(gradient, saved.x);
+		return { x: mul(softmaxOver(x, dims), spread(g, x.shape, dims)) };
+	},
+});
 
 /** The softmax over all elements along `dims` together. */
 function softmaxOver(x: Tensor, dims: readonly number[]): Tensor {
@@ -249,28 +243,26 @@ function moment(name: 'var' | 'std', x: Tensor, dim: Dims | undefined, { correct
 	requireTensor(name, x);
 	requireFloating(name, x.dtype);
 	if (!Number.isFinite(correction)) throw new ArgumentError(`${name}: correction ${correction} is not a finite number`);
-	const { dims, shape, count } = reductionOf(name, x, dim, options);
-	return record({
-		name,
-		inputs: [x],
-		forward: () => {
-			const y = emptyOn(x, shape);
-			x.backend.kernels.variance({ x }, { y }, { dims, correction, root: name === 'std' });
-			return y;
-		},
-		save: (y) => [x, y],
-		vjp: momentBack(name, dims, Math.max(0, count - correction)),
-	});
+	return momentOperation({ x }, { ...reductionOf(name, x, dim, options), correction, root: name === 'std' }, { name });
 }
 
-function momentBack(name: 'var' | 'std', dims: readonly number[], divisor: number) {
-	return (gradient: Tensor, saved: readonly [Tensor, Tensor]) => {
-		const [g, x, y] = widened(gradient, ...saved);
+const momentOperation = defineOperation({
+	name: 'var',
+	inputs: ['x'],
+	forward: ({ x }, { dims, shape, correction, root }: Reduction & { readonly correction: number; readonly root: boolean }) => {
+		const y = emptyOn(x, shape);
+		x.backend.kernels.variance({ x }, { y }, { dims, correction, root });
+		return y;
+	},
+	saves: ['x', 'output'],
+	vjp: (gradient, saved, { dims, count, correction, root }) => {
+		const [g, x, y] = widened(gradient, saved.x, saved.output);
+		const divisor = Math.max(0, count - correction);
 		// d std = d var / (2 std); where std is 0, so are all deviations.
-		const scale = name === 'var' ? mul(g, 2 / divisor) : where(eq(y, 0), 0, div(g, mul(nonzero(y), divisor)));
-		return [mul(centred(x, dims), spread(scale, x.shape, dims))];
-	};
-}
+		const scale = root ? where(eq(y, 0), 0, div(g, mul(nonzero(y), divisor))) : mul(g, 2 / divisor);
+		return { x: mul(centred(x, dims), spread(scale, x.shape, dims)) };
+	},
+});
 
 /** x less its mean over dims, and less what rounding left of that mean: equal elements far from 0 deviate by nothing. */
 function centred(x: Tensor, dims: readonly number[]): Tensor {
@@ -293,30 +285,27 @@ export function norm(x: Tensor, dim?: Dims, options: NormOptions = {}): Tensor {
 	requireFloating('norm', x.dtype);
 	if (typeof p !== 'number' || Number.isNaN(p))
 		throw new ArgumentError(`norm: p ${String(p)} is not a number; it may be Infinity or -Infinity`);
-	const { dims, shape } = reductionOf('norm', x, dim, options);
-	return record({
-		name: 'norm',
-		inputs: [x],
-		forward: () => reduced(x, shape, x.dtype, { op: 'norm', dims, p }),
-		save: (y) => [x, y],
-		vjp: normBack(dims, p),
-	});
+	return normOperation({ x }, { ...reductionOf('norm', x, dim, options), p });
 }
 
-function normBack(dims: readonly number[], p: number) {
-	return (gradient: Tensor, saved: readonly [Tensor, Tensor]) => {
-		const [g, x, y] = widened(gradient, ...saved);
+const normOperation = defineOperation({
+	name: 'norm',
+	inputs: ['x'],
+	forward: ({ x }, { dims, shape, p }: Reduction & { readonly p: number }) => reduced(x, shape, x.dtype, { op: 'norm', dims, p }),
+	saves: ['x', 'output'],
+	vjp: (gradient, saved, { dims, p }) => {
+		const [g, x, y] = widened(gradient, saved.x, saved.output);
 		const over = (t: Tensor) => spread(t, x.shape, dims);
-		if (p === 0) return [mul(over(g), 0)];
-		if (p === 1) return [mul(sign(x), over(g))];
-		if (p === 2) return [mul(x, over(div(g, nonzero(y))))];
-		if (Math.abs(p) === Infinity) return [mul(sign(x), shareAmong(eq(abs(x), over(y)), g, dims))];
+		if (p === 0) return { x: mul(over(g), 0) };
+		if (p === 1) return { x: mul(sign(x), over(g)) };
+		if (p === 2) return { x: mul(x, over(div(g, nonzero(y)))) };
+		if (Math.abs(p) === Infinity) return { x: mul(sign(x), shareAmong(eq(abs(x), over(y)), g, dims)) };
 		const powers = mul(sign(x), pow(nonzero(abs(x)), p - 1));
 		// For p > 0 a norm of 0 has no other elements; for p < 0 it has, and they do not change it.
 		const scale = div(p < 0 ? where(eq(y, 0), 0, g) : g, pow(nonzero(y), p - 1));
-		return [mul(powers, over(scale))];
-	};
-}
+		return { x: mul(powers, over(scale)) };
+	},
+});
 
 /** The gradient split evenly between the elements that are `chosen`, 0 for the others. */
 export function shareAmong(chosen: Tensor, gradient: Tensor, dims: readonly number[]): Tensor {
