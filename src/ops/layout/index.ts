@@ -1,7 +1,7 @@
-/** Layout: views of the whole (views.ts), parts and joining (parts.ts), what moves elements (moves.ts). */
-export { flip, fold, type PadMode, pad, repeat, roll, tile, tril, triu, type UnfoldOptions, unfold } from './moves';
-export { cat, chunk, diag, diagonal, narrow, select, slice, split, stack } from './parts';
-export { pixelShuffle, pixelUnshuffle } from './pixels';
+/** Layout: views of the whole (views.ts), slicing and joining (sliceCat.ts), what copies (copies.ts), windows of images (unfold.ts). */
+export { flip, type PadMode, pad, repeat, roll, tile, tril, triu } from './copies';
+export { cat, chunk, diag, diagonal, narrow, select, slice, split, stack } from './sliceCat';
+export { fold, pixelShuffle, pixelUnshuffle, type UnfoldOptions, unfold } from './unfold';
 export {
 	broadcastTo,
 	clone,

@@ -1,9 +1,10 @@
 /**
  * Views: other shapes, orders and parts of the same memory. They move no data; the result shares its storage with the input,
  * and in-place writes on one are seen in the other, by the tape too. `reshape`, `flatten` and `contiguous` copy when there is no other way.
- * Parts of a tensor, and joining them, are in parts.ts; what has to move elements is in moves.ts.
+ * Parts of a tensor, and joining them, are in sliceCat.ts; what has to copy is in copies.ts and unfold.ts.
  */
-import { record } from '../../autograd/tape';
+import { copyGradient } from '../../autograd/gradients';
+import { defineOperation } from '../../autograd/operation';
 import { ArgumentError, formatShape, ShapeError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
 import {
@@ -20,6 +21,7 @@ import {
 	sameShape,
 } from '../../core/shape';
 import { emptyOn, type Tensor, viewOf } from '../../tensor';
+import { composed } from '../composed';
 import { requireTensor } from '../requirements';
 
 /** Strides with which memory of this geometry reads as `target`, which has as many elements, or null if there are none. */
@@ -91,30 +93,23 @@ export function view(x: Tensor, shape: Shape): Tensor {
 	return reshaped('view', x, target);
 }
 
-function reshaped(name: string, x: Tensor, target: Shape): Tensor {
-	const strides = stridesAs(x, target);
-	return record({
-		name,
-		inputs: [x],
-		forward: () => {
-			if (strides !== null) return viewOf(x, target, strides, x.offset);
-			const y = emptyOn(x, target);
-			x.backend.kernels.copy({ x }, { y: viewOf(y, x.shape, contiguousStrides(x.shape), 0) }, {});
-			return y;
-		},
-		view: strides === null ? undefined : reshapeStep(name, target),
-		vjp: reshapeBack(x.shape),
-	});
+function reshaped(name: string, x: Tensor, shape: Shape): Tensor {
+	return reshapeOperation({ x }, { shape }, { name });
 }
 
-// Functions of shapes alone, here and below: a closure made beside `forward` would keep the input alive as long as the graph.
-function reshapeStep(name: string, target: Shape) {
-	return (x: Tensor) => reshaped(name, x, target);
-}
-
-function reshapeBack(shape: Shape) {
-	return (gradient: Tensor) => [reshape(gradient, shape)];
-}
+const reshapeOperation = defineOperation({
+	name: 'reshape',
+	inputs: ['x'],
+	view: true,
+	forward: ({ x }, { shape }: { readonly shape: Shape }) => {
+		const strides = stridesAs(x, shape);
+		if (strides !== null) return viewOf(x, shape, strides, x.offset);
+		const y = emptyOn(x, shape);
+		x.backend.kernels.copy({ x }, { y: viewOf(y, x.shape, contiguousStrides(x.shape), 0) }, {});
+		return y;
+	},
+	vjp: (gradient, _saved, _attributes, needs) => ({ x: reshape(gradient, needs.x.shape) }),
+});
 
 /** The dims of `x` in the order that `dims` lists them. */
 export function permute(x: Tensor, dims: readonly number[]): Tensor {
@@ -134,34 +129,22 @@ function permutation(operation: string, x: Tensor, dims: readonly number[]): num
 }
 
 function permuted(name: string, x: Tensor, order: readonly number[]): Tensor {
-	return record({
-		name,
-		inputs: [x],
-		forward: () =>
-			viewOf(
-				x,
-				order.map((dim) => x.shape[dim]!),
-				order.map((dim) => x.strides[dim]!),
-				x.offset,
-			),
-		view: permuteStep(name, order),
-		vjp: permuteBack(name, order),
-	});
+	return permuteOperation({ x }, { order }, { name });
 }
 
-function permuteStep(name: string, order: readonly number[]) {
-	return (x: Tensor) => permuted(name, x, order);
-}
-
-function permuteBack(name: string, order: readonly number[]) {
-	return (gradient: Tensor) => [
-		permuted(
-			name,
-			gradient,
-			order.map((_, dim) => order.indexOf(dim)),
-		),
-	];
-}
+const permuteOperation = defineOperation({
+	name: 'permute',
+	inputs: ['x'],
+	view: true,
+	forward: ({ x }, { order }: { readonly order: readonly number[] }) => {
+		const reordered = (list: readonly number[]) => order.map((dim) => list[dim]!);
+		return viewOf(x, reordered(x.shape), reordered(x.strides), x.offset);
+	},
+	vjp: (gradient, _saved, { order }, _needs, name) => {
+		const inverse = order.map((_, dim) => order.indexOf(dim));
+		return { x: permuted(name, gradient, inverse) };
+	},
+});
 
 /** Swaps two dims. */
 export function transpose(x: Tensor, dim0: number, dim1: number): Tensor {
@@ -198,30 +181,11 @@ export function movedim(x: Tensor, source: number | readonly number[], destinati
 export function squeeze(x: Tensor, dim?: number | readonly number[]): Tensor {
 	requireTensor('squeeze', x);
 	const dims = normalizeDims('squeeze', dim, x.ndim);
-	return squeezed(
+	return reshaped(
+		'squeeze',
 		x,
-		x.shape.map((_, d) => d).filter((d) => x.shape[d] !== 1 || !dims.includes(d)),
+		x.shape.filter((size, d) => size !== 1 || !dims.includes(d)),
 	);
-}
-
-function squeezed(x: Tensor, kept: readonly number[]): Tensor {
-	return record({
-		name: 'squeeze',
-		inputs: [x],
-		forward: () =>
-			viewOf(
-				x,
-				kept.map((d) => x.shape[d]!),
-				kept.map((d) => x.strides[d]!),
-				x.offset,
-			),
-		view: squeezeStep(kept),
-		vjp: reshapeBack(x.shape),
-	});
-}
-
-function squeezeStep(kept: readonly number[]) {
-	return (x: Tensor) => squeezed(x, kept);
 }
 
 /** With a dim of size 1 inserted so that it is dim `dim` of the result. */
@@ -230,18 +194,7 @@ export function unsqueeze(x: Tensor, dim: number): Tensor {
 	const at = normalizeDim('unsqueeze', dim, x.ndim + 1);
 	const shape = x.shape.toSpliced(at, 0, 1);
 	checkShape('unsqueeze', shape);
-	const strides = x.strides.toSpliced(at, 0, at < x.ndim ? x.shape[at]! * x.strides[at]! : 1);
-	return record({
-		name: 'unsqueeze',
-		inputs: [x],
-		forward: () => viewOf(x, shape, strides, x.offset),
-		view: unsqueezeStep(at),
-		vjp: reshapeBack(x.shape),
-	});
-}
-
-function unsqueezeStep(at: number) {
-	return (x: Tensor) => unsqueeze(x, at);
+	return reshaped('unsqueeze', x, shape);
 }
 
 /** Dims of size 1 repeated to `shape`, and new dims in front, without copying; -1 keeps a size. */
@@ -273,43 +226,35 @@ function expanded(name: string, x: Tensor, target: Shape): Tensor {
 			`${name}: ${formatShape(x.shape)} does not expand to ${formatShape(target)}: only dims of size 1 can be repeated`,
 		);
 	}
-	return record({
-		name,
-		inputs: [x],
-		forward: () => viewOf(x, [...target], broadcastStrides(x.shape, x.strides, target), x.offset),
-		view: expandStep(name, target),
-		vjp: sumBack(x.shape),
-	});
+	return expandOperation({ x }, { shape: [...target] }, { name });
 }
 
-function expandStep(name: string, target: Shape) {
-	return (x: Tensor) => expanded(name, x, target);
-}
-
-function sumBack(shape: Shape) {
-	return (gradient: Tensor) => [sumTo(gradient, shape)];
-}
+const expandOperation = defineOperation({
+	name: 'expand',
+	inputs: ['x'],
+	view: true,
+	forward: ({ x }, { shape }: { readonly shape: Shape }) =>
+		viewOf(x, shape, broadcastStrides(x.shape, x.strides, shape), x.offset),
+	vjp: (gradient, _saved, _attributes, needs) => ({ x: sumTo(gradient, needs.x.shape) }),
+});
 
 /** The VJP of expanding: sums over what was repeated, so that x has `shape` again. Its own VJP is to expand. */
 export function sumTo(x: Tensor, shape: Shape): Tensor {
-	if (sameShape(x.shape, shape)) return x;
-	const added = x.ndim - shape.length;
-	const dims = x.shape.map((_, dim) => dim).filter((dim) => dim < added || (shape[dim - added] === 1 && x.shape[dim] !== 1));
-	return record({
-		name: 'sum',
-		inputs: [x],
-		forward: () => {
-			const y = emptyOn(x, shape);
-			x.backend.kernels.reduce({ x }, { y }, { op: 'sum', dims });
-			return y;
-		},
-		vjp: expandBack(x.shape),
-	});
+	return sameShape(x.shape, shape) ? x : sumToOperation({ x }, { shape });
 }
 
-function expandBack(shape: Shape) {
-	return (gradient: Tensor) => [expanded('expand', gradient, shape)];
-}
+const sumToOperation = defineOperation({
+	name: 'sum',
+	inputs: ['x'],
+	forward: ({ x }, { shape }: { readonly shape: Shape }) => {
+		const added = x.ndim - shape.length;
+		const isRepeated = (dim: number) => dim < added || (shape[dim - added] === 1 && x.shape[dim] !== 1);
+		const y = emptyOn(x, shape);
+		x.backend.kernels.reduce({ x }, { y }, { op: 'sum', dims: [...x.shape.keys()].filter(isRepeated) });
+		return y;
+	},
+	vjp: (gradient, _saved, _attributes, needs) => ({ x: expanded('expand', gradient, needs.x.shape) }),
+});
 
 /** Dims `startDim` to `endDim`, both included, as one. A scalar becomes [1]. */
 export function flatten(x: Tensor, startDim = 0, endDim = -1): Tensor {
@@ -347,12 +292,7 @@ export function detach(x: Tensor): Tensor {
 /** A copy in memory of its own, contiguous, through which gradients flow. */
 export function clone(x: Tensor): Tensor {
 	requireTensor('clone', x);
-	return record({
-		name: 'clone',
-		inputs: [x],
-		forward: () => copied(x),
-		vjp: passBack,
-	});
+	return copyGradient(x);
 }
 
 /** `y`, or a copy of it where it shows memory of `x`: for operations whose results are no views, however little they do. */
@@ -362,40 +302,34 @@ export function apart(x: Tensor, y: Tensor): Tensor {
 
 /** A copy in memory of its own, laid out by `strides` (0 or more), through which gradients flow. */
 export function cloneAs(x: Tensor, strides: readonly number[]): Tensor {
-	return record({
-		name: 'clone',
-		inputs: [x],
-		forward: () => {
-			const span = x.size === 0 ? 0 : x.shape.reduce((end, size, dim) => end + (size - 1) * strides[dim]!, 1);
-			const y = viewOf(emptyOn(x, [span]), x.shape, strides, 0);
-			x.backend.kernels.copyInto({ x }, { y }, {});
-			return y;
-		},
-		vjp: passBack,
-	});
+	return cloneAsOperation({ x }, { strides });
 }
+
+const cloneAsOperation = defineOperation({
+	name: 'clone',
+	inputs: ['x'],
+	forward: ({ x }, { strides }: { readonly strides: readonly number[] }) => {
+		const span = x.size === 0 ? 0 : x.shape.reduce((end, size, dim) => end + (size - 1) * strides[dim]!, 1);
+		const y = viewOf(emptyOn(x, [span]), x.shape, strides, 0);
+		x.backend.kernels.copyInto({ x }, { y }, {});
+		return y;
+	},
+	vjp: (gradient) => ({ x: gradient }),
+});
 
 /** The same values in row-major order without gaps: another handle of the same memory if `x` is like that, else a copy. */
 export function contiguous(x: Tensor): Tensor {
 	requireTensor('contiguous', x);
-	return record({
-		name: 'contiguous',
-		inputs: [x],
-		forward: () => (x.isContiguous ? viewOf(x, x.shape, x.strides, x.offset) : copied(x)),
-		view: x.isContiguous ? contiguous : undefined,
-		vjp: passBack,
-	});
+	return contiguousOperation({ x }, {});
 }
 
-function copied(x: Tensor): Tensor {
-	const y = emptyOn(x, x.shape);
-	x.backend.kernels.copy({ x }, { y }, {});
-	return y;
-}
-
-function passBack(gradient: Tensor) {
-	return [gradient];
-}
+const contiguousOperation = defineOperation({
+	name: 'contiguous',
+	inputs: ['x'],
+	view: true,
+	forward: ({ x }) => (x.isContiguous ? viewOf(x, x.shape, x.strides, x.offset) : copyGradient(x)),
+	vjp: (gradient) => ({ x: gradient }),
+});
 
 /** Views of 1-D tensors, each expanded to the grid of them all. As `torch.meshgrid`; 'ij' keeps their order as dims. */
 export function meshgrid(tensors: readonly Tensor[], options: { indexing?: 'ij' | 'xy' } = {}): Tensor[] {
@@ -408,39 +342,8 @@ export function meshgrid(tensors: readonly Tensor[], options: { indexing?: 'ij' 
 		throw new ShapeError(`meshgrid: ${tensors.length} tensors; at most ${MAX_RANK} dims are supported`);
 	if (indexing !== 'ij' && indexing !== 'xy')
 		throw new ArgumentError(`meshgrid: indexing is 'ij' or 'xy', not '${String(indexing)}'`);
-	const place = (i: number) => (indexing === 'xy' && i < 2 && tensors.length > 1 ? 1 - i : i);
-	const grid = tensors.map((_, i) => tensors[place(i)]!.size);
-	return tensors.map((x, i) =>
-		gridView(
-			x,
-			grid,
-			grid.map((_, d) => (d === place(i) ? 1 : 0)),
-		),
-	);
-}
-
-function gridView(x: Tensor, grid: Shape, along: readonly number[]): Tensor {
-	const column = grid.map((size, d) => (along[d] === 1 ? size : 1));
-	const stride = x.strides[0] ?? 0;
-	return record({
-		name: 'meshgrid',
-		inputs: [x],
-		forward: () =>
-			viewOf(
-				x,
-				grid,
-				along.map((on) => on * stride),
-				x.offset,
-			),
-		view: gridStep(grid, along),
-		vjp: gridBack(column, x.shape),
-	});
-}
-
-function gridStep(grid: Shape, along: readonly number[]) {
-	return (x: Tensor) => gridView(x, grid, along);
-}
-
-function gridBack(column: Shape, shape: Shape) {
-	return (gradient: Tensor) => [reshape(sumTo(gradient, column), shape)];
+	const dimOf = (i: number) => (indexing === 'xy' && i < 2 && tensors.length > 1 ? 1 - i : i);
+	const grid = tensors.map((_, i) => tensors[dimOf(i)]!.size);
+	const column = (x: Tensor, i: number) => grid.map((_, dim) => (dim === dimOf(i) ? x.size : 1));
+	return composed('meshgrid', () => tensors.map((x, i) => expanded('meshgrid', reshape(x, column(x, i)), grid)));
 }

@@ -1,10 +1,10 @@
 /**
- * Parts of tensors, as views, and tensors joined from parts: narrow, select, slice, diagonal, split, chunk; cat, stack, diag.
+ * Slicing and joining: narrow, select, slice, diagonal, split and chunk give views; cat, stack and diag give new tensors.
  *
- * All rest on one pair of operations, each the VJP of the other: `partOf`, a view of some of the elements, and `assembled`, a
- * fresh tensor in which given tensors stand at given parts.
+ * All rest on one pair of operations, each the VJP of the other: `sliced`, a view of some of the elements, and `joined`, a new tensor
+ * that holds given tensors at given slices.
  */
-import { record, recordMany } from '../../autograd/tape';
+import { defineOperation } from '../../autograd/operation';
 import { ONE_OF_SEVERAL } from '../../autograd/views';
 import { ArgumentError, formatShape, ShapeError } from '../../core/errors';
 import { runOperation } from '../../core/operation';
@@ -21,8 +21,47 @@ export interface Geometry {
 	readonly offset: number;
 }
 
-/** Part of a tensor, each element at most once, as a function of where the whole lies. */
-export type Part = (whole: Geometry) => Geometry;
+/** Some of the elements of a tensor, each at most once. */
+export type Slice =
+	| { readonly dim: number; readonly start: number; readonly length: number; readonly step?: number }
+	| { readonly dim: number; readonly index: number }
+	| { readonly diagonal: number; readonly dims: readonly [number, number] };
+
+/** Where the elements of the slice lie. */
+export function geometryOf({ shape, strides, offset }: Geometry, slice: Slice): Geometry {
+	if ('diagonal' in slice) {
+		const [a, b] = slice.dims;
+		const row = Math.max(0, -slice.diagonal);
+		const column = Math.max(0, slice.diagonal);
+		const length = Math.max(0, Math.min(shape[a]! - row, shape[b]! - column));
+		const isOther = (_: number, dim: number) => dim !== a && dim !== b;
+		return {
+			shape: [...shape.filter(isOther), length],
+			strides: [...strides.filter(isOther), strides[a]! + strides[b]!],
+			offset: length === 0 ? offset : offset + row * strides[a]! + column * strides[b]!,
+		};
+	}
+	const { dim } = slice;
+	if ('index' in slice) {
+		return {
+			shape: shape.toSpliced(dim, 1),
+			strides: strides.toSpliced(dim, 1),
+			offset: offset + slice.index * strides[dim]!,
+		};
+	}
+	const { start, length, step = 1 } = slice;
+	return {
+		shape: shape.with(dim, length),
+		strides: strides.with(dim, strides[dim]! * step),
+		offset: length === 0 ? offset : offset + start * strides[dim]!,
+	};
+}
+
+/** The slice of x's memory. */
+export function sliceView(x: Tensor, slice: Slice): Tensor {
+	const { shape, strides, offset } = geometryOf(x, slice);
+	return viewOf(x, shape, strides, offset);
+}
 
 /** `length` elements along `dim` from `start` on; a negative start counts from the end. */
 export function narrow(x: Tensor, dim: number, start: number, length: number): Tensor {
@@ -35,7 +74,7 @@ export function narrow(x: Tensor, dim: number, start: number, length: number): T
 			`narrow: ${length} elements from ${start} on do not lie within dim ${dim} of ${formatShape(x.shape)}`,
 		);
 	}
-	return partOf('narrow', x, narrowed(at, first, length));
+	return sliced('narrow', x, { dim: at, start: first, length });
 }
 
 /** Element `index` along `dim`, without that dim; a negative index counts from the end. */
@@ -46,7 +85,7 @@ export function select(x: Tensor, dim: number, index: number): Tensor {
 	if (!Number.isInteger(index) || index < -size || index >= size) {
 		throw new ArgumentError(`select: index ${index} is out of range for dim ${dim} of ${formatShape(x.shape)}`);
 	}
-	return partOf('select', x, selected(at, index < 0 ? index + size : index));
+	return sliced('select', x, { dim: at, index: index < 0 ? index + size : index });
 }
 
 /**
@@ -61,9 +100,9 @@ export function slice(x: Tensor, dim: number, start = 0, end = Number.POSITIVE_I
 		throw new ArgumentError(`slice: step ${step} must be a whole number of at least 1; use flip() to reverse`);
 	if (!Number.isInteger(start) || (!Number.isInteger(end) && end !== Number.POSITIVE_INFINITY))
 		throw new ArgumentError(`slice: start ${start} and end ${end} must be whole numbers`);
-	const place = (i: number) => Math.min(Math.max(i < 0 ? i + size : i, 0), size);
-	const first = place(start);
-	return partOf('slice', x, narrowed(at, first, Math.max(0, Math.ceil((place(end) - first) / step)), step));
+	const within = (i: number) => Math.min(Math.max(i < 0 ? i + size : i, 0), size);
+	const first = within(start);
+	return sliced('slice', x, { dim: at, start: first, length: Math.max(0, Math.ceil((within(end) - first) / step)), step });
 }
 
 /** The diagonal of dims `dim1` and `dim2`, `offset` above the main one, as a last dim. */
@@ -74,7 +113,7 @@ export function diagonal(x: Tensor, offset = 0, dim1 = 0, dim2 = 1): Tensor {
 	const b = normalizeDim('diagonal', dim2, x.ndim);
 	if (a === b) throw new ArgumentError(`diagonal: dim1 and dim2 are both dim ${a}`);
 	if (!Number.isInteger(offset)) throw new ArgumentError(`diagonal: offset ${offset} must be a whole number`);
-	return partOf('diagonal', x, diagonalOf(offset, a, b));
+	return sliced('diagonal', x, { diagonal: offset, dims: [a, b] });
 }
 
 function existingDim(operation: string, x: Tensor, dim: number): number {
@@ -82,57 +121,17 @@ function existingDim(operation: string, x: Tensor, dim: number): number {
 	return normalizeDim(operation, dim, x.ndim);
 }
 
-export function narrowed(dim: number, start: number, length: number, step = 1): Part {
-	return ({ shape, strides, offset }) => ({
-		shape: shape.with(dim, length),
-		strides: strides.with(dim, strides[dim]! * step),
-		offset: length === 0 ? offset : offset + start * strides[dim]!,
-	});
+function sliced(name: string, x: Tensor, slice: Slice): Tensor {
+	return sliceOperation({ x }, { slice }, { name });
 }
 
-export function selected(dim: number, index: number): Part {
-	return ({ shape, strides, offset }) => ({
-		shape: shape.toSpliced(dim, 1),
-		strides: strides.toSpliced(dim, 1),
-		offset: offset + index * strides[dim]!,
-	});
-}
-
-export function diagonalOf(above: number, a: number, b: number): Part {
-	return ({ shape, strides, offset }) => {
-		const row = Math.max(0, -above);
-		const column = Math.max(0, above);
-		const length = Math.max(0, Math.min(shape[a]! - row, shape[b]! - column));
-		const rest = shape.map((_, dim) => dim).filter((dim) => dim !== a && dim !== b);
-		return {
-			shape: [...rest.map((dim) => shape[dim]!), length],
-			strides: [...rest.map((dim) => strides[dim]!), strides[a]! + strides[b]!],
-			offset: length === 0 ? offset : offset + row * strides[a]! + column * strides[b]!,
-		};
-	};
-}
-
-/** A part of `x` as a view. Its gradient stands among zeros: `assembled`; either is the other's VJP. */
-export function partOf(name: string, x: Tensor, part: Part): Tensor {
-	return record({
-		name,
-		inputs: [x],
-		forward: () => {
-			const { shape, strides, offset } = part(x);
-			return viewOf(x, shape, strides, offset);
-		},
-		view: partStep(name, part),
-		vjp: placeBack(name, part, x.shape),
-	});
-}
-
-function partStep(name: string, part: Part) {
-	return (x: Tensor) => partOf(name, x, part);
-}
-
-function placeBack(name: string, part: Part, whole: Shape) {
-	return (gradient: Tensor) => [assembled(name, [gradient], [part], whole)];
-}
+const sliceOperation = defineOperation({
+	name: 'slice',
+	inputs: ['x'],
+	view: true,
+	forward: ({ x }, { slice }: { readonly slice: Slice }) => sliceView(x, slice),
+	vjp: (gradient, _saved, { slice }, needs, name) => ({ x: joined(name, [gradient], [slice], needs.x.shape) }),
+});
 
 /** Consecutive parts along `dim`: of `size` each, the last one smaller if need be, or of the listed sizes. All are views. */
 export function split(x: Tensor, size: number | readonly number[], dim = 0): Tensor[] {
@@ -143,12 +142,12 @@ export function split(x: Tensor, size: number | readonly number[], dim = 0): Ten
 		if (!Number.isInteger(size) || size < 1) throw new ArgumentError(`split: size ${size} must be a whole number of at least 1`);
 		const count = Math.max(1, Math.ceil(total / size));
 		const sizes = Array.from({ length: count }, (_, i) => Math.min(size, total - i * size));
-		return parts('split', x, at, sizes);
+		return splitInto('split', x, at, sizes);
 	}
 	if (!Array.isArray(size) || size.some((s) => !Number.isInteger(s) || s < 0) || size.reduce((a, b) => a + b, 0) !== total) {
 		throw new ArgumentError(`split: sizes ${formatShape([size].flat())} do not add up to dim ${dim} of ${formatShape(x.shape)}`);
 	}
-	return parts('split', x, at, size);
+	return splitInto('split', x, at, size);
 }
 
 /** At most `chunks` parts of equal size along `dim` (the last one may be smaller), as views. */
@@ -160,7 +159,7 @@ export function chunk(x: Tensor, chunks: number, dim = 0): Tensor[] {
 	const total = x.shape[at]!;
 	const size = Math.ceil(total / chunks);
 	const count = total === 0 ? chunks : Math.ceil(total / size);
-	return parts(
+	return splitInto(
 		'chunk',
 		x,
 		at,
@@ -168,62 +167,51 @@ export function chunk(x: Tensor, chunks: number, dim = 0): Tensor[] {
 	);
 }
 
-function parts(name: string, x: Tensor, dim: number, sizes: readonly number[]): Tensor[] {
-	let start = 0;
-	const list = sizes.map((size) => {
-		start += size;
-		return narrowed(dim, start - size, size);
-	});
-	return recordMany({
-		name,
-		inputs: [x],
-		forward: () =>
-			list.map((part) => {
-				const { shape, strides, offset } = part(x);
-				return viewOf(x, shape, strides, offset);
-			}),
-		views: ONE_OF_SEVERAL,
-		vjp: assembleBack(name, list, x.shape),
+function splitInto(name: string, x: Tensor, dim: number, sizes: readonly number[]): Tensor[] {
+	return splitOperation({ x }, { slices: consecutive(dim, sizes) }, { name });
+}
+
+/** Slices of these lengths along `dim`, one after another. */
+function consecutive(dim: number, lengths: readonly number[]): Slice[] {
+	let end = 0;
+	return lengths.map((length) => {
+		end += length;
+		return { dim, start: end - length, length };
 	});
 }
 
-function assembleBack(name: string, list: readonly Part[], whole: Shape) {
-	return (gradients: readonly (Tensor | null)[]) => {
-		const present = gradients.flatMap((gradient, i) => (gradient === null ? [] : [{ gradient, part: list[i]! }]));
-		return [
-			assembled(
-				name,
-				present.map(({ gradient }) => gradient),
-				present.map(({ part }) => part),
-				whole,
-			),
-		];
-	};
+const splitOperation = defineOperation({
+	name: 'split',
+	inputs: ['x'],
+	outputs: 'list',
+	view: ONE_OF_SEVERAL,
+	forward: ({ x }, { slices }: { readonly slices: readonly Slice[] }) => slices.map((slice) => sliceView(x, slice)),
+	vjp: (gradients, _saved, { slices }, needs, name) => {
+		const isGiven = (_: unknown, i: number) => gradients[i] !== null;
+		const given = gradients.filter((gradient) => gradient !== null);
+		return { x: joined(name, given, slices.filter(isGiven), needs.x.shape) };
+	},
+});
+
+/** A tensor of this shape that holds each of `tensors` at its slice, and zeros elsewhere. */
+function joined(name: string, tensors: readonly Tensor[], slices: readonly Slice[], shape: Shape): Tensor {
+	return joinOperation(tensors, { slices, shape }, { name });
 }
 
-/** A tensor of shape `whole` in which each of `tensors` stands at its part, and zeros where there is none. */
-export function assembled(name: string, tensors: readonly Tensor[], places: readonly Part[], whole: Shape): Tensor {
-	return record({
-		name,
-		inputs: tensors,
-		forward: () => {
-			const y = emptyOn(tensors[0]!, whole);
-			const { kernels } = y.backend;
-			if (tensors.reduce((sum, x) => sum + x.size, 0) < y.size) kernels.fill({}, { y }, { value: 0 });
-			tensors.forEach((x, i) => {
-				const { shape, strides, offset } = places[i]!(y);
-				if (x.size > 0) kernels.copyInto({ x }, { y: viewOf(y, shape, strides, offset) }, {});
-			});
-			return y;
-		},
-		vjp: disassembleBack(name, places),
-	});
-}
-
-function disassembleBack(name: string, places: readonly Part[]) {
-	return (gradient: Tensor, _saved: readonly Tensor[], needs: readonly boolean[]) =>
-		places.map((part, i) => (needs[i] ? partOf(name, gradient, part) : null));
-}
+const joinOperation = defineOperation({
+	name: 'cat',
+	inputs: 'list',
+	forward: (tensors, { slices, shape }: { readonly slices: readonly Slice[]; readonly shape: Shape }) => {
+		const y = emptyOn(tensors[0]!, shape);
+		const { kernels } = y.backend;
+		if (tensors.reduce((sum, x) => sum + x.size, 0) < y.size) kernels.fill({}, { y }, { value: 0 });
+		tensors.forEach((x, i) => {
+			if (x.size > 0) kernels.copyInto({ x }, { y: sliceView(y, slices[i]!) }, {});
+		});
+		return y;
+	},
+	vjp: (gradient, _saved, { slices }, needs, name) => slices.map((slice, i) => (needs[i] ? sliced(name, gradient, slice) : null)),
+});
 
 /**
  * Tensors one after another along `dim`; their other sizes are equal. Dtypes are promoted. As in PyTorch, tensors of shape [0]
@@ -239,12 +227,9 @@ export function cat(tensors: readonly Tensor[], dim = 0): Tensor {
 	if (odd !== undefined) {
 		throw new ShapeError(`cat: ${formatShape(first.shape)} and ${formatShape(odd.shape)} must be equal except in dim ${at}`);
 	}
-	let start = 0;
-	const places = list.map((x) => {
-		start += x.shape[at]!;
-		return narrowed(at, start - x.shape[at]!, x.shape[at]!);
-	});
-	return assembled('cat', list, places, first.shape.with(at, start));
+	const lengths = list.map((x) => x.shape[at]!);
+	const total = lengths.reduce((sum, length) => sum + length, 0);
+	return joined('cat', list, consecutive(at, lengths), first.shape.with(at, total));
 }
 
 /** Tensors of one shape side by side along a new dim, `dim` of the result. Dtypes are promoted. */
@@ -257,10 +242,10 @@ export function stack(tensors: readonly Tensor[], dim = 0): Tensor {
 		throw new ShapeError(`stack: all tensors must have one shape, not ${formatShape(shape)} and ${formatShape(odd.shape)}`);
 	const whole = shape.toSpliced(at, 0, list.length);
 	checkShape('stack', whole);
-	return assembled(
+	return joined(
 		'stack',
 		list,
-		list.map((_, i) => selected(at, i)),
+		list.map((_, index) => ({ dim: at, index })),
 		whole,
 	);
 }
@@ -278,5 +263,5 @@ export function diag(x: Tensor, offset = 0): Tensor {
 	if (x.ndim !== 1) throw new ShapeError(`diag: needs a vector or a matrix, not ${formatShape(x.shape)}`);
 	if (!Number.isInteger(offset)) throw new ArgumentError(`diag: diagonal ${offset} must be a whole number`);
 	const size = x.size + Math.abs(offset);
-	return assembled('diag', [x], [diagonalOf(offset, 0, 1)], [size, size]);
+	return joined('diag', [x], [{ diagonal: offset, dims: [0, 1] }], [size, size]);
 }
