@@ -60,7 +60,7 @@ declare module './tensor' {
 			Of<typeof import('./ops/embedding')>,
 			Of<typeof import('./ops/embeddingBag')>,
 			Of<typeof import('./ops/indexing/order')>,
-			Of<typeof import('./ops/indexing/places')>,
+			Of<typeof import('./ops/indexing/gather')>,
 			Of<typeof import('./ops/indexing/scatter')>,
 			Of<typeof import('./ops/inplace'), 'add_' | 'copy_' | 'div_' | 'fill_' | 'mul_' | 'sub_' | 'zero_'>,
 			Of<typeof import('./ops/interpolate')>,

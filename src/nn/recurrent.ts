@@ -7,7 +7,7 @@ import { sameShape } from '../core/shape';
 import { widened } from '../ops/composed';
 import { zeros } from '../ops/creation';
 import { to } from '../ops/elementwise';
-import { checkValues } from '../ops/indexing/places';
+import { checkValues } from '../ops/indexing/gather';
 import { cat, reshape, select, squeeze, stack, transpose, unsqueeze } from '../ops/layout';
 import { linear } from '../ops/matmul';
 import { dropout } from '../ops/random';

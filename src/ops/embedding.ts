@@ -5,7 +5,7 @@ import { checkOptions } from '../core/options';
 import { checkShape } from '../core/shape';
 import { emptyOn, type Tensor } from '../tensor';
 import { eq } from './elementwise';
-import { checkIndices, maskedFill } from './indexing/places';
+import { checkIndices, maskedFill } from './indexing/gather';
 import { contiguous, reshape, unsqueeze } from './layout';
 import { requireTensor } from './requirements';
 

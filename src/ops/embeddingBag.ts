@@ -8,7 +8,7 @@ import { arange, ones, zeros } from './creation';
 import { add, clamp, div, mul, ne, to, where } from './elementwise';
 import { lookUp } from './embedding';
 import { searchsorted } from './indexing';
-import { accumulated, checkValues, spreadIndex } from './indexing/places';
+import { checkValues, expandIndex, scatterAdded } from './indexing/gather';
 import { unsqueeze } from './layout';
 import { requireSameDevice, requireTensor } from './operands';
 import { any, max, sum } from './reduce';
@@ -99,5 +99,5 @@ function added(offsets: Tensor, size: number): (x: Tensor) => Tensor {
 		rule: `is out of range: offsets begin with 0, never fall, and end at most at ${size}, the number of indices`,
 	});
 	const bag = add(searchsorted(offsets, arange(size, { dtype: 'int32', device }), { right: true }), -1);
-	return (x) => accumulated('embeddingBag', x, 0, spreadIndex(bag, 0, x.shape), [offsets.size, x.shape[1]!]);
+	return (x) => scatterAdded('embeddingBag', x, 0, expandIndex(bag, 0, x.shape), [offsets.size, x.shape[1]!]);
 }

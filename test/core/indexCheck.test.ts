@@ -16,7 +16,7 @@ const STACKS: Record<string, readonly [stack: string, shown: string]> = {
 	'its sources': [
 		`Error: call
     at callSite (/p/src/core/indexCheck.ts:1:2)
-    at take (/p/src/ops/indexing/places.ts:3:4)
+    at take (/p/src/ops/indexing/gather.ts:3:4)
     at train (/p/examples/train.ts:7:12)`,
 		'    at train (/p/examples/train.ts:7:12)',
 	],

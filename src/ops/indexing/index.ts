@@ -1,5 +1,5 @@
-/** Elements by index: from places (places.ts), to places (scatter.ts); sorting and searching (order.ts). */
-export { argsort, type SearchOptions, type SortOptions, searchsorted, sort, type TopkOptions, topk } from './order';
+/** Elements by index: reading (gather.ts), writing (scatter.ts), sorting and searching (order.ts). */
+
 export {
 	bincount,
 	gather,
@@ -10,5 +10,6 @@ export {
 	oneHot,
 	take,
 	takeAlongDim,
-} from './places';
+} from './gather';
+export { argsort, type SearchOptions, type SortOptions, searchsorted, sort, type TopkOptions, topk } from './order';
 export { indexAdd, type ScatterOptions, scatter, scatterAdd } from './scatter';

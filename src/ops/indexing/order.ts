@@ -1,17 +1,18 @@
 /** Sorting and searching: sort, argsort, topk, searchsorted. Stable in both directions; NaN counts as the largest number. */
-import { NO_GRADIENT, record, recordMany } from '../../autograd/tape';
+import { defineOperation } from '../../autograd/operation';
+import { NO_GRADIENT } from '../../autograd/tape';
 import { promoteScalar } from '../../core/dtype';
 import { ArgumentError, formatShape, ShapeError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
-import { normalizeDim, type Shape, sameShape } from '../../core/shape';
+import { normalizeDim, numel, sameShape } from '../../core/shape';
 import { emptyOn, type Tensor, viewOf } from '../../tensor';
 import { composed } from '../composed';
 import { contiguous } from '../layout';
 import { promote } from '../operands';
 import { type ValuesIndices, valuesIndices } from '../reduce';
 import { requireTensor } from '../requirements';
-import { checkIndices, gathered } from './places';
-import { placedAt } from './scatter';
+import { checkIndices, gathered } from './gather';
+import { scattered } from './scatter';
 
 export interface SortOptions {
 	/** Largest first. Default false. */
@@ -38,14 +39,22 @@ export function sort(x: Tensor, dim = -1, options: SortOptions = {}): ValuesIndi
 export function argsort(x: Tensor, dim = -1, options: SortOptions = {}): Tensor {
 	const { descending = false } = checkOptions('argsort', options, ['descending', 'stable']);
 	requireTensor('argsort', x);
-	const at = normalizeDim('argsort', dim, x.ndim);
-	return record({
-		name: 'argsort',
-		inputs: [x],
-		forward: () => firstSorted(x, at, descending).indices,
-		vjp: NO_GRADIENT,
-	});
+	return argsortOperation({ x }, { dim: normalizeDim('argsort', dim, x.ndim), descending });
 }
+
+interface SortAttributes {
+	readonly dim: number;
+	readonly descending: boolean;
+	/** How many elements to keep; all by default. */
+	readonly count?: number | undefined;
+}
+
+const argsortOperation = defineOperation({
+	name: 'argsort',
+	inputs: ['x'],
+	forward: ({ x }, attributes: SortAttributes) => sortedBy(x, attributes).indices,
+	vjp: NO_GRADIENT,
+});
 
 /** The k largest (or smallest) elements along `dim` in order, and where they stood (int32). */
 export function topk(x: Tensor, k: number, dim = -1, options: TopkOptions = {}): ValuesIndices {
@@ -59,29 +68,23 @@ export function topk(x: Tensor, k: number, dim = -1, options: TopkOptions = {}):
 }
 
 function sorted(name: string, x: Tensor, dim: number, descending: boolean, count?: number): ValuesIndices {
-	const at = normalizeDim(name, dim, x.ndim);
-	const [values, indices] = recordMany({
-		name,
-		inputs: [x],
-		forward: () => {
-			const result = firstSorted(x, at, descending, count);
-			return [result.values, result.indices];
-		},
-		save: ([, order]) => [order!],
-		vjp: sortBack(name, at, x.shape),
-	});
-	return valuesIndices(values!, indices!);
+	const { values, indices } = sortOperation({ x }, { dim: normalizeDim(name, dim, x.ndim), descending, count }, { name });
+	return valuesIndices(values, indices);
 }
 
-function sortBack(name: string, dim: number, shape: Shape) {
-	return ([gradient]: readonly (Tensor | null)[], [order]: readonly [Tensor]) => {
-		if (gradient == null) return [null];
-		return [shape.length === 0 ? gradient : placedAt(name, gradient, dim, order, shape)];
-	};
-}
+const sortOperation = defineOperation({
+	name: 'sort',
+	inputs: ['x'],
+	outputs: ['values', 'indices'],
+	forward: ({ x }, attributes: SortAttributes) => sortedBy(x, attributes),
+	saves: ['indices'],
+	vjp: ({ values: gradient }, { indices }, { dim }, needs, name) => {
+		const { shape } = needs.x;
+		return { x: gradient && (shape.length === 0 ? gradient : scattered(name, gradient, dim, indices, shape)) };
+	},
+});
 
-/** The first `count` (all by default) of x sorted along `dim`, and their indices. */
-function firstSorted(x: Tensor, dim: number, descending: boolean, count?: number): { values: Tensor; indices: Tensor } {
+function sortedBy(x: Tensor, { dim, descending, count }: SortAttributes): { values: Tensor; indices: Tensor } {
 	const last = Math.max(0, x.ndim - 1);
 	const [shape, strides] = x.ndim === 0 ? [[1], [1]] : [[...x.shape], [...x.strides]];
 	[shape[dim], shape[last]] = [shape[last]!, shape[dim]!];
@@ -133,28 +136,27 @@ export function searchsorted(sortedSequence: Tensor, values: Tensor | number, op
 			`searchsorted: the sequence ${formatShape(sequence.shape)} must be a vector or have the leading dims of the values ${formatShape(wanted.shape)}`,
 		);
 	}
-	const rows = vector ? 1 : sequence.shape.slice(0, -1).reduce((a, b) => a * b, 1);
-	return composed('searchsorted', () => {
-		const from = contiguous(sequence);
-		const to = contiguous(wanted);
-		return record({
-			name: 'searchsorted',
-			inputs: [from, to],
-			forward: () => {
-				const y = emptyOn(to, to.shape, 'int32');
-				const perRow = rows === 0 ? 0 : to.size / rows;
-				const matrix = (x: Tensor, columns: number) => viewOf(x, [rows, columns], [columns, 1], x.offset);
-				from.backend.kernels.searchsorted(
-					{ sorted: matrix(from, sequence.shape.at(-1)!), values: matrix(to, perRow) },
-					{ y: matrix(y, perRow) },
-					{ right },
-				);
-				return y;
-			},
-			vjp: NO_GRADIENT,
-		});
-	});
+	return searchsortedOperation({ sequence, values: wanted }, { right });
 }
+
+const searchsortedOperation = defineOperation({
+	name: 'searchsorted',
+	inputs: ['sequence', 'values'],
+	forward: ({ sequence, values }, { right }: { readonly right: boolean }) => {
+		const y = emptyOn(values, values.shape, 'int32');
+		const length = sequence.shape.at(-1)!;
+		const rows = numel(sequence.shape.slice(0, -1));
+		const perRow = rows === 0 ? 0 : values.size / rows;
+		const matrix = (x: Tensor, columns: number) => viewOf(x, [rows, columns], [columns, 1], x.offset);
+		sequence.backend.kernels.searchsorted(
+			{ sorted: matrix(contiguous(sequence), length), values: matrix(contiguous(values), perRow) },
+			{ y: matrix(y, perRow) },
+			{ right },
+		);
+		return y;
+	},
+	vjp: NO_GRADIENT,
+});
 
 function scalarOn(x: Tensor, value: number): Tensor {
 	const y = emptyOn(x, [], promoteScalar(x.dtype, value));

@@ -1,10 +1,10 @@
 /**
- * Writing to places that an index names: scatter, scatterAdd, indexAdd. What `places.ts` says of indices holds here.
+ * Writing by index: scatter, scatterAdd, indexAdd. What `gather.ts` says of indices holds here.
  *
  * `gather` and `scatterAdd` are each other's VJP. Everything is deterministic: contributions to one element are added in a fixed
  * order, and of several writes the last in row-major order of the index wins.
  */
-import { record } from '../../autograd/tape';
+import { defineOperation } from '../../autograd/operation';
 import { fillValue, isFloating, isInt32, requireDType } from '../../core/dtype';
 import { ArgumentError, formatShape, ShapeError } from '../../core/errors';
 import type { IndexCheck } from '../../core/indexCheck';
@@ -15,7 +15,7 @@ import { composed, inFloat32, widened } from '../composed';
 import { div, eq, mul, to, where } from '../elementwise';
 import { contiguous, narrow, reshape } from '../layout';
 import { requireSameDevice, requireTensor } from '../requirements';
-import { accumulateBack, accumulated, asVector, checkPlaces, checkRowIndex, gathered, spreadIndex } from './places';
+import { asVector, checkGatherIndex, checkVectorIndex, expandIndex, filledView, gathered, scatterAdded } from './gather';
 
 /**
  * x with `source[i, j, ...]` added at [i, index[i, j, ...], ...] for dim 1. source has x's dtype and at least the shape of `index`.
@@ -27,7 +27,7 @@ export function scatterAdd(x: Tensor, dim: number, index: Tensor, source: Tensor
 	requireTensor('scatterAdd', source, 'source');
 	if (x.ndim === 0 || index.ndim === 0 || source.ndim === 0)
 		return composed('scatterAdd', () => reshape(scatterAdd(asVector(x), dim, asVector(index), asVector(source)), x.shape));
-	const { at, check } = checkPlaces('scatterAdd', x, dim, index);
+	const { at, check } = checkGatherIndex('scatterAdd', x, dim, index);
 	return composed('scatterAdd', () => addedAt('scatterAdd', x, at, index, sourceFor('scatterAdd', x, index, source), check));
 }
 
@@ -46,18 +46,29 @@ function sourceFor(operation: string, x: Tensor, index: Tensor, source: Tensor):
 
 function addedAt(name: string, x: Tensor, dim: number, index: Tensor, source: Tensor, check?: IndexCheck): Tensor {
 	requireDType(name, x.dtype, ['float32', 'float64', 'float16', 'int32']);
-	return record({
-		name,
-		inputs: [x, source],
-		forward: () => {
-			const y = emptyOn(x, x.shape);
-			y.backend.kernels.copy({ x }, { y }, {});
-			y.backend.kernels.scatterAddInto({ index, source: contiguous(source) }, { y }, { dim, check });
-			return y;
-		},
-		save: () => [index],
-		vjp: (gradient, [at], needs) => [gradient, needs[1] ? gathered(name, gradient, dim, at) : null],
-	});
+	return addOperation({ x, source, index }, { dim }, { name, check });
+}
+
+const addOperation = defineOperation({
+	name: 'scatterAdd',
+	inputs: ['x', 'source'],
+	constants: ['index'],
+	forward: ({ x, source, index }, { dim }: { readonly dim: number }, check) => {
+		const y = copyOf(x);
+		y.backend.kernels.scatterAddInto({ index, source: contiguous(source) }, { y }, { dim, check });
+		return y;
+	},
+	saves: ['index'],
+	vjp: (gradient, { index }, { dim }, needs, name) => ({
+		x: gradient,
+		source: needs.source && gathered(name, gradient, dim, index),
+	}),
+});
+
+function copyOf(x: Tensor): Tensor {
+	const y = emptyOn(x, x.shape);
+	x.backend.kernels.copy({ x }, { y }, {});
+	return y;
 }
 
 export interface ScatterOptions {
@@ -87,7 +98,7 @@ export function scatter(
 		const from = source instanceof Tensor ? asVector(source) : source;
 		return composed('scatter', () => reshape(scatter(asVector(x), dim, asVector(index), from, options), x.shape));
 	}
-	const { at, check } = checkPlaces('scatter', x, dim, index);
+	const { at, check } = checkGatherIndex('scatter', x, dim, index);
 	if (reduce === null && !(source instanceof Tensor)) return filledAt(x, at, index, fillValue('scatter', x.dtype, source), check);
 	return composed('scatter', () => {
 		const from = source instanceof Tensor ? sourceFor('scatter', x, index, source) : filledLike(x, index.shape, source);
@@ -110,76 +121,70 @@ function multipliedAt(x: Tensor, dim: number, index: Tensor, source: Tensor, che
 
 /** The product of what `source` has for each place of `shape`; 1 where it has nothing. */
 function productsAt(source: Tensor, dim: number, index: Tensor, shape: Shape, check?: IndexCheck): Tensor {
-	return record({
-		name: 'scatter',
-		inputs: [source],
-		forward: () => {
-			const y = emptyOn(source, shape);
-			y.backend.kernels.fill({}, { y }, { value: 1 });
-			y.backend.kernels.scatterMultiplyInto({ index, source: contiguous(source) }, { y }, { dim, check });
-			return y;
-		},
-		save: () => [source, index],
-		vjp: productsBack(dim),
-	});
+	return multiplyOperation({ source, index }, { dim, shape }, { check });
 }
 
-/** To each source goes the product of the others at its place: 0 if one of them is 0, else found without the zero that it may be itself. */
-function productsBack(dim: number) {
-	return (incoming: Tensor, [factors, index]: readonly [Tensor, Tensor]) => {
+const multiplyOperation = defineOperation({
+	name: 'scatter',
+	inputs: ['source'],
+	constants: ['index'],
+	forward: ({ source, index }, { dim, shape }: { readonly dim: number; readonly shape: Shape }, check) => {
+		const y = emptyOn(source, shape);
+		y.backend.kernels.fill({}, { y }, { value: 1 });
+		y.backend.kernels.scatterMultiplyInto({ index, source: contiguous(source) }, { y }, { dim, check });
+		return y;
+	},
+	saves: ['source', 'index'],
+	// To each source goes the product of the others at its place: 0 if one of them is 0, else found without the zero that it may be itself.
+	vjp: (incoming, { source: factors, index }, { dim }) => {
 		const [gradient, source] = widened(incoming, factors);
 		const { shape } = gradient;
 		const at = (x: Tensor) => gathered('scatter', x, dim, index);
 		const zero = eq(source, 0);
 		const factor = where(zero, 1, source);
 		const others = div(at(productsAt(factor, dim, index, shape)), factor);
-		const zeros = at(accumulated('scatter', to(zero, source.dtype), dim, index, shape));
-		return [mul(at(gradient), where(eq(zeros, to(zero, source.dtype)), others, 0))];
-	};
-}
+		const zeros = at(scatterAdded('scatter', to(zero, source.dtype), dim, index, shape));
+		return { source: mul(at(gradient), where(eq(zeros, to(zero, source.dtype)), others, 0)) };
+	},
+});
 
 function writtenAt(x: Tensor, dim: number, index: Tensor, source: Tensor, check?: IndexCheck): Tensor {
-	return record({
-		name: 'scatter',
-		inputs: [x, source],
-		forward: () => {
-			const y = emptyOn(x, x.shape);
-			y.backend.kernels.copy({ x }, { y }, {});
-			y.backend.kernels.scatterInto({ index, source }, { y }, { dim, unique: false, check });
-			return y;
-		},
-		save: () => [index],
-		vjp: (gradient, [at], needs) => [
-			needs[0] ? filledAt(gradient, dim, at, 0) : null,
-			needs[1] ? where(winners(at, dim, gradient.shape), gathered('scatter', gradient, dim, at), 0) : null,
-		],
-	});
+	return writeOperation({ x, source, index }, { dim }, { check });
 }
 
+const writeOperation = defineOperation({
+	name: 'scatter',
+	inputs: ['x', 'source'],
+	constants: ['index'],
+	forward: ({ x, source, index }, { dim }: { readonly dim: number }, check) => {
+		const y = copyOf(x);
+		y.backend.kernels.scatterInto({ index, source }, { y }, { dim, unique: false, check });
+		return y;
+	},
+	saves: ['index'],
+	vjp: (gradient, { index }, { dim }, needs) => ({
+		x: needs.x && filledAt(gradient, dim, index, 0),
+		source: needs.source && where(winners(index, dim, gradient.shape), gathered('scatter', gradient, dim, index), 0),
+	}),
+});
+
 function filledAt(x: Tensor, dim: number, index: Tensor, value: number, check?: IndexCheck): Tensor {
-	return record({
-		name: 'scatter',
-		inputs: [x],
-		forward: () => {
-			const y = emptyOn(x, x.shape);
-			const one = emptyOn(x, [1]);
-			const { kernels } = x.backend;
-			kernels.copy({ x }, { y }, {});
-			kernels.fill({}, { y: one }, { value });
-			const source = viewOf(
-				one,
-				index.shape,
-				index.shape.map(() => 0),
-				0,
-			);
-			// Equal values: whichever write comes last, the result is the same.
-			kernels.scatterInto({ index, source }, { y }, { dim, unique: true, check });
-			return y;
-		},
-		save: () => [index],
-		vjp: (gradient, [at]) => [filledAt(gradient, dim, at, 0)],
-	});
+	return fillOperation({ x, index }, { dim, value }, { check });
 }
+
+const fillOperation = defineOperation({
+	name: 'scatter',
+	inputs: ['x'],
+	constants: ['index'],
+	forward: ({ x, index }, { dim, value }: { readonly dim: number; readonly value: number }, check) => {
+		const y = copyOf(x);
+		// Equal values: whichever write comes last, the result is the same.
+		y.backend.kernels.scatterInto({ index, source: filledView(x, index.shape, value) }, { y }, { dim, unique: true, check });
+		return y;
+	},
+	saves: ['index'],
+	vjp: (gradient, { index }, { dim }) => ({ x: filledAt(gradient, dim, index, 0) }),
+});
 
 /** For each write whether it is the last to its place in a tensor of `shape`. */
 function winners(index: Tensor, dim: number, shape: Shape): Tensor {
@@ -191,21 +196,24 @@ function winners(index: Tensor, dim: number, shape: Shape): Tensor {
 	return eq(gathered('scatter', last, dim, index), order);
 }
 
-/** Zeros of `shape` with `source` at `index`, whose places all differ: the VJP of choosing and reordering. */
-export function placedAt(name: string, source: Tensor, dim: number, index: Tensor, shape: Shape): Tensor {
-	return record({
-		name,
-		inputs: [source],
-		forward: () => {
-			const y = emptyOn(source, shape);
-			y.backend.kernels.fill({}, { y }, { value: 0 });
-			y.backend.kernels.scatterInto({ index, source }, { y }, { dim, unique: true });
-			return y;
-		},
-		save: () => [index],
-		vjp: accumulateBack(name, dim),
-	});
+/** Zeros of this shape with `source` at `index`, which names no element twice: the VJP of selecting and sorting. */
+export function scattered(name: string, source: Tensor, dim: number, index: Tensor, shape: Shape): Tensor {
+	return scatterOperation({ source, index }, { dim, shape }, { name });
 }
+
+const scatterOperation = defineOperation({
+	name: 'scatter',
+	inputs: ['source'],
+	constants: ['index'],
+	forward: ({ source, index }, { dim, shape }: { readonly dim: number; readonly shape: Shape }) => {
+		const y = emptyOn(source, shape);
+		y.backend.kernels.fill({}, { y }, { value: 0 });
+		y.backend.kernels.scatterInto({ index, source }, { y }, { dim, unique: true });
+		return y;
+	},
+	saves: ['index'],
+	vjp: (gradient, { index }, { dim }, _needs, name) => ({ source: gathered(name, gradient, dim, index) }),
+});
 
 /**
  * x with alpha * source added to the entries along `dim` that the vector `index` lists, entry i of source to entry index[i]. An index out of range
@@ -216,7 +224,7 @@ export function indexAdd(x: Tensor, dim: number, index: Tensor, source: Tensor, 
 	requireTensor('indexAdd', x);
 	requireTensor('indexAdd', source, 'source');
 	if (x.ndim === 0) return composed('indexAdd', () => reshape(indexAdd(asVector(x), dim, index, asVector(source), options), []));
-	const { at, check } = checkRowIndex('indexAdd', x, dim, index);
+	const { at, check } = checkVectorIndex('indexAdd', x, dim, index);
 	requireDType('indexAdd', source.dtype, [x.dtype], 'source');
 	requireSameDevice('indexAdd', x, source);
 	if (typeof alpha !== 'number' || (!isFloating(x.dtype) && !isInt32(alpha)))
@@ -229,7 +237,7 @@ export function indexAdd(x: Tensor, dim: number, index: Tensor, source: Tensor, 
 			`indexAdd: source ${formatShape(source.shape)} must be ${formatShape(expected)} for ${index.size} indices along dim ${at}`,
 		);
 	}
-	const places = () => spreadIndex(index, at, x.shape);
-	if (alpha === 1) return composed('indexAdd', () => addedAt('indexAdd', x, at, places(), source, check));
-	return inFloat32('indexAdd', [x, source], (wide, added) => addedAt('indexAdd', wide, at, places(), mul(added, alpha), check));
+	const expanded = () => expandIndex(index, at, x.shape);
+	if (alpha === 1) return composed('indexAdd', () => addedAt('indexAdd', x, at, expanded(), source, check));
+	return inFloat32('indexAdd', [x, source], (wide, added) => addedAt('indexAdd', wide, at, expanded(), mul(added, alpha), check));
 }

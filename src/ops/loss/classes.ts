@@ -12,7 +12,7 @@ import { inFloat32, widened } from '../composed';
 import { arange } from '../creation';
 import { add, div, eq, mul, neg, pow, relu, sub, where } from '../elementwise';
 import { indexSelect } from '../indexing';
-import { checked, gathered } from '../indexing/places';
+import { checked, gathered } from '../indexing/gather';
 import { reshape, unsqueeze } from '../layout';
 import { converted, requireSameDevice, requireTensor } from '../operands';
 import { sum } from '../reduce';

@@ -9,7 +9,7 @@ import { emptyOn, type Tensor } from '../../tensor';
 import { composed } from '../composed';
 import { arange, full, tensor, zeros } from '../creation';
 import { add, clamp, div, eq, ge, gt, logicalAnd, lt, mul, ne, neg, sub, to, where } from '../elementwise';
-import { checkIndices, checkValues, gathered } from '../indexing/places';
+import { checkIndices, checkValues, gathered } from '../indexing/gather';
 import { cat, contiguous, expand, flatten, narrow, pad, reshape, select, stack, transpose, unsqueeze } from '../layout';
 import { requireSameDevice, requireTensor } from '../operands';
 import { amax, logsumexp, mean, sum } from '../reduce';

@@ -7,7 +7,7 @@ import type { Tensor } from '../../tensor';
 import { inFloat32 } from '../composed';
 import { arange } from '../creation';
 import { add, div, eq, ge, gt, logicalAnd, logSigmoid, mul, neg, relu, sub, to, where } from '../elementwise';
-import { checkIndices, gathered } from '../indexing/places';
+import { checkIndices, gathered } from '../indexing/gather';
 import { unsqueeze } from '../layout';
 import { requireSameDevice, requireTensor } from '../operands';
 import { any, cumprod, mean, sum } from '../reduce';

@@ -1,10 +1,11 @@
 /**
- * Elements by index: gather, its relatives, and what rests on masks. Writing to places is in scatter.ts, sorting and searching in order.ts.
+ * Reading by index and by mask: gather and its relatives. Writing by index is in scatter.ts, sorting and searching in order.ts.
  *
  * Indices are int32 and at least 0 (but for `take`). One that is out of range throws: on the CPU at once, on WebGPU at the next read, `sync()` or
  * step of an optimizer, until when reads clamp the index into its range and writes to it do not happen. The backward pass does not check again.
  */
-import { NO_GRADIENT, record } from '../../autograd/tape';
+import { defineOperation } from '../../autograd/operation';
+import { NO_GRADIENT } from '../../autograd/tape';
 import { fillValue, requireDType } from '../../core/dtype';
 import { ArgumentError, formatShape, ShapeError } from '../../core/errors';
 import { callSite, type IndexCheck } from '../../core/indexCheck';
@@ -15,7 +16,7 @@ import { emptyOn, Tensor, viewOf } from '../../tensor';
 import { tidy } from '../../tidy';
 import { composed } from '../composed';
 import { add, lt, to, where } from '../elementwise';
-import { broadcastTo, contiguous, reshape } from '../layout';
+import { broadcastTo, contiguous, detach, reshape } from '../layout';
 import { floatingType } from '../operands';
 import { requireSameDevice, requireTensor } from '../requirements';
 
@@ -71,7 +72,7 @@ export interface CheckedDim {
 }
 
 /** Checks what gather and scatter have in common. */
-export function checkPlaces(operation: string, x: Tensor, dim: number, index: Tensor): CheckedDim {
+export function checkGatherIndex(operation: string, x: Tensor, dim: number, index: Tensor): CheckedDim {
 	requireTensor(operation, index, 'index');
 	const at = normalizeDim(operation, dim, x.ndim);
 	if (index.ndim !== x.ndim || index.shape.some((size, d) => d !== at && size > x.shape[d]!)) {
@@ -91,56 +92,54 @@ export function gather(x: Tensor, dim: number, index: Tensor): Tensor {
 	requireTensor('gather', index, 'index');
 	if (x.ndim === 0 || index.ndim === 0)
 		return composed('gather', () => reshape(gather(asVector(x), dim, asVector(index)), index.shape));
-	const { at, check } = checkPlaces('gather', x, dim, index);
+	const { at, check } = checkGatherIndex('gather', x, dim, index);
 	return gathered('gather', x, at, index, check);
 }
 
 /** `gather` after all checks of the host. */
 export function gathered(name: string, x: Tensor, dim: number, index: Tensor, check?: IndexCheck): Tensor {
-	return record({
-		name,
-		inputs: [x],
-		forward: () => {
-			const y = emptyOn(x, index.shape);
-			x.backend.kernels.gather({ x, index }, { y }, { dim, check });
-			return y;
-		},
-		save: () => [index],
-		vjp: gatherBack(name, dim, x.shape),
-	});
+	return gatherOperation({ x, index }, { dim }, { name, check });
 }
 
-function gatherBack(name: string, dim: number, shape: Shape) {
-	return (gradient: Tensor, [index]: readonly [Tensor]) => [accumulated(name, gradient, dim, index, shape)];
+const gatherOperation = defineOperation({
+	name: 'gather',
+	inputs: ['x'],
+	constants: ['index'],
+	forward: ({ x, index }, { dim }: { readonly dim: number }, check) => {
+		const y = emptyOn(x, index.shape);
+		x.backend.kernels.gather({ x, index }, { y }, { dim, check });
+		return y;
+	},
+	saves: ['index'],
+	vjp: (gradient, { index }, { dim }, needs, name) => ({ x: scatterAdded(name, gradient, dim, index, needs.x.shape) }),
+});
+
+/** Zeros of this shape to which `source` is added at `index`. */
+export function scatterAdded(name: string, source: Tensor, dim: number, index: Tensor, shape: Shape): Tensor {
+	return scatterAddOperation({ source, index }, { dim, shape }, { name });
 }
 
-/** Zeros of `shape` to which `source` is added at `index`. */
-export function accumulated(name: string, source: Tensor, dim: number, index: Tensor, shape: Shape): Tensor {
-	return record({
-		name,
-		inputs: [source],
-		forward: () => {
-			const y = emptyOn(source, shape);
-			y.backend.kernels.fill({}, { y }, { value: 0 });
-			y.backend.kernels.scatterAddInto({ index, source: contiguous(source) }, { y }, { dim });
-			return y;
-		},
-		save: () => [index],
-		vjp: accumulateBack(name, dim),
-	});
-}
-
-export function accumulateBack(name: string, dim: number) {
-	return (gradient: Tensor, [index]: readonly [Tensor]) => [gathered(name, gradient, dim, index)];
-}
+const scatterAddOperation = defineOperation({
+	name: 'scatterAdd',
+	inputs: ['source'],
+	constants: ['index'],
+	forward: ({ source, index }, { dim, shape }: { readonly dim: number; readonly shape: Shape }) => {
+		const y = emptyOn(source, shape);
+		y.backend.kernels.fill({}, { y }, { value: 0 });
+		y.backend.kernels.scatterAddInto({ index, source: contiguous(source) }, { y }, { dim });
+		return y;
+	},
+	saves: ['index'],
+	vjp: (gradient, { index }, { dim }, _needs, name) => ({ source: gathered(name, gradient, dim, index) }),
+});
 
 /** `index`, of one dim, repeated along all dims of `shape` but `dim`, without a copy. */
-export function spreadIndex(index: Tensor, dim: number, shape: Shape): Tensor {
+export function expandIndex(index: Tensor, dim: number, shape: Shape): Tensor {
 	const strides = shape.map((_, d) => (d === dim ? (index.strides[0] ?? 0) : 0));
 	return viewOf(index, shape.with(dim, index.size), strides, index.offset);
 }
 
-export function checkRowIndex(operation: string, x: Tensor, dim: number, index: Tensor): CheckedDim {
+export function checkVectorIndex(operation: string, x: Tensor, dim: number, index: Tensor): CheckedDim {
 	requireTensor(operation, index, 'index');
 	const at = normalizeDim(operation, dim, x.ndim);
 	if (index.ndim > 1) throw new ShapeError(`${operation}: the index must be a vector, not ${formatShape(index.shape)}`);
@@ -159,8 +158,8 @@ export function indexSelect(x: Tensor, dim: number, index: Tensor): Tensor {
 			throw new ShapeError(`indexSelect: of a scalar the index must be one element, not ${formatShape(index.shape)}`);
 		return composed('indexSelect', () => reshape(indexSelect(reshape(x, [1]), dim, index), []));
 	}
-	const { at, check } = checkRowIndex('indexSelect', x, dim, index);
-	return composed('indexSelect', () => gathered('indexSelect', x, at, spreadIndex(index, at, x.shape), check));
+	const { at, check } = checkVectorIndex('indexSelect', x, dim, index);
+	return composed('indexSelect', () => gathered('indexSelect', x, at, expandIndex(index, at, x.shape), check));
 }
 
 /**
@@ -172,8 +171,8 @@ export function take(x: Tensor, index: Tensor): Tensor {
 	requireTensor('take', index, 'index');
 	const check = checkIndices('take', x, index, x.size, `the elements of ${formatShape(x.shape)}`, true);
 	return composed('take', () => {
-		const place = where(lt(index, 0), add(index, x.size), index);
-		return reshape(gathered('take', reshape(x, [-1]), 0, reshape(place, [-1]), check), index.shape);
+		const position = where(lt(index, 0), add(index, x.size), index);
+		return reshape(gathered('take', reshape(x, [-1]), 0, reshape(position, [-1]), check), index.shape);
 	});
 }
 
@@ -225,25 +224,28 @@ export function maskedFill(x: Tensor, mask: Tensor, value: number | boolean | Te
 }
 
 function filledWhere(x: Tensor, mask: Tensor, value: number): Tensor {
-	return record({
-		name: 'maskedFill',
-		inputs: [x],
-		forward: () => {
-			const one = emptyOn(x, [1]);
-			const y = emptyOn(x, x.shape);
-			x.backend.kernels.fill({}, { y: one }, { value });
-			const a = viewOf(
-				one,
-				x.shape,
-				x.shape.map(() => 0),
-				0,
-			);
-			x.backend.kernels.where({ condition: mask, a, b: x }, { y }, {});
-			return y;
-		},
-		save: () => [mask],
-		vjp: (gradient, [where]) => [filledWhere(gradient, where, 0)],
-	});
+	return maskedFillOperation({ x, mask }, { value });
+}
+
+const maskedFillOperation = defineOperation({
+	name: 'maskedFill',
+	inputs: ['x'],
+	constants: ['mask'],
+	forward: ({ x, mask }, { value }: { readonly value: number }) => {
+		const y = emptyOn(x, x.shape);
+		x.backend.kernels.where({ condition: mask, a: filledView(x, x.shape, value), b: x }, { y }, {});
+		return y;
+	},
+	saves: ['mask'],
+	vjp: (gradient, { mask }) => ({ x: filledWhere(gradient, mask, 0) }),
+});
+
+/** One element of this value, beside x and of its dtype, seen as a tensor of this shape. */
+export function filledView(x: Tensor, shape: Shape, value: number): Tensor {
+	const one = emptyOn(x, [1]);
+	one.backend.kernels.fill({}, { y: one }, { value });
+	const strides = shape.map(() => 0);
+	return viewOf(one, shape, strides, 0);
 }
 
 /** Positions, in row-major order, where the broadcast `x` is not 0; waits for the device. */
@@ -313,21 +315,16 @@ export async function bincount(x: Tensor, options: { weights?: Tensor; minlength
 		if (value < 0) throw new ArgumentError(`bincount: ${value} is below 0; only numbers of at least 0 can be counted`);
 		if (value >= length) length = value + 1;
 	}
-	if (weights !== undefined) return accumulatedWeights(x, weights, length);
+	if (weights !== undefined) return summedWeights(x, weights, length);
 	const counts = new Int32Array(length);
 	for (const value of values) counts[value]!++;
 	return uploaded(x, counts, [length]);
 }
 
-function accumulatedWeights(x: Tensor, weights: Tensor, length: number): Tensor {
+function summedWeights(x: Tensor, weights: Tensor, length: number): Tensor {
 	return tidy(() => {
-		const floating = to(weights, floatingType(weights.dtype));
-		return record({
-			name: 'bincount',
-			inputs: [floating],
-			forward: () => accumulated('bincount', floating, 0, x, [length]),
-			vjp: NO_GRADIENT,
-		});
+		const floating = detach(to(weights, floatingType(weights.dtype)));
+		return scatterAdded('bincount', floating, 0, x, [length]);
 	});
 }
 
@@ -343,26 +340,23 @@ export function oneHot(indices: Tensor, numClasses: number): Tensor {
 	const check = checkIndices('oneHot', indices, indices, numClasses, 'the classes');
 	const shape = [...indices.shape, numClasses];
 	checkShape('oneHot', shape);
-	return record({
-		name: 'oneHot',
-		inputs: [indices],
-		forward: () => {
-			const { kernels } = indices.backend;
-			const one = emptyOn(indices, [1]);
-			const y = emptyOn(indices, shape);
-			kernels.fill({}, { y: one }, { value: 1 });
-			kernels.fill({}, { y }, { value: 0 });
-			const column = [...indices.shape, 1];
-			const index = viewOf(indices, column, [...indices.strides, 0], indices.offset);
-			const source = viewOf(
-				one,
-				column,
-				column.map(() => 0),
-				0,
-			);
-			kernels.scatterInto({ index, source }, { y }, { dim: indices.ndim, unique: true, check });
-			return y;
-		},
-		vjp: NO_GRADIENT,
-	});
+	return oneHotOperation({ indices }, { numClasses }, { check });
 }
+
+const oneHotOperation = defineOperation({
+	name: 'oneHot',
+	inputs: ['indices'],
+	forward: ({ indices }, { numClasses }: { readonly numClasses: number }, check) => {
+		const y = emptyOn(indices, [...indices.shape, numClasses]);
+		const column = [...indices.shape, 1];
+		const index = viewOf(indices, column, [...indices.strides, 0], indices.offset);
+		y.backend.kernels.fill({}, { y }, { value: 0 });
+		y.backend.kernels.scatterInto(
+			{ index, source: filledView(indices, column, 1) },
+			{ y },
+			{ dim: indices.ndim, unique: true, check },
+		);
+		return y;
+	},
+	vjp: NO_GRADIENT,
+});
