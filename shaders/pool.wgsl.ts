@@ -18,9 +18,7 @@
  * One thread an element of the result (but four windows in `pairs`), in workgroups of 64. Sums are f32.
  */
 import { wgsl } from 'wgsl-preprocessor';
-import type { ShaderTemplate, StorageType } from './shader';
-
-export const POOL_WORKGROUP = 64;
+import { defineKernel, read, readWrite, type StorageType } from './shader';
 
 export type PoolWindows = 'strided' | 'adaptive' | 'pairs';
 export type PoolVariant = Readonly<{
@@ -30,28 +28,27 @@ export type PoolVariant = Readonly<{
 	volumetric: boolean;
 }>;
 
-const PARAMS = wgsl`
-// Vectors over (depth, height, width); w of size and out is their product.
-struct Params {
-	size: vec4<u32>,
-	out: vec4<u32>,
-	kernel: vec4<u32>,      // w: the bits of -Infinity, which WGSL cannot write
-	stride: vec4<u32>,
-	padding: vec4<u32>,
-	dilation: vec4<u32>,
-	total: u32, offset: u32, indexOffset: u32, countIncludePad: u32,
-	divisor: f32,           // 0: the size of the window
-	tiles: u32,
-}
-@group(0) @binding(0) var<uniform> p: Params;
-`;
-
-const MAIN = wgsl`
-@compute @workgroup_size(${POOL_WORKGROUP})
-fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec3<u32>, @builtin(local_invocation_index) lid: u32) {
-	let i = (wid.x + wid.y * nwg.x) * ${POOL_WORKGROUP}u + lid;
-	if (i >= p.total) { return; }
-`;
+/** Vectors over (depth, height, width); w of size and out is their product. */
+const POOL_PARAMS = {
+	size: 'vec4<u32>',
+	out: 'vec4<u32>',
+	kernel: 'vec4<u32>',
+	stride: 'vec4<u32>',
+	padding: 'vec4<u32>',
+	dilation: 'vec4<u32>',
+	/** Invocations. */
+	total: 'u32',
+	/** Of the input. */
+	offset: 'u32',
+	indexOffset: 'u32?',
+	countIncludePad: 'bool?',
+	/** 0: the size of the window. */
+	divisor: 'f32?',
+	/** Of 2x2, in `pairs` backward. */
+	tiles: 'u32?',
+	/** -Infinity. */
+	lowest: 'bits',
+} as const;
 
 /** (depth, height, width, plane) of element i of [planes, ...size]. */
 function coordinates(volumetric: boolean): string {
@@ -156,8 +153,6 @@ fn endWindow(position: vec3<u32>) -> vec3<u32> {
 }`;
 }
 
-const ENABLE = (type: StorageType) => (type === 'f16' ? 'enable f16;' : '');
-
 /** Integers in the order of the floats. */
 const KEY = wgsl`
 const NAN_KEY = 0x7fffffff;
@@ -169,21 +164,23 @@ fn key(value: f32) -> i32 {
 }
 `;
 
-export const maxPool: ShaderTemplate<PoolVariant> = {
+export const maxPool = defineKernel({
 	name: 'pool.max',
-	source({ type, windows, volumetric }) {
+	params: POOL_PARAMS,
+	define({ type, windows, volumetric }: PoolVariant) {
 		return {
-			bindings: ['read', 'read_write', 'read_write'],
-			code: wgsl`
-${ENABLE(type)}
-${PARAMS}
-@group(0) @binding(1) var<storage, read> x: array<${type}>;
-@group(0) @binding(2) var<storage, read_write> y: array<${windows === 'pairs' ? `vec4<${type}>` : type}>;
-@group(0) @binding(3) var<storage, read_write> indices: array<${windows === 'pairs' ? 'vec4<i32>' : 'i32'}>;
+			bindings: {
+				x: read(type),
+				y: readWrite(windows === 'pairs' ? `vec4<${type}>` : type),
+				indices: readWrite(windows === 'pairs' ? 'vec4<i32>' : 'i32'),
+			},
+			invocations: 'p.total',
+			functions: wgsl`
 ${KEY}
 ${coordinates(volumetric)}
 ${windowFunctions(windows)}
-${MAIN}
+`,
+			main: wgsl`
 #if ${windows === 'pairs'}
 	var best: vec4<f32>;
 	var index: vec4<i32>;
@@ -212,7 +209,7 @@ ${MAIN}
 	// The first step that is inside.
 	let start = begin + (max(-begin, vec3<i32>()) + step - 1) / step * step;
 	let plane = p.offset + o.w * p.size.w;
-	var value = bitcast<f32>(p.kernel.w);
+	var value = bitcast<f32>(p.lowest);
 	var bestKey = bitcast<i32>(0x80000000u);
 	var index = -1;
 	${depthLoop(volumetric, 'for (var z = start.x; z < end.x; z += step.x) {', 'let z = 0;')}
@@ -231,25 +228,27 @@ ${MAIN}
 	y[i] = ${type}(value);
 	indices[i] = index;
 #endif
-}`,
+`,
 		};
 	},
-};
+});
 
-export const maxPoolGrad: ShaderTemplate<PoolVariant> = {
+export const maxPoolGrad = defineKernel({
 	name: 'pool.maxGrad',
-	source({ type, windows, volumetric }) {
+	params: POOL_PARAMS,
+	define({ type, windows, volumetric }: PoolVariant) {
 		return {
-			bindings: ['read', 'read', 'read_write'],
-			code: wgsl`
-${ENABLE(type)}
-${PARAMS}
-@group(0) @binding(1) var<storage, read> gradY: array<${type}>;
-@group(0) @binding(2) var<storage, read> indices: array<i32>;
-@group(0) @binding(3) var<storage, read_write> gradX: array<${type}>;
+			bindings: {
+				gradY: read(type),
+				indices: read('i32'),
+				gradX: readWrite(type),
+			},
+			invocations: 'p.total',
+			functions: wgsl`
 ${coordinates(volumetric)}
 ${windowFunctions(windows)}
-${MAIN}
+`,
+			main: wgsl`
 #if ${windows === 'pairs'}
 	${writeTiles(
 		type,
@@ -273,30 +272,30 @@ ${MAIN}
 	}
 	gradX[i] = ${type}(sum);
 #endif
-}`,
+`,
 		};
 	},
-};
+});
 
-export const maxPoolGather: ShaderTemplate<Readonly<{ type: StorageType }>> = {
+export const maxPoolGather = defineKernel({
 	name: 'pool.maxGather',
-	source({ type }) {
+	params: POOL_PARAMS,
+	define({ type }: Readonly<{ type: StorageType }>) {
 		return {
-			bindings: ['read', 'read', 'read_write'],
-			code: wgsl`
-${ENABLE(type)}
-${PARAMS}
-@group(0) @binding(1) var<storage, read> x: array<${type}>;
-@group(0) @binding(2) var<storage, read> indices: array<i32>;
-@group(0) @binding(3) var<storage, read_write> y: array<${type}>;
-${MAIN}
+			bindings: {
+				x: read(type),
+				indices: read('i32'),
+				y: readWrite(type),
+			},
+			invocations: 'p.total',
+			main: wgsl`
 	let index = indices[p.indexOffset + i];
 	let value = x[p.offset + i / p.out.w * p.size.w + u32(max(index, 0))];
 	y[i] = select(${type}(0), value, index >= 0);
-}`,
+`,
 		};
 	},
-};
+});
 
 /** The divisor of a window: its size, with padding or without, or one for all. */
 const divisor = (volumetric: boolean): string => wgsl`
@@ -308,20 +307,22 @@ fn divisor(o: vec3<u32>) -> f32 {
 }
 `;
 
-export const averagePool: ShaderTemplate<PoolVariant> = {
+export const averagePool = defineKernel({
 	name: 'pool.average',
-	source({ type, windows, volumetric }) {
+	params: POOL_PARAMS,
+	define({ type, windows, volumetric }: PoolVariant) {
 		return {
-			bindings: ['read', 'read_write'],
-			code: wgsl`
-${ENABLE(type)}
-${PARAMS}
-@group(0) @binding(1) var<storage, read> x: array<${type}>;
-@group(0) @binding(2) var<storage, read_write> y: array<${windows === 'pairs' ? `vec4<${type}>` : type}>;
+			bindings: {
+				x: read(type),
+				y: readWrite(windows === 'pairs' ? `vec4<${type}>` : type),
+			},
+			invocations: 'p.total',
+			functions: wgsl`
 ${coordinates(volumetric)}
 ${windowFunctions(windows)}
 ${windows === 'pairs' ? '' : divisor(volumetric)}
-${MAIN}
+`,
+			main: wgsl`
 #if ${windows === 'pairs'}
 	var sums: vec4<f32>;
 	${fourTiles(
@@ -348,25 +349,27 @@ ${MAIN}
 	}
 	y[i] = ${type}(sum / divisor(o.xyz));
 #endif
-}`,
+`,
 		};
 	},
-};
+});
 
-export const averagePoolGrad: ShaderTemplate<PoolVariant> = {
+export const averagePoolGrad = defineKernel({
 	name: 'pool.averageGrad',
-	source({ type, windows, volumetric }) {
+	params: POOL_PARAMS,
+	define({ type, windows, volumetric }: PoolVariant) {
 		return {
-			bindings: ['read', 'read_write'],
-			code: wgsl`
-${ENABLE(type)}
-${PARAMS}
-@group(0) @binding(1) var<storage, read> gradY: array<${type}>;
-@group(0) @binding(2) var<storage, read_write> gradX: array<${type}>;
+			bindings: {
+				gradY: read(type),
+				gradX: readWrite(type),
+			},
+			invocations: 'p.total',
+			functions: wgsl`
 ${coordinates(volumetric)}
 ${windowFunctions(windows)}
 ${windows === 'pairs' ? '' : divisor(volumetric)}
-${MAIN}
+`,
+			main: wgsl`
 #if ${windows === 'pairs'}
 	${writeTiles(type, 'let g = vec4(select(0.0, f32(gradY[p.offset + window]) / p.divisor, isWindow));')}
 #else
@@ -384,7 +387,7 @@ ${MAIN}
 	}
 	gradX[i] = ${type}(sum);
 #endif
-}`,
+`,
 		};
 	},
-};
+});

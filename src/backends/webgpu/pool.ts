@@ -5,15 +5,15 @@ import {
 	maxPool,
 	maxPoolGather,
 	maxPoolGrad,
-	POOL_WORKGROUP,
 	type PoolVariant,
 	type PoolWindows,
 } from '../../../shaders/pool.wgsl';
+import { WORKGROUP_SIZE } from '../../../shaders/shader';
 import { numel } from '../../core/shape';
 import type { View } from '../contract';
 import { asTriple, type Triple } from '../contract/conv';
 import type { AvgPoolAttributes, MaxPoolAttributes, PoolKernels } from '../contract/pool';
-import { floatBits, type Gpu, storageType } from './launch';
+import { type Gpu, storageType } from './launch';
 
 const volume = ([depth, height, width]: Triple): number => depth * height * width;
 const bytesOf = (...views: readonly View[]): number =>
@@ -72,40 +72,23 @@ function variantOf(view: View, windows: PoolWindows): PoolVariant {
 }
 
 export function poolKernels(gpu: Gpu): PoolKernels {
-	function params(
-		windows: Windows,
-		{ size, out }: { size: Triple; out: Triple },
-		{
-			total,
-			offset,
-			indexOffset = 0,
-			tiles = 0,
-			divisor = 0,
-		}: { total: number; offset: number; indexOffset?: number; tiles?: number; divisor?: number },
-	): number[] {
-		return [
-			...size,
-			volume(size),
-			...out,
-			volume(out),
-			...windows.kernel,
-			floatBits(-Infinity),
-			...windows.stride,
-			0,
-			...windows.padding,
-			0,
-			...windows.dilation,
-			0,
-			total,
-			offset,
-			indexOffset,
-			Number(windows.average?.countIncludePad ?? false),
-			floatBits(windows.average?.divisorOverride ?? divisor),
-			tiles,
-		];
+	/** The parameters of all kernels. `divisor` applies where the caller of the operation gave none. */
+	function common(windows: Windows, { size, out }: { size: Triple; out: Triple }, divisor?: number) {
+		const { kernel, stride, padding, dilation, average } = windows;
+		return {
+			size: [...size, volume(size)],
+			out: [...out, volume(out)],
+			kernel,
+			stride,
+			padding,
+			dilation,
+			countIncludePad: average?.countIncludePad,
+			divisor: average?.divisorOverride ?? divisor,
+			lowest: -Infinity,
+		};
 	}
 
-	const grid = (total: number): [number] => [Math.ceil(total / POOL_WORKGROUP)];
+	const grid = (total: number): [number] => [Math.ceil(total / WORKGROUP_SIZE)];
 
 	/** Windows that each element of the result reads, for the profile. */
 	const flopsOf = (y: View, windows: Windows): number => numel(y.shape) * volume(windows.kernel);
@@ -117,8 +100,8 @@ export function poolKernels(gpu: Gpu): PoolKernels {
 		gpu.launch({
 			kernel: maxPool,
 			variant: variantOf(x, pairs ? 'pairs' : kind),
-			buffers: [x.storage, y.storage, indices.storage],
-			params: params(windows, sizes, { total, offset: x.offset }),
+			buffers: { x: x.storage, y: y.storage, indices: indices.storage },
+			params: { ...common(windows, sizes), total, offset: x.offset },
 			grid: grid(total),
 			flops: flopsOf(y, windows),
 			bytes: bytesOf(x, y, indices),
@@ -132,8 +115,8 @@ export function poolKernels(gpu: Gpu): PoolKernels {
 		gpu.launch({
 			kernel: maxPoolGrad,
 			variant: variantOf(gradY, tiles === undefined ? kind : 'pairs'),
-			buffers: [gradY.storage, indices.storage, gradX.storage],
-			params: params(windows, sizes, { total, offset: gradY.offset, indexOffset: indices.offset, tiles: tiles ?? 0 }),
+			buffers: { gradY: gradY.storage, indices: indices.storage, gradX: gradX.storage },
+			params: { ...common(windows, sizes), total, offset: gradY.offset, indexOffset: indices.offset, tiles },
 			grid: grid(total),
 			flops: flopsOf(gradY, windows),
 			bytes: bytesOf(gradY, indices, gradX),
@@ -147,8 +130,8 @@ export function poolKernels(gpu: Gpu): PoolKernels {
 		gpu.launch({
 			kernel: averagePool,
 			variant: variantOf(x, pairs ? 'pairs' : kind),
-			buffers: [x.storage, y.storage],
-			params: params(windows, sizes, { total, offset: x.offset, divisor: pairs ? 4 : 0 }),
+			buffers: { x: x.storage, y: y.storage },
+			params: { ...common(windows, sizes, pairs ? 4 : undefined), total, offset: x.offset },
 			grid: grid(total),
 			flops: flopsOf(y, windows),
 			bytes: bytesOf(x, y),
@@ -162,8 +145,8 @@ export function poolKernels(gpu: Gpu): PoolKernels {
 		gpu.launch({
 			kernel: averagePoolGrad,
 			variant: variantOf(gradY, tiles === undefined ? kind : 'pairs'),
-			buffers: [gradY.storage, gradX.storage],
-			params: params(windows, sizes, { total, offset: gradY.offset, tiles: tiles ?? 0, divisor: tiles === undefined ? 0 : 4 }),
+			buffers: { gradY: gradY.storage, gradX: gradX.storage },
+			params: { ...common(windows, sizes, tiles && 4), total, offset: gradY.offset, tiles },
 			grid: grid(total),
 			flops: flopsOf(gradY, windows),
 			bytes: bytesOf(gradY, gradX),
@@ -182,8 +165,8 @@ export function poolKernels(gpu: Gpu): PoolKernels {
 			gpu.launch({
 				kernel: maxPoolGather,
 				variant: { type: storageType(x) },
-				buffers: [x.storage, indices.storage, y.storage],
-				params: params(ADAPTIVE, sizesOf(x, y), { total, offset: x.offset, indexOffset: indices.offset }),
+				buffers: { x: x.storage, indices: indices.storage, y: y.storage },
+				params: { ...common(ADAPTIVE, sizesOf(x, y)), total, offset: x.offset, indexOffset: indices.offset },
 				grid: grid(total),
 				flops: 0,
 				bytes: bytesOf(indices, y) + bytesOf(y),
