@@ -9,7 +9,7 @@
  * Ladder: one variant a cell kind. A step moves a few kilobytes, so launches count and bytes do not: there is nothing to tile.
  */
 import { wgsl } from 'wgsl-preprocessor';
-import type { Access, ShaderTemplate, StorageType } from './shader';
+import { defineKernel, read, readWrite, type StorageType } from './shader';
 
 export type RnnVariant = {
 	readonly cell: 'lstm' | 'gru' | 'tanh' | 'relu';
@@ -19,15 +19,7 @@ export type RnnVariant = {
 	readonly later: boolean;
 };
 
-const PARAMS = wgsl`
-struct Params {
-	rows: u32,
-	units: u32,
-	slot: u32,
-	time: u32,
-}
-@group(0) @binding(0) var<uniform> p: Params;
-`;
+const RNN_PARAMS = { rows: 'u32', units: 'u32', slot: 'u32', time: 'u32' } as const;
 
 /** exp of a large argument must not become infinity / infinity; clamp, min and max may drop NaN, which is told by its bits. */
 const FUNCTIONS = wgsl`
@@ -46,42 +38,27 @@ fn hyperbolic(x: f32) -> f32 {
 }
 `;
 
-const HALF = 'enable f16;';
-
-export const rnnStep: ShaderTemplate<RnnVariant> = {
+export const rnnStep = defineKernel({
 	name: 'rnn.step',
-	source({ cell, storage, lengths }) {
+	params: RNN_PARAMS,
+	define({ cell, storage, lengths }: RnnVariant) {
 		const lstm = cell === 'lstm';
-		const bindings: Access[] = ['read', 'read', 'read_write', 'read_write'];
-		if (lstm) bindings.push('read_write');
-		if (lengths) bindings.push('read');
-		const lengthsBinding = lstm ? 6 : 5;
 		return {
-			bindings,
-			code: wgsl`
-${storage === 'f16' ? HALF : ''}
-${PARAMS}
-@group(0) @binding(1) var<storage, read> x: array<${storage}>;
-@group(0) @binding(2) var<storage, read> recurrent: array<${storage}>;
-@group(0) @binding(3) var<storage, read_write> hidden: array<${storage}>;
-@group(0) @binding(4) var<storage, read_write> kept: array<${storage}>;
-#if ${lstm}
-@group(0) @binding(5) var<storage, read_write> cells: array<${storage}>;
-#endif
-#if ${lengths}
-@group(0) @binding(${lengthsBinding}) var<storage, read> lengths: array<i32>;
-#endif
-${FUNCTIONS}
-@compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
-	let place = id.x + id.y * groups.x * 64u;
+			bindings: {
+				x: read(storage),
+				recurrent: read(storage),
+				hidden: readWrite(storage),
+				kept: readWrite(storage),
+				cells: lstm && readWrite(storage),
+				lengths: lengths && read('i32'),
+			},
+			invocations: 'p.rows * p.units',
+			functions: FUNCTIONS,
+			main: wgsl`
 	let size = p.rows * p.units;
-	if (place >= size) {
-		return;
-	}
-	let row = place / p.units;
-	let unit = place % p.units;
-	let before = p.slot * size + place;
+	let row = i / p.units;
+	let unit = i % p.units;
+	let before = p.slot * size + i;
 	let after = before + size;
 #if ${lengths}
 	if (i32(p.time) >= lengths[row]) {
@@ -95,14 +72,14 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
 #if ${lstm}
 	let gx = (p.time * p.rows + row) * 4u * p.units + unit;
 	let gh = row * 4u * p.units + unit;
-	let i = logistic(f32(x[gx]) + f32(recurrent[gh]));
+	let input = logistic(f32(x[gx]) + f32(recurrent[gh]));
 	let f = logistic(f32(x[gx + p.units]) + f32(recurrent[gh + p.units]));
 	let g = hyperbolic(f32(x[gx + 2u * p.units]) + f32(recurrent[gh + 2u * p.units]));
 	let o = logistic(f32(x[gx + 3u * p.units]) + f32(recurrent[gh + 3u * p.units]));
-	let next = f * f32(cells[before]) + i * g;
+	let next = f * f32(cells[before]) + input * g;
 	cells[after] = ${storage}(next);
 	hidden[after] = ${storage}(o * hyperbolic(next));
-	kept[gx] = ${storage}(i);
+	kept[gx] = ${storage}(input);
 	kept[gx + p.units] = ${storage}(f);
 	kept[gx + 2u * p.units] = ${storage}(g);
 	kept[gx + 3u * p.units] = ${storage}(o);
@@ -120,67 +97,48 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
 	kept[k + 2u * p.units] = ${storage}(n);
 	kept[k + 3u * p.units] = ${storage}(fromH);
 #else
-	let sum = f32(x[p.time * size + place]) + f32(recurrent[place]);
+	let sum = f32(x[p.time * size + i]) + f32(recurrent[i]);
 #if ${cell === 'tanh'}
 	let next = hyperbolic(sum);
 #else
 	let next = select(max(sum, 0.0), sum, isNan(sum));
 #endif
 	hidden[after] = ${storage}(next);
-	kept[p.time * size + place] = ${storage}(next);
+	kept[p.time * size + i] = ${storage}(next);
 #endif
-}
 `,
 		};
 	},
-};
+});
 
-export const rnnStepGrad: ShaderTemplate<RnnVariant> = {
+export const rnnStepGrad = defineKernel({
 	name: 'rnn.stepGrad',
-	source({ cell, storage, lengths, later }) {
+	params: RNN_PARAMS,
+	define({ cell, storage, lengths, later }: RnnVariant) {
 		const [lstm, gru] = [cell === 'lstm', cell === 'gru'];
-		const names = ['gradY', 'kept', 'gradX', 'carry'];
-		const bindings: Access[] = ['read', 'read', 'read_write', 'read_write'];
-		const add = (name: string, access: Access) => {
-			names.push(name);
-			bindings.push(access);
-		};
-		if (lstm) {
-			add('cells', 'read');
-			add('cellCarry', 'read_write');
-		}
-		if (gru) {
-			add('hidden', 'read');
-			add('gradRecurrent', 'read_write');
-		}
-		if (later) add('recurrent', 'read');
-		const declarations = names.map(
-			(name, i) => `@group(0) @binding(${i + 1}) var<storage, ${bindings[i]}> ${name}: array<${storage}>;`,
-		);
-		if (lengths) {
-			bindings.push('read');
-			declarations.push(`@group(0) @binding(${bindings.length}) var<storage, read> lengths: array<i32>;`);
-		}
 		return {
-			bindings,
-			code: wgsl`
-${storage === 'f16' ? HALF : ''}
-${PARAMS}
-${declarations.join('\n')}
-${FUNCTIONS}
-@compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
-	let place = id.x + id.y * groups.x * 64u;
+			bindings: {
+				gradY: read(storage),
+				kept: read(storage),
+				gradX: readWrite(storage),
+				carry: readWrite(storage),
+				cells: lstm && read(storage),
+				cellCarry: lstm && readWrite(storage),
+				hidden: gru && read(storage),
+				gradRecurrent: gru && readWrite(storage),
+				recurrent: later && read(storage),
+				lengths: lengths && read('i32'),
+			},
+			invocations: 'p.rows * p.units',
+			functions: FUNCTIONS,
+			main: wgsl`
 	let size = p.rows * p.units;
-	if (place >= size) {
-		return;
-	}
-	let row = place / p.units;
-	let unit = place % p.units;
-	var gradient = f32(carry[place]) + f32(gradY[p.time * size + place]);
+	let row = i / p.units;
+	let unit = i % p.units;
+	var gradient = f32(carry[i]) + f32(gradY[p.time * size + i]);
 #if ${later}
 	for (var gate = 0u; gate < ${lstm ? 4 : gru ? 3 : 1}u; gate++) {
-		gradient += f32(recurrent[gate * size + place]);
+		gradient += f32(recurrent[gate * size + i]);
 	}
 #endif
 #if ${lstm}
@@ -188,7 +146,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
 #elif ${gru}
 	let gx = (p.time * p.rows + row) * 3u * p.units + unit;
 #else
-	let gx = p.time * size + place;
+	let gx = p.time * size + i;
 #endif
 #if ${lengths}
 	if (i32(p.time) >= lengths[row]) {
@@ -205,24 +163,24 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
 		gradRecurrent[gx + p.units] = ${storage}(0.0);
 		gradRecurrent[gx + 2u * p.units] = ${storage}(0.0);
 #endif
-		carry[place] = ${storage}(gradient);
+		carry[i] = ${storage}(gradient);
 		return;
 	}
 #endif
 #if ${lstm}
-	let before = p.slot * size + place;
-	let i = f32(kept[gx]);
+	let before = p.slot * size + i;
+	let input = f32(kept[gx]);
 	let f = f32(kept[gx + p.units]);
 	let g = f32(kept[gx + 2u * p.units]);
 	let o = f32(kept[gx + 3u * p.units]);
 	let tanhC = hyperbolic(f32(cells[before + size]));
-	let gradC = f32(cellCarry[place]) + gradient * o * (1.0 - tanhC * tanhC);
-	gradX[gx] = ${storage}(gradC * g * i * (1.0 - i));
+	let gradC = f32(cellCarry[i]) + gradient * o * (1.0 - tanhC * tanhC);
+	gradX[gx] = ${storage}(gradC * g * input * (1.0 - input));
 	gradX[gx + p.units] = ${storage}(gradC * f32(cells[before]) * f * (1.0 - f));
-	gradX[gx + 2u * p.units] = ${storage}(gradC * i * (1.0 - g * g));
+	gradX[gx + 2u * p.units] = ${storage}(gradC * input * (1.0 - g * g));
 	gradX[gx + 3u * p.units] = ${storage}(gradient * tanhC * o * (1.0 - o));
-	cellCarry[place] = ${storage}(gradC * f);
-	carry[place] = ${storage}(0.0);
+	cellCarry[i] = ${storage}(gradC * f);
+	carry[i] = ${storage}(0.0);
 #elif ${gru}
 	let k = (p.time * p.rows + row) * 4u * p.units + unit;
 	let r = f32(kept[k]);
@@ -231,14 +189,14 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
 	let fromH = f32(kept[k + 3u * p.units]);
 	let gradN = gradient * (1.0 - z) * (1.0 - n * n);
 	let gradR = gradN * fromH * r * (1.0 - r);
-	let gradZ = gradient * (f32(hidden[p.slot * size + place]) - n) * z * (1.0 - z);
+	let gradZ = gradient * (f32(hidden[p.slot * size + i]) - n) * z * (1.0 - z);
 	gradX[gx] = ${storage}(gradR);
 	gradX[gx + p.units] = ${storage}(gradZ);
 	gradX[gx + 2u * p.units] = ${storage}(gradN);
 	gradRecurrent[gx] = ${storage}(gradR);
 	gradRecurrent[gx + p.units] = ${storage}(gradZ);
 	gradRecurrent[gx + 2u * p.units] = ${storage}(gradN * r);
-	carry[place] = ${storage}(gradient * z);
+	carry[i] = ${storage}(gradient * z);
 #else
 	let out = f32(kept[gx]);
 #if ${cell === 'tanh'}
@@ -246,10 +204,9 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
 #else
 	gradX[gx] = ${storage}(select(0.0, gradient, out > 0.0));
 #endif
-	carry[place] = ${storage}(0.0);
+	carry[i] = ${storage}(0.0);
 #endif
-}
 `,
 		};
 	},
-};
+});

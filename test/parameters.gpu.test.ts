@@ -7,12 +7,13 @@ import * as optimizer from '../shaders/optimizer.wgsl';
 import * as optimizerClip from '../shaders/optimizerClip.wgsl';
 import type { ParameterValue } from '../shaders/parameters';
 import * as pool from '../shaders/pool.wgsl';
+import * as rnn from '../shaders/rnn.wgsl';
 import { defineKernel, type Kernel, type NoVariant, readWrite } from '../shaders/shader';
 import * as softmax from '../shaders/softmax.wgsl';
 import { createWebGPUBackend } from '../src/backends/webgpu/backend';
 
 /** Every kernel of the library. */
-const KERNELS = [norm, normChannels, optimizer, optimizerClip, pool, softmax].flatMap((family) =>
+const KERNELS = [norm, normChannels, optimizer, optimizerClip, pool, rnn, softmax].flatMap((family) =>
 	Object.values(family).flatMap((value): Kernel[] => {
 		const kernel: unknown = typeof value === 'object' && 'kernel' in value ? value.kernel : value;
 		return typeof kernel === 'object' && kernel !== null && 'layout' in kernel ? [kernel as Kernel] : [];

@@ -1,16 +1,11 @@
 /** Launches of shaders/rnn.wgsl.ts. */
 import { rnnStep, rnnStepGrad } from '../../../shaders/rnn.wgsl';
-import type { View } from '../contract';
+import { WORKGROUP_SIZE } from '../../../shaders/shader';
 import { GATES, KEPT, type RnnKernels } from '../contract/rnn';
 import { type Gpu, storageType } from './launch';
 
-const WORKGROUP = 64;
 /** Multiplications, additions and the cost of the exponentials, roughly, of one gate of one unit. */
 const FLOPS_PER_GATE = 12;
-
-function storagesOf(views: readonly (View | undefined)[]) {
-	return views.flatMap((view) => (view === undefined ? [] : [view.storage]));
-}
 
 export function rnnKernels(gpu: Gpu): RnnKernels {
 	return {
@@ -20,9 +15,16 @@ export function rnnKernels(gpu: Gpu): RnnKernels {
 			gpu.launch({
 				kernel: rnnStep,
 				variant: { cell: kind, storage: storageType(x), lengths: lengths !== undefined, later: false },
-				buffers: storagesOf([x, recurrent, hidden, kept, cell, lengths]),
-				params: [rows, units, slot, time],
-				grid: [Math.ceil(size / WORKGROUP)],
+				buffers: {
+					x: x.storage,
+					recurrent: recurrent.storage,
+					hidden: hidden.storage,
+					kept: kept.storage,
+					cells: cell?.storage,
+					lengths: lengths?.storage,
+				},
+				params: { rows, units, slot, time },
+				grid: [Math.ceil(size / WORKGROUP_SIZE)],
 				flops: size * GATES[kind] * FLOPS_PER_GATE,
 				bytes: 4 * size * (2 * GATES[kind] + KEPT[kind] + 2),
 			});
@@ -35,13 +37,23 @@ export function rnnKernels(gpu: Gpu): RnnKernels {
 		) {
 			const [rows, units] = [hidden.shape[1]!, hidden.shape[2]!];
 			const size = rows * units;
-			const state = kind === 'lstm' ? [cell, cellCarry] : kind === 'gru' ? [hidden, gradRecurrent] : [];
 			gpu.launch({
 				kernel: rnnStepGrad,
 				variant: { cell: kind, storage: storageType(gradY), lengths: lengths !== undefined, later: recurrent !== undefined },
-				buffers: storagesOf([gradY, kept, gradX, carry, ...state, recurrent, lengths]),
-				params: [rows, units, slot, time],
-				grid: [Math.ceil(size / WORKGROUP)],
+				buffers: {
+					gradY: gradY.storage,
+					kept: kept.storage,
+					gradX: gradX.storage,
+					carry: carry.storage,
+					cells: cell?.storage,
+					cellCarry: cellCarry?.storage,
+					hidden: kind === 'gru' ? hidden.storage : undefined,
+					gradRecurrent: gradRecurrent?.storage,
+					recurrent: recurrent?.storage,
+					lengths: lengths?.storage,
+				},
+				params: { rows, units, slot, time },
+				grid: [Math.ceil(size / WORKGROUP_SIZE)],
 				flops: size * GATES[kind] * FLOPS_PER_GATE,
 				bytes: 4 * size * (GATES[kind] + KEPT[kind] + 6),
 			});
