@@ -21,7 +21,7 @@
  *              coroutines, and takes them seconds to compile.
  */
 import { wgsl } from 'wgsl-preprocessor';
-import type { ShaderTemplate } from './shader';
+import { defineKernel, read, readWrite } from './shader';
 
 export type Float = 'f32' | 'f16';
 
@@ -31,39 +31,35 @@ export const WORKGROUP_TILE = { rows: 64, columns: 64, depth: 16 };
 export const range = (count: number): number[] => Array.from({ length: count }, (_, i) => i);
 export const lines = (count: number, line: (i: number) => string): string => range(count).map(line).join('\n');
 
-export const halves = (...types: Float[]): string => (types.includes('f16') ? 'enable f16;' : '');
+/** The parameters of all products. */
+export const MATMUL_PARAMS = {
+	/** Batch dims, innermost first: size, stride in a, stride in b. */
+	batch: 'array<vec4<u32>, 6>',
+	batchRank: 'u32',
+	batches: 'u32',
+	rows: 'u32',
+	columns: 'u32',
+	depth: 'u32',
+	splits: 'u32',
+	splitDepth: 'u32',
+	rowTiles: 'u32',
+	columnTiles: 'u32',
+	aOffset: 'u32',
+	aRow: 'u32',
+	aDepth: 'u32',
+	bOffset: 'u32',
+	bColumn: 'u32',
+	bDepth: 'u32',
+	biasOffset: 'u32?',
+	biasStride: 'u32',
+	hasBias: 'bool',
+	/** vec4 reads: whether a is dense along its rows' dim (else depth), and b along depth (else columns). */
+	aAlongRows: 'bool?',
+	bAlongDepth: 'bool?',
+} as const;
 
-/** The parameters of all kernels here, in the order in which the host fills them. */
-export const PARAMS = `
-struct Params {
-	// Batch dims, innermost first: size, stride in a, stride in b.
-	batch: array<vec4<u32>, 6>,
-	batchRank: u32,
-	batches: u32,
-	rows: u32,
-	columns: u32,
-	depth: u32,
-	splits: u32,
-	splitDepth: u32,
-	rowTiles: u32,
-	columnTiles: u32,
-	aOffset: u32,
-	aRow: u32,
-	aDepth: u32,
-	bOffset: u32,
-	bColumn: u32,
-	bDepth: u32,
-	biasOffset: u32,
-	biasStride: u32,
-	hasBias: u32,
-	// vec4 reads: whether a is dense along its rows' dim (else depth), and b along depth (else columns).
-	aAlongRows: u32,
-	bAlongDepth: u32,
-	firstGroup: u32,
-}
-@group(0) @binding(0) var<uniform> p: Params;
-
-// Offsets of a matrix of the batch in a and in b.
+/** Offsets of a matrix of the batch in a and in b. */
+export const MATRICES = `
 fn matrices(batch: u32) -> vec2<u32> {
 	var at = vec2<u32>(p.aOffset, p.bOffset);
 	var left = batch;
@@ -126,7 +122,9 @@ const startB = (base: string, first: string, t: number, vectors: boolean): strin
  * Functions for four columns at a time, of which the last may lie beyond the edge: the bias, and a store to a row of out. The bias
  * is read by a loop, since it is read once, and four loads cost four times as much to compile.
  */
-const store = (vectors: boolean): string => `
+const store = (vectors: boolean, output: Float): string => `
+alias Out = ${output};
+
 fn biasAt(column: u32) -> vec4<f32> {
 	var sum = vec4<f32>();
 	for (var c = 0u; c < 4u * p.hasBias; c++) {
@@ -155,15 +153,9 @@ fn store(start: u32, column: u32, value: vec4<f32>) {
 }`;
 
 /** Bindings of the tiled kernels. Without a bias its slot holds b again, unread. */
-const tileBindings = (storage: Float, output: Float, vectors: boolean): string => {
-	const element = vectors ? `vec4<${storage}>` : storage;
-	return `
-@group(0) @binding(1) var<storage, read> a: array<${element}>;
-@group(0) @binding(2) var<storage, read> b: array<${element}>;
-@group(0) @binding(3) var<storage, read> bias: array<${storage}>;
-@group(0) @binding(4) var<storage, read_write> out: array<${vectors ? `vec4<${output}>` : output}>;
-alias Out = ${output};
-`;
+const tileBindings = (storage: Float, output: Float, vectors: boolean) => {
+	const element = (type: Float) => (vectors ? `vec4<${type}>` : type);
+	return { a: read(element(storage)), b: read(element(storage)), bias: read(storage), out: readWrite(element(output)) };
 };
 
 export type MatmulTileVariant = {
@@ -188,9 +180,11 @@ export const tileSize = (variant: Pick<MatmulTileVariant, 'share' | 'rowQuads' |
 });
 
 /** registers and subgroup: see the ladder. Grid: columnTiles * rowTiles * splits * batches. */
-export const matmulTile: ShaderTemplate<MatmulTileVariant> = {
+export const matmulTile = defineKernel({
 	name: 'matmul.tile',
-	source({ share, rowQuads, columnQuads, vectors, storage, output }) {
+	params: MATMUL_PARAMS,
+	divisible: true,
+	define({ share, rowQuads, columnQuads, vectors, storage, output }: MatmulTileVariant) {
 		const tile = tileSize({ share, rowQuads, columnQuads });
 		const rows = 4 * rowQuads * share;
 		const shared = share > 1;
@@ -212,27 +206,12 @@ export const matmulTile: ShaderTemplate<MatmulTileVariant> = {
 		const multiply = (r: number, q: number | null): string =>
 			`{ let x = ${factor(r, q)}; ${eachQuad((v) => `c${r}_${v} += x * ${q === null ? `y${v}` : `y${v}_${q}`};`)} }`;
 		return {
-			bindings: ['read', 'read', 'read', 'read_write'],
-			code: wgsl`
-${halves(storage, output)}
-#if ${shared}
-enable subgroups;
-#endif
-${PARAMS}
-${tileBindings(storage, output, vectors)}
-${store(vectors)}
-
-@compute @workgroup_size(${LANES * rowLanes(share)})
-fn main(
-	@builtin(workgroup_id) wid: vec3<u32>,
-	@builtin(num_workgroups) grid: vec3<u32>,
-	@builtin(local_invocation_index) lane: u32,
-#if ${shared}
-	@builtin(subgroup_invocation_id) invocation: u32,
-#endif
-) {
-	let tile = p.firstGroup + wid.x + wid.y * grid.x;
-	let tileRow = tile / p.columnTiles;
+			bindings: tileBindings(storage, output, vectors),
+			workgroupSize: LANES * rowLanes(share),
+			enable: shared ? ['subgroups'] : [],
+			functions: MATRICES + store(vectors, output),
+			main: wgsl`
+	let tileRow = groupIndex / p.columnTiles;
 	let matrix = tileRow / p.rowTiles;
 	let split = matrix / p.batches;
 	let batch = matrix - split * p.batches;
@@ -240,12 +219,12 @@ fn main(
 		return;
 	}
 #if ${shared}
-	let own = invocation % ${share}u;
+	let own = subgroupLane % ${share}u;
 #else
 	let own = 0u;
 #endif
-	let firstRow = (tileRow - matrix * p.rowTiles) * ${tile.rows}u + lane / ${LANES}u * ${rows}u;
-	let column = (tile - tileRow * p.columnTiles) * ${tile.columns}u + lane % ${LANES}u * 4u;
+	let firstRow = (tileRow - matrix * p.rowTiles) * ${tile.rows}u + lid / ${LANES}u * ${rows}u;
+	let column = (groupIndex - tileRow * p.columnTiles) * ${tile.columns}u + lid % ${LANES}u * 4u;
 	let base = matrices(batch);
 	let aTurned = p.aAlongRows != 0u;
 	let bTurned = p.bAlongDepth != 0u;
@@ -310,53 +289,47 @@ fn main(
 			${lines(columnQuads, (v) => `store((start + row) * p.columns, column + ${v * 4 * LANES}u, value${v} + bias${v});`)}
 		}
 	}
-}
 `,
 		};
 	},
-};
+});
 
 export type MatmulWorkgroupVariant = { vectors: boolean; storage: Float; output: Float };
 
 /** workgroup: see the ladder. Grid: columnTiles * rowTiles * splits * batches. */
-export const matmulWorkgroup: ShaderTemplate<MatmulWorkgroupVariant> = {
+export const matmulWorkgroup = defineKernel({
 	name: 'matmul.workgroup',
-	source({ vectors, storage, output }) {
+	params: MATMUL_PARAMS,
+	divisible: true,
+	define({ vectors, storage, output }: MatmulWorkgroupVariant) {
 		const { rows, columns, depth } = WORKGROUP_TILE;
 		return {
-			bindings: ['read', 'read', 'read', 'read_write'],
-			code: wgsl`
-${halves(storage, output)}
-${PARAMS}
-${tileBindings(storage, output, vectors)}
-${store(vectors)}
+			bindings: tileBindings(storage, output, vectors),
+			workgroupSize: 128,
+			functions: wgsl`
+${MATRICES}
+${store(vectors, output)}
 
 // Four rows, or columns, of one depth in a vec4.
 var<workgroup> tileA: array<vec4<f32>, ${(depth * rows) / 4}>;
 var<workgroup> tileB: array<vec4<f32>, ${(depth * columns) / 4}>;
-
-@compute @workgroup_size(128)
-fn main(
-	@builtin(workgroup_id) wid: vec3<u32>,
-	@builtin(num_workgroups) grid: vec3<u32>,
-	@builtin(local_invocation_index) lane: u32,
-) {
-	let tile = p.firstGroup + wid.x + wid.y * grid.x;
-	let matrix = tile / (p.columnTiles * p.rowTiles);
+`,
+			main: wgsl`
+	let matrix = groupIndex / (p.columnTiles * p.rowTiles);
 	let batch = matrix % p.batches;
 	let split = matrix / p.batches;
 	if (split >= p.splits) {
 		return;
 	}
-	let firstRow = (tile / p.columnTiles) % p.rowTiles * ${rows}u;
-	let firstColumn = tile % p.columnTiles * ${columns}u;
+	let firstRow = (groupIndex / p.columnTiles) % p.rowTiles * ${rows}u;
+	let firstColumn = groupIndex % p.columnTiles * ${columns}u;
 	let base = matrices(batch);
 	let aTurned = p.aAlongRows != 0u;
 	let bTurned = p.bAlongDepth != 0u;
 
 	// The first half of the workgroup loads a, the other b, each invocation a block of 4 x 4. Neighbours follow the dense dim.
-	let block = lane % 64u;
-	let loadsA = lane < 64u;
+	let block = lid % 64u;
+	let loadsA = lid < 64u;
 	let alongDepth = select(p.bDepth <= p.bColumn, p.aDepth <= p.aRow, loadsA);
 	let blockDepth = select(block / 16u, block % 4u, alongDepth) * 4u;
 	let blockLine = select(block % 16u, block / 4u, alongDepth);
@@ -364,8 +337,8 @@ fn main(
 	${lines(4, (t) => `let a${t} = ${startA('base.x', `firstRow + line + select(${t}u, 0u, aTurned)`, t, vectors)};`)}
 	${lines(4, (t) => `let b${t} = ${startB('base.y', 'firstColumn + line', t, vectors)};`)}
 
-	let ownRow = lane / 16u * 8u;
-	let ownColumn = lane % 16u * 4u;
+	let ownRow = lid / 16u * 8u;
+	let ownColumn = lid % 16u * 4u;
 	${lines(8, (r) => `var c${r} = vec4<f32>();`)}
 	let end = min(p.depth, (split + 1u) * p.splitDepth);
 	for (var k = split * p.splitDepth; k < end; k += ${depth}u) {
@@ -396,8 +369,7 @@ fn main(
 	let row = firstRow + ownRow;
 	let start = ((split * p.batches + batch) * p.rows + row) * p.columns;
 	${lines(8, (r) => `if (row + ${r}u < p.rows) { store(start + ${r}u * p.columns, column, c${r} + extra); }`)}
-}
 `,
 		};
 	},
-};
+});

@@ -5,30 +5,18 @@
  * masks here, never the bulk of a network's work. Rows of the grid beyond the last element do nothing.
  */
 import { wgsl } from 'wgsl-preprocessor';
-import { PARAMS } from './matmul.wgsl';
-import type { ShaderTemplate } from './shader';
+import { MATMUL_PARAMS, MATRICES } from './matmul.wgsl';
+import { defineKernel, type NoVariant, read, readWrite } from './shader';
 
-export const matmulInteger: ShaderTemplate<Record<string, never>> = {
+export const matmulInteger = defineKernel({
 	name: 'matmul.integer',
-	source: () => ({
-		bindings: ['read', 'read', 'read', 'read_write'],
-		code: wgsl`
-${PARAMS}
-@group(0) @binding(1) var<storage, read> a: array<i32>;
-@group(0) @binding(2) var<storage, read> b: array<i32>;
-@group(0) @binding(3) var<storage, read> bias: array<i32>;
-@group(0) @binding(4) var<storage, read_write> out: array<i32>;
-
-@compute @workgroup_size(64)
-fn main(
-	@builtin(workgroup_id) wid: vec3<u32>,
-	@builtin(num_workgroups) grid: vec3<u32>,
-	@builtin(local_invocation_index) lane: u32,
-) {
-	let i = (p.firstGroup + wid.x + wid.y * grid.x) * 64u + lane;
-	if (i >= p.batches * p.rows * p.columns) {
-		return;
-	}
+	params: MATMUL_PARAMS,
+	divisible: true,
+	define: (_: NoVariant) => ({
+		bindings: { a: read('i32'), b: read('i32'), bias: read('i32'), out: readWrite('i32') },
+		invocations: 'p.batches * p.rows * p.columns',
+		functions: MATRICES,
+		main: wgsl`
 	let column = i % p.columns;
 	let row = i / p.columns % p.rows;
 	let base = matrices(i / (p.columns * p.rows)) + vec2<u32>(row * p.aRow, column * p.bColumn);
@@ -40,7 +28,6 @@ fn main(
 		sum += a[base.x + k * p.aDepth] * b[base.y + k * p.bDepth];
 	}
 	out[i] = sum;
-}
 `,
 	}),
-};
+});

@@ -10,8 +10,8 @@
  * All end in a tree in workgroup memory, always in the same order.
  */
 import { wgsl } from 'wgsl-preprocessor';
-import { type Float, halves, inside, lines, PARAMS, range } from './matmul.wgsl';
-import type { ShaderTemplate } from './shader';
+import { type Float, inside, lines, MATMUL_PARAMS, MATRICES, range } from './matmul.wgsl';
+import { defineKernel, read, readWrite } from './shader';
 
 export type MatmulVectorVariant = {
 	/** What a vec4 read of the matrix runs along; 'scalar' for matrices and vectors of any strides. */
@@ -30,35 +30,27 @@ export type MatmulVectorVariant = {
  * from; `columns` are the vectors. Vec4 variants want the vector dense along depth, and that and all its offsets multiples of 4.
  * The result of row r and vector v is at r * outRow + v * outColumn. Grid: rowTiles * columns * splits * batches.
  */
-export const matmulVector: ShaderTemplate<MatmulVectorVariant> = {
+export const matmulVector = defineKernel({
 	name: 'matmul.vector',
-	source({ along, rows, lanes, slices, storage, output }) {
+	params: { ...MATMUL_PARAMS, outRow: 'u32', outColumn: 'u32', biasColumn: 'u32' },
+	divisible: true,
+	define({ along, rows, lanes, slices, storage, output }: MatmulVectorVariant) {
 		const vectors = along !== 'scalar';
 		const element = vectors ? `vec4<${storage}>` : storage;
 		const width = vectors ? 4 : 1;
 		const total = lanes * slices;
 		return {
-			bindings: ['read', 'read', 'read', 'read_write'],
-			code: wgsl`
-${halves(storage, output)}
-${PARAMS.replace('bAlongDepth: u32,', 'bAlongDepth: u32,\n\toutRow: u32,\n\toutColumn: u32,\n\tbiasColumn: u32,')}
-@group(0) @binding(1) var<storage, read> a: array<${element}>;
-@group(0) @binding(2) var<storage, read> b: array<${element}>;
-@group(0) @binding(3) var<storage, read> bias: array<${storage}>;
-@group(0) @binding(4) var<storage, read_write> out: array<${output}>;
+			bindings: { a: read(element), b: read(element), bias: read(storage), out: readWrite(output) },
+			workgroupSize: total,
+			functions: wgsl`
+${MATRICES}
 
 // Sums of four rows, one an invocation.
 var<workgroup> sums: array<vec4<f32>, ${total}>;
-
-@compute @workgroup_size(${total})
-fn main(
-	@builtin(workgroup_id) wid: vec3<u32>,
-	@builtin(num_workgroups) grid: vec3<u32>,
-	@builtin(local_invocation_index) lane: u32,
-) {
-	let tile = p.firstGroup + wid.x + wid.y * grid.x;
-	let column = tile / p.rowTiles % p.columns;
-	let matrix = tile / (p.rowTiles * p.columns);
+`,
+			main: wgsl`
+	let column = groupIndex / p.rowTiles % p.columns;
+	let matrix = groupIndex / (p.rowTiles * p.columns);
 	let batch = matrix % p.batches;
 	let split = matrix / p.batches;
 	if (split >= p.splits) {
@@ -68,9 +60,9 @@ fn main(
 	let end = min(p.depth, (split + 1u) * p.splitDepth);
 	let first = split * p.splitDepth;
 #if ${along === 'rows'}
-	let own = lane % ${lanes}u;
-	let slice = lane / ${lanes}u;
-	let row = (tile % p.rowTiles * ${lanes}u + own) * 4u;
+	let own = lid % ${lanes}u;
+	let slice = lid / ${lanes}u;
+	let row = (groupIndex % p.rowTiles * ${lanes}u + own) * 4u;
 	let start = (base.x + min(row, p.rows - 4u)) >> 2u;
 	let step = p.aDepth >> 2u;
 	var sum = vec4<f32>();
@@ -81,10 +73,10 @@ fn main(
 		${lines(4, (q) => `sum += y[${q}] * select(vec4<f32>(), vec4<f32>(a[at + ${q}u * step]), inside[${q}]);`)}
 	}
 #else
-	let row = tile % p.rowTiles * ${rows}u;
+	let row = groupIndex % p.rowTiles * ${rows}u;
 	${lines(rows, (r) => `let a${r} = base.x + min(row + ${r}u, p.rows - 1u) * p.aRow;`)}
 	${lines(rows, (r) => `var sum${r} = ${vectors ? 'vec4<f32>()' : '0.0'};`)}
-	for (var k = first + lane * ${width}u; k < end; k += ${width * lanes}u) {
+	for (var k = first + lid * ${width}u; k < end; k += ${width * lanes}u) {
 #if ${vectors}
 		let y = vec4<f32>(b[(base.y + k) >> 2u]);
 		${lines(rows, (r) => `sum${r} += vec4<f32>(a[(a${r} + k) >> 2u]) * y;`)}
@@ -99,23 +91,23 @@ fn main(
 #endif
 
 	// Halves onto halves, a fixed order. With 'rows', only slices are added up.
-	sums[lane] = sum;
+	sums[lid] = sum;
 	workgroupBarrier();
 	for (var n = ${total / 2}u; n >= ${along === 'rows' ? lanes : 1}u; n >>= 1u) {
-		if (lane < n) {
-			sums[lane] += sums[lane + n];
+		if (lid < n) {
+			sums[lid] += sums[lid + n];
 		}
 		workgroupBarrier();
 	}
 #if ${along === 'rows'}
-	if (lane >= ${lanes}u) {
+	if (lid >= ${lanes}u) {
 		return;
 	}
-	let result = sums[lane];
+	let result = sums[lid];
 	let count = 4u;
 #else
 	let result = sums[0];
-	let count = select(0u, ${rows}u, lane == 0u);
+	let count = select(0u, ${rows}u, lid == 0u);
 #endif
 	let start0 = (split * p.batches + batch) * p.rows * p.columns + column * p.outColumn;
 	for (var r = row; r < min(row + count, p.rows); r++) {
@@ -125,44 +117,21 @@ fn main(
 		}
 		out[start0 + r * p.outRow] = ${output}(value);
 	}
-}
 `,
 		};
 	},
-};
+});
 
 export type MatmulSumVariant = { storage: Float };
 
 /** Adds up the partial results of splits, in their order, and the bias. A thread an element of out. */
-export const matmulSum: ShaderTemplate<MatmulSumVariant> = {
+export const matmulSum = defineKernel({
 	name: 'matmul.sum',
-	source: ({ storage }) => ({
-		bindings: ['read', 'read', 'read_write'],
-		code: wgsl`
-${halves(storage)}
-struct Params {
-	count: u32,
-	columns: u32,
-	splits: u32,
-	biasOffset: u32,
-	biasStride: u32,
-	hasBias: u32,
-}
-@group(0) @binding(0) var<uniform> p: Params;
-@group(0) @binding(1) var<storage, read> partial: array<f32>;
-@group(0) @binding(2) var<storage, read> bias: array<${storage}>;
-@group(0) @binding(3) var<storage, read_write> out: array<${storage}>;
-
-@compute @workgroup_size(64)
-fn main(
-	@builtin(workgroup_id) wid: vec3<u32>,
-	@builtin(num_workgroups) grid: vec3<u32>,
-	@builtin(local_invocation_index) lane: u32,
-) {
-	let i = (wid.x + wid.y * grid.x) * 64u + lane;
-	if (i >= p.count) {
-		return;
-	}
+	params: { count: 'u32', columns: 'u32', splits: 'u32', biasOffset: 'u32?', biasStride: 'u32', hasBias: 'bool' },
+	define: ({ storage }: MatmulSumVariant) => ({
+		bindings: { partial: read('f32'), bias: read(storage), out: readWrite(storage) },
+		invocations: 'p.count',
+		main: wgsl`
 	var sum = 0.0;
 	for (var s = 0u; s < p.splits; s++) {
 		sum += partial[s * p.count + i];
@@ -171,7 +140,6 @@ fn main(
 		sum += f32(bias[p.biasOffset + i % p.columns * p.biasStride]);
 	}
 	out[i] = ${storage}(sum);
-}
 `,
 	}),
-};
+});

@@ -1,6 +1,7 @@
 /** Launches of shaders/matmul.wgsl.ts: brings operands into the fewest batches, and chooses kernel, reads and splits. */
 import {
 	type Float,
+	type MATMUL_PARAMS,
 	type MatmulTileVariant,
 	matmulTile,
 	matmulWorkgroup,
@@ -9,10 +10,12 @@ import {
 } from '../../../shaders/matmul.wgsl';
 import { matmulInteger } from '../../../shaders/matmulInteger.wgsl';
 import { type MatmulVectorVariant, matmulSum, matmulVector } from '../../../shaders/matmulVector.wgsl';
+import type { ParameterValues } from '../../../shaders/parameters';
+import { WORKGROUP_SIZE } from '../../../shaders/shader';
 import type { Storage, View } from '../contract';
 import type { MatmulKernels } from '../contract/matmul';
 import { collapse } from './collapse';
-import { type Gpu, type PositionalLaunch, storageType } from './launch';
+import { type Gpu, type Launch, storageType } from './launch';
 
 /** An operand as a matrix: the stride of its own dim (rows of a, columns of b), that of depth, and those of batch dims. */
 interface Operand {
@@ -121,20 +124,39 @@ function tileForm({ isSoftware, subgroupSize }: Gpu): Pick<MatmulTileVariant, 's
 	return { share: 1, rowQuads: isSoftware ? 2 : 1, columnQuads: 1 };
 }
 
-/** The parameters that all kernels share; what follows the last bias word differs. Partial results get no bias. */
+/** The parameters that all kernels share. Partial results get no bias. */
 function commonParams(
-	problem: Problem,
+	{ batch, batches, rows, columns, depth, a, b, bias }: Problem,
 	{ splits, splitDepth: each }: Splits,
-	tiles: readonly [number, number],
+	[rowTiles, columnTiles]: readonly [number, number],
 	biasStep: number,
-): number[] {
-	const { batch, batches, rows, columns, depth, a, b, bias } = problem;
-	const words: number[] = [];
-	for (let d = 0; d < 6; d++) words.push(batch[d] ?? 1, a.batch[d] ?? 0, b.batch[d] ?? 0, 0);
-	words.push(batch.length, batches, rows, columns, depth, splits, each, ...tiles);
-	words.push(a.offset, a.own, a.depth, b.offset, b.own, b.depth);
-	words.push(bias?.offset ?? 0, biasStep, bias !== undefined && splits === 1 ? 1 : 0);
-	return words;
+): ParameterValues<typeof MATMUL_PARAMS> {
+	return {
+		batch: batch.flatMap((size, d) => [size, a.batch[d]!, b.batch[d]!, 0]),
+		batchRank: batch.length,
+		batches,
+		rows,
+		columns,
+		depth,
+		splits,
+		splitDepth: each,
+		rowTiles,
+		columnTiles,
+		aOffset: a.offset,
+		aRow: a.own,
+		aDepth: a.depth,
+		bOffset: b.offset,
+		bColumn: b.own,
+		bDepth: b.depth,
+		biasOffset: bias?.offset,
+		biasStride: biasStep,
+		hasBias: bias !== undefined && splits === 1,
+	};
+}
+
+/** The buffers of all kernels. Without a bias, b stands in its place. */
+function buffersOf({ a, b, bias }: Problem, out: Storage) {
+	return { a: a.storage, b: b.storage, bias: bias?.storage ?? b.storage, out };
 }
 
 /** Launches `run` into out, or into partial results that a second launch adds up. */
@@ -150,23 +172,30 @@ function launchSplit(gpu: Gpu, problem: Problem, { splits }: Splits, run: (out: 
 	gpu.launch({
 		kernel: matmulSum,
 		variant: { storage },
-		buffers: [partial, bias?.storage ?? problem.b.storage, out],
-		params: [count, columns, splits, bias?.offset ?? 0, biasStride(problem), bias === undefined ? 0 : 1],
-		grid: [Math.ceil(count / 64)],
+		buffers: { partial, bias: bias?.storage ?? problem.b.storage, out },
+		params: {
+			count,
+			columns,
+			splits,
+			biasOffset: bias?.offset,
+			biasStride: biasStride(problem),
+			hasBias: bias !== undefined,
+		},
+		grid: [Math.ceil(count / WORKGROUP_SIZE)],
 		flops: splits * count,
 		bytes: (splits + 1) * count * 4,
 	});
 	gpu.release(partial);
 }
 
-function work({ rows, columns, depth, batches, storage }: Problem): Pick<PositionalLaunch, 'flops' | 'bytes' | 'divisible'> {
+function work({ rows, columns, depth, batches, storage }: Problem): Pick<Launch, 'flops' | 'bytes'> {
 	const elements = batches * (rows * depth + depth * columns + rows * columns);
 	const bytes = elements * (storage === 'f16' ? 2 : 4);
-	return { flops: 2 * batches * rows * columns * depth, bytes, divisible: true };
+	return { flops: 2 * batches * rows * columns * depth, bytes };
 }
 
 function launchTiles(gpu: Gpu, problem: Problem): void {
-	const { rows, columns, depth, batches, a, b, bias, storage } = problem;
+	const { rows, columns, depth, batches, a, b, storage } = problem;
 	const aDim = vectorDim(a, rows, depth);
 	const bDim = vectorDim(b, columns, depth);
 	const vectors = aDim !== undefined && bDim !== undefined && depth % 4 === 0 && columns % 4 === 0;
@@ -178,12 +207,12 @@ function launchTiles(gpu: Gpu, problem: Problem): void {
 	const splits = splitDepth(depth, workgroups, wantedWorkgroups(gpu), 256);
 	launchSplit(gpu, problem, splits, (out, output) => {
 		const launch = {
-			buffers: [a.storage, b.storage, bias?.storage ?? b.storage, out],
-			params: [
+			buffers: buffersOf(problem, out),
+			params: {
 				...commonParams(problem, splits, tiles, biasStride(problem)),
-				vectors && aDim === 'own' ? 1 : 0,
-				vectors && bDim === 'depth' ? 1 : 0,
-			],
+				aAlongRows: vectors && aDim === 'own',
+				bAlongDepth: vectors && bDim === 'depth',
+			},
 			grid: [workgroups * splits.splits] as const,
 			...work(problem),
 		};
@@ -195,20 +224,20 @@ function launchTiles(gpu: Gpu, problem: Problem): void {
 
 /** A thread an element, which is where whole numbers differ: they want no speed, but exactness. */
 function launchIntegers(gpu: Gpu, problem: Problem): void {
-	const { rows, columns, batches, depth, a, b, bias, out } = problem;
+	const { rows, columns, batches, depth, out } = problem;
 	gpu.launch({
 		kernel: matmulInteger,
 		variant: {},
-		buffers: [a.storage, b.storage, bias?.storage ?? b.storage, out],
-		params: [...commonParams(problem, { splits: 1, splitDepth: depth }, [rows, columns], biasStride(problem)), 0, 0],
-		grid: [Math.ceil((batches * rows * columns) / 64)],
+		buffers: buffersOf(problem, out),
+		params: commonParams(problem, { splits: 1, splitDepth: depth }, [rows, columns], biasStride(problem)),
+		grid: [Math.ceil((batches * rows * columns) / WORKGROUP_SIZE)],
 		...work(problem),
 	});
 }
 
 /** A product with few columns, or, turned around, with few rows: `problem` is then the transposed product. */
 function launchVectors(gpu: Gpu, problem: Problem, turned: boolean): void {
-	const { rows, columns, depth, batches, a, b, bias, storage } = problem;
+	const { rows, columns, depth, batches, a, b, storage } = problem;
 	const dense = vectorDim(a, rows, depth);
 	const vectorFits = b.depth === 1 && b.offset % 4 === 0 && [b.own, ...b.batch].every((stride) => stride % 4 === 0);
 	const along = dense === undefined || !vectorFits ? 'scalar' : dense === 'own' ? 'rows' : 'depth';
@@ -221,13 +250,18 @@ function launchVectors(gpu: Gpu, problem: Problem, turned: boolean): void {
 	const splits = splitDepth(depth, workgroups, wantedWorkgroups(gpu), gpu.isSoftware ? 4096 : 1024);
 	launchSplit(gpu, turned ? flipped(problem) : problem, splits, (out, output) => {
 		const variant: MatmulVectorVariant = { along, rows: together, lanes, slices, storage, output };
-		const [outRow, outColumn] = turned ? [1, rows] : [columns, 1];
+		const [outRow, outColumn] = turned ? ([1, rows] as const) : ([columns, 1] as const);
 		const step = biasStride(problem);
 		gpu.launch({
 			kernel: matmulVector,
 			variant,
-			buffers: [a.storage, b.storage, bias?.storage ?? b.storage, out],
-			params: [...commonParams(problem, splits, [tiles, 1], turned ? step : 0), 0, 0, outRow, outColumn, turned ? 0 : step],
+			buffers: buffersOf(problem, out),
+			params: {
+				...commonParams(problem, splits, [tiles, 1], turned ? step : 0),
+				outRow,
+				outColumn,
+				biasColumn: turned ? 0 : step,
+			},
 			grid: [workgroups * splits.splits],
 			...work(problem),
 		});
