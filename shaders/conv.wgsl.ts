@@ -29,11 +29,10 @@
  * Files: this one has what all share, pack and sumPartials; convCorrelate and convWeightGrad the kernels in registers.
  */
 import { wgsl } from 'wgsl-preprocessor';
-import type { ShaderTemplate, StorageType } from './shader';
+import { defineKernel, read, readWrite, type StorageType } from './shader';
 
 /** Positions (or elements on the lanes' side of the weight gradient) that one thread holds. */
 export const CONV_LANE = 4;
-export const PACK_WORKGROUP = 64;
 
 /** Channels of the target that one thread holds: 16, or fewer where a group has no more (depthwise; input gradient of an image). */
 export type CorrelateBlock = 16 | 4 | 1;
@@ -54,70 +53,82 @@ export function vectorLoad(buffer: string, at: string): string {
 	return `vec4<f32>(${LANES.map((lane) => `f32(${buffer}[${at}.${lane}])`).join(', ')})`;
 }
 
-/** Of `correlate`, in registers or tiled. */
-export const CORRELATE_PARAMS = `
-// Vectors over (depth, height, width); w of size, out and result is their product.
-struct Params {
-	size: vec4<u32>,
-	out: vec4<u32>,
-	result: vec4<u32>,
-	outStep: vec4<u32>,
-	outStart: vec4<u32>,
-	inStep: vec4<u32>,
-	inStart: vec4<u32>,
-	tapStep: vec4<u32>,
-	taps: vec4<u32>,        // w: their product
-	tapJump: vec4<u32>,     // in the packed weights; w: the first tap
-	channels: u32, outputs: u32, groups: u32, blocks: u32,
-	positions: u32, offset: u32, weightTaps: u32, bias: u32,
-	firstGroup: u32,
-}
-`;
+/** Of `correlate`, in registers or tiled. Vectors over (depth, height, width); w of size, out and result is their product. */
+export const CORRELATE_PARAMS = {
+	size: 'vec4<u32>',
+	out: 'vec4<u32>',
+	result: 'vec4<u32>',
+	outStep: 'vec4<u32>',
+	outStart: 'vec4<u32>',
+	inStep: 'vec4<u32>',
+	inStart: 'vec4<u32>',
+	tapStep: 'vec4<u32>',
+	/** w: their product. */
+	taps: 'vec4<u32>',
+	/** In the packed weights; w: the first tap. */
+	tapJump: 'vec4<u32>',
+	channels: 'u32',
+	outputs: 'u32',
+	groups: 'u32',
+	blocks: 'u32',
+	positions: 'u32',
+	offset: 'u32',
+	weightTaps: 'u32',
+	/** Where the bias begins in the packed weights. */
+	bias: 'u32',
+} as const;
 
-/** Of `weightGrad`, in registers or tiled. */
-export const WEIGHT_GRAD_PARAMS = `
-// Vectors over (depth, height, width); w of size, out and kernel is their product.
-struct Params {
-	size: vec4<u32>,
-	out: vec4<u32>,
-	kernel: vec4<u32>,
-	stride: vec4<u32>,
-	padding: vec4<u32>,
-	dilation: vec4<u32>,
-	channels: u32, outputs: u32, groups: u32, rows: u32,
-	rowsPerSplit: u32, laneBlocks: u32, sharedBlocks: u32, offsetX: u32,
-	offsetY: u32, splits: u32, firstGroup: u32,
-}
-`;
+/** Of `weightGrad`, in registers or tiled. Vectors over (depth, height, width); w of size, out and kernel is their product. */
+export const WEIGHT_GRAD_PARAMS = {
+	size: 'vec4<u32>',
+	out: 'vec4<u32>',
+	kernel: 'vec4<u32>',
+	stride: 'vec4<u32>',
+	padding: 'vec4<u32>',
+	dilation: 'vec4<u32>',
+	channels: 'u32',
+	outputs: 'u32',
+	groups: 'u32',
+	rows: 'u32',
+	rowsPerSplit: 'u32',
+	laneBlocks: 'u32',
+	sharedBlocks: 'u32',
+	offsetX: 'u32',
+	offsetY: 'u32',
+	splits: 'u32',
+} as const;
+
+/** Buffers of every kernel of `weightGrad`. */
+export const weightGradBindings = (type: StorageType) => ({
+	x: read(type),
+	gradY: read(type),
+	partial: readWrite('vec4<f32>'),
+});
 
 export type PackVariant = Readonly<{ type: StorageType; bias: boolean; block: CorrelateBlock }>;
 
 /** One thread makes one packed value. */
-export const convPack: ShaderTemplate<PackVariant> = {
+export const convPack = defineKernel({
 	name: 'conv.pack',
-	source({ type, bias, block }) {
+	params: {
+		taps: 'u32',
+		channels: 'u32',
+		blocks: 'u32',
+		outputs: 'u32',
+		groupStride: 'u32',
+		outputStride: 'u32',
+		channelStride: 'u32',
+		offset: 'u32',
+		/** Packed values in front of the bias. */
+		weights: 'u32',
+		total: 'u32',
+		biasOffset: 'u32?',
+	},
+	define({ type, bias, block }: PackVariant) {
 		return {
-			bindings: bias ? ['read', 'read_write', 'read'] : ['read', 'read_write'],
-			code: wgsl`
-#if ${type === 'f16'}
-enable f16;
-#endif
-struct Params {
-	taps: u32, channels: u32, blocks: u32, outputs: u32,
-	groupStride: u32, outputStride: u32, channelStride: u32, offset: u32,
-	weights: u32, total: u32, biasOffset: u32,
-}
-@group(0) @binding(0) var<uniform> p: Params;
-@group(0) @binding(1) var<storage, read> weight: array<${type}>;
-@group(0) @binding(2) var<storage, read_write> packed: array<f32>;
-#if ${bias}
-@group(0) @binding(3) var<storage, read> bias: array<${type}>;
-#endif
-
-@compute @workgroup_size(${PACK_WORKGROUP})
-fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec3<u32>, @builtin(local_invocation_index) lid: u32) {
-	let i = (wid.x + wid.y * nwg.x) * ${PACK_WORKGROUP}u + lid;
-	if (i >= p.total) { return; }
+			bindings: { weight: read(type), packed: readWrite('f32'), bias: bias && read(type) },
+			invocations: 'p.total',
+			main: wgsl`
 	let isBias = i >= p.weights;
 	let row = select(i, i - p.weights, isBias) / ${block}u;
 	let channel = select(row % p.channels, 0u, isBias);
@@ -138,33 +149,29 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
 #endif
 	}
 	packed[i] = value;
-}`,
+`,
 		};
 	},
-};
+});
 
 /** One thread adds up the partial results of one element. */
-export const convSumPartials: ShaderTemplate<Readonly<{ type: StorageType }>> = {
+export const convSumPartials = defineKernel({
 	name: 'conv.sumPartials',
-	source({ type }) {
+	params: {
+		count: 'u32',
+		splits: 'u32',
+		splitStride: 'u32',
+		columns: 'u32',
+		outputs: 'u32',
+		groupStride: 'u32',
+		outputStride: 'u32',
+		columnStride: 'u32',
+	},
+	define({ type }: Readonly<{ type: StorageType }>) {
 		return {
-			bindings: ['read', 'read_write'],
-			code: wgsl`
-#if ${type === 'f16'}
-enable f16;
-#endif
-struct Params {
-	count: u32, splits: u32, splitStride: u32, columns: u32,
-	outputs: u32, groupStride: u32, outputStride: u32, columnStride: u32,
-}
-@group(0) @binding(0) var<uniform> p: Params;
-@group(0) @binding(1) var<storage, read> partial: array<f32>;
-@group(0) @binding(2) var<storage, read_write> gradWeight: array<${type}>;
-
-@compute @workgroup_size(${PACK_WORKGROUP})
-fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec3<u32>, @builtin(local_invocation_index) lid: u32) {
-	let i = (wid.x + wid.y * nwg.x) * ${PACK_WORKGROUP}u + lid;
-	if (i >= p.count) { return; }
+			bindings: { partial: read('f32'), gradWeight: readWrite(type) },
+			invocations: 'p.count',
+			main: wgsl`
 	let row = i / p.columns;
 	let group = row / p.outputs;
 	var at = group * p.groupStride + (row - group * p.outputs) * p.outputStride + (i - row * p.columns) * p.columnStride;
@@ -174,7 +181,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
 		at += p.splitStride;
 	}
 	gradWeight[i] = ${type}(sum);
-}`,
+`,
 		};
 	},
-};
+});

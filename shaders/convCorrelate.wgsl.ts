@@ -1,9 +1,7 @@
 /** Output and input gradient in registers: see shaders/conv.wgsl.ts for what it computes and why this way. */
 import { wgsl } from 'wgsl-preprocessor';
 import { CONV_LANE, CORRELATE_PARAMS, type CorrelateBlock, LANES, multiplyAdd, repeat } from './conv.wgsl';
-import type { ShaderTemplate, StorageType } from './shader';
-
-export const CORRELATE_WORKGROUP = 64;
+import { defineKernel, read, readWrite, type StorageType, WORKGROUP_SIZE } from './shader';
 
 /** Where each of four neighbouring positions reads and writes. */
 const ANY_SETUP = `let first = quad * ${CONV_LANE}u;
@@ -71,42 +69,27 @@ export type CorrelateVariant = Readonly<{
 }>;
 
 /** A thread makes a block of channels for 4 neighbouring positions; a workgroup has one block of channels. */
-export const convCorrelate: ShaderTemplate<CorrelateVariant> = {
+export const convCorrelate = defineKernel({
 	name: 'conv.correlate',
-	source({ type, walk, block, subgroups, store }) {
+	params: CORRELATE_PARAMS,
+	divisible: true,
+	define({ type, walk, block, subgroups, store }: CorrelateVariant) {
 		const vectors = Math.ceil(block / 4);
 		/** Declares b0, b1, ...: the block's values at `at` of the packed weights. */
 		const shared = (at: string) =>
 			subgroups
-				? `let mine = weight[${at} + (lane & 3u)];\n${repeat(4, (i) => `let b${i} = subgroupBroadcast(mine, ${i}u);`)}`
+				? `let mine = weight[${at} + (subgroupLane & 3u)];\n${repeat(4, (i) => `let b${i} = subgroupBroadcast(mine, ${i}u);`)}`
 				: repeat(vectors, (i) => `let b${i} = weight[${at} + ${i}u];`);
 		return {
-			bindings: ['read', 'read', 'read_write'],
-			code: wgsl`
-#if ${subgroups}
-enable subgroups;
-#endif
-#if ${type === 'f16'}
-enable f16;
-#endif
-${CORRELATE_PARAMS}
-@group(0) @binding(0) var<uniform> p: Params;
-@group(0) @binding(1) var<storage, read> x: array<${type}>;
-@group(0) @binding(2) var<storage, read> weight: array<${block === 1 ? 'f32' : 'vec4<f32>'}>;
-@group(0) @binding(3) var<storage, read_write> y: array<${store === 'vec4' ? `vec4<${type}>` : type}>;
-
-@compute @workgroup_size(${CORRELATE_WORKGROUP})
-fn main(
-	@builtin(workgroup_id) wid: vec3<u32>,
-	@builtin(num_workgroups) nwg: vec3<u32>,
-	@builtin(local_invocation_index) lid: u32,
-#if ${subgroups}
-	@builtin(subgroup_invocation_id) lane: u32,
-#endif
-) {
-	let flat = p.firstGroup + wid.x + wid.y * nwg.x;
-	let part = flat % (p.groups * p.blocks);
-	let quad = (flat / (p.groups * p.blocks)) * ${CORRELATE_WORKGROUP}u + lid;
+			bindings: {
+				x: read(type),
+				weight: read(block === 1 ? 'f32' : 'vec4<f32>'),
+				y: readWrite(store === 'vec4' ? `vec4<${type}>` : type),
+			},
+			enable: subgroups ? ['subgroups'] : [],
+			main: wgsl`
+	let part = groupIndex % (p.groups * p.blocks);
+	let quad = (groupIndex / (p.groups * p.blocks)) * ${WORKGROUP_SIZE}u + lid;
 	let group = part / p.blocks;
 	let output = (part % p.blocks) * ${block}u;
 
@@ -193,7 +176,7 @@ fn main(
 	}`,
 	)}
 #endif
-}`,
+`,
 		};
 	},
-};
+});

@@ -10,8 +10,8 @@
  * weightGradTiled  results are 64 output channels x 64 columns (c, tap), depth is a range of output positions of all batches.
  */
 import { wgsl } from 'wgsl-preprocessor';
-import { CORRELATE_PARAMS, LANES, repeat, vectorLoad, WEIGHT_GRAD_PARAMS } from './conv.wgsl';
-import type { ShaderTemplate, StorageType } from './shader';
+import { CORRELATE_PARAMS, LANES, repeat, vectorLoad, WEIGHT_GRAD_PARAMS, weightGradBindings } from './conv.wgsl';
+import { defineKernel, read, readWrite, type StorageType } from './shader';
 
 /** Side of the square of results that a workgroup makes. */
 export const TILED_SIDE = 64;
@@ -27,29 +27,21 @@ const MULTIPLY_TILES = `
 			${repeat(4, (i) => `a${i} = fma(vec4(l.${LANES[i]}), r, a${i});`)}
 		}`;
 
-const ENTRY = `
+const TILES = `
 var<workgroup> left: array<vec4<f32>, ${(TILED_DEPTH * TILED_SIDE) / 4}>;
 var<workgroup> right: array<vec4<f32>, ${(TILED_DEPTH * TILED_SIDE) / 4}>;
+`;
 
-@compute @workgroup_size(${WORKGROUP})
-fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec3<u32>, @builtin(local_invocation_index) lid: u32) {
-	var flat = p.firstGroup + wid.x + wid.y * nwg.x;`;
-
-export const convCorrelateTiled: ShaderTemplate<Readonly<{ type: StorageType }>> = {
+export const convCorrelateTiled = defineKernel({
 	name: 'conv.correlateTiled',
-	source({ type }) {
+	params: CORRELATE_PARAMS,
+	divisible: true,
+	define({ type }: Readonly<{ type: StorageType }>) {
 		return {
-			bindings: ['read', 'read', 'read_write'],
-			code: wgsl`
-#if ${type === 'f16'}
-enable f16;
-#endif
-${CORRELATE_PARAMS}
-@group(0) @binding(0) var<uniform> p: Params;
-@group(0) @binding(1) var<storage, read> x: array<${type}>;
-@group(0) @binding(2) var<storage, read> weight: array<vec4<f32>>;
-@group(0) @binding(3) var<storage, read_write> y: array<${type}>;
-
+			bindings: { x: read(type), weight: read('vec4<f32>'), y: readWrite(type) },
+			workgroupSize: WORKGROUP,
+			functions: wgsl`
+${TILES}
 /** (depth, height, width, batch) of a position. */
 fn coordinates(position: u32) -> vec4<u32> {
 	let row = position / p.out.z;
@@ -57,13 +49,13 @@ fn coordinates(position: u32) -> vec4<u32> {
 	let n = slice / p.out.x;
 	return vec4<u32>(slice - n * p.out.x, row - slice * p.out.y, position - row * p.out.z, n);
 }
-
-${ENTRY}
+`,
+			main: wgsl`
 	// A tile has four blocks of 16 channels.
 	let tiles = (p.blocks + 3u) / 4u;
-	let group = flat % (p.groups * tiles) / tiles;
-	let firstBlock = flat % tiles * 4u;
-	let firstPosition = flat / (p.groups * tiles) * ${TILED_SIDE}u;
+	let group = groupIndex % (p.groups * tiles) / tiles;
+	let firstBlock = groupIndex % tiles * 4u;
+	let firstPosition = groupIndex / (p.groups * tiles) * ${TILED_SIDE}u;
 
 	// What this thread brings into the tiles: four taps of one position, and four channels of one tap.
 	let begin = coordinates(firstPosition + lid % 64u);
@@ -112,28 +104,23 @@ ${ENTRY}
 		let destination = ((to.w * p.groups + group) * p.outputs + output) * p.result.w + (at.x * p.result.y + at.y) * p.result.z + at.z;
 		${repeat(4, (o) => `if (output + ${o}u < p.outputs) { y[destination + ${o}u * p.result.w] = ${type}(a${o}[i]); }`)}
 	}
-}`,
+`,
 		};
 	},
-};
+});
 
 /** Here `rows` and `rowsPerSplit` of the parameters count single positions, and blocks are of 64. */
-export const convWeightGradTiled: ShaderTemplate<Readonly<{ type: StorageType }>> = {
+export const convWeightGradTiled = defineKernel({
 	name: 'conv.weightGradTiled',
-	source({ type }) {
+	params: WEIGHT_GRAD_PARAMS,
+	divisible: true,
+	define({ type }: Readonly<{ type: StorageType }>) {
 		return {
-			bindings: ['read', 'read', 'read_write'],
-			code: wgsl`
-#if ${type === 'f16'}
-enable f16;
-#endif
-${WEIGHT_GRAD_PARAMS}
-@group(0) @binding(0) var<uniform> p: Params;
-@group(0) @binding(1) var<storage, read> x: array<${type}>;
-@group(0) @binding(2) var<storage, read> gradY: array<${type}>;
-@group(0) @binding(3) var<storage, read_write> partial: array<vec4<f32>>;
-
-${ENTRY}
+			bindings: weightGradBindings(type),
+			workgroupSize: WORKGROUP,
+			functions: TILES,
+			main: wgsl`
+	var flat = groupIndex;
 	let firstColumn = flat % p.laneBlocks * ${TILED_SIDE}u;
 	flat /= p.laneBlocks;
 	let firstOutput = flat % p.sharedBlocks * ${TILED_SIDE}u;
@@ -184,7 +171,7 @@ ${ENTRY}
 	let step = p.laneBlocks * 16u;
 	let start = ((split * p.groups + group) * p.sharedBlocks * ${TILED_SIDE}u + firstOutput + mine) * step + firstColumn / 4u + lid % 16u;
 	${repeat(4, (i) => `partial[start + ${i}u * step] = a${i};`)}
-}`,
+`,
 		};
 	},
-};
+});

@@ -1,14 +1,12 @@
 /** The weight gradient in registers: see shaders/conv.wgsl.ts for what it computes and why this way. */
 import { wgsl } from 'wgsl-preprocessor';
-import { CONV_LANE, multiplyAdd, repeat, vectorLoad, WEIGHT_GRAD_PARAMS } from './conv.wgsl';
-import type { ShaderTemplate, StorageType } from './shader';
+import { CONV_LANE, multiplyAdd, repeat, vectorLoad, WEIGHT_GRAD_PARAMS, weightGradBindings } from './conv.wgsl';
+import { defineKernel, type StorageType, WORKGROUP_SIZE } from './shader';
 
 /** Elements of the shared side that one thread holds. */
 export const WEIGHT_GRAD_SHARED = 16;
-/** As small as a subgroup: what does not fill a tile idles few threads. */
+/** As small as a subgroup: what does not fill a tile idles few threads. `single` has WORKGROUP_SIZE. */
 export const WEIGHT_GRAD_WORKGROUP = 8;
-/** Of `single`. */
-export const SINGLE_WORKGROUP = 64;
 
 export type WeightGradVariant = Readonly<{
 	type: StorageType;
@@ -22,9 +20,11 @@ export type WeightGradVariant = Readonly<{
 }>;
 
 /** A thread sums its products over a range of output rows. */
-export const convWeightGrad: ShaderTemplate<WeightGradVariant> = {
+export const convWeightGrad = defineKernel({
 	name: 'conv.weightGrad',
-	source({ type, subgroups, lanes }) {
+	params: WEIGHT_GRAD_PARAMS,
+	divisible: true,
+	define({ type, subgroups, lanes }: WeightGradVariant) {
 		const isSingle = lanes === 'single';
 		const sharedCount = isSingle ? 1 : WEIGHT_GRAD_SHARED;
 		const sharedSites = subgroups ? 1 : 4;
@@ -61,32 +61,13 @@ export const convWeightGrad: ShaderTemplate<WeightGradVariant> = {
 				? { setup: outputs, row: outputsRow, load: outputsLoad }
 				: { setup: taps, row: tapsRow, load: tapsLoad };
 		return {
-			bindings: ['read', 'read', 'read_write'],
-			code: wgsl`
-#if ${subgroups}
-enable subgroups;
-#endif
-#if ${type === 'f16'}
-enable f16;
-#endif
-${WEIGHT_GRAD_PARAMS}
-@group(0) @binding(0) var<uniform> p: Params;
-@group(0) @binding(1) var<storage, read> x: array<${type}>;
-@group(0) @binding(2) var<storage, read> gradY: array<${type}>;
-@group(0) @binding(3) var<storage, read_write> partial: array<vec4<f32>>;
-
-@compute @workgroup_size(${isSingle ? SINGLE_WORKGROUP : WEIGHT_GRAD_WORKGROUP})
-fn main(
-	@builtin(workgroup_id) wid: vec3<u32>,
-	@builtin(num_workgroups) nwg: vec3<u32>,
-	@builtin(local_invocation_index) lid: u32,
-#if ${subgroups}
-	@builtin(subgroup_invocation_id) lane: u32,
-#endif
-) {
-	var flat = p.firstGroup + wid.x + wid.y * nwg.x;
+			bindings: weightGradBindings(type),
+			workgroupSize: isSingle ? WORKGROUP_SIZE : WEIGHT_GRAD_WORKGROUP,
+			enable: subgroups ? ['subgroups'] : [],
+			main: wgsl`
+	var flat = groupIndex;
 #if ${isSingle}
-	let quad = (flat % p.sharedBlocks) * ${SINGLE_WORKGROUP}u + lid;
+	let quad = (flat % p.sharedBlocks) * ${WORKGROUP_SIZE}u + lid;
 	let split = flat / p.sharedBlocks;
 	let row = min(quad / p.laneBlocks, p.groups * p.outputs - 1u);
 	let laneFirst = quad % p.laneBlocks * ${CONV_LANE}u;
@@ -106,7 +87,7 @@ fn main(
 	${onLanes.setup('lane', 'laneFirst')}
 #if ${isSingle}
 #elif ${subgroups}
-	${shared.setup('shared0', 'sharedFirst + (lane & 3u) * 4u')}
+	${shared.setup('shared0', 'sharedFirst + (subgroupLane & 3u) * 4u')}
 #else
 	${repeat(4, (i) => shared.setup(`shared${i}`, `sharedFirst + ${i * 4}u`))}
 #endif
@@ -146,7 +127,7 @@ fn main(
 	let start = (((split * p.groups + group) * p.sharedBlocks * ${WEIGHT_GRAD_SHARED}u + sharedFirst) * step) + laneFirst / 4u;
 	${repeat(WEIGHT_GRAD_SHARED, (i) => `partial[start + ${i}u * step] = a${i};`)}
 #endif
-}`,
+`,
 		};
 	},
-};
+});

@@ -9,9 +9,9 @@
  * partial is [split, group, column, output], columns padded to whole workgroups and outputs to blocks of 16.
  */
 import { wgsl } from 'wgsl-preprocessor';
-import { LANES, repeat, vectorLoad, WEIGHT_GRAD_PARAMS } from './conv.wgsl';
+import { LANES, repeat, vectorLoad, WEIGHT_GRAD_PARAMS, weightGradBindings } from './conv.wgsl';
 import { WEIGHT_GRAD_SHARED, WEIGHT_GRAD_WORKGROUP } from './convWeightGrad.wgsl';
-import type { ShaderTemplate, StorageType } from './shader';
+import { defineKernel, type StorageType } from './shader';
 
 /** Columns that a workgroup makes: two rows of three for each thread. */
 export const ROW3_COLUMNS = WEIGHT_GRAD_WORKGROUP * 6;
@@ -26,30 +26,17 @@ function multiplyAdd(gradients: string, values: (row: number, tap: number) => st
 	});
 }
 
-export const convWeightGradRow3: ShaderTemplate<Readonly<{ type: StorageType }>> = {
+export const convWeightGradRow3 = defineKernel({
 	name: 'conv.weightGradRow3',
-	source({ type }) {
+	params: WEIGHT_GRAD_PARAMS,
+	divisible: true,
+	define({ type }: Readonly<{ type: StorageType }>) {
 		return {
-			bindings: ['read', 'read', 'read_write'],
-			code: wgsl`
-enable subgroups;
-#if ${type === 'f16'}
-enable f16;
-#endif
-${WEIGHT_GRAD_PARAMS}
-@group(0) @binding(0) var<uniform> p: Params;
-@group(0) @binding(1) var<storage, read> x: array<${type}>;
-@group(0) @binding(2) var<storage, read> gradY: array<${type}>;
-@group(0) @binding(3) var<storage, read_write> partial: array<vec4<f32>>;
-
-@compute @workgroup_size(${WEIGHT_GRAD_WORKGROUP})
-fn main(
-	@builtin(workgroup_id) wid: vec3<u32>,
-	@builtin(num_workgroups) nwg: vec3<u32>,
-	@builtin(local_invocation_index) lid: u32,
-	@builtin(subgroup_invocation_id) lane: u32,
-) {
-	var flat = p.firstGroup + wid.x + wid.y * nwg.x;
+			bindings: weightGradBindings(type),
+			workgroupSize: WEIGHT_GRAD_WORKGROUP,
+			enable: ['subgroups'],
+			main: wgsl`
+	var flat = groupIndex;
 	let firstRow = ((flat % p.laneBlocks) * ${WEIGHT_GRAD_WORKGROUP}u + lid) * 2u;
 	flat /= p.laneBlocks;
 	let sharedFirst = (flat % p.sharedBlocks) * ${WEIGHT_GRAD_SHARED}u;
@@ -64,7 +51,7 @@ fn main(
 	let planes = kernelRow / vec2(p.kernel.y * p.kernel.x) * p.size.w + p.offsetX;
 	let shiftY = kernelRow % vec2(p.kernel.y) * p.dilation.y - vec2(p.padding.y);
 	let shiftZ = kernelRow / vec2(p.kernel.y) % vec2(p.kernel.x) * p.dilation.x - vec2(p.padding.x);
-	let outputs = min(vec4(sharedFirst + (lane & 3u) * 4u) + vec4<u32>(0u, 1u, 2u, 3u), vec4(p.outputs - 1u));
+	let outputs = min(vec4(sharedFirst + (subgroupLane & 3u) * 4u) + vec4<u32>(0u, 1u, 2u, 3u), vec4(p.outputs - 1u));
 
 	${repeat(6 * VECTORS, (i) => `var a${i} = vec4<f32>();`)}
 	let end = min((split + 1u) * p.rowsPerSplit, p.rows);
@@ -100,10 +87,10 @@ fn main(
 	let step = p.sharedBlocks * ${VECTORS}u;
 	let start = ((split * p.groups + group) * p.laneBlocks * ${ROW3_COLUMNS}u + firstRow * 3u) * step + sharedFirst / 4u;
 	${repeat(6 * VECTORS, (i) => `partial[start + ${Math.floor(i / VECTORS)}u * step + ${i % VECTORS}u] = a${i};`)}
-}`,
+`,
 		};
 	},
-};
+});
 
 /** One element of x for each of the two rows, 0 outside. */
 function loadPair(column: string): string {

@@ -1,6 +1,11 @@
 /** For each kernel: what the host writes as a parameter is what the shader reads under that name. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import * as conv from '../shaders/conv.wgsl';
+import * as convCorrelate from '../shaders/convCorrelate.wgsl';
+import * as convTiled from '../shaders/convTiled.wgsl';
+import * as convWeightGrad from '../shaders/convWeightGrad.wgsl';
+import * as convWeightGradRow3 from '../shaders/convWeightGradRow3.wgsl';
 import * as matmul from '../shaders/matmul.wgsl';
 import * as matmulInteger from '../shaders/matmulInteger.wgsl';
 import * as matmulVector from '../shaders/matmulVector.wgsl';
@@ -16,12 +21,27 @@ import * as softmax from '../shaders/softmax.wgsl';
 import { createWebGPUBackend } from '../src/backends/webgpu/backend';
 
 /** Every kernel of the library. */
-const KERNELS = [matmul, matmulInteger, matmulVector, norm, normChannels, optimizer, optimizerClip, pool, rnn, softmax].flatMap(
-	(family) =>
-		Object.values(family).flatMap((value): Kernel[] => {
-			const kernel: unknown = typeof value === 'object' && 'kernel' in value ? value.kernel : value;
-			return typeof kernel === 'object' && kernel !== null && 'layout' in kernel ? [kernel as Kernel] : [];
-		}),
+const KERNELS = [
+	conv,
+	convCorrelate,
+	convTiled,
+	convWeightGrad,
+	convWeightGradRow3,
+	matmul,
+	matmulInteger,
+	matmulVector,
+	norm,
+	normChannels,
+	optimizer,
+	optimizerClip,
+	pool,
+	rnn,
+	softmax,
+].flatMap((family) =>
+	Object.values(family).flatMap((value): Kernel[] => {
+		const kernel: unknown = typeof value === 'object' && 'kernel' in value ? value.kernel : value;
+		return typeof kernel === 'object' && kernel !== null && 'layout' in kernel ? [kernel as Kernel] : [];
+	}),
 );
 
 const bits = (value: number) => new Uint32Array(new Float32Array([value]).buffer)[0]!;

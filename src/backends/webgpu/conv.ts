@@ -1,20 +1,20 @@
 /** Launches of shaders/conv.wgsl.ts: geometry, split of the weight gradient's sum, and the choice of variants. */
-import { CONV_LANE, type CorrelateBlock, convPack, convSumPartials, PACK_WORKGROUP } from '../../../shaders/conv.wgsl';
-import { CORRELATE_WORKGROUP, convCorrelate } from '../../../shaders/convCorrelate.wgsl';
+import { CONV_LANE, type CorrelateBlock, convPack, convSumPartials } from '../../../shaders/conv.wgsl';
+import { convCorrelate } from '../../../shaders/convCorrelate.wgsl';
 import { convCorrelateTiled, convWeightGradTiled, TILED_DEPTH, TILED_SIDE } from '../../../shaders/convTiled.wgsl';
 import {
 	convWeightGrad,
-	SINGLE_WORKGROUP,
 	WEIGHT_GRAD_SHARED,
 	WEIGHT_GRAD_WORKGROUP,
 	type WeightGradVariant,
 } from '../../../shaders/convWeightGrad.wgsl';
 import { convWeightGradRow3, ROW3_COLUMNS } from '../../../shaders/convWeightGradRow3.wgsl';
+import { WORKGROUP_SIZE } from '../../../shaders/shader';
 import { numel } from '../../core/shape';
 import type { Storage, View } from '../contract';
 import type { ConvKernels, Triple } from '../contract/conv';
 import { backwardWalks, flopsOf, forwardWalk, type Geometry, geometry, triple, volume, type Walk } from './convGeometry';
-import { type Gpu, type PositionalLaunch, storageType } from './launch';
+import { type Gpu, storageType } from './launch';
 
 /** Workgroups that the weight gradient's sum is split into: for an even load on a few cores, or to fill a GPU. */
 const WANTED_WORKGROUPS = { software: 64, gpu: 512 };
@@ -24,7 +24,6 @@ const WORTH_A_TILE = 256;
 /** From here on the shared loads of `row3` outweigh the threads that it leaves idle at the end of rows. */
 const ROW3_CHANNELS = 8;
 
-const words = (values: readonly number[]): number[] => values.map((value) => value >>> 0);
 const bytesOf = (...views: readonly View[]): number =>
 	views.reduce((sum, view) => sum + numel(view.shape) * (storageType(view) === 'f16' ? 2 : 4), 0);
 
@@ -91,7 +90,7 @@ function cutInTiles(lanes: keyof typeof BLOCKS, g: Geometry, columns: number): C
 
 function cutInSingles(g: Geometry, columns: number): Cut {
 	const quads = Math.ceil(columns / CONV_LANE);
-	const blocks = Math.ceil((g.groups * g.outputs * quads) / SINGLE_WORKGROUP);
+	const blocks = Math.ceil((g.groups * g.outputs * quads) / WORKGROUP_SIZE);
 	return {
 		lanes: 'single',
 		laneBlocks: quads,
@@ -111,7 +110,7 @@ function cutOf(gpu: Gpu, g: Geometry, columns: number): Cut {
 	const byOutputs = cutInTiles('outputs', g, columns);
 	const best = byTaps.workgroups <= byOutputs.workgroups ? byTaps : byOutputs;
 	// Eight threads that share nothing cost half of a workgroup of eight that share.
-	const singleCost = (singles.workgroups * SINGLE_WORKGROUP) / WEIGHT_GRAD_WORKGROUP / 2;
+	const singleCost = (singles.workgroups * WORKGROUP_SIZE) / WEIGHT_GRAD_WORKGROUP / 2;
 	return best.workgroups <= singleCost ? best : singles;
 }
 
@@ -133,21 +132,21 @@ export function convKernels(gpu: Gpu): ConvKernels {
 		gpu.launch({
 			kernel: convPack,
 			variant: { type: storageType(weight), bias: bias !== undefined, block },
-			buffers: bias === undefined ? [weight.storage, storage] : [weight.storage, storage, bias.storage],
-			params: [
-				Math.max(taps, 1),
-				Math.max(c.channels, 1),
+			buffers: { weight: weight.storage, packed: storage, bias: bias?.storage },
+			params: {
+				taps: Math.max(taps, 1),
+				channels: Math.max(c.channels, 1),
 				blocks,
-				c.outputs,
-				c.outputs * c.channels * taps,
-				c.outputStride,
-				c.channelStride,
-				weight.offset,
+				outputs: c.outputs,
+				groupStride: c.outputs * c.channels * taps,
+				outputStride: c.outputStride,
+				channelStride: c.channelStride,
+				offset: weight.offset,
 				weights,
 				total,
-				bias?.offset ?? 0,
-			],
-			grid: [Math.ceil(total / PACK_WORKGROUP)],
+				biasOffset: bias?.offset,
+			},
+			grid: [Math.ceil(total / WORKGROUP_SIZE)],
 			flops: 0,
 			bytes: bytesOf(weight) + total * 4,
 		});
@@ -157,7 +156,7 @@ export function convKernels(gpu: Gpu): ConvKernels {
 	function correlate(c: Correlation, packed: Packed, source: View, target: View, walks: readonly [Walk, Walk, Walk]): void {
 		const tiled = isForTiles(gpu, c);
 		const [, high, wide] = c.kernel;
-		const each = (field: keyof Walk): number[] => words(walks.map((walk) => walk[field]));
+		const each = (field: keyof Walk): number[] => walks.map((walk) => walk[field]);
 		const out = triple((d) => walks[d].out);
 		const taps = triple((d) => walks[d].taps);
 		const width = walks[2];
@@ -175,40 +174,29 @@ export function convKernels(gpu: Gpu): ConvKernels {
 		const isWhole = walks.every(({ outStep }) => outStep === 1);
 		const firstTap = (walks[0].firstTap * high + walks[1].firstTap) * wide + walks[2].firstTap;
 		const record = {
-			buffers: [source.storage, packed.storage, target.storage],
-			params: [
-				...c.size,
-				volume(c.size),
-				...out,
-				volume(out),
-				...c.result,
-				volume(c.result),
-				...each('outStep'),
-				0,
-				...each('outStart'),
-				0,
-				...each('inStep'),
-				0,
-				...each('inStart'),
-				0,
-				...each('tapStep'),
-				0,
-				...taps,
-				volume(taps),
-				...words([walks[0].tapJump * high * wide, walks[1].tapJump * wide, walks[2].tapJump]),
-				firstTap,
-				c.channels,
-				c.outputs,
-				c.groups,
-				packed.blocks,
-				isRow3 ? quads : c.batch * volume(out),
-				source.offset,
-				volume(c.kernel),
-				packed.bias,
-			],
+			buffers: { x: source.storage, weight: packed.storage, y: target.storage },
+			params: {
+				size: [...c.size, volume(c.size)],
+				out: [...out, volume(out)],
+				result: [...c.result, volume(c.result)],
+				outStep: each('outStep'),
+				outStart: each('outStart'),
+				inStep: each('inStep'),
+				inStart: each('inStart'),
+				tapStep: each('tapStep'),
+				taps: [...taps, volume(taps)],
+				tapJump: [walks[0].tapJump * high * wide, walks[1].tapJump * wide, walks[2].tapJump, firstTap],
+				channels: c.channels,
+				outputs: c.outputs,
+				groups: c.groups,
+				blocks: packed.blocks,
+				positions: isRow3 ? quads : c.batch * volume(out),
+				offset: source.offset,
+				weightTaps: volume(c.kernel),
+				bias: packed.bias,
+			},
 			flops: 2 * c.batch * volume(out) * c.groups * c.outputs * c.channels * volume(taps),
 			bytes: bytesOf(source, target),
-			divisible: true,
 		};
 		const type = storageType(source);
 		if (tiled) {
@@ -226,7 +214,7 @@ export function convKernels(gpu: Gpu): ConvKernels {
 				subgroups: subgroups && packed.block === 16,
 				store: isWhole && isAligned ? 'vec4' : 'single',
 			},
-			grid: [Math.ceil(quads / CORRELATE_WORKGROUP) * c.groups * packed.blocks],
+			grid: [Math.ceil(quads / WORKGROUP_SIZE) * c.groups * packed.blocks],
 		});
 	}
 
@@ -286,36 +274,29 @@ export function convKernels(gpu: Gpu): ConvKernels {
 			const columnSize = lanes === 'outputs' ? laneSize : sharedSize;
 			const splitStride = g.groups * groupStride;
 			const partial = gpu.scratch(splits * splitStride, 'float32');
-			const record: Omit<PositionalLaunch, 'kernel' | 'variant'> = {
-				buffers: [x.storage, gradY.storage, partial],
-				params: [
-					...g.size,
-					volume(g.size),
-					...g.out,
-					volume(g.out),
-					...g.kernel,
-					volume(g.kernel),
-					...g.stride,
-					0,
-					...g.padding,
-					0,
-					...g.dilation,
-					0,
-					g.channels,
-					g.outputs,
-					g.groups,
+			const record = {
+				buffers: { x: x.storage, gradY: gradY.storage, partial },
+				params: {
+					size: [...g.size, volume(g.size)],
+					out: [...g.out, volume(g.out)],
+					kernel: [...g.kernel, volume(g.kernel)],
+					stride: g.stride,
+					padding: g.padding,
+					dilation: g.dilation,
+					channels: g.channels,
+					outputs: g.outputs,
+					groups: g.groups,
 					rows,
 					rowsPerSplit,
 					laneBlocks,
 					sharedBlocks,
-					x.offset,
-					gradY.offset,
+					offsetX: x.offset,
+					offsetY: gradY.offset,
 					splits,
-				],
-				grid: [cut.workgroups * splits],
+				},
+				grid: [cut.workgroups * splits] as const,
 				flops: flopsOf(g),
 				bytes: bytesOf(x, gradY) + splits * splitStride * 4,
-				divisible: true,
 			};
 			const type = storageType(x);
 			if (lanes === 'tiled') gpu.launch({ ...record, kernel: convWeightGradTiled, variant: { type } });
@@ -325,9 +306,18 @@ export function convKernels(gpu: Gpu): ConvKernels {
 			gpu.launch({
 				kernel: convSumPartials,
 				variant: { type: storageType(gradWeight) },
-				buffers: [partial, gradWeight.storage],
-				params: [count, splits, splitStride, columns, g.outputs, groupStride, byColumn ? 1 : laneSize, byColumn ? columnSize : 1],
-				grid: [Math.ceil(count / PACK_WORKGROUP)],
+				buffers: { partial, gradWeight: gradWeight.storage },
+				params: {
+					count,
+					splits,
+					splitStride,
+					columns,
+					outputs: g.outputs,
+					groupStride,
+					outputStride: byColumn ? 1 : laneSize,
+					columnStride: byColumn ? columnSize : 1,
+				},
+				grid: [Math.ceil(count / WORKGROUP_SIZE)],
 				flops: splits * count,
 				bytes: splits * count * 4 + bytesOf(gradWeight),
 			});
