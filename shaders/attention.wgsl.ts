@@ -23,7 +23,7 @@
 import { wgsl } from 'wgsl-preprocessor';
 import { mathFunctions } from './math.wgsl';
 import { PHILOX } from './random.wgsl';
-import type { Access, ShaderTemplate } from './shader';
+import { defineKernel, read, readWrite } from './shader';
 
 type Float = 'f32' | 'f16';
 
@@ -46,64 +46,66 @@ export const OWN_ROWS = 32;
 export const range = (count: number): number[] => Array.from({ length: count }, (_, i) => i);
 export const lines = (count: number, line: (i: number) => string): string => range(count).map(line).join('\n');
 
-/** Tensors of each kind that hold rows, as they are bound: those that are read, and those that are written. */
-const READ: Record<AttentionKind, readonly string[]> = {
-	forward: ['q', 'k', 'v'],
-	query: ['q', 'k', 'v', 'gradient'],
-	keyValue: ['q', 'k', 'v', 'gradient'],
-};
-const WRITTEN: Record<AttentionKind, readonly string[]> = { forward: ['o'], query: ['dq'], keyValue: ['dk', 'dv'] };
-
 /** Which of `size` and `valueSize` a tensor's rows have. */
 export const sizeOf = (name: string): 'size' | 'valueSize' => (['q', 'k', 'dq', 'dk'].includes(name) ? 'size' : 'valueSize');
 
-export function accesses({ kind, mask }: AttentionOptionsVariant): Access[] {
-	const read = READ[kind].length + (kind === 'forward' ? 0 : 1) + (mask === 'none' ? 0 : 1);
-	const written = WRITTEN[kind].length + (kind === 'forward' ? 1 : 0);
-	return [...range(read).map(() => 'read' as const), ...range(written).map(() => 'read_write' as const)];
+/** The buffers of each kind: tensors that hold rows, those that are read and those that are written, and what goes with them. */
+export function attentionBindings({ kind, vectors, mask, storage }: AttentionOptionsVariant) {
+	const element = vectors ? `vec4<${storage}>` : storage;
+	const forward = kind === 'forward';
+	const byKeys = kind === 'keyValue';
+	return {
+		q: read(element),
+		k: read(element),
+		v: read(element),
+		gradient: !forward && read(element),
+		rows: !forward && read('vec4<f32>'),
+		mask: mask !== 'none' && read(mask === 'words' ? 'u32' : mask),
+		o: forward && readWrite(element),
+		dq: kind === 'query' && readWrite(element),
+		dk: byKeys && readWrite(element),
+		dv: byKeys && readWrite(element),
+		logSumExp: forward && readWrite('vec2<f32>'),
+	};
 }
 
-/**
- * Parameters, in the order in which the host fills them. Strides of a tensor are x of the batch, y of the head, z of the row,
- * w the offset of its first element.
- */
-const PARAMS = `
-struct Params {
-	key: vec4<u32>,
-	q: vec4<u32>,
-	k: vec4<u32>,
-	v: vec4<u32>,
-	gradient: vec4<u32>,
-	// Of o, of dq, or of dk; and of dv.
-	out: vec4<u32>,
-	out2: vec4<u32>,
-	// Strides of batch, head, query and key.
-	mask: vec4<u32>,
-	maskOffset: u32,
-	// Workgroups, and tiles of own rows for each head.
-	tiles: u32,
-	rowTiles: u32,
-	// Query heads, and how many of them read one head of k and v.
-	heads: u32,
-	group: u32,
-	queries: u32,
-	keys: u32,
-	size: u32,
-	valueSize: u32,
-	causal: u32,
-	scale: f32,
-	// Dropout: how many of 2^24 values drop a weight, and what the others are multiplied by.
-	dropped: u32,
-	keptScale: f32,
-	// Whether the mask is bool.
-	isBool: u32,
-	firstGroup: u32,
-}
-@group(0) @binding(0) var<uniform> p: Params;
-`;
+/** Which of those hold rows. */
+const TENSORS = ['q', 'k', 'v', 'gradient', 'o', 'dq', 'dk', 'dv'] as const;
+
+/** Strides of a tensor are x of the batch, y of the head, z of the row; w is the offset of its first element. */
+export const ATTENTION_PARAMS = {
+	/** Of Philox. */
+	key: 'vec4<u32>?',
+	q: 'vec4<u32>',
+	k: 'vec4<u32>',
+	v: 'vec4<u32>',
+	gradient: 'vec4<u32>?',
+	/** Of o, of dq, or of dk; and of dv. */
+	out: 'vec4<u32>',
+	out2: 'vec4<u32>?',
+	/** Strides of batch, head, query and key. */
+	mask: 'vec4<u32>?',
+	maskOffset: 'u32?',
+	isBool: 'bool?',
+	/** Workgroups, and tiles of own rows for each head. */
+	tiles: 'u32',
+	rowTiles: 'u32',
+	/** Query heads, and how many of them read one head of k and v. */
+	heads: 'u32',
+	group: 'u32',
+	queries: 'u32',
+	keys: 'u32',
+	size: 'u32',
+	valueSize: 'u32',
+	causal: 'bool',
+	scale: 'f32',
+	/** Dropout: how many of 2^24 values drop a weight, and what the others are multiplied by. */
+	dropped: 'u32?',
+	keptScale: 'f32?',
+} as const;
 
 /** Reads and stores of four neighbours of a row that begins at element `row`; d counts quads. */
-function rowAccess(name: string, written: boolean, { vectors }: AttentionOptionsVariant): string {
+function rowAccess(name: string, written: boolean, { vectors }: Pick<AttentionOptionsVariant, 'vectors'>): string {
 	const size = `p.${sizeOf(name)}`;
 	if (written) {
 		return vectors
@@ -132,23 +134,17 @@ fn ${name}Quad(row: u32, d: u32) -> vec4<f32> {
 }`;
 }
 
-/** Everything in front of main. */
+/** The functions of all forms. */
 export function declarations(variant: AttentionOptionsVariant): string {
-	const { kind, vectors, mask, dropout, storage } = variant;
-	const element = vectors ? `vec4<${storage}>` : storage;
-	const bound = [
-		...READ[kind].map((name) => [name, 'read', element]),
-		...(kind === 'forward' ? [] : [['rows', 'read', 'vec4<f32>']]),
-		...(mask === 'none' ? [] : [['mask', 'read', mask === 'words' ? 'u32' : mask]]),
-		...WRITTEN[kind].map((name) => [name, 'read_write', element]),
-		...(kind === 'forward' ? [['logSumExp', 'read_write', 'vec2<f32>']] : []),
-	];
+	const { mask, dropout, storage } = variant;
+	const bindings = attentionBindings(variant);
+	const access = TENSORS.map((name) => {
+		const binding = bindings[name];
+		return binding === false ? '' : rowAccess(name, binding.access === 'read_write', variant);
+	});
 	return wgsl`
 alias T = ${storage};
-${PARAMS}
-${bound.map(([name, access, type], i) => `@group(0) @binding(${i + 1}) var<storage, ${access}> ${name}: array<${type}>;`).join('\n')}
-${READ[kind].map((name) => rowAccess(name, false, variant)).join('\n')}
-${WRITTEN[kind].map((name) => rowAccess(name, true, variant)).join('\n')}
+${access.join('\n')}
 
 const MASKED = -2e38;
 ${mathFunctions('isNan(x)')}
@@ -200,17 +196,13 @@ fn keptAt(row: u32, quad: u32) -> vec4<f32> {
 `;
 }
 
-/** Lanes of a workgroup in the forms with subgroups: each has four of the tile's own rows. */
-const LANES = OWN_ROWS / 4;
+/** Invocations of a workgroup in the forms with subgroups: each has four of the tile's own rows. */
+export const OWN_LANES = OWN_ROWS / 4;
 
-/** What those forms declare: besides what all do, private memory for a lane's own rows of one or two tensors and of their results. */
+/** What those forms declare: besides what all do, private memory for an invocation's own rows of one or two tensors and of their results. */
 export function ownMemory(variant: AttentionOptionsVariant): string {
-	const { kind, size, storage } = variant;
+	const { kind, size } = variant;
 	return wgsl`
-#if ${storage === 'f16'}
-enable f16;
-#endif
-enable subgroups;
 ${declarations(variant)}
 
 var<private> ownA: array<f32, ${4 * size}>;
@@ -224,85 +216,73 @@ var<private> sumsB: array<f32, ${4 * size}>;
 `;
 }
 
-/** The beginning of those forms, and which rows a lane owns: keys, or queries. */
-export const OWN_TILE = wgsl`
-@compute @workgroup_size(${LANES})
-fn main(
-	@builtin(workgroup_id) wid: vec3<u32>,
-	@builtin(num_workgroups) grid: vec3<u32>,
-	@builtin(local_invocation_index) lane: u32,
-	@builtin(subgroup_invocation_id) member: u32,
-) {
-	let tile = p.firstGroup + wid.x + wid.y * grid.x;
-	if (tile >= p.tiles) {
+/** How main begins in all forms: which four rows from `own` on, in a tile from `firstOwn` on, the invocation owns, and of which head. */
+export const ownRows = (kind: AttentionKind, own: string): string => wgsl`
+	if (groupIndex >= p.tiles) {
 		return;
 	}
-`;
-
-export const OWN_KEYS = wgsl`
+#if ${kind === 'keyValue'}
 	let heads = p.heads / p.group;
-	let batch = tile / p.rowTiles / heads;
-	let keyHead = tile / p.rowTiles % heads;
-	let firstOwn = tile % p.rowTiles * ${OWN_ROWS}u;
-	let own = firstOwn + lane * 4u;
+	let batch = groupIndex / p.rowTiles / heads;
+	let keyHead = groupIndex / p.rowTiles % heads;
+	let firstOwn = groupIndex % p.rowTiles * ${OWN_ROWS}u;
+	let own = firstOwn + ${own};
 	let ownKeys = vec4<u32>(own) + vec4<u32>(0u, 1u, 2u, 3u);
-`;
-
-export const OWN_QUERIES = wgsl`
-	let batch = tile / p.rowTiles / p.heads;
-	let h = tile / p.rowTiles % p.heads;
+#else
+	let batch = groupIndex / p.rowTiles / p.heads;
+	let h = groupIndex / p.rowTiles % p.heads;
 	let keyHead = h / p.group;
 	// The last tiles first: of causal ones they are the longest.
-	let firstOwn = (p.rowTiles - 1u - tile % p.rowTiles) * ${OWN_ROWS}u;
-	let own = firstOwn + lane * 4u;
+	let firstOwn = (p.rowTiles - 1u - groupIndex % p.rowTiles) * ${OWN_ROWS}u;
+	let own = firstOwn + ${own};
 	let rowHead = (batch * p.heads + h) * p.queries;
 	let seen = vec4<u32>(visible(own), visible(own + 1u), visible(own + 2u), visible(own + 3u));
 	let end = select(p.keys, min(firstOwn + ${OWN_ROWS}u, p.keys), p.causal != 0u);
+#endif
+`;
+
+/** What forward leaves of four queries: the factor of their sums, the largest score and the log of the sum. */
+export const ROW_RESULTS = wgsl`
+	// What such rows have accumulated are weights of masked scores.
+	let empty = largest < vec4<f32>(-1.5e38);
+	let safe = select(total, vec4<f32>(1.0), empty);
+	let factor = select(1.0 / safe, vec4<f32>(), empty);
+	let logTotal = select(log(safe), vec4<f32>(), empty);
+	let shift = select(largest, vec4<f32>(), empty);
 `;
 
 export type AttentionRowsVariant = { vectors: boolean; storage: Float };
 
-/** rows: an invocation a query. The parameters are those of the others, with o in the place of q. Grid: queries of all heads / 64. */
-export const attentionRows: ShaderTemplate<AttentionRowsVariant> = {
+/** rows: an invocation a query. */
+export const attentionRows = defineKernel({
 	name: 'attention.rows',
-	source({ vectors, storage }) {
-		const variant = { kind: 'query', size: 64, mask: 'none', dropout: false, vectors, storage } as const;
+	params: {
+		/** Strides of batch, head and row, and the offset. */
+		o: 'vec4<u32>',
+		gradient: 'vec4<u32>',
+		/** Queries of all heads. */
+		count: 'u32',
+		heads: 'u32',
+		queries: 'u32',
+		valueSize: 'u32',
+	},
+	define({ vectors, storage }: AttentionRowsVariant) {
 		const element = vectors ? `vec4<${storage}>` : storage;
 		return {
-			bindings: ['read', 'read', 'read', 'read_write'],
-			code: wgsl`
-#if ${storage === 'f16'}
-enable f16;
-#endif
-${PARAMS}
-@group(0) @binding(1) var<storage, read> o: array<${element}>;
-@group(0) @binding(2) var<storage, read> gradient: array<${element}>;
-@group(0) @binding(3) var<storage, read> logSumExp: array<vec2<f32>>;
-@group(0) @binding(4) var<storage, read_write> rows: array<vec4<f32>>;
-${rowAccess('o', false, variant)}
-${rowAccess('gradient', false, variant)}
-
-@compute @workgroup_size(64)
-fn main(
-	@builtin(workgroup_id) wid: vec3<u32>,
-	@builtin(num_workgroups) grid: vec3<u32>,
-	@builtin(local_invocation_index) lane: u32,
-) {
-	let row = (wid.x + wid.y * grid.x) * 64u + lane;
-	if (row >= p.tiles) {
-		return;
-	}
-	let head = row / p.queries;
-	let place = vec3<u32>(head / p.heads, head % p.heads, row % p.queries);
-	let at = p.q.w + dot(place, p.q.xyz);
+			bindings: { o: read(element), gradient: read(element), logSumExp: read('vec2<f32>'), rows: readWrite('vec4<f32>') },
+			invocations: 'p.count',
+			functions: rowAccess('o', false, { vectors }) + rowAccess('gradient', false, { vectors }),
+			main: wgsl`
+	let head = i / p.queries;
+	let place = vec3<u32>(head / p.heads, head % p.heads, i % p.queries);
+	let at = p.o.w + dot(place, p.o.xyz);
 	let gradientAt = p.gradient.w + dot(place, p.gradient.xyz);
 	var sums = vec4<f32>();
 	for (var d = 0u; d < (p.valueSize + 3u) / 4u; d++) {
 		sums += oQuad(at, d) * gradientQuad(gradientAt, d);
 	}
-	rows[row] = vec4<f32>(logSumExp[row], (sums.x + sums.y) + (sums.z + sums.w), 0.0);
-}
+	rows[i] = vec4<f32>(logSumExp[i], (sums.x + sums.y) + (sums.z + sums.w), 0.0);
 `,
 		};
 	},
-};
+});

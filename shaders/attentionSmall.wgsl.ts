@@ -14,17 +14,18 @@
  */
 import { wgsl } from 'wgsl-preprocessor';
 import {
+	ATTENTION_PARAMS,
 	type AttentionOptionsVariant,
-	accesses,
+	attentionBindings,
 	lines,
-	OWN_KEYS,
-	OWN_QUERIES,
-	OWN_TILE,
+	OWN_LANES,
 	ownMemory,
+	ownRows,
+	ROW_RESULTS,
 	range,
 	sizeOf,
 } from './attention.wgsl';
-import type { ShaderTemplate } from './shader';
+import { defineKernel } from './shader';
 
 export type AttentionSmallVariant = AttentionOptionsVariant & {
 	size: 32 | 64;
@@ -70,9 +71,11 @@ const READ_ROWS = `
 		delta = select(delta, read, here & vec4<bool>(at % 3u == 2u));
 	}`;
 
-export const attentionSmall: ShaderTemplate<AttentionSmallVariant> = {
+export const attentionSmall = defineKernel({
 	name: 'attention.small',
-	source(variant) {
+	params: ATTENTION_PARAMS,
+	divisible: true,
+	define(variant: AttentionSmallVariant) {
 		const { kind, size, mask, dropout, subgroup } = variant;
 		const forward = kind === 'forward';
 		const byKeys = kind === 'keyValue';
@@ -85,11 +88,11 @@ export const attentionSmall: ShaderTemplate<AttentionSmallVariant> = {
 		const stream = (name: string, head: string, row: string) => {
 			const last = `(p.${sizeOf(name)} - 1u) / 4u`;
 			const read = (d: string) => `${name}Quad(${head} + ${row} * p.${name}.z, min(${d}, ${last}))`;
-			if (reads === 1) return `let ${name}0 = ${read('member')};`;
+			if (reads === 1) return `let ${name}0 = ${read('subgroupLane')};`;
 			return `
 			${lines(reads, (n) => `var ${name}${n} = vec4<f32>();`)}
 			for (var d = 0u; d <= ${last}; d += ${subgroup}u) {
-				let read = ${read('d + member')};
+				let read = ${read('d + subgroupLane')};
 				${lines(reads, (n) => `${name}${n} = select(${name}${n}, read, d == ${n * subgroup}u);`)}
 			}`;
 		};
@@ -108,7 +111,11 @@ export const attentionSmall: ShaderTemplate<AttentionSmallVariant> = {
 
 		const put = (sums: string, d: number) => lines(4, (r) => `${sums}[${4 * d + r}] = y[${r}];`);
 
-		const code = wgsl`
+		return {
+			bindings: attentionBindings(variant),
+			workgroupSize: OWN_LANES,
+			enable: ['subgroups'],
+			functions: wgsl`
 ${ownMemory(variant)}
 
 #if ${mask !== 'none'}
@@ -122,10 +129,10 @@ fn biasOf(head: u32, own: u32, streamed: u32) -> vec4<f32> {
 	return bias;
 }
 #endif
-
-${OWN_TILE}
+`,
+			main: wgsl`
+	${ownRows(kind, 'lid * 4u')}
 #if ${byKeys}
-	${OWN_KEYS}
 	${loadOwn('k', 'p.keys', 'headOf(p.k, batch, keyHead)', 'ownA')}
 	${loadOwn('v', 'p.keys', 'headOf(p.v, batch, keyHead)', 'ownB')}
 	for (var h = keyHead * p.group; h < (keyHead + 1u) * p.group; h++) {
@@ -133,7 +140,7 @@ ${OWN_TILE}
 		for (var i = select(0u, firstOwn, p.causal != 0u); i < p.queries; i++) {
 			${stream('q', 'headOf(p.q, batch, h)', 'i')}
 			${stream('gradient', 'headOf(p.gradient, batch, h)', 'i')}
-			let read = rows[rowHead + i][min(member, 2u)];
+			let read = rows[rowHead + i][min(subgroupLane, 2u)];
 			let shift = subgroupBroadcast(read, 0u);
 			let logTotal = subgroupBroadcast(read, 1u);
 			let delta = subgroupBroadcast(read, 2u);
@@ -159,7 +166,6 @@ ${OWN_TILE}
 	${storeOwn('dk', 'p.keys', 'headOf(p.out, batch, keyHead)', 'p.out', 'sumsA', 'p.scale')}
 	${storeOwn('dv', 'p.keys', 'headOf(p.out2, batch, keyHead)', 'p.out2', 'sumsB', '1.0')}
 #else
-	${OWN_QUERIES}
 	${loadOwn('q', 'p.queries', 'headOf(p.q, batch, h)', 'ownA')}
 #if ${forward}
 	var largest = vec4<f32>(MASKED);
@@ -216,12 +222,7 @@ ${OWN_TILE}
 	}
 #endif
 #if ${forward}
-	// What such rows have accumulated are weights of masked scores.
-	let empty = largest < vec4<f32>(-1.5e38);
-	let safe = select(total, vec4<f32>(1.0), empty);
-	let factor = select(1.0 / safe, vec4<f32>(), empty);
-	let logTotal = select(log(safe), vec4<f32>(), empty);
-	let shift = select(largest, vec4<f32>(), empty);
+	${ROW_RESULTS}
 	${storeOwn('o', 'p.queries', 'headOf(p.out, batch, h)', 'p.out', 'sumsA', 'factor[n % 4u]')}
 	for (var n = 2u * own; n < 2u * min(own + 4u, p.queries); n++) {
 		logSumExp[rowHead + n / 2u][n % 2u] = select(shift, logTotal, vec4<bool>(n % 2u == 1u))[n / 2u % 4u];
@@ -230,8 +231,7 @@ ${OWN_TILE}
 	${storeOwn('dq', 'p.queries', 'headOf(p.out, batch, h)', 'p.out', 'sumsA', 'p.scale')}
 #endif
 #endif
-}
-`;
-		return { code, bindings: accesses(variant) };
+`,
+		};
 	},
-};
+});

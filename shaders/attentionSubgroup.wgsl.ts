@@ -12,17 +12,18 @@
  */
 import { wgsl } from 'wgsl-preprocessor';
 import {
+	ATTENTION_PARAMS,
 	type AttentionOptionsVariant,
-	accesses,
+	attentionBindings,
 	lines,
-	OWN_KEYS,
-	OWN_QUERIES,
-	OWN_TILE,
+	OWN_LANES,
 	ownMemory,
+	ownRows,
+	ROW_RESULTS,
 	range,
 	sizeOf,
 } from './attention.wgsl';
-import type { ShaderTemplate } from './shader';
+import { defineKernel } from './shader';
 
 export type AttentionSubgroupVariant = AttentionOptionsVariant & {
 	/** Invocations of a subgroup, all the adapter has. */
@@ -75,9 +76,11 @@ function readRows(count: number, row: string): string {
 	}`;
 }
 
-export const attentionSubgroup: ShaderTemplate<AttentionSubgroupVariant> = {
+export const attentionSubgroup = defineKernel({
 	name: 'attention.subgroup',
-	source(variant) {
+	params: ATTENTION_PARAMS,
+	divisible: true,
+	define(variant: AttentionSubgroupVariant) {
 		const { kind, mask, dropout, subgroup } = variant;
 		const streamed = HELD * subgroup;
 		const forward = kind === 'forward';
@@ -144,7 +147,11 @@ export const attentionSubgroup: ShaderTemplate<AttentionSubgroupVariant> = {
 #endif`;
 		const drop = (s: string) => (dropout ? each((i) => `${s}${i} *= ${four('kept', `${i}u`)};`) : '');
 
-		const code = wgsl`
+		return {
+			bindings: attentionBindings(variant),
+			workgroupSize: OWN_LANES,
+			enable: ['subgroups'],
+			functions: wgsl`
 ${ownMemory(variant)}
 #if ${mask !== 'none'}
 var<private> bias: array<f32, ${4 * streamed}>;
@@ -152,10 +159,10 @@ var<private> bias: array<f32, ${4 * streamed}>;
 #if ${dropout}
 var<private> kept: array<f32, ${4 * streamed}>;
 #endif
-
-${OWN_TILE}
+`,
+			main: wgsl`
+	${ownRows(kind, 'lid * 4u')}
 #if ${byKeys}
-	${OWN_KEYS}
 	${loadOwn('k', 'p.keys', 'headOf(p.k, batch, keyHead)', 'ownA')}
 	${loadOwn('v', 'p.keys', 'headOf(p.v, batch, keyHead)', 'ownB')}
 	for (var h = keyHead * p.group; h < (keyHead + 1u) * p.group; h++) {
@@ -164,12 +171,12 @@ ${OWN_TILE}
 		let maskHead = p.maskOffset + batch * p.mask.x + h * p.mask.y;
 #endif
 		for (var first = select(0u, firstOwn, p.causal != 0u); first < p.queries; first += ${streamed}u) {
-			${lines(HELD, (t) => `let stream${t} = min(first + ${t * subgroup}u + member, p.queries - 1u);`)}
+			${lines(HELD, (t) => `let stream${t} = min(first + ${t * subgroup}u + subgroupLane, p.queries - 1u);`)}
 			${streamRows('q', 'headOf(p.q, batch, h)')}
 			${streamRows('gradient', 'headOf(p.gradient, batch, h)')}
 			${product('s', 'q', 'ownA')}
 			${restrict}
-			${readRows(HELD, `first + ${subgroup}u * n + member`)}
+			${readRows(HELD, `first + ${subgroup}u * n + subgroupLane`)}
 			${each((i) => `s${i} = decay(s${i} - ${ofRow('largest', i)} - ${ofRow('logTotal', i)});`)}
 			${draw}
 			${product('d', 'gradient', 'ownB')}
@@ -183,7 +190,6 @@ ${OWN_TILE}
 	${storeOwn('dk', 'p.keys', 'headOf(p.out, batch, keyHead)', 'p.out', 'sumsA', 'p.scale')}
 	${storeOwn('dv', 'p.keys', 'headOf(p.out2, batch, keyHead)', 'p.out2', 'sumsB', '1.0')}
 #else
-	${OWN_QUERIES}
 #if ${mask !== 'none'}
 	let maskHead = p.maskOffset + batch * p.mask.x + h * p.mask.y;
 #endif
@@ -196,7 +202,7 @@ ${OWN_TILE}
 	${readRows(4, 'own + n')}
 #endif
 	for (var first = 0u; first < end; first += ${streamed}u) {
-		${lines(HELD, (t) => `let stream${t} = min(first + ${t * subgroup}u + member, p.keys - 1u);`)}
+		${lines(HELD, (t) => `let stream${t} = min(first + ${t * subgroup}u + subgroupLane, p.keys - 1u);`)}
 		${streamRows('k', 'headOf(p.k, batch, keyHead)')}
 		${streamRows('v', 'headOf(p.v, batch, keyHead)')}
 		${product('s', 'k', 'ownA')}
@@ -219,12 +225,7 @@ ${OWN_TILE}
 #endif
 	}
 #if ${forward}
-	// What such rows have accumulated are weights of masked scores.
-	let empty = largest < vec4<f32>(-1.5e38);
-	let safe = select(total, vec4<f32>(1.0), empty);
-	let factor = select(1.0 / safe, vec4<f32>(), empty);
-	let logTotal = select(log(safe), vec4<f32>(), empty);
-	let shift = select(largest, vec4<f32>(), empty);
+	${ROW_RESULTS}
 	${storeOwn('o', 'p.queries', 'headOf(p.out, batch, h)', 'p.out', 'sumsA', 'factor[r]')}
 	for (var r = 0u; r < 4u; r++) {
 		if (own + r < p.queries) {
@@ -235,8 +236,7 @@ ${OWN_TILE}
 	${storeOwn('dq', 'p.queries', 'headOf(p.out, batch, h)', 'p.out', 'sumsA', 'p.scale')}
 #endif
 #endif
-}
-`;
-		return { code, bindings: accesses(variant) };
+`,
+		};
 	},
-};
+});

@@ -12,19 +12,33 @@
  * handing them around. 16 KiB of workgroup memory, what every adapter has.
  */
 import { wgsl } from 'wgsl-preprocessor';
-import { type AttentionOptionsVariant, accesses, declarations, lines, OWN_ROWS, range, sizeOf } from './attention.wgsl';
-import type { ShaderTemplate } from './shader';
+import {
+	ATTENTION_PARAMS,
+	type AttentionOptionsVariant,
+	attentionBindings,
+	declarations,
+	lines,
+	OWN_ROWS,
+	ownRows,
+	ROW_RESULTS,
+	range,
+	sizeOf,
+} from './attention.wgsl';
+import { defineKernel } from './shader';
 
 /** Streamed rows of a tile. */
 const STREAMED = 32;
 /** Quads staged at a time: of both sides for products, of streamed rows for sums. */
 const DEEP = 8;
 const WIDE = 16;
+const WORKGROUP = 128;
 
-export const attentionWorkgroup: ShaderTemplate<AttentionOptionsVariant> = {
+export const attentionWorkgroup = defineKernel({
 	name: 'attention.workgroup',
-	source(variant) {
-		const { kind, size, mask, dropout, storage } = variant;
+	params: ATTENTION_PARAMS,
+	divisible: true,
+	define(variant: AttentionOptionsVariant) {
+		const { kind, size, mask, dropout } = variant;
 		const forward = kind === 'forward';
 		const byKeys = kind === 'keyValue';
 		const chunks = Math.ceil(size / (4 * WIDE));
@@ -47,7 +61,7 @@ export const attentionWorkgroup: ShaderTemplate<AttentionOptionsVariant> = {
 		${s}1 = vec4<f32>();
 		for (var chunk = 0u; chunk < ${quads(own.name)}; chunk += ${DEEP}u) {
 			workgroupBarrier();
-			for (var n = lane; n < ${OWN_ROWS * DEEP}u; n += 128u) {
+			for (var n = lid; n < ${OWN_ROWS * DEEP}u; n += ${WORKGROUP}u) {
 				let d = chunk + n % ${DEEP}u;
 				let i = n / ${DEEP}u;
 				let to = n % ${DEEP}u * ${OWN_ROWS}u + i;
@@ -70,7 +84,7 @@ export const attentionWorkgroup: ShaderTemplate<AttentionOptionsVariant> = {
 				(c) => `
 		if (${c * WIDE}u < ${quads(streamed.name)}) {
 			workgroupBarrier();
-			for (var n = lane; n < ${STREAMED * WIDE}u; n += 128u) {
+			for (var n = lid; n < ${STREAMED * WIDE}u; n += ${WORKGROUP}u) {
 				let d = ${c * WIDE}u + n % ${WIDE}u;
 				let i = n / ${WIDE}u;
 				staged[n] = ${inside(streamed.name, row(streamed.name, streamed.head, 'first', streamCount, 'i'), 'd')};
@@ -122,38 +136,24 @@ export const attentionWorkgroup: ShaderTemplate<AttentionOptionsVariant> = {
 		const v = { name: 'v', head: 'headOf(p.v, batch, keyHead)' };
 		const gradient = { name: 'gradient', head: 'headOf(p.gradient, batch, h)' };
 
-		const code = wgsl`
-#if ${storage === 'f16'}
-enable f16;
-#endif
+		return {
+			bindings: attentionBindings(variant),
+			workgroupSize: WORKGROUP,
+			functions: wgsl`
 ${declarations(variant)}
 
 var<workgroup> staged: array<vec4<f32>, ${STREAMED * WIDE}>;
 var<workgroup> weights: array<vec4<f32>, ${STREAMED * 8}>;
 var<workgroup> slopes: array<vec4<f32>, ${STREAMED * 8}>;
-
-@compute @workgroup_size(128)
-fn main(
-	@builtin(workgroup_id) wid: vec3<u32>,
-	@builtin(num_workgroups) grid: vec3<u32>,
-	@builtin(local_invocation_index) lane: u32,
-) {
-	let tile = p.firstGroup + wid.x + wid.y * grid.x;
-	if (tile >= p.tiles) {
-		return;
-	}
-	let x = lane % 16u;
-	let y = lane / 16u;
+`,
+			main: wgsl`
+	let x = lid % 16u;
+	let y = lid / 16u;
+	${ownRows(kind, '4u * y')}
 	var s0: vec4<f32>;
 	var s1: vec4<f32>;
 	${eachSum((c, r) => `var a${c}_${r} = vec4<f32>();`)}
 #if ${byKeys}
-	let heads = p.heads / p.group;
-	let batch = tile / p.rowTiles / heads;
-	let keyHead = tile / p.rowTiles % heads;
-	let firstOwn = tile % p.rowTiles * ${OWN_ROWS}u;
-	let own = firstOwn + 4u * y;
-	let ownKeys = vec4<u32>(own) + vec4<u32>(0u, 1u, 2u, 3u);
 	var d0: vec4<f32>;
 	var d1: vec4<f32>;
 	${eachSum((c, r) => `var b${c}_${r} = vec4<f32>();`)}
@@ -178,15 +178,6 @@ fn main(
 	${store('dk', 'a', 'headOf(p.out, batch, keyHead)', 'p.out', () => 'p.scale')}
 	${store('dv', 'b', 'headOf(p.out2, batch, keyHead)', 'p.out2', () => '1.0')}
 #else
-	let batch = tile / p.rowTiles / p.heads;
-	let h = tile / p.rowTiles % p.heads;
-	let keyHead = h / p.group;
-	// The last tiles first: of causal ones they are the longest.
-	let firstOwn = (p.rowTiles - 1u - tile % p.rowTiles) * ${OWN_ROWS}u;
-	let own = firstOwn + 4u * y;
-	let rowHead = (batch * p.heads + h) * p.queries;
-	let seen = vec4<u32>(visible(own), visible(own + 1u), visible(own + 2u), visible(own + 3u));
-	let end = select(p.keys, min(firstOwn + ${OWN_ROWS}u, p.keys), p.causal != 0u);
 #if ${mask !== 'none'}
 	let maskHead = p.maskOffset + batch * p.mask.x + h * p.mask.y;
 #endif
@@ -235,20 +226,14 @@ fn main(
 #endif
 	}
 #if ${forward}
-	// What such rows have accumulated are weights of masked scores.
-	let empty = largest < vec4<f32>(-1.5e38);
-	let safe = select(total, vec4<f32>(1.0), empty);
-	let factor = select(1.0 / safe, vec4<f32>(), empty);
-	let shift = select(largest, vec4<f32>(), empty);
-	let logTotal = select(log(safe), vec4<f32>(), empty);
+	${ROW_RESULTS}
 	${store('o', 'a', 'headOf(p.out, batch, h)', 'p.out', (r) => `factor[${r}]`)}
 	${lines(4, (r) => `if (x == 0u && own + ${r}u < p.queries) { logSumExp[rowHead + own + ${r}u] = vec2<f32>(shift[${r}], logTotal[${r}]); }`)}
 #else
 	${store('dq', 'a', 'headOf(p.out, batch, h)', 'p.out', () => 'p.scale')}
 #endif
 #endif
-}
-`;
-		return { code, bindings: accesses(variant) };
+`,
+		};
 	},
-};
+});

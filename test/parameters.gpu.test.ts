@@ -1,6 +1,10 @@
 /** For each kernel: what the host writes as a parameter is what the shader reads under that name. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import * as attention from '../shaders/attention.wgsl';
+import * as attentionSmall from '../shaders/attentionSmall.wgsl';
+import * as attentionSubgroup from '../shaders/attentionSubgroup.wgsl';
+import * as attentionWorkgroup from '../shaders/attentionWorkgroup.wgsl';
 import * as conv from '../shaders/conv.wgsl';
 import * as convCorrelate from '../shaders/convCorrelate.wgsl';
 import * as convTiled from '../shaders/convTiled.wgsl';
@@ -22,6 +26,10 @@ import { createWebGPUBackend } from '../src/backends/webgpu/backend';
 
 /** Every kernel of the library. */
 const KERNELS = [
+	attention,
+	attentionSmall,
+	attentionSubgroup,
+	attentionWorkgroup,
 	conv,
 	convCorrelate,
 	convTiled,

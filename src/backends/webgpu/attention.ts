@@ -3,10 +3,11 @@ import { type AttentionKind, type AttentionOptionsVariant, attentionRows, OWN_RO
 import { attentionSmall } from '../../../shaders/attentionSmall.wgsl';
 import { attentionSubgroup } from '../../../shaders/attentionSubgroup.wgsl';
 import { attentionWorkgroup } from '../../../shaders/attentionWorkgroup.wgsl';
+import { WORKGROUP_SIZE } from '../../../shaders/shader';
 import { counterWords, uniformThreshold } from '../../core/philox';
 import type { View } from '../contract';
 import type { AttentionAttributes, AttentionKernels } from '../contract/attention';
-import { floatBits, type Gpu, storageType } from './launch';
+import { type Gpu, storageType } from './launch';
 
 type Float = 'f32' | 'f16';
 
@@ -19,11 +20,22 @@ interface Tensors {
 	readonly mask?: View;
 }
 
-/** Strides of batch, head and row, and the offset; those of dims of one element, which mean nothing, as 0. */
-function placeOf(view: View | undefined): number[] {
-	if (view === undefined) return [0, 0, 0, 0];
-	const strides = view.strides.slice(0, 3).map((stride, d) => (view.shape[d] === 1 ? 0 : stride));
-	return [...strides, view.offset];
+interface Results {
+	readonly o?: View;
+	readonly logSumExp?: View;
+	readonly dq?: View;
+	readonly dk?: View;
+	readonly dv?: View;
+}
+
+/** Strides; those of dims of one element, which mean nothing, as 0. */
+function stepsOf({ shape, strides }: View): number[] {
+	return strides.map((stride, d) => (shape[d] === 1 ? 0 : stride));
+}
+
+/** Strides of batch, head and row, and the offset. */
+function placeOf(view: View): number[] {
+	return [...stepsOf(view).slice(0, 3), view.offset];
 }
 
 function readsVectors(views: readonly View[]): boolean {
@@ -38,14 +50,10 @@ function sharesBySubgroup(gpu: Gpu): 4 | 8 | null {
 const elements = (view: View): number => view.shape.reduce((all, size) => all * size, 1);
 
 export function attentionKernels(gpu: Gpu): AttentionKernels {
-	function launch(
-		kind: AttentionKind,
-		tensors: Tensors,
-		outputs: readonly View[],
-		logSumExp: View | null,
-		attributes: AttentionAttributes,
-	): void {
+	function launch(kind: AttentionKind, tensors: Tensors, results: Results, attributes: AttentionAttributes): void {
 		const { q, k, v, gradient, rows, mask } = tensors;
+		const { o, logSumExp, dq, dk, dv } = results;
+		const outputs = [o, dq, dk, dv].filter((view) => view !== undefined);
 		const [batch, heads, queries, size] = q.shape as [number, number, number, number];
 		const [, groups, keys] = k.shape as [number, number, number];
 		const valueSize = v.shape[3]!;
@@ -63,39 +71,52 @@ export function attentionKernels(gpu: Gpu): AttentionKernels {
 			dropout: dropout !== null,
 			storage: storageType(q) as Float,
 		};
-		const key = dropout === null ? [0, 0, 0, 0] : [...counterWords(dropout), ...dropout.seed];
-		const maskStrides = mask === undefined ? [0, 0, 0, 0] : mask.strides.map((stride, d) => (mask.shape[d] === 1 ? 0 : stride));
-		const p = dropout?.p ?? 0;
 		const pairs = batch * heads * queries * keys * (causal ? 0.5 : 1);
 		const products = kind === 'forward' ? [1, 1] : kind === 'query' ? [2, 1] : [2, 2];
 		const subgroup = sharesBySubgroup(gpu);
 		const record = {
-			buffers: [...inputs, ...(rows ? [rows] : []), ...(mask ? [mask] : []), ...outputs, ...(logSumExp ? [logSumExp] : [])].map(
-				({ storage }) => storage,
-			),
-			params: [
-				...key,
-				...[q, k, v, gradient, outputs[0], outputs[1]].flatMap(placeOf),
-				...maskStrides,
-				mask?.offset ?? 0,
+			buffers: {
+				q: q.storage,
+				k: k.storage,
+				v: v.storage,
+				gradient: gradient?.storage,
+				rows: rows?.storage,
+				mask: mask?.storage,
+				o: o?.storage,
+				dq: dq?.storage,
+				dk: dk?.storage,
+				dv: dv?.storage,
+				logSumExp: logSumExp?.storage,
+			},
+			params: {
+				q: placeOf(q),
+				k: placeOf(k),
+				v: placeOf(v),
+				gradient: gradient && placeOf(gradient),
+				out: placeOf(outputs[0]!),
+				out2: outputs[1] && placeOf(outputs[1]),
+				mask: mask && stepsOf(mask),
+				maskOffset: mask?.offset,
+				isBool: mask?.dtype === 'bool',
 				tiles,
 				rowTiles,
 				heads,
-				heads / groups,
+				group: heads / groups,
 				queries,
 				keys,
 				size,
 				valueSize,
-				causal ? 1 : 0,
-				floatBits(scale),
-				uniformThreshold(p),
-				floatBits(p < 1 ? 1 / (1 - p) : 0),
-				mask?.dtype === 'bool' ? 1 : 0,
-			],
+				causal,
+				scale,
+				...(dropout && {
+					key: [...counterWords(dropout), ...dropout.seed],
+					dropped: uniformThreshold(dropout.p),
+					keptScale: dropout.p < 1 ? 1 / (1 - dropout.p) : 0,
+				}),
+			},
 			grid: [tiles] as const,
 			flops: 2 * pairs * (products[0]! * size + products[1]! * valueSize),
 			bytes: [...inputs, ...outputs].reduce((sum, view) => sum + elements(view), 0) * (variant.storage === 'f16' ? 2 : 4),
-			divisible: true,
 		};
 		const { size: capacity } = variant;
 		if (subgroup !== null && (capacity === 32 || capacity === 64))
@@ -105,52 +126,28 @@ export function attentionKernels(gpu: Gpu): AttentionKernels {
 	}
 
 	return {
-		attention(inputs, { o, logSumExp }, attributes) {
-			launch('forward', inputs, [o], logSumExp, attributes);
+		attention(inputs, outputs, attributes) {
+			launch('forward', inputs, outputs, attributes);
 		},
 		attentionRows({ o, gradient, logSumExp }, { rows }) {
 			const [batch, heads, queries, valueSize] = o.shape as [number, number, number, number];
 			const count = batch * heads * queries;
 			const storage = storageType(o) as Float;
-			const unused = [0, 0, 0, 0];
 			gpu.launch({
 				kernel: attentionRows,
 				variant: { vectors: readsVectors([o, gradient]), storage },
-				buffers: [o.storage, gradient.storage, logSumExp.storage, rows.storage],
-				params: [
-					...unused,
-					...placeOf(o),
-					...unused,
-					...unused,
-					...placeOf(gradient),
-					...unused,
-					...unused,
-					...unused,
-					0,
-					count,
-					0,
-					heads,
-					1,
-					queries,
-					0,
-					0,
-					valueSize,
-					0,
-					0,
-					0,
-					0,
-					0,
-				],
-				grid: [Math.ceil(count / 64)],
+				buffers: { o: o.storage, gradient: gradient.storage, logSumExp: logSumExp.storage, rows: rows.storage },
+				params: { o: placeOf(o), gradient: placeOf(gradient), count, heads, queries, valueSize },
+				grid: [Math.ceil(count / WORKGROUP_SIZE)],
 				flops: 2 * count * valueSize,
 				bytes: count * (2 * valueSize * (storage === 'f16' ? 2 : 4) + 24),
 			});
 		},
-		attentionGradQuery(inputs, { dq }, attributes) {
-			launch('query', inputs, [dq], null, attributes);
+		attentionGradQuery(inputs, outputs, attributes) {
+			launch('query', inputs, outputs, attributes);
 		},
-		attentionGradKeyValue(inputs, { dk, dv }, attributes) {
-			launch('keyValue', inputs, [dk, dv], null, attributes);
+		attentionGradKeyValue(inputs, outputs, attributes) {
+			launch('keyValue', inputs, outputs, attributes);
 		},
 	};
 }
