@@ -11,52 +11,38 @@
  * Indices that name no row, and those of `skipped`, count nowhere. Sums are float32, in the order of the indices. Workgroups of 64.
  */
 import { wgsl } from 'wgsl-preprocessor';
-import type { ShaderTemplate, StorageType } from './shader';
+import { defineKernel, read, readWrite, type StorageType } from './shader';
 
 export type EmbeddingScanVariant = { type: StorageType };
 
-/** Params: n, rows, columns, quads (of columns), offset and stride of index, offset of gradient, skipped (row, 2^32 - 1 for none). */
-export const embeddingScan: ShaderTemplate<EmbeddingScanVariant> = {
+export const embeddingScan = defineKernel({
 	name: 'embedding.scan',
-	source({ type }) {
-		const code = wgsl`
-#if ${type === 'f16'}
-enable f16;
-#endif
-struct Params {
-	n: u32,
-	rows: u32,
-	columns: u32,
-	quads: u32,
-	offset: u32,
-	stride: u32,
-	gradientOffset: u32,
-	skipped: u32,
-}
-@group(0) @binding(0) var<uniform> p: Params;
-@group(0) @binding(1) var<storage, read> index: array<u32>;
-@group(0) @binding(2) var<storage, read> gradient: array<${type}>;
-@group(0) @binding(3) var<storage, read_write> dWeight: array<${type}>;
-
-@compute @workgroup_size(64)
-fn main(
-	@builtin(workgroup_id) wid: vec3<u32>,
-	@builtin(num_workgroups) nwg: vec3<u32>,
-	@builtin(local_invocation_index) lid: u32,
-) {
-	let flat = (wid.x + wid.y * nwg.x) * 64u + lid;
-	let row = flat / p.quads;
-	if (row >= p.rows) {
-		return;
-	}
-	let first = (flat - row * p.quads) * 4u;
+	params: {
+		n: 'u32',
+		rows: 'u32',
+		columns: 'u32',
+		/** Of columns. */
+		quads: 'u32',
+		/** Of index. */
+		offset: 'u32',
+		stride: 'u32',
+		gradientOffset: 'u32',
+		/** A row that gets nothing; -1 for none. */
+		skipped: 'u32',
+	},
+	define: ({ type }: EmbeddingScanVariant) => ({
+		bindings: { index: read('u32'), gradient: read(type), dWeight: readWrite(type) },
+		invocations: 'p.rows * p.quads',
+		main: wgsl`
+	let row = i / p.quads;
+	let first = (i - row * p.quads) * 4u;
 	// Loops of a length that compilers do not know: unrolled, each of their loads and stores costs four times as much to compile.
 	let end = min(first + 4u, p.columns);
 	var sum = vec4<f32>();
 	if (row != p.skipped) {
-		for (var i = 0u; i < p.n; i++) {
-			if (index[p.offset + i * p.stride] == row) {
-				let at = p.gradientOffset + i * p.columns;
+		for (var j = 0u; j < p.n; j++) {
+			if (index[p.offset + j * p.stride] == row) {
+				let at = p.gradientOffset + j * p.columns;
 				for (var c = first; c < end; c++) {
 					sum[c - first] += f32(gradient[at + c]);
 				}
@@ -66,8 +52,6 @@ fn main(
 	for (var c = first; c < end; c++) {
 		dWeight[row * p.columns + c] = ${type}(sum[c - first]);
 	}
-}
-`;
-		return { code, bindings: ['read', 'read', 'read_write'] };
-	},
-};
+`,
+	}),
+});

@@ -15,9 +15,8 @@
  * are at least 1. Places that are NaN or immense read some pixel or `fill`, never memory outside.
  */
 import { wgsl } from 'wgsl-preprocessor';
-import type { ShaderTemplate } from './shader';
+import { defineKernel, read, readWrite, WORKGROUP_SIZE } from './shader';
 
-export const SAMPLE_WORKGROUP = 64;
 export const SAMPLE_CHANNELS = 4;
 
 export type SampleVariant = {
@@ -42,39 +41,36 @@ const LANES = ['x', 'y', 'z', 'w'] as const;
 const gather = (rows: string, columns: string, inside: string): string =>
 	`select(vec4(p.fill), vec4(${LANES.map((lane) => `f32(x[source + ${rows}.${lane} + ${columns}.${lane}])`).join(', ')}), ${inside})`;
 
-export const sample: ShaderTemplate<SampleVariant> = {
+export const sample = defineKernel({
 	name: 'sample.image',
-	source({ type, places, mode, padding, store }) {
-		const code = wgsl`
-#if ${type === 'f16'}
-enable f16;
-#endif
-struct Params {
-	steps: vec4<u32>,
-	gridSteps: vec4<u32>,
-	/** Width and height of x. */
-	size: vec2<f32>,
-	scale: vec2<f32>,
-	shift: vec2<f32>,
-	outSize: vec2<u32>,
-	rowQuads: u32,
-	channels: u32,
-	groups: u32,
-	images: u32,
-	/** Workgroups to a plane. */
-	blocks: u32,
-	offset: u32,
-	placeOffset: u32,
-	fill: f32,
-	/** 4: not known to the compiler, which would take four times as long over the loop written out. */
-	taps: u32,
-}
-
-@group(0) @binding(0) var<uniform> p: Params;
-@group(0) @binding(1) var<storage, read> x: array<${type}>;
-@group(0) @binding(2) var<storage, read> places: array<${places === 'affine' ? 'f32' : type}>;
-@group(0) @binding(3) var<storage, read_write> y: array<${store === 'vec4' ? `vec4<${type}>` : type}>;
-
+	params: {
+		steps: 'vec4<u32>',
+		gridSteps: 'vec4<u32>?',
+		/** Width and height of x. The next three are of (width, height), too. */
+		size: 'vec4<f32>',
+		scale: 'vec4<f32>?',
+		shift: 'vec4<f32>?',
+		outSize: 'vec4<u32>',
+		rowQuads: 'u32',
+		channels: 'u32',
+		groups: 'u32',
+		images: 'u32',
+		/** Workgroups to a plane. */
+		blocks: 'u32',
+		offset: 'u32',
+		placeOffset: 'u32',
+		fill: 'f32',
+		/** 4: not known to the compiler, which would take four times as long over the loop written out. */
+		taps: 'u32',
+	},
+	define({ type, places, mode, padding, store }: SampleVariant) {
+		return {
+			bindings: {
+				x: read(type),
+				places: read(places === 'affine' ? 'f32' : type),
+				y: readWrite(store === 'vec4' ? `vec4<${type}>` : type),
+			},
+			functions: wgsl`
 #if ${padding === 'reflect' || padding === 'symmetric'}
 /** Mirrored back and forth between 0 and span. */
 fn mirrored(place: vec4<f32>, span: f32) -> vec4<f32> {
@@ -88,16 +84,10 @@ fn mirrored(place: vec4<f32>, span: f32) -> vec4<f32> {
 fn fold(place: vec4<f32>, size: f32) -> vec4<f32> {
 	${FOLD[padding]}
 }
-
-@compute @workgroup_size(${SAMPLE_WORKGROUP})
-fn main(
-	@builtin(workgroup_id) wid: vec3<u32>,
-	@builtin(num_workgroups) nwg: vec3<u32>,
-	@builtin(local_invocation_index) lid: u32,
-) {
-	let workgroup = wid.x + wid.y * nwg.x;
-	let image = workgroup / p.blocks;
-	let quad = (workgroup - image * p.blocks) * ${SAMPLE_WORKGROUP}u + lid;
+`,
+			main: wgsl`
+	let image = groupIndex / p.blocks;
+	let quad = (groupIndex - image * p.blocks) * ${WORKGROUP_SIZE}u + lid;
 	let row = quad / p.rowQuads;
 	if (row >= p.outSize.y || image >= p.images) {
 		return;
@@ -120,7 +110,7 @@ fn main(
 	let column = fold((gridColumn + 1.0) * p.scale.x + p.shift.x, p.size.x);
 	let line = fold((gridLine + 1.0) * p.scale.y + p.shift.y, p.size.y);
 #endif
-	let last = vec2<i32>(p.size) - 1;
+	let last = vec2<i32>(p.size.xy) - 1;
 #if ${mode === 'nearest'}
 	let left = vec4<i32>(round(column));
 	let top = vec4<i32>(round(line));
@@ -173,8 +163,7 @@ fn main(
 		source += p.steps.y;
 		plane++;
 	}
-}
-`;
-		return { code, bindings: ['read', 'read', 'read_write'] };
+`,
+		};
 	},
-};
+});

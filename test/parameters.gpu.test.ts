@@ -10,6 +10,8 @@ import * as convCorrelate from '../shaders/convCorrelate.wgsl';
 import * as convTiled from '../shaders/convTiled.wgsl';
 import * as convWeightGrad from '../shaders/convWeightGrad.wgsl';
 import * as convWeightGradRow3 from '../shaders/convWeightGradRow3.wgsl';
+import * as embedding from '../shaders/embedding.wgsl';
+import * as indexing from '../shaders/indexing.wgsl';
 import * as matmul from '../shaders/matmul.wgsl';
 import * as matmulInteger from '../shaders/matmulInteger.wgsl';
 import * as matmulVector from '../shaders/matmulVector.wgsl';
@@ -20,6 +22,7 @@ import * as optimizerClip from '../shaders/optimizerClip.wgsl';
 import type { ParameterValue } from '../shaders/parameters';
 import * as pool from '../shaders/pool.wgsl';
 import * as rnn from '../shaders/rnn.wgsl';
+import * as sample from '../shaders/sample.wgsl';
 import { defineKernel, type Kernel, type NoVariant, readWrite } from '../shaders/shader';
 import * as softmax from '../shaders/softmax.wgsl';
 import { createWebGPUBackend } from '../src/backends/webgpu/backend';
@@ -35,6 +38,8 @@ const KERNELS = [
 	convTiled,
 	convWeightGrad,
 	convWeightGradRow3,
+	embedding,
+	indexing,
 	matmul,
 	matmulInteger,
 	matmulVector,
@@ -44,6 +49,7 @@ const KERNELS = [
 	optimizerClip,
 	pool,
 	rnn,
+	sample,
 	softmax,
 ].flatMap((family) =>
 	Object.values(family).flatMap((value): Kernel[] => {

@@ -1,6 +1,16 @@
 /** Launches of shaders/indexing.wgsl.ts, and of sorting and summing by sorted keys (ordering.ts). */
-import { checkIndices, gather, indexKeys, scatter, scatterMark, searchsorted } from '../../../shaders/indexing.wgsl';
+import {
+	checkIndices,
+	gather,
+	gatherRows,
+	indexKeys,
+	rowKeys,
+	scatter,
+	scatterMark,
+	searchsorted,
+} from '../../../shaders/indexing.wgsl';
 import type { SegmentOp } from '../../../shaders/segment.wgsl';
+import { WORKGROUP_SIZE } from '../../../shaders/shader';
 import { sortKeys } from '../../../shaders/sort.wgsl';
 import type { IndexCheck } from '../../core/indexCheck';
 import { contiguousStrides, isContiguous, MAX_RANK, numel } from '../../core/shape';
@@ -11,34 +21,32 @@ import { type Gpu, storageType } from './launch';
 import { gpuBytes } from './memory';
 import { bitsFor, type Segments, sortKeysOf, sumSegments } from './ordering';
 
-const WORKGROUP = 64;
-
 /** The grid of so many threads. */
 export function workgroups(threads: number): readonly [number] {
-	return [Math.ceil(threads / WORKGROUP)];
+	return [Math.ceil(threads / WORKGROUP_SIZE)];
 }
 
 function eight(values: readonly number[]): number[] {
 	return Array.from({ length: MAX_RANK }, (_, d) => values[d] ?? 0);
 }
 
-/** The words of the shaders' PLACE: where elements of `index` point in `x`, and which elements of `source` stand beside them. */
-function placeWords(x: View, index: View, dim: number, source?: View): number[] {
+/** Where elements of `index` point in `x`, and which elements of `source` stand beside them. */
+function placeParams(x: View, index: View, dim: number, source?: View) {
 	const { shape, strides } = collapse(index.shape, [x.strides.with(dim, 0), index.strides, source?.strides ?? index.strides]);
-	return [
-		...eight(shape),
-		...eight(strides[0]!),
-		...eight(strides[1]!),
-		...eight(strides[2]!),
-		numel(index.shape),
-		shape.length,
-		x.offset,
-		index.offset,
-		source?.offset ?? 0,
-		x.strides[dim]!,
-		x.shape[dim]!,
-		numel(x.shape),
-	];
+	return {
+		shape,
+		strides: strides[0]!,
+		indexStrides: strides[1]!,
+		sourceStrides: strides[2]!,
+		n: numel(index.shape),
+		rank: shape.length,
+		offset: x.offset,
+		indexOffset: index.offset,
+		sourceOffset: source?.offset,
+		dimStride: x.strides[dim]!,
+		size: x.shape[dim]!,
+		limit: numel(x.shape),
+	};
 }
 
 /** Whether the value of `index` depends on its coordinate `dim` alone, and all else matches x: then whole rows move. */
@@ -71,10 +79,10 @@ export function addRows(gpu: Gpu, index: RowIndex, source: View, y: View, { dim,
 	const limit = y.shape[dim]!;
 	const keys = gpu.scratch(n, 'int32');
 	gpu.launch({
-		kernel: indexKeys,
-		variant: { access: 'rows' },
-		buffers: [index.storage, keys, gpu.indexRecords],
-		params: [n, index.offset, index.stride, limit, skipped >>> 0],
+		kernel: rowKeys,
+		variant: {},
+		buffers: { index: index.storage, keys },
+		params: { n, indexOffset: index.offset, indexStride: index.stride, size: limit, skipped },
 		grid: workgroups(n),
 		flops: 0,
 		bytes: 8 * n,
@@ -95,9 +103,9 @@ function combinePlaces(gpu: Gpu, index: View, source: View, y: View, { op, dim, 
 	const keys = gpu.scratch(n, 'int32');
 	gpu.launch({
 		kernel: indexKeys,
-		variant: { access: 'general' },
-		buffers: [index.storage, keys, gpu.indexRecords],
-		params: placeWords(y, index, dim),
+		variant: {},
+		buffers: { index: index.storage, keys },
+		params: placeParams(y, index, dim),
 		grid: workgroups(n),
 		flops: 0,
 		bytes: 8 * n,
@@ -122,8 +130,8 @@ export function indexingKernels(gpu: Gpu): IndexingKernels {
 			gpu.launch({
 				kernel: checkIndices,
 				variant: { ascending: check.ascending ?? false },
-				buffers: [index.storage, gpu.indexRecords],
-				params: [n, index.offset, index.strides[0]!, check.least >>> 0, check.count],
+				buffers: { index: index.storage },
+				params: { n, offset: index.offset, stride: index.strides[0]!, least: check.least, count: check.count },
 				grid: workgroups(n),
 				flops: 0,
 				bytes: 4 * n,
@@ -135,14 +143,13 @@ export function indexingKernels(gpu: Gpu): IndexingKernels {
 			const type = storageType(x);
 			const n = numel(index.shape);
 			const bytes = n * (4 + 2 * gpuBytes(x.dtype));
-			const buffers = [x.storage, index.storage, y.storage, gpu.indexRecords];
+			const buffers = { x: x.storage, index: index.storage, y: y.storage };
 			if (!movesRows(x, index, dim) || !isContiguous(x.shape, x.strides)) {
-				const params = placeWords(x, index, dim);
 				gpu.launch({
 					kernel: gather,
-					variant: { type, access: 'general' },
+					variant: { type },
 					buffers,
-					params,
+					params: placeParams(x, index, dim),
 					grid: workgroups(n),
 					flops: 0,
 					bytes,
@@ -151,13 +158,21 @@ export function indexingKernels(gpu: Gpu): IndexingKernels {
 				return;
 			}
 			const { inner } = around(x.shape, dim);
-			const four = inner % 4 === 0 && x.offset % 4 === 0;
-			const width = four ? 4 : 1;
+			const wide = inner % 4 === 0 && x.offset % 4 === 0;
+			const width = wide ? 4 : 1;
 			gpu.launch({
-				kernel: gather,
-				variant: { type, access: four ? 'rows4' : 'rows' },
+				kernel: gatherRows,
+				variant: { type, wide },
 				buffers,
-				params: [n / width, inner / width, index.shape[dim]!, x.shape[dim]!, x.offset / width, index.offset, index.strides[dim]!],
+				params: {
+					n: n / width,
+					inner: inner / width,
+					count: index.shape[dim]!,
+					size: x.shape[dim]!,
+					offset: x.offset / width,
+					indexOffset: index.offset,
+					indexStride: index.strides[dim]!,
+				},
 				grid: workgroups(n / width),
 				flops: 0,
 				bytes,
@@ -182,13 +197,12 @@ export function indexingKernels(gpu: Gpu): IndexingKernels {
 		scatterInto({ index, source }, { y }, { dim, unique, check }) {
 			const n = numel(index.shape);
 			if (n === 0) return;
-			const params = placeWords(y, index, dim, source);
-			const buffers = [index.storage, source.storage, y.storage];
+			const params = placeParams(y, index, dim, source);
+			const buffers = { index: index.storage, source: source.storage, y: y.storage };
 			const type = storageType(y);
 			const bytes = n * (4 + 2 * gpuBytes(y.dtype));
 			const grid = workgroups(n);
 			if (unique) {
-				buffers.push(gpu.indexRecords);
 				gpu.launch({ kernel: scatter, variant: { type, unique }, buffers, params, grid, flops: 0, bytes, check });
 				return;
 			}
@@ -204,17 +218,16 @@ export function indexingKernels(gpu: Gpu): IndexingKernels {
 			gpu.launch({
 				kernel: scatterMark,
 				variant: {},
-				buffers: [index.storage, winner],
+				buffers: { index: index.storage, winner },
 				params,
 				grid,
 				flops: 0,
 				bytes: 12 * n,
 			});
-			buffers.push(winner, gpu.indexRecords);
 			gpu.launch({
 				kernel: scatter,
 				variant: { type, unique },
-				buffers,
+				buffers: { ...buffers, winner },
 				params,
 				grid,
 				flops: 0,
@@ -250,8 +263,14 @@ export function indexingKernels(gpu: Gpu): IndexingKernels {
 			gpu.launch({
 				kernel: searchsorted,
 				variant: { type: storageType(sorted), right },
-				buffers: [sorted.storage, values.storage, y.storage],
-				params: [n, values.shape[1]!, sorted.shape[1]!, sorted.offset, values.offset],
+				buffers: { sorted: sorted.storage, values: values.storage, y: y.storage },
+				params: {
+					n,
+					perRow: values.shape[1]!,
+					length: sorted.shape[1]!,
+					offset: sorted.offset,
+					valuesOffset: values.offset,
+				},
 				grid: workgroups(n),
 				flops: 0,
 				bytes: n * (4 + gpuBytes(values.dtype) * (1 + bitsFor(sorted.shape[1]!))),

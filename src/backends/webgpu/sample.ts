@@ -1,9 +1,10 @@
 /** Launches of shaders/sample.wgsl.ts. */
-import { SAMPLE_CHANNELS, SAMPLE_WORKGROUP, type SampleVariant, sample } from '../../../shaders/sample.wgsl';
+import { SAMPLE_CHANNELS, type SampleVariant, sample } from '../../../shaders/sample.wgsl';
+import { WORKGROUP_SIZE } from '../../../shaders/shader';
 import { numel } from '../../core/shape';
 import type { View } from '../contract';
 import type { GridAttributes, SampleAttributes, SampleKernels } from '../contract/sample';
-import { floatBits, type Gpu, storageType } from './launch';
+import { type Gpu, storageType } from './launch';
 
 export function sampleKernels(gpu: Gpu): SampleKernels {
 	function launch(x: View, places: View, y: View, attributes: SampleAttributes | GridAttributes): void {
@@ -12,33 +13,29 @@ export function sampleKernels(gpu: Gpu): SampleKernels {
 		const [outHeight, outWidth] = [y.shape[2]!, y.shape[3]!];
 		const groups = Math.ceil(channels / SAMPLE_CHANNELS);
 		const rowQuads = Math.ceil(outWidth / 4);
-		const blocks = Math.ceil((rowQuads * outHeight) / SAMPLE_WORKGROUP);
+		const blocks = Math.ceil((rowQuads * outHeight) / WORKGROUP_SIZE);
 		const images = batch * groups;
 		const isGrid = 'scale' in attributes;
 		const type = storageType(x) as SampleVariant['type'];
 		gpu.launch({
 			kernel: sample,
 			variant: { type, places: isGrid ? 'grid' : 'affine', mode, padding, store: outWidth % 4 === 0 ? 'vec4' : 'scalar' },
-			buffers: [x.storage, places.storage, y.storage],
-			params: [
-				...x.strides,
-				...(isGrid ? places.strides : [0, 0, 0, 0]),
-				floatBits(width),
-				floatBits(height),
-				...(isGrid ? attributes.scale : [1, 1]).map(floatBits),
-				...(isGrid ? attributes.shift : [0, 0]).map(floatBits),
-				outWidth,
-				outHeight,
+			buffers: { x: x.storage, places: places.storage, y: y.storage },
+			params: {
+				steps: x.strides,
+				...(isGrid && { gridSteps: places.strides, scale: attributes.scale, shift: attributes.shift }),
+				size: [width, height],
+				outSize: [outWidth, outHeight],
 				rowQuads,
 				channels,
 				groups,
 				images,
 				blocks,
-				x.offset,
-				places.offset,
-				floatBits(fill),
-				4,
-			],
+				offset: x.offset,
+				placeOffset: places.offset,
+				fill,
+				taps: 4,
+			},
 			grid: [blocks * images],
 			flops: numel(y.shape) * (mode === 'bilinear' ? 8 : 0),
 			bytes: (numel(x.shape) + numel(y.shape) + (isGrid ? numel(places.shape) : 0)) * (type === 'f16' ? 2 : 4),
