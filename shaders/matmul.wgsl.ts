@@ -56,6 +56,10 @@ export const MATMUL_PARAMS = {
 	/** vec4 reads: whether a is dense along its rows' dim (else depth), and b along depth (else columns). */
 	aAlongRows: 'bool?',
 	bAlongDepth: 'bool?',
+	/** Steps in out from row to row and from column to column, and in the bias from column to column: of products with vectors. */
+	outRow: 'u32?',
+	outColumn: 'u32?',
+	biasColumn: 'u32?',
 } as const;
 
 /** Offsets of a matrix of the batch in a and in b. */

@@ -32,7 +32,7 @@ export type MatmulVectorVariant = {
  */
 export const matmulVector = defineKernel({
 	name: 'matmul.vector',
-	params: { ...MATMUL_PARAMS, outRow: 'u32', outColumn: 'u32', biasColumn: 'u32' },
+	params: MATMUL_PARAMS,
 	divisible: true,
 	define({ along, rows, lanes, slices, storage, output }: MatmulVectorVariant) {
 		const vectors = along !== 'scalar';

@@ -29,7 +29,7 @@ export type PoolVariant = Readonly<{
 }>;
 
 /** Vectors over (depth, height, width); w of size and out is their product. */
-const POOL_PARAMS = {
+export const POOL_PARAMS = {
 	size: 'vec4<u32>',
 	out: 'vec4<u32>',
 	kernel: 'vec4<u32>',

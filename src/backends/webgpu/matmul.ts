@@ -124,12 +124,19 @@ function tileForm({ isSoftware, subgroupSize }: Gpu): Pick<MatmulTileVariant, 's
 	return { share: 1, rowQuads: isSoftware ? 2 : 1, columnQuads: 1 };
 }
 
-/** The parameters that all kernels share. Partial results get no bias. */
-function commonParams(
+/** What the parameters of a kernel hold beside what all products have. */
+type OwnParams = Pick<
+	ParameterValues<typeof MATMUL_PARAMS>,
+	'biasStride' | 'aAlongRows' | 'bAlongDepth' | 'outRow' | 'outColumn' | 'biasColumn'
+>;
+
+/** One literal, as copies of objects take longer than all else here. Partial results get no bias. */
+function paramsOf(
 	{ batch, batches, rows, columns, depth, a, b, bias }: Problem,
 	{ splits, splitDepth: each }: Splits,
-	[rowTiles, columnTiles]: readonly [number, number],
-	biasStep: number,
+	rowTiles: number,
+	columnTiles: number,
+	{ biasStride: biasStep, aAlongRows, bAlongDepth, outRow, outColumn, biasColumn }: OwnParams,
 ): ParameterValues<typeof MATMUL_PARAMS> {
 	return {
 		batch: batch.flatMap((size, d) => [size, a.batch[d]!, b.batch[d]!, 0]),
@@ -151,6 +158,11 @@ function commonParams(
 		biasOffset: bias?.offset,
 		biasStride: biasStep,
 		hasBias: bias !== undefined && splits === 1,
+		aAlongRows,
+		bAlongDepth,
+		outRow,
+		outColumn,
+		biasColumn,
 	};
 }
 
@@ -202,17 +214,18 @@ function launchTiles(gpu: Gpu, problem: Problem): void {
 	const inRegisters = gpu.isSoftware || Math.min(rows, columns) < WORKGROUP_KERNEL_LEAST;
 	const form = tileForm(gpu);
 	const tile = inRegisters ? tileSize(form) : WORKGROUP_TILE;
-	const tiles = [Math.ceil(rows / tile.rows), Math.ceil(columns / tile.columns)] as const;
-	const workgroups = tiles[0] * tiles[1] * batches;
+	const rowTiles = Math.ceil(rows / tile.rows);
+	const columnTiles = Math.ceil(columns / tile.columns);
+	const workgroups = rowTiles * columnTiles * batches;
 	const splits = splitDepth(depth, workgroups, wantedWorkgroups(gpu), 256);
 	launchSplit(gpu, problem, splits, (out, output) => {
 		const launch = {
 			buffers: buffersOf(problem, out),
-			params: {
-				...commonParams(problem, splits, tiles, biasStride(problem)),
+			params: paramsOf(problem, splits, rowTiles, columnTiles, {
+				biasStride: biasStride(problem),
 				aAlongRows: vectors && aDim === 'own',
 				bAlongDepth: vectors && bDim === 'depth',
-			},
+			}),
 			grid: [workgroups * splits.splits] as const,
 			...work(problem),
 		};
@@ -229,7 +242,7 @@ function launchIntegers(gpu: Gpu, problem: Problem): void {
 		kernel: matmulInteger,
 		variant: {},
 		buffers: buffersOf(problem, out),
-		params: commonParams(problem, { splits: 1, splitDepth: depth }, [rows, columns], biasStride(problem)),
+		params: paramsOf(problem, { splits: 1, splitDepth: depth }, rows, columns, { biasStride: biasStride(problem) }),
 		grid: [Math.ceil((batches * rows * columns) / WORKGROUP_SIZE)],
 		...work(problem),
 	});
@@ -250,18 +263,17 @@ function launchVectors(gpu: Gpu, problem: Problem, turned: boolean): void {
 	const splits = splitDepth(depth, workgroups, wantedWorkgroups(gpu), gpu.isSoftware ? 4096 : 1024);
 	launchSplit(gpu, turned ? flipped(problem) : problem, splits, (out, output) => {
 		const variant: MatmulVectorVariant = { along, rows: together, lanes, slices, storage, output };
-		const [outRow, outColumn] = turned ? ([1, rows] as const) : ([columns, 1] as const);
 		const step = biasStride(problem);
 		gpu.launch({
 			kernel: matmulVector,
 			variant,
 			buffers: buffersOf(problem, out),
-			params: {
-				...commonParams(problem, splits, [tiles, 1], turned ? step : 0),
-				outRow,
-				outColumn,
+			params: paramsOf(problem, splits, tiles, 1, {
+				biasStride: turned ? step : 0,
+				outRow: turned ? 1 : columns,
+				outColumn: turned ? rows : 1,
 				biasColumn: turned ? 0 : step,
-			},
+			}),
 			grid: [workgroups * splits.splits],
 			...work(problem),
 		});

@@ -1,10 +1,13 @@
 /** Launches of shaders/pool.wgsl.ts. */
+
+import type { ParameterValues } from '../../../shaders/parameters';
 import {
 	averagePool,
 	averagePoolGrad,
 	maxPool,
 	maxPoolGather,
 	maxPoolGrad,
+	type POOL_PARAMS,
 	type PoolVariant,
 	type PoolWindows,
 } from '../../../shaders/pool.wgsl';
@@ -71,10 +74,16 @@ function variantOf(view: View, windows: PoolWindows): PoolVariant {
 	return { type: storageType(view), windows, volumetric: windows !== 'pairs' && view.shape.length > 4 };
 }
 
+/** Parameters that do not follow from the windows. */
+type OwnParams = Pick<ParameterValues<typeof POOL_PARAMS>, 'total' | 'offset' | 'indexOffset' | 'tiles' | 'divisor'>;
+
 export function poolKernels(gpu: Gpu): PoolKernels {
-	/** The parameters of all kernels. `divisor` applies where the caller of the operation gave none. */
-	function common(windows: Windows, { size, out }: { size: Triple; out: Triple }, divisor?: number) {
-		const { kernel, stride, padding, dilation, average } = windows;
+	/** `divisor` applies where the caller of the operation gave none. */
+	function paramsOf(
+		{ kernel, stride, padding, dilation, average }: Windows,
+		{ size, out }: { size: Triple; out: Triple },
+		{ total, offset, indexOffset, tiles, divisor }: OwnParams,
+	): ParameterValues<typeof POOL_PARAMS> {
 		return {
 			size: [...size, volume(size)],
 			out: [...out, volume(out)],
@@ -82,8 +91,12 @@ export function poolKernels(gpu: Gpu): PoolKernels {
 			stride,
 			padding,
 			dilation,
+			total,
+			offset,
+			indexOffset,
 			countIncludePad: average?.countIncludePad,
 			divisor: average?.divisorOverride ?? divisor,
+			tiles,
 			lowest: -Infinity,
 		};
 	}
@@ -101,7 +114,7 @@ export function poolKernels(gpu: Gpu): PoolKernels {
 			kernel: maxPool,
 			variant: variantOf(x, pairs ? 'pairs' : kind),
 			buffers: { x: x.storage, y: y.storage, indices: indices.storage },
-			params: { ...common(windows, sizes), total, offset: x.offset },
+			params: paramsOf(windows, sizes, { total, offset: x.offset }),
 			grid: grid(total),
 			flops: flopsOf(y, windows),
 			bytes: bytesOf(x, y, indices),
@@ -116,7 +129,7 @@ export function poolKernels(gpu: Gpu): PoolKernels {
 			kernel: maxPoolGrad,
 			variant: variantOf(gradY, tiles === undefined ? kind : 'pairs'),
 			buffers: { gradY: gradY.storage, indices: indices.storage, gradX: gradX.storage },
-			params: { ...common(windows, sizes), total, offset: gradY.offset, indexOffset: indices.offset, tiles },
+			params: paramsOf(windows, sizes, { total, offset: gradY.offset, indexOffset: indices.offset, tiles }),
 			grid: grid(total),
 			flops: flopsOf(gradY, windows),
 			bytes: bytesOf(gradY, indices, gradX),
@@ -131,7 +144,7 @@ export function poolKernels(gpu: Gpu): PoolKernels {
 			kernel: averagePool,
 			variant: variantOf(x, pairs ? 'pairs' : kind),
 			buffers: { x: x.storage, y: y.storage },
-			params: { ...common(windows, sizes, pairs ? 4 : undefined), total, offset: x.offset },
+			params: paramsOf(windows, sizes, { total, offset: x.offset, divisor: pairs ? 4 : undefined }),
 			grid: grid(total),
 			flops: flopsOf(y, windows),
 			bytes: bytesOf(x, y),
@@ -146,7 +159,7 @@ export function poolKernels(gpu: Gpu): PoolKernels {
 			kernel: averagePoolGrad,
 			variant: variantOf(gradY, tiles === undefined ? kind : 'pairs'),
 			buffers: { gradY: gradY.storage, gradX: gradX.storage },
-			params: { ...common(windows, sizes, tiles && 4), total, offset: gradY.offset, tiles },
+			params: paramsOf(windows, sizes, { total, offset: gradY.offset, tiles, divisor: tiles && 4 }),
 			grid: grid(total),
 			flops: flopsOf(gradY, windows),
 			bytes: bytesOf(gradY, gradX),
@@ -166,7 +179,7 @@ export function poolKernels(gpu: Gpu): PoolKernels {
 				kernel: maxPoolGather,
 				variant: { type: storageType(x) },
 				buffers: { x: x.storage, indices: indices.storage, y: y.storage },
-				params: { ...common(ADAPTIVE, sizesOf(x, y)), total, offset: x.offset, indexOffset: indices.offset },
+				params: paramsOf(ADAPTIVE, sizesOf(x, y), { total, offset: x.offset, indexOffset: indices.offset }),
 				grid: grid(total),
 				flops: 0,
 				bytes: bytesOf(indices, y) + bytesOf(y),
