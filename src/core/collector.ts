@@ -1,54 +1,60 @@
 /**
- * What only the garbage collector can give back: memory behind tensors that no scope holds, and what the tape saved of them.
+ * Tracks memory that only the garbage collector can free: tensors outside every scope, and what the tape saved of them.
  *
- * JavaScript engines collect when the memory that they see has grown, and they do not see a GPU's: a program could fill it with garbage that
- * nobody collects. So memory that waits for the collector is counted here, and each time that it has grown by a step, an empty `ArrayBuffer`
- * is held until the next collection: engines count its bytes, of which nothing is touched. V8 collects after five to eight of them.
+ * JavaScript engines collect when their own heap grows. They do not see GPU memory, so a program could fill the GPU with garbage that
+ * nobody collects. This file counts the memory that waits for the collector. Each time the count grows by a step, it allocates an empty
+ * `ArrayBuffer` and holds it until the next collection. Engines count its bytes although nobody touches them. V8 collects after five to
+ * eight such buffers.
  *
- * A collection is noticed by an object that nobody holds. What is left after it is held by the program: see growth.ts.
+ * An unreachable object with a finalizer signals each collection. The program holds whatever remains afterwards: see growth.ts.
  */
 import { nextRound } from './eventloop';
 import { noteBacklog, noteHeld, type Site } from './growth';
 
 export type { Site };
 
-/** The references to a storage. Apart from the storage where the engine collects its memory: what counts references then does not hold it. */
+/**
+ * Counts the references to a storage. It is a separate object where the engine frees the storage, so that counting does not keep it alive.
+ */
 export interface Claims {
 	references: number;
 	/** Bytes on the device. */
 	readonly bytes: number;
-	/** Whether the engine sees these bytes, as those of a typed array. */
+	/** Whether the engine sees these bytes, as it does for a typed array. */
 	readonly isSeen: boolean;
-	/** Whether it is counted here. */
+	/** Whether this file counts the storage. */
 	isEntrusted: boolean;
-	/** Where the memory was asked for, once the program is suspected of holding ever more. */
+	/** The call that allocated the memory; null until the program is suspected of a leak. */
 	site: Site | null;
-	/** The last reference is gone. */
+	/** Frees the memory. Called when the last reference goes. */
 	release(): void;
 }
 
 const MIB = 2 ** 20;
-/** The bytes of one ArrayBuffer, and the least growth that asks for one. */
+/** The size of one ArrayBuffer in bytes, and the smallest growth that allocates one. */
 const STEP = 16 * MIB;
-/** Where the device holds more, the growth that asks for one is this part of it: large programs are not collected more often than small ones. */
+/**
+ * The step is at least this fraction (1 / 8) of the device's memory in use, so that large programs do not collect more often than small
+ * ones.
+ */
 const STEPS_IN_ALL = 8;
 const MOST_BALLAST = 64;
-/** What the least storage weighs, with its handle, its place on the tape, and what a driver keeps for it. */
+/** The least weight of a storage: its handle, its place on the tape and the driver's own data. */
 const LEAST_BYTES = 16 * 1024;
 
-/** What waits and is not seen, by weight, and its bytes. */
+/** Memory that waits and that the engine does not see: its weight, and its bytes. */
 let unseen = 0;
 let deviceBytes = 0;
 let nextStep = STEP;
 let ballast: ArrayBuffer[] = [];
 let isWatching = false;
-/** Storages that are counted, and their bytes. */
+/** The number of counted storages, and their bytes. */
 let storages = 0;
 let bytes = 0;
-/** What there was at the first step of this round of the event loop; null before it. */
+/** The counts at the first step of this turn of the event loop; null before that. */
 let began: { readonly unseen: number; readonly storages: number; readonly bytes: number } | null = null;
 
-/** From now on the collector alone may give the memory back. */
+/** Hands the memory to the garbage collector, which alone may free it from now on. */
 export function entrust(claims: Claims): void {
 	if (claims.isEntrusted) return;
 	claims.isEntrusted = true;
@@ -61,7 +67,7 @@ export function entrust(claims: Claims): void {
 	burden(Math.max(claims.bytes, LEAST_BYTES));
 }
 
-/** Drops one reference; the last one gives the memory back. */
+/** Drops one reference. Dropping the last one frees the memory. */
 export function dropClaim(claims: Claims): void {
 	if (--claims.references > 0) return;
 	if (claims.isEntrusted) {
@@ -77,13 +83,13 @@ export function dropClaim(claims: Claims): void {
 	claims.release();
 }
 
-/** Bytes that the engine does not see wait for the collector. */
+/** Adds bytes that wait for the collector and that the engine does not see. */
 export function burden(more: number): void {
 	unseen += more;
 	if (unseen >= nextStep) press();
 }
 
-/** They wait no longer. */
+/** Subtracts bytes that no longer wait. */
 export function relieve(less: number): void {
 	unseen -= less;
 }
@@ -95,7 +101,7 @@ function press(): void {
 		try {
 			ballast.push(new ArrayBuffer(STEP));
 		} catch {
-			// So little is left that the engine feels it without our help.
+			// Memory is so short that the engine collects without our help.
 		}
 	}
 	if (began !== null) {
@@ -109,7 +115,7 @@ function press(): void {
 }
 
 const collected = new FinalizationRegistry<null>(() => {
-	// After what the same collection has freed.
+	// Runs after the finalizers of the same collection.
 	nextRound(() => nextRound(takeStock));
 });
 

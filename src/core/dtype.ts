@@ -1,16 +1,16 @@
 /**
- * Element types: their sizes, their typed arrays on the host, and PyTorch's rules of promotion.
+ * Element types, their sizes, their typed arrays on the host, and PyTorch's promotion rules.
  *
  * `bool` and `uint8` are one byte on the host and one 32-bit word on the GPU, because WGSL has neither 8-bit storage nor host-shareable
- * bool. Kernels read the words of uint8 as i32, so only those that write uint8 have to know it.
- * `float64` lives on the CPU path only. `float16` is kept on the host as raw bits in a Uint16Array.
+ * bool. Kernels read uint8 words as i32, so only kernels that write uint8 treat it specially. `float64` exists on the CPU only. The host
+ * stores `float16` as raw bits in a Uint16Array.
  */
 import { ArgumentError, DeviceError, DTypeError } from './errors';
 import { currentOperation } from './operation';
 
 export type DType = 'float32' | 'float64' | 'float16' | 'int32' | 'uint8' | 'bool';
 
-/** What holds a tensor's elements on the host. */
+/** The typed arrays that hold a tensor's elements on the host. */
 export type TypedArray = Float32Array | Float64Array | Uint16Array | Int32Array | Uint8Array;
 
 export const DTYPES: readonly DType[] = ['float32', 'float64', 'float16', 'int32', 'uint8', 'bool'];
@@ -27,17 +27,17 @@ export function isFloating(dtype: DType): boolean {
 	return CATEGORY[dtype] === 2;
 }
 
-/** Whether `dtype` holds whole numbers: int32 or uint8. */
+/** Whether `dtype` is an integer type: int32 or uint8. */
 export function isInteger(dtype: DType): boolean {
 	return CATEGORY[dtype] === 1;
 }
 
-/** 0 for bool, 1 for whole numbers, 2 for floating types: the higher category wins where types meet. */
+/** 0 for bool, 1 for integers, 2 for floating types. Promotion picks the higher category. */
 export function category(dtype: DType): number {
 	return CATEGORY[dtype];
 }
 
-/** A zeroed typed array of `length` elements of `dtype`; a DeviceError where the host has no room for it. */
+/** A zeroed typed array of `length` elements of `dtype`. Throws a DeviceError if the host cannot allocate it. */
 export function allocateTyped(dtype: DType, length: number): TypedArray {
 	try {
 		return zeroed(dtype, length);
@@ -66,9 +66,8 @@ function zeroed(dtype: DType, length: number): TypedArray {
 }
 
 /**
- * The dtype that two tensors meet in, as PyTorch promotes tensors of at least one dimension: the higher category
- * (bool < integer < floating) wins, and within a category the wider type.
- * https://pytorch.org/docs/stable/tensor_attributes.html#type-promotion-doc
+ * The dtype of an operation on two tensors, by PyTorch's rule for tensors with at least one dim: the higher category (bool < integer <
+ * floating) wins, and within a category the wider type. https://pytorch.org/docs/stable/tensor_attributes.html#type-promotion-doc
  */
 export function promoteTypes(a: DType, b: DType): DType {
 	if (a === b) return a;
@@ -76,14 +75,14 @@ export function promoteTypes(a: DType, b: DType): DType {
 	return WIDTH[a] > WIDTH[b] ? a : b;
 }
 
-/** Whether `value` is one of int32's numbers. */
+/** Whether int32 holds `value` exactly. */
 export function isInt32(value: number): boolean {
 	return (value | 0) === value;
 }
 
 /**
- * The dtype of `tensor op number`: a number only changes the category, never the width (int32 + 0.5 is float32, uint8 + 1 is uint8). Whole
- * numbers beyond int32 count as fractions do, since no wider integer is there to hold them.
+ * The dtype of `tensor op number`. A number changes only the category, never the width: int32 + 0.5 is float32, uint8 + 1 is uint8.
+ * Integers beyond int32 count as floating, because there is no wider integer type.
  */
 export function promoteScalar(dtype: DType, value: number | boolean): DType {
 	if (typeof value === 'boolean' || CATEGORY[dtype] === 2) return dtype;
@@ -92,8 +91,8 @@ export function promoteScalar(dtype: DType, value: number | boolean): DType {
 }
 
 /**
- * What a tensor of `dtype` that is filled with `value` holds: the value without its fraction in int32 and uint8, and in bool whether it is
- * not 0. Throws, in the name of `operation`, for what is neither a number nor a boolean, and for numbers that the dtype does not hold.
+ * Converts `value` to an element of `dtype`, for filling a tensor. int32 and uint8 drop the fraction; bool stores 0 or 1. Throws an
+ * ArgumentError that names `operation` if `value` is neither a number nor a boolean, or if the dtype cannot hold it.
  */
 export function fillValue(operation: string, dtype: DType, value: number | boolean): number {
 	if (typeof value !== 'number' && typeof value !== 'boolean')
@@ -109,12 +108,12 @@ export function fillValue(operation: string, dtype: DType, value: number | boole
 	return whole;
 }
 
-/** Whether the whole-number type `dtype` holds `value` exactly. */
+/** Whether the integer type `dtype` holds `value` exactly. */
 export function holdsInteger(dtype: DType, value: number): boolean {
 	return dtype === 'uint8' ? (value & 255) === value : isInt32(value);
 }
 
-/** Throws a DTypeError, in the name of `operation`, unless `dtype` is among `allowed`. */
+/** Throws a DTypeError that names `operation` unless `dtype` is among `allowed`. */
 export function requireDType(operation: string, dtype: DType, allowed: readonly DType[], argument = 'input'): void {
 	if (!allowed.includes(dtype)) {
 		throw new DTypeError(
@@ -123,7 +122,7 @@ export function requireDType(operation: string, dtype: DType, allowed: readonly 
 	}
 }
 
-/** Throws a DTypeError, in the name of `operation`, unless `dtype` is a floating type. */
+/** Throws a DTypeError that names `operation` unless `dtype` is a floating type. */
 export function requireFloating(operation: string, dtype: DType, argument = 'input'): void {
 	if (!isFloating(dtype)) {
 		throw new DTypeError(`${operation}: ${argument} must be floating, not ${dtype}. Convert with .to('float32')`);

@@ -1,23 +1,23 @@
 /**
- * Turns of the event loop. A loop whose awaits are all fulfilled at once runs on microtasks alone: then no timer, no page, no pipeline and no
- * garbage-collected tensor ever gets its turn. So the awaits that the library owns turn the loop now and then, by time.
+ * Yields to the event loop. If every await of a program resolves at once, it runs on microtasks alone and starves timers, rendering,
+ * pipeline compilation and the finalizers of tensors. So the library's own awaits yield from time to time.
  */
 
-/** Milliseconds between two turns: often enough for a page to feel smooth, and too rarely to be felt by the loop. */
+/** Milliseconds between two yields: short enough for a smooth page, long enough to cost nothing. */
 const MILLISECONDS_BETWEEN_TURNS = 16;
 
 const tasks: (() => void)[] = [];
 let channel: MessageChannel | undefined;
 let turned = performance.now();
 
-/** Runs `task` in the next round: after the current task and its microtasks, and without the delay of `setTimeout`. */
+/** Runs `task` after the current task and its microtasks, without the delay of `setTimeout`. */
 export function nextRound(task: () => void): void {
 	const { setImmediate } = globalThis as { setImmediate?: (task: () => void) => void };
 	if (setImmediate !== undefined) {
 		setImmediate(task);
 		return;
 	}
-	// Browsers: one message for each task, and messages arrive in order.
+	// Browsers: one message per task; messages arrive in order.
 	if (channel === undefined) {
 		channel = new MessageChannel();
 		channel.port1.onmessage = () => tasks.shift()?.();
@@ -26,7 +26,7 @@ export function nextRound(task: () => void): void {
 	channel.port2.postMessage(0);
 }
 
-/** Whether it is time to turn the event loop; whoever is told so must do it. */
+/** Whether it is time to yield. A caller that gets true must yield. */
 export function isTurnDue(): boolean {
 	const now = performance.now();
 	if (now - turned < MILLISECONDS_BETWEEN_TURNS) return false;
@@ -34,7 +34,7 @@ export function isTurnDue(): boolean {
 	return true;
 }
 
-/** Fulfilled in the next round of the event loop. */
+/** Resolves in the next turn of the event loop. */
 export function turn(): Promise<void> {
 	return new Promise(nextRound);
 }

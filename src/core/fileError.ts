@@ -1,10 +1,10 @@
-/** Errors of the file system in the project's own words. They know no module of Node: any error with a `code` will do. */
+/** Turns errors of the file system into errors that name the cure. Imports nothing from Node: any error with a `code` works. */
 import { WgradError } from './errors';
 
-/** A file or folder that cannot be read or written. */
+/** A file or folder cannot be read or written. */
 export class FileError extends WgradError {
 	override name = 'FileError';
-	/** The file system's name of the error, such as 'ENOENT'. */
+	/** The file system's error code, such as 'ENOENT'. */
 	readonly code: string;
 
 	constructor(message: string, code: string, cause: unknown) {
@@ -13,15 +13,15 @@ export class FileError extends WgradError {
 	}
 }
 
-/** What each code means, and what to do about it. */
+/** The meaning of each code, and its cure. */
 const REASONS: Readonly<Record<string, string>> = {
 	EACCES: 'permission is denied. Change the permissions, or take another path',
 	EBUSY: 'it is in use. Close what uses it, and try again',
-	EDQUOT: "the user's share of the disk is used up. Free some space, or take another disk",
-	EEXIST: 'it is there already. Take another path',
+	EDQUOT: 'the disk quota is used up. Free some space, or take another disk',
+	EEXIST: 'it exists already. Take another path',
 	EIO: 'the disk reports an error. Check the disk',
 	EISDIR: 'it is a folder, not a file. Give the path of a file',
-	ELOOP: 'its links lead in a circle. Mend the links',
+	ELOOP: 'its symbolic links form a loop. Fix the links',
 	EMFILE: 'too many files are open. Close some, or raise the limit (ulimit -n)',
 	ENAMETOOLONG: 'its name is too long. Take a shorter one',
 	ENFILE: 'too many files are open on this machine. Close some',
@@ -34,8 +34,8 @@ const REASONS: Readonly<Record<string, string>> = {
 };
 
 /**
- * Runs `use`, which reads or writes (`action`) the file or folder at `path`. What the file system refuses becomes a FileError in the name of
- * `operation`; all other errors pass.
+ * Runs `use`, which performs `action` on the file or folder at `path`. Turns errors of the file system into a FileError that names
+ * `operation`; rethrows all others.
  */
 export async function withFileErrors<T>(
 	operation: string,
@@ -50,7 +50,7 @@ export async function withFileErrors<T>(
 	}
 }
 
-/** The error as a FileError, where the file system is its origin. */
+/** Converts an error of the file system to a FileError; returns any other error unchanged. */
 export function fileError(operation: string, action: 'read' | 'write' | 'remove', path: string, error: unknown): unknown {
 	const { code, message } = error as { code?: unknown; message?: string };
 	if (error instanceof WgradError || typeof code !== 'string') return error;

@@ -1,9 +1,9 @@
-/** IEEE 754 half precision as raw bits in a Uint16Array, to and from float32. */
+/** Converts between float32 and IEEE 754 half precision, which is stored as raw bits in a Uint16Array. */
 
 const floats = new Float32Array(1);
 const bits = new Uint32Array(floats.buffer);
 
-/** Bits of the half nearest to float32 `value`, ties to even; beyond 65,504 + 16 it is infinite, and NaN stays NaN. */
+/** The bits of the half nearest to the float32 `value`, ties to even. Values from 65,504 + 16 on become infinite; NaN stays NaN. */
 export function float16Bits(value: number): number {
 	floats[0] = value;
 	const word = bits[0]!;
@@ -12,7 +12,7 @@ export function float16Bits(value: number): number {
 	if (magnitude > 0x7f800000) return sign | 0x7e00;
 	if (magnitude >= 0x47800000) return sign | 0x7c00;
 	if (magnitude >= 0x38800000) {
-		// Normal: subtracting rebiases the exponent by 112; a carry out of the mantissa rightly raises the exponent.
+		// Normal: the subtraction lowers the exponent's bias by 112; a carry out of the mantissa raises the exponent, as it should.
 		return sign | ((magnitude - 0x38000000 + 0xfff + ((magnitude >>> 13) & 1)) >>> 13);
 	}
 	// Subnormal: the addition aligns the mantissa to units of 2^-24 and the hardware rounds it.
@@ -21,12 +21,12 @@ export function float16Bits(value: number): number {
 	return sign | (bits[0]! & 0x7fff);
 }
 
-/** The value of a half, exactly. */
+/** The exact value of a half. */
 export function float16Value(half: number): number {
 	return table()[half & 0xffff]!;
 }
 
-/** The largest half below `value`, which may be anything but NaN and -Infinity. */
+/** The largest half below `value`. `value` must not be NaN or -Infinity. */
 export function float16Below(value: number): number {
 	const half = float16Bits(value);
 	if (float16Value(half) < value) return float16Value(half);
@@ -36,7 +36,7 @@ export function float16Below(value: number): number {
 
 let values: Float32Array | undefined;
 
-/** The values of all 65,536 halves, made when first asked for. */
+/** The values of all 65,536 halves, computed on first use. */
 function table(): Float32Array {
 	if (values) return values;
 	values = new Float32Array(65536);
@@ -51,7 +51,7 @@ function table(): Float32Array {
 	return values;
 }
 
-/** Halves as float32, exactly. */
+/** Converts halves to float32, exactly. */
 export function float16ToFloat32(halves: Uint16Array): Float32Array {
 	const lookup = table();
 	const result = new Float32Array(halves.length);
@@ -59,7 +59,7 @@ export function float16ToFloat32(halves: Uint16Array): Float32Array {
 	return result;
 }
 
-/** float32 rounded to halves, to the nearest, ties to even. */
+/** Rounds float32 values to the nearest halves, ties to even. */
 export function float32ToFloat16(singles: Float32Array): Uint16Array {
 	const result = new Uint16Array(singles.length);
 	for (let i = 0; i < result.length; i++) result[i] = float16Bits(singles[i]!);

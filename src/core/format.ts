@@ -1,9 +1,9 @@
-/** How tensors print: as PyTorch's, with at most a few elements at the edges of long dimensions. */
+/** Prints tensors as PyTorch does. Long dims show only their edges. */
 import { type DType, isInteger, type TypedArray } from './dtype';
 import { formatShape } from './errors';
 import { contiguousStrides, numel, type Shape } from './shape';
 
-/** Tensors of more elements than this print only the edges of their dimensions. */
+/** Tensors with more elements than this print only the edges of their dims. */
 const SUMMARIZE_ABOVE = 1000;
 const EDGE_ITEMS = 3;
 
@@ -17,8 +17,8 @@ export interface Printable {
 }
 
 /**
- * `tensor([[1, 2], [3, 4]], shape=[2, 2], dtype=float32, device=cpu)`. `values` are the packed elements, or, with `strided`, all
- * of the storage; null prints without values.
+ * `tensor([[1, 2], [3, 4]], shape=[2, 2], dtype=float32, device=cpu)`. `values` holds the packed elements or, with `strided`, the whole
+ * storage; null prints without values.
  */
 export function formatValues(values: TypedArray | null, tensor: Printable, strided?: unknown): string {
 	const facts = `shape=${formatShape(tensor.shape)}, dtype=${tensor.dtype}, device=${tensor.device}${tensor.requiresGrad ? ', requiresGrad' : ''}`;
@@ -43,7 +43,7 @@ export function formatValues(values: TypedArray | null, tensor: Printable, strid
 	return `tensor(${nest(0)}, ${facts})`;
 }
 
-/** The indices of a dimension that are shown; -1 stands for the dots. */
+/** The indices of a dim to show; -1 marks the dots. */
 function shownIndices(size: number, summarize: boolean): number[] {
 	const all = Array.from({ length: size }, (_, i) => i);
 	if (!summarize || size <= 2 * EDGE_ITEMS) return all;
@@ -67,7 +67,7 @@ function walk(
 	descend(0, offset);
 }
 
-/** One notation for all shown elements: integers bare, floats with four places, scientific when the range demands it. */
+/** Picks one notation for all shown elements: integers bare, floats with four decimals, scientific if the range is wide. */
 function formatter(
 	values: TypedArray,
 	{ dtype, shape }: Printable,
@@ -97,7 +97,7 @@ function formatter(
 	return (value) => (Number.isFinite(value) ? text(value) : special(value));
 }
 
-/** Bytes as a person reads them: `1.5 MiB`. */
+/** Formats bytes in binary units: `1.5 MiB`. */
 export function formatBytes(bytes: number): string {
 	if (bytes < 1024) return `${bytes} B`;
 	if (bytes < 2 ** 20) return `${(bytes / 1024).toFixed(1)} KiB`;

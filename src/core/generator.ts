@@ -1,4 +1,4 @@
-/** The state behind random operations: a seed, and the number of the next operation. */
+/** The state of random operations: a seed, and the number of the next operation. */
 import { ArgumentError } from './errors';
 import type { RandomKey } from './philox';
 
@@ -16,18 +16,18 @@ function isWord(value: unknown): value is number {
 
 function seedWords(operation: string, seed: number | bigint): readonly [number, number] {
 	if (typeof seed === 'bigint' ? seed < -(2n ** 63n) || seed >= 2n ** 64n : !Number.isSafeInteger(seed)) {
-		throw new ArgumentError(`${operation}: seed ${String(seed)} is not a whole number of 64 bits; above 2^53 - 1 pass a bigint`);
+		throw new ArgumentError(`${operation}: seed ${String(seed)} is not a 64-bit integer; above 2^53 - 1 pass a bigint`);
 	}
 	const bits = BigInt.asUintN(64, BigInt(seed));
 	return [Number(bits & 0xffffffffn), Number(bits >> 32n)];
 }
 
-/** Hands each random operation its own key. Two generators in the same state hand out the same keys. */
+/** Gives each random operation its own key. Two generators in the same state give the same keys. */
 export class Generator {
 	#seed: readonly [low: number, high: number];
 	#counter = 0;
 
-	/** Without a seed, one is drawn from the system, as PyTorch does. */
+	/** Without a seed, draws one from the system, as PyTorch does. */
 	constructor(seed?: number | bigint) {
 		if (seed === undefined) {
 			const words = crypto.getRandomValues(new Uint32Array(2));
@@ -37,19 +37,19 @@ export class Generator {
 		}
 	}
 
-	/** Starts over from `seed`: a whole number of 64 bits; negative ones count from 2^64, as in PyTorch. */
+	/** Restarts from `seed`, a 64-bit integer. Negative seeds count from 2^64, as in PyTorch. */
 	manualSeed(seed: number | bigint): this {
 		this.#seed = seedWords('manualSeed', seed);
 		this.#counter = 0;
 		return this;
 	}
 
-	/** The key of the next random operation. */
+	/** Returns the key of the next random operation. */
 	next(): RandomKey {
 		return { seed: this.#seed, counter: this.#counter++ };
 	}
 
-	/** A copy of the state: restoring it makes the same operations draw the same numbers again. */
+	/** Returns a copy of the state. Restoring it makes the same operations draw the same numbers again. */
 	getState(): GeneratorState {
 		return { seed: [...this.#seed], counter: this.#counter };
 	}
@@ -59,7 +59,7 @@ export class Generator {
 		const valid = Array.isArray(seed) && seed.length === 2 && seed.every(isWord);
 		if (!valid || !Number.isInteger(counter) || counter < 0 || counter > MAX_COUNTER) {
 			throw new ArgumentError(
-				`setState: ${JSON.stringify(state)} is no state of a generator; it takes what getState() returned: { seed: [low, high], counter }`,
+				`setState: ${JSON.stringify(state)} is not the state of a generator. Pass the result of getState(): { seed: [low, high], counter }`,
 			);
 		}
 		this.#seed = [seed[0], seed[1]];
@@ -67,13 +67,10 @@ export class Generator {
 	}
 }
 
-/** What random operations draw from unless they are told otherwise. */
+/** The generator that random operations use by default. */
 export const defaultGenerator = new Generator();
 
-/**
- * Runs `fn`; every operation in it that draws from the default generator draws from `generator` instead. Afterwards the default generator
- * goes on where it was. `fn` must be synchronous.
- */
+/** Runs `fn` with `generator` in place of the default generator, whose state does not change. `fn` must be synchronous. */
 export function drawFrom<T>(generator: Generator, fn: () => T): T {
 	if (generator === defaultGenerator) return fn();
 	const before = defaultGenerator.getState();
@@ -87,8 +84,8 @@ export function drawFrom<T>(generator: Generator, fn: () => T): T {
 }
 
 /**
- * Seeds the default generator: the same seed makes the same program draw the same numbers, in every run and on every device
- * (normal numbers agree between devices to rounding, all others to the bit).
+ * Seeds the default generator. With the same seed, a program draws the same numbers in every run and on every device. Normal numbers agree
+ * between devices up to rounding, all others to the bit.
  */
 export function manualSeed(seed: number | bigint): Generator {
 	return defaultGenerator.manualSeed(seed);

@@ -1,14 +1,14 @@
 /**
- * A program that holds ever more is told so once, with the operation and the line that most of it is from.
+ * Warns once if a program leaks: names the operation and the line that made most of what it holds.
  *
- * What is left after a collection is held by the program. Where that reaches a new height again and again, new storages note where they are
- * asked for, which costs too much to do always; if it goes on, the warning names the place that holds most of them.
+ * The program holds what remains after a collection. If that reaches a new maximum several times, new storages start to record their call
+ * site, which costs too much to do always. If the growth continues, the warning names the call site with the most memory.
  */
 import { formatBytes } from './format';
 import { callerFrame, callSite } from './indexCheck';
 import { currentOperation } from './operation';
 
-/** What the program holds of the memory that a place asked for. */
+/** The memory that one call site allocated and the program still holds. */
 export class Site {
 	storages = 0;
 	bytes = 0;
@@ -26,20 +26,23 @@ interface Stock {
 	readonly bytes: number;
 }
 
-/** A step is a backward walk or, in a program without any, a read. Building and loading a model takes memory, too, but no steps. */
+/**
+ * The least number of steps before a warning. A step is a backward pass or, in a program without any, a read. Building and loading a model
+ * takes memory but no steps.
+ */
 const ALARMING_STEPS = 20;
-/** New heights before places are noted, and before the warning. */
+/** The number of new maxima before call sites are recorded, and before the warning. */
 const SUSPICIOUS_RISES = 3;
 const ALARMING_RISES = 6;
-/** Collections without a new height that end the suspicion. */
+/** The number of collections without a new maximum that end the suspicion. */
 const STALLS = 3;
-/** A warning needs a growth of so much, and that what is held has doubled. */
+/** The least growth that warns, in bytes or storages. What the program holds must also have doubled. */
 const ALARMING_BYTES = 256 * 2 ** 20;
 const ALARMING_STORAGES = 4096;
-/** The weight of what no collection can reach, because the event loop does not turn. */
+/** The weight that warns if no collection can free it because the program never yields to the event loop. */
 const ALARMING_BACKLOG = 2 ** 30;
 
-/** Whether new storages note their places. */
+/** Whether new storages record their call site. */
 export let isTracing = false;
 let hasWarned = false;
 let sites = new Map<string, Site>();
@@ -50,7 +53,7 @@ let walks = 0;
 let reads = 0;
 let stalls = 0;
 
-/** The place of the call under way. */
+/** The site of the current call. */
 export function currentSite(): Site {
 	const frame = callerFrame(callSite().stack ?? '');
 	const name = `'${currentOperation() || 'tensor'}' ${frame}`;
@@ -62,17 +65,17 @@ export function currentSite(): Site {
 	return site;
 }
 
-/** The program has walked a graph backward. */
+/** Counts a backward pass. */
 export function noteWalk(): void {
 	walks++;
 }
 
-/** The program has read a tensor. */
+/** Counts a read of a tensor. */
 export function noteRead(): void {
 	reads++;
 }
 
-/** What is held after a collection. */
+/** Takes note of what remains after a collection. */
 export function noteHeld(stock: Stock): void {
 	if (hasWarned) return;
 	if (stock.storages > highest.storages || stock.bytes > highest.bytes) {
@@ -92,7 +95,7 @@ export function noteHeld(stock: Stock): void {
 	if (rises >= SUSPICIOUS_RISES && isAlarming(stock, 0.5)) isTracing = true;
 	if (rises < ALARMING_RISES || sites.size === 0 || !isAlarming(stock, 1)) return;
 	const more = `${stock.storages - start.storages} more tensors (${formatBytes(stock.bytes - start.bytes)})`;
-	warn(`the program holds ${more} than ${steps} steps ago`, 'Keep numbers, await loss.item(), in the place of tensors');
+	warn(`the program holds ${more} than ${steps} steps ago`, 'Keep numbers (await loss.item()) instead of tensors');
 }
 
 function isAlarming({ storages, bytes }: Stock, share: number): boolean {
@@ -102,13 +105,16 @@ function isAlarming({ storages, bytes }: Stock, share: number): boolean {
 	);
 }
 
-/** What was made without a turn of the event loop; some may be garbage, but no engine tells of it before the loop turns. */
+/**
+ * Takes note of what the program made without yielding to the event loop. Some may be garbage, but engines report collections only after a
+ * yield.
+ */
 export function noteBacklog(weight: number, { storages, bytes }: Stock): void {
 	if (hasWarned) return;
 	if (weight > ALARMING_BACKLOG / 2) isTracing = true;
 	if (weight > ALARMING_BACKLOG && sites.size > 0)
 		warn(
-			`${storages} tensors (${formatBytes(bytes)}) were made without an await that waits, and the garbage collector gives none back before`,
+			`${storages} tensors (${formatBytes(bytes)}) were made without yielding to the event loop, and the garbage collector frees none before that`,
 			'Await a result now and then',
 		);
 }
@@ -117,12 +123,12 @@ function warn(what: string, cure: string): void {
 	hasWarned = true;
 	const most = [...sites.values()].reduce((a, b) => (weight(b) > weight(a) ? b : a));
 	console.warn(
-		`wgrad: ${what}. Most of what is new, ${most.storages} tensors (${formatBytes(most.bytes)}), is from ${most.name}. ${cure}, or put the body of the loop into tidy(() => ...). memory() shows what is held`,
+		`wgrad: ${what}. Most of the new ones, ${most.storages} tensors (${formatBytes(most.bytes)}), come from ${most.name}. ${cure}, or put the body of the loop into tidy(() => ...). memory() shows what is held`,
 	);
 	stopTracing();
 }
 
-/** Small storages count, too: each takes a few KiB beside its bytes. */
+/** Counts small storages too: each takes a few KiB besides its bytes. */
 function weight({ storages, bytes }: Site): number {
 	return bytes + storages * 4096;
 }

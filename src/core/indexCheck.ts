@@ -1,40 +1,40 @@
 /**
- * What an index must be. On the CPU an index out of range throws at once. The GPU finds it after the call has returned, so a check carries all
- * that its error needs, and where the operation was called.
+ * The check of an index, with all that its error needs. The CPU throws at once for an index out of range. The GPU finds it after the call
+ * has returned, so the check also carries the call site.
  */
 
-/** The values that an index may have, and the words of the error for any other. */
+/** The values that an index may have, and the wording of the error for any other. */
 export interface IndexCheck {
-	/** The operation that was called. */
+	/** The operation's name. */
 	readonly operation: string;
-	/** The least valid value, and how many are valid from there on. */
+	/** The least valid value, and the number of valid values from there. */
 	readonly least: number;
 	readonly count: number;
-	/** A value that is valid, too. Default none. */
+	/** One further valid value. Default none. */
 	readonly ignored?: number;
-	/** Whether -count to -1 are valid and count from the end. Kernels get such an index with `count` added. Default false. */
+	/** Whether -count to -1 are valid and count from the end. The host adds `count` before kernels see such an index. Default false. */
 	readonly wraps?: boolean;
-	/** Whether each value must be at least the one before, and the first one `least`. Default false. */
+	/** Whether values must not decrease and must begin with `least`. Default false. */
 	readonly ascending?: boolean;
-	/** The error is `operation: noun index rule`. */
+	/** The error reads `operation: noun index rule`. */
 	readonly noun: string;
 	readonly rule: string;
-	/** Made by `callSite()` where the error comes later than the call. */
+	/** The result of `callSite()`, if the error comes later than the call. */
 	readonly call?: Error;
 }
 
-/** The error for an index, or value, that `check` does not allow. */
+/** The message for an index that `check` does not allow. */
 export function indexMessage({ operation, noun, rule, call }: IndexCheck, index: number): string {
 	const frames = call === undefined ? '' : callerFrames(call.stack ?? '');
 	return `${operation}: ${noun} ${index} ${rule}${frames === '' ? '' : `. It was called at\n${frames}`}`;
 }
 
-/** Frames to capture: operations that are made of others have more of the library's own than the ten that V8 keeps. */
+/** The number of frames to capture. Composed operations have more internal frames than the ten that V8 keeps by default. */
 const FRAMES = 32;
 
 /**
- * Where the call under way comes from. Engines capture the stack of an error at once and format it only when it is read. Whoever keeps the
- * result keeps the receivers of the calls on that stack.
+ * Captures the call site. Engines capture an error's stack at once and format it when it is first read. The result keeps the receivers of
+ * the calls on that stack alive.
  */
 export function callSite(): Error {
 	const errors = Error as { stackTraceLimit?: number };
@@ -46,18 +46,18 @@ export function callSite(): Error {
 	return call;
 }
 
-/** The end of a frame, in every engine: file, line and column. */
+/** The end of a stack frame in every engine: file, line and column. */
 const PLACE = /((?:\w+:\/)?[/\\][^()]*|\w:\\[^()]*):\d+:\d+\)?$/;
-/** In sources, as source maps show them, this file is a folder deeper than the library; in bundles it is not. */
+/** In sources (through source maps) this file is one folder deeper than the library; in bundles it is not. */
 const OWN_FILE = /(?:[/\\]core)?[/\\][^/\\]*$/;
 
-/** The frames of a stack that `callSite` captured, from the first one outside of this library; all of them where one bundle holds both. */
+/** The frames of a captured stack from the first one outside this library. Returns all frames if one bundle holds program and library. */
 function callerFrames(stack: string): string {
 	const { frames, outside } = parse(stack);
 	return frames.slice(Math.max(outside, 0)).join('\n');
 }
 
-/** The first of them; where one bundle holds both, the outermost frame of the task. */
+/** The first frame outside this library. If one bundle holds program and library, the outermost frame. */
 export function callerFrame(stack: string): string {
 	const { frames, outside } = parse(stack);
 	const frame = outside >= 0 ? frames[outside] : frames.filter((line) => !line.includes('at async ')).at(-1);

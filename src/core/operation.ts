@@ -13,12 +13,12 @@ export function currentOperation(): string {
 	return running;
 }
 
-/** The number of the operation that runs now. What happens between two operations has one, too. */
+/** The number of the operation that runs now. Work between two operations has one too. */
 export function operationNumber(): number {
 	return number;
 }
 
-/** Names what happens from now on `name`, unless an operation runs already. Returns whether it did: then `leaveOperation` must follow. */
+/** Starts the operation `name` unless another one runs. Returns whether it started; if so, the caller must call `leaveOperation`. */
 export function enterOperation(name: string): boolean {
 	if (running !== '') return false;
 	running = name;
@@ -31,7 +31,7 @@ export function leaveOperation(): void {
 	number++;
 }
 
-/** Runs `fn` as the operation `name`, or as part of the operation that runs already. */
+/** Runs `fn` as the operation `name`, or as part of the operation that already runs. */
 export function runOperation<T>(name: string, fn: () => T): T {
 	const outermost = enterOperation(name);
 	try {

@@ -1,12 +1,9 @@
-/**
- * Options objects, the last argument of most functions. One that is none, or has a name that is not known, is refused in words: a
- * misspelt option would otherwise count for nothing, and null would fail inside, where JavaScript takes it apart.
- */
+/** Checks options objects, the last argument of most functions. Rejects non-objects and unknown keys, so that a misspelt option throws. */
 import { ArgumentError } from './errors';
 
-/** Throws an ArgumentError, in the name of `operation`, for options that are no object. Gives the options. */
+/** Returns the options. Throws an ArgumentError that names `operation` unless they are a plain object. */
 export function requireOptions<O extends object>(operation: string, options: O): O {
-	// Tensors and lists have these symbols.
+	// Tensors and arrays have these symbols.
 	if (typeof options !== 'object' || options === null || Symbol.iterator in options || Symbol.toPrimitive in options) {
 		const given =
 			options === null || options === undefined
@@ -22,7 +19,7 @@ export function requireOptions<O extends object>(operation: string, options: O):
 	return options;
 }
 
-/** As `requireOptions`, and throws for names beside `names`, which the compiler holds to be all of `O`. */
+/** Like `requireOptions`, and also throws on keys outside `names`. The type makes `names` list every key of `O`. */
 export function checkOptions<O extends object, const Names extends readonly (keyof O & string)[]>(
 	operation: string,
 	options: O,
@@ -37,7 +34,7 @@ export function checkOptions<O extends object, const Names extends readonly (key
 	return options;
 }
 
-/** The options of these names alone: what a layer hands on to its parts. */
+/** Picks the named options that are present, for a layer that passes them to its parts. */
 export function pickOptions<O extends object, Name extends keyof O>(options: O, ...names: readonly Name[]): Pick<O, Name> {
 	const picked: Partial<O> = {};
 	for (const name of names) if (options[name] !== undefined) picked[name] = options[name];

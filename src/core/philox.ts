@@ -1,33 +1,32 @@
 /**
- * Counter-based random numbers: Philox 4x32-10 (Salmon, Moraes, Dror, Shaw: "Parallel random numbers: as easy as 1, 2, 3",
- * SC 2011).
+ * Counter-based random numbers: Philox 4x32-10 (Salmon, Moraes, Dror, Shaw: "Parallel random numbers: as easy as 1, 2, 3", SC 2011).
  *
- * Every random operation owns one counter, and element i of its result is a pure function of (seed, counter, i). So a mask
- * can be drawn again instead of being stored, elements can be drawn in any order, and shaders/random.wgsl.ts draws the same
- * bits. The words of one operation form a stream:
+ * Every random operation owns one counter, and element i of its result is a pure function of (seed, counter, i). So masks can be drawn
+ * again instead of being stored, elements can be drawn in any order, and shaders/random.wgsl.ts draws the same bits. The words of one
+ * operation form a stream:
  *
  *   word i = philox(counter = [floor(i / 4), 0, low(operation), high(operation)], key = [low(seed), high(seed)])[i mod 4]
  *
- * which holds 2^34 words, more elements than a tensor can have.
+ * A stream holds 2^34 words, more than a tensor has elements.
  */
 
-/** What a random operation is keyed by. */
+/** The key of a random operation. */
 export interface RandomKey {
-	/** 64 bits of seed, as two unsigned words. */
+	/** The 64-bit seed as two unsigned words. */
 	readonly seed: readonly [low: number, high: number];
-	/** Number of the operation: a whole number below 2^53. */
+	/** The number of the operation, an integer below 2^53. */
 	readonly counter: number;
 }
 
 type Words4 = readonly [number, number, number, number];
 
-// Multipliers in halves, and the Weyl increments of the key: the constants of the paper.
+// The paper's constants: multipliers, and the Weyl increments of the key.
 const M0 = 0xd2511f53;
 const M1 = 0xcd9e8d57;
 const W0 = 0x9e3779b9;
 const W1 = 0xbb67ae85;
 
-/** High word of the 64-bit product of a word with the word `high * 65536 + low`, as a signed integer. */
+/** The high word of the 64-bit product of `a` and `high * 65536 + low`, as a signed integer. */
 function multiplyHighHalves(a: number, high: number, low: number): number {
 	const aHigh = a >>> 16;
 	const aLow = a & 0xffff;
@@ -36,12 +35,12 @@ function multiplyHighHalves(a: number, high: number, low: number): number {
 	return (Math.imul(aHigh, high) + (middle >>> 16) + (carry >>> 16)) | 0;
 }
 
-/** floor(a * b / 2^32) of two unsigned words: maps a random word a evenly onto 0 .. b - 1. */
+/** floor(a * b / 2^32) for two unsigned words. Maps a random word `a` evenly onto 0 .. b - 1. */
 export function multiplyHigh(a: number, b: number): number {
 	return multiplyHighHalves(a, b >>> 16, b & 0xffff) >>> 0;
 }
 
-/** Ten rounds on one counter block; writes four words at `at`. */
+/** Runs ten rounds on one counter block and writes four words at `at`. */
 function writeBlock(
 	words: Uint32Array,
 	at: number,
@@ -69,19 +68,19 @@ function writeBlock(
 	words[at + 3] = c3;
 }
 
-/** The bare function of the paper: four random words for a counter of four words under a key of two. */
+/** The paper's function: four random words from a counter of four words and a key of two. */
 export function philox4x32(counter: Words4, key: readonly [number, number]): Words4 {
 	const words = new Uint32Array(4);
 	writeBlock(words, 0, counter[0], counter[1], counter[2], counter[3], key[0], key[1]);
 	return [words[0]!, words[1]!, words[2]!, words[3]!];
 }
 
-/** The operation number of a key as two unsigned words. */
+/** The operation's number as two unsigned words. */
 export function counterWords(key: RandomKey): readonly [low: number, high: number] {
 	return [key.counter >>> 0, Math.floor(key.counter / 2 ** 32)];
 }
 
-/** Fills `words` with the words first, first + 1, ... of the stream of `key`. `first` and the length are multiples of 4. */
+/** Fills `words` with words first, first + 1, ... of the stream of `key`. `first` and the length are multiples of 4. */
 export function fillWords(words: Uint32Array, key: RandomKey, first: number): void {
 	const [low, high] = counterWords(key);
 	const block = first / 4;
@@ -90,7 +89,7 @@ export function fillWords(words: Uint32Array, key: RandomKey, first: number): vo
 	}
 }
 
-/** Words drawn at a time: little enough to stay in the cache. */
+/** The number of words drawn at a time; they fit into the cache. */
 const CHUNK = 1024;
 
 /** Calls `visit(word, i)` with the words i = 0 .. count - 1 of the stream of `key`. */
@@ -103,22 +102,22 @@ export function forEachWord(key: RandomKey, count: number, visit: (word: number,
 	}
 }
 
-/** A word as a uniform number in [0, 1) with 24 bits: exact in float32, hence the same on every device. */
+/** Maps a word to [0, 1) with 24 bits: exact in float32, hence the same on every device. */
 export function toUniform(word: number): number {
 	return (word >>> 8) * 2 ** -24;
 }
 
 /**
- * How many of the 2^24 uniform values lie below `probability`: `toUniform(word) < probability` is the same as
- * `word >>> 8 < uniformThreshold(probability)`.
+ * The number of the 2^24 uniform values that lie below `probability`: `toUniform(word) < probability` equals `word >>> 8 <
+ * uniformThreshold(probability)`.
  */
 export function uniformThreshold(probability: number): number {
 	return Math.ceil(Math.min(Math.max(probability, 0), 1) * 2 ** 24);
 }
 
 /**
- * A word as a number in (0, 1) for logarithms: 32 bits near 0, where the tail of the normal distribution comes from, and 24
- * elsewhere, so that it is exact in float32.
+ * Maps a word to (0, 1), for logarithms. Keeps 32 bits near 0, where the tail of the normal distribution comes from, and 24 bits elsewhere,
+ * so that the result is exact in float32.
  */
 export function toOpenUniform(word: number): number {
 	return (word < 2 ** 24 ? Math.max(word, 1) : (word & ~0xff) >>> 0) * 2 ** -32;
@@ -133,19 +132,19 @@ function float32Below(value: number): number {
 	return floats[0]!;
 }
 
-/** How uniform numbers are stretched over low .. high in float32 arithmetic; all of these are float32. */
+/** The parameters that scale uniform numbers to low .. high in float32 arithmetic. All are float32 values. */
 export interface UniformRange {
 	readonly low: number;
-	/** high - low = top + rest, each of at most 12 significant bits, so that products with 12 random bits are exact. */
+	/** high - low = top + rest. Each has at most 12 significant bits, so that its product with 12 random bits is exact. */
 	readonly top: number;
 	readonly rest: number;
-	/** What rounding must not exceed: it must not reach high. */
+	/** The upper bound for results, so that rounding never reaches `high`. */
 	readonly largest: number;
 }
 
 /**
- * The parameters of uniform numbers in [low, high), of which `largest` is the largest. A device may fuse a multiplication with
- * the addition that follows, or not, and the two round differently unless the product is exact: hence the split of the span.
+ * The parameters of uniform numbers in [low, high); `largest` is the upper bound for results. Splits the span because a device may or may
+ * not fuse a multiplication with the following addition. The two round alike only if the product is exact.
  */
 export function uniformRange(low: number, high: number, largest = float32Below(high)): UniformRange {
 	const floats = new Float32Array([low, high - low]);
@@ -156,8 +155,8 @@ export function uniformRange(low: number, high: number, largest = float32Below(h
 }
 
 /**
- * 0 .. n - 1 in random order, n < 2^31: Fisher and Yates's shuffle over the stream of `key`. A word is mapped to a position by
- * its high product, so a position's probability is off by at most n / 2^32 of itself.
+ * 0 .. n - 1 in random order, n < 2^31: a Fisher-Yates shuffle with the stream of `key`. `multiplyHigh` maps a word to a position, so the
+ * relative error of a position's probability is at most n / 2^32.
  */
 export function randomPermutation(key: RandomKey, n: number): Int32Array {
 	const order = new Int32Array(n);

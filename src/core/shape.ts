@@ -3,7 +3,7 @@ import { ArgumentError, formatShape, ShapeError } from './errors';
 
 export type Shape = readonly number[];
 
-/** Views of more dimensions than this do not fit the parameter slots of the kernels. */
+/** The most dims of a tensor: kernels have parameters for this many. */
 export const MAX_RANK = 8;
 
 /** The number of elements of a shape (1 for a scalar's `[]`). */
@@ -24,7 +24,7 @@ export function contiguousStrides(shape: Shape): number[] {
 	return strides;
 }
 
-/** Whether elements lie in row-major order without gaps; strides of dimensions of size 1 do not matter. */
+/** Whether elements are in row-major order without gaps. Ignores the strides of dims of size 1. */
 export function isContiguous(shape: Shape, strides: readonly number[]): boolean {
 	let step = 1;
 	for (let i = shape.length - 1; i >= 0; i--) {
@@ -42,20 +42,20 @@ export function sameShape(a: Shape, b: Shape): boolean {
 	return true;
 }
 
-/** Throws a ShapeError, in the name of `operation`, unless `sizes` is an array; `what` names it in the message. */
+/** Throws a ShapeError that names `operation` unless `sizes` is an array. `what` describes it in the message. */
 export function requireSizes(operation: string, sizes: unknown, what = 'a shape'): asserts sizes is readonly number[] {
 	if (Array.isArray(sizes)) return;
 	const cure = typeof sizes === 'number' ? `. Write [${sizes}], or [${sizes}, ...] for several` : '';
 	throw new ShapeError(`${operation}: ${what} is one array of numbers, not ${kindOf(sizes)}${cure}`);
 }
 
-/** A value in messages: what it is, and which, where that is short. */
+/** Describes a value in messages by its type and, if short, by its value. */
 function kindOf(value: unknown): string {
 	if (value === undefined || value === null) return String(value);
 	return typeof value === 'object' ? 'an object' : `${typeof value} ${String(value)}`;
 }
 
-/** Throws a ShapeError, in the name of `operation`, unless every size is a whole number of at least 0 and rank <= 8. */
+/** Throws a ShapeError that names `operation` unless every size is an integer of at least 0 and the rank is at most 8. */
 export function checkShape(operation: string, shape: Shape): void {
 	requireSizes(operation, shape);
 	if (shape.length > MAX_RANK) {
@@ -71,8 +71,8 @@ export function checkShape(operation: string, shape: Shape): void {
 }
 
 /**
- * The shape that all of `shapes` broadcast to, by NumPy's rule: aligned from the right, sizes are equal or 1.
- * Throws a ShapeError that names `operation` and every shape.
+ * The shape that all `shapes` broadcast to, by NumPy's rule: aligned from the right, sizes are equal or 1. Throws a ShapeError that names
+ * `operation` and every shape.
  */
 export function broadcastShapes(operation: string, ...shapes: Shape[]): number[] {
 	const first = shapes[0]!;
@@ -101,7 +101,7 @@ export function broadcastShapes(operation: string, ...shapes: Shape[]): number[]
 	return result;
 }
 
-/** Strides that read a tensor of `shape` and `strides` as if it had shape `target`: 0 where it is repeated. */
+/** Strides that read a tensor of `shape` and `strides` as if it had shape `target`; 0 where it repeats. */
 export function broadcastStrides(shape: Shape, strides: readonly number[], target: Shape): number[] {
 	const shift = target.length - shape.length;
 	const result = new Array<number>(target.length).fill(0);
@@ -111,7 +111,7 @@ export function broadcastStrides(shape: Shape, strides: readonly number[], targe
 	return result;
 }
 
-/** `dim` counted from the front; negative ones count from the back. A scalar accepts 0 and -1, as PyTorch does. */
+/** Converts a negative `dim`, which counts from the back, to one that counts from the front. A scalar accepts 0 and -1, as in PyTorch. */
 export function normalizeDim(operation: string, dim: number, rank: number): number {
 	const range = Math.max(rank, 1);
 	if (typeof dim !== 'number') {
@@ -124,7 +124,7 @@ export function normalizeDim(operation: string, dim: number, rank: number): numb
 	return dim < 0 ? dim + range : dim;
 }
 
-/** Several dims, normalized, each at most once, ascending. `undefined` means all of them. */
+/** Normalizes several dims and sorts them; each may occur once. `undefined` means all dims. */
 export function normalizeDims(operation: string, dims: number | readonly number[] | undefined, rank: number): number[] {
 	if (dims === undefined) return Array.from({ length: rank }, (_, i) => i);
 	if (typeof dims !== 'number' && !Array.isArray(dims)) {
@@ -138,12 +138,12 @@ export function normalizeDims(operation: string, dims: number | readonly number[
 	return rank === 0 ? [] : list.sort((a, b) => a - b);
 }
 
-/** Whether several elements are one in memory: a dimension of more than one has stride 0. */
+/** Whether several elements share memory: a dim larger than 1 has stride 0. */
 export function isExpanded(shape: Shape, strides: readonly number[]): boolean {
 	return strides.some((step, d) => step === 0 && shape[d]! > 1);
 }
 
-/** The shape after reducing `dims` (normalized), with or without the reduced dimensions as 1. */
+/** The shape after reducing `dims` (normalized). `keepdim` keeps the reduced dims as 1. */
 export function reducedShape(shape: Shape, dims: readonly number[], keepdim: boolean): number[] {
 	const result: number[] = [];
 	for (let i = 0; i < shape.length; i++) {

@@ -277,10 +277,10 @@ test('a generator counts operations and continues from a saved state', () => {
 
 test('a generator refuses seeds and states that are none', () => {
 	for (const seed of [1.5, Number.NaN, 2 ** 53, 2n ** 64n]) {
-		assert.throws(() => new Generator(seed), /seed .* is not a whole number of 64 bits/);
+		assert.throws(() => new Generator(seed), /seed .* is not a 64-bit integer/);
 	}
 	for (const state of [{}, { seed: [1], counter: 0 }, { seed: [1, -1], counter: 0 }, { seed: [1, 2], counter: 0.5 }]) {
-		assert.throws(() => new Generator(1).setState(state as never), /no state of a generator/);
+		assert.throws(() => new Generator(1).setState(state as never), /not the state of a generator/);
 	}
 });
 

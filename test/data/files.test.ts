@@ -113,7 +113,7 @@ test('links to folders are followed, as torchvision does, and end where they lea
 		'dog/sub/2.png',
 	]);
 	const data = await readImageFolder(root);
-	await refuses(() => data.image(1), /circle\.png' cannot be read: its links lead in a circle.*ELOOP/, FileError);
+	await refuses(() => data.image(1), /circle\.png' cannot be read: its symbolic links form a loop.*ELOOP/, FileError);
 	// Links from each of 12 folders to all others: 12! ways through them.
 	const many = join(folder, 'many');
 	const names = Array.from({ length: 12 }, (_, i) => `f${i}`);

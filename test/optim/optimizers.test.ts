@@ -235,7 +235,7 @@ test('the state of another kind of optimizer is refused', () => {
 	}
 	assert.throws(
 		() => made[0]!.loadStateDict({} as never),
-		/loadStateDict: this is no state of its own kind, or a damaged one: it has no state/,
+		/loadStateDict: the state is damaged or belongs to another object: state is missing/,
 	);
 });
 

@@ -169,7 +169,7 @@ test('paths that lead nowhere, to folders, through files and in circles', async 
 	for (const [, read] of missing(join(folder, 'file/below'))) await refuses(read, /a folder in the path is a file/, 'ENOTDIR');
 	symlinkSync('circle', join(folder, 'circle'));
 	for (const [, call] of [...reading(join(folder, 'circle')), ...writing(join(folder, 'circle'))])
-		await refuses(call, /its links lead in a circle/, 'ELOOP');
+		await refuses(call, /its symbolic links form a loop/, 'ELOOP');
 	for (const [operation, call] of [...reading(folder), ...writing(folder), ...logging(folder)])
 		if (operation !== 'readImageFolder') await refuses(call, /it is a folder, not a file/, 'EISDIR');
 	for (const [, call] of writing(join(folder, 'x'.repeat(300)))) await refuses(call, /its name is too long/, 'ENAMETOOLONG');
