@@ -11,7 +11,7 @@ abstract class Activation extends Module {
 	abstract override forward(input: Tensor): Tensor;
 }
 
-/** A number given alone, PyTorch's positional way, or by name. */
+/** Reads an option that is given as a number, PyTorch's positional form, or by name. */
 function option<K extends string>(
 	name: string,
 	value: number | { readonly [key in K]?: number } | undefined,
@@ -195,14 +195,14 @@ export class Hardtanh extends Activation {
 	}
 }
 
-/** A dim given alone, PyTorch's positional way, or by name. */
+/** Reads a dim that is given as a number, PyTorch's positional form, or by name. */
 function dimOf(layer: string, given: number | { readonly dim: number }): number {
 	const dim = typeof given === 'object' && given !== null ? checkOptions(layer, given, ['dim']).dim : given;
 	requireCounts(layer, { dim }, Number.NEGATIVE_INFINITY);
 	return dim;
 }
 
-/** exp(x_i) / sum_j exp(x_j) along `dim`, which PyTorch wants to be given. As `torch.nn.Softmax`. */
+/** exp(x_i) / sum_j exp(x_j) along `dim`, which is required. As `torch.nn.Softmax`. */
 export class Softmax extends Activation {
 	readonly dim: number;
 

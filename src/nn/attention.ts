@@ -1,4 +1,4 @@
-/** Multi-head attention, under PyTorch's options and keys, and the cache that makes generation cost one token at a time. */
+/** Multi-head attention with PyTorch's options and state keys. Takes a KVCache, so that generation computes one token at a time. */
 
 import { isFloating } from '../core/dtype';
 import { ArgumentError, DTypeError, formatShape, ShapeError } from '../core/errors';
@@ -20,37 +20,38 @@ import { type FactoryOptions, Module } from './module';
 import type { Parameter } from './parameter';
 
 export interface MultiheadAttentionOptions extends FactoryOptions {
-	/** Of the weights, while training. Default 0. */
+	/** Dropout probability of the attention weights during training. Default 0. */
 	readonly dropout?: number;
-	/** Learn biases of the projections. Default true. */
+	/** Learn biases for the projections. Default true. */
 	readonly bias?: boolean;
 	/** Append a learned key and value to the sequence. Default false. */
 	readonly addBiasKv?: boolean;
 	/** Append a key and value of zeros. Default false. */
 	readonly addZeroAttn?: boolean;
-	/** Features of keys and of values. Default embedDim. */
+	/** Features of the keys. Default embedDim. */
 	readonly kdim?: number;
+	/** Features of the values. Default embedDim. */
 	readonly vdim?: number;
 	/** Sequences are [N, L, E] instead of [L, N, E]. Default false. */
 	readonly batchFirst?: boolean;
 }
 
 export interface MultiheadAttentionCall {
-	/** [N, S] ([S] without a batch): bool, true where a key is padding and must not be looked at, or floating, added to the scores. */
+	/** [N, S], or [S] without a batch. bool: true excludes a key (padding). Floating: added to the scores. Default none. */
 	readonly keyPaddingMask?: Tensor | null;
-	/** Return the weights, which takes memory for all of them; false takes the fused kernels. Default true. */
+	/** Return the weights, which stores the whole matrix. false uses the fused kernels. Default true. */
 	readonly needWeights?: boolean;
-	/** [L, S] or [N * heads, L, S]: bool, true where a query must *not* look, or floating, added to the scores. */
+	/** [L, S] or [N * heads, L, S]. bool: true *excludes* a key for a query. Floating: added to the scores. Default none. */
 	readonly attnMask?: Tensor | null;
-	/** Weights averaged over heads, [N, L, S], instead of [N, heads, L, S]. Default true. */
+	/** Return weights averaged over heads, [N, L, S], instead of [N, heads, L, S]. Default true. */
 	readonly averageAttnWeights?: boolean;
-	/** Query i looks at keys 0 .. i only; with `attnMask` both hold. PyTorch takes it as a hint of what attnMask says. Default false. */
+	/** Query i attends to keys 0 .. i only, in addition to `attnMask`. (PyTorch takes it as a hint about attnMask.) Default false. */
 	readonly isCausal?: boolean;
-	/** Earlier keys and values of this layer: new ones are appended, queries look at all of them, causally. For self-attention. */
+	/** Earlier keys and values of this layer. Appends the new ones; queries attend causally to all. For self-attention. Default none. */
 	readonly cache?: KVCache | null;
 }
 
-/** Keys of `stateDict` that are not the properties' names. */
+/** Keys of `stateDict` that differ from the property names. */
 const KEYS = {
 	inProjWeight: 'in_proj_weight',
 	qProjWeight: 'q_proj_weight',
@@ -62,8 +63,8 @@ const KEYS = {
 } as const;
 
 /**
- * softmax(Q KT / sqrt(E / heads)) V of `numHeads` projections of queries, keys and values side by side, and a projection of what comes
- * out. Vaswani et al. 2017. As `torch.nn.MultiheadAttention`.
+ * Projects queries, keys and values, computes softmax(Q K^T / sqrt(E / heads)) V in `numHeads` heads, and projects the concatenated heads.
+ * Vaswani et al. 2017. As `torch.nn.MultiheadAttention`.
  */
 export class MultiheadAttention extends Module {
 	readonly inProjWeight: Parameter | null;
@@ -112,7 +113,7 @@ export class MultiheadAttention extends Module {
 		this.resetParameters();
 	}
 
-	/** Draws the initial values again. */
+	/** Draws new initial values. */
 	resetParameters(): void {
 		for (const weight of [this.inProjWeight, this.qProjWeight, this.kProjWeight, this.vProjWeight])
 			if (weight) xavierUniform_(weight);
@@ -129,9 +130,9 @@ export class MultiheadAttention extends Module {
 	}
 
 	/**
-	 * The output, of the query's shape, and the weights, or null if they are not needed. Queries [L, N, E], keys [S, N, kdim] and values
-	 * [S, N, vdim]; N first with `batchFirst`; without N for a single sequence. A query that may look nowhere gets zeros before the
-	 * last projection (PyTorch: NaN).
+	 * Returns the output in the query's shape, and the weights or null. query: [L, N, E], key: [S, N, kdim], value: [S, N, vdim]; N first
+	 * with `batchFirst`; without N for a single sequence. A query with no key to attend to gets zeros before the last projection (PyTorch:
+	 * NaN).
 	 */
 	override forward(
 		query: Tensor,
@@ -167,7 +168,7 @@ export class MultiheadAttention extends Module {
 			[k, v] = this.#extraKeys(k, v);
 			const extra = k.shape[2]! - keys;
 			const causal = (call.isCausal ?? false) || cache != null;
-			// The kernels' own order of positions fits only where queries and keys begin together.
+			// The kernels' causal mode assumes that queries and keys start at the same position.
 			const explicit = causal && (extra > 0 || (earlier > 0 && length > 1));
 			const order = explicit ? causalMask(q, length, keys, earlier) : null;
 			const attnMask = this.#mask(call, order, { batch, length, keys, extra, single });
@@ -211,7 +212,7 @@ export class MultiheadAttention extends Module {
 		}
 	}
 
-	/** Projected queries, keys and values: in one product if they are one tensor, as in self-attention. */
+	/** Projects queries, keys and values, in one product if they are one tensor, as in self-attention. */
 	#project(query: Tensor, key: Tensor, value: Tensor): Tensor[] {
 		const { inProjWeight, inProjBias, embedDim } = this;
 		if (inProjWeight !== null && query === key && key === value) return chunk(linear(query, inProjWeight, inProjBias), 3, -1);
@@ -219,7 +220,7 @@ export class MultiheadAttention extends Module {
 		return [query, key, value].map((x, i) => linear(x, weights[i]!, inProjBias && narrow(inProjBias, 0, i * embedDim, embedDim)));
 	}
 
-	/** [N, heads, L, size], as a view. */
+	/** Splits the features into heads: a view [N, heads, L, size]. */
 	#heads(x: Tensor, batchFirst: boolean): Tensor {
 		const [a, b] = x.shape as [number, number];
 		return permute(reshape(x, [a, b, this.numHeads, this.embedDim / this.numHeads]), batchFirst ? [0, 2, 1, 3] : [1, 2, 0, 3]);
@@ -239,7 +240,10 @@ export class MultiheadAttention extends Module {
 		return [cat([k, none], 2), cat([v, none], 2)];
 	}
 
-	/** All masks as one that the kernels take: bool, true where a query may look, or floating. Extra keys may always be looked at. */
+	/**
+	 * Combines all masks into the kernels' form: bool, true where a query may attend, or floating. Queries may always attend to the extra
+	 * keys.
+	 */
 	#mask(
 		{ attnMask, keyPaddingMask }: MultiheadAttentionCall,
 		order: Tensor | null,
@@ -266,13 +270,16 @@ export class MultiheadAttention extends Module {
 	}
 }
 
-/** From PyTorch's bool masks of this layer, true where it is forbidden, to those of the attention function. It has one of `shapes`. */
+/**
+ * Converts a mask of this layer, where true excludes, to one of the attention function, where true includes. Its shape must be one of
+ * `shapes`.
+ */
 function asMask(name: string, mask: Tensor | null | undefined, ...shapes: readonly Shape[]): Tensor | null {
 	if (mask == null) return null;
 	requireTensor('MultiheadAttention', mask, name);
 	if (mask.dtype !== 'bool' && !isFloating(mask.dtype))
 		throw new DTypeError(
-			`MultiheadAttention: ${name} must be bool or floating, not ${mask.dtype}. Compare it, as with eq(mask, 0)`,
+			`MultiheadAttention: ${name} must be bool or floating, not ${mask.dtype}. Convert it, for example with eq(mask, 0)`,
 		);
 	if (!shapes.some((shape) => sameShape(mask.shape, shape))) {
 		throw new ShapeError(
@@ -289,7 +296,7 @@ function both(a: Tensor, b: Tensor): Tensor {
 	return add(a, b);
 }
 
-/** Query i, which is position `earlier` + i, looks at keys up to its own. */
+/** The causal mask of queries that start at position `earlier`: query i attends to keys 0 .. `earlier` + i. */
 function causalMask({ device }: Tensor, length: number, keys: number, earlier: number): Tensor {
 	return ge(reshape(arange(earlier, earlier + length, { device }), [length, 1]), arange(keys, { device }));
 }

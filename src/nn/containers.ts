@@ -9,14 +9,17 @@ import { Parameter } from './parameter';
 /** A module that maps one tensor to one tensor. */
 export type Layer = Module & { forward(input: Tensor): Tensor };
 
-/** Throws unless `value` is a module: a function in its place would fail only later, and in other words. */
+/** Returns the module. Throws for anything else, such as a function, which would fail later with an unclear error. */
 function requireModule<M extends Module>(container: string, key: string | number, value: M): M {
 	if (value instanceof Module) return value;
 	const kind = value === null ? 'null' : typeof value;
 	throw new ArgumentError(`${container}: ${key} must be a module, such as new nn.ReLU(), not ${kind}`);
 }
 
-/** The value as a parameter: a plain tensor becomes one, as in PyTorch. The state of a module would pass over anything else in silence. */
+/**
+ * Returns the value as a parameter, and wraps plain tensors as PyTorch does. Throws for anything else, which `stateDict` would silently
+ * leave out.
+ */
 function asParameter(container: string, key: string | number, value: Tensor): Parameter {
 	if (value instanceof Parameter) return value;
 	if (value instanceof Tensor) return new Parameter(value);
@@ -29,8 +32,8 @@ function requireNames(container: string, what: string, values: unknown): void {
 }
 
 /**
- * Layers one after another: `new nn.Sequential(new nn.Linear(4, 8), new nn.ReLU())` with the keys 0, 1, 2, ..., or by names of your own:
- * `new nn.Sequential({ conv: new nn.Conv2d(1, 8, 3), relu: new nn.ReLU() })`. As `torch.nn.Sequential`.
+ * Runs layers one after another: `new nn.Sequential(new nn.Linear(4, 8), new nn.ReLU())` with the keys 0, 1, 2, ..., or with your own
+ * names: `new nn.Sequential({ conv: new nn.Conv2d(1, 8, 3), relu: new nn.ReLU() })`. As `torch.nn.Sequential`.
  */
 export class Sequential extends Module {
 	readonly #layers = new Map<string, Layer>();
@@ -55,7 +58,7 @@ export class Sequential extends Module {
 		return this.#layers.size;
 	}
 
-	/** The layer at an index; negative ones count from the back. */
+	/** The layer at `index`; negative ones count from the back. */
 	at(index: number): Layer {
 		return itemAt('Sequential', this.layers, index);
 	}
@@ -66,7 +69,7 @@ export class Sequential extends Module {
 		return this;
 	}
 
-	/** Adds a layer at the end, or puts it in the place of the one that has the name. */
+	/** Adds a layer at the end, or replaces the one with that name. */
 	override addModule(name: string, layer: Layer): void {
 		requireName('Sequential', name);
 		this.#layers.set(name, requireModule('Sequential', name, layer));
@@ -76,7 +79,7 @@ export class Sequential extends Module {
 		return this.#layers.values();
 	}
 
-	/** The last layer's output; what flows between the layers is given back as soon as the tape allows. */
+	/** Returns the last layer's output. Frees the results in between as soon as the tape allows. */
 	override forward(input: Tensor): Tensor {
 		if (this.length === 0) return input;
 		return tidy(() => {
@@ -87,7 +90,7 @@ export class Sequential extends Module {
 	}
 }
 
-/** A list of modules without a forward of its own. Keys are 0, 1, 2, ... As `torch.nn.ModuleList`. */
+/** A list of modules without a forward method. Keys are 0, 1, 2, ... As `torch.nn.ModuleList`. */
 export class ModuleList<M extends Module = Module> extends Module {
 	readonly items: M[];
 
@@ -107,7 +110,7 @@ export class ModuleList<M extends Module = Module> extends Module {
 		return this.items.length;
 	}
 
-	/** The module at an index; negative ones count from the back. */
+	/** The module at `index`; negative ones count from the back. */
 	at(index: number): M {
 		return itemAt('ModuleList', this.items, index);
 	}
@@ -126,11 +129,11 @@ export class ModuleList<M extends Module = Module> extends Module {
 		this.items.splice(index, 0, requireModule('ModuleList', index, module));
 	}
 
-	/** Adds a module at the end under its number, or puts it in the place of the one that has the number. */
+	/** Adds a module at the end under its number, or replaces the one with that number. */
 	override addModule(name: string, module: M): void {
 		const index = Number(name);
 		if (!Number.isInteger(index) || index < 0 || index > this.length)
-			throw new ArgumentError(`ModuleList: '${name}' is no number from 0 to ${this.length}; use ModuleDict for names`);
+			throw new ArgumentError(`ModuleList: '${name}' is not a number from 0 to ${this.length}; use ModuleDict for names`);
 		this.items[index] = requireModule('ModuleList', index, module);
 	}
 
@@ -143,7 +146,7 @@ export class ModuleList<M extends Module = Module> extends Module {
 	}
 }
 
-/** Modules by name, without a forward of its own. As `torch.nn.ModuleDict`. */
+/** Modules by name, without a forward method. As `torch.nn.ModuleDict`. */
 export class ModuleDict<M extends Module = Module> extends Module {
 	readonly items: Map<string, M>;
 

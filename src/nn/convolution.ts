@@ -14,9 +14,9 @@ import type { Parameter } from './parameter';
 export interface ConvOptions extends FactoryOptions {
 	/** Default 1. */
 	readonly stride?: number | readonly number[];
-	/** How much is added on both sides of each spatial dimension, or 'same' or 'valid'. Default 0. */
+	/** Elements added at both ends of each spatial dim, or 'same' (keeps the size) or 'valid' (none). Default 0. */
 	readonly padding?: number | readonly number[] | 'same' | 'valid';
-	/** What is added: zeros, the mirrored input, its edge, or its other end. Default 'zeros'. */
+	/** The padding's values: zeros, the mirrored input, its edge, or its other end. Default 'zeros'. */
 	readonly paddingMode?: 'zeros' | Exclude<PadMode, 'constant'>;
 	/** Default 1. */
 	readonly dilation?: number | readonly number[];
@@ -29,11 +29,11 @@ export interface ConvOptions extends FactoryOptions {
 const CONV_OPTIONS = ['stride', 'padding', 'paddingMode', 'dilation', 'groups', 'bias', 'device', 'dtype'] as const;
 
 export interface ConvTransposeOptions extends FactoryOptions {
-	/** Distance that neighbours move apart. Default 1. */
+	/** Distance in the output between neighbours of the input. Default 1. */
 	readonly stride?: number | readonly number[];
-	/** How much is cut off both sides of each spatial dimension. Default 0. */
+	/** Elements cut off both ends of each spatial dim. Default 0. */
 	readonly padding?: number | readonly number[];
-	/** How much is added behind each spatial dimension: less than stride or dilation. Default 0. */
+	/** Elements added at the far end of each spatial dim; less than stride or dilation. Default 0. */
 	readonly outputPadding?: number | readonly number[];
 	/** Default 1. */
 	readonly dilation?: number | readonly number[];
@@ -45,7 +45,7 @@ export interface ConvTransposeOptions extends FactoryOptions {
 
 const CONV_TRANSPOSE_OPTIONS = ['stride', 'padding', 'outputPadding', 'dilation', 'groups', 'bias', 'device', 'dtype'] as const;
 
-/** A size for each of `rank` spatial dimensions. */
+/** Expands a number to one size per spatial dim. */
 function perDimension(layer: string, value: number | readonly number[], rank: number): number[] {
 	if (typeof value !== 'number' && !Array.isArray(value))
 		throw new ArgumentError(`${layer}: sizes must be a number or an array of ${rank}, not ${String(value)}`);
@@ -55,7 +55,7 @@ function perDimension(layer: string, value: number | readonly number[], rank: nu
 	return list;
 }
 
-/** What all convolution layers share: a weight, a bias for each output channel, and how they start. */
+/** The base of all convolution layers: a weight, a bias per output channel, and their initial values. */
 abstract class ConvolutionLayer extends Module {
 	readonly weight: Parameter;
 	readonly bias: Parameter | null;
@@ -73,7 +73,7 @@ abstract class ConvolutionLayer extends Module {
 		const groups = options.groups ?? 1;
 		if (inChannels % groups !== 0 || outChannels % groups !== 0) {
 			throw new ArgumentError(
-				`${name}: ${inChannels} input and ${outChannels} output channels do not both divide into ${groups} groups`,
+				`${name}: ${inChannels} input and ${outChannels} output channels must both be multiples of the ${groups} groups`,
 			);
 		}
 		this.kernelSize = perDimension(name, kernel.size, kernel.rank);
@@ -83,7 +83,7 @@ abstract class ConvolutionLayer extends Module {
 		this.resetParameters();
 	}
 
-	/** Draws the initial values again: weight and bias uniform in +-1 / sqrt(fan), the elements of weight[0]. */
+	/** Draws new initial values: weight and bias uniform in +-1 / sqrt(fan), where fan is the number of elements of weight[0]. */
 	resetParameters(): void {
 		kaimingUniform_(this.weight, { a: Math.sqrt(5) });
 		const fan = numel(this.weight.shape.slice(1));
@@ -103,7 +103,7 @@ type Convolution = typeof conv2d;
 abstract class ConvNd extends ConvolutionLayer {
 	readonly #convolution: Convolution;
 	readonly #call: Pick<ConvOptions, 'stride' | 'padding' | 'dilation' | 'groups'>;
-	/** What `pad` adds before the convolution, or null where the convolution itself pads with zeros. */
+	/** The padding that `pad` adds before the convolution; null if the convolution itself pads with zeros. */
 	readonly #border: { readonly mode: Exclude<PadMode, 'constant'>; readonly sides: readonly number[] } | null;
 
 	constructor(
@@ -145,21 +145,21 @@ abstract class ConvNd extends ConvolutionLayer {
 	}
 }
 
-/** Convolution over [N, inChannels, L] giving [N, outChannels, L']. As `torch.nn.Conv1d`. */
+/** Convolution of [N, inChannels, L] to [N, outChannels, L']. As `torch.nn.Conv1d`. */
 export class Conv1d extends ConvNd {
 	constructor(inChannels: number, outChannels: number, kernelSize: number | readonly number[], options: ConvOptions = {}) {
 		super(conv1d, 1, inChannels, outChannels, kernelSize, options);
 	}
 }
 
-/** Convolution over [N, inChannels, H, W] giving [N, outChannels, H', W']. As `torch.nn.Conv2d`. */
+/** Convolution of [N, inChannels, H, W] to [N, outChannels, H', W']. As `torch.nn.Conv2d`. */
 export class Conv2d extends ConvNd {
 	constructor(inChannels: number, outChannels: number, kernelSize: number | readonly number[], options: ConvOptions = {}) {
 		super(conv2d, 2, inChannels, outChannels, kernelSize, options);
 	}
 }
 
-/** Convolution over [N, inChannels, D, H, W] giving [N, outChannels, D', H', W']. As `torch.nn.Conv3d`. */
+/** Convolution of [N, inChannels, D, H, W] to [N, outChannels, D', H', W']. As `torch.nn.Conv3d`. */
 export class Conv3d extends ConvNd {
 	constructor(inChannels: number, outChannels: number, kernelSize: number | readonly number[], options: ConvOptions = {}) {
 		super(conv3d, 3, inChannels, outChannels, kernelSize, options);
@@ -187,7 +187,7 @@ abstract class ConvTransposeNd extends ConvolutionLayer {
 		this.#call = pickOptions(options, 'stride', 'padding', 'outputPadding', 'dilation', 'groups');
 	}
 
-	/** `outputSize`, the spatial sizes wanted, takes the place of the option `outputPadding`. */
+	/** `outputSize` gives the spatial sizes of the output and replaces the option `outputPadding`. */
 	override forward(input: Tensor, outputSize?: Shape): Tensor {
 		const { weight, bias } = this;
 		if (outputSize === undefined) return this.#convolution(input, weight, bias, this.#call);
@@ -207,7 +207,7 @@ abstract class ConvTransposeNd extends ConvolutionLayer {
 		if (outputSize.length !== rank || outputSize.some((size, d) => size < least[d]! || size >= least[d]! + stride[d]!)) {
 			const most = least.map((size, d) => size + stride[d]! - 1);
 			throw new ArgumentError(
-				`${name}: outputSize ${formatShape(outputSize)} is out of reach of input ${formatShape(shape)}: ${formatShape(least)} to ${formatShape(most)}`,
+				`${name}: outputSize ${formatShape(outputSize)} is impossible for input ${formatShape(shape)}: it must lie between ${formatShape(least)} and ${formatShape(most)}`,
 			);
 		}
 		return outputSize.map((size, d) => size - least[d]!);
@@ -218,7 +218,7 @@ abstract class ConvTransposeNd extends ConvolutionLayer {
 	}
 }
 
-/** Transposed convolution over [N, inChannels, L] giving [N, outChannels, L']. As `torch.nn.ConvTranspose1d`. */
+/** Transposed convolution of [N, inChannels, L] to [N, outChannels, L']. As `torch.nn.ConvTranspose1d`. */
 export class ConvTranspose1d extends ConvTransposeNd {
 	constructor(
 		inChannels: number,
@@ -230,7 +230,7 @@ export class ConvTranspose1d extends ConvTransposeNd {
 	}
 }
 
-/** Transposed convolution over [N, inChannels, H, W] giving [N, outChannels, H', W']. As `torch.nn.ConvTranspose2d`. */
+/** Transposed convolution of [N, inChannels, H, W] to [N, outChannels, H', W']. As `torch.nn.ConvTranspose2d`. */
 export class ConvTranspose2d extends ConvTransposeNd {
 	constructor(
 		inChannels: number,
@@ -242,7 +242,7 @@ export class ConvTranspose2d extends ConvTransposeNd {
 	}
 }
 
-/** Transposed convolution over [N, inChannels, D, H, W] giving [N, outChannels, D', H', W']. As `torch.nn.ConvTranspose3d`. */
+/** Transposed convolution of [N, inChannels, D, H, W] to [N, outChannels, D', H', W']. As `torch.nn.ConvTranspose3d`. */
 export class ConvTranspose3d extends ConvTransposeNd {
 	constructor(
 		inChannels: number,

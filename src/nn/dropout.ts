@@ -1,4 +1,4 @@
-/** Dropout layers: active while training, the identity in inference. */
+/** Dropout layers. They act during training and pass the input through in inference. */
 
 import { requireFloating } from '../core/dtype';
 import { ArgumentError, formatShape, ShapeError } from '../core/errors';
@@ -11,7 +11,7 @@ import type { Tensor } from '../tensor';
 import { tidy } from '../tidy';
 import { Module } from './module';
 
-/** What dropout layers share: the probability `p`, alone or as an option. Default 0.5. */
+/** The base of the dropout layers. `p` is the probability, as a number or an option. Default 0.5. */
 abstract class DropoutLayer extends Module {
 	readonly p: number;
 
@@ -35,21 +35,21 @@ export class Dropout extends DropoutLayer {
 	}
 }
 
-/** The same for whole channels of [N, C, L] or [C, L]. As `torch.nn.Dropout1d`. */
+/** Zeroes whole channels of [N, C, L] or [C, L], otherwise like `Dropout`. As `torch.nn.Dropout1d`. */
 export class Dropout1d extends DropoutLayer {
 	override forward(input: Tensor): Tensor {
 		return tidy(() => squeeze(dropout2d(unsqueeze(input, -1), { p: this.p, training: this.training }), -1));
 	}
 }
 
-/** The same for whole feature maps of [N, C, H, W] or [C, H, W]. Tompson et al. 2015. As `torch.nn.Dropout2d`. */
+/** Zeroes whole feature maps of [N, C, H, W] or [C, H, W], otherwise like `Dropout`. Tompson et al. 2015. As `torch.nn.Dropout2d`. */
 export class Dropout2d extends DropoutLayer {
 	override forward(input: Tensor): Tensor {
 		return dropout2d(input, { p: this.p, training: this.training });
 	}
 }
 
-/** The same for whole volumes of [N, C, D, H, W] or [C, D, H, W]. As `torch.nn.Dropout3d`. */
+/** Zeroes whole volumes of [N, C, D, H, W] or [C, D, H, W], otherwise like `Dropout`. As `torch.nn.Dropout3d`. */
 export class Dropout3d extends DropoutLayer {
 	override forward(input: Tensor): Tensor {
 		requireTensor('Dropout3d', input);
@@ -60,10 +60,10 @@ export class Dropout3d extends DropoutLayer {
 	}
 }
 
-/** What SELU tends to at minus infinity: -lambda alpha. */
+/** The limit of SELU at minus infinity: -lambda alpha. */
 const SATURATION = -1.7580993408473766;
 
-/** Sets what it drops, a mask of `shape`, to SELU's saturation, then scales and shifts, so that mean 0 and variance 1 stay. */
+/** Draws a mask of `shape` and sets dropped elements to SELU's saturation. Then scales and shifts to keep mean 0 and variance 1. */
 function alphaDropped(input: Tensor, shape: readonly number[], p: number): Tensor {
 	return tidy(() => {
 		const { dtype, device } = input;
@@ -74,8 +74,8 @@ function alphaDropped(input: Tensor, shape: readonly number[], p: number): Tenso
 }
 
 /**
- * Dropout for networks of SELU: what is dropped becomes SELU's saturation, and all is scaled and shifted so that mean and variance stay.
- * Klambauer et al. 2017. As `torch.nn.AlphaDropout`.
+ * Dropout for SELU networks. Sets dropped elements to SELU's saturation, then scales and shifts to keep mean and variance. Klambauer et al.
+ * 2017. As `torch.nn.AlphaDropout`.
  */
 export class AlphaDropout extends DropoutLayer {
 	override forward(input: Tensor): Tensor {
@@ -90,7 +90,7 @@ export class AlphaDropout extends DropoutLayer {
 	}
 }
 
-/** The same for whole channels of [N, C, ...]. As `torch.nn.FeatureAlphaDropout`. */
+/** Alpha dropout of whole channels of [N, C, ...]. As `torch.nn.FeatureAlphaDropout`. */
 export class FeatureAlphaDropout extends AlphaDropout {
 	protected override maskShape(shape: readonly number[]): readonly number[] {
 		if (shape.length < 2) throw new ShapeError(`FeatureAlphaDropout: it takes [N, C, ...], not shape ${formatShape(shape)}`);

@@ -15,16 +15,16 @@ import { type FactoryOptions, Module } from './module';
 import type { Parameter } from './parameter';
 
 export interface EmbeddingOptions extends FactoryOptions {
-	/** The row that starts as zeros and gets no gradient; negative ones count from the back. */
+	/** A row that starts as zeros and gets no gradient; negative ones count from the back. Default none. */
 	readonly paddingIdx?: number;
 }
 
 export interface PretrainedOptions extends Pick<EmbeddingOptions, 'paddingIdx'> {
-	/** Whether the rows stay as they are. Default true. */
+	/** Do not train the rows. Default true. */
 	readonly freeze?: boolean;
 }
 
-/** Rows of a table by index: [...] int32 gives [..., embeddingDim]. Rows start standard normal. As `torch.nn.Embedding`. */
+/** Looks up rows of a table: int32 [...] to [..., embeddingDim]. Rows start standard normal. As `torch.nn.Embedding`. */
 export class Embedding extends Module {
 	readonly weight: Parameter;
 	readonly paddingIdx: number | undefined;
@@ -47,14 +47,14 @@ export class Embedding extends Module {
 	}
 
 	/**
-	 * A layer with a copy of `weight` [rows, columns], which is not learned unless `freeze` is false. As
+	 * Makes a layer from a copy of `weight` [rows, columns]. The copy is trained only if `freeze` is false. As
 	 * `torch.nn.Embedding.from_pretrained`.
 	 */
 	static fromPretrained(weight: Tensor, options: PretrainedOptions = {}): Embedding {
 		return pretrained(weight, options);
 	}
 
-	/** Draws the initial values again. */
+	/** Draws new initial values. */
 	resetParameters(): void {
 		normal_(this.weight);
 		const { paddingIdx } = this;
@@ -70,7 +70,7 @@ export class Embedding extends Module {
 	}
 }
 
-/** Outside of the class: a class that names itself in a static method loses its name to the bundler, and messages and summaries show it. */
+/** Not inside the class: bundlers rename a class that refers to itself in a static method, and messages and summaries show the name. */
 function pretrained(weight: Tensor, options: PretrainedOptions): Embedding {
 	const { freeze = true, ...rest } = checkOptions('Embedding.fromPretrained', options, ['freeze', 'paddingIdx']);
 	requireTensor('Embedding.fromPretrained', weight, 'weight');
@@ -84,12 +84,12 @@ function pretrained(weight: Tensor, options: PretrainedOptions): Embedding {
 }
 
 export interface EmbeddingBagOptions extends EmbeddingOptions {
-	/** What becomes of the rows of a bag. Default 'mean'. */
+	/** How to combine the rows of a bag. Default 'mean'. */
 	readonly mode?: 'sum' | 'mean' | 'max';
 }
 
 /**
- * The sum, mean or maximum of the rows that a bag of indices names: int32 [bags, length], or a vector with the offsets of its bags, gives
+ * The sum, mean or maximum of the rows in each bag of indices. Takes int32 [bags, length], or a vector and the offsets of its bags. Returns
  * [bags, embeddingDim]. As `torch.nn.EmbeddingBag`.
  */
 export class EmbeddingBag extends Embedding {

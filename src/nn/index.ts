@@ -1,4 +1,4 @@
-/** `nn`: modules under PyTorch's class names, and `nn.init`. */
+/** The namespace `nn`: modules with PyTorch's class names, and `nn.init`. */
 export * from './activation';
 export * from './attention';
 export * from './containers';

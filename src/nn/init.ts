@@ -1,4 +1,4 @@
-/** Initial values of parameters, in place and unrecorded. As `torch.nn.init`, whose formulas and defaults these are. */
+/** Fills parameters with initial values, in place, without recording. Formulas and defaults are those of `torch.nn.init`. */
 
 import { deviceOfNew } from '../backends/registry';
 import { requireDType, requireFloating } from '../core/dtype';
@@ -12,7 +12,7 @@ import { empty, emptyOn, markWritten, Tensor } from '../tensor';
 import type { FactoryOptions } from './module';
 import { Parameter } from './parameter';
 
-/** A parameter whose values are yet to be set by one of the functions below. */
+/** A parameter without values yet; fill it with one of the functions below. */
 export function emptyParameter(shape: Shape, { device, dtype = 'float32' }: FactoryOptions): Parameter {
 	requireDType('Parameter', dtype, ['float32', 'float64', 'float16'], 'dtype');
 	checkShape('Parameter', shape);
@@ -22,11 +22,11 @@ export function emptyParameter(shape: Shape, { device, dtype = 'float32' }: Fact
 	return parameter;
 }
 
-/** Convolutions count as linear. */
+/** Convolutions have the gain of 'linear'. */
 type Linear = 'linear' | 'conv1d' | 'conv2d' | 'conv3d' | 'convTranspose1d' | 'convTranspose2d' | 'convTranspose3d';
 export type Nonlinearity = Linear | 'sigmoid' | 'tanh' | 'relu' | 'leakyRelu' | 'selu';
 
-/** The factor by which a nonlinearity wants its weights scaled. `param` is the negative slope of leakyRelu, 0.01 by default. */
+/** The recommended scale of weights before a nonlinearity. `param` is the negative slope of leakyRelu. Default 0.01. */
 export function calculateGain(nonlinearity: Nonlinearity, param = 0.01): number {
 	switch (nonlinearity) {
 		case 'linear':
@@ -53,7 +53,7 @@ export function calculateGain(nonlinearity: Nonlinearity, param = 0.01): number 
 	}
 }
 
-/** Checks that `tensor` may be written, and marks it, so that a graph that saved it notices. */
+/** Checks that `tensor` may be written, and counts the write, so that autograd notices if it saved the old values. */
 function written<T extends Tensor>(tensor: T, operation: string): T {
 	requireTensor(operation, tensor);
 	requireDistinct(operation, tensor);
@@ -61,7 +61,7 @@ function written<T extends Tensor>(tensor: T, operation: string): T {
 	return tensor;
 }
 
-/** Lets a kernel that fills whole storages fill `tensor`, where that is a view through a storage of its own. */
+/** Fills `tensor` with a kernel that fills whole storages. A view gets a temporary storage. */
 function drawn<T extends Tensor>(tensor: T, operation: string, draw: (out: Tensor) => void): T {
 	const target = written(tensor, operation);
 	requireFloating(operation, target.dtype);
@@ -78,7 +78,7 @@ function drawn<T extends Tensor>(tensor: T, operation: string, draw: (out: Tenso
 	return tensor;
 }
 
-/** Uniform in [low, high). Default [0, 1). */
+/** Fills with numbers uniform in [low, high). Default [0, 1). */
 export function uniform_<T extends Tensor>(tensor: T, low = 0, high = 1): T {
 	if (!(low <= high)) throw new ArgumentError(`uniform_: low ${low} must be at most high ${high}`);
 	return drawn(tensor, 'uniform_', (out) => {
@@ -86,7 +86,7 @@ export function uniform_<T extends Tensor>(tensor: T, low = 0, high = 1): T {
 	});
 }
 
-/** Normal. Default mean 0, std 1. */
+/** Fills with normal numbers. Default mean 0, std 1. */
 export function normal_<T extends Tensor>(tensor: T, mean = 0, std = 1): T {
 	if (!Number.isFinite(mean) || !(std >= 0))
 		throw new ArgumentError(`normal_: mean ${mean} must be finite and std ${std} at least 0`);
@@ -95,24 +95,24 @@ export function normal_<T extends Tensor>(tensor: T, mean = 0, std = 1): T {
 	});
 }
 
-/** Every element `value`. */
+/** Fills with `value`. */
 export function constant_<T extends Tensor>(tensor: T, value: number): T {
 	const y = written(tensor, 'constant_');
 	runOperation('constant_', () => y.backend.kernels.fill({}, { y }, { value }));
 	return tensor;
 }
 
-/** Ones. */
+/** Fills with ones. */
 export function ones_<T extends Tensor>(tensor: T): T {
 	return constant_(tensor, 1);
 }
 
-/** Zeros. */
+/** Fills with zeros. */
 export function zeros_<T extends Tensor>(tensor: T): T {
 	return constant_(tensor, 0);
 }
 
-/** Copies host values in: for what is computed once, on the host. */
+/** Copies values that the host computed. */
 function assign<T extends Tensor>(tensor: T, values: Float64Array, operation: string): T {
 	const y = written(tensor, operation);
 	requireFloating(operation, tensor.dtype);
@@ -127,7 +127,7 @@ function assign<T extends Tensor>(tensor: T, values: Float64Array, operation: st
 	return tensor;
 }
 
-/** The identity matrix. tensor: 2-D. */
+/** Fills a 2-D tensor with the identity matrix. */
 export function eye_<T extends Tensor>(tensor: T): T {
 	const [rows, columns] = matrix('eye_', tensor);
 	const values = new Float64Array(rows * columns);
@@ -135,14 +135,14 @@ export function eye_<T extends Tensor>(tensor: T): T {
 	return assign(tensor, values, 'eye_');
 }
 
-/** Identity filters: each output channel of a group passes one input channel through. tensor: 3-D to 5-D convolution weight. */
+/** Fills a 3-D to 5-D convolution weight with identity filters: each output channel of a group passes one input channel through. */
 export function dirac_<T extends Tensor>(tensor: T, groups = 1): T {
 	requireTensor('dirac_', tensor);
 	const { shape } = tensor;
 	if (shape.length < 3 || shape.length > 5)
 		throw new ShapeError(`dirac_: a convolution weight has 3 to 5 dimensions, not shape ${formatShape(shape)}`);
 	if (shape[0]! % groups !== 0)
-		throw new ArgumentError(`dirac_: ${shape[0]} output channels do not divide into ${groups} groups`);
+		throw new ArgumentError(`dirac_: ${shape[0]} output channels must be a multiple of the ${groups} groups`);
 	const values = new Float64Array(numel(shape));
 	const [outputs, inputs] = [shape[0]! / groups, shape[1]!];
 	const plane = numel(shape.slice(2));
@@ -154,7 +154,7 @@ export function dirac_<T extends Tensor>(tensor: T, groups = 1): T {
 	return assign(tensor, values, 'dirac_');
 }
 
-/** Inputs and outputs of one unit: weight [out, in, ...kernel]. */
+/** The inputs and outputs of one unit of a weight [out, in, ...kernel]. */
 function fans(operation: string, tensor: Tensor): { fanIn: number; fanOut: number } {
 	requireTensor(operation, tensor);
 	const { shape } = tensor;
@@ -180,11 +180,11 @@ export function xavierNormal_<T extends Tensor>(tensor: T, options: { gain?: num
 }
 
 export interface KaimingOptions {
-	/** Negative slope of the rectifier behind the layer, for leakyRelu. Default 0. */
+	/** Negative slope of the leakyRelu after the layer. Default 0. */
 	readonly a?: number;
 	/** Preserve the variance of the forward ('fanIn', default) or the backward pass. */
 	readonly mode?: 'fanIn' | 'fanOut';
-	/** Default 'leakyRelu', which with a = 0 is relu. */
+	/** Default 'leakyRelu', which equals relu for a = 0. */
 	readonly nonlinearity?: Nonlinearity;
 }
 
@@ -223,12 +223,12 @@ function hostNormals(count: number): Float64Array {
 	return values;
 }
 
-/** Normal of `mean` and `std`, drawn again while outside [a, b]. Default 0, 1, -2, 2. */
+/** Fills with normal numbers of `mean` and `std`; draws again while outside [a, b]. Default 0, 1, -2, 2. */
 export function truncNormal_<T extends Tensor>(tensor: T, mean = 0, std = 1, a = -2, b = 2): T {
 	requireTensor('truncNormal_', tensor);
 	if (!(a < b) || !(std >= 0) || !(mean + 5 * std >= a && mean - 5 * std <= b)) {
 		throw new ArgumentError(
-			`truncNormal_: [${a}, ${b}] lies further than 5 standard deviations from mean ${mean} (std ${std}, at least 0), or is empty`,
+			`truncNormal_: [${a}, ${b}] is empty or lies more than 5 standard deviations (std ${std}, at least 0) from mean ${mean}`,
 		);
 	}
 	const values = new Float64Array(tensor.size);
@@ -242,8 +242,8 @@ export function truncNormal_<T extends Tensor>(tensor: T, mean = 0, std = 1, a =
 }
 
 /**
- * Saxe et al. 2013: a (semi-)orthogonal matrix times `gain`; dimensions behind the first count as columns. Uniform over such
- * matrices, by Gram and Schmidt's process (run twice, for orthogonality to rounding) on normal vectors.
+ * Saxe et al. 2013: a (semi-)orthogonal matrix times `gain`. Dims after the first count as columns. The Gram-Schmidt process on normal
+ * vectors gives the uniform distribution; it runs twice for full precision.
  */
 export function orthogonal_<T extends Tensor>(tensor: T, options: { gain?: number } = {}): T {
 	const { gain = 1 } = checkOptions('orthogonal_', options, ['gain']);

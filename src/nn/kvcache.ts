@@ -1,4 +1,4 @@
-/** Keys and values of the tokens so far: generation then computes one token at a time. */
+/** Keys and values of earlier tokens, so that generation computes one token at a time. */
 
 import { noGrad } from '../autograd/modes';
 import type { DeviceName } from '../backends/contract';
@@ -16,10 +16,10 @@ import { keep } from '../tidy';
 
 export interface KVCacheOptions {
 	readonly batch: number;
-	/** Heads of keys and values: fewer than those of queries in grouped-query attention. */
+	/** Heads of keys and values; fewer than query heads in grouped-query attention. */
 	readonly heads: number;
 	readonly headSize: number;
-	/** Memory is taken for this many tokens at once. */
+	/** The cache allocates memory for this many tokens at once. */
 	readonly maxLength: number;
 	/** Default float32 on the default device. */
 	readonly dtype?: DType;
@@ -27,8 +27,8 @@ export interface KVCacheOptions {
 }
 
 /**
- * The keys and values of one attention layer, [batch, heads, maxLength, headSize], filled from the front. Appending copies the new
- * rows only. For inference: nothing is recorded.
+ * The keys and values of one attention layer, [batch, heads, maxLength, headSize], filled from the front. Appending copies only the new
+ * rows. For inference: autograd records nothing.
  */
 export class KVCache {
 	readonly #key: Tensor;
@@ -57,7 +57,7 @@ export class KVCache {
 		return this.#length;
 	}
 
-	/** Appends rows [batch, heads, L, headSize], and returns all so far, as views, [batch, heads, length, headSize]. */
+	/** Appends rows [batch, heads, L, headSize]. Returns views of all rows so far, [batch, heads, length, headSize]. */
 	append(key: Tensor, value: Tensor): { key: Tensor; value: Tensor } {
 		const { batch, heads, maxLength, headSize } = this.options;
 		requireTensor('KVCache.append', key, 'key');
@@ -65,20 +65,20 @@ export class KVCache {
 		const { dtype } = this.#key;
 		if (key.dtype !== dtype || value.dtype !== dtype) {
 			throw new DTypeError(
-				`KVCache: it holds ${dtype}, not keys of ${key.dtype} and values of ${value.dtype}. Make it with their dtype`,
+				`KVCache: it holds ${dtype}, not keys of ${key.dtype} and values of ${value.dtype}. Create it with their dtype`,
 			);
 		}
 		const count = key.shape[2] ?? 0;
 		const expected = [batch, heads, count, headSize];
 		if (!sameShape(key.shape, expected) || !sameShape(value.shape, expected)) {
 			throw new ShapeError(
-				`KVCache: keys ${formatShape(key.shape)} and values ${formatShape(value.shape)} must be ${formatShape([batch, heads])} of any length of ${headSize} elements`,
+				`KVCache: keys ${formatShape(key.shape)} and values ${formatShape(value.shape)} must be [${batch}, ${heads}, any length, ${headSize}]`,
 			);
 		}
 		const start = this.#length;
 		if (start + count > maxLength) {
 			throw new ArgumentError(
-				`KVCache: ${start} + ${count} tokens do not fit into maxLength ${maxLength}. Make it larger, or truncate()`,
+				`KVCache: ${start} + ${count} tokens do not fit into maxLength ${maxLength}. Create a larger cache, or call truncate()`,
 			);
 		}
 		return noGrad(() => {
@@ -92,12 +92,12 @@ export class KVCache {
 	/** Forgets all tokens from `length` on. */
 	truncate(length = 0): void {
 		if (!Number.isInteger(length) || length < 0 || length > this.#length) {
-			throw new ArgumentError(`KVCache: truncate(${length}): it holds ${this.#length} tokens`);
+			throw new ArgumentError(`KVCache.truncate: length ${length} must lie between 0 and ${this.#length}, the number of tokens`);
 		}
 		this.#length = length;
 	}
 
-	/** Gives the memory back. */
+	/** Frees the memory. */
 	dispose(): void {
 		this.#key.dispose();
 		this.#value.dispose();

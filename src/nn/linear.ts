@@ -41,7 +41,7 @@ export class Linear extends Module {
 		this.resetParameters();
 	}
 
-	/** Draws the initial values again. */
+	/** Draws new initial values. */
 	resetParameters(): void {
 		kaimingUniform_(this.weight, { a: Math.sqrt(5) });
 		const bound = this.inFeatures > 0 ? 1 / Math.sqrt(this.inFeatures) : 0;
@@ -79,7 +79,7 @@ export class Bilinear extends Module {
 		this.resetParameters();
 	}
 
-	/** Draws the initial values again. */
+	/** Draws new initial values. */
 	resetParameters(): void {
 		const bound = this.in1Features > 0 ? 1 / Math.sqrt(this.in1Features) : 0;
 		uniform_(this.weight, -bound, bound);
@@ -96,7 +96,7 @@ export class Bilinear extends Module {
 			!sameShape(input1.shape.slice(0, -1), input2.shape.slice(0, -1))
 		) {
 			throw new ShapeError(
-				`Bilinear: inputs ${formatShape(input1.shape)} and ${formatShape(input2.shape)} must be equal but for the last dim, which is ${in1Features} and ${in2Features}`,
+				`Bilinear: inputs ${formatShape(input1.shape)} and ${formatShape(input2.shape)} must have the last dims ${in1Features} and ${in2Features}, and equal other dims`,
 			);
 		}
 		return tidy(() => {

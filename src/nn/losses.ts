@@ -1,14 +1,14 @@
-/** Losses as modules: `new nn.CrossEntropyLoss(options).forward(input, target)`. Formulas and options: src/ops/loss. */
+/** Losses as modules: `new nn.CrossEntropyLoss(options).forward(input, target)`. For formulas and options see src/ops/loss. */
 import { requireOptions } from '../core/options';
 import * as losses from '../ops/loss';
 import { cosineSimilarity, pairwiseDistance } from '../ops/norm';
 import type { Tensor } from '../tensor';
 import { Module } from './module';
 
-/** The options of a loss that takes `Tensors` tensors before them. */
+/** The options type of a loss function that takes them after `Tensors` tensors. */
 type OptionsOf<F extends (...args: never[]) => unknown, Tensors extends number = 2> = NonNullable<Parameters<F>[Tensors]>;
 
-/** A loss with the options of its function, which says what they may be. */
+/** A loss with the options of its function, which checks them. */
 abstract class Loss<F extends (...args: never[]) => unknown, Tensors extends number = 2> extends Module {
 	readonly options: OptionsOf<F, Tensors>;
 
@@ -95,21 +95,21 @@ export class GaussianNLLLoss extends Loss<typeof losses.gaussianNllLoss, 3> {
 	}
 }
 
-/** The input where the target is 1, max(0, margin - input) where it is -1. As `torch.nn.HingeEmbeddingLoss`. */
+/** The input for target 1, max(0, margin - input) for target -1. As `torch.nn.HingeEmbeddingLoss`. */
 export class HingeEmbeddingLoss extends Loss<typeof losses.hingeEmbeddingLoss> {
 	override forward(input: Tensor, target: Tensor): Tensor {
 		return losses.hingeEmbeddingLoss(input, target, this.options);
 	}
 }
 
-/** How far each class comes within a margin of the target class. As `torch.nn.MultiMarginLoss`. */
+/** sum over other classes of max(0, margin - x_target + x_class)^p / C. As `torch.nn.MultiMarginLoss`. */
 export class MultiMarginLoss extends Loss<typeof losses.multiMarginLoss> {
 	override forward(input: Tensor, target: Tensor): Tensor {
 		return losses.multiMarginLoss(input, target, this.options);
 	}
 }
 
-/** 1 - cosine for like pairs (target 1), max(0, cosine - margin) for unlike ones (-1). As `torch.nn.CosineEmbeddingLoss`. */
+/** 1 - cosine for similar pairs (target 1), max(0, cosine - margin) for dissimilar ones (target -1). As `torch.nn.CosineEmbeddingLoss`. */
 export class CosineEmbeddingLoss extends Loss<typeof losses.cosineEmbeddingLoss, 3> {
 	override forward(input1: Tensor, input2: Tensor, target: Tensor): Tensor {
 		return losses.cosineEmbeddingLoss(input1, input2, target, this.options);
@@ -123,7 +123,7 @@ export class TripletMarginLoss extends Loss<typeof losses.tripletMarginLoss, 3> 
 	}
 }
 
-/** `TripletMarginLoss` with a distance of your own. As `torch.nn.TripletMarginWithDistanceLoss`. */
+/** `TripletMarginLoss` with your own distance function. As `torch.nn.TripletMarginWithDistanceLoss`. */
 export class TripletMarginWithDistanceLoss extends Loss<typeof losses.tripletMarginWithDistanceLoss, 3> {
 	override forward(anchor: Tensor, positive: Tensor, negative: Tensor): Tensor {
 		return losses.tripletMarginWithDistanceLoss(anchor, positive, negative, this.options);
@@ -144,21 +144,21 @@ export class SoftMarginLoss extends Loss<typeof losses.softMarginLoss> {
 	}
 }
 
-/** Margins between the classes of a sample, listed up to a -1, and all others. As `torch.nn.MultiLabelMarginLoss`. */
+/** Margins between the target classes of a sample, listed up to the first -1, and all other classes. As `torch.nn.MultiLabelMarginLoss`. */
 export class MultiLabelMarginLoss extends Loss<typeof losses.multiLabelMarginLoss> {
 	override forward(input: Tensor, target: Tensor): Tensor {
 		return losses.multiLabelMarginLoss(input, target, this.options);
 	}
 }
 
-/** Binary cross-entropy of logits, averaged over the classes first. As `torch.nn.MultiLabelSoftMarginLoss`. */
+/** Binary cross-entropy of logits, averaged over the classes. As `torch.nn.MultiLabelSoftMarginLoss`. */
 export class MultiLabelSoftMarginLoss extends Loss<typeof losses.multiLabelSoftMarginLoss> {
 	override forward(input: Tensor, target: Tensor): Tensor {
 		return losses.multiLabelSoftMarginLoss(input, target, this.options);
 	}
 }
 
-/** Label sequences under all their alignments to the input. As `torch.nn.CTCLoss`. */
+/** The negative log-likelihood of label sequences over all their alignments to the input. As `torch.nn.CTCLoss`. */
 export class CTCLoss extends Loss<typeof losses.ctcLoss, 4> {
 	override forward(logProbs: Tensor, targets: Tensor, inputLengths: losses.Lengths, targetLengths: losses.Lengths): Tensor {
 		return losses.ctcLoss(logProbs, targets, inputLengths, targetLengths, this.options);

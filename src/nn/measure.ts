@@ -1,4 +1,4 @@
-/** What a call of a module would compute and hold, found by a run on stand-ins for the devices: nothing is computed, nothing changed. */
+/** Finds the FLOPs and the memory of a call of a module by a trial run on stand-in devices, which computes and changes nothing. */
 import { grad } from '../autograd/backward';
 import { enableGrad, noGrad } from '../autograd/modes';
 import type { Backend } from '../backends/contract';
@@ -11,7 +11,7 @@ import { ones, zeros } from '../ops/creation';
 import { closeScope, openScope } from '../scope';
 import { Tensor } from '../tensor';
 
-/** What a summary needs of `Module`, whose `summary` method imports these files and not the other way round. */
+/** The part of `Module` that a summary needs. module.ts imports these files, so they cannot import it. */
 export interface ModuleTree {
 	training: boolean;
 	forward(...inputs: never[]): unknown;
@@ -24,9 +24,9 @@ export interface ModuleTree {
 	namedBuffers(): readonly (readonly [path: string, buffer: Tensor])[];
 }
 
-/** What a module did itself, without the modules below it. */
+/** A module's own work, without its submodules. */
 export interface Work {
-	/** Shapes of the last call's output. */
+	/** The shapes of the last call's output. */
 	readonly output: string;
 	readonly calls: number;
 	readonly flops: number;
@@ -37,19 +37,19 @@ export interface TrialInput {
 	readonly dtype: DType;
 }
 
-/** What a training step holds beside parameters and buffers, in bytes. */
+/** Bytes that a training step holds besides parameters and buffers. */
 export interface TrainingMemory {
-	/** By module: what its operations made and forward leaves behind, for the backward pass or as output. */
+	/** By module: bytes that its operations made and that forward keeps for the backward pass or as output. */
 	readonly activations: ReadonlyMap<unknown, number>;
-	/** The most held at once in forward and backward: inputs, activations, gradients. */
+	/** The peak of forward and backward: inputs, activations, gradients. */
 	readonly peak: number;
 }
 
 export interface Trial {
 	readonly work: ReadonlyMap<ModuleTree, Work>;
-	/** The most bytes that inference holds at once beside parameters and buffers. */
+	/** The peak bytes of inference, besides parameters and buffers. */
 	readonly inferencePeak: number;
-	/** Null where nothing is learned, or the module refuses to train on this input. */
+	/** Null if no parameter requires a gradient, or if the module throws on this input in training mode. */
 	readonly training: TrainingMemory | null;
 }
 
@@ -72,7 +72,7 @@ function measureTraining(module: ModuleTree, inputs: readonly TrialInput[]): Tra
 	let activations: ReadonlyMap<unknown, number> = new Map();
 	try {
 		unchanged(module, () => {
-			// Modules with buffers stay in inference: in training they would learn their statistics.
+			// Modules with buffers stay in inference mode: in training they would update their statistics.
 			const owners = new Set(module.namedBuffers().map(([path]) => path.split('.').slice(0, -1).join('.')));
 			for (const [path, part] of module.namedModules()) part.training = !owners.has(path);
 			observe(module, tally, new Map());
@@ -99,13 +99,13 @@ function call(module: ModuleTree, inputs: readonly TrialInput[]): unknown {
 	if (output instanceof Promise) {
 		output.catch(() => {});
 		throw new ArgumentError(
-			`summary: forward of ${module.constructor.name} is async; the trial run has no values to wait for. Call summary() without an input shape`,
+			`summary: forward of ${module.constructor.name} is async; the trial run has no values to await. Call summary() without an input shape`,
 		);
 	}
 	return output;
 }
 
-/** Runs `fn` on stand-ins and disposes of every tensor that it made. */
+/** Runs `fn` on stand-ins and disposes of every tensor that it makes. */
 function dryRun(tally: Tally, fn: () => unknown): void {
 	const standIns = new Map<Backend, Backend>();
 	const standInFor = (backend: Backend): Backend => {
@@ -128,9 +128,9 @@ function dryRun(tally: Tally, fn: () => unknown): void {
 	}
 }
 
-/** Notes in `work` what each module's calls do, and in `tally` for which module storages are made. */
+/** Records in `work` what each module's calls do, and in `tally` which module makes each storage. */
 function observe(module: ModuleTree, tally: Tally, work: Map<ModuleTree, Work>): void {
-	/** What the modules below the innermost running one have computed. */
+	/** FLOPs of the submodules of the innermost running module. */
 	let below = 0;
 	for (const part of module.modules()) {
 		const forward = part.forward;
@@ -149,7 +149,7 @@ function observe(module: ModuleTree, tally: Tally, work: Map<ModuleTree, Work>):
 	}
 }
 
-/** Runs `fn` and puts back the properties of all modules, those that forward sets among them. */
+/** Runs `fn`, then restores the properties of all modules, including those that forward sets. */
 function unchanged(module: ModuleTree, fn: () => void): void {
 	const before = module.modules().map((part) => [part, Object.entries(part)] as const);
 	try {

@@ -1,9 +1,8 @@
 /**
  * `Module`: a tree of layers with parameters and buffers, as `torch.nn.Module`.
  *
- * Parameters and child modules are found among a module's own properties, in the order in which they were assigned; buffers are
- * registered by name. The path of properties, joined with dots, is the key in `stateDict`: PyTorch's own keys for the
- * layers of this library.
+ * A module finds parameters and child modules among its own properties, in order of assignment. Buffers are registered by name. The
+ * property path, joined with dots, is the key in `stateDict`; the layers of this library have PyTorch's keys.
  */
 import { noGrad } from '../autograd/modes';
 import { addHook, type HookHandle } from '../autograd/tape';
@@ -24,25 +23,25 @@ import { formatSummary, type SummaryOptions, summarize } from './summary';
 export type StateDict = Record<string, Tensor>;
 
 export interface LoadResult {
-	/** Keys that the module has and the state lacks. */
+	/** Keys of the module that the state lacks. */
 	readonly missingKeys: readonly string[];
-	/** Keys that the state has and the module lacks. */
+	/** Keys of the state that the module lacks. */
 	readonly unexpectedKeys: readonly string[];
 }
 
-/** Where a layer's parameters live and what they are made of. Default: the default device, float32. */
+/** The device and dtype of a layer's parameters. Default: the default device, float32. */
 export interface FactoryOptions {
 	readonly device?: DeviceName;
 	readonly dtype?: DType;
 }
 
-/** Sees a module's inputs before its forward; an array that it returns takes their place, anything else but undefined that of the only one. */
+/** Runs before a module's forward. A returned array replaces the inputs; any other value except undefined replaces the single input. */
 export type ForwardPreHook = (module: Module, inputs: readonly unknown[]) => unknown;
 
-/** Sees a module's inputs and output after its forward; what it returns, unless undefined, takes the output's place. */
+/** Runs after a module's forward. A returned value except undefined replaces the output. */
 export type ForwardHook = (module: Module, inputs: readonly unknown[], output: unknown) => unknown;
 
-/** What stands under one key of a state. */
+/** One entry of a state. */
 interface StateEntry {
 	readonly path: string;
 	readonly tensor: Tensor;
@@ -55,17 +54,17 @@ interface Hooks {
 }
 
 export abstract class Module {
-	/** Whether dropout drops and batch norm learns its statistics: see `train` and `eval`. */
+	/** Whether the module is in training mode: dropout is active and batch norm updates its statistics. Set it with `train` and `eval`. */
 	training = true;
 	#hooks: Hooks | null = null;
 	readonly #buffers = new Map<string, { tensor: Tensor; persistent: boolean }>();
 
-	/** Computes the output. Subclasses say of what. */
+	/** Computes the output. Subclasses define the inputs. */
 	abstract forward(...inputs: never[]): unknown;
 
 	/**
-	 * Makes `tensor` part of the module's state without learning it (running statistics, masks). A buffer that is not `persistent`
-	 * moves with the module and stays out of `stateDict`.
+	 * Adds `tensor` to the module's state without training it (running statistics, masks). A buffer with `persistent: false` moves with the
+	 * module but is not in `stateDict`. Default true.
 	 */
 	registerBuffer(name: string, tensor: Tensor, options: { persistent?: boolean } = {}): void {
 		const { persistent = true } = checkOptions('Module.registerBuffer', options, ['persistent']);
@@ -73,7 +72,7 @@ export abstract class Module {
 		this.#buffers.set(name, { tensor: keep(tensor), persistent });
 	}
 
-	/** The buffer of that name. */
+	/** The buffer `name`. Throws an ArgumentError if there is none. */
 	buffer(name: string): Tensor {
 		const entry = this.#buffers.get(name);
 		if (entry === undefined)
@@ -83,7 +82,9 @@ export abstract class Module {
 		return entry.tensor;
 	}
 
-	/** Makes `parameter` a property of that name, or null for one that this module does without; assigning the property is the same. */
+	/**
+	 * Sets the property `name` to a parameter, or to null for a parameter that this module does not use. Same as assigning the property.
+	 */
 	registerParameter(name: string, parameter: Parameter | null): void {
 		if (parameter !== null && !(parameter instanceof Parameter))
 			throw new ArgumentError(
@@ -92,7 +93,7 @@ export abstract class Module {
 		this.#assign('registerParameter', name, parameter, Parameter);
 	}
 
-	/** Makes `module` a child under a name that the program finds out; assigning the property of that name is the same. */
+	/** Adds a child module under a computed name. Same as assigning the property. */
 	addModule(name: string, module: Module): void {
 		if (!(module instanceof Module)) throw new ArgumentError(`addModule: '${name}' must be a module, not ${typeof module}`);
 		this.#assign('addModule', name, module, Module);
@@ -102,11 +103,11 @@ export abstract class Module {
 		requireName(operation, name);
 		const own = this as unknown as Record<string, unknown>;
 		if (name in this && own[name] != null && !(own[name] instanceof kind))
-			throw new ArgumentError(`${operation}: ${this.constructor.name} has something else called '${name}'`);
+			throw new ArgumentError(`${operation}: ${this.constructor.name} already has another property '${name}'`);
 		own[name] = value;
 	}
 
-	/** The module at a path such as 'encoder.0.conv'; '' is this one. */
+	/** The module at a path such as 'encoder.0.conv'; '' is this module. */
 	getSubmodule(path: string): Module {
 		const names = path === '' ? [] : path.split('.');
 		return names.reduce<Module>((module, name) => lookUp('getSubmodule', path, name, module, module.namedChildren()), this);
@@ -134,12 +135,12 @@ export abstract class Module {
 		return Object.entries(this).filter((entry): entry is [string, Module] => entry[1] instanceof Module);
 	}
 
-	/** Child modules, in order; each once. */
+	/** Child modules in order, each once. */
 	children(): Module[] {
 		return [...new Set(this.namedChildren().map(([, child]) => child))];
 	}
 
-	/** This module and all below it, by path, in order; each module once. */
+	/** This module and all its descendants by path, in order, each once. */
 	namedModules(prefix = '', seen: Set<Module> = new Set()): [string, Module][] {
 		if (seen.has(this)) return [];
 		seen.add(this);
@@ -147,7 +148,7 @@ export abstract class Module {
 		return [[prefix, this], ...below];
 	}
 
-	/** This module and all below it; each once. */
+	/** This module and all its descendants, each once. */
 	modules(): Module[] {
 		return this.namedModules().map(([, module]) => module);
 	}
@@ -157,18 +158,18 @@ export abstract class Module {
 		return Object.entries(this).filter((entry): entry is [string, Parameter] => entry[1] instanceof Parameter);
 	}
 
-	/** Parameters by path; one that is shared between modules comes once, under its first path. */
+	/** Parameters by path. A shared parameter appears once, under its first path. */
 	namedParameters(): [string, Parameter][] {
 		const seen = new Set<Parameter>();
 		return this.allParameters().filter(([, parameter]) => !seen.has(parameter) && seen.add(parameter));
 	}
 
-	/** All parameters, each once: what optimizers take. */
+	/** All parameters, each once. Optimizers take this list. */
 	parameters(): Parameter[] {
 		return this.namedParameters().map(([, parameter]) => parameter);
 	}
 
-	/** Buffers by path; one that is shared between modules comes once, under its first path. */
+	/** Buffers by path. A shared buffer appears once, under its first path. */
 	namedBuffers(): [string, Tensor][] {
 		const seen = new Set<Tensor>();
 		return this.namedModules()
@@ -182,23 +183,22 @@ export abstract class Module {
 	}
 
 	/**
-	 * Parameters and persistent buffers by path, detached, sharing memory with the module. Clone what must not change. What is used in several
-	 * places stands under each of its paths, as in PyTorch.
+	 * Parameters and persistent buffers by path, detached. They share memory with the module: clone what must not change. A shared tensor
+	 * appears under each of its paths, as in PyTorch.
 	 */
 	stateDict(): StateDict {
 		return Object.fromEntries(this.#state().map(({ path, tensor }) => [path, detach(tensor)]));
 	}
 
-	/** Names of own parameters and buffers that a state may lack: those that older formats do not have. */
+	/** Names of this module's parameters and buffers that a state may lack, because older formats do. */
 	protected optionalState(): readonly string[] {
 		return [];
 	}
 
 	/**
-	 * Copies values into parameters and persistent buffers by key. With `strict` (the default) missing and unexpected keys are
-	 * errors; shapes that differ always are. Values are converted to the dtype and moved to the device that the module has. If that was lost,
-	 * the values go to the device of the latest `init()`. Of a parameter or buffer with several keys one is enough: safetensors files of tied
-	 * models hold one.
+	 * Copies values into parameters and persistent buffers by key. Throws a ShapeError for different shapes and, with `strict` (default
+	 * true), for missing and unexpected keys. Converts values to the module's dtype and device; if that device was lost, to the device of
+	 * the latest `init()`. A shared tensor needs only one of its keys: safetensors files of tied models hold one.
 	 */
 	loadStateDict(state: Readonly<StateDict>, options: { strict?: boolean } = {}): LoadResult {
 		const { strict = true } = checkOptions('Module.loadStateDict', options, ['strict']);
@@ -226,23 +226,23 @@ export abstract class Module {
 		return { missingKeys, unexpectedKeys };
 	}
 
-	/** Sets training mode here and below. Returns the module. */
+	/** Sets training mode for this module and its descendants. Returns the module. */
 	train(mode = true): this {
 		for (const module of this.modules()) module.training = mode;
 		return this;
 	}
 
-	/** Sets inference mode here and below. Returns the module. */
+	/** Sets inference mode for this module and its descendants. Returns the module. */
 	eval(): this {
 		return this.train(false);
 	}
 
-	/** Drops the gradients of all parameters. */
+	/** Frees the gradients of all parameters. */
 	zeroGrad(): void {
 		for (const parameter of this.parameters()) clearGrad(parameter);
 	}
 
-	/** Makes all parameters require a gradient, or none. Returns the module. */
+	/** Sets `requiresGrad` of all parameters. Returns the module. */
 	requiresGrad_(on = true): this {
 		for (const parameter of this.parameters()) parameter.requiresGrad_(on);
 		return this;
@@ -254,14 +254,14 @@ export abstract class Module {
 	}
 
 	/**
-	 * Calls `hook` after each forward of this module, e.g. to look at features inside a model. Results inside a Sequential are given back
-	 * when it is done: a hook that stores one must `keep` it. As `torch.nn.Module.register_forward_hook`.
+	 * Calls `hook` after each forward of this module, for example to inspect features. A Sequential frees the results between its layers: a
+	 * hook that stores one must `keep` it. As `torch.nn.Module.register_forward_hook`.
 	 */
 	registerForwardHook(hook: ForwardHook): HookHandle {
 		return addHook('registerForwardHook', this.#hooked().after, hook);
 	}
 
-	/** The hooks; the first call puts a forward that calls them before the module's own. */
+	/** The hooks. The first call replaces the module's forward by one that calls them. */
 	#hooked(): Hooks {
 		if (this.#hooks !== null) return this.#hooks;
 		const hooks: Hooks = { before: new Set(), after: new Set() };
@@ -284,7 +284,7 @@ export abstract class Module {
 		return hooks;
 	}
 
-	/** Calls `fn` on every module below and then on this one, e.g. to initialise weights. Returns the module. */
+	/** Calls `fn` on every descendant and then on this module, for example to initialise weights. Returns the module. */
 	apply(fn: (module: Module) => void): this {
 		for (const child of this.children()) child.apply(fn);
 		fn(this);
@@ -292,8 +292,8 @@ export abstract class Module {
 	}
 
 	/**
-	 * Moves parameters and buffers to a device, or converts the floating ones to a dtype; gradients are dropped. Handles stay the
-	 * same, so optimizers keep working. From WebGPU to the CPU there is a wait: await the promise.
+	 * Moves parameters and buffers to a device, or converts the floating ones to a dtype. Frees gradients. Keeps the tensor objects, so
+	 * optimizers keep working. A move from WebGPU to the CPU returns a promise: await it.
 	 */
 	to(target: 'webgpu' | DType): this;
 	to(target: DeviceName): this | Promise<this>;
@@ -305,7 +305,7 @@ export abstract class Module {
 			const isDevice = target === 'cpu' || target === 'webgpu';
 			if (!isDevice && !isFloating(tensor.dtype)) continue;
 			clearGrad(tensor);
-			// A mode ends at the first wait: what goes to the CPU is a handle that requires no gradient.
+			// noGrad would end at the first await, so move a detached handle instead.
 			const values = detach(tensor);
 			const moved = to(values, target);
 			if (moved instanceof Promise) waits.push(moved.then((result) => tensor.adopt(result)).finally(() => values.dispose()));
@@ -318,10 +318,10 @@ export abstract class Module {
 	}
 
 	/**
-	 * A table of this module and those below it: output shapes, parameters, FLOPs of the forward pass (a multiply-add is 2) and bytes that its
-	 * results take, for an input of shape `inputShape` (or inputs of several shapes) of float32 or the given `dtype`; and in total, with an
-	 * estimate of a training step's memory. The trial run computes nothing: it is quick for large models, and changes nothing. Without
-	 * a shape only parameters are listed. A line counts what the module itself does, without the modules below it.
+	 * A table of this module and its descendants, one line each: output shape, parameters, FLOPs of the forward pass (a multiply-add is 2)
+	 * and bytes of activations. A line does not include submodules. Below stand the totals and an estimate of a training step's memory.
+	 * `inputShape` is the shape of the input, or a list of shapes; `dtype` is float32 by default. The trial run computes and changes
+	 * nothing, so it is fast for large models. Without `inputShape` the table lists only parameters.
 	 */
 	summary(inputShape?: readonly number[] | readonly (readonly number[])[], options: SummaryOptions = {}): string {
 		return formatSummary(summarize(this, inputShape, checkOptions('Module.summary', options, ['dtype'])));
@@ -335,7 +335,7 @@ export abstract class Module {
 			: `${this.constructor.name}(${inside}\n${children.join('\n')}\n)`;
 	}
 
-	/** What `toString` prints between the parentheses: a layer's sizes and options. */
+	/** The text between the parentheses of `toString`: a layer's sizes and options. */
 	extraRepr(): string {
 		return '';
 	}
@@ -350,7 +350,7 @@ export abstract class Module {
 		);
 	}
 
-	/** The state by path. `above` are the modules on the way here: one that holds itself ends the path. */
+	/** The state by path. `above` lists the ancestors, to stop at a module that contains itself. */
 	#state(prefix = '', above: readonly Module[] = []): StateEntry[] {
 		if (above.includes(this)) return [];
 		const optional = new Set(this.optionalState());
@@ -363,13 +363,13 @@ export abstract class Module {
 	}
 }
 
-/** Throws unless `name` can be one part of a path. */
+/** Throws an ArgumentError unless `name` can be one part of a path. */
 export function requireName(operation: string, name: string): void {
 	if (name.includes('.') || name === '')
-		throw new ArgumentError(`${operation}: '${name}' is no name: it must not be empty or hold a dot`);
+		throw new ArgumentError(`${operation}: '${name}' is not a valid name: it must not be empty or contain a dot`);
 }
 
-/** Old states hold scalars as lists of one. */
+/** Old states store scalars with shape [1]. */
 function fits(saved: Shape, own: Shape): boolean {
 	return sameShape(saved, own) || (own.length === 0 && sameShape(saved, [1]));
 }

@@ -18,7 +18,7 @@ import type { Parameter } from './parameter';
 export interface BatchNormOptions extends FactoryOptions {
 	/** Added to the variance. Default 1e-5. */
 	readonly eps?: number;
-	/** The share of the new batch in the running statistics, or null for their plain average over batches. Default 0.1. */
+	/** Weight of the new batch in the running statistics; null averages over all batches. Default 0.1. */
 	readonly momentum?: number | null;
 	/** Learn a scale and a shift. Default true. */
 	readonly affine?: boolean;
@@ -27,8 +27,8 @@ export interface BatchNormOptions extends FactoryOptions {
 }
 
 /**
- * Normalizes each channel over the batch and all positions: y = (x - mean) / sqrt(var + eps) * weight + bias. Statistics of
- * the batch while training, running ones in inference. Ioffe and Szegedy 2015. As `torch.nn.BatchNorm*d`.
+ * Normalizes each channel over the batch and all positions: y = (x - mean) / sqrt(var + eps) * weight + bias. Training uses the statistics
+ * of the batch, inference the running ones. Ioffe and Szegedy 2015. As `torch.nn.BatchNorm*d`.
  */
 abstract class BatchNorm extends Module {
 	readonly weight: Parameter | null;
@@ -52,19 +52,19 @@ abstract class BatchNorm extends Module {
 		}
 	}
 
-	/** PyTorch's oldest states have no count of batches, and it loads them too. */
+	/** PyTorch's oldest states lack the count of batches, and PyTorch loads them too. */
 	protected override optionalState(): readonly string[] {
 		return ['num_batches_tracked'];
 	}
 
 	protected abstract checkInput(input: Tensor): void;
 
-	/** The running mean of each channel. Throws when none is kept. */
+	/** The running mean of each channel. Throws if `trackRunningStats` is false. */
 	get runningMean(): Tensor {
 		return this.buffer('running_mean');
 	}
 
-	/** The running (unbiased) variance of each channel. Throws when none is kept. */
+	/** The running (unbiased) variance of each channel. Throws if `trackRunningStats` is false. */
 	get runningVar(): Tensor {
 		return this.buffer('running_var');
 	}
@@ -81,7 +81,10 @@ abstract class BatchNorm extends Module {
 		return batchNorm(input, { runningMean, runningVar, weight, bias, training, momentum: momentum ?? 0, eps });
 	}
 
-	/** Moves the running statistics to the plain average of all batches, whose number is known on the device alone: a state may bring it. */
+	/**
+	 * Updates the running statistics to the average over all batches. Computes with the count on the device, because a loaded state sets it
+	 * there.
+	 */
 	#averaging(input: Tensor, eps: number): Tensor {
 		const { weight, bias } = this;
 		return tidy(() => {
@@ -205,7 +208,7 @@ export interface GroupNormOptions extends FactoryOptions {
 	readonly affine?: boolean;
 }
 
-/** Normalizes [N, C, ...] over groups of channels and all positions of one sample. Wu and He 2018. As `torch.nn.GroupNorm`. */
+/** Normalizes each group of channels of each sample of [N, C, ...] over all positions. Wu and He 2018. As `torch.nn.GroupNorm`. */
 export class GroupNorm extends Module {
 	readonly weight: Parameter | null;
 	readonly bias: Parameter | null;
@@ -219,7 +222,7 @@ export class GroupNorm extends Module {
 		requireCounts('GroupNorm', { numGroups, numChannels });
 		checkOptions('GroupNorm', options, ['eps', 'affine', 'device', 'dtype']);
 		if (numChannels % numGroups !== 0)
-			throw new ArgumentError(`GroupNorm: ${numChannels} channels do not divide into ${numGroups} groups`);
+			throw new ArgumentError(`GroupNorm: ${numChannels} channels must be a multiple of the ${numGroups} groups`);
 		const affine = options.affine ?? true;
 		this.weight = affine ? ones_(emptyParameter([numChannels], options)) : null;
 		this.bias = affine ? zeros_(emptyParameter([numChannels], options)) : null;
@@ -237,7 +240,7 @@ export class GroupNorm extends Module {
 export interface InstanceNormOptions extends FactoryOptions {
 	/** Default 1e-5. */
 	readonly eps?: number;
-	/** The share of the new input in the running statistics. Default 0.1. */
+	/** Weight of the new input in the running statistics. Default 0.1. */
 	readonly momentum?: number;
 	/** Learn a scale and a shift for each channel. Default false. */
 	readonly affine?: boolean;
@@ -268,12 +271,12 @@ abstract class InstanceNorm extends Module {
 		}
 	}
 
-	/** PyTorch's oldest states have no count of batches, and it loads them too. */
+	/** PyTorch's oldest states lack the count of batches, and PyTorch loads them too. */
 	protected override optionalState(): readonly string[] {
 		return ['num_batches_tracked'];
 	}
 
-	/** The number of dims of a batch. */
+	/** The rank of a batched input. */
 	protected abstract readonly dims: number;
 
 	override forward(input: Tensor): Tensor {
@@ -321,7 +324,10 @@ export interface LocalResponseNormOptions {
 	readonly k?: number;
 }
 
-/** Divides by a power of the squares of `size` neighbouring channels. Krizhevsky et al. 2012. As `torch.nn.LocalResponseNorm`. */
+/**
+ * x / (k + alpha / size * sum(x^2))^beta, with the sum over `size` neighbouring channels. Krizhevsky et al. 2012. As
+ * `torch.nn.LocalResponseNorm`.
+ */
 export class LocalResponseNorm extends Module {
 	constructor(
 		readonly size: number,

@@ -7,7 +7,7 @@ import { Module } from './module';
 
 type Sides = number | readonly number[];
 
-/** `padding` is one number for all sides, or [before, after] of the last dim, then of the one before it: left, right, top, bottom. */
+/** `padding` is one number for all sides, or [left, right, top, bottom, ...]: before and after the last dim, then the dim before it. */
 abstract class PaddingLayer extends Module {
 	readonly padding: readonly number[];
 

@@ -1,12 +1,12 @@
-/** A tensor that a module learns. */
+/** A tensor that training updates. */
 import { setRequiresGrad } from '../autograd/tape';
 import { isFloating } from '../core/dtype';
 import { requireTensor } from '../ops/requirements';
 import { Tensor } from '../tensor';
 
 /**
- * A leaf that modules find among their properties and optimizers update. It shares the memory of `data`, outlives `tidy`, and
- * requires a gradient unless `requiresGrad` is false. As `torch.nn.Parameter`.
+ * A leaf tensor that modules find among their properties and optimizers update. Shares the memory of `data` and survives `tidy`. Requires a
+ * gradient unless `requiresGrad` is false. As `torch.nn.Parameter`.
  */
 export class Parameter extends Tensor {
 	constructor(data: Tensor, requiresGrad?: boolean) {

@@ -35,13 +35,13 @@ export interface AvgPoolOptions {
 	readonly stride?: Size;
 	readonly padding?: Size;
 	readonly ceilMode?: boolean;
-	/** Count the padding's zeros in the mean. Default true. */
+	/** Include the padding's zeros in the mean. Default true. */
 	readonly countIncludePad?: boolean;
-	/** Divide by this instead of the window's size. */
+	/** Divide by this number instead of the window's size. */
 	readonly divisorOverride?: number;
 }
 
-/** What the layers with a window of fixed size share. */
+/** The base of the layers with a fixed window. */
 abstract class WindowPool<Options extends { readonly stride?: Size; readonly padding?: Size }> extends Module {
 	constructor(
 		readonly kernelSize: Size,
@@ -101,7 +101,7 @@ export class AvgPool3d extends WindowPool<AvgPoolOptions> {
 	}
 }
 
-/** What the layers share that choose their windows so that the output is `outputSize`; null keeps the input's size. */
+/** The base of the layers that choose windows to give `outputSize`; null keeps the input's size. */
 abstract class AdaptivePool extends Module {
 	constructor(readonly outputSize: OutputSize) {
 		super();

@@ -1,4 +1,4 @@
-/** Positions of tokens: sinusoids and learned vectors, which are added, and rotations of queries and keys. */
+/** Position encodings: sinusoids and learned vectors to add to tokens, and rotations of queries and keys. */
 import { ArgumentError, formatShape, ShapeError } from '../core/errors';
 import { checkOptions } from '../core/options';
 import { tensor } from '../ops/creation';
@@ -19,11 +19,11 @@ export interface PositionOptions extends FactoryOptions {
 const POSITION_OPTIONS = ['batchFirst', 'device', 'dtype'] as const;
 
 export interface PositionCall {
-	/** The position of the first token: what the cache already holds, in generation. Default 0. */
+	/** The position of the first token. In generation, the length of the cache. Default 0. */
 	readonly offset?: number;
 }
 
-/** Angles position / base^(2i / size), float64, in rows of size / 2. */
+/** The angles position / base^(2i / size) in float64, as rows of size / 2. */
 function angles(length: number, size: number, base: number): Float64Array {
 	const half = size / 2;
 	return Float64Array.from({ length: length * half }, (_, n) => Math.floor(n / half) * base ** ((-2 * (n % half)) / size));
@@ -31,11 +31,11 @@ function angles(length: number, size: number, base: number): Float64Array {
 
 function requirePositions(name: string, length: number, offset: number, maxLength: number): void {
 	if (!Number.isInteger(offset) || offset < 0 || offset + length > maxLength) {
-		throw new ArgumentError(`${name}: ${length} positions from ${offset} on exceed maxLength ${maxLength}`);
+		throw new ArgumentError(`${name}: ${length} positions from offset ${offset} exceed maxLength ${maxLength}`);
 	}
 }
 
-/** Adds one vector for each position, from a table [maxLength, E]. */
+/** Adds a vector per position, from a table [maxLength, E]. */
 abstract class AddedPositions extends Module {
 	constructor(
 		readonly maxLength: number,
@@ -70,7 +70,10 @@ abstract class AddedPositions extends Module {
 	}
 }
 
-/** sin and cos of the position at E / 2 wavelengths from 2 pi to 10000 * 2 pi, interleaved. Vaswani et al. 2017. Nothing is learned or saved. */
+/**
+ * Interleaved sin and cos of the position at E / 2 wavelengths from 2 pi to 10000 * 2 pi. Vaswani et al. 2017. Has no parameters and no
+ * state.
+ */
 export class SinusoidalPositions extends AddedPositions {
 	constructor(maxLength: number, embedDim: number, options: PositionOptions = {}) {
 		checkOptions('SinusoidalPositions', options, POSITION_OPTIONS);
@@ -91,7 +94,7 @@ export class SinusoidalPositions extends AddedPositions {
 	}
 }
 
-/** A learned vector for each position, `weight` [maxLength, E], normal with deviation 0.02 at first, as in GPT-2 (Radford et al. 2019). */
+/** Learned position vectors: `weight` [maxLength, E], initially normal with standard deviation 0.02, as in GPT-2 (Radford et al. 2019). */
 export class LearnedPositions extends AddedPositions {
 	readonly weight: Parameter;
 
@@ -109,13 +112,13 @@ export class LearnedPositions extends AddedPositions {
 export interface RotaryOptions extends FactoryOptions {
 	/** Default 10000. */
 	readonly base?: number;
-	/** Elements 2i and 2i + 1 make a pair, as in the paper, instead of i and i + size / 2, as in LLaMA. Default false. */
+	/** Pair elements 2i and 2i + 1, as in the paper, instead of i and i + size / 2, as in LLaMA. Default false. */
 	readonly interleaved?: boolean;
 }
 
 /**
- * Turns pairs of elements of queries and keys, [..., L, headSize], by position / base^(2i / headSize), so that their products depend on
- * distances alone. Su et al. 2021 (RoFormer). Nothing is learned or saved.
+ * Rotates pairs of elements of queries and keys, [..., L, headSize], by the angle position / base^(2i / headSize). Their products then
+ * depend only on the distance of the positions. Su et al. 2021 (RoFormer). Has no parameters and no state.
  */
 export class RotaryPositions extends Module {
 	constructor(
@@ -158,7 +161,7 @@ export class RotaryPositions extends Module {
 		});
 	}
 
-	/** Each pair (a, b) as (-b, a). */
+	/** Maps each pair (a, b) to (-b, a). */
 	#turned(x: Tensor): Tensor {
 		if (!this.options.interleaved) {
 			const [a, b] = chunk(x, 2, -1) as [Tensor, Tensor];

@@ -1,4 +1,4 @@
-/** Recurrent layers and their cells, in PyTorch's gate order and under its keys. */
+/** Recurrent layers and cells with PyTorch's gate order and state keys. */
 
 import { type CellKind, GATES } from '../backends/contract/rnn';
 import { ArgumentError, DTypeError, formatShape, ShapeError } from '../core/errors';
@@ -20,15 +20,15 @@ import { type FactoryOptions, Module } from './module';
 import type { Parameter } from './parameter';
 
 export interface RecurrentOptions extends FactoryOptions {
-	/** Layers stacked on each other. Default 1. */
+	/** Number of stacked layers. Default 1. */
 	readonly numLayers?: number;
 	/** Learn biases. Default true. */
 	readonly bias?: boolean;
 	/** Inputs and outputs are [B, T, ...] instead of [T, B, ...]. Default false. */
 	readonly batchFirst?: boolean;
-	/** Dropout on the outputs of each layer but the last. Default 0. */
+	/** Dropout probability of the outputs of every layer except the last. Default 0. */
 	readonly dropout?: number;
-	/** A second direction, from the end to the beginning; outputs are concatenated. Default false. */
+	/** Add a second direction, from the end to the beginning, and concatenate the outputs. Default false. */
 	readonly bidirectional?: boolean;
 }
 
@@ -36,13 +36,13 @@ const RECURRENT_OPTIONS = ['numLayers', 'bias', 'batchFirst', 'dropout', 'bidire
 
 export interface SequenceOptions {
 	/**
-	 * [B] int32: how long each sequence is, at least 1, for padded batches (what PyTorch packs): outputs behind the end are 0. A length out of range
-	 * throws: on WebGPU at the next read, `sync()` or `step()`.
+	 * int32 [B]: the length of each sequence of a padded batch, at least 1 (PyTorch packs sequences instead). Outputs after the end are 0.
+	 * A length out of range throws, on WebGPU at the next read, `sync()` or `step()`. Default: the full length.
 	 */
 	readonly lengths?: Tensor;
 }
 
-/** All dtypes are the input's. */
+/** Throws unless all tensors have the input's dtype. */
 function requireAlike(name: string, input: Tensor, others: Readonly<Record<string, Tensor | null>>): void {
 	for (const [what, tensor] of Object.entries(others)) {
 		if (tensor !== null && tensor.dtype !== input.dtype)
@@ -59,20 +59,20 @@ function requireLengths(name: string, lengths: Tensor, steps: number, rows: numb
 		least: 1,
 		count: steps,
 		noun: 'length',
-		rule: `is out of range: sequences of an input of ${steps} steps have 1 to ${steps}`,
+		rule: `is out of range: the input has ${steps} steps, so lengths lie between 1 and ${steps}`,
 	});
 }
 
 export interface LSTMOptions extends RecurrentOptions {
-	/** States are projected to this many features before they are given on, less than hiddenSize. Default 0, which projects nothing. */
+	/** Project hidden states to this many features, fewer than hiddenSize. Default 0: no projection. */
 	readonly projSize?: number;
 }
 
-/** What the recurrent layers share: parameters per layer and direction, and the walk over them. */
+/** The base of the recurrent layers: holds the parameters of each layer and direction, and runs the layers. */
 abstract class Recurrent extends Module {
 	protected readonly layers: number;
 	protected readonly directions: number;
-	/** Features of what a layer gives on. */
+	/** Features of a layer's output. */
 	protected readonly stateSize: number;
 
 	constructor(
@@ -109,7 +109,7 @@ abstract class Recurrent extends Module {
 		this.resetParameters();
 	}
 
-	/** Draws the initial values again: uniform in +-1 / sqrt(hiddenSize). */
+	/** Draws new initial values, uniform in +-1 / sqrt(hiddenSize). */
 	resetParameters(): void {
 		const bound = this.hiddenSize > 0 ? 1 / Math.sqrt(this.hiddenSize) : 0;
 		for (const parameter of this.parameters()) uniform_(parameter, -bound, bound);
@@ -119,12 +119,12 @@ abstract class Recurrent extends Module {
 		(this as unknown as Record<string, Parameter>)[keyOf(part, layer, direction)] = parameter;
 	}
 
-	/** A parameter, converted to float32 if it is float16: a layer computes in float32, and only its inputs and outputs are float16. */
+	/** A parameter, converted from float16 to float32 if needed: layers compute in float32, and only inputs and outputs are float16. */
 	#get(part: string, layer: number, direction: number): Tensor | null {
 		return widened((this as unknown as Record<string, Parameter | undefined>)[keyOf(part, layer, direction)] ?? null)[0];
 	}
 
-	/** Output and last states [layers * directions, B, H] of a batch or a single sequence. */
+	/** Returns the output and the last states [layers * directions, B, H], for a batch or a single sequence. */
 	protected run(
 		input: Tensor,
 		h0: Tensor | null,
@@ -140,7 +140,7 @@ abstract class Recurrent extends Module {
 				`${name}: the input must be ${batchFirst ? '[B, T, features]' : '[T, B, features]'} or [T, features], not ${formatShape(input.shape)}`,
 			);
 		if (input.shape.at(-1) !== this.inputSize)
-			throw new ShapeError(`${name}: the input has ${input.shape.at(-1)} features, the layer takes ${this.inputSize}`);
+			throw new ShapeError(`${name}: the input has ${input.shape.at(-1)} features, but the layer takes ${this.inputSize}`);
 		const parameters = Object.fromEntries(this.namedParameters());
 		requireAlike(name, input, { 'the initial state': h0, 'the initial cell state': c0, ...parameters });
 		return tidy(() => {
@@ -213,8 +213,8 @@ function activationOf(name: string, { nonlinearity = 'tanh' }: Pick<RNNOptions, 
 }
 
 /**
- * Elman's network: h' = act(W_ih x + b_ih + W_hh h + b_hh). `forward(x, h0?, { lengths })` gives [output, h_n]: output [T, B, directions * H],
- * h_n [layers * directions, B, H]. As `torch.nn.RNN`.
+ * Elman network: h' = act(W_ih x + b_ih + W_hh h + b_hh). `forward(x, h0?, { lengths })` returns [output, h_n]: output [T, B, directions *
+ * H], h_n [layers * directions, B, H]. As `torch.nn.RNN`.
  */
 export class RNN extends Recurrent {
 	constructor(inputSize: number, hiddenSize: number, options: RNNOptions = {}) {
@@ -238,7 +238,7 @@ export class RNN extends Recurrent {
 	}
 }
 
-/** Gated recurrent units, Cho et al. 2014; gates r, z, n. `forward(x, h0?, { lengths })` gives [output, h_n]. As `torch.nn.GRU`. */
+/** Gated recurrent unit, Cho et al. 2014; gates r, z, n. `forward(x, h0?, { lengths })` returns [output, h_n]. As `torch.nn.GRU`. */
 export class GRU extends Recurrent {
 	constructor(inputSize: number, hiddenSize: number, options: RecurrentOptions = {}) {
 		checkOptions('GRU', options, RECURRENT_OPTIONS);
@@ -254,7 +254,7 @@ export class GRU extends Recurrent {
 
 type States = readonly [hidden: Tensor, cell: Tensor];
 
-/** Both states of an LSTM, or none: one alone would otherwise count for nothing. */
+/** Both states of an LSTM, or neither. Throws for one alone, which would otherwise be ignored. */
 function statesOf(name: string, states: States | null): readonly [Tensor | null, Tensor | null] {
 	if (states == null) return [null, null];
 	if (!Array.isArray(states) || states.length !== 2)
@@ -264,9 +264,9 @@ function statesOf(name: string, states: States | null): readonly [Tensor | null,
 }
 
 /**
- * Long short-term memory, Hochreiter and Schmidhuber 1997; gates i, f, g, o. `forward(x, [h0, c0]?, { lengths })` gives
- * [output, [h_n, c_n]]. With `projSize` output, h0 and h_n have projSize features instead of hiddenSize (Sak et al. 2014), and steps are
- * composed of plain operations, a dozen launches instead of two. As `torch.nn.LSTM`.
+ * Long short-term memory, Hochreiter and Schmidhuber 1997; gates i, f, g, o. `forward(x, [h0, c0]?, { lengths })` returns [output, [h_n,
+ * c_n]]. With `projSize`, output, h0 and h_n have projSize features instead of hiddenSize (Sak et al. 2014), and a step takes a dozen
+ * launches instead of two. As `torch.nn.LSTM`.
  */
 export class LSTM extends Recurrent {
 	constructor(inputSize: number, hiddenSize: number, options: LSTMOptions = {}) {
@@ -285,7 +285,7 @@ export class LSTM extends Recurrent {
 	}
 }
 
-/** One step of a cell: [B, inputSize] and states [B, hiddenSize]. */
+/** One time step: input [B, inputSize], states [B, hiddenSize]. */
 abstract class Cell extends Module {
 	readonly weight_ih: Parameter;
 	readonly weight_hh: Parameter;
@@ -343,7 +343,7 @@ abstract class Cell extends Module {
 	}
 }
 
-/** One step of `RNN`: gives h'. As `torch.nn.RNNCell`. */
+/** One step of `RNN`; returns h'. As `torch.nn.RNNCell`. */
 export class RNNCell extends Cell {
 	constructor(
 		inputSize: number,
@@ -359,7 +359,7 @@ export class RNNCell extends Cell {
 	}
 }
 
-/** One step of `GRU`: gives h'. As `torch.nn.GRUCell`. */
+/** One step of `GRU`; returns h'. As `torch.nn.GRUCell`. */
 export class GRUCell extends Cell {
 	constructor(inputSize: number, hiddenSize: number, options: FactoryOptions & { readonly bias?: boolean } = {}) {
 		checkOptions('GRUCell', options, ['device', 'dtype', 'bias']);
@@ -371,7 +371,7 @@ export class GRUCell extends Cell {
 	}
 }
 
-/** One step of `LSTM`: gives [h', c']. As `torch.nn.LSTMCell`. */
+/** One step of `LSTM`; returns [h', c']. As `torch.nn.LSTMCell`. */
 export class LSTMCell extends Cell {
 	constructor(inputSize: number, hiddenSize: number, options: FactoryOptions & { readonly bias?: boolean } = {}) {
 		checkOptions('LSTMCell', options, ['device', 'dtype', 'bias']);
@@ -384,7 +384,7 @@ export class LSTMCell extends Cell {
 	}
 }
 
-/** Applies a module to every time step of [B, T, ...] at once, by folding time into the batch. As Keras' `TimeDistributed`. */
+/** Applies a module to all time steps of [B, T, ...] at once by folding time into the batch. As Keras' `TimeDistributed`. */
 export class TimeDistributed extends Module {
 	constructor(readonly module: Module & { forward(input: Tensor): Tensor }) {
 		super();

@@ -1,4 +1,4 @@
-/** Layers that rearrange or resize: no parameters, no activations. */
+/** Layers that rearrange or resize their input. They have no parameters. */
 
 import { ArgumentError, formatShape, ShapeError } from '../core/errors';
 import { checkOptions, requireOptions } from '../core/options';
@@ -28,14 +28,14 @@ export class Flatten extends Module {
 	}
 }
 
-/** Gives its input back. As `torch.nn.Identity`. */
+/** Returns its input. As `torch.nn.Identity`. */
 export class Identity extends Module {
 	override forward(input: Tensor): Tensor {
 		return input;
 	}
 }
 
-/** Dim `dim` as several dims of `sizes`, of which one may be -1. As `torch.nn.Unflatten`. */
+/** Splits dim `dim` into dims of `sizes`; one of them may be -1. As `torch.nn.Unflatten`. */
 export class Unflatten extends Module {
 	constructor(
 		readonly dim: number,
@@ -55,7 +55,7 @@ export class Unflatten extends Module {
 	}
 }
 
-/** The windows of [N, C, H, W] as columns, [N, C * kernel elements, windows]. As `torch.nn.Unfold`. */
+/** Returns the windows of [N, C, H, W] as columns [N, C * kernel elements, windows]. As `torch.nn.Unfold`. */
 export class Unfold extends Module {
 	constructor(
 		readonly kernelSize: number | readonly number[],
@@ -75,7 +75,7 @@ export class Unfold extends Module {
 	}
 }
 
-/** Columns [N, C * kernel elements, windows] added up into [N, C, ...outputSize]. As `torch.nn.Fold`. */
+/** Adds up columns [N, C * kernel elements, windows] into [N, C, ...outputSize]. As `torch.nn.Fold`. */
 export class Fold extends Module {
 	constructor(
 		readonly outputSize: number | readonly number[],
@@ -128,7 +128,10 @@ export class PixelUnshuffle extends Module {
 	}
 }
 
-/** Mixes `groups` groups of channels: channel j of group i becomes channel i of group j. Zhang et al. 2018. As `torch.nn.ChannelShuffle`. */
+/**
+ * Interleaves `groups` groups of channels: channel j of group i becomes channel i of group j. Zhang et al. 2018. As
+ * `torch.nn.ChannelShuffle`.
+ */
 export class ChannelShuffle extends Module {
 	constructor(readonly groups: number) {
 		super();
@@ -141,7 +144,7 @@ export class ChannelShuffle extends Module {
 		const channels = input.shape[1];
 		if (channels === undefined || input.ndim < 3 || !(groups >= 1) || channels % groups !== 0) {
 			throw new ShapeError(
-				`ChannelShuffle: input ${formatShape(input.shape)} must be [N, C, ...] with channels that divide into ${groups} groups`,
+				`ChannelShuffle: input ${formatShape(input.shape)} must be [N, C, ...], with C a multiple of the ${groups} groups`,
 			);
 		}
 		return tidy(() => flatten(transpose(unflatten(input, 1, [groups, channels / groups]), 1, 2), 1, 2));
@@ -152,7 +155,7 @@ export class ChannelShuffle extends Module {
 	}
 }
 
-/** Feature maps at another size: `size` or `scaleFactor`, and how. As `torch.nn.Upsample`. */
+/** Resizes feature maps to `size` or by `scaleFactor`. As `torch.nn.Upsample`. */
 export class Upsample extends Module {
 	constructor(readonly options: InterpolateOptions) {
 		super();
@@ -171,14 +174,14 @@ export class Upsample extends Module {
 	}
 }
 
-/** Images at another size by their nearest elements. As `torch.nn.UpsamplingNearest2d`. */
+/** Resizes images by nearest neighbours. As `torch.nn.UpsamplingNearest2d`. */
 export class UpsamplingNearest2d extends Upsample {
 	constructor(options: Pick<InterpolateOptions, 'size' | 'scaleFactor'>) {
 		super({ ...checkOptions('UpsamplingNearest2d', options, ['size', 'scaleFactor']), mode: 'nearest' });
 	}
 }
 
-/** Images at another size by bilinear interpolation, corners on corners. As `torch.nn.UpsamplingBilinear2d`. */
+/** Resizes images by bilinear interpolation with aligned corners. As `torch.nn.UpsamplingBilinear2d`. */
 export class UpsamplingBilinear2d extends Upsample {
 	constructor(options: Pick<InterpolateOptions, 'size' | 'scaleFactor'>) {
 		super({ ...checkOptions('UpsamplingBilinear2d', options, ['size', 'scaleFactor']), mode: 'bilinear', alignCorners: true });

@@ -1,4 +1,4 @@
-/** Activation layers that shrink towards zero, cut off, are learned, gate, or draw at random. */
+/** Further activation layers: shrinkage, thresholds, learned and random slopes, gates, softmax over channels. */
 import { ArgumentError, formatShape, ShapeError } from '../core/errors';
 import { checkOptions } from '../core/options';
 import { add, glu, hardshrink, le, mul, prelu, softshrink, tanhshrink, threshold, where } from '../ops/elementwise';
@@ -12,11 +12,11 @@ import { type FactoryOptions, Module } from './module';
 import type { Parameter } from './parameter';
 
 export interface PReLUOptions extends FactoryOptions {
-	/** What the slopes start as. Default 0.25. */
+	/** Initial value of the slopes. Default 0.25. */
 	readonly init?: number;
 }
 
-/** x where positive, weight x elsewhere, with one learned slope for all or for each channel of [N, C, ...]. As `torch.nn.PReLU`. */
+/** x where positive, weight x elsewhere, with one learned slope, or one per channel of [N, C, ...]. As `torch.nn.PReLU`. */
 export class PReLU extends Module {
 	readonly weight: Parameter;
 
@@ -39,7 +39,10 @@ export class PReLU extends Module {
 	}
 }
 
-/** x where at least 0, slope x elsewhere: while training uniform in [lower, upper), else their mean. As `torch.nn.RReLU`. */
+/**
+ * x where at least 0, slope x elsewhere. The slope is uniform in [lower, upper) during training, and their mean in inference. As
+ * `torch.nn.RReLU`.
+ */
 export class RReLU extends Module {
 	constructor(
 		readonly lower = 1 / 8,

@@ -1,4 +1,4 @@
-/** The figures of `Module.summary`, and the table that it prints. */
+/** Computes the figures of `Module.summary` and formats its table. */
 import { bytesOf } from '../backends/dry/backend';
 import type { DType } from '../core/dtype';
 import { ArgumentError } from '../core/errors';
@@ -10,38 +10,38 @@ export interface SummaryOptions {
 	readonly dtype?: DType | readonly DType[];
 }
 
-/** One module of a summary. Figures of the trial run are null without an input shape. */
+/** One module of a summary. Figures from the trial run are null without an input shape. */
 export interface LayerSummary {
-	/** Its path, as in `stateDict`; '' for the model itself. */
+	/** The path, as in `stateDict`; '' for the model itself. */
 	readonly path: string;
 	readonly kind: string;
-	/** Shape of its output, several with commas between, or '' where forward was not called. */
+	/** The shapes of the output, separated by commas; '' if forward was not called. */
 	readonly output: string;
-	/** Its own parameters; one that is shared counts where it comes first. */
+	/** The number of its own parameters. A shared parameter counts where it appears first. */
 	readonly parameters: number;
-	/** Floating-point operations of its own, without those of the modules below it. */
+	/** Its own floating-point operations, without those of its submodules. */
 	readonly flops: number | null;
-	/** Bytes that its own operations leave behind in training, for the backward pass; null too where nothing is learned. */
+	/** Bytes that its own operations keep for the backward pass; also null if no parameter requires a gradient. */
 	readonly activations: number | null;
 }
 
-/** What `summarize` finds. Bytes where nothing else is said; null without an input shape. */
+/** The result of `summarize`. Memory is in bytes. Figures from the trial run are null without an input shape. */
 export interface ModelSummary {
 	readonly layers: readonly LayerSummary[];
 	readonly parameters: number;
 	readonly trainable: number;
-	/** Of one call with that input: a multiply-add is 2, any other operation or function on one number is 1, moving numbers is 0. */
+	/** FLOPs of one call: a multiply-add counts 2, any other operation or function on one number 1, a move 0. */
 	readonly flops: number | null;
 	readonly memory: {
 		readonly parameters: number;
 		readonly buffers: number;
-		/** The most that one call for inference holds beside them, its input included. */
+		/** The peak of one inference call besides parameters and buffers, including its input. */
 		readonly inference: number | null;
-		/** What forward leaves behind for the backward pass, without the input. */
+		/** Bytes that forward keeps for the backward pass, without the input. */
 		readonly activations: number | null;
 		/**
-		 * All of a training step with Adam: parameters, buffers, gradients, the optimizer's two numbers for each learned parameter, and what
-		 * forward and backward hold. An estimate: the loss, kernels' partial sums and the pool's rounding are missing. Null where nothing is learned.
+		 * An estimate for a training step with Adam: parameters, buffers, gradients, Adam's two moments, and the peak of forward and
+		 * backward. Leaves out the loss, the kernels' partial sums and the pool's rounding. Null if no parameter requires a gradient.
 		 */
 		readonly training: number | null;
 	};
@@ -109,7 +109,7 @@ function bytes(tensors: readonly Tensor[]): number {
 	return tensors.reduce((sum, { device, dtype, size }) => sum + bytesOf(device, dtype, size), 0);
 }
 
-/** One line a module, indented by depth, and the totals below. */
+/** Formats one line per module, indented by depth, and the totals below. */
 export function formatSummary({ layers, parameters, trainable, flops, memory }: ModelSummary): string {
 	const measured = flops !== null;
 	const trained = memory.activations !== null;
@@ -138,7 +138,7 @@ export function formatSummary({ layers, parameters, trainable, flops, memory }: 
 	return [lines[0], rule, ...lines.slice(1), rule, ...totals({ parameters, trainable, flops, memory })].join('\n');
 }
 
-/** The totals of a summary, a line each. */
+/** The totals of a summary, one per line. */
 export function totals({ parameters, trainable, flops, memory }: Omit<ModelSummary, 'layers'>): string[] {
 	const lines = [`${thousands(parameters)} parameters, ${thousands(trainable)} trainable`];
 	if (flops !== null) lines.push(`${thousands(flops)} FLOPs forward (a multiply-add is 2)`);
@@ -163,7 +163,7 @@ function thousands(value: number): string {
 	return value.toLocaleString('en-US');
 }
 
-/** Bytes in decimal units with three digits: `1.54 MB`. */
+/** Formats bytes in decimal units with three digits: `1.54 MB`. */
 export function formatBytes(size: number): string {
 	const units = ['B', 'kB', 'MB', 'GB', 'TB'];
 	let unit = 0;

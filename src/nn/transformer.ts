@@ -1,4 +1,4 @@
-/** Transformer layers and stacks, under PyTorch's options and keys. Vaswani et al. 2017. */
+/** Transformer layers and stacks with PyTorch's options and state keys. Vaswani et al. 2017. */
 import { requireFloating } from '../core/dtype';
 import { ArgumentError, formatShape, ShapeError } from '../core/errors';
 import { checkOptions, pickOptions } from '../core/options';
@@ -17,7 +17,7 @@ import { Linear } from './linear';
 import { type FactoryOptions, Module } from './module';
 import { LayerNorm } from './normalization';
 
-/** Between the two linear layers: one of these names, or any function of one tensor. */
+/** The activation between the two linear layers: a name, or any function of one tensor. */
 export type TransformerActivation = 'relu' | 'gelu' | ((x: Tensor) => Tensor);
 
 export interface TransformerLayerOptions extends FactoryOptions {
@@ -31,7 +31,7 @@ export interface TransformerLayerOptions extends FactoryOptions {
 	readonly layerNormEps?: number;
 	/** Sequences are [N, L, E] instead of [L, N, E]. Default false. */
 	readonly batchFirst?: boolean;
-	/** Normalise before attention and linear layers instead of after them. Default false. */
+	/** Normalise before attention and linear layers instead of after. Default false. */
 	readonly normFirst?: boolean;
 	/** Learn biases of linear layers and norms. Default true. */
 	readonly bias?: boolean;
@@ -53,7 +53,7 @@ function normOf(dModel: number, options: TransformerLayerOptions): LayerNorm {
 	return new LayerNorm(dModel, { ...pickOptions(options, 'bias', 'device', 'dtype'), eps: options.layerNormEps ?? 1e-5 });
 }
 
-/** What encoder and decoder layers share: the parts after attention. */
+/** The base of encoder and decoder layers: holds the parts after attention. */
 abstract class TransformerLayer extends Module {
 	readonly dropout: Dropout;
 	readonly linear1: Linear;
@@ -108,7 +108,7 @@ abstract class TransformerLayer extends Module {
 		return this.options.normFirst ? add(x, part(norm.forward(x))) : norm.forward(add(x, part(x)));
 	}
 
-	/** A layer of the same sizes that starts from the same values and modes, as `copy.deepcopy` makes it. */
+	/** Returns an independent copy with the same values and modes, as `copy.deepcopy` does. */
 	clone(): this {
 		const { device, dtype } = this.linear1.weight;
 		const options = { ...this.options, device, dtype };
@@ -125,17 +125,17 @@ abstract class TransformerLayer extends Module {
 }
 
 export interface EncoderCall {
-	/** As `attnMask` of MultiheadAttention: bool is true where a position must not be looked at. */
+	/** As `attnMask` of MultiheadAttention: bool true excludes a position. Default none. */
 	readonly mask?: Tensor | null;
 	/** As `keyPaddingMask` of MultiheadAttention. */
 	readonly srcKeyPaddingMask?: Tensor | null;
-	/** Position i looks at 0 .. i only. Default false. */
+	/** Position i attends to positions 0 .. i only. Default false. */
 	readonly isCausal?: boolean;
 }
 
 export interface EncoderLayerCall extends Omit<EncoderCall, 'mask'> {
 	readonly srcMask?: Tensor | null;
-	/** Earlier keys and values, for generation: see KVCache. */
+	/** Earlier keys and values, for generation: see KVCache. Default none. */
 	readonly cache?: KVCache | null;
 }
 
@@ -175,7 +175,7 @@ export class TransformerEncoderLayer extends TransformerLayer {
 }
 
 export interface DecoderCall {
-	/** Masks of the target's self-attention and of its attention to the memory, as in MultiheadAttention. */
+	/** Masks of the target's self-attention (`tgt`) and of its attention to the memory, as in MultiheadAttention. Default none. */
 	readonly tgtMask?: Tensor | null;
 	readonly memoryMask?: Tensor | null;
 	readonly tgtKeyPaddingMask?: Tensor | null;
@@ -233,7 +233,7 @@ export class TransformerDecoderLayer extends TransformerLayer {
 }
 
 export interface StackOptions {
-	/** What normalises the output of the last layer. Default none. */
+	/** Normalises the output of the last layer. Default none. */
 	readonly norm?: LayerNorm | null;
 }
 
@@ -258,16 +258,16 @@ function requireNorm(name: string, norm: unknown): void {
 	if (norm !== null && !(norm instanceof Module)) throw new ArgumentError(`${name}: norm must be a module, not ${shown(norm)}`);
 }
 
-/** The caches of all layers, null where there are none. */
+/** One cache per layer, or null for each. */
 function cachesOf(name: string, caches: readonly KVCache[] | null | undefined, layers: number): readonly (KVCache | null)[] {
 	if (caches == null) return new Array(layers).fill(null);
 	if (!Array.isArray(caches)) throw new ArgumentError(`${name}: caches must be an array of KVCache, not ${shown(caches)}`);
 	if (caches.length !== layers)
-		throw new ArgumentError(`${name}: ${caches.length} caches for ${layers} layers; each layer needs one of its own`);
+		throw new ArgumentError(`${name}: ${caches.length} caches for ${layers} layers; give each layer its own cache`);
 	return caches;
 }
 
-/** Encoder layers one after another; all start as copies of `layer`, which is the first. As `torch.nn.TransformerEncoder`. */
+/** A stack of encoder layers: `layer` itself and copies of it. As `torch.nn.TransformerEncoder`. */
 export class TransformerEncoder extends Module {
 	readonly layers: ModuleList<TransformerEncoderLayer>;
 	readonly norm: LayerNorm | null;
@@ -296,7 +296,7 @@ export class TransformerEncoder extends Module {
 	}
 }
 
-/** Decoder layers one after another; all start as copies of `layer`, which is the first. As `torch.nn.TransformerDecoder`. */
+/** A stack of decoder layers: `layer` itself and copies of it. As `torch.nn.TransformerDecoder`. */
 export class TransformerDecoder extends Module {
 	readonly layers: ModuleList<TransformerDecoderLayer>;
 	readonly norm: LayerNorm | null;
@@ -320,7 +320,7 @@ export class TransformerDecoder extends Module {
 }
 
 export interface TransformerOptions extends TransformerLayerOptions {
-	/** Features of a position. Default 512. */
+	/** Features per position. Default 512. */
 	readonly dModel?: number;
 	/** Default 8. */
 	readonly nhead?: number;
@@ -337,8 +337,8 @@ export interface TransformerCall extends DecoderCall {
 }
 
 /**
- * An encoder and a decoder, each with a final norm: a target [T, N, E] from a source [S, N, E] (N first with `batchFirst`). Embeddings
- * and the last projection are the caller's. Matrices start Xavier uniform. As `torch.nn.Transformer`.
+ * An encoder and a decoder, each with a final norm. Takes a source [S, N, E] and a target [T, N, E], and returns [T, N, E]; N first with
+ * `batchFirst`. Does not include embeddings and the final projection. Matrices start Xavier uniform. As `torch.nn.Transformer`.
  */
 export class Transformer extends Module {
 	readonly encoder: TransformerEncoder;
@@ -372,7 +372,7 @@ export class Transformer extends Module {
 		const batch = this.options.batchFirst ? 0 : 1;
 		if (src.ndim !== tgt.ndim || (src.ndim === 3 && src.shape[batch] !== tgt.shape[batch])) {
 			throw new ShapeError(
-				`Transformer: source ${formatShape(src.shape)} and target ${formatShape(tgt.shape)} must have one batch`,
+				`Transformer: source ${formatShape(src.shape)} and target ${formatShape(tgt.shape)} must have the same batch size`,
 			);
 		}
 		const { srcMask = null, srcKeyPaddingMask = null, srcIsCausal = false } = call;
@@ -382,7 +382,10 @@ export class Transformer extends Module {
 		});
 	}
 
-	/** [size, size]: 0 where position i may look at j, j <= i, and -Infinity elsewhere. Passing `isCausal` instead saves the matrix. */
+	/**
+	 * A mask [size, size]: 0 where position i may attend to j (j <= i), -Infinity elsewhere. `isCausal` has the same effect without the
+	 * matrix.
+	 */
 	static generateSquareSubsequentMask(size: number, options: FactoryOptions = {}): Tensor {
 		checkOptions('Transformer.generateSquareSubsequentMask', options, ['device', 'dtype']);
 		requireFloating('Transformer.generateSquareSubsequentMask', options.dtype ?? 'float32', 'dtype');

@@ -1,4 +1,4 @@
-/** Weights learned as a length and a direction. */
+/** Weight normalization: learns a weight as a length and a direction. */
 import { noGrad } from '../autograd/modes';
 import { ArgumentError } from '../core/errors';
 import { checkOptions } from '../core/options';
@@ -11,16 +11,15 @@ import type { Module } from './module';
 import { Parameter } from './parameter';
 
 export interface WeightNormOptions {
-	/** Which parameter of the module. Default 'weight'. */
+	/** The name of the module's parameter. Default 'weight'. */
 	readonly name?: string;
-	/** The dim each of whose entries has a length of its own, or null for one length of all. Default 0. */
+	/** The dim along which norms are computed separately; null for one norm. Default 0. */
 	readonly dim?: number | null;
 }
 
 /**
- * Puts `weight_g`, lengths, and `weight_v`, directions, in the place of a module's weight: before each forward it becomes
- * g v / |v|. Call it before an optimizer takes the parameters. Returns the module. Salimans and Kingma 2016. As
- * `torch.nn.utils.weight_norm`.
+ * Replaces a module's weight by the parameters `weight_g` (lengths) and `weight_v` (directions). Each forward computes weight = g v / |v|.
+ * Call it before you create an optimizer. Returns the module. Salimans and Kingma 2016. As `torch.nn.utils.weight_norm`.
  */
 export function weightNorm<M extends Module>(module: M, options: WeightNormOptions = {}): M {
 	const { name = 'weight', dim = 0 } = checkOptions('weightNorm', options, ['name', 'dim']);

@@ -149,7 +149,7 @@ test('transposed convolutions reach every output size that their stride leaves o
 	for (const size of [7, 8]) assert.equal(layer.forward(zeros([1, 1, 4, 4]), [size, 7]).shape, [1, 1, size, 7]);
 	assert.throws(
 		() => layer.forward(zeros([1, 1, 4, 4]), [9, 7]),
-		/ConvTranspose2d: outputSize \[9, 7\] is out of reach of input \[1, 1, 4, 4\]: \[7, 7\] to \[8, 8\]/,
+		/ConvTranspose2d: outputSize \[9, 7\] is impossible for input \[1, 1, 4, 4\]: it must lie between \[7, 7\] and \[8, 8\]/,
 	);
 });
 
@@ -261,14 +261,14 @@ test('parameters by name are in the state, and move with the module', () => {
 test('wrong layers are refused when they are made', () => {
 	assert.throws(
 		() => new nn.Conv1d(3, 4, 3, { groups: 2 }),
-		/Conv1d: 3 input and 4 output channels do not both divide into 2 groups/,
+		/Conv1d: 3 input and 4 output channels must both be multiples of the 2 groups/,
 	);
 	assert.throws(() => new nn.Conv2d(1, 1, 3, { padding: 'same', stride: 2 }), /Conv2d: padding 'same' keeps the size/);
 	assert.throws(
 		() => new nn.Conv2d(1, 1, 3, { paddingMode: 'mirror' as 'reflect' }),
 		/Conv2d: paddingMode 'mirror' is not one of/,
 	);
-	assert.throws(() => new nn.GroupNorm(3, 4), /GroupNorm: 4 channels do not divide into 3 groups/);
+	assert.throws(() => new nn.GroupNorm(3, 4), /GroupNorm: 4 channels must be a multiple of the 3 groups/);
 	assert.throws(() => new nn.ReflectionPad2d([1, 2]), /ReflectionPad2d: padding \[1,2\] has 2 numbers; give one or 4/);
 });
 

@@ -49,8 +49,8 @@ test('layers, modules and parameters by names of the caller: keys, order, look-u
 		block.namedParameters().map(([path]) => path),
 		['scale', 'shift', 'norm.weight', 'norm.bias', 'conv.weight', 'extra.weight', 'extra.bias'],
 	);
-	assert.throws(() => block.addModule('forward', new nn.ReLU()), /addModule: Block has something else called 'forward'/);
-	assert.throws(() => block.addModule('a.b', new nn.ReLU()), /addModule: 'a.b' is no name/);
+	assert.throws(() => block.addModule('forward', new nn.ReLU()), /addModule: Block already has another property 'forward'/);
+	assert.throws(() => block.addModule('a.b', new nn.ReLU()), /addModule: 'a.b' is not a valid name/);
 	assert.throws(() => block.registerParameter('x', zeros([1]) as never), /registerParameter: 'x' must be a Parameter or null/);
 	assert.throws(
 		() => new nn.Sequential(new nn.Flatten(), ((x: Tensor) => x) as never),
@@ -59,7 +59,7 @@ test('layers, modules and parameters by names of the caller: keys, order, look-u
 	const list = new nn.ModuleList([new nn.ReLU()]);
 	list.addModule('1', new nn.Tanh());
 	assert.is(list.length, 2);
-	assert.throws(() => list.addModule('x', new nn.Tanh()), /ModuleList: 'x' is no number from 0 to 2/);
+	assert.throws(() => list.addModule('x', new nn.Tanh()), /ModuleList: 'x' is not a number from 0 to 2/);
 	assert.throws(
 		() => new nn.ModuleDict({ a: null as never }),
 		/ModuleDict: a must be a module, such as new nn.ReLU\(\), not null/,
@@ -139,7 +139,10 @@ test('initial values have the distributions and bounds of PyTorch', async () => 
 	}
 	const conv = new nn.Conv2d(8, 16, 3, { groups: 2 });
 	assert.ok(Array.from(await conv.weight.data()).every((value) => Math.abs(value) <= 1 / Math.sqrt(36)));
-	assert.throws(() => new nn.Conv2d(3, 4, 3, { groups: 2 }), /3 input and 4 output channels do not both divide into 2 groups/);
+	assert.throws(
+		() => new nn.Conv2d(3, 4, 3, { groups: 2 }),
+		/3 input and 4 output channels must both be multiples of the 2 groups/,
+	);
 });
 
 test('nn.init: gains, orthogonality, truncation, identity', async () => {
@@ -165,7 +168,10 @@ test('nn.init refuses what would leave NaN behind, or never end', () => {
 		/calculateGain: nonlinearity 'leaky_relu' is not one of linear, sigmoid, tanh, relu, leakyRelu, selu/,
 	);
 	assert.is(nn.init.calculateGain('conv2d'), 1);
-	assert.throws(() => nn.init.truncNormal_(x, 0, Number.NaN), /truncNormal_: \[-2, 2\] lies further than 5 standard deviations/);
+	assert.throws(
+		() => nn.init.truncNormal_(x, 0, Number.NaN),
+		/truncNormal_: \[-2, 2\] is empty or lies more than 5 standard deviations/,
+	);
 	assert.throws(() => nn.init.normal_(x, 0, -1), /normal_: mean 0 must be finite and std -1 at least 0/);
 	assert.throws(() => nn.init.uniform_(x, 1, 0), /uniform_: low 1 must be at most high 0/);
 	assert.throws(() => nn.init.sparse_(x, 3), /sparse_: sparsity 3 must lie in \[0, 1\]/);

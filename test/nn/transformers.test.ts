@@ -146,7 +146,7 @@ test('sinusoidal positions are those of the paper', async () => {
 	assert.equal(positions.stateDict(), {});
 	assert.throws(
 		() => positions.forward(zeros([1, 2, 4]), { offset: 4 }),
-		/SinusoidalPositions: 2 positions from 4 on exceed maxLength 5/,
+		/SinusoidalPositions: 2 positions from offset 4 exceed maxLength 5/,
 	);
 });
 

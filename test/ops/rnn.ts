@@ -149,7 +149,7 @@ function entries(
 			tolerance: TOLERANCE,
 			samples: samples(cell ? [...CASES, ...PROJECTED] : CASES, gates, cell),
 			refusals: [
-				{ label: 'features', call: wrongWidth, message: /the input has 2 features, the layer takes 3/ },
+				{ label: 'features', call: wrongWidth, message: /the input has 2 features, but the layer takes 3/ },
 				{
 					label: 'rank',
 					call: (device) => make(3, 2, { device }).forward(ones([3], { device })),
@@ -170,7 +170,7 @@ function entries(
 							const { device } = lengths;
 							return (make(2, 2, { device }) as nn.GRU).forward(zeros([3, 2, 2], { device }), null, { lengths });
 						},
-						new RegExp(`: length ${length} is out of range: sequences of an input of 3 steps have 1 to 3`),
+						new RegExp(`: length ${length} is out of range: the input has 3 steps, so lengths lie between 1 and 3`),
 					),
 				),
 			],
