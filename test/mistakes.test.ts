@@ -131,7 +131,7 @@ const MISTAKES: readonly (readonly [title: string, call: () => unknown, message:
 		/loadStateDict\(Sequential\): .*io.loadSafetensors\(bytes\)/,
 	],
 	['no state', () => loose(model.loadStateDict.bind(model))(), /loadStateDict\(Sequential\): it takes tensors by name/],
-	['a model for its parameters', () => make(optim.SGD, model, { lr: 0.1 }), /SGD: parameters come as a list of tensors/],
+	['a model for its parameters', () => make(optim.SGD, model, { lr: 0.1 }), /SGD: parameters must be a list of tensors/],
 	['a tensor for parameters', () => make(optim.Adam, model.stateDict()), /Adam: .*such as model.parameters\(\)/],
 	[
 		'a model to clip',
@@ -205,7 +205,7 @@ const MISTAKES: readonly (readonly [title: string, call: () => unknown, message:
 	[
 		'a path to save to',
 		() => loose(io.saveSafetensors)({ x }, 'model.safetensors'),
-		/saveSafetensors: it takes no path, and gives bytes/,
+		/saveSafetensors: it takes no path and returns the bytes/,
 	],
 	[
 		'weights of classes for options',
@@ -216,11 +216,11 @@ const MISTAKES: readonly (readonly [title: string, call: () => unknown, message:
 	['a list of factors', () => loose(einsum)('ij,jk', [x, x]), /einsum: tensors come one by one, not as a list/],
 	['a tensor for a function', () => loose(jacobian)(x, x), /jacobian: fn must be a function of tensors, not object/],
 	['no data', () => loose(tensor)(), /tensor: data holds undefined; it takes numbers and booleans/],
-	['a model to average', () => make(optim.EMA, model), /EMA: parameters come as a list of tensors, such as model.parameters\(\)/],
+	['a model to average', () => make(optim.EMA, model), /EMA: parameters must be a list of tensors, such as model.parameters\(\)/],
 	[
 		'schedules one by one',
 		() => make(optim.lrScheduler.ChainedScheduler, schedule, schedule),
-		/ChainedScheduler: schedulers come as one list/,
+		/ChainedScheduler: schedulers must be one list/,
 	],
 	[
 		'a factor for a function',

@@ -1,10 +1,10 @@
 /**
- * The header of a safetensors file: JSON of one form, read in one pass. It takes what the format's own implementation takes: whole
- * numbers are digits alone (1.0 is none), and texts are Unicode (half of a surrogate pair is none). Keys that stand twice are refused, for two
- * readers may see different things.
+ * Parses the header of a safetensors file, which is JSON of a fixed form, in one pass. Accepts what the format's own implementation
+ * accepts: integers consist of digits only (not 1.0), and strings are valid Unicode (no lone surrogates). Rejects duplicate keys, because
+ * two readers may resolve them differently.
  */
 
-/** A tensor as the header describes it. Nothing is known of its dtype, and whether shape and place agree. */
+/** A tensor as the header describes it. Its dtype and the match of shape and offsets are not checked yet. */
 export interface Description {
 	readonly name: string;
 	readonly dtype: string;
@@ -27,12 +27,12 @@ const CLOSE_LIST = 93;
 const OPEN = 123;
 const CLOSE = 125;
 
-/** Reads the header in `text`, which begins with '{'. `fail` throws the error of the caller's kind. */
+/** Parses the header in `text`, which starts with '{'. `fail` throws the caller's kind of error. */
 export function parseHeader(text: string, fail: (message: string) => never): Header {
 	return new HeaderReader(text, fail).read();
 }
 
-/** A name from a file, made fit for a message: quoted, its control characters escaped, cut short. */
+/** Prepares a name from a file for a message: quotes it, escapes control characters, truncates it. */
 export function quote(name: string): string {
 	return JSON.stringify(name.length > 80 ? `${name.slice(0, 80)}...` : name);
 }
@@ -58,11 +58,11 @@ class HeaderReader {
 	}
 
 	#metadata(): Map<string, string> {
-		if (this.#next() !== OPEN) this.fail(`${METADATA} is not an object of texts`);
+		if (this.#next() !== OPEN) this.fail(`${METADATA} is not an object of strings`);
 		const texts = new Map<string, string>();
 		this.#object((key) => {
 			if (texts.has(key)) this.#twice(key);
-			if (this.#next() !== QUOTE) this.fail(`${METADATA} holds ${quote(key)}, which is not a text`);
+			if (this.#next() !== QUOTE) this.fail(`${METADATA} holds ${quote(key)}, which is not a string`);
 			texts.set(key, this.#string());
 		});
 		return texts;
@@ -98,7 +98,7 @@ class HeaderReader {
 		return { name, dtype, shape, begin, end };
 	}
 
-	/** Reads an object; `value` is called at the value of each key, and reads it. */
+	/** Reads an object. Calls `value` at each key's value, to read it. */
 	#object(value: (key: string) => void): void {
 		this.#take(OPEN);
 		if (this.#next() === CLOSE) {
@@ -117,7 +117,7 @@ class HeaderReader {
 		this.#take(CLOSE);
 	}
 
-	/** Reads a list of whole numbers; null where it is another list. */
+	/** Reads a list of integers of at least 0; returns null for any other list. */
 	#counts(): number[] | null {
 		const start = this.#at;
 		const counts: number[] = [];
@@ -147,9 +147,9 @@ class HeaderReader {
 		const { text } = this;
 		const start = this.#at;
 		let end = text.indexOf('"', start + 1);
-		// A quotation mark after an odd number of backslashes belongs to the text.
+		// A quotation mark after an odd number of backslashes belongs to the string.
 		while (end > 0 && backslashesBefore(text, end) % 2 === 1) end = text.indexOf('"', end + 1);
-		if (end < 0) this.#invalid('the end of a text');
+		if (end < 0) this.#invalid('the end of a string');
 		this.#at = end + 1;
 		const raw = text.slice(start + 1, end);
 		if (!raw.includes('\\') && !CONTROL.test(raw)) return raw;
@@ -161,11 +161,11 @@ class HeaderReader {
 			return this.#invalid('a text');
 		}
 		if (LONE_SURROGATE.test(value))
-			this.fail(`the header holds ${quote(value)}, with half of a surrogate pair, which is no Unicode`);
+			this.fail(`the header holds ${quote(value)}, with a lone surrogate, which is not valid Unicode`);
 		return value;
 	}
 
-	/** The character after white space, undefined at the end. */
+	/** The next character after white space; undefined at the end. */
 	#next(): number | undefined {
 		let code = this.text.charCodeAt(this.#at);
 		while (code === 32 || code === 10 || code === 13 || code === 9) code = this.text.charCodeAt(++this.#at);
@@ -191,9 +191,9 @@ class HeaderReader {
 	}
 }
 
-// biome-ignore lint/suspicious/noControlCharactersInRegex: JSON has none in its texts.
+// biome-ignore lint/suspicious/noControlCharactersInRegex: JSON strings contain none.
 const CONTROL = /[\u0000-\u001f]/;
-/** Half of a surrogate pair: with the flag u, whole pairs are one character of another kind. */
+/** A lone surrogate. With the flag u, a full pair is one character of another category. */
 export const LONE_SURROGATE = /\p{Surrogate}/u;
 
 function isDigit(code: number): boolean {

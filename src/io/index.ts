@@ -1,4 +1,4 @@
-/** `io`: models in files. */
+/** The namespace `io`: reads and writes model files. */
 
 export { decodeSafetensors, encodeSafetensors, type SafetensorsRecord } from './safetensors';
 export { type LoadOptions, loadSafetensors, saveSafetensors } from './state';

@@ -1,12 +1,12 @@
 /**
- * The safetensors file format, as plain data: https://github.com/huggingface/safetensors#format
+ * Reads and writes the safetensors file format as plain data: https://github.com/huggingface/safetensors#format
  *
  *   8 bytes   length of the header, unsigned little-endian
  *   header    JSON: { "name": { "dtype": "F32", "shape": [2, 3], "data_offsets": [begin, end] }, ..., "__metadata__": { ... } }
  *   data      little-endian, row-major; offsets count from its start; no gaps, no overlaps
  *
- * A file may come from anywhere: `decodeSafetensors` trusts no byte of it and throws one FormatError that says what is wrong.
- * Values are read and written in the byte order of the machine, which is little-endian wherever WebGPU runs.
+ * Files may come from anywhere. `decodeSafetensors` validates every byte and throws a FormatError that names the problem. Values have the
+ * machine's byte order, which is little-endian wherever WebGPU runs.
  */
 import type { DType, TypedArray } from '../core/dtype';
 import { ArgumentError, DTypeError, FormatError, formatShape, ShapeError } from '../core/errors';
@@ -27,14 +27,14 @@ export interface SafetensorsRecord {
 export interface SafetensorsFile {
 	/** In the order of their data. */
 	readonly tensors: SafetensorsRecord[];
-	/** Free text, for instance `format: 'pt'`. */
+	/** Free text, for example `format: 'pt'`. */
 	readonly metadata: Readonly<Record<string, string>>;
 }
 
 export interface DecodeOptions {
-	/** What F16 is read as. Default `'float16'`, which not every device takes. */
+	/** The dtype for F16. Default 'float16', which not every device supports. */
 	readonly float16As?: 'float16' | 'float32';
-	/** What F64 is read as. Default `'float64'`, which only the CPU path takes. */
+	/** The dtype for F64. Default 'float64', which only the CPU supports. */
 	readonly float64As?: 'float64' | 'float32';
 }
 
@@ -42,7 +42,7 @@ const LENGTH_BYTES = 8;
 /** The limit of the format's own implementation. */
 const MAX_HEADER_BYTES = 100_000_000;
 
-/** Bytes of an element, by the format's dtype. */
+/** Bytes per element of each dtype of the format. */
 const FILE_WIDTH = {
 	BOOL: 1,
 	U8: 1,
@@ -59,7 +59,7 @@ const FILE_WIDTH = {
 	U64: 8,
 } as const;
 
-/** Dtypes of the format that wgrad has no values for. */
+/** Dtypes of the format that wgrad cannot represent. */
 const UNSUPPORTED = ['F4', 'F6_E2M3', 'F6_E3M2', 'F8_E5M2', 'F8_E4M3', 'F8_E8M0', 'F8_E4M3FNUZ', 'F8_E5M2FNUZ', 'C64'];
 
 type FileDType = keyof typeof FILE_WIDTH;
@@ -85,7 +85,7 @@ function fail(message: string): never {
 	throw new FormatError(`safetensors: ${message}`);
 }
 
-/** The tensors and metadata of a file. Where elements are aligned and need no conversion, arrays share memory with `bytes`. */
+/** Returns the tensors and metadata of a file. Arrays that are aligned and need no conversion share memory with `bytes`. */
 export function decodeSafetensors(bytes: Uint8Array, options: DecodeOptions = {}): SafetensorsFile {
 	if (!ArrayBuffer.isView(bytes))
 		throw new ArgumentError(`decodeSafetensors: it takes the bytes of a file, a Uint8Array, not ${typeof bytes}`);
@@ -97,7 +97,7 @@ export function decodeSafetensors(bytes: Uint8Array, options: DecodeOptions = {}
 		if (given !== own && given !== 'float32')
 			throw new ArgumentError(`decodeSafetensors: ${option} must be '${own}' or 'float32', not ${String(given)}`);
 	}
-	// A Buffer of Node is a Uint8Array whose slice() does not copy.
+	// Node's Buffer is a Uint8Array with a slice() that does not copy.
 	const plain = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 	const { header, dataStart } = readHeader(plain);
 	const data = plain.subarray(dataStart);
@@ -111,7 +111,7 @@ export function decodeSafetensors(bytes: Uint8Array, options: DecodeOptions = {}
 	return { tensors, metadata };
 }
 
-/** What is often taken for a safetensors file, by its first bytes. */
+/** Files that are often mistaken for safetensors files, by their first bytes. */
 const OTHER_FILES = [
 	['PK', 'a zip archive, as torch.save() writes it. Convert it in Python with safetensors.torch.save_file()'],
 	['version https://git-lfs', "a pointer of Git LFS. Fetch the file itself with 'git lfs pull'"],
@@ -126,7 +126,7 @@ function readHeader(bytes: Uint8Array): { header: Header; dataStart: number } {
 	const length = view.getUint32(0, true) + view.getUint32(4, true) * 2 ** 32;
 	if (length > MAX_HEADER_BYTES) {
 		const other = OTHER_FILES.find(([start]) => [...start].every((letter, i) => bytes[i] === letter.charCodeAt(0)));
-		if (other !== undefined) fail(`this is no safetensors file, but ${other[1]}`);
+		if (other !== undefined) fail(`this is not a safetensors file, but ${other[1]}`);
 		fail(`the header claims ${length} bytes; the limit is ${MAX_HEADER_BYTES}. Is this a safetensors file?`);
 	}
 	const dataStart = LENGTH_BYTES + length;
@@ -147,7 +147,7 @@ function readMetadata({ metadata }: Header): Record<string, string> {
 	return Object.fromEntries(metadata);
 }
 
-/** Names become keys and paths of plain objects. */
+/** Names become keys of plain objects, so a prototype key is dangerous. */
 function reachesPrototype(name: string): boolean {
 	return name.includes('__proto__') && name.split('.').includes('__proto__');
 }
@@ -175,7 +175,7 @@ function checkEntry({ name, dtype, shape, begin, end }: Description): Entry {
 	return { name, dtype: dtype as FileDType, shape, begin, end };
 }
 
-/** Sorts entries by their place, and sees that they cover the data exactly. */
+/** Sorts entries by offset and checks that they cover the data exactly. */
 function checkLayout(entries: Entry[], dataBytes: number): void {
 	entries.sort((a, b) => a.begin - b.begin || a.end - b.end);
 	let covered = 0;
@@ -185,11 +185,11 @@ function checkLayout(entries: Entry[], dataBytes: number): void {
 			if (end > dataBytes)
 				fail(`${place} lies outside the data of ${dataBytes} bytes: the file is cut short or its offsets are wrong`);
 			if (begin < covered) fail(`${place} overlaps another tensor, which ends at ${covered}`);
-			fail(`${place} leaves a hole after ${covered}`);
+			fail(`${place} leaves a gap after ${covered}`);
 		}
 		covered = end;
 	}
-	if (covered !== dataBytes) fail(`${dataBytes - covered} bytes after the last tensor belong to none`);
+	if (covered !== dataBytes) fail(`${dataBytes - covered} bytes after the last tensor belong to no tensor`);
 }
 
 function readElements(entry: Entry, data: Uint8Array, { float16As, float64As }: DecodeOptions): [DType, TypedArray] {
@@ -232,14 +232,13 @@ function readElements(entry: Entry, data: Uint8Array, { float16As, float64As }: 
 		case 'BOOL': {
 			const bytes = new Uint8Array(buffer, byteOffset, length);
 			const bad = bytes.find((byte) => byte > 1);
-			if (bad !== undefined)
-				fail(`tensor ${quote(entry.name)} of dtype BOOL holds the byte ${bad}; only 0 and 1 are truth values`);
+			if (bad !== undefined) fail(`tensor ${quote(entry.name)} of dtype BOOL holds the byte ${bad}; only 0 and 1 are valid`);
 			return ['bool', bytes];
 		}
 	}
 }
 
-/** bfloat16 is the upper half of a float32. */
+/** Converts bfloat16, the upper half of a float32. */
 function bfloat16ToFloat32(halves: Uint16Array): Float32Array {
 	const words = new Uint32Array(halves.length);
 	for (let i = 0; i < words.length; i++) words[i] = halves[i]! << 16;
@@ -273,8 +272,8 @@ const ARRAY_OF = {
 };
 
 /**
- * A safetensors file of these tensors. As the format's own writer does, data are ordered by the width of their dtype, widest
- * first, then by name, and the header is padded to a multiple of 8 bytes, so that all data are aligned.
+ * Returns a safetensors file of these tensors. Orders data by the width of their dtype, widest first, then by name, and pads the header to
+ * a multiple of 8 bytes, as the format's own writer does. So all data are aligned.
  */
 export function encodeSafetensors(
 	tensors: readonly SafetensorsRecord[],
@@ -282,16 +281,16 @@ export function encodeSafetensors(
 ): Uint8Array {
 	if (!Array.isArray(tensors as unknown))
 		throw new ArgumentError(`encodeSafetensors: it takes a list of tensors, not ${typeof tensors}`);
-	if (!isObject(metadata)) throw new ArgumentError('encodeSafetensors: the metadata must be an object of texts by name');
+	if (!isObject(metadata)) throw new ArgumentError('encodeSafetensors: the metadata must be an object of strings by name');
 	const names = new Set<string>();
 	for (const record of tensors) checkRecord(record, names);
 	const sorted = [...tensors].sort((a, b) => FILE_ORDER[a.dtype] - FILE_ORDER[b.dtype] || (a.name < b.name ? -1 : 1));
 	const parts: string[] = [];
 	if (Object.keys(metadata).length > 0) {
 		for (const [key, text] of Object.entries(metadata)) {
-			if (typeof text !== 'string') fail(`metadata ${quote(key)} is not a text but a ${typeof text}`);
+			if (typeof text !== 'string') fail(`metadata ${quote(key)} is not a string but a ${typeof text}`);
 			if (key === '__proto__') fail('metadata cannot have the key "__proto__"');
-			if (LONE_SURROGATE.test(key + text)) fail(`metadata ${quote(key)} holds half of a surrogate pair, which files cannot hold`);
+			if (LONE_SURROGATE.test(key + text)) fail(`metadata ${quote(key)} holds a lone surrogate, which UTF-8 cannot encode`);
 		}
 		parts.push(`"${METADATA}":${JSON.stringify(metadata)}`);
 	}
@@ -324,7 +323,7 @@ function checkRecord(record: SafetensorsRecord, names: Set<string>): void {
 		throw new ArgumentError('encodeSafetensors: each tensor must be an object { name, dtype, shape, data }');
 	const { name, dtype, shape, data } = record;
 	if (name === METADATA || reachesPrototype(name)) fail(`a tensor cannot be named ${quote(name)}`);
-	if (LONE_SURROGATE.test(name)) fail(`the name ${quote(name)} holds half of a surrogate pair, which files cannot hold`);
+	if (LONE_SURROGATE.test(name)) fail(`the name ${quote(name)} holds a lone surrogate, which UTF-8 cannot encode`);
 	if (names.has(name)) fail(`two tensors are named ${quote(name)}`);
 	names.add(name);
 	if (!Object.hasOwn(ARRAY_OF, dtype))
@@ -340,7 +339,7 @@ function checkRecord(record: SafetensorsRecord, names: Set<string>): void {
 	checkShape('encodeSafetensors', shape);
 	if (data.length !== numel(shape)) {
 		throw new ShapeError(
-			`safetensors: tensor ${quote(name)} of shape ${formatShape(shape)} has ${numel(shape)} elements, but its data ${data.length}`,
+			`safetensors: tensor ${quote(name)} of shape ${formatShape(shape)} has ${numel(shape)} elements, but its data have ${data.length}`,
 		);
 	}
 }

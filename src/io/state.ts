@@ -1,4 +1,4 @@
-/** Tensors in safetensors files: what PyTorch and Hugging Face read and write. */
+/** Saves and loads tensors as safetensors files, which PyTorch and Hugging Face read and write. */
 
 import type { DeviceName } from '../backends/contract';
 import { backendOf, deviceOfNew } from '../backends/registry';
@@ -12,19 +12,22 @@ import { Tensor } from '../tensor';
 import { decodeSafetensors, encodeSafetensors } from './safetensors';
 
 export interface LoadOptions {
-	/** Where the tensors go. Default: the default device. */
+	/** The device of the tensors. Default: the default device. */
 	readonly device?: DeviceName;
 }
 
-/** The bytes of a safetensors file that holds `state` (such as `module.stateDict()`) under its keys; `metadata` are texts of one's own. */
+/**
+ * Returns the bytes of a safetensors file with the tensors of `state`, such as `module.stateDict()`, under their keys. `metadata` holds
+ * free text.
+ */
 export async function saveSafetensors(
 	state: Readonly<Record<string, Tensor>>,
 	metadata: Readonly<Record<string, string>> = {},
 ): Promise<Uint8Array> {
 	requireState('saveSafetensors', state);
 	if (typeof metadata === 'string')
-		throw new ArgumentError('saveSafetensors: it takes no path, and gives bytes to write: await writeFile(path, bytes)');
-	if (!isObject(metadata)) throw new ArgumentError('saveSafetensors: the metadata must be an object of texts by name');
+		throw new ArgumentError('saveSafetensors: it takes no path and returns the bytes to write: await writeFile(path, bytes)');
+	if (!isObject(metadata)) throw new ArgumentError('saveSafetensors: the metadata must be an object of strings by name');
 	const names = Object.keys(state);
 	const values = await Promise.all(names.map((name) => state[name]!.data()));
 	const records = names.map((name, i) => {
@@ -36,8 +39,8 @@ export async function saveSafetensors(
 }
 
 /**
- * The tensors of a safetensors file by name. float16 and bfloat16 become float32, int64 becomes int32 (numbers beyond its range are an
- * error), float64 stays on the CPU and becomes float32 on WebGPU. Throws a FormatError when the file is not sound.
+ * Returns the tensors of a safetensors file by name. float16 and bfloat16 become float32. int64 becomes int32; values out of its range
+ * throw. float64 stays on the CPU and becomes float32 on WebGPU. Throws a FormatError if the file is invalid.
  */
 export function loadSafetensors(bytes: Uint8Array | ArrayBuffer, options: LoadOptions = {}): Record<string, Tensor> {
 	const { device = deviceOfNew() } = checkOptions('loadSafetensors', options, ['device']);

@@ -1,4 +1,4 @@
-/** Metrics that count classes: accuracy, the confusion matrix, and precision, recall and F1 from it. Definitions are scikit-learn's. */
+/** Classification metrics: accuracy, the confusion matrix, and precision, recall and F1 from it. Definitions are scikit-learn's. */
 import { ArgumentError, formatShape } from '../core/errors';
 import { checkOptions, requireOptions } from '../core/options';
 import { arange } from '../ops/creation';
@@ -13,7 +13,7 @@ import { tidy } from '../tidy';
 import { classesOf, countIn, DeviceSum, type Metric, type MetricState, once, requirePair, sumIn, updating } from './metric';
 import { requireScores } from './scores';
 
-/** The part of the predictions that are right. Predictions are classes, or scores [N, C]. As `accuracy_score`. */
+/** The fraction of correct predictions. Predictions are classes or scores [N, C]. As `accuracy_score`. */
 export class Accuracy implements Metric<number> {
 	readonly #right = new DeviceSum();
 	#count = 0;
@@ -52,8 +52,8 @@ export function accuracy(prediction: Tensor, target: Tensor): Promise<number> {
 }
 
 /**
- * The part of the samples whose class is among the k of highest score; scores are [N, C]. Of equal scores the higher class counts as
- * higher. Default k 2. As `top_k_accuracy_score`.
+ * The fraction of samples with the true class among the k highest scores [N, C]. Among equal scores, the higher class wins. Default k 2. As
+ * `top_k_accuracy_score`.
  */
 export class TopKAccuracy implements Metric<number> {
 	readonly k: number;
@@ -106,7 +106,7 @@ export function topKAccuracy(scores: Tensor, target: Tensor, options: { k?: numb
 }
 
 export interface ConfusionOptions {
-	/** Classes are 0 ... numClasses - 1. Scores [N, C] tell it; for predicted classes, streaming metrics must be told. */
+	/** Classes are 0 ... numClasses - 1. Default: the C of scores [N, C]. Metrics over several batches need it for predicted classes. */
 	readonly numClasses?: number;
 }
 
@@ -115,7 +115,10 @@ function requireClasses(numClasses: number): void {
 		throw new ArgumentError(`ConfusionMatrix: numClasses must be a whole number of at least 1, not ${shown(numClasses)}`);
 }
 
-/** Row: the true class, column: the predicted one. Counted on the device by a product of one-hot matrices. As `confusion_matrix`. */
+/**
+ * Counts samples by true class (row) and predicted class (column). Counts on the device with a product of one-hot matrices. As
+ * `confusion_matrix`.
+ */
 export class ConfusionMatrix implements Metric<number[][]> {
 	readonly #counts = new DeviceSum();
 	#numClasses: number | null;
@@ -132,11 +135,11 @@ export class ConfusionMatrix implements Metric<number[][]> {
 		this.#numClasses ??= prediction.ndim === target.ndim + 1 ? prediction.shape[1]! : null;
 		const classes = this.#numClasses;
 		if (classes === null)
-			throw new ArgumentError('ConfusionMatrix: say how many classes there are: new ConfusionMatrix({ numClasses })');
+			throw new ArgumentError('ConfusionMatrix: give the number of classes: new ConfusionMatrix({ numClasses })');
 		updating(() => {
 			const [predicted, wanted] = classesOf('ConfusionMatrix', prediction, target);
 			const [columns, rows] = [predicted, wanted].map((labels) => to(oneHot(labels!, classes), 'float32'));
-			// Whole numbers in float32 are exact up to 2^24 samples in one batch; the sum over batches is int32.
+			// float32 counts exactly up to 2^24 samples in a batch; the sum over batches is int32.
 			this.#counts.add(to(matmul(transpose(rows!, 0, 1), columns!), 'int32'));
 		});
 		this.#count += target.size;
@@ -174,7 +177,7 @@ export class ConfusionMatrix implements Metric<number[][]> {
 	}
 }
 
-/** numClasses, where it is not given: from the scores, or by reading the largest class. */
+/** Finds numClasses if it is not given: from the scores, or by reading the largest class. */
 async function countClasses(prediction: Tensor, target: Tensor, { numClasses }: ConfusionOptions): Promise<number> {
 	requirePair('confusionMatrix', prediction, target);
 	if (numClasses !== undefined) return numClasses;
@@ -193,17 +196,17 @@ export async function confusionMatrix(prediction: Tensor, target: Tensor, option
 }
 
 /**
- * How classes are averaged: 'binary' is the value of class `posLabel`; 'micro' counts all classes together; 'macro' is the mean over
- * classes that occur in targets or predictions; 'weighted' weighs it by the targets of each. `perClass` has every class.
+ * How to combine classes. 'binary': the value of class `posLabel`. 'micro': counts all classes together. 'macro': the mean over classes
+ * that occur in targets or predictions. 'weighted': the same, weighted by the number of targets. For every class, call `perClass`.
  */
 export type Average = 'binary' | 'micro' | 'macro' | 'weighted';
 
 export interface AverageOptions extends ConfusionOptions {
-	/** Default 'binary', which takes two classes. */
+	/** Default 'binary', for two classes. */
 	readonly average?: Average;
-	/** The class that 'binary' looks at. Default 1. */
+	/** The class that 'binary' evaluates. Default 1. */
 	readonly posLabel?: number;
-	/** What a division by zero gives: precision without predictions, recall without targets. Default 0. */
+	/** The result of 0 / 0: precision without predictions, recall without targets. Default 0. */
 	readonly zeroDivision?: 0 | 1;
 }
 
@@ -234,7 +237,7 @@ abstract class FromCounts implements Metric<number> {
 		this.#options = { average, posLabel, zeroDivision };
 	}
 
-	/** The metric of one class, or of all together. */
+	/** The metric of one class, or of all classes together. */
 	protected abstract value(counts: Counts, zeroDivision: number): number;
 
 	update(prediction: Tensor, target: Tensor): void {
@@ -290,14 +293,14 @@ function recallOf({ hits, wanted }: Counts, zeroDivision: number): number {
 	return wanted === 0 ? zeroDivision : hits / wanted;
 }
 
-/** Of what was predicted as a class, the part that is. As `precision_score`. */
+/** The fraction of the predictions of a class that are correct: TP / (TP + FP). As `precision_score`. */
 export class Precision extends FromCounts {
 	protected override value(counts: Counts, zeroDivision: number): number {
 		return precisionOf(counts, zeroDivision);
 	}
 }
 
-/** Of what is of a class, the part that was predicted so. As `recall_score`. */
+/** The fraction of the samples of a class that were predicted: TP / (TP + FN). As `recall_score`. */
 export class Recall extends FromCounts {
 	protected override value(counts: Counts, zeroDivision: number): number {
 		return recallOf(counts, zeroDivision);

@@ -1,6 +1,6 @@
 /**
- * `wgrad/metrics`: each metric as a function of one batch, and as a class over many: `update(prediction, target)` for each batch, which
- * reads nothing back, `await compute()`, `reset()`. Arguments are prediction first, as losses take them. Definitions are scikit-learn's.
+ * `wgrad/metrics`: each metric as a function of one batch and as a class over many. Call `update(prediction, target)` per batch, which
+ * reads nothing back, then `await compute()`, then `reset()`. The prediction comes first, as in losses. Definitions are scikit-learn's.
  */
 export * from './classification';
 export type { Metric, MetricState } from './metric';

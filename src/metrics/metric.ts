@@ -1,4 +1,4 @@
-/** What all metrics share: the protocol, and sums that stay on the device. */
+/** The interface of metrics, and sums that stay on the device. */
 import { noGrad } from '../autograd/modes';
 import { isFloating } from '../core/dtype';
 import { ArgumentError, formatShape, ShapeError } from '../core/errors';
@@ -11,22 +11,25 @@ import { requireTensor, shown } from '../ops/requirements';
 import { Tensor } from '../tensor';
 import { keep, tidy } from '../tidy';
 
-/** What a metric has summed so far. */
+/** The sums of a metric so far. */
 export type MetricState = Readonly<Record<string, number | null | Tensor | readonly Tensor[]>>;
 
-/** A metric over batches: `update` reads nothing back, `compute` waits for the device, `reset` starts anew and frees the memory. */
+/** A metric over batches. `update` reads nothing back, `compute` waits for the device, `reset` starts over and frees the memory. */
 export interface Metric<R> {
 	update(prediction: Tensor, target: Tensor): void;
-	/** The value over all batches since the last reset. Of no samples it is NaN. */
+	/** The value over all batches since the last reset. NaN without samples. */
 	compute(): Promise<R>;
 	reset(): void;
-	/** For checkpoints in the middle of an epoch; the tensors are clones, and the caller's. All metrics of the library have it. */
+	/**
+	 * The state, for checkpoints in the middle of an epoch. The caller owns the tensors, which are clones. All metrics of the library
+	 * implement it.
+	 */
 	stateDict?(): MetricState;
-	/** Goes on from `stateDict`; the tensors become the metric's. */
+	/** Restores a state of `stateDict`. The metric takes over the tensors. */
 	loadStateDict?(state: MetricState): void;
 }
 
-/** One metric of one batch. */
+/** Computes a metric of one batch. */
 export async function once<R>(metric: Metric<R>, prediction: Tensor, target: Tensor): Promise<R> {
 	metric.update(prediction, target);
 	try {
@@ -36,7 +39,7 @@ export async function once<R>(metric: Metric<R>, prediction: Tensor, target: Ten
 	}
 }
 
-/** A running sum on the device of whatever is added first. */
+/** A running sum on the device. The first addition determines its shape, dtype and device. */
 export class DeviceSum {
 	#total: Tensor | null = null;
 
@@ -62,24 +65,24 @@ export class DeviceSum {
 		return this.#total === null ? null : noGrad(() => clone(this.#total!));
 	}
 
-	/** Goes on from a sum, which becomes its own. */
+	/** Continues from `total` and takes it over. */
 	restore(total: Tensor | null): void {
 		this.reset();
 		if (total !== null) this.#total = keep(total);
 	}
 }
 
-/** The number of samples in a state. Throws an ArgumentError where there is none: states may come from files. */
+/** The number of samples in a state. Throws an ArgumentError if it is missing or invalid, because states may come from files. */
 export function countIn(name: string, state: MetricState): number {
 	if (typeof state !== 'object' || state === null)
-		throw new ArgumentError(`${name}: loadStateDict() takes what stateDict() gave, not ${shown(state)}`);
+		throw new ArgumentError(`${name}: loadStateDict() takes the result of stateDict(), not ${shown(state)}`);
 	const { count } = state;
 	if (!Number.isInteger(count) || (count as number) < 0)
 		throw new ArgumentError(`${name}: the state's count must be a whole number of at least 0, not ${shown(count)}`);
 	return count as number;
 }
 
-/** A sum in a state, null before the first. Throws an ArgumentError unless it has `rank` dimensions. */
+/** A sum in a state; null before the first addition. Throws an ArgumentError unless it has `rank` dims. */
 export function sumIn(name: string, state: MetricState, key: string, rank: number): Tensor | null {
 	const total = state[key] ?? null;
 	if (total === null || (total instanceof Tensor && total.ndim === rank)) return total;
@@ -92,12 +95,12 @@ export function requirePair(name: string, prediction: Tensor, target: Tensor): v
 	requireTensor(name, target, 'the target');
 }
 
-/** Runs the arithmetic of an update: unrecorded, with its temporaries disposed of. */
+/** Runs the arithmetic of an update without recording and disposes of temporaries. */
 export function updating(fn: () => void): void {
 	noGrad(() => tidy(fn));
 }
 
-/** Classes as an int32 vector: scores [N, C] give the class of the highest. */
+/** Returns classes as int32 vectors. Scores [N, C] become the class with the highest score. */
 export function classesOf(name: string, prediction: Tensor, target: Tensor): readonly [prediction: Tensor, target: Tensor] {
 	requirePair(name, prediction, target);
 	const scores = isFloating(prediction.dtype) && prediction.ndim === 2 && target.ndim === 1;

@@ -1,4 +1,4 @@
-/** Metrics of numbers against numbers. Predictions and targets are [N] or [N, D]; definitions are scikit-learn's. */
+/** Regression metrics. Predictions and targets are [N] or [N, D]. Definitions are scikit-learn's. */
 
 import { noGrad } from '../autograd/modes';
 import { isFloating } from '../core/dtype';
@@ -11,7 +11,7 @@ import type { Tensor } from '../tensor';
 import { keep, tidy } from '../tidy';
 import { countIn, DeviceSum, type Metric, type MetricState, once, requirePair, sumIn, updating } from './metric';
 
-/** Both as [N, D], the target in the prediction's dtype. */
+/** Returns both as [N, D], the target in the prediction's dtype. */
 function pair(name: string, prediction: Tensor, target: Tensor): readonly [prediction: Tensor, target: Tensor] {
 	requirePair(name, prediction, target);
 	if (!sameShape(prediction.shape, target.shape) || prediction.ndim < 1 || prediction.ndim > 2) {
@@ -70,7 +70,7 @@ export function meanSquaredError(prediction: Tensor, target: Tensor): Promise<nu
 	return once(new MeanSquaredError(), prediction, target);
 }
 
-/** Mean of the differences' sizes. As `mean_absolute_error`. */
+/** Mean of the absolute differences. As `mean_absolute_error`. */
 export class MeanAbsoluteError extends MeanError {
 	protected override error(difference: Tensor): Tensor {
 		return abs(difference);
@@ -82,13 +82,13 @@ export function meanAbsoluteError(prediction: Tensor, target: Tensor): Promise<n
 }
 
 /**
- * 1 - (squared differences) / (squared deviations of the targets from their mean), the mean over columns. Targets that do not vary give
- * 1 where they are met exactly, otherwise 0; fewer than two samples give NaN. Means and deviations of batches are merged after Chan,
- * Golub and LeVeque 1979, so that nothing cancels. As `r2_score`.
+ * 1 - sum (target - prediction)^2 / sum (target - mean)^2, averaged over columns. Constant targets give 1 for exact predictions, otherwise
+ * 0. Fewer than two samples give NaN. Merges means and deviations of batches by Chan, Golub and LeVeque 1979, to avoid cancellation. As
+ * `r2_score`.
  */
 export class R2Score implements Metric<number> {
 	readonly #residuals = new DeviceSum();
-	/** Of the targets less a pivot, the first batch's mean: far from zero float32 would not hold a small shift between means. */
+	/** Moments of the targets minus a pivot, the first batch's mean: far from zero, float32 loses small differences between means. */
 	#moments: { readonly pivot: Tensor; readonly mean: Tensor; readonly deviations: Tensor } | null = null;
 	#count = 0;
 
@@ -155,7 +155,7 @@ export class R2Score implements Metric<number> {
 		const [residuals, pivot, mean, deviations] = names.map((key) => sumIn('R2Score', state, key, 1));
 		const complete = residuals && pivot && mean && deviations;
 		if (!complete && (residuals || pivot || mean || deviations || count > 0))
-			throw new ArgumentError(`R2Score: the state must have all of ${names.join(', ')}, or none and no samples`);
+			throw new ArgumentError(`R2Score: the state must have all of ${names.join(', ')}, or none of them and no samples`);
 		this.reset();
 		if (!complete) return;
 		this.#count = count;

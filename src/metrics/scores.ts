@@ -1,4 +1,4 @@
-/** Metrics of scores against a class: log loss, the ROC curve, the area under it, and average precision. Definitions are scikit-learn's. */
+/** Metrics of scores: log loss, the ROC curve, its area, and average precision. Definitions are scikit-learn's. */
 
 import { noGrad } from '../autograd/modes';
 import { isFloating } from '../core/dtype';
@@ -11,7 +11,7 @@ import { Tensor } from '../tensor';
 import { keep } from '../tidy';
 import { countIn, DeviceSum, type Metric, type MetricState, once, requirePair, sumIn, updating } from './metric';
 
-/** Throws a ShapeError unless there are scores [N, C] for classes [N]. */
+/** Throws a ShapeError unless scores are [N, C] and classes [N]. */
 export function requireScores(name: string, scores: Tensor, target: Tensor): void {
 	requirePair(name, scores, target);
 	if (scores.ndim !== 2 || target.ndim !== 1 || scores.shape[0] !== target.shape[0]) {
@@ -26,8 +26,8 @@ export function requireScores(name: string, scores: Tensor, target: Tensor): voi
 const EPSILON: Readonly<Record<string, number>> = { float16: 2 ** -10, float32: 2 ** -23, float64: 2 ** -52 };
 
 /**
- * Mean negative logarithm of the probability of the true class. Probabilities are [N, C], or [N] of class 1 among two; they are kept
- * within [eps, 1 - eps] (the dtype's machine epsilon) and made to sum to 1. As `log_loss`.
+ * The mean negative logarithm of the true class's probability. Takes probabilities [N, C], or [N] of class 1 of two. Clamps them to [eps, 1
+ * - eps], where eps is the dtype's machine epsilon, and normalizes their sum to 1. As `log_loss`.
  */
 export class LogLoss implements Metric<number> {
 	readonly #total = new DeviceSum();
@@ -77,17 +77,19 @@ interface Collected {
 	readonly positive: Uint8Array;
 }
 
-/** The scores and targets in a state, in turn. Throws an ArgumentError where they are none, or not of one length each. */
+/** The scores and targets in a state, alternating. Throws an ArgumentError if they are missing or a pair has different lengths. */
 function requireBatches(name: string, state: MetricState): readonly Tensor[] {
 	const batches: unknown = state?.batches;
 	const fit = (tensor: unknown, i: number, all: readonly unknown[]) =>
 		tensor instanceof Tensor && tensor.ndim === 1 && tensor.size === (all[i ^ 1] as Tensor | undefined)?.size;
 	if (!Array.isArray(batches) || !batches.every(fit))
-		throw new ArgumentError(`${name}: the state's batches must be scores [N] and targets [N] in turn, as stateDict() gave them`);
+		throw new ArgumentError(
+			`${name}: the state's batches must alternate between scores [N] and targets [N], as in the result of stateDict()`,
+		);
 	return batches;
 }
 
-/** Scores [N] of class 1 and targets 0 or 1, kept on the device until they are sorted on the host. */
+/** Collects scores [N] of class 1 and targets 0 or 1 on the device; `compute` reads and sorts them on the host. */
 abstract class FromScores<R> implements Metric<R> {
 	readonly #batches: [scores: Tensor, target: Tensor][] = [];
 
@@ -96,7 +98,7 @@ abstract class FromScores<R> implements Metric<R> {
 		requirePair(name, scores, target);
 		if (scores.ndim !== 1 || target.ndim !== 1 || scores.size !== target.size) {
 			throw new ShapeError(
-				`${name}: needs scores [N] of class 1 and targets [N], not ${formatShape(scores.shape)} and ${formatShape(target.shape)}. Of scores [N, C] take the column of a class and target.eq(it)`,
+				`${name}: needs scores [N] of class 1 and targets [N], not ${formatShape(scores.shape)} and ${formatShape(target.shape)}. For scores [N, C], pass the column of one class and target.eq(class)`,
 			);
 		}
 		noGrad(() => this.#batches.push([keep(clone(detach(scores))), keep(clone(detach(target)))]));
@@ -131,12 +133,12 @@ abstract class FromScores<R> implements Metric<R> {
 
 interface Step {
 	readonly threshold: number;
-	/** Samples of score at least the threshold, by their class. */
+	/** The number of samples with a score of at least the threshold, by class. */
 	readonly negatives: number;
 	readonly positives: number;
 }
 
-/** Counts at every distinct score, highest first. */
+/** Counts at each distinct score, highest first. */
 function steps({ scores, positive }: Collected): Step[] {
 	const order = Array.from(scores.keys()).sort((a, b) => scores[b]! - scores[a]!);
 	const result: Step[] = [];
@@ -155,11 +157,11 @@ export interface RocCurveValues {
 	readonly fpr: number[];
 	/** True positive rate, rising from 0. NaN without positive targets. */
 	readonly tpr: number[];
-	/** Falling; scores of at least the threshold count as positive. The first is Infinity. */
+	/** Thresholds in falling order; the first is Infinity. A score of at least the threshold counts as positive. */
 	readonly thresholds: number[];
 }
 
-/** As `roc_curve`: points on a straight line between their neighbours are left out. */
+/** The ROC curve. Leaves out points on the straight line between their neighbours. As `roc_curve`. */
 export class RocCurve extends FromScores<RocCurveValues> {
 	protected override value(collected: Collected): RocCurveValues {
 		const all = steps(collected);
@@ -185,7 +187,10 @@ export function rocCurve(scores: Tensor, target: Tensor): Promise<RocCurveValues
 	return once(new RocCurve(), scores, target);
 }
 
-/** The area under the ROC curve: how often a positive scores higher than a negative. NaN when there is one class only. As `roc_auc_score`. */
+/**
+ * The area under the ROC curve: the probability that a positive scores higher than a negative. NaN if only one class occurs. As
+ * `roc_auc_score`.
+ */
 export class RocAuc extends FromScores<number> {
 	protected override value(collected: Collected): number {
 		let [area, negatives, positives] = [0, 0, 0];
@@ -201,7 +206,7 @@ export function rocAuc(scores: Tensor, target: Tensor): Promise<number> {
 	return once(new RocAuc(), scores, target);
 }
 
-/** The mean of the precisions at each threshold, weighed by the rise of recall. 0 without positive targets. As `average_precision_score`. */
+/** The mean precision over all thresholds, weighted by the increase in recall. 0 without positive targets. As `average_precision_score`. */
 export class AveragePrecision extends FromScores<number> {
 	protected override value(collected: Collected): number {
 		if (collected.scores.length === 0) return Number.NaN;

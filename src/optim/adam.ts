@@ -1,4 +1,4 @@
-/** Adam and its kin. */
+/** Adam and AdamW. */
 import { requireOptions } from '../core/options';
 import type { Tensor } from '../tensor';
 import { type CommonOptions, type GroupInput, Optimizer, type ParamGroup, type ParamState } from './optimizer';
@@ -13,7 +13,7 @@ export interface AdamOptions extends CommonOptions {
 	amsgrad: boolean;
 }
 
-/** Kingma and Ba 2015, with `weightDecay` as an L2 term of the gradient. Default lr 1e-3. As `torch.optim.Adam`. */
+/** Kingma and Ba 2015. `weightDecay` adds an L2 term to the gradient. Default lr 1e-3. As `torch.optim.Adam`. */
 export class Adam extends Optimizer<AdamOptions> {
 	protected readonly decoupled: boolean = false;
 
@@ -33,7 +33,7 @@ export class Adam extends Optimizer<AdamOptions> {
 		);
 	}
 
-	/** With `decoupledWeightDecay`, by which AdamW differs. @internal */
+	/** Adds `decoupledWeightDecay`, the option that distinguishes AdamW. @internal */
 	override get initialOptions(): readonly Readonly<Record<string, unknown>>[] {
 		return super.initialOptions.map((options) => ({ ...options, decoupledWeightDecay: this.decoupled }));
 	}
@@ -59,7 +59,7 @@ export class Adam extends Optimizer<AdamOptions> {
 	}
 }
 
-/** Adam whose weight decay acts on the parameter itself, Loshchilov and Hutter 2019. Default weightDecay 0.01. As `torch.optim.AdamW`. */
+/** Adam with weight decay on the parameter itself, Loshchilov and Hutter 2019. Default weightDecay 0.01. As `torch.optim.AdamW`. */
 export class AdamW extends Adam {
 	protected override readonly decoupled = true;
 

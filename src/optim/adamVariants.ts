@@ -1,4 +1,4 @@
-/** Optimizers that change one thing of Adam each. */
+/** Variants of Adam: Adamax, NAdam, RAdam. */
 import type { Tensor } from '../tensor';
 import { type CommonOptions, type GroupInput, Optimizer, type ParamGroup, type ParamState } from './optimizer';
 import { requireAtLeastZero, requireBetas } from './ranges';
@@ -6,11 +6,14 @@ import { requireAtLeastZero, requireBetas } from './ranges';
 export interface AdamaxOptions extends CommonOptions {
 	/** Decay of the running mean and of the running maximum. Default [0.9, 0.999]. */
 	betas: readonly [number, number];
-	/** Added to the size of each gradient. Default 1e-8. */
+	/** Added to the absolute value of each gradient. Default 1e-8. */
 	eps: number;
 }
 
-/** Adam with the largest gradient, decaying, in place of the root of the square. Kingma and Ba 2015. Default lr 2e-3. As `torch.optim.Adamax`. */
+/**
+ * Adam with a decaying maximum of the gradients instead of the root of the running square. Kingma and Ba 2015. Default lr 2e-3. As
+ * `torch.optim.Adamax`.
+ */
 export class Adamax extends Optimizer<AdamaxOptions> {
 	constructor(params: Iterable<Tensor> | Iterable<GroupInput<AdamaxOptions>>, options: Partial<AdamaxOptions> = {}) {
 		super(params, { lr: 2e-3, betas: [0.9, 0.999], eps: 1e-8, weightDecay: 0, l1: 0, maximize: false }, options);
@@ -36,12 +39,12 @@ export interface RAdamOptions extends CommonOptions {
 	betas: readonly [number, number];
 	/** Added to the root of the square. Default 1e-8. */
 	eps: number;
-	/** Weight decay acts on the parameter itself, as in AdamW. Default false. */
+	/** Apply weight decay to the parameter itself, as AdamW does. Default false. */
 	decoupledWeightDecay: boolean;
 }
 
 export interface NAdamOptions extends RAdamOptions {
-	/** How fast the momentum grows to beta1. Default 4e-3. */
+	/** How fast the momentum rises to beta1. Default 4e-3. */
 	momentumDecay: number;
 }
 
@@ -95,7 +98,7 @@ export class NAdam extends Optimizer<NAdamOptions> {
 	}
 }
 
-/** Adam without its square until that is known well enough. Liu et al. 2020. Default lr 1e-3. As `torch.optim.RAdam`. */
+/** Adam that leaves out the running square until its variance is small enough. Liu et al. 2020. Default lr 1e-3. As `torch.optim.RAdam`. */
 export class RAdam extends Optimizer<RAdamOptions> {
 	constructor(params: Iterable<Tensor> | Iterable<GroupInput<RAdamOptions>>, options: Partial<RAdamOptions> = {}) {
 		super(
@@ -123,7 +126,7 @@ export class RAdam extends Optimizer<RAdamOptions> {
 		const t = this.advance(state);
 		const m = this.slot(state, 'expAvg', param);
 		const v = this.slot(state, 'expAvgSq', param);
-		// The length of a simple average that weighs like the running square, at its end and now.
+		// The length of the simple average that approximates the running square: in the limit, and at this step.
 		const longest = 2 / (1 - beta2) - 1;
 		const length = longest - (2 * t * beta2 ** t) / (1 - beta2 ** t);
 		const adaptive = length > 5;
@@ -136,7 +139,7 @@ export class RAdam extends Optimizer<RAdamOptions> {
 	}
 }
 
-/** Where the weight decay goes: into the gradient, or onto the parameter. */
+/** Splits the weight decay into its L2 term in the gradient and the relative shrinkage of the parameter. */
 function decay({ lr, weightDecay, decoupledWeightDecay }: RAdamOptions): { weightDecay: number; shrink: number } {
 	return decoupledWeightDecay ? { weightDecay: 0, shrink: lr * weightDecay } : { weightDecay, shrink: 0 };
 }

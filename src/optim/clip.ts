@@ -1,4 +1,4 @@
-/** Limits on gradients, on the device: nothing is read back. */
+/** Gradient clipping. It runs on the device and reads nothing back. */
 import { noGrad } from '../autograd/modes';
 import { ArgumentError } from '../core/errors';
 import { runOperation } from '../core/operation';
@@ -11,7 +11,7 @@ import { norm } from '../ops/reduce';
 import { emptyOn, Tensor } from '../tensor';
 import { tidy } from '../tidy';
 
-/** Off the tape: the gradients of a recorded walk are scaled too. */
+/** Not recorded on the tape, even for gradients that are (createGraph). */
 function gradientsOf(operation: string, parameters: Tensor | Iterable<Tensor>): Tensor[] {
 	const list = parameters instanceof Tensor ? [parameters] : [...parameters];
 	if (!list.every((parameter) => parameter instanceof Tensor))
@@ -20,8 +20,8 @@ function gradientsOf(operation: string, parameters: Tensor | Iterable<Tensor>): 
 }
 
 /**
- * Scales all gradients by min(1, maxNorm / (total + 1e-6)), where total is the norm of them all as one vector. Returns the total as a
- * scalar tensor. `normType` is the p of the norm, 2 by default; Infinity takes the largest element. As `torch.nn.utils.clip_grad_norm_`.
+ * Scales all gradients by min(1, maxNorm / (total + 1e-6)), where total is the norm of all gradients as one vector. Returns the total as a
+ * scalar tensor. `normType` is the p of the norm; Infinity takes the largest element. Default 2. As `torch.nn.utils.clip_grad_norm_`.
  */
 export function clipGradNorm(
 	parameters: Tensor | Iterable<Tensor>,
@@ -44,7 +44,7 @@ export function clipGradNorm(
 	);
 }
 
-/** Whether one kernel can take them all. */
+/** Whether one kernel can process all gradients. */
 function areAlike([first, ...others]: readonly Tensor[]): boolean {
 	return first?.dtype !== 'float16' && others.every(({ device, dtype }) => device === first?.device && dtype === first?.dtype);
 }

@@ -1,4 +1,4 @@
-/** Moving averages of weights. */
+/** Exponential moving averages of weights. */
 import { noGrad } from '../autograd/modes';
 import { ArgumentError } from '../core/errors';
 import { runOperation } from '../core/operation';
@@ -11,22 +11,22 @@ import { markWritten, Tensor } from '../tensor';
 import { keep, tidy } from '../tidy';
 
 export interface EMAOptions {
-	/** How much of the average stays at an update. Default 0.999. */
+	/** The weight of the old average in an update. Default 0.999. */
 	readonly decay?: number;
-	/** At update n take min(decay, n / (n + 9)), so that the first weights are soon forgotten. Default false. */
+	/** Use min(decay, n / (n + 9)) at update n, so that the average soon forgets the initial weights. Default false. */
 	readonly warmup?: boolean;
 }
 
-/** Plain data; the tensors are clones. */
+/** Plain data. The tensors are clones. */
 export interface EMAState {
 	readonly updates: number;
 	readonly averages: readonly Tensor[];
 }
 
 /**
- * Exponential moving average of weights: average = decay average + (1 - decay) weight at every `update()`, one launch for each
- * parameter. Evaluate between two calls of `swap()`. As `torch.optim.swa_utils.AveragedModel` with `get_ema_avg_fn`, of parameters
- * alone: buffers such as running statistics belong to the weights that made them.
+ * Exponential moving average of weights: average = decay average + (1 - decay) weight at every `update()`, one launch per parameter.
+ * Evaluate between two calls of `swap()`. As `torch.optim.swa_utils.AveragedModel` with `get_ema_avg_fn`, for parameters only: buffers such
+ * as running statistics belong to the weights that produced them.
  */
 export class EMA {
 	readonly decay: number;
@@ -36,7 +36,7 @@ export class EMA {
 	#updates = 0;
 	#swapped = false;
 
-	/** The averages begin as the weights of now. */
+	/** The averages start as the current weights. */
 	constructor(params: Iterable<Tensor>, options: EMAOptions = {}) {
 		const { decay = 0.999, warmup = false } = checkOptions('EMA', options, ['decay', 'warmup']);
 		if (!(decay >= 0 && decay <= 1)) throw new ArgumentError(`EMA: decay must lie in [0, 1], not ${decay}`);
@@ -44,20 +44,20 @@ export class EMA {
 		this.warmup = warmup;
 		const list = typeof params === 'object' && params !== null && Symbol.iterator in params ? [...params] : null;
 		if (!list?.every((param) => param instanceof Tensor))
-			throw new ArgumentError('EMA: parameters come as a list of tensors, such as model.parameters()');
+			throw new ArgumentError('EMA: parameters must be a list of tensors, such as model.parameters()');
 		this.#params = list;
-		if (this.#params.length === 0) throw new ArgumentError('EMA: it got no parameters; pass model.parameters()');
+		if (this.#params.length === 0) throw new ArgumentError('EMA: the list of parameters is empty; pass model.parameters()');
 		this.#averages = noGrad(() => this.#params.map((param) => keep(clone(detach(param)))));
 	}
 
-	/** The averages, or, between two calls of `swap()`, the weights that they stand in for; in the order of the parameters. */
+	/** The averages, in the order of the parameters. Between two calls of `swap()`, the weights instead. */
 	get averages(): readonly Tensor[] {
 		return this.#averages;
 	}
 
-	/** Takes the weights of now into the averages: call it after `optimizer.step()`. */
+	/** Adds the current weights to the averages. Call it after `optimizer.step()`. */
 	update(): void {
-		if (this.#swapped) throw new ArgumentError('EMA.update: the averages stand in the model; call swap() once more before');
+		if (this.#swapped) throw new ArgumentError('EMA.update: the model holds the averages; call swap() again first');
 		this.#updates++;
 		const decay = this.warmup ? Math.min(this.decay, this.#updates / (this.#updates + 9)) : this.decay;
 		this.#params.forEach((param, i) => {
@@ -71,7 +71,7 @@ export class EMA {
 		});
 	}
 
-	/** Exchanges weights and averages, exactly: the model has the averages until the next call. */
+	/** Exchanges weights and averages exactly. The model has the averages until the next call. */
 	swap(): void {
 		this.#swapped = !this.#swapped;
 		noGrad(() =>
@@ -85,11 +85,11 @@ export class EMA {
 		);
 	}
 
-	/** Copies the averages into `params` (by default the parameters themselves), for good. */
+	/** Copies the averages into `params`, by default the parameters themselves. Cannot be undone. */
 	copyTo(params: Iterable<Tensor> = this.#params): void {
 		const targets = [...params];
 		if (targets.length !== this.#params.length || targets.some(({ shape }, i) => !sameShape(shape, this.#params[i]!.shape)))
-			throw new ArgumentError('EMA.copyTo: the tensors must be as many and of the same shapes as the parameters');
+			throw new ArgumentError('EMA.copyTo: the tensors must match the parameters in number and shapes');
 		noGrad(() => {
 			for (const [i, target] of targets.entries()) copy_(target, this.#averages[i]!);
 		});
@@ -106,14 +106,14 @@ export class EMA {
 			averages: isListOf((average) => average instanceof Tensor),
 		});
 		if (averages.length !== this.#averages.length || averages.some(({ shape }, i) => !sameShape(shape, this.#averages[i]!.shape)))
-			throw new ArgumentError('EMA.loadStateDict: the averages must be as many and of the same shapes as the parameters');
+			throw new ArgumentError('EMA.loadStateDict: the averages must match the parameters in number and shapes');
 		this.#updates = updates;
 		noGrad(() => {
 			for (const [i, average] of averages.entries()) copy_(this.#averages[i]!, average);
 		});
 	}
 
-	/** Gives the memory of the averages back. */
+	/** Frees the averages. */
 	dispose(): void {
 		for (const average of this.#averages) average.dispose();
 	}

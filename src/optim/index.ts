@@ -1,4 +1,4 @@
-/** `optim`: optimizers over parameters or parameter groups, `optim.lrScheduler`, averages of weights, and limits on gradients. */
+/** The namespace `optim`: optimizers, `optim.lrScheduler`, weight averages and gradient clipping. */
 export * from './adam';
 export * from './adamVariants';
 export * from './clip';

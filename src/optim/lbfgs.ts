@@ -26,15 +26,18 @@ import { requireAtLeastZero } from './ranges';
 export interface LBFGSOptions extends CommonOptions {
 	/** Iterations in one `step()`. Default 20. */
 	maxIter: number;
-	/** Evaluations of the closure in one `step()`, as far as a line search allows. Default null: maxIter * 5 / 4. */
+	/** Evaluations of the closure in one `step()`; a running line search may exceed it. Default null: maxIter * 5 / 4. */
 	maxEval: number | null;
-	/** Stop when no element of the gradient is larger. Default 1e-7. */
+	/** Stop when no element of the gradient exceeds this size. Default 1e-7. */
 	toleranceGrad: number;
-	/** Stop when neither the loss nor a parameter changes by more. Default 1e-9. */
+	/** Stop when neither the loss nor a parameter changes by more than this. Default 1e-9. */
 	toleranceChange: number;
-	/** Pairs of steps and gradient changes that approximate the Hessian; each takes twice the memory of the parameters. Default 100. */
+	/**
+	 * Number of stored pairs of step and gradient change, which approximate the Hessian. Each pair takes twice the memory of the
+	 * parameters. Default 100.
+	 */
 	historySize: number;
-	/** How far to go along a direction: 'strongWolfe' searches, null goes `lr`. Default null. */
+	/** The step length: 'strongWolfe' searches for it, null takes `lr`. Default null. */
 	lineSearchFn: 'strongWolfe' | null;
 }
 
@@ -45,8 +48,8 @@ interface Evaluation {
 }
 
 /**
- * Limited-memory BFGS. One `step` runs up to `maxIter` iterations and must see the loss each time, so its closure is async, and so is
- * the step; there is one group of parameters:
+ * Limited-memory BFGS, with a single parameter group. One `step` runs up to `maxIter` iterations and reads the loss in each, so both `step`
+ * and its closure are async:
  *
  *     await optimizer.step(async () => {
  *       optimizer.zeroGrad();
@@ -55,8 +58,8 @@ interface Evaluation {
  *       return loss; // or a number
  *     });
  *
- * It resolves to what the first call of the closure did. The penalties `weightDecay` and `l1` are added to the loss that the line search
- * sees, too. Nocedal 1980. Default lr 1. As `torch.optim.LBFGS`.
+ * `step` resolves to the result of the closure's first call. The line search also sees the penalties `weightDecay` and `l1`. Nocedal 1980.
+ * Default lr 1. As `torch.optim.LBFGS`.
  */
 export class LBFGS extends Optimizer<LBFGSOptions> {
 	#iterations = 0;
@@ -66,7 +69,7 @@ export class LBFGS extends Optimizer<LBFGSOptions> {
 	#scale = 1;
 	#direction: Tensor | null = null;
 	#previousGradient: Tensor | null = null;
-	/** Changes of the gradient, the steps that made them, and 1 / (change . step), oldest first. */
+	/** Gradient changes, the steps that caused them, and 1 / (change . step), oldest first. */
 	#changes: Tensor[] = [];
 	#steps: Tensor[] = [];
 	#inverses: number[] = [];
@@ -92,7 +95,7 @@ export class LBFGS extends Optimizer<LBFGSOptions> {
 
 	override addParamGroup(input: GroupInput<LBFGSOptions>): void {
 		if (this.paramGroups.length > 0)
-			throw new ArgumentError('LBFGS: it takes one group of parameters: its directions span them all');
+			throw new ArgumentError('LBFGS: it takes one group of parameters, because a direction spans all of them');
 		super.addParamGroup(input);
 	}
 
@@ -110,7 +113,7 @@ export class LBFGS extends Optimizer<LBFGSOptions> {
 	/** Never called: `step` moves all parameters at once. */
 	protected override update(): void {}
 
-	/** See the class. `closure` is async and returns the loss, as a number or a tensor of one element. */
+	/** Runs up to `maxIter` iterations; see the class. `closure` is async and returns the loss as a number or a one-element tensor. */
 	override step<T>(closure: () => T): T;
 	override step(): void;
 	override step<T>(closure?: () => T): T | undefined {
@@ -147,7 +150,7 @@ export class LBFGS extends Optimizer<LBFGSOptions> {
 				evaluations += found.evaluations;
 			} else {
 				this.#move(this.#t, direction);
-				// The last iteration's loss would only be thrown away.
+				// Nothing reads the last iteration's loss.
 				if (iteration === maxIter) break;
 				({ loss, gradient } = await this.#evaluate(closure));
 				evaluations++;
@@ -161,12 +164,12 @@ export class LBFGS extends Optimizer<LBFGSOptions> {
 		return result;
 	}
 
-	/** Runs the closure, and reads the loss; both loss and gradient with the penalties. */
+	/** Runs the closure and reads the loss. Adds the penalties to loss and gradient. */
 	async #evaluate(closure: () => unknown): Promise<Evaluation> {
 		const pending = closure();
 		if (!(pending instanceof Promise)) {
 			throw new ArgumentError(
-				'LBFGS.step: the closure must be async: step(async () => { ...; return loss; }), and the step awaited, for it reads the losses',
+				'LBFGS.step: the closure must be async, because the step reads the loss: await optimizer.step(async () => { ...; return loss; })',
 			);
 		}
 		const result: unknown = await pending;
@@ -200,7 +203,7 @@ export class LBFGS extends Optimizer<LBFGSOptions> {
 		);
 	}
 
-	/** Learns from the last step, if there was one, and applies the inverse Hessian to the gradient: the two-loop recursion. */
+	/** Adds the last step, if any, to the history and applies the inverse Hessian to the gradient (two-loop recursion). */
 	async #nextDirection(gradient: Tensor): Promise<Tensor> {
 		const last = this.#direction;
 		if (this.#iterations === 1 || last === null || this.#previousGradient === null) {
@@ -229,7 +232,7 @@ export class LBFGS extends Optimizer<LBFGSOptions> {
 		return this.#direction;
 	}
 
-	/** The factors stay on the device as scalars: nothing is read back. */
+	/** Keeps the factors on the device as scalars and reads nothing back. */
 	#inverseHessianTimes(vector: Tensor): Tensor {
 		const factors: Tensor[] = [];
 		let q = vector;
@@ -283,7 +286,7 @@ export class LBFGS extends Optimizer<LBFGSOptions> {
 		return found;
 	}
 
-	/** As of every optimizer; the history is the state of parameter 0, as vectors over all parameters. */
+	/** As for every optimizer. The state of parameter 0 holds the history, as vectors over all parameters. */
 	override stateDict(): OptimizerState<LBFGSOptions> {
 		const own: ParamState = {
 			nIter: this.#iterations,
@@ -312,7 +315,7 @@ export class LBFGS extends Optimizer<LBFGSOptions> {
 			if (vector !== value instanceof Tensor || (!vector && !isNumber(value)))
 				throw new ArgumentError(`${name}: '${key}' must be a ${vector ? 'tensor' : 'number'}`);
 			if (value instanceof Tensor && value.size !== size)
-				throw new ArgumentError(`${name}: '${key}' has ${value.size} elements, the parameters together ${size}`);
+				throw new ArgumentError(`${name}: '${key}' has ${value.size} elements, but all parameters together have ${size}`);
 		}
 		let pairs = 0;
 		while (own[`ro.${pairs}`] !== undefined) {
@@ -341,14 +344,14 @@ export class LBFGS extends Optimizer<LBFGSOptions> {
 	}
 }
 
-/** Reads scalars together, and disposes of them. */
+/** Reads several scalars at once and disposes of them. */
 async function numbers(...scalars: readonly Tensor[]): Promise<number[]> {
 	const values = await Promise.all(scalars.map((scalar) => scalar.item()));
 	for (const scalar of scalars) scalar.dispose();
 	return values;
 }
 
-/** The size of the largest element, on the device. */
+/** The largest absolute element, on the device. */
 function greatest(vector: Tensor): Tensor {
 	return tidy(() => amax(abs(vector)));
 }

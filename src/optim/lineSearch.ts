@@ -1,6 +1,6 @@
 /**
- * Line search for the strong Wolfe conditions, Nocedal and Wright 2006, algorithms 3.5 and 3.6 with cubic interpolation: the steps of
- * `torch.optim.lbfgs._strong_wolfe`, so that trajectories agree. Numbers only: vectors stay with the caller.
+ * Line search for the strong Wolfe conditions: Nocedal and Wright 2006, algorithms 3.5 and 3.6 with cubic interpolation. Takes the same
+ * steps as `torch.optim.lbfgs._strong_wolfe`, so that trajectories agree. Handles only numbers; vectors stay with the caller.
  */
 
 /** The objective at one step length along the direction. */
@@ -10,7 +10,7 @@ export interface LinePoint<G> {
 	readonly loss: number;
 	/** The derivative along the direction. */
 	readonly slope: number;
-	/** The gradient, whatever the caller makes of it. */
+	/** The gradient, opaque to the search. */
 	readonly gradient: G;
 }
 
@@ -24,8 +24,8 @@ const CURVATURE = 0.9;
 const MOST_TRIALS = 25;
 
 /**
- * A step length from `start` (at t = 0) on, tried first at `t`. `reach` is the largest element of the direction: brackets shorter than
- * `toleranceChange` by that measure end the search.
+ * Finds a step length from `start` (at t = 0), trying `t` first. `reach` is the largest absolute element of the direction. The search ends
+ * when the bracket's length times `reach` falls below `toleranceChange`.
  */
 export async function strongWolfe<G>(
 	evaluate: (t: number) => Promise<LinePoint<G>>,
@@ -40,7 +40,7 @@ export async function strongWolfe<G>(
 	let point = await evaluate(t);
 	let evaluations = 1;
 	let trials = 0;
-	// Unless the trials run out, these hold a step that satisfies the conditions between them.
+	// Unless the evaluations run out, a step between these two points satisfies the conditions.
 	let bracket: [LinePoint<G>, LinePoint<G>] | null = null;
 	for (; trials < MOST_TRIALS; trials++) {
 		if (!decreased(point) || (trials > 1 && point.loss >= previous.loss)) {
@@ -64,7 +64,7 @@ export async function strongWolfe<G>(
 		const [near, far] = [Math.min(bracket[0].t, bracket[1].t), Math.max(bracket[0].t, bracket[1].t)];
 		if ((far - near) * reach < toleranceChange) break;
 		let next = interpolate(bracket[0], bracket[1], near, far);
-		// A step too close to an end hardly shortens the bracket: the second such moves inwards.
+		// A step close to an end hardly shortens the bracket, so the second one in a row moves inwards.
 		const margin = 0.1 * (far - near);
 		if (Math.min(far - next, next - near) < margin) {
 			if (crowded || next >= far || next <= near) {
@@ -88,7 +88,7 @@ export async function strongWolfe<G>(
 	return { point: bracket[low], evaluations };
 }
 
-/** Where the cubic through two points and their slopes is least, within bounds. */
+/** The minimum within bounds of the cubic through two points and their slopes. */
 function interpolate<G>(a: LinePoint<G>, b: LinePoint<G>, least: number, most: number): number {
 	const d1 = a.slope + b.slope - (3 * (a.loss - b.loss)) / (a.t - b.t);
 	const square = d1 * d1 - a.slope * b.slope;

@@ -4,13 +4,13 @@ import { type CommonOptions, type GroupInput, Optimizer, type ParamGroup, type P
 import { requireBetas } from './ranges';
 
 export interface LionOptions extends CommonOptions {
-	/** How much of the mean goes into the direction, and the decay of the mean. Default [0.9, 0.99]. */
+	/** The weight of the mean in the direction, and the decay of the mean. Default [0.9, 0.99]. */
 	betas: readonly [number, number];
 }
 
 /**
  * param -= lr (sign(beta1 m + (1 - beta1) g) + weightDecay param), then m = beta2 m + (1 - beta2) g. Weight decay is decoupled. Every
- * element moves by lr, so take a third to a tenth of Adam's rate. Chen et al. 2023. Default lr 1e-4.
+ * element moves by lr, so use a third to a tenth of Adam's rate. Chen et al. 2023. Default lr 1e-4.
  */
 export class Lion extends Optimizer<LionOptions> {
 	constructor(params: Iterable<Tensor> | Iterable<GroupInput<LionOptions>>, options: Partial<LionOptions> = {}) {

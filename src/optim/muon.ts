@@ -18,21 +18,21 @@ export interface MuonOptions extends CommonOptions {
 	nesterov: boolean;
 	/** The quintic's coefficients. Default [3.4445, -4.775, 2.0315]. */
 	nsCoefficients: readonly [number, number, number];
-	/** Least norm of a direction before its iteration. Default 1e-7. */
+	/** The least norm that a direction is divided by before the iteration. Default 1e-7. */
 	eps: number;
 	/** Newton-Schulz iterations. Default 5. */
 	nsSteps: number;
 	/**
-	 * How the rate depends on the shape [rows, columns]: 'original', sqrt(max(1, rows / columns)); 'match_rms_adamw',
-	 * 0.2 sqrt(max(rows, columns)), which goes with AdamW's rates. Default 'original'.
+	 * The factor of the rate for a shape [rows, columns]. 'original': sqrt(max(1, rows / columns)). 'match_rms_adamw': 0.2 sqrt(max(rows,
+	 * columns)), for AdamW's rates. Default 'original'.
 	 */
 	adjustLr: 'original' | 'match_rms_adamw';
 }
 
 /**
- * Momentum whose direction is made orthogonal: all its singular values are brought near 1 by a Newton-Schulz iteration of matrix
- * products. For the weight matrices of hidden layers; biases, embeddings and the last layer go to another optimizer. Weight decay is
- * decoupled. Jordan et al. 2024. Default lr 1e-3, weightDecay 0.1. As `torch.optim.Muon`, but in the parameter's own precision.
+ * Momentum with an orthogonalized direction: a Newton-Schulz iteration of matrix products brings all singular values near 1. For weight
+ * matrices of hidden layers; give biases, embeddings and the last layer to another optimizer. Weight decay is decoupled. Jordan et al.
+ * 2024. Default lr 1e-3, weightDecay 0.1. As `torch.optim.Muon`, but in the parameter's own precision.
  */
 export class Muon extends Optimizer<MuonOptions> {
 	constructor(params: Iterable<Tensor> | Iterable<GroupInput<MuonOptions>>, options: Partial<MuonOptions> = {}) {
@@ -58,7 +58,7 @@ export class Muon extends Optimizer<MuonOptions> {
 		for (const { shape } of params) {
 			if (shape.length !== 2) {
 				throw new ArgumentError(
-					`Muon: takes matrices, not a parameter of shape ${formatShape(shape)}. Give biases, norms and filters to AdamW`,
+					`Muon: it takes matrices, not a parameter of shape ${formatShape(shape)}. Give biases, norms and filters to AdamW`,
 				);
 			}
 		}
@@ -90,10 +90,10 @@ export class Muon extends Optimizer<MuonOptions> {
 	}
 }
 
-/** x with its singular values near 1: x = a x + (b x x^T + c (x x^T)^2) x, over and over, from x of norm 1 on. */
+/** Brings the singular values near 1: repeats x = a x + (b x x^T + c (x x^T)^2) x, starting with norm 1. */
 function orthogonalized(direction: Tensor, { nsCoefficients: [a, b, c], nsSteps, eps }: MuonOptions): Tensor {
 	const [rows, columns] = [direction.shape[0]!, direction.shape[1]!];
-	// The products are those of the shorter side.
+	// x x^T has the size of the shorter side.
 	const tall = rows > columns;
 	let x = mul(direction, reciprocal(clamp(norm(direction), { min: eps })));
 	if (tall) x = transpose(x, 0, 1);

@@ -1,8 +1,8 @@
 /**
- * What all optimizers share: parameter groups, state, and the state dict. As `torch.optim.Optimizer`.
+ * The base of all optimizers: parameter groups, state and state dict. As `torch.optim.Optimizer`.
  *
- * Every option of an optimizer may differ between groups. `weightDecay` is L2 (decoupled in AdamW), `l1` is L1; both
- * are part of the fused step, not terms of the loss.
+ * Every option may differ between groups. `weightDecay` is an L2 penalty (decoupled in AdamW), `l1` an L1 penalty. Both are part of the
+ * fused step, not terms of the loss.
  */
 
 import { noGrad } from '../autograd/modes';
@@ -18,7 +18,7 @@ import { shown } from '../ops/requirements';
 import { requireDevice, Tensor } from '../tensor';
 import { keep } from '../tidy';
 
-/** Options that every optimizer has. */
+/** Options of every optimizer. */
 export interface CommonOptions {
 	/** Learning rate. */
 	lr: number;
@@ -30,15 +30,15 @@ export interface CommonOptions {
 	maximize: boolean;
 }
 
-/** Parameters with options of their own; what is left out is the optimizer's. `initialLr` is for a schedule that resumes. */
+/** Parameters with their own options. Omitted options are the optimizer's. `initialLr` is for resuming a schedule. */
 export type GroupInput<O> = { readonly params: Iterable<Tensor>; readonly initialLr?: number } & Partial<O>;
 
 export type ParamGroup<O> = O & { readonly params: readonly Tensor[]; initialLr?: number };
 
-/** What an optimizer remembers of one parameter. */
+/** An optimizer's state of one parameter. */
 export type ParamState = Record<string, Tensor | number>;
 
-/** Plain data: parameters by their position, as PyTorch numbers them; tensors are clones. */
+/** Plain data. Keys number the parameters by position, as in PyTorch; tensors are clones. */
 export interface OptimizerState<O> {
 	readonly state: Readonly<Record<string, ParamState>>;
 	readonly paramGroups: readonly (O & { readonly params: readonly number[]; readonly initialLr?: number })[];
@@ -58,25 +58,25 @@ export abstract class Optimizer<O extends CommonOptions> {
 		this.defaults = { ...standard, ...options };
 		if (typeof params !== 'object' || params === null || !(Symbol.iterator in params))
 			throw new ArgumentError(
-				`${name}: parameters come as a list of tensors, such as model.parameters(), or of groups { params, ...options }`,
+				`${name}: parameters must be a list of tensors, such as model.parameters(), or of groups { params, ...options }`,
 			);
 		const list = [...(params as Iterable<Tensor | GroupInput<O>>)];
 		if (list.length === 0)
-			throw new ArgumentError(`${name}: it got no parameters; pass model.parameters() or a list of { params, ...options }`);
+			throw new ArgumentError(`${name}: no parameters; pass model.parameters() or a list of { params, ...options }`);
 		if (list.every((item): item is Tensor => item instanceof Tensor))
 			this.addParamGroup({ params: list } as unknown as GroupInput<O>);
 		else for (const group of list as GroupInput<O>[]) this.addParamGroup(group);
 	}
 
-	/** Adds parameters with options of their own, e.g. layers that are unfrozen later. */
+	/** Adds parameters with their own options, for example layers to unfreeze later. */
 	addParamGroup(input: GroupInput<O>): void {
 		const name = this.constructor.name;
 		if (input instanceof Tensor || !input?.params)
 			throw new ArgumentError(
-				`${name}: parameters come as a list of tensors or as a list of groups { params, ...options }, not mixed`,
+				`${name}: parameters must be a list of tensors or as a list of groups { params, ...options }, not mixed`,
 			);
 		if (typeof input.params !== 'object' || !(Symbol.iterator in input.params))
-			throw new ArgumentError(`${name}: the params of a group are a list of tensors`);
+			throw new ArgumentError(`${name}: the params of a group must be a list of tensors`);
 		const params = [...input.params];
 		const { params: _, initialLr, ...options } = input;
 		if (initialLr !== undefined && !(initialLr >= 0))
@@ -85,7 +85,7 @@ export abstract class Optimizer<O extends CommonOptions> {
 		const known = new Set(this.paramGroups.flatMap((group) => group.params));
 		for (const param of params) {
 			if (!(param instanceof Tensor)) throw new ArgumentError(`${name}: a parameter must be a Tensor, not ${typeof param}`);
-			if (known.has(param)) throw new ArgumentError(`${name}: a parameter stands in two groups or twice in one`);
+			if (known.has(param)) throw new ArgumentError(`${name}: a parameter appears in two groups or twice in one`);
 			known.add(param);
 		}
 		const group = { ...this.defaults, ...input, params } as unknown as ParamGroup<O>;
@@ -96,7 +96,7 @@ export abstract class Optimizer<O extends CommonOptions> {
 	}
 
 	/**
-	 * The options that each group was made with; schedules and callbacks may have changed those of `paramGroups` since.
+	 * The options each group was created with. Schedules and callbacks change those in `paramGroups`.
 	 *
 	 * @internal
 	 */
@@ -122,24 +122,24 @@ export abstract class Optimizer<O extends CommonOptions> {
 		throw new ArgumentError(`${this.constructor.name}: there is no option '${unknown}'; its options are ${known.join(', ')}`);
 	}
 
-	/** Throws an ArgumentError for options out of range. */
+	/** Throws an ArgumentError if an option is out of range. */
 	protected abstract validate(group: ParamGroup<O>): void;
 
-	/** Updates one parameter by its gradient. Both are contiguous, in storages of their own: a strided parameter comes as a copy. */
+	/** Updates one parameter. Parameter and gradient are contiguous and have their own storages; a strided parameter arrives as a copy. */
 	protected abstract update(param: Tensor, gradient: Tensor, group: ParamGroup<O>, state: ParamState): void;
 
 	/**
-	 * Updates every parameter that has a gradient. With a `closure`, which computes the loss and its gradients anew, that runs
-	 * first and its result is returned. Throws instead if the device has reported an error since the last read, as of an index out of range.
+	 * Updates every parameter that has a gradient. An optional `closure` recomputes the loss and its gradients first; `step` returns its
+	 * result. Throws, and updates nothing, if the device has reported an error since the last read, such as an index out of range.
 	 *
-	 * Where the device had no memory for a tensor of the step, neither the parameters nor the state tensors change, also when the error comes
-	 * later. What the host counts goes on: `step` of the state and the draws of random numbers. Running statistics may have taken in the batch.
+	 * If the device has no memory for a tensor of the step, parameters and state tensors do not change, even if the error comes later. Host
+	 * counters advance: `step` of the state, and the draws of random numbers. Running statistics may already include the batch.
 	 */
 	step<T>(closure: () => T): T;
 	step(): void;
 	step<T>(closure?: () => T): T | undefined {
 		const result = closure?.();
-		// Before any parameter moves. A group's parameters are on one device.
+		// Check before any parameter changes. A group's parameters are on one device.
 		const operation = `${this.constructor.name}.step`;
 		for (const { params } of this.paramGroups) {
 			if (params[0] === undefined) continue;
@@ -170,7 +170,7 @@ export abstract class Optimizer<O extends CommonOptions> {
 		values.dispose();
 	}
 
-	/** Without tensors that the device had no memory for: they are made anew. */
+	/** The parameter's state without tensors that the device had no memory for; they are created again. */
 	#stateOf(param: Tensor): ParamState | undefined {
 		const state = this.state.get(param);
 		for (const key in state) {
@@ -182,7 +182,7 @@ export abstract class Optimizer<O extends CommonOptions> {
 		return state;
 	}
 
-	/** Drops the gradients of all parameters: their memory returns to the pool. */
+	/** Frees the gradients of all parameters. Their memory returns to the pool. */
 	zeroGrad(): void {
 		for (const group of this.paramGroups) {
 			for (const param of group.params) {
@@ -192,14 +192,14 @@ export abstract class Optimizer<O extends CommonOptions> {
 		}
 	}
 
-	/** Counts a step in `state.step` and returns its number, from 1 on. */
+	/** Increments `state.step` and returns it: 1 in the first step. */
 	protected advance(state: ParamState): number {
 		const step = (typeof state.step === 'number' ? state.step : 0) + 1;
 		state.step = step;
 		return step;
 	}
 
-	/** A state tensor of zeros like `param`, of float32 for float16, made when first asked for. */
+	/** A state tensor of `param`'s shape, created as zeros on first use. float16 parameters have float32 state. */
 	protected slot(state: ParamState, key: string, param: Tensor): Tensor {
 		const existing = state[key];
 		if (existing instanceof Tensor) return existing;
@@ -212,7 +212,8 @@ export abstract class Optimizer<O extends CommonOptions> {
 	#checkGroups(name: string, groups: OptimizerState<O>['paramGroups']): void {
 		const sizes = groups.map(({ params }) => (Array.isArray(params) ? params.length : 'unknown')).join(', ');
 		const own = this.paramGroups.map(({ params }) => params.length).join(', ');
-		if (sizes !== own) throw new ArgumentError(`${name}: the state has groups of ${sizes} parameters, the optimizer of ${own}`);
+		if (sizes !== own)
+			throw new ArgumentError(`${name}: the state has groups of ${sizes} parameters, but the optimizer has ${own}`);
 		this.paramGroups.forEach((group, i) => {
 			const { params: _, ...given } = groups[i]!;
 			const unknown = Object.keys(given).filter((key) => !Object.hasOwn(group, key) && key !== 'initialLr');
@@ -223,7 +224,7 @@ export abstract class Optimizer<O extends CommonOptions> {
 			];
 			if (differences.length > 0) {
 				throw new ArgumentError(
-					`${name}: the state is of another kind of optimizer: its group ${i} ${differences.join(' and ')}`,
+					`${name}: the state belongs to another kind of optimizer: its group ${i} ${differences.join(' and ')}`,
 				);
 			}
 			for (const [key, value] of Object.entries({ initialLr: 0, ...given })) {
@@ -235,7 +236,7 @@ export abstract class Optimizer<O extends CommonOptions> {
 		});
 	}
 
-	/** Options and state, for a checkpoint: see `loadStateDict`. */
+	/** Options and state, for a checkpoint. See `loadStateDict`. */
 	stateDict(): OptimizerState<O> {
 		const params = this.paramGroups.flatMap((group) => group.params);
 		const state: Record<string, ParamState> = {};
@@ -251,7 +252,10 @@ export abstract class Optimizer<O extends CommonOptions> {
 		return { state, paramGroups };
 	}
 
-	/** Restores options and state; the state must be of this kind of optimizer, and groups of the same sizes as when they were saved. */
+	/**
+	 * Restores options and state. Throws an ArgumentError unless the state is from the same kind of optimizer with groups of the same
+	 * sizes.
+	 */
 	loadStateDict(saved: OptimizerState<O>): void {
 		const name = `${this.constructor.name}.loadStateDict`;
 		const { state } = checkState<OptimizerState<O>>(name, saved, { state: isObject, paramGroups: isListOf(isObject) });
@@ -277,35 +281,35 @@ export abstract class Optimizer<O extends CommonOptions> {
 	}
 }
 
-/** Throws an ArgumentError unless `state` can be what an optimizer remembers of parameter `index`. */
+/** Throws an ArgumentError unless `state` can be the state of parameter `index`. */
 function checkParamState(name: string, index: string, params: readonly Tensor[], state: unknown): void {
 	const param = params[Number(index)];
 	if (param === undefined || String(Number(index)) !== index)
 		throw new ArgumentError(`${name}: the state names parameter ${index}; there are ${params.length}`);
-	if (!isObject(state)) throw new ArgumentError(`${name}: the state of parameter ${index} is no object`);
+	if (!isObject(state)) throw new ArgumentError(`${name}: the state of parameter ${index} is not an object`);
 	for (const [key, value] of Object.entries(state)) {
 		const place = `'${key}' of parameter ${index}`;
 		if (value instanceof Tensor ? key === 'step' : !Number.isFinite(value))
-			throw new ArgumentError(`${name}: ${place} is no number; read it with item() before`);
+			throw new ArgumentError(`${name}: ${place} is not a number; read it with item() first`);
 		if (key === 'step' && !isCount(value))
-			throw new ArgumentError(`${name}: ${place} is ${String(value)}, which counts no steps`);
+			throw new ArgumentError(`${name}: ${place} is ${String(value)}, which is not a number of steps`);
 		if (value instanceof Tensor && !sameShape(value.shape, param.shape))
 			throw new ArgumentError(`${name}: ${place} has shape [${value.shape}], the parameter [${param.shape}]`);
 	}
 }
 
-/** Whether an option of a state has the type of the standard one, `own`. */
+/** Whether an option of a state has the type of the default, `own`. */
 function isLike(value: unknown, own: unknown): boolean {
 	if (Array.isArray(own)) return isListOf(isNumber, own.length)(value);
-	// Of what may be null, `validate` knows the type.
+	// `validate` checks the type of options that may be null.
 	return own === null || typeof value === typeof own;
 }
 
-/** The kernels trust that a gradient is like its parameter. */
+/** The kernels rely on a gradient with the shape, dtype and device of its parameter. */
 function requireGradientOf(operation: string, param: Tensor, gradient: Tensor): void {
 	if (sameShape(param.shape, gradient.shape) && param.dtype === gradient.dtype && param.device === gradient.device) return;
 	const shown = ({ shape, dtype, device }: Tensor) => `${formatShape(shape)} ${dtype} on ${device}`;
 	throw new ArgumentError(
-		`${operation}: a parameter of ${shown(param)} has a gradient of ${shown(gradient)}; they must be alike`,
+		`${operation}: a parameter of ${shown(param)} has a gradient of ${shown(gradient)}; shape, dtype and device must be equal`,
 	);
 }

@@ -1,4 +1,4 @@
-/** RMSprop, Adagrad and Adadelta: rates for each element from the squares of its gradients. */
+/** RMSprop, Adagrad and Adadelta, which derive a rate per element from its squared gradients. */
 import { ArgumentError } from '../core/errors';
 import { fill_ } from '../ops/inplace';
 import type { Tensor } from '../tensor';
@@ -17,8 +17,8 @@ export interface RMSpropOptions extends CommonOptions {
 }
 
 /**
- * v = alpha v + (1 - alpha) g^2, param -= lr g / (sqrt(v) + eps), where v loses the square of the running mean when `centered`, and the
- * quotient goes through a momentum buffer when there is `momentum`. Tieleman and Hinton 2012. Default lr 1e-2. As `torch.optim.RMSprop`.
+ * v = alpha v + (1 - alpha) g^2, param -= lr g / (sqrt(v) + eps). `centered` subtracts the square of the running mean from v. `momentum`
+ * passes the quotient through a momentum buffer. Tieleman and Hinton 2012. Default lr 1e-2. As `torch.optim.RMSprop`.
  */
 export class RMSprop extends Optimizer<RMSpropOptions> {
 	constructor(params: Iterable<Tensor> | Iterable<GroupInput<RMSpropOptions>>, options: Partial<RMSpropOptions> = {}) {
@@ -54,7 +54,7 @@ export class RMSprop extends Optimizer<RMSpropOptions> {
 export interface AdagradOptions extends CommonOptions {
 	/** The rate of step t is lr / (1 + (t - 1) lrDecay). Default 0. */
 	lrDecay: number;
-	/** Where the sum of squares begins. Default 0. */
+	/** Initial value of the sum of squares. Default 0. */
 	initialAccumulatorValue: number;
 	/** Added to the root of the sum. Default 1e-10. */
 	eps: number;
@@ -94,13 +94,13 @@ export class Adagrad extends Optimizer<AdagradOptions> {
 export interface AdadeltaOptions extends CommonOptions {
 	/** Decay of the running squares. Default 0.9. */
 	rho: number;
-	/** Added to both squares under their roots. Default 1e-6. */
+	/** Added to both running squares before the root. Default 1e-6. */
 	eps: number;
 }
 
 /**
- * The change is the gradient times the root of the running square of changes over that of gradients. Zeiler 2012. Default lr 1, which
- * multiplies the change. As `torch.optim.Adadelta`.
+ * v = rho v + (1 - rho) g^2, d = g sqrt((u + eps) / (v + eps)), u = rho u + (1 - rho) d^2, param -= lr d. Zeiler 2012. Default lr 1. As
+ * `torch.optim.Adadelta`.
  */
 export class Adadelta extends Optimizer<AdadeltaOptions> {
 	constructor(params: Iterable<Tensor> | Iterable<GroupInput<AdadeltaOptions>>, options: Partial<AdadeltaOptions> = {}) {

@@ -6,7 +6,7 @@ import { type CommonOptions, type GroupInput, Optimizer, type ParamGroup, type P
 export interface SGDOptions extends CommonOptions {
 	/** Default 0. */
 	momentum: number;
-	/** How much of each new gradient the momentum buffer leaves out. Default 0. */
+	/** The fraction of each new gradient that the momentum buffer leaves out. Default 0. */
 	dampening: number;
 	/** Sutskever et al. 2013. Needs momentum and no dampening. Default false. */
 	nesterov: boolean;

@@ -182,10 +182,10 @@ test('refuses keys that stand twice, however they are spelled', () => {
 test('refuses offsets that overlap, leave holes, lie outside or run backwards', () => {
 	refuses(file(tensors({ a: [0, 8], b: [4, 12] }), 12), /"b" at \[4, 12\] overlaps another tensor, which ends at 8/);
 	refuses(file(tensors({ a: [0, 8], b: [0, 8] }), 8), /overlaps/);
-	refuses(file(tensors({ a: [0, 4], b: [8, 12] }), 12), /"b" at \[8, 12\] leaves a hole after 4/);
+	refuses(file(tensors({ a: [0, 4], b: [8, 12] }), 12), /"b" at \[8, 12\] leaves a gap after 4/);
 	refuses(file(tensors({ a: [4, 8] }), 8), /hole after 0/);
 	refuses(file(tensors({ a: [0, 8] }), 4), /outside the data of 4 bytes/);
-	refuses(file(tensors({ a: [0, 4] }), 5), /1 bytes after the last tensor belong to none/);
+	refuses(file(tensors({ a: [0, 4] }), 5), /1 bytes after the last tensor belong to no tensor/);
 	refuses(file('{}', 1), /1 bytes after the last tensor/);
 	refuses(file('{"a":{"dtype":"F32","shape":[1],"data_offsets":[4,0]}}', 4), /wrong order: \[4, 0\]/);
 	for (const offsets of ['[-4,0]', '[0]', '[0,4,8]', '[0,4.5]', '["0","4"]', '[0,1e300]', 'null', '{}', '4']) {
@@ -224,8 +224,8 @@ test('refuses descriptions that are incomplete or not of the format', () => {
 	);
 	refuses(file('{"a":{"dtype":"toString","shape":[],"data_offsets":[0,0]}}', 0), /dtype "toString"/);
 	refuses(file('{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4],"x":1}}', 4), /unknown field "x"/);
-	refuses(file('{"__metadata__":{"a":1}}', 0), /"a", which is not a text/);
-	refuses(file('{"__metadata__":"x"}', 0), /not an object of texts/);
+	refuses(file('{"__metadata__":{"a":1}}', 0), /"a", which is not a string/);
+	refuses(file('{"__metadata__":"x"}', 0), /not an object of strings/);
 });
 
 test('names the dtypes of the format that it does not read', () => {
@@ -255,22 +255,22 @@ test('values that are nested 100,000 deep', () => {
 		refuses(file(`{"a":{"dtype":"U8","shape":[1],"data_offsets":${value}}}`, 1), /data_offsets that are not two/);
 		refuses(file(`{"a":{"dtype":${value},"shape":[1],"data_offsets":[0,1]}}`, 1), /has no dtype/);
 		refuses(file(`{"a":${value}}`, 1), /unknown field "a"|not described by an object/);
-		refuses(file(`{"__metadata__":{"a":${value}}}`, 0), /is not a text/);
+		refuses(file(`{"__metadata__":{"a":${value}}}`, 0), /is not a string/);
 	}
 });
 
-test('refuses half of a surrogate pair, in files and for files', () => {
+test('refuses a lone surrogate, in files and for files', () => {
 	const entry = '{"dtype":"F32","shape":[],"data_offsets":[0,4]}';
 	for (const half of ['\\ud800', '\\uDFFFx', 'x\\udc00\\ud800', '\\ud83d\\u0041']) {
-		refuses(file(`{"${half}":${entry}}`, 4), /half of a surrogate pair/);
-		refuses(file(`{"__metadata__":{"${half}":"x"}}`, 0), /half of a surrogate pair/);
-		refuses(file(`{"__metadata__":{"x":"${half}"}}`, 0), /half of a surrogate pair/);
-		refuses(file(`{"a":{"dtype":"${half}","shape":[],"data_offsets":[0,4]}}`, 4), /half of a surrogate pair/);
+		refuses(file(`{"${half}":${entry}}`, 4), /a lone surrogate/);
+		refuses(file(`{"__metadata__":{"${half}":"x"}}`, 0), /a lone surrogate/);
+		refuses(file(`{"__metadata__":{"x":"${half}"}}`, 0), /a lone surrogate/);
+		refuses(file(`{"a":{"dtype":"${half}","shape":[],"data_offsets":[0,4]}}`, 4), /a lone surrogate/);
 		const text = JSON.parse(`"${half}"`) as string;
 		const data = new Float32Array(1);
-		assert.throws(() => encodeSafetensors([{ name: text, dtype: 'float32', shape: [], data }]), /half of a surrogate pair/);
-		assert.throws(() => encodeSafetensors([], { [text]: 'x' }), /half of a surrogate pair/);
-		assert.throws(() => encodeSafetensors([], { x: text }), /half of a surrogate pair/);
+		assert.throws(() => encodeSafetensors([{ name: text, dtype: 'float32', shape: [], data }]), /a lone surrogate/);
+		assert.throws(() => encodeSafetensors([], { [text]: 'x' }), /a lone surrogate/);
+		assert.throws(() => encodeSafetensors([], { x: text }), /a lone surrogate/);
 	}
 	const { tensors: records, metadata } = decodeSafetensors(
 		file(`{"__metadata__":{"\\ud83d\\ude00":"\\u0000\\n"},"\\ud83d\\ude00\\"":${entry}}`, 4),
@@ -319,12 +319,12 @@ test('refuses to write what could not be read', () => {
 	const record: SafetensorsRecord = { name: 'a', dtype: 'float32', shape: [2], data };
 	assert.throws(() => encodeSafetensors([record, record]), /two tensors are named "a"/);
 	assert.throws(() => encodeSafetensors([{ ...record, name: '__metadata__' }]), /cannot be named "__metadata__"/);
-	assert.throws(() => encodeSafetensors([{ ...record, shape: [3] }]), /shape \[3\] has 3 elements, but its data 2/);
+	assert.throws(() => encodeSafetensors([{ ...record, shape: [3] }]), /shape \[3\] has 3 elements, but its data have 2/);
 	assert.throws(
 		() => encodeSafetensors([{ ...record, dtype: 'int32' }]),
 		/dtype int32 comes as Float32Array instead of Int32Array/,
 	);
-	assert.throws(() => encodeSafetensors([], { a: 1 as unknown as string }), /metadata "a" is not a text/);
+	assert.throws(() => encodeSafetensors([], { a: 1 as unknown as string }), /metadata "a" is not a string/);
 });
 
 test('half precision survives a round trip by value', () => {

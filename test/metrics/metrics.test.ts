@@ -57,7 +57,7 @@ test('wrong arguments are refused in words', async () => {
 		/Accuracy: prediction must hold classes .* threshold/,
 	);
 	assert.throws(() => new metrics.Accuracy().update(ints([1]), ints([0, 1])), /\[1\] and target \[2\]/);
-	assert.throws(() => new metrics.ConfusionMatrix().update(ints([1]), ints([1])), /say how many classes/);
+	assert.throws(() => new metrics.ConfusionMatrix().update(ints([1]), ints([1])), /give the number of classes/);
 	assert.throws(() => new metrics.Precision({ numClasses: 3 }), /Precision: average 'binary' takes 2 classes, not 3/);
 	assert.throws(
 		() => new metrics.MeanSquaredError().update(scores, zeros([2], { device: 'cpu' })),

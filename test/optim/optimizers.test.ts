@@ -224,7 +224,7 @@ test('the state of another kind of optimizer is refused', () => {
 		descend(place, optimizer, 1);
 		return optimizer;
 	});
-	const message = /^(\w+)\.loadStateDict: the state is of another kind of optimizer: its group 0 (has|lacks) /;
+	const message = /^(\w+)\.loadStateDict: the state belongs to another kind of optimizer: its group 0 (has|lacks) /;
 	for (const from of made) {
 		for (const to of made) {
 			if (from.constructor === to.constructor) to.loadStateDict(from.stateDict());
@@ -247,10 +247,10 @@ test("a state's options and tensors must fit", () => {
 	const wrong = (own: optim.ParamState) => () =>
 		optimizer.loadStateDict({ state: { ...state, 0: { ...state[0], ...own } }, paramGroups });
 	assert.throws(wrong({ expAvg: zeros([3]) }), /'expAvg' of parameter 0 has shape \[3\], the parameter \[3,5\]/);
-	assert.throws(wrong({ step: zeros([]) }), /'step' of parameter 0 is no number/);
+	assert.throws(wrong({ step: zeros([]) }), /'step' of parameter 0 is not a number/);
 	assert.throws(
 		() => new optim.Adam(place.params.map((param) => ({ params: [param] }))).loadStateDict({ state, paramGroups }),
-		/the state has groups of 2 parameters, the optimizer of 1, 1/,
+		/the state has groups of 2 parameters, but the optimizer has 1, 1/,
 	);
 });
 

@@ -151,7 +151,8 @@ export function testViews(device: Device): void {
 		assert.throws(() => nn.init.normal_(expanded), /normal_: the tensor of shape \[4, 3\] was expanded/);
 		const param = zeros([3], { device }).requiresGrad_();
 		param.grad = zeros([2], { device });
-		const message = /SGD.step: a parameter of \[3\] float32 on \w+ has a gradient of \[2\] float32 on \w+; they must be alike/;
+		const message =
+			/SGD.step: a parameter of \[3\] float32 on \w+ has a gradient of \[2\] float32 on \w+; shape, dtype and device must be equal/;
 		assert.throws(() => new optim.SGD([param]).step(), message);
 		assert.throws(() => param.sum().backward(), /backward: .*\[3\] float32 was given a .grad of shape \[2\] float32/);
 	});

@@ -100,7 +100,7 @@ test('a run goes on only with the optimizer and the options that it began with',
 			(params) => new optim.AdamW(params, { lr: 0.01, weightDecay: 0 }),
 			/of this AdamW: decoupledWeightDecay false in group 0, not true/,
 		],
-		[(params) => new optim.RAdam(params, { lr: 0.01 }), /the state is of another kind of optimizer: its group 0 has amsgrad/],
+		[(params) => new optim.RAdam(params, { lr: 0.01 }), /the state belongs to another kind of optimizer: its group 0 has amsgrad/],
 		[(params) => new optim.SGD(params, { lr: 0.01 }), /another kind of optimizer/],
 		[
 			(params) =>
@@ -108,7 +108,7 @@ test('a run goes on only with the optimizer and the options that it began with',
 					params.map((param) => ({ params: [param] })),
 					{ lr: 0.01 },
 				),
-			/groups of 2 parameters, the optimizer of 1, 1/,
+			/groups of 2 parameters, but the optimizer has 1, 1/,
 		],
 	];
 	const resumeFrom = { name: '3', store };

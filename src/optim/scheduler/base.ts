@@ -1,19 +1,19 @@
-/** What all learning-rate schedules share. */
+/** The base of all learning-rate schedules. */
 import { ArgumentError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
 import { checkState, isListOf } from '../../core/state';
 import { shown } from '../../ops/requirements';
 import type { CommonOptions, Optimizer } from '../optimizer';
 
-/** State as plain data: see `stateDict`. */
+/** A schedule's state as plain data. See `stateDict`. */
 export type SchedulerState = Readonly<Record<string, unknown>>;
 
 export interface SchedulerOptions {
-	/** The index of the last step, to resume at. Default -1: start. */
+	/** The index of the last step, to resume from. Default -1: start anew. */
 	readonly lastEpoch?: number;
 }
 
-/** Something that sets the rates of an optimizer's groups at each `step()`. */
+/** Sets the learning rates of an optimizer's groups at each `step()`. */
 export abstract class LRScheduler {
 	/** Steps taken so far. */
 	lastEpoch: number;
@@ -37,42 +37,42 @@ export abstract class LRScheduler {
 		this.lastEpoch = lastEpoch;
 	}
 
-	/** Moves on by one step (an epoch, or a batch: whatever the schedule counts). */
+	/** Advances by one step: an epoch or a batch, whichever the schedule counts. */
 	abstract step(): void;
 
-	/** Takes step 0, from the rates of now. */
+	/** Takes step 0 from the current rates. */
 	abstract begin(): void;
 
-	/** Takes step 0 from the rates before any schedule: another schedule hands over. */
+	/** Takes step 0 from the rates before any schedule. Called when another schedule hands over. */
 	restart(): void {
 		for (const group of this.optimizer.paramGroups) group.lr = group.initialLr ?? group.lr;
 		this.begin();
 	}
 
-	/** Where the schedule stands and what it began from, without its settings, which the constructor gets again. */
+	/** The schedule's progress and its base rates, but not its settings: pass those to the constructor again. */
 	abstract stateDict(): SchedulerState;
 
-	/** Continues where `stateDict` was taken, and sets the rates of then. */
+	/** Restores a state of `stateDict`, including the rates. */
 	abstract loadStateDict(state: SchedulerState): void;
 
-	/** The rate of each group now. */
+	/** The current rate of each group. */
 	getLastLr(): number[] {
 		return this.optimizer.paramGroups.map((group) => group.lr);
 	}
 
-	/** One value for each group, of one for all or a list. */
+	/** Expands a value to one per group; accepts one for all groups or a list. */
 	protected perGroup<T>(name: string, value: T | readonly T[], kind: 'number' | 'function' = 'number'): readonly T[] {
 		return perGroup(this.constructor.name, this.optimizer, name, value, kind);
 	}
 }
 
-/** Throws an ArgumentError, in the name of `scheduler`, for anything but an optimizer in its place. */
+/** Throws an ArgumentError that names `scheduler` unless `optimizer` is an optimizer. */
 export function requireOptimizer(scheduler: string, optimizer: unknown): asserts optimizer is Optimizer<CommonOptions> {
 	if (!Array.isArray((optimizer as Partial<Optimizer<CommonOptions>> | null | undefined)?.paramGroups))
 		throw new ArgumentError(`${scheduler}: the first argument is the optimizer whose rate it sets`);
 }
 
-/** One value for each group of `optimizer`, of one for all or a list, in the name of `scheduler`. */
+/** Expands a value to one per group of `optimizer`; accepts one for all groups or a list. Errors name `scheduler`. */
 export function perGroup<T>(
 	scheduler: string,
 	optimizer: Optimizer<CommonOptions>,
@@ -93,11 +93,11 @@ export function perGroup<T>(
 	return list;
 }
 
-/** A schedule that gives each group a rate from its base rate, its rate now and the number of the step. */
+/** A schedule that computes each group's rate from its base rate, its current rate and the step number. */
 export abstract class RateScheduler extends LRScheduler {
 	/** The rate of each group before any schedule. */
 	readonly baseLrs: readonly number[];
-	/** Whether the step is the one of the constructor. With `lastEpoch`, the rates of now may be of any step or of none. */
+	/** Whether the constructor takes this step. When it resumes at `lastEpoch`, the current rates may belong to any step or to none. */
 	protected starting = false;
 
 	constructor(optimizer: Optimizer<CommonOptions>, options: SchedulerOptions = {}) {
@@ -105,10 +105,10 @@ export abstract class RateScheduler extends LRScheduler {
 		this.baseLrs = optimizer.paramGroups.map((group) => group.initialLr ?? group.lr);
 	}
 
-	/** The rate of a group after `lastEpoch` steps, given its base rate and its rate now. */
+	/** The rate of a group after `lastEpoch` steps, from its base rate and its current rate. */
 	protected abstract rate(base: number, current: number, group: number): number;
 
-	/** Subclasses call it at the end of their constructors: PyTorch's schedulers take their first step when made. */
+	/** Subclasses call this at the end of their constructors: as in PyTorch, construction takes the first step. */
 	protected start(): void {
 		this.starting = true;
 		this.step();
@@ -129,7 +129,9 @@ export abstract class RateScheduler extends LRScheduler {
 		this.optimizer.paramGroups.forEach((group, i) => {
 			const rate = this.rate(this.baseLrs[i]!, group.lr, i);
 			if (!Number.isFinite(rate))
-				throw new ArgumentError(`${this.constructor.name}: step ${this.lastEpoch} has no finite rate; are all settings numbers?`);
+				throw new ArgumentError(
+					`${this.constructor.name}: the rate of step ${this.lastEpoch} is not finite; are all settings numbers?`,
+				);
 			group.lr = rate;
 		});
 	}

@@ -1,4 +1,4 @@
-/** Schedules made of schedules. */
+/** Schedules that combine schedules. */
 import { ArgumentError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
 import { checkState, isListOf, isObject } from '../../core/state';
@@ -7,7 +7,7 @@ import type { CommonOptions, Optimizer } from '../optimizer';
 import { LRScheduler, type SchedulerOptions, type SchedulerState } from './base';
 import { LinearLR } from './decay';
 
-/** Loads the state of a scheduler that is made of `schedulers`. */
+/** Loads the state of a scheduler that combines `schedulers`. */
 function loadAll(own: LRScheduler, schedulers: readonly LRScheduler[], state: SchedulerState): void {
 	const { paramGroups } = own.optimizer;
 	const {
@@ -36,7 +36,7 @@ interface ComposedState {
 
 function requireSchedulers(name: string, schedulers: unknown): asserts schedulers is readonly LRScheduler[] {
 	if (!Array.isArray(schedulers) || !schedulers.every((scheduler) => scheduler instanceof LRScheduler))
-		throw new ArgumentError(`${name}: schedulers come as one list, [first, second]`);
+		throw new ArgumentError(`${name}: schedulers must be one list, [first, second]`);
 }
 
 function requireSameOptimizer(name: string, schedulers: readonly LRScheduler[], optimizer: Optimizer<CommonOptions>): void {
@@ -45,8 +45,8 @@ function requireSameOptimizer(name: string, schedulers: readonly LRScheduler[], 
 }
 
 /**
- * One schedule after the other: schedule i + 1 begins, from the base rate, at step milestones[i]. With `lastEpoch` it goes on as if it had
- * taken the steps until then.
+ * Runs schedules one after another: schedule i + 1 starts from the base rate at step milestones[i]. With `lastEpoch` it resumes as if it
+ * had taken the steps up to then.
  */
 export class SequentialLR extends LRScheduler {
 	constructor(
@@ -93,11 +93,11 @@ export class SequentialLR extends LRScheduler {
 	}
 }
 
-/** Steps all schedules, one after the other: their factors multiply. */
+/** Steps all schedules in order, so that their factors multiply. */
 export class ChainedScheduler extends LRScheduler {
 	constructor(readonly schedulers: readonly LRScheduler[]) {
 		requireSchedulers('ChainedScheduler', schedulers);
-		if (schedulers.length === 0) throw new ArgumentError('ChainedScheduler: it got no schedulers');
+		if (schedulers.length === 0) throw new ArgumentError('ChainedScheduler: the list of schedulers is empty');
 		super(schedulers[0]!.optimizer, { lastEpoch: 0 });
 		requireSameOptimizer('ChainedScheduler', schedulers, this.optimizer);
 	}
@@ -123,8 +123,8 @@ export class ChainedScheduler extends LRScheduler {
 }
 
 /**
- * A linear rise from `startFactor` (default 1e-3) times the base rate over `warmupSteps` steps, then `after` from its beginning, or the
- * base rate for good. As PyTorch's SequentialLR of a LinearLR and `after`.
+ * Rises linearly from `startFactor` (default 1e-3) times the base rate over `warmupSteps` steps, then starts `after`, or stays at the base
+ * rate. As PyTorch's SequentialLR of a LinearLR and `after`.
  */
 export class WarmupLR extends SequentialLR {
 	constructor(

@@ -1,4 +1,4 @@
-/** Schedules that rise and fall again, with the momentum against the rate where asked. */
+/** Cyclic schedules. Some also move the momentum against the rate. */
 import { ArgumentError } from '../../core/errors';
 import { checkOptions, pickOptions } from '../../core/options';
 import { checkState } from '../../core/state';
@@ -6,7 +6,10 @@ import { requireCounts } from '../../ops/requirements';
 import type { CommonOptions, Optimizer, ParamGroup } from '../optimizer';
 import { perGroup, RateScheduler, type SchedulerOptions, type SchedulerState } from './base';
 
-/** Half a cosine from the base rate down to `etaMin` (default 0) over `t0` steps, then anew, `tMult` (default 1) times as long. Loshchilov and Hutter 2017. */
+/**
+ * Falls along half a cosine from the base rate to `etaMin` (default 0) over `t0` steps, then restarts with a cycle `tMult` (default 1)
+ * times as long. Loshchilov and Hutter 2017.
+ */
 export class CosineAnnealingWarmRestarts extends RateScheduler {
 	readonly tMult: number;
 	readonly etaMin: number;
@@ -71,7 +74,7 @@ export class CosineAnnealingWarmRestarts extends RateScheduler {
 
 type MomentumGroup = ParamGroup<CommonOptions> & { momentum?: number; betas?: readonly number[] };
 
-/** Sets the momentum of a group, or the first of its betas. */
+/** Sets the momentum or the first beta of a group. */
 function setMomentum(name: string, group: MomentumGroup, momentum: number): void {
 	if (group.betas !== undefined) group.betas = [momentum, ...group.betas.slice(1)];
 	else if (group.momentum !== undefined) group.momentum = momentum;
@@ -79,11 +82,11 @@ function setMomentum(name: string, group: MomentumGroup, momentum: number): void
 }
 
 export interface OneCycleOptions extends SchedulerOptions {
-	/** Steps in all; or give `epochs` and `stepsPerEpoch`. */
+	/** Total number of steps. Alternatively give `epochs` and `stepsPerEpoch`. */
 	readonly totalSteps?: number;
 	readonly epochs?: number;
 	readonly stepsPerEpoch?: number;
-	/** The part of the steps in which the rate rises. Default 0.3. */
+	/** The fraction of the steps in which the rate rises. Default 0.3. */
 	readonly pctStart?: number;
 	/** Default 'cos'. */
 	readonly annealStrategy?: 'cos' | 'linear';
@@ -97,7 +100,7 @@ export interface OneCycleOptions extends SchedulerOptions {
 	readonly divFactor?: number;
 	/** The last rate is the first / finalDivFactor. Default 1e4. */
 	readonly finalDivFactor?: number;
-	/** Fall to the first rate as fast as it rose, and only then to the last. Default false. */
+	/** Fall to the first rate as fast as the rise, then to the last. Default false. */
 	readonly threePhase?: boolean;
 }
 
@@ -147,11 +150,11 @@ abstract class MomentumScheduler extends RateScheduler {
 interface Phase {
 	readonly end: number;
 	readonly rates: readonly ['first' | 'max' | 'last', 'first' | 'max' | 'last'];
-	/** Whether the momentum is at its base, at the phase's ends. */
+	/** Whether the momentum is at its base at the phase's start and end. */
 	readonly low: readonly [boolean, boolean];
 }
 
-/** One rise to `maxLr` and one fall far below the start, over a whole training. Smith and Topin 2019. Steps count batches. */
+/** Rises once to `maxLr`, then falls far below the start, over the whole training. Smith and Topin 2019. Steps count batches. */
 export class OneCycleLR extends MomentumScheduler {
 	readonly totalSteps: number;
 	readonly #phases: readonly Phase[];
@@ -195,11 +198,10 @@ export class OneCycleLR extends MomentumScheduler {
 		this.start();
 	}
 
-	/** The phase now, and how much of it has passed. */
+	/** The current phase, and the fraction of it that has passed. */
 	#position(): { phase: Phase; passed: number } {
 		const t = this.lastEpoch;
-		if (t > this.totalSteps)
-			throw new ArgumentError(`OneCycleLR: step ${t + 1} is beyond the ${this.totalSteps} steps that it was made for`);
+		if (t > this.totalSteps) throw new ArgumentError(`OneCycleLR: step ${t + 1} exceeds totalSteps, ${this.totalSteps}`);
 		let start = 0;
 		for (const phase of this.#phases) {
 			if (t <= phase.end || phase === this.#phases.at(-1)) return { phase, passed: (t - start) / (phase.end - start) };
@@ -230,15 +232,17 @@ export class OneCycleLR extends MomentumScheduler {
 export interface CyclicOptions extends SchedulerOptions {
 	/** Steps from the base rate to the highest. Default 2000. */
 	readonly stepSizeUp?: number;
-	/** Steps back. Default: as up. */
+	/** Steps back down. Default: stepSizeUp. */
 	readonly stepSizeDown?: number;
-	/** 'triangular', 'triangular2' (each cycle half as high) or 'exp_range' (gamma^step as high). Default 'triangular'. */
+	/**
+	 * 'triangular', 'triangular2' (halves the height each cycle) or 'exp_range' (scales the height by gamma^step). Default 'triangular'.
+	 */
 	readonly mode?: 'triangular' | 'triangular2' | 'exp_range';
 	/** Default 1. */
 	readonly gamma?: number;
-	/** In place of a mode: the height by the cycle (from 1 on) or by the step. Functions are no part of the state. */
+	/** Replaces `mode`: the height as a function of the cycle (from 1) or of the step. Not part of the state. */
 	readonly scaleFn?: (x: number) => number;
-	/** What `scaleFn` gets. Default 'cycle'. */
+	/** The argument of `scaleFn`. Default 'cycle'. */
 	readonly scaleMode?: 'cycle' | 'iterations';
 	/** Move the momentum (Adam: beta1) against the rate. Default true. */
 	readonly cycleMomentum?: boolean;
@@ -248,7 +252,7 @@ export interface CyclicOptions extends SchedulerOptions {
 	readonly maxMomentum?: number | readonly number[];
 }
 
-/** Straight up from `baseLr` to `maxLr` and down again, over and over. Smith 2017. Steps count batches. */
+/** Moves linearly between `baseLr` and `maxLr`, up and down, repeatedly. Smith 2017. Steps count batches. */
 export class CyclicLR extends MomentumScheduler {
 	readonly #maxLrs: readonly number[];
 	readonly #period: number;
@@ -276,7 +280,7 @@ export class CyclicLR extends MomentumScheduler {
 		]);
 		const baseLrs = perGroup('CyclicLR', optimizer, 'baseLr', baseLr);
 		if ((options.lastEpoch ?? -1) === -1) {
-			// The rate before any schedule is the cycle's, not the optimizer's.
+			// The initial rate is `baseLr`, not the optimizer's rate.
 			optimizer.paramGroups.forEach((group, i) => {
 				group.initialLr ??= baseLrs[i]!;
 			});
@@ -300,7 +304,7 @@ export class CyclicLR extends MomentumScheduler {
 		this.start();
 	}
 
-	/** How high the schedule stands between the base, 0, and the top, 1. */
+	/** The position between the base (0) and the top (1). */
 	#height(): number {
 		const turns = this.lastEpoch / this.#period;
 		const cycle = Math.floor(1 + turns);

@@ -1,4 +1,4 @@
-/** Schedules that rise or fall once. */
+/** Monotonic and other simple schedules. */
 import { ArgumentError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
 import { requireCounts, requireNumber, shown } from '../../ops/requirements';
@@ -43,7 +43,9 @@ export class ExponentialLR extends RateScheduler {
 	}
 }
 
-/** Half a cosine from the base rate down to `etaMin` (default 0) over `tMax` steps, and up again. Loshchilov and Hutter 2017. */
+/**
+ * Falls along half a cosine from the base rate to `etaMin` (default 0) over `tMax` steps, and then rises again. Loshchilov and Hutter 2017.
+ */
 export class CosineAnnealingLR extends RateScheduler {
 	readonly etaMin: number;
 
@@ -60,7 +62,7 @@ export class CosineAnnealingLR extends RateScheduler {
 		this.start();
 	}
 
-	// After the first step PyTorch's recurrence rather than the closed form: it continues from a rate that somebody else has changed.
+	// After the first step, PyTorch's recurrence instead of the closed form, to continue from a rate that other code has changed.
 	protected override rate(base: number, current: number): number {
 		const { lastEpoch: t, tMax, etaMin } = this;
 		if (t === 0) return current;
@@ -70,7 +72,10 @@ export class CosineAnnealingLR extends RateScheduler {
 	}
 }
 
-/** Linear from `startFactor` (default 1/3) to `endFactor` (default 1) times the base rate over `totalIters` (default 5) steps: a warm-up. */
+/**
+ * A warm-up: moves linearly from `startFactor` (default 1/3) to `endFactor` (default 1) times the base rate over `totalIters` (default 5)
+ * steps.
+ */
 export class LinearLR extends RateScheduler {
 	readonly startFactor: number;
 	readonly endFactor: number;
@@ -104,7 +109,7 @@ export class LinearLR extends RateScheduler {
 	}
 }
 
-/** Multiplies the rate by `gamma` (default 0.1) at each of the milestones; one that stands there twice counts twice. */
+/** Multiplies the rate by `gamma` (default 0.1) at each milestone. A repeated milestone counts repeatedly. */
 export class MultiStepLR extends RateScheduler {
 	readonly gamma: number;
 
@@ -126,7 +131,7 @@ export class MultiStepLR extends RateScheduler {
 	}
 }
 
-/** `factor` (default 1/3) times the base rate until step `totalIters` (default 5), and the base rate from there on. */
+/** `factor` (default 1/3) times the base rate until step `totalIters` (default 5), then the base rate. */
 export class ConstantLR extends RateScheduler {
 	readonly factor: number;
 	readonly totalIters: number;
@@ -171,10 +176,10 @@ export class PolynomialLR extends RateScheduler {
 	}
 }
 
-/** A factor for each step: one function for all groups or one each. */
+/** Maps the step to a factor: one function for all groups, or one per group. */
 export type LRFunction = ((epoch: number) => number) | readonly ((epoch: number) => number)[];
 
-/** The base rate times what the function makes of the step. Functions are no part of the state. */
+/** The base rate times the function of the step. Functions are not part of the state. */
 export class LambdaLR extends RateScheduler {
 	readonly #lambdas: readonly ((epoch: number) => number)[];
 
@@ -189,7 +194,7 @@ export class LambdaLR extends RateScheduler {
 	}
 }
 
-/** Multiplies the rate at each step but the first by what the function makes of the step. Functions are no part of the state. */
+/** Multiplies the rate by the function of the step at every step except the first. Functions are not part of the state. */
 export class MultiplicativeLR extends RateScheduler {
 	readonly #lambdas: readonly ((epoch: number) => number)[];
 
@@ -203,7 +208,7 @@ export class MultiplicativeLR extends RateScheduler {
 		return this.lastEpoch > 0 ? current * this.#lambdas[group]!(this.lastEpoch) : current;
 	}
 
-	/** Products go on from wherever the schedule before has led. */
+	/** Continues from the rate that the previous schedule has reached. */
 	override restart(): void {
 		this.begin();
 	}

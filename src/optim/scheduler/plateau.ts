@@ -1,4 +1,4 @@
-/** A schedule that watches a metric. */
+/** The schedule that depends on a metric. */
 import { ArgumentError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
 import { checkState, isCount, isListOf, isNumber, orNull } from '../../core/state';
@@ -8,19 +8,19 @@ import { requireOptimizer, type SchedulerState } from './base';
 export interface PlateauOptions {
 	/** Whether the metric should fall or rise. Default 'min'. */
 	readonly mode?: 'min' | 'max';
-	/** What the rate is multiplied by. Default 0.1. */
+	/** The factor of the rate at each reduction. Default 0.1. */
 	readonly factor?: number;
-	/** Steps without improvement that are borne. Default 10. */
+	/** Steps without improvement before a reduction. Default 10. */
 	readonly patience?: number;
-	/** How much better counts as better. Default 1e-4. */
+	/** The least change that counts as an improvement. Default 1e-4. */
 	readonly threshold?: number;
 	/** Whether the threshold is relative to the best value. Default 'rel'. */
 	readonly thresholdMode?: 'rel' | 'abs';
-	/** Steps after a reduction in which none counts as bad. Default 0. */
+	/** Steps after a reduction that never count as bad. Default 0. */
 	readonly cooldown?: number;
-	/** The rate falls no further, for all groups or each. Default 0. */
+	/** The lowest rate, for all groups or per group. Default 0. */
 	readonly minLr?: number | readonly number[];
-	/** Smaller changes of the rate are left out. Default 1e-8. */
+	/** Skip smaller changes of the rate. Default 1e-8. */
 	readonly eps?: number;
 }
 
@@ -100,7 +100,7 @@ export class ReduceLROnPlateau {
 		return metric > (this.#relative ? this.best * (1 + margin) : this.best + margin);
 	}
 
-	/** Notes the metric of one validation. NaN is never an improvement. */
+	/** Records the metric of one validation. NaN is never an improvement. */
 	step(metric: number): void {
 		if (typeof metric !== 'number')
 			throw new ArgumentError('ReduceLROnPlateau.step: it needs the metric as a number; await loss.item()');
@@ -122,7 +122,7 @@ export class ReduceLROnPlateau {
 		});
 	}
 
-	/** The rate of each group now. */
+	/** The current rate of each group. */
 	getLastLr(): number[] {
 		return this.optimizer.paramGroups.map((group) => group.lr);
 	}
