@@ -238,12 +238,12 @@ const MISTAKES: readonly (readonly [title: string, call: () => unknown, message:
 	[
 		'a file of torch.save()',
 		() => io.loadSafetensors(new TextEncoder().encode('PK\u0003\u0004 data.pkl')),
-		/no safetensors file, but a zip archive, as torch\.save\(\) writes it/,
+		/not a safetensors file, but a zip archive, as torch\.save\(\) writes it/,
 	],
 	[
 		'an address that is a page',
 		() => io.loadSafetensors(new TextEncoder().encode('<!DOCTYPE html>')),
-		/no safetensors file, but a page of HTML/,
+		/not a safetensors file, but a page of HTML/,
 	],
 	['modules in a text', () => make(nn.ModuleDict, 'a'), /ModuleDict: it takes modules by name, \{ name: value \}, not 'a'/],
 	['an upsampling to no size', () => make(nn.Upsample, {}), /Upsample: give size or scaleFactor/],

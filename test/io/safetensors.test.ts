@@ -183,7 +183,7 @@ test('refuses offsets that overlap, leave holes, lie outside or run backwards', 
 	refuses(file(tensors({ a: [0, 8], b: [4, 12] }), 12), /"b" at \[4, 12\] overlaps another tensor, which ends at 8/);
 	refuses(file(tensors({ a: [0, 8], b: [0, 8] }), 8), /overlaps/);
 	refuses(file(tensors({ a: [0, 4], b: [8, 12] }), 12), /"b" at \[8, 12\] leaves a gap after 4/);
-	refuses(file(tensors({ a: [4, 8] }), 8), /hole after 0/);
+	refuses(file(tensors({ a: [4, 8] }), 8), /gap after 0/);
 	refuses(file(tensors({ a: [0, 8] }), 4), /outside the data of 4 bytes/);
 	refuses(file(tensors({ a: [0, 4] }), 5), /1 bytes after the last tensor belong to no tensor/);
 	refuses(file('{}', 1), /1 bytes after the last tensor/);

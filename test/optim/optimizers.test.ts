@@ -184,7 +184,7 @@ for (const [rows, columns] of [
 }
 
 test('Muon refuses what is no matrix', () => {
-	assert.throws(() => new optim.Muon([zeros([3])]), /Muon: takes matrices, not a parameter of shape \[3\]/);
+	assert.throws(() => new optim.Muon([zeros([3])]), /Muon: it takes matrices, not a parameter of shape \[3\]/);
 });
 
 test('decoupled decay acts on the parameter alone', async () => {
