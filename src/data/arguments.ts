@@ -1,4 +1,4 @@
-/** Arguments that TypeScript would refuse, from programs that it did not see. */
+/** Checks arguments of programs that TypeScript did not check. */
 import { ArgumentError } from '../core/errors';
 
 function describe(value: unknown): string {
@@ -6,7 +6,7 @@ function describe(value: unknown): string {
 	return `a value of ${value.constructor?.name ?? 'no class'}`;
 }
 
-/** Throws unless `value` is an array or a typed array; `what` says what of. */
+/** Throws unless `value` is an array or a typed array. `what` describes its items. */
 export function requireList(operation: string, what: string, value: unknown): void {
 	if (Array.isArray(value) || (ArrayBuffer.isView(value) && !(value instanceof DataView))) return;
 	throw new ArgumentError(`${operation}: it takes a list of ${what}, not ${describe(value)}`);
@@ -15,7 +15,7 @@ export function requireList(operation: string, what: string, value: unknown): vo
 export function requireBytes(operation: string, value: unknown): void {
 	if (value instanceof Uint8Array) return;
 	throw new ArgumentError(
-		`${operation}: it takes the bytes of a file as a Uint8Array, not ${describe(value)}. Files and URLs are for the functions read...`,
+		`${operation}: it takes the bytes of a file as a Uint8Array, not ${describe(value)}. For files and URLs use the functions read...`,
 	);
 }
 

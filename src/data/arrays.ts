@@ -1,4 +1,4 @@
-/** Arrays of the host as a dataset: the samples stay as small as they came, and become floating point batch by batch. */
+/** Host arrays as a dataset. Keeps samples in their compact form and converts them to floating point batch by batch. */
 import type { DeviceName } from '../backends/contract';
 import { deviceOfNew } from '../backends/registry';
 import { allocateTyped, DTYPES, type DType, holdsInteger, isFloating, isInteger, type TypedArray } from '../core/dtype';
@@ -9,7 +9,7 @@ import { tensor } from '../ops/creation';
 import { type Dataset, requireIndices } from './dataset';
 import type { Fields } from './fields';
 
-/** The arrays of numbers that a host array may lie in. */
+/** The typed arrays that may hold a host array. */
 export type HostData =
 	| Float32Array
 	| Float64Array
@@ -22,13 +22,13 @@ export type HostData =
 	| Uint32Array;
 
 export interface HostArray {
-	/** The elements of all samples in row-major order. It is not copied. */
+	/** The elements of all samples in row-major order. Not copied. */
 	readonly data: HostData | readonly number[];
-	/** The shape of the whole: [samples, ...]. Default: [data.length]. */
+	/** The shape of the whole array: [samples, ...]. Default: [data.length]. */
 	readonly shape?: Shape;
-	/** Default: int32 of an Int32Array, float64 of a Float64Array on the CPU, else float32. */
+	/** Default: int32 for an Int32Array, float64 for a Float64Array on the CPU, otherwise float32. */
 	readonly dtype?: DType;
-	/** Each element becomes x * scale + shift; floating dtypes only. Defaults 1 and 0; pixels become 0 to 1 by `scale: 1 / 255`. */
+	/** Computes x * scale + shift for each element; floating dtypes only. Defaults 1 and 0. `scale: 1 / 255` maps pixels to 0 to 1. */
 	readonly scale?: number;
 	readonly shift?: number;
 }
@@ -40,16 +40,16 @@ interface Column {
 	readonly dtype: DType | undefined;
 	readonly scale: number;
 	readonly shift: number;
-	/** What each byte becomes, where the data are bytes that are scaled. */
+	/** The scaled value of each byte; null unless the data are bytes with a scale. */
 	readonly ofByte: Float64Array | null;
 }
 
 /**
- * Sample i is entry i of each array along the first dimension:
+ * Sample i is entry i along the first dim of each array:
  *
  *     new ArrayDataset({ data: pixels, shape: [60000, 1, 28, 28], scale: 1 / 255 }, { data: labels, dtype: 'int32' })
  *
- * Batches are made on the host and uploaded to the loader's device (the default device when it has none).
+ * Makes batches on the host and uploads them to the loader's device, or to the default device.
  */
 export class ArrayDataset implements Dataset {
 	readonly length: number;
@@ -59,7 +59,7 @@ export class ArrayDataset implements Dataset {
 		if (arrays.length === 0) throw new ArgumentError('ArrayDataset: it takes at least one { data, shape }');
 		const lengths = arrays.map((array, i) => checkedShape(array, i)[0]!);
 		if (lengths.some((length) => length !== lengths[0])) {
-			throw new ShapeError(`ArrayDataset: the arrays must have as many samples each, not ${lengths.join(', ')}`);
+			throw new ShapeError(`ArrayDataset: the arrays must have equal numbers of samples, not ${lengths.join(', ')}`);
 		}
 		this.length = lengths[0]!;
 		this.#columns = arrays.map(columnOf);
@@ -97,11 +97,11 @@ function checkedShape(array: HostArray, i: number): Shape {
 	checkShape(name, whole);
 	if (whole.length === 0 || numel(whole) !== data.length) {
 		throw new ShapeError(
-			`${name}: shape ${formatShape(whole)} needs ${numel(whole)} elements, the data has ${data.length}. The shape is that of the whole array: [samples, ...]`,
+			`${name}: shape ${formatShape(whole)} needs ${numel(whole)} elements, but the data has ${data.length}. Give the shape of the whole array: [samples, ...]`,
 		);
 	}
 	if (dtype !== undefined && !DTYPES.includes(dtype)) {
-		throw new DTypeError(`${name}: '${String(dtype)}' is no dtype: it is one of ${DTYPES.join(', ')}`);
+		throw new DTypeError(`${name}: '${String(dtype)}' is not a dtype; it must be one of ${DTYPES.join(', ')}`);
 	}
 	if (!Number.isFinite(scale) || !Number.isFinite(shift)) {
 		throw new ArgumentError(`${name}: scale ${scale} and shift ${shift} must be finite numbers`);
@@ -124,11 +124,11 @@ function columnOf({ data, shape = [data.length], dtype, scale = 1, shift = 0 }: 
 		const odd = numbers.findIndex((value) => !holdsInteger(dtype, value));
 		if (odd >= 0) {
 			throw new DTypeError(
-				`ArrayDataset: array ${i}: element ${odd} is ${data[odd]}, which is no ${dtype}. Leave out dtype for float32`,
+				`ArrayDataset: array ${i}: element ${odd} is ${data[odd]}, which ${dtype} cannot hold. Leave out dtype for float32`,
 			);
 		}
 	}
-	// Numbers of a plain array are float32, as tensor() makes them.
+	// Plain arrays become float32, as in tensor().
 	const given = Array.isArray(data) ? (dtype ?? 'float32') : dtype;
 	const bytes = (numbers instanceof Uint8Array || numbers instanceof Uint8ClampedArray) && (scale !== 1 || shift !== 0);
 	const ofByte = bytes ? Float64Array.from({ length: 256 }, (_, byte) => byte * scale + shift) : null;
@@ -137,7 +137,7 @@ function columnOf({ data, shape = [data.length], dtype, scale = 1, shift = 0 }: 
 
 function rows({ data, sampleSize, scale, shift, ofByte }: Column, dtype: DType, indices: ArrayLike<number>): TypedArray {
 	const length = indices.length * sampleSize;
-	// Half floats are made of float32 by tensor().
+	// tensor() converts float32 to half floats.
 	const result = allocateTyped(dtype === 'float16' ? 'float32' : dtype, length);
 	if (ofByte !== null) {
 		for (let i = 0; i < indices.length; i++) {
@@ -156,7 +156,7 @@ function rows({ data, sampleSize, scale, shift, ofByte }: Column, dtype: DType, 
 	return result;
 }
 
-// Apart from the rest, since a loop is fast as long as it meets one kind of array: ten times faster for a batch of images.
+// A separate function, because engines optimize loops over a single kind of array: ten times faster for a batch of images.
 function scaleBytes(data: Uint8Array, start: number, size: number, table: Float64Array, to: TypedArray, at: number): void {
 	for (let j = 0; j < size; j++) to[at + j] = table[data[start + j]!]!;
 }

@@ -1,4 +1,4 @@
-/** Datasets made of other datasets. */
+/** Datasets that combine or transform other datasets. */
 import type { DeviceName } from '../backends/contract';
 import { ArgumentError } from '../core/errors';
 import { checkOptions } from '../core/options';
@@ -38,10 +38,10 @@ export class Subset implements Dataset {
 	}
 }
 
-/** The samples of several datasets, one after another. As PyTorch's ConcatDataset. */
+/** Concatenates several datasets. As PyTorch's ConcatDataset. */
 export class ConcatDataset implements Dataset {
 	readonly datasets: readonly Dataset[];
-	/** Where each dataset ends. */
+	/** The end of each dataset. */
 	readonly #ends: readonly number[];
 
 	constructor(datasets: readonly Dataset[]) {
@@ -60,7 +60,7 @@ export class ConcatDataset implements Dataset {
 		return this.#ends.at(-1)!;
 	}
 
-	/** Which dataset holds sample `index`, and where in it. */
+	/** The dataset that holds sample `index`, and the sample's index in it. */
 	#locate(index: number): readonly [part: number, index: number] {
 		requireIndex('ConcatDataset', index, this.length);
 		const part = this.#ends.findIndex((end) => index < end);
@@ -95,7 +95,7 @@ export class ConcatDataset implements Dataset {
 	}
 }
 
-/** The rows of all parts as one batch, row i of them at positions[i]. */
+/** Combines the rows of all parts into one batch, with row i at positions[i]. */
 function interleaved(parts: readonly Fields[], positions: readonly number[]): Fields {
 	const order = new Int32Array(positions.length);
 	positions.forEach((position, i) => {
@@ -105,7 +105,7 @@ function interleaved(parts: readonly Fields[], positions: readonly number[]): Fi
 		const width = parts[0]!.length;
 		if (parts.some((part) => part.length !== width)) {
 			throw new ArgumentError(
-				`ConcatDataset: samples of one dataset have ${parts.map((part) => part.length).join(', those of another ')} fields; they must have as many`,
+				`ConcatDataset: samples of one dataset have ${parts.map((part) => part.length).join(', those of another ')} fields; they must have the same number`,
 			);
 		}
 		return parts[0]!.map((_, j) => {
@@ -119,14 +119,14 @@ function interleaved(parts: readonly Fields[], positions: readonly number[]): Fi
 }
 
 export interface MapOptions {
-	/** Whether `fn` takes whole batches, with a first dimension of samples, rather than single samples. Default false. */
+	/** Call `fn` with whole batches, which have a first dim of samples, instead of single samples. Default false. */
 	readonly batched?: boolean;
 }
 
 /**
- * `fn(fields)` of each sample of `dataset`, or with `batched` of each batch. `fn` may be asynchronous. Tensors that it is given and does
- * not return are disposed of. A DataLoader gives `fn` random numbers of the batch's own until something is waited for; where the dataset
- * itself is asynchronous, as ImageFolder is, draw in the loader's `transform` instead.
+ * Applies `fn(fields)` to each sample of `dataset`, or with `batched` to each batch. `fn` may be asynchronous. Disposes of the tensors that
+ * `fn` takes and does not return. In a DataLoader, `fn` draws the batch's own random numbers until its first await. If the dataset itself
+ * is asynchronous, like ImageFolder, draw in the loader's `transform` instead.
  */
 export class MapDataset implements Dataset {
 	readonly dataset: Dataset;

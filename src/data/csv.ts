@@ -1,39 +1,39 @@
-/** Tables of comma-separated values. */
+/** Reads tables of comma-separated values. */
 import Papa from 'papaparse';
 import { ArgumentError, FormatError } from '../core/errors';
 import { checkOptions } from '../core/options';
 import { requireList } from './arguments';
 
 export interface CsvOptions {
-	/** Whether the first row holds names, or the names themselves. Default true. Without, columns are called '0', '1', ... */
+	/** true: the first row holds names. false: columns are named '0', '1', ... Or the names themselves. Default true. */
 	readonly header?: boolean | readonly string[];
-	/** What separates columns. Default: found out from the text, among comma, tab, bar and semicolon. */
+	/** The separator of columns. Default: detected, one of comma, tab, bar and semicolon. */
 	readonly delimiter?: string;
 	/** The columns to read, in this order. Default: all. */
 	readonly columns?: readonly string[];
-	/** Columns that must hold numbers. Default: those in which all values are. */
+	/** Columns that must hold numbers. Default: those with numbers only. */
 	readonly numeric?: readonly string[];
-	/** Columns that hold names of categories, also where they look like numbers. */
+	/** Columns that hold categories, even if they look like numbers. */
 	readonly categorical?: readonly string[];
-	/** Cells that mean 'no value', spaces aside. Default: '', 'NA', 'N/A', 'NaN', 'nan', 'null', '?'. */
+	/** Cells that mean 'no value', apart from spaces. Default: '', 'NA', 'N/A', 'NaN', 'nan', 'null', '?'. */
 	readonly missing?: readonly string[];
-	/** What lines of comment begin with. Default: there are none. */
+	/** The prefix of comment lines. Default: no comments. */
 	readonly comments?: string;
 }
 
 export interface NumericColumn {
 	readonly name: string;
 	readonly kind: 'numeric';
-	/** NaN where there is no value. */
+	/** NaN for missing values. */
 	readonly values: Float64Array;
 }
 
 export interface CategoricalColumn {
 	readonly name: string;
 	readonly kind: 'categorical';
-	/** The place of each value among the categories; -1 where there is no value. */
+	/** The index of each value's category; -1 for missing values. */
 	readonly values: Int32Array;
-	/** In the order of their characters. */
+	/** Sorted by character codes. */
 	readonly categories: readonly string[];
 }
 
@@ -44,7 +44,7 @@ const MISSING = ['', 'NA', 'N/A', 'NaN', 'nan', 'null', '?'];
 const NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
 const INFINITE = /^([+-]?)inf(inity)?$/i;
 
-/** A table, column by column. */
+/** A table, stored by column. */
 export class CsvTable {
 	/** The number of rows. */
 	readonly length: number;
@@ -61,30 +61,30 @@ export class CsvTable {
 		return this.columns.map(({ name }) => name);
 	}
 
-	/** The column of this name. */
+	/** The column with this name. */
 	column(name: string): CsvColumn {
 		const column = this.#byName.get(name);
 		if (column === undefined) throw new ArgumentError(`CsvTable: there is no column '${name}'; there are ${listed(this.names)}`);
 		return column;
 	}
 
-	/** The numbers of a numeric column: NaN where there is no value. */
+	/** The numbers of a numeric column; NaN for missing values. */
 	numbers(name: string): Float64Array {
 		const column = this.column(name);
 		if (column.kind === 'numeric') return column.values;
-		throw new ArgumentError(`CsvTable: column '${name}' holds categories: its column(name).values are their places`);
+		throw new ArgumentError(`CsvTable: column '${name}' holds categories; for their indices use column(name).values`);
 	}
 
-	/** The names in a categorical column; '' where there is no value. */
+	/** The names in a categorical column; '' for missing values. */
 	strings(name: string): string[] {
 		const column = this.column(name);
 		if (column.kind === 'numeric') {
-			throw new ArgumentError(`CsvTable: column '${name}' holds numbers; read it as categories by categorical: ['${name}']`);
+			throw new ArgumentError(`CsvTable: column '${name}' holds numbers; to read it as categories pass categorical: ['${name}']`);
 		}
 		return Array.from(column.values, (place) => column.categories[place] ?? '');
 	}
 
-	/** Numeric columns side by side, [rows, columns], as `tensor` and ArrayDataset take them. Default: all numeric columns. */
+	/** Numeric columns as a matrix [rows, columns], for `tensor` and ArrayDataset. Default: all numeric columns. */
 	matrix(names: readonly string[] = this.columns.filter(({ kind }) => kind === 'numeric').map(({ name }) => name)): {
 		data: Float64Array;
 		shape: [rows: number, columns: number];
@@ -106,12 +106,12 @@ function listed(names: readonly string[]): string {
 	return names.length > MOST_LISTED ? `${some.join(', ')} and ${names.length - MOST_LISTED} more` : some.join(', ');
 }
 
-/** The table in a CSV text (RFC 4180; empty lines are left out). Line breaks may be of several kinds; within cells they become '\n'. */
+/** Parses CSV text (RFC 4180) and skips empty lines. Accepts any mixture of line breaks; inside cells they become '\n'. */
 export function parseCsv(text: string, options: CsvOptions = {}): CsvTable {
 	const { header = true, delimiter = '', comments = false, missing = MISSING } = checkOptions('parseCsv', options, CSV_OPTIONS);
 	if (typeof text !== 'string')
 		throw new ArgumentError(`parseCsv: it takes the text of a file, not ${text === null ? 'null' : typeof text}`);
-	// The parser would look for one kind of line break: that of the first line.
+	// The parser expects the kind of line break of the first line everywhere.
 	const lines = text.replace(/\r\n?/g, '\n');
 	const { data, errors } = Papa.parse<string[]>(lines, { delimiter, newline: '\n', comments, skipEmptyLines: true });
 	const broken = errors.find(({ type }) => type === 'Quotes');
@@ -123,11 +123,11 @@ export function parseCsv(text: string, options: CsvOptions = {}): CsvTable {
 	const names = header === true ? (data[0] ?? []).map((name) => name.trim()) : namesOf(header, width);
 	const places = new Map(names.map((name, i) => [name, i]));
 	const twice = names.find((name, i) => places.get(name) !== i);
-	if (twice !== undefined) throw new FormatError(`parseCsv: there are two columns '${twice}': name them by header: [...]`);
+	if (twice !== undefined) throw new FormatError(`parseCsv: two columns are named '${twice}'; pass names as header: [...]`);
 	if (names.length === 0) throw new FormatError('parseCsv: the text is empty');
 	const odd = rows.findIndex((row) => row.length !== names.length);
 	if (odd >= 0) {
-		throw new FormatError(`parseCsv: row ${odd + 1} has ${rows[odd]!.length} cells; there are ${names.length} columns`);
+		throw new FormatError(`parseCsv: row ${odd + 1} has ${rows[odd]!.length} cells, but there are ${names.length} columns`);
 	}
 	const known = (list: readonly string[] | undefined, option: string) => {
 		if (list !== undefined) requireList('parseCsv', `names as ${option}`, list);
@@ -159,7 +159,7 @@ function namesOf(header: false | readonly string[], width: number): readonly str
 	return header;
 }
 
-/** The cells as numbers; null when one is none, unless they `must` be. */
+/** Parses cells as numbers. If one is not a number, returns null, or throws if `must` is true. */
 function numbers(name: string, cells: readonly (string | null)[], must: boolean): NumericColumn | null {
 	const values = new Float64Array(cells.length);
 	for (const [i, cell] of cells.entries()) {
@@ -170,7 +170,7 @@ function numbers(name: string, cells: readonly (string | null)[], must: boolean)
 		else if (!must) return null;
 		else {
 			throw new FormatError(
-				`parseCsv: column '${name}', row ${i + 1}: '${cell}' is no number. If it means 'no value', list it in missing`,
+				`parseCsv: column '${name}', row ${i + 1}: '${cell}' is not a number. If it means 'no value', list it in missing`,
 			);
 		}
 	}

@@ -1,4 +1,4 @@
-/** What a DataLoader takes its samples from. */
+/** The interface of datasets, and how a DataLoader gets samples and batches from them. */
 import type { DeviceName } from '../backends/contract';
 import { ArgumentError } from '../core/errors';
 import type { Tensor } from '../tensor';
@@ -8,29 +8,31 @@ import { defaultCollate, discard, disposeExcept, type Fields, type Soon, whenRea
 export type { Fields } from './fields';
 
 /**
- * A dataset of known length. Samples are lists of tensors, such as [image, label]; all samples have the same fields.
+ * A dataset of known length. A sample is a list of tensors, such as [image, label]. All samples have the same fields.
  *
- * A class that can make a whole batch at once (an array on the host, a tensor on the device) has `batch`, which loaders prefer.
- * `device` is where the loader wants the tensors; a dataset may ignore it, and the loader then moves them.
+ * A class that can make a whole batch at once (from a host array or a device tensor) implements `batch`, which loaders prefer. `device` is
+ * the device that the loader wants. A dataset may ignore it; the loader then moves the tensors.
  */
 export interface Dataset {
 	readonly length: number;
-	/** The sample at `index`, 0 to length - 1. The caller owns the tensors. */
+	/** Returns the sample at `index`, 0 to length - 1. The caller owns the tensors. */
 	get(index: number, device?: DeviceName): Fields | Promise<Fields>;
-	/** The samples at `indices`, stacked: each field gets a first dimension of indices.length. The caller owns the tensors. */
+	/** Returns the samples at `indices`, stacked: each field gets a first dim of indices.length. The caller owns the tensors. */
 	batch?(indices: ArrayLike<number>, device?: DeviceName): Fields | Promise<Fields>;
 }
 
-/** Throws unless `indices` are places in a dataset of `length` samples. */
+/** Throws unless all `indices` are valid for `length` samples. */
 export function requireIndices(name: string, indices: ArrayLike<number>, length: number): void {
 	requireList(name, 'indices', indices);
 	for (let i = 0; i < indices.length; i++) requireIndex(name, indices[i]!, length);
 }
 
-/** Throws unless `index` is a place in a dataset of `length` samples. */
+/** Throws unless `index` is valid for `length` samples. */
 export function requireIndex(name: string, index: number, length: number): void {
 	if (!Number.isInteger(index) || index < 0 || index >= length) {
-		throw new ArgumentError(`${name}: index ${index} is out of range for ${length} samples: it is 0 to ${length - 1}`);
+		throw new ArgumentError(
+			`${name}: index ${index} is out of range for ${length} samples: it must lie between 0 and ${length - 1}`,
+		);
 	}
 }
 
@@ -38,12 +40,12 @@ export function requireDataset(name: string, dataset: unknown): asserts dataset 
 	const { length, get } = (dataset ?? {}) as Partial<Dataset>;
 	if (typeof get !== 'function' || !Number.isInteger(length) || length! < 0) {
 		throw new ArgumentError(
-			`${name}: this is no dataset: it needs a length (a whole number) and get(index). Tensors become one by new TensorDataset(x, y)`,
+			`${name}: not a dataset: it needs a length (a whole number) and get(index). For tensors use new TensorDataset(x, y)`,
 		);
 	}
 }
 
-/** The samples at `indices`, one by one. When one fails, the others are disposed of. */
+/** Gets the samples at `indices` one by one. If one fails, disposes of the others. */
 export function fetchSamples(dataset: Dataset, indices: ArrayLike<number>, device?: DeviceName): Soon<Fields[]> {
 	const started: Soon<Fields>[] = [];
 	try {
@@ -64,13 +66,13 @@ async function allOrNone(started: readonly Soon<Fields>[]): Promise<Fields[]> {
 	throw failure.reason;
 }
 
-/** The samples at `indices` as one batch, by the dataset's own `batch` or by stacking samples. */
+/** Gets the samples at `indices` as one batch, with the dataset's own `batch` or by stacking samples. */
 export function fetchBatch(dataset: Dataset, indices: ArrayLike<number>, device?: DeviceName): Soon<Fields> {
 	if (dataset.batch !== undefined) return dataset.batch(indices, device);
 	return whenReady(fetchSamples(dataset, indices, device), (samples) => collateOwned(samples, defaultCollate));
 }
 
-/** `collate(samples)`; the samples' tensors are disposed of unless the batch holds them. */
+/** Calls `collate(samples)` and disposes of the samples' tensors unless the batch holds them. */
 export function collateOwned(samples: readonly Fields[], collate: (samples: readonly Fields[]) => Soon<Fields>): Soon<Fields> {
 	const all: readonly Tensor[] = samples.flat();
 	let batch: Soon<Fields>;

@@ -1,25 +1,25 @@
-/** Files that a user of a page chose or dropped. */
+/** Reads folders that the user of a page chose or dropped. */
 import { ArgumentError } from '../core/errors';
 import type { Global } from '../core/platform';
 import { type FileEntry, ImageFolder, type ImageFolderOptions } from './imageFolder';
 
-/** A file with its folders' names, as `filesFromDrop` gives them. */
+/** A file with its path, as returned by `filesFromDrop`. */
 export interface DroppedFile {
-	/** Such as 'animals/cat/1.png'. */
+	/** For example 'animals/cat/1.png'. */
 	readonly path: string;
 	readonly file: Global<'File'>;
 }
 
 /**
- * The files that were dropped, and all files of folders that were: for a 'drop' event's `dataTransfer`. Call it within the event's handler:
- * afterwards the browser has forgotten what was dropped.
+ * Returns the dropped files, including all files in dropped folders, of a 'drop' event's `dataTransfer`. Call it inside the event handler:
+ * afterwards the browser clears the data.
  */
 export async function filesFromDrop(dataTransfer: Global<'DataTransfer'>): Promise<DroppedFile[]> {
 	if (dataTransfer?.items === undefined) {
 		throw new ArgumentError("filesFromDrop: it takes the dataTransfer of a 'drop' event");
 	}
 	const items = Array.from(dataTransfer.items).filter(({ kind }) => kind === 'file');
-	// Before the first await: later the items are empty.
+	// Before the first await, because the items are empty afterwards.
 	const found = items.map((item) => item.webkitGetAsEntry() ?? item.getAsFile());
 	const lists = await Promise.all(
 		found.map(async (entry) => {
@@ -38,7 +38,7 @@ async function filesBelow(entry: FileSystemEntry): Promise<DroppedFile[]> {
 	}
 	const reader = (entry as FileSystemDirectoryEntry).createReader();
 	const files: DroppedFile[] = [];
-	// A reader gives some entries at a time (100 in Chromium), and none when there are no more.
+	// A reader returns some entries at a time (100 in Chromium), and none at the end.
 	for (;;) {
 		const entries = await new Promise<FileSystemEntry[]>((resolve, reject) => reader.readEntries(resolve, reject));
 		if (entries.length === 0) return files;
@@ -47,8 +47,8 @@ async function filesBelow(entry: FileSystemEntry): Promise<DroppedFile[]> {
 }
 
 /**
- * A dataset of the images in a folder that the user chose (`<input type="file" webkitdirectory>`: `input.files`) or dropped (`filesFromDrop`):
- * see ImageFolder. Other files are left out.
+ * Makes a dataset of the images in a folder that the user chose (`<input type="file" webkitdirectory>`: `input.files`) or dropped
+ * (`filesFromDrop`): see ImageFolder. Ignores other files.
  */
 export function readImageFolder(
 	files: Iterable<Global<'File'> | DroppedFile>,
@@ -57,7 +57,7 @@ export function readImageFolder(
 	if (typeof (files as Partial<Iterable<unknown>> | null)?.[Symbol.iterator] !== 'function' || typeof files === 'string') {
 		return Promise.reject(
 			new ArgumentError(
-				'readImageFolder: it takes files: those of an <input type="file" webkitdirectory>, or what filesFromDrop gave. Paths are for Node',
+				'readImageFolder: it takes files: those of an <input type="file" webkitdirectory>, or the result of filesFromDrop. Paths work in Node only',
 			),
 		);
 	}
@@ -66,7 +66,7 @@ export function readImageFolder(
 
 function entryOf(item: File | DroppedFile): FileEntry {
 	if (!(item instanceof File) && !(item?.file instanceof Blob)) {
-		throw new ArgumentError('readImageFolder: it takes a list of File objects, or what filesFromDrop gave');
+		throw new ArgumentError('readImageFolder: it takes a list of File objects, or the result of filesFromDrop');
 	}
 	const { path, file } = item instanceof File ? { path: item.webkitRelativePath || item.name, file: item } : item;
 	return { path, read: async () => new Uint8Array(await file.arrayBuffer()) };

@@ -1,4 +1,4 @@
-/** Lists of tensors, as samples and batches are: putting them together, moving them, and letting go of them. */
+/** Samples and batches, which are lists of tensors: collating, moving and disposing. */
 import type { DeviceName } from '../backends/contract';
 import { ArgumentError, formatShape, ShapeError } from '../core/errors';
 import { sameShape } from '../core/shape';
@@ -7,13 +7,13 @@ import { stack } from '../ops/layout';
 import { Tensor } from '../tensor';
 import { requireList } from './arguments';
 
-/** One sample or one batch: the inputs first, the target last, as `fit` takes them. */
+/** One sample or one batch: inputs first, target last, as `fit` takes them. */
 export type Fields = readonly Tensor[];
 
-/** A value that is there already where it can be: promises cost turns of the event loop. */
+/** A value, or a promise if it is not ready: awaiting a promise costs a turn of the event loop. */
 export type Soon<T> = T | Promise<T>;
 
-/** `next(value)`, at once where the value is there. `failed` is told when the value, or what `next` makes of it, does not come. */
+/** Calls `next(value)`, immediately if the value is ready. Calls `failed` if the value or the result of `next` rejects. */
 export function whenReady<T, R>(value: Soon<T>, next: (value: T) => Soon<R>, failed?: () => void): Soon<R> {
 	if (!(value instanceof Promise)) return next(value);
 	return value.then(next).catch((error) => {
@@ -22,27 +22,27 @@ export function whenReady<T, R>(value: Soon<T>, next: (value: T) => Soon<R>, fai
 	});
 }
 
-/** Disposes of those of `tensors` that are not among `survivors`. */
+/** Disposes of all `tensors` that are not in `survivors`. */
 export function disposeExcept(tensors: readonly Tensor[], survivors: readonly Tensor[]): void {
 	for (const tensor of tensors) if (!survivors.includes(tensor)) tensor.dispose();
 }
 
-/** Lets go of fields that nobody wants any more, also of those that are still being made. */
+/** Disposes of unused fields, including those still being made. */
 export function discard(fields: Soon<Fields | null>): void {
 	if (fields instanceof Promise) fields.then(discard, () => {});
 	else if (fields !== null) disposeExcept(fields, []);
 }
 
-/** What a loop over batches should wait for before it takes this one: see `Backend.pace`. */
+/** What a loop should await before it takes this batch: see `Backend.pace`. */
 export function paceOf(fields: Fields): Promise<void> | undefined {
 	return fields[0]!.backend.pace();
 }
 
-/** Throws unless `fields` is a list of tensors; `source` is who made it. */
+/** Throws unless `fields` is a list of tensors. `source` names its maker in the message. */
 export function requireFields(source: string, fields: unknown): asserts fields is Fields {
 	if (!Array.isArray(fields) || fields.length === 0 || !fields.every((field) => field instanceof Tensor)) {
 		throw new ArgumentError(
-			`DataLoader: ${source} must give a list of tensors, such as [input, target], not ${describe(fields)}`,
+			`DataLoader: ${source} must return a list of tensors, such as [input, target], not ${describe(fields)}`,
 		);
 	}
 }
@@ -55,8 +55,8 @@ function describe(value: unknown): string {
 }
 
 /**
- * Samples as a batch: each field is stacked along a new first dimension, so that samples [C, H, W] become [N, C, H, W] and scalars [N].
- * All samples have the same number of fields, of the same shapes. As PyTorch's `default_collate`.
+ * Makes a batch by stacking each field along a new first dim: samples [C, H, W] become [N, C, H, W], scalars become [N]. All samples must
+ * have the same number of fields and the same shapes. As PyTorch's `default_collate`.
  */
 export function defaultCollate(samples: readonly Fields[]): Fields {
 	requireList('defaultCollate', 'samples', samples);
@@ -66,13 +66,13 @@ export function defaultCollate(samples: readonly Fields[]): Fields {
 		requireFields(`sample ${i} of the batch`, sample);
 		if (sample.length !== first.length) {
 			throw new ArgumentError(
-				`defaultCollate: sample ${i} of the batch has ${sample.length} fields, sample 0 has ${first.length}`,
+				`defaultCollate: sample ${i} of the batch has ${sample.length} fields, but sample 0 has ${first.length}`,
 			);
 		}
 		sample.forEach((field, j) => {
 			if (!sameShape(field.shape, first[j]!.shape)) {
 				throw new ShapeError(
-					`defaultCollate: field ${j} has shape ${formatShape(first[j]!.shape)} in sample 0 of the batch and ${formatShape(field.shape)} in sample ${i}. Give samples one shape, or pass a collate function that pads them`,
+					`defaultCollate: field ${j} has shape ${formatShape(first[j]!.shape)} in sample 0 of the batch and ${formatShape(field.shape)} in sample ${i}. Give all samples the same shape, or pass a collate function that pads them`,
 				);
 			}
 		});
@@ -80,7 +80,7 @@ export function defaultCollate(samples: readonly Fields[]): Fields {
 	return first.map((_, j) => stack(samples.map((sample) => sample[j]!)));
 }
 
-/** The fields on `device`; those that had to move are disposed of. */
+/** Moves the fields to `device` and disposes of the originals that had to move. */
 export function moved(fields: Fields, device: DeviceName | undefined): Soon<Fields> {
 	if (device === undefined || fields.every((field) => field.device === device)) return fields;
 	const copies = fields.map((field) => {

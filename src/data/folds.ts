@@ -1,15 +1,15 @@
-/** Cross-validation: each sample is tested once. Sizes and order are scikit-learn's. */
+/** Cross-validation folds, which test each sample once. Sizes and order are scikit-learn's. */
 import { ArgumentError } from '../core/errors';
 import { checkOptions } from '../core/options';
 import { randomPermutation } from '../core/philox';
 import { generatorOf, groupByClass, type Labels, type SeedOptions } from './split';
 
 export interface FoldOptions extends SeedOptions {
-	/** Whether the samples are shuffled before they are cut into folds. Default false. */
+	/** Shuffle the samples before splitting. Default false. */
 	readonly shuffle?: boolean;
 }
 
-/** Which samples to train with and which to test with, each ascending: for `new Subset(dataset, train)`. */
+/** The indices of training and test samples, ascending, for `new Subset(dataset, train)`. */
 export type Fold = readonly [train: Int32Array, test: Int32Array];
 
 function requireFolds(name: string, nSplits: number): void {
@@ -18,7 +18,7 @@ function requireFolds(name: string, nSplits: number): void {
 	}
 }
 
-/** The folds as their users want them, by the fold in which each sample is tested. */
+/** Yields the folds, given the fold that tests each sample. */
 function* foldsOf(testFold: Int32Array, nSplits: number): IterableIterator<Fold> {
 	const places = Int32Array.from(testFold, (_, i) => i);
 	for (let fold = 0; fold < nSplits; fold++) {
@@ -27,8 +27,8 @@ function* foldsOf(testFold: Int32Array, nSplits: number): IterableIterator<Fold>
 }
 
 /**
- * `nSplits` folds (default 5) of consecutive samples, or of shuffled ones; the first (samples mod nSplits) folds have one more.
- * As scikit-learn's KFold.
+ * Makes `nSplits` folds (default 5) of consecutive or shuffled samples. The first (samples mod nSplits) folds have one more. As
+ * scikit-learn's KFold.
  */
 export class KFold {
 	readonly nSplits: number;
@@ -40,7 +40,7 @@ export class KFold {
 		this.#options = checkOptions('KFold', options, ['shuffle', 'seed']);
 	}
 
-	/** The folds of a dataset, or of that many samples. */
+	/** Yields the folds of a dataset, or of a number of samples. */
 	split(source: number | { readonly length: number }): IterableIterator<Fold> {
 		const total = typeof source === 'number' ? source : source?.length;
 		if (!Number.isInteger(total) || total < this.nSplits) {
@@ -60,9 +60,8 @@ export class KFold {
 }
 
 /**
- * `nSplits` folds (default 5), each with the classes in the proportions of the whole. As scikit-learn's StratifiedKFold: without
- * `shuffle`, samples of a class go to the folds in their order. A class
- * of fewer samples than folds is missing from some of them.
+ * Makes `nSplits` folds (default 5) with the class proportions of the whole. Without `shuffle`, distributes the samples of a class in
+ * order. A class with fewer samples than folds is missing from some folds. As scikit-learn's StratifiedKFold.
  */
 export class StratifiedKFold {
 	readonly nSplits: number;
@@ -74,20 +73,18 @@ export class StratifiedKFold {
 		this.#options = checkOptions('StratifiedKFold', options, ['shuffle', 'seed']);
 	}
 
-	/** The folds of samples with these labels. */
+	/** Yields the folds of samples with these labels. */
 	split(labels: Labels): IterableIterator<Fold> {
 		const { shuffle = false, seed } = this.#options;
 		const groups = groupByClass('StratifiedKFold', labels);
 		if (groups.every((group) => group.length < this.nSplits)) {
-			throw new ArgumentError(
-				`StratifiedKFold: no class has ${this.nSplits} samples, one for each fold. Take fewer folds, or KFold`,
-			);
+			throw new ArgumentError(`StratifiedKFold: no class has ${this.nSplits} samples, one per fold. Use fewer folds, or KFold`);
 		}
 		const generator = generatorOf(seed);
 		const testFold = new Int32Array(labels.length);
 		let start = 0;
 		for (const group of groups) {
-			// With all samples sorted by class and dealt out in turn, this is what each fold gets of the class.
+			// Deals out the samples, sorted by class, to the folds in turn; these are the folds of this class.
 			const dealt = Array.from(group, (_, i) => (start + i) % this.nSplits).sort((a, b) => a - b);
 			start += group.length;
 			const order = shuffle ? randomPermutation(generator.next(), group.length) : null;

@@ -1,4 +1,4 @@
-/** Tensors as images and the other way round. */
+/** Converts tensors to images and images to tensors. */
 import type { DeviceName } from '../backends/contract';
 import { ArgumentError, formatShape, ShapeError } from '../core/errors';
 import { checkOptions } from '../core/options';
@@ -8,19 +8,19 @@ import type { Tensor } from '../tensor';
 import type { Image } from './image';
 
 export interface ImageGridOptions {
-	/** Images side by side. Default 8, or as many as there are. */
+	/** Images per row. Default 8, or fewer if there are fewer images. */
 	readonly columns?: number;
 	/** Pixels between images and around the grid. Default 2. */
 	readonly padding?: number;
-	/** The grey of the padding, 0 to 255. Default 0. */
+	/** The grey value of the padding, 0 to 255. Default 0. */
 	readonly background?: number;
-	/** The values that become black and white; what is beyond is cut off. Default [0, 1]. */
+	/** The values that map to black and white; others are clipped. Default [0, 1]. */
 	readonly range?: readonly [low: number, high: number];
 }
 
 /**
- * The images of a batch [N, C, H, W] (1, 3 or 4 channels) or [N, H, W] in one image, row by row.
- * As torchvision's `make_grid`. For a file: `writePng(path, await imageGrid(samples))`.
+ * Arranges the images of a batch [N, C, H, W] (1, 3 or 4 channels) or [N, H, W] in one image, row by row. As torchvision's `make_grid`. To
+ * write a file: `writePng(path, await imageGrid(samples))`.
  */
 export async function imageGrid(images: Tensor, options: ImageGridOptions = {}): Promise<Image> {
 	requireTensor('imageGrid', images, 'images');
@@ -67,7 +67,7 @@ function sizesOf({ shape }: Tensor): [count: number, channels: number, height: n
 	);
 }
 
-/** Pixels as planes, one for each channel, written to `to` from `at` on: [C, H, W], as networks take images. */
+/** Writes pixels as one plane per channel, [C, H, W], to `to` from index `at`. */
 export function writePlanes({ data, width, height, channels }: Image, to: Uint8Array, at = 0): void {
 	const area = width * height;
 	for (let c = 0; c < channels; c++) {
@@ -76,19 +76,19 @@ export function writePlanes({ data, width, height, channels }: Image, to: Uint8A
 	}
 }
 
-/** Bytes as numbers from 0 to 1. */
+/** Maps bytes to 0 to 1. */
 export function unitValues(bytes: Uint8Array): Float32Array {
 	const values = new Float32Array(bytes.length);
 	for (let i = 0; i < bytes.length; i++) values[i] = bytes[i]! / 255;
 	return values;
 }
 
-/** An image as float32 [C, H, W] from 0 to 1. As torchvision's `to_tensor`. */
+/** Converts an image to float32 [C, H, W] from 0 to 1. As torchvision's `to_tensor`. */
 export function imageTensor(image: Image, options: { readonly device?: DeviceName } = {}): Tensor {
 	const { device } = checkOptions('imageTensor', options, ['device']);
 	const { data, width, height, channels } = image ?? {};
 	if (!(data instanceof Uint8Array) || data.length !== width * height * channels) {
-		throw new ArgumentError('imageTensor: it takes an image { data, width, height, channels }, as decodeImage gives it');
+		throw new ArgumentError('imageTensor: it takes an image { data, width, height, channels }, as returned by decodeImage');
 	}
 	const planes = new Uint8Array(channels * height * width);
 	writePlanes(image, planes);

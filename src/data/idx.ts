@@ -1,11 +1,11 @@
-/** IDX, the format of MNIST and its relatives: http://yann.lecun.com/exdb/mnist/ */
+/** Reads IDX, the format of MNIST and similar datasets: http://yann.lecun.com/exdb/mnist/ */
 import { FormatError, formatShape } from '../core/errors';
 import { numel } from '../core/shape';
 import { requireBytes } from './arguments';
 
 type IdxData = Uint8Array | Int8Array | Int16Array | Int32Array | Float32Array | Float64Array;
 
-/** An array as it stands in the file. ArrayDataset takes it as it is. */
+/** The array of a file, in the form that ArrayDataset takes. */
 export interface IdxArray {
 	readonly data: IdxData;
 	readonly shape: readonly number[];
@@ -20,7 +20,7 @@ const TYPES: Readonly<Record<number, readonly [array: new (length: number) => Id
 	14: [Float64Array, 8, 'getFloat64'],
 };
 
-/** The array in an IDX file, of any of its six types. Bytes are not copied. */
+/** Parses an IDX file of any of its six types. Does not copy bytes. */
 export function parseIdx(bytes: Uint8Array): IdxArray {
 	requireBytes('parseIdx', bytes);
 	const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -28,7 +28,7 @@ export function parseIdx(bytes: Uint8Array): IdxArray {
 	if (type === undefined) {
 		const start = Array.from(bytes.subarray(0, 4), (byte) => byte.toString(16).padStart(2, '0')).join(' ');
 		throw new FormatError(
-			`parseIdx: a file that begins with '${start}' is no IDX file: it begins with 00 00 and a type from 08 to 0e`,
+			`parseIdx: a file that begins with '${start}' is not an IDX file, which begins with 00 00 and a type from 08 to 0e`,
 		);
 	}
 	const [array, width, read] = type;
@@ -40,7 +40,7 @@ export function parseIdx(bytes: Uint8Array): IdxArray {
 	const length = numel(shape);
 	if (bytes.length !== header + length * width) {
 		throw new FormatError(
-			`parseIdx: shape ${formatShape(shape)} takes ${header + length * width} bytes; the file has ${bytes.length}: it is cut off or damaged`,
+			`parseIdx: shape ${formatShape(shape)} takes ${header + length * width} bytes, but the file has ${bytes.length}: it is truncated or damaged`,
 		);
 	}
 	if (array === Uint8Array) return { data: bytes.subarray(header), shape };

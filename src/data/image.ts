@@ -1,38 +1,38 @@
-/** Images: pixels of 8 bits, decoded from files, scaled, and encoded as PNG. */
+/** 8-bit images: decodes them from files, scales them, and encodes them as PNG. */
 import { ArgumentError, FormatError } from '../core/errors';
 import { checkOptions } from '../core/options';
 import type { Global } from '../core/platform';
 import { checkJpeg, sizeOf } from './imageSize';
 import { preparePng } from './png';
 
-/** Pixels row by row, the channels of a pixel next to each other: as canvases and PNG files have them. */
+/** Pixels row by row with interleaved channels, as in canvases and PNG files. */
 export interface Image {
 	/** height * width * channels values from 0 to 255. */
 	readonly data: Uint8Array;
 	readonly width: number;
 	readonly height: number;
-	/** 1 grey, 2 grey and alpha, 3 RGB, 4 RGB and alpha. */
+	/** 1: grey, 2: grey and alpha, 3: RGB, 4: RGB and alpha. */
 	readonly channels: number;
 }
 
 export interface ImageOptions {
-	/** 1 grey (ITU-R 601 luma), 3 RGB, 4 RGB and alpha. Default: the file's own. */
+	/** 1: grey (ITU-R 601 luma), 3: RGB, 4: RGB and alpha. Default: the file's own. */
 	readonly channels?: 1 | 3 | 4;
-	/** The size that the image is scaled to, bilinearly: [height, width], or a number for both. Default: its own. */
+	/** Scale the image to this size, bilinearly: [height, width], or one number for both. Default: its own size. */
 	readonly size?: number | readonly [height: number, width: number];
-	/** What becomes of another aspect ratio: 'fill' distorts the image, 'cover' cuts off what is too much, evenly. Default 'fill'. */
+	/** How to fit another aspect ratio: 'fill' distorts the image, 'cover' cuts off both ends evenly. Default 'fill'. */
 	readonly fit?: 'fill' | 'cover';
-	/** The most pixels that an image may have; a larger one is refused before it is decoded. Default 2^26: 8192 x 8192. */
+	/** The largest number of pixels. Throws for larger images before decoding them. Default 2^26: 8192 x 8192. */
 	readonly maxPixels?: number;
 }
 
 const MAX_PIXELS = 2 ** 26;
-/** As in libpng. */
+/** The same limit as libpng's. */
 const LONGEST_SIDE = 1_000_000;
 
 export const IMAGE_OPTIONS = ['channels', 'size', 'fit', 'maxPixels'] as const;
 
-/** Throws unless the options make sense; gives the size as [height, width]. */
+/** Checks the options and returns the size as [height, width]. */
 export function checkImageOptions(
 	name: string,
 	{ channels, size, fit = 'fill', maxPixels = MAX_PIXELS }: ImageOptions,
@@ -52,8 +52,8 @@ export function checkImageOptions(
 }
 
 /**
- * The image in a PNG or JPEG file; in browsers, of every kind that they show. PNG's 16-bit values are rounded to 8 bits. JPEG files
- * come out slightly different where decoders round differently; cameras' notes about rotation are not followed.
+ * Decodes a PNG or JPEG file; in browsers, any format that they display. Rounds 16-bit PNG values to 8 bits. JPEG decoders may round
+ * slightly differently. Ignores the rotation that cameras store.
  */
 export async function decodeImage(bytes: Uint8Array | Global<'Blob'>, options: ImageOptions = {}): Promise<Image> {
 	const size = checkImageOptions('decodeImage', checkOptions('decodeImage', options, IMAGE_OPTIONS));
@@ -73,7 +73,7 @@ async function decode(bytes: Uint8Array, maxPixels: number): Promise<Image> {
 		}
 		if (width * height <= maxPixels) return;
 		throw new FormatError(
-			`decodeImage: the image has ${width} x ${height} pixels, more than ${maxPixels}. Scale it down, or pass maxPixels: ${width * height} if it is to be trusted`,
+			`decodeImage: the image has ${width} x ${height} pixels, more than ${maxPixels}. Scale it down, or pass maxPixels: ${width * height} if you trust the file`,
 		);
 	};
 	const starts = (...signature: readonly number[]) => signature.every((byte, i) => bytes[i] === byte);
@@ -81,7 +81,7 @@ async function decode(bytes: Uint8Array, maxPixels: number): Promise<Image> {
 	let reason = 'the file is neither PNG nor JPEG';
 	if (starts(0x89, 0x50, 0x4e, 0x47)) {
 		const { file, header } = await preparePng(bytes, check);
-		// fast-png takes the rows of an interlaced image for whole bytes, whatever the bits of a pixel.
+		// fast-png assumes whole bytes in interlaced rows, even for fewer than 8 bits per pixel.
 		if (!header.interlaced || header.depth >= 8) return decodePng(file, header.type === 3);
 		reason = 'an interlaced PNG file of fewer than 8 bits cannot be read';
 	}
@@ -99,7 +99,7 @@ function damaged(kind: string, error: unknown): FormatError {
 	});
 }
 
-// The canvas would multiply by alpha and back: PNG files are decoded by the same code everywhere, to the same values.
+// A canvas would multiply by alpha and back. The same code decodes PNG files everywhere, to the same values.
 async function decodePng(bytes: Uint8Array, indexed: boolean): Promise<Image> {
 	const { convertIndexedToRgb, decode } = await import('fast-png');
 	try {
@@ -112,7 +112,7 @@ async function decodePng(bytes: Uint8Array, indexed: boolean): Promise<Image> {
 	}
 }
 
-/** Values of 1, 2, 4, 8 or 16 bits as values from 0 to 255. Those of fewer than 8 bits are packed, each row from a byte of its own. */
+/** Converts values of 1, 2, 4, 8 or 16 bits to 0 to 255. Values of fewer than 8 bits are packed, and each row starts at a new byte. */
 function bytesOf({
 	data,
 	depth,
@@ -139,7 +139,7 @@ function bytesOf({
 	return result;
 }
 
-/** What the decoder takes for a pixel: 29 bytes were seen. */
+/** The decoder's memory per pixel in bytes; measured: 29. */
 const JPEG_BYTES = 32;
 
 async function decodeJpeg(bytes: Uint8Array, maxPixels: number, isRgb: boolean): Promise<Image> {
@@ -151,7 +151,7 @@ async function decodeJpeg(bytes: Uint8Array, maxPixels: number, isRgb: boolean):
 			tolerantDecoding: false,
 			...(isRgb ? { colorTransform: false } : {}),
 			maxResolutionInMP: maxPixels / 1e6,
-			// Blocks are whole, so that small images take more.
+			// Blocks are whole, so small images need more.
 			maxMemoryUsageInMB: Math.ceil((JPEG_BYTES * maxPixels) / 2 ** 20) + 1,
 		});
 		return { data, width, height, channels: 3 };
@@ -173,7 +173,7 @@ async function decodeInBrowser(
 			premultiplyAlpha: 'none',
 		});
 	} catch (error) {
-		throw new FormatError('decodeImage: this browser cannot read the file: it is damaged, or no image', { cause: error });
+		throw new FormatError('decodeImage: this browser cannot read the file: it is damaged or not an image', { cause: error });
 	}
 	const { width, height } = bitmap;
 	check(width, height);
@@ -185,7 +185,7 @@ async function decodeInBrowser(
 	return withChannels({ data, width, height, channels: 4 }, channels);
 }
 
-/** The image with another number of channels. */
+/** Converts an image to another number of channels. */
 export function withChannels(image: Image, channels: number): Image {
 	const { data, width, height, channels: own } = image;
 	if (own === channels) return image;
@@ -209,15 +209,15 @@ export function withChannels(image: Image, channels: number): Image {
 	return { data: result, width, height, channels };
 }
 
-/** Which pixels of a line go into each pixel of the new one, and how much of each. */
+/** The source pixels and weights of each pixel of a resized line. */
 interface Contributions {
 	readonly first: Int32Array;
 	readonly weights: readonly Float64Array[];
 }
 
 /**
- * A triangle filter as wide as the pixels of the coarser of the two grids, over the part of the line from `start` on: bilinear when the image
- * grows, an average over what a pixel covers when it shrinks. As Pillow's and torchvision's (antialiased) bilinear resize.
+ * A triangle filter as wide as a pixel of the coarser grid, over the part of the line from `start` on. Interpolates bilinearly when the
+ * image grows, and averages over the area of a pixel when it shrinks. As Pillow's and torchvision's (antialiased) bilinear resize.
  */
 function contributions(size: number, start: number, length: number, target: number): Contributions {
 	const scale = length / target;
@@ -235,7 +235,7 @@ function contributions(size: number, start: number, length: number, target: numb
 	return { first, weights };
 }
 
-/** The image at [height, width]; 'cover' keeps the aspect ratio and cuts off what is too much, 'fill' does not. */
+/** Resizes the image to [height, width]. 'cover' keeps the aspect ratio and cuts off both ends; 'fill' distorts. */
 function resized(image: Image, [height, width]: readonly [number, number], fit: 'fill' | 'cover' = 'fill'): Image {
 	const { data, channels } = image;
 	if (image.width === width && image.height === height) return image;
@@ -244,7 +244,7 @@ function resized(image: Image, [height, width]: readonly [number, number], fit: 
 	const across = contributions(image.width, (image.width - usedWidth) / 2, usedWidth, width);
 	const down = contributions(image.height, (image.height - usedHeight) / 2, usedHeight, height);
 
-	// A row is made narrower or wider and added, unrounded, to the new rows that it goes into: long images take no more memory than others.
+	// Resizes each row horizontally and adds it, unrounded, to the new rows that it contributes to. So tall images need no extra memory.
 	const line = width * channels;
 	const row = new Float32Array(line);
 	const sums = new Float64Array(height * line);
@@ -270,7 +270,7 @@ function resized(image: Image, [height, width]: readonly [number, number], fit: 
 	return { data: Uint8Array.from(sums, Math.round), width, height, channels };
 }
 
-/** The image as the bytes of a PNG file. */
+/** Encodes an image as the bytes of a PNG file. */
 export async function encodePng(image: Image): Promise<Uint8Array> {
 	const { data, width, height, channels } = image ?? {};
 	if (
@@ -282,7 +282,7 @@ export async function encodePng(image: Image): Promise<Uint8Array> {
 		);
 	}
 	if (!(width >= 1 && height >= 1 && [1, 2, 3, 4].includes(channels))) {
-		throw new ArgumentError(`encodePng: no PNG has ${width} x ${height} pixels with ${channels} channels`);
+		throw new ArgumentError(`encodePng: PNG does not support ${width} x ${height} pixels with ${channels} channels`);
 	}
 	const { encode } = await import('fast-png');
 	return encode({ data, width, height, channels, depth: 8 });

@@ -1,4 +1,4 @@
-/** Folders of images, one for each class. */
+/** Datasets of images in one folder per class. */
 import type { DeviceName } from '../backends/contract';
 import { deviceOfNew } from '../backends/registry';
 import { ArgumentError, FormatError, formatShape, ShapeError } from '../core/errors';
@@ -10,9 +10,9 @@ import type { Fields } from './fields';
 import { unitValues, writePlanes } from './grid';
 import { checkImageOptions, decodeImage, IMAGE_OPTIONS, type Image, type ImageOptions } from './image';
 
-/** A file somewhere, by a path with its folders. */
+/** A file with its path. */
 export interface FileEntry {
-	/** Such as 'animals/cat/1.png'. */
+	/** For example 'animals/cat/1.png'. */
 	readonly path: string;
 	read(): Promise<Uint8Array>;
 }
@@ -20,32 +20,31 @@ export interface FileEntry {
 export interface ImageFolderOptions extends ImageOptions {
 	/** Default 3. */
 	readonly channels?: 1 | 3 | 4;
-	/** Whether decoded images are kept, as bytes: the second epoch then reads no file. Default false. */
+	/** Keep decoded images in memory, as bytes, so that the second epoch reads no files. Default false. */
 	readonly cache?: boolean;
 }
 
-/** Whether a file belongs into a folder of images, by its name. */
+/** Whether a file is an image, by its name. */
 export function isImageFile(path: string): boolean {
 	return /^[^.].*\.(png|jpe?g|webp|gif|bmp|avif)$/is.test(path.split('/').at(-1)!);
 }
 
 /**
- * Images whose class is the folder that they lie in. Samples are [image float32 [C, H, W] from 0 to 1, class int32]. Files are read and decoded
- * when they are asked for. As torchvision's ImageFolder: classes are the folders' names, in the order of their characters. Folders whose names
- * begin with a dot are left out.
+ * Images with their folder as the class. Samples are [image float32 [C, H, W] from 0 to 1, class int32]. Reads and decodes files on demand.
+ * Classes are the folder names, sorted by character codes; ignores folders that start with a dot. As torchvision's ImageFolder.
  */
 export class ImageFolder implements Dataset {
-	/** The names of the classes, by their number. */
+	/** The names of the classes, by number. */
 	readonly classes: readonly string[];
 	/** The class of each image. */
 	readonly labels: Int32Array;
-	/** Where each image comes from. */
+	/** The path of each image. */
 	readonly paths: readonly string[];
 	readonly #entries: readonly FileEntry[];
 	readonly #options: ImageOptions;
 	readonly #cached: Map<number, Promise<Image>> | null;
 
-	/** `root` is the folder that the paths begin with; by default, the one that all of them begin with, if there is one. */
+	/** `root` is the folder that all paths begin with. Default: their common folder, if any. */
 	constructor(files: readonly FileEntry[], options: ImageFolderOptions = {}, root?: string) {
 		const { cache = false, ...image } = checkOptions('readImageFolder', options, [...IMAGE_OPTIONS, 'cache']);
 		checkImageOptions('readImageFolder', image);
@@ -57,7 +56,7 @@ export class ImageFolder implements Dataset {
 		const entries = images.filter(({ path }) => !below(path, start).some((part) => part.startsWith('.')));
 		if (entries.length === 0) {
 			throw new ArgumentError(
-				'readImageFolder: there are no images: it takes a folder with a folder of PNG or JPEG files for each class',
+				'readImageFolder: found no images. It takes a folder with one subfolder of PNG or JPEG files per class',
 			);
 		}
 		const names = entries.map(({ path }) => className(path, start));
@@ -74,14 +73,14 @@ export class ImageFolder implements Dataset {
 		return this.#entries.length;
 	}
 
-	/** Image `index` as pixels. */
+	/** Returns the pixels of image `index`. */
 	image(index: number): Promise<Image> {
 		requireIndex('ImageFolder', index, this.length);
 		const cached = this.#cached?.get(index);
 		if (cached !== undefined) return cached;
 		const image = this.#decode(index);
 		this.#cached?.set(index, image);
-		// A file that could not be read may be there the next time.
+		// Do not cache failures: the file may be readable next time.
 		image.catch(() => this.#cached?.delete(index));
 		return image;
 	}
@@ -121,7 +120,7 @@ export class ImageFolder implements Dataset {
 			if (image.width !== width || image.height !== height) {
 				const [a, b] = [first, image].map(({ height, width }) => formatShape([height, width]));
 				throw new ShapeError(
-					`ImageFolder: ${this.paths[places[0]!]} has size ${a}, ${this.paths[places[i]!]} has ${b}: images of a batch must have one size. Pass size: [height, width]`,
+					`ImageFolder: ${this.paths[places[0]!]} has size ${a}, ${this.paths[places[i]!]} has ${b}. All images of a batch must have the same size. Pass size: [height, width]`,
 				);
 			}
 			writePlanes(image, planes, i * channels * height * width);
@@ -134,13 +133,13 @@ export class ImageFolder implements Dataset {
 	}
 }
 
-/** The folder that all files lie in, at least one folder deeper; '' when there is none. */
+/** The folder that contains all files at least one folder deeper; '' if there is none. */
 function sharedFolder(files: readonly FileEntry[]): string {
 	const first = files[0]?.path.split('/')[0];
 	return files.every(({ path }) => path.startsWith(`${first}/`) && path.split('/').length > 2) ? (first ?? '') : '';
 }
 
-/** The folders between the root and a file, and the file. */
+/** The path parts from the root to a file. */
 function below(path: string, root: string): string[] {
 	return path
 		.slice(root.length)
@@ -151,5 +150,5 @@ function below(path: string, root: string): string[] {
 function className(path: string, root: string): string {
 	const parts = below(path, root);
 	if (parts.length > 1) return parts[0]!;
-	throw new ArgumentError(`readImageFolder: ${path} lies in no class's folder. Sort the images into one folder for each class`);
+	throw new ArgumentError(`readImageFolder: ${path} is not in a class folder. Sort the images into one folder per class`);
 }

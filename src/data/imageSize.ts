@@ -1,8 +1,8 @@
-/** The size that an image file states, for kinds that browsers decode: a look at the header, before memory is taken for the pixels. */
+/** Reads the size of an image from its file header, for the formats that browsers decode, before allocating memory for pixels. */
 
 import { FormatError } from '../core/errors';
 
-/** The size, or null where the file is of another kind or cut off: its decoder will say so. */
+/** The size, or null for another format or a truncated file, which the decoder will report. */
 export function sizeOf(bytes: Uint8Array): [width: number, height: number] | null {
 	const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 	const text = (at: number, length: number) => String.fromCharCode(...bytes.subarray(at, at + length));
@@ -22,7 +22,7 @@ export function sizeOf(bytes: Uint8Array): [width: number, height: number] | nul
 		}
 		if (text(4, 4) === 'ftyp') return largestExtent(bytes, view);
 	} catch (error) {
-		// Numbers beyond the end of the file.
+		// Reading past the end of the file.
 		if (!(error instanceof RangeError)) throw error;
 	}
 	return null;
@@ -30,7 +30,7 @@ export function sizeOf(bytes: Uint8Array): [width: number, height: number] | nul
 
 interface JpegHeader {
 	readonly size: [width: number, height: number];
-	/** Whether the three channels are red, green and blue, as Adobe's note or their names say. */
+	/** Whether the three channels are red, green and blue, according to Adobe's marker or their names. */
 	readonly isRgb: boolean;
 }
 
@@ -57,7 +57,7 @@ function bmpSize(view: DataView): [number, number] {
 	return [view.getUint32(18, true), Math.abs(view.getInt32(22, true))];
 }
 
-/** AVIF: the extents ('ispe') of the image, its tiles and its thumbnails stand near the beginning. */
+/** AVIF: the extents ('ispe') of the image, its tiles and its thumbnails are near the beginning. */
 function largestExtent(bytes: Uint8Array, view: DataView): [number, number] | null {
 	let largest: [number, number] | null = null;
 	for (let at = 0; at + 16 <= Math.min(bytes.length, 1 << 16); at++) {
@@ -68,12 +68,12 @@ function largestExtent(bytes: Uint8Array, view: DataView): [number, number] | nu
 	return largest;
 }
 
-/** Encoders write up to a dozen; each one is a pass over the whole image that may take no more than a few bytes of the file. */
+/** Encoders write up to a dozen scans. Each is a pass over the whole image, but may take only a few bytes of the file. */
 const MOST_SCANS = 100;
 
 /**
- * Throws for a JPEG file that is far too short for its size, or has so many scans that decoding takes minutes. Tells whether its channels are red, green
- * and blue.
+ * Throws for a JPEG file that is far too short for its size, or with so many scans that decoding takes minutes. Returns whether its
+ * channels are red, green and blue.
  */
 export function checkJpeg(bytes: Uint8Array): { isRgb: boolean } {
 	const damaged = (what: string) => new FormatError(`decodeImage: the JPEG file is damaged: ${what}`);
@@ -85,7 +85,7 @@ export function checkJpeg(bytes: Uint8Array): { isRgb: boolean } {
 	}
 	if (header === null) throw damaged('it has no header');
 	const [width, height] = header.size;
-	// Each block of 8 x 8 samples takes a bit at least, and there is one for each 16 x 16 pixels, whatever the sampling.
+	// Each block of 8 x 8 samples takes at least a bit, and every subsampling has at least one block per 16 x 16 pixels.
 	if ((width * height) / 256 > 8 * bytes.length)
 		throw damaged(`${bytes.length} bytes are too few for ${width} x ${height} pixels`);
 	let scans = 0;

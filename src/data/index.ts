@@ -1,4 +1,4 @@
-/** `wgrad/data`: from files and arrays to batches. In Node, `node.ts` adds what reads files by their path. */
+/** `wgrad/data`: datasets, loaders, readers and transforms. In Node, `node.ts` adds reading by path. */
 export { ArrayDataset, type HostArray, type HostData } from './arrays';
 export { CIFAR10_CLASSES, type LabelledArrays, parseCifar10, parseCifar100 } from './cifar';
 export { ConcatDataset, MapDataset, type MapOptions, Subset } from './combine';

@@ -1,18 +1,18 @@
-/** Decompression with a bound: a file of a megabyte may hold a gigabyte. */
+/** Decompression with a limit, because a file of a megabyte may unpack to a gigabyte. */
 
-/** What deflate makes of one byte at most: it writes 258 bytes with two bits. */
+/** The largest ratio of deflate, which can encode 258 bytes in two bits. */
 export const MOST_INFLATION = 1032;
 
-/** The first bytes of what was compressed. */
+/** The first bytes of the decompressed data. */
 export interface Inflated {
 	readonly data: Uint8Array<ArrayBuffer>;
-	/** Whether there is more than `limit` bytes. Only a file that was read to its end has been checked for damage. */
+	/** Whether there are more than `limit` bytes. If so, the rest was not checked for damage. */
 	readonly more: boolean;
 }
 
 /**
- * Decompresses up to `limit` bytes and then stops. `expected` is how many bytes there probably are: memory is taken for them at once.
- * Rejects where the bytes are damaged or cut off.
+ * Decompresses up to `limit` bytes, then stops. Allocates memory for `expected` bytes at once. Rejects if the data are damaged or
+ * truncated.
  */
 export async function inflate(
 	parts: readonly Uint8Array[],

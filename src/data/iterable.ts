@@ -1,22 +1,22 @@
-/** Datasets that come as a stream. */
+/** Datasets that are streams. */
 import { ArgumentError } from '../core/errors';
 import type { Generator } from '../core/generator';
 import { checkOptions } from '../core/options';
 import type { Fields } from './fields';
 
 export interface StreamContext {
-	/** The epoch, from 0 on: each starts the stream anew. */
+	/** The epoch, from 0. Each epoch restarts the stream. */
 	readonly epoch: number;
-	/** Random numbers that depend only on the loader's seed and the epoch. */
+	/** A generator that depends only on the loader's seed and the epoch. */
 	readonly generator: Generator;
 }
 
 /**
- * Samples from a stream that cannot be asked for one by number: a file read line by line, a generator of synthetic data.
- * `open` is called for each epoch, and may be an async generator function. Whoever takes a sample owns its tensors.
+ * A stream of samples without random access: a file read line by line, or a generator of synthetic data. Calls `open` for each epoch; it
+ * may be an async generator function. The consumer of a sample owns its tensors.
  */
 export class IterableDataset {
-	/** The number of samples, where it was given. */
+	/** The number of samples, if given. */
 	readonly length: number | undefined;
 	readonly #open: (context: StreamContext) => Iterable<Fields> | AsyncIterable<Fields>;
 
@@ -27,7 +27,7 @@ export class IterableDataset {
 		const { length } = checkOptions('IterableDataset', options, ['length']);
 		if (typeof open !== 'function') {
 			throw new ArgumentError(
-				`IterableDataset: it takes a function that starts the stream, not ${typeof open}: a stream that has ended cannot start again`,
+				`IterableDataset: it takes a function that starts the stream, not ${typeof open}, because each epoch restarts it`,
 			);
 		}
 		if (length !== undefined && (!Number.isInteger(length) || length < 0)) {
@@ -42,9 +42,7 @@ export class IterableDataset {
 		const stream = this.#open(context) as Partial<Iterable<Fields> & AsyncIterable<Fields>> | undefined;
 		const iterator = stream?.[Symbol.asyncIterator]?.() ?? stream?.[Symbol.iterator]?.();
 		if (iterator === undefined) {
-			throw new ArgumentError(
-				'IterableDataset: its function must return something to iterate over: a generator or a list of samples',
-			);
+			throw new ArgumentError('IterableDataset: its function must return an iterable: a generator or a list of samples');
 		}
 		return iterator;
 	}

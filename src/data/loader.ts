@@ -1,4 +1,4 @@
-/** `DataLoader`: from a dataset to batches. */
+/** `DataLoader`: iterates over a dataset in batches. */
 import type { DeviceName } from '../backends/contract';
 import { backendOf } from '../backends/registry';
 import { ArgumentError } from '../core/errors';
@@ -12,29 +12,29 @@ import { BatchIterator, type BatchSource } from './prefetch';
 import { PURPOSE, RandomStream, type Seed, seedOf } from './randomness';
 import { type BatchIndices, BatchSampler, RandomSampler, type Sampler, SequentialSampler } from './samplers';
 
-/** Changes a whole batch, on its device. Random numbers come from `generator`, which depends on the loader's seed, epoch and batch. */
+/** Changes a whole batch on its device. `generator` depends only on the loader's seed, the epoch and the batch. */
 export type BatchTransform = (batch: Fields, context: { readonly generator: Generator }) => Fields;
 
 export interface DataLoaderOptions {
-	/** Samples of a batch. Default 1. */
+	/** Samples per batch. Default 1. */
 	readonly batchSize?: number;
-	/** Whether each epoch takes the samples in a random order of its own. Default false. */
+	/** Take the samples of each epoch in a new random order. Default false. */
 	readonly shuffle?: boolean;
-	/** Decides order and augmentation. Default: drawn from the default generator, so that `manualSeed` decides it. */
+	/** The seed of order and augmentation. Default: drawn from the default generator, so that `manualSeed` determines it. */
 	readonly seed?: number | bigint;
-	/** The samples of an epoch and their order, in the place of `shuffle`. */
+	/** The samples of an epoch and their order; replaces `shuffle`. */
 	readonly sampler?: Sampler;
-	/** The batches of an epoch, in the place of `batchSize`, `shuffle`, `sampler` and `dropLast`. */
+	/** The batches of an epoch; replaces `batchSize`, `shuffle`, `sampler` and `dropLast`. */
 	readonly batchSampler?: BatchIndices;
-	/** Whether a last batch of fewer samples is left out. Default false. */
+	/** Leave out an incomplete last batch. Default false. */
 	readonly dropLast?: boolean;
-	/** Makes a batch of samples. Default: the dataset's own `batch`, or else `defaultCollate`. */
+	/** Makes a batch from samples. Default: the dataset's own `batch`, or `defaultCollate`. */
 	readonly collate?: (samples: readonly Fields[]) => Fields | Promise<Fields>;
-	/** How many batches are made ahead, while the loop waits for something. Default 2. */
+	/** Number of batches to make in advance while the loop waits for something. Default 2. */
 	readonly prefetch?: number;
-	/** Where batches go. Default: where the dataset makes them, which for host arrays is the default device. */
+	/** The device of the batches. Default: where the dataset makes them; for host arrays, the default device. */
 	readonly device?: DeviceName;
-	/** Runs on each batch, for augmentation: within `noGrad` and `tidy`. See `transforms`. */
+	/** Runs on each batch inside `noGrad` and `tidy`, for augmentation. See `transforms`. */
 	readonly transform?: BatchTransform;
 }
 
@@ -51,29 +51,29 @@ const OPTIONS = [
 	'transform',
 ] as const;
 
-/** Where a loop starts. */
+/** The start of a loop. */
 export interface EpochPosition {
 	readonly epoch?: number;
 	readonly firstBatch?: number;
 }
 
-/** A loader's place as plain data that survives JSON. */
+/** A loader's position as plain data that survives JSON. */
 export interface DataLoaderState {
 	readonly seed: Seed;
 	readonly epoch: number;
-	/** Batches of the epoch that the loop has been given. */
+	/** The number of batches of the epoch that the loop has taken. */
 	readonly batch: number;
 }
 
 /**
  * Iterates over a dataset in batches: `for await (const [x, y] of loader)`. Each loop is one epoch. As PyTorch's DataLoader.
  *
- * Order and augmentation are functions of (seed, epoch, batch): a run that is continued from `stateDict()`, or by `iterate`, gets the very
- * batches of the run that was never interrupted. Whoever takes a batch owns its tensors, and may dispose of them when done.
+ * Order and augmentation depend only on (seed, epoch, batch). So a run that continues from `stateDict()`, or with `iterate`, gets the same
+ * batches as an uninterrupted run. The consumer of a batch owns its tensors and may dispose of them.
  */
 export class DataLoader implements AsyncIterable<Fields> {
 	readonly dataset: Dataset | IterableDataset;
-	/** Samples of a batch; NaN when a batchSampler decides. */
+	/** Samples per batch; NaN with a batchSampler. */
 	readonly batchSize: number;
 	readonly dropLast: boolean;
 	readonly device: DeviceName | undefined;
@@ -82,7 +82,7 @@ export class DataLoader implements AsyncIterable<Fields> {
 	readonly #collate: DataLoaderOptions['collate'];
 	readonly #transform: BatchTransform | undefined;
 	#seed: Seed;
-	/** Where the next loop starts, and where the running one is. */
+	/** The start of the next loop and the position of the running one. */
 	#next = { epoch: 0, batch: 0 };
 	#running: { readonly epoch: number; batch: number } | null = null;
 
@@ -119,46 +119,46 @@ export class DataLoader implements AsyncIterable<Fields> {
 		this.#batches = chooseBatches(dataset, batchSize, options);
 	}
 
-	/** Whether the number of batches is known: always but for an IterableDataset without a length. */
+	/** Whether the number of batches is known. False only for an IterableDataset without a length. */
 	get hasLength(): boolean {
 		return this.dataset.length !== undefined;
 	}
 
-	/** Batches of an epoch. */
+	/** The number of batches per epoch. Throws if it is unknown: see `hasLength`. */
 	get length(): number {
 		if (this.#batches !== null) return this.#batches.length;
 		if (this.dataset.length === undefined) {
 			throw new ArgumentError(
-				'DataLoader: a stream has no known length. Pass one: new IterableDataset(open, { length }); hasLength tells whether there is one',
+				'DataLoader: a stream has no known length. Pass one: new IterableDataset(open, { length }), or check hasLength first',
 			);
 		}
 		return Math[this.dropLast ? 'floor' : 'ceil'](this.dataset.length / this.batchSize);
 	}
 
-	/** The epoch of the running loop, or where none is running, of the next one; 0 is the first. */
+	/** The epoch of the running loop, or else of the next one. The first is 0. */
 	get epoch(): number {
 		return (this.#running ?? this.#next).epoch;
 	}
 
-	/** The next loop is that of `epoch`. */
+	/** Sets the epoch of the next loop. */
 	setEpoch(epoch: number): void {
 		requireCount('setEpoch', 'epoch', epoch);
 		this.#next = { epoch, batch: 0 };
 		this.#running = null;
 	}
 
-	/** Seed, epoch and batch: of the running loop, where there is one. */
+	/** Seed, epoch and batch of the running loop, or else of the next one. */
 	stateDict(): DataLoaderState {
 		const { epoch, batch } = this.#running ?? this.#next;
 		return { seed: [...this.#seed], epoch, batch };
 	}
 
-	/** The next loop goes on after the last batch that was delivered before `stateDict()`. */
+	/** Makes the next loop continue after the last batch taken before `stateDict()`. */
 	loadStateDict(state: DataLoaderState): void {
 		const { seed, epoch, batch } = state ?? {};
 		const isWord = (word: unknown) => Number.isInteger(word) && (word as number) >= 0 && (word as number) < 2 ** 32;
 		if (!Array.isArray(seed) || seed.length !== 2 || !seed.every(isWord)) {
-			throw new ArgumentError('loadStateDict: this is no state of a DataLoader; it takes what stateDict() returned');
+			throw new ArgumentError('loadStateDict: not the state of a DataLoader; pass the result of stateDict()');
 		}
 		requireCount('loadStateDict', 'epoch', epoch);
 		requireCount('loadStateDict', 'batch', batch);
@@ -184,8 +184,8 @@ export class DataLoader implements AsyncIterable<Fields> {
 	}
 
 	/**
-	 * The batches of `epoch` (default: this loader's) from `firstBatch` (default 0) on, exactly as the uninterrupted loop has them. The loader's
-	 * own epoch and state do not change.
+	 * Iterates over the batches of `epoch` (default: this loader's) from `firstBatch` (default 0), exactly as an uninterrupted loop. Does
+	 * not change the loader's own epoch and state.
 	 */
 	iterate(position: EpochPosition = {}): AsyncIterableIterator<Fields> {
 		const { epoch = this.epoch, firstBatch = 0 } = checkOptions('iterate', position, ['epoch', 'firstBatch']);
@@ -196,7 +196,7 @@ export class DataLoader implements AsyncIterable<Fields> {
 
 	#open(epoch: number, firstBatch: number): BatchSource {
 		if (this.hasLength && firstBatch > this.length) {
-			throw new ArgumentError(`DataLoader: an epoch has ${this.length} batches, so none starts at batch ${firstBatch}`);
+			throw new ArgumentError(`DataLoader: firstBatch ${firstBatch} exceeds the ${this.length} batches of an epoch`);
 		}
 		return this.dataset instanceof IterableDataset
 			? this.#openStream(this.dataset, epoch, firstBatch)
@@ -219,7 +219,7 @@ export class DataLoader implements AsyncIterable<Fields> {
 				});
 				if (step.done) return null;
 				const stream = new RandomStream(seed, epoch, next, PURPOSE.samples);
-				// Each in its own run: samples that are waited for would end the first before collate draws.
+				// Two separate runs, because awaiting samples ends the first run before collate draws.
 				const fetched =
 					collate === undefined
 						? stream.run(() => fetchBatch(dataset, step.value, device))
@@ -233,7 +233,7 @@ export class DataLoader implements AsyncIterable<Fields> {
 		};
 	}
 
-	/** A stream gives one sample at a time: its batches are made one after another, also those that a late start skips. */
+	/** A stream yields one sample at a time, so batches are made in sequence, including those that a late start skips. */
 	#openStream(dataset: IterableDataset, epoch: number, firstBatch: number): BatchSource {
 		const seed = this.#seed;
 		const collate = this.#collate ?? defaultCollate;
@@ -312,7 +312,7 @@ function applied(transform: BatchTransform, fields: Fields, generator: Generator
 	if (result instanceof Promise) {
 		result.catch(() => {});
 		throw new ArgumentError(
-			'DataLoader: transform must not be async. Do what needs waiting in the dataset: new MapDataset(dataset, async (fields) => ...)',
+			'DataLoader: transform must not be async. Do asynchronous work in the dataset: new MapDataset(dataset, async (fields) => ...)',
 		);
 	}
 	requireFields('transform', result);
@@ -325,28 +325,30 @@ function requireCount(operation: string, name: string, value: unknown): void {
 	}
 }
 
-/** The batches that the options ask for; null for a stream, which has no order but its own. */
+/** The batches that the options describe; null for a stream, which has its own order. */
 function chooseBatches(dataset: Dataset | IterableDataset, batchSize: number, options: DataLoaderOptions): BatchIndices | null {
 	const { shuffle = false, sampler, batchSampler, dropLast = false } = options;
 	if (dataset instanceof IterableDataset) {
 		if (shuffle || sampler !== undefined || batchSampler !== undefined) {
 			throw new ArgumentError(
-				'DataLoader: a stream comes in its own order: shuffle, sampler and batchSampler need a dataset with get(index). Shuffle inside the stream, with its generator',
+				'DataLoader: a stream has its own order: shuffle, sampler and batchSampler need a dataset with get(index). Shuffle inside the stream with its generator',
 			);
 		}
 		return null;
 	}
 	if (batchSampler !== undefined) {
 		if (options.batchSize !== undefined || shuffle || sampler !== undefined || dropLast) {
-			throw new ArgumentError('DataLoader: batchSampler decides alone: leave out batchSize, shuffle, sampler and dropLast');
+			throw new ArgumentError(
+				'DataLoader: batchSampler replaces the other options: leave out batchSize, shuffle, sampler and dropLast',
+			);
 		}
 		if (typeof batchSampler.batches !== 'function') {
-			throw new ArgumentError('DataLoader: batchSampler needs a length and batches(generator), as BatchSampler has them');
+			throw new ArgumentError('DataLoader: batchSampler needs a length and batches(generator), like BatchSampler');
 		}
 		return batchSampler;
 	}
 	if (sampler !== undefined && shuffle) {
-		throw new ArgumentError('DataLoader: sampler decides the order: leave out shuffle');
+		throw new ArgumentError('DataLoader: sampler determines the order: leave out shuffle');
 	}
 	const order = sampler ?? (shuffle ? new RandomSampler(dataset) : new SequentialSampler(dataset));
 	return new BatchSampler(order, batchSize, { dropLast });

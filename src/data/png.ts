@@ -1,4 +1,4 @@
-/** PNG files looked through before they are decoded: https://www.w3.org/TR/png-3/ */
+/** Validates PNG files before decoding: https://www.w3.org/TR/png-3/ */
 import { FormatError } from '../core/errors';
 import { inflate, MOST_INFLATION } from './inflate';
 
@@ -6,7 +6,7 @@ export function damagedPng(what: string): FormatError {
 	return new FormatError(`decodeImage: the PNG file is damaged: ${what}`);
 }
 
-/** Samples of a pixel and the depths that there are, by colour type. */
+/** Samples per pixel and valid depths, by colour type. */
 const KINDS: Readonly<Record<number, { readonly samples: number; readonly depths: readonly number[] }>> = {
 	0: { samples: 1, depths: [1, 2, 4, 8, 16] },
 	2: { samples: 3, depths: [8, 16] },
@@ -15,7 +15,7 @@ const KINDS: Readonly<Record<number, { readonly samples: number; readonly depths
 	6: { samples: 4, depths: [8, 16] },
 };
 
-/** The first column and row of each pass of an interlaced image, and the steps to the next ones. */
+/** The first column and row of each pass of an interlaced image, and the steps between columns and rows. */
 const ADAM7 = [
 	[0, 0, 8, 8],
 	[4, 0, 8, 8],
@@ -38,8 +38,9 @@ interface Header {
 }
 
 /**
- * The file without what its pixels do not need: profiles and texts could unpack to gigabytes, and a palette of a truecolour file only suggests
- * colours. Throws where its size is refused by `check`, where its depth is none of PNG's, and where it does not hold the rows that its header says.
+ * Returns the file without the chunks that its pixels do not need: profiles and texts could unpack to gigabytes, and the palette of a
+ * truecolour file is only a suggestion. Throws if `check` rejects the size, if the depth is invalid, or if the file does not hold the rows
+ * that its header promises.
  */
 export async function preparePng(
 	bytes: Uint8Array,
@@ -53,9 +54,9 @@ export async function preparePng(
 	for (let at = SIGNATURE, name = ''; name !== 'IEND'; ) {
 		const length = at + 12 <= bytes.length ? view.getUint32(at) : bytes.length;
 		const end = at + 12 + length;
-		if (end > bytes.length) throw damagedPng('it is cut off');
+		if (end > bytes.length) throw damagedPng('it is truncated');
 		name = String.fromCharCode(...bytes.subarray(at + 4, at + 8));
-		if ((header === null) !== (name === 'IHDR')) throw damagedPng('IHDR must be its first part, and stand once');
+		if ((header === null) !== (name === 'IHDR')) throw damagedPng('IHDR must be its first chunk and occur once');
 		if (name === 'IHDR') {
 			header = readHeader(bytes.subarray(at + 8, end - 4));
 			check(header.width, header.height);
@@ -90,7 +91,7 @@ function readHeader(part: Uint8Array): Header {
 	return { width, height, depth, type, interlaced: view.getUint8(12) !== 0 };
 }
 
-/** What may follow the last row: some writers leave a little there, a bomb more. The decoder unpacks all of it. */
+/** Bytes allowed after the last row. Some writers leave a few; a bomb holds more, and the decoder unpacks all of it. */
 const MOST_BEHIND = 1 << 16;
 
 async function requireRows(parts: readonly Uint8Array[], { width, height, depth, type, interlaced }: Header): Promise<void> {

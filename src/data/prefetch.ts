@@ -1,16 +1,16 @@
-/** Batches made ahead of the loop that takes them. */
+/** Makes batches ahead of the loop that consumes them. */
 import { nextRound } from '../core/eventloop';
 import { discard, type Fields, paceOf, type Soon } from './fields';
 
-/** Where batches come from, one after another. */
+/** A sequence of batches. */
 export interface BatchSource {
-	/** Starts to make the next batch; null when there is none. Called again before an earlier batch is ready. */
+	/** Starts making the next batch; null at the end. May be called before an earlier batch is ready. */
 	start(): Soon<Fields | null>;
-	/** The loop has ended; nothing is started any more. */
+	/** Called when the loop has ended. `start` is not called afterwards. */
 	close(): void | Promise<void>;
 }
 
-/** Who wants to know how far a loop has come. */
+/** Receives the progress of a loop. */
 export interface ProgressListener {
 	delivered(): void;
 	ended(): void;
@@ -19,8 +19,8 @@ export interface ProgressListener {
 type Entry = { readonly batch: Soon<Fields | null> } | { readonly error: unknown };
 
 /**
- * Iterates over a source's batches, of which up to `ahead` are made before they are asked for: whenever the loop waits for something.
- * A batch that fails throws at its own turn, after those before it, and ends the loop.
+ * Iterates over a source's batches. While the loop waits for something, makes up to `ahead` batches in advance. A batch that fails throws
+ * in its own turn, after the earlier batches, and ends the loop.
  */
 export class BatchIterator implements AsyncIterableIterator<Fields> {
 	readonly #source: BatchSource;
@@ -51,7 +51,7 @@ export class BatchIterator implements AsyncIterableIterator<Fields> {
 			batch = entry.batch instanceof Promise ? await entry.batch : entry.batch;
 			if (batch !== null) await paceOf(batch);
 		} catch (error) {
-			// What closing may fail with is the consequence of this error.
+			// An error while closing only follows from this error.
 			await this.#close().catch(() => {});
 			throw error;
 		}
@@ -67,7 +67,7 @@ export class BatchIterator implements AsyncIterableIterator<Fields> {
 		return { done: false, value: batch };
 	}
 
-	/** What `break` and errors in the loop's body call: batches that were made ahead are disposed of. */
+	/** Called by `break` and by errors in the loop's body. Disposes of batches made in advance. */
 	async return(): Promise<IteratorResult<Fields, undefined>> {
 		await this.#close();
 		return { done: true, value: undefined };
@@ -78,7 +78,7 @@ export class BatchIterator implements AsyncIterableIterator<Fields> {
 		try {
 			const batch = this.#source.start();
 			if (batch === null) this.#exhausted = true;
-			// The failure is told at the batch's turn; until then nobody listens.
+			// The error surfaces at the batch's turn; until then nobody handles the rejection.
 			if (batch instanceof Promise) batch.catch(() => {});
 			return { batch };
 		} catch (error) {
@@ -90,7 +90,7 @@ export class BatchIterator implements AsyncIterableIterator<Fields> {
 	#refillLater(): void {
 		if (this.#refilling || this.#exhausted || this.#queue.length >= this.#ahead) return;
 		this.#refilling = true;
-		// Where the program waits for the GPU, or for a file.
+		// The program now waits for the GPU or for a file.
 		nextRound(() => {
 			this.#refilling = false;
 			while (this.#closing === null && !this.#exhausted && this.#queue.length < this.#ahead) this.#queue.push(this.#start());

@@ -1,4 +1,4 @@
-/** The readers of whole files, for any way to get at their bytes. */
+/** The readers of whole files, for any function that loads bytes. */
 import { type LabelledArrays, parseCifar10, parseCifar100 } from './cifar';
 import { type CsvOptions, type CsvTable, parseCsv } from './csv';
 import { type IdxArray, parseIdx } from './idx';
@@ -6,15 +6,15 @@ import { type Load, loadBytes, parsed, type Source, sourceName } from './sources
 import { parseText } from './text';
 
 export interface Readers {
-	/** The array in an IDX file, also a gzipped one. */
+	/** Reads the array of an IDX file, gzipped or not. */
 	readIdx(source: Source): Promise<IdxArray>;
-	/** The images of CIFAR-10's binary files, one after another. */
+	/** Reads the images of CIFAR-10's binary files, in order. */
 	readCifar10(...sources: readonly Source[]): Promise<LabelledArrays>;
-	/** The images of one of CIFAR-100's binary files. */
+	/** Reads the images of one of CIFAR-100's binary files. */
 	readCifar100(source: Source, options?: { readonly coarse?: boolean }): Promise<LabelledArrays>;
-	/** The table in a CSV file. */
+	/** Reads the table of a CSV file. */
 	readCsv(source: Source, options?: CsvOptions): Promise<CsvTable>;
-	/** A UTF-8 text. */
+	/** Reads UTF-8 text. */
 	readText(source: Source): Promise<string>;
 }
 

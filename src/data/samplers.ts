@@ -1,21 +1,21 @@
-/** The order in which a loader takes the samples of an epoch. Names and meaning are PyTorch's. */
+/** Samplers: the order of samples in an epoch. Names and meaning are PyTorch's. */
 import { ArgumentError } from '../core/errors';
 import { defaultGenerator, type Generator } from '../core/generator';
 import { checkOptions } from '../core/options';
 import { forEachWord, multiplyHigh, randomPermutation } from '../core/philox';
 import { requireList } from './arguments';
 
-/** Which samples an epoch takes, in which order. */
+/** Determines the samples of an epoch and their order. */
 export interface Sampler {
-	/** How many samples an epoch takes. */
+	/** The number of samples per epoch. */
 	readonly length: number;
-	/** The samples of one epoch. All randomness must come from `generator`, which the loader seeds for each epoch. */
+	/** Returns the samples of one epoch. Draw random numbers from `generator` only; the loader seeds it for each epoch. */
 	indices(generator: Generator): Iterable<number>;
 }
 
-/** Which samples each batch of an epoch takes. */
+/** Determines the samples of each batch of an epoch. */
 export interface BatchIndices {
-	/** How many batches an epoch has. */
+	/** The number of batches per epoch. */
 	readonly length: number;
 	batches(generator: Generator): Iterable<ArrayLike<number>>;
 }
@@ -50,13 +50,13 @@ export class SequentialSampler implements Sampler {
 }
 
 export interface RandomSamplerOptions {
-	/** Whether a sample can come several times. Default false. */
+	/** Allow a sample to occur several times. Default false. */
 	readonly replacement?: boolean;
-	/** How many samples an epoch takes; more than there are begin another round. Default: as many as there are. */
+	/** The number of samples per epoch. If larger than the dataset, starts another round. Default: the dataset's length. */
 	readonly numSamples?: number;
 }
 
-/** All samples in random order, or `numSamples` of them, with or without replacement. */
+/** Takes all samples in random order, or `numSamples` of them, with or without replacement. */
 export class RandomSampler implements Sampler {
 	readonly length: number;
 	readonly replacement: boolean;
@@ -87,7 +87,7 @@ export class RandomSampler implements Sampler {
 	}
 }
 
-/** The samples at `indices`, in random order. */
+/** Takes the samples at `indices` in random order. */
 export class SubsetRandomSampler implements Sampler {
 	readonly #subset: Int32Array;
 
@@ -108,16 +108,15 @@ export class SubsetRandomSampler implements Sampler {
 }
 
 export interface WeightedOptions {
-	/** Whether a sample can come several times. Default true. */
+	/** Allow a sample to occur several times. Default true. */
 	readonly replacement?: boolean;
 }
 
 /**
- * `numSamples` samples, each drawn with a probability in proportion to its weight. To balance classes, a sample's weight is
- * 1 / (number of samples of its class): see `balancedWeights`.
+ * Draws `numSamples` samples with probabilities in proportion to their weights. To balance classes, use `balancedWeights`.
  *
- * Without replacement the draws are successive: by the keys log(u) / w of Efraimidis and Spirakis, "Weighted random sampling with a
- * reservoir", 2006.
+ * Without replacement, draws successively with the keys log(u) / w of Efraimidis and Spirakis, "Weighted random sampling with a reservoir",
+ * 2006.
  */
 export class WeightedRandomSampler implements Sampler {
 	readonly length: number;
@@ -131,13 +130,13 @@ export class WeightedRandomSampler implements Sampler {
 		this.#weights = Float64Array.from(weights);
 		const odd = this.#weights.findIndex((weight) => !(weight >= 0 && weight < Number.POSITIVE_INFINITY));
 		if (odd >= 0) {
-			throw new ArgumentError(`WeightedRandomSampler: weight ${odd} is ${weights[odd]}; weights are finite and at least 0`);
+			throw new ArgumentError(`WeightedRandomSampler: weight ${odd} is ${weights[odd]}; weights must be finite and at least 0`);
 		}
 		const positive = this.#weights.reduce((count, weight) => count + (weight > 0 ? 1 : 0), 0);
-		if (positive === 0) throw new ArgumentError('WeightedRandomSampler: all weights are 0: there is nothing to draw');
+		if (positive === 0) throw new ArgumentError('WeightedRandomSampler: all weights are 0, so there is nothing to draw');
 		if (!replacement && numSamples > positive) {
 			throw new ArgumentError(
-				`WeightedRandomSampler: ${numSamples} samples without replacement are more than the ${positive} of positive weight`,
+				`WeightedRandomSampler: cannot draw ${numSamples} samples without replacement from ${positive} with positive weight`,
 			);
 		}
 		this.length = numSamples;
@@ -183,7 +182,7 @@ export class WeightedRandomSampler implements Sampler {
 	}
 }
 
-/** For each label, 1 / (number of samples with that label): drawn by these weights, all classes are equally frequent. */
+/** Returns 1 / (number of samples with the same label) for each label. Drawing with these weights makes all classes equally frequent. */
 export function balancedWeights(labels: ArrayLike<number | string>): Float64Array {
 	requireList('balancedWeights', 'labels', labels);
 	const counts = new Map<number | string, number>();
@@ -192,11 +191,11 @@ export function balancedWeights(labels: ArrayLike<number | string>): Float64Arra
 }
 
 export interface BatchSamplerOptions {
-	/** Whether a last batch of fewer samples is left out. Default false. */
+	/** Leave out an incomplete last batch. Default false. */
 	readonly dropLast?: boolean;
 }
 
-/** The samples of `sampler` in batches of `batchSize`. */
+/** Groups the samples of `sampler` into batches of `batchSize`. */
 export class BatchSampler implements BatchIndices {
 	readonly sampler: Sampler;
 	readonly batchSize: number;
@@ -205,7 +204,7 @@ export class BatchSampler implements BatchIndices {
 	constructor(sampler: Sampler, batchSize: number, options: BatchSamplerOptions = {}) {
 		const { dropLast = false } = checkOptions('BatchSampler', options, ['dropLast']);
 		if (typeof sampler?.indices !== 'function') {
-			throw new ArgumentError('BatchSampler: the sampler needs a length and indices(generator), as RandomSampler has them');
+			throw new ArgumentError('BatchSampler: the sampler needs a length and indices(generator), like RandomSampler');
 		}
 		if (!Number.isInteger(batchSize) || batchSize < 1) {
 			throw new ArgumentError(`BatchSampler: batchSize ${batchSize} must be a whole number of at least 1`);

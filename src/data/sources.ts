@@ -1,19 +1,19 @@
-/** Where bytes come from: memory, a file that the user chose, the network. */
+/** Loads bytes from memory, from a file that the user chose, or from the network. */
 import { ArgumentError, FormatError, WgradError } from '../core/errors';
 import type { Global } from '../core/platform';
 import { inflate } from './inflate';
 
-/** What readers read. A string is a URL in browsers; in Node it is a path, unless it begins with http:// or https://. */
+/** The source of a reader. A string is a URL in browsers. In Node it is a path unless it begins with http:// or https://. */
 export type Source = string | Global<'URL'> | Global<'Blob'> | ArrayBuffer | Uint8Array;
 
 /**
- * Gives a source's bytes.
+ * Loads a source's bytes.
  *
  * @internal
  */
 export type Load = (source: Source, reader: string) => Promise<Uint8Array<ArrayBuffer>>;
 
-/** How a source is called in messages. */
+/** The name of a source in messages. */
 export function sourceName(source: Source): string {
 	if (typeof source === 'string') return source;
 	if (source instanceof URL) return source.href;
@@ -22,7 +22,7 @@ export function sourceName(source: Source): string {
 }
 
 /**
- * The bytes of a source, fetched where it is a URL. Those that gzip has compressed are decompressed.
+ * Returns the bytes of a source. Fetches URLs and decompresses gzip.
  *
  * @internal
  */
@@ -51,7 +51,7 @@ async function fetched(url: string | URL, reader: string): Promise<Uint8Array<Ar
 	return new Uint8Array(await response.arrayBuffer());
 }
 
-/** What a compressed file may unpack to: 100 times its size, but no less than the first and no more than the second. */
+/** The limit of decompressed bytes: 100 times the file's size, but at least the first constant and at most the second. */
 const UNSUSPECTED = 2 ** 26;
 const MOST_UNZIPPED = 2 ** 30;
 
@@ -59,18 +59,18 @@ const MOST_UNZIPPED = 2 ** 30;
 export async function unzipped(bytes: Uint8Array<ArrayBuffer>, source: Source): Promise<Uint8Array<ArrayBuffer>> {
 	if (bytes[0] !== 0x1f || bytes[1] !== 0x8b) return bytes;
 	const limit = Math.min(MOST_UNZIPPED, Math.max(UNSUSPECTED, 100 * bytes.length));
-	// The file ends with the size of what it holds, if it says the truth.
+	// A gzip file ends with its decompressed size, if that is true.
 	const size = bytes.length < 18 ? 0 : new DataView(bytes.buffer, bytes.byteOffset + bytes.length - 4).getUint32(0, true);
 	const { data, more } = await inflate([bytes], 'gzip', limit, size).catch((error: unknown) => {
-		throw new FormatError(`gzip: ${sourceName(source)} begins as a gzip file and is none, or is cut off`, { cause: error });
+		throw new FormatError(`gzip: ${sourceName(source)} begins like a gzip file but is damaged or truncated`, { cause: error });
 	});
 	if (!more) return data;
 	throw new FormatError(
-		`gzip: ${sourceName(source)} has ${bytes.length} bytes and unpacks to more than ${limit}. Unpack it with gunzip first, if it is to be trusted`,
+		`gzip: ${sourceName(source)} has ${bytes.length} bytes and unpacks to more than ${limit}. If you trust it, unpack it with gunzip first`,
 	);
 }
 
-/** `parse()`, whose errors about the format get the name of what is parsed. */
+/** Runs `parse()` and adds the name of the source to format errors. */
 export async function parsed<T>(name: string, parse: () => T | Promise<T>): Promise<T> {
 	try {
 		return await parse();

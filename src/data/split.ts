@@ -1,4 +1,4 @@
-/** Datasets cut into parts: at random, for training and testing, evenly by class. */
+/** Splits datasets at random, optionally in proportion to classes. */
 import { ArgumentError } from '../core/errors';
 import { Generator } from '../core/generator';
 import { checkOptions } from '../core/options';
@@ -10,7 +10,7 @@ import { type Dataset, requireDataset } from './dataset';
 import { seedOf } from './randomness';
 
 export interface SeedOptions {
-	/** Default: drawn from the default generator, so that `manualSeed` decides it. */
+	/** Default: drawn from the default generator, so that `manualSeed` determines it. */
 	readonly seed?: number | bigint;
 }
 
@@ -24,8 +24,8 @@ export function generatorOf(seed: number | bigint | undefined): Generator {
 }
 
 /**
- * Non-overlapping subsets of a random order: of the lengths given, which add up to the dataset's, or of fractions that add up to 1, whose
- * rounding leaves what is over to the first parts in turn. As PyTorch's `random_split`.
+ * Splits a random order into subsets. `lengths` adds up to the dataset's length, or holds fractions that add up to 1. Fractions round down,
+ * and the first parts get the remaining samples, one each. As PyTorch's `random_split`.
  */
 export function randomSplit(dataset: Dataset, lengths: readonly number[], options: SeedOptions = {}): Subset[] {
 	const { seed } = checkOptions('randomSplit', options, ['seed']);
@@ -58,19 +58,19 @@ function splitSizes(total: number, lengths: readonly number[]): number[] {
 }
 
 export interface TrainTestOptions extends SeedOptions {
-	/** A fraction between 0 and 1 (rounded up), or a number of samples. Default 0.25, or what `trainSize` leaves. */
+	/** A fraction between 0 and 1 (rounded up), or a number of samples. Default: the complement of `trainSize`, or 0.25. */
 	readonly testSize?: number;
-	/** A fraction between 0 and 1 (rounded down), or a number of samples. Default: what `testSize` leaves. */
+	/** A fraction between 0 and 1 (rounded down), or a number of samples. Default: the complement of `testSize`. */
 	readonly trainSize?: number;
-	/** Whether the samples are shuffled first; otherwise the test samples are the last. Default true. */
+	/** Shuffle the samples first; otherwise the last samples are the test samples. Default true. */
 	readonly shuffle?: boolean;
-	/** The class of each sample: both parts get every class in the proportions of the whole. */
+	/** The class of each sample. Both parts then have the class proportions of the whole. Default none. */
 	readonly stratify?: Labels;
 }
 
 const SPLIT_OPTIONS = ['testSize', 'trainSize', 'shuffle', 'stratify', 'seed'] as const;
 
-/** The samples to train with and those to test with. As scikit-learn's `train_test_split`. */
+/** Splits a dataset into training and test samples. As scikit-learn's `train_test_split`. */
 export function trainTestSplit(dataset: Dataset, options: TrainTestOptions = {}): [train: Subset, test: Subset] {
 	requireDataset('trainTestSplit', dataset);
 	const { shuffle = true, stratify, seed } = checkOptions('trainTestSplit', options, SPLIT_OPTIONS);
@@ -107,13 +107,13 @@ function trainTestSizes(total: number, { testSize, trainSize }: TrainTestOptions
 	const sizes: [number, number] = [train ?? total - test!, test ?? total - train!];
 	if (sizes[0] < 1 || sizes[1] < 1 || sizes[0] + sizes[1] > total) {
 		throw new ArgumentError(
-			`trainTestSplit: ${sizes[0]} samples to train with and ${sizes[1]} to test with do not fit ${total} samples: both parts need one at least`,
+			`trainTestSplit: ${sizes[0]} training samples and ${sizes[1]} test samples do not fit ${total} samples; both parts need at least one`,
 		);
 	}
 	return sizes;
 }
 
-/** The samples of each class, classes in the order in which they first appear. */
+/** Groups samples by class; classes are in order of first appearance. */
 export function groupByClass(name: string, labels: Labels, total?: number): Int32Array[] {
 	if ((labels as unknown) instanceof Tensor) {
 		throw new ArgumentError(`${name}: labels must be on the host: pass await labels.data()`);
@@ -143,12 +143,12 @@ function stratifiedPlaces(
 	const rare = groups.findIndex((group) => group.length < 2);
 	if (rare >= 0) {
 		throw new ArgumentError(
-			`trainTestSplit: class ${labels[groups[rare]![0]!]} has one sample only, so it cannot be in both parts. Leave it out, or leave out stratify`,
+			`trainTestSplit: class ${labels[groups[rare]![0]!]} has only one sample, so it cannot be in both parts. Remove the sample, or leave out stratify`,
 		);
 	}
 	if (Math.min(train, test) < groups.length) {
 		throw new ArgumentError(
-			`trainTestSplit: ${groups.length} classes do not fit into ${Math.min(train, test)} samples: make that part larger`,
+			`trainTestSplit: ${groups.length} classes do not fit into ${Math.min(train, test)} samples. Make that part larger`,
 		);
 	}
 	const counts = groups.map((group) => group.length);
@@ -169,7 +169,7 @@ function stratifiedPlaces(
 	return [shuffled(trainPlaces), shuffled(testPlaces)];
 }
 
-/** `draws` shared out in proportion to `counts`: rounded down, what is over to the largest remainders. */
+/** Distributes `draws` in proportion to `counts`: rounds down and gives the rest to the largest remainders. */
 function apportioned(counts: readonly number[], draws: number): number[] {
 	const total = counts.reduce((a, b) => a + b, 0);
 	const shares = counts.map((count) => (count / total) * draws);

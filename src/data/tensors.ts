@@ -10,10 +10,9 @@ import { type Dataset, requireIndex, requireIndices } from './dataset';
 import { type Fields, moved, type Soon } from './fields';
 
 /**
- * Sample i is entry i of each tensor along the first dimension. As PyTorch's TensorDataset.
+ * Sample i is entry i along the first dim of each tensor. As PyTorch's TensorDataset.
  *
- * Batches are picked on the tensors' device, by one launch for each field. The dataset keeps the tensors; they must not be disposed of
- * while it is in use.
+ * Picks batches on the tensors' device with one launch per field. The dataset keeps the tensors: do not dispose of them while it is in use.
  */
 export class TensorDataset implements Dataset {
 	readonly tensors: Fields;
@@ -24,10 +23,10 @@ export class TensorDataset implements Dataset {
 		if (first === undefined) throw new ArgumentError('TensorDataset: it takes at least one tensor');
 		for (const [i, x] of tensors.entries()) {
 			if (!(x instanceof Tensor))
-				throw new ArgumentError(`TensorDataset: argument ${i} is no tensor. Arrays become one by tensor()`);
+				throw new ArgumentError(`TensorDataset: argument ${i} is not a tensor. Convert arrays with tensor()`);
 			if (x.ndim === 0 || x.shape[0] !== first.shape[0]) {
 				throw new ShapeError(
-					`TensorDataset: all tensors must have as many samples along dim 0: ${tensors.map((x) => formatShape(x.shape)).join(', ')}`,
+					`TensorDataset: all tensors must have equal numbers of samples along dim 0: ${tensors.map((x) => formatShape(x.shape)).join(', ')}`,
 				);
 			}
 		}
@@ -50,7 +49,7 @@ export class TensorDataset implements Dataset {
 	}
 }
 
-/** A copy, since the caller owns it and may write to it. */
+/** A copy, because the caller owns the sample and may write to it. */
 function entry(index: number) {
 	return (x: Tensor): Tensor => {
 		const view = select(x, 0, index);
@@ -65,7 +64,7 @@ function rowsOnDevice(x: Tensor, index: Int32Array): Tensor {
 	return indexSelect(x, 0, places);
 }
 
-/** The rows of a tensor whose elements the host can see, placed on `device` at once; null where it cannot. */
+/** Gathers rows on the host and puts them on `device`. Returns null if the host cannot see the tensor's elements. */
 function rowsOnHost(x: Tensor, index: Int32Array, device: DeviceName = x.device): Tensor | null {
 	const values = x.storage.hostData?.();
 	if (values === undefined || !x.isContiguous) return null;

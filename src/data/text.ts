@@ -1,4 +1,4 @@
-/** Text as numbers, and windows of it to train on. */
+/** Converts text to token numbers, and cuts tokens into training windows. */
 import type { DeviceName } from '../backends/contract';
 import { deviceOfNew } from '../backends/registry';
 import { ArgumentError, FormatError } from '../core/errors';
@@ -8,22 +8,22 @@ import { requireList, requireString } from './arguments';
 import { type Dataset, requireIndex } from './dataset';
 import type { Fields } from './fields';
 
-/** The characters (Unicode code points) that a text has, each with its number: a tokenizer that needs no training. */
+/** A tokenizer that numbers the characters (Unicode code points) of a text. It needs no training. */
 export class CharVocabulary {
-	/** The characters by their number, in order of code points. */
+	/** The characters by number, in order of code points. */
 	readonly characters: readonly string[];
 	readonly #numbers: ReadonlyMap<string, number>;
 
-	/** From the characters themselves, as `characters` has them; for those of a text see `CharVocabulary.of`. */
+	/** Takes a list of characters, as in `characters`. For a text, use `CharVocabulary.of`. */
 	constructor(characters: readonly string[]) {
 		requireList('CharVocabulary', 'characters', characters);
 		const odd = characters.find((character, i) => [...String(character)].length !== 1 || characters.indexOf(character) !== i);
-		if (odd !== undefined) throw new ArgumentError(`CharVocabulary: '${odd}' is not one character, or is there twice`);
+		if (odd !== undefined) throw new ArgumentError(`CharVocabulary: '${odd}' is not a single character, or occurs twice`);
 		this.characters = [...characters];
 		this.#numbers = new Map(characters.map((character, i) => [character, i]));
 	}
 
-	/** The characters of a text. */
+	/** Makes the vocabulary of a text. */
 	static of(text: string): CharVocabulary {
 		requireString('CharVocabulary', 'a text', text);
 		return new CharVocabulary([...new Set(text)].sort((a, b) => a.codePointAt(0)! - b.codePointAt(0)!));
@@ -33,7 +33,7 @@ export class CharVocabulary {
 		return this.characters.length;
 	}
 
-	/** The number of each character. */
+	/** Returns the number of each character. */
 	encode(text: string): Int32Array {
 		requireString('CharVocabulary', 'a text', text);
 		const numbers: number[] = [];
@@ -41,7 +41,7 @@ export class CharVocabulary {
 			const number = this.#numbers.get(character);
 			if (number === undefined) {
 				throw new ArgumentError(
-					`CharVocabulary: '${character}' is not among the ${this.size} characters: make the vocabulary of the whole text`,
+					`CharVocabulary: '${character}' is not among the ${this.size} characters. Make the vocabulary from the whole text`,
 				);
 			}
 			numbers.push(number);
@@ -49,14 +49,16 @@ export class CharVocabulary {
 		return Int32Array.from(numbers);
 	}
 
-	/** The text of numbers: an array, or what `await tensor.data()` gives. */
+	/** Returns the text of numbers: an array, or the result of `await tensor.data()`. */
 	decode(numbers: ArrayLike<number>): string {
 		requireList('CharVocabulary', "characters' numbers", numbers);
 		let text = '';
 		for (const number of Array.from(numbers)) {
 			const character = this.characters[number];
 			if (character === undefined) {
-				throw new ArgumentError(`CharVocabulary: ${number} is no character's number: they are 0 to ${this.size - 1}`);
+				throw new ArgumentError(
+					`CharVocabulary: ${number} is not the number of a character; numbers lie between 0 and ${this.size - 1}`,
+				);
 			}
 			text += character;
 		}
@@ -64,7 +66,7 @@ export class CharVocabulary {
 	}
 }
 
-/** The first part of a text's tokens, to train with, and its last part, a fraction `validation` (default 0.1), to judge by. */
+/** Splits tokens into a first part for training and a last part for validation, of the fraction `validation` (default 0.1). */
 export function splitTokens(
 	tokens: ArrayLike<number>,
 	options: { readonly validation?: number } = {},
@@ -80,15 +82,16 @@ export function splitTokens(
 }
 
 export interface TokenWindowsOptions {
-	/** How far apart windows begin. Default 1: every window there is. */
+	/** The distance between the starts of windows. Default 1: all windows. */
 	readonly stride?: number;
 }
 
 /**
- * Windows of `size` tokens, each with the tokens that follow: sample i is [tokens[s .. s + size - 1], tokens[s + 1 .. s + size]] with
- * s = i * stride, both int32 [size], to train a model that predicts the next token.
+ * Windows of `size` tokens, for a model that predicts the next token. Sample i is [tokens[s .. s + size - 1], tokens[s + 1 .. s + size]]
+ * with s = i * stride, both int32 [size].
  *
- * Random windows: `new DataLoader(windows, { sampler: new RandomSampler(windows, { replacement: true, numSamples: 32 * 1000 }), batchSize: 32 })`.
+ * For random windows: `new DataLoader(windows, { sampler: new RandomSampler(windows, { replacement: true, numSamples: 32 * 1000 }),
+ * batchSize: 32 })`.
  */
 export class TokenWindows implements Dataset {
 	readonly length: number;
@@ -105,9 +108,7 @@ export class TokenWindows implements Dataset {
 			}
 		}
 		if (tokens.length <= size) {
-			throw new ArgumentError(
-				`TokenWindows: ${tokens.length} tokens are too few for windows of ${size} and the token that follows`,
-			);
+			throw new ArgumentError(`TokenWindows: ${tokens.length} tokens are too few for a window of ${size} and the next token`);
 		}
 		this.#tokens = tokens instanceof Int32Array ? tokens : Int32Array.from(tokens);
 		this.size = size;
@@ -136,13 +137,13 @@ export class TokenWindows implements Dataset {
 	}
 }
 
-/** Bytes as text: UTF-8, with or without its mark. */
+/** Decodes UTF-8, with or without a byte order mark. */
 export function parseText(bytes: Uint8Array): string {
 	try {
 		return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
 	} catch (error) {
 		throw new FormatError(
-			'parseText: the bytes are no UTF-8 text. Convert the file, or decode it with new TextDecoder(encoding)',
+			'parseText: the bytes are not valid UTF-8. Convert the file, or decode it with new TextDecoder(encoding)',
 			{
 				cause: error,
 			},

@@ -54,7 +54,7 @@ test('TensorDataset', async () => {
 	await refuses(() => dataset.batch([0, -1]), /index -1 is out of range/);
 	await refuses(() => new TensorDataset(), /at least one tensor/);
 	await refuses(() => new TensorDataset([1] as never), /argument 0 is no tensor/);
-	await refuses(() => new TensorDataset(x, tensor([1, 2])), /as many samples along dim 0: \[3, 2\], \[2\]/, ShapeError);
+	await refuses(() => new TensorDataset(x, tensor([1, 2])), /equal numbers of samples along dim 0: \[3, 2\], \[2\]/, ShapeError);
 });
 
 test('ArrayDataset: elements become floating point by scale and shift', async () => {
@@ -105,7 +105,7 @@ test('ArrayDataset: wrong calls', async () => {
 	await refuses(make({ data: [1], dtype: 'int32', scale: 2 }), /scale and shift need a floating dtype/, DTypeError);
 	await refuses(make({ data: Int32Array.of(1), shift: 1 }), /scale and shift need a floating dtype/, DTypeError);
 	await refuses(make({ data: [1], scale: Number.NaN }), /scale NaN/);
-	await refuses(() => new ArrayDataset({ data: [1] }, { data: [1, 2] }), /as many samples each, not 1, 2/, ShapeError);
+	await refuses(() => new ArrayDataset({ data: [1] }, { data: [1, 2] }), /equal numbers of samples, not 1, 2/, ShapeError);
 	await refuses(() => new ArrayDataset({ data: [1] }).get(1), /index 1 is out of range for 1 samples/);
 });
 
@@ -122,7 +122,7 @@ test('Subset, of a dataset with batches and of one without', async () => {
 	await refuses(() => new Subset(whole, [0.5]), /index 0.5/);
 	await refuses(() => new Subset(whole, [1]).get(1), /index 1 is out of range for 1 samples/);
 	await refuses(() => new Subset(whole, [1]).batch([1]), /index 1 is out of range for 1 samples/);
-	await refuses(() => new Subset(null as never, [1]), /Subset: this is no dataset/);
+	await refuses(() => new Subset(null as never, [1]), /Subset: not a dataset/);
 });
 
 test('ConcatDataset keeps the order that it is asked for', async () => {

@@ -234,7 +234,7 @@ test('stateDict in the middle of a loop continues after its batch', async () => 
 	assert.equal([...before, ...(await values(resumed))], whole);
 	assert.is(resumed.epoch, 2);
 	assert.equal(await values(resumed), await values(randomLoader(2).iterate({ epoch: 2 })));
-	await refuses(() => loader.loadStateDict({ epoch: 1 } as never), /loadStateDict: this is no state of a DataLoader/);
+	await refuses(() => loader.loadStateDict({ epoch: 1 } as never), /loadStateDict: not the state of a DataLoader/);
 	await refuses(() => loader.loadStateDict({ seed: [1, 2], epoch: -1, batch: 0 }), /epoch must be a whole number/);
 });
 
@@ -436,7 +436,7 @@ test('wrong calls', async () => {
 		(options: object, source: unknown = dataset) =>
 		() =>
 			new DataLoader(source as Dataset, options);
-	await refuses(make({}, tensor([1])), /DataLoader: this is no dataset: .*new TensorDataset/);
+	await refuses(make({}, tensor([1])), /DataLoader: not a dataset: .*new TensorDataset/);
 	await refuses(make({ batchsize: 2 }), /DataLoader: there is no option 'batchsize'; its options are batchSize, /);
 	await refuses(make(null as never), /options come as an object/);
 	await refuses(make({ batchSize: 0 }), /batchSize 0 must be a whole number of at least 1/);
@@ -450,11 +450,11 @@ test('wrong calls', async () => {
 	await refuses(make({ batchSampler: [[1]] }), /batchSampler needs a length and batches/);
 	await refuses(make({ sampler: [1] }), /needs a length and indices/);
 	const stream = new IterableDataset(() => []);
-	await refuses(make({ shuffle: true }, stream), /a stream comes in its own order/);
+	await refuses(make({ shuffle: true }, stream), /a stream has its own order/);
 	await refuses(() => new DataLoader(stream).length, /no known length.*hasLength/);
 	assert.is(new DataLoader(stream).hasLength, false);
 	assert.is(new DataLoader(new IterableDataset(() => [], { length: 7 }), { batchSize: 2, dropLast: true }).length, 3);
-	await refuses(() => values(new DataLoader(new IterableDataset(() => 3 as never))), /must return something to iterate over/);
+	await refuses(() => values(new DataLoader(new IterableDataset(() => 3 as never))), /must return an iterable/);
 	await refuses(() => values(new DataLoader({ length: 1, get: () => tensor(1) as never })), /put it into brackets/);
 	await refuses(
 		() => values(new DataLoader(dataset, { transform: async (x: unknown) => x } as never)),
@@ -462,9 +462,9 @@ test('wrong calls', async () => {
 	);
 	await refuses(
 		() => values(new DataLoader(dataset, { transform: (() => {}) as never })),
-		/transform must give a list of tensors.*undefined/,
+		/transform must return a list of tensors.*undefined/,
 	);
-	await refuses(() => new DataLoader(dataset).iterate({ firstBatch: 5 }), /has 4 batches, so none starts at batch 5/);
+	await refuses(() => new DataLoader(dataset).iterate({ firstBatch: 5 }), /firstBatch 5 exceeds the 4 batches/);
 	await refuses(() => new DataLoader(dataset).iterate({ epoch: 1.5 }), /iterate: epoch must be a whole number/);
 	await refuses(() => new DataLoader(dataset).setEpoch(-1), /setEpoch: epoch must be/);
 	await refuses(
@@ -472,7 +472,7 @@ test('wrong calls', async () => {
 		/index 4 is out of range/,
 	);
 	const mapped = new MapDataset(new Subset(dataset, [3]), () => [] as never);
-	await refuses(() => values(new DataLoader(mapped)), /MapDataset's function must give a list of tensors.*empty list/);
+	await refuses(() => values(new DataLoader(mapped)), /MapDataset's function must return a list of tensors.*empty list/);
 });
 
 test.run();

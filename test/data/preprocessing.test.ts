@@ -91,7 +91,7 @@ test('float32 far from zero loses nothing to the rounding of the mean, and comes
 });
 
 test('scalers refuse what they cannot take', async () => {
-	assert.throws(() => new StandardScaler().transform(table([[1]])), /StandardScaler.transform: nothing has been learnt yet/);
+	assert.throws(() => new StandardScaler().transform(table([[1]])), /StandardScaler.transform: not fitted yet/);
 	const fails = async (call: Promise<unknown>, message: RegExp) => {
 		const error = await call.then(
 			() => null,
@@ -180,10 +180,10 @@ test('OneHotEncoder: given categories, NaN, and refusals', async () => {
 		[0, 0, 1],
 		[1, 0, 0],
 	]);
-	assert.throws(() => encoder.fit([['xl']]), /OneHotEncoder.fit: 'xl' is no known category of feature 0/);
+	assert.throws(() => encoder.fit([['xl']]), /OneHotEncoder.fit: 'xl' is not a known category of feature 0/);
 	const gaps = new OneHotEncoder().fit([[Number.NaN], [2], [1]]);
 	assert.equal(await gaps.transform([[Number.NaN]], { device }).toArray(), [[0, 0, 1]]);
-	assert.throws(() => gaps.transform([[5]], { device }), /5 is no known category of feature 0.*handleUnknown/);
+	assert.throws(() => gaps.transform([[5]], { device }), /5 is not a known category of feature 0.*handleUnknown/);
 	assert.throws(() => gaps.transform([[1, 2]], { device }), /row 0 has 2 features, not 1/);
 	assert.throws(
 		() => new OneHotEncoder().fit([['a'], [1]]),
@@ -207,7 +207,7 @@ for (const [name, { values, other, classes, encoded }] of Object.entries(golden.
 			[...(await copy.fitTransform(values as string[], { device }).data())],
 			[...(await encoder.transform(values as string[], { device }).data())],
 		);
-		assert.throws(() => encoder.transform(['nowhere'], { device }), /'nowhere' at place 0 is no label that fit saw/);
+		assert.throws(() => encoder.transform(['nowhere'], { device }), /'nowhere' at index 0 is not a label that fit saw/);
 	});
 }
 

@@ -86,9 +86,9 @@ test('parseIdx reads all types, big-endian', () => {
 });
 
 test('parseIdx refuses other and damaged files', async () => {
-	await refuses(() => parseIdx(Uint8Array.of(0x1f, 0x8b, 8, 0, 0)), /begins with '1f 8b 08 00' is no IDX file/, FormatError);
-	await refuses(() => parseIdx(Uint8Array.of(0, 0, 7, 1, 0, 0, 0, 0)), /is no IDX file/, FormatError);
-	await refuses(() => parseIdx(new Uint8Array(0)), /is no IDX file/, FormatError);
+	await refuses(() => parseIdx(Uint8Array.of(0x1f, 0x8b, 8, 0, 0)), /begins with '1f 8b 08 00' is not an IDX file/, FormatError);
+	await refuses(() => parseIdx(Uint8Array.of(0, 0, 7, 1, 0, 0, 0, 0)), /is not an IDX file/, FormatError);
+	await refuses(() => parseIdx(new Uint8Array(0)), /is not an IDX file/, FormatError);
 	await refuses(() => parseIdx(pixels.subarray(0, 9)), /ends within its header: 9 of 16 bytes/, FormatError);
 	await refuses(() => parseIdx(pixels.subarray(0, 20)), /shape \[2, 2, 3\] takes 28 bytes; the file has 20/, FormatError);
 	await refuses(() => parseIdx(Uint8Array.of(...pixels, 0)), /the file has 29/, FormatError);
@@ -115,7 +115,7 @@ test('readIdx: from a path, a URL, a Blob and bytes, gzipped or not', async () =
 	assert.equal(x!.shape, [1, 2, 3]);
 	await refuses(() => readIdx(join(folder, 'none')), /none.*ENOENT/, FileError);
 	await refuses(() => readIdx(file('cut.idx', pixels.subarray(0, 20))), /cut\.idx: parseIdx: .*cut off/, FormatError);
-	await refuses(() => readIdx(file('cut.gz', gzipSync(pixels).subarray(0, 25))), /cut\.gz begins as a gzip file/, FormatError);
+	await refuses(() => readIdx(file('cut.gz', gzipSync(pixels).subarray(0, 25))), /cut\.gz begins like a gzip file/, FormatError);
 	await refuses(() => readIdx(3 as never), /readIdx: it reads a URL.*not 3/);
 });
 
@@ -160,7 +160,11 @@ test('CIFAR-10 and CIFAR-100', async () => {
 	assert.equal([...parseCifar100(hundred).labels.data], [72, 99]);
 	assert.equal([...(await readCifar100(file('train.bin', hundred), { coarse: true })).labels.data], [4, 19]);
 	assert.is(parseCifar100(hundred).images.data[3072], 1);
-	await refuses(() => parseCifar10(first.subarray(0, 4000)), /4000 bytes are no whole number of records of 3073/, FormatError);
+	await refuses(
+		() => parseCifar10(first.subarray(0, 4000)),
+		/4000 bytes are not a multiple of the record size 3073/,
+		FormatError,
+	);
 	await refuses(() => parseCifar10(new Uint8Array(0)), /0 bytes/, FormatError);
 	await refuses(() => parseCifar10(cifar([1], [10])), /record 1 has label 10, beyond 9/, FormatError);
 	await refuses(() => readCifar10(file('3.bin', first.subarray(1))), /3\.bin: parseCifar10/, FormatError);
@@ -225,11 +229,11 @@ test('parseCsv: options', async () => {
 		);
 	}
 	assert.equal(parseCsv('a,b\r\n1,"two\r\nlines"\n').strings('b'), ['two\nlines']);
-	await refuses(() => parseCsv('a,b\n1,2\n1'), /row 2 has 1 cells; there are 2 columns/, FormatError);
+	await refuses(() => parseCsv('a,b\n1,2\n1'), /row 2 has 1 cells, but there are 2 columns/, FormatError);
 	await refuses(() => parseCsv('a,a\n1,2'), /two columns 'a'/, FormatError);
 	await refuses(() => parseCsv('a,b\n"1,2'), /row 1|row 2/, FormatError);
 	await refuses(() => parseCsv(''), /the text is empty/, FormatError);
-	await refuses(() => parseCsv('a\n1\nx', { numeric: ['a'] }), /column 'a', row 2: 'x' is no number/, FormatError);
+	await refuses(() => parseCsv('a\n1\nx', { numeric: ['a'] }), /column 'a', row 2: 'x' is not a number/, FormatError);
 	await refuses(() => parseCsv('a\n1', { columns: ['b'] }), /columns: there is no column 'b'; there are 'a'/);
 	await refuses(() => parseCsv('a\n1', { numeric: ['a'], categorical: ['a'] }), /cannot be both/);
 	const path = file('t.csv', 'x,y\n1,2\n');
@@ -271,9 +275,9 @@ test('text, vocabulary and windows', async () => {
 	assert.is(vocabulary.decode(tokens), text);
 	assert.is(new CharVocabulary(JSON.parse(JSON.stringify(vocabulary.characters))).decode(tokens), text);
 	await refuses(() => vocabulary.encode('hex'), /'x' is not among the 10 characters|'e' is not among/);
-	await refuses(() => vocabulary.decode([10]), /10 is no character's number: they are 0 to 9/);
-	await refuses(() => new CharVocabulary(['a', 'a']), /'a' is not one character, or is there twice/);
-	await refuses(() => new CharVocabulary(['ab']), /'ab' is not one character/);
+	await refuses(() => vocabulary.decode([10]), /10 is not the number of a character; numbers lie between 0 and 9/);
+	await refuses(() => new CharVocabulary(['a', 'a']), /'a' is not a single character, or occurs twice/);
+	await refuses(() => new CharVocabulary(['ab']), /'ab' is not a single character/);
 
 	const [train, validation] = splitTokens(tokens);
 	assert.equal([train.length, validation.length, [...train, ...validation]], [11, 2, [...tokens]]);
@@ -299,7 +303,7 @@ test('text, vocabulary and windows', async () => {
 	});
 	for await (const [input, target] of random)
 		assert.equal(Array.from(await input!.add(1).data()), Array.from(await target!.data()));
-	await refuses(() => new TokenWindows([0, 1, 2], 3), /3 tokens are too few for windows of 3/);
+	await refuses(() => new TokenWindows([0, 1, 2], 3), /3 tokens are too few for a window of 3/);
 	await refuses(() => new TokenWindows([0, 1, 2], 0), /size 0/);
 	await refuses(() => new TokenWindows([0, 1, 2], 1, { stride: 0.5 }), /stride 0.5/);
 	await refuses(() => windows.get(4), /index 4 is out of range for 4 samples/);

@@ -45,7 +45,7 @@ test('files and URLs, gzipped or not', async () => {
 	assert.equal([...(await readCsv(fileOf('a,b\n1,2', 'a.csv'))).matrix().data], [1, 2]);
 	assert.equal(parseCsv('a\n1').names, ['a']);
 	await refuses(() => readIdx(fileOf(idx.subarray(0, 13), 'cut.idx')), /cut\.idx: parseIdx: .*cut off/, FormatError);
-	await refuses(() => readIdx(fileOf(zipped.subarray(0, 20), 'cut.gz')), /cut\.gz begins as a gzip file/, FormatError);
+	await refuses(() => readIdx(fileOf(zipped.subarray(0, 20), 'cut.gz')), /cut\.gz begins like a gzip file/, FormatError);
 	await refuses(() => readIdx('/there-is-no-such-file.idx'), /the server answered 404/, WgradError);
 	URL.revokeObjectURL(url);
 	await refuses(() => readIdx(url), /cannot be fetched/, WgradError);
@@ -106,9 +106,9 @@ test('a folder that was chosen', async () => {
 		[...files, await chosen('animals/dog/c.jpg', 1)].map((file) => (file.name === 'c.jpg' ? renamed(file) : file)),
 	);
 	await refuses(() => bad.get(2), /animals\/dog\/c\.jpg: decodeImage/, FormatError);
-	await refuses(() => readImageFolder('animals' as never), /Paths are for Node/);
-	await refuses(() => readImageFolder([]), /there are no images/);
-	await refuses(() => readImageFolder([fileOf('x', 'a.png')]), /a\.png lies in no class's folder/);
+	await refuses(() => readImageFolder('animals' as never), /Paths work in Node only/);
+	await refuses(() => readImageFolder([]), /found no images/);
+	await refuses(() => readImageFolder([fileOf('x', 'a.png')]), /a\.png is not in a class folder/);
 });
 
 /** The same path with bytes that are no image. */

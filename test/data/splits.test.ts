@@ -45,7 +45,7 @@ test('randomSplit: lengths, fractions and what rounding leaves', async () => {
 	await refuses(() => randomSplit(dataset(10), [0.5, 0.4]), /add up to 0.9/);
 	await refuses(() => randomSplit(dataset(10), [-1, 11]), /must be numbers of at least 0/);
 	await refuses(() => randomSplit(dataset(10), []), /must be numbers/);
-	await refuses(() => randomSplit(tensor([1]) as never, [1]), /randomSplit: this is no dataset/);
+	await refuses(() => randomSplit(tensor([1]) as never, [1]), /randomSplit: not a dataset/);
 });
 
 test('trainTestSplit: sizes, order and seed', async () => {
@@ -72,9 +72,9 @@ test('trainTestSplit: sizes, order and seed', async () => {
 	}
 	await refuses(
 		() => trainTestSplit(dataset(10), { testSize: 6, trainSize: 0.5 }),
-		/5 samples to train with and 6 to test with do not fit 10/,
+		/5 training samples and 6 test samples do not fit 10/,
 	);
-	await refuses(() => trainTestSplit(dataset(1)), /both parts need one at least/);
+	await refuses(() => trainTestSplit(dataset(1)), /both parts need at least one/);
 });
 
 test('trainTestSplit with stratify keeps the proportions', async () => {
@@ -93,10 +93,13 @@ test('trainTestSplit with stratify keeps the proportions', async () => {
 		{ numRuns: 50 },
 	);
 	const labels = [0, 0, 0, 1];
-	await refuses(() => trainTestSplit(dataset(4), { stratify: labels }), /class 1 has one sample only/);
+	await refuses(() => trainTestSplit(dataset(4), { stratify: labels }), /class 1 has only one sample/);
 	await refuses(() => trainTestSplit(dataset(4), { stratify: [0, 0, 1, 1], testSize: 1 }), /2 classes do not fit into 1 samples/);
 	await refuses(() => trainTestSplit(dataset(5), { stratify: labels }), /4 labels for 5 samples/);
-	await refuses(() => trainTestSplit(dataset(1), { testSize: 0.5, stratify: tensor([1]) as never }), /both parts need one/);
+	await refuses(
+		() => trainTestSplit(dataset(1), { testSize: 0.5, stratify: tensor([1]) as never }),
+		/both parts need at least one/,
+	);
 	await refuses(() => trainTestSplit(dataset(2), { stratify: tensor([1, 1]) as never }), /pass await labels.data\(\)/);
 	await refuses(() => trainTestSplit(dataset(4), { stratify: [0, 0, 1, 1], shuffle: false }), /stratify needs shuffle/);
 });
@@ -255,7 +258,10 @@ test('WeightedRandomSampler draws by weight', async () => {
 	await refuses(() => new WeightedRandomSampler([1, -1], 2), /weight 1 is -1/);
 	await refuses(() => new WeightedRandomSampler([1, Number.NaN], 2), /weight 1 is NaN/);
 	await refuses(() => new WeightedRandomSampler([0, 0], 2), /all weights are 0/);
-	await refuses(() => new WeightedRandomSampler([1, 0], 2, { replacement: false }), /more than the 1 of positive weight/);
+	await refuses(
+		() => new WeightedRandomSampler([1, 0], 2, { replacement: false }),
+		/without replacement from 1 with positive weight/,
+	);
 	await refuses(() => new WeightedRandomSampler([1], 0), /numSamples 0/);
 });
 

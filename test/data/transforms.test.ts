@@ -264,7 +264,7 @@ test('wrong images and arguments are refused in words', () => {
 	);
 	assert.throws(() => transforms.randomCrop(0), /size must be a whole number of pixels above 0/);
 	assert.throws(() => transforms.randomCrop(4, { padding: [1, 2, 3] as never }), /padding must be/);
-	assert.throws(() => transforms.randomCrop(4, { paddingMode: 'zeros' as never }), /paddingMode is one of constant, edge/);
+	assert.throws(() => transforms.randomCrop(4, { paddingMode: 'zeros' as never }), /paddingMode must be one of constant, edge/);
 	assert.throws(() => transforms.randomRotation(-5), /degrees must be a number of at least 0 or \[low, high\]/);
 	assert.throws(() => transforms.randomZoom(1), /zoom must be above 0/);
 	assert.throws(() => transforms.randomShear(90), /between -90 and 90/);
@@ -277,7 +277,7 @@ test('wrong images and arguments are refused in words', () => {
 	assert.throws(() => transforms.randomErasing({ scale: [0.5, 0.1] }), /scale must be a range/);
 	assert.throws(() => transforms.mixup(0), /alpha must be above 0/);
 	const batch = [zeros([2, 1, 2, 2], { device }), tensor(Int32Array.of(0, 1), { device })];
-	assert.throws(() => transforms.mixup(1)(batch), /cannot be mixed as numbers. Pass numClasses/);
+	assert.throws(() => transforms.mixup(1)(batch), /cannot be mixed. Pass numClasses/);
 	assert.throws(() => transforms.mixup(1, { numClasses: 2 })([batch[0]!]), /takes batches of images and targets/);
 	assert.throws(() => transforms.compose(3 as never), /compose: takes transforms/);
 });

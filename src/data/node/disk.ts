@@ -1,6 +1,4 @@
-/**
- * Whole files on the machine's disk. What the system refuses becomes a FileError that names the operation, the path and the cure.
- */
+/** Reads and writes whole files. Errors of the file system become FileErrors that name the operation, the path and the cure. */
 import { randomUUID } from 'node:crypto';
 import { type FileHandle, mkdir, open, readdir, readlink, rename, rm, stat } from 'node:fs/promises';
 import { dirname, isAbsolute, join, resolve } from 'node:path';
@@ -14,10 +12,10 @@ export function codeOf(error: unknown): string {
 	return String((error as { code?: unknown } | null)?.code ?? '');
 }
 
-/** Above this size, readFile() of Node 20 refuses. */
+/** Node 20's readFile() throws above this size. */
 const READ_AT_ONCE = 2 ** 31 - 1;
 
-/** The bytes of a file. */
+/** Reads a file. */
 export function readWhole(operation: string, path: Path): Promise<Uint8Array<ArrayBuffer>> {
 	return withFileErrors(operation, 'read', sourceName(path), async () => {
 		const handle = await open(path, 'r');
@@ -48,16 +46,15 @@ async function readInParts(handle: FileHandle, size: number): Promise<Uint8Array
 }
 
 interface WriteOptions {
-	/** Make missing folders. Default true. */
+	/** Create missing folders. Default true. */
 	readonly folders?: boolean;
-	/** Flush file and folders to the disk, so that the file also outlasts a power failure. Default true. */
+	/** Flush file and folders to the disk, so that the file survives a power failure. Default true. */
 	readonly flush?: boolean;
 }
 
 /**
- * Writes a file, all or nothing: the path leads to the old bytes or to the new ones at any moment, also with several writers, on a full disk
- * and after a kill. The bytes go to a temporary file of this call's own in the same folder, which then takes the path's place. Links are
- * followed, permissions are kept.
+ * Writes a file atomically: at any moment the path holds either the old or the new bytes, even with several writers, on a full disk or
+ * after a kill. Writes to a temporary file in the same folder and renames it. Follows links and keeps permissions.
  */
 export function writeWhole(
 	operation: string,
@@ -75,7 +72,7 @@ export function writeWhole(
 		try {
 			const handle = await open(temporary, 'wx', mode);
 			try {
-				// The system's mask has had a say in it.
+				// The umask may have changed the mode.
 				if (mode !== undefined) await handle.chmod(mode).catch(() => {});
 				await handle.writeFile(bytes);
 				if (flush) await handle.sync();
@@ -91,7 +88,7 @@ export function writeWhole(
 	});
 }
 
-/** The permissions of the file at a path, if there is one. Refuses devices and pipes, which a rename would replace by a file. */
+/** The permissions of the file at a path, if it exists. Rejects devices and pipes, which a rename would replace by a file. */
 async function modeOf(operation: string, path: Path): Promise<number | undefined> {
 	try {
 		const found = await stat(path);
@@ -105,13 +102,13 @@ async function modeOf(operation: string, path: Path): Promise<number | undefined
 	}
 }
 
-/** Where the links at the end of a path lead, to a file or to where one may be made. */
+/** Resolves the links at the end of a path to an existing file or to the path of a new one. */
 async function followLinks(path: string): Promise<string> {
 	let target = path;
 	for (let links = 0; links < 40; links++) {
 		const next = await readlink(target).catch(() => null);
 		if (next === null) break;
-		// Not join(): it would take 'link/..' for nothing.
+		// Not join(), which would cancel 'link/..'.
 		target = isAbsolute(next) ? next : `${dirname(target)}/${next}`;
 	}
 	return target;
@@ -121,12 +118,12 @@ const TEMPORARY = /^\.wgrad-(\d+)-[\da-f-]{36}\.tmp$/;
 const ABANDONED_MS = 10 * 60_000;
 const swept = new Set<string>();
 
-/** Whether a name is that of a file which `writeWhole` has not finished. */
+/** Whether a name belongs to an unfinished file of `writeWhole`. */
 export function isTemporary(name: string): boolean {
 	return TEMPORARY.test(name);
 }
 
-/** Removes what killed programs left in a folder; once a folder, for it may hold many files. */
+/** Removes temporary files that killed programs left in a folder. Runs once per folder, because it may hold many files. */
 async function sweep(folder: string): Promise<void> {
 	const absolute = resolve(folder);
 	if (swept.has(absolute)) return;
@@ -136,11 +133,11 @@ async function sweep(folder: string): Promise<void> {
 		if (pid === undefined) continue;
 		const file = join(folder, name);
 		try {
-			// The writer may run on another machine, where its number says nothing here.
+			// The writer may run on another machine, so its process id is meaningless here.
 			const abandoned = Date.now() - (await stat(file)).mtimeMs > ABANDONED_MS;
 			if (abandoned && !isRunning(Number(pid))) await rm(file, { force: true });
 		} catch {
-			// Another program has removed it, or may alone.
+			// Another program has removed it, or we lack the permission.
 		}
 	}
 }
@@ -154,7 +151,7 @@ function isRunning(pid: number): boolean {
 	}
 }
 
-/** Makes new names outlast a power failure: that of the file, and those of the folders from `firstMade` on. */
+/** Makes new names survive a power failure: the file's, and those of the folders from `firstMade` on. */
 async function syncFolders(folder: string, firstMade: string | undefined): Promise<void> {
 	const last = firstMade === undefined ? resolve(folder) : dirname(resolve(firstMade));
 	for (let at = resolve(folder); ; at = dirname(at)) {
@@ -172,7 +169,7 @@ async function syncFolder(folder: string): Promise<void> {
 			await handle.close();
 		}
 	} catch (error) {
-		// File systems and systems that cannot do this refuse it.
+		// Some file systems and operating systems do not support this.
 		if (!['EISDIR', 'EPERM', 'EINVAL', 'EACCES', 'ENOTSUP'].includes(codeOf(error))) throw error;
 	}
 }

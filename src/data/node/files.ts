@@ -1,4 +1,4 @@
-/** The readers of whole files, with paths of the machine's file system. */
+/** Readers of whole files that also take paths. */
 import { type Readers, readersWith } from '../readers';
 import { type Load, loadBytes, unzipped } from '../sources';
 import { readWhole } from './disk';

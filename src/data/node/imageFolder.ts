@@ -1,4 +1,4 @@
-/** Folders of images on the machine's disk. */
+/** Reads folders of images by path, and writes PNG files. */
 import type { Dirent } from 'node:fs';
 import { readdir, realpath, stat } from 'node:fs/promises';
 import { join, resolve, sep } from 'node:path';
@@ -11,9 +11,9 @@ import { ImageFolder, type ImageFolderOptions, isImageFile } from '../imageFolde
 import { readWhole, writeWhole } from './disk';
 
 /**
- * A dataset of the images in a folder, which has a folder for each class: see ImageFolder. The folder is a path, or in browsers the files that
- * the user chose (`<input type="file" webkitdirectory>`: `input.files`) or dropped (`filesFromDrop`). Links to files and folders are followed;
- * a folder that several links of one class lead to counts once.
+ * Makes a dataset of the images in a folder with one subfolder per class: see ImageFolder. `folder` is a path. In browsers it is the files
+ * that the user chose (`<input type="file" webkitdirectory>`: `input.files`) or dropped (`filesFromDrop`). Follows links to files and
+ * folders. A folder that several links of one class lead to counts once.
  */
 export async function readImageFolder(
 	folder: string | Global<'URL'> | Iterable<Global<'File'> | DroppedFile>,
@@ -33,7 +33,7 @@ async function imagesBelow(root: string): Promise<string[]> {
 	await visit(root, new Set());
 	return images;
 
-	/** `seen` holds the folders that were visited, as they are called without links: links in a circle come to an end. */
+	/** `seen` holds the real paths of the folders visited, to stop at links that form a loop. */
 	async function visit(folder: string, seen: Set<string>): Promise<void> {
 		const entries = await withFileErrors('readImageFolder', 'read', folder, async () => {
 			const real = await realpath(folder);
@@ -44,20 +44,20 @@ async function imagesBelow(root: string): Promise<string[]> {
 		for (const entry of entries.sort((a, b) => (a.name < b.name ? -1 : 1))) {
 			const path = join(folder, entry.name);
 			const kind = await followed(path, entry);
-			// Each class starts anew: two classes may share a folder.
+			// Each class starts with an empty set, because two classes may share a folder.
 			if (kind === 'folder' && !entry.name.startsWith('.')) await visit(path, folder === root ? new Set(seen) : seen);
 			else if (kind === 'file' && isImageFile(entry.name)) images.push(path);
 		}
 	}
 }
 
-/** Pipes, sockets and devices are neither: reading them could wait for ever. */
+/** Returns null for pipes, sockets and devices: reading them could block forever. */
 async function followed(path: string, entry: Dirent): Promise<'folder' | 'file' | null> {
 	try {
 		const kind = entry.isSymbolicLink() ? await stat(path) : entry;
 		return kind.isDirectory() ? 'folder' : kind.isFile() ? 'file' : null;
 	} catch {
-		// A link that leads nowhere: reading the image will say so.
+		// A broken link: reading the image will report it.
 		return 'file';
 	}
 }
@@ -66,7 +66,7 @@ function withSlashes(path: string): string {
 	return path.split(sep).join('/');
 }
 
-/** Writes an image to a PNG file, all or nothing. */
+/** Writes an image to a PNG file, atomically. */
 export async function writePng(path: string, image: Image): Promise<void> {
 	await writeWhole('writePng', path, await encodePng(image), { folders: false, flush: false });
 }

@@ -1,4 +1,4 @@
-/** Tables [N, F] on the host, column by column, where statistics are computed in float64. */
+/** Reads tables [N, F] to the host, column by column, for statistics in float64. */
 import { type DType, isFloating, type TypedArray } from '../../core/dtype';
 import { ArgumentError, formatShape, ShapeError } from '../../core/errors';
 import { tensor } from '../../ops/creation';
@@ -11,34 +11,32 @@ export interface Table {
 	readonly columns: number;
 }
 
-/** Throws unless x is a table [N, F]; of `columns` columns, where they are known. */
+/** Throws unless x is a table [N, F], with `columns` columns if given. */
 export function requireTable(name: string, x: unknown, columns?: number): asserts x is Tensor {
 	requireTensor(name, x);
 	if (x.ndim !== 2) {
 		throw new ShapeError(
-			`${name}: takes samples by features, [N, F], not ${formatShape(x.shape)}. Make one column of a vector with reshape([-1, 1])`,
+			`${name}: it takes samples by features, [N, F], not ${formatShape(x.shape)}. Turn a vector into a column with reshape([-1, 1])`,
 		);
 	}
 	if (columns !== undefined && x.shape[1] !== columns)
 		throw new ShapeError(`${name}: x ${formatShape(x.shape)} has ${x.shape[1]} features; fit saw ${columns}`);
 }
 
-/** The elements of x, once the device has them. */
+/** Reads the elements of x from the device. */
 export async function readTable(name: string, x: unknown, columns?: number): Promise<Table> {
 	requireTable(name, x, columns);
 	const [rows, width] = x.shape as [number, number];
-	if (rows === 0) throw new ShapeError(`${name}: x ${formatShape(x.shape)} has no samples to learn from`);
+	if (rows === 0) throw new ShapeError(`${name}: x ${formatShape(x.shape)} has no samples to fit`);
 	const values = await x.data();
 	for (const value of values) {
 		if (value === Number.POSITIVE_INFINITY || value === Number.NEGATIVE_INFINITY)
-			throw new ArgumentError(
-				`${name}: x holds ${value}, of which no statistics can be made. Remove it, or put NaN for missing values`,
-			);
+			throw new ArgumentError(`${name}: x holds ${value}, which has no statistics. Remove it, or use NaN for missing values`);
 	}
 	return { values, rows, columns: width };
 }
 
-/** The numbers of a column that are not NaN. */
+/** The values of a column that are not NaN. */
 export function columnOf({ values, rows, columns }: Table, column: number): Float64Array {
 	const found = new Float64Array(rows);
 	let count = 0;
@@ -49,23 +47,23 @@ export function columnOf({ values, rows, columns }: Table, column: number): Floa
 	return found.subarray(0, count);
 }
 
-/** The dtype of what comes out: x's own, or float32 for whole numbers. */
+/** The dtype of the result: x's own, or float32 for integers. */
 export function resultDType(x: Tensor): DType {
 	return isFloating(x.dtype) ? x.dtype : 'float32';
 }
 
-/** A number for each column as a row [1, F] that meets x. */
+/** A tensor [1, F] with one number per column, which broadcasts with x. */
 export function rowFor(x: Tensor, values: ArrayLike<number>): Tensor {
 	return tensor(Float64Array.from(values), { shape: [1, values.length], dtype: resultDType(x), device: x.device });
 }
 
-/** What a preprocessor has learnt, or an error in words when it has not yet. */
+/** Returns the fitted statistics. Throws if there are none yet. */
 export function requireFitted<T>(name: string, learnt: T | null): T {
-	if (learnt === null) throw new ArgumentError(`${name}: nothing has been learnt yet. Call fit(x) or loadStateDict(state) first`);
+	if (learnt === null) throw new ArgumentError(`${name}: not fitted yet. Call fit(x) or loadStateDict(state) first`);
 	return learnt;
 }
 
-/** Numbers as JSON has them: those that are not finite become text. */
+/** Numbers in JSON; non-finite ones become strings. */
 export type JsonNumber = number | 'NaN' | 'Infinity' | '-Infinity';
 
 export function toJson(values: ArrayLike<number>): JsonNumber[] {
@@ -74,6 +72,6 @@ export function toJson(values: ArrayLike<number>): JsonNumber[] {
 
 export function fromJson(name: string, key: string, values: unknown): Float64Array {
 	const valid = Array.isArray(values) && values.every((v) => typeof v === 'number' || /^(NaN|-?Infinity)$/.test(String(v)));
-	if (!valid) throw new ArgumentError(`${name}: the state has no list of numbers '${key}'; it takes what stateDict() returned`);
+	if (!valid) throw new ArgumentError(`${name}: the state has no list of numbers '${key}'; pass the result of stateDict()`);
 	return Float64Array.from(values as (number | string)[], Number);
 }

@@ -1,4 +1,6 @@
-/** Categories as numbers, by scikit-learn's definitions. Categories are on the host, strings or numbers; what a network takes is a tensor. */
+/**
+ * Encodes categories as numbers by scikit-learn's definitions. Categories are strings or numbers on the host; encoded values are tensors.
+ */
 import type { DeviceName } from '../../backends/contract';
 import { deviceOfNew } from '../../backends/registry';
 import type { DType } from '../../core/dtype';
@@ -11,7 +13,7 @@ import { requireFitted } from './columns';
 
 export type Category = string | number;
 
-/** Each category once, ascending: numbers by size with NaN last, strings by their characters' codes. */
+/** Returns each category once, ascending: numbers by value with NaN last, strings by character codes. */
 function sortedCategories(name: string, values: Iterable<Category>): Category[] {
 	const categories = [...new Set(values)];
 	const kinds = new Set(categories.map((category) => typeof category));
@@ -32,12 +34,12 @@ function shownCategory(category: Category): string {
 	return typeof category === 'string' ? `'${category}'` : shown(category);
 }
 
-/** Categories as JSON has them: NaN becomes null. */
+/** Categories in JSON; NaN becomes null. */
 type JsonCategory = Category | null;
 
 function categoriesFromJson(name: string, values: unknown): Category[] {
 	if (!Array.isArray(values) || !values.every((v) => v === null || typeof v === 'string' || typeof v === 'number'))
-		throw new ArgumentError(`${name}: the state has no list of categories; it takes what stateDict() returned`);
+		throw new ArgumentError(`${name}: the state has no list of categories; pass the result of stateDict()`);
 	return (values as JsonCategory[]).map((value) => value ?? Number.NaN);
 }
 
@@ -49,7 +51,7 @@ export interface LabelEncoderState {
 	readonly classes: readonly JsonCategory[];
 }
 
-/** Labels, strings or numbers, as classes 0 .. n - 1 and back. As `sklearn.preprocessing.LabelEncoder`. */
+/** Encodes labels (strings or numbers) as classes 0 .. n - 1, and decodes them. As `sklearn.preprocessing.LabelEncoder`. */
 export class LabelEncoder {
 	#classes: readonly Category[] | null = null;
 	#places: ReadonlyMap<Category, number> = new Map();
@@ -64,14 +66,14 @@ export class LabelEncoder {
 		return this;
 	}
 
-	/** The classes of labels that `fit` saw: int32, [N], on `device` (the default device). */
+	/** Returns the classes of fitted labels: int32 [N] on `device`, by default the default device. */
 	transform(labels: ArrayLike<Category>, { device = deviceOfNew() }: { readonly device?: DeviceName } = {}): Tensor {
 		requireFitted('LabelEncoder.transform', this.#classes);
 		const classes = Int32Array.from({ length: labels.length }, (_, i) => {
 			const place = this.#places.get(labels[i]!);
 			if (place === undefined) {
 				throw new ArgumentError(
-					`LabelEncoder.transform: ${shownCategory(labels[i]!)} at place ${i} is no label that fit saw. Fit on all labels that may occur`,
+					`LabelEncoder.transform: ${shownCategory(labels[i]!)} at index ${i} is not a label that fit saw. Fit on all labels that may occur`,
 				);
 			}
 			return place;
@@ -83,19 +85,19 @@ export class LabelEncoder {
 		return this.fit(labels).transform(labels, options);
 	}
 
-	/** The labels of classes, in a tensor of whole numbers or a list. */
+	/** Returns the labels of classes, given as an integer tensor or a list. */
 	async inverseTransform(classes: Tensor | ArrayLike<number>): Promise<Category[]> {
 		const known = requireFitted('LabelEncoder.inverseTransform', this.#classes);
 		const values = classes instanceof Tensor ? await classes.data() : classes;
 		return Array.from(values, (place) => {
 			const label = known[place];
 			if (label === undefined)
-				throw new ArgumentError(`LabelEncoder.inverseTransform: ${place} is no class: there are ${known.length}, from 0`);
+				throw new ArgumentError(`LabelEncoder.inverseTransform: ${place} is not a class from 0 to ${known.length - 1}`);
 			return label;
 		});
 	}
 
-	/** What was learnt, as plain data that survives JSON. */
+	/** The fitted categories as plain data that survives JSON. */
 	stateDict(): LabelEncoderState {
 		return { classes: categoriesToJson(requireFitted('LabelEncoder.stateDict', this.#classes)) };
 	}
@@ -111,11 +113,14 @@ export class LabelEncoder {
 }
 
 export interface OneHotEncoderOptions {
-	/** What `transform` does with a category that `fit` did not see: throw, or give zeros. Default 'error'. */
+	/** What `transform` does with a category that `fit` did not see: 'error' throws, 'ignore' returns zeros. Default 'error'. */
 	readonly handleUnknown?: 'error' | 'ignore';
-	/** A column left out of each feature, so that columns do not add up to one: its first category, or that of features with two. Default null. */
+	/**
+	 * Drop a column of each feature, so that columns do not add up to one: 'first' drops the first category, 'ifBinary' only in features
+	 * with two. Default null.
+	 */
 	readonly drop?: 'first' | 'ifBinary' | null;
-	/** The categories of each feature in the order wanted; by default those that `fit` sees, ascending. */
+	/** The categories of each feature, in order. Default 'auto': those that `fit` sees, ascending. */
 	readonly categories?: readonly (readonly Category[])[] | 'auto';
 }
 
@@ -126,7 +131,7 @@ export interface OneHotEncoderState {
 interface Feature {
 	readonly categories: readonly Category[];
 	readonly places: ReadonlyMap<Category, number>;
-	/** The place of the category without a column; -1 for none. */
+	/** The index of the dropped category; -1 for none. */
 	readonly dropped: number;
 	/** The feature's first column in the encoded rows. */
 	readonly column: number;
@@ -137,7 +142,9 @@ interface Feature {
 /** Samples, each a list of one category per feature. */
 export type CategoryRows = readonly (readonly Category[])[];
 
-/** Each feature as a column for each of its categories, 1 where the sample has it and 0 elsewhere. As `sklearn.preprocessing.OneHotEncoder`. */
+/**
+ * Encodes each feature as one column per category: 1 if the sample has the category, otherwise 0. As `sklearn.preprocessing.OneHotEncoder`.
+ */
 export class OneHotEncoder {
 	readonly handleUnknown: 'error' | 'ignore';
 	readonly drop: 'first' | 'ifBinary' | null;
@@ -148,9 +155,9 @@ export class OneHotEncoder {
 		checkOptions('OneHotEncoder', options, ['handleUnknown', 'drop', 'categories']);
 		const { handleUnknown = 'error', drop = null, categories = 'auto' } = options;
 		if (handleUnknown !== 'error' && handleUnknown !== 'ignore')
-			throw new ArgumentError(`OneHotEncoder: handleUnknown is 'error' or 'ignore', not ${shown(handleUnknown)}`);
+			throw new ArgumentError(`OneHotEncoder: handleUnknown must be 'error' or 'ignore', not ${shown(handleUnknown)}`);
 		if (drop !== null && drop !== 'first' && drop !== 'ifBinary')
-			throw new ArgumentError(`OneHotEncoder: drop is 'first', 'ifBinary' or null, not ${shown(drop)}`);
+			throw new ArgumentError(`OneHotEncoder: drop must be 'first', 'ifBinary' or null, not ${shown(drop)}`);
 		this.handleUnknown = handleUnknown;
 		this.drop = drop;
 		this.#given = categories === 'auto' ? null : categories;
@@ -179,7 +186,7 @@ export class OneHotEncoder {
 		return this;
 	}
 
-	/** [N, columns] on `device` (the default device), float32 by default. */
+	/** Returns [N, columns] on `device` (default: the default device) in `dtype` (default: float32). */
 	transform(
 		rows: CategoryRows,
 		{ device = deviceOfNew(), dtype = 'float32' }: { readonly device?: DeviceName; readonly dtype?: DType } = {},
@@ -205,7 +212,10 @@ export class OneHotEncoder {
 		return this.fit(rows).transform(rows, options);
 	}
 
-	/** The category with the largest value of each feature; of zeros the dropped one, and null where none was dropped. */
+	/**
+	 * Returns the category with the largest value of each feature. For all zeros, returns the dropped category, or null if none was
+	 * dropped.
+	 */
 	async inverseTransform(encoded: Tensor): Promise<(Category | null)[][]> {
 		const features = requireFitted('OneHotEncoder.inverseTransform', this.#features);
 		const columns = widthOf(features);
@@ -229,7 +239,7 @@ export class OneHotEncoder {
 		);
 	}
 
-	/** A name for each column: the feature's and the category's. Features are x0, x1, ... unless named. */
+	/** Returns a name per column, made of the names of feature and category. Default names of features: x0, x1, ... */
 	getFeatureNamesOut(inputFeatures?: readonly string[]): string[] {
 		const features = requireFitted('OneHotEncoder.getFeatureNamesOut', this.#features);
 		if (inputFeatures !== undefined && inputFeatures.length !== features.length)
@@ -239,7 +249,7 @@ export class OneHotEncoder {
 		);
 	}
 
-	/** What was learnt, as plain data that survives JSON. */
+	/** The fitted categories as plain data that survives JSON. */
 	stateDict(): OneHotEncoderState {
 		const features = requireFitted('OneHotEncoder.stateDict', this.#features);
 		return { categories: features.map(({ categories }) => categoriesToJson(categories)) };
@@ -247,7 +257,7 @@ export class OneHotEncoder {
 
 	loadStateDict(state: OneHotEncoderState): void {
 		if (!Array.isArray(state?.categories))
-			throw new ArgumentError('OneHotEncoder.loadStateDict: this is no state; it takes what stateDict() returned');
+			throw new ArgumentError('OneHotEncoder.loadStateDict: invalid state; pass the result of stateDict()');
 		this.#learn(state.categories.map((values) => categoriesFromJson('OneHotEncoder.loadStateDict', values)));
 	}
 
@@ -270,14 +280,14 @@ function widthOf(features: readonly Feature[]): number {
 
 function unknownCategory(name: string, category: Category, feature: number): ArgumentError {
 	return new ArgumentError(
-		`${name}: ${shownCategory(category)} is no known category of feature ${feature}. Fit on all categories, or pass handleUnknown: 'ignore'`,
+		`${name}: ${shownCategory(category)} is not a known category of feature ${feature}. Fit on all categories, or pass handleUnknown: 'ignore'`,
 	);
 }
 
-/** The number of features of the rows, all of one length. */
+/** The number of features. Throws unless all rows have it. */
 function requireRows(name: string, rows: CategoryRows, width?: number): number {
 	const wanted = width ?? rows[0]?.length;
-	if (wanted === undefined) throw new ArgumentError(`${name}: there are no samples to learn categories from`);
+	if (wanted === undefined) throw new ArgumentError(`${name}: there are no samples to fit`);
 	rows.forEach((row, i) => {
 		if (!Array.isArray(row) || row.length !== wanted)
 			throw new ShapeError(`${name}: row ${i} has ${row?.length ?? 'no'} features, not ${wanted}; rows are lists of categories`);

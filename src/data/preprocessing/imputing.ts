@@ -1,4 +1,4 @@
-/** Missing values filled in, by scikit-learn's definitions. */
+/** Fills in missing values by scikit-learn's definitions. */
 
 import { ArgumentError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
@@ -23,13 +23,16 @@ import {
 export type ImputeStrategy = 'mean' | 'median' | 'mostFrequent' | 'constant';
 
 export interface SimpleImputerOptions {
-	/** What a missing value of a column becomes, of the values that are not missing. Of equally frequent ones the smallest. Default 'mean'. */
+	/**
+	 * The statistic of the present values that replaces missing ones. 'mostFrequent' takes the smallest of equally frequent values. Default
+	 * 'mean'.
+	 */
 	readonly strategy?: ImputeStrategy;
-	/** What 'constant' fills in. Default 0. */
+	/** The value for 'constant'. Default 0. */
 	readonly fillValue?: number;
-	/** How a missing value is written. Default NaN. */
+	/** The value that marks missing values. Default NaN. */
 	readonly missingValues?: number;
-	/** Whether a column without any value is kept, with `fillValue`; else `transform` leaves it out. Default false. */
+	/** Keep a column without any value, filled with `fillValue`; otherwise `transform` drops it. Default false. */
 	readonly keepEmptyFeatures?: boolean;
 }
 
@@ -45,14 +48,14 @@ export class SimpleImputer {
 	readonly fillValue: number;
 	readonly missingValues: number;
 	readonly keepEmptyFeatures: boolean;
-	/** What missing values of each column become; NaN where a column had no value. Null before `fit`. */
+	/** The fill value of each column; NaN for a column without values. Null before `fit`. */
 	statistics: Float64Array | null = null;
 
 	constructor(options: SimpleImputerOptions = {}) {
 		checkOptions('SimpleImputer', options, ['strategy', 'fillValue', 'missingValues', 'keepEmptyFeatures']);
 		const { strategy = 'mean', fillValue = 0, missingValues = Number.NaN, keepEmptyFeatures = false } = options;
 		if (!STRATEGIES.includes(strategy))
-			throw new ArgumentError(`SimpleImputer: strategy is one of ${STRATEGIES.join(', ')}, not ${shown(strategy)}`);
+			throw new ArgumentError(`SimpleImputer: strategy must be one of ${STRATEGIES.join(', ')}, not ${shown(strategy)}`);
 		for (const [name, value] of Object.entries({ fillValue, missingValues })) {
 			if (typeof value !== 'number') throw new ArgumentError(`SimpleImputer: ${name} must be a number, not ${shown(value)}`);
 		}
@@ -62,7 +65,7 @@ export class SimpleImputer {
 		this.keepEmptyFeatures = keepEmptyFeatures;
 	}
 
-	/** Learns from table [N, F] what to fill in. */
+	/** Computes the fill values from table [N, F]. */
 	async fit(x: Tensor): Promise<this> {
 		const table = await readTable('SimpleImputer.fit', x);
 		const statistics = new Float64Array(table.columns);
@@ -71,7 +74,7 @@ export class SimpleImputer {
 		return this;
 	}
 
-	/** [N, F] without missing values, on x's device and in its dtype (float32 for whole numbers). */
+	/** Returns [N, F] without missing values, on x's device, in its dtype (float32 for integers). */
 	transform(x: Tensor): Tensor {
 		const statistics = requireFitted('SimpleImputer.transform', this.statistics);
 		requireTable('SimpleImputer.transform', x, statistics.length);
@@ -89,7 +92,7 @@ export class SimpleImputer {
 		return this.transform(x);
 	}
 
-	/** What was learnt, as plain data that survives JSON. */
+	/** The fill values as plain data that survives JSON. */
 	stateDict(): SimpleImputerState {
 		return { statistics: toJson(requireFitted('SimpleImputer.stateDict', this.statistics)) };
 	}
@@ -98,7 +101,7 @@ export class SimpleImputer {
 		this.statistics = fromJson('SimpleImputer.loadStateDict', 'statistics', state?.statistics);
 	}
 
-	/** The values of a column that are not missing. */
+	/** The present values of a column. */
 	private presentIn({ values, rows, columns }: Table, column: number, x: Tensor): Float64Array {
 		const missing = x.dtype === 'float64' ? this.missingValues : Math.fround(this.missingValues);
 		const present: number[] = [];
@@ -118,7 +121,7 @@ export class SimpleImputer {
 	}
 }
 
-/** The quantile of ascending values, between two of them linearly: NumPy's default. */
+/** The quantile of ascending values, with linear interpolation (NumPy's default). */
 export function quantile(sorted: Float64Array, q: number): number {
 	const place = (sorted.length - 1) * q;
 	const low = sorted[Math.floor(place)]!;
@@ -126,7 +129,7 @@ export function quantile(sorted: Float64Array, q: number): number {
 	return low + (high - low) * (place - Math.floor(place));
 }
 
-/** Of ascending values the most frequent, of several the smallest. */
+/** The most frequent of ascending values; the smallest if there are several. */
 function mostFrequent(sorted: Float64Array): number {
 	let best = Number.NaN;
 	let most = 0;

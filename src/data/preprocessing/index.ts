@@ -1,4 +1,4 @@
-/** Tables made ready for a network, by scikit-learn's definitions and under its names. */
+/** Preprocessing of tables, with scikit-learn's definitions and names. */
 export {
 	type Category,
 	type CategoryRows,

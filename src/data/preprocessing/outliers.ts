@@ -1,4 +1,4 @@
-/** Values far from the others of their column: found, removed or clipped. */
+/** Finds, removes or clips outliers, column by column. */
 import { ArgumentError, ShapeError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
 import { tensor } from '../../ops/creation';
@@ -12,27 +12,30 @@ import { columnOf, readTable, requireTable, resultDType, rowFor } from './column
 import { quantile } from './imputing';
 import { isConstant, momentsOf } from './scaling';
 
-/** The bounds of each column, within which values are no outliers; of the data that made them or of any other with the same columns. */
+/**
+ * The bounds of each column; values outside are outliers. They apply to the data they were computed from and to other data with the same
+ * columns.
+ */
 export class OutlierBounds {
 	constructor(
-		/** The least value of each column that is no outlier. */
+		/** The lower bound of each column. */
 		readonly lower: Float64Array,
-		/** The greatest. */
+		/** The upper bound of each column. */
 		readonly upper: Float64Array,
 	) {}
 
-	/** Which elements of x [N, F] are outliers: bool, [N, F]. NaN is none. */
+	/** Marks the outliers of x [N, F]: bool [N, F]. NaN is not an outlier. */
 	mask(x: Tensor): Tensor {
 		requireTable('OutlierBounds.mask', x, this.lower.length);
 		return tidy(() => logicalOr(lt(x, rowFor(x, this.lower)), gt(x, rowFor(x, this.upper))));
 	}
 
-	/** Which rows of x [N, F] have an outlier: bool, [N]. */
+	/** Marks the rows of x [N, F] with an outlier: bool [N]. */
 	rows(x: Tensor): Tensor {
 		return tidy(() => any(this.mask(x), 1));
 	}
 
-	/** x [N, F] with outliers moved to the bound that they are beyond. NaN stays. */
+	/** Clips x [N, F] to the bounds. NaN stays. */
 	clip(x: Tensor): Tensor {
 		requireTable('OutlierBounds.clip', x, this.lower.length);
 		return tidy(() => {
@@ -42,8 +45,8 @@ export class OutlierBounds {
 	}
 
 	/**
-	 * x [N, F] without the rows that have an outlier, and the same rows of `others`, such as targets [N]. A promise, since the number of
-	 * rows is only known once the device has answered.
+	 * Removes the rows with an outlier from x [N, F], and the same rows from `others`, such as targets [N]. Returns a promise, because the
+	 * number of rows has to be read from the device.
 	 */
 	async remove(x: Tensor, ...others: readonly Tensor[]): Promise<Tensor[]> {
 		const rows = this.rows(x);
@@ -52,7 +55,7 @@ export class OutlierBounds {
 			requireTensor('OutlierBounds.remove', other);
 			if (other.shape[0] !== count)
 				throw new ShapeError(
-					`OutlierBounds.remove: x has ${count} rows, but a tensor to keep in step has ${other.shape[0] ?? 'none'}`,
+					`OutlierBounds.remove: x has ${count} rows, but one of the other tensors has ${other.shape[0] ?? 'none'}`,
 				);
 		}
 		const isOutlier = await rows.data();
@@ -63,20 +66,20 @@ export class OutlierBounds {
 }
 
 export interface ZScoreOptions {
-	/** Standard deviations from the mean that are too many. Default 3. */
+	/** The number of standard deviations from the mean to the bounds. Default 3. */
 	readonly threshold?: number;
 }
 
 /**
- * Bounds at mean - threshold * std and mean + threshold * std of each column of x [N, F], with the standard deviation of the population;
- * NaN is skipped. As `abs(scipy.stats.zscore(x)) > threshold`.
+ * Bounds at mean - threshold * std and mean + threshold * std of each column of x [N, F], with the population standard deviation. Skips
+ * NaN. As `abs(scipy.stats.zscore(x)) > threshold`.
  */
 export async function outliersZScore(x: Tensor, options: ZScoreOptions = {}): Promise<OutlierBounds> {
 	const { threshold = 3 } = checkOptions('outliersZScore', options, ['threshold']);
 	requirePositive('outliersZScore', 'threshold', threshold);
 	return boundsOf('outliersZScore', x, (values) => {
 		const [count, mean, variance] = momentsOf(values);
-		// Rounding must not make outliers of equal values.
+		// Rounding must not turn equal values into outliers.
 		if (isConstant(count, mean, variance))
 			return [values.reduce((a, b) => Math.min(a, b)), values.reduce((a, b) => Math.max(a, b))];
 		const far = threshold * Math.sqrt(variance);
@@ -85,13 +88,13 @@ export async function outliersZScore(x: Tensor, options: ZScoreOptions = {}): Pr
 }
 
 export interface IqrOptions {
-	/** Interquartile ranges beyond the quartiles that are too many. Default 1.5, Tukey's. */
+	/** The number of interquartile ranges from the quartiles to the bounds. Default 1.5, Tukey's. */
 	readonly factor?: number;
 }
 
 /**
- * Bounds at Q1 - factor * IQR and Q3 + factor * IQR of each column of x [N, F], where IQR = Q3 - Q1 and quartiles are NumPy's (linear);
- * NaN is skipped.
+ * Bounds at Q1 - factor * IQR and Q3 + factor * IQR of each column of x [N, F], where IQR = Q3 - Q1 and quartiles are NumPy's (linear).
+ * Skips NaN.
  */
 export async function outliersIqr(x: Tensor, options: IqrOptions = {}): Promise<OutlierBounds> {
 	const { factor = 1.5 } = checkOptions('outliersIqr', options, ['factor']);
@@ -107,7 +110,7 @@ function requirePositive(name: string, argument: string, value: number): void {
 	if (!(value >= 0)) throw new ArgumentError(`${name}: ${argument} must be at least 0, not ${value}`);
 }
 
-/** Bounds by column; a column of NaN alone has none. */
+/** Computes bounds by column; a column with only NaN has none. */
 async function boundsOf(
 	name: string,
 	x: Tensor,

@@ -1,4 +1,4 @@
-/** Features brought to one scale, by scikit-learn's definitions. Statistics are learnt on the host in float64, and skip NaN, which stays NaN. */
+/** Scales features by scikit-learn's definitions. Computes statistics on the host in float64. Skips NaN, which stays NaN. */
 import { ArgumentError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
 import { add, clamp, div, mul, sub, to } from '../../ops/elementwise';
@@ -20,25 +20,25 @@ import {
 
 const EPSILON = Number.EPSILON;
 
-/** What scalers share: fitting, and both ways by functions of the learnt statistics. */
+/** The base of scalers: fits statistics and maps in both directions. */
 abstract class Scaler<S extends { readonly count: Float64Array }, State> {
 	protected learnt: S | null = null;
 
-	/** Learns from table [N, F] alone; what was learnt before is forgotten. */
+	/** Computes the statistics of table [N, F] and forgets earlier ones. */
 	async fit(x: Tensor): Promise<this> {
 		const learnt = this.learn(await readTable(`${this.constructor.name}.fit`, x), null);
 		this.learnt = learnt;
 		return this;
 	}
 
-	/** Learns from table [N, F] in addition to what was learnt before, for data that comes in parts. */
+	/** Adds table [N, F] to the statistics, for data that arrives in parts. */
 	async partialFit(x: Tensor): Promise<this> {
 		const table = await readTable(`${this.constructor.name}.partialFit`, x, this.learnt?.count.length);
 		this.learnt = this.learn(table, this.learnt);
 		return this;
 	}
 
-	/** [N, F] scaled, on x's device and in its dtype (float32 for whole numbers). */
+	/** Returns the scaled table [N, F] on x's device, in its dtype (float32 for integers). */
 	transform(x: Tensor): Tensor {
 		const name = `${this.constructor.name}.transform`;
 		const learnt = requireFitted(name, this.learnt);
@@ -51,7 +51,7 @@ abstract class Scaler<S extends { readonly count: Float64Array }, State> {
 		return this.transform(x);
 	}
 
-	/** The way back from what `transform` gave. */
+	/** Inverts `transform`. */
 	inverseTransform(x: Tensor): Tensor {
 		const name = `${this.constructor.name}.inverseTransform`;
 		const learnt = requireFitted(name, this.learnt);
@@ -59,7 +59,7 @@ abstract class Scaler<S extends { readonly count: Float64Array }, State> {
 		return tidy(() => this.backward(to(x, resultDType(x)), learnt));
 	}
 
-	/** What was learnt, as plain data that survives JSON. */
+	/** The statistics as plain data that survives JSON. */
 	abstract stateDict(): State;
 	abstract loadStateDict(state: State): void;
 
@@ -69,9 +69,9 @@ abstract class Scaler<S extends { readonly count: Float64Array }, State> {
 }
 
 export interface StandardScalerOptions {
-	/** Whether the mean is subtracted. Default true. */
+	/** Subtract the mean. Default true. */
 	readonly withMean?: boolean;
-	/** Whether to divide by the standard deviation. Default true. */
+	/** Divide by the standard deviation. Default true. */
 	readonly withStd?: boolean;
 }
 
@@ -88,8 +88,8 @@ export interface StandardScalerState {
 }
 
 /**
- * (x - mean) / std by column, with the standard deviation of the population (divided by N). A column that does not vary but for
- * rounding is divided by 1. As `sklearn.preprocessing.StandardScaler`.
+ * (x - mean) / std by column, with the population standard deviation (divided by N). A column that is constant up to rounding is divided by
+ * 1. As `sklearn.preprocessing.StandardScaler`.
  */
 export class StandardScaler extends Scaler<Moments, StandardScalerState> {
 	readonly withMean: boolean;
@@ -112,7 +112,7 @@ export class StandardScaler extends Scaler<Moments, StandardScalerState> {
 		return this.learnt?.variance ?? null;
 	}
 
-	/** What each column is divided by; null before `fit`. */
+	/** The divisor of each column; null before `fit`. */
 	get scale(): Float64Array | null {
 		return this.learnt && divisors(this.learnt);
 	}
@@ -127,7 +127,7 @@ export class StandardScaler extends Scaler<Moments, StandardScalerState> {
 		this.learnt = { count: read('count'), mean: read('mean'), variance: read('variance') };
 	}
 
-	/** Mean first, then deviations from it; merged with earlier moments after Chan, Golub and LeVeque 1979. */
+	/** Computes the mean first, then deviations from it, and merges them with earlier moments by Chan, Golub and LeVeque 1979. */
 	protected override learn(table: Table, before: Moments | null): Moments {
 		const { columns } = table;
 		const learnt = { count: new Float64Array(columns), mean: new Float64Array(columns), variance: new Float64Array(columns) };
@@ -154,7 +154,7 @@ export class StandardScaler extends Scaler<Moments, StandardScalerState> {
 	protected override forward(x: Tensor, learnt: Moments): Tensor {
 		let y = x;
 		if (this.withMean) {
-			// Two parts: float32 rounds a mean far from 0 by more than what is left of x may tell.
+			// Subtracts the mean in two parts: rounding a mean far from 0 to float32 may lose more than the remaining differences.
 			const high = x.dtype === 'float64' ? learnt.mean : Float32Array.from(learnt.mean);
 			y = sub(y, rowFor(x, high));
 			if (x.dtype !== 'float64')
@@ -175,7 +175,7 @@ export class StandardScaler extends Scaler<Moments, StandardScalerState> {
 	}
 }
 
-/** Count, mean and variance; NaN of no values. */
+/** Count, mean and variance; NaN without values. */
 export function momentsOf(values: Float64Array): [count: number, mean: number, variance: number] {
 	const count = values.length;
 	let sum = 0;
@@ -190,20 +190,20 @@ export function momentsOf(values: Float64Array): [count: number, mean: number, v
 	return [count, mean, (squares - (rest * rest) / count) / count];
 }
 
-/** Whether a column is constant but for the rounding of its moments: scikit-learn's `_is_constant_feature`. */
+/** Whether a column is constant up to the rounding of its moments, as in scikit-learn's `_is_constant_feature`. */
 export function isConstant(count: number, mean: number, variance: number): boolean {
 	return variance <= count * EPSILON * variance + (count * mean * EPSILON) ** 2;
 }
 
-/** Standard deviations, but 1 where a column is constant. */
+/** The standard deviations; 1 for constant columns. */
 function divisors({ count, mean, variance }: Moments): Float64Array {
 	return variance.map((value, f) => (isConstant(count[f]!, mean[f]!, value) ? 1 : Math.sqrt(value)));
 }
 
 export interface MinMaxScalerOptions {
-	/** What the smallest and the largest value of each column become. Default [0, 1]. */
+	/** The range that each column's smallest and largest value map to. Default [0, 1]. */
 	readonly featureRange?: readonly [low: number, high: number];
-	/** Whether values beyond those that fit saw are clipped to the range. Default false. */
+	/** Clip values outside the range of the fitted data. Default false. */
 	readonly clip?: boolean;
 }
 
@@ -220,7 +220,7 @@ export interface MinMaxScalerState {
 }
 
 /**
- * (x - min) / (max - min) by column, stretched over `featureRange`. A column that does not vary goes to the range's low end. As
+ * (x - min) / (max - min) by column, scaled to `featureRange`. A constant column maps to the range's low end. As
  * `sklearn.preprocessing.MinMaxScaler`.
  */
 export class MinMaxScaler extends Scaler<Extremes, MinMaxScalerState> {
@@ -246,7 +246,7 @@ export class MinMaxScaler extends Scaler<Extremes, MinMaxScalerState> {
 		return this.learnt?.max ?? null;
 	}
 
-	/** What each column is multiplied with; null before `fit`. */
+	/** The factor of each column; null before `fit`. */
 	get scale(): Float64Array | null {
 		return this.learnt && this.factors(this.learnt);
 	}

@@ -1,4 +1,4 @@
-/** What happens to the values of pixels: brightness, contrast, normalisation. */
+/** Transforms of pixel values: brightness, contrast, normalisation. */
 import { ArgumentError, formatShape, ShapeError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
 import { add, clamp, mul, sub } from '../../ops/elementwise';
@@ -8,7 +8,7 @@ import type { Tensor } from '../../tensor';
 import { imageTransform, perSample, type Range, requireRange, type Transform } from './transform';
 
 export interface ColorOptions {
-	/** The bounds within which values are kept; null for none, as for images that are normalised already. Default [0, 1]. */
+	/** Clips values to these bounds. null does not clip, for images that are already normalised. Default [0, 1]. */
 	readonly clip?: readonly [low: number, high: number] | null;
 }
 
@@ -26,10 +26,11 @@ function clipped(images: Tensor, clip: ColorOptions['clip']): Tensor {
 	return clip === null || clip === undefined ? images : clamp(images, { min: clip[0], max: clip[1] });
 }
 
-/** The range of a factor around 1, never negative: as torchvision takes it. */
+/** The range of a factor around 1, never negative, as in torchvision. */
 function requireFactor(name: string, argument: string, range: Range): readonly [number, number] {
 	const [low, high] = requireRange(name, argument, range, 1);
-	if (low < 0 && typeof range !== 'number') throw new ArgumentError(`${name}: ${argument} is a factor of at least 0, not ${low}`);
+	if (low < 0 && typeof range !== 'number')
+		throw new ArgumentError(`${name}: ${argument} must be a factor of at least 0, not ${low}`);
 	return [Math.max(low, 0), high];
 }
 
@@ -40,8 +41,8 @@ function factors(images: Tensor, draw: () => number): Float64Array {
 }
 
 /**
- * Multiplies each image by a factor drawn uniformly from 1 - brightness (0 at least) to 1 + brightness, or from [low, high]. As
- * `torchvision.transforms.ColorJitter(brightness)`: values are clipped to [0, 1], so it belongs before `normalize`.
+ * Multiplies each image by a factor drawn uniformly from max(0, 1 - brightness) to 1 + brightness, or from [low, high]. Clips values to [0,
+ * 1], so apply it before `normalize`. As `torchvision.transforms.ColorJitter(brightness)`.
  */
 export function randomBrightness(brightness: Range, options: ColorOptions = {}): Transform {
 	const { clip = UNIT } = checkOptions('randomBrightness', options, ['clip']);
@@ -53,10 +54,10 @@ export function randomBrightness(brightness: Range, options: ColorOptions = {}):
 	});
 }
 
-/** Luma of red, green and blue: ITU-R BT.601, as torchvision has it. */
+/** The luma weights of red, green and blue: ITU-R BT.601, as in torchvision. */
 const LUMA = [0.2989, 0.587, 0.114];
 
-/** The mean grey value of each image, [N, 1, 1, 1]: by luma of three channels, else over all of them. */
+/** The mean grey value of each image, [N, 1, 1, 1]: by luma for three channels, otherwise over all channels. */
 function greyMeans(images: Tensor): Tensor {
 	if (images.shape[1] !== LUMA.length) return meanOf(images, [1, 2, 3], { keepdim: true });
 	const channels = meanOf(images, [2, 3], { keepdim: true });
@@ -64,9 +65,8 @@ function greyMeans(images: Tensor): Tensor {
 }
 
 /**
- * Moves the values of each image away from its mean grey value, or towards it, by a factor drawn uniformly from 1 - contrast (0 at
- * least) to 1 + contrast, or from [low, high]: factor * x + (1 - factor) * mean. As `torchvision.transforms.ColorJitter(contrast)`:
- * values are clipped to [0, 1], so it belongs before `normalize`.
+ * factor * x + (1 - factor) * mean, with the image's mean grey value and a factor drawn uniformly from max(0, 1 - contrast) to 1 +
+ * contrast, or from [low, high]. Clips values to [0, 1], so apply it before `normalize`. As `torchvision.transforms.ColorJitter(contrast)`.
  */
 export function randomContrast(contrast: Range, options: ColorOptions = {}): Transform {
 	const { clip = UNIT } = checkOptions('randomContrast', options, ['clip']);
@@ -85,7 +85,7 @@ export function randomContrast(contrast: Range, options: ColorOptions = {}): Tra
 	});
 }
 
-/** One number for all channels, or one for each. */
+/** One number for all channels, or one per channel. */
 export type PerChannel = number | readonly number[];
 
 function requireChannels(argument: string, values: PerChannel): number[] {
@@ -95,7 +95,7 @@ function requireChannels(argument: string, values: PerChannel): number[] {
 	return [...list];
 }
 
-/** (x - mean) / std, by channel: computed as a product with 1 / std. As `torchvision.transforms.Normalize`. */
+/** (x - mean) / std per channel, computed as a product with 1 / std. As `torchvision.transforms.Normalize`. */
 export function normalize(mean: PerChannel, std: PerChannel): Transform {
 	const means = requireChannels('mean', mean);
 	const stds = requireChannels('std', std);

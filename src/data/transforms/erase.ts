@@ -1,4 +1,4 @@
-/** Rectangles of images painted over. */
+/** Transforms that erase rectangles of images: cutout and random erasing. */
 import { ArgumentError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
 import { tensor } from '../../ops/creation';
@@ -8,7 +8,7 @@ import type { Tensor } from '../../tensor';
 import { requireSize, type Size } from './geometry';
 import { imageTransform, requireProbability, type Transform } from './transform';
 
-/** Rows top .. bottom - 1 and columns left .. right - 1; beyond the image it is cut off. */
+/** Rows top .. bottom - 1 and columns left .. right - 1. Parts outside the image are ignored. */
 interface Box {
 	readonly top: number;
 	readonly bottom: number;
@@ -16,7 +16,7 @@ interface Box {
 	readonly right: number;
 }
 
-/** The images with the box that `draw` gives for each painted over; null leaves an image as it is. */
+/** Fills the box that `draw` returns for each image; null leaves an image unchanged. */
 function painted(images: Tensor, value: number, draw: (height: number, width: number) => Box | null): Tensor {
 	const [count, , height, width] = images.shape as [number, number, number, number];
 	const rows = new Uint8Array(count * height);
@@ -36,9 +36,9 @@ function painted(images: Tensor, value: number, draw: (height: number, width: nu
 }
 
 export interface CutoutOptions {
-	/** The probability of an image to be cut. Default 1. */
+	/** The probability of cutting an image. Default 1. */
 	readonly p?: number;
-	/** What the rectangle is filled with. Default 0, which after `normalize` is the mean. */
+	/** The fill value. Default 0, which is the mean after `normalize`. */
 	readonly fill?: number;
 }
 
@@ -47,8 +47,8 @@ function requireFill(name: string, argument: string, fill: number): void {
 }
 
 /**
- * Fills a rectangle of `size` about a random pixel of each image; near the edges part of it lies outside. DeVries and Taylor 2017:
- * "Improved regularization of convolutional neural networks with cutout".
+ * Fills a rectangle of `size` around a random pixel of each image. It may extend beyond the edges. DeVries and Taylor 2017: "Improved
+ * regularization of convolutional neural networks with cutout".
  */
 export function cutout(size: Size, options: CutoutOptions = {}): Transform {
 	const { p = 1, fill = 0 } = checkOptions('cutout', options, ['p', 'fill']);
@@ -66,17 +66,17 @@ export function cutout(size: Size, options: CutoutOptions = {}): Transform {
 }
 
 export interface ErasingOptions {
-	/** The probability of an image to be erased in. Default 0.5. */
+	/** The probability of erasing in an image. Default 0.5. */
 	readonly p?: number;
-	/** The range of the rectangle's share of the image. Default [0.02, 0.33]. */
+	/** The range of the rectangle's area as a fraction of the image. Default [0.02, 0.33]. */
 	readonly scale?: readonly [low: number, high: number];
-	/** The range of its height over its width. Default [0.3, 3.3]. */
+	/** The range of height / width. Default [0.3, 3.3]. */
 	readonly ratio?: readonly [low: number, high: number];
-	/** What it is filled with. Default 0. */
+	/** The fill value. Default 0. */
 	readonly value?: number;
 }
 
-/** Attempts at a rectangle that fits into the image, as torchvision makes them; after the last one the image stays whole. */
+/** The number of attempts to find a rectangle that fits into the image, as in torchvision. If all fail, the image stays unchanged. */
 const ATTEMPTS = 10;
 
 /**

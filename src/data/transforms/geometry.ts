@@ -1,9 +1,9 @@
 /**
- * Where pixels come from: flips, crops, rotation, shear, zoom and shift.
+ * Geometric transforms: flips, crops, rotation, shear, zoom and shift.
  *
- * All are one sampling of the images by a matrix for each, [m0 .. m5], which maps a pixel (column j, row i) of the result to the place
- * (m0 j + m1 i + m2, m3 j + m4 i + m5) of the image. Matrices are drawn and multiplied on the host in float64. Where they hold whole
- * numbers, as of flips, crops, shifts and quarter turns of squares, pixels are moved without a change of a bit.
+ * Each transform samples every image once with a matrix [m0 .. m5], which maps a pixel (column j, row i) of the result to the point (m0 j +
+ * m1 i + m2, m3 j + m4 i + m5) of the image. The host draws and multiplies matrices in float64. Matrices of integers (flips, crops, shifts,
+ * quarter turns of squares) move pixels bit by bit unchanged.
  */
 import type { SampleAttributes, SamplePadding } from '../../backends/contract/sample';
 import { ArgumentError, formatShape, ShapeError } from '../../core/errors';
@@ -17,13 +17,13 @@ type Matrix = readonly [number, number, number, number, number, number];
 
 const IDENTITY: Matrix = [1, 0, 0, 0, 1, 0];
 
-/** What pixels from beyond the edge are: `fill`, the nearest pixel, or the image mirrored without or with its outermost pixels. */
+/** The value of pixels outside the image: `fill`, the nearest pixel, or the mirrored image without or with its outermost pixels. */
 export type PaddingMode = SamplePadding;
 
 export interface FillOptions {
 	/** Default 'constant'. */
 	readonly paddingMode?: PaddingMode;
-	/** What 'constant' fills with. Default 0. */
+	/** The fill value for 'constant'. Default 0. */
 	readonly fill?: number;
 }
 
@@ -41,12 +41,12 @@ function attributesOf(
 	if (interpolation !== 'bilinear' && interpolation !== 'nearest')
 		throw new ArgumentError(`${name}: interpolation is 'bilinear' or 'nearest', not ${shown(interpolation)}`);
 	if (!PADDINGS.includes(paddingMode))
-		throw new ArgumentError(`${name}: paddingMode is one of ${PADDINGS.join(', ')}, not ${shown(paddingMode)}`);
+		throw new ArgumentError(`${name}: paddingMode must be one of ${PADDINGS.join(', ')}, not ${shown(paddingMode)}`);
 	if (typeof fill !== 'number') throw new ArgumentError(`${name}: fill must be a number, not ${shown(fill)}`);
 	return { mode: interpolation, padding: paddingMode, fill };
 }
 
-/** The images sampled by the matrix that `draw` gives for each. */
+/** Samples each image with the matrix that `draw` returns for it. */
 function sampled(
 	name: string,
 	images: Tensor,
@@ -64,7 +64,7 @@ function sampled(
 const sizeOf = (images: Tensor): [height: number, width: number] => [images.shape[2]!, images.shape[3]!];
 
 export interface FlipOptions {
-	/** The probability of an image to be flipped. Default 0.5. */
+	/** The probability of flipping an image. Default 0.5. */
 	readonly p?: number;
 }
 
@@ -102,7 +102,9 @@ export function requireSize(name: string, argument: string, size: Size): [height
 }
 
 export interface CropOptions extends FillOptions {
-	/** Pixels added before cropping: at all sides, [left and right, top and bottom], or [left, top, right, bottom]. Default 0. */
+	/**
+	 * Pixels added before cropping: one number for all sides, [left and right, top and bottom], or [left, top, right, bottom]. Default 0.
+	 */
 	readonly padding?:
 		| number
 		| readonly [x: number, y: number]
@@ -123,7 +125,7 @@ function sides(
 	return [left, top, right, bottom];
 }
 
-/** Cuts a window of `size` out of each image, padded first, at a place of its own. As `torchvision.transforms.RandomCrop`. */
+/** Pads each image, then cuts out a window of `size` at a random position. As `torchvision.transforms.RandomCrop`. */
 export function randomCrop(size: Size, options: CropOptions = {}): Transform {
 	const { padding = 0 } = checkOptions('randomCrop', options, ['padding', 'paddingMode', 'fill']);
 	const out = requireSize('randomCrop', 'size', size);
@@ -168,8 +170,8 @@ interface Affine {
 }
 
 /**
- * The way back from result to image of: shear, scale and rotate about the centre, then shift. The matrix of rotation and shear is that
- * of `torchvision.transforms.functional.affine`, whose scale is one number.
+ * The inverse map, from result to image, of: shear, scale and rotate around the centre, then shift. Rotation and shear are those of
+ * `torchvision.transforms.functional.affine`, which has a single scale.
  */
 function inverseAffine([height, width]: readonly [number, number], { angle, shift, scale, shear }: Affine): Matrix {
 	const [sinTurn, cosTurn] = sinCos(angle - shear[1]);
@@ -201,7 +203,7 @@ function randomly(
 }
 
 /**
- * Turns each image about its centre by an angle drawn uniformly from -degrees to degrees, or from [low, high]; positive angles turn
+ * Rotates each image around its centre by an angle drawn uniformly from -degrees to degrees, or from [low, high]. Positive angles rotate
  * counter-clockwise. As `torchvision.transforms.RandomRotation`, but bilinear by default.
  */
 export function randomRotation(degrees: Range, options: SampleOptions = {}): Transform {
@@ -218,11 +220,11 @@ function requireShear(name: string, argument: string, range: Range): readonly [n
 }
 
 export interface ShearOptions extends SampleOptions {
-	/** The range of the angle by which columns are slanted, in degrees. Default 0. */
+	/** The range of the angle for columns, in degrees. Default 0. */
 	readonly y?: Range;
 }
 
-/** Slants the rows of each image by an angle drawn uniformly from -degrees to degrees, or from [low, high]: pixels move along x. */
+/** Shears each image along x by an angle drawn uniformly from -degrees to degrees, or from [low, high]. */
 export function randomShear(degrees: Range, options: ShearOptions = {}): Transform {
 	const { y = 0 } = checkOptions('randomShear', options, ['y', 'interpolation', 'paddingMode', 'fill']);
 	const rangeX = requireShear('randomShear', 'degrees', degrees);
@@ -232,18 +234,18 @@ export function randomShear(degrees: Range, options: ShearOptions = {}): Transfo
 
 function requireScale(name: string, argument: string, range: Range, centre?: number): readonly [number, number] {
 	const [low, high] = requireRange(name, argument, range, centre);
-	if (low <= 0) throw new ArgumentError(`${name}: ${argument} must be above 0: ${low} would leave nothing of an image`);
+	if (low <= 0) throw new ArgumentError(`${name}: ${argument} must be above 0, not ${low}`);
 	return [low, high];
 }
 
 export interface ZoomOptions extends SampleOptions {
-	/** Whether height and width get the same factor. Default true. */
+	/** Use one factor for height and width. Default true. */
 	readonly keepAspect?: boolean;
 }
 
 /**
- * Enlarges each image about its centre by a factor drawn uniformly from 1 - zoom to 1 + zoom, or from [low, high]; below 1 it becomes
- * smaller.
+ * Enlarges each image around its centre by a factor drawn uniformly from 1 - zoom to 1 + zoom, or from [low, high]. Factors below 1 shrink
+ * it.
  */
 export function randomZoom(zoom: Range, options: ZoomOptions = {}): Transform {
 	const { keepAspect = true } = checkOptions('randomZoom', options, ['keepAspect', 'interpolation', 'paddingMode', 'fill']);
@@ -255,24 +257,24 @@ export function randomZoom(zoom: Range, options: ZoomOptions = {}): Transform {
 	});
 }
 
-/** The largest shift as a share of the size: of both directions, or each. */
+/** The largest shift as a fraction of the size: one number, or one per direction. */
 export type Shift = number | readonly [horizontal: number, vertical: number];
 
 function requireShift(name: string, argument: string, shift: Shift): readonly [number, number] {
 	const pair = typeof shift === 'number' ? [shift, shift] : shift;
 	if (!Array.isArray(pair) || pair.length !== 2 || !pair.every((s) => s >= 0 && s <= 1))
 		throw new ArgumentError(
-			`${name}: ${argument} is the largest share of the size: from 0 to 1, or [horizontal, vertical], not ${shown(shift)}`,
+			`${name}: ${argument} must be a fraction of the size from 0 to 1, or [horizontal, vertical], not ${shown(shift)}`,
 		);
 	return [pair[0]!, pair[1]!];
 }
 
-/** A shift by whole pixels, up to that share of the size either way. */
+/** Draws a shift by whole pixels, up to that fraction of the size in either direction. */
 function drawShift(draws: Draws, [x, y]: readonly [number, number], height: number, width: number): [number, number] {
 	return [Math.round(draws.uniform(-x * width, x * width)), Math.round(draws.uniform(-y * height, y * height))];
 }
 
-/** Moves each image by whole pixels, up to `shift` times its width and height either way. */
+/** Moves each image by whole pixels, up to `shift` times its width and height in either direction. */
 export function randomShift(shift: Shift, options: FillOptions = {}): Transform {
 	checkOptions('randomShift', options, ['paddingMode', 'fill']);
 	const largest = requireShift('randomShift', 'shift', shift);
@@ -280,19 +282,19 @@ export function randomShift(shift: Shift, options: FillOptions = {}): Transform 
 }
 
 export interface AffineOptions extends SampleOptions {
-	/** The range of the angle; positive angles turn clockwise, as in torchvision. Default 0. */
+	/** The range of the rotation angle. Positive angles rotate clockwise, as in torchvision. Default 0. */
 	readonly degrees?: Range;
 	/** See `randomShift`. Default 0. */
 	readonly translate?: Shift;
-	/** The factor of size: s stands for 1 - s to 1 + s. Default [1, 1]. */
+	/** The range of the scale factor; a number s stands for 1 - s to 1 + s. Default [1, 1]. */
 	readonly scale?: Range;
-	/** The range of the angle by which rows are slanted, in degrees. Default 0. */
+	/** The range of the shear angle along x, in degrees. Default 0. */
 	readonly shear?: Range;
-	/** The same of columns. Default 0. */
+	/** The range of the shear angle along y, in degrees. Default 0. */
 	readonly shearY?: Range;
 }
 
-/** Rotation, shear, zoom and shift of each image, sampled once. As `torchvision.transforms.RandomAffine`, but bilinear by default. */
+/** Rotates, shears, zooms and shifts each image in a single sampling. As `torchvision.transforms.RandomAffine`, but bilinear by default. */
 export function randomAffine(options: AffineOptions): Transform {
 	const names = ['degrees', 'translate', 'scale', 'shear', 'shearY', 'interpolation', 'paddingMode', 'fill'] as const;
 	const { degrees = 0, translate = 0, scale = [1, 1], shear = 0, shearY = 0 } = checkOptions('randomAffine', options, names);

@@ -1,6 +1,6 @@
 /**
- * Augmentation of batches of images, on their own device: `transforms.compose(transforms.randomHorizontalFlip(), ...)` as the
- * `transform` of a DataLoader. Numbers are drawn for each image anew, from the generator handed in.
+ * Augments batches of images on their device. Pass `transforms.compose(transforms.randomHorizontalFlip(), ...)` as the `transform` of a
+ * DataLoader. Draws new random numbers for each image.
  */
 export { type ColorOptions, normalize, type PerChannel, randomBrightness, randomContrast } from './color';
 export { compose } from './compose';

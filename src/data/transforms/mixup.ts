@@ -1,4 +1,4 @@
-/** Mixtures of two samples. */
+/** Mixup: mixes each sample with another one. */
 import { noGrad } from '../../autograd/modes';
 import { isFloating } from '../../core/dtype';
 import { ArgumentError, formatShape, ShapeError } from '../../core/errors';
@@ -14,17 +14,19 @@ import { tidy } from '../../tidy';
 import { Draws, perSample, requireImages, type Transform } from './transform';
 
 export interface MixupOptions {
-	/** How many classes integer targets [N] have: they become probabilities [N, numClasses]. */
+	/** The number of classes, for integer targets [N]. They become probabilities [N, numClasses]. */
 	readonly numClasses?: number;
 }
 
-/** A standard normal number, by Box and Muller. */
+/** A standard normal number by the Box-Muller transform. */
 function normal(draws: Draws): number {
 	const radius = Math.sqrt(-2 * Math.log(1 - draws.uniform()));
 	return radius * Math.cos(2 * Math.PI * draws.uniform());
 }
 
-/** The logarithm of a number from Gamma(shape, 1). Marsaglia and Tsang 2000; shapes below 1 by their boost, which a logarithm keeps from vanishing. */
+/**
+ * The logarithm of a number from Gamma(shape, 1), Marsaglia and Tsang 2000. Shapes below 1 use their boost; the logarithm avoids underflow.
+ */
 function logGamma(draws: Draws, shape: number): number {
 	if (shape < 1) return logGamma(draws, shape + 1) + Math.log(1 - draws.uniform()) / shape;
 	const d = shape - 1 / 3;
@@ -43,13 +45,13 @@ function beta(draws: Draws, alpha: number): number {
 	return 1 / (1 + Math.exp(-difference));
 }
 
-/** The targets as numbers that can be mixed: classes as one-hot rows, floating ones as they are. */
+/** Converts targets to numbers that can be mixed: classes to one-hot rows. Floating targets stay as they are. */
 function softTargets(target: Tensor, numClasses: number | undefined, dtype: Tensor['dtype']): Tensor {
 	if (isFloating(target.dtype)) return target;
 	if (target.dtype === 'bool') return to(target, dtype);
 	if (numClasses === undefined) {
 		throw new ArgumentError(
-			`mixup: targets are classes (${target.dtype}), which cannot be mixed as numbers. Pass numClasses, for probabilities [N, numClasses]`,
+			`mixup: targets are classes (${target.dtype}), which cannot be mixed. Pass numClasses to get probabilities [N, numClasses]`,
 		);
 	}
 	if (target.ndim !== 1)
@@ -58,9 +60,9 @@ function softTargets(target: Tensor, numClasses: number | undefined, dtype: Tens
 }
 
 /**
- * Each image and its target become lambda times themselves plus 1 - lambda times those of another sample of the batch, with a lambda
- * from Beta(alpha, alpha) for each. The others are a random permutation of the batch. Integer targets become rows of probabilities,
- * which `crossEntropy` takes. Zhang et al. 2017: "mixup: Beyond empirical risk minimization".
+ * Replaces each image and target by lambda * own + (1 - lambda) * other, with a lambda from Beta(alpha, alpha) per sample. The others are a
+ * random permutation of the batch. Integer targets become rows of probabilities, which `crossEntropy` takes. Zhang et al. 2017: "mixup:
+ * Beyond empirical risk minimization".
  */
 export function mixup(alpha: number, options: MixupOptions = {}): Transform {
 	const { numClasses } = checkOptions('mixup', options, ['numClasses']);
@@ -70,7 +72,7 @@ export function mixup(alpha: number, options: MixupOptions = {}): Transform {
 	return (batch, { generator = defaultGenerator } = {}) => {
 		const images = requireImages('mixup', batch);
 		if (batch.length !== 2)
-			throw new ArgumentError(`mixup: takes batches of images and targets, [x, y], not of ${batch.length} fields`);
+			throw new ArgumentError(`mixup: it takes batches of images and targets, [x, y], not of ${batch.length} fields`);
 		const target: unknown = batch[1];
 		requireTensor('mixup', target, 'the target');
 		const count = images.shape[0]!;

@@ -1,4 +1,4 @@
-/** What a transform is, what it requires of a batch, and where its random numbers come from. */
+/** The type of transforms, checks of their batches, and their random numbers. */
 import { noGrad } from '../../autograd/modes';
 import { type DType, isFloating } from '../../core/dtype';
 import { ArgumentError, DTypeError, formatShape, ShapeError } from '../../core/errors';
@@ -11,17 +11,20 @@ import { tidy } from '../../tidy';
 import type { Fields } from '../dataset';
 
 export interface TransformContext {
-	/** Where the random numbers come from: each transform takes one key of it for a batch. Default: the default generator, see `manualSeed`. */
+	/** The source of random numbers. Each transform draws one key per batch. Default: the default generator, see `manualSeed`. */
 	readonly generator?: Generator;
 }
 
 /**
- * A function from batch to batch: the first field are the images [N, C, H, W], floating, and what follows passes unchanged but for
- * `mixup`. It runs on the batch's own device. The caller owns what goes in and what comes out; fields may be the same tensor.
+ * A function from batch to batch. The first field is the images, floating [N, C, H, W]; all transforms except `mixup` pass the other fields
+ * through. Runs on the batch's device. The caller owns inputs and outputs, which may be the same tensor.
  */
 export type Transform = (batch: Fields, context?: TransformContext) => Fields;
 
-/** A transform of the images alone, unrecorded, with its temporaries disposed of. `draws` has a stream of its own for each batch. */
+/**
+ * Makes a transform that changes only the images. It records nothing and disposes of temporaries. `draws` has its own stream for each
+ * batch.
+ */
 export function imageTransform(name: string, apply: (images: Tensor, draws: Draws) => Tensor): Transform {
 	return (batch, { generator = defaultGenerator } = {}) => {
 		const images = requireImages(name, batch);
@@ -31,7 +34,7 @@ export function imageTransform(name: string, apply: (images: Tensor, draws: Draw
 	};
 }
 
-/** The images of a batch, refused in words where they are none. */
+/** Returns the images of a batch. Throws unless they are floating [N, C, H, W]. */
 export function requireImages(name: string, batch: Fields): Tensor {
 	if (!Array.isArray(batch)) throw new ArgumentError(`${name}: takes a batch, an array of tensors with the images first`);
 	const images: unknown = batch[0];
@@ -43,16 +46,16 @@ export function requireImages(name: string, batch: Fields): Tensor {
 	}
 	if (images.ndim !== 4) {
 		throw new ShapeError(
-			`${name}: images must be a batch [N, C, H, W], not ${formatShape(images.shape)}. Of one image, or images without channels, make one with unsqueeze`,
+			`${name}: images must be a batch [N, C, H, W], not ${formatShape(images.shape)}. Add missing dims with unsqueeze`,
 		);
 	}
 	return images;
 }
 
-/** Words drawn at a time. */
+/** The number of words drawn at a time. */
 const BLOCK = 256;
 
-/** The random numbers of one transform of one batch, in order, on the host: so every device gets the same. */
+/** The random numbers of one transform for one batch, drawn on the host, so that all devices get the same. */
 export class Draws {
 	readonly #words = new Uint32Array(BLOCK);
 	#next = 0;
@@ -65,18 +68,18 @@ export class Draws {
 		return this.#words[place]!;
 	}
 
-	/** Uniform in [low, high), of 24 bits. */
+	/** A number uniform in [low, high), with 24 bits. */
 	uniform(low = 0, high = 1): number {
 		return low + (high - low) * toUniform(this.word());
 	}
 
-	/** A whole number, uniform over 0 .. count - 1. */
+	/** An integer uniform over 0 .. count - 1. */
 	integer(count: number): number {
 		return Math.min(Math.floor((this.word() / 2 ** 32) * count), count - 1);
 	}
 }
 
-/** Numbers for each sample as a tensor on the images' device, by default in their dtype. */
+/** Makes a tensor of per-sample numbers on the images' device, by default in their dtype. */
 export function perSample(
 	images: Tensor,
 	values: ArrayLike<number>,
@@ -86,7 +89,7 @@ export function perSample(
 	return tensor(Float64Array.from(values), { shape, dtype, device: images.device });
 }
 
-/** A number r as what lies between -r and r, or both bounds. */
+/** A number r for the range from -r to r, or both bounds. */
 export type Range = number | readonly [low: number, high: number];
 
 /** The bounds of a range around `centre`. */
