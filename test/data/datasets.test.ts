@@ -100,8 +100,8 @@ test('ArrayDataset: wrong calls', async () => {
 		ShapeError,
 	);
 	await refuses(make({ data: [1], shape: [] }), /shape \[\]/, ShapeError);
-	await refuses(make({ data: [1], dtype: 'uint16' }), /'uint16' is no dtype/, DTypeError);
-	await refuses(make({ data: [1, 1.5], dtype: 'int32' }), /element 1 is 1.5, which is no int32/, DTypeError);
+	await refuses(make({ data: [1], dtype: 'uint16' }), /'uint16' is not a dtype/, DTypeError);
+	await refuses(make({ data: [1, 1.5], dtype: 'int32' }), /element 1 is 1.5, which int32 cannot hold/, DTypeError);
 	await refuses(make({ data: [1], dtype: 'int32', scale: 2 }), /scale and shift need a floating dtype/, DTypeError);
 	await refuses(make({ data: Int32Array.of(1), shift: 1 }), /scale and shift need a floating dtype/, DTypeError);
 	await refuses(make({ data: [1], scale: Number.NaN }), /scale NaN/);

@@ -44,7 +44,7 @@ test('files and URLs, gzipped or not', async () => {
 	assert.is(await readText(fileOf('grüezi', 'a.txt')), 'grüezi');
 	assert.equal([...(await readCsv(fileOf('a,b\n1,2', 'a.csv'))).matrix().data], [1, 2]);
 	assert.equal(parseCsv('a\n1').names, ['a']);
-	await refuses(() => readIdx(fileOf(idx.subarray(0, 13), 'cut.idx')), /cut\.idx: parseIdx: .*cut off/, FormatError);
+	await refuses(() => readIdx(fileOf(idx.subarray(0, 13), 'cut.idx')), /cut\.idx: parseIdx: .*truncated/, FormatError);
 	await refuses(() => readIdx(fileOf(zipped.subarray(0, 20), 'cut.gz')), /cut\.gz begins like a gzip file/, FormatError);
 	await refuses(() => readIdx('/there-is-no-such-file.idx'), /the server answered 404/, WgradError);
 	URL.revokeObjectURL(url);
