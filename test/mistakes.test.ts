@@ -149,12 +149,12 @@ const MISTAKES: readonly (readonly [title: string, call: () => unknown, message:
 	[
 		'target beside the input',
 		() => loose(fit)(model, x, x, {}),
-		/fit: inputs and target come as one list: fit\(model, \[x, y\], /,
+		/fit: pass inputs and target as one list: fit\(model, \[x, y\], /,
 	],
 	[
 		'target beside, to judge',
 		() => loose(evaluate)(model, x, x),
-		/evaluate: inputs and target come as one list: evaluate\(model, \[x, y\], /,
+		/evaluate: pass inputs and target as one list: evaluate\(model, \[x, y\], /,
 	],
 	[
 		'a class as loss',
@@ -184,7 +184,7 @@ const MISTAKES: readonly (readonly [title: string, call: () => unknown, message:
 	[
 		'metrics in a list',
 		() => loose(fit)(model, data, { ...FIT, metrics: [metrics.accuracy] }),
-		/fit: metrics come by name, \{ accuracy: /,
+		/fit: metrics must be named, \{ accuracy: /,
 	],
 	[
 		'a class as metric',
@@ -352,7 +352,7 @@ test('a finished run that is started again says that nothing is left to train', 
 		assert.is(warnings.length, 1);
 		assert.match(
 			warnings[0]!,
-			/fit: checkpoint 'run' holds a finished run, so nothing is trained. Raise epochs to train on, or remove/,
+			/fit: checkpoint 'run' holds a finished run, so there is nothing to train. Raise epochs to continue, or remove/,
 		);
 		await fit(model, data, { ...options, epochs: 2, resumeFrom: { name: 'run', store } });
 		assert.is(warnings.length, 1, 'a run that goes on says nothing');

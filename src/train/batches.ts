@@ -1,4 +1,4 @@
-/** Whatever may be trained on, as batches that can begin anywhere in any epoch. */
+/** Converts all kinds of training data to batches that can start anywhere in any epoch. */
 import type { DeviceName } from '../backends/contract';
 import { ArgumentError } from '../core/errors';
 import { drawFrom, type Generator } from '../core/generator';
@@ -11,7 +11,7 @@ import { TensorDataset } from '../data/tensors';
 import { tensor } from '../ops/creation';
 import { Tensor } from '../tensor';
 
-/** `[x, y]` tensors, a dataset, a loader, or any other iterable of batches, whose tensors belong to whoever takes them. */
+/** `[x, y]` tensors, a dataset, a loader, or any other iterable of batches. The consumer owns a batch's tensors. */
 export type Data = readonly Tensor[] | Dataset | IterableDataset | DataLoader | Iterable<Fields> | AsyncIterable<Fields>;
 
 export interface BatchOptions {
@@ -19,23 +19,23 @@ export interface BatchOptions {
 	readonly device: DeviceName;
 	readonly shuffle?: boolean;
 	readonly seed?: number | bigint | undefined;
-	/** A factor for each sample, in the dataset's order. */
+	/** A factor per sample, in the dataset's order. */
 	readonly sampleWeight?: Float32Array | undefined;
 }
 
-/** Batches of any epoch, from any batch on. */
+/** The batches of any epoch, from any batch on. */
 export interface Batches {
-	/** `generator` is what an iterable of the user's own draws from. */
+	/** A user's iterable draws from `generator`. */
 	iterate(position: Required<EpochPosition> & { readonly generator: Generator }): AsyncIterable<Fields>;
-	/** Batches of an epoch, where that is known. */
+	/** The number of batches per epoch, if known. */
 	readonly length: number | undefined;
 	readonly samples: number | undefined;
 	readonly batchSize: number | undefined;
-	/** The epoch that comes first: a loader that has been iterated over goes on with its epochs. */
+	/** The first epoch: a loader that was used before continues with its next epoch. */
 	readonly firstEpoch: number;
 	stateDict(): DataLoaderState | null;
 	loadStateDict(state: DataLoaderState | null): void;
-	/** Tells a loader of the user's which epoch comes next. */
+	/** Sets the next epoch of the user's loader. */
 	finished(epochs: number): void;
 }
 
@@ -43,18 +43,18 @@ function isIterable(data: object): data is Iterable<Fields> | AsyncIterable<Fiel
 	return Symbol.asyncIterator in data || Symbol.iterator in data;
 }
 
-/** `data` as a dataset, where it is one or is made of tensors; else null. */
+/** Returns `data` as a dataset if it is one or consists of tensors, otherwise null. */
 export function datasetOf(caller: string, data: Data): Dataset | null {
 	if (data instanceof Tensor)
 		throw new ArgumentError(`${caller}: data is one tensor; pass a list of inputs and, last, the target: [x, y]`);
 	if (typeof data !== 'object' || data === null)
 		throw new ArgumentError(`${caller}: data must be [x, y] tensors, a dataset or a DataLoader, not ${typeof data}`);
 	if (Array.isArray(data) && data.length > 0 && data.every((item) => item instanceof Tensor)) return new TensorDataset(...data);
-	// A list may also hold batches, which are lists of tensors.
+	// A list may also contain batches, which are lists of tensors.
 	const isBatch = (item: unknown) => Array.isArray(item) && item.some((field) => field instanceof Tensor);
 	if (ArrayBuffer.isView(data) || (Array.isArray(data) && data.length > 0 && !data.some(isBatch))) {
 		throw new ArgumentError(
-			`${caller}: data must be [x, y] tensors, not arrays or numbers. Make them with tensor(): [tensor(x), tensor(y)]`,
+			`${caller}: data must be [x, y] tensors, not arrays or numbers. Convert them with tensor(): [tensor(x), tensor(y)]`,
 		);
 	}
 	if (data instanceof DataLoader || data instanceof IterableDataset || isIterable(data)) return null;
@@ -62,7 +62,7 @@ export function datasetOf(caller: string, data: Data): Dataset | null {
 	return data;
 }
 
-/** Adds the weights of the samples as a last field. */
+/** Adds the sample weights as a last field. */
 class WeightedDataset implements Dataset {
 	constructor(
 		readonly dataset: Dataset,
@@ -88,7 +88,7 @@ class WeightedDataset implements Dataset {
 	}
 }
 
-/** `data` as batches on `device`. With `sampleWeight` each batch has the weights as its last field. */
+/** Converts `data` to batches on `device`. With `sampleWeight`, the last field of each batch holds the weights. */
 export function batchesOf(caller: string, data: Data, options: BatchOptions): Batches {
 	const { batchSize, device, shuffle = false, seed, sampleWeight } = options;
 	if (!Number.isInteger(batchSize) || batchSize < 1)
@@ -141,10 +141,7 @@ function loaderBatches(loader: DataLoader): Batches {
 	};
 }
 
-/**
- * A list or generator of batches of the user's own: every epoch iterates over it anew. What makes a batch draws from the run's generator,
- * up to its first `await`.
- */
+/** Wraps a user's iterable of batches. Each epoch iterates over it again. It draws from the run's generator until its first `await`. */
 function iterableBatches(caller: string, data: Iterable<Fields> | AsyncIterable<Fields>): Batches {
 	async function* from(firstBatch: number, generator: Generator): AsyncGenerator<Fields> {
 		const source = Symbol.asyncIterator in data ? data[Symbol.asyncIterator]() : data[Symbol.iterator]();
@@ -176,14 +173,14 @@ function iterableBatches(caller: string, data: Iterable<Fields> | AsyncIterable<
 	};
 }
 
-/** The data without their last part, and that part: taken before any shuffling, as Keras does. */
+/** Splits off the last part of the data for validation, before any shuffling, as Keras does. */
 export function splitOff(caller: string, data: Data, fraction: number): readonly [train: Dataset, validation: Dataset] {
 	if (!(fraction > 0 && fraction < 1))
 		throw new ArgumentError(`${caller}: validationSplit must lie between 0 and 1, not ${fraction}`);
 	const dataset = datasetOf(caller, data);
 	if (dataset === null) {
 		throw new ArgumentError(
-			`${caller}: validationSplit needs data as [x, y] tensors or a dataset; of a loader pass validationData`,
+			`${caller}: validationSplit needs data as [x, y] tensors or a dataset; with a loader, pass validationData`,
 		);
 	}
 	const first = Math.floor(dataset.length * (1 - fraction));

@@ -1,4 +1,4 @@
-/** What may watch a run and act on it: the protocol of callbacks, and the small ones. */
+/** The interface of callbacks, which observe and control a run, and the small callbacks. */
 import type { DeviceName } from '../backends/contract';
 import { ArgumentError } from '../core/errors';
 import type { Module } from '../nn';
@@ -7,56 +7,56 @@ import type { EpochRecord, History } from './history';
 import type { CheckpointStore } from './store';
 import type { CheckpointTree } from './tree';
 
-/** The loss of one optimizer step, once it has been read from the device. */
+/** The loss of one optimizer step, read from the device. */
 export interface StepLoss {
-	/** The optimizer step, from 1 on over the whole run. */
+	/** The number of the optimizer step in the whole run, from 1. */
 	readonly step: number;
-	/** The mean over the samples of the step. */
+	/** The mean over the step's samples. */
 	readonly loss: number;
 	readonly samples: number;
 	readonly lr: number;
 }
 
-/** What callbacks see of a run. The fields are those of the moment of the call. */
+/** The state of a run that callbacks see, at the time of the call. */
 export interface TrainContext {
 	readonly model: Module;
 	readonly optimizer: Optimizer<CommonOptions>;
 	readonly device: DeviceName;
-	/** How many epochs the run is to have. */
+	/** The number of epochs of the run. */
 	readonly epochs: number;
-	/** The epoch that runs, from 1 on. */
+	/** The current epoch, from 1. */
 	readonly epoch: number;
-	/** Optimizer steps taken so far, in all epochs. */
+	/** The number of optimizer steps so far, in all epochs. */
 	readonly step: number;
-	/** Batches that this epoch has trained on so far. */
+	/** The number of batches this epoch has trained on so far. */
 	readonly batch: number;
-	/** Batches of an epoch, where the data tell it. */
+	/** The number of batches per epoch, if known. */
 	readonly batchesPerEpoch: number | undefined;
-	/** Samples that this epoch has trained on so far. */
+	/** The number of samples this epoch has trained on so far. */
 	readonly samples: number;
-	/** Samples of an epoch, where the data tell it. */
+	/** The number of samples per epoch, if known. */
 	readonly samplesPerEpoch: number | undefined;
 	/** The epochs so far. */
 	readonly history: History;
-	/** The rate of the first parameter group now. */
+	/** The current learning rate of the first parameter group. */
 	readonly lr: number;
-	/** Ends the run after the step or epoch that runs now; `reason` stands in the history. */
+	/** Ends the run after the current step or epoch. The history records `reason`. */
 	stop(reason?: string): void;
-	/** Writes a checkpoint once all callbacks of this moment have run, so that it holds their states. */
+	/** Writes a checkpoint after all callbacks of this event have run, so that it contains their states. */
 	save(name: string, options?: SaveOptions): void;
 }
 
 export interface SaveOptions {
 	/** Default: files in Node, the origin's private file system in browsers. */
 	readonly store?: CheckpointStore;
-	/** Called when the checkpoint is there. */
+	/** Called after the checkpoint has been written. */
 	readonly afterwards?: () => void | Promise<void>;
 }
 
 /**
- * Each hook is optional and may be async. A function in the place of a callback is its `onEpochEnd`. `onBatchBegin` and `onBatchEnd`
- * surround one optimizer step, which is several batches with `accumulateSteps`. Losses are read in groups, so that the device does not
- * wait: `onLosses` gets each group, some steps late; at the end of an epoch it has had them all.
+ * Hooks of a run. All are optional and may be async. A function instead of a callback serves as `onEpochEnd`. `onBatchBegin` and
+ * `onBatchEnd` surround one optimizer step, which has several batches with `accumulateSteps`. `fit` reads losses in groups, so that the
+ * device does not wait: `onLosses` gets each group some steps late, but all by the end of the epoch.
  */
 export interface Callback {
 	onTrainBegin?(context: TrainContext): void | Promise<void>;
@@ -66,16 +66,16 @@ export interface Callback {
 	onLosses?(context: TrainContext, losses: readonly StepLoss[]): void | Promise<void>;
 	onEpochEnd?(context: TrainContext, record: EpochRecord): void | Promise<void>;
 	onTrainEnd?(context: TrainContext, history: History): void | Promise<void>;
-	/** What a checkpoint keeps of this callback. Its tensors are disposed of when it is written. */
+	/** The state of this callback for checkpoints. Its tensors are disposed of after writing. */
 	stateDict?(): CheckpointTree | Promise<CheckpointTree>;
-	/** Continues where `stateDict` was taken; tensors are on the CPU, and the callback's to dispose of. */
+	/** Restores a state of `stateDict`. The callback owns the tensors, which are on the CPU. */
 	loadStateDict?(state: CheckpointTree): void | Promise<void>;
 }
 
-/** A function called after each epoch. */
+/** A function that runs after each epoch. */
 export type EpochFunction = (context: TrainContext, record: EpochRecord) => void | Promise<void>;
 
-/** A callback made of functions; for those who like Keras' name. An object with the same fields serves as well. */
+/** A callback made of functions, under Keras' name. A plain object with the same fields works too. */
 export class LambdaCallback implements Callback {
 	declare onTrainBegin?: Callback['onTrainBegin'];
 	declare onEpochBegin?: Callback['onEpochBegin'];
@@ -91,11 +91,11 @@ export class LambdaCallback implements Callback {
 }
 
 /**
- * Ends the run at the first loss that is NaN or infinite, and says at which step it was. Losses are read in groups, so a few steps more
- * have been taken by then: the weights are those after them.
+ * Ends the run at the first NaN or infinite loss and reports its step. `fit` reads losses in groups, so a few more steps have changed the
+ * weights by then.
  */
 export class TerminateOnNaN implements Callback {
-	/** The step of the first loss that was no number, or null. */
+	/** The step of the first NaN or infinite loss, or null. */
 	step: number | null = null;
 
 	onTrainBegin(): void {
@@ -110,7 +110,7 @@ export class TerminateOnNaN implements Callback {
 	}
 }
 
-/** A number of an epoch's record by name; an error in words when there is none. */
+/** Returns a value of an epoch's record. Throws if it is missing. */
 export function monitored(caller: string, monitor: string, record: EpochRecord): number {
 	const value = record[monitor];
 	if (value === undefined) {
@@ -121,7 +121,7 @@ export function monitored(caller: string, monitor: string, record: EpochRecord):
 	return value;
 }
 
-/** Whether smaller is better: names with loss or error in them fall, the others rise. */
+/** 'min' for names that contain loss or error, otherwise 'max'. */
 export function directionOf(monitor: string): 'min' | 'max' {
 	return /loss|error|mse|mae|perplexity/i.test(monitor) ? 'min' : 'max';
 }

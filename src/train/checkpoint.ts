@@ -1,8 +1,8 @@
 /**
- * Checkpoints: everything that a run needs to go on as if it had never stopped, in one safetensors file.
+ * Checkpoints: everything that a run needs to resume as if it had never stopped, in one safetensors file.
  *
- * The tensors stand under their paths (`model/0.weight`, `optimizer/state/0/expAvg`); the rest is JSON in the file's metadata, together
- * with a version and a SHA-256 of the whole file, so that a file that was damaged or is something else is refused in words.
+ * Tensors have their paths as names (`model/0.weight`, `optimizer/state/0/expAvg`). The file's metadata hold the rest as JSON, a version,
+ * and a SHA-256 of the whole file, so that damaged or foreign files throw a clear error.
  */
 
 import { noGrad } from '../autograd/modes';
@@ -23,7 +23,7 @@ import { type CheckpointTree, pack, releaseTree, unpack } from './tree';
 
 type Scheduler = lrScheduler.LRScheduler | lrScheduler.ReduceLROnPlateau;
 
-/** The parts of a run that have a state; each may be left out. The state of the default generator is always kept. */
+/** The stateful parts of a run, all optional. The checkpoint always includes the state of the default generator. */
 export interface CheckpointParts {
 	readonly model?: Module;
 	readonly optimizer?: Optimizer<CommonOptions>;
@@ -46,14 +46,14 @@ async function digest(bytes: Uint8Array): Promise<string> {
 	return Array.from(hash, (byte) => byte.toString(16).padStart(2, '0')).join('');
 }
 
-/** Where the signature's digits stand: metadata come first in the header, so the first mention is the one. */
+/** The position of the signature's digits. Metadata come first in the header, so take the first match. */
 function signatureAt(bytes: Uint8Array): number {
 	const start = new TextDecoder('latin1').decode(bytes.subarray(0, 1024));
 	const at = start.indexOf(SIGNATURE_KEY);
 	return at < 0 ? at : at + SIGNATURE_KEY.length;
 }
 
-/** A tree as the bytes of a file. The tensors stay the caller's. */
+/** Encodes a tree as the bytes of a file. The caller keeps the tensors. */
 export async function encodeCheckpoint(tree: CheckpointTree): Promise<Uint8Array> {
 	const tensors: [string, Tensor][] = [];
 	const state = JSON.stringify(pack(tree, '', tensors));
@@ -68,8 +68,8 @@ export async function encodeCheckpoint(tree: CheckpointTree): Promise<Uint8Array
 }
 
 /**
- * The tree in the bytes of a file; `source` names it in errors. Its tensors are on the CPU (float16 as float32) and the caller's to
- * dispose of. Throws a FormatError for files that are damaged, of another kind or of another version.
+ * Decodes the tree of a file; `source` names the file in errors. The caller owns the tensors, which are on the CPU (float16 as float32).
+ * Throws a FormatError for files that are damaged, of another kind or of another version.
  */
 export async function decodeCheckpoint(bytes: Uint8Array, source = 'checkpoint'): Promise<CheckpointTree> {
 	let metadata: Readonly<Record<string, string>>;
@@ -77,12 +77,12 @@ export async function decodeCheckpoint(bytes: Uint8Array, source = 'checkpoint')
 		({ metadata } = decodeSafetensors(bytes));
 	} catch (error) {
 		if (!(error instanceof FormatError)) throw error;
-		throw new FormatError(`${source} is no checkpoint, or a damaged one: ${error.message}`);
+		throw new FormatError(`${source} is not a checkpoint, or is damaged: ${error.message}`);
 	}
 	const { format, version, sha256, state } = metadata;
 	if (format !== FORMAT) {
 		throw new FormatError(
-			`${source} is a safetensors file, but no checkpoint of fit or saveCheckpoint. Load weights with io.loadSafetensors and model.loadStateDict`,
+			`${source} is a safetensors file, but not a checkpoint of fit or saveCheckpoint. Load weights with io.loadSafetensors and model.loadStateDict`,
 		);
 	}
 	if (version !== VERSION) {
@@ -91,7 +91,7 @@ export async function decodeCheckpoint(bytes: Uint8Array, source = 'checkpoint')
 	const unsigned = bytes.slice();
 	unsigned.set(new TextEncoder().encode(UNSIGNED), Math.max(0, signatureAt(unsigned)));
 	if (state === undefined || (await digest(unsigned)) !== sha256) {
-		throw new FormatError(`${source} is damaged: its contents do not match its checksum. Take an older checkpoint`);
+		throw new FormatError(`${source} is damaged: its contents do not match its checksum. Use an older checkpoint`);
 	}
 	let tree: unknown;
 	try {
@@ -99,11 +99,11 @@ export async function decodeCheckpoint(bytes: Uint8Array, source = 'checkpoint')
 	} catch (error) {
 		throw new FormatError(`${source}: the checkpoint's state is not valid JSON: ${(error as Error).message}`);
 	}
-	if (!isObject(tree)) throw new FormatError(`${source}: the checkpoint's state is no object`);
+	if (!isObject(tree)) throw new FormatError(`${source}: the checkpoint's state is not an object`);
 	return unpack(tree, loadSafetensors(bytes, { device: 'cpu' }), source);
 }
 
-/** The state of the parts and of `generator`; its tensors are handles or clones to be disposed of. */
+/** The state of the parts and of `generator`. The caller must dispose of the tensors, which are handles or clones. */
 export function stateOf(
 	{ model, optimizer, scheduler, ema }: CheckpointParts,
 	generator: Generator = defaultGenerator,
@@ -121,7 +121,7 @@ export function stateOf(
 	};
 }
 
-/** Buffers that stay out of `stateDict`, but not out of a run that is to go on bit by bit. */
+/** Buffers that `stateDict` leaves out, but that a resumed run needs to give the same bits. */
 function transientBuffers(model: Module, persistent: Readonly<Record<string, Tensor>>): Record<string, Tensor> {
 	const buffers = model.namedBuffers().filter(([name]) => !Object.hasOwn(persistent, name));
 	return Object.fromEntries(buffers.map(([name, tensor]) => [name, detach(tensor)]));
@@ -132,13 +132,13 @@ interface SavedParts {
 	readonly model?: Record<string, Tensor>;
 	readonly buffers?: Record<string, Tensor>;
 	readonly optimizer?: OptimizerState<CommonOptions>;
-	/** What the optimizer was made with. Of older checkpoints not known. */
+	/** The options the optimizer was created with. Missing in older checkpoints. */
 	readonly optimizerOptions?: unknown;
 	readonly scheduler?: Readonly<Record<string, unknown>>;
 	readonly ema?: EMAState;
 }
 
-/** Where a checkpoint is. */
+/** The location of a checkpoint. */
 export interface CheckpointPlace {
 	readonly name: string;
 	readonly store: CheckpointStore;
@@ -146,7 +146,7 @@ export interface CheckpointPlace {
 
 const lastPlaces = new WeakMap<Module, CheckpointPlace>();
 
-/** Remembers the checkpoint of `model` that was written or read last. */
+/** Remembers the last checkpoint of `model` written or read. */
 export function noteCheckpoint(model: Module | undefined, place: CheckpointPlace): void {
 	if (model !== undefined) lastPlaces.set(model, place);
 }
@@ -155,7 +155,7 @@ export function lastCheckpoint(model: Module): CheckpointPlace | undefined {
 	return lastPlaces.get(model);
 }
 
-/** Gives the parts and `generator` the state that `stateOf` took. */
+/** Restores a result of `stateOf` to the parts and `generator`. */
 export function restoreParts(
 	parts: CheckpointParts,
 	tree: CheckpointTree,
@@ -165,10 +165,12 @@ export function restoreParts(
 	const saved = checkState<object>(source, tree, {}) as SavedParts;
 	for (const name of ['model', 'optimizer', 'scheduler', 'ema'] as const) {
 		if (parts[name] !== undefined && saved[name] === undefined)
-			throw new ArgumentError(`${source} holds no state of the ${name}: it was saved without one. Leave it out, or start anew`);
+			throw new ArgumentError(
+				`${source} has no state of the ${name}, because it was saved without one. Leave it out, or start a new run`,
+			);
 	}
 	const { model, optimizer } = parts;
-	// First what is most often another one, so that nothing is changed then.
+	// Check the optimizer first: it is the most frequent mismatch, and nothing has changed yet.
 	if (optimizer !== undefined) {
 		requireSameOptions(optimizer, saved.optimizerOptions, source);
 		optimizer.loadStateDict(saved.optimizer!);
@@ -190,10 +192,10 @@ export function restoreParts(
 	if (saved.generator !== undefined) generator.setState(saved.generator);
 }
 
-/** Loading would put the saved options in the place of the optimizer's own, without a word. */
+/** Loading would silently replace the optimizer's own options by the saved ones. */
 function requireSameOptions(optimizer: Optimizer<CommonOptions>, saved: unknown, source: string): void {
 	const { initialOptions } = optimizer;
-	// Another number of groups, and another kind of optimizer, are found when the state is loaded.
+	// loadStateDict reports another number of groups or another kind of optimizer.
 	if (!Array.isArray(saved) || saved.length !== initialOptions.length) return;
 	const differences = initialOptions.flatMap((options, i) =>
 		Object.entries(options)
@@ -202,7 +204,7 @@ function requireSameOptions(optimizer: Optimizer<CommonOptions>, saved: unknown,
 	);
 	if (differences.length === 0) return;
 	throw new ArgumentError(
-		`${source} was trained with other options than those of this ${optimizer.constructor.name}: ${differences.join('; ')}. Make it with the same, and change them once the state is loaded (with fit, in onTrainBegin); or load the model alone: loadCheckpoint(name, { model })`,
+		`${source} was trained with other options than this ${optimizer.constructor.name} has: ${differences.join('; ')}. Create it with the same options and change them after loading (with fit, in onTrainBegin), or load the model alone: loadCheckpoint(name, { model })`,
 	);
 }
 
@@ -212,8 +214,8 @@ function isSame(a: unknown, b: unknown): boolean {
 }
 
 /**
- * Writes a checkpoint of a loop of your own (`fit` has `ModelCheckpoint`): the states of the parts, of the default generator, and
- * `extra`, plain data and tensors of your own such as the epoch. The file is whole or not there: see `CheckpointStore`.
+ * Writes a checkpoint of your own training loop (`fit` has `ModelCheckpoint`): the states of the parts and of the default generator, and
+ * `extra`, your own plain data and tensors, such as the epoch. Writes atomically: see `CheckpointStore`.
  */
 export async function saveCheckpoint(
 	name: string,
@@ -229,7 +231,10 @@ export async function saveCheckpoint(
 	}
 }
 
-/** Restores the parts and the default generator from a checkpoint of `saveCheckpoint` or `fit`, and returns its `extra` (of `fit`: null). */
+/**
+ * Restores the parts and the default generator from a checkpoint of `saveCheckpoint` or `fit`. Returns its `extra`, which is null for
+ * `fit`.
+ */
 export async function loadCheckpoint(
 	name: string,
 	parts: CheckpointParts,
@@ -250,7 +255,7 @@ export async function loadCheckpoint(
 	return extra;
 }
 
-/** The tree of a checkpoint in a store. */
+/** Reads the tree of a checkpoint from a store. */
 export async function readCheckpoint(name: string, store: CheckpointStore): Promise<CheckpointTree> {
 	const bytes = await store.read(name);
 	if (bytes === null)

@@ -1,16 +1,19 @@
-/** What a running `fit` changes, and no other run may change meanwhile: the model with its parts, the optimizer and what else has a state. */
+/**
+ * Prevents two runs from changing the same object: a running `fit` claims the model with its parts, the optimizer and all other stateful
+ * objects.
+ */
 import { ArgumentError } from '../core/errors';
 import type { Module } from '../nn';
 import type { FitOptions } from './options';
 
 const claimed = new WeakSet<object>();
 
-/** Whether a `fit` trains this model, or one that it is a part of. */
+/** Whether a `fit` trains this model or one that contains it. */
 export function isTraining(model: Module): boolean {
 	return claimed.has(model);
 }
 
-/** Claims what a run changes until the function that it returns is called. Throws where another run has claimed any of it. */
+/** Claims the objects that a run changes. Returns a function that releases them. Throws if another run has claimed one of them. */
 export function claim(
 	caller: string,
 	model: Module,
@@ -34,7 +37,7 @@ export function claim(
 	const taken = things.find(([, thing]) => claimed.has(thing));
 	if (taken !== undefined) {
 		throw new ArgumentError(
-			`${caller}: ${taken[0]} belongs to a fit that still runs. Await that one first, or give each run a model, an optimizer and callbacks of its own`,
+			`${caller}: ${taken[0]} belongs to a fit that still runs. Await it first, or give each run its own model, optimizer and callbacks`,
 		);
 	}
 	for (const [, thing] of things) claimed.add(thing);

@@ -1,4 +1,4 @@
-/** Stopping when a value no longer improves. */
+/** Stops a run when a value no longer improves. */
 import { noGrad } from '../autograd/modes';
 import { ArgumentError } from '../core/errors';
 import { checkOptions } from '../core/options';
@@ -13,19 +13,19 @@ import type { EpochRecord } from './history';
 import type { CheckpointTree } from './tree';
 
 export interface EarlyStoppingOptions {
-	/** A name of the epoch's record. Default 'valLoss'. */
+	/** A name in the epoch's record. Default 'valLoss'. */
 	readonly monitor?: string;
-	/** Whether smaller or larger is better. Default 'auto': 'min' for names that hold loss or error, otherwise 'max'. */
+	/** Whether smaller or larger is better. Default 'auto': 'min' for names that contain loss or error, otherwise 'max'. */
 	readonly mode?: 'min' | 'max' | 'auto';
-	/** Epochs without improvement after which the run ends. Default 0. */
+	/** Epochs without improvement before the run ends. Default 0. */
 	readonly patience?: number;
-	/** Changes of this size or less are no improvement. Default 0. */
+	/** Ignore improvements of this size or less. Default 0. */
 	readonly minDelta?: number;
-	/** The run ends unless it becomes better than this, too. Default none. */
+	/** An epoch must also be better than this value to count as an improvement. Default none. */
 	readonly baseline?: number;
-	/** Epochs, from 1 on, before this one are not looked at. Default 1. */
+	/** Ignore epochs before this one; the first is 1. Default 1. */
 	readonly startFromEpoch?: number;
-	/** Give the model the weights (and buffers) of its best epoch when the run ends, early or not. Default true. */
+	/** When the run ends, early or not, restore the weights and buffers of the best epoch. Default true. */
 	readonly restoreBest?: boolean;
 }
 
@@ -38,7 +38,10 @@ interface EarlyStoppingState {
 
 const NAMES = ['monitor', 'mode', 'patience', 'minDelta', 'baseline', 'startFromEpoch', 'restoreBest'] as const;
 
-/** Ends a run when the monitored value has not improved for `patience` epochs. As Keras' EarlyStopping, which restores only on request. */
+/**
+ * Ends a run when the monitored value has not improved for `patience` epochs. As Keras' EarlyStopping, which by default does not restore
+ * the best weights.
+ */
 export class EarlyStopping implements Callback {
 	readonly monitor: string;
 	readonly mode: 'min' | 'max';
@@ -47,7 +50,7 @@ export class EarlyStopping implements Callback {
 	readonly baseline: number | undefined;
 	readonly startFromEpoch: number;
 	readonly restoreBest: boolean;
-	/** The best value so far, and its epoch; before the first they are infinite and 0. */
+	/** The best value so far and its epoch; infinite and 0 before the first epoch. */
 	best: number;
 	bestEpoch = 0;
 	#wait = 0;
@@ -74,7 +77,7 @@ export class EarlyStopping implements Callback {
 		return this.mode === 'min' ? Number.POSITIVE_INFINITY : Number.NEGATIVE_INFINITY;
 	}
 
-	/** Whether `value` is better than `reference` by more than minDelta. NaN is never. */
+	/** Whether `value` is better than `reference` by more than minDelta. NaN is never better. */
 	#improves(value: number, reference: number): boolean {
 		return this.mode === 'min' ? value < reference - this.minDelta : value > reference + this.minDelta;
 	}

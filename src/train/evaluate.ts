@@ -1,4 +1,4 @@
-/** A model measured on data, and its outputs for data. */
+/** `evaluate` measures a model on data, `predict` computes its outputs. */
 import { noGrad } from '../autograd/modes';
 import type { DeviceName } from '../backends/contract';
 import { defaultDevice } from '../backends/registry';
@@ -18,42 +18,42 @@ import { type Loss, Objective, outputOf, type StepResult, type TrainStep } from 
 import { Meters, type MetricFunction, type Metrics } from './meters';
 
 export interface EvaluateOptions<M extends Module = Module, R extends Metrics = Metrics> {
-	/** Weights of classes and samples have no part in it. Default none: then there are only the metrics, and `loss` is NaN. */
+	/** The loss, without class and sample weights. Default none: only metrics, and `loss` is NaN. */
 	readonly loss?: Loss;
-	/** In the place of `loss`: computes the loss of a batch, here with the model in inference mode. */
+	/** Replaces `loss`: computes the loss of a batch, here with the model in inference mode. */
 	readonly trainStep?: TrainStep<M>;
-	/** Metrics by name: objects of `wgrad/metrics`, or functions whose mean over the samples is taken. */
+	/** Metrics by name: objects of `wgrad/metrics`, or functions, averaged over samples. */
 	readonly metrics?: R;
-	/** Samples of a batch, unless `data` is a loader. Default 32. */
+	/** Samples per batch, unless `data` is a loader. Default 32. */
 	readonly batchSize?: number;
-	/** Where to compute; the model is moved there. Default: where the model is. */
+	/** The device to compute on; moves the model there. Default: the model's device. */
 	readonly device?: DeviceName;
 }
 
 type ValueOf<T> = T extends Metric<infer V> ? V : T extends MetricFunction ? number : never;
 
-/** The mean loss, and each metric under its name. */
+/** The mean loss, and each metric by name. */
 export type Evaluation<R extends Metrics> = { readonly loss: number } & { readonly [K in keyof R]: ValueOf<R[K]> };
 
-/** Throws unless `model` is one. */
+/** Throws unless `model` is a Module. */
 export function requireModel(caller: string, model: unknown): asserts model is Module {
 	if (!(model instanceof Module)) throw new ArgumentError(`${caller}: the model must be an nn.Module, not ${typeof model}`);
 }
 
-/** Throws where a tensor came in the place of the options: the target must be in the list of the data. */
+/** Throws if a tensor takes the place of the options: the target belongs into the list of the data. */
 export function requireNoTarget(caller: string, options: unknown): void {
 	if (options instanceof Tensor)
-		throw new ArgumentError(`${caller}: inputs and target come as one list: ${caller}(model, [x, y], { loss, ... })`);
+		throw new ArgumentError(`${caller}: pass inputs and target as one list: ${caller}(model, [x, y], { loss, ... })`);
 }
 
-/** The device of the model's parameters; of a model without any, the default device. */
+/** The device of the model's parameters, or the default device if it has none. */
 export function deviceOf(model: Module): DeviceName {
 	return (model.parameters()[0] ?? model.buffers()[0])?.device ?? defaultDevice();
 }
 
 /**
- * Runs `fn` in inference mode, unrecorded and tidily, and restores the modes of now, module by module: some may be frozen. `fn` must not be
- * async: whoever trains the model meanwhile never sees the mode.
+ * Runs `fn` in inference mode, inside `noGrad` and `tidy`. Then restores each module's own mode, because some may be frozen. `fn` must not
+ * be async, so that code that trains the model at the same time never sees the mode.
  */
 function inferring<T>(model: Module, fn: () => T): T {
 	const modes = model.modules().map((module) => [module, module.training] as const);
@@ -65,7 +65,7 @@ function inferring<T>(model: Module, fn: () => T): T {
 	}
 }
 
-/** Moves the model to `device`. Throws where that would take it away from a `fit`. */
+/** Moves the model to `device`. Throws if a running `fit` trains it on another device. */
 async function place(caller: string, model: Module, device: DeviceName): Promise<void> {
 	const now = deviceOf(model);
 	if (device !== now && isTraining(model)) {
@@ -76,7 +76,7 @@ async function place(caller: string, model: Module, device: DeviceName): Promise
 	await model.to(device);
 }
 
-/** One pass in inference mode, whose random numbers come from `generator`. The meters are the caller's to reset. */
+/** One pass in inference mode with random numbers from `generator`. The caller resets the meters. */
 export async function measure(
 	model: Module,
 	batches: Batches,
@@ -99,13 +99,13 @@ export async function measure(
 }
 
 /**
- * Measures the model on data, in inference mode and without gradients: the mean loss over all samples and the metrics, by name.
+ * Computes the mean loss over all samples and the metrics, in inference mode and without gradients.
  *
  *     const { loss, accuracy } = await evaluate(model, [x, y], { loss: crossEntropy, metrics: { accuracy: new Accuracy() } });
  *
- * `data` is `[x, y]` tensors (several inputs come before the target), a dataset, a DataLoader, or any iterable of batches. The modes of
- * the model's modules change only while a batch is computed, so that it may run while `fit` trains the model: it sees the weights of each
- * moment, and the training comes to the same bits as without it. Metrics begin anew and stay as they are at the end: `metrics.f1.perClass()` may follow.
+ * `data` is `[x, y]` tensors (the target comes last, after one or more inputs), a dataset, a DataLoader, or any iterable of batches. May
+ * run while `fit` trains the model: it uses the current weights and switches modes only while it computes a batch, so that training gives
+ * the same bits as without it. Resets metrics at the start but not at the end, so you may call `metrics.f1.perClass()` afterwards.
  */
 export async function evaluate<M extends Module, R extends Metrics = Record<never, never>>(
 	model: M,
@@ -132,29 +132,29 @@ export async function evaluate<M extends Module, R extends Metrics = Record<neve
 	}
 }
 
-/** For metrics alone. */
+/** The step without a loss, for metrics only. */
 function withoutLoss(model: Module, batch: Fields): StepResult {
 	if (batch.length < 2)
-		throw new ArgumentError(`evaluate: a batch of the data has ${batch.length} field; it takes inputs and, last, the target`);
+		throw new ArgumentError(`evaluate: a batch of the data has ${batch.length} field; it needs inputs and, last, the target`);
 	const output = outputOf('evaluate', model, batch.slice(0, -1));
 	return { loss: full([], Number.NaN, { device: output.device }), output, target: batch.at(-1)! };
 }
 
 export interface PredictOptions {
-	/** Samples of a batch, unless `data` is a loader. Default 32. */
+	/** Samples per batch, unless `data` is a loader. Default 32. */
 	readonly batchSize?: number;
-	/** Where to compute; the model is moved there. Default: where the model is. */
+	/** The device to compute on; moves the model there. Default: the model's device. */
 	readonly device?: DeviceName;
-	/** How many fields of a batch are inputs. Default: all but the last, which is the target; the only one where there is one. */
+	/** The number of fields of a batch that are inputs. Default: all except the last, the target; a single field is an input. */
 	readonly inputs?: number;
 }
 
 /**
- * The model's outputs for all samples, in inference mode and without gradients, joined along dim 0.
+ * Computes the model's outputs for all samples, in inference mode and without gradients, concatenated along dim 0.
  *
- * `data` is one tensor of inputs, or whatever `fit` and `evaluate` take: then the last field of several is the target, and left out, unless
- * `inputs` says how many fields are inputs. The result is on the device of the model, and the caller's. As `evaluate`, it may run while `fit`
- * trains the model.
+ * `data` is one tensor of inputs, or any data that `fit` takes. If batches have several fields, `predict` ignores the last one, the target,
+ * unless `inputs` gives the number of inputs. The caller owns the result, which is on the model's device. May run while `fit` trains the
+ * model, like `evaluate`.
  */
 export async function predict(model: Module, data: Tensor | Data, options: PredictOptions = {}): Promise<Tensor> {
 	requireModel('predict', model);

@@ -1,4 +1,4 @@
-/** `fit`: from options to a run. */
+/** `fit`: prepares a run from its options, and trains. */
 import { ArgumentError } from '../core/errors';
 import { drawFrom, type Generator } from '../core/generator';
 import { generatorOf } from '../data/randomness';
@@ -20,7 +20,7 @@ import { keepOnHost, requireReadable, runThroughLosses } from './recovery';
 import { MemoryStore } from './store';
 
 /**
- * Trains a model, and returns what happened.
+ * Trains a model and returns the history.
  *
  *     const history = await fit(model, [x, y], {
  *       loss: crossEntropy,
@@ -31,17 +31,17 @@ import { MemoryStore } from './store';
  *       callbacks: [new EarlyStopping({ patience: 2 })],
  *     });
  *
- * `data` is `[x, y]` tensors (several inputs come before the target: the model's `forward` gets them in that order), a dataset, an
- * IterableDataset, a DataLoader, or any iterable of batches, whose tensors `fit` disposes of. Losses and metrics are read from the device in
- * groups, so that it never waits for the host.
+ * `data` is `[x, y]` tensors, a dataset, an IterableDataset, a DataLoader, or any iterable of batches; `fit` disposes of their tensors. The
+ * target comes last; `forward` gets the inputs before it, in order. `fit` reads losses and metrics in groups, so that the device never
+ * waits for the host.
  *
- * A run draws from a generator of its own, which `seed` or a key of the default generator starts: whatever else draws meanwhile, a run with
- * a `seed`, or after `manualSeed`, gives the same bits again; one that was killed gives them too when it goes on by `resumeFrom` a
- * checkpoint of `ModelCheckpoint`. Code between the steps (callbacks, a page) draws from the default generator.
+ * A run draws from its own generator, seeded by `seed` or by a key of the default generator. So a run with a `seed`, or after `manualSeed`,
+ * gives the same bits every time, regardless of other code that draws. A killed run that resumes (`resumeFrom`) from a checkpoint of
+ * `ModelCheckpoint` gives the same bits too. Code between the steps, such as callbacks, draws from the default generator.
  *
- * All modules are in training mode from the start, and in their modes of before afterwards. What `train()` and `eval()` change in between
- * holds from the next step on, as in a loop of your own: so callbacks freeze parts, in `onTrainBegin` for the whole run. `evaluate` and
- * `predict` may run meanwhile and change nothing; a second `fit` of the same model, a part of it or its optimizer is refused. As Keras'
+ * All modules start in training mode and get their earlier modes back at the end. `train()` and `eval()` in between take effect from the
+ * next step, as in your own loop. So callbacks can freeze parts of the model; do it in `onTrainBegin` for the whole run. `evaluate` and
+ * `predict` may run at the same time and change nothing. A second `fit` of the same model, a part of it or its optimizer throws. As Keras'
  * `Model.fit`.
  */
 export async function fit<M extends Module>(model: M, data: Data, options: FitOptions<M>): Promise<History> {
@@ -56,14 +56,14 @@ export async function fit<M extends Module>(model: M, data: Data, options: FitOp
 	}
 }
 
-/** Checks the options, and claims what the run changes until the function that it returns is called. */
+/** Checks the options and claims the objects that the run changes. Returns a function that releases them. */
 export function begin(caller: string, model: Module, options: FitOptions): () => void {
 	checkFitOptions(options);
 	requireOwnParameters(model, options);
 	return claim(caller, model, options);
 }
 
-/** `fit` after `begin`, with random numbers of `generator`. */
+/** The rest of `fit` after `begin`, with random numbers of `generator`. */
 export async function train(model: Module, data: Data, options: FitOptions, generator: Generator): Promise<History> {
 	const {
 		optimizer,
@@ -150,15 +150,17 @@ async function resume(loop: TrainingLoop, from: FitOptions['resumeFrom']): Promi
 		await loop.restore(await decodeCheckpoint(bytes, source), source);
 		loop.note({ name, store });
 	} else if (!optional)
-		throw new ArgumentError(`${source}: there is none. To begin anew where it is missing: resumeFrom: { name, optional: true }`);
+		throw new ArgumentError(
+			`${source} does not exist. To start a new run if it is missing, pass resumeFrom: { name, optional: true }`,
+		);
 	if (loop.isFinished) {
 		console.warn(
-			`${source} holds a finished run, so nothing is trained. Raise epochs to train on, or remove the checkpoint to start anew`,
+			`${source} holds a finished run, so there is nothing to train. Raise epochs to continue, or remove the checkpoint to start a new run`,
 		);
 	}
 }
 
-/** The samples' weights on the host; those of the validation's part are left out. */
+/** Reads the sample weights to the host, without those of the validation part. */
 async function weightList(given: FitOptions['sampleWeight'], samples: number | undefined): Promise<Float32Array | undefined> {
 	if (given === undefined || typeof given === 'function') return undefined;
 	const values = Float32Array.from(given instanceof Tensor ? await given.data() : given);
@@ -178,17 +180,17 @@ function callbacksOf({ callbacks = [], verbose = 1, onProgress }: FitOptions): C
 	return all;
 }
 
-/** Classes, and nothing else that can be called, have a prototype that is not to be replaced. */
+/** Classes are the only functions with a read-only prototype. */
 function isClass(value: object): boolean {
 	return Object.getOwnPropertyDescriptor(value, 'prototype')?.writable === false;
 }
 
-/** Without a trainStep nothing but the model's parameters is trained: with none of them the run would change nothing. */
+/** Throws if the optimizer has none of the model's parameters. Without a trainStep, the run would then change nothing. */
 function requireOwnParameters(model: Module, { optimizer, trainStep }: FitOptions): void {
 	const own = new Set<Tensor>(model.parameters());
 	if (trainStep !== undefined || optimizer.paramGroups.some(({ params }) => params.some((param) => own.has(param)))) return;
 	throw new ArgumentError(
-		"fit: the optimizer has none of the model's parameters, and would change nothing; make it from this model: new optim.Adam(model.parameters())",
+		"fit: the optimizer has none of the model's parameters, so the run would change nothing. Create it from this model: new optim.Adam(model.parameters())",
 	);
 }
 

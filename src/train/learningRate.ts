@@ -1,4 +1,4 @@
-/** Which learning rate to take: Smith's range test. */
+/** Finds a learning rate with Smith's range test. */
 import { ArgumentError } from '../core/errors';
 import { defaultGenerator } from '../core/generator';
 import { checkOptions } from '../core/options';
@@ -34,22 +34,22 @@ export interface FindLearningRateOptions<M extends Module = Module>
 	readonly startLr?: number;
 	/** The last rate. Default 10. */
 	readonly endLr?: number;
-	/** Steps from the first to the last. Default 100. */
+	/** Steps from the first rate to the last. Default 100. */
 	readonly steps?: number;
-	/** How much of the running mean of the losses stays at a step. Default 0.98. */
+	/** The decay of the running mean of the losses. Default 0.98. */
 	readonly smoothing?: number;
-	/** Ends when the smoothed loss is so many times the smallest. Default 4. */
+	/** Stop when the smoothed loss exceeds the smallest by this factor. Default 4. */
 	readonly divergence?: number;
 }
 
 export interface LearningRateCurve {
 	/** The rate of each step. */
 	readonly lrs: readonly number[];
-	/** The loss at each rate, smoothed: an exponential mean, corrected for its beginning. */
+	/** The smoothed loss at each rate: an exponential mean with bias correction. */
 	readonly losses: readonly number[];
-	/** The loss of each step as it was. */
+	/** The unsmoothed loss of each step. */
 	readonly rawLosses: readonly number[];
-	/** Where the smoothed loss falls fastest, by the logarithm of the rate; null when it never falls. */
+	/** The rate where the smoothed loss falls fastest over the logarithm of the rate; null if it never falls. */
 	readonly suggestion: number | null;
 }
 
@@ -58,10 +58,10 @@ const NAMES = [
 	...(['accumulateSteps', 'seed', 'shuffle', 'device', 'startLr', 'endLr', 'steps', 'smoothing', 'divergence'] as const),
 ] as const;
 
-/** More epochs than a range test has steps. */
+/** More epochs than any range test needs. */
 const ENDLESS = Number.MAX_SAFE_INTEGER;
 
-/** Raises the rates step by step, and listens to the losses. */
+/** Raises the rates step by step and records the losses. */
 class RangeTest implements Callback {
 	readonly lrs: number[] = [];
 	readonly losses: number[] = [];
@@ -87,7 +87,7 @@ class RangeTest implements Callback {
 	}
 
 	onBatchEnd(context: TrainContext): void {
-		if (context.step >= this.options.steps) context.stop('the range is done');
+		if (context.step >= this.options.steps) context.stop('the range test is complete');
 	}
 
 	onLosses(context: TrainContext, losses: readonly StepLoss[]): void {
@@ -98,7 +98,7 @@ class RangeTest implements Callback {
 			const smooth = this.#mean / (1 - smoothing ** (this.losses.length + 1));
 			this.#diverged = !Number.isFinite(smooth) || smooth > divergence * this.#best;
 			if (this.#diverged) {
-				context.stop('the loss grows');
+				context.stop('the loss diverges');
 				return;
 			}
 			this.lrs.push(lr);
@@ -110,10 +110,10 @@ class RangeTest implements Callback {
 }
 
 /**
- * Trains for some steps while the rate rises exponentially from `startLr` to `endLr`, and tells the loss at each rate: a good rate for
- * training lies where the loss falls fastest, well before it grows. Rates of further parameter groups keep their proportions. The model, the
- * optimizer, the random state and a loader's place are as before afterwards. Smith 2017, "Cyclical learning rates for training neural
- * networks"; smoothing and suggestion as in fastai's `lr_find`.
+ * Trains for some steps while the rate rises exponentially from `startLr` to `endLr`, and returns the loss at each rate. A good rate lies
+ * where the loss falls fastest, well before it rises. Rates of further parameter groups keep their proportions. Afterwards restores the
+ * model, the optimizer, the random state and a loader's position. Smith 2017, "Cyclical learning rates for training neural networks";
+ * smoothing and suggestion as in fastai's `lr_find`.
  */
 export async function findLearningRate<M extends Module>(
 	model: M,
@@ -131,7 +131,7 @@ export async function findLearningRate<M extends Module>(
 		throw new ArgumentError(`findLearningRate: smoothing must lie in [0, 1), not ${smoothing}`);
 	const { optimizer } = options;
 	const fitted = { ...rest, epochs: ENDLESS, verbose: 0 } as unknown as FitOptions;
-	// As a run's, but it takes no key of the default generator.
+	// Like a run's generator, but without taking a key from the default generator.
 	const random = defaultGenerator.getState();
 	const generator = generatorOf(options.seed);
 	defaultGenerator.setState(random);
@@ -145,7 +145,7 @@ export async function findLearningRate<M extends Module>(
 		await model.to(options.device ?? deviceOf(model));
 		const parts = { model, optimizer };
 		const own = stateOf(parts, generator);
-		// On the host, where it does not take the device's memory.
+		// Keep it on the host, to save the device's memory.
 		const saved = await encodeCheckpoint(own);
 		releaseTree(own);
 		const place = data instanceof DataLoader ? data.stateDict() : null;
@@ -165,7 +165,7 @@ export async function findLearningRate<M extends Module>(
 	return { lrs, losses, rawLosses, suggestion: steepest(lrs, losses) };
 }
 
-/** The rate before the lowest loss where the loss falls fastest from step to step; the steps are even in the rate's logarithm. */
+/** The rate before the lowest loss at which the loss falls fastest per step. Steps are even in the logarithm of the rate. */
 function steepest(lrs: readonly number[], losses: readonly number[]): number | null {
 	const lowest = losses.indexOf(Math.min(...losses));
 	let [best, slope] = [-1, 0];

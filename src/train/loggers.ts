@@ -1,4 +1,4 @@
-/** Logs of a run: a line for each epoch, as CSV or JSON. */
+/** Logs a run with one line per epoch, as CSV or JSON. */
 import { ArgumentError } from '../core/errors';
 import { checkOptions, requireOptions } from '../core/options';
 import { checkState, isCount } from '../core/state';
@@ -9,15 +9,15 @@ import type { LogStore } from './store';
 import type { CheckpointTree } from './tree';
 
 export interface LoggerOptions {
-	/** Go on at the end of a log that is there, instead of beginning anew. Default false. A run that is resumed always goes on. */
+	/** Append to an existing log instead of replacing it. Default false. A resumed run always appends. */
 	readonly append?: boolean;
 	/** Default: files in Node, the origin's private file system in browsers. */
 	readonly store?: LogStore;
 }
 
 /**
- * A log that a checkpoint remembers the length of: a run that is resumed cuts off what was written after the checkpoint, and writes it
- * again. So no line is lost or stands twice.
+ * The base of the loggers. A checkpoint stores the length of the log. A resumed run truncates the log to that length and writes the later
+ * lines again, so that no line is missing or repeated.
  */
 abstract class Logger implements Callback {
 	readonly name: string;
@@ -42,7 +42,7 @@ abstract class Logger implements Callback {
 		return this.#log.append(this.name, lines.map((line) => `${line}\n`).join(''));
 	}
 
-	/** The bytes that are there. */
+	/** The current size of the log in bytes. */
 	protected size(): Promise<number> {
 		return this.#log.size(this.name);
 	}
@@ -57,7 +57,7 @@ abstract class Logger implements Callback {
 		const size = await this.size();
 		if (size < at) {
 			throw new ArgumentError(
-				`${this.constructor.name}: '${this.name}' has ${size} bytes, but had ${at} when the checkpoint was written. Put the log back, or resume without this callback`,
+				`${this.constructor.name}: '${this.name}' has ${size} bytes, but had ${at} when the checkpoint was written. Restore the log, or resume without this callback`,
 			);
 		}
 		await this.#log.truncate(this.name, at);
@@ -74,7 +74,7 @@ abstract class Logger implements Callback {
 	abstract onEpochEnd(context: TrainContext, record: EpochRecord): Promise<void>;
 }
 
-/** A table of the epochs, with a line of names first: epoch, step, loss, metrics, lr, seconds. As Keras' CSVLogger. */
+/** Writes a table of the epochs with a header line: epoch, step, loss, metrics, lr, seconds. As Keras' CSVLogger. */
 export class CsvLogger extends Logger {
 	constructor(name: string, options: LoggerOptions = {}) {
 		super(name, checkOptions('CsvLogger', options, ['append', 'store']));
@@ -86,7 +86,7 @@ export class CsvLogger extends Logger {
 	}
 }
 
-/** Spreadsheets take a text that begins like a formula for one, and compute it: an apostrophe before it keeps it a text. */
+/** Spreadsheets evaluate text that begins like a formula. A leading apostrophe keeps it text. */
 function cell(value: string | number | undefined): string {
 	if (typeof value !== 'string') return value === undefined ? '' : String(value);
 	const text = /^[=+\-@\t\r]/.test(value) ? `'${value}` : value;
@@ -94,11 +94,11 @@ function cell(value: string | number | undefined): string {
 }
 
 export interface JsonlLoggerOptions extends LoggerOptions {
-	/** Also a line `{ step, loss, samples, lr }` for every so many optimizer steps. Default none. */
+	/** Also write a line `{ step, loss, samples, lr }` every so many optimizer steps. Default none. */
 	readonly everySteps?: number;
 }
 
-/** An object of JSON on each line: the epoch's record. Numbers that JSON has not are texts: "NaN", "Infinity". */
+/** Writes each epoch's record as a line of JSON. Non-finite numbers become the strings "NaN", "Infinity" and "-Infinity". */
 export class JsonlLogger extends Logger {
 	readonly #everySteps: number | undefined;
 

@@ -1,4 +1,4 @@
-/** The steps of a run: epochs, groups of batches, and what happens between them. */
+/** The training loop: epochs, groups of batches, and the work between them. */
 import { noGrad } from '../autograd/modes';
 import type { DeviceName } from '../backends/contract';
 import { ArgumentError } from '../core/errors';
@@ -25,7 +25,7 @@ import { platform } from './platform';
 import type { CheckpointStore } from './store';
 import { type CheckpointTree, releaseTree } from './tree';
 
-/** Everything that a run needs, checked and ready. */
+/** Everything that a run needs, already checked. */
 export interface Plan {
 	readonly model: Module;
 	readonly optimizer: Optimizer<CommonOptions>;
@@ -36,16 +36,16 @@ export interface Plan {
 	readonly objective: Objective;
 	readonly meters: Meters;
 	readonly validation: { readonly batches: Batches; readonly meters: Meters } | null;
-	/** Where the samples' weights come from: a last field of each batch, or a function of the batch. */
+	/** The source of sample weights: the last field of each batch, or a function of the batch. */
 	readonly sampleWeight: 'field' | ((batch: Fields) => Tensor) | null;
 	readonly scheduler: ResolvedScheduler | null;
 	readonly ema: EMA | undefined;
 	readonly clip: Pick<FitOptions, 'clipGradNorm' | 'clipGradValue'>;
 	readonly callbacks: readonly Callback[];
-	/** What the steps of this run draw from, and nothing else. */
+	/** The generator of this run's steps, and of nothing else. */
 	readonly generator: Generator;
 	readonly settings: Readonly<Record<string, Setting>>;
-	/** Where the run keeps a checkpoint of its own, to go on after a lost device; null if it does not. */
+	/** The store of the run's own checkpoints, to resume after a lost device; null if it keeps none. */
 	readonly snapshots: CheckpointStore | null;
 }
 
@@ -59,28 +59,28 @@ interface Save extends SaveOptions {
 	readonly name: string;
 }
 
-/** A checkpoint of the run's own comes when this many times the duration of the last one has passed since. */
+/** The run writes its own checkpoint when the time since the last one is this many times the duration of writing it. */
 const SNAPSHOT_INTERVAL = 20;
 
 export class TrainingLoop {
-	/** The checkpoint that was written or read last. */
+	/** The last checkpoint written or read. */
 	last: CheckpointPlace | null = null;
 	readonly #plan: Plan;
 	readonly #context: TrainContext;
 	#epoch = 0;
 	#step = 0;
-	/** Batches and samples that the running epoch has trained on. */
+	/** Batches and samples that the current epoch has trained on. */
 	#batch = 0;
 	#samples = 0;
-	/** The learning rates of the last step, by group. */
+	/** The learning rates of the last step by group. */
 	#rates: readonly number[] = [];
 	#epochStarted = 0;
-	/** Seconds of the running epoch that an earlier program spent. */
+	/** Seconds that an earlier program spent in the current epoch. */
 	#epochSeconds = 0;
 	#records: EpochRecord[] = [];
 	#stopReason: string | null = null;
 	#saves: Save[] = [];
-	/** The time from which the next checkpoint of the run's own is due. */
+	/** The time when the run's next own checkpoint is due. */
 	#snapshotDue = 0;
 
 	constructor(plan: Plan) {
@@ -120,7 +120,7 @@ export class TrainingLoop {
 			get lr() {
 				return optimizer.paramGroups[0]!.lr;
 			},
-			stop(reason = 'a callback asked for it') {
+			stop(reason = 'a callback stopped the run') {
 				loop.#stopReason ??= reason;
 			},
 			save(name, options = {}) {
@@ -129,12 +129,12 @@ export class TrainingLoop {
 		};
 	}
 
-	/** Optimizer steps taken so far. */
+	/** The number of optimizer steps so far. */
 	get step(): number {
 		return this.#step;
 	}
 
-	/** Whether there is nothing left to do. */
+	/** Whether the run is complete. */
 	get isFinished(): boolean {
 		return this.#epoch >= this.#plan.epochs || (this.#stopReason !== null && this.#batch === 0);
 	}
@@ -179,7 +179,7 @@ export class TrainingLoop {
 		const { batches, meters, accumulateSteps, generator } = this.#plan;
 		this.#epochStarted = performance.now();
 		await this.#call((callback) => callback.onEpochBegin?.(this.#context));
-		// After the callbacks, which may evaluate with the same metric objects.
+		// Reset after the callbacks, which may evaluate with the same metric objects.
 		if (this.#batch === 0) meters.reset();
 		const source = batches.iterate({ epoch: firstEpoch + this.#epoch, firstBatch: this.#batch, generator });
 		let group: Batch[] = [];
@@ -195,7 +195,7 @@ export class TrainingLoop {
 				if (group.length > 0 && this.#stopReason === null) await this.#runGroup(group);
 			}
 		} finally {
-			// After an error they are still there.
+			// After an error these tensors still exist.
 			for (const { fields, weights } of group) {
 				discard(fields);
 				weights?.dispose();
@@ -263,7 +263,7 @@ export class TrainingLoop {
 		return values;
 	}
 
-	/** Adds up the gradients of several batches as if they were one. */
+	/** Accumulates the gradients of several batches as if they were one. */
 	#accumulate(group: readonly Batch[]) {
 		const { objective } = this.#plan;
 		const shares = objective.sums
@@ -274,7 +274,7 @@ export class TrainingLoop {
 		return values;
 	}
 
-	/** Loss and gradients of one batch; what the meters want to keep. */
+	/** Computes loss and gradients of one batch. Returns the values that the meters keep. */
 	#backward({ fields, weights }: Batch, share: number | Tensor | null, first: boolean) {
 		const { model, objective, meters, optimizer } = this.#plan;
 		const result = objective.weighted(model, fields, weights);
@@ -283,7 +283,7 @@ export class TrainingLoop {
 		return noGrad(() => meters.measure(result));
 	}
 
-	/** A step of an optimizer that asks for the loss several times; the first answer is what is shown. */
+	/** A step of an optimizer that evaluates the loss several times. Reports the first loss. */
 	async #searchStep(optimizer: LBFGS, group: readonly Batch[]) {
 		let first: ReturnType<Meters['measure']>[] | null = null;
 		await optimizer.step(async () => {
@@ -316,7 +316,7 @@ export class TrainingLoop {
 	async #finishEpoch(): Promise<void> {
 		const { meters, validation, objective, model, device, scheduler, generator } = this.#plan;
 		await this.#tell(await meters.flush());
-		if (meters.samples === 0) throw new ArgumentError('fit: the data gave no batches');
+		if (meters.samples === 0) throw new ArgumentError('fit: the data yielded no batches');
 		const trained = await meters.results();
 		meters.reset();
 		const values: Record<string, unknown> = { ...trained };
@@ -375,13 +375,13 @@ export class TrainingLoop {
 		this.#snapshotDue = end + SNAPSHOT_INTERVAL * (end - start);
 	}
 
-	/** A checkpoint of the run was written or read. */
+	/** Records that a checkpoint of the run was written or read. */
 	note(place: CheckpointPlace): void {
 		this.last = place;
 		noteCheckpoint(this.#plan.model, place);
 	}
 
-	/** All that a checkpoint keeps; its tensors are to be disposed of. */
+	/** The contents of a checkpoint. The caller must dispose of the tensors. */
 	async #state(): Promise<CheckpointTree> {
 		const { callbacks, batches, validation, meters } = this.#plan;
 		const within = this.#batch > 0;
@@ -403,7 +403,7 @@ export class TrainingLoop {
 		return { parts: stateOf(this.#parts(), this.#plan.generator), loop: loop as unknown as CheckpointTree };
 	}
 
-	/** What the number of a batch means. */
+	/** The settings that determine what a batch number means. */
 	#place() {
 		const { batches, accumulateSteps, settings } = this.#plan;
 		const samplesPerEpoch = batches.samples ?? null;
@@ -415,7 +415,7 @@ export class TrainingLoop {
 		return { model, optimizer, ...(scheduler && { scheduler: scheduler.scheduler }), ...(ema && { ema }) };
 	}
 
-	/** Continues where a checkpoint was taken. */
+	/** Restores a checkpoint. */
 	async restore(tree: CheckpointTree, source: string): Promise<void> {
 		const { parts, loop: saved } = checkState<{ parts: CheckpointTree; loop?: unknown }>(source, tree, {
 			parts: isObject,
@@ -451,7 +451,7 @@ export class TrainingLoop {
 	}
 }
 
-/** Shares of a total; all are numbers, or all are tensors. */
+/** Divides shares by their total. All shares are numbers, or all are tensors. */
 function fractions(shares: readonly (number | Tensor)[]): (number | Tensor)[] {
 	const onHost = shares.filter((share) => typeof share === 'number');
 	if (onHost.length === shares.length) {
@@ -463,11 +463,11 @@ function fractions(shares: readonly (number | Tensor)[]): (number | Tensor)[] {
 	return tensors.map((share) => div(share, total));
 }
 
-/** The values of an epoch, which a history keeps as numbers. */
+/** Checks that an epoch's values are numbers, for the history. */
 function numbers(values: Readonly<Record<string, unknown>>): Record<string, number> {
 	for (const [name, value] of Object.entries(values)) {
 		if (typeof value !== 'number')
-			throw new ArgumentError(`fit: metric '${name}' is no number; measure what is more than one with evaluate, after training`);
+			throw new ArgumentError(`fit: metric '${name}' is not a number; measure such metrics with evaluate, after training`);
 	}
 	return values as Record<string, number>;
 }

@@ -1,4 +1,4 @@
-/** What a checkpoint keeps of the loop itself and of its callbacks. */
+/** The state of the training loop and its callbacks in a checkpoint. */
 import type { DeviceName } from '../backends/contract';
 import { ArgumentError } from '../core/errors';
 import { checkState, isCount, isListOf, isNumber, isObject, orNull } from '../core/state';
@@ -13,7 +13,7 @@ interface CallbackState {
 	readonly state: CheckpointTree;
 }
 
-/** The part of a checkpoint that is the loop's own. */
+/** The loop's part of a checkpoint. */
 export interface LoopState {
 	readonly epoch: number;
 	readonly step: number;
@@ -29,12 +29,12 @@ export interface LoopState {
 	readonly callbacks: readonly CallbackState[];
 	readonly batchSize: number | null;
 	readonly accumulateSteps: number;
-	/** Samples of an epoch, where the data tell it. Of older checkpoints not known. */
+	/** The number of samples per epoch, if known. Missing in older checkpoints. */
 	readonly samplesPerEpoch?: number | null;
 	readonly shuffle?: Setting;
 }
 
-/** The loop's own part of a checkpoint. Throws an ArgumentError, in the name of `source`, where it is forged or of another kind. */
+/** Checks the loop's part of a checkpoint. Throws an ArgumentError that names `source` if it is forged or of another kind. */
 export function checkLoopState(source: string, state: unknown): LoopState {
 	const isRecord = (record: unknown) =>
 		isObject(record) && isCount(record.epoch) && isCount(record.step) && Object.values(record).every(isNumber);
@@ -58,14 +58,14 @@ export function checkLoopState(source: string, state: unknown): LoopState {
 	return state as LoopState;
 }
 
-/** Places within an epoch mean the same only for the same batches. */
+/** Throws unless a position within an epoch means the same in both runs, which needs the same batches. */
 export function requireSamePlace(saved: LoopState, own: Pick<LoopState, (typeof PLACE)[number]>, source: string): void {
 	if (saved.batch === 0) return;
 	const differing = PLACE.filter((name) => saved[name] !== undefined && saved[name] !== own[name]);
 	if (differing.length === 0) return;
 	const listed = (of: typeof own) => differing.map((name) => `${name} ${of[name]}`).join(' and ');
 	throw new ArgumentError(
-		`${source} lies within an epoch, at batch ${saved.batch} of ${listed(saved)}; go on with the same, not with ${listed(own)}`,
+		`${source} was saved within an epoch, at batch ${saved.batch} of ${listed(saved)}; resume with the same settings, not with ${listed(own)}`,
 	);
 }
 
@@ -77,7 +77,7 @@ export async function callbackStates(callbacks: readonly Callback[]): Promise<Ca
 	return states;
 }
 
-/** Gives each callback its state; those that were not there before begin anew. */
+/** Restores each callback's state. New callbacks start without one. */
 export async function restoreCallbacks(callbacks: readonly Callback[], states: readonly CallbackState[]): Promise<void> {
 	const saved = new Map<string, CheckpointTree>();
 	const counts = new Map<string, number>();
@@ -93,14 +93,14 @@ function nameOf(callback: Callback): string {
 	return callback.constructor.name;
 }
 
-/** The name with how many of the same name came before: several loggers may take part. */
+/** Appends the count of earlier callbacks with the same name, because a run may have several loggers. */
 function numbered(name: string, counts: Map<string, number>): string {
 	const count = counts.get(name) ?? 0;
 	counts.set(name, count + 1);
 	return `${name} ${count}`;
 }
 
-/** The same tree with its tensors on `device`. */
+/** Returns the tree with its tensors on `device`. */
 export async function onDevice(tree: CheckpointTree, device: DeviceName): Promise<CheckpointTree> {
 	if (tree instanceof Tensor) return (await moved([tree], device))[0]!;
 	if (typeof tree !== 'object' || tree === null) return tree;

@@ -1,4 +1,4 @@
-/** What a step minimises: a loss of outputs against targets, with weights of classes and samples, or a step of the user's own. */
+/** The objective of a step: a loss of outputs and targets, weighted by class and sample, or the user's own step. */
 import { isFloating } from '../core/dtype';
 import { ArgumentError, formatShape } from '../core/errors';
 import type { Fields } from '../data/dataset';
@@ -13,7 +13,7 @@ import { mean, sum } from '../ops/reduce';
 import { Tensor } from '../tensor';
 import { keep } from '../tidy';
 
-/** A loss like the library's own (`crossEntropy`, `mseLoss`, ...) or a function of yours; it returns a scalar, for 'none' one loss a sample. */
+/** A loss such as `crossEntropy` or `mseLoss`, or your own function. Returns a scalar, or one loss per sample for reduction 'none'. */
 export type LossFunction = (
 	output: Tensor,
 	target: Tensor,
@@ -25,27 +25,27 @@ export type LossModule = Module & { forward(output: Tensor, target: Tensor): Ten
 
 export type Loss = LossFunction | LossModule;
 
-/** What a step of the user's own may return besides the loss: metrics need output and target. */
+/** The result of a trainStep that also serves metrics, which need output and target. */
 export interface StepResult {
 	readonly loss: Tensor;
 	readonly output?: Tensor;
 	readonly target?: Tensor;
 }
 
-/** Computes the loss of one batch, a scalar; gradients, optimizer and memory are `fit`'s business. Not async. */
+/** Computes the scalar loss of one batch. `fit` handles gradients, optimizer and memory. Must not be async. */
 export type TrainStep<M extends Module = Module> = (model: M, batch: Fields) => Tensor | StepResult;
 
-/** Factors by class: all classes in order, or some by their number; classes that are not named count 1. */
+/** Factors by class: for all classes in order, or for some by number; the others count 1. */
 export type ClassWeight = Tensor | readonly number[] | Readonly<Record<number, number>>;
 
 export interface ObjectiveOptions {
 	readonly loss?: Loss | undefined;
 	readonly trainStep?: TrainStep | undefined;
-	/** All factors in order, on the host. */
+	/** The factors of all classes in order, on the host. */
 	readonly classWeight?: readonly number[] | undefined;
 }
 
-/** Class weights as a list; a record's gaps count 1. */
+/** Reads class weights as a list; classes missing from a record count 1. */
 export async function classWeightList(caller: string, weight: ClassWeight | undefined): Promise<number[] | undefined> {
 	if (weight === undefined) return undefined;
 	const entries = weight instanceof Tensor ? Object.entries(Array.from(await weight.data())) : Object.entries(weight);
@@ -62,7 +62,7 @@ export async function classWeightList(caller: string, weight: ClassWeight | unde
 
 type WithOptions = (output: Tensor, target: Tensor, options: { reduction?: 'none'; weight?: Tensor }) => Tensor;
 
-/** A loss as a function of options; a module's own options stay. */
+/** Wraps a loss as a function of options; keeps a module's own options. */
 function withOptions(loss: Loss): WithOptions {
 	if (!(loss instanceof Module)) return loss;
 	const { options } = loss as LossModule & { options?: object };
@@ -74,8 +74,8 @@ function withOptions(loss: Loss): WithOptions {
 }
 
 /**
- * The targets that a loss of classes ignores; null for other losses. Such losses take `weight`, and their mean divides by the weights of
- * the targets that count.
+ * The target class that a classification loss ignores; null for other losses. Classification losses take `weight`, and their mean divides
+ * by the weights of the targets that count.
  */
 function ignoredBy(loss: Loss | undefined): number | null {
 	if (loss === crossEntropy || loss === nllLoss) return -100;
@@ -91,7 +91,7 @@ export class Objective {
 	readonly #ignoreIndex: number | null;
 	readonly #classWeight: readonly number[] | undefined;
 	readonly #sums: boolean;
-	/** The weights on the device: of the classes that were named, with a 1 after them; and of all classes. */
+	/** The weights on the device: of the named classes followed by a 1, and of all classes. */
 	#table: Tensor | null = null;
 	#all: Tensor | null = null;
 
@@ -103,7 +103,7 @@ export class Objective {
 		if (typeof loss === 'function' && loss.prototype instanceof Module)
 			throw new ArgumentError(`${caller}: loss ${loss.name} is a class; pass an instance: new nn.${loss.name}()`);
 		if (trainStep !== undefined && classWeight !== undefined)
-			throw new ArgumentError(`${caller}: classWeight belongs to loss; a trainStep of your own weighs for itself`);
+			throw new ArgumentError(`${caller}: classWeight belongs to loss; a trainStep must apply weights itself`);
 		this.#caller = caller;
 		this.#trainStep = trainStep;
 		this.#loss = loss === undefined ? null : withOptions(loss);
@@ -112,18 +112,18 @@ export class Objective {
 		this.#sums = loss instanceof Module && (loss as { options?: { reduction?: string } }).options?.reduction === 'sum';
 	}
 
-	/** The loss as validation shows it: without weights of classes and samples. */
+	/** The loss for validation, without weights. */
 	plain(model: Module, batch: Fields): StepResult {
 		if (this.#trainStep !== undefined) return this.#own(this.#trainStep(model, batch));
 		const { output, target } = this.#forward(model, batch);
 		return { loss: this.#scalar(this.#loss!(output, target, {})), output, target };
 	}
 
-	/** The loss as training minimises it. `sampleWeight` holds a factor for each sample, [N]. */
+	/** The loss for training. `sampleWeight` holds a factor per sample, [N]. */
 	weighted(model: Module, batch: Fields, sampleWeight: Tensor | null): StepResult {
 		if (this.#classWeight === undefined && sampleWeight === null) return this.plain(model, batch);
 		if (this.#loss === null)
-			throw new ArgumentError(`${this.#caller}: sampleWeight belongs to loss; a trainStep of your own weighs for itself`);
+			throw new ArgumentError(`${this.#caller}: sampleWeight belongs to loss; a trainStep must apply weights itself`);
 		const { output, target } = this.#forward(model, batch);
 		const weight = this.#classWeight !== undefined && this.#ignoreIndex !== null ? { weight: this.#weightOfAll(output) } : {};
 		if (sampleWeight === null && this.#ignoreIndex !== null)
@@ -138,8 +138,8 @@ export class Objective {
 	}
 
 	/**
-	 * By how much a batch counts in the mean over several batches: its number of samples; of losses of classes, the weights of those targets
-	 * that count, for by their sum the mean divides.
+	 * The weight of a batch in the mean over several batches: its number of samples. For classification losses, the sum of the weights of
+	 * the targets that count, because their mean divides by it.
 	 */
 	share(batch: Fields, sampleWeight: Tensor | null): number | Tensor {
 		const samples = batch[0]!.shape[0] ?? 1;
@@ -150,12 +150,12 @@ export class Objective {
 		return sum(where(eq(classes, this.#ignoreIndex), 0, this.#lookUp(classes, target)));
 	}
 
-	/** Whether losses of batches add up instead of being means: then so do their gradients. */
+	/** Whether the loss sums over samples instead of averaging. Then gradients of batches add up too. */
 	get sums(): boolean {
 		return this.#sums;
 	}
 
-	/** Gives the memory of the weights back; they are made again when they are needed. */
+	/** Frees the weights on the device. They are uploaded again when needed. */
 	dispose(): void {
 		this.#table?.dispose();
 		this.#all?.dispose();
@@ -164,7 +164,7 @@ export class Objective {
 
 	#own(result: Tensor | StepResult): StepResult {
 		if (result instanceof Promise)
-			throw new ArgumentError(`${this.#caller}: trainStep must not be async: it returns the loss, which fit reads later`);
+			throw new ArgumentError(`${this.#caller}: trainStep must not be async: return the loss tensor, which fit reads later`);
 		if (result instanceof Tensor) return { loss: this.#scalar(result) };
 		if (!(result?.loss instanceof Tensor))
 			throw new ArgumentError(`${this.#caller}: trainStep must return the loss, or { loss, output, target }`);
@@ -174,7 +174,7 @@ export class Objective {
 	#forward(model: Module, batch: Fields): { output: Tensor; target: Tensor } {
 		if (batch.length < 2) {
 			throw new ArgumentError(
-				`${this.#caller}: a batch of the data has ${batch.length} field; it takes inputs and, last, the target. Without targets pass trainStep`,
+				`${this.#caller}: a batch of the data has ${batch.length} field; it needs inputs and, last, the target. Without targets, pass trainStep`,
 			);
 		}
 		return { output: outputOf(this.#caller, model, batch.slice(0, -1)), target: batch.at(-1)! };
@@ -184,7 +184,7 @@ export class Objective {
 		if (loss instanceof Tensor && loss.size === 1) return loss.ndim === 0 ? loss : reshape(loss, []);
 		if ((loss as unknown) instanceof Promise)
 			throw new ArgumentError(
-				`${this.#caller}: the loss of a batch must be a scalar, not a promise. Make the loss without async and await`,
+				`${this.#caller}: the loss of a batch must be a scalar, not a promise. Write the loss without async and await`,
 			);
 		const found = loss instanceof Tensor ? `a tensor of shape ${formatShape(loss.shape)}` : typeof loss;
 		throw new ArgumentError(
@@ -192,12 +192,12 @@ export class Objective {
 		);
 	}
 
-	/** Losses [N, ...] as their means [N]. */
+	/** Reduces losses [N, ...] to means [N]. */
 	#perSample(losses: Tensor, output: Tensor): Tensor {
 		const samples = output.shape[0]!;
 		if (losses.ndim === 0 || losses.shape[0] !== samples) {
 			throw new ArgumentError(
-				`${this.#caller}: weighted samples need a loss that obeys { reduction: 'none' }; of ${samples} samples this one gave shape ${formatShape(losses.shape)}`,
+				`${this.#caller}: sample weights need a loss that supports { reduction: 'none' }; for ${samples} samples this one returned shape ${formatShape(losses.shape)}`,
 			);
 		}
 		return losses.ndim === 1 ? losses : mean(reshape(losses, [samples, -1]), 1);
@@ -229,14 +229,14 @@ export class Objective {
 		return this.#all;
 	}
 
-	/** The weights of classes [M], as a float32 tensor [M]. */
+	/** Looks up the weights of classes [M] as float32 [M]. */
 	#lookUp(classes: Tensor, { device }: Tensor): Tensor {
 		const given = this.#classWeight!;
 		this.#table ??= keep(tensor([...given, 1], { device }));
 		return indexSelect(this.#table, 0, clamp(classes, { min: 0, max: given.length }));
 	}
 
-	/** The weight of each sample's target, for losses that take no weight: classes, 0 or 1 as floats, or one-hot rows. */
+	/** The weight of each sample's target, for losses without a `weight` option. Targets are classes, 0 or 1 as floats, or one-hot rows. */
 	#weightOfTargets(target: Tensor, singles: Tensor): Tensor {
 		const samples = singles.size;
 		const given = this.#classWeight!;
@@ -252,11 +252,11 @@ export class Objective {
 	}
 }
 
-/** What a model makes of inputs; an error in words when it is no tensor. */
+/** Runs the model's forward. Throws unless it returns a tensor. */
 export function outputOf(caller: string, model: Module, inputs: readonly Tensor[]): Tensor {
 	const output = model.forward(...(inputs as never[]));
 	if (output instanceof Tensor) return output;
 	throw new ArgumentError(
-		`${caller}: the model's forward gave ${Array.isArray(output) ? 'a list' : typeof output} instead of a tensor; pass a trainStep that knows what to do with it`,
+		`${caller}: the model's forward returned ${Array.isArray(output) ? 'a list' : typeof output} instead of a tensor; pass a trainStep that handles it`,
 	);
 }

@@ -1,4 +1,4 @@
-/** Means and metrics of a pass over data, without waiting for the device at every batch. */
+/** Averages losses and metrics over a pass, without waiting for the device at every batch. */
 import { ArgumentError } from '../core/errors';
 import { checkState, isCount, isListOf, isNumber, isObject } from '../core/state';
 import type { Metric } from '../metrics/metric';
@@ -9,12 +9,12 @@ import type { StepLoss } from './callbacks';
 import type { StepResult } from './loss';
 import type { CheckpointTree } from './tree';
 
-/** A metric of one batch: a scalar or a number, of which the mean over all samples is shown. */
+/** A metric of one batch, as a scalar tensor or a number. The result is its mean over all samples. */
 export type MetricFunction = (output: Tensor, target: Tensor) => Tensor | number | Promise<number>;
 
 export type Metrics = Readonly<Record<string, Metric<unknown> | MetricFunction>>;
 
-/** Losses are read in groups of so many batches, one group behind, so that the device always has work. */
+/** The number of batches per read of losses. Reads lag one group behind, so that the device always has work. */
 const BATCHES_PER_READ = 10;
 
 type Value = Tensor | number | Promise<number>;
@@ -32,13 +32,13 @@ interface Sums {
 	readonly metrics: Readonly<Record<string, CheckpointTree>>;
 }
 
-/** The pass that a metric sums up now. */
+/** The pass that currently uses a metric. */
 const owners = new WeakMap<Metric<unknown>, Meters>();
 
-/** The loss and the metrics of a pass. */
+/** The loss and metrics of a pass. */
 export class Meters {
 	readonly #caller: string;
-	/** Functions by name, whose values are averaged; the loss is the first value of every entry. */
+	/** Metric functions by name, to be averaged. The loss is the first value of every entry. */
 	readonly #functions: [string, MetricFunction][] = [];
 	readonly #metrics: [string, Metric<unknown>][] = [];
 	#sums: number[];
@@ -49,7 +49,7 @@ export class Meters {
 	constructor(caller: string, metrics: Metrics = {}) {
 		this.#caller = caller;
 		if (Array.isArray(metrics))
-			throw new ArgumentError(`${caller}: metrics come by name, { accuracy: new Accuracy() }, not as a list`);
+			throw new ArgumentError(`${caller}: metrics must be named, { accuracy: new Accuracy() }, not a list`);
 		for (const [name, metric] of Object.entries(metrics)) {
 			if (/^class\b/.test(String(metric)))
 				throw new ArgumentError(
@@ -68,19 +68,19 @@ export class Meters {
 	}
 
 	/**
-	 * Takes in one batch, unrecorded. Throws where another pass is in the midst of the same metric object: it would sum up both. The tensors
-	 * that it returns are to be kept until `add`.
+	 * Measures one batch without recording. Throws if another pass is using the same metric object, which would mix the two. Keep the
+	 * returned tensors until `add`.
 	 */
 	measure({ loss, output, target }: StepResult): Value[] {
 		if (this.#metrics.length + this.#functions.length > 0 && (output === undefined || target === undefined)) {
 			throw new ArgumentError(
-				`${this.#caller}: metrics need the output and the target: let trainStep return { loss, output, target }`,
+				`${this.#caller}: metrics need the output and the target: return { loss, output, target } from trainStep`,
 			);
 		}
 		for (const [name, metric] of this.#metrics) {
 			if ((owners.get(metric) ?? this) !== this) {
 				throw new ArgumentError(
-					`${this.#caller}: the metric '${name}' is in use by another fit or evaluate that still runs; give each an object of its own`,
+					`${this.#caller}: the metric '${name}' is in use by another fit or evaluate that still runs; give each its own object`,
 				);
 			}
 			owners.set(metric, this);
@@ -90,7 +90,7 @@ export class Meters {
 	}
 
 	#call(name: string, metric: MetricFunction, output: Tensor, target: Tensor): Value {
-		// A function that waits still needs its arguments when the batch is gone.
+		// An async function still needs its arguments after the batch is gone.
 		const own = [keep(detach(output)), keep(detach(target))] as const;
 		const release = () => {
 			for (const tensor of own) tensor.dispose();
@@ -98,7 +98,7 @@ export class Meters {
 		const value = metric(...own);
 		if (value instanceof Promise) {
 			const result = value.finally(release);
-			// Awaited when its group is read, if that comes.
+			// Awaited when its group is read, if ever.
 			result.catch(() => {});
 			return result;
 		}
@@ -110,7 +110,7 @@ export class Meters {
 		release();
 		if (typeof value === 'number') return value;
 		throw new ArgumentError(
-			`${this.#caller}: metric '${name}' must give a scalar tensor or a number for a batch, not ${value instanceof Tensor ? `shape [${value.shape}]` : typeof value}`,
+			`${this.#caller}: metric '${name}' must return a scalar tensor or a number for a batch, not ${value instanceof Tensor ? `shape [${value.shape}]` : typeof value}`,
 		);
 	}
 
@@ -118,22 +118,22 @@ export class Meters {
 		this.#pending.push({ values, samples, step, lr });
 	}
 
-	/** Whether enough batches have come for a read. */
+	/** Whether enough batches are pending for a read. */
 	get due(): boolean {
 		return this.#pending.length >= BATCHES_PER_READ;
 	}
 
-	/** Starts reading what is pending, and waits for the group before it. */
+	/** Starts reading the pending group and waits for the previous one. */
 	async turn(): Promise<StepLoss[]> {
 		const before = this.#reading;
 		const next = this.#read(this.#pending.splice(0), before);
-		// Awaited at the next turn; until then nobody listens.
+		// Awaited at the next turn; until then nobody handles the rejection.
 		next.catch(() => {});
 		this.#reading = next;
 		return (await before) ?? [];
 	}
 
-	/** Waits for everything. */
+	/** Waits for all pending reads. */
 	async flush(): Promise<StepLoss[]> {
 		const [first, second] = [await this.turn(), (await this.#reading) ?? []];
 		this.#reading = null;
@@ -162,12 +162,12 @@ export class Meters {
 		return steps;
 	}
 
-	/** Samples whose losses have been read. */
+	/** The number of samples with losses read. */
 	get samples(): number {
 		return this.#samples;
 	}
 
-	/** The mean loss, the means of functions and the values of metrics, after `flush`. */
+	/** The mean loss, the means of functions and the values of metrics. Call it after `flush`. */
 	async results(): Promise<Record<string, unknown>> {
 		const means = this.#sums.map((sum) => sum / this.#samples);
 		const result: Record<string, unknown> = { loss: means[0]! };
@@ -179,7 +179,7 @@ export class Meters {
 		return result;
 	}
 
-	/** Forgets everything, and gives memory back; metrics that another pass is using stay as they are. */
+	/** Resets everything and frees memory, except for metrics that another pass is using. */
 	reset(): void {
 		for (const [, metric] of this.#metrics) {
 			if ((owners.get(metric) ?? this) !== this) continue;
@@ -192,17 +192,17 @@ export class Meters {
 		this.#samples = 0;
 	}
 
-	/** Whether `stateDict` can be had: metrics of a user's own may have no state. */
+	/** Whether `stateDict` works: a user's own metrics may have no state. */
 	get hasState(): boolean {
 		return this.#metrics.every(([, metric]) => metric.stateDict !== undefined);
 	}
 
-	/** Sums and metrics so far, after `flush`. */
+	/** The sums and metrics so far. Call it after `flush`. */
 	stateDict(): CheckpointTree {
 		const [stateless] = this.#metrics.find(([, metric]) => metric.stateDict === undefined) ?? [];
 		if (stateless !== undefined) {
 			throw new ArgumentError(
-				`${this.#caller}: metric '${stateless}' has no stateDict, which a checkpoint within an epoch needs; give it one, or save after epochs only`,
+				`${this.#caller}: metric '${stateless}' has no stateDict, which a checkpoint within an epoch needs; implement it, or save after epochs only`,
 			);
 		}
 		const metrics = this.#metrics.map(([name, metric]) => [name, metric.stateDict!()]);
@@ -217,7 +217,7 @@ export class Meters {
 		});
 		if (sums.length !== this.#sums.length || this.#metrics.some(([name]) => !Object.hasOwn(metrics, name)))
 			throw new ArgumentError(
-				`${this.#caller}: the checkpoint lies within an epoch that had other metrics; resume with the same`,
+				`${this.#caller}: the checkpoint was saved within an epoch with other metrics; resume with the same metrics`,
 			);
 		this.#sums = [...sums];
 		this.#samples = samples;

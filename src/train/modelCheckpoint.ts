@@ -1,4 +1,4 @@
-/** Checkpoints while training. */
+/** Writes checkpoints during training. */
 import { ArgumentError } from '../core/errors';
 import { checkOptions } from '../core/options';
 import { checkState, isListOf, isNumber } from '../core/state';
@@ -9,17 +9,17 @@ import type { CheckpointStore } from './store';
 import type { CheckpointTree } from './tree';
 
 export interface ModelCheckpointOptions {
-	/** Also save after every so many optimizer steps, within epochs. Default never. */
+	/** Also save every so many optimizer steps, within epochs. Default never. */
 	readonly everySteps?: number;
-	/** Save after every so many epochs; 0 is never. Default 1. */
+	/** Save every so many epochs; 0 means never. Default 1. */
 	readonly everyEpochs?: number;
-	/** How many of the newest files to keep, when the name holds {epoch} or {step}; with bestOnly, of the best. Default all. */
+	/** Keep this many of the newest files; with bestOnly, of the best. The name must contain {epoch} or {step}. Default all. */
 	readonly keep?: number;
-	/** What decides with `bestOnly`. Default 'valLoss'. */
+	/** The value that `bestOnly` compares. Default 'valLoss'. */
 	readonly monitor?: string;
-	/** Whether smaller or larger is better. Default 'auto': 'min' for names that hold loss or error, otherwise 'max'. */
+	/** Whether smaller or larger is better. Default 'auto': 'min' for names that contain loss or error, otherwise 'max'. */
 	readonly mode?: 'min' | 'max' | 'auto';
-	/** Save only epochs that are better than all before; not together with `everySteps`. Default false. */
+	/** Save only epochs that are better than all earlier ones. Not with `everySteps`. Default false. */
 	readonly bestOnly?: boolean;
 	/** Default: files in Node, the origin's private file system in browsers. */
 	readonly store?: CheckpointStore;
@@ -28,9 +28,9 @@ export interface ModelCheckpointOptions {
 const NAMES = ['everySteps', 'everyEpochs', 'keep', 'monitor', 'mode', 'bestOnly', 'store'] as const;
 
 /**
- * Saves the whole run, so that `fit` with `resumeFrom` goes on from there bit by bit: model, optimizer, schedule, averages, random state,
- * place in the data, history, and the states of all callbacks. `name` is a path in Node and a name in browsers; `{epoch}` and `{step}` in it
- * are replaced. Each file is there whole or not at all, whenever the program is killed.
+ * Saves the whole run: model, optimizer, schedule, averages, random state, position in the data, history and the states of all callbacks.
+ * `fit` with `resumeFrom` then continues with the same bits. `name` is a path in Node and a name in browsers; `{epoch}` and `{step}` in it
+ * are replaced. Writes are atomic, even if the program is killed.
  */
 export class ModelCheckpoint implements Callback {
 	readonly name: string;
@@ -38,7 +38,7 @@ export class ModelCheckpoint implements Callback {
 	readonly #mode: 'min' | 'max';
 	/** The best monitored value so far, with `bestOnly`. */
 	best: number;
-	/** The files that are there, oldest first. */
+	/** The files on disk, oldest first. */
 	#saved: string[] = [];
 
 	constructor(name: string, options: ModelCheckpointOptions = {}) {
@@ -54,10 +54,10 @@ export class ModelCheckpoint implements Callback {
 			throw new ArgumentError(`ModelCheckpoint: keep must be a whole number of at least 1, not ${keep}`);
 		if (keep !== undefined && !/\{(epoch|step)\}/.test(name))
 			throw new ArgumentError(
-				`ModelCheckpoint: to keep ${keep} files the name must hold {epoch} or {step}: 'run-{epoch}.safetensors'`,
+				`ModelCheckpoint: to keep ${keep} files the name must contain {epoch} or {step}: 'run-{epoch}.safetensors'`,
 			);
 		if (bestOnly && everySteps !== undefined)
-			throw new ArgumentError('ModelCheckpoint: bestOnly looks at whole epochs; use a second ModelCheckpoint for everySteps');
+			throw new ArgumentError('ModelCheckpoint: bestOnly compares whole epochs; use a second ModelCheckpoint for everySteps');
 		this.name = name;
 		this.#options = options;
 		this.#mode = mode === 'auto' ? directionOf(monitor) : mode;
@@ -95,7 +95,7 @@ export class ModelCheckpoint implements Callback {
 		this.#saved = [...this.#saved.filter((other) => other !== name), name];
 		context.save(name, {
 			...(store && { store }),
-			// Only now: until the new one is there the old ones are all that there is. A run that is killed before it is resumed with all.
+			// Remove old files only after the new one exists. A run killed in between resumes with all of them.
 			afterwards: async () => {
 				while (keep !== undefined && this.#saved.length > keep) {
 					await (store ?? platform().checkpoints).remove(this.#saved[0]!);
@@ -115,14 +115,14 @@ export class ModelCheckpoint implements Callback {
 			saved: isListOf((name) => typeof name === 'string'),
 		});
 		this.best = best;
-		// A checkpoint may come from anywhere, and what it names here is removed one day.
+		// A checkpoint may come from anywhere, and the files that it lists are removed later.
 		this.#saved = [...new Set(saved)].filter((name) => this.#isOwn(name));
 	}
 
-	/** Whether this callback writes files of that name, at some epoch and step. */
+	/** Whether this callback writes files with that name, for some epoch and step. */
 	#isOwn(name: string): boolean {
 		const parts = this.name.split(/\{(epoch|step)\}/);
-		// The parts at odd places are names of numbers.
+		// Parts at odd indices are placeholders for numbers.
 		const pattern = parts.map((part, i) => (i % 2 === 0 ? part.replace(/[^\w]/g, '\\$&') : '(\\d+)'));
 		const numbers = new RegExp(`^${pattern.join('')}$`).exec(name)?.slice(1) ?? [];
 		const places = parts.filter((_, i) => i % 2 === 1);

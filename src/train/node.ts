@@ -1,4 +1,4 @@
-/** `wgrad/train` in Node: all of `index.ts`, and what needs files and a terminal. */
+/** `wgrad/train` in Node: all of `index.ts`, and functions that need files or a terminal. */
 import './node/install';
 
 export * from './index';

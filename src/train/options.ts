@@ -1,4 +1,4 @@
-/** What `fit` takes. */
+/** The options of `fit`, and their checks. */
 import type { DeviceName } from '../backends/contract';
 import { ArgumentError } from '../core/errors';
 import { checkOptions } from '../core/options';
@@ -15,89 +15,95 @@ import type { CheckpointStore } from './store';
 
 export type Scheduler = lrScheduler.LRScheduler | lrScheduler.ReduceLROnPlateau;
 
-/** A schedule, and when it moves on. */
+/** A schedule, and when it steps. */
 export interface SchedulerConfig {
 	readonly scheduler: Scheduler;
-	/** After each optimizer step or after each epoch. Default: 'step' for OneCycleLR, CyclicLR and WarmupLR, otherwise 'epoch'. */
+	/**
+	 * Step the schedule after each optimizer step or each epoch. Default: 'step' for OneCycleLR, CyclicLR and WarmupLR, otherwise 'epoch'.
+	 */
 	readonly interval?: 'step' | 'epoch';
-	/** What ReduceLROnPlateau watches. Default 'valLoss', without validation 'loss'. */
+	/** The metric of ReduceLROnPlateau. Default 'valLoss', or 'loss' without validation. */
 	readonly monitor?: string;
 }
 
-/** Where a run goes on. */
+/** The checkpoint to resume from. */
 export interface ResumeConfig {
-	/** The checkpoint: a path in Node, a name in browsers. */
+	/** A path in Node, a name in browsers. */
 	readonly name: string;
 	/** Default: files in Node, the origin's private file system in browsers. */
 	readonly store?: CheckpointStore;
-	/** Begin anew when there is no such checkpoint, instead of throwing. Default false. */
+	/** If the checkpoint does not exist, start a new run instead of throwing. Default false. */
 	readonly optional?: boolean;
 }
 
 export interface FitOptions<M extends Module = Module> {
 	/** A loss such as `crossEntropy`, or a loss module. */
 	readonly loss?: Loss;
-	/** In the place of `loss`: computes the loss of a batch, `(model, batch) => loss` or `{ loss, output, target }` for metrics. */
+	/** Replaces `loss`: `(model, batch) => loss`, or `{ loss, output, target }` for metrics. */
 	readonly trainStep?: TrainStep<M>;
-	/** Over the model's parameters. */
+	/** An optimizer of the model's parameters. */
 	readonly optimizer: Optimizer<CommonOptions>;
-	/** A schedule over the same optimizer. */
+	/** A schedule of the same optimizer. */
 	readonly scheduler?: Scheduler | SchedulerConfig;
-	/** Passes over the data, those before a checkpoint included. Default 1. */
+	/** Passes over the data, including those before a checkpoint. Default 1. */
 	readonly epochs?: number;
-	/** Samples of a batch, unless `data` is a loader. Default 32. */
+	/** Samples per batch, unless `data` is a loader. Default 32. */
 	readonly batchSize?: number;
-	/** What the model is measured on after each epoch; of the kinds that `data` may be. */
+	/** Data to evaluate the model on after each epoch; the same kinds as `data`. */
 	readonly validationData?: Data;
-	/** The share of the data, at their end, to validate with instead of training on it. */
+	/** The fraction at the end of the data to use for validation instead of training. */
 	readonly validationSplit?: number;
-	/** Metrics by name: objects of `wgrad/metrics`, or functions of a batch's output and target whose mean over the samples is taken. */
+	/** Metrics by name: objects of `wgrad/metrics`, or functions of a batch's output and target, averaged over samples. */
 	readonly metrics?: Metrics;
 	/**
-	 * Factors by class. Losses of classes (crossEntropy, nllLoss) get them as their `weight`, whose mean divides by the weights of the
-	 * targets; of others each sample's loss is multiplied, and their mean divides by the number of samples.
+	 * Factors by class. Classification losses (crossEntropy, nllLoss) get them as their `weight`; their mean divides by the weights of the
+	 * targets. For other losses, each sample's loss is multiplied, and the mean divides by the number of samples.
 	 */
 	readonly classWeight?: ClassWeight;
 	/**
-	 * A factor for each sample: of all data in their order, or a function of a batch that gives [N]. The loss is then
-	 * mean(factor * loss of the sample), as in Keras; it must obey `reduction: 'none'`.
+	 * A factor per sample: a list in the order of the data, or a function of a batch that returns [N]. The loss becomes mean(factor * loss
+	 * of the sample), as in Keras. It must support `reduction: 'none'`.
 	 */
 	readonly sampleWeight?: Tensor | ArrayLike<number> | ((batch: Fields) => Tensor);
-	/** The largest norm of all gradients together: a number, or with the p of the norm. */
+	/** The largest norm of all gradients together: a number, or an object with the p of the norm. */
 	readonly clipGradNorm?: number | { readonly maxNorm: number; readonly normType?: number };
-	/** The largest size of any element of a gradient. */
+	/** The largest absolute value of a gradient's element. */
 	readonly clipGradValue?: number;
 	/**
-	 * Batches of one optimizer step. Their gradients add up to that of their samples as one batch, also when the last group or batch is
-	 * smaller; a loss or trainStep of your own must be a mean over samples. Default 1.
+	 * Batches per optimizer step. Their gradients add up to the gradient of one large batch, even if the last group or batch is smaller.
+	 * Your own loss or trainStep must average over samples. Default 1.
 	 */
 	readonly accumulateSteps?: number;
-	/** An average of the weights, which is updated after each step. */
+	/** A weight average to update after each step. */
 	readonly ema?: EMA;
-	/** Called in this order. A function is called after each epoch. */
+	/** Callbacks, in order. A function runs after each epoch. */
 	readonly callbacks?: readonly (Callback | EpochFunction)[];
-	/** Decides what the run draws (dropout, noise) and the order of the data. Default: keys of the default generator do, see `manualSeed`. */
+	/**
+	 * The seed of the run's random numbers (dropout, noise) and of the data's order. Default: drawn from the default generator, see
+	 * `manualSeed`.
+	 */
 	readonly seed?: number | bigint;
-	/** Whether each epoch has an order of its own, unless `data` is a loader or a stream. Default true. */
+	/** Shuffle the data in each epoch, unless they are a loader or a stream. Default true. */
 	readonly shuffle?: boolean;
-	/** Where to compute; the model is moved there. Default: where the model is. */
+	/** The device to compute on; `fit` moves the model there. Default: the model's device. */
 	readonly device?: DeviceName;
 	/**
-	 * What happens when the WebGPU device is lost: 'throw' (the default) rejects with a DeviceLostError; 'resume' gets a new device and goes on
-	 * from the last checkpoint to the bits of an undisturbed run: weights, optimizer, schedule, random numbers, order of the data, history and
-	 * callbacks with a `stateDict`. Others see the steps since the checkpoint again, and all see `onTrainBegin` again, as with `resumeFrom`.
+	 * What to do when the WebGPU device is lost. 'throw' (the default) rejects with a DeviceLostError. 'resume' gets a new device and
+	 * continues from the last checkpoint, with the same bits as an undisturbed run: weights, optimizer, schedule, random numbers, order of
+	 * the data, history and callbacks with a `stateDict`. Callbacks without one see the steps since the checkpoint again, and all see
+	 * `onTrainBegin` again, as with `resumeFrom`.
 	 *
-	 * Besides what ModelCheckpoint writes, `fit` takes checkpoints of its own into the host's memory: one at the start, and one whenever that
-	 * costs at most a twentieth of the time since the last. Each reads weights and optimizer state from the device and keeps their bytes; data
-	 * tensors on the GPU are copied to the host once, at the start. What else is on the GPU, such as tensors that a trainStep captures, cannot
-	 * be brought back: keep it on the CPU. A run that loses the device three times without a further step ends with the error.
+	 * Besides those of ModelCheckpoint, `fit` keeps its own checkpoints in the host's memory: one at the start, and one whenever it costs
+	 * at most a twentieth of the time since the last. Each reads weights and optimizer state from the device. `fit` copies data tensors on
+	 * the GPU to the host once, at the start. It cannot restore other GPU tensors, such as those that a trainStep captures: keep them on
+	 * the CPU. A run that loses the device three times without a further step ends with the error.
 	 */
 	readonly onDeviceLost?: 'throw' | 'resume';
-	/** A checkpoint to go on from, bit by bit as if the run had not stopped; the other options must be those of that run. */
+	/** A checkpoint to resume from, with the same bits as an uninterrupted run. The other options must be those of that run. */
 	readonly resumeFrom?: string | ResumeConfig;
-	/** 0: nothing; 1: a progress bar in a terminal, lines elsewhere; 2: a line for each epoch. Default 1. */
+	/** 0: nothing; 1: a progress bar in a terminal, lines elsewhere; 2: one line per epoch. Default 1. */
 	readonly verbose?: 0 | 1 | 2;
-	/** Called some times a second at most: for a page's own progress bar. */
+	/** Called at most a few times a second, for your own progress bar. */
 	readonly onProgress?: (progress: Progress) => void;
 }
 
@@ -107,12 +113,12 @@ const NAMES = [
 	...(['callbacks', 'seed', 'shuffle', 'device', 'resumeFrom', 'onDeviceLost', 'verbose', 'onProgress'] as const),
 ] as const;
 
-/** Throws for options that are not what they should be, before anything is done. */
+/** Throws for invalid options, before the run changes anything. */
 export function checkFitOptions(options: FitOptions): void {
 	checkOptions('fit', options, NAMES);
 	const { optimizer, epochs = 1, accumulateSteps = 1, clipGradNorm, clipGradValue, verbose = 1, callbacks = [] } = options;
 	if (!(optimizer instanceof Optimizer))
-		throw new ArgumentError('fit: optimizer must be one of optim, over model.parameters(): new optim.Adam(model.parameters())');
+		throw new ArgumentError('fit: optimizer must be an optimizer of the model, such as new optim.Adam(model.parameters())');
 	if (!Number.isInteger(epochs) || epochs < 0)
 		throw new ArgumentError(`fit: epochs must be a whole number of at least 0, not ${epochs}`);
 	if (!Number.isInteger(accumulateSteps) || accumulateSteps < 1)
@@ -137,7 +143,7 @@ export interface ResolvedScheduler {
 	readonly monitor: string;
 }
 
-/** When the schedule moves on, and by what. */
+/** When the schedule steps, and by which metric. */
 export function resolveScheduler(options: FitOptions, validates: boolean): ResolvedScheduler | null {
 	const given = options.scheduler;
 	if (given === undefined) return null;
@@ -152,7 +158,8 @@ export function resolveScheduler(options: FitOptions, validates: boolean): Resol
 	const interval = config.interval ?? (each ? 'step' : 'epoch');
 	if (interval !== 'step' && interval !== 'epoch')
 		throw new ArgumentError(`fit: the scheduler's interval must be 'step' or 'epoch', not '${String(interval)}'`);
-	if (plateau && interval === 'step') throw new ArgumentError('fit: ReduceLROnPlateau moves on after epochs');
-	if (!plateau && config.monitor !== undefined) throw new ArgumentError('fit: only ReduceLROnPlateau has something to monitor');
+	if (plateau && interval === 'step')
+		throw new ArgumentError('fit: ReduceLROnPlateau steps after epochs, so its interval must be epoch');
+	if (!plateau && config.monitor !== undefined) throw new ArgumentError('fit: only ReduceLROnPlateau takes monitor');
 	return { scheduler, interval, monitor: config.monitor ?? (validates ? 'valLoss' : 'loss') };
 }

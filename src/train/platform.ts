@@ -1,4 +1,7 @@
-/** What differs between Node and browsers: where files are, and how progress is shown. `wgrad/train` of Node sets its own. */
+/**
+ * The differences between Node and browsers: the store of files, and the display of progress. `wgrad/train` in Node replaces these
+ * defaults.
+ */
 import type { Callback } from './callbacks';
 import { ConsoleProgress } from './progress';
 import { BrowserStore, type CheckpointStore, type LogStore } from './store';
@@ -6,7 +9,7 @@ import { BrowserStore, type CheckpointStore, type LogStore } from './store';
 export interface Platform {
 	readonly checkpoints: CheckpointStore;
 	readonly logs: LogStore;
-	/** What `verbose` 1 or 2 shows. */
+	/** The display of `verbose` 1 or 2. */
 	progress(verbose: 1 | 2): Callback;
 }
 

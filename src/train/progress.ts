@@ -1,23 +1,23 @@
-/** How a run shows where it is: lines of text, and a callback for everything else. */
+/** Shows the progress of a run as lines of text, or reports it to a callback. */
 import type { Callback, StepLoss, TrainContext } from './callbacks';
 import type { EpochRecord } from './history';
 
-/** Where a run is. */
+/** The progress of a run. */
 export interface Progress {
 	readonly epoch: number;
 	readonly epochs: number;
-	/** Samples of this epoch that are done, and how many it has, where the data tell it. */
+	/** Samples of this epoch done so far, and their number (`samplesPerEpoch`) if known. */
 	readonly samples: number;
 	readonly samplesPerEpoch: number | undefined;
 	readonly samplesPerSecond: number;
-	/** The mean loss of the epoch so far. */
+	/** The epoch's mean loss so far. */
 	readonly loss: number;
 	readonly lr: number;
-	/** The epoch's record, when it has just ended. */
+	/** The epoch's record, if it has just ended. */
 	readonly record?: EpochRecord;
 }
 
-/** Calls a function after each group of losses that was read, and after each epoch: for a page's own progress bar. */
+/** Calls a function after each read of losses and after each epoch, for your own progress bar. */
 export class ProgressCallback implements Callback {
 	#started = 0;
 	#samples = 0;
@@ -60,14 +60,14 @@ export class ProgressCallback implements Callback {
 	}
 }
 
-/** A number as progress shows it: four significant digits, and rates in powers of ten. */
+/** Formats a number with four significant digits, and rates in powers of ten. */
 export function formatNumber(value: number): string {
 	if (Number.isInteger(value)) return String(value);
 	const size = Math.abs(value);
 	return size < 1e-3 || size >= 1e6 ? value.toExponential(2) : value.toPrecision(4);
 }
 
-/** One line for an epoch: `epoch 2/5: loss 0.1234, valLoss 0.2, accuracy 0.97, lr 0.001, 3.1 s`. */
+/** Formats the line of an epoch: `epoch 2/5: loss 0.1234, valLoss 0.2, accuracy 0.97, lr 0.001, 3.1 s`. */
 export function epochLine(context: Pick<TrainContext, 'epochs'>, record: EpochRecord): string {
 	const { epoch, step: _, seconds, ...values } = record;
 	const parts = Object.entries(values).map(([name, value]) => `${name} ${formatNumber(value!)}`);
@@ -76,7 +76,7 @@ export function epochLine(context: Pick<TrainContext, 'epochs'>, record: EpochRe
 
 const SECONDS_BETWEEN_LINES = 10;
 
-/** A line for each epoch, and in long epochs one every ten seconds; `write` gets each (default: the console). */
+/** Writes a line per epoch, and in long epochs one every ten seconds. `write` gets each line (default: the console). */
 export class ConsoleProgress implements Callback {
 	readonly #inner: ProgressCallback;
 	#last = 0;

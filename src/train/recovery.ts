@@ -1,4 +1,4 @@
-/** Going on after the device was lost: what survives on the host, and how models, optimizers and runs get it back. */
+/** Recovers from a lost device: keeps values on the host and restores models, optimizers and runs. */
 import { noGrad } from '../autograd/modes';
 import { ArgumentError, DeviceLostError } from '../core/errors';
 import { renewDevice, sync } from '../init';
@@ -13,13 +13,13 @@ import type { History } from './history';
 import type { TrainingLoop } from './loop';
 import type { CheckpointTree } from './tree';
 
-/** How often in a row the device may be lost without a further step. */
+/** The number of consecutive losses without a further step that ends a run. */
 const LOSSES_AT_A_STEP = 3;
 
 /**
- * Brings a model and its optimizer back after their device was lost: finds a new device, as `init()` does, and gives them the values of
- * the last checkpoint of this model that the program wrote or read, by `saveCheckpoint`, `loadCheckpoint`, `fit` or `ModelCheckpoint`. Returns the
- * checkpoint's `extra`, as `loadCheckpoint`; the default generator is set back too.
+ * Restores a model and its optimizer after their device was lost. Finds a new device, as `init()` does, and loads the last checkpoint of
+ * this model that the program wrote or read with `saveCheckpoint`, `loadCheckpoint`, `fit` or `ModelCheckpoint`. Also restores the default
+ * generator. Returns the checkpoint's `extra`, like `loadCheckpoint`.
  *
  *     try {
  *       step();
@@ -29,8 +29,8 @@ const LOSSES_AT_A_STEP = 3;
  *       ({ count } = await restore(model, optimizer));
  *     }
  *
- * Tensors of your own, such as data, are to be made again. With a `MemoryStore` the checkpoint costs a read of all weights and their size on
- * the host; `fit` does all this by itself with `onDeviceLost: 'resume'`.
+ * Create your own tensors, such as data, again. A checkpoint in a `MemoryStore` costs one read of all weights and their size on the host.
+ * `fit` does all this itself with `onDeviceLost: 'resume'`.
  */
 export async function restore(
 	model: Module,
@@ -41,14 +41,14 @@ export async function restore(
 	const last = lastCheckpoint(model);
 	if (last === undefined) {
 		throw new ArgumentError(
-			`restore: this program has neither written nor read a checkpoint of this model, so its values are gone with the device. Write one now and then: saveCheckpoint('last', { model, optimizer }, { store: new MemoryStore() })`,
+			`restore: this program has neither written nor read a checkpoint of this model, so its values are lost with the device. Write one regularly: saveCheckpoint('last', { model, optimizer }, { store: new MemoryStore() })`,
 		);
 	}
 	await renewDevice('restore');
 	return loadCheckpoint(last.name, { model, ...(optimizer && { optimizer }), ...others }, { store: last.store });
 }
 
-/** Collects the tensors of data and losses: those of TensorDatasets, also inside loaders and subsets, and those of modules. */
+/** Collects the tensors of data and losses: those of modules and of TensorDatasets, also inside loaders and subsets. */
 function tensorsIn(value: unknown, found: Set<Tensor>): Set<Tensor> {
 	if (value instanceof Tensor) found.add(value);
 	else if (Array.isArray(value)) for (const item of value) tensorsIn(item, found);
@@ -61,12 +61,12 @@ function tensorsIn(value: unknown, found: Set<Tensor>): Set<Tensor> {
 	return found;
 }
 
-/** Copies what `values` hold on the GPU to the host. The function that it returns gives these tensors their values back, on a new device. */
+/** Copies the GPU tensors in `values` to the host. Returns a function that restores them on a new device. */
 export async function keepOnHost(values: readonly unknown[]): Promise<() => void> {
 	const tensors = [...tensorsIn(values, new Set())].filter((tensor) => !tensor.isDisposed && tensor.device === 'webgpu');
 	const copies = await Promise.all(
 		tensors.map((tensor) => {
-			// float16 is on the GPU only.
+			// float16 exists on the GPU only.
 			const values = noGrad(() => tidy(() => detach(tensor.dtype === 'float16' ? to(tensor, 'float32') : tensor)));
 			return to(values, 'cpu').finally(() => values.dispose());
 		}),
@@ -80,15 +80,18 @@ export async function keepOnHost(values: readonly unknown[]): Promise<() => void
 	};
 }
 
-/** Throws where data can be read once only. */
+/** Throws if data can be read only once. */
 export function requireReadable(data: unknown): void {
 	if (typeof (data as { next?: unknown } | null)?.next !== 'function') return;
 	throw new ArgumentError(
-		"fit: onDeviceLost 'resume' reads the data again, and a generator or iterator can be read only once; pass a dataset, a DataLoader or an object whose [Symbol.iterator]() begins anew",
+		"fit: onDeviceLost 'resume' reads the data again, but a generator or iterator can be read only once; pass a dataset, a DataLoader or an object with a [Symbol.iterator]() that restarts",
 	);
 }
 
-/** Runs the loop to its end; each time the device is lost, goes on from the last checkpoint on a new one. `renew` puts back what the loop needs. */
+/**
+ * Runs the loop to its end. After each loss of the device, continues from the last checkpoint on a new device. `renew` restores what the
+ * loop needs.
+ */
 export async function runThroughLosses(loop: TrainingLoop, renew: () => void, isQuiet: boolean): Promise<History> {
 	let losses = 0;
 	let furthest = -1;
@@ -101,12 +104,12 @@ export async function runThroughLosses(loop: TrainingLoop, renew: () => void, is
 				const source = `fit: checkpoint '${name}'`;
 				const bytes = await store.read(name);
 				if (bytes === null)
-					throw new ArgumentError(`${source} is no longer there, so the run cannot go on after the loss of the device`);
+					throw new ArgumentError(`${source} no longer exists, so the run cannot resume after the loss of the device`);
 				await loop.restore(await decodeCheckpoint(bytes, source), source);
-				if (!isQuiet) console.warn(`wgrad: the WebGPU device was lost; fit goes on after step ${loop.step} on a new one`);
+				if (!isQuiet) console.warn(`wgrad: the WebGPU device was lost; fit resumes after step ${loop.step} on a new one`);
 			}
 			const history = await loop.run();
-			// What the last step launched may be lost, too.
+			// The work of the last step may be lost too.
 			await sync();
 			return history;
 		} catch (error) {
@@ -115,7 +118,7 @@ export async function runThroughLosses(loop: TrainingLoop, renew: () => void, is
 			furthest = Math.max(furthest, loop.step);
 			if (losses <= LOSSES_AT_A_STEP) continue;
 			throw new DeviceLostError(
-				`fit: the device was lost ${losses} times after step ${loop.step}, so the run ends. If one step is too much for the device, take smaller batches. The last time: ${error.message}`,
+				`fit: the device was lost ${losses} times after step ${loop.step}, so the run ends. If one step is too much for the device, use smaller batches. The last error: ${error.message}`,
 				'unknown',
 				{ cause: error },
 			);

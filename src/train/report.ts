@@ -1,4 +1,4 @@
-/** The report of a run: one HTML file that needs nothing else, not even a network. */
+/** Writes the report of a run as one HTML file, which needs no other files and no network. */
 
 import uplotScript from 'uplot/dist/uPlot.iife.min.js?text';
 import uplotStyle from 'uplot/dist/uPlot.min.css?text';
@@ -18,40 +18,40 @@ import { formatDuration, formatNumber } from './report/numbers';
 import pageStyle from './report/page.css?text';
 import pageScript from './report/page.js?text';
 
-/** A picture in a report. */
+/** An image in a report. */
 export interface ReportImage {
 	/** The bytes of a PNG, JPEG, GIF or WebP file, or a `data:image/...` URL. */
 	readonly source: Uint8Array | string;
-	/** What it shows: the caption, and the text for those who do not see it. */
+	/** The caption, which is also the text for screen readers. */
 	readonly caption: string;
 }
 
 export interface ReportOptions {
 	/** Default 'Training report'. */
 	readonly title?: string;
-	/** Its layers are listed, with the run's shapes and FLOPs where `inputShape` is given. */
+	/** The model. The report lists its layers, with shapes and FLOPs if `inputShape` is given. */
 	readonly model?: Module;
 	/** The shape of a batch, as for `model.summary`. */
 	readonly inputShape?: readonly number[] | readonly (readonly number[])[];
 	/** The dtype of the input, as for `model.summary`. Default float32. */
 	readonly inputDtype?: DType | readonly DType[];
-	/** Shown beside (and instead of, where names are equal) the settings of the history. */
+	/** Settings to add to those of the history; they replace settings with the same name. */
 	readonly settings?: Readonly<Record<string, Setting>>;
-	/** Counts by true class (rows) and predicted class: what `metrics.ConfusionMatrix` computes. */
+	/** Counts by true class (rows) and predicted class (columns), as computed by `metrics.ConfusionMatrix`. */
 	readonly confusionMatrix?: readonly (readonly number[])[];
 	/** Names of the classes, in order. Default: their numbers. */
 	readonly classNames?: readonly string[];
 	readonly images?: readonly ReportImage[];
 	/** Paragraphs below the title. */
 	readonly notes?: string | readonly string[];
-	/** Shown beside what the report finds out itself: device, adapter, seed, duration. */
+	/** Entries to add to those found automatically: device, adapter, seed, duration. */
 	readonly environment?: Readonly<Record<string, Setting>>;
 }
 
 /**
- * A report of what `fit` returned, as one HTML file: curves of the losses, the metrics and the learning rate, all figures by epoch, the
- * confusion matrix with precision and recall, the settings, the model, the environment, pictures. It opens without a network,
- * in light and dark, prints, and can be read by keyboard and screen reader. All texts are escaped.
+ * Returns a report of a history as one HTML file: curves of losses, metrics and learning rate, all figures by epoch, the confusion matrix
+ * with precision and recall, settings, model, environment and images. It works offline, in light and dark mode, in print, and with keyboard
+ * and screen reader. Escapes all text.
  */
 export function htmlReport(history: History, options: ReportOptions = {}): string {
 	if (!Array.isArray(history?.epochs) || typeof history.settings !== 'object')
@@ -70,7 +70,7 @@ export function htmlReport(history: History, options: ReportOptions = {}): strin
 	]);
 	const { title = 'Training report', model, confusionMatrix, classNames, images = [], notes = [] } = options;
 	if (model !== undefined && !(model instanceof Module))
-		throw new ArgumentError('htmlReport: model must be an nn.Module; of other models, say what is to be known in notes');
+		throw new ArgumentError('htmlReport: model must be an nn.Module; describe other models in notes');
 	if (confusionMatrix !== undefined) requireMatrix(confusionMatrix, classNames);
 	const charts = chartsOf(history);
 	const page = html`<!doctype html>
@@ -215,7 +215,7 @@ ${layers.map(
 </section>`;
 }
 
-/** Where the run took place, as far as this process knows. */
+/** The environment of the run that this process knows. */
 function environmentOf({ settings, seconds }: History): Record<string, Setting | undefined> {
 	const device = settings.device ?? (hasBackend('webgpu') ? 'webgpu' : 'cpu');
 	const gpu = device === 'webgpu' && hasBackend('webgpu') ? backendOf('webgpu') : null;
@@ -233,7 +233,7 @@ function environmentOf({ settings, seconds }: History): Record<string, Setting |
 	};
 }
 
-/** uPlot formats numbers in the browser's language, and where the system's locale is POSIX's that is the name of none. */
+/** uPlot formats numbers in the browser's language. With the POSIX locale that is not a valid language name. */
 const SAFE_LANGUAGE = `try { new Intl.NumberFormat(navigator.language); }
 catch { Object.defineProperty(navigator, 'language', { value: 'en-US' }); }
 `;

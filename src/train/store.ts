@@ -1,30 +1,30 @@
-/** Where checkpoints and logs live: files in Node, the origin's private file system in browsers, memory in tests. */
+/** Stores of checkpoints and logs: files in Node, the origin's private file system in browsers, memory in tests. */
 import { DeviceError } from '../core/errors';
 import { FileError } from '../core/fileError';
 
-/** A place of named byte sequences. `write` is atomic: a reader, or a program started after a crash, sees the old bytes or the new. */
+/** Stores byte sequences by name. `write` is atomic: a reader, or a program after a crash, sees either the old or the new bytes. */
 export interface CheckpointStore {
-	/** The bytes of that name, or null when there are none. */
+	/** Returns the bytes of `name`, or null if there are none. */
 	read(name: string): Promise<Uint8Array | null>;
-	/** Replaces the bytes of that name, all or nothing. */
+	/** Replaces the bytes of `name`, atomically. */
 	write(name: string, bytes: Uint8Array): Promise<void>;
-	/** Forgets the name; no error when there is none. */
+	/** Removes `name`. Does nothing if it does not exist. */
 	remove(name: string): Promise<void>;
-	/** The names that begin with `prefix`. */
+	/** Lists the names that begin with `prefix`. */
 	list(prefix: string): Promise<string[]>;
 }
 
-/** A text that grows, for logs. */
+/** Stores logs, which grow at the end. */
 export interface LogStore {
-	/** How many bytes the log of that name has; 0 when there is none. */
+	/** Returns the size of a log in bytes; 0 if it does not exist. */
 	size(name: string): Promise<number>;
-	/** Cuts the log to `bytes`, or makes it. */
+	/** Truncates a log to `bytes`, or creates it. */
 	truncate(name: string, bytes: number): Promise<void>;
-	/** Adds `text` at the end. It is on the disk when the promise resolves. */
+	/** Appends `text`. It is on the disk when the promise resolves. */
 	append(name: string, text: string): Promise<void>;
 }
 
-/** Checkpoints in memory: for tests, and for runs that are continued within one program. */
+/** Keeps checkpoints in memory, for tests and for runs that resume within one program. */
 export class MemoryStore implements CheckpointStore {
 	readonly #entries = new Map<string, Uint8Array>();
 
@@ -46,14 +46,14 @@ export class MemoryStore implements CheckpointStore {
 }
 
 /**
- * Files of the page's origin (OPFS: https://fs.spec.whatwg.org). A writable stream there writes to a copy that takes the file's place
- * when it is closed, so a page that is closed meanwhile leaves the old file. Slashes in names are folders.
+ * Stores files in the page's origin private file system (OPFS: https://fs.spec.whatwg.org). A writable stream writes to a copy that
+ * replaces the file on close, so a page that closes in between leaves the old file. Slashes in names separate folders.
  */
 export class BrowserStore implements CheckpointStore, LogStore {
 	async #folder(parts: readonly string[], create: boolean): Promise<FileSystemDirectoryHandle | null> {
 		if (globalThis.navigator?.storage?.getDirectory === undefined) {
 			throw new DeviceError(
-				'BrowserStore: this page has no private file system (it takes https or localhost); pass a store of your own',
+				'BrowserStore: this page has no private file system (it needs https or localhost); pass your own store',
 			);
 		}
 		let folder = await navigator.storage.getDirectory();
@@ -80,7 +80,7 @@ export class BrowserStore implements CheckpointStore, LogStore {
 		}
 	}
 
-	/** Lets `change` write to a copy of the file, which takes its place when all of it is there. */
+	/** Lets `change` write to a copy of the file, then replaces the file. */
 	async #change(
 		operation: string,
 		name: string,
@@ -89,7 +89,7 @@ export class BrowserStore implements CheckpointStore, LogStore {
 	): Promise<void> {
 		await named(operation, name, async () => {
 			const handle = await this.#file(name, true);
-			if (handle === null) throw new DOMException('a folder or a file is in its way', 'TypeMismatchError');
+			if (handle === null) throw new DOMException('a folder or file with this name exists', 'TypeMismatchError');
 			const { size } = await handle.getFile();
 			const stream = await handle.createWritable({ keepExistingData });
 			try {
@@ -153,16 +153,16 @@ export class BrowserStore implements CheckpointStore, LogStore {
 	}
 }
 
-/** `fn()`; what the browser refuses becomes a FileError. */
+/** Runs `fn` and turns errors of the browser's file system into FileErrors. */
 async function named<T>(operation: string, name: string, fn: () => Promise<T>): Promise<T> {
 	try {
 		return await fn();
 	} catch (error) {
-		// TypeError: a name that no file can have.
+		// TypeError: an invalid file name.
 		if (!(error instanceof DOMException || error instanceof TypeError)) throw error;
 		const [reason, cure] =
 			error.name === 'QuotaExceededError'
-				? ["the page's storage is full", 'Remove what is no longer needed, or keep fewer checkpoints (keep)']
+				? ["the page's storage is full", 'Remove files, or keep fewer checkpoints (option keep)']
 				: [error.message, 'Choose another name'];
 		throw new FileError(`BrowserStore.${operation}: '${name}': ${reason}. ${cure} (${error.name})`, error.name, error);
 	}

@@ -1,8 +1,8 @@
-/** Trees of plain data and tensors: what callbacks and checkpoints keep of a run. */
+/** Trees of plain data and tensors: the states of callbacks and checkpoints. */
 import { ArgumentError, FormatError } from '../core/errors';
 import { Tensor } from '../tensor';
 
-/** Plain data with tensors in it. */
+/** Plain data that may contain tensors. */
 export type CheckpointTree =
 	| null
 	| boolean
@@ -12,13 +12,13 @@ export type CheckpointTree =
 	| readonly CheckpointTree[]
 	| { readonly [key: string]: CheckpointTree | undefined };
 
-/** Deeper trees would overflow the stack. */
+/** Limits recursion, so that deep trees do not overflow the stack. */
 const MAX_DEPTH = 500;
 
-/** Replaces the tensors of a tree by their names, and numbers that JSON has not by texts. */
+/** Replaces the tensors of a tree by their names, and non-finite numbers by strings. */
 export function pack(tree: CheckpointTree | undefined, path: string, tensors: [string, Tensor][], depth = 0): unknown {
 	if (depth > MAX_DEPTH)
-		throw new ArgumentError(`a checkpoint cannot hold what is nested ${MAX_DEPTH} deep or in itself: '${path.slice(0, 80)}...'`);
+		throw new ArgumentError(`a checkpoint cannot hold data nested ${MAX_DEPTH} deep or in itself: '${path.slice(0, 80)}...'`);
 	if (tree instanceof Tensor) {
 		tensors.push([path, tree]);
 		return { $tensor: path };
@@ -35,7 +35,7 @@ export function pack(tree: CheckpointTree | undefined, path: string, tensors: [s
 	);
 }
 
-/** The tree that `pack` made; `source` names the file in errors. */
+/** Restores a tree from the result of `pack`. `source` names the file in errors. */
 export function unpack(value: unknown, tensors: Readonly<Record<string, Tensor>>, source: string, depth = 0): CheckpointTree {
 	if (depth > MAX_DEPTH) throw new FormatError(`${source}: the checkpoint's state is nested more than ${MAX_DEPTH} deep`);
 	if (Array.isArray(value)) return value.map((item) => unpack(item, tensors, source, depth + 1));

@@ -145,7 +145,7 @@ test('a callback ends the run at a step or an epoch', async () => {
 	});
 	assert.equal([history.steps, history.epochs.length, history.stopReason], [6, 2, 'enough']);
 	const second = await run({ epochs: 5, callbacks: [({ stop }) => stop()] });
-	assert.equal([second.history.epochs.length, second.history.stopReason], [1, 'a callback asked for it']);
+	assert.equal([second.history.epochs.length, second.history.stopReason], [1, 'a callback stopped the run']);
 });
 
 test('the first loss that is no number ends the run, and its step is told', async () => {
@@ -208,10 +208,10 @@ test('schedules move on after epochs or steps', async () => {
 
 	const other = new optim.SGD(linear().parameters(), { lr: 1 });
 	await assertRejects(() => rates(() => new lrScheduler.ExponentialLR(other, 0.5)), /scheduler belongs to another optimizer/);
-	await assertRejects(() => rates((own) => ({ scheduler: plateau(own), interval: 'step' })), /moves on after epochs/);
+	await assertRejects(() => rates((own) => ({ scheduler: plateau(own), interval: 'step' })), /steps after epochs/);
 	await assertRejects(
 		() => rates((own) => ({ scheduler: new lrScheduler.StepLR(own, 1), monitor: 'loss' })),
-		/something to monitor/,
+		/only ReduceLROnPlateau takes monitor/,
 	);
 	await assertRejects(() => rates((own) => ({ scheduler: plateau(own), monitor: 'valF1' })), /no 'valF1' to monitor/);
 });
@@ -315,8 +315,8 @@ test('checkpoints: when, which are kept, and the best', async () => {
 	const best = new ModelCheckpoint('b{epoch}', { store, monitor: 'error', bestOnly: true });
 	await run({ epochs: 4, metrics, callbacks: [best, () => void epoch++] });
 	assert.equal(await store.list('b'), ['b1', 'b2', 'b4']);
-	assert.throws(() => new ModelCheckpoint('a', { keep: 2 }), /the name must hold \{epoch\} or \{step\}/);
-	assert.throws(() => new ModelCheckpoint('a', { everySteps: 2, bestOnly: true }), /bestOnly looks at whole epochs/);
+	assert.throws(() => new ModelCheckpoint('a', { keep: 2 }), /the name must contain \{epoch\} or \{step\}/);
+	assert.throws(() => new ModelCheckpoint('a', { everySteps: 2, bestOnly: true }), /bestOnly compares whole epochs/);
 	assert.throws(() => new ModelCheckpoint('a', { everySteps: 0.5 }), /everySteps must be/);
 	assert.throws(() => new ModelCheckpoint(''), /takes the name of the file/);
 });

@@ -115,10 +115,10 @@ test('what is damaged, foreign or of another kind is refused in words', async ()
 	await refuse(
 		'short',
 		bytes.slice(0, bytes.length - 5),
-		/checkpoint 'short' is no checkpoint, or a damaged one: .*cut short|lies outside/,
+		/checkpoint 'short' is not a checkpoint, or is damaged: .*cut short|lies outside/,
 	);
 	await refuse('empty', new Uint8Array(0), /too few/);
-	await refuse('text', new TextEncoder().encode('epoch,loss\n1,2\n'), /no checkpoint, or a damaged one/);
+	await refuse('text', new TextEncoder().encode('epoch,loss\n1,2\n'), /not a checkpoint, or is damaged/);
 	for (const at of [bytes.length - 3, bytes.length - 50]) {
 		const flipped = bytes.slice();
 		flipped[at]! ^= 4;
@@ -131,7 +131,7 @@ test('what is damaged, foreign or of another kind is refused in words', async ()
 	await refuse(
 		'weights',
 		await io.saveSafetensors(own.model.stateDict()),
-		/a safetensors file, but no checkpoint of fit or saveCheckpoint/,
+		/a safetensors file, but not a checkpoint of fit or saveCheckpoint/,
 	);
 	await refuse(
 		'newer',
@@ -141,7 +141,7 @@ test('what is damaged, foreign or of another kind is refused in words', async ()
 	await assertRejects(() => loadCheckpoint('none', own, { store }), /loadCheckpoint: there is no checkpoint 'none'/);
 
 	await saveCheckpoint('bare', { model: own.model }, { store });
-	await assertRejects(() => loadCheckpoint('bare', own, { store }), /checkpoint 'bare' holds no state of the optimizer/);
+	await assertRejects(() => loadCheckpoint('bare', own, { store }), /checkpoint 'bare' has no state of the optimizer/);
 	const other = { model: new nn.Linear(3, 2, { device: 'cpu' }) };
 	await assertRejects(() => loadCheckpoint('a', other, { store }), /missing keys: weight, bias/);
 	const optimizer = new optim.SGD(other.model.parameters(), { lr: 1 });
@@ -210,11 +210,11 @@ test('a run goes on from any step, with all metrics of the library', async () =>
 	);
 	await assertRejects(
 		() => run({ resumeFrom: { name: '4', store }, accumulateSteps: 2 }),
-		/of accumulateSteps 1; go on with the same, not with accumulateSteps 2/,
+		/of accumulateSteps 1; resume with the same settings, not with accumulateSteps 2/,
 	);
 	await assertRejects(
 		() => run({ resumeFrom: { name: '4', store }, metrics: { other: new Accuracy() } }),
-		/an epoch that had other metrics/,
+		/an epoch with other metrics/,
 	);
 	assert.is(
 		(await run({ resumeFrom: { name: '5', store }, batchSize: 10, epochs: 3 })).steps,

@@ -402,7 +402,7 @@ test('wrong calls are refused in words', async () => {
 	await refuse([x, y], { batchSize: 0 }, /batchSize must be a whole number/);
 	await refuse([x, y], { verbose: 3 }, /verbose must be 0, 1 or 2/);
 	await refuse(x, {}, /data is one tensor/);
-	await refuse({}, {}, /no dataset/);
+	await refuse({}, {}, /not a dataset/);
 	await refuse([x], {}, /a batch of the data has 1 field/);
 	await refuse([x, y], { loss: () => x }, /the loss of a batch must be a scalar, not a tensor of shape \[50, 4\]/);
 	await refuse([x, y], { validationSplit: 1.2 }, /validationSplit must lie between 0 and 1/);
@@ -415,7 +415,7 @@ test('wrong calls are refused in words', async () => {
 	await refuse([x, y], { classWeight: { 5: 2 } }, /classWeight has 6 classes/);
 	await refuse([x, y], { classWeight: { 1: -2 } }, /must be at least 0/);
 	await refuse([x, y], { metrics: { loss: new Accuracy() } }, /cannot be named 'loss'/);
-	await refuse([x, y], { metrics: { matrix: new ConfusionMatrix() } }, /metric 'matrix' is no number/);
+	await refuse([x, y], { metrics: { matrix: new ConfusionMatrix() } }, /metric 'matrix' is not a number/);
 	await refuse([x, y], { metrics: { wrong: 3 } }, /must be an object of wgrad\/metrics or a function/);
 	await refuse([x, y], { metrics: { wide: (output: Tensor) => output } }, /scalar tensor or a number/);
 	await refuse(
@@ -433,7 +433,7 @@ test('wrong calls are refused in words', async () => {
 	const foreign = new optim.SGD(new nn.Linear(4, 3).parameters(), { lr: 0.1 });
 	await refuse([x, y], { optimizer: foreign }, /the optimizer has none of the model's parameters/);
 	await refuse([], {}, /no batches/);
-	await refuse([x, y], { resumeFrom: 'dist/none.safetensors' }, /there is none/);
+	await refuse([x, y], { resumeFrom: 'dist/none.safetensors' }, /does not exist/);
 });
 
 test.run();

@@ -89,7 +89,7 @@ test('a run goes on only with the optimizer and the options that it began with',
 	const others: [Make, RegExp][] = [
 		[
 			(params) => new optim.Adam(params, { lr: 0.02 }),
-			/'3' was trained with other options than those of this Adam: lr 0\.01 in group 0, not 0\.02\. Make it with the same/,
+			/'3' was trained with other options than this Adam has: lr 0\.01 in group 0, not 0\.02\. Create it with the same/,
 		],
 		[
 			(params) => new optim.Adam(params, { lr: 0.01, betas: [0.9, 0.99] }),
@@ -100,7 +100,10 @@ test('a run goes on only with the optimizer and the options that it began with',
 			(params) => new optim.AdamW(params, { lr: 0.01, weightDecay: 0 }),
 			/of this AdamW: decoupledWeightDecay false in group 0, not true/,
 		],
-		[(params) => new optim.RAdam(params, { lr: 0.01 }), /the state belongs to another kind of optimizer: its group 0 has amsgrad/],
+		[
+			(params) => new optim.RAdam(params, { lr: 0.01 }),
+			/the state belongs to another kind of optimizer: its group 0 has amsgrad/,
+		],
 		[(params) => new optim.SGD(params, { lr: 0.01 }), /another kind of optimizer/],
 		[
 			(params) =>
@@ -144,7 +147,7 @@ test('within an epoch, a run goes on only with data of the same length and order
 	const resumeFrom = { name: '2', store };
 	await refuses(
 		run(sgd, { resumeFrom, shuffle: false }).train,
-		/at batch 2 of shuffle true; go on with the same, not with shuffle false/,
+		/at batch 2 of shuffle true; resume with the same settings, not with shuffle false/,
 	);
 	await refuses(run(sgd, { resumeFrom, validationSplit: 0.2 }).train, /of samplesPerEpoch 30; .* not with samplesPerEpoch 24/);
 	assert.is((await run(sgd, { resumeFrom: { name: '4', store }, shuffle: false, epochs: 2 }).train()).steps, 8);
@@ -158,8 +161,8 @@ test('states that are no trees of plain data', async () => {
 	const states: [string, RegExp][] = [
 		['', /state is not valid JSON/],
 		['{"parts":', /state is not valid JSON/],
-		['[]', /state is no object/],
-		['null', /state is no object/],
+		['[]', /state is not an object/],
+		['null', /state is not an object/],
 		[`{"parts":${'['.repeat(100_000)}${']'.repeat(100_000)}}`, /nested more than 500 deep/],
 		[`{"parts":${'{"a":'.repeat(100_000)}1${'}'.repeat(100_000)}}`, /nested more than 500 deep/],
 		['{"parts":{"$tensor":"constructor"}}', /lacks the tensor 'constructor'/],
@@ -171,7 +174,7 @@ test('states that are no trees of plain data', async () => {
 	const circle: Record<string, CheckpointTree> = {};
 	circle.self = circle;
 	const save = (extra: unknown) => () => saveCheckpoint('own', { model }, { store, extra: extra as CheckpointTree });
-	await refuses(save(circle), /cannot hold what is nested 500 deep or in itself/);
+	await refuses(save(circle), /cannot hold data nested 500 deep or in itself/);
 	await refuses(save({ a: [1n] }), /'extra\/a\/0' is a bigint/);
 	await refuses(save({ run: () => 1 }), /'extra\/run' is a function/);
 	assert.is(await store.read('own'), null);

@@ -40,7 +40,7 @@ test('a run whose device is lost at one step again and again ends with the loss'
 		onDeviceLost: 'resume',
 		verbose: 0,
 	});
-	await assertRejects(() => run, /fit: the device was lost \d times after step \d.* take smaller batches/);
+	await assertRejects(() => run, /fit: the device was lost \d times after step \d.* use smaller batches/);
 	assert.ok(adapter.losses >= 3 && adapter.losses < 8, `${adapter.losses} losses`);
 	assert.is(await run.catch((error) => error instanceof DeviceLostError), true);
 });
@@ -58,7 +58,7 @@ test('a shutdown ends the run, and a generator is refused, for it cannot be read
 	function* batches() {
 		yield points(4, 'cpu');
 	}
-	await assertRejects(() => fit(model, batches(), options), /onDeviceLost 'resume' reads the data again, and a generator/);
+	await assertRejects(() => fit(model, batches(), options), /onDeviceLost 'resume' reads the data again, but a generator/);
 	await assertRejects(
 		() => fit(model, points(4, 'cpu'), { ...options, onDeviceLost: 'wait' as 'throw' }),
 		/'throw' or 'resume', not 'wait'/,

@@ -215,7 +215,7 @@ test('what a run changes belongs to it until it ends', async () => {
 	const { done, model, data } = start('cpu', 'tensors', 7);
 	const loss = crossEntropy;
 	const again = (of: nn.Module, optimizer = new optim.SGD(of.parameters())) => fit(of, data, { loss, optimizer, verbose: 0 });
-	await assertRejects(() => again(model), /^fit: the model belongs to a fit that still runs\. Await that one first/);
+	await assertRejects(() => again(model), /^fit: the model belongs to a fit that still runs\. Await it first/);
 	await assertRejects(() => again(model.first), /^fit: the model belongs to a fit/);
 	await assertRejects(() => again(new nn.Sequential(model.first)), /^fit: a part of the model, Linear, belongs to a fit/);
 	const tied = new nn.Linear(4, 8);

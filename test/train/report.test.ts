@@ -191,7 +191,7 @@ test('wrong calls are refused in words', () => {
 	assert.throws(() => htmlReport(history, { ...options, classNames: ['a'] }), /1 classNames for a confusion matrix of 3 classes/);
 	assert.throws(
 		() => htmlReport(history, { images: [{ source: 'https://example.com/a.png', caption: '' }] }),
-		/data:image\/ URL, so that the report opens offline/,
+		/data:image\/ URL, because the report must work offline/,
 	);
 	assert.throws(() => htmlReport(history, { images: [{ source: new Uint8Array(8), caption: '' }] }), /PNG, JPEG, GIF or WebP/);
 	assert.throws(() => htmlReport(history, { titel: 'x' } as object), /there is no option 'titel'/);

@@ -1,11 +1,11 @@
-/** Checkpoints and logs as files. */
+/** Stores checkpoints and logs as files. */
 import { mkdir, open, readdir, stat, unlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { withFileErrors } from '../../core/fileError';
 import { codeOf, isTemporary, readWhole, writeWhole } from '../../data/node/disk';
 import type { CheckpointStore, LogStore } from '../store';
 
-/** What `found` gives, or `otherwise` where its path leads nowhere. */
+/** Resolves to the result of `found`, or to `otherwise` if its path does not exist. */
 async function orMissing<T>(otherwise: T, found: Promise<T>): Promise<T> {
 	try {
 		return await found;
@@ -16,8 +16,8 @@ async function orMissing<T>(otherwise: T, found: Promise<T>): Promise<T> {
 }
 
 /**
- * Files, by their paths. `write` is all or nothing, also with several writers: the bytes go to a temporary file in the same folder, which is
- * flushed to the disk and then renamed. Missing folders are made.
+ * Stores files by path. `write` is atomic, even with several writers: it writes and flushes a temporary file in the same folder, then
+ * renames it. Creates missing folders.
  */
 export class FileStore implements CheckpointStore, LogStore {
 	read(path: string): Promise<Uint8Array | null> {
@@ -73,7 +73,7 @@ export class FileStore implements CheckpointStore, LogStore {
 					await handle.writeFile(text);
 					await handle.datasync();
 				} catch (error) {
-					// On a full disk: half a line would be taken for a whole one.
+					// After a full disk: readers would take half a line for a whole one.
 					await handle.truncate(size).catch(() => {});
 					throw error;
 				}

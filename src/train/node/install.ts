@@ -1,4 +1,4 @@
-/** Makes files and the terminal what names and progress mean, as soon as `wgrad/train` is imported in Node. */
+/** In Node, importing `wgrad/train` makes it store files by path and show progress in the terminal. */
 import { setPlatform } from '../platform';
 import { FileStore } from './files';
 import { terminalProgress } from './terminal';

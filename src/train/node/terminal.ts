@@ -1,17 +1,17 @@
-/** Progress in a terminal. */
+/** Shows progress in a terminal. */
 import { SingleBar } from 'cli-progress';
 import type { Callback, StepLoss, TrainContext } from '../callbacks';
 import type { EpochRecord } from '../history';
 import { ConsoleProgress, epochLine, formatNumber, ProgressCallback } from '../progress';
 
-/** What the bar needs of a stream, such as `process.stderr`. */
+/** The part of a stream, such as `process.stderr`, that the bar needs. */
 export interface Terminal {
 	readonly isTTY?: boolean;
 	readonly columns?: number;
 	write(text: string): unknown;
 }
 
-/** A bar for each epoch, and its line when it is done. */
+/** Shows a bar per epoch, and a line when the epoch ends. */
 export class ProgressBar implements Callback {
 	#bar: SingleBar | null = null;
 	readonly #inner = new ProgressCallback(({ samples, samplesPerSecond, loss }) => {
@@ -29,7 +29,7 @@ export class ProgressBar implements Callback {
 			format: `epoch ${epoch}/${epochs} ${place}  {speed} samples/s  loss {loss}${known ? '  {eta_formatted} left' : ''}`,
 			barsize: 24,
 			clearOnComplete: true,
-			// A bar only writes to it and asks for its width.
+			// The bar only calls write() and reads the width.
 			stream: this.stream as NodeJS.WritableStream,
 		});
 		this.#bar.start(samplesPerEpoch ?? 0, samples, { speed: 0, loss: '-' });
@@ -50,7 +50,7 @@ export class ProgressBar implements Callback {
 	}
 }
 
-/** The bar where somebody watches, lines where not. */
+/** A bar in an interactive terminal, otherwise lines. */
 export function terminalProgress(verbose: 1 | 2): Callback {
 	if (verbose === 1 && process.stderr.isTTY && process.stdout.isTTY) return new ProgressBar();
 	return new ConsoleProgress(undefined, { within: verbose === 1 });

@@ -1,9 +1,9 @@
-/** The confusion matrix as a table of heat, and what it says of each class. */
+/** Renders the confusion matrix as a heat map, and the scores of each class. */
 import { ArgumentError } from '../../core/errors';
 import { type Html, html } from './html';
 import { formatNumber, formatPercent } from './numbers';
 
-/** Of one class. A share of nothing is NaN. */
+/** The scores of one class. 0 / 0 is NaN. */
 export interface ClassScores {
 	readonly precision: number;
 	readonly recall: number;
@@ -28,7 +28,7 @@ export function requireMatrix(matrix: readonly (readonly number[])[], classNames
 	const square = matrix.every((row) => Array.isArray(row) && row.length === classes);
 	if (!square || !matrix.flat().every((count) => Number.isFinite(count) && count >= 0))
 		throw new ArgumentError(
-			'htmlReport: confusionMatrix must be a square array of arrays of counts, rows the true classes: what metrics.ConfusionMatrix computes',
+			'htmlReport: confusionMatrix must be a square array of arrays of counts, with true classes as rows, as computed by metrics.ConfusionMatrix',
 		);
 	if (classNames !== undefined && classNames.length !== classes)
 		throw new ArgumentError(`htmlReport: ${classNames.length} classNames for a confusion matrix of ${classes} classes`);

@@ -1,33 +1,33 @@
-/** Which curves a history has, and what each tells in words. */
+/** Finds the curves of a history and describes each in words. */
 import { type EpochRecord, type History, validationName } from '../history';
 import { formatNumber } from './numbers';
 
 export interface Curve {
 	readonly label: string;
-	/** By epoch; null where an epoch has none, or no finite one. */
+	/** One value per epoch; null if it is missing or not finite. */
 	readonly values: readonly (number | null)[];
 }
 
-/** One chart: quantities that share a scale. */
+/** One chart of quantities that share a scale. */
 export interface Chart {
 	readonly title: string;
 	readonly logarithmic: boolean;
 	readonly curves: readonly Curve[];
-	/** What the chart shows, for those who do not see it. */
+	/** A description of the chart for screen readers. */
 	readonly description: string;
 }
 
-/** Columns that are no quantity to draw against epochs. */
+/** Columns not worth a curve. */
 const BOOKKEEPING = new Set(['epoch', 'step', 'seconds']);
 
-/** Names of all columns of numbers but the bookkeeping, in the order in which they first occur. */
+/** The names of all numeric columns except bookkeeping, in order of first occurrence. */
 export function columns(history: History): string[] {
 	const cells = history.epochs.flatMap((record) => Object.entries(record));
 	const names = new Set(cells.flatMap(([name, value]) => (typeof value === 'number' ? [name] : [])));
 	return [...names].filter((name) => !BOOKKEEPING.has(name));
 }
 
-/** The loss and each metric with its validation beside it, then the learning rates. */
+/** Charts of the loss and each metric, with their validation values, then of the learning rates. */
 export function chartsOf(history: History): Chart[] {
 	const names = columns(history);
 	const rates = names.filter((name) => /^lr\d*$/.test(name));
@@ -73,7 +73,7 @@ function describe({ label, values }: Curve, { epochs }: History): string {
 	return `${name}: from ${at(first)} to ${at(last)}; lowest ${at(lowest)}, highest ${at(highest)}.`;
 }
 
-/** `topKAccuracy` as 'Top k accuracy'. */
+/** Maps `topKAccuracy` to 'Top k accuracy'. */
 export function titleOf(name: string): string {
 	const group = /^lr(\d*)$/.exec(name);
 	if (group !== null) return `Learning rate ${group[1]}`.trimEnd();

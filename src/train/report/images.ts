@@ -1,4 +1,4 @@
-/** Pictures as data URLs: a report carries them. */
+/** Converts images to data URLs, so that the report contains them. */
 import { ArgumentError } from '../../core/errors';
 
 const SIGNATURES: readonly (readonly [type: string, bytes: readonly number[], at: number])[] = [
@@ -8,17 +8,16 @@ const SIGNATURES: readonly (readonly [type: string, bytes: readonly number[], at
 	['image/webp', [0x57, 0x45, 0x42, 0x50], 8],
 ];
 
-/** A data URL from an image file's bytes; a URL must be one already. */
+/** Converts an image file's bytes to a data URL. A string must already be a data URL. */
 export function imageSource(source: Uint8Array | string): string {
 	if (typeof source === 'string') {
 		if (/^data:image\//.test(source)) return source;
 		throw new ArgumentError(
-			`htmlReport: an image's source must be the bytes of a file or a data:image/ URL, so that the report opens offline, not '${source.slice(0, 80)}'`,
+			`htmlReport: an image's source must be the bytes of a file or a data:image/ URL, because the report must work offline, not '${source.slice(0, 80)}'`,
 		);
 	}
 	const type = SIGNATURES.find(([, bytes, at]) => bytes.every((byte, i) => source[at + i] === byte))?.[0];
-	if (type === undefined)
-		throw new ArgumentError('htmlReport: the bytes of an image must be those of a PNG, JPEG, GIF or WebP file');
+	if (type === undefined) throw new ArgumentError('htmlReport: the bytes of an image must be a PNG, JPEG, GIF or WebP file');
 	let binary = '';
 	for (let start = 0; start < source.length; start += 0x8000)
 		binary += String.fromCharCode(...source.subarray(start, start + 0x8000));

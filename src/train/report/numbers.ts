@@ -1,6 +1,6 @@
-/** Numbers as a report shows them. */
+/** Formats numbers for reports. */
 
-/** Five significant digits, without trailing zeros; very large and very small ones with an exponent; '' for undefined. */
+/** Five significant digits without trailing zeros. Very large and very small numbers get an exponent; undefined becomes ''. */
 export function formatNumber(value: number | undefined): string {
 	if (value === undefined) return '';
 	if (!Number.isFinite(value)) return String(value);
@@ -14,7 +14,7 @@ export function formatPercent(share: number): string {
 	return Number.isFinite(share) ? `${(100 * share).toFixed(1)} %` : '–';
 }
 
-/** `1 h 02 min 05 s`. */
+/** Formats a duration: `1 h 02 min 05 s`. */
 export function formatDuration(seconds: number): string {
 	if (!Number.isFinite(seconds)) return '';
 	if (seconds < 60) return `${Number(seconds.toPrecision(3))} s`;

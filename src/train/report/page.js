@@ -1,4 +1,4 @@
-// Draws the charts of a report with uPlot, which stands before this script in the page.
+// Draws the charts of a report with uPlot, which the page loads before this script.
 (() => {
 	/** @typedef {{ label: string, values: (number | null)[] }} Curve */
 	/** @type {{ epochs: number[], charts: { title: string, logarithmic: boolean, curves: Curve[] }[] }} */
@@ -55,7 +55,7 @@
 	}
 
 	/**
-	 * Arrow keys walk over the epochs of a chart and read its values out.
+	 * Arrow keys move over the epochs of a chart and announce its values.
 	 *
 	 * @param {HTMLElement} host
 	 */
@@ -86,7 +86,7 @@
 		}
 	}).observe(document.body);
 
-	// On paper: light colours, and everything open.
+	// In print: light colours, and all sections open.
 	/** @type {HTMLDetailsElement[]} */
 	let opened = [];
 	addEventListener('beforeprint', () => {
