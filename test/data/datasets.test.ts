@@ -53,7 +53,7 @@ test('TensorDataset', async () => {
 	await refuses(() => dataset.get(3), /TensorDataset: index 3 is out of range for 3 samples/);
 	await refuses(() => dataset.batch([0, -1]), /index -1 is out of range/);
 	await refuses(() => new TensorDataset(), /at least one tensor/);
-	await refuses(() => new TensorDataset([1] as never), /argument 0 is no tensor/);
+	await refuses(() => new TensorDataset([1] as never), /argument 0 is not a tensor/);
 	await refuses(() => new TensorDataset(x, tensor([1, 2])), /equal numbers of samples along dim 0: \[3, 2\], \[2\]/, ShapeError);
 });
 
@@ -96,7 +96,7 @@ test('ArrayDataset: wrong calls', async () => {
 	await refuses(make({ data: BigInt64Array.of(1n) }), /BigInt64Array; .*Int32Array.from/, DTypeError);
 	await refuses(
 		make({ data: [1, 2, 3], shape: [2] }),
-		/shape \[2\] needs 2 elements, the data has 3.*\[samples, ...\]/,
+		/shape \[2\] needs 2 elements, but the data has 3.*\[samples, ...\]/,
 		ShapeError,
 	);
 	await refuses(make({ data: [1], shape: [] }), /shape \[\]/, ShapeError);
