@@ -1,7 +1,7 @@
 /** Parses the binary versions of CIFAR-10 and CIFAR-100: https://www.cs.toronto.edu/~kriz/cifar.html */
+import { requireBytes } from '../core/checks';
 import { FormatError } from '../core/errors';
 import { checkOptions } from '../core/options';
-import { requireBytes } from './arguments';
 
 const PIXELS = 3 * 32 * 32;
 

@@ -1,12 +1,12 @@
 /** Datasets that combine or transform other datasets. */
 import type { DeviceName } from '../backends/contract';
+import { requireList } from '../core/checks';
 import { ArgumentError } from '../core/errors';
 import { checkOptions } from '../core/options';
 import { tensor } from '../ops/creation';
 import { indexSelect } from '../ops/indexing';
 import { cat, select } from '../ops/layout';
 import type { Tensor } from '../tensor';
-import { requireList } from './arguments';
 import { type Dataset, fetchBatch, requireDataset, requireIndex, requireIndices } from './dataset';
 import { discard, disposeExcept, type Fields, requireFields, type Soon, whenReady } from './fields';
 

@@ -1,8 +1,8 @@
 /** Reads tables of comma-separated values. */
 import Papa from 'papaparse';
+import { requireList } from '../core/checks';
 import { ArgumentError, FormatError } from '../core/errors';
 import { checkOptions } from '../core/options';
-import { requireList } from './arguments';
 
 export interface CsvOptions {
 	/** true: the first row holds names. false: columns are named '0', '1', ... Or the names themselves. Default true. */

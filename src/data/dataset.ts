@@ -1,8 +1,8 @@
 /** The interface of datasets, and how a DataLoader gets samples and batches from them. */
 import type { DeviceName } from '../backends/contract';
+import { requireList } from '../core/checks';
 import { ArgumentError } from '../core/errors';
 import type { Tensor } from '../tensor';
-import { requireList } from './arguments';
 import { defaultCollate, discard, disposeExcept, type Fields, type Soon, whenReady } from './fields';
 
 export type { Fields } from './fields';

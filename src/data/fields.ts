@@ -1,11 +1,11 @@
 /** Samples and batches, which are lists of tensors: collating, moving and disposing. */
 import type { DeviceName } from '../backends/contract';
+import { requireList } from '../core/checks';
 import { ArgumentError, formatShape, ShapeError } from '../core/errors';
 import { sameShape } from '../core/shape';
 import { to } from '../ops/elementwise';
 import { stack } from '../ops/layout';
 import { Tensor } from '../tensor';
-import { requireList } from './arguments';
 
 /** One sample or one batch: inputs first, target last, as `fit` takes them. */
 export type Fields = readonly Tensor[];

@@ -2,6 +2,7 @@
 import { ArgumentError } from '../core/errors';
 import { checkOptions } from '../core/options';
 import { randomPermutation } from '../core/philox';
+import { requireCounts } from '../ops/requirements';
 import { generatorOf, groupByClass, type Labels, type SeedOptions } from './split';
 
 export interface FoldOptions extends SeedOptions {
@@ -11,12 +12,6 @@ export interface FoldOptions extends SeedOptions {
 
 /** The indices of training and test samples, ascending, for `new Subset(dataset, train)`. */
 export type Fold = readonly [train: Int32Array, test: Int32Array];
-
-function requireFolds(name: string, nSplits: number): void {
-	if (!Number.isInteger(nSplits) || nSplits < 2) {
-		throw new ArgumentError(`${name}: nSplits ${nSplits} must be a whole number of at least 2`);
-	}
-}
 
 /** Yields the folds, given the fold that tests each sample. */
 function* foldsOf(testFold: Int32Array, nSplits: number): IterableIterator<Fold> {
@@ -35,7 +30,7 @@ export class KFold {
 	readonly #options: FoldOptions;
 
 	constructor(nSplits = 5, options: FoldOptions = {}) {
-		requireFolds('KFold', nSplits);
+		requireCounts('KFold', { nSplits }, 2);
 		this.nSplits = nSplits;
 		this.#options = checkOptions('KFold', options, ['shuffle', 'seed']);
 	}
@@ -68,7 +63,7 @@ export class StratifiedKFold {
 	readonly #options: FoldOptions;
 
 	constructor(nSplits = 5, options: FoldOptions = {}) {
-		requireFolds('StratifiedKFold', nSplits);
+		requireCounts('StratifiedKFold', { nSplits }, 2);
 		this.nSplits = nSplits;
 		this.#options = checkOptions('StratifiedKFold', options, ['shuffle', 'seed']);
 	}

@@ -4,6 +4,7 @@ import { ArgumentError, formatShape, ShapeError } from '../core/errors';
 import { checkOptions } from '../core/options';
 import { tensor } from '../ops/creation';
 import { requireTensor } from '../ops/operands';
+import { requireCounts } from '../ops/requirements';
 import type { Tensor } from '../tensor';
 import type { Image } from './image';
 
@@ -31,12 +32,8 @@ export async function imageGrid(images: Tensor, options: ImageGridOptions = {}):
 		background = 0,
 		range = [0, 1],
 	} = checkOptions('imageGrid', options, ['columns', 'padding', 'background', 'range']);
-	if (!Number.isInteger(columns) || columns < 1) {
-		throw new ArgumentError(`imageGrid: columns ${columns} must be a whole number of at least 1`);
-	}
-	if (!Number.isInteger(padding) || padding < 0) {
-		throw new ArgumentError(`imageGrid: padding ${padding} must be a whole number of at least 0`);
-	}
+	requireCounts('imageGrid', { columns }, 1);
+	requireCounts('imageGrid', { padding });
 	const [low, high] = range;
 	if (!(low < high)) throw new ArgumentError(`imageGrid: range [${range.join(', ')}] must go from a lower to a higher value`);
 	const values = await images.data();

@@ -1,7 +1,7 @@
 /** Reads IDX, the format of MNIST and similar datasets: http://yann.lecun.com/exdb/mnist/ */
+import { requireBytes } from '../core/checks';
 import { FormatError, formatShape } from '../core/errors';
 import { numel } from '../core/shape';
-import { requireBytes } from './arguments';
 
 type IdxData = Uint8Array | Int8Array | Int16Array | Int32Array | Float32Array | Float64Array;
 

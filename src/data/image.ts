@@ -1,4 +1,5 @@
 /** 8-bit images: decodes them from files, scales them, and encodes them as PNG. */
+import { requireOneOf } from '../core/checks';
 import { ArgumentError, FormatError } from '../core/errors';
 import { checkOptions } from '../core/options';
 import type { Global } from '../core/platform';
@@ -40,7 +41,7 @@ export function checkImageOptions(
 	if (channels !== undefined && ![1, 3, 4].includes(channels)) {
 		throw new ArgumentError(`${name}: channels ${channels} must be 1 (grey), 3 (RGB) or 4 (RGB and alpha)`);
 	}
-	if (fit !== 'fill' && fit !== 'cover') throw new ArgumentError(`${name}: fit '${String(fit)}' must be 'fill' or 'cover'`);
+	requireOneOf(name, 'fit', fit, ['fill', 'cover']);
 	if (typeof maxPixels !== 'number' || !(maxPixels >= 1))
 		throw new ArgumentError(`${name}: maxPixels ${maxPixels} must be a number of at least 1`);
 	if (size === undefined) return null;

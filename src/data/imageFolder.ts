@@ -1,10 +1,10 @@
 /** Datasets of images in one folder per class. */
 import type { DeviceName } from '../backends/contract';
 import { deviceOfNew } from '../backends/registry';
+import { requireList } from '../core/checks';
 import { ArgumentError, FormatError, formatShape, ShapeError } from '../core/errors';
 import { checkOptions } from '../core/options';
 import { tensor } from '../ops/creation';
-import { requireList } from './arguments';
 import { type Dataset, requireIndex } from './dataset';
 import type { Fields } from './fields';
 import { unitValues, writePlanes } from './grid';

@@ -2,6 +2,7 @@
 import { ArgumentError } from '../core/errors';
 import type { Generator } from '../core/generator';
 import { checkOptions } from '../core/options';
+import { requireCounts } from '../ops/requirements';
 import type { Fields } from './fields';
 
 export interface StreamContext {
@@ -30,9 +31,7 @@ export class IterableDataset {
 				`IterableDataset: it takes a function that starts the stream, not ${typeof open}, because each epoch restarts it`,
 			);
 		}
-		if (length !== undefined && (!Number.isInteger(length) || length < 0)) {
-			throw new ArgumentError(`IterableDataset: length ${length} must be a whole number of at least 0`);
-		}
+		if (length !== undefined) requireCounts('IterableDataset', { length });
 		this.length = length;
 		this.#open = open;
 	}

@@ -4,6 +4,7 @@ import { backendOf } from '../backends/registry';
 import { ArgumentError } from '../core/errors';
 import type { Generator } from '../core/generator';
 import { checkOptions } from '../core/options';
+import { requireCounts } from '../ops/requirements';
 import { tidy } from '../tidy';
 import { collateOwned, type Dataset, fetchBatch, fetchSamples, requireDataset } from './dataset';
 import { defaultCollate, discard, disposeExcept, type Fields, moved, requireFields, type Soon, whenReady } from './fields';
@@ -96,12 +97,8 @@ export class DataLoader implements AsyncIterable<Fields> {
 			transform,
 		} = checkOptions('DataLoader', options, OPTIONS);
 		if (!(dataset instanceof IterableDataset)) requireDataset('DataLoader', dataset);
-		if (!Number.isInteger(batchSize) || batchSize < 1) {
-			throw new ArgumentError(`DataLoader: batchSize ${batchSize} must be a whole number of at least 1`);
-		}
-		if (!Number.isInteger(prefetch) || prefetch < 0) {
-			throw new ArgumentError(`DataLoader: prefetch ${prefetch} must be a whole number of at least 0`);
-		}
+		requireCounts('DataLoader', { batchSize }, 1);
+		requireCounts('DataLoader', { prefetch });
 		for (const [name, fn] of Object.entries({ collate, transform })) {
 			if (fn !== undefined && typeof fn !== 'function') {
 				throw new ArgumentError(`DataLoader: ${name} must be a function, not ${typeof fn}`);

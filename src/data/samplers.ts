@@ -1,9 +1,10 @@
 /** Samplers: the order of samples in an epoch. Names and meaning are PyTorch's. */
+import { requireList } from '../core/checks';
 import { ArgumentError } from '../core/errors';
 import { defaultGenerator, type Generator } from '../core/generator';
 import { checkOptions } from '../core/options';
 import { forEachWord, multiplyHigh, randomPermutation } from '../core/philox';
-import { requireList } from './arguments';
+import { requireCounts } from '../ops/requirements';
 
 /** Determines the samples of an epoch and their order. */
 export interface Sampler {
@@ -28,12 +29,6 @@ function sizeOf(name: string, source: Sized): number {
 		throw new ArgumentError(`${name}: it takes a dataset or a number of samples, not ${String(source)}`);
 	}
 	return size;
-}
-
-function requireCount(name: string, count: number): void {
-	if (!Number.isInteger(count) || count < 1) {
-		throw new ArgumentError(`${name}: numSamples ${count} must be a whole number of at least 1`);
-	}
 }
 
 /** 0, 1, 2, ... */
@@ -65,7 +60,7 @@ export class RandomSampler implements Sampler {
 	constructor(source: Sized, options: RandomSamplerOptions = {}) {
 		const { replacement = false, numSamples } = checkOptions('RandomSampler', options, ['replacement', 'numSamples']);
 		this.#size = sizeOf('RandomSampler', source);
-		if (numSamples !== undefined) requireCount('RandomSampler', numSamples);
+		if (numSamples !== undefined) requireCounts('RandomSampler', { numSamples }, 1);
 		this.length = numSamples ?? this.#size;
 		if (this.#size === 0 && this.length > 0) throw new ArgumentError('RandomSampler: there are no samples to draw from');
 		this.replacement = replacement;
@@ -125,7 +120,7 @@ export class WeightedRandomSampler implements Sampler {
 
 	constructor(weights: ArrayLike<number>, numSamples: number, options: WeightedOptions = {}) {
 		const { replacement = true } = checkOptions('WeightedRandomSampler', options, ['replacement']);
-		requireCount('WeightedRandomSampler', numSamples);
+		requireCounts('WeightedRandomSampler', { numSamples }, 1);
 		requireList('WeightedRandomSampler', 'weights', weights);
 		this.#weights = Float64Array.from(weights);
 		const odd = this.#weights.findIndex((weight) => !(weight >= 0 && weight < Number.POSITIVE_INFINITY));
@@ -206,9 +201,7 @@ export class BatchSampler implements BatchIndices {
 		if (typeof sampler?.indices !== 'function') {
 			throw new ArgumentError('BatchSampler: the sampler needs a length and indices(generator), like RandomSampler');
 		}
-		if (!Number.isInteger(batchSize) || batchSize < 1) {
-			throw new ArgumentError(`BatchSampler: batchSize ${batchSize} must be a whole number of at least 1`);
-		}
+		requireCounts('BatchSampler', { batchSize }, 1);
 		this.sampler = sampler;
 		this.batchSize = batchSize;
 		this.dropLast = dropLast;

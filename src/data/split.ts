@@ -1,10 +1,10 @@
 /** Splits datasets at random, optionally in proportion to classes. */
+import { requireList } from '../core/checks';
 import { ArgumentError } from '../core/errors';
 import { Generator } from '../core/generator';
 import { checkOptions } from '../core/options';
 import { randomPermutation } from '../core/philox';
 import { Tensor } from '../tensor';
-import { requireList } from './arguments';
 import { Subset } from './combine';
 import { type Dataset, requireDataset } from './dataset';
 import { seedOf } from './randomness';

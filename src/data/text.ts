@@ -1,10 +1,11 @@
 /** Converts text to token numbers, and cuts tokens into training windows. */
 import type { DeviceName } from '../backends/contract';
 import { deviceOfNew } from '../backends/registry';
+import { requireList, requireString } from '../core/checks';
 import { ArgumentError, FormatError } from '../core/errors';
 import { checkOptions } from '../core/options';
 import { tensor } from '../ops/creation';
-import { requireList, requireString } from './arguments';
+import { requireCounts } from '../ops/requirements';
 import { type Dataset, requireIndex } from './dataset';
 import type { Fields } from './fields';
 
@@ -102,11 +103,7 @@ export class TokenWindows implements Dataset {
 	constructor(tokens: ArrayLike<number>, size: number, options: TokenWindowsOptions = {}) {
 		const { stride = 1 } = checkOptions('TokenWindows', options, ['stride']);
 		requireList('TokenWindows', 'tokens', tokens);
-		for (const [name, value] of Object.entries({ size, stride })) {
-			if (!Number.isInteger(value) || value < 1) {
-				throw new ArgumentError(`TokenWindows: ${name} ${value} must be a whole number of at least 1`);
-			}
-		}
+		requireCounts('TokenWindows', { size, stride }, 1);
 		if (tokens.length <= size) {
 			throw new ArgumentError(`TokenWindows: ${tokens.length} tokens are too few for a window of ${size} and the next token`);
 		}

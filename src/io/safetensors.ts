@@ -8,6 +8,7 @@
  * Files may come from anywhere. `decodeSafetensors` validates every byte and throws a FormatError that names the problem. Values have the
  * machine's byte order, which is little-endian wherever WebGPU runs.
  */
+import { requireOneOf } from '../core/checks';
 import type { DType, TypedArray } from '../core/dtype';
 import { ArgumentError, DTypeError, FormatError, formatShape, ShapeError } from '../core/errors';
 import { float16ToFloat32 } from '../core/float16';
@@ -90,13 +91,8 @@ export function decodeSafetensors(bytes: Uint8Array, options: DecodeOptions = {}
 	if (!ArrayBuffer.isView(bytes))
 		throw new ArgumentError(`decodeSafetensors: it takes the bytes of a file, a Uint8Array, not ${typeof bytes}`);
 	const { float16As = 'float16', float64As = 'float64' } = checkOptions('decodeSafetensors', options, ['float16As', 'float64As']);
-	for (const [option, given, own] of [
-		['float16As', float16As, 'float16'],
-		['float64As', float64As, 'float64'],
-	]) {
-		if (given !== own && given !== 'float32')
-			throw new ArgumentError(`decodeSafetensors: ${option} must be '${own}' or 'float32', not ${String(given)}`);
-	}
+	requireOneOf('decodeSafetensors', 'float16As', float16As, ['float16', 'float32']);
+	requireOneOf('decodeSafetensors', 'float64As', float64As, ['float64', 'float32']);
 	// Node's Buffer is a Uint8Array with a slice() that does not copy.
 	const plain = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 	const { header, dataStart } = readHeader(plain);

@@ -1,4 +1,5 @@
 /** Classification metrics: accuracy, the confusion matrix, and precision, recall and F1 from it. Definitions are scikit-learn's. */
+import { requireOneOf } from '../core/checks';
 import { ArgumentError, formatShape } from '../core/errors';
 import { checkOptions, requireOptions } from '../core/options';
 import { arange } from '../ops/creation';
@@ -7,7 +8,7 @@ import { gather, oneHot } from '../ops/indexing';
 import { reshape, transpose } from '../ops/layout';
 import { matmul } from '../ops/matmul';
 import { amax, sum } from '../ops/reduce';
-import { shown } from '../ops/requirements';
+import { requireCounts, shown } from '../ops/requirements';
 import type { Tensor } from '../tensor';
 import { tidy } from '../tidy';
 import { classesOf, countIn, DeviceSum, type Metric, type MetricState, once, requirePair, sumIn, updating } from './metric';
@@ -62,8 +63,7 @@ export class TopKAccuracy implements Metric<number> {
 
 	constructor(options: { k?: number } = {}) {
 		const { k = 2 } = checkOptions('TopKAccuracy', options, ['k']);
-		if (!Number.isInteger(k) || k < 1)
-			throw new ArgumentError(`TopKAccuracy: k must be a whole number of at least 1, not ${shown(k)}`);
+		requireCounts('TopKAccuracy', { k }, 1);
 		this.k = k;
 	}
 
@@ -110,11 +110,6 @@ export interface ConfusionOptions {
 	readonly numClasses?: number;
 }
 
-function requireClasses(numClasses: number): void {
-	if (!Number.isInteger(numClasses) || numClasses < 1)
-		throw new ArgumentError(`ConfusionMatrix: numClasses must be a whole number of at least 1, not ${shown(numClasses)}`);
-}
-
 /**
  * Counts samples by true class (row) and predicted class (column). Counts on the device with a product of one-hot matrices. As
  * `confusion_matrix`.
@@ -126,7 +121,7 @@ export class ConfusionMatrix implements Metric<number[][]> {
 
 	constructor(options: ConfusionOptions = {}) {
 		const { numClasses } = checkOptions('ConfusionMatrix', options, ['numClasses']);
-		if (numClasses !== undefined) requireClasses(numClasses);
+		if (numClasses !== undefined) requireCounts('ConfusionMatrix', { numClasses }, 1);
 		this.#numClasses = numClasses ?? null;
 	}
 
@@ -170,7 +165,7 @@ export class ConfusionMatrix implements Metric<number[][]> {
 			throw new ArgumentError(
 				`ConfusionMatrix: the state's counts are ${formatShape(counts.shape)}, not its numClasses, ${shown(numClasses)}, squared`,
 			);
-		if (numClasses !== null) requireClasses(numClasses);
+		if (numClasses !== null) requireCounts('ConfusionMatrix', { numClasses }, 1);
 		this.#count = count;
 		this.#numClasses = numClasses;
 		this.#counts.restore(counts);
@@ -224,12 +219,10 @@ abstract class FromCounts implements Metric<number> {
 		const name = this.constructor.name;
 		const names = ['numClasses', 'average', 'posLabel', 'zeroDivision'] as const;
 		const { numClasses, average = 'binary', posLabel = 1, zeroDivision = 0 } = checkOptions(name, options, names);
-		if (!['binary', 'micro', 'macro', 'weighted'].includes(average))
-			throw new ArgumentError(`${name}: average must be 'binary', 'micro', 'macro' or 'weighted', not ${shown(average)}`);
+		requireOneOf(name, 'average', average, ['binary', 'micro', 'macro', 'weighted']);
 		if (average === 'binary' && posLabel !== 0 && posLabel !== 1)
 			throw new ArgumentError(`${name}: posLabel must be 0 or 1, one of the two classes, not ${shown(posLabel)}`);
-		if (zeroDivision !== 0 && zeroDivision !== 1)
-			throw new ArgumentError(`${name}: zeroDivision must be 0 or 1, not ${shown(zeroDivision)}`);
+		requireOneOf(name, 'zeroDivision', zeroDivision, [0, 1]);
 		const classes = numClasses ?? (average === 'binary' ? 2 : undefined);
 		if (average === 'binary' && classes !== 2)
 			throw new ArgumentError(`${name}: average 'binary' takes 2 classes, not ${classes}; choose 'macro', 'micro' or 'weighted'`);

@@ -7,7 +7,7 @@ import { to } from '../ops/elementwise';
 import { add_ } from '../ops/inplace';
 import { clone, detach, reshape } from '../ops/layout';
 import { argmax } from '../ops/reduce';
-import { requireTensor, shown } from '../ops/requirements';
+import { requireCounts, requireTensor, shown } from '../ops/requirements';
 import { Tensor } from '../tensor';
 import { keep, tidy } from '../tidy';
 
@@ -77,8 +77,7 @@ export function countIn(name: string, state: MetricState): number {
 	if (typeof state !== 'object' || state === null)
 		throw new ArgumentError(`${name}: loadStateDict() takes the result of stateDict(), not ${shown(state)}`);
 	const { count } = state;
-	if (!Number.isInteger(count) || (count as number) < 0)
-		throw new ArgumentError(`${name}: the state's count must be a whole number of at least 0, not ${shown(count)}`);
+	requireCounts(name, { "the state's count": count });
 	return count as number;
 }
 

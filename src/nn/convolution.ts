@@ -1,4 +1,5 @@
 /** Convolution layers. Images and feature maps are NCHW. */
+import { requireOneOf } from '../core/checks';
 import { ArgumentError, formatShape } from '../core/errors';
 import { checkOptions, pickOptions } from '../core/options';
 import { numel, type Shape } from '../core/shape';
@@ -118,9 +119,7 @@ abstract class ConvNd extends ConvolutionLayer {
 		checkOptions(name, options, CONV_OPTIONS);
 		super(inChannels, outChannels, { size: kernelSize, rank, transposed: false }, options);
 		const { paddingMode: mode = 'zeros', padding = 0, dilation = 1, stride = 1 } = options;
-		if (!['zeros', 'reflect', 'replicate', 'circular'].includes(mode)) {
-			throw new ArgumentError(`${name}: paddingMode '${String(mode)}' is not one of zeros, reflect, replicate, circular`);
-		}
+		requireOneOf(name, 'paddingMode', mode, ['zeros', 'reflect', 'replicate', 'circular']);
 		if (padding === 'same' && perDimension(name, stride, rank).some((step) => step !== 1))
 			throw new ArgumentError(`${name}: padding 'same' keeps the size, so stride must be 1, not ${stride}`);
 		this.#convolution = convolution;

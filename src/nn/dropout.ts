@@ -1,12 +1,11 @@
 /** Dropout layers. They act during training and pass the input through in inference. */
-
 import { requireFloating } from '../core/dtype';
-import { ArgumentError, formatShape, ShapeError } from '../core/errors';
+import { formatShape, ShapeError } from '../core/errors';
 import { checkOptions } from '../core/options';
 import { add, ge, mul, where } from '../ops/elementwise';
 import { flatten, reshape, squeeze, unsqueeze } from '../ops/layout';
 import { dropout, dropout2d, rand } from '../ops/random';
-import { requireTensor } from '../ops/requirements';
+import { requireProbability, requireTensor } from '../ops/requirements';
 import type { Tensor } from '../tensor';
 import { tidy } from '../tidy';
 import { Module } from './module';
@@ -18,7 +17,7 @@ abstract class DropoutLayer extends Module {
 	constructor(p: number | { readonly p?: number } = 0.5) {
 		super();
 		this.p = typeof p === 'number' ? p : (checkOptions(new.target.name, p, ['p']).p ?? 0.5);
-		if (!(this.p >= 0 && this.p <= 1)) throw new ArgumentError(`${new.target.name}: p must lie in [0, 1], not ${this.p}`);
+		requireProbability(new.target.name, this.p);
 	}
 
 	abstract override forward(input: Tensor): Tensor;

@@ -1,13 +1,13 @@
 /** Fills parameters with initial values, in place, without recording. Formulas and defaults are those of `torch.nn.init`. */
-
 import { deviceOfNew } from '../backends/registry';
+import { requireOneOf } from '../core/checks';
 import { requireDType, requireFloating } from '../core/dtype';
 import { ArgumentError, formatShape, ShapeError } from '../core/errors';
 import { defaultGenerator } from '../core/generator';
 import { runOperation } from '../core/operation';
 import { checkOptions } from '../core/options';
 import { checkShape, numel, type Shape } from '../core/shape';
-import { requireDistinct, requireTensor } from '../ops/requirements';
+import { requireDistinct, requireProbability, requireTensor } from '../ops/requirements';
 import { empty, emptyOn, markWritten, Tensor } from '../tensor';
 import type { FactoryOptions } from './module';
 import { Parameter } from './parameter';
@@ -195,8 +195,7 @@ function kaimingStd(
 	tensor: Tensor,
 	{ a = 0, mode = 'fanIn', nonlinearity = 'leakyRelu' }: KaimingOptions,
 ): number {
-	if (mode !== 'fanIn' && mode !== 'fanOut')
-		throw new ArgumentError(`${operation}: mode '${String(mode)}' is not 'fanIn' or 'fanOut'`);
+	requireOneOf(operation, 'mode', mode, ['fanIn', 'fanOut']);
 	const fan = fans(operation, tensor)[mode];
 	return fan === 0 ? 0 : calculateGain(nonlinearity, a) / Math.sqrt(fan);
 }
@@ -276,7 +275,7 @@ export function orthogonal_<T extends Tensor>(tensor: T, options: { gain?: numbe
 /** Martens 2010: in each column a fraction `sparsity` (rounded up) of zeros, the rest normal of `std` (default 0.01). tensor: 2-D. */
 export function sparse_<T extends Tensor>(tensor: T, sparsity: number, options: { std?: number } = {}): T {
 	const { std = 0.01 } = checkOptions('sparse_', options, ['std']);
-	if (!(sparsity >= 0 && sparsity <= 1)) throw new ArgumentError(`sparse_: sparsity ${sparsity} must lie in [0, 1]`);
+	requireProbability('sparse_', sparsity, 'sparsity');
 	const [rows, columns] = matrix('sparse_', tensor);
 	const values = hostNormals(rows * columns).map((value) => value * std);
 	const zeros = Math.ceil(sparsity * rows);

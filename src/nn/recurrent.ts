@@ -1,6 +1,6 @@
 /** Recurrent layers and cells with PyTorch's gate order and state keys. */
-
 import { type CellKind, GATES } from '../backends/contract/rnn';
+import { requireOneOf } from '../core/checks';
 import { ArgumentError, DTypeError, formatShape, ShapeError } from '../core/errors';
 import { checkOptions } from '../core/options';
 import { sameShape } from '../core/shape';
@@ -208,8 +208,8 @@ export interface RNNOptions extends RecurrentOptions {
 }
 
 function activationOf(name: string, { nonlinearity = 'tanh' }: Pick<RNNOptions, 'nonlinearity'>): 'tanh' | 'relu' {
-	if (nonlinearity === 'tanh' || nonlinearity === 'relu') return nonlinearity;
-	throw new ArgumentError(`${name}: nonlinearity must be 'tanh' or 'relu', not ${shown(nonlinearity)}`);
+	requireOneOf(name, 'nonlinearity', nonlinearity, ['tanh', 'relu']);
+	return nonlinearity;
 }
 
 /**

@@ -1,4 +1,5 @@
 /** Further activation layers: shrinkage, thresholds, learned and random slopes, gates, softmax over channels. */
+import { requireNonNegative } from '../core/checks';
 import { ArgumentError, formatShape, ShapeError } from '../core/errors';
 import { checkOptions } from '../core/options';
 import { add, glu, hardshrink, le, mul, prelu, softshrink, tanhshrink, threshold, where } from '../ops/elementwise';
@@ -98,7 +99,7 @@ export class Softshrink extends Module {
 	constructor(readonly lambda = 0.5) {
 		super();
 		requireNumber('Softshrink', 'lambda', lambda);
-		if (!(lambda >= 0)) throw new ArgumentError(`Softshrink: lambda ${lambda} must be at least 0`);
+		requireNonNegative('Softshrink', { lambda });
 	}
 
 	override forward(input: Tensor): Tensor {

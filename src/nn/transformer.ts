@@ -244,8 +244,7 @@ function copies<L extends TransformerLayer>(
 	count: number,
 ): ModuleList<L> {
 	if (!(layer instanceof kind)) throw new ArgumentError(`${name}: the layer must be a ${kind.name}, not ${shown(layer)}`);
-	if (!Number.isInteger(count) || count < 1)
-		throw new ArgumentError(`${name}: numLayers must be a whole number of at least 1, not ${count}`);
+	requireCounts(name, { numLayers: count }, 1);
 	return new ModuleList(Array.from({ length: count }, (_, i) => (i === 0 ? layer : layer.clone())));
 }
 

@@ -1,8 +1,8 @@
 /** Adam and AdamW. */
+import { requireNonNegative } from '../core/checks';
 import { requireOptions } from '../core/options';
 import type { Tensor } from '../tensor';
-import { type CommonOptions, type GroupInput, Optimizer, type ParamGroup, type ParamState } from './optimizer';
-import { requireAtLeastZero, requireBetas } from './ranges';
+import { type CommonOptions, type GroupInput, Optimizer, type ParamGroup, type ParamState, requireBetas } from './optimizer';
 
 export interface AdamOptions extends CommonOptions {
 	/** Decay of the running mean and of the running square. Default [0.9, 0.999]. */
@@ -39,8 +39,8 @@ export class Adam extends Optimizer<AdamOptions> {
 	}
 
 	protected override validate({ betas, eps }: ParamGroup<AdamOptions>): void {
-		requireBetas(this, betas);
-		requireAtLeastZero(this, { eps });
+		requireBetas(this.constructor.name, betas);
+		requireNonNegative(this.constructor.name, { eps });
 	}
 
 	protected override update(param: Tensor, gradient: Tensor, group: ParamGroup<AdamOptions>, state: ParamState): void {

@@ -1,7 +1,7 @@
 /** Variants of Adam: Adamax, NAdam, RAdam. */
+import { requireNonNegative } from '../core/checks';
 import type { Tensor } from '../tensor';
-import { type CommonOptions, type GroupInput, Optimizer, type ParamGroup, type ParamState } from './optimizer';
-import { requireAtLeastZero, requireBetas } from './ranges';
+import { type CommonOptions, type GroupInput, Optimizer, type ParamGroup, type ParamState, requireBetas } from './optimizer';
 
 export interface AdamaxOptions extends CommonOptions {
 	/** Decay of the running mean and of the running maximum. Default [0.9, 0.999]. */
@@ -20,8 +20,8 @@ export class Adamax extends Optimizer<AdamaxOptions> {
 	}
 
 	protected override validate({ betas, eps }: ParamGroup<AdamaxOptions>): void {
-		requireBetas(this, betas);
-		requireAtLeastZero(this, { eps });
+		requireBetas(this.constructor.name, betas);
+		requireNonNegative(this.constructor.name, { eps });
 	}
 
 	protected override update(param: Tensor, gradient: Tensor, group: ParamGroup<AdamaxOptions>, state: ParamState): void {
@@ -68,8 +68,8 @@ export class NAdam extends Optimizer<NAdamOptions> {
 	}
 
 	protected override validate({ betas, eps, momentumDecay }: ParamGroup<NAdamOptions>): void {
-		requireBetas(this, betas);
-		requireAtLeastZero(this, { eps, momentumDecay });
+		requireBetas(this.constructor.name, betas);
+		requireNonNegative(this.constructor.name, { eps, momentumDecay });
 	}
 
 	protected override update(param: Tensor, gradient: Tensor, group: ParamGroup<NAdamOptions>, state: ParamState): void {
@@ -117,8 +117,8 @@ export class RAdam extends Optimizer<RAdamOptions> {
 	}
 
 	protected override validate({ betas, eps }: ParamGroup<RAdamOptions>): void {
-		requireBetas(this, betas);
-		requireAtLeastZero(this, { eps });
+		requireBetas(this.constructor.name, betas);
+		requireNonNegative(this.constructor.name, { eps });
 	}
 
 	protected override update(param: Tensor, gradient: Tensor, group: ParamGroup<RAdamOptions>, state: ParamState): void {

@@ -1,5 +1,6 @@
 /** Gradient clipping. It runs on the device and reads nothing back. */
 import { noGrad } from '../autograd/modes';
+import { requireNonNegative } from '../core/checks';
 import { ArgumentError } from '../core/errors';
 import { runOperation } from '../core/operation';
 import { checkOptions } from '../core/options';
@@ -29,7 +30,7 @@ export function clipGradNorm(
 	options: { normType?: number } = {},
 ): Tensor {
 	const { normType = 2 } = checkOptions('clipGradNorm', options, ['normType']);
-	if (!(maxNorm >= 0)) throw new ArgumentError(`clipGradNorm: maxNorm must be at least 0, not ${maxNorm}`);
+	requireNonNegative('clipGradNorm', { maxNorm });
 	return runOperation('clipGradNorm', () =>
 		noGrad(() =>
 			tidy(() => {
@@ -65,7 +66,7 @@ function composed(gradients: readonly Tensor[], maxNorm: number, p: number): Nor
 
 /** Limits every element of every gradient to [-clipValue, clipValue]. As `torch.nn.utils.clip_grad_value_`. */
 export function clipGradValue(parameters: Tensor | Iterable<Tensor>, clipValue: number): void {
-	if (!(clipValue >= 0)) throw new ArgumentError(`clipGradValue: clipValue must be at least 0, not ${clipValue}`);
+	requireNonNegative('clipGradValue', { clipValue });
 	runOperation('clipGradValue', () =>
 		noGrad(() =>
 			tidy(() => {

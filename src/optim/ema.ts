@@ -7,6 +7,7 @@ import { sameShape } from '../core/shape';
 import { checkState, isCount, isListOf } from '../core/state';
 import { copy_ } from '../ops/inplace';
 import { clone, contiguous, detach } from '../ops/layout';
+import { requireProbability } from '../ops/requirements';
 import { markWritten, Tensor } from '../tensor';
 import { keep, tidy } from '../tidy';
 
@@ -39,7 +40,7 @@ export class EMA {
 	/** The averages start as the current weights. */
 	constructor(params: Iterable<Tensor>, options: EMAOptions = {}) {
 		const { decay = 0.999, warmup = false } = checkOptions('EMA', options, ['decay', 'warmup']);
-		if (!(decay >= 0 && decay <= 1)) throw new ArgumentError(`EMA: decay must lie in [0, 1], not ${decay}`);
+		requireProbability('EMA', decay, 'decay');
 		this.decay = decay;
 		this.warmup = warmup;
 		const list = typeof params === 'object' && params !== null && Symbol.iterator in params ? [...params] : null;

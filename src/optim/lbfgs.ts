@@ -1,5 +1,6 @@
 /** L-BFGS. */
 import { noGrad } from '../autograd/modes';
+import { requireNonNegative, requireOneOf } from '../core/checks';
 import { ArgumentError } from '../core/errors';
 import { pickOptions } from '../core/options';
 import { checkState, isNumber, isObject } from '../core/state';
@@ -10,6 +11,7 @@ import { add_, copy_, writeWide } from '../ops/inplace';
 import { cat, clone, contiguous, detach, narrow, reshape } from '../ops/layout';
 import { dot } from '../ops/matmul';
 import { amax, sum } from '../ops/reduce';
+import { requireCounts } from '../ops/requirements';
 import { Tensor } from '../tensor';
 import { tidy } from '../tidy';
 import { type LinePoint, strongWolfe } from './lineSearch';
@@ -21,7 +23,6 @@ import {
 	type ParamGroup,
 	type ParamState,
 } from './optimizer';
-import { requireAtLeastZero } from './ranges';
 
 export interface LBFGSOptions extends CommonOptions {
 	/** Iterations in one `step()`. Default 20. */
@@ -101,13 +102,9 @@ export class LBFGS extends Optimizer<LBFGSOptions> {
 
 	protected override validate(group: ParamGroup<LBFGSOptions>): void {
 		const { maxIter, maxEval, toleranceGrad, toleranceChange, historySize, lineSearchFn } = group;
-		requireAtLeastZero(this, { toleranceGrad, toleranceChange });
-		for (const [key, value] of Object.entries({ maxIter, historySize, maxEval: maxEval ?? 1 })) {
-			if (!Number.isInteger(value) || value < 1)
-				throw new ArgumentError(`LBFGS: ${key} must be a whole number of at least 1, not ${value}`);
-		}
-		if (lineSearchFn !== null && lineSearchFn !== 'strongWolfe')
-			throw new ArgumentError(`LBFGS: lineSearchFn must be 'strongWolfe' or null, not '${lineSearchFn}'`);
+		requireNonNegative('LBFGS', { toleranceGrad, toleranceChange });
+		requireCounts('LBFGS', { maxIter, historySize, maxEval: maxEval ?? 1 }, 1);
+		requireOneOf('LBFGS', 'lineSearchFn', lineSearchFn, ['strongWolfe', null]);
 	}
 
 	/** Never called: `step` moves all parameters at once. */

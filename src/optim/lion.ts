@@ -1,7 +1,6 @@
 /** Lion. */
 import type { Tensor } from '../tensor';
-import { type CommonOptions, type GroupInput, Optimizer, type ParamGroup, type ParamState } from './optimizer';
-import { requireBetas } from './ranges';
+import { type CommonOptions, type GroupInput, Optimizer, type ParamGroup, type ParamState, requireBetas } from './optimizer';
 
 export interface LionOptions extends CommonOptions {
 	/** The weight of the mean in the direction, and the decay of the mean. Default [0.9, 0.99]. */
@@ -18,7 +17,7 @@ export class Lion extends Optimizer<LionOptions> {
 	}
 
 	protected override validate({ betas }: ParamGroup<LionOptions>): void {
-		requireBetas(this, betas);
+		requireBetas(this.constructor.name, betas);
 	}
 
 	protected override update(param: Tensor, gradient: Tensor, group: ParamGroup<LionOptions>, state: ParamState): void {

@@ -1,4 +1,5 @@
 /** Muon. */
+import { requireNonNegative, requireOneOf } from '../core/checks';
 import { ArgumentError, formatShape } from '../core/errors';
 import { widened } from '../ops/composed';
 import { add, clamp, mul, neg, reciprocal, sign } from '../ops/elementwise';
@@ -6,10 +7,10 @@ import { add_, mul_, sub_, writeWide } from '../ops/inplace';
 import { transpose } from '../ops/layout';
 import { matmul } from '../ops/matmul';
 import { norm } from '../ops/reduce';
+import { requireCounts } from '../ops/requirements';
 import type { Tensor } from '../tensor';
 import { tidy } from '../tidy';
 import { type CommonOptions, type GroupInput, Optimizer, type ParamGroup, type ParamState } from './optimizer';
-import { requireAtLeastZero } from './ranges';
 
 export interface MuonOptions extends CommonOptions {
 	/** Default 0.95. */
@@ -62,11 +63,9 @@ export class Muon extends Optimizer<MuonOptions> {
 				);
 			}
 		}
-		requireAtLeastZero(this, { momentum, eps });
-		if (!Number.isInteger(nsSteps) || nsSteps < 1)
-			throw new ArgumentError(`Muon: nsSteps must be a whole number of at least 1, not ${nsSteps}`);
-		if (adjustLr !== 'original' && adjustLr !== 'match_rms_adamw')
-			throw new ArgumentError(`Muon: adjustLr must be 'original' or 'match_rms_adamw', not '${adjustLr}'`);
+		requireNonNegative(this.constructor.name, { momentum, eps });
+		requireCounts('Muon', { nsSteps }, 1);
+		requireOneOf('Muon', 'adjustLr', adjustLr, ['original', 'match_rms_adamw']);
 	}
 
 	protected override update(param: Tensor, gradient: Tensor, group: ParamGroup<MuonOptions>, state: ParamState): void {

@@ -4,8 +4,8 @@
  * Every option may differ between groups. `weightDecay` is an L2 penalty (decoupled in AdamW), `l1` an L1 penalty. Both are part of the
  * fused step, not terms of the loss.
  */
-
 import { noGrad } from '../autograd/modes';
+import { requireNonNegative } from '../core/checks';
 import { ArgumentError, formatShape } from '../core/errors';
 import { runOperation } from '../core/operation';
 import { requireOptions } from '../core/options';
@@ -79,8 +79,7 @@ export abstract class Optimizer<O extends CommonOptions> {
 			throw new ArgumentError(`${name}: the params of a group must be a list of tensors`);
 		const params = [...input.params];
 		const { params: _, initialLr, ...options } = input;
-		if (initialLr !== undefined && !(initialLr >= 0))
-			throw new ArgumentError(`${name}: initialLr must be at least 0, not ${initialLr}`);
+		if (initialLr !== undefined) requireNonNegative(name, { initialLr });
 		this.#requireKnown(options);
 		const known = new Set(this.paramGroups.flatMap((group) => group.params));
 		for (const param of params) {
@@ -303,6 +302,15 @@ function isLike(value: unknown, own: unknown): boolean {
 	if (Array.isArray(own)) return isListOf(isNumber, own.length)(value);
 	// `validate` checks the type of options that may be null.
 	return own === null || typeof value === typeof own;
+}
+
+/** Throws an ArgumentError that names the optimizer unless `betas` are two numbers in [0, 1). */
+export function requireBetas(optimizer: string, betas: readonly number[]): void {
+	if (!Array.isArray(betas) || betas.length !== 2)
+		throw new ArgumentError(`${optimizer}: betas must be two numbers, not ${String(betas)}`);
+	for (const beta of betas) {
+		if (!(beta >= 0 && beta < 1)) throw new ArgumentError(`${optimizer}: betas must lie in [0, 1), not ${beta}`);
+	}
 }
 
 /** The kernels rely on a gradient with the shape, dtype and device of its parameter. */

@@ -1,9 +1,9 @@
 /** RMSprop, Adagrad and Adadelta, which derive a rate per element from its squared gradients. */
-import { ArgumentError } from '../core/errors';
+import { requireNonNegative } from '../core/checks';
 import { fill_ } from '../ops/inplace';
+import { requireProbability } from '../ops/requirements';
 import type { Tensor } from '../tensor';
 import { type CommonOptions, type GroupInput, Optimizer, type ParamGroup, type ParamState } from './optimizer';
-import { requireAtLeastZero } from './ranges';
 
 export interface RMSpropOptions extends CommonOptions {
 	/** Decay of the running square. Default 0.99. */
@@ -39,7 +39,7 @@ export class RMSprop extends Optimizer<RMSpropOptions> {
 	}
 
 	protected override validate({ alpha, eps, momentum }: ParamGroup<RMSpropOptions>): void {
-		requireAtLeastZero(this, { alpha, eps, momentum });
+		requireNonNegative(this.constructor.name, { alpha, eps, momentum });
 	}
 
 	protected override update(param: Tensor, gradient: Tensor, group: ParamGroup<RMSpropOptions>, state: ParamState): void {
@@ -79,7 +79,7 @@ export class Adagrad extends Optimizer<AdagradOptions> {
 	}
 
 	protected override validate({ lrDecay, initialAccumulatorValue, eps }: ParamGroup<AdagradOptions>): void {
-		requireAtLeastZero(this, { lrDecay, initialAccumulatorValue, eps });
+		requireNonNegative(this.constructor.name, { lrDecay, initialAccumulatorValue, eps });
 	}
 
 	protected override update(param: Tensor, gradient: Tensor, group: ParamGroup<AdagradOptions>, state: ParamState): void {
@@ -108,8 +108,8 @@ export class Adadelta extends Optimizer<AdadeltaOptions> {
 	}
 
 	protected override validate({ rho, eps }: ParamGroup<AdadeltaOptions>): void {
-		if (!(rho >= 0 && rho <= 1)) throw new ArgumentError(`Adadelta: rho must lie in [0, 1], not ${rho}`);
-		requireAtLeastZero(this, { eps });
+		requireProbability('Adadelta', rho, 'rho');
+		requireNonNegative(this.constructor.name, { eps });
 	}
 
 	protected override update(param: Tensor, gradient: Tensor, group: ParamGroup<AdadeltaOptions>, state: ParamState): void {

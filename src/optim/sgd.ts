@@ -1,4 +1,5 @@
 /** Stochastic gradient descent. */
+import { requireNonNegative } from '../core/checks';
 import { ArgumentError } from '../core/errors';
 import type { Tensor } from '../tensor';
 import { type CommonOptions, type GroupInput, Optimizer, type ParamGroup, type ParamState } from './optimizer';
@@ -19,7 +20,7 @@ export class SGD extends Optimizer<SGDOptions> {
 	}
 
 	protected override validate({ momentum, dampening, nesterov }: ParamGroup<SGDOptions>): void {
-		if (!(momentum >= 0)) throw new ArgumentError(`SGD: momentum must be at least 0, not ${momentum}`);
+		requireNonNegative('SGD', { momentum });
 		if (nesterov && (momentum <= 0 || dampening !== 0))
 			throw new ArgumentError('SGD: nesterov needs momentum above 0 and dampening 0');
 	}

@@ -9,6 +9,7 @@ import { IterableDataset } from '../data/iterable';
 import { DataLoader, type DataLoaderState, type EpochPosition } from '../data/loader';
 import { TensorDataset } from '../data/tensors';
 import { tensor } from '../ops/creation';
+import { requireCounts } from '../ops/requirements';
 import { Tensor } from '../tensor';
 
 /** `[x, y]` tensors, a dataset, a loader, or any other iterable of batches. The consumer owns a batch's tensors. */
@@ -91,8 +92,7 @@ class WeightedDataset implements Dataset {
 /** Converts `data` to batches on `device`. With `sampleWeight`, the last field of each batch holds the weights. */
 export function batchesOf(caller: string, data: Data, options: BatchOptions): Batches {
 	const { batchSize, device, shuffle = false, seed, sampleWeight } = options;
-	if (!Number.isInteger(batchSize) || batchSize < 1)
-		throw new ArgumentError(`${caller}: batchSize must be a whole number of at least 1, not ${batchSize}`);
+	requireCounts(caller, { batchSize }, 1);
 	const dataset = datasetOf(caller, data);
 	if (sampleWeight !== undefined) {
 		if (dataset === null) {

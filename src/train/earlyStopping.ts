@@ -1,11 +1,11 @@
 /** Stops a run when a value no longer improves. */
 import { noGrad } from '../autograd/modes';
-import { ArgumentError } from '../core/errors';
+import { requireOneOf } from '../core/checks';
 import { checkOptions } from '../core/options';
 import { checkState, isCount, isNumber, isObject, orNull } from '../core/state';
 import type { StateDict } from '../nn/module';
 import { clone } from '../ops/layout';
-import { requireState } from '../ops/requirements';
+import { requireCounts, requireState } from '../ops/requirements';
 import type { Tensor } from '../tensor';
 import { keep } from '../tidy';
 import { type Callback, directionOf, monitored, type TrainContext } from './callbacks';
@@ -59,10 +59,8 @@ export class EarlyStopping implements Callback {
 	constructor(options: EarlyStoppingOptions = {}) {
 		checkOptions('EarlyStopping', options, NAMES);
 		const { monitor = 'valLoss', mode = 'auto', patience = 0, minDelta = 0, startFromEpoch = 1, restoreBest = true } = options;
-		if (mode !== 'min' && mode !== 'max' && mode !== 'auto')
-			throw new ArgumentError(`EarlyStopping: mode must be 'min', 'max' or 'auto', not '${String(mode)}'`);
-		if (!Number.isInteger(patience) || patience < 0)
-			throw new ArgumentError(`EarlyStopping: patience must be a whole number of at least 0, not ${patience}`);
+		requireOneOf('EarlyStopping', 'mode', mode, ['min', 'max', 'auto']);
+		requireCounts('EarlyStopping', { patience });
 		this.monitor = monitor;
 		this.mode = mode === 'auto' ? directionOf(monitor) : mode;
 		this.patience = patience;

@@ -10,6 +10,7 @@ import type { Metric } from '../metrics/metric';
 import { Module } from '../nn';
 import { full } from '../ops/creation';
 import { cat, detach } from '../ops/layout';
+import { requireCounts } from '../ops/requirements';
 import { Tensor } from '../tensor';
 import { tidy } from '../tidy';
 import { type Batches, batchesOf, type Data } from './batches';
@@ -160,8 +161,7 @@ export async function predict(model: Module, data: Tensor | Data, options: Predi
 	requireModel('predict', model);
 	checkOptions('predict', options, ['batchSize', 'device', 'inputs']);
 	const { batchSize = 32, device = deviceOf(model), inputs } = options;
-	if (inputs !== undefined && (!Number.isInteger(inputs) || inputs < 1))
-		throw new ArgumentError(`predict: inputs must be a whole number of at least 1, not ${inputs}`);
+	if (inputs !== undefined) requireCounts('predict', { inputs }, 1);
 	await place('predict', model, device);
 	const batches = batchesOf('predict', data instanceof Tensor ? [data] : data, { batchSize, device });
 	const outputs: Tensor[] = [];

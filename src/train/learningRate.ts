@@ -5,6 +5,7 @@ import { checkOptions } from '../core/options';
 import { DataLoader } from '../data/loader';
 import { generatorOf } from '../data/randomness';
 import type { Module } from '../nn';
+import { requireCounts } from '../ops/requirements';
 import type { CommonOptions, Optimizer } from '../optim';
 import type { Data } from './batches';
 import type { Callback, StepLoss, TrainContext } from './callbacks';
@@ -125,8 +126,7 @@ export async function findLearningRate<M extends Module>(
 	const { startLr = 1e-7, endLr = 10, steps = 100, smoothing = 0.98, divergence = 4, ...rest } = options;
 	if (!(startLr > 0 && endLr > startLr))
 		throw new ArgumentError(`findLearningRate: it takes 0 < startLr < endLr, not ${startLr} and ${endLr}`);
-	if (!Number.isInteger(steps) || steps < 3)
-		throw new ArgumentError(`findLearningRate: steps must be a whole number of at least 3, not ${steps}`);
+	requireCounts('findLearningRate', { steps }, 3);
 	if (!(smoothing >= 0 && smoothing < 1))
 		throw new ArgumentError(`findLearningRate: smoothing must lie in [0, 1), not ${smoothing}`);
 	const { optimizer } = options;

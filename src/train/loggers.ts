@@ -2,6 +2,7 @@
 import { ArgumentError } from '../core/errors';
 import { checkOptions, requireOptions } from '../core/options';
 import { checkState, isCount } from '../core/state';
+import { requireCounts } from '../ops/requirements';
 import type { Callback, StepLoss, TrainContext } from './callbacks';
 import type { EpochRecord } from './history';
 import { platform } from './platform';
@@ -105,8 +106,7 @@ export class JsonlLogger extends Logger {
 	constructor(name: string, options: JsonlLoggerOptions = {}) {
 		super(name, checkOptions('JsonlLogger', options, ['append', 'store', 'everySteps']));
 		const { everySteps } = options;
-		if (everySteps !== undefined && (!Number.isInteger(everySteps) || everySteps < 1))
-			throw new ArgumentError(`JsonlLogger: everySteps must be a whole number of at least 1, not ${everySteps}`);
+		if (everySteps !== undefined) requireCounts('JsonlLogger', { everySteps }, 1);
 		this.#everySteps = everySteps;
 	}
 

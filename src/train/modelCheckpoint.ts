@@ -1,7 +1,9 @@
 /** Writes checkpoints during training. */
+import { requireOneOf } from '../core/checks';
 import { ArgumentError } from '../core/errors';
 import { checkOptions } from '../core/options';
 import { checkState, isListOf, isNumber } from '../core/state';
+import { requireCounts } from '../ops/requirements';
 import { type Callback, directionOf, monitored, type TrainContext } from './callbacks';
 import type { EpochRecord } from './history';
 import { platform } from './platform';
@@ -46,12 +48,10 @@ export class ModelCheckpoint implements Callback {
 		const { everySteps, everyEpochs = 1, keep, monitor = 'valLoss', mode = 'auto', bestOnly = false } = options;
 		if (typeof name !== 'string' || name === '')
 			throw new ArgumentError('ModelCheckpoint: it takes the name of the file to write');
-		if (everySteps !== undefined && (!Number.isInteger(everySteps) || everySteps < 1))
-			throw new ArgumentError(`ModelCheckpoint: everySteps must be a whole number of at least 1, not ${everySteps}`);
-		if (!Number.isInteger(everyEpochs) || everyEpochs < 0)
-			throw new ArgumentError(`ModelCheckpoint: everyEpochs must be a whole number of at least 0, not ${everyEpochs}`);
-		if (keep !== undefined && (!Number.isInteger(keep) || keep < 1))
-			throw new ArgumentError(`ModelCheckpoint: keep must be a whole number of at least 1, not ${keep}`);
+		requireOneOf('ModelCheckpoint', 'mode', mode, ['min', 'max', 'auto']);
+		if (everySteps !== undefined) requireCounts('ModelCheckpoint', { everySteps }, 1);
+		requireCounts('ModelCheckpoint', { everyEpochs });
+		if (keep !== undefined) requireCounts('ModelCheckpoint', { keep }, 1);
 		if (keep !== undefined && !/\{(epoch|step)\}/.test(name))
 			throw new ArgumentError(
 				`ModelCheckpoint: to keep ${keep} files the name must contain {epoch} or {step}: 'run-{epoch}.safetensors'`,

@@ -1,9 +1,11 @@
 /** The options of `fit`, and their checks. */
 import type { DeviceName } from '../backends/contract';
+import { requireOneOf } from '../core/checks';
 import { ArgumentError } from '../core/errors';
 import { checkOptions } from '../core/options';
 import type { Fields } from '../data/fields';
 import type { Module } from '../nn';
+import { requireCounts } from '../ops/requirements';
 import { type CommonOptions, type EMA, lrScheduler, Optimizer } from '../optim';
 import type { Tensor } from '../tensor';
 import type { Data } from './batches';
@@ -119,19 +121,15 @@ export function checkFitOptions(options: FitOptions): void {
 	const { optimizer, epochs = 1, accumulateSteps = 1, clipGradNorm, clipGradValue, verbose = 1, callbacks = [] } = options;
 	if (!(optimizer instanceof Optimizer))
 		throw new ArgumentError('fit: optimizer must be an optimizer of the model, such as new optim.Adam(model.parameters())');
-	if (!Number.isInteger(epochs) || epochs < 0)
-		throw new ArgumentError(`fit: epochs must be a whole number of at least 0, not ${epochs}`);
-	if (!Number.isInteger(accumulateSteps) || accumulateSteps < 1)
-		throw new ArgumentError(`fit: accumulateSteps must be a whole number of at least 1, not ${accumulateSteps}`);
+	requireCounts('fit', { epochs });
+	requireCounts('fit', { accumulateSteps }, 1);
 	const norm = typeof clipGradNorm === 'object' ? clipGradNorm.maxNorm : clipGradNorm;
 	for (const [name, value] of Object.entries({ clipGradNorm: norm, clipGradValue })) {
 		if (value !== undefined && !(value >= 0)) throw new ArgumentError(`fit: ${name} must be at least 0, not ${value}`);
 	}
-	if (verbose !== 0 && verbose !== 1 && verbose !== 2)
-		throw new ArgumentError(`fit: verbose must be 0, 1 or 2, not ${String(verbose)}`);
+	requireOneOf('fit', 'verbose', verbose, [0, 1, 2]);
 	const { onDeviceLost = 'throw' } = options;
-	if (onDeviceLost !== 'throw' && onDeviceLost !== 'resume')
-		throw new ArgumentError(`fit: onDeviceLost must be 'throw' or 'resume', not '${String(onDeviceLost)}'`);
+	requireOneOf('fit', 'onDeviceLost', onDeviceLost, ['throw', 'resume']);
 	if (!Array.isArray(callbacks)) throw new ArgumentError('fit: callbacks must be a list');
 	if (options.validationData !== undefined && options.validationSplit !== undefined)
 		throw new ArgumentError('fit: pass either validationData or validationSplit');
@@ -156,8 +154,7 @@ export function resolveScheduler(options: FitOptions, validates: boolean): Resol
 	if (scheduler.optimizer !== options.optimizer) throw new ArgumentError('fit: the scheduler belongs to another optimizer');
 	const each = scheduler instanceof OneCycleLR || scheduler instanceof CyclicLR || scheduler instanceof WarmupLR;
 	const interval = config.interval ?? (each ? 'step' : 'epoch');
-	if (interval !== 'step' && interval !== 'epoch')
-		throw new ArgumentError(`fit: the scheduler's interval must be 'step' or 'epoch', not '${String(interval)}'`);
+	requireOneOf('fit', "the scheduler's interval", interval, ['step', 'epoch']);
 	if (plateau && interval === 'step')
 		throw new ArgumentError('fit: ReduceLROnPlateau steps after epochs, so its interval must be epoch');
 	if (!plateau && config.monitor !== undefined) throw new ArgumentError('fit: only ReduceLROnPlateau takes monitor');

@@ -124,7 +124,7 @@ test('sizes, greys and fits', async () => {
 	assert.ok((await decodeImage(wide, { size: 3 })).data[0]! < 64);
 	await refuses(() => decodeImage(source, { size: [0, 3] }), /size \[0,3\] must be \[height, width\]/);
 	await refuses(() => decodeImage(source, { channels: 2 as 1 }), /channels 2 must be 1/);
-	await refuses(() => decodeImage(source, { fit: 'contain' as 'fill' }), /fit 'contain' must be/);
+	await refuses(() => decodeImage(source, { fit: 'contain' as 'fill' }), /fit must be 'fill' or 'cover', not 'contain'/);
 	await refuses(() => decodeImage('x' as never), /takes a Uint8Array or a Blob, not string/);
 });
 
@@ -178,7 +178,7 @@ test('imageGrid', async () => {
 	assert.equal([...decode(readFileSync(path)).data], [...one.data]);
 	await refuses(() => imageGrid(tensor([1, 2])), /takes images \[N, C, H, W\].*not \[2\]/, ShapeError);
 	await refuses(() => imageGrid(tensor([[[[1]], [[1]]]])), /not \[1, 2, 1, 1\]/, ShapeError);
-	await refuses(() => imageGrid(tensor([[[1]]]), { columns: 0 }), /columns 0/);
+	await refuses(() => imageGrid(tensor([[[1]]]), { columns: 0 }), /columns must be a whole number of at least 1, not 0/);
 	await refuses(() => imageGrid(tensor([[[1]]]), { padding: -1 }), /padding -1/);
 	await refuses(() => imageGrid(tensor([[[1]]]), { range: [1, 1] }), /range \[1, 1\]/);
 });

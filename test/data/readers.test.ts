@@ -230,7 +230,7 @@ test('parseCsv: options', async () => {
 	}
 	assert.equal(parseCsv('a,b\r\n1,"two\r\nlines"\n').strings('b'), ['two\nlines']);
 	await refuses(() => parseCsv('a,b\n1,2\n1'), /row 2 has 1 cells, but there are 2 columns/, FormatError);
-	await refuses(() => parseCsv('a,a\n1,2'), /two columns 'a'/, FormatError);
+	await refuses(() => parseCsv('a,a\n1,2'), /two columns are named 'a'/, FormatError);
 	await refuses(() => parseCsv('a,b\n"1,2'), /row 1|row 2/, FormatError);
 	await refuses(() => parseCsv(''), /the text is empty/, FormatError);
 	await refuses(() => parseCsv('a\n1\nx', { numeric: ['a'] }), /column 'a', row 2: 'x' is not a number/, FormatError);
@@ -304,8 +304,8 @@ test('text, vocabulary and windows', async () => {
 	for await (const [input, target] of random)
 		assert.equal(Array.from(await input!.add(1).data()), Array.from(await target!.data()));
 	await refuses(() => new TokenWindows([0, 1, 2], 3), /3 tokens are too few for a window of 3/);
-	await refuses(() => new TokenWindows([0, 1, 2], 0), /size 0/);
-	await refuses(() => new TokenWindows([0, 1, 2], 1, { stride: 0.5 }), /stride 0.5/);
+	await refuses(() => new TokenWindows([0, 1, 2], 0), /size must be a whole number of at least 1, not 0/);
+	await refuses(() => new TokenWindows([0, 1, 2], 1, { stride: 0.5 }), /stride must be a whole number of at least 1, not 0.5/);
 	await refuses(() => windows.get(4), /index 4 is out of range for 4 samples/);
 });
 

@@ -264,7 +264,10 @@ test('wrong images and arguments are refused in words', () => {
 	);
 	assert.throws(() => transforms.randomCrop(0), /size must be a whole number of pixels above 0/);
 	assert.throws(() => transforms.randomCrop(4, { padding: [1, 2, 3] as never }), /padding must be/);
-	assert.throws(() => transforms.randomCrop(4, { paddingMode: 'zeros' as never }), /paddingMode must be one of constant, edge/);
+	assert.throws(
+		() => transforms.randomCrop(4, { paddingMode: 'zeros' as never }),
+		/paddingMode must be 'constant', 'edge', 'reflect' or 'symmetric', not 'zeros'/,
+	);
 	assert.throws(() => transforms.randomRotation(-5), /degrees must be a number of at least 0 or \[low, high\]/);
 	assert.throws(() => transforms.randomZoom(1), /zoom must be above 0/);
 	assert.throws(() => transforms.randomShear(90), /between -90 and 90/);

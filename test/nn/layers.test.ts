@@ -266,7 +266,7 @@ test('wrong layers are refused when they are made', () => {
 	assert.throws(() => new nn.Conv2d(1, 1, 3, { padding: 'same', stride: 2 }), /Conv2d: padding 'same' keeps the size/);
 	assert.throws(
 		() => new nn.Conv2d(1, 1, 3, { paddingMode: 'mirror' as 'reflect' }),
-		/Conv2d: paddingMode 'mirror' is not one of/,
+		/Conv2d: paddingMode must be 'zeros', 'reflect', 'replicate' or 'circular', not 'mirror'/,
 	);
 	assert.throws(() => new nn.GroupNorm(3, 4), /GroupNorm: 4 channels must be a multiple of the 3 groups/);
 	assert.throws(() => new nn.ReflectionPad2d([1, 2]), /ReflectionPad2d: padding \[1,2\] has 2 numbers; give one or 4/);

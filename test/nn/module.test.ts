@@ -161,7 +161,7 @@ test('nn.init refuses what would leave NaN behind, or never end', () => {
 	const x = zeros([2, 2]);
 	assert.throws(
 		() => nn.init.kaimingNormal_(x, { mode: 'fan_out' as 'fanOut' }),
-		/kaimingNormal_: mode 'fan_out' is not 'fanIn' or 'fanOut'/,
+		/kaimingNormal_: mode must be 'fanIn' or 'fanOut', not 'fan_out'/,
 	);
 	assert.throws(
 		() => nn.init.kaimingUniform_(x, { nonlinearity: 'leaky_relu' as 'leakyRelu' }),
@@ -174,7 +174,7 @@ test('nn.init refuses what would leave NaN behind, or never end', () => {
 	);
 	assert.throws(() => nn.init.normal_(x, 0, -1), /normal_: mean 0 must be finite and std -1 at least 0/);
 	assert.throws(() => nn.init.uniform_(x, 1, 0), /uniform_: low 1 must be at most high 0/);
-	assert.throws(() => nn.init.sparse_(x, 3), /sparse_: sparsity 3 must lie in \[0, 1\]/);
+	assert.throws(() => nn.init.sparse_(x, 3), /sparse_: sparsity must lie in \[0, 1\], not 3/);
 	assert.throws(() => nn.init.uniform_(zeros([2], { dtype: 'int32' })), /uniform_: .*int32/);
 	for (const init of [nn.init.uniform_, nn.init.xavierNormal_, nn.init.eye_, nn.init.orthogonal_, nn.init.dirac_, nn.init.zeros_])
 		assert.throws(() => init(3 as never), /_: input must be a tensor, not/);

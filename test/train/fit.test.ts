@@ -392,7 +392,7 @@ test('wrong calls are refused in words', async () => {
 		assertRejects(() => fit(model, data as [Tensor], { loss: crossEntropy, optimizer, verbose: 0, ...options }), message);
 	await refuse([x, y], { epoch: 3 }, /fit: there is no option 'epoch'; its options are loss/);
 	await assertRejects(() => fit({} as nn.Module, [x, y], { optimizer }), /the model must be an nn.Module, not object/);
-	await refuse([x, y], { optimizer: undefined }, /optimizer must be one of optim/);
+	await refuse([x, y], { optimizer: undefined }, /optimizer must be an optimizer of the model/);
 	await refuse([x, y], { loss: undefined }, /pass either loss, such as crossEntropy, or trainStep/);
 	await refuse([x, y], { loss: 'crossEntropy' }, /loss must be a function/);
 	await refuse([x, y], { trainStep: () => x.sum() }, /either loss/);

@@ -98,7 +98,7 @@ test('a run goes on only with the optimizer and the options that it began with',
 		[(params) => new optim.Adam(params, { lr: 0.01, amsgrad: true }), /amsgrad false in group 0, not true/],
 		[
 			(params) => new optim.AdamW(params, { lr: 0.01, weightDecay: 0 }),
-			/of this AdamW: decoupledWeightDecay false in group 0, not true/,
+			/than this AdamW has: decoupledWeightDecay false in group 0, not true/,
 		],
 		[
 			(params) => new optim.RAdam(params, { lr: 0.01 }),

@@ -3,6 +3,7 @@
  */
 import type { DeviceName } from '../../backends/contract';
 import { deviceOfNew } from '../../backends/registry';
+import { requireOneOf } from '../../core/checks';
 import type { DType } from '../../core/dtype';
 import { ArgumentError, formatShape, ShapeError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
@@ -154,10 +155,8 @@ export class OneHotEncoder {
 	constructor(options: OneHotEncoderOptions = {}) {
 		checkOptions('OneHotEncoder', options, ['handleUnknown', 'drop', 'categories']);
 		const { handleUnknown = 'error', drop = null, categories = 'auto' } = options;
-		if (handleUnknown !== 'error' && handleUnknown !== 'ignore')
-			throw new ArgumentError(`OneHotEncoder: handleUnknown must be 'error' or 'ignore', not ${shown(handleUnknown)}`);
-		if (drop !== null && drop !== 'first' && drop !== 'ifBinary')
-			throw new ArgumentError(`OneHotEncoder: drop must be 'first', 'ifBinary' or null, not ${shown(drop)}`);
+		requireOneOf('OneHotEncoder', 'handleUnknown', handleUnknown, ['error', 'ignore']);
+		requireOneOf('OneHotEncoder', 'drop', drop, ['first', 'ifBinary', null]);
 		this.handleUnknown = handleUnknown;
 		this.drop = drop;
 		this.#given = categories === 'auto' ? null : categories;

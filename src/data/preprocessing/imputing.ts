@@ -1,5 +1,5 @@
 /** Fills in missing values by scikit-learn's definitions. */
-
+import { requireOneOf } from '../../core/checks';
 import { ArgumentError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
 import { tensor } from '../../ops/creation';
@@ -40,8 +40,6 @@ export interface SimpleImputerState {
 	readonly statistics: readonly JsonNumber[];
 }
 
-const STRATEGIES: readonly ImputeStrategy[] = ['mean', 'median', 'mostFrequent', 'constant'];
-
 /** Fills in missing values by column. As `sklearn.impute.SimpleImputer`. */
 export class SimpleImputer {
 	readonly strategy: ImputeStrategy;
@@ -54,8 +52,7 @@ export class SimpleImputer {
 	constructor(options: SimpleImputerOptions = {}) {
 		checkOptions('SimpleImputer', options, ['strategy', 'fillValue', 'missingValues', 'keepEmptyFeatures']);
 		const { strategy = 'mean', fillValue = 0, missingValues = Number.NaN, keepEmptyFeatures = false } = options;
-		if (!STRATEGIES.includes(strategy))
-			throw new ArgumentError(`SimpleImputer: strategy must be one of ${STRATEGIES.join(', ')}, not ${shown(strategy)}`);
+		requireOneOf('SimpleImputer', 'strategy', strategy, ['mean', 'median', 'mostFrequent', 'constant']);
 		for (const [name, value] of Object.entries({ fillValue, missingValues })) {
 			if (typeof value !== 'number') throw new ArgumentError(`SimpleImputer: ${name} must be a number, not ${shown(value)}`);
 		}

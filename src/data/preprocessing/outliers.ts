@@ -1,5 +1,6 @@
 /** Finds, removes or clips outliers, column by column. */
-import { ArgumentError, ShapeError } from '../../core/errors';
+import { requireNonNegative } from '../../core/checks';
+import { ShapeError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
 import { tensor } from '../../ops/creation';
 import { gt, logicalOr, lt, maximum, minimum, to } from '../../ops/elementwise';
@@ -76,7 +77,7 @@ export interface ZScoreOptions {
  */
 export async function outliersZScore(x: Tensor, options: ZScoreOptions = {}): Promise<OutlierBounds> {
 	const { threshold = 3 } = checkOptions('outliersZScore', options, ['threshold']);
-	requirePositive('outliersZScore', 'threshold', threshold);
+	requireNonNegative('outliersZScore', { threshold });
 	return boundsOf('outliersZScore', x, (values) => {
 		const [count, mean, variance] = momentsOf(values);
 		// Rounding must not turn equal values into outliers.
@@ -98,16 +99,12 @@ export interface IqrOptions {
  */
 export async function outliersIqr(x: Tensor, options: IqrOptions = {}): Promise<OutlierBounds> {
 	const { factor = 1.5 } = checkOptions('outliersIqr', options, ['factor']);
-	requirePositive('outliersIqr', 'factor', factor);
+	requireNonNegative('outliersIqr', { factor });
 	return boundsOf('outliersIqr', x, (values) => {
 		const sorted = values.sort();
 		const [first, third] = [quantile(sorted, 0.25), quantile(sorted, 0.75)];
 		return [first - factor * (third - first), third + factor * (third - first)];
 	});
-}
-
-function requirePositive(name: string, argument: string, value: number): void {
-	if (!(value >= 0)) throw new ArgumentError(`${name}: ${argument} must be at least 0, not ${value}`);
 }
 
 /** Computes bounds by column; a column with only NaN has none. */

@@ -3,10 +3,10 @@ import { ArgumentError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
 import { tensor } from '../../ops/creation';
 import { logicalAnd, where } from '../../ops/elementwise';
-import { shown } from '../../ops/requirements';
+import { requireProbability, shown } from '../../ops/requirements';
 import type { Tensor } from '../../tensor';
 import { requireSize, type Size } from './geometry';
-import { imageTransform, requireProbability, type Transform } from './transform';
+import { imageTransform, type Transform } from './transform';
 
 /** Rows top .. bottom - 1 and columns left .. right - 1. Parts outside the image are ignored. */
 interface Box {

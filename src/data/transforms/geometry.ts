@@ -6,12 +6,13 @@
  * quarter turns of squares) move pixels bit by bit unchanged.
  */
 import type { SampleAttributes, SamplePadding } from '../../backends/contract/sample';
+import { requireOneOf } from '../../core/checks';
 import { ArgumentError, formatShape, ShapeError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
-import { shown } from '../../ops/requirements';
+import { requireProbability, shown } from '../../ops/requirements';
 import { affineSample } from '../../ops/sample';
 import type { Tensor } from '../../tensor';
-import { type Draws, imageTransform, perSample, type Range, requireProbability, requireRange, type Transform } from './transform';
+import { type Draws, imageTransform, perSample, type Range, requireRange, type Transform } from './transform';
 
 type Matrix = readonly [number, number, number, number, number, number];
 
@@ -32,16 +33,12 @@ export interface SampleOptions extends FillOptions {
 	readonly interpolation?: 'bilinear' | 'nearest';
 }
 
-const PADDINGS: readonly PaddingMode[] = ['constant', 'edge', 'reflect', 'symmetric'];
-
 function attributesOf(
 	name: string,
 	{ interpolation = 'bilinear', paddingMode = 'constant', fill = 0 }: SampleOptions,
 ): SampleAttributes {
-	if (interpolation !== 'bilinear' && interpolation !== 'nearest')
-		throw new ArgumentError(`${name}: interpolation is 'bilinear' or 'nearest', not ${shown(interpolation)}`);
-	if (!PADDINGS.includes(paddingMode))
-		throw new ArgumentError(`${name}: paddingMode must be one of ${PADDINGS.join(', ')}, not ${shown(paddingMode)}`);
+	requireOneOf(name, 'interpolation', interpolation, ['bilinear', 'nearest']);
+	requireOneOf(name, 'paddingMode', paddingMode, ['constant', 'edge', 'reflect', 'symmetric']);
 	if (typeof fill !== 'number') throw new ArgumentError(`${name}: fill must be a number, not ${shown(fill)}`);
 	return { mode: interpolation, padding: paddingMode, fill };
 }

@@ -8,7 +8,7 @@ import { randomPermutation } from '../../core/philox';
 import { tensor } from '../../ops/creation';
 import { add, mul, to } from '../../ops/elementwise';
 import { indexSelect, oneHot } from '../../ops/indexing';
-import { requireTensor } from '../../ops/requirements';
+import { requireCounts, requireTensor } from '../../ops/requirements';
 import type { Tensor } from '../../tensor';
 import { tidy } from '../../tidy';
 import { Draws, perSample, requireImages, type Transform } from './transform';
@@ -67,8 +67,7 @@ function softTargets(target: Tensor, numClasses: number | undefined, dtype: Tens
 export function mixup(alpha: number, options: MixupOptions = {}): Transform {
 	const { numClasses } = checkOptions('mixup', options, ['numClasses']);
 	if (!(alpha > 0 && Number.isFinite(alpha))) throw new ArgumentError(`mixup: alpha must be above 0, not ${alpha}`);
-	if (numClasses !== undefined && (!Number.isInteger(numClasses) || numClasses < 1))
-		throw new ArgumentError(`mixup: numClasses must be a whole number above 0, not ${numClasses}`);
+	if (numClasses !== undefined) requireCounts('mixup', { numClasses }, 1);
 	return (batch, { generator = defaultGenerator } = {}) => {
 		const images = requireImages('mixup', batch);
 		if (batch.length !== 2)

@@ -103,7 +103,3 @@ export function requireRange(name: string, argument: string, range: Range, centr
 	}
 	return [pair[0]!, pair[1]!];
 }
-
-export function requireProbability(name: string, p: number): void {
-	if (!(p >= 0 && p <= 1)) throw new ArgumentError(`${name}: p must lie in [0, 1], not ${p}`);
-}

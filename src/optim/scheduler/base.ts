@@ -2,7 +2,7 @@
 import { ArgumentError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
 import { checkState, isListOf } from '../../core/state';
-import { shown } from '../../ops/requirements';
+import { requireCounts, shown } from '../../ops/requirements';
 import type { CommonOptions, Optimizer } from '../optimizer';
 
 /** A schedule's state as plain data. See `stateDict`. */
@@ -23,8 +23,7 @@ export abstract class LRScheduler {
 		options: SchedulerOptions = {},
 	) {
 		const { lastEpoch = -1 } = checkOptions(this.constructor.name, options, ['lastEpoch']);
-		if (!Number.isInteger(lastEpoch) || lastEpoch < -1)
-			throw new ArgumentError(`${this.constructor.name}: lastEpoch must be a whole number of at least -1, not ${lastEpoch}`);
+		requireCounts(this.constructor.name, { lastEpoch }, -1);
 		requireOptimizer(this.constructor.name, optimizer);
 		optimizer.paramGroups.forEach((group, i) => {
 			if (lastEpoch !== -1 && group.initialLr === undefined) {

@@ -1,8 +1,9 @@
 /** Cyclic schedules. Some also move the momentum against the rate. */
+import { requireOneOf } from '../../core/checks';
 import { ArgumentError } from '../../core/errors';
 import { checkOptions, pickOptions } from '../../core/options';
 import { checkState } from '../../core/state';
-import { requireCounts } from '../../ops/requirements';
+import { requireCounts, requireProbability } from '../../ops/requirements';
 import type { CommonOptions, Optimizer, ParamGroup } from '../optimizer';
 import { perGroup, RateScheduler, type SchedulerOptions, type SchedulerState } from './base';
 
@@ -177,9 +178,8 @@ export class OneCycleLR extends MomentumScheduler {
 		const totalSteps = options.totalSteps ?? (options.epochs ?? Number.NaN) * (options.stepsPerEpoch ?? Number.NaN);
 		if (!Number.isInteger(totalSteps) || totalSteps < 1)
 			throw new ArgumentError('OneCycleLR: give totalSteps, or epochs and stepsPerEpoch, as whole numbers of at least 1');
-		if (!(pctStart >= 0 && pctStart <= 1)) throw new ArgumentError(`OneCycleLR: pctStart must lie in [0, 1], not ${pctStart}`);
-		if (annealStrategy !== 'cos' && annealStrategy !== 'linear')
-			throw new ArgumentError(`OneCycleLR: annealStrategy must be 'cos' or 'linear', not '${annealStrategy}'`);
+		requireProbability('OneCycleLR', pctStart, 'pctStart');
+		requireOneOf('OneCycleLR', 'annealStrategy', annealStrategy, ['cos', 'linear']);
 		this.totalSteps = totalSteps;
 		this.#linear = annealStrategy === 'linear';
 		this.#finalDivFactor = finalDivFactor;
@@ -293,11 +293,12 @@ export class CyclicLR extends MomentumScheduler {
 		this.#maxLrs = this.perGroup('maxLr', maxLr);
 		this.#period = stepSizeUp + stepSizeDown;
 		this.#up = stepSizeUp / this.#period;
+		requireOneOf('CyclicLR', 'mode', mode, ['triangular', 'triangular2', 'exp_range']);
+		requireOneOf('CyclicLR', 'scaleMode', scaleMode, ['cycle', 'iterations']);
 		if (scaleFn !== undefined) this.#scale = (cycle, step) => scaleFn(scaleMode === 'cycle' ? cycle : step);
 		else if (mode === 'triangular') this.#scale = () => 1;
 		else if (mode === 'triangular2') this.#scale = (cycle) => 1 / 2 ** (cycle - 1);
-		else if (mode === 'exp_range') this.#scale = (_, step) => gamma ** step;
-		else throw new ArgumentError(`CyclicLR: mode must be 'triangular', 'triangular2' or 'exp_range', not '${mode}'`);
+		else this.#scale = (_, step) => gamma ** step;
 		this.#momenta = cycleMomentum
 			? { base: this.perGroup('baseMomentum', baseMomentum), max: this.perGroup('maxMomentum', maxMomentum) }
 			: null;

@@ -1,7 +1,7 @@
 /** Monotonic and other simple schedules. */
 import { ArgumentError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
-import { requireCounts, requireNumber, shown } from '../../ops/requirements';
+import { requireCounts, requireNumber, requireProbability, shown } from '../../ops/requirements';
 import type { CommonOptions, Optimizer } from '../optimizer';
 import { RateScheduler, type SchedulerOptions } from './base';
 
@@ -94,7 +94,7 @@ export class LinearLR extends RateScheduler {
 		super(optimizer, rest);
 		if (!(startFactor > 0 && startFactor <= 1))
 			throw new ArgumentError(`LinearLR: startFactor must lie in (0, 1], not ${startFactor}`);
-		if (!(endFactor >= 0 && endFactor <= 1)) throw new ArgumentError(`LinearLR: endFactor must lie in [0, 1], not ${endFactor}`);
+		requireProbability('LinearLR', endFactor, 'endFactor');
 		this.startFactor = startFactor;
 		this.endFactor = endFactor;
 		this.totalIters = totalIters;

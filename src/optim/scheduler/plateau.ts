@@ -1,4 +1,5 @@
 /** The schedule that depends on a metric. */
+import { requireOneOf } from '../../core/checks';
 import { ArgumentError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
 import { checkState, isCount, isListOf, isNumber, orNull } from '../../core/state';
@@ -72,10 +73,8 @@ export class ReduceLROnPlateau {
 			'eps',
 		]);
 		if (!(factor >= 0 && factor < 1)) throw new ArgumentError(`ReduceLROnPlateau: factor must lie in [0, 1), not ${factor}`);
-		if (mode !== 'min' && mode !== 'max')
-			throw new ArgumentError(`ReduceLROnPlateau: mode must be 'min' or 'max', not '${mode}'`);
-		if (thresholdMode !== 'rel' && thresholdMode !== 'abs')
-			throw new ArgumentError(`ReduceLROnPlateau: thresholdMode must be 'rel' or 'abs', not '${thresholdMode}'`);
+		requireOneOf('ReduceLROnPlateau', 'mode', mode, ['min', 'max']);
+		requireOneOf('ReduceLROnPlateau', 'thresholdMode', thresholdMode, ['rel', 'abs']);
 		requireOptimizer('ReduceLROnPlateau', optimizer);
 		const groups = optimizer.paramGroups.length;
 		if (typeof minLr !== 'number' && !(Array.isArray(minLr) && minLr.length === groups)) {
