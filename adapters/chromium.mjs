@@ -20,8 +20,7 @@ const FLAGS = [
 ];
 
 /**
- * Starts the browser. Elsewhere than on Linux on x64, or where WGRAD_CHROMIUM names an executable, an installed browser
- * is used.
+ * Starts the browser. On systems other than Linux x64, or if WGRAD_CHROMIUM names an executable, uses an installed browser.
  *
  * @returns {Promise<import('playwright-core').Browser>}
  */
@@ -36,7 +35,7 @@ export async function launchChromium() {
 	});
 	if (folder === undefined) return chromium.launch({ channel: 'chrome', args: FLAGS });
 
-	// The archive's own configuration names folders of another system.
+	// The archive's own configuration refers to folders of another system.
 	const fonts = join(folder, 'fonts.conf');
 	await writeFile(
 		fonts,

@@ -1,21 +1,21 @@
 /**
- * The Vulkan drivers that Dawn can use in Node on this machine. For programs of this repository only: the library itself
- * takes what the machine offers.
+ * Finds the Vulkan drivers that Dawn can use in Node on this machine. For programs of this repository only; the library uses the machine's
+ * default.
  */
 import { existsSync, readdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { unpack } from './archive.mjs';
 
-/** Dawn's instances must never be garbage-collected while one of their promises is pending: Node would crash. */
+/** Keeps Dawn's instances alive: Node crashes if one is garbage-collected while a promise of it is pending. */
 const instances = /** @type {GPU[]} */ ([]);
 Object.assign(globalThis, { [Symbol.for('wgrad.driver.instances')]: instances });
 
-/** Where Vulkan loaders look for drivers. */
+/** The folders where Vulkan loaders look for drivers. */
 const FOLDERS = ['/etc', '/usr/local/etc', ...(process.env.XDG_DATA_DIRS ?? '/usr/local/share:/usr/share').split(':')].map(
 	(folder) => join(folder, 'vulkan/icd.d'),
 );
 
-/** Paths of the jsons that describe the machine's own Vulkan drivers. */
+/** Returns the paths of the JSON files that describe the machine's Vulkan drivers. */
 export function findDrivers() {
 	return FOLDERS.flatMap((folder) => {
 		if (!existsSync(folder)) return [];
@@ -24,19 +24,19 @@ export function findDrivers() {
 	});
 }
 
-/** Path of the json that describes Mesa's lavapipe, or undefined. */
+/** Returns the path of the JSON file that describes Mesa's lavapipe, or undefined. */
 export function findLavapipe() {
 	return findDrivers().find((path) => basename(path).startsWith('lvp_icd'));
 }
 
-/** Path of the json that describes the SwiftShader of `@sparticuz/chromium`, or undefined where that is not installed. */
+/** Returns the path of the JSON file that describes the SwiftShader of `@sparticuz/chromium`, or undefined if that is not installed. */
 export async function findSwiftShader() {
 	const folder = await unpack('swiftshader', { 'swiftshader.tar.br': '' });
 	return folder === undefined ? undefined : join(folder, 'vk_swiftshader_icd.json');
 }
 
 /**
- * Makes a driver the one that Dawn finds in this process. Call it before anything asks for an adapter.
+ * Makes Dawn use a driver in this process. Call it before the first request for an adapter.
  *
  * @param {string} json
  */
@@ -47,8 +47,8 @@ export async function chooseDriver(json) {
 }
 
 /**
- * Machines without graphics packages lack the Vulkan loader, which Dawn loads by name. SwiftShader's archive has one:
- * loaded before, it is what the name then finds.
+ * Machines without graphics packages lack the Vulkan loader, which Dawn loads by name. SwiftShader's archive has one; if loaded first, the
+ * name finds it.
  */
 async function provideLoader() {
 	if (process.platform !== 'linux' || load('libvulkan.so.1')) return;
@@ -57,7 +57,7 @@ async function provideLoader() {
 }
 
 /**
- * Loads a shared library into this process for good.
+ * Loads a shared library into this process permanently.
  *
  * @param {string} library
  */
@@ -66,14 +66,14 @@ function load(library) {
 	try {
 		process.dlopen({ exports: {} }, library, nowGlobalForGood);
 	} catch (error) {
-		// Node complains of a library that is no addon of its own, but keeps it loaded.
+		// Node reports an error for a library that is not an addon, but keeps it loaded.
 		return String(error).includes('did not self-register');
 	}
 	return true;
 }
 
 /**
- * WebGPU as this process has it: Deno's own, or a new instance of Dawn's in Node.
+ * Returns the WebGPU of this process: Deno's own, or a new instance of Dawn in Node.
  *
  * @returns {Promise<GPU>}
  */
@@ -86,7 +86,7 @@ export async function findGpu() {
 }
 
 /**
- * The adapter that is found as things stand, or null.
+ * Returns the adapter that this process finds, or null.
  *
  * @returns {Promise<GPUAdapterInfo | null>}
  */
@@ -100,8 +100,8 @@ export async function probeAdapter() {
 }
 
 /**
- * Sees to it that WebGPU has an adapter in this process, for programs that shall run on any machine: what the machine
- * (or the caller's VK_DRIVER_FILES) offers, otherwise SwiftShader. Without either, `init` says what is missing.
+ * Ensures that WebGPU has an adapter in this process, for programs that must run on any machine: the machine's (or that of
+ * VK_DRIVER_FILES), otherwise SwiftShader. Without either, `init` reports what is missing.
  */
 export async function ensureAdapter() {
 	if (process.platform !== 'linux') return;

@@ -1,18 +1,18 @@
-/** Keeps notices of Dawn's that mean nothing to people from their terminal, for programs of this repository. */
+/** Hides irrelevant notices of Dawn from the terminal, for programs of this repository. */
 import { closeSync, fstatSync, mkdtempSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { isatty } from 'node:tty';
 
-/** Dawn cannot use as many dynamic offsets as some drivers offer, and says so for each adapter. wgrad uses one. */
+/** Dawn supports fewer dynamic offsets than some drivers and warns about each adapter. wgrad uses one offset. */
 const NOTICE = /^Warning: maxDynamic\w+PerPipelineLayout artificially reduced from \d+ to \d+ .*\n?/gm;
 
 const STDERR = 2;
 
 /**
- * Runs `fn`; what is written to the error stream meanwhile appears when it is done, without Dawn's notices. Dawn's native code writes them
- * itself, and no option of its turns them off, so the stream leads to a file meanwhile. Only for terminals and pipes: a file could not
- * be opened anew without writing over it. Nothing else may open files meanwhile.
+ * Runs `fn` and afterwards prints what was written to the error stream, without Dawn's notices. Dawn's native code writes them directly and
+ * has no option to disable them, so this redirects the stream to a temporary file. Works for terminals and pipes only: reopening a file
+ * would overwrite it. Nothing else may open files while `fn` runs.
  *
  * @template T
  * @param {() => Promise<T>} fn
@@ -34,7 +34,7 @@ export async function withoutNotices(fn) {
 	}
 }
 
-/** The error stream once more, or undefined where it cannot be had. */
+/** Reopens the error stream; undefined if that is impossible. */
 function reopenStderr() {
 	if (process.platform !== 'linux' || !(isatty(STDERR) || fstatSync(STDERR).isFIFO())) return undefined;
 	try {
@@ -47,6 +47,6 @@ function reopenStderr() {
 /** @param {string} path */
 function replaceStderr(path) {
 	closeSync(STDERR);
-	// The lowest number that is free.
+	// Takes the lowest free descriptor.
 	openSync(path, 'a');
 }

@@ -1,9 +1,9 @@
 #!/usr/bin/env node
 /**
- * Runs every example program at its full size, one after another, and ends with a table of what each reached: `npm run examples`.
+ * Runs every example program at full size, one after another, and prints a table of their results: `npm run examples`.
  *
- * A program is a .ts file below examples/ that begins with a hashbang. At its full size it runs without options; programs that have
- * several are named below. Names on the command line choose among them: `npm run examples -- digits gan`.
+ * A program is a .ts file below examples/ that begins with a hashbang. Full size means without options, except for the programs listed
+ * below. Names on the command line select programs: `npm run examples -- digits gan`.
  */
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
@@ -16,7 +16,7 @@ import { formatTable } from './table.mjs';
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 
 /**
- * The options of each run, where it is not one run without options.
+ * The options of each run, for programs with other than one run without options.
  *
  * @type {Readonly<Record<string, readonly (readonly string[])[]>>}
  */
@@ -26,11 +26,11 @@ const RUNS = {
 		['--model', 'small'],
 		['--model', 'deep', '--targets', 'onehot'],
 	],
-	// The first program that people meet, with no figure to reach: digits/train trains the same network.
+	// The introductory program has no goal; digits/train trains the same network.
 	'mnist/train': [],
 };
 
-/** What a program prints for `npm run examples`: mustReach in program.ts. */
+/** The line that `mustReach` of program.ts prints. */
 const GOAL = /^must reach: (.*); reached (.*): (yes|no)$/;
 
 /** @returns {Promise<string[]>} folder/file of every program, without extension */
@@ -45,7 +45,7 @@ async function findPrograms() {
 }
 
 /**
- * Runs a program; what it prints passes through.
+ * Runs a program and passes its output through.
  *
  * @param {string} program
  * @param {readonly string[]} options

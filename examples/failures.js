@@ -1,6 +1,6 @@
 /**
- * Shows on a page what keeps it from working: a script or style that does not load, an error that nothing caught. It stands apart from the
- * page's own script because that is what may fail.
+ * Shows why a page does not work: a script or style that failed to load, or an uncaught error. It is separate from the page's own script,
+ * because that may be what fails.
  */
 (() => {
 	/** @param {string} text */

@@ -1,7 +1,7 @@
-/** Means of what the steps of a loop compute, read some steps late so that the GPU never waits for the host. */
+/** Averages values of a loop's steps. Reads them some steps late, so that the GPU never waits for the host. */
 import type { Tensor } from 'wgrad';
 
-/** Steps that the GPU is given ahead of the one whose value the host waits for. */
+/** The number of steps the GPU runs ahead of the value that the host waits for. */
 const AHEAD = 4;
 
 export class LateMean {
@@ -9,14 +9,14 @@ export class LateMean {
 	#sum = 0;
 	#weight = 0;
 
-	/** Takes a tensor of one element, which it disposes of, with its weight, such as the number of samples. */
+	/** Adds a one-element tensor and disposes of it. The weight is, for example, the number of samples. */
 	async add(value: Tensor, weight = 1): Promise<void> {
 		this.#pending.push([value.item(), weight]);
 		value.dispose();
 		while (this.#pending.length > AHEAD) await this.#read();
 	}
 
-	/** The mean of all values since the last call. */
+	/** Returns the mean of all values since the last call. */
 	async take(): Promise<number> {
 		while (this.#pending.length > 0) await this.#read();
 		const mean = this.#sum / this.#weight;

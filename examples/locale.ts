@@ -1,4 +1,7 @@
-/** Imported before uPlot, which formats numbers in the browser's language as it loads: a system's locale may be the name of none. */
+/**
+ * Import this before uPlot, which formats numbers in the browser's language on loading. The system's locale may not be a valid language
+ * name.
+ */
 try {
 	new Intl.NumberFormat(navigator.language);
 } catch {

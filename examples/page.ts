@@ -1,8 +1,8 @@
-/** What the pages of the examples share: finding their elements, the box that says what is wrong, and WebGPU or what stands in for it. */
+/** Shared code of the example pages: finds elements, shows problems and progress, and chooses WebGPU or the CPU. */
 import { type Device, init } from 'wgrad';
 import './page.css';
 
-/** The element of that id. It must be there and of that kind. */
+/** Returns the element with this id. Throws unless it exists and is of this kind. */
 export function element<T extends HTMLElement>(id: string, kind: new () => T): T {
 	const found = document.getElementById(id);
 	if (!(found instanceof kind)) throw new Error(`the page has no ${kind.name} '${id}'`);
@@ -27,7 +27,7 @@ export function messageOf(error: unknown): string {
 	return error instanceof Error ? error.message : String(error);
 }
 
-/** Fetches a file of the page's. Errors name it. */
+/** Fetches one of the page's files. Errors name it. */
 export async function download(url: string): Promise<Response> {
 	let response: Response;
 	try {
@@ -39,7 +39,7 @@ export async function download(url: string): Promise<Response> {
 	return response;
 }
 
-/** How far something has come, from 0 to 1, and a word on it. */
+/** Shows a progress from 0 to 1, with a description. */
 export function showProgress(share: number, text: string): void {
 	progress.value = share;
 	status.textContent = text;
@@ -50,11 +50,11 @@ const WHERE_TO_FIND_IT =
 
 export interface DeviceChoice {
 	readonly device: Device;
-	/** Slow ones want smaller settings. */
+	/** Slow devices need smaller settings. */
 	readonly kind: 'gpu' | 'software' | 'cpu';
 }
 
-/** Finds WebGPU, or asks whether the CPU will do; `showPhase` is told of the waiting. */
+/** Finds a WebGPU adapter, or asks the user for consent to use the CPU. Reports the waiting through `showPhase`. */
 export async function chooseDevice(showPhase: (phase: 'waiting' | 'loading') => void): Promise<DeviceChoice> {
 	const lamp = element('lamp', HTMLElement);
 	const adapterName = element('adapter', HTMLElement);
@@ -84,7 +84,7 @@ function reason(error: unknown): string {
 	return messageOf(error);
 }
 
-/** Resolves once the person has chosen the CPU. */
+/** Resolves when the user has chosen the CPU. */
 async function consent(): Promise<void> {
 	const button = element('use-cpu', HTMLButtonElement);
 	button.hidden = false;

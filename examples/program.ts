@@ -1,13 +1,13 @@
-/** What the example programs share: their options, the device they run on, and how they end. */
+/** Shared code of the example programs: options, device, goals and exit codes. */
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import { type Device, type DeviceInfo, init } from 'wgrad';
 import { ensureAdapter } from '../adapters/driver.mjs';
 import { withoutNotices } from '../adapters/notices.mjs';
 
-/** An option that turns out to be wrong when the program uses it: `run` says so in a line, and ends with code 2. */
+/** An option that proves invalid when the program uses it. `run` prints one line and exits with code 2. */
 export class WrongOption extends Error {}
 
-/** An option's parser: a whole number from `lowest` to `highest`. */
+/** Makes an option parser for integers from `lowest` to `highest`. */
 export function whole(lowest: number, highest = Number.MAX_SAFE_INTEGER): (text: string) => number {
 	return (text) => {
 		const value = Number(text);
@@ -19,7 +19,7 @@ export function whole(lowest: number, highest = Number.MAX_SAFE_INTEGER): (text:
 	};
 }
 
-/** An option's parser: a number from `lowest` to `highest`. */
+/** Makes an option parser for numbers from `lowest` to `highest`. */
 export function number(lowest: number, highest = Number.POSITIVE_INFINITY): (text: string) => number {
 	return (text) => {
 		const value = Number(text);
@@ -31,7 +31,7 @@ export function number(lowest: number, highest = Number.POSITIVE_INFINITY): (tex
 	};
 }
 
-/** An option's parser: one of `names`. */
+/** Makes an option parser for one of `names`. */
 export function oneOf<const T extends string>(...names: T[]): (text: string) => T {
 	return (text) => {
 		const name = names.find((name) => name === text);
@@ -40,7 +40,7 @@ export function oneOf<const T extends string>(...names: T[]): (text: string) => 
 	};
 }
 
-/** Where a program computes: prepares the adapter, starts wgrad and says what it found. */
+/** Prepares the adapter, initializes wgrad and prints the device. */
 export async function startDevice(device: Device): Promise<DeviceInfo> {
 	const info = await withoutNotices(async () => {
 		if (device === 'webgpu') await ensureAdapter();
@@ -56,15 +56,15 @@ export async function startDevice(device: Device): Promise<DeviceInfo> {
 	return info;
 }
 
-/** What a program must reach at its full size, which is that of its default options. */
+/** The result that a program must reach with its default options. */
 export interface Goal {
-	/** What is measured, such as 'test accuracy'. */
+	/** The name of the result, such as 'test accuracy'. */
 	readonly figure: string;
 	readonly atLeast?: number;
 	readonly atMost?: number;
-	/** What follows the number, such as '%'. Default: nothing. */
+	/** The unit after the number, such as '%'. Default: none. */
 	readonly unit?: string;
-	/** Digits behind the decimal point. Default 2. */
+	/** Digits after the decimal point. Default 2. */
 	readonly digits?: number;
 }
 
@@ -72,7 +72,7 @@ function shownIn({ unit, digits = 2 }: Goal, value: number): string {
 	return `${value.toFixed(digits)}${unit === undefined ? '' : ` ${unit}`}`;
 }
 
-/** The goal in words: 'test accuracy at least 99.00 %'. */
+/** Describes the goal: 'test accuracy at least 99.00 %'. */
 export function goalText(goal: Goal): string {
 	const { figure, atLeast, atMost } = goal;
 	const bounds = [
@@ -82,7 +82,7 @@ export function goalText(goal: Goal): string {
 	return `${figure} ${bounds.join(' and ')}`;
 }
 
-/** Whether `reached` satisfies the goal; NaN satisfies none. */
+/** Whether `reached` satisfies the goal. NaN never does. */
 export function isReached(
 	{ atLeast = Number.NEGATIVE_INFINITY, atMost = Number.POSITIVE_INFINITY }: Goal,
 	reached: number,
@@ -90,7 +90,10 @@ export function isReached(
 	return reached >= atLeast && reached <= atMost;
 }
 
-/** Prints the goal, the figure and whether it satisfies the goal; a missed goal gives the process the exit code 1. `npm run examples` reads the line. */
+/**
+ * Prints the goal, the result, and whether the result satisfies the goal. A missed goal sets the exit code to 1. `npm run examples` parses
+ * the line.
+ */
 export function mustReach(goal: Goal, reached: number): boolean {
 	const satisfied = isReached(goal, reached);
 	console.log(`must reach: ${goalText(goal)}; reached ${shownIn(goal, reached)}: ${satisfied ? 'yes' : 'no'}`);
@@ -99,8 +102,8 @@ export function mustReach(goal: Goal, reached: number): boolean {
 }
 
 /**
- * A command with the options that all examples have; a wrong option ends the program with code 2, before anything is computed. Its help
- * ends with the goals.
+ * Makes a command with the options that all examples share. An invalid option ends the program with code 2 before it computes anything. The
+ * help text ends with the goals.
  */
 export function program(description: string, ...goals: readonly Goal[]): Command {
 	const lines = goals.map((goal) => `\n  ${goalText(goal)}`);
@@ -115,7 +118,7 @@ export function program(description: string, ...goals: readonly Goal[]): Command
 		.exitOverride();
 }
 
-/** Reads the command line and runs `action` on what it says. */
+/** Parses the command line and runs `action` with the options. */
 export async function run<Options extends object>(command: Command, action: (options: Options) => Promise<void>): Promise<void> {
 	try {
 		command.parse();

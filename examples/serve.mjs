@@ -28,7 +28,7 @@ export async function serve(folder, port = 0) {
 		try {
 			await answer(folder, request, response);
 		} catch {
-			// Missing, unreadable, outside of the folder, or the reader has gone.
+			// The file is missing, unreadable or outside of the folder, or the client has gone.
 			if (response.headersSent) response.destroy();
 			else response.writeHead(404).end('not found');
 		}
@@ -64,8 +64,8 @@ async function answer(folder, { url = '/', method = 'GET', headers }, response) 
 		return;
 	}
 	const file = (await stat(found)).isDirectory() ? await inside(folder, join(normalize(path), 'index.html')) : found;
-	// Opening a pipe would wait for someone who writes to it.
-	if (!(await stat(file)).isFile()) throw new Error(`${file} is no file`);
+	// Opening a pipe would block until someone writes to it.
+	if (!(await stat(file)).isFile()) throw new Error(`${file} is not a file`);
 	const handle = await open(file);
 	try {
 		const { size } = await handle.stat();
@@ -76,7 +76,7 @@ async function answer(folder, { url = '/', method = 'GET', headers }, response) 
 			response.writeHead(416, { ...common, 'content-range': `bytes */${size}` }).end();
 			return;
 		}
-		// A file that shrinks meanwhile ends the connection: its reader would wait for the rest.
+		// If the file shrinks while it is sent, end the connection; otherwise the client would wait for the rest.
 		response.strictContentLength = true;
 		const [start, end] = range ?? [0, size - 1];
 		response.writeHead(range === null ? 200 : 206, {
@@ -86,7 +86,7 @@ async function answer(folder, { url = '/', method = 'GET', headers }, response) 
 			...(range === null ? {} : { 'content-range': `bytes ${start}-${end}/${size}` }),
 		});
 		if (method === 'HEAD' || size === 0) response.end();
-		// Closes the file, too, when the reader goes away.
+		// Also closes the file when the client disconnects.
 		else await pipeline(handle.createReadStream({ start, end, autoClose: false }), response);
 	} finally {
 		await handle.close();
@@ -94,7 +94,7 @@ async function answer(folder, { url = '/', method = 'GET', headers }, response) 
 }
 
 /**
- * The file or folder of that path, as it is called without links. Links that lead out of the folder are refused.
+ * Returns the real path of a file or folder. Rejects links that lead out of the folder.
  *
  * @param {string} folder
  * @param {string} path
@@ -108,7 +108,7 @@ async function inside(folder, path) {
 }
 
 /**
- * The bytes that a request asks for: null for all, as also where it asks for several ranges or in a way that is not understood.
+ * Parses the byte range of a request. Returns null for the whole file, also for several ranges or an invalid header.
  *
  * @param {string | undefined} header
  * @param {number} size
@@ -123,7 +123,7 @@ function rangeOf(header, size) {
 	return start >= size ? 'beyond' : [start, end];
 }
 
-/** Reads the command line. Throws an error that says what is wrong with it. */
+/** Reads the command line. Throws an error that names the problem. */
 async function readArguments() {
 	const { values, positionals } = parseArgs({ options: { help: { type: 'boolean' } }, allowPositionals: true });
 	const [folder = 'dist/examples', port = '8080', ...others] = positionals;

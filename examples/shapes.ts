@@ -1,7 +1,7 @@
-/** Drawings of coloured shapes, for examples that make their own images. */
+/** Draws coloured shapes, for examples that make their own images. */
 import type { Image } from 'wgrad/data';
 
-/** Random numbers that depend on the seed alone: Mulberry32, by Tommy Ettinger. */
+/** Random numbers that depend only on the seed: Mulberry32, by Tommy Ettinger. */
 export class Dice {
 	#state: number;
 
@@ -9,7 +9,7 @@ export class Dice {
 		this.#state = seed >>> 0;
 	}
 
-	/** Uniform from `low` up to, but without, `high`. */
+	/** Uniform in [low, high). */
 	uniform(low = 0, high = 1): number {
 		this.#state = (this.#state + 0x6d2b79f5) >>> 0;
 		let word = Math.imul(this.#state ^ (this.#state >>> 15), this.#state | 1);
@@ -22,7 +22,7 @@ export class Dice {
 		return items[Math.floor(this.uniform(0, items.length))]!;
 	}
 
-	/** From the standard normal distribution, by Box and Muller. */
+	/** A standard normal number by the Box-Muller transform. */
 	normal(): number {
 		return Math.sqrt(-2 * Math.log(1 - this.uniform())) * Math.cos(2 * Math.PI * this.uniform());
 	}
@@ -30,7 +30,7 @@ export class Dice {
 
 export type Colour = readonly [red: number, green: number, blue: number];
 
-/** Hue in degrees, saturation and value from 0 to 1; the colour's parts from 0 to 255. */
+/** Converts hue (degrees), saturation and value (0 to 1) to RGB from 0 to 255. */
 export function hsv(hue: number, saturation: number, value: number): Colour {
 	const part = (n: number) => {
 		const k = (n + (((hue % 360) + 360) % 360) / 60) % 6;
@@ -39,7 +39,7 @@ export function hsv(hue: number, saturation: number, value: number): Colour {
 	return [part(5), part(3), part(1)];
 }
 
-/** How far a point lies outside a shape of radius 1 about the origin, at least near its edge; inside it is negative. */
+/** Signed distances of a point from shapes of radius 1 around the origin, exact near the edge; negative inside. */
 const DISTANCES = {
 	circle: (u, v) => Math.hypot(u, v) - 0.9,
 	square: (u, v) => Math.max(Math.abs(u), Math.abs(v)) - 0.8,
@@ -63,11 +63,11 @@ export interface Place {
 	readonly angle: number;
 }
 
-/** A picture in the making: RGB, from 0 to 255 but not yet cut off there. */
+/** An image being drawn: RGB values, not yet clipped to 0 to 255. */
 export class Canvas {
 	readonly #pixels: Float64Array;
 
-	/** Filled from the left edge to the right with the colours between two. */
+	/** Fills the canvas with a gradient from left to right. */
 	constructor(
 		readonly width: number,
 		readonly height: number,
@@ -81,7 +81,7 @@ export class Canvas {
 		}
 	}
 
-	/** Paints a shape, with soft edges. */
+	/** Draws a shape with soft edges. */
 	draw(shape: Shape, { x, y, radius, angle }: Place, colour: Colour): void {
 		const [cosine, sine] = [Math.cos(angle) / radius, Math.sin(angle) / radius];
 		for (let row = 0; row < this.height; row++) {
@@ -98,7 +98,7 @@ export class Canvas {
 		}
 	}
 
-	/** The picture with normal noise of that deviation on every value. */
+	/** Returns the image with normal noise of this standard deviation on every value. */
 	finish(noise: number, dice: Dice): Image {
 		const data = Uint8Array.from(this.#pixels, (value) => Math.min(255, Math.max(0, Math.round(value + noise * dice.normal()))));
 		return { data, width: this.width, height: this.height, channels: 3 };

@@ -1,5 +1,5 @@
 /**
- * Rows of cells as lines of text, each column as wide as its longest cell.
+ * Formats rows of cells as lines of text, with columns as wide as their longest cell.
  *
  * @param {readonly (readonly string[])[]} rows
  */

@@ -169,7 +169,7 @@ const MISTAKES: readonly (readonly [title: string, call: () => unknown, message:
 	[
 		'no optimizer',
 		() => fit(model, data, { loss: mseLoss } as never),
-		/fit: optimizer must be one of optim.*new optim.Adam\(model.parameters/,
+		/fit: optimizer must be an optimizer of the model.*new optim.Adam\(model.parameters/,
 	],
 	['no options', () => loose(fit)(model, data), /fit: options come as an object, { name: value }, not as undefined$/],
 	['floating classes', () => crossEntropy(x, ones([2])), /crossEntropy: .*Classes must be int32: convert with .to\('int32'\)/],

@@ -7,7 +7,7 @@ const PIXELS = SIDE * SIDE;
 export interface Reconstruction {
 	/** [N, 1, 28, 28], from 0 to 1. */
 	readonly images: Tensor;
-	/** What is to be made small, a mean over the images. */
+	/** The objective, averaged over the images. */
 	readonly loss: Tensor;
 }
 
@@ -15,7 +15,7 @@ function encoder(hidden: number, outputs: number): nn.Sequential {
 	return new nn.Sequential(new nn.Flatten(), new nn.Linear(PIXELS, hidden), new nn.ReLU(), new nn.Linear(hidden, outputs));
 }
 
-/** From codes [N, latent] to the logits of pixels. */
+/** Maps codes [N, latent] to the logits of pixels. */
 function decoder(hidden: number, latent: number): nn.Sequential {
 	return new nn.Sequential(
 		new nn.Linear(latent, hidden),
@@ -25,7 +25,7 @@ function decoder(hidden: number, latent: number): nn.Sequential {
 	);
 }
 
-/** Squeezes images of 784 pixels into a code of a few numbers, from which it draws them again. The loss is the squared error of an image. */
+/** Compresses images of 784 pixels to a code of a few numbers and reconstructs them. The loss is the squared error per image. */
 export class Autoencoder extends nn.Module {
 	readonly encoder: nn.Sequential;
 	readonly decoder: nn.Sequential;
@@ -43,10 +43,10 @@ export class Autoencoder extends nn.Module {
 }
 
 /**
- * The code of an image is a normal distribution, kept near the standard one, so that codes drawn from that one become new images.
+ * The code of an image is a normal distribution close to the standard one, so that codes drawn from the standard one decode to new images.
  *
- * The loss bounds the negative log-likelihood of an image in nats from above, -ELBO: cross-entropy of the pixels, plus the divergence of
- * the code's distribution from the standard normal one. Kingma and Welling 2014: "Auto-encoding variational Bayes".
+ * The loss is the -ELBO in nats, an upper bound of the negative log-likelihood of an image: the cross-entropy of the pixels plus the KL
+ * divergence of the code's distribution from the standard normal one. Kingma and Welling 2014: "Auto-encoding variational Bayes".
  */
 export class VariationalAutoencoder extends nn.Module {
 	readonly encoder: nn.Sequential;
@@ -67,7 +67,7 @@ export class VariationalAutoencoder extends nn.Module {
 		return { images: sigmoid(logits), loss: error.add(divergence).div(input.shape[0]!) };
 	}
 
-	/** Images for codes [N, latent]. */
+	/** Decodes codes [N, latent] to images. */
 	decode(codes: Tensor): Tensor {
 		return sigmoid(this.decoder.forward(codes));
 	}

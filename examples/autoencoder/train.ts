@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-/** Trains an autoencoder on MNIST, or with --variational one that invents digits, and shows what it draws as a PNG file. */
+/** Trains an autoencoder on MNIST, or with --variational a generative one, and writes its images to a PNG file. */
 import { cat, noGrad, randn, tidy } from 'wgrad';
 import { imageGrid, writePng } from 'wgrad/data';
 import { mnistDataset } from '../mnist/dataset';
@@ -10,7 +10,7 @@ import { type Settings, train } from './training';
 const PLAIN_GOAL: Goal = { figure: 'squared error of a test image', atMost: 6.5 };
 const VARIATIONAL_GOAL: Goal = { figure: '-ELBO of a test image (--variational)', atMost: 110, unit: 'nats' };
 
-/** Images in a row of the PNG file. */
+/** Images per row of the PNG file. */
 const COLUMNS = 10;
 
 const command = program('Trains an autoencoder on MNIST.', PLAIN_GOAL, VARIATIONAL_GOAL)
@@ -35,7 +35,7 @@ await run<Settings & { out: string }>(command, async ({ out, ...settings }) => {
 	using pictures = noGrad(() =>
 		tidy(() => {
 			const reconstructed = model.forward(originals).images;
-			// Rows of originals and of what became of them, in turn.
+			// Alternates rows of originals and reconstructions.
 			const pairs = originals.chunk(5).flatMap((row, i) => [row, reconstructed.narrow(0, i * COLUMNS, COLUMNS)]);
 			if (!(model instanceof VariationalAutoencoder)) return cat(pairs);
 			return cat([...pairs, model.decode(randn([10 * COLUMNS, settings.latent]))]);

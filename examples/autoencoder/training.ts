@@ -1,4 +1,4 @@
-/** The training of either autoencoder, in a loop of its own. */
+/** Trains either autoencoder in a written-out loop. */
 import { type Device, manualSeed, noGrad, optim, tidy } from 'wgrad';
 import { DataLoader } from 'wgrad/data';
 import { LateMean } from '../latemean';
@@ -13,9 +13,9 @@ export interface Settings {
 	readonly hidden: number;
 	readonly epochs: number;
 	readonly batchSize: number;
-	/** Adam's at the start; it falls to 0 along half a cosine. */
+	/** Adam's initial learning rate; it falls to 0 along half a cosine. */
 	readonly lr: number;
-	/** Images to train with, of 60,000, and to test with, of 10,000. */
+	/** Numbers of training images (of 60,000) and of test images (of 10,000). */
 	readonly images: number;
 	readonly testImages: number;
 	readonly seed: number;

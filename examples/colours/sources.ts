@@ -1,9 +1,9 @@
-/** Where the colour images come from: CIFAR-10's files, a folder of images, or the set that the example draws. */
+/** The sources of colour images: CIFAR-10's files, a folder of images, or drawn images. */
 import { join } from 'node:path';
 import { ArrayDataset, CIFAR10_CLASSES, type Dataset, readCifar10, readImageFolder, trainTestSplit } from 'wgrad/data';
 import { CLASSES, colourSet, SIDE } from './synthetic';
 
-/** Samples [image, class]: [3, 32, 32] float32 from 0 to 1, and int32. */
+/** Samples [image, class]: float32 [3, 32, 32] from 0 to 1, and int32 []. */
 export interface Source {
 	readonly train: Dataset;
 	readonly test: Dataset;
@@ -15,7 +15,7 @@ const TRAINING_FILES = [1, 2, 3, 4, 5].map((n) => `data_batch_${n}.bin`);
 const TEST_FILE = 'test_batch.bin';
 const SCALE = 1 / 255;
 
-/** The binary version of CIFAR-10, unpacked: https://www.cs.toronto.edu/~kriz/cifar.html */
+/** Reads the unpacked binary version of CIFAR-10: https://www.cs.toronto.edu/~kriz/cifar.html */
 export async function cifar(folder: string): Promise<Source> {
 	const read = async (...files: string[]) => {
 		const { images, labels } = await readCifar10(...files.map((file) => join(folder, file)));
@@ -24,14 +24,14 @@ export async function cifar(folder: string): Promise<Source> {
 	return { train: await read(...TRAINING_FILES), test: await read(TEST_FILE), classes: CIFAR10_CLASSES };
 }
 
-/** A folder with a folder of PNG or JPEG files for each class, of which a fifth tests. */
+/** Reads a folder with one subfolder of PNG or JPEG files per class; a fifth of the images is for testing. */
 export async function imageFolder(folder: string, seed: number): Promise<Source> {
 	const images = await readImageFolder(folder, { size: SIDE, fit: 'cover', channels: 3, cache: true });
 	const [train, test] = trainTestSplit(images, { testSize: 0.2, seed, stratify: images.labels });
 	return { train, test, classes: images.classes };
 }
 
-/** Images that the example draws: see synthetic.ts. */
+/** Draws images: see synthetic.ts. */
 export function synthetic(trainCount: number, testCount: number, seed: number): Source {
 	const make = (count: number, seed: number) => {
 		const { pixels, labels } = colourSet(count, seed);

@@ -1,4 +1,4 @@
-/** Ten classes of small colour images: five shapes, each warm or cool, among clutter that has the colours of both. */
+/** Ten classes of small colour images: five shapes, each in a warm or cool colour, among clutter of both colours. */
 import { Canvas, type Colour, Dice, hsv, SHAPES, type Shape } from '../shapes';
 
 export const SIDE = 32;
@@ -15,7 +15,7 @@ function colour(tone: Tone, dice: Dice): Colour {
 	return hsv(dice.uniform(...HUES[tone]), dice.uniform(0.5, 1), dice.uniform(0.6, 1));
 }
 
-/** Spots and bars in the colours of both tones, small enough not to be shapes of their own. */
+/** Draws spots and bars in both tones, too small to be mistaken for shapes. */
 function clutter(canvas: Canvas, dice: Dice): void {
 	for (let i = 0; i < CLUTTER; i++) {
 		const place = {
@@ -48,7 +48,7 @@ export interface ColourSet {
 	readonly labels: Uint8Array;
 }
 
-/** `count` images, as many of each class. */
+/** Draws `count` images, with equal numbers per class. */
 export function colourSet(count: number, seed: number): ColourSet {
 	const dice = new Dice(seed);
 	const area = SIDE * SIDE;

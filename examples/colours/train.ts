@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-/** Trains a convolutional network on colour images of 32 x 32: CIFAR-10, a folder of images, or a set that it draws itself. */
+/** Trains a convolutional network on 32 x 32 colour images: CIFAR-10, a folder of images, or drawn images. */
 import { type Goal, mustReach, number, program, run, startDevice, whole } from '../program';
 import { cifar, imageFolder, type Source, synthetic } from './sources';
 import { type Result, type Settings, train } from './training';
@@ -18,7 +18,7 @@ function open({ cifar: files, images, count, testCount, seed }: Options): Source
 	return images !== undefined ? imageFolder(images, seed) : synthetic(count, testCount, seed);
 }
 
-/** For each class how many images there are, how many of them are found, and what the others are taken for most. */
+/** Prints for each class the number of images, the recall and the most frequent wrong prediction. */
 function printTable({ confusion }: Result, classes: readonly string[]): void {
 	const width = Math.max(...classes.map((name) => name.length));
 	console.log(`${'class'.padEnd(width)}  images  found  most often taken for`);

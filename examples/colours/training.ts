@@ -1,4 +1,4 @@
-/** The deeper network on colour images, with everything that helps it on images it has not seen. */
+/** Trains the deeper network on colour images, with regularization and augmentation. */
 import { crossEntropy, type Device, manualSeed, optim } from 'wgrad';
 import { DataLoader, transforms } from 'wgrad/data';
 import { Accuracy, ConfusionMatrix } from 'wgrad/metrics';
@@ -10,26 +10,26 @@ import { SIDE } from './synthetic';
 export interface Settings {
 	readonly batchNorm: boolean;
 	readonly dropout: number;
-	/** L2. */
+	/** L2 penalty. */
 	readonly weightDecay: number;
 	readonly augment: boolean;
 	readonly epochs: number;
 	readonly batchSize: number;
-	/** Adam's at the start; it falls to 0 along half a cosine. */
+	/** Adam's initial learning rate; it falls to 0 along half a cosine. */
 	readonly lr: number;
 	readonly seed: number;
 	readonly device: Device;
 }
 
 export interface Result {
-	/** Shares of the images that the network gets right. */
+	/** The accuracy on training and test images. */
 	readonly trainAccuracy: number;
 	readonly testAccuracy: number;
-	/** Of the test images. Row: the true class, column: what the network takes it for. */
+	/** Counts of the test images by true class (row) and predicted class (column). */
 	readonly confusion: readonly (readonly number[])[];
 }
 
-/** Pixels from 0 to 1 become about as wide as the first layer likes them. */
+/** Scales pixels of 0 to 1 to about zero mean and unit variance. */
 const normalise = transforms.normalize(0.5, 0.25);
 
 const augmentation = transforms.compose(

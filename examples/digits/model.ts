@@ -1,19 +1,19 @@
-/** The deeper network for small images: Conv 32, 64, 64, Linear 64. */
+/** A deeper network for small images: Conv 32, 64, 64, Linear 64. */
 import { nn } from 'wgrad';
 
 export interface DeepCnnOptions {
 	/** Channels of the images. Default 1. */
 	readonly channels?: number;
-	/** Their height and width. Default 28. */
+	/** Height and width of the images. Default 28. */
 	readonly side?: number;
 	readonly classes?: number;
-	/** Whether each convolution is normalised over the batch. Default false. */
+	/** Add batch normalisation after each convolution. Default false. */
 	readonly batchNorm?: boolean;
-	/** The part of the units before the last layer that training switches off. Default 0. */
+	/** Dropout probability before the last layer. Default 0. */
 	readonly dropout?: number;
 }
 
-/** [N, channels, side, side] images to [N, classes] logits. */
+/** Maps images [N, channels, side, side] to logits [N, classes]. */
 export function deepCnn(options: DeepCnnOptions = {}): nn.Sequential {
 	const { channels = 1, side = 28, classes = 10, batchNorm = false, dropout = 0 } = options;
 	const convolution = (inputs: number, outputs: number) => [
@@ -21,7 +21,7 @@ export function deepCnn(options: DeepCnnOptions = {}): nn.Sequential {
 		...(batchNorm ? [new nn.BatchNorm2d(outputs)] : []),
 		new nn.ReLU(),
 	];
-	// Each convolution takes a pixel from every edge, each pooling halves what is left.
+	// Each convolution removes a pixel at every edge; each pooling halves the size.
 	const left = Math.floor((Math.floor((side - 2) / 2) - 2) / 2) - 2;
 	return new nn.Sequential(
 		...convolution(channels, 32),

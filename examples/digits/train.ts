@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-/** Trains the small or the deeper network on all of MNIST, by `fit`. The same loop written out: examples/mnist/train.ts. */
+/** Trains a small or a deeper network on all of MNIST with `fit`. For the same loop written out, see examples/mnist/train.ts. */
 import { type Goal, mustReach, number, oneOf, program, run, startDevice, whole } from '../program';
 import { type Settings, train } from './training';
 

@@ -1,4 +1,4 @@
-/** MNIST by `fit`: networks, targets and schedules to choose from. */
+/** Trains on MNIST with `fit`, with a choice of networks, targets and schedules. */
 import { crossEntropy, type Device, manualSeed, type nn, oneHot, optim, type Tensor } from 'wgrad';
 import { DataLoader, type Dataset, MapDataset, transforms } from 'wgrad/data';
 import { evaluate, fit, type History } from 'wgrad/train';
@@ -9,16 +9,16 @@ import { deepCnn } from './model';
 export interface Settings {
 	/** small: one convolution; deep: three. */
 	readonly model: 'small' | 'deep';
-	/** Classes as numbers, or as a row of probabilities for each image. */
+	/** Class numbers, or a row of probabilities per image. */
 	readonly targets: 'sparse' | 'onehot';
 	readonly schedule: 'cosine' | 'onecycle' | 'constant';
-	/** Whether training images are moved by up to two pixels. */
+	/** Whether to shift training images by up to two pixels. */
 	readonly augment: boolean;
 	readonly epochs: number;
 	readonly batchSize: number;
-	/** Adam's, at its highest. */
+	/** Adam's highest learning rate. */
 	readonly lr: number;
-	/** Images to train with, of 60,000, and to test with, of 10,000. */
+	/** Numbers of training images (of 60,000) and of test images (of 10,000). */
 	readonly images: number;
 	readonly testImages: number;
 	readonly seed: number;
@@ -28,7 +28,7 @@ export interface Settings {
 export interface Result {
 	readonly model: nn.Sequential;
 	readonly history: History;
-	/** The share of test images that the network gets right. */
+	/** The accuracy on the test images. */
 	readonly accuracy: number;
 }
 
@@ -48,7 +48,7 @@ export async function train(settings: Settings): Promise<Result> {
 
 	const sparse = mnistDataset('train', { limit: settings.images, ...NORMALISED });
 	const data = settings.targets === 'onehot' ? withOneHotTargets(sparse) : sparse;
-	// Paper, that is 0 before it was normalised, is what moves in at the edges.
+	// Fill the edges with paper, which is 0 before normalisation.
 	const shift = transforms.randomCrop(28, { padding: SHIFT, fill: NORMALISED.shift });
 	const transform = settings.augment ? { transform: shift } : {};
 	const loader = new DataLoader(data, { batchSize, shuffle: true, seed, device, ...transform });
@@ -66,12 +66,12 @@ export async function train(settings: Settings): Promise<Result> {
 	return { model, history, accuracy: result.accuracy };
 }
 
-/** Rows of probabilities in the place of classes. */
+/** Replaces classes by rows of probabilities. */
 function withOneHotTargets(data: Dataset): Dataset {
 	return new MapDataset(data, ([images, labels]) => [images!, oneHot(labels!, 10).to('float32') as Tensor], { batched: true });
 }
 
-/** The share of a batch that is right, whichever targets it has. */
+/** The accuracy of a batch, for either kind of target. */
 function accuracy(logits: Tensor, target: Tensor): Tensor {
 	const labels = target.ndim === 2 ? target.argmax(1) : target;
 	return logits.argmax(1).eq(labels).to('float32').mean();

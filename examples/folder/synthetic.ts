@@ -1,4 +1,4 @@
-/** A folder of images as people have them: two classes, PNG and JPEG files of several sizes. */
+/** Draws a realistic folder of images: two classes, PNG and JPEG files, several sizes. */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import jpeg from 'jpeg-js';
@@ -9,7 +9,7 @@ const CLASSES = { circles: 'circle', squares: 'square' } as const;
 
 const NOISE = 20;
 
-/** One circle or square, noisy, brighter than the ground, of a similar hue, and a few crosses and triangles. */
+/** Draws one noisy circle or square, brighter than the background but of similar hue, and a few crosses and triangles. */
 function picture(shape: 'circle' | 'square', dice: Dice): Image {
 	const [width, height] = [Math.floor(dice.uniform(36, 60)), Math.floor(dice.uniform(36, 60))];
 	const hue = dice.uniform(0, 360);
@@ -30,14 +30,14 @@ function picture(shape: 'circle' | 'square', dice: Dice): Image {
 	return canvas.finish(NOISE, dice);
 }
 
-/** As a JPEG file, which takes four channels. */
+/** Encodes a JPEG file; the encoder takes four channels. */
 function encodeJpeg({ data, width, height }: Image): Uint8Array {
 	const rgba = new Uint8Array(width * height * 4).fill(255);
 	for (let i = 0; i < data.length; i++) rgba[Math.floor(i / 3) * 4 + (i % 3)] = data[i]!;
 	return jpeg.encode({ data: rgba, width, height }, 90).data;
 }
 
-/** Writes `count` images of each class into folders below `path`: every other one is a JPEG file. */
+/** Writes `count` images per class to folders below `path`. Every other one is a JPEG file. */
 export async function makeFolder(path: string, count: number, seed: number): Promise<void> {
 	const dice = new Dice(seed);
 	for (const [name, shape] of Object.entries(CLASSES)) {

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-/** Tells two classes of images in a folder apart. Without a folder it makes one, of circles and squares. */
+/** Classifies images of two classes in a folder. Without a folder, draws one of circles and squares. */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -18,7 +18,7 @@ interface Options extends Settings {
 
 const FALSE_POSITIVE_RATES = [0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1];
 
-/** The best true positive rate at a few false positive rates, and the threshold that gives it. */
+/** Prints the best true positive rate at a few false positive rates, with its threshold. */
 function printCurve({ fpr, tpr, thresholds }: Result['curve']): void {
 	console.log('ROC curve\nfalse positives  true positives  threshold');
 	for (const most of FALSE_POSITIVE_RATES) {

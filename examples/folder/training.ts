@@ -1,4 +1,4 @@
-/** A network that tells two classes of images apart, and how well it does. */
+/** Trains a network on two classes of images and measures it. */
 import { binaryCrossEntropyWithLogits, type Device, manualSeed, nn, optim, sigmoid, type Tensor, tensor, tidy } from 'wgrad';
 import { DataLoader, type ImageFolder, trainTestSplit, transforms } from 'wgrad/data';
 import { f1, precision, type RocCurveValues, recall, rocAuc, rocCurve } from 'wgrad/metrics';
@@ -7,13 +7,13 @@ import { fit, predict } from 'wgrad/train';
 export interface Settings {
 	readonly epochs: number;
 	readonly batchSize: number;
-	/** AdamW's, at its highest. */
+	/** AdamW's highest learning rate. */
 	readonly lr: number;
 	readonly seed: number;
 	readonly device: Device;
 }
 
-/** Of the test images; class 1 is the positive one. */
+/** Results on the test images; class 1 is the positive one. */
 export interface Result {
 	readonly precision: number;
 	readonly recall: number;
@@ -22,10 +22,10 @@ export interface Result {
 	readonly curve: RocCurveValues;
 }
 
-/** Height and width that images are scaled to. */
+/** Height and width of the scaled images. */
 export const SIDE = 32;
 
-/** [N, 3, 32, 32] images to [N, 1] logits of class 1. */
+/** Maps images [N, 3, 32, 32] to logits [N, 1] of class 1. */
 function network(): nn.Sequential {
 	const block = (inputs: number, outputs: number) => [
 		new nn.Conv2d(inputs, outputs, 3, { padding: 1, bias: false }),

@@ -1,9 +1,9 @@
-/** The networks of the example: a generator and a discriminator after DCGAN, and a judge that knows digits. */
+/** The networks of the example: a DCGAN-like generator and discriminator, and a judge that classifies digits. */
 import { nn } from 'wgrad';
 
 /**
- * [N, latent] random numbers to images [N, 1, 28, 28] from -1 to 1. Radford et al. 2016: "Unsupervised representation learning with
- * deep convolutional generative adversarial networks", small.
+ * Maps random numbers [N, latent] to images [N, 1, 28, 28] from -1 to 1. A small version of Radford et al. 2016: "Unsupervised
+ * representation learning with deep convolutional generative adversarial networks".
  */
 export function generator(latent: number, width: number): nn.Sequential {
 	return new nn.Sequential(
@@ -19,7 +19,7 @@ export function generator(latent: number, width: number): nn.Sequential {
 	);
 }
 
-/** Images to [N, 1] logits: positive for those it takes for real. */
+/** Maps images to logits [N, 1]; positive means real. */
 export function discriminator(width: number): nn.Sequential {
 	return new nn.Sequential(
 		new nn.Conv2d(1, width, 4, { stride: 2, padding: 1 }),
@@ -32,7 +32,7 @@ export function discriminator(width: number): nn.Sequential {
 	);
 }
 
-/** Images to [N, 10] logits. */
+/** Maps images to logits [N, 10]. */
 export function judge(): nn.Sequential {
 	return new nn.Sequential(
 		new nn.Conv2d(1, 8, 3, { stride: 2, padding: 1 }),

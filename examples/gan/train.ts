@@ -1,8 +1,8 @@
 #!/usr/bin/env node
 /**
- * Trains a generative adversarial network on MNIST and writes digits that it invents as a PNG file.
+ * Trains a generative adversarial network on MNIST and writes generated digits to a PNG file.
  *
- * Losses of such a pair do not tell how well it does, so a third network judges it: one that has learnt to read MNIST's digits.
+ * The losses of a GAN do not measure its quality, so a third network judges it: a classifier trained on MNIST.
  */
 import { noGrad, randn, tidy } from 'wgrad';
 import { imageGrid, writePng } from 'wgrad/data';
@@ -11,7 +11,7 @@ import { type Settings, train } from './training';
 
 const SURE_GOAL: Goal = { figure: 'samples that the judge is sure of', atLeast: 30, unit: '%', digits: 1 };
 const DIGITS_GOAL: Goal = { figure: 'digits that are 1 % of the samples or more', atLeast: 8, digits: 0 };
-/** At 50 % it would guess, at 100 % the generator would learn nothing from it. */
+/** At 50 % the discriminator only guesses; at 100 % the generator learns nothing from it. */
 const CRITIC_GOAL: Goal = { figure: "discriminator's accuracy", atLeast: 52, atMost: 98, unit: '%', digits: 1 };
 
 const command = program('Trains a generative adversarial network on MNIST.', SURE_GOAL, DIGITS_GOAL, CRITIC_GOAL)

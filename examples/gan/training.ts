@@ -1,4 +1,4 @@
-/** The game of two networks, and the judgement of a third on what comes of it. */
+/** Trains generator and discriminator, and judges the samples with a classifier. */
 import {
 	binaryCrossEntropyWithLogits,
 	crossEntropy,
@@ -21,54 +21,54 @@ import { mnistDataset } from '../mnist/dataset';
 import { discriminator, generator, judge } from './model';
 
 export interface Settings {
-	/** Random numbers that become one image. */
+	/** Random numbers per image. */
 	readonly latent: number;
-	/** Channels of the largest layer of generator and discriminator. */
+	/** Channels of the widest layer of generator and discriminator. */
 	readonly width: number;
 	readonly steps: number;
 	readonly batchSize: number;
-	/** Adam's, of both networks. */
+	/** Adam's learning rate for both networks. */
 	readonly lr: number;
-	/** Steps for which the judge is trained. */
+	/** Training steps of the judge. */
 	readonly judgeSteps: number;
-	/** Images that the judge sees: that many samples, and as many test images. */
+	/** The number of samples, and of test images, that the judge sees. */
 	readonly judged: number;
 	readonly seed: number;
 	readonly device: Device;
 }
 
-/** What the judge says of images. */
+/** The judge's verdict on images. */
 export interface Verdict {
-	/** The share of images of which it is at least 90 % sure. */
+	/** The fraction of images that it classifies with at least 90 % probability. */
 	readonly sure: number;
-	/** Images it takes for each digit, of those it is sure of. */
+	/** The number of these images per digit. */
 	readonly counts: readonly number[];
 }
 
 export interface Result {
 	readonly generator: nn.Sequential;
-	/** The share of images, half of them real, that the discriminator told right over the last tenth of the steps. */
+	/** The discriminator's accuracy over the last tenth of the steps; half of its images are real. */
 	readonly discriminatorAccuracy: number;
 	readonly samples: Verdict;
 	readonly testImages: Verdict;
 }
 
-/** Pixels from -1 to 1, as tanh draws them. */
+/** Scales pixels to -1 to 1, the range of tanh. */
 const PIXELS = { scale: 2 / 255, shift: -1 };
 
-/** Target of real images: less than 1 keeps the discriminator from being too sure. Salimans et al. 2016, one-sided label smoothing. */
+/** The target for real images. A value below 1 prevents overconfidence: one-sided label smoothing, Salimans et al. 2016. */
 const REAL = 0.9;
 
-/** The generator that is judged is an average of the last ones, which go round in circles: Yazici et al. 2019. */
+/** Decay of the average of the generator's weights, which is judged. It evens out the oscillation of the training: Yazici et al. 2019. */
 const DECAY = 0.98;
 const CALIBRATIONS = 40;
 
-/** How sure the judge must be of an image. */
+/** The probability that makes the judge sure of an image. */
 const SURE = 0.9;
 
 const REPORTS = 10;
 
-/** Endless batches of training images with labels, in a new order each time through. */
+/** Yields endless batches of training images with labels, in a new order each epoch. */
 async function* batches({ batchSize, seed, device }: Settings): AsyncGenerator<readonly [images: Tensor, labels: Tensor]> {
 	const loader = new DataLoader(mnistDataset('train', PIXELS), { batchSize, shuffle: true, dropLast: true, seed, device });
 	while (true) for await (const [images, labels] of loader) yield [images!, labels!];
@@ -100,7 +100,7 @@ export async function train(settings: Settings): Promise<Result> {
 			criticLoss.backward();
 			criticOptimizer.step();
 
-			// The discriminator's gradients of this pass are of no use; its next zeroGrad drops them.
+			// This pass also computes unused gradients of the discriminator; its next zeroGrad drops them.
 			const artistLoss = binaryCrossEntropyWithLogits(critic.forward(fakes), ones([batchSize, 1]));
 			artistOptimizer.zeroGrad();
 			artistLoss.backward();
@@ -125,7 +125,7 @@ export async function train(settings: Settings): Promise<Result> {
 
 	average.copyTo();
 	average.dispose();
-	// The running statistics of batch normalisation were those of other weights.
+	// The running statistics of batch normalisation belong to other weights, so compute them again.
 	for (let i = 0; i < CALIBRATIONS; i++) noGrad(() => tidy(() => void artist.forward(randn([batchSize, latent]))));
 	artist.eval();
 	const expert = await trainJudge(settings);
@@ -140,7 +140,7 @@ export async function train(settings: Settings): Promise<Result> {
 	return { generator: artist, discriminatorAccuracy, ...verdicts };
 }
 
-/** A network that tells digits apart, trained on MNIST alone: it has never seen a sample. */
+/** Trains the classifier on MNIST only; it never sees a sample. */
 async function trainJudge(settings: Settings): Promise<nn.Sequential> {
 	const expert = judge();
 	const optimizer = new optim.Adam(expert.parameters(), { lr: 0.003 });

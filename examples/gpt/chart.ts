@@ -1,10 +1,10 @@
-/** The losses by training step. */
+/** The chart of the losses by training step. */
 import '../locale';
 import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
 import type { GptTraining } from './training';
 
-/** Weight of the past in the smoothed curve: it averages over some 20 steps. */
+/** Decay of the smoothed curve, which averages over about 20 steps. */
 const MEMORY = 0.95;
 
 export class LossChart {
@@ -56,7 +56,7 @@ export class LossChart {
 			container,
 		);
 		new ResizeObserver(() => this.#plot.setSize(size(container))).observe(container);
-		// Canvases do not follow the colour scheme by themselves.
+		// Canvases do not follow the colour scheme automatically.
 		matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => this.#plot.redraw());
 	}
 

@@ -1,11 +1,11 @@
-/** The page's forms, and what can be pressed when. */
+/** The page's forms and buttons, and when each is enabled. */
 import { element } from '../page';
 import type { SamplingOptions } from './sampling';
 import { DEFAULTS, type Settings } from './settings';
 
 /**
- * loading: no device or no text yet. waiting: not without the person's decision. ready: fresh weights. running, paused, finished: as
- * training goes. failed: only a reset helps.
+ * loading: no device or text yet. waiting: needs the user's decision. ready: has new weights. running, paused, finished: the states of
+ * training. failed: needs a reset.
  */
 export type Phase = 'loading' | 'waiting' | 'ready' | 'running' | 'paused' | 'finished' | 'failed';
 
@@ -50,7 +50,7 @@ const sampling = {
 const prompt = element('prompt', HTMLTextAreaElement);
 const length = input('length');
 
-/** Lets the person press what makes sense in that phase; `saved` is whether there is a run to continue. */
+/** Enables the buttons of a phase. `saved` tells whether there is a run to continue. */
 export function showPhase(phase: Phase, saved = false): void {
 	phaseLabel.textContent = PHASE_LABELS[phase];
 	const resting = phase === 'ready' || phase === 'finished';
@@ -64,7 +64,7 @@ export function showPhase(phase: Phase, saved = false): void {
 	write.disabled = starting || phase === 'failed';
 }
 
-/** What the form says. The browser has checked it when the form is submitted. */
+/** Reads the form. The browser has validated it on submission. */
 export function readSettings(): Settings {
 	const numbers = Object.fromEntries(Object.entries(fields).map(([name, field]) => [name, field.valueAsNumber]));
 	return { ...DEFAULTS, ...numbers, tokenizer: tokenizer.value as Settings['tokenizer'] };
@@ -78,7 +78,7 @@ export function showSettings(values: Partial<Settings>): void {
 	}
 }
 
-/** What to write on from, how far, and how. */
+/** Reads the prompt, the length and the sampling options. */
 export function readSampling(): { prompt: string; length: number; options: SamplingOptions } {
 	const options = Object.fromEntries(Object.entries(sampling).map(([name, field]) => [name, field.valueAsNumber]));
 	return { prompt: prompt.value, length: length.valueAsNumber, options };

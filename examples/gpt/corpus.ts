@@ -1,21 +1,21 @@
-/** A text as tokens, of which the last part is kept from the model to judge it by. */
+/** A text as tokens, with the last part reserved for validation. */
 import { type Device, type Tensor, tensor } from 'wgrad';
 import type { Tokenizer } from './tokenizer';
 
-/** The part of the text that the model never learns from. */
+/** The fraction of the text reserved for validation. */
 const VALIDATION_SHARE = 0.1;
 
 export interface Batch {
-	/** [batch, context] int32. */
+	/** int32 [batch, context]. */
 	readonly inputs: Tensor;
-	/** [batch * context] int32: the token after each. */
+	/** int32 [batch * context]: the token after each input. */
 	readonly targets: Tensor;
 }
 
 export class Corpus {
 	readonly training: Int32Array;
 	readonly validation: Int32Array;
-	/** Characters of the text for each of its tokens. */
+	/** Characters per token of the text. */
 	readonly charactersPerToken: number;
 
 	constructor(
@@ -29,7 +29,7 @@ export class Corpus {
 		this.validation = tokens.subarray(tokens.length - kept);
 	}
 
-	/** A number that tells texts apart: FNV-1a of the tokens. */
+	/** A hash of the text: FNV-1a of the tokens. */
 	get fingerprint(): number {
 		let hash = 2166136261;
 		for (const part of [this.training, this.validation]) {
@@ -39,7 +39,7 @@ export class Corpus {
 	}
 }
 
-/** Windows of `context` tokens from `starts` on, each with the tokens one later. */
+/** Returns windows of `context` tokens from `starts`, and the same windows one token later. */
 export function windows(tokens: Int32Array, starts: ArrayLike<number>, context: number, device: Device): Batch {
 	const inputs = new Int32Array(starts.length * context);
 	const targets = new Int32Array(starts.length * context);

@@ -1,8 +1,8 @@
-/** What the page tells of a training run: how far it is, how fast, and its losses. */
+/** Shows the figures of a training run: progress, speed and losses. */
 import { element, showProgress } from '../page';
 import type { GptTraining } from './training';
 
-/** Steps over which the loss and the speed are averaged. */
+/** Number of steps to average loss and speed over. */
 const WINDOW = 20;
 
 const loss = element('loss', HTMLElement);
@@ -15,13 +15,13 @@ const count = (value: number) => value.toLocaleString('en');
 export class Figures {
 	#times: number[] = [];
 
-	/** After a step. */
+	/** Counts a step. */
 	tick(): void {
 		this.#times.push(performance.now());
 		if (this.#times.length > WINDOW) this.#times.shift();
 	}
 
-	/** After a break, whose time does not count. */
+	/** Restarts the clock after a break. */
 	pause(): void {
 		this.#times = [];
 	}

@@ -1,35 +1,34 @@
 /**
- * GPT-2: a decoder of pre-norm blocks over learned positions, whose output layer is its table of tokens. Radford et al. 2019.
+ * GPT-2: a decoder of pre-norm blocks with learned positions and tied input and output embeddings. Radford et al. 2019.
  *
- * Keys of the state are Hugging Face's (`transformer.h.0.attn.c_attn.weight`), and so are the shapes: projections keep their weight as
- * [in, out].
+ * Keys of the state (`transformer.h.0.attn.c_attn.weight`) and shapes are Hugging Face's: projections store their weight as [in, out].
  */
 import { linear, nn, noGrad, scaledDotProductAttention, type Tensor, tensor, tidy, zeros } from 'wgrad';
 
 export interface GptOptions {
-	/** Tokens that there are. */
+	/** Number of different tokens. */
 	readonly vocabularySize: number;
-	/** Tokens that it sees at most. */
+	/** The largest number of tokens that the model sees. */
 	readonly context: number;
-	/** Features of a token; `heads` must divide them. */
+	/** Features per token; must be a multiple of `heads`. */
 	readonly width: number;
 	readonly layers: number;
 	readonly heads: number;
-	/** Of embeddings, attention weights and what each block adds, while training. Default 0. */
+	/** Dropout probability of embeddings, attention weights and residuals during training. Default 0. */
 	readonly dropout?: number;
 }
 
-/** Of fresh weights: GPT-2's 0.02 at its width of 768, and by the same rule for others. */
+/** Standard deviation of initial weights: GPT-2's 0.02 for its width of 768, and in proportion for others. */
 function deviationOf({ width }: GptOptions): number {
 	return 0.02 * Math.sqrt(768 / width);
 }
 
-/** Of those whose output the blocks add up: the sum of all 2 * layers of them is then as large as each was. */
+/** Standard deviation for projections into the residual stream: the sum of all 2 * layers outputs then has the size of one. */
 function residualDeviation(options: GptOptions): number {
 	return deviationOf(options) / Math.sqrt(2 * options.layers);
 }
 
-/** x W + b with W as [in, out]: what GPT-2's files hold. */
+/** x W + b with W [in, out], as in GPT-2's files. */
 class Projection extends nn.Module {
 	readonly weight: nn.Parameter;
 	readonly bias: nn.Parameter;
@@ -45,7 +44,7 @@ class Projection extends nn.Module {
 	}
 }
 
-/** Each token looks at itself and those before it. */
+/** Each token attends to itself and earlier tokens. */
 class SelfAttention extends nn.Module {
 	readonly #inward: Projection;
 	readonly #outward: Projection;
@@ -67,7 +66,7 @@ class SelfAttention extends nn.Module {
 		];
 	}
 
-	/** x: [batch, length, width]. With a cache, x continues what is in it. */
+	/** x: [batch, length, width]. With a cache, x continues the cached tokens. */
 	override forward(x: Tensor, cache: nn.KVCache | null): Tensor {
 		const { width, heads, dropout = 0 } = this.options;
 		const [batch, length] = x.shape as [number, number];
@@ -84,7 +83,7 @@ class SelfAttention extends nn.Module {
 	}
 }
 
-/** Which of all keys the queries that follow `earlier` others may look at: [queries, keys]. */
+/** The mask [queries, keys] for queries that follow `earlier` cached tokens. */
 function causalMask({ shape, device }: Tensor, earlier: number): Tensor {
 	const length = shape[2]!;
 	const keys = earlier + length;
@@ -151,7 +150,7 @@ class Block extends nn.Module {
 	}
 }
 
-/** Tokens to features. */
+/** Maps tokens to features. */
 class Decoder extends nn.Module {
 	readonly tokens: nn.Embedding;
 	readonly #positions: nn.Embedding;
@@ -188,7 +187,7 @@ class Decoder extends nn.Module {
 	}
 }
 
-/** Features to a score for each token, by the table that turned tokens into features. */
+/** Maps features to logits with the embedding table. */
 class TiedHead extends nn.Module {
 	constructor(readonly weight: nn.Parameter) {
 		super();
@@ -220,14 +219,16 @@ export class Gpt extends nn.Module {
 	}
 
 	/**
-	 * Scores of the next token after each: [batch, length] int32 to [batch, length, vocabularySize]. With `caches`, one for each layer,
-	 * the tokens continue those that the caches hold.
+	 * Returns logits of the next token: int32 [batch, length] to [batch, length, vocabularySize]. With `caches`, one per layer, the tokens
+	 * continue the cached ones.
 	 */
 	override forward(tokens: Tensor, caches: readonly nn.KVCache[] | null = null): Tensor {
 		return tidy(() => this.#head.forward(this.#decoder.forward(tokens, caches)));
 	}
 
-	/** Scores of the token after the last, [batch, length] int32 to [batch, vocabularySize], as in inference: no dropout, no tape. */
+	/**
+	 * Returns logits of the token after the last one, int32 [batch, length] to [batch, vocabularySize], in inference: no dropout, no tape.
+	 */
 	next(tokens: Tensor, caches: readonly nn.KVCache[]): Tensor {
 		const { training } = this;
 		this.eval();
@@ -238,7 +239,7 @@ export class Gpt extends nn.Module {
 		}
 	}
 
-	/** Empty caches for `batch` texts, one for each layer. */
+	/** Creates empty caches for `batch` texts, one per layer. */
 	caches(batch = 1): nn.KVCache[] {
 		const { context, width, heads, layers } = this.options;
 		const { device, dtype } = this.#head.weight;
@@ -246,7 +247,7 @@ export class Gpt extends nn.Module {
 		return Array.from({ length: layers }, () => new nn.KVCache(options));
 	}
 
-	/** Groups for an optimizer: matrices decay, biases and norms do not. */
+	/** Parameter groups for an optimizer: weight decay for matrices, none for biases and norms. */
 	decayGroups(weightDecay: number): { params: nn.Parameter[]; weightDecay: number }[] {
 		const matrices = this.parameters().filter(({ ndim }) => ndim > 1);
 		const rest = this.parameters().filter(({ ndim }) => ndim <= 1);
@@ -257,8 +258,8 @@ export class Gpt extends nn.Module {
 	}
 
 	/**
-	 * Takes the weights of a GPT-2 file of Hugging Face: with or without the head that is the table anyway, with or without
-	 * `transformer.` before the keys, and with the masks that old files carry.
+	 * Loads the weights of a GPT-2 file of Hugging Face. Accepts files with or without the tied head, with or without the prefix
+	 * `transformer.`, and with the masks of old files.
 	 */
 	loadPretrained(state: Readonly<Record<string, Tensor>>): void {
 		const own: Record<string, Tensor> = {};
@@ -271,7 +272,7 @@ export class Gpt extends nn.Module {
 	}
 }
 
-/** Floating-point operations of one training step: forward and backward, of what is needed (causal attention: half of all pairs). */
+/** The necessary FLOPs of one training step, forward and backward. Causal attention counts half of all pairs. */
 export function stepFlops({ vocabularySize, context, width, layers }: GptOptions, batch: number): number {
 	const products = layers * 12 * width ** 2 + width * vocabularySize;
 	const attention = layers * 2 * width * context;

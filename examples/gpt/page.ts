@@ -1,4 +1,4 @@
-/** The page: trains the GPT of `npm run gpt` in the browser, and lets it write meanwhile. */
+/** The page: trains the GPT of `npm run gpt` in the browser and generates text at the same time. */
 import { chooseDevice, download, messageOf, showNotice, showProgress } from '../page';
 import './page.css';
 import { showPhase, showSettings } from './controls';

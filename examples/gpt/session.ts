@@ -1,4 +1,4 @@
-/** What happens between the first look at the page and the last: training, pausing, writing, continuing, starting anew. */
+/** Controls the page: training, pausing, writing, continuing and resetting. */
 import { type Device, init } from 'wgrad';
 import { BrowserStore } from 'wgrad/train';
 import { element, hideNotice, messageOf, showNotice } from '../page';
@@ -7,7 +7,7 @@ import { type Phase, readSampling, readSettings, showPhase, showSettings } from 
 import { Figures } from './figures';
 import { GptTraining } from './training';
 
-/** Milliseconds between two redrawings of the figures and the curve. */
+/** Milliseconds between two updates of the figures and the curve. */
 const REFRESH = 200;
 /** Steps between validations, samples and checkpoints. */
 const EVERY = 50;
@@ -26,7 +26,7 @@ export class Session {
 	#figures = new Figures();
 	#phase: Phase = 'ready';
 	#saved = false;
-	/** The loop at work, or the last one. */
+	/** The running loop, or the last one. */
 	#loop: Promise<void> = Promise.resolve();
 	#writeWanted = false;
 	#writing = false;
@@ -68,7 +68,7 @@ export class Session {
 		}
 	}
 
-	/** The button that starts, pauses and resumes. */
+	/** Handles the button that starts, pauses and resumes. */
 	async #press(): Promise<void> {
 		if (this.#phase === 'running') {
 			this.#enter('paused');
@@ -78,14 +78,14 @@ export class Session {
 		await this.#start();
 	}
 
-	/** Goes on with the run that the last validation saved, here or before the page was closed. */
+	/** Continues the run saved by the last validation, in this page or an earlier one. */
 	async #continue(): Promise<void> {
 		this.#renew(await GptTraining.resume(SAVED, this.#text, this.#device, { store: this.#store }));
 		showSettings(this.#training.settings);
 		await this.#start();
 	}
 
-	/** The text of a file of the person's own takes the place of the one before. */
+	/** Replaces the text by that of the user's file. */
 	async #read(): Promise<void> {
 		const file = element('file', HTMLInputElement).files?.[0];
 		if (file === undefined) return;
@@ -94,7 +94,7 @@ export class Session {
 		element('text-name', HTMLElement).textContent = file.name;
 	}
 
-	/** Another run takes over. Whatever still goes on for the one before finds itself replaced and ends. */
+	/** Switches to another run. Work for the old one notices that it was replaced and ends. */
 	#renew(training: GptTraining): void {
 		this.#training = training;
 		this.#figures = new Figures();
@@ -104,7 +104,7 @@ export class Session {
 	async #reset(): Promise<void> {
 		hideNotice();
 		this.#enter('loading');
-		// Only needed when the device was lost.
+		// Needed only if the device was lost.
 		await init({ device: this.#device });
 		this.#renew(GptTraining.begin(readSettings(), this.#text, this.#device));
 		output.textContent = '';
@@ -151,7 +151,7 @@ export class Session {
 		network.textContent = `${settings.layers} blocks of ${settings.width} features in ${settings.heads} heads, ${parameters.toLocaleString('en')} parameters, ${corpus.tokenizer.size.toLocaleString('en')} kinds of tokens`;
 	}
 
-	/** Between two steps if it trains, at once otherwise. */
+	/** Writes between two steps while training, otherwise at once. */
 	async #askToWrite(): Promise<void> {
 		this.#writeWanted = true;
 		if (this.#phase === 'running' || this.#writing) return;

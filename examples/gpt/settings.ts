@@ -1,26 +1,26 @@
-/** What a run is made of: the model's sizes, and how it learns. */
+/** The settings of a run: sizes of the model, and training. */
 import type { Vocabulary } from './tokenizer';
 
 export interface Settings {
 	readonly tokenizer: Vocabulary['kind'];
 	readonly layers: number;
-	/** Features of a token. */
+	/** Features per token. */
 	readonly width: number;
 	readonly heads: number;
-	/** Tokens that the model sees at most. */
+	/** The largest number of tokens that the model sees. */
 	readonly context: number;
 	readonly dropout: number;
-	/** Windows of `context` tokens in a step. */
+	/** Windows of `context` tokens per step. */
 	readonly batchSize: number;
 	readonly steps: number;
-	/** AdamW's rate at its highest, after `warmup` steps; half a cosine takes it down to a tenth. */
+	/** AdamW's highest learning rate, reached after `warmup` steps. It then falls to a tenth along half a cosine. */
 	readonly lr: number;
 	readonly warmup: number;
 	readonly weightDecay: number;
 	readonly seed: number;
 }
 
-/** What `npm run gpt` and the page begin with. */
+/** The defaults of `npm run gpt` and the page. */
 export const DEFAULTS: Settings = {
 	tokenizer: 'char',
 	layers: 2,

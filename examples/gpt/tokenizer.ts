@@ -1,7 +1,7 @@
-/** Texts to tokens and back: a token for each character, or GPT-2's byte pairs. */
+/** Tokenizers: one token per character, or GPT-2's byte pairs. */
 import { decode, encode } from 'gpt-tokenizer/encoding/r50k_base';
 
-/** What makes a tokenizer again: its kind, and what its tokens stand for. */
+/** The data that restores a tokenizer: its kind and its tokens. */
 export type Vocabulary =
 	| { readonly kind: 'char'; readonly characters: string }
 	| { readonly kind: 'bpe'; readonly pairs: readonly number[] };
@@ -14,7 +14,7 @@ export interface Tokenizer {
 	decode(tokens: Iterable<number>): string;
 }
 
-/** A token for each character that occurs in a text. */
+/** One token per character that occurs in a text. */
 class Characters implements Tokenizer {
 	readonly vocabulary: Vocabulary;
 	readonly #characters: readonly string[];
@@ -45,10 +45,10 @@ class Characters implements Tokenizer {
 	}
 }
 
-/** GPT-2's first 256 tokens are single bytes: those that it prints as they are, then the others. */
+/** GPT-2's first 256 tokens are single bytes: first the printable ones, then the others. */
 const BYTES = 256;
 
-/** Names of special tokens, such as the end of a text, are plain text here. */
+/** Treats names of special tokens, such as the end of a text, as plain text. */
 function pairsOf(text: string): number[] {
 	return encode(text, { disallowedSpecial: new Set() });
 }
@@ -61,8 +61,8 @@ function bytePair(byte: number): number {
 }
 
 /**
- * Those of GPT-2's 50,257 byte pairs that a text needs, renumbered: a table of all of them would be most of a small model. Single bytes
- * are always among them, so any other text can be written too.
+ * The subset of GPT-2's 50,257 byte pairs that a text needs, renumbered: an embedding of all would be most of a small model. Includes all
+ * single bytes, so that it can encode any other text too.
  */
 class BytePairs implements Tokenizer {
 	readonly vocabulary: Vocabulary;
@@ -84,7 +84,7 @@ class BytePairs implements Tokenizer {
 		return Int32Array.from(tokens);
 	}
 
-	/** Null if it takes pairs that the vocabulary lacks. */
+	/** Null if the text needs pairs that the vocabulary lacks. */
 	#known(text: string): number[] | null {
 		const tokens = pairsOf(text).map((pair) => this.#tokens.get(pair));
 		return tokens.every((token) => token !== undefined) ? tokens : null;
@@ -99,14 +99,14 @@ class BytePairs implements Tokenizer {
 	}
 }
 
-/** The tokenizer of a text: of that kind, with the tokens that occur in it. */
+/** Makes a tokenizer of this kind with the tokens of a text. */
 export function tokenizerOf(kind: Vocabulary['kind'], text: string): Tokenizer {
 	if (kind === 'char') return new Characters([...new Set(text)].sort().join(''));
 	const bytes = Array.from({ length: BYTES }, (_, pair) => pair);
 	return new BytePairs([...new Set([...bytes, ...pairsOf(text)])].sort((a, b) => a - b));
 }
 
-/** The tokenizer that had this vocabulary. */
+/** Restores the tokenizer of a vocabulary. */
 export function restoreTokenizer(vocabulary: Vocabulary): Tokenizer {
 	return vocabulary.kind === 'char' ? new Characters(vocabulary.characters) : new BytePairs(vocabulary.pairs);
 }

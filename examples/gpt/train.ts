@@ -1,8 +1,8 @@
 #!/usr/bin/env node
 /**
- * Trains a GPT on a text, and lets it write as it learns: `npm run gpt`.
+ * Trains a GPT on a text and prints samples during training: `npm run gpt`.
  *
- * training.ts has the loop, which the page shares; here is what is said meanwhile, and where checkpoints and the curve go.
+ * training.ts holds the loop, which the page shares. This file handles output, checkpoints and the curve.
  */
 import { writeFile } from 'node:fs/promises';
 import { SingleBar } from 'cli-progress';
@@ -31,7 +31,7 @@ interface Options extends Partial<Sizes> {
 	readonly sampleSeed: number;
 }
 
-/** On the part of Moby Dick that is not learnt. */
+/** On the validation part of Moby Dick. */
 const GOAL: Goal = { figure: 'validation loss', atMost: 2.2, unit: 'nats a character', digits: 3 };
 
 const SIZES = [
@@ -48,7 +48,7 @@ const SIZES = [
 	'weightDecay',
 ] as const satisfies readonly (keyof Sizes)[];
 
-/** The settings that the command line names. */
+/** The settings given on the command line. */
 function given(options: Options): Partial<Sizes> {
 	return Object.fromEntries(SIZES.flatMap((name) => (options[name] === undefined ? [] : [[name, options[name]]])));
 }
@@ -63,7 +63,7 @@ async function prepare(options: Options): Promise<GptTraining> {
 	return await GptTraining.resume(resume, text, device, { steps });
 }
 
-/** Says what is wrong with options, files and the prompt before time is spent. */
+/** Reports problems with options, files and the prompt before training starts. */
 async function attempt(options: Options): Promise<GptTraining | null> {
 	try {
 		const training = await prepare(options);
@@ -89,7 +89,7 @@ function describe({ settings, model, corpus, step, finished }: GptTraining): str
 	return lines.join('\n');
 }
 
-/** Loss by step as a line of bars, from the highest to the lowest. */
+/** The loss by step as a line of bars. */
 function sparkline(values: readonly number[], width = 60): string {
 	const size = Math.max(1, Math.ceil(values.length / width));
 	const means = Array.from({ length: Math.ceil(values.length / size) }, (_, i) => {
@@ -113,7 +113,7 @@ async function show(training: GptTraining, { prompt, length, temperature, topK, 
 	console.log(`  | ${written.replaceAll('\n', '\n  | ')}\n`);
 }
 
-/** A part of the run, with a bar that moves. */
+/** Runs a part of the training with a progress bar. */
 async function advance(training: GptTraining, steps: number): Promise<void> {
 	const { batchSize, context } = training.settings;
 	const progress = new SingleBar({

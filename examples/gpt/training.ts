@@ -1,4 +1,4 @@
-/** A training run: what train.ts drives in Node, and the page in a browser. */
+/** A training run, which train.ts drives in Node and the page in a browser. */
 import { crossEntropy, type Device, manualSeed, noGrad, optim, randint, type Tensor, tidy } from 'wgrad';
 import { type CheckpointStore, loadCheckpoint, saveCheckpoint } from 'wgrad/train';
 import { type Batch, Corpus, windows } from './corpus';
@@ -8,13 +8,13 @@ import type { Settings } from './settings';
 import { restoreTokenizer, type Tokenizer, tokenizerOf, type Vocabulary } from './tokenizer';
 
 export interface Step {
-	/** Counts from 1. */
+	/** The step, from 1. */
 	readonly step: number;
-	/** Nats a token, of this step's batch. */
+	/** The loss of this step's batch, in nats per token. */
 	readonly loss: number;
 }
 
-/** What a checkpoint holds besides weights and the optimizer's state. */
+/** The contents of a checkpoint besides weights and optimizer state. */
 interface Progress {
 	readonly settings: Settings;
 	readonly step: number;
@@ -26,13 +26,13 @@ interface Progress {
 
 const LOWEST_RATE = 0.1;
 const LARGEST_GRADIENT = 1;
-/** Steps that the GPU is given ahead of the one whose loss the host waits for, so that it never idles. */
+/** The number of steps the GPU runs ahead of the loss that the host waits for, so that it never idles. */
 const AHEAD = 4;
-/** Windows that a validation takes, evenly spread, unless it takes all; and tokens that it takes at once. */
+/** The number of evenly spread windows in a validation, unless it uses all; and the tokens per batch. */
 const VALIDATION_WINDOWS = 64;
 const VALIDATION_TOKENS = 1024;
 
-/** The part of the highest rate that step `step`, from 0 on, trains with. */
+/** The rate of step `step`, from 0, as a fraction of the highest rate. */
 function rateOf(step: number, { warmup, steps }: Settings): number {
 	if (step < warmup) return (step + 1) / warmup;
 	const done = Math.min(1, (step - warmup) / Math.max(1, steps - warmup));
@@ -41,15 +41,15 @@ function rateOf(step: number, { warmup, steps }: Settings): number {
 
 export class GptTraining {
 	readonly model: Gpt;
-	/** The loss of every step so far, and of the validations. */
+	/** The losses of all steps so far, and of the validations. */
 	readonly losses: number[] = [];
 	readonly validations: Step[] = [];
 	readonly #optimizer: optim.AdamW;
 	readonly #scheduler: optim.lrScheduler.LambdaLR;
-	/** Steps begun. */
+	/** The number of steps started. */
 	#step = 0;
 
-	/** A model with fresh weights. */
+	/** Creates a model with new weights. */
 	constructor(
 		readonly settings: Settings,
 		readonly corpus: Corpus,
@@ -68,12 +68,12 @@ export class GptTraining {
 		this.#scheduler = new optim.lrScheduler.LambdaLR(this.#optimizer, (step) => rateOf(step, settings));
 	}
 
-	/** A fresh run on `text`. */
+	/** Starts a new run on `text`. */
 	static begin(settings: Settings, text: string, device: Device): GptTraining {
 		return new GptTraining(settings, new Corpus(text, tokenizerOf(settings.tokenizer, text)), device);
 	}
 
-	/** The run in a checkpoint, which goes on bit by bit as if it had never stopped. `steps`, if given, moves its end. */
+	/** Resumes the run of a checkpoint with the same bits as if it had never stopped. `steps` changes its end. */
 	static async resume(
 		name: string,
 		text: string,
@@ -93,7 +93,7 @@ export class GptTraining {
 		return training;
 	}
 
-	/** Writes the state to a checkpoint, whole or not at all. Between steps only: not while `run` is at work. */
+	/** Writes a checkpoint atomically. Call it between steps, not while `run` is active. */
 	async save(name: string, store?: CheckpointStore): Promise<void> {
 		const { settings, corpus, losses, validations } = this;
 		const { tokenizer, fingerprint } = corpus;
@@ -117,7 +117,7 @@ export class GptTraining {
 		return this.corpus.tokenizer;
 	}
 
-	/** Trains for up to `count` steps, telling each when its loss is known. When it ends, all that it began is done. */
+	/** Trains for up to `count` steps and yields each when its loss is known. Finishes all started steps before it ends. */
 	async *run(count = Number.POSITIVE_INFINITY): AsyncGenerator<Step, void> {
 		const end = Math.min(this.settings.steps, this.#step + count);
 		const ahead: Promise<number>[] = [];
@@ -137,7 +137,7 @@ export class GptTraining {
 		}
 	}
 
-	/** Windows of the training text, at random. */
+	/** Draws random windows of the training text. */
 	async #draw(): Promise<Batch> {
 		const { batchSize, context } = this.settings;
 		const { training } = this.corpus;
@@ -145,7 +145,7 @@ export class GptTraining {
 		return windows(training, await starts.data(), context, this.device);
 	}
 
-	/** One step, given to the device. Resolves to its loss. */
+	/** Launches one step. Resolves to its loss. */
 	#train({ inputs, targets }: Batch): Promise<number> {
 		using loss = tidy(() => {
 			const loss = crossEntropy(this.model.forward(inputs).reshape([-1, this.tokenizer.size]), targets);
@@ -160,12 +160,12 @@ export class GptTraining {
 		inputs.dispose();
 		targets.dispose();
 		const read = loss.item();
-		// A caller that stops asking may never come to it: an error must not surface as one that nobody has handled.
+		// If the caller stops, nobody awaits this; its error must not become an unhandled rejection.
 		read.catch(() => {});
 		return read;
 	}
 
-	/** Nats a token on the part of the text that is not learnt from: on windows evenly spread over it, or on all of it. */
+	/** The loss in nats per token on the validation text: on evenly spread windows, or on all of it. */
 	async validate({ all = false }: { all?: boolean } = {}): Promise<number> {
 		const { context } = this.settings;
 		const { validation } = this.corpus;
@@ -195,12 +195,12 @@ export class GptTraining {
 		}
 	}
 
-	/** On WebGPU every readback lets a page do its other work; the CPU's are over at once, so it needs a pause. */
+	/** On WebGPU every readback yields to the page. On the CPU readbacks return at once, so it must pause. */
 	async #breathe(): Promise<void> {
 		if (this.device === 'cpu') await new Promise((resolve) => setTimeout(resolve));
 	}
 
-	/** Writes on from `prompt`, which gives the text so far after each token. */
+	/** Generates text after `prompt` and yields the text so far after each token. */
 	async *write(prompt: string, count: number, options: SamplingOptions = {}): AsyncGenerator<string, void> {
 		const tokens = Array.from(this.tokenizer.encode(prompt));
 		for await (const token of generate(this.model, tokens, count, new Sampler(options))) {

@@ -1,8 +1,8 @@
 #!/usr/bin/env node
 /**
- * House prices by a small network, against least squares, in 5-fold cross-validation.
+ * Compares a small network with least squares on house prices, in 5-fold cross-validation.
  *
- * Scalers are fitted to the training folds alone: a test fold must not tell the network its mean.
+ * Fits scalers to the training folds only: the network must not learn the mean of the test fold.
  */
 import { type Device, manualSeed, mseLoss, nn, noGrad, optim, type Tensor, tensor } from 'wgrad';
 import { KFold, StandardScaler, TensorDataset } from 'wgrad/data';
@@ -28,7 +28,7 @@ interface Part {
 	readonly y: Tensor;
 }
 
-/** Ordinary least squares, to the accuracy of float64: a linear layer has a quadratic loss, which L-BFGS takes in a few steps. */
+/** Ordinary least squares: a linear layer has a quadratic loss, which L-BFGS minimizes in a few steps, in float64. */
 async function leastSquares(train: Part, test: Part): Promise<Tensor> {
 	const exact = async (values: Tensor) => (await values.to('cpu')).to('float64');
 	const [x, y, questions] = [await exact(train.x), await exact(train.y), await exact(test.x)];

@@ -1,9 +1,10 @@
 #!/usr/bin/env node
 /**
- * A rare class, found: MNIST of which most eights are taken away, learned plainly, with class weights, and with weighted sampling.
+ * Learns a rare class: removes most eights from MNIST, then trains plainly, with class weights, and with weighted sampling.
  *
- * The plain network does best by seldom saying 'eight': the few that it saw cost it little. Class weights make each of them count as
- * much as many; weighted sampling shows each of them that often. The test images are all there, with as many eights as usual.
+ * The plain network does best if it rarely predicts 'eight', because the few eights contribute little to the loss. Class weights make each
+ * eight count as much as many others; weighted sampling shows each one more often. The test set is complete, with the usual number of
+ * eights.
  */
 import { crossEntropy, type Device, manualSeed, nn, optim } from 'wgrad';
 import { DataLoader, Subset, WeightedRandomSampler } from 'wgrad/data';
@@ -32,7 +33,7 @@ const BATCH = 64;
 
 const sum = (numbers: readonly number[]) => numbers.reduce((total, number) => total + number, 0);
 
-/** The places of all samples, but only the first `keep` of the rare class. */
+/** Returns the indices of all samples, but only the first `keep` of the rare class. */
 function thinOut(labels: Uint8Array, rare: number, keep: number): number[] {
 	let seen = 0;
 	return [...labels.keys()].filter((i) => labels[i] !== rare || seen++ < keep);
@@ -48,7 +49,7 @@ async function main({ device, seed, epochs, limit, testLimit, rare, keep, reach 
 	for (const place of places) counts[labels[place]!]!++;
 	console.log(`${train.length} images to train with, of which ${counts[rare]} are of class ${rare}`);
 
-	// As much weight for each class: N / (classes * N of the class), which scikit-learn calls 'balanced'.
+	// Equal total weight for each class: N / (classes * N of the class), scikit-learn's 'balanced'.
 	const balanced = counts.map((count) => train.length / (CLASSES * Math.max(count, 1)));
 	const sampler = new WeightedRandomSampler(
 		places.map((place) => balanced[labels[place]!]!),

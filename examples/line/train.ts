@@ -1,9 +1,9 @@
 #!/usr/bin/env node
 /**
- * Linear regression four ways: finds the line behind the points (1, 2), (2, 4), ... (5, 10).
+ * Linear regression in four ways: fits a line to the points (1, 2), (2, 4), ... (5, 10).
  *
- * The loss is (2/N) times a quadratic in slope and intercept whose curvatures differ 70-fold (23.7 and 0.34): the learning rate has to
- * stay below 2/23.7, and then the flat direction takes its time. Momentum is what shortens it.
+ * The loss is (2/N) times a quadratic in slope and intercept with curvatures 23.7 and 0.34, a factor of 70. The learning rate must stay
+ * below 2/23.7, which makes the flat direction slow. Momentum speeds it up.
  */
 import { type Device, linear, manualSeed, mseLoss, noGrad, optim, type Tensor, tensor, tidy, zeros } from 'wgrad';
 import { DataLoader, TensorDataset } from 'wgrad/data';
@@ -17,7 +17,7 @@ interface Settings {
 	readonly steps: number;
 }
 
-/** y = x * weight^T + bias, beginning at 0. */
+/** y = x * weight^T + bias, starting at 0. */
 interface Line {
 	/** [1, 1]. */
 	readonly weight: Tensor;
@@ -27,7 +27,7 @@ interface Line {
 
 const newLine = (): Line => ({ weight: zeros([1, 1], { requiresGrad: true }), bias: zeros([1], { requiresGrad: true }) });
 
-/** Gradient descent with nothing but the tape: p <- p - lr * dLoss/dp. */
+/** Gradient descent with autograd only: p <- p - lr * dLoss/dp. */
 function byHand({ weight, bias }: Line, x: Tensor, y: Tensor, steps: number): void {
 	const lr = 0.07;
 	for (let step = 0; step < steps; step++) {
@@ -54,7 +54,7 @@ function byOptimizer({ weight, bias }: Line, x: Tensor, y: Tensor, steps: number
 	}
 }
 
-/** The points lie on a line, so that the gradients of all mini-batches vanish together: no decay of the learning rate is needed. */
+/** The points lie on a line, so the gradients of all mini-batches vanish together and the learning rate need not decay. */
 async function byMiniBatches({ weight, bias }: Line, x: Tensor, y: Tensor, steps: number, seed: number): Promise<void> {
 	const optimizer = new optim.SGD([weight, bias], { lr: 0.03 });
 	const loader = new DataLoader(new TensorDataset(x, y), { batchSize: 2, shuffle: true, seed });

@@ -1,26 +1,26 @@
-/** A masked language model: a Transformer that sees both sides of a hidden token, and learns to tell what it was. */
+/** A masked language model: a Transformer that predicts hidden tokens from both sides. */
 import { crossEntropy, full, nn, rand, randint, type Tensor, tidy, where } from 'wgrad';
 
-/** Stands for a hidden token. */
+/** The token in place of a hidden one. */
 export const MASK = 0;
-/** Label of a token that is not asked for. */
+/** The label of a token that is not to be predicted. */
 const IGNORED = -100;
 
-/** Shares of the tokens that are asked for, and of these, of the ones that are hidden or exchanged; the others stay as they are. */
+/** The fraction of tokens to predict; and of these, the fractions to hide and to replace. The others stay unchanged. */
 const ASKED = 0.15;
 const HIDDEN = 0.8;
 const EXCHANGED = 0.1;
 
 export interface Masked {
-	/** What the model sees, [B, T] int32. */
+	/** The model's input, int32 [B, T]. */
 	readonly tokens: Tensor;
-	/** What it is asked for, [B, T] int32: the token, or -100. */
+	/** The target, int32 [B, T]: the token, or -100. */
 	readonly labels: Tensor;
 }
 
 /**
- * Chooses 15 % of the tokens to ask for: 80 % of these are replaced by MASK and 10 % by a random token, so that what stands there
- * may be wrong even where nothing is hidden. Devlin et al. 2018 (BERT).
+ * Chooses 15 % of the tokens to predict. Replaces 80 % of these by MASK and 10 % by a random token, so that a visible token may be wrong
+ * too. Devlin et al. 2018 (BERT).
  */
 export function maskTokens(tokens: Tensor, vocabulary: number): Masked {
 	return tidy(() => {
@@ -39,7 +39,7 @@ export function maskTokens(tokens: Tensor, vocabulary: number): Masked {
 }
 
 export interface MaskedModelOptions {
-	/** Tokens, MASK included. */
+	/** Number of tokens, including MASK. */
 	readonly vocabulary: number;
 	readonly maxLength: number;
 	readonly width: number;
@@ -70,12 +70,12 @@ export class MaskedLanguageModel extends nn.Module {
 		nn.init.normal_(this.tokens.weight, 0, 0.02);
 	}
 
-	/** Logits [B, T, vocabulary] for tokens [B, T] int32. */
+	/** Returns logits [B, T, vocabulary] for tokens int32 [B, T]. */
 	override forward(tokens: Tensor): Tensor {
 		return tidy(() => this.output.forward(this.encoder.forward(this.positions.forward(this.tokens.forward(tokens)))));
 	}
 
-	/** The mean loss over the tokens that are asked for, and the share of them that the model knows. */
+	/** The mean loss over the tokens to predict, and the accuracy on them. */
 	judge({ tokens, labels }: Masked): { loss: Tensor; accuracy: Tensor } {
 		return tidy(() => {
 			const logits = this.forward(tokens);

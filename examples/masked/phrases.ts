@@ -1,8 +1,8 @@
-/** Sentences of a made-up language: a phrase drawn at random, said again and again. */
+/** Sentences of an artificial language: a random phrase, repeated. */
 import { type Device, randint, type Tensor, tidy } from 'wgrad';
 import { MASK } from './model';
 
-/** [count, phrase * times] int32 of tokens above MASK. */
+/** Draws int32 [count, phrase * times] of tokens above MASK. */
 export function drawPhrases(
 	count: number,
 	{ vocabulary, phrase, times }: { readonly vocabulary: number; readonly phrase: number; readonly times: number },

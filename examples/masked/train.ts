@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-/** Trains a masked language model on the characters of Moby Dick: it knows 45 % of the hidden ones of passages that it has not seen. */
+/** Trains a masked language model on the characters of Moby Dick. Predicts 45 % of the hidden characters of unseen passages. */
 import { type Device, manualSeed, noGrad, optim, randint, type Tensor, tensor, tidy } from 'wgrad';
 import { number, program, run, startDevice, WrongOption, whole } from '../program';
 import { readText } from '../text/text';
@@ -30,7 +30,7 @@ const command = program('Trains a Transformer to guess hidden characters of a te
 	.option('--dropout <p>', 'while training', number(0, 1), 0)
 	.option('--lr <x>', 'the highest learning rate, which rises and falls', number(0), 0.003);
 
-/** Passages of a text, [count, length] int32, tokens from 1 up. */
+/** Draws passages of a text, int32 [count, length], with tokens from 1. */
 async function drawPassages(tokens: Int32Array, count: number, length: number, device: Device): Promise<Tensor> {
 	const starts = await randint(tokens.length - length, [count], { device: 'cpu' }).data();
 	const rows = new Int32Array(count * length);

@@ -1,4 +1,4 @@
-/** Ten bars, one for each digit, as long as the digit is probable. */
+/** Ten bars that show the probabilities of the digits. */
 
 export class ProbabilityBars {
 	readonly #rows: readonly { item: HTMLElement; fill: HTMLElement; value: HTMLDataElement }[];
@@ -22,7 +22,7 @@ export class ProbabilityBars {
 		this.show(null);
 	}
 
-	/** Ten probabilities, or null when there is nothing to tell. Returns the most probable digit. */
+	/** Shows ten probabilities, or none for null. Returns the most probable digit. */
 	show(probabilities: ArrayLike<number> | null): number | null {
 		const values = probabilities === null ? null : Array.from(probabilities);
 		const best = values === null ? null : values.indexOf(Math.max(...values));

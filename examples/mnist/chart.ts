@@ -1,9 +1,9 @@
-/** The loss by training step, as it comes. */
+/** The chart of the loss by training step. */
 import '../locale';
 import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
 
-/** Weight of the past in the smoothed curve: it averages over some 10 steps. */
+/** Decay of the smoothed curve, which averages over about 10 steps. */
 const MEMORY = 0.9;
 
 export class LossChart {
@@ -48,7 +48,7 @@ export class LossChart {
 			container,
 		);
 		new ResizeObserver(() => this.#plot.setSize(size(container))).observe(container);
-		// Canvases do not follow the colour scheme by themselves.
+		// Canvases do not follow the colour scheme automatically.
 		matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => this.draw());
 	}
 

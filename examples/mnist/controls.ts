@@ -1,10 +1,10 @@
-/** The page's form, and what can be pressed when. */
+/** The page's form and buttons, and when each is enabled. */
 import { element } from '../page';
 import type { Settings } from './training';
 
 /**
- * loading: no device or no images yet. waiting: not without the person's decision. ready: fresh weights. running, paused,
- * finished: as training goes. testing: on the test images. failed: only a reset helps.
+ * loading: no device or images yet. waiting: needs the user's decision. ready: has new weights. running, paused, finished: the states of
+ * training. testing: on the test images. failed: needs a reset.
  */
 export type Phase = 'loading' | 'waiting' | 'ready' | 'running' | 'paused' | 'finished' | 'testing' | 'failed';
 
@@ -33,7 +33,7 @@ const PHASE_LABELS: Readonly<Record<Phase, string>> = {
 };
 const START_LABELS: Partial<Record<Phase, string>> = { running: 'Pause', paused: 'Resume', finished: 'Train anew' };
 
-/** Lets the person press what makes sense in that phase. */
+/** Enables the buttons of a phase. */
 export function showPhase(phase: Phase): void {
 	phaseLabel.textContent = PHASE_LABELS[phase];
 	const resting = phase === 'ready' || phase === 'finished';
@@ -45,7 +45,7 @@ export function showPhase(phase: Phase): void {
 	test.disabled = !resting && phase !== 'paused';
 }
 
-/** What the form says. The browser has checked it when the form is submitted. */
+/** Reads the form. The browser has validated it on submission. */
 export function readSettings(): Settings {
 	const { images, epochs, batchSize, lr, seed } = fields;
 	return {

@@ -1,17 +1,17 @@
-/** MNIST for a DataLoader: images stay bytes until they are in a batch. */
+/** MNIST for a DataLoader. Images stay bytes until they are in a batch. */
 import { ArrayDataset } from 'wgrad/data';
 import { type Part, readMnist } from './data';
 import { PIXELS, SIDE } from './images';
 
 export interface MnistOptions {
-	/** Only the first so many images. */
+	/** Use only the first so many images. Default: all. */
 	readonly limit?: number;
-	/** Each pixel of 0 to 255 becomes pixel * scale + shift. Default: 0 to 1. */
+	/** Maps each pixel of 0 to 255 to pixel * scale + shift. Default: 0 to 1. */
 	readonly scale?: number;
 	readonly shift?: number;
 }
 
-/** Samples [image, label]: [1, 28, 28] float32 and an int32, of the 60,000 to train with or the 10,000 to test. */
+/** The 60,000 training or 10,000 test samples [image, label]: float32 [1, 28, 28] and int32 []. */
 export function mnistDataset(part: Part, { limit, scale = 1 / 255, shift = 0 }: MnistOptions = {}): ArrayDataset {
 	const { images, labels } = readMnist(part);
 	const count = Math.min(limit ?? labels.length, labels.length);

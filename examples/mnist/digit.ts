@@ -1,4 +1,4 @@
-/** From a drawing to an image like MNIST's own: http://yann.lecun.com/exdb/mnist describes how those were made. */
+/** Converts a drawing to an image like MNIST's, by the procedure described at http://yann.lecun.com/exdb/mnist */
 import { PIXELS, SIDE } from './images';
 
 /** Grey levels from 0 (paper) to 255 (ink), row by row. */
@@ -11,12 +11,12 @@ export interface GreyImage {
 /** The digit's larger side, in pixels of the result. */
 const DIGIT_SIDE = 20;
 
-/** Where the centre of mass goes, from the left and upper edges: the middle of pixel 14, where MNIST's images have theirs. */
+/** The position of the centre of mass from the left and top edges: the middle of pixel 14, as in MNIST. */
 const CENTRE = 14.5;
 
 /**
- * Scales the ink so that it fits a box of 20 x 20, averaging over the area that each pixel covers, and puts its centre of
- * mass in the middle of 28 x 28. Returns null where there is no ink.
+ * Scales the ink to a box of 20 x 20, averaging over the area of each pixel, and moves its centre of mass to the middle of 28 x 28. Returns
+ * null if there is no ink.
  */
 export function centreDigit(drawing: GreyImage): Uint8Array | null {
 	const ink = measure(drawing);
@@ -54,7 +54,7 @@ function measure({ width, height, levels }: GreyImage): { side: number; x: numbe
 	return { side: Math.max(right - left, bottom - top) + 1, x: x / mass, y: y / mass };
 }
 
-/** The mean level in a square, whose pixels at the edge count by the part that lies within. Outside the drawing is paper. */
+/** The mean level in a square. Pixels at its edge count in proportion to the area inside. Outside the drawing is paper. */
 function mean({ width, height, levels }: GreyImage, left: number, top: number, side: number): number {
 	const [right, bottom] = [left + side, top + side];
 	let sum = 0;

@@ -1,4 +1,4 @@
-/** MNIST for the page: the one file that prepare.mjs makes, downloaded and unpacked. */
+/** Downloads and unpacks the file of prepare.mjs, MNIST for the page. */
 import { download } from '../page';
 import { LabelledImages, PIXELS, SIDE } from './images';
 
@@ -11,7 +11,7 @@ export interface Mnist {
 
 const HEADER_BYTES = 16;
 
-/** `onProgress` hears the share that has arrived, from 0 to 1, where the server tells the size. */
+/** Reports the downloaded fraction, from 0 to 1, to `onProgress` if the server sends the size. */
 export async function downloadMnist(url: string, onProgress: (share: number) => void): Promise<Mnist> {
 	const response = await download(url);
 	if (response.body === null) throw new Error(`${url}: the server sent nothing`);
@@ -25,7 +25,7 @@ export async function downloadMnist(url: string, onProgress: (share: number) => 
 		},
 	});
 	const bytes = response.body.pipeThrough(counter);
-	// Some servers announce the file's own compression as that of the transfer, which the browser then undoes itself.
+	// Some servers declare the file's compression as that of the transfer, and the browser then decompresses it.
 	const unpacked =
 		response.headers.get('content-encoding') === 'gzip' ? bytes : bytes.pipeThrough(new DecompressionStream('gzip'));
 	return split(new Uint8Array(await new Response(unpacked).arrayBuffer()), url);

@@ -1,19 +1,19 @@
-/** The box in which a digit is drawn, with mouse, pen or finger. */
+/** The box for drawing a digit with mouse, pen or finger. */
 import { centreDigit } from './digit';
 import { PIXELS, SIDE } from './images';
 
-/** Width of the pen by the width of the box: a digit of usual size then has strokes as thick as MNIST's. */
+/** Width of the pen as a fraction of the box. A digit of usual size then has strokes as thick as MNIST's. */
 const PEN = 0.085;
 
 export class DrawingBox {
 	readonly #canvas: HTMLCanvasElement;
 	readonly #context: CanvasRenderingContext2D;
 	readonly #onChange: () => void;
-	/** An image that is shown rather than drawn; the next stroke begins on an empty box. */
+	/** An image that is shown, not drawn. The next stroke starts with an empty box. */
 	#shown: Uint8Array | null = null;
 	#last: { x: number; y: number } | null = null;
 
-	/** `onChange` is called after each piece of a stroke, not by `clear` and `show`. */
+	/** Calls `onChange` after each piece of a stroke, but not in `clear` and `show`. */
 	constructor(canvas: HTMLCanvasElement, onChange: () => void) {
 		this.#canvas = canvas;
 		this.#context = canvas.getContext('2d', { willReadFrequently: true })!;
@@ -23,7 +23,7 @@ export class DrawingBox {
 		for (const end of ['pointerup', 'pointercancel'] as const) canvas.addEventListener(end, () => (this.#last = null));
 	}
 
-	/** What the network gets: 28 x 28 bytes, or null when the box is empty. */
+	/** Returns the network's input: 28 x 28 bytes, or null if the box is empty. */
 	image(): Uint8Array | null {
 		if (this.#shown !== null) return this.#shown;
 		const { width, height } = this.#canvas;
@@ -38,7 +38,7 @@ export class DrawingBox {
 		this.#context.clearRect(0, 0, this.#canvas.width, this.#canvas.height);
 	}
 
-	/** Shows an image of 28 x 28 bytes as it is. */
+	/** Shows an image of 28 x 28 bytes. */
 	show(pixels: Uint8Array): void {
 		this.clear();
 		this.#shown = pixels;
@@ -82,7 +82,7 @@ export class DrawingBox {
 	}
 }
 
-/** Puts an image of 28 x 28 bytes on a canvas of that size: white ink, as opaque as the level says. Null clears it. */
+/** Paints an image of 28 x 28 bytes on a canvas of that size, in white ink with the level as opacity. null clears the canvas. */
 export function paint(context: CanvasRenderingContext2D | OffscreenCanvasRenderingContext2D, pixels: Uint8Array | null): void {
 	const image = context.createImageData(SIDE, SIDE);
 	image.data.fill(255);

@@ -1,8 +1,8 @@
-/** What the page tells of a training run: progress, time left, loss, accuracy, speed. */
+/** Shows the figures of a training run: progress, remaining time, loss, accuracy, speed. */
 import { element, showProgress } from '../page';
 import type { Settings, Step } from './training';
 
-/** Steps over which loss, accuracy and speed are averaged. */
+/** Number of steps to average loss, accuracy and speed over. */
 const WINDOW = 30;
 
 const loss = element('loss', HTMLElement);
@@ -13,7 +13,7 @@ const testAccuracy = element('test-accuracy', HTMLElement);
 const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
 const count = (value: number) => value.toLocaleString('en');
 
-/** After `judged` of `total` test images. */
+/** Shows the accuracy after `judged` of `total` test images. */
 export function showTest(judged: number, correct: number, total: number): void {
 	testAccuracy.textContent = percent(correct / judged);
 	showProgress(judged / total, `${count(judged)} of ${count(total)} test images`);
@@ -41,7 +41,7 @@ export class Figures {
 		this.#lastTime = now;
 	}
 
-	/** After a break, whose time does not count. */
+	/** Resumes after a break, without counting its time. */
 	resume(): void {
 		this.#lastTime = performance.now();
 	}

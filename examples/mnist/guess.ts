@@ -1,10 +1,10 @@
-/** What the network makes of the drawing, now. */
+/** Shows the network's prediction for the drawing. */
 
 import { element } from '../page';
 import { ProbabilityBars } from './bars';
 import { DrawingBox, paint } from './drawing';
 
-/** The ten probabilities for an image of 28 x 28 bytes, or null when there is no saying. */
+/** Returns the ten probabilities for an image of 28 x 28 bytes, or null if there is no network. */
 export type Predict = (pixels: Uint8Array) => Promise<ArrayLike<number> | null>;
 
 const answer = element('answer', HTMLElement);
@@ -13,10 +13,10 @@ const seen = element('seen', HTMLCanvasElement).getContext('2d')!;
 export class Guesser {
 	readonly #box = new DrawingBox(element('drawing', HTMLCanvasElement), () => this.#redraw(null));
 	readonly #bars = new ProbabilityBars(element('probabilities', HTMLElement));
-	/** Set when there is a network to ask. */
+	/** Set when there is a network. */
 	predict: Predict = async () => null;
 	#pixels: Uint8Array | null = null;
-	/** What the image is said to be, where it was not drawn. */
+	/** The label of an image that was not drawn. */
 	#label: number | null = null;
 	#wanted = false;
 	#busy = false;
@@ -28,7 +28,7 @@ export class Guesser {
 		});
 	}
 
-	/** Puts a labelled image of 28 x 28 bytes into the box. */
+	/** Shows a labelled image of 28 x 28 bytes in the box. */
 	show(pixels: Uint8Array, label: number): void {
 		this.#box.show(pixels);
 		this.#redraw(label);
@@ -41,7 +41,7 @@ export class Guesser {
 		void this.refresh();
 	}
 
-	/** Asks the network again. While it thinks, further calls come to one, so that a pen that moves fast builds up no queue. */
+	/** Predicts again. Calls during a prediction merge into one, so that a fast pen does not build up a queue. */
 	async refresh(): Promise<void> {
 		this.#wanted = true;
 		if (this.#busy) return;
@@ -60,7 +60,7 @@ export class Guesser {
 		const best = this.#bars.show(this.#pixels === null ? null : probabilities);
 		const label = this.#label === null ? '' : `; its label is ${this.#label}`;
 		const text = best === null ? 'Draw a digit.' : `Looks like ${best}${label}.`;
-		// It is read aloud when it changes.
+		// Screen readers announce every change, so change only the text.
 		if (answer.textContent !== text) answer.textContent = text;
 	}
 }

@@ -1,4 +1,4 @@
-/** Labelled images on the host, of which batches become tensors: the same for the program in Node and for the page. */
+/** Labelled images on the host, and their batches as tensors. Shared by the program and the page. */
 import { type Device, type Tensor, tensor } from 'wgrad';
 
 /** Rows and columns of an image. */
@@ -10,23 +10,23 @@ const MEAN = 0.1307;
 const DEVIATION = 0.3081;
 
 export interface Batch {
-	/** [N, 1, 28, 28] float32, normalised by the training set's mean and deviation. */
+	/** float32 [N, 1, 28, 28], normalised by the training set's mean and standard deviation. */
 	readonly images: Tensor;
-	/** [N] int32. */
+	/** int32 [N]. */
 	readonly labels: Tensor;
 }
 
-/** A pixel of 0 to 255 as the network takes it. */
+/** Normalises a pixel of 0 to 255. */
 function normalise(pixel: number): number {
 	return (pixel / 255 - MEAN) / DEVIATION;
 }
 
-/** One image of 28 x 28 bytes as a batch of one, [1, 1, 28, 28]. */
+/** Converts an image of 28 x 28 bytes to a batch [1, 1, 28, 28]. */
 export function imageTensor(pixels: Uint8Array, device: Device): Tensor {
 	return tensor(Float32Array.from(pixels, normalise), { shape: [1, 1, SIDE, SIDE], device });
 }
 
-/** Images of 28 x 28 bytes, one after another, and a byte for each label. */
+/** Images of 28 x 28 bytes, and one byte per label. */
 export class LabelledImages {
 	readonly #pixels: Uint8Array;
 	readonly #labels: Uint8Array;
@@ -43,7 +43,7 @@ export class LabelledImages {
 		return this.#labels.length;
 	}
 
-	/** The 28 x 28 bytes of one image, not a copy. */
+	/** The 28 x 28 bytes of one image, without copying. */
 	pixels(index: number): Uint8Array {
 		return this.#pixels.subarray(index * PIXELS, (index + 1) * PIXELS);
 	}
@@ -52,7 +52,7 @@ export class LabelledImages {
 		return this.#labels[index]!;
 	}
 
-	/** The images at `indices`, on `device`. */
+	/** Returns the images at `indices` on `device`. */
 	batch(indices: ArrayLike<number>, device: Device): Batch {
 		const count = indices.length;
 		const images = new Float32Array(count * PIXELS);

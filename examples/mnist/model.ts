@@ -1,7 +1,7 @@
-/** The network of the example, in Node and on the page: 98 % of MNIST after one epoch. */
+/** The network of the example in Node and on the page. Reaches 98 % on MNIST after one epoch. */
 import { nn } from 'wgrad';
 
-/** [N, 1, 28, 28] images to [N, 10] logits: one convolution, one pooling, two fully connected layers. */
+/** Maps images [N, 1, 28, 28] to logits [N, 10] with one convolution, one pooling and two fully connected layers. */
 export function mnistCnn(): nn.Sequential {
 	return new nn.Sequential(
 		new nn.Conv2d(1, 32, 3),

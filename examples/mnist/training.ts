@@ -1,33 +1,33 @@
-/** The page's training run: the loop of train.ts, cut into steps between which the page stays alive. */
+/** The page's training run: the loop of train.ts, divided into steps so that the page stays responsive. */
 import { crossEntropy, type Device, manualSeed, type nn, noGrad, optim, randperm, softmax, tidy } from 'wgrad';
 import type { Mnist } from './download';
 import { imageTensor } from './images';
 import { mnistCnn } from './model';
 
 export interface Settings {
-	/** How many of the 60,000 training images. */
+	/** Number of training images, of 60,000. */
 	readonly images: number;
 	readonly epochs: number;
 	readonly batchSize: number;
-	/** Adam's learning rate at the start; it falls to 0 along half a cosine. */
+	/** Adam's initial learning rate; it falls to 0 along half a cosine. */
 	readonly lr: number;
 	readonly seed: number;
 }
 
 export interface Step {
-	/** Counts from 1 through all epochs. */
+	/** The step over all epochs, from 1. */
 	readonly step: number;
 	readonly epoch: number;
-	/** Images of this step's batch, and how many of them the network knew. */
+	/** The number of images in this step's batch, and of correct ones. */
 	readonly images: number;
 	readonly correct: number;
 	readonly loss: number;
 }
 
-/** Steps that the GPU is given ahead of the one whose loss the host waits for, so that it never idles. */
+/** The number of steps the GPU runs ahead of the loss that the host waits for, so that it never idles. */
 const AHEAD = 2;
 
-/** Images judged at once. The CPU takes fewer, because nothing else happens on the page meanwhile. */
+/** Test images per batch. The CPU takes fewer, because it blocks the page. */
 const TEST_BATCH: Readonly<Record<Device, number>> = { webgpu: 500, cpu: 50 };
 
 export class Training {
@@ -38,7 +38,7 @@ export class Training {
 	readonly #optimizer: optim.Adam;
 	readonly #scheduler: optim.lrScheduler.CosineAnnealingLR;
 
-	/** A network with fresh weights: those that `npm start` begins with, given the same seed. */
+	/** Creates a network with the same initial weights as `npm start` for the same seed. */
 	constructor(settings: Settings, data: Mnist, device: Device) {
 		this.settings = settings;
 		this.#data = data;
@@ -50,7 +50,7 @@ export class Training {
 		this.#scheduler = new optim.lrScheduler.CosineAnnealingLR(this.#optimizer, steps);
 	}
 
-	/** Trains while the caller asks for steps. */
+	/** Trains as long as the caller takes steps. */
 	async *steps(): AsyncGenerator<Step> {
 		const { images, epochs, batchSize } = this.settings;
 		const ahead: Promise<Step>[] = [];
@@ -81,12 +81,12 @@ export class Training {
 		loss.dispose();
 		hits.dispose();
 		const result = read.then(([loss, correct]) => ({ step, epoch, images: batch.length, correct, loss }));
-		// A caller that stops asking leaves it behind: an error must not surface as one that nobody has handled.
+		// If the caller stops, nobody awaits this; its error must not become an unhandled rejection.
 		result.catch(() => {});
 		return result;
 	}
 
-	/** The share of test images that the network gets right, told as it grows: how many were judged, how many were right. */
+	/** Tests the network and yields the progress: numbers of tested and of correct images. */
 	async *test(): AsyncGenerator<{ judged: number; correct: number }> {
 		const { test } = this.#data;
 		const size = TEST_BATCH[this.#device];
@@ -106,13 +106,13 @@ export class Training {
 		}
 	}
 
-	/** The probabilities of the ten digits for an image of 28 x 28 bytes. */
+	/** Returns the probabilities of the ten digits for an image of 28 x 28 bytes. */
 	async predict(pixels: Uint8Array): Promise<ArrayLike<number>> {
 		using probabilities = noGrad(() => tidy(() => softmax(this.#model.forward(imageTensor(pixels, this.#device)), 1)));
 		return await probabilities.data();
 	}
 
-	/** On WebGPU every readback lets the page do its other work; the CPU's are over at once, so it needs a pause. */
+	/** On WebGPU every readback yields to the page. On the CPU readbacks return at once, so it must pause. */
 	async #breathe(): Promise<void> {
 		if (this.#device === 'cpu') await new Promise((resolve) => setTimeout(resolve));
 	}

@@ -1,10 +1,10 @@
 #!/usr/bin/env node
 /**
- * Overfitting shown and cured: one network, a few hundred images of MNIST, and what each cure makes of it.
+ * Shows overfitting of one network on a few hundred images of MNIST, and compares the cures.
  *
- * The network has hundreds of weights for each image, so that plain training learns the images by heart: its loss on them falls to
- * nothing while that on images it never saw rises again. Every row starts from the same seed and differs in one thing. Training long
- * after that point undoes some cures: dropout only delays learning by heart.
+ * The network has hundreds of weights per image, so plain training memorizes the images: the training loss falls to zero while the test
+ * loss rises again. Every row of the table starts from the same seed and changes one thing. Longer training undoes some cures: dropout only
+ * delays memorization.
  */
 import { crossEntropy, type Device, manualSeed, nn, optim } from 'wgrad';
 import { type Dataset, Subset } from 'wgrad/data';
@@ -27,9 +27,9 @@ interface Settings {
 
 interface Cure {
 	readonly name: string;
-	/** Between a hidden layer and its ReLU. */
+	/** Batch norm between a hidden layer and its ReLU. */
 	readonly norm?: boolean;
-	/** Of the pixels, and of what each hidden layer gives. */
+	/** Dropout probabilities of the pixels and of the hidden layers' outputs. */
 	readonly dropout?: readonly [pixels: number, hidden: number];
 	readonly l1?: number;
 	readonly weightDecay?: number;

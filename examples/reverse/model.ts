@@ -1,19 +1,19 @@
-/** An encoder-decoder Transformer from one sequence of tokens to another. */
+/** An encoder-decoder Transformer that maps one sequence of tokens to another. */
 import { argmax, cat, crossEntropy, full, nn, noGrad, type Tensor, tidy } from 'wgrad';
 
-/** Tokens that are no symbols: filler behind the end, and what the decoder starts from. */
+/** Special tokens: padding, and the start token of the decoder. */
 export const PAD = 0;
 export const START = 1;
-/** The first token that is a symbol. */
+/** The first token of a symbol. */
 export const SYMBOLS = 2;
 
 export interface TranslatorOptions {
-	/** Tokens, PAD and START included. */
+	/** Number of tokens, including PAD and START. */
 	readonly vocabulary: number;
 	readonly maxLength: number;
 	readonly width: number;
 	readonly heads: number;
-	/** Of the encoder, and as many of the decoder. */
+	/** Layers of the encoder, and of the decoder. */
 	readonly layers: number;
 }
 
@@ -41,12 +41,12 @@ export class Translator extends nn.Module {
 		this.output = new nn.Linear(width, vocabulary);
 	}
 
-	/** Logits [B, T, vocabulary] of the token that follows each of `target` [B, T], for sources [B, S]; both int32. */
+	/** Returns logits [B, T, vocabulary] of the token after each one of `target` [B, T], for sources [B, S]; both int32. */
 	override forward(source: Tensor, target: Tensor): Tensor {
 		return tidy(() => this.#decode(this.#encode(source), source, target, { tgtIsCausal: true }));
 	}
 
-	/** The mean loss of predicting each token of `target` [B, T] from the ones before it; filler does not count. */
+	/** The mean loss of predicting each token of `target` [B, T] from the previous ones, without padding. */
 	loss(source: Tensor, target: Tensor): Tensor {
 		const { device } = target;
 		const start = full([target.shape[0]!, 1], START, { dtype: 'int32', device });
@@ -54,7 +54,7 @@ export class Translator extends nn.Module {
 		return crossEntropy(logits.reshape([-1, logits.shape[2]!]), target.reshape([-1]), { ignoreIndex: PAD });
 	}
 
-	/** The likeliest token at each step, taken as given for the next: [B, T] for sources [B, T]. */
+	/** Greedy decoding: takes the likeliest token at each step. Maps sources [B, T] to [B, T]. */
 	translate(source: Tensor): Tensor {
 		const [batch, length] = source.shape as [number, number];
 		return noGrad(() =>
@@ -62,7 +62,7 @@ export class Translator extends nn.Module {
 				const { device } = source;
 				const { width, heads, layers } = this.options;
 				const memory = this.#encode(source);
-				// Earlier tokens are not computed again: a step gives the decoder the newest one only.
+				// The caches hold earlier tokens, so each step passes only the newest one to the decoder.
 				const cache = { batch, heads, headSize: width / heads, maxLength: length, device };
 				const caches = Array.from({ length: layers }, () => new nn.KVCache(cache));
 				const written = [full([batch, 1], START, { dtype: 'int32', device })];
@@ -80,7 +80,7 @@ export class Translator extends nn.Module {
 		return this.transformer.encoder.forward(this.#embed(source), { srcKeyPaddingMask: source.eq(PAD) });
 	}
 
-	/** Logits for target tokens that begin at position `offset`. */
+	/** Returns logits for target tokens from position `offset` on. */
 	#decode(memory: Tensor, source: Tensor, target: Tensor, call: nn.DecoderCall & nn.CachedStack, offset = 0): Tensor {
 		const embedded = this.#embed(target, offset);
 		const masked = { ...call, memoryKeyPaddingMask: source.eq(PAD) };

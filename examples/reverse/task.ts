@@ -1,10 +1,10 @@
-/** Sequences to reverse or to sort, drawn at random: every batch is new. */
+/** Random sequences to reverse or to sort. Every batch is new. */
 import { type Device, randint, type Tensor, tensor, tidy } from 'wgrad';
 import { PAD, SYMBOLS, type Translator } from './model';
 
 export interface Task {
 	readonly kind: 'reverse' | 'sort';
-	/** How many different symbols there are. */
+	/** Number of different symbols. */
 	readonly symbols: number;
 	/** Lengths are uniform from `minLength` to `maxLength`. */
 	readonly minLength: number;
@@ -12,12 +12,12 @@ export interface Task {
 }
 
 export interface Pairs {
-	/** [B, maxLength] int32, filled up with PAD. */
+	/** [B, maxLength] int32, padded with PAD. */
 	readonly source: Tensor;
 	readonly target: Tensor;
 }
 
-/** `count` sequences and what they should become. The same seed gives the same ones. */
+/** Draws `count` sequences and their targets. The same seed draws the same sequences. */
 export async function drawPairs(task: Task, count: number, device: Device): Promise<Pairs> {
 	const { kind, symbols, minLength, maxLength } = task;
 	const options = { device: 'cpu' } as const;
@@ -34,7 +34,7 @@ export async function drawPairs(task: Task, count: number, device: Device): Prom
 	return { source: tensor(source, { shape, device }), target: tensor(target, { shape, device }) };
 }
 
-/** The share of sequences that come out right as a whole. */
+/** The fraction of sequences that the model translates without any error. */
 export async function exactMatches(model: Translator, { source, target }: Pairs): Promise<number> {
 	using share = tidy(() => {
 		const right = model.translate(source).eq(target).logicalOr(target.eq(PAD));

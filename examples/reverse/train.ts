@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-/** Trains an encoder-decoder Transformer to reverse or to sort sequences: 98 % of new ones come out right from end to end. */
+/** Trains an encoder-decoder Transformer to reverse or to sort sequences. Gets 98 % of new sequences entirely right. */
 import { type Device, manualSeed, optim, tidy } from 'wgrad';
 import { number, oneOf, program, run, startDevice, WrongOption, whole } from '../program';
 import { SYMBOLS, Translator } from './model';

@@ -1,9 +1,9 @@
-/** Reads an image from top to bottom: a small convolutional network for each band of rows, and LSTM over the bands. */
+/** Reads an image from top to bottom: a small convolutional network per band of rows, and an LSTM over the bands. */
 import { nn, type Tensor, tidy } from 'wgrad';
 import { SIDE } from '../mnist/images';
 
 export interface RowsOptions {
-	/** Rows of a band; 28 must be a multiple of it. 1 shows the LSTM one row at a time. */
+	/** Rows per band; must divide 28. 1 gives the LSTM one row at a time. */
 	readonly band: number;
 	/** Channels of the convolution. */
 	readonly channels: number;
@@ -32,7 +32,7 @@ export class RowClassifier extends nn.Module {
 		this.output = new nn.Linear(hidden, 10);
 	}
 
-	/** [N, 1, 28, 28] images to [N, 10] logits. */
+	/** Maps images [N, 1, 28, 28] to logits [N, 10]. */
 	override forward(images: Tensor): Tensor {
 		return tidy(() => {
 			const { band } = this.options;

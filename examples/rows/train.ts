@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-/** Trains convolutions, TimeDistributed, and an LSTM to read MNIST's digits from top to bottom: 94 % after 20,000 images. */
+/** Trains convolutions, TimeDistributed and an LSTM to read MNIST's digits from top to bottom. Reaches 94 % after 20,000 images. */
 import { crossEntropy, type Device, manualSeed, noGrad, optim, randperm, tidy } from 'wgrad';
 import { Mnist } from '../mnist/data';
 import { SIDE } from '../mnist/images';

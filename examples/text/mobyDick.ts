@@ -1,4 +1,4 @@
-/** The text of Moby Dick, of its npm package. */
+/** The text of Moby Dick, from its npm package. */
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';

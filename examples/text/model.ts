@@ -2,19 +2,19 @@
 import { nn, type Tensor, tidy } from 'wgrad';
 
 export interface TextClassifierOptions {
-	/** Different tokens; token 0 is filler behind the end. */
+	/** Number of different tokens. Token 0 is padding. */
 	readonly vocabulary: number;
 	readonly classes: number;
 	readonly cell: 'lstm' | 'gru';
-	/** Size of a token's vector. */
+	/** Size of a token's embedding. */
 	readonly features: number;
 	readonly hidden: number;
 	readonly layers?: number;
-	/** Between layers. Default 0. */
+	/** Dropout probability between layers. Default 0. */
 	readonly dropout?: number;
 }
 
-/** Embeds tokens, runs LSTM or GRU over them, and classifies by the last layer's last state. */
+/** Embeds tokens, runs an LSTM or GRU over them, and classifies the last layer's last state. */
 export class TextClassifier extends nn.Module {
 	readonly embedding: nn.Embedding;
 	readonly recurrent: nn.LSTM | nn.GRU;
@@ -28,7 +28,7 @@ export class TextClassifier extends nn.Module {
 		this.output = new nn.Linear(hidden, classes);
 	}
 
-	/** Logits [B, classes] for tokens [B, T] of which the first `lengths` [B] of a row count; both int32. */
+	/** Returns logits [B, classes] for tokens [B, T], of which each row has `lengths` [B] valid ones; both int32. */
 	override forward(tokens: Tensor, lengths: Tensor): Tensor {
 		return tidy(() => {
 			const embedded = this.embedding.forward(tokens);

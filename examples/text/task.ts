@@ -1,8 +1,8 @@
-/** Passages of a text, half of them backwards: their letters are the same, so only their order tells which. */
+/** Passages of a text, half of them backwards. Both have the same letters, so only the order tells them apart. */
 import { type Device, randint, type Tensor, tensor } from 'wgrad';
 
 export interface Passages {
-	/** [B, maxLength] int32, filled up with 0. */
+	/** [B, maxLength] int32, padded with 0. */
 	readonly tokens: Tensor;
 	/** [B] int32. */
 	readonly lengths: Tensor;
@@ -10,7 +10,7 @@ export interface Passages {
 	readonly labels: Tensor;
 }
 
-/** A text as tokens of one character each, numbered from 1. */
+/** A text as tokens of one character, numbered from 1. */
 export class Characters {
 	readonly vocabulary: number;
 	readonly #tokens: Int32Array;
@@ -25,7 +25,7 @@ export class Characters {
 		return this.#tokens.length;
 	}
 
-	/** Passages that begin between `start` and `end`, of random lengths, in random direction; the same seed draws the same ones. */
+	/** Draws passages of random length and direction that begin between `start` and `end`. The same seed draws the same passages. */
 	async draw(
 		count: number,
 		[start, end]: readonly [start: number, end: number],

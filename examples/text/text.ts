@@ -1,9 +1,9 @@
-/** What the programs read: a file, or Moby Dick. */
+/** Loads the text of the programs: a file, or Moby Dick. */
 import { readFile } from 'node:fs/promises';
 import { WrongOption } from '../program';
 import { mobyDick } from './mobyDick';
 
-/** The text of a file, or Moby Dick; a tenth of it must be longer than a passage of `length` characters. */
+/** Returns the text of a file, or Moby Dick. A tenth of it must be longer than a passage of `length` characters. */
 export async function readText(file: string | undefined, length: number): Promise<string> {
 	if (file === undefined) return mobyDick();
 	const text = await readFile(file, 'utf8').catch((error: Error) => {

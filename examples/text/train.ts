@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-/** Trains an LSTM or GRU to tell passages of Moby Dick from the same passages backwards: 99 % of unseen ones. */
+/** Trains an LSTM or GRU to distinguish passages of Moby Dick from reversed ones. Reaches 99 % on unseen passages. */
 import { crossEntropy, type Device, manualSeed, noGrad, optim, tidy } from 'wgrad';
 import { number, oneOf, program, run, startDevice, whole } from '../program';
 import { TextClassifier } from './model';
