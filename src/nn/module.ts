@@ -202,6 +202,22 @@ export abstract class Module {
 	 */
 	loadStateDict(state: Readonly<StateDict>, options: { strict?: boolean } = {}): LoadResult {
 		const { strict = true } = checkOptions('Module.loadStateDict', options, ['strict']);
+		const result = this.requireLoadable(state, strict);
+		noGrad(() => {
+			for (const { path: key, tensor } of this.#state()) {
+				const value = Object.hasOwn(state, key) ? state[key]! : null;
+				if (value !== null) copy_(tensor, value.ndim === tensor.ndim ? value : reshape(value, []));
+			}
+		});
+		return result;
+	}
+
+	/**
+	 * What `loadStateDict` would return or throw. Changes nothing.
+	 *
+	 * @internal
+	 */
+	requireLoadable(state: Readonly<StateDict>, strict: boolean): LoadResult {
 		requireState(`loadStateDict(${this.constructor.name})`, state);
 		const entries = this.#state();
 		const own = new Map(entries.map(({ path, tensor }) => [path, tensor]));
@@ -217,12 +233,6 @@ export abstract class Module {
 			}
 		}
 		if (problems.length > 0) throw new ShapeError(`loadStateDict(${this.constructor.name}): ${problems.join('; ')}`);
-		noGrad(() => {
-			for (const [key, tensor] of own) {
-				const value = Object.hasOwn(state, key) ? state[key]! : null;
-				if (value !== null) copy_(tensor, value.ndim === tensor.ndim ? value : reshape(value, []));
-			}
-		});
 		return { missingKeys, unexpectedKeys };
 	}
 

@@ -170,11 +170,10 @@ export function restoreParts(
 			);
 	}
 	const { model, optimizer } = parts;
-	// Check the optimizer first: it is the most frequent mismatch, and nothing has changed yet.
-	if (optimizer !== undefined) {
-		requireSameOptions(optimizer, saved.optimizerOptions, source);
-		optimizer.loadStateDict(saved.optimizer!);
-	}
+	// Check both before anything changes; another optimizer is the most frequent mismatch.
+	if (optimizer !== undefined) requireSameOptions(optimizer, saved.optimizerOptions, source);
+	model?.requireLoadable(saved.model!, true);
+	optimizer?.loadStateDict(saved.optimizer!);
 	parts.scheduler?.loadStateDict(saved.scheduler!);
 	parts.ema?.loadStateDict(saved.ema!);
 	if (model !== undefined) {

@@ -101,6 +101,29 @@ test('saving and loading leaves no tensor behind', async () => {
 	assert.ok(memory().tensors <= before, `${memory().tensors} tensors where ${before} were`);
 });
 
+test('where the model refuses a checkpoint, the optimizer stays as it was, too', async () => {
+	const store = new MemoryStore();
+	const [saved, other] = [new nn.Linear(4, 2, { device: 'cpu' }), new nn.Sequential(new nn.Linear(4, 2, { device: 'cpu' }))];
+	const optimizers = [saved, other].map((model) => new optim.SGD(model.parameters(), { lr: 0.1, momentum: 0.9 }));
+	for (const [i, model] of [saved, other].entries()) {
+		model
+			.forward(x)
+			.sum()
+			.mul(1 + i)
+			.backward();
+		optimizers[i]!.step();
+	}
+	const optimizer = optimizers[1]!;
+	const momentum = async () => {
+		const states = Object.values(optimizer.stateDict().state).flatMap((own) => Object.values(own) as Tensor[]);
+		return Promise.all(states.map((tensor) => tensor.toArray()));
+	};
+	await saveCheckpoint('a', { model: saved, optimizer: optimizers[0]! }, { store });
+	const before = await momentum();
+	await assertRejects(() => loadCheckpoint('a', { model: other, optimizer }, { store }), /missing keys: 0\.weight, 0\.bias/);
+	assert.equal(await momentum(), before);
+});
+
 test('what is damaged, foreign or of another kind is refused in words', async () => {
 	const store = new MemoryStore();
 	const own = parts();
