@@ -1,10 +1,12 @@
-/** Programs that end while the device works: with their own exit code and message, never with a crash of the driver. */
+/** Programs and workers that end while the device works: with their own exit code and message, never with a crash of the driver. */
 import { spawn } from 'node:child_process';
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { runFor } from './soak/campaign';
 import { bundleProgram, scratchFolder } from './soak/programs';
+import { workers } from './soak/workers';
 
 /** Without the library's exit hook one of three (an error) to seven (an exit) of such runs crashes. */
 const RUNS = 6;
@@ -119,6 +121,10 @@ test('a worker that has shut its device down can be terminated', async () => {
 		const { code, signal, errors } = await run(program, wait);
 		assert.equal([code, signal], [5, null], `after ${wait} ms: ${errors}`);
 	}
+});
+
+test('workers that train come to the bits of the main thread, and end by themselves', async () => {
+	await runFor(2000, 'workers', workers);
 });
 
 test.run();

@@ -21,6 +21,8 @@ import {
 	tidy,
 } from 'wgrad';
 import { fit } from 'wgrad/train';
+import { runFor } from '../soak/campaign';
+import { outOfMemory } from '../soak/outOfMemory';
 import { assertRejects, points, weightsOf } from '../train/setting';
 import { type FaultyAdapter, faultyAdapter } from './adapter';
 
@@ -256,6 +258,11 @@ test('a fit without memory rejects, and goes on with smaller batches', async () 
 	assert.equal(await weightsOf(model), before);
 	const { epochs } = await fit(model, [x, y], { ...options, batchSize: 32 });
 	assert.ok(epochs[2]!.loss < epochs[0]!.loss, JSON.stringify(epochs));
+});
+
+test('trainings on a device that refuses random buffers come to the bits of undisturbed ones', async () => {
+	const { refusals } = await runFor(3000, 'out of memory', outOfMemory);
+	assert.ok(refusals! > 0);
 });
 
 test.run();

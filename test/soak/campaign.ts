@@ -34,3 +34,21 @@ export function below(random: Random, count: number): number {
 export function pick<T>(random: Random, list: readonly T[]): T {
 	return list[below(random, list.length)]!;
 }
+
+/** How long one try may take, less than the patience of run.mjs. */
+const PATIENCE_MILLISECONDS = 110_000;
+
+/** What `promise` gives. What it throws, also where it hangs, tells `what` was tried. */
+export async function requireEnd<T>(what: string, promise: Promise<T>): Promise<T> {
+	let hangs: ReturnType<typeof setTimeout> | undefined;
+	const late = new Promise<never>((_, reject) => {
+		hangs = setTimeout(() => reject(new Error('it hangs')), PATIENCE_MILLISECONDS);
+	});
+	try {
+		return await Promise.race([promise, late]);
+	} catch (error) {
+		throw new Error(`${what}\n${error instanceof Error ? error.stack : String(error)}`, { cause: error });
+	} finally {
+		clearTimeout(hangs);
+	}
+}

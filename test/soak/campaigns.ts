@@ -8,8 +8,10 @@ import { images } from './images';
 import { killedRuns } from './killedRuns';
 import { longLoop } from './loops';
 import { lostDevices } from './lost';
+import { outOfMemory } from './outOfMemory';
 import { changedSafetensors } from './safetensors';
 import { tables } from './tables';
+import { workers } from './workers';
 import { writers } from './writers';
 
 export interface Entry {
@@ -46,11 +48,13 @@ const onDevice = (campaign: Campaign): Entry => ({
 
 export const CAMPAIGNS: Readonly<Record<string, Entry>> = {
 	writers: onHost(writers),
+	workers: { campaign: workers, onDevice: true },
 	'killed runs': onHost(killedRuns),
 	'changed safetensors': onHost(changedSafetensors),
 	'damaged checkpoints': onHost(damagedCheckpoints),
 	'forged checkpoints': onHost(forgedCheckpoints),
 	'lost devices': { campaign: lostDevices, onDevice: true },
+	'out of memory': { campaign: outOfMemory, onDevice: true },
 	images: onHost(images),
 	tables: onHost(tables),
 	'wrong calls': onDevice(wrongCalls),

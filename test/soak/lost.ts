@@ -5,7 +5,7 @@ import { DataLoader, TensorDataset } from 'wgrad/data';
 import { Accuracy } from 'wgrad/metrics';
 import { EarlyStopping, type FitOptions, fit, JsonlLogger, MemoryStore, ModelCheckpoint } from 'wgrad/train';
 import { type Faults, type FaultyAdapter, faultyAdapter } from '../faults/adapter';
-import { below, type Counts, type Random } from './campaign';
+import { below, type Counts, type Random, requireEnd } from './campaign';
 import { MemoryLog } from './memoryLog';
 
 interface Outcome {
@@ -107,20 +107,10 @@ export async function lostDevices(random: Random, deadline: number, runs = Numbe
 		const isLost = (launch: number) => (launch - first) % next === 0 && launch >= first && launch < first + times * next;
 		const wait = below(random, 20);
 		const what = `lost at launch ${first}${times > 1 ? `, ${times} times, every ${next} launches` : ''}, told ${wait} ms later${saves ? ', with checkpoints' : ''}`;
-		let hangs: ReturnType<typeof setTimeout> | undefined;
-		const late = new Promise<never>((_, reject) => {
-			hangs = setTimeout(() => reject(new Error(`${what}: it hangs`)), 60_000);
-		});
-		try {
-			const { adapter, result } = await Promise.race([train({ loses: isLost, notice: () => wait }, saves), late]);
-			assert.ok(adapter.losses > 0, `${what}: it was not lost`);
-			assert.equal(result, undisturbed.result, what);
-			counts.losses += adapter.losses;
-		} catch (error) {
-			throw new Error(`${what}\n${error instanceof Error ? error.stack : String(error)}`, { cause: error });
-		} finally {
-			clearTimeout(hangs);
-		}
+		const { adapter, result } = await requireEnd(what, train({ loses: isLost, notice: () => wait }, saves));
+		assert.ok(adapter.losses > 0, `${what}: it was not lost`);
+		assert.equal(result, undisturbed.result, what);
+		counts.losses += adapter.losses;
 		counts.runs++;
 		if (saves) counts.withCheckpoints++;
 	} while (counts.runs < runs && performance.now() < deadline);
