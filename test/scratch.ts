@@ -13,7 +13,7 @@ export function scratchTree(paths: readonly string[]): Scratch {
 	const folder = mkdtempSync(join(tmpdir(), 'wgrad-scratch-'));
 	for (const path of paths) {
 		mkdirSync(dirname(join(folder, path)), { recursive: true });
-		cpSync(path, join(folder, path), { recursive: true });
+		cpSync(path, join(folder, path), { recursive: true, filter: (from) => !from.includes('node_modules') });
 	}
 	symlinkSync(join(process.cwd(), 'node_modules'), join(folder, 'node_modules'));
 	return { folder, remove: () => rmSync(folder, { recursive: true, force: true }) };
