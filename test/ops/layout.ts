@@ -1,7 +1,6 @@
-/** Views, parts and what moves elements. */
+/** Views, slices and what copies. */
 import type { OpEntry } from './database';
-import { moves } from './layout/moves';
+import { copies } from './layout/copies';
 import { views } from './layout/views';
-import { pixels } from './pixels';
 
-export const layout: OpEntry[] = [...views, ...moves, ...pixels];
+export const layout: OpEntry[] = [...views, ...copies];
