@@ -42,7 +42,7 @@ export function einsum(equation: string, ...tensors: Tensor[]): Tensor {
 		}
 		return arranged(terms[0]!, output, sizes);
 	};
-	// One product, or one sum, has nothing in between.
+	// A single product or sum has no intermediate result that could lose precision.
 	return isProduct || operands.length === 1
 		? composed('einsum', () => evaluate(...operands))
 		: inFloat32('einsum', operands, evaluate);
@@ -119,7 +119,7 @@ function prepared({ x, labels }: Term, sizes: Sizes): Term {
 	return thin.length === 0 ? { x, labels } : { x: squeeze(x, thin), labels: labels.filter((_, d) => !thin.includes(d)) };
 }
 
-/** The pair whose product adds the least to what is there already. */
+/** The pair of terms that makes the intermediate results grow least when it is multiplied. */
 function cheapestPair(terms: readonly Term[], output: readonly string[], sizes: Sizes): readonly [number, number] {
 	let best: readonly [number, number] = [0, 1];
 	let least = Number.POSITIVE_INFINITY;
@@ -182,7 +182,7 @@ function aligned(term: Term, labels: readonly string[]): Tensor {
 	return shape.length === x.ndim ? x : reshape(x, shape);
 }
 
-/** The dims in the order of the output, the others summed, those that broadcast expanded. */
+/** The term with the dims of the output, in order: other dims are summed, and dims that broadcast are expanded. */
 function arranged(term: Term, output: readonly string[], sizes: Sizes): Tensor {
 	const x = aligned(
 		reduced(term, (label) => output.includes(label)),

@@ -1,8 +1,8 @@
 /**
- * In-place operations: they overwrite a tensor's elements and return it. As in PyTorch they go on the tape, whatever the target: a plain
- * tensor that is written with something recorded joins the graph, and a write into a view is a write into its base, of which the
- * other views learn (autograd/views.ts). Only leaves that require a gradient, and views of them, take no write outside `noGrad`.
- * What the tape has saved notices that it was overwritten.
+ * In-place operations: they overwrite a tensor's elements and return it. As in PyTorch they are recorded: a plain tensor that is
+ * written from a recorded source joins the graph, and a write into a view is a write into its base, which the other views see
+ * (autograd/views.ts). A leaf that requires a gradient, and a view of one, can be written only under `noGrad`. The backward walk
+ * throws if a saved tensor was overwritten.
  */
 import { callerStack, isWatching, observe } from '../autograd/anomaly';
 import { zeroGradient } from '../autograd/gradients';
@@ -129,7 +129,7 @@ export function takeOut(operation: string, x: Tensor, ...others: readonly Tensor
 	return packed;
 }
 
-/** Copies what a kernel wrote into `takeOut`'s copy, if that made one, back to `x`, and marks x as written. */
+/** Copies back to `x` what a kernel wrote into the copy of `takeOut`, if there is one, and marks x as written. */
 export function putBack(operation: string, packed: Tensor, x: Tensor): void {
 	if (packed !== x) {
 		x.backend.kernels.copyInto({ x: packed }, { y: x }, {});
@@ -138,7 +138,7 @@ export function putBack(operation: string, packed: Tensor, x: Tensor): void {
 	markWritten(x, operation);
 }
 
-/** Has `write` change x, of float16 as a copy in float32: several writes then round once. */
+/** Runs `write` on x, or for float16 on a copy in float32, so that several writes round only once. */
 export function writeWide(x: Tensor, write: (target: Tensor) => void): void {
 	const [target] = widened(x);
 	write(target);

@@ -1,8 +1,9 @@
 /**
  * Reading by index and by mask: gather and its relatives. Writing by index is in scatter.ts, sorting and searching in order.ts.
  *
- * Indices are int32 and at least 0 (but for `take`). One that is out of range throws: on the CPU at once, on WebGPU at the next read, `sync()` or
- * step of an optimizer, until when reads clamp the index into its range and writes to it do not happen. The backward pass does not check again.
+ * Indices are int32 and at least 0; only `take` accepts negative ones. An index out of range throws: on the CPU at once, on WebGPU at the next
+ * read, `sync()` or step of an optimizer. Until then reads clamp the index into its range, and writes to it do not happen. The backward pass
+ * does not check again.
  */
 import { defineOperation } from '../../autograd/operation';
 import { NO_GRADIENT } from '../../autograd/tape';
@@ -46,21 +47,21 @@ export function checkIndices(
 	});
 }
 
-/** On the CPU, throws unless `check` allows every value of `index`. On WebGPU, the check for the kernel that takes the index. */
+/** On the CPU, throws unless `check` allows every value of `index`. On WebGPU, returns the check for the kernel that takes the index. */
 export function checked(index: Tensor, check: IndexCheck): IndexCheck | undefined {
 	if (index.device === 'webgpu') return { ...check, call: callSite() };
 	index.backend.kernels.checkIndices({ index }, {}, check);
 	return undefined;
 }
 
-/** Checks the values of a vector that no kernel takes as they are. */
+/** Checks the values of a vector that no kernel reads as indices. */
 export function checkValues(values: Tensor, check: IndexCheck): void {
 	const later = checked(values, check);
 	if (later === undefined) return;
 	runOperation(check.operation, () => values.backend.kernels.checkIndices({ index: values }, {}, later));
 }
 
-/** A scalar as a vector of one element, as which PyTorch takes it where an operation indexes along a dim. */
+/** A scalar as a vector of one element, as PyTorch treats it in operations that index along a dim. */
 export function asVector(x: Tensor): Tensor {
 	return x.ndim === 0 ? reshape(x, [1]) : x;
 }
@@ -84,8 +85,8 @@ export function checkGatherIndex(operation: string, x: Tensor, dim: number, inde
 }
 
 /**
- * y[i, j, ...] = x[i, index[i, j, ...], ...] for dim 1: y has the shape of `index`, which has x's rank and is no larger but in `dim`. A
- * scalar, either of them, counts as a vector of one element. An index out of range throws: on WebGPU at the next read, `sync()` or `step()`.
+ * y[i, j, ...] = x[i, index[i, j, ...], ...] for dim 1: y has the shape of `index`, which has x's rank and is no larger except in
+ * `dim`. A scalar counts as a vector of one element. An index out of range throws: on WebGPU at the next read, `sync()` or `step()`.
  */
 export function gather(x: Tensor, dim: number, index: Tensor): Tensor {
 	requireTensor('gather', x);
@@ -133,7 +134,7 @@ const scatterAddOperation = defineOperation({
 	vjp: (gradient, { index }, { dim }, _needs, name) => ({ source: gathered(name, gradient, dim, index) }),
 });
 
-/** `index`, of one dim, repeated along all dims of `shape` but `dim`, without a copy. */
+/** A 1-D index expanded along all dims of `shape` except `dim`, without a copy. */
 export function expandIndex(index: Tensor, dim: number, shape: Shape): Tensor {
 	const strides = shape.map((_, d) => (d === dim ? (index.strides[0] ?? 0) : 0));
 	return viewOf(index, shape.with(dim, index.size), strides, index.offset);
@@ -147,7 +148,7 @@ export function checkVectorIndex(operation: string, x: Tensor, dim: number, inde
 }
 
 /**
- * The entries of x along `dim` that the vector `index` lists. Of a scalar, that scalar: `index` must be one 0. An index out of range throws: on
+ * The entries of x along `dim` that the vector `index` lists. For a scalar x the only index is 0. An index out of range throws: on
  * WebGPU at the next read, `sync()` or `step()`.
  */
 export function indexSelect(x: Tensor, dim: number, index: Tensor): Tensor {
@@ -163,7 +164,7 @@ export function indexSelect(x: Tensor, dim: number, index: Tensor): Tensor {
 }
 
 /**
- * The elements of x, counted in row-major order (negative ones from the back), that `index` lists, in the shape of `index`. An index out of range
+ * The elements of x, counted in row-major order (negative indices from the end), that `index` lists, in the shape of `index`. An index out of range
  * throws: on WebGPU at the next read, `sync()` or `step()`. As `torch.take`.
  */
 export function take(x: Tensor, index: Tensor): Tensor {
@@ -240,7 +241,7 @@ const maskedFillOperation = defineOperation({
 	vjp: (gradient, { mask }) => ({ x: filledWhere(gradient, mask, 0) }),
 });
 
-/** One element of this value, beside x and of its dtype, seen as a tensor of this shape. */
+/** One element with this value, expanded to this shape; its dtype and device are those of x. */
 export function filledView(x: Tensor, shape: Shape, value: number): Tensor {
 	const one = emptyOn(x, [1]);
 	one.backend.kernels.fill({}, { y: one }, { value });
@@ -248,7 +249,7 @@ export function filledView(x: Tensor, shape: Shape, value: number): Tensor {
 	return viewOf(one, shape, strides, 0);
 }
 
-/** Positions, in row-major order, where the broadcast `x` is not 0; waits for the device. */
+/** Positions in row-major order where `x` is not 0; waits for the device. */
 async function nonzeroPositions(x: Tensor): Promise<Int32Array> {
 	const values = await x.data();
 	const found: number[] = [];
@@ -261,8 +262,8 @@ function uploaded(like: Tensor, data: Int32Array, shape: Shape): Tensor {
 }
 
 /**
- * The elements of x where the `mask` (bool, or uint8: not 0) is true, as a vector; x and mask are broadcast against each other. How many there are
- * is only known once the device has answered: hence a promise. Differentiable in x.
+ * The elements of x where the `mask` (bool, or uint8: not 0) is true, as a vector; x and mask are broadcast against each other. Returns a
+ * promise, because only the device knows how many there are. Differentiable in x.
  */
 export async function maskedSelect(x: Tensor, mask: Tensor): Promise<Tensor> {
 	requireTensor('maskedSelect', x);
@@ -278,7 +279,7 @@ export async function maskedSelect(x: Tensor, mask: Tensor): Promise<Tensor> {
 	);
 }
 
-/** The coordinates (int32, [count, ndim]) of the elements that are not 0, in row-major order. A promise, as `maskedSelect`. */
+/** The coordinates (int32, [count, ndim]) of the elements that are not 0, in row-major order. Returns a promise, as `maskedSelect` does. */
 export async function nonzero(x: Tensor): Promise<Tensor> {
 	requireTensor('nonzero', x);
 	const positions = await nonzeroPositions(x);
@@ -294,7 +295,7 @@ export async function nonzero(x: Tensor): Promise<Tensor> {
 
 /**
  * How often each number from 0 on occurs in the vector x of int32 or uint8 (int32, [max(minlength, largest + 1)]), or with `weights`, of x's
- * shape, the sum of the weights of each (floating, of whole numbers float32). A promise, since the largest number decides the shape.
+ * shape, the sum of the weights of each (floating, of whole numbers float32). Returns a promise, because the largest number decides the shape.
  */
 export async function bincount(x: Tensor, options: { weights?: Tensor; minlength?: number } = {}): Promise<Tensor> {
 	const { weights, minlength = 0 } = checkOptions('bincount', options, ['weights', 'minlength']);
@@ -329,7 +330,7 @@ function summedWeights(x: Tensor, weights: Tensor, length: number): Tensor {
 }
 
 /**
- * 1 at the class that each index names, 0 elsewhere: int32, [...indices.shape, numClasses]. An index that is no class throws: on WebGPU at the next
+ * 1 at the class that each index names, 0 elsewhere: int32, [...indices.shape, numClasses]. An index out of range throws: on WebGPU at the next
  * read, `sync()` or `step()`.
  */
 export function oneHot(indices: Tensor, numClasses: number): Tensor {

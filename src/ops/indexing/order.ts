@@ -17,18 +17,18 @@ import { scattered } from './scatter';
 export interface SortOptions {
 	/** Largest first. Default false. */
 	descending?: boolean;
-	/** Whether equal elements keep their order. They do so in any case. */
+	/** Accepted for PyTorch's sake: equal elements always keep their order. */
 	stable?: boolean;
 }
 
 export interface TopkOptions {
-	/** The largest, by default; else the smallest. */
+	/** The largest elements (default), or the smallest. */
 	largest?: boolean;
-	/** Whether the order matters. They come in order even where it does not. Default true. */
+	/** Accepted for PyTorch's sake: the elements always come in order. */
 	sorted?: boolean;
 }
 
-/** x sorted along `dim` (the last by default), and where each element stood (int32). Equal elements keep their order. */
+/** x sorted along `dim` (the last by default), and the index in x of each element (int32). Equal elements keep their order. */
 export function sort(x: Tensor, dim = -1, options: SortOptions = {}): ValuesIndices {
 	const { descending = false } = checkOptions('sort', options, ['descending', 'stable']);
 	requireTensor('sort', x);
@@ -56,7 +56,7 @@ const argsortOperation = defineOperation({
 	vjp: NO_GRADIENT,
 });
 
-/** The k largest (or smallest) elements along `dim` in order, and where they stood (int32). */
+/** The k largest (or smallest) elements along `dim` in order, and their indices in x (int32). */
 export function topk(x: Tensor, k: number, dim = -1, options: TopkOptions = {}): ValuesIndices {
 	const { largest = true } = checkOptions('topk', options, ['largest', 'sorted']);
 	requireTensor('topk', x);
@@ -102,17 +102,17 @@ function sortedBy(x: Tensor, { dim, descending, count }: SortAttributes): { valu
 }
 
 export interface SearchOptions {
-	/** Behind equal elements rather than before them. Default false. */
+	/** Whether to insert after equal elements instead of before them. Default false. */
 	right?: boolean;
-	/** The same in words: 'right' is behind equal elements. Default 'left', or what `right` says. */
+	/** The same as a word: 'right' inserts after equal elements. Default 'left', or what `right` says. */
 	side?: 'left' | 'right';
-	/** Indices (int32, of its shape) that sort `sortedSequence`, as argsort gives them, when it is not sorted itself. */
+	/** The indices that sort `sortedSequence`, as `argsort` gives them (int32, same shape), if it is not sorted. */
 	sorter?: Tensor | null;
 }
 
 /**
- * Where each of `values` would have to be inserted (int32) so that `sortedSequence`, ascending along its last dim, stays sorted. The
- * sequence is a vector for any values, a number among them, or has their leading dims. As `torch.searchsorted`.
+ * The positions (int32) at which to insert `values` so that `sortedSequence`, ascending along its last dim, stays sorted. The
+ * sequence is a vector, or has the leading dims of the values. As `torch.searchsorted`.
  */
 export function searchsorted(sortedSequence: Tensor, values: Tensor | number, options: SearchOptions = {}): Tensor {
 	const { side, sorter = null, right = side === 'right' } = checkOptions('searchsorted', options, ['right', 'side', 'sorter']);

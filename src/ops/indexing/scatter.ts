@@ -72,14 +72,14 @@ function copyOf(x: Tensor): Tensor {
 }
 
 export interface ScatterOptions {
-	/** What happens to the element that is there: it is overwritten (null, the default), added to or multiplied. */
+	/** What a write does to the element that is there: replace it (null, the default), add to it or multiply it. */
 	readonly reduce?: 'add' | 'multiply' | null;
 }
 
 /**
- * x with `source[i, j, ...]`, or a number, written at [i, index[i, j, ...], ...] for dim 1. Of several writes to one place the last
- * wins, and it alone receives the gradient; with `reduce` all of them count, and unlike PyTorch's they have gradients (whose own
- * derivatives 'multiply' gets wrong at a source that is 0). Scalars count as vectors of one element. An index out of range throws: on WebGPU at
+ * x with `source[i, j, ...]`, or a number, written at [i, index[i, j, ...], ...] for dim 1. If several writes hit one element, the
+ * last one wins and receives the gradient. With `reduce` all of them count and, unlike in PyTorch, have gradients; with 'multiply' second
+ * derivatives are wrong where a source is 0. Scalars count as vectors of one element. An index out of range throws: on WebGPU at
  * the next read, `sync()` or `step()`. As `torch.scatter`.
  */
 export function scatter(
@@ -119,7 +119,7 @@ function multipliedAt(x: Tensor, dim: number, index: Tensor, source: Tensor, che
 	return inFloat32('scatter', [x, source], (wide, factors) => mul(wide, productsAt(factors, dim, index, x.shape, check)));
 }
 
-/** The product of what `source` has for each place of `shape`; 1 where it has nothing. */
+/** For each element of a tensor of `shape`, the product of the sources that are written to it; 1 where there are none. */
 function productsAt(source: Tensor, dim: number, index: Tensor, shape: Shape, check?: IndexCheck): Tensor {
 	return multiplyOperation({ source, index }, { dim, shape }, { check });
 }
@@ -135,7 +135,8 @@ const multiplyOperation = defineOperation({
 		return y;
 	},
 	saves: ['source', 'index'],
-	// To each source goes the product of the others at its place: 0 if one of them is 0, else found without the zero that it may be itself.
+	// The gradient of a source has the product of the other sources of its element as its factor. It is 0 if one of them is 0. Else it
+	// is the product of all, with 1 for a source of 0, divided by the source.
 	vjp: (incoming, { source: factors, index }, { dim }) => {
 		const [gradient, source] = widened(incoming, factors);
 		const { shape } = gradient;
@@ -178,7 +179,7 @@ const fillOperation = defineOperation({
 	constants: ['index'],
 	forward: ({ x, index }, { dim, value }: { readonly dim: number; readonly value: number }, check) => {
 		const y = copyOf(x);
-		// Equal values: whichever write comes last, the result is the same.
+		// All writes have one value, so their order does not matter.
 		y.backend.kernels.scatterInto({ index, source: filledView(x, index.shape, value) }, { y }, { dim, unique: true, check });
 		return y;
 	},
@@ -186,7 +187,7 @@ const fillOperation = defineOperation({
 	vjp: (gradient, { index }, { dim }) => ({ x: filledAt(gradient, dim, index, 0) }),
 });
 
-/** For each write whether it is the last to its place in a tensor of `shape`. */
+/** Whether each write is the last one to its element of a tensor of `shape`. */
 function winners(index: Tensor, dim: number, shape: Shape): Tensor {
 	const { kernels } = index.backend;
 	const order = emptyOn(index, index.shape);

@@ -34,8 +34,8 @@ const flipOperation = defineOperation({
 });
 
 /**
- * The elements moved by `shifts` places along `dims`; what leaves at the end comes in at the front. Without `dims`, in
- * row-major order as if `x` were flat.
+ * The elements moved by `shifts` along `dims`; those that leave at the end come in at the front. Without `dims`, x is rolled
+ * as if it were flat.
  */
 export function roll(x: Tensor, shifts: number | readonly number[], dims?: number | readonly number[]): Tensor {
 	requireTensor('roll', x);
@@ -98,7 +98,7 @@ const rollOperation = defineOperation({
 	},
 });
 
-/** The whole tensor `repeats[d]` times along dim d; more repeats than dims add dims in front. As `torch.Tensor.repeat`. */
+/** The tensor repeated `repeats[d]` times along dim d; more repeats than dims add dims in front. As `torch.Tensor.repeat`. */
 export function repeat(x: Tensor, repeats: readonly number[]): Tensor {
 	requireTensor('repeat', x);
 	requireSizes('repeat', repeats, 'the list of repeats');
@@ -108,7 +108,7 @@ export function repeat(x: Tensor, repeats: readonly number[]): Tensor {
 	return repeated('repeat', x, repeats);
 }
 
-/** As `repeat`, but fewer repeats than dims leave the first dims alone. */
+/** As `repeat`, but with fewer repeats than dims the first dims are not repeated. */
 export function tile(x: Tensor, repeats: readonly number[]): Tensor {
 	requireTensor('tile', x);
 	requireSizes('tile', repeats, 'the list of repeats');
@@ -255,13 +255,13 @@ const padOperation = defineOperation({
 	},
 });
 
-/** The lower triangle of the last two dims, with `diagonal` diagonals above the main one, zeros elsewhere. */
+/** The lower triangle of the last two dims, up to the diagonal `diagonal` above the main one; zeros elsewhere. */
 export function tril(x: Tensor, diagonal = 0): Tensor {
 	requireTensor('tril', x);
 	return triangle('tril', x, diagonal);
 }
 
-/** The upper triangle of the last two dims, without `diagonal` diagonals from the main one on, zeros elsewhere. */
+/** The upper triangle of the last two dims, from the diagonal `diagonal` above the main one; zeros elsewhere. */
 export function triu(x: Tensor, diagonal = 0): Tensor {
 	requireTensor('triu', x);
 	return triangle('triu', x, diagonal);

@@ -89,8 +89,8 @@ export function select(x: Tensor, dim: number, index: number): Tensor {
 }
 
 /**
- * Every `step`-th element along `dim` from `start` up to but without `end`, as `x[start:end:step]` in Python: negative
- * places count from the end, places beyond the end are cut off, and the step is positive.
+ * Every `step`-th element along `dim` from `start` to before `end`, as `x[start:end:step]` in Python: a negative start or
+ * end counts from the end, those beyond the end are clamped, and the step is positive.
  */
 export function slice(x: Tensor, dim: number, start = 0, end = Number.POSITIVE_INFINITY, step = 1): Tensor {
 	requireTensor('slice', x);
@@ -105,7 +105,7 @@ export function slice(x: Tensor, dim: number, start = 0, end = Number.POSITIVE_I
 	return sliced('slice', x, { dim: at, start: first, length: Math.max(0, Math.ceil((within(end) - first) / step)), step });
 }
 
-/** The diagonal of dims `dim1` and `dim2`, `offset` above the main one, as a last dim. */
+/** The diagonal of dims `dim1` and `dim2`, `offset` above the main one, as the last dim of a view. */
 export function diagonal(x: Tensor, offset = 0, dim1 = 0, dim2 = 1): Tensor {
 	requireTensor('diagonal', x);
 	if (x.ndim < 2) throw new ShapeError(`diagonal: needs at least 2 dims, not ${formatShape(x.shape)}`);
@@ -133,7 +133,7 @@ const sliceOperation = defineOperation({
 	vjp: (gradient, _saved, { slice }, needs, name) => ({ x: joined(name, [gradient], [slice], needs.x.shape) }),
 });
 
-/** Consecutive parts along `dim`: of `size` each, the last one smaller if need be, or of the listed sizes. All are views. */
+/** Consecutive parts along `dim`, as views: of `size` each (the last one may be smaller), or of the listed sizes. */
 export function split(x: Tensor, size: number | readonly number[], dim = 0): Tensor[] {
 	requireTensor('split', x);
 	const at = existingDim('split', x, dim);
@@ -256,7 +256,7 @@ function requireTensors(operation: string, tensors: readonly Tensor[]): Tensor[]
 	return promote(operation, ...tensors);
 }
 
-/** The diagonal of a matrix; or, of a vector, the square matrix that has it as its diagonal `diagonal`, else zeros. */
+/** The diagonal `offset` of a matrix, or for a vector the square matrix of zeros with the vector on that diagonal. */
 export function diag(x: Tensor, offset = 0): Tensor {
 	requireTensor('diag', x);
 	if (x.ndim === 2) return runOperation('diag', () => clone(diagonal(x, offset)));

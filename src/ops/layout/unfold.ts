@@ -156,7 +156,8 @@ const foldOperation = defineOperation({
 });
 
 /**
- * Channels into pixels: [..., C r^2, H, W] to [..., C, H r, W r] for the factor r. Sub-pixel convolution, Shi et al. 2016. As `torch.nn.functional.pixel_shuffle`.
+ * Channels into pixels: [..., C r^2, H, W] to [..., C, H r, W r] for the factor r, as sub-pixel convolution does. Shi et al. 2016, as
+ * `torch.nn.functional.pixel_shuffle`.
  */
 export function pixelShuffle(x: Tensor, upscaleFactor: number): Tensor {
 	const { rest, channels, height, width } = requireImage('pixelShuffle', x, upscaleFactor, 'upscaleFactor');

@@ -1,6 +1,6 @@
 /**
  * Views: other shapes, orders and parts of the same memory. They move no data; the result shares its storage with the input,
- * and in-place writes on one are seen in the other, by the tape too. `reshape`, `flatten` and `contiguous` copy when there is no other way.
+ * and in-place writes into one change the other, on the tape too. `reshape`, `flatten` and `contiguous` copy when there is no other way.
  * Parts of a tensor, and joining them, are in sliceCat.ts; what has to copy is in copies.ts and unfold.ts.
  */
 import { copyGradient } from '../../autograd/gradients';
@@ -24,7 +24,7 @@ import { emptyOn, type Tensor, viewOf } from '../../tensor';
 import { composed } from '../composed';
 import { requireTensor } from '../requirements';
 
-/** Strides with which memory of this geometry reads as `target`, which has as many elements, or null if there are none. */
+/** Strides with which memory of this geometry reads as the shape `target`, or null if that takes a copy. */
 function stridesAs(
 	{ shape, strides }: { readonly shape: Shape; readonly strides: readonly number[] },
 	target: Shape,
@@ -197,7 +197,7 @@ export function unsqueeze(x: Tensor, dim: number): Tensor {
 	return reshaped('unsqueeze', x, shape);
 }
 
-/** Dims of size 1 repeated to `shape`, and new dims in front, without copying; -1 keeps a size. */
+/** A view with dims of size 1 repeated to `shape`, and new dims in front; -1 keeps a size. */
 export function expand(x: Tensor, shape: Shape): Tensor {
 	requireTensor('expand', x);
 	requireSizes('expand', shape);
@@ -211,7 +211,7 @@ export function expand(x: Tensor, shape: Shape): Tensor {
 	return expanded('expand', x, target);
 }
 
-/** As `expand`, by the rule of broadcasting: sizes are aligned from the right. */
+/** As `expand`, by the rules of broadcasting. */
 export function broadcastTo(x: Tensor, shape: Shape): Tensor {
 	requireTensor('broadcastTo', x);
 	requireSizes('broadcastTo', shape);
@@ -295,7 +295,7 @@ export function clone(x: Tensor): Tensor {
 	return copyGradient(x);
 }
 
-/** `y`, or a copy of it where it shows memory of `x`: for operations whose results are no views, however little they do. */
+/** `y`, or a copy of it if it shares the memory of `x`. For operations that must not return views, even where they change nothing. */
 export function apart(x: Tensor, y: Tensor): Tensor {
 	return y.storage === x.storage ? clone(y) : y;
 }
@@ -317,7 +317,7 @@ const cloneAsOperation = defineOperation({
 	vjp: (gradient) => ({ x: gradient }),
 });
 
-/** The same values in row-major order without gaps: another handle of the same memory if `x` is like that, else a copy. */
+/** The same values in row-major order without gaps: a view if `x` has that layout, else a copy. */
 export function contiguous(x: Tensor): Tensor {
 	requireTensor('contiguous', x);
 	return contiguousOperation({ x }, {});
