@@ -52,6 +52,7 @@ declare module './tensor' {
 			Of<typeof import('./ops/conv')>,
 			Of<typeof import('./ops/creation')>,
 			Of<typeof import('./ops/elementwise/activation')>,
+			Of<typeof import('./ops/elementwise/arithmetic')>,
 			Of<typeof import('./ops/elementwise/binary')>,
 			Of<typeof import('./ops/elementwise/compare')>,
 			Of<typeof import('./ops/elementwise/shrinking')>,

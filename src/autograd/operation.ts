@@ -104,10 +104,14 @@ export interface Definition<I extends InputNames, C extends string, A, R, O exte
 	/** The names of several outputs, or 'list'. Those of integer dtypes never require a gradient. */
 	readonly outputs?: readonly O[] | 'list';
 	/**
-	 * What the VJP reads of the inputs, the constants and what `forward` returns; a single output is named `output`. Or a function that gives
-	 * what one call saves, where that is known only then.
+	 * What the VJP reads of the inputs, the constants and what `forward` returns; a single output is named `output`. By input: what the
+	 * gradient of that input reads, which is there only if that gradient is wanted. Or a function that gives what one call saves, where
+	 * that is known only then.
 	 */
-	readonly saves?: readonly S[] | ((attributes: A) => readonly Tensor[]);
+	readonly saves?:
+		| readonly S[]
+		| (Readonly<Record<string, readonly S[]>> & { readonly [K in Bare<I[number]>]: readonly string[] })
+		| ((attributes: A) => readonly Tensor[]);
 	/** Whether an output that shares the memory of the only input is a view of it; or why recorded writes into it are refused. */
 	readonly view?: true | Hindrance;
 	/** The vector-Jacobian product, written in differentiable operations. */
@@ -157,10 +161,24 @@ interface AnyDefinition {
 	readonly constants?: readonly string[];
 	readonly forward: (inputs: AnyInputs, attributes: unknown, check?: IndexCheck) => Returned;
 	readonly outputs?: readonly string[] | 'list';
-	readonly saves?: readonly string[] | ((attributes: unknown) => readonly Tensor[]);
+	readonly saves?: readonly string[] | ByInput | ((attributes: unknown) => readonly Tensor[]);
 	readonly view?: true | Hindrance;
 	readonly vjp: AnyVjp | typeof NO_GRADIENT;
 	readonly fusedVjp?: AnyVjp;
+}
+
+type ByInput = Readonly<Record<string, readonly string[]>>;
+
+function isByInput(saves: NonNullable<AnyDefinition['saves']>): saves is ByInput {
+	return typeof saves !== 'function' && !Array.isArray(saves);
+}
+
+/** By saved name, the inputs with a gradient that reads it. */
+function readersIn(saves: ByInput): Map<string, string[]> {
+	const readers = new Map<string, string[]>();
+	for (const [input, names] of Object.entries(saves))
+		for (const name of names) readers.set(name, [...(readers.get(name) ?? []), input]);
+	return readers;
 }
 
 const bare = (name: string) => (name.endsWith('?') ? name.slice(0, -1) : name);
@@ -170,6 +188,8 @@ class OperationRule implements Rule<unknown> {
 	readonly #inputs: readonly string[] | null;
 	readonly #tensors: readonly string[] | null;
 	readonly #saves: readonly string[] | ((attributes: unknown) => readonly Tensor[]);
+	/** The inputs with a gradient that reads a saved tensor; null where `saves` does not tell. */
+	readonly #readers: ReadonlyMap<string, readonly string[]> | null;
 	readonly #definition: AnyDefinition;
 
 	constructor(definition: AnyDefinition) {
@@ -177,7 +197,8 @@ class OperationRule implements Rule<unknown> {
 		this.#definition = definition;
 		this.#inputs = inputs === 'list' ? null : inputs.map(bare);
 		this.#tensors = this.#inputs && [...this.#inputs, ...constants.map(bare)];
-		this.#saves = saves;
+		this.#readers = isByInput(saves) ? readersIn(saves) : null;
+		this.#saves = isByInput(saves) ? [...readersIn(saves).keys()] : saves;
 	}
 
 	// No closures here: all variables of a function that makes one live on the heap.
@@ -251,6 +272,7 @@ class OperationRule implements Rule<unknown> {
 	}
 
 	#find(name: string, inputs: Tensors, returned: Returned): Tensor | null {
+		if (this.#readers !== null && !this.#readers.get(name)!.some((key) => inputs[key]?.requiresGrad)) return null;
 		if (this.#tensors?.includes(name)) return inputs[name] ?? null;
 		return returned instanceof Tensor ? returned : ((returned as Tensors)[name] ?? null);
 	}

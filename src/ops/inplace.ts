@@ -7,7 +7,7 @@
 import { callerStack, isWatching, observe } from '../autograd/anomaly';
 import { zeroGradient } from '../autograd/gradients';
 import { isGradEnabled } from '../autograd/modes';
-import { CLOSURE, info, type ManyVjp, TapeNode, type Vjp } from '../autograd/tape';
+import { CLOSURE, info, type ManyVjp, type OutputInfo, TapeNode, type Vjp } from '../autograd/tape';
 import { baseOf, follow, rebase, requireRecordable, type ViewPath } from '../autograd/views';
 import type { View } from '../backends/contract';
 import type { BinaryOp } from '../backends/contract/elementwise';
@@ -19,8 +19,9 @@ import type { Shape } from '../core/shape';
 import { closeScope, onNodeCreated, openScope } from '../scope';
 import { empty, emptyOn, markWritten, Tensor } from '../tensor';
 import { widened } from './composed';
-import { type AddOptions, type BinaryRules, type DivOptions, inPlaceRule, RULES } from './elementwise/binary';
+import { type AddOptions, addedTimes, type DivOptions, PRODUCT, QUOTIENT, ROUNDED } from './elementwise/arithmetic';
 import { to } from './elementwise/cast';
+import { type Partials, pullBack } from './elementwise/definitions';
 import { cloneAs } from './layout/views';
 import {
 	broadcastView,
@@ -202,7 +203,7 @@ function copyBack(shape: Shape, dtype: DType) {
 	];
 }
 
-function arithmetic(operation: string, op: BinaryOp, x: Tensor, other: Operand, rules: BinaryRules, alpha = 1): Tensor {
+function arithmetic(operation: string, op: BinaryOp, x: Tensor, other: Operand, partials: Partials, alpha = 1): Tensor {
 	requireTensor(operation, x);
 	if (typeof other !== 'number') requireTensor(operation, other, 'other');
 	const write = () => {
@@ -222,7 +223,35 @@ function arithmetic(operation: string, op: BinaryOp, x: Tensor, other: Operand, 
 			x.backend.kernels.binaryInPlace({ b: sourceFor(operation, x, term) }, { a: x }, { op });
 		}
 	};
-	return inPlace(operation, x, other, write, () => inPlaceRule(rules, x, other, () => before(x)));
+	return inPlace(operation, x, other, write, () => arithmeticRule(partials, x, other));
+}
+
+function arithmeticRule(partials: Partials, x: Tensor, other: Operand): Rule {
+	const second = other instanceof Tensor ? other : null;
+	const reads = [...(x.requiresGrad ? partials.a.reads : []), ...(second?.requiresGrad ? partials.b.reads : [])];
+	const kept = (['a', 'b'] as const).filter((side) => reads.includes(side) && (side === 'a' || second !== null));
+	return {
+		saved: kept.map((side) => (side === 'a' ? before(x) : second!)),
+		vjp: arithmeticVjp(partials, kept, info(x), second === null ? (other as number) : info(second)),
+	};
+}
+
+function arithmeticVjp(
+	partials: Partials,
+	kept: readonly ('a' | 'b')[],
+	first: OutputInfo,
+	second: OutputInfo | number,
+): Rule['vjp'] {
+	return (g, saved, needs) => {
+		const [a = g, b = g] = [saved[kept.indexOf('a')], saved[kept.indexOf('b')]];
+		const isNumber = typeof second === 'number';
+		const operands = { a, b: isNumber ? second : b, y: g };
+		const gradients = pullBack(partials, g, operands, {
+			a: needs[0] ? first : null,
+			b: needs[1] && !isNumber ? second : null,
+		});
+		return isNumber ? [gradients.a] : [gradients.a, gradients.b];
+	};
 }
 
 /** x * factor, in a dtype that holds the product of a whole number and a fraction. */
@@ -239,7 +268,7 @@ function scaledArithmetic(operation: string, op: 'add' | 'sub', x: Tensor, other
 	requireTensor(operation, x);
 	if (!isFloating(x.dtype) && !isInt32(alpha))
 		throw new ArgumentError(`${operation}: alpha ${alpha} must be a whole number for a tensor of ${x.dtype}`);
-	return arithmetic(operation, op, x, other, RULES.addedTimes(op === 'add' ? alpha : -alpha), alpha);
+	return arithmetic(operation, op, x, other, addedTimes(op === 'add' ? alpha : -alpha), alpha);
 }
 
 /** x += alpha * other. */
@@ -254,18 +283,18 @@ export function sub_(x: Tensor, other: Operand, options: AddOptions = {}): Tenso
 
 /** x *= other. */
 export function mul_(x: Tensor, other: Operand): Tensor {
-	return arithmetic('mul_', 'mul', x, other, RULES.mul);
+	return arithmetic('mul_', 'mul', x, other, PRODUCT);
 }
 
 /** x /= other, for floating x; with a `roundingMode`, which keeps whole numbers whole, also for int32. */
 export function div_(x: Tensor, other: Operand, options: DivOptions = {}): Tensor {
 	const { roundingMode = null } = checkOptions('div_', options, ['roundingMode']);
-	if (roundingMode === null) return arithmetic('div_', 'div', x, other, RULES.div);
+	if (roundingMode === null) return arithmetic('div_', 'div', x, other, QUOTIENT);
 	if (roundingMode !== 'trunc' && roundingMode !== 'floor')
 		throw new ArgumentError(`div_: roundingMode '${String(roundingMode)}' is not 'trunc', 'floor' or null`);
 	requireTensor('div_', x);
 	requireDivisor('div_', x.dtype, other);
-	return arithmetic('div_', roundingMode === 'trunc' ? 'truncDiv' : 'floorDiv', x, other, RULES.rounded);
+	return arithmetic('div_', roundingMode === 'trunc' ? 'truncDiv' : 'floorDiv', x, other, ROUNDED);
 }
 
 /** Every element becomes `value`: a number, a boolean or a scalar tensor. */

@@ -1,54 +1,51 @@
 /** Activation functions and clamping. As in PyTorch, those without int32 in their description take floating tensors only. */
 import { promoteScalar } from '../../core/dtype';
-import { ArgumentError, DTypeError } from '../../core/errors';
+import { ArgumentError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
 import type { Tensor } from '../../tensor';
 import { composed } from '../composed';
 import { type Operand, requireTensor, storedAs } from '../operands';
 import { requireNumber } from '../requirements';
-import { add, div, mul, sub } from './binary';
+import { add, div, mul, sub } from './arithmetic';
 import { to } from './cast';
 import { ge, gt, isnan, le, logicalAnd, logicalOr, lt } from './compare';
+import { unary, unaryWith } from './definitions';
 import { where } from './ternary';
-import { abs, erfc, exp, neg, square, tanh, unary } from './unary';
+import { abs, erfc, exp, neg, square, tanh } from './unary';
 
 // Klambauer et al., "Self-normalizing neural networks", 2017.
 const SELU_ALPHA = 1.6732632423543772;
 const SELU_SCALE = 1.0507009873554805;
 
 /** 1 / (1 + e^-x); whole numbers give float32. */
-export function sigmoid(x: Tensor): Tensor {
-	return unary('sigmoid', x, 'promotes', (g, y) => mul(g, mul(y, sub(1, y))));
-}
+export const sigmoid = unary('sigmoid', 'promotes', (g, y) => mul(g, mul(y, sub(1, y))));
 
 /** log(sigmoid(x)), without overflow. */
-export function logSigmoid(x: Tensor): Tensor {
-	return unary('logSigmoid', x, 'floating', (g, v) => mul(g, sigmoid(neg(v))));
-}
+export const logSigmoid = unary('logSigmoid', 'floating', (g, x) => mul(g, sigmoid(neg(x))));
 
 /** max(x, 0); int32 too. Its gradient at 0 is 0. */
-export function relu(x: Tensor): Tensor {
-	return unary('relu', x, 'numbers', (g, y) => where(le(y, 0), 0, g));
-}
+export const relu = unary('relu', 'numbers', (g, y) => where(le(y, 0), 0, g));
 
 /** min(max(x, 0), 6); int32 too. */
-export function relu6(x: Tensor): Tensor {
-	return unary('relu6', x, 'numbers', (g, y) => where(logicalOr(le(y, 0), ge(y, 6)), 0, g));
-}
+export const relu6 = unary('relu6', 'numbers', (g, y) => where(logicalOr(le(y, 0), ge(y, 6)), 0, g));
 
 /** x where positive, else negativeSlope * x. Default slope 0.01. */
 export function leakyRelu(x: Tensor, options: { readonly negativeSlope?: number } = {}): Tensor {
 	const { negativeSlope = 0.01 } = checkOptions('leakyRelu', options, ['negativeSlope']);
 	requireNumber('leakyRelu', 'negativeSlope', negativeSlope);
-	return unary('leakyRelu', x, 'floating', (g, v, slope) => where(gt(v, 0), g, mul(g, slope)), { p0: negativeSlope });
+	return leakyReluOf(x, { p0: negativeSlope });
 }
+
+const leakyReluOf = unaryWith('leakyRelu', 'floating', (g, x, slope) => where(gt(x, 0), g, mul(g, slope)));
 
 /** x where positive, else alpha * (e^x - 1). Default alpha 1. */
 export function elu(x: Tensor, options: { readonly alpha?: number } = {}): Tensor {
 	const { alpha = 1 } = checkOptions('elu', options, ['alpha']);
 	requireNumber('elu', 'alpha', alpha);
-	return unary('elu', x, 'floating', (g, v, a) => where(le(v, 0), mul(g, mul(expOfNegative(v), a)), g), { p0: alpha });
+	return eluOf(x, { p0: alpha });
 }
+
+const eluOf = unaryWith('elu', 'floating', (g, x, alpha) => where(le(x, 0), mul(g, mul(expOfNegative(x), alpha)), g));
 
 /** e^x of negative x, and 1 elsewhere, so that the branch that is not taken cannot overflow into the gradient. */
 function expOfNegative(x: Tensor): Tensor {
@@ -56,17 +53,19 @@ function expOfNegative(x: Tensor): Tensor {
 }
 
 /** The self-normalizing elu: scale * (x where positive, else alpha * (e^x - 1)), with the constants of Klambauer et al. */
-export function selu(x: Tensor): Tensor {
-	return unary('selu', x, 'floating', (g, v) => mul(where(le(v, 0), mul(g, mul(expOfNegative(v), SELU_ALPHA)), g), SELU_SCALE));
-}
+export const selu = unary('selu', 'floating', (g, x) =>
+	mul(where(le(x, 0), mul(g, mul(expOfNegative(x), SELU_ALPHA)), g), SELU_SCALE),
+);
 
 /** x where positive, else alpha * (e^(x / alpha) - 1). Default alpha 1. */
 export function celu(x: Tensor, options: { readonly alpha?: number } = {}): Tensor {
 	const { alpha = 1 } = checkOptions('celu', options, ['alpha']);
 	requireNumber('celu', 'alpha', alpha);
 	if (alpha === 0) throw new ArgumentError('celu: alpha must not be 0');
-	return unary('celu', x, 'floating', (g, v, a) => where(le(v, 0), mul(g, exp(div(where(gt(v, 0), 0, v), a))), g), { p0: alpha });
+	return celuOf(x, { p0: alpha });
 }
+
+const celuOf = unaryWith('celu', 'floating', (g, x, alpha) => where(le(x, 0), mul(g, exp(div(where(gt(x, 0), 0, x), alpha))), g));
 
 export interface GeluOptions {
 	/** 'none': exact, by the error function; 'tanh': Hendrycks and Gimpel's approximation. Default 'none'. */
@@ -79,36 +78,38 @@ const GELU_CUBIC = 0.044715;
 /** x times the normal distribution function of x. */
 export function gelu(x: Tensor, options: GeluOptions = {}): Tensor {
 	const { approximate = 'none' } = checkOptions('gelu', options, ['approximate']);
-	if (approximate === 'none') {
-		return unary('gelu', x, 'floating', (g, v) => {
-			const density = mul(exp(mul(square(v), -0.5)), 1 / Math.sqrt(2 * Math.PI));
-			return mul(g, add(mul(erfc(mul(v, -Math.SQRT1_2)), 0.5), mul(v, density)));
-		});
-	}
+	if (approximate === 'none') return exactGelu(x);
 	if (approximate !== 'tanh') throw new ArgumentError(`gelu: approximate '${String(approximate)}' is neither 'none' nor 'tanh'`);
-	const composed = (g: Tensor, v: Tensor) => {
-		const s = sigmoid(mul(add(v, mul(mul(square(v), v), GELU_CUBIC)), 2 * GELU_SCALE));
-		const inner = mul(add(mul(square(v), 3 * GELU_CUBIC), 1), 2 * GELU_SCALE);
-		return mul(g, add(s, mul(mul(v, inner), mul(s, sub(1, s)))));
-	};
-	return unary('geluTanh', x, 'floating', composed, {}, 'gelu');
+	return geluByTanh(x, {});
 }
+
+const exactGelu = unary('gelu', 'floating', (g, x) => {
+	const density = mul(exp(mul(square(x), -0.5)), 1 / Math.sqrt(2 * Math.PI));
+	return mul(g, add(mul(erfc(mul(x, -Math.SQRT1_2)), 0.5), mul(x, density)));
+});
+
+const geluByTanh = unaryWith(
+	'geluTanh',
+	'floating',
+	(g, x) => {
+		const s = sigmoid(mul(add(x, mul(mul(square(x), x), GELU_CUBIC)), 2 * GELU_SCALE));
+		const inner = mul(add(mul(square(x), 3 * GELU_CUBIC), 1), 2 * GELU_SCALE);
+		return mul(g, add(s, mul(mul(x, inner), mul(s, sub(1, s)))));
+	},
+	'gelu',
+);
 
 /** x * sigmoid(x). */
-export function silu(x: Tensor): Tensor {
-	return unary('silu', x, 'floating', (g, v) => {
-		const s = sigmoid(v);
-		return mul(g, add(s, mul(v, mul(s, sub(1, s)))));
-	});
-}
+export const silu = unary('silu', 'floating', (g, x) => {
+	const s = sigmoid(x);
+	return mul(g, add(s, mul(x, mul(s, sub(1, s)))));
+});
 
 /** x * tanh(softplus(x)). */
-export function mish(x: Tensor): Tensor {
-	return unary('mish', x, 'floating', (g, v) => {
-		const t = tanh(softplus(v));
-		return mul(g, add(t, mul(v, mul(sub(1, square(t)), sigmoid(v)))));
-	});
-}
+export const mish = unary('mish', 'floating', (g, x) => {
+	const t = tanh(softplus(x));
+	return mul(g, add(t, mul(x, mul(sub(1, square(t)), sigmoid(x)))));
+});
 
 export interface SoftplusOptions {
 	/** Sharpness. Default 1. */
@@ -123,19 +124,16 @@ export function softplus(x: Tensor, options: SoftplusOptions = {}): Tensor {
 	requireNumber('softplus', 'beta', beta);
 	requireNumber('softplus', 'threshold', threshold);
 	if (beta === 0) throw new ArgumentError('softplus: beta must not be 0');
-	const composed = (g: Tensor, v: Tensor, p0: number, p1: number) => {
-		const scaled = mul(v, p0);
-		return where(gt(scaled, p1), g, mul(g, sigmoid(scaled)));
-	};
-	return unary('softplus', x, 'floating', composed, { p0: beta, p1: threshold });
+	return softplusOf(x, { p0: beta, p1: threshold });
 }
 
+const softplusOf = unaryWith('softplus', 'floating', (g, x, beta, threshold) => {
+	const scaled = mul(x, beta);
+	return where(gt(scaled, threshold), g, mul(g, sigmoid(scaled)));
+});
+
 /** x / (1 + |x|); whole numbers give float32. */
-export function softsign(x: Tensor): Tensor {
-	requireTensor('softsign', x);
-	if (x.dtype === 'bool') throw new DTypeError(`softsign: is not defined on bool. Convert with .to('float32')`);
-	return unary('softsign', x, 'promotes', (g, v) => div(g, square(add(abs(v), 1))));
-}
+export const softsign = unary('softsign', 'promotes numbers', (g, x) => div(g, square(add(abs(x), 1))));
 
 export interface HardtanhOptions {
 	/** Default -1. */
@@ -151,19 +149,18 @@ export function hardtanh(x: Tensor, options: HardtanhOptions = {}): Tensor {
 	requireNumber('hardtanh', 'minVal', minVal);
 	requireNumber('hardtanh', 'maxVal', maxVal);
 	if (minVal > maxVal) throw new ArgumentError(`hardtanh: minVal ${minVal} is above maxVal ${maxVal}`);
-	const composed = (g: Tensor, y: Tensor, low: number, high: number) => where(logicalOr(le(y, low), ge(y, high)), 0, g);
-	return unary('hardtanh', x, 'numbers', composed, { p0: storedAs(x.dtype, minVal), p1: storedAs(x.dtype, maxVal) });
+	return hardtanhOf(x, { p0: storedAs(x.dtype, minVal), p1: storedAs(x.dtype, maxVal) });
 }
+
+const hardtanhOf = unaryWith('hardtanh', 'numbers', (g, y, low, high) => where(logicalOr(le(y, low), ge(y, high)), 0, g));
 
 /** min(max(x + 3, 0), 6) / 6. */
-export function hardsigmoid(x: Tensor): Tensor {
-	return unary('hardsigmoid', x, 'floating', (g, v) => where(logicalAnd(gt(v, -3), lt(v, 3)), div(g, 6), 0));
-}
+export const hardsigmoid = unary('hardsigmoid', 'floating', (g, x) => where(logicalAnd(gt(x, -3), lt(x, 3)), div(g, 6), 0));
 
 /** x * hardsigmoid(x). */
-export function hardswish(x: Tensor): Tensor {
-	return unary('hardswish', x, 'floating', (g, v) => where(le(v, -3), 0, where(lt(v, 3), mul(g, add(div(v, 3), 0.5)), g)));
-}
+export const hardswish = unary('hardswish', 'floating', (g, x) =>
+	where(le(x, -3), 0, where(lt(x, 3), mul(g, add(div(x, 3), 0.5)), g)),
+);
 
 export interface ClampOptions {
 	readonly min?: Operand | null;
@@ -188,15 +185,15 @@ export function clamp(x: Tensor, options: ClampOptions = {}): Tensor {
 		const dtype = bounds
 			.filter((bound) => !Number.isInteger(bound))
 			.reduce(promoteScalar, x.dtype === 'bool' ? 'int32' : x.dtype);
-		const rule = (g: Tensor, v: Tensor, p0: number, p1: number) => where(logicalAnd(ge(v, p0), le(v, p1)), g, 0);
-		const limits = { p0: storedAs(dtype, low), p1: storedAs(dtype, high) };
-		return composed('clamp', () => unary('clamp', to(x, dtype), 'numbers', rule, limits));
+		return composed('clamp', () => limited(to(x, dtype), { p0: storedAs(dtype, low), p1: storedAs(dtype, high) }));
 	}
 	return composed('clamp', () => {
 		const raised = min === null ? x : above(x, min);
 		return max === null ? raised : below(raised, max);
 	});
 }
+
+const limited = unaryWith('clamp', 'numbers', (g, x, low, high) => where(logicalAnd(ge(x, low), le(x, high)), g, 0));
 
 /** Tensor limits: x itself where it is within, so that the gradient at a limit is x's own. A NaN on either side wins. */
 function above(x: Tensor, min: Operand): Tensor {

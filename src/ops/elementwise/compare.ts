@@ -1,20 +1,13 @@
 /** Comparisons, logic and predicates: results are bool and have no gradient. */
-import { NO_GRADIENT, record } from '../../autograd/tape';
+import { defineOperation } from '../../autograd/operation';
+import { NO_GRADIENT } from '../../autograd/tape';
 import type { CompareOp, PredicateOp } from '../../backends/contract/elementwise';
 import { isFloating, isInt32 } from '../../core/dtype';
 import { runOperation } from '../../core/operation';
 import { broadcastShapes } from '../../core/shape';
 import { emptyOn, Tensor } from '../../tensor';
-import {
-	broadcastView,
-	converted,
-	type Operand,
-	requireOperands,
-	requireSameDevice,
-	requireTensor,
-	resultType,
-	storedAs,
-} from '../operands';
+import { converted, type Operand, requireOperands, requireSameDevice, requireTensor, resultType, storedAs } from '../operands';
+import { type Common, viewAs } from './definitions';
 
 /** The same comparison with its sides exchanged. */
 const MIRRORED: Record<CompareOp, CompareOp> = {
@@ -33,37 +26,34 @@ function compare(op: CompareOp, a: Operand, b: Operand): Tensor {
 	requireOperands(op, a, b);
 	if (a instanceof Tensor && b instanceof Tensor) {
 		requireSameDevice(op, a, b);
-		return record({
-			name: op,
-			inputs: [a, b],
-			forward: () => {
-				const dtype = resultType(a, b);
-				const shape = broadcastShapes(op, a.shape, b.shape);
-				const y = emptyOn(a, shape, 'bool');
-				a.backend.kernels.compare(
-					{ a: broadcastView(converted(a, dtype), shape), b: broadcastView(converted(b, dtype), shape) },
-					{ y },
-					{ op },
-				);
-				return y;
-			},
-			vjp: NO_GRADIENT,
-		});
+		return comparison({ a, b }, { op, dtype: resultType(a, b), shape: broadcastShapes(op, a.shape, b.shape) }, { name: op });
 	}
 	if (typeof a === 'number') return runOperation(op, () => compare(MIRRORED[op], b, a));
-	const scalar = comparable(a, b as number);
-	return record({
-		name: op,
-		inputs: [a],
-		forward: () => {
-			const dtype = resultType(a, scalar);
-			const y = emptyOn(a, a.shape, 'bool');
-			a.backend.kernels.compareScalar({ x: converted(a, dtype) }, { y }, { op, scalar: storedAs(dtype, scalar) });
-			return y;
-		},
-		vjp: NO_GRADIENT,
-	});
+	return comparisonWithNumber({ x: a }, { op, number: comparable(a, b as number) }, { name: op });
 }
+
+const comparison = defineOperation({
+	name: 'compare',
+	inputs: ['a', 'b'],
+	forward: ({ a, b }, attributes: Common & { readonly op: CompareOp }) => {
+		const y = emptyOn(a, attributes.shape, 'bool');
+		a.backend.kernels.compare({ a: viewAs(a, attributes), b: viewAs(b, attributes) }, { y }, { op: attributes.op });
+		return y;
+	},
+	vjp: NO_GRADIENT,
+});
+
+const comparisonWithNumber = defineOperation({
+	name: 'compare',
+	inputs: ['x'],
+	forward: ({ x }, { op, number }: { readonly op: CompareOp; readonly number: number }) => {
+		const dtype = resultType(x, number);
+		const y = emptyOn(x, x.shape, 'bool');
+		x.backend.kernels.compareScalar({ x: converted(x, dtype) }, { y }, { op, scalar: storedAs(dtype, number) });
+		return y;
+	},
+	vjp: NO_GRADIENT,
+});
 
 /** A whole number beyond int32 as infinity: it is beyond all of int32, which float32, where they would meet, might round away. */
 function comparable(x: Tensor, scalar: number): number {
@@ -118,17 +108,19 @@ export function logicalXor(a: Operand, b: Operand): Tensor {
 
 function predicate(op: PredicateOp, x: Tensor): Tensor {
 	requireTensor(op, x);
-	return record({
-		name: op,
-		inputs: [x],
-		forward: () => {
-			const y = emptyOn(x, x.shape, 'bool');
-			x.backend.kernels.predicate({ x }, { y }, { op });
-			return y;
-		},
-		vjp: NO_GRADIENT,
-	});
+	return tested({ x }, { op }, { name: op });
 }
+
+const tested = defineOperation({
+	name: 'predicate',
+	inputs: ['x'],
+	forward: ({ x }, { op }: { readonly op: PredicateOp }) => {
+		const y = emptyOn(x, x.shape, 'bool');
+		x.backend.kernels.predicate({ x }, { y }, { op });
+		return y;
+	},
+	vjp: NO_GRADIENT,
+});
 
 /** Where x is NaN. */
 export function isnan(x: Tensor): Tensor {

@@ -8,7 +8,7 @@ import { composed, inFloat32 } from '../composed';
 import { chunk, reshape } from '../layout';
 import { requireNumber, requireTensor } from '../requirements';
 import { clamp, sigmoid } from './activation';
-import { mul, sub } from './binary';
+import { mul, sub } from './arithmetic';
 import { ge, gt, le, logicalAnd } from './compare';
 import { where } from './ternary';
 import { tanh } from './unary';

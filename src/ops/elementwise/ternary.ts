@@ -1,29 +1,24 @@
 /** Choice and combinations of three operands. */
-import { record } from '../../autograd/tape';
+import { defineOperation } from '../../autograd/operation';
 import type { TernaryOp } from '../../backends/contract/elementwise';
 import { type DType, isFloating, isInt32, requireFloating } from '../../core/dtype';
 import { ArgumentError, DTypeError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
-import { broadcastShapes, type Shape } from '../../core/shape';
+import { broadcastShapes } from '../../core/shape';
 import { emptyOn, Tensor } from '../../tensor';
 import { widened } from '../composed';
 import {
 	broadcastView,
-	converted,
-	gradientFor,
 	type Operand,
 	requireOperands,
 	requireSameDevice,
 	requireTensor,
 	resultType,
 	scalarFor,
+	sumTo,
 } from '../operands';
-import { div, mul, sub } from './binary';
-
-interface Given {
-	readonly shape: Shape;
-	readonly dtype: DType;
-}
+import { div, mul, sub } from './arithmetic';
+import { type Common, viewAs } from './definitions';
 
 const isTensor = (operand: Operand): operand is Tensor => operand instanceof Tensor;
 
@@ -41,33 +36,38 @@ export function where(condition: Tensor, a: Operand, b: Operand): Tensor {
 	const sides = [a, b].filter(isTensor);
 	requireSameDevice('where', condition, ...sides);
 	const dtype = sides.length > 0 ? resultType(a, b) : 'float32';
-	const given = sides.map(({ shape, dtype }) => ({ shape, dtype }));
-	return record({
-		name: 'where',
-		inputs: [condition, ...sides],
-		forward: () => {
-			const shape = broadcastShapes('where', condition.shape, ...sides.map((side) => side.shape));
-			const y = emptyOn(condition, shape, dtype);
-			const view = (side: Operand) => (isTensor(side) ? broadcastView(converted(side, dtype), shape) : undefined);
-			const number = (side: Operand) => (isTensor(side) ? 0 : scalarFor(dtype, side));
-			const [left, right] = [view(a), view(b)];
-			const inputs = { condition: broadcastView(condition, shape), ...(left && { a: left }), ...(right && { b: right }) };
-			condition.backend.kernels.where(inputs, { y }, { a: number(a), b: number(b) });
-			return y;
+	return chosen(
+		{ a: isTensor(a) ? a : null, b: isTensor(b) ? b : null, condition },
+		{
+			left: isTensor(a) ? 0 : scalarFor(dtype, a),
+			right: isTensor(b) ? 0 : scalarFor(dtype, b),
+			dtype,
+			shape: broadcastShapes('where', condition.shape, ...sides.map((side) => side.shape)),
 		},
-		save: () => [condition],
-		vjp: whereBack(given, isTensor(a), isTensor(b)),
-	});
+	);
 }
 
-function whereBack(given: readonly Given[], hasA: boolean, hasB: boolean) {
-	return (g: Tensor, [condition]: readonly Tensor[], needs: readonly boolean[]) => {
-		const gradients: (Tensor | null)[] = [null];
-		if (hasA) gradients.push(needs[1] ? gradientFor(where(condition!, g, 0), given[0]!) : null);
-		if (hasB) gradients.push(needs[gradients.length] ? gradientFor(where(condition!, 0, g), given[gradients.length - 1]!) : null);
-		return gradients;
-	};
-}
+/** The sides are tensors, or the numbers `left` and `right`. */
+const chosen = defineOperation({
+	name: 'where',
+	inputs: ['a?', 'b?'],
+	constants: ['condition'],
+	forward: ({ a, b, condition }, attributes: Common & { readonly left: number; readonly right: number }) => {
+		const y = emptyOn(condition, attributes.shape, attributes.dtype);
+		const views = {
+			condition: broadcastView(condition, attributes.shape),
+			...(a && { a: viewAs(a, attributes) }),
+			...(b && { b: viewAs(b, attributes) }),
+		};
+		condition.backend.kernels.where(views, { y }, { a: attributes.left, b: attributes.right });
+		return y;
+	},
+	saves: ['condition'],
+	vjp: (g, { condition }, _, needs) => ({
+		a: needs.a && sumTo(where(condition, g, 0), needs.a.shape),
+		b: needs.b && sumTo(where(condition, 0, g), needs.b.shape),
+	}),
+});
 
 /** a + weight * (b - a), exact at weights 0 and 1; floating operands, a number or a tensor as weight. As `torch.lerp`. */
 export function lerp(a: Tensor, b: Tensor, weight: Operand): Tensor {
@@ -76,71 +76,70 @@ export function lerp(a: Tensor, b: Tensor, weight: Operand): Tensor {
 	requireOperands('lerp', a, weight);
 	const dtype = resultType(a, b, ...(isTensor(weight) ? [weight] : []));
 	requireFloating('lerp', dtype);
-	if (isTensor(weight)) return ternary('lerp', a, b, weight, dtype, 1);
+	if (isTensor(weight)) return weightedByTensor(a, b, weight, dtype, 1);
 	requireSameDevice('lerp', a, b);
-	return record({
-		name: 'lerp',
-		inputs: [a, b],
-		forward: () => {
-			const shape = broadcastShapes('lerp', a.shape, b.shape);
-			const y = emptyOn(a, shape, dtype);
-			const views = { a: broadcastView(converted(a, dtype), shape), b: broadcastView(converted(b, dtype), shape) };
-			a.backend.kernels.combine(views, { y }, { op: 'lerp', factor: weight });
+	return weighted({ a, b }, { weight, dtype, shape: broadcastShapes('lerp', a.shape, b.shape) });
+}
+
+const weighted = defineOperation({
+	name: 'lerp',
+	inputs: ['a', 'b'],
+	forward: ({ a, b }, attributes: Common & { readonly weight: number }) => {
+		const y = emptyOn(a, attributes.shape, attributes.dtype);
+		const views = { a: viewAs(a, attributes), b: viewAs(b, attributes) };
+		a.backend.kernels.combine(views, { y }, { op: 'lerp', factor: attributes.weight });
+		return y;
+	},
+	vjp: (gradient, _, { weight }, needs) => {
+		const [g] = widened(gradient);
+		return {
+			a: needs.a && sumTo(mul(g, 1 - weight), needs.a.shape),
+			b: needs.b && sumTo(mul(g, weight), needs.b.shape),
+		};
+	},
+});
+
+type Side = 'a' | 'b' | 'c';
+
+/** The derivative by one operand, in differentiable operations, and which of the operands it reads. */
+interface Partial {
+	readonly reads: readonly Side[];
+	readonly gradient: (g: Tensor, operands: { readonly [S in Side]: Tensor }, value: number) => Tensor;
+}
+
+/** The function op(a, b, c). */
+function ternary(op: TernaryOp, partials: { readonly [S in Side]: Partial }) {
+	const run = defineOperation({
+		name: op,
+		inputs: ['a', 'b', 'c'],
+		forward: ({ a, b, c }, attributes: Common & { readonly value: number }) => {
+			const y = emptyOn(a, attributes.shape, attributes.dtype);
+			const views = { a: viewAs(a, attributes), b: viewAs(b, attributes), c: viewAs(c, attributes) };
+			a.backend.kernels.ternary(views, { y }, { op, p0: attributes.value });
 			return y;
 		},
-		vjp: lerpBack(a, b, weight),
+		saves: { a: partials.a.reads, b: partials.b.reads, c: partials.c.reads },
+		vjp: (gradient, saved, { value }, needs) => {
+			// What no derivative reads was not saved.
+			const [g, a, b, c] = widened(gradient, saved.a ?? gradient, saved.b ?? gradient, saved.c ?? gradient);
+			const by = (side: Side) => needs[side] && sumTo(partials[side].gradient(g, { a, b, c }, value), needs[side].shape);
+			return { a: by('a'), b: by('b'), c: by('c') };
+		},
 	});
+	return (a: Tensor, b: Tensor, c: Tensor, dtype: DType, value: number) => {
+		requireSameDevice(op, a, b, c);
+		return run({ a, b, c }, { value, dtype, shape: broadcastShapes(op, a.shape, b.shape, c.shape) });
+	};
 }
 
-function lerpBack({ shape: shapeA, dtype: dtypeA }: Tensor, { shape: shapeB, dtype: dtypeB }: Tensor, weight: number) {
-	return (g: Tensor, _saved: readonly Tensor[], needs: readonly boolean[]) => [
-		needs[0] ? gradientFor(mul(...widened(g), 1 - weight), { shape: shapeA, dtype: dtypeA }) : null,
-		needs[1] ? gradientFor(mul(...widened(g), weight), { shape: shapeB, dtype: dtypeB }) : null,
-	];
-}
-
-type Rule = (g: Tensor, a: Tensor, b: Tensor, c: Tensor, value: number) => Tensor;
-
-const RULES: Record<TernaryOp, readonly [Rule, Rule, Rule]> = {
-	lerp: [(g, _a, _b, weight) => mul(g, sub(1, weight)), (g, _a, _b, weight) => mul(g, weight), (g, a, b) => mul(g, sub(b, a))],
-	addcmul: [(g) => g, (g, _a, _b, c, value) => mul(scaled(g, value), c), (g, _a, b, _c, value) => mul(scaled(g, value), b)],
-	addcdiv: [
-		(g) => g,
-		(g, _a, _b, c, value) => div(scaled(g, value), c),
-		(g, _a, b, c, value) => mul(scaled(g, -value), div(div(b, c), c)),
-	],
-};
+const weightedByTensor = ternary('lerp', {
+	a: { reads: ['c'], gradient: (g, { c }) => mul(g, sub(1, c)) },
+	b: { reads: ['c'], gradient: (g, { c }) => mul(g, c) },
+	c: { reads: ['a', 'b'], gradient: (g, { a, b }) => mul(g, sub(b, a)) },
+});
 
 function scaled(g: Tensor, value: number): Tensor {
 	return value === 1 ? g : mul(g, value);
-}
-
-function ternary(op: TernaryOp, a: Tensor, b: Tensor, c: Tensor, dtype: DType, value: number): Tensor {
-	requireSameDevice(op, a, b, c);
-	return record({
-		name: op,
-		inputs: [a, b, c],
-		forward: () => {
-			const shape = broadcastShapes(op, a.shape, b.shape, c.shape);
-			const y = emptyOn(a, shape, dtype);
-			const view = (x: Tensor) => broadcastView(converted(x, dtype), shape);
-			a.backend.kernels.ternary({ a: view(a), b: view(b), c: view(c) }, { y }, { op, p0: value });
-			return y;
-		},
-		save: () => [a, b, c],
-		vjp: ternaryBack(
-			op,
-			[a, b, c].map(({ shape, dtype }) => ({ shape, dtype })),
-			value,
-		),
-	});
-}
-
-function ternaryBack(op: TernaryOp, given: readonly Given[], value: number) {
-	return (gradient: Tensor, saved: readonly Tensor[], needs: readonly boolean[]) => {
-		const [g, a, b, c] = widened(gradient, saved[0]!, saved[1]!, saved[2]!);
-		return RULES[op].map((rule, i) => (needs[i] ? gradientFor(rule(g, a, b, c, value), given[i]!) : null));
-	};
 }
 
 export interface ValueOptions {
@@ -163,8 +162,14 @@ export function addcmul(a: Tensor, b: Tensor, c: Tensor, options: ValueOptions =
 	if (!isFloating(dtype) && !isInt32(value)) {
 		throw new ArgumentError(`addcmul: value ${value} must be a whole number for int32 operands`);
 	}
-	return ternary('addcmul', a, b, c, dtype, value);
+	return withProduct(a, b, c, dtype, value);
 }
+
+const withProduct = ternary('addcmul', {
+	a: { reads: [], gradient: (g) => g },
+	b: { reads: ['c'], gradient: (g, { c }, value) => mul(scaled(g, value), c) },
+	c: { reads: ['b'], gradient: (g, { b }, value) => mul(scaled(g, value), b) },
+});
 
 /** a + value * b / c, floating. As `torch.addcdiv`. */
 export function addcdiv(a: Tensor, b: Tensor, c: Tensor, options: ValueOptions = {}): Tensor {
@@ -172,5 +177,11 @@ export function addcdiv(a: Tensor, b: Tensor, c: Tensor, options: ValueOptions =
 	requireTensors('addcdiv', a, b, c);
 	const dtype = resultType(a, b, c);
 	requireFloating('addcdiv', dtype);
-	return ternary('addcdiv', a, b, c, dtype, value);
+	return withQuotient(a, b, c, dtype, value);
 }
+
+const withQuotient = ternary('addcdiv', {
+	a: { reads: [], gradient: (g) => g },
+	b: { reads: ['c'], gradient: (g, { c }, value) => div(scaled(g, value), c) },
+	c: { reads: ['b', 'c'], gradient: (g, { b, c }, value) => mul(scaled(g, -value), div(div(b, c), c)) },
+});

@@ -1,0 +1,200 @@
+/** How functions of one number and of two become operations. */
+import { defineOperation } from '../../autograd/operation';
+import type { OutputInfo } from '../../autograd/tape';
+import type { View } from '../../backends/contract';
+import type { BinaryOp, Parameters, UnaryGradOp, UnaryOp } from '../../backends/contract/elementwise';
+import { UNARY } from '../../backends/contract/elementwiseFunctions';
+import { type DType, requireFloating } from '../../core/dtype';
+import { DTypeError } from '../../core/errors';
+import { broadcastShapes, type Shape, sameShape } from '../../core/shape';
+import { emptyOn, Tensor } from '../../tensor';
+import { widened } from '../composed';
+import {
+	broadcastView,
+	converted,
+	floatingType,
+	type Operand,
+	requireOperands,
+	requireSameDevice,
+	requireTensor,
+	resultType,
+	scalarFor,
+	sumTo,
+} from '../operands';
+
+/** Which dtypes a function of one number takes. */
+type Accepts =
+	/** Floats. */
+	| 'floating'
+	/** All but bool; whole numbers stay whole. */
+	| 'numbers'
+	/** Everything; whole numbers and bool become float32. */
+	| 'promotes'
+	/** All but bool; whole numbers become float32. */
+	| 'promotes numbers';
+
+/** The gradient g times the derivative, in differentiable operations. `saved` is x or y, as `saves` in the row of the contract says. */
+type Derivative = (g: Tensor, saved: Tensor, p0: number, p1: number) => Tensor;
+
+/** Functions that save nothing have a derivative that is constant. */
+type DerivativeOf<Op extends UnaryOp> = Op extends UnaryGradOp ? Derivative : (g: Tensor) => Tensor;
+
+/** The function y = op(x). */
+export function unary<Op extends UnaryOp>(op: Op, accepts: Accepts, derivative: DerivativeOf<Op>): (x: Tensor) => Tensor {
+	const run = unaryWith(op, accepts, derivative);
+	return (x) => run(x, {});
+}
+
+/** The function y = op(x) with parameters; `name` is its public name. */
+export function unaryWith<Op extends UnaryOp>(
+	op: Op,
+	accepts: Accepts,
+	derivative: DerivativeOf<Op>,
+	name: string = op,
+): (x: Tensor, parameters: Parameters) => Tensor {
+	const promotes = accepts === 'promotes' || accepts === 'promotes numbers';
+	const takesBool = accepts === 'promotes';
+	const forward = ({ x }: { readonly x: Tensor }, parameters: Parameters) => {
+		const dtype = promotes ? floatingType(x.dtype) : x.dtype;
+		const y = emptyOn(x, x.shape, dtype);
+		x.backend.kernels.unary({ x: converted(x, dtype) }, { y }, { op, ...parameters });
+		return y;
+	};
+	const run = hasGradient(op)
+		? defineWithGradient(name, op, forward, derivative as Derivative)
+		: defineOperation({ name, inputs: ['x'], forward, vjp: (g) => ({ x: (derivative as (g: Tensor) => Tensor)(g) }) });
+	return (x, parameters) => {
+		requireTensor(name, x);
+		if (accepts === 'floating') requireFloating(name, x.dtype);
+		if (x.dtype === 'bool' && !takesBool)
+			throw new DTypeError(`${name}: is not defined on bool. Convert with .to('${promotes ? 'float32' : 'int32'}')`);
+		return run({ x }, parameters);
+	};
+}
+
+function hasGradient(op: UnaryOp): op is UnaryGradOp {
+	return 'saves' in UNARY[op];
+}
+
+function defineWithGradient(
+	name: string,
+	op: UnaryGradOp,
+	forward: (inputs: { readonly x: Tensor }, parameters: Parameters) => Tensor,
+	derivative: Derivative,
+) {
+	const kept = UNARY[op].saves === 'x' ? 'x' : 'output';
+	return defineOperation({
+		name,
+		inputs: ['x'],
+		forward,
+		saves: [kept],
+		vjp: (gradient, saved, { p0 = 0, p1 = 0 }) => {
+			const [g, v] = widened(gradient, saved[kept]);
+			return { x: derivative(g, v, p0, p1) };
+		},
+		fusedVjp: (gradient, saved, parameters) => {
+			const dx = emptyOn(gradient, gradient.shape);
+			gradient.backend.kernels.unaryGrad({ saved: saved[kept], gradient }, { dx }, { op, ...parameters });
+			return { x: dx };
+		},
+	});
+}
+
+/** What operands are converted and broadcast to. */
+export interface Common {
+	readonly dtype: DType;
+	readonly shape: Shape;
+}
+
+export function viewAs(x: Tensor, { dtype, shape }: Common): View {
+	return broadcastView(converted(x, dtype), shape);
+}
+
+/** What the derivatives of a function of two numbers read: its operands, as they were given, and its result. */
+type Read = 'a' | 'b' | 'y';
+
+/** The derivative by one operand. What it reads is saved where that operand requires a gradient. */
+interface Partial {
+	readonly reads: readonly Read[];
+	/** The gradient g times the derivative, in differentiable operations. */
+	readonly gradient: (g: Tensor, a: Operand, b: Operand, y: Tensor) => Tensor;
+}
+
+export interface Partials {
+	readonly a: Partial;
+	readonly b: Partial;
+	/** Where a derivative is one kernel, so that float16 has nothing in between: by both operands, or by a where b is a number. */
+	readonly single?: 'both' | 'a';
+}
+
+type Needed = { readonly [Side in 'a' | 'b']: OutputInfo | null };
+
+/** The gradients of the operands that need one. Tensors that their derivatives do not read may be any. */
+export function pullBack(
+	{ a: byA, b: byB, single }: Partials,
+	gradient: Tensor,
+	operands: { readonly a: Operand; readonly b: Operand; readonly y: Tensor },
+	needs: Needed,
+): { a: Tensor | null; b: Tensor | null } {
+	const isSingle = single === 'both' || (single === 'a' && typeof operands.b === 'number');
+	const isSummed = [needs.a, needs.b].some((need) => need !== null && !sameShape(need.shape, gradient.shape));
+	const wide = <T extends Operand>(x: T) => (typeof x === 'number' || (isSingle && !isSummed) ? x : (widened(x)[0] as T));
+	const [g, a, b, y] = [wide(gradient), wide(operands.a), wide(operands.b), wide(operands.y)];
+	return {
+		a: needs.a && sumTo(byA.gradient(g, a, b, y), needs.a.shape),
+		b: needs.b && sumTo(byB.gradient(g, a, b, y), needs.b.shape),
+	};
+}
+
+/** Computes op(a, b) in `dtype`, of operands that have been checked. */
+export type Binary = (a: Operand, b: Operand, dtype: DType, name?: string) => Tensor;
+
+/** The function op(a, b); `publicName` is its public name. */
+export function binary(op: BinaryOp, partials: Partials, publicName: string = op): Binary {
+	const saved = (side: 'a' | 'b') => partials[side].reads.map((read) => (read === 'y' ? 'output' : read));
+	const ofTensors = defineOperation({
+		name: publicName,
+		inputs: ['a', 'b'],
+		forward: ({ a, b }, common: Common) => {
+			const y = emptyOn(a, common.shape, common.dtype);
+			a.backend.kernels.binary({ a: viewAs(a, common), b: viewAs(b, common) }, { y }, { op });
+			return y;
+		},
+		saves: { a: saved('a'), b: saved('b') },
+		vjp: (g, { a, b, output }, _, needs) => pullBack(partials, g, { a: a ?? g, b: b ?? g, y: output ?? g }, needs),
+	});
+	const withNumber = (side: 'a' | 'b') =>
+		defineOperation({
+			name: publicName,
+			inputs: ['x'],
+			forward: ({ x }, { dtype, number }: { readonly dtype: DType; readonly number: number }) => {
+				const y = emptyOn(x, x.shape, dtype);
+				const attributes = { op, scalar: scalarFor(dtype, number), scalarFirst: side === 'b' };
+				x.backend.kernels.binaryScalar({ x: converted(x, dtype) }, { y }, attributes);
+				return y;
+			},
+			saves: saved(side).flatMap((name) => (name === side ? 'x' : name === 'output' ? name : [])),
+			vjp: (g, { x, output }, { number }, needs) => {
+				const [tensor, y] = [x ?? g, output ?? g];
+				if (side === 'a') return { x: pullBack(partials, g, { a: tensor, b: number, y }, { a: needs.x, b: null }).a };
+				return { x: pullBack(partials, g, { a: number, b: tensor, y }, { a: null, b: needs.x }).b };
+			},
+		});
+	const [ofFirst, ofSecond] = [withNumber('a'), withNumber('b')];
+	return (a, b, dtype, name = publicName) => {
+		if (typeof b === 'number') return ofFirst({ x: a as Tensor }, { dtype, number: b }, { name });
+		if (typeof a === 'number') return ofSecond({ x: b }, { dtype, number: a }, { name });
+		return ofTensors({ a, b }, { dtype, shape: broadcastShapes(name, a.shape, b.shape) }, { name });
+	};
+}
+
+/** The dtype in which the operands meet, once they have been checked. */
+export function commonType(name: string, a: Operand, b: Operand): DType {
+	requireOperands(name, a, b);
+	if (a instanceof Tensor && b instanceof Tensor) requireSameDevice(name, a, b);
+	return resultType(a, b);
+}
+
+export function refuseBool(name: string, dtype: DType, cure: string): void {
+	if (dtype === 'bool') throw new DTypeError(`${name}: is not defined on bool. ${cure}`);
+}
