@@ -4,6 +4,7 @@ import * as assert from 'uvu/assert';
 import { logSoftmax, manualSeed, nn, noGrad, ones, randn, type Tensor, tensor, zeros } from 'wgrad';
 import results from '../golden/modules.json';
 import { stream } from '../ops/database';
+import { ENTRIES, FUNCTIONS } from '../ops/elementwise/rows';
 import { requireClose } from '../proofs/compare';
 
 type Name = keyof typeof results;
@@ -309,5 +310,16 @@ test('batch norm without momentum averages over all batches, those before a stat
 		});
 	}
 });
+
+for (const [name, { layer }] of ENTRIES) {
+	if (layer === undefined) continue;
+	test(`${layer} computes ${name}`, async () => {
+		const make = nn[layer] as new () => { forward(x: Tensor): Tensor };
+		const x = draw(layer, [4, 9], -8, 8);
+		const compute: (x: Tensor) => Tensor = FUNCTIONS[name];
+		const y = new make().forward(x);
+		assert.equal(Array.from(await y.data()), Array.from(await compute(x).data()));
+	});
+}
 
 test.run();

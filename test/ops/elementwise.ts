@@ -1,7 +1,7 @@
 /** Elementwise operations, by kind. */
 import type { OpEntry } from './database';
-import { activations, clamp } from './elementwise/activation';
 import { arithmetic } from './elementwise/binary';
+import { clamp } from './elementwise/clamp';
 import { logic } from './elementwise/logic';
 import { shrinking } from './elementwise/shrinking';
 import { unary } from './elementwise/unary';
@@ -16,6 +16,4 @@ function withoutEmptyGradients(entry: OpEntry): OpEntry {
 	return { ...entry, samples };
 }
 
-export const elementwise: OpEntry[] = [...unary, ...activations, ...shrinking, clamp, ...arithmetic, ...logic].map(
-	withoutEmptyGradients,
-);
+export const elementwise: OpEntry[] = [...unary, ...shrinking, clamp, ...arithmetic, ...logic].map(withoutEmptyGradients);

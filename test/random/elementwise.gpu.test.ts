@@ -1,57 +1,7 @@
 import * as w from 'wgrad';
-import type { Case, Draw, Values } from './draw';
+import { PLAIN } from '../ops/elementwise/rows';
+import type { Case, Draw } from './draw';
 import { testRandom } from './drive';
-
-type Unary = readonly [name: string, operation: (x: w.Tensor) => w.Tensor, values?: Values];
-
-const POSITIVE = { low: 0.05, high: 20 };
-const STEPS = { low: -9, high: 9, avoid: Array.from({ length: 39 }, (_, i) => i / 2 - 9.5) };
-
-const UNARY: readonly Unary[] = [
-	['neg', w.neg],
-	['abs', w.abs],
-	['sign', w.sign],
-	['exp', w.exp, { low: -20, high: 20 }],
-	['expm1', w.expm1],
-	['exp2', w.exp2, { low: -20, high: 20 }],
-	['log', w.log, POSITIVE],
-	['log1p', w.log1p, { low: -0.9, high: 5 }],
-	['log2', w.log2, POSITIVE],
-	['log10', w.log10, POSITIVE],
-	['sqrt', w.sqrt, POSITIVE],
-	['rsqrt', w.rsqrt, POSITIVE],
-	['square', w.square],
-	['reciprocal', w.reciprocal, POSITIVE],
-	['sin', w.sin, { low: -20, high: 20 }],
-	['cos', w.cos, { low: -20, high: 20 }],
-	['tan', w.tan, { low: -1.4, high: 1.4 }],
-	['asin', w.asin, { low: -0.95, high: 0.95 }],
-	['acos', w.acos, { low: -0.95, high: 0.95 }],
-	['atan', w.atan],
-	['sinh', w.sinh, { low: -9, high: 9 }],
-	['cosh', w.cosh, { low: -9, high: 9 }],
-	['tanh', w.tanh, { low: -9, high: 9 }],
-	['asinh', w.asinh, { low: -50, high: 50 }],
-	['acosh', w.acosh, { low: 1.1, high: 50 }],
-	['atanh', w.atanh, { low: -0.95, high: 0.95 }],
-	['erf', w.erf, { low: -4, high: 4 }],
-	['erfc', w.erfc, { low: -4, high: 4 }],
-	['floor', w.floor, STEPS],
-	['ceil', w.ceil, STEPS],
-	['round', w.round, STEPS],
-	['trunc', w.trunc, STEPS],
-	['frac', w.frac, STEPS],
-	['sigmoid', w.sigmoid, { low: -20, high: 20 }],
-	['logSigmoid', w.logSigmoid, { low: -20, high: 20 }],
-	['relu', w.relu],
-	['relu6', w.relu6, { low: -3, high: 9 }],
-	['selu', w.selu, { low: -9, high: 9 }],
-	['silu', w.silu, { low: -9, high: 9 }],
-	['mish', w.mish, { low: -9, high: 9 }],
-	['softsign', w.softsign],
-	['hardsigmoid', w.hardsigmoid, { low: -5, high: 5 }],
-	['hardswish', w.hardswish, { low: -5, high: 5 }],
-];
 
 const BINARY = {
 	add: w.add,
@@ -83,8 +33,8 @@ function pair(d: Draw): [number[], number[]] {
 }
 
 function unary(d: Draw): Case {
-	const [name, operation, values] = d.pick(UNARY);
-	const x = d.input(d.shape(d.int(0, 5)), 'float32', values);
+	const { name, row, operation } = d.pick(PLAIN);
+	const x = d.input(d.shape(d.int(0, 5)), 'float32', row.random);
 	return d.case(name, [x], ([t]) => operation(t!));
 }
 

@@ -1,4 +1,5 @@
 /** Right constructions and calls of layers, optimizers, schedulers and metrics, to be made wrong as those of calls.ts are. */
+import { ROWS } from '../ops/elementwise/rows';
 import { Some } from './calls';
 
 const f = (...shape: number[]) => new Some(shape);
@@ -10,11 +11,12 @@ function each(names: string, construction: Construction): Record<string, Constru
 	return Object.fromEntries(names.split(' ').map((name) => [name, construction]));
 }
 
+/** The layers of the functions of one number; those with options stand below once more. */
+const OF_FUNCTIONS = Object.values(ROWS).flatMap(({ layer }) => layer ?? []);
+
 export const LAYERS: Readonly<Record<string, Construction>> = {
-	...each('ReLU ReLU6 SELU GELU SiLU Mish Sigmoid LogSigmoid Tanh Softsign Hardsigmoid Hardswish Tanhshrink Identity', [
-		[],
-		[f(2, 3)],
-	]),
+	...each(OF_FUNCTIONS.join(' '), [[], [f(2, 3)]]),
+	...each('Tanhshrink Identity', [[], [f(2, 3)]]),
 	LeakyReLU: [[{ negativeSlope: 0.2 }], [f(2, 3)]],
 	...each('ELU CELU', [[{ alpha: 2 }], [f(2, 3)]]),
 	Softplus: [[{ beta: 2, threshold: 5 }], [f(2, 3)]],

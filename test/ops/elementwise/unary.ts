@@ -1,6 +1,7 @@
 /** Functions of one number. */
 import * as w from 'wgrad';
-import type { InputSpec, OpEntry, Refusal, Sample, Tolerance } from '../database';
+import type { InputSpec, OpEntry, Options, Refusal, Sample, Tolerance } from '../database';
+import { ENTRIES, FUNCTIONS, type Row, type RowName } from './rows';
 
 const INF = Number.POSITIVE_INFINITY;
 
@@ -109,64 +110,26 @@ export function unaryEntry({
 	};
 }
 
-type Row = readonly [
-	operation: (x: w.Tensor) => w.Tensor,
-	torch: string,
-	values?: UnaryCase['values'],
-	accepts?: UnaryCase['accepts'],
-	rest?: Partial<UnaryCase>,
-];
+function entryOf(
+	name: RowName,
+	{ torch, options = [], refusals = [], accepts = 'promotes', kinks: _, layer: __, ...row }: Row,
+): OpEntry {
+	const call: (x: w.Tensor, options?: Options & object) => w.Tensor = FUNCTIONS[name];
+	const base = unaryEntry({ ...row, name, accepts, operation: (x) => call(x), torch: '' });
+	const more = options.flatMap((given): Sample[] => {
+		const label = JSON.stringify(given);
+		return [
+			{ label, inputs: [{ shape: [3, 7], ...row.values }], options: given },
+			{ label: `${label} extremes`, inputs: [{ shape: [EXTREMES.length], values: EXTREMES }], options: given, gradient: false },
+		];
+	});
+	return {
+		...base,
+		call: ([x], given) => call(x!, given),
+		samples: [...base.samples, ...more],
+		torch: typeof torch === 'string' ? () => torch : torch,
+		refusals: [...base.refusals, ...refusals],
+	};
+}
 
-const POSITIVE = { low: 0.2, high: 4 };
-const INSIDE = { low: -0.9, high: 0.9 };
-/** Whole numbers and the halves between them, where rounding jumps. */
-const STEPS = { low: -3, high: 3, avoid: [-3, -2.5, -2, -1.5, -1, -0.5, 0, 0.5, 1, 1.5, 2, 2.5, 3] };
-const TIES = [0.5, 1.5, 2.5, -0.5, -1.5, -2.5, 0, -0, 8388609, 1e9, INF, -INF, Number.NaN];
-
-const STEEP: Tolerance = {
-	relative: 4e-5,
-	absolute: 2e-6,
-	reason:
-		'near the edge of the domain a relative error of one unit of float32 in the input grows by the condition number, about 10',
-};
-
-const ROWS: readonly Row[] = [
-	[w.neg, 'torch.neg(x[0])', {}, 'numbers'],
-	[w.abs, 'torch.abs(x[0])', { avoid: [0] }, 'numbers'],
-	// PyTorch gives 0 for NaN; a sign that is not known is not 0.
-	[w.sign, 'torch.where(x[0] != x[0], x[0], torch.sign(x[0]))', { avoid: [0] }, 'numbers'],
-	[w.exp, 'torch.exp(x[0])'],
-	[w.expm1, 'torch.expm1(x[0])'],
-	[w.exp2, 'torch.exp2(x[0])'],
-	[w.log, 'torch.log(x[0])', POSITIVE],
-	[w.log1p, 'torch.log1p(x[0])', { low: -0.8, high: 4 }],
-	[w.log2, 'torch.log2(x[0])', POSITIVE],
-	[w.log10, 'torch.log10(x[0])', POSITIVE],
-	[w.sqrt, 'torch.sqrt(x[0])', POSITIVE],
-	[w.rsqrt, 'torch.rsqrt(x[0])', POSITIVE],
-	[w.square, 'torch.square(x[0])', {}, 'numbers'],
-	[w.reciprocal, 'torch.reciprocal(x[0])', { low: 0.4, high: 3 }],
-	[w.sin, 'torch.sin(x[0])', { low: -10, high: 10 }],
-	[w.cos, 'torch.cos(x[0])', { low: -10, high: 10 }],
-	[w.tan, 'torch.tan(x[0])', { low: -1.2, high: 1.2 }],
-	[w.asin, 'torch.asin(x[0])', INSIDE, 'promotes', { tolerance: STEEP }],
-	[w.acos, 'torch.acos(x[0])', INSIDE, 'promotes', { tolerance: STEEP }],
-	[w.atan, 'torch.atan(x[0])'],
-	[w.sinh, 'torch.sinh(x[0])'],
-	[w.cosh, 'torch.cosh(x[0])'],
-	[w.tanh, 'torch.tanh(x[0])'],
-	[w.asinh, 'torch.asinh(x[0])'],
-	[w.acosh, 'torch.acosh(x[0])', { low: 1.2, high: 5 }, 'promotes', { tolerance: STEEP }],
-	[w.atanh, 'torch.atanh(x[0])', INSIDE, 'promotes', { tolerance: STEEP }],
-	[w.erf, 'torch.erf(x[0])'],
-	[w.erfc, 'torch.erfc(x[0])'],
-	[w.floor, 'torch.floor(x[0])', STEPS, 'numbers', { extremes: TIES }],
-	[w.ceil, 'torch.ceil(x[0])', STEPS, 'numbers', { extremes: TIES }],
-	[w.round, 'torch.round(x[0])', STEPS, 'numbers', { extremes: TIES }],
-	[w.trunc, 'torch.trunc(x[0])', STEPS, 'numbers', { extremes: TIES }],
-	[w.frac, 'torch.frac(x[0])', STEPS, 'floating', { extremes: TIES }],
-];
-
-export const unary: OpEntry[] = ROWS.map(([operation, torch, values, accepts = 'promotes', rest = {}]) =>
-	unaryEntry({ name: nameOf(operation), operation, torch, accepts, ...(values && { values }), ...rest }),
-);
+export const unary: readonly OpEntry[] = ENTRIES.map(([name, row]) => entryOf(name, row));

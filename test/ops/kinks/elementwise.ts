@@ -1,15 +1,12 @@
 /** Kinks of functions of each element. */
 import * as w from 'wgrad';
 import type { OpEntry } from '../database';
+import { ENTRIES, FUNCTIONS } from '../elementwise/rows';
 import { AROUND_0, INF, kink, NAN } from './shared';
 
 const activations: readonly OpEntry[] = [
-	kink('relu', (x) => w.relu(x), 'F.relu(x[0])', AROUND_0),
-	kink('relu6', (x) => w.relu6(x), 'F.relu6(x[0])', [-1, -0, 0, 1, 6, 7, INF, -INF]),
-	kink('leakyRelu', (x) => w.leakyRelu(x), 'F.leaky_relu(x[0])', AROUND_0),
 	kink('leakyRelu, negative slope', (x) => w.leakyRelu(x, { negativeSlope: -0.5 }), 'F.leaky_relu(x[0], -0.5)', AROUND_0),
 	kink('elu', (x) => w.elu(x, { alpha: 0.5 }), 'F.elu(x[0], 0.5)', AROUND_0),
-	kink('selu', (x) => w.selu(x), 'F.selu(x[0])', AROUND_0),
 	kink('celu', (x) => w.celu(x, { alpha: 2 }), 'F.celu(x[0], 2.0)', AROUND_0),
 	kink('prelu', (x, a) => w.prelu(x, a), 'F.prelu(x[0], x[1])', AROUND_0, [0.25]),
 	kink('hardtanh', (x) => w.hardtanh(x, { minVal: -2, maxVal: 0.5 }), 'F.hardtanh(x[0], -2, 0.5)', [
@@ -21,7 +18,6 @@ const activations: readonly OpEntry[] = [
 		INF,
 		-INF,
 	]),
-	kink('hardsigmoid', (x) => w.hardsigmoid(x), 'F.relu6(x[0] + 3) / 6', [-4, -3, 0, 3, 4, INF, -INF]),
 	kink(
 		'hardswish',
 		(x) => w.hardswish(x),
@@ -34,9 +30,6 @@ const activations: readonly OpEntry[] = [
 	kink('hardshrink', (x) => w.hardshrink(x), 'F.hardshrink(x[0])', [-1, -0.5, -0, 0, 0.5, 1, INF, -INF]),
 	kink('threshold', (x) => w.threshold(x, 0.25, -7), 'F.threshold(x[0], 0.25, -7.0)', [0, 0.25, 1, INF, -INF]),
 	kink('softplus', (x) => w.softplus(x, { beta: 2, threshold: 4 }), 'F.softplus(x[0], 2, 4)', [1.5, 2, 2.5]),
-	kink('softsign', (x) => w.softsign(x), 'F.softsign(x[0])', [-1, -0, 0, 1]),
-	kink('mish', (x) => w.mish(x), 'F.mish(x[0])', [-100, 0, 20, 21, 40, 41]),
-	kink('logSigmoid', (x) => w.logSigmoid(x), 'F.logsigmoid(x[0])', [-200, 0, 200]),
 ];
 
 const clamps: readonly OpEntry[] = [
@@ -57,31 +50,9 @@ const clamps: readonly OpEntry[] = [
 	kink('clamp by an upper tensor', (x, max) => w.clamp(x, { max }), 'torch.clamp(x[0], max=x[1])', [0, 1, 2], [1, 1, 1]),
 ];
 
-const unary: readonly OpEntry[] = [
-	kink('abs', (x) => w.abs(x), 'torch.abs(x[0])', [-1, -0, 0, 1, INF, -INF]),
-	kink('sign', (x) => w.sign(x), 'torch.sign(x[0])', [-1, -0, 0, 1, INF, -INF]),
-	kink('sqrt', (x) => w.sqrt(x), 'torch.sqrt(x[0])', [-1, -0, 0, 1, INF, NAN]),
-	kink('rsqrt', (x) => w.rsqrt(x), 'torch.rsqrt(x[0])', [-1, -0, 0, 1, INF, NAN]),
-	kink('reciprocal', (x) => w.reciprocal(x), 'torch.reciprocal(x[0])', AROUND_0),
-	kink('square', (x) => w.square(x), 'torch.square(x[0])', AROUND_0),
-	kink('log', (x) => w.log(x), 'torch.log(x[0])', [-1, 0, 1, INF, NAN]),
-	kink('log1p', (x) => w.log1p(x), 'torch.log1p(x[0])', [-2, -1, 0, INF, NAN]),
-	kink('log2', (x) => w.log2(x), 'torch.log2(x[0])', [-1, 0, 1, INF]),
-	kink('log10', (x) => w.log10(x), 'torch.log10(x[0])', [-1, 0, 1, INF]),
-	kink('exp', (x) => w.exp(x), 'torch.exp(x[0])', AROUND_0),
-	kink('asin', (x) => w.asin(x), 'torch.asin(x[0])', [-2, -1, 0, 1, 2]),
-	kink('acos', (x) => w.acos(x), 'torch.acos(x[0])', [-2, -1, 0, 1, 2]),
-	kink('atanh', (x) => w.atanh(x), 'torch.atanh(x[0])', [-2, -1, 0, 1, 2]),
-	kink('acosh', (x) => w.acosh(x), 'torch.acosh(x[0])', [0, 1, 2, INF]),
-	kink('atan', (x) => w.atan(x), 'torch.atan(x[0])', [-INF, 0, INF]),
-	kink('tanh', (x) => w.tanh(x), 'torch.tanh(x[0])', [-INF, 0, INF]),
-	kink('sigmoid', (x) => w.sigmoid(x), 'torch.sigmoid(x[0])', [-INF, 0, INF, NAN]),
-	kink('floor', (x) => w.floor(x), 'torch.floor(x[0])', [-1, -0.5, 0, 0.5, 1, INF]),
-	kink('ceil', (x) => w.ceil(x), 'torch.ceil(x[0])', [-1, -0.5, 0, 0.5, 1, INF]),
-	kink('round', (x) => w.round(x), 'torch.round(x[0])', [-2.5, -1.5, -0.5, 0.5, 1.5, 2.5]),
-	kink('trunc', (x) => w.trunc(x), 'torch.trunc(x[0])', [-1, -0.5, 0, 0.5, 1, INF]),
-	kink('frac', (x) => w.frac(x), 'torch.frac(x[0])', [-1, -0.5, 0, 0.5, 1]),
-];
+const unary: readonly OpEntry[] = ENTRIES.flatMap(([name, { torch, kinks }]) =>
+	kinks === undefined ? [] : [kink(name, (x) => FUNCTIONS[name](x), typeof torch === 'string' ? torch : torch({}), kinks)],
+);
 
 const BASES = [0, 0, 0, 0, 0, 0, 1, 1, -1, -1, -2, -2, INF, INF, INF, NAN, 2];
 const EXPONENTS = [0, 1, 2, 0.5, -1, 3, 0, INF, 2, 0.5, 0, 3, 0, -1, 2, 0, NAN];
