@@ -1,6 +1,5 @@
 /** The adapter's own limits, measured in the same run as everything else. */
 import { probeCopy, probeFma } from '../shaders/probe.wgsl';
-import { floatBits } from '../src/backends/webgpu/launch';
 import { webgpuBackend } from '../src/init';
 import { summarize } from './measure';
 
@@ -27,8 +26,8 @@ export async function measureRoofline(): Promise<Roofline> {
 		gpu.launch({
 			kernel: probeFma,
 			variant: {},
-			buffers: [y],
-			params: [FMA_ROUNDS, floatBits(0.5)],
+			buffers: { y },
+			params: { rounds: FMA_ROUNDS, factor: 0.5, threads: FMA_THREADS },
 			grid: [FMA_THREADS / 64],
 			flops,
 			bytes: FMA_THREADS * 4,
@@ -40,8 +39,8 @@ export async function measureRoofline(): Promise<Roofline> {
 		gpu.launch({
 			kernel: probeCopy,
 			variant: {},
-			buffers: [x, y],
-			params: [COPY_ELEMENTS / 4, COPY_THREADS],
+			buffers: { x, y },
+			params: { count: COPY_ELEMENTS / 4, threads: COPY_THREADS },
 			grid: [COPY_THREADS / 64],
 			flops: 0,
 			bytes,

@@ -21,29 +21,27 @@
  */
 import { wgsl } from 'wgsl-preprocessor';
 import { mathFunctions } from './math.wgsl';
-import type { ShaderTemplate } from './shader';
+import { defineKernel, type NoVariant, read, readWrite, WORKGROUP_SIZE } from './shader';
+
+const CTC_PARAMS = {
+	steps: 'u32',
+	count: 'u32',
+	classes: 'u32',
+	most: 'u32',
+	blank: 'u32',
+	xOffset: 'u32',
+	labelsOffset: 'u32',
+	inputsOffset: 'u32',
+	targetsOffset: 'u32',
+	gradientOffset: 'u32?',
+} as const;
+
+const SEQUENCES = { x: read('f32'), labels: read('i32'), inputs: read('i32'), targets: read('i32') };
 
 const COMMON = wgsl`
 const IMPOSSIBLE = -1e30;
 const NO_WAY = vec2(IMPOSSIBLE, 0.0);
 
-struct Params {
-	steps: u32,
-	count: u32,
-	classes: u32,
-	most: u32,
-	blank: u32,
-	xOffset: u32,
-	labelsOffset: u32,
-	inputsOffset: u32,
-	targetsOffset: u32,
-	gradientOffset: u32,
-}
-@group(0) @binding(0) var<uniform> p: Params;
-@group(0) @binding(1) var<storage, read> x: array<f32>;
-@group(0) @binding(2) var<storage, read> labels: array<i32>;
-@group(0) @binding(3) var<storage, read> inputs: array<i32>;
-@group(0) @binding(4) var<storage, read> targets: array<i32>;
 ${mathFunctions('exponential(x) logarithm(x) isNan(x)')}
 
 // x, behind an addition of 0 that compilers do not know to be 0, so that they round here.
@@ -121,14 +119,7 @@ fn likelihoodOf(n: u32) -> vec2<f32> {
 `;
 
 /** How both kernels begin: a workgroup to each item n of the batch. */
-const MAIN = `
-@compute @workgroup_size(64)
-fn main(
-	@builtin(workgroup_id) wid: vec3<u32>,
-	@builtin(num_workgroups) grid: vec3<u32>,
-	@builtin(local_invocation_index) lane: u32,
-) {
-	let n = wid.x + wid.y * grid.x;
+const MAIN = `	let n = groupIndex;
 	if (n >= p.count) {
 		return;
 	}
@@ -136,19 +127,17 @@ fn main(
 	let length = lengthOf(n);
 `;
 
-export const ctc: ShaderTemplate<Record<string, never>> = {
+export const ctc = defineKernel({
 	name: 'loss.ctc',
-	source: () => ({
-		bindings: ['read', 'read', 'read', 'read', 'read_write', 'read_write'],
-		code: wgsl`
-${COMMON}
-@group(0) @binding(5) var<storage, read_write> likelihood: array<f32>;
-@group(0) @binding(6) var<storage, read_write> alpha: array<vec2<f32>>;
-
+	params: CTC_PARAMS,
+	define: (_: NoVariant) => ({
+		bindings: { ...SEQUENCES, likelihood: readWrite('f32'), alpha: readWrite('vec2<f32>') },
+		functions: COMMON,
+		main: wgsl`
 ${MAIN}	for (var t = 0u; t < p.steps; t++) {
 		if (t < length) {
 			let now = (n * p.steps + t) * width;
-			for (var place = lane; place < width; place += 64u) {
+			for (var place = lid; place < width; place += ${WORKGROUP_SIZE}u) {
 				var value = vec2(select(IMPOSSIBLE, 0.0, place < 2u), 0.0);
 				if (t > 0u) {
 					let before = now - width + place;
@@ -167,30 +156,31 @@ ${MAIN}	for (var t = 0u; t < p.steps; t++) {
 		}
 		storageBarrier();
 	}
-	if (lane == 0u) {
+	if (lid == 0u) {
 		let both = likelihoodOf(n);
 		likelihood[n] = both.x + both.y;
 	}
-}
 `,
 	}),
-};
+});
 
 /**
  * `scratch` is [count, 3, width] in two parts: beta of even and of odd steps, with what the step itself emits, and how likely each place is at
  * this step.
  */
-export const ctcGrad: ShaderTemplate<Record<string, never>> = {
+export const ctcGrad = defineKernel({
 	name: 'loss.ctcGrad',
-	source: () => ({
-		bindings: ['read', 'read', 'read', 'read', 'read', 'read', 'read_write', 'read_write'],
-		code: wgsl`
-${COMMON}
-@group(0) @binding(5) var<storage, read> alpha: array<vec2<f32>>;
-@group(0) @binding(6) var<storage, read> gradient: array<f32>;
-@group(0) @binding(7) var<storage, read_write> dx: array<f32>;
-@group(0) @binding(8) var<storage, read_write> scratch: array<vec2<f32>>;
-
+	params: CTC_PARAMS,
+	define: (_: NoVariant) => ({
+		bindings: {
+			...SEQUENCES,
+			alpha: read('vec2<f32>'),
+			gradient: read('f32'),
+			dx: readWrite('f32'),
+			scratch: readWrite('vec2<f32>'),
+		},
+		functions: COMMON,
+		main: wgsl`
 ${MAIN}	let end = 2u * labelsOf(n);
 	let likelihood = likelihoodOf(n);
 	let scale = gradient[p.gradientOffset + n];
@@ -200,13 +190,13 @@ ${MAIN}	let end = 2u * labelsOf(n);
 		let t = left - 1u;
 		let row = (t * p.count + n) * p.classes;
 		let counts = possible && t < length;
-		for (var c = lane; c < p.classes; c += 64u) {
+		for (var c = lid; c < p.classes; c += ${WORKGROUP_SIZE}u) {
 			dx[row + c] = 0.0;
 		}
 		if (counts) {
 			let now = (n * 3u + t % 2u) * width;
 			let after = (n * 3u + left % 2u) * width;
-			for (var place = lane; place < width; place += 64u) {
+			for (var place = lid; place < width; place += ${WORKGROUP_SIZE}u) {
 				var value = vec2(select(IMPOSSIBLE, 0.0, place == end || place + 1u == end), 0.0);
 				if (left < length) {
 					var one = NO_WAY;
@@ -226,7 +216,7 @@ ${MAIN}	let end = 2u * labelsOf(n);
 		}
 		storageBarrier();
 		if (counts) {
-			for (var place = lane; place < width; place += 64u) {
+			for (var place = lid; place < width; place += ${WORKGROUP_SIZE}u) {
 				let own = classAt(n, place);
 				var first = place == 0u || own != p.blank;
 				for (var other = 1u; other < place && first && place > 0u; other += 2u) {
@@ -245,7 +235,6 @@ ${MAIN}	let end = 2u * labelsOf(n);
 		}
 		storageBarrier();
 	}
-}
 `,
 	}),
-};
+});

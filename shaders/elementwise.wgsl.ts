@@ -40,7 +40,17 @@ import {
 	type UnaryRow,
 } from './elementwiseFunctions.wgsl';
 import { mathFunctions } from './math.wgsl';
-import type { Access, ShaderSource, ShaderTemplate, StorageType } from './shader';
+import {
+	type Binding,
+	defineKernel,
+	type Kernel,
+	type KernelSource,
+	read,
+	readWrite,
+	type StorageType,
+	type Variant,
+	WORKGROUP_SIZE,
+} from './shader';
 
 export type ElementAccess = `linear.${string}` | `rows.${string}`;
 
@@ -54,19 +64,26 @@ function storageOf(type: ElementType): StorageType {
 /** What arithmetic an operand takes part in: its storage type widened, or its bare bits. */
 type Computed = 'f32' | 'f16' | 'i32' | 'u32';
 
+/** An input, under its name in the expression. */
 interface Operand {
-	/** The name in the expression. */
-	readonly name: string;
 	readonly stored: StorageType;
 	readonly computed: Computed;
+	readonly isOutput: false;
 }
 
-interface Frame {
+/** The old value of what the kernel updates in place: always the first operand. */
+interface OutputOperand {
+	readonly computed: Computed;
+	readonly isOutput: true;
+}
+
+/** Operands by name; those that a variant does not have are false. */
+type Operands = Readonly<Record<string, Operand | OutputOperand | false>>;
+
+interface Frame<O extends Operands> {
 	readonly access: ElementAccess;
-	readonly operands: readonly Operand[];
+	readonly operands: O;
 	readonly output: StorageType;
-	/** Whether the first operand is the output's old value. */
-	readonly inPlace?: boolean;
 	/** Functions that `value` calls besides those of math.wgsl.ts. */
 	readonly functions?: string | undefined;
 	/** What the uniform parameters s and t are. */
@@ -84,10 +101,38 @@ interface Place {
 	readonly mode: string;
 }
 
+/** Parameters of every kernel in this frame. */
+export const QUAD_PARAMS = {
+	/** Of inputs 0 to 2, and of the output in w. */
+	offsets: 'vec4<u32>',
+	size: 'u32',
+	/** In rows units: chunks of rows. */
+	quads: 'u32',
+	/** In rows the chunks of a row. */
+	each: 'u32',
+	/** The uniform parameters s and t: as floats, or as integers. What is not given is 0. */
+	s: 'bits?',
+	t: 'bits?',
+	integerS: 'u32?',
+	integerT: 'u32?',
+	rank: 'u32?',
+	/** In rows the quads of a row. */
+	inner: 'u32?',
+	sizes: 'array<vec4<u32>, 2>?',
+	strides: 'array<vec4<u32>, 8>?',
+} as const;
+
+/** The buffers of a kernel in this frame: its operands' by their names, and `out`. */
+type QuadBindings<O extends Operands> = {
+	readonly [K in keyof O]: O[K] extends Operand ? Binding : Binding | false;
+} & { readonly out: Binding };
+
+export type QuadKernel<V extends Variant, O extends Operands = Operands> = Kernel<V, typeof QUAD_PARAMS, QuadBindings<O>>;
+
 const LANES = ['x', 'y', 'z', 'w'];
 
 function loadStrided({ name, computed, component, data }: Place): string {
-	return `let ${name} = vec4<${computed}>(vec4(${LANES.map((lane) => `${data}[${component}At.${lane}]`).join(', ')}));`;
+	return `let ${name}Quad = vec4<${computed}>(vec4(${LANES.map((lane) => `${data}[${component}At.${lane}]`).join(', ')}));`;
 }
 
 function linearMain(places: readonly Place[], target: Place): string {
@@ -95,13 +140,13 @@ function linearMain(places: readonly Place[], target: Place): string {
 	return wgsl`
 ${places
 	.filter(({ mode }) => mode === 'c')
-	.map(({ name, computed, component, data }) => `	let ${name} = vec4<${computed}>(vec4(${data}[p.offsets.${component}]));`)
+	.map(({ name, computed, component, data }) => `	let ${name}Quad = vec4<${computed}>(vec4(${data}[p.offsets.${component}]));`)
 	.join('\n')}
 	let offsets = p.offsets;
-	let first = (wid.x + wid.y * nwg.x) * p.each * 64u + lid;
+	let first = groupIndex * p.each * ${WORKGROUP_SIZE}u + lid;
 	// One condition, and no return: software adapters compile every way out of a loop as a mask of its own.
-	let last = min(p.quads, first + p.each * 64u);
-	for (var i = first; i < last; i += 64u) {
+	let last = min(p.quads, first + p.each * ${WORKGROUP_SIZE}u);
+	for (var i = first; i < last; i += ${WORKGROUP_SIZE}u) {
 #if ${strided.length > 0}
 		var rest = min(vec4(i * 4u) + vec4(0u, 1u, 2u, 3u), vec4(p.size - 1u));
 ${strided.map((c) => `		var ${c}At = vec4(offsets.${c});`).join('\n')}
@@ -120,9 +165,9 @@ ${places
 	.join('\n')}
 ${places
 	.filter(({ mode }) => mode === 'f')
-	.map(({ name, computed, component, data }) => `		let ${name} = vec4<${computed}>(${data}[offsets.${component} + i]);`)
+	.map(({ name, computed, component, data }) => `		let ${name}Quad = vec4<${computed}>(${data}[offsets.${component} + i]);`)
 	.join('\n')}
-		let value = compute(${places.map(({ name }) => name).join(', ')});
+		let value = compute(${places.map(({ name }) => `${name}Quad`).join(', ')});
 #if ${target.mode === 'f'}
 		out[offsets.w + i] = value;
 #else
@@ -137,12 +182,8 @@ ${places
 
 function rowsMain(places: readonly Place[]): string {
 	return wgsl`
-	let unit = (wid.x + wid.y * nwg.x) * 64u + lid;
-	if (unit >= p.quads) {
-		return;
-	}
-	var rest = unit / p.each;
-	let chunk = unit - rest * p.each;
+	var rest = i / p.each;
+	let chunk = i - rest * p.each;
 	var at = p.offsets;
 	for (var d = p.rank - 2u; d > 0u; d--) {
 		let size = p.sizes[d / 4u][d % 4u];
@@ -153,79 +194,66 @@ function rowsMain(places: readonly Place[]): string {
 	at += rest * p.strides[0];
 ${places
 	.filter(({ mode }) => mode === 'r')
-	.map(({ name, computed, component, data }) => `	let ${name} = vec4<${computed}>(vec4(${data}[at.${component}]));`)
+	.map(({ name, computed, component, data }) => `	let ${name}Quad = vec4<${computed}>(vec4(${data}[at.${component}]));`)
 	.join('\n')}
 	for (var j = chunk; j < p.inner; j += p.each) {
 ${places
 	.filter(({ mode }) => mode === 'v')
-	.map(({ name, computed, component, data }) => `		let ${name} = vec4<${computed}>(${data}[at.${component} + j]);`)
+	.map(({ name, computed, component, data }) => `		let ${name}Quad = vec4<${computed}>(${data}[at.${component} + j]);`)
 	.join('\n')}
-		out[at.w + j] = compute(${places.map(({ name }) => name).join(', ')});
+		out[at.w + j] = compute(${places.map(({ name }) => `${name}Quad`).join(', ')});
 	}
 `;
 }
 
-export function elementwiseSource(frame: Frame): ShaderSource {
-	const { access, operands, output, inPlace = false } = frame;
+function quadSource<O extends Operands>({
+	access,
+	operands,
+	output,
+	functions = '',
+	parameters,
+	value,
+}: Frame<O>): KernelSource<QuadBindings<O>> {
 	const [kind, modes] = access.split('.') as [string, string];
-	const target: Place = { name: 'out', computed: 'u32', component: 'w', data: 'out', mode: modes[operands.length]! };
-	const places = operands.map(
-		({ name, computed }, i): Place =>
-			inPlace && i === 0
-				? { ...target, name, computed }
-				: { name, computed, component: LANES[i]!, data: `${name}Data`, mode: modes[i]! },
+	const present = Object.entries(operands).flatMap(([name, operand]) => (operand === false ? [] : [{ name, operand }]));
+	const target: Place = { name: 'out', computed: 'u32', component: 'w', data: 'out', mode: modes[present.length]! };
+	const places = present.map(
+		({ name, operand: { computed, isOutput } }, k): Place =>
+			isOutput ? { ...target, name, computed } : { name, computed, component: LANES[k]!, data: name, mode: modes[k]! },
 	);
 	const vector = (mode: string, type: StorageType) => (mode === 'f' || mode === 'v' ? `vec4<${type}>` : type);
-	const bound = operands.flatMap(({ name, stored }, i) =>
-		inPlace && i === 0 ? [] : [`var<storage, read> ${name}Data: array<${vector(modes[i]!, stored)}>;`],
-	);
-	const functions = (frame.functions ?? '') + frame.value;
-	const code = wgsl`
-#if ${[...operands.map((operand) => operand.stored), output].includes('f16')}
-enable f16;
+	const bindings: Record<string, Binding> = {};
+	present.forEach(({ name, operand }, k) => {
+		if (!operand.isOutput) bindings[name] = read(vector(modes[k]!, operand.stored));
+	});
+	bindings.out = readWrite(vector(target.mode, output));
+	return {
+		bindings: bindings as QuadBindings<O>,
+		invocations: kind === 'rows' ? 'p.quads' : undefined,
+		functions: wgsl`
+${mathFunctions(functions + value)}
+${functions}
+fn compute(${places.map(({ name, computed }) => `${name}: vec4<${computed}>`).join(', ')}) -> vec4<${output}> {
+#if ${parameters === 'f32'}
+	let s = bitcast<f32>(p.s);
+	let t = bitcast<f32>(p.t);
+#elif ${parameters === 'i32'}
+	let s = bitcast<i32>(p.integerS);
+	let t = bitcast<i32>(p.integerT);
 #endif
-struct Params {
-	offsets: vec4<u32>,
-	size: u32,
-	quads: u32,
-	each: u32,
-	p0: u32,
-	p1: u32,
-#if ${kind === 'rows' || modes.includes('s')}
-	rank: u32,
-	inner: u32,
-	sizes: array<vec4<u32>, 2>,
-	strides: array<vec4<u32>, 8>,
-#endif
+	return vec4<${output}>(${value});
+}
+`,
+		main: kind === 'rows' ? rowsMain(places) : linearMain(places, target),
+	};
 }
 
-@group(0) @binding(0) var<uniform> p: Params;
-${bound.map((declaration, i) => `@group(0) @binding(${i + 1}) ${declaration}`).join('\n')}
-@group(0) @binding(${bound.length + 1}) var<storage, read_write> out: array<${vector(target.mode, output)}>;
-${mathFunctions(functions)}
-${frame.functions ?? ''}
-fn compute(${operands.map(({ name, computed }) => `${name}: vec4<${computed}>`).join(', ')}) -> vec4<${output}> {
-#if ${frame.parameters === 'f32'}
-	let s = bitcast<f32>(p.p0);
-	let t = bitcast<f32>(p.p1);
-#elif ${frame.parameters === 'i32'}
-	let s = bitcast<i32>(p.p0);
-	let t = bitcast<i32>(p.p1);
-#endif
-	return vec4<${output}>(${frame.value});
-}
-
-@compute @workgroup_size(64)
-fn main(
-	@builtin(workgroup_id) wid: vec3<u32>,
-	@builtin(num_workgroups) nwg: vec3<u32>,
-	@builtin(local_invocation_index) lid: u32,
-) {
-${kind === 'rows' ? rowsMain(places) : linearMain(places, target)}
-}
-`;
-	const bindings: Access[] = [...bound.map((): Access => 'read'), 'read_write'];
-	return { code, bindings };
+/** A kernel in the frame of this file. */
+export function defineQuadKernel<V extends Variant, O extends Operands>(
+	name: string,
+	frame: (variant: V) => Frame<O>,
+): QuadKernel<V, O> {
+	return defineKernel({ name, params: QUAD_PARAMS, define: (variant: V) => quadSource(frame(variant)) });
 }
 
 /** f16 is computed in f32; u8, and bool where it takes part in arithmetic, in i32. */
@@ -233,8 +261,17 @@ function arithmetic(type: ElementType): 'f32' | 'i32' {
 	return type === 'f32' || type === 'f16' ? 'f32' : 'i32';
 }
 
-function operand(name: string, type: ElementType): Operand {
-	return { name, stored: storageOf(type), computed: arithmetic(type) };
+export function operand(type: ElementType): Operand {
+	return { stored: storageOf(type), computed: arithmetic(type), isOutput: false };
+}
+
+function outputOperand(type: ElementType): OutputOperand {
+	return { computed: arithmetic(type), isOutput: true };
+}
+
+/** An operand of which only the bits count. */
+export function moved(type: 'u32' | 'f16'): Operand {
+	return { stored: type, computed: type, isOutput: false };
 }
 
 /** A bool as it is stored. */
@@ -254,48 +291,39 @@ function expression({ value, integer = value }: ExpressionRow, type: ElementType
 
 export type UnaryVariant = { op: UnaryName; type: ElementType; access: ElementAccess };
 
-export const unary: ShaderTemplate<UnaryVariant> = {
-	name: 'elementwise.unary',
-	source({ op, type, access }) {
-		const row: UnaryRow = UNARY[op];
-		const isInteger = arithmetic(type) === 'i32';
-		return elementwiseSource({
-			access,
-			operands: [operand('x', type)],
-			output: storageOf(type),
-			functions: isInteger ? '' : row.functions,
-			parameters: arithmetic(type),
-			value: storedAs(type, (isInteger ? row.integer : row.value)!),
-		});
-	},
-};
+export const unary = defineQuadKernel('elementwise.unary', ({ op, type, access }: UnaryVariant) => {
+	const row: UnaryRow = UNARY[op];
+	const isInteger = arithmetic(type) === 'i32';
+	return {
+		access,
+		operands: { x: operand(type) },
+		output: storageOf(type),
+		functions: isInteger ? '' : row.functions,
+		parameters: arithmetic(type),
+		value: storedAs(type, (isInteger ? row.integer : row.value)!),
+	};
+});
 
 export type UnaryGradVariant = { op: DerivativeName; type: StorageType; access: ElementAccess };
 
-export const unaryGrad: ShaderTemplate<UnaryGradVariant> = {
-	name: 'elementwise.unaryGrad',
-	source({ op, type, access }) {
-		const row: UnaryRow = UNARY[op];
-		return elementwiseSource({
-			access,
-			operands: [operand('g', type), operand('x', type)],
-			output: type,
-			functions: row.functions,
-			parameters: 'f32',
-			value: row.gradient!,
-		});
-	},
-};
+export const unaryGrad = defineQuadKernel('elementwise.unaryGrad', ({ op, type, access }: UnaryGradVariant) => {
+	const row: UnaryRow = UNARY[op];
+	return {
+		access,
+		operands: { g: operand(type), x: operand(type) },
+		output: type,
+		functions: row.functions,
+		parameters: 'f32',
+		value: row.gradient!,
+	};
+});
 
 export type PredicateVariant = { op: PredicateName; type: StorageType; access: ElementAccess };
 
-export const predicate: ShaderTemplate<PredicateVariant> = {
-	name: 'elementwise.predicate',
-	source({ op, type, access }) {
-		const value = stored(expression(PREDICATE[op], type));
-		return elementwiseSource({ access, operands: [operand('x', type)], output: 'u32', value });
-	},
-};
+export const predicate = defineQuadKernel('elementwise.predicate', ({ op, type, access }: PredicateVariant) => {
+	const value = stored(expression(PREDICATE[op], type));
+	return { access, operands: { x: operand(type) }, output: 'u32', value };
+});
 
 function binaryValue(op: BinaryName, type: ElementType): string {
 	return storedAs(type, expression(BINARY[op], type));
@@ -308,18 +336,13 @@ function binaryFunctions(op: BinaryName, type: ElementType): string {
 
 export type BinaryVariant = { op: BinaryName; type: ElementType; access: ElementAccess; inPlace: boolean };
 
-export const binary: ShaderTemplate<BinaryVariant> = {
-	name: 'elementwise.binary',
-	source: ({ op, type, access, inPlace }) =>
-		elementwiseSource({
-			access,
-			operands: [operand('a', type), operand('b', type)],
-			output: storageOf(type),
-			inPlace,
-			functions: binaryFunctions(op, type),
-			value: binaryValue(op, type),
-		}),
-};
+export const binary = defineQuadKernel('elementwise.binary', ({ op, type, access, inPlace }: BinaryVariant) => ({
+	access,
+	operands: { a: inPlace ? outputOperand(type) : operand(type), b: operand(type) },
+	output: storageOf(type),
+	functions: binaryFunctions(op, type),
+	value: binaryValue(op, type),
+}));
 
 /** `scalar` says on which side of the operator the number s stands. */
 export type BinaryScalarVariant = {
@@ -330,16 +353,15 @@ export type BinaryScalarVariant = {
 	scalar: 'left' | 'right';
 };
 
-export const binaryScalar: ShaderTemplate<BinaryScalarVariant> = {
-	name: 'elementwise.binaryScalar',
-	source: ({ op, type, access, inPlace, scalar }) => {
+export const binaryScalar = defineQuadKernel(
+	'elementwise.binaryScalar',
+	({ op, type, access, inPlace, scalar }: BinaryScalarVariant) => {
 		const computed = arithmetic(type);
 		const [a, b] = scalar === 'left' ? ['vec4(s)', 'x'] : ['x', 'vec4(s)'];
-		return elementwiseSource({
+		return {
 			access,
-			operands: [operand('x', type)],
+			operands: { x: inPlace ? outputOperand(type) : operand(type) },
 			output: storageOf(type),
-			inPlace,
 			functions: wgsl`${binaryFunctions(op, type)}
 fn combine(a: vec4<${computed}>, b: vec4<${computed}>) -> vec4<${type === 'f16' ? 'f32' : storageOf(type)}> {
 	return ${binaryValue(op, type)};
@@ -347,86 +369,76 @@ fn combine(a: vec4<${computed}>, b: vec4<${computed}>) -> vec4<${type === 'f16' 
 `,
 			parameters: computed,
 			value: `combine(${a}, ${b})`,
-		});
+		};
 	},
-};
+);
 
 export type CompareVariant = { op: CompareName; type: StorageType; access: ElementAccess };
 
-function compareFrame({ op, type, access }: CompareVariant, withScalar: boolean): Frame {
+function holds(op: CompareName, type: StorageType): string {
 	const computed = arithmetic(type);
-	const holds = expression(COMPARE[op], type);
-	const unordered = holds.includes('unordered') ? UNORDERED : '';
-	const functions = wgsl`${unordered}
+	const value = expression(COMPARE[op], type);
+	return wgsl`${value.includes('unordered') ? UNORDERED : ''}
 fn holds(a: vec4<${computed}>, b: vec4<${computed}>) -> vec4<bool> {
-	return ${holds};
+	return ${value};
 }
 `;
-	return {
-		access,
-		operands: withScalar ? [operand('a', type)] : [operand('a', type), operand('b', type)],
-		output: 'u32',
-		functions,
-		parameters: computed,
-		value: stored(withScalar ? 'holds(a, vec4(s))' : 'holds(a, b)'),
-	};
 }
 
-export const compare: ShaderTemplate<CompareVariant> = {
-	name: 'elementwise.compare',
-	source: (variant) => elementwiseSource(compareFrame(variant, false)),
-};
+export const compare = defineQuadKernel('elementwise.compare', ({ op, type, access }: CompareVariant) => ({
+	access,
+	operands: { a: operand(type), b: operand(type) },
+	output: 'u32',
+	functions: holds(op, type),
+	value: stored('holds(a, b)'),
+}));
 
-export const compareScalar: ShaderTemplate<CompareVariant> = {
-	name: 'elementwise.compareScalar',
-	source: (variant) => elementwiseSource(compareFrame(variant, true)),
-};
+export const compareScalar = defineQuadKernel('elementwise.compareScalar', ({ op, type, access }: CompareVariant) => ({
+	access,
+	operands: { x: operand(type) },
+	output: 'u32',
+	functions: holds(op, type),
+	parameters: arithmetic(type),
+	value: stored('holds(x, vec4(s))'),
+}));
 
 /** Numbers are only moved, so that their type does not matter, only their width. */
 export type MoveVariant = { type: 'u32' | 'f16'; access: ElementAccess };
 
-/** Which of a and b are tensors; the others are numbers, whose bits (of a float32 for f16) are p0 and p1. */
+/** The bits of s or t, of which one kind is 0: a float32's, or an integer's. */
+export function movedScalar(type: MoveVariant['type'], name: 's' | 't'): string {
+	return type === 'f16' ? `vec4(f16(bitcast<f32>(p.${name})))` : `vec4(p.${name} | p.integer${name.toUpperCase()})`;
+}
+
+/** Which of a and b are tensors; the others are the numbers s and t. */
 export type WhereVariant = MoveVariant & { a: boolean; b: boolean };
 
-export const where: ShaderTemplate<WhereVariant> = {
-	name: 'elementwise.where',
-	source({ type, access, a, b }) {
-		const number = (word: string) => (type === 'f16' ? `vec4(f16(bitcast<f32>(${word})))` : `vec4(${word})`);
-		const operands: Operand[] = [{ name: 'condition', stored: 'u32', computed: 'u32' }];
-		if (a) operands.push({ name: 'a', stored: type, computed: type });
-		if (b) operands.push({ name: 'b', stored: type, computed: type });
-		const value = `select(${b ? 'b' : number('p.p1')}, ${a ? 'a' : number('p.p0')}, condition != vec4(0u))`;
-		return elementwiseSource({ access, operands, output: type, value });
-	},
-};
+export const where = defineQuadKernel('elementwise.where', ({ type, access, a, b }: WhereVariant) => ({
+	access,
+	operands: { condition: moved('u32'), a: a && moved(type), b: b && moved(type) },
+	output: type,
+	value: `select(${b ? 'b' : movedScalar(type, 't')}, ${a ? 'a' : movedScalar(type, 's')}, condition != vec4(0u))`,
+}));
 
 export type CombineVariant = { op: CombineName; type: ElementType; access: ElementAccess };
 
-export const combine: ShaderTemplate<CombineVariant> = {
-	name: 'elementwise.combine',
-	source: ({ op, type, access }) =>
-		elementwiseSource({
-			access,
-			operands: [operand('a', type), operand('b', type)],
-			output: storageOf(type),
-			parameters: arithmetic(type),
-			value: storedAs(type, COMBINE[op]),
-		}),
-};
+export const combine = defineQuadKernel('elementwise.combine', ({ op, type, access }: CombineVariant) => ({
+	access,
+	operands: { a: operand(type), b: operand(type) },
+	output: storageOf(type),
+	parameters: arithmetic(type),
+	value: storedAs(type, COMBINE[op]),
+}));
 
 export type TernaryVariant = { op: TernaryName; type: ElementType; access: ElementAccess };
 
-export const ternary: ShaderTemplate<TernaryVariant> = {
-	name: 'elementwise.ternary',
-	source: ({ op, type, access }) =>
-		elementwiseSource({
-			access,
-			operands: [operand('a', type), operand('b', type), operand('c', type)],
-			output: storageOf(type),
-			parameters: arithmetic(type),
-			value: storedAs(type, TERNARY[op]),
-		}),
-};
+export const ternary = defineQuadKernel('elementwise.ternary', ({ op, type, access }: TernaryVariant) => ({
+	access,
+	operands: { a: operand(type), b: operand(type), c: operand(type) },
+	output: storageOf(type),
+	parameters: arithmetic(type),
+	value: storedAs(type, TERNARY[op]),
+}));
 
 export type CastVariant = { from: StorageType; to: ElementType; access: ElementAccess };
 
@@ -437,18 +449,15 @@ fn toInteger(x: vec4<f32>) -> vec4<i32> {
 }
 `;
 
-export const cast: ShaderTemplate<CastVariant> = {
-	name: 'elementwise.cast',
-	source({ from, to, access }) {
-		const floating = arithmetic(from) === 'f32';
-		const toInteger = floating && storageOf(to) === 'i32';
-		const value = to === 'u32' ? stored(floating ? 'isTrue(x)' : 'x != vec4(0)') : storedAs(to, toInteger ? 'toInteger(x)' : 'x');
-		return elementwiseSource({
-			access,
-			operands: [operand('x', from)],
-			output: storageOf(to),
-			functions: toInteger ? TO_INTEGER : '',
-			value,
-		});
-	},
-};
+export const cast = defineQuadKernel('elementwise.cast', ({ from, to, access }: CastVariant) => {
+	const floating = arithmetic(from) === 'f32';
+	const toInteger = floating && storageOf(to) === 'i32';
+	const value = to === 'u32' ? stored(floating ? 'isTrue(x)' : 'x != vec4(0)') : storedAs(to, toInteger ? 'toInteger(x)' : 'x');
+	return {
+		access,
+		operands: { x: operand(from) },
+		output: storageOf(to),
+		functions: toInteger ? TO_INTEGER : '',
+		value,
+	};
+});

@@ -8,14 +8,15 @@
  * arange, pad: a thread makes four consecutive elements of a contiguous output; workgroups of 64.
  */
 import { wgsl } from 'wgsl-preprocessor';
-import { elementwiseSource, type MoveVariant } from './elementwise.wgsl';
-import type { ShaderTemplate, StorageType } from './shader';
+import { defineQuadKernel, type MoveVariant, moved, movedScalar } from './elementwise.wgsl';
+import { defineKernel, read, readWrite, type StorageType } from './shader';
 
-export const copy: ShaderTemplate<MoveVariant> = {
-	name: 'layout.copy',
-	source: ({ type, access }) =>
-		elementwiseSource({ access, operands: [{ name: 'x', stored: type, computed: type }], output: type, value: 'x' }),
-};
+export const copy = defineQuadKernel('layout.copy', ({ type, access }: MoveVariant) => ({
+	access,
+	operands: { x: moved(type) },
+	output: type,
+	value: 'x',
+}));
 
 export type TransposeVariant = { type: 'u32' | 'f16' };
 
@@ -24,42 +25,28 @@ export type TransposeVariant = { type: 'u32' | 'f16' };
  * steps count quads: `xStep` from row to row in x, `yStep` from column to column in y. The other dimensions are `sizes`, with
  * steps in x and y in the first and second component of `steps`.
  */
-export const transpose: ShaderTemplate<TransposeVariant> = {
+export const transpose = defineKernel({
 	name: 'layout.transpose',
-	source({ type }) {
-		const code = wgsl`
-#if ${type === 'f16'}
-enable f16;
-#endif
-struct Params {
-	sizes: array<vec4<u32>, 2>,
-	steps: array<vec4<u32>, 8>,
-	rank: u32,
-	count: u32,
-	rowQuads: u32,
-	columnQuads: u32,
-	xOffset: u32,
-	yOffset: u32,
-	xStep: u32,
-	yStep: u32,
-}
-
-@group(0) @binding(0) var<uniform> p: Params;
-@group(0) @binding(1) var<storage, read> x: array<vec4<${type}>>;
-@group(0) @binding(2) var<storage, read_write> y: array<vec4<${type}>>;
-
-@compute @workgroup_size(64)
-fn main(
-	@builtin(workgroup_id) wid: vec3<u32>,
-	@builtin(num_workgroups) nwg: vec3<u32>,
-	@builtin(local_invocation_index) lid: u32,
-) {
+	params: {
+		sizes: 'array<vec4<u32>, 2>',
+		steps: 'array<vec4<u32>, 8>',
+		rank: 'u32',
+		count: 'u32',
+		rowQuads: 'u32',
+		columnQuads: 'u32',
+		xOffset: 'u32',
+		yOffset: 'u32',
+		xStep: 'u32',
+		yStep: 'u32',
+	},
+	define: ({ type }: TransposeVariant) => ({
+		bindings: { x: read(`vec4<${type}>`), y: readWrite(`vec4<${type}>`) },
+		main: wgsl`
 	let rowTiles = (p.rowQuads + 7u) / 8u;
 	let columnTiles = (p.columnQuads + 7u) / 8u;
-	let tile = wid.x + wid.y * nwg.x;
-	let column = tile % columnTiles * 8u + lid % 8u;
-	let row = tile / columnTiles % rowTiles * 8u + lid / 8u;
-	var rest = tile / columnTiles / rowTiles;
+	let column = groupIndex % columnTiles * 8u + lid % 8u;
+	let row = groupIndex / columnTiles % rowTiles * 8u + lid / 8u;
+	var rest = groupIndex / columnTiles / rowTiles;
 	if (rest >= p.count || row >= p.rowQuads || column >= p.columnQuads) {
 		return;
 	}
@@ -79,109 +66,69 @@ fn main(
 	y[place + p.yStep] = vec4(a.y, b.y, c.y, d.y);
 	y[place + 2u * p.yStep] = vec4(a.z, b.z, c.z, d.z);
 	y[place + 3u * p.yStep] = vec4(a.w, b.w, c.w, d.w);
-}
-`;
-		return { code, bindings: ['read', 'read_write'] };
-	},
-};
+`,
+	}),
+});
 
-/** p0 has the bits of the value: of the element itself, or for f16 of a float32. */
-export const fill: ShaderTemplate<MoveVariant> = {
-	name: 'layout.fill',
-	source: ({ type, access }) =>
-		elementwiseSource({ access, operands: [], output: type, value: type === 'f16' ? 'vec4(bitcast<f32>(p.p0))' : 'vec4(p.p0)' }),
-};
+export const fill = defineQuadKernel('layout.fill', ({ type, access }: MoveVariant) => ({
+	access,
+	operands: {},
+	output: type,
+	value: movedScalar(type, 's'),
+}));
 
 export type ArangeVariant = { type: StorageType };
 
-/** Params: size, and the bits of start and step, as i32 or f32. */
-export const arange: ShaderTemplate<ArangeVariant> = {
+export const arange = defineKernel({
 	name: 'layout.arange',
-	source({ type }) {
-		const computed = type === 'i32' ? 'i32' : 'f32';
-		const code = wgsl`
-#if ${type === 'f16'}
-enable f16;
-#endif
-struct Params {
-	size: u32,
-	start: u32,
-	step: u32,
-}
-
-@group(0) @binding(0) var<uniform> p: Params;
-@group(0) @binding(1) var<storage, read_write> out: array<${type}>;
-
-@compute @workgroup_size(64)
-fn main(
-	@builtin(workgroup_id) wid: vec3<u32>,
-	@builtin(num_workgroups) nwg: vec3<u32>,
-	@builtin(local_invocation_index) lid: u32,
-) {
-	let first = ((wid.x + wid.y * nwg.x) * 64u + lid) * 4u;
-	for (var i = first; i < min(first + 4u, p.size); i++) {
-		out[i] = ${type}(bitcast<${computed}>(p.start) + ${computed}(i) * bitcast<${computed}>(p.step));
+	params: { size: 'u32', start: 'f32?', step: 'f32?', integerStart: 'i32?', integerStep: 'i32?' },
+	define({ type }: ArangeVariant) {
+		const isInteger = type === 'i32';
+		const computed = isInteger ? 'i32' : 'f32';
+		const [start, step] = isInteger ? ['p.integerStart', 'p.integerStep'] : ['p.start', 'p.step'];
+		return {
+			bindings: { out: readWrite(type) },
+			invocations: '(p.size + 3u) / 4u',
+			main: wgsl`
+	for (var k = 4u * i; k < min(4u * i + 4u, p.size); k++) {
+		out[k] = ${type}(${start} + ${computed}(k) * ${step});
 	}
-}
-`;
-		return { code, bindings: ['read_write'] };
+`,
+		};
 	},
-};
+});
 
 export type PadVariant = { type: 'u32' | 'f16' };
 
-/**
- * Dimension d of the output has outSizes, of the input inSizes elements, of which the first stands at `before`, which may be
- * negative. `value` has the bits of the padding, of a float32 for f16.
- */
-export const pad: ShaderTemplate<PadVariant> = {
+/** Dimension d of the output has outSizes elements; the first of the input stands at `before`, which may be negative. */
+export const pad = defineKernel({
 	name: 'layout.pad',
-	source({ type }) {
-		const code = wgsl`
-#if ${type === 'f16'}
-enable f16;
-#endif
-struct Params {
-	outSizes: array<vec4<u32>, 2>,
-	inSizes: array<vec4<u32>, 2>,
-	strides: array<vec4<u32>, 2>,
-	before: array<vec4<i32>, 2>,
-	size: u32,
-	rank: u32,
-	offset: u32,
-	value: u32,
-}
-
-@group(0) @binding(0) var<uniform> p: Params;
-@group(0) @binding(1) var<storage, read> x: array<${type}>;
-@group(0) @binding(2) var<storage, read_write> out: array<${type}>;
-
-@compute @workgroup_size(64)
-fn main(
-	@builtin(workgroup_id) wid: vec3<u32>,
-	@builtin(num_workgroups) nwg: vec3<u32>,
-	@builtin(local_invocation_index) lid: u32,
-) {
-	let first = ((wid.x + wid.y * nwg.x) * 64u + lid) * 4u;
-	if (first >= p.size) {
-		return;
-	}
-#if ${type === 'f16'}
-	let value = f16(bitcast<f32>(p.value));
-#else
-	let value = p.value;
-#endif
+	params: {
+		x: 'view',
+		outSizes: 'array<vec4<u32>, 2>',
+		before: 'array<vec4<i32>, 2>',
+		size: 'u32',
+		/** The padding, as a float or an integer; the other is 0. */
+		s: 'bits?',
+		integerS: 'u32?',
+	},
+	define: ({ type }: PadVariant) => ({
+		bindings: { x: read(type), out: readWrite(type) },
+		invocations: '(p.size + 3u) / 4u',
+		main: wgsl`
+	let first = i * 4u;
+	let value = ${type === 'f16' ? 'f16(bitcast<f32>(p.s))' : 'p.s | p.integerS'};
 	var rest = vec4(first) + vec4(0u, 1u, 2u, 3u);
-	var at = vec4(p.offset);
+	var at = vec4(p.x.offset);
 	var inside = vec4(true);
-	for (var d = p.rank; d > 0u; d--) {
+	for (var d = p.x.rank; d > 0u; d--) {
 		let word = (d - 1u) / 4u;
 		let lane = (d - 1u) % 4u;
 		let next = rest / vec4(p.outSizes[word][lane]);
 		let coordinate = vec4<i32>(rest - next * p.outSizes[word][lane]) - vec4(p.before[word][lane]);
 		// A negative coordinate is a large unsigned one.
-		inside &= vec4<u32>(coordinate) < vec4(p.inSizes[word][lane]);
-		at += vec4<u32>(coordinate) * p.strides[word][lane];
+		inside &= vec4<u32>(coordinate) < vec4(p.x.shape[word][lane]);
+		at += vec4<u32>(coordinate) * p.x.strides[word][lane];
 		rest = next;
 	}
 	for (var k = 0u; k < min(4u, p.size - first); k++) {
@@ -191,8 +138,6 @@ fn main(
 		}
 		out[first + k] = element;
 	}
-}
-`;
-		return { code, bindings: ['read', 'read_write'] };
-	},
-};
+`,
+	}),
+});

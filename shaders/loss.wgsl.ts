@@ -15,10 +15,9 @@
  * The row of an ignored target has loss 0 and weight 0. The row of an invalid class has loss NaN, and crossEntropy reports the class.
  */
 import { wgsl } from 'wgsl-preprocessor';
-import { type ElementAccess, elementwiseSource } from './elementwise.wgsl';
+import { defineQuadKernel, type ElementAccess, operand } from './elementwise.wgsl';
 import { mathFunctions } from './math.wgsl';
-import { reportIndex } from './reportIndex';
-import type { Access, ShaderTemplate, StorageType } from './shader';
+import { defineKernel, read, readWrite, type StorageType, WORKGROUP_SIZE } from './shader';
 import { sumOfAll } from './together';
 
 const PAIR = {
@@ -56,61 +55,45 @@ fn cutOff(x: vec4<f32>) -> vec4<f32> {
 
 export type PairVariant = { op: PairName; type: StorageType; access: ElementAccess };
 
-export const pairLoss: ShaderTemplate<PairVariant> = {
-	name: 'loss.pair',
-	source: ({ op, type, access }) =>
-		elementwiseSource({
-			access,
-			operands: ['a', 'b'].map((name) => ({ name, stored: type, computed: 'f32' })),
-			output: type,
-			functions: op === 'bce' ? CUT_OFF : '',
-			parameters: 'f32',
-			value: PAIR[op],
-		}),
-};
+export const pairLoss = defineQuadKernel('loss.pair', ({ op, type, access }: PairVariant) => ({
+	access,
+	operands: { a: operand(type), b: operand(type) },
+	output: type,
+	functions: op === 'bce' ? CUT_OFF : '',
+	parameters: 'f32',
+	value: PAIR[op],
+}));
 
-export const pairLossGrad: ShaderTemplate<PairVariant> = {
-	name: 'loss.pairGrad',
-	source: ({ op, type, access }) =>
-		elementwiseSource({
-			access,
-			operands: ['a', 'b', 'g'].map((name) => ({ name, stored: type, computed: 'f32' })),
-			output: type,
-			parameters: 'f32',
-			value: PAIR_DERIVATIVE[op],
-		}),
-};
+export const pairLossGrad = defineQuadKernel('loss.pairGrad', ({ op, type, access }: PairVariant) => ({
+	access,
+	operands: { a: operand(type), b: operand(type), g: operand(type) },
+	output: type,
+	parameters: 'f32',
+	value: PAIR_DERIVATIVE[op],
+}));
 
 /** What forward and backward share. */
-const COMMON = wgsl`
-struct Params {
-	rows: u32,
-	classes: u32,
-	inner: u32,
-	ignoreIndex: i32,
-	labelSmoothing: f32,
-	xOffset: u32,
-	targetOffset: u32,
-	weightOffset: u32,
-	gradientOffset: u32,
-	size: u32,
-	report: u32,
-}
-@group(0) @binding(0) var<uniform> p: Params;
-`;
+const CLASS_PARAMS = {
+	rows: 'u32',
+	classes: 'u32',
+	inner: 'u32',
+	ignoreIndex: 'i32',
+	labelSmoothing: 'f32',
+	xOffset: 'u32',
+	targetOffset: 'u32',
+	weightOffset: 'u32?',
+	gradientOffset: 'u32?',
+	size: 'u32',
+} as const;
 
-/** The weight of a class, from a buffer at `binding` if there is one. */
-function classWeight(type: StorageType, binding: number | undefined): string {
-	if (binding === undefined) return 'fn weightOf(c: u32) -> f32 {\n\treturn 1.0;\n}\n';
-	return wgsl`
-@group(0) @binding(${binding}) var<storage, read> weight: array<${type}>;
+/** The weight of a class. */
+const classWeight = (weighted: boolean) => `
 fn weightOf(c: u32) -> f32 {
-	return f32(weight[p.weightOffset + c]);
+	return ${weighted ? 'f32(weight[p.weightOffset + c])' : '1.0'};
 }
 `;
-}
 
-const TOGETHER = sumOfAll('vec2<f32>', 64);
+const TOGETHER = sumOfAll('vec2<f32>', WORKGROUP_SIZE);
 
 /** The largest value of all threads, in each of them, by way of the sum's memory. */
 const LARGEST = wgsl`
@@ -119,7 +102,7 @@ fn largestOfAll(mine: f32, lid: u32) -> f32 {
 	shares[lid].x = mine;
 	workgroupBarrier();
 	var largest = mine;
-	for (var lane = 0u; lane < 64u; lane++) {
+	for (var lane = 0u; lane < ${WORKGROUP_SIZE}u; lane++) {
 		largest = max(largest, shares[lane].x);
 	}
 	return largest;
@@ -144,7 +127,7 @@ const ROW = (logits: boolean, smoothed: boolean, together: boolean) => {
 fn rowLoss(row: u32, lid: u32) -> vec2<f32> {
 	let first = p.xOffset + row / p.inner * p.classes * p.inner + row % p.inner;
 	let begin = ${together ? 'lid' : '0u'};
-	let step = ${together ? 64 : 1}u;
+	let step = ${together ? WORKGROUP_SIZE : 1}u;
 #if ${logits}
 	var largest = f32(x[first + begin * p.inner]);
 	for (var c = begin + step; c < p.classes; c += step) {
@@ -210,29 +193,26 @@ export type CrossEntropyVariant = {
 	reduction: 'none' | 'sum' | 'mean';
 };
 
-/** Bindings: x, labels, weight if weighted, logSumExp if logits, loss, total or row weights if reduced, and the records of reportIndex. */
-export const crossEntropy: ShaderTemplate<CrossEntropyVariant> = {
+export const crossEntropy = defineKernel({
 	name: 'loss.crossEntropy',
-	source({ type, loss, method, logits, weighted, smoothed, reduction }) {
+	params: CLASS_PARAMS,
+	reportsIndices: true,
+	define({ type, loss, method, logits, weighted, smoothed, reduction }: CrossEntropyVariant) {
 		const together = method === 'group';
 		const row = ROW(logits, smoothed, together) + (method === 'whole' && reduction === 'mean' ? REDUCED : '');
-		let binding = weighted ? 4 : 3;
-		const code = wgsl`
-#if ${type === 'f16' || loss === 'f16'}
-enable f16;
-#endif
-${COMMON}
-@group(0) @binding(1) var<storage, read> x: array<${type}>;
-@group(0) @binding(2) var<storage, read> labels: array<i32>;
-${classWeight(type, weighted ? 3 : undefined)}
-#if ${logits}
-@group(0) @binding(${logits ? binding++ : 0}) var<storage, read_write> logSumExp: array<vec2<f32>>;
-#endif
-@group(0) @binding(${binding++}) var<storage, read_write> loss: array<${loss}>;
-#if ${reduction !== 'none'}
-@group(0) @binding(${reduction === 'none' ? 0 : binding++}) var<storage, read_write> total: array<f32>;
-#endif
-${reportIndex(binding)}
+		return {
+			bindings: {
+				x: read(type),
+				labels: read('i32'),
+				weight: weighted && read(type),
+				logSumExp: logits && readWrite('vec2<f32>'),
+				loss: readWrite(loss),
+				/** Of all rows, or of each. */
+				total: reduction !== 'none' && readWrite('f32'),
+			},
+			invocations: method === 'thread' ? 'p.rows' : undefined,
+			functions: wgsl`
+${classWeight(weighted)}
 ${mathFunctions(row)}
 #if ${method !== 'thread'}
 ${TOGETHER}
@@ -241,16 +221,11 @@ ${TOGETHER}
 ${LARGEST}
 #endif
 ${row}
-
-@compute @workgroup_size(64)
-fn main(
-	@builtin(workgroup_id) wid: vec3<u32>,
-	@builtin(num_workgroups) nwg: vec3<u32>,
-	@builtin(local_invocation_index) lid: u32,
-) {
+`,
+			main: wgsl`
 #if ${method === 'whole'}
 	var sum = vec2(0.0);
-	for (var row = lid; row < p.rows; row += 64u) {
+	for (var row = lid; row < p.rows; row += ${WORKGROUP_SIZE}u) {
 		sum += rowLoss(row, lid);
 	}
 	sum = sumOfAll(sum, lid);
@@ -259,10 +234,14 @@ fn main(
 		total[0] = sum.y;
 	}
 #else
-	let row = (wid.x + wid.y * nwg.x)${together ? '' : ' * 64u + lid'};
+#if ${together}
+	let row = groupIndex;
 	if (row >= p.rows) {
 		return;
 	}
+#else
+	let row = i;
+#endif
 	let value = rowLoss(row, lid);
 	if (lid == 0u || ${!together}) {
 		loss[row] = ${loss}(value.x);
@@ -271,49 +250,26 @@ fn main(
 #endif
 	}
 #endif
-}
-`;
-		const outputs = Number(logits) + 2 + Number(reduction !== 'none');
-		const bindings: Access[] = [
-			'read',
-			'read',
-			...(weighted ? (['read'] as const) : []),
-			...new Array<Access>(outputs).fill('read_write'),
-		];
-		return { code, bindings };
+`,
+		};
 	},
-};
+});
 
 export type FinishVariant = { loss: StorageType; reduction: 'sum' | 'mean' };
 
-/** Bindings: losses and weights of the rows, the reduced loss, and the total weight. */
-export const finish: ShaderTemplate<FinishVariant> = {
+export const finish = defineKernel({
 	name: 'loss.finish',
-	source({ loss, reduction }) {
-		const code = wgsl`
-#if ${loss === 'f16'}
-enable f16;
-#endif
-struct Params {
-	rows: u32,
-}
-@group(0) @binding(0) var<uniform> p: Params;
-@group(0) @binding(1) var<storage, read> losses: array<f32>;
-@group(0) @binding(2) var<storage, read> weights: array<f32>;
-@group(0) @binding(3) var<storage, read_write> loss: array<${loss}>;
-@group(0) @binding(4) var<storage, read_write> total: array<f32>;
-${mathFunctions(REDUCED)}
-${REDUCED}
-${TOGETHER}
-
-@compute @workgroup_size(64)
-fn main(@builtin(local_invocation_index) lid: u32) {
+	params: { rows: 'u32' },
+	define: ({ loss, reduction }: FinishVariant) => ({
+		bindings: { losses: read('f32'), weights: read('f32'), loss: readWrite(loss), total: readWrite('f32') },
+		functions: mathFunctions(REDUCED) + REDUCED + TOGETHER,
+		main: wgsl`
 	var sum = vec2(0.0);
 	var row = lid;
 	while (row < p.rows) {
-		let until = min(p.rows, row + 2048u);
+		let until = min(p.rows, row + ${32 * WORKGROUP_SIZE}u);
 		var block = vec2(0.0);
-		for (; row < until; row += 64u) {
+		for (; row < until; row += ${WORKGROUP_SIZE}u) {
 			block += vec2(losses[row], weights[row]);
 		}
 		sum += block;
@@ -323,11 +279,9 @@ fn main(@builtin(local_invocation_index) lid: u32) {
 		loss[0] = ${loss}(${reduction === 'mean' ? 'reduced(sum)' : 'sum.x'});
 		total[0] = sum.y;
 	}
-}
-`;
-		return { code, bindings: ['read', 'read', 'read_write', 'read_write'] };
-	},
-};
+`,
+	}),
+});
 
 export type CrossEntropyGradVariant = {
 	/** Of x, weight, gradient and dx. */
@@ -338,50 +292,29 @@ export type CrossEntropyGradVariant = {
 	reduction: 'none' | 'sum' | 'mean';
 };
 
-/** Bindings: x if logits, labels, gradient, weight if weighted, logSumExp if logits, total if mean; dx. */
-export const crossEntropyGrad: ShaderTemplate<CrossEntropyGradVariant> = {
+export const crossEntropyGrad = defineKernel({
 	name: 'loss.crossEntropyGrad',
-	source({ type, logits, weighted, smoothed, reduction }) {
-		const bindings: Access[] = [];
-		const bind = (name: string, element: string, access: Access = 'read') => {
-			bindings.push(access);
-			return `@group(0) @binding(${bindings.length}) var<storage, ${access}> ${name}: array<${element}>;\n`;
-		};
-		const declarations = [
-			logits ? bind('x', type) : '',
-			bind('labels', 'i32'),
-			bind('gradient', type),
-			weighted ? classWeight(type, bindings.push('read')) : classWeight(type, undefined),
-			logits ? bind('logSumExp', 'vec2<f32>') : '',
-			reduction === 'mean' ? bind('total', 'f32') : '',
-			bind('dx', type, 'read_write'),
-		].join('');
-		const calls = logits ? 'exponential(x) orNan()' : 'orNan()';
-		const code = wgsl`
-#if ${type === 'f16'}
-enable f16;
-#endif
-${COMMON}
-${declarations}
-${mathFunctions(calls)}
-
-@compute @workgroup_size(64)
-fn main(
-	@builtin(workgroup_id) wid: vec3<u32>,
-	@builtin(num_workgroups) nwg: vec3<u32>,
-	@builtin(local_invocation_index) lid: u32,
-) {
-	let begin = ((wid.x + wid.y * nwg.x) * 64u + lid) * 4u;
-	if (begin >= p.size) {
-		return;
-	}
+	params: CLASS_PARAMS,
+	define: ({ type, logits, weighted, smoothed, reduction }: CrossEntropyGradVariant) => ({
+		bindings: {
+			x: logits && read(type),
+			labels: read('i32'),
+			gradient: read(type),
+			weight: weighted && read(type),
+			logSumExp: logits && read('vec2<f32>'),
+			total: reduction === 'mean' && read('f32'),
+			dx: readWrite(type),
+		},
+		invocations: '(p.size + 3u) / 4u',
+		functions: classWeight(weighted) + mathFunctions(logits ? 'exponential(x) orNan()' : 'orNan()'),
+		main: wgsl`
 #if ${smoothed}
 	var weightSum = 0.0;
 	for (var c = 0u; c < p.classes; c++) {
 		weightSum += weightOf(c);
 	}
 #endif
-	for (var at = begin; at < min(begin + 4u, p.size); at++) {
+	for (var at = 4u * i; at < min(4u * i + 4u, p.size); at++) {
 		let group = at / p.inner;
 		let label = group % p.classes;
 		let row = group / p.classes * p.inner + (at - group * p.inner);
@@ -409,8 +342,6 @@ fn main(
 		value = orNan(vec4(value), vec4(!valid)).x;
 		dx[at] = ${type}(select(value, 0.0, t == p.ignoreIndex));
 	}
-}
-`;
-		return { code, bindings };
-	},
-};
+`,
+	}),
+});

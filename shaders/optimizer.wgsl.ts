@@ -20,16 +20,27 @@
  * Ladder: scalar, for odd offsets and f16 rows; vec4, which moves two to four times the bytes per second.
  */
 import type { Parameters } from './parameters';
-import { type Binding, defineKernel, type Kernel, read, readWrite, type StorageType } from './shader';
+import { type Bindings, defineKernel, type Kernel, read, readWrite, type StorageType } from './shader';
 
-export type StepVariant = { readonly storage: StorageType; readonly vec4: boolean };
+/** `state` holds the names of the state buffers that the variant has, with commas between them. */
+export type StepVariant = { readonly storage: StorageType; readonly vec4: boolean; readonly state: string };
 
-/** A step with state buffers `S`, of which its variant says which ones are there, and with scalars of its own. */
+const STEP_PARAMS = {
+	count: 'u32',
+	gradientOffset: 'u32',
+	paramOffset: 'u32',
+	stateOffsets: 'vec4<u32>',
+	gradientSign: 'f32',
+	weightDecay: 'f32',
+	l1: 'f32',
+} as const;
+
+const STEP_BINDINGS = { gradients: read('Element'), params: readWrite('Element') };
+
+/** A step with state buffers `S`, bound as state0, state1, ... in this order, and with scalars of its own. */
 export interface Step<S extends string, C extends Parameters> {
-	readonly kernel: Kernel<StepVariant & Readonly<Record<S, boolean>>>;
-	/** The state buffers, with the names of their parameters and bindings. */
-	readonly state: readonly { readonly slot: S; readonly offset: string; readonly buffer: string }[];
-	readonly scalars: C;
+	readonly kernel: Kernel<StepVariant, typeof STEP_PARAMS & C, Bindings>;
+	readonly state: readonly S[];
 }
 
 interface StepDefinition<S extends string, C extends Parameters> {
@@ -38,34 +49,24 @@ interface StepDefinition<S extends string, C extends Parameters> {
 	/** The step's own scalars, `p.<name>` in the formula. */
 	readonly scalars: C;
 	/** Updates `param` and the state variables from `g`, the gradient with its penalties. `Value` is f32 or vec4<f32>. */
-	formula(has: Readonly<Record<S, boolean>>): string;
+	formula(has: (slot: S) => boolean): string;
 }
 
 function elementStep<const S extends string, const C extends Parameters>(
 	name: string,
-	{ state: slots, scalars, formula }: StepDefinition<S, C>,
+	{ state, scalars, formula }: StepDefinition<S, C>,
 ): Step<S, C> {
-	const state = slots.map((slot) => ({ slot, offset: `${slot}Offset`, buffer: `${slot}Buffer` }));
-	const params: Parameters = {
-		count: 'u32',
-		gradientOffset: 'u32',
-		paramOffset: 'u32',
-		...Object.fromEntries(state.map(({ offset }) => [offset, 'u32?'])),
-		gradientSign: 'f32',
-		weightDecay: 'f32',
-		l1: 'f32',
-		...scalars,
-	};
 	const kernel = defineKernel({
 		name: `optimizer.${name}`,
-		params,
-		define(variant: StepVariant & Readonly<Record<S, boolean>>) {
-			const { storage, vec4 } = variant;
-			const present = state.filter(({ slot }) => variant[slot]);
-			const bindings: Record<string, Binding> = { gradients: read('Element'), params: readWrite('Element') };
-			for (const { buffer } of present) bindings[buffer] = readWrite('Value');
+		params: { ...STEP_PARAMS, ...scalars },
+		define({ storage, vec4, state: names }: StepVariant) {
+			const present = names.split(',');
+			const has = (slot: S) => present.includes(slot);
+			const own = state
+				.map((slot, k) => ({ slot, k, at: `state${k}[p.stateOffsets[${k}] + i]` }))
+				.filter(({ slot }) => has(slot));
 			return {
-				bindings,
+				bindings: { ...STEP_BINDINGS, ...Object.fromEntries(own.map(({ k }) => [`state${k}`, readWrite('Value')])) },
 				invocations: 'p.count',
 				functions: `
 alias Element = ${vec4 ? `vec4<${storage}>` : storage};
@@ -74,24 +75,24 @@ alias Value = ${vec4 ? 'vec4<f32>' : 'f32'};
 				main: `
 	var param = Value(params[p.paramOffset + i]);
 	let g = p.gradientSign * Value(gradients[p.gradientOffset + i]) + p.weightDecay * param + p.l1 * sign(param);
-	${present.map(({ slot, offset, buffer }) => `var ${slot} = ${buffer}[p.${offset} + i];`).join('\n\t')}
-	${formula(variant)}
-	${present.map(({ slot, offset, buffer }) => `${buffer}[p.${offset} + i] = ${slot};`).join('\n\t')}
+	${own.map(({ slot, at }) => `var ${slot} = ${at};`).join('\n\t')}
+	${formula(has)}
+	${own.map(({ slot, at }) => `${at} = ${slot};`).join('\n\t')}
 	params[p.paramOffset + i] = Element(param);
 `,
 			};
 		},
 	});
-	return { kernel, state, scalars };
+	return { kernel, state };
 }
 
 export const sgdStep = elementStep('sgd', {
 	state: ['buffer'],
 	scalars: { lr: 'f32', momentum: 'f32', keep: 'f32', first: 'bool', nesterov: 'bool' },
-	formula: ({ buffer }) => `
+	formula: (has) => `
 	var direction = g;
 	${
-		buffer
+		has('buffer')
 			? `if (p.first == 0u) {
 		direction = p.momentum * buffer + p.keep * g;
 	}
@@ -113,9 +114,9 @@ const MOMENT_SCALARS = { beta1: 'f32', oneMinusBeta1: 'f32', beta2: 'f32', oneMi
 export const adamStep = elementStep('adam', {
 	state: ['m', 'v', 'largest'],
 	scalars: { ...MOMENT_SCALARS, stepSize: 'f32', rootCorrection2: 'f32', shrink: 'f32' },
-	formula: ({ largest }) => `${MOMENTS}
+	formula: (has) => `${MOMENTS}
 	var scale = v;
-	${largest ? 'scale = max(largest, v);\n\tlargest = scale;' : ''}
+	${has('largest') ? 'scale = max(largest, v);\n\tlargest = scale;' : ''}
 	param = param - p.shrink * param - p.stepSize * m / (sqrt(scale) / p.rootCorrection2 + p.eps);`,
 });
 
@@ -123,12 +124,12 @@ export const adamStep = elementStep('adam', {
 export const rmspropStep = elementStep('rmsprop', {
 	state: ['square', 'mean', 'buffer'],
 	scalars: { lr: 'f32', alpha: 'f32', oneMinusAlpha: 'f32', eps: 'f32', momentum: 'f32' },
-	formula: ({ mean, buffer }) => `
+	formula: (has) => `
 	square = p.alpha * square + p.oneMinusAlpha * g * g;
 	var variance = square;
-	${mean ? 'mean = p.alpha * mean + p.oneMinusAlpha * g;\n\tvariance = max(square - mean * mean, Value(0.0));' : ''}
+	${has('mean') ? 'mean = p.alpha * mean + p.oneMinusAlpha * g;\n\tvariance = max(square - mean * mean, Value(0.0));' : ''}
 	var direction = g / (sqrt(variance) + p.eps);
-	${buffer ? 'buffer = p.momentum * buffer + direction;\n\tdirection = buffer;' : ''}
+	${has('buffer') ? 'buffer = p.momentum * buffer + direction;\n\tdirection = buffer;' : ''}
 	param -= p.lr * direction;`,
 });
 

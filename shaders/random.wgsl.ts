@@ -23,7 +23,7 @@
  *   allows the built-in ones errors of 2^-21 and 2^-11, and near log(1) that would be the third digit.
  */
 import { wgsl } from 'wgsl-preprocessor';
-import type { ShaderTemplate, StorageType } from './shader';
+import { defineKernel, read, readWrite, type StorageType } from './shader';
 
 export const PHILOX = wgsl`
 fn multiplyHigh(a: u32, b: u32) -> u32 {
@@ -94,33 +94,30 @@ export type RandomFillVariant = {
 	out: StorageType;
 };
 
-/**
- * Params: key, n, and
- *   uniform   a = low, b = the top and c = the rest of high - low, d = the largest value below high: float bits
- *   normal    a = mean, b = standard deviation: float bits
- *   integer   a = low, b = high - low
- *   bernoulli a = how many of 2^24 uniform values are below the probability
- */
-export const randomFill: ShaderTemplate<RandomFillVariant> = {
+export const randomFill = defineKernel({
 	name: 'random.fill',
-	source({ distribution, out }) {
-		const code = wgsl`
-#if ${out === 'f16'}
-enable f16;
-#endif
+	params: {
+		key: 'vec4<u32>',
+		n: 'u32',
+		/** uniform: high - low in two parts, and the largest value below high. */
+		low: 'f32?',
+		top: 'f32?',
+		rest: 'f32?',
+		largest: 'f32?',
+		/** normal */
+		mean: 'f32?',
+		deviation: 'f32?',
+		/** integer */
+		least: 'u32?',
+		range: 'u32?',
+		/** bernoulli: how many of 2^24 uniform values are below the probability. */
+		threshold: 'u32?',
+	},
+	define: ({ distribution, out }: RandomFillVariant) => ({
+		bindings: { out: readWrite('vec4<T>') },
+		invocations: '(p.n + 3u) / 4u',
+		functions: wgsl`
 alias T = ${out};
-
-struct Params {
-	key: vec4<u32>,
-	n: u32,
-	a: u32,
-	b: u32,
-	c: u32,
-	d: u32,
-}
-
-@group(0) @binding(0) var<uniform> p: Params;
-@group(0) @binding(1) var<storage, read_write> out: array<vec4<T>>;
 ${PHILOX}
 #if ${distribution === 'normal'}
 ${BOX_MULLER}
@@ -130,43 +127,30 @@ fn draw(words: vec4<u32>) -> vec4<T> {
 #if ${distribution === 'uniform'}
 	let top = vec4<f32>(words >> vec4(20u)) * 0x1p-12;
 	let rest = vec4<f32>((words >> vec4(8u)) & vec4(0xfffu)) * 0x1p-24;
-	let cross = top * bitcast<f32>(p.c) + rest * bitcast<f32>(p.b);
-	let value = (cross + top * bitcast<f32>(p.b)) + bitcast<f32>(p.a);
-	return vec4<T>(min(value, vec4(bitcast<f32>(p.d))));
+	let cross = top * p.rest + rest * p.top;
+	let value = (cross + top * p.top) + p.low;
+	return vec4<T>(min(value, vec4(p.largest)));
 #elif ${distribution === 'normal'}
-	let radius = sqrt(2.0 * minusLog(words.xz)) * bitcast<f32>(p.b);
+	let radius = sqrt(2.0 * minusLog(words.xz)) * p.deviation;
 	let point = circle(words.yw);
-	return vec4<T>(bitcast<f32>(p.a) + radius.xxyy * point.xzyw);
+	return vec4<T>(p.mean + radius.xxyy * point.xzyw);
 #elif ${distribution === 'integer'}
-	let range = p.b;
+	let range = p.range;
 	let offset = vec4<u32>(
 		multiplyHigh(words.x, range),
 		multiplyHigh(words.y, range),
 		multiplyHigh(words.z, range),
 		multiplyHigh(words.w, range),
 	);
-	return vec4<T>(bitcast<vec4<i32>>(vec4(p.a) + offset));
+	return vec4<T>(bitcast<vec4<i32>>(vec4(p.least) + offset));
 #else
-	return vec4<T>(select(vec4(0u), vec4(1u), (words >> vec4(8u)) < vec4(p.a)));
+	return vec4<T>(select(vec4(0u), vec4(1u), (words >> vec4(8u)) < vec4(p.threshold)));
 #endif
 }
-
-@compute @workgroup_size(64)
-fn main(
-	@builtin(workgroup_id) wid: vec3<u32>,
-	@builtin(num_workgroups) nwg: vec3<u32>,
-	@builtin(local_invocation_index) lid: u32,
-) {
-	let block = (wid.x + wid.y * nwg.x) * 64u + lid;
-	if (block >= (p.n + 3u) / 4u) {
-		return;
-	}
-	out[block] = draw(philox(block));
-}
-`;
-		return { code, bindings: ['read_write'] };
-	},
-};
+`,
+		main: '	out[i] = draw(philox(i));',
+	}),
+});
 
 export type RandomMaskVariant = {
 	kind: 'dropout' | 'bernoulli';
@@ -175,70 +159,46 @@ export type RandomMaskVariant = {
 	access: 'vec4' | 'strided';
 };
 
-/**
- * Params: key; shape and strides of the input, in elements, two vec4 each; n; offset, in elements; rank; and for dropout the
- * number of dropped values out of 2^24, the scale's bits, and the elements that share a draw.
- */
-export const randomMask: ShaderTemplate<RandomMaskVariant> = {
+export const randomMask = defineKernel({
 	name: 'random.mask',
-	source({ kind, input, out, access }) {
-		const code = wgsl`
-#if ${input === 'f16' || out === 'f16'}
-enable f16;
-#endif
+	params: {
+		key: 'vec4<u32>',
+		n: 'u32',
+		input: 'view',
+		/** dropout: how many of 2^24 values are dropped, what the others are multiplied by, and how many elements share a draw. */
+		dropped: 'u32?',
+		scale: 'f32?',
+		group: 'u32',
+	},
+	define: ({ kind, input, out, access }: RandomMaskVariant) => ({
+		bindings: { input: read(access === 'vec4' ? 'vec4<T>' : 'T'), out: readWrite(access === 'vec4' ? 'vec4<U>' : 'U') },
+		invocations: '(p.n + 3u) / 4u',
+		functions: wgsl`
 alias T = ${input};
 alias U = ${out};
-
-struct Params {
-	key: vec4<u32>,
-	shape: array<vec4<u32>, 2>,
-	strides: array<vec4<u32>, 2>,
-	n: u32,
-	offset: u32,
-	rank: u32,
-	dropped: u32,
-	scale: f32,
-	group: u32,
-}
-
-@group(0) @binding(0) var<uniform> p: Params;
-#if ${access === 'vec4'}
-@group(0) @binding(1) var<storage, read> input: array<vec4<T>>;
-@group(0) @binding(2) var<storage, read_write> out: array<vec4<U>>;
-#else
-@group(0) @binding(1) var<storage, read> input: array<T>;
-@group(0) @binding(2) var<storage, read_write> out: array<U>;
+#if ${access === 'strided'}
 
 fn position(i: u32) -> u32 {
 	var rest = i;
-	var at = p.offset;
-	for (var d = p.rank; d > 0u; d--) {
-		let size = p.shape[(d - 1u) / 4u][(d - 1u) % 4u];
-		at += (rest % size) * p.strides[(d - 1u) / 4u][(d - 1u) % 4u];
+	var at = p.input.offset;
+	for (var d = p.input.rank; d > 0u; d--) {
+		let size = p.input.shape[(d - 1u) / 4u][(d - 1u) % 4u];
+		at += (rest % size) * p.input.strides[(d - 1u) / 4u][(d - 1u) % 4u];
 		rest /= size;
 	}
 	return at;
 }
 #endif
 ${PHILOX}
-
-@compute @workgroup_size(64)
-fn main(
-	@builtin(workgroup_id) wid: vec3<u32>,
-	@builtin(num_workgroups) nwg: vec3<u32>,
-	@builtin(local_invocation_index) lid: u32,
-) {
-	let quad = (wid.x + wid.y * nwg.x) * 64u + lid;
-	if (quad >= (p.n + 3u) / 4u) {
-		return;
-	}
+`,
+		main: wgsl`
 #if ${access === 'vec4'}
-	let kept = (philox(quad) >> vec4(8u)) >= vec4(p.dropped);
-	let x = vec4<f32>(input[p.offset / 4u + quad]);
-	out[quad] = vec4<U>(select(vec4(0.0), x * p.scale, kept));
+	let kept = (philox(i) >> vec4(8u)) >= vec4(p.dropped);
+	let x = vec4<f32>(input[p.input.offset / 4u + i]);
+	out[i] = vec4<U>(select(vec4(0.0), x * p.scale, kept));
 #else
 	// Four elements have draws from at most two neighbouring blocks, and from one where each has its own.
-	let first = quad * 4u;
+	let first = i * 4u;
 	let block = first / p.group / 4u;
 	let words = philox(block);
 	var next = words;
@@ -246,19 +206,17 @@ fn main(
 		next = philox(block + 1u);
 	}
 	for (var k = 0u; k < min(4u, p.n - first); k++) {
-		let i = first + k;
-		let draw = i / p.group;
+		let element = first + k;
+		let draw = element / p.group;
 		let bits = select(next, words, draw / 4u == block)[draw % 4u] >> 8u;
-		let x = f32(input[position(i)]);
+		let x = f32(input[position(element)]);
 #if ${kind === 'dropout'}
-		out[i] = U(select(0.0, x * p.scale, bits >= p.dropped));
+		out[element] = U(select(0.0, x * p.scale, bits >= p.dropped));
 #else
-		out[i] = U(select(0u, 1u, f32(bits) * 0x1p-24 < x));
+		out[element] = U(select(0u, 1u, f32(bits) * 0x1p-24 < x));
 #endif
 	}
 #endif
-}
-`;
-		return { code, bindings: ['read', 'read_write'] };
-	},
-};
+`,
+	}),
+});

@@ -23,8 +23,8 @@
  */
 import { wgsl } from 'wgsl-preprocessor';
 import { mathFunctions } from './math.wgsl';
-import type { ShaderTemplate, StorageType } from './shader';
-import { placeByFields } from './strides';
+import { defineKernel, read, readWrite, type StorageType } from './shader';
+import { placeFunction } from './strides';
 import { pairwise, pairwisePlaces } from './together';
 
 export type ReduceShaderOp =
@@ -61,8 +61,6 @@ export type ReduceVariant = {
 	/** 'spread': whether the result replaces the centres, [kept], by the means in two parts, [2, kept]. */
 	recentre: boolean;
 };
-
-export const REDUCE_WORKGROUP = 64;
 
 /** The accumulator of a scalar element: its WGSL type. */
 export function accumulatorType(op: ReduceShaderOp, input: StorageType): 'f32' | 'i32' | 'u32' | 'vec2<u32>' | 'vec2<f32>' {
@@ -153,13 +151,29 @@ function finish(op: ReduceShaderOp, input: StorageType): string {
 	}
 }
 
-/**
- * Params: shapes and strides, in elements, of the kept and the reduced dims, innermost last; offset; ranks; `kept` items in a segment;
- * `count` reduced elements; the length of a segment, a multiple of what the lanes read in a step; items in all; and the op's numbers.
- */
-export const reduceShader: ShaderTemplate<ReduceVariant> = {
+export const reduceKernel = defineKernel({
 	name: 'reduce.reduce',
-	source({ op, input, output, from, to, along, lanes, outputs, recentre }) {
+	params: {
+		/** The dims that stay and those that go, in elements. */
+		keptDims: 'view',
+		reducedDims: 'view',
+		/** Items in a segment. */
+		kept: 'u32',
+		/** Reduced elements. */
+		count: 'u32',
+		/** The length of a segment, a multiple of what the lanes read in a step. */
+		segment: 'u32',
+		items: 'u32',
+		/** The numbers of the operation: see ReduceShaderOp. */
+		flip: 'u32',
+		root: 'bool',
+		divisor: 'f32',
+		power: 'f32',
+		share: 'f32',
+		nan: 'bits',
+		infinity: 'bits',
+	},
+	define({ op, input, output, from, to, along, lanes, outputs, recentre }: ReduceVariant) {
 		const scalar = accumulatorType(op, input);
 		const wide = along === 'scalar' ? 1 : 4;
 		const pair = op === 'position' || op === 'logSumExp';
@@ -174,10 +188,7 @@ export const reduceShader: ShaderTemplate<ReduceVariant> = {
 		const step = wide * lanes;
 		/** Scalar accumulator `e` of the four in \`total\`. */
 		const part = (e: string) => (moments ? `S(total[0][${e}], total[1][${e}])` : `total[${e}]`);
-		const code = wgsl`
-#if ${input === 'f16' || output === 'f16'}
-enable f16;
-#endif
+		const functions = wgsl`
 alias T = ${input};
 alias Out = ${output};
 alias S = ${scalar};
@@ -187,63 +198,19 @@ alias V = ${vector(input)};
 alias U = ${vector('u32')};
 alias F = ${vector('f32')};
 
-struct Params {
-	keptShape: array<vec4<u32>, 2>,
-	keptStrides: array<vec4<u32>, 2>,
-	reducedShape: array<vec4<u32>, 2>,
-	reducedStrides: array<vec4<u32>, 2>,
-	offset: u32,
-	keptRank: u32,
-	reducedRank: u32,
-	kept: u32,
-	count: u32,
-	segment: u32,
-	items: u32,
-	flip: u32,
-	root: u32,
-	divisor: f32,
-	power: f32,
-	share: f32,
-	nan: u32,
-	infinity: u32,
-}
-
-@group(0) @binding(0) var<uniform> p: Params;
-#if ${from === 'partials'}
-@group(0) @binding(1) var<storage, read> x: array<${vector(scalar)}>;
-#elif ${wide === 4}
-@group(0) @binding(1) var<storage, read> x: array<vec4<T>>;
-#else
-@group(0) @binding(1) var<storage, read> x: array<T>;
-#endif
-#if ${to === 'partials'}
-@group(0) @binding(2) var<storage, read_write> y: array<S>;
-#elif ${op === 'position'}
-#if ${outputs !== 'indices'}
-@group(0) @binding(2) var<storage, read_write> values: array<T>;
-#endif
-#if ${outputs !== 'values'}
-@group(0) @binding(${outputs === 'indices' ? 2 : 3}) var<storage, read_write> indices: array<i32>;
-#endif
-#else
-@group(0) @binding(2) var<storage, read_write> y: array<Out>;
-#endif
-#if ${centred}
-@group(0) @binding(3) var<storage, ${writesCentres ? 'read_write' : 'read'}> centres: array<f32>;
-#endif
 #if ${lanes > 1}
 var<workgroup> shares: array<S, ${pairwisePlaces(lanes)}>;
 #endif
 
-${placeByFields('keptAt', { rank: 'keptRank', shape: 'keptShape', strides: 'keptStrides' })}
+${placeFunction('keptAt', 'keptDims')}
 
 /** Where the innermost reduced dim begins in round number \`round\` through it. */
 fn reducedAt(round: u32) -> u32 {
 	var rest = round;
 	var at = 0u;
-	for (var d = p.reducedRank - 1u; d > 0u; d--) {
-		let size = p.reducedShape[(d - 1u) / 4u][(d - 1u) % 4u];
-		at += (rest % size) * p.reducedStrides[(d - 1u) / 4u][(d - 1u) % 4u];
+	for (var d = p.reducedDims.rank - 1u; d > 0u; d--) {
+		let size = p.reducedDims.shape[(d - 1u) / 4u][(d - 1u) % 4u];
+		at += (rest % size) * p.reducedDims.strides[(d - 1u) / 4u][(d - 1u) % 4u];
 		rest /= size;
 	}
 	return at;
@@ -406,8 +373,8 @@ fn walk(k: u32, segment: u32, lane: u32) -> A {
 #else
 	let centre = F();
 #endif
-	let inner = p.reducedShape[(p.reducedRank - 1u) / 4u][(p.reducedRank - 1u) % 4u];
-	let stride = p.reducedStrides[(p.reducedRank - 1u) / 4u][(p.reducedRank - 1u) % 4u];
+	let inner = p.reducedDims.shape[(p.reducedDims.rank - 1u) / 4u][(p.reducedDims.rank - 1u) % 4u];
+	let stride = p.reducedDims.strides[(p.reducedDims.rank - 1u) / 4u][(p.reducedDims.rank - 1u) % 4u];
 	var total = ${identity};
 	var j = segment * p.segment;
 	let end = min(j + p.segment, p.count);
@@ -440,32 +407,34 @@ fn walk(k: u32, segment: u32, lane: u32) -> A {
 	}
 	return total;
 }
-
-@compute @workgroup_size(${REDUCE_WORKGROUP})
-fn main(
-	@builtin(workgroup_id) wid: vec3<u32>,
-	@builtin(num_workgroups) nwg: vec3<u32>,
-	@builtin(local_invocation_index) lid: u32,
-) {
-	let group = wid.x + wid.y * nwg.x;
+`;
+		const isResult = to === 'result';
+		const positions = isResult && op === 'position';
+		return {
+			bindings: {
+				x: read(from === 'partials' ? vector(scalar) : wide === 4 ? 'vec4<T>' : 'T'),
+				y: !positions && readWrite(isResult ? 'Out' : 'S'),
+				values: positions && outputs !== 'indices' && readWrite('T'),
+				indices: positions && outputs !== 'values' && readWrite('i32'),
+				centres: centred && (writesCentres ? readWrite('f32') : read('f32')),
+			},
+			invocations: lanes === 1 ? 'p.items' : undefined,
+			functions,
+			main: wgsl`
 #if ${lanes === 1}
-	let item = group * ${REDUCE_WORKGROUP}u + lid;
-	if (item >= p.items) {
-		return;
-	}
-	let total = walk(item % p.kept, item / p.kept, 0u);
+	let total = walk(i % p.kept, i / p.kept, 0u);
 #if ${along === 'kept'}
 	for (var e = 0u; e < 4u; e++) {
-		store(item * 4u + e, ${part('e')});
+		store(i * 4u + e, ${part('e')});
 	}
 #elif ${wide === 4 && !pair}
-	store(item, combinedScalars(combinedScalars(${part('0')}, ${part('1')}), combinedScalars(${part('2')}, ${part('3')})));
+	store(i, combinedScalars(combinedScalars(${part('0')}, ${part('1')}), combinedScalars(${part('2')}, ${part('3')})));
 #else
-	store(item, total);
+	store(i, total);
 #endif
 #else
 	// A folded grid may be larger than the work; its last groups repeat an item and do not store it.
-	let item = min(group, p.items - 1u);
+	let item = min(groupIndex, p.items - 1u);
 	let total = walk(item % p.kept, item / p.kept, lid);
 #if ${wide === 4 && !pair}
 	shares[lid] = combinedScalars(combinedScalars(${part('0')}, ${part('1')}), combinedScalars(${part('2')}, ${part('3')}));
@@ -473,21 +442,12 @@ fn main(
 	shares[lid] = total;
 #endif
 	workgroupBarrier();
-	if (lid == 0u && group < p.items) {
+	if (lid == 0u && groupIndex < p.items) {
 		${pairwise('shares', lanes, (a, b) => `${wide === 4 && !pair ? 'combinedScalars' : 'combined'}(${a}, ${b})`)}
 		store(item, shares[${pairwisePlaces(lanes) - 1}]);
 	}
 #endif
-}
-`;
-		const results = op === 'position' && outputs === 'both' && to === 'result' ? 2 : 1;
-		return {
-			code,
-			bindings: [
-				'read',
-				...Array.from({ length: results }, () => 'read_write' as const),
-				...(centred ? [writesCentres ? ('read_write' as const) : ('read' as const)] : []),
-			],
+`,
 		};
 	},
-};
+});

@@ -11,32 +11,25 @@
  * step    what comes before, between and after these passes, a workgroup a line.
  */
 import { wgsl } from 'wgsl-preprocessor';
-import type { ShaderTemplate, StorageType } from './shader';
-import { placeByFields } from './strides';
+import { defineKernel, read, readWrite, type StorageType, WORKGROUP_SIZE } from './shader';
+import { placeFunction } from './strides';
 
 export type MedianVariant = { storage: StorageType };
 
-/** Of all kernels here; those of long lines also want the turn, and the parts into which a line is cut. */
-const HEAD = ({ storage }: MedianVariant): string => wgsl`
-#if ${storage === 'f16'}
-enable f16;
-#endif
-struct Params {
-	shape: array<vec4<u32>, 2>,
-	strides: array<vec4<u32>, 2>,
-	offset: u32,
-	rank: u32,
-	lines: u32,
-	length: u32,
-	stride: u32,
-	nan: u32,
-	turn: u32,
-	parts: u32,
-	part: u32,
-}
-
-@group(0) @binding(0) var<uniform> p: Params;
-`;
+const MEDIAN_PARAMS = {
+	/** The dims that stay. */
+	keptDims: 'view',
+	lines: 'u32',
+	/** Of a line. */
+	length: 'u32',
+	/** Along a line. */
+	stride: 'u32',
+	nan: 'bits',
+	/** Where workgroups share long lines: the pass, the parts of a line, and the length of a part. */
+	turn: 'u32?',
+	parts: 'u32?',
+	part: 'u32?',
+} as const;
 
 const KEYS = ({ storage }: MedianVariant): string => wgsl`
 #if ${isFloat(storage)}
@@ -73,34 +66,25 @@ fn valueOf(key: u32) -> i32 {
 
 const isFloat = (storage: StorageType): boolean => storage === 'f32' || storage === 'f16';
 
-/** Params: shape and strides of the dims that stay, innermost last; offset; rank; lines; length; stride along the line; the bits of NaN. */
-export const medianShader: ShaderTemplate<MedianVariant> = {
+export const medianKernel = defineKernel({
 	name: 'reduce.median',
-	source({ storage }) {
-		const float = isFloat(storage);
-		const code = wgsl`
-${HEAD({ storage })}
-@group(0) @binding(1) var<storage, read> x: array<${storage}>;
-@group(0) @binding(2) var<storage, read_write> values: array<${storage}>;
-@group(0) @binding(3) var<storage, read_write> indices: array<i32>;
-
+	params: MEDIAN_PARAMS,
+	define: ({ storage }: MedianVariant) => ({
+		bindings: { x: read(storage), values: readWrite(storage), indices: readWrite('i32') },
+		functions: wgsl`
 var<workgroup> counts: array<atomic<u32>, 256>;
 var<workgroup> nans: atomic<u32>;
 var<workgroup> position: atomic<u32>;
 var<workgroup> found: u32;
 var<workgroup> rank: u32;
 
-${placeByFields('start')}
+${placeFunction('start', 'keptDims')}
 
 ${KEYS({ storage })}
 ${VALUES({ storage })}
-@compute @workgroup_size(64)
-fn main(
-	@builtin(workgroup_id) wid: vec3<u32>,
-	@builtin(num_workgroups) nwg: vec3<u32>,
-	@builtin(local_invocation_index) lid: u32,
-) {
-	let line = wid.x + wid.y * nwg.x;
+`,
+		main: wgsl`
+	let line = groupIndex;
 	if (line >= p.lines) {
 		return;
 	}
@@ -113,19 +97,19 @@ fn main(
 	}
 	for (var turn = 0u; turn < 4u; turn++) {
 		let shift = 24u - 8u * turn;
-		for (var i = lid; i < 256u; i += 64u) {
+		for (var i = lid; i < 256u; i += ${WORKGROUP_SIZE}u) {
 			atomicStore(&counts[i], 0u);
 		}
 		workgroupBarrier();
 		let prefix = workgroupUniformLoad(&found);
 		// The bytes above those of this pass.
 		let mask = select(0xffffffffu << (shift + 8u), 0u, turn == 0u);
-		for (var j = lid; j < p.length; j += 64u) {
+		for (var j = lid; j < p.length; j += ${WORKGROUP_SIZE}u) {
 			let key = load(base + j * p.stride);
 			if ((key & mask) == prefix) {
 				atomicAdd(&counts[(key >> shift) & 0xffu], 1u);
 			}
-#if ${float}
+#if ${isFloat(storage)}
 			if (turn == 0u && key == 0xffffffffu) {
 				atomicAdd(&nans, 1u);
 			}
@@ -150,7 +134,7 @@ fn main(
 	}
 	let anyNan = atomicLoad(&nans) > 0u;
 	let key = select(found, 0xffffffffu, anyNan);
-	for (var j = lid; j < p.length; j += 64u) {
+	for (var j = lid; j < p.length; j += ${WORKGROUP_SIZE}u) {
 		if (load(base + j * p.stride) == key) {
 			atomicMin(&position, j);
 			break;
@@ -161,11 +145,9 @@ fn main(
 		values[line] = ${storage}(valueOf(key));
 		indices[line] = bitcast<i32>(atomicLoad(&position));
 	}
-}
-`;
-		return { code, bindings: ['read', 'read_write', 'read_write'] };
-	},
-};
+`,
+	}),
+});
 
 /** Words of state that each long line has: 256 counts, the digits of the key found so far, the rank, the number of NaN, the position. */
 export const MEDIAN_STATE = 260;
@@ -177,38 +159,30 @@ const POSITION = 259u;
 `;
 
 /** Turns 0 to 3 count the bytes, turn 4 looks for the position. Grid: lines * parts. */
-export const medianWalk: ShaderTemplate<MedianVariant> = {
+export const medianWalk = defineKernel({
 	name: 'reduce.medianWalk',
-	source({ storage }) {
-		const code = wgsl`
-${HEAD({ storage })}
-@group(0) @binding(1) var<storage, read> x: array<${storage}>;
-@group(0) @binding(2) var<storage, read_write> state: array<atomic<u32>>;
-
+	params: MEDIAN_PARAMS,
+	define: ({ storage }: MedianVariant) => ({
+		bindings: { x: read(storage), state: readWrite('atomic<u32>') },
+		functions: wgsl`
 var<workgroup> counts: array<atomic<u32>, 256>;
 
 ${STATE}
-${placeByFields('start')}
+${placeFunction('start', 'keptDims')}
 ${KEYS({ storage })}
-
-@compute @workgroup_size(64)
-fn main(
-	@builtin(workgroup_id) wid: vec3<u32>,
-	@builtin(num_workgroups) nwg: vec3<u32>,
-	@builtin(local_invocation_index) lid: u32,
-) {
-	let group = wid.x + wid.y * nwg.x;
-	let line = group / p.parts;
+`,
+		main: wgsl`
+	let line = groupIndex / p.parts;
 	if (line >= p.lines) {
 		return;
 	}
 	let own = line * ${MEDIAN_STATE}u;
 	let base = start(line);
-	let first = group % p.parts * p.part + lid;
-	let end = min((group % p.parts + 1u) * p.part, p.length);
+	let first = groupIndex % p.parts * p.part + lid;
+	let end = min((groupIndex % p.parts + 1u) * p.part, p.length);
 	let found = atomicLoad(&state[own + FOUND]);
 	if (p.turn == 4u) {
-		for (var j = first; j < end; j += 64u) {
+		for (var j = first; j < end; j += ${WORKGROUP_SIZE}u) {
 			if (load(base + j * p.stride) == found) {
 				atomicMin(&state[own + POSITION], j);
 				break;
@@ -216,14 +190,14 @@ fn main(
 		}
 		return;
 	}
-	for (var i = lid; i < 256u; i += 64u) {
+	for (var i = lid; i < 256u; i += ${WORKGROUP_SIZE}u) {
 		atomicStore(&counts[i], 0u);
 	}
 	workgroupBarrier();
 	let shift = 24u - 8u * p.turn;
 	// The bytes above those of this pass.
 	let mask = select(0xffffffffu << (shift + 8u), 0u, p.turn == 0u);
-	for (var j = first; j < end; j += 64u) {
+	for (var j = first; j < end; j += ${WORKGROUP_SIZE}u) {
 		let key = load(base + j * p.stride);
 		if ((key & mask) == found) {
 			atomicAdd(&counts[(key >> shift) & 0xffu], 1u);
@@ -235,38 +209,28 @@ fn main(
 #endif
 	}
 	workgroupBarrier();
-	for (var i = lid; i < 256u; i += 64u) {
+	for (var i = lid; i < 256u; i += ${WORKGROUP_SIZE}u) {
 		let count = atomicLoad(&counts[i]);
 		if (count > 0u) {
 			atomicAdd(&state[own + i], count);
 		}
 	}
-}
-`;
-		return { code, bindings: ['read', 'read_write'] };
-	},
-};
+`,
+	}),
+});
 
 /** Turn 0 begins, turns 1 to 4 find the byte that the turn before has counted, turn 5 leaves the result. Grid: lines. */
-export const medianStep: ShaderTemplate<MedianVariant> = {
+export const medianStep = defineKernel({
 	name: 'reduce.medianStep',
-	source({ storage }) {
-		const code = wgsl`
-${HEAD({ storage })}
-@group(0) @binding(1) var<storage, read_write> state: array<u32>;
-@group(0) @binding(2) var<storage, read_write> values: array<${storage}>;
-@group(0) @binding(3) var<storage, read_write> indices: array<i32>;
-
+	params: MEDIAN_PARAMS,
+	define: ({ storage }: MedianVariant) => ({
+		bindings: { state: readWrite('u32'), values: readWrite(storage), indices: readWrite('i32') },
+		functions: wgsl`
 ${STATE}
 ${VALUES({ storage })}
-
-@compute @workgroup_size(64)
-fn main(
-	@builtin(workgroup_id) wid: vec3<u32>,
-	@builtin(num_workgroups) nwg: vec3<u32>,
-	@builtin(local_invocation_index) lid: u32,
-) {
-	let line = wid.x + wid.y * nwg.x;
+`,
+		main: wgsl`
+	let line = groupIndex;
 	if (line >= p.lines) {
 		return;
 	}
@@ -296,11 +260,9 @@ fn main(
 		state[own + FOUND] = select(found, 0xffffffffu, p.turn == 4u && state[own + NANS] > 0u);
 	}
 	storageBarrier();
-	for (var i = lid; i < 256u; i += 64u) {
+	for (var i = lid; i < 256u; i += ${WORKGROUP_SIZE}u) {
 		state[own + i] = 0u;
 	}
-}
-`;
-		return { code, bindings: ['read_write', 'read_write', 'read_write'] };
-	},
-};
+`,
+	}),
+});

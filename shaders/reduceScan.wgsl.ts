@@ -13,8 +13,8 @@
  * A recurrence is a scan of affine maps: (a, b) stands for h -> a h + b, and two in a row for the map (a1 a2, a2 b1 + b2).
  */
 import { wgsl } from 'wgsl-preprocessor';
-import type { ShaderTemplate, StorageType } from './shader';
-import { placeByFields } from './strides';
+import { defineKernel, read, readWrite, type StorageType } from './shader';
+import { placeFunction } from './strides';
 
 export type ScanVariant = {
 	op: 'sum' | 'prod' | 'linear';
@@ -27,16 +27,26 @@ export type ScanVariant = {
 	lanes: 1 | 64;
 };
 
-export const SCAN_WORKGROUP = 64;
-
-/**
- * Params: shape and strides of the dims of x that stay, innermost last; offsets of x and a; rank; length of a line; stride of x along
- * it; inner, the distance of its elements in the contiguous a and y; whether it is walked from its end; length and number of chunks;
- * items (lines * chunks).
- */
-export const scanShader: ShaderTemplate<ScanVariant> = {
+export const scanKernel = defineKernel({
 	name: 'reduce.scan',
-	source({ op, input, output, source, target, after, lanes }) {
+	params: {
+		/** The dims of x that stay. */
+		keptDims: 'view',
+		offsetA: 'u32?',
+		/** Of a line. */
+		length: 'u32',
+		/** Of x along a line. */
+		stride: 'u32',
+		/** The distance of a line's elements in the contiguous a and y. */
+		inner: 'u32',
+		reverse: 'bool',
+		/** The length of a chunk. */
+		segment: 'u32',
+		chunks: 'u32',
+		/** lines * chunks */
+		items: 'u32',
+	},
+	define({ op, input, output, source, target, after, lanes }: ScanVariant) {
 		const linear = op === 'linear';
 		const float = input === 'f32' || input === 'f16';
 		const scalar = linear ? 'vec2<f32>' : float ? 'f32' : 'i32';
@@ -44,42 +54,15 @@ export const scanShader: ShaderTemplate<ScanVariant> = {
 		const combine = { sum: 'a + b', prod: 'a * b', linear: 'S(a.x * b.x, fma(b.x, a.y, b.y))' }[op];
 		const elements = source === 'elements';
 		const coefficients = linear && elements;
-		const code = wgsl`
-#if ${input === 'f16' || output === 'f16'}
-enable f16;
-#endif
+		const functions = wgsl`
 alias S = ${scalar};
 
-struct Params {
-	shape: array<vec4<u32>, 2>,
-	strides: array<vec4<u32>, 2>,
-	offset: u32,
-	offsetA: u32,
-	rank: u32,
-	length: u32,
-	stride: u32,
-	inner: u32,
-	reverse: u32,
-	segment: u32,
-	chunks: u32,
-	items: u32,
-}
-
-@group(0) @binding(0) var<uniform> p: Params;
-@group(0) @binding(1) var<storage, read> x: array<${elements ? input : scalar}>;
-@group(0) @binding(2) var<storage, read_write> y: array<${target === 'result' ? output : scalar}>;
-#if ${coefficients}
-@group(0) @binding(3) var<storage, read> coefficients: array<${input}>;
-#endif
-#if ${after}
-@group(0) @binding(${coefficients ? 4 : 3}) var<storage, read> totals: array<S>;
-#endif
 #if ${lanes > 1}
 var<workgroup> lanesum: array<S, ${lanes}>;
 #endif
 
 /** Where line k of x begins. */
-${placeByFields('start')}
+${placeFunction('start', 'keptDims')}
 
 /** \`a\` comes before \`b\`. */
 fn combined(a: S, b: S) -> S {
@@ -112,30 +95,28 @@ fn store(line: Line, j: u32, value: S) {
 #endif
 }
 #endif
-
-@compute @workgroup_size(${SCAN_WORKGROUP})
-fn main(
-	@builtin(workgroup_id) wid: vec3<u32>,
-	@builtin(num_workgroups) nwg: vec3<u32>,
-	@builtin(local_invocation_index) lid: u32,
-) {
-	let group = wid.x + wid.y * nwg.x;
-#if ${lanes === 1}
-	let item = group * ${SCAN_WORKGROUP}u + lid;
-#else
-	let item = group;
-#endif
-	if (item >= p.items) {
-		return;
-	}
+`;
+		return {
+			bindings: {
+				x: read(elements ? input : scalar),
+				y: readWrite(target === 'result' ? output : scalar),
+				coefficients: coefficients && read(input),
+				totals: after && read('S'),
+			},
+			invocations: lanes === 1 ? 'p.items' : undefined,
+			functions,
+			main: wgsl`
 #if ${lanes === 1}
 	// Neighbours take neighbouring lines.
 	let lines = p.items / p.chunks;
-	let k = item % lines;
-	let chunk = item / lines;
+	let k = i % lines;
+	let chunk = i / lines;
 #else
-	let k = item / p.chunks;
-	let chunk = item % p.chunks;
+	if (groupIndex >= p.items) {
+		return;
+	}
+	let k = groupIndex / p.chunks;
+	let chunk = groupIndex % p.chunks;
 #endif
 	let line = Line(start(k), (k / p.inner) * p.length * p.inner + k % p.inner);
 	let first = chunk * p.segment;
@@ -205,11 +186,7 @@ fn main(
 	y[k * p.chunks + chunk] = running;
 #endif
 #endif
-}
-`;
-		return {
-			code,
-			bindings: ['read', 'read_write', ...(coefficients ? ['read' as const] : []), ...(after ? ['read' as const] : [])],
+`,
 		};
 	},
-};
+});

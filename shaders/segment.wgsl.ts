@@ -15,7 +15,7 @@
  * Sums are float32 (int32 for integers) whatever the storage; the association depends on n alone. Workgroups of 64.
  */
 import { wgsl } from 'wgsl-preprocessor';
-import type { ShaderTemplate, StorageType } from './shader';
+import { defineKernel, read, readWrite, type StorageType } from './shader';
 
 export const SEGMENT_BLOCK = 32;
 
@@ -29,10 +29,20 @@ export type SegmentVariant = {
 
 const sumType = (type: StorageType) => (type === 'i32' ? 'i32' : 'f32');
 
-const HEAD = ({ op, type, four }: SegmentVariant) => wgsl`
-#if ${type === 'f16'}
-enable f16;
-#endif
+const SEGMENT_PARAMS = {
+	n: 'u32',
+	columns: 'u32',
+	outer: 'u32',
+	/** Of n. */
+	blocks: 'u32',
+	limit: 'u32',
+	/** Of source, in units of T. */
+	offset: 'u32',
+} as const;
+
+const INVOCATIONS = 'p.outer * p.blocks * p.columns';
+
+const FUNCTIONS = ({ op, type, four }: SegmentVariant) => wgsl`
 #if ${four}
 alias T = vec4<${type}>;
 alias Sum = vec4<${sumType(type)}>;
@@ -46,48 +56,31 @@ const IDENTITY = Sum(${op === 'sum' ? 0 : 1});
 fn combined(a: Sum, b: Sum) -> Sum {
 	return a ${op === 'sum' ? '+' : '*'} b;
 }
-
-struct Params {
-	n: u32,
-	columns: u32,
-	outer: u32,
-	blocks: u32,
-	limit: u32,
-	offset: u32,
-}
-@group(0) @binding(0) var<uniform> p: Params;
 `;
 
 const BLOCK_MAIN = wgsl`
-@compute @workgroup_size(64)
-fn main(
-	@builtin(workgroup_id) wid: vec3<u32>,
-	@builtin(num_workgroups) nwg: vec3<u32>,
-	@builtin(local_invocation_index) lid: u32,
-) {
-	let flat = (wid.x + wid.y * nwg.x) * 64u + lid;
-	if (flat >= p.outer * p.blocks * p.columns) {
-		return;
-	}
-	let column = flat % p.columns;
-	let blockAll = flat / p.columns;
+	let column = i % p.columns;
+	let blockAll = i / p.columns;
 	let o = blockAll / p.blocks;
 	let block = blockAll % p.blocks;
 	let first = block * BLOCK;
 	let last = min(first + BLOCK, p.n);
 `;
 
-/** Params: n, columns, outer, blocks (of n), limit, offset (of source, in units of T). */
-export const segmentSum: ShaderTemplate<SegmentVariant> = {
+export const segmentSum = defineKernel({
 	name: 'segment.sum',
-	source(variant) {
-		const code = wgsl`
-${HEAD(variant)}
-@group(0) @binding(1) var<storage, read> keys: array<u32>;
-@group(0) @binding(2) var<storage, read> positions: array<u32>;
-@group(0) @binding(3) var<storage, read> source: array<T>;
-@group(0) @binding(4) var<storage, read_write> y: array<T>;
-@group(0) @binding(5) var<storage, read_write> parts: array<Sum>;
+	params: SEGMENT_PARAMS,
+	define: (variant: SegmentVariant) => ({
+		bindings: {
+			keys: read('u32'),
+			positions: read('u32'),
+			source: read('T'),
+			y: readWrite('T'),
+			parts: readWrite('Sum'),
+		},
+		invocations: INVOCATIONS,
+		functions: FUNCTIONS(variant),
+		main: wgsl`
 ${BLOCK_MAIN}
 	var key = keys[first];
 	var fromBefore = first > 0u && keys[max(first, 1u) - 1u] == key;
@@ -117,21 +110,18 @@ ${BLOCK_MAIN}
 		fromBefore = false;
 		key = next;
 	}
-}
-`;
-		return { code, bindings: ['read', 'read', 'read', 'read_write', 'read_write'] };
-	},
-};
+`,
+	}),
+});
 
-/** Params: as of `segmentSum`. */
-export const segmentJoin: ShaderTemplate<SegmentVariant> = {
+export const segmentJoin = defineKernel({
 	name: 'segment.join',
-	source(variant) {
-		const code = wgsl`
-${HEAD(variant)}
-@group(0) @binding(1) var<storage, read> keys: array<u32>;
-@group(0) @binding(2) var<storage, read> parts: array<Sum>;
-@group(0) @binding(3) var<storage, read_write> y: array<T>;
+	params: SEGMENT_PARAMS,
+	define: (variant: SegmentVariant) => ({
+		bindings: { keys: read('u32'), parts: read('Sum'), y: readWrite('T') },
+		invocations: INVOCATIONS,
+		functions: FUNCTIONS(variant),
+		main: wgsl`
 ${BLOCK_MAIN}
 	let key = keys[last - 1u];
 	if (last >= p.n || key >= p.limit || keys[min(last, p.n - 1u)] != key) {
@@ -152,8 +142,6 @@ ${BLOCK_MAIN}
 	}
 	let at = (o * p.limit + key) * p.columns + column;
 	y[at] = T(combined(Sum(y[at]), sum));
-}
-`;
-		return { code, bindings: ['read', 'read', 'read_write'] };
-	},
-};
+`,
+	}),
+});

@@ -16,8 +16,8 @@
  * scan, (row, chunk) for count and move.
  */
 import { wgsl } from 'wgsl-preprocessor';
-import type { ShaderTemplate, StorageType } from './shader';
-import { placeByFields } from './strides';
+import { defineKernel, type NoVariant, read, readWrite, type StorageType } from './shader';
+import { placeFunction } from './strides';
 
 export const RADIX_CHUNK = 64;
 export const RADIX_BITS = 4;
@@ -47,73 +47,31 @@ export type SortKeysVariant = {
 	descending: boolean;
 };
 
-/** Params: shape and strides of x, of at least one dim; n, rank, offset. */
-export const sortKeys: ShaderTemplate<SortKeysVariant> = {
+export const sortKeys = defineKernel({
 	name: 'sort.keys',
-	source({ type, descending }) {
-		const code = wgsl`
-#if ${type === 'f16'}
-enable f16;
-#endif
-struct Params {
-	shape: array<vec4<u32>, 2>,
-	strides: array<vec4<u32>, 2>,
-	n: u32,
-	rank: u32,
-	offset: u32,
-}
-@group(0) @binding(0) var<uniform> p: Params;
-@group(0) @binding(1) var<storage, read> x: array<${type}>;
-@group(0) @binding(2) var<storage, read_write> keys: array<u32>;
-${ORDER_KEY(type)}
-
-${placeByFields('place')}
-@compute @workgroup_size(64)
-fn main(
-	@builtin(workgroup_id) wid: vec3<u32>,
-	@builtin(num_workgroups) nwg: vec3<u32>,
-	@builtin(local_invocation_index) lid: u32,
-) {
-	let i = (wid.x + wid.y * nwg.x) * 64u + lid;
-	if (i >= p.n) {
-		return;
-	}
+	params: { x: 'view', n: 'u32' },
+	define: ({ type, descending }: SortKeysVariant) => ({
+		bindings: { x: read(type), keys: readWrite('u32') },
+		invocations: 'p.n',
+		functions: ORDER_KEY(type) + placeFunction('place', 'x'),
+		main: wgsl`
 	let key = orderKey(x[place(i)]);
 #if ${descending}
 	keys[i] = ~key;
 #else
 	keys[i] = key;
 #endif
-}
-`;
-		return { code, bindings: ['read', 'read_write'] };
-	},
-};
+`,
+	}),
+});
 
-/** Params: rows, n. */
-export const rankSort: ShaderTemplate<Record<string, never>> = {
+export const rankSort = defineKernel({
 	name: 'sort.rank',
-	source() {
-		const code = wgsl`
-struct Params {
-	rows: u32,
-	n: u32,
-}
-@group(0) @binding(0) var<uniform> p: Params;
-@group(0) @binding(1) var<storage, read> keys: array<u32>;
-@group(0) @binding(2) var<storage, read_write> sortedKeys: array<u32>;
-@group(0) @binding(3) var<storage, read_write> positions: array<u32>;
-
-@compute @workgroup_size(64)
-fn main(
-	@builtin(workgroup_id) wid: vec3<u32>,
-	@builtin(num_workgroups) nwg: vec3<u32>,
-	@builtin(local_invocation_index) lid: u32,
-) {
-	let i = (wid.x + wid.y * nwg.x) * 64u + lid;
-	if (i >= p.rows * p.n) {
-		return;
-	}
+	params: { rows: 'u32', n: 'u32' },
+	define: (_: NoVariant) => ({
+		bindings: { keys: read('u32'), sortedKeys: readWrite('u32'), positions: readWrite('u32') },
+		invocations: 'p.rows * p.n',
+		main: wgsl`
 	let start = i / p.n * p.n;
 	let key = keys[i];
 	var rank = start;
@@ -125,47 +83,29 @@ fn main(
 	}
 	sortedKeys[rank] = key;
 	positions[rank] = i - start;
-}
-`;
-		return { code, bindings: ['read', 'read_write', 'read_write'] };
-	},
-};
+`,
+	}),
+});
 
-const RADIX_PARAMS = wgsl`
-struct Params {
-	rows: u32,
-	n: u32,
-	chunks: u32,
-	shift: u32,
-}
-@group(0) @binding(0) var<uniform> p: Params;
-`;
+const RADIX_PARAMS = { rows: 'u32', n: 'u32', chunks: 'u32', shift: 'u32' } as const;
+
+const CHUNKS = 'p.rows * p.chunks';
 
 const CHUNK_MAIN = wgsl`
-@compute @workgroup_size(64)
-fn main(
-	@builtin(workgroup_id) wid: vec3<u32>,
-	@builtin(num_workgroups) nwg: vec3<u32>,
-	@builtin(local_invocation_index) lid: u32,
-) {
-	let flat = (wid.x + wid.y * nwg.x) * 64u + lid;
-	if (flat >= p.rows * p.chunks) {
-		return;
-	}
-	let row = flat / p.chunks;
-	let chunk = flat % p.chunks;
+	let row = i / p.chunks;
+	let chunk = i % p.chunks;
 	let first = row * p.n + chunk * ${RADIX_CHUNK}u;
 	let last = row * p.n + min((chunk + 1u) * ${RADIX_CHUNK}u, p.n);
 	let table = row * p.chunks * 16u + chunk;
 `;
 
-export const radixCount: ShaderTemplate<Record<string, never>> = {
+export const radixCount = defineKernel({
 	name: 'sort.radixCount',
-	source() {
-		const code = wgsl`
-${RADIX_PARAMS}
-@group(0) @binding(1) var<storage, read> keys: array<u32>;
-@group(0) @binding(2) var<storage, read_write> counts: array<u32>;
+	params: RADIX_PARAMS,
+	define: (_: NoVariant) => ({
+		bindings: { keys: read('u32'), counts: readWrite('u32') },
+		invocations: CHUNKS,
+		main: wgsl`
 ${CHUNK_MAIN}
 	var count: array<u32, 16>;
 	for (var d = 0u; d < 16u; d++) {
@@ -177,28 +117,19 @@ ${CHUNK_MAIN}
 	for (var d = 0u; d < 16u; d++) {
 		counts[table + d * p.chunks] = count[d];
 	}
-}
-`;
-		return { code, bindings: ['read', 'read_write'] };
-	},
-};
+`,
+	}),
+});
 
-export const radixScan: ShaderTemplate<Record<string, never>> = {
+export const radixScan = defineKernel({
 	name: 'sort.radixScan',
-	source() {
-		const code = wgsl`
-${RADIX_PARAMS}
-@group(0) @binding(1) var<storage, read_write> counts: array<u32>;
-
-var<workgroup> sums: array<u32, 256>;
-
-@compute @workgroup_size(256)
-fn main(
-	@builtin(workgroup_id) wid: vec3<u32>,
-	@builtin(num_workgroups) nwg: vec3<u32>,
-	@builtin(local_invocation_index) lid: u32,
-) {
-	let row = wid.x + wid.y * nwg.x;
+	params: RADIX_PARAMS,
+	define: (_: NoVariant) => ({
+		bindings: { counts: readWrite('u32') },
+		workgroupSize: 256,
+		functions: 'var<workgroup> sums: array<u32, 256>;',
+		main: wgsl`
+	let row = groupIndex;
 	let entries = p.chunks * 16u;
 	let share = (entries + 255u) / 256u;
 	let start = min(lid * share, entries);
@@ -225,29 +156,28 @@ fn main(
 		counts[table + i] = at;
 		at += count;
 	}
-}
-`;
-		return { code, bindings: ['read_write'] };
-	},
-};
+`,
+	}),
+});
 
 export type RadixMoveVariant = {
 	/** Positions are not there yet: an element stands where it is. */
 	first: boolean;
 };
 
-export const radixMove: ShaderTemplate<RadixMoveVariant> = {
+export const radixMove = defineKernel({
 	name: 'sort.radixMove',
-	source({ first }) {
-		const code = wgsl`
-${RADIX_PARAMS}
-@group(0) @binding(1) var<storage, read> keys: array<u32>;
-@group(0) @binding(2) var<storage, read> starts: array<u32>;
-@group(0) @binding(3) var<storage, read_write> movedKeys: array<u32>;
-@group(0) @binding(4) var<storage, read_write> movedPositions: array<u32>;
-#if ${!first}
-@group(0) @binding(5) var<storage, read> positions: array<u32>;
-#endif
+	params: RADIX_PARAMS,
+	define: ({ first }: RadixMoveVariant) => ({
+		bindings: {
+			keys: read('u32'),
+			starts: read('u32'),
+			movedKeys: readWrite('u32'),
+			movedPositions: readWrite('u32'),
+			positions: !first && read('u32'),
+		},
+		invocations: CHUNKS,
+		main: wgsl`
 ${CHUNK_MAIN}
 	var next: array<u32, 16>;
 	for (var d = 0u; d < 16u; d++) {
@@ -265,11 +195,6 @@ ${CHUNK_MAIN}
 		movedPositions[to] = positions[i];
 #endif
 	}
-}
-`;
-		return {
-			code,
-			bindings: first ? ['read', 'read', 'read_write', 'read_write'] : ['read', 'read', 'read_write', 'read_write', 'read'],
-		};
-	},
-};
+`,
+	}),
+});

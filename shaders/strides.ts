@@ -20,19 +20,3 @@ fn ${name}(k: u32) -> u32 {
 }
 `;
 }
-
-/** The same for parameters `offset`, and under the names given the view's rank, and its shape and strides as array<vec4<u32>, 2>. */
-export function placeByFields(name: string, { rank = 'rank', shape = 'shape', strides = 'strides' } = {}): string {
-	return /* wgsl */ `
-fn ${name}(k: u32) -> u32 {
-	var rest = k;
-	var at = p.offset;
-	for (var d = p.${rank}; d > 1u; d--) {
-		let size = p.${shape}[(d - 1u) / 4u][(d - 1u) % 4u];
-		at += (rest % size) * p.${strides}[(d - 1u) / 4u][(d - 1u) % 4u];
-		rest /= size;
-	}
-	return at + rest * p.${strides}[0].x;
-}
-`;
-}

@@ -10,8 +10,12 @@ import * as convCorrelate from '../shaders/convCorrelate.wgsl';
 import * as convTiled from '../shaders/convTiled.wgsl';
 import * as convWeightGrad from '../shaders/convWeightGrad.wgsl';
 import * as convWeightGradRow3 from '../shaders/convWeightGradRow3.wgsl';
+import * as ctc from '../shaders/ctc.wgsl';
+import * as elementwise from '../shaders/elementwise.wgsl';
 import * as embedding from '../shaders/embedding.wgsl';
 import * as indexing from '../shaders/indexing.wgsl';
+import * as layout from '../shaders/layout.wgsl';
+import * as loss from '../shaders/loss.wgsl';
 import * as matmul from '../shaders/matmul.wgsl';
 import * as matmulInteger from '../shaders/matmulInteger.wgsl';
 import * as matmulVector from '../shaders/matmulVector.wgsl';
@@ -21,10 +25,17 @@ import * as optimizer from '../shaders/optimizer.wgsl';
 import * as optimizerClip from '../shaders/optimizerClip.wgsl';
 import type { ParameterValue } from '../shaders/parameters';
 import * as pool from '../shaders/pool.wgsl';
+import * as probe from '../shaders/probe.wgsl';
+import * as random from '../shaders/random.wgsl';
+import * as reduce from '../shaders/reduce.wgsl';
+import * as reduceMedian from '../shaders/reduceMedian.wgsl';
+import * as reduceScan from '../shaders/reduceScan.wgsl';
 import * as rnn from '../shaders/rnn.wgsl';
 import * as sample from '../shaders/sample.wgsl';
+import * as segment from '../shaders/segment.wgsl';
 import { defineKernel, type Kernel, type NoVariant, readWrite } from '../shaders/shader';
 import * as softmax from '../shaders/softmax.wgsl';
+import * as sort from '../shaders/sort.wgsl';
 import { createWebGPUBackend } from '../src/backends/webgpu/backend';
 
 /** Every kernel of the library. */
@@ -38,8 +49,12 @@ const KERNELS = [
 	convTiled,
 	convWeightGrad,
 	convWeightGradRow3,
+	ctc,
+	elementwise,
 	embedding,
 	indexing,
+	layout,
+	loss,
 	matmul,
 	matmulInteger,
 	matmulVector,
@@ -48,9 +63,16 @@ const KERNELS = [
 	optimizer,
 	optimizerClip,
 	pool,
+	probe,
+	random,
+	reduce,
+	reduceMedian,
+	reduceScan,
 	rnn,
 	sample,
+	segment,
 	softmax,
+	sort,
 ].flatMap((family) =>
 	Object.values(family).flatMap((value): Kernel[] => {
 		const kernel: unknown = typeof value === 'object' && 'kernel' in value ? value.kernel : value;
@@ -121,8 +143,8 @@ test('kernels read the parameters that launches give', async () => {
 			...(reportsIndices ? ['p.report'] : []),
 		];
 		const words = [...examples.flatMap((each) => each.words), ...(divisible ? [77] : []), ...(reportsIndices ? [1] : [])];
-		const probe = defineKernel({
-			name: `probe.${name}`,
+		const reader = defineKernel({
+			name: `test.${name}`,
 			params,
 			divisible,
 			reportsIndices,
@@ -135,7 +157,7 @@ test('kernels read the parameters that launches give', async () => {
 		const out = backend.allocate(reads.length, 'int32');
 		const values = Object.fromEntries(names.map((field, k) => [field, examples[k]!.value] as const));
 		backend.gpu.launch({
-			kernel: probe,
+			kernel: reader,
 			variant: {},
 			buffers: { out },
 			params: values as never,

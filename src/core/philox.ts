@@ -80,7 +80,13 @@ export function counterWords(key: RandomKey): readonly [low: number, high: numbe
 	return [key.counter >>> 0, Math.floor(key.counter / 2 ** 32)];
 }
 
-/** Fills `words` with words first, first + 1, ... of the stream of `key`. `first` and the length are multiples of 4. */
+/** A key as shaders take it: the operation number, then the seed. */
+export function keyWords(key: RandomKey): readonly number[] {
+	const [low, high] = counterWords(key);
+	return [low, high, key.seed[0], key.seed[1]];
+}
+
+/** Fills `words` with the words first, first + 1, ... of the stream of `key`. `first` and the length are multiples of 4. */
 export function fillWords(words: Uint32Array, key: RandomKey, first: number): void {
 	const [low, high] = counterWords(key);
 	const block = first / 4;

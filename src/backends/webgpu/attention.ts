@@ -4,7 +4,7 @@ import { attentionSmall } from '../../../shaders/attentionSmall.wgsl';
 import { attentionSubgroup } from '../../../shaders/attentionSubgroup.wgsl';
 import { attentionWorkgroup } from '../../../shaders/attentionWorkgroup.wgsl';
 import { WORKGROUP_SIZE } from '../../../shaders/shader';
-import { counterWords, uniformThreshold } from '../../core/philox';
+import { keyWords, uniformThreshold } from '../../core/philox';
 import type { View } from '../contract';
 import type { AttentionAttributes, AttentionKernels } from '../contract/attention';
 import { type Gpu, storageType } from './launch';
@@ -109,7 +109,7 @@ export function attentionKernels(gpu: Gpu): AttentionKernels {
 				causal,
 				scale,
 				...(dropout && {
-					key: [...counterWords(dropout), ...dropout.seed],
+					key: keyWords(dropout),
 					dropped: uniformThreshold(dropout.p),
 					keptScale: dropout.p < 1 ? 1 / (1 - dropout.p) : 0,
 				}),

@@ -1,12 +1,11 @@
 /** Dims of a view as kernels walk them: neighbours that lie in memory as one are merged, and travel in the parameters. */
 import type { ViewValue } from '../../../shaders/parameters';
+import type { View } from '../contract';
 
 export interface Axis {
 	readonly size: number;
 	readonly stride: number;
 }
-
-export const NAN_BITS = 0x7fc00000;
 
 /** Joins axes, outermost first, that lie in memory as one; there is always at least one axis. */
 export function mergedAxes(axes: readonly Axis[]): readonly Axis[] {
@@ -23,12 +22,12 @@ export function mergedAxes(axes: readonly Axis[]): readonly Axis[] {
 	return result.length > 0 ? result : [{ size: 1, stride: 1 }];
 }
 
+/** A view as a parameter of a kernel: its numbers alone, because a launch that waits must not hold a tensor. */
+export function viewValue({ shape, strides, offset }: Pick<View, 'shape' | 'strides' | 'offset'>): ViewValue {
+	return { shape, strides, offset };
+}
+
 /** Axes as a parameter of a kernel. */
 export function axesView(axes: readonly Axis[], offset?: number): ViewValue {
 	return { shape: axes.map(({ size }) => size), strides: axes.map(({ stride }) => stride), offset };
-}
-
-/** Sizes or strides as eight parameter words, outermost first; those beyond the rank are not read. */
-export function axisWords(axes: readonly Axis[], of: (axis: Axis) => number): number[] {
-	return Array.from({ length: 8 }, (_, d) => (d < axes.length ? of(axes[d]!) >>> 0 : 0));
 }

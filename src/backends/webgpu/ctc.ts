@@ -17,8 +17,19 @@ function plan({ x, labels, inputs, targets, gradient }: Sequences, blank: number
 	const most = labels.shape[1]!;
 	const places = steps * count * (2 * most + 1);
 	return {
-		buffers: [x, labels, inputs, targets].map(({ storage }) => storage),
-		params: [...[steps, count, classes, most, blank], ...[x, labels, inputs, targets, gradient ?? x].map(({ offset }) => offset)],
+		buffers: { x: x.storage, labels: labels.storage, inputs: inputs.storage, targets: targets.storage },
+		params: {
+			steps,
+			count,
+			classes,
+			most,
+			blank,
+			xOffset: x.offset,
+			labelsOffset: labels.offset,
+			inputsOffset: inputs.offset,
+			targetsOffset: targets.offset,
+			gradientOffset: gradient?.offset,
+		},
 		grid: [count] as const,
 		flops: 12 * places,
 		bytes: 12 * places,
@@ -30,7 +41,12 @@ export function ctcKernels(gpu: Gpu): Pick<LossKernels, 'ctc' | 'ctcGrad'> {
 	return {
 		ctc(sequences, { likelihood, alpha }, { blank }) {
 			const { scratch: _, buffers, ...rest } = plan(sequences, blank);
-			gpu.launch({ kernel: ctc, variant: {}, buffers: [...buffers, likelihood.storage, alpha.storage], ...rest });
+			gpu.launch({
+				kernel: ctc,
+				variant: {},
+				buffers: { ...buffers, likelihood: likelihood.storage, alpha: alpha.storage },
+				...rest,
+			});
 		},
 
 		ctcGrad(sequences, { dx }, { blank }) {
@@ -40,7 +56,7 @@ export function ctcKernels(gpu: Gpu): Pick<LossKernels, 'ctc' | 'ctcGrad'> {
 			gpu.launch({
 				kernel: ctcGrad,
 				variant: {},
-				buffers: [...buffers, alpha.storage, gradient.storage, dx.storage, own],
+				buffers: { ...buffers, alpha: alpha.storage, gradient: gradient.storage, dx: dx.storage, scratch: own },
 				...rest,
 			});
 			gpu.release(own);

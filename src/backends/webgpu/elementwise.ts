@@ -8,19 +8,19 @@ import {
 	compareScalar,
 	type ElementType,
 	predicate,
+	type QUAD_PARAMS,
 	ternary,
 	unary,
 	unaryGrad,
 	where,
 } from '../../../shaders/elementwise.wgsl';
-import type { ShaderTemplate, Variant } from '../../../shaders/shader';
-import { isFloating } from '../../core/dtype';
+import type { DerivativeName } from '../../../shaders/elementwiseFunctions.wgsl';
+import type { Bindings, Kernel, Variant } from '../../../shaders/shader';
 import type { View } from '../contract';
 import type { ElementwiseKernels } from '../contract/elementwise';
-import { floatBits, type Gpu, storageType } from './launch';
-import { planQuads, type QuadPlan } from './quads';
-
-const BYTES = { f32: 4, f16: 2, i32: 4, u32: 4 };
+import { type Gpu, type LaunchBuffers, storageType } from './launch';
+import { gpuBytes } from './memory';
+import { planQuads, type QuadPlan, scalarsOf } from './quads';
 
 /** Operations for each element, for the profile: what a function of a few polynomials costs, roughly. */
 const FLOPS = { arithmetic: 1, function: 20 };
@@ -42,119 +42,117 @@ const CHEAP = new Set([
 	'frac',
 ]);
 
+function flopsOf(op: string): number {
+	return CHEAP.has(op) ? FLOPS.arithmetic : FLOPS.function;
+}
+
+/** Of one element in each of the views. */
+function bytesOf(...views: readonly View[]): number {
+	return views.reduce((sum, { dtype }) => sum + gpuBytes(dtype), 0);
+}
+
 /** The type of a view whose kernel writes elements of the same type. */
 function elementType(view: View): ElementType {
 	return view.dtype === 'uint8' ? 'u8' : storageType(view);
 }
 
-/** A uniform parameter as the shader reads it: int32 arithmetic takes whole numbers within int32. */
-function parameterWord(view: View, value: number): number {
-	if (!isFloating(view.dtype)) {
-		return Math.min(Math.max(Math.trunc(value), -(2 ** 31)), 2 ** 31 - 1) >>> 0;
-	}
-	return floatBits(value);
-}
-
 export function elementwiseKernels(gpu: Gpu): ElementwiseKernels {
-	function run<V extends Variant>(
-		kernel: ShaderTemplate<V>,
+	function run<V extends Variant, B extends Bindings>(
+		kernel: Kernel<V, typeof QUAD_PARAMS, B>,
+		variant: NoInfer<V>,
 		plan: QuadPlan,
-		variant: V,
-		inputs: readonly View[],
-		output: View,
+		buffers: NoInfer<LaunchBuffers<B>>,
+		elementBytes: number,
 		flops: number = FLOPS.arithmetic,
 	): void {
-		gpu.launch({
-			kernel,
-			variant,
-			buffers: [...inputs, output].map((view) => view.storage),
-			params: plan.params,
-			grid: plan.grid,
-			flops: plan.size * flops,
-			bytes: plan.size * [...inputs, output].reduce((sum, view) => sum + BYTES[storageType(view)], 0),
-		});
+		const { params, grid, size } = plan;
+		gpu.launch({ kernel, variant, buffers, params, grid, flops: size * flops, bytes: size * elementBytes });
 	}
 
 	return {
-		unary({ x }, { y }, { op, p0 = 0, p1 = 0 }) {
-			const plan = planQuads(gpu, [x], y, parameterWord(x, p0), parameterWord(x, p1));
-			const flops = CHEAP.has(op) ? FLOPS.arithmetic : FLOPS.function;
-			run(unary, plan, { op, type: elementType(x), access: plan.access }, [x], y, flops);
+		unary({ x }, { y }, { op, p0, p1 }) {
+			const plan = planQuads(gpu, [x], y, p0 === undefined ? undefined : scalarsOf(x, p0, p1));
+			const variant = { op, type: elementType(x), access: plan.access };
+			run(unary, variant, plan, { x: x.storage, out: y.storage }, bytesOf(x, y), flopsOf(op));
 		},
 
-		unaryGrad({ saved, gradient }, { dx }, { op, p0 = 0, p1 = 0 }) {
-			const plan = planQuads(gpu, [gradient, saved], dx, floatBits(p0), floatBits(p1));
-			const flops = CHEAP.has(op) ? FLOPS.arithmetic : FLOPS.function;
-			run(unaryGrad, plan, { op, type: storageType(saved), access: plan.access }, [gradient, saved], dx, flops);
+		unaryGrad({ saved, gradient }, { dx }, { op, p0, p1 }) {
+			const plan = planQuads(gpu, [gradient, saved], dx, p0 === undefined ? undefined : { s: p0, t: p1 });
+			const variant = { op: op as DerivativeName, type: storageType(saved), access: plan.access };
+			const buffers = { g: gradient.storage, x: saved.storage, out: dx.storage };
+			run(unaryGrad, variant, plan, buffers, bytesOf(saved, gradient, dx), flopsOf(op));
 		},
 
 		predicate({ x }, { y }, { op }) {
 			const plan = planQuads(gpu, [x], y);
-			run(predicate, plan, { op, type: storageType(x), access: plan.access }, [x], y);
+			const variant = { op, type: storageType(x), access: plan.access };
+			run(predicate, variant, plan, { x: x.storage, out: y.storage }, bytesOf(x, y));
 		},
 
 		binary({ a, b }, { y }, { op }) {
 			const plan = planQuads(gpu, [a, b], y);
-			run(binary, plan, { op, type: elementType(y), access: plan.access, inPlace: false }, [a, b], y);
+			const variant = { op, type: elementType(y), access: plan.access, inPlace: false };
+			run(binary, variant, plan, { a: a.storage, b: b.storage, out: y.storage }, bytesOf(a, b, y));
 		},
 
 		binaryScalar({ x }, { y }, { op, scalar, scalarFirst }) {
-			const plan = planQuads(gpu, [x], y, parameterWord(x, scalar));
-			run(
-				binaryScalar,
-				plan,
-				{ op, type: elementType(y), access: plan.access, inPlace: false, scalar: scalarFirst ? 'left' : 'right' },
-				[x],
-				y,
-			);
+			const plan = planQuads(gpu, [x], y, scalarsOf(x, scalar));
+			const side = scalarFirst ? 'left' : 'right';
+			const variant = { op, type: elementType(y), access: plan.access, inPlace: false, scalar: side } as const;
+			run(binaryScalar, variant, plan, { x: x.storage, out: y.storage }, bytesOf(x, y));
 		},
 
 		binaryInPlace({ b }, { a }, { op }) {
 			// The plan has a place for the old value, which the shader reads through the output's.
 			const plan = planQuads(gpu, [a, b], a);
-			run(binary, plan, { op, type: elementType(a), access: plan.access, inPlace: true }, [b], a);
+			const variant = { op, type: elementType(a), access: plan.access, inPlace: true };
+			run(binary, variant, plan, { b: b.storage, out: a.storage }, bytesOf(b, a));
 		},
 
 		binaryScalarInPlace(_inputs, { x }, { op, scalar }) {
-			const plan = planQuads(gpu, [x], x, parameterWord(x, scalar));
-			run(binaryScalar, plan, { op, type: elementType(x), access: plan.access, inPlace: true, scalar: 'right' }, [], x);
+			const plan = planQuads(gpu, [x], x, scalarsOf(x, scalar));
+			const variant = { op, type: elementType(x), access: plan.access, inPlace: true, scalar: 'right' } as const;
+			run(binaryScalar, variant, plan, { out: x.storage }, bytesOf(x));
 		},
 
 		compare({ a, b }, { y }, { op }) {
 			const plan = planQuads(gpu, [a, b], y);
-			run(compare, plan, { op, type: storageType(a), access: plan.access }, [a, b], y);
+			const variant = { op, type: storageType(a), access: plan.access };
+			run(compare, variant, plan, { a: a.storage, b: b.storage, out: y.storage }, bytesOf(a, b, y));
 		},
 
 		compareScalar({ x }, { y }, { op, scalar }) {
-			const plan = planQuads(gpu, [x], y, parameterWord(x, scalar));
-			run(compareScalar, plan, { op, type: storageType(x), access: plan.access }, [x], y);
+			const plan = planQuads(gpu, [x], y, scalarsOf(x, scalar));
+			const variant = { op, type: storageType(x), access: plan.access };
+			run(compareScalar, variant, plan, { x: x.storage, out: y.storage }, bytesOf(x, y));
 		},
 
 		combine({ a, b }, { y }, { op, factor }) {
-			const plan = planQuads(gpu, [a, b], y, parameterWord(y, factor));
-			run(combine, plan, { op, type: elementType(y), access: plan.access }, [a, b], y);
+			const plan = planQuads(gpu, [a, b], y, scalarsOf(y, factor));
+			const variant = { op, type: elementType(y), access: plan.access };
+			run(combine, variant, plan, { a: a.storage, b: b.storage, out: y.storage }, bytesOf(a, b, y));
 		},
 
 		where({ condition, a, b }, { y }, { a: left = 0, b: right = 0 }) {
 			const inputs = [condition, a, b].filter((view) => view !== undefined);
-			const plan = planQuads(gpu, inputs, y, parameterWord(y, left), parameterWord(y, right));
-			const variant = {
-				a: a !== undefined,
-				b: b !== undefined,
-				type: y.dtype === 'float16' ? 'f16' : 'u32',
-				access: plan.access,
-			} as const;
-			run(where, plan, variant, inputs, y);
+			const plan = planQuads(gpu, inputs, y, scalarsOf(y, left, right));
+			const type = y.dtype === 'float16' ? 'f16' : 'u32';
+			const variant = { a: a !== undefined, b: b !== undefined, type, access: plan.access } as const;
+			const buffers = { condition: condition.storage, a: a?.storage, b: b?.storage, out: y.storage };
+			run(where, variant, plan, buffers, bytesOf(...inputs, y));
 		},
 
 		ternary({ a, b, c }, { y }, { op, p0 = 1 }) {
-			const plan = planQuads(gpu, [a, b, c], y, parameterWord(y, p0));
-			run(ternary, plan, { op, type: elementType(y), access: plan.access }, [a, b, c], y);
+			const plan = planQuads(gpu, [a, b, c], y, scalarsOf(y, p0));
+			const variant = { op, type: elementType(y), access: plan.access };
+			const buffers = { a: a.storage, b: b.storage, c: c.storage, out: y.storage };
+			run(ternary, variant, plan, buffers, bytesOf(a, b, c, y));
 		},
 
 		cast({ x }, { y }) {
 			const plan = planQuads(gpu, [x], y);
-			run(cast, plan, { from: storageType(x), to: elementType(y), access: plan.access }, [x], y);
+			const variant = { from: storageType(x), to: elementType(y), access: plan.access };
+			run(cast, variant, plan, { x: x.storage, out: y.storage }, bytesOf(x, y));
 		},
 	};
 }

@@ -13,7 +13,7 @@ import type { SegmentOp } from '../../../shaders/segment.wgsl';
 import { WORKGROUP_SIZE } from '../../../shaders/shader';
 import { sortKeys } from '../../../shaders/sort.wgsl';
 import type { IndexCheck } from '../../core/indexCheck';
-import { contiguousStrides, isContiguous, MAX_RANK, numel } from '../../core/shape';
+import { contiguousStrides, isContiguous, numel } from '../../core/shape';
 import type { Storage, View } from '../contract';
 import type { IndexingKernels } from '../contract/indexing';
 import { collapse } from './collapse';
@@ -24,10 +24,6 @@ import { bitsFor, type Segments, sortKeysOf, sumSegments } from './ordering';
 /** The grid of so many threads. */
 export function workgroups(threads: number): readonly [number] {
 	return [Math.ceil(threads / WORKGROUP_SIZE)];
-}
-
-function eight(values: readonly number[]): number[] {
-	return Array.from({ length: MAX_RANK }, (_, d) => values[d] ?? 0);
 }
 
 /** Where elements of `index` point in `x`, and which elements of `source` stand beside them. */
@@ -246,8 +242,8 @@ export function indexingKernels(gpu: Gpu): IndexingKernels {
 			gpu.launch({
 				kernel: sortKeys,
 				variant: { type: storageType(x), descending },
-				buffers: [x.storage, keys],
-				params: [...eight(shape), ...eight(strides[0]!), size, shape.length, x.offset],
+				buffers: { x: x.storage, keys },
+				params: { x: { shape, strides: strides[0]!, offset: x.offset }, n: size },
 				grid: workgroups(size),
 				flops: 0,
 				bytes: size * (4 + gpuBytes(x.dtype)),

@@ -36,7 +36,7 @@ export interface Launch<V extends Variant = Variant, P extends Parameters = Para
 
 /** A launch of a kernel that is not defined by `defineKernel`. */
 export interface PositionalLaunch<V extends Variant = Variant> {
-	readonly kernel: ShaderTemplate<V>;
+	readonly kernel: ShaderTemplate<V> & { readonly layout?: undefined };
 	readonly variant: V;
 	/** Storages bound at 1, 2, ... in the order of the shader's `bindings`; one that is written is bound once. */
 	readonly buffers: readonly Storage[];

@@ -1,14 +1,14 @@
 /** Launches of shaders/layout.wgsl.ts. */
 import { arange, copy, fill, pad, transpose } from '../../../shaders/layout.wgsl';
+import { WORKGROUP_SIZE } from '../../../shaders/shader';
 import { isInteger } from '../../core/dtype';
-import { MAX_RANK, numel } from '../../core/shape';
+import { numel } from '../../core/shape';
 import type { View } from '../contract';
 import type { LayoutKernels } from '../contract/layout';
+import { viewValue } from './axes';
 import { collapse } from './collapse';
-import { floatBits, type Gpu, storageType } from './launch';
-import { planQuads } from './quads';
-
-const WORKGROUP = 64;
+import { type Gpu, storageType } from './launch';
+import { planQuads, scalarsOf } from './quads';
 
 /** Elements below which a strided copy costs no more than its launch, and a pipeline of its own would. */
 const SMALLEST_TRANSPOSE = 4096;
@@ -18,14 +18,9 @@ function moved(view: View): { type: 'u32' | 'f16'; bytes: number } {
 	return view.dtype === 'float16' ? { type: 'f16', bytes: 2 } : { type: 'u32', bytes: 4 };
 }
 
-/** The word that the kernels take for a value of the view's dtype. */
-function valueWord(view: View, value: number): number {
-	if (view.dtype === 'bool') return value !== 0 ? 1 : 0;
-	return isInteger(view.dtype) ? value >>> 0 : floatBits(value);
-}
-
-function padded(values: readonly number[]): number[] {
-	return Array.from({ length: MAX_RANK }, (_, d) => (values[d] ?? 0) >>> 0);
+/** A value of the view's dtype as parameters of a kernel that moves elements. */
+function elementOf(view: View, value: number) {
+	return scalarsOf(view, view.dtype === 'bool' ? Number(value !== 0) : value);
 }
 
 export function layoutKernels(gpu: Gpu): LayoutKernels {
@@ -44,26 +39,22 @@ export function layoutKernels(gpu: Gpu): LayoutKernels {
 		const outer = shape.map((_, d) => d).filter((d) => d !== row && d !== column);
 		const count = outer.reduce((product, d) => product * shape[d]!, 1);
 		const [rowQuads, columnQuads] = [shape[row]! / 4, shape[column]! / 4];
-		const steps = Array.from({ length: MAX_RANK }, (_, i) => {
-			const d = outer[i];
-			return d === undefined ? [0, 0, 0, 0] : [xs[d]! / 4, ys[d]! / 4, 0, 0];
-		});
 		gpu.launch({
 			kernel: transpose,
 			variant: { type },
-			buffers: [x.storage, y.storage],
-			params: [
-				...padded(outer.map((d) => shape[d]!)),
-				...steps.flat().map((step) => step >>> 0),
-				outer.length,
+			buffers: { x: x.storage, y: y.storage },
+			params: {
+				sizes: outer.map((d) => shape[d]!),
+				steps: outer.flatMap((d) => [xs[d]! / 4, ys[d]! / 4, 0, 0]),
+				rank: outer.length,
 				count,
 				rowQuads,
 				columnQuads,
-				x.offset / 4,
-				y.offset / 4,
-				xs[row]! / 4,
-				ys[column]! / 4,
-			],
+				xOffset: x.offset / 4,
+				yOffset: y.offset / 4,
+				xStep: xs[row]! / 4,
+				yStep: ys[column]! / 4,
+			},
 			grid: [Math.ceil(rowQuads / 8) * Math.ceil(columnQuads / 8) * count],
 			flops: 0,
 			bytes: 2 * bytes * size,
@@ -78,7 +69,7 @@ export function layoutKernels(gpu: Gpu): LayoutKernels {
 		gpu.launch({
 			kernel: copy,
 			variant: { type, access: plan.access },
-			buffers: [x.storage, y.storage],
+			buffers: { x: x.storage, out: y.storage },
 			params: plan.params,
 			grid: plan.grid,
 			flops: 0,
@@ -96,12 +87,12 @@ export function layoutKernels(gpu: Gpu): LayoutKernels {
 		},
 
 		fill(_inputs, { y }, { value }) {
-			const plan = planQuads(gpu, [], y, valueWord(y, value));
+			const plan = planQuads(gpu, [], y, elementOf(y, value));
 			const { type, bytes } = moved(y);
 			gpu.launch({
 				kernel: fill,
 				variant: { type, access: plan.access },
-				buffers: [y.storage],
+				buffers: { out: y.storage },
 				params: plan.params,
 				grid: plan.grid,
 				flops: 0,
@@ -114,9 +105,9 @@ export function layoutKernels(gpu: Gpu): LayoutKernels {
 			gpu.launch({
 				kernel: arange,
 				variant: { type: storageType(y) },
-				buffers: [y.storage],
-				params: [size, valueWord(y, start), valueWord(y, step)],
-				grid: [Math.ceil(size / (4 * WORKGROUP))],
+				buffers: { out: y.storage },
+				params: isInteger(y.dtype) ? { size, integerStart: start, integerStep: step } : { size, start, step },
+				grid: [Math.ceil(size / (4 * WORKGROUP_SIZE))],
 				flops: 2 * size,
 				bytes: moved(y).bytes * size,
 			});
@@ -128,18 +119,9 @@ export function layoutKernels(gpu: Gpu): LayoutKernels {
 			gpu.launch({
 				kernel: pad,
 				variant: { type },
-				buffers: [x.storage, y.storage],
-				params: [
-					...padded(y.shape),
-					...padded(x.shape),
-					...padded(x.strides),
-					...padded(before),
-					size,
-					y.shape.length,
-					x.offset,
-					valueWord(y, value),
-				],
-				grid: [Math.ceil(size / (4 * WORKGROUP))],
+				buffers: { x: x.storage, out: y.storage },
+				params: { x: viewValue(x), outSizes: y.shape, before, size, ...elementOf(y, value) },
+				grid: [Math.ceil(size / (4 * WORKGROUP_SIZE))],
 				flops: 0,
 				bytes: bytes * (numel(x.shape) + size),
 			});

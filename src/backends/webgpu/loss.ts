@@ -1,15 +1,15 @@
 /** Launches of shaders/loss.wgsl.ts: chooses how many threads share a row, and whether one workgroup can do all of them. */
 import { crossEntropy, crossEntropyGrad, finish, pairLoss, pairLossGrad } from '../../../shaders/loss.wgsl';
+import { WORKGROUP_SIZE } from '../../../shaders/shader';
 import { numel } from '../../core/shape';
 import type { Storage, View } from '../contract';
 import type { CrossEntropyAttributes, LossKernels } from '../contract/loss';
 import { ctcKernels } from './ctc';
-import { floatBits, type Gpu, storageType } from './launch';
+import { type Gpu, storageType } from './launch';
 import { planQuads } from './quads';
 import { launchReduction } from './reduce';
 
 const BYTES = { f32: 4, f16: 2, i32: 4, u32: 4 };
-const WORKGROUP = 64;
 
 /** Elements of x that one workgroup does alone rather than leave its sums to a second launch. */
 const WHOLE_AT_MOST = 16384;
@@ -24,7 +24,7 @@ export function lossKernels(gpu: Gpu): LossKernels {
 		if (rows < MANY_ROWS) return values;
 		const sum = gpu.scratch(1, 'float32');
 		const x: View = { storage: values, dtype: 'float32', shape: [rows], strides: [1], offset: 0 };
-		launchReduction(gpu, { op: 'sum', x, dims: [0], outputs: [sum], output: 'f32' });
+		launchReduction(gpu, { op: 'sum', x, dims: [0], outputs: { y: sum }, output: 'f32' });
 		gpu.release(values);
 		return sum;
 	}
@@ -35,32 +35,32 @@ export function lossKernels(gpu: Gpu): LossKernels {
 		weight: View | undefined,
 		gradient: View | undefined,
 		attributes: CrossEntropyAttributes,
-	): number[] {
+	) {
 		const { outer, classes, inner, ignoreIndex, labelSmoothing } = attributes;
-		return [
-			outer * inner,
+		return {
+			rows: outer * inner,
 			classes,
 			inner,
-			ignoreIndex >>> 0,
-			floatBits(labelSmoothing),
-			x.offset,
-			target.offset,
-			weight?.offset ?? 0,
-			gradient?.offset ?? 0,
-			outer * classes * inner,
-		];
+			ignoreIndex,
+			labelSmoothing,
+			xOffset: x.offset,
+			targetOffset: target.offset,
+			weightOffset: weight?.offset,
+			gradientOffset: gradient?.offset,
+			size: outer * classes * inner,
+		};
 	}
 
 	return {
 		...ctcKernels(gpu),
 
 		pairLoss({ a, b }, { y }, { op, parameter }) {
-			const plan = planQuads(gpu, [a, b], y, floatBits(parameter));
+			const plan = planQuads(gpu, [a, b], y, { s: parameter });
 			const type = storageType(y);
 			gpu.launch({
 				kernel: pairLoss,
 				variant: { op, type, access: plan.access },
-				buffers: [a.storage, b.storage, y.storage],
+				buffers: { a: a.storage, b: b.storage, out: y.storage },
 				params: plan.params,
 				grid: plan.grid,
 				flops: 4 * plan.size,
@@ -69,12 +69,12 @@ export function lossKernels(gpu: Gpu): LossKernels {
 		},
 
 		pairLossGrad({ a, b, gradient }, { da }, { op, parameter }) {
-			const plan = planQuads(gpu, [a, b, gradient], da, floatBits(parameter));
+			const plan = planQuads(gpu, [a, b, gradient], da, { s: parameter });
 			const type = storageType(da);
 			gpu.launch({
 				kernel: pairLossGrad,
 				variant: { op, type, access: plan.access },
-				buffers: [a.storage, b.storage, gradient.storage, da.storage],
+				buffers: { a: a.storage, b: b.storage, g: gradient.storage, out: da.storage },
 				params: plan.params,
 				grid: plan.grid,
 				flops: 4 * plan.size,
@@ -92,7 +92,6 @@ export function lossKernels(gpu: Gpu): LossKernels {
 			const partial = reduction !== 'none' && !whole;
 			const losses = partial ? gpu.scratch(rows, 'float32') : loss.storage;
 			const weights = partial ? gpu.scratch(rows, 'float32') : total?.storage;
-			const outputs = [logSumExp?.storage, losses, reduction === 'none' ? undefined : weights];
 			gpu.launch({
 				kernel: crossEntropy,
 				variant: {
@@ -104,9 +103,16 @@ export function lossKernels(gpu: Gpu): LossKernels {
 					smoothed: labelSmoothing > 0,
 					reduction,
 				},
-				buffers: present([x.storage, target.storage, weight?.storage, ...outputs, gpu.indexRecords]),
+				buffers: {
+					x: x.storage,
+					labels: target.storage,
+					weight: weight?.storage,
+					logSumExp: logSumExp?.storage,
+					loss: losses,
+					total: reduction === 'none' ? undefined : weights,
+				},
 				params: classParams(x, target, weight, undefined, attributes),
-				grid: [whole ? 1 : group ? rows : Math.ceil(rows / WORKGROUP)],
+				grid: [whole ? 1 : group ? rows : Math.ceil(rows / WORKGROUP_SIZE)],
 				flops: 12 * size,
 				bytes: BYTES[type] * size + 12 * rows,
 				check,
@@ -117,8 +123,8 @@ export function lossKernels(gpu: Gpu): LossKernels {
 			gpu.launch({
 				kernel: finish,
 				variant: { loss: storageType(loss), reduction },
-				buffers: present([sums, sumsOfWeights, loss.storage, total?.storage]),
-				params: [count],
+				buffers: { losses: sums, weights: sumsOfWeights, loss: loss.storage, total: total!.storage },
+				params: { rows: count },
 				grid: [1],
 				flops: 2 * count,
 				bytes: 8 * count,
@@ -134,24 +140,20 @@ export function lossKernels(gpu: Gpu): LossKernels {
 			gpu.launch({
 				kernel: crossEntropyGrad,
 				variant: { type, logits, weighted: weight !== undefined, smoothed: labelSmoothing > 0, reduction },
-				buffers: present([
-					logits ? x.storage : undefined,
-					target.storage,
-					gradient.storage,
-					weight?.storage,
-					logSumExp?.storage,
-					reduction === 'mean' ? total?.storage : undefined,
-					dx.storage,
-				]),
+				buffers: {
+					x: logits ? x.storage : undefined,
+					labels: target.storage,
+					gradient: gradient.storage,
+					weight: weight?.storage,
+					logSumExp: logSumExp?.storage,
+					total: reduction === 'mean' ? total?.storage : undefined,
+					dx: dx.storage,
+				},
 				params: classParams(x, target, weight, gradient, attributes),
-				grid: [Math.ceil(size / (4 * WORKGROUP))],
+				grid: [Math.ceil(size / (4 * WORKGROUP_SIZE))],
 				flops: 10 * size,
 				bytes: 2 * BYTES[type] * size,
 			});
 		},
 	};
-}
-
-function present(storages: readonly (Storage | undefined)[]): Storage[] {
-	return storages.filter((storage) => storage !== undefined);
 }

@@ -148,7 +148,7 @@ export function normKernels(gpu: Gpu): NormKernels {
 			if (target !== undefined) {
 				const shape = [segments, channels];
 				const view = { storage: partial, dtype: 'float32', shape, strides: contiguousStrides(shape), offset: 0 } as const;
-				launchReduction(gpu, { op: 'sum', x: view, dims: [0], outputs: [target.storage], output: 'f32' });
+				launchReduction(gpu, { op: 'sum', x: view, dims: [0], outputs: { y: target.storage }, output: 'f32' });
 			}
 			gpu.release(partial);
 		});

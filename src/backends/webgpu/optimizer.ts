@@ -1,10 +1,10 @@
 /** Launches of shaders/optimizer.wgsl.ts and shaders/optimizerClip.wgsl.ts. */
 import * as steps from '../../../shaders/optimizer.wgsl';
 import { clipFactor, squares } from '../../../shaders/optimizerClip.wgsl';
-import type { Parameters, ParameterValue, ParameterValues } from '../../../shaders/parameters';
+import type { Parameters, ParameterValues } from '../../../shaders/parameters';
 import { WORKGROUP_SIZE } from '../../../shaders/shader';
 import { numel } from '../../core/shape';
-import type { Storage, View } from '../contract';
+import type { View } from '../contract';
 import type { OptimizerKernels, Penalties } from '../contract/optimizer';
 import { type Gpu, storageType } from './launch';
 import { gpuBytes } from './memory';
@@ -20,6 +20,11 @@ function takesQuads(views: readonly View[], size: number): boolean {
 	return views.every((view, i) => view.offset % 4 === 0 && (i === 0 || ownsTail(view, size)));
 }
 
+/** Read are all, written all but the gradient. */
+function bytesOf(views: readonly View[], size: number): number {
+	return views.reduce((sum, { dtype }, i) => sum + (i === 0 ? 1 : 2) * size * gpuBytes(dtype), 0);
+}
+
 /** What a step reads, and what it updates in place. */
 type StepViews<S extends string> = { readonly gradient: View; readonly param: View } & { readonly [K in S]?: View | undefined };
 
@@ -33,51 +38,61 @@ export function optimizerKernels(gpu: Gpu): OptimizerKernels {
 	): void {
 		const { gradient, param } = views;
 		const size = numel(gradient.shape);
-		const present = state.flatMap(({ slot }) => (views as StepViews<string>)[slot] ?? []);
-		const vec4 = takesQuads([gradient, param, ...present], size);
+		const own = views as StepViews<string>;
+		const [first, second, third] = [own[state[0]!], own[state[1]!], own[state[2]!]];
+		const all = [gradient, param];
+		let names = '';
+		state.forEach((slot) => {
+			const view = own[slot];
+			if (view === undefined) return;
+			all.push(view);
+			names += names === '' ? slot : `,${slot}`;
+		});
+		const vec4 = takesQuads(all, size);
 		const width = vec4 ? 4 : 1;
 		const count = Math.ceil(size / width);
-		const has: Record<string, boolean> = {};
-		const buffers: Record<string, Storage> = { gradients: gradient.storage, params: param.storage };
-		const params: Record<string, NonNullable<ParameterValue>> = {
-			count,
-			gradientOffset: gradient.offset / width,
-			paramOffset: param.offset / width,
-			gradientSign: maximize ? -1 : 1,
-			weightDecay,
-			l1,
-			...scalars,
-		};
-		for (const { slot, offset, buffer } of state) {
-			const view = (views as StepViews<string>)[slot];
-			has[slot] = view !== undefined;
-			if (view === undefined) continue;
-			buffers[buffer] = view.storage;
-			params[offset] = view.offset / width;
-		}
-		const variant = { storage: storageType(gradient), vec4, ...(has as Record<S, boolean>) };
-		const bytes = [param, param, gradient, ...present, ...present].reduce((sum, { dtype }) => sum + gpuBytes(dtype), 0);
 		gpu.launch({
 			kernel,
-			variant,
-			buffers,
-			params,
+			variant: { storage: storageType(gradient), vec4, state: names },
+			buffers: {
+				gradients: gradient.storage,
+				params: param.storage,
+				state0: first?.storage,
+				state1: second?.storage,
+				state2: third?.storage,
+			},
+			params: {
+				count,
+				gradientOffset: gradient.offset / width,
+				paramOffset: param.offset / width,
+				stateOffsets: [first, second, third].map((view) => (view === undefined ? 0 : view.offset / width)),
+				gradientSign: maximize ? -1 : 1,
+				weightDecay,
+				l1,
+				...scalars,
+			} as ParameterValues<typeof kernel.params>,
 			grid: [Math.ceil(count / WORKGROUP_SIZE)],
 			flops: flops * size,
-			bytes: bytes * size,
+			bytes: bytesOf(all, size),
 		});
 	}
 
 	return {
-		sgdStep({ gradient }, { param, buffer }, { lr, momentum, dampening, nesterov, first, ...penalties }) {
-			step(steps.sgdStep, { gradient, param, buffer }, penalties, { lr, momentum, keep: 1 - dampening, first, nesterov }, 6);
+		sgdStep({ gradient }, { param, buffer }, attributes) {
+			const { lr, momentum, dampening, nesterov, first } = attributes;
+			const scalars = { lr, momentum, keep: 1 - dampening, first, nesterov };
+			step(steps.sgdStep, { gradient, param, buffer }, attributes, scalars, 6);
 		},
 
-		adamStep({ gradient }, { param, m, v, largest }, { lr, correction1, correction2, decoupled, ...attributes }) {
-			const { weightDecay } = attributes;
-			const penalties = { ...attributes, weightDecay: decoupled ? 0 : weightDecay };
+		adamStep({ gradient }, { param, m, v, largest }, attributes) {
+			const { lr, beta1, beta2, eps, correction1, correction2, decoupled, maximize, weightDecay, l1 } = attributes;
+			const penalties = { maximize, weightDecay: decoupled ? 0 : weightDecay, l1 };
 			const scalars = {
-				...moments(attributes),
+				beta1,
+				oneMinusBeta1: 1 - beta1,
+				beta2,
+				oneMinusBeta2: 1 - beta2,
+				eps,
 				stepSize: lr / correction1,
 				rootCorrection2: Math.sqrt(correction2),
 				shrink: decoupled ? lr * weightDecay : 0,
@@ -108,14 +123,25 @@ export function optimizerKernels(gpu: Gpu): OptimizerKernels {
 		},
 
 		nadamStep({ gradient }, { param, m, v }, attributes) {
-			const { shrink, gradientRate, meanRate, correction2 } = attributes;
-			const scalars = { ...moments(attributes), shrink, gradientRate, meanRate, rootCorrection2: Math.sqrt(correction2) };
+			const { beta1, beta2, eps, shrink, gradientRate, meanRate, correction2 } = attributes;
+			const scalars = {
+				beta1,
+				oneMinusBeta1: 1 - beta1,
+				beta2,
+				oneMinusBeta2: 1 - beta2,
+				eps,
+				shrink,
+				gradientRate,
+				meanRate,
+				rootCorrection2: Math.sqrt(correction2),
+			};
 			step(steps.nadamStep, { gradient, param, m, v }, attributes, scalars, 20);
 		},
 
 		radamStep({ gradient }, { param, m, v }, attributes) {
-			const { shrink, rate, adaptive } = attributes;
-			step(steps.radamStep, { gradient, param, m, v }, attributes, { ...moments(attributes), shrink, rate, adaptive }, 18);
+			const { beta1, beta2, eps, shrink, rate, adaptive } = attributes;
+			const scalars = { beta1, oneMinusBeta1: 1 - beta1, beta2, oneMinusBeta2: 1 - beta2, eps, shrink, rate, adaptive };
+			step(steps.radamStep, { gradient, param, m, v }, attributes, scalars, 18);
 		},
 
 		lionStep({ gradient }, { param, m }, attributes) {
@@ -163,9 +189,4 @@ export function optimizerKernels(gpu: Gpu): OptimizerKernels {
 			gpu.release(partials);
 		},
 	};
-}
-
-/** The scalars of Adam and its kin. */
-function moments({ beta1, beta2, eps }: Record<'beta1' | 'beta2' | 'eps', number>) {
-	return { beta1, oneMinusBeta1: 1 - beta1, beta2, oneMinusBeta2: 1 - beta2, eps };
 }

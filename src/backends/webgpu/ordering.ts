@@ -3,11 +3,11 @@
  * indexing and embedding stand on it.
  */
 import { SEGMENT_BLOCK, type SegmentOp, segmentJoin, segmentSum } from '../../../shaders/segment.wgsl';
+import { WORKGROUP_SIZE } from '../../../shaders/shader';
 import { RADIX_BITS, RADIX_CHUNK, radixCount, radixMove, radixScan, rankSort } from '../../../shaders/sort.wgsl';
 import type { Storage, View } from '../contract';
 import { type Gpu, storageType } from './launch';
 
-const WORKGROUP = 64;
 /** Rows up to this length are sorted by rank. Measured on lavapipe, both need the same time there; on GPUs one launch wins. */
 const RANK_MAX = 512;
 
@@ -29,9 +29,9 @@ export function sortKeysOf(gpu: Gpu, keys: Storage, positions: Storage, { rows, 
 		gpu.launch({
 			kernel: rankSort,
 			variant: {},
-			buffers: [keys, sorted, positions],
-			params: [rows, n],
-			grid: [Math.ceil(size / WORKGROUP)],
+			buffers: { keys, sortedKeys: sorted, positions },
+			params: { rows, n },
+			grid: [Math.ceil(size / WORKGROUP_SIZE)],
 			flops: 0,
 			bytes: 12 * size,
 		});
@@ -42,7 +42,7 @@ export function sortKeysOf(gpu: Gpu, keys: Storage, positions: Storage, { rows, 
 	const counts = gpu.scratch(rows * chunks * 2 ** RADIX_BITS, 'int32');
 	const spare = { keys: gpu.scratch(size, 'int32'), positions: gpu.scratch(size, 'int32') };
 	const passes = Math.max(1, Math.ceil(bits / RADIX_BITS));
-	const threads = Math.ceil((rows * chunks) / WORKGROUP);
+	const threads = Math.ceil((rows * chunks) / WORKGROUP_SIZE);
 	const countBytes = 4 * counts.length;
 	let from = { keys, positions };
 	let to = spare;
@@ -52,23 +52,27 @@ export function sortKeysOf(gpu: Gpu, keys: Storage, positions: Storage, { rows, 
 		to = { keys: spare.keys, positions };
 	}
 	for (let pass = 0; pass < passes; pass++) {
-		const params = [rows, n, chunks, pass * RADIX_BITS];
+		const params = { rows, n, chunks, shift: pass * RADIX_BITS };
 		gpu.launch({
 			kernel: radixCount,
 			variant: {},
-			buffers: [from.keys, counts],
+			buffers: { keys: from.keys, counts },
 			params,
 			grid: [threads],
 			flops: 0,
 			bytes: 4 * size + countBytes,
 		});
-		gpu.launch({ kernel: radixScan, variant: {}, buffers: [counts], params, grid: [rows], flops: 0, bytes: 2 * countBytes });
-		const buffers = [from.keys, counts, to.keys, to.positions];
-		if (pass > 0) buffers.push(from.positions);
+		gpu.launch({ kernel: radixScan, variant: {}, buffers: { counts }, params, grid: [rows], flops: 0, bytes: 2 * countBytes });
 		gpu.launch({
 			kernel: radixMove,
 			variant: { first: pass === 0 },
-			buffers,
+			buffers: {
+				keys: from.keys,
+				starts: counts,
+				movedKeys: to.keys,
+				movedPositions: to.positions,
+				positions: pass > 0 ? from.positions : undefined,
+			},
 			params,
 			grid: [threads],
 			flops: 0,
@@ -105,13 +109,13 @@ export function sumSegments(gpu: Gpu, source: View, y: View, segments: Segments)
 	const blocks = Math.ceil(n / SEGMENT_BLOCK);
 	const parts = gpu.scratch(outer * blocks * 2 * inner, type === 'i32' ? 'int32' : 'float32');
 	const variant = { op, type, four };
-	const params = [n, columns, outer, blocks, limit, source.offset / width];
-	const grid = [Math.ceil((outer * blocks * columns) / WORKGROUP)] as const;
+	const params = { n, columns, outer, blocks, limit, offset: source.offset / width };
+	const grid = [Math.ceil((outer * blocks * columns) / WORKGROUP_SIZE)] as const;
 	const elements = outer * n * inner;
 	gpu.launch({
 		kernel: segmentSum,
 		variant,
-		buffers: [keys, positions, source.storage, y.storage, parts],
+		buffers: { keys, positions, source: source.storage, y: y.storage, parts },
 		params,
 		grid,
 		flops: elements,
@@ -119,7 +123,15 @@ export function sumSegments(gpu: Gpu, source: View, y: View, segments: Segments)
 	});
 	if (blocks > 1) {
 		const partBytes = 4 * parts.length;
-		gpu.launch({ kernel: segmentJoin, variant, buffers: [keys, parts, y.storage], params, grid, flops: 0, bytes: partBytes });
+		gpu.launch({
+			kernel: segmentJoin,
+			variant,
+			buffers: { keys, parts, y: y.storage },
+			params,
+			grid,
+			flops: 0,
+			bytes: partBytes,
+		});
 	}
 	gpu.release(parts);
 }

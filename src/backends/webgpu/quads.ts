@@ -1,22 +1,28 @@
 /**
  * How kernels of the elementwise frame (shaders/elementwise.wgsl.ts) are launched: which access fits the operands, and their
- * parameter words. Used by the launchers of elementwise, layout and loss kernels.
+ * parameters. Used by the launchers of elementwise, layout and loss kernels.
  */
-import type { ElementAccess } from '../../../shaders/elementwise.wgsl';
+import type { ElementAccess, QUAD_PARAMS } from '../../../shaders/elementwise.wgsl';
+import type { ParameterValues } from '../../../shaders/parameters';
+import { WORKGROUP_SIZE } from '../../../shaders/shader';
+import { isFloating } from '../../core/dtype';
 import { isContiguous, numel } from '../../core/shape';
 import type { View } from '../contract';
 import { collapse } from './collapse';
 import type { Gpu } from './launch';
 
-const WORKGROUP = 64;
-
 /** Quads that one thread computes at most, and workgroups below which it takes fewer, so that all processors have work. */
 const EACH = { hardware: 4, software: 64 };
 const ENOUGH_WORKGROUPS = { hardware: 4096, software: 64 };
 
+type QuadParams = ParameterValues<typeof QUAD_PARAMS>;
+
+/** The uniform parameters. */
+export type Scalars = Pick<QuadParams, 's' | 't' | 'integerS' | 'integerT'>;
+
 export interface QuadPlan {
 	readonly access: ElementAccess;
-	readonly params: readonly number[];
+	readonly params: QuadParams;
 	readonly grid: readonly [number];
 	readonly size: number;
 }
@@ -39,72 +45,79 @@ function isFlat(view: View): boolean {
 
 function quadsEach(gpu: Gpu, quads: number): number {
 	const kind = gpu.isSoftware ? 'software' : 'hardware';
-	return Math.min(EACH[kind], Math.max(1, Math.floor(quads / WORKGROUP / ENOUGH_WORKGROUPS[kind])));
+	return Math.min(EACH[kind], Math.max(1, Math.floor(quads / WORKGROUP_SIZE / ENOUGH_WORKGROUPS[kind])));
 }
 
-/** Words of the shader's Params before rank: offsets, size, quads (or units), each (or chunks), p0, p1. */
-function head(offsets: readonly number[], size: number, quads: number, each: number, p0: number, p1: number): number[] {
-	const inputs = offsets.length - 1;
-	return [
-		inputs > 0 ? offsets[0]! : 0,
-		inputs > 1 ? offsets[1]! : 0,
-		inputs > 2 ? offsets[2]! : 0,
-		offsets[inputs]!,
-		size,
-		quads,
-		each,
-		p0,
-		p1,
-	];
+/** Numbers as uniform parameters of a kernel that computes in the view's dtype: of integers those within int32. */
+export function scalarsOf({ dtype }: View, s: number, t = 0): Scalars {
+	return isFloating(dtype) ? { s, t } : { integerS: asInt32(s), integerT: asInt32(t) };
 }
 
-/**
- * Access and parameters for `inputs` (at most three) and `output`, all of one shape; p0 and p1 are the words of the uniform
- * parameters. A size of 0 gives an empty grid.
- */
-export function planQuads(gpu: Gpu, inputs: readonly View[], output: View, p0 = 0, p1 = 0): QuadPlan {
+function asInt32(value: number): number {
+	return Math.min(Math.max(Math.trunc(value), -(2 ** 31)), 2 ** 31 - 1);
+}
+
+const NONE: Scalars = {};
+
+/** Access and parameters for `inputs` (at most three) and `output`, all of one shape. A size of 0 gives an empty grid. */
+export function planQuads(gpu: Gpu, inputs: readonly View[], output: View, scalars = NONE): QuadPlan {
 	const size = numel(output.shape);
 	const quads = Math.ceil(size / 4);
 	const each = quadsEach(gpu, quads);
-	const grid = [Math.ceil(quads / WORKGROUP / each)] as const;
+	const { s, t, integerS, integerT } = scalars;
+	const grid = [Math.ceil(quads / WORKGROUP_SIZE / each)] as const;
 	const flatOutput = isFlat(output) && ownsTail(output, size);
 	if (size === 0 || (flatOutput && inputs.every(isFlat))) {
 		const [a, b, c] = inputs;
-		const params = [quarter(a), quarter(b), quarter(c), output.offset / 4, size, quads, each, p0, p1];
-		return { access: FLAT[inputs.length]!, params, grid, size };
+		const offsets = [quarter(a), quarter(b), quarter(c), output.offset / 4];
+		return { access: FLAT[inputs.length]!, params: { offsets, size, quads, each, s, t, integerS, integerT }, grid, size };
 	}
 	const operands = [...inputs, output];
 	const { shape, strides } = collapse(
 		output.shape,
 		operands.map((view) => view.strides),
 	);
-	const rows = planRows(gpu, operands, shape, strides, size, p0, p1);
+	const rows = planRows(gpu, operands, shape, strides, size, scalars);
 	if (rows !== undefined) return rows;
 	const modes = operands.map((view, k) => {
 		if (k === inputs.length) return flatOutput ? 'f' : 's';
 		if (isFlat(view)) return 'f';
 		return strides[k]!.every((step) => step === 0) ? 'c' : 's';
 	});
-	const offsets = operands.map((view, k) => (modes[k] === 'f' ? view.offset / 4 : view.offset));
-	const params = head(offsets, size, quads, each, p0, p1);
-	if (modes.includes('s')) pushDimensions(params, shape, strides, inputs.length, 0);
+	const offsets = fourOf(operands.map((view, k) => (modes[k] === 'f' ? view.offset / 4 : view.offset)));
+	const walks = modes.includes('s');
+	const params = {
+		offsets,
+		size,
+		quads,
+		each,
+		s,
+		t,
+		integerS,
+		integerT,
+		rank: walks ? shape.length : undefined,
+		inner: undefined,
+		sizes: walks ? shape : undefined,
+		strides: walks ? interleaved(strides) : undefined,
+	};
 	return { access: `linear.${modes.join('')}`, params, grid, size };
 }
 
-/** Rank, inner size, sizes and strides; the operands' strides go to the components x, y, z, the output's to w. */
-function pushDimensions(
-	params: number[],
-	shape: readonly number[],
-	strides: readonly (readonly number[])[],
-	inputs: number,
-	inner: number,
-): void {
-	params.push(shape.length, inner, 0);
-	for (let d = 0; d < 8; d++) params.push(shape[d] ?? 0);
-	for (let d = 0; d < shape.length; d++) {
-		for (let k = 0; k < 3; k++) params.push(k < inputs ? strides[k]![d]! >>> 0 : 0);
-		params.push(strides[inputs]![d]! >>> 0);
+/** The inputs' values as components x, y, z, the output's as w. */
+function fourOf(values: readonly number[]): number[] {
+	const inputs = values.length - 1;
+	return [inputs > 0 ? values[0]! : 0, inputs > 1 ? values[1]! : 0, inputs > 2 ? values[2]! : 0, values[inputs]!];
+}
+
+/** The operands' strides, four for each dimension. */
+function interleaved(strides: readonly (readonly number[])[]): number[] {
+	const inputs = strides.length - 1;
+	const words: number[] = [];
+	for (let d = 0; d < strides[0]!.length; d++) {
+		for (let k = 0; k < 3; k++) words.push(k < inputs ? strides[k]![d]! : 0);
+		words.push(strides[inputs]![d]!);
 	}
+	return words;
 }
 
 function planRows(
@@ -113,8 +126,7 @@ function planRows(
 	shape: readonly number[],
 	strides: readonly (readonly number[])[],
 	size: number,
-	p0: number,
-	p1: number,
+	{ s, t, integerS, integerT }: Scalars,
 ): QuadPlan | undefined {
 	const last = shape.length - 1;
 	if (last === 0 || shape[last]! % 4 !== 0) return undefined;
@@ -131,8 +143,19 @@ function planRows(
 	const inner = shape[last]! / 4;
 	const rows = size / shape[last]!;
 	const chunks = Math.ceil(inner / quadsEach(gpu, size / 4));
-	const offsets = operands.map((view, k) => (modes[k] === 'r' ? view.offset : view.offset / 4));
-	const params = head(offsets, size, rows * chunks, chunks, p0, p1);
-	pushDimensions(params, shape, quadSteps, output, inner);
-	return { access: `rows.${modes.join('')}`, params, grid: [Math.ceil((rows * chunks) / WORKGROUP)], size };
+	const params = {
+		offsets: fourOf(operands.map((view, k) => (modes[k] === 'r' ? view.offset : view.offset / 4))),
+		size,
+		quads: rows * chunks,
+		each: chunks,
+		s,
+		t,
+		integerS,
+		integerT,
+		rank: shape.length,
+		inner,
+		sizes: shape,
+		strides: interleaved(quadSteps),
+	};
+	return { access: `rows.${modes.join('')}`, params, grid: [Math.ceil((rows * chunks) / WORKGROUP_SIZE)], size };
 }

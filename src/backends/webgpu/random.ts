@@ -1,13 +1,15 @@
 /** Launches of shaders/random.wgsl.ts: chooses vec4 or strided access, and turns attributes into parameter words. */
+import type { ParameterValues } from '../../../shaders/parameters';
 import { type Distribution, randomFill, randomMask } from '../../../shaders/random.wgsl';
+import { WORKGROUP_SIZE } from '../../../shaders/shader';
 import { float16Below } from '../../core/float16';
-import { counterWords, type RandomKey, uniformRange, uniformThreshold } from '../../core/philox';
-import { isContiguous, MAX_RANK, numel } from '../../core/shape';
+import { keyWords, type RandomKey, uniformRange, uniformThreshold } from '../../core/philox';
+import { isContiguous, numel } from '../../core/shape';
 import type { View } from '../contract';
 import type { RandomKernels } from '../contract/random';
-import { floatBits, type Gpu, storageType } from './launch';
+import { viewValue } from './axes';
+import { type Gpu, storageType } from './launch';
 
-const WORKGROUP = 64;
 const BYTES = { f32: 4, f16: 2, i32: 4, u32: 4 };
 
 /** Integer operations of Philox do not count as floating-point work; these are what comes after, for each element. */
@@ -15,26 +17,21 @@ const FLOPS: Record<Distribution, number> = { uniform: 5, normal: 30, integer: 0
 
 /** One thread makes four elements. */
 function workgroups(n: number): number {
-	return Math.ceil(n / (4 * WORKGROUP));
+	return Math.ceil(n / (4 * WORKGROUP_SIZE));
 }
 
-function keyWords(key: RandomKey): number[] {
-	return [...counterWords(key), ...key.seed];
-}
-
-function padded(values: readonly number[]): number[] {
-	return Array.from({ length: MAX_RANK }, (_, d) => (values[d] ?? 0) >>> 0);
-}
+/** The parameters of a distribution. */
+type Numbers = Omit<ParameterValues<typeof randomFill.params>, 'key' | 'n'>;
 
 export function randomKernels(gpu: Gpu): RandomKernels {
-	function fill(out: View, distribution: Distribution, key: RandomKey, words: readonly number[]): void {
+	function fill(out: View, distribution: Distribution, key: RandomKey, numbers: Numbers): void {
 		const n = numel(out.shape);
 		const type = storageType(out);
 		gpu.launch({
 			kernel: randomFill,
 			variant: { distribution, out: type },
-			buffers: [out.storage],
-			params: [...keyWords(key), n, words[0] ?? 0, words[1] ?? 0, words[2] ?? 0, words[3] ?? 0],
+			buffers: { out: out.storage },
+			params: { key: keyWords(key), n, ...numbers },
 			grid: [workgroups(n)],
 			flops: n * FLOPS[distribution],
 			bytes: n * BYTES[type],
@@ -46,7 +43,7 @@ export function randomKernels(gpu: Gpu): RandomKernels {
 		input: View,
 		out: View,
 		key: RandomKey,
-		{ dropped, scale, group }: { dropped: number; scale: number; group: number },
+		{ dropped, scale, group = 1 }: { dropped?: number; scale?: number; group?: number } = {},
 	): void {
 		const n = numel(out.shape);
 		const vec4 = kind === 'dropout' && group === 1 && input.offset % 4 === 0 && isContiguous(input.shape, input.strides);
@@ -54,18 +51,8 @@ export function randomKernels(gpu: Gpu): RandomKernels {
 		gpu.launch({
 			kernel: randomMask,
 			variant: { kind, ...types, access: vec4 ? 'vec4' : 'strided' },
-			buffers: [input.storage, out.storage],
-			params: [
-				...keyWords(key),
-				...padded(input.shape),
-				...padded(input.strides),
-				n,
-				input.offset,
-				input.shape.length,
-				dropped,
-				floatBits(scale),
-				group,
-			],
+			buffers: { input: input.storage, out: out.storage },
+			params: { key: keyWords(key), n, input: viewValue(input), dropped, scale, group },
 			grid: [workgroups(n)],
 			flops: kind === 'dropout' ? n : 0,
 			bytes: n * (BYTES[types.input] + BYTES[types.out]),
@@ -74,18 +61,17 @@ export function randomKernels(gpu: Gpu): RandomKernels {
 
 	return {
 		randomUniform(_inputs, { out }, { low, high, ...key }) {
-			const range = uniformRange(low, high, out.dtype === 'float16' ? float16Below(high) : undefined);
-			fill(out, 'uniform', key, [range.low, range.top, range.rest, range.largest].map(floatBits));
+			fill(out, 'uniform', key, uniformRange(low, high, out.dtype === 'float16' ? float16Below(high) : undefined));
 		},
 		randomNormal(_inputs, { out }, { mean, std, ...key }) {
-			fill(out, 'normal', key, [floatBits(mean), floatBits(std)]);
+			fill(out, 'normal', key, { mean, deviation: std });
 		},
 		randomInteger(_inputs, { out }, { low, high, ...key }) {
-			fill(out, 'integer', key, [low >>> 0, (high - low) >>> 0]);
+			fill(out, 'integer', key, { least: low, range: high - low });
 		},
 		bernoulli({ p }, { out }, { probability = 0.5, ...key }) {
-			if (p) mask('bernoulli', p, out, key, { dropped: 0, scale: 0, group: 1 });
-			else fill(out, 'bernoulli', key, [uniformThreshold(probability)]);
+			if (p) mask('bernoulli', p, out, key);
+			else fill(out, 'bernoulli', key, { threshold: uniformThreshold(probability) });
 		},
 		dropout({ x }, { y }, { p, scale = p < 1 ? 1 / (1 - p) : 0, group = 1, ...key }) {
 			mask('dropout', x, y, key, { dropped: uniformThreshold(p), scale, group });

@@ -1,20 +1,13 @@
 /** Launches of shaders/reduce.wgsl.ts: brings a view into kept and reduced dims, and chooses lanes, reads and segments. */
-import {
-	accumulatorType,
-	REDUCE_WORKGROUP,
-	type ReduceShaderOp,
-	type ReduceVariant,
-	reduceShader,
-} from '../../../shaders/reduce.wgsl';
-import type { StorageType } from '../../../shaders/shader';
+import { accumulatorType, type ReduceShaderOp, type ReduceVariant, reduceKernel } from '../../../shaders/reduce.wgsl';
+import { type StorageType, WORKGROUP_SIZE } from '../../../shaders/shader';
 import type { Storage, View } from '../contract';
 import type { ReduceAttributes, ReduceKernels } from '../contract/reduce';
-import { type Axis, axisWords, mergedAxes, NAN_BITS } from './axes';
-import { floatBits, type Gpu, storageType } from './launch';
+import { type Axis, axesView, mergedAxes } from './axes';
+import { type Gpu, storageType } from './launch';
 import { reduceLineKernels } from './reduceLines';
 
 const BYTES = { f32: 4, f16: 2, i32: 4, u32: 4 };
-const INFINITY_BITS = 0x7f800000;
 
 /** A view split into dims that stay and dims that go, each with neighbours merged, innermost last; at least one of each. */
 interface Split {
@@ -112,9 +105,9 @@ export interface ReduceRequest {
 	readonly op: ReduceShaderOp;
 	readonly x: View;
 	readonly dims: readonly number[];
-	readonly outputs: readonly Storage[];
+	/** `y`; of 'position' one or both of the others. */
+	readonly outputs: { readonly y?: Storage; readonly values?: Storage | undefined; readonly indices?: Storage | undefined };
 	readonly output: ReduceVariant['output'];
-	readonly which?: ReduceVariant['outputs'];
 	/** For 'spread': what is near the mean of each kept element, float32; with `recentre` it becomes the mean in two parts. */
 	readonly centres?: Storage;
 	readonly recentre?: boolean;
@@ -132,13 +125,14 @@ const CONTINUATION: Partial<Record<ReduceShaderOp, ReduceShaderOp>> = {
 
 /** The variant of a launch in a chain of them, but for how it walks. */
 function stage(
-	{ op, output, which = 'values', recentre = false }: ReduceRequest,
+	{ op, output, outputs: { values, indices }, recentre = false }: ReduceRequest,
 	input: StorageType,
 	from: ReduceVariant['from'],
 	to: ReduceVariant['to'],
 ): Omit<ReduceVariant, 'along' | 'lanes'> {
+	const outputs = indices === undefined ? 'values' : values === undefined ? 'indices' : 'both';
 	const continuation = CONTINUATION[op];
-	if (continuation === undefined) return { op, input, output, from, to, outputs: which, recentre };
+	if (continuation === undefined) return { op, input, output, from, to, outputs, recentre };
 	const partial = accumulatorType(op, input) as 'f32' | 'i32';
 	return {
 		op: from === 'partials' ? continuation : op,
@@ -146,7 +140,7 @@ function stage(
 		output: to === 'partials' ? partial : output,
 		from: 'elements',
 		to: 'result',
-		outputs: which,
+		outputs,
 		recentre,
 	};
 }
@@ -175,32 +169,27 @@ export function launchReduction(gpu: Gpu, request: ReduceRequest): void {
 						accumulator === 'f32' || accumulator === 'vec2<f32>' ? 'float32' : 'int32',
 					)
 				: null;
-		const centres = request.centres !== undefined && (from === 'elements' || request.recentre) ? [request.centres] : [];
+		const centres = from === 'elements' || request.recentre ? request.centres : undefined;
 		gpu.launch({
-			kernel: reduceShader,
+			kernel: reduceKernel,
 			variant: { ...stage(request, input, from, to), along, lanes },
-			buffers: [source, ...(partials === null ? request.outputs : [partials]), ...centres],
-			params: [
-				...axisWords(kept, (axis) => axis.size),
-				...axisWords(kept, (axis) => axis.stride),
-				...axisWords(reduced, (axis) => axis.size),
-				...axisWords(reduced, (axis) => axis.stride),
-				offset,
-				kept.length,
-				reduced.length,
-				keptCount / perItem,
-				reducedCount,
+			buffers: { x: source, ...(partials === null ? request.outputs : { y: partials }), centres },
+			params: {
+				keptDims: axesView(kept, offset),
+				reducedDims: axesView(reduced),
+				kept: keptCount / perItem,
+				count: reducedCount,
 				segment,
 				items,
-				flip >>> 0,
-				root && to === 'result' ? 1 : 0,
-				floatBits(to === 'result' ? divisor : 1),
-				floatBits(power),
-				floatBits(share),
-				NAN_BITS,
-				INFINITY_BITS,
-			],
-			grid: [lanes === 1 ? Math.ceil(items / REDUCE_WORKGROUP) : items],
+				flip,
+				root: root && to === 'result',
+				divisor: to === 'result' ? divisor : 1,
+				power,
+				share,
+				nan: Number.NaN,
+				infinity: Number.POSITIVE_INFINITY,
+			},
+			grid: [lanes === 1 ? Math.ceil(items / WORKGROUP_SIZE) : items],
 			flops: keptCount * reducedCount,
 			bytes: keptCount * (reducedCount * (from === 'elements' ? BYTES[input] : pair ? 8 : 4) + segments * 4),
 		});
@@ -268,12 +257,12 @@ export function launchVariance(
 			result.shape.reduce((a, b) => a * b, 1),
 			'float32',
 		);
-	launchReduction(gpu, { op: 'sum', x, dims, outputs: [mean], output: 'f32', scalars: { divisor: count } });
+	launchReduction(gpu, { op: 'sum', x, dims, outputs: { y: mean }, output: 'f32', scalars: { divisor: count } });
 	launchReduction(gpu, {
 		op: 'spread',
 		x,
 		dims,
-		outputs: [result.storage],
+		outputs: { y: result.storage },
 		output: storageType(result),
 		centres: mean,
 		recentre: outputs.mean !== undefined,
@@ -288,7 +277,7 @@ export function reduceKernels(gpu: Gpu): ReduceKernels {
 
 		reduce({ x }, { y }, attributes) {
 			const { op, scalars } = shaderOp(attributes, reducedCount(x, attributes.dims));
-			launchReduction(gpu, { op, x, dims: attributes.dims, outputs: [y.storage], output: storageType(y), scalars });
+			launchReduction(gpu, { op, x, dims: attributes.dims, outputs: { y: y.storage }, output: storageType(y), scalars });
 		},
 
 		variance({ x }, { y }, { dims, ...moment }) {
@@ -296,10 +285,9 @@ export function reduceKernels(gpu: Gpu): ReduceKernels {
 		},
 
 		extremum({ x }, { values, indices }, { op, dims }) {
-			const outputs = [values, indices].flatMap((view) => (view === undefined ? [] : [view.storage]));
-			const which = values === undefined ? 'indices' : indices === undefined ? 'values' : 'both';
+			const outputs = { values: values?.storage, indices: indices?.storage };
 			const scalars = { flip: op === 'max' ? 0 : 0xffffffff };
-			launchReduction(gpu, { op: 'position', x, dims, outputs, output: storageType(x), which, scalars });
+			launchReduction(gpu, { op: 'position', x, dims, outputs, output: storageType(x), scalars });
 		},
 	};
 }

@@ -1,10 +1,11 @@
 /** Launches of what runs along one dim: shaders/reduceScan.wgsl.ts and reduceMedian.wgsl.ts. */
-import { MEDIAN_STATE, medianShader, medianStep, medianWalk } from '../../../shaders/reduceMedian.wgsl';
-import { SCAN_WORKGROUP, type ScanVariant, scanShader } from '../../../shaders/reduceScan.wgsl';
+import { MEDIAN_STATE, medianKernel, medianStep, medianWalk } from '../../../shaders/reduceMedian.wgsl';
+import { type ScanVariant, scanKernel } from '../../../shaders/reduceScan.wgsl';
+import { WORKGROUP_SIZE } from '../../../shaders/shader';
 import { numel } from '../../core/shape';
 import type { Storage, View } from '../contract';
 import type { ReduceKernels } from '../contract/reduce';
-import { type Axis, axisWords, mergedAxes, NAN_BITS } from './axes';
+import { type Axis, axesView, mergedAxes } from './axes';
 import { type Gpu, storageType } from './launch';
 
 /** The lines of a view along a dim; `inner` is the distance of a line's elements in a contiguous tensor. */
@@ -50,39 +51,36 @@ function launchScan(gpu: Gpu, types: ScanTypes, level: ScanLevel): void {
 	const segment = Math.min(Math.ceil(length / wanted), LONGEST_CHUNK);
 	const chunks = Math.ceil(length / segment);
 	const pair = types.op === 'linear';
-	const run = (target: ScanVariant['target'], storage: Storage, totals: Storage | null) => {
+	const run = (target: ScanVariant['target'], storage: Storage, totals?: Storage) => {
 		gpu.launch({
-			kernel: scanShader,
-			variant: { ...types, source: level.kind.source, target, after: totals !== null, lanes },
-			buffers: [level.source, storage, ...(level.a ? [level.a.storage] : []), ...(totals ? [totals] : [])],
-			params: [
-				...axisWords(kept, (axis) => axis.size),
-				...axisWords(kept, (axis) => axis.stride),
-				level.from.offset,
-				level.a?.offset ?? 0,
-				kept.length,
+			kernel: scanKernel,
+			variant: { ...types, source: level.kind.source, target, after: totals !== undefined, lanes },
+			buffers: { x: level.source, y: storage, coefficients: level.a?.storage, totals },
+			params: {
+				keptDims: axesView(kept, level.from.offset),
+				offsetA: level.a?.offset,
 				length,
 				stride,
 				inner,
-				level.reverse ? 1 : 0,
+				reverse: level.reverse,
 				segment,
 				chunks,
-				lines * chunks,
-			],
-			grid: [lanes === 1 ? Math.ceil((lines * chunks) / SCAN_WORKGROUP) : lines * chunks],
+				items: lines * chunks,
+			},
+			grid: [lanes === 1 ? Math.ceil((lines * chunks) / WORKGROUP_SIZE) : lines * chunks],
 			flops: lines * length * (pair ? 3 : 1),
 			bytes: lines * length * (target === 'totals' ? 4 : 8) * (pair ? 2 : 1),
 		});
 	};
 	if (chunks === 1) {
-		run(level.kind.target, level.target, null);
+		run(level.kind.target, level.target);
 		return;
 	}
 	const scratch = () =>
 		gpu.scratch(lines * chunks * (pair ? 2 : 1), types.input === 'i32' || types.input === 'u32' ? 'int32' : 'float32');
 	const totals = scratch();
 	const scanned = scratch();
-	run('totals', totals, null);
+	run('totals', totals);
 	launchScan(gpu, types, {
 		source: totals,
 		from: { shape: [lines, chunks], strides: [chunks, 1], offset: 0 },
@@ -103,30 +101,27 @@ export function reduceLineKernels(gpu: Gpu): Pick<ReduceKernels, 'median' | 'sca
 			if (lines === 0) return;
 			const variant = { storage: storageType(x) };
 			const bytes = lines * length * (x.dtype === 'float16' ? 2 : 4);
-			const params = [
-				...axisWords(kept, (axis) => axis.size),
-				...axisWords(kept, (axis) => axis.stride),
-				x.offset,
-				kept.length,
-				lines,
-				length,
-				stride,
-				NAN_BITS,
-			];
+			const params = { keptDims: axesView(kept, x.offset), lines, length, stride, nan: Number.NaN };
 			const parts = Math.min(Math.ceil(length / MEDIAN_PART), Math.floor(MEDIAN_WORKGROUPS / lines));
 			if (parts <= 1) {
-				const buffers = [x.storage, values.storage, indices.storage];
-				gpu.launch({ kernel: medianShader, variant, buffers, params, grid: [lines], flops: 0, bytes: 5 * bytes });
+				const buffers = { x: x.storage, values: values.storage, indices: indices.storage };
+				gpu.launch({ kernel: medianKernel, variant, buffers, params, grid: [lines], flops: 0, bytes: 5 * bytes });
 				return;
 			}
 			const state = gpu.scratch(lines * MEDIAN_STATE, 'int32');
 			const stateBytes = 4 * state.length;
 			for (let turn = 0; turn <= 5; turn++) {
-				const own = { variant, params: [...params, turn, parts, Math.ceil(length / parts)], flops: 0 };
-				const buffers = [state, values.storage, indices.storage];
+				const own = { variant, params: { ...params, turn, parts, part: Math.ceil(length / parts) }, flops: 0 };
+				const buffers = { state, values: values.storage, indices: indices.storage };
 				gpu.launch({ ...own, kernel: medianStep, buffers, grid: [lines], bytes: stateBytes });
 				if (turn === 5) break;
-				gpu.launch({ ...own, kernel: medianWalk, buffers: [x.storage, state], grid: [lines * parts], bytes: bytes + stateBytes });
+				gpu.launch({
+					...own,
+					kernel: medianWalk,
+					buffers: { x: x.storage, state },
+					grid: [lines * parts],
+					bytes: bytes + stateBytes,
+				});
 			}
 			gpu.release(state);
 		},
