@@ -1,20 +1,17 @@
 /**
- * The tape: nodes, what they save, and `record`, the way in which an operation goes on it; ops/inplace.ts has the one for in-place writes.
+ * The tape: nodes and what they save. Operations go on it in operation.ts, in-place writes in ops/inplace.ts.
  *
- * A node holds its vector-Jacobian product and what that needs. A saved tensor is not a handle but a counted reference to
+ * A node holds the rule for its gradients and what that needs. A saved tensor is not a handle but a counted reference to
  * the storage with the version that it had, so that dropping handles is safe and overwriting is noticed.
  */
 import type { Storage } from '../backends/contract';
 import { type Claims, dropClaim, entrust } from '../core/collector';
 import { type DType, isFloating } from '../core/dtype';
 import { ArgumentError, AutogradError, formatShape } from '../core/errors';
-import { currentOperation, enterOperation, leaveOperation } from '../core/operation';
 import type { Shape } from '../core/shape';
-import { closeScope, onNodeCreated, openScope, type ScopedNode } from '../scope';
-import { type GradEdge, type GradientHook, type GradNode, requireDevice, Tensor } from '../tensor';
-import { callerStack, isWatching, observe } from './anomaly';
-import { isGradEnabled, setGradEnabled } from './modes';
-import { type Hindrance, noteView, type ViewStep } from './views';
+import type { ScopedNode } from '../scope';
+import { type GradEdge, type GradientHook, type GradNode, Tensor } from '../tensor';
+import { callerStack, isWatching } from './anomaly';
 
 let sequence = 0;
 
@@ -23,44 +20,6 @@ export const NO_GRADIENT = Symbol('no gradient');
 
 /** The gradient of each input, or null for one that has none or needs none. */
 export type InputGradients = readonly (Tensor | null)[];
-
-/**
- * The vector-Jacobian product of an operation with one output, written in differentiable operations.
- * `needs[i]` tells whether the gradient of input i is wanted at all.
- */
-export type Vjp<S extends readonly Tensor[]> = (gradient: Tensor, saved: S, needs: readonly boolean[]) => InputGradients;
-
-/** The same for several outputs: the gradient of an output that nothing depends on is null. */
-export type ManyVjp<S extends readonly Tensor[]> = (
-	gradients: readonly (Tensor | null)[],
-	saved: S,
-	needs: readonly boolean[],
-) => InputGradients;
-
-export interface Operation<S extends readonly Tensor[]> {
-	/** The public name, for messages, labels and profiles. */
-	readonly name: string;
-	readonly inputs: readonly Tensor[];
-	/** Computes the output; temporaries that it makes are disposed of for it. Runs without recording. */
-	readonly forward: () => Tensor;
-	/** The tensors (among inputs and output) that the VJP needs. They are only saved when a gradient is required. */
-	readonly save?: (output: Tensor) => S;
-	/** The same operation on another tensor, where the output is a view of the only input. Such an operation saves nothing. */
-	readonly view?: ViewStep | undefined;
-	readonly vjp: Vjp<S> | typeof NO_GRADIENT;
-}
-
-export interface ManyOperation<S extends readonly Tensor[]> {
-	readonly name: string;
-	readonly inputs: readonly Tensor[];
-	readonly forward: () => readonly Tensor[];
-	readonly save?: (outputs: readonly Tensor[]) => S;
-	/** Set where the outputs are views of the only input: why a recorded write into one is refused. */
-	readonly views?: Hindrance;
-	/** Outputs of integer or bool dtype, and those whose index is in `noGradient`, never require a gradient. */
-	readonly noGradient?: readonly number[];
-	readonly vjp: ManyVjp<S> | typeof NO_GRADIENT;
-}
 
 /** What a node does in a backward walk, as static data: the node itself holds the saved tensors and the attributes. */
 export interface Rule<A> {
@@ -77,16 +36,6 @@ export interface Rule<A> {
 		isRecorded: boolean,
 	): InputGradients;
 }
-
-/** A VJP that is a closure of its call. */
-export const CLOSURE: Rule<ManyVjp<readonly Tensor[]>> = {
-	pullBack: (gradients, saved, vjp, needs) =>
-		vjp(
-			gradients,
-			saved as readonly Tensor[],
-			needs.map((need) => need !== null),
-		),
-};
 
 interface Saved {
 	readonly storage: Storage;
@@ -295,79 +244,9 @@ export function registerHook(tensor: Tensor, hook: GradientHook): HookHandle {
 	return addHook('registerHook', hooks, hook);
 }
 
-/** Runs an operation with one output and, if an input requires a gradient, puts it on the tape. */
-export function record<const S extends readonly Tensor[]>(operation: Operation<S>): Tensor {
-	const { name, inputs, vjp } = operation;
-	const output = runForward(name, inputs, operation.forward);
-	if (operation.view !== undefined) noteView(output, inputs[0]!, operation.view);
-	else output.viewing = null;
-	if (vjp === NO_GRADIENT || !isGradEnabled() || !isFloating(output.dtype) || !anyRequires(name, inputs)) return output;
-	const pullBack: ManyVjp<readonly Tensor[]> = ([gradient], saved, needs) => vjp(gradient!, saved as unknown as S, needs);
-	const node = new TapeNode(name, inputs.map(edgeOf), [info(output)], CLOSURE, pullBack);
-	output.edge = { node, index: 0 };
-	finish(node, operation.save?.(output));
-	return output;
-}
-
-/** Runs an operation with several outputs and, if an input requires a gradient, puts it on the tape. */
-export function recordMany<const S extends readonly Tensor[]>(operation: ManyOperation<S>): Tensor[] {
-	const { name, inputs, vjp } = operation;
-	const outputs = runForward(name, inputs, operation.forward);
-	for (const output of outputs) {
-		output.viewing = null;
-		if (operation.views !== undefined) noteView(output, inputs[0]!, operation.views);
-	}
-	if (vjp === NO_GRADIENT || !isGradEnabled() || !anyRequires(name, inputs)) return [...outputs];
-	const node = new TapeNode(name, inputs.map(edgeOf), outputs.map(info), CLOSURE, vjp);
-	outputs.forEach((output, index) => {
-		if (isFloating(output.dtype) && !operation.noGradient?.includes(index)) output.edge = { node, index };
-	});
-	finish(node, operation.save?.(outputs));
-	return [...outputs];
-}
-
-function finish(node: TapeNode, saved: readonly Tensor[] | undefined): void {
-	if (saved !== undefined) node.save(saved);
-	onNodeCreated(node);
-}
-
-/** Whether an input requires a gradient; brings their places on the tape up to date, in the name of the operation. */
-function anyRequires(name: string, inputs: readonly Tensor[]): boolean {
-	let any = false;
-	for (const input of inputs) {
-		input.renew(name);
-		if (input.requiresGrad) any = true;
-	}
-	return any;
-}
-
-function edgeOf(tensor: Tensor): GradEdge | null {
-	return tensor.edge;
-}
-
 // Not the tensor itself: a node that held its outputs would keep dropped handles alive.
 export function info(tensor: Tensor): OutputInfo;
 export function info(tensor: Tensor | null | undefined): OutputInfo | undefined;
 export function info(tensor: Tensor | null | undefined): OutputInfo | undefined {
 	return tensor == null ? undefined : { shape: tensor.shape, dtype: tensor.dtype };
-}
-
-function runForward<R extends Tensor | readonly Tensor[]>(name: string, inputs: readonly Tensor[], forward: () => R): R {
-	for (const input of inputs) requireDevice(currentOperation() || name, input);
-	const outermost = enterOperation(name);
-	const scope = openScope();
-	const mode = setGradEnabled(false);
-	let result: R | undefined;
-	try {
-		result = forward();
-		if (isWatching())
-			for (const output of (result instanceof Tensor ? [result] : result) as readonly Tensor[])
-				observe('forward', name, output, callerStack());
-		return result;
-	} finally {
-		setGradEnabled(mode);
-		if (outermost) leaveOperation();
-		const kept = result;
-		closeScope(scope, (tensor) => kept !== undefined && (kept === tensor || (Array.isArray(kept) && kept.includes(tensor))));
-	}
 }

@@ -7,7 +7,7 @@
 import { callerStack, isWatching, observe } from '../autograd/anomaly';
 import { zeroGradient } from '../autograd/gradients';
 import { isGradEnabled } from '../autograd/modes';
-import { CLOSURE, info, type ManyVjp, type OutputInfo, TapeNode, type Vjp } from '../autograd/tape';
+import { info, type OutputInfo, type Rule, TapeNode } from '../autograd/tape';
 import { baseOf, follow, rebase, requireRecordable, type ViewPath } from '../autograd/views';
 import type { View } from '../backends/contract';
 import type { BinaryOp } from '../backends/contract/elementwise';
@@ -15,7 +15,6 @@ import { type DType, fillValue, isFloating, isInt32 } from '../core/dtype';
 import { ArgumentError, AutogradError, DTypeError, formatShape, ShapeError } from '../core/errors';
 import { enterOperation, leaveOperation } from '../core/operation';
 import { checkOptions } from '../core/options';
-import type { Shape } from '../core/shape';
 import { closeScope, onNodeCreated, openScope } from '../scope';
 import { empty, emptyOn, markWritten, Tensor } from '../tensor';
 import { widened } from './composed';
@@ -35,25 +34,67 @@ import {
 } from './operands';
 import { requireDistinct, requireDivisor } from './requirements';
 
-/** The gradient of an in-place operation: of the target as it was before (null: zeros) and of the source, from that of what it became. */
-interface Rule {
-	/** What the VJP reads, as it is before the write. */
-	readonly saved: readonly Tensor[];
-	readonly vjp: Vjp<readonly Tensor[]>;
+/** What the VJP of an in-place operation reads of the target, as it was before the write, and of the source. */
+interface WriteSaves {
+	readonly x: Tensor | null;
+	readonly source: Tensor | null;
+}
+
+/** The gradients of the target as it was before (null: zeros) and of the source, from that of what the target became. */
+type WriteVjp<A> = (
+	gradient: Tensor,
+	saved: WriteSaves,
+	attributes: A,
+	needs: { readonly x: OutputInfo | null; readonly source: OutputInfo | null },
+) => { readonly x: Tensor | null; readonly source: Tensor | null };
+
+interface WriteAttributes<A> {
+	readonly vjp: WriteVjp<A>;
+	readonly attributes: A;
+	/** From the base to the view that was written; null for a write into the whole. */
+	readonly path: ViewPath | null;
+	readonly strides: readonly number[];
+}
+
+/** The gradient of a base: where a view of it was written, that of the operation; elsewhere it passes. */
+const WRITE: Rule<WriteAttributes<unknown>> = {
+	pullBack([incoming], [x = null, source = null], { vjp, attributes, path, strides }, [base = null, other = null]) {
+		const gradient = incoming!;
+		const part = path === null ? gradient : follow(path, gradient);
+		const found = vjp(part, { x, source }, attributes, { x: base && part, source: other });
+		if (base === null) return [null, found.source];
+		if (path === null) return [found.x ?? zeroGradient(gradient.shape, gradient), found.source];
+		// In the base's layout, in which the way to the part copies nothing.
+		const whole = cloneAs(gradient, strides);
+		const written = follow(path, whole);
+		if (found.x === null) zero_(written);
+		else copy_(written, found.x);
+		return [whole, found.source];
+	},
+};
+
+interface Write<A> {
+	readonly x: Tensor;
+	readonly source: Tensor | null;
+	/** Runs with its temporaries disposed of. */
+	readonly write: () => void;
+	/** What the VJP reads. Called before the write, and only if the operation goes on the tape. */
+	readonly saves?: () => WriteSaves;
+	readonly vjp: WriteVjp<A>;
+	readonly attributes: A;
 }
 
 /**
- * Checks that `x` may be written, runs `write` with its temporaries disposed of, and marks the storage as written. Records it, by `rule`,
- * if the target, its base or the source requires a gradient.
+ * Checks that the target may be written, runs the write, and marks the storage as written. Records it if the target, its base or the
+ * source requires a gradient.
  */
-function inPlace(operation: string, x: Tensor, source: Operand | null, write: () => void, rule: () => Rule): Tensor {
+function inPlace<A>(operation: string, { x, source, write, saves, vjp, attributes }: Write<A>): Tensor {
 	const { base, path } = baseOf(x);
-	const other = source instanceof Tensor ? source : null;
-	const isRecorded = isGradEnabled() && isFloating(x.dtype) && [x, base, other].some((tensor) => tensor?.requiresGrad);
+	const isRecorded = isGradEnabled() && isFloating(x.dtype) && [x, base, source].some((tensor) => tensor?.requiresGrad);
 	if (isRecorded) {
 		requireRecordable(operation, x);
 		requireDistinct(operation, base);
-		other?.renew(operation);
+		source?.renew(operation);
 	}
 	requireDistinct(operation, x);
 	const outermost = enterOperation(operation);
@@ -61,18 +102,14 @@ function inPlace(operation: string, x: Tensor, source: Operand | null, write: ()
 	let node: TapeNode | null = null;
 	try {
 		if (isRecorded) {
-			const { saved, vjp } = rule();
-			const edges = other === null ? [base.edge] : [base.edge, other.edge];
+			const saved = saves?.() ?? { x: null, source: null };
+			const edges = [base.edge, source?.edge ?? null];
 			// No gradient goes to what only second derivatives read, but the graph has to reach it.
-			for (const { edge } of saved) if (edge !== null && !edges.includes(edge)) edges.push(edge);
-			node = new TapeNode(
-				operation,
-				edges,
-				[info(base)],
-				CLOSURE,
-				path === null ? wholeBack(vjp) : partBack(vjp, path, base.strides),
-			);
-			node.save(saved);
+			const before = saved.x?.edge ?? null;
+			if (before !== null && !edges.includes(before)) edges.push(before);
+			const rule = { vjp, attributes, path, strides: base.strides };
+			node = new TapeNode(operation, edges, [info(base)], WRITE, rule);
+			node.save([saved.x, saved.source]);
 			onNodeCreated(node);
 		}
 		write();
@@ -95,27 +132,6 @@ function before(x: Tensor): Tensor {
 	x.backend.kernels.copy({ x }, { y: copy }, {});
 	copy.edge = x.edge;
 	return copy;
-}
-
-function wholeBack(vjp: Rule['vjp']): ManyVjp<readonly Tensor[]> {
-	return ([gradient], saved, needs) => {
-		const [own, ...others] = vjp(gradient!, saved, needs);
-		return [needs[0] ? (own ?? zeroGradient(gradient!.shape, gradient!)) : null, ...others];
-	};
-}
-
-/** The gradient of a base of which a view was written: where the view is, that of the operation; elsewhere it passes. */
-function partBack(vjp: Rule['vjp'], path: ViewPath, strides: readonly number[]): ManyVjp<readonly Tensor[]> {
-	return ([gradient], saved, needs) => {
-		const [own, ...others] = vjp(follow(path, gradient!), saved, needs);
-		if (!needs[0]) return [null, ...others];
-		// In the base's layout, in which the way to the part copies nothing.
-		const whole = cloneAs(gradient!, strides);
-		const part = follow(path, whole);
-		if (own == null) zero_(part);
-		else copy_(part, own);
-		return [whole, ...others];
-	};
 }
 
 /**
@@ -193,15 +209,13 @@ function copied(operation: string, x: Tensor, source: Tensor): Tensor {
 				: source;
 		x.backend.kernels.copyInto({ x: sourceFor(operation, x, near) }, { y: x }, {});
 	};
-	return inPlace(operation, x, source, write, () => ({ saved: [], vjp: copyBack(source.shape, source.dtype) }));
+	return inPlace(operation, { x, source, write, vjp: copyVjp, attributes: null });
 }
 
-function copyBack(shape: Shape, dtype: DType) {
-	return (gradient: Tensor, _saved: readonly Tensor[], needs: readonly boolean[]) => [
-		null,
-		needs[1] ? gradientFor(gradient, { shape, dtype }) : null,
-	];
-}
+const copyVjp: WriteVjp<unknown> = (gradient, _, _attributes, needs) => ({
+	x: null,
+	source: needs.source && gradientFor(gradient, needs.source),
+});
 
 function arithmetic(operation: string, op: BinaryOp, x: Tensor, other: Operand, partials: Partials, alpha = 1): Tensor {
 	requireTensor(operation, x);
@@ -223,36 +237,26 @@ function arithmetic(operation: string, op: BinaryOp, x: Tensor, other: Operand, 
 			x.backend.kernels.binaryInPlace({ b: sourceFor(operation, x, term) }, { a: x }, { op });
 		}
 	};
-	return inPlace(operation, x, other, write, () => arithmeticRule(partials, x, other));
+	const source = other instanceof Tensor ? other : null;
+	const saves = () => {
+		const reads = [...(x.requiresGrad ? partials.a.reads : []), ...(source?.requiresGrad ? partials.b.reads : [])];
+		return { x: reads.includes('a') ? before(x) : null, source: reads.includes('b') ? source : null };
+	};
+	const attributes = { partials, number: source === null ? (other as number) : null };
+	return inPlace(operation, { x, source, write, saves, vjp: arithmeticVjp, attributes });
 }
 
-function arithmeticRule(partials: Partials, x: Tensor, other: Operand): Rule {
-	const second = other instanceof Tensor ? other : null;
-	const reads = [...(x.requiresGrad ? partials.a.reads : []), ...(second?.requiresGrad ? partials.b.reads : [])];
-	const kept = (['a', 'b'] as const).filter((side) => reads.includes(side) && (side === 'a' || second !== null));
-	return {
-		saved: kept.map((side) => (side === 'a' ? before(x) : second!)),
-		vjp: arithmeticVjp(partials, kept, info(x), second === null ? (other as number) : info(second)),
-	};
-}
-
-function arithmeticVjp(
-	partials: Partials,
-	kept: readonly ('a' | 'b')[],
-	first: OutputInfo,
-	second: OutputInfo | number,
-): Rule['vjp'] {
-	return (g, saved, needs) => {
-		const [a = g, b = g] = [saved[kept.indexOf('a')], saved[kept.indexOf('b')]];
-		const isNumber = typeof second === 'number';
-		const operands = { a, b: isNumber ? second : b, y: g };
-		const gradients = pullBack(partials, g, operands, {
-			a: needs[0] ? first : null,
-			b: needs[1] && !isNumber ? second : null,
-		});
-		return isNumber ? [gradients.a] : [gradients.a, gradients.b];
-	};
-}
+const arithmeticVjp: WriteVjp<{ readonly partials: Partials; readonly number: number | null }> = (
+	gradient,
+	saved,
+	{ partials, number },
+	needs,
+) => {
+	// What a derivative does not read may be any tensor.
+	const operands = { a: saved.x ?? gradient, b: number ?? saved.source ?? gradient, y: gradient };
+	const { a, b } = pullBack(partials, gradient, operands, { a: needs.x, b: needs.source });
+	return { x: a, source: b };
+};
 
 /** x * factor, in a dtype that holds the product of a whole number and a fraction. */
 function multiple(x: Tensor, factor: number, dtype: DType): Tensor {
@@ -315,13 +319,8 @@ export function zero_(x: Tensor): Tensor {
 
 function filled(operation: string, x: Tensor, value: number): Tensor {
 	requireTensor(operation, x);
-	return inPlace(
-		operation,
-		x,
-		null,
-		() => x.backend.kernels.fill({}, { y: x }, { value }),
-		() => FILLED,
-	);
+	const write = () => x.backend.kernels.fill({}, { y: x }, { value });
+	return inPlace(operation, { x, source: null, write, vjp: fillVjp, attributes: null });
 }
 
-const FILLED: Rule = { saved: [], vjp: () => [null] };
+const fillVjp: WriteVjp<unknown> = () => ({ x: null, source: null });
