@@ -115,7 +115,7 @@ const callOperation = defineOperation({
 			tensors.includes(output) ? viewOf(output, output.shape, output.strides, output.offset) : output,
 		) as readonly Tensor[];
 	},
-	saves: (call) => {
+	savesOf: (call) => {
 		const { kept } = call;
 		call.kept = [];
 		return kept;

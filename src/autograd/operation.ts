@@ -11,8 +11,11 @@ import { closeScope, onNodeCreated, openScope } from '../scope';
 import { requireDevice, Tensor } from '../tensor';
 import { callerStack, isWatching, observe } from './anomaly';
 import { setGradEnabled } from './modes';
-import { type InputGradients, info, NO_GRADIENT, type OutputInfo, type Rule, TapeNode } from './tape';
+import { type InputGradients, info, type OutputInfo, type Rule, TapeNode } from './tape';
 import { type Hindrance, noteView, type ViewStep } from './views';
+
+/** Declares, where a VJP would stand, that an operation has no gradient: its output never requires one. */
+export const NO_GRADIENT = Symbol('no gradient');
 
 type Absent = null | undefined;
 
@@ -105,13 +108,13 @@ export interface Definition<I extends InputNames, C extends string, A, R, O exte
 	readonly outputs?: readonly O[] | 'list';
 	/**
 	 * What the VJP reads of the inputs, the constants and what `forward` returns; a single output is named `output`. By input: what the
-	 * gradient of that input reads, which is there only if that gradient is wanted. Or a function that gives what one call saves, where
-	 * that is known only then.
+	 * gradient of that input reads, which is there only if that gradient is wanted.
 	 */
 	readonly saves?:
 		| readonly S[]
-		| (Readonly<Record<string, readonly S[]>> & { readonly [K in Bare<I[number]>]: readonly string[] })
-		| ((attributes: A) => readonly Tensor[]);
+		| (Readonly<Record<string, readonly S[]>> & { readonly [K in Bare<I[number]>]: readonly string[] });
+	/** In place of `saves`, where only the call tells what it saves. The VJP gets the list. */
+	readonly savesOf?: (attributes: A) => readonly Tensor[];
 	/** Whether an output that shares the memory of the only input is a view of it; or why recorded writes into it are refused. */
 	readonly view?: true | Hindrance;
 	/** The vector-Jacobian product, written in differentiable operations. */
@@ -161,7 +164,8 @@ interface AnyDefinition {
 	readonly constants?: readonly string[];
 	readonly forward: (inputs: AnyInputs, attributes: unknown, check?: IndexCheck) => Returned;
 	readonly outputs?: readonly string[] | 'list';
-	readonly saves?: readonly string[] | ByInput | ((attributes: unknown) => readonly Tensor[]);
+	readonly saves?: readonly string[] | ByInput;
+	readonly savesOf?: (attributes: unknown) => readonly Tensor[];
 	readonly view?: true | Hindrance;
 	readonly vjp: AnyVjp | typeof NO_GRADIENT;
 	readonly fusedVjp?: AnyVjp;
@@ -170,7 +174,7 @@ interface AnyDefinition {
 type ByInput = Readonly<Record<string, readonly string[]>>;
 
 function isByInput(saves: NonNullable<AnyDefinition['saves']>): saves is ByInput {
-	return typeof saves !== 'function' && !Array.isArray(saves);
+	return !Array.isArray(saves);
 }
 
 /** By saved name, the inputs with a gradient that reads it. */
@@ -187,7 +191,7 @@ class OperationRule implements Rule<unknown> {
 	/** The names of the inputs, and of inputs and constants; null for a list. */
 	readonly #inputs: readonly string[] | null;
 	readonly #tensors: readonly string[] | null;
-	readonly #saves: readonly string[] | ((attributes: unknown) => readonly Tensor[]);
+	readonly #saves: readonly string[];
 	/** The inputs with a gradient that reads a saved tensor; null where `saves` does not tell. */
 	readonly #readers: ReadonlyMap<string, readonly string[]> | null;
 	readonly #definition: AnyDefinition;
@@ -239,9 +243,9 @@ class OperationRule implements Rule<unknown> {
 			const output = outputs[index];
 			if (output != null && isFloating(output.dtype)) output.edge = { node, index };
 		}
-		const saves = this.#saves;
-		if (typeof saves === 'function') node.save(saves(attributes));
-		else if (saves.length > 0) node.save(saves.map((saved) => this.#find(saved, inputs, returned)));
+		const { savesOf } = this.#definition;
+		if (savesOf !== undefined) node.save(savesOf(attributes));
+		else if (this.#saves.length > 0) node.save(this.#saves.map((saved) => this.#find(saved, inputs, returned)));
 		onNodeCreated(node);
 	}
 
@@ -285,10 +289,9 @@ class OperationRule implements Rule<unknown> {
 		name: string,
 		isRecorded: boolean,
 	): InputGradients {
-		const { vjp, fusedVjp, outputs } = this.#definition;
+		const { vjp, fusedVjp, outputs, savesOf } = this.#definition;
 		const chosen = isRecorded || fusedVjp === undefined ? (vjp as AnyVjp) : fusedVjp;
-		const saves = this.#saves;
-		const read = typeof saves === 'function' ? saved : byName(saves, saved);
+		const read = savesOf === undefined ? byName(this.#saves, saved) : saved;
 		const gradient = outputs === undefined ? gradients[0] : outputs === 'list' ? gradients : byName(outputs, gradients);
 		const inputs = this.#inputs;
 		if (inputs === null) return chosen(gradient, read, attributes, needs, name) as InputGradients;

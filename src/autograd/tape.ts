@@ -15,9 +15,6 @@ import { callerStack, isWatching } from './anomaly';
 
 let sequence = 0;
 
-/** Declares, where a VJP would stand, that an operation has no gradient: its output never requires one. */
-export const NO_GRADIENT = Symbol('no gradient');
-
 /** The gradient of each input, or null for one that has none or needs none. */
 export type InputGradients = readonly (Tensor | null)[];
 

@@ -1,7 +1,6 @@
 /** Images sampled at places of one's own. */
 import { isGradEnabled } from '../autograd/modes';
-import { defineOperation } from '../autograd/operation';
-import { NO_GRADIENT } from '../autograd/tape';
+import { defineOperation, NO_GRADIENT } from '../autograd/operation';
 import type { GridAttributes, SampleAttributes } from '../backends/contract/sample';
 import { allocateTyped, requireFloating } from '../core/dtype';
 import { ArgumentError, DTypeError, formatShape, ShapeError } from '../core/errors';

@@ -2,8 +2,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { grad, memory, type Tensor, tensor, tidy } from 'wgrad';
-import { defineOperation } from '../../src/autograd/operation';
-import { NO_GRADIENT } from '../../src/autograd/tape';
+import { defineOperation, NO_GRADIENT } from '../../src/autograd/operation';
 
 const calls: string[] = [];
 

@@ -1,6 +1,5 @@
 /** Comparisons, logic and predicates: results are bool and have no gradient. */
-import { defineOperation } from '../../autograd/operation';
-import { NO_GRADIENT } from '../../autograd/tape';
+import { defineOperation, NO_GRADIENT } from '../../autograd/operation';
 import type { CompareOp, PredicateOp } from '../../backends/contract/elementwise';
 import { isFloating, isInt32 } from '../../core/dtype';
 import { runOperation } from '../../core/operation';

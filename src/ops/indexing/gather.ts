@@ -5,8 +5,7 @@
  * read, `sync()` or step of an optimizer. Until then reads clamp the index into its range, and writes to it do not happen. The backward pass
  * does not check again.
  */
-import { defineOperation } from '../../autograd/operation';
-import { NO_GRADIENT } from '../../autograd/tape';
+import { defineOperation, NO_GRADIENT } from '../../autograd/operation';
 import { fillValue, requireDType } from '../../core/dtype';
 import { ArgumentError, formatShape, ShapeError } from '../../core/errors';
 import { callSite, type IndexCheck } from '../../core/indexCheck';

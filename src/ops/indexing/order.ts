@@ -1,6 +1,5 @@
 /** Sorting and searching: sort, argsort, topk, searchsorted. Stable in both directions; NaN counts as the largest number. */
-import { defineOperation } from '../../autograd/operation';
-import { NO_GRADIENT } from '../../autograd/tape';
+import { defineOperation, NO_GRADIENT } from '../../autograd/operation';
 import { promoteScalar } from '../../core/dtype';
 import { ArgumentError, formatShape, ShapeError } from '../../core/errors';
 import { checkOptions } from '../../core/options';

@@ -1,6 +1,5 @@
 /** Reductions that choose an element: extremes and where they are. Conventions as in sums.ts. */
-import { defineOperation } from '../../autograd/operation';
-import { NO_GRADIENT } from '../../autograd/tape';
+import { defineOperation, NO_GRADIENT } from '../../autograd/operation';
 import { isFloating, requireDType } from '../../core/dtype';
 import { ArgumentError, formatShape } from '../../core/errors';
 import { runOperation } from '../../core/operation';

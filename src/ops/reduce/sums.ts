@@ -5,8 +5,7 @@
  * All take `(x, dim?, { keepdim })`: `dim` is one dimension or several, negative ones count from the back, none (or an empty list)
  * means all; `keepdim` leaves the reduced dimensions in place with size 1.
  */
-import { defineOperation } from '../../autograd/operation';
-import { NO_GRADIENT } from '../../autograd/tape';
+import { defineOperation, NO_GRADIENT } from '../../autograd/operation';
 import type { ReduceAttributes } from '../../backends/contract/reduce';
 import { type DType, isFloating, requireFloating } from '../../core/dtype';
 import { ArgumentError, DTypeError } from '../../core/errors';
