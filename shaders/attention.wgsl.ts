@@ -1,24 +1,24 @@
 /**
- * Attention without its matrix of weights, after Dao et al. 2022 and 2023 (FlashAttention): what all kernels of the family share.
+ * Attention without its matrix of weights, after Dao et al. 2022 and 2023 (FlashAttention). This file holds what all kernels share.
  *
- *   forward    o = softmax(scale q kT + mask) v: a tile of queries walks over tiles of keys with a running maximum and sum, and what
- *              it has accumulated is rescaled when the maximum grows. Leaves o and, for each query, the largest score and the log
- *              of the sum of exp(score - largest).
+ *   forward    o = softmax(scale q kT + mask) v: a tile of queries walks over tiles of keys with a running maximum and sum, and
+ *              rescales its sums when the maximum grows. Writes o and, for each query, the largest score and the logarithm of the
+ *              sum of exp(score - largest).
  *   rows       for each query its log-sum-exp and delta, the sum of gradient * o.
  *   query      dq: a tile of queries walks over the keys, weights computed again from the log-sum-exp.
  *   keyValue   dk, dv: a tile of keys walks over the queries of all heads that read it.
  *
- * Each result is written by one workgroup, in a fixed order: no atomics. In all of them a tile has *own* rows, whose sums stay in
- * registers (queries; keys in keyValue), and *streamed* rows that pass by (keys; queries in keyValue). There are three forms:
+ * One workgroup writes each result, in a fixed order, without atomics. A tile has *own* rows, whose sums stay in registers (queries;
+ * keys in keyValue), and walks over *streamed* rows (keys; queries in keyValue). There are three forms:
  *
- *   attentionSmall.wgsl.ts       streamed rows one by one, handed around by subgroupBroadcast: software adapters, heads up to 64.
- *   attentionSubgroup.wgsl.ts    streamed rows by tiles, handed around by subgroupBroadcast: software adapters, larger heads.
- *   attentionWorkgroup.wgsl.ts   both staged in workgroup memory: GPUs, and whatever lacks subgroups.
+ *   attentionSmall.wgsl.ts       streamed rows one by one, shared by subgroupBroadcast: software adapters, heads up to 64.
+ *   attentionSubgroup.wgsl.ts    streamed rows in tiles, shared by subgroupBroadcast: software adapters, larger heads.
+ *   attentionWorkgroup.wgsl.ts   both staged in workgroup memory: GPUs, and adapters without subgroups.
  *
  * Tensors are [batch, heads, rows, size] of any strides but the last, which is 1. `vectors` variants read vec4: sizes, strides and
  * offsets are multiples of 4 (host). Rows beyond the end read the last one again; their scores are masked and nothing is stored.
- * Scores that may not be looked at become MASKED, whose exponential is 0; masks are clamped above it. A mask of -infinity is told
- * by its bits. Dropout draws words of Philox by the position of a weight (see the contract), again in each backward kernel.
+ * Masked scores become MASKED, whose exponential is 0; values of masks are clamped above it. A mask of -infinity is recognized by its
+ * bits. Dropout draws words of Philox by the position of a weight (see the contract), and each backward kernel draws them again.
  */
 import { wgsl } from 'wgsl-preprocessor';
 import { mathFunctions } from './math.wgsl';
@@ -31,10 +31,10 @@ export type AttentionKind = 'forward' | 'query' | 'keyValue';
 
 export type AttentionOptionsVariant = {
 	kind: AttentionKind;
-	/** Capacity of the registers for a row: at least the sizes of q, k and of v. */
+	/** Capacity of the registers for a row: at least the row sizes of q, k and v. */
 	size: 32 | 64 | 128 | 256;
 	vectors: boolean;
-	/** bool and float32 masks are words, which a parameter tells apart: the kernels compile for seconds. */
+	/** bool and float32 masks are words and a parameter tells which, because another variant would take seconds to compile. */
 	mask: 'none' | 'words' | 'f16';
 	dropout: boolean;
 	storage: Float;
@@ -49,7 +49,7 @@ export const lines = (count: number, line: (i: number) => string): string => ran
 /** Which of `size` and `valueSize` a tensor's rows have. */
 export const sizeOf = (name: string): 'size' | 'valueSize' => (['q', 'k', 'dq', 'dk'].includes(name) ? 'size' : 'valueSize');
 
-/** The buffers of each kind: tensors that hold rows, those that are read and those that are written, and what goes with them. */
+/** The buffers of each kind. */
 export function attentionBindings({ kind, vectors, mask, storage }: AttentionOptionsVariant) {
 	const element = vectors ? `vec4<${storage}>` : storage;
 	const forward = kind === 'forward';
@@ -69,10 +69,10 @@ export function attentionBindings({ kind, vectors, mask, storage }: AttentionOpt
 	};
 }
 
-/** Which of those hold rows. */
+/** The buffers that hold rows of elements. */
 const TENSORS = ['q', 'k', 'v', 'gradient', 'o', 'dq', 'dk', 'dv'] as const;
 
-/** Strides of a tensor are x of the batch, y of the head, z of the row; w is the offset of its first element. */
+/** Of a tensor: x, y and z are the strides of batch, head and row, and w is its offset. */
 export const ATTENTION_PARAMS = {
 	/** Of Philox. */
 	key: 'vec4<u32>?',
@@ -80,7 +80,7 @@ export const ATTENTION_PARAMS = {
 	k: 'vec4<u32>',
 	v: 'vec4<u32>',
 	gradient: 'vec4<u32>?',
-	/** Of o, of dq, or of dk; and of dv. */
+	/** out belongs to o, dq or dk, and out2 to dv. */
 	out: 'vec4<u32>',
 	out2: 'vec4<u32>?',
 	/** Strides of batch, head, query and key. */
@@ -154,19 +154,19 @@ fn headOf(strides: vec4<u32>, batch: u32, head: u32) -> u32 {
 	return strides.w + batch * strides.x + head * strides.y;
 }
 
-/** exp of what is never positive, or only by rounding, and of NaN, which max may drop. */
+/** exp of numbers that are positive only through rounding. Keeps NaN, which max may drop. */
 fn decay(x: vec4<f32>) -> vec4<f32> {
 	return select(exp(max(x, vec4<f32>(-200.0))), x, isNan(x));
 }
 
-/** How many keys, from the first on, a query may look at: none from beyond the end. */
+/** How many keys a query may look at, from the first on; 0 for queries beyond the end. */
 fn visible(query: u32) -> u32 {
 	let keys = select(p.keys, min(query + 1u, p.keys), p.causal != 0u);
 	return select(0u, keys, query < p.queries);
 }
 
 #if ${mask !== 'none'}
-/** What the mask adds to the score of query and key, where \`head\` is where it begins for their head. */
+/** What the mask adds to the score of query and key. \`head\` is where their head begins in the mask. */
 fn biasAt(head: u32, query: u32, key: u32) -> f32 {
 	let value = mask[head + min(query, p.queries - 1u) * p.mask.z + min(key, p.keys - 1u) * p.mask.w];
 #if ${mask === 'f16'}
@@ -187,7 +187,7 @@ fn biasAt(head: u32, query: u32, key: u32) -> f32 {
 #if ${dropout}
 ${PHILOX}
 
-/** What four neighbouring weights of a query are multiplied by; \`row\` numbers the query, \`quad\` the keys, by fours. */
+/** The factors of four neighbouring weights of a query. \`row\` is the number of the query, \`quad\` that of the four keys. */
 fn keptAt(row: u32, quad: u32) -> vec4<f32> {
 	let words = philox(row * ((p.keys + 3u) / 4u) + quad);
 	return select(vec4<f32>(p.keptScale), vec4<f32>(), (words >> vec4<u32>(8u)) < vec4<u32>(p.dropped));
@@ -199,7 +199,7 @@ fn keptAt(row: u32, quad: u32) -> vec4<f32> {
 /** Invocations of a workgroup in the forms with subgroups: each has four of the tile's own rows. */
 export const OWN_LANES = OWN_ROWS / 4;
 
-/** What those forms declare: besides what all do, private memory for an invocation's own rows of one or two tensors and of their results. */
+/** The declarations of those forms, with private memory for an invocation's own rows of one or two tensors and of the results. */
 export function ownMemory(variant: AttentionOptionsVariant): string {
 	const { kind, size } = variant;
 	return wgsl`
@@ -216,7 +216,7 @@ var<private> sumsB: array<f32, ${4 * size}>;
 `;
 }
 
-/** How main begins in all forms: which four rows from `own` on, in a tile from `firstOwn` on, the invocation owns, and of which head. */
+/** How main begins in all forms: the tile's first own row, the first of the invocation's four, and their batch and head. */
 export const ownRows = (kind: AttentionKind, own: string): string => wgsl`
 	if (groupIndex >= p.tiles) {
 		return;
@@ -241,9 +241,9 @@ export const ownRows = (kind: AttentionKind, own: string): string => wgsl`
 #endif
 `;
 
-/** What forward leaves of four queries: the factor of their sums, the largest score and the log of the sum. */
+/** The results of four queries in forward: the factor of their sums, the largest score and the logarithm of the sum. */
 export const ROW_RESULTS = wgsl`
-	// What such rows have accumulated are weights of masked scores.
+	// The sums of such rows are those of masked scores only.
 	let empty = largest < vec4<f32>(-1.5e38);
 	let safe = select(total, vec4<f32>(1.0), empty);
 	let factor = select(1.0 / safe, vec4<f32>(), empty);
@@ -253,7 +253,7 @@ export const ROW_RESULTS = wgsl`
 
 export type AttentionRowsVariant = { vectors: boolean; storage: Float };
 
-/** rows: an invocation a query. */
+/** rows: an invocation computes one query. */
 export const attentionRows = defineKernel({
 	name: 'attention.rows',
 	params: {

@@ -1,16 +1,15 @@
 /**
- * Attention for software adapters with subgroups, of heads up to 64: see attention.wgsl.ts for what is computed.
+ * Attention for software adapters with subgroups and heads up to 64. attention.wgsl.ts says what is computed.
  *
- * A workgroup of 8 lanes has 32 own rows, four a lane, turned so that a vec4 holds one element of the four: the softmax of a
- * query then needs no other lane. They lie in private memory, the rows of results beside them. Streamed rows come one by one:
- * the lanes of a subgroup read a quad of it each, and subgroupBroadcast hands the elements around.
+ * A workgroup of 8 lanes has 32 own rows, four for each lane, transposed so that a vec4 holds one element of the four: the softmax of a
+ * query then needs no other lane. Own rows and their results are in private memory. Streamed rows come one by one: each lane of a
+ * subgroup reads a quad of the row, and subgroupBroadcast shares the elements.
  *
- * The form is made for short compile times, of which a first step is full: lavapipe compiles kernels one after another. What it
- * makes of a read of memory, or of private memory at an index that is not a constant, is a piece of code for each lane, while
- * arithmetic is an instruction. So each tensor is read at one place, own rows by single elements; rows are unrolled, which
- * makes the indices of the arithmetic constants; and no bound of a loop with a read in it is a constant, or the compiler would
- * unroll that too. Larger heads would be too much to unroll, and gain by several streamed rows at a time:
- * attentionSubgroup.wgsl.ts.
+ * The form is made for short compile times, which dominate a first step because lavapipe compiles kernels one after another. For a
+ * read of memory, or of private memory at an index that is not constant, lavapipe emits code for each lane, but for arithmetic one
+ * instruction. So each tensor is read at one place in the source, own rows element by element; rows are unrolled, which makes the
+ * indices of the arithmetic constants; and no loop with a read in it has a constant bound, or the compiler would unroll it, too.
+ * Larger heads would be too much to unroll and gain from several streamed rows at a time: attentionSubgroup.wgsl.ts.
  */
 import { wgsl } from 'wgsl-preprocessor';
 import {
@@ -29,7 +28,7 @@ import { defineKernel } from './shader';
 
 export type AttentionSmallVariant = AttentionOptionsVariant & {
 	size: 32 | 64;
-	/** Invocations of a subgroup, all the adapter has. */
+	/** Invocations of a subgroup. The adapter has no other size. */
 	subgroup: 4 | 8;
 };
 
@@ -84,7 +83,7 @@ export const attentionSmall = defineKernel({
 		/** Element d of the streamed row of a tensor. */
 		const element = (name: string, d: number) =>
 			`subgroupBroadcast(${name}${Math.floor(d / (4 * subgroup))}[${d % 4}], ${Math.floor(d / 4) % subgroup}u)`;
-		/** Reads row number `row` of a streamed tensor into the lanes; elements beyond its end, whatever they are, meet zeros. */
+		/** Reads row number `row` of a streamed tensor into the lanes; elements beyond its end are multiplied by zeros. */
 		const stream = (name: string, head: string, row: string) => {
 			const last = `(p.${sizeOf(name)} - 1u) / 4u`;
 			const read = (d: string) => `${name}Quad(${head} + ${row} * p.${name}.z, min(${d}, ${last}))`;
@@ -97,13 +96,13 @@ export const attentionSmall = defineKernel({
 			}`;
 		};
 
-		/** s: the streamed row times the own rows. Two sums, since additions wait for each other. */
+		/** s: the streamed row times the own rows. Two sums, because each addition waits for the one before it. */
 		const product = (s: string, name: string, own: string) => `
 			var ${s} = vec4<f32>();
 			var ${s}Odd = vec4<f32>();
 			${lines(size, (d) => `${s}${d % 2 ? 'Odd' : ''} += ${element(name, d)} * ${four(own, d)};`)}
 			${s} += ${s}Odd;`;
-		/** sums += the streamed row, weighted by \`s\`; what was there is multiplied by \`keep\` before. */
+		/** sums += the streamed row, weighted by \`s\`; \`keep\` is the factor of the sums so far. */
 		const accumulate = (s: string, name: string, sums: string, keep: string) => `{
 			var y = vec4<f32>();
 			${lines(size, (d) => `y = ${four(sums, d)}${keep} + ${element(name, d)} * ${s};\n${put(sums, d)}`)}
@@ -176,7 +175,7 @@ fn biasOf(head: u32, own: u32, streamed: u32) -> vec4<f32> {
 #endif
 #if ${dropout}
 	for (var first = 0u; first < end; first += 4u) {
-		// Row r of the weights of the four keys is that of own query r.
+		// Row r holds the factors of own query r for the four keys.
 		var drawn = mat4x4<f32>();
 		for (var r = 0u; r < 4u; r++) {
 			let row = keptAt(rowHead + own + r, first / 4u);
@@ -197,7 +196,7 @@ fn biasOf(head: u32, own: u32, streamed: u32) -> vec4<f32> {
 #endif
 			s = select(s, vec4<f32>(MASKED), vec4<u32>(i) >= seen);
 #if ${forward}
-			// Either the score or the largest before it has the exponential 1.
+			// Either the score or the largest so far has the exponential 1.
 			let grown = s > largest;
 			let other = decay(-abs(s - largest));
 			largest = select(largest, s, grown);

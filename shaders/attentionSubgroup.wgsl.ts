@@ -1,14 +1,14 @@
 /**
- * Attention for software adapters with subgroups, of heads from 65 on: see attention.wgsl.ts for what is computed.
+ * Attention for software adapters with subgroups and heads from 65 on. attention.wgsl.ts says what is computed.
  *
- * A workgroup of 8 lanes has 32 own rows, four a lane, turned so that a vec4 holds one element of the four: the softmax of a query
- * then needs no other lane. They lie in private memory, a row of results beside them. Streamed rows come by tiles of 4 a lane of
- * the subgroup; each lane loads its own and subgroupBroadcast hands their elements around, an instruction each, where a load costs
- * some 30: a tile of 32 x 32 scores takes 8 reads of vec4 for 512 multiply-adds.
+ * A workgroup of 8 lanes has 32 own rows, four for each lane, transposed so that a vec4 holds one element of the four: the softmax of a
+ * query then needs no other lane. Own rows and their results are in private memory. Streamed rows come in tiles of 4 for each lane of
+ * the subgroup. Each lane loads its own, and subgroupBroadcast shares the elements for an instruction each, where a load costs about
+ * 30: a tile of 32 x 32 scores takes 8 vec4 reads for 512 multiply-adds.
  *
- * Scores stay in registers, numbered variables since WGSL has no others. Compile time is the other thing that software adapters are
- * short of: loops over the elements of rows are not unrolled beyond a quad, and own rows are loaded and stored one by one, since
- * each place that reads or writes memory becomes a branch for each lane. lavapipe compiles kernels one after another.
+ * Scores stay in registers, as numbered variables. Compile time counts, too, because lavapipe compiles kernels one after another: loops
+ * over the elements of rows are unrolled by four only, and own rows are loaded and stored one by one, because each read or write in
+ * the source becomes a branch for each lane.
  */
 import { wgsl } from 'wgsl-preprocessor';
 import {
@@ -26,7 +26,7 @@ import {
 import { defineKernel } from './shader';
 
 export type AttentionSubgroupVariant = AttentionOptionsVariant & {
-	/** Invocations of a subgroup, all the adapter has. */
+	/** Invocations of a subgroup. The adapter has no other size. */
 	subgroup: 4 | 8;
 };
 
@@ -104,7 +104,7 @@ export const attentionSubgroup = defineKernel({
 			${lines(4, (q) => `let y${q} = ${four(own, `4u * d + ${q}u`)};`)}
 			${lines(4, (q) => each((i) => `${s}${i} += ${element(i, q)} * y${q};`))}
 		}`;
-		/** sums += streamed rows, weighted by s0 ...; what was there is multiplied by \`keep\` before. */
+		/** sums += streamed rows, weighted by s0 ...; \`keep\` is the factor of the sums so far. */
 		const accumulate = (s: string, name: string, sums: string, keep: string) => `
 		for (var d = 0u; d < p.${sizeOf(name)}; d++) {
 			${lines(HELD, (t) => `let x${t} = ${name}Element(${name}At${t} + d);`)}
@@ -113,7 +113,7 @@ export const attentionSubgroup = defineKernel({
 			${lines(4, (q) => `${sums}[4u * d + ${q}u] = y[${q}];`)}
 		}`;
 
-		/** Scales the scores, masks them by position, and adds the mask, gathered in a loop since each place that loads costs compile time. */
+		/** Scales the scores, masks them by position, and adds the mask. A loop gathers it, because each load in the source costs compile time. */
 		const restrict = wgsl`
 		${each((i) => `s${i} *= p.scale;`)}
 #if ${mask !== 'none'}

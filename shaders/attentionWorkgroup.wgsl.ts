@@ -1,15 +1,15 @@
 /**
- * Attention for GPUs, and for whatever lacks subgroups: see attention.wgsl.ts for what is computed.
+ * Attention for GPUs and for adapters without subgroups. attention.wgsl.ts says what is computed.
  *
- * A workgroup of 128 has 32 own rows; tiles of 32 streamed rows pass by. Invocation (y, x) of 8 x 16 computes the scores of own rows
+ * A workgroup of 128 has 32 own rows and walks over tiles of 32 streamed rows. Invocation (y, x) of 8 x 16 computes the scores of own rows
  * 4y .. 4y + 3 with streamed rows 2x and 2x + 1, and keeps, of the sums of its four rows, the quads x, x + 16, ...
  *
- *   product      both sides are staged 32 elements deep, turned so that neighbours read neighbours: six reads of vec4 for 32
+ *   product      Both sides are staged 32 elements deep, transposed so that neighbours read neighbours: six vec4 reads for 32
  *                multiply-adds.
- *   accumulate   weights have been left in workgroup memory, four own rows in a vec4; streamed rows are staged 64 elements wide.
+ *   accumulate   Weights are in workgroup memory, four own rows in a vec4; streamed rows are staged 64 elements wide.
  *
- * The running maximum and sum of a row are computed by all 16 invocations that share it, from workgroup memory, which costs less than
- * handing them around. 16 KiB of workgroup memory, what every adapter has.
+ * All 16 invocations that share a row compute its running maximum and sum from workgroup memory, which costs less than sharing the
+ * results. The kernel uses 16 KiB of workgroup memory, which every adapter has.
  */
 import { wgsl } from 'wgsl-preprocessor';
 import {
@@ -77,7 +77,7 @@ export const attentionWorkgroup = defineKernel({
 			}
 		}`;
 
-		/** Adds to \`sums\` the streamed rows by the weights in \`weights\`; \`onRead\` sees each weight once more than needed by chunk. */
+		/** Adds the streamed rows, weighted by \`weights\`, to \`sums\`. */
 		const accumulate = (sums: string, weights: string, streamed: Side) =>
 			lines(
 				chunks,
@@ -127,7 +127,7 @@ export const attentionWorkgroup = defineKernel({
 		${pairs((j) => `let kept${j} = vec4<f32>(${range(4).map((r) => `select(drawn${r}[${j}], drawn${r}[${j + 2}], odd)`)});`)}
 #endif`;
 		const drop = (j: number) => (dropout ? ` * kept${j}` : '');
-		/** Leaves the invocation's two columns for all that share its rows. */
+		/** Writes the invocation's two columns to workgroup memory. */
 		const leave = (array: string, value: (j: number) => string) =>
 			pairs((j) => `${array}[(2u * x + ${j}u) * 8u + y] = ${value(j)};`);
 
@@ -207,7 +207,7 @@ var<workgroup> slopes: array<vec4<f32>, ${STREAMED * 8}>;
 		${pairs((j) => `s${j} = decay(s${j} - largest);`)}
 		${leave('weights', (j) => `s${j}${drop(j)}`)}
 #if ${dropout}
-		// The sum is of all weights, also of those that are dropped.
+		// The sum includes the weights that are dropped.
 		workgroupBarrier();
 		${leave('slopes', (j) => `s${j}`)}
 #endif

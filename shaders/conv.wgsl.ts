@@ -1,40 +1,39 @@
 /**
- * Convolution, its input gradient and its weight gradient, as implicit GEMM: no unfolded copy of the input is ever made.
+ * Convolution, its input gradient and its weight gradient as implicit GEMM, without an unfolded copy of the input.
  *
  * Layouts (all contiguous): x [N, G C, D, H, W], weight [G O, C, KD, KH, KW], y [N, G O, D', H', W']; here C and O count
  * channels of one group, and fewer spatial dimensions arrive with leading sizes of 1.
  *
  * pack        weight -> packed [G, O / block, taps, C, block] in f32, O padded with zeros, then bias [G, O / block, block].
- *             With the roles of O and C exchanged it serves the input gradient. It costs nothing beside the convolution,
- *             makes every load of weights an aligned vec4, and leaves no edge to guard in O.
- * correlate   target = bias + sum over channels and taps of packed weight times source. One kernel for two directions, since
- *             everything that differs is data: along each dimension output j of the launch is target element
- *             j outStep + outStart, and tap t of it is source element j inStep + inStart + t tapStep, in u32 arithmetic that
- *             wraps, so that one comparison finds both edges. conv is one launch. The input gradient is one launch for
- *             each residue of the target position modulo the stride, each with the taps that meet this residue: dense work.
+ *             With O and C exchanged it serves the input gradient. Its cost is negligible; it makes every load of weights an
+ *             aligned vec4, and O needs no guard at the edge.
+ * correlate   target = bias + sum over channels and taps of packed weight times source. One kernel for two directions, because
+ *             they differ in parameters only: along each dimension output j of the launch is target element
+ *             j outStep + outStart, and tap t of it is source element j inStep + inStart + t tapStep, in wrapping u32
+ *             arithmetic, so that one comparison finds both edges. conv is one launch. The input gradient is one launch for
+ *             each residue of the target position modulo the stride, each with the taps that meet this residue.
  * weightGrad  partial[s, g, o, (c, tap)], or with the last two exchanged, = the sum of gradY x over the s-th range of output
- *             rows (n, d', h'). Both sizes are padded to whole tiles, so that a split is stored without a guard.
- * sumPartials gradWeight = the sum of the partial results, in order of s: no atomics, the same bits every time.
+ *             rows (n, d', h'). Both sizes are padded to whole tiles, so that stores need no guard.
+ * sumPartials gradWeight = the sum of the partial results, in order of s, without atomics: the same bits every time.
  *
  * Ladder:
- * 1. shaders/convTiled.wgsl.ts: tiles in workgroup memory, what GPUs are made for. Barriers and workgroup memory are slow
- *    on software adapters.
- * 2. 16 outputs x 4 positions in registers of each thread, weights loaded by every thread: software adapters spend four
- *    fifths of the time in loads, which cost them 25 multiply-adds each, whether all threads read one address or not.
- * 3. subgroups (SHARED): the 16 values that all threads want are one vec4 of each of four lanes, handed round by
- *    subgroupBroadcast. Right for every subgroup size, as the least in WGSL is 4. Twice as fast as 2 on lavapipe, and compiled
- *    in a third of the time, for its code grows with the number of places that load.
- * 4. row3: the most common kernel of all loads six elements for its three taps instead of twelve.
+ * 1. shaders/convTiled.wgsl.ts: tiles in workgroup memory, for GPUs. Barriers and workgroup memory are slow on software adapters.
+ * 2. 16 outputs x 4 positions in the registers of each invocation, which loads all weights itself. Software adapters spend four
+ *    fifths of the time in loads: each costs as much as 25 multiply-adds, whether all invocations read one address or not.
+ * 3. subgroups: of the 16 values that all invocations need, each of four lanes loads one vec4, and subgroupBroadcast shares them.
+ *    Correct for every subgroup size, because WGSL's smallest is 4. Twice as fast as 2 on lavapipe, and compiled in a third of
+ *    the time, because lavapipe's code grows with the number of loads in the source.
+ * 4. row3: the most common kernel loads six elements for its three taps instead of twelve.
  *
- * Files: this one has what all share, pack and sumPartials; convCorrelate and convWeightGrad the kernels in registers.
+ * This file holds what all share, pack and sumPartials; convCorrelate and convWeightGrad hold the kernels in registers.
  */
 import { wgsl } from 'wgsl-preprocessor';
 import { defineKernel, read, readWrite, type StorageType } from './shader';
 
-/** Positions (or elements on the lanes' side of the weight gradient) that one thread holds. */
+/** Positions (or elements on the lanes' side of the weight gradient) that one invocation holds. */
 export const CONV_LANE = 4;
 
-/** Channels of the target that one thread holds: 16, or fewer where a group has no more (depthwise; input gradient of an image). */
+/** Channels of the target that one invocation holds: 16, or fewer if a group has fewer (depthwise; input gradient of an image). */
 export type CorrelateBlock = 16 | 4 | 1;
 
 export const LANES = ['x', 'y', 'z', 'w'] as const;
@@ -53,7 +52,7 @@ export function vectorLoad(buffer: string, at: string): string {
 	return `vec4<f32>(${LANES.map((lane) => `f32(${buffer}[${at}.${lane}])`).join(', ')})`;
 }
 
-/** Of `correlate`, in registers or tiled. Vectors over (depth, height, width); w of size, out and result is their product. */
+/** Parameters of `correlate`, in registers or tiled. Vectors over (depth, height, width); w of size, out and result is their product. */
 export const CORRELATE_PARAMS = {
 	size: 'vec4<u32>',
 	out: 'vec4<u32>',
@@ -78,7 +77,7 @@ export const CORRELATE_PARAMS = {
 	bias: 'u32',
 } as const;
 
-/** Of `weightGrad`, in registers or tiled. Vectors over (depth, height, width); w of size, out and kernel is their product. */
+/** Parameters of `weightGrad`, in registers or tiled. Vectors over (depth, height, width); w of size, out and kernel is their product. */
 export const WEIGHT_GRAD_PARAMS = {
 	size: 'vec4<u32>',
 	out: 'vec4<u32>',
@@ -107,7 +106,7 @@ export const weightGradBindings = (type: StorageType) => ({
 
 export type PackVariant = Readonly<{ type: StorageType; bias: boolean; block: CorrelateBlock }>;
 
-/** One thread makes one packed value. */
+/** An invocation writes one packed value. */
 export const convPack = defineKernel({
 	name: 'conv.pack',
 	params: {
@@ -154,7 +153,7 @@ export const convPack = defineKernel({
 	},
 });
 
-/** One thread adds up the partial results of one element. */
+/** An invocation adds the partial results of one element. */
 export const convSumPartials = defineKernel({
 	name: 'conv.sumPartials',
 	params: {

@@ -1,4 +1,4 @@
-/** Output and input gradient in registers: see shaders/conv.wgsl.ts for what it computes and why this way. */
+/** Output and input gradient in registers: see shaders/conv.wgsl.ts. */
 import { wgsl } from 'wgsl-preprocessor';
 import { CONV_LANE, CORRELATE_PARAMS, type CorrelateBlock, LANES, multiplyAdd, repeat } from './conv.wgsl';
 import { defineKernel, read, readWrite, type StorageType, WORKGROUP_SIZE } from './shader';
@@ -36,7 +36,7 @@ const ANY_SETUP = `let first = quad * ${CONV_LANE}u;
 	}`,
 	)}`;
 
-/** The same for four neighbours of one row, of which the last may be too many. */
+/** The same for four neighbours in one row, the last of which may be beyond its end. */
 const ROW_SETUP = `let quads = (p.out.z + 3u) / 4u;
 	let r = quad / quads;
 	let w = (quad - r * quads) * 4u;
@@ -57,8 +57,8 @@ const ROW_SETUP = `let quads = (p.out.z + 3u) / 4u;
 export type CorrelateVariant = Readonly<{
 	type: StorageType;
 	/**
-	 * any  : the four positions of a thread are any neighbours, counted through rows and batches.
-	 * row3 : they lie in one row, and the three taps of a kernel's row, one element apart, share the six elements under them.
+	 * any  : the four positions of an invocation are neighbours, counted through rows and batches.
+	 * row3 : they are in one row, and the three taps of a kernel's row, one element apart, share the six elements under them.
 	 */
 	walk: 'any' | 'row3';
 	block: CorrelateBlock;
@@ -68,7 +68,7 @@ export type CorrelateVariant = Readonly<{
 	store: 'vec4' | 'single';
 }>;
 
-/** A thread makes a block of channels for 4 neighbouring positions; a workgroup has one block of channels. */
+/** An invocation computes a block of channels for 4 neighbouring positions; a workgroup has one block of channels. */
 export const convCorrelate = defineKernel({
 	name: 'conv.correlate',
 	params: CORRELATE_PARAMS,

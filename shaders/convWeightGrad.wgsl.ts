@@ -1,25 +1,25 @@
-/** The weight gradient in registers: see shaders/conv.wgsl.ts for what it computes and why this way. */
+/** The weight gradient in registers: see shaders/conv.wgsl.ts. */
 import { wgsl } from 'wgsl-preprocessor';
 import { CONV_LANE, multiplyAdd, repeat, vectorLoad, WEIGHT_GRAD_PARAMS, weightGradBindings } from './conv.wgsl';
 import { defineKernel, type StorageType, WORKGROUP_SIZE } from './shader';
 
-/** Elements of the shared side that one thread holds. */
+/** Elements of the shared side that one invocation holds. */
 export const WEIGHT_GRAD_SHARED = 16;
-/** As small as a subgroup: what does not fill a tile idles few threads. `single` has WORKGROUP_SIZE. */
+/** As small as a subgroup, so that a partly filled tile leaves few invocations idle. `single` has WORKGROUP_SIZE. */
 export const WEIGHT_GRAD_WORKGROUP = 8;
 
 export type WeightGradVariant = Readonly<{
 	type: StorageType;
 	subgroups: boolean;
 	/**
-	 * taps    : a thread has 4 columns (c, tap) of its own and 16 output channels that the workgroup shares.
+	 * taps    : an invocation has 4 columns (c, tap) of its own and 16 output channels that the workgroup shares.
 	 * outputs : the other way round: 4 output channels and 16 shared columns. For few input channels, as in a first layer.
-	 * single  : 4 columns and one output channel, nothing shared: for groups so small (depthwise) that tiles would be empty.
+	 * single  : 4 columns and one output channel, nothing shared. For groups so small (depthwise) that tiles would be mostly empty.
 	 */
 	lanes: 'taps' | 'outputs' | 'single';
 }>;
 
-/** A thread sums its products over a range of output rows. */
+/** An invocation sums its products over a range of output rows. */
 export const convWeightGrad = defineKernel({
 	name: 'conv.weightGrad',
 	params: WEIGHT_GRAD_PARAMS,
@@ -28,7 +28,7 @@ export const convWeightGrad = defineKernel({
 		const isSingle = lanes === 'single';
 		const sharedCount = isSingle ? 1 : WEIGHT_GRAD_SHARED;
 		const sharedSites = subgroups ? 1 : 4;
-		/** Four neighbouring columns (c, tap) from `first` on, under names that start with `name`. */
+		/** Four neighbouring columns (c, tap) from `first` on, with names that start with `name`. */
 		const taps = (name: string, first: string) => `
 	let ${name}Column = vec4<u32>(${first}) + vec4<u32>(0u, 1u, 2u, 3u);
 	let ${name}Tap = ${name}Column % vec4(p.kernel.w);

@@ -1,10 +1,10 @@
 /**
- * The weight gradient of kernels three wide, of stride and dilation one along the width, for adapters with subgroups: the
- * `row3` of shaders/convWeightGrad.wgsl.ts, with the same parameters.
+ * The weight gradient of kernels that are three wide, with stride and dilation 1 along the width, for adapters with subgroups. The
+ * parameters are those of shaders/convWeightGrad.wgsl.ts.
  *
- * A thread has two kernel rows (c, kd, kh), which are six columns, and 16 output channels, in 24 vec4 accumulators. It walks
- * output rows two elements at a time: of x it keeps the two elements of each row that the next step needs again, so that 192
- * multiply-adds need four loads of x, and eight of gradY that the subgroup shares. Half of the time of the kernel for any shape.
+ * An invocation has two kernel rows (c, kd, kh), which are six columns, and 16 output channels, in 24 vec4 accumulators. It walks
+ * output rows two elements at a time and keeps the two elements of each row of x that the next step needs again. So 192
+ * multiply-adds need four loads of x, and eight of gradY that the subgroup shares: half the time of the kernel for any shape.
  *
  * partial is [split, group, column, output], columns padded to whole workgroups and outputs to blocks of 16.
  */
@@ -13,12 +13,12 @@ import { LANES, repeat, vectorLoad, WEIGHT_GRAD_PARAMS, weightGradBindings } fro
 import { WEIGHT_GRAD_SHARED, WEIGHT_GRAD_WORKGROUP } from './convWeightGrad.wgsl';
 import { defineKernel, type StorageType } from './shader';
 
-/** Columns that a workgroup makes: two rows of three for each thread. */
+/** Columns of a workgroup: two rows of three for each invocation. */
 export const ROW3_COLUMNS = WEIGHT_GRAD_WORKGROUP * 6;
 
 const VECTORS = WEIGHT_GRAD_SHARED / 4;
 
-/** Column 3 row + tap takes what lies `tap` elements on from each position. */
+/** Column 3 row + tap multiplies the elements that are `tap` after each position. */
 function multiplyAdd(gradients: string, values: (row: number, tap: number) => string): string {
 	return repeat(6 * VECTORS, (i) => {
 		const column = Math.floor(i / VECTORS);

@@ -3,12 +3,12 @@
  *
  *   dWeight[r, c] = sum of gradient[i, c] over all i with index[i] = r
  *
- * scan   A thread owns one row and four of its columns, and walks all indices. rows * n / 4 loads in all for every column, so only for small
- *        tables: characters, positions, classes. It is one pipeline where sorting the indices takes seven (segment.wgsl.ts, sort.wgsl.ts),
- *        which a first training step waits for, and one launch instead of a dozen. The threads of a row read the same indices.
+ * scan   An invocation has one row and four of its columns and walks over all indices. That takes rows * n / 4 loads for every column,
+ *        so it is for small tables only: characters, positions, classes. It needs one pipeline, where sorting the indices needs seven
+ *        (segment.wgsl.ts, sort.wgsl.ts) that a first training step waits for, and one launch instead of a dozen.
  *
- * gradient [n, columns] and dWeight [rows, columns] are contiguous, columns may be any. Every element is written: the host fills nothing.
- * Indices that name no row, and those of `skipped`, count nowhere. Sums are float32, in the order of the indices. Workgroups of 64.
+ * gradient [n, columns] and dWeight [rows, columns] are contiguous with any number of columns. The kernel writes every element, so the
+ * host fills nothing. Indices out of range and `skipped` count nowhere. Sums are float32, in the order of the indices.
  */
 import { wgsl } from 'wgsl-preprocessor';
 import { defineKernel, read, readWrite, type StorageType } from './shader';
@@ -21,13 +21,13 @@ export const embeddingScan = defineKernel({
 		n: 'u32',
 		rows: 'u32',
 		columns: 'u32',
-		/** Of columns. */
+		/** Quads of columns. */
 		quads: 'u32',
 		/** Of index. */
 		offset: 'u32',
 		stride: 'u32',
 		gradientOffset: 'u32',
-		/** A row that gets nothing; -1 for none. */
+		/** A row whose gradient is 0; -1 for none. */
 		skipped: 'u32',
 	},
 	define: ({ type }: EmbeddingScanVariant) => ({
@@ -36,7 +36,7 @@ export const embeddingScan = defineKernel({
 		main: wgsl`
 	let row = i / p.quads;
 	let first = (i - row * p.quads) * 4u;
-	// Loops of a length that compilers do not know: unrolled, each of their loads and stores costs four times as much to compile.
+	// Loops of a length that compilers do not know: unrolled, each of their loads and stores would take four times as long to compile.
 	let end = min(first + 4u, p.columns);
 	var sum = vec4<f32>();
 	if (row != p.skipped) {

@@ -1,28 +1,26 @@
 /**
- * Elements moved to and from places that a tensor of int32 indices names.
+ * Kernels that move elements to and from the places that a tensor of int32 indices gives.
  *
- * gather       y[i] = x at i's own coordinates, but for one dim, where the index stands.
- *                gatherRows: x and y are contiguous [outer, size or n, inner] and the index is one-dimensional: whole rows move, four
- *                            elements a thread where inner, and x's offset, are multiples of 4. Lookups and indexSelect.
- *                gather    : any strides of x and index.
- * scatter      y[place] = source[i], in place, the place found as above.
- *                unique : the host promises that places differ.
- *                last   : of several writes to a place the last in order of i wins. `scatter.mark` notes the largest i + 1 for each
- *                         place by an integer atomic maximum, whose result does not depend on timing; then only that i writes.
- * indexKeys    the place in a contiguous y as a sort key, for sums over equal places (segment.wgsl.ts); `limit` where the index is out of
- *              range. rowKeys: the index itself.
+ * gather       y[i] = x at the coordinates of i, with the index in the place of one of them. Any strides of x and index.
+ * gatherRows   The same for x and y that are contiguous [outer, size or n, inner] and a one-dimensional index: whole rows move, four
+ *              elements at a time if inner and the offset of x are multiples of 4. For lookups and indexSelect.
+ * scatter      y[place] = source[i] in place, with places as above.
+ *                unique    : the host guarantees that places differ.
+ *                not unique: the last write to a place, in the order of i, wins. scatterMark records the largest i + 1 for each place
+ *                            by an atomic maximum, whose result does not depend on timing; then only that i writes.
+ * indexKeys    The place in a contiguous y as a sort key, for sums over equal places (segment.wgsl.ts); `limit` if the index is out of
+ *              range. rowKeys gives the index itself.
  * searchsorted y[i] = how many elements of a sorted row are below values[i], by bisection.
+ * check        Checks indices that reach no other kernel here unchanged: lengths, offsets, classes of composed losses.
  *
- * check        Looks at indices that no kernel above gets as they are: lengths, offsets, classes of composed losses.
- *
- * One thread makes one element (or four), workgroups of 64. The host cannot see indices on the device, so kernels report those out of range;
- * their reads clamp, their writes are left out.
+ * An invocation moves one element, or four. The host cannot see indices on the device, so kernels report those out of range. Reads
+ * clamp such an index, and writes are left out.
  */
 import { wgsl } from 'wgsl-preprocessor';
 import { defineKernel, type NoVariant, read, readWrite, type StorageType } from './shader';
 import { ORDER_KEY } from './sort.wgsl';
 
-/** Where an index and the tensors beside it lie; `strides` are those of the tensor that it points into, 0 in the dim indexed. */
+/** The views of `PLACE`. `strides` belong to the tensor that the index points into and are 0 in the indexed dim. */
 const PLACE_PARAMS = {
 	shape: 'array<vec4<u32>, 2>',
 	strides: 'array<vec4<u32>, 2>',
@@ -33,14 +31,14 @@ const PLACE_PARAMS = {
 	offset: 'u32',
 	indexOffset: 'u32',
 	sourceOffset: 'u32?',
-	/** Stride and size of the dim indexed. */
+	/** Stride and size of the indexed dim. */
 	dimStride: 'u32',
 	size: 'u32',
 	/** Elements of the tensor. */
 	limit: 'u32',
 } as const;
 
-/** Where index and the tensor that it points into stand at element i of the index, of at least one dim. */
+/** Where element i of an index of at least one dim is in the index, in the tensor that it points into, and in the source. */
 const PLACE = wgsl`
 struct Place {
 	base: u32,
@@ -68,7 +66,7 @@ fn place(i: u32) -> Place {
 }
 `;
 
-/** The row that index `at` names, or the nearest that there is. */
+/** The row that the index gives, or the nearest row in range. */
 const CLAMPED = wgsl`
 fn clamped(at: u32) -> u32 {
 	let row = index[at];
@@ -95,10 +93,10 @@ export const gather = defineKernel({
 	}),
 });
 
-/** `wide` counts inner, offset and n in fours. */
+/** If `wide`, then inner, offset and n count vec4. */
 export type GatherRowsVariant = { type: StorageType; wide: boolean };
 
-/** Of rows. */
+/** Of whole rows. */
 export const gatherRows = defineKernel({
 	name: 'indexing.gatherRows',
 	params: {
@@ -161,7 +159,7 @@ export const scatter = defineKernel({
 	}),
 });
 
-/** winner is zero before. */
+/** `winner` must be 0 before. */
 export const scatterMark = defineKernel({
 	name: 'indexing.scatterMark',
 	params: PLACE_PARAMS,
@@ -199,7 +197,7 @@ export const indexKeys = defineKernel({
 	}),
 });
 
-/** Of rows. */
+/** Of whole rows. */
 export const rowKeys = defineKernel({
 	name: 'indexing.rowKeys',
 	params: {
@@ -207,7 +205,7 @@ export const rowKeys = defineKernel({
 		indexOffset: 'u32',
 		indexStride: 'u32',
 		size: 'u32',
-		/** An index that counts as out of range; -1 for none. */
+		/** An index that counts as out of range but is not reported; -1 for none. */
 		skipped: 'u32',
 	},
 	reportsIndices: true,
@@ -225,11 +223,11 @@ export const rowKeys = defineKernel({
 });
 
 export type CheckIndicesVariant = {
-	/** Whether no value may be below the one before, nor the first one other than `least`. */
+	/** Whether the first value must be `least` and no value may be below the one before it. */
 	ascending: boolean;
 };
 
-/** index is one-dimensional. */
+/** The index is one-dimensional. */
 export const checkIndices = defineKernel({
 	name: 'indexing.check',
 	params: { n: 'u32', offset: 'u32', stride: 'u32', least: 'i32', count: 'u32' },

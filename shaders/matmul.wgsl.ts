@@ -1,31 +1,31 @@
 /**
  * Matrix products out = a b + bias: [rows, depth] x [depth, columns], for a batch of any strides, in float32 arithmetic.
  *
- * Operands are read where they lie, by strides. `vectors` variants read vec4: an operand is then dense along one of its two dims,
- * which is a flag in the parameters, because transposing four vec4 in registers costs next to nothing and one pipeline serves
- * all of a b, aT b, a bT and aT bT. The host guarantees for them that depth, columns, the size of every dense dim, the other
- * strides and all offsets are multiples of 4. Other variants read scalars of any strides.
+ * Operands are read in place, by strides. `vectors` variants read vec4: each operand is then dense along one of its two dims. A
+ * parameter says which one, because transposing four vec4 in registers costs almost nothing and one pipeline serves all of a b,
+ * aT b, a bT and aT bT. For these variants the host guarantees that depth, columns, the size of every dense dim, the other strides
+ * and all offsets are multiples of 4. Other variants read scalars of any strides.
  *
  * Rows and columns beyond the edge read the last ones again and are not stored. Depths beyond the end become 0 in both operands,
- * so that no infinity or NaN of theirs gets in. No loop branches on a bound. Sums run over depth in order; with `splits` > 1, each
- * split of the depth leaves its own partial [batch, rows, columns], added up in order by matmul.sum: no result depends on timing.
+ * so that no infinity or NaN gets in. No loop branches on a bound. Sums run over depth in order. With `splits` > 1, each split of
+ * the depth writes its own partial [batch, rows, columns], and matmul.sum adds them in order: no result depends on timing.
  *
- * The ladder, with what each step is for:
- *   registers  a thread holds 4 or 8 rows of 4 columns; nothing is shared. The way for small products on GPUs and for software
- *              adapters without subgroups: what bounds these is the cost of a load, some 30 instructions a lane for a vec4.
- *   subgroup   the same with rows shared: each invocation of a subgroup (of 4 or 8, known to the host) loads rows of its own,
- *              and broadcasts hand them around for an instruction or two: 32 rows of 4 columns for 8 vec4 loads. Four times as
- *              fast as registers alone on lavapipe, twice on SwiftShader.
- *   workgroup  64 x 64 in workgroup memory, 16 deep, 8 x 4 in the registers of each of 128 threads: the way for GPUs, where
- *              reading a matrix once per tile matters most. It is five times slower on software adapters, which run barriers as
- *              coroutines, and takes them seconds to compile.
+ * The ladder:
+ *   registers  An invocation holds 4 or 8 rows of 4 columns and shares nothing. For small products on GPUs, and for software adapters
+ *              without subgroups, where loads cost most: about 30 instructions a lane for a vec4.
+ *   subgroup   The same with shared rows. Each invocation of a subgroup (of 4 or 8, as the host knows) loads its own rows, and a
+ *              broadcast of an instruction or two gives them to the others: 32 rows of 4 columns for 8 vec4 loads. Four times as
+ *              fast as registers on lavapipe, twice as fast on SwiftShader.
+ *   workgroup  64 x 64 in workgroup memory, 16 deep, 8 x 4 in the registers of each of 128 invocations. For GPUs, where reading a
+ *              matrix once per tile matters most. Software adapters run barriers as coroutines: it is five times slower there and
+ *              takes seconds to compile.
  */
 import { wgsl } from 'wgsl-preprocessor';
 import { defineKernel, read, readWrite } from './shader';
 
 export type Float = 'f32' | 'f16';
 
-/** Sizes of the tile that one workgroup makes, and for what the host must round up. */
+/** Sizes of the tile that one workgroup computes; the host rounds the grid up to it. */
 export const WORKGROUP_TILE = { rows: 64, columns: 64, depth: 16 };
 
 export const range = (count: number): number[] => Array.from({ length: count }, (_, i) => i);
@@ -53,10 +53,10 @@ export const MATMUL_PARAMS = {
 	biasOffset: 'u32?',
 	biasStride: 'u32',
 	hasBias: 'bool',
-	/** vec4 reads: whether a is dense along its rows' dim (else depth), and b along depth (else columns). */
+	/** With vec4 reads: whether a is dense along its rows' dim (else depth), and b along depth (else columns). */
 	aAlongRows: 'bool?',
 	bAlongDepth: 'bool?',
-	/** Steps in out from row to row and from column to column, and in the bias from column to column: of products with vectors. */
+	/** For products with vectors: the strides of out by row and by column, and of the bias by column. */
 	outRow: 'u32?',
 	outColumn: 'u32?',
 	biasColumn: 'u32?',
@@ -83,14 +83,14 @@ const columnOf = (name: string, t: number): string =>
 		.map((q) => `${name}${q}[${t}]`)
 		.join(', ')})`;
 
-/** Four vec4 from `start(t) + step`, as `name`0 ... `name`3, turned as the rows of a 4 x 4 matrix if the flag says so. */
+/** Four vec4 from `start(t) + step`, as `name`0 ... `name`3, transposed as a 4 x 4 matrix if `turned` is true. */
 const loadQuads = (name: string, from: string, start: (t: number) => string, step: string, turned: string): string => `
 	${lines(4, (t) => `let ${name}l${t} = vec4<f32>(${from}[${start(t)} + ${step}]);`)}
 	${lines(4, (t) => `let ${name}${t} = select(${name}l${t}, ${columnOf(`${name}l`, t)}, ${turned});`)}`;
 
 /**
  * Four rows of a by four depths, as `name`0 ... `name`3, a vec4 of depths for each row; row t starts at `start(t)`, and `step` leads
- * from depth 0 to the first of the four. Scalars beyond `inside` are 0. With vectors, positions count vec4, and there is no beyond.
+ * from depth 0 to the first of the four. Scalars outside `inside` are 0. With vectors, positions count vec4 and all are inside.
  */
 const loadA = (name: string, start: (t: number) => string, step: string, vectors: boolean): string =>
 	vectors
@@ -100,7 +100,7 @@ const loadA = (name: string, start: (t: number) => string, step: string, vectors
 				return `let ${name}${t} = select(vec4<f32>(), vec4<f32>(${elements.join(', ')}), inside);`;
 			});
 
-/** Four depths of b by four columns, as `name`0 ... `name`3, a vec4 of columns for each depth; else like `loadA`. */
+/** Four depths of b by four columns, as `name`0 ... `name`3, a vec4 of columns for each depth; otherwise like `loadA`. */
 const loadB = (name: string, start: (t: number) => string, step: string, vectors: boolean): string =>
 	vectors
 		? loadQuads(name, 'b', start, step, 'bTurned')
@@ -109,10 +109,10 @@ const loadB = (name: string, start: (t: number) => string, step: string, vectors
 				return `let ${name}${q} = select(vec4<f32>(), vec4<f32>(${elements.join(', ')}), inside[${q}]);`;
 			});
 
-/** Which of the four depths from `k` on lie before `end`. */
+/** Which of the four depths from `k` on are before `end`. */
 export const inside = (k: string): string => `let inside = vec4<u32>(${k}) + vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(end);`;
 
-/** Where row or column quads start: `first` is the first of four neighbours, of which `t` is one. Both clamp at the edge. */
+/** Where rows and columns start: `first` is the first of four neighbours, and `t` counts them. Both clamp at the edge. */
 const startA = (base: string, row: string, t: number, vectors: boolean): string =>
 	vectors
 		? `(${base} + min(${row}, p.rows - select(1u, 4u, aTurned)) * p.aRow + select(0u, ${t}u * p.aDepth, aTurned)) >> 2u`
@@ -123,8 +123,8 @@ const startB = (base: string, first: string, t: number, vectors: boolean): strin
 		: `${base} + min(${first} + ${t}u, p.columns - 1u) * p.bColumn`;
 
 /**
- * Functions for four columns at a time, of which the last may lie beyond the edge: the bias, and a store to a row of out. The bias
- * is read by a loop, since it is read once, and four loads cost four times as much to compile.
+ * Functions for four columns, the last of which may be beyond the edge: the bias, and a store to a row of out. A loop reads the bias,
+ * because it is read only once and four loads take four times as long to compile.
  */
 const store = (vectors: boolean, output: Float): string => `
 alias Out = ${output};
@@ -156,16 +156,16 @@ fn store(start: u32, column: u32, value: vec4<f32>) {
 `
 }`;
 
-/** Bindings of the tiled kernels. Without a bias its slot holds b again, unread. */
+/** Bindings of the tiled kernels. Without a bias, b is bound in its place and not read. */
 const tileBindings = (storage: Float, output: Float, vectors: boolean) => {
 	const element = (type: Float) => (vectors ? `vec4<${type}>` : type);
 	return { a: read(element(storage)), b: read(element(storage)), bias: read(storage), out: readWrite(element(output)) };
 };
 
 export type MatmulTileVariant = {
-	/** Invocations that share their rows: 4 needs subgroups of any size from 4, 8 those of just 8; 1 shares nothing. */
+	/** Invocations that share their rows: 4 needs subgroups of 4 or more, 8 needs subgroups of exactly 8, 1 shares nothing. */
 	share: 1 | 4 | 8;
-	/** Times four rows that an invocation loads, and times four columns that it computes. */
+	/** How many times four rows an invocation loads, and how many times four columns it computes. */
 	rowQuads: number;
 	columnQuads: number;
 	vectors: boolean;
@@ -173,7 +173,7 @@ export type MatmulTileVariant = {
 	output: Float;
 };
 
-/** Invocations of a workgroup side by side along columns; where they share no rows, there are as many along rows. */
+/** Invocations of a workgroup along columns. If they share no rows, there are as many along rows. */
 const LANES = 8;
 const rowLanes = (share: number): number => (share === 1 ? LANES : 1);
 
@@ -194,14 +194,14 @@ export const matmulTile = defineKernel({
 		const shared = share > 1;
 		// Row number r is row t of the four of group g of invocation s, in the order g, t, s.
 		const rowOf = (r: number) => ({ g: Math.floor(r / (4 * share)), t: Math.floor(r / share) % 4, s: r % share });
-		/** Row r's element of a at depth q of four; without vectors there is but one depth at a time. */
+		/** Row r's element of a at depth q of four; without vectors there is one depth at a time. */
 		const factor = (r: number, q: number | null): string => {
 			const { g, t, s } = rowOf(r);
 			const name = `${s < 4 ? 'x' : 'z'}${g}_${t}`;
 			const own = q === null ? name : `${name}[${q}]`;
 			return shared ? `quadBroadcast(${own}, ${s % 4}u)` : own;
 		};
-		/** The rows of the other quad of a subgroup of 8: what is handed around within a quad needs no check of the lane. */
+		/** The rows of the other quad of a subgroup of 8: broadcasts within a quad need no check of the lane. */
 		const others =
 			share === 8
 				? lines(4 * rowQuads, (r) => ((x) => `let z${x} = subgroupShuffleXor(x${x}, 4u);`)(`${Math.floor(r / 4)}_${r % 4}`))
@@ -245,7 +245,7 @@ export const matmulTile = defineKernel({
 		const [v, t] = [Math.floor(c / 4), c % 4];
 		return `let b${v}_${t} = ${startB('base.y', `column + ${v * 4 * LANES}u`, t, vectors)};`;
 	})}
-	// Before there are sums: what is read while registers are full costs more to compile.
+	// Before the sums are declared: reads take longer to compile while the registers are full.
 	${lines(columnQuads, (v) => `let bias${v} = biasAt(column + ${v * 4 * LANES}u);`)}
 	${lines(rows, (r) => eachQuad((v) => `var c${r}_${v} = vec4<f32>();`))}
 
@@ -264,7 +264,7 @@ export const matmulTile = defineKernel({
 		kb += p.bDepth;
 	}
 #else
-	// One depth at a time: four would be as many loads in the end, and four times as much to compile.
+	// One depth at a time: four would need as many loads and take four times as long to compile.
 	var ka = first * p.aDepth;
 	var kb = first * p.bDepth;
 	for (var k = first; k < end; k++) {
@@ -284,7 +284,7 @@ export const matmulTile = defineKernel({
 #endif
 
 	let start = (split * p.batches + batch) * p.rows;
-	// A loop, since a store costs as much to compile as a load.
+	// A loop, because a store takes as long to compile as a load.
 	for (var r = 0u; r < ${rows}u; r++) {
 		let row = firstRow + r / ${4 * share}u * ${4 * share}u + r / ${share}u % 4u * rowStep + ((r % ${share}u)${share === 8 ? ' ^ (own & 4u)' : ''}) * ownStep;
 		${lines(columnQuads, (v) => `var value${v} = c0_${v};`)}

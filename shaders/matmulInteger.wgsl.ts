@@ -1,8 +1,8 @@
 /**
  * Products of int32 matrices, exact modulo 2^32: out = a b + bias, of any strides. The parameters are those of matmul.wgsl.ts.
  *
- * A thread computes one element of out, reading its row and its column where they lie. There is one form: whole numbers are counts and
- * masks here, never the bulk of a network's work. Rows of the grid beyond the last element do nothing.
+ * An invocation computes one element of out and reads its row and column in place. There is one form: integer products are counts and
+ * masks, never the bulk of a network's work.
  */
 import { wgsl } from 'wgsl-preprocessor';
 import { MATMUL_PARAMS, MATRICES } from './matmul.wgsl';

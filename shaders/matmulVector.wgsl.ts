@@ -1,13 +1,13 @@
 /**
- * Products of a matrix and a vector (or three), which cost what reading the matrix once costs; and the sum that ends every product
- * whose depth was split. For what the host guarantees about vec4 reads, depth and splits see matmul.wgsl.ts.
+ * Products of a matrix and up to three vectors, whose cost is reading the matrix once; and the sum over the splits of any product.
+ * matmul.wgsl.ts says what the host guarantees about vec4 reads, depth and splits.
  *
- * The ladder, by how lanes follow the dense dim of the matrix:
- *   depth   the lanes of a workgroup walk along depth, through one row (long dot products) or four that share the vector's reads.
- *   rows    each lane has four neighbouring rows and walks down depth four at a time; slices of the workgroup share depth, where
+ * The ladder, by the dense dim of the matrix:
+ *   depth   The lanes of a workgroup walk along depth, through one row (long dot products) or four rows that share the vector's reads.
+ *   rows    Each lane has four neighbouring rows and walks down depth in steps of four. Slices of the workgroup share the depth if
  *           there are too few rows to keep a GPU busy.
- *   scalar  like depth, by scalar reads of any strides.
- * All end in a tree in workgroup memory, always in the same order.
+ *   scalar  Like depth, with scalar reads of any strides.
+ * All end with a tree sum in workgroup memory, always in the same order.
  */
 import { wgsl } from 'wgsl-preprocessor';
 import { type Float, inside, lines, MATMUL_PARAMS, MATRICES, range } from './matmul.wgsl';
@@ -16,9 +16,9 @@ import { defineKernel, read, readWrite } from './shader';
 export type MatmulVectorVariant = {
 	/** What a vec4 read of the matrix runs along; 'scalar' for matrices and vectors of any strides. */
 	along: 'depth' | 'rows' | 'scalar';
-	/** Rows that a workgroup computes together, of 'depth' and 'scalar': 1 or 4. 'rows' computes 4 an invocation. */
+	/** Rows that a workgroup computes with 'depth' and 'scalar'. With 'rows', an invocation computes 4. */
 	rows: 1 | 4;
-	/** Invocations of a workgroup side by side along the dense dim, and with 'rows' those that share the depth. */
+	/** Invocations of a workgroup along the dense dim, and with 'rows' how many share the depth. */
 	lanes: number;
 	slices: number;
 	storage: Float;
@@ -26,8 +26,8 @@ export type MatmulVectorVariant = {
 };
 
 /**
- * vector: see the ladder. The parameters say `a` for the matrix and `b` for the vector, whichever side of the product it came
- * from; `columns` are the vectors. Vec4 variants want the vector dense along depth, and that and all its offsets multiples of 4.
+ * vector: see the ladder. `a` is the matrix and `b` the vectors, on whichever side of the product they were; `columns` counts the
+ * vectors. Vec4 variants need vectors that are dense along depth, with strides and offsets that are multiples of 4.
  * The result of row r and vector v is at r * outRow + v * outColumn. Grid: rowTiles * columns * splits * batches.
  */
 export const matmulVector = defineKernel({
@@ -45,7 +45,7 @@ export const matmulVector = defineKernel({
 			functions: wgsl`
 ${MATRICES}
 
-// Sums of four rows, one an invocation.
+// Sums of four rows, for each invocation.
 var<workgroup> sums: array<vec4<f32>, ${total}>;
 `,
 			main: wgsl`
@@ -90,7 +90,7 @@ var<workgroup> sums: array<vec4<f32>, ${total}>;
 		.join(', ')});
 #endif
 
-	// Halves onto halves, a fixed order. With 'rows', only slices are added up.
+	// Adds halves to halves, in a fixed order. With 'rows', only slices are added.
 	sums[lid] = sum;
 	workgroupBarrier();
 	for (var n = ${total / 2}u; n >= ${along === 'rows' ? lanes : 1}u; n >>= 1u) {
@@ -124,7 +124,7 @@ var<workgroup> sums: array<vec4<f32>, ${total}>;
 
 export type MatmulSumVariant = { storage: Float };
 
-/** Adds up the partial results of splits, in their order, and the bias. A thread an element of out. */
+/** Adds the partial results of the splits, in order, and the bias. An invocation computes an element of out. */
 export const matmulSum = defineKernel({
 	name: 'matmul.sum',
 	params: { count: 'u32', columns: 'u32', splits: 'u32', biasOffset: 'u32?', biasStride: 'u32', hasBias: 'bool' },

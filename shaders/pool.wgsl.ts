@@ -1,21 +1,21 @@
 /**
  * Pooling of x [planes, D, H, W] into y [planes, D', H', W'], all contiguous; fewer dimensions arrive with leading sizes of 1.
  *
- * max         value and position (i32, within the plane) of each window's maximum. Values are compared as integers of the
- *             same order, with -0 equal to 0 and NaN above all, since WGSL may assume that there is no NaN.
- * maxGrad     for each position the sum over the windows around it that chose it: a gather, so no atomics.
- * maxGather   y[i] = x[indices[i]]: the second derivative's way forward.
- * average     mean of each window, with PyTorch's divisors.
- * averageGrad for each position the sum over the windows around it.
+ * max         Value and position (i32, within the plane) of each window's maximum. Floats are compared through integers that sort in
+ *             the same order, with -0 equal to 0 and NaN above all, because WGSL may assume that NaN does not occur.
+ * maxGrad     For each position, the sum over the windows around it that chose it. A gather, so it needs no atomics.
+ * maxGather   y[i] = x[indices[i]]. The second derivative needs it.
+ * average     Mean of each window, with PyTorch's divisors.
+ * averageGrad For each position, the sum over the windows around it.
  *
  * `windows` of a variant:
- *   strided  : window i covers i stride - padding + k dilation, and may stick out at either end.
+ *   strided  : window i covers i stride - padding + k dilation, and may exceed the input at either end.
  *   adaptive : window i runs from floor(i S / S') to ceil((i + 1) S / S'). S S' must stay below 2^32 in each dimension.
- *   pairs    : 2x2 windows side by side within the input (host checks). A thread makes four windows, without a loop, and
- *              stores them as one vec4; gradients are written, not gathered: a thread writes the positions of four tiles of
- *              2x2, so nothing is read twice. A third to a tenth of the time of `strided`.
+ *   pairs    : 2x2 windows side by side, all within the input (the host checks). An invocation computes four windows without a
+ *              loop and stores one vec4. Backward, it writes the positions of four 2x2 tiles instead of gathering, so nothing
+ *              is read twice. Takes a third to a tenth of the time of `strided`.
  *
- * One thread an element of the result (but four windows in `pairs`), in workgroups of 64. Sums are f32.
+ * An invocation computes one element of the result, or four windows in `pairs`. Sums are f32.
  */
 import { wgsl } from 'wgsl-preprocessor';
 import { defineKernel, read, readWrite, type StorageType } from './shader';
@@ -24,7 +24,7 @@ export type PoolWindows = 'strided' | 'adaptive' | 'pairs';
 export type PoolVariant = Readonly<{
 	type: StorageType;
 	windows: PoolWindows;
-	/** Whether there is a depth. Without it a third of the divisions and a loop fall away; always false for `pairs`. */
+	/** Whether there is a depth. Without it, the kernel saves a third of the divisions and a loop. Always false for `pairs`. */
 	volumetric: boolean;
 }>;
 
@@ -42,7 +42,7 @@ export const POOL_PARAMS = {
 	offset: 'u32',
 	indexOffset: 'u32?',
 	countIncludePad: 'bool?',
-	/** 0: the size of the window. */
+	/** 0 means the size of the window. */
 	divisor: 'f32?',
 	/** Of 2x2, in `pairs` backward. */
 	tiles: 'u32?',
@@ -74,8 +74,8 @@ function depthLoop(volumetric: boolean, loop: string, only: string): string {
 const LANES = ['x', 'y', 'z', 'w'] as const;
 
 /**
- * Runs `body` for four neighbouring 2x2 tiles, of which \`rows\` x \`columns\` make a plane, from tile 4 i on. In it are known
- * h and w of the tile, \`corner\`, its first position within the plane, \`at\`, the same within all planes, and the plane.
+ * Runs `body` for four neighbouring 2x2 tiles from tile 4 i on; a plane has `rows` x `columns` tiles. The body finds the tile's h, w and
+ * plane, its first position within the plane as `corner`, and the same position within all planes as `at`.
  */
 function fourTiles(rows: string, columns: string, body: (lane: (typeof LANES)[number], j: number) => string): string {
 	return `
@@ -99,7 +99,7 @@ function fourTiles(rows: string, columns: string, body: (lane: (typeof LANES)[nu
 	).join('\n')}`;
 }
 
-/** Four tiles that cover the input, of which those at its end may hold no window, or stick out. `gradients` gives the four numbers at tile and window. */
+/** Writes four tiles of the input. A tile at the end may have no window or exceed the input. `gradients` declares g, the gradients of the tile's four positions. */
 function writeTiles(type: StorageType, gradients: string): string {
 	return fourTiles(
 		'((p.size.y + 1u) / 2u)',
@@ -119,7 +119,7 @@ function writeTiles(type: StorageType, gradients: string): string {
 	);
 }
 
-/** Where a window begins and ends, without regard to the input's bounds; and which windows may hold a position. */
+/** Where a window begins and ends, ignoring the input's bounds, and which windows may contain a position. */
 function windowFunctions(windows: PoolWindows): string {
 	if (windows === 'pairs') return '';
 	return windows === 'strided'
@@ -153,7 +153,7 @@ fn endWindow(position: vec3<u32>) -> vec3<u32> {
 }`;
 }
 
-/** Integers in the order of the floats. */
+/** Integers that sort like the floats. */
 const KEY = wgsl`
 const NAN_KEY = 0x7fffffff;
 fn key(value: f32) -> i32 {
@@ -206,7 +206,7 @@ ${windowFunctions(windows)}
 	let begin = windowBegin(o.xyz);
 	let end = min(windowEnd(o.xyz), vec3<i32>(p.size.xyz));
 	let step = vec3<i32>(p.dilation.xyz);
-	// The first step that is inside.
+	// The first step inside the input.
 	let start = begin + (max(-begin, vec3<i32>()) + step - 1) / step * step;
 	let plane = p.offset + o.w * p.size.w;
 	var value = bitcast<f32>(p.lowest);
@@ -297,7 +297,7 @@ export const maxPoolGather = defineKernel({
 	},
 });
 
-/** The divisor of a window: its size, with padding or without, or one for all. */
+/** The divisor of a window: its size with or without padding, or the same number for all. */
 const divisor = (volumetric: boolean): string => wgsl`
 fn divisor(o: vec3<u32>) -> f32 {
 	let around = select(vec3<i32>(), vec3<i32>(p.padding.xyz), p.countIncludePad != 0u);

@@ -1,12 +1,12 @@
 /**
- * One time step of recurrent cells, forward and backward: everything of a step that is not a matrix product, in one launch.
+ * One time step of recurrent cells, forward and backward. One launch does everything in the step except the matrix products.
  *
- * Layout: row-major [time or slot, row, gate, unit]; a thread has one unit of one row. Slots hold states: a step reads slot s and writes
- * slot s + 1 of the same buffer, which is why states have one read_write binding. All memory is contiguous at offset 0.
- * Rows whose sequence has ended (time >= lengths[row]) pass their state and its gradient on.
- * Host: the kinds and their numbers of gates are those of src/backends/contract/rnn.ts.
+ * Layout: row-major [time or slot, row, gate, unit]; an invocation computes one unit of one row. Slots hold states: a step reads slot s
+ * and writes slot s + 1 of the same buffer, so states have one read_write binding. All memory is contiguous at offset 0.
+ * If a row's sequence has ended (time >= lengths[row]), its state and its gradient pass on unchanged.
+ * The cells and their numbers of gates are those of src/backends/contract/rnn.ts.
  *
- * Ladder: one variant a cell kind. A step moves a few kilobytes, so launches count and bytes do not: there is nothing to tile.
+ * There is one variant for each cell. A step moves a few kilobytes, so the number of launches counts and tiling would bring nothing.
  */
 import { wgsl } from 'wgsl-preprocessor';
 import { defineKernel, read, readWrite, type StorageType } from './shader';
@@ -15,13 +15,13 @@ export type RnnVariant = {
 	readonly cell: 'lstm' | 'gru' | 'tanh' | 'relu';
 	readonly storage: StorageType;
 	readonly lengths: boolean;
-	/** Backward: whether a later step's recurrent gradient comes in. */
+	/** Backward: whether a later step has passed a recurrent gradient on. */
 	readonly later: boolean;
 };
 
 const RNN_PARAMS = { rows: 'u32', units: 'u32', slot: 'u32', time: 'u32' } as const;
 
-/** exp of a large argument must not become infinity / infinity; clamp, min and max may drop NaN, which is told by its bits. */
+/** The clamps avoid infinity / infinity. clamp, min and max may drop NaN, so its bits are tested. */
 const FUNCTIONS = wgsl`
 fn isNan(x: f32) -> bool {
 	return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u;

@@ -1,18 +1,18 @@
 /**
- * Images sampled at places of one's own: y [N, C, H', W'] from x [N, C, H, W].
+ * Images sampled at given places: y [N, C, H', W'] from x [N, C, H, W].
  *
- * A thread makes four places side by side of up to four channels, so that places and weights are computed once for an RGB image; a
- * workgroup is 64 of them in one plane. x has any strides, y is contiguous. A place is (column, row) in pixels, from an
- * affine map of each image or from a grid:
+ * An invocation samples four neighbouring places in up to four channels, so that places and weights are computed once for an RGB image.
+ * A workgroup stays in one plane. x has any strides, y is contiguous. A place is (column, row) in pixels, from an affine map of
+ * each image or from a grid:
  *
  *   affine: (m0 j + m1 i + m2, m3 j + m4 i + m5) with m = matrices[n], [N, 6] contiguous
  *   grid  : (grid[n, i, j] + 1) * scale + shift, any strides
  *
- * store: vec4 where W' is a multiple of 4, else scalar, with the end of each row guarded.
+ * store: vec4 if W' is a multiple of 4, else scalar with a guard at the end of each row.
  *
- * Whole numbers come out exactly, fused multiply-adds or not, so flips, crops and shifts by whole pixels move bits and nothing else.
- * `fold` brings a place outside of the image back into it, for all kinds of padding but 'constant', which has `fill` there. Host: H and W
- * are at least 1. Places that are NaN or immense read some pixel or `fill`, never memory outside.
+ * Places that are whole numbers are exact, with fused multiply-adds or without, so flips, crops and shifts by whole pixels only copy.
+ * `fold` moves a place outside the image back into it, except with 'constant' padding, which reads `fill` there. The host guarantees
+ * that H and W are at least 1. Places that are NaN or huge read some pixel or `fill`, never memory outside.
  */
 import { wgsl } from 'wgsl-preprocessor';
 import { defineKernel, read, readWrite, WORKGROUP_SIZE } from './shader';
@@ -28,7 +28,7 @@ export type SampleVariant = {
 };
 
 const FOLD: Record<SampleVariant['padding'], string> = {
-	// Far enough outside that no pixel is touched, near enough to be a whole number.
+	// So far outside that no pixel counts, and near enough for an integer.
 	constant: 'return clamp(place, vec4(-2.0), vec4(size + 1.0));',
 	edge: 'return clamp(place, vec4(0.0), vec4(size - 1.0));',
 	reflect: 'return clamp(mirrored(place, size - 1.0), vec4(0.0), vec4(size - 1.0));',
@@ -37,7 +37,7 @@ const FOLD: Record<SampleVariant['padding'], string> = {
 
 const LANES = ['x', 'y', 'z', 'w'] as const;
 
-/** Four pixels of x: each at its own row and column, `fill` where it is not inside. */
+/** Four pixels of x, each at its own row and column; `fill` outside the image. */
 const gather = (rows: string, columns: string, inside: string): string =>
 	`select(vec4(p.fill), vec4(${LANES.map((lane) => `f32(x[source + ${rows}.${lane} + ${columns}.${lane}])`).join(', ')}), ${inside})`;
 
@@ -46,7 +46,7 @@ export const sample = defineKernel({
 	params: {
 		steps: 'vec4<u32>',
 		gridSteps: 'vec4<u32>?',
-		/** Width and height of x. The next three are of (width, height), too. */
+		/** Width and height of x. The next three have a component for each of the two. */
 		size: 'vec4<f32>',
 		scale: 'vec4<f32>?',
 		shift: 'vec4<f32>?',
@@ -55,12 +55,12 @@ export const sample = defineKernel({
 		channels: 'u32',
 		groups: 'u32',
 		images: 'u32',
-		/** Workgroups to a plane. */
+		/** Workgroups for each plane. */
 		blocks: 'u32',
 		offset: 'u32',
 		placeOffset: 'u32',
 		fill: 'f32',
-		/** 4: not known to the compiler, which would take four times as long over the loop written out. */
+		/** 4. If the compiler knew, it would unroll the loop and take four times as long. */
 		taps: 'u32',
 	},
 	define({ type, places, mode, padding, store }: SampleVariant) {
@@ -148,7 +148,7 @@ fn fold(place: vec4<f32>, size: f32) -> vec4<f32> {
 			let inside = select(leftInside, rightInside, isRight) & select(topInside, bottomInside, isBelow);
 			let weight = select(1.0 - rightPart, rightPart, isRight) * select(1.0 - bottomPart, bottomPart, isBelow);
 			let share = ${gather('rows', 'columns', 'inside')} * weight;
-			// The first alone keeps its sign of zero, and what has no weight may be NaN.
+			// A first share keeps its sign of zero. A pixel without weight may be NaN and is left out.
 			value = select(value, select(value + share, share, tap == 0u), weight != vec4(0.0));
 		}
 #endif

@@ -28,7 +28,7 @@ interface Results {
 	readonly dv?: View;
 }
 
-/** Strides; those of dims of one element, which mean nothing, as 0. */
+/** Strides, with 0 for dims of one element, whose strides have no meaning. */
 function stepsOf({ shape, strides }: View): number[] {
 	return strides.map((stride, d) => (shape[d] === 1 ? 0 : stride));
 }
@@ -42,7 +42,7 @@ function readsVectors(views: readonly View[]): boolean {
 	return views.every((view) => view.shape[3]! % 4 === 0 && placeOf(view).every((step) => step % 4 === 0));
 }
 
-/** Software adapters run barriers as coroutines, but broadcast within a subgroup for next to nothing. */
+/** Software adapters run barriers as coroutines, but broadcasts within a subgroup cost them almost nothing. */
 function sharesBySubgroup(gpu: Gpu): 4 | 8 | null {
 	return gpu.isSoftware && (gpu.subgroupSize === 4 || gpu.subgroupSize === 8) ? gpu.subgroupSize : null;
 }

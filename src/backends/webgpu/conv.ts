@@ -16,18 +16,18 @@ import type { ConvKernels, Triple } from '../contract/conv';
 import { backwardWalks, flopsOf, forwardWalk, type Geometry, geometry, triple, volume, type Walk } from './convGeometry';
 import { type Gpu, storageType } from './launch';
 
-/** Workgroups that the weight gradient's sum is split into: for an even load on a few cores, or to fill a GPU. */
+/** How many workgroups share the weight gradient's sum: for an even load on a few cores, or to fill a GPU. */
 const WANTED_WORKGROUPS = { software: 64, gpu: 512 };
 const MAX_SPLITS = 64;
-/** Results of a group's weight gradient from which a tile of 64 x 64 is better than threads that share nothing. */
+/** From this many results in a group's weight gradient, a tile of 64 x 64 is faster than invocations that share nothing. */
 const WORTH_A_TILE = 256;
-/** From here on the shared loads of `row3` outweigh the threads that it leaves idle at the end of rows. */
+/** From this many channels, the shared loads of `row3` outweigh the invocations that are idle at the end of rows. */
 const ROW3_CHANNELS = 8;
 
 const bytesOf = (...views: readonly View[]): number =>
 	views.reduce((sum, view) => sum + numel(view.shape) * (storageType(view) === 'f16' ? 2 : 4), 0);
 
-/** One side of `correlate`: what is read, what is written, with the channels of one group of each. */
+/** One direction of `correlate`. `channels` and `outputs` count those read and written in one group. */
 interface Correlation {
 	readonly batch: number;
 	readonly groups: number;
@@ -54,7 +54,7 @@ type RegisterLanes = WeightGradVariant['lanes'];
 
 /** How the weight gradient is cut into workgroups. */
 interface Cut {
-	/** 'tiled' is the kernel in workgroup memory, 'row3' the one for kernels three wide, the others that for any shape. */
+	/** 'tiled' is the kernel in workgroup memory, 'row3' that for kernels three wide; the others are forms of the kernel for any shape. */
 	readonly lanes: RegisterLanes | 'tiled' | 'row3';
 	readonly laneBlocks: number;
 	readonly sharedBlocks: number;
@@ -65,7 +65,7 @@ interface Cut {
 	readonly sharedSize: number;
 }
 
-/** What a workgroup makes of the lanes' side and of the shared side. */
+/** Elements of a workgroup on the lanes' side and on the shared side. */
 const BLOCKS = {
 	tiled: [TILED_SIDE, TILED_SIDE],
 	row3: [ROW3_COLUMNS, WEIGHT_GRAD_SHARED],
@@ -101,7 +101,7 @@ function cutInSingles(g: Geometry, columns: number): Cut {
 	};
 }
 
-/** The cut that wastes least: on GPUs tiles, unless they would be nearly empty; else the cheapest in registers. */
+/** On GPUs tiles, unless they would be nearly empty; otherwise the cheapest form in registers. */
 function cutOf(gpu: Gpu, g: Geometry, columns: number): Cut {
 	const singles = cutInSingles(g, columns);
 	if (!gpu.isSoftware) return g.outputs * columns >= WORTH_A_TILE ? cutInTiles('tiled', g, columns) : singles;
@@ -109,12 +109,12 @@ function cutOf(gpu: Gpu, g: Geometry, columns: number): Cut {
 	const byTaps = cutInTiles(isRow3 && columns >= ROW3_COLUMNS ? 'row3' : 'taps', g, columns);
 	const byOutputs = cutInTiles('outputs', g, columns);
 	const best = byTaps.workgroups <= byOutputs.workgroups ? byTaps : byOutputs;
-	// Eight threads that share nothing cost half of a workgroup of eight that share.
+	// Eight invocations that share nothing cost half as much as a workgroup of eight that share.
 	const singleCost = (singles.workgroups * WORKGROUP_SIZE) / WEIGHT_GRAD_WORKGROUP / 2;
 	return best.workgroups <= singleCost ? best : singles;
 }
 
-/** Whether a correlation is one for tiles in workgroup memory: GPUs only, and not with most of each tile empty. */
+/** Whether to use tiles in workgroup memory: on GPUs, unless most of each tile would be empty. */
 function isForTiles(gpu: Gpu, c: Correlation): boolean {
 	return !gpu.isSoftware && c.outputs >= TILED_SIDE / 4;
 }
@@ -261,7 +261,7 @@ export function convKernels(gpu: Gpu): ConvKernels {
 			const columns = g.channels * volume(g.kernel);
 			const cut = cutOf(gpu, g, columns);
 			const { lanes, laneBlocks, sharedBlocks, laneSize, sharedSize } = cut;
-			// The unit of a split is an output row, or a tile's depth of positions, of which the kernel counts each.
+			// A split counts output rows, or positions in multiples of a tile's depth.
 			const unit = lanes === 'tiled' ? TILED_DEPTH : 1;
 			const rows = g.batch * g.out[0] * g.out[1] * (lanes === 'tiled' ? g.out[2] : 1);
 			const wanted = Math.ceil(WANTED_WORKGROUPS[gpu.isSoftware ? 'software' : 'gpu'] / cut.workgroups);
@@ -269,7 +269,7 @@ export function convKernels(gpu: Gpu): ConvKernels {
 			const rowsPerSplit = Math.ceil(units / Math.min(MAX_SPLITS, wanted)) * unit;
 			const splits = rows === 0 ? 1 : Math.ceil(rows / rowsPerSplit);
 			const groupStride = laneSize * sharedSize;
-			// These two kernels leave partial results as [column, output], the others as [output, column].
+			// These two kernels write partial results as [column, output], the others as [output, column].
 			const byColumn = lanes === 'outputs' || lanes === 'row3';
 			const columnSize = lanes === 'outputs' ? laneSize : sharedSize;
 			const splitStride = g.groups * groupStride;

@@ -7,7 +7,7 @@ export type Dimension = 0 | 1 | 2;
 export const volume = ([depth, height, width]: Triple): number => depth * height * width;
 export const triple = (make: (dimension: Dimension) => number): Triple => [make(0), make(1), make(2)];
 
-/** What the three directions share. `channels` and `outputs` count those of one group. */
+/** What the three directions share. `channels` and `outputs` are those of one group. */
 export interface Geometry {
 	readonly batch: number;
 	readonly groups: number;
@@ -67,7 +67,7 @@ export function forwardWalk(g: Geometry, dimension: Dimension): Walk {
 	};
 }
 
-/** The same taps in the opposite order where they go backwards, so that they go forwards. */
+/** Reverses the order of taps that go backwards, so that all go forwards. */
 function forwards(walk: Walk): Walk {
 	if (walk.tapStep > 0 || walk.taps === 0) return walk;
 	const last = walk.taps - 1;

@@ -1,4 +1,4 @@
-/** The lookup table on the GPU: the row form of gather; its gradient by a scan of all indices, or by sorted ones, as in indexing.ts. */
+/** The lookup table on the GPU: a gather of rows. Its gradient scans all indices, or sorts them as in indexing.ts. */
 import { embeddingScan } from '../../../shaders/embedding.wgsl';
 import { numel } from '../../core/shape';
 import type { EmbeddingKernels } from '../contract/embedding';
@@ -6,7 +6,7 @@ import { addRows, indexingKernels, workgroups } from './indexing';
 import { type Gpu, storageType } from './launch';
 import { gpuBytes } from './memory';
 
-/** Comparisons of indices with rows up to which a scan beats sorting, and so many terms that float32 may add in their order. */
+/** Up to this many comparisons of indices with rows a scan is faster than sorting, and up to this many terms float32 may add in order. */
 const SCAN_COMPARISONS = 2 ** 17;
 const SCAN_TERMS = 2 ** 12;
 

@@ -21,12 +21,12 @@ import { type Gpu, storageType } from './launch';
 import { gpuBytes } from './memory';
 import { bitsFor, type Segments, sortKeysOf, sumSegments } from './ordering';
 
-/** The grid of so many threads. */
+/** The grid for this many invocations. */
 export function workgroups(threads: number): readonly [number] {
 	return [Math.ceil(threads / WORKGROUP_SIZE)];
 }
 
-/** Where elements of `index` point in `x`, and which elements of `source` stand beside them. */
+/** The places in `x` that `index` gives, and the elements of `source` for them. */
 function placeParams(x: View, index: View, dim: number, source?: View) {
 	const { shape, strides } = collapse(index.shape, [x.strides.with(dim, 0), index.strides, source?.strides ?? index.strides]);
 	return {
@@ -45,7 +45,7 @@ function placeParams(x: View, index: View, dim: number, source?: View) {
 	};
 }
 
-/** Whether the value of `index` depends on its coordinate `dim` alone, and all else matches x: then whole rows move. */
+/** Whether whole rows move: `index` varies along `dim` only, and its other sizes are those of x. */
 function movesRows(x: View, index: View, dim: number): boolean {
 	return index.shape.every((size, d) => d === dim || (size === x.shape[d] && (size === 1 || index.strides[d] === 0)));
 }
@@ -64,7 +64,7 @@ interface RowIndex {
 
 interface RowOptions {
 	readonly dim: number;
-	/** An index whose rows are left out. Default none. */
+	/** An index whose rows are left out. None by default. */
 	readonly skipped?: number;
 	readonly check?: IndexCheck | undefined;
 }
@@ -110,7 +110,7 @@ function combinePlaces(gpu: Gpu, index: View, source: View, y: View, { op, dim, 
 	addSorted(gpu, keys, source, y, { op, n, limit: numel(y.shape), outer: 1, inner: 1 });
 }
 
-/** Sorts `keys`, which it takes, and adds the rows of `source` to y by them, or multiplies them in. */
+/** Sorts `keys`, which it releases, and adds the rows of `source` to y by them, or multiplies them in. */
 function addSorted(gpu: Gpu, keys: Storage, source: View, y: View, sizes: Omit<Segments, 'keys' | 'positions'>): void {
 	const positions = gpu.scratch(sizes.n, 'int32');
 	const sorted = sortKeysOf(gpu, keys, positions, { rows: 1, n: sizes.n, bits: bitsFor(sizes.limit) });
@@ -248,7 +248,7 @@ export function indexingKernels(gpu: Gpu): IndexingKernels {
 				flops: 0,
 				bytes: size * (4 + gpuBytes(x.dtype)),
 			});
-			// A descending bool is ~0 or ~1: all 32 bits count, as for numbers.
+			// A descending bool is ~0 or ~1, so all 32 bits count, as for numbers.
 			const bits = x.dtype === 'bool' && !descending ? 1 : 32;
 			gpu.release(sortKeysOf(gpu, keys, indices.storage, { rows: size / n, n, bits }));
 			this.gather({ x, index: indices }, { y: values }, { dim: x.shape.length - 1 });

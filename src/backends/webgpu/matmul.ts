@@ -17,7 +17,7 @@ import type { MatmulKernels } from '../contract/matmul';
 import { collapse } from './collapse';
 import { type Gpu, type Launch, storageType } from './launch';
 
-/** An operand as a matrix: the stride of its own dim (rows of a, columns of b), that of depth, and those of batch dims. */
+/** An operand as a matrix: the strides of its own dim (rows of a, columns of b), of depth and of the batch dims. */
 interface Operand {
 	readonly storage: Storage;
 	readonly offset: number;
@@ -52,12 +52,12 @@ function describe(a: View, b: View, bias: View | undefined, out: View): Problem 
 	const merged = collapse(out.shape.slice(0, -2), strides);
 	let batch = [...merged.shape].reverse();
 	let [aBatch, bBatch] = merged.strides.map((list) => [...list].reverse()) as [number[], number[]];
-	// The stride of a dim of one element means nothing: 0 suits every rule below.
+	// The stride of a dim of one element has no meaning, and 0 suits every rule below.
 	let aRow = rows === 1 ? 0 : a.strides[rank - 2]!;
 	if (batch[0] === 1) {
 		[batch, aBatch, bBatch] = [[], [], []];
 	} else if (bBatch[0] === 0 && (rows === 1 || aBatch[0] === rows * aRow)) {
-		// One b for matrices that lie behind each other: they are one tall matrix.
+		// One b for adjacent matrices: they are one tall matrix.
 		if (rows === 1) aRow = aBatch[0]!;
 		rows *= batch[0]!;
 		batch = batch.slice(1);
@@ -111,12 +111,12 @@ function splitDepth(depth: number, workgroups: number, wanted: number, least: nu
 const wantedWorkgroups = (gpu: Gpu): number => (gpu.isSoftware ? 8 : 256);
 /** Below this many rows or columns a 64 x 64 tile is mostly padding. */
 const WORKGROUP_KERNEL_LEAST = 32;
-/** With this many rows or columns, reading the matrix once for each costs no more than a tile. */
+/** Up to this many rows or columns, reading the matrix once for each costs no more than a tile. */
 const VECTOR_KERNEL_MOST = 3;
 
 /**
- * Rows and columns a thread. Software adapters want few loads, as many as compile fast: each of these was the fastest measured on
- * lavapipe (subgroups of 8), SwiftShader (of 4) and both without subgroups. GPUs use this for small products, and lack threads.
+ * Rows and columns of an invocation. Each of these was the fastest measured on lavapipe (subgroups of 8), on SwiftShader (of 4) and on
+ * both without subgroups. GPUs use the form that shares nothing for small products, with few rows so that there are more invocations.
  */
 function tileForm({ isSoftware, subgroupSize }: Gpu): Pick<MatmulTileVariant, 'share' | 'rowQuads' | 'columnQuads'> {
 	if (isSoftware && subgroupSize === 8) return { share: 8, rowQuads: 1, columnQuads: 1 };
@@ -124,13 +124,13 @@ function tileForm({ isSoftware, subgroupSize }: Gpu): Pick<MatmulTileVariant, 's
 	return { share: 1, rowQuads: isSoftware ? 2 : 1, columnQuads: 1 };
 }
 
-/** What the parameters of a kernel hold beside what all products have. */
+/** Parameters that differ from kernel to kernel. */
 type OwnParams = Pick<
 	ParameterValues<typeof MATMUL_PARAMS>,
 	'biasStride' | 'aAlongRows' | 'bAlongDepth' | 'outRow' | 'outColumn' | 'biasColumn'
 >;
 
-/** One literal, as copies of objects take longer than all else here. Partial results get no bias. */
+/** One literal, because copying an object would take longer than all the rest of a launch. Partial results get no bias. */
 function paramsOf(
 	{ batch, batches, rows, columns, depth, a, b, bias }: Problem,
 	{ splits, splitDepth: each }: Splits,
@@ -166,7 +166,7 @@ function paramsOf(
 	};
 }
 
-/** The buffers of all kernels. Without a bias, b stands in its place. */
+/** The buffers of all kernels. Without a bias, b is bound in its place. */
 function buffersOf({ a, b, bias }: Problem, out: Storage) {
 	return { a: a.storage, b: b.storage, bias: bias?.storage ?? b.storage, out };
 }
@@ -235,7 +235,7 @@ function launchTiles(gpu: Gpu, problem: Problem): void {
 	});
 }
 
-/** A thread an element, which is where whole numbers differ: they want no speed, but exactness. */
+/** An invocation computes one element: integers need to be exact, not fast. */
 function launchIntegers(gpu: Gpu, problem: Problem): void {
 	const { rows, columns, batches, depth, out } = problem;
 	gpu.launch({
@@ -248,7 +248,7 @@ function launchIntegers(gpu: Gpu, problem: Problem): void {
 	});
 }
 
-/** A product with few columns, or, turned around, with few rows: `problem` is then the transposed product. */
+/** A product with few columns, or, if `turned`, with few rows: `problem` is then the transposed product. */
 function launchVectors(gpu: Gpu, problem: Problem, turned: boolean): void {
 	const { rows, columns, depth, batches, a, b, storage } = problem;
 	const dense = vectorDim(a, rows, depth);

@@ -47,7 +47,7 @@ function sizesOf(x: View, y: View): { size: Triple; out: Triple } {
 	return { size: asTriple(x.shape.slice(2), 1), out: asTriple(y.shape.slice(2), 1) };
 }
 
-/** 2x2 windows side by side that all lie within the input. */
+/** Whether these are 2x2 windows side by side, all within the input. */
 function arePairs({ kernel, stride, padding, dilation }: Windows, { size, out }: { size: Triple; out: Triple }): boolean {
 	const are = (list: Triple, value: number) => list[1] === value && list[2] === value;
 	return (
@@ -78,7 +78,7 @@ function variantOf(view: View, windows: PoolWindows): PoolVariant {
 type OwnParams = Pick<ParameterValues<typeof POOL_PARAMS>, 'total' | 'offset' | 'indexOffset' | 'tiles' | 'divisor'>;
 
 export function poolKernels(gpu: Gpu): PoolKernels {
-	/** `divisor` applies where the caller of the operation gave none. */
+	/** `divisor` applies if the operation was called without one. */
 	function paramsOf(
 		{ kernel, stride, padding, dilation, average }: Windows,
 		{ size, out }: { size: Triple; out: Triple },
@@ -103,7 +103,7 @@ export function poolKernels(gpu: Gpu): PoolKernels {
 
 	const grid = (total: number): [number] => [Math.ceil(total / WORKGROUP_SIZE)];
 
-	/** Windows that each element of the result reads, for the profile. */
+	/** Elements that the windows read, for the profile. */
 	const flopsOf = (y: View, windows: Windows): number => numel(y.shape) * volume(windows.kernel);
 
 	function pickMaxima(x: View, y: View, indices: View, windows: Windows, kind: 'strided' | 'adaptive'): void {
