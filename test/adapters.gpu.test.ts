@@ -1,4 +1,4 @@
-/** Whether the place has WebGPU at all, without the library: what all other tests of this kind stand on. */
+/** Whether the environment has WebGPU at all, without the library. All other tests of this kind depend on it. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 

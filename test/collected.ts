@@ -1,4 +1,4 @@
-/** Counting tensors in the face of the garbage collector. */
+/** Counts tensors in spite of the garbage collector. */
 import { memory } from 'wgrad';
 
 /**

@@ -1,4 +1,4 @@
-/** No public name is missing from the exports, the methods, the operation database or the documentation. */
+/** Every public name is in the exports, the methods, the operation database and the documentation. */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';

@@ -1,4 +1,4 @@
-/** What WGRAD_DEBUG prints. */
+/** The output of WGRAD_DEBUG. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { defineKernel, type NoVariant, read, readWrite } from '../shaders/shader';

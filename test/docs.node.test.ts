@@ -1,6 +1,6 @@
 /**
- * What the README and the pages of docs/ say is true: their programs run with the package as `npm run build` makes it, JavaScript as it stands,
- * TypeScript without its types; their links lead to files; every command of npm is in package.json.
+ * Checks the README and the pages of docs/: their programs run with the built package (TypeScript without its types), their links lead to
+ * files, and package.json has every npm command.
  */
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';

@@ -1,4 +1,4 @@
-/** Whatever memory an operation takes, it takes under its own name: errors of allocation and profiles show that name. */
+/** Every operation allocates memory under its own name, which errors of allocation and profiles show. */
 import { test } from 'uvu';
 import { cpuBackend } from '../src/backends/cpu/backend';
 import { currentOperation } from '../src/core/operation';
@@ -7,7 +7,7 @@ import { entries } from './ops/index';
 
 const { allocate, upload } = cpuBackend;
 
-/** The names under which `fn` takes memory on the CPU. */
+/** The names under which `fn` allocates memory on the CPU. */
 function namesDuring(fn: () => unknown): Set<string> {
 	const names = new Set<string>();
 	const noting =

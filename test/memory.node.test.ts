@@ -1,4 +1,4 @@
-/** Training loops of every habit for a moment; `npm run soak` runs them longer. */
+/** Short runs of training loops in every style; `npm run soak` runs them longer. */
 import { test } from 'uvu';
 import { init } from 'wgrad';
 import { type Habit, habits, requireFlat, runLoop } from './soak/loops';

@@ -1,4 +1,4 @@
-/** Tensors that are dropped on the CPU, and tensors that a program keeps without end. */
+/** Tensors that a program drops on the CPU, and programs that leak tensors. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { init, memory, ones, type Tensor } from 'wgrad';

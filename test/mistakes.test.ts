@@ -1,4 +1,4 @@
-/** What people new to wgrad write, coming from PyTorch, Keras or plain JavaScript: each message names the cure. */
+/** Typical mistakes of users who come from PyTorch, Keras or plain JavaScript: each message names the cure. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import {

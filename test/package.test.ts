@@ -1,4 +1,4 @@
-/** What is published: the tarball that `npm pack` makes of a fresh clone, as the programs of its users find it. */
+/** The published package: the tarball that `npm pack` makes of a fresh clone, as users' programs import it. */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -94,7 +94,7 @@ test('init() without an adapter tells users in a sentence, and developers in ano
 	assert.equal(more, []);
 });
 
-/** What every program of the matrix below holds: calls of all entries, right and wrong ones. */
+/** The calls in every program of the matrix below: all entries, right and wrong. */
 const TYPED = `
 import { init, nn, optim, type Tensor, tensor } from 'wgrad';
 import { type CsvTable, DataLoader, filesFromDrop, parseCsv, readCsv, TensorDataset } from 'wgrad/data';
@@ -144,7 +144,7 @@ const MATRIX: Readonly<Record<string, Readonly<Record<string, Environment>>>> = 
 	7: { node16: DOM, nodenext: NODE, bundler: ALL, preserve: BARE },
 };
 
-/** What the compiler says of a program, with all declarations checked; '' when it is content. */
+/** The compiler's errors for a program, with all declarations checked; '' if there are none. */
 function check(version: string, module: string, { lib, types }: Environment, code: string, more: object = {}): string {
 	const resolution = module === 'bundler' || module === 'preserve' ? 'bundler' : module;
 	const compilerOptions = {

@@ -1,4 +1,4 @@
-/** The WebGPU runtime by itself: order, hazards, caches, errors, loss. Kernels of the library have their own tests. */
+/** The WebGPU runtime alone: order, hazards, caches, errors, loss. The library's kernels have their own tests. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { defineKernel, type NoVariant, read, readWrite } from '../shaders/shader';

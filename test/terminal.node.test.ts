@@ -1,4 +1,4 @@
-/** What a program of this repository shows in a terminal while it starts. */
+/** The terminal output of this repository's programs at their start. */
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

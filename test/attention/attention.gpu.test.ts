@@ -1,4 +1,4 @@
-/** What the operation database cannot say of attention: memory, repeatability, dropout on both devices, what is launched. */
+/** Properties of attention beyond the operation database: memory, repeatability, dropout on both devices, launches. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import {

@@ -1,4 +1,4 @@
-/** What is built on the tape: checkpoint, detectAnomaly, Jacobians and Hessians. */
+/** Functions built on the tape: checkpoint, detectAnomaly, Jacobians and Hessians. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import {

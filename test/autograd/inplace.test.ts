@@ -1,4 +1,4 @@
-/** In-place operations on the tape. What PyTorch makes of many programs of them: test/golden/inplace.test.ts. */
+/** In-place operations on the tape. For comparisons with PyTorch see test/golden/inplace.test.ts. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import {

@@ -1,4 +1,4 @@
-/** What is no function and no tensor is refused in words by what takes functions, before anything runs. */
+/** Functions that take functions or tensors throw clear errors for anything else, before they run anything. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { enableGrad, gradcheck, gradgradcheck, hessian, io, keep, noGrad, sort, tensor, tidy, vjp } from 'wgrad';

@@ -1,4 +1,4 @@
-/** What the operation database holds: how many operations and samples, and how many of them each proof runs. */
+/** Counts the operations and samples of the database, and those that each proof runs. */
 import { goldenSamples } from '../golden/samples';
 import type { OpEntry } from '../ops/database';
 

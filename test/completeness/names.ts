@@ -1,6 +1,6 @@
 /**
- * What the public names are: which are operations, methods and layers, and which operations have no derivative in PyTorch.
- * completeness.test.ts holds the library to it.
+ * The public names: operations, methods and layers, and operations without a derivative in PyTorch. completeness.test.ts checks the library
+ * against it.
  */
 import * as wgrad from 'wgrad';
 import { LAYERS } from '../random/layers';
@@ -9,7 +9,7 @@ function words(text: string): string[] {
 	return text.trim().split(/\s+/);
 }
 
-/** Functions, classes and namespaces that are no operations on tensors. */
+/** Functions, classes and namespaces other than operations on tensors. */
 export const INFRASTRUCTURE = words(`
 	init shutdown sync setDefaultDevice defaultDevice memory counters profile manualSeed tidy keep
 	noGrad enableGrad isGradEnabled grad backward customOp checkpoint gradcheck gradgradcheck detectAnomaly vjp jvp jacobian hessian

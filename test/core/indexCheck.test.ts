@@ -1,4 +1,4 @@
-/** Which frames of a call's stack the error of an index shows, in the words of each engine. */
+/** The stack frames that the error of an index shows, for the stack format of each engine. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { indexMessage } from '../../src/core/indexCheck';

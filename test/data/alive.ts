@@ -1,4 +1,4 @@
-/** Which tensors a piece of code leaves behind. */
+/** Finds tensors that a piece of code leaves behind. */
 import type { Tensor } from 'wgrad';
 import { closeScope, openScope } from '../../src/scope';
 

@@ -1,4 +1,4 @@
-/** Datasets: what they give, where, and which wrong calls they refuse. */
+/** Datasets: their samples, devices, and errors for wrong calls. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type Tensor, tensor } from 'wgrad';

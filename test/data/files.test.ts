@@ -1,4 +1,4 @@
-/** Files and folders that are missing, locked, linked in circles, or no files at all. */
+/** Files and folders that are missing, locked, linked in loops, or of the wrong kind. */
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

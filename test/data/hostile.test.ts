@@ -1,4 +1,4 @@
-/** Files made to break readers: sizes that no memory holds, little bytes that unpack to much, parts that contradict each other, and random damage. */
+/** Files made to break readers: huge sizes, decompression bombs, contradictory parts and random damage. */
 import { deflateSync, gzipSync } from 'node:zlib';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';

@@ -179,7 +179,7 @@ test('imageGrid', async () => {
 	await refuses(() => imageGrid(tensor([1, 2])), /takes images \[N, C, H, W\].*not \[2\]/, ShapeError);
 	await refuses(() => imageGrid(tensor([[[[1]], [[1]]]])), /not \[1, 2, 1, 1\]/, ShapeError);
 	await refuses(() => imageGrid(tensor([[[1]]]), { columns: 0 }), /columns must be a whole number of at least 1, not 0/);
-	await refuses(() => imageGrid(tensor([[[1]]]), { padding: -1 }), /padding -1/);
+	await refuses(() => imageGrid(tensor([[[1]]]), { padding: -1 }), /padding must be a whole number of at least 0, not -1/);
 	await refuses(() => imageGrid(tensor([[[1]]]), { range: [1, 1] }), /range \[1, 1\]/);
 });
 

@@ -1,4 +1,4 @@
-/** DataLoader: order, batches, what is drawn for them, and who owns them. */
+/** DataLoader: order, batches, random numbers and ownership. */
 import * as fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';

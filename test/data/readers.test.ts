@@ -1,4 +1,4 @@
-/** Readers of IDX, CIFAR, CSV and text: files that the test makes, whole and damaged. */
+/** Readers of IDX, CIFAR, CSV and text, with intact and damaged files made by the test. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -90,7 +90,7 @@ test('parseIdx refuses other and damaged files', async () => {
 	await refuses(() => parseIdx(Uint8Array.of(0, 0, 7, 1, 0, 0, 0, 0)), /is not an IDX file/, FormatError);
 	await refuses(() => parseIdx(new Uint8Array(0)), /is not an IDX file/, FormatError);
 	await refuses(() => parseIdx(pixels.subarray(0, 9)), /ends within its header: 9 of 16 bytes/, FormatError);
-	await refuses(() => parseIdx(pixels.subarray(0, 20)), /shape \[2, 2, 3\] takes 28 bytes; the file has 20/, FormatError);
+	await refuses(() => parseIdx(pixels.subarray(0, 20)), /shape \[2, 2, 3\] takes 28 bytes, but the file has 20/, FormatError);
 	await refuses(() => parseIdx(Uint8Array.of(...pixels, 0)), /the file has 29/, FormatError);
 });
 
@@ -166,7 +166,7 @@ test('CIFAR-10 and CIFAR-100', async () => {
 		FormatError,
 	);
 	await refuses(() => parseCifar10(new Uint8Array(0)), /0 bytes/, FormatError);
-	await refuses(() => parseCifar10(cifar([1], [10])), /record 1 has label 10, beyond 9/, FormatError);
+	await refuses(() => parseCifar10(cifar([1], [10])), /record 1 has label 10, above 9/, FormatError);
 	await refuses(() => readCifar10(file('3.bin', first.subarray(1))), /3\.bin: parseCifar10/, FormatError);
 });
 

@@ -1,4 +1,4 @@
-/** Calls that must fail, in the words of the project's own errors. */
+/** Asserts that a call throws one of the library's errors. */
 import * as assert from 'uvu/assert';
 import { ArgumentError } from '../../src/core/errors';
 

@@ -1,4 +1,4 @@
-/** Arguments of the wrong kind, which only programs without types can pass: each is refused by the project's own errors, or taken. */
+/** Arguments of the wrong kind, which only untyped programs can pass: each call throws one of the library's errors or works. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import * as data from 'wgrad/data';

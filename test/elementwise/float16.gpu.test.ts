@@ -1,4 +1,4 @@
-/** Numbers beside float16 tensors: compared as float16 holds them, computed with as they are. */
+/** Numbers together with float16 tensors: comparisons round them to float16, arithmetic does not. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { grad, init, type Tensor, tensor } from 'wgrad';

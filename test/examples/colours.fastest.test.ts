@@ -1,4 +1,4 @@
-/** Colour images at a small size: better than a guess after a few steps; CIFAR-10's files and folders of images give what was written. */
+/** The colours example at a small size: beats guessing after a few steps, and reads CIFAR-10 files and image folders correctly. */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,4 +1,4 @@
-/** Two classes of images in a folder, at a small size: files are read, and their classes told apart better than by a guess. */
+/** The folder example at a small size: reads the files and beats guessing. */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

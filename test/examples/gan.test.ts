@@ -1,4 +1,4 @@
-/** The game at a small size: the discriminator does better than a guess, the generator draws within range, the judge has learnt digits. */
+/** The GAN example at a small size: the discriminator beats guessing, the generator's pixels are in range, the judge classifies digits. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { noGrad, randn } from 'wgrad';

@@ -1,4 +1,4 @@
-/** The GPT example on WebGPU: it learns, goes on from a checkpoint bit by bit, and a token costs the same wherever it stands. */
+/** The GPT example on WebGPU: it learns, resumes with the same bits, and a token costs the same at every position. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { counters, init, tensor } from 'wgrad';

@@ -1,4 +1,4 @@
-/** The page of the MNIST example as the build makes it, in headless Chromium: the way a person uses it. */
+/** The built page of the MNIST example in headless Chromium, used like a person would. */
 import { existsSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';

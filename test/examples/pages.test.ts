@@ -1,4 +1,4 @@
-/** All pages that the build makes, in headless Chromium: what a person sees when something of a page fails, and the list of pages. */
+/** All built pages in headless Chromium: what a user sees when a part of a page fails, and the list of pages. */
 import { readdirSync } from 'node:fs';
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
 import { suite } from 'uvu';

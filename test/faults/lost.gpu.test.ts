@@ -1,4 +1,4 @@
-/** A device that is lost: what is pending rejects, what comes after is refused, nothing goes to the CPU, and a new device takes over. */
+/** A lost device: pending work rejects, later calls throw, nothing moves to the CPU, and a new device takes over. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import {

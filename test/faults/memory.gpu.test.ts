@@ -1,5 +1,5 @@
 /**
- * A device that has no memory for a tensor: the error says what takes it, nothing that was made before changes, and smaller work goes on.
+ * A device without memory for a tensor: the error shows what uses the memory, existing tensors do not change, and smaller work continues.
  */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';

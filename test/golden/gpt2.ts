@@ -1,4 +1,4 @@
-/** GPT-2 with the weights of the golden file, and the training steps of which it holds PyTorch's losses. */
+/** GPT-2 with the weights of the golden file, and the training steps with PyTorch's losses. */
 import { crossEntropy, type Device, type DType, io, optim, type Tensor, tensor, tidy } from 'wgrad';
 import { Gpt } from '../../examples/gpt/model';
 import golden from './gpt2.json';

@@ -1,4 +1,4 @@
-/** Runs the programs of in-place operations that inplace.py made, and compares what becomes of them with what PyTorch said. */
+/** Runs the programs of in-place operations of inplace.py and compares the results with PyTorch's. */
 import * as w from 'wgrad';
 import { stream } from '../ops/database';
 import { type Allowed, requireClose } from '../proofs/compare';
@@ -6,14 +6,14 @@ import golden from './inplace.json';
 
 interface Golden {
 	readonly lines: readonly string[];
-	/** The lines that PyTorch refuses. */
+	/** The lines that PyTorch rejects. */
 	readonly refused: readonly number[];
 	/** What the loss reads. */
 	readonly read: readonly string[];
 	readonly values: readonly (readonly number[])[];
 	readonly gradients?: readonly (readonly number[] | null)[];
 	readonly second?: readonly (readonly number[] | null)[];
-	/** Whether backward() finds something overwritten that it needs. */
+	/** Whether backward() fails because a saved tensor was overwritten. */
 	readonly overwritten?: boolean;
 }
 

@@ -1,4 +1,4 @@
-/** The training runs of which golden files hold PyTorch's losses: the same weights, images and steps, drawn by the same stream. */
+/** The training runs with PyTorch's losses in golden files: the same weights, images and steps, drawn from the same stream. */
 import { crossEntropy, type Device, type DType, noGrad, optim, type Tensor, tensor, tidy } from 'wgrad';
 import { mnistCnn } from '../../examples/mnist/model';
 import { stream } from '../ops/database';

@@ -1,4 +1,4 @@
-/** Indexing beyond the database: what waits for the device, what is no derivative, repeatability, and memory safety. */
+/** Indexing beyond the database: operations that wait for the device, integer results, repeatability, and memory safety. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import {

@@ -1,6 +1,6 @@
 /**
- * Indices out of range on the GPU: when they are told of, how often, and what goes on after that. The database's refusals have the message of
- * every operation; here it is who hears it.
+ * Indices out of range on the GPU: when and how often they are reported, and what continues afterwards. The database tests the messages of
+ * every operation; this file tests who receives them.
  */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';

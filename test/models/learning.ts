@@ -1,4 +1,4 @@
-/** How the small trainings of the models' tests go: the loop that the example programs have, without what they print. */
+/** The training loop of the models' tests: that of the example programs, without output. */
 import { noGrad, optim, type Tensor, tidy } from 'wgrad';
 
 /** Takes `steps` steps of AdamW with a learning rate that rises to `lr` and falls again. `draw` makes a batch, `lossOf` its loss. */

@@ -1,4 +1,4 @@
-/** Generation with caches: the same as all at once, through stacks of layers, at a cost that does not grow with what is cached. */
+/** Generation with caches gives the same as a single pass, through stacks of layers, at a cost that does not grow with the cache. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { cat, counters, type Device, init, manualSeed, nn, noGrad, randn, type Tensor, tidy } from 'wgrad';

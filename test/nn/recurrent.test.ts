@@ -1,4 +1,4 @@
-/** Recurrent modules: keys, cells against layers, padded batches against row by row. */
+/** Recurrent modules: keys, cells against layers, padded batches against single rows. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { dropout, manualSeed, nn, randn, type Tensor, tensor } from 'wgrad';

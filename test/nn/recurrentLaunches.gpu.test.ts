@@ -1,4 +1,4 @@
-/** What a recurrent layer launches: two kernels a time step and layer, forward and backward, and the rest once for all steps. */
+/** The launches of a recurrent layer: two kernels per time step and layer, forward and backward, and the others once for all steps. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { counters, init, nn, randn, sync, type Tensor, tidy } from 'wgrad';
@@ -37,7 +37,7 @@ for (const [name, make] of Object.entries(LAYERS)) {
 			assert.ok(more >= 2 * 2 * 40 && more <= 2 * 2 * 40 + 16, told);
 			assert.ok(short[i]! - 2 * 2 * 48 < 48, told);
 		}
-		// The process cannot exit before the device has done what was launched.
+		// The process cannot exit before the device has finished the launches.
 		await sync();
 	});
 }

@@ -1,4 +1,4 @@
-/** Summaries: every figure computed by hand, and nothing of the model touched. */
+/** Summaries: every figure against a hand calculation, and no change of the model. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { manualSeed, memory, nn, type Tensor, tidy, zeros } from 'wgrad';

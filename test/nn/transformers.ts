@@ -21,7 +21,7 @@ interface Layer {
 	call(inputs: readonly Tensor[], masks: Masks, needWeights: boolean): readonly (Tensor | null)[];
 }
 
-/** Masks that the cases share, true where it is forbidden to look. */
+/** Masks that the cases share; true excludes a position. */
 class Masks {
 	constructor(readonly device: Device) {}
 

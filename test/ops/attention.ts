@@ -9,12 +9,12 @@ const of = (...shape: number[]): InputSpec => ({ shape });
 const bools = (...shape: number[]): InputSpec => ({ shape, dtype: 'bool' });
 const laid = (layout: NonNullable<InputSpec['layout']>, ...shape: number[]): InputSpec => ({ shape, layout });
 
-/** Inputs are query, key, value and, where there is one, the mask. */
+/** Inputs are query, key, value and, if any, the mask. */
 function sample(label: string, inputs: readonly InputSpec[], options: AttentionOptions = {}, more: Partial<Sample> = {}): Sample {
 	return { label, inputs, options: { ...options }, ...more };
 }
 
-/** Queries, keys and values of one shape but for the lengths. */
+/** Queries, keys and values with equal shapes except for the lengths. */
 function sizes(
 	label: string,
 	[batch, heads, length, keys, size]: readonly [number, number, number, number, number],
@@ -33,7 +33,7 @@ function call([query, key, value, attnMask]: readonly Tensor[], options: Options
 	return scaledDotProductAttention(query!, key!, value!, { ...options, ...(attnMask && { attnMask }) });
 }
 
-/** PyTorch 1.13 has no such function: the same in its operations, with zeros where nothing may be looked at. */
+/** PyTorch 1.13 lacks this function: the same in its operations, with zeros for queries without keys. */
 function torch({ isCausal, scale, enableGqa }: Options): string {
 	const repeated = (x: string) => (enableGqa ? `${x}.repeat_interleave(x[0].shape[-3] // ${x}.shape[-3], -3)` : x);
 	const keys = 'torch.ones(x[0].shape[-2], x[1].shape[-2], dtype=torch.bool)';
@@ -217,7 +217,7 @@ export const attention: OpEntry[] = [
 		call,
 		gradient: 'yes',
 		tolerance,
-		// Which weights are dropped is Philox's choice here and Mersenne's there.
+		// Philox chooses the dropped weights here, the Mersenne twister in PyTorch.
 		torch: null,
 		samples: [
 			sizes('dropout', [1, 2, 3, 6, 4], { dropoutP: 0.4 }),

@@ -1,4 +1,4 @@
-/** Operations on uint8: bytes stay numbers, whole numbers among themselves wrap around at 256, fractions make them float32. */
+/** Operations on uint8: with integers they stay uint8 and wrap around at 256; with fractions they become float32. */
 import * as w from 'wgrad';
 import type { InputSpec, OpEntry, Sample } from './database';
 import { py } from './python';
@@ -23,7 +23,7 @@ function entry(name: string, family: OpEntry['family'], rest: Entry): OpEntry {
 	return { name, family, gradient, refusals: [], ...rest };
 }
 
-/** What every function of one tensor is tried on. */
+/** The inputs of every function of one tensor. */
 const alone = (label = 'bytes'): Sample[] => [
 	{ label, inputs: [edges] },
 	{ label: `${label}, strided`, inputs: [{ ...bytes(3, 5), layout: 'transposed' }] },
@@ -45,7 +45,7 @@ const arithmetic = (['add', 'sub', 'mul', 'maximum', 'minimum', 'pow', 'div'] as
 			{ label: 'bytes and int32', inputs: [edges, listed([-1000, -1, 0, 1, 2, 3, 255, 4000], 'int32')] },
 			// Powers of 0 have no finite derivatives.
 			{ label: 'bytes and float32', inputs: [edges, { shape: [8], low: 1, high: 2 }], gradient: name !== 'pow' },
-			// PyTorch has neither maximum nor minimum with a number.
+			// PyTorch lacks maximum and minimum with a number.
 			...(name === 'maximum' || name === 'minimum'
 				? []
 				: [1, 2, 3, 300, 0.5]
@@ -252,5 +252,5 @@ const layout: OpEntry[] = [
 	}),
 ];
 
-/** By family, to be listed behind each family's own. */
+/** By family, to append to each family's own entries. */
 export const ofBytes = { elementwise, reduce, indexing, layout };

@@ -1,4 +1,4 @@
-/** How near vectors are to each other. */
+/** Similarity and distance of vectors. */
 import { cosineSimilarity, pairwiseDistance, zeros } from 'wgrad';
 import type { OpEntry } from './database';
 import { py } from './python';

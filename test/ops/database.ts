@@ -1,6 +1,6 @@
 /**
- * The operation database: what an entry says of an operation. The proofs (gradients, parity, golden, refusals) and the
- * microbenchmarks loop over the entries that `test/ops/<family>.ts` list; nothing is tested by hand that can be listed here.
+ * The operation database: the type of its entries. The proofs (gradients, parity, golden, refusals) and the microbenchmarks loop over the
+ * entries of `test/ops/<family>.ts`. Test by hand only what an entry cannot express.
  */
 import { type Device, type DType, type Tensor, tensor } from 'wgrad';
 
@@ -22,12 +22,12 @@ export type Family =
 	| 'loss'
 	| 'optimizer';
 
-/** How an input lies in memory; the values at each index are the same for all of them. */
+/** The memory layout of an input. All layouts have the same values at each index. */
 export type Layout =
 	| 'contiguous'
 	/** Stored with the dims reversed. */
 	| 'transposed'
-	/** Every second element of a longer last dim, behind an offset. */
+	/** Every second element of a longer last dim, after an offset. */
 	| 'strided'
 	/** The first dim repeated by stride 0 (all its entries have equal values). */
 	| 'expanded';
@@ -39,26 +39,26 @@ export interface InputSpec {
 	/** Range of the random values: [low, high) for floats and ints. Default [-2, 2). */
 	readonly low?: number;
 	readonly high?: number;
-	/** Instead of random values: these, in row-major order. */
+	/** Values in row-major order, instead of random ones. */
 	readonly values?: readonly number[];
-	/** Random values keep this far (0.05) away from these kinks. */
+	/** Random values keep a distance of 0.05 from these kinks. */
 	readonly avoid?: readonly number[];
-	/** All random values differ by at least 0.01, for operations whose choice flips at ties. */
+	/** All random values differ by at least 0.01, for operations with a choice that flips at ties. */
 	readonly distinct?: boolean;
 	readonly layout?: Layout;
-	/** Whether a gradient is checked for this input. Default: whether it is floating. */
+	/** Whether to check a gradient for this input. Default: whether it is floating. */
 	readonly gradient?: boolean;
 }
 
 export type Options = Readonly<Record<string, unknown>>;
 
 export interface Sample {
-	/** What is special about it: 'odd sizes', 'broadcast', 'empty', 'transposed'. */
+	/** Its special property: 'odd sizes', 'broadcast', 'empty', 'transposed'. */
 	readonly label: string;
 	readonly inputs: readonly InputSpec[];
-	/** What `call` gets as options. */
+	/** The options of `call`. */
 	readonly options?: Options;
-	/** False for values at which the derivative does not exist or explodes (extremes): forward parity only. Default true. */
+	/** False for values where the derivative does not exist or explodes (extremes): tests only forward parity. Default true. */
 	readonly gradient?: boolean;
 	/** Instead of the entry's. */
 	readonly tolerance?: Tolerance;
@@ -73,12 +73,12 @@ export interface Tolerance {
 
 export interface Refusal {
 	readonly label: string;
-	/** Makes the wrong call; `device` is where the tensors must be made. */
+	/** Makes the wrong call with tensors on `device`. */
 	call(device: Device): unknown;
 	readonly message: RegExp;
 }
 
-/** A call with an index, or class, or length, that is out of range. */
+/** Whether the call has an index, class or length out of range. */
 export function outOfRange(index: readonly number[], run: (index: Tensor) => unknown, message: RegExp): Refusal {
 	return {
 		label: `out of range: ${index.join(', ')} for ${message.source}`,
@@ -93,11 +93,11 @@ export interface OpEntry {
 	readonly family: Family;
 	call(inputs: readonly Tensor[], options: Options): Tensor | readonly Tensor[];
 	readonly samples: readonly Sample[];
-	/** 'yes', or why the operation has none. */
+	/** 'yes', or the reason why the operation has no gradient. */
 	readonly gradient: 'yes' | { readonly none: string };
 	/** Default: as `gradient`. */
 	readonly secondGradient?: { readonly none: string };
-	/** Of WebGPU's float32 against the CPU's float64, forward and gradient. Default: relative 2e-5, absolute 2e-6. */
+	/** Tolerance of WebGPU's float32 against the CPU's float64, forward and gradient. Default: relative 2e-5, absolute 2e-6. */
 	readonly tolerance?: Tolerance;
 	readonly refusals: readonly Refusal[];
 	/** The same in PyTorch, as a Python expression over `x[0]`, `x[1]`, ... with `torch` and `F`; null where PyTorch 1.13 has none. */
@@ -116,7 +116,7 @@ export function stream(seed: string): () => number {
 	};
 }
 
-/** The values of input `index` of a sample, in row-major order; exact in float32 so that all precisions start equal. */
+/** The values of input `index` of a sample in row-major order. They are exact in float32, so that all precisions start equal. */
 export function inputValues(entry: OpEntry, sample: Sample, index: number): number[] {
 	const spec = sample.inputs[index]!;
 	const size = spec.shape.reduce((a, b) => a * b, 1);
@@ -145,7 +145,7 @@ export function inputValues(entry: OpEntry, sample: Sample, index: number): numb
 	return values;
 }
 
-/** Makes the inputs of a sample on a device; `precision` replaces float32. Leaves require gradients where the sample says so. */
+/** Makes the inputs of a sample on a device; `precision` replaces float32. Leaves require gradients as the sample says. */
 export function makeInputs(entry: OpEntry, sample: Sample, device: Device, precision: DType = 'float32'): Tensor[] {
 	return sample.inputs.map((spec, index) => {
 		const dtype = spec.dtype === undefined || spec.dtype === 'float32' ? precision : spec.dtype;

@@ -1,6 +1,6 @@
 /**
- * Further forms of operations, as a person who knows PyTorch also writes them: options beside the usual ones, scalars where vectors are
- * usual, numbers where tensors are, and whole numbers that int32 does not hold.
+ * Less common forms of operations that PyTorch users also write: rare options, scalars instead of vectors, numbers instead of tensors, and
+ * integers beyond int32.
  */
 import * as w from 'wgrad';
 import type { InputSpec, OpEntry, Options, Sample } from './database';
@@ -15,7 +15,7 @@ const whole = (values: readonly number[]): InputSpec => ({ shape: [values.length
 const listed = (values: readonly number[], ...shape: number[]): InputSpec => ({ shape, values });
 const EXTREMES = whole([0, 1, -1, 7, -7, 2147483647, -2147483648]);
 
-/** The operations that entries below have in common, by name. */
+/** The operations that several entries below share, by name. */
 const CALLED = {
 	eq: w.eq,
 	ne: w.ne,
@@ -405,5 +405,5 @@ const indexing: OpEntry[] = [
 	}),
 ];
 
-/** By family, to be listed behind each family's own. */
+/** By family, to append to each family's own entries. */
 export const further = { elementwise, reduce, matmul, layout, indexing };

@@ -1,4 +1,6 @@
-/** Elements by index, sorting and searching. What waits for the device (nonzero, maskedSelect, bincount) is in test/indexing. */
+/**
+ * Elements by index, sorting and searching. For operations that wait for the device (nonzero, maskedSelect, bincount), see test/indexing.
+ */
 import {
 	argsort,
 	gather,

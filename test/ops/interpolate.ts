@@ -1,4 +1,4 @@
-/** Feature maps at another size. */
+/** Resizing feature maps. */
 import { interpolate, zeros } from 'wgrad';
 import type { OpEntry, Options, Sample } from './database';
 import { py } from './python';

@@ -1,7 +1,7 @@
 /**
- * Operations exactly where their derivative jumps, explodes or does not exist: kinks, ties, borders, zeros, infinities. Finite
- * differences say nothing there; what counts is PyTorch's convention. Golden values say what it is, on the CPU path and, by parity,
- * on every adapter. The samples of the other files keep away from these places by `avoid`.
+ * Operations exactly where their derivative jumps, explodes or does not exist: kinks, ties, borders, zeros, infinities. Finite differences
+ * are meaningless there, so PyTorch's convention counts. Golden values test it on the CPU path and, by parity, on every adapter. The
+ * samples of the other files avoid these points (`avoid`).
  *
  * Golden values come from PyTorch 1.13. Where a later PyTorch differs, the expression is the later one's and a comment says so.
  */

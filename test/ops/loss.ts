@@ -1,4 +1,4 @@
-/** Losses, by what they compare. */
+/** Losses, grouped by the kind of target. */
 import type { OpEntry } from './database';
 import { classLosses } from './loss/classes';
 import { ctcLoss } from './loss/ctc';

@@ -17,7 +17,7 @@ import { cosine, distance } from './cosine';
 import type { InputSpec, OpEntry, Options, Refusal, Sample } from './database';
 import { py } from './python';
 
-/** Inputs are x, then weight and bias where there are any, then running mean and variance. */
+/** Inputs are x, then weight and bias if any, then running mean and variance. */
 interface Settings {
 	readonly affine?: 'both' | 'weight' | 'bias';
 	readonly running?: boolean;
@@ -116,7 +116,7 @@ function lastDims(name: 'layerNorm' | 'rmsNorm', affine: readonly ('both' | 'wei
 	];
 }
 
-/** [N, C, ...] in every shape and layout that has a variant of its own. */
+/** [N, C, ...] in every shape and layout that has its own variant. */
 function channelled(channels: (c: number) => Options): Sample[] {
 	const of = (label: string, x: InputSpec | readonly number[], options: Options & Settings = {}, more = {}) => {
 		const c = (Array.isArray(x) ? x : (x as InputSpec).shape)[1]!;
@@ -243,7 +243,7 @@ export const norm: OpEntry[] = [
 			const { runningMean, runningVar, ...affine } = named(options).tensors(x);
 			const settings = { ...rest(options), ...affine };
 			if (runningMean === undefined) return batchNorm(x[0]!, settings);
-			// Written in place: a call must not see what the one before it wrote.
+			// Written in place, so a call must not see the writes of the previous one.
 			const kept = { runningMean: clone(runningMean), runningVar: clone(runningVar!) };
 			const y = batchNorm(x[0]!, { ...settings, ...kept });
 			return options.training ? [y, kept.runningMean, kept.runningVar] : y;

@@ -1,4 +1,4 @@
-/** A value as it stands in a Python expression. */
+/** Formats a value as a Python expression. */
 export function py(value: unknown): string {
 	if (value === null || value === undefined) return 'None';
 	if (value === true) return 'True';

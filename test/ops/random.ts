@@ -1,4 +1,4 @@
-/** The random operations that are functions of a tensor; what makes random tensors is in test/tensor. PyTorch draws other numbers. */
+/** Random operations on a tensor. For functions that make random tensors, see test/tensor. PyTorch draws other numbers. */
 import { bernoulli, dropout, dropout2d, type Tensor, tensor } from 'wgrad';
 import type { OpEntry } from './database';
 

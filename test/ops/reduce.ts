@@ -169,7 +169,7 @@ function scans(more: Partial<InputSpec> = {}): Sample[] {
 	];
 }
 
-/** PyTorch does not say which of equal elements it names: where the median is one of several, positions are left out. */
+/** PyTorch leaves open which of several equal elements it returns, so positions are not compared if the median occurs several times. */
 const TIED = ['int32', 'zeros of both signs', 'all -inf', 'many equal'];
 
 function tied(each: Sample): Sample {
@@ -231,7 +231,7 @@ function extremes(): Sample[] {
 	];
 }
 
-/** A kink: how the gradient is shared there is PyTorch's convention and not a limit of differences. Golden files hold it. */
+/** A kink: the gradient there is PyTorch's convention, not a limit of differences. Golden files test it. */
 const TIES = sample('ties', { shape: [2, 4], values: [1, 3, 3, 0, 2, 2, 2, 2] }, { dim: 1 }, { gradient: false });
 
 const nothing = (name: string) => [

@@ -1,9 +1,9 @@
-/** Images sampled at places of one's own. */
+/** Sampling images at given points. */
 import { affineGrid, gridSample, zeros } from 'wgrad';
 import type { InputSpec, OpEntry, Options, Sample } from './database';
 import { py } from './python';
 
-/** Where places in images of 4 x 4 fall on a pixel or on a mirror: there the derivative in the place jumps. */
+/** Points in images of 4 x 4 that fall on a pixel or a mirror, where the derivative in the point jumps. */
 const EDGES = [-1.25, -1, -0.75, -0.25, 0.25, 0.75, 1, 1.25];
 const CORNERS = [-5 / 3, -1, -1 / 3, 1 / 3, 1, 5 / 3];
 /** Halfway between pixels, where the nearest one changes. */

@@ -1,5 +1,5 @@
 /**
- * Optimizers of float16 parameters against the CPU in float64, where each step goes on from the parameters of float16. Steps and state are
+ * Optimizers of float16 parameters against the CPU in float64, with each step starting from the float16 parameters. Steps and state are
  * float32: in float16 the squares of small gradients would vanish.
  */
 import { test } from 'uvu';
@@ -38,7 +38,7 @@ function requireNear(actual: ArrayLike<number>, expected: ArrayLike<number>, rou
 }
 
 for (const [name, of] of Object.entries(OPTIMIZERS)) {
-	// Of 1e-4 the squares are below float16's least number.
+	// The square of 1e-4 is below float16's smallest number.
 	for (const size of [1, 1e-4]) {
 		test(`float16: ${name}, gradients up to ${size}`, async () => {
 			if (!present) return;

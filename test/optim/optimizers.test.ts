@@ -75,7 +75,7 @@ test('L-BFGS leaves nothing behind once its history is full', async () => {
 			});
 			counts.push(memory().tensors);
 		}
-		// What earlier tests dropped may be collected meanwhile.
+		// The collector may free tensors of earlier tests in between.
 		assert.ok(counts[6]! <= counts[3]!, `${lineSearchFn}: ${counts}`);
 	}
 });

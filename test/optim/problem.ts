@@ -1,4 +1,4 @@
-/** The small problem on which golden files hold PyTorch's trajectories: least squares of a hyperbolic tangent. See test/golden/optim.py. */
+/** The small problem of PyTorch's trajectories in the golden files: least squares of a hyperbolic tangent. See test/golden/optim.py. */
 import { type Device, type DType, optim, type Tensor, tensor, tidy } from 'wgrad';
 import { stream } from '../ops/database';
 
@@ -25,7 +25,7 @@ export async function flat(params: readonly Tensor[]): Promise<number[]> {
 	return values.flatMap((array) => Array.from(array));
 }
 
-/** The optimizers of test/golden/optim.py with the options that it gives them. */
+/** The optimizers of test/golden/optim.py with the same options. */
 export const OPTIMIZERS: Readonly<Record<string, (params: Iterable<Tensor>) => optim.Optimizer<optim.CommonOptions>>> = {
 	rmsprop: (p) => new optim.RMSprop(p),
 	'rmsprop centered, momentum': (p) =>

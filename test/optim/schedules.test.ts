@@ -1,4 +1,4 @@
-/** Schedules against PyTorch's sequences of 200 steps, whole and restored half way. */
+/** Schedules against PyTorch's sequences of 200 steps, uninterrupted and restored half way. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { optim, zeros } from 'wgrad';
@@ -149,7 +149,7 @@ const RESUMED: Readonly<Record<string, Resume>> = {
 /** Golden rates have 14 digits. */
 const PRINTED = { relative: 1e-9, absolute: 1e-13 };
 
-/** A fresh optimizer, or one loaded from after `lastEpoch` steps of a schedule, which left the rates before it in the groups. */
+/** A new optimizer, or one restored after `lastEpoch` steps of a schedule, with the initial rates in its groups. */
 function resumable(make: Resume, lastEpoch: number, loaded: boolean): Groups {
 	const first = optimizerOf('sgd');
 	const scheduler = make(first, -1);
@@ -170,7 +170,7 @@ for (const [name, make] of Object.entries(RESUMED)) {
 			expected[kind].forEach((steps, lastEpoch) => {
 				const optimizer = resumable(make, lastEpoch, kind === 'loaded');
 				const scheduler = make(optimizer, lastEpoch);
-				// PyTorch's CyclicLR takes the momentum of now for the least one, in place of the one that it is given.
+				// PyTorch's CyclicLR takes the current momentum as the least one and ignores the given one.
 				const columns = name.startsWith('CyclicLR') ? 2 : 3;
 				const rates = steps.map(() => {
 					const now = [...scheduler.getLastLr(), momentumOf(optimizer)];
@@ -184,7 +184,7 @@ for (const [name, make] of Object.entries(RESUMED)) {
 	});
 }
 
-/** Schedules whose rates depend on the step alone. */
+/** Schedules with rates that depend only on the step. */
 const BY_STEP: Readonly<Record<string, Resume>> = {
 	...Object.fromEntries(
 		['CosineAnnealingLR', 'CosineAnnealingWarmRestarts', 'CyclicLR', 'CyclicLR triangular2', 'LambdaLR'].map((name) => [

@@ -1,4 +1,6 @@
-/** Parameters and gradients that are views: what writes them in place does to them what it does to a contiguous clone, and touches nothing else. */
+/**
+ * Parameters and gradients that are views: writing them in place has the same effect as on a contiguous clone, and changes nothing else.
+ */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { batchNorm, type Device, instanceNorm, io, manualSeed, nn, noGrad, optim, type Tensor, tensor, tidy, zeros } from 'wgrad';
@@ -64,7 +66,7 @@ async function requireWritten(place: Place, written: Tensor, before: Tensor, con
 	assert.equal(await written.data(), await expected.data());
 }
 
-/** The gradients of the steps; of a strided one for a contiguous parameter, and the other way round. */
+/** The gradients of the steps: strided for contiguous parameters, and contiguous for strided ones. */
 function gradient(device: Device, shape: readonly number[], step: number, strided: boolean): Tensor {
 	const values = table(device, `gradient ${step}`, shape);
 	if (!strided) return values;

@@ -1,4 +1,4 @@
-/** What compilers and editors make of the public declarations. */
+/** What compilers and editors see of the public declarations. */
 import { join } from 'node:path';
 import ts from 'typescript';
 

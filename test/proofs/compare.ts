@@ -1,4 +1,4 @@
-/** How proofs compare arrays, and the gradients that they feed in. */
+/** Compares arrays for the proofs, and draws their incoming gradients. */
 import { type Tensor, tensor } from 'wgrad';
 import { stream } from '../ops/database';
 

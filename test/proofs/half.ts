@@ -1,4 +1,4 @@
-/** float16, which adapters may lack. */
+/** Checks for float16, which adapters may lack. */
 import { tensor, WgradError } from 'wgrad';
 
 /** Whether the adapter has float16. Call it behind `init`. */

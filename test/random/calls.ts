@@ -1,6 +1,6 @@
 /**
- * A right call of every public function, to be made wrong: the arguments that it takes, as plain data where tensors are `Some`.
- * Their sizes are small and all different, so that exchanged arguments do not fit.
+ * A right call of every public function, as the base for wrong ones: its arguments as plain data, with `Some` for tensors. Sizes are small
+ * and all different, so that exchanged arguments do not fit.
  */
 import type { DType } from 'wgrad';
 import { PLAIN } from '../ops/elementwise/rows';

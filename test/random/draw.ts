@@ -1,4 +1,4 @@
-/** What a random case is, and how its parts are drawn: sizes, places in memory, values. */
+/** Random cases, and how to draw their parts: sizes, memory layouts, values. */
 import type fc from 'fast-check';
 import { type Device, type DType, noGrad, type Tensor, tensor } from 'wgrad';
 import { float16ToFloat32, float32ToFloat16 } from '../../src/core/float16';
@@ -42,7 +42,7 @@ export interface Input extends Values {
 export interface Case {
 	readonly operation: string;
 	readonly inputs: readonly Input[];
-	/** What else the call takes: printed, not used. */
+	/** The other arguments of the call, for messages only. */
 	readonly args: unknown;
 	call(inputs: Tensor[]): Tensor | readonly Tensor[];
 	/** Equal values move together when the condition of the result is measured. */
@@ -82,7 +82,7 @@ export class Draw {
 		this.#fc = library;
 	}
 
-	/** A whole number, both ends included. */
+	/** An integer, both ends included. */
 	int(min: number, max: number): number {
 		return min === max ? min : this.#value(this.#fc.integer, { min, max });
 	}

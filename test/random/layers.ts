@@ -1,4 +1,4 @@
-/** Right constructions and calls of layers, optimizers, schedulers and metrics, to be made wrong as those of calls.ts are. */
+/** Right constructions and calls of layers, optimizers, schedulers and metrics, as bases for wrong ones, like those of calls.ts. */
 import { ROWS } from '../ops/elementwise/rows';
 import { Some } from './calls';
 

@@ -1,6 +1,6 @@
 /**
- * Random wrong calls: a right call of a public function with one or two of its arguments replaced by something hostile. Each must
- * either be refused by one of the library's own errors, or give a valid result, as JavaScript's loose arguments sometimes do.
+ * Random wrong calls: a right call of a public function with one or two of its arguments replaced by something hostile. Each must either
+ * throw one of the library's errors or give a valid result, as loose arguments in JavaScript sometimes do.
  */
 import fc from 'fast-check';
 import * as w from 'wgrad';

@@ -1,4 +1,6 @@
-/** Random wrong constructions and calls of what is built on the operations: one of the library's own errors, or a valid result. */
+/**
+ * Random wrong constructions and calls of layers, optimizers, schedulers and metrics give one of the library's errors or a valid result.
+ */
 import { test } from 'uvu';
 import * as w from 'wgrad';
 import { LAYERS, OPTIMIZERS, SCHEDULERS } from './layers';

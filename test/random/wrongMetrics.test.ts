@@ -1,4 +1,4 @@
-/** Random wrong calls of the metrics and of `io`: one of the library's own errors, or a valid result. */
+/** Random wrong calls of the metrics and of `io` give one of the library's errors or a valid result. */
 import { test } from 'uvu';
 import * as w from 'wgrad';
 import * as metrics from 'wgrad/metrics';

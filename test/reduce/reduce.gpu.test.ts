@@ -1,4 +1,4 @@
-/** Reductions beyond the database: what PyTorch does at ties, accuracy and repeatability of large sums, and sizes without memory. */
+/** Reductions beyond the database: PyTorch's convention at ties, accuracy and repeatability of large sums, and sizes without memory. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import {

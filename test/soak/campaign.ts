@@ -5,7 +5,7 @@ import { setting } from '../random/setting';
 /** Numbers in [0, 1), the same for the same seed. */
 export type Random = () => number;
 
-/** How often each thing was tried, by name. */
+/** The number of attempts of each kind, by name. */
 export type Counts = Readonly<Record<string, number>>;
 
 /** Tries until `deadline`, a time of `performance.now()`, at least once, and throws at the first failure. */

@@ -1,11 +1,11 @@
-/** Damage to files, and what a reader may do about it. */
+/** Damages files and checks what readers do with them. */
 import * as assert from 'uvu/assert';
 import { WgradError } from 'wgrad';
 import { below, pick, type Random } from './campaign';
 
 const EDGES = [0, 1, 0x7f, 0x80, 0xfe, 0xff];
 
-/** A copy with a few bytes changed, left out, repeated, or the end cut off. */
+/** Returns a copy with a few bytes changed, removed or repeated, or truncated. */
 export function damaged(random: Random, file: Uint8Array): Uint8Array {
 	let bytes = [...file];
 	for (let n = 1 + below(random, 4); n > 0; n--) {
@@ -24,10 +24,7 @@ export function damaged(random: Random, file: Uint8Array): Uint8Array {
 /** Long enough for a busy machine, and far below what a bomb takes. */
 const SLOW = 10_000;
 
-/**
- * Whether `read` takes the file. It may refuse it by one of the project's own errors, and must do either soon. The error of another kind tells
- * the file.
- */
+/** Whether `read` accepts the file. It may throw one of the library's errors, and must finish soon. Any other error names the file. */
 export async function takes(file: Uint8Array, read: () => unknown): Promise<boolean> {
 	const start = performance.now();
 	let taken = true;

@@ -1,4 +1,4 @@
-/** PNG and JPEG files, whole and damaged: the right pixels, or one of the project's own errors, in bounded time and memory. */
+/** PNG and JPEG files, intact and damaged, give the right pixels or one of the library's errors, in bounded time and memory. */
 import { deflateSync } from 'node:zlib';
 import * as assert from 'uvu/assert';
 import { decodeImage } from 'wgrad/data';

@@ -1,4 +1,4 @@
-/** Runs that are killed again and again, and resumed, come to the same bits as one that never was. */
+/** Runs that are killed and resumed repeatedly give the same bits as an uninterrupted run. */
 import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import * as assert from 'uvu/assert';

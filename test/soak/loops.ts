@@ -1,4 +1,4 @@
-/** Long training loops of every habit, and what they hold as they go: memory must end where it began. */
+/** Long training loops in every style, and the memory that they hold, which must not grow. */
 import { readFileSync } from 'node:fs';
 import { crossEntropy, memory, nn, optim, type Tensor, tidy } from 'wgrad';
 import { ArrayDataset, DataLoader, type Fields, MapDataset } from 'wgrad/data';
@@ -21,7 +21,7 @@ const BATCHES = 1000;
 const BATCH = 8;
 const INPUTS = 16;
 
-/** The ways in which programs treat the tensors of a step. */
+/** The ways programs handle the tensors of a step. */
 export const habits = {
 	/** As the README recommends. */
 	tidy: (note: Note) => overBatches(note, (train, x, y) => tidy(() => void train(x, y)), dispose),
@@ -65,7 +65,7 @@ export async function runLoop(
 	return all;
 }
 
-/** Throws unless a loop holds at its last mark much what it held at its first, but for losses that it keeps. */
+/** Throws unless a loop holds about as much at its last mark as at its first, apart from losses that it keeps. */
 export function requireFlat(habit: Habit, all: readonly Held[]): void {
 	const [first, last] = [all[0]!, all.at(-1)!];
 	const kept = habit === 'losses' ? last.step - first.step : 0;

@@ -1,4 +1,4 @@
-/** A training with everything that has a state loses its device at random launches, and comes to the bits of an undisturbed one. */
+/** A training run with all stateful parts loses its device at random launches and gives the bits of an undisturbed run. */
 import * as assert from 'uvu/assert';
 import { add, crossEntropy, init, manualSeed, mul, nn, optim, randn, shutdown, sync, type Tensor, tidy } from 'wgrad';
 import { DataLoader, TensorDataset } from 'wgrad/data';

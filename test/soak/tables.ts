@@ -1,4 +1,4 @@
-/** CSV, IDX and gzip files, whole and damaged: the right values, or one of the project's own errors, in bounded time and memory. */
+/** CSV, IDX and gzip files, intact and damaged, give the right values or one of the library's errors, in bounded time and memory. */
 import { gzipSync } from 'node:zlib';
 import * as assert from 'uvu/assert';
 import { parseCsv, readCifar100, readCsv, readIdx } from 'wgrad/data';

@@ -1,6 +1,6 @@
 /**
- * A program that trains with everything that has a state, for killedRuns.ts to kill: `trainer.mjs FOLDER`. It goes on from the checkpoint in
- * the folder, if there is one, says each step on its output, and writes what came out at its end.
+ * A program that trains with everything that has a state, for killedRuns.ts to kill: `trainer.mjs FOLDER`. It resumes from the checkpoint
+ * in the folder, if any, prints each step, and writes its results at the end.
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,4 +1,4 @@
-/** Two programs write one file, are killed at random moments and started again: whoever reads finds a whole file. */
+/** Two programs write one file, are killed at random moments and restarted; every read finds a complete file. */
 import type { ChildProcess } from 'node:child_process';
 import { readdirSync, rmSync, utimesSync } from 'node:fs';
 import { join } from 'node:path';

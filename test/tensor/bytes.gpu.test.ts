@@ -1,4 +1,4 @@
-/** uint8: what becomes bytes, what bytes become, and what refuses them. */
+/** uint8: conversions to and from bytes, and operations that reject them. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import * as w from 'wgrad';

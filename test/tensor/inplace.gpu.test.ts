@@ -1,4 +1,4 @@
-/** In-place operations: what they write, what they refuse, what the tape notices. How they are differentiated: test/autograd/inplace.test.ts. */
+/** In-place operations: their writes, their errors, and what the tape detects. For derivatives see test/autograd/inplace.test.ts. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import * as w from 'wgrad';

@@ -1,4 +1,4 @@
-/** Checkpoint files: what they keep, and what is refused. */
+/** Checkpoint files: their contents, and the errors for invalid ones. */
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,4 +1,4 @@
-/** Files: whole or not there, whoever writes and whatever the disk says; and what the system refuses, in words. */
+/** Files are written atomically, with several writers and failing disks, and errors of the file system have clear messages. */
 import {
 	chmodSync,
 	existsSync,

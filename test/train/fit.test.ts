@@ -1,4 +1,4 @@
-/** `fit` against loops written out, option by option. */
+/** `fit` against written-out loops, option by option. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { add, cat, crossEntropy, manualSeed, memory, mseLoss, nllLoss, nn, optim, randn, type Tensor, tensor, tidy } from 'wgrad';

@@ -1,4 +1,4 @@
-/** Checkpoints that are damaged, forged or of another run: refused in words, with nothing changed, and nothing else removed. */
+/** Checkpoints that are damaged, forged or from another run throw clear errors, change nothing and remove nothing. */
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

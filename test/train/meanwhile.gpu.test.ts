@@ -1,4 +1,4 @@
-/** What runs beside `fit` changes nothing: predictions, evaluations, other runs and random numbers, on both devices. */
+/** Predictions, evaluations, other runs and random numbers during `fit` do not change its results, on both devices. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import {

@@ -1,4 +1,4 @@
-/** The HTML report opened: curves are drawn, keys read them out, nothing is asked of a network, and no text runs. */
+/** The opened HTML report: draws curves, reads them out with keys, makes no requests, and runs no text as code. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { htmlReport } from 'wgrad/train';

@@ -1,4 +1,4 @@
-/** The HTML report: what stands in it, and that no text becomes markup. */
+/** The HTML report: its contents, and that no text becomes markup. */
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

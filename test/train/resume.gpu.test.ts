@@ -1,4 +1,4 @@
-/** On WebGPU: a run goes on from its checkpoints bit by bit, moves between devices, and does not wait for losses at every step. */
+/** On WebGPU: a run resumes with the same bits, moves between devices, and does not wait for losses at every step. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { add, crossEntropy, init, manualSeed, mul, nn, optim, randn, type Tensor } from 'wgrad';

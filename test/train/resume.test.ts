@@ -1,4 +1,4 @@
-/** A run that is killed again and again comes to the same bits as one that never was. */
+/** A run that is killed repeatedly gives the same bits as an uninterrupted one. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { runFor } from '../soak/campaign';

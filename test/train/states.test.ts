@@ -1,4 +1,4 @@
-/** Runs with every optimizer and every schedule, and with data of every kind, go on from the middle of an epoch bit by bit. */
+/** Runs with every optimizer, schedule and kind of data resume within an epoch with the same bits. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { crossEntropy, optim, type Tensor } from 'wgrad';

@@ -1,4 +1,4 @@
-/** Functions of one number. */
+/** Functions of one tensor. */
 import * as w from 'wgrad';
 import type { InputSpec, OpEntry, Options, Refusal, Sample, Tolerance } from '../database';
 import { ENTRIES, FUNCTIONS, type Row, type RowName } from './rows';
@@ -28,7 +28,7 @@ export const EXTREMES = [
 	Number.NaN,
 ].map(Math.fround);
 
-/** The public name of an operation; a bundler may have given the function another. */
+/** The public name of an operation; a bundler may have renamed the function. */
 export function nameOf(operation: unknown): string {
 	return Object.entries(w).find(([, value]) => value === operation)![0];
 }
@@ -39,7 +39,7 @@ export interface UnaryCase {
 	readonly torch: string;
 	/** Range and kinks of the random values. */
 	readonly values?: Pick<InputSpec, 'low' | 'high' | 'avoid'>;
-	/** 'floating': refuses whole numbers; 'numbers': int32 stays int32; 'promotes': int32 and bool become float32. */
+	/** 'floating': rejects integers; 'numbers': int32 stays int32; 'promotes': int32 and bool become float32. */
 	readonly accepts: 'floating' | 'numbers' | 'promotes';
 	readonly extremes?: readonly number[];
 	readonly tolerance?: Tolerance;

@@ -1,4 +1,4 @@
-/** Kinks of functions of each element. */
+/** Kinks of elementwise functions. */
 import * as w from 'wgrad';
 import type { OpEntry } from '../database';
 import { ENTRIES, FUNCTIONS } from '../elementwise/rows';

@@ -1,4 +1,4 @@
-/** Kinks of functions that choose among elements or sum them up. */
+/** Kinks of reductions. */
 import * as w from 'wgrad';
 import type { OpEntry } from '../database';
 import { py } from '../python';

@@ -1,4 +1,4 @@
-/** Kinks of images sampled between their pixels. */
+/** Kinks of sampling images between their pixels. */
 import * as w from 'wgrad';
 import type { OpEntry } from '../database';
 import { py } from '../python';

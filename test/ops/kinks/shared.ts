@@ -1,4 +1,4 @@
-/** How samples on kinks are written down. */
+/** Helpers for samples on kinks. */
 import type { Tensor } from 'wgrad';
 import type { InputSpec, OpEntry } from '../database';
 

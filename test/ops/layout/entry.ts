@@ -1,4 +1,4 @@
-/** What the entries of this family are made with. */
+/** Helpers for the entries of this family. */
 import { type Tensor, zeros } from 'wgrad';
 import type { InputSpec, OpEntry, Refusal, Sample } from '../database';
 

@@ -1,4 +1,4 @@
-/** Views and parts: nothing moves. */
+/** Views and parts, which move nothing. */
 import {
 	broadcastTo,
 	chunk,

@@ -81,7 +81,7 @@ type ClassLoss = (
 	options?: { weight?: w.Tensor; ignoreIndex?: number; reduction?: 'none' | 'sum' | 'mean' },
 ) => w.Tensor;
 
-/** Targets that are no class, in each of the kernels' forms. */
+/** Targets out of range, for each form of the kernels. */
 function noClass(name: string, operation: ClassLoss): Refusal[] {
 	const scores = ({ device }: w.Tensor, ...shape: number[]) => w.zeros(shape, { device });
 	const refused = (target: number, classes: number) =>

@@ -1,4 +1,4 @@
-/** Losses of samples that belong to several classes at once. */
+/** Losses of samples with several classes. */
 import * as w from 'wgrad';
 import { type InputSpec, type OpEntry, outOfRange, type Sample } from '../database';
 import { py } from '../python';
@@ -31,7 +31,7 @@ const multiLabelSoftMarginLoss: OpEntry = {
 	refusals: shared('multiLabelSoftMarginLoss', w.multiLabelSoftMarginLoss, false),
 };
 
-/** Ends, repeats, and what stands behind the end. */
+/** Ends, repetitions, and values after the end. */
 const LISTS: InputSpec = { shape: [4, 4], dtype: 'int32', values: [3, 0, -1, 1, 2, 2, 1, -1, -1, 0, 1, 2, 0, 1, 2, 3] };
 
 const multiLabelMarginLoss: OpEntry = {

@@ -1,4 +1,4 @@
-/** Losses that compare element with element. */
+/** Elementwise losses. */
 import * as w from 'wgrad';
 import type { InputSpec, OpEntry, Options, Refusal, Sample } from '../database';
 import { nameOf } from '../elementwise/unary';
@@ -13,7 +13,7 @@ interface PairCase {
 	/** Options to try besides the reductions. */
 	readonly options?: readonly Options[];
 	readonly more?: readonly Sample[];
-	/** The call in PyTorch, but for the reduction, of the options. */
+	/** The call in PyTorch for the options, without the reduction. */
 	readonly torch: ((options: Options) => string) | null;
 	readonly refusals?: readonly Refusal[];
 }
@@ -208,7 +208,7 @@ const probabilities: OpEntry[] = [
 	withSigns(w.hingeEmbeddingLoss, ({ margin = 1 }) => `F.hinge_embedding_loss(x[0], x[1], margin=${py(margin)})`),
 ];
 
-/** Losses whose targets are 1 and -1. */
+/** Losses with targets 1 and -1. */
 function withSigns(operation: Loss, torch: PairCase['torch']): OpEntry {
 	const entry = pair({ operation, input: { avoid: [1, -1, 0.5, -0.5] }, torch });
 	const samples = [

@@ -1,4 +1,4 @@
-/** What the entries of all losses share. */
+/** Helpers for the entries of all losses. */
 import * as w from 'wgrad';
 import type { InputSpec, Options, Refusal } from '../database';
 

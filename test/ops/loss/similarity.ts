@@ -1,4 +1,4 @@
-/** Losses of how near vectors are to each other. */
+/** Losses of the similarity of vectors. */
 import * as w from 'wgrad';
 import type { OpEntry, Sample } from '../database';
 import { py } from '../python';
