@@ -187,6 +187,7 @@ function readersIn(saves: ByInput): Map<string, string[]> {
 
 const bare = (name: string) => (name.endsWith('?') ? name.slice(0, -1) : name);
 
+/** Runs a definition, and finds the tensors of its names at their places on the tape. */
 class OperationRule implements Rule<unknown> {
 	/** The names of the inputs, and of inputs and constants; null for a list. */
 	readonly #inputs: readonly string[] | null;
@@ -205,7 +206,7 @@ class OperationRule implements Rule<unknown> {
 		this.#saves = isByInput(saves) ? [...readersIn(saves).keys()] : saves;
 	}
 
-	// No closures here: all variables of a function that makes one live on the heap.
+	// A function that makes closures keeps all of its variables on the heap, so this one makes none.
 	run(given: AnyInputs, attributes: unknown, options?: CallOptions): unknown {
 		const definition = this.#definition;
 		const name = options?.name ?? definition.name;
@@ -269,7 +270,7 @@ class OperationRule implements Rule<unknown> {
 		}
 	}
 
-	// A method of its own: a closure made in `run` would keep the inputs alive as long as the view.
+	// A closure made in `run` would keep the inputs alive as long as the view, so this is a method of its own.
 	#viewStep(attributes: unknown, name: string): ViewStep {
 		const key = this.#inputs![0]!;
 		return (x) => this.run({ [key]: x }, attributes, { name }) as Tensor;

@@ -285,10 +285,10 @@ interface Sized {
 	readonly size: Shape;
 }
 
-/** `windows` null: adaptive ones. */
+/** Adaptive pooling has no `windows`. */
 type MaxAttributes = Sized & { readonly windows: MaxPoolAttributes | null };
 
-/** The maximum of each window, adaptive ones where there are no attributes. */
+/** The maximum of each window and its position; without `windows`, of adaptive ones. */
 function maxima(name: string, x: Tensor, size: Shape, windows: MaxPoolAttributes | null): ValuesIndices {
 	const { values, indices } = maximum({ x }, { size, windows }, { name });
 	return valuesIndices(values, indices);

@@ -134,7 +134,7 @@ export function gridSample(x: Tensor, grid: Tensor, options: GridSampleOptions =
 	return sampleOperation({ x, grid }, attributes);
 }
 
-/** Where gradients are wanted, `composed` has them. */
+/** Runs where no gradient is wanted. Elsewhere `composed` runs, which has gradients. */
 const sampleOperation = defineOperation({
 	name: 'gridSample',
 	inputs: ['x', 'grid'],

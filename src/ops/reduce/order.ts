@@ -41,8 +41,11 @@ function extreme(name: string, op: 'amax' | 'amin', x: Tensor, dim: Dims | undef
 	return extremeOperation({ x }, { op, ofAll: name !== op, ...nonEmptyReduction(name, x, dim, options) }, { name });
 }
 
-/** `ofAll`: max and min of all elements, where elements that are NaN share the gradient of a NaN. */
-type ExtremeAttributes = Reduction & { readonly op: 'amax' | 'amin'; readonly ofAll: boolean };
+type ExtremeAttributes = Reduction & {
+	readonly op: 'amax' | 'amin';
+	/** Whether it is max or min of all elements: then elements that are NaN share the gradient of a NaN. */
+	readonly ofAll: boolean;
+};
 
 const extremeOperation = defineOperation({
 	name: 'amax',
