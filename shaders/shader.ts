@@ -26,7 +26,7 @@ export interface ShaderSource {
 	/** Access of the storage buffers at bindings 1, 2, ... */
 	readonly bindings: readonly Access[];
 	/** Their names. */
-	readonly names?: readonly string[];
+	readonly names: readonly string[];
 }
 
 /** A variant key: plain values only, so that equal variants make equal pipelines. Never a shape. */
@@ -34,12 +34,6 @@ export type Variant = Readonly<Record<string, string | number | boolean>>;
 
 /** Of a kernel with one variant. */
 export type NoVariant = Readonly<Record<never, never>>;
-
-export interface ShaderTemplate<V extends Variant> {
-	/** `family.kernel`, unique: the first part of the pipeline key and the name in profiles. */
-	readonly name: string;
-	source(variant: V): ShaderSource;
-}
 
 /** Invocations of a workgroup, where a kernel does not say otherwise. */
 export const WORKGROUP_SIZE = 64;
@@ -90,8 +84,8 @@ interface Definition<V extends Variant, P extends Parameters, B extends Bindings
 }
 
 export interface Kernel<V extends Variant = Variant, P extends Parameters = Parameters, B extends Bindings = Bindings>
-	extends Definition<V, P, B>,
-		ShaderTemplate<V> {
+	extends Definition<V, P, B> {
+	source(variant: V): ShaderSource;
 	readonly layout: ParameterLayout;
 	/** The words of the parameters that the launch path fills; -1 where the kernel has none. */
 	readonly firstGroupAt: number;

@@ -11,7 +11,7 @@ import { type DeviceOptions, openDevice } from './device';
 import { Failures } from './failures';
 import { IndexReports } from './indexReports';
 import { webgpuKernels } from './kernels';
-import type { AnyLaunch, Gpu } from './launch';
+import type { Gpu, Launch } from './launch';
 import { decodeFromGpu, encodeForGpu, GpuStorage, gpuBytes, guardUnconfirmed, Memory, type MemoryOptions } from './memory';
 import { Patience } from './patience';
 import { type PipelineRequest, Pipelines } from './pipelines';
@@ -120,10 +120,9 @@ class Runtime implements WebGPUBackend {
 		}
 		this.storages = new Memory(gpuDevice, this.failures, this.commands, options);
 		this.gpu = {
-			launch: (record: unknown) => this.commands.launch(record as AnyLaunch),
+			launch: (record) => this.commands.launch(record as unknown as Launch),
 			scratch: (length, dtype) => this.allocate(length, dtype),
 			release: (storage) => this.release(storage),
-			indexRecords: reports.storage,
 			limits: this.limits,
 			features: this.features,
 			isSoftware: info.isSoftware,

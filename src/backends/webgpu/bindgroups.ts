@@ -19,7 +19,7 @@ import type { Pipeline } from './pipelines';
 const GROUP_BYTES = 16 * 1024;
 
 /** Storages by the names of a kernel's bindings. */
-export type Buffers = Readonly<Record<string | number, Storage | undefined>>;
+export type Buffers = Readonly<Record<string, Storage | undefined>>;
 
 interface Entry {
 	readonly group: GPUBindGroup;
@@ -69,7 +69,7 @@ export class BindGroups {
 		return hit !== undefined ? hit.group : this.find(key, pipeline, buffers);
 	}
 
-	private block(name: string | number, buffers: Buffers, kernel: string): Block {
+	private block(name: string, buffers: Buffers, kernel: string): Block {
 		const storage = (name === INDEX_RECORDS ? this.indexRecords : buffers[name]) as GpuStorage | undefined;
 		if (storage?.block !== undefined) return storage.block;
 		if (storage !== undefined) throw new DisposedError(`${kernel}: buffer ${name} was released or is not on the GPU`);
@@ -98,7 +98,7 @@ export class BindGroups {
 
 	private create({ layout, names, key: kernel }: Pipeline, buffers: Buffers): Entry {
 		for (const name of Object.keys(buffers)) {
-			if (buffers[name] !== undefined && !names.some((known) => String(known) === name)) {
+			if (buffers[name] !== undefined && !names.includes(name)) {
 				throw new ArgumentError(`${kernel}: this variant has no buffer ${name}`);
 			}
 		}

@@ -1,25 +1,11 @@
-/**
- * The launch path: the one place where work reaches the GPU.
- *
- * Launches are encoded into one compute pass of one command encoder, a *batch*. A batch is submitted when it is long or
- * its work is large, when the host reads, and when the program is idle. Parameters of a batch collect in a host array, at
- * dynamic offsets, and are written to the GPU once, right before the submit; the queue's order makes one arena enough.
- * Each launch has a slot of the full size: words that it does not give are 0, never those of another launch.
- *
- * A launch whose pipeline is still being compiled, or that follows a buffer which the device has not granted yet, waits in a
- * queue, and everything after it behind it, so that the order stays (see waiting.ts). Nothing of that shows outside, because
- * the host sees results only through promises.
- */
-import type { ParameterValue } from '../../../shaders/parameters';
-import type { Kernel } from '../../../shaders/shader';
-import { ArgumentError, DeviceError, type DeviceLostError } from '../../core/errors';
+import { DeviceError, type DeviceLostError } from '../../core/errors';
 import { isTurnDue, nextRound, turn } from '../../core/eventloop';
 import { currentOperation } from '../../core/operation';
-import { BindGroups, type Buffers } from './bindgroups';
+import { BindGroups } from './bindgroups';
 import { BufferUsage, MAP_MODE_READ } from './device';
 import { type Failures, lossNotice } from './failures';
 import { type IndexReports, RECORD_ROOM } from './indexReports';
-import type { AnyLaunch, Launch } from './launch';
+import type { Launch } from './launch';
 import { type Allocation, type Block, type Memory, voidError } from './memory';
 import { ParameterSlots, SLOT_WORDS } from './parameters';
 import type { Patience } from './patience';
@@ -44,10 +30,10 @@ export interface CommandOptions {
 }
 
 /** A launch as the hook sees it: with the operation that asked for it. */
-export type LaunchRecord = AnyLaunch & {
+export interface LaunchRecord extends Launch {
 	readonly operation: string;
 	readonly pipeline: string;
-};
+}
 
 /**
  * Windows resets a GPU on which one dispatch takes two seconds. This takes a fifth of a second on an integrated GPU that does 250 GFLOP/s,
@@ -145,26 +131,24 @@ export class Commands {
 	}
 
 	/** Encodes a launch, in several parts if it is long; it runs after all earlier ones. A grid with a zero is nothing to do. */
-	launch(record: AnyLaunch): void {
-		if (isDivisible(record) && record.flops > this.dispatchWork) this.launchInParts(record);
+	launch(record: Launch): void {
+		if (record.kernel.divisible && record.flops > this.dispatchWork) this.launchInParts(record);
 		else this.launchWhole(record);
 	}
 
 	/** Each part is a record of its own. Workgroups do not depend on each other, so the results have the same bits. */
-	private launchInParts(record: AnyLaunch): void {
+	private launchInParts(record: Launch): void {
 		const { grid, flops, bytes } = record;
 		const groups = grid[0];
 		const each = Math.max(1, Math.floor((groups * this.dispatchWork) / flops));
 		for (let first = 0; first < groups; first += each) {
 			const count = Math.min(each, groups - first);
 			const share = count / groups;
-			const part = { grid: [count], flops: flops * share, bytes: bytes * share } as const;
-			if (isDefined(record)) this.launchWhole({ ...record, ...part, firstGroup: first });
-			else this.launchWhole({ ...record, ...part, params: [...record.params, first] });
+			this.launchWhole({ ...record, firstGroup: first, grid: [count], flops: flops * share, bytes: bytes * share });
 		}
 	}
 
-	private launchWhole(record: AnyLaunch): void {
+	private launchWhole(record: Launch): void {
 		let x = record.grid[0];
 		let y = record.grid[1] ?? 1;
 		const z = record.grid[2] ?? 1;
@@ -181,12 +165,7 @@ export class Commands {
 				`${pipeline.key}: a grid of ${record.grid.join(' x ')} workgroups exceeds ${this.maxGrid} in a dimension`,
 			);
 		}
-		if (!isDefined(record)) {
-			const words = record.params.length + Number(record.check !== undefined);
-			if (words > SLOT_WORDS)
-				throw new ArgumentError(`${pipeline.key}: ${words} parameter words; a launch carries ${SLOT_WORDS}`);
-		}
-		const group = this.bindGroups.get(pipeline, record.buffers as Buffers, this.batch);
+		const group = this.bindGroups.get(pipeline, record.buffers, this.batch);
 		this.account(pipeline, record);
 		if (pipeline.gpu !== undefined && this.waiting.length === 0) {
 			this.encode(record, pipeline, pipeline.gpu, group, x, y, z, currentOperation());
@@ -343,7 +322,7 @@ export class Commands {
 		if (this.loss !== undefined) throw this.loss.at(currentOperation());
 	}
 
-	private account(pipeline: Pipeline, record: AnyLaunch): void {
+	private account(pipeline: Pipeline, record: Launch): void {
 		pipeline.batch = this.batch;
 		const { counters } = pipeline;
 		counters.launches++;
@@ -356,7 +335,7 @@ export class Commands {
 	}
 
 	private encode(
-		record: AnyLaunch,
+		record: Launch,
 		pipeline: Pipeline,
 		gpu: GPUComputePipeline,
 		group: GPUBindGroup,
@@ -411,18 +390,9 @@ export class Commands {
 	}
 
 	/** Fills the next slot with the parameters and the place for reports, and returns its offset in bytes. */
-	private writeParameters(record: AnyLaunch, report: number): number {
-		const slot = this.operations.length;
-		if (isDefined(record)) {
-			const { kernel, params, firstGroup = 0 } = record;
-			return this.slots.write(slot, kernel, params as Readonly<Record<string, ParameterValue>>, firstGroup, report);
-		}
-		const { params } = record;
-		const start = slot * SLOT_WORDS;
-		const { words } = this.slots;
-		for (let i = 0; i < params.length; i++) words[start + i] = params[i]!;
-		if (report > 0) words[start + params.length] = report;
-		return start * 4;
+	private writeParameters(record: Launch, report: number): number {
+		const { kernel, params, firstGroup = 0 } = record;
+		return this.slots.write(this.operations.length, kernel, params, firstGroup, report);
 	}
 
 	private openEncoder(): GPUCommandEncoder {
@@ -489,15 +459,6 @@ export class Commands {
 		}
 		this.reads.delete(readback);
 	}
-}
-
-/** Whether the launch is of a kernel that `defineKernel` made. */
-function isDefined(record: AnyLaunch): record is Launch {
-	return (record.kernel as Partial<Kernel>).layout !== undefined;
-}
-
-function isDivisible(record: AnyLaunch): boolean | undefined {
-	return isDefined(record) ? record.kernel.divisible : record.divisible;
 }
 
 /** Where the records of indices stand behind so many bytes: a mapped range begins at a multiple of 8. */

@@ -47,7 +47,7 @@ export class LaunchPrinter {
 }
 
 function describe({ operation, pipeline, grid, buffers, params }: LaunchRecord): string {
-	const bound = Object.entries(buffers as Readonly<Record<string, Storage | undefined>>)
+	const bound = Object.entries(buffers)
 		.filter((entry): entry is [string, Storage] => entry[1] !== undefined)
 		.map(([name, { dtype, length }]) => `${name} ${dtype} ${length * gpuBytes(dtype)} B`);
 	const values = Object.entries(params).map(([name, value]) => `${name}=${formatValue(value)}`);

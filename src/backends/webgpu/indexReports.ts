@@ -1,5 +1,5 @@
 /**
- * Indices out of range that kernels found: see shaders/reportIndex.ts.
+ * Indices out of range that kernels found: see shaders/shader.ts.
  *
  * Each launch that has a check takes the next place in a small buffer of records. Every read of a tensor also copies the records of the launches
  * since the last copy, clears them, and begins again at the first place; so does a sync, an idle program and a full buffer. Where a copy

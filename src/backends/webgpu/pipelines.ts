@@ -5,7 +5,7 @@
  * it and what follows it queue up on the host (see commands.ts), so the first step of a program asks for all its
  * pipelines at once. One that does not compile throws at the next read or sync, and at every launch after that.
  */
-import type { Access, Kernel, ShaderSource, ShaderTemplate, Variant } from '../../../shaders/shader';
+import type { Access, Kernel, ShaderSource, Variant } from '../../../shaders/shader';
 import { ArgumentError, DeviceError } from '../../core/errors';
 import { SHADER_STAGE_COMPUTE } from './device';
 import { type Failures, lossNotice } from './failures';
@@ -26,7 +26,7 @@ export interface Pipeline {
 	readonly key: string;
 	readonly layout: Layout;
 	/** The names of the bindings. */
-	readonly names: readonly (string | number)[];
+	readonly names: readonly string[];
 	readonly module: GPUShaderModule;
 	/** Undefined until it is compiled. */
 	gpu: GPUComputePipeline | undefined;
@@ -42,7 +42,7 @@ export interface Pipeline {
 
 /** A kernel and a variant of it that will be needed. */
 export interface PipelineRequest<V extends Variant = Variant> {
-	readonly kernel: ShaderTemplate<V>;
+	readonly kernel: Kernel<V>;
 	readonly variant: V;
 }
 
@@ -80,7 +80,7 @@ export class Pipelines {
 	) {}
 
 	/** The pipeline of a kernel's variant; a new one begins to compile. Throws when it is known not to compile. */
-	get<V extends Variant>(kernel: ShaderTemplate<V>, variant: V): Pipeline {
+	get(kernel: Kernel, variant: Variant): Pipeline {
 		const key = pipelineKey(kernel, variant);
 		const pipeline = this.cache.get(key) ?? this.create(key, kernel, variant);
 		if (pipeline.failure !== undefined) throw pipeline.failure;
@@ -99,14 +99,14 @@ export class Pipelines {
 		await Promise.all([...this.cache.values()].map(({ settled }) => settled));
 	}
 
-	private create<V extends Variant>(key: string, kernel: ShaderTemplate<V>, variant: V): Pipeline {
+	private create(key: string, kernel: Kernel, variant: Variant): Pipeline {
 		if (this.cache.size >= this.cap) this.evict();
 		let counters = this.kernels.get(kernel.name);
 		if (counters === undefined) {
 			counters = { kernel: kernel.name, launches: 0, flops: 0, bytes: 0 };
 			this.kernels.set(kernel.name, counters);
 		}
-		const words = 'layout' in kernel ? (kernel as unknown as Kernel).layout.words : 0;
+		const { words } = kernel.layout;
 		if (words > SLOT_WORDS) throw new ArgumentError(`${key}: ${words} parameter words; a launch carries ${SLOT_WORDS}`);
 		const source = kernel.source(variant);
 		this.onSource?.(key, source.code);
@@ -127,7 +127,7 @@ export class Pipelines {
 				},
 			)
 			.then(() => this.onSettled());
-		const names = source.names ?? source.bindings.map((_, i) => i);
+		const { names } = source;
 		const pipeline: Pipeline = { key, layout, names, module, counters, settled, gpu: undefined, failure: undefined, batch: 0 };
 		this.cache.set(key, pipeline);
 		this.compiled++;

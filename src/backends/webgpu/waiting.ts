@@ -9,7 +9,7 @@
 import { nextRound } from '../../core/eventloop';
 import { operationNumber } from '../../core/operation';
 import type { ReportSpan } from './indexReports';
-import type { AnyLaunch } from './launch';
+import type { Launch } from './launch';
 import type { Allocation, Block } from './memory';
 import type { Pipeline, Pipelines } from './pipelines';
 
@@ -27,7 +27,7 @@ export interface Readback {
 
 /** A launch that waits, with what the fast path has in local variables. */
 export interface WaitingLaunch {
-	readonly record: AnyLaunch;
+	readonly record: Launch;
 	readonly pipeline: Pipeline;
 	readonly group: GPUBindGroup;
 	readonly x: number;
