@@ -7,7 +7,7 @@ import { sameShape } from '../core/shape';
 import { widened } from '../ops/composed';
 import { zeros } from '../ops/creation';
 import { to } from '../ops/elementwise';
-import { checkValues } from '../ops/indexing/gather';
+import { checkBounds } from '../ops/indexing/gather';
 import { cat, reshape, select, squeeze, stack, transpose, unsqueeze } from '../ops/layout';
 import { linear } from '../ops/matmul';
 import { dropout } from '../ops/random';
@@ -54,7 +54,7 @@ function requireLengths(name: string, lengths: Tensor, steps: number, rows: numb
 	requireTensor(name, lengths, 'lengths');
 	if (lengths.dtype !== 'int32' || !sameShape(lengths.shape, [rows]))
 		throw new ShapeError(`${name}: lengths must be int32 [${rows}], not ${lengths.dtype} ${formatShape(lengths.shape)}`);
-	checkValues(lengths, {
+	checkBounds(lengths, {
 		operation: name,
 		least: 1,
 		count: steps,

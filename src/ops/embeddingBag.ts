@@ -8,7 +8,7 @@ import { arange, ones, zeros } from './creation';
 import { add, clamp, div, mul, ne, to, where } from './elementwise';
 import { lookUp } from './embedding';
 import { searchsorted } from './indexing';
-import { checkValues, expandIndex, scatterAdded } from './indexing/gather';
+import { checkBounds, expandIndex, scatterAdded } from './indexing/gather';
 import { unsqueeze } from './layout';
 import { requireSameDevice, requireTensor } from './operands';
 import { any, max, sum } from './reduce';
@@ -90,7 +90,7 @@ function largest(rows: Tensor, counted: Tensor | null): Tensor {
 /** Sums [size, ...] over the parts that begin at `offsets`. */
 function added(offsets: Tensor, size: number): (x: Tensor) => Tensor {
 	const { device } = offsets;
-	checkValues(offsets, {
+	checkBounds(offsets, {
 		operation: 'embeddingBag',
 		least: 0,
 		count: size + 1,

@@ -135,10 +135,10 @@ function before(x: Tensor): Tensor {
 }
 
 /**
- * `x` for a kernel that writes contiguous memory: x itself or, where it is strided or in the storage of one of `others` (a kernel binds a
- * buffer once), a copy. `putBack` ends the write.
+ * What a kernel that writes contiguous memory writes instead of `x`: x itself, or a copy if x is strided or shares its storage with one
+ * of `others` (a kernel binds a buffer only once). `writeBack` ends the write.
  */
-export function takeOut(operation: string, x: Tensor, ...others: readonly Tensor[]): Tensor {
+export function contiguousTarget(operation: string, x: Tensor, ...others: readonly Tensor[]): Tensor {
 	requireDistinct(operation, x);
 	if (x.isContiguous && others.every(({ storage }) => storage !== x.storage)) return x;
 	const packed = emptyOn(x, x.shape);
@@ -146,8 +146,8 @@ export function takeOut(operation: string, x: Tensor, ...others: readonly Tensor
 	return packed;
 }
 
-/** Copies back to `x` what a kernel wrote into the copy of `takeOut`, if there is one, and marks x as written. */
-export function putBack(operation: string, packed: Tensor, x: Tensor): void {
+/** Copies back to `x` what a kernel wrote into the copy of `contiguousTarget`, if there is one, and marks x as written. */
+export function writeBack(operation: string, packed: Tensor, x: Tensor): void {
 	if (packed !== x) {
 		x.backend.kernels.copyInto({ x: packed }, { y: x }, {});
 		packed.dispose();
@@ -156,7 +156,7 @@ export function putBack(operation: string, packed: Tensor, x: Tensor): void {
 }
 
 /** Runs `write` on x, or for float16 on a copy in float32, so that several writes round only once. */
-export function writeWide(x: Tensor, write: (target: Tensor) => void): void {
+export function writeInFloat32(x: Tensor, write: (target: Tensor) => void): void {
 	const [target] = widened(x);
 	write(target);
 	if (target !== x) copy_(x, target);

@@ -7,7 +7,7 @@ import { checkState, isNumber, isObject } from '../core/state';
 import { widened } from '../ops/composed';
 import { zeros, zerosLike } from '../ops/creation';
 import { abs, add, mul, neg, sign, sub } from '../ops/elementwise';
-import { add_, copy_, writeWide } from '../ops/inplace';
+import { add_, copy_, writeInFloat32 } from '../ops/inplace';
 import { cat, clone, contiguous, detach, narrow, reshape } from '../ops/layout';
 import { dot } from '../ops/matmul';
 import { amax, sum } from '../ops/reduce';
@@ -253,7 +253,7 @@ export class LBFGS extends Optimizer<LBFGSOptions> {
 				let offset = 0;
 				for (const param of this.paramGroups[0]!.params) {
 					const step = reshape(narrow(direction, 0, offset, param.size), param.shape);
-					writeWide(param, (target) => add_(target, step, { alpha: t }));
+					writeInFloat32(param, (target) => add_(target, step, { alpha: t }));
 					offset += param.size;
 				}
 			}),

@@ -3,7 +3,7 @@ import { requireNonNegative, requireOneOf } from '../core/checks';
 import { ArgumentError, formatShape } from '../core/errors';
 import { widened } from '../ops/composed';
 import { add, clamp, mul, neg, reciprocal, sign } from '../ops/elementwise';
-import { add_, mul_, sub_, writeWide } from '../ops/inplace';
+import { add_, mul_, sub_, writeInFloat32 } from '../ops/inplace';
 import { transpose } from '../ops/layout';
 import { matmul } from '../ops/matmul';
 import { norm } from '../ops/reduce';
@@ -81,7 +81,7 @@ export class Muon extends Optimizer<MuonOptions> {
 			add_(mul_(buffer, momentum), g, { alpha: 1 - momentum });
 			const direction = nesterov ? add(mul(g, 1 - momentum), buffer, { alpha: momentum }) : buffer;
 			const orthogonal = orthogonalized(direction, group);
-			writeWide(param, (target) => {
+			writeInFloat32(param, (target) => {
 				if (weightDecay !== 0) mul_(target, 1 - lr * weightDecay);
 				sub_(target, orthogonal, { alpha: lr * factor });
 			});

@@ -12,7 +12,7 @@ import { requireOptions } from '../core/options';
 import { sameShape } from '../core/shape';
 import { checkState, isCount, isListOf, isNumber, isObject } from '../core/state';
 import { zeros } from '../ops/creation';
-import { copy_, putBack, takeOut } from '../ops/inplace';
+import { contiguousTarget, copy_, writeBack } from '../ops/inplace';
 import { clone, contiguous } from '../ops/layout';
 import { shown } from '../ops/requirements';
 import { requireDevice, Tensor } from '../tensor';
@@ -163,9 +163,9 @@ export abstract class Optimizer<O extends CommonOptions> {
 		}
 		requireGradientOf(operation, param, gradient);
 		const values = contiguous(gradient);
-		const target = takeOut(operation, param, values);
+		const target = contiguousTarget(operation, param, values);
 		this.update(target, values, group, state);
-		putBack(operation, target, param);
+		writeBack(operation, target, param);
 		values.dispose();
 	}
 

@@ -36,7 +36,7 @@ export function checkIndices(
 	requireSameDevice(operation, x, index);
 	if (index.size === 0) return undefined;
 	if (size === 0) throw new ArgumentError(`${operation}: ${what} has size 0, so there is nothing to index`);
-	return checked(index, {
+	return boundsCheck(index, {
 		operation,
 		least: 0,
 		count: size,
@@ -47,15 +47,15 @@ export function checkIndices(
 }
 
 /** On the CPU, throws unless `check` allows every value of `index`. On WebGPU, returns the check for the kernel that takes the index. */
-export function checked(index: Tensor, check: IndexCheck): IndexCheck | undefined {
+export function boundsCheck(index: Tensor, check: IndexCheck): IndexCheck | undefined {
 	if (index.device === 'webgpu') return { ...check, call: callSite() };
 	index.backend.kernels.checkIndices({ index }, {}, check);
 	return undefined;
 }
 
-/** Checks the values of a vector that no kernel reads as indices. */
-export function checkValues(values: Tensor, check: IndexCheck): void {
-	const later = checked(values, check);
+/** As `boundsCheck`, for values that no kernel reads as indices: on WebGPU, launches a kernel that only checks. */
+export function checkBounds(values: Tensor, check: IndexCheck): void {
+	const later = boundsCheck(values, check);
 	if (later === undefined) return;
 	runOperation(check.operation, () => values.backend.kernels.checkIndices({ index: values }, {}, later));
 }

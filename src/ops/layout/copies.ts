@@ -8,7 +8,7 @@ import { emptyOn, type Tensor, viewOf } from '../../tensor';
 import { composed, inFloat32 } from '../composed';
 import { requireTensor, shown } from '../requirements';
 import { cat, type Geometry, geometryOf, narrow } from './sliceCat';
-import { apart, expand, reshape } from './views';
+import { cloneIfShared, expand, reshape } from './views';
 
 /** The elements in reverse order along `dims`. */
 export function flip(x: Tensor, dims: number | readonly number[]): Tensor {
@@ -131,7 +131,7 @@ function repeated(name: string, x: Tensor, repeats: readonly number[]): Tensor {
 			const target = y.shape.with(dim, y.shape[dim]! * count);
 			y = reshape(expand(reshape(y, [before, 1, rest]), [before, count, rest]), target);
 		});
-		return apart(x, y);
+		return cloneIfShared(x, y);
 	});
 }
 
@@ -196,7 +196,7 @@ export function pad(x: Tensor, pad: readonly number[], options: { mode?: PadMode
 			if (pieces.length > 1) y = cat(pieces, dim);
 			if (!cropsFirst) crop();
 		});
-		return apart(wide, y);
+		return cloneIfShared(wide, y);
 	});
 }
 

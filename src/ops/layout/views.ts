@@ -296,7 +296,7 @@ export function clone(x: Tensor): Tensor {
 }
 
 /** `y`, or a copy of it if it shares the memory of `x`. For operations that must not return views, even where they change nothing. */
-export function apart(x: Tensor, y: Tensor): Tensor {
+export function cloneIfShared(x: Tensor, y: Tensor): Tensor {
 	return y.storage === x.storage ? clone(y) : y;
 }
 

@@ -12,7 +12,7 @@ import { inFloat32, widened } from '../composed';
 import { arange } from '../creation';
 import { add, div, eq, mul, neg, pow, relu, sub, where } from '../elementwise';
 import { indexSelect } from '../indexing';
-import { checked, gathered } from '../indexing/gather';
+import { boundsCheck, gathered } from '../indexing/gather';
 import { reshape, unsqueeze } from '../layout';
 import { converted, requireSameDevice, requireTensor } from '../operands';
 import { sum } from '../reduce';
@@ -187,7 +187,7 @@ function packed(x: Tensor): Tensor {
 /** On the CPU, throws unless every target is a class or ignored. On WebGPU, the check for the kernel that takes the target. */
 function checkClasses(operation: string, target: Tensor, classes: number, ignoreIndex?: number): IndexCheck | undefined {
 	const rule = `is no class: they are 0 to ${classes - 1}`;
-	return checked(target, {
+	return boundsCheck(target, {
 		operation,
 		least: 0,
 		count: classes,

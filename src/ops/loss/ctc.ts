@@ -9,7 +9,7 @@ import { emptyOn, type Tensor } from '../../tensor';
 import { composed } from '../composed';
 import { arange, full, tensor, zeros } from '../creation';
 import { add, clamp, div, eq, ge, gt, logicalAnd, lt, mul, ne, neg, sub, to, where } from '../elementwise';
-import { checkIndices, checkValues, gathered } from '../indexing/gather';
+import { checkBounds, checkIndices, gathered } from '../indexing/gather';
 import { cat, contiguous, expand, flatten, narrow, pad, reshape, select, stack, transpose, unsqueeze } from '../layout';
 import { requireSameDevice, requireTensor } from '../operands';
 import { amax, logsumexp, mean, sum } from '../reduce';
@@ -117,7 +117,7 @@ function lengths(argument: string, given: Lengths, count: number, most: number, 
 		const flat = given.ndim === 0 ? unsqueeze(given, 0) : given;
 		if (!sameShape(flat.shape, [count]))
 			throw new ShapeError(`ctcLoss: ${argument} ${formatShape(given.shape)} must be ${formatShape([count])}`);
-		checkValues(flat, {
+		checkBounds(flat, {
 			operation: 'ctcLoss',
 			least: 0,
 			count: most + 1,

@@ -6,7 +6,7 @@ import { checkOptions } from '../../core/options';
 import { emptyOn, type Tensor } from '../../tensor';
 import { widened } from '../composed';
 import { add, mul, rsqrt, square, sub, to } from '../elementwise';
-import { putBack, takeOut } from '../inplace';
+import { contiguousTarget, writeBack } from '../inplace';
 import { contiguous, reshape } from '../layout';
 import { converted } from '../operands';
 import { mean, sum } from '../reduce';
@@ -63,11 +63,11 @@ const batchOperation = defineOperation({
 			kernels.channelStatistics({ x: packed }, { mean, variance }, attributes);
 			const scaling = { eps, momentum, count: batch * spatial };
 			if (runningMean && runningVar) {
-				const means = takeOut('batchNorm', runningMean);
-				const variances = takeOut('batchNorm', runningVar, means);
+				const means = contiguousTarget('batchNorm', runningMean);
+				const variances = contiguousTarget('batchNorm', runningVar, means);
 				kernels.channelScale({ mean, variance }, { rstd, runningMean: means, runningVar: variances }, scaling);
-				putBack('batchNorm', means, runningMean);
-				putBack('batchNorm', variances, runningVar);
+				writeBack('batchNorm', means, runningMean);
+				writeBack('batchNorm', variances, runningVar);
 			} else kernels.channelScale({ mean, variance }, { rstd }, scaling);
 		} else {
 			kernels.cast({ x: runningMean! }, { y: mean }, {});

@@ -5,7 +5,7 @@ import { checkOptions } from '../../core/options';
 import type { Tensor } from '../../tensor';
 import { composed, widened } from '../composed';
 import { mul } from '../elementwise';
-import { add_, mul_, writeWide } from '../inplace';
+import { add_, mul_, writeInFloat32 } from '../inplace';
 import { reshape } from '../layout';
 import { mean, variance } from '../reduce';
 import { batchNorm, requireRunning } from './batch';
@@ -56,7 +56,7 @@ function track(x: Tensor, runningMean: Tensor, runningVar: Tensor, momentum: num
 				[runningMean, mean(wide, 2)],
 				[runningVar, variance(wide, 2)],
 			] as const) {
-				writeWide(running, (target) => add_(mul_(target, 1 - momentum), mul(mean(now, 0), momentum)));
+				writeInFloat32(running, (target) => add_(mul_(target, 1 - momentum), mul(mean(now, 0), momentum)));
 			}
 		}),
 	);
