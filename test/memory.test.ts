@@ -73,7 +73,7 @@ test('a program that keeps ever more is told once what most of it is; one that d
 	});
 	assert.is(warned.length, 1);
 	assert.match(warned[0]!, /the program holds \d+ more tensors \(.*\) than \d+ steps ago/);
-	assert.match(warned[0]!, /is from 'sum' .*memory\.test\.ts:\d+/);
+	assert.match(warned[0]!, /come from 'sum' .*memory\.test\.ts:\d+/);
 	assert.match(warned[0]!, 'await loss.item()');
 });
 
