@@ -7,8 +7,8 @@ import { checkOptions } from '../core/options';
 import { tensor } from '../ops/creation';
 import { type Dataset, requireIndex } from './dataset';
 import type { Fields } from './fields';
-import { unitValues, writePlanes } from './grid';
 import { checkImageOptions, decodeImage, IMAGE_OPTIONS, type Image, type ImageOptions } from './image';
+import { unitValues, writePlanes } from './imageTensor';
 
 /** A file with its path. */
 export interface FileEntry {

@@ -4,13 +4,13 @@ export { CIFAR10_CLASSES, type LabelledArrays, parseCifar10, parseCifar100 } fro
 export { ConcatDataset, MapDataset, type MapOptions, Subset } from './combine';
 export { type CategoricalColumn, type CsvColumn, type CsvOptions, CsvTable, type NumericColumn, parseCsv } from './csv';
 export type { Dataset } from './dataset';
-export { type DroppedFile, filesFromDrop, readImageFolder } from './drop';
+export { type DroppedFile, filesFromDrop, readImageFolder } from './droppedFiles';
 export { defaultCollate, type Fields } from './fields';
 export { type Fold, type FoldOptions, KFold, StratifiedKFold } from './folds';
-export { type ImageGridOptions, imageGrid, imageTensor } from './grid';
 export { type IdxArray, parseIdx } from './idx';
 export { decodeImage, encodePng, type Image, type ImageOptions } from './image';
 export { type FileEntry, ImageFolder, type ImageFolderOptions } from './imageFolder';
+export { type ImageGridOptions, imageGrid, imageTensor } from './imageTensor';
 export { IterableDataset, type StreamContext } from './iterable';
 export { type BatchTransform, DataLoader, type DataLoaderOptions, type DataLoaderState, type EpochPosition } from './loader';
 export * from './preprocessing';

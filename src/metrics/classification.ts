@@ -11,40 +11,27 @@ import { amax, sum } from '../ops/reduce';
 import { requireCounts, shown } from '../ops/requirements';
 import type { Tensor } from '../tensor';
 import { tidy } from '../tidy';
-import { classesOf, countIn, DeviceSum, type Metric, type MetricState, once, requirePair, sumIn, updating } from './metric';
+import {
+	classesOf,
+	countIn,
+	DeviceSum,
+	MeanMetric,
+	type Metric,
+	type MetricState,
+	once,
+	requirePair,
+	sumIn,
+	updating,
+} from './metric';
 import { requireScores } from './scores';
 
 /** The fraction of correct predictions. Predictions are classes or scores [N, C]. As `accuracy_score`. */
-export class Accuracy implements Metric<number> {
-	readonly #right = new DeviceSum();
-	#count = 0;
+export class Accuracy extends MeanMetric {
+	protected override readonly key = 'right';
 
-	update(prediction: Tensor, target: Tensor): void {
-		updating(() => {
-			const [predicted, wanted] = classesOf('Accuracy', prediction, target);
-			this.#right.add(sum(to(eq(predicted, wanted), 'int32')));
-		});
-		this.#count += target.size;
-	}
-
-	async compute(): Promise<number> {
-		const [right = Number.NaN] = await this.#right.read();
-		return right / this.#count;
-	}
-
-	reset(): void {
-		this.#right.reset();
-		this.#count = 0;
-	}
-
-	stateDict(): MetricState {
-		return { count: this.#count, right: this.#right.state() };
-	}
-
-	loadStateDict(state: MetricState): void {
-		const count = countIn('Accuracy', state);
-		this.#right.restore(sumIn('Accuracy', state, 'right', 0));
-		this.#count = count;
+	protected override sumOf(prediction: Tensor, target: Tensor): Tensor {
+		const [predicted, wanted] = classesOf('Accuracy', prediction, target);
+		return sum(to(eq(predicted, wanted), 'int32'));
 	}
 }
 
@@ -56,48 +43,25 @@ export function accuracy(prediction: Tensor, target: Tensor): Promise<number> {
  * The fraction of samples with the true class among the k highest scores [N, C]. Among equal scores, the higher class wins. Default k 2. As
  * `top_k_accuracy_score`.
  */
-export class TopKAccuracy implements Metric<number> {
+export class TopKAccuracy extends MeanMetric {
 	readonly k: number;
-	readonly #right = new DeviceSum();
-	#count = 0;
+	protected override readonly key = 'right';
 
 	constructor(options: { k?: number } = {}) {
+		super();
 		const { k = 2 } = checkOptions('TopKAccuracy', options, ['k']);
 		requireCounts('TopKAccuracy', { k }, 1);
 		this.k = k;
 	}
 
-	update(scores: Tensor, target: Tensor): void {
+	protected override sumOf(scores: Tensor, target: Tensor): Tensor {
 		requireScores('TopKAccuracy', scores, target);
-		updating(() => {
-			const [count, classes] = [scores.shape[0]!, scores.shape[1]!];
-			const wanted = reshape(to(target, 'int32'), [count, 1]);
-			const own = gather(scores, 1, wanted);
-			const places = arange(classes, { dtype: 'int32', device: scores.device });
-			const above = logicalOr(gt(scores, own), logicalAnd(eq(scores, own), gt(reshape(places, [1, classes]), wanted)));
-			this.#right.add(sum(to(lt(sum(to(above, 'int32'), 1), this.k), 'int32')));
-		});
-		this.#count += scores.shape[0]!;
-	}
-
-	async compute(): Promise<number> {
-		const [right = Number.NaN] = await this.#right.read();
-		return right / this.#count;
-	}
-
-	reset(): void {
-		this.#right.reset();
-		this.#count = 0;
-	}
-
-	stateDict(): MetricState {
-		return { count: this.#count, right: this.#right.state() };
-	}
-
-	loadStateDict(state: MetricState): void {
-		const count = countIn('TopKAccuracy', state);
-		this.#right.restore(sumIn('TopKAccuracy', state, 'right', 0));
-		this.#count = count;
+		const [count, classes] = [scores.shape[0]!, scores.shape[1]!];
+		const wanted = reshape(to(target, 'int32'), [count, 1]);
+		const own = gather(scores, 1, wanted);
+		const indices = arange(classes, { dtype: 'int32', device: scores.device });
+		const above = logicalOr(gt(scores, own), logicalAnd(eq(scores, own), gt(reshape(indices, [1, classes]), wanted)));
+		return sum(to(lt(sum(to(above, 'int32'), 1), this.k), 'int32'));
 	}
 }
 

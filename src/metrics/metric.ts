@@ -118,3 +118,39 @@ export function classesOf(name: string, prediction: Tensor, target: Tensor): rea
 	}
 	return [reshape(to(classes, 'int32'), [-1]), reshape(to(target, 'int32'), [-1])];
 }
+
+/** The base of metrics that average over samples: a sum on the device, divided by the number of samples. */
+export abstract class MeanMetric implements Metric<number> {
+	/** The key of the sum in a state. */
+	protected readonly key: string = 'total';
+	readonly #total = new DeviceSum();
+	#count = 0;
+
+	/** Returns the sum over a batch as a scalar tensor. Runs without recording; its temporaries are disposed of. */
+	protected abstract sumOf(prediction: Tensor, target: Tensor): Tensor;
+
+	update(prediction: Tensor, target: Tensor): void {
+		updating(() => this.#total.add(this.sumOf(prediction, target)));
+		this.#count += target.size;
+	}
+
+	async compute(): Promise<number> {
+		const [total = Number.NaN] = await this.#total.read();
+		return total / this.#count;
+	}
+
+	reset(): void {
+		this.#total.reset();
+		this.#count = 0;
+	}
+
+	stateDict(): MetricState {
+		return { count: this.#count, [this.key]: this.#total.state() };
+	}
+
+	loadStateDict(state: MetricState): void {
+		const count = countIn(this.constructor.name, state);
+		this.#total.restore(sumIn(this.constructor.name, state, this.key, 0));
+		this.#count = count;
+	}
+}

@@ -1,5 +1,4 @@
 /** Regression metrics. Predictions and targets are [N] or [N, D]. Definitions are scikit-learn's. */
-
 import { noGrad } from '../autograd/modes';
 import { isFloating } from '../core/dtype';
 import { ArgumentError, formatShape, ShapeError } from '../core/errors';
@@ -9,7 +8,7 @@ import { clone, reshape } from '../ops/layout';
 import { mean, sum } from '../ops/reduce';
 import type { Tensor } from '../tensor';
 import { keep, tidy } from '../tidy';
-import { countIn, DeviceSum, type Metric, type MetricState, once, requirePair, sumIn, updating } from './metric';
+import { countIn, DeviceSum, MeanMetric, type Metric, type MetricState, once, requirePair, sumIn } from './metric';
 
 /** Returns both as [N, D], the target in the prediction's dtype. */
 function pair(name: string, prediction: Tensor, target: Tensor): readonly [prediction: Tensor, target: Tensor] {
@@ -24,38 +23,12 @@ function pair(name: string, prediction: Tensor, target: Tensor): readonly [predi
 	return [reshape(prediction, shape), reshape(to(target, prediction.dtype), shape)];
 }
 
-abstract class MeanError implements Metric<number> {
-	readonly #total = new DeviceSum();
-	#count = 0;
-
+abstract class MeanError extends MeanMetric {
 	protected abstract error(difference: Tensor): Tensor;
 
-	update(prediction: Tensor, target: Tensor): void {
-		updating(() => {
-			const [predicted, wanted] = pair(this.constructor.name, prediction, target);
-			this.#total.add(sum(this.error(sub(predicted, wanted))));
-		});
-		this.#count += target.size;
-	}
-
-	async compute(): Promise<number> {
-		const [total = Number.NaN] = await this.#total.read();
-		return total / this.#count;
-	}
-
-	reset(): void {
-		this.#total.reset();
-		this.#count = 0;
-	}
-
-	stateDict(): MetricState {
-		return { count: this.#count, total: this.#total.state() };
-	}
-
-	loadStateDict(state: MetricState): void {
-		const count = countIn(this.constructor.name, state);
-		this.#total.restore(sumIn(this.constructor.name, state, 'total', 0));
-		this.#count = count;
+	protected override sumOf(prediction: Tensor, target: Tensor): Tensor {
+		const [predicted, wanted] = pair(this.constructor.name, prediction, target);
+		return sum(this.error(sub(predicted, wanted)));
 	}
 }
 

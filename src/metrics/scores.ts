@@ -1,5 +1,4 @@
 /** Metrics of scores: log loss, the ROC curve, its area, and average precision. Definitions are scikit-learn's. */
-
 import { noGrad } from '../autograd/modes';
 import { isFloating } from '../core/dtype';
 import { ArgumentError, formatShape, ShapeError } from '../core/errors';
@@ -9,7 +8,7 @@ import { clone, detach, reshape, stack } from '../ops/layout';
 import { sum } from '../ops/reduce';
 import { Tensor } from '../tensor';
 import { keep } from '../tidy';
-import { countIn, DeviceSum, type Metric, type MetricState, once, requirePair, sumIn, updating } from './metric';
+import { MeanMetric, type Metric, type MetricState, once, requirePair } from './metric';
 
 /** Throws a ShapeError unless scores are [N, C] and classes [N]. */
 export function requireScores(name: string, scores: Tensor, target: Tensor): void {
@@ -26,45 +25,19 @@ export function requireScores(name: string, scores: Tensor, target: Tensor): voi
 const EPSILON: Readonly<Record<string, number>> = { float16: 2 ** -10, float32: 2 ** -23, float64: 2 ** -52 };
 
 /**
- * The mean negative logarithm of the true class's probability. Takes probabilities [N, C], or [N] of class 1 of two. Clamps them to [eps, 1
- * - eps], where eps is the dtype's machine epsilon, and normalizes their sum to 1. As `log_loss`.
+ * The mean negative logarithm of the true class's probability. Takes probabilities [N, C], or [N] of class 1 of two. Clamps them to
+ * between eps and 1 - eps, where eps is the dtype's machine epsilon, and normalizes their sum to 1. As `log_loss`.
  */
-export class LogLoss implements Metric<number> {
-	readonly #total = new DeviceSum();
-	#count = 0;
-
-	update(probabilities: Tensor, target: Tensor): void {
+export class LogLoss extends MeanMetric {
+	protected override sumOf(probabilities: Tensor, target: Tensor): Tensor {
 		requirePair('LogLoss', probabilities, target);
 		const eps = EPSILON[probabilities.dtype];
 		if (eps === undefined) throw new ArgumentError(`LogLoss: probabilities must be floating, not ${probabilities.dtype}`);
-		updating(() => {
-			let p = clamp(probabilities, { min: eps, max: 1 - eps });
-			if (p.ndim === 1) p = stack([sub(1, p), p], 1);
-			requireScores('LogLoss', p, target);
-			const own = gather(p, 1, reshape(to(target, 'int32'), [-1, 1]));
-			this.#total.add(neg(sum(log(div(reshape(own, [-1]), sum(p, 1))))));
-		});
-		this.#count += target.size;
-	}
-
-	async compute(): Promise<number> {
-		const [total = Number.NaN] = await this.#total.read();
-		return total / this.#count;
-	}
-
-	reset(): void {
-		this.#total.reset();
-		this.#count = 0;
-	}
-
-	stateDict(): MetricState {
-		return { count: this.#count, total: this.#total.state() };
-	}
-
-	loadStateDict(state: MetricState): void {
-		const count = countIn('LogLoss', state);
-		this.#total.restore(sumIn('LogLoss', state, 'total', 0));
-		this.#count = count;
+		let p = clamp(probabilities, { min: eps, max: 1 - eps });
+		if (p.ndim === 1) p = stack([sub(1, p), p], 1);
+		requireScores('LogLoss', p, target);
+		const own = gather(p, 1, reshape(to(target, 'int32'), [-1, 1]));
+		return neg(sum(log(div(reshape(own, [-1]), sum(p, 1)))));
 	}
 }
 

@@ -12,9 +12,7 @@ import { formatBytes, type ModelSummary, summarize, totals } from '../nn/summary
 import type { History, Setting } from './history';
 import { confusionSection, requireMatrix } from './report/confusion';
 import { type Chart, chartsOf, columns, titleOf } from './report/curves';
-import { type Html, html, inline, jsonScript } from './report/html';
-import { imageSource } from './report/images';
-import { formatDuration, formatNumber } from './report/numbers';
+import { formatDuration, formatNumber, type Html, html, imageSource, inline, jsonScript } from './report/html';
 import pageStyle from './report/page.css?text';
 import pageScript from './report/page.js?text';
 

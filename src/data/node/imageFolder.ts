@@ -5,7 +5,7 @@ import { join, resolve, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { withFileErrors } from '../../core/fileError';
 import type { Global } from '../../core/platform';
-import { type DroppedFile, readImageFolder as readFiles } from '../drop';
+import { type DroppedFile, readImageFolder as readFiles } from '../droppedFiles';
 import { encodePng, type Image } from '../image';
 import { ImageFolder, type ImageFolderOptions, isImageFile } from '../imageFolder';
 import { readWhole, writeWhole } from './disk';

@@ -3,7 +3,6 @@
  * DataLoader. Draws new random numbers for each image.
  */
 export { type ColorOptions, normalize, type PerChannel, randomBrightness, randomContrast } from './color';
-export { compose } from './compose';
 export { type CutoutOptions, cutout, type ErasingOptions, randomErasing } from './erase';
 export {
 	type AffineOptions,
@@ -26,4 +25,4 @@ export {
 	type ZoomOptions,
 } from './geometry';
 export { type MixupOptions, mixup } from './mixup';
-export type { Range, Transform, TransformContext } from './transform';
+export { compose, type Range, type Transform, type TransformContext } from './transform';

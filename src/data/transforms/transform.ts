@@ -1,4 +1,4 @@
-/** The type of transforms, checks of their batches, and their random numbers. */
+/** The type of transforms, their composition, checks of their batches, and their random numbers. */
 import { noGrad } from '../../autograd/modes';
 import { type DType, isFloating } from '../../core/dtype';
 import { ArgumentError, DTypeError, formatShape, ShapeError } from '../../core/errors';
@@ -102,4 +102,13 @@ export function requireRange(name: string, argument: string, range: Range, centr
 		);
 	}
 	return [pair[0]!, pair[1]!];
+}
+
+/** Makes a transform that runs `transforms` in order and disposes of the results in between. As `torchvision.transforms.Compose`. */
+export function compose(...transforms: readonly Transform[]): Transform {
+	for (const transform of transforms) {
+		if (typeof transform !== 'function') throw new ArgumentError('compose: takes transforms, such as randomHorizontalFlip()');
+	}
+	return (batch, { generator = defaultGenerator } = {}) =>
+		tidy(() => transforms.reduce((fields, transform) => transform(fields, { generator }), batch));
 }

@@ -1,7 +1,6 @@
 /** Renders the confusion matrix as a heat map, and the scores of each class. */
 import { ArgumentError } from '../../core/errors';
-import { type Html, html } from './html';
-import { formatNumber, formatPercent } from './numbers';
+import { formatNumber, formatPercent, type Html, html } from './html';
 
 /** The scores of one class. 0 / 0 is NaN. */
 export interface ClassScores {

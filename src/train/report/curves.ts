@@ -1,6 +1,6 @@
 /** Finds the curves of a history and describes each in words. */
 import { type EpochRecord, type History, validationName } from '../history';
-import { formatNumber } from './numbers';
+import { formatNumber } from './html';
 
 export interface Curve {
 	readonly label: string;
