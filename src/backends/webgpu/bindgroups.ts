@@ -19,7 +19,7 @@ import type { Pipeline } from './pipelines';
 const GROUP_BYTES = 16 * 1024;
 
 /** Storages by the names of a kernel's bindings. */
-export type Buffers = Readonly<Record<string, Storage | undefined>>;
+type Buffers = Readonly<Record<string, Storage | undefined>>;
 
 interface Entry {
 	readonly group: GPUBindGroup;

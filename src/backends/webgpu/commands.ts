@@ -1,3 +1,15 @@
+/**
+ * The launch path: the one place where work reaches the GPU.
+ *
+ * Launches are encoded into one compute pass of one command encoder, a *batch*. A batch is submitted when it is long or has much work,
+ * when the host reads, and when the program is idle. The parameters of a batch collect in a host array, at dynamic offsets, and are
+ * written to the GPU once, right before the submit; the queue's order makes one arena enough. Each launch has a slot of the full size:
+ * words that it does not give are 0, never those of another launch.
+ *
+ * A launch waits in a queue while its pipeline is being compiled, or behind a buffer that the device has not granted yet. Everything
+ * after it waits behind it, so that the order stays (see waiting.ts). None of this shows outside, because the host sees results only
+ * through promises.
+ */
 import { DeviceError, type DeviceLostError } from '../../core/errors';
 import { isTurnDue, nextRound, turn } from '../../core/eventloop';
 import { currentOperation } from '../../core/operation';
