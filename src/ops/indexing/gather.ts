@@ -114,19 +114,27 @@ const gatherOperation = defineOperation({
 	vjp: (gradient, { index }, { dim }, needs, name) => ({ x: scatterAdded(name, gradient, dim, index, needs.x.shape) }),
 });
 
-/** Zeros of this shape to which `source` is added at `index`. */
-export function scatterAdded(name: string, source: Tensor, dim: number, index: Tensor, shape: Shape): Tensor {
-	return scatterAddOperation({ source, index }, { dim, shape }, { name });
+/** Zeros of this shape to which `source` is added at `index`. If that names no element twice (`isUnique`), nothing has to be added up. */
+export function scatterAdded(name: string, source: Tensor, dim: number, index: Tensor, shape: Shape, isUnique = false): Tensor {
+	return scatterAddOperation({ source, index }, { dim, shape, isUnique }, { name });
+}
+
+interface ScatterAddAttributes {
+	readonly dim: number;
+	readonly shape: Shape;
+	readonly isUnique: boolean;
 }
 
 const scatterAddOperation = defineOperation({
 	name: 'scatterAdd',
 	inputs: ['source'],
 	constants: ['index'],
-	forward: ({ source, index }, { dim, shape }: { readonly dim: number; readonly shape: Shape }) => {
+	forward: ({ source, index }, { dim, shape, isUnique }: ScatterAddAttributes) => {
 		const y = emptyOn(source, shape);
-		y.backend.kernels.fill({}, { y }, { value: 0 });
-		y.backend.kernels.scatterAddInto({ index, source: contiguous(source) }, { y }, { dim });
+		const { kernels } = y.backend;
+		kernels.fill({}, { y }, { value: 0 });
+		if (isUnique) kernels.scatterInto({ index, source }, { y }, { dim, unique: true });
+		else kernels.scatterAddInto({ index, source: contiguous(source) }, { y }, { dim });
 		return y;
 	},
 	saves: ['index'],

@@ -10,8 +10,7 @@ import { contiguous } from '../layout';
 import { promote } from '../operands';
 import { type ValuesIndices, valuesIndices } from '../reduce';
 import { requireTensor } from '../requirements';
-import { checkIndices, gathered } from './gather';
-import { scattered } from './scatter';
+import { checkIndices, gathered, scatterAdded } from './gather';
 
 export interface SortOptions {
 	/** Largest first. Default false. */
@@ -79,7 +78,7 @@ const sortOperation = defineOperation({
 	saves: ['indices'],
 	vjp: ({ values: gradient }, { indices }, { dim }, needs, name) => {
 		const { shape } = needs.x;
-		return { x: gradient && (shape.length === 0 ? gradient : scattered(name, gradient, dim, indices, shape)) };
+		return { x: gradient && (shape.length === 0 ? gradient : scatterAdded(name, gradient, dim, indices, shape, true)) };
 	},
 });
 

@@ -197,25 +197,6 @@ function winners(index: Tensor, dim: number, shape: Shape): Tensor {
 	return eq(gathered('scatter', last, dim, index), order);
 }
 
-/** Zeros of this shape with `source` at `index`, which names no element twice: the VJP of selecting and sorting. */
-export function scattered(name: string, source: Tensor, dim: number, index: Tensor, shape: Shape): Tensor {
-	return scatterOperation({ source, index }, { dim, shape }, { name });
-}
-
-const scatterOperation = defineOperation({
-	name: 'scatter',
-	inputs: ['source'],
-	constants: ['index'],
-	forward: ({ source, index }, { dim, shape }: { readonly dim: number; readonly shape: Shape }) => {
-		const y = emptyOn(source, shape);
-		y.backend.kernels.fill({}, { y }, { value: 0 });
-		y.backend.kernels.scatterInto({ index, source }, { y }, { dim, unique: true });
-		return y;
-	},
-	saves: ['index'],
-	vjp: (gradient, { index }, { dim }, _needs, name) => ({ source: gathered(name, gradient, dim, index) }),
-});
-
 /**
  * x with alpha * source added to the entries along `dim` that the vector `index` lists, entry i of source to entry index[i]. An index out of range
  * throws: on WebGPU at the next read, `sync()` or `step()`.
