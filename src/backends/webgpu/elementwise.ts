@@ -14,7 +14,6 @@ import {
 	unaryGrad,
 	where,
 } from '../../../shaders/elementwise.wgsl';
-import type { DerivativeName } from '../../../shaders/elementwiseFunctions.wgsl';
 import type { Bindings, Kernel, Variant } from '../../../shaders/shader';
 import type { View } from '../contract';
 import type { ElementwiseKernels } from '../contract/elementwise';
@@ -78,7 +77,7 @@ export function elementwiseKernels(gpu: Gpu): ElementwiseKernels {
 
 		unaryGrad({ saved, gradient }, { dx }, { op, p0, p1 }) {
 			const plan = planQuads(gpu, [gradient, saved], dx, p0 === undefined ? undefined : { s: p0, t: p1 });
-			const variant = { op: op as DerivativeName, type: storageType(saved), access: plan.access };
+			const variant = { op, type: storageType(saved), access: plan.access };
 			const buffers = { g: gradient.storage, x: saved.storage, out: dx.storage };
 			run(unaryGrad, variant, plan, buffers, bytesOf(saved, gradient, dx), flopsOf(op));
 		},
