@@ -64,13 +64,12 @@ export function planQuads(gpu: Gpu, inputs: readonly View[], output: View, scala
 	const size = numel(output.shape);
 	const quads = Math.ceil(size / 4);
 	const each = quadsEach(gpu, quads);
-	const { s, t, integerS, integerT } = scalars;
 	const grid = [Math.ceil(quads / WORKGROUP_SIZE / each)] as const;
 	const flatOutput = isFlat(output) && ownsTail(output, size);
 	if (size === 0 || (flatOutput && inputs.every(isFlat))) {
 		const [a, b, c] = inputs;
 		const offsets = [quarter(a), quarter(b), quarter(c), output.offset / 4];
-		return { access: FLAT[inputs.length]!, params: { offsets, size, quads, each, s, t, integerS, integerT }, grid, size };
+		return { access: FLAT[inputs.length]!, params: quadParams(offsets, size, quads, each, scalars), grid, size };
 	}
 	const operands = [...inputs, output];
 	const { shape, strides } = collapse(
@@ -85,22 +84,29 @@ export function planQuads(gpu: Gpu, inputs: readonly View[], output: View, scala
 		return strides[k]!.every((step) => step === 0) ? 'c' : 's';
 	});
 	const offsets = fourOf(operands.map((view, k) => (modes[k] === 'f' ? view.offset / 4 : view.offset)));
-	const walks = modes.includes('s');
-	const params = {
-		offsets,
-		size,
-		quads,
-		each,
-		s,
-		t,
-		integerS,
-		integerT,
-		rank: walks ? shape.length : undefined,
-		inner: undefined,
-		sizes: walks ? shape : undefined,
-		strides: walks ? interleaved(strides) : undefined,
-	};
+	const walk = modes.includes('s') ? { sizes: shape, strides: interleaved(strides) } : undefined;
+	const params = quadParams(offsets, size, quads, each, scalars, walk);
 	return { access: `linear.${modes.join('')}`, params, grid, size };
+}
+
+interface Walk {
+	readonly sizes: readonly number[];
+	readonly strides: readonly number[];
+	readonly inner?: number;
+}
+
+/** All plans have objects of one shape, which the launch path reads fastest. */
+function quadParams(
+	offsets: readonly number[],
+	size: number,
+	quads: number,
+	each: number,
+	{ s, t, integerS, integerT }: Scalars,
+	walk?: Walk,
+): QuadParams {
+	const sizes = walk?.sizes;
+	const rank = sizes?.length;
+	return { offsets, size, quads, each, s, t, integerS, integerT, rank, inner: walk?.inner, sizes, strides: walk?.strides };
 }
 
 /** The inputs' values as components x, y, z, the output's as w. */
@@ -126,7 +132,7 @@ function planRows(
 	shape: readonly number[],
 	strides: readonly (readonly number[])[],
 	size: number,
-	{ s, t, integerS, integerT }: Scalars,
+	scalars: Scalars,
 ): QuadPlan | undefined {
 	const last = shape.length - 1;
 	if (last === 0 || shape[last]! % 4 !== 0) return undefined;
@@ -143,19 +149,8 @@ function planRows(
 	const inner = shape[last]! / 4;
 	const rows = size / shape[last]!;
 	const chunks = Math.ceil(inner / quadsEach(gpu, size / 4));
-	const params = {
-		offsets: fourOf(operands.map((view, k) => (modes[k] === 'r' ? view.offset : view.offset / 4))),
-		size,
-		quads: rows * chunks,
-		each: chunks,
-		s,
-		t,
-		integerS,
-		integerT,
-		rank: shape.length,
-		inner,
-		sizes: shape,
-		strides: interleaved(quadSteps),
-	};
+	const offsets = fourOf(operands.map((view, k) => (modes[k] === 'r' ? view.offset : view.offset / 4)));
+	const walk = { sizes: shape, strides: interleaved(quadSteps), inner };
+	const params = quadParams(offsets, size, rows * chunks, chunks, scalars, walk);
 	return { access: `rows.${modes.join('')}`, params, grid: [Math.ceil((rows * chunks) / WORKGROUP_SIZE)], size };
 }
