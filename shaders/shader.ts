@@ -1,6 +1,6 @@
 /**
- * What a kernel is: one definition, from which come its WGSL around the handwritten part, the place of each parameter in memory, and
- * the TypeScript type of its launches.
+ * Definitions of kernels. From one definition come the frame of WGSL around the handwritten part, the place of each parameter in
+ * memory, and the TypeScript type of a launch.
  *
  * A definition writes the body of `main` and the functions beside it. They find:
  *   p           the parameters, a uniform struct: see parameters.ts for their types. At most 512 bytes.

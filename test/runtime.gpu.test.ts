@@ -52,6 +52,15 @@ const oversized = defineKernel({
 	define: (_: NoVariant) => ({ bindings: { y: readWrite('i32') }, main: 'y[0] = i32(p.n);' }),
 });
 
+const optional = defineKernel({
+	name: 'test.optional',
+	params: {},
+	define: ({ bias }: { readonly bias: boolean }) => ({
+		bindings: { bias: bias && read('f32'), y: readWrite('f32') },
+		main: `y[0] = ${bias ? 'bias[0]' : '1.0'};`,
+	}),
+});
+
 let backend: WebGPUBackend;
 
 function filled(value: number, length = 16): Storage {
@@ -343,6 +352,11 @@ test('wrong launches throw where they are made', () => {
 			bytes: 0,
 		});
 	assert.throws(() => run([1, 65536]), /a grid of 1 x 65536 workgroups exceeds 65535/);
+	const once = { kernel: optional, params: {}, grid: [1], flops: 0, bytes: 0 } as const;
+	const missing = () => backend.gpu.launch({ ...once, variant: { bias: true }, buffers: { y } });
+	assert.throws(missing, /test\.optional\{bias=true\}: this variant needs a buffer bias/);
+	const surplus = () => backend.gpu.launch({ ...once, variant: { bias: false }, buffers: { bias: x, y } });
+	assert.throws(surplus, /test\.optional\{bias=false\}: this variant has no buffer bias/);
 	backend.release(y);
 	assert.throws(() => launch(x, y, 1, 0), /test\.affine\{add=0\}: buffer y was released/);
 	backend.release(x);
