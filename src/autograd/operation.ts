@@ -8,7 +8,7 @@ import { isFloating } from '../core/dtype';
 import type { IndexCheck } from '../core/indexCheck';
 import { currentOperation, enterOperation, leaveOperation } from '../core/operation';
 import { closeScope, onNodeCreated, openScope } from '../scope';
-import { requireDevice, Tensor } from '../tensor';
+import { type GradEdge, requireDevice, Tensor } from '../tensor';
 import { callerStack, isWatching, observe } from './anomaly';
 import { setGradEnabled } from './modes';
 import { type InputGradients, info, type OutputInfo, type Rule, TapeNode } from './tape';
@@ -206,7 +206,7 @@ class OperationRule implements Rule<unknown> {
 		this.#saves = isByInput(saves) ? [...readersIn(saves).keys()] : saves;
 	}
 
-	// A function that makes closures keeps all of its variables on the heap, so this one makes none.
+	// A function that makes closures keeps all of its variables on the heap, so the methods that each call runs make none.
 	run(given: AnyInputs, attributes: unknown, options?: CallOptions): unknown {
 		const definition = this.#definition;
 		const name = options?.name ?? definition.name;
@@ -238,7 +238,8 @@ class OperationRule implements Rule<unknown> {
 	}
 
 	#record(name: string, inputs: Tensors, keys: Keys, attributes: unknown, returned: Returned, outputs: Outputs): void {
-		const edges = keys.map((key) => inputs[key]?.edge ?? null);
+		const edges = new Array<GradEdge | null>(keys.length);
+		for (let i = 0; i < keys.length; i++) edges[i] = inputs[keys[i]!]?.edge ?? null;
 		const node = new TapeNode(name, edges, outputs.map(info), this, attributes);
 		for (let index = 0; index < outputs.length; index++) {
 			const output = outputs[index];
@@ -246,7 +247,7 @@ class OperationRule implements Rule<unknown> {
 		}
 		const { savesOf } = this.#definition;
 		if (savesOf !== undefined) node.save(savesOf(attributes));
-		else if (this.#saves.length > 0) node.save(this.#saves.map((saved) => this.#find(saved, inputs, returned)));
+		else if (this.#saves.length > 0) node.save(this.#savedOf(inputs, returned));
 		onNodeCreated(node);
 	}
 
@@ -276,6 +277,13 @@ class OperationRule implements Rule<unknown> {
 		return (x) => this.run({ [key]: x }, attributes, { name }) as Tensor;
 	}
 
+	#savedOf(inputs: Tensors, returned: Returned): (Tensor | null)[] {
+		const names = this.#saves;
+		const saved = new Array<Tensor | null>(names.length);
+		for (let i = 0; i < names.length; i++) saved[i] = this.#find(names[i]!, inputs, returned);
+		return saved;
+	}
+
 	#find(name: string, inputs: Tensors, returned: Returned): Tensor | null {
 		if (this.#readers !== null && !this.#readers.get(name)!.some((key) => inputs[key]?.requiresGrad)) return null;
 		if (this.#tensors?.includes(name)) return inputs[name] ?? null;
@@ -297,7 +305,9 @@ class OperationRule implements Rule<unknown> {
 		const inputs = this.#inputs;
 		if (inputs === null) return chosen(gradient, read, attributes, needs, name) as InputGradients;
 		const found = chosen(gradient, read, attributes, byName(inputs, needs), name) as Tensors;
-		return inputs.map((key) => found[key] ?? null);
+		const results = new Array<Tensor | null>(inputs.length);
+		for (let i = 0; i < inputs.length; i++) results[i] = found[inputs[i]!] ?? null;
+		return results;
 	}
 }
 
