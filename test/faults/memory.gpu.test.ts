@@ -127,12 +127,15 @@ async function undisturbed(): Promise<{ most: number; complete: Map<string, numb
 	return { most: count - before, complete: await setting.values() };
 }
 
+/** Each refusal needs a device of its own, for which a page compiles every kernel again. */
+const STRIDE = typeof document === 'undefined' ? 1 : 4;
+
 const WAYS = ['by the loss', 'by sync', 'by the next step'];
 
 test('a step for which there is no memory leaves the training as it was, whichever buffer is refused', async () => {
 	const { most, complete } = await undisturbed();
 	assert.ok(most > 5, `${most} buffers`);
-	for (let refused = 1; refused <= most; refused += 4) {
+	for (let refused = 1; refused <= most; refused += 4 * STRIDE) {
 		const told = WAYS[refused % WAYS.length]!;
 		const what = `buffer ${refused}, told ${told}`;
 		let armed = false;
@@ -210,7 +213,8 @@ test('where the first step has no memory, training then comes to the bits of a r
 	const [undisturbed] = await run(0);
 	const [, buffers] = await run(1);
 	assert.ok(buffers > 10, `${buffers} buffers`);
-	for (let refused = 1; refused <= buffers; refused += 3) assert.equal((await run(refused))[0], undisturbed, `buffer ${refused}`);
+	for (let refused = 1; refused <= buffers; refused += 3 * STRIDE)
+		assert.equal((await run(refused))[0], undisturbed, `buffer ${refused}`);
 });
 
 test('a tensor that was to be computed when there was no memory throws in words, also later', async () => {
