@@ -65,7 +65,7 @@ function storageOf(type: ElementType): StorageType {
 type Computed = 'f32' | 'f16' | 'i32' | 'u32';
 
 /** An input, under its name in the expression. */
-interface Operand {
+export interface Operand {
 	readonly stored: StorageType;
 	readonly computed: Computed;
 	readonly isOutput: false;

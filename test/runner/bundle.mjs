@@ -16,7 +16,7 @@ import { forBrowser, forNode, root, withSources } from '../../build.mjs';
  *
  * Files of the first kind in `parity`, `random` and `golden` are proofs: they try kernels on many inputs. Those of attention are slow where
  * the adapter has no subgroups or hides that it is software: lavapipe compiles the kernels that it then runs for half a minute each.
- * Proofs and the tests in `float16` spend most of their time in compiling kernels, which then compute little.
+ * Those in `parity`, `random` and `float16` spend most of their time in compiling kernels, which then compute little; those of large grids do not.
  *
  * @param {string} file
  */
@@ -31,7 +31,7 @@ export function places(file) {
 		node: !onlyChromium,
 		proof: everywhere && /^(parity|random|golden)\//.test(file),
 		slowProof: /^((parity|random)\/attention|golden\/gpt2)/.test(file),
-		mostlyCompiles: everywhere && /^(parity|random|golden|float16)\//.test(file),
+		mostlyCompiles: everywhere && /^(parity|random|float16)\/(?!grids)/.test(file),
 		built: /^(docs|terminal)\.|^examples\/(programs|pages|\w+-page)\./.test(file),
 	};
 }
