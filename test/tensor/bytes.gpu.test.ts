@@ -161,7 +161,10 @@ onBoth('files and loaders keep bytes', async (device) => {
 		assert.equal(await batch!.data(), Uint8Array.of(1, 2, 3, 255));
 	}
 	assert.throws(() => new ArrayDataset({ data: [1, 256], dtype: 'uint8' }), /element 1 is 256, which uint8 cannot hold/);
-	assert.throws(() => new ArrayDataset({ data: Uint32Array.of(2 ** 31), dtype: 'int32' }), /is 2147483648, which int32 cannot hold/);
+	assert.throws(
+		() => new ArrayDataset({ data: Uint32Array.of(2 ** 31), dtype: 'int32' }),
+		/is 2147483648, which int32 cannot hold/,
+	);
 });
 
 test('bytes move between devices', async () => {
