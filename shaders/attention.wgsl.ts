@@ -8,8 +8,9 @@
  *   query      dq: a tile of queries walks over the keys, weights computed again from the log-sum-exp.
  *   keyValue   dk, dv: a tile of keys walks over the queries of all heads that read it.
  *
- * One workgroup writes each result, in a fixed order, without atomics. A tile has *own* rows, whose sums stay in registers (queries;
- * keys in keyValue), and walks over *streamed* rows (keys; queries in keyValue). There are three forms:
+ * One workgroup writes each result, in a fixed order, without atomics. It holds a tile of *own* rows, keeps their sums in registers, and
+ * reads the *streamed* rows one after the other. Own rows are queries and streamed rows are keys; in keyValue it is the other way round.
+ * There are three forms:
  *
  *   attentionSmall.wgsl.ts       streamed rows one by one, shared by subgroupBroadcast: software adapters, heads up to 64.
  *   attentionSubgroup.wgsl.ts    streamed rows in tiles, shared by subgroupBroadcast: software adapters, larger heads.
@@ -17,8 +18,8 @@
  *
  * Tensors are [batch, heads, rows, size] of any strides but the last, which is 1. `vectors` variants read vec4: sizes, strides and
  * offsets are multiples of 4 (host). Rows beyond the end read the last one again; their scores are masked and nothing is stored.
- * Masked scores become MASKED, whose exponential is 0; values of masks are clamped above it. A mask of -infinity is recognized by its
- * bits. Dropout draws words of Philox by the position of a weight (see the contract), and each backward kernel draws them again.
+ * A masked score is set to MASKED, and exp(MASKED) is 0. Added masks are clamped to stay above MASKED. The bits of a mask tell whether
+ * it is -infinity. Dropout draws words of Philox by the position of a weight (see the contract), and each backward kernel draws them again.
  */
 import { wgsl } from 'wgsl-preprocessor';
 import { mathFunctions } from './math.wgsl';

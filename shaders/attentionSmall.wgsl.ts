@@ -5,9 +5,9 @@
  * query then needs no other lane. Own rows and their results are in private memory. Streamed rows come one by one: each lane of a
  * subgroup reads a quad of the row, and subgroupBroadcast shares the elements.
  *
- * The form is made for short compile times, which dominate a first step because lavapipe compiles kernels one after another. For a
- * read of memory, or of private memory at an index that is not constant, lavapipe emits code for each lane, but for arithmetic one
- * instruction. So each tensor is read at one place in the source, own rows element by element; rows are unrolled, which makes the
+ * The form is made for short compile times, which dominate a first step because lavapipe compiles kernels one after another. Lavapipe
+ * emits one instruction for arithmetic on all lanes, but separate code for each lane where a kernel reads a buffer, or private memory
+ * at an index that is not a constant. So each tensor is read at one place in the source, own rows element by element; rows are unrolled, which makes the
  * indices of the arithmetic constants; and no loop with a read in it has a constant bound, or the compiler would unroll it, too.
  * Larger heads would be too much to unroll and gain from several streamed rows at a time: attentionSubgroup.wgsl.ts.
  */

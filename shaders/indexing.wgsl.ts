@@ -6,8 +6,8 @@
  *              elements at a time if inner and the offset of x are multiples of 4. For lookups and indexSelect.
  * scatter      y[place] = source[i] in place, with places as above.
  *                unique    : the host guarantees that places differ.
- *                not unique: the last write to a place, in the order of i, wins. scatterMark records the largest i + 1 for each place
- *                            by an atomic maximum, whose result does not depend on timing; then only that i writes.
+ *                not unique: the last write to a place, in the order of i, wins. scatterMark finds the largest i + 1 of each place with
+ *                            atomicMax, so timing does not matter; then only that i writes.
  * indexKeys    The place in a contiguous y as a sort key, for sums over equal places (segment.wgsl.ts); `limit` if the index is out of
  *              range. rowKeys gives the index itself.
  * searchsorted y[i] = how many elements of a sorted row are below values[i], by bisection.

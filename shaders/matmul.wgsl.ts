@@ -173,7 +173,7 @@ export type MatmulTileVariant = {
 	output: Float;
 };
 
-/** Invocations of a workgroup along columns. If they share no rows, there are as many along rows. */
+/** A workgroup has this many invocations along columns, and as many along rows unless they share rows. */
 const LANES = 8;
 const rowLanes = (share: number): number => (share === 1 ? LANES : 1);
 

@@ -1,5 +1,5 @@
 /**
- * Products of a matrix and up to three vectors, whose cost is reading the matrix once; and the sum over the splits of any product.
+ * Multiplies a matrix by up to three vectors, and adds up the splits of any product. Such a product costs one read of the matrix.
  * matmul.wgsl.ts says what the host guarantees about vec4 reads, depth and splits.
  *
  * The ladder, by the dense dim of the matrix:

@@ -45,11 +45,11 @@ export type ParameterValues<P extends Parameters> = {
 
 export const MAX_VIEW_DIMS = 8;
 
-/** Where the members of a `View` begin, in words. */
+/** The word at which each member of the WGSL struct `View` begins. */
 export const VIEW_WORDS = { shape: 0, strides: MAX_VIEW_DIMS, offset: 2 * MAX_VIEW_DIMS, rank: 2 * MAX_VIEW_DIMS + 1 };
 
-/** How the host writes a field: as an integer modulo 2^32, as a float32, as several of either, or as a view. */
-export type Writing = 'integer' | 'float' | 'integers' | 'floats' | 'view';
+/** How the host writes a field: as an integer modulo 2^32, as 0 or 1, as a float32, as several numbers, or as a view. */
+export type Writing = 'integer' | 'boolean' | 'float' | 'integers' | 'floats' | 'view';
 
 export interface ParameterField {
 	readonly name: string;
@@ -93,7 +93,7 @@ function memoryOf(type: string): Memory {
 		case 'i32':
 			return { wgsl: type, writing: 'integer', align: 1, words: 1 };
 		case 'bool':
-			return { wgsl: 'u32', writing: 'integer', align: 1, words: 1 };
+			return { wgsl: 'u32', writing: 'boolean', align: 1, words: 1 };
 		case 'bits':
 			return { wgsl: 'u32', writing: 'float', align: 1, words: 1 };
 		case 'view':

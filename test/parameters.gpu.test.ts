@@ -1,6 +1,7 @@
 /** For each kernel: what the host writes as a parameter is what the shader reads under that name. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { avgPool2d, init, ones, shutdown, tensor } from 'wgrad';
 import * as attention from '../shaders/attention.wgsl';
 import * as attentionSmall from '../shaders/attentionSmall.wgsl';
 import * as attentionSubgroup from '../shaders/attentionSubgroup.wgsl';
@@ -176,6 +177,20 @@ test('kernels read the parameters that launches give', async () => {
 		backend.release(out);
 	}
 	await backend.destroy();
+});
+
+test('a flag of any type counts by its truth, as on the CPU', async () => {
+	await init({ device: 'webgpu' });
+	const values = [[[[1, 2, 3]]]];
+	for (const flag of [true, false, 1, 0, 2 ** 32, 'yes', '', null, ones([1])]) {
+		const [gpu, cpu] = await Promise.all(
+			(['webgpu', 'cpu'] as const).map((device) =>
+				avgPool2d(tensor(values, { device }), 3, { padding: 1, countIncludePad: flag as boolean }).toArray(),
+			),
+		);
+		assert.equal(gpu, cpu, String(typeof flag));
+	}
+	await shutdown();
 });
 
 test.run();

@@ -15,8 +15,8 @@ const DIGIT_SIDE = 20;
 const CENTRE = 14.5;
 
 /**
- * Scales the ink to a box of 20 x 20, averaging over the area of each pixel, and moves its centre of mass to the middle of 28 x 28. Returns
- * null if there is no ink.
+ * Scales the ink to a box of 20 x 20, averaging over the area of each pixel, and moves its centre of mass to the middle of 28 x 28. A
+ * drawing without ink gives null.
  */
 export function centreDigit(drawing: GreyImage): Uint8Array | null {
 	const ink = measure(drawing);

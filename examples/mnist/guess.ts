@@ -4,7 +4,7 @@ import { element } from '../page';
 import { ProbabilityBars } from './bars';
 import { DrawingBox, paint } from './drawing';
 
-/** Returns the ten probabilities for an image of 28 x 28 bytes, or null if there is no network. */
+/** Predicts the digit in an image of 28 x 28 bytes: gives ten probabilities, or null before a network exists. */
 export type Predict = (pixels: Uint8Array) => Promise<ArrayLike<number> | null>;
 
 const answer = element('answer', HTMLElement);

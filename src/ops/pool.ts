@@ -222,9 +222,6 @@ function avgPooled(name: string, rank: number, x: Tensor, kernelSize: PerDim, op
 	if (divisorOverride !== undefined && (!Number.isInteger(divisorOverride) || divisorOverride === 0)) {
 		throw new ArgumentError(`${name}: divisorOverride is ${divisorOverride}; it must be a whole number other than 0`);
 	}
-	if (typeof countIncludePad !== 'boolean') {
-		throw new ArgumentError(`${name}: countIncludePad must be true or false, not ${typeof countIncludePad}`);
-	}
 	const attributes = {
 		kernel,
 		stride: perDim(name, 'stride', options.stride ?? kernel, rank, 1),

@@ -40,7 +40,7 @@ const DISGUISES = { lavapipe: { name: 'gpu-plan', onRequest: false }, wgpu: { na
 /**
  * The adapters of this machine, the fastest first, each as soon as it and those before it have been found:
  * - gpu, lavapipe, swiftshader: as Dawn in Node finds them;
- * - wgpu: lavapipe as Deno finds it, whose WebGPU is Firefox's;
+ * - wgpu: lavapipe in Deno. Deno and Firefox share a WebGPU implementation (wgpu);
  * - gpu-plan, wgpu-plan: lavapipe, which hides that it is software, so that launchers choose the kernels that GPUs run.
  *
  * @param {(environment: Pick<NodeEnvironment, 'name' | 'onlyProofs' | 'onRequest'>) => boolean} isWanted others are not looked for

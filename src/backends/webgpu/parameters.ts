@@ -19,7 +19,7 @@ export class ParameterSlots {
 
 	/**
 	 * Writes a launch's parameters and returns the slot's offset in bytes. The slot must be clear, because what a launch leaves out is not
-	 * written. An array of integers takes every number modulo 2^32, so negative ones and booleans need no conversion.
+	 * written. An array of integers takes every number modulo 2^32, so negative ones need no conversion.
 	 */
 	write(
 		slot: number,
@@ -38,6 +38,10 @@ export class ParameterSlots {
 			switch (writing) {
 				case 'integer':
 					words[start + at] = value as number;
+					break;
+				case 'boolean':
+					// By truthiness, as the CPU path reads it: JavaScript programs may give an option of any type.
+					words[start + at] = value ? 1 : 0;
 					break;
 				case 'float':
 					floats[start + at] = value as number;
