@@ -202,8 +202,13 @@ class OperationRule implements Rule<unknown> {
 		this.#definition = definition;
 		this.#inputs = inputs === 'list' ? null : inputs.map(bare);
 		this.#tensors = this.#inputs && [...this.#inputs, ...constants.map(bare)];
-		this.#readers = isByInput(saves) ? readersIn(saves) : null;
-		this.#saves = isByInput(saves) ? [...readersIn(saves).keys()] : saves;
+		if (isByInput(saves)) {
+			this.#readers = readersIn(saves);
+			this.#saves = [...this.#readers.keys()];
+		} else {
+			this.#readers = null;
+			this.#saves = saves;
+		}
 	}
 
 	// A function that makes closures keeps all of its variables on the heap, so the methods that each call runs make none.
