@@ -8,7 +8,7 @@ import { nodeGpu } from '../src/backends/webgpu/gpu-node';
 import type { Launch } from '../src/backends/webgpu/launch';
 import { sizeClass } from '../src/backends/webgpu/memory';
 import { coarseStep } from '../src/backends/webgpu/profiler';
-import { DeviceError } from '../src/core/errors';
+import { ArgumentError, DeviceError } from '../src/core/errors';
 import { runOperation } from '../src/core/operation';
 
 /** y = x * a + b + the number that the variant compiles in. */
@@ -59,6 +59,13 @@ const optional = defineKernel({
 		bindings: { bias: bias && read('f32'), y: readWrite('f32') },
 		main: `y[0] = ${bias ? 'bias[0]' : '1.0'};`,
 	}),
+});
+
+/** Its launch leaves the parameters out. */
+const sparse = defineKernel({
+	name: 'test.sparse',
+	params: { a: 'u32?', b: 'u32?' },
+	define: (_: NoVariant) => ({ bindings: { y: readWrite('f32') }, main: 'y[0] = f32(p.a + p.b);' }),
 });
 
 let backend: WebGPUBackend;
@@ -359,6 +366,23 @@ test('wrong launches throw where they are made', () => {
 	assert.throws(surplus, /test\.optional\{bias=false\}: this variant has no buffer bias/);
 	backend.release(y);
 	assert.throws(() => launch(x, y, 1, 0), /test\.affine\{add=0\}: buffer y was released/);
+	backend.release(x);
+});
+
+test('a parameter that is no number throws in the call, also while its kernel compiles, and leaves nothing behind', async () => {
+	const [x, y, z] = [filled(1), filled(0), filled(1)];
+	const wrong = {
+		[Symbol.toPrimitive]() {
+			throw new ArgumentError('no number');
+		},
+	} as unknown as number;
+	const refused = () => launch(x, z, 5, wrong, 91);
+	assert.throws(refused, /no number/);
+	launch(x, y, 2, 3, 91);
+	assert.is(await first(y), 96);
+	assert.throws(refused, /no number/);
+	backend.gpu.launch({ kernel: sparse, variant: {}, buffers: { y: z }, params: {}, grid: [1], flops: 0, bytes: 0 });
+	assert.is(await first(z), 0);
 	backend.release(x);
 });
 

@@ -19,7 +19,7 @@ import { type Failures, lossNotice } from './failures';
 import { type IndexReports, RECORD_ROOM } from './indexReports';
 import type { Launch } from './launch';
 import { type Allocation, type Block, type Memory, voidError } from './memory';
-import { ParameterSlots, SLOT_WORDS } from './parameters';
+import { checkParameters, ParameterSlots, SLOT_WORDS } from './parameters';
 import type { Patience } from './patience';
 import type { Pipeline, Pipelines } from './pipelines';
 import type { LaunchLog } from './profiler';
@@ -182,6 +182,7 @@ export class Commands {
 		if (pipeline.gpu !== undefined && this.waiting.length === 0) {
 			this.encode(record, pipeline, pipeline.gpu, group, x, y, z, currentOperation());
 		} else {
+			checkParameters(record.kernel, record.params);
 			const work = { record, pipeline, group, x, y, z, operation: currentOperation() };
 			this.waiting.add(this.batch, work);
 		}

@@ -19,16 +19,29 @@ export class ParameterSlots {
 
 	/**
 	 * Writes a launch's parameters and returns the slot's offset in bytes. The slot must be clear, because what a launch leaves out is not
-	 * written. An array of integers takes every number modulo 2^32, so negative ones need no conversion.
+	 * written. An array of integers takes every number modulo 2^32, so negative ones need no conversion. Throws if a value cannot become a
+	 * number, and leaves the slot clear.
 	 */
 	write(
 		slot: number,
-		{ name: kernel, layout, firstGroupAt, reportAt }: Kernel,
+		kernel: Kernel,
 		params: Readonly<Record<string, ParameterValue>>,
 		firstGroup: number,
 		report: number,
 	): number {
 		const start = slot * SLOT_WORDS;
+		try {
+			this.writeFields(start, kernel, params);
+		} catch (error) {
+			this.words.fill(0, start, start + SLOT_WORDS);
+			throw error;
+		}
+		if (firstGroup > 0) this.words[start + kernel.firstGroupAt] = firstGroup;
+		if (report > 0) this.words[start + kernel.reportAt] = report;
+		return start * 4;
+	}
+
+	private writeFields(start: number, { name: kernel, layout }: Kernel, params: Readonly<Record<string, ParameterValue>>): void {
 		const { words, floats } = this;
 		const { fields } = layout;
 		for (let f = 0; f < fields.length; f++) {
@@ -59,10 +72,15 @@ export class ParameterSlots {
 				}
 			}
 		}
-		if (firstGroup > 0) words[start + firstGroupAt] = firstGroup;
-		if (report > 0) words[start + reportAt] = report;
-		return start * 4;
 	}
+}
+
+const trial = new ParameterSlots(1);
+
+/** Throws where `write` would. A launch that is written later is checked by this, so that the call that makes it throws. */
+export function checkParameters(kernel: Kernel, params: Readonly<Record<string, ParameterValue>>): void {
+	trial.write(0, kernel, params, 0, 0);
+	trial.words.fill(0);
 }
 
 function copy(
