@@ -170,7 +170,10 @@ function run(seed: number, where: Where): Outcome {
 			pairs.push(whole(from.tensor.clone().mul(leaves[2]!), read(from.twin).mul(leaves[2]!)));
 		} else if (kind < 5) {
 			const tensor = view(random, from.tensor);
-			if (tensor.size > 0) pairs.push(viewed(tensor, from.twin));
+			if (tensor.size === 0) continue;
+			// contiguous() of a strided tensor copies it.
+			const isView = tensor.storage === from.tensor.storage;
+			pairs.push(isView ? viewed(tensor, from.twin) : whole(tensor, read(from.twin)));
 		} else change(random, from, leaves, pairs);
 	}
 	const derive = (results: readonly w.Tensor[]): w.Tensor[] => {
@@ -185,25 +188,37 @@ function run(seed: number, where: Where): Outcome {
 	return { direct: derive(pairs.map(({ tensor }) => tensor)), twin: derive(pairs.map(({ twin }) => read(twin))) };
 }
 
-async function compare(
-	seed: number,
-	actual: readonly w.Tensor[],
-	expected: readonly w.Tensor[],
-	allowed: typeof EXACT,
-): Promise<void> {
-	const values = await Promise.all([...actual, ...expected].map((tensor) => tensor.data()));
-	actual.forEach((_, i) => {
-		const right = values[actual.length + i]!;
+const valuesOf = (tensors: readonly w.Tensor[]) => Promise.all(tensors.map((tensor) => tensor.data()));
+
+const furthest = (values: ArrayLike<number>, from: ArrayLike<number>) =>
+	Array.from(values).reduce((most, value, i) => Math.max(most, Math.abs(value - from[i]!)), 0);
+
+type Values = Awaited<ReturnType<typeof valuesOf>>;
+
+/** Throws unless each result is right to `allowed`, or to the error that `rounding` gives it. */
+function compare(seed: number, actual: Values, expected: Values, allowed: typeof EXACT, rounding?: readonly number[]): void {
+	actual.forEach((values, i) => {
+		const right = expected[i]!;
 		// A sum loses what is small beside its largest parts.
 		const largest = Array.from(right).reduce((most, value) => Math.max(most, Math.abs(value)), 1);
-		const { relative, absolute } = allowed;
-		requireClose(`program ${seed}, result ${i}`, values[i]!, right, { relative, absolute: absolute * largest });
+		const absolute = Math.max(allowed.absolute * largest, rounding?.[i] ?? 0);
+		requireClose(`program ${seed}, result ${i}`, values, right, { relative: allowed.relative, absolute });
 	});
 }
 
 /** Makes a program of that seed and compares its results on both devices; throws where they differ. */
 export async function compareProgram(seed: number): Promise<void> {
 	const { direct, twin } = run(seed, { device: 'cpu', dtype: 'float64' });
-	await compare(seed, direct, twin, EXACT);
-	await compare(seed, run(seed, { device: 'webgpu', dtype: 'float32' }).direct, twin, FLOAT32);
+	const expected = await valuesOf(twin);
+	compare(seed, await valuesOf(direct), expected, EXACT);
+	const actual = await valuesOf(run(seed, { device: 'webgpu', dtype: 'float32' }).direct);
+	try {
+		compare(seed, actual, expected, FLOAT32);
+	} catch {
+		// Gradients that cancel leave the rounding of much larger ones, on the CPU in float32 as on the device. Another order of
+		// additions rounds a few times more.
+		const rounded = await valuesOf(run(seed, { device: 'cpu', dtype: 'float32' }).direct);
+		const rounding = rounded.map((values, i) => 4 * furthest(values, expected[i]!));
+		compare(seed, actual, expected, FLOAT32, rounding);
+	}
 }
