@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /**
- * Tries for a long time to break the library: `npm run soak -- [--minutes 20] [--seed 1] [--adapter NAME] [--only TEXT]`.
+ * Tries for a long time to break the library: `npm run soak -- --help`.
  *
  * Every campaign of campaigns.ts has the same share of the time, in rounds of processes of their own, each with the next seed; those
  * that compute on a device run on lavapipe and on SwiftShader, or on the adapter that --adapter names. A failure, which may also be a
@@ -21,18 +21,48 @@ const ROUND_SECONDS = 60;
 const PATIENCE_SECONDS = 120;
 const ADAPTERS = ['gpu', 'lavapipe', 'swiftshader'];
 
-const { values: options } = parseArgs({
-	options: {
-		minutes: { type: 'string', default: '20' },
-		seed: { type: 'string', default: '1' },
-		adapter: { type: 'string' },
-		only: { type: 'string', default: '' },
-	},
-});
+const USAGE = `npm run soak -- [options]
+
+  --minutes N      how long it runs, shared by all campaigns (default 20)
+  --seed N         the seed of each campaign's first round; the next rounds count on (default 1)
+  --adapter NAME   only on gpu, lavapipe or swiftshader
+  --only TEXT      only campaigns whose name holds TEXT
+  --help           this text`;
+
+function readOptions() {
+	try {
+		const { values } = parseArgs({
+			options: {
+				minutes: { type: 'string', default: '20' },
+				seed: { type: 'string', default: '1' },
+				adapter: { type: 'string' },
+				only: { type: 'string', default: '' },
+				help: { type: 'boolean', default: false },
+			},
+		});
+		if (!(Number(values.minutes) > 0)) throw new Error(`--minutes ${values.minutes} must be a number above 0`);
+		if (!Number.isInteger(Number(values.seed))) throw new Error(`--seed ${values.seed} must be a whole number`);
+		if (values.adapter !== undefined && !ADAPTERS.includes(values.adapter))
+			throw new Error(`--adapter ${values.adapter} is not one of ${ADAPTERS.join(', ')}`);
+		return values;
+	} catch (error) {
+		return refuse(error instanceof Error ? error.message : String(error));
+	}
+}
+
+/** @param {string} what @returns {never} */
+function refuse(what) {
+	console.error(`soak: ${what}; see --help`);
+	process.exit(2);
+}
+
+const options = readOptions();
+if (options.help) {
+	console.log(USAGE);
+	process.exit();
+}
 const minutes = Number(options.minutes);
 const firstSeed = Number(options.seed);
-if (!(minutes > 0)) throw new Error(`soak: --minutes ${options.minutes} must be a number above 0`);
-if (!Number.isInteger(firstSeed)) throw new Error(`soak: --seed ${options.seed} must be a whole number`);
 
 /** Bundles the campaigns and gives the path and what there is. */
 async function bundle() {
@@ -117,7 +147,8 @@ const host = { name: 'cpu', adapter: 'Node alone', env: {} };
 const jobs = Object.entries(campaigns)
 	.filter(([name]) => name.includes(options.only))
 	.flatMap(([name, { onDevice }]) => (onDevice ? adapters : [host]).map((environment) => ({ name, environment })));
-if (jobs.length === 0) throw new Error('soak: nothing to run: no campaign has that name, or there is no adapter');
+if (jobs.length === 0)
+	refuse(`no campaign of ${Object.keys(campaigns).join(', ')} is named '${options.only}', or there is no adapter`);
 
 const share = (minutes * 60) / jobs.length;
 console.log(`${jobs.length} campaigns of ${share.toFixed(0)} s each, seeds from ${firstSeed} on`);
