@@ -76,7 +76,7 @@ test('a tensor made before init() warns once that it is on the CPU', () => {
 	const before = complaints(`import { nn, ones, tensor } from 'wgrad'; ${make}`);
 	assert.match(
 		before,
-		/^wgrad: a tensor is made before init\(\) and lives on the CPU, which is slow\. Call await init\(\) first;[^\n]*$/,
+		/^wgrad: a tensor was created before init\(\) and is on the CPU, which is slow\. Call await init\(\) first;[^\n]*$/,
 	);
 	assert.is(complaints(`import { init, nn, ones, tensor } from 'wgrad'; await init({ device: 'cpu' }); ${make}`), '');
 	assert.is(complaints(`import { ones } from 'wgrad'; ones([1], { device: 'cpu' });`), '');

@@ -1,10 +1,10 @@
 /**
- * The one seam between operations and devices: what a storage is, what a view of it is, and the typed list of kernels
+ * The one seam between operations and devices: storages, views of storages, and the typed list of kernels
  * that every backend must have. A kernel that a backend lacks is a compile error.
  *
  * A kernel takes its inputs, its outputs and its attributes as three plain objects. Operations check arguments and
- * allocate outputs; kernels trust what they get. Unless a kernel's own comment says otherwise: inputs may have any strides
- * and offset, outputs are fresh, contiguous, at offset 0 and share no storage with an input, and every size may be 0.
+ * allocate outputs; kernels check nothing. Unless a kernel's own comment says otherwise: inputs may have any strides
+ * and offset; outputs are fresh, contiguous, at offset 0 and share no storage with an input; every size may be 0.
  */
 import type { Claims } from '../core/collector';
 import type { DType, TypedArray } from '../core/dtype';
@@ -29,27 +29,29 @@ import type { SoftmaxKernels } from './contract/softmax';
 
 export type DeviceName = 'cpu' | 'webgpu';
 
-/** A run of elements on a device. Tensors count their references to it; the last one to go releases it. */
+/** A run of elements on a device. Tensors count their references to it; dropping the last reference releases it. */
 export interface Storage {
 	readonly device: DeviceName;
-	/** The backend that made it and takes it back. */
+	/** The backend that made this storage and that releases it. */
 	readonly owner: Backend;
 	readonly dtype: DType;
 	/** Elements, not bytes. */
 	readonly length: number;
-	/** Raised by every in-place write, so that a saved tensor can tell that it was overwritten. */
+	/** Every in-place write raises it, so that backward() notices that a saved tensor has changed. */
 	version: number;
-	/** The in-place operation that wrote last, for the message of that error. */
+	/** The in-place operation that wrote last; the error about a changed saved tensor names it. */
 	lastWriter: string;
-	/** The references to it. */
+	/** The number of references to this storage. */
 	readonly claims: Claims;
-	/** Its elements were never computed, because the device had no memory: every use of it throws. */
+	/** True if the device had no memory to compute the elements. Every use of the storage then throws. */
 	readonly isVoid?: boolean;
-	/** The elements, where the host can see them without waiting. */
+	/** The elements, if the host can read them without waiting. */
 	hostData?(): TypedArray;
 }
 
-/** Which elements of a storage a tensor consists of. Element (i, j, ...) is at offset + i * strides[0] + j * strides[1] + ... */
+/**
+ * The elements of a storage that a tensor consists of. Element (i, j, ...) is at offset + i * strides[0] + j * strides[1] + ...
+ */
 export interface View {
 	readonly storage: Storage;
 	readonly dtype: DType;
@@ -78,22 +80,22 @@ export interface Kernels
 
 export interface Backend {
 	readonly device: DeviceName;
-	/** Why the device is gone, with everything on it; undefined while it works. */
+	/** The error that explains why the device was lost, with everything on it; undefined while it works. */
 	readonly loss: DeviceLostError | undefined;
 	readonly kernels: Kernels;
-	/** A storage whose contents are not defined. Throws a DeviceError when it does not fit the device. `shape` is for errors. */
+	/** A storage with undefined contents. Throws a DeviceError if the device has no room for it. `shape` is for errors. */
 	allocate(length: number, dtype: DType, shape?: Shape): Storage;
-	/** A storage that holds a copy of `data` (whose typed array is that of `dtype`, see core/dtype). `shape` is for errors. */
+	/** A storage that holds a copy of `data`, the typed array that core/dtype assigns to `dtype`. `shape` is for errors. */
 	upload(data: TypedArray, dtype: DType, shape?: Shape): Storage;
-	/** The last reference is gone: the memory may be reused at once. */
+	/** Takes a storage without references back; its memory may be reused at once. */
 	release(storage: Storage): void;
-	/** A copy of the whole storage, once everything that was launched before has run. */
+	/** A copy of the whole storage, made after all earlier launches have run. */
 	read(storage: Storage): Promise<TypedArray>;
 	/**
-	 * What a loop that launches and never reads should wait for before it goes on, so that the event loop turns and the device is not left
-	 * behind; undefined most of the time.
+	 * The promise that a loop of launches without reads should await, so that the event loop turns and the device can catch up.
+	 * undefined most of the time.
 	 */
 	pace(): Promise<void> | undefined;
-	/** Throws the first error that has arrived from the device and that nobody has been told of. Does not wait for others. */
+	/** Throws the first error that the device has reported and that no caller has seen. Does not wait for further reports. */
 	throwReported(): void;
 }

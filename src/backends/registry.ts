@@ -1,11 +1,13 @@
-/** Which backends there are now. The CPU is always there; WebGPU is between `init()` and `shutdown()` or a device loss. */
+/**
+ * The available backends. The CPU is always available; WebGPU is available between `init()` and `shutdown()` or a device loss.
+ */
 import { DeviceError, type DeviceLostError } from '../core/errors';
 import { currentOperation } from '../core/operation';
 import type { Backend, DeviceName } from './contract';
 import { cpuBackend } from './cpu/backend';
 
 const backends = new Map<DeviceName, Backend>([['cpu', cpuBackend]]);
-/** Why devices that were there are gone. */
+/** The errors that explain why devices were lost. */
 const losses = new Map<DeviceName, DeviceLostError>();
 let chosenDefault: DeviceName | undefined;
 let hasWarned = false;
@@ -22,12 +24,12 @@ export function backendOf(device: DeviceName): Backend {
 	return acting(backend);
 }
 
-/** The backend that does the work of `backend` now: itself, but within `withStandIns`. */
+/** The backend that does the work of `backend` now: itself, except inside `withStandIns`. */
 export function acting(backend: Backend): Backend {
 	return standIn === null ? backend : standIn(backend);
 }
 
-/** Runs `fn`, which must not be async, with other backends in place of the real ones. */
+/** Runs `fn`, a synchronous function, with stand-ins in place of the real backends. */
 export function withStandIns<T>(replace: (backend: Backend) => Backend, fn: () => T): T {
 	const before = standIn;
 	standIn = replace;
@@ -42,20 +44,23 @@ export function hasBackend(device: DeviceName): boolean {
 	return backends.has(device);
 }
 
-/** Makes a backend that of its device, and its device the default one. */
+/** Registers a backend for its device, and makes that device the default. */
 export function registerBackend(backend: Backend): void {
 	losses.delete(backend.device);
 	backends.set(backend.device, backend);
 	chosenDefault = backend.device;
 }
 
-/** Forgets a backend. Its device stays the default one if it was: new tensors then throw `loss`, instead of going elsewhere. */
+/**
+ * Removes a backend. Its device stays the default if it was: creating a tensor there then throws `loss` instead of moving to the
+ * CPU.
+ */
 export function unregisterBackend(device: DeviceName, loss: DeviceLostError): void {
 	backends.delete(device);
 	losses.set(device, loss);
 }
 
-/** Why a device that was there is gone. */
+/** Why a device was lost. */
 export function lossOf(device: DeviceName): DeviceLostError | undefined {
 	return losses.get(device);
 }
@@ -71,12 +76,12 @@ export function defaultDevice(): DeviceName {
 	return chosenDefault ?? 'cpu';
 }
 
-/** `defaultDevice()` for a tensor that is made now: warns once where nobody has chosen a device yet. */
+/** `defaultDevice()` for a new tensor. Warns once if nobody has chosen a device yet. */
 export function deviceOfNew(): DeviceName {
 	if (chosenDefault === undefined && !hasWarned) {
 		hasWarned = true;
 		console.warn(
-			"wgrad: a tensor is made before init() and lives on the CPU, which is slow. Call await init() first; to stay on the CPU, await init({ device: 'cpu' })",
+			"wgrad: a tensor was created before init() and is on the CPU, which is slow. Call await init() first; to stay on the CPU, await init({ device: 'cpu' })",
 		);
 	}
 	return defaultDevice();

@@ -9,7 +9,7 @@ import type { View } from '../contract';
 /** One entry per spatial dimension in each list. */
 export interface ConvAttributes {
 	readonly stride: readonly number[];
-	/** Zeros before the first element of each dimension. The output's size decides how many follow the last one. */
+	/** Zeros before the first element of each dimension. The output size implies the zeros after the last element. */
 	readonly padding: readonly number[];
 	readonly dilation: readonly number[];
 	readonly groups: number;
@@ -33,13 +33,16 @@ export interface ConvKernels {
 		attributes: ConvAttributes,
 	): void;
 
-	/** The transpose of `conv` in weight: gradWeight[o, c, k] = sum over n, i of gradY[n, o, i] x[n, c, stride i - padding + dilation k]. */
+	/**
+	 * The transpose of `conv` in weight: gradWeight[o, c, k] = sum over n, i of gradY[n, o, i] x[n, c, stride i - padding +
+	 * dilation k].
+	 */
 	convWeightGrad(inputs: { x: View; gradY: View }, outputs: { gradWeight: View }, attributes: ConvAttributes): void;
 }
 
 export type Triple = readonly [depth: number, height: number, width: number];
 
-/** A list of one to three spatial numbers as [depth, height, width]; missing leading ones are `fill`. */
+/** A list of one to three spatial numbers as [depth, height, width]; `fill` replaces missing leading numbers. */
 export function asTriple(list: readonly number[], fill: number): Triple {
 	return [list.at(-3) ?? fill, list.at(-2) ?? fill, list.at(-1) ?? fill];
 }

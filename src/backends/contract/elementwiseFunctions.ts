@@ -1,6 +1,6 @@
 /**
- * What the elementwise operations compute, in double precision, by PyTorch's names and definitions. The CPU computes with these
- * functions. The WGSL of shaders/elementwiseFunctions.wgsl.ts is written independently and is tested against them.
+ * What the elementwise operations compute, in double precision, by PyTorch's names and definitions. The CPU runs these
+ * functions. The WGSL of shaders/elementwiseFunctions.wgsl.ts is written independently, and tests compare the two.
  */
 import { erf, erfc, floorDivide, power, remainder, roundHalfEven } from './special';
 
@@ -14,27 +14,27 @@ const GELU_CUBIC = 0.044715;
 
 const sigmoid = (x: number) => (x >= 0 ? 1 / (1 + exp(-x)) : exp(x) / (1 + exp(x)));
 const softplus = (x: number) => Math.max(x, 0) + log1p(exp(-abs(x)));
-/** min(max(x, low), high) where NaN stays NaN and high wins over low. */
+/** min(max(x, low), high): NaN stays NaN, and high wins if low > high. */
 const clamp = (x: number, low: number, high: number) => Math.min(Math.max(x, low), high);
 const geluInner = (x: number) => GELU_SCALE * (x + GELU_CUBIC * x * x * x);
 
 interface Unary {
-	/** Of x and the parameters: see Parameters. */
+	/** Takes x and the numbers of `Parameters`. */
 	readonly value: (x: number, p0: number, p1: number) => number;
-	/** Of whole x, where doubles are not exact. */
+	/** Replaces `value` for integer x, if float64 arithmetic is not exact there. */
 	readonly integer?: Unary['value'];
 }
 
-/** A function that is constant between jumps, or linear: no kernel computes its gradient. */
+/** A function that is linear or piecewise constant needs no gradient kernel. */
 interface WithoutGradient extends Unary {
 	readonly saves?: undefined;
 	readonly gradient?: undefined;
 }
 
 interface WithGradient extends Unary {
-	/** What the derivative is written in, the input x or the output y: the forward pass saves it for the backward pass. */
+	/** Whether the derivative is a function of the input x or of the output y; the forward pass saves that tensor. */
 	readonly saves: 'x' | 'y';
-	/** The gradient g of the output times the derivative, of what was saved. */
+	/** The gradient g of the output times the derivative at `saved`. */
 	readonly gradient: (g: number, saved: number, p0: number, p1: number) => number;
 }
 
@@ -141,7 +141,7 @@ export const UNARY = {
 	frac: { value: (x) => x - Math.trunc(x) },
 } satisfies Record<string, UnaryFunction>;
 
-/** Repeated squaring; negative exponents leave what is whole of the quotient: 1, -1 or 0. */
+/** Repeated squaring. A negative exponent truncates the quotient to 1, -1 or 0. */
 function integerPower(base: number, exponent: number): number {
 	if (exponent < 0) return base === 1 ? 1 : base === -1 ? (exponent % 2 === 0 ? 1 : -1) : 0;
 	let result = 1;
@@ -154,7 +154,7 @@ function integerPower(base: number, exponent: number): number {
 
 export interface BinaryFunction {
 	readonly value: (a: number, b: number) => number;
-	/** What differs on whole numbers; they wrap around when they are stored. */
+	/** Replaces `value` for integers; the result wraps around when it is stored. */
 	readonly integer?: BinaryFunction['value'];
 }
 
@@ -174,7 +174,7 @@ export const BINARY = {
 	hypot: { value: (a, b) => Math.hypot(a, b) },
 } satisfies Record<string, BinaryFunction>;
 
-/** Tests of one number. */
+/** Functions from a number to a bool. */
 export const PREDICATE = {
 	isnan: Number.isNaN,
 	isinf: (x) => abs(x) === Number.POSITIVE_INFINITY,
@@ -195,16 +195,16 @@ export const COMPARE = {
 	logicalXor: (a, b) => (a !== 0) !== (b !== 0),
 } satisfies Record<string, (a: number, b: number) => boolean>;
 
-/** From the nearer end, so that both ends are exact. */
+/** Starts at the nearer end, so that both ends are exact. */
 const lerp = (a: number, b: number, weight: number) => (abs(weight) < 0.5 ? a + weight * (b - a) : b - (b - a) * (1 - weight));
 
-/** Of two numbers and a factor. */
+/** Functions of two numbers and a factor. */
 export const COMBINE = {
 	addScaled: (a, b, factor) => a + factor * b,
 	lerp,
 } satisfies Record<string, (a: number, b: number, factor: number) => number>;
 
-/** Of three numbers; p0 is the option `value`. */
+/** Functions of three numbers; p0 is the option `value`. */
 export const TERNARY = {
 	lerp,
 	addcmul: (a, b, c, p0) => a + p0 * b * c,

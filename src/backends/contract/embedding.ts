@@ -1,4 +1,4 @@
-/** Kernels of the lookup table: rows of a matrix by index, and the sum of gradients that share a row. */
+/** Kernels of the lookup table: they read rows of a matrix by index and add up the gradients that share a row. */
 import type { View } from '../contract';
 import type { CheckedIndices } from './indexing';
 
@@ -7,8 +7,8 @@ export interface EmbeddingKernels {
 	embedding(inputs: { weight: View; index: View }, outputs: { y: View }, attributes: CheckedIndices): void;
 
 	/**
-	 * dWeight[r, c] = sum of gradient[i, c] over all i with index[i] = r; zero for row `paddingIdx` (-1 for none). gradient [n, columns] is
-	 * contiguous. Fixed order of addition; a scan of all indices for each row is for small tables only.
+	 * dWeight[r, c] = sum of gradient[i, c] over all i with index[i] = r; zero for row `paddingIdx` (-1 for none). gradient [n,
+	 * columns] is contiguous. The order of addition is fixed. Each row scans all indices, so the kernel suits small tables only.
 	 */
 	embeddingGrad(inputs: { index: View; gradient: View }, outputs: { dWeight: View }, attributes: { paddingIdx: number }): void;
 }

@@ -1,9 +1,10 @@
 /**
  * Optimizer steps: one kernel updates a parameter and its state in place. All views are contiguous at any offset, of one size and
- * floating dtype, each in a storage of its own; the state of float16 parameters is float32. Learning rates and step counts are numbers, so that no step compiles anew.
+ * floating dtype, each in its own storage; the state of float16 parameters is float32. Learning rates and step counts are
+ * numbers, so that their changes compile nothing.
  *
- * In all of them the gradient is first g = (maximize ? -gradient : gradient) + weightDecay * param + l1 * sign(param), where a decoupled weight
- * decay is left out and applied to the parameter instead: param -= lr * weightDecay * param.
+ * Every step starts with the gradient g = (maximize ? -gradient : gradient) + weightDecay * param + l1 * sign(param). A decoupled
+ * weight decay is not part of g; it acts on the parameter: param -= lr * weightDecay * param.
  */
 import type { View } from '../contract';
 
@@ -20,7 +21,7 @@ export interface SgdAttributes extends Penalties {
 	readonly momentum: number;
 	readonly dampening: number;
 	readonly nesterov: boolean;
-	/** The buffer starts as the gradient itself. */
+	/** True in the first step: the buffer starts as the gradient itself. */
 	readonly first: boolean;
 }
 
@@ -29,7 +30,7 @@ export interface AdamAttributes extends Penalties {
 	readonly beta1: number;
 	readonly beta2: number;
 	readonly eps: number;
-	/** 1 - beta1^t and 1 - beta2^t, from float64: in float32 they shift the loss by 1e-5 within three steps. */
+	/** 1 - beta1^t and 1 - beta2^t, computed in float64: float32 shifts the loss by 1e-5 within three steps. */
 	readonly correction1: number;
 	readonly correction2: number;
 	/** AdamW: the weight decay acts on the parameter, not on the gradient. */
@@ -38,7 +39,7 @@ export interface AdamAttributes extends Penalties {
 
 export interface RmspropAttributes extends Penalties {
 	readonly lr: number;
-	/** Decay of the running square, and of the running mean where the variant is centered. */
+	/** Decay of the running square, and of the running mean in the centered variant. */
 	readonly alpha: number;
 	readonly eps: number;
 	readonly momentum: number;
@@ -64,7 +65,7 @@ export interface AdamaxAttributes extends Penalties {
 	readonly eps: number;
 }
 
-/** What of the weight decay acts on the parameter itself: param -= shrink * param before the rest of the step. */
+/** The part of the weight decay that acts on the parameter: param -= shrink * param before the rest of the step. */
 export interface Shrinking {
 	readonly shrink: number;
 }
@@ -75,7 +76,7 @@ export interface NadamAttributes extends Penalties, Shrinking {
 	readonly eps: number;
 	/** 1 - beta2^t. */
 	readonly correction2: number;
-	/** How far the step goes along the gradient and along the mean, with the rate and the momentum schedule in them. */
+	/** Factors of the gradient and of the mean; they include the learning rate and the momentum schedule. */
 	readonly gradientRate: number;
 	readonly meanRate: number;
 }
@@ -84,9 +85,9 @@ export interface RadamAttributes extends Penalties, Shrinking {
 	readonly beta1: number;
 	readonly beta2: number;
 	readonly eps: number;
-	/** lr / (1 - beta1^t), times rectification and sqrt(1 - beta2^t) where the step is adaptive. */
+	/** lr / (1 - beta1^t); if the step is adaptive, also times the rectification and sqrt(1 - beta2^t). */
 	readonly rate: number;
-	/** Divide by the root of the square: false in the first steps, when its variance is not known. */
+	/** Whether to divide by the root of the square. False in the first steps, while its variance is unknown. */
 	readonly adaptive: boolean;
 }
 
@@ -97,10 +98,13 @@ export interface LionAttributes extends Penalties, Shrinking {
 }
 
 export interface OptimizerKernels {
-	/** buffer = momentum * buffer + (1 - dampening) * g; param -= lr * (nesterov ? g + momentum * buffer : buffer). Without buffer: param -= lr * g. */
+	/**
+	 * buffer = momentum * buffer + (1 - dampening) * g; param -= lr * (nesterov ? g + momentum * buffer : buffer). Without buffer:
+	 * param -= lr * g.
+	 */
 	sgdStep(inputs: { gradient: View }, outputs: { param: View; buffer?: View }, attributes: SgdAttributes): void;
 	/**
-	 * m = beta1 m + (1 - beta1) g; v = beta2 v + (1 - beta2) g^2; largest = max(largest, v) where given (amsgrad);
+	 * m = beta1 m + (1 - beta1) g; v = beta2 v + (1 - beta2) g^2; largest = max(largest, v) if given (amsgrad);
 	 * param -= lr / correction1 * m / (sqrt((largest or v) / correction2) + eps).
 	 */
 	adamStep(
@@ -110,8 +114,9 @@ export interface OptimizerKernels {
 	): void;
 
 	/**
-	 * square = alpha square + (1 - alpha) g^2; with mean: mean = alpha mean + (1 - alpha) g, variance = square - mean^2, otherwise square;
-	 * direction = g / (sqrt(variance) + eps); with buffer: buffer = momentum buffer + direction; param -= lr * (buffer or direction).
+	 * square = alpha square + (1 - alpha) g^2; with mean: mean = alpha mean + (1 - alpha) g, variance = square - mean^2, else
+	 * variance = square; direction = g / (sqrt(variance) + eps); with buffer: buffer = momentum buffer + direction; param -= lr *
+	 * (buffer or direction).
 	 */
 	rmspropStep(
 		inputs: { gradient: View },
@@ -133,13 +138,13 @@ export interface OptimizerKernels {
 	adamaxStep(inputs: { gradient: View }, outputs: { param: View; m: View; largest: View }, attributes: AdamaxAttributes): void;
 	/** m and v as Adam's; param -= (gradientRate g + meanRate m) / (sqrt(v / correction2) + eps). */
 	nadamStep(inputs: { gradient: View }, outputs: { param: View; m: View; v: View }, attributes: NadamAttributes): void;
-	/** m and v as Adam's; param -= rate m, divided by sqrt(v) + eps where adaptive. */
+	/** m and v as Adam's; param -= rate m, divided by sqrt(v) + eps if `adaptive`. */
 	radamStep(inputs: { gradient: View }, outputs: { param: View; m: View; v: View }, attributes: RadamAttributes): void;
 	/** param -= lr sign(beta1 m + (1 - beta1) g); then m = beta2 m + (1 - beta2) g. */
 	lionStep(inputs: { gradient: View }, outputs: { param: View; m: View }, attributes: LionAttributes): void;
 	/**
-	 * norm = the root of the sum of the squares of all elements of all gradients, factor = min(1, maxNorm / (norm + 1e-6)). Gradients are contiguous,
-	 * float32 or, on the CPU, float64; both outputs have one element of their dtype.
+	 * norm = the root of the sum of the squares of all elements of all gradients, factor = min(1, maxNorm / (norm + 1e-6)).
+	 * Gradients are contiguous, float32 or, on the CPU, float64; both outputs have one element of their dtype.
 	 */
 	clipFactor(
 		inputs: { gradients: readonly View[] },

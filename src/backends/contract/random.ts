@@ -1,7 +1,7 @@
 /**
  * Kernels that draw random numbers. All are pure functions of their key (see core/philox): element i, in row-major order of
- * the output's shape, comes from word i of the key's stream. On every device the same key gives the same bits, normal
- * numbers excepted, which agree to a few units of the last place.
+ * the output's shape, comes from word i of the key's stream. The same key gives the same bits on every device, except that
+ * normal numbers agree to a few units in the last place only.
  */
 import type { RandomKey } from '../../core/philox';
 import type { View } from '../contract';
@@ -12,25 +12,28 @@ export interface RandomKernels {
 	/** out (floating): uniform in [low, high), from 24 random bits. low = high gives low. */
 	randomUniform(inputs: None, outputs: { out: View }, attributes: RandomKey & { low: number; high: number }): void;
 
-	/** out (floating): normal of that mean and standard deviation, by Box and Muller's transform. */
+	/** out (floating): normal with the given mean and standard deviation, by the Box-Muller transform. */
 	randomNormal(inputs: None, outputs: { out: View }, attributes: RandomKey & { mean: number; std: number }): void;
 
-	/** out (int32): uniform over low .. high - 1, int32 both, low < high; probabilities are off by at most (high - low) / 2^32 of themselves. */
+	/**
+	 * out (int32): uniform over low .. high - 1, both int32, low < high. A probability has a relative error of at most (high - low)
+	 * / 2^32.
+	 */
 	randomInteger(inputs: None, outputs: { out: View }, attributes: RandomKey & { low: number; high: number }): void;
 
 	/**
-	 * out (any dtype): 1 where the element's uniform number is below its probability, else 0. Either p (floating, of out's
-	 * shape, any strides) gives each element its own, or the attribute gives one to all.
+	 * out (any dtype): 1 where the element's uniform number is below its probability, else 0. The input p (floating, of out's
+	 * shape, any strides) gives each element its own probability; the attribute gives one to all.
 	 */
 	bernoulli(inputs: { p?: View }, outputs: { out: View }, attributes: RandomKey & { probability?: number }): void;
 
 	/**
-	 * y = x * scale where the element is kept, 0 (even of NaN) where it is dropped, which happens with probability p. x and y
-	 * are floating, of one shape and dtype; x has any strides. The gradient is the same kernel, with the same key, on the
-	 * gradient of y.
+	 * y = x * scale where the element is kept; 0 (even of NaN) where it is dropped, with probability p. x and y
+	 * are floating, of one shape and dtype; x has any strides. The same kernel with the same key, applied to y's gradient,
+	 * gives x's gradient.
 	 *
-	 * `scale` is 1 / (1 - p) by default, and p = 1 drops everything. `group` (1 by default) consecutive elements, in
-	 * row-major order, share one draw: height * width of them for dropout2d.
+	 * `scale` is 1 / (1 - p) by default, and p = 1 drops everything. Each run of `group` (1 by default) consecutive elements, in
+	 * row-major order, shares one draw; dropout2d passes height * width.
 	 */
 	dropout(inputs: { x: View }, outputs: { y: View }, attributes: RandomKey & { p: number; scale?: number; group?: number }): void;
 }

@@ -1,7 +1,7 @@
-/** Images sampled at places of one's own: behind rotation, zoom, crop and flip, and behind gridSample. */
+/** Kernels that sample images at arbitrary positions, for rotation, zoom, crop, flip and gridSample. */
 import type { View } from '../contract';
 
-/** What a place outside the image holds. */
+/** The value at a position outside the image. */
 export type SamplePadding =
 	/** `fill`. */
 	| 'constant'
@@ -13,27 +13,30 @@ export type SamplePadding =
 	| 'symmetric';
 
 export interface SampleAttributes {
-	/** Bilinear: of the four pixels around a place, weighted. Nearest: the pixel whose centre is nearest, of two the one at the even index. */
+	/**
+	 * Bilinear: the weighted mean of the four pixels around a position. Nearest: the nearest pixel; of two, the one with the even
+	 * index.
+	 */
 	readonly mode: 'bilinear' | 'nearest';
 	readonly padding: SamplePadding;
 	readonly fill: number;
 }
 
-/** How a grid's numbers become pixels: pixel = (number + 1) * scale + shift, rounded as PyTorch does. */
+/** The conversion of a grid's numbers to pixels: pixel = (number + 1) * scale + shift, rounded as PyTorch does. */
 export interface GridAttributes extends SampleAttributes {
 	readonly scale: readonly [x: number, y: number];
 	readonly shift: readonly [x: number, y: number];
 }
 
 /**
- * x [N, C, H, W] and y [N, C, H', W'] are floating, of one dtype. Places count pixels from the centre of pixel (0, 0); a pixel
- * outside of a 'constant' image enters with the value `fill`. A bilinear place that is the centre of a pixel gives that pixel's bits,
- * whatever its neighbours are. H and W are at least 1.
+ * x [N, C, H, W] and y [N, C, H', W'] are floating, of one dtype. Positions count pixels from the centre of pixel (0, 0). A pixel
+ * outside a 'constant' image has the value `fill`. A bilinear position at the centre of a pixel gives that pixel's bits,
+ * even next to NaN. H and W are at least 1.
  */
 export interface SampleKernels {
 	/**
 	 * y[n, c, i, j] = x[n, c] at column m0 j + m1 i + m2, row m3 j + m4 i + m5, where m = matrices[n]; matrices is [N, 6], float32
-	 * (float64 where x is).
+	 * (float64 if x is float64).
 	 */
 	affineSample(inputs: { x: View; matrices: View }, outputs: { y: View }, attributes: SampleAttributes): void;
 

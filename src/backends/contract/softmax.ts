@@ -3,12 +3,15 @@ import type { View } from '../contract';
 
 export interface SoftmaxAttributes {
 	readonly dim: number;
-	/** The logarithm of the softmax instead. */
+	/** Whether to return the logarithm of the softmax. */
 	readonly log: boolean;
 }
 
 export interface SoftmaxKernels {
-	/** y = exp(x - max) / sum exp(x - max), or x - max - log sum exp(x - max), over dim. A line of only -inf, or with +inf or NaN, gives NaN. */
+	/**
+	 * y = exp(x - max) / sum exp(x - max), or x - max - log sum exp(x - max), over dim. A line of only -inf, or with +inf or NaN,
+	 * gives NaN.
+	 */
 	softmax(inputs: { x: View }, outputs: { y: View }, attributes: SoftmaxAttributes): void;
 
 	/** dx = y * (gradient - sum gradient * y), or gradient - exp(y) * sum gradient, over dim; y is the output of `softmax`. */

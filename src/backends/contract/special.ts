@@ -1,9 +1,10 @@
 /**
- * Special functions in double precision that JavaScript lacks.
+ * Special functions in double precision that JavaScript does not have.
  *
  * erf and erfc follow fdlibm's s_erf.c (Sun Microsystems, 1993, https://www.netlib.org/fdlibm/s_erf.c; permission to use, copy,
- * modify and distribute is freely granted): rational approximations on five intervals, with an error below one unit of the last place.
- */
+ * modify and distribute is freely granted): rational approximations on five intervals, with an error below one unit of the last
+ * place. modify and distribute is freely granted): rational approximations on five intervals, with an error below one unit in the
+ * last place.
 
 /** coefficients[0] + coefficients[1] x + ... by Horner's rule. */
 function polynomial(x: number, coefficients: readonly number[]): number {
@@ -44,7 +45,7 @@ const FAR_Q = [
 	4.29008140027567833386e2, 1.08635005541779435134e2, 6.57024977031928170135, -6.04244152148580987438e-2,
 ];
 
-/** The same on [1 / 0.35, 28]. */
+/** As FAR_P and FAR_Q, on [1 / 0.35, 28]. */
 const TAIL_P = [
 	-9.86494292470009928597e-3, -7.99283237680523006574e-1, -1.77579549177547519889e1, -1.60636384855821916062e2,
 	-6.37566443368389627722e2, -1.02509513161107724954e3, -4.83519191608651397019e2,
@@ -59,7 +60,7 @@ function tail(x: number): number {
 	if (x >= 28) return 0;
 	const s = 1 / (x * x);
 	const ratio = x < 1 / 0.35 ? polynomial(s, FAR_P) / polynomial(s, FAR_Q) : polynomial(s, TAIL_P) / polynomial(s, TAIL_Q);
-	// x^2 must be exact in the exponential: squared is x with few enough bits, and the rest goes separately.
+	// The exponential needs x^2 without rounding. The square of a float32 is exact; the second factor takes the rest.
 	const rounded = Math.fround(x);
 	return (Math.exp(-rounded * rounded - 0.5625) * Math.exp((rounded - x) * (rounded + x) + ratio)) / x;
 }
@@ -86,7 +87,7 @@ export function erfc(x: number): number {
 	return x < 0 ? 2 - tail(a) : tail(x);
 }
 
-/** The nearest whole number, ties to the even one. */
+/** The nearest whole number; ties go to the even one. */
 export function roundHalfEven(x: number): number {
 	const down = Math.floor(x);
 	const rest = x - down;
@@ -95,7 +96,7 @@ export function roundHalfEven(x: number): number {
 	return result === 0 && (x < 0 || Object.is(x, -0)) ? -0 : result;
 }
 
-/** x^y as C and PyTorch define it: 1^y = x^0 = 1 whatever the other is, and (-1)^(+-inf) = 1. */
+/** x^y as C and PyTorch define it: 1^y = x^0 = 1 for every x and y, even NaN, and (-1)^(+-inf) = 1. */
 export function power(x: number, y: number): number {
 	if (x === 1 || (x === -1 && Math.abs(y) === Number.POSITIVE_INFINITY)) return 1;
 	return x ** y;
@@ -107,7 +108,7 @@ export function remainder(a: number, b: number): number {
 	return rest !== 0 && rest < 0 !== b < 0 ? rest + b : rest;
 }
 
-/** floor(a / b), as PyTorch computes it: from the exact remainder, so that rounding of the quotient does not cross a whole number. */
+/** floor(a / b), as PyTorch computes it: from the exact remainder, so that a rounded quotient does not cross a whole number. */
 export function floorDivide(a: number, b: number): number {
 	if (b === 0) return a / b;
 	const rest = a % b;

@@ -1,21 +1,21 @@
-/** Attention in plain loops, a query at a time: the reference for shaders/attention.wgsl.ts. Sums are kept in float64. */
+/** Attention in plain loops, one query at a time: the reference for shaders/attention.wgsl.ts. Sums are float64. */
 import { fillWords, uniformThreshold } from '../../core/philox';
 import type { View } from '../contract';
 import type { AttentionAttributes, AttentionKernels } from '../contract/attention';
 import { cpuData } from './storage';
 
-/** One query: its row numbers, its scores, and which keys it may look at. */
+/** One query: its indices, its scores, and its dropout factors. */
 interface Query {
 	readonly b: number;
 	readonly h: number;
-	/** The head of k and v that it reads. */
+	/** The head of k and v that the query reads. */
 	readonly g: number;
 	readonly i: number;
-	/** Of q, o, gradients: where the row begins, in each view. */
+	/** The start of this query's row in a view such as q, o or a gradient. */
 	row(view: View): number;
-	/** Scores of keys 0 .. S - 1, -infinity where it may not look. */
+	/** Scores of keys 0 .. S - 1; -infinity where the query may not attend. */
 	readonly scores: Float64Array;
-	/** What dropout multiplies each weight by: 0 or 1 / (1 - p). */
+	/** Dropout's factor for each weight: 0 or 1 / (1 - p). */
 	readonly kept: Float64Array;
 }
 
@@ -90,10 +90,10 @@ function store(view: View, values: Float64Array): void {
 	}
 }
 
-/** The largest score, and the log of the sum of exp(score - largest); zeros for a query that looks nowhere. */
+/** The largest score, and the log of the sum of exp(score - largest); zeros for a query that attends to no key. */
 function logSumExpOf(scores: Float64Array): readonly [largest: number, logSum: number] {
 	let largest = Number.NEGATIVE_INFINITY;
-	// Not Math.max of all: a NaN among them shall stay.
+	// The negated comparison lets a NaN become and stay the largest.
 	for (const score of scores) if (!(score <= largest)) largest = score;
 	if (largest === Number.NEGATIVE_INFINITY) return [0, 0];
 	let sum = 0;
@@ -101,7 +101,7 @@ function logSumExpOf(scores: Float64Array): readonly [largest: number, logSum: n
 	return [largest, Math.log(sum)];
 }
 
-/** The weight of each key and the gradient of its score, times nothing yet. */
+/** Calls `visit` with the weight of each key after dropout, and with the gradient of the product of query and key. */
 function forEachPair(
 	{ q, k, v, gradient, rows, mask }: { q: View; k: View; v: View; gradient: View; rows: View; mask?: View },
 	attributes: AttentionAttributes,
@@ -110,7 +110,7 @@ function forEachPair(
 	const statistics = cpuData(rows);
 	forEachQuery({ q, k, ...(mask && { mask }) }, attributes, (query) => {
 		const at = rowOf(rows, query.b, query.h, query.i);
-		// Computed again, since float32 may have rounded the largest score in `rows`; the scores here are not rounded.
+		// Recomputed from unrounded float64 scores: float32 may have rounded the largest score in `rows`.
 		const [largest, logSum] = logSumExpOf(query.scores);
 		const delta = statistics[at + 2]!;
 		for (let j = 0; j < k.shape[2]!; j++) {

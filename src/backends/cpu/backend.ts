@@ -1,4 +1,4 @@
-/** The CPU reference as a backend: host memory, plain loops, nothing asynchronous. */
+/** The CPU reference as a backend: host memory, plain loops, no asynchronous work. */
 import { allocateTyped, type DType, type TypedArray } from '../../core/dtype';
 import { DTypeError } from '../../core/errors';
 import { isTurnDue, turn } from '../../core/eventloop';

@@ -4,8 +4,8 @@ import { asTriple, type ConvAttributes, type ConvKernels } from '../contract/con
 import { cpuData } from './storage';
 
 /**
- * Every product that a convolution consists of, in runs along the width: elements y + i, x + i * xStep and `weight` belong
- * together for i in [0, count). Positions are those of contiguous tensors at offset 0; padding belongs to no run.
+ * Visits every product of a convolution, in runs along the width: for i in [0, count), y[y + i] pairs with x[x + i * xStep] and
+ * `weight`. Positions are those of contiguous tensors at offset 0. Runs leave out padding.
  */
 function forEachRun(
 	shapes: { x: Shape; weight: Shape; y: Shape },
@@ -53,7 +53,7 @@ function forEachRun(
 	}
 }
 
-/** `sums` [batch, channels, ...spatial] started with a channel's bias. */
+/** Sums [batch, channels, ...spatial] that start at each channel's bias. */
 function startWithBias(shape: Shape, bias: ArrayLike<number> | undefined, offset: number): Float64Array {
 	const [batch, channels, ...size] = shape as [number, number, ...number[]];
 	const plane = size.reduce((a, b) => a * b, 1);

@@ -6,7 +6,7 @@ import { cpuData, storeParts } from './storage';
 type Kernels = Pick<LossKernels, 'ctc' | 'ctcGrad'>;
 type Sequences = Parameters<Kernels['ctc']>[0];
 
-/** log(e^a + e^b), of which both may be -Infinity. */
+/** log(e^a + e^b); a and b may be -Infinity. */
 function logAdd(a: number, b: number): number {
 	const most = Math.max(a, b);
 	return most === Number.NEGATIVE_INFINITY ? most : most + Math.log1p(Math.exp(-Math.abs(a - b)));
@@ -17,7 +17,10 @@ function reader(view: View): (i: number) => number {
 	return (i) => data[view.offset + i]!;
 }
 
-/** One sequence: its classes with blanks around them, its length, and the log-probability of the class of a place at a step. */
+/**
+ * One sequence: its labels with blanks between and around them, its length, and the log-probability of a position's label at a
+ * step.
+ */
 function sequence({ x, labels, inputs, targets }: Sequences, n: number, blank: number) {
 	const [, count, classes] = x.shape as [number, number, number];
 	const most = labels.shape[1]!;
@@ -28,7 +31,7 @@ function sequence({ x, labels, inputs, targets }: Sequences, n: number, blank: n
 		places,
 		length: reader(inputs)(n),
 		emission: (t: number, place: number) => emitted((t * count + n) * classes + places[place]!),
-		/** Whether one may come to a place over the blank before it. */
+		/** Whether an alignment may skip the blank before a position. */
 		skips: (place: number) => place >= 2 && places[place] !== blank && places[place] !== places[place - 2],
 	};
 }

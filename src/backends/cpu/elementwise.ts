@@ -15,13 +15,16 @@ import {
 } from '../contract/elementwiseFunctions';
 import { cpuData, positions } from './storage';
 
-/** The function of whole numbers where y is of that kind and it differs. */
+/** The integer function if y is an integer and the row has one, else the floating one. */
 function binaryFunction(op: BinaryOp, y: View): BinaryFunction['value'] {
 	const { value, integer = value }: BinaryFunction = BINARY[op];
 	return isInteger(y.dtype) ? integer : value;
 }
 
-/** y = compute(elements of the inputs at the same place), for one, two or three inputs. A bool y takes whether that is not 0. */
+/**
+ * y = compute(elements of the inputs at the same position), for one to three inputs. A bool y stores whether the result is
+ * nonzero.
+ */
 function mapInto(y: View, inputs: readonly View[], compute: (a: number, b: number, c: number) => number): void {
 	const target = cpuData(y);
 	const [a, b, c] = inputs.map(reader);

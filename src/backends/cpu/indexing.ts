@@ -6,9 +6,9 @@ import type { View } from '../contract';
 import type { IndexingKernels } from '../contract/indexing';
 import { cpuData, positions } from './storage';
 
-/** The place in `target` of each element of `index`: its own coordinates, but for `dim`, where its value stands. */
+/** The position in `target` that each element of `index` addresses: its own coordinates, with its value in dim `dim`. */
 function places(target: View, index: View, dim: number): Int32Array {
-	// Coordinates of `index` read with target's strides, without `dim`.
+	// The coordinates of `index`, with target's strides and without `dim`.
 	const strides = target.strides.map((stride, d) => (d === dim ? 0 : stride));
 	const result = positions({ shape: index.shape, strides, offset: target.offset });
 	const values = cpuData(index);
@@ -18,7 +18,7 @@ function places(target: View, index: View, dim: number): Int32Array {
 	return result;
 }
 
-/** Ascending; NaN is above everything. */
+/** Ascending; NaN is larger than everything. */
 function compare(a: number, b: number): number {
 	if (a < b) return -1;
 	if (a > b) return 1;

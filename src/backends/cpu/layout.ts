@@ -47,7 +47,7 @@ export const layout: LayoutKernels = {
 
 	pad({ x }, { y }, { before, value }) {
 		cpuData(y).fill(value);
-		// The part of x that is inside y, and where it stands there. Negative `before` crops, and so does what y leaves behind.
+		// The part of x inside y, and its position there. A negative `before` crops at the front, a small y at the back.
 		const first = before.map((count) => Math.max(0, -count));
 		const shape = x.shape.map((size, d) => Math.max(0, Math.min(size, y.shape[d]! - before[d]!) - first[d]!));
 		const strides = contiguousStrides(y.shape);

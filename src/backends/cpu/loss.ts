@@ -21,7 +21,7 @@ const PAIR: Record<PairLossOp, PairLoss> = {
 	klDivLog: (a, b) => exp(b) * (b - a),
 };
 
-/** Derivatives by a. */
+/** Derivatives with respect to a. */
 const PAIR_DERIVATIVE: Record<PairLossOp, PairLoss> = {
 	mse: (a, b) => 2 * (a - b),
 	l1: (a, b) => Math.sign(a - b),
@@ -33,18 +33,18 @@ const PAIR_DERIVATIVE: Record<PairLossOp, PairLoss> = {
 	klDivLog: (_, b) => -exp(b),
 };
 
-/** Elements of contiguous views count from their offset. */
+/** Reads element i of a contiguous view. */
 function reader(view: View): (i: number) => number {
 	const data = cpuData(view);
 	return (i) => data[view.offset + i]!;
 }
 
-/** A logit less the log-sum-exp of its row, largest first; x itself without logits. */
+/** A logit minus the log-sum-exp of its row, largest part first; x itself if there are no logits. */
 function withoutLogSum(x: number, logSums: TypedArray | null, row: number): number {
 	return logSums === null ? x : x - logSums[2 * row]! - logSums[2 * row + 1]!;
 }
 
-/** Calls `visit` for each row with the position of its first class, its target, and whether it is ignored. */
+/** Calls `visit` for each row that is not ignored, with the position of its first class and its target. */
 function forEachRow(
 	target: View,
 	{ outer, classes, inner, ignoreIndex }: CrossEntropyAttributes,

@@ -1,10 +1,10 @@
-/** Reference matrix products: one row of the result at a time, accumulated in float64. */
+/** Reference matrix products, one row of the result at a time, with float64 sums. */
 import type { TypedArray } from '../../core/dtype';
 import type { View } from '../contract';
 import type { MatmulKernels } from '../contract/matmul';
 import { cpuData, positions } from './storage';
 
-/** Storage positions of the matrices of a batch: where element (0, 0) of each lies. */
+/** The storage position of element (0, 0) of each matrix in a batch. */
 function matrices({ shape, strides, offset }: View): Int32Array {
 	return positions({ shape: shape.slice(0, -2), strides: strides.slice(0, -2), offset });
 }
@@ -16,11 +16,11 @@ function pack(target: Float64Array, columns: number, data: TypedArray, start: nu
 	}
 }
 
-/** Adds to `sum` the row of `a` that begins at `start`, times `b`, whose rows are as long as `sum`. */
+/** Adds the row of `a` that begins at `start`, times `b`, to `sum`. The rows of `b` are as long as `sum`. */
 function addProduct(sum: Float64Array, a: Float64Array, start: number, depth: number, b: Float64Array): void {
 	const columns = sum.length;
 	let k = 0;
-	// Four terms in turn, in the order of the loop below: most of its time goes into reading and writing the sum.
+	// Four terms at a time, in the order of the loop below, because reading and writing `sum` takes most of the time.
 	for (; k + 4 <= depth; k += 4) {
 		const [a0, a1, a2, a3] = [a[start + k]!, a[start + k + 1]!, a[start + k + 2]!, a[start + k + 3]!];
 		const b0 = k * columns;
@@ -67,7 +67,7 @@ export const matmul: MatmulKernels = {
 			}
 		}
 
-		/** Modulo 2^32, which products in float64 would round. */
+		/** Computes modulo 2^32; float64 would round the products. */
 		function multiplyIntegers(): void {
 			for (const [batch, outStart] of outStarts.entries()) {
 				for (let i = 0; i < rows; i++) {

@@ -1,17 +1,17 @@
-/** Normalisation in plain loops: the reference for shaders/norm.wgsl.ts. Sums are kept in float64. */
+/** Normalisation in plain loops: the reference for shaders/norm.wgsl.ts. Sums are float64. */
 import type { View } from '../contract';
 import type { GroupNormShape, NormKernels, NormShape } from '../contract/norm';
 import { meanOf } from './reduce';
 import { cpuData, storeParts } from './storage';
 
-/** The elements of a contiguous view from its first on; a missing one is made of `fallback`. */
+/** Reads element i of a contiguous view; `fallback` if the view is missing. */
 function elements(view: View | undefined, fallback: number): (i: number) => number {
 	if (view === undefined) return () => fallback;
 	const data = cpuData(view);
 	return (i) => data[view.offset + i]!;
 }
 
-/** Visits the elements of channel c, of all samples or of one. */
+/** Visits the elements of channel c of all samples. */
 function forEachOfChannel({ batch, channels, spatial }: NormShape, c: number, visit: (i: number, b: number) => void): void {
 	for (let b = 0; b < batch; b++) {
 		const start = (b * channels + c) * spatial;
@@ -23,7 +23,7 @@ function store(view: View | undefined, i: number, value: number): void {
 	if (view !== undefined) cpuData(view)[view.offset + i] = value;
 }
 
-/** Groups as runs of `length` neighbours; `channelOf` an element, counted from the start of x. */
+/** Groups as runs of `length` adjacent elements; `channelOf` gives the channel of an element of x. */
 function groupsOf({ batch, channels, groups, spatial }: GroupNormShape) {
 	return {
 		count: batch * groups,
@@ -32,7 +32,7 @@ function groupsOf({ batch, channels, groups, spatial }: GroupNormShape) {
 	};
 }
 
-/** Reads means. Running means have one part, all others two. */
+/** Reads means. Running means have one part, the others two. */
 function means(view: View | undefined): (i: number) => number {
 	const part = elements(view, 0);
 	const { shape } = view ?? { shape: [0] };

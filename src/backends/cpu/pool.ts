@@ -4,7 +4,7 @@ import { asTriple, type Triple } from '../contract/conv';
 import type { AvgPoolAttributes, MaxPoolAttributes, PoolKernels } from '../contract/pool';
 import { cpuData } from './storage';
 
-/** Where window `i` of one dimension begins, ends (exclusive, not cut off at either side) and how far apart its elements are. */
+/** A window in one dimension: its begin, its end (exclusive; neither is clamped) and the step between its elements. */
 interface Window {
 	readonly begin: number;
 	readonly end: number;
@@ -49,7 +49,7 @@ function adaptive({ size, outSize }: Planes): WindowOf {
 	});
 }
 
-/** Calls `visit` for every output of a plane with its window in the three dimensions. */
+/** Calls `visit` for every output of a plane, with its window in the three dimensions. */
 function forEachWindow(
 	outSize: Triple,
 	windowOf: WindowOf,
@@ -65,7 +65,7 @@ function forEachWindow(
 	}
 }
 
-/** The positions within the plane that lie in a window, in order. */
+/** Visits the positions of a window that lie inside the plane, in order. */
 function forEachInside(windows: readonly [Window, Window, Window], size: Triple, visit: (position: number) => void): void {
 	const [depth, height, width] = windows;
 	for (let z = depth.begin; z < depth.end; z += depth.step) {
@@ -116,7 +116,7 @@ function sendToIndices(gradY: View, indices: View, gradX: View): void {
 	cpuData(gradX).set(sums, gradX.offset);
 }
 
-/** The divisor of a window of `avgPool`: what it covers of the padded input, or of the input alone. */
+/** The divisor of a window of `avgPool`: the number of its elements inside the padded input, or inside the input. */
 function divisorOf(windows: readonly [Window, Window, Window], size: Triple, attributes: AvgPoolAttributes): number {
 	if (attributes.divisorOverride !== undefined) return attributes.divisorOverride;
 	const padding = asTriple(attributes.padding, 0);

@@ -15,7 +15,7 @@ export const random: RandomKernels = {
 			});
 			return;
 		}
-		// Factors of 12 bits: their products are exact, so that a device that fuses multiply and add rounds no differently.
+		// Factors of 12 bits have exact products, so a device that fuses multiply and add rounds to the same bits.
 		const range = uniformRange(low, high);
 		forEachWord(key, numel(out.shape), (word, i) => {
 			const top = (word >>> 20) * 2 ** -12;
@@ -28,7 +28,7 @@ export const random: RandomKernels = {
 	randomNormal(_inputs, { out }, { mean, std, ...key }) {
 		const data = cpuData(out);
 		const count = numel(out.shape);
-		// Words 2k and 2k + 1 are radius and angle of a point whose coordinates are elements 2k and 2k + 1.
+		// Words 2k and 2k + 1 give the radius and the angle of a point; elements 2k and 2k + 1 are its coordinates.
 		let radius = 0;
 		forEachWord(key, count + (count % 2), (word, i) => {
 			if (i % 2 === 0) {

@@ -1,10 +1,10 @@
-/** Reductions in plain loops: the reference for shaders/reduce.wgsl.ts. Sums are kept in float64. */
+/** Reductions in plain loops: the reference for shaders/reduce.wgsl.ts. Sums are float64. */
 import { isFloating } from '../../core/dtype';
 import type { View } from '../contract';
 import type { ReduceAttributes, ReduceKernels } from '../contract/reduce';
 import { cpuData, positions } from './storage';
 
-/** Where the elements of x lie, split at `dims`: element j of output k is at `kept[k] + reduced[j]`. */
+/** The positions of x's elements, split at `dims`: element j of output k is at `kept[k] + reduced[j]`. */
 export function splitPositions(x: View, dims: readonly number[]): { kept: Int32Array; reduced: Int32Array } {
 	const pick = (inside: boolean, offset: number) => {
 		const chosen = x.shape.map((_, d) => d).filter((d) => dims.includes(d) === inside);
@@ -22,7 +22,7 @@ function sum(at: Line, count: number): number {
 	return total;
 }
 
-/** Counted from the first element, so that the mean of equal elements is that element. */
+/** Sums differences from the first element, so that the mean of equal elements is exact. */
 export function meanOf(at: Line, count: number): number {
 	const first = at(0);
 	let total = 0;
@@ -36,14 +36,14 @@ function product(at: Line, count: number): number {
 	return total;
 }
 
-/** int32 products wrap around, as they do on every device. */
+/** int32 products wrap around on every device. */
 function integerProduct(at: Line, count: number): number {
 	let total = 1;
 	for (let j = 0; j < count; j++) total = Math.imul(total, at(j));
 	return total;
 }
 
-/** The position of the first largest (sign 1) or smallest (sign -1) element; the first NaN before all. */
+/** The position of the first largest (sign 1) or smallest (sign -1) element. The first NaN wins. */
 function extremePosition(at: Line, count: number, sign: 1 | -1): number {
 	let best = 0;
 	for (let j = 0; j < count; j++) {

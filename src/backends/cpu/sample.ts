@@ -1,22 +1,22 @@
-/** Images at places of one's own, in plain loops: the reference for shaders/sample.wgsl.ts. */
+/** Images sampled at arbitrary positions, in plain loops: the reference for shaders/sample.wgsl.ts. */
 import type { View } from '../contract';
 import type { SampleAttributes, SampleKernels, SamplePadding } from '../contract/sample';
 import { cpuData } from './storage';
 
-/** Half-way cases go to the even number. */
+/** Rounds to the nearest integer; ties go to the even one. */
 function roundToEven(value: number): number {
 	const rounded = Math.round(value);
 	return rounded - value === 0.5 && rounded % 2 !== 0 ? rounded - 1 : rounded;
 }
 
-/** `place` mirrored back and forth between 0 and `span`. */
+/** Reflects `place` between 0 and `span`. */
 function mirrored(place: number, span: number): number {
 	if (span === 0) return 0;
 	const rest = Math.abs(place) % (2 * span);
 	return rest > span ? 2 * span - rest : rest;
 }
 
-/** The place within 0 .. size - 1 that a place stands for; with 'constant' it stands for itself. */
+/** Maps a position into 0 .. size - 1 by the padding rule; 'constant' changes nothing. */
 function folded(place: number, size: number, padding: SamplePadding): number {
 	const clamped = (inside: number) => Math.min(Math.max(inside, 0), size - 1);
 	switch (padding) {
@@ -61,7 +61,7 @@ function sampleAt(
 				const top = Math.floor(atY);
 				const right = atX - left;
 				const below = atY - top;
-				// A fold may end on the last pixel, and what has no weight may be NaN: such neighbours do not count.
+				// A neighbour without weight may lie outside the image or be NaN, so it must not enter the sum.
 				let sum = valueAt(left, top) * (1 - right) * (1 - below);
 				if (right > 0) sum += valueAt(left + 1, top) * right * (1 - below);
 				if (below > 0) sum += valueAt(left, top + 1) * (1 - right) * below;

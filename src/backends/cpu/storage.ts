@@ -1,10 +1,10 @@
-/** Host memory as a storage, and how the reference kernels walk views. */
+/** Storages in host memory, and the walks over views that the reference kernels use. */
 import type { Claims, Site } from '../../core/collector';
 import type { DType, TypedArray } from '../../core/dtype';
 import type { Shape } from '../../core/shape';
 import type { Backend, Storage, View } from '../contract';
 
-/** The last reference has nothing to give back: the engine collects the typed array with the storage. */
+/** Releasing the last reference does nothing: the engine's garbage collector frees the typed array. */
 class HostClaims implements Claims {
 	references = 0;
 	readonly isSeen = true;
@@ -39,12 +39,12 @@ export class CpuStorage implements Storage {
 	}
 }
 
-/** All elements of the storage behind a view; the view's offset and strides index it. */
+/** All elements of the storage behind a view; apply the view's offset and strides to index it. */
 export function cpuData(view: View): TypedArray {
 	return (view.storage as CpuStorage).data;
 }
 
-/** Stores a value in two parts, the second what rounding left of the first. */
+/** Stores a value in two parts; the second holds the rounding error of the first. */
 export function storeParts(data: TypedArray, high: number, low: number, value: number): void {
 	data[high] = value;
 	data[low] = Number.isFinite(value) ? value - data[high]! : 0;

@@ -1,6 +1,6 @@
 /**
- * A stand-in for a device on which everything has a shape and nothing has a value: operations run as ever, their kernels only add up what
- * they would compute, and storages what they would take. For `Module.summary`: no memory, no waiting for pipelines.
+ * A backend that computes shapes but no values. Operations run as usual, but their kernels only count the work that they would
+ * do, and storages only count their bytes. `Module.summary` uses it, so that it needs no memory and waits for no pipelines.
  */
 import type { Claims, Site } from '../../core/collector';
 import { type DType, hostBytes } from '../../core/dtype';
@@ -8,14 +8,14 @@ import { DeviceError } from '../../core/errors';
 import type { Backend, DeviceName, Kernels, Storage } from '../contract';
 import { flopsOf } from './flops';
 
-/** What the stand-ins have been asked for. */
+/** The work and the memory that a trial run asked for. */
 export class Tally {
 	/** Of forward kernels: see flops.ts. */
 	flops = 0;
-	/** Bytes in storages that are held now, and the most that they have been at once. */
+	/** Bytes of the current storages, and their peak. */
 	live = 0;
 	peak = 0;
-	/** On whose behalf storages are made from now on, and how much of `live` is whose. */
+	/** The module that allocates now, and the bytes each module holds. */
 	holder: unknown = null;
 	readonly held = new Map<unknown, number>();
 
@@ -55,12 +55,12 @@ class DryStorage implements Storage, Claims {
 	}
 }
 
-/** Bytes of elements on a device: bool and uint8 take four on the GPU. */
+/** Bytes of elements on a device: bool and uint8 take four bytes on the GPU. */
 export function bytesOf(device: DeviceName, dtype: DType, length: number): number {
 	return length * (hostBytes(dtype) === 1 && device === 'webgpu' ? 4 : hostBytes(dtype));
 }
 
-/** Stands in for `real`, whose storages may be inputs too: they are looked at, neither read nor written. */
+/** Stands in for `real`. Storages of `real` may be inputs: the stand-in neither reads nor writes them. */
 export function dryBackend(real: Backend, tally: Tally): Backend {
 	const kernel = (name: string) => (inputs: unknown, outputs: unknown, attributes: unknown) => {
 		tally.flops += flopsOf(name, inputs, outputs, attributes);
@@ -77,7 +77,8 @@ export function dryBackend(real: Backend, tally: Tally): Backend {
 		release(storage) {
 			tally.add((storage as DryStorage).holder, -bytesOf(real.device, storage.dtype, storage.length));
 		},
-		read: () => Promise.reject(new DeviceError('summary: the trial run has shapes and no values, so forward must not read any')),
+		read: () =>
+			Promise.reject(new DeviceError('summary: the trial run computes shapes but no values, so forward must not read values')),
 		pace: () => undefined,
 		throwReported() {},
 	};

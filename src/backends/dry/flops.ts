@@ -1,8 +1,8 @@
 /**
- * Floating-point operations of each kernel of a forward pass, from shapes alone.
+ * The floating-point operations of each kernel of a forward pass, computed from shapes alone.
  *
- * A multiply-add is 2, in padding too; a product's bias is part of its multiply-adds. Any other arithmetic operation, comparison or
- * function (exp, tanh, sqrt) on one number is 1. Moving, converting, sorting and drawing numbers is 0.
+ * A multiply-add counts 2, in padding too. Adding a bias to a product is free. Any other arithmetic operation, comparison or
+ * function (exp, tanh, sqrt) of one number counts 1. Moving, converting, sorting and drawing numbers counts 0.
  */
 import { numel } from '../../core/shape';
 import type { Kernels, View } from '../contract';
@@ -10,7 +10,7 @@ import type { OptimizerKernels } from '../contract/optimizer';
 import { type CellKind, GATES } from '../contract/rnn';
 import type { SampleAttributes } from '../contract/sample';
 
-/** What a forward pass may call. A new kernel that is neither a gradient nor a step of an optimizer needs its line below. */
+/** The kernels of forward passes. A new kernel that is neither a gradient nor an optimizer step needs a line in COUNTS. */
 type ForwardKernel =
 	| Exclude<keyof Kernels, keyof OptimizerKernels | `${string}Grad${string}` | 'attentionRows'>
 	| 'convInputGrad';
@@ -29,7 +29,7 @@ const ofOutput = (_: unknown, { y }: { y: View }) => size(y);
 const ofInput = ({ x }: { x: View }) => size(x);
 const volume = (sizes: readonly number[]) => sizes.reduce((product, length) => product * length, 1);
 
-/** Of a step for one unit: sums of inputs' and state's products, activations, and the new state. */
+/** One step for one unit: the sums of the inputs' and the state's products, the activations, and the new state. */
 const STEP: Readonly<Record<CellKind, number>> = {
 	// 4 sums, 4 activations, f c + i g (3), tanh(c'), times o.
 	lstm: 13,
@@ -39,7 +39,7 @@ const STEP: Readonly<Record<CellKind, number>> = {
 	relu: 2,
 };
 
-/** Weights that are multiplied with each element of the input (or output) of a convolution, times 2. */
+/** Twice the weights that each element of a convolution's input (or output) is multiplied with. */
 const perElement = (weight: View) => 2 * volume(weight.shape.slice(1));
 
 const COUNTS: Counts = {
@@ -56,9 +56,9 @@ const COUNTS: Counts = {
 	ternary: (_, { y }) => 3 * size(y),
 	cast: none,
 
-	// logsumexp: the maximum, its difference, exp, the sum; norm: a power and the sum.
+	// logsumexp: maximum, difference, exp, sum. norm: power, sum.
 	reduce: ({ x }, _, { op }) => size(x) * (op === 'logsumexp' ? 4 : op === 'norm' ? 2 : 1),
-	// The mean's sum, and of each deviation: difference, square, sum.
+	// The sum of the mean, and for each deviation: difference, square, sum.
 	variance: ({ x }) => 4 * size(x),
 	extremum: ofInput,
 	median: none,
@@ -75,17 +75,17 @@ const COUNTS: Counts = {
 	adaptiveAvgPool: adaptive,
 	adaptiveMaxPool: adaptive,
 
-	// The maximum, the difference, exp, the sum, the quotient (or the difference from the logarithm).
+	// Maximum, difference, exp, sum, quotient (or the difference from the logarithm).
 	softmax: ({ x }) => 5 * size(x),
 
 	groupNorm: ({ x, weight, bias }, { mean }) =>
 		size(x) * ((mean === undefined ? 3 : 6) + (weight === undefined ? 0 : 1) + (bias === undefined ? 0 : 1)),
 	channelStatistics: ({ x }) => 4 * size(x),
-	// An addition, a root and a reciprocal; 3 for each running average.
+	// An addition, a root and a reciprocal; 3 operations for each running average.
 	channelScale: ({ variance }, { runningMean }) => size(variance) * (runningMean === undefined ? 3 : 9),
 	channelNorm: ({ x, weight, bias }) => size(x) * (2 + (weight === undefined ? 0 : 1) + (bias === undefined ? 0 : 1)),
 
-	// Of each pair of query and key that may look at each other: two products, the scale, the mask, a softmax.
+	// For each pair of a query and a key that it may attend to: two products, the scale, the mask, a softmax.
 	attention: ({ q, k, v, mask }, _, { causal }) => {
 		const [batch = 0, heads = 0, queries = 0, width = 0] = q.shape;
 		const keys = k.shape[2]!;
@@ -122,21 +122,21 @@ const COUNTS: Counts = {
 
 	pairLoss: (_, { y }, { op }) => size(y) * (op === 'mse' || op === 'l1' ? 2 : 4),
 	crossEntropy: ({ x, target }, _, { logits }) => (logits ? 5 * size(x) : 0) + 2 * size(target),
-	// Of a place and step: the largest of three, three differences, exps and sums, a logarithm, the emission.
+	// For each position and step: the largest of three, three differences, exps and sums, a logarithm, the emission.
 	ctc: (_, { alpha }) => 6 * size(alpha),
 };
 
-/** Neighbouring windows share an element where the sizes do not divide; they are counted as if they did not. */
+/** Adjacent windows share an element if the sizes do not divide evenly. The count ignores this overlap. */
 function adaptive({ x }: { x: View }, { y }: { y: View }): number {
 	return Math.max(size(x), size(y));
 }
 
-/** Bilinear: the weighted sum of four pixels. The arithmetic of the places, shared by all channels, is not counted. */
+/** Bilinear: the weighted sum of four pixels. Position arithmetic is not counted, because all channels share it. */
 function sampled(_: unknown, { y }: { y: View }, { mode }: SampleAttributes): number {
 	return mode === 'bilinear' ? 7 * size(y) : 0;
 }
 
-/** What one call of a kernel computes; 0 for those of backward passes and optimizers. */
+/** The floating-point operations of one kernel call; 0 for kernels of backward passes and optimizers. */
 export function flopsOf(kernel: string, inputs: unknown, outputs: unknown, attributes: unknown): number {
 	const count = (COUNTS as unknown as Readonly<Record<string, (...args: unknown[]) => number>>)[kernel];
 	return count?.(inputs, outputs, attributes ?? {}) ?? 0;
