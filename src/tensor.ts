@@ -302,7 +302,9 @@ export class Tensor {
 	toString(): string {
 		if (this.isDisposed) return `Tensor(shape=${formatShape(this.shape)}, dtype=${this.dtype}, disposed)`;
 		const storage = this.storage;
-		return formatValues(storage.hostData?.() ?? null, this, storage);
+		const values = storage.hostData?.() ?? null;
+		const numbers = values !== null && this.dtype === 'float16' ? float16ToFloat32(values as Uint16Array) : values;
+		return formatValues(numbers, this, storage);
 	}
 
 	[Symbol.for('nodejs.util.inspect.custom')](): string {

@@ -3,7 +3,7 @@
  *
  * `bool` and `uint8` are one byte on the host and one 32-bit word on the GPU, because WGSL has neither 8-bit storage nor host-shareable
  * bool. Kernels read uint8 words as i32, so only kernels that write uint8 treat it specially. `float64` exists on the CPU only. The host
- * stores `float16` as raw bits in a Uint16Array.
+ * stores `float16` as raw bits in a Uint16Array; the CPU path computes with the numbers.
  */
 import { ArgumentError, DeviceError, DTypeError } from './errors';
 import { currentOperation } from './operation';

@@ -65,3 +65,9 @@ export function float32ToFloat16(singles: Float32Array): Uint16Array {
 	for (let i = 0; i < result.length; i++) result[i] = float16Bits(singles[i]!);
 	return result;
 }
+
+/** Rounds the values in place to the nearest halves, ties to even. */
+export function roundToFloat16(singles: Float32Array): void {
+	const lookup = table();
+	for (let i = 0; i < singles.length; i++) singles[i] = lookup[float16Bits(singles[i]!)]!;
+}

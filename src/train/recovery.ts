@@ -66,8 +66,7 @@ export async function keepOnHost(values: readonly unknown[]): Promise<() => void
 	const tensors = [...tensorsIn(values, new Set())].filter((tensor) => !tensor.isDisposed && tensor.device === 'webgpu');
 	const copies = await Promise.all(
 		tensors.map((tensor) => {
-			// float16 exists on the GPU only.
-			const values = noGrad(() => tidy(() => detach(tensor.dtype === 'float16' ? to(tensor, 'float32') : tensor)));
+			const values = noGrad(() => detach(tensor));
 			return to(values, 'cpu').finally(() => values.dispose());
 		}),
 	);
@@ -75,7 +74,7 @@ export async function keepOnHost(values: readonly unknown[]): Promise<() => void
 		for (const [i, tensor] of tensors.entries()) {
 			if (tensor.isDisposed || tensor.storage.owner.loss === undefined) continue;
 			tensor.viewing = null;
-			tensor.adopt(noGrad(() => tidy(() => detach(to(to(copies[i]!, 'webgpu'), tensor.dtype)))));
+			tensor.adopt(noGrad(() => tidy(() => detach(to(copies[i]!, 'webgpu')))));
 		}
 	};
 }

@@ -1,9 +1,7 @@
 /** The CPU reference as a backend: host memory, plain loops, no asynchronous work. */
-import { allocateTyped, type DType, type TypedArray } from '../../core/dtype';
-import { DTypeError } from '../../core/errors';
+import type { DType, TypedArray } from '../../core/dtype';
 import { isTurnDue, turn } from '../../core/eventloop';
-import { currentOperation } from '../../core/operation';
-import type { Backend, Kernels, Storage } from '../contract';
+import type { Backend, Storage } from '../contract';
 import { attention } from './attention';
 import { conv } from './conv';
 import { elementwise } from './elementwise';
@@ -20,9 +18,9 @@ import { reduce } from './reduce';
 import { rnn } from './rnn';
 import { sample } from './sample';
 import { softmax } from './softmax';
-import { CpuStorage } from './storage';
+import { CpuStorage, roundingFloat16 } from './storage';
 
-const kernels: Kernels = {
+const kernels = roundingFloat16({
 	...elementwise,
 	...reduce,
 	...matmul,
@@ -39,30 +37,22 @@ const kernels: Kernels = {
 	...sample,
 	...loss,
 	...optimizer,
-};
-
-function requireSupported(dtype: DType): void {
-	if (dtype === 'float16') {
-		const operation = currentOperation() || 'tensor';
-		throw new DTypeError(`${operation}: float16 lives on WebGPU only; on the CPU use float32, which holds every float16 exactly`);
-	}
-}
+});
 
 export const cpuBackend: Backend = {
 	device: 'cpu',
 	loss: undefined,
 	kernels,
 	allocate(length: number, dtype: DType): Storage {
-		requireSupported(dtype);
-		return new CpuStorage(cpuBackend, dtype, allocateTyped(dtype, length));
+		return new CpuStorage(cpuBackend, dtype, length);
 	},
 	upload(data: TypedArray, dtype: DType): Storage {
-		requireSupported(dtype);
-		return new CpuStorage(cpuBackend, dtype, data.slice());
+		return new CpuStorage(cpuBackend, dtype, data.length, data.slice());
 	},
 	release(): void {},
 	async read(storage: Storage): Promise<TypedArray> {
-		const values = (storage as CpuStorage).data.slice();
+		const { dtype, data } = storage as CpuStorage;
+		const values = dtype === 'float16' ? storage.hostData!() : data.slice();
 		if (isTurnDue()) await turn();
 		return values;
 	},

@@ -1,4 +1,5 @@
 /** Random numbers on the host: the reference for shaders/random.wgsl.ts. */
+import { float16Below } from '../../core/float16';
 import { forEachWord, multiplyHigh, toOpenUniform, toUniform, uniformRange, uniformThreshold } from '../../core/philox';
 import { numel } from '../../core/shape';
 import type { RandomKernels } from '../contract/random';
@@ -16,7 +17,7 @@ export const random: RandomKernels = {
 			return;
 		}
 		// Factors of 12 bits have exact products, so a device that fuses multiply and add rounds to the same bits.
-		const range = uniformRange(low, high);
+		const range = uniformRange(low, high, out.dtype === 'float16' ? float16Below(high) : undefined);
 		forEachWord(key, numel(out.shape), (word, i) => {
 			const top = (word >>> 20) * 2 ** -12;
 			const rest = ((word >>> 8) & 0xfff) * 2 ** -24;

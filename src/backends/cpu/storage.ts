@@ -1,8 +1,9 @@
 /** Storages in host memory, and the walks over views that the reference kernels use. */
 import type { Claims, Site } from '../../core/collector';
-import type { DType, TypedArray } from '../../core/dtype';
+import { allocateTyped, type DType, type TypedArray } from '../../core/dtype';
+import { float16ToFloat32, float32ToFloat16, roundToFloat16 } from '../../core/float16';
 import type { Shape } from '../../core/shape';
-import type { Backend, Storage, View } from '../contract';
+import type { Backend, Kernels, Storage, View } from '../contract';
 
 /** Releasing the last reference does nothing: the engine's garbage collector frees the typed array. */
 class HostClaims implements Claims {
@@ -16,27 +17,51 @@ class HostClaims implements Claims {
 	release(): void {}
 }
 
+/** Whether any storage has been float16 yet: until then no kernel has anything to round. */
+let holdsFloat16 = false;
+
 export class CpuStorage implements Storage {
 	readonly device = 'cpu';
 	version = 0;
 	lastWriter = '';
 	readonly claims: Claims;
+	/** The elements as kernels read and write them: those of float16 as a Float32Array. */
+	readonly data: TypedArray;
 
+	/** `data` is the storage's own from now on; undefined makes zeros. */
 	constructor(
 		readonly owner: Backend,
 		readonly dtype: DType,
-		readonly data: TypedArray,
+		readonly length: number,
+		data?: TypedArray,
 	) {
-		this.claims = new HostClaims(data.byteLength);
-	}
-
-	get length(): number {
-		return this.data.length;
+		if (dtype === 'float16') {
+			holdsFloat16 = true;
+			this.data = data === undefined ? allocateTyped('float32', length) : float16ToFloat32(data as Uint16Array);
+		} else this.data = data ?? allocateTyped(dtype, length);
+		this.claims = new HostClaims(this.data.byteLength);
 	}
 
 	hostData(): TypedArray {
-		return this.data;
+		return this.dtype === 'float16' ? float32ToFloat16(this.data as Float32Array) : this.data;
 	}
+}
+
+type AnyKernel = (inputs: unknown, outputs: Readonly<Record<string, View | undefined>>, attributes: unknown) => void;
+
+/** Wraps kernels to round float16 outputs: the kernels themselves compute with the numbers of the Float32Array. */
+export function roundingFloat16(kernels: Kernels): Kernels {
+	const rounding = (kernel: AnyKernel): AnyKernel => {
+		return (inputs, outputs, attributes) => {
+			kernel(inputs, outputs, attributes);
+			if (!holdsFloat16) return;
+			for (const view of Object.values(outputs)) {
+				if (view?.dtype === 'float16') roundToFloat16(cpuData(view) as Float32Array);
+			}
+		};
+	};
+	const entries = Object.entries(kernels).map(([name, kernel]) => [name, rounding(kernel as AnyKernel)]);
+	return Object.fromEntries(entries) as unknown as Kernels;
 }
 
 /** All elements of the storage behind a view; apply the view's offset and strides to index it. */

@@ -5,6 +5,7 @@ import type { DeviceName } from '../../backends/contract';
 import { backendOf } from '../../backends/registry';
 import { DTYPES, type DType } from '../../core/dtype';
 import { ArgumentError, AutogradError, DTypeError } from '../../core/errors';
+import { float32ToFloat16 } from '../../core/float16';
 import { runOperation } from '../../core/operation';
 import { emptyOn, Tensor } from '../../tensor';
 import { tidy } from '../../tidy';
@@ -64,6 +65,7 @@ function toWebGPU(x: Tensor): Tensor {
 async function toCPU(x: Tensor): Promise<Tensor> {
 	if (x.device === 'cpu') return x;
 	requireNoGradient(x, 'cpu');
-	if (x.dtype === 'float16') throw new DTypeError(`to: float16 lives on WebGPU only. Convert first: x.to('float32').to('cpu')`);
-	return new Tensor(backendOf('cpu').upload(await x.data(), x.dtype), x.shape);
+	const values = await x.data();
+	const stored = x.dtype === 'float16' ? float32ToFloat16(values as Float32Array) : values;
+	return new Tensor(backendOf('cpu').upload(stored, x.dtype), x.shape);
 }
