@@ -276,7 +276,7 @@ test('512 bytes of parameters, and none left over from an earlier launch', async
 	assert.is((await backend.read(y))[0], total);
 	for (let i = 0; i < 100; i++) run([]);
 	assert.is((await backend.read(y))[0], 0);
-	assert.throws(() => run(new Array<number>(125).fill(0)), /test\.words: words has 125 values and room for 124/);
+	assert.throws(() => run(new Array<number>(125).fill(0)), /test\.words: words has 125 values, but room for 124/);
 	const tooLong = () => backend.gpu.launch({ kernel: oversized, params: { n: 31, words: [] }, ...work });
 	assert.throws(tooLong, /test\.oversized: 129 parameter words; a launch carries 128/);
 	backend.release(y);
@@ -347,7 +347,7 @@ test('bind groups beyond what the driver bears are refused in words', async () =
 test('wrong launches throw where they are made', () => {
 	const x = filled(1);
 	const y = filled(1);
-	assert.throws(() => launch(x, x, 1, 0), /test\.affine\{add=0\}: a buffer that is written is bound twice/);
+	assert.throws(() => launch(x, x, 1, 0), /test\.affine\{add=0\}: a written buffer is bound twice/);
 	const run = (grid: [number, number]) =>
 		backend.gpu.launch({
 			kernel: affine,

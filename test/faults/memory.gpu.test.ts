@@ -228,7 +228,7 @@ test('a tensor that was to be computed when there was no memory throws in words,
 	);
 	await assertRejects(() => sync(), REFUSAL);
 	armed = false;
-	const message = /: a tensor has no values, because the device had no memory when it was made\. Make it again/;
+	const message = /: a tensor has no values, because the device had no memory to compute it\. Compute it again/;
 	await assertRejects(() => y.data(), message);
 	assert.throws(() => y.mul(2), message);
 	assert.equal([...(await base.mul(2).data())], [2, 2, 2, 2]);

@@ -1,4 +1,7 @@
-/** Launches of shaders/attention*.wgsl.ts: chooses between subgroups and workgroup memory, and vec4 or scalar reads. */
+/**
+ * Launches of shaders/attention*.wgsl.ts. The launcher chooses between subgroups and workgroup memory, and between vec4 and
+ * scalar reads.
+ */
 import { type AttentionKind, type AttentionOptionsVariant, attentionRows, OWN_ROWS } from '../../../shaders/attention.wgsl';
 import { attentionSmall } from '../../../shaders/attentionSmall.wgsl';
 import { attentionSubgroup } from '../../../shaders/attentionSubgroup.wgsl';
@@ -28,7 +31,7 @@ interface Results {
 	readonly dv?: View;
 }
 
-/** Strides, with 0 for dims of one element, whose strides have no meaning. */
+/** Strides, with 0 for dims of size 1, where the stride does not matter. */
 function stepsOf({ shape, strides }: View): number[] {
 	return strides.map((stride, d) => (shape[d] === 1 ? 0 : stride));
 }
@@ -42,7 +45,7 @@ function readsVectors(views: readonly View[]): boolean {
 	return views.every((view) => view.shape[3]! % 4 === 0 && placeOf(view).every((step) => step % 4 === 0));
 }
 
-/** Software adapters run barriers as coroutines, but broadcasts within a subgroup cost them almost nothing. */
+/** Software adapters pay much for barriers and almost nothing for broadcasts within a subgroup. */
 function sharesBySubgroup(gpu: Gpu): 4 | 8 | null {
 	return gpu.isSoftware && (gpu.subgroupSize === 4 || gpu.subgroupSize === 8) ? gpu.subgroupSize : null;
 }

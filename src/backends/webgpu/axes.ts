@@ -1,4 +1,4 @@
-/** Dims of a view as kernels walk them: neighbours that lie in memory as one are merged, and travel in the parameters. */
+/** Dims of a view as kernels walk them: adjacent dims that form one run in memory are merged. */
 import type { ViewValue } from '../../../shaders/parameters';
 import type { View } from '../contract';
 
@@ -7,7 +7,7 @@ export interface Axis {
 	readonly stride: number;
 }
 
-/** Joins axes, outermost first, that lie in memory as one; there is always at least one axis. */
+/** Merges axes (outermost first) that form one run in memory. The result has at least one axis. */
 export function mergedAxes(axes: readonly Axis[]): readonly Axis[] {
 	const result: Axis[] = [];
 	for (const axis of axes) {
@@ -22,7 +22,7 @@ export function mergedAxes(axes: readonly Axis[]): readonly Axis[] {
 	return result.length > 0 ? result : [{ size: 1, stride: 1 }];
 }
 
-/** A view as a parameter of a kernel: its numbers alone, because a launch that waits must not hold a tensor. */
+/** A view as a kernel parameter. It copies the numbers only, because a launch that waits must not keep a tensor alive. */
 export function viewValue({ shape, strides, offset }: Pick<View, 'shape' | 'strides' | 'offset'>): ViewValue {
 	return { shape, strides, offset };
 }

@@ -1,4 +1,4 @@
-/** The WebGPU backend: device, memory, pipelines and commands put together behind the contract. */
+/** The WebGPU backend: it implements the contract with the device, memory, pipelines and commands. */
 import type { DType, TypedArray } from '../../core/dtype';
 import { ArgumentError, DeviceError, DeviceLostError, DisposedError, DTypeError } from '../../core/errors';
 import { turn } from '../../core/eventloop';
@@ -19,7 +19,7 @@ import { formatProfile, LaunchLog } from './profiler';
 import type { AdapterInfo, Counters, MemoryStatistics, Profile } from './reports';
 
 export interface WebGPUOptions extends DeviceOptions, MemoryOptions, CommandOptions {
-	/** Pipelines to keep; 1,024 by default. */
+	/** The number of pipelines to keep; 1,024 by default. */
 	pipelineCap?: number | undefined;
 }
 
@@ -28,31 +28,31 @@ export interface WebGPUBackend extends Backend {
 	readonly info: AdapterInfo;
 	readonly features: ReadonlySet<string>;
 	readonly limits: GPUSupportedLimits;
-	/** The runtime as launchers see it; for kernels that are not part of the contract. */
+	/** The runtime as launchers see it, for kernels outside the contract. */
 	readonly gpu: Gpu;
-	/** Resolves when the device is lost or destroyed; the backend is of no use after that. */
+	/** Resolves when the device is lost or destroyed. The backend is useless afterwards. */
 	readonly lost: Promise<DeviceLostError>;
-	/** Submits what has been launched. Happens by itself; this makes it happen now. */
+	/** Submits all launches now instead of at the next idle moment. */
 	flush(): void;
-	/** Waits until the GPU has done everything; throws what went wrong meanwhile. */
+	/** Waits until the GPU has finished all work. Throws the errors of that work. */
 	sync(): Promise<void>;
 	memory(): MemoryStatistics;
 	counters(): Counters;
-	/** Runs `fn` and tells how long each kernel took. */
+	/** Runs `fn` and measures the time of each kernel. */
 	profile<T>(fn: () => T | Promise<T>): Promise<Profile<T>>;
-	/** Compiles pipelines ahead of their first launch, all at once. */
+	/** Compiles pipelines ahead of their first launch, in parallel. */
 	warm(requests: Iterable<PipelineRequest>): Promise<void>;
-	/** Calls `hook` with every launch from now on; undefined ends it. */
+	/** Calls `hook` for every further launch; undefined removes the hook. */
 	onLaunch(hook: ((record: LaunchRecord) => void) | undefined): void;
 	/**
-	 * Frees everything; of a device that the caller made, all but the buffers of live storages. Reads under way reject. Resolves when the
-	 * driver has nothing under way any more.
+	 * Frees everything, except the buffers of live storages if the caller made the device. Pending reads reject. Resolves when the
+	 * driver has no work left.
 	 */
 	destroy(): Promise<void>;
 }
 
 /**
- * Opens a device and makes it a backend. Throws a DeviceError that says what is missing when there is no adapter.
+ * Opens a device and makes a backend of it. Throws a DeviceError that names what is missing if there is no adapter.
  *
  * `adapter` or `device` may be the caller's own; `powerPreference` is 'high-performance' by default.
  */
@@ -61,7 +61,10 @@ export async function createWebGPUBackend(options: WebGPUOptions = {}): Promise<
 	return new Runtime(device, info, owned, options);
 }
 
-/** lavapipe maps pages for each bind group, 6 KB in all, and Linux allows a process 65,530 maps; a GPU's driver takes some hundred bytes. */
+/**
+ * lavapipe maps pages for each bind group (6 KB), and Linux allows 65,530 maps per process. A GPU driver needs a few hundred
+ * bytes each.
+ */
 const SOFTWARE_BIND_GROUPS = { bindGroupCap: 4096, bindGroupsAlive: 32768 };
 
 class Runtime implements WebGPUBackend {
@@ -77,7 +80,7 @@ class Runtime implements WebGPUBackend {
 	private readonly commands: Commands;
 	private readonly storages: Memory;
 	private readonly batchLaunches: number;
-	/** With WGRAD_DEBUG=launches. */
+	/** Only with WGRAD_DEBUG=launches. */
 	private readonly printer: LaunchPrinter | undefined;
 	private bytesUploaded = 0;
 	private bytesRead = 0;
@@ -183,7 +186,7 @@ class Runtime implements WebGPUBackend {
 		try {
 			values = await this.commands.read(block, bytes, this.storages, (mapped) => decodeFromGpu(mapped, length, dtype));
 		} catch (error) {
-			// What caused a failed read says more than the failure.
+			// The error that made the read fail explains more than the failed read.
 			await this.check(mark);
 			throw error;
 		}
@@ -191,7 +194,7 @@ class Runtime implements WebGPUBackend {
 		return values;
 	}
 
-	/** Throws the loss of the device, or the first error that nobody had been told of at `mark`. */
+	/** Throws the loss of the device, or the first error that had not been thrown at `mark`. */
 	private async check(mark: number): Promise<void> {
 		await this.commands.untilStopped(this.failures.check(mark));
 		this.commands.requireRunning();
@@ -305,7 +308,7 @@ class Runtime implements WebGPUBackend {
 	private readonly onUncapturedError = (event: GPUUncapturedErrorEvent): void => {
 		event.preventDefault();
 		const { error } = event;
-		// By name, because Node has no global of that name.
+		// Compares the name, because Node has no global of this class.
 		const isOutOfMemory = error.constructor.name === 'GPUOutOfMemoryError';
 		this.failures.note(new DeviceError(isOutOfMemory ? `${error.message}\n${this.storages}` : error.message));
 	};

@@ -1,9 +1,9 @@
 /**
- * Bind groups by the identities of a layout and buffers. Creating one costs two to three times a launch, and a training
- * step binds the same buffers as the step before, so they are kept.
+ * A cache of bind groups, keyed by the layout and the buffers. Creating a bind group costs two to three times a launch, and each
+ * training step binds the same buffers as the step before.
  *
- * The cap works by generations: a full young generation becomes the old one, and what is not asked for again during the
- * next goes. That keeps the recently used without any bookkeeping on a hit in the young generation.
+ * The cap works by generations: a full young generation becomes the old one, and the old one's entries that nobody asked for
+ * meanwhile are dropped. So the recently used groups stay, and a hit in the young generation needs no bookkeeping.
  */
 
 import { INDEX_RECORDS } from '../../../shaders/shader';
@@ -15,7 +15,7 @@ import { type Block, type GpuStorage, guardUnconfirmed, voidError } from './memo
 import { MAX_PARAM_BYTES } from './parameters';
 import type { Pipeline } from './pipelines';
 
-/** What a bind group weighs: on lavapipe it takes pages of its own, of which a process may have 65,530. */
+/** The weight of a bind group for the garbage collector: lavapipe maps pages for each, and a process may have 65,530 maps. */
 const GROUP_BYTES = 16 * 1024;
 
 /** Storages by the names of a kernel's bindings. */
@@ -39,23 +39,25 @@ export class BindGroups {
 	private young = new Map<string, Entry>();
 	private old = new Map<string, Entry>();
 	created = 0;
-	/** Those that the collector has not taken yet: WebGPU has no other way to give one back. */
+	/** Counts bind groups that the garbage collector has not freed yet; WebGPU has no other way to free them. */
 	private readonly population: Population = { alive: 0 };
 
 	constructor(
 		private readonly device: GPUDevice,
-		/** Where parameters are; bound with a dynamic offset. */
+		/** The buffer of the parameters, bound with a dynamic offset. */
 		private readonly parameters: GPUBuffer,
-		/** What the binding of that name is in every launch. */
+		/** The storage that every launch binds under the name INDEX_RECORDS. */
 		private readonly indexRecords: Storage,
 		/** Bind groups to keep. */
 		private readonly cap: number,
-		/** Bind groups that the driver bears, kept or not yet collected. */
+		/** The number of bind groups, kept or not yet collected, that the driver can bear. */
 		private readonly mostAlive: number,
 		private readonly failures: Failures,
 	) {}
 
-	/** The bind group for `buffers`, by the names of the pipeline's bindings, whose blocks it marks as used by `batch`. */
+	/**
+	 * The bind group for `buffers`, which are keyed by the names of the pipeline's bindings. Marks their blocks as used by `batch`.
+	 */
 	get(pipeline: Pipeline, buffers: Buffers, batch: number): GPUBindGroup {
 		const { layout, names, key: kernel } = pipeline;
 		let key = `${layout.id}`;
@@ -76,7 +78,7 @@ export class BindGroups {
 		throw new ArgumentError(`${kernel}: this variant needs a buffer ${name}`);
 	}
 
-	/** Forgets bind groups whose buffers are gone. */
+	/** Drops bind groups that use one of `blocks`. */
 	forget(blocks: readonly Block[]): void {
 		const gone = new Set(blocks);
 		for (const generation of [this.young, this.old]) {
@@ -106,7 +108,7 @@ export class BindGroups {
 		const written = (i: number) => layout.bindings[i] !== 'read';
 		if (blocks.some((block, i) => blocks.indexOf(block) !== i && (written(i) || written(blocks.indexOf(block))))) {
 			throw new ArgumentError(
-				`${kernel}: a buffer that is written is bound twice; in-place kernels are variants with one read_write binding`,
+				`${kernel}: a written buffer is bound twice; an in-place kernel needs a variant with one read_write binding`,
 			);
 		}
 		const entries: GPUBindGroupEntry[] = [{ binding: 0, resource: { buffer: this.parameters, size: MAX_PARAM_BYTES } }];
@@ -114,7 +116,7 @@ export class BindGroups {
 		const { population } = this;
 		if (population.alive >= this.mostAlive) {
 			throw new DeviceError(
-				`${kernel}: ${population.alive} bind groups wait for the garbage collector, more than this software adapter bears. Put the body of the loop into tidy(() => ...), or await a result now and then`,
+				`${kernel}: ${population.alive} bind groups wait for the garbage collector, more than this software adapter can hold. Put the body of the loop into tidy(() => ...), or await a result now and then`,
 			);
 		}
 		population.alive++;

@@ -1,16 +1,16 @@
-/** Views of several operands, seen with as few dimensions as their strides allow. */
+/** Views several operands with as few dimensions as their strides allow. */
 import type { Shape } from '../../core/shape';
 
 export interface Collapsed {
-	/** At least one dimension; none of size 1 unless it is the only one. */
+	/** At least one dimension. No dimension has size 1 unless it is the only one. */
 	readonly shape: readonly number[];
 	/** `strides[operand][dimension]`. */
 	readonly strides: readonly (readonly number[])[];
 }
 
 /**
- * Merges each dimension with the one inside it wherever every operand steps through both as through one, and drops
- * dimensions of size 1. `strides` holds one list for each operand, all over `shape`, of which no size is 0.
+ * Merges each dimension with the one inside it if a single stride walks both in every operand, and drops dimensions of
+ * size 1. `strides` holds one list for each operand. No size of `shape` is 0.
  */
 export function collapse(shape: Shape, strides: readonly (readonly number[])[]): Collapsed {
 	const sizes: number[] = [];

@@ -1,13 +1,13 @@
 /**
  * The launch path: the one place where work reaches the GPU.
  *
- * Launches are encoded into one compute pass of one command encoder, a *batch*. A batch is submitted when it is long or has much work,
- * when the host reads, and when the program is idle. The parameters of a batch collect in a host array, at dynamic offsets, and are
- * written to the GPU once, right before the submit; the queue's order makes one arena enough. Each launch has a slot of the full size:
- * words that it does not give are 0, never those of another launch.
+ * Launches are encoded into one compute pass of one command encoder, called a *batch*. A batch is submitted when it is long or
+ * has much work, when the host reads, and when the program is idle. The parameters of a batch collect in a host array, at dynamic
+ * offsets. They are written to the GPU once, right before the submit; the queue's order makes one arena enough. Each launch has a
+ * slot of the full size: words that it does not give are 0, never those of another launch.
  *
- * A launch waits in a queue while its pipeline is being compiled, or behind a buffer that the device has not granted yet. Everything
- * after it waits behind it, so that the order stays (see waiting.ts). None of this shows outside, because the host sees results only
+ * A launch waits in a queue while its pipeline is being compiled, or while an earlier buffer has not been granted. Everything
+ * after it waits too, so that the order stays (see waiting.ts). A program cannot notice this, because it sees results only
  * through promises.
  */
 import { DeviceError, type DeviceLostError } from '../../core/errors';
@@ -26,46 +26,49 @@ import type { LaunchLog } from './profiler';
 import { type Readback, WaitingQueue } from './waiting';
 
 export interface CommandOptions {
-	/** Launches in a batch before it is submitted. */
+	/** A batch with this many launches is submitted. */
 	batchLaunches?: number | undefined;
-	/** Floating-point operations plus bytes moved in a batch before it is submitted. */
+	/** A batch with this much work (floating-point operations plus bytes moved) is submitted. */
 	batchWork?: number | undefined;
-	/** Floating-point operations, beyond which a launch that can be divided is. */
+	/** A launch with more floating-point operations is divided if its kernel allows that. */
 	dispatchWork?: number | undefined;
-	/** Workgroups in one dimension, beyond which a grid is folded; the adapter's limit by default. */
+	/** A grid with more workgroups in one dimension is folded; the adapter's limit by default. */
 	foldGrid?: number | undefined;
-	/** Launches that may wait for pipelines, beyond which these are compiled while the program waits. */
+	/** If more launches wait for pipelines, the program waits for the pipelines to compile. */
 	waitingLaunches?: number | undefined;
-	/** Bind groups to keep, and how many there may be with those that wait for the collector. */
+	/** The number of bind groups to keep, and the limit that includes those not yet collected. */
 	bindGroupCap?: number | undefined;
 	bindGroupsAlive?: number | undefined;
 }
 
-/** A launch as the hook sees it: with the operation that asked for it. */
+/** A launch as the hook sees it, with the operation that made it. */
 export interface LaunchRecord extends Launch {
 	readonly operation: string;
 	readonly pipeline: string;
 }
 
 /**
- * Windows resets a GPU on which one dispatch takes two seconds. This takes a fifth of a second on an integrated GPU that does 250 GFLOP/s,
- * and keeps a large one busy for milliseconds.
+ * Windows resets a GPU if one dispatch takes two seconds. This limit takes a fifth of a second on an integrated GPU with 250
+ * GFLOP/s and keeps a large GPU busy for milliseconds.
  */
 const DISPATCH_WORK = 5e10;
 
-/** Launches that may wait where a loop asks what to wait for: so many that all pipelines of a step are asked for at once. */
+/**
+ * A paced loop waits if more launches than this wait for pipelines. The limit is high, so that all pipelines of a step compile
+ * together.
+ */
 const PACED_LAUNCHES = 1024;
 
 export class Commands {
-	/** The number of the batch that is being encoded; all before it are submitted. */
+	/** The number of the batch that is being encoded. All earlier batches are submitted. */
 	batch = 1;
-	/** Sees every launch: a capture for replay. */
+	/** Receives every launch; a capture for replay can use it. */
 	onLaunch: ((record: LaunchRecord) => void) | undefined;
-	/** Set while profiling: every launch has a pass of its own then. */
+	/** Set while profiling: every launch then has its own pass. */
 	log: LaunchLog | undefined;
 	launches = 0;
 	submits = 0;
-	/** Why nothing can be launched or read any more. */
+	/** Why the device was lost; from then on every launch and read fails. */
 	loss: DeviceLostError | undefined;
 
 	private readonly batchLaunches: number;
@@ -75,30 +78,33 @@ export class Commands {
 	private readonly foldGrid: number;
 	private readonly parameters: GPUBuffer;
 	private readonly slots: ParameterSlots;
-	/** The offset of the current launch: one array for all, which `setBindGroup` reads faster than a typed array. */
+	/**
+	 * The offset of the current launch. One plain array serves all launches, because `setBindGroup` reads it faster than a typed
+	 * array.
+	 */
 	private readonly offset = [0];
 
 	private encoder: GPUCommandEncoder | undefined;
 	private pass: GPUComputePassEncoder | undefined;
 	private bound: Pipeline | undefined;
 	private work = 0;
-	/** The operations of the batch's launches: for messages, and the next launch takes the slot of this many. */
+	/** The operations of the batch's launches, for messages. Their count is also the slot of the next launch. */
 	private operations: string[] = [];
-	/** Copies that are encoded in the batch. */
+	/** Readbacks with a copy encoded in the batch. */
 	private copied: Readback[] = [];
-	/** Every read that has not settled. */
+	/** Readbacks that have not settled. */
 	private readonly reads = new Set<Readback>();
-	/** Fulfilled when the reads that are submitted have settled. */
+	/** Fulfilled when all submitted reads have settled. */
 	private settled: Promise<void> = Promise.resolve();
-	/** Whether an idle program waits for records of indices. */
+	/** Whether an idle program waits for a copy of the index records. */
 	private isPolling = false;
 	private idleFlushIsDue = false;
 	private readFlushIsDue = false;
-	/** Set while a buffer has been refused and nobody has been told: nothing is launched or read until then. */
+	/** Set from the refusal of a buffer until its error is thrown; nothing is launched or read meanwhile. */
 	private refusal: Error | undefined;
-	/** Fulfilled when the GPU has done what was submitted at the last pace. */
+	/** Fulfilled when the GPU has done the work that was submitted at the last pace. */
 	private paced: Promise<void> = Promise.resolve();
-	/** Called when the device is gone. */
+	/** Called when the device is lost. */
 	private readonly onStopped = new Set<() => void>();
 
 	readonly waiting: WaitingQueue;
@@ -142,13 +148,15 @@ export class Commands {
 		};
 	}
 
-	/** Encodes a launch, in several parts if it is long; it runs after all earlier ones. A grid with a zero is nothing to do. */
+	/**
+	 * Encodes a launch, in several parts if it is long. It runs after all earlier launches. A grid with a zero launches nothing.
+	 */
 	launch(record: Launch): void {
 		if (record.kernel.divisible && record.flops > this.dispatchWork) this.launchInParts(record);
 		else this.launchWhole(record);
 	}
 
-	/** Each part is a record of its own. Workgroups do not depend on each other, so the results have the same bits. */
+	/** Each part has its own record. Workgroups do not depend on each other, so the results have the same bits. */
 	private launchInParts(record: Launch): void {
 		const { grid, flops, bytes } = record;
 		const groups = grid[0];
@@ -188,23 +196,26 @@ export class Commands {
 		}
 	}
 
-	/** A buffer was asked for: what comes from now on waits until the device has granted it. */
+	/** Call it when a buffer is requested: further work waits until the device has granted the buffer. */
 	hold(): Allocation {
 		const allocation = { isAsked: true, isMoot: false };
 		this.waiting.add(this.batch, allocation);
 		return allocation;
 	}
 
-	/** There is no memory for `allocation`: what follows it never runs. Launches and reads throw until somebody has been told of `error`. */
+	/**
+	 * The device has no memory for `allocation`. The work after it never runs. Launches and reads throw until `error` has been
+	 * thrown.
+	 */
 	refuse(allocation: Allocation, error: Error): void {
 		this.refusal = error;
 		this.waiting.drop(allocation, error);
 		this.flush();
-		// Blocks of what was dropped are marked with this batch, and nothing of it will run.
+		// Blocks of the dropped work are marked with this batch, which never runs.
 		this.batch++;
 	}
 
-	/** A copy of the first `bytes` of a block, as it is after all launches so far, handed to `decode` while it is mapped. */
+	/** Copies the first `bytes` of a block after all launches so far, and passes the mapped copy to `decode`. */
 	read<T>(block: Block, bytes: number, memory: Memory, decode: (mapped: ArrayBuffer) => T): Promise<T> {
 		if (this.loss !== undefined) return Promise.reject(this.loss);
 		if (this.refusal !== undefined) return Promise.reject(this.refusal);
@@ -230,12 +241,12 @@ export class Commands {
 		return this.patience.during(copy);
 	}
 
-	/** The first batch that is not submitted as a whole: the host must not touch blocks that it or a later one uses. */
+	/** The first batch that is not fully submitted. The host must not touch blocks that this batch or a later one uses. */
 	get unsubmitted(): number {
 		return this.waiting.firstBatch ?? this.batch;
 	}
 
-	/** Submits what is encoded. */
+	/** Submits the encoded batch. */
 	flush(): void {
 		const { encoder, copied, operations } = this;
 		if (encoder === undefined) return;
@@ -258,8 +269,8 @@ export class Commands {
 	}
 
 	/**
-	 * What a loop that never reads should wait for: the pipelines of what has piled up; and now and then the work of the last time, so that
-	 * the GPU always has some and never much.
+	 * What a loop without reads should await. If many launches wait for pipelines: those pipelines. Now and then: the work
+	 * submitted at the previous call, so that the GPU always has some work and never much.
 	 */
 	pace(): Promise<void> | undefined {
 		if (this.loss !== undefined) return undefined;
@@ -267,7 +278,7 @@ export class Commands {
 		if (!isTurnDue()) return undefined;
 		const before = this.paced;
 		this.flush();
-		// A device that is lost meanwhile says so elsewhere.
+		// A device loss meanwhile is reported elsewhere.
 		this.paced = this.untilStopped(this.patience.during(this.device.queue.onSubmittedWorkDone())).catch(() => {});
 		return before.then(turn);
 	}
@@ -286,17 +297,17 @@ export class Commands {
 			await this.untilStopped(this.patience.during(this.device.queue.onSubmittedWorkDone()));
 		}
 		await this.untilStopped(this.settled);
-		// The work of a lost device counts as done, too. Its loss is known one turn later at the latest.
+		// The work of a lost device counts as done, too. The loss is known one turn later at the latest.
 		await turn();
 		this.requireRunning();
 	}
 
-	/** Resolves when all copies and waits that were submitted have come to an end, also a bad one. */
+	/** Resolves when all submitted copies and waits have ended, successfully or not. */
 	async quiet(): Promise<void> {
 		await Promise.all([this.settled, this.paced]);
 	}
 
-	/** Resolves when `promise` does or the device is gone: nothing waits for a device that is. */
+	/** Settles as `promise` does, but also resolves when the device is lost. */
 	untilStopped(promise: Promise<unknown>): Promise<void> {
 		if (this.loss !== undefined) {
 			promise.catch(() => {});
@@ -309,7 +320,7 @@ export class Commands {
 		});
 	}
 
-	/** The device is gone: rejects every read that waits, and every launch and read from now on, with `loss`. */
+	/** Call it when the device is lost: rejects every pending read, and every further launch and read, with `loss`. */
 	stop(loss: DeviceLostError): void {
 		if (this.loss !== undefined) return;
 		this.loss = loss;
@@ -325,12 +336,12 @@ export class Commands {
 		this.reports.destroy();
 	}
 
-	/** Throws the refusal of a buffer that nobody has been told of yet: what would be computed depends on it. */
+	/** Throws the refusal of a buffer if it has not been thrown yet, because further results would depend on that buffer. */
 	requireMemory(): void {
 		if (this.refusal !== undefined) this.failures.raise();
 	}
 
-	/** Throws the reason why nothing works any more, if there is one. */
+	/** Throws the loss of the device, if it is lost. */
 	requireRunning(): void {
 		if (this.loss !== undefined) throw this.loss.at(currentOperation());
 	}
@@ -373,7 +384,7 @@ export class Commands {
 		if (this.operations.length >= this.batchLaunches || this.work >= this.batchWork) this.flush();
 	}
 
-	/** Copies in its place among the launches, since later ones may overwrite the block. Reads of one task share a submit. */
+	/** Encodes the copy in order among the launches, since later ones may overwrite the block. Reads of one task share a submit. */
 	private encodeCopy(readback: Readback): void {
 		const encoder = this.encoder ?? this.openEncoder();
 		this.closePass();
@@ -389,7 +400,7 @@ export class Commands {
 		});
 	}
 
-	/** Reads the records of indices alone, if launches have been made since they were last read. */
+	/** Reads the index records alone, if there were checked launches since the last read. */
 	private readReports(): void {
 		if (!this.reports.areDue) return;
 		const staging = this.reports.takeStaging();
@@ -402,7 +413,7 @@ export class Commands {
 		this.encodeCopy(readback);
 	}
 
-	/** Fills the next slot with the parameters and the place for reports, and returns its offset in bytes. */
+	/** Fills the next slot with the parameters and the index of the launch's record, and returns the slot's offset in bytes. */
 	private writeParameters(record: Launch, report: number): number {
 		const { kernel, params, firstGroup = 0 } = record;
 		return this.slots.write(this.operations.length, kernel, params, firstGroup, report);
@@ -420,7 +431,7 @@ export class Commands {
 		return this.encoder;
 	}
 
-	/** A program that neither reads nor waits hears of its indices all the same, and lets go of what their checks hold. */
+	/** Reads the index records of a program that never reads or waits, so that it gets its errors and their checks can be freed. */
 	private flushIdle(): void {
 		const polls = this.reports.areDue && !this.isPolling && this.loss === undefined;
 		if (polls) this.readReports();
@@ -456,7 +467,7 @@ export class Commands {
 		this.bound = undefined;
 	}
 
-	/** Hands a copy over once it has arrived, after all `before` it. */
+	/** Delivers a copy when it has arrived, after all earlier ones (`before`). */
 	private async map(readback: Readback, before: Promise<void>): Promise<void> {
 		const { staging, bytes, span } = readback;
 		const offset = recordsAt(bytes);
@@ -474,12 +485,12 @@ export class Commands {
 	}
 }
 
-/** Where the records of indices stand behind so many bytes: a mapped range begins at a multiple of 8. */
+/** The offset of the index records behind `bytes` bytes: a mapped range begins at a multiple of 8. */
 function recordsAt(bytes: number): number {
 	return Math.ceil(bytes / 8) * 8;
 }
 
-/** Which operations a batch was made for, each once, in order. */
+/** The operations of a batch, each once, in order. */
 function describeBatch(operations: readonly string[]): string {
 	const names = [...new Set(operations)].filter((name) => name !== '');
 	return `the GPU refused a batch of ${operations.length} launches${names.length > 0 ? ` for ${names.join(', ')}` : ''}`;

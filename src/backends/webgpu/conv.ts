@@ -1,4 +1,4 @@
-/** Launches of shaders/conv.wgsl.ts: geometry, split of the weight gradient's sum, and the choice of variants. */
+/** Launches of shaders/conv.wgsl.ts: the geometry, the split of the weight gradient's sum, and the choice of variants. */
 import { CONV_LANE, type CorrelateBlock, convPack, convSumPartials } from '../../../shaders/conv.wgsl';
 import { convCorrelate } from '../../../shaders/convCorrelate.wgsl';
 import { convCorrelateTiled, convWeightGradTiled, TILED_DEPTH, TILED_SIDE } from '../../../shaders/convTiled.wgsl';
@@ -16,18 +16,18 @@ import type { ConvKernels, Triple } from '../contract/conv';
 import { backwardWalks, flopsOf, forwardWalk, type Geometry, geometry, triple, volume, type Walk } from './convGeometry';
 import { type Gpu, storageType } from './launch';
 
-/** How many workgroups share the weight gradient's sum: for an even load on a few cores, or to fill a GPU. */
+/** The number of workgroups that share the weight gradient's sum: software adapters need an even load, GPUs need many. */
 const WANTED_WORKGROUPS = { software: 64, gpu: 512 };
 const MAX_SPLITS = 64;
-/** From this many results in a group's weight gradient, a tile of 64 x 64 is faster than invocations that share nothing. */
+/** From this many elements of a group's weight gradient on, a 64 x 64 tile is faster than invocations that share nothing. */
 const WORTH_A_TILE = 256;
-/** From this many channels, the shared loads of `row3` outweigh the invocations that are idle at the end of rows. */
+/** From this many channels on, the shared loads of `row3` outweigh the idle invocations at the ends of rows. */
 const ROW3_CHANNELS = 8;
 
 const bytesOf = (...views: readonly View[]): number =>
 	views.reduce((sum, view) => sum + numel(view.shape) * (storageType(view) === 'f16' ? 2 : 4), 0);
 
-/** One direction of `correlate`. `channels` and `outputs` count those read and written in one group. */
+/** One direction of `correlate`. `channels` and `outputs` are those that one group reads and writes. */
 interface Correlation {
 	readonly batch: number;
 	readonly groups: number;
@@ -46,7 +46,7 @@ interface Packed {
 	readonly storage: Storage;
 	readonly block: CorrelateBlock;
 	readonly blocks: number;
-	/** Where the bias begins, in units of the shader's array. */
+	/** Where the bias begins, in elements of the shader's array. */
 	readonly bias: number;
 }
 
@@ -54,18 +54,18 @@ type RegisterLanes = WeightGradVariant['lanes'];
 
 /** How the weight gradient is cut into workgroups. */
 interface Cut {
-	/** 'tiled' is the kernel in workgroup memory, 'row3' that for kernels three wide; the others are forms of the kernel for any shape. */
+	/** 'tiled' uses workgroup memory; 'row3' suits kernels of width 3; the others are variants of the kernel for any shape. */
 	readonly lanes: RegisterLanes | 'tiled' | 'row3';
 	readonly laneBlocks: number;
 	readonly sharedBlocks: number;
 	/** Workgroups for each split of the sum. */
 	readonly workgroups: number;
-	/** Of the partial results of one group, padded to whole blocks. */
+	/** Sizes of the partial results of one group, padded to whole blocks. */
 	readonly laneSize: number;
 	readonly sharedSize: number;
 }
 
-/** Elements of a workgroup on the lanes' side and on the shared side. */
+/** Elements of a workgroup along the lanes and along the shared side. */
 const BLOCKS = {
 	tiled: [TILED_SIDE, TILED_SIDE],
 	row3: [ROW3_COLUMNS, WEIGHT_GRAD_SHARED],
@@ -101,7 +101,7 @@ function cutInSingles(g: Geometry, columns: number): Cut {
 	};
 }
 
-/** On GPUs tiles, unless they would be nearly empty; otherwise the cheapest form in registers. */
+/** GPUs use tiles unless they would be nearly empty; otherwise the cheapest register variant wins. */
 function cutOf(gpu: Gpu, g: Geometry, columns: number): Cut {
 	const singles = cutInSingles(g, columns);
 	if (!gpu.isSoftware) return g.outputs * columns >= WORTH_A_TILE ? cutInTiles('tiled', g, columns) : singles;
@@ -109,7 +109,7 @@ function cutOf(gpu: Gpu, g: Geometry, columns: number): Cut {
 	const byTaps = cutInTiles(isRow3 && columns >= ROW3_COLUMNS ? 'row3' : 'taps', g, columns);
 	const byOutputs = cutInTiles('outputs', g, columns);
 	const best = byTaps.workgroups <= byOutputs.workgroups ? byTaps : byOutputs;
-	// Eight invocations that share nothing cost half as much as a workgroup of eight that share.
+	// Eight invocations that share nothing cost half of a workgroup of eight that share.
 	const singleCost = (singles.workgroups * WORKGROUP_SIZE) / WEIGHT_GRAD_WORKGROUP / 2;
 	return best.workgroups <= singleCost ? best : singles;
 }
@@ -269,7 +269,7 @@ export function convKernels(gpu: Gpu): ConvKernels {
 			const rowsPerSplit = Math.ceil(units / Math.min(MAX_SPLITS, wanted)) * unit;
 			const splits = rows === 0 ? 1 : Math.ceil(rows / rowsPerSplit);
 			const groupStride = laneSize * sharedSize;
-			// These two kernels write partial results as [column, output], the others as [output, column].
+			// These two kernels write partial results as [column, output]; the others write [output, column].
 			const byColumn = lanes === 'outputs' || lanes === 'row3';
 			const columnSize = lanes === 'outputs' ? laneSize : sharedSize;
 			const splitStride = g.groups * groupStride;

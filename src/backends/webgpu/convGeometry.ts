@@ -1,4 +1,4 @@
-/** How a convolution and its transposes walk their dimensions: plain numbers, for the launches in ./conv. */
+/** How a convolution and its transposes walk their dimensions, as plain numbers for the launches in conv.ts. */
 import type { View } from '../contract';
 import { asTriple, type ConvAttributes, type Triple } from '../contract/conv';
 
@@ -7,7 +7,7 @@ export type Dimension = 0 | 1 | 2;
 export const volume = ([depth, height, width]: Triple): number => depth * height * width;
 export const triple = (make: (dimension: Dimension) => number): Triple => [make(0), make(1), make(2)];
 
-/** What the three directions share. `channels` and `outputs` are those of one group. */
+/** What the three directions share. `channels` and `outputs` belong to one group. */
 export interface Geometry {
 	readonly batch: number;
 	readonly groups: number;
@@ -48,7 +48,7 @@ export interface Walk {
 	readonly inStart: number;
 	readonly tapStep: number;
 	readonly taps: number;
-	/** In the kernel, of which a launch may use every other tap. */
+	/** The first tap in the kernel, and the distance to the next: a launch may skip taps. */
 	readonly firstTap: number;
 	readonly tapJump: number;
 }
@@ -67,7 +67,7 @@ export function forwardWalk(g: Geometry, dimension: Dimension): Walk {
 	};
 }
 
-/** Reverses the order of taps that go backwards, so that all go forwards. */
+/** Reverses the taps of a walk if they go backwards. */
 function forwards(walk: Walk): Walk {
 	if (walk.tapStep > 0 || walk.taps === 0) return walk;
 	const last = walk.taps - 1;

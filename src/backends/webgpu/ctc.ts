@@ -1,4 +1,4 @@
-/** Launches of shaders/ctc.wgsl.ts: a workgroup for each sequence. */
+/** Launches of shaders/ctc.wgsl.ts, with one workgroup for each sequence. */
 import { ctc, ctcGrad } from '../../../shaders/ctc.wgsl';
 import type { View } from '../contract';
 import type { LossKernels } from '../contract/loss';

@@ -1,6 +1,6 @@
 /**
- * What WGRAD_DEBUG shows on the console: `launches`, every launch; `wgsl`, the source of every kernel's variant, once. Both with a comma between.
- * In Node it is a variable of the environment, in browsers a global of that name. It is read when a device starts.
+ * The console output of WGRAD_DEBUG. `launches` prints every launch; `wgsl` prints the source of each kernel variant once; a
+ * comma joins the two. In Node WGRAD_DEBUG is an environment variable, in browsers a global. A new device reads it.
  */
 import type { Storage } from '../contract';
 import type { LaunchRecord } from './commands';
@@ -21,10 +21,10 @@ export function debugTopics(): ReadonlySet<(typeof TOPICS)[number]> {
 	return new Set(TOPICS.filter((topic) => words.includes(topic)));
 }
 
-/** Prints launches in their order: as soon as their times are there on adapters with timestamps, at once on others. */
+/** Prints launches in order: with timestamps when their times arrive, without timestamps at once. */
 export class LaunchPrinter {
 	readonly log: LaunchLog;
-	/** Lines of the launches whose times are not there yet. */
+	/** Lines of launches that still lack their times. */
 	private lines: string[] = [];
 
 	constructor(device: GPUDevice, batchLaunches: number) {
@@ -40,7 +40,7 @@ export class LaunchPrinter {
 		else console.log(describe(record));
 	}
 
-	/** Prints the launches whose times will not come. */
+	/** Prints the launches that will get no times. */
 	finish(): void {
 		for (const line of this.lines.splice(0)) console.log(line);
 	}

@@ -1,6 +1,6 @@
 /**
- * From nothing to a GPUDevice: finding an adapter in browsers and in Node, asking for its own limits, and saying in
- * words what it is and what it lacks.
+ * Opens a GPUDevice: finds an adapter in browsers and in Node, asks for the adapter's own limits, and describes what the
+ * device is and what is missing.
  */
 import { DeviceError } from '../../core/errors';
 import { destroyAtExit, nodeGpu } from './gpu-node';
@@ -19,22 +19,22 @@ export const MAP_MODE_READ = 0x0001;
 export const SHADER_STAGE_COMPUTE = 0x0004;
 
 export interface DeviceOptions {
-	/** An adapter of the caller's choice, for instance one of several. Default: the one that `powerPreference` finds. */
+	/** The caller's own adapter. By default `powerPreference` chooses one. */
 	adapter?: GPUAdapter | undefined;
-	/** A device that the caller made and shares with us; its limits and features are taken as they are. */
+	/** The caller's own device, which wgrad shares. Its limits and features stay as they are. */
 	device?: GPUDevice | undefined;
-	/** Which GPU of a machine that has two; 'high-performance' by default. */
+	/** Which GPU to use on a machine with two; 'high-performance' by default. */
 	powerPreference?: GPUPowerPreference | undefined;
 }
 
 export interface OpenDevice {
 	readonly device: GPUDevice;
 	readonly info: AdapterInfo;
-	/** Whether it is ours to destroy. */
+	/** Whether wgrad created the device and may destroy it. */
 	readonly owned: boolean;
 }
 
-/** Limits whose default is far below what adapters have. */
+/** Limits with a default far below what adapters support. */
 const WANTED_LIMITS = [
 	'maxBufferSize',
 	'maxStorageBufferBindingSize',
@@ -50,7 +50,7 @@ const WANTED_FEATURES: readonly GPUFeatureName[] = ['shader-f16', 'timestamp-que
 
 const SOFTWARE = /llvmpipe|lavapipe|swiftshader|microsoft basic/i;
 
-/** Opens a device. Throws a DeviceError that says what is missing when there is none. */
+/** Opens a device. Throws a DeviceError that names what is missing if there is none. */
 export async function openDevice(options: DeviceOptions): Promise<OpenDevice> {
 	if (options.device !== undefined) {
 		return { device: options.device, info: describe(options.device.adapterInfo), owned: false };
@@ -74,7 +74,7 @@ async function findAdapter(powerPreference: GPUPowerPreference): Promise<GPUAdap
 	const adapter = await gpu.requestAdapter({ powerPreference });
 	if (adapter === null) {
 		throw new DeviceError(
-			`init: WebGPU is there, but no adapter: no driver, or the browser has blocked it. Install a Vulkan, Metal or D3D12 driver, or use device 'cpu'`,
+			`init: WebGPU found no adapter: the driver is missing, or the browser blocks it. Install a Vulkan, Metal or D3D12 driver, or use device 'cpu'`,
 		);
 	}
 	return adapter;

@@ -21,7 +21,7 @@ import { type Gpu, type LaunchBuffers, storageType } from './launch';
 import { gpuBytes } from './memory';
 import { planQuads, type QuadPlan, scalarsOf } from './quads';
 
-/** Operations for each element, for the profile: what a function of a few polynomials costs, roughly. */
+/** Floating-point operations per element, for the profile. A function costs roughly as much as a few polynomials. */
 const FLOPS = { arithmetic: 1, function: 20 };
 
 const CHEAP = new Set([
@@ -45,12 +45,12 @@ function flopsOf(op: string): number {
 	return CHEAP.has(op) ? FLOPS.arithmetic : FLOPS.function;
 }
 
-/** Of one element in each of the views. */
+/** Bytes of one element in all the views together. */
 function bytesOf(...views: readonly View[]): number {
 	return views.reduce((sum, { dtype }) => sum + gpuBytes(dtype), 0);
 }
 
-/** The type of a view whose kernel writes elements of the same type. */
+/** The element type of a view in a kernel that reads and writes one type. */
 function elementType(view: View): ElementType {
 	return view.dtype === 'uint8' ? 'u8' : storageType(view);
 }
@@ -102,7 +102,7 @@ export function elementwiseKernels(gpu: Gpu): ElementwiseKernels {
 		},
 
 		binaryInPlace({ b }, { a }, { op }) {
-			// The plan has a place for the old value, which the shader reads through the output's.
+			// The plan includes the old value as an input, but the shader reads it through the output's binding.
 			const plan = planQuads(gpu, [a, b], a);
 			const variant = { op, type: elementType(a), access: plan.access, inPlace: true };
 			run(binary, variant, plan, { b: b.storage, out: a.storage }, bytesOf(b, a));

@@ -1,4 +1,4 @@
-/** The lookup table on the GPU: a gather of rows. Its gradient scans all indices, or sorts them as in indexing.ts. */
+/** The lookup table on the GPU: a gather of rows. Its gradient scans all indices, or sorts them as indexing.ts does. */
 import { embeddingScan } from '../../../shaders/embedding.wgsl';
 import { numel } from '../../core/shape';
 import type { EmbeddingKernels } from '../contract/embedding';
@@ -6,7 +6,10 @@ import { addRows, indexingKernels, workgroups } from './indexing';
 import { type Gpu, storageType } from './launch';
 import { gpuBytes } from './memory';
 
-/** Up to this many comparisons of indices with rows a scan is faster than sorting, and up to this many terms float32 may add in order. */
+/**
+ * Up to this many comparisons of indices with rows, a scan is faster than sorting. Up to SCAN_TERMS terms, float32 may add in
+ * order.
+ */
 const SCAN_COMPARISONS = 2 ** 17;
 const SCAN_TERMS = 2 ** 12;
 

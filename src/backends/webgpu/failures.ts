@@ -1,33 +1,37 @@
 /**
- * Errors that the GPU reports long after the call that caused them. They are kept and thrown, the first with a line of each other one, at the
- * next point where the host looks at results (a read, a sync): to every such call that was under way when they were reported.
+ * Errors that the GPU reports long after the call that caused them. They are kept until the host next looks at results (a read, a
+ * sync). That call throws the first error, with a line for each other one. Every call that was pending when an error arrived
+ * throws it.
  */
 import { DeviceError } from '../../core/errors';
 
-/** How long what failed waits to hear that the device was lost. */
+/** How long a failed call waits for the news that the device was lost. */
 const LOSS_NOTICE_MS = 50;
 
-/** Waits a little for the loss of the device: browsers fail what is under way before they announce it, and it is the better reason. */
+/**
+ * Waits briefly for the loss of the device. Browsers reject pending work before they announce the loss, which is the better
+ * reason.
+ */
 export async function lossNotice(device: GPUDevice): Promise<void> {
 	await Promise.race([device.lost, new Promise((resolve) => setTimeout(resolve, LOSS_NOTICE_MS))]);
 }
 
-/** Errors that are told of together. Where something is wrong with a device, every batch may report one. */
+/** The number of errors in one message. A broken device may report one for every batch. */
 const TOLD_TOGETHER = 4;
 
 export class Failures {
-	/** The first errors of those that nobody has been told of, or, once thrown, of those that were. */
+	/** The first errors that have not been thrown yet; after they are thrown, those that were. */
 	private readonly errors: Error[] = [];
-	/** How many of them, the first, cause others. */
+	/** The number of errors at the front that cause others. */
 	private causes = 0;
 	private count = 0;
 	private thrown = 0;
-	/** Reports that are still on their way: results count as checked only after these. */
+	/** Reports that have not arrived. Results count as checked only after them. */
 	private readonly pending = new Set<Promise<void>>();
-	/** Called when somebody is told of all that was kept. */
+	/** Called when the kept errors are thrown. */
 	onTold: (() => void) | undefined;
 
-	/** Keeps `error` until it has been thrown; one that `causes` others comes before them. */
+	/** Keeps `error` until it is thrown. An error that `causes` others comes first. */
 	note(error: Error, causes = false): void {
 		if (this.count === this.thrown) this.errors.length = this.causes = 0;
 		if (causes) this.errors.splice(this.causes++, 0, error);
@@ -35,7 +39,7 @@ export class Failures {
 		this.count++;
 	}
 
-	/** Closes the error scope that the caller opened. What `explain` makes of its outcome is kept, see `note`. */
+	/** Closes the caller's error scope and keeps the error that `explain` makes of the outcome, see `note`. */
 	popScope(device: GPUDevice, explain: (error: GPUError | null) => Error | null, causes = false): void {
 		const report: Promise<void> = device
 			.popErrorScope()
@@ -43,29 +47,29 @@ export class Failures {
 				const explained = explain(error);
 				if (explained !== null) this.note(explained, causes);
 			})
-			// A scope of a lost device rejects; the loss itself is reported by other means.
+			// The scope of a lost device rejects; the loss itself is reported elsewhere.
 			.catch(() => {})
 			.finally(() => this.pending.delete(report));
 		this.pending.add(report);
 	}
 
-	/** Resolves when no report is on its way any more. */
+	/** Resolves when all pending reports have arrived. */
 	async quiet(): Promise<void> {
 		await Promise.all(this.pending);
 	}
 
-	/** What a call that is about to wait must hand to `check`. */
+	/** The value that a call passes to `check` after it has waited. */
 	mark(): number {
 		return this.thrown;
 	}
 
-	/** Throws the errors that nobody had been told of at `mark`. */
+	/** Waits for pending reports, then throws the errors that had not been thrown at `mark`. */
 	async check(mark: number): Promise<void> {
 		await Promise.all(this.pending);
 		this.raise(mark);
 	}
 
-	/** The same without waiting for reports that are on their way; by default for errors that nobody has been told of yet. */
+	/** As `check`, but does not wait for pending reports. By default it throws errors that have never been thrown. */
 	raise(mark = this.thrown): void {
 		if (this.count > mark) {
 			this.thrown = this.count;
@@ -75,7 +79,7 @@ export class Failures {
 	}
 }
 
-/** The first of `errors`, which also names the others. */
+/** The first of `errors`, with the messages of the others appended. */
 function together(errors: readonly Error[]): Error {
 	const [first = new DeviceError('the GPU reported an error'), ...others] = errors;
 	if (others.length === 0) return first;

@@ -1,6 +1,6 @@
 /** The free blocks of one size class: a binary heap with the lowest number on top. */
 
-/** What a free list has to know of a block. */
+/** What a free list needs to know about a block. */
 interface Numbered {
 	readonly id: number;
 	/** The last batch whose launches use it. */
@@ -23,7 +23,7 @@ export class FreeList<B extends Numbered> {
 		return this.heap.length === 0 ? undefined : this.takeOut(0);
 	}
 
-	/** Takes out the block with the lowest number of those that no batch from `since` on uses. */
+	/** Takes out the block with the lowest number among those that were last used before batch `since`. */
 	popUntouched(since: number): B | undefined {
 		const { heap } = this;
 		let best = -1;
@@ -31,14 +31,14 @@ export class FreeList<B extends Numbered> {
 		while (visit.length > 0) {
 			const at = visit.pop()!;
 			if (at >= heap.length || (best >= 0 && heap[at]!.id > heap[best]!.id)) continue;
-			// What is below has higher numbers.
+			// The children have higher numbers.
 			if (heap[at]!.batch < since) best = at;
 			else visit.push(2 * at + 2, 2 * at + 1);
 		}
 		return best < 0 ? undefined : this.takeOut(best);
 	}
 
-	/** Takes out all of `blocks` that are here. */
+	/** Removes all of `blocks` that are in this list. */
 	remove(blocks: ReadonlySet<B>): void {
 		const left = this.heap.filter((block) => !blocks.has(block));
 		this.heap = [];
@@ -56,7 +56,7 @@ export class FreeList<B extends Numbered> {
 		return block;
 	}
 
-	/** Puts `block` at a free place, or above it. */
+	/** Moves `block` up from the free place `at`. */
 	private rise(at: number, block: B): void {
 		const { heap } = this;
 		while (at > 0) {
@@ -68,7 +68,7 @@ export class FreeList<B extends Numbered> {
 		heap[at] = block;
 	}
 
-	/** Puts `block` at a free place, or below it. */
+	/** Moves `block` down from the free place `at`. */
 	private sink(at: number, block: B): void {
 		const { heap } = this;
 		for (;;) {

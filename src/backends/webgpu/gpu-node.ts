@@ -1,12 +1,12 @@
 /**
  * WebGPU in Node: Dawn, from the optional dependency `webgpu`.
  *
- * The package is imported when the first device is asked for, and its name is kept in a variable, so that no bundler
- * follows it into a browser bundle and programs that stay on the CPU do not load a graphics driver.
+ * The package is imported when the first device is requested, under a name in a variable. So no bundler follows it into
+ * a browser bundle, and programs that stay on the CPU do not load a graphics driver.
  *
- * Dawn's instance must outlive everything made from it: Node crashes when it is garbage-collected while a promise of it
- * is pending, and a module-level variable that nothing reads again counts as garbage. So it hangs on `globalThis`, once
- * per process, for good. It does not keep the process alive: only pending promises do, until they settle.
+ * Dawn's instance must outlive everything made from it: Node crashes if it is garbage-collected while one of its promises
+ * is pending, and a module-level variable that nothing reads again counts as garbage. So `globalThis` holds it, once per
+ * process, for good. It does not keep the process alive: only pending promises do, until they settle.
  */
 import { DeviceError } from '../../core/errors';
 
@@ -36,8 +36,8 @@ const alive = new Set<GPUDevice>();
 let isWatching = false;
 
 /**
- * Destroys the device when Node ends. That waits for kernels that Dawn's threads are still compiling: the end of the process under their
- * feet is a crash, which takes the place of the exit code and of the message of an uncaught error.
+ * Destroys the device when Node exits. Destroying waits for kernels that Dawn's threads are still compiling. Without it those
+ * threads crash at the end of the process, which replaces the exit code and the message of an uncaught error.
  */
 export function destroyAtExit(device: GPUDevice): void {
 	const { process } = globalThis as { process?: Process };

@@ -1,9 +1,10 @@
 /**
- * Indices out of range that kernels found: see shaders/shader.ts.
+ * Collects the indices out of range that kernels report: see shaders/shader.ts.
  *
- * Each launch that has a check takes the next place in a small buffer of records. Every read of a tensor also copies the records of the launches
- * since the last copy, clears them, and begins again at the first place; so does a sync, an idle program and a full buffer. Where a copy
- * arrives with a record, the launch's check makes the error, which Failures throws at the read, sync or step that comes first.
+ * Each launch with a check gets the next record in a small buffer. Every read of a tensor also copies and clears the records of
+ * the launches since the last copy, and the next launch starts at the first record again. A sync, an idle program and a full
+ * buffer do the same. If a copied record is set, the launch's check makes the error, which Failures throws at the next read, sync
+ * or step.
  */
 import { ArgumentError } from '../../core/errors';
 import { type IndexCheck, indexMessage } from '../../core/indexCheck';
@@ -12,13 +13,13 @@ import { BufferUsage } from './device';
 import type { Failures } from './failures';
 import { type Block, GpuStorage } from './memory';
 
-/** Launches between two copies; place 0 is for those without a check. */
+/** The number of records. Record 0 is for launches without a check. */
 const PLACES = 256;
 const RECORD_BYTES = 4 * PLACES;
-/** What a readback of tensors needs for records behind its own bytes. */
+/** The room that a readback of tensors needs for records behind its own bytes. */
 export const RECORD_ROOM = RECORD_BYTES + 4;
 
-/** The checks of the launches whose records a copy holds, by their places. */
+/** The checks of the launches in a copy, by the index of their record. */
 export type ReportSpan = readonly (IndexCheck | undefined)[];
 
 export class IndexReports {
@@ -34,12 +35,12 @@ export class IndexReports {
 	) {
 		const usage = BufferUsage.STORAGE | BufferUsage.COPY_SRC | BufferUsage.COPY_DST;
 		const buffer = device.createBuffer({ label: 'index records', size: RECORD_BYTES, usage });
-		// No block of Memory has the number 0.
+		// Memory never gives a block the number 0.
 		this.block = { id: 0, buffer, bytes: RECORD_BYTES, batch: 0, freedAt: 0, takenAt: 0, state: 'confirmed', isVoid: false };
 		this.storage = new GpuStorage(owner, 'int32', PLACES, this.block);
 	}
 
-	/** Whether launches have taken places since the last copy. */
+	/** Whether launches have taken records since the last copy. */
 	get areDue(): boolean {
 		return this.checks.length > 1;
 	}
@@ -49,12 +50,12 @@ export class IndexReports {
 		return this.checks.length === PLACES;
 	}
 
-	/** The place of a launch in the records. */
+	/** The index of a launch's record. */
 	add(check: IndexCheck): number {
 		return this.checks.push(check) - 1;
 	}
 
-	/** Encodes a copy of the records to `offset` of `staging`, and gives their places free for the next launches. */
+	/** Encodes a copy of the records to `offset` of `staging`, and frees them for the next launches. */
 	copy(encoder: GPUCommandEncoder, staging: GPUBuffer, offset: number): ReportSpan {
 		const { checks } = this;
 		encoder.copyBufferToBuffer(this.block.buffer, 0, staging, offset, 4 * checks.length);
@@ -63,7 +64,7 @@ export class IndexReports {
 		return checks;
 	}
 
-	/** Notes the records of a copy that has arrived as errors. */
+	/** Turns the records of an arrived copy into errors. */
 	inspect(span: ReportSpan, records: Uint32Array): void {
 		records.forEach((record, place) => {
 			const check = span[place];

@@ -1,4 +1,4 @@
-/** Launches of shaders/indexing.wgsl.ts, and of sorting and summing by sorted keys (ordering.ts). */
+/** Launches of shaders/indexing.wgsl.ts, and of sorts and sums by sorted keys (ordering.ts). */
 import {
 	checkIndices,
 	gather,
@@ -26,7 +26,7 @@ export function workgroups(threads: number): readonly [number] {
 	return [Math.ceil(threads / WORKGROUP_SIZE)];
 }
 
-/** The places in `x` that `index` gives, and the elements of `source` for them. */
+/** The positions in `x` that `index` addresses, and the elements of `source` for them. */
 function placeParams(x: View, index: View, dim: number, source?: View) {
 	const { shape, strides } = collapse(index.shape, [x.strides.with(dim, 0), index.strides, source?.strides ?? index.strides]);
 	return {
@@ -50,7 +50,7 @@ function movesRows(x: View, index: View, dim: number): boolean {
 	return index.shape.every((size, d) => d === dim || (size === x.shape[d] && (size === 1 || index.strides[d] === 0)));
 }
 
-/** The sizes before and after `dim`, as products. */
+/** The products of the sizes before and after `dim`. */
 function around(shape: readonly number[], dim: number): { outer: number; inner: number } {
 	return { outer: numel(shape.slice(0, dim)), inner: numel(shape.slice(dim + 1)) };
 }
@@ -64,12 +64,12 @@ interface RowIndex {
 
 interface RowOptions {
 	readonly dim: number;
-	/** An index whose rows are left out. None by default. */
+	/** Rows with this index are left out. None by default. */
 	readonly skipped?: number;
 	readonly check?: IndexCheck | undefined;
 }
 
-/** y[.., index[i], ..] += source[.., i, ..], rows of dim `dim`. */
+/** y[.., index[i], ..] += source[.., i, ..], by rows along `dim`. */
 export function addRows(gpu: Gpu, index: RowIndex, source: View, y: View, { dim, skipped = -1, check }: RowOptions): void {
 	const { n } = index;
 	const limit = y.shape[dim]!;
@@ -93,7 +93,7 @@ interface PlaceOptions {
 	readonly check: IndexCheck | undefined;
 }
 
-/** y[.., index[i, ..], ..] += source[i, ..], or *=, any index. */
+/** y[.., index[i, ..], ..] += source[i, ..], or *=, for any index. */
 function combinePlaces(gpu: Gpu, index: View, source: View, y: View, { op, dim, check }: PlaceOptions): void {
 	const n = numel(index.shape);
 	const keys = gpu.scratch(n, 'int32');
@@ -110,7 +110,7 @@ function combinePlaces(gpu: Gpu, index: View, source: View, y: View, { op, dim, 
 	addSorted(gpu, keys, source, y, { op, n, limit: numel(y.shape), outer: 1, inner: 1 });
 }
 
-/** Sorts `keys`, which it releases, and adds the rows of `source` to y by them, or multiplies them in. */
+/** Sorts `keys` and releases them; then adds the rows of `source` into y by their keys, or multiplies them in. */
 function addSorted(gpu: Gpu, keys: Storage, source: View, y: View, sizes: Omit<Segments, 'keys' | 'positions'>): void {
 	const positions = gpu.scratch(sizes.n, 'int32');
 	const sorted = sortKeysOf(gpu, keys, positions, { rows: 1, n: sizes.n, bits: bitsFor(sizes.limit) });
@@ -248,7 +248,7 @@ export function indexingKernels(gpu: Gpu): IndexingKernels {
 				flops: 0,
 				bytes: size * (4 + gpuBytes(x.dtype)),
 			});
-			// A descending bool is ~0 or ~1, so all 32 bits count, as for numbers.
+			// A descending bool becomes ~0 or ~1, so all 32 bits matter, as for numbers.
 			const bits = x.dtype === 'bool' && !descending ? 1 : 32;
 			gpu.release(sortKeysOf(gpu, keys, indices.storage, { rows: size / n, n, bits }));
 			this.gather({ x, index: indices }, { y: values }, { dim: x.shape.length - 1 });

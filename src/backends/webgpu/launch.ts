@@ -1,15 +1,15 @@
 /**
- * The record of one kernel launch, and what launchers (`<family>.ts` beside this file) see of the runtime.
+ * The record of one kernel launch, and the part of the runtime that launchers (`<family>.ts` beside this file) see.
  *
- * A record is plain data and complete: replaying a list of records repeats the work, so nothing about a launch may live
- * outside of it.
+ * A record is plain data and complete: replaying a list of records repeats the work. So everything about a launch must be
+ * in its record.
  */
 import type { Parameters, ParameterValues } from '../../../shaders/parameters';
 import type { Bindings, Kernel, Variant } from '../../../shaders/shader';
 import type { IndexCheck } from '../../core/indexCheck';
 import type { Storage, View } from '../contract';
 
-/** A storage for each buffer of the kernel; those that only some variants have may be left out for the others. */
+/** A storage for each buffer of the kernel. Buffers that only some variants have are optional. */
 export type LaunchBuffers<B extends Bindings> = {
 	readonly [K in keyof B as false extends B[K] ? never : K]: Storage;
 } & {
@@ -19,26 +19,26 @@ export type LaunchBuffers<B extends Bindings> = {
 export interface Launch<V extends Variant = Variant, P extends Parameters = Parameters, B extends Bindings = Bindings> {
 	readonly kernel: Kernel<V, P, B>;
 	readonly variant: NoInfer<V>;
-	/** Storages by the names of the kernel's bindings; one that is written is bound once. */
+	/** Storages by the names of the kernel's bindings. A written storage is bound once. */
 	readonly buffers: NoInfer<LaunchBuffers<B>>;
 	/** Values by the names of the kernel's parameters. */
 	readonly params: NoInfer<ParameterValues<P>>;
 	/** Workgroups in x, y, z. A grid in x alone may exceed 65,535: it is folded into y (see shaders/shader.ts). */
 	readonly grid: readonly [x: number, y?: number, z?: number];
-	/** Floating-point operations, and bytes read and written at least once: for the profile and the roofline. */
+	/** Floating-point operations, and bytes read or written at least once, for the profile and the roofline. */
 	readonly flops: number;
 	readonly bytes: number;
-	/** The number of the first workgroup: of one part of a launch that was divided. */
+	/** The number of the first workgroup; a divided launch sets it for each part. */
 	readonly firstGroup?: number;
-	/** What the indices must be that the kernel reports. */
+	/** The check of the indices that the kernel reports. */
 	readonly check?: IndexCheck | undefined;
 }
 
 /** The runtime as launchers see it. */
 export interface Gpu {
 	/**
-	 * Encodes a launch; it runs after all earlier ones. A grid with a zero is nothing to do and returns at once. The record
-	 * may wait for its pipeline to compile, so neither it nor its arrays may change afterwards.
+	 * Encodes a launch, which runs after all earlier ones. A grid with a zero launches nothing. The record may wait for its
+	 * pipeline to compile, so neither it nor its arrays may change afterwards.
 	 */
 	launch<V extends Variant, P extends Parameters, B extends Bindings>(record: Launch<V, P, B>): void;
 	/** A temporary storage for partial results: the caller releases it right after the last launch that uses it. */
@@ -46,9 +46,9 @@ export interface Gpu {
 	release(storage: Storage): void;
 	readonly limits: GPUSupportedLimits;
 	readonly features: ReadonlySet<string>;
-	/** True on lavapipe, SwiftShader and their like, where the same kernel variants do not win as on GPUs. */
+	/** True on lavapipe, SwiftShader and similar adapters, where other kernel variants win than on GPUs. */
 	readonly isSoftware: boolean;
-	/** Invocations of a subgroup, where subgroups may be used and the adapter has only one size of them; else 0. */
+	/** The size of a subgroup if the adapter has subgroups of one size only; else 0. */
 	readonly subgroupSize: number;
 }
 

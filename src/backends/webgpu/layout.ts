@@ -10,21 +10,23 @@ import { collapse } from './collapse';
 import { type Gpu, storageType } from './launch';
 import { planQuads, scalarsOf } from './quads';
 
-/** Elements below which a strided copy costs no more than its launch, and a pipeline of its own would. */
+/** Below this many elements a strided copy costs no more than its launch; a second pipeline would cost more. */
 const SMALLEST_TRANSPOSE = 4096;
 
-/** What a copy moves: elements of two bytes or of four. */
+/** The element type of a copy: two bytes or four. */
 function moved(view: View): { type: 'u32' | 'f16'; bytes: number } {
 	return view.dtype === 'float16' ? { type: 'f16', bytes: 2 } : { type: 'u32', bytes: 4 };
 }
 
-/** A value of the view's dtype as parameters of a kernel that moves elements. */
+/** A value of the view's dtype as kernel parameters. */
 function elementOf(view: View, value: number) {
 	return scalarsOf(view, view.dtype === 'bool' ? Number(value !== 0) : value);
 }
 
 export function layoutKernels(gpu: Gpu): LayoutKernels {
-	/** Whether the views were copied by tiles: y is consecutive along one dimension, x along another, and all else aligned. */
+	/**
+	 * Copies by tiles if y is consecutive along one dimension, x along another, and all else is aligned. Returns whether it did.
+	 */
 	function copyTransposed(x: View, y: View): boolean {
 		const size = numel(y.shape);
 		if (size < SMALLEST_TRANSPOSE || x.offset % 4 !== 0 || y.offset % 4 !== 0) return false;

@@ -1,4 +1,6 @@
-/** Launches of shaders/loss.wgsl.ts: chooses how many threads share a row, and whether one workgroup can do all of them. */
+/**
+ * Launches of shaders/loss.wgsl.ts. The launcher chooses how many threads share a row, and whether one workgroup does all rows.
+ */
 import { crossEntropy, crossEntropyGrad, finish, pairLoss, pairLossGrad } from '../../../shaders/loss.wgsl';
 import { WORKGROUP_SIZE } from '../../../shaders/shader';
 import { numel } from '../../core/shape';
@@ -11,15 +13,15 @@ import { launchReduction } from './reduce';
 
 const BYTES = { f32: 4, f16: 2, i32: 4, u32: 4 };
 
-/** Elements of x that one workgroup does alone rather than leave its sums to a second launch. */
+/** Up to this many elements of x, one workgroup does everything, and no second launch adds up sums. */
 const WHOLE_AT_MOST = 16384;
-/** Rows from which on one workgroup alone would be long at adding up what they have lost. */
+/** From this many rows on, a single workgroup would take long to add up their losses. */
 const MANY_ROWS = 1 << 16;
-/** Classes from which on a workgroup shares a row. */
+/** From this many classes on, a workgroup shares a row. */
 const GROUP_FROM = 256;
 
 export function lossKernels(gpu: Gpu): LossKernels {
-	/** What one workgroup has to add up: the values of few rows, else their sum, of which many workgroups have made parts. */
+	/** The values that one workgroup adds up: those of few rows, or the sum that many workgroups have computed of many rows. */
 	function summed(values: Storage, rows: number): Storage {
 		if (rows < MANY_ROWS) return values;
 		const sum = gpu.scratch(1, 'float32');

@@ -1,4 +1,4 @@
-/** Launches of shaders/matmul.wgsl.ts: brings operands into the fewest batches, and chooses kernel, reads and splits. */
+/** Launches of shaders/matmul.wgsl.ts. The launcher merges batches and chooses the kernel, the reads and the splits. */
 import {
 	type Float,
 	type MATMUL_PARAMS,
@@ -17,13 +17,13 @@ import type { MatmulKernels } from '../contract/matmul';
 import { collapse } from './collapse';
 import { type Gpu, type Launch, storageType } from './launch';
 
-/** An operand as a matrix: the strides of its own dim (rows of a, columns of b), of depth and of the batch dims. */
+/** An operand as a matrix: the strides of its own dim (rows of a, columns of b), of depth, and of the batch dims. */
 interface Operand {
 	readonly storage: Storage;
 	readonly offset: number;
 	readonly own: number;
 	readonly depth: number;
-	/** Innermost first, as the sizes in `Problem`. */
+	/** Innermost first, like the sizes in `Problem`. */
 	readonly batch: readonly number[];
 }
 
@@ -52,12 +52,12 @@ function describe(a: View, b: View, bias: View | undefined, out: View): Problem 
 	const merged = collapse(out.shape.slice(0, -2), strides);
 	let batch = [...merged.shape].reverse();
 	let [aBatch, bBatch] = merged.strides.map((list) => [...list].reverse()) as [number[], number[]];
-	// The stride of a dim of one element has no meaning, and 0 suits every rule below.
+	// The stride of a dim of size 1 does not matter; 0 suits every rule below.
 	let aRow = rows === 1 ? 0 : a.strides[rank - 2]!;
 	if (batch[0] === 1) {
 		[batch, aBatch, bBatch] = [[], [], []];
 	} else if (bBatch[0] === 0 && (rows === 1 || aBatch[0] === rows * aRow)) {
-		// One b for adjacent matrices: they are one tall matrix.
+		// Adjacent matrices that share one b form one tall matrix.
 		if (rows === 1) aRow = aBatch[0]!;
 		rows *= batch[0]!;
 		batch = batch.slice(1);
@@ -100,14 +100,14 @@ interface Splits {
 	readonly splitDepth: number;
 }
 
-/** Splits the depth so that there are about `wanted` workgroups, each with at least `least` of it. */
+/** Splits the depth into parts of at least `least`, for about `wanted` workgroups. */
 function splitDepth(depth: number, workgroups: number, wanted: number, least: number): Splits {
 	const splits = Math.max(1, Math.min(Math.ceil(wanted / workgroups), Math.floor(depth / least), 1024));
 	const each = Math.max(16, Math.ceil(depth / splits / 16) * 16);
 	return { splits: Math.max(1, Math.ceil(depth / each)), splitDepth: each };
 }
 
-/** Workgroups that keep a device busy. */
+/** The number of workgroups that keep a device busy. */
 const wantedWorkgroups = (gpu: Gpu): number => (gpu.isSoftware ? 8 : 256);
 /** Below this many rows or columns a 64 x 64 tile is mostly padding. */
 const WORKGROUP_KERNEL_LEAST = 32;
@@ -115,8 +115,9 @@ const WORKGROUP_KERNEL_LEAST = 32;
 const VECTOR_KERNEL_MOST = 3;
 
 /**
- * Rows and columns of an invocation. Each of these was the fastest measured on lavapipe (subgroups of 8), on SwiftShader (of 4) and on
- * both without subgroups. GPUs use the form that shares nothing for small products, with few rows so that there are more invocations.
+ * The rows and columns of an invocation. Each choice was the fastest measured on lavapipe (subgroups of 8), on SwiftShader (of 4)
+ * or on both without subgroups. For small products GPUs use the variant without sharing, with few rows, so that there are more
+ * invocations.
  */
 function tileForm({ isSoftware, subgroupSize }: Gpu): Pick<MatmulTileVariant, 'share' | 'rowQuads' | 'columnQuads'> {
 	if (isSoftware && subgroupSize === 8) return { share: 8, rowQuads: 1, columnQuads: 1 };
@@ -124,13 +125,13 @@ function tileForm({ isSoftware, subgroupSize }: Gpu): Pick<MatmulTileVariant, 's
 	return { share: 1, rowQuads: isSoftware ? 2 : 1, columnQuads: 1 };
 }
 
-/** Parameters that differ from kernel to kernel. */
+/** Parameters that differ between kernels. */
 type OwnParams = Pick<
 	ParameterValues<typeof MATMUL_PARAMS>,
 	'biasStride' | 'aAlongRows' | 'bAlongDepth' | 'outRow' | 'outColumn' | 'biasColumn'
 >;
 
-/** One literal, because copying an object would take longer than all the rest of a launch. Partial results get no bias. */
+/** One object literal, because copying an object takes longer than the rest of a launch. Partial results get no bias. */
 function paramsOf(
 	{ batch, batches, rows, columns, depth, a, b, bias }: Problem,
 	{ splits, splitDepth: each }: Splits,
@@ -166,7 +167,7 @@ function paramsOf(
 	};
 }
 
-/** The buffers of all kernels. Without a bias, b is bound in its place. */
+/** The buffers of all kernels. If there is no bias, b is bound in its place. */
 function buffersOf({ a, b, bias }: Problem, out: Storage) {
 	return { a: a.storage, b: b.storage, bias: bias?.storage ?? b.storage, out };
 }
@@ -235,7 +236,7 @@ function launchTiles(gpu: Gpu, problem: Problem): void {
 	});
 }
 
-/** An invocation computes one element: integers need to be exact, not fast. */
+/** Each invocation computes one element: integers must be exact, not fast. */
 function launchIntegers(gpu: Gpu, problem: Problem): void {
 	const { rows, columns, batches, depth, out } = problem;
 	gpu.launch({
@@ -248,7 +249,7 @@ function launchIntegers(gpu: Gpu, problem: Problem): void {
 	});
 }
 
-/** A product with few columns, or, if `turned`, with few rows: `problem` is then the transposed product. */
+/** A product with few columns. If `turned`, `problem` is the transpose of a product with few rows. */
 function launchVectors(gpu: Gpu, problem: Problem, turned: boolean): void {
 	const { rows, columns, depth, batches, a, b, storage } = problem;
 	const dense = vectorDim(a, rows, depth);
@@ -280,7 +281,7 @@ function launchVectors(gpu: Gpu, problem: Problem, turned: boolean): void {
 	});
 }
 
-/** outT = bT aT: the same sums with the operands' parts exchanged. Only the bias and out stay as they are. */
+/** outT = bT aT: swaps the operands. Bias and out stay as they are. */
 function flipped(problem: Problem): Problem {
 	return { ...problem, rows: problem.columns, columns: problem.rows, a: problem.b, b: problem.a };
 }

@@ -1,13 +1,13 @@
 /**
- * GPU memory: storages, the pool that their buffers come from and go back to, and staging buffers for readback.
+ * GPU memory: storages, the pool of their buffers, and staging buffers for readback.
  *
- * A *block* is one GPUBuffer of a size class. Storages take a block and return it; the queue runs in order, so a
- * returned block may be given to the next launch at once, although earlier launches that use it may not have run. What
- * must not happen is a write by the host, or a destruction, while launches that use the block are encoded but not yet
- * submitted: `writeBuffer` would overtake them. Blocks therefore remember the last batch that touched them.
+ * A *block* is one GPUBuffer of a size class. Storages take a block and return it. The queue runs in order, so the next
+ * launch may use a returned block at once, even if earlier launches that use it have not run. But the host must not write
+ * or destroy a block while launches that use it are encoded and not yet submitted: `writeBuffer` would overtake them.
+ * Blocks therefore remember the last batch that uses them.
  *
- * Among free blocks of a class the one with the lowest number is taken. Which block a tensor gets then depends only on
- * which blocks are free, so every step of a training loop gets the blocks of the step before, and its bind groups.
+ * The pool hands out the free block with the lowest number of its class. So a tensor's block depends only on which blocks
+ * are free, and every step of a training loop gets the blocks of the step before, and its bind groups.
  */
 import type { Claims, Site } from '../../core/collector';
 import { type DType, hostBytes, type TypedArray } from '../../core/dtype';
@@ -22,16 +22,16 @@ import { FreeList } from './freelist';
 import type { MemoryStatistics } from './reports';
 
 export interface MemoryOptions {
-	/** Bytes of free blocks to keep for reuse; beyond it the least recently used are destroyed. 512 MiB by default. */
+	/** Bytes of free blocks to keep for reuse. Beyond this the least recently used are destroyed. 512 MiB by default. */
 	poolBytes?: number | undefined;
 }
 
-/** What a block is taken for. */
+/** What a block is taken for, for errors. */
 export interface Purpose {
 	readonly operation: string;
 	readonly dtype: DType;
 	readonly length: number;
-	/** That of the tensor, where it is known. */
+	/** The tensor's shape, if it is known. */
 	readonly shape: Shape | undefined;
 }
 
@@ -40,50 +40,53 @@ function described({ operation, dtype, length, shape }: Purpose): string {
 }
 
 export interface Block {
-	/** Never reused: keys of bind groups are made of these. */
+	/** Never reused, because it is part of the keys of bind groups. */
 	readonly id: number;
 	readonly buffer: GPUBuffer;
 	readonly bytes: number;
 	/** The last batch whose launches use it. */
 	batch: number;
-	/** When it was returned, counted in returns. */
+	/** The time of its return, counted in returns. */
 	freedAt: number;
-	/** When it was taken, counted in those that are taken for launches to write; 0 if it was for the host. */
+	/** The time when it was taken, counted in blocks taken for launches; 0 if it was taken for the host. */
 	takenAt: number;
-	/** What the device says to its creation. One that was refused is never used again. */
+	/** The device's answer to its creation. A refused block is never used again. */
 	state: 'asked' | 'confirmed' | 'refused';
-	/** What it was taken for will never be written, because the device had no memory. */
+	/** True if the values will never be written, because the device had no memory. */
 	isVoid: boolean;
 }
 
-/** A buffer that the device was asked for. */
+/** A buffer that was requested from the device. */
 export interface Allocation {
-	/** Neither granted nor refused yet. */
+	/** True until the device grants or refuses it. */
 	isAsked: boolean;
-	/** One before it was refused, so that nothing depends on it any more. */
+	/** True if an earlier buffer was refused, so that nothing depends on this one any more. */
 	isMoot: boolean;
 }
 
-/** The launch path, which runs nothing with a buffer before the device has granted it. */
+/** The launch path. It runs nothing that needs a buffer before the device has granted the buffer. */
 interface LaunchPath {
-	/** The first batch that is not submitted: blocks that it uses must be neither written by the host nor destroyed. */
+	/** The first batch that is not submitted. The host must not write or destroy blocks that it uses. */
 	readonly unsubmitted: number;
 	readonly bindGroups: { forget(blocks: readonly Block[]): void };
 	readonly waiting: { grant(allocation: Allocation): void };
-	/** What is launched from now on waits for the buffer that is asked for. */
+	/** Makes further launches wait for the requested buffer. */
 	hold(): Allocation;
 	refuse(allocation: Allocation, error: Error): void;
 }
 
-/** For uses of a tensor whose values were never computed. */
+/** The error for a tensor whose values were never computed. */
 export function voidError(): DeviceError {
 	const name = currentOperation() || 'tensor';
 	return new DeviceError(
-		`${name}: a tensor has no values, because the device had no memory when it was made. Make it again, from a smaller batch; gradients by zeroGrad() and backward()`,
+		`${name}: a tensor has no values, because the device had no memory to compute it. Compute it again, from a smaller batch; for gradients call zeroGrad() and backward()`,
 	);
 }
 
-/** Runs `fn`, which hands `blocks` to the device: that it objects to one that it refuses goes without saying. */
+/**
+ * Runs `fn`, which uses `blocks`. Validation errors of blocks that the device refuses are ignored, because the refusal is
+ * reported.
+ */
 export function guardUnconfirmed<T>(device: GPUDevice, failures: Failures, blocks: readonly Block[], fn: () => T): T {
 	if (blocks.every(({ state }) => state === 'confirmed')) return fn();
 	device.pushErrorScope('validation');
@@ -95,7 +98,7 @@ export function guardUnconfirmed<T>(device: GPUDevice, failures: Failures, block
 	}
 }
 
-/** A storage on the GPU: a whole block, whose tail beyond the storage's bytes is padding. */
+/** A storage on the GPU: a whole block, padded beyond the storage's bytes. */
 export class GpuStorage implements Storage, Claims {
 	readonly device = 'webgpu';
 	version = 0;
@@ -110,7 +113,7 @@ export class GpuStorage implements Storage, Claims {
 		readonly owner: Backend,
 		readonly dtype: DType,
 		readonly length: number,
-		/** Undefined once it is released. */
+		/** Undefined once the storage is released. */
 		public block: Block | undefined,
 	) {
 		this.bytes = block === undefined ? 0 : block.bytes;
@@ -137,14 +140,14 @@ const TABLE_LINES = 5;
 const STORAGE_USAGE = BufferUsage.STORAGE | BufferUsage.COPY_SRC | BufferUsage.COPY_DST;
 const STAGING_KEPT_BYTES = 64 * MIB;
 
-/** Bytes of one element on the GPU, where bool and uint8 take a 32-bit word. */
+/** Bytes of one element on the GPU. bool and uint8 take a 32-bit word. */
 export function gpuBytes(dtype: DType): number {
 	return Math.max(hostBytes(dtype), dtype === 'float16' ? 2 : 4);
 }
 
 /**
- * The size class of `bytes`: 2 classes in each octave below 1 MiB, which waste a third at most, and 8 above, which waste
- * a ninth at most.
+ * The size class of `bytes`. Below 1 MiB there are 2 classes per octave, which waste a third at most; above there are 8, which
+ * waste a ninth at most.
  */
 export function sizeClass(bytes: number): number {
 	if (bytes <= SMALLEST_BLOCK) return SMALLEST_BLOCK;
@@ -160,14 +163,14 @@ export class Memory {
 	private readonly largest: number;
 	private readonly limitName: string;
 	private readonly poolBytes: number;
-	/** What each live block is for. */
+	/** The purpose of each live block. */
 	private readonly purposes = new Map<Block, Purpose>();
 	private nextId = 1;
 	private takes = 0;
-	/** What `takes` was when the operation of now began, and its number. */
+	/** The value of `takes` at the start of the current operation, and that operation's number. */
 	private takesBefore = 0;
 	private operation = -1;
-	/** The device has refused a buffer since the pool was last emptied. */
+	/** Whether the device has refused a buffer since the pool was last emptied. */
 	private isShort = false;
 	private clock = 0;
 	private liveStorages = 0;
@@ -177,7 +180,7 @@ export class Memory {
 	private staging = 0;
 	private stagingFree = 0;
 	private buffersCreated = 0;
-	/** The first batch that was not submitted when the pool was last trimmed: until it is, nothing more can go. */
+	/** The first unsubmitted batch at the last trim. While it is unsubmitted, another trim can free nothing more. */
 	private trimmedAt = -1;
 
 	constructor(
@@ -193,8 +196,8 @@ export class Memory {
 	}
 
 	/**
-	 * A block of at least `bytes`, for launches to write, or `forHost`: one that no launch uses which is not submitted, so
-	 * that the host may write into it right away. `purpose` is for errors.
+	 * A block of at least `bytes`, for launches to write. With `forHost`, the host may write it right away, because no
+	 * unsubmitted launch uses it. `purpose` is for errors.
 	 */
 	take(bytes: number, forHost: boolean, purpose: Purpose): Block {
 		if (bytes > this.largest) {
@@ -214,7 +217,7 @@ export class Memory {
 		return block;
 	}
 
-	/** Back to the pool. */
+	/** Returns a block to the pool. */
 	give(block: Block): void {
 		this.live -= block.bytes;
 		this.liveStorages--;
@@ -253,7 +256,7 @@ export class Memory {
 		this.commands.bindGroups.forget([...doomed]);
 	}
 
-	/** A mappable buffer to copy `bytes` into. */
+	/** A mappable buffer with room for `bytes`. */
 	takeStaging(bytes: number): GPUBuffer {
 		const size = sizeClass(bytes);
 		const free = this.freeStaging.get(size)?.pop();
@@ -272,7 +275,7 @@ export class Memory {
 		);
 	}
 
-	/** One whose copy never came. */
+	/** For a buffer whose copy never arrived. */
 	destroyStaging(buffer: GPUBuffer): void {
 		this.staging -= buffer.size;
 		buffer.destroy();
@@ -295,7 +298,7 @@ export class Memory {
 		return { live, liveStorages, pooled, allocated: live + pooled, peak, staging, buffersCreated };
 	}
 
-	/** The statistics in a sentence, for out-of-memory errors. */
+	/** The statistics as a table, for out-of-memory errors. */
 	toString(): string {
 		const { live, liveStorages, pooled, peak, staging } = this;
 		const line = (name: string, bytes: number, note: string) => `  ${name.padEnd(8)} ${formatBytes(bytes).padStart(10)}  ${note}`;
@@ -308,7 +311,7 @@ export class Memory {
 		].join('\n');
 	}
 
-	/** Lines about what is live: by the operation that made it, and the largest tensors. */
+	/** Lines about live blocks: a sum for each operation, and the largest tensors. */
 	private usage(): string[] {
 		const byOperation = new Map<string, { bytes: number; count: number }>();
 		for (const [{ bytes }, { operation }] of this.purposes) {
@@ -347,7 +350,7 @@ export class Memory {
 
 	private create(bytes: number, purpose: Purpose): Block {
 		if (this.isShort) {
-			// What is kept for reuse may be just what is missing.
+			// The memory kept for reuse may be just what is missing.
 			this.isShort = false;
 			this.trim(0);
 		}
@@ -382,18 +385,18 @@ export class Memory {
 			const message = `${what()}: the GPU has no ${formatBytes(size)} left. Take smaller batches, or dispose of tensors. Its memory:\n${this}`;
 			const refusal = new DeviceError(message);
 			this.isShort = true;
-			// What was to write these is dropped.
+			// The launches that would write these blocks are dropped.
 			for (const block of this.purposes.keys()) if (block.takenAt > takes) block.isVoid = true;
 			this.commands.refuse(allocation, refusal);
 			return refusal;
 		};
-		// What was launched with the invalid buffer, by a program that did not wait, fails too, and may say so earlier.
+		// Launches that used the invalid buffer, in a program that did not wait, fail too, and may report it earlier.
 		this.failures.popScope(this.device, settle, true);
 		return buffer;
 	}
 }
 
-/** `data` as the GPU holds it: bool and uint8 widened to words, and float16 padded to whole words. */
+/** `data` in the GPU's format: bool and uint8 widened to words, float16 padded to whole words. */
 export function encodeForGpu(data: TypedArray, dtype: DType): GPUAllowSharedBufferSource {
 	if (dtype === 'bool') return Uint32Array.from(data, (value) => (value === 0 ? 0 : 1));
 	if (dtype === 'uint8') return new Uint32Array(data);
@@ -403,7 +406,7 @@ export function encodeForGpu(data: TypedArray, dtype: DType): GPUAllowSharedBuff
 	return padded;
 }
 
-/** The first `length` elements of `bytes`, copied, as the host holds them. */
+/** Copies the first `length` elements of `bytes` into the host's format. */
 export function decodeFromGpu(bytes: ArrayBuffer, length: number, dtype: DType): TypedArray {
 	switch (dtype) {
 		case 'float32':

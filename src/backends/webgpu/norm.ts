@@ -1,4 +1,6 @@
-/** Launches of shaders/norm.wgsl.ts and normChannels.wgsl.ts. Statistics over channels and sums of partial results are reductions. */
+/**
+ * Launches of shaders/norm.wgsl.ts and normChannels.wgsl.ts. Statistics over channels and sums of partial results are reductions.
+ */
 import { type NormRowsVariant, normRows } from '../../../shaders/norm.wgsl';
 import { normChannels, normParameters, normScale } from '../../../shaders/normChannels.wgsl';
 import { WORKGROUP_SIZE } from '../../../shaders/shader';
@@ -10,12 +12,12 @@ import { launchReduction, launchVariance } from './reduce';
 
 const bytesOf = (view: View) => (view.dtype === 'float16' ? 2 : 4);
 
-/** Whether vec4 access fits all of these. */
+/** Whether all sizes and offsets allow vec4 access. */
 function aligned(sizes: readonly number[], views: readonly (View | undefined)[]): boolean {
 	return sizes.every((size) => size % 4 === 0) && views.every((view) => (view?.offset ?? 0) % 4 === 0);
 }
 
-/** As for softmax: workgroups share rows on GPUs, and where there are too few rows. */
+/** As for softmax: workgroups share a row on GPUs, and wherever there are few rows. */
 function lanesFor(gpu: Gpu, rows: number, length: number): NormRowsVariant['lanes'] {
 	if (length < 64 || (gpu.isSoftware && rows >= 64)) return 1;
 	return length >= 4096 ? 256 : 64;
@@ -84,7 +86,7 @@ export function normKernels(gpu: Gpu): NormKernels {
 		});
 	}
 
-	/** [segments, channels] partial sums of one segment are the sums themselves. */
+	/** The gradients of weight and bias. Partial sums are [segments, channels]; with one segment they are the final sums. */
 	function parameters(
 		{ x, gradient, mean, rstd }: { x: View; gradient: View; mean?: View | undefined; rstd: View },
 		targets: readonly (View | undefined)[],
@@ -98,7 +100,7 @@ export function normKernels(gpu: Gpu): NormKernels {
 		const count = columns ? batch : batch * spatial;
 		const lanes = (columns ? !wide && channels < 64 && batch >= 64 : !gpu.isSoftware || channels < 64) && count >= 64 ? 64 : 1;
 		const across = columns && wide ? channels / 4 : channels;
-		// As in a reduction: enough invocations to fill the adapter, at least 16 steps for each.
+		// As in a reduction: enough invocations to fill the adapter, with at least 16 steps each.
 		const step = lanes * (columns || !wide ? 1 : 4);
 		const wanted = Math.max(1, Math.floor((gpu.isSoftware ? 1024 : 65536) / (across * lanes)));
 		const segment = Math.max(16 * step, Math.ceil(Math.ceil(count / wanted) / step) * step);
@@ -163,7 +165,7 @@ export function normKernels(gpu: Gpu): NormKernels {
 		const { x, gradient, mean, rstd, weight, bias, dweight, dbias, result } = views;
 		const size = batch * channels * spatial;
 		const wide = aligned([spatial === 1 ? channels : spatial], [x, gradient]);
-		// Software adapters gain from doing the arithmetic of a channel once for several elements; GPUs want every invocation.
+		// Software adapters gain if one invocation uses a channel's numbers for several elements; GPUs want every invocation.
 		const steps = gpu.isSoftware ? 16 : 1;
 		const width = wide ? 4 : 1;
 		const columns = spatial === 1;
@@ -266,7 +268,7 @@ export function normKernels(gpu: Gpu): NormKernels {
 	};
 }
 
-/** A tensor is a view, but spreading one would not copy its storage. */
+/** Copies the view's fields: a tensor is a view too, but spreading a tensor does not copy its storage. */
 function viewOf({ storage, dtype, offset }: View) {
 	return { storage, dtype, offset };
 }

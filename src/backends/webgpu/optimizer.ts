@@ -10,22 +10,22 @@ import { type Gpu, storageType } from './launch';
 import { gpuBytes } from './memory';
 import { ownsTail } from './quads';
 
-/** An invocation that adds up squares has this many reads to do, but for large gradients, which have more. */
+/** An invocation that adds up squares does this many reads; more only for large gradients. */
 const READS = 16;
-/** Workgroups that add up the squares of one gradient. */
+/** The most workgroups that add up the squares of one gradient. */
 const SQUARES_AT_MOST = 256;
 
-/** Whether a step may read and write four elements at once: of the views all but the first, the gradient, are written. */
+/** Whether a step may read and write four elements at once. All views except the first, the gradient, are written. */
 function takesQuads(views: readonly View[], size: number): boolean {
 	return views.every((view, i) => view.offset % 4 === 0 && (i === 0 || ownsTail(view, size)));
 }
 
-/** Read are all, written all but the gradient. */
+/** Bytes read and written: every view is read, and every view except the gradient is written. */
 function bytesOf(views: readonly View[], size: number): number {
 	return views.reduce((sum, { dtype }, i) => sum + (i === 0 ? 1 : 2) * size * gpuBytes(dtype), 0);
 }
 
-/** What a step reads, and what it updates in place. */
+/** The views that a step reads, and those that it updates in place. */
 type StepViews<S extends string> = { readonly gradient: View; readonly param: View } & { readonly [K in S]?: View | undefined };
 
 export function optimizerKernels(gpu: Gpu): OptimizerKernels {

@@ -1,6 +1,6 @@
 /**
- * Launches of shaders/sort.wgsl.ts and shaders/segment.wgsl.ts: sorting keys, and summing rows whose sorted keys are equal. Both
- * indexing and embedding stand on it.
+ * Launches of shaders/sort.wgsl.ts and shaders/segment.wgsl.ts: sorting keys, and summing rows with equal sorted keys. Indexing
+ * and embedding use them.
  */
 import { SEGMENT_BLOCK, type SegmentOp, segmentJoin, segmentSum } from '../../../shaders/segment.wgsl';
 import { WORKGROUP_SIZE } from '../../../shaders/shader';
@@ -8,7 +8,7 @@ import { RADIX_BITS, RADIX_CHUNK, radixCount, radixMove, radixScan, rankSort } f
 import type { Storage, View } from '../contract';
 import { type Gpu, storageType } from './launch';
 
-/** Rows up to this length are sorted by rank. Measured on lavapipe, both need the same time there; on GPUs one launch wins. */
+/** Rows up to this length are sorted by rank. On lavapipe both sorts take the same time here; on GPUs a single launch wins. */
 const RANK_MAX = 512;
 
 export interface Rows {
@@ -19,8 +19,8 @@ export interface Rows {
 }
 
 /**
- * Sorts rows of keys, stably, and writes into `positions` where each key stood in its row. Gives the sorted keys and takes `keys`:
- * the caller releases what it gets and no longer owns what it gave.
+ * Sorts each row of keys, stably, and writes into `positions` where each key was in its row. Returns the sorted keys. `keys` now
+ * belongs to this function; the caller releases the result.
  */
 export function sortKeysOf(gpu: Gpu, keys: Storage, positions: Storage, { rows, n, bits }: Rows): Storage {
 	const size = rows * n;
@@ -46,7 +46,7 @@ export function sortKeysOf(gpu: Gpu, keys: Storage, positions: Storage, { rows, 
 	const countBytes = 4 * counts.length;
 	let from = { keys, positions };
 	let to = spare;
-	// Positions go back and forth between two storages, and the last pass must write into the caller's.
+	// The passes alternate between two storages for positions, and the last pass must write into the caller's.
 	if (passes % 2 === 1) {
 		from = { keys, positions: spare.positions };
 		to = { keys: spare.keys, positions };
@@ -87,7 +87,7 @@ export function sortKeysOf(gpu: Gpu, keys: Storage, positions: Storage, { rows, 
 }
 
 export interface Segments {
-	/** Sorted, one for each of the n rows of `source`; those from `limit` on are left out. */
+	/** Sorted, one for each of the n rows of `source`. Rows with a key of at least `limit` are left out. */
 	readonly keys: Storage;
 	readonly positions: Storage;
 	readonly n: number;
@@ -95,7 +95,7 @@ export interface Segments {
 	/** source is [outer, n, inner] and y [outer, limit, inner], both contiguous. */
 	readonly outer: number;
 	readonly inner: number;
-	/** Default sum. */
+	/** 'sum' by default. */
 	readonly op?: SegmentOp;
 }
 
@@ -136,7 +136,7 @@ export function sumSegments(gpu: Gpu, source: View, y: View, segments: Segments)
 	gpu.release(parts);
 }
 
-/** Bits that hold every number from 0 to `largest`. */
+/** The number of bits that hold every number from 0 to `largest`. */
 export function bitsFor(largest: number): number {
 	return 32 - Math.clz32(largest);
 }

@@ -1,9 +1,11 @@
-/** Where the parameters of a batch collect: a slot for each launch, filled as shaders/parameters.ts lays a kernel's struct out. */
+/**
+ * The parameters of a batch: one slot for each launch, filled with the layout that shaders/parameters.ts gives a kernel's struct.
+ */
 import { MAX_VIEW_DIMS, type ParameterValue, VIEW_WORDS, type ViewValue } from '../../../shaders/parameters';
 import type { Kernel } from '../../../shaders/shader';
 import { ArgumentError } from '../../core/errors';
 
-/** One launch can carry this many bytes of parameters. */
+/** The bytes of parameters that one launch can carry. */
 export const MAX_PARAM_BYTES = 512;
 
 export const SLOT_WORDS = MAX_PARAM_BYTES / 4;
@@ -18,9 +20,9 @@ export class ParameterSlots {
 	}
 
 	/**
-	 * Writes a launch's parameters and returns the slot's offset in bytes. The slot must be clear, because what a launch leaves out is not
-	 * written. An array of integers takes every number modulo 2^32, so negative ones need no conversion. Throws if a value cannot become a
-	 * number, and leaves the slot clear.
+	 * Writes a launch's parameters and returns the slot's offset in bytes. The slot must be clear, because missing parameters are
+	 * not written. An array of integers takes every number modulo 2^32, so negative numbers need no conversion. Throws if a value
+	 * cannot become a number, and leaves the slot clear.
 	 */
 	write(
 		slot: number,
@@ -53,7 +55,7 @@ export class ParameterSlots {
 					words[start + at] = value as number;
 					break;
 				case 'boolean':
-					// By truthiness, as the CPU path reads it: JavaScript programs may give an option of any type.
+					// Tests truthiness, as the CPU path does: JavaScript programs may pass an option of any type.
 					words[start + at] = value ? 1 : 0;
 					break;
 				case 'float':
@@ -77,7 +79,7 @@ export class ParameterSlots {
 
 const trial = new ParameterSlots(1);
 
-/** Throws where `write` would. A launch that is written later is checked by this, so that the call that makes it throws. */
+/** Throws if `write` would. A launch that is written later gets this check first, so that the call that makes it throws. */
 export function checkParameters(kernel: Kernel, params: Readonly<Record<string, ParameterValue>>): void {
 	trial.write(0, kernel, params, 0, 0);
 	trial.words.fill(0);
@@ -91,6 +93,6 @@ function copy(
 	kernel: string,
 	name: string,
 ): void {
-	if (list.length > room) throw new ArgumentError(`${kernel}: ${name} has ${list.length} values and room for ${room}`);
+	if (list.length > room) throw new ArgumentError(`${kernel}: ${name} has ${list.length} values, but room for ${room}`);
 	for (let k = 0; k < list.length; k++) target[at + k] = list[k]!;
 }

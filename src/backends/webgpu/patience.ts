@@ -1,9 +1,9 @@
 /**
- * Waiting for a software adapter without getting in its way.
+ * Waits for a software adapter without slowing it down.
  *
- * Dawn in Node polls: while one of its promises is pending it goes round the event loop as fast as it can. On a GPU that
- * costs a core that has nothing else to do; where the CPU plays the GPU it takes a core from the computation (measured on
- * two cores: a third of the speed). So while the program waits for such an adapter, each round sleeps a little: an eighth
+ * Dawn in Node polls: while one of its promises is pending it spins through the event loop. With a real GPU that costs
+ * a core without other work. With a software adapter it takes a core from the computation (measured on
+ * two cores: a third of the speed). So while the program waits for such an adapter, each round sleeps: an eighth
  * of the time waited so far, to delay short waits little, and at most a millisecond, to keep timers and sockets going.
  */
 import { nextRound } from '../../core/eventloop';
@@ -20,11 +20,11 @@ export class Patience {
 	constructor(isSoftware: boolean) {
 		const { process } = globalThis as { process?: { versions?: { node?: string; deno?: string } } };
 		const { node, deno } = process?.versions ?? {};
-		// Deno says that it is Node, too, but its WebGPU polls by timers, every ten milliseconds: sleeping would only put those off.
+		// Deno also claims to be Node, but its WebGPU polls by timers, every ten milliseconds: sleeping would only delay those.
 		if (isSoftware && node !== undefined && deno === undefined) this.cell = new Int32Array(new SharedArrayBuffer(4));
 	}
 
-	/** What `promise` becomes; sleeps now and then until it settles. */
+	/** Settles as `promise` does, and sleeps now and then until it settles. */
 	async during<T>(promise: Promise<T>): Promise<T> {
 		if (this.cell === undefined) return promise;
 		if (this.waits++ === 0) this.since = performance.now();

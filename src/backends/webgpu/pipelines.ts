@@ -1,9 +1,9 @@
 /**
- * Compute pipelines: compiled once for each kernel and variant, never for a shape, and kept in a cache with a cap.
+ * Compute pipelines, in a cache with a cap. Each kernel and variant compiles once; shapes never cause a compilation.
  *
- * All are compiled asynchronously, on as many threads as the implementation has. A launch does not wait for its pipeline:
- * it and what follows it queue up on the host (see commands.ts), so the first step of a program asks for all its
- * pipelines at once. One that does not compile throws at the next read or sync, and at every launch after that.
+ * All compile asynchronously, on as many threads as the implementation has. A launch does not wait for its pipeline:
+ * it queues up on the host together with what follows (see commands.ts), so the first step of a program requests all its
+ * pipelines at once. A shader that does not compile throws at the next read or sync, and at every later launch of it.
  */
 import type { Access, Kernel, ShaderSource, Variant } from '../../../shaders/shader';
 import { ArgumentError, DeviceError } from '../../core/errors';
@@ -13,7 +13,7 @@ import { SLOT_WORDS } from './parameters';
 import type { Patience } from './patience';
 import type { KernelCounters } from './reports';
 
-/** The shape of a bind group: shared by all pipelines with equal lists of bindings, so that bind groups are too. */
+/** The layout of a bind group. Pipelines with equal lists of bindings share it, and so share bind groups. */
 export interface Layout {
 	readonly id: number;
 	readonly bindings: readonly Access[];
@@ -22,7 +22,7 @@ export interface Layout {
 }
 
 export interface Pipeline {
-	/** The kernel's name and its variant: the cache key, and the label in messages of the driver. */
+	/** The kernel's name and its variant: the cache key, and the label in driver messages. */
 	readonly key: string;
 	readonly layout: Layout;
 	/** The names of the bindings. */
@@ -30,17 +30,17 @@ export interface Pipeline {
 	readonly module: GPUShaderModule;
 	/** Undefined until it is compiled. */
 	gpu: GPUComputePipeline | undefined;
-	/** Set when it does not compile. */
+	/** Set if the shader does not compile. */
 	failure: Error | undefined;
-	/** Settles, never rejects, when it is compiled or has failed. */
+	/** Resolves when the pipeline is compiled or has failed; never rejects. */
 	readonly settled: Promise<void>;
 	/** The last batch that used it, for eviction. */
 	batch: number;
-	/** Those of the kernel: shared by its variants. */
+	/** The kernel's counters, which all its variants share. */
 	readonly counters: KernelCounters;
 }
 
-/** A kernel and a variant of it that will be needed. */
+/** A kernel and a variant of it to compile. */
 export interface PipelineRequest<V extends Variant = Variant> {
 	readonly kernel: Kernel<V>;
 	readonly variant: V;
@@ -62,7 +62,7 @@ export class Pipelines {
 	private readonly layouts = new Map<string, Layout>();
 	readonly kernels = new Map<string, KernelCounters>();
 	compiled = 0;
-	/** Milliseconds during which at least one was being compiled; drivers may go on after it, up to the first run. */
+	/** Milliseconds during which at least one pipeline compiled. Drivers may continue until the first run. */
 	compileMs = 0;
 	private compiling = 0;
 	private compilingSince = 0;
@@ -71,15 +71,15 @@ export class Pipelines {
 		private readonly device: GPUDevice,
 		private readonly failures: Failures,
 		private readonly patience: Patience,
-		/** Pipelines to keep; beyond it the least recently used quarter is dropped. */
+		/** Pipelines to keep. Beyond this the least recently used quarter is dropped. */
 		private readonly cap: number,
-		/** Called whenever one is compiled or has failed. */
+		/** Called whenever a pipeline is compiled or has failed. */
 		private readonly onSettled: () => void,
-		/** Sees the source of each one that is made. */
+		/** Receives the source of every new pipeline. */
 		private readonly onSource?: (key: string, code: string) => void,
 	) {}
 
-	/** The pipeline of a kernel's variant; a new one begins to compile. Throws when it is known not to compile. */
+	/** The pipeline of a kernel's variant; a new one starts to compile. Throws if the variant is known not to compile. */
 	get(kernel: Kernel, variant: Variant): Pipeline {
 		const key = pipelineKey(kernel, variant);
 		const pipeline = this.cache.get(key) ?? this.create(key, kernel, variant);
@@ -87,14 +87,14 @@ export class Pipelines {
 		return pipeline;
 	}
 
-	/** Begins to compile what is missing of `requests`; resolves when all are there, rejects if one does not compile. */
+	/** Compiles the missing pipelines of `requests`. Resolves when all are compiled; rejects if one does not compile. */
 	async warm(requests: Iterable<PipelineRequest>): Promise<void> {
 		const mark = this.failures.mark();
 		await Promise.all(Array.from(requests, ({ kernel, variant }) => this.get(kernel, variant).settled));
 		await this.failures.check(mark);
 	}
 
-	/** Resolves when none is being compiled any more. */
+	/** Resolves when no pipeline compiles any more. */
 	async quiet(): Promise<void> {
 		await Promise.all([...this.cache.values()].map(({ settled }) => settled));
 	}
@@ -111,7 +111,7 @@ export class Pipelines {
 		const source = kernel.source(variant);
 		this.onSource?.(key, source.code);
 		const layout = this.layoutFor(source.bindings);
-		// An error of the module is the pipeline's too, which rejects: the scope keeps it from being reported twice.
+		// An error of the module also makes the pipeline reject; this scope keeps it from being reported twice.
 		this.device.pushErrorScope('validation');
 		const module = this.device.createShaderModule({ label: key, code: source.code });
 		this.device.popErrorScope().catch(() => {});
@@ -134,7 +134,7 @@ export class Pipelines {
 		return pipeline;
 	}
 
-	/** Compiles a pipeline that is not there yet without waiting for its turn. Where it does not compile, the other attempt says so. */
+	/** Compiles a pending pipeline synchronously. If it does not compile, the asynchronous attempt reports that. */
 	compileNow(pipeline: Pipeline): void {
 		if (pipeline.gpu !== undefined || pipeline.failure !== undefined) return;
 		this.device.pushErrorScope('validation');
@@ -147,7 +147,7 @@ export class Pipelines {
 		try {
 			return await this.device.createComputePipelineAsync(descriptor(key, layout, module));
 		} catch (error) {
-			// Of a device that is lost the loss is told, and this error to nobody.
+			// If the device is lost, that error is reported instead of this one.
 			if ((error as Partial<GPUPipelineError>).reason !== 'validation') await lossNotice(this.device);
 			throw await explainCompilation(key, source, module, error);
 		} finally {
@@ -187,7 +187,7 @@ function descriptor(label: string, layout: Layout, module: GPUShaderModule): GPU
 	return { label, layout: layout.pipeline, compute: { module, entryPoint: 'main' } };
 }
 
-/** An error that names kernel and variant and shows the lines of WGSL that the compiler objects to. */
+/** An error that names the kernel and variant and shows the lines of WGSL that the compiler rejects. */
 async function explainCompilation(key: string, source: ShaderSource, module: GPUShaderModule, cause: unknown): Promise<Error> {
 	const { messages } = await module.getCompilationInfo();
 	const errors = messages.filter((entry) => entry.type === 'error');

@@ -47,7 +47,7 @@ function sizesOf(x: View, y: View): { size: Triple; out: Triple } {
 	return { size: asTriple(x.shape.slice(2), 1), out: asTriple(y.shape.slice(2), 1) };
 }
 
-/** Whether these are 2x2 windows side by side, all within the input. */
+/** Whether these are adjacent 2x2 windows, all inside the input. */
 function arePairs({ kernel, stride, padding, dilation }: Windows, { size, out }: { size: Triple; out: Triple }): boolean {
 	const are = (list: Triple, value: number) => list[1] === value && list[2] === value;
 	return (
@@ -64,7 +64,7 @@ function arePairs({ kernel, stride, padding, dilation }: Windows, { size, out }:
 	);
 }
 
-/** Tiles of 2x2 that cover all planes of x. */
+/** The number of 2x2 tiles that cover all planes of x. */
 function tilesOf(x: View): number {
 	const [, height, width] = asTriple(x.shape.slice(2), 1);
 	return x.shape[0]! * x.shape[1]! * Math.ceil(height / 2) * Math.ceil(width / 2);
@@ -78,7 +78,7 @@ function variantOf(view: View, windows: PoolWindows): PoolVariant {
 type OwnParams = Pick<ParameterValues<typeof POOL_PARAMS>, 'total' | 'offset' | 'indexOffset' | 'tiles' | 'divisor'>;
 
 export function poolKernels(gpu: Gpu): PoolKernels {
-	/** `divisor` applies if the operation was called without one. */
+	/** `divisor` applies if the operation has no divisor of its own. */
 	function paramsOf(
 		{ kernel, stride, padding, dilation, average }: Windows,
 		{ size, out }: { size: Triple; out: Triple },

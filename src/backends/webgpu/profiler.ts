@@ -1,8 +1,8 @@
 /**
- * What the GPU did and how long it took: one row for each kernel variant and the operation that asked for it.
+ * What the GPU did and how long it took: one row for each kernel variant and the operation that launched it.
  *
- * Where the adapter has timestamps, every launch runs in a pass of its own while profiling, and the pass is timed.
- * Elsewhere the elapsed time is shared out in proportion to the work that launches declare, and the table says so.
+ * If the adapter has timestamps, profiling gives every launch its own pass and times that pass. Otherwise the elapsed
+ * time is divided in proportion to the work that launches declare, and the table says so.
  */
 import { BufferUsage, MAP_MODE_READ } from './device';
 import type { Profile, ProfileRow } from './reports';
@@ -18,12 +18,12 @@ export interface LoggedLaunch {
 /** Bytes of one 64-bit timestamp. */
 const STAMP = 8;
 
-/** Steps of timestamps that are shorter, in nanoseconds, are those of the GPU's clock. */
+/** A step between timestamps below this (in nanoseconds) is the GPU's clock. */
 const COARSE = 10_000n;
-/** Fewer timestamps may have a common step by chance. */
+/** With fewer timestamps than this, a common step may be chance. */
 const ENOUGH_STAMPS = 16;
 
-/** The coarse step, in milliseconds, of which all timestamps are multiples; 0 if there is none. */
+/** The coarse step, in milliseconds, that divides all timestamps; 0 if there is none. */
 export function coarseStep(stamps: readonly bigint[]): number {
 	let step = 0n;
 	for (let i = 1; i < stamps.length; i++) {
@@ -37,19 +37,19 @@ export function coarseStep(stamps: readonly bigint[]): number {
 /** Collects the launches of a profile, and their times. */
 export class LaunchLog {
 	readonly launches: LoggedLaunch[] = [];
-	/** Milliseconds, in the order of `launches`; filled when `finished` resolves. */
+	/** Milliseconds, in the order of `launches`; complete when `finish()` has resolved. */
 	readonly times: number[] = [];
 	private readonly stamps: bigint[] = [];
 	private readonly timing: { readonly set: GPUQuerySet; readonly resolved: GPUBuffer } | undefined;
 	private readonly reports: Promise<void>[] = [];
 	private staging: GPUBuffer | undefined;
-	/** Launches whose timestamps are in batches before the open one. */
+	/** The number of launches in batches before the open one. */
 	private reported = 0;
 
 	constructor(
 		private readonly device: GPUDevice,
 		batchLaunches: number,
-		/** Gets the times of each batch, in the order of the batches. */
+		/** Receives the times of each batch, in the order of the batches. */
 		private readonly onTimes?: (times: readonly number[]) => void,
 	) {
 		if (device.features.has('timestamp-query')) {
@@ -65,12 +65,12 @@ export class LaunchLog {
 		return this.timing === undefined ? 'estimate' : 'timestamps';
 	}
 
-	/** Of the timestamps that are there: see Profile. */
+	/** The step of the timestamps so far: see Profile. */
 	get stepMs(): number {
 		return coarseStep(this.stamps);
 	}
 
-	/** Takes note of a launch, and says how its pass is to be timed. */
+	/** Logs a launch, and returns how to time its pass. */
 	add(launch: LoggedLaunch): GPUComputePassDescriptor | undefined {
 		const query = 2 * (this.launches.length - this.reported);
 		this.launches.push(launch);
@@ -80,7 +80,7 @@ export class LaunchLog {
 		};
 	}
 
-	/** Encodes the copy of the batch's timestamps, at its end. */
+	/** Encodes the copy of the batch's timestamps, at the end of the batch. */
 	resolve(encoder: GPUCommandEncoder): void {
 		const count = 2 * (this.launches.length - this.reported);
 		if (this.timing === undefined || count === 0) return;
@@ -91,12 +91,12 @@ export class LaunchLog {
 		encoder.copyBufferToBuffer(resolved, 0, this.staging, 0, size);
 	}
 
-	/** The batch has been submitted. */
+	/** Call it when the batch has been submitted. */
 	submitted(): void {
 		const { staging } = this;
 		if (staging !== undefined) {
 			const report = this.collect(staging, this.reported, this.reports.at(-1));
-			// Where nobody waits for the times, nobody needs to hear that the device was lost.
+			// If nobody waits for the times, nobody needs the loss of the device as an error.
 			report.catch(() => {});
 			this.reports.push(report);
 		}
@@ -104,14 +104,14 @@ export class LaunchLog {
 		this.reported = this.launches.length;
 	}
 
-	/** Resolves when the times of all submitted launches are there, and frees what the log used. */
+	/** Resolves when the times of all submitted launches have arrived, and frees the log's GPU resources. */
 	async finish(): Promise<void> {
 		await Promise.all(this.reports);
 		this.timing?.set.destroy();
 		this.timing?.resolved.destroy();
 	}
 
-	/** Rows by time, longest first. Without timestamps, `wallMs` is shared out. */
+	/** Rows by time, longest first. Without timestamps, they divide `wallMs`. */
 	rows(wallMs: number): ProfileRow[] {
 		const times = this.timing !== undefined ? this.times : shareOut(this.launches, wallMs);
 		const rows = new Map<string, { -readonly [K in keyof ProfileRow]: ProfileRow[K] }>();
@@ -138,7 +138,7 @@ export class LaunchLog {
 		const count = stamps.length / 2;
 		for (let i = 0; i < count; i++) {
 			const nanoseconds = Number(stamps[2 * i + 1]! - stamps[2 * i]!);
-			// Drivers may reset their clock between passes: such a launch counts as unmeasured.
+			// Drivers may reset their clock between passes; such a launch counts as 0 ms.
 			this.times[first + i] = Math.max(0, nanoseconds) / 1e6;
 		}
 		staging.destroy();
@@ -146,14 +146,14 @@ export class LaunchLog {
 	}
 }
 
-/** Time by declared work: ten operations cost about as much as a byte, and a launch as much as 2,000 bytes. */
+/** Divides time by declared work: ten operations cost about as much as a byte, and a launch as much as 2,000 bytes. */
 function shareOut(launches: readonly LoggedLaunch[], wallMs: number): number[] {
 	const weights = launches.map(({ flops, bytes }) => Math.max(flops / 10, bytes) + 2000);
 	const total = weights.reduce((sum, weight) => sum + weight, 0);
 	return weights.map((weight) => (weight / total) * wallMs);
 }
 
-/** The profile as a table in plain text. */
+/** The profile as a plain-text table. */
 export function formatProfile(profile: Omit<Profile, 'toString'>): string {
 	const { rows, gpuMs } = profile;
 	const cells = rows.map((row) => [

@@ -1,6 +1,6 @@
 /**
- * How kernels of the elementwise frame (shaders/elementwise.wgsl.ts) are launched: which access fits the operands, and their
- * parameters. Used by the launchers of elementwise, layout and loss kernels.
+ * Launches of the elementwise frame (shaders/elementwise.wgsl.ts): the choice of access for the operands, and the parameters. The
+ * launchers of elementwise, layout and loss kernels use it.
  */
 import type { ElementAccess, QUAD_PARAMS } from '../../../shaders/elementwise.wgsl';
 import type { ParameterValues } from '../../../shaders/parameters';
@@ -11,7 +11,7 @@ import type { View } from '../contract';
 import { collapse } from './collapse';
 import type { Gpu } from './launch';
 
-/** Quads that one thread computes at most, and workgroups below which it takes fewer, so that all processors have work. */
+/** The most quads per thread, and the number of workgroups below which a thread takes fewer, so that all processors have work. */
 const EACH = { hardware: 4, software: 64 };
 const ENOUGH_WORKGROUPS = { hardware: 4096, software: 64 };
 
@@ -27,10 +27,10 @@ export interface QuadPlan {
 	readonly size: number;
 }
 
-/** By the number of inputs. */
+/** The linear access for each number of inputs. */
 const FLAT: readonly ElementAccess[] = ['linear.f', 'linear.ff', 'linear.fff', 'linear.ffff'];
 
-/** Whether the three elements behind the view may be overwritten: they are padding of its storage, or there are none. */
+/** Whether a vec4 write may overwrite the elements behind the view: they are padding of its storage, or there are none. */
 export function ownsTail(view: View, size: number): boolean {
 	return size % 4 === 0 || view.offset + size >= view.storage.length;
 }
@@ -48,7 +48,7 @@ function quadsEach(gpu: Gpu, quads: number): number {
 	return Math.min(EACH[kind], Math.max(1, Math.floor(quads / WORKGROUP_SIZE / ENOUGH_WORKGROUPS[kind])));
 }
 
-/** Numbers as uniform parameters of a kernel that computes in the view's dtype: of integers those within int32. */
+/** Numbers as uniform parameters of a kernel for the view's dtype; integers are wrapped to int32. */
 export function scalarsOf({ dtype }: View, s: number, t = 0): Scalars {
 	return isFloating(dtype) ? { s, t } : { integerS: asInt32(s), integerT: asInt32(t) };
 }
@@ -59,7 +59,7 @@ function asInt32(value: number): number {
 
 const NONE: Scalars = {};
 
-/** Access and parameters for `inputs` (at most three) and `output`, all of one shape. A size of 0 gives an empty grid. */
+/** Access and parameters for up to three `inputs` and the `output`, all of one shape. A size of 0 gives an empty grid. */
 export function planQuads(gpu: Gpu, inputs: readonly View[], output: View, scalars = NONE): QuadPlan {
 	const size = numel(output.shape);
 	const quads = Math.ceil(size / 4);
@@ -109,7 +109,7 @@ function quadParams(
 	return { offsets, size, quads, each, s, t, integerS, integerT, rank, inner: walk?.inner, sizes, strides: walk?.strides };
 }
 
-/** The inputs' values as components x, y, z, the output's as w. */
+/** The inputs' values as components x, y, z; the output's value as w. */
 function fourOf(values: readonly number[]): number[] {
 	const inputs = values.length - 1;
 	return [inputs > 0 ? values[0]! : 0, inputs > 1 ? values[1]! : 0, inputs > 2 ? values[2]! : 0, values[inputs]!];

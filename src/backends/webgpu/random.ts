@@ -1,4 +1,4 @@
-/** Launches of shaders/random.wgsl.ts: chooses vec4 or strided access, and turns attributes into parameter words. */
+/** Launches of shaders/random.wgsl.ts: chooses vec4 or strided access, and turns attributes into kernel parameters. */
 import type { ParameterValues } from '../../../shaders/parameters';
 import { type Distribution, randomFill, randomMask } from '../../../shaders/random.wgsl';
 import { WORKGROUP_SIZE } from '../../../shaders/shader';
@@ -12,10 +12,10 @@ import { type Gpu, storageType } from './launch';
 
 const BYTES = { f32: 4, f16: 2, i32: 4, u32: 4 };
 
-/** Integer operations of Philox do not count as floating-point work; these are what comes after, for each element. */
+/** Floating-point operations per element. Philox's integer operations do not count. */
 const FLOPS: Record<Distribution, number> = { uniform: 5, normal: 30, integer: 0, bernoulli: 0 };
 
-/** One thread makes four elements. */
+/** Each thread makes four elements. */
 function workgroups(n: number): number {
 	return Math.ceil(n / (4 * WORKGROUP_SIZE));
 }

@@ -1,4 +1,4 @@
-/** Launches of shaders/reduce.wgsl.ts: brings a view into kept and reduced dims, and chooses lanes, reads and segments. */
+/** Launches of shaders/reduce.wgsl.ts: splits a view into kept and reduced dims, and chooses lanes, reads and segments. */
 import { accumulatorType, type ReduceShaderOp, type ReduceVariant, reduceKernel } from '../../../shaders/reduce.wgsl';
 import { type StorageType, WORKGROUP_SIZE } from '../../../shaders/shader';
 import type { Storage, View } from '../contract';
@@ -9,7 +9,7 @@ import { reduceLineKernels } from './reduceLines';
 
 const BYTES = { f32: 4, f16: 2, i32: 4, u32: 4 };
 
-/** A view split into dims that stay and dims that go, each with neighbours merged, innermost last; at least one of each. */
+/** The kept and the reduced dims of a view, each with adjacent dims merged, innermost last, and at least one dim. */
 interface Split {
 	readonly kept: readonly Axis[];
 	readonly reduced: readonly Axis[];
@@ -18,13 +18,13 @@ interface Split {
 	readonly offset: number;
 }
 
-/** With `ordered`, positions among the reduced elements matter; else the dims may be walked in the order of their strides. */
+/** If `ordered`, positions among the reduced elements matter; else the dims may be walked in the order of their strides. */
 function split(view: Pick<View, 'shape' | 'strides' | 'offset'>, dims: readonly number[], ordered: boolean): Split {
 	const axes = view.shape.map((size, d) => ({ size, stride: view.strides[d]! }));
 	const reduced = axes.filter((_, d) => dims.includes(d));
 	const kept = axes.filter((_, d) => !dims.includes(d));
 	const count = (list: readonly Axis[]) => list.reduce((product, { size }) => product * size, 1);
-	// What is repeated by stride 0 goes outermost.
+	// Dims with stride 0 go outermost.
 	const rank = ({ stride }: Axis) => (stride === 0 ? Infinity : stride);
 	if (!ordered) reduced.sort((a, b) => (rank(a) === rank(b) ? 0 : rank(b) - rank(a)));
 	const reducedCount = count(reduced);
@@ -44,14 +44,15 @@ interface Plan {
 	readonly segments: number;
 }
 
-/** Lines of at least this many elements are worth a workgroup. */
+/** From this many elements on, a line gets a workgroup. */
 const LONG_LINE = 64;
-/** Below this many elements one launch does it all. */
+/** Below this many elements a single launch does everything. */
 const SMALL = 1 << 16;
 
 /**
- * Software adapters have two or four cores and pay for barriers: a thousand invocations that walk alone are enough for them, and
- * lines share a workgroup only where there are few. GPUs want some ten thousand invocations, and neighbours that read neighbours.
+ * Software adapters have two or four cores and pay for barriers. A thousand independent invocations are enough for them, and a
+ * workgroup shares a line only if there are few lines. GPUs want some ten thousand invocations, and adjacent invocations that
+ * read adjacent elements.
  */
 function plan(
 	gpu: Gpu,
@@ -82,17 +83,17 @@ function plan(
 	const along = wideRows ? 'reduced' : wideColumns && lanes === 1 ? 'kept' : 'scalar';
 	const step = lanes * (along === 'reduced' ? 4 : 1);
 	const items = along === 'kept' ? keptCount / 4 : keptCount;
-	// A segment is at least 16 steps, and there is none too many to be finished by one more launch.
+	// A segment has at least 16 steps, and there are few enough segments for one more launch to finish.
 	const wanted = big ? Math.max(1, Math.floor(invocations / (items * lanes))) : 1;
 	const segment = Math.max(16 * step, Math.ceil(Math.ceil(reducedCount / wanted) / step) * step);
 	return { along, lanes, segment, segments: Math.max(1, Math.ceil(reducedCount / segment)) };
 }
 
-/** Where reads may be vec4: most accumulators that are pairs are combined one by one; all are read one by one from partial results. */
+/** Where reads may be vec4. Most pair accumulators combine one at a time; partial results are always read one at a time. */
 const ALL_READ: readonly ReduceVariant['along'][] = ['reduced', 'kept'];
 const PAIRS_READ: readonly ReduceVariant['along'][] = ['reduced'];
 
-/** Numbers that some operations need: see ReduceShaderOp. */
+/** Scalars of some operations: see ReduceShaderOp. */
 interface Scalars {
 	readonly flip?: number;
 	readonly root?: boolean;
@@ -105,16 +106,18 @@ export interface ReduceRequest {
 	readonly op: ReduceShaderOp;
 	readonly x: View;
 	readonly dims: readonly number[];
-	/** `y`; of 'position' one or both of the others. */
+	/** `y`; for 'position', `values` or `indices` or both. */
 	readonly outputs: { readonly y?: Storage; readonly values?: Storage | undefined; readonly indices?: Storage | undefined };
 	readonly output: ReduceVariant['output'];
-	/** For 'spread': what is near the mean of each kept element, float32; with `recentre` it becomes the mean in two parts. */
+	/**
+	 * For 'spread': a float32 near the mean of each kept element. If `recentre`, the kernel replaces it by the mean in two parts.
+	 */
 	readonly centres?: Storage;
 	readonly recentre?: boolean;
 	readonly scalars?: Scalars;
 }
 
-/** What goes on with partial results that are numbers: to it they are elements like others. */
+/** The op that combines partial results, if these are plain numbers. */
 const CONTINUATION: Partial<Record<ReduceShaderOp, ReduceShaderOp>> = {
 	sum: 'sum',
 	count: 'sum',
@@ -123,7 +126,7 @@ const CONTINUATION: Partial<Record<ReduceShaderOp, ReduceShaderOp>> = {
 	prod: 'prod',
 };
 
-/** The variant of a launch in a chain of them, but for how it walks. */
+/** The variant of one launch in a chain, without the part that says how it walks. */
 function stage(
 	{ op, output, outputs: { values, indices }, recentre = false }: ReduceRequest,
 	input: StorageType,
@@ -201,7 +204,7 @@ export function launchReduction(gpu: Gpu, request: ReduceRequest): void {
 	}
 }
 
-/** Which shader op and numbers stand for a contract op; `count` elements are reduced. */
+/** The shader op and scalars of a contract op over `count` elements. */
 function shaderOp({ op, p = 2 }: ReduceAttributes, count: number): { op: ReduceShaderOp; scalars: Scalars } {
 	const max = { flip: 0 };
 	const min = { flip: 0xffffffff };
@@ -226,7 +229,7 @@ function shaderOp({ op, p = 2 }: ReduceAttributes, count: number): { op: ReduceS
 			if (p === 0) return { op: 'count', scalars: {} };
 			if (p === 1) return { op: 'sumAbs', scalars: {} };
 			if (p === 2) return { op: 'sumSquares', scalars: { root: true } };
-			// Over nothing every norm is 0.
+			// Over no elements every norm is 0.
 			if (count === 0) return { op: 'sumAbs', scalars: {} };
 			if (p === Infinity) return { op: 'extremeAbs', scalars: max };
 			if (p === -Infinity) return { op: 'extremeAbs', scalars: min };
@@ -239,8 +242,9 @@ function reducedCount(x: View, dims: readonly number[]): number {
 }
 
 /**
- * Variance in two passes: the mean, then the mean square of the deviations, less the square of their mean, which is what rounding
- * left of the mean (the corrected two-pass algorithm of Chan, Golub and LeVeque 1983). A mean that is asked for, [2, ...], comes in two parts.
+ * Variance in two passes: first the mean, then the mean square of the deviations minus the square of their mean, which corrects
+ * the mean's rounding error (the corrected two-pass algorithm of Chan, Golub and LeVeque 1983). A requested mean, [2, ...], has
+ * two parts.
  */
 export function launchVariance(
 	gpu: Gpu,

@@ -1,4 +1,4 @@
-/** Launches of what runs along one dim: shaders/reduceScan.wgsl.ts and reduceMedian.wgsl.ts. */
+/** Launches of kernels that run along one dim: shaders/reduceScan.wgsl.ts and reduceMedian.wgsl.ts. */
 import { MEDIAN_STATE, medianKernel, medianStep, medianWalk } from '../../../shaders/reduceMedian.wgsl';
 import { type ScanVariant, scanKernel } from '../../../shaders/reduceScan.wgsl';
 import { WORKGROUP_SIZE } from '../../../shaders/shader';
@@ -8,7 +8,7 @@ import type { ReduceKernels } from '../contract/reduce';
 import { type Axis, axesView, mergedAxes } from './axes';
 import { type Gpu, storageType } from './launch';
 
-/** The lines of a view along a dim; `inner` is the distance of a line's elements in a contiguous tensor. */
+/** The lines of a view along a dim; `inner` is the stride of a line's elements in a contiguous tensor. */
 function linesOf(x: Pick<View, 'shape' | 'strides'>, dim: number) {
 	const axes: Axis[] = x.shape.map((size, d) => ({ size, stride: x.strides[d]! }));
 	const length = x.shape[dim] ?? 1;
@@ -21,12 +21,15 @@ function linesOf(x: Pick<View, 'shape' | 'strides'>, dim: number) {
 	};
 }
 
-/** A chunk has at most this many elements, for exactness. */
+/** The most elements of a chunk, for exactness. */
 const LONGEST_CHUNK = 4096;
-/** A chunk is worth an invocation of its own from here on. */
+/** From this many elements on, a chunk gets its own invocation. */
 const SHORTEST_CHUNK = 1024;
 
-/** A line's part is worth a workgroup from here on, where there are few lines: one workgroup for a whole one would keep a GPU for seconds. */
+/**
+ * From this size on, a part of a line gets its own workgroup, if there are few lines. One workgroup for a whole line could take
+ * seconds.
+ */
 const MEDIAN_PART = 16384;
 const MEDIAN_WORKGROUPS = 1024;
 
@@ -45,7 +48,7 @@ type ScanTypes = Pick<ScanVariant, 'op' | 'input' | 'output'>;
 function launchScan(gpu: Gpu, types: ScanTypes, level: ScanLevel): void {
 	const { length, stride, inner, lines, kept } = linesOf(level.from, level.dim);
 	if (lines === 0) return;
-	// Invocations alone where they read neighbours, or where workgroups do not pay.
+	// Independent invocations if they read adjacent elements, or if workgroups do not pay.
 	const lanes = gpu.isSoftware || (inner > 1 && lines >= 4096) ? 1 : 64;
 	const wanted = lanes === 64 ? Math.ceil(length / LONGEST_CHUNK) : Math.ceil(Math.min(1024 / lines, length / SHORTEST_CHUNK));
 	const segment = Math.min(Math.ceil(length / wanted), LONGEST_CHUNK);

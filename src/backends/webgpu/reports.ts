@@ -1,37 +1,37 @@
 /**
- * What the device tells about itself and its work, as plain data. These types are public, so they stand apart from the runtime: a program's
- * compiler then never reads declarations that need WebGPU's own types.
+ * What the device reports about itself and its work, as plain data. These types are public and separate from the runtime, so that
+ * a program's compiler never reads declarations that need WebGPU's own types.
  */
 
-/** What computes, for progress lines, bug reports and the choice of kernel variants. */
+/** The adapter, for progress lines, bug reports and the choice of kernel variants. */
 export interface AdapterInfo {
 	readonly vendor: string;
 	readonly architecture: string;
 	readonly device: string;
 	readonly description: string;
-	/** A CPU that plays the GPU: lavapipe, SwiftShader, Microsoft Basic Render. */
+	/** True if a CPU computes: lavapipe, SwiftShader, Microsoft Basic Render. */
 	readonly isSoftware: boolean;
-	/** The size of every subgroup, where the adapter has only one; else 0. */
+	/** The size of every subgroup if the adapter has a single size; else 0. */
 	readonly subgroupSize: number;
 }
 
 /** Bytes on the device, as `memory()` shows them. */
 export interface MemoryStatistics {
-	/** In blocks that storages hold now, and how many storages there are. */
+	/** Bytes of the blocks that storages hold, and the number of storages. */
 	readonly live: number;
 	readonly liveStorages: number;
-	/** In free blocks that wait for reuse. */
+	/** Bytes of free blocks kept for reuse. */
 	readonly pooled: number;
-	/** Live and pooled together, and the most that they have been at once. */
+	/** Live and pooled bytes together, and their peak. */
 	readonly allocated: number;
 	readonly peak: number;
-	/** In staging buffers for readback. */
+	/** Bytes of staging buffers for readback. */
 	readonly staging: number;
-	/** Buffers created since the beginning, by `createBuffer`: constant in a steady state. */
+	/** Buffers created by `createBuffer` so far; constant in a steady state. */
 	readonly buffersCreated: number;
 }
 
-/** What one kernel has done since the beginning. */
+/** What one kernel has done so far. */
 export interface KernelCounters {
 	readonly kernel: string;
 	launches: number;
@@ -67,13 +67,13 @@ export interface Profile<T = unknown> {
 	readonly result: T;
 	/** By time, longest first. */
 	readonly rows: readonly ProfileRow[];
-	/** Elapsed on the host, from the call to the end of the GPU's work. */
+	/** Elapsed time on the host, from the call to the end of the GPU's work. */
 	readonly wallMs: number;
 	/** Sum of the rows. */
 	readonly gpuMs: number;
-	/** 'timestamps' were measured on the GPU; an 'estimate' shares out `wallMs` by declared work. */
+	/** 'timestamps' were measured on the GPU; an 'estimate' divides `wallMs` by declared work. */
 	readonly source: 'timestamps' | 'estimate';
-	/** Browsers round timestamps, Chrome to a tenth of a millisecond: times are whole steps of this many ms. 0 where they are not coarse. */
+	/** Browsers round timestamps (Chrome to 0.1 ms). Times are then multiples of this many ms; 0 if they are not coarse. */
 	readonly stepMs: number;
 	readonly submits: number;
 	readonly pipelinesCompiled: number;

@@ -4,7 +4,7 @@ import { WORKGROUP_SIZE } from '../../../shaders/shader';
 import { GATES, KEPT, type RnnKernels } from '../contract/rnn';
 import { type Gpu, storageType } from './launch';
 
-/** Roughly: multiplications, additions and exponentials of one gate of one unit. */
+/** A rough count of the multiplications, additions and exponentials of one gate of one unit. */
 const FLOPS_PER_GATE = 12;
 
 export function rnnKernels(gpu: Gpu): RnnKernels {

@@ -1,4 +1,4 @@
-/** Launches of shaders/softmax.wgsl.ts: merges the dims that stay, and chooses lanes and vec4 access. */
+/** Launches of shaders/softmax.wgsl.ts: merges the kept dims, and chooses lanes and vec4 access. */
 import { WORKGROUP_SIZE } from '../../../shaders/shader';
 import { type SoftmaxVariant, softmaxKernel } from '../../../shaders/softmax.wgsl';
 import { numel } from '../../core/shape';
@@ -7,7 +7,10 @@ import type { SoftmaxKernels } from '../contract/softmax';
 import { axesView, mergedAxes } from './axes';
 import { type Gpu, storageType } from './launch';
 
-/** GPUs walk lines together where they lie along the memory, or are too few to occupy it; software adapters only in the latter case. */
+/**
+ * GPUs share a line if its elements are adjacent in memory or the lines are few. Software adapters share only if the lines are
+ * few.
+ */
 function lanesFor(gpu: Gpu, lines: number, length: number, inner: number): SoftmaxVariant['lanes'] {
 	if (length < 64) return 1;
 	if (gpu.isSoftware) return lines < 64 ? 64 : 1;

@@ -1,10 +1,11 @@
 /**
- * What waits on the host for its turn, in order: launches whose pipelines are being compiled, allocations that the device has neither granted
- * nor refused yet, and everything that came after one of these.
+ * The queue of work that waits on the host, in order: launches with a pipeline that is being compiled, buffers that the device
+ * has neither granted nor refused yet, and everything after one of these.
  *
- * WebGPU tells of a refused buffer long after its creation, and only rejects the command buffers that bind it: those that follow would compute
- * with memory that nothing has written. So a new buffer holds back its operation and what follows until it is granted: an operation, such as the step
- * of an optimizer, runs as a whole or not at all. One that finds its buffers in the pool makes none, and waits for nothing.
+ * WebGPU reports a refused buffer long after its creation, and rejects only the command buffers that bind it. Later command
+ * buffers would compute with memory that nothing has written. So a new buffer holds back its operation and all later work until
+ * it is granted: an operation, such as an optimizer step, runs as a whole or not at all. An operation that finds its buffers in
+ * the pool waits for nothing.
  */
 import { nextRound } from '../../core/eventloop';
 import { operationNumber } from '../../core/operation';
@@ -14,18 +15,18 @@ import type { Allocation, Block } from './memory';
 import type { Pipeline, Pipelines } from './pipelines';
 
 export interface Readback {
-	/** What is read; null for the records of indices alone. */
+	/** The block to read; null to read the index records alone. */
 	readonly block: Block | null;
 	readonly staging: GPUBuffer;
 	readonly bytes: number;
-	/** What the records behind the bytes are of, if there are some. */
+	/** The checks of the index records behind the bytes, if there are records. */
 	span: ReportSpan | null;
-	/** Takes the mapped bytes, once they are there. */
+	/** Takes the mapped bytes when they have arrived. */
 	collect(): void;
 	reject(error: Error): void;
 }
 
-/** A launch that waits, with what the fast path has in local variables. */
+/** A waiting launch, with the values that the fast path keeps in local variables. */
 export interface WaitingLaunch {
 	readonly record: Launch;
 	readonly pipeline: Pipeline;
@@ -39,35 +40,35 @@ export interface WaitingLaunch {
 type Work = WaitingLaunch | Readback | Allocation;
 
 interface Entry {
-	/** The batch that was open when it came. */
+	/** The batch that was open when the entry was added. */
 	readonly batch: number;
-	/** The number of its operation. */
+	/** The number of the operation that added the entry. */
 	readonly operation: number;
 	readonly work: Work;
 }
 
-/** Where what need not wait any more goes. */
+/** Receives the work that need not wait any more. */
 interface Target {
 	launch(work: WaitingLaunch, gpu: GPUComputePipeline): void;
 	copy(readback: Readback): void;
 	flush(): void;
 }
 
-/** Bytes that the host may upload while launches wait: their blocks cannot be reused before. */
+/** Bytes that the host may upload while launches wait; the blocks of these uploads cannot be reused meanwhile. */
 const WAITING_UPLOADS = 256 * 2 ** 20;
 
 export class WaitingQueue {
 	private entries: Entry[] = [];
-	/** How many entries there are up to the last launch or copy. */
+	/** The number of entries up to and including the last launch or copy. */
 	private lastWork = 0;
 	private uploads = 0;
 	private drainIsDue = false;
-	/** Called when nothing waits any more. */
+	/** Called when the queue is empty. */
 	private onDrained: (() => void)[] = [];
 
 	constructor(
 		private readonly pipelines: Pipelines,
-		/** Entries beyond which a launch does not wait. */
+		/** From this many entries on, a launch does not wait. */
 		private readonly limit: number,
 		private readonly target: Target,
 	) {}
@@ -76,7 +77,7 @@ export class WaitingQueue {
 		return this.entries.length;
 	}
 
-	/** The batch that was open when the first entry came. */
+	/** The batch that was open when the first entry was added. */
 	get firstBatch(): number | undefined {
 		return this.entries[0]?.batch;
 	}
@@ -88,18 +89,18 @@ export class WaitingQueue {
 		if (this.lastWork >= this.limit) this.drainNow();
 	}
 
-	/** The host has written into a block. */
+	/** Call it when the host has written into a block. */
 	noteUpload(bytes: number): void {
 		if (this.lastWork === 0) return;
 		this.uploads += bytes;
 		if (this.uploads > WAITING_UPLOADS) this.drainNow();
 	}
 
-	/** What follows `allocation` need not wait for it any more. */
+	/** Marks `allocation` as granted: the work after it need not wait for it any more. */
 	grant(allocation: Allocation): void {
 		allocation.isAsked = false;
 		if (this.drainIsDue || this.entries.length === 0) return;
-		// Several are granted in a round, and what they held back shares a submit.
+		// A round may grant several allocations; the work that they held back then shares a submit.
 		this.drainIsDue = true;
 		nextRound(() => {
 			this.drainIsDue = false;
@@ -108,16 +109,16 @@ export class WaitingQueue {
 	}
 
 	/**
-	 * Hands on what waits, by compiling at once what it waits for, and before allocations are granted: a program that never awaits would have
-	 * it wait for ever.
+	 * Hands on all waiting work: compiles its pipelines synchronously and does not wait for allocations. A program that never
+	 * awaits would otherwise wait for ever.
 	 */
 	private drainNow(): void {
 		for (const { work } of this.entries) if ('pipeline' in work) this.pipelines.compileNow(work.pipeline);
-		// An allocation that nothing follows yet can go on waiting.
+		// Allocations behind the last launch or copy may stay in the queue.
 		this.drain(this.lastWork);
 	}
 
-	/** Hands on what need not wait any more, and of the first `hurried` entries also what follows allocations that are not granted. */
+	/** Hands on the work that need not wait any more. The first `hurried` entries do not wait for allocations. */
 	drain(hurried = 0): void {
 		const { entries } = this;
 		const asked = entries.findIndex(({ work }, i) => i >= hurried && 'isAsked' in work && work.isAsked);
@@ -134,16 +135,16 @@ export class WaitingQueue {
 		this.entries = entries.slice(done);
 		this.lastWork = Math.max(0, this.lastWork - done);
 		this.uploads = 0;
-		// Submitted at once, because the blocks of these launches are marked with the batch that was open when they came.
+		// Submits at once, because the blocks of these launches are marked with the batch that was open when they were added.
 		this.target.flush();
 		this.announce();
 	}
 
-	/** Drops what waits from the operation of `refused` on: it must not run. */
+	/** Drops all work from the operation of `refused` on, because it must not run. */
 	drop(refused: Allocation, error: Error): void {
 		refused.isAsked = false;
 		const place = this.entries.findIndex(({ work }) => work === refused);
-		// One that was not waited for has nothing before it.
+		// If it is not in the queue, no entry comes before it.
 		for (const { work } of this.entries.splice(place < 0 ? 0 : this.startOfOperation(place))) {
 			if ('isAsked' in work) work.isMoot = true;
 			else if ('staging' in work) work.reject(error);
@@ -153,7 +154,7 @@ export class WaitingQueue {
 		this.announce();
 	}
 
-	/** Resolves when nothing waits any more. */
+	/** Resolves when the queue is empty. */
 	drained(): Promise<void> {
 		return new Promise((resolve) => this.onDrained.push(resolve));
 	}
