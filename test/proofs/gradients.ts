@@ -19,8 +19,9 @@ function evaluate(entry: OpEntry, sample: Sample, inputs: readonly Tensor[]): re
 export function proveGradients(entries: readonly OpEntry[]): void {
 	for (const entry of entries) {
 		for (const sample of entry.samples) {
-			if (entry.gradient === 'yes' && sample.gradient !== false) proveSample(entry, sample);
-			else if (entry.gradient !== 'yes') proveNone(entry, sample);
+			const floating = sample.inputs.some(({ dtype = 'float32' }) => dtype.startsWith('float'));
+			if (entry.gradient !== 'yes' || !floating) proveNone(entry, sample);
+			else if (sample.gradient !== false) proveSample(entry, sample);
 		}
 	}
 }
@@ -63,7 +64,7 @@ function proveNone(entry: OpEntry, sample: Sample): void {
 			input.dtype === 'float64' ? input.requiresGrad_() : input,
 		);
 		for (const output of evaluate(entry, sample, inputs)) {
-			if (output.requiresGrad) throw new Error(`${entry.name} is listed without a gradient, but its output requires one`);
+			if (output.requiresGrad) throw new Error(`${entry.name} (${sample.label}) has no gradient, but its output requires one`);
 		}
 	});
 }

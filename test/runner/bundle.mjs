@@ -75,10 +75,10 @@ const FAMILY_PROOFS = { parity: '.gpu.test.ts', gradients: '.test.ts' };
 const generated = new Map();
 for (const [folder, end] of Object.entries(FAMILY_PROOFS)) {
 	for (const family of SESSIONS.flat()) {
-		const imports = `import('./test/${folder}/family'), import('./test/ops/${family}')`;
+		const imports = `import('./test/${folder}/family'), import('./test/ops/index')`;
 		generated.set(
 			`${folder}/${family}${end}`,
-			`Promise.all([${imports}]).then(([{ prove }, { ${family} }]) => prove(${family}))`,
+			`Promise.all([${imports}]).then(([{ prove }, { families }]) => prove(families.${family}))`,
 		);
 	}
 }
