@@ -31,7 +31,7 @@ export default {
 		layer('core', core, [], 'core is the bottom'),
 		layer('contract', contract, [core], 'the contract speaks of kernels in terms of core'),
 		layer('cpu', '^src/backends/cpu/', [contract, core], 'the reference shares no arithmetic with what it judges'),
-		layer('dry', '^src/backends/dry/', [contract, core], 'what counts without computing knows only the contract'),
+		layer('meta', '^src/backends/meta/', [contract, core], 'the meta device knows only the contract'),
 		layer('webgpu', '^src/backends/webgpu/', [contract, core, shaders], 'the GPU side knows only the contract'),
 		{
 			name: 'judge',
@@ -53,7 +53,7 @@ export default {
 		),
 		layer(
 			'methods',
-			'^src/(methods|operations|otherNames)\\.ts$',
+			'^src/(methods|operations|nameHints)\\.ts$',
 			[ops, tensor, autograd, backends, core],
 			'methods come from operations',
 		),

@@ -1,5 +1,5 @@
 /** The adapter's own limits, measured in the same run as everything else. */
-import { probeCopy, probeFma } from '../shaders/probe.wgsl';
+import { probeCopy, probeFma } from '../shaders/roofline.wgsl';
 import { webgpuBackend } from '../src/init';
 import { summarize } from './measure';
 

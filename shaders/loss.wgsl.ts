@@ -18,7 +18,7 @@ import { wgsl } from 'wgsl-preprocessor';
 import { defineQuadKernel, type ElementAccess, operand } from './elementwise.wgsl';
 import { mathFunctions } from './math.wgsl';
 import { defineKernel, read, readWrite, type StorageType, WORKGROUP_SIZE } from './shader';
-import { sumOfAll } from './together';
+import { sumOfAll } from './workgroupReduction';
 
 const PAIR = {
 	mse: '(a - b) * (a - b)',

@@ -8,7 +8,7 @@
  * Backward: two sums, then dx.
  *
  *   lanes = 1         one invocation walks a row alone: short rows, and software adapters with many rows.
- *   lanes = 64, 256   a workgroup walks a row together, and between the passes each invocation adds up what all have found (together.ts): GPUs.
+ *   lanes = 64, 256   a workgroup walks a row together, and between the passes each invocation adds up what all have found (workgroupReduction.ts): GPUs.
  *   wide              reads and writes are vec4: offsets and rows are multiples of 4, and so is spatial unless groups
  *                     and spatial are 1.
  *
@@ -17,7 +17,7 @@
  */
 import { wgsl } from 'wgsl-preprocessor';
 import { defineKernel, read, readWrite, type StorageType, WORKGROUP_SIZE } from './shader';
-import { sumOfAll } from './together';
+import { sumOfAll } from './workgroupReduction';
 
 /** What all kernels of the family share: types, and how weight and bias are read at a channel. */
 export function preamble(storage: StorageType, wide: boolean, spatial: boolean): string {

@@ -5,7 +5,7 @@
  *              invocation adds up blocks of 32 before it adds them to its total, so errors grow with the blocks.
  *                spatial = 1     neighbouring invocations take neighbouring channels and walk down the batch.
  *                spatial > 1     lanes = 64: a workgroup walks a segment of a channel together, and its first invocation adds up
- *                                what all have found, pairs first (GPUs; see together.ts);
+ *                                what all have found, pairs first (GPUs; see workgroupReduction.ts);
  *                                lanes = 1: an invocation walks it alone (software adapters).
  * channels     y or dx where each channel has statistics of its own: elementwise.
  * scale        rstd from a variance, and running statistics in place: one invocation for each channel.
@@ -15,7 +15,7 @@
 import { wgsl } from 'wgsl-preprocessor';
 import { preamble } from './norm.wgsl';
 import { defineKernel, read, readWrite, type StorageType } from './shader';
-import { pairwise, pairwisePlaces } from './together';
+import { pairwise, pairwisePlaces } from './workgroupReduction';
 
 export type NormParametersVariant = {
 	storage: StorageType;

@@ -4,7 +4,7 @@
  * squares    : each invocation adds up the squares of the elements that are as far apart as there are invocations, in blocks of 32, and writes its sum
  *              to a slot of its own. One launch a gradient; all write into one array of partial sums.
  * clipFactor : one workgroup adds the partial sums up: each of its 64 invocations those that are 64 apart, in blocks of 32, then what all have
- *              (together.ts).
+ *              (workgroupReduction.ts).
  *
  * Layout: a gradient is contiguous from its offset on. With `vec4` an invocation reads four elements at once: the host guarantees an offset that is
  * a multiple of 4, and storages are padded to 16 bytes; what lies behind the last element is read and left out.
@@ -13,7 +13,7 @@
  */
 import { wgsl } from 'wgsl-preprocessor';
 import { defineKernel, type NoVariant, read, readWrite, WORKGROUP_SIZE } from './shader';
-import { sumOfAll } from './together';
+import { sumOfAll } from './workgroupReduction';
 
 export type SquaresVariant = { readonly vec4: boolean };
 

@@ -8,7 +8,7 @@
  *                addresses; for very short lines; and on software adapters, where workgroup memory and barriers cost more than
  *                they bring.
  *   lanes = 64   the workgroup walks the segment together, and its first invocation puts together what all have found, pairs first
- *                (together.ts). The way for rows on GPUs, and for the few long lines that are left at the end of a full reduction.
+ *                (workgroupReduction.ts). The way for rows on GPUs, and for the few long lines that are left at the end of a full reduction.
  *
  * Reads are scalar, or vec4 `along` the reduced dim (rows) or the kept one (columns, four results for each item); the host
  * guarantees stride 1 in that dim and that offset, sizes and other strides are multiples of 4.
@@ -25,7 +25,7 @@ import { wgsl } from 'wgsl-preprocessor';
 import { mathFunctions } from './math.wgsl';
 import { defineKernel, read, readWrite, type StorageType } from './shader';
 import { placeFunction } from './strides';
-import { pairwise, pairwisePlaces } from './together';
+import { pairwise, pairwisePlaces } from './workgroupReduction';
 
 export type ReduceShaderOp =
 	/** sum x / divisor, and with `root` its root; so do 'spread', 'count', 'sumAbs' and 'sumSquares' end. The divisor of 'spread' is the variance's */

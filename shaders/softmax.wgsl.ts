@@ -7,7 +7,7 @@
  *   lanes = 1         one invocation walks a line alone: lines across columns (neighbours read neighbours), short lines, and software
  *                     adapters, where barriers cost more than they bring.
  *   lanes = 64, 256   a workgroup walks a line together, and between the two passes each invocation goes through what all have found
- *                     (together.ts): GPUs.
+ *                     (workgroupReduction.ts): GPUs.
  *   wide = 'along'    reads and writes are vec4 along the line: inner = 1, the strided operand has stride 1 along the line, and offset,
  *                     length and its other strides are multiples of 4.
  *   wide = 'across'   an invocation walks four neighbouring lines at once, lanes = 1: the innermost dim that stays has stride 1, and its
@@ -21,7 +21,7 @@ import { wgsl } from 'wgsl-preprocessor';
 import { mathFunctions } from './math.wgsl';
 import { defineKernel, read, readWrite, type StorageType, WORKGROUP_SIZE } from './shader';
 import { placeFunction } from './strides';
-import { sumOfAll } from './together';
+import { sumOfAll } from './workgroupReduction';
 
 export type SoftmaxVariant = {
 	kind: 'forward' | 'backward';

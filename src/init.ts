@@ -2,7 +2,7 @@
 import type { DeviceName } from './backends/contract';
 import { lossOf, registerBackend, setDefaultDevice, unregisterBackend } from './backends/registry';
 import { createWebGPUBackend, type WebGPUBackend } from './backends/webgpu/backend';
-import type { AdapterInfo, Counters, MemoryStatistics, Profile } from './backends/webgpu/reports';
+import type { AdapterInfo, Counters, MemoryStatistics, Profile } from './backends/webgpu/statistics';
 import { ArgumentError, DeviceError, type DeviceLostError } from './core/errors';
 import { checkOptions } from './core/options';
 import type { Global } from './core/platform';

@@ -3,11 +3,11 @@ import { type BackwardOptions, backward } from './autograd/backward';
 import { registerHook, requiresGrad_, retainGrad } from './autograd/tape';
 import type { DeviceName } from './backends/contract';
 import type { DType } from './core/dtype';
+import { defineOtherNames } from './nameHints';
 import * as operations from './operations';
 import { add_, copy_, div_, fill_, mul_, sub_, zero_ } from './ops/inplace';
 import type { Operand } from './ops/operands';
 import type { Dims, ReduceOptions, ValuesIndices, VarianceOptions } from './ops/reduce';
-import { defineOtherNames } from './otherNames';
 import { Tensor } from './tensor';
 
 // These take a list of tensors, or an equation, first.
@@ -71,8 +71,8 @@ declare module './tensor' {
 			Of<typeof import('./ops/layout/views')>,
 			Of<typeof import('./ops/loss/classes')>,
 			Of<typeof import('./ops/loss/ctc')>,
-			Of<typeof import('./ops/loss/labels')>,
-			Of<typeof import('./ops/loss/pairs')>,
+			Of<typeof import('./ops/loss/multiLabel')>,
+			Of<typeof import('./ops/loss/pointwise')>,
 			Of<typeof import('./ops/loss/similarity')>,
 			Of<typeof import('./ops/matmul')>,
 			Of<typeof import('./ops/norm/batch')>,

@@ -7,14 +7,14 @@
  * the `tidy` in which they were made, or the garbage collector. This file imports no operation: `methods.ts` adds them.
  */
 import type { Backend, DeviceName, Storage, View } from './backends/contract';
-import { acting, backendOf } from './backends/registry';
-import { type Claims, dropClaim, entrust } from './core/collector';
+import { backendInCharge, backendOf } from './backends/registry';
+import { runOperation } from './core/currentOperation';
 import type { DType, TypedArray } from './core/dtype';
 import { ArgumentError, DisposedError, formatShape } from './core/errors';
 import { float16ToFloat32 } from './core/float16';
 import { formatValues } from './core/format';
-import { currentSite, isTracing, noteRead } from './core/growth';
-import { runOperation } from './core/operation';
+import { currentSite, isTracing, noteRead } from './core/leakWarning';
+import { leaveToCollector, releaseReference, type StorageClaims } from './core/memoryPressure';
 import { contiguousStrides, isContiguous, numel, type Shape } from './core/shape';
 import { onTensorCreated, onTensorDisposed } from './scope';
 
@@ -71,9 +71,9 @@ export function markWritten(x: Tensor, operation: string): void {
 	storage.lastWriter = operation;
 }
 
-const dropped = new FinalizationRegistry<Claims>((claims) => {
+const dropped = new FinalizationRegistry<StorageClaims>((claims) => {
 	onTensorDisposed();
-	dropClaim(claims);
+	releaseReference(claims);
 });
 
 /** An array of numbers of any number of dims, on a device. `tensor()`, `zeros()`, `randn()` and other functions make tensors. */
@@ -134,9 +134,9 @@ export class Tensor {
 		return this.storage.device;
 	}
 
-	/** The backend that computes with the tensor: the one that owns the memory, or its stand-in. @internal */
+	/** The backend that computes with the tensor: the one that owns the memory, or its meta device. @internal */
 	get backend(): Backend {
-		return acting(this.storage.owner);
+		return backendInCharge(this.storage.owner);
 	}
 
 	/** The number of dims. */
@@ -202,7 +202,7 @@ export class Tensor {
 		const storage = hold.storage;
 		hold.storage = null;
 		onTensorDisposed();
-		dropClaim(storage.claims);
+		releaseReference(storage.claims);
 	}
 
 	/** Leaves the handle to the garbage collector: see scope.ts. @internal */
@@ -211,7 +211,7 @@ export class Tensor {
 		const { claims } = this.storage;
 		hold.watched = true;
 		dropped.register(this, claims, hold);
-		entrust(claims);
+		leaveToCollector(claims);
 	}
 
 	/** Gives this handle the memory of `other`, of equal shape, and disposes of `other`: see Module.to. @internal */
@@ -220,7 +220,7 @@ export class Tensor {
 		storage.claims.references++;
 		const hold = this.#hold;
 		if (hold.watched) dropped.unregister(hold);
-		if (hold.storage !== null) dropClaim(hold.storage.claims);
+		if (hold.storage !== null) releaseReference(hold.storage.claims);
 		hold.storage = storage;
 		if (hold.watched) this.leave();
 		const self = this as { -readonly [K in 'strides' | 'offset' | 'dtype']: Tensor[K] };
@@ -259,7 +259,7 @@ export class Tensor {
 				runOperation('data', () => backend.kernels.copy({ x: this }, { y: packedView(packed, this.shape) }, {}));
 				values = await backend.read(packed);
 			} finally {
-				dropClaim(packed.claims);
+				releaseReference(packed.claims);
 			}
 		}
 		return this.dtype === 'float16' ? float16ToFloat32(values as Uint16Array) : values;

@@ -1,7 +1,7 @@
 /** Every operation allocates memory under its own name, which errors of allocation and profiles show. */
 import { test } from 'uvu';
 import { cpuBackend } from '../src/backends/cpu/backend';
-import { currentOperation } from '../src/core/operation';
+import { currentOperation } from '../src/core/currentOperation';
 import { makeInputs } from './ops/database';
 import { entries } from './ops/index';
 

@@ -4,12 +4,12 @@ import * as assert from 'uvu/assert';
 import { defineKernel, type NoVariant, read, readWrite } from '../shaders/shader';
 import type { Storage } from '../src/backends/contract';
 import { createWebGPUBackend, type WebGPUBackend } from '../src/backends/webgpu/backend';
-import { nodeGpu } from '../src/backends/webgpu/gpu-node';
 import type { Launch } from '../src/backends/webgpu/launch';
 import { sizeClass } from '../src/backends/webgpu/memory';
+import { nodeGpu } from '../src/backends/webgpu/nodeGpu';
 import { coarseStep } from '../src/backends/webgpu/profiler';
+import { runOperation } from '../src/core/currentOperation';
 import { ArgumentError, DeviceError } from '../src/core/errors';
-import { runOperation } from '../src/core/operation';
 
 /** y = x * a + b + the number that the variant compiles in. */
 const affine = defineKernel({

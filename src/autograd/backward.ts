@@ -5,10 +5,10 @@
  * Each gradient in flight is owned by exactly one slot; when the node that consumes it is done it is disposed of, and so are
  * the temporaries of the node's VJP. Without `createGraph` the walk is not recorded, and takes the fused VJP of an operation that has one.
  */
+import { enterOperation, leaveOperation } from '../core/currentOperation';
 import { isFloating } from '../core/dtype';
 import { ArgumentError, AutogradError, formatShape, ShapeError } from '../core/errors';
-import { noteWalk } from '../core/growth';
-import { enterOperation, leaveOperation } from '../core/operation';
+import { noteBackward } from '../core/leakWarning';
 import { checkOptions } from '../core/options';
 import { isExpanded, sameShape } from '../core/shape';
 import { closeScope, openScope } from '../scope';
@@ -159,7 +159,7 @@ function plan(roots: readonly Root[], targets: readonly GradEdge[] | null): Grad
 function walk(roots: readonly Root[], targets: readonly GradEdge[] | null, options: BackwardOptions): (Tensor | null)[] {
 	const createGraph = options.createGraph ?? false;
 	const retainGraph = options.retainGraph ?? createGraph;
-	noteWalk();
+	noteBackward();
 	const order = plan(roots, targets);
 	const visiting = new Set(order);
 	// A target that is an inner result ends the walk there unless another target lies behind it.

@@ -4,9 +4,9 @@
  * A definition stands at the top level of its module, so no function in it can close over the tensors of a call: what a VJP reads is
  * saved, or an attribute. A node on the tape holds the definition, the attributes and the saved tensors.
  */
+import { currentOperation, enterOperation, leaveOperation } from '../core/currentOperation';
 import { isFloating } from '../core/dtype';
 import type { IndexCheck } from '../core/indexCheck';
-import { currentOperation, enterOperation, leaveOperation } from '../core/operation';
 import { closeScope, onNodeCreated, openScope } from '../scope';
 import { type GradEdge, requireDevice, Tensor } from '../tensor';
 import { callerStack, isWatching, observe } from './anomaly';

@@ -5,9 +5,9 @@
  * the storage with the version that it had, so that dropping handles is safe and overwriting is noticed.
  */
 import type { Storage } from '../backends/contract';
-import { type Claims, dropClaim, entrust } from '../core/collector';
 import { type DType, isFloating } from '../core/dtype';
 import { ArgumentError, AutogradError, formatShape } from '../core/errors';
+import { leaveToCollector, releaseReference, type StorageClaims } from '../core/memoryPressure';
 import type { Shape } from '../core/shape';
 import type { ScopedNode } from '../scope';
 import { type GradEdge, type GradientHook, type GradNode, Tensor } from '../tensor';
@@ -49,8 +49,8 @@ export interface OutputInfo {
 }
 
 /** Lets go of what a node that nobody reached again had saved. Holds no node, which would keep itself alive. */
-const droppedNodes = new FinalizationRegistry<Claims[]>((claims) => {
-	for (const claim of claims.splice(0)) dropClaim(claim);
+const droppedNodes = new FinalizationRegistry<StorageClaims[]>((claims) => {
+	for (const claim of claims.splice(0)) releaseReference(claim);
 });
 
 /** Takes the place of saving while a `checkpoint` runs: the tensor's number within it, to be computed again. */
@@ -84,7 +84,7 @@ export class TapeNode implements GradNode, ScopedNode {
 	readonly caller = isWatching() ? callerStack() : '';
 	#saved: (Saved | null)[] | null = null;
 	#packed: { readonly restore: ((() => Tensor) | null)[]; readonly detach: () => void } | null = null;
-	readonly #claims: Claims[] = [];
+	readonly #claims: StorageClaims[] = [];
 	/** Whether the garbage collector is asked to tell of the node's end. */
 	#watched = false;
 	// Given up with the saved tensors: the attributes of a user's operation may hold handles.
@@ -134,7 +134,7 @@ export class TapeNode implements GradNode, ScopedNode {
 		if (this.#claims.length === 0) return;
 		this.#watched = true;
 		droppedNodes.register(this, this.#claims, this);
-		for (const claim of this.#claims) entrust(claim);
+		for (const claim of this.#claims) leaveToCollector(claim);
 	}
 
 	/** The saved tensors as handles again, at their old places on the tape. */
@@ -167,7 +167,7 @@ export class TapeNode implements GradNode, ScopedNode {
 		this.#packed?.detach();
 		this.#packed = null;
 		if (this.#watched) droppedNodes.unregister(this);
-		for (const claim of this.#claims.splice(0)) dropClaim(claim);
+		for (const claim of this.#claims.splice(0)) releaseReference(claim);
 	}
 }
 

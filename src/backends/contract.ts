@@ -6,9 +6,9 @@
  * allocate outputs; kernels check nothing. Unless a kernel's own comment says otherwise: inputs may have any strides
  * and offset; outputs are fresh, contiguous, at offset 0 and share no storage with an input; every size may be 0.
  */
-import type { Claims } from '../core/collector';
 import type { DType, TypedArray } from '../core/dtype';
 import type { DeviceLostError } from '../core/errors';
+import type { StorageClaims } from '../core/memoryPressure';
 import type { Shape } from '../core/shape';
 import type { AttentionKernels } from './contract/attention';
 import type { ConvKernels } from './contract/conv';
@@ -42,7 +42,7 @@ export interface Storage {
 	/** The in-place operation that wrote last; the error about a changed saved tensor names it. */
 	lastWriter: string;
 	/** The number of references to this storage. */
-	readonly claims: Claims;
+	readonly claims: StorageClaims;
 	/** True if the device had no memory to compute the elements. Every use of the storage then throws. */
 	readonly isVoid?: boolean;
 	/** The elements, if the host can read them without waiting. */

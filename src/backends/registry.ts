@@ -1,8 +1,8 @@
 /**
  * The available backends. The CPU is always available; WebGPU is available between `init()` and `shutdown()` or a device loss.
  */
+import { currentOperation } from '../core/currentOperation';
 import { DeviceError, type DeviceLostError } from '../core/errors';
-import { currentOperation } from '../core/operation';
 import type { Backend, DeviceName } from './contract';
 import { cpuBackend } from './cpu/backend';
 
@@ -11,7 +11,7 @@ const backends = new Map<DeviceName, Backend>([['cpu', cpuBackend]]);
 const losses = new Map<DeviceName, DeviceLostError>();
 let chosenDefault: DeviceName | undefined;
 let hasWarned = false;
-let standIn: ((backend: Backend) => Backend) | null = null;
+let replacement: ((backend: Backend) => Backend) | null = null;
 
 export function backendOf(device: DeviceName): Backend {
 	const backend = backends.get(device);
@@ -21,22 +21,22 @@ export function backendOf(device: DeviceName): Backend {
 		if (device === 'webgpu') throw new DeviceError(`device 'webgpu' is not ready: call await init() first, or use device 'cpu'`);
 		throw new DeviceError(`unknown device '${String(device)}': it is 'cpu' or 'webgpu'`);
 	}
-	return acting(backend);
+	return backendInCharge(backend);
 }
 
-/** The backend that does the work of `backend` now: itself, except inside `withStandIns`. */
-export function acting(backend: Backend): Backend {
-	return standIn === null ? backend : standIn(backend);
+/** The backend that does the work of `backend` now: itself, except inside `withBackends`. */
+export function backendInCharge(backend: Backend): Backend {
+	return replacement === null ? backend : replacement(backend);
 }
 
-/** Runs `fn`, a synchronous function, with stand-ins in place of the real backends. */
-export function withStandIns<T>(replace: (backend: Backend) => Backend, fn: () => T): T {
-	const before = standIn;
-	standIn = replace;
+/** Runs `fn`, a synchronous function, with other backends in place of the real ones. */
+export function withBackends<T>(replace: (backend: Backend) => Backend, fn: () => T): T {
+	const before = replacement;
+	replacement = replace;
 	try {
 		return fn();
 	} finally {
-		standIn = before;
+		replacement = before;
 	}
 }
 

@@ -1,4 +1,4 @@
-/** Checks of plain arguments, for programs that TypeScript did not check. Those of tensors and numbers are in ops/requirements.ts. */
+/** Checks of plain arguments, for programs that TypeScript did not check. Those of tensors and numbers are in ops/checks.ts. */
 import { ArgumentError } from './errors';
 
 /** Throws an ArgumentError that names `operation` unless `value` is one of `choices`. */

@@ -5,8 +5,8 @@
  * bool. Kernels read uint8 words as i32, so only kernels that write uint8 treat it specially. `float64` exists on the CPU only. The host
  * stores `float16` as raw bits in a Uint16Array; the CPU path computes with the numbers.
  */
+import { currentOperation } from './currentOperation';
 import { ArgumentError, DeviceError, DTypeError } from './errors';
-import { currentOperation } from './operation';
 
 export type DType = 'float32' | 'float64' | 'float16' | 'int32' | 'uint8' | 'bool';
 

@@ -7,8 +7,8 @@ import { tensor } from '../ops/creation';
 import { indexSelect } from '../ops/indexing';
 import { cat, select } from '../ops/layout';
 import type { Tensor } from '../tensor';
+import { discard, disposeExcept, type Fields, requireFields, type Soon, whenReady } from './batch';
 import { type Dataset, fetchBatch, requireDataset, requireIndex, requireIndices } from './dataset';
-import { discard, disposeExcept, type Fields, requireFields, type Soon, whenReady } from './fields';
 
 /** The samples of `dataset` at `indices`, in that order. As PyTorch's Subset. */
 export class Subset implements Dataset {

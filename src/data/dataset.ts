@@ -3,9 +3,9 @@ import type { DeviceName } from '../backends/contract';
 import { requireList } from '../core/checks';
 import { ArgumentError } from '../core/errors';
 import type { Tensor } from '../tensor';
-import { defaultCollate, discard, disposeExcept, type Fields, type Soon, whenReady } from './fields';
+import { defaultCollate, discard, disposeExcept, type Fields, type Soon, whenReady } from './batch';
 
-export type { Fields } from './fields';
+export type { Fields } from './batch';
 
 /**
  * A dataset of known length. A sample is a list of tensors, such as [image, label]. All samples have the same fields.

@@ -2,7 +2,7 @@
 import { ArgumentError } from '../core/errors';
 import { checkOptions } from '../core/options';
 import { randomPermutation } from '../core/philox';
-import { requireCounts } from '../ops/requirements';
+import { requireCounts } from '../ops/checks';
 import { generatorOf, groupByClass, type Labels, type SeedOptions } from './split';
 
 export interface FoldOptions extends SeedOptions {

@@ -5,8 +5,8 @@ import { requireList } from '../core/checks';
 import { ArgumentError, FormatError, formatShape, ShapeError } from '../core/errors';
 import { checkOptions } from '../core/options';
 import { tensor } from '../ops/creation';
+import type { Fields } from './batch';
 import { type Dataset, requireIndex } from './dataset';
-import type { Fields } from './fields';
 import { checkImageOptions, decodeImage, IMAGE_OPTIONS, type Image, type ImageOptions } from './image';
 import { unitValues, writePlanes } from './imageTensor';
 

@@ -2,9 +2,9 @@
 import type { DeviceName } from '../backends/contract';
 import { ArgumentError, formatShape, ShapeError } from '../core/errors';
 import { checkOptions } from '../core/options';
+import { requireCounts } from '../ops/checks';
 import { tensor } from '../ops/creation';
 import { requireTensor } from '../ops/operands';
-import { requireCounts } from '../ops/requirements';
 import type { Tensor } from '../tensor';
 import type { Image } from './image';
 

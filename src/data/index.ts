@@ -1,11 +1,11 @@
 /** `wgrad/data`: datasets, loaders, readers and transforms. In Node, `node.ts` adds reading by path. */
-export { ArrayDataset, type HostArray, type HostData } from './arrays';
+export { ArrayDataset, type HostArray, type HostData } from './arrayDataset';
+export { defaultCollate, type Fields } from './batch';
 export { CIFAR10_CLASSES, type LabelledArrays, parseCifar10, parseCifar100 } from './cifar';
 export { ConcatDataset, MapDataset, type MapOptions, Subset } from './combine';
 export { type CategoricalColumn, type CsvColumn, type CsvOptions, CsvTable, type NumericColumn, parseCsv } from './csv';
 export type { Dataset } from './dataset';
 export { type DroppedFile, filesFromDrop, readImageFolder } from './droppedFiles';
-export { defaultCollate, type Fields } from './fields';
 export { type Fold, type FoldOptions, KFold, StratifiedKFold } from './folds';
 export { type IdxArray, parseIdx } from './idx';
 export { decodeImage, encodePng, type Image, type ImageOptions } from './image';
@@ -27,6 +27,6 @@ export {
 } from './samplers';
 export type { Source } from './sources';
 export { type Labels, randomSplit, type TrainTestOptions, trainTestSplit } from './split';
-export { TensorDataset } from './tensors';
+export { TensorDataset } from './tensorDataset';
 export { CharVocabulary, splitTokens, TokenWindows, type TokenWindowsOptions } from './text';
 export * as transforms from './transforms';

@@ -2,8 +2,8 @@
 import { ArgumentError } from '../core/errors';
 import type { Generator } from '../core/generator';
 import { checkOptions } from '../core/options';
-import { requireCounts } from '../ops/requirements';
-import type { Fields } from './fields';
+import { requireCounts } from '../ops/checks';
+import type { Fields } from './batch';
 
 export interface StreamContext {
 	/** The epoch, from 0. Each epoch restarts the stream. */

@@ -4,13 +4,13 @@ import { backendOf } from '../backends/registry';
 import { ArgumentError } from '../core/errors';
 import type { Generator } from '../core/generator';
 import { checkOptions } from '../core/options';
-import { requireCounts } from '../ops/requirements';
+import { requireCounts } from '../ops/checks';
 import { tidy } from '../tidy';
+import { defaultCollate, discard, disposeExcept, type Fields, moved, requireFields, type Soon, whenReady } from './batch';
 import { collateOwned, type Dataset, fetchBatch, fetchSamples, requireDataset } from './dataset';
-import { defaultCollate, discard, disposeExcept, type Fields, moved, requireFields, type Soon, whenReady } from './fields';
 import { IterableDataset } from './iterable';
 import { BatchIterator, type BatchSource } from './prefetch';
-import { PURPOSE, RandomStream, type Seed, seedOf } from './randomness';
+import { PURPOSE, RandomStream, type Seed, seedOf } from './randomStream';
 import { type BatchIndices, BatchSampler, RandomSampler, type Sampler, SequentialSampler } from './samplers';
 
 /** Changes a whole batch on its device. `generator` depends only on the loader's seed, the epoch and the batch. */

@@ -1,6 +1,6 @@
 /** Makes batches ahead of the loop that consumes them. */
-import { nextRound } from '../core/eventloop';
-import { discard, type Fields, paceOf, type Soon } from './fields';
+import { nextRound } from '../core/eventLoop';
+import { discard, type Fields, paceOf, type Soon } from './batch';
 
 /** A sequence of batches. */
 export interface BatchSource {

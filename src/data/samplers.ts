@@ -4,7 +4,7 @@ import { ArgumentError } from '../core/errors';
 import { defaultGenerator, type Generator } from '../core/generator';
 import { checkOptions } from '../core/options';
 import { forEachWord, multiplyHigh, randomPermutation } from '../core/philox';
-import { requireCounts } from '../ops/requirements';
+import { requireCounts } from '../ops/checks';
 
 /** Determines the samples of an epoch and their order. */
 export interface Sampler {

@@ -7,7 +7,7 @@ import { randomPermutation } from '../core/philox';
 import { Tensor } from '../tensor';
 import { Subset } from './combine';
 import { type Dataset, requireDataset } from './dataset';
-import { seedOf } from './randomness';
+import { seedOf } from './randomStream';
 
 export interface SeedOptions {
 	/** Default: drawn from the default generator, so that `manualSeed` determines it. */

@@ -4,10 +4,10 @@ import { deviceOfNew } from '../backends/registry';
 import { requireList, requireString } from '../core/checks';
 import { ArgumentError, FormatError } from '../core/errors';
 import { checkOptions } from '../core/options';
+import { requireCounts } from '../ops/checks';
 import { tensor } from '../ops/creation';
-import { requireCounts } from '../ops/requirements';
+import type { Fields } from './batch';
 import { type Dataset, requireIndex } from './dataset';
-import type { Fields } from './fields';
 
 /** A tokenizer that numbers the characters (Unicode code points) of a text. It needs no training. */
 export class CharVocabulary {

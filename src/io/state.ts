@@ -1,13 +1,12 @@
 /** Saves and loads tensors as safetensors files, which PyTorch and Hugging Face read and write. */
-
 import type { DeviceName } from '../backends/contract';
 import { backendOf, deviceOfNew } from '../backends/registry';
+import { runOperation } from '../core/currentOperation';
 import { ArgumentError } from '../core/errors';
 import { float32ToFloat16 } from '../core/float16';
-import { runOperation } from '../core/operation';
 import { checkOptions } from '../core/options';
 import { isObject } from '../core/state';
-import { requireState, shown } from '../ops/requirements';
+import { requireState, shown } from '../ops/checks';
 import { Tensor } from '../tensor';
 import { decodeSafetensors, encodeSafetensors } from './safetensors';
 

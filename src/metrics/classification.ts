@@ -2,13 +2,13 @@
 import { requireOneOf } from '../core/checks';
 import { ArgumentError, formatShape } from '../core/errors';
 import { checkOptions, requireOptions } from '../core/options';
+import { requireCounts, shown } from '../ops/checks';
 import { arange } from '../ops/creation';
 import { eq, gt, logicalAnd, logicalOr, lt, to } from '../ops/elementwise';
 import { gather, oneHot } from '../ops/indexing';
 import { reshape, transpose } from '../ops/layout';
 import { matmul } from '../ops/matmul';
 import { amax, sum } from '../ops/reduce';
-import { requireCounts, shown } from '../ops/requirements';
 import type { Tensor } from '../tensor';
 import { tidy } from '../tidy';
 import {

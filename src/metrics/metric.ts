@@ -3,11 +3,11 @@ import { noGrad } from '../autograd/modes';
 import { isFloating } from '../core/dtype';
 import { ArgumentError, formatShape, ShapeError } from '../core/errors';
 import { sameShape } from '../core/shape';
+import { requireCounts, requireTensor, shown } from '../ops/checks';
 import { to } from '../ops/elementwise';
 import { add_ } from '../ops/inplace';
 import { clone, detach, reshape } from '../ops/layout';
 import { argmax } from '../ops/reduce';
-import { requireCounts, requireTensor, shown } from '../ops/requirements';
 import { Tensor } from '../tensor';
 import { keep, tidy } from '../tidy';
 

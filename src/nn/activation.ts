@@ -1,7 +1,7 @@
 /** Activation functions as layers. Each computes the function of its name; see src/ops/elementwise for the formulas. */
 import { checkOptions, requireOptions } from '../core/options';
+import { requireCounts } from '../ops/checks';
 import * as functions from '../ops/elementwise';
-import { requireCounts } from '../ops/requirements';
 import { logSoftmax, softmax } from '../ops/softmax';
 import type { Tensor } from '../tensor';
 import { Module } from './module';

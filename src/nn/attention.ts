@@ -1,20 +1,19 @@
 /** Multi-head attention with PyTorch's options and state keys. Takes a KVCache, so that generation computes one token at a time. */
-
 import { isFloating } from '../core/dtype';
 import { ArgumentError, DTypeError, formatShape, ShapeError } from '../core/errors';
 import { checkOptions, pickOptions } from '../core/options';
 import { type Shape, sameShape } from '../core/shape';
 import { attentionWithWeights, scaledDotProductAttention } from '../ops/attention';
+import { requireCounts, requireProbability, requireTensor, shown } from '../ops/checks';
 import { arange, zeros } from '../ops/creation';
 import { add, ge, logicalAnd, logicalNot, where } from '../ops/elementwise';
 import { cat, chunk, expand, narrow, permute, reshape, squeeze, unsqueeze } from '../ops/layout';
 import { linear } from '../ops/matmul';
 import { mean } from '../ops/reduce';
-import { requireCounts, requireProbability, requireTensor, shown } from '../ops/requirements';
 import type { Tensor } from '../tensor';
 import { tidy } from '../tidy';
 import { emptyParameter, xavierNormal_, xavierUniform_, zeros_ } from './init';
-import { KVCache } from './kvcache';
+import { KVCache } from './kvCache';
 import { Linear } from './linear';
 import { type FactoryOptions, Module } from './module';
 import type { Parameter } from './parameter';

@@ -1,6 +1,6 @@
 /** Modules that hold modules. */
 import { ArgumentError } from '../core/errors';
-import { shown } from '../ops/requirements';
+import { shown } from '../ops/checks';
 import { Tensor } from '../tensor';
 import { tidy } from '../tidy';
 import { Module, requireName } from './module';

@@ -2,10 +2,10 @@
 import { requireFloating } from '../core/dtype';
 import { formatShape, ShapeError } from '../core/errors';
 import { checkOptions } from '../core/options';
+import { requireProbability, requireTensor } from '../ops/checks';
 import { add, ge, mul, where } from '../ops/elementwise';
 import { flatten, reshape, squeeze, unsqueeze } from '../ops/layout';
 import { dropout, dropout2d, rand } from '../ops/random';
-import { requireProbability, requireTensor } from '../ops/requirements';
 import type { Tensor } from '../tensor';
 import { tidy } from '../tidy';
 import { Module } from './module';

@@ -1,13 +1,12 @@
 /** Lookup tables of vectors. */
-
 import { noGrad } from '../autograd/modes';
 import { ArgumentError, formatShape, ShapeError } from '../core/errors';
 import { checkOptions } from '../core/options';
+import { requireCounts, requireTensor } from '../ops/checks';
 import { embedding } from '../ops/embedding';
 import { embeddingBag } from '../ops/embeddingBag';
 import { copy_, fill_ } from '../ops/inplace';
 import { narrow } from '../ops/layout';
-import { requireCounts, requireTensor } from '../ops/requirements';
 import type { Tensor } from '../tensor';
 import { tidy } from '../tidy';
 import { emptyParameter, normal_ } from './init';

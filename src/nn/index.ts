@@ -6,7 +6,7 @@ export * from './convolution';
 export * from './dropout';
 export * from './embedding';
 export * as init from './init';
-export * from './kvcache';
+export * from './kvCache';
 export * from './linear';
 export * from './losses';
 export type { FactoryOptions, ForwardHook, ForwardPreHook, LoadResult, StateDict } from './module';

@@ -1,13 +1,13 @@
 /** Fills parameters with initial values, in place, without recording. Formulas and defaults are those of `torch.nn.init`. */
 import { deviceOfNew } from '../backends/registry';
 import { requireOneOf } from '../core/checks';
+import { runOperation } from '../core/currentOperation';
 import { requireDType, requireFloating } from '../core/dtype';
 import { ArgumentError, formatShape, ShapeError } from '../core/errors';
 import { defaultGenerator } from '../core/generator';
-import { runOperation } from '../core/operation';
 import { checkOptions } from '../core/options';
 import { checkShape, numel, type Shape } from '../core/shape';
-import { requireDistinct, requireProbability, requireTensor } from '../ops/requirements';
+import { requireDistinct, requireProbability, requireTensor } from '../ops/checks';
 import { empty, emptyOn, markWritten, Tensor } from '../tensor';
 import type { FactoryOptions } from './module';
 import { Parameter } from './parameter';

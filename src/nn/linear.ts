@@ -1,12 +1,11 @@
 /** Fully connected layers. */
-
 import { formatShape, ShapeError } from '../core/errors';
 import { checkOptions } from '../core/options';
 import { sameShape } from '../core/shape';
+import { requireCounts, requireTensor } from '../ops/checks';
 import { mul } from '../ops/elementwise';
 import { flatten, unsqueeze } from '../ops/layout';
 import { linear } from '../ops/matmul';
-import { requireCounts, requireTensor } from '../ops/requirements';
 import type { Tensor } from '../tensor';
 import { tidy } from '../tidy';
 import { emptyParameter, kaimingUniform_, uniform_ } from './init';

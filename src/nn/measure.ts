@@ -1,9 +1,9 @@
-/** Finds the FLOPs and the memory of a call of a module by a trial run on stand-in devices, which computes and changes nothing. */
+/** Finds the FLOPs and the memory of a call of a module by a trial run on meta devices, which compute and change nothing. */
 import { grad } from '../autograd/backward';
 import { enableGrad, noGrad } from '../autograd/modes';
 import type { Backend } from '../backends/contract';
-import { dryBackend, Tally } from '../backends/dry/backend';
-import { defaultDevice, withStandIns } from '../backends/registry';
+import { metaBackend, Tally } from '../backends/meta/backend';
+import { defaultDevice, withBackends } from '../backends/registry';
 import { type DType, isFloating } from '../core/dtype';
 import { ArgumentError, formatShape, WgradError } from '../core/errors';
 import { defaultGenerator } from '../core/generator';
@@ -105,22 +105,22 @@ function call(module: ModuleTree, inputs: readonly TrialInput[]): unknown {
 	return output;
 }
 
-/** Runs `fn` on stand-ins and disposes of every tensor that it makes. */
+/** Runs `fn` on meta devices and disposes of every tensor that it makes. */
 function dryRun(tally: Tally, fn: () => unknown): void {
-	const standIns = new Map<Backend, Backend>();
-	const standInFor = (backend: Backend): Backend => {
-		let found = standIns.get(backend);
+	const metaBackends = new Map<Backend, Backend>();
+	const metaBackendFor = (backend: Backend): Backend => {
+		let found = metaBackends.get(backend);
 		if (found === undefined) {
-			found = dryBackend(backend, tally);
-			standIns.set(backend, found);
-			standIns.set(found, found);
+			found = metaBackend(backend, tally);
+			metaBackends.set(backend, found);
+			metaBackends.set(found, found);
 		}
 		return found;
 	};
 	const random = defaultGenerator.getState();
 	const scope = openScope();
 	try {
-		withStandIns(standInFor, fn);
+		withBackends(metaBackendFor, fn);
 	} finally {
 		for (const node of scope.nodes) node.release();
 		closeScope(scope, () => false);

@@ -1,7 +1,7 @@
 /** Layers that pad the last dims of [N, C, ...] or [C, ...]. */
 import { ArgumentError } from '../core/errors';
+import { requireNumber, shown } from '../ops/checks';
 import { type PadMode, pad } from '../ops/layout';
-import { requireNumber, shown } from '../ops/requirements';
 import type { Tensor } from '../tensor';
 import { Module } from './module';
 

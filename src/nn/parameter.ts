@@ -1,7 +1,7 @@
 /** A tensor that training updates. */
 import { setRequiresGrad } from '../autograd/tape';
 import { isFloating } from '../core/dtype';
-import { requireTensor } from '../ops/requirements';
+import { requireTensor } from '../ops/checks';
 import { Tensor } from '../tensor';
 
 /**

@@ -1,5 +1,6 @@
 /** Pooling layers. Images and feature maps are NCHW. */
 import { requireOptions } from '../core/options';
+import { requireSizes } from '../ops/checks';
 import {
 	adaptiveAvgPool1d,
 	adaptiveAvgPool2d,
@@ -15,7 +16,6 @@ import {
 	maxPool3d,
 	type OutputSize,
 } from '../ops/pool';
-import { requireSizes } from '../ops/requirements';
 import type { Tensor } from '../tensor';
 import { Module } from './module';
 

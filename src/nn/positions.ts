@@ -1,10 +1,10 @@
 /** Position encodings: sinusoids and learned vectors to add to tokens, and rotations of queries and keys. */
 import { ArgumentError, formatShape, ShapeError } from '../core/errors';
 import { checkOptions } from '../core/options';
+import { requireCounts, requireTensor } from '../ops/checks';
 import { tensor } from '../ops/creation';
 import { add, mul, neg } from '../ops/elementwise';
 import { cat, chunk, narrow, reshape, unsqueeze } from '../ops/layout';
-import { requireCounts, requireTensor } from '../ops/requirements';
 import type { Tensor } from '../tensor';
 import { tidy } from '../tidy';
 import { emptyParameter, normal_ } from './init';

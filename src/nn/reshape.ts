@@ -1,11 +1,10 @@
 /** Layers that rearrange or resize their input. They have no parameters. */
-
 import { ArgumentError, formatShape, ShapeError } from '../core/errors';
 import { checkOptions, requireOptions } from '../core/options';
 import { requireSizes as requireShape } from '../core/shape';
+import { requireCounts, requireSizes, requireTensor } from '../ops/checks';
 import { type InterpolateOptions, interpolate } from '../ops/interpolate';
 import { flatten, fold, pixelShuffle, pixelUnshuffle, transpose, type UnfoldOptions, unflatten, unfold } from '../ops/layout';
-import { requireCounts, requireSizes, requireTensor } from '../ops/requirements';
 import type { Tensor } from '../tensor';
 import { tidy } from '../tidy';
 import { Module } from './module';

@@ -2,9 +2,9 @@
 import { requireNonNegative } from '../core/checks';
 import { ArgumentError, formatShape, ShapeError } from '../core/errors';
 import { checkOptions } from '../core/options';
+import { requireCounts, requireNumber, requireTensor } from '../ops/checks';
 import { add, glu, hardshrink, le, mul, prelu, softshrink, tanhshrink, threshold, where } from '../ops/elementwise';
 import { rand } from '../ops/random';
-import { requireCounts, requireNumber, requireTensor } from '../ops/requirements';
 import { softmax, softmin } from '../ops/softmax';
 import type { Tensor } from '../tensor';
 import { tidy } from '../tidy';

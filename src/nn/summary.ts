@@ -1,5 +1,5 @@
 /** Computes the figures of `Module.summary` and formats its table. */
-import { bytesOf } from '../backends/dry/backend';
+import { bytesOf } from '../backends/meta/backend';
 import type { DType } from '../core/dtype';
 import { ArgumentError } from '../core/errors';
 import type { Tensor } from '../tensor';

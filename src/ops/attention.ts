@@ -11,6 +11,7 @@ import { checkOptions } from '../core/options';
 import type { RandomKey } from '../core/philox';
 import { broadcastShapes, contiguousStrides, numel, type Shape, sameShape } from '../core/shape';
 import { emptyOn, type Tensor, viewOf } from '../tensor';
+import { requireProbability } from './checks';
 import { composed, inFloat32, widened } from './composed';
 import { arange } from './creation';
 import { add, ge, isinf, logicalAnd, logicalNot, logicalOr, lt, mul, sub, to, where } from './elementwise';
@@ -18,7 +19,6 @@ import { contiguous, expand, narrow, reshape, transpose } from './layout';
 import { multiply } from './matmul';
 import { requireSameDevice, requireTensor, sumTo } from './operands';
 import { any, sum } from './reduce';
-import { requireProbability } from './requirements';
 import { softmax } from './softmax';
 
 export interface AttentionOptions {

@@ -5,8 +5,8 @@
  * float16 enters and leaves them, and their VJPs, and all between is float32, so that nothing on the way overflows, vanishes or is rounded
  * where only the result must be.
  */
+import { runOperation } from '../core/currentOperation';
 import { isFloating } from '../core/dtype';
-import { runOperation } from '../core/operation';
 import { Tensor } from '../tensor';
 import { tidy } from '../tidy';
 import { to } from './elementwise/cast';

@@ -1,17 +1,16 @@
 /** Tensors from data and from formulas. Random ones are in random.ts. */
-
 import { setRequiresGrad } from '../autograd/tape';
 import type { DeviceName } from '../backends/contract';
 import { backendOf, deviceOfNew } from '../backends/registry';
+import { runOperation } from '../core/currentOperation';
 import { allocateTyped, DTYPES, type DType, fillValue, isInteger, type TypedArray } from '../core/dtype';
 import { ArgumentError, DTypeError, formatShape, ShapeError } from '../core/errors';
 import { float32ToFloat16 } from '../core/float16';
-import { runOperation } from '../core/operation';
 import { checkOptions } from '../core/options';
 import { checkShape, numel, type Shape } from '../core/shape';
 import { empty, type NestedArray, Tensor } from '../tensor';
+import { shown } from './checks';
 import { requireTensor } from './operands';
-import { shown } from './requirements';
 
 export interface TensorOptions {
 	/** Default: float32, unless the function says otherwise. */

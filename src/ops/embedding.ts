@@ -4,10 +4,10 @@ import { ArgumentError, formatShape, ShapeError } from '../core/errors';
 import { checkOptions } from '../core/options';
 import { checkShape } from '../core/shape';
 import { emptyOn, type Tensor } from '../tensor';
+import { requireTensor } from './checks';
 import { eq } from './elementwise';
 import { checkIndices, maskedFill } from './indexing/gather';
 import { contiguous, reshape, unsqueeze } from './layout';
-import { requireTensor } from './requirements';
 
 export interface EmbeddingOptions {
 	/** A row whose gradient is 0, usually that of the padding token; negative ones count from the end. Default none. */

@@ -11,12 +11,13 @@ import { info, type OutputInfo, type Rule, TapeNode } from '../autograd/tape';
 import { baseOf, follow, rebase, requireRecordable, type ViewPath } from '../autograd/views';
 import type { View } from '../backends/contract';
 import type { BinaryOp } from '../backends/contract/elementwise';
+import { enterOperation, leaveOperation } from '../core/currentOperation';
 import { type DType, fillValue, isFloating, isInt32 } from '../core/dtype';
 import { ArgumentError, AutogradError, DTypeError, formatShape, ShapeError } from '../core/errors';
-import { enterOperation, leaveOperation } from '../core/operation';
 import { checkOptions } from '../core/options';
 import { closeScope, onNodeCreated, openScope } from '../scope';
 import { empty, emptyOn, markWritten, Tensor } from '../tensor';
+import { requireDistinct, requireDivisor } from './checks';
 import { widened } from './composed';
 import { type AddOptions, addedTimes, type DivOptions, PRODUCT, QUOTIENT, ROUNDED } from './elementwise/arithmetic';
 import { to } from './elementwise/cast';
@@ -32,7 +33,6 @@ import {
 	resultType,
 	scalarFor,
 } from './operands';
-import { requireDistinct, requireDivisor } from './requirements';
 
 /** What the VJP of an in-place operation reads of the target, as it was before the write, and of the source. */
 interface WriteSaves {

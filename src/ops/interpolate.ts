@@ -5,18 +5,18 @@
  * gather for each tap, whose gradient is the deterministic scatter of `indexSelect`; sizes multiplied by a whole number repeat
  * elements without a gather.
  */
+import { runOperation } from '../core/currentOperation';
 import { requireFloating } from '../core/dtype';
 import { ArgumentError, formatShape, ShapeError } from '../core/errors';
-import { runOperation } from '../core/operation';
 import { checkOptions } from '../core/options';
 import type { Tensor } from '../tensor';
+import { requireTensor, shown } from './checks';
 import { inFloat32 } from './composed';
 import { tensor } from './creation';
 import { add, mul } from './elementwise';
 import { indexSelect } from './indexing';
 import { contiguous, expand, reshape } from './layout';
 import { adaptiveAvgPool1d, adaptiveAvgPool2d, adaptiveAvgPool3d } from './pool';
-import { requireTensor, shown } from './requirements';
 
 export type InterpolateMode = 'nearest' | 'nearest-exact' | 'linear' | 'bilinear' | 'bicubic' | 'trilinear' | 'area';
 

@@ -1,15 +1,15 @@
 /** What operations of several operands have in common: promotion, devices, broadcasting, and the way back for gradients. */
 import type { View } from '../backends/contract';
+import { runOperation } from '../core/currentOperation';
 import { category, type DType, isFloating, promoteScalar, promoteTypes } from '../core/dtype';
 import { float16Bits, float16Value } from '../core/float16';
-import { runOperation } from '../core/operation';
 import { broadcastStrides, type Shape, sameShape } from '../core/shape';
 import { emptyOn, type Tensor } from '../tensor';
+import { requireSameDevice, requireTensor } from './checks';
 import { to } from './elementwise/cast';
 import { sumTo } from './layout/views';
-import { requireSameDevice, requireTensor } from './requirements';
 
-export { requireOperands, requireSameDevice, requireTensor } from './requirements';
+export { requireOperands, requireSameDevice, requireTensor } from './checks';
 export { sumTo };
 
 /** A number goes into the kernel's parameters and never becomes a tensor. */

@@ -10,9 +10,9 @@ import { checkOptions } from '../core/options';
 import type { Shape } from '../core/shape';
 import { emptyOn, type Tensor } from '../tensor';
 import { tidy } from '../tidy';
+import { requireTensor, shown } from './checks';
 import { contiguous, squeeze, unsqueeze } from './layout';
 import { type ValuesIndices, valuesIndices } from './reduce';
-import { requireTensor, shown } from './requirements';
 import { type PerDim, perDim, windowCount } from './windows';
 
 export interface MaxPoolOptions {

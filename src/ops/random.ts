@@ -6,15 +6,15 @@ import { defineOperation } from '../autograd/operation';
 import { setRequiresGrad } from '../autograd/tape';
 import type { DeviceName } from '../backends/contract';
 import { backendOf, deviceOfNew } from '../backends/registry';
+import { runOperation } from '../core/currentOperation';
 import { DTYPES, type DType, fillValue, requireDType, requireFloating } from '../core/dtype';
 import { ArgumentError, formatShape, ShapeError } from '../core/errors';
 import { defaultGenerator } from '../core/generator';
-import { runOperation } from '../core/operation';
 import { checkOptions } from '../core/options';
 import { type RandomKey, randomPermutation } from '../core/philox';
 import { checkShape, type Shape } from '../core/shape';
 import { empty, emptyOn, Tensor } from '../tensor';
-import { requireTensor } from './requirements';
+import { requireTensor } from './checks';
 
 export interface RandomOptions {
 	/** Default float32. */

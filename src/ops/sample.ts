@@ -2,12 +2,13 @@
 import { isGradEnabled } from '../autograd/modes';
 import { defineOperation, NO_GRADIENT } from '../autograd/operation';
 import type { GridAttributes, SampleAttributes } from '../backends/contract/sample';
+import { runOperation } from '../core/currentOperation';
 import { allocateTyped, requireFloating } from '../core/dtype';
 import { ArgumentError, DTypeError, formatShape, ShapeError } from '../core/errors';
-import { runOperation } from '../core/operation';
 import { checkOptions } from '../core/options';
 import { checkShape } from '../core/shape';
 import { emptyOn, type Tensor } from '../tensor';
+import { requireSameDevice, requireTensor, shown } from './checks';
 import { inFloat32 } from './composed';
 import { tensor } from './creation';
 import {
@@ -31,7 +32,6 @@ import {
 import { gather } from './indexing';
 import { detach, expand, reshape, select, transpose } from './layout';
 import { matmul } from './matmul';
-import { requireSameDevice, requireTensor, shown } from './requirements';
 
 /**
  * Not for users, without checks and without a gradient: x [N, C, H, W] sampled on `size` places that matrices [N, 6] map to pixels of x.

@@ -1,6 +1,6 @@
 /** Sizes of sliding windows: what convolution, pooling, unfold and fold share. */
 import { ArgumentError } from '../core/errors';
-import { shown } from './requirements';
+import { shown } from './checks';
 
 /** One number for all spatial dims, or one for each. */
 export type PerDim = number | readonly number[];

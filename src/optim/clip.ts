@@ -1,8 +1,8 @@
 /** Gradient clipping. It runs on the device and reads nothing back. */
 import { noGrad } from '../autograd/modes';
 import { requireNonNegative } from '../core/checks';
+import { runOperation } from '../core/currentOperation';
 import { ArgumentError } from '../core/errors';
-import { runOperation } from '../core/operation';
 import { checkOptions } from '../core/options';
 import { zeros } from '../ops/creation';
 import { add, clamp, div } from '../ops/elementwise';

@@ -1,13 +1,13 @@
 /** Exponential moving averages of weights. */
 import { noGrad } from '../autograd/modes';
+import { runOperation } from '../core/currentOperation';
 import { ArgumentError } from '../core/errors';
-import { runOperation } from '../core/operation';
 import { checkOptions } from '../core/options';
 import { sameShape } from '../core/shape';
 import { checkState, isCount, isListOf } from '../core/state';
+import { requireProbability } from '../ops/checks';
 import { copy_ } from '../ops/inplace';
 import { clone, contiguous, detach } from '../ops/layout';
-import { requireProbability } from '../ops/requirements';
 import { markWritten, Tensor } from '../tensor';
 import { keep, tidy } from '../tidy';
 

@@ -1,13 +1,13 @@
 /** Muon. */
 import { requireNonNegative, requireOneOf } from '../core/checks';
 import { ArgumentError, formatShape } from '../core/errors';
+import { requireCounts } from '../ops/checks';
 import { widened } from '../ops/composed';
 import { add, clamp, mul, neg, reciprocal, sign } from '../ops/elementwise';
 import { add_, mul_, sub_, writeInFloat32 } from '../ops/inplace';
 import { transpose } from '../ops/layout';
 import { matmul } from '../ops/matmul';
 import { norm } from '../ops/reduce';
-import { requireCounts } from '../ops/requirements';
 import type { Tensor } from '../tensor';
 import { tidy } from '../tidy';
 import { type CommonOptions, type GroupInput, Optimizer, type ParamGroup, type ParamState } from './optimizer';

@@ -6,15 +6,15 @@
  */
 import { noGrad } from '../autograd/modes';
 import { requireNonNegative } from '../core/checks';
+import { runOperation } from '../core/currentOperation';
 import { ArgumentError, formatShape } from '../core/errors';
-import { runOperation } from '../core/operation';
 import { requireOptions } from '../core/options';
 import { sameShape } from '../core/shape';
 import { checkState, isCount, isListOf, isNumber, isObject } from '../core/state';
+import { shown } from '../ops/checks';
 import { zeros } from '../ops/creation';
 import { contiguousTarget, copy_, writeBack } from '../ops/inplace';
 import { clone, contiguous } from '../ops/layout';
-import { shown } from '../ops/requirements';
 import { requireDevice, Tensor } from '../tensor';
 import { keep } from '../tidy';
 

@@ -1,7 +1,7 @@
 /** RMSprop, Adagrad and Adadelta, which derive a rate per element from its squared gradients. */
 import { requireNonNegative } from '../core/checks';
+import { requireProbability } from '../ops/checks';
 import { fill_ } from '../ops/inplace';
-import { requireProbability } from '../ops/requirements';
 import type { Tensor } from '../tensor';
 import { type CommonOptions, type GroupInput, Optimizer, type ParamGroup, type ParamState } from './optimizer';
 

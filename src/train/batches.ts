@@ -2,14 +2,14 @@
 import type { DeviceName } from '../backends/contract';
 import { ArgumentError } from '../core/errors';
 import { drawFrom, type Generator } from '../core/generator';
+import { discard, type Fields, paceOf, requireFields, type Soon, whenReady } from '../data/batch';
 import { Subset } from '../data/combine';
 import { type Dataset, fetchBatch, requireDataset } from '../data/dataset';
-import { discard, type Fields, paceOf, requireFields, type Soon, whenReady } from '../data/fields';
 import { IterableDataset } from '../data/iterable';
 import { DataLoader, type DataLoaderState, type EpochPosition } from '../data/loader';
-import { TensorDataset } from '../data/tensors';
+import { TensorDataset } from '../data/tensorDataset';
+import { requireCounts } from '../ops/checks';
 import { tensor } from '../ops/creation';
-import { requireCounts } from '../ops/requirements';
 import { Tensor } from '../tensor';
 
 /** `[x, y]` tensors, a dataset, a loader, or any other iterable of batches. The consumer owns a batch's tensors. */

@@ -3,9 +3,9 @@ import type { DeviceName } from '../backends/contract';
 import { ArgumentError } from '../core/errors';
 import type { Module } from '../nn';
 import type { CommonOptions, Optimizer } from '../optim';
+import type { CheckpointTree } from './checkpointTree';
 import type { EpochRecord, History } from './history';
 import type { CheckpointStore } from './store';
-import type { CheckpointTree } from './tree';
 
 /** The loss of one optimizer step, read from the device. */
 export interface StepLoss {

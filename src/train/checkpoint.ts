@@ -4,7 +4,6 @@
  * Tensors have their paths as names (`model/0.weight`, `optimizer/state/0/expAvg`). The file's metadata hold the rest as JSON, a version,
  * and a SHA-256 of the whole file, so that damaged or foreign files throw a clear error.
  */
-
 import { noGrad } from '../autograd/modes';
 import { ArgumentError, FormatError } from '../core/errors';
 import { float32ToFloat16 } from '../core/float16';
@@ -12,14 +11,14 @@ import { defaultGenerator, type Generator, type GeneratorState } from '../core/g
 import { checkState, isObject } from '../core/state';
 import { decodeSafetensors, encodeSafetensors, loadSafetensors } from '../io';
 import type { Module } from '../nn';
+import { requireState, shown } from '../ops/checks';
 import { copy_ } from '../ops/inplace';
 import { detach } from '../ops/layout';
-import { requireState, shown } from '../ops/requirements';
 import type { CommonOptions, EMA, EMAState, lrScheduler, Optimizer, OptimizerState } from '../optim';
 import type { Tensor } from '../tensor';
+import { type CheckpointTree, pack, releaseTree, unpack } from './checkpointTree';
 import { platform } from './platform';
 import type { CheckpointStore } from './store';
-import { type CheckpointTree, pack, releaseTree, unpack } from './tree';
 
 type Scheduler = lrScheduler.LRScheduler | lrScheduler.ReduceLROnPlateau;
 

@@ -4,13 +4,13 @@ import { requireOneOf } from '../core/checks';
 import { checkOptions } from '../core/options';
 import { checkState, isCount, isNumber, isObject, orNull } from '../core/state';
 import type { StateDict } from '../nn/module';
+import { requireCounts, requireState } from '../ops/checks';
 import { clone } from '../ops/layout';
-import { requireCounts, requireState } from '../ops/requirements';
 import type { Tensor } from '../tensor';
 import { keep } from '../tidy';
 import { type Callback, directionOf, monitored, type TrainContext } from './callbacks';
+import type { CheckpointTree } from './checkpointTree';
 import type { EpochRecord } from './history';
-import type { CheckpointTree } from './tree';
 
 export interface EarlyStoppingOptions {
 	/** A name in the epoch's record. Default 'valLoss'. */

@@ -1,14 +1,15 @@
 /** `fit`: prepares a run from its options, and trains. */
 import { ArgumentError } from '../core/errors';
 import { drawFrom, type Generator } from '../core/generator';
-import { generatorOf } from '../data/randomness';
+import { generatorOf } from '../data/randomStream';
 import type { Module } from '../nn';
 import { Tensor } from '../tensor';
 import { batchesOf, type Data, splitOff } from './batches';
 import type { Callback, EpochFunction } from './callbacks';
 import { decodeCheckpoint } from './checkpoint';
-import { claim } from './claims';
+import { keepOnHost, requireReadable, runThroughLosses } from './deviceLoss';
 import { deviceOf, requireModel, requireNoTarget } from './evaluate';
+import { claim } from './exclusive';
 import type { History, Setting } from './history';
 import { TrainingLoop } from './loop';
 import { classWeightList, type Loss, Objective } from './loss';
@@ -16,7 +17,6 @@ import { Meters } from './meters';
 import { checkFitOptions, type FitOptions, resolveScheduler } from './options';
 import { platform } from './platform';
 import { ProgressCallback } from './progress';
-import { keepOnHost, requireReadable, runThroughLosses } from './recovery';
 import { MemoryStore } from './store';
 
 /**

@@ -10,6 +10,8 @@ export {
 	type TrainContext,
 } from './callbacks';
 export { type CheckpointOptions, type CheckpointParts, loadCheckpoint, saveCheckpoint } from './checkpoint';
+export type { CheckpointTree } from './checkpointTree';
+export { restore } from './deviceLoss';
 export { EarlyStopping, type EarlyStoppingOptions } from './earlyStopping';
 export { type EvaluateOptions, type Evaluation, evaluate, type PredictOptions, predict } from './evaluate';
 export { fit } from './fit';
@@ -25,7 +27,5 @@ export type { MetricFunction, Metrics } from './meters';
 export { ModelCheckpoint, type ModelCheckpointOptions } from './modelCheckpoint';
 export type { FitOptions, ResumeConfig, Scheduler, SchedulerConfig } from './options';
 export { ConsoleProgress, type Progress, ProgressCallback } from './progress';
-export { restore } from './recovery';
 export { htmlReport, type ReportImage, type ReportOptions } from './report';
 export { BrowserStore, type CheckpointStore, type LogStore, MemoryStore } from './store';
-export type { CheckpointTree } from './tree';

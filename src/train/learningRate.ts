@@ -3,17 +3,17 @@ import { ArgumentError } from '../core/errors';
 import { defaultGenerator } from '../core/generator';
 import { checkOptions } from '../core/options';
 import { DataLoader } from '../data/loader';
-import { generatorOf } from '../data/randomness';
+import { generatorOf } from '../data/randomStream';
 import type { Module } from '../nn';
-import { requireCounts } from '../ops/requirements';
+import { requireCounts } from '../ops/checks';
 import type { CommonOptions, Optimizer } from '../optim';
 import type { Data } from './batches';
 import type { Callback, StepLoss, TrainContext } from './callbacks';
 import { decodeCheckpoint, encodeCheckpoint, restoreParts, stateOf } from './checkpoint';
+import { releaseTree } from './checkpointTree';
 import { deviceOf, requireModel } from './evaluate';
 import { begin, train } from './fit';
 import type { FitOptions } from './options';
-import { releaseTree } from './tree';
 
 export interface FindLearningRateOptions<M extends Module = Module>
 	extends Pick<

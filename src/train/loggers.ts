@@ -2,12 +2,12 @@
 import { ArgumentError } from '../core/errors';
 import { checkOptions, requireOptions } from '../core/options';
 import { checkState, isCount } from '../core/state';
-import { requireCounts } from '../ops/requirements';
+import { requireCounts } from '../ops/checks';
 import type { Callback, StepLoss, TrainContext } from './callbacks';
+import type { CheckpointTree } from './checkpointTree';
 import type { EpochRecord } from './history';
 import { platform } from './platform';
 import type { LogStore } from './store';
-import type { CheckpointTree } from './tree';
 
 export interface LoggerOptions {
 	/** Append to an existing log instead of replacing it. Default false. A resumed run always appends. */

@@ -4,7 +4,7 @@ import type { DeviceName } from '../backends/contract';
 import { ArgumentError } from '../core/errors';
 import { drawFrom, type Generator } from '../core/generator';
 import { checkState, isObject } from '../core/state';
-import { discard, type Fields, moved } from '../data/fields';
+import { discard, type Fields, moved } from '../data/batch';
 import type { DataLoaderState } from '../data/loader';
 import type { Module } from '../nn';
 import { add, div, mul } from '../ops/elementwise';
@@ -15,6 +15,7 @@ import { tidy } from '../tidy';
 import type { Batches } from './batches';
 import { type Callback, monitored, type SaveOptions, type StepLoss, type TrainContext } from './callbacks';
 import { type CheckpointPlace, encodeCheckpoint, noteCheckpoint, restoreParts, stateOf } from './checkpoint';
+import { type CheckpointTree, releaseTree } from './checkpointTree';
 import { measure } from './evaluate';
 import { type EpochRecord, type History, type Setting, validationName } from './history';
 import { callbackStates, checkLoopState, type LoopState, onDevice, requireSamePlace, restoreCallbacks } from './loopState';
@@ -23,7 +24,6 @@ import type { Meters } from './meters';
 import type { FitOptions, ResolvedScheduler } from './options';
 import { platform } from './platform';
 import type { CheckpointStore } from './store';
-import { type CheckpointTree, releaseTree } from './tree';
 
 /** Everything that a run needs, already checked. */
 export interface Plan {

@@ -2,11 +2,11 @@
 import type { DeviceName } from '../backends/contract';
 import { ArgumentError } from '../core/errors';
 import { checkState, isCount, isListOf, isNumber, isObject, orNull } from '../core/state';
-import { moved } from '../data/fields';
+import { moved } from '../data/batch';
 import { Tensor } from '../tensor';
 import type { Callback } from './callbacks';
+import type { CheckpointTree } from './checkpointTree';
 import type { EpochRecord, Setting } from './history';
-import type { CheckpointTree } from './tree';
 
 interface CallbackState {
 	readonly name: string;

@@ -6,8 +6,8 @@ import { detach } from '../ops/layout';
 import { Tensor } from '../tensor';
 import { keep } from '../tidy';
 import type { StepLoss } from './callbacks';
+import type { CheckpointTree } from './checkpointTree';
 import type { StepResult } from './loss';
-import type { CheckpointTree } from './tree';
 
 /** A metric of one batch, as a scalar tensor or a number. The result is its mean over all samples. */
 export type MetricFunction = (output: Tensor, target: Tensor) => Tensor | number | Promise<number>;

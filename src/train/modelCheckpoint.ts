@@ -3,12 +3,12 @@ import { requireOneOf } from '../core/checks';
 import { ArgumentError } from '../core/errors';
 import { checkOptions } from '../core/options';
 import { checkState, isListOf, isNumber } from '../core/state';
-import { requireCounts } from '../ops/requirements';
+import { requireCounts } from '../ops/checks';
 import { type Callback, directionOf, monitored, type TrainContext } from './callbacks';
+import type { CheckpointTree } from './checkpointTree';
 import type { EpochRecord } from './history';
 import { platform } from './platform';
 import type { CheckpointStore } from './store';
-import type { CheckpointTree } from './tree';
 
 export interface ModelCheckpointOptions {
 	/** Also save every so many optimizer steps, within epochs. Default never. */

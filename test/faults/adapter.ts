@@ -2,7 +2,7 @@
  * An adapter that fails on purpose, for `init({ adapter })`: it wraps a real one, loses its devices at chosen launches, and refuses buffers
  * for want of memory.
  */
-import { nodeGpu } from '../../src/backends/webgpu/gpu-node';
+import { nodeGpu } from '../../src/backends/webgpu/nodeGpu';
 
 export interface Faults {
 	/** Whether the device is lost at a launch; launches are counted from 1, over all devices of the adapter. */

@@ -1,6 +1,6 @@
 /** The CPU reference as a backend: host memory, plain loops, no asynchronous work. */
 import type { DType, TypedArray } from '../../core/dtype';
-import { isTurnDue, turn } from '../../core/eventloop';
+import { isTurnDue, turn } from '../../core/eventLoop';
 import type { Backend, Storage } from '../contract';
 import { attention } from './attention';
 import { conv } from './conv';

@@ -1,16 +1,16 @@
 /** Storages in host memory, and the walks over views that the reference kernels use. */
-import type { Claims, Site } from '../../core/collector';
 import { allocateTyped, type DType, type TypedArray } from '../../core/dtype';
 import { float16ToFloat32, float32ToFloat16, roundToFloat16 } from '../../core/float16';
+import type { AllocationSite, StorageClaims } from '../../core/memoryPressure';
 import type { Shape } from '../../core/shape';
 import type { Backend, Kernels, Storage, View } from '../contract';
 
 /** Releasing the last reference does nothing: the engine's garbage collector frees the typed array. */
-class HostClaims implements Claims {
+class HostClaims implements StorageClaims {
 	references = 0;
 	readonly isSeen = true;
 	isEntrusted = false;
-	site: Site | null = null;
+	site: AllocationSite | null = null;
 
 	constructor(readonly bytes: number) {}
 
@@ -24,7 +24,7 @@ export class CpuStorage implements Storage {
 	readonly device = 'cpu';
 	version = 0;
 	lastWriter = '';
-	readonly claims: Claims;
+	readonly claims: StorageClaims;
 	/** The elements as kernels read and write them: those of float16 as a Float32Array. */
 	readonly data: TypedArray;
 

@@ -1,22 +1,22 @@
 /** The WebGPU backend: it implements the contract with the device, memory, pipelines and commands. */
+import { currentOperation } from '../../core/currentOperation';
 import type { DType, TypedArray } from '../../core/dtype';
 import { ArgumentError, DeviceError, DeviceLostError, DisposedError, DTypeError } from '../../core/errors';
-import { turn } from '../../core/eventloop';
-import { currentOperation } from '../../core/operation';
+import { turn } from '../../core/eventLoop';
 import type { Shape } from '../../core/shape';
 import type { Backend, Kernels, Storage } from '../contract';
+import { AsyncErrors } from './asyncErrors';
 import { type CommandOptions, Commands, type LaunchRecord } from './commands';
 import { debugTopics, LaunchPrinter } from './debug';
 import { type DeviceOptions, openDevice } from './device';
-import { Failures } from './failures';
 import { IndexReports } from './indexReports';
 import { webgpuKernels } from './kernels';
 import type { Gpu, Launch } from './launch';
 import { decodeFromGpu, encodeForGpu, GpuStorage, gpuBytes, guardUnconfirmed, Memory, type MemoryOptions } from './memory';
-import { Patience } from './patience';
 import { type PipelineRequest, Pipelines } from './pipelines';
+import { PollBackoff } from './pollBackoff';
 import { formatProfile, LaunchLog } from './profiler';
-import type { AdapterInfo, Counters, MemoryStatistics, Profile } from './reports';
+import type { AdapterInfo, Counters, MemoryStatistics, Profile } from './statistics';
 
 export interface WebGPUOptions extends DeviceOptions, MemoryOptions, CommandOptions {
 	/** The number of pipelines to keep; 1,024 by default. */
@@ -75,7 +75,7 @@ class Runtime implements WebGPUBackend {
 	readonly gpu: Gpu;
 	readonly lost: Promise<DeviceLostError>;
 
-	private readonly failures = new Failures();
+	private readonly asyncErrors = new AsyncErrors();
 	private readonly pipelines: Pipelines;
 	private readonly commands: Commands;
 	private readonly storages: Memory;
@@ -94,7 +94,7 @@ class Runtime implements WebGPUBackend {
 		this.features = gpuDevice.features as ReadonlySet<string>;
 		this.limits = gpuDevice.limits;
 		this.batchLaunches = options.batchLaunches ?? 64;
-		const patience = new Patience(info.isSoftware);
+		const backoff = new PollBackoff(info.isSoftware);
 		const debug = debugTopics();
 		const shown = new Set<string>();
 		const showSource = (key: string, code: string) => {
@@ -103,14 +103,14 @@ class Runtime implements WebGPUBackend {
 		};
 		this.pipelines = new Pipelines(
 			gpuDevice,
-			this.failures,
-			patience,
+			this.asyncErrors,
+			backoff,
 			options.pipelineCap ?? 1024,
 			() => this.commands.waiting.drain(),
 			debug.has('wgsl') ? showSource : undefined,
 		);
-		const reports = new IndexReports(gpuDevice, this.failures, this);
-		this.commands = new Commands(gpuDevice, this.pipelines, this.failures, patience, reports, {
+		const reports = new IndexReports(gpuDevice, this.asyncErrors, this);
+		this.commands = new Commands(gpuDevice, this.pipelines, this.asyncErrors, backoff, reports, {
 			...(info.isSoftware && SOFTWARE_BIND_GROUPS),
 			...options,
 			batchLaunches: this.batchLaunches,
@@ -121,7 +121,7 @@ class Runtime implements WebGPUBackend {
 			this.commands.log = printer.log;
 			this.commands.onLaunch = (record) => printer.print(record, this.commands.log === printer.log);
 		}
-		this.storages = new Memory(gpuDevice, this.failures, this.commands, options);
+		this.storages = new Memory(gpuDevice, this.asyncErrors, this.commands, options);
 		this.gpu = {
 			launch: (record) => this.commands.launch(record as unknown as Launch),
 			scratch: (length, dtype) => this.allocate(length, dtype),
@@ -158,7 +158,7 @@ class Runtime implements WebGPUBackend {
 		if (data.length > 0) {
 			const bytes = encodeForGpu(data, dtype);
 			const block = storage.block!;
-			guardUnconfirmed(this.gpuDevice, this.failures, [block], () => this.gpuDevice.queue.writeBuffer(block.buffer, 0, bytes));
+			guardUnconfirmed(this.gpuDevice, this.asyncErrors, [block], () => this.gpuDevice.queue.writeBuffer(block.buffer, 0, bytes));
 			this.bytesUploaded += bytes.byteLength;
 			this.commands.waiting.noteUpload(bytes.byteLength);
 		}
@@ -179,7 +179,7 @@ class Runtime implements WebGPUBackend {
 			await this.sync();
 			return decodeFromGpu(new ArrayBuffer(0), 0, dtype);
 		}
-		const mark = this.failures.mark();
+		const mark = this.asyncErrors.mark();
 		const bytes = Math.ceil((length * gpuBytes(dtype)) / 4) * 4;
 		this.bytesRead += bytes;
 		let values: TypedArray;
@@ -190,13 +190,13 @@ class Runtime implements WebGPUBackend {
 			await this.check(mark);
 			throw error;
 		}
-		await this.failures.check(mark);
+		await this.asyncErrors.check(mark);
 		return values;
 	}
 
 	/** Throws the loss of the device, or the first error that had not been thrown at `mark`. */
 	private async check(mark: number): Promise<void> {
-		await this.commands.untilStopped(this.failures.check(mark));
+		await this.commands.untilStopped(this.asyncErrors.check(mark));
 		this.commands.requireRunning();
 	}
 
@@ -206,7 +206,7 @@ class Runtime implements WebGPUBackend {
 
 	throwReported(): void {
 		this.commands.requireRunning();
-		this.failures.raise();
+		this.asyncErrors.raise();
 	}
 
 	flush(): void {
@@ -214,7 +214,7 @@ class Runtime implements WebGPUBackend {
 	}
 
 	async sync(): Promise<void> {
-		const mark = this.failures.mark();
+		const mark = this.asyncErrors.mark();
 		await this.commands.finish();
 		await this.check(mark);
 	}
@@ -287,7 +287,7 @@ class Runtime implements WebGPUBackend {
 		this.gpuDevice.removeEventListener('uncapturederror', this.onUncapturedError);
 		if (this.owned) this.gpuDevice.destroy();
 		else this.storages.trim(0);
-		await Promise.all([this.pipelines.quiet(), this.commands.quiet(), this.failures.quiet()]);
+		await Promise.all([this.pipelines.quiet(), this.commands.quiet(), this.asyncErrors.quiet()]);
 		await turn();
 	}
 
@@ -310,6 +310,6 @@ class Runtime implements WebGPUBackend {
 		const { error } = event;
 		// Compares the name, because Node has no global of this class.
 		const isOutOfMemory = error.constructor.name === 'GPUOutOfMemoryError';
-		this.failures.note(new DeviceError(isOutOfMemory ? `${error.message}\n${this.storages}` : error.message));
+		this.asyncErrors.note(new DeviceError(isOutOfMemory ? `${error.message}\n${this.storages}` : error.message));
 	};
 }

@@ -7,23 +7,23 @@
  * slot of the full size: words that it does not give are 0, never those of another launch.
  *
  * A launch waits in a queue while its pipeline is being compiled, or while an earlier buffer has not been granted. Everything
- * after it waits too, so that the order stays (see waiting.ts). A program cannot notice this, because it sees results only
+ * after it waits too, so that the order stays (see waitingQueue.ts). A program cannot notice this, because it sees results only
  * through promises.
  */
+import { currentOperation } from '../../core/currentOperation';
 import { DeviceError, type DeviceLostError } from '../../core/errors';
-import { isTurnDue, nextRound, turn } from '../../core/eventloop';
-import { currentOperation } from '../../core/operation';
-import { BindGroups } from './bindgroups';
+import { isTurnDue, nextRound, turn } from '../../core/eventLoop';
+import { type AsyncErrors, lossNotice } from './asyncErrors';
+import { BindGroups } from './bindGroups';
 import { BufferUsage, MAP_MODE_READ } from './device';
-import { type Failures, lossNotice } from './failures';
 import { type IndexReports, RECORD_ROOM } from './indexReports';
 import type { Launch } from './launch';
 import { type Allocation, type Block, type Memory, voidError } from './memory';
 import { checkParameters, ParameterSlots, SLOT_WORDS } from './parameters';
-import type { Patience } from './patience';
 import type { Pipeline, Pipelines } from './pipelines';
+import type { PollBackoff } from './pollBackoff';
 import type { LaunchLog } from './profiler';
-import { type Readback, WaitingQueue } from './waiting';
+import { type Readback, WaitingQueue } from './waitingQueue';
 
 export interface CommandOptions {
 	/** A batch with this many launches is submitted. */
@@ -113,8 +113,8 @@ export class Commands {
 	constructor(
 		private readonly device: GPUDevice,
 		private readonly pipelines: Pipelines,
-		private readonly failures: Failures,
-		private readonly patience: Patience,
+		private readonly asyncErrors: AsyncErrors,
+		private readonly backoff: PollBackoff,
 		private readonly reports: IndexReports,
 		options: CommandOptions,
 	) {
@@ -141,9 +141,9 @@ export class Commands {
 			reports.storage,
 			options.bindGroupCap ?? 8192,
 			options.bindGroupsAlive ?? Number.POSITIVE_INFINITY,
-			failures,
+			asyncErrors,
 		);
-		failures.onTold = () => {
+		asyncErrors.onTold = () => {
 			this.refusal = undefined;
 		};
 	}
@@ -238,7 +238,7 @@ export class Commands {
 			if (this.waiting.length === 0) this.encodeCopy(readback);
 			else this.waiting.add(this.batch, readback);
 		});
-		return this.patience.during(copy);
+		return this.backoff.during(copy);
 	}
 
 	/** The first batch that is not fully submitted. The host must not touch blocks that this batch or a later one uses. */
@@ -256,7 +256,7 @@ export class Commands {
 		const words = operations.length * SLOT_WORDS;
 		if (words > 0) this.device.queue.writeBuffer(this.parameters, 0, this.slots.words, 0, words);
 		this.device.queue.submit([encoder.finish()]);
-		this.failures.popScope(this.device, (error) => error && new DeviceError(`${describeBatch(operations)}: ${error.message}`));
+		this.asyncErrors.popScope(this.device, (error) => error && new DeviceError(`${describeBatch(operations)}: ${error.message}`));
 		this.log?.submitted();
 		this.slots.words.fill(0, 0, words);
 		this.encoder = undefined;
@@ -279,7 +279,7 @@ export class Commands {
 		const before = this.paced;
 		this.flush();
 		// A device loss meanwhile is reported elsewhere.
-		this.paced = this.untilStopped(this.patience.during(this.device.queue.onSubmittedWorkDone())).catch(() => {});
+		this.paced = this.untilStopped(this.backoff.during(this.device.queue.onSubmittedWorkDone())).catch(() => {});
 		return before.then(turn);
 	}
 
@@ -294,7 +294,7 @@ export class Commands {
 		if (this.loss === undefined) {
 			this.readReports();
 			this.flush();
-			await this.untilStopped(this.patience.during(this.device.queue.onSubmittedWorkDone()));
+			await this.untilStopped(this.backoff.during(this.device.queue.onSubmittedWorkDone()));
 		}
 		await this.untilStopped(this.settled);
 		// The work of a lost device counts as done, too. The loss is known one turn later at the latest.
@@ -338,7 +338,7 @@ export class Commands {
 
 	/** Throws the refusal of a buffer if it has not been thrown yet, because further results would depend on that buffer. */
 	requireMemory(): void {
-		if (this.refusal !== undefined) this.failures.raise();
+		if (this.refusal !== undefined) this.asyncErrors.raise();
 	}
 
 	/** Throws the loss of the device, if it is lost. */
@@ -438,7 +438,7 @@ export class Commands {
 		this.flush();
 		if (!polls) return;
 		this.isPolling = true;
-		void this.patience.during(this.settled).then(() => {
+		void this.backoff.during(this.settled).then(() => {
 			this.isPolling = false;
 		});
 	}

@@ -3,8 +3,8 @@
  * device is and what is missing.
  */
 import { DeviceError } from '../../core/errors';
-import { destroyAtExit, nodeGpu } from './gpu-node';
-import type { AdapterInfo } from './reports';
+import { destroyAtExit, nodeGpu } from './nodeGpu';
+import type { AdapterInfo } from './statistics';
 
 /** Flags of the WebGPU specification, named here because Node has no such globals. */
 export const BufferUsage = {

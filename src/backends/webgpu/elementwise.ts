@@ -17,9 +17,9 @@ import {
 import type { Bindings, Kernel, Variant } from '../../../shaders/shader';
 import type { View } from '../contract';
 import type { ElementwiseKernels } from '../contract/elementwise';
+import { type ElementwisePlan, planElementwise, scalarsOf } from './elementwisePlan';
 import { type Gpu, type LaunchBuffers, storageType } from './launch';
 import { gpuBytes } from './memory';
-import { planQuads, type QuadPlan, scalarsOf } from './quads';
 
 /** Floating-point operations per element, for the profile. A function costs roughly as much as a few polynomials. */
 const FLOPS = { arithmetic: 1, function: 20 };
@@ -59,7 +59,7 @@ export function elementwiseKernels(gpu: Gpu): ElementwiseKernels {
 	function run<V extends Variant, B extends Bindings>(
 		kernel: Kernel<V, typeof QUAD_PARAMS, B>,
 		variant: NoInfer<V>,
-		plan: QuadPlan,
+		plan: ElementwisePlan,
 		buffers: NoInfer<LaunchBuffers<B>>,
 		elementBytes: number,
 		flops: number = FLOPS.arithmetic,
@@ -70,32 +70,32 @@ export function elementwiseKernels(gpu: Gpu): ElementwiseKernels {
 
 	return {
 		unary({ x }, { y }, { op, p0, p1 }) {
-			const plan = planQuads(gpu, [x], y, p0 === undefined ? undefined : scalarsOf(x, p0, p1));
+			const plan = planElementwise(gpu, [x], y, p0 === undefined ? undefined : scalarsOf(x, p0, p1));
 			const variant = { op, type: elementType(x), access: plan.access };
 			run(unary, variant, plan, { x: x.storage, out: y.storage }, bytesOf(x, y), flopsOf(op));
 		},
 
 		unaryGrad({ saved, gradient }, { dx }, { op, p0, p1 }) {
-			const plan = planQuads(gpu, [gradient, saved], dx, p0 === undefined ? undefined : { s: p0, t: p1 });
+			const plan = planElementwise(gpu, [gradient, saved], dx, p0 === undefined ? undefined : { s: p0, t: p1 });
 			const variant = { op, type: storageType(saved), access: plan.access };
 			const buffers = { g: gradient.storage, x: saved.storage, out: dx.storage };
 			run(unaryGrad, variant, plan, buffers, bytesOf(saved, gradient, dx), flopsOf(op));
 		},
 
 		predicate({ x }, { y }, { op }) {
-			const plan = planQuads(gpu, [x], y);
+			const plan = planElementwise(gpu, [x], y);
 			const variant = { op, type: storageType(x), access: plan.access };
 			run(predicate, variant, plan, { x: x.storage, out: y.storage }, bytesOf(x, y));
 		},
 
 		binary({ a, b }, { y }, { op }) {
-			const plan = planQuads(gpu, [a, b], y);
+			const plan = planElementwise(gpu, [a, b], y);
 			const variant = { op, type: elementType(y), access: plan.access, inPlace: false };
 			run(binary, variant, plan, { a: a.storage, b: b.storage, out: y.storage }, bytesOf(a, b, y));
 		},
 
 		binaryScalar({ x }, { y }, { op, scalar, scalarFirst }) {
-			const plan = planQuads(gpu, [x], y, scalarsOf(x, scalar));
+			const plan = planElementwise(gpu, [x], y, scalarsOf(x, scalar));
 			const side = scalarFirst ? 'left' : 'right';
 			const variant = { op, type: elementType(y), access: plan.access, inPlace: false, scalar: side } as const;
 			run(binaryScalar, variant, plan, { x: x.storage, out: y.storage }, bytesOf(x, y));
@@ -103,38 +103,38 @@ export function elementwiseKernels(gpu: Gpu): ElementwiseKernels {
 
 		binaryInPlace({ b }, { a }, { op }) {
 			// The plan includes the old value as an input, but the shader reads it through the output's binding.
-			const plan = planQuads(gpu, [a, b], a);
+			const plan = planElementwise(gpu, [a, b], a);
 			const variant = { op, type: elementType(a), access: plan.access, inPlace: true };
 			run(binary, variant, plan, { b: b.storage, out: a.storage }, bytesOf(b, a));
 		},
 
 		binaryScalarInPlace(_inputs, { x }, { op, scalar }) {
-			const plan = planQuads(gpu, [x], x, scalarsOf(x, scalar));
+			const plan = planElementwise(gpu, [x], x, scalarsOf(x, scalar));
 			const variant = { op, type: elementType(x), access: plan.access, inPlace: true, scalar: 'right' } as const;
 			run(binaryScalar, variant, plan, { out: x.storage }, bytesOf(x));
 		},
 
 		compare({ a, b }, { y }, { op }) {
-			const plan = planQuads(gpu, [a, b], y);
+			const plan = planElementwise(gpu, [a, b], y);
 			const variant = { op, type: storageType(a), access: plan.access };
 			run(compare, variant, plan, { a: a.storage, b: b.storage, out: y.storage }, bytesOf(a, b, y));
 		},
 
 		compareScalar({ x }, { y }, { op, scalar }) {
-			const plan = planQuads(gpu, [x], y, scalarsOf(x, scalar));
+			const plan = planElementwise(gpu, [x], y, scalarsOf(x, scalar));
 			const variant = { op, type: storageType(x), access: plan.access };
 			run(compareScalar, variant, plan, { x: x.storage, out: y.storage }, bytesOf(x, y));
 		},
 
 		combine({ a, b }, { y }, { op, factor }) {
-			const plan = planQuads(gpu, [a, b], y, scalarsOf(y, factor));
+			const plan = planElementwise(gpu, [a, b], y, scalarsOf(y, factor));
 			const variant = { op, type: elementType(y), access: plan.access };
 			run(combine, variant, plan, { a: a.storage, b: b.storage, out: y.storage }, bytesOf(a, b, y));
 		},
 
 		where({ condition, a, b }, { y }, { a: left = 0, b: right = 0 }) {
 			const inputs = [condition, a, b].filter((view) => view !== undefined);
-			const plan = planQuads(gpu, inputs, y, scalarsOf(y, left, right));
+			const plan = planElementwise(gpu, inputs, y, scalarsOf(y, left, right));
 			const type = y.dtype === 'float16' ? 'f16' : 'u32';
 			const variant = { a: a !== undefined, b: b !== undefined, type, access: plan.access } as const;
 			const buffers = { condition: condition.storage, a: a?.storage, b: b?.storage, out: y.storage };
@@ -142,14 +142,14 @@ export function elementwiseKernels(gpu: Gpu): ElementwiseKernels {
 		},
 
 		ternary({ a, b, c }, { y }, { op, p0 = 1 }) {
-			const plan = planQuads(gpu, [a, b, c], y, scalarsOf(y, p0));
+			const plan = planElementwise(gpu, [a, b, c], y, scalarsOf(y, p0));
 			const variant = { op, type: elementType(y), access: plan.access };
 			const buffers = { a: a.storage, b: b.storage, c: c.storage, out: y.storage };
 			run(ternary, variant, plan, buffers, bytesOf(a, b, c, y));
 		},
 
 		cast({ x }, { y }) {
-			const plan = planQuads(gpu, [x], y);
+			const plan = planElementwise(gpu, [x], y);
 			const variant = { from: storageType(x), to: elementType(y), access: plan.access };
 			run(cast, variant, plan, { x: x.storage, out: y.storage }, bytesOf(x, y));
 		},

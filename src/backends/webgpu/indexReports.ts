@@ -3,14 +3,14 @@
  *
  * Each launch with a check gets the next record in a small buffer. Every read of a tensor also copies and clears the records of
  * the launches since the last copy, and the next launch starts at the first record again. A sync, an idle program and a full
- * buffer do the same. If a copied record is set, the launch's check makes the error, which Failures throws at the next read, sync
+ * buffer do the same. If a copied record is set, the launch's check makes the error, which AsyncErrors throws at the next read, sync
  * or step.
  */
 import { ArgumentError } from '../../core/errors';
 import { type IndexCheck, indexMessage } from '../../core/indexCheck';
 import type { Backend } from '../contract';
+import type { AsyncErrors } from './asyncErrors';
 import { BufferUsage } from './device';
-import type { Failures } from './failures';
 import { type Block, GpuStorage } from './memory';
 
 /** The number of records. Record 0 is for launches without a check. */
@@ -30,7 +30,7 @@ export class IndexReports {
 
 	constructor(
 		private readonly device: GPUDevice,
-		private readonly failures: Failures,
+		private readonly asyncErrors: AsyncErrors,
 		owner: Backend,
 	) {
 		const usage = BufferUsage.STORAGE | BufferUsage.COPY_SRC | BufferUsage.COPY_DST;
@@ -71,7 +71,7 @@ export class IndexReports {
 			if (record === 0 || check === undefined) return;
 			const value = (record ^ 0x80000000) | 0;
 			const index = check.wraps && value < 0 ? value - check.count : value;
-			this.failures.note(new ArgumentError(indexMessage(check, index)));
+			this.asyncErrors.note(new ArgumentError(indexMessage(check, index)));
 		});
 	}
 

@@ -1,4 +1,4 @@
-/** Launches of shaders/indexing.wgsl.ts, and of sorts and sums by sorted keys (ordering.ts). */
+/** Launches of shaders/indexing.wgsl.ts, and of sorts and sums by sorted keys (sort.ts). */
 import {
 	checkIndices,
 	gather,
@@ -19,7 +19,7 @@ import type { IndexingKernels } from '../contract/indexing';
 import { collapse } from './collapse';
 import { type Gpu, storageType } from './launch';
 import { gpuBytes } from './memory';
-import { bitsFor, type Segments, sortKeysOf, sumSegments } from './ordering';
+import { bitsFor, type Segments, sortRows, sumSegments } from './sort';
 
 /** The grid for this many invocations. */
 export function workgroups(threads: number): readonly [number] {
@@ -113,7 +113,7 @@ function combinePlaces(gpu: Gpu, index: View, source: View, y: View, { op, dim, 
 /** Sorts `keys` and releases them; then adds the rows of `source` into y by their keys, or multiplies them in. */
 function addSorted(gpu: Gpu, keys: Storage, source: View, y: View, sizes: Omit<Segments, 'keys' | 'positions'>): void {
 	const positions = gpu.scratch(sizes.n, 'int32');
-	const sorted = sortKeysOf(gpu, keys, positions, { rows: 1, n: sizes.n, bits: bitsFor(sizes.limit) });
+	const sorted = sortRows(gpu, keys, positions, { rows: 1, n: sizes.n, bits: bitsFor(sizes.limit) });
 	sumSegments(gpu, source, y, { keys: sorted, positions, ...sizes });
 	gpu.release(sorted);
 	gpu.release(positions);
@@ -250,7 +250,7 @@ export function indexingKernels(gpu: Gpu): IndexingKernels {
 			});
 			// A descending bool becomes ~0 or ~1, so all 32 bits matter, as for numbers.
 			const bits = x.dtype === 'bool' && !descending ? 1 : 32;
-			gpu.release(sortKeysOf(gpu, keys, indices.storage, { rows: size / n, n, bits }));
+			gpu.release(sortRows(gpu, keys, indices.storage, { rows: size / n, n, bits }));
 			this.gather({ x, index: indices }, { y: values }, { dim: x.shape.length - 1 });
 		},
 

@@ -7,8 +7,8 @@ import type { View } from '../contract';
 import type { LayoutKernels } from '../contract/layout';
 import { viewValue } from './axes';
 import { collapse } from './collapse';
+import { planElementwise, scalarsOf } from './elementwisePlan';
 import { type Gpu, storageType } from './launch';
-import { planQuads, scalarsOf } from './quads';
 
 /** Below this many elements a strided copy costs no more than its launch; a second pipeline would cost more. */
 const SMALLEST_TRANSPOSE = 4096;
@@ -66,7 +66,7 @@ export function layoutKernels(gpu: Gpu): LayoutKernels {
 
 	function copyView(x: View, y: View): void {
 		if (copyTransposed(x, y)) return;
-		const plan = planQuads(gpu, [x], y);
+		const plan = planElementwise(gpu, [x], y);
 		const { type, bytes } = moved(x);
 		gpu.launch({
 			kernel: copy,
@@ -89,7 +89,7 @@ export function layoutKernels(gpu: Gpu): LayoutKernels {
 		},
 
 		fill(_inputs, { y }, { value }) {
-			const plan = planQuads(gpu, [], y, elementOf(y, value));
+			const plan = planElementwise(gpu, [], y, elementOf(y, value));
 			const { type, bytes } = moved(y);
 			gpu.launch({
 				kernel: fill,

@@ -7,8 +7,8 @@ import { numel } from '../../core/shape';
 import type { Storage, View } from '../contract';
 import type { CrossEntropyAttributes, LossKernels } from '../contract/loss';
 import { ctcKernels } from './ctc';
+import { planElementwise } from './elementwisePlan';
 import { type Gpu, storageType } from './launch';
-import { planQuads } from './quads';
 import { launchReduction } from './reduce';
 
 const BYTES = { f32: 4, f16: 2, i32: 4, u32: 4 };
@@ -57,7 +57,7 @@ export function lossKernels(gpu: Gpu): LossKernels {
 		...ctcKernels(gpu),
 
 		pairLoss({ a, b }, { y }, { op, parameter }) {
-			const plan = planQuads(gpu, [a, b], y, { s: parameter });
+			const plan = planElementwise(gpu, [a, b], y, { s: parameter });
 			const type = storageType(y);
 			gpu.launch({
 				kernel: pairLoss,
@@ -71,7 +71,7 @@ export function lossKernels(gpu: Gpu): LossKernels {
 		},
 
 		pairLossGrad({ a, b, gradient }, { da }, { op, parameter }) {
-			const plan = planQuads(gpu, [a, b, gradient], da, { s: parameter });
+			const plan = planElementwise(gpu, [a, b, gradient], da, { s: parameter });
 			const type = storageType(da);
 			gpu.launch({
 				kernel: pairLossGrad,

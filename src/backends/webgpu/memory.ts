@@ -9,17 +9,17 @@
  * The pool hands out the free block with the lowest number of its class. So a tensor's block depends only on which blocks
  * are free, and every step of a training loop gets the blocks of the step before, and its bind groups.
  */
-import type { Claims, Site } from '../../core/collector';
+import { currentOperation, operationNumber } from '../../core/currentOperation';
 import { type DType, hostBytes, type TypedArray } from '../../core/dtype';
 import { DeviceError, DTypeError, formatShape } from '../../core/errors';
 import { formatBytes } from '../../core/format';
-import { currentOperation, operationNumber } from '../../core/operation';
+import type { AllocationSite, StorageClaims } from '../../core/memoryPressure';
 import type { Shape } from '../../core/shape';
 import type { Backend, Storage } from '../contract';
+import type { AsyncErrors } from './asyncErrors';
 import { BufferUsage } from './device';
-import type { Failures } from './failures';
-import { FreeList } from './freelist';
-import type { MemoryStatistics } from './reports';
+import { FreeList } from './freeList';
+import type { MemoryStatistics } from './statistics';
 
 export interface MemoryOptions {
 	/** Bytes of free blocks to keep for reuse. Beyond this the least recently used are destroyed. 512 MiB by default. */
@@ -87,19 +87,19 @@ export function voidError(): DeviceError {
  * Runs `fn`, which uses `blocks`. Validation errors of blocks that the device refuses are ignored, because the refusal is
  * reported.
  */
-export function guardUnconfirmed<T>(device: GPUDevice, failures: Failures, blocks: readonly Block[], fn: () => T): T {
+export function guardUnconfirmed<T>(device: GPUDevice, asyncErrors: AsyncErrors, blocks: readonly Block[], fn: () => T): T {
 	if (blocks.every(({ state }) => state === 'confirmed')) return fn();
 	device.pushErrorScope('validation');
 	try {
 		return fn();
 	} finally {
 		const isExpected = () => blocks.some(({ state }) => state === 'refused');
-		failures.popScope(device, (error) => (error === null || isExpected() ? null : new DeviceError(error.message)));
+		asyncErrors.popScope(device, (error) => (error === null || isExpected() ? null : new DeviceError(error.message)));
 	}
 }
 
 /** A storage on the GPU: a whole block, padded beyond the storage's bytes. */
-export class GpuStorage implements Storage, Claims {
+export class GpuStorage implements Storage, StorageClaims {
 	readonly device = 'webgpu';
 	version = 0;
 	lastWriter = '';
@@ -107,7 +107,7 @@ export class GpuStorage implements Storage, Claims {
 	readonly bytes: number;
 	readonly isSeen = false;
 	isEntrusted = false;
-	site: Site | null = null;
+	site: AllocationSite | null = null;
 
 	constructor(
 		readonly owner: Backend,
@@ -119,7 +119,7 @@ export class GpuStorage implements Storage, Claims {
 		this.bytes = block === undefined ? 0 : block.bytes;
 	}
 
-	get claims(): Claims {
+	get claims(): StorageClaims {
 		return this;
 	}
 
@@ -185,7 +185,7 @@ export class Memory {
 
 	constructor(
 		private readonly device: GPUDevice,
-		private readonly failures: Failures,
+		private readonly asyncErrors: AsyncErrors,
 		private readonly commands: LaunchPath,
 		options: MemoryOptions,
 	) {
@@ -391,7 +391,7 @@ export class Memory {
 			return refusal;
 		};
 		// Launches that used the invalid buffer, in a program that did not wait, fail too, and may report it earlier.
-		this.failures.popScope(this.device, settle, true);
+		this.asyncErrors.popScope(this.device, settle, true);
 		return buffer;
 	}
 }

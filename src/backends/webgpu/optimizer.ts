@@ -6,9 +6,9 @@ import { WORKGROUP_SIZE } from '../../../shaders/shader';
 import { numel } from '../../core/shape';
 import type { View } from '../contract';
 import type { OptimizerKernels, Penalties } from '../contract/optimizer';
+import { ownsTail } from './elementwisePlan';
 import { type Gpu, storageType } from './launch';
 import { gpuBytes } from './memory';
-import { ownsTail } from './quads';
 
 /** An invocation that adds up squares does this many reads; more only for large gradients. */
 const READS = 16;

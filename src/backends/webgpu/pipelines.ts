@@ -7,11 +7,11 @@
  */
 import type { Access, Kernel, ShaderSource, Variant } from '../../../shaders/shader';
 import { ArgumentError, DeviceError } from '../../core/errors';
+import { type AsyncErrors, lossNotice } from './asyncErrors';
 import { SHADER_STAGE_COMPUTE } from './device';
-import { type Failures, lossNotice } from './failures';
 import { SLOT_WORDS } from './parameters';
-import type { Patience } from './patience';
-import type { KernelCounters } from './reports';
+import type { PollBackoff } from './pollBackoff';
+import type { KernelCounters } from './statistics';
 
 /** The layout of a bind group. Pipelines with equal lists of bindings share it, and so share bind groups. */
 export interface Layout {
@@ -69,8 +69,8 @@ export class Pipelines {
 
 	constructor(
 		private readonly device: GPUDevice,
-		private readonly failures: Failures,
-		private readonly patience: Patience,
+		private readonly asyncErrors: AsyncErrors,
+		private readonly backoff: PollBackoff,
 		/** Pipelines to keep. Beyond this the least recently used quarter is dropped. */
 		private readonly cap: number,
 		/** Called whenever a pipeline is compiled or has failed. */
@@ -89,9 +89,9 @@ export class Pipelines {
 
 	/** Compiles the missing pipelines of `requests`. Resolves when all are compiled; rejects if one does not compile. */
 	async warm(requests: Iterable<PipelineRequest>): Promise<void> {
-		const mark = this.failures.mark();
+		const mark = this.asyncErrors.mark();
 		await Promise.all(Array.from(requests, ({ kernel, variant }) => this.get(kernel, variant).settled));
-		await this.failures.check(mark);
+		await this.asyncErrors.check(mark);
 	}
 
 	/** Resolves when no pipeline compiles any more. */
@@ -115,7 +115,7 @@ export class Pipelines {
 		this.device.pushErrorScope('validation');
 		const module = this.device.createShaderModule({ label: key, code: source.code });
 		this.device.popErrorScope().catch(() => {});
-		const compilation = this.patience.during(this.compile(key, source, layout, module));
+		const compilation = this.backoff.during(this.compile(key, source, layout, module));
 		const settled = compilation
 			.then(
 				(gpu) => {
@@ -123,7 +123,7 @@ export class Pipelines {
 				},
 				(failure: Error) => {
 					pipeline.failure = failure;
-					this.failures.note(failure);
+					this.asyncErrors.note(failure);
 				},
 			)
 			.then(() => this.onSettled());

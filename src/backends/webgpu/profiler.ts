@@ -5,7 +5,7 @@
  * time is divided in proportion to the work that launches declare, and the table says so.
  */
 import { BufferUsage, MAP_MODE_READ } from './device';
-import type { Profile, ProfileRow } from './reports';
+import type { Profile, ProfileRow } from './statistics';
 
 export interface LoggedLaunch {
 	/** The key of the pipeline: kernel and variant. */

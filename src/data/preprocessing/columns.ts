@@ -1,8 +1,8 @@
 /** Reads tables [N, F] to the host, column by column, for statistics in float64. */
 import { type DType, isFloating, type TypedArray } from '../../core/dtype';
 import { ArgumentError, formatShape, ShapeError } from '../../core/errors';
+import { requireTensor } from '../../ops/checks';
 import { tensor } from '../../ops/creation';
-import { requireTensor } from '../../ops/requirements';
 import type { Tensor } from '../../tensor';
 
 export interface Table {

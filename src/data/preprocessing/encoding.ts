@@ -7,8 +7,8 @@ import { requireOneOf } from '../../core/checks';
 import type { DType } from '../../core/dtype';
 import { ArgumentError, formatShape, ShapeError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
+import { shown } from '../../ops/checks';
 import { tensor } from '../../ops/creation';
-import { shown } from '../../ops/requirements';
 import { Tensor } from '../../tensor';
 import { requireFitted } from './columns';
 

@@ -2,10 +2,10 @@
 import { requireOneOf } from '../../core/checks';
 import { ArgumentError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
+import { shown } from '../../ops/checks';
 import { tensor } from '../../ops/creation';
 import { eq, isnan, to, where } from '../../ops/elementwise';
 import { indexSelect } from '../../ops/indexing';
-import { shown } from '../../ops/requirements';
 import type { Tensor } from '../../tensor';
 import { tidy } from '../../tidy';
 import {

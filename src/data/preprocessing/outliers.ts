@@ -2,11 +2,11 @@
 import { requireNonNegative } from '../../core/checks';
 import { ShapeError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
+import { requireTensor } from '../../ops/checks';
 import { tensor } from '../../ops/creation';
 import { gt, logicalOr, lt, maximum, minimum, to } from '../../ops/elementwise';
 import { indexSelect } from '../../ops/indexing';
 import { any } from '../../ops/reduce';
-import { requireTensor } from '../../ops/requirements';
 import type { Tensor } from '../../tensor';
 import { tidy } from '../../tidy';
 import { columnOf, readTable, requireTable, resultDType, rowFor } from './columns';

@@ -1,8 +1,8 @@
 /** Scales features by scikit-learn's definitions. Computes statistics on the host in float64. Skips NaN, which stays NaN. */
 import { ArgumentError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
+import { shown } from '../../ops/checks';
 import { add, clamp, div, mul, sub, to } from '../../ops/elementwise';
-import { shown } from '../../ops/requirements';
 import type { Tensor } from '../../tensor';
 import { tidy } from '../../tidy';
 import {

@@ -1,9 +1,9 @@
 /** Transforms of pixel values: brightness, contrast, normalisation. */
 import { ArgumentError, formatShape, ShapeError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
+import { shown } from '../../ops/checks';
 import { add, clamp, mul, sub } from '../../ops/elementwise';
 import { mean as meanOf, sum } from '../../ops/reduce';
-import { shown } from '../../ops/requirements';
 import type { Tensor } from '../../tensor';
 import { imageTransform, perSample, type Range, requireRange, type Transform } from './transform';
 

@@ -1,9 +1,9 @@
 /** Transforms that erase rectangles of images: cutout and random erasing. */
 import { ArgumentError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
+import { requireProbability, shown } from '../../ops/checks';
 import { tensor } from '../../ops/creation';
 import { logicalAnd, where } from '../../ops/elementwise';
-import { requireProbability, shown } from '../../ops/requirements';
 import type { Tensor } from '../../tensor';
 import { requireSize, type Size } from './geometry';
 import { imageTransform, type Transform } from './transform';

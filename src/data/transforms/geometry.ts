@@ -9,7 +9,7 @@ import type { SampleAttributes, SamplePadding } from '../../backends/contract/sa
 import { requireOneOf } from '../../core/checks';
 import { ArgumentError, formatShape, ShapeError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
-import { requireProbability, shown } from '../../ops/requirements';
+import { requireProbability, shown } from '../../ops/checks';
 import { affineSample } from '../../ops/sample';
 import type { Tensor } from '../../tensor';
 import { type Draws, imageTransform, perSample, type Range, requireRange, type Transform } from './transform';

@@ -5,8 +5,8 @@ import { ArgumentError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
 import { broadcastShapes } from '../../core/shape';
 import { emptyOn, Tensor } from '../../tensor';
+import { requireDivisor } from '../checks';
 import { floatingType, type Operand } from '../operands';
-import { requireDivisor } from '../requirements';
 import { binary, type Common, commonType, type Partials, pullBack, refuseBool, viewAs } from './definitions';
 import { neg } from './unary';
 

@@ -1,10 +1,10 @@
 /** Powers, remainders, extremes and angles of two operands, tensors or numbers, with broadcasting and PyTorch's promotion. */
+import { runOperation } from '../../core/currentOperation';
 import { isFloating, requireFloating } from '../../core/dtype';
 import { ArgumentError } from '../../core/errors';
-import { runOperation } from '../../core/operation';
 import { Tensor } from '../../tensor';
+import { requireDivisor } from '../checks';
 import { floatingType, type Operand } from '../operands';
-import { requireDivisor } from '../requirements';
 import { add, div, mul, sub } from './arithmetic';
 import { eq, ge, le, logicalAnd } from './compare';
 import { type Binary, binary, commonType, refuseBool } from './definitions';

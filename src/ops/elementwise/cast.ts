@@ -3,13 +3,13 @@ import { cast } from '../../autograd/gradients';
 import { isGradEnabled } from '../../autograd/modes';
 import type { DeviceName } from '../../backends/contract';
 import { backendOf } from '../../backends/registry';
+import { runOperation } from '../../core/currentOperation';
 import { DTYPES, type DType } from '../../core/dtype';
 import { ArgumentError, AutogradError, DTypeError } from '../../core/errors';
 import { float32ToFloat16 } from '../../core/float16';
-import { runOperation } from '../../core/operation';
 import { emptyOn, Tensor } from '../../tensor';
 import { tidy } from '../../tidy';
-import { requireTensor } from '../requirements';
+import { requireTensor } from '../checks';
 
 /**
  * `x` as another dtype, or on another device; `x` itself when it is that already.

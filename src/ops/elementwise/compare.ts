@@ -1,8 +1,8 @@
 /** Comparisons, logic and predicates: results are bool and have no gradient. */
 import { defineOperation, NO_GRADIENT } from '../../autograd/operation';
 import type { CompareOp, PredicateOp } from '../../backends/contract/elementwise';
+import { runOperation } from '../../core/currentOperation';
 import { isFloating, isInt32 } from '../../core/dtype';
-import { runOperation } from '../../core/operation';
 import { broadcastShapes } from '../../core/shape';
 import { emptyOn, Tensor } from '../../tensor';
 import { converted, type Operand, requireOperands, requireSameDevice, requireTensor, resultType, storedAs } from '../operands';

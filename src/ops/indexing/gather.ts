@@ -6,19 +6,19 @@
  * does not check again.
  */
 import { defineOperation, NO_GRADIENT } from '../../autograd/operation';
+import { runOperation } from '../../core/currentOperation';
 import { fillValue, requireDType } from '../../core/dtype';
 import { ArgumentError, formatShape, ShapeError } from '../../core/errors';
 import { callSite, type IndexCheck } from '../../core/indexCheck';
-import { runOperation } from '../../core/operation';
 import { checkOptions } from '../../core/options';
 import { broadcastShapes, checkShape, contiguousStrides, normalizeDim, type Shape, sameShape } from '../../core/shape';
 import { emptyOn, Tensor, viewOf } from '../../tensor';
 import { tidy } from '../../tidy';
+import { requireSameDevice, requireTensor } from '../checks';
 import { composed } from '../composed';
 import { add, lt, to, where } from '../elementwise';
 import { broadcastTo, contiguous, detach, reshape } from '../layout';
 import { floatingType } from '../operands';
-import { requireSameDevice, requireTensor } from '../requirements';
 
 /**
  * Throws unless `index` is int32, on the device of `x`, and, on the CPU, within 0 .. size - 1 (-size .. size - 1 if it `wraps`). On WebGPU the

@@ -5,11 +5,11 @@ import { ArgumentError, formatShape, ShapeError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
 import { normalizeDim, numel, sameShape } from '../../core/shape';
 import { emptyOn, type Tensor, viewOf } from '../../tensor';
+import { requireTensor } from '../checks';
 import { composed } from '../composed';
 import { contiguous } from '../layout';
 import { promote } from '../operands';
 import { type ValuesIndices, valuesIndices } from '../reduce';
-import { requireTensor } from '../requirements';
 import { checkIndices, gathered, scatterAdded } from './gather';
 
 export interface SortOptions {

@@ -11,10 +11,10 @@ import type { IndexCheck } from '../../core/indexCheck';
 import { checkOptions } from '../../core/options';
 import { type Shape, sameShape } from '../../core/shape';
 import { emptyOn, Tensor, viewOf } from '../../tensor';
+import { requireSameDevice, requireTensor } from '../checks';
 import { composed, inFloat32, widened } from '../composed';
 import { div, eq, mul, to, where } from '../elementwise';
 import { contiguous, narrow, reshape } from '../layout';
-import { requireSameDevice, requireTensor } from '../requirements';
 import { asVector, checkGatherIndex, checkVectorIndex, expandIndex, filledView, gathered, scatterAdded } from './gather';
 
 /**

@@ -5,8 +5,8 @@ import { ArgumentError, formatShape, ShapeError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
 import { checkShape, normalizeDim, normalizeDims, numel, requireSizes, type Shape } from '../../core/shape';
 import { emptyOn, type Tensor, viewOf } from '../../tensor';
+import { requireTensor, shown } from '../checks';
 import { composed, inFloat32 } from '../composed';
-import { requireTensor, shown } from '../requirements';
 import { cat, type Geometry, geometryOf, narrow } from './sliceCat';
 import { cloneIfShared, expand, reshape } from './views';
 

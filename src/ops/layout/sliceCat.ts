@@ -6,12 +6,12 @@
  */
 import { defineOperation } from '../../autograd/operation';
 import { ONE_OF_SEVERAL } from '../../autograd/views';
+import { runOperation } from '../../core/currentOperation';
 import { ArgumentError, formatShape, ShapeError } from '../../core/errors';
-import { runOperation } from '../../core/operation';
 import { checkShape, normalizeDim, type Shape, sameShape } from '../../core/shape';
 import { emptyOn, type Tensor, viewOf } from '../../tensor';
+import { requireTensor } from '../checks';
 import { promote } from '../operands';
-import { requireTensor } from '../requirements';
 import { clone } from './views';
 
 /** Where the elements of a tensor lie in its storage. */

@@ -4,8 +4,8 @@ import { ArgumentError, formatShape, ShapeError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
 import { contiguousStrides, numel } from '../../core/shape';
 import { emptyOn, type Tensor, viewOf } from '../../tensor';
+import { requireTensor } from '../checks';
 import { composed } from '../composed';
-import { requireTensor } from '../requirements';
 import { type PerDim, perDim, windowCount } from '../windows';
 import { permute, reshape } from './views';
 

@@ -21,8 +21,8 @@ import {
 	sameShape,
 } from '../../core/shape';
 import { emptyOn, type Tensor, viewOf } from '../../tensor';
+import { requireTensor } from '../checks';
 import { composed } from '../composed';
-import { requireTensor } from '../requirements';
 
 /** Strides with which memory of this geometry reads as the shape `target`, or null if that takes a copy. */
 function stridesAs(

@@ -8,7 +8,7 @@ export {
 	nllLoss,
 } from './classes';
 export { type CtcOptions, ctcLoss, type Lengths } from './ctc';
-export { type MultiLabelSoftMarginOptions, multiLabelMarginLoss, multiLabelSoftMarginLoss } from './labels';
+export { type MultiLabelSoftMarginOptions, multiLabelMarginLoss, multiLabelSoftMarginLoss } from './multiLabel';
 export {
 	binaryCrossEntropy,
 	binaryCrossEntropyWithLogits,
@@ -30,7 +30,7 @@ export {
 	smoothL1Loss,
 	softMarginLoss,
 	type WeightedOptions,
-} from './pairs';
+} from './pointwise';
 export type { LossOptions, Reduction } from './reduction';
 export {
 	type CosineEmbeddingOptions,

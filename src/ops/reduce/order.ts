@@ -1,15 +1,15 @@
 /** Reductions that choose an element: extremes and where they are. Conventions as in sums.ts. */
 import { defineOperation, NO_GRADIENT } from '../../autograd/operation';
+import { runOperation } from '../../core/currentOperation';
 import { isFloating, requireDType } from '../../core/dtype';
 import { ArgumentError, formatShape } from '../../core/errors';
-import { runOperation } from '../../core/operation';
 import { checkOptions } from '../../core/options';
 import type { Shape } from '../../core/shape';
 import { emptyOn, Tensor } from '../../tensor';
+import { requireTensor } from '../checks';
 import { widened } from '../composed';
 import { eq, isnan, logicalAnd, logicalOr, maximum, minimum, where } from '../elementwise';
 import { reshape } from '../layout';
-import { requireTensor } from '../requirements';
 import { type Dims, mean, type ReduceOptions, type Reduction, reductionOf, shareAmong, spread } from './sums';
 
 /** Values and their positions along the reduced dim: `const { values, indices } = max(x, 1)` or `const [values, indices] = ...`. */

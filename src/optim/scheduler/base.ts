@@ -2,7 +2,7 @@
 import { ArgumentError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
 import { checkState, isListOf } from '../../core/state';
-import { requireCounts, shown } from '../../ops/requirements';
+import { requireCounts, shown } from '../../ops/checks';
 import type { CommonOptions, Optimizer } from '../optimizer';
 
 /** A schedule's state as plain data. See `stateDict`. */

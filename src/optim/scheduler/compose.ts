@@ -2,7 +2,7 @@
 import { ArgumentError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
 import { checkState, isListOf, isObject } from '../../core/state';
-import { requireCounts, shown } from '../../ops/requirements';
+import { requireCounts, shown } from '../../ops/checks';
 import type { CommonOptions, Optimizer } from '../optimizer';
 import { LRScheduler, type SchedulerOptions, type SchedulerState } from './base';
 import { LinearLR } from './decay';

@@ -3,7 +3,7 @@ import { requireOneOf } from '../../core/checks';
 import { ArgumentError } from '../../core/errors';
 import { checkOptions, pickOptions } from '../../core/options';
 import { checkState } from '../../core/state';
-import { requireCounts, requireProbability } from '../../ops/requirements';
+import { requireCounts, requireProbability } from '../../ops/checks';
 import type { CommonOptions, Optimizer, ParamGroup } from '../optimizer';
 import { perGroup, RateScheduler, type SchedulerOptions, type SchedulerState } from './base';
 

@@ -1,7 +1,7 @@
 /** Monotonic and other simple schedules. */
 import { ArgumentError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
-import { requireCounts, requireNumber, requireProbability, shown } from '../../ops/requirements';
+import { requireCounts, requireNumber, requireProbability, shown } from '../../ops/checks';
 import type { CommonOptions, Optimizer } from '../optimizer';
 import { RateScheduler, type SchedulerOptions } from './base';
 

@@ -22,7 +22,7 @@ export interface Rows {
  * Sorts each row of keys, stably, and writes into `positions` where each key was in its row. Returns the sorted keys. `keys` now
  * belongs to this function; the caller releases the result.
  */
-export function sortKeysOf(gpu: Gpu, keys: Storage, positions: Storage, { rows, n, bits }: Rows): Storage {
+export function sortRows(gpu: Gpu, keys: Storage, positions: Storage, { rows, n, bits }: Rows): Storage {
 	const size = rows * n;
 	if (n <= RANK_MAX) {
 		const sorted = gpu.scratch(size, 'int32');

@@ -6,8 +6,8 @@ import { tensor } from '../ops/creation';
 import { indexSelect } from '../ops/indexing';
 import { clone, select } from '../ops/layout';
 import { Tensor } from '../tensor';
+import { type Fields, moved, type Soon } from './batch';
 import { type Dataset, requireIndex, requireIndices } from './dataset';
-import { type Fields, moved, type Soon } from './fields';
 
 /**
  * Sample i is entry i along the first dim of each tensor. As PyTorch's TensorDataset.

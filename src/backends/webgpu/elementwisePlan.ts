@@ -20,7 +20,7 @@ type QuadParams = ParameterValues<typeof QUAD_PARAMS>;
 /** The uniform parameters. */
 export type Scalars = Pick<QuadParams, 's' | 't' | 'integerS' | 'integerT'>;
 
-export interface QuadPlan {
+export interface ElementwisePlan {
 	readonly access: ElementAccess;
 	readonly params: QuadParams;
 	readonly grid: readonly [number];
@@ -60,7 +60,7 @@ function asInt32(value: number): number {
 const NONE: Scalars = {};
 
 /** Access and parameters for up to three `inputs` and the `output`, all of one shape. A size of 0 gives an empty grid. */
-export function planQuads(gpu: Gpu, inputs: readonly View[], output: View, scalars = NONE): QuadPlan {
+export function planElementwise(gpu: Gpu, inputs: readonly View[], output: View, scalars = NONE): ElementwisePlan {
 	const size = numel(output.shape);
 	const quads = Math.ceil(size / 4);
 	const each = quadsEach(gpu, quads);
@@ -133,7 +133,7 @@ function planRows(
 	strides: readonly (readonly number[])[],
 	size: number,
 	scalars: Scalars,
-): QuadPlan | undefined {
+): ElementwisePlan | undefined {
 	const last = shape.length - 1;
 	if (last === 0 || shape[last]! % 4 !== 0) return undefined;
 	const output = operands.length - 1;

@@ -19,7 +19,7 @@ export async function lossNotice(device: GPUDevice): Promise<void> {
 /** The number of errors in one message. A broken device may report one for every batch. */
 const TOLD_TOGETHER = 4;
 
-export class Failures {
+export class AsyncErrors {
 	/** The first errors that have not been thrown yet; after they are thrown, those that were. */
 	private readonly errors: Error[] = [];
 	/** The number of errors at the front that cause others. */

@@ -6,17 +6,17 @@
  * `ArrayBuffer` and holds it until the next collection. Engines count its bytes although nobody touches them. V8 collects after five to
  * eight such buffers.
  *
- * An unreachable object with a finalizer signals each collection. The program holds whatever remains afterwards: see growth.ts.
+ * An unreachable object with a finalizer signals each collection. The program holds whatever remains afterwards: see leakWarning.ts.
  */
-import { nextRound } from './eventloop';
-import { noteBacklog, noteHeld, type Site } from './growth';
+import { nextRound } from './eventLoop';
+import { type AllocationSite, noteBacklog, noteHeld } from './leakWarning';
 
-export type { Site };
+export type { AllocationSite };
 
 /**
  * Counts the references to a storage. It is a separate object where the engine frees the storage, so that counting does not keep it alive.
  */
-export interface Claims {
+export interface StorageClaims {
 	references: number;
 	/** Bytes on the device. */
 	readonly bytes: number;
@@ -25,7 +25,7 @@ export interface Claims {
 	/** Whether this file counts the storage. */
 	isEntrusted: boolean;
 	/** The call that allocated the memory; null until the program is suspected of a leak. */
-	site: Site | null;
+	site: AllocationSite | null;
 	/** Frees the memory. Called when the last reference goes. */
 	release(): void;
 }
@@ -55,7 +55,7 @@ let bytes = 0;
 let began: { readonly unseen: number; readonly storages: number; readonly bytes: number } | null = null;
 
 /** Hands the memory to the garbage collector, which alone may free it from now on. */
-export function entrust(claims: Claims): void {
+export function leaveToCollector(claims: StorageClaims): void {
 	if (claims.isEntrusted) return;
 	claims.isEntrusted = true;
 	storages++;
@@ -64,11 +64,11 @@ export function entrust(claims: Claims): void {
 	if (!isWatching) watch();
 	if (claims.isSeen) return;
 	deviceBytes += claims.bytes;
-	burden(Math.max(claims.bytes, LEAST_BYTES));
+	addMemoryPressure(Math.max(claims.bytes, LEAST_BYTES));
 }
 
 /** Drops one reference. Dropping the last one frees the memory. */
-export function dropClaim(claims: Claims): void {
+export function releaseReference(claims: StorageClaims): void {
 	if (--claims.references > 0) return;
 	if (claims.isEntrusted) {
 		claims.isEntrusted = false;
@@ -77,20 +77,20 @@ export function dropClaim(claims: Claims): void {
 		if (claims.site !== null) claims.site.add(-1, -claims.bytes);
 		if (!claims.isSeen) {
 			deviceBytes -= claims.bytes;
-			relieve(Math.max(claims.bytes, LEAST_BYTES));
+			removeMemoryPressure(Math.max(claims.bytes, LEAST_BYTES));
 		}
 	}
 	claims.release();
 }
 
 /** Adds bytes that wait for the collector and that the engine does not see. */
-export function burden(more: number): void {
+export function addMemoryPressure(more: number): void {
 	unseen += more;
 	if (unseen >= nextStep) press();
 }
 
 /** Subtracts bytes that no longer wait. */
-export function relieve(less: number): void {
+export function removeMemoryPressure(less: number): void {
 	unseen -= less;
 }
 

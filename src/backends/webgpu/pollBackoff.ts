@@ -6,12 +6,12 @@
  * two cores: a third of the speed). So while the program waits for such an adapter, each round sleeps: an eighth
  * of the time waited so far, to delay short waits little, and at most a millisecond, to keep timers and sockets going.
  */
-import { nextRound } from '../../core/eventloop';
+import { nextRound } from '../../core/eventLoop';
 
 const LONGEST_MS = 1;
 const SHARE = 1 / 8;
 
-export class Patience {
+export class PollBackoff {
 	private waits = 0;
 	private since = 0;
 	private isScheduled = false;

@@ -9,9 +9,9 @@ import type { CommonOptions, Optimizer } from '../optim';
 import { Tensor } from '../tensor';
 import { tidy } from '../tidy';
 import { type CheckpointParts, decodeCheckpoint, lastCheckpoint, loadCheckpoint } from './checkpoint';
+import type { CheckpointTree } from './checkpointTree';
 import type { History } from './history';
 import type { TrainingLoop } from './loop';
-import type { CheckpointTree } from './tree';
 
 /** The number of consecutive losses without a further step that ends a run. */
 const LOSSES_AT_A_STEP = 3;

@@ -1,16 +1,15 @@
 /** Keys and values of earlier tokens, so that generation computes one token at a time. */
-
 import { noGrad } from '../autograd/modes';
 import type { DeviceName } from '../backends/contract';
 import { deviceOfNew } from '../backends/registry';
+import { runOperation } from '../core/currentOperation';
 import { type DType, requireFloating } from '../core/dtype';
 import { ArgumentError, DTypeError, formatShape, ShapeError } from '../core/errors';
-import { runOperation } from '../core/operation';
 import { checkOptions } from '../core/options';
 import { sameShape } from '../core/shape';
+import { requireCounts, requireTensor } from '../ops/checks';
 import { copy_ } from '../ops/inplace';
 import { detach, narrow } from '../ops/layout';
-import { requireCounts, requireTensor } from '../ops/requirements';
 import { empty, type Tensor } from '../tensor';
 import { keep } from '../tidy';
 

@@ -4,12 +4,12 @@
  * The program holds what remains after a collection. If that reaches a new maximum several times, new storages start to record their call
  * site, which costs too much to do always. If the growth continues, the warning names the call site with the most memory.
  */
+import { currentOperation } from './currentOperation';
 import { formatBytes } from './format';
 import { callerFrame, callSite } from './indexCheck';
-import { currentOperation } from './operation';
 
 /** The memory that one call site allocated and the program still holds. */
-export class Site {
+export class AllocationSite {
 	storages = 0;
 	bytes = 0;
 
@@ -45,7 +45,7 @@ const ALARMING_BACKLOG = 2 ** 30;
 /** Whether new storages record their call site. */
 export let isTracing = false;
 let hasWarned = false;
-let sites = new Map<string, Site>();
+let sites = new Map<string, AllocationSite>();
 let start: Stock = { storages: 0, bytes: 0 };
 let highest: Stock = start;
 let rises = 0;
@@ -54,19 +54,19 @@ let reads = 0;
 let stalls = 0;
 
 /** The site of the current call. */
-export function currentSite(): Site {
+export function currentSite(): AllocationSite {
 	const frame = callerFrame(callSite().stack ?? '');
 	const name = `'${currentOperation() || 'tensor'}' ${frame}`;
 	let site = sites.get(name);
 	if (site === undefined) {
-		site = new Site(name);
+		site = new AllocationSite(name);
 		sites.set(name, site);
 	}
 	return site;
 }
 
 /** Counts a backward pass. */
-export function noteWalk(): void {
+export function noteBackward(): void {
 	walks++;
 }
 
@@ -129,7 +129,7 @@ function warn(what: string, cure: string): void {
 }
 
 /** Counts small storages too: each takes a few KiB besides its bytes. */
-function weight({ storages, bytes }: Site): number {
+function weight({ storages, bytes }: AllocationSite): number {
 	return bytes + storages * 4096;
 }
 

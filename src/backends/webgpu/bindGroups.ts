@@ -5,12 +5,11 @@
  * The cap works by generations: a full young generation becomes the old one, and the old one's entries that nobody asked for
  * meanwhile are dropped. So the recently used groups stay, and a hit in the young generation needs no bookkeeping.
  */
-
 import { INDEX_RECORDS } from '../../../shaders/shader';
-import { burden, relieve } from '../../core/collector';
 import { ArgumentError, DeviceError, DisposedError } from '../../core/errors';
+import { addMemoryPressure, removeMemoryPressure } from '../../core/memoryPressure';
 import type { Storage } from '../contract';
-import type { Failures } from './failures';
+import type { AsyncErrors } from './asyncErrors';
 import { type Block, type GpuStorage, guardUnconfirmed, voidError } from './memory';
 import { MAX_PARAM_BYTES } from './parameters';
 import type { Pipeline } from './pipelines';
@@ -32,7 +31,7 @@ interface Population {
 
 const collected = new FinalizationRegistry<Population>((population) => {
 	population.alive--;
-	relieve(GROUP_BYTES);
+	removeMemoryPressure(GROUP_BYTES);
 });
 
 export class BindGroups {
@@ -52,7 +51,7 @@ export class BindGroups {
 		private readonly cap: number,
 		/** The number of bind groups, kept or not yet collected, that the driver can bear. */
 		private readonly mostAlive: number,
-		private readonly failures: Failures,
+		private readonly asyncErrors: AsyncErrors,
 	) {}
 
 	/**
@@ -122,9 +121,9 @@ export class BindGroups {
 		population.alive++;
 		this.created++;
 		const descriptor = { label: kernel, layout: layout.group, entries };
-		const group = guardUnconfirmed(this.device, this.failures, blocks, () => this.device.createBindGroup(descriptor));
+		const group = guardUnconfirmed(this.device, this.asyncErrors, blocks, () => this.device.createBindGroup(descriptor));
 		collected.register(group, population);
-		burden(GROUP_BYTES);
+		addMemoryPressure(GROUP_BYTES);
 		return { group, blocks };
 	}
 }

@@ -6,8 +6,8 @@ import { ArgumentError, DTypeError, formatShape, ShapeError } from '../core/erro
 import { checkOptions } from '../core/options';
 import { checkShape, numel, type Shape } from '../core/shape';
 import { tensor } from '../ops/creation';
+import type { Fields } from './batch';
 import { type Dataset, requireIndices } from './dataset';
-import type { Fields } from './fields';
 
 /** The typed arrays that may hold a host array. */
 export type HostData =

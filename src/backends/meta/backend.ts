@@ -1,10 +1,10 @@
 /**
- * A backend that computes shapes but no values. Operations run as usual, but their kernels only count the work that they would
+ * The meta device, as PyTorch's: it computes shapes but no values. Operations run as usual, but their kernels only count the work that they would
  * do, and storages only count their bytes. `Module.summary` uses it, so that it needs no memory and waits for no pipelines.
  */
-import type { Claims, Site } from '../../core/collector';
 import { type DType, hostBytes } from '../../core/dtype';
 import { DeviceError } from '../../core/errors';
+import type { AllocationSite, StorageClaims } from '../../core/memoryPressure';
 import type { Backend, DeviceName, Kernels, Storage } from '../contract';
 import { flopsOf } from './flops';
 
@@ -26,14 +26,14 @@ export class Tally {
 	}
 }
 
-class DryStorage implements Storage, Claims {
+class MetaStorage implements Storage, StorageClaims {
 	version = 0;
 	lastWriter = '';
 	references = 0;
 	readonly bytes = 0;
 	readonly isSeen = true;
 	isEntrusted = false;
-	site: Site | null = null;
+	site: AllocationSite | null = null;
 
 	constructor(
 		readonly owner: Backend,
@@ -46,7 +46,7 @@ class DryStorage implements Storage, Claims {
 		return this.owner.device;
 	}
 
-	get claims(): Claims {
+	get claims(): StorageClaims {
 		return this;
 	}
 
@@ -60,8 +60,8 @@ export function bytesOf(device: DeviceName, dtype: DType, length: number): numbe
 	return length * (hostBytes(dtype) === 1 && device === 'webgpu' ? 4 : hostBytes(dtype));
 }
 
-/** Stands in for `real`. Storages of `real` may be inputs: the stand-in neither reads nor writes them. */
-export function dryBackend(real: Backend, tally: Tally): Backend {
+/** The meta device of `real`. Storages of `real` may be inputs: it neither reads nor writes them. */
+export function metaBackend(real: Backend, tally: Tally): Backend {
 	const kernel = (name: string) => (inputs: unknown, outputs: unknown, attributes: unknown) => {
 		tally.flops += flopsOf(name, inputs, outputs, attributes);
 	};
@@ -71,11 +71,11 @@ export function dryBackend(real: Backend, tally: Tally): Backend {
 		kernels: Object.fromEntries(Object.keys(real.kernels).map((name) => [name, kernel(name)])) as unknown as Kernels,
 		allocate(length, dtype) {
 			tally.add(tally.holder, bytesOf(real.device, dtype, length));
-			return new DryStorage(backend, dtype, length, tally.holder);
+			return new MetaStorage(backend, dtype, length, tally.holder);
 		},
 		upload: (data, dtype) => backend.allocate(data.length, dtype),
 		release(storage) {
-			tally.add((storage as DryStorage).holder, -bytesOf(real.device, storage.dtype, storage.length));
+			tally.add((storage as MetaStorage).holder, -bytesOf(real.device, storage.dtype, storage.length));
 		},
 		read: () =>
 			Promise.reject(new DeviceError('summary: the trial run computes shapes but no values, so forward must not read values')),

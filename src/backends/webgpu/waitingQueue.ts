@@ -7,8 +7,8 @@
  * it is granted: an operation, such as an optimizer step, runs as a whole or not at all. An operation that finds its buffers in
  * the pool waits for nothing.
  */
-import { nextRound } from '../../core/eventloop';
-import { operationNumber } from '../../core/operation';
+import { operationNumber } from '../../core/currentOperation';
+import { nextRound } from '../../core/eventLoop';
 import type { ReportSpan } from './indexReports';
 import type { Launch } from './launch';
 import type { Allocation, Block } from './memory';
