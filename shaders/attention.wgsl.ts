@@ -1,25 +1,27 @@
 /**
- * Attention without its matrix of weights, after Dao et al. 2022 and 2023 (FlashAttention). This file holds what all kernels share.
+ * Attention without a matrix of weights in memory, after Dao et al. 2022 and 2023 (FlashAttention). This file holds what all
+ * kernels share.
  *
  *   forward    o = softmax(scale q kT + mask) v: a tile of queries walks over tiles of keys with a running maximum and sum, and
  *              rescales its sums when the maximum grows. Writes o and, for each query, the largest score and the logarithm of the
  *              sum of exp(score - largest).
  *   rows       for each query its log-sum-exp and delta, the sum of gradient * o.
- *   query      dq: a tile of queries walks over the keys, weights computed again from the log-sum-exp.
+ *   query      dq: a tile of queries walks over the keys and recomputes the weights from the log-sum-exp.
  *   keyValue   dk, dv: a tile of keys walks over the queries of all heads that read it.
  *
- * One workgroup writes each result, in a fixed order, without atomics. It holds a tile of *own* rows, keeps their sums in registers, and
- * reads the *streamed* rows one after the other. Own rows are queries and streamed rows are keys; in keyValue it is the other way round.
- * There are three forms:
+ * One workgroup writes each result, in a fixed order, without atomics. It holds a tile of *own* rows, keeps their sums in
+ * registers, and reads the *streamed* rows one after the other. Own rows are queries and streamed rows are keys, except in
+ * keyValue, where the roles are swapped. The ladder:
  *
  *   attentionSmall.wgsl.ts       streamed rows one by one, shared by subgroupBroadcast: software adapters, heads up to 64.
  *   attentionSubgroup.wgsl.ts    streamed rows in tiles, shared by subgroupBroadcast: software adapters, larger heads.
  *   attentionWorkgroup.wgsl.ts   both staged in workgroup memory: GPUs, and adapters without subgroups.
  *
- * Tensors are [batch, heads, rows, size] of any strides but the last, which is 1. `vectors` variants read vec4: sizes, strides and
- * offsets are multiples of 4 (host). Rows beyond the end read the last one again; their scores are masked and nothing is stored.
- * A masked score is set to MASKED, and exp(MASKED) is 0. Added masks are clamped to stay above MASKED. The bits of a mask tell whether
- * it is -infinity. Dropout draws words of Philox by the position of a weight (see the contract), and each backward kernel draws them again.
+ * Tensors are [batch, heads, rows, size] of any strides except the last, which is 1. `vectors` variants read vec4: the host
+ * guarantees that sizes, strides and offsets are multiples of 4. Rows beyond the end read the last row again; their scores are
+ * masked and nothing is stored. A masked score is set to MASKED, and exp(MASKED) is 0. Added masks are clamped to stay above
+ * MASKED. The bits of a mask tell whether it is -infinity. Dropout draws words of Philox by the position of a weight (see the
+ * contract), and each backward kernel redraws them.
  */
 import { wgsl } from 'wgsl-preprocessor';
 import { mathFunctions } from './math.wgsl';
@@ -35,19 +37,22 @@ export type AttentionOptionsVariant = {
 	/** Capacity of the registers for a row: at least the row sizes of q, k and v. */
 	size: 32 | 64 | 128 | 256;
 	vectors: boolean;
-	/** bool and float32 masks are words and a parameter tells which, because another variant would take seconds to compile. */
+	/**
+	 * bool and float32 masks are both words, and a parameter tells them apart, because another variant would take seconds to
+	 * compile.
+	 */
 	mask: 'none' | 'words' | 'f16';
 	dropout: boolean;
 	storage: Float;
 };
 
-/** Own rows of a tile: a launch has one workgroup for each tile of each head. */
+/** The own rows of a tile. A launch has one workgroup for each tile of each head. */
 export const OWN_ROWS = 32;
 
 export const range = (count: number): number[] => Array.from({ length: count }, (_, i) => i);
 export const lines = (count: number, line: (i: number) => string): string => range(count).map(line).join('\n');
 
-/** Which of `size` and `valueSize` a tensor's rows have. */
+/** Whether a tensor's rows have `size` or `valueSize` elements. */
 export const sizeOf = (name: string): 'size' | 'valueSize' => (['q', 'k', 'dq', 'dk'].includes(name) ? 'size' : 'valueSize');
 
 /** The buffers of each kind. */
@@ -73,25 +78,25 @@ export function attentionBindings({ kind, vectors, mask, storage }: AttentionOpt
 /** The buffers that hold rows of elements. */
 const TENSORS = ['q', 'k', 'v', 'gradient', 'o', 'dq', 'dk', 'dv'] as const;
 
-/** Of a tensor: x, y and z are the strides of batch, head and row, and w is its offset. */
+/** For each tensor, x, y and z are the strides of batch, head and row, and w is the offset. */
 export const ATTENTION_PARAMS = {
-	/** Of Philox. */
+	/** The key of Philox. */
 	key: 'vec4<u32>?',
 	q: 'vec4<u32>',
 	k: 'vec4<u32>',
 	v: 'vec4<u32>',
 	gradient: 'vec4<u32>?',
-	/** out belongs to o, dq or dk, and out2 to dv. */
+	/** out is for o, dq or dk, and out2 for dv. */
 	out: 'vec4<u32>',
 	out2: 'vec4<u32>?',
 	/** Strides of batch, head, query and key. */
 	mask: 'vec4<u32>?',
 	maskOffset: 'u32?',
 	isBool: 'bool?',
-	/** Workgroups, and tiles of own rows for each head. */
+	/** The number of workgroups, and of tiles of own rows for each head. */
 	tiles: 'u32',
 	rowTiles: 'u32',
-	/** Query heads, and how many of them read one head of k and v. */
+	/** The number of query heads, and of query heads that share one head of k and v. */
 	heads: 'u32',
 	group: 'u32',
 	queries: 'u32',
@@ -100,12 +105,12 @@ export const ATTENTION_PARAMS = {
 	valueSize: 'u32',
 	causal: 'bool',
 	scale: 'f32',
-	/** Dropout: how many of 2^24 values drop a weight, and what the others are multiplied by. */
+	/** Dropout: the count of the 2^24 values that drop a weight, and the factor of the other weights. */
 	dropped: 'u32?',
 	keptScale: 'f32?',
 } as const;
 
-/** Reads and stores of four neighbours of a row that begins at element `row`; d counts quads. */
+/** Reads and stores four adjacent elements of the row that begins at element `row`; d counts quads. */
 function rowAccess(name: string, written: boolean, { vectors }: Pick<AttentionOptionsVariant, 'vectors'>): string {
 	const size = `p.${sizeOf(name)}`;
 	if (written) {
@@ -135,7 +140,7 @@ fn ${name}Quad(row: u32, d: u32) -> vec4<f32> {
 }`;
 }
 
-/** The functions of all forms. */
+/** The functions of all variants. */
 export function declarations(variant: AttentionOptionsVariant): string {
 	const { mask, dropout, storage } = variant;
 	const bindings = attentionBindings(variant);
@@ -150,24 +155,24 @@ ${access.join('\n')}
 const MASKED = -2e38;
 ${mathFunctions('isNan(x)')}
 
-/** Where row 0 of a head begins. */
+/** The first element of row 0 of a head. */
 fn headOf(strides: vec4<u32>, batch: u32, head: u32) -> u32 {
 	return strides.w + batch * strides.x + head * strides.y;
 }
 
-/** exp of numbers that are positive only through rounding. Keeps NaN, which max may drop. */
+/** exp of numbers that only rounding can make positive. Keeps NaN, which max may drop. */
 fn decay(x: vec4<f32>) -> vec4<f32> {
 	return select(exp(max(x, vec4<f32>(-200.0))), x, isNan(x));
 }
 
-/** How many keys a query may look at, from the first on; 0 for queries beyond the end. */
+/** The number of keys that a query may attend to, counted from the first; 0 for queries beyond the end. */
 fn visible(query: u32) -> u32 {
 	let keys = select(p.keys, min(query + 1u, p.keys), p.causal != 0u);
 	return select(0u, keys, query < p.queries);
 }
 
 #if ${mask !== 'none'}
-/** What the mask adds to the score of query and key. \`head\` is where their head begins in the mask. */
+/** What the mask adds to the score of query and key. \`head\` is the first element of their head in the mask. */
 fn biasAt(head: u32, query: u32, key: u32) -> f32 {
 	let value = mask[head + min(query, p.queries - 1u) * p.mask.z + min(key, p.keys - 1u) * p.mask.w];
 #if ${mask === 'f16'}
@@ -188,7 +193,7 @@ fn biasAt(head: u32, query: u32, key: u32) -> f32 {
 #if ${dropout}
 ${PHILOX}
 
-/** The factors of four neighbouring weights of a query. \`row\` is the number of the query, \`quad\` that of the four keys. */
+/** The dropout factors of four adjacent weights of query \`row\`; \`quad\` is the number of the four keys. */
 fn keptAt(row: u32, quad: u32) -> vec4<f32> {
 	let words = philox(row * ((p.keys + 3u) / 4u) + quad);
 	return select(vec4<f32>(p.keptScale), vec4<f32>(), (words >> vec4<u32>(8u)) < vec4<u32>(p.dropped));
@@ -197,10 +202,12 @@ fn keptAt(row: u32, quad: u32) -> vec4<f32> {
 `;
 }
 
-/** Invocations of a workgroup in the forms with subgroups: each has four of the tile's own rows. */
+/** The invocations of a workgroup in the variants with subgroups; each has four own rows of the tile. */
 export const OWN_LANES = OWN_ROWS / 4;
 
-/** The declarations of those forms, with private memory for an invocation's own rows of one or two tensors and of the results. */
+/**
+ * The declarations of those variants, with private memory for an invocation's own rows of one or two tensors and of the results.
+ */
 export function ownMemory(variant: AttentionOptionsVariant): string {
 	const { kind, size } = variant;
 	return wgsl`
@@ -217,7 +224,7 @@ var<private> sumsB: array<f32, ${4 * size}>;
 `;
 }
 
-/** How main begins in all forms: the tile's first own row, the first of the invocation's four, and their batch and head. */
+/** The start of main in all kernels: the tile's first own row, the first of the invocation's four, and their batch and head. */
 export const ownRows = (kind: AttentionKind, own: string): string => wgsl`
 	if (groupIndex >= p.tiles) {
 		return;
@@ -233,7 +240,7 @@ export const ownRows = (kind: AttentionKind, own: string): string => wgsl`
 	let batch = groupIndex / p.rowTiles / p.heads;
 	let h = groupIndex / p.rowTiles % p.heads;
 	let keyHead = h / p.group;
-	// The last tiles first: of causal ones they are the longest.
+	// The last tiles first, because with a causal mask they take longest.
 	let firstOwn = (p.rowTiles - 1u - groupIndex % p.rowTiles) * ${OWN_ROWS}u;
 	let own = firstOwn + ${own};
 	let rowHead = (batch * p.heads + h) * p.queries;
@@ -242,9 +249,9 @@ export const ownRows = (kind: AttentionKind, own: string): string => wgsl`
 #endif
 `;
 
-/** The results of four queries in forward: the factor of their sums, the largest score and the logarithm of the sum. */
+/** The results of four queries in forward: the factor of their sums, the largest score, and the logarithm of the sum. */
 export const ROW_RESULTS = wgsl`
-	// The sums of such rows are those of masked scores only.
+	// Rows that attend to no key have sums of masked scores only.
 	let empty = largest < vec4<f32>(-1.5e38);
 	let safe = select(total, vec4<f32>(1.0), empty);
 	let factor = select(1.0 / safe, vec4<f32>(), empty);
@@ -254,14 +261,14 @@ export const ROW_RESULTS = wgsl`
 
 export type AttentionRowsVariant = { vectors: boolean; storage: Float };
 
-/** rows: an invocation computes one query. */
+/** rows: each invocation computes one query. */
 export const attentionRows = defineKernel({
 	name: 'attention.rows',
 	params: {
 		/** Strides of batch, head and row, and the offset. */
 		o: 'vec4<u32>',
 		gradient: 'vec4<u32>',
-		/** Queries of all heads. */
+		/** The queries of all heads. */
 		count: 'u32',
 		heads: 'u32',
 		queries: 'u32',

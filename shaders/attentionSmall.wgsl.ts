@@ -1,15 +1,16 @@
 /**
- * Attention for software adapters with subgroups and heads up to 64. attention.wgsl.ts says what is computed.
+ * Attention for software adapters with subgroups and heads of up to 64 elements. attention.wgsl.ts defines what is computed.
  *
- * A workgroup of 8 lanes has 32 own rows, four for each lane, transposed so that a vec4 holds one element of the four: the softmax of a
- * query then needs no other lane. Own rows and their results are in private memory. Streamed rows come one by one: each lane of a
- * subgroup reads a quad of the row, and subgroupBroadcast shares the elements.
+ * A workgroup of 8 lanes has 32 own rows, four for each lane, transposed so that a vec4 holds one element of each of the four. So
+ * the softmax of a query needs no other lane. Own rows and their results are in private memory. Streamed rows come one at a time:
+ * each lane of a subgroup reads a quad of the row, and subgroupBroadcast shares the elements.
  *
- * The form is made for short compile times, which dominate a first step because lavapipe compiles kernels one after another. Lavapipe
- * emits one instruction for arithmetic on all lanes, but separate code for each lane where a kernel reads a buffer, or private memory
- * at an index that is not a constant. So each tensor is read at one place in the source, own rows element by element; rows are unrolled, which makes the
- * indices of the arithmetic constants; and no loop with a read in it has a constant bound, or the compiler would unroll it, too.
- * Larger heads would be too much to unroll and gain from several streamed rows at a time: attentionSubgroup.wgsl.ts.
+ * The variant is made for short compile times, which dominate a first step because lavapipe compiles kernels one after another.
+ * Lavapipe emits one instruction for arithmetic on all lanes, but separate code for each lane where a kernel reads a buffer, or
+ * private memory at a non-constant index. So the source reads each tensor at one place, and own rows element by element. Rows are
+ * unrolled, which makes the indices of the arithmetic constants. No loop with a read has a constant bound, or the compiler would
+ * unroll it, too. Larger heads are too large to unroll and gain from several streamed rows at a time: see
+ * attentionSubgroup.wgsl.ts.
  */
 import { wgsl } from 'wgsl-preprocessor';
 import {
@@ -28,11 +29,11 @@ import { defineKernel } from './shader';
 
 export type AttentionSmallVariant = AttentionOptionsVariant & {
 	size: 32 | 64;
-	/** Invocations of a subgroup. The adapter has no other size. */
+	/** The adapter's only subgroup size. */
 	subgroup: 4 | 8;
 };
 
-/** Element c of the four own rows, of private memory. */
+/** Element c of the four own rows in private memory. */
 const four = (array: string, c: number) => `vec4<f32>(${range(4).map((r) => `${array}[${4 * c + r}]`)})`;
 
 /** Fills private memory with the lane's own rows of tensor `name`. */
@@ -46,7 +47,7 @@ function loadOwn(name: string, count: string, head: string, target: string): str
 	}`;
 }
 
-/** Stores the lane's rows of results, times `factor`, which may depend on \`n\`. */
+/** Stores the lane's rows of results, times `factor`, which may depend on `n`. */
 function storeOwn(name: string, count: string, head: string, strides: string, source: string, factor: string): string {
 	return `
 	for (var n = own; n < min(own + 4u, ${count}); n++) {
@@ -57,7 +58,7 @@ function storeOwn(name: string, count: string, head: string, strides: string, so
 	}`;
 }
 
-/** Reads what the gradients need of the four own queries into the elements of three vectors. */
+/** Reads what the gradients need of the four own queries, into the elements of three vectors. */
 const READ_ROWS = `
 	var largest = vec4<f32>();
 	var logTotal = vec4<f32>();
@@ -83,7 +84,7 @@ export const attentionSmall = defineKernel({
 		/** Element d of the streamed row of a tensor. */
 		const element = (name: string, d: number) =>
 			`subgroupBroadcast(${name}${Math.floor(d / (4 * subgroup))}[${d % 4}], ${Math.floor(d / 4) % subgroup}u)`;
-		/** Reads row number `row` of a streamed tensor into the lanes; elements beyond its end are multiplied by zeros. */
+		/** Reads row number `row` of a streamed tensor into the lanes. Elements beyond its end are multiplied by zeros. */
 		const stream = (name: string, head: string, row: string) => {
 			const last = `(p.${sizeOf(name)} - 1u) / 4u`;
 			const read = (d: string) => `${name}Quad(${head} + ${row} * p.${name}.z, min(${d}, ${last}))`;
@@ -96,13 +97,13 @@ export const attentionSmall = defineKernel({
 			}`;
 		};
 
-		/** s: the streamed row times the own rows. Two sums, because each addition waits for the one before it. */
+		/** s: the streamed row times the own rows. Two sums, because each addition waits for the previous one. */
 		const product = (s: string, name: string, own: string) => `
 			var ${s} = vec4<f32>();
 			var ${s}Odd = vec4<f32>();
 			${lines(size, (d) => `${s}${d % 2 ? 'Odd' : ''} += ${element(name, d)} * ${four(own, d)};`)}
 			${s} += ${s}Odd;`;
-		/** sums += the streamed row, weighted by \`s\`; \`keep\` is the factor of the sums so far. */
+		/** sums += the streamed row, weighted by `s`; `keep` is the factor of the previous sums. */
 		const accumulate = (s: string, name: string, sums: string, keep: string) => `{
 			var y = vec4<f32>();
 			${lines(size, (d) => `y = ${four(sums, d)}${keep} + ${element(name, d)} * ${s};\n${put(sums, d)}`)}
@@ -118,7 +119,7 @@ export const attentionSmall = defineKernel({
 ${ownMemory(variant)}
 
 #if ${mask !== 'none'}
-/** What the mask adds to the scores of the four own rows and a streamed one. */
+/** What the mask adds to the scores of the four own rows and a streamed row. */
 fn biasOf(head: u32, own: u32, streamed: u32) -> vec4<f32> {
 	var bias = vec4<f32>();
 	let rows = vec4<u32>(own) + vec4<u32>(0u, 1u, 2u, 3u);
@@ -196,7 +197,7 @@ fn biasOf(head: u32, own: u32, streamed: u32) -> vec4<f32> {
 #endif
 			s = select(s, vec4<f32>(MASKED), vec4<u32>(i) >= seen);
 #if ${forward}
-			// Either the score or the largest so far has the exponential 1.
+			// Either the score or the previous largest score has the exponential 1.
 			let grown = s > largest;
 			let other = decay(-abs(s - largest));
 			largest = select(largest, s, grown);

@@ -1,14 +1,14 @@
 /**
- * Attention for software adapters with subgroups and heads from 65 on. attention.wgsl.ts says what is computed.
+ * Attention for software adapters with subgroups and heads of more than 64 elements. attention.wgsl.ts defines what is computed.
  *
- * A workgroup of 8 lanes has 32 own rows, four for each lane, transposed so that a vec4 holds one element of the four: the softmax of a
- * query then needs no other lane. Own rows and their results are in private memory. Streamed rows come in tiles of 4 for each lane of
- * the subgroup. Each lane loads its own, and subgroupBroadcast shares the elements for an instruction each, where a load costs about
- * 30: a tile of 32 x 32 scores takes 8 vec4 reads for 512 multiply-adds.
+ * A workgroup of 8 lanes has 32 own rows, four for each lane, transposed so that a vec4 holds one element of each of the four. So
+ * the softmax of a query needs no other lane. Own rows and their results are in private memory. Streamed rows come in tiles of 4
+ * for each lane of the subgroup. Each lane loads its own rows, and subgroupBroadcast shares an element in one instruction, where
+ * a load costs about 30: a tile of 32 x 32 scores takes 8 vec4 reads for 512 multiply-adds.
  *
- * Scores stay in registers, as numbered variables. Compile time counts, too, because lavapipe compiles kernels one after another: loops
- * over the elements of rows are unrolled by four only, and own rows are loaded and stored one by one, because each read or write in
- * the source becomes a branch for each lane.
+ * Scores stay in registers, as numbered variables. Compile time matters, too, because lavapipe compiles kernels one after
+ * another. So loops over the elements of rows are unrolled only four times, and own rows are loaded and stored one at a time,
+ * because each read or write in the source becomes a branch for each lane.
  */
 import { wgsl } from 'wgsl-preprocessor';
 import {
@@ -26,14 +26,14 @@ import {
 import { defineKernel } from './shader';
 
 export type AttentionSubgroupVariant = AttentionOptionsVariant & {
-	/** Invocations of a subgroup. The adapter has no other size. */
+	/** The adapter's only subgroup size. */
 	subgroup: 4 | 8;
 };
 
-/** Streamed rows that a lane loads at a time. */
+/** The streamed rows that a lane loads at a time. */
 const HELD = 4;
 
-/** Element c of the four own rows, of private memory. */
+/** Element c of the four own rows in private memory. */
 const four = (array: string, c: string) => `vec4<f32>(${range(4).map((r) => `${array}[4u * (${c}) + ${r}u]`)})`;
 
 /** Fills private memory with the lane's own rows of tensor `name`. */
@@ -48,7 +48,7 @@ function loadOwn(name: string, count: string, head: string, target: string): str
 	}`;
 }
 
-/** Stores the lane's rows of results, times `factor`, which may depend on \`r\`. */
+/** Stores the lane's rows of results, times `factor`, which may depend on `r`. */
 function storeOwn(name: string, count: string, head: string, strides: string, source: string, factor: string): string {
 	return `
 	for (var r = 0u; r < 4u; r++) {
@@ -61,7 +61,7 @@ function storeOwn(name: string, count: string, head: string, strides: string, so
 	}`;
 }
 
-/** Reads what the gradients need of `count` queries, number n of which is `row`, into the elements of three vectors. */
+/** Reads what the gradients need of `count` queries into the elements of three vectors; `row` is the index of query n. */
 function readRows(count: number, row: string): string {
 	return `
 	var largest = vec4<f32>();
@@ -91,7 +91,7 @@ export const attentionSubgroup = defineKernel({
 
 		const ofRow = (name: string, i: number) => `subgroupBroadcast(${name}[${Math.floor(i / subgroup)}], ${i % subgroup}u)`;
 
-		/** Declares rows \`at0\` ... of the streamed tensor that this lane loads. */
+		/** Declares the rows `at0` ... of the streamed tensor that this lane loads. */
 		const streamRows = (name: string, head: string) =>
 			lines(HELD, (t) => `let ${name}At${t} = ${head} + stream${t} * p.${name}.z;`);
 		const loadStream = (name: string) => lines(HELD, (t) => `let x${t} = ${name}Quad(${name}At${t}, d);`);
@@ -104,7 +104,7 @@ export const attentionSubgroup = defineKernel({
 			${lines(4, (q) => `let y${q} = ${four(own, `4u * d + ${q}u`)};`)}
 			${lines(4, (q) => each((i) => `${s}${i} += ${element(i, q)} * y${q};`))}
 		}`;
-		/** sums += streamed rows, weighted by s0 ...; \`keep\` is the factor of the sums so far. */
+		/** sums += streamed rows, weighted by s0 ...; `keep` is the factor of the previous sums. */
 		const accumulate = (s: string, name: string, sums: string, keep: string) => `
 		for (var d = 0u; d < p.${sizeOf(name)}; d++) {
 			${lines(HELD, (t) => `let x${t} = ${name}Element(${name}At${t} + d);`)}
@@ -113,7 +113,10 @@ export const attentionSubgroup = defineKernel({
 			${lines(4, (q) => `${sums}[4u * d + ${q}u] = y[${q}];`)}
 		}`;
 
-		/** Scales the scores, masks them by position, and adds the mask. A loop gathers it, because each load in the source costs compile time. */
+		/**
+		 * Scales the scores, masks them by position, and adds the mask. A loop reads the mask, because each load in the source costs
+		 * compile time.
+		 */
 		const restrict = wgsl`
 		${each((i) => `s${i} *= p.scale;`)}
 #if ${mask !== 'none'}

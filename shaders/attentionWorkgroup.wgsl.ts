@@ -1,14 +1,14 @@
 /**
- * Attention for GPUs and for adapters without subgroups. attention.wgsl.ts says what is computed.
+ * Attention for GPUs and for adapters without subgroups. attention.wgsl.ts defines what is computed.
  *
- * A workgroup of 128 has 32 own rows and walks over tiles of 32 streamed rows. Invocation (y, x) of 8 x 16 computes the scores of own rows
- * 4y .. 4y + 3 with streamed rows 2x and 2x + 1, and keeps, of the sums of its four rows, the quads x, x + 16, ...
+ * A workgroup of 128 has 32 own rows and walks over tiles of 32 streamed rows. Invocation (y, x) of 8 x 16 computes the scores of
+ * own rows 4y .. 4y + 3 with streamed rows 2x and 2x + 1. Of the sums of its four rows it keeps the quads x, x + 16, ...
  *
- *   product      Both sides are staged 32 elements deep, transposed so that neighbours read neighbours: six vec4 reads for 32
- *                multiply-adds.
+ *   product      Both sides are staged 32 elements deep, transposed so that adjacent invocations read adjacent elements: six vec4
+ *                reads for 32 multiply-adds.
  *   accumulate   Weights are in workgroup memory, four own rows in a vec4; streamed rows are staged 64 elements wide.
  *
- * All 16 invocations that share a row compute its running maximum and sum from workgroup memory, which costs less than sharing the
+ * All 16 invocations that share a row compute its running maximum and sum from workgroup memory, which costs less than sharing
  * results. The kernel uses 16 KiB of workgroup memory, which every adapter has.
  */
 import { wgsl } from 'wgsl-preprocessor';
@@ -26,7 +26,7 @@ import {
 } from './attention.wgsl';
 import { defineKernel } from './shader';
 
-/** Streamed rows of a tile. */
+/** The streamed rows of a tile. */
 const STREAMED = 32;
 /** Quads staged at a time: of both sides for products, of streamed rows for sums. */
 const DEEP = 8;
@@ -43,7 +43,7 @@ export const attentionWorkgroup = defineKernel({
 		const byKeys = kind === 'keyValue';
 		const chunks = Math.ceil(size / (4 * WIDE));
 		const quads = (name: string) => `(p.${sizeOf(name)} + 3u) / 4u`;
-		/** Rows of tensor \`name\` from \`first\` on, of which there are \`count\`. */
+		/** Element 0 of row `first` + i of tensor `name`; rows beyond `count` read the last row. */
 		const row = (name: string, head: string, first: string, count: string, i: string) =>
 			`${head} + min(${first} + ${i}, ${count} - 1u) * p.${name}.z`;
 		const inside = (name: string, at: string, d: string) =>
@@ -55,7 +55,7 @@ export const attentionWorkgroup = defineKernel({
 		}
 		const [ownCount, streamCount] = byKeys ? ['p.keys', 'p.queries'] : ['p.queries', 'p.keys'];
 
-		/** \`s\`0 and \`s\`1 become the products of the invocation's own rows, a vec4, with its two streamed rows. */
+		/** `s`0 and `s`1 become the products of the invocation's own rows, a vec4, with its two streamed rows. */
 		const product = (s: string, own: Side, streamed: Side) => `
 		${s}0 = vec4<f32>();
 		${s}1 = vec4<f32>();
@@ -77,7 +77,7 @@ export const attentionWorkgroup = defineKernel({
 			}
 		}`;
 
-		/** Adds the streamed rows, weighted by \`weights\`, to \`sums\`. */
+		/** Adds the streamed rows, weighted by `weights`, to `sums`. */
 		const accumulate = (sums: string, weights: string, streamed: Side) =>
 			lines(
 				chunks,
@@ -207,7 +207,7 @@ var<workgroup> slopes: array<vec4<f32>, ${STREAMED * 8}>;
 		${pairs((j) => `s${j} = decay(s${j} - largest);`)}
 		${leave('weights', (j) => `s${j}${drop(j)}`)}
 #if ${dropout}
-		// The sum includes the weights that are dropped.
+		// The sum includes the weights that dropout removes.
 		workgroupBarrier();
 		${leave('slopes', (j) => `s${j}`)}
 #endif

@@ -1,39 +1,39 @@
 /**
  * Convolution, its input gradient and its weight gradient as implicit GEMM, without an unfolded copy of the input.
  *
- * Layouts (all contiguous): x [N, G C, D, H, W], weight [G O, C, KD, KH, KW], y [N, G O, D', H', W']; here C and O count
- * channels of one group, and fewer spatial dimensions arrive with leading sizes of 1.
+ * Layouts (all contiguous): x [N, G C, D, H, W], weight [G O, C, KD, KH, KW], y [N, G O, D', H', W']. C and O count
+ * the channels of one group. Fewer spatial dimensions have leading sizes of 1.
  *
  * pack        weight -> packed [G, O / block, taps, C, block] in f32, O padded with zeros, then bias [G, O / block, block].
- *             With O and C exchanged it serves the input gradient. Its cost is negligible; it makes every load of weights an
- *             aligned vec4, and O needs no guard at the edge.
- * correlate   target = bias + sum over channels and taps of packed weight times source. One kernel for two directions, because
- *             they differ in parameters only: along each dimension output j of the launch is target element
+ *             It serves the input gradient with O and C exchanged. It costs little, makes every load of weights an
+ *             aligned vec4, and removes the guard of O at the edge.
+ * correlate   target = bias + sum over channels and taps of packed weight times source. One kernel computes two directions,
+ *             because only their parameters differ: along each dimension output j of the launch is target element
  *             j outStep + outStart, and tap t of it is source element j inStep + inStart + t tapStep, in wrapping u32
  *             arithmetic, so that one comparison finds both edges. conv is one launch. The input gradient is one launch for
- *             each residue of the target position modulo the stride, each with the taps that meet this residue.
- * weightGrad  partial[s, g, o, (c, tap)], or with the last two exchanged, = the sum of gradY x over the s-th range of output
+ *             each residue of the target position modulo the stride, with the taps that meet this residue.
+ * weightGrad  partial[s, g, o, (c, tap)], or with the last two dims exchanged, = the sum of gradY x over the s-th range of output
  *             rows (n, d', h'). Both sizes are padded to whole tiles, so that stores need no guard.
  * sumPartials gradWeight = the sum of the partial results, in order of s, without atomics: the same bits every time.
  *
  * Ladder:
  * 1. shaders/convTiled.wgsl.ts: tiles in workgroup memory, for GPUs. Barriers and workgroup memory are slow on software adapters.
  * 2. 16 outputs x 4 positions in the registers of each invocation, which loads all weights itself. Software adapters spend four
- *    fifths of the time in loads: each costs as much as 25 multiply-adds, whether all invocations read one address or not.
+ *    fifths of the time in loads: each costs as much as 25 multiply-adds, even if all invocations read one address.
  * 3. subgroups: of the 16 values that all invocations need, each of four lanes loads one vec4, and subgroupBroadcast shares them.
  *    Correct for every subgroup size, because WGSL's smallest is 4. Twice as fast as 2 on lavapipe, and compiled in a third of
  *    the time, because lavapipe's code grows with the number of loads in the source.
- * 4. row3: the most common kernel loads six elements for its three taps instead of twelve.
+ * 4. row3: kernels of width 3, the most common ones, load six elements for their three taps instead of twelve.
  *
- * This file holds what all share, pack and sumPartials; convCorrelate and convWeightGrad hold the kernels in registers.
+ * This file holds what all kernels share, pack and sumPartials; convCorrelate and convWeightGrad hold the register kernels.
  */
 import { wgsl } from 'wgsl-preprocessor';
 import { defineKernel, read, readWrite, type StorageType } from './shader';
 
-/** Positions (or elements on the lanes' side of the weight gradient) that one invocation holds. */
+/** The positions (or elements along the lanes of the weight gradient) of one invocation. */
 export const CONV_LANE = 4;
 
-/** Channels of the target that one invocation holds: 16, or fewer if a group has fewer (depthwise; input gradient of an image). */
+/** The target channels of one invocation: 16, or fewer if a group has fewer (depthwise; input gradient of an image). */
 export type CorrelateBlock = 16 | 4 | 1;
 
 export const LANES = ['x', 'y', 'z', 'w'] as const;
@@ -42,17 +42,20 @@ export function repeat(count: number, line: (i: number) => string): string {
 	return Array.from({ length: count }, (_, i) => line(i)).join('\n');
 }
 
-/** a_i += b_i * value, for i below `count`, with b the shared values in vectors b0, b1, ... (or one number b0). */
+/** a_i += b_i * value, for i below `count`. The shared values b are in vectors b0, b1, ... (or in one number b0). */
 export function multiplyAdd(count: number, value = 'v'): string {
 	return repeat(count, (i) => `a${i} = fma(vec4(${count === 1 ? 'b0' : `b${i >> 2}.${LANES[i & 3]}`}), ${value}, a${i});`);
 }
 
-/** Four single loads, at the indices in the vector `at`. */
+/** Four scalar loads, at the indices in the vector `at`. */
 export function vectorLoad(buffer: string, at: string): string {
 	return `vec4<f32>(${LANES.map((lane) => `f32(${buffer}[${at}.${lane}])`).join(', ')})`;
 }
 
-/** Parameters of `correlate`, in registers or tiled. Vectors over (depth, height, width); w of size, out and result is their product. */
+/**
+ * Parameters of `correlate`, in registers or tiled. Vectors are (depth, height, width); w of size, out and result is their
+ * product.
+ */
 export const CORRELATE_PARAMS = {
 	size: 'vec4<u32>',
 	out: 'vec4<u32>',
@@ -62,9 +65,9 @@ export const CORRELATE_PARAMS = {
 	inStep: 'vec4<u32>',
 	inStart: 'vec4<u32>',
 	tapStep: 'vec4<u32>',
-	/** w: their product. */
+	/** w is their product. */
 	taps: 'vec4<u32>',
-	/** In the packed weights; w: the first tap. */
+	/** Steps in the packed weights; w is the first tap. */
 	tapJump: 'vec4<u32>',
 	channels: 'u32',
 	outputs: 'u32',
@@ -73,11 +76,14 @@ export const CORRELATE_PARAMS = {
 	positions: 'u32',
 	offset: 'u32',
 	weightTaps: 'u32',
-	/** Where the bias begins in the packed weights. */
+	/** The index of the bias in the packed weights. */
 	bias: 'u32',
 } as const;
 
-/** Parameters of `weightGrad`, in registers or tiled. Vectors over (depth, height, width); w of size, out and kernel is their product. */
+/**
+ * Parameters of `weightGrad`, in registers or tiled. Vectors are (depth, height, width); w of size, out and kernel is their
+ * product.
+ */
 export const WEIGHT_GRAD_PARAMS = {
 	size: 'vec4<u32>',
 	out: 'vec4<u32>',
@@ -97,7 +103,7 @@ export const WEIGHT_GRAD_PARAMS = {
 	splits: 'u32',
 } as const;
 
-/** Buffers of every kernel of `weightGrad`. */
+/** The buffers of every `weightGrad` kernel. */
 export const weightGradBindings = (type: StorageType) => ({
 	x: read(type),
 	gradY: read(type),
@@ -106,7 +112,7 @@ export const weightGradBindings = (type: StorageType) => ({
 
 export type PackVariant = Readonly<{ type: StorageType; bias: boolean; block: CorrelateBlock }>;
 
-/** An invocation writes one packed value. */
+/** Each invocation writes one packed value. */
 export const convPack = defineKernel({
 	name: 'conv.pack',
 	params: {
@@ -118,7 +124,7 @@ export const convPack = defineKernel({
 		outputStride: 'u32',
 		channelStride: 'u32',
 		offset: 'u32',
-		/** Packed values in front of the bias. */
+		/** The number of packed values before the bias. */
 		weights: 'u32',
 		total: 'u32',
 		biasOffset: 'u32?',
@@ -153,7 +159,7 @@ export const convPack = defineKernel({
 	},
 });
 
-/** An invocation adds the partial results of one element. */
+/** Each invocation adds the partial results of one element. */
 export const convSumPartials = defineKernel({
 	name: 'conv.sumPartials',
 	params: {

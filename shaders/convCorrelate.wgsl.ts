@@ -3,7 +3,7 @@ import { wgsl } from 'wgsl-preprocessor';
 import { CONV_LANE, CORRELATE_PARAMS, type CorrelateBlock, LANES, multiplyAdd, repeat } from './conv.wgsl';
 import { defineKernel, read, readWrite, type StorageType, WORKGROUP_SIZE } from './shader';
 
-/** Where each of four neighbouring positions reads and writes. */
+/** Where each of four adjacent positions reads and writes. */
 const ANY_SETUP = `let first = quad * ${CONV_LANE}u;
 	let count = p.positions - min(first, p.positions);
 	var w = first % p.out.z;
@@ -36,7 +36,7 @@ const ANY_SETUP = `let first = quad * ${CONV_LANE}u;
 	}`,
 	)}`;
 
-/** The same for four neighbours in one row, the last of which may be beyond its end. */
+/** As ANY_SETUP, for four adjacent positions of one row; the last of them may lie beyond its end. */
 const ROW_SETUP = `let quads = (p.out.z + 3u) / 4u;
 	let r = quad / quads;
 	let w = (quad - r * quads) * 4u;
@@ -57,25 +57,25 @@ const ROW_SETUP = `let quads = (p.out.z + 3u) / 4u;
 export type CorrelateVariant = Readonly<{
 	type: StorageType;
 	/**
-	 * any  : the four positions of an invocation are neighbours, counted through rows and batches.
-	 * row3 : they are in one row, and the three taps of a kernel's row, one element apart, share the six elements under them.
+	 * any  : the four positions of an invocation are adjacent, counted through rows and batches.
+	 * row3 : they are in one row, and the three taps of a kernel's row, one element apart, share six elements.
 	 */
 	walk: 'any' | 'row3';
 	block: CorrelateBlock;
 	/** Only with blocks of 16. */
 	subgroups: boolean;
-	/** Whether four neighbouring positions are an aligned vec4 of the target. */
+	/** Whether four adjacent positions are an aligned vec4 of the target. */
 	store: 'vec4' | 'single';
 }>;
 
-/** An invocation computes a block of channels for 4 neighbouring positions; a workgroup has one block of channels. */
+/** Each invocation computes a block of channels for 4 adjacent positions; a workgroup has one block of channels. */
 export const convCorrelate = defineKernel({
 	name: 'conv.correlate',
 	params: CORRELATE_PARAMS,
 	divisible: true,
 	define({ type, walk, block, subgroups, store }: CorrelateVariant) {
 		const vectors = Math.ceil(block / 4);
-		/** Declares b0, b1, ...: the block's values at `at` of the packed weights. */
+		/** Declares b0, b1, ...: the block's values at index `at` of the packed weights. */
 		const shared = (at: string) =>
 			subgroups
 				? `let mine = weight[${at} + (subgroupLane & 3u)];\n${repeat(4, (i) => `let b${i} = subgroupBroadcast(mine, ${i}u);`)}`

@@ -1,25 +1,26 @@
 /**
- * Convolution with tiles in workgroup memory, for GPUs. The kernels share data, parameters and walk with shaders/conv.wgsl.ts and
- * compute a GEMM: they gather the operands, 16 deep, into two tiles of 16 x 64.
+ * Convolution with tiles in workgroup memory, for GPUs. The kernels share data, parameters and walk with shaders/conv.wgsl.ts.
+ * They compute a GEMM and gather the operands, 16 deep, into two tiles of 16 x 64.
  *
  * A workgroup of 256 invocations computes 64 x 64 results, each invocation 4 x 4: it reads eight values from the tiles for 16
- * multiply-adds. Neighbouring invocations read neighbouring positions to fill a tile. Software adapters do not use these
+ * multiply-adds. Adjacent invocations read adjacent positions to fill a tile. Software adapters do not use these
  * kernels: barriers and workgroup memory are slow there, and the register kernels are several times faster.
  *
- * correlateTiled   results are 64 channels x 64 positions, depth is (tap, channel). Packed in blocks of 16 (host).
- * weightGradTiled  results are 64 output channels x 64 columns (c, tap), depth is a range of output positions of all batches.
+ * correlateTiled   results are 64 channels x 64 positions, the depth is (tap, channel). The host packs the weights in blocks of
+ *                  16.
+ * weightGradTiled  results are 64 output channels x 64 columns (c, tap), the depth is a range of output positions of all batches.
  */
 import { wgsl } from 'wgsl-preprocessor';
 import { CORRELATE_PARAMS, LANES, repeat, vectorLoad, WEIGHT_GRAD_PARAMS, weightGradBindings } from './conv.wgsl';
 import { defineKernel, read, readWrite, type StorageType } from './shader';
 
-/** Side of the square of results that a workgroup computes. */
+/** The side of the square of results that a workgroup computes. */
 export const TILED_SIDE = 64;
-/** Terms of the sum that the tiles hold at once. */
+/** The terms of the sum that the tiles hold at once. */
 export const TILED_DEPTH = 16;
 const WORKGROUP = 256;
 
-/** Adds the products of what the tiles hold: a0 ... a3 belong to four rows of left, and each has four columns of right. */
+/** Adds the products of the tiles: a0 ... a3 are four rows of left, and each has four columns of right. */
 const MULTIPLY_TILES = `
 		for (var k = 0u; k < ${TILED_DEPTH}u; k++) {
 			let l = left[k * 16u + lid / 16u];
@@ -57,7 +58,7 @@ fn coordinates(position: u32) -> vec4<u32> {
 	let firstBlock = groupIndex % tiles * 4u;
 	let firstPosition = groupIndex / (p.groups * tiles) * ${TILED_SIDE}u;
 
-	// What this invocation loads into the tiles: four taps of one position, and four channels of one tap.
+	// This invocation loads four taps of one position, and four channels of one tap, into the tiles.
 	let begin = coordinates(firstPosition + lid % 64u);
 	let start = begin.xyz * p.inStep.xyz + p.inStart.xyz;
 	let isPosition = firstPosition + lid % 64u < p.positions;
@@ -109,7 +110,7 @@ fn coordinates(position: u32) -> vec4<u32> {
 	},
 });
 
-/** Here the parameters `rows` and `rowsPerSplit` count positions, and blocks have 64 elements. */
+/** The parameters `rows` and `rowsPerSplit` count positions here, and blocks have 64 elements. */
 export const convWeightGradTiled = defineKernel({
 	name: 'conv.weightGradTiled',
 	params: WEIGHT_GRAD_PARAMS,
@@ -131,7 +132,7 @@ export const convWeightGradTiled = defineKernel({
 		return;
 	}
 
-	// This invocation loads one position into the tiles, for four outputs and four columns from these on.
+	// This invocation loads one position into the tiles, for four outputs and four columns from \`mine\` on.
 	let mine = lid / 16u * 4u;
 	let columns = vec4(firstColumn + mine) + vec4<u32>(0u, 1u, 2u, 3u);
 	let isColumn = columns < vec4(p.channels * p.kernel.w);

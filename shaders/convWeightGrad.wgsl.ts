@@ -3,23 +3,23 @@ import { wgsl } from 'wgsl-preprocessor';
 import { CONV_LANE, multiplyAdd, repeat, vectorLoad, WEIGHT_GRAD_PARAMS, weightGradBindings } from './conv.wgsl';
 import { defineKernel, type StorageType, WORKGROUP_SIZE } from './shader';
 
-/** Elements of the shared side that one invocation holds. */
+/** The elements along the shared side of one invocation. */
 export const WEIGHT_GRAD_SHARED = 16;
-/** As small as a subgroup, so that a partly filled tile leaves few invocations idle. `single` has WORKGROUP_SIZE. */
+/** As small as a subgroup, so that a partly filled tile leaves few invocations idle. `single` uses WORKGROUP_SIZE. */
 export const WEIGHT_GRAD_WORKGROUP = 8;
 
 export type WeightGradVariant = Readonly<{
 	type: StorageType;
 	subgroups: boolean;
 	/**
-	 * taps    : an invocation has 4 columns (c, tap) of its own and 16 output channels that the workgroup shares.
-	 * outputs : the other way round: 4 output channels and 16 shared columns. For few input channels, as in a first layer.
+	 * taps    : an invocation has its own 4 columns (c, tap) and 16 output channels that the workgroup shares.
+	 * outputs : an invocation has its own 4 output channels and 16 shared columns. For few input channels, as in a first layer.
 	 * single  : 4 columns and one output channel, nothing shared. For groups so small (depthwise) that tiles would be mostly empty.
 	 */
 	lanes: 'taps' | 'outputs' | 'single';
 }>;
 
-/** An invocation sums its products over a range of output rows. */
+/** Each invocation sums its products over a range of output rows. */
 export const convWeightGrad = defineKernel({
 	name: 'conv.weightGrad',
 	params: WEIGHT_GRAD_PARAMS,
@@ -28,7 +28,7 @@ export const convWeightGrad = defineKernel({
 		const isSingle = lanes === 'single';
 		const sharedCount = isSingle ? 1 : WEIGHT_GRAD_SHARED;
 		const sharedSites = subgroups ? 1 : 4;
-		/** Four neighbouring columns (c, tap) from `first` on, with names that start with `name`. */
+		/** Four adjacent columns (c, tap) from `first` on; their variables have the prefix `name`. */
 		const taps = (name: string, first: string) => `
 	let ${name}Column = vec4<u32>(${first}) + vec4<u32>(0u, 1u, 2u, 3u);
 	let ${name}Tap = ${name}Column % vec4(p.kernel.w);

@@ -1,12 +1,12 @@
 /**
- * The weight gradient of kernels that are three wide, with stride and dilation 1 along the width, for adapters with subgroups. The
+ * The weight gradient of kernels of width 3, with stride and dilation 1 along the width, for adapters with subgroups. The
  * parameters are those of shaders/convWeightGrad.wgsl.ts.
  *
  * An invocation has two kernel rows (c, kd, kh), which are six columns, and 16 output channels, in 24 vec4 accumulators. It walks
- * output rows two elements at a time and keeps the two elements of each row of x that the next step needs again. So 192
- * multiply-adds need four loads of x, and eight of gradY that the subgroup shares: half the time of the kernel for any shape.
+ * output rows two elements at a time and keeps the two elements of each row of x that the next step reuses. So 192
+ * multiply-adds need four loads of x, and eight loads of gradY that the subgroup shares: half the time of the general kernel.
  *
- * partial is [split, group, column, output], columns padded to whole workgroups and outputs to blocks of 16.
+ * partial is [split, group, column, output], with columns padded to whole workgroups and outputs to blocks of 16.
  */
 import { wgsl } from 'wgsl-preprocessor';
 import { LANES, repeat, vectorLoad, WEIGHT_GRAD_PARAMS, weightGradBindings } from './conv.wgsl';
@@ -18,7 +18,7 @@ export const ROW3_COLUMNS = WEIGHT_GRAD_WORKGROUP * 6;
 
 const VECTORS = WEIGHT_GRAD_SHARED / 4;
 
-/** Column 3 row + tap multiplies the elements that are `tap` after each position. */
+/** Column 3 row + tap multiplies the elements `tap` behind each position. */
 function multiplyAdd(gradients: string, values: (row: number, tap: number) => string): string {
 	return repeat(6 * VECTORS, (i) => {
 		const column = Math.floor(i / VECTORS);
@@ -92,7 +92,7 @@ export const convWeightGradRow3 = defineKernel({
 	},
 });
 
-/** One element of x for each of the two rows, 0 outside. */
+/** One element of x for each of the two rows; 0 outside x. */
 function loadPair(column: string): string {
 	return `select(vec2<f32>(), vec2<f32>(f32(x[base.x + ${column}]), f32(x[base.y + ${column}])), inside & vec2(${column} < p.size.z))`;
 }

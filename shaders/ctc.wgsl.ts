@@ -1,23 +1,24 @@
 /**
- * Connectionist temporal classification: the likelihood of label sequences under all their alignments, and its gradient. Graves et al. 2006.
+ * Connectionist temporal classification: the likelihood of label sequences under all their alignments, and its gradient. Graves
+ * et al. 2006.
  *
- * x is [steps, count, classes], logarithms of probabilities, contiguous from its offset; labels are [count, most]. The places of a sequence
- * are its labels with blanks before, between and behind them, width = 2 most + 1: alpha [count, steps, width] holds, for each, the logarithm
- * of the probability of all alignments of the steps so far that end there. What is impossible is -1e30, finite, so that
- * no difference is NaN.
+ * x is [steps, count, classes], log-probabilities, contiguous from its offset; labels are [count, most]. The places of a sequence
+ * are its labels with blanks before, between and behind them: width = 2 most + 1. For each place, alpha [count, steps, width]
+ * holds the log-probability of all alignments of the steps so far that end there. Impossible places hold -1e30, a finite number,
+ * so that no difference is NaN.
  *
- * These logarithms grow with the steps, and the gradient is the exponential of their differences: a float32 near -10,000 would leave it three
- * digits. So each is in two parts, a float32 and what rounding left of it.
+ * These logarithms grow with the steps, and the gradient is the exponential of their differences: a float32 near -10,000 would
+ * leave it three digits. So each logarithm has two parts, a float32 and its rounding error.
  *
- * A workgroup does one sequence, step after step; its 64 threads stride over the places, of which there may be more than threads.
- * A step reads what the step before left in storage, behind a barrier: loops run over all steps, so that barriers stand in uniform
- * control flow, and steps beyond a sequence's length do nothing. There is one form: the steps are a chain, and what counts is that they
- * are no launches of their own.
+ * A workgroup does one sequence, step after step. Its 64 threads stride over the places, since there may be more places than
+ * threads. A barrier separates the steps, because a step reads what the previous one has stored. Loops run over all steps, so
+ * that barriers are in uniform control flow; steps beyond a sequence's length do nothing. There is one variant: the steps form a
+ * chain, and one launch for the whole chain is what matters.
  *
- *   ctc      alpha, and the likelihood at its end.
- *   ctcGrad  the same chain from behind (beta), of which two steps are kept; alpha + beta - likelihood is the logarithm of
- *            the probability of being at a place, which is the gradient of its class. Places of one class are added up in order by the
- *            thread of the first of them.
+ *   ctc      alpha, and the likelihood from its end.
+ *   ctcGrad  the same chain backwards (beta), which keeps two steps. alpha + beta - likelihood is the log-probability
+ *            of being at a place, which gives the gradient of the place's class. The thread of a class's first place adds up
+ *            all places of that class, in order.
  */
 import { wgsl } from 'wgsl-preprocessor';
 import { mathFunctions } from './math.wgsl';
@@ -44,7 +45,7 @@ const NO_WAY = vec2(IMPOSSIBLE, 0.0);
 
 ${mathFunctions('exponential(x) logarithm(x) isNan(x)')}
 
-// x, behind an addition of 0 that compilers do not know to be 0, so that they round here.
+// x plus a 0 that compilers do not know to be 0, so that they round here.
 fn rounded(x: f32) -> f32 {
 	return bitcast<f32>(bitcast<u32>(x) + (p.count >> 31u));
 }
@@ -61,7 +62,7 @@ fn difference(a: vec2<f32>, b: vec2<f32>) -> f32 {
 	return rounded(a.x - b.x) + (a.y - b.y);
 }
 
-// Lengths are those of the device, which the host may not have seen.
+// Lengths are on the device, and the host may not have checked them.
 fn lengthOf(n: u32) -> u32 {
 	return min(u32(max(inputs[p.inputsOffset + n], 0)), p.steps);
 }
@@ -82,7 +83,7 @@ fn emission(t: u32, n: u32, place: u32) -> f32 {
 	return select(max(value, IMPOSSIBLE), value, isNan(vec4(value)).x);
 }
 
-// Whether an alignment may come to a place from two places before: over a blank between unlike labels.
+// Whether an alignment may move two places at once: over a blank between unlike labels.
 fn skips(n: u32, place: u32) -> bool {
 	if (place < 2u || place % 2u == 0u) {
 		return false;
@@ -103,7 +104,7 @@ fn logSum(a: vec2<f32>, b: vec2<f32>, c: vec2<f32>) -> vec2<f32> {
 	return plus(most, logarithm(vec4(e.x + e.y + e.z)).x);
 }
 
-// At the last label or the blank behind it. An input without steps spells only the sequence without labels.
+// The end is the last label or the blank behind it. An input without steps spells only the empty sequence.
 fn likelihoodOf(n: u32) -> vec2<f32> {
 	let length = lengthOf(n);
 	let end = 2u * labelsOf(n);
@@ -118,7 +119,7 @@ fn likelihoodOf(n: u32) -> vec2<f32> {
 }
 `;
 
-/** How both kernels begin: a workgroup to each item n of the batch. */
+/** The start of both kernels: one workgroup for each item n of the batch. */
 const MAIN = `	let n = groupIndex;
 	if (n >= p.count) {
 		return;
@@ -165,8 +166,8 @@ ${MAIN}	for (var t = 0u; t < p.steps; t++) {
 });
 
 /**
- * `scratch` is [count, 3, width] in two parts: beta of even and of odd steps, with what the step itself emits, and how likely each place is at
- * this step.
+ * `scratch` is [count, 3, width] in two parts: beta of even and of odd steps, including the step's own emission, and the
+ * log-probability of each place at this step.
  */
 export const ctcGrad = defineKernel({
 	name: 'loss.ctcGrad',

@@ -1,24 +1,25 @@
 /**
- * Elementwise kernels: element i of the output from elements i of up to three inputs. What is computed stands in
- * elementwiseFunctions.wgsl.ts, always on four elements, a quad, at once; this file is how those get in and out. Workgroups of 64.
+ * Elementwise kernels: element i of the output comes from elements i of up to three inputs. elementwiseFunctions.wgsl.ts holds
+ * the functions, always on four elements, a quad, at once; this file loads and stores the quads. Workgroups of 64.
  *
- * `access` is a frame and, for each input and then the output, a mode. The host collapses adjacent dimensions before it chooses;
+ * `access` is a frame, then a mode for each input and for the output. The host collapses adjacent dimensions before it chooses;
  * rank, sizes and strides are data.
  *   linear.*  A thread computes `each` quads of the output, a workgroup's width apart.
- *     f flat     : in the output's order and aligned: vec4 loads and stores without index arithmetic. The last quad may reach up to
- *                  three elements behind the end, into the padding of the storage: where those elements are somebody's, the output is s.
+ *     f flat     : in the output's order and aligned: vec4 loads and stores without index arithmetic. The last quad may reach up
+ *                  to three elements beyond the end, into the padding of the storage. If those elements belong to a tensor, the
+ *                  output is s.
  *     c constant : one element for all, loaded once.
- *     s strided  : any strides: four scalar loads or stores, whose positions are computed as a vector, with a division for
- *                  each dimension but the first.
- *   rows.*    Where an input is repeated and the innermost dimension is a multiple of 4: a bias over a feature map, a mean over a
+ *     s strided  : any strides: four scalar loads or stores, with positions computed as a vector, and one division for
+ *                  each dimension except the first.
+ *   rows.*    For inputs that repeat, if the innermost dimension is a multiple of 4: a bias over a feature map, a mean over a
  *             row. A thread computes quads of one row, `chunks` apart, and divides only to find its row.
  *     v vector   : consecutive and aligned.
  *     r repeated : one element for the whole row, loaded once.
  *
- * Dimension d has size `sizes[d / 4][d % 4]` and, for inputs 0 to 2 and the output in x, y, z, w, the steps `strides[d]`. In rows
- * the innermost dimension is apart, and steps and offsets of vector operands count quads.
+ * Dimension d has size `sizes[d / 4][d % 4]` and the steps `strides[d]`, for inputs 0 to 2 in x, y and z and for the output in w.
+ * In rows the innermost dimension is separate, and steps and offsets of vector operands count quads.
  *
- * In place: with `inPlace` the first operand is read from the output's binding, with the output's mode.
+ * With `inPlace` the first operand is read from the output's binding, with the output's mode.
  */
 import { wgsl } from 'wgsl-preprocessor';
 import {
@@ -54,45 +55,45 @@ import {
 
 export type ElementAccess = `linear.${string}` | `rows.${string}`;
 
-/** What an element is: 'u8' is stored as i32, and what is written is taken modulo 256. */
+/** The type of an element. 'u8' is stored as i32; results are taken modulo 256. */
 export type ElementType = StorageType | 'u8';
 
 function storageOf(type: ElementType): StorageType {
 	return type === 'u8' ? 'i32' : type;
 }
 
-/** What arithmetic an operand takes part in: its storage type widened, or its bare bits. */
+/** The type that an operand has in arithmetic: its storage type widened, or its bare bits. */
 type Computed = 'f32' | 'f16' | 'i32' | 'u32';
 
-/** An input, under its name in the expression. */
+/** An input; the expression uses its name. */
 export interface Operand {
 	readonly stored: StorageType;
 	readonly computed: Computed;
 	readonly isOutput: false;
 }
 
-/** The old value of what the kernel updates in place: always the first operand. */
+/** The old value of the tensor that the kernel updates in place; always the first operand. */
 interface OutputOperand {
 	readonly computed: Computed;
 	readonly isOutput: true;
 }
 
-/** Operands by name; those that a variant does not have are false. */
+/** Operands by name; false if the variant does not have one. */
 type Operands = Readonly<Record<string, Operand | OutputOperand | false>>;
 
 interface Frame<O extends Operands> {
 	readonly access: ElementAccess;
 	readonly operands: O;
 	readonly output: StorageType;
-	/** Functions that `value` calls besides those of math.wgsl.ts. */
+	/** Functions that `value` calls, other than those of math.wgsl.ts. */
 	readonly functions?: string | undefined;
-	/** What the uniform parameters s and t are. */
+	/** The type of the uniform parameters s and t. */
 	readonly parameters?: 'f32' | 'i32';
 	/** The result, a vec4 of any type that converts to the output's. */
 	readonly value: string;
 }
 
-/** An operand as the frame sees it: where its position is kept, where its data is, and in which mode it is accessed. */
+/** An operand as the frame sees it: the variable of its position, its data, and its access mode. */
 interface Place {
 	readonly name: string;
 	readonly computed: Computed;
@@ -101,28 +102,28 @@ interface Place {
 	readonly mode: string;
 }
 
-/** Parameters of every kernel in this frame. */
+/** The parameters of every kernel in this frame. */
 export const QUAD_PARAMS = {
-	/** Of inputs 0 to 2, and of the output in w. */
+	/** Offsets of inputs 0 to 2 in x, y and z, and of the output in w. */
 	offsets: 'vec4<u32>',
 	size: 'u32',
-	/** In rows units: chunks of rows. */
+	/** For rows: the number of chunks of all rows. */
 	quads: 'u32',
-	/** In rows the chunks of a row. */
+	/** For rows: the number of chunks of a row. */
 	each: 'u32',
-	/** The uniform parameters s and t: as floats, or as integers. What is not given is 0. */
+	/** The uniform parameters s and t, as floats or as integers. A missing one is 0. */
 	s: 'bits?',
 	t: 'bits?',
 	integerS: 'u32?',
 	integerT: 'u32?',
 	rank: 'u32?',
-	/** In rows the quads of a row. */
+	/** For rows: the number of quads of a row. */
 	inner: 'u32?',
 	sizes: 'array<vec4<u32>, 2>?',
 	strides: 'array<vec4<u32>, 8>?',
 } as const;
 
-/** The buffers of a kernel in this frame: its operands' by their names, and `out`. */
+/** The buffers of a kernel in this frame: its operands by name, and `out`. */
 type QuadBindings<O extends Operands> = {
 	readonly [K in keyof O]: O[K] extends Operand ? Binding : Binding | false;
 } & { readonly out: Binding };
@@ -144,7 +145,7 @@ ${places
 	.join('\n')}
 	let offsets = p.offsets;
 	let first = groupIndex * p.each * ${WORKGROUP_SIZE}u + lid;
-	// One condition, and no return: software adapters compile every way out of a loop as a mask of its own.
+	// One condition and no return, because software adapters compile every exit of a loop as a separate mask.
 	let last = min(p.quads, first + p.each * ${WORKGROUP_SIZE}u);
 	for (var i = first; i < last; i += ${WORKGROUP_SIZE}u) {
 #if ${strided.length > 0}
@@ -256,7 +257,7 @@ export function defineQuadKernel<V extends Variant, O extends Operands>(
 	return defineKernel({ name, params: QUAD_PARAMS, define: (variant: V) => quadSource(frame(variant)) });
 }
 
-/** f16 is computed in f32; u8, and bool where it takes part in arithmetic, in i32. */
+/** f16 is computed in f32. u8 is computed in i32, and so is a bool in arithmetic. */
 function arithmetic(type: ElementType): 'f32' | 'i32' {
 	return type === 'f32' || type === 'f16' ? 'f32' : 'i32';
 }
@@ -269,17 +270,17 @@ function outputOperand(type: ElementType): OutputOperand {
 	return { computed: arithmetic(type), isOutput: true };
 }
 
-/** An operand of which only the bits count. */
+/** An operand that is only copied, so that its bits matter and its type does not. */
 export function moved(type: 'u32' | 'f16'): Operand {
 	return { stored: type, computed: type, isOutput: false };
 }
 
-/** A bool as it is stored. */
+/** The stored form of a bool. */
 function stored(condition: string): string {
 	return `select(vec4(0u), vec4(1u), ${condition})`;
 }
 
-/** A number as the output stores it: a bool by whether it is not 0, uint8 modulo 256. */
+/** A number as the output stores it: as a bool (nonzero) or modulo 256 for uint8. */
 function storedAs(type: ElementType, value: string): string {
 	if (type === 'u8') return `(${value}) & vec4(255)`;
 	return type === 'u32' ? stored(`(${value}) != vec4(0)`) : value;
@@ -344,7 +345,7 @@ export const binary = defineQuadKernel('elementwise.binary', ({ op, type, access
 	value: binaryValue(op, type),
 }));
 
-/** `scalar` says on which side of the operator the number s stands. */
+/** `scalar` tells on which side of the operator the number s is. */
 export type BinaryScalarVariant = {
 	op: BinaryName;
 	type: ElementType;
@@ -402,15 +403,15 @@ export const compareScalar = defineQuadKernel('elementwise.compareScalar', ({ op
 	value: stored('holds(x, vec4(s))'),
 }));
 
-/** Numbers are only moved, so that their type does not matter, only their width. */
+/** Elements are only moved, so that their width matters and their type does not. */
 export type MoveVariant = { type: 'u32' | 'f16'; access: ElementAccess };
 
-/** The bits of s or t, of which one kind is 0: a float32's, or an integer's. */
+/** The bits of s or t, as a float32 or an integer; the other kind is 0. */
 export function movedScalar(type: MoveVariant['type'], name: 's' | 't'): string {
 	return type === 'f16' ? `vec4(f16(bitcast<f32>(p.${name})))` : `vec4(p.${name} | p.integer${name.toUpperCase()})`;
 }
 
-/** Which of a and b are tensors; the others are the numbers s and t. */
+/** Whether a and b are tensors; if not, they are the numbers s and t. */
 export type WhereVariant = MoveVariant & { a: boolean; b: boolean };
 
 export const where = defineQuadKernel('elementwise.where', ({ type, access, a, b }: WhereVariant) => ({

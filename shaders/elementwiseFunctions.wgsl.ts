@@ -1,21 +1,21 @@
 /**
- * What the elementwise kernels compute, as WGSL expressions over vec4: of x for functions of one number, of a and b for two, of a, b
- * and c for three. `s` and `t` are the uniform parameters p0 and p1. Functions come from math.wgsl.ts.
+ * What the elementwise kernels compute, as WGSL expressions over vec4: of x for unary functions, of a and b for binary ones, of
+ * a, b and c for ternary ones. `s` and `t` are the uniform parameters p0 and p1. Functions come from math.wgsl.ts.
  */
 
-/** A function of one number. An expression that the contract's operation does not need is left out. */
+/** A unary function. Expressions that the contract's operation does not need are missing. */
 export interface UnaryRow {
-	/** Of floating x. */
+	/** For floating x. */
 	readonly value: string;
-	/** The gradient g of the output times the derivative. Here x is what the forward pass saved: its input or its output. */
+	/** The gradient g of the output times the derivative. x is what the forward pass saved: its input or its output. */
 	readonly gradient?: string;
-	/** Of int32 x. */
+	/** For int32 x. */
 	readonly integer?: string;
-	/** Functions that only `value` and `gradient` call. */
+	/** WGSL functions that only `value` and `gradient` call. */
 	readonly functions?: string;
 }
 
-// tanh(log(1 + e^x)) = n / (n + 2) with n = e^x (e^x + 2), which loses no digits on the left.
+// tanh(log(1 + e^x)) = n / (n + 2) with n = e^x (e^x + 2), which loses no digits for very negative x.
 const MISH = `
 fn mishGate(x: vec4<f32>) -> vec4<f32> {
 	let e = exponential(min(x, vec4(20.0)));
@@ -35,7 +35,7 @@ const GELU_TANH = `
 fn geluTanhSlope(x: vec4<f32>) -> vec4<f32> {
 	let u = 1.59576912 * (x + 0.044715 * x * x * x);
 	let gate = sigmoid(u);
-	// Further out the other factor is 0, and the square must not overflow.
+	// Beyond +-30 the other factor is 0, and the square must not overflow.
 	let c = clamp(x, vec4(-30.0), vec4(30.0));
 	return gate + c * gate * sigmoid(-u) * 1.59576912 * (1.0 + 0.134145 * c * c);
 }
@@ -142,13 +142,13 @@ export type DerivativeName = {
 	[Name in UnaryName]: (typeof UNARY)[Name] extends { readonly gradient: string } ? Name : never;
 }[UnaryName];
 
-/** A function of one number that answers with a bool, or of two. */
+/** A unary function with a bool result, or a binary function. */
 export interface ExpressionRow {
-	/** Of floating operands. */
+	/** For floating operands. */
 	readonly value: string;
-	/** Of int32 operands, where that differs. */
+	/** For int32 operands, if the expression differs. */
 	readonly integer?: string;
-	/** Functions that only `integer` calls. */
+	/** WGSL functions that only `integer` calls. */
 	readonly integerFunctions?: string;
 }
 
@@ -202,7 +202,10 @@ export const BINARY = {
 
 export type BinaryName = keyof typeof BINARY;
 
-/** With a NaN on either side all are false but ne; the test is explicit since compilers may assume that there is none. */
+/**
+ * With a NaN on either side all except ne are false. The test for NaN is explicit, since compilers may assume that NaN does not
+ * occur.
+ */
 export const COMPARE = {
 	eq: { value: '(a == b) & !unordered(a, b)', integer: 'a == b' },
 	ne: { value: '(a != b) | unordered(a, b)', integer: 'a != b' },

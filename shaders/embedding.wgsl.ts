@@ -3,12 +3,13 @@
  *
  *   dWeight[r, c] = sum of gradient[i, c] over all i with index[i] = r
  *
- * scan   An invocation has one row and four of its columns and walks over all indices. That takes rows * n / 4 loads for every column,
- *        so it is for small tables only: characters, positions, classes. It needs one pipeline, where sorting the indices needs seven
- *        (segment.wgsl.ts, sort.wgsl.ts) that a first training step waits for, and one launch instead of a dozen.
+ * scan   An invocation has one row and four of its columns and walks over all indices. That takes rows * n / 4 loads for every
+ *        column, so it suits small tables only: characters, positions, classes. It needs one pipeline and one launch. Sorting the
+ *        indices needs seven pipelines (segment.wgsl.ts, sort.wgsl.ts), which a first training step waits for, and a dozen
+ *        launches.
  *
- * gradient [n, columns] and dWeight [rows, columns] are contiguous with any number of columns. The kernel writes every element, so the
- * host fills nothing. Indices out of range and `skipped` count nowhere. Sums are float32, in the order of the indices.
+ * gradient [n, columns] and dWeight [rows, columns] are contiguous with any number of columns. The kernel writes every element,
+ * so the host fills nothing. Indices out of range and `skipped` add to no row. Sums are float32, in the order of the indices.
  */
 import { wgsl } from 'wgsl-preprocessor';
 import { defineKernel, read, readWrite, type StorageType } from './shader';
@@ -23,7 +24,7 @@ export const embeddingScan = defineKernel({
 		columns: 'u32',
 		/** Quads of columns. */
 		quads: 'u32',
-		/** Of index. */
+		/** Offset and stride of index. */
 		offset: 'u32',
 		stride: 'u32',
 		gradientOffset: 'u32',
@@ -36,7 +37,7 @@ export const embeddingScan = defineKernel({
 		main: wgsl`
 	let row = i / p.quads;
 	let first = (i - row * p.quads) * 4u;
-	// Loops of a length that compilers do not know: unrolled, each of their loads and stores would take four times as long to compile.
+	// Compilers must not know the loops' lengths: each load and store of an unrolled loop would take four times as long to compile.
 	let end = min(first + 4u, p.columns);
 	var sum = vec4<f32>();
 	if (row != p.skipped) {

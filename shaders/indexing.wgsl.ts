@@ -1,26 +1,26 @@
 /**
- * Kernels that move elements to and from the places that a tensor of int32 indices gives.
+ * Kernels that read or write elements at the positions that a tensor of int32 indices gives.
  *
- * gather       y[i] = x at the coordinates of i, with the index in the place of one of them. Any strides of x and index.
- * gatherRows   The same for x and y that are contiguous [outer, size or n, inner] and a one-dimensional index: whole rows move, four
+ * gather       y[i] = x at the coordinates of i, with the index in place of one coordinate. Any strides of x and index.
+ * gatherRows   The same for contiguous x and y, [outer, size or n, inner], and a one-dimensional index: whole rows move, four
  *              elements at a time if inner and the offset of x are multiples of 4. For lookups and indexSelect.
  * scatter      y[place] = source[i] in place, with places as above.
  *                unique    : the host guarantees that places differ.
- *                not unique: the last write to a place, in the order of i, wins. scatterMark finds the largest i + 1 of each place with
- *                            atomicMax, so timing does not matter; then only that i writes.
- * indexKeys    The place in a contiguous y as a sort key, for sums over equal places (segment.wgsl.ts); `limit` if the index is out of
- *              range. rowKeys gives the index itself.
- * searchsorted y[i] = how many elements of a sorted row are below values[i], by bisection.
- * check        Checks indices that reach no other kernel here unchanged: lengths, offsets, classes of composed losses.
+ *                not unique: the last write to a place, in the order of i, wins. scatterMark finds the largest i + 1 of each
+ *                            place with atomicMax, so timing does not matter; then only that i writes.
+ * indexKeys    The position in a contiguous y as a sort key, for sums over equal positions (segment.wgsl.ts); `limit` if the
+ *              index is out of range. rowKeys gives the index itself.
+ * searchsorted y[i] = the number of elements of a sorted row that are below values[i], by bisection.
+ * check        Checks indices that no other kernel here reads unchanged: lengths, offsets, classes of composed losses.
  *
- * An invocation moves one element, or four. The host cannot see indices on the device, so kernels report those out of range. Reads
- * clamp such an index, and writes are left out.
+ * An invocation moves one element, or four. The host cannot see indices on the device, so kernels report those out of range. A
+ * read clamps such an index; a write at such an index does not happen.
  */
 import { wgsl } from 'wgsl-preprocessor';
 import { defineKernel, type NoVariant, read, readWrite, type StorageType } from './shader';
 import { ORDER_KEY } from './sort.wgsl';
 
-/** The views of `PLACE`. `strides` belong to the tensor that the index points into and are 0 in the indexed dim. */
+/** The parameters of `PLACE`. `strides` belong to the tensor that the index points into and are 0 in the indexed dim. */
 const PLACE_PARAMS = {
 	shape: 'array<vec4<u32>, 2>',
 	strides: 'array<vec4<u32>, 2>',
@@ -34,11 +34,13 @@ const PLACE_PARAMS = {
 	/** Stride and size of the indexed dim. */
 	dimStride: 'u32',
 	size: 'u32',
-	/** Elements of the tensor. */
+	/** The number of elements of the tensor. */
 	limit: 'u32',
 } as const;
 
-/** Where element i of an index of at least one dim is in the index, in the tensor that it points into, and in the source. */
+/**
+ * The position of element i of an index (of at least one dim) in the index, in the tensor that it points into, and in the source.
+ */
 const PLACE = wgsl`
 struct Place {
 	base: u32,
@@ -66,7 +68,7 @@ fn place(i: u32) -> Place {
 }
 `;
 
-/** The row that the index gives, or the nearest row in range. */
+/** The row that the index gives, clamped into range. */
 const CLAMPED = wgsl`
 fn clamped(at: u32) -> u32 {
 	let row = index[at];
@@ -77,7 +79,7 @@ fn clamped(at: u32) -> u32 {
 }
 `;
 
-/** Of any strides. */
+/** Any strides. */
 export const gather = defineKernel({
 	name: 'indexing.gather',
 	params: PLACE_PARAMS,
@@ -93,21 +95,21 @@ export const gather = defineKernel({
 	}),
 });
 
-/** If `wide`, then inner, offset and n count vec4. */
+/** If `wide`, inner, offset and n count vec4. */
 export type GatherRowsVariant = { type: StorageType; wide: boolean };
 
-/** Of whole rows. */
+/** Moves whole rows. */
 export const gatherRows = defineKernel({
 	name: 'indexing.gatherRows',
 	params: {
-		/** Elements of y. */
+		/** The number of elements of y. */
 		n: 'u32',
 		inner: 'u32',
-		/** Indices. */
+		/** The number of indices. */
 		count: 'u32',
-		/** Rows of x. */
+		/** The number of rows of x. */
 		size: 'u32',
-		/** Of x. */
+		/** The offset of x. */
 		offset: 'u32',
 		indexOffset: 'u32',
 		indexStride: 'u32',
@@ -159,7 +161,7 @@ export const scatter = defineKernel({
 	}),
 });
 
-/** `winner` must be 0 before. */
+/** `winner` must start as 0. */
 export const scatterMark = defineKernel({
 	name: 'indexing.scatterMark',
 	params: PLACE_PARAMS,
@@ -177,7 +179,7 @@ export const scatterMark = defineKernel({
 	}),
 });
 
-/** Of any strides. */
+/** Any strides. */
 export const indexKeys = defineKernel({
 	name: 'indexing.keys',
 	params: PLACE_PARAMS,
@@ -197,7 +199,7 @@ export const indexKeys = defineKernel({
 	}),
 });
 
-/** Of whole rows. */
+/** For whole rows. */
 export const rowKeys = defineKernel({
 	name: 'indexing.rowKeys',
 	params: {
@@ -205,7 +207,7 @@ export const rowKeys = defineKernel({
 		indexOffset: 'u32',
 		indexStride: 'u32',
 		size: 'u32',
-		/** An index that counts as out of range but is not reported; -1 for none. */
+		/** An index to treat as out of range without a report; -1 for none. */
 		skipped: 'u32',
 	},
 	reportsIndices: true,
@@ -223,7 +225,7 @@ export const rowKeys = defineKernel({
 });
 
 export type CheckIndicesVariant = {
-	/** Whether the first value must be `least` and no value may be below the one before it. */
+	/** Whether the first value must be `least` and each further value at least the previous one. */
 	ascending: boolean;
 };
 
@@ -257,12 +259,12 @@ export type SearchVariant = {
 export const searchsorted = defineKernel({
 	name: 'indexing.searchsorted',
 	params: {
-		/** Values in all, and in a row. */
+		/** The number of all values, and of the values of a row. */
 		n: 'u32',
 		perRow: 'u32',
-		/** Of a sorted row. */
+		/** The length of a sorted row. */
 		length: 'u32',
-		/** Of sorted. */
+		/** The offset of sorted. */
 		offset: 'u32',
 		valuesOffset: 'u32',
 	},

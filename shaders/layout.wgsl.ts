@@ -1,10 +1,11 @@
 /**
- * Kernels that move elements: copies between views of any strides, fill, arange and constant padding. Only the width of an element
- * matters to a copy, so float32, int32 and bool share the u32 variants and keep their bits.
+ * Kernels that move elements: copies between views of any strides, fill, arange and constant padding. A copy depends only on the
+ * width of an element, so float32, int32 and bool share the u32 variants and keep their bits.
  *
- * copy, fill : the frame of elementwise.wgsl.ts, whose accesses serve inputs and outputs alike.
- * transpose  : a copy where x is consecutive along another dimension than y. A thread moves a tile of 4 x 4 through registers, so that
- *              loads and stores are both vec4 (three times as fast as the strided copy on software adapters); a workgroup of 64 takes 32 x 32.
+ * copy, fill : the frame of elementwise.wgsl.ts; its accesses serve inputs and outputs alike.
+ * transpose  : a copy between tensors that are consecutive along different dimensions. A thread moves a tile of 4 x 4 through
+ *              registers, so that loads and stores are both vec4 (three times as fast as the strided copy on software adapters).
+ *              A workgroup of 64 takes 32 x 32.
  * arange, pad: a thread makes four consecutive elements of a contiguous output; workgroups of 64.
  */
 import { wgsl } from 'wgsl-preprocessor';
@@ -21,7 +22,7 @@ export const copy = defineQuadKernel('layout.copy', ({ type, access }: MoveVaria
 export type TransposeVariant = { type: 'u32' | 'f16' };
 
 /**
- * Columns are the dimension along which x is consecutive, rows that along which y is; both have a multiple of 4 elements. Offsets and
+ * x is consecutive along columns and y along rows; both dimensions have a multiple of 4 elements. Offsets and
  * steps count quads: `xStep` from row to row in x, `yStep` from column to column in y. The other dimensions are `sizes`, with
  * steps in x and y in the first and second component of `steps`.
  */
@@ -100,7 +101,7 @@ export const arange = defineKernel({
 
 export type PadVariant = { type: 'u32' | 'f16' };
 
-/** Dimension d of the output has outSizes elements; the first of the input stands at `before`, which may be negative. */
+/** Dimension d of the output has outSizes elements; the input's first element is at position `before`, which may be negative. */
 export const pad = defineKernel({
 	name: 'layout.pad',
 	params: {
@@ -126,7 +127,7 @@ export const pad = defineKernel({
 		let lane = (d - 1u) % 4u;
 		let next = rest / vec4(p.outSizes[word][lane]);
 		let coordinate = vec4<i32>(rest - next * p.outSizes[word][lane]) - vec4(p.before[word][lane]);
-		// A negative coordinate is a large unsigned one.
+		// A negative coordinate becomes a large unsigned number.
 		inside &= vec4<u32>(coordinate) < vec4(p.x.shape[word][lane]);
 		at += vec4<u32>(coordinate) * p.x.strides[word][lane];
 		rest = next;

@@ -3,16 +3,17 @@
  *
  * pair, pairGrad : elementwise losses of input a and target b, in the frame of elementwise.wgsl.ts.
  *
- * crossEntropy   : x is [outer, classes, inner], contiguous; a row is the classes of one (outer, inner). For each row its largest
- *                  element and the logarithm of the sum of exp(x - largest), which x loses one after the other, since their sum would
- *                  round the logarithm off; the loss; and the weight of its target.
- *     whole : one workgroup of 64 does all rows, a thread each in turn, and sums the losses up: one launch for small batches.
- *     thread: a thread does a row; neighbours read neighbouring elements when inner > 1. Few classes.
- *     group : a workgroup of 64 does a row (inner = 1), with two reductions in workgroup memory. Many classes.
- * finish         : one workgroup of 64 sums losses and weights of all rows, each thread its own stride in blocks of 32: a fixed order.
+ * crossEntropy   : x is [outer, classes, inner], contiguous; a row is the classes of one (outer, inner). Each row yields its
+ *                  largest element and the logarithm of the sum of exp(x - largest), the loss, and the weight of its target. The
+ *                  kernel subtracts the two one after the other, because their sum would round the logarithm off.
+ *     whole : one workgroup of 64 does all rows, each thread in turn, and sums the losses: one launch for small batches.
+ *     thread: a thread does a row; adjacent threads read adjacent elements if inner > 1. For few classes.
+ *     group : a workgroup of 64 does a row (inner = 1), with two reductions in workgroup memory. For many classes.
+ * finish         : one workgroup of 64 sums losses and weights of all rows. Each thread takes every 64th, in blocks of 32: a
+ *                  fixed order.
  * crossEntropyGrad: a thread makes four consecutive elements of dx.
  *
- * The row of an ignored target has loss 0 and weight 0. The row of an invalid class has loss NaN, and crossEntropy reports the class.
+ * An ignored target gives loss 0 and weight 0. An invalid class gives loss NaN, and crossEntropy reports the class.
  */
 import { wgsl } from 'wgsl-preprocessor';
 import { defineQuadKernel, type ElementAccess, operand } from './elementwise.wgsl';
@@ -26,7 +27,7 @@ const PAIR = {
 	smoothL1: 'select(abs(a - b) - 0.5 * s, 0.5 * (a - b) * (a - b) / s, abs(a - b) < vec4(s))',
 	huber: 'select(s * (abs(a - b) - 0.5 * s), 0.5 * (a - b) * (a - b), abs(a - b) <= vec4(s))',
 	bce: '-(b * cutOff(logarithm(a)) + (1.0 - b) * cutOff(logarithm1p(-a)))',
-	// In this order, a and what undoes it leave the digits of a small logarithm.
+	// This order keeps the digits of a small logarithm: a cancels first.
 	bceWithLogits: '((1.0 - b) * a + max(-a, vec4(0.0))) + logarithm1p(exponential(-abs(a)))',
 	klDiv: 'select(b * (logarithm(b) - a), vec4(0.0), b == vec4(0.0))',
 	klDivLog: 'exponential(b) * (b - a)',
@@ -34,7 +35,7 @@ const PAIR = {
 
 export type PairName = keyof typeof PAIR;
 
-/** Times the gradient g, by a. */
+/** The gradient g times the derivative with respect to a. */
 const PAIR_DERIVATIVE: Record<PairName, string> = {
 	mse: '2.0 * g * (a - b)',
 	l1: 'g * signOf(a - b)',
@@ -46,7 +47,7 @@ const PAIR_DERIVATIVE: Record<PairName, string> = {
 	klDivLog: '-g * exponential(b)',
 };
 
-/** max(x, -100) that keeps NaN. */
+/** max(x, -100), but keeps NaN. */
 const CUT_OFF = `
 fn cutOff(x: vec4<f32>) -> vec4<f32> {
 	return select(max(x, vec4(-100.0)), x, isNan(x));
@@ -72,7 +73,7 @@ export const pairLossGrad = defineQuadKernel('loss.pairGrad', ({ op, type, acces
 	value: PAIR_DERIVATIVE[op],
 }));
 
-/** What forward and backward share. */
+/** Parameters that forward and backward share. */
 const CLASS_PARAMS = {
 	rows: 'u32',
 	classes: 'u32',
@@ -95,7 +96,7 @@ fn weightOf(c: u32) -> f32 {
 
 const TOGETHER = sumOfAll('vec2<f32>', WORKGROUP_SIZE);
 
-/** The largest value of all threads, in each of them, by way of the sum's memory. */
+/** The largest value of all threads, returned to each of them. It borrows the memory of the sum. */
 const LARGEST = wgsl`
 fn largestOfAll(mine: f32, lid: u32) -> f32 {
 	workgroupBarrier();
@@ -109,21 +110,23 @@ fn largestOfAll(mine: f32, lid: u32) -> f32 {
 }
 `;
 
-/** Two sums as a reduced loss. Where every row is ignored the mean is 0 / 0, as in PyTorch. */
+/** Two sums as a reduced loss. If every row is ignored, the mean is 0 / 0, as in PyTorch. */
 const REDUCED = wgsl`
 fn reduced(sum: vec2<f32>) -> f32 {
 	return orNan(vec4(sum.x / sum.y), vec4(sum.x == 0.0 && sum.y == 0.0)).x;
 }
 `;
 
-/** A row, by a thread alone or by the workgroup: each then takes the classes that are 64 apart, and adds them up in blocks of 32. */
+/**
+ * A row, by one thread or by the workgroup. In a workgroup each thread takes classes 64 apart and adds them up in blocks of 32.
+ */
 const ROW = (logits: boolean, smoothed: boolean, together: boolean) => {
 	const logProbability = (c: string) => {
 		const element = `f32(x[first + ${c} * p.inner])`;
 		return logits ? `((${element} - largest) - logSum)` : element;
 	};
 	return wgsl`
-/** The loss of a row and the weight of its target; of a group of threads, in all of them. */
+/** The loss of a row and the weight of its target. In a workgroup every thread gets them. */
 fn rowLoss(row: u32, lid: u32) -> vec2<f32> {
 	let first = p.xOffset + row / p.inner * p.classes * p.inner + row % p.inner;
 	let begin = ${together ? 'lid' : '0u'};
@@ -181,15 +184,15 @@ fn rowLoss(row: u32, lid: u32) -> vec2<f32> {
 };
 
 export type CrossEntropyVariant = {
-	/** Of x and weight. */
+	/** The type of x and weight. */
 	type: StorageType;
-	/** Of the losses: f32 for those that finish sums up. */
+	/** The type of the losses: f32 if finish sums them. */
 	loss: StorageType;
 	method: 'whole' | 'thread' | 'group';
 	logits: boolean;
 	weighted: boolean;
 	smoothed: boolean;
-	/** What becomes of the losses; thread and group write each row's, and with sum or mean its weight too. */
+	/** The reduction of the losses. thread and group write the loss of each row; with sum or mean also its weight. */
 	reduction: 'none' | 'sum' | 'mean';
 };
 
@@ -207,7 +210,7 @@ export const crossEntropy = defineKernel({
 				weight: weighted && read(type),
 				logSumExp: logits && readWrite('vec2<f32>'),
 				loss: readWrite(loss),
-				/** Of all rows, or of each. */
+				/** One total for all rows, or one for each. */
 				total: reduction !== 'none' && readWrite('f32'),
 			},
 			invocations: method === 'thread' ? 'p.rows' : undefined,
@@ -284,7 +287,7 @@ export const finish = defineKernel({
 });
 
 export type CrossEntropyGradVariant = {
-	/** Of x, weight, gradient and dx. */
+	/** The type of x, weight, gradient and dx. */
 	type: StorageType;
 	logits: boolean;
 	weighted: boolean;

@@ -1,19 +1,20 @@
 /**
- * Elementary functions on vec4<f32> whose errors are a few units of the last place on every device.
+ * Elementary functions on vec4<f32> with errors of a few units in the last place on every device.
  *
- * WGSL allows its own functions far more: sin and cos 2^-11, atan2 4096 units, tanh and sinh NaN where exp overflows, log next to 1
- * an absolute 2^-21; and it has no expm1, log1p, erf or exact fmod. Kernels are bound by memory, so that these polynomials cost nothing.
+ * WGSL allows its own functions far larger errors: sin and cos 2^-11, atan2 4096 units, tanh and sinh NaN where exp overflows,
+ * log near 1 an absolute 2^-21. It has no expm1, log1p, erf or exact fmod. Kernels are bound by memory, so these polynomials cost
+ * nothing.
  *
- * Rules that all of them keep, so that a compiler that reassociates or fuses cannot break them:
- * - NaN and infinity are tested for by bit pattern, and made by orNan and orInfinity: a constant expression must not yield them, and fast
- *   maths drops a choice that could only give a NaN which it can see.
- * - No trick that rests on a rounding error ((1 + x) - 1); exact splits are done by masking bits, and what must be rounded in between
- *   passes through `unseen`.
+ * All functions keep these rules, so that a compiler that reassociates or fuses cannot break them:
+ * - They test for NaN and infinity by bit pattern, and make them with orNan and orInfinity. A constant expression must not yield
+ *   them, and fast maths may drop a branch that it sees can only give NaN.
+ * - No trick relies on a rounding error, as (1 + x) - 1 would. Masked bits make exact splits, and a value that must be rounded in
+ *   between passes through `unseen`.
  *
- * Polynomials of exp and log are those of S. Moshier's Cephes library, single precision (https://www.netlib.org/cephes). Angles are in
- * mathAngles.wgsl.ts; error functions, powers and remainders in mathSpecial.wgsl.ts.
+ * Polynomials of exp and log are those of S. Moshier's Cephes library, single precision (https://www.netlib.org/cephes). Angles
+ * are in mathAngles.wgsl.ts; error functions, powers and remainders in mathSpecial.wgsl.ts.
  *
- * `mathFunctions(code)` gives the functions that `code` calls and those that they call, so that a shader compiles no others.
+ * `mathFunctions(code)` gives the functions that `code` calls, directly or not, so that a shader compiles no others.
  */
 import { ANGLE_FUNCTIONS } from './mathAngles.wgsl';
 import { SPECIAL_FUNCTIONS } from './mathSpecial.wgsl';
@@ -50,7 +51,7 @@ fn isFinite(x: vec4<f32>) -> vec4<bool> {
 }
 `;
 
-/** Whether x is not zero; NaN is not. */
+/** Whether x is nonzero; NaN counts as nonzero. */
 const IS_TRUE = `
 fn isTrue(x: vec4<f32>) -> vec4<bool> {
 	return (bitcast<vec4<u32>>(x) & vec4(0x7fffffffu)) != vec4(0u);
@@ -70,7 +71,7 @@ fn signOf(x: vec4<f32>) -> vec4<f32> {
 }
 `;
 
-/** min(max(x, low), high) that keeps NaN. */
+/** min(max(x, low), high), but keeps NaN. */
 const CLAMPED = `
 fn clamped(x: vec4<f32>, low: f32, high: f32) -> vec4<f32> {
 	return select(min(max(x, vec4(low)), vec4(high)), x, isNan(x));
@@ -78,7 +79,7 @@ fn clamped(x: vec4<f32>, low: f32, high: f32) -> vec4<f32> {
 `;
 
 /**
- * x, behind an addition of 0 that compilers do not know to be 0: neither reassociation nor fusion reaches across. `small` is any number
+ * x plus a 0 that compilers do not know to be 0: neither reassociation nor fusion reaches across. `small` is any number
  * below 2^31.
  */
 const UNSEEN = `
@@ -94,7 +95,7 @@ fn powerOfTwo(k: vec4<i32>) -> vec4<f32> {
 }
 `;
 
-/** exp(x) = 2^k (1 + p), with p = exp(r) - 1 for the rest |r| <= ln(2) / 2. */
+/** exp(x) = 2^k (1 + p), with p = exp(r) - 1 for the remainder |r| <= ln(2) / 2. */
 const EXP_REST = `
 fn expRest(r: vec4<f32>) -> vec4<f32> {
 	let tail = ((((1.9875691500e-4 * r + 1.3981999507e-3) * r + 8.3334519073e-3) * r + 4.1665795894e-2) * r + 1.6666665459e-1) * r + 5.0000001201e-1;
@@ -103,7 +104,7 @@ fn expRest(r: vec4<f32>) -> vec4<f32> {
 `;
 
 const LN2_TIMES = `
-/** x - k ln(2), in two steps of which the first is exact; |k| < 1024. */
+/** x - k ln(2), in two steps; the first is exact. |k| < 1024. */
 fn withoutLn2(x: vec4<f32>, k: vec4<f32>) -> vec4<f32> {
 	return unseen(x - k * 0.693359375, vec4<u32>(vec4<i32>(k) + vec4(1024))) + k * 2.12194440e-4;
 }
@@ -114,7 +115,7 @@ fn exponential(x: vec4<f32>) -> vec4<f32> {
 	let t = clamp(x, vec4(-104.0), vec4(89.0));
 	let k = round(t * 1.44269504);
 	let p = expRest(withoutLn2(t, k));
-	// 2^k itself may lie outside of float32 where the product does not.
+	// 2^k alone may lie outside float32 although the product does not.
 	let half = vec4<i32>(k) >> vec4(1u);
 	let y = (1.0 + p) * powerOfTwo(half) * powerOfTwo(vec4<i32>(k) - half);
 	return select(orInfinity(y, x > vec4(88.7228394)), x, isNan(x));
@@ -143,7 +144,7 @@ fn exponential2(x: vec4<f32>) -> vec4<f32> {
 }
 `;
 
-/** log(1 + f) for 1 + f from sqrt(1 / 2) to sqrt(2). */
+/** log(1 + f), where 1 + f is from sqrt(1 / 2) to sqrt(2). */
 const LOG_NEAR_1 = `
 fn logNear1(f: vec4<f32>) -> vec4<f32> {
 	let z = f * f;
@@ -153,14 +154,14 @@ fn logNear1(f: vec4<f32>) -> vec4<f32> {
 }
 `;
 
-/** x = 2^exponent (1 + fraction) with 1 + fraction from sqrt(1 / 2) to sqrt(2), of x > 0. */
+/** Splits x > 0 into 2^exponent (1 + fraction), where 1 + fraction is from sqrt(1 / 2) to sqrt(2). */
 const SPLIT = `
 struct Split {
 	exponent: vec4<f32>,
 	fraction: vec4<f32>,
 }
 fn splitExponent(x: vec4<f32>) -> Split {
-	// Devices may take a denormal number for 0 in arithmetic: its mantissa becomes a number as an integer does.
+	// Devices may treat a subnormal number as 0 in arithmetic, so its mantissa is converted as an integer.
 	let whole = bitcast<vec4<u32>>(x);
 	let small = whole < vec4(0x800000u);
 	let bits = select(whole, bitcast<vec4<u32>>(vec4<f32>(whole)), small) + vec4(0x3f800000u - 0x3f3504f3u);
@@ -170,7 +171,7 @@ fn splitExponent(x: vec4<f32>) -> Split {
 }
 `;
 
-/** What every logarithm makes of 0, negative numbers, infinity and NaN. */
+/** The logarithm of 0, negative numbers, infinity and NaN. */
 const LOG_EDGES = `
 fn logEdges(x: vec4<f32>, y: vec4<f32>) -> vec4<f32> {
 	let bits = bitcast<vec4<u32>>(x);
@@ -269,7 +270,7 @@ fn inverseHyperbolicTangent(x: vec4<f32>) -> vec4<f32> {
 }
 `;
 
-/** Every function in the order in which they build on each other. */
+/** All functions, each after those that it calls. */
 const LIBRARY = [
 	OR_NAN,
 	OR_INFINITY,
@@ -306,7 +307,7 @@ const LIBRARY = [
 	...SPECIAL_FUNCTIONS,
 ].map((code) => ({ code, calls: new RegExp(`\\b(${[...code.matchAll(/fn (\w+)\(/g)].map((match) => match[1]).join('|')})\\(`) }));
 
-/** The functions of this file that `code` calls, directly or not, ready to stand in front of it. */
+/** The functions of this file that `code` calls, directly or not, to be placed in front of it. */
 export function mathFunctions(code: string): string {
 	let result = '';
 	for (let i = LIBRARY.length - 1; i >= 0; i--) {

@@ -1,12 +1,12 @@
 /**
- * Trigonometric functions of math.wgsl.ts and their inverses. Polynomials are those of S. Moshier's Cephes library, single precision
- * (https://www.netlib.org/cephes).
+ * Trigonometric functions and their inverses, for math.wgsl.ts. The polynomials are those of S. Moshier's Cephes library, single
+ * precision (https://www.netlib.org/cephes).
  */
 
 /**
- * x = quadrant pi / 2 + rest with |rest| <= pi / 4: up to 8192 by subtracting pi / 2 in three parts of which two products are exact, one
- * after the other, which `unseen` keeps apart; beyond that by multiplying the mantissa with the 96 bits of 2 / pi that matter (Payne
- * and Hanek).
+ * x = quadrant pi / 2 + rest with |rest| <= pi / 4. Up to 8192 the function subtracts pi / 2 in three parts, two with exact
+ * products, one after the other, and `unseen` keeps the steps apart. Beyond that it multiplies the mantissa with the 96 relevant
+ * bits of 2 / pi (Payne and Hanek).
  */
 const ANGLE = `
 struct Angle {
@@ -21,12 +21,12 @@ fn highProduct(a: u32, b: u32) -> u32 {
 	let middle = a1 * b0 + ((a0 * b0) >> 16u);
 	return a1 * b1 + (middle >> 16u) + ((a0 * b1 + (middle & 0xffffu)) >> 16u);
 }
-/** Quadrant and rest in turns of pi / 2, of a finite x >= 1. */
+/** Quadrant and remainder, in units of pi / 2, for a finite x >= 1. */
 fn largeAngle(x: f32) -> vec2<f32> {
 	var digits = array<u32, 8>(0u, 0xa2f9836eu, 0x4e441529u, 0xfc2757d1u, 0xf534ddc0u, 0xdb629599u, 0x3c439041u, 0xfe5163abu);
 	let bits = bitcast<u32>(x);
 	let mantissa = (bits & 0x7fffffu) | 0x800000u;
-	// The first binary digit of 2 / pi (behind 32 zeros) whose product with x is not a multiple of four quarter turns.
+	// The first binary digit of 2 / pi (behind 32 zeros) that matters: its product with x is not a multiple of a full turn.
 	let shift = (bits >> 23u) - 120u;
 	let word = shift / 32u;
 	let offset = shift % 32u;
@@ -40,7 +40,7 @@ fn largeAngle(x: f32) -> vec2<f32> {
 	let sum = middle + low;
 	let carry = select(0u, 1u, sum < middle);
 	let high = mantissa * window[0] + highProduct(mantissa, window[1]) + carry;
-	// (high, sum) is the angle in units of 2^-62 quarter turns, modulo 4 of them.
+	// (high, sum) is the angle in units of 2^-62 quarter turns, modulo a full turn.
 	let quadrant = (high >> 30u) + ((high >> 29u) & 1u);
 	let fraction = bitcast<i32>((high << 2u) | (sum >> 30u));
 	let rest = f32(fraction) * 0x1p-32 + f32((sum << 2u) >> 8u) * 0x1p-56;
@@ -167,5 +167,5 @@ fn arccosine(x: vec4<f32>) -> vec4<f32> {
 }
 `;
 
-/** In the order in which they build on each other. */
+/** Each after those that it calls. */
 export const ANGLE_FUNCTIONS = [ANGLE, SINE, COSINE, TANGENT, ATAN, ARCTANGENT, ATAN2, ASIN_REST, ARCSINE, ARCCOSINE];

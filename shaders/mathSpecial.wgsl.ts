@@ -1,6 +1,6 @@
 /**
- * Error functions, powers and exact remainders of math.wgsl.ts. erf and erfc are N. Juffa's minimax fits (published on Stack Overflow
- * and NVIDIA's forum).
+ * Error functions, powers and exact remainders, for math.wgsl.ts. erf and erfc are N. Juffa's minimax fits (published on Stack
+ * Overflow and NVIDIA's forum).
  */
 
 const ERF = `
@@ -24,7 +24,7 @@ fn errorFunctionComplement(x: vec4<f32>) -> vec4<f32> {
 	let q = (a - 2.0) / (a + 2.0);
 	let p = (((((((((-4.01139259e-4 * q - 1.23075210e-3) * q + 1.31355342e-3) * q + 8.63227434e-3) * q - 8.05991981e-3) * q
 		- 5.42046614e-2) * q + 1.64055392e-1) * q - 1.66031361e-1) * q - 9.27639827e-2) * q + 2.76978403e-1);
-	// a^2 must be exact in the exponential: h has 12 bits, and the rest goes separately.
+	// The exponential needs a^2 without rounding. h has 12 bits, so h * h is exact; the second factor takes the rest.
 	let h = bitcast<vec4<f32>>(bitcast<vec4<u32>>(a) & vec4(0xfffff000u));
 	let e = exponential(-h * h) * exponential(unseen(h - a, vec4<u32>(a)) * (h + a));
 	let y = (1.0 + p) / (1.0 + 2.0 * a) * e;
@@ -38,7 +38,8 @@ const POWER = `
 fn power(x: vec4<f32>, y: vec4<f32>) -> vec4<f32> {
 	let a = abs(x);
 	let s = splitExponent(a);
-	// y * log2(a) in two parts, for the whole exponent would cost the fraction its digits: h has 12 bits, so that h * exponent is exact.
+	// y * log2(a) in two parts, because the whole exponent would cost the fraction its digits. h has 12 bits, so h * exponent is
+	// exact.
 	let c = clamp(y, vec4(-4e9), vec4(4e9));
 	let h = bitcast<vec4<f32>>(bitcast<vec4<u32>>(c) & vec4(0xfffff000u));
 	let whole = h * s.exponent;
@@ -56,7 +57,7 @@ fn power(x: vec4<f32>, y: vec4<f32>) -> vec4<f32> {
 	let zero = vec4(0.0);
 	let one = vec4(1.0);
 	let up = y > zero;
-	// Where the base is 0 or infinite, or the exponent is infinite, the result is 0, 1 or infinity.
+	// If the base is 0 or infinite, or the exponent is infinite, the result is 0, 1 or infinity.
 	let isZero = ((a == zero) & up) | (isInfinite(x) & !up) | (isInfinite(y) & (up == (a < one)));
 	let isLarge = ((a == zero) & !up) | (isInfinite(x) & up) | (isInfinite(y) & (up != (a < one)));
 	r = orInfinity(select(r, zero, isZero), isLarge);
@@ -70,7 +71,7 @@ fn power(x: vec4<f32>, y: vec4<f32>) -> vec4<f32> {
 }
 `;
 
-/** Exact remainder with the sign of a, by long division of mantissas, eight bits at a time. */
+/** The exact remainder with the sign of a, by long division of mantissas, eight bits at a time. */
 const FMOD = `
 struct Mantissa {
 	digits: vec4<u32>,
@@ -93,7 +94,7 @@ fn exactFmod(a: vec4<f32>, b: vec4<f32>) -> vec4<f32> {
 		rest = (rest << vec4<u32>(step)) % divisor;
 		shift -= step;
 	}
-	// rest < 2^24 is exact as a float, and so is its product with a power of two, applied in two halves.
+	// rest < 2^24 is exact as a float, and so is its product with a power of two, which is applied in two halves.
 	let exponent = d.exponent - vec4(150);
 	let half = exponent >> vec4(1u);
 	let y = copySign(vec4<f32>(rest) * powerOfTwo(half) * powerOfTwo(exponent - half), a);
@@ -110,7 +111,7 @@ fn remainderOf(a: vec4<f32>, b: vec4<f32>) -> vec4<f32> {
 }
 `;
 
-/** a / b rounded towards zero or down. The exact remainder decides: a quotient off by one unit might cross a whole number. */
+/** a / b rounded towards zero or down. The exact remainder decides, because a quotient off by one unit might cross an integer. */
 const ROUNDED_DIVISION = `
 fn truncatedDivision(a: vec4<f32>, b: vec4<f32>) -> vec4<f32> {
 	let q = a / b;
@@ -144,5 +145,5 @@ fn minimumOf(a: vec4<f32>, b: vec4<f32>) -> vec4<f32> {
 }
 `;
 
-/** In the order in which they build on each other. */
+/** Each after those that it calls. */
 export const SPECIAL_FUNCTIONS = [ERF, ERFC, POWER, FMOD, REMAINDER, ROUNDED_DIVISION, HYPOT, MAXIMUM];

@@ -2,20 +2,20 @@
  * Matrix products out = a b + bias: [rows, depth] x [depth, columns], for a batch of any strides, in float32 arithmetic.
  *
  * Operands are read in place, by strides. `vectors` variants read vec4: each operand is then dense along one of its two dims. A
- * parameter says which one, because transposing four vec4 in registers costs almost nothing and one pipeline serves all of a b,
- * aT b, a bT and aT bT. For these variants the host guarantees that depth, columns, the size of every dense dim, the other strides
- * and all offsets are multiples of 4. Other variants read scalars of any strides.
+ * parameter tells which one, because transposing four vec4 in registers costs almost nothing and one pipeline serves all of a b,
+ * aT b, a bT and aT bT. For these variants the host guarantees that depth, columns, the size of every dense dim, the other
+ * strides and all offsets are multiples of 4. Other variants read scalars of any strides.
  *
  * Rows and columns beyond the edge read the last ones again and are not stored. Depths beyond the end become 0 in both operands,
- * so that no infinity or NaN gets in. No loop branches on a bound. Sums run over depth in order. With `splits` > 1, each split of
+ * so that no infinity or NaN enters. No loop branches on a bound. Sums run over depth in order. With `splits` > 1, each split of
  * the depth writes its own partial [batch, rows, columns], and matmul.sum adds them in order: no result depends on timing.
  *
  * The ladder:
- *   registers  An invocation holds 4 or 8 rows of 4 columns and shares nothing. For small products on GPUs, and for software adapters
- *              without subgroups, where loads cost most: about 30 instructions a lane for a vec4.
- *   subgroup   The same with shared rows. Each invocation of a subgroup (of 4 or 8, as the host knows) loads its own rows, and a
- *              broadcast of an instruction or two gives them to the others: 32 rows of 4 columns for 8 vec4 loads. Four times as
- *              fast as registers on lavapipe, twice as fast on SwiftShader.
+ *   registers  An invocation holds 4 or 8 rows of 4 columns and shares nothing. For small products on GPUs, and for software
+ *              adapters without subgroups, where loads cost most: about 30 instructions a lane for a vec4.
+ *   subgroup   Like registers, but rows are shared. Each invocation of a subgroup (of 4 or 8; the host knows which) loads its own
+ *              rows, and a broadcast of an instruction or two gives them to the others: 32 rows of 4 columns for 8 vec4 loads.
+ *              Four times as fast as registers on lavapipe, twice as fast on SwiftShader.
  *   workgroup  64 x 64 in workgroup memory, 16 deep, 8 x 4 in the registers of each of 128 invocations. For GPUs, where reading a
  *              matrix once per tile matters most. Software adapters run barriers as coroutines: it is five times slower there and
  *              takes seconds to compile.
@@ -25,7 +25,7 @@ import { defineKernel, read, readWrite } from './shader';
 
 export type Float = 'f32' | 'f16';
 
-/** Sizes of the tile that one workgroup computes; the host rounds the grid up to it. */
+/** The tile that one workgroup computes; the host rounds the grid up to it. */
 export const WORKGROUP_TILE = { rows: 64, columns: 64, depth: 16 };
 
 export const range = (count: number): number[] => Array.from({ length: count }, (_, i) => i);
@@ -53,7 +53,7 @@ export const MATMUL_PARAMS = {
 	biasOffset: 'u32?',
 	biasStride: 'u32',
 	hasBias: 'bool',
-	/** With vec4 reads: whether a is dense along its rows' dim (else depth), and b along depth (else columns). */
+	/** For vec4 reads: whether a is dense along its rows' dim (else along depth), and b along depth (else along columns). */
 	aAlongRows: 'bool?',
 	bAlongDepth: 'bool?',
 	/** For products with vectors: the strides of out by row and by column, and of the bias by column. */
@@ -62,7 +62,7 @@ export const MATMUL_PARAMS = {
 	biasColumn: 'u32?',
 } as const;
 
-/** Offsets of a matrix of the batch in a and in b. */
+/** The offsets of a batch entry's matrices in a and in b. */
 export const MATRICES = `
 fn matrices(batch: u32) -> vec2<u32> {
 	var at = vec2<u32>(p.aOffset, p.bOffset);
@@ -77,7 +77,7 @@ fn matrices(batch: u32) -> vec2<u32> {
 }
 `;
 
-/** Column t of the 4 x 4 matrix whose rows are `name`0 ... `name`3. */
+/** Column t of the 4 x 4 matrix with rows `name`0 ... `name`3. */
 const columnOf = (name: string, t: number): string =>
 	`vec4<f32>(${range(4)
 		.map((q) => `${name}${q}[${t}]`)
@@ -89,8 +89,9 @@ const loadQuads = (name: string, from: string, start: (t: number) => string, ste
 	${lines(4, (t) => `let ${name}${t} = select(${name}l${t}, ${columnOf(`${name}l`, t)}, ${turned});`)}`;
 
 /**
- * Four rows of a by four depths, as `name`0 ... `name`3, a vec4 of depths for each row; row t starts at `start(t)`, and `step` leads
- * from depth 0 to the first of the four. Scalars outside `inside` are 0. With vectors, positions count vec4 and all are inside.
+ * Four rows of a by four depths, as `name`0 ... `name`3, a vec4 of depths for each row. Row t starts at `start(t)`, and `step`
+ * leads from depth 0 to the first of the four. Scalars outside `inside` are 0. With vectors, positions count vec4 and all are
+ * inside.
  */
 const loadA = (name: string, start: (t: number) => string, step: string, vectors: boolean): string =>
 	vectors
@@ -109,10 +110,10 @@ const loadB = (name: string, start: (t: number) => string, step: string, vectors
 				return `let ${name}${q} = select(vec4<f32>(), vec4<f32>(${elements.join(', ')}), inside[${q}]);`;
 			});
 
-/** Which of the four depths from `k` on are before `end`. */
+/** Tells which of the four depths from `k` on are before `end`. */
 export const inside = (k: string): string => `let inside = vec4<u32>(${k}) + vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(end);`;
 
-/** Where rows and columns start: `first` is the first of four neighbours, and `t` counts them. Both clamp at the edge. */
+/** The starts of rows and columns: `first` is the first of four adjacent ones, and `t` counts them. Both clamp at the edge. */
 const startA = (base: string, row: string, t: number, vectors: boolean): string =>
 	vectors
 		? `(${base} + min(${row}, p.rows - select(1u, 4u, aTurned)) * p.aRow + select(0u, ${t}u * p.aDepth, aTurned)) >> 2u`
@@ -123,8 +124,8 @@ const startB = (base: string, first: string, t: number, vectors: boolean): strin
 		: `${base} + min(${first} + ${t}u, p.columns - 1u) * p.bColumn`;
 
 /**
- * Functions for four columns, the last of which may be beyond the edge: the bias, and a store to a row of out. A loop reads the bias,
- * because it is read only once and four loads take four times as long to compile.
+ * Functions for four columns, the last of which may be beyond the edge: the bias, and a store to a row of out. A loop reads the
+ * bias, because it is read only once and four loads take four times as long to compile.
  */
 const store = (vectors: boolean, output: Float): string => `
 alias Out = ${output};
@@ -156,16 +157,16 @@ fn store(start: u32, column: u32, value: vec4<f32>) {
 `
 }`;
 
-/** Bindings of the tiled kernels. Without a bias, b is bound in its place and not read. */
+/** The bindings of the tiled kernels. If there is no bias, b is bound in its place and not read. */
 const tileBindings = (storage: Float, output: Float, vectors: boolean) => {
 	const element = (type: Float) => (vectors ? `vec4<${type}>` : type);
 	return { a: read(element(storage)), b: read(element(storage)), bias: read(storage), out: readWrite(element(output)) };
 };
 
 export type MatmulTileVariant = {
-	/** Invocations that share their rows: 4 needs subgroups of 4 or more, 8 needs subgroups of exactly 8, 1 shares nothing. */
+	/** The invocations that share their rows: 4 needs subgroups of 4 or more, 8 needs subgroups of exactly 8, 1 shares nothing. */
 	share: 1 | 4 | 8;
-	/** How many times four rows an invocation loads, and how many times four columns it computes. */
+	/** The groups of four rows that an invocation loads, and the groups of four columns that it computes. */
 	rowQuads: number;
 	columnQuads: number;
 	vectors: boolean;
@@ -177,7 +178,7 @@ export type MatmulTileVariant = {
 const LANES = 8;
 const rowLanes = (share: number): number => (share === 1 ? LANES : 1);
 
-/** Rows and columns of one workgroup's tile. */
+/** The rows and columns of one workgroup's tile. */
 export const tileSize = (variant: Pick<MatmulTileVariant, 'share' | 'rowQuads' | 'columnQuads'>) => ({
 	rows: 4 * variant.rowQuads * variant.share * rowLanes(variant.share),
 	columns: 4 * variant.columnQuads * LANES,
@@ -194,7 +195,7 @@ export const matmulTile = defineKernel({
 		const shared = share > 1;
 		// Row number r is row t of the four of group g of invocation s, in the order g, t, s.
 		const rowOf = (r: number) => ({ g: Math.floor(r / (4 * share)), t: Math.floor(r / share) % 4, s: r % share });
-		/** Row r's element of a at depth q of four; without vectors there is one depth at a time. */
+		/** Row r's element of a at depth q of four. Without vectors there is one depth at a time. */
 		const factor = (r: number, q: number | null): string => {
 			const { g, t, s } = rowOf(r);
 			const name = `${s < 4 ? 'x' : 'z'}${g}_${t}`;
@@ -232,7 +233,7 @@ export const matmulTile = defineKernel({
 	let base = matrices(batch);
 	let aTurned = p.aAlongRows != 0u;
 	let bTurned = p.bAlongDepth != 0u;
-	// Vectors along depth: an invocation's rows lie ${share} apart. Along rows: they are neighbours.
+	// Vectors along depth: an invocation's rows are ${share} apart. Vectors along rows: they are adjacent.
 	let rowStep = select(${share}u, 1u, aTurned);
 	let ownStep = select(1u, 4u, aTurned);
 	let ownRow = firstRow + own * ownStep;
@@ -245,14 +246,14 @@ export const matmulTile = defineKernel({
 		const [v, t] = [Math.floor(c / 4), c % 4];
 		return `let b${v}_${t} = ${startB('base.y', `column + ${v * 4 * LANES}u`, t, vectors)};`;
 	})}
-	// Before the sums are declared: reads take longer to compile while the registers are full.
+	// Read before the sums are declared, because reads take longer to compile while the registers are full.
 	${lines(columnQuads, (v) => `let bias${v} = biasAt(column + ${v * 4 * LANES}u);`)}
 	${lines(rows, (r) => eachQuad((v) => `var c${r}_${v} = vec4<f32>();`))}
 
 	let end = min(p.depth, (split + 1u) * p.splitDepth);
 	let first = split * p.splitDepth;
 #if ${vectors}
-	// A vec4 counts as one, and so do four depths.
+	// Both count vec4, and the loop takes four depths at once.
 	var ka = (first >> 2u) * p.aDepth;
 	var kb = (first >> 2u) * p.bDepth;
 	for (var k = first; k < end; k += 4u) {
@@ -331,7 +332,8 @@ var<workgroup> tileB: array<vec4<f32>, ${(depth * columns) / 4}>;
 	let aTurned = p.aAlongRows != 0u;
 	let bTurned = p.bAlongDepth != 0u;
 
-	// The first half of the workgroup loads a, the other b, each invocation a block of 4 x 4. Neighbours follow the dense dim.
+	// The first half of the workgroup loads a, the other b, each invocation a block of 4 x 4. Adjacent invocations follow the dense
+	// dim.
 	let block = lid % 64u;
 	let loadsA = lid < 64u;
 	let alongDepth = select(p.bDepth <= p.bColumn, p.aDepth <= p.aRow, loadsA);

@@ -1,8 +1,8 @@
 /**
  * Products of int32 matrices, exact modulo 2^32: out = a b + bias, of any strides. The parameters are those of matmul.wgsl.ts.
  *
- * An invocation computes one element of out and reads its row and column in place. There is one form: integer products are counts and
- * masks, never the bulk of a network's work.
+ * An invocation computes one element of out and reads its row and column in place. There is one variant: integer products are
+ * counts and masks, never the bulk of a network's work.
  */
 import { wgsl } from 'wgsl-preprocessor';
 import { MATMUL_PARAMS, MATRICES } from './matmul.wgsl';

@@ -1,10 +1,11 @@
 /**
- * Multiplies a matrix by up to three vectors, and adds up the splits of any product. Such a product costs one read of the matrix.
- * matmul.wgsl.ts says what the host guarantees about vec4 reads, depth and splits.
+ * Multiplies a matrix by up to three vectors, and adds up the splits of any product. A product with vectors costs one read of the
+ * matrix. matmul.wgsl.ts states what the host guarantees about vec4 reads, depth and splits.
  *
  * The ladder, by the dense dim of the matrix:
- *   depth   The lanes of a workgroup walk along depth, through one row (long dot products) or four rows that share the vector's reads.
- *   rows    Each lane has four neighbouring rows and walks down depth in steps of four. Slices of the workgroup share the depth if
+ *   depth   The lanes of a workgroup walk along depth, through one row (long dot products) or four rows that share the vector's
+ *           reads.
+ *   rows    Each lane has four adjacent rows and walks down depth in steps of four. Slices of the workgroup share the depth if
  *           there are too few rows to keep a GPU busy.
  *   scalar  Like depth, with scalar reads of any strides.
  * All end with a tree sum in workgroup memory, always in the same order.
@@ -14,11 +15,11 @@ import { type Float, inside, lines, MATMUL_PARAMS, MATRICES, range } from './mat
 import { defineKernel, read, readWrite } from './shader';
 
 export type MatmulVectorVariant = {
-	/** What a vec4 read of the matrix runs along; 'scalar' for matrices and vectors of any strides. */
+	/** The dim that a vec4 read of the matrix runs along; 'scalar' for matrices and vectors of any strides. */
 	along: 'depth' | 'rows' | 'scalar';
-	/** Rows that a workgroup computes with 'depth' and 'scalar'. With 'rows', an invocation computes 4. */
+	/** The rows that a workgroup computes with 'depth' and 'scalar'. With 'rows', an invocation computes 4. */
 	rows: 1 | 4;
-	/** Invocations of a workgroup along the dense dim, and with 'rows' how many share the depth. */
+	/** The invocations of a workgroup along the dense dim, and with 'rows' the number of slices that share the depth. */
 	lanes: number;
 	slices: number;
 	storage: Float;
@@ -26,7 +27,7 @@ export type MatmulVectorVariant = {
 };
 
 /**
- * vector: see the ladder. `a` is the matrix and `b` the vectors, on whichever side of the product they were; `columns` counts the
+ * vector: see the ladder. `a` is the matrix and `b` holds the vectors, on either side of the product; `columns` counts the
  * vectors. Vec4 variants need vectors that are dense along depth, with strides and offsets that are multiples of 4.
  * The result of row r and vector v is at r * outRow + v * outColumn. Grid: rowTiles * columns * splits * batches.
  */
@@ -124,7 +125,7 @@ var<workgroup> sums: array<vec4<f32>, ${total}>;
 
 export type MatmulSumVariant = { storage: Float };
 
-/** Adds the partial results of the splits, in order, and the bias. An invocation computes an element of out. */
+/** Adds the partial results of the splits, in order, and the bias. Each invocation computes one element of out. */
 export const matmulSum = defineKernel({
 	name: 'matmul.sum',
 	params: { count: 'u32', columns: 'u32', splits: 'u32', biasOffset: 'u32?', biasStride: 'u32', hasBias: 'bool' },

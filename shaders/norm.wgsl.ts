@@ -1,19 +1,20 @@
 /**
  * Normalisation of a contiguous x, seen as [batch, channels, spatial]: the contract is src/backends/contract/norm.ts. This file
- * normalises groups; what belongs to channels is in normChannels.wgsl.ts.
+ * normalises groups; normChannels.wgsl.ts has the kernels with per-channel statistics or results.
  *
- * A row is a group's channels / groups * spatial neighbours. Forward: its mean, then the mean square of the deviations from it, then
- * y; the row is read three times and comes from memory once. The mean of the deviations is what rounding left of the mean: it is
- * subtracted too (the corrected two-pass algorithm of Chan, Golub and LeVeque 1983), so that rows far from 0 lose nothing.
- * Backward: two sums, then dx.
+ * A row is the channels / groups * spatial adjacent elements of a group. Forward finds its mean, then the mean square of the
+ * deviations, then y. It reads the row three times, from memory once. The mean of the deviations is the rounding error of the
+ * mean; it is subtracted too (the corrected two-pass algorithm of Chan, Golub and LeVeque 1983), so that rows far from 0 lose
+ * nothing. Backward finds two sums, then dx.
  *
  *   lanes = 1         one invocation walks a row alone: short rows, and software adapters with many rows.
- *   lanes = 64, 256   a workgroup walks a row together, and between the passes each invocation adds up what all have found (workgroupReduction.ts): GPUs.
+ *   lanes = 64, 256   a workgroup walks a row together, and between the passes each invocation adds up the results of all
+ *                     (workgroupReduction.ts): GPUs.
  *   wide              reads and writes are vec4: offsets and rows are multiples of 4, and so is spatial unless groups
  *                     and spatial are 1.
  *
- * x, gradient, y, dx, weight and bias are of the storage type; statistics are f32. Means come in two parts, the second what rounding left
- * of the first: a float32 may be further from the mean than most elements are.
+ * x, gradient, y, dx, weight and bias are of the storage type; statistics are f32. Means come in two parts, a float32 and its
+ * rounding error, which may exceed the distance of most elements from the mean.
  */
 import { wgsl } from 'wgsl-preprocessor';
 import { defineKernel, read, readWrite, type StorageType, WORKGROUP_SIZE } from './shader';
@@ -26,7 +27,7 @@ export function preamble(storage: StorageType, wide: boolean, spatial: boolean):
 alias T = ${storage};
 alias V = ${vector(storage)};
 alias F = ${vector('f32')};
-// Of what belongs to a channel: four at once where a vec4 spans four channels.
+// The types of per-channel values: four at once if a vec4 spans four channels.
 alias VC = ${spatial ? storage : vector(storage)};
 alias FC = ${spatial ? 'f32' : vector('f32')};
 `;
@@ -39,8 +40,8 @@ export type NormRowsVariant = {
 	weight: boolean;
 	bias: boolean;
 	/**
-	 * Whether a channel has several elements in a row, or rows have different channels. Where not (layer normalisation: groups and
-	 * spatial are 1), element j of every row has weight j, and invocations that walk rows alone read the same one at once.
+	 * Whether a channel has several elements in a row, or rows have different channels. If not (layer normalisation: groups and
+	 * spatial are 1), element j of every row has weight j, and invocations that walk separate rows read the same weight at once.
 	 */
 	spatial: boolean;
 	wide: boolean;
@@ -51,7 +52,7 @@ export const normRows = defineKernel({
 	name: 'norm.rows',
 	params: {
 		rows: 'u32',
-		/** Of a row. */
+		/** The length of a row. */
 		length: 'u32',
 		groups: 'u32',
 		groupChannels: 'u32',
@@ -83,7 +84,7 @@ fn horizontal(v: F) -> f32 {
 #endif
 }
 
-/** The sums over a row of what each lane found; every lane gets them. */
+/** Adds up over a row what each lane found; every lane gets the sums. */
 fn rowSums(mine: vec2<f32>, lid: u32) -> vec2<f32> {
 #if ${lanes > 1}
 	return sumOfAll(mine, lid);
@@ -96,7 +97,7 @@ fn inputAt(row: u32, j: u32) -> F {
 	return F(x[(p.offsetX + row * p.length + j) / ${width}u]);
 }
 
-/** Where the channel of element j of a row has its weight and bias. */
+/** The index of weight and bias for element j of a row. */
 fn channelAt(row: u32, j: u32) -> u32 {
 #if ${spatial}
 	return (row % p.groups) * p.groupChannels + j / p.spatial;
@@ -130,7 +131,7 @@ fn scaledAt(row: u32, j: u32) -> F {
 
 fn normalise(row: u32, lane: u32, lid: u32) {
 	let count = f32(p.length);
-	// Not 2: compilers unroll loops of known length, and each load and store of another walk costs as much again to compile.
+	// Not the constant 2: compilers unroll loops of known length, and each load and store of a second walk would be compiled again.
 	let walks = select(0u, 2u, p.length > 0u);
 #if ${centred}
 	let mean = means[p.offsetMean + row];
@@ -167,11 +168,11 @@ fn normalise(row: u32, lane: u32, lid: u32) {
 #else
 fn normalise(row: u32, lane: u32, lid: u32) {
 	let count = f32(p.length);
-	// As in backward.
+	// Not a constant, as in backward.
 	let walks = select(0u, 2u, p.length > 0u);
 #if ${centred}
-	// The same walk finds the mean, as that of the deviations from the first element, so that equal elements leave nothing; and then what
-	// the deviations from the mean tell.
+	// The same walk finds the mean, as the mean of the deviations from the first element, so that equal elements leave exactly 0.
+	// The next walk finds what the deviations from the mean give.
 	var mean = f32(x[(p.offsetX + row * p.length) / ${width}u]${wide ? '.x' : ''});
 #else
 	let mean = 0.0;

@@ -1,16 +1,17 @@
 /**
- * Normalisation where results or statistics belong to channels: the other half of norm.wgsl.ts, on the same layout of x.
+ * Normalisation with per-channel statistics or results: the other half of norm.wgsl.ts, on the same layout of x.
  *
  * parameters   the sums behind dweight and dbias, in segments: [segments, channels] partial sums that the host adds up. An
  *              invocation adds up blocks of 32 before it adds them to its total, so errors grow with the blocks.
- *                spatial = 1     neighbouring invocations take neighbouring channels and walk down the batch.
- *                spatial > 1     lanes = 64: a workgroup walks a segment of a channel together, and its first invocation adds up
- *                                what all have found, pairs first (GPUs; see workgroupReduction.ts);
+ *                spatial = 1     adjacent invocations take adjacent channels and walk down the batch.
+ *                spatial > 1     lanes = 64: a workgroup walks a segment of a channel together, and its first invocation combines
+ *                                the results of all, pairs first (GPUs; see workgroupReduction.ts);
  *                                lanes = 1: an invocation walks it alone (software adapters).
- * channels     y or dx where each channel has statistics of its own: elementwise.
+ * channels     y or dx with statistics per channel: elementwise.
  * scale        rstd from a variance, and running statistics in place: one invocation for each channel.
  *
- * `wide` variants read and write vec4: offsets are multiples of 4, and so is spatial, or with spatial = 1 the channels (of a group).
+ * `wide` variants read and write vec4: offsets are multiples of 4, and so is spatial, or if spatial = 1 the channels (of a
+ * group).
  */
 import { wgsl } from 'wgsl-preprocessor';
 import { preamble } from './norm.wgsl';
@@ -21,7 +22,7 @@ export type NormParametersVariant = {
 	storage: StorageType;
 	centred: boolean;
 	spatial: boolean;
-	/** What has statistics of its own; with one group a sample, so that neighbouring invocations read the same ones. */
+	/** What the statistics are taken over. With one group it is a sample, so that adjacent invocations read the same statistics. */
 	statistics: 'channel' | 'group' | 'sample';
 	wide: boolean;
 	lanes: 1 | 64;
@@ -39,7 +40,7 @@ export const normParameters = defineKernel({
 		offsetGradient: 'u32',
 		offsetMean: 'u32?',
 		offsetRstd: 'u32',
-		/** Elements of a segment: samples where spatial = 1, else elements of batch * spatial. */
+		/** The size of a segment: in samples if spatial = 1, else in elements of batch * spatial. */
 		segment: 'u32',
 		segments: 'u32',
 	},
@@ -68,7 +69,7 @@ struct Statistics {
 	rstd: FC,
 }
 
-/** Those of a channel (the first of four, in wide columns) in one sample. */
+/** The statistics of a channel (of the first of four, in wide columns) in one sample. */
 fn statisticsAt(sample: u32, channel: u32) -> Statistics {
 #if ${perChannel}
 	let at = channel;
@@ -101,7 +102,7 @@ fn added(sums: Sums, at: u32, statistics: Statistics) -> Sums {
 }
 
 #if ${columns}
-/** Samples segment * p.segment and on, 32 at a time: errors grow with the blocks. */
+/** Sums the samples from segment * p.segment on, 32 at a time, so that errors grow with the blocks. */
 fn walk(channel: u32, segment: u32, lane: u32) -> Sums {
 	var total = Sums();
 	var sample = segment * p.segment + lane;
@@ -124,7 +125,7 @@ fn walk(channel: u32, segment: u32, lane: u32) -> Sums {
 	return total;
 }
 #else
-/** Elements segment * p.segment and on of the channel's batch * spatial, of each sample the part that falls into the segment. */
+/** Sums the elements from segment * p.segment on of the channel's batch * spatial: of each sample the part inside the segment. */
 fn walk(channel: u32, segment: u32, lane: u32) -> Sums {
 	var total = Sums();
 	var j = segment * p.segment;
@@ -206,13 +207,14 @@ export type NormChannelsVariant = {
 	bias: boolean;
 	spatial: boolean;
 	wide: boolean;
-	/** Whether means come in two parts; running ones do not. */
+	/** Whether means come in two parts. Running means do not. */
 	corrected: boolean;
 };
 
 /**
- * An item is an invocation's work in one channel (or four). With spatial > 1 it is every `parts`-th element of one sample's channel,
- * whose length (in reads) is `length`, so that neighbours read neighbours; with spatial = 1 it is `steps` samples out of `length`.
+ * An item is the work of one invocation in one channel (or four). If spatial > 1, it is every `parts`-th element of one sample's
+ * channel with `length` reads, so that adjacent invocations read adjacent elements. If spatial = 1, it is `steps` of `length`
+ * samples.
  */
 export const normChannels = defineKernel({
 	name: 'norm.channels',
@@ -237,7 +239,7 @@ export const normChannels = defineKernel({
 		const width = wide ? 4 : 1;
 		const backward = kind === 'backward';
 		const four = wide && !spatial;
-		/** What belongs to the channel, or to four neighbouring ones. */
+		/** The value of the channel, or of four adjacent channels. */
 		const at = (name: string, offset: string) =>
 			four
 				? `vec4<f32>(vec4<${name === 'weight' || name === 'bias' ? 'T' : 'f32'}>(${[0, 1, 2, 3].map((e) => `${name}[p.${offset} + channel + ${e}u]`).join(', ')}))`
@@ -307,7 +309,7 @@ export const normChannels = defineKernel({
 });
 
 export type NormScaleVariant = {
-	/** Storage of running statistics, or 'none'. */
+	/** The storage type of running statistics, or 'none'. */
 	running: StorageType | 'none';
 };
 

@@ -1,28 +1,29 @@
 /**
- * Optimizer steps and the moving average of weights: each reads a gradient and updates a parameter and its state in place, in one launch.
- * `elementStep` makes the frame around the formula, which is all that they differ in.
+ * Optimizer steps and the moving average of weights. Each reads a gradient and updates a parameter and its state in place, in one
+ * launch. Only their formulas differ; `elementStep` makes the frame around a formula.
  *
- * Layout: all buffers hold n elements from their own offsets on; an invocation updates one element, or, with `vec4`, four.
- * Host: the vec4 variant only where every offset is a multiple of 4; offsets then count vectors. It may write up to three elements behind
- * the last one: the host takes it only where those are padding of the storage, which is never read as data. Hyperparameters are data, so
- * a schedule never compiles a pipeline; what depends on the step's number comes from the host in float64's precision.
+ * Layout: all buffers hold n elements from their own offsets on. An invocation updates one element, or, with `vec4`, four.
+ * The host chooses vec4 only if every offset is a multiple of 4; offsets then count vectors. A vec4 write may reach three
+ * elements beyond the last one; the host allows that only if they are padding of the storage, which is never read as data.
+ * Hyperparameters are data, so a schedule never compiles a pipeline. The host computes in float64 what depends on the step's
+ * number.
  *
  *   sgd       plain, or with a momentum buffer (nesterov, dampening)
  *   adam      L2 or decoupled decay, with or without the running maximum of amsgrad
- *   rmsprop   running square; `mean` (centered) subtracts the running mean's square, `buffer` adds momentum
+ *   rmsprop   running square; `mean` (centered) subtracts the square of the running mean, `buffer` adds momentum
  *   adagrad   sum of squares          adadelta  running squares of gradients and of changes
  *   adamax    largest gradient        nadam     Adam that looks one momentum step ahead
- *   radam     Adam that trusts its square when enough steps have been seen
+ *   radam     Adam that trusts its square only after enough steps
  *   lion      sign of a mean          ema       moving average of a parameter
  *
- * Gradient and parameter are of the storage type, the state is f32: in f16 squares of gradients would vanish.
+ * Gradient and parameter are of the storage type. The state is f32, because squares of gradients would vanish in f16.
  *
  * Ladder: scalar, for odd offsets and f16 rows; vec4, which moves two to four times the bytes per second.
  */
 import type { Parameters } from './parameters';
 import { type Bindings, defineKernel, type Kernel, read, readWrite, type StorageType } from './shader';
 
-/** `state` holds the names of the state buffers that the variant has, with commas between them. */
+/** `state` holds the names of the variant's state buffers, separated by commas. */
 export type StepVariant = { readonly storage: StorageType; readonly vec4: boolean; readonly state: string };
 
 const STEP_PARAMS = {
@@ -37,7 +38,7 @@ const STEP_PARAMS = {
 
 const STEP_BINDINGS = { gradients: read('Element'), params: readWrite('Element') };
 
-/** A step with state buffers `S`, bound as state0, state1, ... in this order, and with scalars of its own. */
+/** A step with state buffers `S`, bound as state0, state1, ... in this order, and with its own scalars. */
 export interface Step<S extends string, C extends Parameters> {
 	readonly kernel: Kernel<StepVariant, typeof STEP_PARAMS & C, Bindings>;
 	readonly state: readonly S[];
@@ -120,7 +121,7 @@ export const adamStep = elementStep('adam', {
 	param = param - p.shrink * param - p.stepSize * m / (sqrt(scale) / p.rootCorrection2 + p.eps);`,
 });
 
-// A difference of rounded numbers: it may come out below zero, where the root is not defined.
+// The variance is a difference of rounded numbers. It may come out below zero, where the root is not defined.
 export const rmspropStep = elementStep('rmsprop', {
 	state: ['square', 'mean', 'buffer'],
 	scalars: { lr: 'f32', alpha: 'f32', oneMinusAlpha: 'f32', eps: 'f32', momentum: 'f32' },
@@ -186,7 +187,7 @@ export const lionStep = elementStep('lion', {
 	m = p.beta2 * m + p.oneMinusBeta2 * g;`,
 });
 
-// What the others call the gradient is here the parameter, and the average stands in the parameter's place.
+// The `gradient` input is the parameter here, and `param` is the average.
 export const emaStep = elementStep('ema', {
 	state: [],
 	scalars: { decay: 'f32', oneMinusDecay: 'f32' },

@@ -1,13 +1,13 @@
 /**
- * The norm of all gradients as one vector, and the factor that brings it below a limit.
+ * The norm of all gradients as one vector, and the factor that brings it down to a limit.
  *
- * squares    : each invocation adds up the squares of the elements that are as far apart as there are invocations, in blocks of 32, and writes its sum
- *              to a slot of its own. One launch a gradient; all write into one array of partial sums.
- * clipFactor : one workgroup adds the partial sums up: each of its 64 invocations those that are 64 apart, in blocks of 32, then what all have
- *              (workgroupReduction.ts).
+ * squares    : each invocation adds up the squares of elements that are `invocations` apart, in blocks of 32, and writes its sum
+ *              to its own slot. One launch for each gradient; all write into one array of partial sums.
+ * clipFactor : one workgroup adds up the partial sums. Each of its 64 invocations takes every 64th, in blocks of 32; then the
+ *              workgroup combines the results (workgroupReduction.ts).
  *
- * Layout: a gradient is contiguous from its offset on. With `vec4` an invocation reads four elements at once: the host guarantees an offset that is
- * a multiple of 4, and storages are padded to 16 bytes; what lies behind the last element is read and left out.
+ * Layout: a gradient is contiguous from its offset on. With `vec4` an invocation reads four elements at once: the host guarantees
+ * an offset that is a multiple of 4, and storages are padded to 16 bytes. Elements read beyond the last one are left out.
  *
  * Ladder: scalar, for odd offsets; vec4.
  */
@@ -20,11 +20,11 @@ export type SquaresVariant = { readonly vec4: boolean };
 export const squares = defineKernel({
 	name: 'optimizer.squares',
 	params: {
-		/** Elements of the gradient. */
+		/** The number of elements of the gradient. */
 		size: 'u32',
-		/** Where it begins, in what is read at once. */
+		/** The offset, in units of one read. */
 		offset: 'u32',
-		/** Where the sums go. */
+		/** The first slot of the sums. */
 		slot: 'u32',
 		invocations: 'u32',
 	},
@@ -73,7 +73,7 @@ export const clipFactor = defineKernel({
 	}
 	let total = sumOfAll(sum, lid);
 	if (lid == 0u) {
-		// Compilers may assume that neither infinity nor NaN occurs, so what they lead to is chosen by their bits.
+		// Compilers may assume that neither infinity nor NaN occurs, so the bits select their results.
 		let bits = bitcast<u32>(total);
 		let isNan = bits > 0x7f800000u;
 		let length = select(sqrt(total), total, bits >= 0x7f800000u);

@@ -1,12 +1,13 @@
 /**
- * The parameters of a kernel: the types that they may have, the struct that WGSL declares for them, and where the host writes each.
+ * The parameters of a kernel: their types, the WGSL struct that declares them, and where the host writes each of them.
  *
  * A type is WGSL's own name for it, with four exceptions:
  *   bool   a u32 that is 0 or 1.
- *   bits   the bits of a float32 as a u32: for NaN and infinities, which a shader neither writes nor tells from other floats.
- *   view   shape, strides, offset and rank of up to eight dims, a struct `View`. Dims beyond the rank are 0, and so is an offset
- *          that is not given.
- *   T?     a T that a launch may leave out. The shader finds 0.
+ *   bits   the bits of a float32 as a u32, for NaN and infinities: a shader can neither write them nor tell them from other
+ *          floats.
+ *   view   shape, strides, offset and rank of up to eight dims, a struct `View`. Dims beyond the rank are 0, and so is a
+ *          missing offset.
+ *   T?     a T that a launch may leave out. The shader then finds 0.
  * A list may be shorter than its vector or array; the rest is 0.
  */
 
@@ -17,7 +18,7 @@ type ParameterType = Scalar | 'bool' | 'bits' | `vec4<${Scalar}>` | `array<vec4<
 /** The parameters of a kernel: their types by name. The order does not matter. */
 export type Parameters = Readonly<Record<string, ParameterType | `${ParameterType}?`>>;
 
-/** Dims of a view as kernels walk them, outermost first. */
+/** The dims of a view as kernels walk them, outermost first. */
 export interface ViewValue {
 	readonly shape: readonly number[];
 	readonly strides: readonly number[];
@@ -34,7 +35,7 @@ type ValueOf<T> = T extends Scalar | 'bits'
 			? ViewValue
 			: readonly number[];
 
-/** What a launch gives for parameters: a value for each name. */
+/** The values of a launch's parameters, by name. */
 export type ParameterValues<P extends Parameters> = {
 	readonly [K in keyof P as P[K] extends `${string}?` ? never : K]: ValueOf<P[K]>;
 } & {
@@ -54,15 +55,15 @@ export type Writing = 'integer' | 'boolean' | 'float' | 'integers' | 'floats' | 
 export interface ParameterField {
 	readonly name: string;
 	readonly writing: Writing;
-	/** The first of its words in the struct. */
+	/** Its first word in the struct. */
 	readonly at: number;
-	/** How many words it has. */
+	/** The number of its words. */
 	readonly words: number;
 }
 
 export interface ParameterLayout {
 	readonly fields: readonly ParameterField[];
-	/** Words of the whole struct. */
+	/** The number of words of the whole struct. */
 	readonly words: number;
 	/** The declaration of `Params`. */
 	readonly wgsl: string;
@@ -106,7 +107,7 @@ function memoryOf(type: string): Memory {
 	}
 }
 
-/** Lays parameters out in the order given. */
+/** Lays out parameters in the given order. */
 export function layoutParameters(parameters: Parameters): ParameterLayout {
 	let end = 0;
 	let members = '';

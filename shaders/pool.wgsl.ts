@@ -1,9 +1,9 @@
 /**
- * Pooling of x [planes, D, H, W] into y [planes, D', H', W'], all contiguous; fewer dimensions arrive with leading sizes of 1.
+ * Pooling of x [planes, D, H, W] into y [planes, D', H', W'], all contiguous; fewer dimensions have leading sizes of 1.
  *
- * max         Value and position (i32, within the plane) of each window's maximum. Floats are compared through integers that sort in
- *             the same order, with -0 equal to 0 and NaN above all, because WGSL may assume that NaN does not occur.
- * maxGrad     For each position, the sum over the windows around it that chose it. A gather, so it needs no atomics.
+ * max         Value and position (i32, within the plane) of each window's maximum. Floats are compared through integers that sort
+ *             in the same order, with -0 equal to 0 and NaN above all, because WGSL may assume that NaN does not occur.
+ * maxGrad     For each position, the sum over the windows around it that chose it. It gathers, so it needs no atomics.
  * maxGather   y[i] = x[indices[i]]. The second derivative needs it.
  * average     Mean of each window, with PyTorch's divisors.
  * averageGrad For each position, the sum over the windows around it.
@@ -11,7 +11,7 @@
  * `windows` of a variant:
  *   strided  : window i covers i stride - padding + k dilation, and may exceed the input at either end.
  *   adaptive : window i runs from floor(i S / S') to ceil((i + 1) S / S'). S S' must stay below 2^32 in each dimension.
- *   pairs    : 2x2 windows side by side, all within the input (the host checks). An invocation computes four windows without a
+ *   pairs    : adjacent 2x2 windows, all inside the input (the host checks). An invocation computes four windows without a
  *              loop and stores one vec4. Backward, it writes the positions of four 2x2 tiles instead of gathering, so nothing
  *              is read twice. Takes a third to a tenth of the time of `strided`.
  *
@@ -24,11 +24,14 @@ export type PoolWindows = 'strided' | 'adaptive' | 'pairs';
 export type PoolVariant = Readonly<{
 	type: StorageType;
 	windows: PoolWindows;
-	/** Whether there is a depth. Without it, the kernel saves a third of the divisions and a loop. Always false for `pairs`. */
+	/**
+	 * Whether there is a depth dimension. Without it, the kernel saves a third of the divisions and a loop. Always false for
+	 * `pairs`.
+	 */
 	volumetric: boolean;
 }>;
 
-/** Vectors over (depth, height, width); w of size and out is their product. */
+/** Vectors are (depth, height, width); w of size and out is their product. */
 export const POOL_PARAMS = {
 	size: 'vec4<u32>',
 	out: 'vec4<u32>',
@@ -36,15 +39,15 @@ export const POOL_PARAMS = {
 	stride: 'vec4<u32>',
 	padding: 'vec4<u32>',
 	dilation: 'vec4<u32>',
-	/** Invocations. */
+	/** The number of invocations. */
 	total: 'u32',
-	/** Of the input. */
+	/** The offset of the input. */
 	offset: 'u32',
 	indexOffset: 'u32?',
 	countIncludePad: 'bool?',
 	/** 0 means the size of the window. */
 	divisor: 'f32?',
-	/** Of 2x2, in `pairs` backward. */
+	/** The number of 2x2 tiles, in `pairs` backward. */
 	tiles: 'u32?',
 	/** -Infinity. */
 	lowest: 'bits',
@@ -66,7 +69,7 @@ fn coordinates(i: u32, size: vec4<u32>) -> vec4<u32> {
 `;
 }
 
-/** Opens the loop over depth, or a block in its place. */
+/** Opens the loop over depth, or a block instead. */
 function depthLoop(volumetric: boolean, loop: string, only: string): string {
 	return volumetric ? loop : `{ ${only}`;
 }
@@ -74,8 +77,8 @@ function depthLoop(volumetric: boolean, loop: string, only: string): string {
 const LANES = ['x', 'y', 'z', 'w'] as const;
 
 /**
- * Runs `body` for four neighbouring 2x2 tiles from tile 4 i on; a plane has `rows` x `columns` tiles. The body finds the tile's h, w and
- * plane, its first position within the plane as `corner`, and the same position within all planes as `at`.
+ * Runs `body` for four adjacent 2x2 tiles from tile 4 i on; a plane has `rows` x `columns` tiles. `fourTiles` gives the body the
+ * tile's h, w and plane, its first position within the plane as `corner`, and the same position within all planes as `at`.
  */
 function fourTiles(rows: string, columns: string, body: (lane: (typeof LANES)[number], j: number) => string): string {
 	return `
@@ -99,7 +102,10 @@ function fourTiles(rows: string, columns: string, body: (lane: (typeof LANES)[nu
 	).join('\n')}`;
 }
 
-/** Writes four tiles of the input. A tile at the end may have no window or exceed the input. `gradients` declares g, the gradients of the tile's four positions. */
+/**
+ * Writes four tiles of the input. A tile at the end may have no window or exceed the input. `gradients` declares g, the gradients
+ * of the tile's four positions.
+ */
 function writeTiles(type: StorageType, gradients: string): string {
 	return fourTiles(
 		'((p.size.y + 1u) / 2u)',
@@ -119,7 +125,7 @@ function writeTiles(type: StorageType, gradients: string): string {
 	);
 }
 
-/** Where a window begins and ends, ignoring the input's bounds, and which windows may contain a position. */
+/** The begin and end of a window, ignoring the input's bounds, and the windows that may contain a position. */
 function windowFunctions(windows: PoolWindows): string {
 	if (windows === 'pairs') return '';
 	return windows === 'strided'

@@ -1,26 +1,27 @@
 /**
  * Random numbers by Philox 4x32-10 (Salmon et al., SC 2011), counter-based: element i of a result is a pure function of
- * (seed, operation counter, i), the same on the CPU path (src/core/philox.ts).
+ * (seed, operation counter, i), equal to the CPU path (src/core/philox.ts).
  *
  *   word i = philox(counter = [floor(i / 4), 0, operation low, operation high], key = [seed low, seed high])[i mod 4]
  *
  * fill     out[0 .. n): uniform, normal, integer or bernoulli with one probability. Contiguous at offset 0.
  * mask     y[i] = x[i] * scale where kept, else 0 (dropout); or out[i] = uniform < p[i] (bernoulli with a tensor).
- *            vec4   : dropout of a contiguous x whose offset is a multiple of 4, one draw for each element: activations.
- *            strided: everything else: any strides and offset, and `group` consecutive elements may share one draw.
+ *            vec4   : dropout of a contiguous x with an offset that is a multiple of 4, one draw for each element: activations.
+ *            strided: all other cases: any strides and offset, and `group` consecutive elements may share one draw.
  *
- * Buffers are whole multiples of four elements, what lies beyond a storage's elements is nobody's, and outputs start at offset
- * 0 (host): so vectors of four are stored, and loaded in the vec4 variant, without regard to a remainder of n.
+ * Buffers are whole multiples of four elements, the padding beyond a storage's elements is unused, and outputs start at offset
+ * 0 (host). So the kernels store vectors of four, and load them in the vec4 variant, even if n is not a multiple of 4.
  *
- * A thread makes one block of four words for four consecutive elements; workgroups of 64. WGSL has no 64-bit product: the high
- * word is put together from 16-bit halves.
+ * A thread makes one block of four words for four consecutive elements; workgroups of 64. WGSL has no 64-bit product, so 16-bit
+ * halves make up the high word.
  *
- * Against the CPU, where the device may fuse multiply and add and has its own logarithm, division and square root:
- * - Uniform numbers have 24 bits, the same ones. Stretched over [low, high), every product has 12-bit factors and is exact, so fused or
- *   not it rounds alike; only a compiler that reassociates may round the sum otherwise. The host passes high - low in two such parts.
- * - Probabilities are compared as integers, or as exact floats: masks have the same bits.
- * - Normal numbers agree to a few units of the last place. They use polynomials of their own for the logarithm, sine and cosine: WGSL
- *   allows the built-in ones errors of 2^-21 and 2^-11, and near log(1) that would be the third digit.
+ * Agreement with the CPU, although the device may fuse multiply and add and has its own logarithm, division and square root:
+ * - Uniform numbers have the same 24 bits. Stretched over [low, high), every product has 12-bit factors and is exact, so fused or
+ *   not it rounds alike; only a compiler that reassociates may round the sum differently. The host passes high - low in two such
+ *   parts.
+ * - Probabilities are compared as integers, or as exact floats, so masks have the same bits.
+ * - Normal numbers agree to a few units in the last place. They use their own polynomials for the logarithm, sine and cosine:
+ *   WGSL allows the built-in ones errors of 2^-21 and 2^-11, and near log(1) that would be the third digit.
  */
 import { wgsl } from 'wgsl-preprocessor';
 import { defineKernel, read, readWrite, type StorageType } from './shader';
@@ -70,7 +71,7 @@ fn minusLog(word: vec2<u32>) -> vec2<f32> {
 
 /** Points on the unit circle at angles of word / 2^32 turns, as (cosines, sines). */
 fn circle(word: vec2<u32>) -> vec4<f32> {
-	// The nearest quarter turn, and the rest of at most an eighth, in radians, for the Taylor series.
+	// The nearest quarter turn, and the remainder of at most an eighth, in radians, for the Taylor series.
 	let shifted = word + vec2(0x20000000u);
 	let quarter = shifted >> vec2(30u);
 	let x = vec2<f32>(vec2<i32>(shifted & vec2(0x3fffffffu)) - vec2(0x20000000)) * 1.46291807926716e-9;
@@ -110,7 +111,7 @@ export const randomFill = defineKernel({
 		/** integer */
 		least: 'u32?',
 		range: 'u32?',
-		/** bernoulli: how many of 2^24 uniform values are below the probability. */
+		/** bernoulli: the count of the 2^24 uniform values that are below the probability. */
 		threshold: 'u32?',
 	},
 	define: ({ distribution, out }: RandomFillVariant) => ({
@@ -165,7 +166,9 @@ export const randomMask = defineKernel({
 		key: 'vec4<u32>',
 		n: 'u32',
 		input: 'view',
-		/** dropout: how many of 2^24 values are dropped, what the others are multiplied by, and how many elements share a draw. */
+		/**
+		 * dropout: the count of the 2^24 values that drop an element, the factor of the others, and the elements that share a draw.
+		 */
 		dropped: 'u32?',
 		scale: 'f32?',
 		group: 'u32',
@@ -197,7 +200,7 @@ ${PHILOX}
 	let x = vec4<f32>(input[p.input.offset / 4u + i]);
 	out[i] = vec4<U>(select(vec4(0.0), x * p.scale, kept));
 #else
-	// Four elements have draws from at most two neighbouring blocks, and from one where each has its own.
+	// Four elements have draws from at most two adjacent blocks; from one block if each has its own draw.
 	let first = i * 4u;
 	let block = first / p.group / 4u;
 	let words = philox(block);

@@ -1,25 +1,27 @@
 /**
  * Reductions over any dims of a view of any strides, in an order that is fixed by shape and variant.
  *
- * The host splits the dims into kept and reduced ones, merges neighbours that lie in memory as one, and cuts the reduced elements
- * into segments. An *item* is one kept element and one segment, number segment * kept + k. It is worked on by `lanes` invocations:
+ * The host splits the dims into kept and reduced ones, merges adjacent dims that form one run in memory, and cuts the reduced
+ * elements into segments. An *item* is one kept element and one segment, number segment * kept + k. `lanes` invocations work on
+ * it:
  *
- *   lanes = 1    one invocation walks the segment alone. The way for columns, where neighbouring invocations read neighbouring
- *                addresses; for very short lines; and on software adapters, where workgroup memory and barriers cost more than
- *                they bring.
- *   lanes = 64   the workgroup walks the segment together, and its first invocation puts together what all have found, pairs first
- *                (workgroupReduction.ts). The way for rows on GPUs, and for the few long lines that are left at the end of a full reduction.
+ *   lanes = 1    one invocation walks the segment alone. For columns, where adjacent invocations read adjacent
+ *                addresses; for very short lines; and for software adapters, where workgroup memory and barriers cost more than
+ *                they gain.
+ *   lanes = 64   the workgroup walks the segment together, and its first invocation combines the results of all, pairs first
+ *                (workgroupReduction.ts). For rows on GPUs, and for the few long lines at the end of a full reduction.
  *
  * Reads are scalar, or vec4 `along` the reduced dim (rows) or the kept one (columns, four results for each item); the host
  * guarantees stride 1 in that dim and that offset, sizes and other strides are multiples of 4.
  *
- * One segment leaves the `result`. More leave `partials`, raw accumulators [segments, kept], which a second launch takes `from`
- * there; where these are numbers that add up or multiply like elements, they are elements of a sum or product to the host, so that both
- * launches share variants with others. An invocation adds up blocks of 32 before it adds them to its total, so an error grows with the
- * blocks and not with the elements; with the pairs behind it, a sum of 4 M float32 is as exact as a pairwise one.
+ * With one segment the kernel writes the `result`. With more it writes `partials`, raw accumulators [segments, kept], and a
+ * second launch reads `from` them. If these are numbers that add up or multiply like elements, the host treats them as elements
+ * of a sum or product, so that both launches share variants. An invocation adds up blocks of 32 before it adds them to its total,
+ * so an error grows with the number of blocks, not of elements. Combined in pairs, a sum of 4 M float32 is as exact as a pairwise
+ * sum.
  *
- * Extremes are integers: a float becomes a u32 key that sorts as the float does, with NaN on top (WGSL compilers may assume that
- * NaN does not occur, so comparing floats would be no proof against it). Minima are maxima of flipped keys.
+ * Extremes are integers: a float becomes a u32 key that sorts as the float does, with NaN on top, because WGSL compilers may
+ * assume that NaN does not occur and comparing floats would not be safe. Minima are maxima of flipped keys.
  */
 import { wgsl } from 'wgsl-preprocessor';
 import { mathFunctions } from './math.wgsl';
@@ -28,17 +30,20 @@ import { placeFunction } from './strides';
 import { pairwise, pairwisePlaces } from './workgroupReduction';
 
 export type ReduceShaderOp =
-	/** sum x / divisor, and with `root` its root; so do 'spread', 'count', 'sumAbs' and 'sumSquares' end. The divisor of 'spread' is the variance's */
+	/**
+	 * sum x / divisor, and with `root` its root. 'spread', 'count', 'sumAbs' and 'sumSquares' end the same way. 'spread' divides by
+	 * the variance's divisor.
+	 */
 	| 'sum'
 	| 'prod'
-	/** sum (x - centre)^2, less what the sum of x - centre tells of the centre: with `recentre` the centre becomes the mean, in two parts */
+	/** sum (x - centre)^2, corrected by the sum of x - centre. With `recentre` the mean, in two parts, replaces the centre. */
 	| 'spread'
-	/** largest key of x, or of |x|; of flipped keys with `flip` */
+	/** the largest key of x, or of |x|; of flipped keys with `flip` */
 	| 'extreme'
 	| 'extremeAbs'
-	/** largest key and the first position that has it */
+	/** the largest key and its first position */
 	| 'position'
-	/** whether some x is not 0; with `flip`, whether none is 0 */
+	/** whether some x is nonzero; with `flip`, whether all are nonzero */
 	| 'truth'
 	/** norms of order 0, 1, 2 (with `root`) and p */
 	| 'count'
@@ -50,19 +55,19 @@ export type ReduceShaderOp =
 export type ReduceVariant = {
 	op: ReduceShaderOp;
 	input: StorageType;
-	/** Storage of the results; not used by 'position', whose outputs have the types `input` and i32. */
+	/** The storage type of the results. 'position' does not use it: its outputs have the types `input` and i32. */
 	output: StorageType;
 	from: 'elements' | 'partials';
 	to: 'result' | 'partials';
 	along: 'scalar' | 'reduced' | 'kept';
 	lanes: 1 | 64;
-	/** 'position': which outputs there are. */
+	/** 'position': the outputs of the variant. */
 	outputs: 'values' | 'indices' | 'both';
-	/** 'spread': whether the result replaces the centres, [kept], by the means in two parts, [2, kept]. */
+	/** 'spread': whether the means in two parts, [2, kept], replace the centres, [kept]. */
 	recentre: boolean;
 };
 
-/** The accumulator of a scalar element: its WGSL type. */
+/** The WGSL type of a scalar element's accumulator. */
 export function accumulatorType(op: ReduceShaderOp, input: StorageType): 'f32' | 'i32' | 'u32' | 'vec2<u32>' | 'vec2<f32>' {
 	switch (op) {
 		case 'position':
@@ -82,7 +87,10 @@ export function accumulatorType(op: ReduceShaderOp, input: StorageType): 'f32' |
 	}
 }
 
-/** Identity, how an element becomes an accumulator, and how two become one. A is the accumulator, four wide in vec4 variants. */
+/**
+ * The identity, the map from an element to an accumulator, and the combination of two. A is the accumulator, four wide in vec4
+ * variants.
+ */
 function algebra(op: ReduceShaderOp, input: StorageType): { identity: string; lift: string; combine: string } {
 	const float = input === 'f32' || input === 'f16';
 	const plus = 'a + b';
@@ -126,7 +134,7 @@ function algebra(op: ReduceShaderOp, input: StorageType): { identity: string; li
 	}
 }
 
-/** What a scalar accumulator means, as statements that store it at y[k]. */
+/** Statements that turn a scalar accumulator into the result and store it at y[k]. */
 function finish(op: ReduceShaderOp, input: StorageType): string {
 	switch (op) {
 		case 'sum':
@@ -154,17 +162,17 @@ function finish(op: ReduceShaderOp, input: StorageType): string {
 export const reduceKernel = defineKernel({
 	name: 'reduce.reduce',
 	params: {
-		/** The dims that stay and those that go, in elements. */
+		/** The kept and the reduced dims, in elements. */
 		keptDims: 'view',
 		reducedDims: 'view',
-		/** Items in a segment. */
+		/** The number of items of a segment. */
 		kept: 'u32',
-		/** Reduced elements. */
+		/** The number of reduced elements. */
 		count: 'u32',
 		/** The length of a segment, a multiple of what the lanes read in a step. */
 		segment: 'u32',
 		items: 'u32',
-		/** The numbers of the operation: see ReduceShaderOp. */
+		/** The scalars of the operation: see ReduceShaderOp. */
 		flip: 'u32',
 		root: 'bool',
 		divisor: 'f32',
@@ -182,7 +190,7 @@ export const reduceKernel = defineKernel({
 		const moments = op === 'spread';
 		const centred = moments && (from === 'elements' || recentre);
 		const writesCentres = recentre && to === 'result';
-		// A pair is combined element by element even when four are read at once.
+		// Pairs are combined one element at a time even if four are read at once.
 		const vector = (type: string) => (wide === 4 && !pair ? `vec4<${type}>` : type);
 		const { identity, lift, combine } = algebra(op, input);
 		const step = wide * lanes;
@@ -192,7 +200,7 @@ export const reduceKernel = defineKernel({
 alias T = ${input};
 alias Out = ${output};
 alias S = ${scalar};
-// Of moments a matrix: sums of squares in its first column, of deviations in its second.
+// For moments a matrix: sums of squares in its first column, of deviations in its second.
 alias A = ${moments && wide === 4 ? 'mat2x4<f32>' : vector(scalar)};
 alias V = ${vector(input)};
 alias U = ${vector('u32')};
@@ -204,7 +212,7 @@ var<workgroup> shares: array<S, ${pairwisePlaces(lanes)}>;
 
 ${placeFunction('keptAt', 'keptDims')}
 
-/** Where the innermost reduced dim begins in round number \`round\` through it. */
+/** The start of the innermost reduced dim in round number \`round\` through it. */
 fn reducedAt(round: u32) -> u32 {
 	var rest = round;
 	var at = 0u;
@@ -221,7 +229,7 @@ fn reducedAt(round: u32) -> u32 {
 fn keyOf(v: V) -> U {
 	let raw = bitcast<U>(F(v));
 	let magnitude = raw & U(0x7fffffffu);
-	// -0 is 0; negative numbers sort the other way round.
+	// -0 becomes 0; negative numbers sort in reverse.
 	let bits = select(raw, U(), magnitude == U());
 	let sorted = select(bits | U(0x80000000u), ~bits, bits >= U(0x80000000u)) ^ U(p.flip);
 	return select(sorted, U(0xffffffffu), magnitude > U(0x7f800000u));
@@ -252,7 +260,7 @@ fn valueOf(key: u32) -> u32 {
 #endif
 
 #if ${op === 'sumPowers'}
-/** magnitude^exponent, also of 0 and infinity, of which WGSL's pow may make anything. */
+/** magnitude^exponent, also for 0 and infinity, where WGSL's pow may return anything. */
 fn power(magnitude: f32, exponent: f32) -> f32 {
 	let bits = bitcast<u32>(magnitude);
 	let grows = exponent > 0.0;
@@ -278,7 +286,7 @@ fn powers(magnitude: A, exponent: f32) -> A {
 
 #if ${op === 'logSumExp'}
 ${mathFunctions('logarithm(x)')}
-/** Sums of exponentials are (largest, sum of exp(x - largest)). Equal infinities differ by 0 here. */
+/** Sums of exponentials are (largest, sum of exp(x - largest)). The difference of equal infinities is 0 here. */
 fn joined(a: A, b: A) -> A {
 	let larger = select(a, b, b.x > a.x);
 	let smaller = select(b, a, b.x > a.x);
@@ -311,16 +319,16 @@ fn lifted(v: V, j: u32, centre: F) -> A {
 #endif
 
 #if ${moments}
-/** The sum of squares around the mean: of those around another centre, the deviations' mean tells how far off that was. */
+/** The sum of squares around the mean, from the sum around another centre: the mean deviation is the distance between the two. */
 fn squaresAround(a: S, k: u32) -> f32 {
 	let drift = a.y * p.share;
 #if ${writesCentres}
 	let centre = centres[k];
-	// Behind an addition of 0 that compilers do not know to be 0, so that they round here.
+	// Adds a 0 that compilers do not know to be 0, so that they round here.
 	let mean = bitcast<f32>(bitcast<u32>(centre + drift) + (p.items >> 31u));
 	let rest = drift - (mean - centre);
 	centres[k] = mean;
-	// What is as small as what the sum of deviations has rounded is nothing: equal elements have none.
+	// A remainder as small as the rounding error of the sum of deviations becomes 0: equal elements have none.
 	centres[p.kept * ${along === 'kept' ? 4 : 1}u + k] = select(0.0, rest, abs(rest) > abs(drift) * 9.5367431640625e-7);
 #endif
 	let squares = a.x - a.y * drift;
@@ -329,13 +337,13 @@ fn squaresAround(a: S, k: u32) -> f32 {
 #endif
 
 #if ${moments && from === 'elements' && !recentre}
-/** The first element where it is near the mean: then equal elements deviate by nothing, and others lose nothing. */
+/** The first element if it is near the mean: then equal elements deviate by exactly 0, and others lose nothing. */
 fn centreFrom(mean: F, first: F) -> F {
 	return select(mean, first, abs(first - mean) <= abs(mean) * 1.52587890625e-5);
 }
 #endif
 
-/** What was added up over the divisor, or its root. */
+/** The sum divided by the divisor, or the root of that. */
 fn quotient(a: f32) -> f32 {
 	let indefinite = a == 0.0 || (bitcast<u32>(a) & 0x7fffffffu) > 0x7f800000u;
 	let special = select(bitcast<f32>(p.infinity), bitcast<f32>(p.nan), indefinite);
@@ -358,7 +366,7 @@ fn store(k: u32, a: S) {
 #endif
 }
 
-/** The lane's share of a segment: of each round through the innermost reduced dim the part that falls into it. */
+/** The lane's share of a segment: of each round through the innermost reduced dim the part inside the segment. */
 fn walk(k: u32, segment: u32, lane: u32) -> A {
 	let base = keptAt(k${along === 'kept' ? ' * 4u' : ''});
 #if ${centred && along === 'kept'}

@@ -1,14 +1,14 @@
 /**
- * The (lower) median of lines, and the first position that has it; with a NaN in the line, the first NaN.
+ * The (lower) median of lines, and its first position; if the line has a NaN, the first NaN.
  *
- * Radix selection: elements become u32 keys that sort as they do, NaN on top. Four passes over the line find the median's key from its
- * highest byte to its lowest: a pass counts, among the elements that agree with the bytes found so far, how many have each value
- * of the next byte, in integer atomics (counts do not depend on their order), and one invocation finds the byte in which the rank falls.
- * A last pass finds the first position by an integer minimum. Lines have any stride.
+ * Radix selection: elements become u32 keys that sort as they do, NaN on top. Four passes over the line find the median's key
+ * from its highest byte to its lowest. Among the elements that agree with the bytes found so far, a pass counts how many have
+ * each value of the next byte, in integer atomics (counts do not depend on their order). One invocation then finds the byte that
+ * contains the rank. A last pass finds the first position by an integer minimum. Lines have any stride.
  *
- * median  a workgroup works on one line, and writes nothing but the result.
+ * median  a workgroup works on one line, and writes only the result.
  * walk    a pass over long lines, which many workgroups share: they add their counts to those of the line.
- * step    what comes before, between and after these passes, a workgroup a line.
+ * step    the work before, between and after these passes, one workgroup for each line.
  */
 import { wgsl } from 'wgsl-preprocessor';
 import { defineKernel, read, readWrite, type StorageType, WORKGROUP_SIZE } from './shader';
@@ -17,15 +17,15 @@ import { placeFunction } from './strides';
 export type MedianVariant = { storage: StorageType };
 
 const MEDIAN_PARAMS = {
-	/** The dims that stay. */
+	/** The kept dims. */
 	keptDims: 'view',
 	lines: 'u32',
-	/** Of a line. */
+	/** The length of a line. */
 	length: 'u32',
-	/** Along a line. */
+	/** The stride along a line. */
 	stride: 'u32',
 	nan: 'bits',
-	/** Where workgroups share long lines: the pass, the parts of a line, and the length of a part. */
+	/** If workgroups share long lines: the pass, the number of parts of a line, and the length of a part. */
 	turn: 'u32?',
 	parts: 'u32?',
 	part: 'u32?',
@@ -102,7 +102,7 @@ ${VALUES({ storage })}
 		}
 		workgroupBarrier();
 		let prefix = workgroupUniformLoad(&found);
-		// The bytes above those of this pass.
+		// The bytes above the byte of this pass.
 		let mask = select(0xffffffffu << (shift + 8u), 0u, turn == 0u);
 		for (var j = lid; j < p.length; j += ${WORKGROUP_SIZE}u) {
 			let key = load(base + j * p.stride);
@@ -149,7 +149,9 @@ ${VALUES({ storage })}
 	}),
 });
 
-/** Words of state that each long line has: 256 counts, the digits of the key found so far, the rank, the number of NaN, the position. */
+/**
+ * The words of state of a long line: 256 counts, the digits of the key found so far, the rank, the number of NaN, the position.
+ */
 export const MEDIAN_STATE = 260;
 const STATE = wgsl`
 const FOUND = 256u;
@@ -158,7 +160,7 @@ const NANS = 258u;
 const POSITION = 259u;
 `;
 
-/** Turns 0 to 3 count the bytes, turn 4 looks for the position. Grid: lines * parts. */
+/** Turns 0 to 3 count the bytes; turn 4 finds the position. Grid: lines * parts. */
 export const medianWalk = defineKernel({
 	name: 'reduce.medianWalk',
 	params: MEDIAN_PARAMS,
@@ -195,7 +197,7 @@ ${KEYS({ storage })}
 	}
 	workgroupBarrier();
 	let shift = 24u - 8u * p.turn;
-	// The bytes above those of this pass.
+	// The bytes above the byte of this pass.
 	let mask = select(0xffffffffu << (shift + 8u), 0u, p.turn == 0u);
 	for (var j = first; j < end; j += ${WORKGROUP_SIZE}u) {
 		let key = load(base + j * p.stride);
@@ -219,7 +221,7 @@ ${KEYS({ storage })}
 	}),
 });
 
-/** Turn 0 begins, turns 1 to 4 find the byte that the turn before has counted, turn 5 leaves the result. Grid: lines. */
+/** Turn 0 initialises, turns 1 to 4 find the byte that the previous turn has counted, turn 5 writes the result. Grid: lines. */
 export const medianStep = defineKernel({
 	name: 'reduce.medianStep',
 	params: MEDIAN_PARAMS,

@@ -1,16 +1,18 @@
 /**
  * Running sums and products, and linear recurrences h[j] = a[j] * h[j - 1] + x[j], along one dim, from either end.
  *
- * A line is cut into chunks. One chunk: one launch. More: a launch for the `totals` of the chunks, [lines, chunks]; the same kernel on
- * those (`source` and `target` 'partials'), as often as needed; and a launch that scans each chunk `after` what came before it. Chunks,
- * and blocks of 32 within them, start from nothing and meet what came before only when an element is stored, so an error grows
- * with the number of chunks and blocks and not with the length of the line. The order is fixed by the shape.
+ * A line is cut into chunks. One chunk takes one launch. More take a launch for the `totals` of the chunks, [lines, chunks]; the
+ * same kernel on those (`source` and `target` 'partials'), as often as needed; and a launch that scans each chunk `after` the
+ * earlier chunks. Chunks, and blocks of 32 within them, start from the identity and are combined with the earlier results only
+ * when an element is stored. So an error grows with the number of chunks and blocks, not with the length of the line. The shape
+ * fixes the order.
  *
- *   lanes = 1    one invocation walks a chunk: software adapters, and lines across columns, where neighbours read neighbours.
- *   lanes = 64   a workgroup walks a chunk in tiles of 256, four elements to each invocation, whose totals are scanned in workgroup
+ *   lanes = 1    one invocation walks a chunk: software adapters, and lines across columns, where adjacent invocations read
+ *                adjacent elements.
+ *   lanes = 64   a workgroup walks a chunk in tiles of 256, four elements to each invocation. It scans their totals in workgroup
  *                memory (Hillis and Steele 1986): GPUs.
  *
- * A recurrence is a scan of affine maps: (a, b) stands for h -> a h + b, and two in a row for the map (a1 a2, a2 b1 + b2).
+ * A recurrence is a scan of affine maps: (a, b) means h -> a h + b, and two in a row give the map (a1 a2, a2 b1 + b2).
  */
 import { wgsl } from 'wgsl-preprocessor';
 import { defineKernel, read, readWrite, type StorageType } from './shader';
@@ -22,7 +24,7 @@ export type ScanVariant = {
 	output: StorageType;
 	source: 'elements' | 'partials';
 	target: 'result' | 'partials' | 'totals';
-	/** Whether chunks continue after the scanned totals in another buffer. */
+	/** Whether each chunk continues after the scanned total of the earlier chunks, which is in another buffer. */
 	after: boolean;
 	lanes: 1 | 64;
 };
@@ -30,14 +32,14 @@ export type ScanVariant = {
 export const scanKernel = defineKernel({
 	name: 'reduce.scan',
 	params: {
-		/** The dims of x that stay. */
+		/** The kept dims of x. */
 		keptDims: 'view',
 		offsetA: 'u32?',
-		/** Of a line. */
+		/** The length of a line. */
 		length: 'u32',
-		/** Of x along a line. */
+		/** The stride of x along a line. */
 		stride: 'u32',
-		/** The distance of a line's elements in the contiguous a and y. */
+		/** The stride of a line's elements in the contiguous a and y. */
 		inner: 'u32',
 		reverse: 'bool',
 		/** The length of a chunk. */
@@ -61,7 +63,7 @@ alias S = ${scalar};
 var<workgroup> lanesum: array<S, ${lanes}>;
 #endif
 
-/** Where line k of x begins. */
+/** The start of line k of x. */
 ${placeFunction('start', 'keptDims')}
 
 /** \`a\` comes before \`b\`. */
@@ -69,7 +71,7 @@ fn combined(a: S, b: S) -> S {
 	return ${combine};
 }
 
-/** Where lines begin: in x, and in contiguous tensors. */
+/** The start of a line: in x, and in contiguous tensors. */
 struct Line {
 	x: u32,
 	packed: u32,
@@ -107,7 +109,7 @@ fn store(line: Line, j: u32, value: S) {
 			functions,
 			main: wgsl`
 #if ${lanes === 1}
-	// Neighbours take neighbouring lines.
+	// Adjacent invocations take adjacent lines.
 	let lines = p.items / p.chunks;
 	let k = i % lines;
 	let chunk = i / lines;

@@ -1,12 +1,13 @@
 /**
  * One time step of recurrent cells, forward and backward. One launch does everything in the step except the matrix products.
  *
- * Layout: row-major [time or slot, row, gate, unit]; an invocation computes one unit of one row. Slots hold states: a step reads slot s
- * and writes slot s + 1 of the same buffer, so states have one read_write binding. All memory is contiguous at offset 0.
+ * Layout: row-major [time or slot, row, gate, unit]; an invocation computes one unit of one row. Slots hold states: a step reads
+ * slot s and writes slot s + 1 of the same buffer, so states have one read_write binding. All memory is contiguous at offset 0.
  * If a row's sequence has ended (time >= lengths[row]), its state and its gradient pass on unchanged.
  * The cells and their numbers of gates are those of src/backends/contract/rnn.ts.
  *
- * There is one variant for each cell. A step moves a few kilobytes, so the number of launches counts and tiling would bring nothing.
+ * There is one variant for each cell. A step moves a few kilobytes, so the number of launches matters and tiling would gain
+ * nothing.
  */
 import { wgsl } from 'wgsl-preprocessor';
 import { defineKernel, read, readWrite, type StorageType } from './shader';

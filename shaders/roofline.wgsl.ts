@@ -1,10 +1,11 @@
 /**
- * The roofline probes of the benchmarks: what the adapter can do at most, by the plainest means.
+ * The roofline probes of the benchmarks: the most that the adapter can do, measured with simple kernels.
  *
- * fma   every thread runs three independent chains of vec4 multiply-adds in registers, unrolled four times, and stores one number: 96 flops
- *       a round. Twelve numbers in flight hide the latency and still fit the registers; components start apart, or a compiler
- *       would compute one for all four.
- * copy  y = x, a vec4 a thread and step, grid-strided by the number of threads so that consecutive threads touch consecutive vectors.
+ * fma   every thread runs three independent chains of vec4 multiply-adds in registers, unrolled four times, and stores one
+ *       number: 96 flops a round. Twelve numbers in flight hide the latency and still fit the registers. Their components start
+ *       at different values, or a compiler would compute one for all four.
+ * copy  y = x, one vec4 per thread and step, grid-strided by the number of threads so that consecutive threads touch consecutive
+ *       vectors.
  */
 import { wgsl } from 'wgsl-preprocessor';
 import { defineKernel, type NoVariant, read, readWrite } from './shader';

@@ -1,18 +1,18 @@
 /**
- * Images sampled at given places: y [N, C, H', W'] from x [N, C, H, W].
+ * Images sampled at given positions: y [N, C, H', W'] from x [N, C, H, W].
  *
- * An invocation samples four neighbouring places in up to four channels, so that places and weights are computed once for an RGB image.
- * A workgroup stays in one plane. x has any strides, y is contiguous. A place is (column, row) in pixels, from an affine map of
- * each image or from a grid:
+ * An invocation samples four adjacent places in up to four channels, so that an RGB image needs places and weights only once.
+ * A workgroup stays in one plane. x has any strides, y is contiguous. A place is a position (column, row) in pixels, from an
+ * affine map of each image or from a grid:
  *
  *   affine: (m0 j + m1 i + m2, m3 j + m4 i + m5) with m = matrices[n], [N, 6] contiguous
  *   grid  : (grid[n, i, j] + 1) * scale + shift, any strides
  *
  * store: vec4 if W' is a multiple of 4, else scalar with a guard at the end of each row.
  *
- * Places that are whole numbers are exact, with fused multiply-adds or without, so flips, crops and shifts by whole pixels only copy.
- * `fold` moves a place outside the image back into it, except with 'constant' padding, which reads `fill` there. The host guarantees
- * that H and W are at least 1. Places that are NaN or huge read some pixel or `fill`, never memory outside.
+ * Places that are whole numbers are exact, with fused multiply-adds or without, so flips, crops and shifts by whole pixels only
+ * copy. `fold` moves a place outside the image back into it, except with 'constant' padding, which reads `fill` there. The host
+ * guarantees that H and W are at least 1. Places that are NaN or huge read some pixel or `fill`, never memory outside.
  */
 import { wgsl } from 'wgsl-preprocessor';
 import { defineKernel, read, readWrite, WORKGROUP_SIZE } from './shader';
@@ -28,7 +28,7 @@ export type SampleVariant = {
 };
 
 const FOLD: Record<SampleVariant['padding'], string> = {
-	// So far outside that no pixel counts, and near enough for an integer.
+	// So far outside that no pixel has weight, and near enough for an integer.
 	constant: 'return clamp(place, vec4(-2.0), vec4(size + 1.0));',
 	edge: 'return clamp(place, vec4(0.0), vec4(size - 1.0));',
 	reflect: 'return clamp(mirrored(place, size - 1.0), vec4(0.0), vec4(size - 1.0));',
@@ -46,7 +46,7 @@ export const sample = defineKernel({
 	params: {
 		steps: 'vec4<u32>',
 		gridSteps: 'vec4<u32>?',
-		/** Width and height of x. The next three have a component for each of the two. */
+		/** The width and height of x. The next three have a component for each of the two. */
 		size: 'vec4<f32>',
 		scale: 'vec4<f32>?',
 		shift: 'vec4<f32>?',
@@ -60,7 +60,7 @@ export const sample = defineKernel({
 		offset: 'u32',
 		placeOffset: 'u32',
 		fill: 'f32',
-		/** 4. If the compiler knew, it would unroll the loop and take four times as long. */
+		/** Always 4. A constant would make the compiler unroll the loop and take four times as long. */
 		taps: 'u32',
 	},
 	define({ type, places, mode, padding, store }: SampleVariant) {
@@ -72,7 +72,7 @@ export const sample = defineKernel({
 			},
 			functions: wgsl`
 #if ${padding === 'reflect' || padding === 'symmetric'}
-/** Mirrored back and forth between 0 and span. */
+/** Reflects \`place\` between 0 and span. */
 fn mirrored(place: vec4<f32>, span: f32) -> vec4<f32> {
 	let far = abs(place);
 	let times = floor(far / max(span, 1.0));
@@ -148,7 +148,7 @@ fn fold(place: vec4<f32>, size: f32) -> vec4<f32> {
 			let inside = select(leftInside, rightInside, isRight) & select(topInside, bottomInside, isBelow);
 			let weight = select(1.0 - rightPart, rightPart, isRight) * select(1.0 - bottomPart, bottomPart, isBelow);
 			let share = ${gather('rows', 'columns', 'inside')} * weight;
-			// A first share keeps its sign of zero. A pixel without weight may be NaN and is left out.
+			// The first share keeps its sign of zero. A pixel without weight may be NaN and is left out.
 			value = select(value, select(value + share, share, tap == 0u), weight != vec4(0.0));
 		}
 #endif

@@ -1,18 +1,19 @@
 /**
- * Sums of rows that go to the same place, in a fixed order: the heart of scatterAdd, indexAdd and the gradient of lookups. Or their
- * products, for scatter that multiplies: read multiply for add below.
+ * Sums of rows that go to the same place, in a fixed order, for scatterAdd, indexAdd and the gradient of lookups. Or products,
+ * for a scatter that multiplies: "add" below then means "multiply".
  *
  *   y[o, key, c] += sum of source[o, positions[i], c] over all i with keys[i] = key
  *
- * keys are sorted (sort.wgsl.ts), positions say where each stood before; keys from `limit` on are left out. source is contiguous
- * [outer, n, columns], y contiguous [outer, limit, columns], columns counted in fours when `four`.
+ * keys are sorted (sort.wgsl.ts), and positions say where each key was before. Keys from `limit` on are left out. source is
+ * contiguous [outer, n, columns], y contiguous [outer, limit, columns]; columns count vec4 if `four`.
  *
- * segmentSum   A thread walks a block of 32 sorted keys for one column. A run of equal keys within the block goes to y at once. A run
- *              that reaches into the next block leaves its part in parts[o, block, 1, c], one that comes from the block before in
- *              parts[o, block, 0, c]. So an index that is all one value costs no more than one that is all different.
- * segmentJoin  The thread of the block where such a run begins adds its parts up, block by block, and then to y.
+ * segmentSum   A thread walks a block of 32 sorted keys for one column. A run of equal keys within the block goes to y at once. A
+ *              run that reaches into the next block leaves its part in parts[o, block, 1, c]; a run that comes from the previous
+ *              block leaves its part in parts[o, block, 0, c]. So an index with a single value costs no more than one with all
+ *              values different.
+ * segmentJoin  The thread of the block where such a run begins adds up its parts, block by block, and adds them to y.
  *
- * Sums are float32 (int32 for integers) whatever the storage; the association depends on n alone. Workgroups of 64.
+ * Sums are float32 (int32 for integers) for every storage type; the association depends on n alone. Workgroups of 64.
  */
 import { wgsl } from 'wgsl-preprocessor';
 import { defineKernel, read, readWrite, type StorageType } from './shader';
@@ -33,10 +34,10 @@ const SEGMENT_PARAMS = {
 	n: 'u32',
 	columns: 'u32',
 	outer: 'u32',
-	/** Of n. */
+	/** The number of blocks of n. */
 	blocks: 'u32',
 	limit: 'u32',
-	/** Of source, in units of T. */
+	/** The offset of source, in units of T. */
 	offset: 'u32',
 } as const;
 

@@ -1,22 +1,26 @@
 /**
- * Definitions of kernels. From one definition come the frame of WGSL around the handwritten part, the place of each parameter in
+ * Definitions of kernels. One definition yields the WGSL around the handwritten part, the position of each parameter in
  * memory, and the TypeScript type of a launch.
  *
- * A definition writes the body of `main` and the functions beside it. They find:
+ * A definition holds the body of `main` and the functions beside it. They can use:
  *   p           the parameters, a uniform struct: see parameters.ts for their types. At most 512 bytes.
  *   the buffers by their names, arrays of the type that the binding gives.
- *   i           with `invocations`, the number of the invocation; those beyond the count have returned.
- *   groupIndex  the number of the workgroup. A grid with more than 65,535 workgroups in x is folded into y and may then exceed the work, so
- *               a kernel without `invocations` compares this number with its bounds.
- *   lid         the number of the invocation in its workgroup; subgroupLane in its subgroup; wid and nwg are workgroup_id and num_workgroups.
- * `enable f16` appears by itself where the source speaks of f16.
+ *   i           the number of the invocation, if the definition gives `invocations`; those beyond the count have returned.
+ *   groupIndex  the number of the workgroup. A grid with more than 65,535 workgroups in x is folded into y and may then exceed
+ *               the work, so a kernel without `invocations` compares this number with its bounds.
+ *   lid         the number of the invocation in its workgroup; subgroupLane in its subgroup; wid and nwg are workgroup_id and
+ *               num_workgroups.
+ * `enable f16` is added if the source uses f16.
  *
- * No buffer that is written is bound twice in one dispatch (read twice it may be: x * x). A kernel that updates its input is a variant with
- * one `readWrite` binding. Views travel as parameters, never as the offset of a binding.
+ * A written buffer is never bound twice in one dispatch; a buffer that is only read may be (x * x). A kernel that updates its
+ * input is a variant with one `readWrite` binding. Views travel as parameters, never as the offset of a binding.
  */
 import { layoutParameters, type ParameterLayout, type Parameters } from './parameters';
 
-/** What an element is in a storage buffer. Arithmetic on `f16` storage is always done in f32. bool is stored as u32, uint8 as i32. */
+/**
+ * The type of an element in a storage buffer. Arithmetic on `f16` storage is always done in f32. bool is stored as u32, uint8 as
+ * i32.
+ */
 export type StorageType = 'f32' | 'f16' | 'i32' | 'u32';
 
 export type Access = 'read' | 'read_write';
@@ -25,17 +29,17 @@ export interface ShaderSource {
 	readonly code: string;
 	/** Access of the storage buffers at bindings 1, 2, ... */
 	readonly bindings: readonly Access[];
-	/** Their names. */
+	/** The names of these bindings. */
 	readonly names: readonly string[];
 }
 
 /** A variant key: plain values only, so that equal variants make equal pipelines. Never a shape. */
 export type Variant = Readonly<Record<string, string | number | boolean>>;
 
-/** Of a kernel with one variant. */
+/** For a kernel with one variant. */
 export type NoVariant = Readonly<Record<never, never>>;
 
-/** Invocations of a workgroup, where a kernel does not say otherwise. */
+/** The invocations of a workgroup, unless a kernel says otherwise. */
 export const WORKGROUP_SIZE = 64;
 
 /** A storage buffer: an array of elements of a WGSL type. */
@@ -44,7 +48,7 @@ export interface Binding {
 	readonly type: string;
 }
 
-/** The storage buffers of a variant by name, in the order of their bindings; those that it does not have are false. */
+/** The storage buffers of a variant by name, in the order of their bindings; false if the variant does not have one. */
 export type Bindings = Readonly<Record<string, Binding | false>>;
 
 export function read(type: string): Binding {
@@ -55,11 +59,13 @@ export function readWrite(type: string): Binding {
 	return { access: 'read_write', type };
 }
 
-/** What a definition says about a variant. */
+/** What a definition gives for a variant. */
 export interface KernelSource<B extends Bindings> {
 	readonly bindings: B;
 	readonly workgroupSize?: number;
-	/** How many invocations have work, a WGSL expression: `main` gets the number `i` of its own, and the others return at once. */
+	/**
+	 * A WGSL expression for the number of invocations with work: `main` gets its own number as `i`, and the others return at once.
+	 */
 	readonly invocations?: string | undefined;
 	/** WGSL extensions other than f16. */
 	readonly enable?: readonly string[];
@@ -74,11 +80,14 @@ interface Definition<V extends Variant, P extends Parameters, B extends Bindings
 	readonly name: string;
 	readonly params: P;
 	/**
-	 * Whether a launch with much work is cut into several, so that no dispatch lasts long enough for the system to reset the GPU: for products,
-	 * convolutions, attention. The kernel must find its work by `groupIndex` or `i` alone, in a grid of one dimension.
+	 * Whether a launch with much work is cut into several, so that no dispatch lasts long enough for the system to reset the GPU:
+	 * for products, convolutions, attention. The kernel must find its work by `groupIndex` or `i` alone, in a grid of one
+	 * dimension.
 	 */
 	readonly divisible?: boolean;
-	/** Whether the kernel calls `reportIndex(index: i32)` for an index that is out of range: then a launch says what its indices must be. */
+	/**
+	 * Whether the kernel calls `reportIndex(index: i32)` for an index out of range. A launch then carries the check of its indices.
+	 */
 	readonly reportsIndices?: boolean;
 	define(variant: V): KernelSource<B>;
 }
@@ -119,7 +128,7 @@ export function defineKernel<V extends Variant, const P extends Parameters, B ex
 	return kernel;
 }
 
-/** What `main` may name of its place in the grid. */
+/** The built-in values that `main` may use. */
 const BUILTINS = [
 	['wid', 'workgroup_id', 'vec3<u32>'],
 	['nwg', 'num_workgroups', 'vec3<u32>'],
@@ -128,8 +137,8 @@ const BUILTINS = [
 ] as const;
 
 /**
- * A launch's record of bad indices holds the largest of them, so it does not depend on timing. 0 means none: -2^31 is told as -2^31 + 1.
- * Launches whose indices nobody asked about share the record 0.
+ * A launch's record of bad indices holds the largest of them, so it does not depend on timing. 0 means none; -2^31 is reported as
+ * -2^31 + 1. Launches without a check share record 0.
  */
 const REPORT_INDEX = `
 fn reportIndex(index: i32) {

@@ -1,21 +1,21 @@
 /**
  * Softmax and log-softmax over one dim, forward and backward.
  *
- * Line k holds `length` elements. The strided operand (x, or the gradient) begins at a place decoded from the dims that stay, which
- * the host has merged; the contiguous ones (y, dx) at (k / inner) * length * inner + k % inner, with stride `inner`.
+ * Line k holds `length` elements. The start of the strided operand (x, or the gradient) is decoded from the kept dims, which
+ * the host has merged. The contiguous operands (y, dx) start at (k / inner) * length * inner + k % inner, with stride `inner`.
  *
- *   lanes = 1         one invocation walks a line alone: lines across columns (neighbours read neighbours), short lines, and software
- *                     adapters, where barriers cost more than they bring.
- *   lanes = 64, 256   a workgroup walks a line together, and between the two passes each invocation goes through what all have found
- *                     (workgroupReduction.ts): GPUs.
- *   wide = 'along'    reads and writes are vec4 along the line: inner = 1, the strided operand has stride 1 along the line, and offset,
- *                     length and its other strides are multiples of 4.
- *   wide = 'across'   an invocation walks four neighbouring lines at once, lanes = 1: the innermost dim that stays has stride 1, and its
+ *   lanes = 1         one invocation walks a line alone: lines across columns (adjacent invocations read adjacent elements),
+ *                     short lines, and software adapters, where barriers cost more than they gain.
+ *   lanes = 64, 256   a workgroup walks a line together, and between the two passes each invocation goes through the results of
+ *                     all (workgroupReduction.ts): GPUs.
+ *   wide = 'along'    reads and writes are vec4 along the line: inner = 1, the strided operand has stride 1 along the line, and
+ *                     offset, length and its other strides are multiples of 4.
+ *   wide = 'across'   an invocation walks four adjacent lines at once, lanes = 1: the innermost kept dim has stride 1, and its
  *                     size, offset and all other strides are multiples of 4.
  *
- * The first pass finds the largest element m and the sum of exp(x - m) at once, rescaling the sum whenever m grows, with one
- * exponential for each element; the second writes. A line is read twice and written once. Special lines are told by bit pattern:
- * NaN for a line with NaN or +inf, or of -inf alone.
+ * The first pass finds the largest element m and the sum of exp(x - m) at once: it rescales the sum whenever m grows, with one
+ * exponential for each element. The second pass writes. A line is read twice and written once. Bit patterns identify special
+ * lines: NaN for a line with NaN or +inf, or of -inf alone.
  */
 import { wgsl } from 'wgsl-preprocessor';
 import { mathFunctions } from './math.wgsl';
@@ -57,7 +57,7 @@ alias U = ${vector('u32')};
 alias L = ${across === 4 ? 'vec4<f32>' : 'f32'};
 alias B = ${across === 4 ? 'vec4<u32>' : 'u32'};
 
-/** A sum of exponentials: the largest, the sum of exp(x - largest), and the largest bit pattern of |x|, which is a NaN's if there was one. */
+/** A sum of exponentials: the largest x, the sum of exp(x - largest), and the largest bit pattern of |x|, which shows a NaN. */
 struct Sum {
 	largest: L,
 	total: L,
@@ -68,10 +68,10 @@ struct Sum {
 var<workgroup> found: array<vec2<u32>, ${lanes}>;
 #endif
 
-/** Where line k of the strided operand begins. */
+/** The start of line k of the strided operand. */
 ${placeFunction('start', 'strided')}
 
-/** Where line k begins in a contiguous tensor. */
+/** The start of line k in a contiguous tensor. */
 fn packedStart(k: u32) -> u32 {
 	return (k / p.inner) * p.length * p.inner + k % p.inner;
 }
@@ -79,7 +79,7 @@ fn packedStart(k: u32) -> u32 {
 #if ${log && !backward}
 ${mathFunctions('logarithm(x)')}
 #endif
-/** exp of what is never positive and may be -inf. */
+/** exp of a number that is never positive and may be -inf. */
 fn decay(difference: F) -> F {
 	return exp(max(difference, F(-200.0)));
 }
@@ -157,7 +157,7 @@ fn secondPass(source: u32, packed: u32, lane: u32, total: L) {
 		let incoming = F(gradient[(source + j * p.stride) / ${width}u]);
 		let output = F(y[(p.offsetY + packed + j * p.inner) / ${width}u]);
 #if ${log}
-		// exp need not give NaN of NaN.
+		// exp may return anything for NaN.
 		let isNan = (bitcast<U>(output) & U(0x7fffffffu)) > U(0x7f800000u);
 		let value = select(incoming - exp(output) * total, output, isNan);
 #else

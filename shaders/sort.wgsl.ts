@@ -1,16 +1,16 @@
 /**
- * Stable sorting of rows of 32-bit keys, each with the position where it stood.
+ * Stable sorting of rows of 32-bit keys, together with the positions of the keys.
  *
  * sortKeys    turns elements of any type into unsigned keys of the same order, x of any strides into contiguous rows.
- * rank        short rows, one launch: a thread counts the keys of its row that come before its own, and stores it there. n^2 comparisons
- *             that all threads of a row read in step, and nothing to wait for: measured on lavapipe, a bitonic network in workgroup
- *             memory took ten times as long for its barriers.
+ * rank        short rows, one launch: a thread counts the keys of its row that come before its own, and stores its key there. n^2
+ *             comparisons, which all threads of a row read in step, without barriers: on lavapipe a bitonic network in workgroup
+ *             memory took ten times as long because of its barriers.
  * radix       longer rows, digits of 4 bits from the lowest on, three launches a digit:
  *               count : a thread counts the 16 digits of its own chunk of 64 consecutive elements;
- *               scan  : one workgroup a row turns the counts, in order of (digit, chunk), into first places;
- *               move  : the same threads put their elements there one after the other, which is what makes it stable.
- *             No atomics and no thread order: a thread owns a chunk rather than a coalesced stripe, which costs bandwidth on GPUs but
- *             needs no workgroup memory or subgroups, and the number of digits follows the largest key.
+ *               scan  : one workgroup per row turns the counts, in order of (digit, chunk), into first places;
+ *               move  : the same threads put their elements there one after the other, which makes the sort stable.
+ *             No atomics, no dependence on thread order. A thread owns a chunk rather than a coalesced stripe. This costs
+ *             bandwidth on GPUs but needs no workgroup memory or subgroups. The number of digits follows the largest key.
  *
  * Layout: keys and positions are [rows, n]; counts are [rows, 16, chunks]. A grid counts rows for
  * scan, (row, chunk) for count and move.
@@ -22,7 +22,7 @@ import { placeFunction } from './strides';
 export const RADIX_CHUNK = 64;
 export const RADIX_BITS = 4;
 
-/** orderKey(value): unsigned keys in the order of the values; NaN of any kind above all, -0 equal to 0. */
+/** orderKey(value): unsigned keys in the order of the values; every NaN is above all numbers, and -0 equals 0. */
 export const ORDER_KEY = (type: StorageType) => wgsl`
 fn orderKey(value: ${type}) -> u32 {
 #if ${type === 'f32' || type === 'f16'}
@@ -161,7 +161,7 @@ export const radixScan = defineKernel({
 });
 
 export type RadixMoveVariant = {
-	/** Positions are not there yet: an element stands where it is. */
+	/** The first pass: positions are not stored yet, so an element's position is its index. */
 	first: boolean;
 };
 

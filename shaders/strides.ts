@@ -1,8 +1,8 @@
-/** How strided views are walked. */
+/** How kernels walk strided views. */
 
 /**
- * `fn name(k: u32) -> u32`: where element (or line) k of a view of at least one dim lies, in the order of its dims. The view is a
- * parameter.
+ * `fn name(k: u32) -> u32`: the position of element (or line) k of a view of at least one dim, in the order of its dims. The view
+ * is a parameter.
  *
  * The outermost dim needs no division, so the loop stops before it.
  */

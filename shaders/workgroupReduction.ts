@@ -1,20 +1,20 @@
 /**
- * How a workgroup puts together what its invocations have found.
+ * How a workgroup combines the results of its invocations.
  *
- * A tree would share the work, but has a barrier in a loop, which software adapters compile for longer than all the rest of a kernel. So either
- * every invocation goes through all there is, reads that all share, which take GPUs about as long as a tree's barriers; or, where as
- * many digits count as a tree gives, one invocation does the tree's work alone.
+ * A tree would share the work, but it has a barrier in a loop, which takes software adapters longer to compile than the rest of a
+ * kernel. So either every invocation goes through all results: they share these reads, which take GPUs about as long as a tree's
+ * barriers. Or, if the result must be as exact as a tree's, one invocation does the tree's work alone.
  */
 
 /**
- * `fn sumOfAll(mine: TYPE, lid: u32) -> TYPE`: the sum over the workgroup, in each of its `lanes` invocations. It may be called again. What they gave
- * stands in `shares`.
+ * `fn sumOfAll(mine: TYPE, lid: u32) -> TYPE`: the sum over the workgroup, returned to each of its `lanes` invocations. It may be
+ * called again. Afterwards `shares` holds the terms.
  */
 export function sumOfAll(type: 'f32' | 'vec2<f32>', lanes: number): string {
 	return /* wgsl */ `
 var<workgroup> shares: array<${type}, ${lanes}>;
 fn sumOfAll(mine: ${type}, lid: u32) -> ${type} {
-	// What is used again must have been read by all.
+	// All invocations must have read the previous values before they are overwritten.
 	workgroupBarrier();
 	shares[lid] = mine;
 	workgroupBarrier();
@@ -27,12 +27,12 @@ fn sumOfAll(mine: ${type}, lid: u32) -> ${type} {
 `;
 }
 
-/** Places of the array that `pairwise` works in. */
+/** The number of elements that `pairwise` needs in its array. */
 export const pairwisePlaces = (lanes: number): number => 2 * lanes - 1;
 
 /**
- * A statement for one invocation: combines the first `lanes` elements of `array`, pairs first and then pairs of them, each behind the others. The
- * result is the array's last.
+ * A statement for one invocation: combines the first `lanes` elements of `array`, pairs first, then pairs of pairs, and appends
+ * each result. The final result is the array's last element.
  */
 export function pairwise(array: string, lanes: number, combined: (a: string, b: string) => string): string {
 	return /* wgsl */ `
