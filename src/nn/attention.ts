@@ -121,11 +121,11 @@ export class MultiheadAttention extends Module {
 	}
 
 	override ownParameters(): [string, Parameter][] {
-		return super.ownParameters().map(([name, parameter]) => [KEYS[name as keyof typeof KEYS], parameter]);
+		return super.ownParameters().map(([name, parameter]) => [KEYS[name as keyof typeof KEYS] ?? name, parameter]);
 	}
 
 	override namedChildren(): [string, Module][] {
-		return [['out_proj', this.outProj]];
+		return super.namedChildren().map(([name, child]) => [name === 'outProj' ? 'out_proj' : name, child]);
 	}
 
 	/**

@@ -16,6 +16,7 @@ export * from './padding';
 export { Parameter } from './parameter';
 export * from './pooling';
 export * from './positions';
+export * as prune from './prune';
 export * from './recurrent';
 export * from './reshape';
 export * from './shrinking';

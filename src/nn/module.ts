@@ -64,12 +64,13 @@ export abstract class Module {
 
 	/**
 	 * Adds `tensor` to the module's state without training it (running statistics, masks). A buffer with `persistent: false` moves with the
-	 * module but is not in `stateDict`. Default true.
+	 * module but is not in `stateDict`. Default true. null removes the buffer.
 	 */
-	registerBuffer(name: string, tensor: Tensor, options: { persistent?: boolean } = {}): void {
+	registerBuffer(name: string, tensor: Tensor | null, options: { persistent?: boolean } = {}): void {
 		const { persistent = true } = checkOptions('Module.registerBuffer', options, ['persistent']);
 		requireName('registerBuffer', name);
-		this.#buffers.set(name, { tensor: keep(tensor), persistent });
+		if (tensor === null) this.#buffers.delete(name);
+		else this.#buffers.set(name, { tensor: keep(tensor), persistent });
 	}
 
 	/** The buffer `name`. Throws an ArgumentError if there is none. */

@@ -1,12 +1,12 @@
 /** Weight normalization: learns a weight as a length and a direction. */
 import { noGrad } from '../autograd/modes';
-import { ArgumentError } from '../core/errors';
 import { checkOptions } from '../core/options';
 import { normalizeDim } from '../core/shape';
 import { div, mul } from '../ops/elementwise';
 import { norm } from '../ops/reduce';
 import type { Tensor } from '../tensor';
 import { tidy } from '../tidy';
+import { computeProperty, ownParameter } from './computed';
 import type { Module } from './module';
 import { Parameter } from './parameter';
 
@@ -18,26 +18,20 @@ export interface WeightNormOptions {
 }
 
 /**
- * Replaces a module's weight by the parameters `weight_g` (lengths) and `weight_v` (directions). Each forward computes weight = g v / |v|.
+ * Replaces a module's weight by the parameters `weight_g` (lengths) and `weight_v` (directions). The weight is then g v / |v|, computed at each use.
  * Call it before you create an optimizer. Returns the module. Salimans and Kingma 2016. As `torch.nn.utils.weight_norm`.
  */
 export function weightNorm<M extends Module>(module: M, options: WeightNormOptions = {}): M {
 	const { name = 'weight', dim = 0 } = checkOptions('weightNorm', options, ['name', 'dim']);
-	const own = module as unknown as Record<string, unknown>;
-	const weight = own[name];
-	if (!(weight instanceof Parameter))
-		throw new ArgumentError(`weightNorm: ${module.constructor.name} has no parameter '${name}'`);
+	const { property, parameter: weight } = ownParameter('weightNorm', module, name);
 	const along = dim === null ? null : normalizeDim('weightNorm', dim, weight.ndim);
 	const others = along === null ? undefined : weight.shape.flatMap((_, d) => (d === along ? [] : [d]));
 	const lengths = (direction: Tensor) => norm(direction, others, { keepdim: others !== undefined });
-	delete own[name];
+	computeProperty(module, property, () => {
+		const [g, v] = [module.getParameter(`${name}_g`), module.getParameter(`${name}_v`)];
+		return tidy(() => mul(v, div(g, lengths(v))));
+	});
 	module.registerParameter(`${name}_g`, new Parameter(noGrad(() => lengths(weight))));
 	module.registerParameter(`${name}_v`, weight);
-	const compute = () => {
-		const [g, v] = [module.getParameter(`${name}_g`), module.getParameter(`${name}_v`)];
-		own[name] = tidy(() => mul(v, div(g, lengths(v))));
-	};
-	compute();
-	module.registerForwardPreHook(compute);
 	return module;
 }

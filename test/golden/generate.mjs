@@ -36,6 +36,7 @@ for (const script of [
 	'metrics.py',
 	'preprocessing.py',
 	'inplace.py',
+	'adapting.py',
 ]) {
 	const run = spawnSync(python, [join(root, 'test/golden', script)], { stdio: 'inherit' });
 	if (run.status !== 0) process.exit(run.status ?? 1);

@@ -1,7 +1,7 @@
 /** Layers and losses against PyTorch's own modules: keys and shapes of the state, outputs, gradients, and buffers after a step. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { logSoftmax, manualSeed, nn, noGrad, ones, randn, type Tensor, tensor, zeros } from 'wgrad';
+import { logSoftmax, manualSeed, nn, noGrad, ones, randn, type Tensor, tensor, tidy, zeros } from 'wgrad';
 import results from '../golden/modules.json';
 import { stream } from '../ops/database';
 import { ENTRIES, FUNCTIONS } from '../ops/elementwise/rows';
@@ -245,6 +245,8 @@ test('weight norm leaves the weight as it was, and needs one', async () => {
 		layer.namedParameters().map(([path]) => path),
 		['bias', 'weight_g', 'weight_v'],
 	);
+	tidy(() => void layer.forward(x));
+	requireClose('weight after a step', await layer.weight.data(), before, { relative: 1e-6, absolute: 1e-7 });
 	assert.throws(() => nn.weightNorm(new nn.ReLU()), /weightNorm: ReLU has no parameter 'weight'/);
 });
 
