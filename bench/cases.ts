@@ -1,4 +1,4 @@
-/** What is measured: one entry a kernel family and size, the same call on both devices. */
+/** The benchmark cases: one for each kernel family and size, with the same call on both devices. */
 import {
 	add,
 	argmax,
@@ -38,20 +38,20 @@ import { sequenceCases } from './sequenceCases';
 export interface Case {
 	readonly name: string;
 	readonly family: string;
-	/** Floating-point operations of one call, for GFLOP/s; or bytes that it must read and write, for GB/s. */
+	/** Floating-point operations of one call, for GFLOP/s; or bytes that it must at least read and write, for GB/s. */
 	readonly flops?: number;
 	readonly bytes?: number;
 	/** Calls in one timed run. */
 	readonly repeats?: number;
-	/** Operations in one call, when the figure is a time for each. */
+	/** Operations in one call, if the figure is a time per operation. */
 	readonly operations?: number;
 	/** Makes the inputs, and returns the call. */
 	prepare(device: Device): () => unknown;
-	/** Whether the CPU reference takes so long that one run must do. */
+	/** Whether the CPU reference is so slow that it runs only once. */
 	readonly slowReference?: boolean;
-	/** Too long for the CPU reference. */
+	/** Whether the CPU reference would take too long. */
 	readonly noReference?: boolean;
-	/** Milliseconds that tfjs-webgpu 4.22 and jax-js 0.1.25 took on lavapipe on a machine of this kind. */
+	/** Milliseconds of tfjs-webgpu 4.22 and jax-js 0.1.25 on lavapipe, on a similar machine. */
 	readonly others?: readonly [tfjs: number, jaxjs: number];
 }
 
@@ -108,7 +108,7 @@ function convolution(
 	};
 }
 
-/** 8,192 words of GPT-2's vocabulary; the gradient is that of the whole table. */
+/** Looks up 8,192 words of GPT-2's vocabulary; the gradient is for the whole table. */
 function lookup(direction: 'forward' | 'gradient'): Case {
 	const [words, features, count] = [50_257, 128, 8192];
 	const rows = direction === 'forward' ? 2 * count : count + words;
@@ -150,7 +150,7 @@ function step(name: string, make: () => nn.Sequential, shape: readonly number[],
 
 const mlp = () => new nn.Sequential(new nn.Linear(784, 256), new nn.ReLU(), new nn.Linear(256, 10));
 
-/** The two-convolution network that the figures of other libraries are of. */
+/** The network with two convolutions that the other libraries were measured with. */
 const deeperCnn = () =>
 	new nn.Sequential(
 		new nn.Conv2d(1, 32, 3),
@@ -209,7 +209,10 @@ function unaryGradient(
 	};
 }
 
-/** Causal attention of 64 elements a head, by the fused kernels or as matmul, mask, softmax and matmul. Useful operations are counted alike. */
+/**
+ * Causal attention with heads of 64 elements, by the fused kernels or composed of matmul, mask, softmax and matmul. Both count
+ * the same operations.
+ */
 function attention(
 	[batch, heads, length]: readonly [number, number, number],
 	form: 'fused' | 'composed',

@@ -1,6 +1,6 @@
 /**
- * What a program waits for its first step: from the start of its process to the end of the first call, in processes of its own. Once with an
- * empty cache of compiled shaders, as after an installation, and then with what that run left in it.
+ * The time to a program's first step: from the start of its process to the end of the first call. Each measurement starts a new
+ * process, first with an empty shader cache, as after an installation, and then with the cache that the first process left.
  */
 import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -19,7 +19,7 @@ export interface FirstStep {
 	readonly warm: Measurement;
 }
 
-/** What the process of `--once NAME` does: one call of a case, and a word when the device has done it. */
+/** The work of a process with `--once NAME`: calls a case once, and prints DONE when the device has finished. */
 export async function callOnce(benchmark: Case): Promise<void> {
 	const call = benchmark.prepare('webgpu');
 	tidy(() => void call());
@@ -47,7 +47,7 @@ function timeOnce(name: string, cache: string): Promise<number> {
 	});
 }
 
-/** The first call of a case, `runs` times with an empty cache and as often with a filled one. */
+/** Times the first call of a case, `runs` times with an empty cache and `runs` times with a filled one. */
 export async function measureFirstStep({ name }: Case, runs: number): Promise<FirstStep> {
 	const [cold, warm]: [number[], number[]] = [[], []];
 	for (let i = 0; i < runs; i++) {

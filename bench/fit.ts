@@ -1,6 +1,6 @@
 /**
- * What `fit` costs above a loop written by hand: the MNIST CNN, images of MNIST's size, batches of 64, accuracy counted, losses read in
- * groups. Both take turns of some steps each within one run, so that whatever else the machine does disturbs both alike.
+ * The overhead of `fit` over a handwritten loop: the MNIST CNN, images of MNIST's size, batches of 64, accuracy, losses read in
+ * groups. The two alternate for some steps each within one run, so that other load on the machine disturbs both alike.
  */
 import { crossEntropy, manualSeed, optim, randperm, sync, tensor, tidy } from 'wgrad';
 import { ArrayDataset, DataLoader } from 'wgrad/data';
@@ -14,7 +14,7 @@ const STEPS = 20;
 const SIDE = 28;
 const PIXELS = SIDE * SIDE;
 const [MEAN, DEVIATION] = [0.1307, 0.3081];
-/** As in examples/mnist/train.ts, whose loop this is. */
+/** As in examples/mnist/train.ts, which has the same loop. */
 const LOSSES_PER_READ = 10;
 
 interface Images {
@@ -22,7 +22,7 @@ interface Images {
 	readonly labels: Uint8Array;
 }
 
-/** Images of noise: what they show does not matter to the time. */
+/** Images of noise; their content does not affect the time. */
 function noise(count: number): Images {
 	let state = 1;
 	const next = () => {
@@ -35,7 +35,7 @@ function noise(count: number): Images {
 	};
 }
 
-/** As examples/mnist/images.ts makes its batches. */
+/** Makes batches as examples/mnist/images.ts does. */
 function batchOf({ pixels, labels }: Images, indices: Int32Array) {
 	const images = new Float32Array(indices.length * PIXELS);
 	const classes = new Int32Array(indices.length);
@@ -80,7 +80,7 @@ function byHand(data: Images): () => Promise<void> {
 	};
 }
 
-/** One turn of `fit`: an epoch of as many samples. */
+/** One turn of `fit`: an epoch with the same number of samples. */
 function byFit(data: Images): () => Promise<void> {
 	const { model, optimizer } = setUp();
 	const { pixels, labels } = data;
@@ -93,8 +93,9 @@ function byFit(data: Images): () => Promise<void> {
 }
 
 /**
- * Milliseconds of a step, by hand and by `fit`, and by how many percent a turn of `fit` takes longer than the other of its pair: by the
- * clock, and by the processor time of this process, which on a software adapter is all of the work and which other programs disturb less.
+ * Milliseconds of a step, by hand and by `fit`, and the overhead of `fit` in percent within each pair of turns. `percent` uses
+ * the clock. `processorPercent` uses the processor time of this process, which other programs disturb less; on a software adapter
+ * it covers all work.
  */
 export interface FitResult {
 	readonly hand: Measurement;
@@ -122,7 +123,7 @@ export async function measureFit(turns: number): Promise<FitResult> {
 	await timed(fitted);
 	const pairs: [hand: Turn, fit: Turn][] = [];
 	for (let i = 0; i < turns; i++) {
-		// Each goes first as often as the other.
+		// Both go first equally often.
 		if (i % 2 === 0) pairs.push([await timed(hand), await timed(fitted)]);
 		else {
 			const fit = await timed(fitted);
@@ -138,7 +139,7 @@ export async function measureFit(turns: number): Promise<FitResult> {
 	};
 }
 
-/** The result as a line. */
+/** The result on one line. */
 export function fitLine({ hand, fit, percent, processorPercent }: FitResult): string {
 	const range = ({ median, low, high }: Measurement) => `${median.toFixed(1)} % (${low.toFixed(1)} to ${high.toFixed(1)})`;
 	return `fit, MNIST CNN, batch ${BATCH}: ${fit.median.toFixed(1)} ms a step, by hand ${hand.median.toFixed(1)} ms; more by the clock ${range(percent)}, by processor time ${range(processorPercent)}`;

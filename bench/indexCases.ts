@@ -1,4 +1,4 @@
-/** Operations that take indices, among them tiny ones: what it costs to tell of an index out of range. */
+/** Operations that take indices, some of them tiny, to measure the cost of reporting an index out of range. */
 import { crossEntropy, type Device, gather, noGrad, randint, randn, scatterAdd, type Tensor } from 'wgrad';
 import type { Case } from './cases';
 

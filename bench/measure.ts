@@ -2,7 +2,7 @@
 import { sync, tidy } from 'wgrad';
 
 export interface Measurement {
-	/** Milliseconds: median, quartiles, and how many runs. */
+	/** Milliseconds: the median, the quartiles, and the number of runs. */
 	readonly median: number;
 	readonly low: number;
 	readonly high: number;
@@ -11,13 +11,13 @@ export interface Measurement {
 
 export interface MeasureOptions {
 	readonly warmups?: number;
-	/** At least this many runs. Default 7. */
+	/** The least number of runs. Default 7. */
 	readonly runs?: number;
 	/** Calls in one run, for work too short for the clock. */
 	readonly repeats?: number;
 }
 
-/** Times `fn`, which launches work; a run ends when the device is done. Milliseconds for one call. */
+/** Times `fn`, which launches work. A run ends when the device is done. Returns the milliseconds of one call. */
 export async function measure(
 	fn: () => unknown,
 	{ warmups = 3, runs = 7, repeats = 1 }: MeasureOptions = {},
@@ -37,7 +37,7 @@ export async function measure(
 	return summarize(times);
 }
 
-/** Median and quartiles of some times. */
+/** The median and the quartiles of `times`. */
 export function summarize(times: readonly number[]): Measurement {
 	const sorted = [...times].sort((a, b) => a - b);
 	const at = (share: number) => {

@@ -1,4 +1,4 @@
-/** The adapter's own limits, measured in the same run as everything else. */
+/** The adapter's own limits, measured in the same run as the cases. */
 import { probeCopy, probeFma } from '../shaders/roofline.wgsl';
 import { webgpuBackend } from '../src/init';
 import { summarize } from './measure';

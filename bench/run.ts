@@ -1,9 +1,9 @@
 /**
- * `npm run bench`: every kernel family on WebGPU and on the CPU reference, on the same inputs.
+ * `npm run bench`: every kernel family on WebGPU and on the CPU reference, with the same inputs.
  *
- * For each case: the median of at least 7 runs after warm-ups with its quartiles, GFLOP/s or GB/s, the share of the adapter's own
- * roofline (measured in this run), the launches of one call, the ratio to the CPU reference, and what other libraries took on such a machine. Last, what `fit` costs
- * above a loop by hand.
+ * For each case it prints the median of at least 7 runs after warm-ups with its quartiles, GFLOP/s or GB/s, the share of the
+ * adapter's own roofline (measured in this run), the launches of one call, the ratio to the CPU reference, and the times of other
+ * libraries on a similar machine. The last line is the overhead of `fit` over a handwritten loop.
  */
 import { parseArgs } from 'node:util';
 import { counters, type Device, init, manualSeed, matmul, randn, tidy } from 'wgrad';
@@ -36,7 +36,7 @@ interface Result {
 	readonly cpu: Measurement | null;
 	readonly gflops: number | null;
 	readonly gbps: number | null;
-	/** Of the roofline: the FMA loop for GFLOP/s, the copy for GB/s. */
+	/** The share of the roofline: of the FMA loop for GFLOP/s, of the copy for GB/s. */
 	readonly share: number | null;
 	/** Kernels that one call launches. */
 	readonly launches: number;
@@ -44,7 +44,7 @@ interface Result {
 	readonly others: readonly [tfjs: number, jaxjs: number] | null;
 }
 
-/** Of the second call: the first one of an optimizer also makes its state. */
+/** Counts the launches of the second call, because the first call of an optimizer also creates its state. */
 function countLaunches(benchmark: Case): number {
 	return tidy(() => {
 		const call = benchmark.prepare('webgpu');
@@ -126,7 +126,7 @@ const { values } = parseArgs({
 });
 const chosen = cases.filter(({ family, name }) => `${family} ${name}`.includes(values.filter ?? ''));
 
-/** Prints a line, but for programs that read the results as JSON. */
+/** Prints a line, unless the results are printed as JSON. */
 function say(line: string): void {
 	if (!values.json) console.log(line);
 }
@@ -172,7 +172,7 @@ async function runFirstSteps(): Promise<void> {
 
 async function runOnce(name: string): Promise<void> {
 	const benchmark = cases.find((other) => other.name === name);
-	if (benchmark === undefined) throw new Error(`no case is called '${name}'`);
+	if (benchmark === undefined) throw new Error(`there is no case named '${name}'`);
 	await startAdapter();
 	await callOnce(benchmark);
 }

@@ -1,13 +1,13 @@
-/** Training steps of models of sequences. */
+/** Training steps of sequence models. */
 import { crossEntropy, mseLoss, nn, optim, randint, randn } from 'wgrad';
 import { Gpt, type GptOptions, stepFlops } from '../examples/gpt/model';
 import { DEFAULTS } from '../examples/gpt/settings';
 import type { Case } from './cases';
 
-/** Characters of Moby Dick. */
+/** The number of distinct characters in Moby Dick. */
 const CHARACTERS = 83;
 
-/** AdamW's step with decay groups and clipped gradients, as the example trains. */
+/** A step with AdamW, decay groups and clipped gradients, as the example trains. */
 function gpt(name: string, options: GptOptions, batch: number, others?: readonly [number, number]): Case {
 	return {
 		name: `training step, ${name}`,
@@ -29,7 +29,7 @@ function gpt(name: string, options: GptOptions, batch: number, others?: readonly
 	};
 }
 
-/** Adam's step of an LSTM that predicts a number at every time step. */
+/** A step with Adam of an LSTM that predicts a number at every time step. */
 function lstm({
 	layers,
 	hidden,
@@ -38,7 +38,7 @@ function lstm({
 	inputs,
 }: Record<'layers' | 'hidden' | 'steps' | 'batch' | 'inputs', number>): Case {
 	const [first, later] = [inputs * hidden, hidden * hidden];
-	// Products: forward all; backward those of the weights, and those of the states and inputs but for the first layer's.
+	// Products: all of them forward; backward those of the weights, and those of states and inputs except the first layer's.
 	const products = 2 * (first + (2 * layers - 1) * later) + (2 * layers - 1) * later;
 	return {
 		name: `training step, LSTM ${layers}x${hidden}, ${batch}x${steps}x${inputs}`,

@@ -1,4 +1,4 @@
-/** Derivatives of functions of tensors as matrices and products. As `torch.autograd.functional`. */
+/** Derivatives of functions of tensors, as matrices and products. The functions follow `torch.autograd.functional`. */
 import { grad, requireTensors } from './autograd/backward';
 import { enableGrad } from './autograd/modes';
 import { setRequiresGrad } from './autograd/tape';
@@ -12,7 +12,7 @@ import { type Tensor, viewOf } from './tensor';
 import { tidy } from './tidy';
 
 export interface DerivativeOptions {
-	/** Make the result differentiable again. Default false. */
+	/** Makes the result differentiable again. Default false. */
 	readonly createGraph?: boolean;
 }
 
@@ -27,7 +27,7 @@ function listOf(operation: string, inputs: OneOrMany): Tensor[] {
 	return list;
 }
 
-/** Inputs of the function's own: leaves, or with `createGraph` views of recorded ones. */
+/** Fresh inputs for the function: leaves, or with `createGraph` views of the recorded tensors. */
 function ownInputs(operation: string, inputs: OneOrMany, createGraph: boolean): Tensor[] {
 	const list = listOf(operation, inputs);
 	if (list.length === 0) throw new ArgumentError(`${operation}: there must be at least one input`);
@@ -82,8 +82,8 @@ export function vjp<I extends OneOrMany>(
 }
 
 /**
- * [fn(inputs), J v]: the product of the Jacobian with a vector shaped like the inputs, shaped like the output. By the double backward
- * trick: v^T J is linear in its vector, and the gradient of that map is J v.
+ * [fn(inputs), J v]: the product of the Jacobian with a vector shaped like the inputs; the product is shaped like the output.
+ * This is the double backward trick: v^T J is linear in its vector, and the gradient of that map is J v.
  */
 export function jvp<I extends OneOrMany>(
 	fn: TensorFunction,
@@ -114,7 +114,7 @@ export function jvp<I extends OneOrMany>(
 	});
 }
 
-/** All partial derivatives: for each input a tensor of the output's shape followed by the input's. */
+/** All partial derivatives: for each input a tensor with the output's shape followed by the input's shape. */
 export function jacobian<I extends OneOrMany>(
 	fn: TensorFunction,
 	inputs: I,
@@ -142,8 +142,8 @@ function rowsOf(output: Tensor, own: readonly Tensor[], createGraph: boolean): T
 }
 
 /**
- * Second derivatives of a scalar function: for one input a tensor of its shape twice; for several a square array of them,
- * [i][j] of the shape of input i followed by that of input j.
+ * Second derivatives of a scalar function. For one input: a tensor with the input's shape twice. For several: a square array,
+ * where [i][j] has the shape of input i followed by that of input j.
  */
 export function hessian<I extends OneOrMany>(
 	fn: TensorFunction,

@@ -1,6 +1,6 @@
 /**
  * The public names of wgrad, nothing else. Functions take tensors first, then required arguments in PyTorch's order, then
- * one options object; whatever takes a tensor first is also a method of it.
+ * one options object. Every function that takes a tensor first is also a method.
  */
 import './methods';
 

@@ -1,4 +1,4 @@
-/** Starting and stopping: which device there is, what it holds, waiting for it. */
+/** Starts and stops devices, reports what they hold, and waits for them. */
 import type { DeviceName } from './backends/contract';
 import { lossOf, registerBackend, setDefaultDevice, unregisterBackend } from './backends/registry';
 import { createWebGPUBackend, type WebGPUBackend } from './backends/webgpu/backend';
@@ -9,11 +9,11 @@ import type { Global } from './core/platform';
 import { liveTensors } from './scope';
 
 export interface InitOptions {
-	/** 'webgpu' fails where there is no adapter; without a device the CPU takes over with a warning. */
+	/** 'webgpu' throws if there is no adapter. Without `device`, wgrad falls back to the CPU with a warning. */
 	readonly device?: DeviceName;
-	/** An adapter that the page already has. */
+	/** An adapter that the page has already requested. */
 	readonly adapter?: Global<'GPUAdapter', object>;
-	/** Which GPU of several. Default: the browser's choice. */
+	/** Which of several GPUs to use. Default: high-performance. */
 	readonly powerPreference?: 'low-power' | 'high-performance';
 }
 
@@ -25,9 +25,9 @@ export interface DeviceInfo {
 }
 
 let webgpu: WebGPUBackend | null = null;
-/** How the latest device was asked for, and what it is. */
+/** The options and the description of the latest device. */
 let latest: { readonly options: InitOptions; readonly description: string } | null = null;
-/** Settles when the calls of `init` and `shutdown` so far are done: they take effect one after another, in their order. */
+/** Settles when all calls of `init` and `shutdown` so far are done. They take effect one after another, in order. */
 let turn: Promise<unknown> = Promise.resolve();
 
 function inTurn<T>(fn: () => Promise<T>): Promise<T> {
@@ -37,8 +37,9 @@ function inTurn<T>(fn: () => Promise<T>): Promise<T> {
 }
 
 /**
- * Finds a WebGPU adapter and makes it the default device. Call it once, before the first tensor; calling it again does nothing,
- * and after `shutdown()` or a lost device it starts anew. Without `device`, falls back to the CPU when there is no adapter.
+ * Finds a WebGPU adapter and makes it the default device. Call it once, before the first tensor. Another call does nothing,
+ * except after `shutdown()` or a lost device, where it opens a new one. Without `device` it falls back to the CPU if there is no
+ * adapter.
  */
 export async function init(options: InitOptions = {}): Promise<DeviceInfo> {
 	checkOptions('init', options, ['device', 'adapter', 'powerPreference']);
@@ -56,14 +57,14 @@ export async function init(options: InitOptions = {}): Promise<DeviceInfo> {
 	} catch (error) {
 		if (device === 'webgpu' || !(error instanceof DeviceError)) throw error;
 		console.warn(
-			`wgrad: this computes on the CPU, which is slow, because there is no WebGPU here.\nFor developers: ${error.message}.`,
+			`wgrad: computing on the CPU, which is slow, because WebGPU is not available.\nFor developers: ${error.message}.`,
 		);
 		setDefaultDevice('cpu');
 		return { device: 'cpu', adapter: null };
 	}
 }
 
-/** Makes the running backend, or a new one, that of the default device. */
+/** Makes the running backend, or a new one, the default device. */
 async function start(options: InitOptions): Promise<WebGPUBackend> {
 	const { adapter, powerPreference } = options;
 	if (webgpu !== null && webgpu.loss === undefined) {
@@ -87,8 +88,8 @@ function forget(backend: WebGPUBackend, loss: DeviceLostError): void {
 const MILLISECONDS_TO_FIND_A_DEVICE = 10_000;
 
 /**
- * A new device in the place of one that was lost, asked for in the same way; nothing where one runs. A driver that was reset needs some time:
- * it is asked again for ten seconds.
+ * Replaces a lost device by a new one with the same options. Does nothing if a device runs. A reset driver needs some time, so
+ * this function tries for ten seconds.
  */
 export async function renewDevice(caller: string): Promise<void> {
 	const before = latest;
@@ -103,21 +104,22 @@ export async function renewDevice(caller: string): Promise<void> {
 			if (performance.now() > deadline)
 				throw new DeviceError(`${caller}: the device was lost, and there is no new one. ${error.message}`, { cause: error });
 		}
-		// An adapter may give one device only: the next tries find one.
+		// An adapter may give one device only, so the next tries find their own adapter.
 		const { adapter: _, ...others } = options;
 		options = others;
 		await new Promise((resolve) => setTimeout(resolve, pause));
 	}
 	if (before !== null && latest!.description !== before.description) {
 		console.warn(
-			`wgrad: ${caller} goes on on another adapter, ${latest!.description} in the place of ${before.description}; last digits may differ`,
+			`wgrad: ${caller} continues on another adapter, ${latest!.description} instead of ${before.description}; last digits may differ`,
 		);
 	}
 }
 
 /**
- * Gives the device and all of its memory back, once an `init()` under way is done. Tensors on it are gone; `init()` starts anew. In a worker
- * thread of Node await it before the worker is terminated: Dawn ends the whole process where a worker ends while it works.
+ * Frees the device and all of its memory, after a pending `init()`. Its tensors become invalid; `init()` opens a new device. In a
+ * worker thread of Node, await it before the worker terminates: Dawn ends the whole process if a worker ends while its device
+ * works.
  */
 export function shutdown(): Promise<void> {
 	return inTurn(stop);
@@ -131,7 +133,7 @@ async function stop(): Promise<void> {
 	await Promise.all([done, backend.lost]);
 }
 
-/** Resolves when everything that was launched so far has run. Rejects with the first error of the device, if there was one, or its loss. */
+/** Resolves when all launches so far have run. Rejects with the loss of the device, or with the first error that it reported. */
 export async function sync(): Promise<void> {
 	if (webgpu !== null) return webgpu.sync();
 	const loss = lossOf('webgpu');
@@ -139,13 +141,13 @@ export async function sync(): Promise<void> {
 }
 
 export interface MemoryReport {
-	/** Tensor handles that were neither disposed of nor collected, on all devices. */
+	/** Tensor handles on all devices that were neither disposed of nor collected. */
 	readonly tensors: number;
 	/** GPU memory; null before `init()`. */
 	readonly gpu: MemoryStatistics | null;
 }
 
-/** What is held now. */
+/** Reports the tensors and the memory in use. */
 export function memory(): MemoryReport {
 	return { tensors: liveTensors(), gpu: webgpu?.memory() ?? null };
 }
@@ -159,18 +161,21 @@ function running(caller: string): WebGPUBackend {
 	return webgpu;
 }
 
-/** What the GPU has done since `init()`: launches, submits, pipelines compiled, bytes, and per kernel counts, flops and bytes. */
+/**
+ * What the GPU has done since `init()`: launches, submits, compiled pipelines, bytes, and for each kernel counts, flops and
+ * bytes.
+ */
 export function counters(): Counters {
 	return running('counters').counters();
 }
 
-/** Runs `fn` and returns what it launched, by kernel: counts, flops, bytes, and GPU times where the adapter has timestamps. */
+/** Runs `fn` and returns its launches by kernel: counts, flops, bytes, and GPU times if the adapter has timestamps. */
 export async function profile<T>(fn: () => T | Promise<T>): Promise<Profile<T>> {
 	return running('profile').profile(fn);
 }
 
 /**
- * The backend that runs: its launch path, counters and limits. For benchmarks, and for kernels that users write.
+ * The running backend: its launch path, counters and limits. For benchmarks, and for kernels that users write.
  *
  * @internal
  */

@@ -10,12 +10,12 @@ import type { Operand } from './ops/operands';
 import type { Dims, ReduceOptions, ValuesIndices, VarianceOptions } from './ops/reduce';
 import { Tensor } from './tensor';
 
-// These take a list of tensors, or an equation, first.
+// The first argument of these is a list of tensors or an equation.
 const { cat: _cat, stack: _stack, meshgrid: _meshgrid, einsum: _einsum, ...ofOneTensor } = operations;
 
 const METHODS = {
 	...ofOneTensor,
-	/** The condition is the first argument of the function. The tensor of the method is what is taken where it holds. */
+	/** The function takes the condition first; the method's tensor is the value where the condition holds. */
 	where: (x: Tensor, condition: Tensor, other: Operand) => operations.where(condition, x, other),
 	...{ add_, copy_, div_, fill_, mul_, sub_, zero_ },
 	...{ backward, registerHook, requiresGrad_, retainGrad },
@@ -36,12 +36,15 @@ defineOtherNames(Object.keys(METHODS));
 
 type WithoutFirst<F> = F extends (first: never, ...rest: infer Rest) => infer Result ? (...rest: Rest) => Result : never;
 
-/** Besides those of lists, what is written out below: a mapped type sees only the last overload, and no other name. */
+/**
+ * The operations that become methods by a mapped type. A mapped type sees only the last overload, so overloaded methods are
+ * written out below.
+ */
 type Methods = Exclude<keyof typeof operations, 'cat' | 'stack' | 'meshgrid' | 'max' | 'min' | 'median' | 'where'>;
 
 /**
- * The methods that the functions of a file become. Editors show the documentation of a function for its method where the file itself
- * declares the function; a file that only exports it again does not do.
+ * The methods of one file's functions. Editors show a function's documentation for its method only if `File` is the file that
+ * declares the function, not one that re-exports it.
  */
 type Of<File, Name extends keyof File = keyof File & Methods> = { [N in Name]: WithoutFirst<File[N]> };
 
@@ -88,37 +91,37 @@ declare module './tensor' {
 			Of<typeof import('./ops/reduce/sums')>,
 			Of<typeof import('./ops/sample')>,
 			Of<typeof import('./ops/softmax')> {
-		/** As another dtype, or on WebGPU; see `to`. */
+		/** Converts to another dtype, or moves to WebGPU; see `to`. */
 		to(target: DType | 'webgpu'): Tensor;
-		/** On the CPU, once the GPU has computed it. */
+		/** Copies to the CPU, once the GPU has computed the tensor. */
 		to(target: 'cpu'): Promise<Tensor>;
-		/** As another dtype, or on another device; see `to`. */
+		/** Converts to another dtype, or moves to another device; see `to`. */
 		to(target: DType | DeviceName): Tensor | Promise<Tensor>;
 		/** The largest element; see `max`. */
 		max(): Tensor;
 		/** The larger of this tensor's elements and those of `other`; see `maximum`. */
 		max(other: Tensor): Tensor;
-		/** The largest elements along a dim and where they are; see `max`. */
+		/** The largest elements along a dim and their positions; see `max`. */
 		max(dim: number, options?: ReduceOptions): ValuesIndices;
 		/** The smallest element; see `min`. */
 		min(): Tensor;
 		/** The smaller of this tensor's elements and those of `other`; see `minimum`. */
 		min(other: Tensor): Tensor;
-		/** The smallest elements along a dim and where they are; see `min`. */
+		/** The smallest elements along a dim and their positions; see `min`. */
 		min(dim: number, options?: ReduceOptions): ValuesIndices;
 		/** The lower median of all elements; see `median`. */
 		median(): Tensor;
-		/** The lower medians along a dim and where they are; see `median`. */
+		/** The lower medians along a dim and their positions; see `median`. */
 		median(dim: number, options?: ReduceOptions): ValuesIndices;
 		/** The variance along dims, by default of all elements; see `var`. */
 		var(dim?: Dims, options?: VarianceOptions): Tensor;
 		/** This tensor's elements where `condition` holds, else those of `other`; see `where`. */
 		where(condition: Tensor, other: Operand): Tensor;
-		/** Adds the gradients of this tensor to the `.grad` of the leaves; see `backward`. */
+		/** Adds this tensor's gradients with respect to the leaves to their `.grad`; see `backward`. */
 		backward(gradOutput?: Tensor | null, options?: BackwardOptions): void;
-		/** Makes this leaf require a gradient, or stop doing so. */
+		/** Makes this leaf require a gradient, or no gradient with `false`. */
 		requiresGrad_(on?: boolean): this;
-		/** Makes `backward()` fill `.grad` of this result too. */
+		/** Makes `backward()` store the gradient of this result in `.grad`, too. */
 		retainGrad(): this;
 	}
 }

@@ -1,6 +1,6 @@
 /**
- * Names that tensors have in PyTorch, NumPy or TensorFlow.js, and not here. Reading one, or setting it, throws an error that names ours:
- * JavaScript would give undefined for `w.T` and `x[0]`, and take `x.requires_grad = true` without a word.
+ * Names of tensors in PyTorch, NumPy or TensorFlow.js that do not exist here. Reading or setting one throws an error with wgrad's
+ * name. Plain JavaScript would return undefined for `w.T` and `x[0]`, and silently accept `x.requires_grad = true`.
  */
 import { ArgumentError } from './core/errors';
 import { Tensor } from './tensor';
@@ -34,7 +34,7 @@ const OURS: Readonly<Record<string, string>> = {
 	'1': ROWS,
 };
 
-/** Defines those names on Tensor, and the names of `methods` in snake case. */
+/** Defines these names on Tensor, and the snake-case forms of `methods`. */
 export function defineOtherNames(methods: readonly string[]): void {
 	const snake = methods.map((name) => [name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`), `x.${name}()`]);
 	for (const [name, cure] of [...snake, ...Object.entries(OURS)] as [string, string][]) {

@@ -1,6 +1,6 @@
 /**
- * The operations on tensors, by family: functions of the library, and methods of tensors. index.ts and methods.ts take all that stands
- * here.
+ * The operations on tensors, by family. index.ts exports all of them as functions, and methods.ts makes methods of them.
+ *
  */
 export { type AttentionOptions, scaledDotProductAttention } from './ops/attention';
 export * from './ops/conv';

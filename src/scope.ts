@@ -1,19 +1,19 @@
 /**
- * Scopes: which tensors and tape nodes were made since a point in time, so that `tidy`, operations and the backward walk
- * can let go of their temporaries promptly. A scope belongs to synchronous code; it never spans an `await`.
+ * Scopes record the tensors and tape nodes made since a point in time, so that `tidy`, operations and the backward walk
+ * can free their temporaries promptly. A scope belongs to synchronous code; it never spans an `await`.
  *
- * A scope holds what was made in it, so the garbage collector cannot: only what leaves the last scope is registered with it. Most
- * tensors never do, and registering them would cost more than a small operation.
+ * A scope holds strong references to its tensors, so the garbage collector cannot free them. Only tensors that leave the last
+ * scope are registered with the collector. Most tensors never do, and registering them would cost more than a small operation.
  */
 
 interface Disposable {
 	readonly isDisposed: boolean;
-	/** Outlives every scope: parameters, gradients, optimizer state, and what the user gave to `keep`. */
+	/** Whether it outlives every scope: parameters, gradients, optimizer state, and tensors passed to `keep`. */
 	readonly kept: boolean;
-	/** Its place on the tape, if it has one. */
+	/** Its place on the tape, or null if it has none. */
 	readonly reach: unknown;
 	dispose(): void;
-	/** No scope holds it any longer: from now on the garbage collector has to tell of its end. */
+	/** Called when no scope holds it any longer: from then on the garbage collector reports its end. */
 	leave(): void;
 }
 
@@ -28,7 +28,7 @@ export interface Scope {
 	readonly parent: Scope | null;
 	readonly tensors: Disposable[];
 	readonly nodes: ScopedNode[];
-	/** Tensors that are not among `tensors` and may depend on `nodes`: older ones that were written in place, and kept ones. */
+	/** Tensors outside `tensors` that may depend on `nodes`: older tensors that were written in place, and kept ones. */
 	joined: Disposable[] | null;
 }
 
@@ -50,14 +50,14 @@ export function onNodeCreated(node: ScopedNode): void {
 	else current.nodes.push(node);
 }
 
-/** A tensor that the scope need not hold may depend on nodes of the scope. */
+/** Records a tensor that the scope need not hold but that may depend on nodes of the scope. */
 export function onTensorJoined(tensor: Disposable): void {
 	if (current === null) return;
 	current.joined ??= [];
 	current.joined.push(tensor);
 }
 
-/** Tensor handles that were made and neither disposed of nor collected yet. */
+/** The number of tensor handles that were neither disposed of nor collected. */
 export function liveTensors(): number {
 	return live;
 }
@@ -72,8 +72,8 @@ export function currentScope(): Scope | null {
 }
 
 /**
- * Closes `scope`: tensors for which `survives` is false are disposed of; what is left, and all nodes, move to the scope
- * around it.
+ * Closes `scope` and disposes of the tensors for which `survives` is false. The other tensors, and all nodes, move to the
+ * parent scope.
  */
 export function closeScope(scope: Scope, survives: (tensor: Disposable) => boolean): void {
 	current = scope.parent;

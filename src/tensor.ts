@@ -2,9 +2,9 @@
 /**
  * `Tensor`: a view (shape, strides, offset) of a storage on a device, plus its place on the tape.
  *
- * A tensor is a handle. Its storage counts the handles and the tape's saved references; when the last one goes, the
- * memory returns to the backend's pool at once. Handles go in one of three ways: `dispose()` (or `using`), the end of
- * the `tidy` in which they were made, or the garbage collector. This file imports no operation: `methods.ts` adds them.
+ * A tensor is a handle. Its storage counts the handles and the tape's saved references. When the last one goes, the
+ * memory returns to the backend's pool at once. A handle ends by `dispose()` (or `using`), at the end of
+ * the `tidy` that made it, or by the garbage collector. This file imports no operation: `methods.ts` adds them.
  */
 import type { Backend, DeviceName, Storage, View } from './backends/contract';
 import { backendInCharge, backendOf } from './backends/registry';
@@ -18,35 +18,37 @@ import { leaveToCollector, releaseReference, type StorageClaims } from './core/m
 import { contiguousStrides, isContiguous, numel, type Shape } from './core/shape';
 import { onTensorCreated, onTensorDisposed } from './scope';
 
-/** Where a gradient goes next: an output of a node. A leaf has a node of its own that accumulates into `.grad`. */
+/** Where a gradient goes next: an output of a node. A leaf has its own node, which accumulates into `.grad`. */
 export interface GradEdge {
 	readonly node: GradNode;
 	readonly index: number;
 }
 
-/** What the tensor layer knows of a node on the tape; src/autograd/tape.ts has the rest. */
+/** What the tensor layer knows about a node on the tape; src/autograd/tape.ts has the rest. */
 export interface GradNode {
-	/** Grows with creation, so that descending order is a reverse topological order. */
+	/** Later nodes have larger numbers, so descending order is a reverse topological order. */
 	readonly sequence: number;
 	readonly operation: string;
 	readonly isLeaf: boolean;
-	/** What sees, and may change, the gradient of an output, by output index: see `registerHook`. */
+	/** Hooks that see, and may replace, the gradient of an output, by output index: see `registerHook`. */
 	hooks: Map<number, Set<{ readonly hook: GradientHook }>> | null;
 	/** Tensors whose `.grad` also receives the gradient of an output, by output index: see `retainGrad`. */
 	retained: Map<number, Tensor> | null;
 }
 
-/** What a view knows of the tensor whose memory it shows; src/autograd/views.ts has the rest. */
+/** What a view knows about the tensor that owns its memory; src/autograd/views.ts has the rest. */
 export interface Viewing {
-	/** The tensor whose memory it is; never a view itself. */
+	/** The tensor that owns the memory; never a view itself. */
 	readonly base: Tensor;
 	/** The base's `writes` when the view got its place on the tape. */
 	seen: number;
-	/** Derives the view's place on the tape again from that of the base; `operation`, which errors name, needs it. */
+	/** Derives the view's place on the tape again from its base. Errors name `operation`. */
 	renew(view: Tensor, operation: string): void;
 }
 
-/** Sees a gradient in a backward walk; a tensor that it returns takes the gradient's place. To store the gradient, `keep` it. */
+/**
+ * Receives a gradient in a backward walk. If it returns a tensor, that replaces the gradient. To store the gradient, `keep` it.
+ */
 export type GradientHook = (gradient: Tensor) => unknown;
 
 /** Nested arrays of numbers or booleans, as `tensor()` takes and `toArray()` gives them. */
@@ -54,17 +56,17 @@ export type NestedArray = number | boolean | readonly NestedArray[];
 
 interface Hold {
 	storage: Storage | null;
-	/** Whether the garbage collector is asked to tell of the handle's end. */
+	/** Whether the handle is registered with the garbage collector. */
 	watched: boolean;
 }
 
-/** Throws a DeviceLostError, in the name of `operation`, where the tensor's device is gone. */
+/** Throws a DeviceLostError with the name `operation` if the tensor's device is lost. */
 export function requireDevice(operation: string, x: Tensor): void {
 	const { loss } = x.storage.owner;
 	if (loss !== undefined) throw loss.at(operation, `the tensor of shape ${formatShape(x.shape)} is gone: `);
 }
 
-/** Marks the memory of `x` as written in place by `operation`, so that a graph that saved it notices. */
+/** Marks the memory of `x` as written in place by `operation`, so that a graph that saved it throws. */
 export function markWritten(x: Tensor, operation: string): void {
 	const { storage } = x;
 	storage.version++;
@@ -76,13 +78,15 @@ const dropped = new FinalizationRegistry<StorageClaims>((claims) => {
 	releaseReference(claims);
 });
 
-/** An array of numbers of any number of dims, on a device. `tensor()`, `zeros()`, `randn()` and other functions make tensors. */
+/**
+ * An array of numbers with any number of dims, on a device. `tensor()`, `zeros()`, `randn()` and other functions make tensors.
+ */
 export class Tensor {
 	/** The size of each dim. */
 	readonly shape: Shape;
-	/** How many elements lie between neighbours along each dim. */
+	/** The distance in memory, in elements, between adjacent elements along each dim. */
 	readonly strides: readonly number[];
-	/** Where the first element lies in the memory that views share. */
+	/** The position of the first element in the memory that views share. */
 	readonly offset: number;
 	/** The type of the elements. */
 	readonly dtype: DType;
@@ -90,7 +94,7 @@ export class Tensor {
 	grad: Tensor | null = null;
 	/** What the tensor is a view of, or null. @internal */
 	viewing: Viewing | null = null;
-	/** How many recorded in-place operations have written into this tensor, itself or through a view. @internal */
+	/** The number of recorded in-place operations that have written into this tensor, directly or through a view. @internal */
 	writes = 0;
 	/** Whether scopes leave this handle alone: see `keep`. @internal */
 	kept = false;
@@ -99,7 +103,7 @@ export class Tensor {
 	#edge: GradEdge | null = null;
 	readonly #hold: Hold;
 
-	/** For the library alone. Takes a reference to `storage`. */
+	/** Only for the library. Takes a reference to `storage`. */
 	constructor(storage: Storage, shape: Shape, strides: readonly number[] = contiguousStrides(shape), offset = 0) {
 		this.shape = shape;
 		this.strides = strides;
@@ -112,7 +116,7 @@ export class Tensor {
 		onTensorCreated(this);
 	}
 
-	/** The memory behind the view. Throws a DisposedError when the tensor is gone. @internal */
+	/** The memory behind the view. Throws a DisposedError if the tensor was disposed of. @internal */
 	get storage(): Storage {
 		const storage = this.#hold.storage;
 		if (storage === null) {
@@ -124,7 +128,7 @@ export class Tensor {
 		return storage;
 	}
 
-	/** Whether `dispose()`, or the end of a `tidy`, took this handle away. */
+	/** Whether `dispose()` or the end of a `tidy` has freed this handle. */
 	get isDisposed(): boolean {
 		return this.#hold.storage === null;
 	}
@@ -149,7 +153,7 @@ export class Tensor {
 		return numel(this.shape);
 	}
 
-	/** This tensor's place on the tape, or null when it requires no gradient. @internal */
+	/** This tensor's place on the tape, or null if it requires no gradient. @internal */
 	get edge(): GradEdge | null {
 		this.renew('backward');
 		return this.#edge;
@@ -162,7 +166,7 @@ export class Tensor {
 	}
 
 	/**
-	 * As `edge`, but the base's place for a view whose base was written since: enough to know what a gradient can reach.
+	 * As `edge`, but if the base was written since, it returns the base's place: enough to know what a gradient can reach.
 	 *
 	 * @internal
 	 */
@@ -170,7 +174,7 @@ export class Tensor {
 		return this.#isBehind ? this.viewing!.base.#edge : this.#edge;
 	}
 
-	/** Brings a view's place on the tape up to date with what was written into its base; `operation` needs it. @internal */
+	/** Updates a view's place on the tape after writes into its base. Errors name `operation`. @internal */
 	renew(operation: string): void {
 		if (this.#isBehind) this.viewing!.renew(this, operation);
 	}
@@ -179,22 +183,22 @@ export class Tensor {
 		return this.viewing !== null && this.viewing.seen !== this.viewing.base.writes;
 	}
 
-	/** Whether `backward()` computes a gradient for this tensor. Set it on leaves: parameters, or inputs under study. */
+	/** Whether `backward()` computes a gradient for this tensor. Set it on leaves, such as parameters or inputs under study. */
 	get requiresGrad(): boolean {
 		return this.reach !== null;
 	}
 
-	/** Whether the tensor was made by the user, not by a recorded operation: leaves are what `backward()` gives `.grad` to. */
+	/** Whether the user made the tensor, not a recorded operation. `backward()` gives `.grad` to leaves. */
 	get isLeaf(): boolean {
 		return this.reach === null || this.reach.node.isLeaf;
 	}
 
-	/** Whether the elements lie in row-major order, without gaps. */
+	/** Whether the elements are in row-major order, without gaps. */
 	get isContiguous(): boolean {
 		return isContiguous(this.shape, this.strides);
 	}
 
-	/** Gives the memory back now. Views and saved references keep the storage alive; a second call does nothing. */
+	/** Frees the memory now. Views and saved references keep the storage alive. A second call does nothing. */
 	dispose(): void {
 		const hold = this.#hold;
 		if (hold.storage === null) return;
@@ -214,7 +218,9 @@ export class Tensor {
 		leaveToCollector(claims);
 	}
 
-	/** Gives this handle the memory of `other`, of equal shape, and disposes of `other`: see Module.to. @internal */
+	/**
+	 * Gives this handle the memory of `other`, which must have the same shape, and disposes of `other`: see Module.to. @internal
+	 */
 	adopt(other: Tensor): void {
 		const storage = other.storage;
 		storage.claims.references++;
@@ -230,7 +236,7 @@ export class Tensor {
 		other.dispose();
 	}
 
-	/** Text is text; arithmetic and comparisons of JavaScript's own would silently give NaN and false. */
+	/** Converts to a string only: JavaScript's arithmetic and comparisons would silently give NaN and false. */
 	[Symbol.toPrimitive](hint: string): string {
 		if (hint !== 'number') return this.toString();
 		throw new ArgumentError(
@@ -238,7 +244,7 @@ export class Tensor {
 		);
 	}
 
-	/** For `using`: as `dispose()`. */
+	/** Lets `using` call `dispose()`. */
 	[Symbol.dispose](): void {
 		this.dispose();
 	}
@@ -265,7 +271,7 @@ export class Tensor {
 		return this.dtype === 'float16' ? float16ToFloat32(values as Uint16Array) : values;
 	}
 
-	/** The only element of a tensor of one element. Throws an ArgumentError when there are more. */
+	/** The single element of the tensor. Throws an ArgumentError if the tensor has more or none. */
 	async item(): Promise<number> {
 		if (this.size !== 1) {
 			throw new ArgumentError(
@@ -290,14 +296,14 @@ export class Tensor {
 		return nest(0);
 	}
 
-	/** Prints values, shape, dtype and device to the console, whatever the device. */
+	/** Prints values, shape, dtype and device to the console, on every device. */
 	async print(): Promise<void> {
 		console.log(formatValues(await this.data(), this));
 	}
 
 	/**
-	 * Values, shape, dtype and device. Values of a WebGPU tensor cannot be had without waiting: there the text has none and
-	 * says how to see them.
+	 * Values, shape, dtype and device. The values of a WebGPU tensor are not available without waiting: the text then shows
+	 * how to read them instead.
 	 */
 	toString(): string {
 		if (this.isDisposed) return `Tensor(shape=${formatShape(this.shape)}, dtype=${this.dtype}, disposed)`;
@@ -316,7 +322,7 @@ function packedView(storage: Storage, shape: Shape): View {
 	return { storage, dtype: storage.dtype, shape, strides: contiguousStrides(shape), offset: 0 };
 }
 
-/** A fresh contiguous tensor on `device` whose elements are not defined yet: kernels fill it. */
+/** A fresh contiguous tensor on `device` with undefined elements, for kernels to fill. */
 export function empty(shape: Shape, dtype: DType, device: DeviceName): Tensor {
 	return new Tensor(backendOf(device).allocate(numel(shape), dtype, shape), shape);
 }

@@ -1,13 +1,13 @@
-/** Prompt memory: `tidy` and `keep`. Dropping tensors without them is safe; it only waits for the garbage collector. */
+/** `tidy` and `keep` free memory promptly. Without them dropped tensors wait for the garbage collector, which is safe. */
 import { LeafNode, TapeNode } from './autograd/tape';
 import { ArgumentError } from './core/errors';
 import { closeScope, openScope, type Scope } from './scope';
 import { type GradNode, Tensor } from './tensor';
 
 /**
- * Runs `fn` and disposes of every tensor that was made in it, except those that it returns (alone, or within arrays and plain
- * objects), those given to `keep`, gradients in `.grad`, parameters and optimizer state. Recorded graphs that no surviving
- * tensor needs are freed too. `fn` must not be async.
+ * Runs `fn` and disposes of every tensor made in it, except those that it returns (directly, or within arrays and plain
+ * objects), tensors passed to `keep`, gradients in `.grad`, parameters and optimizer state. Also frees recorded graphs that
+ * no surviving tensor needs. `fn` must not be async.
  */
 export function tidy<T>(fn: () => T): T {
 	if (typeof fn !== 'function') throw new ArgumentError(`tidy: it takes a function: tidy(() => ...), not ${typeof fn}`);
@@ -30,7 +30,7 @@ export function tidy<T>(fn: () => T): T {
 	}
 }
 
-/** Keeps a tensor out of every `tidy`, until `dispose()`. Returns it. */
+/** Exempts a tensor from every `tidy`, until `dispose()`. Returns it. */
 export function keep<T extends Tensor>(tensor: T): T {
 	if (!(tensor instanceof Tensor)) throw new ArgumentError(`keep: it takes a tensor, not ${typeof tensor}`);
 	tensor.kept = true;
@@ -50,7 +50,7 @@ function collectTensors(value: unknown, found: Set<unknown>, seen: Set<unknown>)
 	}
 }
 
-/** Releases the nodes made in the scope that no surviving tensor can reach. */
+/** Releases the scope's nodes that no surviving tensor can reach. */
 function freeGraphs({ nodes, tensors, joined }: Scope, survives: (tensor: unknown) => boolean): void {
 	const pending = nodes.filter((node) => node instanceof TapeNode && !node.released);
 	if (pending.length === 0) return;

@@ -89,7 +89,7 @@ test('init() without an adapter tells users in a sentence, and developers in ano
 		const { init } = await import('wgrad');
 		await init();`);
 	const [users, developers, ...more] = text.split('\n');
-	assert.is(users, 'wgrad: this computes on the CPU, which is slow, because there is no WebGPU here.');
+	assert.is(users, 'wgrad: computing on the CPU, which is slow, because WebGPU is not available.');
 	assert.match(developers!, /^For developers: init: WebGPU found no adapter: .*\.$/);
 	assert.equal(more, []);
 });

@@ -43,9 +43,9 @@ export const NO_METHOD: Readonly<Record<string, string>> = {
 
 /** Those that have no entry in the database, and why. */
 export const NO_ENTRY: Readonly<Record<string, string>> = {
-	maskedSelect: 'gives a promise, for the size is known only on the device: test/indexing',
-	nonzero: 'gives a promise, for the size is known only on the device: test/indexing',
-	bincount: 'gives a promise, for the size is known only on the device: test/indexing',
+	maskedSelect: 'returns a promise, because only the device knows the size: test/indexing',
+	nonzero: 'returns a promise, because only the device knows the size: test/indexing',
+	bincount: 'returns a promise, because only the device knows the size: test/indexing',
 };
 
 /** Those whose gradient the database cannot check, and why. */
