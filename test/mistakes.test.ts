@@ -46,31 +46,27 @@ const schedule = new optim.lrScheduler.ExponentialLR(optimizer, 1);
 const foreign = x as unknown as Record<string, () => unknown>;
 
 const MISTAKES: readonly (readonly [title: string, call: () => unknown, message: RegExp])[] = [
-	[
-		'sizes one by one',
-		() => loose(randn)(5),
-		/randn: a shape is one array of numbers, not number 5. Write \[5\], or \[5, \.\.\.\]/,
-	],
+	['sizes one by one', () => loose(randn)(5), /randn: a shape is one array of numbers, not 5. Write \[5\], or \[5, \.\.\.\]/],
 	[
 		'several sizes one by one',
 		() => loose(zeros)(2, 3),
 		/zeros: options come as an object.* Several sizes or dims go into one array/,
 	],
 	['no shape', () => loose(rand)(), /rand: a shape is one array of numbers, not undefined/],
-	['a size for a shape', () => loose(full)(3, 1), /full: a shape is one array of numbers, not number 3. Write \[3\]/],
+	['a size for a shape', () => loose(full)(3, 1), /full: a shape is one array of numbers, not 3. Write \[3\]/],
 	[
 		'reshape(2, 2)',
 		() => method('reshape')(2, 2),
-		/reshape: a shape is one array of numbers, not number 2. Write \[2\], or \[2, \.\.\.\]/,
+		/reshape: a shape is one array of numbers, not 2. Write \[2\], or \[2, \.\.\.\]/,
 	],
-	['view(-1)', () => method('view')(-1), /view: a shape is one array of numbers, not number -1. Write \[-1\]/],
-	['expand(2, 2)', () => method('expand')(2, 2), /expand: a shape is one array of numbers, not number 2/],
-	['repeat(2, 2)', () => method('repeat')(2, 2), /repeat: the list of repeats is one array of numbers, not number 2/],
+	['view(-1)', () => method('view')(-1), /view: a shape is one array of numbers, not -1. Write \[-1\]/],
+	['expand(2, 2)', () => method('expand')(2, 2), /expand: a shape is one array of numbers, not 2/],
+	['repeat(2, 2)', () => method('repeat')(2, 2), /repeat: the list of repeats is one array of numbers, not 2/],
 	['tile(2, 2)', () => method('tile')(2, 2), /tile: the list of repeats is one array of numbers/],
 	[
 		'permute(1, 0)',
 		() => method('permute')(1, 0),
-		/permute: the list of dims is one array of numbers, not number 1. Write \[1\], or \[1, \.\.\.\]/,
+		/permute: the list of dims is one array of numbers, not 1. Write \[1\], or \[1, \.\.\.\]/,
 	],
 	[
 		'dim among the options',
@@ -83,11 +79,7 @@ const MISTAKES: readonly (readonly [title: string, call: () => unknown, message:
 		/softmax: dim must be a number from -2 to 1, not an object. It comes before/,
 	],
 	['a dim left out', () => method('cumsum')(), /cumsum: dim must be a number from -2 to 1, not undefined/],
-	[
-		'keepdim as an argument',
-		() => method('sum')(1, true),
-		/sum: options come as an object, { name: value }, not as boolean true/,
-	],
+	['keepdim as an argument', () => method('sum')(1, true), /sum: options come as an object, { name: value }, not as true/],
 	[
 		'sizes of a layer in an object',
 		() => make(nn.Linear, { inFeatures: 2, outFeatures: 3 }),
@@ -114,10 +106,10 @@ const MISTAKES: readonly (readonly [title: string, call: () => unknown, message:
 	[
 		'an array as parameter',
 		() => make(nn.Parameter, [1]),
-		/Parameter: data must be a tensor, not an array. Make one with tensor\(\)/,
+		/Parameter: data must be a tensor, not \[1\]. Make one with tensor\(\)/,
 	],
 	['int32 into a layer', () => model.forward(x.to('int32')), /linear: dtypes differ: int32 .*Convert one with .to\('float32'\)/],
-	['an array into a layer', () => model.forward([[1, 2]] as never), /linear: input must be a tensor, not an array/],
+	['an array into a layer', () => model.forward([[1, 2]] as never), /linear: input must be a tensor, not \[\[1, 2\]\]/],
 	['a module for its state', () => loose(io.saveSafetensors)(model), /saveSafetensors: .*not a module. Pass its stateDict\(\)/],
 	['a tensor for a state', () => loose(io.saveSafetensors)(x), /saveSafetensors: .*not one tensor. Name it: { name: tensor }/],
 	[
@@ -210,9 +202,13 @@ const MISTAKES: readonly (readonly [title: string, call: () => unknown, message:
 	[
 		'weights of classes for options',
 		() => make(nn.CrossEntropyLoss, ones([2])),
-		/CrossEntropyLoss: options come .* not as a Tensor/,
+		/CrossEntropyLoss: options come .* not as a tensor of shape/,
 	],
-	['a weight for options', () => loose(layerNorm)(x, [2], ones([2])), /layerNorm: options come as an object.* not as a Tensor/],
+	[
+		'a weight for options',
+		() => loose(layerNorm)(x, [2], ones([2])),
+		/layerNorm: options come as an object.* not as a tensor of shape/,
+	],
 	['a list of factors', () => loose(einsum)('ij,jk', [x, x]), /einsum: tensors come one by one, not as a list/],
 	['a tensor for a function', () => loose(jacobian)(x, x), /jacobian: fn must be a function of tensors, not object/],
 	['no data', () => loose(tensor)(), /tensor: data holds undefined; it takes numbers and booleans/],

@@ -5,6 +5,7 @@
  * bool. Kernels read uint8 words as i32, so only kernels that write uint8 treat it specially. `float64` exists on the CPU only. The host
  * stores `float16` as raw bits in a Uint16Array; the CPU path computes with the numbers.
  */
+import { wrongArgument } from './checks';
 import { currentOperation } from './currentOperation';
 import { ArgumentError, DeviceError, DTypeError } from './errors';
 
@@ -96,7 +97,7 @@ export function promoteScalar(dtype: DType, value: number | boolean): DType {
  */
 export function fillValue(operation: string, dtype: DType, value: number | boolean): number {
 	if (typeof value !== 'number' && typeof value !== 'boolean')
-		throw new ArgumentError(`${operation}: the value must be a number or a boolean, not ${typeof value}`);
+		throw wrongArgument(operation, 'the value', 'a number or a boolean', value);
 	const number = Number(value);
 	if (dtype === 'bool') return number === 0 ? 0 : 1;
 	if (!isInteger(dtype)) return number;

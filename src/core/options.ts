@@ -1,20 +1,13 @@
 /** Checks options objects, the last argument of most functions. Rejects non-objects and unknown keys, so that a misspelt option throws. */
+import { describe } from './checks';
 import { ArgumentError } from './errors';
 
 /** Returns the options. Throws an ArgumentError that names `operation` unless they are a plain object. */
 export function requireOptions<O extends object>(operation: string, options: O): O {
 	// Tensors and arrays have these symbols.
 	if (typeof options !== 'object' || options === null || Symbol.iterator in options || Symbol.toPrimitive in options) {
-		const given =
-			options === null || options === undefined
-				? String(options)
-				: Array.isArray(options)
-					? 'an array'
-					: typeof options === 'object'
-						? `a ${options.constructor.name}`
-						: `${typeof options} ${String(options)}`;
 		const cure = typeof options === 'number' ? '. Several sizes or dims go into one array before it' : '';
-		throw new ArgumentError(`${operation}: options come as an object, { name: value }, not as ${given}${cure}`);
+		throw new ArgumentError(`${operation}: options come as an object, { name: value }, not as ${describe(options)}${cure}`);
 	}
 	return options;
 }

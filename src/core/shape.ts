@@ -1,4 +1,5 @@
 /** Shapes, strides and broadcasting. Strides and offsets count elements, never bytes; shapes are row-major. */
+import { describe } from './checks';
 import { ArgumentError, formatShape, ShapeError } from './errors';
 
 export type Shape = readonly number[];
@@ -46,13 +47,7 @@ export function sameShape(a: Shape, b: Shape): boolean {
 export function requireSizes(operation: string, sizes: unknown, what = 'a shape'): asserts sizes is readonly number[] {
 	if (Array.isArray(sizes)) return;
 	const cure = typeof sizes === 'number' ? `. Write [${sizes}], or [${sizes}, ...] for several` : '';
-	throw new ShapeError(`${operation}: ${what} is one array of numbers, not ${kindOf(sizes)}${cure}`);
-}
-
-/** Describes a value in messages by its type and, if short, by its value. */
-function kindOf(value: unknown): string {
-	if (value === undefined || value === null) return String(value);
-	return typeof value === 'object' ? 'an object' : `${typeof value} ${String(value)}`;
+	throw new ShapeError(`${operation}: ${what} is one array of numbers, not ${describe(sizes)}${cure}`);
 }
 
 /** Throws a ShapeError that names `operation` unless every size is an integer of at least 0 and the rank is at most 8. */
@@ -116,7 +111,7 @@ export function normalizeDim(operation: string, dim: number, rank: number): numb
 	const range = Math.max(rank, 1);
 	if (typeof dim !== 'number') {
 		const cure = typeof dim === 'object' && dim !== null ? '. It comes before the options, not in them' : '';
-		throw new ArgumentError(`${operation}: dim must be a number from ${-range} to ${range - 1}, not ${kindOf(dim)}${cure}`);
+		throw new ArgumentError(`${operation}: dim must be a number from ${-range} to ${range - 1}, not ${describe(dim)}${cure}`);
 	}
 	if (!Number.isInteger(dim) || dim < -range || dim >= range) {
 		throw new ArgumentError(`${operation}: dim ${dim} is out of range for ${rank} dimensions: from ${-range} to ${range - 1}`);
@@ -128,8 +123,8 @@ export function normalizeDim(operation: string, dim: number, rank: number): numb
 export function normalizeDims(operation: string, dims: number | readonly number[] | undefined, rank: number): number[] {
 	if (dims === undefined) return Array.from({ length: rank }, (_, i) => i);
 	if (typeof dims !== 'number' && !Array.isArray(dims)) {
-		const cure = kindOf(dims) === 'an object' ? `. They come before the options: ${operation}(dim, { ... })` : '';
-		throw new ArgumentError(`${operation}: dims must be a number or an array of numbers, not ${kindOf(dims)}${cure}`);
+		const cure = typeof dims === 'object' && dims !== null ? `. They come before the options: ${operation}(dim, { ... })` : '';
+		throw new ArgumentError(`${operation}: dims must be a number or an array of numbers, not ${describe(dims)}${cure}`);
 	}
 	const list = (typeof dims === 'number' ? [dims] : [...dims]).map((d) => normalizeDim(operation, d, rank));
 	if (new Set(list).size !== list.length) {

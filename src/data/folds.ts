@@ -1,8 +1,8 @@
 /** Cross-validation folds, which test each sample once. Sizes and order are scikit-learn's. */
+import { requireCounts } from '../core/checks';
 import { ArgumentError } from '../core/errors';
 import { checkOptions } from '../core/options';
 import { randomPermutation } from '../core/philox';
-import { requireCounts } from '../ops/checks';
 import { generatorOf, groupByClass, type Labels, type SeedOptions } from './split';
 
 export interface FoldOptions extends SeedOptions {

@@ -1,11 +1,11 @@
 /** Converts tensors to images and images to tensors. */
 import type { DeviceName } from '../backends/contract';
+import { requireCounts } from '../core/checks';
 import { ArgumentError, formatShape, ShapeError } from '../core/errors';
 import { checkOptions } from '../core/options';
-import { requireCounts } from '../ops/checks';
 import { tensor } from '../ops/creation';
-import { requireTensor } from '../ops/operands';
 import type { Tensor } from '../tensor';
+import { requireTensor } from '../tensorChecks';
 import type { Image } from './image';
 
 export interface ImageGridOptions {

@@ -1,8 +1,8 @@
 /** Datasets that are streams. */
+import { requireCounts } from '../core/checks';
 import { ArgumentError } from '../core/errors';
 import type { Generator } from '../core/generator';
 import { checkOptions } from '../core/options';
-import { requireCounts } from '../ops/checks';
 import type { Fields } from './batch';
 
 export interface StreamContext {

@@ -1,10 +1,10 @@
 /** `DataLoader`: iterates over a dataset in batches. */
 import type { DeviceName } from '../backends/contract';
 import { backendOf } from '../backends/registry';
+import { requireCounts } from '../core/checks';
 import { ArgumentError } from '../core/errors';
 import type { Generator } from '../core/generator';
 import { checkOptions } from '../core/options';
-import { requireCounts } from '../ops/checks';
 import { tidy } from '../tidy';
 import { defaultCollate, discard, disposeExcept, type Fields, moved, requireFields, type Soon, whenReady } from './batch';
 import { collateOwned, type Dataset, fetchBatch, fetchSamples, requireDataset } from './dataset';

@@ -1,10 +1,9 @@
 /** Samplers: the order of samples in an epoch. Names and meaning are PyTorch's. */
-import { requireList } from '../core/checks';
+import { requireCounts, requireList } from '../core/checks';
 import { ArgumentError } from '../core/errors';
 import { defaultGenerator, type Generator } from '../core/generator';
 import { checkOptions } from '../core/options';
 import { forEachWord, multiplyHigh, randomPermutation } from '../core/philox';
-import { requireCounts } from '../ops/checks';
 
 /** Determines the samples of an epoch and their order. */
 export interface Sampler {

@@ -1,10 +1,9 @@
 /** Converts text to token numbers, and cuts tokens into training windows. */
 import type { DeviceName } from '../backends/contract';
 import { deviceOfNew } from '../backends/registry';
-import { requireList, requireString } from '../core/checks';
+import { requireCounts, requireList, requireString } from '../core/checks';
 import { ArgumentError, FormatError } from '../core/errors';
 import { checkOptions } from '../core/options';
-import { requireCounts } from '../ops/checks';
 import { tensor } from '../ops/creation';
 import type { Fields } from './batch';
 import { type Dataset, requireIndex } from './dataset';

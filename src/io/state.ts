@@ -1,13 +1,14 @@
 /** Saves and loads tensors as safetensors files, which PyTorch and Hugging Face read and write. */
 import type { DeviceName } from '../backends/contract';
 import { backendOf, deviceOfNew } from '../backends/registry';
+import { describe } from '../core/checks';
 import { runOperation } from '../core/currentOperation';
 import { ArgumentError } from '../core/errors';
 import { float32ToFloat16 } from '../core/float16';
 import { checkOptions } from '../core/options';
 import { isObject } from '../core/state';
-import { requireState, shown } from '../ops/checks';
 import { Tensor } from '../tensor';
+import { requireState } from '../tensorChecks';
 import { decodeSafetensors, encodeSafetensors } from './safetensors';
 
 export interface LoadOptions {
@@ -46,7 +47,7 @@ export function loadSafetensors(bytes: Uint8Array | ArrayBuffer, options: LoadOp
 	const backend = backendOf(device);
 	if (!(bytes instanceof Uint8Array) && !/ArrayBuffer/.test(Object.prototype.toString.call(bytes)))
 		throw new ArgumentError(
-			`loadSafetensors: it takes the bytes of a file, a Uint8Array or an ArrayBuffer, not ${shown(bytes)}. Read them with await readFile(path) in Node, or await (await fetch(url)).arrayBuffer()`,
+			`loadSafetensors: it takes the bytes of a file, a Uint8Array or an ArrayBuffer, not ${describe(bytes)}. Read them with await readFile(path) in Node, or await (await fetch(url)).arrayBuffer()`,
 		);
 	const view = bytes instanceof Uint8Array ? bytes : new Uint8Array(bytes);
 	const { tensors } = decodeSafetensors(view, { float16As: 'float32', float64As: device === 'cpu' ? 'float64' : 'float32' });

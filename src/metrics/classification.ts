@@ -1,8 +1,7 @@
 /** Classification metrics: accuracy, the confusion matrix, and precision, recall and F1 from it. Definitions are scikit-learn's. */
-import { requireOneOf } from '../core/checks';
+import { describe, requireCounts, requireOneOf } from '../core/checks';
 import { ArgumentError, formatShape } from '../core/errors';
 import { checkOptions, requireOptions } from '../core/options';
-import { requireCounts, shown } from '../ops/checks';
 import { arange } from '../ops/creation';
 import { eq, gt, logicalAnd, logicalOr, lt, to } from '../ops/elementwise';
 import { gather, oneHot } from '../ops/indexing';
@@ -127,7 +126,7 @@ export class ConfusionMatrix implements Metric<number[][]> {
 		const numClasses = (state.numClasses ?? null) as number | null;
 		if (counts?.shape.some((size) => size !== numClasses))
 			throw new ArgumentError(
-				`ConfusionMatrix: the state's counts are ${formatShape(counts.shape)}, not its numClasses, ${shown(numClasses)}, squared`,
+				`ConfusionMatrix: the state's counts are ${formatShape(counts.shape)}, not its numClasses, ${describe(numClasses)}, squared`,
 			);
 		if (numClasses !== null) requireCounts('ConfusionMatrix', { numClasses }, 1);
 		this.#count = count;
@@ -185,7 +184,7 @@ abstract class FromCounts implements Metric<number> {
 		const { numClasses, average = 'binary', posLabel = 1, zeroDivision = 0 } = checkOptions(name, options, names);
 		requireOneOf(name, 'average', average, ['binary', 'micro', 'macro', 'weighted']);
 		if (average === 'binary' && posLabel !== 0 && posLabel !== 1)
-			throw new ArgumentError(`${name}: posLabel must be 0 or 1, one of the two classes, not ${shown(posLabel)}`);
+			throw new ArgumentError(`${name}: posLabel must be 0 or 1, one of the two classes, not ${describe(posLabel)}`);
 		requireOneOf(name, 'zeroDivision', zeroDivision, [0, 1]);
 		const classes = numClasses ?? (average === 'binary' ? 2 : undefined);
 		if (average === 'binary' && classes !== 2)

@@ -1,14 +1,15 @@
 /** The interface of metrics, and sums that stay on the device. */
 import { noGrad } from '../autograd/modes';
+import { describe, requireCounts } from '../core/checks';
 import { isFloating } from '../core/dtype';
 import { ArgumentError, formatShape, ShapeError } from '../core/errors';
 import { sameShape } from '../core/shape';
-import { requireCounts, requireTensor, shown } from '../ops/checks';
 import { to } from '../ops/elementwise';
 import { add_ } from '../ops/inplace';
 import { clone, detach, reshape } from '../ops/layout';
 import { argmax } from '../ops/reduce';
 import { Tensor } from '../tensor';
+import { requireTensor } from '../tensorChecks';
 import { keep, tidy } from '../tidy';
 
 /** The sums of a metric so far. */
@@ -75,7 +76,7 @@ export class DeviceSum {
 /** The number of samples in a state. Throws an ArgumentError if it is missing or invalid, because states may come from files. */
 export function countIn(name: string, state: MetricState): number {
 	if (typeof state !== 'object' || state === null)
-		throw new ArgumentError(`${name}: loadStateDict() takes the result of stateDict(), not ${shown(state)}`);
+		throw new ArgumentError(`${name}: loadStateDict() takes the result of stateDict(), not ${describe(state)}`);
 	const { count } = state;
 	requireCounts(name, { "the state's count": count });
 	return count as number;
@@ -85,7 +86,7 @@ export function countIn(name: string, state: MetricState): number {
 export function sumIn(name: string, state: MetricState, key: string, rank: number): Tensor | null {
 	const total = state[key] ?? null;
 	if (total === null || (total instanceof Tensor && total.ndim === rank)) return total;
-	throw new ArgumentError(`${name}: the state's ${key} must be a tensor of ${rank} dimensions or null, not ${shown(total)}`);
+	throw new ArgumentError(`${name}: the state's ${key} must be a tensor of ${rank} dimensions or null, not ${describe(total)}`);
 }
 
 /** Throws an ArgumentError unless both are tensors. */

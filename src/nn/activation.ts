@@ -1,6 +1,6 @@
 /** Activation functions as layers. Each computes the function of its name; see src/ops/elementwise for the formulas. */
+import { requireCounts } from '../core/checks';
 import { checkOptions, requireOptions } from '../core/options';
-import { requireCounts } from '../ops/checks';
 import * as functions from '../ops/elementwise';
 import { logSoftmax, softmax } from '../ops/softmax';
 import type { Tensor } from '../tensor';

@@ -1,16 +1,17 @@
 /** Multi-head attention with PyTorch's options and state keys. Takes a KVCache, so that generation computes one token at a time. */
+import { describe, requireCounts, requireFraction } from '../core/checks';
 import { isFloating } from '../core/dtype';
 import { ArgumentError, DTypeError, formatShape, ShapeError } from '../core/errors';
 import { checkOptions, pickOptions } from '../core/options';
 import { type Shape, sameShape } from '../core/shape';
 import { attentionWithWeights, scaledDotProductAttention } from '../ops/attention';
-import { requireCounts, requireProbability, requireTensor, shown } from '../ops/checks';
 import { arange, zeros } from '../ops/creation';
 import { add, ge, logicalAnd, logicalNot, where } from '../ops/elementwise';
 import { cat, chunk, expand, narrow, permute, reshape, squeeze, unsqueeze } from '../ops/layout';
 import { linear } from '../ops/matmul';
 import { mean } from '../ops/reduce';
 import type { Tensor } from '../tensor';
+import { requireTensor } from '../tensorChecks';
 import { tidy } from '../tidy';
 import { emptyParameter, xavierNormal_, xavierUniform_, zeros_ } from './init';
 import { KVCache } from './kvCache';
@@ -98,7 +99,7 @@ export class MultiheadAttention extends Module {
 		}
 		const { bias = true, addBiasKv = false, kdim = embedDim, vdim = embedDim } = options;
 		requireCounts('MultiheadAttention', { kdim, vdim });
-		requireProbability('MultiheadAttention', options.dropout ?? 0, 'dropout');
+		requireFraction('MultiheadAttention', 'dropout', options.dropout ?? 0);
 		const together = kdim === embedDim && vdim === embedDim;
 		const parameter = (wanted: boolean, ...shape: number[]) => (wanted ? emptyParameter(shape, options) : null);
 		this.inProjWeight = parameter(together, 3 * embedDim, embedDim);
@@ -149,7 +150,7 @@ export class MultiheadAttention extends Module {
 		]);
 		this.#check(query, key, value);
 		if (call.cache != null && !(call.cache instanceof KVCache))
-			throw new ArgumentError(`MultiheadAttention.forward: cache must be a KVCache, not ${shown(call.cache)}`);
+			throw new ArgumentError(`MultiheadAttention.forward: cache must be a KVCache, not ${describe(call.cache)}`);
 		return tidy(() => {
 			const { needWeights = true, averageAttnWeights = true, cache } = call;
 			const single = query.ndim === 2;

@@ -1,6 +1,6 @@
 /** Modules that hold modules. */
+import { describe } from '../core/checks';
 import { ArgumentError } from '../core/errors';
-import { shown } from '../ops/checks';
 import { Tensor } from '../tensor';
 import { tidy } from '../tidy';
 import { Module, requireName } from './module';
@@ -23,12 +23,12 @@ function requireModule<M extends Module>(container: string, key: string | number
 function asParameter(container: string, key: string | number, value: Tensor): Parameter {
 	if (value instanceof Parameter) return value;
 	if (value instanceof Tensor) return new Parameter(value);
-	throw new ArgumentError(`${container}: ${key} must be a parameter, such as new nn.Parameter(tensor), not ${shown(value)}`);
+	throw new ArgumentError(`${container}: ${key} must be a parameter, such as new nn.Parameter(tensor), not ${describe(value)}`);
 }
 
 function requireNames(container: string, what: string, values: unknown): void {
 	if (typeof values === 'object' && values !== null) return;
-	throw new ArgumentError(`${container}: it takes ${what} by name, { name: value }, not ${shown(values)}`);
+	throw new ArgumentError(`${container}: it takes ${what} by name, { name: value }, not ${describe(values)}`);
 }
 
 /**

@@ -1,9 +1,8 @@
 /** Convolution layers. Images and feature maps are NCHW. */
-import { requireOneOf } from '../core/checks';
+import { requireCounts, requireOneOf } from '../core/checks';
 import { ArgumentError, formatShape } from '../core/errors';
 import { checkOptions, pickOptions } from '../core/options';
 import { numel, type Shape } from '../core/shape';
-import { requireCounts } from '../ops/checks';
 import { conv1d, conv2d, conv3d, convTranspose1d, convTranspose2d, convTranspose3d } from '../ops/conv';
 import { type PadMode, pad } from '../ops/layout';
 import type { Tensor } from '../tensor';

@@ -1,12 +1,13 @@
 /** Dropout layers. They act during training and pass the input through in inference. */
+import { requireFraction } from '../core/checks';
 import { requireFloating } from '../core/dtype';
 import { formatShape, ShapeError } from '../core/errors';
 import { checkOptions } from '../core/options';
-import { requireProbability, requireTensor } from '../ops/checks';
 import { add, ge, mul, where } from '../ops/elementwise';
 import { flatten, reshape, squeeze, unsqueeze } from '../ops/layout';
 import { dropout, dropout2d, rand } from '../ops/random';
 import type { Tensor } from '../tensor';
+import { requireTensor } from '../tensorChecks';
 import { tidy } from '../tidy';
 import { Module } from './module';
 
@@ -17,7 +18,7 @@ abstract class DropoutLayer extends Module {
 	constructor(p: number | { readonly p?: number } = 0.5) {
 		super();
 		this.p = typeof p === 'number' ? p : (checkOptions(new.target.name, p, ['p']).p ?? 0.5);
-		requireProbability(new.target.name, this.p);
+		requireFraction(new.target.name, 'p', this.p);
 	}
 
 	abstract override forward(input: Tensor): Tensor;

@@ -1,13 +1,14 @@
 /** Lookup tables of vectors. */
 import { noGrad } from '../autograd/modes';
+import { requireCounts } from '../core/checks';
 import { ArgumentError, formatShape, ShapeError } from '../core/errors';
 import { checkOptions } from '../core/options';
-import { requireCounts, requireTensor } from '../ops/checks';
 import { embedding } from '../ops/embedding';
 import { embeddingBag } from '../ops/embeddingBag';
 import { copy_, fill_ } from '../ops/inplace';
 import { narrow } from '../ops/layout';
 import type { Tensor } from '../tensor';
+import { requireTensor } from '../tensorChecks';
 import { tidy } from '../tidy';
 import { emptyParameter, normal_ } from './init';
 import { type FactoryOptions, Module } from './module';

@@ -1,14 +1,14 @@
 /** Fills parameters with initial values, in place, without recording. Formulas and defaults are those of `torch.nn.init`. */
 import { deviceOfNew } from '../backends/registry';
-import { requireOneOf } from '../core/checks';
+import { requireFraction, requireOneOf } from '../core/checks';
 import { runOperation } from '../core/currentOperation';
 import { requireDType, requireFloating } from '../core/dtype';
 import { ArgumentError, formatShape, ShapeError } from '../core/errors';
 import { defaultGenerator } from '../core/generator';
 import { checkOptions } from '../core/options';
 import { checkShape, numel, type Shape } from '../core/shape';
-import { requireDistinct, requireProbability, requireTensor } from '../ops/checks';
 import { empty, emptyOn, markWritten, Tensor } from '../tensor';
+import { requireDistinct, requireTensor } from '../tensorChecks';
 import type { FactoryOptions } from './module';
 import { Parameter } from './parameter';
 
@@ -275,7 +275,7 @@ export function orthogonal_<T extends Tensor>(tensor: T, options: { gain?: numbe
 /** Martens 2010: in each column a fraction `sparsity` (rounded up) of zeros, the rest normal of `std` (default 0.01). tensor: 2-D. */
 export function sparse_<T extends Tensor>(tensor: T, sparsity: number, options: { std?: number } = {}): T {
 	const { std = 0.01 } = checkOptions('sparse_', options, ['std']);
-	requireProbability('sparse_', sparsity, 'sparsity');
+	requireFraction('sparse_', 'sparsity', sparsity);
 	const [rows, columns] = matrix('sparse_', tensor);
 	const values = hostNormals(rows * columns).map((value) => value * std);
 	const zeros = Math.ceil(sparsity * rows);

@@ -2,15 +2,16 @@
 import { noGrad } from '../autograd/modes';
 import type { DeviceName } from '../backends/contract';
 import { deviceOfNew } from '../backends/registry';
+import { requireCounts } from '../core/checks';
 import { runOperation } from '../core/currentOperation';
 import { type DType, requireFloating } from '../core/dtype';
 import { ArgumentError, DTypeError, formatShape, ShapeError } from '../core/errors';
 import { checkOptions } from '../core/options';
 import { sameShape } from '../core/shape';
-import { requireCounts, requireTensor } from '../ops/checks';
 import { copy_ } from '../ops/inplace';
 import { detach, narrow } from '../ops/layout';
 import { empty, type Tensor } from '../tensor';
+import { requireTensor } from '../tensorChecks';
 import { keep } from '../tidy';
 
 export interface KVCacheOptions {

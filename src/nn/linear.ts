@@ -1,12 +1,13 @@
 /** Fully connected layers. */
+import { requireCounts } from '../core/checks';
 import { formatShape, ShapeError } from '../core/errors';
 import { checkOptions } from '../core/options';
 import { sameShape } from '../core/shape';
-import { requireCounts, requireTensor } from '../ops/checks';
 import { mul } from '../ops/elementwise';
 import { flatten, unsqueeze } from '../ops/layout';
 import { linear } from '../ops/matmul';
 import type { Tensor } from '../tensor';
+import { requireTensor } from '../tensorChecks';
 import { tidy } from '../tidy';
 import { emptyParameter, kaimingUniform_, uniform_ } from './init';
 import { type FactoryOptions, Module } from './module';

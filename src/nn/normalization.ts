@@ -1,14 +1,15 @@
 /** Normalization layers. */
+import { requireCounts } from '../core/checks';
 import { ArgumentError, formatShape, ShapeError } from '../core/errors';
 import { checkOptions, pickOptions, requireOptions } from '../core/options';
 import { checkShape } from '../core/shape';
-import { requireCounts, requireTensor } from '../ops/checks';
 import { full, ones, zeros, zerosLike } from '../ops/creation';
 import { div, sub } from '../ops/elementwise';
 import { add_ } from '../ops/inplace';
 import { squeeze, unsqueeze } from '../ops/layout';
 import { batchNorm, groupNorm, instanceNorm, layerNorm, localResponseNorm, rmsNorm } from '../ops/norm';
 import type { Tensor } from '../tensor';
+import { requireTensor } from '../tensorChecks';
 import { tidy } from '../tidy';
 import { emptyParameter, ones_, zeros_ } from './init';
 import { type FactoryOptions, Module } from './module';

@@ -1,6 +1,6 @@
 /** Layers that pad the last dims of [N, C, ...] or [C, ...]. */
+import { describe, requireNumber } from '../core/checks';
 import { ArgumentError } from '../core/errors';
-import { requireNumber, shown } from '../ops/checks';
 import { type PadMode, pad } from '../ops/layout';
 import type { Tensor } from '../tensor';
 import { Module } from './module';
@@ -21,7 +21,7 @@ abstract class PaddingLayer extends Module {
 		const list: readonly unknown[] = Array.isArray(padding) ? padding : [padding];
 		if (!list.every(Number.isInteger)) {
 			throw new ArgumentError(
-				`${new.target.name}: padding must be a whole number or an array of ${2 * rank}, not ${shown(padding)}`,
+				`${new.target.name}: padding must be a whole number or an array of ${2 * rank}, not ${describe(padding)}`,
 			);
 		}
 		requireNumber(new.target.name, 'value', value);

@@ -1,8 +1,8 @@
 /** A tensor that training updates. */
 import { setRequiresGrad } from '../autograd/tape';
 import { isFloating } from '../core/dtype';
-import { requireTensor } from '../ops/checks';
 import { Tensor } from '../tensor';
+import { requireTensor } from '../tensorChecks';
 
 /**
  * A leaf tensor that modules find among their properties and optimizers update. Shares the memory of `data` and survives `tidy`. Requires a

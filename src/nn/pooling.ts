@@ -1,6 +1,6 @@
 /** Pooling layers. Images and feature maps are NCHW. */
+import { requireSizesOf } from '../core/checks';
 import { requireOptions } from '../core/options';
-import { requireSizes } from '../ops/checks';
 import {
 	adaptiveAvgPool1d,
 	adaptiveAvgPool2d,
@@ -48,7 +48,7 @@ abstract class WindowPool<Options extends { readonly stride?: Size; readonly pad
 		readonly options: Options = {} as Options,
 	) {
 		super();
-		requireSizes(new.target.name, { kernelSize });
+		requireSizesOf(new.target.name, { kernelSize });
 		requireOptions(new.target.name, options);
 	}
 
@@ -105,7 +105,7 @@ export class AvgPool3d extends WindowPool<AvgPoolOptions> {
 abstract class AdaptivePool extends Module {
 	constructor(readonly outputSize: OutputSize) {
 		super();
-		requireSizes(new.target.name, { outputSize: Array.isArray(outputSize) ? outputSize.map((size) => size ?? 1) : outputSize });
+		requireSizesOf(new.target.name, { outputSize: Array.isArray(outputSize) ? outputSize.map((size) => size ?? 1) : outputSize });
 	}
 
 	abstract override forward(input: Tensor): Tensor;

@@ -1,11 +1,12 @@
 /** Position encodings: sinusoids and learned vectors to add to tokens, and rotations of queries and keys. */
+import { requireCounts } from '../core/checks';
 import { ArgumentError, formatShape, ShapeError } from '../core/errors';
 import { checkOptions } from '../core/options';
-import { requireCounts, requireTensor } from '../ops/checks';
 import { tensor } from '../ops/creation';
 import { add, mul, neg } from '../ops/elementwise';
 import { cat, chunk, narrow, reshape, unsqueeze } from '../ops/layout';
 import type { Tensor } from '../tensor';
+import { requireTensor } from '../tensorChecks';
 import { tidy } from '../tidy';
 import { emptyParameter, normal_ } from './init';
 import { type FactoryOptions, Module } from './module';

@@ -1,10 +1,9 @@
 /** Recurrent layers and cells with PyTorch's gate order and state keys. */
 import { type CellKind, GATES } from '../backends/contract/rnn';
-import { requireOneOf } from '../core/checks';
+import { describe, requireCounts, requireFraction, requireOneOf } from '../core/checks';
 import { ArgumentError, DTypeError, formatShape, ShapeError } from '../core/errors';
 import { checkOptions } from '../core/options';
 import { sameShape } from '../core/shape';
-import { requireCounts, requireProbability, requireTensor, shown } from '../ops/checks';
 import { widened } from '../ops/composed';
 import { zeros } from '../ops/creation';
 import { to } from '../ops/elementwise';
@@ -14,6 +13,7 @@ import { linear } from '../ops/matmul';
 import { dropout } from '../ops/random';
 import { recurrent } from '../ops/rnn';
 import type { Tensor } from '../tensor';
+import { requireTensor } from '../tensorChecks';
 import { tidy } from '../tidy';
 import { emptyParameter, uniform_ } from './init';
 import { type FactoryOptions, Module } from './module';
@@ -87,7 +87,7 @@ abstract class Recurrent extends Module {
 		const name = new.target.name;
 		requireCounts(name, { inputSize, hiddenSize });
 		requireCounts(name, { numLayers: this.layers }, 1);
-		requireProbability(name, options.dropout ?? 0, 'dropout');
+		requireFraction(name, 'dropout', options.dropout ?? 0);
 		const { projSize = 0 } = options;
 		requireCounts(name, { projSize });
 		if (projSize > 0 && projSize >= hiddenSize)
@@ -258,7 +258,7 @@ type States = readonly [hidden: Tensor, cell: Tensor];
 function statesOf(name: string, states: States | null): readonly [Tensor | null, Tensor | null] {
 	if (states == null) return [null, null];
 	if (!Array.isArray(states) || states.length !== 2)
-		throw new ArgumentError(`${name}: the states come as [hidden, cell], not as ${shown(states)}`);
+		throw new ArgumentError(`${name}: the states come as [hidden, cell], not as ${describe(states)}`);
 	for (const state of states) requireTensor(name, state, 'initial state');
 	return states;
 }
@@ -388,7 +388,7 @@ export class LSTMCell extends Cell {
 export class TimeDistributed extends Module {
 	constructor(readonly module: Module & { forward(input: Tensor): Tensor }) {
 		super();
-		if (!(module instanceof Module)) throw new ArgumentError(`TimeDistributed: it takes a module, not ${shown(module)}`);
+		if (!(module instanceof Module)) throw new ArgumentError(`TimeDistributed: it takes a module, not ${describe(module)}`);
 	}
 
 	override forward(input: Tensor): Tensor {

@@ -1,11 +1,12 @@
 /** Layers that rearrange or resize their input. They have no parameters. */
+import { requireCounts, requireSizesOf } from '../core/checks';
 import { ArgumentError, formatShape, ShapeError } from '../core/errors';
 import { checkOptions, requireOptions } from '../core/options';
 import { requireSizes as requireShape } from '../core/shape';
-import { requireCounts, requireSizes, requireTensor } from '../ops/checks';
 import { type InterpolateOptions, interpolate } from '../ops/interpolate';
 import { flatten, fold, pixelShuffle, pixelUnshuffle, transpose, type UnfoldOptions, unflatten, unfold } from '../ops/layout';
 import type { Tensor } from '../tensor';
+import { requireTensor } from '../tensorChecks';
 import { tidy } from '../tidy';
 import { Module } from './module';
 
@@ -61,7 +62,7 @@ export class Unfold extends Module {
 		readonly options: UnfoldOptions = {},
 	) {
 		super();
-		requireSizes('Unfold', { kernelSize });
+		requireSizesOf('Unfold', { kernelSize });
 		requireOptions('Unfold', options);
 	}
 
@@ -82,7 +83,7 @@ export class Fold extends Module {
 		readonly options: UnfoldOptions = {},
 	) {
 		super();
-		requireSizes('Fold', { outputSize, kernelSize });
+		requireSizesOf('Fold', { outputSize, kernelSize });
 		requireOptions('Fold', options);
 	}
 

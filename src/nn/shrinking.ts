@@ -1,12 +1,12 @@
 /** Further activation layers: shrinkage, thresholds, learned and random slopes, gates, softmax over channels. */
-import { requireNonNegative } from '../core/checks';
+import { requireCounts, requireNonNegative, requireNumber } from '../core/checks';
 import { ArgumentError, formatShape, ShapeError } from '../core/errors';
 import { checkOptions } from '../core/options';
-import { requireCounts, requireNumber, requireTensor } from '../ops/checks';
 import { add, glu, hardshrink, le, mul, prelu, softshrink, tanhshrink, threshold, where } from '../ops/elementwise';
 import { rand } from '../ops/random';
 import { softmax, softmin } from '../ops/softmax';
 import type { Tensor } from '../tensor';
+import { requireTensor } from '../tensorChecks';
 import { tidy } from '../tidy';
 import { constant_, emptyParameter } from './init';
 import { type FactoryOptions, Module } from './module';
@@ -99,7 +99,7 @@ export class Softshrink extends Module {
 	constructor(readonly lambda = 0.5) {
 		super();
 		requireNumber('Softshrink', 'lambda', lambda);
-		requireNonNegative('Softshrink', { lambda });
+		requireNonNegative('Softshrink', 'lambda', lambda);
 	}
 
 	override forward(input: Tensor): Tensor {

@@ -4,6 +4,7 @@
  */
 import { defineOperation } from '../autograd/operation';
 import type { AttentionAttributes } from '../backends/contract/attention';
+import { requireFraction } from '../core/checks';
 import { isFloating, requireFloating } from '../core/dtype';
 import { ArgumentError, DTypeError, formatShape, ShapeError } from '../core/errors';
 import { defaultGenerator } from '../core/generator';
@@ -11,13 +12,13 @@ import { checkOptions } from '../core/options';
 import type { RandomKey } from '../core/philox';
 import { broadcastShapes, contiguousStrides, numel, type Shape, sameShape } from '../core/shape';
 import { emptyOn, type Tensor, viewOf } from '../tensor';
-import { requireProbability } from './checks';
+import { requireSameDevice, requireTensor } from '../tensorChecks';
 import { composed, inFloat32, widened } from './composed';
 import { arange } from './creation';
 import { add, ge, isinf, logicalAnd, logicalNot, logicalOr, lt, mul, sub, to, where } from './elementwise';
 import { contiguous, expand, narrow, reshape, transpose } from './layout';
 import { multiply } from './matmul';
-import { requireSameDevice, requireTensor, sumTo } from './operands';
+import { sumTo } from './operands';
 import { any, sum } from './reduce';
 import { softmax } from './softmax';
 
@@ -87,7 +88,7 @@ function prepare(name: string, query: Tensor, key: Tensor, value: Tensor, option
 			`${name}: query ${formatShape(query.shape)}, key ${formatShape(key.shape)} and value ${formatShape(value.shape)} must be [..., L, E], [..., S, E] and [..., S, V]`,
 		);
 	}
-	requireProbability(name, dropoutP, 'dropoutP');
+	requireFraction(name, 'dropoutP', dropoutP);
 	if (scale != null && !Number.isFinite(scale)) throw new ArgumentError(`${name}: scale must be a finite number, not ${scale}`);
 	const { batch, heads, groups } = leading(name, query, key, value, enableGqa);
 	const count = numel(batch);

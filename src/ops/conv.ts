@@ -11,9 +11,9 @@ import { ArgumentError, DTypeError, formatShape, ShapeError } from '../core/erro
 import { checkOptions } from '../core/options';
 import { type Shape, sameShape } from '../core/shape';
 import { emptyOn, type Tensor } from '../tensor';
+import { requireSameDevice, requireTensor } from '../tensorChecks';
 import { composed } from './composed';
 import { contiguous, squeeze, unsqueeze } from './layout';
-import { requireSameDevice, requireTensor } from './operands';
 import { sum } from './reduce';
 import { type PerDim, perDim, windowCount } from './windows';
 

@@ -2,6 +2,7 @@
 import { setRequiresGrad } from '../autograd/tape';
 import type { DeviceName } from '../backends/contract';
 import { backendOf, deviceOfNew } from '../backends/registry';
+import { describe } from '../core/checks';
 import { runOperation } from '../core/currentOperation';
 import { allocateTyped, DTYPES, type DType, fillValue, isInteger, type TypedArray } from '../core/dtype';
 import { ArgumentError, DTypeError, formatShape, ShapeError } from '../core/errors';
@@ -9,8 +10,7 @@ import { float32ToFloat16 } from '../core/float16';
 import { checkOptions } from '../core/options';
 import { checkShape, numel, type Shape } from '../core/shape';
 import { empty, type NestedArray, Tensor } from '../tensor';
-import { shown } from './checks';
-import { requireTensor } from './operands';
+import { requireTensor } from '../tensorChecks';
 
 export interface TensorOptions {
 	/** Default: float32, unless the function says otherwise. */
@@ -164,7 +164,7 @@ function flatten(data: NestedArray, shape: Shape, depth: number, result: number[
 					? `tensor: the arrays are nested unevenly: an array where other places at depth ${depth} hold numbers`
 					: data instanceof Tensor
 						? 'tensor: the data is a tensor already. Copy one with clone(), join several with stack() or cat()'
-						: `tensor: data holds ${shown(data)}; it takes numbers and booleans`,
+						: `tensor: data holds ${describe(data)}; it takes numbers and booleans`,
 			);
 		}
 		result[at] = Number(data);

@@ -4,7 +4,7 @@ import { ArgumentError, formatShape, ShapeError } from '../core/errors';
 import { checkOptions } from '../core/options';
 import { checkShape } from '../core/shape';
 import { emptyOn, type Tensor } from '../tensor';
-import { requireTensor } from './checks';
+import { requireTensor } from '../tensorChecks';
 import { eq } from './elementwise';
 import { checkIndices, maskedFill } from './indexing/gather';
 import { contiguous, reshape, unsqueeze } from './layout';

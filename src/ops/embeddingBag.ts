@@ -3,6 +3,7 @@ import { ArgumentError, DTypeError, formatShape, ShapeError } from '../core/erro
 import { checkOptions } from '../core/options';
 import { sameShape } from '../core/shape';
 import type { Tensor } from '../tensor';
+import { requireSameDevice, requireTensor } from '../tensorChecks';
 import { inFloat32 } from './composed';
 import { arange, ones, zeros } from './creation';
 import { add, clamp, div, mul, ne, to, where } from './elementwise';
@@ -10,7 +11,6 @@ import { lookUp } from './embedding';
 import { searchsorted } from './indexing';
 import { checkBounds, expandIndex, scatterAdded } from './indexing/gather';
 import { unsqueeze } from './layout';
-import { requireSameDevice, requireTensor } from './operands';
 import { any, max, sum } from './reduce';
 
 export interface EmbeddingBagOptions {

@@ -17,22 +17,13 @@ import { ArgumentError, AutogradError, DTypeError, formatShape, ShapeError } fro
 import { checkOptions } from '../core/options';
 import { closeScope, onNodeCreated, openScope } from '../scope';
 import { empty, emptyOn, markWritten, Tensor } from '../tensor';
-import { requireDistinct, requireDivisor } from './checks';
+import { requireDistinct, requireDivisor, requireSameDevice, requireTensor } from '../tensorChecks';
 import { widened } from './composed';
 import { type AddOptions, addedTimes, type DivOptions, PRODUCT, QUOTIENT, ROUNDED } from './elementwise/arithmetic';
 import { to } from './elementwise/cast';
 import { type Partials, pullBack } from './elementwise/definitions';
 import { cloneAs } from './layout/views';
-import {
-	broadcastView,
-	converted,
-	gradientFor,
-	type Operand,
-	requireSameDevice,
-	requireTensor,
-	resultType,
-	scalarFor,
-} from './operands';
+import { broadcastView, converted, gradientFor, type Operand, resultType, scalarFor } from './operands';
 
 /** What the VJP of an in-place operation reads of the target, as it was before the write, and of the source. */
 interface WriteSaves {

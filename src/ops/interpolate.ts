@@ -5,12 +5,13 @@
  * gather for each tap, whose gradient is the deterministic scatter of `indexSelect`; sizes multiplied by a whole number repeat
  * elements without a gather.
  */
+import { describe } from '../core/checks';
 import { runOperation } from '../core/currentOperation';
 import { requireFloating } from '../core/dtype';
 import { ArgumentError, formatShape, ShapeError } from '../core/errors';
 import { checkOptions } from '../core/options';
 import type { Tensor } from '../tensor';
-import { requireTensor, shown } from './checks';
+import { requireTensor } from '../tensorChecks';
 import { inFloat32 } from './composed';
 import { tensor } from './creation';
 import { add, mul } from './elementwise';
@@ -93,7 +94,7 @@ function target(
 		size === undefined ? !(value > 0 && value < 2 ** 31) : !Number.isInteger(value) || value < 1 || value >= 2 ** 31;
 	if (!Array.isArray(list) || list.length !== rank || list.some(wrong)) {
 		const kind = size === undefined ? 'scaleFactor' : 'size';
-		throw new ArgumentError(`interpolate: ${kind} is ${shown(given)}; it must be a positive number, or ${rank} of them`);
+		throw new ArgumentError(`interpolate: ${kind} is ${describe(given)}; it must be a positive number, or ${rank} of them`);
 	}
 	const spatial = x.shape.slice(2);
 	if (spatial.some((s) => s === 0))
@@ -101,7 +102,7 @@ function target(
 	if (size !== undefined) return { size: [...list], scales: list.map(() => null) };
 	const result = list.map((factor, d) => Math.floor(spatial[d]! * factor));
 	if (result.some((s) => s < 1))
-		throw new ArgumentError(`interpolate: scaleFactor ${shown(given)} leaves nothing of ${formatShape(x.shape)}`);
+		throw new ArgumentError(`interpolate: scaleFactor ${describe(given)} leaves nothing of ${formatShape(x.shape)}`);
 	return { size: result, scales: list.map((factor) => (recomputeScaleFactor ? null : 1 / factor)) };
 }
 

@@ -9,10 +9,11 @@ import { DTypeError, formatShape, ShapeError } from '../core/errors';
 import { checkOptions } from '../core/options';
 import { broadcastShapes, broadcastStrides, numel, type Shape, sameShape } from '../core/shape';
 import { emptyOn, type Tensor, viewOf } from '../tensor';
+import { requireSameDevice, requireTensor } from '../tensorChecks';
 import { composed, inFloat32, widened } from './composed';
 import { add, mul } from './elementwise';
 import { reshape, squeeze, transpose, unsqueeze } from './layout';
-import { requireSameDevice, requireTensor, sumTo } from './operands';
+import { sumTo } from './operands';
 
 function requireFactors(operation: string, ...factors: readonly Tensor[]): void {
 	for (const factor of factors) requireTensor(operation, factor);

@@ -5,11 +5,10 @@ import { category, type DType, isFloating, promoteScalar, promoteTypes } from '.
 import { float16Bits, float16Value } from '../core/float16';
 import { broadcastStrides, type Shape, sameShape } from '../core/shape';
 import { emptyOn, type Tensor } from '../tensor';
-import { requireSameDevice, requireTensor } from './checks';
+import { requireSameDevice, requireTensor } from '../tensorChecks';
 import { to } from './elementwise/cast';
 import { sumTo } from './layout/views';
 
-export { requireOperands, requireSameDevice, requireTensor } from './checks';
 export { sumTo };
 
 /** A number goes into the kernel's parameters and never becomes a tensor. */

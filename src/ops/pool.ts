@@ -4,13 +4,14 @@
  */
 import { defineOperation } from '../autograd/operation';
 import type { AvgPoolAttributes, MaxPoolAttributes } from '../backends/contract/pool';
+import { describe } from '../core/checks';
 import { requireFloating } from '../core/dtype';
 import { ArgumentError, formatShape, ShapeError } from '../core/errors';
 import { checkOptions } from '../core/options';
 import type { Shape } from '../core/shape';
 import { emptyOn, type Tensor } from '../tensor';
+import { requireTensor } from '../tensorChecks';
 import { tidy } from '../tidy';
-import { requireTensor, shown } from './checks';
 import { contiguous, squeeze, unsqueeze } from './layout';
 import { type ValuesIndices, valuesIndices } from './reduce';
 import { type PerDim, perDim, windowCount } from './windows';
@@ -253,7 +254,7 @@ function adaptive<R extends Tensor | ValuesIndices>(
 	const wanted = typeof outputSize === 'number' ? planes.map(() => outputSize) : outputSize;
 	if (!Array.isArray(wanted) || wanted.length !== rank || wanted.some((s) => s !== null && (!Number.isInteger(s) || s < 0))) {
 		throw new ArgumentError(
-			`${name}: outputSize is ${shown(outputSize)}; it must be a whole number, or ${rank} of them (null keeps a size)`,
+			`${name}: outputSize is ${describe(outputSize)}; it must be a whole number, or ${rank} of them (null keeps a size)`,
 		);
 	}
 	if (planes.includes(0)) throw new ShapeError(`${name}: input ${formatShape(x.shape)} has empty planes`);

@@ -14,7 +14,7 @@ import { checkOptions } from '../core/options';
 import { type RandomKey, randomPermutation } from '../core/philox';
 import { checkShape, type Shape } from '../core/shape';
 import { empty, emptyOn, Tensor } from '../tensor';
-import { requireTensor } from './checks';
+import { requireTensor } from '../tensorChecks';
 
 export interface RandomOptions {
 	/** Default float32. */

@@ -14,12 +14,12 @@ import { type CellKind, GATES, KEPT } from '../backends/contract/rnn';
 import { formatShape, ShapeError } from '../core/errors';
 import { sameShape } from '../core/shape';
 import { emptyOn, type Tensor, viewOf } from '../tensor';
+import { requireSameDevice } from '../tensorChecks';
 import { composed } from './composed';
 import { arange } from './creation';
 import { add, lt, mul, relu, sigmoid, sub, tanh, where } from './elementwise';
 import { chunk, flip, narrow, reshape, select, stack, transpose, unflatten, unsqueeze } from './layout';
 import { linear, matmul } from './matmul';
-import { requireSameDevice } from './operands';
 import { sum } from './reduce';
 
 export interface RecurrentInput {

@@ -2,13 +2,14 @@
 import { isGradEnabled } from '../autograd/modes';
 import { defineOperation, NO_GRADIENT } from '../autograd/operation';
 import type { GridAttributes, SampleAttributes } from '../backends/contract/sample';
+import { describe } from '../core/checks';
 import { runOperation } from '../core/currentOperation';
 import { allocateTyped, requireFloating } from '../core/dtype';
 import { ArgumentError, DTypeError, formatShape, ShapeError } from '../core/errors';
 import { checkOptions } from '../core/options';
 import { checkShape } from '../core/shape';
 import { emptyOn, type Tensor } from '../tensor';
-import { requireSameDevice, requireTensor, shown } from './checks';
+import { requireSameDevice, requireTensor } from '../tensorChecks';
 import { inFloat32 } from './composed';
 import { tensor } from './creation';
 import {
@@ -115,9 +116,9 @@ export function gridSample(x: Tensor, grid: Tensor, options: GridSampleOptions =
 	if (x.shape[2] === 0 || x.shape[3] === 0)
 		throw new ShapeError(`gridSample: images ${formatShape(x.shape)} have no pixels to sample`);
 	if (mode !== 'bilinear' && mode !== 'nearest')
-		throw new ArgumentError(`gridSample: mode is 'bilinear' or 'nearest', not ${shown(mode)}`);
+		throw new ArgumentError(`gridSample: mode is 'bilinear' or 'nearest', not ${describe(mode)}`);
 	if (paddingMode !== 'zeros' && paddingMode !== 'border' && paddingMode !== 'reflection')
-		throw new ArgumentError(`gridSample: paddingMode is 'zeros', 'border' or 'reflection', not ${shown(paddingMode)}`);
+		throw new ArgumentError(`gridSample: paddingMode is 'zeros', 'border' or 'reflection', not ${describe(paddingMode)}`);
 	const [height, width] = [x.shape[2]!, x.shape[3]!];
 	const halves = (size: number) => (alignCorners ? size - 1 : size) / 2;
 	const centre = alignCorners ? 0 : -0.5;

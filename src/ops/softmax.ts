@@ -4,9 +4,9 @@ import type { SoftmaxAttributes } from '../backends/contract/softmax';
 import { requireFloating } from '../core/dtype';
 import { normalizeDim } from '../core/shape';
 import { emptyOn, type Tensor } from '../tensor';
+import { requireTensor } from '../tensorChecks';
 import { composed, widened } from './composed';
 import { exp, mul, neg, sub } from './elementwise';
-import { requireTensor } from './operands';
 import { sum } from './reduce';
 
 /**

@@ -1,6 +1,6 @@
 /** Sizes of sliding windows: what convolution, pooling, unfold and fold share. */
+import { describe } from '../core/checks';
 import { ArgumentError } from '../core/errors';
-import { shown } from './checks';
 
 /** One number for all spatial dims, or one for each. */
 export type PerDim = number | readonly number[];
@@ -16,7 +16,7 @@ export function perDim(operation: string, argument: string, value: PerDim, rank:
 	if (!Array.isArray(list) || list.length !== rank || list.some((v) => !Number.isInteger(v) || v < minimum || v >= 2 ** 31)) {
 		const form = rank === 1 ? 'a whole number' : `a whole number, or ${rank} of them,`;
 		throw new ArgumentError(
-			`${operation}: ${argument} is ${shown(value)}; it must be ${form} of at least ${minimum} and below 2^31`,
+			`${operation}: ${argument} is ${describe(value)}; it must be ${form} of at least ${minimum} and below 2^31`,
 		);
 	}
 	return [...list];

@@ -40,7 +40,7 @@ export class Adam extends Optimizer<AdamOptions> {
 
 	protected override validate({ betas, eps }: ParamGroup<AdamOptions>): void {
 		requireBetas(this.constructor.name, betas);
-		requireNonNegative(this.constructor.name, { eps });
+		requireNonNegative(this.constructor.name, 'eps', eps);
 	}
 
 	protected override update(param: Tensor, gradient: Tensor, group: ParamGroup<AdamOptions>, state: ParamState): void {

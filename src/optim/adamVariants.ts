@@ -21,7 +21,7 @@ export class Adamax extends Optimizer<AdamaxOptions> {
 
 	protected override validate({ betas, eps }: ParamGroup<AdamaxOptions>): void {
 		requireBetas(this.constructor.name, betas);
-		requireNonNegative(this.constructor.name, { eps });
+		requireNonNegative(this.constructor.name, 'eps', eps);
 	}
 
 	protected override update(param: Tensor, gradient: Tensor, group: ParamGroup<AdamaxOptions>, state: ParamState): void {
@@ -69,7 +69,8 @@ export class NAdam extends Optimizer<NAdamOptions> {
 
 	protected override validate({ betas, eps, momentumDecay }: ParamGroup<NAdamOptions>): void {
 		requireBetas(this.constructor.name, betas);
-		requireNonNegative(this.constructor.name, { eps, momentumDecay });
+		requireNonNegative(this.constructor.name, 'eps', eps);
+		requireNonNegative(this.constructor.name, 'momentumDecay', momentumDecay);
 	}
 
 	protected override update(param: Tensor, gradient: Tensor, group: ParamGroup<NAdamOptions>, state: ParamState): void {
@@ -118,7 +119,7 @@ export class RAdam extends Optimizer<RAdamOptions> {
 
 	protected override validate({ betas, eps }: ParamGroup<RAdamOptions>): void {
 		requireBetas(this.constructor.name, betas);
-		requireNonNegative(this.constructor.name, { eps });
+		requireNonNegative(this.constructor.name, 'eps', eps);
 	}
 
 	protected override update(param: Tensor, gradient: Tensor, group: ParamGroup<RAdamOptions>, state: ParamState): void {

@@ -30,7 +30,7 @@ export function clipGradNorm(
 	options: { normType?: number } = {},
 ): Tensor {
 	const { normType = 2 } = checkOptions('clipGradNorm', options, ['normType']);
-	requireNonNegative('clipGradNorm', { maxNorm });
+	requireNonNegative('clipGradNorm', 'maxNorm', maxNorm);
 	return runOperation('clipGradNorm', () =>
 		noGrad(() =>
 			tidy(() => {
@@ -66,7 +66,7 @@ function composed(gradients: readonly Tensor[], maxNorm: number, p: number): Nor
 
 /** Limits every element of every gradient to [-clipValue, clipValue]. As `torch.nn.utils.clip_grad_value_`. */
 export function clipGradValue(parameters: Tensor | Iterable<Tensor>, clipValue: number): void {
-	requireNonNegative('clipGradValue', { clipValue });
+	requireNonNegative('clipGradValue', 'clipValue', clipValue);
 	runOperation('clipGradValue', () =>
 		noGrad(() =>
 			tidy(() => {

@@ -1,11 +1,11 @@
 /** Exponential moving averages of weights. */
 import { noGrad } from '../autograd/modes';
+import { requireFraction } from '../core/checks';
 import { runOperation } from '../core/currentOperation';
 import { ArgumentError } from '../core/errors';
 import { checkOptions } from '../core/options';
 import { sameShape } from '../core/shape';
 import { checkState, isCount, isListOf } from '../core/state';
-import { requireProbability } from '../ops/checks';
 import { copy_ } from '../ops/inplace';
 import { clone, contiguous, detach } from '../ops/layout';
 import { markWritten, Tensor } from '../tensor';
@@ -40,7 +40,7 @@ export class EMA {
 	/** The averages start as the current weights. */
 	constructor(params: Iterable<Tensor>, options: EMAOptions = {}) {
 		const { decay = 0.999, warmup = false } = checkOptions('EMA', options, ['decay', 'warmup']);
-		requireProbability('EMA', decay, 'decay');
+		requireFraction('EMA', 'decay', decay);
 		this.decay = decay;
 		this.warmup = warmup;
 		const list = typeof params === 'object' && params !== null && Symbol.iterator in params ? [...params] : null;

@@ -1,10 +1,9 @@
 /** L-BFGS. */
 import { noGrad } from '../autograd/modes';
-import { requireNonNegative, requireOneOf } from '../core/checks';
+import { requireCounts, requireNonNegative, requireOneOf } from '../core/checks';
 import { ArgumentError } from '../core/errors';
 import { pickOptions } from '../core/options';
 import { checkState, isNumber, isObject } from '../core/state';
-import { requireCounts } from '../ops/checks';
 import { widened } from '../ops/composed';
 import { zeros, zerosLike } from '../ops/creation';
 import { abs, add, mul, neg, sign, sub } from '../ops/elementwise';
@@ -102,7 +101,8 @@ export class LBFGS extends Optimizer<LBFGSOptions> {
 
 	protected override validate(group: ParamGroup<LBFGSOptions>): void {
 		const { maxIter, maxEval, toleranceGrad, toleranceChange, historySize, lineSearchFn } = group;
-		requireNonNegative('LBFGS', { toleranceGrad, toleranceChange });
+		requireNonNegative('LBFGS', 'toleranceGrad', toleranceGrad);
+		requireNonNegative('LBFGS', 'toleranceChange', toleranceChange);
 		requireCounts('LBFGS', { maxIter, historySize, maxEval: maxEval ?? 1 }, 1);
 		requireOneOf('LBFGS', 'lineSearchFn', lineSearchFn, ['strongWolfe', null]);
 	}

@@ -1,7 +1,6 @@
 /** Muon. */
-import { requireNonNegative, requireOneOf } from '../core/checks';
+import { requireCounts, requireNonNegative, requireOneOf } from '../core/checks';
 import { ArgumentError, formatShape } from '../core/errors';
-import { requireCounts } from '../ops/checks';
 import { widened } from '../ops/composed';
 import { add, clamp, mul, neg, reciprocal, sign } from '../ops/elementwise';
 import { add_, mul_, sub_, writeInFloat32 } from '../ops/inplace';
@@ -63,7 +62,8 @@ export class Muon extends Optimizer<MuonOptions> {
 				);
 			}
 		}
-		requireNonNegative(this.constructor.name, { momentum, eps });
+		requireNonNegative(this.constructor.name, 'momentum', momentum);
+		requireNonNegative(this.constructor.name, 'eps', eps);
 		requireCounts('Muon', { nsSteps }, 1);
 		requireOneOf('Muon', 'adjustLr', adjustLr, ['original', 'match_rms_adamw']);
 	}

@@ -5,13 +5,12 @@
  * fused step, not terms of the loss.
  */
 import { noGrad } from '../autograd/modes';
-import { requireNonNegative } from '../core/checks';
+import { describe, requireNonNegative } from '../core/checks';
 import { runOperation } from '../core/currentOperation';
 import { ArgumentError, formatShape } from '../core/errors';
 import { requireOptions } from '../core/options';
 import { sameShape } from '../core/shape';
 import { checkState, isCount, isListOf, isNumber, isObject } from '../core/state';
-import { shown } from '../ops/checks';
 import { zeros } from '../ops/creation';
 import { contiguousTarget, copy_, writeBack } from '../ops/inplace';
 import { clone, contiguous } from '../ops/layout';
@@ -79,7 +78,7 @@ export abstract class Optimizer<O extends CommonOptions> {
 			throw new ArgumentError(`${name}: the params of a group must be a list of tensors`);
 		const params = [...input.params];
 		const { params: _, initialLr, ...options } = input;
-		if (initialLr !== undefined) requireNonNegative(name, { initialLr });
+		if (initialLr !== undefined) requireNonNegative(name, 'initialLr', initialLr);
 		this.#requireKnown(options);
 		const known = new Set(this.paramGroups.flatMap((group) => group.params));
 		for (const param of params) {
@@ -229,7 +228,7 @@ export abstract class Optimizer<O extends CommonOptions> {
 			for (const [key, value] of Object.entries({ initialLr: 0, ...given })) {
 				const standard = key === 'initialLr' ? 0 : this.#standard[key as keyof O];
 				if (!isLike(value, standard))
-					throw new ArgumentError(`${name}: the option ${key} of group ${i} cannot be ${shown(value)}`);
+					throw new ArgumentError(`${name}: the option ${key} of group ${i} cannot be ${describe(value)}`);
 			}
 			this.#check({ ...group, ...given });
 		});
@@ -316,8 +315,8 @@ export function requireBetas(optimizer: string, betas: readonly number[]): void 
 /** The kernels rely on a gradient with the shape, dtype and device of its parameter. */
 function requireGradientOf(operation: string, param: Tensor, gradient: Tensor): void {
 	if (sameShape(param.shape, gradient.shape) && param.dtype === gradient.dtype && param.device === gradient.device) return;
-	const shown = ({ shape, dtype, device }: Tensor) => `${formatShape(shape)} ${dtype} on ${device}`;
+	const facts = ({ shape, dtype, device }: Tensor) => `${formatShape(shape)} ${dtype} on ${device}`;
 	throw new ArgumentError(
-		`${operation}: a parameter of ${shown(param)} has a gradient of ${shown(gradient)}; shape, dtype and device must be equal`,
+		`${operation}: a parameter of ${facts(param)} has a gradient of ${facts(gradient)}; shape, dtype and device must be equal`,
 	);
 }

@@ -1,6 +1,5 @@
 /** RMSprop, Adagrad and Adadelta, which derive a rate per element from its squared gradients. */
-import { requireNonNegative } from '../core/checks';
-import { requireProbability } from '../ops/checks';
+import { requireFraction, requireNonNegative } from '../core/checks';
 import { fill_ } from '../ops/inplace';
 import type { Tensor } from '../tensor';
 import { type CommonOptions, type GroupInput, Optimizer, type ParamGroup, type ParamState } from './optimizer';
@@ -39,7 +38,9 @@ export class RMSprop extends Optimizer<RMSpropOptions> {
 	}
 
 	protected override validate({ alpha, eps, momentum }: ParamGroup<RMSpropOptions>): void {
-		requireNonNegative(this.constructor.name, { alpha, eps, momentum });
+		requireNonNegative(this.constructor.name, 'alpha', alpha);
+		requireNonNegative(this.constructor.name, 'eps', eps);
+		requireNonNegative(this.constructor.name, 'momentum', momentum);
 	}
 
 	protected override update(param: Tensor, gradient: Tensor, group: ParamGroup<RMSpropOptions>, state: ParamState): void {
@@ -79,7 +80,9 @@ export class Adagrad extends Optimizer<AdagradOptions> {
 	}
 
 	protected override validate({ lrDecay, initialAccumulatorValue, eps }: ParamGroup<AdagradOptions>): void {
-		requireNonNegative(this.constructor.name, { lrDecay, initialAccumulatorValue, eps });
+		requireNonNegative(this.constructor.name, 'lrDecay', lrDecay);
+		requireNonNegative(this.constructor.name, 'initialAccumulatorValue', initialAccumulatorValue);
+		requireNonNegative(this.constructor.name, 'eps', eps);
 	}
 
 	protected override update(param: Tensor, gradient: Tensor, group: ParamGroup<AdagradOptions>, state: ParamState): void {
@@ -108,8 +111,8 @@ export class Adadelta extends Optimizer<AdadeltaOptions> {
 	}
 
 	protected override validate({ rho, eps }: ParamGroup<AdadeltaOptions>): void {
-		requireProbability('Adadelta', rho, 'rho');
-		requireNonNegative(this.constructor.name, { eps });
+		requireFraction('Adadelta', 'rho', rho);
+		requireNonNegative(this.constructor.name, 'eps', eps);
 	}
 
 	protected override update(param: Tensor, gradient: Tensor, group: ParamGroup<AdadeltaOptions>, state: ParamState): void {

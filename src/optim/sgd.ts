@@ -20,7 +20,7 @@ export class SGD extends Optimizer<SGDOptions> {
 	}
 
 	protected override validate({ momentum, dampening, nesterov }: ParamGroup<SGDOptions>): void {
-		requireNonNegative('SGD', { momentum });
+		requireNonNegative('SGD', 'momentum', momentum);
 		if (nesterov && (momentum <= 0 || dampening !== 0))
 			throw new ArgumentError('SGD: nesterov needs momentum above 0 and dampening 0');
 	}

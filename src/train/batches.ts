@@ -1,5 +1,6 @@
 /** Converts all kinds of training data to batches that can start anywhere in any epoch. */
 import type { DeviceName } from '../backends/contract';
+import { requireCounts } from '../core/checks';
 import { ArgumentError } from '../core/errors';
 import { drawFrom, type Generator } from '../core/generator';
 import { discard, type Fields, paceOf, requireFields, type Soon, whenReady } from '../data/batch';
@@ -8,7 +9,6 @@ import { type Dataset, fetchBatch, requireDataset } from '../data/dataset';
 import { IterableDataset } from '../data/iterable';
 import { DataLoader, type DataLoaderState, type EpochPosition } from '../data/loader';
 import { TensorDataset } from '../data/tensorDataset';
-import { requireCounts } from '../ops/checks';
 import { tensor } from '../ops/creation';
 import { Tensor } from '../tensor';
 

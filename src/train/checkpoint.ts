@@ -5,17 +5,18 @@
  * and a SHA-256 of the whole file, so that damaged or foreign files throw a clear error.
  */
 import { noGrad } from '../autograd/modes';
+import { describe } from '../core/checks';
 import { ArgumentError, FormatError } from '../core/errors';
 import { float32ToFloat16 } from '../core/float16';
 import { defaultGenerator, type Generator, type GeneratorState } from '../core/generator';
 import { checkState, isObject } from '../core/state';
 import { decodeSafetensors, encodeSafetensors, loadSafetensors } from '../io';
 import type { Module } from '../nn';
-import { requireState, shown } from '../ops/checks';
 import { copy_ } from '../ops/inplace';
 import { detach } from '../ops/layout';
 import type { CommonOptions, EMA, EMAState, lrScheduler, Optimizer, OptimizerState } from '../optim';
 import type { Tensor } from '../tensor';
+import { requireState } from '../tensorChecks';
 import { type CheckpointTree, pack, releaseTree, unpack } from './checkpointTree';
 import { platform } from './platform';
 import type { CheckpointStore } from './store';
@@ -198,7 +199,7 @@ function requireSameOptions(optimizer: Optimizer<CommonOptions>, saved: unknown,
 	const differences = initialOptions.flatMap((options, i) =>
 		Object.entries(options)
 			.filter(([name, own]) => isObject(saved[i]) && Object.hasOwn(saved[i], name) && !isSame(saved[i][name], own))
-			.map(([name, own]) => `${name} ${shown(saved[i][name])} in group ${i}, not ${shown(own)}`),
+			.map(([name, own]) => `${name} ${describe(saved[i][name])} in group ${i}, not ${describe(own)}`),
 	);
 	if (differences.length === 0) return;
 	throw new ArgumentError(

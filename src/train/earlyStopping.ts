@@ -1,12 +1,12 @@
 /** Stops a run when a value no longer improves. */
 import { noGrad } from '../autograd/modes';
-import { requireOneOf } from '../core/checks';
+import { requireCounts, requireOneOf } from '../core/checks';
 import { checkOptions } from '../core/options';
 import { checkState, isCount, isNumber, isObject, orNull } from '../core/state';
 import type { StateDict } from '../nn/module';
-import { requireCounts, requireState } from '../ops/checks';
 import { clone } from '../ops/layout';
 import type { Tensor } from '../tensor';
+import { requireState } from '../tensorChecks';
 import { keep } from '../tidy';
 import { type Callback, directionOf, monitored, type TrainContext } from './callbacks';
 import type { CheckpointTree } from './checkpointTree';

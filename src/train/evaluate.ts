@@ -2,13 +2,13 @@
 import { noGrad } from '../autograd/modes';
 import type { DeviceName } from '../backends/contract';
 import { defaultDevice } from '../backends/registry';
+import { requireCounts } from '../core/checks';
 import { ArgumentError } from '../core/errors';
 import { defaultGenerator, drawFrom, type Generator } from '../core/generator';
 import { checkOptions } from '../core/options';
 import { discard, type Fields, moved } from '../data/batch';
 import type { Metric } from '../metrics/metric';
 import { Module } from '../nn';
-import { requireCounts } from '../ops/checks';
 import { full } from '../ops/creation';
 import { cat, detach } from '../ops/layout';
 import { Tensor } from '../tensor';

@@ -1,11 +1,11 @@
 /** Finds a learning rate with Smith's range test. */
+import { requireCounts } from '../core/checks';
 import { ArgumentError } from '../core/errors';
 import { defaultGenerator } from '../core/generator';
 import { checkOptions } from '../core/options';
 import { DataLoader } from '../data/loader';
 import { generatorOf } from '../data/randomStream';
 import type { Module } from '../nn';
-import { requireCounts } from '../ops/checks';
 import type { CommonOptions, Optimizer } from '../optim';
 import type { Data } from './batches';
 import type { Callback, StepLoss, TrainContext } from './callbacks';

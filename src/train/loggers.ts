@@ -1,8 +1,8 @@
 /** Logs a run with one line per epoch, as CSV or JSON. */
+import { requireCounts } from '../core/checks';
 import { ArgumentError } from '../core/errors';
 import { checkOptions, requireOptions } from '../core/options';
 import { checkState, isCount } from '../core/state';
-import { requireCounts } from '../ops/checks';
 import type { Callback, StepLoss, TrainContext } from './callbacks';
 import type { CheckpointTree } from './checkpointTree';
 import type { EpochRecord } from './history';

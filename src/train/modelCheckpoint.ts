@@ -1,9 +1,8 @@
 /** Writes checkpoints during training. */
-import { requireOneOf } from '../core/checks';
+import { requireCounts, requireOneOf } from '../core/checks';
 import { ArgumentError } from '../core/errors';
 import { checkOptions } from '../core/options';
 import { checkState, isListOf, isNumber } from '../core/state';
-import { requireCounts } from '../ops/checks';
 import { type Callback, directionOf, monitored, type TrainContext } from './callbacks';
 import type { CheckpointTree } from './checkpointTree';
 import type { EpochRecord } from './history';

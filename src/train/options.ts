@@ -1,11 +1,10 @@
 /** The options of `fit`, and their checks. */
 import type { DeviceName } from '../backends/contract';
-import { requireOneOf } from '../core/checks';
+import { requireCounts, requireOneOf } from '../core/checks';
 import { ArgumentError } from '../core/errors';
 import { checkOptions } from '../core/options';
 import type { Fields } from '../data/batch';
 import type { Module } from '../nn';
-import { requireCounts } from '../ops/checks';
 import { type CommonOptions, type EMA, lrScheduler, Optimizer } from '../optim';
 import type { Tensor } from '../tensor';
 import type { Data } from './batches';

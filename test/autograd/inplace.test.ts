@@ -163,11 +163,8 @@ test('views made under noGrad are refused where the write would be recorded', as
 
 test('expanded targets, and views of expanded bases, are refused', () => {
 	const x = leaf(1, 2);
-	assert.throws(() => plain(1, 2).expand([3, 2]).add_(x), /add_: the tensor of shape \[3, 2\] was expanded/);
-	assert.throws(
-		() => plain(1, 2).expand([3, 2]).detach().select(0, 0).add_(x),
-		/add_: the tensor of shape \[3, 2\] was expanded/,
-	);
+	assert.throws(() => plain(1, 2).expand([3, 2]).add_(x), /add_: the tensor of shape \[3, 2\] is expanded/);
+	assert.throws(() => plain(1, 2).expand([3, 2]).detach().select(0, 0).add_(x), /add_: the tensor of shape \[3, 2\] is expanded/);
 });
 
 test('a result of a customOp that shares memory is refused', () => {

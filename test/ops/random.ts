@@ -29,7 +29,7 @@ export const random: OpEntry[] = [
 			{
 				label: 'no tensor',
 				call: () => dropout([1, 2] as unknown as Tensor),
-				message: /dropout: input must be a tensor, not an array/,
+				message: /dropout: input must be a tensor, not \[1, 2\]/,
 			},
 			{
 				label: 'integers',

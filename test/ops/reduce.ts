@@ -206,7 +206,7 @@ function entry(name: string, operation: Reduce, rest: Pick<OpEntry, 'samples' | 
 			{
 				label: 'no tensor',
 				call: () => operation([1, 2] as unknown as Tensor, undefined as never, {} as never),
-				message: new RegExp(`${name}: input must be a tensor, not an array`),
+				message: new RegExp(`${name}: input must be a tensor, not \\[1, 2\\]`),
 			},
 			...(rest.refusals ?? []),
 		],

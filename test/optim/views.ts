@@ -149,8 +149,8 @@ export function testViews(device: Device): void {
 	test('a parameter that is expanded, and a gradient unlike its parameter, are refused', () => {
 		const expanded = zeros([1, 3], { device }).expand([4, 3]).requiresGrad_();
 		expanded.grad = zeros([4, 3], { device });
-		assert.throws(() => new optim.SGD([expanded]).step(), /SGD.step: the tensor of shape \[4, 3\] was expanded/);
-		assert.throws(() => nn.init.normal_(expanded), /normal_: the tensor of shape \[4, 3\] was expanded/);
+		assert.throws(() => new optim.SGD([expanded]).step(), /SGD.step: the tensor of shape \[4, 3\] is expanded/);
+		assert.throws(() => nn.init.normal_(expanded), /normal_: the tensor of shape \[4, 3\] is expanded/);
 		const param = zeros([3], { device }).requiresGrad_();
 		param.grad = zeros([2], { device });
 		const message =

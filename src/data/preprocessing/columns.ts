@@ -1,9 +1,9 @@
 /** Reads tables [N, F] to the host, column by column, for statistics in float64. */
 import { type DType, isFloating, type TypedArray } from '../../core/dtype';
 import { ArgumentError, formatShape, ShapeError } from '../../core/errors';
-import { requireTensor } from '../../ops/checks';
 import { tensor } from '../../ops/creation';
 import type { Tensor } from '../../tensor';
+import { requireTensor } from '../../tensorChecks';
 
 export interface Table {
 	readonly values: TypedArray;

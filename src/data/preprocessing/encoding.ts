@@ -3,11 +3,10 @@
  */
 import type { DeviceName } from '../../backends/contract';
 import { deviceOfNew } from '../../backends/registry';
-import { requireOneOf } from '../../core/checks';
+import { describe, requireOneOf } from '../../core/checks';
 import type { DType } from '../../core/dtype';
 import { ArgumentError, formatShape, ShapeError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
-import { shown } from '../../ops/checks';
 import { tensor } from '../../ops/creation';
 import { Tensor } from '../../tensor';
 import { requireFitted } from './columns';
@@ -32,7 +31,7 @@ function placesOf(categories: readonly Category[]): ReadonlyMap<Category, number
 }
 
 function shownCategory(category: Category): string {
-	return typeof category === 'string' ? `'${category}'` : shown(category);
+	return typeof category === 'string' ? `'${category}'` : describe(category);
 }
 
 /** Categories in JSON; NaN becomes null. */
@@ -220,7 +219,7 @@ export class OneHotEncoder {
 		const columns = widthOf(features);
 		if (!(encoded instanceof Tensor) || encoded.ndim !== 2 || encoded.shape[1] !== columns) {
 			throw new ShapeError(
-				`OneHotEncoder.inverseTransform: takes a tensor [N, ${columns}], not ${encoded instanceof Tensor ? formatShape(encoded.shape) : shown(encoded)}`,
+				`OneHotEncoder.inverseTransform: takes a tensor [N, ${columns}], not ${encoded instanceof Tensor ? formatShape(encoded.shape) : describe(encoded)}`,
 			);
 		}
 		const values = await encoded.data();

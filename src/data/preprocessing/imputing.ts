@@ -1,8 +1,7 @@
 /** Fills in missing values by scikit-learn's definitions. */
-import { requireOneOf } from '../../core/checks';
+import { describe, requireOneOf } from '../../core/checks';
 import { ArgumentError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
-import { shown } from '../../ops/checks';
 import { tensor } from '../../ops/creation';
 import { eq, isnan, to, where } from '../../ops/elementwise';
 import { indexSelect } from '../../ops/indexing';
@@ -54,7 +53,7 @@ export class SimpleImputer {
 		const { strategy = 'mean', fillValue = 0, missingValues = Number.NaN, keepEmptyFeatures = false } = options;
 		requireOneOf('SimpleImputer', 'strategy', strategy, ['mean', 'median', 'mostFrequent', 'constant']);
 		for (const [name, value] of Object.entries({ fillValue, missingValues })) {
-			if (typeof value !== 'number') throw new ArgumentError(`SimpleImputer: ${name} must be a number, not ${shown(value)}`);
+			if (typeof value !== 'number') throw new ArgumentError(`SimpleImputer: ${name} must be a number, not ${describe(value)}`);
 		}
 		this.strategy = strategy;
 		this.fillValue = fillValue;

@@ -2,12 +2,12 @@
 import { requireNonNegative } from '../../core/checks';
 import { ShapeError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
-import { requireTensor } from '../../ops/checks';
 import { tensor } from '../../ops/creation';
 import { gt, logicalOr, lt, maximum, minimum, to } from '../../ops/elementwise';
 import { indexSelect } from '../../ops/indexing';
 import { any } from '../../ops/reduce';
 import type { Tensor } from '../../tensor';
+import { requireTensor } from '../../tensorChecks';
 import { tidy } from '../../tidy';
 import { columnOf, readTable, requireTable, resultDType, rowFor } from './columns';
 import { quantile } from './imputing';
@@ -77,7 +77,7 @@ export interface ZScoreOptions {
  */
 export async function outliersZScore(x: Tensor, options: ZScoreOptions = {}): Promise<OutlierBounds> {
 	const { threshold = 3 } = checkOptions('outliersZScore', options, ['threshold']);
-	requireNonNegative('outliersZScore', { threshold });
+	requireNonNegative('outliersZScore', 'threshold', threshold);
 	return boundsOf('outliersZScore', x, (values) => {
 		const [count, mean, variance] = momentsOf(values);
 		// Rounding must not turn equal values into outliers.
@@ -99,7 +99,7 @@ export interface IqrOptions {
  */
 export async function outliersIqr(x: Tensor, options: IqrOptions = {}): Promise<OutlierBounds> {
 	const { factor = 1.5 } = checkOptions('outliersIqr', options, ['factor']);
-	requireNonNegative('outliersIqr', { factor });
+	requireNonNegative('outliersIqr', 'factor', factor);
 	return boundsOf('outliersIqr', x, (values) => {
 		const sorted = values.sort();
 		const [first, third] = [quantile(sorted, 0.25), quantile(sorted, 0.75)];

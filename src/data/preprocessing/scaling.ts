@@ -1,7 +1,7 @@
 /** Scales features by scikit-learn's definitions. Computes statistics on the host in float64. Skips NaN, which stays NaN. */
+import { describe } from '../../core/checks';
 import { ArgumentError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
-import { shown } from '../../ops/checks';
 import { add, clamp, div, mul, sub, to } from '../../ops/elementwise';
 import type { Tensor } from '../../tensor';
 import { tidy } from '../../tidy';
@@ -231,7 +231,9 @@ export class MinMaxScaler extends Scaler<Extremes, MinMaxScalerState> {
 		super();
 		const { featureRange = [0, 1], clip = false } = checkOptions('MinMaxScaler', options, ['featureRange', 'clip']);
 		if (!Array.isArray(featureRange) || !(featureRange[0] < featureRange[1]))
-			throw new ArgumentError(`MinMaxScaler: featureRange must be [low, high] with low below high, not ${shown(featureRange)}`);
+			throw new ArgumentError(
+				`MinMaxScaler: featureRange must be [low, high] with low below high, not ${describe(featureRange)}`,
+			);
 		this.featureRange = featureRange;
 		this.clip = clip;
 	}

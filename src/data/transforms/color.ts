@@ -1,7 +1,7 @@
 /** Transforms of pixel values: brightness, contrast, normalisation. */
+import { describe } from '../../core/checks';
 import { ArgumentError, formatShape, ShapeError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
-import { shown } from '../../ops/checks';
 import { add, clamp, mul, sub } from '../../ops/elementwise';
 import { mean as meanOf, sum } from '../../ops/reduce';
 import type { Tensor } from '../../tensor';
@@ -17,7 +17,7 @@ const UNIT = [0, 1] as const;
 function requireClip(name: string, clip: ColorOptions['clip']): ColorOptions['clip'] {
 	if (clip !== null && clip !== undefined) {
 		const valid = Array.isArray(clip) && clip.length === 2 && clip[0] < clip[1];
-		if (!valid) throw new ArgumentError(`${name}: clip must be [low, high] or null, not ${shown(clip)}`);
+		if (!valid) throw new ArgumentError(`${name}: clip must be [low, high] or null, not ${describe(clip)}`);
 	}
 	return clip;
 }
@@ -91,7 +91,7 @@ export type PerChannel = number | readonly number[];
 function requireChannels(argument: string, values: PerChannel): number[] {
 	const list = typeof values === 'number' ? [values] : values;
 	if (!Array.isArray(list) || list.length === 0 || !list.every(Number.isFinite))
-		throw new ArgumentError(`normalize: ${argument} must be a number, or one for each channel, not ${shown(values)}`);
+		throw new ArgumentError(`normalize: ${argument} must be a number, or one for each channel, not ${describe(values)}`);
 	return [...list];
 }
 
@@ -99,7 +99,7 @@ function requireChannels(argument: string, values: PerChannel): number[] {
 export function normalize(mean: PerChannel, std: PerChannel): Transform {
 	const means = requireChannels('mean', mean);
 	const stds = requireChannels('std', std);
-	if (stds.some((s) => s <= 0)) throw new ArgumentError(`normalize: std must be above 0, not ${shown(std)}`);
+	if (stds.some((s) => s <= 0)) throw new ArgumentError(`normalize: std must be above 0, not ${describe(std)}`);
 	const scales = stds.map((s) => 1 / s);
 	return imageTransform('normalize', (images) => {
 		for (const { length } of [means, scales]) {

@@ -1,7 +1,7 @@
 /** Transforms that erase rectangles of images: cutout and random erasing. */
+import { describe, requireFraction } from '../../core/checks';
 import { ArgumentError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
-import { requireProbability, shown } from '../../ops/checks';
 import { tensor } from '../../ops/creation';
 import { logicalAnd, where } from '../../ops/elementwise';
 import type { Tensor } from '../../tensor';
@@ -43,7 +43,7 @@ export interface CutoutOptions {
 }
 
 function requireFill(name: string, argument: string, fill: number): void {
-	if (typeof fill !== 'number') throw new ArgumentError(`${name}: ${argument} must be a number, not ${shown(fill)}`);
+	if (typeof fill !== 'number') throw new ArgumentError(`${name}: ${argument} must be a number, not ${describe(fill)}`);
 }
 
 /**
@@ -53,7 +53,7 @@ function requireFill(name: string, argument: string, fill: number): void {
 export function cutout(size: Size, options: CutoutOptions = {}): Transform {
 	const { p = 1, fill = 0 } = checkOptions('cutout', options, ['p', 'fill']);
 	const [boxHeight, boxWidth] = requireSize('cutout', 'size', size);
-	requireProbability('cutout', p);
+	requireFraction('cutout', 'p', p);
 	requireFill('cutout', 'fill', fill);
 	return imageTransform('cutout', (images, draws) =>
 		painted(images, fill, (height, width) => {
@@ -86,14 +86,14 @@ const ATTEMPTS = 10;
 export function randomErasing(options: ErasingOptions = {}): Transform {
 	checkOptions('randomErasing', options, ['p', 'scale', 'ratio', 'value']);
 	const { p = 0.5, scale = [0.02, 0.33], ratio = [0.3, 3.3], value = 0 } = options;
-	requireProbability('randomErasing', p);
+	requireFraction('randomErasing', 'p', p);
 	requireFill('randomErasing', 'value', value);
 	for (const [argument, [low, high], most] of [
 		['scale', scale, 1],
 		['ratio', ratio, Number.MAX_VALUE],
 	] as const) {
 		if (!(low > 0 && low <= high && high <= most))
-			throw new ArgumentError(`randomErasing: ${argument} must be a range [low, high] above 0, not ${shown([low, high])}`);
+			throw new ArgumentError(`randomErasing: ${argument} must be a range [low, high] above 0, not ${describe([low, high])}`);
 	}
 	const logRatio = [Math.log(ratio[0]), Math.log(ratio[1])] as const;
 	return imageTransform('randomErasing', (images, draws) =>

@@ -6,10 +6,9 @@
  * quarter turns of squares) move pixels bit by bit unchanged.
  */
 import type { SampleAttributes, SamplePadding } from '../../backends/contract/sample';
-import { requireOneOf } from '../../core/checks';
+import { describe, requireFraction, requireOneOf } from '../../core/checks';
 import { ArgumentError, formatShape, ShapeError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
-import { requireProbability, shown } from '../../ops/checks';
 import { affineSample } from '../../ops/sample';
 import type { Tensor } from '../../tensor';
 import { type Draws, imageTransform, perSample, type Range, requireRange, type Transform } from './transform';
@@ -39,7 +38,7 @@ function attributesOf(
 ): SampleAttributes {
 	requireOneOf(name, 'interpolation', interpolation, ['bilinear', 'nearest']);
 	requireOneOf(name, 'paddingMode', paddingMode, ['constant', 'edge', 'reflect', 'symmetric']);
-	if (typeof fill !== 'number') throw new ArgumentError(`${name}: fill must be a number, not ${shown(fill)}`);
+	if (typeof fill !== 'number') throw new ArgumentError(`${name}: fill must be a number, not ${describe(fill)}`);
 	return { mode: interpolation, padding: paddingMode, fill };
 }
 
@@ -69,7 +68,7 @@ const WHOLE_PIXELS: SampleAttributes = { mode: 'nearest', padding: 'constant', f
 
 function randomFlip(name: string, options: FlipOptions, flipped: (height: number, width: number) => Matrix): Transform {
 	const { p = 0.5 } = checkOptions(name, options, ['p']);
-	requireProbability(name, p);
+	requireFraction(name, 'p', p);
 	return imageTransform(name, (images, draws) => {
 		const size = sizeOf(images);
 		return sampled(name, images, size, WHOLE_PIXELS, () => (draws.uniform() < p ? flipped(...size) : IDENTITY));
@@ -93,7 +92,7 @@ export function requireSize(name: string, argument: string, size: Size): [height
 	const pair = typeof size === 'number' ? [size, size] : size;
 	if (!Array.isArray(pair) || pair.length !== 2 || !pair.every((s) => Number.isInteger(s) && s > 0 && s < 2 ** 24))
 		throw new ArgumentError(
-			`${name}: ${argument} must be a whole number of pixels above 0, or [height, width], not ${shown(size)}`,
+			`${name}: ${argument} must be a whole number of pixels above 0, or [height, width], not ${describe(size)}`,
 		);
 	return [pair[0]!, pair[1]!];
 }
@@ -115,7 +114,7 @@ function sides(
 	const valid = Array.isArray(list) && [1, 2, 4].includes(list.length) && list.every((s) => Number.isInteger(s) && s >= 0);
 	if (!valid || (typeof padding !== 'number' && list.length === 1)) {
 		throw new ArgumentError(
-			`randomCrop: padding must be a whole number of pixels, [x, y] or [left, top, right, bottom], not ${shown(padding)}`,
+			`randomCrop: padding must be a whole number of pixels, [x, y] or [left, top, right, bottom], not ${describe(padding)}`,
 		);
 	}
 	const [left, top = left, right = left, bottom = top] = list as [number, number?, number?, number?];
@@ -134,7 +133,7 @@ export function randomCrop(size: Size, options: CropOptions = {}): Transform {
 		const roomX = width + left + right - out[1] + 1;
 		if (roomY < 1 || roomX < 1) {
 			throw new ShapeError(
-				`randomCrop: images ${formatShape(images.shape)} with padding ${shown(padding)} are smaller than the crop ${formatShape(out)}. Pass a larger padding or a smaller size`,
+				`randomCrop: images ${formatShape(images.shape)} with padding ${describe(padding)} are smaller than the crop ${formatShape(out)}. Pass a larger padding or a smaller size`,
 			);
 		}
 		return sampled('randomCrop', images, out, attributes, () => {
@@ -261,7 +260,7 @@ function requireShift(name: string, argument: string, shift: Shift): readonly [n
 	const pair = typeof shift === 'number' ? [shift, shift] : shift;
 	if (!Array.isArray(pair) || pair.length !== 2 || !pair.every((s) => s >= 0 && s <= 1))
 		throw new ArgumentError(
-			`${name}: ${argument} must be a fraction of the size from 0 to 1, or [horizontal, vertical], not ${shown(shift)}`,
+			`${name}: ${argument} must be a fraction of the size from 0 to 1, or [horizontal, vertical], not ${describe(shift)}`,
 		);
 	return [pair[0]!, pair[1]!];
 }

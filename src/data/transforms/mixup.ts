@@ -1,15 +1,16 @@
 /** Mixup: mixes each sample with another one. */
 import { noGrad } from '../../autograd/modes';
+import { requireCounts } from '../../core/checks';
 import { isFloating } from '../../core/dtype';
 import { ArgumentError, formatShape, ShapeError } from '../../core/errors';
 import { defaultGenerator } from '../../core/generator';
 import { checkOptions } from '../../core/options';
 import { randomPermutation } from '../../core/philox';
-import { requireCounts, requireTensor } from '../../ops/checks';
 import { tensor } from '../../ops/creation';
 import { add, mul, to } from '../../ops/elementwise';
 import { indexSelect, oneHot } from '../../ops/indexing';
 import type { Tensor } from '../../tensor';
+import { requireTensor } from '../../tensorChecks';
 import { tidy } from '../../tidy';
 import { Draws, perSample, requireImages, type Transform } from './transform';
 

@@ -4,9 +4,9 @@ import { type DType, isFloating } from '../../core/dtype';
 import { ArgumentError, DTypeError, formatShape, ShapeError } from '../../core/errors';
 import { defaultGenerator, type Generator } from '../../core/generator';
 import { fillWords, type RandomKey, toUniform } from '../../core/philox';
-import { requireTensor } from '../../ops/checks';
 import { tensor } from '../../ops/creation';
 import type { Tensor } from '../../tensor';
+import { requireTensor } from '../../tensorChecks';
 import { tidy } from '../../tidy';
 import type { Fields } from '../dataset';
 

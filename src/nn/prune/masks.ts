@@ -1,7 +1,7 @@
 /** Chooses what to prune: scores and the mask so far to the next mask, on the host. The rules are those of `torch.nn.utils.prune`. */
+import { describe } from '../../core/checks';
 import { ArgumentError, formatShape, ShapeError } from '../../core/errors';
 import { contiguousStrides, normalizeDim, type Shape } from '../../core/shape';
-import { shown } from '../../ops/checks';
 import { randperm } from '../../ops/random';
 
 export type Mask = Uint8Array;
@@ -13,7 +13,7 @@ export type Scores = ArrayLike<number>;
 export function countToPrune(operation: string, amount: number, count: number): number {
 	if (typeof amount !== 'number' || !(amount >= 0) || (amount > 1 && !Number.isInteger(amount)))
 		throw new ArgumentError(
-			`${operation}: amount must be a fraction from 0 to below 1, or a whole number of elements or channels, not ${shown(amount)}`,
+			`${operation}: amount must be a fraction from 0 to below 1, or a whole number of elements or channels, not ${describe(amount)}`,
 		);
 	if (amount >= 1) {
 		if (amount > count) throw new ArgumentError(`${operation}: cannot prune ${amount} of the ${count} that are left`);

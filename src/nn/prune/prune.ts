@@ -4,16 +4,17 @@
  * gradient.
  */
 import { noGrad } from '../../autograd/modes';
+import { describe, requireNumber } from '../../core/checks';
 import type { TypedArray } from '../../core/dtype';
 import { ArgumentError, formatShape, ShapeError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
 import { numel, type Shape, sameShape } from '../../core/shape';
-import { requireNumber, requireSameDevice, requireTensor, shown } from '../../ops/checks';
 import { tensor } from '../../ops/creation';
 import { mul, to } from '../../ops/elementwise';
 import { copy_ } from '../../ops/inplace';
 import { detach } from '../../ops/layout';
 import type { Tensor } from '../../tensor';
+import { requireSameDevice, requireTensor } from '../../tensorChecks';
 import { tidy } from '../../tidy';
 import { computeProperty, type OwnParameter, ownParameter, restoreProperty } from '../computed';
 import { Module } from '../module';
@@ -37,7 +38,7 @@ interface Target {
 }
 
 function targetOf(operation: string, module: Module, name: string): Target {
-	if (!(module instanceof Module)) throw new ArgumentError(`${operation}: it takes a module, not ${shown(module)}`);
+	if (!(module instanceof Module)) throw new ArgumentError(`${operation}: it takes a module, not ${describe(module)}`);
 	const found = pruned.get(module)?.get(name);
 	return found === undefined
 		? { parameter: ownParameter(operation, module, name).parameter, mask: null }

@@ -1,11 +1,12 @@
 /** Activation functions and clamping. As in PyTorch, those without int32 in their description take floating tensors only. */
+import { requireNumber } from '../../core/checks';
 import { promoteScalar } from '../../core/dtype';
 import { ArgumentError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
 import type { Tensor } from '../../tensor';
-import { requireNumber } from '../checks';
+import { requireTensor } from '../../tensorChecks';
 import { composed } from '../composed';
-import { type Operand, requireTensor, storedAs } from '../operands';
+import { type Operand, storedAs } from '../operands';
 import { add, div, mul, sub } from './arithmetic';
 import { to } from './cast';
 import { ge, gt, isnan, le, logicalAnd, logicalOr, lt } from './compare';

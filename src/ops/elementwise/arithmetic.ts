@@ -5,7 +5,7 @@ import { ArgumentError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
 import { broadcastShapes } from '../../core/shape';
 import { emptyOn, Tensor } from '../../tensor';
-import { requireDivisor } from '../checks';
+import { requireDivisor } from '../../tensorChecks';
 import { floatingType, type Operand } from '../operands';
 import { binary, type Common, commonType, type Partials, pullBack, refuseBool, viewAs } from './definitions';
 import { neg } from './unary';

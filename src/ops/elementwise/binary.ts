@@ -3,7 +3,7 @@ import { runOperation } from '../../core/currentOperation';
 import { isFloating, requireFloating } from '../../core/dtype';
 import { ArgumentError } from '../../core/errors';
 import { Tensor } from '../../tensor';
-import { requireDivisor } from '../checks';
+import { requireDivisor } from '../../tensorChecks';
 import { floatingType, type Operand } from '../operands';
 import { add, div, mul, sub } from './arithmetic';
 import { eq, ge, le, logicalAnd } from './compare';

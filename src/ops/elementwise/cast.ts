@@ -8,8 +8,8 @@ import { DTYPES, type DType } from '../../core/dtype';
 import { ArgumentError, AutogradError, DTypeError } from '../../core/errors';
 import { float32ToFloat16 } from '../../core/float16';
 import { emptyOn, Tensor } from '../../tensor';
+import { requireTensor } from '../../tensorChecks';
 import { tidy } from '../../tidy';
-import { requireTensor } from '../checks';
 
 /**
  * `x` as another dtype, or on another device; `x` itself when it is that already.

@@ -5,7 +5,8 @@ import { runOperation } from '../../core/currentOperation';
 import { isFloating, isInt32 } from '../../core/dtype';
 import { broadcastShapes } from '../../core/shape';
 import { emptyOn, Tensor } from '../../tensor';
-import { converted, type Operand, requireOperands, requireSameDevice, requireTensor, resultType, storedAs } from '../operands';
+import { requireOperands, requireSameDevice, requireTensor } from '../../tensorChecks';
+import { converted, type Operand, resultType, storedAs } from '../operands';
 import { type Common, viewAs } from './definitions';
 
 /** The same comparison with its sides exchanged. */

@@ -8,19 +8,9 @@ import { type DType, requireFloating } from '../../core/dtype';
 import { DTypeError } from '../../core/errors';
 import { broadcastShapes, type Shape, sameShape } from '../../core/shape';
 import { emptyOn, Tensor } from '../../tensor';
+import { requireOperands, requireSameDevice, requireTensor } from '../../tensorChecks';
 import { widened } from '../composed';
-import {
-	broadcastView,
-	converted,
-	floatingType,
-	type Operand,
-	requireOperands,
-	requireSameDevice,
-	requireTensor,
-	resultType,
-	scalarFor,
-	sumTo,
-} from '../operands';
+import { broadcastView, converted, floatingType, type Operand, resultType, scalarFor, sumTo } from '../operands';
 
 /** Which dtypes a function of one number takes. */
 type Accepts =

@@ -1,10 +1,11 @@
 /** Activation functions that are composed of others: those that shrink towards zero, cut off, are learned, or gate. */
+import { requireNumber } from '../../core/checks';
 import { requireFloating } from '../../core/dtype';
 import { ArgumentError, formatShape, ShapeError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
 import { normalizeDim } from '../../core/shape';
 import type { Tensor } from '../../tensor';
-import { requireNumber, requireTensor } from '../checks';
+import { requireTensor } from '../../tensorChecks';
 import { composed, inFloat32 } from '../composed';
 import { chunk, reshape } from '../layout';
 import { clamp, sigmoid } from './activation';

@@ -6,17 +6,9 @@ import { ArgumentError, DTypeError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
 import { broadcastShapes } from '../../core/shape';
 import { emptyOn, Tensor } from '../../tensor';
+import { requireOperands, requireSameDevice, requireTensor } from '../../tensorChecks';
 import { widened } from '../composed';
-import {
-	broadcastView,
-	type Operand,
-	requireOperands,
-	requireSameDevice,
-	requireTensor,
-	resultType,
-	scalarFor,
-	sumTo,
-} from '../operands';
+import { broadcastView, type Operand, resultType, scalarFor, sumTo } from '../operands';
 import { div, mul, sub } from './arithmetic';
 import { type Common, viewAs } from './definitions';
 

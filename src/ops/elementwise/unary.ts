@@ -3,8 +3,8 @@ import { requireFloating } from '../../core/dtype';
 import { ArgumentError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
 import type { Tensor } from '../../tensor';
+import { requireTensor } from '../../tensorChecks';
 import { inFloat32 } from '../composed';
-import { requireTensor } from '../operands';
 import { add, div, mul, sub } from './arithmetic';
 import { unary } from './definitions';
 

@@ -5,7 +5,7 @@ import { ArgumentError, formatShape, ShapeError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
 import { normalizeDim, numel, sameShape } from '../../core/shape';
 import { emptyOn, type Tensor, viewOf } from '../../tensor';
-import { requireTensor } from '../checks';
+import { requireTensor } from '../../tensorChecks';
 import { composed } from '../composed';
 import { contiguous } from '../layout';
 import { promote } from '../operands';

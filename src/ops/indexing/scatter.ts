@@ -11,7 +11,7 @@ import type { IndexCheck } from '../../core/indexCheck';
 import { checkOptions } from '../../core/options';
 import { type Shape, sameShape } from '../../core/shape';
 import { emptyOn, Tensor, viewOf } from '../../tensor';
-import { requireSameDevice, requireTensor } from '../checks';
+import { requireSameDevice, requireTensor } from '../../tensorChecks';
 import { composed, inFloat32, widened } from '../composed';
 import { div, eq, mul, to, where } from '../elementwise';
 import { contiguous, narrow, reshape } from '../layout';

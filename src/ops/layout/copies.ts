@@ -1,11 +1,12 @@
 /** Layout operations that copy: flip, roll, repeat, tile, pad, tril, triu. */
 import { defineOperation } from '../../autograd/operation';
+import { describe } from '../../core/checks';
 import { fillValue } from '../../core/dtype';
 import { ArgumentError, formatShape, ShapeError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
 import { checkShape, normalizeDim, normalizeDims, numel, requireSizes, type Shape } from '../../core/shape';
 import { emptyOn, type Tensor, viewOf } from '../../tensor';
-import { requireTensor, shown } from '../checks';
+import { requireTensor } from '../../tensorChecks';
 import { composed, inFloat32 } from '../composed';
 import { cat, type Geometry, geometryOf, narrow } from './sliceCat';
 import { cloneIfShared, expand, reshape } from './views';
@@ -147,7 +148,7 @@ export function pad(x: Tensor, pad: readonly number[], options: { mode?: PadMode
 	requireTensor('pad', x);
 	if (!Array.isArray(pad) || pad.length % 2 !== 0 || pad.length > 2 * x.ndim || pad.some((p) => !Number.isInteger(p))) {
 		throw new ArgumentError(
-			`pad: ${shown(pad)} must hold two whole numbers for each padded dim, of at most ${x.ndim} dims of ${formatShape(x.shape)}, last dim first`,
+			`pad: ${describe(pad)} must hold two whole numbers for each padded dim, of at most ${x.ndim} dims of ${formatShape(x.shape)}, last dim first`,
 		);
 	}
 	const sides = x.shape.map((_, dim) => {

@@ -10,7 +10,7 @@ import { runOperation } from '../../core/currentOperation';
 import { ArgumentError, formatShape, ShapeError } from '../../core/errors';
 import { checkShape, normalizeDim, type Shape, sameShape } from '../../core/shape';
 import { emptyOn, type Tensor, viewOf } from '../../tensor';
-import { requireTensor } from '../checks';
+import { requireTensor } from '../../tensorChecks';
 import { promote } from '../operands';
 import { clone } from './views';
 

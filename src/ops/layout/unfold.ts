@@ -4,7 +4,7 @@ import { ArgumentError, formatShape, ShapeError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
 import { contiguousStrides, numel } from '../../core/shape';
 import { emptyOn, type Tensor, viewOf } from '../../tensor';
-import { requireTensor } from '../checks';
+import { requireTensor } from '../../tensorChecks';
 import { composed } from '../composed';
 import { type PerDim, perDim, windowCount } from '../windows';
 import { permute, reshape } from './views';

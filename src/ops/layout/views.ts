@@ -21,7 +21,7 @@ import {
 	sameShape,
 } from '../../core/shape';
 import { emptyOn, type Tensor, viewOf } from '../../tensor';
-import { requireTensor } from '../checks';
+import { requireTensor } from '../../tensorChecks';
 import { composed } from '../composed';
 
 /** Strides with which memory of this geometry reads as the shape `target`, or null if that takes a copy. */

@@ -6,12 +6,12 @@ import { ArgumentError, formatShape, ShapeError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
 import { sameShape } from '../../core/shape';
 import { emptyOn, type Tensor } from '../../tensor';
+import { requireSameDevice, requireTensor } from '../../tensorChecks';
 import { composed } from '../composed';
 import { arange, full, tensor, zeros } from '../creation';
 import { add, clamp, div, eq, ge, gt, logicalAnd, lt, mul, ne, neg, sub, to, where } from '../elementwise';
 import { checkBounds, checkIndices, gathered } from '../indexing/gather';
 import { cat, contiguous, expand, flatten, narrow, pad, reshape, select, stack, transpose, unsqueeze } from '../layout';
-import { requireSameDevice, requireTensor } from '../operands';
 import { amax, logsumexp, mean, sum } from '../reduce';
 import { type LossOptions, requireReduction } from './reduction';
 

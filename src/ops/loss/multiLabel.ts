@@ -4,12 +4,12 @@ import { DTypeError, formatShape, ShapeError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
 import { sameShape } from '../../core/shape';
 import type { Tensor } from '../../tensor';
+import { requireSameDevice, requireTensor } from '../../tensorChecks';
 import { inFloat32 } from '../composed';
 import { arange } from '../creation';
 import { add, div, eq, ge, gt, logicalAnd, logSigmoid, mul, neg, relu, sub, to, where } from '../elementwise';
 import { checkIndices, gathered } from '../indexing/gather';
 import { unsqueeze } from '../layout';
-import { requireSameDevice, requireTensor } from '../operands';
 import { any, cumprod, mean, sum } from '../reduce';
 import { type LossOptions, reduced, requirePair, requireReduction } from './reduction';
 

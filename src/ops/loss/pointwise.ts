@@ -7,6 +7,7 @@ import { ArgumentError, formatShape, ShapeError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
 import { sameShape } from '../../core/shape';
 import { emptyOn, type Tensor } from '../../tensor';
+import { requireSameDevice, requireTensor } from '../../tensorChecks';
 import { inFloat32, widened } from '../composed';
 import {
 	abs,
@@ -32,7 +33,7 @@ import {
 	where,
 } from '../elementwise';
 import { reshape } from '../layout';
-import { converted, floatingType, requireSameDevice, requireTensor } from '../operands';
+import { converted, floatingType } from '../operands';
 import { sum } from '../reduce';
 import { type LossOptions, type Reduction, reduced, requirePair } from './reduction';
 

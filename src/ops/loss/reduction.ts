@@ -3,7 +3,7 @@ import { requireFloating } from '../../core/dtype';
 import { ArgumentError, formatShape, ShapeError } from '../../core/errors';
 import { sameShape } from '../../core/shape';
 import type { Tensor } from '../../tensor';
-import { requireSameDevice, requireTensor } from '../operands';
+import { requireSameDevice, requireTensor } from '../../tensorChecks';
 import { mean, sum } from '../reduce';
 
 export type Reduction = 'none' | 'mean' | 'sum';

@@ -4,10 +4,10 @@ import { ArgumentError, formatShape, ShapeError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
 import { sameShape } from '../../core/shape';
 import type { Tensor } from '../../tensor';
+import { requireSameDevice, requireTensor } from '../../tensorChecks';
 import { inFloat32 } from '../composed';
 import { add, clamp, div, eq, minimum, mul, sqrt, square, sub, where } from '../elementwise';
 import { pairwiseDistance } from '../norm';
-import { requireSameDevice, requireTensor } from '../operands';
 import { norm, sum } from '../reduce';
 import { type LossOptions, reduced, requireReduction } from './reduction';
 

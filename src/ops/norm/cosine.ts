@@ -4,10 +4,11 @@ import { formatShape, ShapeError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
 import { broadcastShapes, normalizeDim } from '../../core/shape';
 import type { Tensor } from '../../tensor';
+import { requireTensor } from '../../tensorChecks';
 import { inFloat32 } from '../composed';
 import { clamp, div, mul } from '../elementwise';
 import { broadcastTo } from '../layout';
-import { promote, requireTensor } from '../operands';
+import { promote } from '../operands';
 import { norm, sum } from '../reduce';
 
 export interface CosineSimilarityOptions {

@@ -3,9 +3,10 @@ import { requireFloating } from '../../core/dtype';
 import { ArgumentError, ShapeError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
 import type { Tensor } from '../../tensor';
+import { requireTensor } from '../../tensorChecks';
 import { inFloat32 } from '../composed';
 import { add, sub } from '../elementwise';
-import { promote, requireTensor } from '../operands';
+import { promote } from '../operands';
 import { norm } from '../reduce';
 
 export interface PairwiseDistanceOptions {

@@ -9,10 +9,10 @@ import { ArgumentError, formatShape, ShapeError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
 import { numel, type Shape, sameShape } from '../../core/shape';
 import { emptyOn, type Tensor } from '../../tensor';
+import { requireSameDevice, requireTensor } from '../../tensorChecks';
 import { widened } from '../composed';
 import { add, mul, rsqrt, square, sub } from '../elementwise';
 import { contiguous, reshape, select } from '../layout';
-import { requireSameDevice, requireTensor } from '../operands';
 import { mean, sum } from '../reduce';
 
 export interface AffineOptions {

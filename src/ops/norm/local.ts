@@ -2,10 +2,10 @@
 import { ArgumentError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
 import type { Tensor } from '../../tensor';
+import { requireTensor } from '../../tensorChecks';
 import { inFloat32 } from '../composed';
 import { add, clamp, div, mul, pow, square } from '../elementwise';
 import { narrow, pad, reshape } from '../layout';
-import { requireTensor } from '../operands';
 import { type Dims, norm } from '../reduce';
 import { samples } from './groups';
 

@@ -6,7 +6,7 @@ import { ArgumentError, formatShape } from '../../core/errors';
 import { checkOptions } from '../../core/options';
 import type { Shape } from '../../core/shape';
 import { emptyOn, Tensor } from '../../tensor';
-import { requireTensor } from '../checks';
+import { requireTensor } from '../../tensorChecks';
 import { widened } from '../composed';
 import { eq, isnan, logicalAnd, logicalOr, maximum, minimum, where } from '../elementwise';
 import { reshape } from '../layout';

@@ -4,10 +4,10 @@ import { type DType, isFloating } from '../../core/dtype';
 import { checkOptions } from '../../core/options';
 import { normalizeDim } from '../../core/shape';
 import { emptyOn, type Tensor } from '../../tensor';
+import { requireTensor } from '../../tensorChecks';
 import { composed, widened } from '../composed';
 import { mul, to } from '../elementwise';
 import { contiguous, narrow, pad } from '../layout';
-import { requireTensor } from '../operands';
 
 export interface ScanOptions {
 	/** Convert x to this dtype first. */

@@ -12,10 +12,10 @@ import { ArgumentError, DTypeError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
 import { normalizeDims, numel, reducedShape, type Shape } from '../../core/shape';
 import { emptyOn, type Tensor } from '../../tensor';
+import { requireTensor } from '../../tensorChecks';
 import { composed, widened } from '../composed';
 import { abs, div, eq, mul, pow, sign, sub, to, where } from '../elementwise';
 import { cat, expand, narrow, permute, reshape } from '../layout';
-import { requireTensor } from '../operands';
 import { softmax } from '../softmax';
 
 export type Dims = number | readonly number[];

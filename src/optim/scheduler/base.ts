@@ -1,8 +1,8 @@
 /** The base of all learning-rate schedules. */
+import { describe, requireCounts } from '../../core/checks';
 import { ArgumentError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
 import { checkState, isListOf } from '../../core/state';
-import { requireCounts, shown } from '../../ops/checks';
 import type { CommonOptions, Optimizer } from '../optimizer';
 
 /** A schedule's state as plain data. See `stateDict`. */
@@ -84,7 +84,7 @@ export function perGroup<T>(
 	const list: readonly T[] = Array.isArray(value) ? value : paramGroups.map(() => value as T);
 	if (!list.every((item) => typeof item === kind && !Number.isNaN(item))) {
 		throw new ArgumentError(
-			`${scheduler}: ${name} must be a ${kind}, or one for each of the ${paramGroups.length} parameter groups, not ${shown(value)}`,
+			`${scheduler}: ${name} must be a ${kind}, or one for each of the ${paramGroups.length} parameter groups, not ${describe(value)}`,
 		);
 	}
 	if (list.length !== paramGroups.length)

@@ -1,8 +1,8 @@
 /** Schedules that combine schedules. */
+import { describe, requireCounts } from '../../core/checks';
 import { ArgumentError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
 import { checkState, isListOf, isObject } from '../../core/state';
-import { requireCounts, shown } from '../../ops/checks';
 import type { CommonOptions, Optimizer } from '../optimizer';
 import { LRScheduler, type SchedulerOptions, type SchedulerState } from './base';
 import { LinearLR } from './decay';
@@ -60,7 +60,7 @@ export class SequentialLR extends LRScheduler {
 		requireSchedulers(this.constructor.name, schedulers);
 		requireSameOptimizer(this.constructor.name, schedulers, optimizer);
 		if (!Array.isArray(milestones) || !milestones.every(Number.isInteger))
-			throw new ArgumentError(`${this.constructor.name}: milestones must be an array of steps, not ${shown(milestones)}`);
+			throw new ArgumentError(`${this.constructor.name}: milestones must be an array of steps, not ${describe(milestones)}`);
 		if (schedulers.length === 0 || milestones.length !== schedulers.length - 1) {
 			throw new ArgumentError(
 				`${this.constructor.name}: ${schedulers.length} schedulers need one milestone fewer, not ${milestones.length}`,

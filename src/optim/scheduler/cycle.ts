@@ -1,9 +1,8 @@
 /** Cyclic schedules. Some also move the momentum against the rate. */
-import { requireOneOf } from '../../core/checks';
+import { requireCounts, requireFraction, requireOneOf } from '../../core/checks';
 import { ArgumentError } from '../../core/errors';
 import { checkOptions, pickOptions } from '../../core/options';
 import { checkState } from '../../core/state';
-import { requireCounts, requireProbability } from '../../ops/checks';
 import type { CommonOptions, Optimizer, ParamGroup } from '../optimizer';
 import { perGroup, RateScheduler, type SchedulerOptions, type SchedulerState } from './base';
 
@@ -178,7 +177,7 @@ export class OneCycleLR extends MomentumScheduler {
 		const totalSteps = options.totalSteps ?? (options.epochs ?? Number.NaN) * (options.stepsPerEpoch ?? Number.NaN);
 		if (!Number.isInteger(totalSteps) || totalSteps < 1)
 			throw new ArgumentError('OneCycleLR: give totalSteps, or epochs and stepsPerEpoch, as whole numbers of at least 1');
-		requireProbability('OneCycleLR', pctStart, 'pctStart');
+		requireFraction('OneCycleLR', 'pctStart', pctStart);
 		requireOneOf('OneCycleLR', 'annealStrategy', annealStrategy, ['cos', 'linear']);
 		this.totalSteps = totalSteps;
 		this.#linear = annealStrategy === 'linear';

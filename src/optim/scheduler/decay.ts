@@ -1,7 +1,7 @@
 /** Monotonic and other simple schedules. */
+import { describe, requireCounts, requireFraction, requireNumber } from '../../core/checks';
 import { ArgumentError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
-import { requireCounts, requireNumber, requireProbability, shown } from '../../ops/checks';
 import type { CommonOptions, Optimizer } from '../optimizer';
 import { RateScheduler, type SchedulerOptions } from './base';
 
@@ -94,7 +94,7 @@ export class LinearLR extends RateScheduler {
 		super(optimizer, rest);
 		if (!(startFactor > 0 && startFactor <= 1))
 			throw new ArgumentError(`LinearLR: startFactor must lie in (0, 1], not ${startFactor}`);
-		requireProbability('LinearLR', endFactor, 'endFactor');
+		requireFraction('LinearLR', 'endFactor', endFactor);
 		this.startFactor = startFactor;
 		this.endFactor = endFactor;
 		this.totalIters = totalIters;
@@ -119,7 +119,7 @@ export class MultiStepLR extends RateScheduler {
 		options: SchedulerOptions & { gamma?: number } = {},
 	) {
 		if (!Array.isArray(milestones) || !milestones.every(Number.isInteger))
-			throw new ArgumentError(`MultiStepLR: milestones must be an array of steps, not ${shown(milestones)}`);
+			throw new ArgumentError(`MultiStepLR: milestones must be an array of steps, not ${describe(milestones)}`);
 		const { gamma = 0.1, ...rest } = checkOptions('MultiStepLR', options, ['lastEpoch', 'gamma']);
 		super(optimizer, rest);
 		this.gamma = gamma;

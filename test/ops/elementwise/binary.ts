@@ -125,7 +125,7 @@ function binary({
 			{
 				label: 'a string',
 				call: (device) => operation(w.zeros([2], { device }), '2' as unknown as number),
-				message: new RegExp(`${name}: takes tensors and numbers, not string 2`),
+				message: new RegExp(`${name}: takes tensors and numbers, not '2'`),
 			},
 			...refusals,
 		],

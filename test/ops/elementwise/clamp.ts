@@ -65,6 +65,6 @@ export const clamp: OpEntry = {
 		min === undefined && max === undefined ? 'torch.clamp(*x)' : `torch.clamp(x[0], ${py(min)}, ${py(max)})`,
 	refusals: [
 		refused('no limit', (x) => w.clamp(x, {}), /clamp: give min, max or both/),
-		refused('a string', (x) => w.clamp(x, { min: 'a' as unknown as number }), /takes tensors and numbers, not string a/),
+		refused('a string', (x) => w.clamp(x, { min: 'a' as unknown as number }), /takes tensors and numbers, not 'a'/),
 	],
 };

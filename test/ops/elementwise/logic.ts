@@ -89,7 +89,7 @@ function predicate(operation: (x: w.Tensor) => w.Tensor, torch: string): OpEntry
 			{
 				label: 'a number',
 				call: () => operation(1 as unknown as w.Tensor),
-				message: new RegExp(`${nameOf(operation)}: input must be a tensor, not number 1`),
+				message: new RegExp(`${nameOf(operation)}: input must be a tensor, not 1`),
 			},
 		],
 	};
@@ -189,7 +189,7 @@ function three(
 			{
 				label: 'a number',
 				call: (device) => operation(w.zeros([2], { device }), 2 as unknown as w.Tensor, w.zeros([2], { device })),
-				message: new RegExp(`${name}: tensor1 must be a tensor, not number 2`),
+				message: new RegExp(`${name}: tensor1 must be a tensor, not 2`),
 			},
 		],
 	};

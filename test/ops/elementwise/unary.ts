@@ -52,7 +52,7 @@ function refusals(name: string, operation: UnaryCase['operation'], accepts: Unar
 		{
 			label: 'no tensor',
 			call: () => operation([1, 2] as unknown as w.Tensor),
-			message: new RegExp(`${name}: input must be a tensor, not an array`),
+			message: new RegExp(`${name}: input must be a tensor, not \\[1, 2\\]`),
 		},
 	];
 	if (accepts !== 'promotes') {
