@@ -55,15 +55,21 @@ export class Generator {
 	}
 
 	setState(state: GeneratorState): void {
-		const { seed, counter } = state ?? {};
-		const valid = Array.isArray(seed) && seed.length === 2 && seed.every(isWord);
-		if (!valid || !Number.isInteger(counter) || counter < 0 || counter > MAX_COUNTER) {
-			throw new ArgumentError(
-				`setState: ${JSON.stringify(state)} is not the state of a generator. Pass the result of getState(): { seed: [low, high], counter }`,
-			);
-		}
+		requireGeneratorState(state);
+		const { seed, counter } = state;
 		this.#seed = [seed[0], seed[1]];
 		this.#counter = counter;
+	}
+}
+
+/** What `setState` would throw. */
+export function requireGeneratorState(state: GeneratorState): void {
+	const { seed, counter } = state ?? {};
+	const valid = Array.isArray(seed) && seed.length === 2 && seed.every(isWord);
+	if (!valid || !Number.isInteger(counter) || counter < 0 || counter > MAX_COUNTER) {
+		throw new ArgumentError(
+			`setState: ${JSON.stringify(state)} is not the state of a generator. Pass the result of getState(): { seed: [low, high], counter }`,
+		);
 	}
 }
 

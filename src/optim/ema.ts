@@ -101,16 +101,25 @@ export class EMA {
 		return { updates: this.#updates, averages };
 	}
 
-	loadStateDict(state: EMAState): void {
-		const { updates, averages } = checkState<EMAState>('EMA.loadStateDict', state, {
+	/**
+	 * What `loadStateDict` would throw. Changes nothing.
+	 *
+	 * @internal
+	 */
+	requireLoadable(state: EMAState): void {
+		const { averages } = checkState<EMAState>('EMA.loadStateDict', state, {
 			updates: isCount,
 			averages: isListOf((average) => average instanceof Tensor),
 		});
 		if (averages.length !== this.#averages.length || averages.some(({ shape }, i) => !sameShape(shape, this.#averages[i]!.shape)))
 			throw new ArgumentError('EMA.loadStateDict: the averages must match the parameters in number and shapes');
-		this.#updates = updates;
+	}
+
+	loadStateDict(state: EMAState): void {
+		this.requireLoadable(state);
+		this.#updates = state.updates;
 		noGrad(() => {
-			for (const [i, average] of averages.entries()) copy_(this.#averages[i]!, average);
+			for (const [i, average] of state.averages.entries()) copy_(this.#averages[i]!, average);
 		});
 	}
 

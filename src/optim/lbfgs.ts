@@ -301,9 +301,9 @@ export class LBFGS extends Optimizer<LBFGSOptions> {
 		return { ...super.stateDict(), state: { 0: own } };
 	}
 
-	override loadStateDict(saved: OptimizerState<LBFGSOptions>): void {
-		const params = this.paramGroups[0]!.params;
-		const size = params.reduce((total, param) => total + param.size, 0);
+	/** @internal */
+	override requireLoadable(saved: OptimizerState<LBFGSOptions>): void {
+		const size = this.#size();
 		const name = 'LBFGS.loadStateDict';
 		const { state } = checkState<Pick<OptimizerState<LBFGSOptions>, 'state'>>(name, saved, { state: isObject });
 		const own = checkState<ParamState>(name, state[0] ?? {}, {});
@@ -314,17 +314,22 @@ export class LBFGS extends Optimizer<LBFGSOptions> {
 			if (value instanceof Tensor && value.size !== size)
 				throw new ArgumentError(`${name}: '${key}' has ${value.size} elements, but all parameters together have ${size}`);
 		}
-		let pairs = 0;
-		while (own[`ro.${pairs}`] !== undefined) {
-			for (const key of [`oldDirs.${pairs}`, `oldStps.${pairs}`])
+		for (let i = 0; own[`ro.${i}`] !== undefined; i++) {
+			for (const key of [`oldDirs.${i}`, `oldStps.${i}`])
 				if (own[key] === undefined) throw new ArgumentError(`${name}: the state lacks '${key}'`);
-			pairs++;
 		}
+		super.requireLoadable({ ...saved, state: {} });
+	}
+
+	override loadStateDict(saved: OptimizerState<LBFGSOptions>): void {
+		this.requireLoadable(saved);
 		super.loadStateDict({ ...saved, state: {} });
+		const own: ParamState = saved.state[0] ?? {};
+		const size = this.#size();
 		const vector = (key: string): Tensor | null => {
 			const value = own[key];
 			if (!(value instanceof Tensor)) return null;
-			const [like] = widened(params[0]!);
+			const [like] = widened(this.paramGroups[0]!.params[0]!);
 			return noGrad(() => copy_(zeros([size], pickOptions(like, 'dtype', 'device')), reshape(value, [size])));
 		};
 		const number = (key: string, otherwise: number) => (own[key] as number | undefined) ?? otherwise;
@@ -334,10 +339,17 @@ export class LBFGS extends Optimizer<LBFGSOptions> {
 		this.#scale = number('hDiag', 1);
 		this.#direction = vector('d');
 		this.#previousGradient = vector('prevFlatGrad');
-		const each = Array.from({ length: pairs }, (_, i) => i);
-		this.#inverses = each.map((i) => number(`ro.${i}`, 0));
-		this.#changes = each.map((i) => vector(`oldDirs.${i}`)!);
-		this.#steps = each.map((i) => vector(`oldStps.${i}`)!);
+		[this.#inverses, this.#changes, this.#steps] = [[], [], []];
+		for (let i = 0; own[`ro.${i}`] !== undefined; i++) {
+			this.#inverses.push(number(`ro.${i}`, 0));
+			this.#changes.push(vector(`oldDirs.${i}`)!);
+			this.#steps.push(vector(`oldStps.${i}`)!);
+		}
+	}
+
+	/** The number of elements of all parameters together. */
+	#size(): number {
+		return this.paramGroups[0]!.params.reduce((total, { size }) => total + size, 0);
 	}
 }
 

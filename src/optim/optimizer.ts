@@ -255,11 +255,8 @@ export abstract class Optimizer<O extends CommonOptions> {
 	 * sizes.
 	 */
 	loadStateDict(saved: OptimizerState<O>): void {
-		const name = `${this.constructor.name}.loadStateDict`;
-		const { state } = checkState<OptimizerState<O>>(name, saved, { state: isObject, paramGroups: isListOf(isObject) });
-		this.#checkGroups(name, saved.paramGroups);
+		this.requireLoadable(saved);
 		const params = this.paramGroups.flatMap((group) => group.params);
-		for (const [index, own] of Object.entries(state)) checkParamState(name, index, params, own);
 		saved.paramGroups.forEach((group, i) => {
 			const { params: _, ...options } = group;
 			Object.assign(this.paramGroups[i]!, options);
@@ -276,6 +273,19 @@ export abstract class Optimizer<O extends CommonOptions> {
 				this.state.set(param, state);
 			});
 		});
+	}
+
+	/**
+	 * What `loadStateDict` would throw. Changes nothing.
+	 *
+	 * @internal
+	 */
+	requireLoadable(saved: OptimizerState<O>): void {
+		const name = `${this.constructor.name}.loadStateDict`;
+		const { state } = checkState<OptimizerState<O>>(name, saved, { state: isObject, paramGroups: isListOf(isObject) });
+		this.#checkGroups(name, saved.paramGroups);
+		const params = this.paramGroups.flatMap((group) => group.params);
+		for (const [index, own] of Object.entries(state)) checkParamState(name, index, params, own);
 	}
 }
 

@@ -6,9 +6,10 @@
  */
 import { noGrad } from '../autograd/modes';
 import { describe } from '../core/checks';
-import { ArgumentError, FormatError } from '../core/errors';
+import { ArgumentError, FormatError, formatShape, ShapeError } from '../core/errors';
 import { float32ToFloat16 } from '../core/float16';
-import { defaultGenerator, type Generator, type GeneratorState } from '../core/generator';
+import { defaultGenerator, type Generator, type GeneratorState, requireGeneratorState } from '../core/generator';
+import { sameShape } from '../core/shape';
 import { checkState, isObject } from '../core/state';
 import { decodeSafetensors, encodeSafetensors, loadSafetensors } from '../io';
 import type { Module } from '../nn';
@@ -155,13 +156,13 @@ export function lastCheckpoint(model: Module): CheckpointPlace | undefined {
 	return lastPlaces.get(model);
 }
 
-/** Restores a result of `stateOf` to the parts and `generator`. */
-export function restoreParts(
+/** Checks a result of `stateOf` before anything changes. Returns the function that restores it to the parts and `generator`. */
+export function checkParts(
 	parts: CheckpointParts,
 	tree: CheckpointTree,
 	source: string,
 	generator: Generator = defaultGenerator,
-): void {
+): () => void {
 	const saved = checkState<object>(source, tree, {}) as SavedParts;
 	for (const name of ['model', 'optimizer', 'scheduler', 'ema'] as const) {
 		if (parts[name] !== undefined && saved[name] === undefined)
@@ -169,26 +170,39 @@ export function restoreParts(
 				`${source} has no state of the ${name}, because it was saved without one. Leave it out, or start a new run`,
 			);
 	}
-	const { model, optimizer } = parts;
-	// Check both before anything changes; another optimizer is the most frequent mismatch.
+	const { model, optimizer, scheduler, ema } = parts;
 	if (optimizer !== undefined) requireSameOptions(optimizer, saved.optimizerOptions, source);
 	model?.requireLoadable(saved.model!, true);
-	optimizer?.loadStateDict(saved.optimizer!);
-	parts.scheduler?.loadStateDict(saved.scheduler!);
-	parts.ema?.loadStateDict(saved.ema!);
-	if (model !== undefined) {
-		const transient = saved.buffers ?? {};
-		requireState(`${source}: the buffers`, transient);
-		model.loadStateDict(saved.model!);
-		const buffers = new Map(model.namedBuffers());
+	optimizer?.requireLoadable(saved.optimizer!);
+	scheduler?.requireLoadable(saved.scheduler!);
+	ema?.requireLoadable(saved.ema!);
+	const buffers = model === undefined ? [] : savedBuffers(model, saved.buffers ?? {}, source);
+	if (saved.generator !== undefined) requireGeneratorState(saved.generator);
+	return () => {
+		model?.loadStateDict(saved.model!);
 		noGrad(() => {
-			for (const [name, value] of Object.entries(transient)) {
-				const own = buffers.get(name);
-				if (own !== undefined) copy_(own, value);
-			}
+			for (const [own, value] of buffers) copy_(own, value);
 		});
-	}
-	if (saved.generator !== undefined) generator.setState(saved.generator);
+		optimizer?.loadStateDict(saved.optimizer!);
+		scheduler?.loadStateDict(saved.scheduler!);
+		ema?.loadStateDict(saved.ema!);
+		if (saved.generator !== undefined) generator.setState(saved.generator);
+	};
+}
+
+/** Pairs the buffers of `model` with their saved values. */
+function savedBuffers(model: Module, saved: Readonly<Record<string, Tensor>>, source: string): [own: Tensor, value: Tensor][] {
+	requireState(`${source}: the buffers`, saved);
+	return model.namedBuffers().flatMap(([name, own]): [Tensor, Tensor][] => {
+		if (!Object.hasOwn(saved, name)) return [];
+		const value = saved[name]!;
+		if (!sameShape(value.shape, own.shape)) {
+			throw new ShapeError(
+				`${source}: the buffer ${name} has shape ${formatShape(value.shape)} in the checkpoint, ${formatShape(own.shape)} in the module`,
+			);
+		}
+		return [[own, value]];
+	});
 }
 
 /** Loading would silently replace the optimizer's own options by the saved ones. */
@@ -246,7 +260,7 @@ export async function loadCheckpoint(
 		{ parts: isObject, extra: () => true },
 	);
 	try {
-		restoreParts(parts, saved, `checkpoint '${name}'`);
+		checkParts(parts, saved, `checkpoint '${name}'`)();
 		noteCheckpoint(parts.model, { name, store });
 	} finally {
 		releaseTree(saved);

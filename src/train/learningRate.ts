@@ -9,7 +9,7 @@ import type { Module } from '../nn';
 import type { CommonOptions, Optimizer } from '../optim';
 import type { Data } from './batches';
 import type { Callback, StepLoss, TrainContext } from './callbacks';
-import { decodeCheckpoint, encodeCheckpoint, restoreParts, stateOf } from './checkpoint';
+import { checkParts, decodeCheckpoint, encodeCheckpoint, stateOf } from './checkpoint';
 import { releaseTree } from './checkpointTree';
 import { deviceOf, requireModel } from './evaluate';
 import { begin, train } from './fit';
@@ -154,7 +154,7 @@ export async function findLearningRate<M extends Module>(
 		} finally {
 			optimizer.zeroGrad();
 			const before = await decodeCheckpoint(saved);
-			restoreParts(parts, before, 'findLearningRate', generator);
+			checkParts(parts, before, 'findLearningRate', generator)();
 			releaseTree(before);
 			if (place !== null) (data as DataLoader).loadStateDict(place);
 		}

@@ -14,7 +14,7 @@ import { Tensor } from '../tensor';
 import { tidy } from '../tidy';
 import type { Batches } from './batches';
 import { type Callback, monitored, type SaveOptions, type StepLoss, type TrainContext } from './callbacks';
-import { type CheckpointPlace, encodeCheckpoint, noteCheckpoint, restoreParts, stateOf } from './checkpoint';
+import { type CheckpointPlace, checkParts, encodeCheckpoint, noteCheckpoint, stateOf } from './checkpoint';
 import { type CheckpointTree, releaseTree } from './checkpointTree';
 import { measure } from './evaluate';
 import { type EpochRecord, type History, type Setting, validationName } from './history';
@@ -426,8 +426,10 @@ export class TrainingLoop {
 				throw new ArgumentError(`${source} was written by saveCheckpoint, not by fit; restore it with loadCheckpoint`);
 			const loop = checkLoopState(source, saved);
 			requireSamePlace(loop, this.#place(), source);
-			restoreParts(this.#parts(), parts, source, this.#plan.generator);
+			const restore = checkParts(this.#parts(), parts, source, this.#plan.generator);
+			// A callback or a metric may refuse its state.
 			await this.#restoreLoop(loop);
+			restore();
 		} finally {
 			releaseTree(parts);
 		}

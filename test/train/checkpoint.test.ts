@@ -16,8 +16,9 @@ import {
 	R2Score,
 	TopKAccuracy,
 } from 'wgrad/metrics';
-import { FileStore, fit, loadCheckpoint, MemoryStore, ModelCheckpoint, saveCheckpoint } from 'wgrad/train';
+import { type CheckpointParts, FileStore, fit, loadCheckpoint, MemoryStore, ModelCheckpoint, saveCheckpoint } from 'wgrad/train';
 import { heldTensors } from '../collected';
+import { forged } from '../soak/checkpoints';
 import { assertRejects, linear, points, weightsOf } from './setting';
 
 const [x, y] = points(40);
@@ -101,27 +102,47 @@ test('saving and loading leaves no tensor behind', async () => {
 	assert.ok(memory().tensors <= before, `${memory().tensors} tensors where ${before} were`);
 });
 
-test('where the model refuses a checkpoint, the optimizer stays as it was, too', async () => {
+test('where one part refuses a checkpoint, all stay as they were', async () => {
 	const store = new MemoryStore();
-	const [saved, other] = [new nn.Linear(4, 2, { device: 'cpu' }), new nn.Sequential(new nn.Linear(4, 2, { device: 'cpu' }))];
-	const optimizers = [saved, other].map((model) => new optim.SGD(model.parameters(), { lr: 0.1, momentum: 0.9 }));
-	for (const [i, model] of [saved, other].entries()) {
-		model
-			.forward(x)
-			.sum()
-			.mul(1 + i)
-			.backward();
-		optimizers[i]!.step();
-	}
-	const optimizer = optimizers[1]!;
-	const momentum = async () => {
-		const states = Object.values(optimizer.stateDict().state).flatMap((own) => Object.values(own) as Tensor[]);
-		return Promise.all(states.map((tensor) => tensor.toArray()));
+	const [saved, own] = [parts(), parts()];
+	for (const trained of [saved, own, own]) step(trained);
+	await saveCheckpoint('good', saved, { store });
+	const bytes = (await store.read('good'))!;
+	const change = async (name: string, change: (state: string) => string) => store.write(name, await forged(bytes, change));
+	await change('generator', (state) => state.replace(/"counter":\d+/, '"counter":-1'));
+	await change('nested', (state) =>
+		state.replace(/"scheduler":\{/, `"scheduler":{"schedulers":[{"lastEpoch":7,"baseLrs":[0.1],"lastLr":[0.1]},{}],`),
+	);
+	const textOf = (file: Uint8Array) => new TextDecoder('latin1').decode(file);
+	const all = async () => {
+		await saveCheckpoint('own', own, { store });
+		return textOf((await store.read('own'))!);
 	};
-	await saveCheckpoint('a', { model: saved, optimizer: optimizers[0]! }, { store });
-	const before = await momentum();
-	await assertRejects(() => loadCheckpoint('a', { model: other, optimizer }, { store }), /missing keys: 0\.weight, 0\.bias/);
-	assert.equal(await momentum(), before);
+	const { model, optimizer } = own;
+	const deeper = new Noisy();
+	deeper.registerBuffer('count', tensor([0, 0], { device: 'cpu' }), { persistent: false });
+	const chained = new lrScheduler.ChainedScheduler([0.5, 0.6].map((gamma) => new lrScheduler.ExponentialLR(optimizer, gamma)));
+	const others: [name: string, other: CheckpointParts, message: RegExp][] = [
+		['good', { model: new nn.Sequential(model) }, /missing keys: 0\.layer\.weight, 0\.layer\.bias/],
+		['good', { model: deeper }, /the buffer count has shape \[1\] in the checkpoint, \[2\] in the module/],
+		[
+			'good',
+			{ optimizer: new optim.AdamW(model.parameters().slice(1), { lr: 0.1 }) },
+			/groups of 2 parameters, but the optimizer has 1/,
+		],
+		['good', { scheduler: new lrScheduler.ReduceLROnPlateau(optimizer) }, /ReduceLROnPlateau.* best is missing/],
+		['nested', { scheduler: chained }, /ExponentialLR.* lastEpoch is missing/],
+		['good', { ema: new optim.EMA(model.parameters().slice(1)) }, /EMA.* must match the parameters in number/],
+		['generator', {}, /is not the state of a generator/],
+	];
+	const before = await all();
+	for (const [name, other, message] of others) {
+		await assertRejects(() => loadCheckpoint(name, { ...own, ...other }, { store }), message);
+		assert.is(await all(), before, String(message));
+		assert.equal(chained.schedulers[0]!.lastEpoch, 0, String(message));
+	}
+	await loadCheckpoint('good', own, { store });
+	assert.is(await all(), textOf(bytes));
 });
 
 test('what is damaged, foreign or of another kind is refused in words', async () => {

@@ -5,7 +5,16 @@ import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { ArgumentError, crossEntropy, FormatError, optim } from 'wgrad';
-import { type CheckpointTree, FileStore, fit, loadCheckpoint, MemoryStore, ModelCheckpoint, saveCheckpoint } from 'wgrad/train';
+import {
+	type Callback,
+	type CheckpointTree,
+	FileStore,
+	fit,
+	loadCheckpoint,
+	MemoryStore,
+	ModelCheckpoint,
+	saveCheckpoint,
+} from 'wgrad/train';
 import { runFor } from '../soak/campaign';
 import { damagedCheckpoints, forged, forgedCheckpoints } from '../soak/checkpoints';
 import { linear, points, weightsOf } from './setting';
@@ -151,6 +160,25 @@ test('within an epoch, a run goes on only with data of the same length and order
 	);
 	await refuses(run(sgd, { resumeFrom, validationSplit: 0.2 }).train, /of samplesPerEpoch 30; .* not with samplesPerEpoch 24/);
 	assert.is((await run(sgd, { resumeFrom: { name: '4', store }, shuffle: false, epochs: 2 }).train()).steps, 8);
+});
+
+test('where a callback refuses its state, the model stays as it was', async () => {
+	class Refusing implements Callback {
+		stateDict() {
+			return {};
+		}
+		loadStateDict() {
+			throw new ArgumentError('refused');
+		}
+	}
+	const store = new MemoryStore();
+	const sgd: Make = (params) => new optim.SGD(params, { lr: 0.1, momentum: 0.9 });
+	await run(sgd, { callbacks: [new Refusing(), new ModelCheckpoint('{step}', { store, everySteps: 1 })] }).train();
+	const { model, optimizer, train } = run(sgd, { resumeFrom: { name: '2', store }, callbacks: [new Refusing()] });
+	const before = await weightsOf(model);
+	await refuses(train, /refused/);
+	assert.equal(await weightsOf(model), before);
+	assert.equal(optimizer.stateDict().state, {});
 });
 
 test('states that are no trees of plain data', async () => {

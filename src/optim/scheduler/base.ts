@@ -54,6 +54,13 @@ export abstract class LRScheduler {
 	/** Restores a state of `stateDict`, including the rates. */
 	abstract loadStateDict(state: SchedulerState): void;
 
+	/**
+	 * What `loadStateDict` would throw, as far as the schedule can tell without a change.
+	 *
+	 * @internal
+	 */
+	requireLoadable(_state: SchedulerState): void {}
+
 	/** The current rate of each group. */
 	getLastLr(): number[] {
 		return this.optimizer.paramGroups.map((group) => group.lr);
@@ -90,6 +97,12 @@ export function perGroup<T>(
 	if (list.length !== paramGroups.length)
 		throw new ArgumentError(`${scheduler}: ${name} has ${list.length} values for ${paramGroups.length} parameter groups`);
 	return list;
+}
+
+interface RateState {
+	readonly lastEpoch: number;
+	readonly baseLrs: readonly number[];
+	readonly lastLr: readonly number[];
 }
 
 /** A schedule that computes each group's rate from its base rate, its current rate and the step number. */
@@ -139,13 +152,19 @@ export abstract class RateScheduler extends LRScheduler {
 		return { lastEpoch: this.lastEpoch, baseLrs: [...this.baseLrs], lastLr: this.getLastLr() };
 	}
 
-	override loadStateDict(state: SchedulerState): void {
+	/** @internal */
+	override requireLoadable(state: SchedulerState): void {
 		const rates = isListOf(Number.isFinite, this.baseLrs.length);
-		const { lastEpoch, baseLrs, lastLr } = checkState<{ lastEpoch: number; baseLrs: number[]; lastLr: number[] }>(
-			`${this.constructor.name}.loadStateDict`,
-			state,
-			{ lastEpoch: Number.isSafeInteger, baseLrs: rates, lastLr: rates },
-		);
+		checkState<RateState>(`${this.constructor.name}.loadStateDict`, state, {
+			lastEpoch: Number.isSafeInteger,
+			baseLrs: rates,
+			lastLr: rates,
+		});
+	}
+
+	override loadStateDict(state: SchedulerState): void {
+		this.requireLoadable(state);
+		const { lastEpoch, baseLrs, lastLr } = state as unknown as RateState;
 		this.lastEpoch = lastEpoch;
 		(this as { baseLrs: readonly number[] }).baseLrs = [...baseLrs];
 		this.optimizer.paramGroups.forEach((group, i) => {

@@ -7,23 +7,27 @@ import type { CommonOptions, Optimizer } from '../optimizer';
 import { LRScheduler, type SchedulerOptions, type SchedulerState } from './base';
 import { LinearLR } from './decay';
 
-/** Loads the state of a scheduler that combines `schedulers`. */
-function loadAll(own: LRScheduler, schedulers: readonly LRScheduler[], state: SchedulerState): void {
-	const { paramGroups } = own.optimizer;
-	const {
-		lastEpoch,
-		lastLr,
-		schedulers: states,
-	} = checkState<ComposedState>(`${own.constructor.name}.loadStateDict`, state, {
+/** Throws unless `loadAll` can load the state. */
+function requireAllLoadable(own: LRScheduler, schedulers: readonly LRScheduler[], state: SchedulerState): void {
+	const { schedulers: states } = checkState<ComposedState>(`${own.constructor.name}.loadStateDict`, state, {
 		lastEpoch: Number.isSafeInteger,
-		lastLr: isListOf(Number.isFinite, paramGroups.length),
+		lastLr: isListOf(Number.isFinite, own.optimizer.paramGroups.length),
 		schedulers: isListOf(isObject, schedulers.length),
 	});
+	schedulers.forEach((scheduler, i) => {
+		scheduler.requireLoadable(states[i]!);
+	});
+}
+
+/** Loads the state of a scheduler that combines `schedulers`. */
+function loadAll(own: LRScheduler, schedulers: readonly LRScheduler[], state: SchedulerState): void {
+	own.requireLoadable(state);
+	const { lastEpoch, lastLr, schedulers: states } = state as unknown as ComposedState;
 	schedulers.forEach((scheduler, i) => {
 		scheduler.loadStateDict(states[i]!);
 	});
 	own.lastEpoch = lastEpoch;
-	paramGroups.forEach((group, i) => {
+	own.optimizer.paramGroups.forEach((group, i) => {
 		group.lr = lastLr[i]!;
 	});
 }
@@ -88,6 +92,11 @@ export class SequentialLR extends LRScheduler {
 		return { lastEpoch: this.lastEpoch, lastLr: this.getLastLr(), schedulers };
 	}
 
+	/** @internal */
+	override requireLoadable(state: SchedulerState): void {
+		requireAllLoadable(this, this.schedulers, state);
+	}
+
 	override loadStateDict(state: SchedulerState): void {
 		loadAll(this, this.schedulers, state);
 	}
@@ -115,6 +124,11 @@ export class ChainedScheduler extends LRScheduler {
 	override stateDict(): SchedulerState {
 		const schedulers = this.schedulers.map((scheduler) => scheduler.stateDict());
 		return { lastEpoch: this.lastEpoch, lastLr: this.getLastLr(), schedulers };
+	}
+
+	/** @internal */
+	override requireLoadable(state: SchedulerState): void {
+		requireAllLoadable(this, this.schedulers, state);
 	}
 
 	override loadStateDict(state: SchedulerState): void {

@@ -6,6 +6,11 @@ import { checkState } from '../../core/state';
 import type { CommonOptions, Optimizer, ParamGroup } from '../optimizer';
 import { perGroup, RateScheduler, type SchedulerOptions, type SchedulerState } from './base';
 
+interface RestartState {
+	readonly tCur: number;
+	readonly tI: number;
+}
+
 /**
  * Falls along half a cosine from the base rate to `etaMin` (default 0) over `t0` steps, then restarts with a cycle `tMult` (default 1)
  * times as long. Loshchilov and Hutter 2017.
@@ -61,12 +66,18 @@ export class CosineAnnealingWarmRestarts extends RateScheduler {
 		return { ...super.stateDict(), tCur: this.#current, tI: this.#length };
 	}
 
-	override loadStateDict(state: SchedulerState): void {
-		const { tCur, tI } = checkState<{ tCur: number; tI: number }>(`${this.constructor.name}.loadStateDict`, state, {
+	/** @internal */
+	override requireLoadable(state: SchedulerState): void {
+		checkState<RestartState>(`${this.constructor.name}.loadStateDict`, state, {
 			tCur: Number.isSafeInteger,
 			tI: (value) => Number.isSafeInteger(value) && (value as number) >= 1,
 		});
+		super.requireLoadable(state);
+	}
+
+	override loadStateDict(state: SchedulerState): void {
 		super.loadStateDict(state);
+		const { tCur, tI } = state as unknown as RestartState;
 		this.#current = tCur;
 		this.#length = tI;
 	}

@@ -138,18 +138,24 @@ export class ReduceLROnPlateau {
 		};
 	}
 
+	/**
+	 * What `loadStateDict` would throw. Changes nothing.
+	 *
+	 * @internal
+	 */
+	requireLoadable(state: SchedulerState): void {
+		checkState<PlateauState>('ReduceLROnPlateau.loadStateDict', state, {
+			lastEpoch: Number.isSafeInteger,
+			best: orNull(isNumber),
+			numBadEpochs: isCount,
+			cooldownCounter: isCount,
+			lastLr: isListOf(Number.isFinite, this.optimizer.paramGroups.length),
+		});
+	}
+
 	loadStateDict(state: SchedulerState): void {
-		const { lastEpoch, best, numBadEpochs, cooldownCounter, lastLr } = checkState<PlateauState>(
-			'ReduceLROnPlateau.loadStateDict',
-			state,
-			{
-				lastEpoch: Number.isSafeInteger,
-				best: orNull(isNumber),
-				numBadEpochs: isCount,
-				cooldownCounter: isCount,
-				lastLr: isListOf(Number.isFinite, this.optimizer.paramGroups.length),
-			},
-		);
+		this.requireLoadable(state);
+		const { lastEpoch, best, numBadEpochs, cooldownCounter, lastLr } = state as unknown as PlateauState;
 		this.lastEpoch = lastEpoch;
 		this.best = best ?? (this.#mode === 'min' ? Number.POSITIVE_INFINITY : Number.NEGATIVE_INFINITY);
 		this.#bad = numBadEpochs;
