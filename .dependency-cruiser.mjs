@@ -4,7 +4,7 @@
  */
 
 const core = '^src/core/';
-const contract = '^src/backends/contract(/|\\.ts$)';
+const contract = '^src/backends/contract/';
 const backends = '^src/backends/';
 const tensor = '^src/(tensor|tensorChecks|scope|tidy)\\.ts$';
 const autograd = '^src/autograd/';

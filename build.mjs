@@ -36,8 +36,8 @@ const ENTRIES = {
 	node: {
 		index: 'src/index.ts',
 		metrics: 'src/metrics/index.ts',
-		data: 'src/data/node.ts',
-		train: 'src/train/node.ts',
+		data: 'src/data/node/index.ts',
+		train: 'src/train/node/index.ts',
 	},
 };
 

@@ -79,7 +79,7 @@ declare module './tensor' {
 			Of<typeof import('./ops/loss/similarity')>,
 			Of<typeof import('./ops/matmul')>,
 			Of<typeof import('./ops/norm/batch')>,
-			Of<typeof import('./ops/norm/cosine')>,
+			Of<typeof import('./ops/norm/similarity')>,
 			Of<typeof import('./ops/norm/distance')>,
 			Of<typeof import('./ops/norm/groups')>,
 			Of<typeof import('./ops/norm/instance')>,

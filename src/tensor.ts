@@ -6,7 +6,7 @@
  * memory returns to the backend's pool at once. A handle ends by `dispose()` (or `using`), at the end of
  * the `tidy` that made it, or by the garbage collector. This file imports no operation: `methods.ts` adds them.
  */
-import type { Backend, DeviceName, Storage, View } from './backends/contract';
+import type { Backend, DeviceName, OwnedStorage, View } from './backends/contract';
 import { backendInCharge, backendOf } from './backends/registry';
 import { runOperation } from './core/currentOperation';
 import type { DType, TypedArray } from './core/dtype';
@@ -55,7 +55,7 @@ export type GradientHook = (gradient: Tensor) => unknown;
 export type NestedArray = number | boolean | readonly NestedArray[];
 
 interface Hold {
-	storage: Storage | null;
+	storage: OwnedStorage | null;
 	/** Whether the handle is registered with the garbage collector. */
 	watched: boolean;
 }
@@ -104,7 +104,7 @@ export class Tensor {
 	readonly #hold: Hold;
 
 	/** Only for the library. Takes a reference to `storage`. */
-	constructor(storage: Storage, shape: Shape, strides: readonly number[] = contiguousStrides(shape), offset = 0) {
+	constructor(storage: OwnedStorage, shape: Shape, strides: readonly number[] = contiguousStrides(shape), offset = 0) {
 		this.shape = shape;
 		this.strides = strides;
 		this.offset = offset;
@@ -117,7 +117,7 @@ export class Tensor {
 	}
 
 	/** The memory behind the view. Throws a DisposedError if the tensor was disposed of. @internal */
-	get storage(): Storage {
+	get storage(): OwnedStorage {
 		const storage = this.#hold.storage;
 		if (storage === null) {
 			const name = this.name === '' ? '' : ` '${this.name}'`;
@@ -318,7 +318,7 @@ export class Tensor {
 	}
 }
 
-function packedView(storage: Storage, shape: Shape): View {
+function packedView(storage: OwnedStorage, shape: Shape): View {
 	return { storage, dtype: storage.dtype, shape, strides: contiguousStrides(shape), offset: 0 };
 }
 

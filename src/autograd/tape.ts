@@ -4,7 +4,7 @@
  * A node holds the rule for its gradients and what that needs. A saved tensor is not a handle but a counted reference to
  * the storage with the version that it had, so that dropping handles is safe and overwriting is noticed.
  */
-import type { Storage } from '../backends/contract';
+import type { OwnedStorage } from '../backends/contract';
 import { type DType, isFloating } from '../core/dtype';
 import { ArgumentError, AutogradError, formatShape } from '../core/errors';
 import { leaveToCollector, releaseReference, type StorageClaims } from '../core/memoryPressure';
@@ -35,7 +35,7 @@ export interface Rule<A> {
 }
 
 interface Saved {
-	readonly storage: Storage;
+	readonly storage: OwnedStorage;
 	readonly shape: Shape;
 	readonly strides: readonly number[];
 	readonly offset: number;

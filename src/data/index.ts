@@ -1,4 +1,4 @@
-/** `wgrad/data`: datasets, loaders, readers and transforms. In Node, `node.ts` adds reading by path. */
+/** `wgrad/data`: datasets, loaders, readers and transforms. In Node, `node/` adds reading by path. */
 export { ArrayDataset, type HostArray, type HostData } from './arrayDataset';
 export { defaultCollate, type Fields } from './batch';
 export { CIFAR10_CLASSES, type LabelledArrays, parseCifar10, parseCifar100 } from './cifar';

@@ -1,4 +1,4 @@
-/** `wgrad/train`: fits, evaluates and predicts. In Node, `node.ts` adds files, folders and the terminal. */
+/** `wgrad/train`: fits, evaluates and predicts. In Node, `node/` adds files, folders and the terminal. */
 export type { Data } from './batches';
 export {
 	type Callback,

@@ -11,7 +11,7 @@
  * side by side in memory. All have one dtype. The statistics are contiguous float32 (float64 for float64).
  */
 import type { RandomKey } from '../../core/philox';
-import type { View } from '../contract';
+import type { View } from './storage';
 
 export interface AttentionAttributes {
 	readonly scale: number;

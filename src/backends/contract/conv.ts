@@ -4,7 +4,7 @@
  * Layouts, with S standing for the spatial sizes: x [N, C, ...S], weight [O, C / groups, ...kernel], y [N, O, ...S'].
  * All inputs are contiguous (the operation makes them so); their offsets may be nonzero. Sizes may be 0.
  */
-import type { View } from '../contract';
+import type { View } from './storage';
 
 /** One entry per spatial dimension in each list. */
 export interface ConvAttributes {

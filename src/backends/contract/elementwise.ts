@@ -1,6 +1,6 @@
 /** Kernels that compute each element of the output from the elements of the inputs at the same place. */
-import type { View } from '../contract';
 import type { BINARY, COMBINE, COMPARE, PREDICATE, TERNARY, UNARY } from './elementwiseFunctions';
+import type { View } from './storage';
 
 /** Functions of one floating-point number. */
 export type UnaryOp = keyof typeof UNARY;

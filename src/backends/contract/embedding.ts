@@ -1,6 +1,6 @@
 /** Kernels of the lookup table: they read rows of a matrix by index and add up the gradients that share a row. */
-import type { View } from '../contract';
 import type { CheckedIndices } from './indexing';
+import type { View } from './storage';
 
 export interface EmbeddingKernels {
 	/** y[i, c] = weight[index[i], c]: weight [rows, columns] of any strides, index (int32) [n] of any stride, y [n, columns]. */

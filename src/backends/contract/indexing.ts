@@ -6,7 +6,7 @@
  * never leaves its buffers: a read clamps an index out of range, and a write at an index out of range does not happen.
  */
 import type { IndexCheck } from '../../core/indexCheck';
-import type { View } from '../contract';
+import type { View } from './storage';
 
 /** An attribute of kernels that report indices out of range. Without it they report nothing. */
 export interface CheckedIndices {

@@ -1,5 +1,5 @@
 /** Kernels that move elements and compute nothing. */
-import type { View } from '../contract';
+import type { View } from './storage';
 
 type None = Record<string, never>;
 

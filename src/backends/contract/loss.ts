@@ -1,6 +1,6 @@
 /** Losses that would take several passes over large inputs if composed from other kernels. */
-import type { View } from '../contract';
 import type { CheckedIndices } from './indexing';
+import type { View } from './storage';
 
 /**
  * Elementwise losses of (input a, target b), by PyTorch's definitions. `parameter` is smoothL1's beta and huber's delta.

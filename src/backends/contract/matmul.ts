@@ -1,5 +1,5 @@
 /** Products of matrices, of which vectors, dot products and linear layers are special cases. */
-import type { View } from '../contract';
+import type { View } from './storage';
 
 export interface MatmulKernels {
 	/**

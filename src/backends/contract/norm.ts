@@ -9,7 +9,7 @@
  * in two parts, [2, ...]: the second holds the rounding error of the first, which may exceed the distance of most elements from
  * the mean. x, y, their gradients, weight and bias have one dtype. All inputs are contiguous, at any offset.
  */
-import type { View } from '../contract';
+import type { View } from './storage';
 
 export interface NormShape {
 	readonly batch: number;

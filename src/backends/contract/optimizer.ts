@@ -6,7 +6,7 @@
  * Every step starts with the gradient g = (maximize ? -gradient : gradient) + weightDecay * param + l1 * sign(param). A decoupled
  * weight decay is not part of g; it acts on the parameter: param -= lr * weightDecay * param.
  */
-import type { View } from '../contract';
+import type { View } from './storage';
 
 export interface Penalties {
 	readonly maximize: boolean;

@@ -4,7 +4,7 @@
  * All inputs are contiguous (the operation makes them so); their offsets may be nonzero. Sizes may be 0. The output
  * size decides how far windows extend beyond the end (PyTorch's ceil_mode), so both sides may cut a window off.
  */
-import type { View } from '../contract';
+import type { View } from './storage';
 
 /** One entry per spatial dimension in each list. */
 export interface MaxPoolAttributes {

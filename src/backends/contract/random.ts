@@ -4,7 +4,7 @@
  * normal numbers agree to a few units in the last place only.
  */
 import type { RandomKey } from '../../core/philox';
-import type { View } from '../contract';
+import type { View } from './storage';
 
 type None = Readonly<Record<string, never>>;
 

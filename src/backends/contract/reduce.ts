@@ -3,7 +3,7 @@
  * counted from the front, and may be empty. Outputs have the shape of x without `dims`, or with 1 in their place: only the order
  * of elements matters. The order of combination depends on the shape alone, so results repeat bit for bit.
  */
-import type { View } from '../contract';
+import type { View } from './storage';
 
 /**
  * sum, prod (int32 for int32 and bool, else x's dtype), mean (floating), amax, amin (any dtype; NaN wins),

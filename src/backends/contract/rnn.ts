@@ -7,7 +7,7 @@
  * position in the sequence, which runs backwards in the reverse direction. All views are contiguous at offset 0.
  * Rows with time >= lengths[row] pass their state on, and its gradient back, unchanged; the gradient of their x is 0.
  */
-import type { View } from '../contract';
+import type { View } from './storage';
 
 export type CellKind = 'lstm' | 'gru' | 'tanh' | 'relu';
 

@@ -1,5 +1,5 @@
 /** Kernels that sample images at arbitrary positions, for rotation, zoom, crop, flip and gridSample. */
-import type { View } from '../contract';
+import type { View } from './storage';
 
 /** The value at a position outside the image. */
 export type SamplePadding =

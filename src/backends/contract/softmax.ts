@@ -1,5 +1,5 @@
 /** Softmax and its logarithm over one dimension, in their stable forms. */
-import type { View } from '../contract';
+import type { View } from './storage';
 
 export interface SoftmaxAttributes {
 	readonly dim: number;

@@ -43,10 +43,10 @@ export const cpuBackend: Backend = {
 	device: 'cpu',
 	loss: undefined,
 	kernels,
-	allocate(length: number, dtype: DType): Storage {
+	allocate(length: number, dtype: DType): CpuStorage {
 		return new CpuStorage(cpuBackend, dtype, length);
 	},
-	upload(data: TypedArray, dtype: DType): Storage {
+	upload(data: TypedArray, dtype: DType): CpuStorage {
 		return new CpuStorage(cpuBackend, dtype, data.length, data.slice());
 	},
 	release(): void {},

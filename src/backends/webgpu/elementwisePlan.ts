@@ -8,8 +8,8 @@ import { WORKGROUP_SIZE } from '../../../shaders/shader';
 import { isFloating } from '../../core/dtype';
 import { isContiguous, numel } from '../../core/shape';
 import type { View } from '../contract';
-import { collapse } from './collapse';
 import type { Gpu } from './launch';
+import { collapseDims } from './strides';
 
 /** The most quads per thread, and the number of workgroups below which a thread takes fewer, so that all processors have work. */
 const EACH = { hardware: 4, software: 64 };
@@ -72,7 +72,7 @@ export function planElementwise(gpu: Gpu, inputs: readonly View[], output: View,
 		return { access: FLAT[inputs.length]!, params: quadParams(offsets, size, quads, each, scalars), grid, size };
 	}
 	const operands = [...inputs, output];
-	const { shape, strides } = collapse(
+	const { shape, strides } = collapseDims(
 		output.shape,
 		operands.map((view) => view.strides),
 	);

@@ -4,6 +4,7 @@ import { numel } from '../../core/shape';
 import type { EmbeddingKernels } from '../contract/embedding';
 import { addRows, indexingKernels, workgroups } from './indexing';
 import { type Gpu, storageType } from './launch';
+import { fillView } from './layout';
 import { gpuBytes } from './memory';
 
 /**
@@ -53,7 +54,7 @@ export function embeddingKernels(gpu: Gpu): EmbeddingKernels {
 				});
 				return;
 			}
-			dWeight.storage.owner.kernels.fill({}, { y: dWeight }, { value: 0 });
+			fillView(gpu, dWeight, 0);
 			if (numel(gradient.shape) === 0) return;
 			addRows(gpu, { storage, offset, stride: strides[0]!, n }, gradient, dWeight, { dim: 0, skipped: paddingIdx });
 		},

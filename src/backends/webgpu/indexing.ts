@@ -16,10 +16,11 @@ import type { IndexCheck } from '../../core/indexCheck';
 import { contiguousStrides, isContiguous, numel } from '../../core/shape';
 import type { Storage, View } from '../contract';
 import type { IndexingKernels } from '../contract/indexing';
-import { collapse } from './collapse';
 import { type Gpu, storageType } from './launch';
+import { fillView } from './layout';
 import { gpuBytes } from './memory';
 import { bitsFor, type Segments, sortRows, sumSegments } from './sort';
+import { collapseDims } from './strides';
 
 /** The grid for this many invocations. */
 export function workgroups(threads: number): readonly [number] {
@@ -28,7 +29,7 @@ export function workgroups(threads: number): readonly [number] {
 
 /** The positions in `x` that `index` addresses, and the elements of `source` for them. */
 function placeParams(x: View, index: View, dim: number, source?: View) {
-	const { shape, strides } = collapse(index.shape, [x.strides.with(dim, 0), index.strides, source?.strides ?? index.strides]);
+	const { shape, strides } = collapseDims(index.shape, [x.strides.with(dim, 0), index.strides, source?.strides ?? index.strides]);
 	return {
 		shape,
 		strides: strides[0]!,
@@ -210,7 +211,7 @@ export function indexingKernels(gpu: Gpu): IndexingKernels {
 				strides: contiguousStrides([winner.length]),
 				offset: 0,
 			};
-			y.storage.owner.kernels.fill({}, { y: view }, { value: 0 });
+			fillView(gpu, view, 0);
 			gpu.launch({
 				kernel: scatterMark,
 				variant: {},
@@ -237,7 +238,7 @@ export function indexingKernels(gpu: Gpu): IndexingKernels {
 			const size = numel(x.shape);
 			if (size === 0) return;
 			const n = x.shape.at(-1)!;
-			const { shape, strides } = collapse(x.shape, [x.strides]);
+			const { shape, strides } = collapseDims(x.shape, [x.strides]);
 			const keys = gpu.scratch(size, 'int32');
 			gpu.launch({
 				kernel: sortKeys,

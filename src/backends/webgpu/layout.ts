@@ -5,10 +5,9 @@ import { isInteger } from '../../core/dtype';
 import { numel } from '../../core/shape';
 import type { View } from '../contract';
 import type { LayoutKernels } from '../contract/layout';
-import { viewValue } from './axes';
-import { collapse } from './collapse';
 import { planElementwise, scalarsOf } from './elementwisePlan';
 import { type Gpu, storageType } from './launch';
+import { collapseDims, viewValue } from './strides';
 
 /** Below this many elements a strided copy costs no more than its launch; a second pipeline would cost more. */
 const SMALLEST_TRANSPOSE = 4096;
@@ -23,6 +22,21 @@ function elementOf(view: View, value: number) {
 	return scalarsOf(view, view.dtype === 'bool' ? Number(value !== 0) : value);
 }
 
+/** Sets every element of y to `value`. */
+export function fillView(gpu: Gpu, y: View, value: number): void {
+	const plan = planElementwise(gpu, [], y, elementOf(y, value));
+	const { type, bytes } = moved(y);
+	gpu.launch({
+		kernel: fill,
+		variant: { type, access: plan.access },
+		buffers: { out: y.storage },
+		params: plan.params,
+		grid: plan.grid,
+		flops: 0,
+		bytes: bytes * plan.size,
+	});
+}
+
 export function layoutKernels(gpu: Gpu): LayoutKernels {
 	/**
 	 * Copies by tiles if y is consecutive along one dimension, x along another, and all else is aligned. Returns whether it did.
@@ -30,7 +44,7 @@ export function layoutKernels(gpu: Gpu): LayoutKernels {
 	function copyTransposed(x: View, y: View): boolean {
 		const size = numel(y.shape);
 		if (size < SMALLEST_TRANSPOSE || x.offset % 4 !== 0 || y.offset % 4 !== 0) return false;
-		const { shape, strides } = collapse(y.shape, [x.strides, y.strides]);
+		const { shape, strides } = collapseDims(y.shape, [x.strides, y.strides]);
 		const [xs, ys] = strides as [readonly number[], readonly number[]];
 		const row = ys.indexOf(1);
 		const column = xs.indexOf(1);
@@ -89,17 +103,7 @@ export function layoutKernels(gpu: Gpu): LayoutKernels {
 		},
 
 		fill(_inputs, { y }, { value }) {
-			const plan = planElementwise(gpu, [], y, elementOf(y, value));
-			const { type, bytes } = moved(y);
-			gpu.launch({
-				kernel: fill,
-				variant: { type, access: plan.access },
-				buffers: { out: y.storage },
-				params: plan.params,
-				grid: plan.grid,
-				flops: 0,
-				bytes: bytes * plan.size,
-			});
+			fillView(gpu, y, value);
 		},
 
 		arange(_inputs, { y }, { start, step }) {

@@ -14,8 +14,8 @@ import type { ParameterValues } from '../../../shaders/parameters';
 import { WORKGROUP_SIZE } from '../../../shaders/shader';
 import type { Storage, View } from '../contract';
 import type { MatmulKernels } from '../contract/matmul';
-import { collapse } from './collapse';
 import { type Gpu, type Launch, storageType } from './launch';
+import { collapseDims } from './strides';
 
 /** An operand as a matrix: the strides of its own dim (rows of a, columns of b), of depth, and of the batch dims. */
 interface Operand {
@@ -49,7 +49,7 @@ function describe(a: View, b: View, bias: View | undefined, out: View): Problem 
 	const columns = out.shape[rank - 1]!;
 	const depth = a.shape[rank - 1]!;
 	const strides = [a, b].map((view) => view.strides.slice(0, -2));
-	const merged = collapse(out.shape.slice(0, -2), strides);
+	const merged = collapseDims(out.shape.slice(0, -2), strides);
 	let batch = [...merged.shape].reverse();
 	let [aBatch, bBatch] = merged.strides.map((list) => [...list].reverse()) as [number[], number[]];
 	// The stride of a dim of size 1 does not matter; 0 suits every rule below.

@@ -7,8 +7,8 @@ import { keyWords, type RandomKey, uniformRange, uniformThreshold } from '../../
 import { isContiguous, numel } from '../../core/shape';
 import type { View } from '../contract';
 import type { RandomKernels } from '../contract/random';
-import { viewValue } from './axes';
 import { type Gpu, storageType } from './launch';
+import { viewValue } from './strides';
 
 const BYTES = { f32: 4, f16: 2, i32: 4, u32: 4 };
 

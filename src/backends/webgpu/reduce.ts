@@ -3,9 +3,9 @@ import { accumulatorType, type ReduceShaderOp, type ReduceVariant, reduceKernel 
 import { type StorageType, WORKGROUP_SIZE } from '../../../shaders/shader';
 import type { Storage, View } from '../contract';
 import type { ReduceAttributes, ReduceKernels } from '../contract/reduce';
-import { type Axis, axesView, mergedAxes } from './axes';
 import { type Gpu, storageType } from './launch';
 import { reduceLineKernels } from './reduceLines';
+import { type Axis, axesView, collapseAxes } from './strides';
 
 const BYTES = { f32: 4, f16: 2, i32: 4, u32: 4 };
 
@@ -29,8 +29,8 @@ function split(view: Pick<View, 'shape' | 'strides' | 'offset'>, dims: readonly 
 	if (!ordered) reduced.sort((a, b) => (rank(a) === rank(b) ? 0 : rank(b) - rank(a)));
 	const reducedCount = count(reduced);
 	return {
-		kept: mergedAxes(kept),
-		reduced: reducedCount === 0 ? mergedAxes([]) : mergedAxes(reduced),
+		kept: collapseAxes(kept),
+		reduced: reducedCount === 0 ? collapseAxes([]) : collapseAxes(reduced),
 		keptCount: count(kept),
 		reducedCount,
 		offset: view.offset,

@@ -5,8 +5,8 @@ import { WORKGROUP_SIZE } from '../../../shaders/shader';
 import { numel } from '../../core/shape';
 import type { Storage, View } from '../contract';
 import type { ReduceKernels } from '../contract/reduce';
-import { type Axis, axesView, mergedAxes } from './axes';
 import { type Gpu, storageType } from './launch';
+import { type Axis, axesView, collapseAxes } from './strides';
 
 /** The lines of a view along a dim; `inner` is the stride of a line's elements in a contiguous tensor. */
 function linesOf(x: Pick<View, 'shape' | 'strides'>, dim: number) {
@@ -17,7 +17,7 @@ function linesOf(x: Pick<View, 'shape' | 'strides'>, dim: number) {
 		stride: x.strides[dim] ?? 1,
 		inner: numel(x.shape.slice(dim + 1)),
 		lines: length === 0 ? 0 : numel(x.shape) / length,
-		kept: mergedAxes(axes.filter((_, d) => d !== dim)),
+		kept: collapseAxes(axes.filter((_, d) => d !== dim)),
 	};
 }
 

@@ -4,8 +4,8 @@ import { type SoftmaxVariant, softmaxKernel } from '../../../shaders/softmax.wgs
 import { numel } from '../../core/shape';
 import type { View } from '../contract';
 import type { SoftmaxKernels } from '../contract/softmax';
-import { axesView, mergedAxes } from './axes';
 import { type Gpu, storageType } from './launch';
+import { axesView, collapseAxes } from './strides';
 
 /**
  * GPUs share a line if its elements are adjacent in memory or the lines are few. Software adapters share only if the lines are
@@ -28,7 +28,7 @@ function launchSoftmax(
 	const inner = numel(shape.slice(dim + 1));
 	const lines = length === 0 ? 0 : numel(shape) / length;
 	const stride = strided.strides[dim] ?? 1;
-	const kept = mergedAxes(shape.map((size, d) => ({ size, stride: strided.strides[d]! })).filter((_, d) => d !== dim));
+	const kept = collapseAxes(shape.map((size, d) => ({ size, stride: strided.strides[d]! })).filter((_, d) => d !== dim));
 	const offsetY = packed?.offset ?? 0;
 	const lanes = lanesFor(gpu, lines, length, inner);
 	const last = kept[kept.length - 1]!;

@@ -1,18 +1,17 @@
 /** Writes the report of a run as one HTML file, which needs no other files and no network. */
-
 import uplotScript from 'uplot/dist/uPlot.iife.min.js?text';
 import uplotStyle from 'uplot/dist/uPlot.min.css?text';
 import uplotLicense from 'uplot/LICENSE?text';
-import { backendOf, hasBackend } from '../backends/registry';
-import type { DType } from '../core/dtype';
-import { ArgumentError } from '../core/errors';
-import { checkOptions } from '../core/options';
-import { Module } from '../nn/module';
-import { formatBytes, type ModelSummary, summarize, totals } from '../nn/summary';
-import type { History, Setting } from './history';
-import { confusionSection, requireMatrix } from './report/confusion';
-import { type Chart, chartsOf, columns, titleOf } from './report/curves';
-import { formatDuration, formatNumber, type Html, html, imageSource, inline, jsonScript } from './report/html';
+import { backendOf, hasBackend } from '../../backends/registry';
+import type { DType } from '../../core/dtype';
+import { ArgumentError } from '../../core/errors';
+import { checkOptions } from '../../core/options';
+import { Module } from '../../nn/module';
+import { formatBytes, type ModelSummary, summarize, totals } from '../../nn/summary';
+import type { History, Setting } from '../history';
+import { confusionSection, requireMatrix } from './confusion';
+import { type Chart, chartsOf, columns, titleOf } from './curves';
+import { formatDuration, formatNumber, type Html, html, imageSource, inline, jsonScript } from './html';
 import pageStyle from './report/page.css?text';
 import pageScript from './report/page.js?text';
 

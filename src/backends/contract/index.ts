@@ -1,0 +1,75 @@
+/**
+ * The one seam between operations and devices: storages, views of storages, and the typed list of kernels
+ * that every backend must have. A kernel that a backend lacks is a compile error.
+ *
+ * A kernel takes its inputs, its outputs and its attributes as three plain objects. Operations check arguments and
+ * allocate outputs; kernels check nothing. Unless a kernel's own comment says otherwise: inputs may have any strides
+ * and offset; outputs are fresh, contiguous, at offset 0 and share no storage with an input; every size may be 0.
+ */
+import type { DType, TypedArray } from '../../core/dtype';
+import type { DeviceLostError } from '../../core/errors';
+import type { Shape } from '../../core/shape';
+import type { AttentionKernels } from './attention';
+import type { ConvKernels } from './conv';
+import type { ElementwiseKernels } from './elementwise';
+import type { EmbeddingKernels } from './embedding';
+import type { IndexingKernels } from './indexing';
+import type { LayoutKernels } from './layout';
+import type { LossKernels } from './loss';
+import type { MatmulKernels } from './matmul';
+import type { NormKernels } from './norm';
+import type { OptimizerKernels } from './optimizer';
+import type { PoolKernels } from './pool';
+import type { RandomKernels } from './random';
+import type { ReduceKernels } from './reduce';
+import type { RnnKernels } from './rnn';
+import type { SampleKernels } from './sample';
+import type { SoftmaxKernels } from './softmax';
+import type { DeviceName, Storage, View } from './storage';
+
+export type { DeviceName, Storage, View };
+
+/** A storage, and the backend that made it and that releases it. */
+export interface OwnedStorage extends Storage {
+	readonly owner: Backend;
+}
+
+export interface Kernels
+	extends ElementwiseKernels,
+		ReduceKernels,
+		MatmulKernels,
+		ConvKernels,
+		PoolKernels,
+		SoftmaxKernels,
+		NormKernels,
+		AttentionKernels,
+		EmbeddingKernels,
+		IndexingKernels,
+		LayoutKernels,
+		RandomKernels,
+		RnnKernels,
+		SampleKernels,
+		LossKernels,
+		OptimizerKernels {}
+
+export interface Backend {
+	readonly device: DeviceName;
+	/** The error that explains why the device was lost, with everything on it; undefined while it works. */
+	readonly loss: DeviceLostError | undefined;
+	readonly kernels: Kernels;
+	/** A storage with undefined contents. Throws a DeviceError if the device has no room for it. `shape` is for errors. */
+	allocate(length: number, dtype: DType, shape?: Shape): OwnedStorage;
+	/** A storage that holds a copy of `data`, the typed array that core/dtype assigns to `dtype`. `shape` is for errors. */
+	upload(data: TypedArray, dtype: DType, shape?: Shape): OwnedStorage;
+	/** Takes a storage without references back; its memory may be reused at once. */
+	release(storage: Storage): void;
+	/** A copy of the whole storage, made after all earlier launches have run. */
+	read(storage: Storage): Promise<TypedArray>;
+	/**
+	 * The promise that a loop of launches without reads should await, so that the event loop turns and the device can catch up.
+	 * undefined most of the time.
+	 */
+	pace(): Promise<void> | undefined;
+	/** Throws the first error that the device has reported and that no caller has seen. Does not wait for further reports. */
+	throwReported(): void;
+}

@@ -1,0 +1,9 @@
+/** Elementwise operations, by kind: see the files of the folder elementwise/. */
+export * from './activation';
+export { type AddOptions, add, type DivOptions, div, mul, sub } from './arithmetic';
+export * from './binary';
+export * from './cast';
+export * from './compare';
+export * from './shrinking';
+export * from './ternary';
+export * from './unary';
