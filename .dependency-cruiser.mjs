@@ -1,6 +1,6 @@
 /**
  * Imports point one way: a layer may import itself and what `below` lists for it, nothing else of the project.
- * Cycles are refused. Those of values that are operations, each other's derivatives, and those of types in the contract are still there.
+ * Cycles are refused, those of types too.
  */
 
 const core = '^src/core/';
@@ -68,17 +68,10 @@ export default {
 		},
 		{
 			name: 'no-cycle',
-			comment: 'a cycle of values makes the order of loading matter, and one of types hides what stands on what',
+			comment: 'a cycle of values makes the order of loading matter, and a cycle of types hides what stands on what',
 			severity: 'error',
-			from: { pathNot: [ops, contract] },
+			from: {},
 			to: { circular: true },
-		},
-		{
-			name: 'no-cycle-of-values',
-			comment: 'derivatives of operations are made of operations; the contract and its families name each other as types',
-			severity: 'error',
-			from: { path: contract },
-			to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } },
 		},
 		{
 			name: 'only-runtime-dependencies',

@@ -28,7 +28,6 @@ export {
 	cumprod,
 	cumsum,
 	type Dims,
-	logsumexp,
 	max,
 	mean,
 	median,

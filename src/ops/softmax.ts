@@ -1,13 +1,14 @@
-/** Softmax and log-softmax, with fused forward and backward kernels. */
+/** Softmax, log-softmax and log-sum-exp, the derivative of which is the softmax. */
 import { defineOperation } from '../autograd/operation';
 import type { SoftmaxAttributes } from '../backends/contract/softmax';
-import { requireFloating } from '../core/dtype';
+import { isFloating, requireFloating } from '../core/dtype';
+import { checkOptions } from '../core/options';
 import { normalizeDim } from '../core/shape';
 import { emptyOn, type Tensor } from '../tensor';
 import { requireTensor } from '../tensorChecks';
 import { composed, widened } from './composed';
-import { exp, mul, neg, sub } from './elementwise';
-import { sum } from './reduce';
+import { exp, mul, neg, sub, to } from './elementwise';
+import { type Dims, linesAlong, type ReduceOptions, type Reduction, reduced, reductionOf, spread, sum } from './reduce/sums';
 
 /**
  * exp(x) / sum(exp(x)) over `dim`, computed from x - max(x) so that it does not overflow. A line of only -inf gives NaN, as in
@@ -55,3 +56,33 @@ const softmaxOperation = defineOperation({
 		return { x: dx };
 	},
 });
+
+/**
+ * log(sum(exp(x))) over `dim`, computed as max + log(sum(exp(x - max))) so that it neither overflows nor underflows; -inf where all
+ * elements are -inf. Whole numbers give float32. As `torch.logsumexp`.
+ */
+export function logsumexp(x: Tensor, dim?: Dims, options: ReduceOptions = {}): Tensor {
+	checkOptions('logsumexp', options, ['keepdim']);
+	requireTensor('logsumexp', x);
+	if (!isFloating(x.dtype)) return composed('logsumexp', () => logsumexp(to(x, 'float32'), dim, options));
+	return logsumexpOperation({ x }, reductionOf('logsumexp', x, dim, options));
+}
+
+const logsumexpOperation = defineOperation({
+	name: 'logsumexp',
+	inputs: ['x'],
+	forward: ({ x }, { dims, shape }: Reduction) => reduced(x, shape, x.dtype, { op: 'logsumexp', dims }),
+	saves: ['x'],
+	/** The softmax, not exp(x - result): the result has rounded off what a large maximum leaves of the logarithm. */
+	vjp: (gradient, saved, { dims }) => {
+		const [g, x] = widened(gradient, saved.x);
+		return { x: mul(softmaxOver(x, dims), spread(g, x.shape, dims)) };
+	},
+});
+
+/** The softmax over all elements along `dims` together. */
+function softmaxOver(x: Tensor, dims: readonly number[]): Tensor {
+	if (dims.length === 1) return softmax(x, dims[0]!);
+	const { lines, arranged } = linesAlong(x, dims);
+	return arranged(softmax(lines, -1));
+}

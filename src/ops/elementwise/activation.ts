@@ -7,12 +7,12 @@ import type { Tensor } from '../../tensor';
 import { requireTensor } from '../../tensorChecks';
 import { composed } from '../composed';
 import { type Operand, storedAs } from '../operands';
-import { add, div, mul, sub } from './arithmetic';
+import { add, div, mul, neg, sub } from './arithmetic';
 import { to } from './cast';
 import { ge, gt, isnan, le, logicalAnd, logicalOr, lt } from './compare';
 import { unary, unaryWith } from './definitions';
 import { where } from './ternary';
-import { abs, erfc, exp, neg, square, tanh } from './unary';
+import { abs, erfc, exp, square, tanh } from './unary';
 
 // Klambauer et al., "Self-normalizing neural networks", 2017.
 const SELU_ALPHA = 1.6732632423543772;

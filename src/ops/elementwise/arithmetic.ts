@@ -7,8 +7,10 @@ import { broadcastShapes } from '../../core/shape';
 import { emptyOn, Tensor } from '../../tensor';
 import { requireDivisor } from '../../tensorChecks';
 import { floatingType, type Operand } from '../operands';
-import { binary, type Common, commonType, type Partials, pullBack, refuseBool, viewAs } from './definitions';
-import { neg } from './unary';
+import { binary, type Common, commonType, type Partials, pullBack, refuseBool, unary, viewAs } from './definitions';
+
+/** -x. */
+export const neg = unary('neg', 'numbers', (g): Tensor => neg(g));
 
 /** The derivatives of a + factor * b. */
 export const addedTimes = (factor: number): Partials => ({

@@ -5,11 +5,11 @@ import { ArgumentError } from '../../core/errors';
 import { Tensor } from '../../tensor';
 import { requireDivisor } from '../../tensorChecks';
 import { floatingType, type Operand } from '../operands';
-import { add, div, mul, sub } from './arithmetic';
+import { add, div, mul, neg, sub } from './arithmetic';
 import { eq, ge, le, logicalAnd } from './compare';
 import { type Binary, binary, commonType, refuseBool } from './definitions';
 import { where } from './ternary';
-import { log, neg, square } from './unary';
+import { log, square } from './unary';
 
 /** a to the power b; x^0 and 1^x are 1 always. int32 to a negative number throws, to a tensor's negative element truncates. As `torch.pow`. */
 export function pow(a: Operand, b: Operand): Tensor {

@@ -1,6 +1,6 @@
 /** Elementwise operations, by kind: see the files of the folder elementwise/. */
 export * from './activation';
-export { type AddOptions, add, type DivOptions, div, mul, sub } from './arithmetic';
+export { type AddOptions, add, type DivOptions, div, mul, neg, sub } from './arithmetic';
 export * from './binary';
 export * from './cast';
 export * from './compare';

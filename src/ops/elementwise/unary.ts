@@ -5,14 +5,11 @@ import { checkOptions } from '../../core/options';
 import type { Tensor } from '../../tensor';
 import { requireTensor } from '../../tensorChecks';
 import { inFloat32 } from '../composed';
-import { add, div, mul, sub } from './arithmetic';
+import { add, div, mul, neg, sub } from './arithmetic';
 import { unary } from './definitions';
 
 /** The gradient of functions that are constant between jumps. */
 const zero = (g: Tensor) => mul(g, 0);
-
-/** -x. */
-export const neg = unary('neg', 'numbers', (g): Tensor => neg(g));
 
 /** |x|; its gradient at 0 is 0. */
 export const abs = unary('abs', 'numbers', (g, x) => mul(g, sign(x)));

@@ -1,10 +1,10 @@
-/** Layout operations that copy: flip, roll, repeat, tile, pad, tril, triu. */
+/** Layout operations that copy: flip, roll, repeat, tile, pad, tril, triu. And meshgrid, which is made of views. */
 import { defineOperation } from '../../autograd/operation';
 import { describe } from '../../core/checks';
 import { fillValue } from '../../core/dtype';
 import { ArgumentError, formatShape, ShapeError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
-import { checkShape, normalizeDim, normalizeDims, numel, requireSizes, type Shape } from '../../core/shape';
+import { checkShape, MAX_RANK, normalizeDim, normalizeDims, numel, requireSizes, type Shape } from '../../core/shape';
 import { emptyOn, type Tensor, viewOf } from '../../tensor';
 import { requireTensor } from '../../tensorChecks';
 import { composed, inFloat32 } from '../composed';
@@ -301,3 +301,20 @@ const triangleOperation = defineOperation({
 	},
 	vjp: (gradient, _saved, { diagonal, isLower }) => ({ x: triangle(isLower ? 'tril' : 'triu', gradient, diagonal) }),
 });
+
+/** Views of 1-D tensors, each expanded to the grid of them all. As `torch.meshgrid`; 'ij' keeps their order as dims. */
+export function meshgrid(tensors: readonly Tensor[], options: { indexing?: 'ij' | 'xy' } = {}): Tensor[] {
+	const { indexing = 'ij' } = checkOptions('meshgrid', options, ['indexing']);
+	if (!Array.isArray(tensors)) throw new ArgumentError('meshgrid: needs an array of tensors');
+	for (const x of tensors) requireTensor('meshgrid', x);
+	const wrong = tensors.find((x) => x.ndim > 1);
+	if (wrong !== undefined) throw new ShapeError(`meshgrid: needs tensors of at most 1 dim, not ${formatShape(wrong.shape)}`);
+	if (tensors.length > MAX_RANK)
+		throw new ShapeError(`meshgrid: ${tensors.length} tensors; at most ${MAX_RANK} dims are supported`);
+	if (indexing !== 'ij' && indexing !== 'xy')
+		throw new ArgumentError(`meshgrid: indexing is 'ij' or 'xy', not '${String(indexing)}'`);
+	const dimOf = (i: number) => (indexing === 'xy' && i < 2 && tensors.length > 1 ? 1 - i : i);
+	const grid = tensors.map((_, i) => tensors[dimOf(i)]!.size);
+	const column = (x: Tensor, i: number) => grid.map((_, dim) => (dim === dimOf(i) ? x.size : 1));
+	return composed('meshgrid', () => tensors.map((x, i) => expand(reshape(x, column(x, i)), grid)));
+}

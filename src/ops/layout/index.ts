@@ -1,5 +1,5 @@
 /** Layout: views of the whole (views.ts), slicing and joining (sliceCat.ts), what copies (copies.ts), windows of images (unfold.ts). */
-export { flip, type PadMode, pad, repeat, roll, tile, tril, triu } from './copies';
+export { flip, meshgrid, type PadMode, pad, repeat, roll, tile, tril, triu } from './copies';
 export { cat, chunk, diag, diagonal, narrow, select, slice, split, stack } from './sliceCat';
 export { fold, pixelShuffle, pixelUnshuffle, type UnfoldOptions, unfold } from './unfold';
 export {
@@ -9,7 +9,6 @@ export {
 	detach,
 	expand,
 	flatten,
-	meshgrid,
 	movedim,
 	permute,
 	reshape,

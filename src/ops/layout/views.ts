@@ -6,13 +6,11 @@
 import { copyGradient } from '../../autograd/gradients';
 import { defineOperation } from '../../autograd/operation';
 import { ArgumentError, formatShape, ShapeError } from '../../core/errors';
-import { checkOptions } from '../../core/options';
 import {
 	broadcastStrides,
 	checkShape,
 	contiguousStrides,
 	isContiguous,
-	MAX_RANK,
 	normalizeDim,
 	normalizeDims,
 	numel,
@@ -22,7 +20,6 @@ import {
 } from '../../core/shape';
 import { emptyOn, type Tensor, viewOf } from '../../tensor';
 import { requireTensor } from '../../tensorChecks';
-import { composed } from '../composed';
 
 /** Strides with which memory of this geometry reads as the shape `target`, or null if that takes a copy. */
 function stridesAs(
@@ -330,20 +327,3 @@ const contiguousOperation = defineOperation({
 	forward: ({ x }) => (x.isContiguous ? viewOf(x, x.shape, x.strides, x.offset) : copyGradient(x)),
 	vjp: (gradient) => ({ x: gradient }),
 });
-
-/** Views of 1-D tensors, each expanded to the grid of them all. As `torch.meshgrid`; 'ij' keeps their order as dims. */
-export function meshgrid(tensors: readonly Tensor[], options: { indexing?: 'ij' | 'xy' } = {}): Tensor[] {
-	const { indexing = 'ij' } = checkOptions('meshgrid', options, ['indexing']);
-	if (!Array.isArray(tensors)) throw new ArgumentError('meshgrid: needs an array of tensors');
-	for (const x of tensors) requireTensor('meshgrid', x);
-	const wrong = tensors.find((x) => x.ndim > 1);
-	if (wrong !== undefined) throw new ShapeError(`meshgrid: needs tensors of at most 1 dim, not ${formatShape(wrong.shape)}`);
-	if (tensors.length > MAX_RANK)
-		throw new ShapeError(`meshgrid: ${tensors.length} tensors; at most ${MAX_RANK} dims are supported`);
-	if (indexing !== 'ij' && indexing !== 'xy')
-		throw new ArgumentError(`meshgrid: indexing is 'ij' or 'xy', not '${String(indexing)}'`);
-	const dimOf = (i: number) => (indexing === 'xy' && i < 2 && tensors.length > 1 ? 1 - i : i);
-	const grid = tensors.map((_, i) => tensors[dimOf(i)]!.size);
-	const column = (x: Tensor, i: number) => grid.map((_, dim) => (dim === dimOf(i) ? x.size : 1));
-	return composed('meshgrid', () => tensors.map((x, i) => expanded('meshgrid', reshape(x, column(x, i)), grid)));
-}

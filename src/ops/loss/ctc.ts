@@ -12,7 +12,8 @@ import { arange, full, tensor, zeros } from '../creation';
 import { add, clamp, div, eq, ge, gt, logicalAnd, lt, mul, ne, neg, sub, to, where } from '../elementwise';
 import { checkBounds, checkIndices, gathered } from '../indexing/gather';
 import { cat, contiguous, expand, flatten, narrow, pad, reshape, select, stack, transpose, unsqueeze } from '../layout';
-import { amax, logsumexp, mean, sum } from '../reduce';
+import { amax, mean, sum } from '../reduce';
+import { logsumexp } from '../softmax';
 import { type LossOptions, requireReduction } from './reduction';
 
 export interface CtcOptions extends LossOptions {

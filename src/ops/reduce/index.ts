@@ -6,7 +6,6 @@ export {
 	all,
 	any,
 	type Dims,
-	logsumexp,
 	mean,
 	type NormOptions,
 	norm,

@@ -16,7 +16,6 @@ import { requireTensor } from '../../tensorChecks';
 import { composed, widened } from '../composed';
 import { abs, div, eq, mul, pow, sign, sub, to, where } from '../elementwise';
 import { cat, expand, narrow, permute, reshape } from '../layout';
-import { softmax } from '../softmax';
 
 export type Dims = number | readonly number[];
 
@@ -54,7 +53,7 @@ function nonzero(x: Tensor): Tensor {
 	return where(eq(x, 0), 1, x);
 }
 
-function reduced(x: Tensor, shape: Shape, dtype: DType, attributes: ReduceAttributes): Tensor {
+export function reduced(x: Tensor, shape: Shape, dtype: DType, attributes: ReduceAttributes): Tensor {
 	const y = emptyOn(x, shape, dtype);
 	x.backend.kernels.reduce({ x }, { y }, attributes);
 	return y;
@@ -170,38 +169,8 @@ const truthOperation = defineOperation({
 	vjp: NO_GRADIENT,
 });
 
-/**
- * log(sum(exp(x))) over `dim`, computed as max + log(sum(exp(x - max))) so that it neither overflows nor underflows; -inf where all
- * elements are -inf. Whole numbers give float32. As `torch.logsumexp`.
- */
-export function logsumexp(x: Tensor, dim?: Dims, options: ReduceOptions = {}): Tensor {
-	checkOptions('logsumexp', options, ['keepdim']);
-	requireTensor('logsumexp', x);
-	if (!isFloating(x.dtype)) return composed('logsumexp', () => logsumexp(to(x, 'float32'), dim, options));
-	return logsumexpOperation({ x }, reductionOf('logsumexp', x, dim, options));
-}
-
-const logsumexpOperation = defineOperation({
-	name: 'logsumexp',
-	inputs: ['x'],
-	forward: ({ x }, { dims, shape }: Reduction) => reduced(x, shape, x.dtype, { op: 'logsumexp', dims }),
-	saves: ['x'],
-	/** The softmax, not exp(x - result): the result has rounded off what a large maximum leaves of the logarithm. */
-	vjp: (gradient, saved, { dims }) => {
-		const [g, x] = widened(gradient, saved.x);
-		return { x: mul(softmaxOver(x, dims), spread(g, x.shape, dims)) };
-	},
-});
-
-/** The softmax over all elements along `dims` together. */
-function softmaxOver(x: Tensor, dims: readonly number[]): Tensor {
-	if (dims.length === 1) return softmax(x, dims[0]!);
-	const { lines, arranged } = linesAlong(x, dims);
-	return arranged(softmax(lines, -1));
-}
-
 /** x with the elements along `dims` as its last dim, and the way back for a tensor of that shape. */
-function linesAlong(x: Tensor, dims: readonly number[]): { lines: Tensor; arranged: (y: Tensor) => Tensor } {
+export function linesAlong(x: Tensor, dims: readonly number[]): { lines: Tensor; arranged: (y: Tensor) => Tensor } {
 	const kept = x.shape.map((_, d) => d).filter((d) => !dims.includes(d));
 	const order = [...kept, ...dims];
 	const shape = order.map((d) => x.shape[d]!);

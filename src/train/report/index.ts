@@ -12,8 +12,8 @@ import type { History, Setting } from '../history';
 import { confusionSection, requireMatrix } from './confusion';
 import { type Chart, chartsOf, columns, titleOf } from './curves';
 import { formatDuration, formatNumber, type Html, html, imageSource, inline, jsonScript } from './html';
-import pageStyle from './report/page.css?text';
-import pageScript from './report/page.js?text';
+import pageStyle from './page.css?text';
+import pageScript from './page.js?text';
 
 /** An image in a report. */
 export interface ReportImage {
