@@ -1,4 +1,4 @@
-/** Whether the environment has WebGPU at all, without the library. All other tests of this kind depend on it. */
+/** Whether the environment has WebGPU at all, tested without the library. All other tests of this kind depend on it. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 
@@ -15,7 +15,7 @@ const STORAGE_AND_COPY_SRC = 0x84;
 const MAP_READ_AND_COPY_DST = 0x09;
 const MAP_MODE_READ = 1;
 
-test('a shader writes what it should', async () => {
+test('a shader writes the expected values', async () => {
 	const adapter = await (await findGpu()).requestAdapter();
 	assert.ok(adapter, 'an adapter');
 	const device = await adapter!.requestDevice();

@@ -1,9 +1,9 @@
-/** Counts tensors in spite of the garbage collector. */
+/** Counts tensors exactly, despite the garbage collector. */
 import { memory } from 'wgrad';
 
 /**
- * How many tensors there are once those that nobody holds are collected: else some of earlier tests go away just while this one counts.
- * Needs Node's --expose-gc, with which the runner starts every test.
+ * The number of live tensors after a garbage collection. Without the collection, tensors of earlier tests could vanish while this
+ * test counts. Needs Node's --expose-gc, which the runner passes to every test.
  */
 export async function heldTensors(): Promise<number> {
 	for (let round = 0; round < 3; round++) {

@@ -57,7 +57,7 @@ test('every operation that takes a tensor first is a method', () => {
 	if (typeof instance[Symbol.dispose as unknown as string] !== 'function') throw new Error('a tensor lacks Symbol.dispose');
 });
 
-test('every operation is in the database, under its family, with samples and refusals where it can fail', () => {
+test('every operation is in the database, under its family, with samples, and with refusals if it can fail', () => {
 	const listed = new Set(entries.map(({ name }) => name));
 	requireNone(
 		'missing from the database',
@@ -83,8 +83,8 @@ test('every operation is in the database, under its family, with samples and ref
 	);
 });
 
-test('every family is proven: gradients, parity on WebGPU, golden values where PyTorch has the operation', async () => {
-	// Not bundled into this file: it finds its folder by its own place.
+test('every family is tested: gradients, parity on WebGPU, and golden values if PyTorch has the operation', async () => {
+	// Not bundled into this file, because the runner finds its folder by its own path.
 	const runner = pathToFileURL(join(process.cwd(), 'test/runner/bundle.mjs')).href;
 	const { findTests } = (await import(runner)) as typeof import('./runner/bundle.mjs');
 	const files = await findTests();
@@ -102,7 +102,7 @@ test('every family is proven: gradients, parity on WebGPU, golden values where P
 	);
 });
 
-test('what PyTorch differentiates has a gradient here, first and second', () => {
+test('every operation that PyTorch differentiates has a first and second gradient', () => {
 	const checked = entries.filter(({ name }) => OPERATIONS.includes(name));
 	const without = checked.filter(({ gradient, name }) => gradient !== 'yes' && !NOT_DIFFERENTIABLE.has(name));
 	requireNone(
@@ -123,7 +123,7 @@ test('what PyTorch differentiates has a gradient here, first and second', () => 
 	);
 });
 
-test('every layer is there', () => {
+test('every layer exists', () => {
 	const layers = wgrad.nn as unknown as Readonly<Record<string, unknown>>;
 	requireNone(
 		'not in nn',

@@ -1,4 +1,7 @@
-/** CONTRIBUTING.md is true: its blocks add an operation to a copy of this repository, where the operation's proofs pass. */
+/**
+ * CONTRIBUTING.md is correct: its steps add an operation to a copy of this repository, and the tests of that operation pass
+ * there.
+ */
 import { execFile } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -20,7 +23,7 @@ const FILES = [
 ];
 
 const guide = readFileSync('CONTRIBUTING.md', 'utf8');
-/** What the guide says of a block before it, and the block. */
+/** The guide's sentence before a block, and the block. */
 const STEP = /^(?:Create `([^`]+)`|In `([^`]+)`, after `([^`]+)`):\n\n```\w+\n([\s\S]*?)```$/gm;
 
 let tree: Scratch;
@@ -29,7 +32,7 @@ test.before(() => {
 });
 test.after(() => tree.remove());
 
-/** Does what the guide says; the paths of the files that it makes or changes. */
+/** Follows the guide. Returns the paths of the files that it creates or changes. */
 function apply(folder: string): string[] {
 	return [...guide.matchAll(STEP)].map(([, created, changed, anchor, code]) => {
 		const path = (created ?? changed)!;
@@ -56,12 +59,12 @@ async function run(...args: string[]): Promise<string> {
 	return stdout.trim().split('\n').at(-1)!;
 }
 
-test('the steps for an operation lead to one that is proven', async () => {
+test("the guide's steps add an operation that passes its tests", async () => {
 	const paths = apply(tree.folder);
 	assert.ok(paths.length >= 15);
 	assert.is(guide.match(/^(Create|In) `/gm)!.length, paths.length);
 	const { WGRAD_ADAPTER = '' } = globalThis as { WGRAD_ADAPTER?: string };
-	// The compiler that takes a second, where it is installed.
+	// The native compiler, which takes a second, if it is installed.
 	const compiler = join(process.cwd(), 'test/package/typescript-7/node_modules/typescript/bin/tsc');
 	const project = { extends: './tsconfig.json', include: ['src', 'shaders', 'test/ops'] };
 	writeFileSync(join(tree.folder, 'tsconfig.steps.json'), JSON.stringify(project));

@@ -61,11 +61,11 @@ async function printed(setting: string | undefined, inEnvironment = false): Prom
 const LAUNCH =
 	/^wgrad: scaled {2}test\.scale {2}grid 1 x 1 x 1 {2}buffers x float32 12 B, y float32 12 B {2}params n=3, factor=(0\.5|3)( {2}\d+\.\d us)?$/;
 
-test('nothing without it', async () => {
+test('nothing is printed without it', async () => {
 	assert.equal(await printed(undefined), []);
 });
 
-test('launches: operation, kernel, grid, buffers, parameters and time of each', async () => {
+test('launches: operation, kernel, grid, buffers, parameters and time of each launch', async () => {
 	const lines = await printed('launches');
 	assert.is(lines.length, 2);
 	assert.equal(
@@ -81,13 +81,13 @@ test('wgsl: the source of each kernel, once', async () => {
 	assert.match(lines[0]!, /^wgrad: test\.scale\n[\s\S]*struct Params[\s\S]*y\[i\] = x\[i\] \* p\.factor;/);
 });
 
-test('both, by a variable of the environment in Node', async () => {
+test('both topics, by an environment variable in Node', async () => {
 	if (typeof document !== 'undefined') return;
 	const lines = await printed('launches,wgsl', true);
 	assert.is(lines.length, 3);
 });
 
-test('other words are named', async () => {
+test('unknown topics are named', async () => {
 	const lines = await printed('launches,shaders');
 	assert.match(lines[0]!, /WGRAD_DEBUG takes launches and wgsl, not 'shaders'/);
 });

@@ -1,6 +1,6 @@
 /**
- * Checks the README and the pages of docs/: their programs run with the built package (TypeScript without its types), their links lead to
- * files, and package.json has every npm command.
+ * Checks the README and the pages of docs/: their programs run with the built package (TypeScript without its types), their
+ * links lead to files, and package.json has every npm command.
  */
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -26,7 +26,7 @@ const snippets = pages.flatMap(({ page, text }) =>
 const root = process.cwd();
 let folder: string;
 test.before(() => {
-	// Below the package's folder, where 'wgrad' is the package itself.
+	// Inside the package's folder, where 'wgrad' resolves to the package itself.
 	folder = mkdtempSync(join(root, 'dist/readme-'));
 	// Some snippets write files.
 	process.chdir(folder);
@@ -66,7 +66,7 @@ for (const [i, { page, language, code }] of snippets.entries()) {
 		const file = join(folder, `snippet-${i}.mjs`);
 		const { code: plain } = await esbuild.transform(code, { loader: language, target: 'esnext' });
 		const { code: forOldest } = await esbuild.transform(code, { loader: language, target: 'node20' });
-		// Whatever Node runs this test, nothing must be newer than the oldest that the package promises.
+		// On every Node, the program must use no syntax newer than the oldest Node that the package supports.
 		assert.is(forOldest, plain);
 		writeFileSync(file, language === 'js' ? code : plain);
 		await import(pathToFileURL(file).href);

@@ -1,4 +1,4 @@
-/** Programs and workers that end while the device works: with their own exit code and message, never with a crash of the driver. */
+/** Programs and workers that end while the device works keep their own exit code and message, and the driver does not crash. */
 import { spawn } from 'node:child_process';
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -8,7 +8,7 @@ import { runFor } from './soak/campaign';
 import { bundleProgram, scratchFolder } from './soak/programs';
 import { workers } from './soak/workers';
 
-/** Without the library's exit hook one of three (an error) to seven (an exit) of such runs crashes. */
+/** Without the library's exit hook one of three such runs (an error) or one of seven (an exit) crashes. */
 const RUNS = 6;
 
 let folder: string;
@@ -21,7 +21,7 @@ async function run(
 	program: string,
 	...args: readonly string[]
 ): Promise<{ code: number | null; signal: string | null; errors: string }> {
-	// Without a cache of compiled kernels, so that compilation lasts.
+	// Without a cache of compiled kernels, so that compilation takes long.
 	const env = { ...process.env, MESA_SHADER_CACHE_DISABLE: 'true' };
 	const child = spawn(process.execPath, [program, ...args], { env, stdio: ['ignore', 'ignore', 'pipe'] });
 	let errors = '';
@@ -78,7 +78,7 @@ test('process.exit with reads pending ends the program with its code', async () 
 		assert.equal([code, signal], [3, null], errors);
 });
 
-test('a worker that has shut its device down can be terminated', async () => {
+test('a worker that has shut down its device can be terminated', async () => {
 	const program = await bundled(`
 		import { init, nn, optim, randn, shutdown, tidy } from 'wgrad';
 		import { isMainThread, parentPort, Worker } from 'node:worker_threads';
@@ -123,7 +123,7 @@ test('a worker that has shut its device down can be terminated', async () => {
 	}
 });
 
-test('workers that train come to the bits of the main thread, and end by themselves', async () => {
+test('workers that train give the bits of the main thread and end by themselves', async () => {
 	await runFor(2000, 'workers', workers);
 });
 

@@ -25,10 +25,10 @@ function namesDuring(fn: () => unknown): Set<string> {
 	return names;
 }
 
-/** What the samples' own calls take besides. */
+/** Operations that the samples' calls use in addition. */
 const BESIDES: Readonly<Record<string, string>> = { batchNorm: 'clone', instanceNorm: 'clone', ctcLoss: 'logSoftmax' };
 
-// What a layer takes belongs to its parts: parameters, products, steps.
+// A layer allocates under the names of its parts: parameters, products, steps.
 for (const entry of entries.filter(({ name }) => !name.startsWith('nn.'))) {
 	test(entry.name, () => {
 		for (const sample of entry.samples) {

@@ -1,4 +1,4 @@
-/** Memory in the long run: a loop as the README recommends it, and one without any `tidy`. */
+/** Memory over many steps: a loop as the README recommends it, and one without `tidy`. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { counters, crossEntropy, init, manualSeed, memory, nn, ones, optim, randint, randn, shutdown, sync, tidy } from 'wgrad';
@@ -23,7 +23,7 @@ function smallCnn() {
 	);
 }
 
-test(`${STEPS} training steps leave tensors and bytes where they were after step ${SETTLED}`, async () => {
+test(`${STEPS} training steps hold as many tensors and bytes as after step ${SETTLED}`, async () => {
 	manualSeed(1);
 	const model = smallCnn();
 	const optimizer = new optim.Adam(model.parameters(), { lr: 1e-3 });
@@ -58,8 +58,8 @@ test('an evaluation under tidy leaves nothing, recorded or not', async () => {
 	assert.is(memory().gpu!.live, before.gpu!.live);
 });
 
-test('a loop over a loader that awaits nothing else is submitted as it goes, with few buffers, and lets timers have their turn', async () => {
-	// A device of its own, whose pipelines are all still to be compiled.
+test('a loop that awaits only its loader submits as it goes, uses few buffers, and does not starve timers', async () => {
+	// A new device, for which no pipeline is compiled yet.
 	await shutdown();
 	await init({ device: 'webgpu' });
 	const model = new nn.Sequential(new nn.Linear(4, 8), new nn.ReLU(), new nn.Linear(8, 3));

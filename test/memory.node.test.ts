@@ -8,7 +8,7 @@ test.before(async () => {
 });
 
 for (const habit of Object.keys(habits) as Habit[]) {
-	test(`the loop '${habit}' holds after 800 steps what it held after 200`, async () => {
+	test(`the loop '${habit}' holds as much after 800 steps as after 200`, async () => {
 		requireFlat(habit, await runLoop(habit, [200, 800]));
 	});
 }

@@ -7,7 +7,7 @@ test.before(async () => {
 	await init({ device: 'cpu' });
 });
 
-/** The most bytes of typed arrays that there are while `rounds` run. */
+/** The peak of bytes in typed arrays while `rounds` run. */
 async function mostBytes(rounds: number, round: () => unknown): Promise<number> {
 	const before = process.memoryUsage().arrayBuffers;
 	let most = 0;
@@ -19,7 +19,7 @@ async function mostBytes(rounds: number, round: () => unknown): Promise<number> 
 	return most;
 }
 
-test('a loop that only awaits items lets tensors go, and timers have their turn', async () => {
+test('a loop that only awaits items frees tensors and does not starve timers', async () => {
 	let turns = 0;
 	const timer = setInterval(() => turns++, 1);
 	const most = await mostBytes(400, () => ones([250_000]).mul(2).narrow(0, 0, 1).item());
@@ -30,12 +30,12 @@ test('a loop that only awaits items lets tensors go, and timers have their turn'
 	assert.ok(memory().tensors < 800, `${memory().tensors} tensors are left`);
 });
 
-test('a loop that awaits nothing lets memory go', async () => {
+test('a loop that awaits nothing frees memory', async () => {
 	const most = await mostBytes(400, () => void ones([250_000]).mul(2));
 	assert.ok(most < 3e8, `${most / 1e6} MB are held at once`);
 });
 
-/** Runs `step` often, with a collection now and then, and gives what is warned of. */
+/** Runs `step` often, with a collection now and then, and returns the warnings. */
 async function warnings(steps: number, step: () => void): Promise<string[]> {
 	const { warn } = console;
 	const warned: string[] = [];
@@ -54,7 +54,7 @@ async function warnings(steps: number, step: () => void): Promise<string[]> {
 	return warned;
 }
 
-test('a program that keeps ever more is told once what most of it is; one that does not is not told', async () => {
+test('a program that keeps ever more tensors gets one warning about most of them; other programs get none', async () => {
 	const many: Tensor[] = Array.from({ length: 3000 }, () => ones([1]));
 	assert.equal(
 		await warnings(6000, () => {

@@ -33,7 +33,7 @@ const x = tensor([
 	[1, 2],
 	[3, 4],
 ]);
-/** Calls as JavaScript allows them. */
+/** Calls a method without type checks, as JavaScript allows. */
 const method = (name: 'reshape' | 'view' | 'expand' | 'repeat' | 'tile' | 'permute' | 'sum' | 'softmax' | 'cumsum') =>
 	loose(x[name].bind(x));
 const loose = (fn: unknown) => fn as (...values: unknown[]) => unknown;
@@ -275,7 +275,7 @@ for (const [title, call, message] of MISTAKES) {
 	});
 }
 
-/** The classes whose constructors have required arguments; the first that is missing or wrong is refused, in the name of the class. */
+/** Classes with required constructor arguments. The first missing or wrong argument throws, and the error names the class. */
 const DEMANDING = new Set(
 	`Linear Bilinear Embedding EmbeddingBag Conv1d Conv2d Conv3d ConvTranspose1d ConvTranspose2d ConvTranspose3d
 	MaxPool1d MaxPool2d MaxPool3d AvgPool1d AvgPool2d AvgPool3d AdaptiveAvgPool1d AdaptiveAvgPool2d AdaptiveAvgPool3d
@@ -312,7 +312,7 @@ for (const [kind, library, first] of [
 ] as const) {
 	const classes = Object.entries(library).filter(([name, value]) => /^class/.test(String(value)) && !ABSTRACT.has(name));
 
-	test(`${kind} refuse wrong arguments where they are made`, () => {
+	test(`${kind} reject wrong arguments in their constructor`, () => {
 		for (const [name, layer] of classes) {
 			for (const given of GIVEN) {
 				let message: string | null = null;
@@ -330,12 +330,12 @@ for (const [kind, library, first] of [
 	});
 }
 
-test('text of a tensor is its values, with any operator that makes text', () => {
+test('a tensor becomes text with its values, by any operator that makes text', () => {
 	assert.match(`${x}`, /^tensor\(\[\[1/);
 	assert.match(`loss ${String(x)}`, /^loss tensor/);
 });
 
-test('a finished run that is started again says that nothing is left to train', async () => {
+test('a finished run that is started again reports that nothing is left to train', async () => {
 	const store = new MemoryStore();
 	const options = { loss: mseLoss, optimizer, epochs: 1, verbose: 0 } as const;
 	await fit(model, data, { ...options, callbacks: [new ModelCheckpoint('run', { store })] });

@@ -28,7 +28,7 @@ function inputs(shape: readonly number[], device: Device = 'webgpu'): [Tensor, T
 	return [q, k, v];
 }
 
-test('2,048 queries and keys, forward and backward, take 1.2 times the memory of the tensors and their gradients at most', async () => {
+test('2,048 queries and keys, forward and backward, take at most 1.2 times the memory of the tensors and their gradients', async () => {
 	const shape = [1, 4, 2048, 64];
 	await sync();
 	const before = memory().gpu!.live;
@@ -36,7 +36,7 @@ test('2,048 queries and keys, forward and backward, take 1.2 times the memory of
 	const gradient = randn(shape);
 	const output = scaledDotProductAttention(...operands, { isCausal: true });
 	const gradients = grad(output, operands, { gradOutputs: gradient });
-	// Read to the end: nothing that runs later can take more.
+	// Reads every gradient, so that nothing that runs later can take more memory.
 	for (const tensor of gradients) await tensor!.sum().item();
 	const tensors = 8 * 4 * 4 * 2048 * 64;
 	const { live, peak } = memory().gpu!;
@@ -46,7 +46,7 @@ test('2,048 queries and keys, forward and backward, take 1.2 times the memory of
 	);
 });
 
-test('the same bits every time, forward and backward, with dropout', async () => {
+test('forward and backward give the same bits every time, with dropout', async () => {
 	manualSeed(11);
 	const operands = inputs([2, 2, 50, 16]);
 	const gradient = randn([2, 2, 50, 16]);
@@ -60,10 +60,10 @@ test('the same bits every time, forward and backward, with dropout', async () =>
 	for (const [i, values] of first.entries()) assert.equal(second[i], values);
 });
 
-test('dropout drops the same weights on both devices, about as many as asked', async () => {
+test('dropout drops the same weights on both devices, at about the requested rate', async () => {
 	const outcomes = [];
 	for (const device of ['cpu', 'webgpu'] as const) {
-		// Queries of zeros look everywhere alike, and values that are the identity show the weights.
+		// Zero queries attend to all keys equally, and identity values show the weights.
 		const queries = zeros([1, 1, 40, 40], { device });
 		const identity = eye(40, 40, { device }).reshape([1, 1, 40, 40]);
 		manualSeed(14);
@@ -75,7 +75,7 @@ test('dropout drops the same weights on both devices, about as many as asked', a
 	requireClose('weights', outcomes[1]!, outcomes[0]!, { relative: 1e-6, absolute: 0 });
 });
 
-test('NaN in a query, or in a mask, comes out as NaN, forward and backward, and nowhere else', async () => {
+test('a NaN in a query or in a mask gives NaN there, forward and backward, and nowhere else', async () => {
 	for (const masked of [false, true]) {
 		const results: ArrayLike<number>[][] = [];
 		for (const device of ['cpu', 'webgpu'] as const) {
@@ -108,7 +108,7 @@ test('forward is one launch and backward three', async () => {
 	);
 });
 
-test('a float16 mask forbids by -Infinity, adds what is finite, and keeps NaN', async () => {
+test('a float16 mask excludes by -Infinity, adds finite values, and keeps NaN', async () => {
 	const masks = [Number.NEGATIVE_INFINITY, 0, -65504, 0, 0, Number.NaN, 1, 0];
 	const half = (data: readonly number[], shape: readonly number[]) => tensor(data, { shape, dtype: 'float16' });
 	try {

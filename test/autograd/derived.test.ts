@@ -32,7 +32,7 @@ import { requireClose } from '../proofs/compare';
 
 const vector = (...values: number[]) => tensor(values, { dtype: 'float64' }).requiresGrad_();
 
-test('checkpoint gives the gradients of what it wraps, parameters included, and repeats its dropout', async () => {
+test('checkpoint gives the gradients of its function, parameters included, and repeats the dropout', async () => {
 	manualSeed(3);
 	const layer = new nn.Linear(4, 4, { dtype: 'float64' });
 	const x = randn([5, 4], { dtype: 'float64', requiresGrad: true });
@@ -66,7 +66,7 @@ test('checkpoint gives the gradients of what it wraps, parameters included, and 
 	);
 });
 
-test('checkpoint keeps nothing but its inputs, and lets go after the walk', () => {
+test('checkpoint keeps only its inputs, and frees them after the walk', () => {
 	const x = randn([64, 64], { requiresGrad: true });
 	const deep = (input: Tensor) => input.sin().exp().tanh().sin().exp().tanh();
 	const before = memory().tensors;
@@ -77,14 +77,14 @@ test('checkpoint keeps nothing but its inputs, and lets go after the walk', () =
 	assert.ok(x.grad !== null);
 });
 
-test('checkpoint notices a parameter that was overwritten in between', () => {
+test('checkpoint throws if a parameter was overwritten before the backward pass', () => {
 	const [x, w] = [vector(1, 2), vector(3, 4)];
 	const y = checkpoint((input) => input.mul(w), x).sum();
 	noGrad(() => w.add_(1));
 	assert.throws(() => y.backward(), /overwritten by 'add_'/);
 });
 
-test('detectAnomaly names the operation that first went wrong, forward', async () => {
+test('detectAnomaly names the forward operation that first went wrong', async () => {
 	const x = vector(1, -1);
 	let message = '';
 	try {
@@ -97,7 +97,7 @@ test('detectAnomaly names the operation that first went wrong, forward', async (
 	assert.match(message, /It was called at\n\s+at /);
 });
 
-test('detectAnomaly names the operation that first went wrong, backward', async () => {
+test('detectAnomaly names the operation with the backward pass that first went wrong', async () => {
 	const x = vector(0, 1);
 	let message = '';
 	try {

@@ -33,7 +33,7 @@ async function gradients(loss: Tensor, ...inputs: Tensor[]): Promise<number[][]>
 	return Promise.all(grad(loss, inputs).map(async (gradient) => Array.from(await gradient.data())));
 }
 
-test('views, siblings and all operations together have the right derivatives, the second ones too', async () => {
+test('views, siblings and all operations together have the right first and second derivatives', async () => {
 	const program = (x: Tensor, k: Tensor) => {
 		const b = x.mul(x);
 		const c = b.transpose(0, 1);
@@ -55,8 +55,8 @@ test('views, siblings and all operations together have the right derivatives, th
 	assert.ok(await gradgradcheck((...inputs) => program(inputs[0]!, inputs[1]!), [x, k], { name: 'program' }));
 });
 
-test('views of a base that does not lie in order have the right gradients', async () => {
-	// detach() makes the transposed tensor a base of its own; its own transpose can be reshaped without a copy.
+test('views of a base with permuted strides have the right gradients', async () => {
+	// detach() makes the transposed tensor a base; a transpose of that can be reshaped without a copy.
 	const w = leaf(1, 2, 3);
 	const base = tensor([1, 2, 3, 4, 5, 6], { shape: [2, 3], dtype: 'float64' })
 		.transpose(0, 1)
@@ -81,14 +81,14 @@ test('gradients come back in the dtype and shape of the source', async () => {
 	assert.not(zeros([2], { dtype: 'int32' }).copy_(wide).requiresGrad);
 });
 
-test('a source that overlaps its target is read first, by the gradient too', async () => {
+test('a source that overlaps its target is read first, also in the gradient', async () => {
 	const x = leaf(1, 2, 3);
 	const y = x.mul(1);
 	y.narrow(0, 0, 2).copy_(y.narrow(0, 1, 2));
 	assert.equal(await gradients(y.mul(tensor([1, 10, 100], { dtype: 'float64' })).sum(), x), [[0, 1, 110]]);
 });
 
-test('what saved the old elements says so, what did not goes on', async () => {
+test('operations that saved the old elements throw, and others do not', async () => {
 	const x = leaf(1, 2);
 	const y = x.exp();
 	y.mul_(2);
@@ -106,7 +106,7 @@ test('what saved the old elements says so, what did not goes on', async () => {
 	assert.equal(await gradients(unrecorded.square().sum(), x), [[12, 20]]);
 });
 
-test('leaves that require a gradient, and views of them, are refused outside noGrad', () => {
+test('leaves that require a gradient, and views of them, throw outside noGrad', () => {
 	const x = leaf(1, 2);
 	const refusal = (what: string) => new RegExp(`: the tensor is ${what} that requires a gradient. Write to it under noGrad`);
 	assert.throws(() => x.add_(1), refusal('a leaf'));
@@ -123,7 +123,7 @@ test('leaves that require a gradient, and views of them, are refused outside noG
 	assert.throws(() => plain(2).add_(x).requiresGrad_(false), /requiresGrad_: only a leaf .* the result of 'add_'/);
 });
 
-test('one of several views is refused, and cannot be used after its base was written', async () => {
+test('a write into one of several views throws, and such a view is unusable after its base was written', async () => {
 	const x = leaf(1, 2);
 	const [part] = x.mul(1).chunk(2) as [Tensor];
 	const refusal = /the tensor is one of several views that one operation gave. Use narrow\(\) or select\(\)/;
@@ -142,7 +142,7 @@ test('one of several views is refused, and cannot be used after its base was wri
 	);
 });
 
-test('views made under noGrad are refused where the write would be recorded', async () => {
+test('a recorded write into a view made under noGrad throws', async () => {
 	const x = leaf(1, 2);
 	const y = x.mul(3);
 	const view = noGrad(() => y.narrow(0, 0, 1));
@@ -161,13 +161,13 @@ test('views made under noGrad are refused where the write would be recorded', as
 	assert.equal(await noGrad(() => view.mul(1)).toArray(), [6]);
 });
 
-test('expanded targets, and views of expanded bases, are refused', () => {
+test('writes into expanded targets and views of expanded bases throw', () => {
 	const x = leaf(1, 2);
 	assert.throws(() => plain(1, 2).expand([3, 2]).add_(x), /add_: the tensor of shape \[3, 2\] is expanded/);
 	assert.throws(() => plain(1, 2).expand([3, 2]).detach().select(0, 0).add_(x), /add_: the tensor of shape \[3, 2\] is expanded/);
 });
 
-test('a result of a customOp that shares memory is refused', () => {
+test('a customOp result that shares memory with an input throws', () => {
 	const same = customOp({ name: 'same', forward: (_context, x: Tensor) => x, backward: (_context, gradient) => gradient });
 	const y = leaf(1, 2).mul(1);
 	assert.throws(() => same(y).add_(1), /add_: the tensor is a result of a customOp that shares memory/);
@@ -189,7 +189,7 @@ test('a result of a customOp that shares memory is refused', () => {
 	assert.throws(() => twice(y)[1].add_(1), /a customOp that shares memory/);
 });
 
-test('detach() shares the memory and not the history', async () => {
+test('detach() shares the memory but not the history', async () => {
 	const x = leaf(1, 2);
 	const y = x.mul(2);
 	const detached = y.detach();
@@ -199,7 +199,7 @@ test('detach() shares the memory and not the history', async () => {
 	assert.equal(await gradients(detached.sum(), x), [[1, 1]]);
 });
 
-test('retainGrad follows the tensor, hooks stay with the value', async () => {
+test('retainGrad follows the tensor, and hooks stay with the value', async () => {
 	const x = leaf(1, 2);
 	const y = x.mul(3).retainGrad();
 	const seen: Record<string, Tensor> = {};
@@ -218,7 +218,7 @@ test('retainGrad follows the tensor, hooks stay with the value', async () => {
 	assert.equal(await view.grad!.toArray(), [14]);
 });
 
-test('a hook may write into the gradient, also where that is recorded', async () => {
+test('a hook may write into the gradient, also if that is recorded', async () => {
 	const x = leaf(2);
 	const y = x.square();
 	const hook = y.registerHook((gradient) => void gradient.mul_(3));
@@ -229,7 +229,7 @@ test('a hook may write into the gradient, also where that is recorded', async ()
 	assert.equal(await gradients(first!.sum(), x), [[144]]);
 });
 
-test('a graph lives as long as a tensor that was written needs it', async () => {
+test('a graph lives as long as a written tensor needs it', async () => {
 	const x = leaf(1, 2);
 	const total = plain();
 	const rows = plain(2, 2);
@@ -247,7 +247,7 @@ test('a graph lives as long as a tensor that was written needs it', async () => 
 	assert.equal(await gradients(total, x), [[1, 2].map((value) => 3 * Math.exp(value))]);
 	const [found] = await gradients(rows.sum(), x);
 	for (const [i, value] of [1, 2].entries()) assert.ok(Math.abs(found![i]! - Math.exp(value) - 3 * Math.cos(value)) < 1e-12);
-	// A view that learns of a write inside of a tidy survives it, too.
+	// A view that receives a write inside a tidy survives it, too.
 	const others = plain(2, 2).add_(1);
 	const late = others.select(0, 0);
 	tidy(() => {
@@ -255,19 +255,19 @@ test('a graph lives as long as a tensor that was written needs it', async () => 
 		late.sin();
 	});
 	assert.equal(await gradients(late.sum(), x), [[1, 1]]);
-	// So does what second derivatives read alone.
+	// So do tensors that only second derivatives read.
 	const second = tidy(() => {
 		const inside = x.mul(1).mul(1);
 		inside.narrow(0, 0, 1).mul_(x.narrow(0, 0, 1).exp());
 		return grad(inside.sum(), [x], { createGraph: true })[0]!;
 	});
 	assert.ok(Math.abs((await gradients(second.sum(), x))[0]![0]! - 3 * Math.E) < 1e-12);
-	// Gradients that can be differentiated again are kept, and so is their graph.
+	// Gradients with createGraph are kept, and so is their graph.
 	tidy(() => x.exp().sum().backward(null, { createGraph: true }));
 	assert.equal(await gradients(x.grad!.sum(), x), [[1, 2].map(Math.exp)]);
 });
 
-test('graphs that were written inside of a tidy and are left there are freed', async () => {
+test('graphs written and abandoned inside a tidy are freed', async () => {
 	const x = leaf(1, 2);
 	const before = memory().tensors;
 	const { storage } = tidy(() => {
@@ -281,7 +281,7 @@ test('graphs that were written inside of a tidy and are left there are freed', a
 	assert.is(storage.claims.references, 0);
 });
 
-test('checkpoint: what the function writes inside itself has the right gradient, its inputs are watched', async () => {
+test('checkpoint: writes inside its function have the right gradient, and overwritten inputs throw', async () => {
 	const x = leaf(0.5, 1.5);
 	const block = (input: Tensor) => {
 		const sum = plain(2);
@@ -333,11 +333,11 @@ test('functions of functional.ts may write into a recorded input', async () => {
 	assert.equal(await gradients(y.sum(), x), [[6, 6]]);
 });
 
-/** Operations that may give a view, as in PyTorch; `dropout` and `to` may give the input itself. */
+/** Operations that may return a view, as in PyTorch; `dropout` and `to` may return the input itself. */
 const VIEWS =
 	'reshape view permute transpose movedim squeeze unsqueeze expand broadcastTo flatten unflatten narrow select slice diagonal split chunk meshgrid contiguous einsum detach';
 
-test('only views share memory with an input, and the tape knows of what', () => {
+test('only views share memory with an input, and the tape knows their base', () => {
 	for (const entry of Object.values(families).flat()) {
 		for (const sample of entry.samples) {
 			if (sample.inputs.some(({ shape }) => shape.reduce((size, dim) => size * dim, 1) > 500)) continue;

@@ -1,4 +1,4 @@
-/** Operations as static data: which VJP a walk takes, what it is told, and what the types refuse. */
+/** Operations as static data: the VJP that a walk takes, the VJP's arguments, and calls that do not type-check. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { grad, memory, type Tensor, tensor, tidy } from 'wgrad';
@@ -30,7 +30,7 @@ const scale = defineOperation({
 	},
 });
 
-test('a walk that is recorded takes the composed VJP, another one the fused VJP', async () => {
+test('a recorded walk takes the composed VJP, other walks take the fused VJP', async () => {
 	const x = tensor([1, 2], { dtype: 'float64' }).requiresGrad_();
 	const weight = tensor([3, 4], { dtype: 'float64' });
 	calls.length = 0;
@@ -43,7 +43,7 @@ test('a walk that is recorded takes the composed VJP, another one the fused VJP'
 	assert.equal(calls, ['fused for x', 'fused for x', 'mine composed']);
 });
 
-test('what forward returns beside the output lives as long as the graph alone', () => {
+test('values that forward returns beside the output live as long as the graph', () => {
 	const x = tensor([1, 2]);
 	const before = memory().tensors;
 	const plain = scale({ x }, { factor: 2 });
@@ -53,14 +53,14 @@ test('what forward returns beside the output lives as long as the graph alone', 
 	assert.is(memory().tensors, before);
 });
 
-test('the types refuse what is missing, misspelt or left out', () => {
+test('missing and misspelt names do not type-check', () => {
 	const forward = ({ x }: { readonly x: Tensor }) => x.mul(2);
 	const name = 'twice';
-	// @ts-expect-error: no VJP, and no word that there is none.
+	// @ts-expect-error: there is neither a VJP nor NO_GRADIENT.
 	defineOperation({ name, inputs: ['x'], forward });
-	// @ts-expect-error: the gradient of y is left out.
+	// @ts-expect-error: the gradient of y is missing.
 	defineOperation({ name, inputs: ['x', 'y'], forward, vjp: (gradient) => ({ x: gradient }) });
-	// @ts-expect-error: the VJP reads what is not saved.
+	// @ts-expect-error: the VJP reads a tensor that is not saved.
 	defineOperation({ name, inputs: ['x'], forward, saves: ['x'], vjp: (gradient, { y }) => ({ x: gradient.mul(y) }) });
 	const twice = defineOperation({ name, inputs: ['x'], forward, vjp: NO_GRADIENT });
 	// @ts-expect-error: the input is missing.

@@ -46,7 +46,7 @@ test('a second walk needs retainGraph', async () => {
 	assert.throws(() => y.backward(), /the graph through 'mul' was already walked and freed.*retainGraph/);
 });
 
-test('overwriting a saved tensor is noticed, and both operations are named', () => {
+test('backward throws if a saved tensor was overwritten, and names both operations', () => {
 	const x = scalar(3);
 	const factor = tensor(2, { dtype: 'float64' });
 	const y = x.mul(factor);
@@ -54,7 +54,7 @@ test('overwriting a saved tensor is noticed, and both operations are named', () 
 	assert.throws(() => y.backward(), /'mul' saved a tensor.*'add_' has overwritten/);
 });
 
-test('backward of something that is no scalar needs a gradient of its shape', () => {
+test('backward of a non-scalar needs a gradient of its shape', () => {
 	const x = ones([2, 3], { requiresGrad: true });
 	assert.throws(() => x.mul(2).backward(), /the output has shape \[2, 3\]; only a scalar/);
 	assert.throws(() => x.mul(2).backward(ones([3])), /gradient of shape \[3\] for an output of shape \[2, 3\]/);
@@ -75,7 +75,7 @@ test('noGrad records nothing, nests, and restores the mode after an error', () =
 	assert.throws(() => noGrad(async () => 1), /must not be async/);
 });
 
-test('grad leaves .grad alone, tells unused inputs, and takes gradients of outputs', async () => {
+test('grad does not touch .grad, reports unused inputs, and takes gradients of outputs', async () => {
 	const [x, y, z] = [scalar(2), scalar(5), scalar(7)];
 	const product = x.mul(y);
 	const [dx, dy] = grad(product, [x, y], { retainGraph: true });
@@ -100,7 +100,7 @@ test('createGraph gives derivatives of any order: the fourth of x^5', async () =
 	assert.ok(Math.abs((await y.item()) - 120 * 2) < 1e-9);
 });
 
-test('hooks see gradients on their way, and change them', async () => {
+test('hooks see and change gradients', async () => {
 	const x = tensor([1, 2, 3], { dtype: 'float64' }).requiresGrad_();
 	let seen: Tensor | undefined;
 	x.registerHook((gradient) => gradient.mul(10));
@@ -124,7 +124,7 @@ test('hooks see gradients on their way, and change them', async () => {
 	assert.throws(() => zeros([1]).registerHook(() => null), /registerHook: the tensor requires no gradient/);
 });
 
-test('detach cuts, retainGrad keeps the gradient of an inner result', async () => {
+test('detach cuts the graph, and retainGrad keeps the gradient of an inner result', async () => {
 	const x = scalar(2);
 	const inner = x.mul(3).retainGrad();
 	inner.mul(inner.detach()).backward();
@@ -139,14 +139,14 @@ test('views share memory: a write through one is seen in the other', async () =>
 	assert.is(x.reshape([6]).storage, x.storage);
 });
 
-test('a disposed tensor says so', () => {
+test('a disposed tensor throws', () => {
 	const x = ones([2]);
 	x.dispose();
 	assert.throws(() => x.add(1), /disposed of/);
 	assert.match(String(x), /disposed/);
 });
 
-test('tidy gives back everything but what it returns, keeps, or accumulates', async () => {
+test('tidy frees everything except returned, kept and accumulated tensors', async () => {
 	const w = ones([3], { requiresGrad: true });
 	const before = memory().tensors;
 	const [kept, returned] = tidy(() => {
@@ -161,7 +161,7 @@ test('tidy gives back everything but what it returns, keeps, or accumulates', as
 	assert.throws(() => tidy(async () => 1), /must not be async/);
 });
 
-test('customOp saves results in between, for as long as its graph stands', async () => {
+test('customOp saves intermediate results for as long as its graph lives', async () => {
 	const cube = customOp({
 		forward: (context, x: Tensor) => {
 			const squared = x.square();
@@ -177,7 +177,7 @@ test('customOp saves results in between, for as long as its graph stands', async
 	assert.is(memory().tensors, before + 1);
 });
 
-test('customOp runs its own gradient, and it is checked like any other', async () => {
+test('customOp runs its own gradient, and gradcheck checks it', async () => {
 	const cube = customOp({
 		name: 'cube',
 		forward: (context, x: Tensor) => {

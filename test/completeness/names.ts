@@ -1,6 +1,6 @@
 /**
- * The public names: operations, methods and layers, and operations without a derivative in PyTorch. completeness.test.ts checks the library
- * against it.
+ * The public names: operations, methods and layers, and operations that PyTorch does not differentiate. completeness.test.ts
+ * checks the library against them.
  */
 import * as wgrad from 'wgrad';
 import { LAYERS } from '../random/layers';
@@ -16,12 +16,12 @@ export const INFRASTRUCTURE = words(`
 	Tensor nn optim io
 `);
 
-/** Functions that make tensors: tested by what they make, in test/tensor. */
+/** Functions that make tensors. test/tensor tests them. */
 export const CREATION = words(`
 	tensor zeros ones full arange linspace eye rand randn randint randperm zerosLike onesLike fullLike randLike randnLike
 `);
 
-/** What a tensor has besides the operations. */
+/** The members of a tensor other than the operations. */
 export const MEMBERS = words(`
 	shape ndim size dtype device requiresGrad grad isLeaf data item toArray toString backward detach clone contiguous to retainGrad
 	requiresGrad_ copy_ add_ sub_ mul_ div_ fill_ zero_ dispose strides offset name isDisposed isContiguous registerHook print
@@ -33,7 +33,7 @@ export const OPERATIONS = Object.entries(wgrad)
 	.map(([name]) => name)
 	.filter((name) => !INFRASTRUCTURE.includes(name) && !CREATION.includes(name));
 
-/** Those that take no tensor first, and so are no methods. */
+/** Operations that do not take a tensor first, and so are not methods. */
 export const NO_METHOD: Readonly<Record<string, string>> = {
 	einsum: 'the equation comes first',
 	cat: 'takes a list of tensors',
@@ -41,19 +41,19 @@ export const NO_METHOD: Readonly<Record<string, string>> = {
 	meshgrid: 'takes a list of tensors',
 };
 
-/** Those that have no entry in the database, and why. */
+/** Operations without an entry in the database, and why. */
 export const NO_ENTRY: Readonly<Record<string, string>> = {
 	maskedSelect: 'returns a promise, because only the device knows the size: test/indexing',
 	nonzero: 'returns a promise, because only the device knows the size: test/indexing',
 	bincount: 'returns a promise, because only the device knows the size: test/indexing',
 };
 
-/** Those whose gradient the database cannot check, and why. */
+/** Operations with a gradient that the database cannot check, and why. */
 export const GRADIENT_ELSEWHERE: Readonly<Record<string, string>> = {
 	to: 'differences in float64 say nothing of other dtypes: test/tensor/creation.gpu.test.ts',
 };
 
-/** Those whose results PyTorch does not differentiate: whole numbers, truth values, draws, and what is detached. */
+/** Operations that PyTorch does not differentiate: results that are integers or bools, random draws, and detached tensors. */
 export const NOT_DIFFERENTIABLE = new Set(
 	words(`
 		isnan isinf isfinite logicalNot eq ne lt le gt ge logicalAnd logicalOr logicalXor argmax argmin any all argsort oneHot bincount
@@ -61,7 +61,7 @@ export const NOT_DIFFERENTIABLE = new Set(
 	`),
 );
 
-/** Layers, and what layers are made of, besides those that are constructed in test/random/layers.ts. */
+/** Layers and parts of layers, except those that test/random/layers.ts constructs. */
 const FURTHER_LAYERS = words(`
 	Module Parameter Sequential ModuleList ModuleDict ParameterList ParameterDict
 	Fold Unfold PixelUnshuffle Conv3d ConvTranspose1d ConvTranspose3d

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-/** `npm run table`: writes the table of operations in docs/operations.md anew. */
+/** `npm run table`: regenerates the table of operations in docs/operations.md. */
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';

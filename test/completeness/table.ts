@@ -10,7 +10,7 @@ function names(entries: readonly OpEntry[], chosen: (entry: OpEntry) => boolean)
 	return [...new Set(entries.filter(chosen).map(({ name }) => `\`${name}\``))].join(' ');
 }
 
-/** A row for all operations of a family that have the same proofs. */
+/** One row for all operations of a family with the same tests. */
 export function operationsTable(families: Readonly<Record<string, readonly OpEntry[]>>): string {
 	const all = Object.values(families).flat();
 	const outside = Object.entries(NO_ENTRY).map(([name, reason]) => `\`${name}\` (${reason})`);
@@ -38,7 +38,7 @@ export function operationsTable(families: Readonly<Record<string, readonly OpEnt
 	].join('\n');
 }
 
-/** The names of operations that the table of a page has. */
+/** The names of operations in a page's table. */
 export function namesIn(page: string): string[] {
 	return [...page.slice(page.indexOf(BEGIN), page.indexOf(END)).matchAll(/`(\w+)`/g)].map(([, name]) => name!);
 }

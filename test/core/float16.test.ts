@@ -12,7 +12,7 @@ function definition(half: number): number {
 	return sign * (exponent ? (1 + mantissa / 1024) * 2 ** (exponent - 15) : mantissa * 2 ** -24);
 }
 
-test('every half has the value of the definition, and comes back', () => {
+test('every half has its defined value and survives a round trip', () => {
 	for (let half = 0; half < 65536; half++) {
 		const value = float16Value(half);
 		if (!Object.is(value, definition(half))) assert.unreachable(`0x${half.toString(16)} is ${value}`);
@@ -21,7 +21,7 @@ test('every half has the value of the definition, and comes back', () => {
 	}
 });
 
-test('rounds to the nearest half, ties to even, between every two neighbours', () => {
+test('rounds to the nearest half, ties to even, between all adjacent halves', () => {
 	const floats = new Float32Array(1);
 	const words = new Uint32Array(floats.buffer);
 	for (let half = 0; half < 0x7c00; half++) {
@@ -38,7 +38,7 @@ test('rounds to the nearest half, ties to even, between every two neighbours', (
 	}
 });
 
-test('any float32 goes to the nearest half', () => {
+test('any float32 rounds to the nearest half', () => {
 	fc.assert(
 		fc.property(fc.float({ noNaN: true, noDefaultInfinity: true, min: -65504, max: 65504 }), (value) => {
 			const half = float16Bits(value);

@@ -55,6 +55,6 @@ for (const [name, [stack, shown]] of Object.entries(STACKS)) {
 		assert.is(message(stack), `take: index 5 is out of range. It was called at\n${shown}`));
 }
 
-test('without a stack it has no such lines', () => assert.is(message('Error: call'), 'take: index 5 is out of range'));
+test('without a stack the error has no such lines', () => assert.is(message('Error: call'), 'take: index 5 is out of range'));
 
 test.run();

@@ -20,7 +20,7 @@ import { contiguousStrides } from '../../src/core/shape';
 const key = { seed: [0x2a, 0x1] as const, counter: 7 };
 const word = fc.integer({ min: 0, max: 0xffffffff });
 
-/** A view of host memory, of which the kernels need no more than this. */
+/** A view of host memory, with only the fields that the kernels need. */
 function viewOf(
 	data: Float32Array | Float64Array | Int32Array,
 	shape: number[],
@@ -39,7 +39,7 @@ function moments(values: ArrayLike<number>): { mean: number; variance: number; s
 	return { mean, variance, skewness: central(3) / variance ** 1.5, kurtosis: central(4) / variance ** 2 };
 }
 
-// The vectors of `philox4x32 10` in the file kat_vectors of Random123, by the authors of the paper.
+// The vectors of `philox4x32 10` in Random123's file kat_vectors, by the authors of the paper.
 test('philox gives the known answers', () => {
 	const max = 0xffffffff;
 	assert.equal(philox4x32([0, 0, 0, 0], [0, 0]), [0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8]);
@@ -76,7 +76,7 @@ test('multiplyHigh is the high word of the product', () => {
 	assert.is(multiplyHigh(0xffffffff, 0xffffffff), 0xfffffffe);
 });
 
-test('a stream is the same however it is cut, and differs by seed and by operation', () => {
+test('the parts of a stream do not depend on the cuts; streams differ by seed and by operation', () => {
 	const whole = new Uint32Array(4096);
 	fillWords(whole, key, 0);
 	const part = new Uint32Array(8);
@@ -109,7 +109,7 @@ test('uniform numbers are exact in float32 and lie in [0, 1), open ones in (0, 1
 	assert.is(toOpenUniform(0xffffffff), 1 - 2 ** -24);
 });
 
-test('a threshold decides as the comparison of uniform numbers does', () => {
+test('a threshold agrees with the comparison of uniform numbers', () => {
 	const edges = [0, 1, 1e-9, 0.5, 1 / 3, 2 ** -24, 1 - 2 ** -25];
 	fc.assert(
 		fc.property(word, fc.oneof(fc.double({ min: 0, max: 1, noNaN: true }), fc.constantFrom(...edges)), (value, p) => {
@@ -180,7 +180,7 @@ test('normal tensors have the moments of the normal distribution', () => {
 	assert.equal(prefix, data.slice(0, 2));
 });
 
-test('integers are even over low .. high - 1, also over the whole of int32', () => {
+test('integers are uniform over low .. high - 1, also over all of int32', () => {
 	const n = 70000;
 	const data = new Int32Array(n);
 	random.randomInteger({}, { out: viewOf(data, [n]) }, { ...key, low: -3, high: 4 });
@@ -242,7 +242,7 @@ test('dropout follows the logical order of its input, and groups share a draw', 
 	for (let i = 0; i < y.length; i++) assert.is(y[i], mask[Math.floor(i / columns)]);
 });
 
-test('permutations hold every index once and are even', () => {
+test('permutations have every index once and are uniform', () => {
 	assert.equal(randomPermutation(key, 0), new Int32Array(0));
 	assert.equal(randomPermutation(key, 1), new Int32Array([0]));
 	for (const n of [2, 10, 1025, 5000]) {
@@ -275,7 +275,7 @@ test('a generator counts operations and continues from a saved state', () => {
 	assert.equal(new Generator(2 ** 40 + 3).next().seed, [3, 256]);
 });
 
-test('a generator refuses seeds and states that are none', () => {
+test('a generator rejects invalid seeds and states', () => {
 	for (const seed of [1.5, Number.NaN, 2 ** 53, 2n ** 64n]) {
 		assert.throws(() => new Generator(seed), /seed .* is not a 64-bit integer/);
 	}

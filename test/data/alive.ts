@@ -2,7 +2,7 @@
 import type { Tensor } from 'wgrad';
 import { closeScope, openScope } from '../../src/scope';
 
-/** The tensors that were made while `fn` ran and have not been disposed of. They are held, so that the garbage collector takes none. */
+/** The tensors that `fn` made and did not dispose of. The list holds them, so that the garbage collector frees none. */
 export async function leftAlive(fn: () => Promise<unknown>): Promise<Tensor[]> {
 	const scope = openScope();
 	try {

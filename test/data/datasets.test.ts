@@ -11,7 +11,7 @@ async function numbers(x: Tensor): Promise<number[]> {
 	return Array.from(await x.data());
 }
 
-/** The batch by `batch`, which must hold the samples that `get` gives. */
+/** The batch that `batch` returns. It must hold the samples that `get` returns. */
 async function batchOf(dataset: Dataset, indices: readonly number[]): Promise<Fields> {
 	const fields = await dataset.batch!(indices);
 	for (const [i, index] of indices.entries()) {
@@ -45,7 +45,7 @@ test('TensorDataset', async () => {
 	assert.equal(a!.shape, [3, 2]);
 	await batchOf(new TensorDataset(x.transpose(0, 1), x.narrow(0, 1, 2)), [1, 0]);
 	assert.equal((await batchOf(dataset, []))[0]!.shape, [0, 2]);
-	// What a caller does with its batch or sample does not reach the data.
+	// Changes to a batch or sample do not reach the data.
 	const [sample] = await dataset.get(0);
 	sample!.fill_(0);
 	a!.fill_(0);
@@ -57,7 +57,7 @@ test('TensorDataset', async () => {
 	await refuses(() => new TensorDataset(x, tensor([1, 2])), /equal numbers of samples along dim 0: \[3, 2\], \[2\]/, ShapeError);
 });
 
-test('ArrayDataset: elements become floating point by scale and shift', async () => {
+test('ArrayDataset: scale and shift make elements floating', async () => {
 	const data = Uint8Array.from({ length: 12 }, (_, i) => 20 * i);
 	const dataset = new ArrayDataset(
 		{ data, shape: [3, 2, 2], scale: 1 / 255, shift: -0.5 },
@@ -125,7 +125,7 @@ test('Subset, of a dataset with batches and of one without', async () => {
 	await refuses(() => new Subset(null as never, [1]), /Subset: not a dataset/);
 });
 
-test('ConcatDataset keeps the order that it is asked for', async () => {
+test('ConcatDataset keeps the requested order', async () => {
 	const data = (start: number, n: number) => ({ data: Float32Array.from({ length: 2 * n }, (_, i) => start + i), shape: [n, 2] });
 	const slow: Dataset = { length: 1, get: async () => [tensor([200, 201])] };
 	const parts = [new ArrayDataset(data(0, 3)), new TensorDataset(tensor([[100, 101]])), slow];
@@ -141,7 +141,7 @@ test('ConcatDataset keeps the order that it is asked for', async () => {
 	await refuses(() => uneven.batch([0, 1]), /have 1, those of another 2 fields/);
 });
 
-test('MapDataset maps samples or batches, at once or later', async () => {
+test('MapDataset maps samples or batches, synchronously or asynchronously', async () => {
 	const whole = new ArrayDataset({ data: [1, 2, 3] }, { data: [4, 5, 6] });
 	const double = ([x, y]: Fields) => [x!.mul(2), y!];
 	for (const fn of [double, async (fields: Fields) => double(fields)]) {

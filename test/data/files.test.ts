@@ -31,7 +31,7 @@ const readers: Readonly<Record<string, (path: string) => Promise<unknown>>> = {
 	readImageFolder,
 };
 
-test('every reader names a path that is missing, and what to do', async () => {
+test('every reader names a missing path and the cure', async () => {
 	const missing = join(folder, 'none');
 	for (const [name, read] of Object.entries(readers)) {
 		const message = new RegExp(
@@ -72,7 +72,7 @@ function put(root: string, ...paths: readonly string[]): void {
 	}
 }
 
-test('hidden folders are no classes, nor parts of one; names may hold anything', async () => {
+test('hidden folders are skipped, and other names may contain anything', async () => {
 	const root = join(folder, '.hidden root');
 	put(root, 'cat/a.png', '.git/b.png', 'cat/.ipynb_checkpoints/c.png', 'cat/.d.png', 'dog/deep/e.png');
 	const strange = POSIX ? ['cat/new\nline.png', 'co\nw/\n.png', 'dog/back\\slash.png'] : [];
@@ -83,17 +83,17 @@ test('hidden folders are no classes, nor parts of one; names may hold anything',
 	for (let i = 0; i < data.length; i++) assert.equal([...(await data.image(i)).data], [0]);
 });
 
-test('links to folders are followed, as torchvision does, and end where they lead in circles', async () => {
+test('links to folders are followed, as in torchvision, and loops of links end', async () => {
 	if (!POSIX) return;
 	const root = join(folder, 'links');
 	const store = join(folder, 'store');
 	put(store, 'x/1.png', 'x/sub/2.png', 'y.png');
 	put(root, 'cat/0.png');
-	// A class that is a link, a folder below a class that is one, a file that is one, and two classes that share a folder.
+	// A linked class, a linked folder below a linked class, a linked file, and two classes that share a folder.
 	symlinkSync(join(store, 'x'), join(root, 'dog'));
 	symlinkSync(join(store, 'x'), join(root, 'cat', 'more'));
 	symlinkSync(join(store, 'y.png'), join(root, 'cat', 'y.png'));
-	// Circles: to itself, to the root, and between two folders.
+	// Loops: to itself, to the root, and between two folders.
 	symlinkSync('.', join(root, 'cat', 'self'));
 	symlinkSync(root, join(root, 'cat', 'root'));
 	symlinkSync(join(root, 'cat'), join(store, 'x', 'back'));
@@ -114,7 +114,7 @@ test('links to folders are followed, as torchvision does, and end where they lea
 	]);
 	const data = await readImageFolder(root);
 	await refuses(() => data.image(1), /circle\.png' cannot be read: its symbolic links form a loop.*ELOOP/, FileError);
-	// Links from each of 12 folders to all others: 12! ways through them.
+	// Links from each of 12 folders to all others make 12! paths.
 	const many = join(folder, 'many');
 	const names = Array.from({ length: 12 }, (_, i) => `f${i}`);
 	put(many, ...names.map((name) => `class/${name}/a.png`));
@@ -122,7 +122,7 @@ test('links to folders are followed, as torchvision does, and end where they lea
 	assert.is((await readImageFolder(many)).length, 12);
 });
 
-test('pipes are left out: reading one would wait for ever', async () => {
+test('pipes are skipped, because reading one would wait for ever', async () => {
 	if (!POSIX) return;
 	const root = join(folder, 'pipes');
 	put(root, 'cat/a.png');

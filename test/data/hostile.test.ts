@@ -13,7 +13,7 @@ import { fromBase64 } from './pictures';
 import { chunk, DEPTHS, header, pngFile, randomPng } from './pngWriter';
 import { refuses } from './refuses';
 
-/** Runs `use`, which must take little memory and time. A busy machine may be slow, and a bomb is slower. */
+/** Runs `use`, which must take little memory and time. The limits allow for a busy machine; a bomb exceeds them. */
 async function lightly<T>(use: () => Promise<T>, megabytes = 200): Promise<T> {
 	const start = performance.now();
 	const before = process.memoryUsage().rss;
@@ -26,7 +26,7 @@ async function lightly<T>(use: () => Promise<T>, megabytes = 200): Promise<T> {
 
 const [whole] = Object.values(jpegs).map(({ file }) => fromBase64(file));
 
-/** The place of a marker's bytes in a JPEG file. */
+/** The position of a marker in a JPEG file. */
 function markerAt(file: Uint8Array, marker: number): number {
 	return file.findIndex((byte, i) => byte === 0xff && file[i + 1] === marker);
 }
@@ -51,7 +51,7 @@ test('a palette that a truecolour file suggests leaves its colours as they are',
 	}
 });
 
-test('depths and kinds that PNG does not have are refused', async () => {
+test('depths and kinds that PNG does not have throw', async () => {
 	const rows = chunk('IDAT', deflateSync(new Uint8Array(100)));
 	const palette = chunk('PLTE', new Uint8Array(6));
 	for (let type = 0; type < 8; type++) {
@@ -63,7 +63,7 @@ test('depths and kinds that PNG does not have are refused', async () => {
 	}
 });
 
-test('parts of a PNG file that are missing, out of place or contradict each other', async () => {
+test('PNG files with missing, misplaced or contradictory parts throw', async () => {
 	const grey = { width: 2, height: 2, type: 0, depth: 8 };
 	const indexed = { ...grey, type: 3 };
 	const rows = deflateSync(Uint8Array.of(0, 1, 2, 0, 3, 4));
@@ -71,7 +71,7 @@ test('parts of a PNG file that are missing, out of place or contradict each othe
 	const palette = chunk('PLTE', new Uint8Array(15));
 	assert.equal([...(await decodeImage(pngFile(header(grey), data))).data], [1, 2, 3, 4]);
 	assert.equal([...(await decodeImage(pngFile(header(grey), chunk('IDAT'), data, chunk('IDAT')))).data], [1, 2, 3, 4]);
-	// Some writers leave a little behind the last row.
+	// Some writers leave a few bytes behind the last row.
 	const longer = pngFile(header(grey), chunk('IDAT', deflateSync(Uint8Array.of(0, 1, 2, 0, 3, 4, 0))));
 	assert.equal([...(await decodeImage(longer)).data], [1, 2, 3, 4]);
 	const cases: readonly (readonly [RegExp, readonly Uint8Array[]])[] = [
@@ -96,7 +96,7 @@ test('parts of a PNG file that are missing, out of place or contradict each othe
 	}
 });
 
-test('images of more pixels than maxPixels are refused before they take memory', async () => {
+test('images of more pixels than maxPixels throw before they take memory', async () => {
 	const png = pngFile(
 		header({ width: 20_000, height: 20_000, type: 6, depth: 16 }),
 		chunk('IDAT', deflateSync(Buffer.alloc(1e6))),
@@ -105,7 +105,7 @@ test('images of more pixels than maxPixels are refused before they take memory',
 	await lightly(async () => {
 		await refuses(() => decodeImage(png), /20000 x 20000 pixels, more than 67108864.*maxPixels: 400000000/, FormatError);
 		await refuses(() => decodeImage(jpeg), /9999 x 9999 pixels, more than 67108864/, FormatError);
-		// Those whose bytes cannot be so many pixels are refused whatever is allowed.
+		// A file too short for its claimed pixels throws under any limit.
 		await refuses(() => decodeImage(png, { maxPixels: 1e12 }), /ends before its last row/, FormatError);
 		await refuses(() => decodeImage(jpeg, { maxPixels: 1e12 }), /bytes are too few for 9999 x 9999 pixels/, FormatError);
 		const long = pngFile(
@@ -124,7 +124,7 @@ test('images of more pixels than maxPixels are refused before they take memory',
 	}
 });
 
-test('what a PNG file holds beside its pixels, and beyond them, is not unpacked', async () => {
+test('data beside or behind the pixels of a PNG file is not unpacked', async () => {
 	const bomb = deflateSync(Buffer.alloc(5e7));
 	const named = Buffer.concat([Buffer.from('name\0\0'), bomb]);
 	const kind = { width: 3, height: 2, type: 2, depth: 8 } as const;
@@ -136,16 +136,16 @@ test('what a PNG file holds beside its pixels, and beyond them, is not unpacked'
 	await refuses(() => lightly(() => decodeImage(file), 40), /holds far more than its rows/, FormatError);
 });
 
-test('a long image is scaled in the memory of a short one', async () => {
+test('scaling a long image takes no more memory than a short one', async () => {
 	const image: Image = { data: new Uint8Array(1e6).fill(7), width: 1, height: 1e6, channels: 1 };
 	const png = await encodePng(image);
 	const scaled = await lightly(() => decodeImage(png, { size: [100, 2] }));
 	assert.ok(scaled.data.every((value) => value === 7));
 });
 
-test('JPEG files of too many scans, and cut off', async () => {
+test('JPEG files with too many scans, or truncated', async () => {
 	const progressive = fromBase64(jpegs.progressive!.file);
-	// The first scan, over and over: it ends with the tables of the second.
+	// Repeats the first scan, which ends with the tables of the second.
 	const first = markerAt(progressive, 0xda);
 	const scan = progressive.slice(first, first + markerAt(progressive.subarray(first), 0xc4));
 	const repeated = (times: number) =>
@@ -167,10 +167,10 @@ test('JPEG files of too many scans, and cut off', async () => {
 	await refuses(() => decodeImage(resizedJpeg(0, 5)), /the JPEG file is damaged/, FormatError);
 });
 
-test('a gzip file that unpacks to far more than its size is refused', async () => {
+test('a gzip file that unpacks to far more than its size throws', async () => {
 	const zeros = Buffer.alloc(7e7);
 	const bomb = gzipSync(Buffer.concat([Buffer.from([0, 0, 8, 1, 8, 0, 0, 0]), zeros.subarray(8)]));
-	// Its last bytes tell the size; one that lies is no safer.
+	// The last bytes claim the size; a false claim makes no difference.
 	const liar = bomb.slice();
 	liar.writeUInt32LE(5, liar.length - 4);
 	for (const bytes of [bomb, liar, Buffer.concat([gzipSync('a'), bomb])]) {
@@ -182,12 +182,12 @@ test('a gzip file that unpacks to far more than its size is refused', async () =
 	assert.is(await readText(new Uint8Array(Buffer.concat([gzipSync('ab'), gzipSync('c')]))), 'abc');
 });
 
-test('PNG and JPEG files at random, whole and damaged', async () => {
+test('random PNG and JPEG files, intact and damaged', async () => {
 	const counts = await runFor(3000, 'images', images);
 	for (const count of Object.values(counts)) assert.ok(count > 0, JSON.stringify(counts));
 });
 
-test('CSV, IDX, CIFAR and gzip files at random, whole and damaged', async () => {
+test('random CSV, IDX, CIFAR and gzip files, intact and damaged', async () => {
 	const counts = await runFor(2000, 'tables', tables);
 	for (const count of Object.values(counts)) assert.ok(count > 0, JSON.stringify(counts));
 });

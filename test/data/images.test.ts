@@ -77,8 +77,8 @@ test('JPEG files', async () => {
 	assert.is((await decodeImage(fromBase64(jpeg), { channels: 1 })).data.length, 24 * 16);
 });
 
-test('JPEG files of all kinds, beside what libjpeg makes of them', async () => {
-	// The decoder repeats chroma of half the size, where libjpeg interpolates.
+test('JPEG files of all kinds against libjpeg', async () => {
+	// The decoder repeats half-size chroma, where libjpeg interpolates.
 	const repeated = [
 		'half across',
 		'half down',
@@ -106,11 +106,11 @@ test('sizes, greys and fits', async () => {
 	for (const [height, width, expected] of random.scaled) {
 		const scaled = await decodeImage(source, { size: [height, width] });
 		assert.equal([scaled.height, scaled.width], [height, width]);
-		// Pillow rounds in between, so the two differ by 1 here and there.
+		// Pillow rounds in between, so some values differ by 1.
 		for (const [i, value] of fromBase64(expected).entries())
 			assert.ok(Math.abs(scaled.data[i]! - value) <= 1, `${scaled.data[i]} at ${i}, not ${value}`);
 	}
-	// A wide image whose middle third is white: 'cover' sees only that, 'fill' all of it.
+	// A wide image with a white middle third: 'cover' sees only that, 'fill' sees all of it.
 	const wide = await encodePng({
 		data: Uint8Array.from({ length: 36 }, (_, i) => (i % 12 >= 4 && i % 12 < 8 ? 255 : 0)),
 		width: 12,
@@ -243,7 +243,7 @@ test('a folder of images by class', async () => {
 	await refuses(() => data.get(3), /ImageFolder: index 3 is out of range/);
 });
 
-test('a file that cannot be decoded is named, also through a loader; with cache, files are read once', async () => {
+test('an undecodable file is named, also through a loader; with cache, files are read once', async () => {
 	const root = join(folder, 'broken');
 	await writeImages(root);
 	writeFileSync(join(root, 'dog/d.jpg'), fromBase64(jpeg).subarray(0, 200));

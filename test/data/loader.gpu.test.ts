@@ -1,4 +1,4 @@
-/** DataLoader with WebGPU: batches of host arrays and of tensors on either device, moved where they are wanted. */
+/** DataLoader with WebGPU: batches of host arrays and of tensors on either device, moved to the requested device. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type Device, init, rand, type Tensor, tensor, tidy } from 'wgrad';
@@ -53,7 +53,7 @@ for (const [name, source] of Object.entries(sources)) {
 					const loader = new DataLoader(source(own), { ...options, device });
 					assert.equal(await values(loader, device), expected);
 				});
-				// What stays is the dataset: four tensors, or eight.
+				// Only the dataset stays: four tensors, or eight.
 				assert.ok(alive.length <= 8, `${alive.length} tensors are left`);
 			}
 		}
@@ -65,7 +65,7 @@ test('host arrays go to the default device', async () => {
 	assert.is(x!.device, 'webgpu');
 });
 
-test('a loop that trains while batches are made ahead gets the same numbers as one that reads them at once', async () => {
+test('prefetching does not change the numbers of a training loop', async () => {
 	const transform = ([x, y]: Fields) => [x!.add(rand(x!.shape)), y!];
 	const loader = (prefetch: number) => new DataLoader(arrays, { batchSize: 2, shuffle: true, seed: 3, prefetch, transform });
 	const expected = (await values(loader(0), 'webgpu')).filter((_, i) => i % 2 === 0);

@@ -25,10 +25,10 @@ import { refuses } from './refuses';
 
 const count = (n: number) => Array.from({ length: n }, (_, i) => i);
 
-/** Samples 0 .. n - 1, each its own number. */
+/** Samples 0 .. n - 1; each sample is its own number. */
 const numbers = (n: number) => new ArrayDataset({ data: Int32Array.from(count(n)) });
 
-/** The same, one sample at a time and asynchronously. */
+/** As `numbers`, one sample at a time and asynchronously. */
 function slowNumbers(n: number): Dataset {
 	return {
 		length: n,
@@ -48,7 +48,7 @@ async function values(loop: AsyncIterable<Fields>): Promise<number[][]> {
 	return batches;
 }
 
-test('batches in order, the last one smaller or left out', async () => {
+test('batches come in order, and the last one is smaller or left out', async () => {
 	const loader = new DataLoader(numbers(7), { batchSize: 3 });
 	assert.is(loader.length, 3);
 	assert.equal(await values(loader), [[0, 1, 2], [3, 4, 5], [6]]);
@@ -73,7 +73,7 @@ for (const prefetch of [0, 1, 2, 50]) {
 	});
 }
 
-test('each epoch has an order of its own, which the seed decides', async () => {
+test('each epoch has its own order, which the seed determines', async () => {
 	const options: DataLoaderOptions = { batchSize: 4, shuffle: true, seed: 5 };
 	const loader = new DataLoader(numbers(50), options);
 	const epochs = [await values(loader), await values(loader)].map((batches) => batches.flat());
@@ -91,7 +91,7 @@ test('each epoch has an order of its own, which the seed decides', async () => {
 	assert.not.equal((await values(new DataLoader(numbers(50), { ...options, seed: 6 }))).flat(), epochs[0]);
 });
 
-test('without a seed, manualSeed decides', async () => {
+test('without a seed, manualSeed determines the order', async () => {
 	const run = async () => {
 		manualSeed(3);
 		return values(new DataLoader(numbers(20), { batchSize: 4, shuffle: true }));
@@ -99,7 +99,7 @@ test('without a seed, manualSeed decides', async () => {
 	assert.equal(await run(), await run());
 });
 
-/** A loader in which everything is random: order, samples, streams' samples, collation and augmentation. */
+/** A loader with random order, samples, streams, collation and augmentation. */
 function randomLoader(prefetch: number, seed = 9): DataLoader {
 	const dataset: Dataset = {
 		length: 10,
@@ -117,7 +117,7 @@ function randomLoader(prefetch: number, seed = 9): DataLoader {
 	});
 }
 
-test('a loop that starts in the middle has the same order, samples and augmentation, however many are made ahead', async () => {
+test('a loop that starts mid-epoch has the same order, samples and augmentation, for any prefetch', async () => {
 	const whole = await values(randomLoader(2).iterate({ epoch: 4 }));
 	assert.is(whole.length, 4);
 	assert.equal(await values(randomLoader(0).iterate({ epoch: 4 })), whole);
@@ -128,7 +128,7 @@ test('a loop that starts in the middle has the same order, samples and augmentat
 	assert.not.equal(await values(randomLoader(2, 10).iterate({ epoch: 4 })), whole);
 });
 
-test('the same of streams', async () => {
+test('a loop over a stream that starts mid-epoch has the same samples', async () => {
 	const stream = () =>
 		new IterableDataset(function* ({ epoch, generator }) {
 			for (let i = 0; i < 10; i++) {
@@ -147,7 +147,7 @@ test('the same of streams', async () => {
 	}
 });
 
-test('whatever the settings, all samples come once, in batches of the right size, and any part of an epoch is the same', async () => {
+test('with any settings, all samples come once, in batches of the right size, and any part of an epoch is the same', async () => {
 	const settings = fc.record({
 		n: fc.integer({ min: 0, max: 30 }),
 		batchSize: fc.integer({ min: 1, max: 9 }),
@@ -175,7 +175,7 @@ test('whatever the settings, all samples come once, in batches of the right size
 	await fc.assert(property, { numRuns: 40 });
 });
 
-test('the library’s own augmentation resumes in the middle of an epoch, and so do weighted samplers', async () => {
+test('the library’s augmentation and weighted samplers resume mid-epoch', async () => {
 	const images = { data: Uint8Array.from({ length: 12 * 16 }, (_, i) => (i * 37) % 256), shape: [12, 1, 4, 4], scale: 1 / 255 };
 	const dataset = new ArrayDataset(images, { data: Int32Array.from(count(12)) });
 	const transform = transforms.compose(
@@ -193,7 +193,7 @@ test('the library’s own augmentation resumes in the middle of an epoch, and so
 	assert.not.equal(await values(loader(2).iterate({ epoch: 2 })), whole);
 });
 
-test('making batches does not disturb the numbers that training draws', async () => {
+test('making batches does not change the random numbers of training', async () => {
 	const draw = async (loader: AsyncIterable<Fields>) => {
 		manualSeed(1);
 		const drawn: number[] = [];
@@ -203,7 +203,7 @@ test('making batches does not disturb the numbers that training draws', async ()
 	assert.equal(await draw(randomLoader(2)), await draw(new DataLoader(numbers(10), { batchSize: 3, seed: 0 })));
 });
 
-test('collate draws numbers of the batch, also where samples are waited for', async () => {
+test("collate draws the batch's random numbers, also with asynchronous samples", async () => {
 	const collate = (samples: readonly Fields[]) => [tidy(() => rand([samples.length, 2]).add(samples[0]![0]!))];
 	for (const dataset of [numbers(5), slowNumbers(5)]) {
 		const loader = () => new DataLoader(dataset, { batchSize: 3, seed: 3, collate });
@@ -214,7 +214,7 @@ test('collate draws numbers of the batch, also where samples are waited for', as
 	}
 });
 
-test('stateDict in the middle of a loop continues after its batch', async () => {
+test('stateDict taken mid-loop continues after its batch', async () => {
 	const loader = randomLoader(2);
 	const before: number[][] = [];
 	let state = '';
@@ -245,7 +245,7 @@ test('two loops over one loader at once are two epochs', async () => {
 	assert.not.equal(await a.value![0]!.data(), await b.value![0]!.data());
 });
 
-test('batches that were made ahead are disposed of when the loop is left', async () => {
+test('prefetched batches are disposed of when the loop ends early', async () => {
 	const stream = new IterableDataset(function* () {
 		for (let i = 0; i < 40; i++) yield [tensor(i)];
 	});
@@ -264,7 +264,7 @@ test('batches that were made ahead are disposed of when the loop is left', async
 	}
 });
 
-test('a loop that is left tells the stream', async () => {
+test('a loop that ends early closes the stream', async () => {
 	let closed = 0;
 	const stream = new IterableDataset(async function* () {
 		try {
@@ -282,7 +282,7 @@ test('a loop that is left tells the stream', async () => {
 	assert.equal(await iterator.next(), { done: true, value: undefined });
 });
 
-test('no more batches are made ahead than asked for', async () => {
+test('no more batches are prefetched than requested', async () => {
 	let made = 0;
 	const dataset: Dataset = { length: 100, get: () => [tensor(made++)] };
 	const iterator = new DataLoader(dataset, { prefetch: 3 }).iterate();
@@ -320,7 +320,7 @@ for (const asynchronous of [false, true]) {
 	});
 }
 
-test('a stream that fails, or a collation, tells it at its batch and leaves nothing behind', async () => {
+test('a failing stream or collation throws at its batch and leaves nothing behind', async () => {
 	const stream = new IterableDataset(async function* () {
 		for (let i = 0; i < 5; i++) yield [tensor(i)];
 		throw new RangeError('the stream broke');
@@ -364,7 +364,7 @@ test('samplers and batch samplers decide the order', async () => {
 	assert.equal(await values(new DataLoader(dataset, { batchSampler: own })), [[9, 0], [3]]);
 });
 
-test('collate gets the samples, and their tensors are disposed of', async () => {
+test('collate receives the samples, and their tensors are disposed of', async () => {
 	const collate = (samples: readonly Fields[]) => [tensor([samples.length]), samples[0]![0]!];
 	const batches: Tensor[] = [];
 	const alive = await leftAlive(async () => {
@@ -376,7 +376,7 @@ test('collate gets the samples, and their tensors are disposed of', async () => 
 	assert.equal(await values(new DataLoader(numbers(5), { batchSize: 3, collate: later })), [[3], [2]]);
 });
 
-test('transform runs without recording; what it was given and made in between is disposed of', async () => {
+test('transform runs without recording; its inputs and temporaries are disposed of', async () => {
 	const weight = tensor([2], { requiresGrad: true });
 	const transform = ([x, y]: Fields) => [x!.mul(weight).add(1), y!];
 	const dataset = new TensorDataset(tensor([1, 2, 3]), tensor([4, 5, 6]));
@@ -416,7 +416,7 @@ test('defaultCollate stacks fields, scalars become vectors', async () => {
 	);
 });
 
-test('the dataset is asked for the device, or the batch is moved there', async () => {
+test('the dataset makes batches on the device, or the batch is moved there', async () => {
 	const asked: unknown[] = [];
 	const dataset: Dataset = {
 		length: 2,

@@ -1,10 +1,12 @@
-/** Images as Pillow 9.4 wrote, scaled and converted them. */
+/** Images as Pillow 9.4 writes, scales and converts them. */
 
 export function fromBase64(text: string): Uint8Array {
 	return Uint8Array.from(atob(text), (char) => char.charCodeAt(0));
 }
 
-/** Random pixels, 5 rows of 7, RGB, and what `Image.resize(..., BILINEAR)` makes of them, by [height, width]; and `convert('L')`. */
+/**
+ * Random pixels, 5 rows of 7, RGB, and the results of `Image.resize(..., BILINEAR)` by [height, width], and of `convert('L')`.
+ */
 export const random = {
 	pixels:
 		'rC91wEP7w2cJ0xXyJFdG2FiMOsHmJ1euWFGlGU1ICZRz0PPF/k+vwFJj2LHzHZOTjqcgwQm5fyAfyvSXo/7LcrccIoCApDWFJuj0EU+EaSq6H3gBQeepOSNmdwuuUluAjmM1jHmqVMtE',
@@ -24,7 +26,7 @@ export const random = {
 export const jpeg =
 	'/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDAAIBAQEBAQIBAQECAgICAgQDAgICAgUEBAMEBgUGBgYFBgYGBwkIBgcJBwYGCAsICQoKCgoKBggLDAsKDAkKCgr/2wBDAQICAgICAgUDAwUKBwYHCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgr/wAARCAAQABgDAREAAhEBAxEB/8QAHwAAAQUBAQEBAQEAAAAAAAAAAAECAwQFBgcICQoL/8QAtRAAAgEDAwIEAwUFBAQAAAF9AQIDAAQRBRIhMUEGE1FhByJxFDKBkaEII0KxwRVS0fAkM2JyggkKFhcYGRolJicoKSo0NTY3ODk6Q0RFRkdISUpTVFVWV1hZWmNkZWZnaGlqc3R1dnd4eXqDhIWGh4iJipKTlJWWl5iZmqKjpKWmp6ipqrKztLW2t7i5usLDxMXGx8jJytLT1NXW19jZ2uHi4+Tl5ufo6erx8vP09fb3+Pn6/8QAHwEAAwEBAQEBAQEBAQAAAAAAAAECAwQFBgcICQoL/8QAtREAAgECBAQDBAcFBAQAAQJ3AAECAxEEBSExBhJBUQdhcRMiMoEIFEKRobHBCSMzUvAVYnLRChYkNOEl8RcYGRomJygpKjU2Nzg5OkNERUZHSElKU1RVVldYWVpjZGVmZ2hpanN0dXZ3eHl6goOEhYaHiImKkpOUlZaXmJmaoqOkpaanqKmqsrO0tba3uLm6wsPExcbHyMnK0tPU1dbX2Nna4uPk5ebn6Onq8vP09fb3+Pn6/9oADAMBAAIRAxEAPwD8t/h5+yl/q/8AiW+n8Fc2DzLzPn+FuPvh9892+Hn7KX+r/wCJb6fwV9Vg8y8z+keFuPvh9891+Hn7KX+r/wCJb/45X1WDzLzP6Q4W4++H3z0X4efspf6v/iW+n8FfzZg8y21P8BuFuPvh9891+Hn7KX+r/wCJb/45X1WDzLbU/pDhbj74ffPdvh5+yl9z/iW/+OV9Vg8y21P6R4W4++H3z//Z';
 
-/** PNG files of the kinds that there are: 1 bit, palette of 2 bits, 16 bits, grey with alpha, RGB with alpha. */
+/** PNG files of several kinds: 1 bit, palette of 2 bits, 16 bits, grey with alpha, RGB with alpha. */
 export const pngs = {
 	bit: 'iVBORw0KGgoAAAANSUhEUgAAAAUAAAADAQAAAABzTfhVAAAADklEQVR4nGMIYFjBEAAAA94BSXfAiOEAAAAASUVORK5CYII=',
 	palette:

@@ -1,4 +1,4 @@
-/** Writes PNG files of every kind, with the pixels that they stand for. It shares no code with the decoder. */
+/** Writes PNG files of every kind, together with their pixels. It shares no code with the decoder. */
 import { deflateSync } from 'node:zlib';
 
 export interface PngKind {
@@ -12,7 +12,7 @@ export interface PngKind {
 	readonly transparent?: boolean;
 	/** A palette that only suggests colours. */
 	readonly suggested?: boolean;
-	/** Parts to stand before the pixels. */
+	/** Parts to write before the pixels. */
 	readonly extra?: readonly (readonly [name: string, part: Uint8Array])[];
 }
 
@@ -57,7 +57,7 @@ export function pngFile(...chunks: readonly Uint8Array[]): Uint8Array {
 	return new Uint8Array(Buffer.concat([SIGNATURE, ...chunks, chunk('IEND')]));
 }
 
-/** Puts the right checksums into a file whose parts were changed, as far as its lengths lead. */
+/** Corrects the checksums of a file with changed parts, while the lengths stay consistent. */
 export function withChecksums(file: Uint8Array): Uint8Array {
 	const bytes = Buffer.from(file);
 	for (let at = 8; at + 12 <= bytes.length; ) {
@@ -71,7 +71,7 @@ export function withChecksums(file: Uint8Array): Uint8Array {
 
 interface Row {
 	readonly places: (readonly [x: number, y: number])[];
-	/** Whether a pass begins here, and filters see zeros above. */
+	/** Whether a pass begins here, so that filters see zeros above. */
 	readonly isFirst: boolean;
 }
 
@@ -117,12 +117,12 @@ function packed(samples: readonly number[], depth: number): Uint8Array {
 	return Uint8Array.from(bits.match(/.{1,8}/g) ?? [], (byte) => Number.parseInt(byte.padEnd(8, '0'), 2));
 }
 
-/** A file with random pixels, and what they are: rows of pixels from 0 to 255. */
+/** A file with random pixels, and these pixels: rows of numbers from 0 to 255. */
 export function randomPng(random: () => number, kind: PngKind): { file: Uint8Array; pixels: number[]; channels: number } {
 	const { width, height, type, depth, transparent = false, suggested = false, extra = [] } = kind;
 	const below = (count: number) => Math.floor(random() * count);
 	const samples = SAMPLES[type]!;
-	// Few different values, so that the transparent colour is among them.
+	// Few distinct values, so that the transparent colour occurs.
 	const levels = Array.from({ length: 4 }, () => below(2 ** depth));
 	const colours = type === 3 ? Math.max(...levels) + 1 : 1 + below(256);
 	const palette = Uint8Array.from({ length: 3 * colours }, () => below(256));

@@ -21,7 +21,7 @@ const device = 'cpu';
 const numbers = (rows: Rows): number[][] => rows.map((row) => row.map(Number));
 const table = (rows: Rows, dtype: DType = 'float64'): Tensor => tensor(numbers(rows), { dtype, device });
 
-/** Each value near the expected one: by its own size, and that of the largest of its column. */
+/** Checks each value against the expected one, relative to its own size and to the largest of its column. */
 function requireNear(what: string, actual: ArrayLike<number>, expected: ArrayLike<number>, tolerance = 1e-12): void {
 	assert.is(actual.length, expected.length, what);
 	let largest = 1;
@@ -35,7 +35,7 @@ function requireNear(what: string, actual: ArrayLike<number>, expected: ArrayLik
 async function requireTable(what: string, actual: Tensor, expected: Rows, tolerance?: number): Promise<void> {
 	assert.equal(actual.shape, [expected.length, expected[0]!.length], what);
 	const values = await actual.data();
-	// By column, since their sizes differ by magnitudes.
+	// By column, since the sizes of columns differ by orders of magnitude.
 	expected[0]!.forEach((_, f) => {
 		const column = Array.from({ length: expected.length }, (_, i) => values[i * expected[0]!.length + f]!);
 		const wanted = expected.map((row) => Number(row[f]));
@@ -77,7 +77,7 @@ for (const [name, { x, other, standard, minMax }] of Object.entries(golden.scali
 	}
 }
 
-test('float32 far from zero loses nothing to the rounding of the mean, and comes back', async () => {
+test('float32 far from zero loses nothing to the rounding of the mean and survives the inverse', async () => {
 	const { x, standard } = golden.scaling.ordinary;
 	const scaler = new StandardScaler();
 	const scaled = await scaler.fitTransform(table(x, 'float32'));
@@ -90,7 +90,7 @@ test('float32 far from zero loses nothing to the rounding of the mean, and comes
 	assert.equal([...(await whole.data())], [0, 0.5, 1]);
 });
 
-test('scalers refuse what they cannot take', async () => {
+test('scalers reject invalid data', async () => {
 	assert.throws(() => new StandardScaler().transform(table([[1]])), /StandardScaler.transform: not fitted yet/);
 	const fails = async (call: Promise<unknown>, message: RegExp) => {
 		const error = await call.then(
@@ -162,7 +162,7 @@ for (const [name, { rows, other, drop, handleUnknown, ...expected }] of Object.e
 		assert.equal(encoder.categories, expected.categories);
 		assert.equal(await encoded.toArray(), expected.encoded);
 		assert.equal(await encoder.inverseTransform(encoded), expected.inverse);
-		// scikit-learn writes the numbers of Python.
+		// scikit-learn writes numbers as Python does.
 		assert.equal(
 			encoder.getFeatureNamesOut(),
 			expected.names.map((column) => column.replace(/\.0$/, '')),

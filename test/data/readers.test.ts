@@ -41,7 +41,7 @@ function file(name: string, bytes: Uint8Array | string): string {
 	return path;
 }
 
-/** An IDX file: its type, its sizes, and its elements written by `write`. */
+/** An IDX file: its type, its sizes, and its elements as `write` writes them. */
 function idx(
 	type: number,
 	shape: readonly number[],
@@ -79,13 +79,13 @@ test('parseIdx reads all types, big-endian', () => {
 		assert.instance(data, array);
 		assert.equal([Array.from(data), shape], [values, [3]]);
 	}
-	// A view into a larger buffer, as Node's readFile gives them.
+	// A view into a larger buffer, as Node's readFile returns.
 	const shifted = new Uint8Array(pixels.length + 3);
 	shifted.set(pixels, 3);
 	assert.equal(parseIdx(shifted.subarray(3)).data, bytes.data);
 });
 
-test('parseIdx refuses other and damaged files', async () => {
+test('parseIdx rejects other and damaged files', async () => {
 	await refuses(() => parseIdx(Uint8Array.of(0x1f, 0x8b, 8, 0, 0)), /begins with '1f 8b 08 00' is not an IDX file/, FormatError);
 	await refuses(() => parseIdx(Uint8Array.of(0, 0, 7, 1, 0, 0, 0, 0)), /is not an IDX file/, FormatError);
 	await refuses(() => parseIdx(new Uint8Array(0)), /is not an IDX file/, FormatError);
@@ -137,7 +137,7 @@ test('readIdx: over the network', async () => {
 	await refuses(() => readIdx(`${base}/a.idx.gz`), /cannot be fetched/, WgradError);
 });
 
-/** Records of CIFAR: the labels' bytes, then the pixels, each record full of one value. */
+/** Records of CIFAR: the label bytes, then the pixels; each record has a single pixel value. */
 function cifar(...records: readonly (readonly number[])[]): Uint8Array {
 	return Uint8Array.from(records.flatMap((labels, i) => [...labels, ...Array.from({ length: 3072 }, (_, k) => (i + k) % 251)]));
 }
@@ -210,7 +210,7 @@ test('parseCsv: options', async () => {
 	assert.equal(chosen.strings('a'), ['1', '2']);
 	assert.equal(parseCsv('\ufeffa\n1').names, ['a']);
 	assert.equal(parseCsv('a,b').matrix().shape, [0, 2]);
-	// What JavaScript takes for numbers and tables do not.
+	// JavaScript reads this as a number, but tables do not.
 	assert.is(parseCsv('a\n0x10').column('a').kind, 'categorical');
 	// Line breaks of several kinds in one text.
 	for (const text of ['a,b\r\n1,2\n3,4\n', 'a,b\n1,2\r\n3,4', 'a,b\r1,2\r3,4\r', '# x\r\na,"b"\r\n1,2\n\r\n3,"4"\r\n']) {

@@ -1,4 +1,4 @@
-/** Readers in a browser: files, the network, what was dropped, and the browser's own decoder. */
+/** Readers in a browser: files, the network, dropped items, and the browser's own decoder. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import {
@@ -74,7 +74,7 @@ async function picture(value: number): Promise<Uint8Array> {
 	return encodePng({ data: new Uint8Array(4).fill(value), width: 2, height: 2, channels: 1 });
 }
 
-/** A file as an `<input webkitdirectory>` gives it. */
+/** A file as an `<input webkitdirectory>` returns it. */
 async function chosen(path: string, value: number): Promise<File> {
 	const file = fileOf(await picture(value), path.split('/').at(-1)!);
 	Object.defineProperty(file, 'webkitRelativePath', { value: path });
@@ -111,14 +111,14 @@ test('a folder that was chosen', async () => {
 	await refuses(() => readImageFolder([fileOf('x', 'a.png')]), /a\.png is not in a class folder/);
 });
 
-/** The same path with bytes that are no image. */
+/** The same path with bytes that are not an image. */
 function renamed(file: File): File {
 	const other = fileOf('no image', file.name);
 	Object.defineProperty(other, 'webkitRelativePath', { value: file.webkitRelativePath });
 	return other;
 }
 
-/** A folder as a browser gives it on a drop: its entries come two at a time. */
+/** A dropped folder as a browser represents it; its entries come two at a time. */
 function droppedFolder(path: string, entries: readonly object[]): object {
 	return {
 		isFile: false,
@@ -147,7 +147,7 @@ test('files and folders that were dropped', async () => {
 		{ kind: 'file', webkitGetAsEntry: () => root },
 	];
 	const pending = filesFromDrop({ items } as unknown as DataTransfer);
-	// After the event the browser has forgotten the items.
+	// The browser forgets the items after the event.
 	items.length = 0;
 	const files: DroppedFile[] = await pending;
 	assert.equal(files.map(({ path }) => path).sort(), [

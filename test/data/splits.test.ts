@@ -23,7 +23,7 @@ const count = (n: number) => Array.from({ length: n }, (_, i) => i);
 const dataset = (n: number) => new ArrayDataset({ data: count(n) });
 const ascending = (values: Iterable<number>) => [...values].sort((a, b) => a - b);
 
-test('randomSplit: lengths, fractions and what rounding leaves', async () => {
+test('randomSplit: lengths, fractions and the remainder of rounding', async () => {
 	const sizes = (n: number, lengths: number[]) => randomSplit(dataset(n), lengths, { seed: 1 }).map((part) => part.length);
 	assert.equal(sizes(10, [3, 7]), [3, 7]);
 	assert.equal(sizes(10, [0.5, 0.5]), [5, 5]);
@@ -189,7 +189,7 @@ test('StratifiedKFold is scikit-learn’s', async () => {
 	await refuses(() => new StratifiedKFold(2).split(tensor([0, 1]) as never), /labels must be on the host/);
 });
 
-/** How often each of n samples is drawn, against what is expected, by chi squared. */
+/** Compares how often each of n samples is drawn with the expectation, by chi squared. */
 function chiSquared(indices: Iterable<number>, expected: readonly number[]): number {
 	const counts = expected.map(() => 0);
 	for (const index of indices) counts[index]!++;
@@ -244,7 +244,7 @@ test('WeightedRandomSampler draws by weight', async () => {
 			expected.map((n) => n / 5),
 		) < 16.3,
 	);
-	// And the second: the sum over the first of p(first) * weight / (rest), as successive draws have it.
+	// And the second draw: the sum over the first of p(first) * weight / (rest).
 	const seconds = weights.map((weight, i) =>
 		weights.reduce((sum, first, j) => (j === i || first === 0 ? sum : sum + (first / 10) * (weight / (10 - first))), 0),
 	);

@@ -1,4 +1,4 @@
-/** Augmentation on WebGPU against the CPU: the same bits where arithmetic is exact, else the same to rounding. */
+/** Augmentation on WebGPU against the CPU: the same bits if the arithmetic is exact, else the same to rounding. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type Device, init, manualSeed, rand, type Tensor, tensor } from 'wgrad';
@@ -8,7 +8,7 @@ test.before(async () => {
 	await init({ device: 'webgpu' });
 });
 
-/** Odd sizes, and a view, so that strides and offsets matter. */
+/** Images of odd sizes, as a view, so that strides and offsets matter. */
 async function images(device: Device): Promise<Tensor> {
 	manualSeed(3);
 	const whole = rand([7, 5, 13, 19], { device: 'cpu' });
@@ -63,7 +63,7 @@ for (const [name, transform] of Object.entries(ROUNDED)) {
 		const [[cpu], [gpu]] = [await run(transform, 'cpu'), await run(transform, 'webgpu')];
 		let worst = 0;
 		for (let i = 0; i < cpu!.length; i++) worst = Math.max(worst, Math.abs(cpu![i]! - gpu![i]!));
-		// Places of up to 30 pixels are rounded to 2e-6 of a pixel, across which an image of noise changes by as much.
+		// Positions of up to 30 pixels are rounded to 2e-6 of a pixel; an image of noise changes that much over this distance.
 		assert.ok(worst < 1e-5, `differs by ${worst}`);
 		assert.equal(await run(transform, 'webgpu'), [gpu]);
 	});

@@ -1,4 +1,4 @@
-/** What each transform does to images, exactly where it moves pixels, and how its random numbers are distributed. */
+/** The effect of each transform on images, exact for moves of whole pixels, and the distribution of its random numbers. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { manualSeed, type Tensor, tensor, zeros } from 'wgrad';
@@ -7,13 +7,13 @@ import { DataLoader, TensorDataset, transforms } from 'wgrad/data';
 const device = 'cpu';
 const target = tensor([0], { device });
 
-/** One image of one channel through a transform. */
+/** Applies a transform to one image with one channel. */
 async function once(transform: transforms.Transform, rows: readonly (readonly number[])[], seed = 5): Promise<number[][]> {
 	const [images] = transform([tensor([[rows]], { device }), target], { generator: manualSeed(seed) });
 	return ((await images!.toArray()) as number[][][][])[0]![0]!;
 }
 
-/** `count` images of that size, image n filled with what `value` gives. */
+/** `count` images of this size, image n filled by `value`. */
 function images(count: number, height: number, width: number, value: (n: number, i: number, j: number) => number): Tensor {
 	const values = Float32Array.from({ length: count * height * width }, (_, at) => {
 		const n = Math.floor(at / (height * width));
@@ -32,7 +32,7 @@ test('flips, quarter turns, crops and shifts move pixels exactly', async () => {
 	assert.equal(await once(transforms.randomHorizontalFlip({ p: 1 }), [[1, 2, 3]]), [[3, 2, 1]]);
 	assert.equal(await once(transforms.randomVerticalFlip({ p: 1 }), [[1], [2], [3]]), [[3], [2], [1]]);
 	assert.equal(await once(transforms.randomHorizontalFlip({ p: 0 }), SQUARE), SQUARE);
-	// Counter-clockwise, as torchvision rotates.
+	// Counter-clockwise, as torchvision does.
 	const turned = [
 		[3, 6, 9],
 		[2, 5, 8],
@@ -82,7 +82,7 @@ test('shear and zoom about the centre', async () => {
 	assert.equal(await once(transforms.randomAffine({ scale: [2, 2] }), [[1, 2, 3, 4, 5]]), enlarged);
 });
 
-test('parameters of no change leave every bit, of NaN, infinity and -0 too', async () => {
+test('parameters that change nothing keep every bit, also of NaN, infinity and -0', async () => {
 	const rows = [
 		[Number.NaN, -0, 3.5],
 		[Number.POSITIVE_INFINITY, 1e-40, -7],
@@ -114,7 +114,7 @@ test('interpolation is linear between pixels and with the fill', async () => {
 	assert.equal(nearest, [[100, 100]]);
 });
 
-test('each image draws for itself, and the same seed draws the same', async () => {
+test('each image has its own draws, and the same seed gives the same draws', async () => {
 	const count = 4000;
 	const x = images(count, 1, 2, (_n, _i, j) => j);
 	const flip = transforms.randomHorizontalFlip({ p: 0.3 });
@@ -192,7 +192,7 @@ test('cutout and erasing', async () => {
 		assert.ok(rows.size >= 2 && rows.size <= 3 && columns.size >= 1 && columns.size <= 2);
 		if (erased === 6) whole++;
 	}
-	// Rows 1 .. 7 of 9 and columns 1 .. 6 of 7 hold the whole rectangle.
+	// The whole rectangle fits in for rows 1 .. 7 of 9 and columns 1 .. 6 of 7.
 	assert.ok(Math.abs(whole / count - (7 * 6) / 63) < 4 * Math.sqrt(2 / 9 / count), `${whole} of ${count} whole`);
 
 	const [erased] = transforms.randomErasing({ p: 0.5, scale: [0.1, 0.2], value: 5 })([images(count, 20, 20, () => 1)], {
@@ -235,7 +235,7 @@ test('mixup mixes images and targets by the same weights, which are Beta-distrib
 				others++;
 			}
 		}
-		// Where the partner is of another class, the sample's own share is lambda: mean 1/2, variance 1 / (4 (2 alpha + 1)).
+		// If the partner has another class, the sample's own share is lambda: mean 1/2, variance 1 / (4 (2 alpha + 1)).
 		if (alpha >= 1) {
 			mean /= others;
 			const variance = squares / others - mean * mean;
@@ -250,7 +250,7 @@ test('mixup mixes images and targets by the same weights, which are Beta-distrib
 	assert.ok(a! >= 1 && a! <= 3 && b! >= 1 && b! <= 3);
 });
 
-test('wrong images and arguments are refused in words', () => {
+test('wrong images and arguments throw clear errors', () => {
 	const flip = transforms.randomHorizontalFlip();
 	const pixels = zeros([2, 1, 4, 4], { dtype: 'int32', device });
 	assert.throws(() => flip([pixels]), /randomHorizontalFlip: images must be floating, not int32.*scale 1 \/ 255/);
@@ -285,7 +285,7 @@ test('wrong images and arguments are refused in words', () => {
 	assert.throws(() => transforms.compose(3 as never), /compose: takes transforms/);
 });
 
-test('a loader runs them on each batch, again by the same seed', async () => {
+test('a loader runs them on each batch, reproducibly by the seed', async () => {
 	const dataset = new TensorDataset(
 		images(10, 4, 4, (n, i, j) => n * 16 + i * 4 + j),
 		tensor(

@@ -1,4 +1,4 @@
-/** Numbers together with float16 tensors: comparisons round them to float16, arithmetic does not. */
+/** Numbers combined with float16 tensors: comparisons round the numbers to float16, arithmetic does not. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { grad, init, type Tensor, tensor } from 'wgrad';
@@ -8,7 +8,7 @@ test.before(async () => {
 	await init({ device: 'webgpu' });
 });
 
-/** The tensor, or null where the adapter has no float16. */
+/** The tensor, or null if the adapter has no float16. */
 function half(values: readonly number[]): Tensor | null {
 	return hasFloat16() ? tensor(values, { dtype: 'float16', device: 'webgpu' }) : null;
 }
@@ -21,7 +21,7 @@ test('a number equals itself stored in float16', async () => {
 	assert.equal(await x.ge(0.1).toArray(), [true, true, false]);
 });
 
-test('the gradient passes at limits that float16 holds otherwise', async () => {
+test('the gradient passes at limits that float16 rounds', async () => {
 	const x = half([0.1, 0.5, 2.7])?.requiresGrad_();
 	if (x === undefined) return;
 	const [dx] = grad(x.clamp({ min: 0.1, max: 2.7 }).sum(), [x]);
@@ -30,7 +30,7 @@ test('the gradient passes at limits that float16 holds otherwise', async () => {
 	assert.equal(await inside!.toArray(), [0, 1, 0]);
 });
 
-test('a factor below float16 is no 0', async () => {
+test('a factor too small for float16 does not become 0', async () => {
 	const x = half([2 ** 15, 2 ** 14]);
 	if (x === null) return;
 	assert.equal(await x.mul(2 ** -26).toArray(), [2 ** -11, 2 ** -12]);

@@ -1,4 +1,4 @@
-/** Elementary functions of shaders/math.wgsl.ts where a compiler that reassociates, flushes or assumes no NaN would show. */
+/** Elementary functions of shaders/math.wgsl.ts at inputs that expose compilers that reassociate, flush or assume no NaN. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { cos, erfc, exp, expm1, init, log, log2, log10, logSoftmax, logsumexp, pow, sin, type Tensor, tensor } from 'wgrad';
@@ -9,7 +9,7 @@ test.before(async () => {
 
 const on = (values: readonly number[], shape = [values.length]) => tensor(values, { shape, device: 'webgpu' });
 
-/** The largest error of `f` at `values`, in units of what `unit` says of the true result. */
+/** The largest error of `f` at `values`, in the units that `unit` gives for the true result. */
 async function worst(
 	f: (x: Tensor) => Tensor,
 	truth: (x: number) => number,
@@ -36,7 +36,7 @@ test('sine and cosine are good to 2e-7 for arguments of any size', async () => {
 	}
 });
 
-test('exponentials and powers keep their digits far out and near 0', async () => {
+test('exponentials and powers keep their digits for large arguments and near 0', async () => {
 	assert.ok(
 		(await worst(
 			exp,
@@ -77,14 +77,14 @@ test('exponentials and powers keep their digits far out and near 0', async () =>
 	);
 });
 
-test('logarithms of denormal numbers are right, flushed or not', async () => {
+test('logarithms of subnormal numbers are right, flushed or not', async () => {
 	const denormal = [1e-38, 1e-39, 1e-40, 3e-42, 1e-44, 1.4e-45];
 	assert.ok((await worst(log, Math.log, denormal, relative)) < 3e-7);
 	assert.ok((await worst(log2, Math.log2, denormal, relative)) < 3e-7);
 	assert.ok((await worst(log10, Math.log10, denormal, relative)) < 3e-7);
 });
 
-test('logarithms of sums next to 1 keep the digits of the sum', async () => {
+test('logarithms of sums near 1 keep the digits of the sum', async () => {
 	const rests = range(12, (i) => 0.5 ** (i + 4));
 	const x = on(
 		rests.flatMap((rest) => [0, Math.log(rest)]),

@@ -1,6 +1,7 @@
 /**
- * WGSL lets compilers reassociate sums, and some do. Here is a model of one on the text of the kernels: where a variable is multiplied by two
- * constants in one sum, they become one, rounded to float32. Argument reductions must come through it with their digits.
+ * WGSL lets compilers reassociate sums, and some do. This test models such a compiler on the text of the kernels: if a variable
+ * is multiplied by two constants in one sum, they become one constant, rounded to float32. Argument reductions must keep their
+ * digits.
  */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -38,7 +39,7 @@ test('the reduction of exponents survives a compiler that reassociates', () => {
 	for (let k = -150; k <= 128; k++) assert.ok(Math.abs(rest(k * Math.LN2, k)) < 1e-9);
 });
 
-test('NaN and infinity are no constants', () => {
+test('NaN and infinity are not constant expressions', () => {
 	const everything = mathFunctions(
 		'exponential(x) logarithm(x) power(x, y) sine(x) arccosine(x) exactFmod(x, y) hypotenuse(x, y)',
 	);

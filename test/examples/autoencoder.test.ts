@@ -1,4 +1,4 @@
-/** Both autoencoders at a small size: squared error and -ELBO of unseen images fall below what an untrained network has by far. */
+/** Both autoencoders at a small size: squared error and -ELBO of unseen images fall far below those of an untrained network. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { randn, zeros } from 'wgrad';
@@ -17,16 +17,16 @@ const SMALL: Omit<Settings, 'variational'> = {
 	device: 'cpu',
 };
 
-test('the autoencoder draws images again', async () => {
+test('the autoencoder reconstructs images', async () => {
 	const { model, testLoss } = await train({ ...SMALL, variational: false });
-	// Grey images have 100, the mean image 52.
+	// A grey image gives 100, the mean image 52.
 	assert.ok(testLoss < 50, `squared error ${testLoss}`);
 	assert.equal(model.forward(zeros([2, 1, 28, 28])).images.shape, [2, 1, 28, 28]);
 });
 
 test('the variational autoencoder bounds the likelihood, and draws images from random codes', async () => {
 	const { model, testLoss } = await train({ ...SMALL, variational: true });
-	// Coins for pixels have 543, the mean image 206.
+	// Random pixels give 543, the mean image 206.
 	assert.ok(testLoss < 206, `-ELBO ${testLoss}`);
 	assert.ok(model instanceof VariationalAutoencoder);
 	const samples = await model.decode(randn([3, SMALL.latent])).data();

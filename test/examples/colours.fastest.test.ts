@@ -1,4 +1,6 @@
-/** The colours example at a small size: beats guessing after a few steps, and reads CIFAR-10 files and image folders correctly. */
+/**
+ * The colours example at a small size: beats guessing after a few steps, and reads CIFAR-10 files and image folders correctly.
+ */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -33,7 +35,7 @@ test('the network learns from drawn images', async () => {
 	);
 });
 
-test('the drawn images depend on the seed alone', () => {
+test('the drawn images depend only on the seed', () => {
 	const [first, again, other] = [colourSet(10, 1), colourSet(10, 1), colourSet(10, 2)];
 	assert.equal(first, again);
 	assert.not.equal(first.pixels, other.pixels);

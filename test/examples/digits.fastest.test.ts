@@ -1,4 +1,4 @@
-/** MNIST by `fit` at a small size: 75 % after 30 steps, and classes as numbers or as probabilities give the same losses. */
+/** MNIST with `fit` at a small size: 75 % after 30 steps; classes as numbers or as probabilities give the same losses. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { init, randn } from 'wgrad';
@@ -23,7 +23,7 @@ const SMALL: Settings = {
 	device: 'webgpu',
 };
 
-test('the small network learns, with either targets', async () => {
+test('the small network learns with either kind of target', async () => {
 	const sparse = await train(SMALL);
 	assert.ok(sparse.accuracy > 0.75, `accuracy ${sparse.accuracy}`);
 	const onehot = await train({ ...SMALL, targets: 'onehot' });
@@ -32,7 +32,7 @@ test('the small network learns, with either targets', async () => {
 	assert.ok(Math.abs(sparse.accuracy - onehot.accuracy) <= 0.01, `accuracies ${sparse.accuracy}, ${onehot.accuracy}`);
 });
 
-test('augmentation and the one-cycle schedule take part', async () => {
+test('augmentation and the one-cycle schedule work', async () => {
 	const few = { ...SMALL, images: 64, testImages: 100 };
 	const { history } = await train({ ...few, schedule: 'onecycle', augment: true });
 	assert.ok(history.epochs[0]!.lr < 1e-5, `the last learning rate ${history.epochs[0]!.lr}`);

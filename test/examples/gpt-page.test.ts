@@ -1,4 +1,4 @@
-/** The built page of the GPT example in headless Chromium, used like a person would. */
+/** The built page of the GPT example in headless Chromium, used as a person would. */
 import { existsSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';

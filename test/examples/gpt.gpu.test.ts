@@ -19,7 +19,7 @@ test('it learns: within 60 steps the loss falls below a third', async () => {
 	assert.is((await collect(training.write('The whale ', 6, { temperature: 0 }))).at(-1), 'The whale swims.');
 });
 
-test('resumed from a checkpoint, a run goes on bit by bit', async () => {
+test('a run resumed from a checkpoint gives the same bits', async () => {
 	const whole = GptTraining.begin(SMALL, TEXT, 'webgpu');
 	await collect(whole.run());
 	const store = new MemoryStore();
@@ -34,7 +34,7 @@ test('resumed from a checkpoint, a run goes on bit by bit', async () => {
 	for (const [i, parameter] of actual.entries()) assert.equal(await parameter.data(), await expected[i]!.data());
 });
 
-test('with caches a token costs the same launches and writes, first or late', async () => {
+test('with caches each token costs the same launches and writes', async () => {
 	const { model, tokenizer } = GptTraining.begin(SMALL, TEXT, 'webgpu');
 	const caches = model.caches();
 	const tokens = tokenizer.encode(TEXT.slice(0, SMALL.context));

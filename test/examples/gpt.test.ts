@@ -14,7 +14,7 @@ test.before(async () => {
 	await init({ device: 'cpu' });
 });
 
-test('characters become tokens and back; others are refused', () => {
+test('characters become tokens and back; unknown ones throw', () => {
 	const tokenizer = tokenizerOf('char', 'sea — 🐋 — see');
 	assert.is(tokenizer.size, 6);
 	assert.is(tokenizer.decode(tokenizer.encode('see 🐋')), 'see 🐋');
@@ -22,7 +22,7 @@ test('characters become tokens and back; others are refused', () => {
 	assert.throws(() => tokenizer.encode('sex'), /"x" does not occur in the text/);
 });
 
-test('byte pairs: those of the text, renumbered, and single bytes for anything else', () => {
+test('byte pairs: those of the text, renumbered, and single bytes for other text', () => {
 	const text = 'The whale, the whale! The white whale — and <|endoftext|> is no end.';
 	const tokenizer = tokenizerOf('bpe', text);
 	const tokens = tokenizer.encode(text);
@@ -31,7 +31,7 @@ test('byte pairs: those of the text, renumbered, and single bytes for anything e
 	assert.is(tokenizer.decode(tokens), text);
 	for (const other of ['Ahab’s 🐋 swims', ' \t\n  ', 'ÿ¡­Ā', '']) assert.is(tokenizer.decode(tokenizer.encode(other)), other);
 	assert.equal(restoreTokenizer(tokenizer.vocabulary).encode('whale'), tokenizer.encode('whale'));
-	// Every byte has a token of its own.
+	// Every byte has its own token.
 	const latin = Array.from({ length: 256 }, (_, code) => String.fromCharCode(code)).join('');
 	assert.is(tokenizer.decode(tokenizer.encode(latin)), latin);
 });
@@ -56,7 +56,7 @@ test('top-k and top-p keep the likeliest, temperature 0 only one', () => {
 	}
 });
 
-test('tokens come as often as they are probable; the seed decides which', () => {
+test('tokens come with their probabilities; the seed determines which', () => {
 	const draw = (options: ConstructorParameters<typeof Sampler>[0], count: number) => {
 		const sampler = new Sampler(options);
 		return Array.from({ length: count }, () => sampler.choose(SCORES));
@@ -73,7 +73,7 @@ test('tokens come as often as they are probable; the seed decides which', () => 
 	assert.not.equal(draw({ seed: 5 }, 50), draw({ seed: 6 }, 50));
 });
 
-test('options of sampling out of range are refused', () => {
+test('sampling options out of range throw', () => {
 	assert.throws(() => new Sampler({ temperature: -1 }), /temperature must be at least 0/);
 	assert.throws(() => new Sampler({ topK: 1.5 }), /top-k must be a whole number/);
 	assert.throws(() => new Sampler({ topP: 0 }), /top-p must lie above 0/);
@@ -82,7 +82,7 @@ test('options of sampling out of range are refused', () => {
 const TINY = { vocabularySize: 11, context: 12, width: 8, layers: 2, heads: 2 };
 const NUMBERS = [3, 1, 4, 1, 5, 9, 2, 6, 5, 3, 5, 8];
 
-/** Fresh weights are small, and all scores nearly equal. */
+/** Enlarges the weights: fresh ones are small, so that all scores are nearly equal. */
 function enlarge(model: Gpt, factor: number): void {
 	noGrad(() => {
 		for (const parameter of model.parameters()) parameter.mul_(factor);
@@ -93,7 +93,7 @@ function rows(tokens: readonly number[]): Tensor {
 	return tensor(Int32Array.from(tokens), { shape: [1, tokens.length], device: 'cpu' });
 }
 
-test('however a text is cut, a model with caches says what it says without', async () => {
+test('a model with caches gives the same results as without, however the text is cut', async () => {
 	manualSeed(2);
 	const model = new Gpt(TINY).to('float64');
 	enlarge(model, 5);
@@ -112,14 +112,14 @@ test('however a text is cut, a model with caches says what it says without', asy
 	assert.ok(Math.max(...last) - Math.min(...last) > 0.1);
 });
 
-test('generation takes what the model finds likeliest, also beyond its context', async () => {
+test('generation takes the likeliest token, also beyond the context', async () => {
 	manualSeed(4);
 	const model = new Gpt(TINY);
 	enlarge(model, 10);
 	const tokens = [3, 1, 4];
 	let first = 0;
 	for (let i = 0; i < 20; i++) {
-		// When the context is full, the latest half of it is read anew.
+		// When the context is full, the model reads its latest half again.
 		if (tokens.length - first > TINY.context) first = tokens.length - TINY.context / 2;
 		const scores = await model
 			.forward(rows(tokens.slice(first)))
@@ -132,7 +132,7 @@ test('generation takes what the model finds likeliest, also beyond its context',
 	assert.equal(generated, tokens.slice(3));
 });
 
-test('it learns: within 60 steps the loss falls below a third, and it writes what it read', async () => {
+test('it learns: within 60 steps the loss falls below a third, and it reproduces the text', async () => {
 	const training = GptTraining.begin(LEARNING, TEXT, 'cpu');
 	const before = await training.validate();
 	assert.ok(Math.abs(before - Math.log(training.tokenizer.size)) < 0.2, `fresh weights lose ${before}`);
@@ -153,13 +153,13 @@ async function valuesOf(training: GptTraining): Promise<number[][]> {
 	return await Promise.all(training.model.parameters().map(async (parameter) => Array.from(await parameter.data())));
 }
 
-test('resumed from a checkpoint, a run goes on bit by bit', async () => {
+test('a run resumed from a checkpoint gives the same bits', async () => {
 	const whole = GptTraining.begin(SMALL, TEXT, 'cpu');
 	await collect(whole.run());
 	const store = new MemoryStore();
 	const first = GptTraining.begin(SMALL, TEXT, 'cpu');
 	await collect(first.run(4));
-	// Neither validating nor writing may move the random numbers of training.
+	// Validating and generating must not change the random numbers of training.
 	await first.validate();
 	await collect(first.write('The ', 3));
 	await first.save('run', store);
@@ -175,13 +175,13 @@ test('resumed from a checkpoint, a run goes on bit by bit', async () => {
 	assert.is((await collect(longer.run())).length, 1);
 });
 
-test('a run that is left in the middle has done what it began', async () => {
+test('a run that is left mid-way has completed the step that it began', async () => {
 	const training = GptTraining.begin(SMALL, TEXT, 'cpu');
 	for await (const { step } of training.run()) if (step === 2) break;
 	assert.is(training.losses.length, training.step);
 });
 
-test('a checkpoint of something else, or of another text, is refused', async () => {
+test('a checkpoint of another program or another text throws', async () => {
 	const store = new MemoryStore();
 	await GptTraining.begin(SMALL, TEXT, 'cpu').save('run', store);
 	const other = `${TEXT}The end.`;

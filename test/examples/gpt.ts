@@ -3,7 +3,7 @@ import { DEFAULTS, type Settings } from '../../examples/gpt/settings';
 
 export const TEXT = 'The whale swims. The sea is deep. The ship sails on. '.repeat(30);
 
-/** Dropout is on, so that a run that is resumed must find the random numbers where it left them. */
+/** Dropout is on, so that a resumed run must continue with the right random numbers. */
 export const SMALL: Settings = {
 	...DEFAULTS,
 	layers: 2,
@@ -17,7 +17,7 @@ export const SMALL: Settings = {
 	warmup: 3,
 };
 
-/** One that learns within seconds. */
+/** A model that learns within seconds. */
 export const LEARNING: Settings = { ...SMALL, layers: 1, width: 32, dropout: 0, batchSize: 8, steps: 60 };
 
 /** Runs all iterations to their end. */

@@ -1,11 +1,11 @@
-/** Drawings become images like MNIST's: shown MNIST's own images, enlarged and shifted, the page finds them again. */
+/** Drawings become images like MNIST's: given MNIST's own images, enlarged and shifted, the page recovers them. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { Mnist } from '../../examples/mnist/data';
 import { centreDigit } from '../../examples/mnist/digit';
 import { PIXELS, SIDE } from '../../examples/mnist/images';
 
-/** Each pixel becomes a square of `scale` x `scale` in an empty drawing of 300 x 260. */
+/** Enlarges each pixel to a square of `scale` x `scale` in an empty drawing of 300 x 260. */
 function enlarge(pixels: Uint8Array, scale: number, left: number, top: number) {
 	const [width, height] = [300, 260];
 	const levels = new Uint8Array(width * height);
@@ -18,7 +18,7 @@ function enlarge(pixels: Uint8Array, scale: number, left: number, top: number) {
 	return { width, height, levels };
 }
 
-/** Columns and rows of the centre of mass, counted in pixels' middles. */
+/** The column and row of the centre of mass, counted from pixel centres. */
 function centreOfMass(pixels: Uint8Array): [x: number, y: number] {
 	let [mass, x, y] = [0, 0, 0];
 	pixels.forEach((level, i) => {
@@ -29,14 +29,14 @@ function centreOfMass(pixels: Uint8Array): [x: number, y: number] {
 	return [x / mass, y / mass];
 }
 
-test('MNIST images come back', () => {
+test('MNIST images are recovered', () => {
 	const images = new Mnist('t10k');
 	for (let i = 0; i < 100; i++) {
 		const original = images.pixels(i);
 		const found = centreDigit(enlarge(original, 8, 60, 20))!;
 		const [x, y] = centreOfMass(found);
 		assert.ok(Math.abs(x - 14) < 0.05 && Math.abs(y - 14) < 0.05, `image ${i} is centred at ${x}, ${y}`);
-		// The original was moved by whole pixels, so that shifts of up to half a pixel remain: compare correlations.
+		// The original was moved by whole pixels, so shifts of up to half a pixel remain. Correlations tolerate them.
 		let [product, first, second] = [0, 0, 0];
 		for (let p = 0; p < PIXELS; p++) {
 			product += found[p]! * original[p]!;
@@ -48,7 +48,7 @@ test('MNIST images come back', () => {
 	}
 });
 
-test('size and place of a drawing do not matter', () => {
+test('size and position of a drawing do not matter', () => {
 	const original = new Mnist('t10k').pixels(0);
 	const small = centreDigit(enlarge(original, 4, 0, 0))!;
 	const large = centreDigit(enlarge(original, 8, 70, 30))!;
@@ -67,7 +67,7 @@ test('the larger side becomes 20 pixels', () => {
 	assert.is(rows.filter((row) => row > 4.9).length, 19, 'a row at each end is covered by half');
 });
 
-test('a dot at the edge is an image, an empty box is none', () => {
+test('a dot at the edge is an image, an empty box is not', () => {
 	const empty = { width: 50, height: 40, levels: new Uint8Array(50 * 40) };
 	assert.is(centreDigit(empty), null);
 	const dot = { ...empty, levels: empty.levels.slice() };

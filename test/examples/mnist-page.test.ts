@@ -1,4 +1,4 @@
-/** The built page of the MNIST example in headless Chromium, used like a person would. */
+/** The built page of the MNIST example in headless Chromium, used as a person would. */
 import { existsSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
@@ -13,7 +13,7 @@ const SCREENSHOT = '.cache/artifacts/mnist-page.png';
 
 const WAIT = { timeout: 120_000, polling: 100 };
 
-/** Strokes in parts of the box, from its upper left corner. */
+/** A stroke, in fractions of the box from its upper left corner. */
 type Stroke = readonly (readonly [x: number, y: number])[];
 const ONE: Stroke = [
 	[0.53, 0.15],
@@ -38,9 +38,9 @@ page.after(async ({ browser, server }) => {
 	server?.close();
 });
 
-/** Opens the page in a profile of its own. What goes wrong in it is collected in `errors`. */
+/** Opens the page in a fresh profile. Its errors collect in `errors`. */
 async function open(browser: Browser, options: BrowserContextOptions = {}): Promise<{ tab: Page; errors: string[] }> {
-	// The machine's own locale may be one that browsers do not know.
+	// The browser may not know the machine's own locale.
 	const profile = await browser.newContext({ locale: 'en-US', viewport: { width: 1180, height: 960 }, ...options });
 	const tab = await profile.newPage();
 	const errors: string[] = [];
@@ -77,7 +77,7 @@ async function draw(tab: Page, stroke: Stroke): Promise<void> {
 	await tab.mouse.up();
 }
 
-/** The ten probabilities shown, once they differ from `before`. */
+/** The ten probabilities on the page, once they differ from `before`. */
 async function probabilities(tab: Page, before: readonly number[] = []): Promise<number[]> {
 	const shown = await tab.waitForFunction(
 		(before) => {

@@ -1,4 +1,4 @@
-/** All built pages in headless Chromium: what a user sees when a part of a page fails, and the list of pages. */
+/** All built pages in headless Chromium: what a user sees if a part of a page fails, and the list of pages. */
 import { readdirSync } from 'node:fs';
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
 import { suite } from 'uvu';
@@ -7,7 +7,7 @@ import { launchChromium } from '../../adapters/chromium.mjs';
 import { serve } from '../../examples/serve.mjs';
 
 const WAIT = { timeout: 120_000 };
-/** The folders with a page, and the file that each fetches. */
+/** The folders with a page, and the file that each page fetches. */
 const PAGES = new Map([
 	['gpt', 'moby-dick.txt'],
 	['mnist', 'mnist.bin.gz'],
@@ -56,11 +56,11 @@ pages('the first address lists them all', async ({ browser, server }) => {
 });
 
 for (const [name, file] of PAGES) {
-	pages(`${name} finds WebGPU, whatever the system's locale is called`, async ({ browser, server }) => {
+	pages(`${name} finds WebGPU under any system locale`, async ({ browser, server }) => {
 		const tab = await open(browser);
 		const errors: string[] = [];
 		tab.on('pageerror', (error) => errors.push(String(error.stack)));
-		// What Chromium gives on machines whose locale is POSIX's.
+		// The value in Chromium on machines with the POSIX locale.
 		await tab.addInitScript(() =>
 			Object.defineProperty(Navigator.prototype, 'language', { get: () => 'en-US@posix', configurable: true }),
 		);
@@ -84,7 +84,7 @@ for (const [name, file] of PAGES) {
 		await tab.context().close();
 	});
 
-	pages(`${name} says what did not arrive`, async ({ browser, server }) => {
+	pages(`${name} names the file that did not arrive`, async ({ browser, server }) => {
 		const missing = await open(browser);
 		await missing.route(`**/${file}`, (route) => route.fulfill({ status: 404, body: '' }));
 		await missing.goto(`${server.url}${name}/`);

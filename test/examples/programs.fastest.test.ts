@@ -1,4 +1,4 @@
-/** Example programs at small sizes on each adapter. The smaller a run, the less it can reach: each line says how much. */
+/** Example programs at small sizes on each adapter. Smaller runs reach less: each line states how much. */
 import { test } from 'uvu';
 import { assertReached } from './programs';
 

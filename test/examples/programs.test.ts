@@ -1,4 +1,4 @@
-/** Example programs on the CPU at small sizes: figures, help, and how they end. */
+/** Example programs on the CPU at small sizes: results, help, and exit codes. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { assertReached, runProgram } from './programs';
@@ -8,13 +8,13 @@ test('line: four methods find slope 2 and intercept 0', () => assertReached('lin
 test('houses: better than least squares', () =>
 	assertReached('houses', '--device', 'cpu', '--epochs', '20', '--folds', '3', '--reach', '0.8'));
 
-test('a goal that is missed is told, and is the exit code', async () => {
+test('a missed goal is reported and sets the exit code', async () => {
 	const { code, output } = await runProgram('line', '--device', 'cpu', '--steps', '1');
 	assert.match(output, /^must reach: .*: no$/m);
 	assert.is(code, 1);
 });
 
-test('help names every option and the goal; a wrong option ends with code 2 before anything is computed', async () => {
+test('help names every option and the goal; a wrong option exits with code 2 before any computation', async () => {
 	const help = await runProgram('line', '--help');
 	assert.is(help.code, 0);
 	for (const part of ['--steps', '--device', '--seed', 'Must reach']) assert.ok(help.output.includes(part), help.output);
@@ -25,7 +25,7 @@ test('help names every option and the goal; a wrong option ends with code 2 befo
 	}
 });
 
-test('what a program finds wrong with its options is one line, and code 2', async () => {
+test('a program reports wrong options in one line and exits with code 2', async () => {
 	for (const [name, message, ...options] of [
 		['text', /^error: --text: ENOENT/m, '--text', 'none.txt', '--device', 'cpu'],
 		['rows', /^error: bands of 3 rows do not divide an image of 28$/m, '--band', '3'],

@@ -1,4 +1,4 @@
-/** Runs the example programs as the build makes them. */
+/** Runs the built example programs. */
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
@@ -9,7 +9,7 @@ export interface Ending {
 	readonly output: string;
 }
 
-/** Runs dist/examples/<name>/train.mjs, on the adapter of the test. */
+/** Runs dist/examples/<name>/train.mjs on the test's adapter. */
 export function runProgram(name: string, ...options: string[]): Promise<Ending> {
 	const program = join('dist/examples', name, 'train.mjs');
 	if (!existsSync(program)) throw new Error(`${program} is not built: run npm run build`);
@@ -21,7 +21,7 @@ export function runProgram(name: string, ...options: string[]): Promise<Ending> 
 	});
 }
 
-/** Runs a program and asserts that it reached its figure. */
+/** Runs a program and asserts that it reached its goal. */
 export async function assertReached(name: string, ...options: string[]): Promise<void> {
 	const { code, output } = await runProgram(name, ...options);
 	assert.match(output, /^must reach: .*: yes$/m);

@@ -1,4 +1,4 @@
-/** The server of the examples' pages, against requests that no browser makes. */
+/** The examples' server, with requests that no browser makes. */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { type IncomingMessage, request } from 'node:http';
@@ -45,7 +45,7 @@ test.after(({ root, server }) => {
 	rmSync(root, { recursive: true, force: true });
 });
 
-/** Sends a path as it is: fetch() would tidy it. */
+/** Sends a path unchanged; fetch() would normalise it. */
 function ask(url: string, path: string, { method = 'GET', range }: { method?: string; range?: string } = {}): Promise<Answer> {
 	return new Promise((resolve, reject) => {
 		const headers = range === undefined ? {} : { range };
@@ -62,7 +62,7 @@ function ask(url: string, path: string, { method = 'GET', range }: { method?: st
 	});
 }
 
-test('files, folders and what is not there', async ({ server: { url } }) => {
+test('files, folders and missing paths', async ({ server: { url } }) => {
 	const page = await ask(url, '/page/');
 	assert.equal([page.status, page.body, page.headers['content-type']], [200, 'the page', 'text/html; charset=utf-8']);
 	const moved = await ask(url, '/page?a=1');
@@ -72,7 +72,7 @@ test('files, folders and what is not there', async ({ server: { url } }) => {
 		assert.is((await ask(url, path)).status, 404, path);
 });
 
-test('no path and no link leads out of the folder', async ({ root, server: { url } }) => {
+test('no path and no link leads outside the folder', async ({ root, server: { url } }) => {
 	const ups = ['..', '%2e%2e', '.%2e', '%2E.', '..%2f..', '..%5c', '%252e%252e', '....', '..;', '..%00'];
 	const ends = ['secret.txt', 'served-too/secret.txt', '../secret.txt', '%2fsecret.txt', '/secret.txt'];
 	const paths = ups.flatMap((up) => ends.flatMap((end) => [`/${up}/${end}`, `/page/${up}/${up}/${end}`, `//${up}/${end}`]));
@@ -123,13 +123,13 @@ test('ranges', async ({ server: { url } }) => {
 	}
 });
 
-test('what cannot be read does not end the server', async ({ server: { url } }) => {
-	// A folder where a file should be, and a pipe, which nobody writes to.
+test('unreadable files do not stop the server', async ({ server: { url } }) => {
+	// A folder in place of a file, and a pipe without a writer.
 	for (const path of ['/odd/', '/pipe']) assert.is((await ask(url, path)).status, 404, path);
 	assert.is((await ask(url, '/ten.txt')).status, 200);
 });
 
-test('downloads that are broken off close their files', async ({ server: { url } }) => {
+test('aborted downloads close their files', async ({ server: { url } }) => {
 	if (process.platform !== 'linux') return;
 	const descriptors = () => readdirSync('/proc/self/fd').length;
 	const before = descriptors();
@@ -146,13 +146,13 @@ test('downloads that are broken off close their files', async ({ server: { url }
 			sent.end();
 		});
 	}
-	// The server learns of it a little later.
+	// The server notices a little later.
 	for (let i = 0; i < 100 && descriptors() > before + 4; i++) await new Promise((resolve) => setTimeout(resolve, 50));
 	assert.ok(descriptors() <= before + 4, `${descriptors()} descriptors are open; there were ${before}`);
 	assert.is((await ask(url, '/big.bin', { range: `bytes=${BIG - 1}-` })).status, 206);
 });
 
-test('the command line explains itself, and refuses what makes no sense', () => {
+test('the command line has help, and rejects wrong options', () => {
 	const run = (...args: readonly string[]) =>
 		spawnSync(process.execPath, ['examples/serve.mjs', ...args], { encoding: 'utf8', timeout: 20_000 });
 	assert.match(run('--help').stdout, /serve\.mjs \[FOLDER\] \[PORT\]/);

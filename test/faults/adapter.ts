@@ -1,25 +1,25 @@
 /**
- * An adapter that fails on purpose, for `init({ adapter })`: it wraps a real one, loses its devices at chosen launches, and refuses buffers
- * for want of memory.
+ * An adapter that fails on purpose, for `init({ adapter })`. It wraps a real one, loses its devices at chosen launches, and
+ * refuses chosen buffers as if memory had run out.
  */
 import { nodeGpu } from '../../src/backends/webgpu/nodeGpu';
 
 export interface Faults {
-	/** Whether the device is lost at a launch; launches are counted from 1, over all devices of the adapter. */
+	/** Whether to lose the device at a launch. Launches count from 1, over all devices of the adapter. */
 	readonly loses?: (launch: number) => boolean;
-	/** Milliseconds from a loss to its announcement: until then only what is under way fails. Default 0. */
+	/** Milliseconds from a loss to its announcement; until then only pending work fails. Default 0. */
 	readonly notice?: () => number;
-	/** Whether there is no memory for a storage buffer; these are counted from 1, over all devices of the adapter. */
+	/** Whether to refuse a storage buffer. Buffers count from 1, over all devices of the adapter. */
 	readonly refuses?: (bytes: number, buffer: number) => boolean;
 }
 
 export interface FaultyAdapter extends GPUAdapter {
-	/** What happened so far. */
+	/** The counts so far. */
 	readonly launches: number;
 	readonly buffers: number;
 	readonly losses: number;
 	readonly refusals: number;
-	/** Loses the device of now. */
+	/** Loses the current device. */
 	lose(): void;
 }
 
@@ -45,7 +45,7 @@ export async function faultyAdapter(faults: Faults = {}): Promise<FaultyAdapter>
 		limits,
 		info,
 		async requestDevice(descriptor?: GPUDeviceDescriptor): Promise<GPUDevice> {
-			// A real adapter gives one device only.
+			// A real adapter gives only one device.
 			const device = await (await realAdapter()).requestDevice(descriptor);
 			loseCurrent = losable(device, faults, counts);
 			withoutMemory(device, faults, counts);
@@ -61,7 +61,7 @@ export async function faultyAdapter(faults: Faults = {}): Promise<FaultyAdapter>
 
 type Counts = { launches: number; buffers: number; losses: number; refusals: number };
 
-/** Makes the device one that can be lost as by a crash, and returns what does it. */
+/** Makes a device that can be lost as in a crash. Returns the function that loses it. */
 function losable(device: GPUDevice, { loses, notice }: Faults, counts: Counts): () => void {
 	let isLost = false;
 	let announce: (info: GPUDeviceLostInfo) => void;
@@ -106,7 +106,9 @@ function losable(device: GPUDevice, { loses, notice }: Faults, counts: Counts): 
 	return lose;
 }
 
-/** Lets the device refuse storage buffers as Dawn and browsers do: an invalid buffer, and an error in the scope or an event. */
+/**
+ * Makes the device refuse storage buffers as Dawn and browsers do: with an invalid buffer, and an error in the scope or an event.
+ */
 function withoutMemory(device: GPUDevice, { refuses }: Faults, counts: Counts): void {
 	const scopes: { readonly filter: GPUErrorFilter; error: GPUError | null }[] = [];
 	const listeners = new Set<(event: unknown) => void>();

@@ -32,7 +32,7 @@ async function start(faults: Faults = {}): Promise<FaultyAdapter> {
 	return adapter;
 }
 
-/** What `promise` rejects with: it must be the loss, and must not hang. */
+/** The loss that `promise` rejects with. The promise must neither hang nor reject with another error. */
 async function loss(promise: Promise<unknown>, what: string): Promise<DeviceLostError> {
 	let timer: ReturnType<typeof setTimeout> | undefined;
 	const late = new Promise((resolve) => {
@@ -48,7 +48,7 @@ async function loss(promise: Promise<unknown>, what: string): Promise<DeviceLost
 test.after(() => shutdown());
 
 for (const notice of [0, 10]) {
-	test(`whatever is pending rejects with the loss, which is announced after ${notice} ms`, async () => {
+	test(`all pending work rejects with the loss, which is announced after ${notice} ms`, async () => {
 		const adapter = await start({ notice: () => notice });
 		const model = new nn.Linear(4, 2);
 		const [x, y] = points(64, 'webgpu');
@@ -89,7 +89,7 @@ test('a loss at any launch of a fit rejects it', async () => {
 	}
 });
 
-test('nothing goes to the CPU afterwards, unless it is chosen', async () => {
+test('after a loss nothing moves to the CPU unless the program chooses it', async () => {
 	const adapter = await start();
 	adapter.lose();
 	await loss(sync(), 'sync');
@@ -104,7 +104,7 @@ test('nothing goes to the CPU afterwards, unless it is chosen', async () => {
 	assert.is(zeros([2]).device, 'cpu');
 });
 
-test('the same after a shutdown, which says so', async () => {
+test('after a shutdown nothing moves to the CPU either, and errors name the shutdown', async () => {
 	await start();
 	const x = ones([2]);
 	await shutdown();
@@ -114,7 +114,7 @@ test('the same after a shutdown, which says so', async () => {
 	await sync();
 });
 
-test('a tensor of a lost device is refused by name at the call, whatever it meets', async () => {
+test('every call with a tensor of a lost device throws at once, with its own name', async () => {
 	const adapter = await start();
 	const old = ones([2, 3]);
 	const leaf = ones([2, 3], { requiresGrad: true });
@@ -168,7 +168,7 @@ test('a tensor of a lost device is refused by name at the call, whatever it meet
 	assert.is(await fresh.sum().item(), 6, 'the new device is not touched');
 });
 
-test('a model and its optimizer get their values back by loadStateDict', async () => {
+test('loadStateDict restores a model and its optimizer', async () => {
 	const adapter = await start();
 	const model = new nn.Sequential(new nn.Linear(3, 4), new nn.BatchNorm1d(4), new nn.Linear(4, 2));
 	const optimizer = new optim.Adam(model.parameters());
@@ -207,7 +207,7 @@ test('a model and its optimizer get their values back by loadStateDict', async (
 	assert.equal(await Promise.all(model.parameters().map((parameter) => parameter.data())), expected);
 });
 
-test('init and shutdown at once: never the CPU, and the last call decides', async () => {
+test('concurrent init and shutdown never choose the CPU, and the last call wins', async () => {
 	const warn = console.warn;
 	const warnings: unknown[] = [];
 	console.warn = (...words: unknown[]) => void warnings.push(words);

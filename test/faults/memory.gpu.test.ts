@@ -1,5 +1,6 @@
 /**
- * A device without memory for a tensor: the error shows what uses the memory, existing tensors do not change, and smaller work continues.
+ * A device without memory for a tensor: the error shows what uses the memory, existing tensors do not change, and smaller work
+ * continues.
  */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -39,7 +40,7 @@ async function start(refuses: (bytes: number, buffer: number) => boolean): Promi
 }
 
 for (const bytes of [2 ** 16, 2 ** 24]) {
-	test(`a tensor of ${bytes} bytes for which there is no memory is named, with a table`, async () => {
+	test(`the error of a tensor of ${bytes} bytes without memory names it and shows a table`, async () => {
 		const adapter = await start((size) => size >= bytes);
 		const model = new nn.Linear(16, 16);
 		const small = ones([8, 16]);
@@ -68,13 +69,13 @@ class Setting {
 		new nn.BatchNorm1d(32),
 		new nn.ReLU(),
 		new nn.Dropout(0.2),
-		// Enough launches for several submits, of which the device runs those that bind no refused buffer.
+		// Enough launches for several submits; the device runs those that bind no refused buffer.
 		...Array.from({ length: 8 }, () => [new nn.Linear(32, 32), new nn.ReLU()]).flat(),
 		new nn.Linear(32, 4),
 	);
 	readonly optimizer = new optim.Adam(this.model.parameters(), { lr: 1e-2 });
 
-	/** A step on samples that every step with the same seed draws alike; what is returned is the loss. */
+	/** A step on samples that are the same for every step with the same seed. Returns the loss. */
 	step(batch: number, seed: number): Tensor {
 		manualSeed(seed);
 		return tidy(() => {
@@ -112,7 +113,7 @@ class Setting {
 	}
 }
 
-/** The number of large buffers that a step on a large batch makes, and the values after it. */
+/** The number of large buffers that a step on a large batch makes, and the values after that step. */
 async function undisturbed(): Promise<{ most: number; complete: Map<string, number[]> }> {
 	let count = 0;
 	await start((bytes) => {
@@ -127,12 +128,12 @@ async function undisturbed(): Promise<{ most: number; complete: Map<string, numb
 	return { most: count - before, complete: await setting.values() };
 }
 
-/** Each refusal needs a device of its own, for which a page compiles every kernel again. */
+/** Each refusal needs a new device, for which a page compiles every kernel again. */
 const STRIDE = typeof document === 'undefined' ? 1 : 4;
 
 const WAYS = ['by the loss', 'by sync', 'by the next step'];
 
-test('a step for which there is no memory leaves the training as it was, whichever buffer is refused', async () => {
+test('a step without memory does not change the training, whichever buffer is refused', async () => {
 	const { most, complete } = await undisturbed();
 	assert.ok(most > 5, `${most} buffers`);
 	for (let refused = 1; refused <= most; refused += 4 * STRIDE) {
@@ -142,7 +143,7 @@ test('a step for which there is no memory leaves the training as it was, whichev
 		let count = 0;
 		const adapter = await start((bytes) => armed && bytes >= LARGE && ++count === refused);
 		const setting = new Setting();
-		// A step that waits for pipelines would not show what runs before the refusal is known.
+		// Pipelines are compiled first: a step that waits for them would not show what runs before the refusal arrives.
 		await setting.train(LARGE / 2, 1);
 		await setting.train(SMALL, 2);
 		const before = await setting.values();
@@ -165,7 +166,7 @@ test('a step for which there is no memory leaves the training as it was, whichev
 		assert.is(adapter.refusals, 1, what);
 		const after = await setting.values();
 		for (const [name, bits] of before) {
-			// What came before the refused tensor has run.
+			// Work before the refused tensor has run.
 			const hasRun = refused > 1 && name.startsWith('1.') && String(after.get(name)) !== String(bits);
 			assert.equal(after.get(name), hasRun ? complete.get(name) : bits, `${what}: ${name}`);
 			assert.ok(!hasRun || /running|num_batches/.test(name), `${what}: ${name}`);
@@ -181,7 +182,7 @@ test('a step for which there is no memory leaves the training as it was, whichev
 	}
 });
 
-test('where the first step has no memory, training then comes to the bits of a run that never tried it', async () => {
+test('after a first step without memory, training gives the bits of a run that never tried it', async () => {
 	const run = async (refused: number) => {
 		let count = 0;
 		let armed = false;
@@ -217,7 +218,7 @@ test('where the first step has no memory, training then comes to the bits of a r
 		assert.equal((await run(refused))[0], undisturbed, `buffer ${refused}`);
 });
 
-test('a tensor that was to be computed when there was no memory throws in words, also later', async () => {
+test('a tensor that could not be computed for lack of memory throws a clear error, also later', async () => {
 	let armed = true;
 	await start((bytes) => armed && bytes >= 2 ** 20);
 	const base = ones([4]);
@@ -234,7 +235,7 @@ test('a tensor that was to be computed when there was no memory throws in words,
 	assert.equal([...(await base.mul(2).data())], [2, 2, 2, 2]);
 });
 
-test('an upload for which there is no memory is named, and nothing else is said', async () => {
+test('an upload without memory is named, and no other error appears', async () => {
 	let armed = true;
 	await start((bytes) => armed && bytes >= 2 ** 20);
 	const upload = () =>
@@ -251,7 +252,7 @@ test('an upload for which there is no memory is named, and nothing else is said'
 	assert.is((await upload())[5], 1);
 });
 
-test('a fit without memory rejects, and goes on with smaller batches', async () => {
+test('a fit without memory rejects, and continues with smaller batches', async () => {
 	await start((bytes) => bytes >= 2 ** 15);
 	const [x, y] = points(2048, 'cpu');
 	const model = new nn.Sequential(new nn.Linear(4, 32), new nn.BatchNorm1d(32), new nn.ReLU(), new nn.Linear(32, 2));
@@ -264,7 +265,7 @@ test('a fit without memory rejects, and goes on with smaller batches', async () 
 	assert.ok(epochs[2]!.loss < epochs[0]!.loss, JSON.stringify(epochs));
 });
 
-test('trainings on a device that refuses random buffers come to the bits of undisturbed ones', async () => {
+test('trainings on a device that refuses random buffers give the bits of undisturbed ones', async () => {
 	const { refusals } = await runFor(3000, 'out of memory', outOfMemory);
 	assert.ok(refusals! > 0);
 });

@@ -9,7 +9,7 @@ test.before(async () => {
 const gradient = {
 	own: 2.2,
 	largest: 6,
-	reason: 'slopes are differences of dot products with the gradient, one of them of the saved output, which is rounded',
+	reason: 'slopes are differences of dot products with the gradient, one of which uses the saved, rounded output',
 };
 proveFloat16(families.attention, { scaledDotProductAttention: { gradient } });
 test.run();

@@ -1,4 +1,4 @@
-/** float16 on the CPU: numbers that float16 holds, rounded after each operation and not within one. */
+/** float16 on the CPU: results are rounded to float16 after each operation, not within one. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { full, grad, io, manualSeed, matmul, ones, optim, rand, tensor } from 'wgrad';
@@ -6,7 +6,7 @@ import { float16Bits, float16Value } from '../../src/core/float16';
 
 const options = { dtype: 'float16', device: 'cpu' } as const;
 
-test('results are rounded to float16, sums only at their end', async () => {
+test('results are rounded to float16, and sums only at the end', async () => {
 	const x = tensor([0.1, 0.2, 1 / 3], options);
 	assert.equal(x.dtype, 'float16');
 	assert.equal(

@@ -1,4 +1,6 @@
-/** float16 where parts of an operation would overflow, vanish or be rounded in float16, and the result is well within it. */
+/**
+ * float16 for operations with parts that would overflow, vanish or be rounded in float16 although the result is well within it.
+ */
 import { test } from 'uvu';
 import {
 	baddbmm,
@@ -52,7 +54,7 @@ async function requireHalf(name: string, actual: Tensor, expected: number[]): Pr
 	requireClose(name, await actual.data(), expected, { relative: 2 ** -10, absolute: 2 ** -24 });
 }
 
-/** What each call gives, by its name: one number for all elements, or a number for each. */
+/** Calls by name, with their result: one number for all elements, or one for each. */
 const CALLS: Readonly<Record<string, () => readonly [result: Tensor, expected: number | number[]]>> = {
 	'cosineSimilarity of long vectors': () => [cosineSimilarity(half(10, [1, 768]), half(10, [1, 768])), 1],
 	'cosineSimilarity of large vectors': () => [cosineSimilarity(half(300, [1, 8]), half(300, [1, 8])), 1],

@@ -6,7 +6,7 @@ import { proveFloat16 } from '../proofs/float16';
 test.before(async () => {
 	await init({ device: 'webgpu' });
 });
-// Its default eps is that of the dtype, as PyTorch's.
+// The default eps is that of the dtype, as in PyTorch.
 const entries = families.norm.map((entry) =>
 	entry.name === 'rmsNorm'
 		? { ...entry, samples: entry.samples.map((sample) => ({ ...sample, options: { eps: 2 ** -10, ...sample.options } })) }

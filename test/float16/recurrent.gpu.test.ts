@@ -1,6 +1,6 @@
 /**
- * Recurrent layers in float16 against float64 on the CPU, from values that float16 holds. A layer is one operation: what comes in and
- * goes out is float16, and all between is float32, over any number of steps and layers.
+ * Recurrent layers in float16 against float64 on the CPU, from values that float16 represents exactly. A layer is one operation:
+ * its inputs and outputs are float16, and everything between is float32, over any number of steps and layers.
  */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -70,7 +70,7 @@ for (const name of Object.keys(LAYERS)) {
 				assert.is(got.dtype, 'float16', what);
 				const largest = Math.max(...Array.from(data, Math.abs));
 				for (let j = 0; j < data.length; j++) {
-					// One rounding, of which a float32 result may fall to the other side.
+					// One rounding; a float32 result may lie on the other side of the midpoint.
 					const allowed = 2 ** -11 * (1.01 * Math.abs(data[j]!) + 0.004 * largest) + 2 ** -24;
 					const off = Math.abs(got.data[j]! - data[j]!);
 					assert.ok(

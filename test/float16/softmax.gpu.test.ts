@@ -9,7 +9,7 @@ test.before(async () => {
 const gradient = {
 	own: 2.2,
 	largest: 1,
-	reason: 'the saved output, as rounded, is a factor of the gradient and of the sum that it loses',
+	reason: 'the saved, rounded output is a factor of the gradient and of the sum that is subtracted from it',
 };
 proveFloat16(families.softmax, { softmax: { gradient }, softmin: { gradient } });
 test.run();

@@ -14,7 +14,7 @@ const result = Object.entries({ ...families, kinks }).map(([family, entries]) =>
 			shape: spec.shape,
 			dtype: spec.dtype ?? 'float32',
 			gradient: spec.gradient !== false,
-			// JSON has no infinities, no NaN and no -0.
+			// JSON has no infinity, NaN or -0.
 			values: inputValues(entry, sample, i).map((value) =>
 				Object.is(value, -0) ? '-0' : Number.isFinite(value) ? value : String(value),
 			),

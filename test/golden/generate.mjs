@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /**
- * `npm run golden`: hands the cases of the operation database to generate.py, then runs the scripts whose golden files are their own.
- * They need PyTorch and scikit-learn (Debian: python3-torch, python3-sklearn).
+ * `npm run golden`: passes the cases of the operation database to generate.py, then runs the scripts that have their own golden
+ * files. They need PyTorch and scikit-learn (Debian: python3-torch, python3-sklearn).
  */
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, rmSync } from 'node:fs';

@@ -71,7 +71,7 @@ def save(path, tensors):
         header[name] = {"dtype": kind, "shape": list(array.shape), "data_offsets": [offset, offset + data.nbytes]}
         chunks.append(data.tobytes())
         offset += data.nbytes
-    # int64 arrives as int32 in the file, so the order by width is by the widths in the file.
+    # The file stores int64 as int32, so the order by width must use the widths in the file.
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
     with open(path, "wb") as file:

@@ -1,4 +1,4 @@
-/** Proof 3: outputs and gradients of the CPU path, in float64, against PyTorch's from the golden files. */
+/** Proof 3: outputs and gradients of the CPU path, in float64, against those of PyTorch in the golden files. */
 import { readFileSync } from 'node:fs';
 import { test } from 'uvu';
 import { grad, io, manualSeed, type Tensor } from 'wgrad';
@@ -8,9 +8,9 @@ import { kinks } from '../ops/kinks';
 import { cotangents, requireClose } from '../proofs/compare';
 import { type GoldenSample, goldenSamples } from './samples';
 
-/** Both compute in float64; what is left is the order of sums and the last digits of special functions. */
+/** Both compute in float64; only the order of sums and the last digits of special functions differ. */
 const ALLOWED = { relative: 1e-8, absolute: 1e-10 };
-/** Whole numbers become float32 here and float64 there: half a unit of the last place. */
+/** Integers become float32 here and float64 in PyTorch: half a unit in the last place. */
 const ROUNDED = { relative: 6e-8, absolute: 1e-10 };
 
 async function compare({ entry, sample, key }: GoldenSample, golden: Readonly<Record<string, Tensor>>): Promise<void> {
@@ -33,7 +33,7 @@ async function compare({ entry, sample, key }: GoldenSample, golden: Readonly<Re
 	if (entry.gradient !== 'yes' || sample.gradient === false) return;
 	const differentiable = outputs.filter((output) => output.requiresGrad);
 	const targets = inputs.flatMap((input, i) => (input.requiresGrad ? [i] : []));
-	// By the composed forms, then by the fused kernels, which may free the graph.
+	// First the composed forms, then the fused kernels, which may free the graph.
 	for (const createGraph of [true, false]) {
 		const gradients =
 			differentiable.length === 0

@@ -98,7 +98,7 @@ def train(weights):
         {"params": [value for value in w.values() if value.dim() > 1], "weight_decay": 0.1},
         {"params": [value for value in w.values() if value.dim() == 1], "weight_decay": 0},
     ]
-    # Some biases have no gradient but rounding errors, which a small eps would make steps of.
+    # Some biases have no gradient except rounding errors; with a small eps these would cause steps.
     optimizer = torch.optim.AdamW(groups, lr=1e-3, betas=(0.9, 0.99), eps=1e-6)
     losses, norms = [], []
     for _ in range(STEPS):

@@ -9,13 +9,13 @@ for (const [dtype, relative] of [
 	['float32', 1e-5],
 	['float64', 1e-10],
 ] as readonly [DType, number][]) {
-	test(`a file of GPT-2 gives PyTorch's logits, in ${dtype}`, async () => {
+	test(`a GPT-2 file gives PyTorch's logits, in ${dtype}`, async () => {
 		const model = await pretrained('cpu', dtype);
 		const logits = noGrad(() => model.forward(tokensOf(golden.tokens, 'cpu')));
 		requireClose('logits', await logits.data(), golden.logits, { relative, absolute: relative });
 	});
 
-	test(`20 steps lose what PyTorch loses, in ${dtype}`, async () => {
+	test(`20 steps give PyTorch's losses, in ${dtype}`, async () => {
 		const { losses, norms, squares } = await trainOnBatch('cpu', dtype);
 		const { training } = golden;
 		requireClose('losses', losses, training.losses, { relative, absolute: 0 });
@@ -38,7 +38,7 @@ test('the state has the keys and shapes of the file, after the prefix, and the h
 	assert.is(model.parameters().length, keys.length);
 });
 
-test('a state that does not fit is refused in words', async () => {
+test('a state that does not fit throws a clear error', async () => {
 	const model = await pretrained('cpu', 'float32');
 	const { 'wpe.weight': _, ...rest } = io.loadSafetensors(file, { device: 'cpu' });
 	assert.throws(() => model.loadPretrained(rest), /missing keys: transformer\.wpe\.weight/);

@@ -19,13 +19,13 @@ export function tokensOf(rows: readonly (readonly number[])[], device: Device): 
 
 export interface TrainingResult {
 	readonly losses: number[];
-	/** Of the gradients before they were clipped. */
+	/** Norms of the gradients before clipping. */
 	readonly norms: number[];
 	/** The sum of squares of each parameter at the end. */
 	readonly squares: Record<string, number>;
 }
 
-/** Trains on one batch by AdamW, as gpt2.py does. */
+/** Trains on one batch with AdamW, as gpt2.py does. */
 export async function trainOnBatch(device: Device, dtype: DType): Promise<TrainingResult> {
 	const model = await pretrained(device, dtype);
 	const { tokens } = golden.training;

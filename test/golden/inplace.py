@@ -39,7 +39,7 @@ VIEWS = {
     "diagonal": lambda x, offset: x.diagonal(offset),
     "expand": lambda x, shape: x.expand(shape),
     "detach": lambda x: x.detach(),
-    # The last argument chooses one of the results.
+    # The last argument chooses one result.
     "split": lambda x, size, dim, k: x.split(size, dim)[k],
     "chunk": lambda x, chunks, dim, k: x.chunk(chunks, dim)[k],
 }
@@ -83,7 +83,7 @@ def step(line, tensors):
             tensors[name].requires_grad_()
         return
     if words[1] in WRITES:
-        # Until asked for it, PyTorch takes a view of a plain tensor that was written since for a leaf, and refuses.
+        # Until its grad_fn is read, PyTorch treats a view of a plain tensor that was written since as a leaf, and refuses it.
         _ = tensors[words[0]].grad_fn
     arguments = [tensors[word] if word in tensors else json.loads(word) for word in words[2:]]
     result = OPERATIONS[words[1]](tensors[words[0]], *arguments)
@@ -188,7 +188,7 @@ def program(seed):
         try:
             step(line, tensors)
         except RuntimeError as error:
-            # Here PyTorch does not copy a source that shares some elements with its target; wgrad does.
+            # PyTorch does not copy a source that shares some elements with its target here; wgrad does.
             words = ("leaf Variable", "multiple views", "more than one element of the written-to tensor")
             if not any(word in str(error) for word in words):
                 tensors.clear()

@@ -8,7 +8,7 @@ interface Golden {
 	readonly lines: readonly string[];
 	/** The lines that PyTorch rejects. */
 	readonly refused: readonly number[];
-	/** What the loss reads. */
+	/** The names that the loss reads. */
 	readonly read: readonly string[];
 	readonly values: readonly (readonly number[])[];
 	readonly gradients?: readonly (readonly number[] | null)[];

@@ -41,7 +41,7 @@ def scored(target, scores):
     result = {"target": target.tolist(), "scores": scores.tolist()}
     fpr, tpr, thresholds = metrics.roc_curve(target, scores)
     result["roc"] = {"fpr": plain(fpr), "tpr": plain(tpr), "thresholds": plain(thresholds)}
-    # Undefined for one class only: scikit-learn raises, later versions give NaN.
+    # Undefined if only one class occurs: scikit-learn raises, later versions return NaN.
     result["auc"] = plain(metrics.roc_auc_score(target, scores)) if 0 < target.sum() < len(target) else "NaN"
     result["averagePrecision"] = plain(metrics.average_precision_score(target, scores))
     result["logLoss"] = plain(metrics.log_loss(target, scores, labels=[0, 1]))

@@ -35,7 +35,7 @@ class ChannelShuffle(nn.Module):
 
 U = "uniform in (0.1, 0.9)"
 
-# name: module, shapes of the inputs: values in (-1, 1), or in (0.1, 0.9) after U; or a tensor as itself.
+# name: module, shapes of the inputs. Values are in (-1, 1), or after U in (0.1, 0.9). A tensor stands for itself.
 CASES = {
     "Conv1d": (nn.Conv1d(2, 4, 3, stride=2, padding=1, groups=2), [[2, 2, 7]]),
     "Conv1d reflect": (nn.Conv1d(2, 3, 3, padding=2, padding_mode="reflect"), [[1, 2, 6]]),

@@ -71,7 +71,8 @@ def lbfgs(**options):
 
 
 O = torch.optim
-# NAdam's single-tensor form of 1.13 multiplies its momentum schedule once too often; the other form has the paper's, as later versions do.
+# NAdam's single-tensor form in 1.13 multiplies its momentum schedule once too often; the other form follows the paper, as later
+# versions do.
 OPTIMIZERS = {
     "rmsprop": lambda p: O.RMSprop(p),
     "rmsprop centered, momentum": lambda p: O.RMSprop(p, lr=5e-3, alpha=0.9, eps=1e-6, centered=True, momentum=0.9, weight_decay=0.05),
@@ -106,7 +107,7 @@ def sequence(make, momentum=None, base="sgd"):
             momenta.append(group["momentum"] if base == "sgd" else group["betas"][0])
         optimizer.step()
         scheduler.step()
-    # The second group's rates follow the first's in most schedules: those few that differ are kept.
+    # In most schedules the second group's rates follow the first's; the few that differ are kept.
     result = {"first": [rate[0] for rate in rates], "second": [rate[1] for rate in rates][:: EPOCHS // 8]}
     if momentum is not None:
         result["momentum"] = momenta[:: EPOCHS // 40]
@@ -173,7 +174,7 @@ SCHEDULES = {
 }
 
 
-# With short periods, so that a schedule is resumed in every part of it. 1.13's warm restarts are wrong beyond their second restart.
+# Short periods, so that a schedule is resumed in every part of it. 1.13's warm restarts are wrong after the second restart.
 RESUMED = {
     "StepLR": lambda o, e: S.StepLR(o, 4, last_epoch=e),
     "MultiStepLR": lambda o, e: S.MultiStepLR(o, [2, 5, 5, 12], gamma=0.5, last_epoch=e),

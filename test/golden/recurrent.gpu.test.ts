@@ -10,10 +10,10 @@ test.before(async () => {
 });
 
 for (const name of LAYERS) {
-	test(`${name} computes what PyTorch's does, in float32`, () => compareLayer(name, FLOAT32, { relative: 1e-4, absolute: 1e-5 }));
+	test(`${name} gives PyTorch's results, in float32`, () => compareLayer(name, FLOAT32, { relative: 1e-4, absolute: 1e-5 }));
 }
 for (const cell of ['lstm', 'gru'] as Cell[]) {
-	test(`20 steps of an ${cell} classifier lose what PyTorch loses`, () =>
+	test(`20 steps of an ${cell} classifier give PyTorch's losses`, () =>
 		compareTraining(cell, FLOAT32, { relative: 1e-4, absolute: 0 }));
 }
 test.run();

@@ -1,4 +1,6 @@
-/** Recurrent layers and the classifier of examples/text as recurrent.py builds them, and how they are compared with PyTorch's. */
+/**
+ * Recurrent layers and the classifier of examples/text, built as in recurrent.py, and their comparison with PyTorch's results.
+ */
 import { crossEntropy, type Device, type DType, nn, noGrad, optim, type Tensor, tensor, tidy } from 'wgrad';
 import { TextClassifier } from '../../examples/text/model';
 import { stream } from '../ops/database';
@@ -27,7 +29,7 @@ async function fill(module: nn.Module, name: string, where: Where): Promise<void
 
 export type Cell = 'lstm' | 'gru';
 
-/** 20 steps of Adam on one batch of sequences of different lengths: every loss, and the parameters at the end. */
+/** Takes 20 steps of Adam on one batch of sequences of different lengths, and compares every loss and the final parameters. */
 export async function compareTraining(cell: Cell, where: Where, allowed: Allowed): Promise<void> {
 	const model = new TextClassifier({ vocabulary: 20, classes: 3, cell, features: 8, hidden: 12, layers: 2 });
 	await fill(model, cell, where);
@@ -83,7 +85,7 @@ const MADE: Readonly<Record<LayerName, { readonly shape: readonly number[]; make
 	'GRUCell one row': { shape: [3], make: () => new nn.GRUCell(3, 4, { bias: false }) },
 };
 
-/** Outputs, last states and all gradients of a layer that begins with zeros. */
+/** Compares outputs, last states and all gradients of a layer that starts with zero states. */
 export async function compareLayer(name: LayerName, where: Where, allowed: Allowed): Promise<void> {
 	const { shape, make } = MADE[name];
 	const module = make();

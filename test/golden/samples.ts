@@ -1,13 +1,13 @@
 /** Which samples of the database have golden values. */
 import type { OpEntry, Sample } from '../ops/database';
 
-/** Larger samples would only make the files large. */
+/** Larger samples would only enlarge the files. */
 const MAX_ELEMENTS = 2000;
 
 export interface GoldenSample {
 	readonly entry: OpEntry;
 	readonly sample: Sample;
-	/** The prefix of its tensors' names in the golden file. */
+	/** The prefix of its tensor names in the golden file. */
 	readonly key: string;
 }
 

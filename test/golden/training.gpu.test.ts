@@ -1,21 +1,21 @@
-/** 20 training steps of the network of `npm start` on WebGPU against PyTorch's losses, and against themselves. */
+/** 20 training steps of the network of `npm start` on WebGPU against PyTorch's losses, and a repetition of its own bits. */
 import { test } from 'uvu';
 import { init } from 'wgrad';
 import { requireClose } from '../proofs/compare';
 import { golden, RUNS, type TrainingResult, trainOnNoise } from './training';
 
-/** float32 on both sides of each step's rounding; what it costs after 20 steps of descent. */
+/** Rounding in float32, accumulated over 20 steps of descent. */
 const LOSS = { relative: 1e-4, absolute: 1e-6 };
 
 test.before(async () => {
 	await init({ device: 'webgpu' });
 });
 
-/** Adam's first 20 steps are those that PyTorch judges, and all 50 those that a second run must repeat. */
+/** PyTorch's losses check Adam's first 20 steps, and a second run must repeat all 50. */
 let byAdam: TrainingResult;
 
 for (const run of RUNS) {
-	test(`20 steps by ${run} lose what PyTorch loses`, async () => {
+	test(`20 steps by ${run} give PyTorch's losses`, async () => {
 		const result = await trainOnNoise(run, 'webgpu', 'float32', run === 'adam' ? 50 : 20);
 		if (run === 'adam') byAdam = result;
 		const { losses, squares } = result;

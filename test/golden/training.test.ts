@@ -5,7 +5,7 @@ import { requireClose } from '../proofs/compare';
 import { golden, RUNS, type Run, trainOnNoise } from './training';
 
 function prove(run: Run, dtype: DType, relative: number): void {
-	test(`20 steps by ${run} lose what PyTorch loses, in ${dtype}`, async () => {
+	test(`20 steps by ${run} give PyTorch's losses, in ${dtype}`, async () => {
 		const { losses, squares } = await trainOnNoise(run, 'cpu', dtype);
 		requireClose(`${run}: losses`, losses, golden[run].losses, { relative, absolute: 0 });
 		requireClose(`${run}: sums of squares`, Object.values(squares), Object.values(golden[run].squares), {

@@ -31,7 +31,7 @@ function optimizerOf(run: Run, parameters: Tensor[]): optim.SGD | optim.Adam {
 
 export interface TrainingResult {
 	readonly losses: number[];
-	/** The sum of squares of each parameter after 20 steps, which is how far the golden files go. */
+	/** The sum of squares of each parameter after 20 steps, the last step in the golden files. */
 	readonly squares: Record<string, number>;
 	/** All parameters at the end. */
 	readonly parameters: ArrayLike<number>[];

@@ -1,4 +1,7 @@
-/** Gradients and refusals of one family on the CPU path. The runner makes gradients/<family>.test.ts of it: see runner/bundle.mjs. */
+/**
+ * Gradients and refusals of one family on the CPU path. The runner makes gradients/<family>.test.ts from it: see
+ * runner/bundle.mjs.
+ */
 import { test } from 'uvu';
 import type { OpEntry } from '../ops/database';
 import { proveGradients } from '../proofs/gradients';

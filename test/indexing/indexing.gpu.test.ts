@@ -30,13 +30,13 @@ function onBoth(name: string, run: (device: Device) => Promise<void>): void {
 
 const int = (values: readonly number[], device: Device) => tensor(values, { dtype: 'int32', device });
 
-/** The elements of what was computed with an index out of range, which the first read tells of. */
+/** The elements of a tensor computed with an index out of range; the first read throws the error of the index. */
 async function afterReport(x: Tensor): Promise<unknown> {
 	await assertRejects(() => x.data(), /is out of range/);
 	return x.toArray();
 }
 
-/** `count` integers below `below` by a fixed rule that no pattern of memory follows. */
+/** `count` integers below `below`, deterministic and without a pattern in memory. */
 function scattered(count: number, below: number): number[] {
 	return Array.from({ length: count }, (_, i) => (Math.imul(i + 1, 0x9e3779b1) >>> 8) % below);
 }
@@ -95,7 +95,7 @@ onBoth('the padding row of a lookup receives no gradient', async (device) => {
 	]);
 });
 
-// Small tables are scanned, others go by sorted indices.
+// Small tables are scanned, others use sorted indices.
 for (const [rows, count] of [
 	[5, 70],
 	[65, 2016],
@@ -104,7 +104,7 @@ for (const [rows, count] of [
 	[5000, 300],
 ] as const) {
 	for (const columns of [1, 6, 8]) {
-		test(`the gradient of ${count} lookups in ${rows} x ${columns} is the CPU's, and none for rows out of range`, async () => {
+		test(`the gradient of ${count} lookups in ${rows} x ${columns} is the CPU's, and zero for rows out of range`, async () => {
 			const places = scattered(count, rows + 2).map((place) => place - 1);
 			const gradients = await Promise.all(
 				(['cpu', 'webgpu'] as const).map((device) => {
@@ -113,7 +113,7 @@ for (const [rows, count] of [
 						scattered(count * columns, 64).map((v) => v - 30),
 						{ shape: [count, columns], device },
 					);
-					// The CPU refuses rows out of range: there they take part without weight.
+					// The CPU rejects rows out of range, so there they take part with weight 0.
 					const inside = places.map((place) => (place >= 0 && place < rows ? 1 : 0));
 					const factors = tensor(inside, { device }).unsqueeze(1);
 					const index = int(device === 'cpu' ? places.map((place, i) => place * inside[i]!) : places, device);
@@ -126,7 +126,7 @@ for (const [rows, count] of [
 	}
 }
 
-test('sums by index are the same bits every time, also where thousands meet', async () => {
+test('sums by index have the same bits every time, also with thousands of equal indices', async () => {
 	const n = 20_000;
 	const values = tensor(
 		scattered(n, 1000).map((v) => v / 7 - 71),
@@ -145,7 +145,7 @@ test('sums by index are the same bits every time, also where thousands meet', as
 	}
 });
 
-test('on the GPU an index out of range reads within the tensor and writes nothing', async () => {
+test('on the GPU an index out of range reads inside the tensor and writes nothing', async () => {
 	const x = tensor([10, 20, 30], { device: 'webgpu' });
 	const index = int([-5, 1, 99], 'webgpu');
 	const source = tensor([1, 2, 3], { device: 'webgpu' });
@@ -156,7 +156,7 @@ test('on the GPU an index out of range reads within the tensor and writes nothin
 	assert.equal(await afterReport(scatter(x, 0, index, source, { reduce: 'multiply' })), [10, 40, 30]);
 });
 
-onBoth('values and indices can be taken apart by name or by place', async (device) => {
+onBoth('values and indices can be read by name or by position', async (device) => {
 	const x = tensor([1, 5, 3], { device });
 	const { values, indices } = topk(x, 2);
 	const [first, second]: readonly Tensor[] = topk(x, 2);
@@ -173,7 +173,7 @@ onBoth('factors that are 0 have their gradients when scatter multiplies', async 
 	assert.equal(await y.toArray(), [0, 0, 2]);
 	const [dx, dSource] = grad(y.sum(), [x, source]);
 	assert.equal(await dx!.toArray(), [0, 0, -2]);
-	// One zero at a place leaves it the product of the others; of two zeros neither has a slope.
+	// A single zero at an index gets the product of the other values; two zeros both get a gradient of 0.
 	assert.equal(await dSource!.toArray(), [12, 0, 0, 0, 0, 0, -1]);
 });
 

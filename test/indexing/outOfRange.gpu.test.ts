@@ -1,6 +1,6 @@
 /**
- * Indices out of range on the GPU: when and how often they are reported, and what continues afterwards. The database tests the messages of
- * every operation; this file tests who receives them.
+ * Indices out of range on the GPU: when and how often they are reported, and what continues afterwards. The database tests the
+ * messages of every operation; this file tests who receives them.
  */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -65,7 +65,7 @@ const TOLD: Record<string, () => Promise<unknown>> = {
 };
 
 for (const [name, call] of Object.entries(TOLD)) {
-	test(`${name} tells of an index out of range, once`, async () => {
+	test(`${name} reports an index out of range, once`, async () => {
 		await assertRejects(call, OUT);
 		await sync();
 		assert.equal(await take(ones([3]), int([2])).toArray(), [1]);
@@ -74,11 +74,11 @@ for (const [name, call] of Object.entries(TOLD)) {
 
 const CALLED: Readonly<Record<string, () => Tensor>> = {
 	embedding: () => embedding(int([0, 3]), zeros([3, 2])),
-	// Made of other operations: more of the library's own frames lie above the caller's.
+	// Composed of other operations: more of the library's own frames are above the caller's.
 	embeddingBag: () => embeddingBag(int([0, 1, 3]), zeros([3, 2]), { offsets: int([0, 2]) }),
 };
 for (const [name, call] of Object.entries(CALLED)) {
-	test(`the error of ${name} says which index, and where the call was`, async () => {
+	test(`the error of ${name} names the index and the place of the call`, async () => {
 		function theCaller() {
 			return call();
 		}
@@ -92,13 +92,13 @@ for (const [name, call] of Object.entries(CALLED)) {
 			new RegExp(`^${name}: index 3 is out of range for the rows of \\[3, 2\\] of size 3\\. It was called at\n`),
 		);
 		assert.match(message, /theCaller.*:\d+:\d+/);
-		// Node shows sources, whose folders tell the library's from the caller's.
+		// In Node the stack names source files, so folders tell the library's frames from the caller's.
 		if (typeof document === 'undefined')
 			assert.match(message, /called at\n {4}at .*\(.*outOfRange\.gpu\.test\.ts:\d+:\d+\)\n {4}at theCaller \(/);
 	});
 }
 
-test('step() throws what has arrived, before it moves a parameter', async () => {
+test('step() throws the errors that have arrived, before it changes a parameter', async () => {
 	const weight = ones([3], { requiresGrad: true });
 	const optimizer = new optim.SGD([weight], { lr: 1 });
 	let thrown: unknown;
@@ -113,7 +113,7 @@ test('step() throws what has arrived, before it moves a parameter', async () => 
 		} catch (error) {
 			thrown = error;
 		}
-		// No read: an idle program hears of it all the same.
+		// Without a read, an idle program gets the report all the same.
 		await new Promise((resolve) => setTimeout(resolve));
 	}
 	assert.instance(thrown, ArgumentError);
@@ -123,7 +123,7 @@ test('step() throws what has arrived, before it moves a parameter', async () => 
 	assert.is((await weight.data())[1], moved - 1);
 });
 
-test('reads that are under way together all hear of an error, later ones of nothing', async () => {
+test('concurrent reads all reject with the error, later reads do not', async () => {
 	const results = await Promise.allSettled([outOfRange().data(), gather(ones([2]), 0, int([4])).data(), sync()]);
 	for (const result of results)
 		assert.match(result.status === 'rejected' ? result.reason.message : 'nothing', /^(take|gather): index/);
@@ -137,7 +137,7 @@ const SCORES: Record<string, (x: Tensor, isWrong: boolean) => Tensor> = {
 };
 
 for (const [name, loss] of Object.entries(SCORES)) {
-	test(`a loop that never reads hears of ${name} in step(), each time anew`, async () => {
+	test(`step() throws the error of ${name} in a loop without reads, each time again`, async () => {
 		const x = zeros([3, 3], { requiresGrad: true });
 		const optimizer = new optim.SGD([x], { lr: 1 });
 		const thrown: string[] = [];
@@ -160,7 +160,7 @@ for (const [name, loss] of Object.entries(SCORES)) {
 		await sync();
 	});
 
-	test(`a loop without a wait hears of ${name} at the first read after it`, async () => {
+	test(`the first read after a loop without awaits throws the error of ${name}`, async () => {
 		const x = zeros([3, 3], { requiresGrad: true });
 		const optimizer = new optim.SGD([x], { lr: 1 });
 		for (let step = 0; step < 20; step++) {
@@ -174,7 +174,7 @@ for (const [name, loss] of Object.entries(SCORES)) {
 	});
 }
 
-test('several launches are told of together, of each its largest index', async () => {
+test('one error reports several launches, each with its largest index', async () => {
 	gather(ones([4]), 0, int([1, -1, 9, 4, -9]));
 	oneHot(int([8]), 2);
 	const found = await sync().catch((error: unknown) => error);
@@ -186,9 +186,9 @@ test('several launches are told of together, of each its largest index', async (
 	await assertRejects(sync, /^oneHot: index 8 is out of range/);
 });
 
-test('what arrives before anybody is told is told of, too', async () => {
+test('reports that arrive before the throw are included', async () => {
 	gather(ones([4]), 0, int([9]));
-	// The program is idle: the report arrives without a read.
+	// The program is idle, so the report arrives without a read.
 	await new Promise((resolve) => setTimeout(resolve, 100));
 	oneHot(int([8]), 2);
 	await new Promise((resolve) => setTimeout(resolve, 100));
@@ -207,7 +207,7 @@ test('the extremes of int32 are out of range, too', async () => {
 });
 
 for (const place of [0, 254, 255, 700]) {
-	test(`launch ${place} of a thousand that nothing waits for is told of`, async () => {
+	test(`launch ${place} of a thousand without awaits is reported`, async () => {
 		const table = ones([3]);
 		tidy(() => {
 			for (let i = 0; i < 1000; i++) take(table, int([i === place ? 3 : i % 3]));
@@ -218,7 +218,7 @@ for (const place of [0, 254, 255, 700]) {
 	});
 }
 
-test('the backward pass does not tell of it again', async () => {
+test('the backward pass does not report it again', async () => {
 	const weight = zeros([3, 2], { requiresGrad: true });
 	const rows = embedding(int([1, 3]), weight);
 	await assertRejects(sync, /^embedding: index 3/);
@@ -235,13 +235,13 @@ test('the backward pass does not tell of it again', async () => {
 	assert.ok((await scores.grad!.data())[0]! < 0);
 });
 
-test('nothing is held by checks: neither memory nor tensors', async () => {
+test('checks hold neither memory nor tensors', async () => {
 	await sync();
-	// Node is started with --expose-gc, pages are not.
+	// The runner starts Node with --expose-gc, but not pages.
 	if (globalThis.gc === undefined) return;
 	const before = { tensors: await heldTensors(), live: memory().gpu!.live };
 	for (let i = 0; i < 40; i++) ones([3]).gather(0, int([i % 3]));
-	// Neither a read nor a sync: the program is idle until the GPU has answered.
+	// No read and no sync: the program is idle until the GPU has answered.
 	for (let i = 0; i < 100 && (await heldTensors()) > before.tensors; i++) await new Promise((resolve) => setTimeout(resolve, 10));
 	assert.equal({ tensors: await heldTensors(), live: memory().gpu!.live }, before);
 });
@@ -260,7 +260,7 @@ test('fit ends with the error', async () => {
 	await sync();
 });
 
-test('valid and invalid indices at random: the error of the CPU, or its result', async () => {
+test("random valid and invalid indices give the CPU's result or its error", async () => {
 	const next = stream('out of range');
 	const below = (n: number) => Math.floor(next() * n);
 	for (let round = 0; round < 120; round++) {

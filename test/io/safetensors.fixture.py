@@ -17,7 +17,7 @@ NUMPY = {'BOOL': '?', 'U8': 'u1', 'I8': 'i1', 'I16': '<i2', 'U16': '<u2', 'F16':
 
 def content(dtype, values):
     if dtype == 'BF16':
-        # The upper half of a float32; the values below have no lower one.
+        # The upper half of a float32; the lower halves of the values below are zero.
         return (np.array(values, dtype='<f4').view('<u4') >> 16).astype('<u2').tobytes()
     return np.array(values, dtype=NUMPY[dtype]).tobytes()
 

@@ -14,7 +14,7 @@ function fromBase64(text: string): Uint8Array {
 	return Uint8Array.from(atob(text), (char) => char.charCodeAt(0));
 }
 
-/** A file with this header text, byte for byte, and this many zero bytes of data. */
+/** A file with exactly this header text, and this many zero bytes of data. */
 function file(header: string | Uint8Array, dataBytes: number, claimed?: bigint): Uint8Array {
 	const text = typeof header === 'string' ? new TextEncoder().encode(header) : header;
 	const bytes = new Uint8Array(8 + text.length + dataBytes);
@@ -23,7 +23,7 @@ function file(header: string | Uint8Array, dataBytes: number, claimed?: bigint):
 	return bytes;
 }
 
-/** A header of F32 tensors by their offsets, each one-dimensional and as long as its offsets say. */
+/** A header of one-dimensional F32 tensors, with shapes that follow from the offsets. */
 function tensors(places: Record<string, [number, number]>): string {
 	const entries = Object.entries(places).map(([name, [begin, end]]) => [
 		name,
@@ -71,7 +71,7 @@ test('reads every dtype', () => {
 	}
 });
 
-test('F16 stays as it is unless asked otherwise, F64 narrows when asked', () => {
+test('F16 stays F16 by default, and F64 narrows on request', () => {
 	const { f16, f64 } = byName(decodeSafetensors(fromBase64(everyDtype), { float64As: 'float32' }).tensors);
 	assert.is(f16!.dtype, 'float16');
 	assert.equal(f16!.data, new Uint16Array([0x3e00, 0xfbff, 0x0001, 0x7c00]));
@@ -79,7 +79,7 @@ test('F16 stays as it is unless asked otherwise, F64 narrows when asked', () => 
 	assert.equal(f64!.data, new Float32Array([0.1]));
 });
 
-test("writes the bytes that the format's own writer writes", () => {
+test("writes the same bytes as the format's own writer", () => {
 	const records: SafetensorsRecord[] = [
 		{ name: 'conv.weight', dtype: 'float32', shape: [2, 1, 1, 2], data: new Float32Array([0.5, -1.25, 3, 1e-3]) },
 		{ name: 'conv.bias', dtype: 'float32', shape: [2], data: new Float32Array([0, 1]) },
@@ -100,7 +100,7 @@ test("writes the bytes that the format's own writer writes", () => {
 	assert.equal(only, file('{"attn.0":{"dtype":"F32","shape":[1,2,3],"data_offsets":[0,24]}}', 24));
 });
 
-test('what is written is read back, from memory at any address', () => {
+test('written files are read back, from memory at any address', () => {
 	const name = fc
 		.string({ unit: 'grapheme', maxLength: 12 })
 		.filter((text) => text !== '__metadata__' && !text.includes('__proto__'));
@@ -149,7 +149,7 @@ test('reads an empty file of no tensors', () => {
 	assert.equal(decodeSafetensors(file('{}      ', 0)).tensors, []);
 });
 
-test('refuses a bad length or a header that is not there', () => {
+test('rejects a bad length or a missing header', () => {
 	refuses(new Uint8Array(0), /0 bytes, too few/);
 	refuses(new Uint8Array(7), /7 bytes, too few/);
 	refuses(file('{}', 0, 100_000_001n), /claims 100000001 bytes; the limit is 100000000/);
@@ -159,7 +159,7 @@ test('refuses a bad length or a header that is not there', () => {
 	refuses(file('{}', 4, 1n), /not valid JSON/);
 });
 
-test('refuses a header that is no JSON object in UTF-8', () => {
+test('rejects a header that is not a JSON object in UTF-8', () => {
 	refuses(file(' {}', 0), /does not start with/);
 	refuses(file('\ufeff{}', 0), /does not start with/);
 	refuses(file('[]', 0), /does not start with/);
@@ -169,7 +169,7 @@ test('refuses a header that is no JSON object in UTF-8', () => {
 	refuses(file(new Uint8Array([0x7b, 0x22, 0xff, 0x22, 0x7d]), 0), /not valid UTF-8/);
 });
 
-test('refuses keys that stand twice, however they are spelled', () => {
+test('rejects duplicate keys, also with escapes', () => {
 	const entry = '{"dtype":"F32","shape":[1],"data_offsets":[0,4]}';
 	refuses(file(`{"a":${entry},"a":${entry}}`, 4), /key "a" twice/);
 	refuses(file(`{"a":${entry},"\\u0061" : ${entry}}`, 4), /key "a" twice/);
@@ -179,7 +179,7 @@ test('refuses keys that stand twice, however they are spelled', () => {
 	refuses(file('{"__metadata__":{},"__metadata__":{}}', 0), /key "__metadata__" twice/);
 });
 
-test('refuses offsets that overlap, leave holes, lie outside or run backwards', () => {
+test('rejects offsets that overlap, leave holes, lie outside or run backwards', () => {
 	refuses(file(tensors({ a: [0, 8], b: [4, 12] }), 12), /"b" at \[4, 12\] overlaps another tensor, which ends at 8/);
 	refuses(file(tensors({ a: [0, 8], b: [0, 8] }), 8), /overlaps/);
 	refuses(file(tensors({ a: [0, 4], b: [8, 12] }), 12), /"b" at \[8, 12\] leaves a gap after 4/);
@@ -201,7 +201,7 @@ test('refuses offsets that overlap, leave holes, lie outside or run backwards', 
 	);
 });
 
-test('refuses shapes that are none, or do not fit the bytes', () => {
+test('rejects invalid shapes, and shapes that do not fit the bytes', () => {
 	const withShape = (shape: string, dtype = 'F32') => file(`{"a":{"dtype":"${dtype}","shape":${shape},"data_offsets":[0,4]}}`, 4);
 	for (const shape of ['[-1]', '[0.5]', '["1"]', '[null]', '[1e400]', '[9007199254740992]', '[[1]]']) {
 		refuses(withShape(shape), /sizes that are not whole numbers/);
@@ -214,7 +214,7 @@ test('refuses shapes that are none, or do not fit the bytes', () => {
 	refuses(withShape('[0]'), /takes 0 bytes/);
 });
 
-test('refuses descriptions that are incomplete or not of the format', () => {
+test('rejects incomplete or unknown descriptions', () => {
 	refuses(file('{"a":1}', 0), /not described by an object/);
 	refuses(file('{"a":[]}', 0), /not described by an object/);
 	refuses(file('{"a":{"shape":[],"data_offsets":[0,0]}}', 0), /has no dtype/);
@@ -228,14 +228,14 @@ test('refuses descriptions that are incomplete or not of the format', () => {
 	refuses(file('{"__metadata__":"x"}', 0), /not an object of strings/);
 });
 
-test('names the dtypes of the format that it does not read', () => {
+test('names the dtypes that it does not read', () => {
 	for (const dtype of ['F4', 'F6_E2M3', 'F6_E3M2', 'F8_E5M2', 'F8_E4M3', 'F8_E8M0', 'F8_E4M3FNUZ', 'F8_E5M2FNUZ', 'C64']) {
 		const header = `{"a":{"dtype":"${dtype}","shape":[8],"data_offsets":[0,8]}}`;
 		refuses(file(header, 8), new RegExp(`dtype "${dtype}", which wgrad does not support; readable are BOOL, .* Convert it`));
 	}
 });
 
-test('takes only whole numbers that are written as such', () => {
+test('takes only integers written as integers', () => {
 	const at = (shape: string, offsets: string) => file(`{"a":{"dtype":"U8","shape":${shape},"data_offsets":${offsets}}}`, 1);
 	for (const one of ['1.0', '1e0', '1E0', '10e-1', '01', '+1', '0x1', '1n']) {
 		refuses(at(`[${one}]`, '[0,1]'), /shape with sizes that are not whole numbers of at least 0: "\[/);
@@ -248,7 +248,7 @@ test('takes only whole numbers that are written as such', () => {
 	assert.is(decodeSafetensors(at(' [ 1 ,\n1\t] ', '[0\r, 1 ]')).tensors[0]!.shape.length, 2);
 });
 
-test('values that are nested 100,000 deep', () => {
+test('rejects values nested 100,000 deep', () => {
 	const nested = [`${'['.repeat(100_000)}${']'.repeat(100_000)}`, `${'{"a":'.repeat(100_000)}1${'}'.repeat(100_000)}`];
 	for (const value of nested) {
 		refuses(file(`{"a":{"dtype":"U8","shape":${value},"data_offsets":[0,1]}}`, 1), /has no shape|sizes that are not whole/);
@@ -259,7 +259,7 @@ test('values that are nested 100,000 deep', () => {
 	}
 });
 
-test('refuses a lone surrogate, in files and for files', () => {
+test('rejects a lone surrogate, when reading and writing', () => {
 	const entry = '{"dtype":"F32","shape":[],"data_offsets":[0,4]}';
 	for (const half of ['\\ud800', '\\uDFFFx', 'x\\udc00\\ud800', '\\ud83d\\u0041']) {
 		refuses(file(`{"${half}":${entry}}`, 4), /a lone surrogate/);
@@ -278,7 +278,7 @@ test('refuses a lone surrogate, in files and for files', () => {
 	assert.equal([records[0]!.name, metadata], ['\u{1f600}"', { '\u{1f600}': '\0\n' }]);
 });
 
-test('reads 100,000 empty tensors in a time that grows with their number alone', () => {
+test('reads 100,000 empty tensors in linear time', () => {
 	const seconds = (count: number) => {
 		const entries = Array.from({ length: count }, (_, i) => `"t${i}":{"dtype":"F32","shape":[0],"data_offsets":[0,0]}`);
 		const bytes = file(`{${entries.join(',')}}`, 0);
@@ -286,13 +286,13 @@ test('reads 100,000 empty tensors in a time that grows with their number alone',
 		assert.is(decodeSafetensors(bytes).tensors.length, count);
 		return performance.now() - start;
 	};
-	// A quadratic reader takes 400 times as long. Ten times too much is left to the collector and to other programs.
+	// A quadratic reader takes 400 times as long. The factor of ten allows for the garbage collector and other programs.
 	const small = Math.max(5, seconds(5_000));
 	const large = seconds(100_000);
 	assert.ok(large < 200 * small, `${large} ms after ${small} ms for a twentieth`);
 });
 
-test('refuses names that would reach the prototype of an object', () => {
+test("rejects names that would reach an object's prototype", () => {
 	const entry = '{"dtype":"F32","shape":[],"data_offsets":[0,4]}';
 	for (const name of ['__proto__', 'layer.__proto__.weight']) {
 		refuses(file(`{"${name}":${entry}}`, 4), /names with "__proto__" are refused/);
@@ -302,19 +302,19 @@ test('refuses names that would reach the prototype of an object', () => {
 	assert.is(decodeSafetensors(file(`{"constructor":${entry}}`, 4)).tensors[0]!.name, 'constructor');
 });
 
-test('refuses values that int32 and bool cannot hold', () => {
+test('rejects values that int32 and bool cannot hold', () => {
 	refuses(fromBase64(tooLarge), /"n" of dtype I64 holds 2147483648 at index 1, which does not fit int32/);
 	const truth = file('{"a":{"dtype":"BOOL","shape":[2],"data_offsets":[0,2]}}', 2);
 	truth[truth.length - 1] = 2;
 	refuses(truth, /holds the byte 2/);
 });
 
-test('changed files give a FormatError, or what their bytes hold', async () => {
+test('changed files give a FormatError or the values of their bytes', async () => {
 	const { tried, refused } = await runFor(1000, 'changedSafetensors', changedSafetensors);
 	assert.ok(refused! > 0 && refused! < tried!);
 });
 
-test('refuses to write what could not be read', () => {
+test('refuses to write unreadable files', () => {
 	const data = new Float32Array(2);
 	const record: SafetensorsRecord = { name: 'a', dtype: 'float32', shape: [2], data };
 	assert.throws(() => encodeSafetensors([record, record]), /two tensors are named "a"/);

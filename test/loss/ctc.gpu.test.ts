@@ -1,6 +1,6 @@
 /**
- * ctcLoss of long sequences and of large logits. Its gradient is made of the probabilities of being at a place of the labels at a step, which
- * are exponentials of differences of logarithms as large as the loss; those of one step sum up to 1.
+ * ctcLoss of long sequences and of large logits. Its gradient is made of the probabilities of being at a place of the labels at a
+ * step. These are exponentials of differences of logarithms as large as the loss; those of one step add up to 1.
  */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -15,7 +15,7 @@ interface Case {
 	readonly label: string;
 	readonly steps: number;
 	readonly labels: number;
-	/** Logits are -spread, 0 or spread, so that many alignments are as likely as the likeliest. */
+	/** Logits are -spread, 0 or spread, so that many alignments are as likely as the likeliest one. */
 	readonly spread: number;
 }
 
@@ -26,10 +26,13 @@ const CASES: readonly Case[] = [
 ];
 
 const CLASSES = 17;
-/** How far a probability, or the sum of a step's, may be from that of float64: what some 2,000 additions of numbers around 1 round. */
+/**
+ * The allowed error of a probability, or of a step's sum, against float64: the rounding of some 2,000 additions of numbers near
+ * 1.
+ */
 const BOUND = 1e-5;
 
-/** Three sequences, of which the second ends early and the third has no alignment. */
+/** Three sequences; the second ends early and the third has no alignment. */
 async function gradientOf({ label, steps, labels, spread }: Case, dtype: DType, device: Device, createGraph: boolean) {
 	const next = stream(`ctc ${label}`);
 	const shape = [steps, 3, CLASSES];

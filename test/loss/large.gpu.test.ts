@@ -1,6 +1,6 @@
 /**
- * Losses of logits far from 0. A shift of all logits of a row changes neither loss nor gradient, so that logits which float32 holds
- * exactly must give what the same differences give next to 0.
+ * Losses of logits far from 0. A shift of all logits of a row changes neither loss nor gradient. So logits that float32
+ * represents exactly must give the same results as the same differences near 0.
  */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -25,7 +25,7 @@ test.before(async () => {
 
 const DEVICES = ['cpu', 'webgpu'] as const;
 
-/** Levels with a step that float32 holds there. */
+/** Levels, each with a step that float32 represents exactly there. */
 const LEVELS: readonly (readonly [level: number, step: number])[] = [
 	[1e4, 2 ** -4],
 	[-1e6, 0.25],
@@ -55,7 +55,7 @@ const CASES: readonly Case[] = [
 	{ label: 'many rows', shape: [3000, 6] },
 ];
 
-/** Whole steps from the level on, most of them 0, in which a softmax is not decided. */
+/** Logits a few whole steps above the level, most of them 0 steps, so that no class dominates the softmax. */
 function logits(shape: readonly number[], level: number, step: number, dtype: DType, device: Device): Tensor {
 	const next = stream(`large ${shape}`);
 	const size = shape.reduce((a, b) => a * b, 1);
@@ -119,7 +119,7 @@ for (const device of DEVICES) {
 		}
 	});
 
-	test(`attention's weights sum up to 1 in its gradients, whatever the scores, on ${device}`, async () => {
+	test(`attention's weights add up to 1 in its gradients for any scores, on ${device}`, async () => {
 		for (const size of [3, 24, 48, 100]) {
 			for (const level of [30, 300, 1000]) {
 				for (const equal of [true, false]) {

@@ -1,4 +1,4 @@
-/** Metrics of one device against scikit-learn's values: whole, and in batches through the streaming classes. */
+/** Metrics of one device against scikit-learn's values: in one call, and in batches through the streaming classes. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type Device, type DType, tensor } from 'wgrad';
@@ -18,7 +18,7 @@ export function proveMetrics(device: Device, dtype: DType, allowed: Allowed): vo
 	const floats = (values: Rows) => tensor(values as number[], { device, dtype });
 	const close = (what: string, actual: number, expected: Value) => requireClose(what, [actual], [Number(expected)], allowed);
 
-	/** The metric by three batches, twice, with a reset between. */
+	/** The metric over three batches, twice, with a reset between. */
 	async function streamed<R>(metric: metrics.Metric<R>, prediction: Rows, target: Rows, integer: boolean): Promise<R> {
 		const size = target.length;
 		const cuts = [0, Math.ceil(size / 3), Math.ceil(size / 2), size];
@@ -82,7 +82,7 @@ export function proveMetrics(device: Device, dtype: DType, allowed: Allowed): vo
 			]) {
 				requireClose('fpr', roc.fpr, numbers(sample.roc.fpr), allowed);
 				requireClose('tpr', roc.tpr, numbers(sample.roc.tpr), allowed);
-				// Later versions of scikit-learn begin at infinity; 1.2 at the highest score + 1.
+				// Later versions of scikit-learn start at infinity; 1.2 starts at the highest score + 1.
 				requireClose('thresholds', roc.thresholds.slice(1), sample.roc.thresholds.slice(1), allowed);
 				assert.is(roc.thresholds[0], Number.POSITIVE_INFINITY);
 			}

@@ -1,4 +1,4 @@
-/** Metrics on WebGPU in float32 against scikit-learn's, and that updates read nothing back. */
+/** Metrics on WebGPU in float32 against scikit-learn's values; updates must not read back. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { counters, init, sync, tensor } from 'wgrad';
@@ -11,7 +11,7 @@ test.before(async () => {
 
 proveMetrics('webgpu', 'float32', { relative: 1e-5, absolute: 1e-6 });
 
-test('updates read nothing back', async () => {
+test('updates do not read back', async () => {
 	const target = tensor(Int32Array.of(0, 1, 1), { device: 'webgpu' });
 	const scores = tensor([0.1, 0.6, 0.3], { device: 'webgpu' });
 	const classes = tensor(Int32Array.of(1, 1, 0), { device: 'webgpu' });

@@ -1,4 +1,4 @@
-/** Metrics on the CPU in float64 against scikit-learn's, and what they refuse. */
+/** Metrics on the CPU in float64 against scikit-learn's values, and their errors. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { memory, tensor, zeros } from 'wgrad';
@@ -9,7 +9,7 @@ proveMetrics('cpu', 'float64', { relative: 1e-12, absolute: 1e-14 });
 
 const ints = (values: readonly number[]) => tensor(Int32Array.from(values), { device: 'cpu' });
 
-test('scores of classes stand for the highest, and tell the number of classes', async () => {
+test('class scores count as their highest class, and give the number of classes', async () => {
 	const scores = tensor(
 		[
 			[0.1, 0.9, 0],
@@ -34,7 +34,7 @@ async function perClass(scores: Parameters<typeof metrics.accuracy>[0], target: 
 	return recall.perClass();
 }
 
-test('of no samples every metric is NaN, and after a reset too', async () => {
+test('without samples every metric is NaN, also after a reset', async () => {
 	const none = zeros([0], { device: 'cpu' });
 	assert.ok(Number.isNaN(await new metrics.Accuracy().compute()));
 	assert.ok(Number.isNaN(await new metrics.F1().compute()));
@@ -50,7 +50,7 @@ test('of no samples every metric is NaN, and after a reset too', async () => {
 	assert.ok(Number.isNaN(await accuracy.compute()));
 });
 
-test('wrong arguments are refused in words', async () => {
+test('wrong arguments throw clear errors', async () => {
 	const scores = zeros([3], { device: 'cpu' });
 	assert.throws(
 		() => new metrics.Accuracy().update(scores, ints([0, 1, 1])),
@@ -74,7 +74,7 @@ test('wrong arguments are refused in words', async () => {
 	assert.match(message, /targets must be 0 or 1/);
 });
 
-test('updates keep no more than their sums', () => {
+test('updates keep only their sums', () => {
 	const [prediction, target] = [ints([0, 1, 2]), ints([0, 2, 2])];
 	const f1 = new metrics.F1({ numClasses: 3, average: 'macro' });
 	f1.update(prediction, target);

@@ -1,7 +1,9 @@
 /** The training loop of the models' tests: that of the example programs, without output. */
 import { noGrad, optim, type Tensor, tidy } from 'wgrad';
 
-/** Takes `steps` steps of AdamW with a learning rate that rises to `lr` and falls again. `draw` makes a batch, `lossOf` its loss. */
+/**
+ * Takes `steps` steps of AdamW with a learning rate that rises to `lr` and falls again. `draw` makes a batch, `lossOf` its loss.
+ */
 export async function learn<Batch>(
 	parameters: Tensor[],
 	{ steps, lr }: { readonly steps: number; readonly lr: number },
@@ -21,7 +23,7 @@ export async function learn<Batch>(
 	}
 }
 
-/** The share of rows of which the likeliest class is the label. */
+/** The share of rows with the label as their likeliest class. */
 export async function accuracyOf(logits: () => Tensor, labels: Tensor): Promise<number> {
 	using share = noGrad(() => tidy(() => logits().argmax(1).eq(labels).to('float32').mean()));
 	return await share.item();

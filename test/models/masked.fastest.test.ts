@@ -1,4 +1,4 @@
-/** A masked language model learns to find hidden tokens; and tokens are hidden in the shares that it is trained with. */
+/** A masked language model learns to find hidden tokens, and masking has the right shares. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { init, manualSeed, noGrad, randint, tidy } from 'wgrad';
@@ -10,7 +10,7 @@ test.before(async () => {
 	await init({ device: 'webgpu' });
 });
 
-test('15 % of the tokens are asked for: 80 % of them hidden, 10 % exchanged, 10 % left', async () => {
+test('15 % of the tokens are targets: 80 % of them hidden, 10 % exchanged, 10 % unchanged', async () => {
 	manualSeed(2);
 	const [count, vocabulary] = [40_000, 1000];
 	const tokens = randint(MASK + 1, vocabulary, [200, count / 200]);
@@ -37,7 +37,7 @@ test('15 % of the tokens are asked for: 80 % of them hidden, 10 % exchanged, 10 
 	}
 });
 
-test('it knows 93 % of the tokens that it is asked for', async () => {
+test('it predicts 93 % of the target tokens', async () => {
 	manualSeed(1);
 	const language = { vocabulary: 12, phrase: 4, times: 4 };
 	const model = new MaskedLanguageModel({ vocabulary: 12, maxLength: 16, width: 32, heads: 2, layers: 1 });

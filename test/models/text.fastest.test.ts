@@ -15,7 +15,7 @@ for (const [cell, lr] of [
 	['lstm', 1e-2],
 	['gru', 2e-2],
 ] as const) {
-	test(`${cell} knows the direction of 93 % of the passages that it has not seen`, async () => {
+	test(`${cell} finds the direction of 93 % of unseen passages`, async () => {
 		manualSeed(1);
 		const text = new Characters(mobyDick());
 		const [first, last] = [Math.round(0.9 * text.length), text.length];
