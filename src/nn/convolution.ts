@@ -102,7 +102,6 @@ type Convolution = typeof conv2d;
 /** Weight [outChannels, inChannels / groups, ...kernel]. */
 abstract class ConvNd extends ConvolutionLayer {
 	readonly #convolution: Convolution;
-	readonly #call: Pick<ConvOptions, 'stride' | 'padding' | 'dilation' | 'groups'>;
 	/** The padding that `pad` adds before the convolution; null if the convolution itself pads with zeros. */
 	readonly #border: { readonly mode: Exclude<PadMode, 'constant'>; readonly sides: readonly number[] } | null;
 
@@ -122,7 +121,6 @@ abstract class ConvNd extends ConvolutionLayer {
 		if (padding === 'same' && perDimension(name, stride, rank).some((step) => step !== 1))
 			throw new ArgumentError(`${name}: padding 'same' keeps the size, so stride must be 1, not ${stride}`);
 		this.#convolution = convolution;
-		this.#call = pickOptions(options, 'stride', 'padding', 'dilation', 'groups');
 		if (mode === 'zeros' || padding === 'valid') {
 			this.#border = null;
 		} else {
@@ -136,10 +134,9 @@ abstract class ConvNd extends ConvolutionLayer {
 	override forward(input: Tensor): Tensor {
 		const { weight, bias } = this;
 		const border = this.#border;
-		if (border === null) return this.#convolution(input, weight, bias, this.#call);
-		return tidy(() =>
-			this.#convolution(pad(input, border.sides, { mode: border.mode }), weight, bias, { ...this.#call, padding: 0 }),
-		);
+		const call = pickOptions(this.options, 'stride', 'padding', 'dilation', 'groups');
+		if (border === null) return this.#convolution(input, weight, bias, call);
+		return tidy(() => this.#convolution(pad(input, border.sides, { mode: border.mode }), weight, bias, { ...call, padding: 0 }));
 	}
 }
 

@@ -8,6 +8,7 @@ export * from './embedding';
 export * as init from './init';
 export * from './kvCache';
 export * from './linear';
+export * as lora from './lora';
 export * from './losses';
 export type { FactoryOptions, ForwardHook, ForwardPreHook, LoadResult, StateDict } from './module';
 export { Module } from './module';

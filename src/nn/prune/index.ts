@@ -13,3 +13,5 @@ export {
 	type ScoreOptions,
 } from './prune';
 export { type ParameterSparsity, report, type SparsityReport } from './report';
+export type { SlimCosts, SlimmedLayer, SlimReport } from './slim/report';
+export { slim } from './slim/slim';

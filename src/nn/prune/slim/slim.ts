@@ -1,0 +1,113 @@
+/** Removes pruned channels for real. */
+import { noGrad } from '../../../autograd/modes';
+import { ArgumentError, WgradError } from '../../../core/errors';
+import { requireTensor, shown } from '../../../ops/checks';
+import { Tensor } from '../../../tensor';
+import { tidy } from '../../../tidy';
+import { Module } from '../../module';
+import { summarize } from '../../summary';
+import { prunedNames, remove } from '../prune';
+import { type Chain, chainOf } from './chain';
+import { findRemoval } from './constants';
+import { producerOf } from './layers';
+import { removeChannels } from './removal';
+import { type SlimCosts, type SlimmedLayer, SlimReport } from './report';
+import { trace } from './trace';
+
+/** How much the outputs on the example may change, in proportion to the largest: rounding of float32. */
+const ROUNDING = 1e-5;
+
+/**
+ * Removes pruned output channels of Linear and Conv layers from the layers themselves, and the matching channels from all that follows: the
+ * columns of the next layers, batch norms and depthwise convolutions. The outputs in inference stay the same up to rounding. A run on
+ * `example`, one input or a list of them, finds which layer follows which. Follows Linear, Conv1d to Conv3d, BatchNorm, activations, dropout,
+ * pooling and Flatten; leaves all else as it is, with the reason in the report.
+ *
+ * A channel goes if its weights are 0, so that its output is a constant, and the next layers can add that constant to their biases; or if
+ * the next layers do not use it. A constant other than 0 cannot go into a convolution that pads with zeros: prune the bias too.
+ *
+ * Makes all masks permanent, and replaces parameters: create a new optimizer afterwards.
+ */
+export async function slim(model: Module, example: Tensor | readonly Tensor[]): Promise<SlimReport> {
+	if (!(model instanceof Module)) throw new ArgumentError(`slim: it takes a module, not ${shown(model)}`);
+	const inputs = example instanceof Tensor ? [example] : [...example];
+	for (const input of inputs) requireTensor('slim', input, 'the example');
+	for (const module of model.modules()) for (const name of prunedNames(module)) remove(module, name);
+	const modes = model.modules().map((module) => [module, module.training] as const);
+	model.eval();
+	const undo: (() => void)[] = [];
+	try {
+		const before = costsOf(model, inputs);
+		const expected = await outputsOf(model, inputs);
+		const layers = await slimLayers(model, inputs, undo);
+		if (undo.length > 0) requireSame(expected, await outputsOf(model, inputs));
+		return new SlimReport(before, costsOf(model, inputs), layers);
+	} catch (error) {
+		for (const step of undo.reverse()) step();
+		throw error;
+	} finally {
+		for (const [module, training] of modes) module.training = training;
+	}
+}
+
+/** Slims layer after layer, until nothing more goes: a layer that shrinks may leave channels before it without a use. */
+async function slimLayers(model: Module, inputs: readonly Tensor[], undo: (() => void)[]): Promise<SlimmedLayer[]> {
+	const calls = trace(model, inputs);
+	const chains = calls.flatMap((call): [Chain | string, SlimmedLayer][] => {
+		const producer = producerOf(call.module);
+		if (producer === null) return [];
+		const row = { path: call.path, kind: call.module.constructor.name, channels: producer.channels, kept: producer.channels };
+		return [[chainOf(call), { ...row, reason: null }]];
+	});
+	const rows = chains.map(([, row]) => row);
+	for (let changed = true; changed; ) {
+		changed = false;
+		for (const [i, [chain]] of chains.entries()) {
+			if (typeof chain === 'string') {
+				rows[i] = { ...rows[i]!, reason: chain };
+				continue;
+			}
+			const removal = await findRemoval(chain);
+			rows[i] = { ...rows[i]!, kept: removal.kept.length, reason: removal.reason };
+			if (removal.gone.length === 0) continue;
+			removeChannels(chain, removal, undo);
+			changed = true;
+		}
+	}
+	return rows;
+}
+
+function costsOf(model: Module, inputs: readonly Tensor[]): SlimCosts {
+	const { parameters, flops } = summarize(
+		model,
+		inputs.map(({ shape }) => shape),
+		{ dtype: inputs.map(({ dtype }) => dtype) },
+	);
+	return { parameters, flops: flops! };
+}
+
+async function outputsOf(model: Module, inputs: readonly Tensor[]): Promise<ArrayLike<number>[]> {
+	const outputs = noGrad(() => tidy(() => tensorsIn((model.forward as (...inputs: Tensor[]) => unknown)(...inputs))));
+	const values = await Promise.all(outputs.map((output) => output.data()));
+	for (const output of outputs) if (!inputs.includes(output)) output.dispose();
+	return values;
+}
+
+function tensorsIn(output: unknown): Tensor[] {
+	if (output instanceof Tensor) return [output];
+	return Array.isArray(output) ? output.flatMap(tensorsIn) : [];
+}
+
+function requireSame(before: readonly ArrayLike<number>[], after: readonly ArrayLike<number>[]): void {
+	const largest = Math.max(
+		1,
+		...before.map((values) => Array.from(values).reduce((most, value) => Math.max(most, Math.abs(value)), 0)),
+	);
+	for (const [i, values] of before.entries()) {
+		const worst = Array.from(values).reduce((most, value, j) => Math.max(most, Math.abs(value - after[i]![j]!)), 0);
+		if (!(worst <= ROUNDING * largest))
+			throw new WgradError(
+				`slim: without its pruned channels the model computes something else on the example: the largest difference is ${worst}. Its weights stay as they were`,
+			);
+	}
+}
