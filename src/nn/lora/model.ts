@@ -1,0 +1,279 @@
+/** Low-rank adapters for a frozen model. Hu et al. 2021, https://arxiv.org/abs/2106.09685. Names and meanings are those of PEFT. */
+import type { DeviceName } from '../../backends/contract';
+import type { DType } from '../../core/dtype';
+import { ArgumentError } from '../../core/errors';
+import { checkOptions } from '../../core/options';
+import { requireCounts, requireNumber, requireProbability, shown } from '../../ops/checks';
+import type { Linear } from '../linear';
+import { Module } from '../module';
+import type { Parameter } from '../parameter';
+import { type AdaptedLayer, type AdapterSettings, adaptedLayers } from './layers';
+
+/**
+ * Which layers get adapters: the ends of their paths, such as ['q_proj', 'v_proj']; an expression that the whole path matches; or
+ * 'all-linear', every layer with `inFeatures` and `outFeatures`.
+ */
+export type Targets = readonly string[] | RegExp | 'all-linear';
+
+export interface LoraOptions {
+	readonly targets: Targets;
+	/** The rank of the adapters' matrices. Default 8. */
+	readonly rank?: number;
+	/** The adapter's product is multiplied by alpha / rank. Default 8. */
+	readonly alpha?: number;
+	/** Dropout probability of the adapters' input during training; not in embeddings and the in-projections of attention. Default 0. */
+	readonly dropout?: number;
+	/** Multiply by alpha / sqrt(rank) instead. Kalajdzievski 2023. Default false. */
+	readonly rslora?: boolean;
+	/** The targets' weights are [in, out], as in GPT-2's files. Default false. */
+	readonly fanInFanOut?: boolean;
+	/** The adapter's name. Default 'default'. */
+	readonly name?: string;
+}
+
+export type AdapterConfig = Required<Omit<LoraOptions, 'name'>>;
+
+const LORA_OPTIONS = ['targets', 'rank', 'alpha', 'dropout', 'rslora', 'fanInFanOut', 'name'] as const;
+
+/** The adapters of each model. */
+const models = new WeakMap<Module, LoraModel>();
+
+/**
+ * Freezes `model` and adds an adapter to its layers: y = W x + alpha / rank B A x, where only A [rank, in] and B [out, rank] are trained.
+ * A starts Kaiming uniform with a = sqrt(5) and B as zeros, so the model first computes what it did. Train the result's parameters:
+ *
+ *     const lora = nn.lora.apply(model, { rank: 8, alpha: 16, targets: ['q_proj', 'v_proj'] });
+ *     const optimizer = new optim.AdamW(lora.parameters(), { lr: 1e-3 });
+ *
+ * A second call with another `name` adds a second adapter and activates it in place of the first. Works on quantised layers too.
+ */
+export function apply(model: Module, options: LoraOptions): LoraModel {
+	if (!(model instanceof Module)) throw new ArgumentError(`lora.apply: it takes a module, not ${shown(model)}`);
+	const base = model instanceof LoraModel ? model.base : model;
+	const { name = 'default', ...config } = checkOptions('lora.apply', options, LORA_OPTIONS);
+	const lora = models.get(base) ?? new LoraModel(base);
+	lora.add(name, checkConfig(config));
+	models.set(base, lora);
+	return lora;
+}
+
+function checkConfig(options: Omit<LoraOptions, 'name'>): AdapterConfig {
+	const { targets, rank = 8, alpha = 8, dropout = 0, rslora = false, fanInFanOut = false } = options;
+	requireCounts('lora.apply', { rank }, 1);
+	requireNumber('lora.apply', 'alpha', alpha);
+	requireProbability('lora.apply', dropout, 'dropout');
+	const list = Array.isArray(targets) && targets.length > 0 && targets.every((target) => typeof target === 'string');
+	if (!list && !(targets instanceof RegExp) && targets !== 'all-linear')
+		throw new ArgumentError(
+			`lora.apply: targets must be a list of ends of paths such as ['q_proj'], a RegExp, or 'all-linear', not ${shown(targets)}`,
+		);
+	return { targets, rank, alpha, dropout, rslora, fanInFanOut };
+}
+
+/** Whether a layer is a target, as PEFT decides it. */
+function isTarget(path: string, module: Module, targets: Targets): boolean {
+	if (targets === 'all-linear') return typeof (module as unknown as Partial<Linear>).outFeatures === 'number';
+	if (targets instanceof RegExp) return new RegExp(`^(?:${targets.source})$`, targets.flags).test(path);
+	return targets.some((target) => path === target || path.endsWith(`.${target}`));
+}
+
+/**
+ * A model with adapters. `parameters()` and `stateDict()` have the active adapters alone, so optimizers and checkpoints of it do too; its
+ * forward is the model's. The model itself computes with the adapters as well. Made by `nn.lora.apply`.
+ */
+export class LoraModel extends Module {
+	readonly #layers = new Map<Module, AdaptedLayer[]>();
+	readonly #configs = new Map<string, AdapterConfig>();
+	readonly #base: Module;
+	/** The base's parameters that were trained before. */
+	readonly #trained: readonly Parameter[];
+	#active: readonly string[] = [];
+	#merged = false;
+
+	constructor(base: Module) {
+		super();
+		this.#base = base;
+		this.training = base.training;
+		this.#trained = base.parameters().filter((parameter) => parameter.requiresGrad);
+	}
+
+	/** The model that the adapters belong to. */
+	get base(): Module {
+		return this.#base;
+	}
+
+	/** The names of the active adapters. */
+	get active(): readonly string[] {
+		return this.#active;
+	}
+
+	/** The names of all adapters. */
+	get names(): readonly string[] {
+		return [...this.#configs.keys()];
+	}
+
+	get isMerged(): boolean {
+		return this.#merged;
+	}
+
+	/** The settings of an adapter. */
+	config(name: string): AdapterConfig {
+		const config = this.#configs.get(name);
+		if (config === undefined)
+			throw new ArgumentError(`lora: there is no adapter '${name}'; there are: ${this.names.join(', ') || 'none'}`);
+		return config;
+	}
+
+	/** The paths of the layers that have this adapter. */
+	targets(name: string): string[] {
+		return this.#all().flatMap(({ path, settings }) => (settings.has(name) ? [path] : []));
+	}
+
+	/** @internal */
+	add(name: string, config: AdapterConfig): void {
+		if (name === '' || name.includes('.'))
+			throw new ArgumentError(`lora.apply: '${name}' is not a valid name: it must not be empty or contain a dot`);
+		if (this.#configs.has(name)) throw new ArgumentError(`lora.apply: there is an adapter '${name}' already; give another name`);
+		this.#requireUnmerged('apply');
+		const own = new Set(this.#all().flatMap((layer) => layer.children));
+		const chosen = this.#base
+			.namedModules()
+			.filter(([path, module]) => !own.has(module) && path !== '' && isTarget(path, module, config.targets));
+		if (chosen.length === 0) {
+			const paths = this.#base.namedModules().flatMap(([path]) => (path === '' ? [] : [path]));
+			throw new ArgumentError(`lora.apply: no layer matches the targets; the model has: ${paths.slice(0, 40).join(', ')}`);
+		}
+		const { rank, alpha, dropout, rslora, fanInFanOut } = config;
+		const settings: AdapterSettings = { rank, scaling: alpha / (rslora ? Math.sqrt(rank) : rank), dropout, fanInFanOut };
+		for (const parameter of this.#trained) parameter.requiresGrad_(false);
+		for (const [path, module] of chosen) {
+			const layers = this.#layers.get(module) ?? adaptedLayers(path, module);
+			this.#layers.set(module, layers);
+			for (const layer of layers) if (!layer.settings.has(name)) layer.add(name, settings);
+		}
+		this.#configs.set(name, config);
+		this.use(name);
+	}
+
+	/** Takes an adapter away. */
+	delete(name: string): this {
+		this.config(name);
+		this.use(this.#active.filter((other) => other !== name));
+		this.#configs.delete(name);
+		for (const layer of this.#all()) layer.delete(name);
+		return this;
+	}
+
+	#all(): AdaptedLayer[] {
+		return [...this.#layers.values()].flat();
+	}
+
+	/** Activates one adapter, or several that add up, or with null none. Only active adapters are trained. */
+	use(names: string | readonly string[] | null): this {
+		this.#requireUnmerged('use');
+		const list = names === null ? [] : typeof names === 'string' ? [names] : [...new Set(names)];
+		for (const name of list) this.config(name);
+		this.#active = list;
+		for (const layer of this.#all()) {
+			layer.active = list;
+			for (const name of layer.settings.keys())
+				for (const [, parameter] of layer.parameters(name)) parameter.requiresGrad_(list.includes(name));
+		}
+		return this;
+	}
+
+	/**
+	 * Adds the active adapters to the weights, so that inference costs what it did without them. Keeps a copy of these weights, which
+	 * `unmerge` puts back bit by bit: subtracting what was added would round.
+	 */
+	merge(): this {
+		this.#requireUnmerged('merge');
+		const layers = this.#all().filter(({ settings }) => this.#active.some((name) => settings.has(name)));
+		const shared = this.#sharedParameters();
+		for (const layer of layers) {
+			const problem = layer.mergeProblem(shared);
+			if (problem !== null) throw new ArgumentError(`lora.merge: '${layer.path}': ${problem}. Keep the adapters unmerged`);
+		}
+		for (const layer of layers) layer.merge();
+		this.#merged = true;
+		return this;
+	}
+
+	/** Undoes `merge`: the weights have the bits that they had before. */
+	unmerge(): this {
+		for (const layer of this.#all()) layer.unmerge();
+		this.#merged = false;
+		return this;
+	}
+
+	/** Takes all adapters away and returns the model, which can be trained as before. Merged adapters stay in its weights. */
+	unload(): Module {
+		for (const layer of this.#all()) layer.remove();
+		for (const parameter of this.#trained) parameter.requiresGrad_(true);
+		this.#layers.clear();
+		this.#configs.clear();
+		this.#active = [];
+		models.delete(this.#base);
+		return this.#base;
+	}
+
+	/** Parameters that several modules of the base hold. */
+	#sharedParameters(): ReadonlySet<Parameter> {
+		const all = this.#base.modules().flatMap((module) => module.ownParameters().map(([, parameter]) => parameter));
+		return new Set(all.filter((parameter, i) => all.indexOf(parameter) !== i));
+	}
+
+	#requireUnmerged(operation: string): void {
+		if (this.#merged) throw new ArgumentError(`lora.${operation}: the adapters are merged; call unmerge() first`);
+	}
+
+	/** The parameters of one adapter, by PEFT's keys. */
+	parametersOf(name: string): [string, Parameter][] {
+		this.config(name);
+		return this.#all().flatMap((layer) =>
+			layer.settings.has(name)
+				? layer
+						.parameters(name)
+						.map(([key, parameter]): [string, Parameter] => [`base_model.model.${layer.path}.${key}`, parameter])
+				: [],
+		);
+	}
+
+	override ownParameters(): [string, Parameter][] {
+		const [first, ...others] = this.#active;
+		if (first === undefined) return [];
+		if (others.length === 0) return this.parametersOf(first);
+		return this.#active.flatMap((name) =>
+			this.parametersOf(name).map(([key, parameter]): [string, Parameter] => [`${name}.${key}`, parameter]),
+		);
+	}
+
+	override namedParameters(): [string, Parameter][] {
+		return this.ownParameters();
+	}
+
+	override namedChildren(): [string, Module][] {
+		return [];
+	}
+
+	/** This module and those of the model: `train` and `eval` reach them, and checkpoints save their buffers. */
+	override namedModules(prefix = '', seen: Set<Module> = new Set()): [string, Module][] {
+		const path = prefix === '' ? 'base_model' : `${prefix}.base_model`;
+		return [...super.namedModules(prefix, seen), ...this.#base.namedModules(path, seen)];
+	}
+
+	override forward(...inputs: never[]): unknown {
+		return this.#base.forward(...inputs);
+	}
+
+	override to(target: 'webgpu' | DType): this;
+	override to(target: DeviceName): this | Promise<this>;
+	override to(target: DeviceName | DType): this | Promise<this> {
+		const moved = this.#base.to(target as DeviceName);
+		return moved instanceof Promise ? moved.then(() => this) : this;
+	}
+
+	override extraRepr(): string {
+		return `${this.#base.constructor.name}, adapters: ${this.names.join(', ')}, active: ${this.#active.join(', ')}`;
+	}
+}
