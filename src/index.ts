@@ -5,6 +5,7 @@
 import './methods';
 
 export { detectAnomaly } from './autograd/anomaly';
+export { type AutocastOptions, autocast } from './autograd/autocast';
 export { type BackwardOptions, backward, type GradOptions, grad } from './autograd/backward';
 export { checkpoint } from './autograd/checkpoint';
 export { type CustomOperation, customOp, type OperationContext } from './autograd/custom';

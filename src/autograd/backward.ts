@@ -15,7 +15,7 @@ import { closeScope, openScope } from '../scope';
 import { type GradEdge, type GradNode, Tensor, viewOf } from '../tensor';
 import { isWatching, observe } from './anomaly';
 import { addGradients, addInto, cast, copyGradient, onesLikeOutput } from './gradients';
-import { setGradEnabled } from './modes';
+import { setAutocast, setGradEnabled } from './modes';
 import { LeafNode, type OutputInfo, TapeNode } from './tape';
 
 export interface BackwardOptions {
@@ -167,6 +167,7 @@ function walk(roots: readonly Root[], targets: readonly GradEdge[] | null, optio
 	const slots: Slots = new Map();
 	const captured: (Tensor | null)[] = (targets ?? []).map(() => null);
 	const mode = setGradEnabled(createGraph);
+	const autocast = setAutocast(null);
 	const scope = openScope();
 	const survivors = new Set<unknown>();
 	try {
@@ -203,6 +204,7 @@ function walk(roots: readonly Root[], targets: readonly GradEdge[] | null, optio
 		return captured;
 	} finally {
 		setGradEnabled(mode);
+		setAutocast(autocast);
 		closeScope(scope, (tensor) => survivors.has(tensor));
 	}
 }

@@ -8,7 +8,8 @@ import { ArgumentError, AutogradError, formatShape } from '../core/errors';
 import { defaultGenerator, drawFrom, Generator } from '../core/generator';
 import { type GradEdge, Tensor, viewOf } from '../tensor';
 import { tidy } from '../tidy';
-import { enableGrad, isGradEnabled } from './modes';
+import { inAutocast } from './autocast';
+import { currentAutocast, enableGrad, isGradEnabled } from './modes';
 import { type SaveHook, setRequiresGrad, withSaveHook } from './tape';
 
 type Checkpointed = Tensor | readonly Tensor[];
@@ -37,6 +38,7 @@ class Frame implements SaveHook {
 		private readonly fn: (...inputs: Tensor[]) => Checkpointed,
 		private readonly inputs: readonly Tensor[],
 		private readonly generator = defaultGenerator.getState(),
+		private readonly autocast = currentAutocast(),
 	) {
 		this.#versions = inputs.map((input) => input.storage.version);
 	}
@@ -94,20 +96,18 @@ class Frame implements SaveHook {
 		const generator = new Generator(0);
 		generator.setState(this.generator);
 		drawFrom(generator, () =>
-			withSaveHook(collect, () =>
-				enableGrad(() =>
-					tidy(() => {
-						const copies = this.inputs.map((input) => {
-							const copy = viewOf(input, input.shape, input.strides, input.offset);
-							setRequiresGrad(copy, input.requiresGrad);
-							return copy;
-						});
-						this.fn(...copies);
-					}),
-				),
-			),
+			withSaveHook(collect, () => inAutocast(this.autocast, () => enableGrad(() => tidy(() => this.#runAgain())))),
 		);
 		return saved;
+	}
+
+	#runAgain(): void {
+		const copies = this.inputs.map((input) => {
+			const copy = viewOf(input, input.shape, input.strides, input.offset);
+			setRequiresGrad(copy, input.requiresGrad);
+			return copy;
+		});
+		this.fn(...copies);
 	}
 
 	#release(): void {

@@ -2,7 +2,10 @@
 import { ArgumentError } from '../core/errors';
 import type { Shape } from '../core/shape';
 import { Tensor, viewOf } from '../tensor';
-import { zeroGradient } from './gradients';
+import { tidy } from '../tidy';
+import { inAutocast } from './autocast';
+import { cast, zeroGradient } from './gradients';
+import { type Autocast, currentAutocast } from './modes';
 import { defineOperation } from './operation';
 import { CUSTOM, noteView } from './views';
 
@@ -21,6 +24,11 @@ export interface OperationContext {
 export interface CustomOperation<A extends unknown[], R extends Tensor | readonly Tensor[]> {
 	/** For messages. Default 'customOp'. */
 	readonly name?: string;
+	/**
+	 * Within `autocast`, brings floating inputs to this dtype and runs both functions without casts. By default the inputs come as they
+	 * are, and both functions run within `autocast` if the call does. As `torch.amp.custom_fwd`.
+	 */
+	readonly castInputs?: 'float16' | 'float32';
 	/** Computes the outputs; runs unrecorded. Arguments that are not tensors are passed through. */
 	forward(context: OperationContext, ...inputs: A): R;
 	/**
@@ -46,6 +54,9 @@ export function customOp<A extends unknown[], R extends Tensor | readonly Tensor
 	if (typeof operation?.forward !== 'function' || typeof operation.backward !== 'function')
 		throw new ArgumentError('customOp: takes an object with the functions forward and backward');
 	const name = operation.name ?? 'customOp';
+	const { castInputs } = operation;
+	if (castInputs !== undefined && castInputs !== 'float16' && castInputs !== 'float32')
+		throw new ArgumentError(`${name}: castInputs must be 'float16' or 'float32', not '${String(castInputs)}'`);
 	const run = (...inputs: A): R => {
 		const tensors = inputs.filter((input): input is A[number] & Tensor => input instanceof Tensor);
 		if (tensors.length === 0) throw new ArgumentError(`${name}: at least one argument must be a Tensor`);
@@ -57,8 +68,20 @@ export function customOp<A extends unknown[], R extends Tensor | readonly Tensor
 		});
 		return (call.isSingle ? outputs[0]! : outputs) as R;
 	};
+	const runCast = (...inputs: A): R =>
+		castInputs === undefined || currentAutocast() === null
+			? run(...inputs)
+			: tidy(() => run(...(converted(inputs, castInputs) as A)));
 	// Messages, gradcheck's among them, name a function by its name.
-	return Object.defineProperty(run, 'name', { value: name });
+	return Object.defineProperty(runCast, 'name', { value: name });
+}
+
+/** The arguments with float32 and float16 tensors in another dtype, as far as their devices have it. */
+function converted(inputs: readonly unknown[], dtype: 'float16' | 'float32'): unknown[] {
+	return inputs.map((input) => {
+		if (!(input instanceof Tensor) || (input.dtype !== 'float32' && input.dtype !== 'float16')) return input;
+		return input.dtype === dtype || !input.backend.hasFloat16 ? input : cast(input, dtype);
+	});
 }
 
 type AnyOperation = CustomOperation<unknown[], Tensor | readonly Tensor[]>;
@@ -74,15 +97,22 @@ class Call {
 	kept: readonly Tensor[] = [];
 	shapes: readonly Shape[] = [];
 	isSingle = true;
+	readonly #autocast: Autocast | null;
 	readonly #notes: Record<string, unknown> = {};
 
 	constructor(
 		readonly operation: AnyOperation,
 		inputs: readonly unknown[],
 	) {
+		this.#autocast = operation.castInputs === undefined ? currentAutocast() : null;
 		this.inputs = inputs;
 		this.count = inputs.length;
 		this.places = inputs.flatMap((input, i) => (input instanceof Tensor ? [i] : []));
+	}
+
+	/** Runs one of the user's functions in the modes of the call. */
+	run<T>(fn: () => T): T {
+		return inAutocast(this.#autocast, fn);
 	}
 
 	context(saved: readonly Tensor[], needsInputGrad: readonly boolean[]): OperationContext {
@@ -104,7 +134,7 @@ const callOperation = defineOperation({
 		const { operation, inputs } = call;
 		call.inputs = [];
 		const needs = inputs.map((input) => input instanceof Tensor && input.requiresGrad);
-		const result = operation.forward(call.context([], needs), ...inputs);
+		const result = call.run(() => operation.forward(call.context([], needs), ...inputs));
 		call.isSingle = result instanceof Tensor;
 		const list = (result instanceof Tensor ? [result] : result) as readonly Tensor[];
 		if (!Array.isArray(list) || !list.every((output) => output instanceof Tensor))
@@ -126,7 +156,7 @@ const callOperation = defineOperation({
 		const filled = gradients.map(
 			(gradient, i) => gradient ?? zeroGradient(shapes[i]!, gradients.find((given) => given !== null)!),
 		);
-		const result = operation.backward(call.context(Object.values<Tensor>(saved), needed), ...filled);
+		const result = call.run(() => operation.backward(call.context(Object.values<Tensor>(saved), needed), ...filled));
 		const list = result === null || result instanceof Tensor ? [result] : result;
 		if (!Array.isArray(list) || !list.every((found) => found === null || found instanceof Tensor))
 			throw new ArgumentError(`${name}: backward must return a Tensor, null, or an array of them`);

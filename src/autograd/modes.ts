@@ -1,4 +1,4 @@
-/** Whether operations go on the tape. A mode belongs to synchronous code; it never spans an `await`. */
+/** Whether operations go on the tape, and what casts their inputs. A mode belongs to synchronous code; it never spans an `await`. */
 import { ArgumentError } from '../core/errors';
 
 let enabled = true;
@@ -15,22 +15,57 @@ export function setGradEnabled(on: boolean): boolean {
 	return before;
 }
 
+/** Runs the function of a user that a mode spans; throws an ArgumentError, in the name of `caller`, if it is async. */
+export function synchronous<T>(caller: string, fn: () => T): T {
+	if (typeof fn !== 'function') throw new ArgumentError(`${caller}: it takes a function: ${caller}(() => ...), not ${typeof fn}`);
+	const result = fn();
+	if (result instanceof Promise) {
+		result.catch(() => {});
+		throw new ArgumentError(
+			`${caller}: the function must not be async: the mode ends when it returns. Await outside, and use ${caller} inside`,
+		);
+	}
+	return result;
+}
+
 /** Runs `fn` with recording on or off, and restores the mode whatever happens. */
 export function withGradMode<T>(on: boolean, fn: () => T, caller: string): T {
-	if (typeof fn !== 'function') throw new ArgumentError(`${caller}: it takes a function: ${caller}(() => ...), not ${typeof fn}`);
 	const before = enabled;
 	enabled = on;
 	try {
-		const result = fn();
-		if (result instanceof Promise) {
-			result.catch(() => {});
-			throw new ArgumentError(
-				`${caller}: the function must not be async: the mode ends when it returns. Await outside, and use ${caller} inside`,
-			);
-		}
-		return result;
+		return synchronous(caller, fn);
 	} finally {
 		enabled = before;
+	}
+}
+
+/** Casts the inputs of operations: see autocast.ts. */
+export interface Autocast {
+	/** Runs `body` on the inputs, a list or by name, in the dtypes that the operation takes; its parts are not cast again. */
+	call<const I extends object, R>(operation: string, inputs: I, body: (inputs: I) => R): R;
+}
+
+let casting: Autocast | null = null;
+
+/** What casts the inputs of operations now; null outside `autocast`. */
+export function currentAutocast(): Autocast | null {
+	return casting;
+}
+
+/** Sets what casts inputs and returns what did before: for the engine's own code, which restores it in a `finally`. */
+export function setAutocast(mode: Autocast | null): Autocast | null {
+	const before = casting;
+	casting = mode;
+	return before;
+}
+
+/** Runs `fn` with other casts, or with null without any. */
+export function withAutocast<T>(mode: Autocast | null, fn: () => T): T {
+	const before = setAutocast(mode);
+	try {
+		return fn();
+	} finally {
+		casting = before;
 	}
 }
 

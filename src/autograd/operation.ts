@@ -10,7 +10,7 @@ import type { IndexCheck } from '../core/indexCheck';
 import { closeScope, onNodeCreated, openScope } from '../scope';
 import { type GradEdge, requireDevice, Tensor } from '../tensor';
 import { callerStack, isWatching, observe } from './anomaly';
-import { setGradEnabled } from './modes';
+import { currentAutocast, setGradEnabled } from './modes';
 import { type InputGradients, info, type OutputInfo, type Rule, TapeNode } from './tape';
 import { type Hindrance, noteView, type ViewStep } from './views';
 
@@ -215,6 +215,7 @@ class OperationRule implements Rule<unknown> {
 	run(given: AnyInputs, attributes: unknown, options?: CallOptions): unknown {
 		const definition = this.#definition;
 		const name = options?.name ?? definition.name;
+		if (currentAutocast() !== null) return this.#runCast(name, given, attributes, options);
 		const inputs = given as Tensors;
 		const keys = this.#inputs ?? numbersOf(given as readonly Tensor[]);
 		for (const key of this.#tensors ?? keys) {
@@ -240,6 +241,10 @@ class OperationRule implements Rule<unknown> {
 			if (outermost) leaveOperation();
 			closeScope(scope, isAmong(outputs));
 		}
+	}
+
+	#runCast(name: string, given: AnyInputs, attributes: unknown, options?: CallOptions): unknown {
+		return currentAutocast()!.call(name, given, (inputs) => this.run(inputs, attributes, options));
 	}
 
 	#record(name: string, inputs: Tensors, keys: Keys, attributes: unknown, returned: Returned, outputs: Outputs): void {

@@ -1,4 +1,5 @@
 /** Recurrent layers and cells with PyTorch's gate order and state keys. */
+import { currentAutocast } from '../autograd/modes';
 import { type CellKind, GATES } from '../backends/contract/rnn';
 import { describe, requireCounts, requireFraction, requireOneOf } from '../core/checks';
 import { ArgumentError, DTypeError, formatShape, ShapeError } from '../core/errors';
@@ -142,10 +143,11 @@ abstract class Recurrent extends Module {
 		if (input.shape.at(-1) !== this.inputSize)
 			throw new ShapeError(`${name}: the input has ${input.shape.at(-1)} features, but the layer takes ${this.inputSize}`);
 		const parameters = Object.fromEntries(this.namedParameters());
-		requireAlike(name, input, { 'the initial state': h0, 'the initial cell state': c0, ...parameters });
 		return tidy(() => {
 			const single = input.ndim === 2;
 			const [given, givenH, givenC] = widened(input, h0, c0);
+			const states = { 'the initial state': h0, 'the initial cell state': c0 };
+			if (currentAutocast() === null) requireAlike(name, input, { ...states, ...parameters });
 			let x = single ? unsqueeze(given, 1) : batchFirst ? transpose(given, 0, 1) : given;
 			const [steps, rows] = x.shape as [number, number];
 			if (lengths != null) requireLengths(name, lengths, steps, rows);
@@ -168,7 +170,7 @@ abstract class Recurrent extends Module {
 					const result = recurrent(
 						this.kind,
 						{
-							x: linear(x, this.#get('weight_ih', layer, direction)!, this.#get('bias_ih', layer, direction)),
+							x: widened(linear(x, this.#get('weight_ih', layer, direction)!, this.#get('bias_ih', layer, direction)))[0],
 							h0: select(h, 0, index),
 							c0: c === null ? null : select(c, 0, index),
 							weight: this.#get('weight_hh', layer, direction)!,
@@ -319,7 +321,8 @@ abstract class Cell extends Module {
 				);
 			const { weight_ih, weight_hh, bias_ih, bias_hh } = this;
 			const states = { 'the state': h0, 'the cell state': c0 };
-			requireAlike(this.constructor.name, input, { ...states, weight_ih, weight_hh, bias_ih, bias_hh });
+			if (currentAutocast() === null)
+				requireAlike(this.constructor.name, input, { ...states, weight_ih, weight_hh, bias_ih, bias_hh });
 			const single = input.ndim === 1;
 			const [given, givenH, givenC] = widened(input, h0, c0);
 			const [inputWeight, weight, inputBias, bias] = widened(weight_ih, weight_hh, bias_ih, bias_hh);
@@ -331,7 +334,7 @@ abstract class Cell extends Module {
 						? unsqueeze(given, 0)
 						: given;
 			const { h, c } = recurrent(this.kind, {
-				x: unsqueeze(linear(x, inputWeight, inputBias), 0),
+				x: unsqueeze(widened(linear(x, inputWeight, inputBias))[0], 0),
 				h0: initial(givenH),
 				c0: this.kind === 'lstm' ? initial(givenC) : null,
 				weight,

@@ -2,6 +2,7 @@
  * Scaled dot-product attention: fused kernels whose memory grows linearly with the lengths, forward and backward, and a composed
  * form (matmul, softmax, matmul), which is differentiable to any order, returns the weights, and gives a gradient to the mask.
  */
+import { currentAutocast } from '../autograd/modes';
 import { defineOperation } from '../autograd/operation';
 import type { AttentionAttributes } from '../backends/contract/attention';
 import { requireFraction } from '../core/checks';
@@ -46,6 +47,12 @@ const MAX_HEAD_SIZE = 256;
  */
 export function scaledDotProductAttention(query: Tensor, key: Tensor, value: Tensor, options: AttentionOptions = {}): Tensor {
 	checkOptions('scaledDotProductAttention', options, ['attnMask', 'isCausal', 'dropoutP', 'scale', 'enableGqa']);
+	const casting = currentAutocast();
+	if (casting !== null) {
+		return casting.call('scaledDotProductAttention', [query, key, value], (inputs) =>
+			scaledDotProductAttention(...inputs, options),
+		);
+	}
 	return composed('scaledDotProductAttention', () => {
 		const { q, k, v, mask, shape, attributes } = prepare('scaledDotProductAttention', query, key, value, options);
 		const [size, valueSize] = [q.shape[3]!, v.shape[3]!];
@@ -62,6 +69,12 @@ export function attentionWithWeights(
 	value: Tensor,
 	options: AttentionOptions = {},
 ): { output: Tensor; weights: Tensor } {
+	const casting = currentAutocast();
+	if (casting !== null) {
+		return casting.call('scaledDotProductAttention', [query, key, value], (inputs) =>
+			attentionWithWeights(name, ...inputs, options),
+		);
+	}
 	return composed(name, () => {
 		const { q, k, v, mask, shape, attributes } = prepare(name, query, key, value, options);
 		const { output, weights } = compose(q, k, v, mask, attributes);

@@ -5,6 +5,7 @@
  * float16 enters and leaves them, and their VJPs, and all between is float32, so that nothing on the way overflows, vanishes or is rounded
  * where only the result must be.
  */
+import { currentAutocast, withAutocast } from '../autograd/modes';
 import { runOperation } from '../core/currentOperation';
 import { isFloating } from '../core/dtype';
 import { Tensor } from '../tensor';
@@ -21,7 +22,8 @@ export function widened<const T extends readonly Optional[]>(...tensors: T): T {
 
 /** Runs `body` as the operation `operation`, and disposes of what it makes on the way, as `tidy` does. */
 export function composed<T>(operation: string, body: () => T): T {
-	return runOperation(operation, () => tidy(body));
+	const whole = currentAutocast() === null ? body : () => withAutocast(null, body);
+	return runOperation(operation, () => tidy(whole));
 }
 
 /**
@@ -33,6 +35,8 @@ export function inFloat32<const T extends readonly Optional[], R extends Optiona
 	inputs: T,
 	body: (...inputs: T) => R,
 ): R {
+	const casting = currentAutocast();
+	if (casting !== null) return casting.call(operation, inputs, (cast) => inFloat32(operation, cast, body));
 	const floating = inputs.filter((x): x is T[number] & Tensor => x != null && isFloating(x.dtype));
 	if (!floating.some(({ dtype }) => dtype === 'float16')) return composed(operation, () => body(...inputs));
 	const dtype = resultType(...floating);

@@ -4,6 +4,7 @@
  * All are the three directions of one bilinear map, `convolution`, `inputGradient` and `weightGradient`. The gradient of each with respect to
  * each of its inputs is another of the three, so gradients of every order exist and none of them is built from smaller parts.
  */
+import { currentAutocast } from '../autograd/modes';
 import { defineOperation } from '../autograd/operation';
 import type { ConvAttributes } from '../backends/contract/conv';
 import { requireFloating } from '../core/dtype';
@@ -146,6 +147,10 @@ function checkOperands(
 }
 
 function convolve(operation: string, rank: number, x: Tensor, weight: Tensor, bias: Tensor | null, options: ConvOptions): Tensor {
+	const casting = currentAutocast();
+	if (casting !== null) {
+		return casting.call(operation, [x, weight, bias], (inputs) => convolve(operation, rank, ...inputs, options));
+	}
 	const { groups = 1, padding = 0 } = options;
 	checkOperands(operation, rank, x, weight, bias, groups, false);
 	const kernel = weight.shape.slice(2);
@@ -189,6 +194,10 @@ function transposedConvolution(
 	bias: Tensor | null,
 	options: ConvTransposeOptions,
 ): Tensor {
+	const casting = currentAutocast();
+	if (casting !== null) {
+		return casting.call(operation, [x, weight, bias], (inputs) => transposedConvolution(operation, rank, ...inputs, options));
+	}
 	const { groups = 1 } = options;
 	checkOperands(operation, rank, x, weight, bias, groups, true);
 	const kernel = weight.shape.slice(2);

@@ -1,4 +1,5 @@
 /** Sums of products in Einstein's notation, lowered to batched matrix products. */
+import { currentAutocast } from '../autograd/modes';
 import { ArgumentError, formatShape, ShapeError } from '../core/errors';
 import type { Tensor } from '../tensor';
 import { composed, inFloat32 } from './composed';
@@ -26,6 +27,8 @@ type Sizes = ReadonlyMap<string, number>;
 export function einsum(equation: string, ...tensors: Tensor[]): Tensor {
 	if (Array.isArray(tensors[0]))
 		throw new ArgumentError('einsum: tensors come one by one, not as a list: einsum(equation, a, b)');
+	const casting = currentAutocast();
+	if (casting !== null) return casting.call('einsum', [...tensors], (inputs) => einsum(equation, ...inputs));
 	const operands = promote('einsum', ...tensors);
 	const { inputs, output } = parse(equation, operands);
 	const sizes = labelSizes(equation, inputs, operands);

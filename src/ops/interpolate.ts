@@ -5,6 +5,7 @@
  * gather for each tap, whose gradient is the deterministic scatter of `indexSelect`; sizes multiplied by a whole number repeat
  * elements without a gather.
  */
+import { currentAutocast } from '../autograd/modes';
 import { describe } from '../core/checks';
 import { runOperation } from '../core/currentOperation';
 import { requireFloating } from '../core/dtype';
@@ -46,6 +47,8 @@ const RANKS: Readonly<Record<InterpolateMode, readonly number[]>> = {
 
 /** x, [N, C, ...] with one to three spatial dims, at another size. As `torch.nn.functional.interpolate`. */
 export function interpolate(x: Tensor, options: InterpolateOptions): Tensor {
+	const casting = currentAutocast();
+	if (casting !== null) return casting.call('interpolate', [x], (inputs) => interpolate(...inputs, options));
 	requireTensor('interpolate', x);
 	const names = ['size', 'scaleFactor', 'mode', 'alignCorners', 'recomputeScaleFactor'] as const;
 	const { mode = 'nearest', alignCorners = false } = checkOptions('interpolate', options, names);

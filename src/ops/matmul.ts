@@ -3,6 +3,7 @@
  * neither the forward pass nor a gradient materialises a transpose or a broadcast. int32 products are exact modulo 2^32, as PyTorch's on
  * the CPU; it has none of bool, and neither has this.
  */
+import { currentAutocast } from '../autograd/modes';
 import { defineOperation } from '../autograd/operation';
 import { isFloating } from '../core/dtype';
 import { DTypeError, formatShape, ShapeError } from '../core/errors';
@@ -71,6 +72,8 @@ function onBatch(x: Tensor, batch: Shape): Tensor {
  * batch and broadcast. [..., M, K] x [..., K, N] gives [..., M, N].
  */
 export function matmul(a: Tensor, b: Tensor): Tensor {
+	const casting = currentAutocast();
+	if (casting !== null) return casting.call('matmul', [a, b], (inputs) => matmul(...inputs));
 	requireFactors('matmul', a, b);
 	if (a.ndim === 0 || b.ndim === 0) {
 		throw new ShapeError(
@@ -107,6 +110,8 @@ function withRank(x: Tensor, rank: number): Tensor {
 
 /** The products of B pairs of matrices: [B, M, K] x [B, K, N] to [B, M, N]. No broadcasting. As `torch.bmm`. */
 export function bmm(a: Tensor, b: Tensor): Tensor {
+	const casting = currentAutocast();
+	if (casting !== null) return casting.call('bmm', [a, b], (inputs) => bmm(...inputs));
 	return batched('bmm', a, b);
 }
 
@@ -124,6 +129,10 @@ function batched(name: string, a: Tensor, b: Tensor): Tensor {
 /** beta * input + alpha * bmm(batch1, batch2), input broadcast; with beta 0 the input does not matter, not even its NaN. As `torch.baddbmm`. */
 export function baddbmm(input: Tensor, batch1: Tensor, batch2: Tensor, options: { beta?: number; alpha?: number } = {}): Tensor {
 	const { beta = 1, alpha = 1 } = checkOptions('baddbmm', options, ['beta', 'alpha']);
+	const casting = currentAutocast();
+	if (casting !== null) {
+		return casting.call('baddbmm', [input, batch1, batch2], (inputs) => baddbmm(...inputs, options));
+	}
 	requireFactors('baddbmm', input, batch1, batch2);
 	return inFloat32('baddbmm', [input, batch1, batch2], (base, a, b) => {
 		const product = batched('baddbmm', a, b);
@@ -138,6 +147,8 @@ export function baddbmm(input: Tensor, batch1: Tensor, batch2: Tensor, options: 
 
 /** A matrix times a vector: [M, K] x [K] to [M]. As `torch.mv`. */
 export function mv(matrix: Tensor, vector: Tensor): Tensor {
+	const casting = currentAutocast();
+	if (casting !== null) return casting.call('mv', [matrix, vector], (inputs) => mv(...inputs));
 	requireFactors('mv', matrix, vector);
 	if (matrix.ndim !== 2 || vector.ndim !== 1) {
 		throw new ShapeError(`mv: needs a matrix and a vector, not ${formatShape(matrix.shape)} x ${formatShape(vector.shape)}`);
@@ -148,6 +159,8 @@ export function mv(matrix: Tensor, vector: Tensor): Tensor {
 
 /** The sum of the products of two vectors: [K] x [K] to []. As `torch.dot`. */
 export function dot(a: Tensor, b: Tensor): Tensor {
+	const casting = currentAutocast();
+	if (casting !== null) return casting.call('dot', [a, b], (inputs) => dot(...inputs));
 	requireFactors('dot', a, b);
 	if (a.ndim !== 1 || b.ndim !== 1)
 		throw new ShapeError(`dot: needs two vectors, not ${formatShape(a.shape)} and ${formatShape(b.shape)}`);
@@ -157,6 +170,8 @@ export function dot(a: Tensor, b: Tensor): Tensor {
 
 /** Every product of an element of a with one of b: [M] x [N] to [M, N]. As `torch.outer`. */
 export function outer(a: Tensor, b: Tensor): Tensor {
+	const casting = currentAutocast();
+	if (casting !== null) return casting.call('outer', [a, b], (inputs) => outer(...inputs));
 	requireFactors('outer', a, b);
 	if (a.ndim !== 1 || b.ndim !== 1)
 		throw new ShapeError(`outer: needs two vectors, not ${formatShape(a.shape)} and ${formatShape(b.shape)}`);
@@ -168,6 +183,8 @@ export function outer(a: Tensor, b: Tensor): Tensor {
  * weight [inFeatures] with a scalar bias gives [...]. As `torch.nn.functional.linear`.
  */
 export function linear(x: Tensor, weight: Tensor, bias: Tensor | null = null): Tensor {
+	const casting = currentAutocast();
+	if (casting !== null) return casting.call('linear', [x, weight, bias], (inputs) => linear(...inputs));
 	const factors = bias === null ? [x, weight] : [x, weight, bias];
 	requireFactors('linear', ...factors);
 	if (weight.ndim === 1) {

@@ -1,5 +1,5 @@
 /** Images sampled at places of one's own. */
-import { isGradEnabled } from '../autograd/modes';
+import { currentAutocast, isGradEnabled } from '../autograd/modes';
 import { defineOperation, NO_GRADIENT } from '../autograd/operation';
 import type { GridAttributes, SampleAttributes } from '../backends/contract/sample';
 import { describe } from '../core/checks';
@@ -102,6 +102,8 @@ export interface GridSampleOptions {
 export function gridSample(x: Tensor, grid: Tensor, options: GridSampleOptions = {}): Tensor {
 	checkOptions('gridSample', options, ['mode', 'paddingMode', 'alignCorners']);
 	const { mode = 'bilinear', paddingMode = 'zeros', alignCorners = false } = options;
+	const casting = currentAutocast();
+	if (casting !== null) return casting.call('gridSample', [x, grid], (inputs) => gridSample(...inputs, options));
 	requireTensor('gridSample', x);
 	requireTensor('gridSample', grid, 'grid');
 	requireFloating('gridSample', x.dtype);

@@ -1,4 +1,5 @@
 /** Softmax, log-softmax and log-sum-exp, the derivative of which is the softmax. */
+import { currentAutocast } from '../autograd/modes';
 import { defineOperation } from '../autograd/operation';
 import type { SoftmaxAttributes } from '../backends/contract/softmax';
 import { isFloating, requireFloating } from '../core/dtype';
@@ -25,6 +26,8 @@ export function logSoftmax(x: Tensor, dim: number): Tensor {
 
 /** softmax(-x) over `dim`. As `torch.nn.functional.softmin`. */
 export function softmin(x: Tensor, dim: number): Tensor {
+	const casting = currentAutocast();
+	if (casting !== null) return casting.call('softmin', [x], (inputs) => softmin(...inputs, dim));
 	requireTensor('softmin', x);
 	requireFloating('softmin', x.dtype);
 	return composed('softmin', () => softmax(neg(x), normalizeDim('softmin', dim, x.ndim)));

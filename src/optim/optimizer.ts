@@ -4,7 +4,7 @@
  * Every option may differ between groups. `weightDecay` is an L2 penalty (decoupled in AdamW), `l1` an L1 penalty. Both are part of the
  * fused step, not terms of the loss.
  */
-import { noGrad } from '../autograd/modes';
+import { noGrad, withAutocast } from '../autograd/modes';
 import { describe, requireNonNegative } from '../core/checks';
 import { runOperation } from '../core/currentOperation';
 import { ArgumentError, formatShape } from '../core/errors';
@@ -145,11 +145,13 @@ export abstract class Optimizer<O extends CommonOptions> {
 			params[0].backend.throwReported();
 		}
 		runOperation(operation, () =>
-			noGrad(() => {
-				for (const group of this.paramGroups) {
-					for (const param of group.params) if (param.grad !== null) this.#updateOne(operation, param, param.grad, group);
-				}
-			}),
+			withAutocast(null, () =>
+				noGrad(() => {
+					for (const group of this.paramGroups) {
+						for (const param of group.params) if (param.grad !== null) this.#updateOne(operation, param, param.grad, group);
+					}
+				}),
+			),
 		);
 		return result;
 	}

@@ -56,6 +56,8 @@ export interface Backend {
 	readonly device: DeviceName;
 	/** The error that explains why the device was lost, with everything on it; undefined while it works. */
 	readonly loss: DeviceLostError | undefined;
+	/** Whether it allocates float16 storages; if not, that throws. */
+	readonly hasFloat16: boolean;
 	readonly kernels: Kernels;
 	/** A storage with undefined contents. Throws a DeviceError if the device has no room for it. `shape` is for errors. */
 	allocate(length: number, dtype: DType, shape?: Shape): OwnedStorage;

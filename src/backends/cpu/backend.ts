@@ -42,6 +42,7 @@ const kernels = roundingFloat16({
 export const cpuBackend: Backend = {
 	device: 'cpu',
 	loss: undefined,
+	hasFloat16: true,
 	kernels,
 	allocate(length: number, dtype: DType): CpuStorage {
 		return new CpuStorage(cpuBackend, dtype, length);

@@ -68,6 +68,7 @@ export function metaBackend(real: Backend, tally: Tally): Backend {
 	const backend: Backend = {
 		device: real.device,
 		loss: undefined,
+		hasFloat16: real.hasFloat16,
 		kernels: Object.fromEntries(Object.keys(real.kernels).map((name) => [name, kernel(name)])) as unknown as Kernels,
 		allocate(length, dtype) {
 			tally.add(tally.holder, bytesOf(real.device, dtype, length));

@@ -71,6 +71,7 @@ class Runtime implements WebGPUBackend {
 	readonly device = 'webgpu';
 	readonly kernels: Kernels;
 	readonly features: ReadonlySet<string>;
+	readonly hasFloat16: boolean;
 	readonly limits: GPUSupportedLimits;
 	readonly gpu: Gpu;
 	readonly lost: Promise<DeviceLostError>;
@@ -92,6 +93,7 @@ class Runtime implements WebGPUBackend {
 		options: WebGPUOptions,
 	) {
 		this.features = gpuDevice.features as ReadonlySet<string>;
+		this.hasFloat16 = this.features.has('shader-f16');
 		this.limits = gpuDevice.limits;
 		this.batchLaunches = options.batchLaunches ?? 64;
 		const backoff = new PollBackoff(info.isSoftware);
@@ -298,7 +300,7 @@ class Runtime implements WebGPUBackend {
 		if (dtype === 'float64') {
 			throw new DTypeError(`${operation}: float64 lives on the CPU only; convert with .to('float32')`);
 		}
-		if (dtype === 'float16' && !this.features.has('shader-f16')) {
+		if (dtype === 'float16' && !this.hasFloat16) {
 			throw new DTypeError(`${operation}: this adapter (${this.info.description}) has no float16; convert with .to('float32')`);
 		}
 		const block = this.storages.take(length * gpuBytes(dtype), forHost, { operation, dtype, length, shape });

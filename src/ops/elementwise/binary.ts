@@ -1,4 +1,5 @@
 /** Powers, remainders, extremes and angles of two operands, tensors or numbers, with broadcasting and PyTorch's promotion. */
+import { currentAutocast } from '../../autograd/modes';
 import { runOperation } from '../../core/currentOperation';
 import { isFloating, requireFloating } from '../../core/dtype';
 import { ArgumentError } from '../../core/errors';
@@ -13,6 +14,8 @@ import { log, square } from './unary';
 
 /** a to the power b; x^0 and 1^x are 1 always. int32 to a negative number throws, to a tensor's negative element truncates. As `torch.pow`. */
 export function pow(a: Operand, b: Operand): Tensor {
+	const casting = currentAutocast();
+	if (casting !== null) return casting.call('pow', [a, b], (inputs) => pow(...inputs));
 	const dtype = commonType('pow', a, b);
 	refuseBool('pow', dtype, `Convert with .to('int32')`);
 	if (typeof b === 'number' && b < 0 && !isFloating(dtype)) {

@@ -1,4 +1,5 @@
 /** Activation functions that are composed of others: those that shrink towards zero, cut off, are learned, or gate. */
+import { currentAutocast } from '../../autograd/modes';
 import { requireNumber } from '../../core/checks';
 import { requireFloating } from '../../core/dtype';
 import { ArgumentError, formatShape, ShapeError } from '../../core/errors';
@@ -54,6 +55,8 @@ export function threshold(x: Tensor, limit: number, value: number): Tensor {
  * `torch.nn.functional.prelu`.
  */
 export function prelu(x: Tensor, weight: Tensor): Tensor {
+	const casting = currentAutocast();
+	if (casting !== null) return casting.call('prelu', [x, weight], (inputs) => prelu(...inputs));
 	requireFloats('prelu', x);
 	requireTensor('prelu', weight, 'weight');
 	const channels = x.ndim > 1 ? x.shape[1]! : 1;

@@ -4,6 +4,7 @@
  * `gather` and `scatterAdd` are each other's VJP. Everything is deterministic: contributions to one element are added in a fixed
  * order, and of several writes the last in row-major order of the index wins.
  */
+import { currentAutocast } from '../../autograd/modes';
 import { defineOperation } from '../../autograd/operation';
 import { fillValue, isFloating, isInt32, requireDType } from '../../core/dtype';
 import { ArgumentError, formatShape, ShapeError } from '../../core/errors';
@@ -22,6 +23,8 @@ import { asVector, checkGatherIndex, checkVectorIndex, expandIndex, filledView, 
  * Scalars count as vectors of one element. An index out of range throws: on WebGPU at the next read, `sync()` or `step()`.
  */
 export function scatterAdd(x: Tensor, dim: number, index: Tensor, source: Tensor): Tensor {
+	const casting = currentAutocast();
+	if (casting !== null) return casting.call('scatterAdd', [x, source], ([x, source]) => scatterAdd(x, dim, index, source));
 	requireTensor('scatterAdd', x);
 	requireTensor('scatterAdd', index, 'index');
 	requireTensor('scatterAdd', source, 'source');
@@ -203,6 +206,10 @@ function winners(index: Tensor, dim: number, shape: Shape): Tensor {
  */
 export function indexAdd(x: Tensor, dim: number, index: Tensor, source: Tensor, options: { alpha?: number } = {}): Tensor {
 	const { alpha = 1 } = checkOptions('indexAdd', options, ['alpha']);
+	const casting = currentAutocast();
+	if (casting !== null) {
+		return casting.call('indexAdd', [x, source], ([x, source]) => indexAdd(x, dim, index, source, options));
+	}
 	requireTensor('indexAdd', x);
 	requireTensor('indexAdd', source, 'source');
 	if (x.ndim === 0) return composed('indexAdd', () => reshape(indexAdd(asVector(x), dim, index, asVector(source), options), []));

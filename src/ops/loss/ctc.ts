@@ -1,5 +1,6 @@
 /** Connectionist temporal classification: the likelihood of a label sequence under all its alignments. Graves et al. 2006. */
 import { grad } from '../../autograd/backward';
+import { currentAutocast } from '../../autograd/modes';
 import { defineOperation } from '../../autograd/operation';
 import { requireDType } from '../../core/dtype';
 import { ArgumentError, formatShape, ShapeError } from '../../core/errors';
@@ -50,6 +51,10 @@ export function ctcLoss(
 		blank = 0,
 		zeroInfinity = false,
 	} = checkOptions('ctcLoss', options, ['blank', 'zeroInfinity', 'reduction']);
+	const casting = currentAutocast();
+	if (casting !== null) {
+		return casting.call('ctcLoss', [logProbs], ([logProbs]) => ctcLoss(logProbs, targets, inputLengths, targetLengths, options));
+	}
 	requireReduction('ctcLoss', reduction);
 	requireTensor('ctcLoss', logProbs, 'logProbs');
 	requireTensor('ctcLoss', targets, 'targets');

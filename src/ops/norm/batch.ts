@@ -10,7 +10,16 @@ import { contiguousTarget, writeBack } from '../inplace';
 import { contiguous, reshape } from '../layout';
 import { converted } from '../operands';
 import { mean, sum } from '../reduce';
-import { type AffineOptions, deviations, parameterSums, requireAffine, requireEps, samples, statisticsType } from './groups';
+import {
+	type AffineOptions,
+	deviations,
+	parameterFor,
+	parameterSums,
+	requireAffine,
+	requireEps,
+	samples,
+	statisticsType,
+} from './groups';
 
 export interface BatchNormOptions extends AffineOptions {
 	/** Running mean of each channel: updated in place in training, used in inference. */
@@ -74,7 +83,7 @@ const batchOperation = defineOperation({
 			kernels.channelScale({ mean, variance }, { rstd }, { eps, momentum: 0, count: 2 });
 		}
 		kernels.channelNorm(
-			{ x: packed, mean, rstd, ...(weight && { weight: contiguous(weight) }), ...(bias && { bias: contiguous(bias) }) },
+			{ x: packed, mean, rstd, ...(weight && { weight: parameterFor(x, weight) }), ...(bias && { bias: parameterFor(x, bias) }) },
 			{ y: output },
 			attributes,
 		);
@@ -97,7 +106,7 @@ const batchOperation = defineOperation({
 		if (dx) {
 			const sums = { dweight: dweight!, dbias: dbias! };
 			x.backend.kernels.channelNormGrad(
-				{ ...inputs, ...sums, ...(weight && { weight: contiguous(weight) }) },
+				{ ...inputs, ...sums, ...(weight && { weight: parameterFor(x, weight) }) },
 				{ dx },
 				attributes,
 			);

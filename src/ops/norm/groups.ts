@@ -2,6 +2,7 @@
  * Normalisation of groups of neighbouring elements: layer, RMS, group and instance normalisation are one kernel each way, on x seen as
  * [batch, channels, spatial]. The VJP has a fused form, from the saved statistics, and one in differentiable operations.
  */
+import { currentAutocast } from '../../autograd/modes';
 import { defineOperation } from '../../autograd/operation';
 import type { GroupNormShape } from '../../backends/contract/norm';
 import { type DType, requireDType, requireFloating } from '../../core/dtype';
@@ -13,6 +14,7 @@ import { requireSameDevice, requireTensor } from '../../tensorChecks';
 import { widened } from '../composed';
 import { add, mul, rsqrt, square, sub } from '../elementwise';
 import { contiguous, reshape, select } from '../layout';
+import { converted } from '../operands';
 import { mean, sum } from '../reduce';
 
 export interface AffineOptions {
@@ -31,7 +33,7 @@ export function statisticsType(dtype: DType): DType {
 	return dtype === 'float64' ? 'float64' : 'float32';
 }
 
-/** Checks x and the tensors of one element for each channel, which have `shape` and x's dtype. */
+/** Checks x and the tensors of one element for each channel, which have `shape` and x's dtype; beside float16 they may be float32. */
 export function requireAffine(
 	name: string,
 	x: Tensor,
@@ -46,9 +48,14 @@ export function requireAffine(
 				`${name}: ${argument} has shape ${formatShape(tensor.shape)}; for input ${formatShape(x.shape)} it must be ${formatShape(shape)}`,
 			);
 		}
-		requireDType(name, tensor.dtype, [x.dtype], argument);
+		requireDType(name, tensor.dtype, [...new Set([x.dtype, statisticsType(x.dtype)])], argument);
 		requireSameDevice(name, x, tensor);
 	}
+}
+
+/** A parameter as kernels want it beside x. */
+export function parameterFor(x: Tensor, parameter: Tensor): Tensor {
+	return contiguous(converted(parameter, x.dtype));
 }
 
 export function requireEps(name: string, eps: number): void {
@@ -61,6 +68,12 @@ export function requireEps(name: string, eps: number): void {
  */
 export function layerNorm(x: Tensor, normalizedShape: number | Shape, options: AffineOptions = {}): Tensor {
 	const { weight, bias, eps = 1e-5 } = checkOptions('layerNorm', options, AFFINE_OPTIONS);
+	const casting = currentAutocast();
+	if (casting !== null) {
+		return casting.call('layerNorm', [x, weight, bias], ([x, weight, bias]) =>
+			layerNorm(x, normalizedShape, { weight, bias, eps }),
+		);
+	}
 	const { shape, view } = lastDims('layerNorm', x, normalizedShape);
 	requireAffine('layerNorm', x, shape, { weight, bias });
 	return normalizeGroups({ name: 'layerNorm', x, weight, bias, view, eps, centred: true });
@@ -79,6 +92,10 @@ const EPSILON: Readonly<Partial<Record<DType, number>>> = { float16: 2 ** -10, f
 /** x / sqrt(mean(x^2) + eps) * weight over the last dims, `normalizedShape`. Zhang and Sennrich 2019, as `torch.nn.functional.rms_norm`. */
 export function rmsNorm(x: Tensor, normalizedShape: number | Shape, options: RmsNormOptions = {}): Tensor {
 	const { weight, eps } = checkOptions('rmsNorm', options, ['weight', 'eps']);
+	const casting = currentAutocast();
+	if (casting !== null) {
+		return casting.call('rmsNorm', [x, weight], ([x, weight]) => rmsNorm(x, normalizedShape, { ...options, weight }));
+	}
 	const { shape, view } = lastDims('rmsNorm', x, normalizedShape);
 	requireAffine('rmsNorm', x, shape, { weight });
 	return normalizeGroups({ name: 'rmsNorm', x, weight, bias: null, view, eps: eps ?? EPSILON[x.dtype]!, centred: false });
@@ -103,6 +120,10 @@ function lastDims(name: string, x: Tensor, normalizedShape: number | Shape): { s
  */
 export function groupNorm(x: Tensor, numGroups: number, options: AffineOptions = {}): Tensor {
 	const { weight, bias, eps = 1e-5 } = checkOptions('groupNorm', options, AFFINE_OPTIONS);
+	const casting = currentAutocast();
+	if (casting !== null) {
+		return casting.call('groupNorm', [x, weight, bias], ([x, weight, bias]) => groupNorm(x, numGroups, { weight, bias, eps }));
+	}
 	const [batch, channels, spatial] = samples('groupNorm', x, 2);
 	if (!Number.isInteger(numGroups) || numGroups < 1 || channels % numGroups !== 0) {
 		throw new ArgumentError(
@@ -159,7 +180,7 @@ const groupsOperation = defineOperation({
 		const rstd = emptyOn(x, size, statisticsType(x.dtype));
 		const mean = attributes.centred ? emptyOn(x, [2, ...size], rstd.dtype) : null;
 		x.backend.kernels.groupNorm(
-			{ x: contiguous(x), ...(weight && { weight: contiguous(weight) }), ...(bias && { bias: contiguous(bias) }) },
+			{ x: contiguous(x), ...(weight && { weight: parameterFor(x, weight) }), ...(bias && { bias: parameterFor(x, bias) }) },
 			{ y: output, rstd, ...(mean && { mean }) },
 			attributes,
 		);
@@ -187,7 +208,8 @@ const groupsOperation = defineOperation({
 	fusedVjp: (gradient, { x, weight, mean, rstd }, attributes, needs) => {
 		const inputs = { x: contiguous(x), gradient: contiguous(gradient), rstd, ...(mean && { mean }) };
 		const dx = needs.x && emptyOn(x, x.shape);
-		if (dx) x.backend.kernels.groupNormGrad({ ...inputs, ...(weight && { weight: contiguous(weight) }) }, { dx }, attributes);
+		if (dx)
+			x.backend.kernels.groupNormGrad({ ...inputs, ...(weight && { weight: parameterFor(x, weight) }) }, { dx }, attributes);
 		const { dweight, dbias } = parameterSums(inputs, attributes, needs.weight !== null, needs.bias !== null);
 		return {
 			x: dx,
