@@ -1,4 +1,4 @@
-/** The layers that are checked as wholes: gradients with respect to input and parameters, and WebGPU against the CPU. */
+/** The layers that are tested as wholes: gradients with respect to input and parameters, and WebGPU against the CPU. */
 import { nn, type Tensor } from 'wgrad';
 
 type Layer = nn.Module & { forward(input: Tensor): Tensor };
@@ -7,9 +7,9 @@ export interface LayerCase {
 	readonly name: string;
 	make(options: nn.FactoryOptions): Layer;
 	readonly input: readonly number[];
-	/** For layers of indices: how many there are. */
+	/** For layers of indices: the number of valid indices. */
 	readonly indices?: number;
-	/** Keep inputs away from 0, where the derivative jumps. */
+	/** Whether to keep inputs away from 0, where the derivative jumps. */
 	readonly kink?: boolean;
 }
 

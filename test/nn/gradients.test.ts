@@ -3,7 +3,7 @@ import { test } from 'uvu';
 import { gradcheck, gradgradcheck, manualSeed, type nn, rand, randint, randn, type Tensor } from 'wgrad';
 import { type LayerCase, layers } from './cases';
 
-/** Numbers that are not close to each other or to 0, so that nothing is near a kink. */
+/** Values that are not close to each other or to 0, so that no kink is near. */
 function apart(shape: readonly number[]): Tensor {
 	const order = rand(shape, { dtype: 'float64' }).reshape([-1]).argsort().to('float64');
 	return order
@@ -29,7 +29,7 @@ async function prove({ name, make, input, indices, kink }: LayerCase, check: typ
 	const layer = make({ dtype: 'float64' });
 	const paths = layer.namedParameters().map(([path]) => path);
 	const parameters = layer.parameters().map((parameter) => parameter.detach().add(0.1).requiresGrad_());
-	// The padding row of an embedding (2) is constant by definition, which differences do not know, so do not look it up.
+	// Central differences do not know that the padding row of an embedding (2) is constant, so no lookup uses it.
 	const lookups = indices === undefined ? null : randint(indices, input);
 	const x =
 		lookups === null

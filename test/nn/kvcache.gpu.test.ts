@@ -1,4 +1,7 @@
-/** Generation with caches gives the same as a single pass, through stacks of layers, at a cost that does not grow with the cache. */
+/**
+ * Generation with caches gives the same results as a single pass through stacks of layers, at a cost that does not grow with the
+ * cache.
+ */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { cat, counters, type Device, init, manualSeed, nn, noGrad, randn, type Tensor, tidy } from 'wgrad';
@@ -15,7 +18,7 @@ function cachesFor(layers: number, batch: number, device: Device): nn.KVCache[] 
 }
 
 for (const device of ['cpu', 'webgpu'] as const) {
-	test(`stacks with caches give token by token what they give at once, on ${device}`, async () => {
+	test(`stacks with caches give the same results token by token as at once, on ${device}`, async () => {
 		manualSeed(3);
 		const encoder = new nn.TransformerEncoder(new nn.TransformerEncoderLayer(8, 2, LAYER), 2);
 		const decoder = new nn.TransformerDecoder(new nn.TransformerDecoderLayer(8, 2, LAYER), 2);
@@ -35,7 +38,7 @@ for (const device of ['cpu', 'webgpu'] as const) {
 	});
 }
 
-test('a token launches as much whatever is cached, and whatever the batch', () => {
+test('the launches of a token depend neither on the cache nor on the batch', () => {
 	const encoder = new nn.TransformerEncoder(new nn.TransformerEncoderLayer(8, 2, LAYER), 2);
 	const launches = (batch: number, cached: number) =>
 		noGrad(() =>

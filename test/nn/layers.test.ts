@@ -1,4 +1,6 @@
-/** Layers and losses against PyTorch's own modules: keys and shapes of the state, outputs, gradients, and buffers after a step. */
+/**
+ * Layers and losses against PyTorch's own modules: keys and shapes of the state, outputs, gradients, and buffers after a step.
+ */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { logSoftmax, manualSeed, nn, noGrad, ones, randn, type Tensor, tensor, tidy, zeros } from 'wgrad';
@@ -14,7 +16,7 @@ type Input =
 	| { readonly values: readonly number[] }
 	| { readonly classes: readonly number[] };
 
-/** The cases of test/golden/modules.py, which say the same in Python. */
+/** The cases of test/golden/modules.py, which defines the same in Python. */
 const CASES: Readonly<Record<Name, () => readonly [nn.Module, ...Input[]]>> = {
 	Conv1d: () => [new nn.Conv1d(2, 4, 3, { stride: 2, padding: 1, groups: 2 }), [2, 2, 7]],
 	'Conv1d reflect': () => [new nn.Conv1d(2, 3, 3, { padding: 2, paddingMode: 'reflect' }), [1, 2, 6]],
@@ -97,7 +99,7 @@ const CASES: Readonly<Record<Name, () => readonly [nn.Module, ...Input[]]>> = {
 	PixelUnshuffle: () => [new nn.PixelUnshuffle(2), [1, 2, 4, 2]],
 };
 
-/** Both compute in float64 from values that float32 holds exactly. */
+/** Both compute in float64 from values that float32 represents exactly. */
 const ALLOWED = { relative: 1e-9, absolute: 1e-11 };
 
 function draw(name: string, shape: readonly number[], low = -1, high = 1): Tensor {
@@ -114,7 +116,7 @@ function inputOf(name: string, input: Input): Tensor {
 }
 
 for (const [name, make] of Object.entries(CASES)) {
-	test(`${name} computes what PyTorch's does`, async () => {
+	test(`${name} gives PyTorch's results`, async () => {
 		const [module, ...inputs] = make();
 		const expected = results[name as Name];
 		module.to('float64');
@@ -145,7 +147,7 @@ for (const [name, make] of Object.entries(CASES)) {
 	});
 }
 
-test('transposed convolutions reach every output size that their stride leaves open', () => {
+test('transposed convolutions reach every output size that their stride allows', () => {
 	const layer = new nn.ConvTranspose2d(1, 1, 3, { stride: 2, padding: 1 });
 	for (const size of [7, 8]) assert.equal(layer.forward(zeros([1, 1, 4, 4]), [size, 7]).shape, [1, 1, size, 7]);
 	assert.throws(
@@ -168,7 +170,7 @@ test('initial values lie within the bounds of PyTorch', async () => {
 	assert.equal(Array.from(await new nn.PReLU(2).weight.data()), [0.25, 0.25]);
 });
 
-test('dropout of channels drops whole ones, and none in inference', async () => {
+test('channel dropout drops whole channels, and none in inference', async () => {
 	manualSeed(5);
 	for (const [layer, shape] of [
 		[new nn.Dropout1d(0.5), [3, 40, 5]],
@@ -183,13 +185,13 @@ test('dropout of channels drops whole ones, and none in inference', async () => 
 	assert.throws(() => new nn.Dropout2d(2), /Dropout2d: p must lie in \[0, 1\], not 2/);
 });
 
-test('alpha dropout keeps mean 0 and variance 1, and drops to one value', async () => {
+test('alpha dropout keeps mean 0 and variance 1, and dropped elements share one value', async () => {
 	manualSeed(6);
 	const values = Array.from(await new nn.AlphaDropout(0.3).forward(randn([10000])).data());
 	const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
 	const variance = values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / values.length;
 	assert.ok(Math.abs(mean) < 0.05 && Math.abs(variance - 1) < 0.06, `${mean}, ${variance}`);
-	// scale (x - saturation p) where kept, scale saturation (1 - p) where not
+	// scale (x - saturation p) where kept, scale saturation (1 - p) where dropped
 	const scale = 1 / Math.sqrt(0.7 * (1 + 0.3 * 1.7580993 ** 2));
 	const channels = await new nn.FeatureAlphaDropout(0.3).forward(zeros([5, 40, 3])).data();
 	for (let i = 0; i < channels.length; i += 3) assert.is(new Set(channels.slice(i, i + 3)).size, 1);
@@ -202,7 +204,7 @@ test('alpha dropout keeps mean 0 and variance 1, and drops to one value', async 
 	assert.is(new nn.AlphaDropout().eval().forward(x), x);
 });
 
-test('embeddings of given rows, and bags of them', async () => {
+test('embeddings of given rows, and embedding bags', async () => {
 	const rows = tensor(
 		[
 			[1, 2],
@@ -234,7 +236,7 @@ test('embeddings of given rows, and bags of them', async () => {
 	]);
 });
 
-test('weight norm leaves the weight as it was, and needs one', async () => {
+test('weight norm does not change the weight, and throws without one', async () => {
 	const layer = new nn.Linear(3, 2);
 	const [x, before] = [ones([1, 3]), await layer.weight.data()];
 	const expected = await layer.forward(x).data();
@@ -261,7 +263,7 @@ test('parameters by name are in the state, and move with the module', () => {
 	assert.ok([...list].every((parameter) => parameter instanceof nn.Parameter && parameter.requiresGrad));
 });
 
-test('wrong layers are refused when they are made', () => {
+test('wrong arguments throw in the constructor', () => {
 	assert.throws(
 		() => new nn.Conv1d(3, 4, 3, { groups: 2 }),
 		/Conv1d: 3 input and 4 output channels must both be multiples of the 2 groups/,
@@ -275,7 +277,7 @@ test('wrong layers are refused when they are made', () => {
 	assert.throws(() => new nn.ReflectionPad2d([1, 2]), /ReflectionPad2d: padding \[1,2\] has 2 numbers; give one or 4/);
 });
 
-test('the CTC layer is its function, with lengths as numbers or tensors', async () => {
+test('the CTC layer equals its function, with lengths as numbers or tensors', async () => {
 	manualSeed(5);
 	const logProbs = logSoftmax(randn([6, 2, 4]), -1);
 	const targets = tensor(
@@ -291,7 +293,7 @@ test('the CTC layer is its function, with lengths as numbers or tensors', async 
 	assert.is(await layer.forward(logProbs, targets, lengths([6, 5]), lengths([2, 1])).item(), numbers);
 });
 
-test('batch norm without momentum averages over all batches, those before a state was taken too', async () => {
+test('batch norm without momentum averages over all batches, also those before a saved state', async () => {
 	manualSeed(6);
 	const batches = Array.from({ length: 3 }, () => randn([8, 2]));
 	const means = await Promise.all(batches.map((batch) => batch.mean(0).data()));

@@ -29,7 +29,7 @@ test('keys are the paths of properties, parameters first, as in PyTorch', () => 
 	assert.is(model.parameters().length, 6);
 });
 
-test('layers, modules and parameters by names of the caller: keys, order, look-up', async () => {
+test('layers, modules and parameters with names from the caller: keys, order, look-up', async () => {
 	const model = new nn.Sequential({ conv: new nn.Conv2d(1, 2, 1, { bias: false }), relu: new nn.ReLU() });
 	model.addModule('head', new nn.Sequential(new nn.Flatten()).append(new nn.Linear(8, 3, { bias: false })));
 	assert.equal(Object.keys(model.stateDict()), ['conv.weight', 'head.1.weight']);
@@ -66,7 +66,7 @@ test('layers, modules and parameters by names of the caller: keys, order, look-u
 	);
 });
 
-test('hooks see and change what goes into and comes out of a module, until they are removed', async () => {
+test("hooks see and change a module's inputs and outputs until they are removed", async () => {
 	const model = new nn.Sequential(new nn.Identity(), new nn.ReLU());
 	const seen: string[] = [];
 	let features: Tensor | undefined;
@@ -98,13 +98,13 @@ test('loadStateDict copies, is strict, and names every problem at once', async (
 	assert.equal(b.loadStateDict({ bias: zeros([2]) }, { strict: false }), { missingKeys: ['weight'], unexpectedKeys: [] });
 });
 
-test('safetensors carry a model over', async () => {
+test('a model is saved to and loaded from safetensors', async () => {
 	const [a, b] = [new Block(), new Block()];
 	b.loadStateDict(io.loadSafetensors(await io.saveSafetensors(a.stateDict())));
 	for (const [key, tensor] of Object.entries(a.stateDict())) assert.equal(await b.stateDict()[key]!.data(), await tensor.data());
 });
 
-test('train and eval reach every module; dropout and batch norm obey', async () => {
+test('train and eval set every module; dropout and batch norm follow', async () => {
 	manualSeed(1);
 	const model = new nn.Sequential(new nn.Dropout(0.5), new nn.BatchNorm1d(3));
 	const x = randn([8, 3]);
@@ -157,7 +157,7 @@ test('nn.init: gains, orthogonality, truncation, identity', async () => {
 	assert.equal(Array.from(await nn.init.dirac_(zeros([2, 2, 3])).data()), [0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0]);
 });
 
-test('nn.init refuses what would leave NaN behind, or never end', () => {
+test('nn.init rejects arguments that would give NaN or never end', () => {
 	const x = zeros([2, 2]);
 	assert.throws(
 		() => nn.init.kaimingNormal_(x, { mode: 'fan_out' as 'fanOut' }),
@@ -188,7 +188,7 @@ test('a summary names layers, shapes and parameters', () => {
 	assert.match(String(model), /\(2\): Linear\(inFeatures=32, outFeatures=3, bias=true\)/);
 });
 
-test('shared parameters are learned once and stand under both keys', () => {
+test('shared parameters are trained once and have both keys', () => {
 	const layer = new nn.Linear(2, 2);
 	class Tied extends nn.Module {
 		readonly first = layer;
@@ -202,7 +202,7 @@ test('shared parameters are learned once and stand under both keys', () => {
 	assert.equal(Object.keys(model.stateDict()), ['first.weight', 'first.bias', 'second.0.weight', 'second.0.bias']);
 });
 
-test('a module used twice stands in the state under each of its paths, and is learned, moved and counted once', async () => {
+test('a module used twice has a key in the state for each path, and is trained, moved and counted once', async () => {
 	const layer = new nn.Linear(2, 2);
 	const norm = new nn.BatchNorm1d(2);
 	const model = new nn.Sequential(layer, new nn.ReLU(), norm, new nn.ModuleList([norm]) as unknown as nn.Layer, layer);
@@ -232,7 +232,7 @@ test('a module used twice stands in the state under each of its paths, and is le
 	noGrad(() => layer.weight.zero_());
 	assert.equal(model.loadStateDict(saved), { missingKeys: [], unexpectedKeys: [] });
 	assert.equal(await layer.weight.data(), await saved['4.weight']!.data());
-	// One key of each is enough, as in files that hold shared tensors once; none is not.
+	// As in files with shared tensors, one of the keys of a shared tensor is enough.
 	const { '0.weight': _, ...once } = saved;
 	assert.equal(model.loadStateDict(once).missingKeys, []);
 	const { '4.weight': __, ...none } = once;
@@ -240,7 +240,7 @@ test('a module used twice stands in the state under each of its paths, and is le
 	assert.throws(() => model.loadStateDict({ ...saved, '5.weight': saved['4.weight']! }), /unexpected keys: 5.weight/);
 });
 
-test('a buffer that two modules share, and a module that holds itself', () => {
+test('a buffer that two modules share, and a module that contains itself', () => {
 	class Scaled extends nn.Module {
 		constructor(scale: Tensor) {
 			super();
@@ -263,7 +263,7 @@ test('a buffer that two modules share, and a module that holds itself', () => {
 	);
 });
 
-test('batch norm takes states without num_batches_tracked, strictly too', async () => {
+test('batch norm loads states without num_batches_tracked, also in strict mode', async () => {
 	for (const norm of [new nn.BatchNorm2d(3), new nn.InstanceNorm1d(3, { affine: true, trackRunningStats: true })]) {
 		const { num_batches_tracked: _, ...legacy } = norm.stateDict();
 		legacy.running_mean = tensor([1, 2, 3]);

@@ -11,7 +11,7 @@ test.before(async () => {
 });
 
 async function run({ make, input, indices }: LayerCase, device: Device, dtype: DType): Promise<Map<string, ArrayLike<number>>> {
-	// Made on the CPU, so that normal numbers are the same to the bit on both.
+	// Made on the CPU, so that normal numbers have the same bits in both runs.
 	manualSeed(6);
 	const layer = make({ device: 'cpu' });
 	const made = indices === undefined ? randn(input, { device: 'cpu' }) : randint(indices, input, { device: 'cpu' });

@@ -1,4 +1,4 @@
-/** Pruning against PyTorch's: masks, outputs, gradients and training with masks, checkpoints, and what is left after `remove`. */
+/** Pruning against PyTorch's: masks, outputs, gradients and training with masks, checkpoints, and the model after `remove`. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type Device, init, io, manualSeed, nn, noGrad, ones, optim, type Tensor, tensor, tidy } from 'wgrad';
@@ -19,7 +19,7 @@ function draw(name: string, shape: readonly number[]): Tensor {
 	return tensor(values, { shape, ...place });
 }
 
-/** The model of adapting.py, with its values. */
+/** The model of adapting.py, with the same values. */
 function conv() {
 	const layers = [new nn.Conv2d(2, 5, 3, place), new nn.ReLU(), new nn.Flatten(), new nn.Linear(20, 3, place)] as const;
 	const model = new nn.Sequential(...layers);
@@ -86,7 +86,7 @@ for (const [name, steps] of Object.entries(CASES)) {
 		const expected = results.pruning[name as keyof typeof CASES];
 		const parts = conv();
 		const { model, first, last } = parts;
-		// Created before pruning: the parameters stay the same objects.
+		// Created before pruning, because the parameters stay the same objects.
 		const optimizer = new optim.SGD(model.parameters(), { lr: 0.1, momentum: 0.9, weightDecay: 0.1 });
 		for (const step of steps) await step(parts);
 		assert.equal(Object.keys(model.stateDict()).sort(), [...expected.keys].sort());
@@ -112,7 +112,7 @@ for (const [name, steps] of Object.entries(CASES)) {
 	});
 }
 
-test('random pruning takes the amount from what is left, and the same elements for the same seed', async () => {
+test('random pruning takes the amount of the remaining elements, reproducibly by the seed', async () => {
 	const masks: number[][] = [];
 	for (let i = 0; i < 2; i++) {
 		manualSeed(3);
@@ -125,14 +125,14 @@ test('random pruning takes the amount from what is left, and the same elements f
 		assert.equal([columns.filter((sum) => sum === 0).length, columns.filter((sum) => sum === 3).length], [5, 15]);
 	}
 	assert.equal(masks[0], masks[1]);
-	// 27 of 90, then half of the 63 that are left, rounded to even.
+	// 27 of 90, then half of the remaining 63, rounded to even.
 	assert.is(
 		masks[0]!.reduce((a, b) => a + b),
 		90 - 27 - 32,
 	);
 });
 
-test('a model with masks is saved and loaded, and a second model goes on with the same masks', async () => {
+test('a model with masks is saved and loaded, and a second model continues with the same masks', async () => {
 	const { model, first } = conv();
 	await prune.l1Unstructured(first, 'weight', 0.5);
 	const bytes = await io.saveSafetensors(model.stateDict());
@@ -152,7 +152,7 @@ test('the weight can be read after a step that freed its temporaries', async () 
 	assert.is((await first.weight.data()).filter((value: number) => value === 0).length, 45);
 });
 
-test('attention and recurrent layers prune by the names of their states', async () => {
+test('attention and recurrent layers prune by their state names', async () => {
 	const attention = new nn.MultiheadAttention(4, 2, place);
 	await prune.lnStructured(attention, 'in_proj_weight', 3, 2, 0);
 	assert.ok(Object.keys(attention.stateDict()).includes('in_proj_weight_orig'));
@@ -167,7 +167,7 @@ test('attention and recurrent layers prune by the names of their states', async 
 	lstm.forward(ones([2, 1, 3], place));
 });
 
-test('the report counts zeros and channels of zeros', async () => {
+test('the report counts zeros and zero channels', async () => {
 	const { model, first } = conv();
 	await prune.lnStructured(first, 'weight', 2, 2, 0);
 	const report = await prune.report(model);
@@ -176,7 +176,7 @@ test('the report counts zeros and channels of zeros', async () => {
 	assert.match(String(report), /0\.weight \(masked\) +90 +36 +40\.0 % +2 of 5/);
 });
 
-test('wrong calls are refused', async () => {
+test('wrong calls throw', async () => {
 	const { first, last, model } = conv();
 	const refused = async (fn: () => unknown, message: RegExp) => {
 		try {

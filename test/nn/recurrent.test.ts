@@ -21,7 +21,7 @@ test('keys are those of PyTorch', () => {
 	assert.equal(layer.stateDict().weight_ih_l1!.shape, [8, 4]);
 });
 
-test('a padded batch gives what each row gives alone, forward and in both directions', async () => {
+test('a padded batch gives the same results as its single rows, forward and bidirectionally', async () => {
 	manualSeed(4);
 	const layer = new nn.GRU(3, 2, { bidirectional: true, numLayers: 2, dtype: 'float64' });
 	const lengths = [5, 2, 4];
@@ -55,7 +55,7 @@ test('cells step as layers do', async () => {
 	requireClose('last step', await states![0].data(), await y.select(0, 3).data(), CLOSE);
 });
 
-test('dropout falls between layers, not behind the last, and in training only', async () => {
+test('dropout acts between layers, not behind the last one, and only in training', async () => {
 	manualSeed(6);
 	const [p, double] = [0.5, { dtype: 'float64' } as const];
 	const layer = new nn.GRU(3, 8, { numLayers: 2, dropout: p, ...double });
@@ -103,7 +103,7 @@ test('projections come after the biases of their layer', () => {
 	assert.throws(() => new nn.LSTM(3, 4, { projSize: 4 }), /LSTM: projSize 4 must be smaller than hiddenSize 4/);
 });
 
-test('recurrent layers refuse states and options that they would not use', () => {
+test('recurrent layers reject states and options that they would ignore', () => {
 	const x = randn([2, 1, 3]);
 	const h = randn([1, 1, 2]);
 	const lstm = new nn.LSTM(3, 2);

@@ -1,4 +1,7 @@
-/** The launches of a recurrent layer: two kernels per time step and layer, forward and backward, and the others once for all steps. */
+/**
+ * The launches of a recurrent layer: two kernels per time step and layer, forward and backward; the others run once for all
+ * steps.
+ */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { counters, init, nn, randn, sync, type Tensor, tidy } from 'wgrad';
@@ -13,7 +16,7 @@ const LAYERS = {
 	RNN: () => new nn.RNN(16, 128, { numLayers: 2 }),
 };
 
-/** Launches of a forward and of a backward pass over `steps` time steps; the loss needs outputs and last states. */
+/** The launches of a forward and of a backward pass over `steps` time steps. The loss reads outputs and last states. */
 function launches(layer: nn.LSTM | nn.GRU | nn.RNN, steps: number): readonly [forward: number, backward: number] {
 	return tidy(() => {
 		const x = randn([steps, 8, 16]);
@@ -28,12 +31,12 @@ function launches(layer: nn.LSTM | nn.GRU | nn.RNN, steps: number): readonly [fo
 }
 
 for (const [name, make] of Object.entries(LAYERS)) {
-	test(`${name}: a time step costs two launches a layer, forward and backward`, async () => {
+	test(`${name}: a time step costs two launches per layer, forward and backward`, async () => {
 		const layer = make();
 		const [short, long] = [launches(layer, 48), launches(layer, 88)];
 		for (const [i, direction] of ['forward', 'backward'].entries()) {
 			const [more, told] = [long[i]! - short[i]!, `${direction}: ${short[i]} launches of 48 steps, ${long[i]} of 88`];
-			// Sums over more rows may be taken in two parts.
+			// Sums over more rows may take two launches.
 			assert.ok(more >= 2 * 2 * 40 && more <= 2 * 2 * 40 + 16, told);
 			assert.ok(short[i]! - 2 * 2 * 48 < 48, told);
 		}

@@ -1,4 +1,4 @@
-/** On a device: the summary's figures are those of the launches, and it launches nothing. */
+/** On a device: the summary's figures equal those of the launches, and the summary itself launches nothing. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { counters, crossEntropy, init, memory, nn, noGrad, optim, profile, randint, randn, sync, tidy } from 'wgrad';
@@ -7,7 +7,7 @@ test.before(async () => {
 	await init({ device: 'webgpu' });
 });
 
-test('products and convolutions count what their launches report, and a summary launches and allocates nothing', async () => {
+test('FLOPs of products and convolutions equal those of their launches, and a summary launches and allocates nothing', async () => {
 	const model = new nn.Sequential(new nn.Conv2d(1, 4, 3), new nn.ReLU(), new nn.Flatten(), new nn.Linear(4 * 6 * 6, 10));
 	const before = { launches: counters().launches, memory: memory() };
 	const summary = nn.summarize(model, [2, 1, 8, 8]);
@@ -23,7 +23,7 @@ test('products and convolutions count what their launches report, and a summary 
 	assert.is(cpu.flops, summary.layers[1]!.flops);
 });
 
-test('a training step takes the memory that was estimated', async () => {
+test('a training step takes the estimated memory', async () => {
 	const model = new nn.Sequential(
 		new nn.Conv2d(1, 16, 3, { padding: 1 }),
 		new nn.ReLU(),
@@ -40,7 +40,7 @@ test('a training step takes the memory that was estimated', async () => {
 		optimizer.step();
 	});
 	await sync();
-	// The pool rounds blocks up and holds free ones, and kernels have partial sums: none of it is in the estimate.
+	// The estimate leaves out the rounding of blocks, free blocks in the pool, and the partial sums of kernels.
 	const ratio = memory().gpu!.peak / training!;
 	assert.ok(ratio > 0.9 && ratio < 1.6, `${ratio} times the estimate of ${training} bytes`);
 });

@@ -1,4 +1,4 @@
-/** Summaries: every figure against a hand calculation, and no change of the model. */
+/** Summaries: every figure against a calculation by hand, and no change of the model. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { manualSeed, memory, nn, type Tensor, tidy, zeros } from 'wgrad';
@@ -39,7 +39,7 @@ test('a convolutional network', () => {
 		summary.flops,
 		summary.layers.reduce((sum, { flops }) => sum + flops!, 0),
 	);
-	// Kept for the backward pass: the convolution's output and the statistics for batch norm, ReLU's and the pool's outputs, the
+	// Saved for the backward pass: the convolution's output and the statistics for batch norm, the outputs of ReLU and pool, the
 	// pool's positions; and the result.
 	assert.equal(
 		summary.layers.map(({ activations }) => activations),
@@ -49,13 +49,14 @@ test('a convolutional network', () => {
 	// Two channels' running mean and variance, and the number of batches.
 	assert.is(summary.memory.buffers, F32 * 5);
 	const { activations, training } = summary.memory;
-	// Parameters, gradients, Adam's two states, buffers, input, activations, and the gradients on their way back through the largest layers.
+	// Parameters, gradients, Adam's two states, buffers, input, activations, and the gradients in flight through the largest
+	// layers.
 	const least = F32 * (4 * 51 + 5 + 4 * 36) + activations!;
 	assert.ok(training! >= least && training! <= least + F32 * 4 * map, `${training} bytes, at least ${least}`);
 	assert.match(model.summary([4, 1, 6, 6]), /2 +ReLU +\[4, 2, 4, 4\] +128 +512 B/);
 });
 
-test('linear layers: the products, whatever stands before the last dimension', () => {
+test('linear layers: the products, for any leading dimensions', () => {
 	const summary = nn.summarize(new nn.Linear(784, 10), [2, 3, 784]);
 	assert.is(summary.flops, 2 * 784 * 10 * 6);
 	assert.is(layer(summary, '').output, '[2, 3, 10]');
@@ -68,13 +69,13 @@ test('attention: projections, scores, softmax, weighted sum', () => {
 	const summary = nn.summarize(model, [shape, shape, shape]);
 	const projections = 3 * 2 * 5 * 8 * 8;
 	const products = 2 * (2 * 2 * 5 * 5 * 4);
-	// The weights are asked for: q times the scale, softmax over 2 heads of 5 x 5, the mean of the heads.
+	// With returned weights: q times the scale, softmax over 2 heads of 5 x 5, the mean of the heads.
 	assert.is(layer(summary, '').flops, projections + products + 5 * 8 + 5 * 50 + 50);
 	assert.is(layer(summary, 'out_proj').flops, 2 * 5 * 8 * 8);
 
 	const encoder = new nn.TransformerEncoderLayer(8, 2, { dimFeedforward: 16, batchFirst: true });
 	const fused = nn.summarize(new nn.Sequential(encoder), [2, 5, 8]);
-	// Of 2 x 2 heads' 5 x 5 pairs: two products of length 4, the scale and softmax.
+	// The 5 x 5 pairs of 2 x 2 heads: two products of length 4, the scale and softmax.
 	assert.is(layer(fused, '0.self_attn').flops, 2 * projections + 4 * 25 * (2 * 4 + 2 * 4 + 6));
 	assert.is(layer(fused, '0.linear1').flops, 2 * 10 * 8 * 16);
 	// Mean and variance 4, normalisation 2, weight and bias.
@@ -122,7 +123,7 @@ test('a shared layer counts once, its calls each time', () => {
 	assert.is(summary.flops, 2 * (2 * 16) + 4);
 });
 
-test('without a shape, parameters only; frozen ones are told apart', () => {
+test('without a shape, parameters only; frozen ones are marked', () => {
 	const model = new nn.Sequential(new nn.Linear(4, 4).requiresGrad_(false), new nn.Linear(4, 2));
 	assert.match(model.summary(), /layer +type +parameters\n-+\n[\s\S]*30 parameters, 10 trainable\nmemory: 120 B parameters$/);
 	const frozen = nn.summarize(model.requiresGrad_(false), [1, 4]);
@@ -130,7 +131,7 @@ test('without a shape, parameters only; frozen ones are told apart', () => {
 	assert.is(frozen.layers[1]!.activations, null);
 });
 
-test('nothing changes: values, modes, properties, random numbers, tensors', async () => {
+test('a summary changes no values, modes, properties, random numbers or tensors', async () => {
 	class Odd extends nn.Module {
 		readonly norm = new nn.BatchNorm1d(3);
 		readonly drop = new nn.Dropout(0.5);
@@ -167,7 +168,7 @@ test('nothing changes: values, modes, properties, random numbers, tensors', asyn
 	assert.ok(model.training);
 });
 
-test('a forward that waits for values is refused', () => {
+test('a forward that waits for values throws', () => {
 	class Waits extends nn.Module {
 		override async forward(x: Tensor): Promise<number> {
 			return x.sum().item();
@@ -176,7 +177,7 @@ test('a forward that waits for values is refused', () => {
 	assert.throws(() => new Waits().summary([2]), /summary: forward of Waits is async/);
 });
 
-test('large models take no time', () => {
+test('a summary of a large model is fast', () => {
 	const block = (from: number, to: number) => [new nn.Conv2d(from, to, 3, { padding: 1 }), new nn.ReLU(), new nn.MaxPool2d(2)];
 	const model = new nn.Sequential(...block(3, 64), ...block(64, 128), ...block(128, 256));
 	const start = performance.now();

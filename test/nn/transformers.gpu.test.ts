@@ -8,7 +8,7 @@ test.before(async () => {
 });
 
 for (const name of NAMES) {
-	test(`${name} computes what PyTorch's does, in float32`, () =>
+	test(`${name} gives PyTorch's results, in float32`, () =>
 		compareLayer(name, 'webgpu', 'float32', { relative: 1e-4, absolute: 1e-5 }));
 }
 test.run();

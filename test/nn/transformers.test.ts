@@ -6,10 +6,10 @@ import { requireClose } from '../proofs/compare';
 import { compareLayer, NAMES } from './transformers';
 
 for (const name of NAMES) {
-	test(`${name} computes what PyTorch's does`, () => compareLayer(name, 'cpu', 'float64', { relative: 1e-9, absolute: 1e-11 }));
+	test(`${name} gives PyTorch's results`, () => compareLayer(name, 'cpu', 'float64', { relative: 1e-9, absolute: 1e-11 }));
 }
 
-test('a causal mask as PyTorch makes it', async () => {
+test("a causal mask equals PyTorch's", async () => {
 	const inf = Number.POSITIVE_INFINITY;
 	assert.equal(await nn.Transformer.generateSquareSubsequentMask(3, { device: 'cpu' }).toArray(), [
 		[0, -inf, -inf],
@@ -18,7 +18,7 @@ test('a causal mask as PyTorch makes it', async () => {
 	]);
 });
 
-test('stacks begin with equal layers that learn apart', async () => {
+test('stacks start with equal layers that learn separately', async () => {
 	const encoder = new nn.TransformerEncoder(new nn.TransformerEncoderLayer(8, 2, { dimFeedforward: 4 }), 2);
 	const state = encoder.stateDict();
 	const [first, second] = ['layers.0.linear1.weight', 'layers.1.linear1.weight'].map((key) => state[key]!);
@@ -27,7 +27,7 @@ test('stacks begin with equal layers that learn apart', async () => {
 	assert.not.equal(await encoder.stateDict()['layers.0.linear1.weight']!.data(), await second!.data());
 });
 
-test('attention refuses what does not fit', () => {
+test('attention rejects inputs that do not fit', () => {
 	assert.throws(() => new nn.MultiheadAttention(8, 3), /MultiheadAttention: 8 features do not divide into 3 heads/);
 	const x = zeros([2, 3, 6], { device: 'cpu' });
 	assert.throws(
@@ -44,7 +44,7 @@ test('attention refuses what does not fit', () => {
 	);
 });
 
-test('masks that do not fit are refused, not reshaped', () => {
+test('masks that do not fit throw and are not reshaped', () => {
 	const device = { device: 'cpu' } as const;
 	const layer = new nn.MultiheadAttention(4, 2, device);
 	const x = zeros([5, 3, 4], device);
@@ -60,7 +60,7 @@ test('masks that do not fit are refused, not reshaped', () => {
 	assert.throws(() => new nn.MultiheadAttention(4, 2, { dropout: 2 }), /MultiheadAttention: dropout must lie in \[0, 1\], not 2/);
 });
 
-test('rows of the lowest number there is get weights where they may look, and nowhere else', async () => {
+test('rows of the lowest float32 get weights at the allowed keys only', async () => {
 	const place = { device: 'cpu', dtype: 'float64' } as const;
 	const layer = new nn.MultiheadAttention(4, 1, place);
 	const x = randn([3, 1, 4], place);
@@ -70,7 +70,7 @@ test('rows of the lowest number there is get weights where they may look, and no
 	requireClose('weights', await weights!.data(), [1, 0, 0, 0.5, 0.5, 0, third, third, third], { relative: 1e-12, absolute: 0 });
 });
 
-test('stacks copy the dtype, device and modes of the layer that they are given, and refuse others', async () => {
+test('stacks copy the dtype, device and modes of the given layer, and reject mixed ones', async () => {
 	const layer = new nn.TransformerEncoderLayer(4, 2, { dimFeedforward: 2 });
 	layer.to('float64');
 	await layer.to('cpu');
@@ -87,20 +87,20 @@ test('stacks copy the dtype, device and modes of the layer that they are given, 
 	);
 });
 
-test('a cache refuses sizes and rows that it cannot hold', () => {
+test('a cache rejects sizes and rows that it cannot hold', () => {
 	const options = { batch: 1, heads: 1, headSize: 2, maxLength: 3, device: 'cpu' } as const;
 	assert.throws(() => new nn.KVCache({ ...options, maxLength: Number.NaN }), /KVCache: maxLength must be a whole number/);
 	const row = zeros([1, 1, 1, 2], { dtype: 'float64', device: 'cpu' });
 	assert.throws(() => new nn.KVCache(options).append(row, row), /KVCache: it holds float32, not keys of float64/);
 });
 
-test('positions refuse what has none', () => {
+test('positions reject inputs without positions', () => {
 	assert.throws(() => new nn.SinusoidalPositions(-1, 4), /SinusoidalPositions: maxLength must be a whole number/);
 	assert.throws(() => new nn.LearnedPositions(3, 4).forward(null as never), /LearnedPositions: input must be a tensor, not null/);
 	assert.throws(() => new nn.RotaryPositions(3, 4, { base: 0 }), /RotaryPositions: base must be a positive number, not 0/);
 });
 
-test('a sequence whose keys are all padding gives zeros and gradients without NaN', async () => {
+test('a sequence with only padding keys gives zeros, and gradients without NaN', async () => {
 	const layer = new nn.MultiheadAttention(4, 2, { bias: false, batchFirst: true });
 	const x = randn([1, 3, 4], { device: 'cpu' }).requiresGrad_();
 	const keyPaddingMask = ones([1, 3], { dtype: 'bool', device: 'cpu' });
@@ -113,7 +113,7 @@ test('a sequence whose keys are all padding gives zeros and gradients without Na
 	}
 });
 
-test('token by token with a cache, a layer gives what it gives at once', async () => {
+test('a layer with a cache gives the same results token by token as at once', async () => {
 	manualSeed(4);
 	const layer = new nn.TransformerEncoderLayer(8, 2, { dimFeedforward: 6, batchFirst: true, dropout: 0 }).to(
 		'float64',
@@ -160,7 +160,7 @@ test('learned positions learn', async () => {
 });
 
 for (const interleaved of [false, true]) {
-	test(`rotated queries and keys meet by distance alone${interleaved ? ', interleaved' : ''}`, async () => {
+	test(`scores of rotated queries and keys depend only on the distance${interleaved ? ', interleaved' : ''}`, async () => {
 		manualSeed(5);
 		const rotary = new nn.RotaryPositions(20, 6, { interleaved, dtype: 'float64', device: 'cpu' });
 		const [q, k] = [randn([1, 6], { dtype: 'float64', device: 'cpu' }), randn([1, 6], { dtype: 'float64', device: 'cpu' })];

@@ -1,4 +1,6 @@
-/** Attention and transformer layers as test/golden/transformers.py builds them, and how their results are compared with PyTorch's. */
+/**
+ * Attention and transformer layers, built as in test/golden/transformers.py, and the comparison of their results with PyTorch's.
+ */
 import * as assert from 'uvu/assert';
 import { type Device, type DType, nn, noGrad, type Tensor, tensor } from 'wgrad';
 import golden from '../golden/transformers.json';
@@ -17,7 +19,7 @@ interface Golden {
 interface Layer {
 	readonly module: nn.Module;
 	readonly shapes: readonly (readonly number[])[];
-	/** The output, and the weights where the case asks for them. */
+	/** The output, and the weights if `needWeights`. */
 	call(inputs: readonly Tensor[], masks: Masks, needWeights: boolean): readonly (Tensor | null)[];
 }
 
@@ -25,13 +27,13 @@ interface Layer {
 class Masks {
 	constructor(readonly device: Device) {}
 
-	/** Above the diagonal. */
+	/** True above the diagonal. */
 	later(size: number): Tensor {
 		const values = Array.from({ length: size ** 2 }, (_, n) => n % size > Math.floor(n / size));
 		return tensor(values, { shape: [size, size], device: this.device });
 	}
 
-	/** Of two sequences of 6. */
+	/** The padding of two sequences of length 6. */
 	padding(): Tensor {
 		const rows = [
 			[0, 0, 0, 0, 1, 1],
@@ -180,7 +182,7 @@ export const LAYERS: Readonly<Record<Name, () => Layer>> = {
 	},
 };
 
-/** Outputs and gradients of one case, with the weights (composed attention) and without them (fused). */
+/** Compares outputs and gradients of one case, with the weights (composed attention) and without them (fused). */
 export async function compareLayer(name: Name, device: Device, dtype: DType, allowed: Allowed): Promise<void> {
 	const draw = (key: string, shape: readonly number[]) => {
 		const next = stream(`${name}/${key}`);

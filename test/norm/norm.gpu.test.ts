@@ -85,7 +85,7 @@ onBoth('equal elements far from 0 deviate by nothing', async (device) => {
 			[300, 12],
 			[2, 3, 200, 201],
 		]) {
-			// On the host the large one takes seconds.
+			// The large one takes seconds on the host.
 			if (device === 'cpu' && shape.at(-1) === 201) continue;
 			const x = full(shape, level, { device }).requiresGrad_();
 			const [runningMean, runningVar] = [zeros([shape[1]!], { device }), zeros([shape[1]!], { device })];
@@ -141,7 +141,7 @@ async function normed(norm: Norm, x: Tensor): Promise<{ what: string; data: Arra
 	return Promise.all(results.map(async ({ what, tensor }) => ({ what, data: await tensor.detach().data() })));
 }
 
-/** Elements are the level and up to `steps` steps of float32 from there, of which a mean may lie between two. */
+/** Checks elements at the level and up to `steps` float32 steps above it; their mean may lie between two floats. */
 async function checkNear(device: Device, level: number, shape: readonly number[], steps: number): Promise<void> {
 	const next = stream(`near ${level} ${shape}`);
 	const step = 2 ** (Math.floor(Math.log2(level)) - 23);
@@ -199,7 +199,7 @@ test('running statistics of float16 are rounded once', async () => {
 });
 
 onBoth('a variance that is small beside the mean keeps its digits', async (device) => {
-	// The elements are exact in float32, the mean is not.
+	// float32 represents the elements exactly, but not their mean.
 	for (const [level, step] of [
 		[1e6, 0.0625],
 		[1e5, 0.0078125],
@@ -229,7 +229,7 @@ test('a channel of half a million elements, and its gradients', async () => {
 	for (const [i, tolerance] of [1e-5, 1e-5, 2e-3, 2e-3].entries()) close(actual![i]!, expected![i]!, tolerance);
 });
 
-test('the same bits every time', async () => {
+test('results have the same bits every time', async () => {
 	const x = random('bits', [130, 1000], 'webgpu');
 	const once = await layerNorm(softmax(x, 1), 1000).data();
 	assert.equal(await layerNorm(softmax(x, 1), 1000).data(), once);

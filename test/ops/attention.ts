@@ -9,7 +9,7 @@ const of = (...shape: number[]): InputSpec => ({ shape });
 const bools = (...shape: number[]): InputSpec => ({ shape, dtype: 'bool' });
 const laid = (layout: NonNullable<InputSpec['layout']>, ...shape: number[]): InputSpec => ({ shape, layout });
 
-/** Inputs are query, key, value and, if any, the mask. */
+/** Inputs are query, key, value and, if given, the mask. */
 function sample(label: string, inputs: readonly InputSpec[], options: AttentionOptions = {}, more: Partial<Sample> = {}): Sample {
 	return { label, inputs, options: { ...options }, ...more };
 }
@@ -33,7 +33,7 @@ function call([query, key, value, attnMask]: readonly Tensor[], options: Options
 	return scaledDotProductAttention(query!, key!, value!, { ...options, ...(attnMask && { attnMask }) });
 }
 
-/** PyTorch 1.13 lacks this function: the same in its operations, with zeros for queries without keys. */
+/** PyTorch 1.13 lacks this function, so the expression composes it of other operations, with zeros for queries without keys. */
 function torch({ isCausal, scale, enableGqa }: Options): string {
 	const repeated = (x: string) => (enableGqa ? `${x}.repeat_interleave(x[0].shape[-3] // ${x}.shape[-3], -3)` : x);
 	const keys = 'torch.ones(x[0].shape[-2], x[1].shape[-2], dtype=torch.bool)';
@@ -217,7 +217,7 @@ export const attention: OpEntry[] = [
 		call,
 		gradient: 'yes',
 		tolerance,
-		// Philox chooses the dropped weights here, the Mersenne twister in PyTorch.
+		// Philox chooses the dropped weights here, the Mersenne twister does in PyTorch.
 		torch: null,
 		samples: [
 			sizes('dropout', [1, 2, 3, 6, 4], { dropoutP: 0.4 }),

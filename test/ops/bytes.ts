@@ -1,4 +1,4 @@
-/** Operations on uint8: with integers they stay uint8 and wrap around at 256; with fractions they become float32. */
+/** Operations on uint8. With integers the results stay uint8 and wrap around at 256; with fractions they become float32. */
 import * as w from 'wgrad';
 import type { InputSpec, OpEntry, Sample } from './database';
 import { py } from './python';
@@ -23,7 +23,7 @@ function entry(name: string, family: OpEntry['family'], rest: Entry): OpEntry {
 	return { name, family, gradient, refusals: [], ...rest };
 }
 
-/** The inputs of every function of one tensor. */
+/** The inputs of every unary function. */
 const alone = (label = 'bytes'): Sample[] => [
 	{ label, inputs: [edges] },
 	{ label: `${label}, strided`, inputs: [{ ...bytes(3, 5), layout: 'transposed' }] },
@@ -93,7 +93,7 @@ const unary = (['neg', 'abs', 'sign', 'square', 'relu', 'sqrt', 'exp', 'sin', 's
 		entry(name, 'elementwise', {
 			call: ([x]) => x![name](),
 			samples: name === 'exp' ? [{ label: 'bytes', inputs: [listed([0, 1, 2, 80])] }] : alone(),
-			// PyTorch computes these of float32; the golden files hold float64.
+			// PyTorch computes these in float32, but the golden files hold float64.
 			torch: () =>
 				['sqrt', 'exp', 'sin', 'sigmoid'].includes(name)
 					? `torch.${name}(x[0].double())`
@@ -160,7 +160,7 @@ const reduce: OpEntry[] = [
 					name === 'prod' || name === 'cumprod' ? { ...sample, inputs: [{ ...sample.inputs[0]!, high: 5 }] } : sample,
 				)
 				.filter(
-					// Products of 33 numbers up to 4 wrap around at 32 bits here and at 64 in PyTorch.
+					// Products of 33 numbers up to 4 wrap around at 32 bits here, but at 64 in PyTorch.
 					({ options }) => options.dim === 1 || (name !== 'prod' && name !== 'cumprod'),
 				) as Sample[],
 			torch: ({ dim }) =>
@@ -252,5 +252,5 @@ const layout: OpEntry[] = [
 	}),
 ];
 
-/** By family, to append to each family's own entries. */
+/** The entries by family, for each family's own list to append. */
 export const ofBytes = { elementwise, reduce, indexing, layout };

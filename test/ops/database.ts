@@ -1,6 +1,6 @@
 /**
- * The operation database: the type of its entries. The proofs (gradients, parity, golden, refusals) and the microbenchmarks loop over the
- * entries of `test/ops/<family>.ts`. Test by hand only what an entry cannot express.
+ * The operation database: the type of its entries. The proofs (gradients, parity, golden, refusals) and the microbenchmarks loop
+ * over the entries of `test/ops/<family>.ts`. Test by hand only what an entry cannot express.
  */
 import { type Device, type DType, type Tensor, tensor } from 'wgrad';
 
@@ -29,7 +29,7 @@ export type Layout =
 	| 'transposed'
 	/** Every second element of a longer last dim, after an offset. */
 	| 'strided'
-	/** The first dim repeated by stride 0 (all its entries have equal values). */
+	/** The first dim repeated with stride 0 (all its entries have equal values). */
 	| 'expanded';
 
 export interface InputSpec {
@@ -46,7 +46,7 @@ export interface InputSpec {
 	/** All random values differ by at least 0.01, for operations with a choice that flips at ties. */
 	readonly distinct?: boolean;
 	readonly layout?: Layout;
-	/** Whether to check a gradient for this input. Default: whether it is floating. */
+	/** Whether to check the gradient for this input. By default floating inputs are checked. */
 	readonly gradient?: boolean;
 }
 
@@ -60,7 +60,7 @@ export interface Sample {
 	readonly options?: Options;
 	/** False for values where the derivative does not exist or explodes (extremes): tests only forward parity. Default true. */
 	readonly gradient?: boolean;
-	/** Instead of the entry's. */
+	/** Replaces the entry's tolerance. */
 	readonly tolerance?: Tolerance;
 }
 
@@ -78,7 +78,7 @@ export interface Refusal {
 	readonly message: RegExp;
 }
 
-/** Whether the call has an index, class or length out of range. */
+/** A call with an index, class or length out of range. */
 export function outOfRange(index: readonly number[], run: (index: Tensor) => unknown, message: RegExp): Refusal {
 	return {
 		label: `out of range: ${index.join(', ')} for ${message.source}`,
@@ -100,7 +100,7 @@ export interface OpEntry {
 	/** Tolerance of WebGPU's float32 against the CPU's float64, forward and gradient. Default: relative 2e-5, absolute 2e-6. */
 	readonly tolerance?: Tolerance;
 	readonly refusals: readonly Refusal[];
-	/** The same in PyTorch, as a Python expression over `x[0]`, `x[1]`, ... with `torch` and `F`; null where PyTorch 1.13 has none. */
+	/** The same in PyTorch, as a Python expression over `x[0]`, `x[1]`, ... with `torch` and `F`; null if PyTorch 1.13 lacks it. */
 	torch: ((options: Options) => string) | null;
 }
 
@@ -116,7 +116,10 @@ export function stream(seed: string): () => number {
 	};
 }
 
-/** The values of input `index` of a sample in row-major order. They are exact in float32, so that all precisions start equal. */
+/**
+ * The values of input `index` of a sample in row-major order. float32 represents them exactly, so that all precisions start
+ * equal.
+ */
 export function inputValues(entry: OpEntry, sample: Sample, index: number): number[] {
 	const spec = sample.inputs[index]!;
 	const size = spec.shape.reduce((a, b) => a * b, 1);
@@ -145,7 +148,7 @@ export function inputValues(entry: OpEntry, sample: Sample, index: number): numb
 	return values;
 }
 
-/** Makes the inputs of a sample on a device; `precision` replaces float32. Leaves require gradients as the sample says. */
+/** Makes the inputs of a sample on a device; `precision` replaces float32. The sample says which leaves require gradients. */
 export function makeInputs(entry: OpEntry, sample: Sample, device: Device, precision: DType = 'float32'): Tensor[] {
 	return sample.inputs.map((spec, index) => {
 		const dtype = spec.dtype === undefined || spec.dtype === 'float32' ? precision : spec.dtype;

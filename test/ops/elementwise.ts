@@ -6,7 +6,7 @@ import { logic } from './elementwise/logic';
 import { shrinking } from './elementwise/shrinking';
 import { unary } from './elementwise/unary';
 
-/** Samples of whole numbers alone have nothing to differentiate. */
+/** Samples with integer inputs only have no gradient to check. */
 function withoutEmptyGradients(entry: OpEntry): OpEntry {
 	const samples = entry.samples.map((sample) =>
 		sample.inputs.every(({ dtype = 'float32' }) => dtype === 'int32' || dtype === 'bool')

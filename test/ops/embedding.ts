@@ -8,7 +8,7 @@ function indices(size: number, ...shape: number[]): InputSpec {
 
 const table = ({ device }: Tensor, columns: number) => zeros([3, columns], { device });
 
-/** A bag for each offset, of indices 0. */
+/** Bags that start at `offsets`, with `count` zero indices. */
 function bags(offsets: Tensor, count: number): Tensor {
 	return embeddingBag(zeros([count], { dtype: 'int32', device: offsets.device }), table(offsets, 2), { offsets });
 }

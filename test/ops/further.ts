@@ -1,6 +1,6 @@
 /**
- * Less common forms of operations that PyTorch users also write: rare options, scalars instead of vectors, numbers instead of tensors, and
- * integers beyond int32.
+ * Less common forms of operations that PyTorch users also write: rare options, scalars instead of vectors, numbers instead of
+ * tensors, and integers beyond int32.
  */
 import * as w from 'wgrad';
 import type { InputSpec, OpEntry, Options, Sample } from './database';
@@ -69,7 +69,7 @@ const arithmetic: OpEntry[] = (['add', 'sub', 'mul'] as const).map((name) =>
 				gradient: false,
 			})),
 		],
-		// Of int64 it would be whole: PyTorch's float of the same value has the dtype of the result here.
+		// With int64 the result would be an integer; PyTorch's float of the same value has the dtype of the result here.
 		torch: ({ right }) => `torch.${name}(x[0], float(${right}))`,
 	}),
 );
@@ -187,7 +187,7 @@ const matmul: OpEntry[] = [
 			{ label: 'weight of one feature', inputs: [floats(2, 3, 5), floats(5)] },
 			{ label: 'weight of one feature, bias', inputs: [floats(3, 5), floats(5), floats()] },
 		],
-		// PyTorch 1.13 takes such a weight without a bias only.
+		// PyTorch 1.13 accepts such a weight only without a bias.
 		torch: () => 'F.linear(x[0], x[1]) + (x[2] if len(x) > 2 else 0)',
 	}),
 ];
@@ -263,7 +263,7 @@ const indexing: OpEntry[] = [
 				{ dim: 0, reduce },
 				{ gradient: false },
 			),
-			// More than a block of sorted keys, in one place.
+			// More equal indices than a block of sorted keys holds.
 			scatterInto(
 				`${reduce}, one place`,
 				[floats(2), { shape: [131], dtype: 'int32', low: 1, high: 2 }, { shape: [131], low: 0.9, high: 1.1 }],
@@ -405,5 +405,5 @@ const indexing: OpEntry[] = [
 	}),
 ];
 
-/** By family, to append to each family's own entries. */
+/** The entries by family, for each family's own list to append. */
 export const further = { elementwise, reduce, matmul, layout, indexing };

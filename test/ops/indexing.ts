@@ -1,5 +1,6 @@
 /**
- * Elements by index, sorting and searching. For operations that wait for the device (nonzero, maskedSelect, bincount), see test/indexing.
+ * Elements by index, sorting and searching. For operations that wait for the device (nonzero, maskedSelect, bincount), see
+ * test/indexing.
  */
 import {
 	argsort,
@@ -32,7 +33,7 @@ function indices(size: number, ...shape: number[]): InputSpec {
 
 const int = (values: readonly number[]): InputSpec => ({ shape: [values.length], dtype: 'int32', values });
 
-/** Makes a wrong call of tensors of zeros and of indices 0. */
+/** A wrong call with tensors of zeros and zero indices. */
 function refuse(
 	label: string,
 	shape: readonly number[],
@@ -184,7 +185,7 @@ export const indexing: OpEntry[] = [
 			{ label: 'many', inputs: [floats(65), indices(65, 1500), floats(1500)], options: { dim: 0 }, gradient: false },
 		],
 		refusals: [],
-		// PyTorch leaves open which write wins, and lets every one of them receive the gradient.
+		// PyTorch does not define which write wins, and gives every one of them the gradient.
 		torch: null,
 	},
 	{

@@ -1,4 +1,4 @@
-/** Views, slices and what copies. */
+/** Views, slices and copies. */
 import type { OpEntry } from './database';
 import { copies } from './layout/copies';
 import { views } from './layout/views';

@@ -4,7 +4,7 @@ import type { InputSpec, OpEntry, Refusal, Sample } from './database';
 
 const of = (...shape: number[]): InputSpec => ({ shape });
 const ints = (...shape: number[]): InputSpec => ({ shape, dtype: 'int32', low: -9, high: 10 });
-/** Products that leave int32. */
+/** Products beyond int32. */
 const large = (...shape: number[]): InputSpec => ({ shape, dtype: 'int32', low: -(2 ** 31), high: 2 ** 31 });
 const transposed = (...shape: number[]): InputSpec => ({ shape, layout: 'transposed' });
 const strided = (...shape: number[]): InputSpec => ({ shape, layout: 'strided' });
@@ -14,7 +14,7 @@ function pair(label: string, a: InputSpec, b: InputSpec, gradient = true): Sampl
 	return { label, inputs: [a, b], gradient };
 }
 
-/** Makes a wrong call of tensors of zeros. */
+/** A wrong call with tensors of zeros. */
 function refuse(
 	label: string,
 	shapes: readonly (readonly number[])[],
@@ -249,7 +249,7 @@ export const matmul: OpEntry[] = [
 			),
 		],
 		tolerance,
-		// PyTorch 1.13 now and then multiplies memory that it has not filled by a beta of 0.
+		// PyTorch 1.13 sometimes multiplies uninitialised memory by a beta of 0.
 		torch: ({ beta = 1, alpha = 1 }) =>
 			beta === 0 ? `${alpha} * torch.bmm(x[1], x[2])` : `torch.baddbmm(x[0], x[1], x[2], beta=${beta}, alpha=${alpha})`,
 	},

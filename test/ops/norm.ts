@@ -17,7 +17,7 @@ import { cosine, distance } from './cosine';
 import type { InputSpec, OpEntry, Options, Refusal, Sample } from './database';
 import { py } from './python';
 
-/** Inputs are x, then weight and bias if any, then running mean and variance. */
+/** Inputs are x, then weight and bias if given, then running mean and variance. */
 interface Settings {
 	readonly affine?: 'both' | 'weight' | 'bias';
 	readonly running?: boolean;
@@ -116,7 +116,7 @@ function lastDims(name: 'layerNorm' | 'rmsNorm', affine: readonly ('both' | 'wei
 	];
 }
 
-/** [N, C, ...] in every shape and layout that has its own variant. */
+/** [N, C, ...] in every shape and layout with its own variant. */
 function channelled(channels: (c: number) => Options): Sample[] {
 	const of = (label: string, x: InputSpec | readonly number[], options: Options & Settings = {}, more = {}) => {
 		const c = (Array.isArray(x) ? x : (x as InputSpec).shape)[1]!;
@@ -189,7 +189,7 @@ export const norm: OpEntry[] = [
 		samples: lastDims('rmsNorm', ['weight']),
 		gradient: 'yes',
 		torch: (options) => {
-			// PyTorch 1.13 has no rms_norm; its epsilon is that of the dtype, here the float64 of the golden files.
+			// PyTorch 1.13 has no rms_norm. Its epsilon is that of the dtype, here the float64 of the golden files.
 			const { python } = named(options);
 			const dims = py([options.normalizedShape].flat().map((_, i) => -1 - i));
 			const weight = python('weight') === 'None' ? '' : ` * ${python('weight')}`;
@@ -243,7 +243,7 @@ export const norm: OpEntry[] = [
 			const { runningMean, runningVar, ...affine } = named(options).tensors(x);
 			const settings = { ...rest(options), ...affine };
 			if (runningMean === undefined) return batchNorm(x[0]!, settings);
-			// Written in place, so a call must not see the writes of the previous one.
+			// batchNorm writes them in place, so a call must not see the writes of the previous one.
 			const kept = { runningMean: clone(runningMean), runningVar: clone(runningVar!) };
 			const y = batchNorm(x[0]!, { ...settings, ...kept });
 			return options.training ? [y, kept.runningMean, kept.runningVar] : y;

@@ -32,7 +32,7 @@ interface Arguments {
 	readonly keepdim?: boolean;
 }
 
-/** `options` hold `dim`; the rest goes to the operation as its options. */
+/** Splits `options` into `dim` and the operation's own options. */
 function split(options: Options): { dim: never; rest: never } {
 	const { dim, ...rest } = options as Arguments;
 	return { dim: dim as never, rest: rest as never };
@@ -45,7 +45,7 @@ function sample(label: string, spec: InputSpec | readonly number[], options: Opt
 const INF = Number.POSITIVE_INFINITY;
 const SPECIAL = [1, -INF, 2, Number.NaN, 3, INF, -1, 0, -2, INF, -INF, 5];
 
-/** Every way in which the dims of a float tensor are walked; `more` goes into each sample. */
+/** Every way to walk the dims of a float tensor; `more` is part of each sample. */
 function walks(more: Partial<InputSpec> = {}): Sample[] {
 	const spec = (shape: readonly number[], layout?: InputSpec['layout']): InputSpec => ({
 		shape,
@@ -77,7 +77,7 @@ function severalDims(more: Partial<InputSpec> = {}): Sample[] {
 	];
 }
 
-/** Sizes at which the GPU splits, shares and widens its work. */
+/** Sizes at which the GPU splits, shares and vectorises its work. */
 function large(more: Partial<InputSpec> = {}): Sample[] {
 	return [
 		sample('large, all', { shape: [301, 333], ...more }, {}, { gradient: false }),
@@ -91,8 +91,9 @@ function large(more: Partial<InputSpec> = {}): Sample[] {
 }
 
 /**
- * One of these columns sums to 0.2 while its 1,028 magnitudes sum to 1,031, of which float32's unit of rounding is 6e-5. PyTorch's own float32 sums
- * are up to 1.01e-5 off here, as are those of GPUs; those of software adapters are 2.2e-5 off, but not in that column.
+ * One of these columns sums to 0.2 although its 1,028 magnitudes sum to 1,031, for which float32's unit of rounding is 6e-5.
+ * PyTorch's own float32 sums are up to 1.01e-5 off here, and so are those of GPUs. Those of software adapters are 2.2e-5 off, but
+ * not in that column.
  */
 function cancelling(each: Sample): Sample {
 	const tolerance = { absolute: 6e-5, relative: 2e-5, reason: 'one unit of rounding of the magnitudes' };
@@ -129,7 +130,7 @@ function torchCall(name: string, extra: (options: Options) => string = () => '',
 	};
 }
 
-/** For functions that take one dim at a time: the last one first, so that the others keep their numbers. */
+/** For functions that take one dim at a time: the last dim goes first, so that the others keep their numbers. */
 function torchChain(name: string) {
 	return (options: Options) => {
 		const { dim, keepdim = false } = options as Arguments;
@@ -139,7 +140,7 @@ function torchChain(name: string) {
 	};
 }
 
-/** For functions that must be told all dims. */
+/** For functions that need an explicit list of all dims. */
 function torchAllDims(call: (dims: string, options: Options) => string) {
 	return (options: Options) => {
 		const { dim } = options as Arguments;
@@ -152,7 +153,7 @@ function refuse(label: string, call: (x: Tensor) => unknown, message: RegExp, dt
 	return { label, call: (device) => call(zeros([2, 3], { device, dtype })), message };
 }
 
-/** Running results: every way in which lines lie, and lengths at which they are cut into chunks. */
+/** Running results: every memory layout of the lines, and lengths at which the kernels cut them into chunks. */
 function scans(more: Partial<InputSpec> = {}): Sample[] {
 	return [
 		...walks(more)
@@ -169,7 +170,10 @@ function scans(more: Partial<InputSpec> = {}): Sample[] {
 	];
 }
 
-/** PyTorch leaves open which of several equal elements it returns, so positions are not compared if the median occurs several times. */
+/**
+ * PyTorch does not define which of several equal elements it returns, so positions are not compared if the median occurs several
+ * times.
+ */
 const TIED = ['int32', 'zeros of both signs', 'all -inf', 'many equal'];
 
 function tied(each: Sample): Sample {
@@ -215,7 +219,7 @@ function entry(name: string, operation: Reduce, rest: Pick<OpEntry, 'samples' | 
 
 const none = (what: string) => ({ none: what });
 
-/** An extreme may be any of the elements, so they are kept apart where gradients are compared. */
+/** Equal elements could swap as the extreme, so elements are distinct where gradients are compared. */
 const apart: Partial<InputSpec> = { distinct: true };
 
 function extremes(): Sample[] {
@@ -249,7 +253,7 @@ const twice = (name: string, operation: Reduce) =>
 		new RegExp(`${name}: dims \\[0, -2\\] name a dimension twice`),
 	);
 
-/** Smooth everywhere but at 0, where a norm of order 1 or below has a kink. */
+/** Smooth except at 0, where a norm of order 1 or below has a kink. */
 const nonzero: Partial<InputSpec> = { avoid: [0] };
 const orders = [0, 1, 1.5, 3, -1, 0.5];
 
@@ -458,7 +462,7 @@ export const reduce: OpEntry[] = [
 	}),
 	entry('cumsum', cumsum as Reduce, {
 		torch: torchCall('cumsum'),
-		// Of one sign: sums that cross 0 would be compared with the rounding of the hundreds that they came from.
+		// Values of one sign: a sum that crosses 0 would be compared with the rounding of its hundreds of terms.
 		samples: scans({ low: 0.1, high: 2 }),
 		refusals: [
 			refuse('no dim', (x) => cumsum(x, undefined as unknown as number), /cumsum: dim must be a number from .*, not undefined/),

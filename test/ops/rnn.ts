@@ -11,20 +11,20 @@ interface Sizes {
 	readonly bidirectional?: boolean;
 	readonly batchFirst?: boolean;
 	readonly bias?: boolean;
-	/** Features that an LSTM's states are projected to. */
+	/** The size to which an LSTM projects its states. */
 	readonly projected?: number;
-	/** Of the input. Default random. */
+	/** Values of the input. Default random. */
 	readonly values?: readonly number[];
 	readonly lengths?: readonly number[];
-	/** Lengths with gaps between them in memory. */
+	/** Whether the lengths have gaps between them in memory. */
 	readonly strided?: boolean;
 }
 
-/** Errors of a step feed the next one. */
+/** The errors of a step enter the next step. */
 const TOLERANCE: Tolerance = {
 	relative: 1e-4,
 	absolute: 5e-6,
-	reason: 'a chain of steps, each of which rounds what the one before gave',
+	reason: 'a chain of steps, each of which rounds the results of the previous one',
 };
 
 function specs(gates: number, cell: boolean, sizes: Sizes): InputSpec[] {
@@ -64,7 +64,7 @@ function keys({ layers = 1, bidirectional = false, bias = true, projected }: Siz
 
 type Layer = nn.LSTM | nn.GRU | nn.RNN;
 
-/** Runs a layer whose parameters are replaced by the given tensors. */
+/** Runs a layer with the given tensors in place of its parameters. */
 function run(make: (inputs: number, hidden: number, options: Options) => Layer, cell: boolean) {
 	return (given: readonly Tensor[], options: Options): Tensor[] => {
 		const sizes = options as unknown as Sizes;
@@ -98,7 +98,7 @@ const CASES: readonly (Sizes & { readonly label: string; readonly gradient?: boo
 	{ label: 'odd sizes', time: 5, batch: 3, inputs: 33, hidden: 65, gradient: false },
 ];
 
-/** LSTM alone projects its states. */
+/** Only LSTM projects its states. */
 const PROJECTED: readonly (Sizes & { readonly label: string })[] = [
 	{ label: 'projected, both directions', time: 2, batch: 2, inputs: 1, hidden: 3, projected: 2, bidirectional: true },
 ];
@@ -176,7 +176,7 @@ function entries(
 			],
 			torch: torchCall(torch, cell),
 		},
-		// Packed sequences are objects in PyTorch, not functions of tensors; test/nn/recurrent.test.ts compares with row by row.
+		// Packed sequences are objects in PyTorch, not tensors; test/nn/recurrent.test.ts compares a batch with its rows instead.
 		{
 			name: `${name} with lengths`,
 			family: 'rnn',

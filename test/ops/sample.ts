@@ -3,10 +3,10 @@ import { affineGrid, gridSample, zeros } from 'wgrad';
 import type { InputSpec, OpEntry, Options, Sample } from './database';
 import { py } from './python';
 
-/** Points in images of 4 x 4 that fall on a pixel or a mirror, where the derivative in the point jumps. */
+/** Points in images of 4 x 4 on a pixel or a mirror, where the derivative with respect to the point jumps. */
 const EDGES = [-1.25, -1, -0.75, -0.25, 0.25, 0.75, 1, 1.25];
 const CORNERS = [-5 / 3, -1, -1 / 3, 1 / 3, 1, 5 / 3];
-/** Halfway between pixels, where the nearest one changes. */
+/** Halfway between pixels, where the nearest pixel changes. */
 const HALVES = [-1, -0.5, 0, 0.5, 1];
 const CORNER_HALVES = [-4 / 3, -2 / 3, 0, 2 / 3, 4 / 3];
 
@@ -40,7 +40,7 @@ const sampler: OpEntry = {
 			{ avoid: [-1, 1], gradient: false },
 			{ shape: [1, 2, 1, 1] },
 		),
-		// Without gradients the kernel itself runs, of which the others are the composed form.
+		// Without gradients the fused kernel runs; the other samples run the composed form.
 		...(['zeros', 'border', 'reflection'] as const).flatMap((paddingMode) =>
 			[false, true].flatMap((alignCorners) =>
 				(['bilinear', 'nearest'] as const).map((mode) => ({
@@ -76,7 +76,7 @@ const sampler: OpEntry = {
 	tolerance: {
 		relative: 2e-5,
 		absolute: 2e-5,
-		reason: 'a place of up to 30 pixels is rounded to 2e-6 of a pixel, across which the image changes by up to 4',
+		reason: 'a position of up to 30 pixels is rounded to 2e-6 of a pixel, and the image changes by up to 4 per pixel',
 	},
 	torch: ({ mode = 'bilinear', paddingMode = 'zeros', alignCorners = false }) =>
 		`F.grid_sample(x[0], x[1], mode=${py(mode)}, padding_mode=${py(paddingMode)}, align_corners=${py(alignCorners)})`,

@@ -11,7 +11,7 @@ test.before(async () => {
 	await init({ device: 'webgpu' });
 });
 
-/** A parameter whose gradient has the values given. */
+/** A parameter with this gradient. */
 function withGradient(gradient: Tensor): Tensor {
 	const param = zeros(gradient.shape, { device: 'webgpu' }).requiresGrad_();
 	param.grad = gradient;
@@ -23,7 +23,9 @@ function drawn(name: string, count: number): number[] {
 	return Array.from({ length: count }, () => Math.fround(2 * next() - 1));
 }
 
-/** Gradients of many sizes: one element, odd ones, at odd offsets, transposed, empty, more than the invocations of one launch. */
+/**
+ * Gradients of many sizes: one element, odd sizes, at odd offsets, transposed, empty, larger than the invocations of one launch.
+ */
 function gradients(): { params: Tensor[]; values: number[] } {
 	const params: Tensor[] = [];
 	const values: number[] = [];
@@ -54,9 +56,9 @@ const NORMS: Record<string, { normType: number; of: (values: readonly number[]) 
 };
 
 for (const [name, { normType, of }] of Object.entries(NORMS)) {
-	test(`gradients above the limit come down to it, norm ${name}`, async () => {
+	test(`gradients above the limit are scaled down to it, norm ${name}`, async () => {
 		const { params, values } = gradients();
-		// The empty one has no largest element.
+		// The empty gradient has no largest element.
 		const used = normType === Number.POSITIVE_INFINITY ? params.slice(0, -1) : params;
 		const expected = of(values);
 		const total = await optim.clipGradNorm(used, 0.5, { normType }).item();
@@ -73,7 +75,7 @@ for (const [name, { normType, of }] of Object.entries(NORMS)) {
 	});
 }
 
-test('gradients below the limit stay to the bit', async () => {
+test('gradients below the limit keep their bits', async () => {
 	const { params, values } = gradients();
 	await optim.clipGradNorm(params, 1e4).item();
 	assert.equal(await clipped(params), values);
@@ -92,7 +94,7 @@ test('infinite and undefined norms', async () => {
 	}
 });
 
-test('no gradients at all, or none with an element', async () => {
+test('no gradients, or only empty ones', async () => {
 	assert.equal(await optim.clipGradNorm([], 1).item(), 0);
 	assert.equal(await optim.clipGradNorm([withGradient(zeros([0], { device: 'webgpu' }))], 1).item(), 0);
 });

@@ -1,6 +1,6 @@
 /**
- * Optimizers of float16 parameters against the CPU in float64, with each step starting from the float16 parameters. Steps and state are
- * float32: in float16 the squares of small gradients would vanish.
+ * Optimizers of float16 parameters against the CPU in float64, with each step starting from the float16 parameters. Steps and
+ * state are float32: in float16 the squares of small gradients would vanish.
  */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -28,7 +28,7 @@ function values(name: string, range: number): number[] {
 
 const make = (data: ArrayLike<number>, device: Device, dtype: DType) => tensor(Array.from(data), { shape: SHAPE, device, dtype });
 
-/** `roundings` of float16 apart, and what float32 strays. */
+/** Allows `roundings` of float16, and the error of float32. */
 function requireNear(actual: ArrayLike<number>, expected: ArrayLike<number>, roundings: number): void {
 	for (let i = 0; i < expected.length; i++) {
 		const off = Math.abs(actual[i]! - expected[i]!);

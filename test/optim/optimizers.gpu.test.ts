@@ -13,7 +13,7 @@ test.before(async () => {
 });
 
 for (const [name, states] of Object.entries(golden.optimizers)) {
-	test(`30 steps by ${name} go where PyTorch's go`, async () => {
+	test(`30 steps by ${name} follow PyTorch's`, async () => {
 		requireClose(name, (await trajectory(name, 'webgpu', 'float32')).flat(), states.flat(), FLOAT32);
 	});
 }
@@ -23,7 +23,7 @@ test("L-BFGS with a line search reaches PyTorch's losses", async () => {
 	requireClose('losses', losses, golden.lbfgs.strongWolfe.losses, { relative: 1e-3, absolute: 1e-6 });
 });
 
-test('Lion and Muon go where they go on the CPU', async () => {
+test('Lion and Muon follow their CPU trajectories', async () => {
 	const [cpu, gpu] = [problem('cpu', 'float64'), problem('webgpu', 'float32')];
 	for (const place of [cpu, gpu]) {
 		descend(place, new optim.Lion(place.params, { lr: 0.01, weightDecay: 0.1 }), 10);

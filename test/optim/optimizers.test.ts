@@ -9,7 +9,7 @@ import { descend, flat, lbfgs, OPTIMIZERS, problem, trajectory } from './problem
 const EXACT = { relative: 1e-10, absolute: 1e-12 };
 
 for (const [name, states] of Object.entries(golden.optimizers)) {
-	test(`30 steps by ${name} go where PyTorch's go`, async () => {
+	test(`30 steps by ${name} follow PyTorch's`, async () => {
 		requireClose(name, (await trajectory(name, 'cpu', 'float64')).flat(), states.flat(), EXACT);
 	});
 }
@@ -21,7 +21,7 @@ const SEARCHES = {
 } as const;
 
 for (const [name, options] of Object.entries(SEARCHES)) {
-	test(`L-BFGS (${name}) goes where PyTorch's goes, by as many evaluations`, async () => {
+	test(`L-BFGS (${name}) follows PyTorch's, with as many evaluations`, async () => {
 		const expected = golden.lbfgs[name as keyof typeof SEARCHES];
 		const { losses, states, evaluations } = await lbfgs(options, 'cpu', 'float64');
 		assert.is(evaluations, expected.evaluations);
@@ -31,7 +31,7 @@ for (const [name, options] of Object.entries(SEARCHES)) {
 	});
 }
 
-test('L-BFGS asks for an async closure and one group', async () => {
+test('L-BFGS needs an async closure and a single group', async () => {
 	const { params } = problem('cpu', 'float64');
 	const optimizer = new optim.LBFGS(params);
 	assert.throws(() => optimizer.step(), /LBFGS.step: it needs an async closure/);
@@ -43,7 +43,7 @@ test('L-BFGS asks for an async closure and one group', async () => {
 	assert.throws(() => new optim.LBFGS(params.map((param) => ({ params: [param] }))), /one group/);
 });
 
-test('L-BFGS descends the penalties that it is given', async () => {
+test('L-BFGS minimises the given penalties, too', async () => {
 	const x = tensor([3, -2], { dtype: 'float64', requiresGrad: true, device: 'cpu' });
 	const optimizer = new optim.LBFGS([x], { weightDecay: 2, lineSearchFn: 'strongWolfe' });
 	await optimizer.step(async () => {
@@ -52,11 +52,11 @@ test('L-BFGS descends the penalties that it is given', async () => {
 		loss.backward();
 		return loss.item();
 	});
-	// (x - 4)^2 + x^2 is least at 2.
+	// The minimum of (x - 4)^2 + x^2 is at 2.
 	requireClose('x', await x.data(), [2, 2], { relative: 1e-6, absolute: 0 });
 });
 
-test('L-BFGS leaves nothing behind once its history is full', async () => {
+test('L-BFGS leaks nothing once its history is full', async () => {
 	for (const lineSearchFn of [null, 'strongWolfe'] as const) {
 		const x = tensor([3, -2, 1], { dtype: 'float64', requiresGrad: true });
 		const optimizer = new optim.LBFGS([x], { lr: 0.1, maxIter: 3, historySize: 2, l1: 0.01, lineSearchFn });
@@ -80,7 +80,7 @@ test('L-BFGS leaves nothing behind once its history is full', async () => {
 	}
 });
 
-test('an L-BFGS state taken half way leads to the same end', async () => {
+test('an L-BFGS state saved half way gives the same result', async () => {
 	const options = { maxIter: 3, historySize: 3, lineSearchFn: 'strongWolfe' } as const;
 	const whole = await lbfgs(options, 'cpu', 'float64', 4);
 	const half = await lbfgs(options, 'cpu', 'float64', 2);
@@ -114,7 +114,7 @@ const MORE: typeof OPTIMIZERS = {
 };
 
 for (const [name, make] of Object.entries(MORE)) {
-	test(`a state of ${name} taken half way leads to the same end`, async () => {
+	test(`a state of ${name} saved half way gives the same result`, async () => {
 		const [whole, half, resumed] = [problem('cpu', 'float64'), problem('cpu', 'float64'), problem('cpu', 'float64')];
 		descend(whole, make(whole.params), 12);
 		const first = make(half.params);
@@ -127,8 +127,8 @@ for (const [name, make] of Object.entries(MORE)) {
 	});
 }
 
-/** One element by hand: Lion's step, and decay, as the paper has them. */
-test('Lion is the sign of a mean, decayed on the parameter', async () => {
+/** Lion's step and decay for one element, computed by hand as in the paper. */
+test('Lion steps along the sign of a mean, with decay of the parameter', async () => {
 	const x = tensor([0.5, -2, 3], { dtype: 'float64', requiresGrad: true, device: 'cpu' });
 	const optimizer = new optim.Lion([x], { lr: 0.1, betas: [0.8, 0.6], weightDecay: 0.3, l1: 0.05 });
 	let [p, m] = [
@@ -147,7 +147,7 @@ test('Lion is the sign of a mean, decayed on the parameter', async () => {
 	requireClose('x', await x.data(), p, EXACT);
 });
 
-/** Plain loops: product of a and b. */
+/** The product of a and b, in plain loops. */
 function product(a: number[][], b: number[][]): number[][] {
 	return a.map((row) => b[0]!.map((_, j) => row.reduce((sum, value, k) => sum + value * b[k]![j]!, 0)));
 }
@@ -156,7 +156,7 @@ for (const [rows, columns] of [
 	[3, 5],
 	[6, 2],
 ] as const) {
-	test(`Muon makes the direction of a ${rows} x ${columns} matrix orthogonal`, async () => {
+	test(`Muon orthogonalises the direction of a ${rows} x ${columns} matrix`, async () => {
 		const start = Array.from({ length: rows }, (_, i) => Array.from({ length: columns }, (_, j) => Math.sin(3 * i + 7 * j + 1)));
 		const gradient = start.map((row, i) => row.map((value, j) => Math.cos(5 * i + 2 * j) + value));
 		const weight = tensor(start, { dtype: 'float64', requiresGrad: true, device: 'cpu' });
@@ -166,7 +166,7 @@ for (const [rows, columns] of [
 			.sum()
 			.backward();
 		optimizer.step();
-		// From a buffer of zeros the lookahead of Nesterov's form is a multiple of the gradient, which the norm divides out.
+		// With a buffer of zeros, the lookahead of Nesterov's form is a multiple of the gradient; the norm divides the factor out.
 		const length = Math.sqrt(gradient.flat().reduce((sum, value) => sum + value * value, 0));
 		let x = gradient.map((row) => row.map((value) => value / length));
 		for (let i = 0; i < 5; i++) {
@@ -183,11 +183,11 @@ for (const [rows, columns] of [
 	});
 }
 
-test('Muon refuses what is no matrix', () => {
+test('Muon rejects parameters that are not matrices', () => {
 	assert.throws(() => new optim.Muon([zeros([3])]), /Muon: it takes matrices, not a parameter of shape \[3\]/);
 });
 
-test('decoupled decay acts on the parameter alone', async () => {
+test('decoupled decay acts only on the parameter', async () => {
 	for (const make of [optim.NAdam, optim.RAdam]) {
 		const [a, b] = [problem('cpu', 'float64'), problem('cpu', 'float64')];
 		const options = { lr: 0.1, weightDecay: 0.5 };
@@ -204,7 +204,7 @@ test('decoupled decay acts on the parameter alone', async () => {
 	}
 });
 
-test('options out of range are refused by name', () => {
+test('errors name the options out of range', () => {
 	const params = [zeros([2])];
 	assert.throws(() => new optim.RMSprop(params, { alpha: -1 }), /RMSprop: alpha must be at least 0, not -1/);
 	assert.throws(() => new optim.Adadelta(params, { rho: 1.5 }), /Adadelta: rho must lie in \[0, 1\]/);
@@ -212,7 +212,7 @@ test('options out of range are refused by name', () => {
 	assert.throws(() => new optim.Adagrad(params, { lr: -1 }), /Adagrad: lr must be at least 0/);
 });
 
-test('the state of another kind of optimizer is refused', () => {
+test('the state of another kind of optimizer throws', () => {
 	const kinds: typeof OPTIMIZERS = {
 		...MORE,
 		sgd: (p: Iterable<Tensor>) => new optim.SGD(p, { momentum: 0.9 }),
@@ -254,7 +254,7 @@ test("a state's options and tensors must fit", () => {
 	);
 });
 
-test('AdamW takes the state and the options of Adam, amsgrad among them, as in PyTorch', async () => {
+test('AdamW takes the state and the options of Adam, including amsgrad, as in PyTorch', async () => {
 	const [first, second] = [problem('cpu', 'float64'), problem('cpu', 'float64')];
 	const options = { lr: 0.01, weightDecay: 0 };
 	const adam = new optim.Adam(first.params, { ...options, amsgrad: true });

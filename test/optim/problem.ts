@@ -1,4 +1,7 @@
-/** The small problem of PyTorch's trajectories in the golden files: least squares of a hyperbolic tangent. See test/golden/optim.py. */
+/**
+ * The small problem behind PyTorch's trajectories in the golden files: least squares of a hyperbolic tangent. See
+ * test/golden/optim.py.
+ */
 import { type Device, type DType, optim, type Tensor, tensor, tidy } from 'wgrad';
 import { stream } from '../ops/database';
 
@@ -25,7 +28,7 @@ export async function flat(params: readonly Tensor[]): Promise<number[]> {
 	return values.flatMap((array) => Array.from(array));
 }
 
-/** The optimizers of test/golden/optim.py with the same options. */
+/** The optimizers of test/golden/optim.py, with the same options. */
 export const OPTIMIZERS: Readonly<Record<string, (params: Iterable<Tensor>) => optim.Optimizer<optim.CommonOptions>>> = {
 	rmsprop: (p) => new optim.RMSprop(p),
 	'rmsprop centered, momentum': (p) =>
@@ -54,7 +57,7 @@ export function descend({ loss }: Problem, optimizer: optim.Optimizer<optim.Comm
 	}
 }
 
-/** The parameters after every fifth of 30 steps. */
+/** The parameters after every fifth step of 30. */
 export async function trajectory(name: string, device: Device, dtype: DType): Promise<number[][]> {
 	const made = problem(device, dtype);
 	const optimizer = OPTIMIZERS[name]!(made.params);

@@ -104,7 +104,7 @@ for (const [name, { make, base = 'sgd' }] of Object.entries(SCHEDULES)) {
 		if (expected.momentum !== undefined) requireClose('momentum', momentum!, expected.momentum, EXACT);
 	});
 
-	test(`${name}, restored half way, gives the same rest`, () => {
+	test(`${name}, restored half way, gives the same remaining rates`, () => {
 		const whole = make(optimizerOf(base));
 		for (let epoch = 0; epoch < 77; epoch++) whole.step();
 		const optimizer = optimizerOf(base);
@@ -121,7 +121,7 @@ for (const [name, { make, base = 'sgd' }] of Object.entries(SCHEDULES)) {
 
 type Resume = (optimizer: Groups, lastEpoch: number) => optim.lrScheduler.LRScheduler;
 
-/** As in test/golden/optim.py. */
+/** The cases of RESUMED in test/golden/optim.py. */
 const RESUMED: Readonly<Record<string, Resume>> = {
 	StepLR: (o, lastEpoch) => new lrScheduler.StepLR(o, 4, { lastEpoch }),
 	MultiStepLR: (o, lastEpoch) => new lrScheduler.MultiStepLR(o, [2, 5, 5, 12], { gamma: 0.5, lastEpoch }),
@@ -202,7 +202,7 @@ const BY_STEP: Readonly<Record<string, Resume>> = {
 };
 
 for (const [name, make] of Object.entries(BY_STEP)) {
-	test(`${name} made with any lastEpoch gives the rates of a run that was not interrupted`, () => {
+	test(`${name} made with any lastEpoch gives the rates of an uninterrupted run`, () => {
 		const whole = make(optimizerOf('sgd'), -1);
 		for (let lastEpoch = 0; lastEpoch < 60; lastEpoch++) {
 			whole.step();
@@ -216,7 +216,7 @@ for (const [name, make] of Object.entries(BY_STEP)) {
 	});
 }
 
-test('lastEpoch without initialLr is refused, and an initialLr in the group is enough', () => {
+test('lastEpoch without initialLr throws, and an initialLr in the group is enough', () => {
 	for (const [name, make] of Object.entries(RESUMED)) {
 		assert.throws(() => make(optimizerOf('sgd'), 3), /lastEpoch 3, parameter group 0 needs its initialLr/, name);
 	}
@@ -239,7 +239,7 @@ const PLATEAUS = {
 } as const;
 
 for (const [name, options] of Object.entries(PLATEAUS)) {
-	test(`${name} gives PyTorch's 200 rates, restored half way too`, () => {
+	test(`${name} gives PyTorch's 200 rates, also restored half way`, () => {
 		const make = () => new lrScheduler.ReduceLROnPlateau(new optim.SGD([zeros([1])], { lr: 0.1 }), options);
 		let scheduler = make();
 		const rates = metrics().map((metric, epoch) => {
@@ -266,7 +266,7 @@ test('a warm-up without a schedule after it stays at the base rate', () => {
 	requireClose('rates', rates, [0.05, 0.0625, 0.075, 0.0875, 0.1, 0.1, 0.1], EXACT);
 });
 
-test('wrong settings are refused by name', () => {
+test('errors name the wrong settings', () => {
 	const optimizer = optimizerOf('sgd');
 	assert.throws(() => new lrScheduler.OneCycleLR(optimizer, [0.1], { totalSteps: 5 }), /maxLr has 1 values for 2/);
 	assert.equal(

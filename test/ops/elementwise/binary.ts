@@ -7,12 +7,12 @@ const INF = Number.POSITIVE_INFINITY;
 
 interface BinaryCase {
 	readonly operation: (a: w.Tensor | number, b: w.Tensor | number, options?: never) => w.Tensor;
-	/** The expression, of two. */
+	/** The Python expression for two operands. */
 	readonly torch?: (a: string, b: string) => string;
 	readonly values?: readonly [Partial<InputSpec>, Partial<InputSpec>];
-	/** Numbers to stand on the right and on the left. */
+	/** Numbers for the right and for the left operand. */
 	readonly numbers?: readonly [right: number, left: number];
-	/** Which whole dtypes it takes. */
+	/** Which integer dtypes it accepts. */
 	readonly int32?: boolean;
 	readonly bool?: boolean;
 	/** Pairs of extreme values. */
@@ -162,12 +162,12 @@ const alphas: readonly Sample[] = [
 	},
 ];
 
-/** Ranges in which no quotient is near a whole number. */
+/** Ranges that keep every quotient away from integers. */
 const QUOTIENTS = [
 	{ low: 2.3, high: 2.9 },
 	{ low: 1, high: 1.1 },
 ] as const;
-/** Of infinity floored divisions differ between PyTorch's own versions. */
+/** PyTorch's versions differ in floored divisions of infinity. */
 const finitePairs = ALL_PAIRS.filter(([a]) => Number.isFinite(a));
 
 export const arithmetic: OpEntry[] = [
@@ -339,7 +339,7 @@ export const arithmetic: OpEntry[] = [
 	}),
 ];
 
-/** Equal values: forward only, the gradient is tested by hand. */
+/** Equal values: forward only; a handwritten test checks the gradient. */
 function ties(): Sample[] {
 	return [
 		{

@@ -254,7 +254,7 @@ function conversion(): OpEntry {
 			{ label: 'empty', inputs: [{ shape: [0] }], options: { dtype: 'int32' }, gradient: false },
 		],
 		gradient: 'yes',
-		// Golden files are computed with double widths.
+		// Golden files use the doubled widths.
 		torch: ({ dtype }) => `x[0].to(torch.${{ float32: 'float64', int32: 'int64' }[dtype as string] ?? dtype})`,
 		refusals: [
 			{

@@ -1,6 +1,6 @@
 /**
- * What is tried of each function of one number: PyTorch's expression, the values of samples and random cases, the kinks, the layer. The
- * database, the random cases and the calls that are made wrong come from these rows.
+ * The tests of each unary function: PyTorch's expression, the values of samples and random cases, the kinks, the layer. The
+ * database, the random cases and the wrong calls use these rows.
  */
 import * as w from 'wgrad';
 import type { UnaryOp } from '../../../src/backends/contract/elementwise';
@@ -11,26 +11,26 @@ import { py } from '../python';
 type Values = Pick<InputSpec, 'low' | 'high' | 'avoid'>;
 
 export interface Row {
-	/** Of x[0]; a function of the options where there are some. */
+	/** An expression of x[0], or a function from the options to one. */
 	readonly torch: string | ((options: Options) => string);
 	/**
-	 * 'floating': refuses whole numbers; 'numbers': refuses bool; 'promotes', the default: takes everything. Whole numbers give float32, or
-	 * stay whole.
+	 * 'floating' rejects integers and bool; 'numbers' rejects bool; 'promotes', the default, accepts everything. Integers give
+	 * float32, or stay integers.
 	 */
 	readonly accepts?: 'floating' | 'numbers' | 'promotes';
-	/** Range and kinks of the samples' random values. */
+	/** The range and kinks of the samples' random values. */
 	readonly values?: Values;
-	/** Of the random cases, for functions without options. */
+	/** The values of the random cases, for functions without options. */
 	readonly random?: Values;
-	/** Where the derivative jumps, explodes or does not exist; golden values say what it is there. */
+	/** Where the derivative jumps, explodes or does not exist; golden values check it there. */
 	readonly kinks?: readonly number[];
-	/** Options to try besides none. */
+	/** Options to test besides the defaults. */
 	readonly options?: readonly Options[];
-	/** Of what the function itself checks. */
+	/** Refusals of the function's own checks. */
 	readonly refusals?: readonly Refusal[];
 	/** The layer that computes the function. */
 	readonly layer?: keyof typeof w.nn;
-	/** Instead of EXTREMES. */
+	/** Replaces EXTREMES. */
 	readonly extremes?: readonly number[];
 	readonly tolerance?: Tolerance;
 	readonly gradient?: OpEntry['gradient'];
@@ -38,7 +38,7 @@ export interface Row {
 
 const POSITIVE = { values: { low: 0.2, high: 4 }, random: { low: 0.05, high: 20 } };
 const INSIDE = { values: { low: -0.9, high: 0.9 }, random: { low: -0.95, high: 0.95 } };
-/** Whole numbers and the halves between them, where rounding jumps. */
+/** Integers and the halves between them, where rounding jumps. */
 const STEPS = {
 	accepts: 'numbers',
 	values: { low: -3, high: 3, avoid: [-3, -2.5, -2, -1.5, -1, -0.5, 0, 0.5, 1, 1.5, 2, 2.5, 3] },
@@ -59,11 +59,13 @@ export const refused = (label: string, call: (x: w.Tensor) => unknown, message: 
 	message,
 });
 
-/** A function of the contract without a row is a type error; so is a row without a public function. `geluTanh` is an option of gelu. */
+/**
+ * A contract function without a row is a type error, and so is a row without a public function. `geluTanh` is an option of gelu.
+ */
 export const ROWS: Readonly<Record<Exclude<UnaryOp, 'geluTanh' | 'clamp'>, Row>> = {
 	neg: { torch: 'torch.neg(x[0])', accepts: 'numbers' },
 	abs: { torch: 'torch.abs(x[0])', accepts: 'numbers', values: { avoid: [0] }, kinks: [-1, -0, 0, 1, INF, -INF] },
-	// PyTorch gives 0 for NaN; a sign that is not known is not 0.
+	// PyTorch gives 0 for NaN; wgrad keeps NaN, because an unknown sign is not 0.
 	sign: {
 		torch: 'torch.where(x[0] != x[0], x[0], torch.sign(x[0]))',
 		accepts: 'numbers',
@@ -169,7 +171,7 @@ export const ROWS: Readonly<Record<Exclude<UnaryOp, 'geluTanh' | 'clamp'>, Row>>
 		layer: 'SELU',
 	},
 	celu: {
-		// PyTorch's own celu and hardsigmoid have gradients with constants in float32.
+		// The gradients of PyTorch's own celu and hardsigmoid contain float32 constants.
 		torch: ({ alpha = 1 }) => `torch.where(x[0] > 0, x[0], ${py(alpha)} * torch.expm1(x[0] / ${py(alpha)}))`,
 		accepts: 'floating',
 		values: { avoid: [0] },

@@ -13,7 +13,7 @@ interface Cut {
 	readonly refusals: readonly Refusal[];
 }
 
-/** Of one operand, with the options given. */
+/** An entry for a function of one operand and the given options. */
 function cut({ name, call, torch, options, avoid, refusals }: Cut): OpEntry {
 	const [first] = options;
 	const base = unaryEntry({ name, operation: (x) => call(x, first), torch: '', accepts: 'floating', values: { avoid } });
@@ -46,7 +46,7 @@ export const shrinking: OpEntry[] = [
 	cut({
 		name: 'softshrink',
 		call: (x, options) => w.softshrink(x, options),
-		// PyTorch 1.13 makes 0 of NaN, later ones keep it.
+		// PyTorch 1.13 turns NaN into 0, later versions keep it.
 		torch: ({ lambda = 0.5 }) => `torch.where(torch.isnan(x[0]), x[0], F.softshrink(x[0], ${py(lambda)}))`,
 		options: [{}, { lambda: 1.25 }, { lambda: 0 }],
 		avoid: [-1.25, -0.5, 0, 0.5, 1.25],

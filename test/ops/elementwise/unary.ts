@@ -5,7 +5,7 @@ import { ENTRIES, FUNCTIONS, type Row, type RowName } from './rows';
 
 const INF = Number.POSITIVE_INFINITY;
 
-/** Zeros of both signs, tiny, ordinary and huge numbers, infinities, NaN, exact in float32. */
+/** Zeros of both signs, tiny, ordinary and huge numbers, infinities and NaN, all exact in float32. */
 export const EXTREMES = [
 	0,
 	-0,
@@ -28,7 +28,7 @@ export const EXTREMES = [
 	Number.NaN,
 ].map(Math.fround);
 
-/** The public name of an operation; a bundler may have renamed the function. */
+/** The public name of an operation, even if a bundler has renamed the function. */
 export function nameOf(operation: unknown): string {
 	return Object.entries(w).find(([, value]) => value === operation)![0];
 }
@@ -39,7 +39,7 @@ export interface UnaryCase {
 	readonly torch: string;
 	/** Range and kinks of the random values. */
 	readonly values?: Pick<InputSpec, 'low' | 'high' | 'avoid'>;
-	/** 'floating': rejects integers; 'numbers': int32 stays int32; 'promotes': int32 and bool become float32. */
+	/** 'floating' rejects integers; 'numbers' keeps int32; 'promotes' turns int32 and bool into float32. */
 	readonly accepts: 'floating' | 'numbers' | 'promotes';
 	readonly extremes?: readonly number[];
 	readonly tolerance?: Tolerance;

@@ -13,7 +13,7 @@ export const loss: readonly OpEntry[] = [
 		kink(
 			`smoothL1Loss, beta = ${beta}`,
 			(a, b) => w.smoothL1Loss(a, b, { ...NONE, beta }),
-			// Since PyTorch 2.2 it is l1_loss where beta is 0; 1.13 had a gradient of -1 at 0 there.
+			// From PyTorch 2.2 on, beta = 0 means l1_loss; 1.13 had a gradient of -1 at 0.
 			beta === 0 ? "F.l1_loss(x[0], x[1], reduction='none')" : `F.smooth_l1_loss(x[0], x[1], reduction='none', beta=${beta})`,
 			[1, 2, 3, -1, -3],
 			[1, 1, 1, -1, -1],
@@ -36,7 +36,8 @@ export const loss: readonly OpEntry[] = [
 	kink(
 		'binaryCrossEntropy, gradient of the target',
 		(a, b) => w.binaryCrossEntropy(a, b, NONE),
-		// PyTorch's own gradient of the target is infinite, though its loss has logarithms that are cut off at -100; ours is that of the loss.
+		// PyTorch's gradient of the target is infinite although its loss clamps logarithms at -100. wgrad's gradient is that of the
+		// loss.
 		'-x[1] * x[0].log().clamp(min=-100) - (1 - x[1]) * (1 - x[0]).log().clamp(min=-100)',
 		fixed([0, 0, 1, 1, 0.5]),
 		[0, 1, 0, 1, 0],
@@ -58,7 +59,7 @@ export const loss: readonly OpEntry[] = [
 	kink(
 		'klDiv, gradient of the target',
 		(a, b) => w.klDiv(a, b, NONE),
-		// PyTorch's own gradient of a target of 0 is 0 / 0, NaN; ours is 0.
+		// PyTorch's gradient of a target of 0 is 0 / 0, NaN; wgrad's is 0.
 		'torch.where(x[1] == 0, x[1] * 0, x[1] * (torch.log(torch.where(x[1] == 0, torch.ones_like(x[1]), x[1])) - x[0]))',
 		[-1, -2],
 		[0, 0.5],

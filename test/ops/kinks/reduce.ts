@@ -5,7 +5,7 @@ import { py } from '../python';
 import { INF, integers, kink, NAN, rows, shaped } from './shared';
 
 const TIES = rows([1, 3, 3, 0], [2, 2, 2, 2], [5, NAN, 5, NAN], [INF, INF, -INF, 0], [-0, 0, 0, -0]);
-/** Without NaN, for functions of all elements. */
+/** Ties without NaN, for functions of all elements. */
 const ALL_TIES = [1, 3, 3, 0, 3, 0];
 
 const reductions: readonly OpEntry[] = [
@@ -45,7 +45,8 @@ const reductions: readonly OpEntry[] = [
 		'torch.logsumexp(x[0], 1)',
 		rows([-INF, -INF], [-INF, 0], [INF, INF], [NAN, 0], [2, 2]),
 	),
-	// Its gradient is the softmax here, NaN in the whole row; PyTorch's, which loses the digits of large elements, is NaN and 0.
+	// The gradient is the softmax here, NaN in the whole row; PyTorch's form, which loses the digits of large elements, gives NaN
+	// and 0.
 	kink('logsumexp of infinity', (x) => w.logsumexp(x, 1), 'torch.logsumexp(x[0], 1)', { ...rows([INF, 0]), gradient: false }),
 	kink('softmax', (x) => w.softmax(x, 1), 'torch.softmax(x[0], 1)', rows([-INF, -INF], [-INF, 0], [INF, 0], [NAN, 0], [2, 2])),
 	kink(

@@ -4,7 +4,7 @@ import type { OpEntry } from '../database';
 import { py } from '../python';
 import { kink, shaped } from './shared';
 
-/** Places of images of 3 x 5 on borders, centres of pixels and mirrors; rows and columns. */
+/** Positions in images of 3 x 5 on borders, pixel centres and mirrors, as rows and columns. */
 const PLACES = shaped(
 	[1, 8, 2, 2],
 	[1, 0, -1, 0, 0, 1, 0, -1, 1, 1, -1, -1, 1, -1, -1, 1, 0, 0, 0.5, 0, -0.5, 0, 3, 0, -3, 2, 1.5, -1.5, 5, -5, 0.75, 0.25],
@@ -32,7 +32,7 @@ export const sample: readonly OpEntry[] = [
 				`gridSample from the identity, ${paddingMode}${alignCorners ? ', corners' : ''}`,
 				(x, theta) => w.gridSample(x, w.affineGrid(theta, [...x.shape], { alignCorners }), { paddingMode, alignCorners }),
 				`F.grid_sample(x[0], F.affine_grid(x[1], x[0].shape, ${py(alignCorners)}), padding_mode=${py(paddingMode)}, align_corners=${py(alignCorners)})`,
-				// Sizes whose centres of pixels are exact.
+				// Sizes with exact pixel centres.
 				alignCorners ? shaped([1, 1, 3, 3], SQUARES.slice(0, 9)) : shaped([1, 1, 4, 4], SQUARES),
 				shaped([1, 2, 3], [1, 0, 0, 0, 1, 0]),
 			),

@@ -4,7 +4,7 @@ import type { InputSpec, OpEntry, Refusal, Sample } from '../database';
 
 type Arguments = readonly never[];
 
-/** An entry whose samples' `options.args` follow the tensor (or the tensors, as `list`) in the call. */
+/** An entry with samples that pass `options.args` behind the tensor (or the tensors, as `list`). */
 export function entry<F extends (...args: never[]) => Tensor | readonly Tensor[]>(
 	name: string,
 	operation: F,
@@ -27,12 +27,12 @@ export function entry<F extends (...args: never[]) => Tensor | readonly Tensor[]
 	};
 }
 
-/** One tensor, and what follows it. */
+/** A sample with one tensor, followed by `args`. */
 export function of(label: string, spec: InputSpec | readonly number[], ...args: unknown[]): Sample {
 	return { label, inputs: [Array.isArray(spec) ? { shape: spec } : (spec as InputSpec)], options: { args } };
 }
 
-/** Several tensors, and what follows them. */
+/** A sample with several tensors, followed by `args`. */
 export function ofAll(label: string, specs: readonly (InputSpec | readonly number[])[], ...args: unknown[]): Sample {
 	const inputs = specs.map((spec) => (Array.isArray(spec) ? { shape: spec } : (spec as InputSpec)));
 	return { label, inputs, options: { args } };

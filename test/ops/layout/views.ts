@@ -1,4 +1,4 @@
-/** Views and parts, which move nothing. */
+/** Views and parts, which copy nothing. */
 import {
 	broadcastTo,
 	chunk,

@@ -4,7 +4,7 @@ import { type InputSpec, type OpEntry, type Options, outOfRange, type Refusal, t
 import { py } from '../python';
 import { type Loss, REDUCTIONS, shared, WEIGHT } from './shared';
 
-/** Classes for a target, some of them `ignored`. */
+/** Classes as a target, some of them `ignored`. */
 function labels(shape: readonly number[], classes: number, ignored?: number): InputSpec {
 	const size = shape.reduce((a, b) => a * b, 1);
 	return {
@@ -81,7 +81,7 @@ type ClassLoss = (
 	options?: { weight?: w.Tensor; ignoreIndex?: number; reduction?: 'none' | 'sum' | 'mean' },
 ) => w.Tensor;
 
-/** Targets out of range, for each form of the kernels. */
+/** Targets out of range, for each variant of the kernels. */
 function noClass(name: string, operation: ClassLoss): Refusal[] {
 	const scores = ({ device }: w.Tensor, ...shape: number[]) => w.zeros(shape, { device });
 	const refused = (target: number, classes: number) =>
@@ -93,7 +93,7 @@ function noClass(name: string, operation: ClassLoss): Refusal[] {
 	];
 }
 
-/** The same where targets may be ignored and have positions. */
+/** As `noClass`, for losses with ignored targets and several positions. */
 function noClassOfMany(name: string, operation: ClassLoss): Refusal[] {
 	const rows = (t: w.Tensor, classes: number) => w.zeros([t.size, classes], { device: t.device });
 	const long = Array.from({ length: 2000 }, (_, i) => (i === 1999 ? 300 : i % 3 === 0 ? -100 : i % 10));

@@ -1,4 +1,4 @@
-/** Connectionist temporal classification. Its input passes a softmax, through which PyTorch's gradient and the derivative agree. */
+/** Connectionist temporal classification. Its input comes from a softmax, so that PyTorch's gradient and the derivative agree. */
 import * as w from 'wgrad';
 import { type InputSpec, type OpEntry, type Options, outOfRange, type Sample } from '../database';
 import { py } from '../python';
