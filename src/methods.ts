@@ -10,8 +10,15 @@ import type { Operand } from './ops/operands';
 import type { Dims, ReduceOptions, ValuesIndices, VarianceOptions } from './ops/reduce';
 import { Tensor } from './tensor';
 
-// The first argument of these is a list of tensors or an equation.
-const { cat: _cat, stack: _stack, meshgrid: _meshgrid, einsum: _einsum, ...ofOneTensor } = operations;
+// The first argument of these is a list of tensors, an equation or a quantised matrix.
+const {
+	cat: _cat,
+	stack: _stack,
+	meshgrid: _meshgrid,
+	einsum: _einsum,
+	dequantizeWeight: _dequantizeWeight,
+	...ofOneTensor
+} = operations;
 
 const METHODS = {
 	...ofOneTensor,
@@ -40,7 +47,10 @@ type WithoutFirst<F> = F extends (first: never, ...rest: infer Rest) => infer Re
  * The operations that become methods by a mapped type. A mapped type sees only the last overload, so overloaded methods are
  * written out below.
  */
-type Methods = Exclude<keyof typeof operations, 'cat' | 'stack' | 'meshgrid' | 'max' | 'min' | 'median' | 'where'>;
+type Methods = Exclude<
+	keyof typeof operations,
+	'cat' | 'stack' | 'meshgrid' | 'dequantizeWeight' | 'max' | 'min' | 'median' | 'where'
+>;
 
 /**
  * The methods of one file's functions. Editors show a function's documentation for its method only if `File` is the file that
@@ -63,6 +73,7 @@ declare module './tensor' {
 			Of<typeof import('./ops/elementwise/unary')>,
 			Of<typeof import('./ops/embedding')>,
 			Of<typeof import('./ops/embeddingBag')>,
+			Of<typeof import('./ops/fakeQuantize')>,
 			Of<typeof import('./ops/indexing/order')>,
 			Of<typeof import('./ops/indexing/gather')>,
 			Of<typeof import('./ops/indexing/scatter')>,
@@ -85,6 +96,7 @@ declare module './tensor' {
 			Of<typeof import('./ops/norm/instance')>,
 			Of<typeof import('./ops/norm/local')>,
 			Of<typeof import('./ops/pool')>,
+			Of<typeof import('./ops/quantized')>,
 			Of<typeof import('./ops/random')>,
 			Of<typeof import('./ops/reduce/order')>,
 			Of<typeof import('./ops/reduce/scan')>,

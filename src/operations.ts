@@ -9,6 +9,7 @@ export { einsum } from './ops/einsum';
 export * from './ops/elementwise';
 export { type EmbeddingOptions, embedding } from './ops/embedding';
 export * from './ops/embeddingBag';
+export * from './ops/fakeQuantize';
 export * from './ops/indexing';
 export * from './ops/interpolate';
 export * from './ops/layout';
@@ -16,6 +17,14 @@ export * from './ops/loss';
 export { baddbmm, bmm, dot, linear, matmul, mv, outer } from './ops/matmul';
 export * from './ops/norm';
 export * from './ops/pool';
+export {
+	dequantizeWeight,
+	type QuantizedWeight,
+	type QuantizeWeightOptions,
+	quantizedEmbedding,
+	quantizedLinear,
+	quantizeWeight,
+} from './ops/quantized';
 export { bernoulli, type DropoutOptions, dropout, dropout2d, type RandomOptions, randLike, randnLike } from './ops/random';
 export {
 	type AccumulateOptions,

@@ -39,6 +39,7 @@ export const NO_METHOD: Readonly<Record<string, string>> = {
 	cat: 'takes a list of tensors',
 	stack: 'takes a list of tensors',
 	meshgrid: 'takes a list of tensors',
+	dequantizeWeight: 'takes a quantised matrix',
 };
 
 /** Operations without an entry in the database, and why. */
@@ -57,7 +58,7 @@ export const GRADIENT_ELSEWHERE: Readonly<Record<string, string>> = {
 export const NOT_DIFFERENTIABLE = new Set(
 	words(`
 		isnan isinf isfinite logicalNot eq ne lt le gt ge logicalAnd logicalOr logicalXor argmax argmin any all argsort oneHot bincount
-		searchsorted nonzero bernoulli detach
+		searchsorted nonzero bernoulli detach quantizeWeight dequantizeWeight quantizedEmbedding
 	`),
 );
 

@@ -18,6 +18,7 @@ export type Family =
 	| 'embedding'
 	| 'indexing'
 	| 'layout'
+	| 'quantized'
 	| 'random'
 	| 'loss'
 	| 'optimizer';

@@ -12,6 +12,7 @@ import { loss } from './loss';
 import { matmul } from './matmul';
 import { norm } from './norm';
 import { pool } from './pool';
+import { quantized } from './quantized';
 import { random } from './random';
 import { reduce } from './reduce';
 import { rnn } from './rnn';
@@ -31,6 +32,7 @@ export const families = {
 	embedding,
 	indexing: [...indexing, ...further.indexing, ...ofBytes.indexing],
 	layout: [...layout, ...further.layout, ...ofBytes.layout],
+	quantized,
 	random,
 	rnn,
 	loss,

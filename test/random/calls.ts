@@ -23,6 +23,16 @@ function same<T>(names: string, args: readonly T[]): Record<string, readonly T[]
 	return Object.fromEntries(names.split(' ').map((name) => [name, args]));
 }
 
+/** A quantised matrix of 2 rows and 8 columns. */
+const QUANTIZED = {
+	packed: i(2, 2),
+	scale: f(2, 2),
+	zeroPoint: new Some([2, 2], 'uint8'),
+	bits: 4,
+	groupSize: 4,
+	columns: 8,
+};
+
 /** By public name. */
 export const CALLS: Readonly<Record<string, readonly unknown[]>> = {
 	...same(PLAIN.map(({ name }) => name).join(' '), [f(2, 3)]),
@@ -180,6 +190,11 @@ export const CALLS: Readonly<Record<string, readonly unknown[]>> = {
 	multiLabelMarginLoss: [f(2, 3), i(2, 3), { reduction: 'sum' }],
 	tripletMarginLoss: [f(2, 3), f(2, 3), f(2, 3), { reduction: 'sum', margin: 0.1, p: 2, eps: 1e-6, swap: true }],
 	ctcLoss: [f(5, 2, 4), i(2, 3), i(2), i(2), { blank: 0, reduction: 'mean', zeroInfinity: true }],
+	quantizeWeight: [f(2, 8), { bits: 4, groupSize: 4, symmetric: false }],
+	quantizedLinear: [f(3, 8), QUANTIZED, f(2)],
+	quantizedEmbedding: [i(4), QUANTIZED],
+	dequantizeWeight: [QUANTIZED],
+	fakeQuantize: [f(2, 3), f(3), i(3), { quantMin: -8, quantMax: 7, axis: 1 }],
 	bernoulli: [f(2, 3)],
 	randint: [0, 5, [2, 3], { dtype: 'int32', requiresGrad: false }],
 	randperm: [5],

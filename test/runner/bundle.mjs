@@ -65,7 +65,7 @@ function session(file) {
 const SESSIONS = [
 	['elementwise', 'indexing'],
 	['reduce', 'softmax', 'norm', 'loss', 'sample'],
-	['matmul', 'conv', 'pool', 'attention', 'rnn', 'embedding', 'layout', 'random'],
+	['matmul', 'conv', 'pool', 'attention', 'rnn', 'embedding', 'layout', 'quantized', 'random'],
 ];
 
 /** Proofs that differ in their family alone: the family.ts of each folder gives a test file for every family, with a name of this end. */

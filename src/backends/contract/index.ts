@@ -20,6 +20,7 @@ import type { MatmulKernels } from './matmul';
 import type { NormKernels } from './norm';
 import type { OptimizerKernels } from './optimizer';
 import type { PoolKernels } from './pool';
+import type { QuantizedKernels } from './quantized';
 import type { RandomKernels } from './random';
 import type { ReduceKernels } from './reduce';
 import type { RnnKernels } from './rnn';
@@ -46,6 +47,7 @@ export interface Kernels
 		EmbeddingKernels,
 		IndexingKernels,
 		LayoutKernels,
+		QuantizedKernels,
 		RandomKernels,
 		RnnKernels,
 		SampleKernels,

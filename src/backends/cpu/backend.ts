@@ -13,6 +13,7 @@ import { matmul } from './matmul';
 import { norm } from './norm';
 import { optimizer } from './optimizer';
 import { pool } from './pool';
+import { quantized } from './quantized';
 import { random } from './random';
 import { reduce } from './reduce';
 import { rnn } from './rnn';
@@ -32,6 +33,7 @@ const kernels = roundingFloat16({
 	...embedding,
 	...indexing,
 	...layout,
+	...quantized,
 	...random,
 	...rnn,
 	...sample,

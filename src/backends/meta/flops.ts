@@ -94,6 +94,11 @@ const COUNTS: Counts = {
 		return batch * heads * pairs * (2 * width + 2 * v.shape[3]! + 6 + (mask === undefined ? 0 : 1));
 	},
 
+	quantizedLinear: ({ x }, { out }) => 2 * size(out) * x.shape.at(-1)!,
+	// A difference and a product for each element.
+	quantizedEmbedding: (_, { y }) => 2 * size(y),
+	dequantizeWeight: (_, { y }) => 2 * size(y),
+
 	embedding: none,
 	checkIndices: none,
 	gather: none,

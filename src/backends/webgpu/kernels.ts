@@ -12,6 +12,7 @@ import { matmulKernels } from './matmul';
 import { normKernels } from './norm';
 import { optimizerKernels } from './optimizer';
 import { poolKernels } from './pool';
+import { quantizedKernels } from './quantized';
 import { randomKernels } from './random';
 import { reduceKernels } from './reduce';
 import { rnnKernels } from './rnn';
@@ -31,6 +32,7 @@ export function webgpuKernels(gpu: Gpu): Kernels {
 		...embeddingKernels(gpu),
 		...indexingKernels(gpu),
 		...layoutKernels(gpu),
+		...quantizedKernels(gpu),
 		...randomKernels(gpu),
 		...rnnKernels(gpu),
 		...sampleKernels(gpu),

@@ -2,7 +2,7 @@
 import * as w from 'wgrad';
 import type { OpEntry } from '../database';
 import { ENTRIES, FUNCTIONS } from '../elementwise/rows';
-import { AROUND_0, INF, kink, NAN } from './shared';
+import { AROUND_0, fixed, INF, integers, kink, NAN, rows } from './shared';
 
 const activations: readonly OpEntry[] = [
 	kink('leakyRelu, negative slope', (x) => w.leakyRelu(x, { negativeSlope: -0.5 }), 'F.leaky_relu(x[0], -0.5)', AROUND_0),
@@ -96,6 +96,20 @@ const binary: readonly OpEntry[] = [
 		'torch.where(x[0] > 0, x[0], x[1])',
 		[NAN, 0, 1, INF],
 		[1, NAN, NAN, -INF],
+	),
+	kink(
+		'fakeQuantize, on and between steps',
+		(x) => w.fakeQuantize(x, 0.5, 1, { quantMin: 0, quantMax: 7 }),
+		'torch.fake_quantize_per_tensor_affine(x[0], 0.5, 1, 0, 7)',
+		[-9, -0.75, -0.7, -0.5, -0.25, -0.2, 0, 0.25, 0.75, 1, 1.25, 3, 3.2, 3.25, 3.3, 9],
+	),
+	kink(
+		'fakeQuantize by channel',
+		(x, scale, zeroPoint) => w.fakeQuantize(x, scale, zeroPoint, { quantMin: -2, quantMax: 1, axis: 0 }),
+		'torch.fake_quantize_per_channel_affine(x[0], x[1].float(), x[2].int(), 0, -2, 1)',
+		rows([-3, -0.5, 0.25, 4], [-3, -0.5, 0.25, 4]),
+		fixed([0.5, 2]),
+		integers([2], [-1, 1]),
 	),
 	kink('addcdiv', (a, b, c) => w.addcdiv(a, b, c), 'torch.addcdiv(x[0], x[1], x[2])', [1, 1], [0, 1], [0, 0]),
 ];

@@ -1,0 +1,499 @@
+/**
+ * Products with a quantised matrix, and lookups in it: src/backends/contract/quantized.ts has the layout of the matrix. No product ever
+ * stores the matrix in floating point.
+ *
+ * Depth is counted in words, so that every word has one scale, whatever the size of a group. Columns behind the end of a group are 0 in
+ * the other operand. Sums are float32, in a fixed order. Vec4 variants need x dense along its columns, and columns, the size of a group,
+ * strides and offsets that are multiples of 4.
+ *
+ * The ladder, for products with the matrix (x W^T):
+ *   lanes   An invocation has one row of the matrix and up to 8 lines of x, and walks down the words. The lines are the same for the whole
+ *           workgroup: software adapters read them once for all lanes, and no barrier is needed. Reads of the matrix are scattered.
+ *   vector  A workgroup has four rows and one line. Its lanes walk along the words together, so that a GPU reads the matrix in whole
+ *           cache lines, once: for generating text, which does nothing but read the matrix.
+ *   tile    64 x 64 in workgroup memory, as matmul.workgroup: for GPUs, with many lines.
+ * And for products with its transpose (gradient W), the gradient of x:
+ *   columns An invocation has one word, which is 4 or 8 columns, and up to 4 lines, and walks down the rows. Neighbours read
+ *           neighbouring words.
+ *   tile    The same as above with the matrix turned.
+ */
+import { wgsl } from 'wgsl-preprocessor';
+import { type Float, lines, range } from './matmul.wgsl';
+import { defineKernel, read, readWrite } from './shader';
+
+/** What the kernels know of the matrix. */
+type Matrix = {
+	bits: 4 | 8;
+	/** Whether it has zero points. */
+	asymmetric: boolean;
+	/** The type of its scales. */
+	scale: Float;
+};
+
+const MATRIX_PARAMS = {
+	rows: 'u32',
+	columns: 'u32',
+	/** Words and groups of a row. */
+	words: 'u32',
+	groups: 'u32',
+	groupSize: 'u32',
+	groupWords: 'u32',
+	packedOffset: 'u32',
+	scaleOffset: 'u32',
+	zeroOffset: 'u32?',
+} as const;
+
+/** `x` is the other operand, [lines, depth]; `tiles` counts those of out's second dim. */
+const PRODUCT_PARAMS = {
+	...MATRIX_PARAMS,
+	lines: 'u32',
+	tiles: 'u32',
+	xOffset: 'u32',
+	xLine: 'u32',
+	xStep: 'u32',
+	biasOffset: 'u32?',
+	biasStride: 'u32?',
+	hasBias: 'bool?',
+} as const;
+
+const matrixBindings = ({ asymmetric, scale }: Matrix) => ({
+	packed: read('u32'),
+	scale: read(scale),
+	zeroPoint: asymmetric && read('u32'),
+});
+
+/** Codes in a word, and quads of them. */
+const perWord = ({ bits }: Matrix): number => 32 / bits;
+const quadsOf = (matrix: Matrix): number => perWord(matrix) / 4;
+
+/** How words, groups and columns belong together. `zeroOf` and `scaleOf` take the number of a group among those of all rows. */
+const matrixFunctions = (matrix: Matrix): string => {
+	const { bits, asymmetric } = matrix;
+	const shifts = range(4)
+		.map((q) => `${q * bits}u`)
+		.join(', ');
+	return wgsl`
+struct Span {
+	group: u32,
+	column: u32,
+	/** Where the columns of the group end. */
+	end: u32,
+}
+
+fn spanOf(word: u32) -> Span {
+	let group = word / p.groupWords;
+	let start = group * p.groupSize;
+	return Span(group, start + (word - group * p.groupWords) * ${perWord(matrix)}u, min(start + p.groupSize, p.columns));
+}
+
+fn codesOf(word: u32, quad: u32) -> vec4<f32> {
+	return vec4<f32>((vec4<u32>(word >> (quad * 16u)) >> vec4<u32>(${shifts})) & vec4<u32>(${2 ** bits - 1}u));
+}
+
+fn scaleOf(group: u32) -> f32 {
+	return f32(scale[p.scaleOffset + group]);
+}
+
+fn zeroOf(group: u32) -> f32 {
+	return ${asymmetric ? 'f32(zeroPoint[p.zeroOffset + group])' : `${2 ** (bits - 1)}.0`};
+}
+`;
+};
+
+/** Four neighbouring columns of the line of x that begins at `line`; 0 from `end` on. */
+const quadFunction = (vectors: boolean): string =>
+	vectors
+		? wgsl`
+fn quadOf(line: u32, column: u32, end: u32) -> vec4<f32> {
+	return select(vec4<f32>(), vec4<f32>(x[(line + column) >> 2u]), column < end);
+}
+`
+		: wgsl`
+fn quadOf(line: u32, column: u32, end: u32) -> vec4<f32> {
+	var quad = vec4<f32>();
+	for (var q = 0u; q < 4u; q++) {
+		quad[q] = select(0.0, f32(x[line + min(column + q, max(end, 1u) - 1u) * p.xStep]), column + q < end);
+	}
+	return quad;
+}
+`;
+
+export type QuantizedLanesVariant = Matrix & { vectors: boolean; lines: 1 | 8; storage: Float };
+
+/** Rows of a workgroup of `lanes`. */
+export const LANE_ROWS = 16;
+
+/** lanes: see the ladder. Grid: tiles of rows * tiles of lines. */
+export const quantizedLanes = defineKernel({
+	name: 'quantized.lanes',
+	params: PRODUCT_PARAMS,
+	divisible: true,
+	define({ vectors, lines: count, storage, ...matrix }: QuantizedLanesVariant) {
+		const each = (line: (n: number) => string) => lines(count, line);
+		return {
+			bindings: {
+				...matrixBindings(matrix),
+				x: read(vectors ? `vec4<${storage}>` : storage),
+				bias: read(storage),
+				out: readWrite(storage),
+			},
+			workgroupSize: LANE_ROWS,
+			functions: matrixFunctions(matrix) + quadFunction(vectors),
+			main: wgsl`
+	let first = groupIndex / p.tiles * ${count}u;
+	if (first >= p.lines) {
+		return;
+	}
+	let row = groupIndex % p.tiles * ${LANE_ROWS}u + lid;
+	let own = min(row, p.rows - 1u);
+	${each((n) => `let x${n} = p.xOffset + min(first + ${n}u, p.lines - 1u) * p.xLine;`)}
+	${each((n) => `var sum${n} = 0.0;`)}
+	var at = p.packedOffset + own * p.words;
+	for (var g = 0u; g < p.groups; g++) {
+		let start = g * p.groupSize;
+		let end = min(start + p.groupSize, p.columns);
+		let zero = zeroOf(own * p.groups + g);
+		${each((n) => `var part${n} = 0.0;`)}
+		for (var column = start; column < end; column += ${perWord(matrix)}u) {
+			let word = packed[at];
+			at++;
+			${lines(
+				quadsOf(matrix),
+				(q) => `let y${q} = codesOf(word, ${q}u) - zero;
+			${each((n) => `part${n} += dot(quadOf(x${n}, column + ${4 * q}u, end), y${q});`)}`,
+			)}
+		}
+		let factor = scaleOf(own * p.groups + g);
+		${each((n) => `sum${n} += part${n} * factor;`)}
+	}
+	if (row >= p.rows) {
+		return;
+	}
+	var extra = 0.0;
+	if (p.hasBias != 0u) {
+		extra = f32(bias[p.biasOffset + row * p.biasStride]);
+	}
+	// A loop, because every store takes long to compile.
+	var sums = array<f32, ${count}>(${range(count)
+		.map((n) => `sum${n}`)
+		.join(', ')});
+	for (var n = 0u; n < min(${count}u, p.lines - first); n++) {
+		out[(first + n) * p.rows + row] = ${storage}(sums[n] + extra);
+	}
+`,
+		};
+	},
+});
+
+export type QuantizedVectorVariant = Matrix & { vectors: boolean; storage: Float };
+
+/** Rows of a workgroup of `vector`. */
+export const VECTOR_ROWS = 4;
+const VECTOR_LANES = 64;
+
+/** vector: see the ladder. Grid: tiles of rows * lines. */
+export const quantizedVector = defineKernel({
+	name: 'quantized.vector',
+	params: PRODUCT_PARAMS,
+	divisible: true,
+	define({ vectors, storage, ...matrix }: QuantizedVectorVariant) {
+		return {
+			bindings: {
+				...matrixBindings(matrix),
+				x: read(vectors ? `vec4<${storage}>` : storage),
+				bias: read(storage),
+				out: readWrite(storage),
+			},
+			workgroupSize: VECTOR_LANES,
+			functions: wgsl`
+${matrixFunctions(matrix)}
+${quadFunction(vectors)}
+
+var<workgroup> sums: array<vec4<f32>, ${VECTOR_LANES}>;
+`,
+			main: wgsl`
+	let line = groupIndex / p.tiles;
+	if (line >= p.lines) {
+		return;
+	}
+	let row = groupIndex % p.tiles * ${VECTOR_ROWS}u;
+	let start = p.xOffset + line * p.xLine;
+	var sum = vec4<f32>();
+	for (var word = lid; word < p.words; word += ${VECTOR_LANES}u) {
+		let span = spanOf(word);
+		${lines(quadsOf(matrix), (q) => `let x${q} = quadOf(start, span.column + ${4 * q}u, span.end);`)}
+		for (var r = 0u; r < ${VECTOR_ROWS}u; r++) {
+			let own = min(row + r, p.rows - 1u);
+			let codes = packed[p.packedOffset + own * p.words + word];
+			let group = own * p.groups + span.group;
+			let zero = zeroOf(group);
+			sum[r] += scaleOf(group) * (${range(quadsOf(matrix))
+				.map((q) => `dot(x${q}, codesOf(codes, ${q}u) - zero)`)
+				.join(' + ')});
+		}
+	}
+	sums[lid] = sum;
+	workgroupBarrier();
+	for (var n = ${VECTOR_LANES / 2}u; n >= 1u; n >>= 1u) {
+		if (lid < n) {
+			sums[lid] += sums[lid + n];
+		}
+		workgroupBarrier();
+	}
+	if (lid < ${VECTOR_ROWS}u && row + lid < p.rows) {
+		var value = sums[0][lid];
+		if (p.hasBias != 0u) {
+			value += f32(bias[p.biasOffset + (row + lid) * p.biasStride]);
+		}
+		out[line * p.rows + row + lid] = ${storage}(value);
+	}
+`,
+		};
+	},
+});
+
+export type QuantizedColumnsVariant = Matrix & { lines: 1 | 4; storage: Float };
+
+/** Words of a workgroup of `columns`. */
+export const COLUMN_WORDS = 16;
+
+/** columns: see the ladder. x is the gradient, [lines, rows]. Grid: tiles of words * tiles of lines. */
+export const quantizedColumns = defineKernel({
+	name: 'quantized.columns',
+	params: PRODUCT_PARAMS,
+	divisible: true,
+	define({ lines: count, storage, ...matrix }: QuantizedColumnsVariant) {
+		const quads = quadsOf(matrix);
+		const each = (line: (n: number) => string) => lines(count, line);
+		const eachQuad = (line: (q: number) => string) => lines(quads, line);
+		return {
+			bindings: { ...matrixBindings(matrix), x: read(storage), out: readWrite(storage) },
+			workgroupSize: COLUMN_WORDS,
+			functions: matrixFunctions(matrix),
+			main: wgsl`
+	let first = groupIndex / p.tiles * ${count}u;
+	if (first >= p.lines) {
+		return;
+	}
+	let word = groupIndex % p.tiles * ${COLUMN_WORDS}u + lid;
+	let own = min(word, p.words - 1u);
+	let span = spanOf(own);
+	${each((n) => `let x${n} = p.xOffset + min(first + ${n}u, p.lines - 1u) * p.xLine;`)}
+	${each((n) => eachQuad((q) => `var sum${n}_${q} = vec4<f32>();`))}
+	for (var r = 0u; r < p.rows; r++) {
+		let codes = packed[p.packedOffset + r * p.words + own];
+		let group = r * p.groups + span.group;
+		let zero = zeroOf(group);
+		let factor = scaleOf(group);
+		${eachQuad((q) => `let y${q} = (codesOf(codes, ${q}u) - zero) * factor;`)}
+		${each(
+			(n) =>
+				`{ let g = f32(x[x${n} + r * p.xStep]); ${range(quads)
+					.map((q) => `sum${n}_${q} += g * y${q};`)
+					.join(' ')} }`,
+		)}
+	}
+	if (word >= p.words) {
+		return;
+	}
+	var sums = array<vec4<f32>, ${count * quads}>(${range(count * quads)
+		.map((k) => `sum${Math.floor(k / quads)}_${k % quads}`)
+		.join(', ')});
+	for (var n = 0u; n < min(${count}u, p.lines - first); n++) {
+		for (var c = 0u; c < min(${perWord(matrix)}u, span.end - span.column); c++) {
+			out[(first + n) * p.columns + span.column + c] = ${storage}(sums[n * ${quads}u + c / 4u][c % 4u]);
+		}
+	}
+`,
+		};
+	},
+});
+
+export type QuantizedTileVariant = Matrix & {
+	/** Whether the product is with the transpose, for the gradient of x. */
+	turned: boolean;
+	/** Vec4 reads of x. */
+	vectors: boolean;
+	storage: Float;
+};
+
+/** Lines, and rows or code positions, of one workgroup of `tile`. */
+export const TILE = 64;
+const TILE_DEPTH = 16;
+
+/** tile: see the ladder. Grid: tiles of rows (turned: of code positions) * tiles of lines. */
+export const quantizedTile = defineKernel({
+	name: 'quantized.tile',
+	params: PRODUCT_PARAMS,
+	divisible: true,
+	define({ turned, vectors, storage, ...matrix }: QuantizedTileVariant) {
+		const per = perWord(matrix);
+		const transposed = (name: string, q: number) =>
+			`vec4<f32>(${range(4)
+				.map((t) => `${name}${t}[${q}]`)
+				.join(', ')})`;
+		return {
+			bindings: {
+				...matrixBindings(matrix),
+				x: read(vectors ? `vec4<${storage}>` : storage),
+				bias: !turned && read(storage),
+				out: readWrite(storage),
+			},
+			workgroupSize: 128,
+			functions: wgsl`
+${matrixFunctions(matrix)}
+${quadFunction(vectors)}
+
+// Four lines, and four rows or positions, of one depth in a vec4.
+var<workgroup> tileX: array<vec4<f32>, ${(TILE_DEPTH * TILE) / 4}>;
+var<workgroup> tileW: array<vec4<f32>, ${(TILE_DEPTH * TILE) / 4}>;
+
+/** The elements of a row at four neighbouring code positions; 0 beyond the matrix. */
+fn weightsOf(row: u32, position: u32) -> vec4<f32> {
+	let word = position / ${per}u;
+	if (row >= p.rows || word >= p.words) {
+		return vec4<f32>();
+	}
+	let group = row * p.groups + word / p.groupWords;
+	let codes = codesOf(packed[p.packedOffset + row * p.words + word], position % ${per}u / 4u);
+	return (codes - zeroOf(group)) * scaleOf(group);
+}
+`,
+			main: wgsl`
+	let firstLine = groupIndex / p.tiles * ${TILE}u;
+	if (firstLine >= p.lines) {
+		return;
+	}
+	let firstOut = groupIndex % p.tiles * ${TILE}u;
+
+	// The first half of the workgroup loads x, the other the matrix, each invocation a block of 4 x 4.
+	let block = lid % 64u;
+	let depthOfX = block % 4u * 4u;
+	let lineOfX = block / 4u;
+#if ${turned}
+	let depthOfW = block / 16u * 4u;
+	let outOfW = block % 16u;
+#else
+	let depthOfW = block % 4u * 4u;
+	let outOfW = block / 4u;
+#endif
+	${lines(4, (t) => `let x${t} = p.xOffset + min(firstLine + lineOfX * 4u + ${t}u, p.lines - 1u) * p.xLine;`)}
+
+	let ownLine = lid / 16u * 8u;
+	let ownOut = lid % 16u * 4u;
+	${lines(8, (r) => `var c${r} = vec4<f32>();`)}
+	let depth = ${turned ? 'p.rows' : `p.words * ${per}u`};
+	for (var k = 0u; k < depth; k += ${TILE_DEPTH}u) {
+		if (lid < 64u) {
+			let at = k + depthOfX;
+#if ${turned}
+			let column = at;
+			let end = p.rows;
+#else
+			let span = spanOf(at / ${per}u);
+			let column = span.column + at % ${per}u;
+			let end = span.end;
+#endif
+			// Beyond the depth no column lies before its end, so these are zeros.
+			${lines(4, (t) => `let v${t} = quadOf(x${t}, column, end);`)}
+			${lines(4, (q) => `tileX[(depthOfX + ${q}u) * 16u + lineOfX] = ${transposed('v', q)};`)}
+		} else {
+#if ${turned}
+			${lines(4, (q) => `tileW[(depthOfW + ${q}u) * 16u + outOfW] = weightsOf(k + depthOfW + ${q}u, firstOut + outOfW * 4u);`)}
+#else
+			${lines(4, (t) => `let v${t} = weightsOf(firstOut + outOfW * 4u + ${t}u, k + depthOfW);`)}
+			${lines(4, (q) => `tileW[(depthOfW + ${q}u) * 16u + outOfW] = ${transposed('v', q)};`)}
+#endif
+		}
+		workgroupBarrier();
+		for (var q = 0u; q < ${TILE_DEPTH}u; q++) {
+			let w = tileW[q * 16u + ownOut / 4u];
+			let upper = tileX[q * 16u + ownLine / 4u];
+			let lower = tileX[q * 16u + ownLine / 4u + 1u];
+			${lines(8, (r) => `c${r} += ${r < 4 ? 'upper' : 'lower'}[${r % 4}] * w;`)}
+		}
+		workgroupBarrier();
+	}
+
+#if ${turned}
+	let word = (firstOut + ownOut) / ${per}u;
+	let span = spanOf(word);
+	let to = span.column + (firstOut + ownOut) % ${per}u;
+	let count = select(0u, min(4u, max(span.end, to) - to), word < p.words);
+	let width = p.columns;
+#else
+	let to = firstOut + ownOut;
+	let count = min(4u, max(p.rows, to) - to);
+	let width = p.rows;
+#endif
+	var extra = vec4<f32>();
+#if ${!turned}
+	for (var c = 0u; c < count * p.hasBias; c++) {
+		extra[c] = f32(bias[p.biasOffset + (to + c) * p.biasStride]);
+	}
+#endif
+	var sums = array<vec4<f32>, 8>(c0, c1, c2, c3, c4, c5, c6, c7);
+	for (var n = 0u; n < 8u; n++) {
+		let line = firstLine + ownLine + n;
+		for (var c = 0u; c < count && line < p.lines; c++) {
+			out[line * width + to + c] = ${storage}(sums[n][c] + extra[c]);
+		}
+	}
+`,
+		};
+	},
+});
+
+/** An invocation writes the columns of one word of a line. `lines` counts the lines. */
+const LOOKUP_PARAMS = { ...MATRIX_PARAMS, lines: 'u32' } as const;
+
+/** Writes the columns of `word` in row `row` of the matrix to line `line` of y. */
+const writeFunction = (matrix: Matrix): string => wgsl`
+${matrixFunctions(matrix)}
+
+fn write(row: u32, word: u32, line: u32) {
+	let span = spanOf(word);
+	let codes = packed[p.packedOffset + row * p.words + word];
+	let group = row * p.groups + span.group;
+	let zero = zeroOf(group);
+	let factor = scaleOf(group);
+	for (var c = 0u; c < min(${perWord(matrix)}u, span.end - span.column); c++) {
+		let code = (codes >> (c * ${matrix.bits}u)) & ${2 ** matrix.bits - 1}u;
+		y[line * p.columns + span.column + c] = ${matrix.scale}((f32(code) - zero) * factor);
+	}
+}
+`;
+
+export type QuantizedLookupVariant = Matrix;
+
+export const quantizedRows = defineKernel({
+	name: 'quantized.rows',
+	params: { ...LOOKUP_PARAMS, indexOffset: 'u32', indexStride: 'u32' },
+	reportsIndices: true,
+	define: (matrix: QuantizedLookupVariant) => ({
+		bindings: { ...matrixBindings(matrix), index: read('i32'), y: readWrite(matrix.scale) },
+		invocations: 'p.lines * p.words',
+		functions: writeFunction(matrix),
+		main: wgsl`
+	let line = i / p.words;
+	let row = index[p.indexOffset + line * p.indexStride];
+	if (u32(row) >= p.rows) {
+		reportIndex(row);
+	}
+	write(u32(clamp(row, 0, i32(p.rows) - 1)), i % p.words, line);
+`,
+	}),
+});
+
+export const quantizedWeight = defineKernel({
+	name: 'quantized.weight',
+	params: LOOKUP_PARAMS,
+	define: (matrix: QuantizedLookupVariant) => ({
+		bindings: { ...matrixBindings(matrix), y: readWrite(matrix.scale) },
+		invocations: 'p.lines * p.words',
+		functions: writeFunction(matrix),
+		main: wgsl`
+	write(i / p.words, i % p.words, i / p.words);
+`,
+	}),
+});

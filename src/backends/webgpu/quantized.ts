@@ -1,0 +1,171 @@
+/** Launches of shaders/quantized.wgsl.ts. */
+import type { Float } from '../../../shaders/matmul.wgsl';
+import {
+	COLUMN_WORDS,
+	LANE_ROWS,
+	quantizedColumns,
+	quantizedLanes,
+	quantizedRows,
+	quantizedTile,
+	quantizedVector,
+	quantizedWeight,
+	TILE,
+	VECTOR_ROWS,
+} from '../../../shaders/quantized.wgsl';
+import { WORKGROUP_SIZE } from '../../../shaders/shader';
+import type { View } from '../contract';
+import type { QuantizedKernels, QuantizedLayout, QuantizedViews } from '../contract/quantized';
+import { type Gpu, type Launch, storageType } from './launch';
+import { gpuBytes } from './memory';
+
+/** Up to this many lines a GPU reads the matrix once for each, from its cache after the first. */
+const VECTOR_MOST = 8;
+/** Below this many lines a software adapter's invocation computes one line, and not eight. */
+const EIGHT_LEAST = 3;
+
+const float = (view: View): Float => storageType(view) as Float;
+
+/** What variants, buffers and parameters of all kernels say of the matrix. */
+function matrixOf({ packed, scale, zeroPoint }: QuantizedViews, { bits, groupSize, columns }: QuantizedLayout) {
+	return {
+		variant: { bits, asymmetric: zeroPoint !== undefined, scale: float(scale) },
+		buffers: { packed: packed.storage, scale: scale.storage, zeroPoint: zeroPoint?.storage },
+		params: {
+			rows: packed.shape[0]!,
+			columns,
+			words: packed.shape[1]!,
+			groups: scale.shape[1]!,
+			groupSize,
+			groupWords: Math.ceil((groupSize * bits) / 32),
+			packedOffset: packed.offset,
+			scaleOffset: scale.offset,
+			zeroOffset: zeroPoint?.offset,
+		},
+	};
+}
+
+/** The stride of a dim of one element has no meaning, and 0 suits vec4 reads. */
+const stride = (view: View, dim: number): number => (view.shape[dim] === 1 ? 0 : view.strides[dim]!);
+
+const operand = (view: View) => ({
+	lines: view.shape[0]!,
+	xOffset: view.offset,
+	xLine: stride(view, 0),
+	xStep: view.strides[1]!,
+});
+
+/** Whether each four neighbouring elements of a line, from a multiple of four on, are one vec4. */
+function isInQuads(view: View): boolean {
+	const [, depth] = view.shape as [number, number];
+	return view.strides[1] === 1 && depth % 4 === 0 && view.offset % 4 === 0 && stride(view, 0) % 4 === 0;
+}
+
+/** Of a product: the matrix is read once, whatever the kernel. */
+function work(
+	{ packed, scale, zeroPoint }: QuantizedViews,
+	columns: number,
+	x: View,
+	out: View,
+): Pick<Launch, 'flops' | 'bytes'> {
+	const elements = x.shape[0]! * (x.shape[1]! + out.shape[1]!);
+	const groups = scale.shape[0]! * scale.shape[1]!;
+	const matrix = 4 * packed.shape[0]! * packed.shape[1]! + groups * (gpuBytes(scale.dtype) + (zeroPoint === undefined ? 0 : 4));
+	return { flops: 2 * x.shape[0]! * packed.shape[0]! * columns, bytes: matrix + elements * gpuBytes(out.dtype) };
+}
+
+export function quantizedKernels(gpu: Gpu): QuantizedKernels {
+	return {
+		quantizedLinear({ x, bias, ...weight }, { out }, layout) {
+			const [lines, rows] = out.shape as [number, number];
+			if (lines * rows === 0) return;
+			const matrix = matrixOf(weight, layout);
+			const vectors = isInQuads(x) && layout.groupSize % 4 === 0;
+			const variant = { ...matrix.variant, vectors, storage: float(out) };
+			const launch = {
+				buffers: { ...matrix.buffers, x: x.storage, bias: bias?.storage ?? x.storage, out: out.storage },
+				...work(weight, layout.columns, x, out),
+			};
+			const paramsFor = (tiles: number) => ({
+				...matrix.params,
+				...operand(x),
+				tiles,
+				biasOffset: bias?.offset,
+				biasStride: bias?.strides[0],
+				hasBias: bias !== undefined,
+			});
+			if (gpu.isSoftware) {
+				const each = lines < EIGHT_LEAST ? 1 : 8;
+				const tiles = Math.ceil(rows / LANE_ROWS);
+				const grid = [tiles * Math.ceil(lines / each)] as const;
+				gpu.launch({ kernel: quantizedLanes, variant: { ...variant, lines: each }, params: paramsFor(tiles), grid, ...launch });
+			} else if (lines <= VECTOR_MOST) {
+				const tiles = Math.ceil(rows / VECTOR_ROWS);
+				gpu.launch({ kernel: quantizedVector, variant, params: paramsFor(tiles), grid: [tiles * lines], ...launch });
+			} else {
+				const tiles = Math.ceil(rows / TILE);
+				const grid = [tiles * Math.ceil(lines / TILE)] as const;
+				gpu.launch({ kernel: quantizedTile, variant: { ...variant, turned: false }, params: paramsFor(tiles), grid, ...launch });
+			}
+		},
+
+		quantizedLinearGrad({ gradient, ...weight }, { dx }, layout) {
+			const [lines, columns] = dx.shape as [number, number];
+			if (lines * columns === 0) return;
+			const matrix = matrixOf(weight, layout);
+			const variant = { ...matrix.variant, storage: float(dx) };
+			const launch = {
+				buffers: { ...matrix.buffers, x: gradient.storage, out: dx.storage },
+				...work(weight, columns, gradient, dx),
+			};
+			const words = weight.packed.shape[1]!;
+			const paramsFor = (tiles: number) => ({ ...matrix.params, ...operand(gradient), tiles });
+			if (gpu.isSoftware || lines <= VECTOR_MOST) {
+				const each = lines === 1 ? 1 : 4;
+				const tiles = Math.ceil(words / COLUMN_WORDS);
+				const grid = [tiles * Math.ceil(lines / each)] as const;
+				gpu.launch({ kernel: quantizedColumns, variant: { ...variant, lines: each }, params: paramsFor(tiles), grid, ...launch });
+			} else {
+				const tiles = Math.ceil((words * (32 / layout.bits)) / TILE);
+				const grid = [tiles * Math.ceil(lines / TILE)] as const;
+				const vectors = isInQuads(gradient);
+				gpu.launch({
+					kernel: quantizedTile,
+					variant: { ...variant, turned: true, vectors },
+					params: paramsFor(tiles),
+					grid,
+					...launch,
+				});
+			}
+		},
+
+		quantizedEmbedding({ index, ...weight }, { y }, { check, ...layout }) {
+			const matrix = matrixOf(weight, layout);
+			const lines = index.shape[0]!;
+			const count = lines * matrix.params.words;
+			gpu.launch({
+				kernel: quantizedRows,
+				variant: matrix.variant,
+				buffers: { ...matrix.buffers, index: index.storage, y: y.storage },
+				params: { ...matrix.params, lines, indexOffset: index.offset, indexStride: index.strides[0]! },
+				grid: [Math.ceil(count / WORKGROUP_SIZE)],
+				flops: 0,
+				bytes: 4 * count + lines * (4 + layout.columns * gpuBytes(y.dtype)),
+				check,
+			});
+		},
+
+		dequantizeWeight(weight, { y }, layout) {
+			const matrix = matrixOf(weight, layout);
+			const { rows, words } = matrix.params;
+			gpu.launch({
+				kernel: quantizedWeight,
+				variant: matrix.variant,
+				buffers: { ...matrix.buffers, y: y.storage },
+				params: { ...matrix.params, lines: rows },
+				grid: [Math.ceil((rows * words) / WORKGROUP_SIZE)],
+				flops: 0,
+				bytes: rows * (4 * words + layout.columns * gpuBytes(y.dtype)),
+			});
+		},
+	};
+}

@@ -1,0 +1,89 @@
+/** Rounds as quantisation does, and stays floating: for training with the errors of quantisation. */
+import { defineOperation } from '../autograd/operation';
+import { requireFloating } from '../core/dtype';
+import { ArgumentError, formatShape, ShapeError } from '../core/errors';
+import { checkOptions } from '../core/options';
+import { normalizeDim } from '../core/shape';
+import { Tensor } from '../tensor';
+import { add, clamp, div, ge, le, logicalAnd, mul, round, sub, to, where } from './elementwise';
+import { reshape } from './layout';
+import { requireCounts, requireNumber, requireSameDevice, requireTensor } from './requirements';
+
+export interface FakeQuantizeOptions {
+	/** The least code. Default 0. */
+	readonly quantMin?: number;
+	/** The largest code. Default 255. */
+	readonly quantMax?: number;
+	/** The dim whose entries have a scale and a zeroPoint each. Default none: x has one of each. */
+	readonly axis?: number;
+}
+
+/**
+ * x rounded to what codes can hold: (clamp(round(x / scale) + zeroPoint, quantMin, quantMax) - zeroPoint) * scale. Rounds halves to even. The gradient
+ * passes unchanged where the code was not clamped, and is 0 elsewhere; scale and zeroPoint get none. scale and zeroPoint are numbers or
+ * scalars, or with `axis` vectors. As `torch.fake_quantize_per_tensor_affine`, and with `axis` `torch.fake_quantize_per_channel_affine`.
+ */
+export function fakeQuantize(
+	x: Tensor,
+	scale: Tensor | number,
+	zeroPoint: Tensor | number,
+	options: FakeQuantizeOptions = {},
+): Tensor {
+	const { quantMin = 0, quantMax = 255, axis } = checkOptions('fakeQuantize', options, ['quantMin', 'quantMax', 'axis']);
+	requireTensor('fakeQuantize', x);
+	requireFloating('fakeQuantize', x.dtype);
+	requireCounts('fakeQuantize', { quantMin, quantMax }, Number.NEGATIVE_INFINITY);
+	if (quantMin > quantMax) throw new ArgumentError(`fakeQuantize: quantMin ${quantMin} is above quantMax ${quantMax}`);
+	const dim = axis === undefined ? null : normalizeDim('fakeQuantize', axis, x.ndim);
+	const [scales, zeros] = [requireValues(x, dim, 'scale', scale), requireValues(x, dim, 'zeroPoint', zeroPoint)];
+	if (typeof zeroPoint === 'number' && (zeroPoint < quantMin || zeroPoint > quantMax))
+		throw new ArgumentError(
+			`fakeQuantize: zeroPoint ${zeroPoint} must lie between quantMin ${quantMin} and quantMax ${quantMax}`,
+		);
+	return fakeQuantizeOperation(
+		{ x, scale: scales, zeroPoint: zeros },
+		{ dim, scale: Number(scales === null && scale), zeroPoint: Number(zeros === null && zeroPoint), quantMin, quantMax },
+	);
+}
+
+/** The tensor of scales or zero points; null for a number. */
+function requireValues(x: Tensor, dim: number | null, name: string, value: Tensor | number): Tensor | null {
+	if (!(value instanceof Tensor)) {
+		requireNumber('fakeQuantize', name, value);
+		return null;
+	}
+	requireTensor('fakeQuantize', value, name);
+	requireSameDevice('fakeQuantize', x, value);
+	const wanted = dim === null ? 1 : (x.shape[dim] ?? 1);
+	if (value.size !== wanted || value.ndim > 1)
+		throw new ShapeError(
+			`fakeQuantize: ${name} ${formatShape(value.shape)} must be ${dim === null ? 'a number or a scalar; for one value for each entry of a dim set axis' : formatShape([wanted])} for input ${formatShape(x.shape)}`,
+		);
+	return value;
+}
+
+interface Attributes {
+	readonly dim: number | null;
+	readonly scale: number;
+	readonly zeroPoint: number;
+	readonly quantMin: number;
+	readonly quantMax: number;
+}
+
+const fakeQuantizeOperation = defineOperation({
+	name: 'fakeQuantize',
+	inputs: ['x'],
+	constants: ['scale?', 'zeroPoint?'],
+	forward: ({ x, scale, zeroPoint }, attributes: Attributes) => {
+		const { dim, quantMin, quantMax } = attributes;
+		const shape = dim === null ? [] : x.shape.map((size, d) => (d === dim ? size : 1));
+		const steps = scale == null ? attributes.scale : reshape(scale, shape);
+		const zeros = zeroPoint == null ? attributes.zeroPoint : reshape(zeroPoint, shape);
+		const wide = x.dtype === 'float16' ? to(x, 'float32') : x;
+		const codes = add(round(div(wide, steps)), zeros);
+		const rounded = mul(sub(clamp(codes, { min: quantMin, max: quantMax }), zeros), steps);
+		return { output: to(rounded, x.dtype), isInside: logicalAnd(ge(codes, quantMin), le(codes, quantMax)) };
+	},
+	saves: ['isInside'],
+	vjp: (gradient, { isInside }): { x: Tensor } => ({ x: where(isInside, gradient, 0) }),
+});

@@ -1,0 +1,282 @@
+/**
+ * Matrices of 8- and 4-bit codes: making them, products with them, lookups in them. src/backends/contract/quantized.ts has their layout.
+ * The matrix gets no gradient; the other operand does.
+ */
+import { defineOperation, NO_GRADIENT } from '../autograd/operation';
+import type { QuantizedLayout } from '../backends/contract/quantized';
+import { requireDType, requireFloating } from '../core/dtype';
+import { ArgumentError, DTypeError, formatShape, ShapeError } from '../core/errors';
+import { checkOptions } from '../core/options';
+import { checkShape, numel, sameShape } from '../core/shape';
+import { emptyOn, Tensor } from '../tensor';
+import { composed } from './composed';
+import { tensor } from './creation';
+import { abs, add, clamp, div, le, mul, neg, round, sub, to, where } from './elementwise';
+import { checkIndices } from './indexing/gather';
+import { contiguous, detach, narrow, pad, reshape, unsqueeze } from './layout';
+import { sumTo } from './operands';
+import { amax, amin, sum } from './reduce';
+import { requireCounts, requireSameDevice, requireTensor, shown } from './requirements';
+
+/** A matrix [rows, columns] whose elements are (code - zeroPoint) * scale, with one scale and zero point for each group of columns. */
+export interface QuantizedWeight {
+	/** int32 [rows, words]: see `quantizeWeight`. */
+	readonly packed: Tensor;
+	/** Floating [rows, groups]. */
+	readonly scale: Tensor;
+	/** uint8 [rows, groups]; null for a symmetric matrix, whose zero points are all 2^(bits - 1). */
+	readonly zeroPoint: Tensor | null;
+	readonly bits: 8 | 4;
+	/** Neighbouring columns of a row that share a scale; the last group of a row may have fewer. */
+	readonly groupSize: number;
+	readonly columns: number;
+}
+
+export interface QuantizeWeightOptions {
+	/** Bits of a code. Default 8. */
+	readonly bits?: 8 | 4;
+	/** Neighbouring columns that share a scale. Default 32. */
+	readonly groupSize?: number;
+	/** Codes stand around 0, without zero points. Default true. */
+	readonly symmetric?: boolean;
+}
+
+/** Below this range a group counts as zeros: a scale of its own would underflow. */
+const LEAST_RANGE = 1e-30;
+
+/** Checks and completes the options of whatever quantises weights. */
+export function quantizeOptions(operation: string, options: QuantizeWeightOptions): Required<QuantizeWeightOptions> {
+	const { bits = 8, groupSize = 32, symmetric = true } = options;
+	if (bits !== 8 && bits !== 4) throw new ArgumentError(`${operation}: bits must be 8 or 4, not ${shown(bits)}`);
+	requireCounts(operation, { groupSize }, 1);
+	if (typeof symmetric !== 'boolean')
+		throw new ArgumentError(`${operation}: symmetric must be true or false, not ${shown(symmetric)}`);
+	return { bits, groupSize, symmetric };
+}
+
+/**
+ * Rounds `weight` [rows, columns] to codes of 8 or 4 bits, in groups of `groupSize` columns that share a scale. Rounds halves to even. With b
+ * bits, for each group:
+ *
+ * - symmetric: scale = max|w| / (2^(b-1) - 1); code = round(w / scale) + 2^(b-1).
+ * - else: low = min(w, 0), high = max(w, 0), scale = (high - low) / (2^b - 1); zeroPoint = round(-low / scale);
+ *   code = round(w / scale) + zeroPoint, clamped to 0 .. 2^b - 1.
+ *
+ * A group of zeros has scale 1. So no element moves by more than half a scale. Words of 32 bits hold the codes, the first in the lowest
+ * bits; a group begins with a word of its own. Not differentiable.
+ */
+export function quantizeWeight(weight: Tensor, options: QuantizeWeightOptions = {}): QuantizedWeight {
+	checkOptions('quantizeWeight', options, ['bits', 'groupSize', 'symmetric']);
+	const { bits, groupSize, symmetric } = quantizeOptions('quantizeWeight', options);
+	requireTensor('quantizeWeight', weight, 'weight');
+	requireFloating('quantizeWeight', weight.dtype, 'weight');
+	if (weight.ndim !== 2)
+		throw new ShapeError(`quantizeWeight: the weight must be [rows, columns], not ${formatShape(weight.shape)}`);
+	const [rows, columns] = weight.shape as [number, number];
+	const size = Math.max(1, Math.min(groupSize, columns));
+	return composed('quantizeWeight', () => {
+		const given = detach(weight);
+		const floating = given.dtype === 'float16' ? to(given, 'float32') : given;
+		const groups = Math.ceil(columns / size);
+		const grouped = reshape(padTo(floating, groups * size), [rows, groups, size]);
+		const most = 2 ** bits - 1;
+		const half = 2 ** (bits - 1);
+		const low = symmetric ? null : clamp(amin(grouped, 2), { max: 0 });
+		const range = low === null ? amax(abs(grouped), 2) : sub(clamp(amax(grouped, 2), { min: 0 }), low);
+		const scale = where(le(range, LEAST_RANGE), 1, div(range, symmetric ? half - 1 : most));
+		const zero = low && round(div(neg(low), scale));
+		const rounded = round(div(grouped, unsqueeze(scale, 2)));
+		const codes = clamp(add(rounded, zero === null ? half : unsqueeze(zero, 2)), { min: symmetric ? 1 : 0, max: most });
+		return {
+			packed: pack(to(codes, 'int32'), { bits, groupSize: size, columns }),
+			scale,
+			zeroPoint: zero && to(zero, 'uint8'),
+			bits,
+			groupSize: size,
+			columns,
+		};
+	});
+}
+
+/** x with zeros behind its last dim, up to `size`. */
+function padTo(x: Tensor, size: number): Tensor {
+	const missing = size - x.shape.at(-1)!;
+	return missing === 0 ? x : pad(x, [0, missing]);
+}
+
+/** The words [rows, words] of codes [rows, groups, groupSize]. */
+function pack(codes: Tensor, layout: QuantizedLayout): Tensor {
+	const [rows, groups] = codes.shape as [number, number];
+	const perWord = 32 / layout.bits;
+	const words = Math.ceil(layout.groupSize / perWord);
+	const shifts = Array.from({ length: perWord }, (_, i) => (1 << (i * layout.bits)) | 0);
+	const inWords = reshape(padTo(codes, words * perWord), [rows, groups, words, perWord]);
+	// Bits do not overlap, so the sum is their union; the highest code may make it negative.
+	const packed = sum(mul(inWords, tensor(shifts, { dtype: 'int32', device: codes.device })), 3);
+	return contiguous(narrow(reshape(packed, [rows, groups * words]), 1, 0, wordsOf(layout)));
+}
+
+/** Words of a row. */
+function wordsOf({ bits, groupSize, columns }: QuantizedLayout): number {
+	const whole = Math.floor(columns / groupSize);
+	return whole * Math.ceil((groupSize * bits) / 32) + Math.ceil(((columns - whole * groupSize) * bits) / 32);
+}
+
+/** What a quantised matrix is made of, checked, for the operations below. */
+function requireQuantized(operation: string, weight: QuantizedWeight) {
+	const isObject = typeof weight === 'object' && weight !== null && !Array.isArray(weight) && !(weight instanceof Tensor);
+	if (!isObject)
+		throw new ArgumentError(
+			`${operation}: weight must be a quantised matrix, as quantizeWeight() gives it, not ${shown(weight)}`,
+		);
+	checkOptions(operation, weight, ['packed', 'scale', 'zeroPoint', 'bits', 'groupSize', 'columns']);
+	const { packed, scale, zeroPoint = null, bits, groupSize, columns } = weight;
+	requireTensor(operation, packed, 'weight.packed');
+	requireTensor(operation, scale, 'weight.scale');
+	if (zeroPoint !== null) requireTensor(operation, zeroPoint, 'weight.zeroPoint');
+	quantizeOptions(operation, { bits, groupSize });
+	requireCounts(operation, { columns });
+	requireDType(operation, packed.dtype, ['int32'], 'weight.packed');
+	requireFloating(operation, scale.dtype, 'weight.scale');
+	if (zeroPoint !== null) requireDType(operation, zeroPoint.dtype, ['uint8'], 'weight.zeroPoint');
+	requireSameDevice(operation, packed, scale, ...(zeroPoint === null ? [] : [zeroPoint]));
+	const layout: QuantizedLayout = { bits, groupSize, columns };
+	const rows = packed.shape[0] ?? 0;
+	const expected = {
+		packed: [rows, wordsOf(layout)],
+		scale: [rows, Math.ceil(columns / groupSize)],
+		zeroPoint: [rows, Math.ceil(columns / groupSize)],
+	};
+	for (const [name, part] of Object.entries({ packed, scale, zeroPoint })) {
+		const shape = expected[name as keyof typeof expected];
+		if (part !== null && !sameShape(part.shape, shape))
+			throw new ShapeError(
+				`${operation}: weight.${name} ${formatShape(part.shape)} must be ${formatShape(shape)} for ${columns} columns of ${bits} bits in groups of ${groupSize}`,
+			);
+	}
+	return { tensors: { packed, scale, zeroPoint }, layout, rows };
+}
+
+type Parts = { readonly packed: Tensor; readonly scale: Tensor; readonly zeroPoint?: Tensor | null | undefined };
+
+/** The views of a matrix as kernels take them. */
+function partsOf({ packed, scale, zeroPoint }: Parts) {
+	return {
+		packed: contiguous(packed),
+		scale: contiguous(scale),
+		zeroPoint: zeroPoint == null ? undefined : contiguous(zeroPoint),
+	};
+}
+
+/** The matrix in floating point, in the dtype of its scales. Not differentiable. */
+export function dequantizeWeight(weight: QuantizedWeight): Tensor {
+	const { tensors, layout } = requireQuantized('dequantizeWeight', weight);
+	return dequantizeOperation(tensors, layout);
+}
+
+const dequantizeOperation = defineOperation({
+	name: 'dequantizeWeight',
+	inputs: [],
+	constants: ['packed', 'scale', 'zeroPoint?'],
+	forward: (weight, layout: QuantizedLayout) => {
+		const y = emptyOn(weight.scale, [weight.packed.shape[0]!, layout.columns]);
+		y.backend.kernels.dequantizeWeight(partsOf(weight), { y }, layout);
+		return y;
+	},
+	vjp: NO_GRADIENT,
+});
+
+/**
+ * x W^T + bias with a quantised W [outFeatures, inFeatures]: x [..., inFeatures], bias [outFeatures], to [..., outFeatures], in the dtype of x.
+ * Computes in float32. x and bias have gradients; W has none.
+ */
+export function quantizedLinear(x: Tensor, weight: QuantizedWeight, bias: Tensor | null = null): Tensor {
+	requireTensor('quantizedLinear', x);
+	const { tensors, layout, rows } = requireQuantized('quantizedLinear', weight);
+	requireFloating('quantizedLinear', x.dtype);
+	requireSameDevice('quantizedLinear', x, tensors.packed);
+	if (x.ndim === 0 || x.shape.at(-1) !== layout.columns) {
+		throw new ShapeError(
+			`quantizedLinear: input ${formatShape(x.shape)} must end in the ${layout.columns} features that the weight ${formatShape([rows, layout.columns])} takes`,
+		);
+	}
+	if (bias !== null) {
+		requireTensor('quantizedLinear', bias, 'bias');
+		requireSameDevice('quantizedLinear', x, bias);
+		if (!sameShape(bias.shape, [rows]))
+			throw new ShapeError(
+				`quantizedLinear: bias ${formatShape(bias.shape)} must be ${formatShape([rows])} for the weight ${formatShape([rows, layout.columns])}`,
+			);
+		if (bias.dtype !== x.dtype)
+			throw new DTypeError(
+				`quantizedLinear: dtypes differ: input ${x.dtype} and bias ${bias.dtype}. Convert one with .to('${x.dtype}')`,
+			);
+	}
+	return linearOperation({ x, bias, ...tensors }, layout);
+}
+
+const linearOperation = defineOperation({
+	name: 'quantizedLinear',
+	inputs: ['x', 'bias?'],
+	constants: ['packed', 'scale', 'zeroPoint?'],
+	forward: ({ x, bias, ...weight }, layout: QuantizedLayout) => {
+		const rows = weight.packed.shape[0]!;
+		const lead = x.shape.slice(0, -1);
+		checkShape('quantizedLinear', [...lead, rows]);
+		const out = emptyOn(x, [numel(lead), rows]);
+		x.backend.kernels.quantizedLinear(
+			{ ...partsOf(weight), x: reshape(x, [numel(lead), layout.columns]), bias: bias ?? undefined },
+			{ out },
+			layout,
+		);
+		return reshape(out, [...lead, rows]);
+	},
+	saves: ['packed', 'scale', 'zeroPoint'],
+	vjp: (gradient, { packed, scale, zeroPoint }, layout, needs): { x: Tensor | null; bias: Tensor | null } => ({
+		x: needs.x && turnedOperation({ gradient, packed, scale, zeroPoint }, layout),
+		bias: needs.bias && sumTo(gradient, needs.bias.shape),
+	}),
+});
+
+/** gradient W: the gradient of x. Linear, so its own VJP is the product with W^T. */
+const turnedOperation = defineOperation({
+	name: 'quantizedLinear',
+	inputs: ['gradient'],
+	constants: ['packed', 'scale', 'zeroPoint?'],
+	forward: ({ gradient, ...weight }, layout: QuantizedLayout) => {
+		const lead = gradient.shape.slice(0, -1);
+		const dx = emptyOn(gradient, [numel(lead), layout.columns]);
+		const lines = reshape(gradient, [numel(lead), gradient.shape.at(-1)!]);
+		gradient.backend.kernels.quantizedLinearGrad({ ...partsOf(weight), gradient: lines }, { dx }, layout);
+		return reshape(dx, [...lead, layout.columns]);
+	},
+	saves: ['packed', 'scale', 'zeroPoint'],
+	vjp: (dx, { packed, scale, zeroPoint }, layout): { gradient: Tensor } => ({
+		gradient: linearOperation({ x: dx, packed, scale, zeroPoint }, layout),
+	}),
+});
+
+/**
+ * The rows of a quantised matrix [rows, columns] that the int32 `indices` name: [...indices.shape, columns], in the dtype of its scales. Not
+ * differentiable. An index that names no row throws as in `embedding`.
+ */
+export function quantizedEmbedding(indices: Tensor, weight: QuantizedWeight): Tensor {
+	requireTensor('quantizedEmbedding', indices, 'indices');
+	const { tensors, layout, rows } = requireQuantized('quantizedEmbedding', weight);
+	const what = `the rows of ${formatShape([rows, layout.columns])}`;
+	const check = checkIndices('quantizedEmbedding', tensors.packed, indices, rows, what);
+	checkShape('quantizedEmbedding', [...indices.shape, layout.columns]);
+	return rowsOperation({ indices, ...tensors }, layout, { check });
+}
+
+const rowsOperation = defineOperation({
+	name: 'quantizedEmbedding',
+	inputs: [],
+	constants: ['indices', 'packed', 'scale', 'zeroPoint?'],
+	forward: ({ indices, ...weight }, layout: QuantizedLayout, check) => {
+		const y = emptyOn(weight.scale, [indices.size, layout.columns]);
+		y.backend.kernels.quantizedEmbedding({ ...partsOf(weight), index: reshape(indices, [-1]) }, { y }, { ...layout, check });
+		return reshape(y, [...indices.shape, layout.columns]);
+	},
+	vjp: NO_GRADIENT,
+});
