@@ -33,6 +33,15 @@ export { type DerivativeOptions, hessian, jacobian, jvp, type TensorFunction, vj
 export { counters, type DeviceInfo, type InitOptions, init, type MemoryReport, memory, profile, shutdown, sync } from './init';
 export * as io from './io';
 export * as nn from './nn';
+export { type CalibrateOptions, calibrate } from './nn/calibrate';
+export {
+	type ModuleChoice,
+	prepareQat,
+	type QuantizedLayerReport,
+	type QuantizeOptions,
+	type QuantizeReport,
+	quantize,
+} from './nn/quantize';
 export * from './operations';
 export {
 	arange,

@@ -18,6 +18,16 @@ export { Parameter } from './parameter';
 export * from './pooling';
 export * from './positions';
 export * as prune from './prune';
+export { FakeQuantizedEmbedding, FakeQuantizedLinear } from './quantize';
+export {
+	type EmbeddingLike,
+	type LinearLike,
+	type QuantizedActivations,
+	QuantizedEmbedding,
+	type QuantizedEmbeddingOptions,
+	QuantizedLinear,
+	type QuantizedLinearOptions,
+} from './quantized';
 export * from './recurrent';
 export * from './reshape';
 export * from './shrinking';

@@ -5,9 +5,9 @@ import { ArgumentError, formatShape, ShapeError } from '../core/errors';
 import { checkOptions } from '../core/options';
 import { normalizeDim } from '../core/shape';
 import { Tensor } from '../tensor';
+import { requireCounts, requireNumber, requireSameDevice, requireTensor } from './checks';
 import { add, clamp, div, ge, le, logicalAnd, mul, round, sub, to, where } from './elementwise';
 import { reshape } from './layout';
-import { requireCounts, requireNumber, requireSameDevice, requireTensor } from './requirements';
 
 export interface FakeQuantizeOptions {
 	/** The least code. Default 0. */

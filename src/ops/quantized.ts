@@ -9,6 +9,7 @@ import { ArgumentError, DTypeError, formatShape, ShapeError } from '../core/erro
 import { checkOptions } from '../core/options';
 import { checkShape, numel, sameShape } from '../core/shape';
 import { emptyOn, Tensor } from '../tensor';
+import { requireCounts, requireSameDevice, requireTensor, shown } from './checks';
 import { composed } from './composed';
 import { tensor } from './creation';
 import { abs, add, clamp, div, le, mul, neg, round, sub, to, where } from './elementwise';
@@ -16,7 +17,6 @@ import { checkIndices } from './indexing/gather';
 import { contiguous, detach, narrow, pad, reshape, unsqueeze } from './layout';
 import { sumTo } from './operands';
 import { amax, amin, sum } from './reduce';
-import { requireCounts, requireSameDevice, requireTensor, shown } from './requirements';
 
 /** A matrix [rows, columns] whose elements are (code - zeroPoint) * scale, with one scale and zero point for each group of columns. */
 export interface QuantizedWeight {
@@ -72,30 +72,42 @@ export function quantizeWeight(weight: Tensor, options: QuantizeWeightOptions = 
 	requireFloating('quantizeWeight', weight.dtype, 'weight');
 	if (weight.ndim !== 2)
 		throw new ShapeError(`quantizeWeight: the weight must be [rows, columns], not ${formatShape(weight.shape)}`);
-	const [rows, columns] = weight.shape as [number, number];
-	const size = Math.max(1, Math.min(groupSize, columns));
+	const columns = weight.shape[1]!;
 	return composed('quantizeWeight', () => {
 		const given = detach(weight);
-		const floating = given.dtype === 'float16' ? to(given, 'float32') : given;
-		const groups = Math.ceil(columns / size);
-		const grouped = reshape(padTo(floating, groups * size), [rows, groups, size]);
-		const most = 2 ** bits - 1;
-		const half = 2 ** (bits - 1);
-		const low = symmetric ? null : clamp(amin(grouped, 2), { max: 0 });
-		const range = low === null ? amax(abs(grouped), 2) : sub(clamp(amax(grouped, 2), { min: 0 }), low);
-		const scale = where(le(range, LEAST_RANGE), 1, div(range, symmetric ? half - 1 : most));
-		const zero = low && round(div(neg(low), scale));
+		const grouped = inGroups(given.dtype === 'float16' ? to(given, 'float32') : given, groupSize);
+		const { scale, zeroPoint } = rangesOf(grouped, bits, symmetric);
 		const rounded = round(div(grouped, unsqueeze(scale, 2)));
-		const codes = clamp(add(rounded, zero === null ? half : unsqueeze(zero, 2)), { min: symmetric ? 1 : 0, max: most });
+		const zero = zeroPoint === null ? 2 ** (bits - 1) : unsqueeze(zeroPoint, 2);
+		const codes = clamp(add(rounded, zero), { min: symmetric ? 1 : 0, max: 2 ** bits - 1 });
+		const layout = { bits, groupSize: grouped.shape[2]!, columns };
 		return {
-			packed: pack(to(codes, 'int32'), { bits, groupSize: size, columns }),
+			packed: pack(to(codes, 'int32'), layout),
 			scale,
-			zeroPoint: zero && to(zero, 'uint8'),
-			bits,
-			groupSize: size,
-			columns,
+			zeroPoint: zeroPoint && to(zeroPoint, 'uint8'),
+			...layout,
 		};
 	});
+}
+
+/** A matrix as [rows, groups, size of a group], with zeros in the place of missing columns. */
+export function inGroups(weight: Tensor, groupSize: number): Tensor {
+	const [rows, columns] = weight.shape as [number, number];
+	const size = Math.max(1, Math.min(groupSize, columns));
+	const groups = Math.ceil(columns / size);
+	return reshape(padTo(weight, groups * size), [rows, groups, size]);
+}
+
+/** The scales and zero points of a matrix in groups, [rows, groups], by the formulas of `quantizeWeight`. */
+export function rangesOf(
+	grouped: Tensor,
+	bits: 8 | 4,
+	symmetric: boolean,
+): { readonly scale: Tensor; readonly zeroPoint: Tensor | null } {
+	const low = symmetric ? null : clamp(amin(grouped, 2), { max: 0 });
+	const range = low === null ? amax(abs(grouped), 2) : sub(clamp(amax(grouped, 2), { min: 0 }), low);
+	const scale = where(le(range, LEAST_RANGE), 1, div(range, low === null ? 2 ** (bits - 1) - 1 : 2 ** bits - 1));
+	return { scale, zeroPoint: low && round(div(neg(low), scale)) };
 }
 
 /** x with zeros behind its last dim, up to `size`. */
@@ -117,9 +129,14 @@ function pack(codes: Tensor, layout: QuantizedLayout): Tensor {
 }
 
 /** Words of a row. */
-function wordsOf({ bits, groupSize, columns }: QuantizedLayout): number {
+export function wordsOf({ bits, groupSize, columns }: QuantizedLayout): number {
 	const whole = Math.floor(columns / groupSize);
 	return whole * Math.ceil((groupSize * bits) / 32) + Math.ceil(((columns - whole * groupSize) * bits) / 32);
+}
+
+/** Groups of a row. */
+export function groupsOf({ groupSize, columns }: QuantizedLayout): number {
+	return Math.ceil(columns / groupSize);
 }
 
 /** What a quantised matrix is made of, checked, for the operations below. */
@@ -144,8 +161,8 @@ function requireQuantized(operation: string, weight: QuantizedWeight) {
 	const rows = packed.shape[0] ?? 0;
 	const expected = {
 		packed: [rows, wordsOf(layout)],
-		scale: [rows, Math.ceil(columns / groupSize)],
-		zeroPoint: [rows, Math.ceil(columns / groupSize)],
+		scale: [rows, groupsOf(layout)],
+		zeroPoint: [rows, groupsOf(layout)],
 	};
 	for (const [name, part] of Object.entries({ packed, scale, zeroPoint })) {
 		const shape = expected[name as keyof typeof expected];

@@ -13,7 +13,7 @@ function words(text: string): string[] {
 export const INFRASTRUCTURE = words(`
 	init shutdown sync setDefaultDevice defaultDevice memory counters profile manualSeed tidy keep autocast
 	noGrad enableGrad isGradEnabled grad backward customOp checkpoint gradcheck gradgradcheck detectAnomaly vjp jvp jacobian hessian
-	Tensor nn optim io
+	Tensor nn optim io quantize prepareQat calibrate
 `);
 
 /** Functions that make tensors. test/tensor tests them. */
@@ -74,7 +74,7 @@ const FURTHER_LAYERS = words(`
 	GaussianNLLLoss HingeEmbeddingLoss MultiMarginLoss CosineEmbeddingLoss TripletMarginLoss PairwiseDistance
 	TripletMarginWithDistanceLoss MarginRankingLoss SoftMarginLoss MultiLabelMarginLoss MultiLabelSoftMarginLoss
 	RNNCell GRUCell TimeDistributed KVCache SinusoidalPositions LearnedPositions RotaryPositions
-	TransformerDecoderLayer TransformerEncoder TransformerDecoder Transformer
+	TransformerDecoderLayer TransformerEncoder TransformerDecoder Transformer FakeQuantizedLinear FakeQuantizedEmbedding
 `);
 
 export const MODULES = [...FURTHER_LAYERS, ...Object.keys(LAYERS)];

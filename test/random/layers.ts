@@ -29,6 +29,8 @@ export const LAYERS: Readonly<Record<string, Construction>> = {
 		[3, 4, 5, { bias: true }],
 		[f(2, 3), f(2, 4)],
 	],
+	QuantizedLinear: [[8, 2, { bits: 4, groupSize: 4, symmetric: false, bias: true, activations: 'dynamic8' }], [f(3, 8)]],
+	QuantizedEmbedding: [[5, 8, { bits: 4, groupSize: 4, symmetric: false }], [i(4)]],
 	Embedding: [[5, 3, { paddingIdx: 1 }], [i(4)]],
 	EmbeddingBag: [
 		[5, 3, { mode: 'mean', paddingIdx: 1 }],
