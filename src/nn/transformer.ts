@@ -111,7 +111,7 @@ abstract class TransformerLayer extends Module {
 
 	/** Returns an independent copy with the same values and modes, as `copy.deepcopy` does. */
 	clone(): this {
-		const { device, dtype } = this.linear1.weight;
+		const { device, dtype } = this.parameters()[0]!;
 		const options = { ...this.options, device, dtype };
 		const copy = new (this.constructor as new (...args: unknown[]) => this)(this.dModel, this.nhead, options);
 		copy.loadStateDict(this.stateDict());
