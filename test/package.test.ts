@@ -61,7 +61,7 @@ test('a CommonJS program imports the package, and requires it where Node can', (
 	if (canRequire) assert.is(run('requires.cjs', inCommonJs(`require('wgrad')`)), PRINTED);
 });
 
-/** What a program writes to its error stream. */
+/** What a program writes to stderr. */
 function complaints(code: string): string {
 	writeFileSync(join(installed.folder, 'complains.mjs'), code);
 	return spawnSync(process.execPath, ['complains.mjs'], {
@@ -82,7 +82,7 @@ test('a tensor made before init() warns once that it is on the CPU', () => {
 	assert.is(complaints(`import { ones } from 'wgrad'; ones([1], { device: 'cpu' });`), '');
 });
 
-test('init() without an adapter tells users in a sentence, and developers in another', () => {
+test('init() without an adapter warns users in one sentence and developers in another', () => {
 	const text = complaints(`
 		const gpu = { requestAdapter: async () => null };
 		Object.defineProperty(globalThis, 'navigator', { value: { gpu }, configurable: true });
@@ -94,7 +94,7 @@ test('init() without an adapter tells users in a sentence, and developers in ano
 	assert.equal(more, []);
 });
 
-/** The calls in every program of the matrix below: all entries, right and wrong. */
+/** Correct and wrong calls of all entries, for every program of the matrix below. */
 const TYPED = `
 import { init, nn, optim, type Tensor, tensor } from 'wgrad';
 import { type CsvTable, DataLoader, filesFromDrop, parseCsv, readCsv, TensorDataset } from 'wgrad/data';
@@ -134,9 +134,9 @@ const BARE: Environment = { lib: ['es2022'], types: [] };
 const DOM: Environment = { lib: ['es2022', 'dom'], types: [] };
 const NODE: Environment = { lib: ['es2022'], types: ['node'] };
 const WEBGPU: Environment = { lib: ['es2022', 'dom'], types: ['node', '@webgpu/types'] };
-/** From TypeScript 6 on, the DOM library has WebGPU itself. */
+/** From TypeScript 6 on, the DOM library declares WebGPU. */
 const ALL: Environment = { lib: ['es2022', 'dom'], types: ['node'] };
-/** Module resolutions and environments: each resolution meets each environment with one of the versions. */
+/** Module resolutions and environments. Each pair is tested with one TypeScript version. */
 const MATRIX: Readonly<Record<string, Readonly<Record<string, Environment>>>> = {
 	'5.4': { node16: BARE, nodenext: DOM, bundler: NODE, preserve: WEBGPU },
 	'5.9': { node16: WEBGPU, nodenext: BARE, bundler: DOM, preserve: NODE },
@@ -149,7 +149,7 @@ function check(version: string, module: string, { lib, types }: Environment, cod
 	const resolution = module === 'bundler' || module === 'preserve' ? 'bundler' : module;
 	const compilerOptions = {
 		...{ module: module === 'bundler' ? 'esnext' : module, moduleResolution: resolution, lib, types },
-		// TypeScript's own libraries are left out: they are most of the work.
+		// TypeScript's own libraries are skipped, because checking them takes most of the time.
 		...{ target: 'es2022', strict: true, noEmit: true, skipLibCheck: false, skipDefaultLibCheck: true },
 		...more,
 	};
@@ -160,16 +160,16 @@ function check(version: string, module: string, { lib, types }: Environment, cod
 }
 
 for (const [version, settings] of Object.entries(MATRIX)) {
-	test(`programs type-check with TypeScript ${version}, whatever their modules and libraries`, () => {
+	test(`programs type-check with TypeScript ${version}, with any modules and libraries`, () => {
 		for (const [module, environment] of Object.entries(settings)) {
-			// A program that has the DOM or Node knows the console.
+			// A program with the DOM or Node already declares the console.
 			const own = environment === BARE ? TYPED : TYPED.replace(/^declare const console.*$/m, '');
 			assert.is(check(version, module, environment, own), '', `${module}, ${JSON.stringify(environment)}`);
 		}
 	});
 }
 
-test('the browser condition leaves out what only Node has', () => {
+test('the browser condition hides the names for Node', () => {
 	const code = `
 		// @ts-expect-error
 		import { FileStore, ProgressBar, writeReport } from 'wgrad/train';
@@ -213,7 +213,7 @@ function bundle(code: string): { bytes: number; inputs: string[] } {
 	return { bytes: outputFiles[0]!.contents.length, inputs: Object.keys(metafile.inputs) };
 }
 
-test('a bundler for browsers takes the browser build of every entry, whole or in part, and nothing of Node', () => {
+test('a bundler for browsers uses the browser build of every entry, and nothing for Node', () => {
 	const whole = bundle(ENTRIES.map((entry, i) => `import * as part${i} from '${entry}'; console.log(part${i});`).join('\n'));
 	const others = whole.inputs.filter((name) => !name.startsWith('node_modules/wgrad/dist/browser/') && name !== '<stdin>');
 	assert.equal(others, []);
@@ -222,7 +222,7 @@ test('a bundler for browsers takes the browser build of every entry, whole or in
 	assert.ok(part.bytes < 0.9 * core.bytes, `${part.bytes} bytes for one function, ${core.bytes} for everything`);
 });
 
-test('the lock file says nothing of where packages come from', () => {
+test('the lock file holds no download addresses', () => {
 	const { packages } = JSON.parse(readFileSync('package-lock.json', 'utf8')) as {
 		packages: Record<string, { resolved?: string; link?: boolean }>;
 	};

@@ -1,4 +1,4 @@
-/** For each kernel: what the host writes as a parameter is what the shader reads under that name. */
+/** For each kernel: the shader reads under a parameter's name what the host writes for it. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { avgPool2d, init, ones, shutdown, tensor } from 'wgrad';
@@ -83,14 +83,14 @@ const KERNELS = [
 
 const bits = (value: number) => new Uint32Array(new Float32Array([value]).buffer)[0]!;
 
-/** What a launch gives for a parameter of a type, the expressions under which a shader finds its words, and these words. */
+/** The value of a parameter, the shader's expressions for its words, and these words. */
 interface Example {
 	readonly value: ParameterValue;
 	readonly reads: readonly string[];
 	readonly words: readonly number[];
 }
 
-/** Values that tell fields from each other: they grow from `seed`, and every other one is negative. */
+/** Values that distinguish fields: they grow from `seed`, and every other one is negative. */
 function example(name: string, declared: string, seed: number): Example {
 	const type = declared.replace('?', '');
 	const number = (k: number) => (seed + k) * (k % 2 === 0 ? 1 : -1);
@@ -111,7 +111,7 @@ function example(name: string, declared: string, seed: number): Example {
 		case 'view': {
 			const [shape, strides] = [list(`p.${name}.shape`, 0, 8), list(`p.${name}.strides`, 8, 8)];
 			return {
-				// Two dims less than there may be: the rest is 0.
+				// Two dims fewer than the maximum; the rest is 0.
 				value: { shape: shape.values.slice(0, 6), strides: strides.values.slice(0, 6), offset: number(16) },
 				reads: [...shape.reads, ...strides.reads, `p.${name}.offset`, `p.${name}.rank`],
 				words: [...shape.values.slice(0, 6), 0, 0, ...strides.values.slice(0, 6), 0, 0, number(16), 6],
@@ -179,7 +179,7 @@ test('kernels read the parameters that launches give', async () => {
 	await backend.destroy();
 });
 
-test('a flag of any type counts by its truth, as on the CPU', async () => {
+test('a flag of any type counts by its truthiness, as on the CPU', async () => {
 	await init({ device: 'webgpu' });
 	const values = [[[[1, 2, 3]]]];
 	for (const flag of [true, false, 1, 0, 2 ** 32, 'yes', '', null, ones([1])]) {

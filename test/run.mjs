@@ -1,10 +1,11 @@
 #!/usr/bin/env node
 /**
- * Runs the tests: `node test/run.mjs [FILE...] [--filter TEXT] [--adapter NAME] [--timeout SECONDS] [--verbose] [--watch] [--help]`.
+ * Runs the tests: `node test/run.mjs [FILE...] [--filter TEXT] [--adapter NAME] [--timeout SECONDS] [--verbose] [--watch]
+ * [--help]`.
  *
- * Bundles every test file that has changed, runs each in a process or a page, its own or one shared with its like, once for every place that
- * its name asks for (see runner/bundle.mjs), several at a time. Ends with the line 'N passed, N failed'. A file that crashes, hangs, does not load or
- * has no test counts as a failure, and so does a machine on which no adapter is found.
+ * Bundles every test file that has changed and runs each once for every place that its name asks for (see runner/bundle.mjs),
+ * several at a time. A file has its own process or page, or shares one with related files. The last line is 'N passed, N failed'.
+ * A file that crashes, hangs, does not load or has no test counts as a failure, and so does a machine without any adapter.
  */
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
@@ -73,7 +74,9 @@ const files = await chosenFiles();
 const isNamed = options.adapter !== undefined;
 const wanted = (/** @type {string} */ name) => !isNamed || options.adapter === name;
 const browser = new BrowserRunner();
-/** Sums by environment. @type {Map<string, { adapter: string, files: number, passed: number, failed: number, seconds: number }>} */
+/**
+ * Sums by environment. @type {Map<string, { adapter: string, files: number, passed: number, failed: number, seconds: number }>}
+ */
 const totals = new Map();
 let failures = 0;
 
@@ -95,7 +98,7 @@ function open(name, adapter) {
  * @typedef {{ environment: string, files: readonly string[], run: (onReport: (report: Report) => void) => Promise<void> }} Job
  */
 
-/** Those that wait to be run, while others may still be planned. */
+/** Jobs that wait to run, while more may still be added. */
 class Jobs {
 	/** @type {Job[]} */
 	#jobs = [];
@@ -112,7 +115,7 @@ class Jobs {
 		}
 	}
 
-	/** There will be no others. */
+	/** Call it when no further jobs will be added. */
 	complete() {
 		this.#isComplete = true;
 		for (const take of this.#waiting.splice(0)) take(undefined);
@@ -133,7 +136,7 @@ const inNode = new Jobs();
 const inBrowser = new Jobs();
 
 /**
- * Bundles files and gives the paths of those that could be.
+ * Bundles files and returns the paths of the bundles that could be made.
  *
  * @param {'node' | 'browser'} platform
  * @param {string[]} files
@@ -147,7 +150,7 @@ async function bundled(platform, files) {
 const onAdapter = (/** @type {string} */ file) => places(file).adapters;
 
 /**
- * Chromium computes on SwiftShader, too, so beside a faster adapter Node runs only the proofs there.
+ * Chromium computes on SwiftShader, too, so if there is a faster adapter, Node runs only the proofs on SwiftShader.
  *
  * @param {Pick<import('./runner/node.mjs').NodeEnvironment, 'name' | 'onlyProofs'>} environment
  * @param {boolean} isFastest
@@ -162,7 +165,7 @@ function filesFor({ name, onlyProofs }, isFastest) {
 	});
 }
 
-/** Adapters are looked for while the bundles are made; what needs none does not wait for them. */
+/** Searches for adapters while the bundles are made; tests without an adapter do not wait for them. */
 async function planNode() {
 	const alone = wanted('cpu') ? files.filter((file) => places(file).node && !onAdapter(file)) : [];
 	const isNeeded = (
@@ -249,7 +252,7 @@ async function planBrowser() {
 }
 
 /**
- * What a file printed but for uvu's marks and counts.
+ * The output of a file without uvu's marks and counts.
  *
  * @param {string} output
  */
@@ -300,7 +303,7 @@ async function performAll(jobs) {
 	for (let job = await jobs.next(); job !== undefined; job = await jobs.next()) await perform(job);
 }
 
-// Pages share one browser, which does not survive a page that hangs, so they go one after another. One job more than there are
+// Pages share one browser, which does not survive a page that hangs, so they run one after another. There is one job more than
 // processors: software adapters compile on one thread, and a test waits while they do.
 const lanes = Math.min(availableParallelism(), 8) + 1;
 await Promise.all([

@@ -1,4 +1,4 @@
-/** How tests are run: what is bundled again, and what --watch runs again, in a small copy of this repository. */
+/** The test runner: what it bundles again, and what --watch runs again, in a small copy of this repository. */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -13,7 +13,7 @@ const PATIENCE = 60_000;
 
 const runner = suite<{ tree: Scratch; watching?: ChildProcess }>('the runner');
 
-/** A test file that passes where `value` of another file is 1. */
+/** Writes a test file that passes if `value` of another file is 1. */
 function write(tree: Scratch, name: string, value: string): void {
 	writeFileSync(join(tree.folder, `test/${name}.ts`), `export const value: number = ${value};\n`);
 	writeFileSync(
@@ -72,7 +72,7 @@ runner('--watch runs again what a change touches, outlives mistakes, and ends at
 		output += chunk;
 	});
 	child.stderr.pipe(process.stderr);
-	/** What was printed until it waits for the next change. */
+	/** The output until the watcher waits for the next change. */
 	const printed = async () => {
 		const deadline = Date.now() + PATIENCE;
 		for (;;) {

@@ -11,7 +11,7 @@ import { coarseStep } from '../src/backends/webgpu/profiler';
 import { runOperation } from '../src/core/currentOperation';
 import { ArgumentError, DeviceError } from '../src/core/errors';
 
-/** y = x * a + b + the number that the variant compiles in. */
+/** y = x * a + b + the constant that the variant compiles in. */
 const affine = defineKernel({
 	name: 'test.affine',
 	params: { n: 'u32', a: 'f32', b: 'f32' },
@@ -61,7 +61,7 @@ const optional = defineKernel({
 	}),
 });
 
-/** Its launch leaves the parameters out. */
+/** A kernel with parameters that its launch leaves out. */
 const sparse = defineKernel({
 	name: 'test.sparse',
 	params: { a: 'u32?', b: 'u32?' },
@@ -87,7 +87,7 @@ function launch(x: Storage, y: Storage, a: number, b: number, add = 0): void {
 	});
 }
 
-/** x * a + b + add as a new storage; x is released. */
+/** x * a + b + add as a new storage. Releases x. */
 function step(x: Storage, a: number, b: number, add = 0): Storage {
 	const y = backend.allocate(x.length, 'float32');
 	launch(x, y, a, b, add);
@@ -95,7 +95,7 @@ function step(x: Storage, a: number, b: number, add = 0): Storage {
 	return y;
 }
 
-/** The first element, and the storage is released. */
+/** The first element of x. Releases x. */
 async function first(x: Storage): Promise<number> {
 	const value = (await backend.read(x))[0]!;
 	backend.release(x);
@@ -111,7 +111,7 @@ async function rejection(promise: Promise<unknown>): Promise<Error> {
 	throw new Error('it should have been rejected');
 }
 
-/** Runs `body` on a backend of its own in the place of the shared one, and destroys it. */
+/** Runs `body` on a given backend instead of the shared one, and destroys it. */
 async function withBackend(own: WebGPUBackend, body: () => Promise<void>): Promise<void> {
 	const shared = backend;
 	backend = own;
@@ -123,7 +123,7 @@ async function withBackend(own: WebGPUBackend, body: () => Promise<void>): Promi
 	}
 }
 
-/** A device with none of the optional features. */
+/** A device without any optional features. */
 async function plainDevice(): Promise<GPUDevice> {
 	const gpu = globalThis.navigator?.gpu ?? (await nodeGpu());
 	return (await gpu.requestAdapter())!.requestDevice();
@@ -141,7 +141,7 @@ test('a chain of dependent launches longer than a batch', async () => {
 	backend.release(x);
 });
 
-test('every dtype goes up and comes back; lengths need not fill 32-bit words', async () => {
+test('every dtype survives an upload and a read; lengths need not fill 32-bit words', async () => {
 	const cases = [
 		['float32', new Float32Array([1.5, -2, Infinity])],
 		['int32', new Int32Array([1, -2, 2 ** 31 - 1])],
@@ -161,7 +161,7 @@ test('every dtype goes up and comes back; lengths need not fill 32-bit words', a
 	assert.throws(() => backend.allocate(3, 'float64'), /float64 lives on the CPU only/);
 });
 
-test('grids of more than 65,535 workgroups are folded, and empty ones do nothing', async () => {
+test('grids of more than 65,535 workgroups are folded, and empty grids launch nothing', async () => {
 	const length = 4 * 65535 * 2 + 5;
 	const data = Float32Array.from({ length }, (_, i) => i % 4093);
 	const y = step(backend.upload(data, 'float32'), 2, 1);
@@ -184,7 +184,7 @@ test('grids of more than 65,535 workgroups are folded, and empty ones do nothing
 	backend.release(y);
 });
 
-test('an upload does not overtake launches that still read the buffer it gets', async () => {
+test('an upload does not overtake launches that still read its buffer', async () => {
 	for (let i = 0; i < 200; i++) {
 		const y = step(filled(i, 64), 1, 0);
 		const z = filled(-1, 64);
@@ -193,7 +193,7 @@ test('an upload does not overtake launches that still read the buffer it gets', 
 	}
 });
 
-test('a read sees the storage as it was when it was asked for', async () => {
+test('a read sees the storage as it was at the time of the call', async () => {
 	const x = filled(7);
 	const y = backend.allocate(16, 'float32');
 	launch(x, y, 1, 0);
@@ -227,7 +227,7 @@ test('launches keep their order while pipelines are being compiled, with reads a
 	backend.release(x);
 });
 
-test('a program that never awaits is submitted all the same, in order', async () => {
+test('the launches of a program that never awaits are submitted, in order', async () => {
 	await withBackend(await createWebGPUBackend({ waitingLaunches: 100 }), async () => {
 		let x = filled(0);
 		for (let i = 0; i < 150; i++) x = step(x, 1, 1, 70 + (i % 3));
@@ -256,7 +256,7 @@ test('reads of one task share a submit', async () => {
 	assert.is(backend.counters().submits, submits + 1);
 });
 
-test('work starts without anybody waiting for it', async () => {
+test('work starts even if nobody waits for it', async () => {
 	await backend.sync();
 	const { submits } = backend.counters();
 	const x = step(filled(1), 1, 1);
@@ -266,7 +266,7 @@ test('work starts without anybody waiting for it', async () => {
 	backend.release(x);
 });
 
-test('512 bytes of parameters, and none left over from an earlier launch', async () => {
+test('a launch carries 512 bytes of parameters, and none remain from an earlier launch', async () => {
 	const y = backend.allocate(1, 'int32');
 	const words = Array.from({ length: 124 }, (_, i) => i * 1000);
 	const total = words.reduce((sum, word) => sum + word, 0);
@@ -282,7 +282,7 @@ test('512 bytes of parameters, and none left over from an earlier launch', async
 	backend.release(y);
 });
 
-test('a training step finds its buffers and bind groups again', async () => {
+test('a training step reuses its buffers and bind groups', async () => {
 	const weights = filled(1, 1000);
 	const train = async () => {
 		let hidden = step(filled(2, 3000), 1, 1);
@@ -303,7 +303,7 @@ test('a training step finds its buffers and bind groups again', async () => {
 	backend.release(weights);
 });
 
-test('size classes waste a third at most, and a ninth from 1 MiB on', () => {
+test('size classes waste at most a third, and at most a ninth from 1 MiB on', () => {
 	for (let bytes = 257; bytes < 2 ** 28; bytes = Math.ceil(bytes * 1.013)) {
 		const size = sizeClass(bytes);
 		assert.ok(size >= bytes && size % 256 === 0, `${bytes} -> ${size}`);
@@ -312,7 +312,7 @@ test('size classes waste a third at most, and a ninth from 1 MiB on', () => {
 	}
 });
 
-test('caps: free buffers, pipelines and bind groups beyond them go, and results stay right', async () => {
+test('free buffers, pipelines and bind groups beyond their caps are dropped, and results stay right', async () => {
 	const capped = await createWebGPUBackend({ poolBytes: 2 ** 20, pipelineCap: 4, bindGroupCap: 8, batchLaunches: 8 });
 	await withBackend(capped, async () => {
 		const kept: Storage[] = [];
@@ -328,7 +328,7 @@ test('caps: free buffers, pipelines and bind groups beyond them go, and results 
 	});
 });
 
-test('bind groups beyond what the driver bears are refused in words', async () => {
+test('more bind groups than the driver can hold throw a clear error', async () => {
 	await withBackend(await createWebGPUBackend({ bindGroupsAlive: 50, bindGroupCap: 10 }), async () => {
 		const held: Storage[] = [filled(1)];
 		const more = () => {
@@ -344,7 +344,7 @@ test('bind groups beyond what the driver bears are refused in words', async () =
 	});
 });
 
-test('wrong launches throw where they are made', () => {
+test('wrong launches throw in the call', () => {
 	const x = filled(1);
 	const y = filled(1);
 	assert.throws(() => launch(x, x, 1, 0), /test\.affine\{add=0\}: a written buffer is bound twice/);
@@ -369,7 +369,7 @@ test('wrong launches throw where they are made', () => {
 	backend.release(x);
 });
 
-test('a parameter that is no number throws in the call, also while its kernel compiles, and leaves nothing behind', async () => {
+test('a parameter that is not a number throws in the call, also while its kernel compiles, and leaks nothing', async () => {
 	const [x, y, z] = [filled(1), filled(0), filled(1)];
 	const wrong = {
 		[Symbol.toPrimitive]() {
@@ -386,14 +386,14 @@ test('a parameter that is no number throws in the call, also while its kernel co
 	backend.release(x);
 });
 
-test('a tensor that is too large names its bytes and the limit', () => {
+test('the error of a tensor that is too large names its bytes and the limit', () => {
 	assert.throws(
 		() => runOperation('zeros', () => backend.allocate(2 ** 40, 'float32')),
 		/zeros: a float32 tensor of 1099511627776 elements takes 4398046511104 bytes .* allows \d+ \(.*\)\. Split it/,
 	);
 });
 
-test('a shader that does not compile names kernel, variant and line: at the read, and at every launch after it', async () => {
+test('a shader that does not compile throws at the read and at every later launch, with kernel, variant and line', async () => {
 	const y = filled(0);
 	const run = () =>
 		backend.gpu.launch({ kernel: broken, variant: { version: 1 }, buffers: { y }, params: {}, grid: [1], flops: 0, bytes: 0 });
@@ -409,7 +409,7 @@ test('a shader that does not compile names kernel, variant and line: at the read
 	assert.is(await first(y), 0, 'afterwards everything works again');
 });
 
-test('what the GPU refuses is thrown at the next read, with the operation', async () => {
+test('the next read throws what the GPU rejected, with the operation', async () => {
 	const x = filled(1);
 	const y = backend.allocate(16, 'float32');
 	runOperation('sneaky', () => launch(x, y, 1, 0));
@@ -421,14 +421,14 @@ test('what the GPU refuses is thrown at the next read, with the operation', asyn
 	assert.is(await first(y), 3);
 });
 
-test('pipelines that were warmed are there at the first launch', async () => {
+test('warmed pipelines are compiled before the first launch', async () => {
 	await backend.warm([60, 61, 62].map((add) => ({ kernel: affine, variant: { add } })));
 	const before = backend.counters();
 	assert.is(await first(step(step(filled(0), 1, 0, 60), 1, 0, 61)), 121);
 	assert.is(backend.counters().pipelinesCompiled, before.pipelinesCompiled);
 });
 
-test('a profile notices timestamps that a browser has rounded', () => {
+test('a profile detects timestamps rounded by a browser', () => {
 	const fine = Array.from({ length: 40 }, (_, i) => BigInt(i * i * 7919 + i * 13));
 	assert.is(coarseStep(fine.map((stamp) => 2n ** 60n + (stamp / 100n) * 100_000n)), 0.1);
 	assert.is(coarseStep(fine), 0);
@@ -461,7 +461,7 @@ test('a profile has a row for each kernel and operation', async () => {
 	assert.is(/in steps of/.test(profile.toString()), profile.stepMs > 0);
 });
 
-test('the launch hook sees complete records; launching them again repeats the work', async () => {
+test('the launch hook receives complete records; launching them again repeats the work', async () => {
 	const records: Launch[] = [];
 	const x = filled(1);
 	const y = backend.allocate(16, 'float32');
@@ -479,7 +479,7 @@ test('the launch hook sees complete records; launching them again repeats the wo
 	backend.release(y);
 });
 
-test("a caller's own device, without optional features, is used and left alone", async () => {
+test("a caller's own device, without optional features, is used and not destroyed", async () => {
 	const device = await plainDevice();
 	await withBackend(await createWebGPUBackend({ device }), async () => {
 		const profile = await backend.profile(() => first(step(filled(1), 2, 1)));
@@ -493,7 +493,7 @@ test("a caller's own device, without optional features, is used and left alone",
 	device.destroy();
 });
 
-test('a lost device rejects what is pending and everything after it; a new backend works', async () => {
+test('a lost device rejects all pending and later work; a new backend works', async () => {
 	const device = await plainDevice();
 	await withBackend(await createWebGPUBackend({ device }), async () => {
 		const x = step(filled(1), 2, 1);

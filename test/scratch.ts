@@ -8,7 +8,7 @@ export interface Scratch {
 	remove(): void;
 }
 
-/** A folder with copies of these files and folders, and the packages that are installed. */
+/** Makes a folder with copies of these files and folders, and with the installed packages. */
 export function scratchTree(paths: readonly string[]): Scratch {
 	const folder = mkdtempSync(join(tmpdir(), 'wgrad-scratch-'));
 	for (const path of paths) {

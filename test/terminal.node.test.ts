@@ -1,4 +1,4 @@
-/** The terminal output of this repository's programs at their start. */
+/** The terminal output of this repository's programs when they start. */
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -12,7 +12,7 @@ test.before(() => {
 });
 test.after(() => rmSync(folder, { recursive: true, force: true }));
 
-test('warnings appear, notices of Dawn that mean nothing do not', () => {
+test('warnings appear, meaningless notices of Dawn do not', () => {
 	if (process.platform !== 'linux') return;
 	const program = join(folder, 'program.mjs');
 	writeFileSync(
@@ -29,7 +29,7 @@ test('warnings appear, notices of Dawn that mean nothing do not', () => {
 		console.error('after');
 		console.log(device, await tensor([1]).add(1).item());`,
 	);
-	// A pipe of the shell's, for Node's own pipes are sockets.
+	// A pipe from the shell, because Node's own pipes are sockets.
 	const output = execFileSync('sh', ['-c', `"${process.execPath}" "${program}" 2>&1 | cat`], {
 		encoding: 'utf8',
 		timeout: 120_000,

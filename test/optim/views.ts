@@ -1,5 +1,6 @@
 /**
- * Parameters and gradients that are views: writing them in place has the same effect as on a contiguous clone, and changes nothing else.
+ * Parameters and gradients that are views: an in-place write has the same effect as on a contiguous clone, and changes nothing
+ * else.
  */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -19,7 +20,7 @@ function table(device: Device, name: string, shape: readonly number[]): Tensor {
 	);
 }
 
-/** A table, and the part of it that is written. */
+/** A table, and the part of it that a step writes. */
 interface Place {
 	readonly shape: readonly number[];
 	readonly part: (table: Tensor) => Tensor;
@@ -59,7 +60,7 @@ export const OPTIMIZERS: Readonly<Record<string, (params: Tensor[]) => Groups>> 
 	Muon: (p) => new optim.Muon(p, PENALTIES),
 };
 
-/** Checks that `part` of the table holds the values of `contiguous`, and that the rest of it is as it was. */
+/** Checks that `part` of the table has the values of `contiguous`, and that the rest of it has not changed. */
 async function requireWritten(place: Place, written: Tensor, before: Tensor, contiguous: Tensor): Promise<void> {
 	const expected = before.clone();
 	noGrad(() => place.part(expected).copy_(contiguous));

@@ -1,4 +1,4 @@
-/** Packs this package as a release would, from its sources alone, and installs the tarball in a folder of a program. */
+/** Packs this package from its sources alone, as a release does, and installs the tarball in a program's folder. */
 import { execFileSync } from 'node:child_process';
 import { createReadStream, existsSync, readFileSync } from 'node:fs';
 import { cp, mkdir, mkdtemp, readdir, readFile, rename, symlink, writeFile } from 'node:fs/promises';
@@ -12,13 +12,13 @@ import tar from 'tar-fs';
 const NOT_COPIED = new Set(['.git', '.cache', 'dist', 'node_modules', 'test']);
 
 export interface Installed {
-	/** Has node_modules/wgrad, as npm installs it. */
+	/** Contains node_modules/wgrad, as npm installs it. */
 	readonly folder: string;
 	/** The tarball's files by their path in it, sorted. */
 	readonly files: readonly string[];
 }
 
-/** The folder is outside of this repository, so that nothing but the tarball and what it depends on is found. */
+/** The folder is outside this repository, so that programs find only the tarball and its dependencies. */
 export async function installPacked(root: string): Promise<Installed> {
 	const folder = await mkdtemp(join(tmpdir(), 'wgrad-package-'));
 	const clone = join(folder, 'clone');
@@ -36,7 +36,7 @@ export async function installPacked(root: string): Promise<Installed> {
 	await rename(join(modules, 'package'), join(modules, 'wgrad'));
 	const installed = join(modules, 'wgrad');
 	const { dependencies, optionalDependencies } = JSON.parse(await readFile(join(installed, 'package.json'), 'utf8'));
-	// Declarations of Node and WebGPU, for the programs that ask for them.
+	// Declarations of Node and WebGPU, for programs that include them.
 	const types = ['@types/node', '@webgpu/types'];
 	for (const name of [...Object.keys({ ...dependencies, ...optionalDependencies }), ...types]) {
 		if (!existsSync(join(root, 'node_modules', name))) continue;
@@ -50,7 +50,7 @@ export async function installPacked(root: string): Promise<Installed> {
 	return { folder, files: paths.map((path) => path.replaceAll('\\', '/')).sort() };
 }
 
-/** The path of a compiler: '5.4', '6' and '7' come from the folders beside this file, '5.9' is the one that builds. */
+/** The path of a compiler: '5.4', '6' and '7' are in the folders beside this file; '5.9' is the version that builds wgrad. */
 export function compiler(root: string, version: string): string {
 	const folder = version === '5.9' ? root : join(root, `test/package/typescript-${version}`);
 	const found = JSON.parse(readFileSync(join(folder, 'node_modules/typescript/package.json'), 'utf8')).version;

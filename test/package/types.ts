@@ -12,7 +12,7 @@ const OPTIONS: ts.CompilerOptions = {
 	skipLibCheck: true,
 };
 
-/** What an editor offers at the end of `code`, a program in `folder`: names with their documentation. */
+/** The completions that an editor offers at the end of `code`, a program in `folder`: names with their documentation. */
 export function completions(folder: string, code: string): Map<string, string> {
 	const file = join(folder, 'completed.ts');
 	const read = (name: string) => (name === file ? code : ts.sys.readFile(name));
@@ -39,8 +39,8 @@ export function completions(folder: string, code: string): Map<string, string> {
 }
 
 /**
- * The holes in public declarations: the places where the declarations that `entries` lead to, as a program in `folder` finds them, say `any`: every type that is written
- * in them, and every variable.
+ * Finds holes in the public declarations: every written type and every variable that is `any`, in all declarations that `entries`
+ * lead to from a program in `folder`.
  */
 export function anyTypes(folder: string, entries: readonly string[]): string[] {
 	const file = join(folder, 'entries.ts');
@@ -56,7 +56,7 @@ export function anyTypes(folder: string, entries: readonly string[]): string[] {
 		if (path === undefined) continue;
 		const visit = (node: ts.Node): void => {
 			const named = ts.isTypeNode(node) || ts.isVariableDeclaration(node) || ts.isBindingElement(node) ? node : undefined;
-			// What an import that was not found gives counts as any, too.
+			// An import that was not found has the type any, too.
 			if (named !== undefined && checker.getTypeAtLocation(named).flags & ts.TypeFlags.Any) {
 				const { line } = source.getLineAndCharacterOfPosition(node.getStart(source));
 				holes.push(`${path}:${line + 1}: ${node.getText(source)}`);

@@ -1,6 +1,6 @@
 /**
- * All forms of the attention kernels against the reference, over several tiles and also where the adapter at hand would choose
- * another: forward, and the gradients of all three operands.
+ * All variants of the attention kernels against the reference, over several tiles, also if the adapter would choose
+ * another variant: forward, and the gradients of all three operands.
  */
 import { test } from 'uvu';
 import type { Backend, View } from '../../src/backends/contract';
@@ -27,10 +27,10 @@ interface Case {
 	readonly sizes: readonly [number, number];
 	readonly causal?: boolean;
 	readonly dropout?: boolean;
-	/** Shape of the mask, 1 where it broadcasts. */
+	/** The shape of the mask; broadcast dims are 1. */
 	readonly mask?: readonly [number, number, number, number];
 	readonly maskType?: 'bool' | 'float32';
-	/** Heads lie side by side in memory. */
+	/** Whether heads lie side by side in memory. */
 	readonly interleaved?: boolean;
 }
 
@@ -50,7 +50,7 @@ const CASES: readonly Case[] = [
 	{ label: 'causal', heads: [2, 2], lengths: [97, 97], sizes: [64, 64], causal: true, interleaved: true },
 	{ label: 'causal, fewer keys', heads: [1, 1], lengths: [130, 40], sizes: [32, 32], causal: true },
 	{ label: 'odd sizes', heads: [1, 1], lengths: [35, 37], sizes: [17, 9], causal: true },
-	// Software adapters have another form from 65 on.
+	// Software adapters use another variant from 65 on.
 	{
 		label: 'everything, larger heads',
 		heads: [2, 1],
@@ -67,15 +67,15 @@ const CASES: readonly Case[] = [
 ];
 const BATCH = 2;
 /**
- * The form for GPUs is forced upon Chromium alone: software adapters in Node take up to a quarter of a minute to compile one of its kernels, and where
- * Node has a GPU, it is what the adapter chooses.
+ * Only Chromium is forced to use the variant for GPUs. In Node, software adapters take up to a quarter of a minute to compile one
+ * of its kernels, and real GPUs choose this variant anyway.
  */
 const FORMS: Readonly<Record<string, (gpu: Gpu) => Gpu>> = {
 	'as the adapter chooses': (gpu) => gpu,
 	...(typeof document !== 'undefined' && { 'as GPUs choose': (gpu) => ({ ...gpu, isSoftware: false, subgroupSize: 0 }) }),
 };
 
-/** float32 sums of up to some hundred products, and an exponential between two of them. */
+/** The rounding of float32 sums of up to some hundred products, with an exponential between two of them. */
 const ALLOWED = { relative: 3e-5, absolute: 1e-5 };
 
 interface Run {
@@ -99,7 +99,7 @@ function view(device: Backend, shape: readonly number[], interleaved: boolean, d
 	return { storage, dtype, shape, strides, offset: 0 };
 }
 
-/** Results in one order for both devices: interleaved ones are compared as they lie. */
+/** The results in one order for both devices; interleaved ones are compared in memory order. */
 async function results(
 	{ device, kernels }: Run,
 	{ heads, lengths, sizes, causal = false, dropout = false, mask, maskType, interleaved = false }: Case,

@@ -1,4 +1,4 @@
-/** Proofs on WebGPU of one family by its samples. The runner makes parity/<family>.gpu.test.ts of it: see runner/bundle.mjs. */
+/** Tests the samples of one family on WebGPU. The runner makes parity/<family>.gpu.test.ts from it: see runner/bundle.mjs. */
 import { test } from 'uvu';
 import type { OpEntry } from '../ops/database';
 import { startDevice } from '../proofs/device';

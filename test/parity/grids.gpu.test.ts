@@ -1,6 +1,6 @@
 /**
- * Large problems in small: grids that are folded, launches that are divided. The results have the same bits, and nothing is written beyond
- * the end of a scratch storage. Also in the forms that the adapter at hand would not choose.
+ * Large problems in small: folded grids and divided launches. The results have the same bits, and kernels write nothing beyond
+ * the end of a scratch storage. Also for variants that the adapter would not choose.
  */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -19,7 +19,7 @@ type Heavy = Pick<Kernels, 'matmul' | 'conv' | 'convInputGrad' | 'convWeightGrad
 const GUARD = 4096;
 const UNTOUCHED = 12345;
 
-/** A runtime whose scratch storages are too long by GUARD elements, and a check that those keep what they hold. */
+/** A runtime with scratch storages that are too long by GUARD elements, and a check that these elements do not change. */
 function guarded(backend: WebGPUBackend) {
 	const handed: { readonly storage: Storage; readonly length: number }[] = [];
 	const gpu: Gpu = {
@@ -60,7 +60,7 @@ function random(device: Backend, name: string, shape: readonly number[]): View {
 
 const empty = (device: Backend, shape: readonly number[]): View => view(device.allocate(numel(shape), 'float32'), shape);
 
-/** What each case computes, as views to be compared. */
+/** The results of each case, as views to compare. */
 const CASES: Readonly<Record<string, (device: Backend, kernels: Heavy) => View[]>> = {
 	'a product'(device, { matmul }) {
 		const out = empty(device, [3, 140, 132]);
@@ -105,7 +105,7 @@ const CASES: Readonly<Record<string, (device: Backend, kernels: Heavy) => View[]
 	},
 };
 
-/** Attention has no form for GPUs here: software adapters take too long to compile it. */
+/** Attention has no GPU variant here, because software adapters take too long to compile it. */
 const FORMS: Readonly<Record<string, { form(gpu: Gpu): Gpu; cases: readonly string[] }>> = {
 	'as the adapter chooses': { form: (gpu) => gpu, cases: Object.keys(CASES) },
 	'as GPUs choose': {
@@ -144,7 +144,7 @@ for (const [formName, { form, cases }] of Object.entries(FORMS)) {
 	}
 }
 
-test('a divided launch is several records, which are complete', async () => {
+test('a divided launch is several complete records', async () => {
 	const launches: { readonly grid: readonly number[]; readonly flops: number }[] = [];
 	const product = (backend: WebGPUBackend) => {
 		launches.length = 0;

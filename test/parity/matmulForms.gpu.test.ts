@@ -1,5 +1,5 @@
 /**
- * Every form of the matrix product against the reference, also those that the adapter at hand would not choose: on software adapters
+ * Every variant of the matrix product against the reference, also those that the adapter would not choose: on software adapters
  * the workgroup tiles of GPUs, and tiles without subgroups.
  */
 import { test } from 'uvu';
@@ -20,7 +20,7 @@ test.after(() => backend.destroy());
 interface Case {
 	readonly a: readonly number[];
 	readonly b: readonly number[];
-	/** Which of a, b lie transposed in memory. */
+	/** Which of a and b are transposed in memory. */
 	readonly transposed?: string;
 	readonly offset?: number;
 	readonly bias?: boolean;
@@ -44,13 +44,13 @@ const CASES: readonly Case[] = [
 	{ a: [33, 0], b: [0, 40], bias: true },
 ];
 
-/** A number in [-0.5, 0.5) without a pattern: with one, partial sums grow and their errors with them. */
+/** A number in [-0.5, 0.5) without a pattern, because patterns make partial sums and their errors grow. */
 function scatter(index: number): number {
 	const mixed = Math.imul(index ^ (index >>> 7) ^ 0x2545f491, 0x9e3779b1);
 	return (Math.imul(mixed ^ (mixed >>> 15), 0x85ebca6b) >>> 0) / 2 ** 32 - 0.5;
 }
 
-/** A view on one device and the same on the other. */
+/** The same view on both devices. */
 function views(shape: readonly number[], seed: number, transposed: boolean, offset: number): { gpu: View; cpu: View } {
 	const data = Float32Array.from({ length: numel(shape) + offset }, (_, i) => scatter(i * 3 + seed));
 	const swap = (list: readonly number[]) => [...list.slice(0, -2), list[list.length - 1]!, list[list.length - 2]!];
@@ -75,7 +75,7 @@ async function compare(gpu: Gpu, { a, b, transposed = '', offset = 0, bias = fal
 	kernels.matmul({ a: x.gpu, b: y.gpu, bias: z?.gpu }, { out: got }, {});
 	cpuBackend.kernels.matmul({ a: x.cpu, b: y.cpu, bias: z?.cpu }, { out: expected }, {});
 	const [values, reference] = [await backend.read(got.storage), await cpuBackend.read(expected.storage)];
-	// Rounding errors grow like the root of the number of terms.
+	// Rounding errors grow with the square root of the number of terms.
 	const allowed = 1e-6 * Math.sqrt(a[a.length - 1]! + 1);
 	for (let i = 0; i < reference.length; i++) {
 		const apart = Math.abs(values[i]! - reference[i]!);

@@ -7,7 +7,10 @@ export interface Allowed {
 	readonly absolute: number;
 }
 
-/** Throws with the worst element unless |actual - expected| <= absolute + relative * |expected|; NaN equals NaN, and infinities their like. */
+/**
+ * Throws with the worst element unless |actual - expected| <= absolute + relative * |expected|. NaN equals NaN, and infinities
+ * their like.
+ */
 export function requireClose(
 	what: string,
 	actual: ArrayLike<number>,

@@ -1,7 +1,7 @@
 /**
- * Outputs and gradients in float16 against the CPU path in float64 from the same values, which float16 holds. Only what goes in and comes
- * out is float16, all between is float32: a result is off by its rounding, and a gradient also by that of outputs that the
- * forward pass has saved.
+ * Outputs and gradients in float16 against the CPU path in float64, from the same values, which float16 represents exactly. Only
+ * inputs and outputs are float16; everything between is float32. So a result is off by its rounding, and a gradient also by the
+ * rounding of saved outputs.
  */
 import { test } from 'uvu';
 import { type Device, type DType, grad, manualSeed, type Tensor, tensor } from 'wgrad';
@@ -11,14 +11,14 @@ import { cotangents, differentiableInputs } from './compare';
 import { float16Present } from './half';
 
 const SEED = 20;
-/** What float16 adds shows on small samples; the walks of large ones are parity's to test. */
+/** Small samples show everything that float16 adds; parity tests the walks of large ones. */
 const ELEMENTS = 3000;
 
-/** In units of float16's rounding, 2^-11: of the element itself, and of the largest of its tensor. */
+/** The error bound in units of float16's rounding, 2^-11: of the element itself, and of the largest element of its tensor. */
 export interface HalfBound {
 	readonly own: number;
 	readonly largest: number;
-	/** Why it is right. */
+	/** Why the bound is right. */
 	readonly reason: string;
 }
 
@@ -27,11 +27,11 @@ export interface HalfBounds {
 	readonly gradient: HalfBound;
 }
 
-const ROUNDED: HalfBound = { own: 1.1, largest: 0.004, reason: 'one rounding of a float32 result, which has errors of its own' };
+const ROUNDED: HalfBound = { own: 1.1, largest: 0.004, reason: 'one rounding of a float32 result with its own small errors' };
 
 export const DEFAULT_BOUNDS: HalfBounds = {
 	output: ROUNDED,
-	gradient: { own: 2.2, largest: 0.5, reason: 'rounded itself, and made from a rounded output' },
+	gradient: { own: 2.2, largest: 0.5, reason: 'rounded, and computed from a rounded output' },
 };
 
 function isSmall({ inputs }: Sample): boolean {
@@ -42,7 +42,7 @@ function isFloating(dtype: DType | undefined): boolean {
 	return dtype === undefined || dtype === 'float32' || dtype === 'float16' || dtype === 'float64';
 }
 
-/** The sample with values that float16 holds. */
+/** The sample with values that float16 represents exactly. */
 function halved(entry: OpEntry, sample: Sample): Sample {
 	const inputs = sample.inputs.map((spec, i) =>
 		isFloating(spec.dtype) ? { ...spec, values: roundToHalf(inputValues(entry, sample, i)) } : spec,
@@ -86,7 +86,7 @@ async function tensorOf(round: (values: readonly number[]) => number[], given: T
 	return tensor(round(Array.from(await given.data())), { shape, dtype, device });
 }
 
-/** The deviation in units of what is allowed, and where it is worst. */
+/** The largest deviation in units of the bound, and its position. */
 function worstOf(actual: ArrayLike<number>, expected: ArrayLike<number>, bound: HalfBound): { ratio: number; at: number } {
 	const rounded = roundToHalf(Array.from(expected));
 	let largest = 0;
@@ -98,7 +98,7 @@ function worstOf(actual: ArrayLike<number>, expected: ArrayLike<number>, bound: 
 		if (Object.is(a, wanted) || a === wanted) return;
 		const allowed = 2 ** -11 * (bound.own * Math.abs(e) + bound.largest * largest) + 2 ** -24;
 		const finite = Number.isFinite(a) && Number.isFinite(e);
-		// Next to float16's largest number rounding decides whether it is infinite.
+		// Near float16's largest number, rounding decides whether a result is infinite.
 		const edge = Number.isFinite(e) && Math.abs(e) > 65000 && Math.abs(a) > 65000 && a * e > 0;
 		const ratio = edge ? 0 : finite ? Math.abs(a - e) / allowed : Number.POSITIVE_INFINITY;
 		if (ratio > worst.ratio) worst = { ratio, at };
@@ -106,14 +106,14 @@ function worstOf(actual: ArrayLike<number>, expected: ArrayLike<number>, bound: 
 	return worst;
 }
 
-/** `bounds` by the names of operations; those in `refused` take no float16. */
+/** `bounds` by the names of operations; those in `refused` reject float16. */
 export function proveFloat16(
 	entries: readonly OpEntry[],
 	bounds: Readonly<Record<string, Partial<HalfBounds>>> = {},
 	refused: readonly string[] = [],
 ): void {
 	let present = false;
-	test('float16: is it there?', () => {
+	test('float16: is it available?', () => {
 		present = float16Present();
 	});
 	for (const entry of entries) {

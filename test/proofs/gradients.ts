@@ -1,6 +1,6 @@
 /**
- * Proof 1: first and second derivatives of every entry by central differences, in float64 on the CPU path; and that the gradients
- * computed by fused backward kernels equal those of the composed, recordable forms.
+ * Proof 1: first and second derivatives of every entry by central differences, in float64 on the CPU path. Also, the gradients
+ * of the fused backward kernels equal those of the composed, recordable forms.
  */
 import { test } from 'uvu';
 import { grad, gradcheck, gradgradcheck, manualSeed, type Tensor } from 'wgrad';
@@ -9,7 +9,7 @@ import { cotangents, differentiableInputs, requireClose } from './compare';
 
 const SEED = 20;
 
-/** The same draws at every evaluation: an operation that is random otherwise would not have a derivative. */
+/** Repeats the same random draws at every evaluation; otherwise a random operation would have no derivative. */
 function evaluate(entry: OpEntry, sample: Sample, inputs: readonly Tensor[]): readonly Tensor[] {
 	manualSeed(SEED);
 	const result = entry.call(inputs, sample.options ?? {});
@@ -57,7 +57,7 @@ function proveSample(entry: OpEntry, sample: Sample): void {
 	});
 }
 
-/** A claim that there is no gradient is tested too: the outputs must not require one. */
+/** Tests the claim that there is no gradient: the outputs must not require one. */
 function proveNone(entry: OpEntry, sample: Sample): void {
 	test(`no gradient: ${entry.name} (${sample.label})`, () => {
 		const inputs = makeInputs(entry, sample, 'cpu', 'float64').map((input) =>

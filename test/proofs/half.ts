@@ -1,7 +1,7 @@
-/** Checks for float16, which adapters may lack. */
+/** Checks for float16, which some adapters lack. */
 import { tensor, WgradError } from 'wgrad';
 
-/** Whether the adapter has float16. Call it behind `init`. */
+/** Whether the adapter has float16. Call it after `init`. */
 export function hasFloat16(): boolean {
 	try {
 		tensor([1], { dtype: 'float16', device: 'webgpu' }).dispose();
@@ -12,7 +12,7 @@ export function hasFloat16(): boolean {
 	}
 }
 
-/** The same, and tells that tests go without where it is not. */
+/** As hasFloat16, and prints a line if float16 tests are skipped. */
 export function float16Present(): boolean {
 	const present = hasFloat16();
 	if (!present) console.log('The adapter has no shader-f16: float16 is not tested on it.');

@@ -1,6 +1,6 @@
 /**
- * Proof 2: outputs and gradients on WebGPU, in float32, against the CPU path in float64 from the same float32 values; gradients both
- * by the fused backward kernels and by the composed forms.
+ * Proof 2: outputs and gradients on WebGPU, in float32, against the CPU path in float64, from the same float32 values. Gradients
+ * are tested with the fused backward kernels and with the composed forms.
  */
 import { test } from 'uvu';
 import { type Device, type DType, grad, manualSeed, type Tensor, tidy } from 'wgrad';
@@ -17,7 +17,7 @@ interface Outcome {
 	readonly gradients: (ArrayLike<number> | null)[][];
 }
 
-/** Runs a sample; nothing waits until all of its kernels are launched, so that they compile together and share the reads. */
+/** Runs a sample. Nothing waits until all of its kernels are launched, so that they compile in parallel and share the reads. */
 async function run(entry: OpEntry, sample: Sample, device: Device, precision: DType): Promise<Outcome> {
 	const { outputs, gradients } = tidy(() => {
 		const inputs = makeInputs(entry, sample, device, precision);
@@ -67,7 +67,7 @@ export function proveParity(entries: readonly OpEntry[]): void {
 					requireClose(
 						`${name}: output ${i}`,
 						got.data,
-						// What float32 cannot hold is infinite there.
+						// Values beyond float32 are infinite there.
 						dtype === 'float32' ? Float32Array.from(output.data) : output.data,
 						dtype === 'float32' ? allowed : { relative: 0, absolute: 0 },
 					);

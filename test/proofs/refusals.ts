@@ -1,6 +1,6 @@
 /**
- * Proof 4: wrong calls throw one of the library's errors with the message of the entry, at once or, for wrong values on the GPU, at the
- * next read.
+ * Proof 4: wrong calls throw one of the library's errors with the message of the entry, at once or, for wrong values on the GPU,
+ * at the next read.
  */
 import { test } from 'uvu';
 import { type Device, WgradError, zeros } from 'wgrad';

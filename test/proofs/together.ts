@@ -1,6 +1,6 @@
 /**
- * Runs all of `list` at once when the result of one is first asked for, and gives each its own result or error: kernels that nothing waits
- * for compile side by side and share their reads, which is most of the time that tests take.
+ * Starts all of `list` at once when the first result is requested, and returns to each its own result or error. Kernels that
+ * nothing waits for compile in parallel and share their reads, which saves most of the tests' time.
  */
 export function together<T, R>(list: readonly T[], run: (each: T) => Promise<R>): (each: T) => Promise<R> {
 	let runs: Map<T, Promise<() => R>> | undefined;

@@ -10,7 +10,7 @@ function leading(d: Draw, batch: readonly number[]): number[] {
 	return batch.map((size) => (d.oneIn(6) ? 1 : size));
 }
 
-/** Bool or added, broadcast in any dim; some queries may look nowhere. */
+/** A bool or floating mask, broadcast in any dim; some queries may attend to no key. */
 function drawMask(d: Draw, shape: readonly number[]): Input | null {
 	const kind = d.int(0, 4);
 	if (kind < 2) return null;
@@ -18,7 +18,10 @@ function drawMask(d: Draw, shape: readonly number[]): Input | null {
 	return kind < 4 ? d.input(mask, 'bool', { low: 0, high: 2 }) : d.input(mask, 'float32', { low: -2, high: 2 });
 }
 
-/** Each mask, dropout and width of reads is a pipeline of its own, slow to compile: sizes that read vectors have neither mask nor dropout. */
+/**
+ * Each mask, dropout and read width needs a pipeline that is slow to compile, so sizes with vector reads have neither mask nor
+ * dropout.
+ */
 function draw(d: Draw): Case {
 	const batch = d.pick([[], [2], [1, 3]]);
 	const enableGqa = d.oneIn(3);
@@ -38,9 +41,9 @@ function draw(d: Draw): Case {
 	const options = { isCausal: d.oneIn(3), enableGqa, scale, ...(dropped && { dropoutP: 0.3 }) };
 	const call = ([q, k, v, attnMask]: Tensor[]) =>
 		scaledDotProductAttention(q!, k!, v!, { ...options, ...(attnMask && { attnMask }) });
-	// A gradient of scores is a difference of two sums of `valueSize` products, which may cancel: what their rounding is worth after the
-	// product with a key remains, and so it does where the gradient is 0, with a single key for one. Keys sum that up over the queries
-	// that share them, and operands without a batch over the batch: independent roundings, which grow with the root of their number.
+	// The gradient of a score is a difference of two sums of `valueSize` products, which may cancel. Their rounding remains after
+	// the product with a key, even if the gradient is 0, as with a single key. Keys add it up over the queries that share them, and
+	// operands without a batch add it up over the batch: independent roundings, which grow with the square root of their number.
 	const cancelled = 2 * valueSize * GRADIENT * high * scale * high * 2 ** -24;
 	const summed = ((length * heads) / keyHeads) * batch.reduce((product, size) => product * size, 1);
 	const given = mask === null ? inputs : [...inputs, mask];

@@ -1,16 +1,16 @@
 /**
- * A right call of every public function, as the base for wrong ones: its arguments as plain data, with `Some` for tensors. Sizes are small
- * and all different, so that exchanged arguments do not fit.
+ * A correct call of every public function, as the base for wrong calls. Arguments are plain data, with `Some` for tensors. Sizes
+ * are small and all different, so that swapped arguments do not fit.
  */
 import type { DType } from 'wgrad';
 import { PLAIN } from '../ops/elementwise/rows';
 
-/** Stands for a tensor of that shape. */
+/** Stands for a tensor of this shape. */
 export class Some {
 	constructor(
 		readonly shape: readonly number[],
 		readonly dtype: DType = 'float32',
-		/** Its elements, if they are whole: 0, which every index may be. */
+		/** For integer tensors, all elements: 0 is a valid index everywhere. */
 		readonly whole = 0,
 	) {}
 }
@@ -206,7 +206,7 @@ export const CALLS: Readonly<Record<string, readonly unknown[]>> = {
 	tensor: [[1, 2, 3], { shape: [3], dtype: 'float32', requiresGrad: true }],
 };
 
-/** In-place operations and the rest of what only tensors have. */
+/** In-place operations and other methods that only tensors have. */
 export const METHOD_CALLS: Readonly<Record<string, readonly unknown[]>> = {
 	copy_: [f(2, 3), f(2, 3)],
 	...same('add_ sub_', [f(2, 3), f(2, 3), { alpha: 2 }]),

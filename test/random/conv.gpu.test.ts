@@ -5,7 +5,7 @@ import { testRandom } from './drive';
 const CONV = { 1: w.conv1d, 2: w.conv2d, 3: w.conv3d };
 const TRANSPOSED = { 1: w.convTranspose1d, 2: w.convTranspose2d, 3: w.convTranspose3d };
 
-/** One number, or one for each of the spatial dims. */
+/** One number, or one for each spatial dim. */
 function perDim(d: Draw, rank: number, min: number, max: number): number[] {
 	if (d.bool()) return new Array<number>(rank).fill(d.int(min, max));
 	return Array.from({ length: rank }, () => d.int(min, max));

@@ -4,29 +4,29 @@ import { type Device, type DType, noGrad, type Tensor, tensor } from 'wgrad';
 import { float16ToFloat32, float32ToFloat16 } from '../../src/core/float16';
 import { stream } from '../ops/database';
 
-/** Where the elements of an input lie: a part of a larger array whose dims may be stored in another order. */
+/** The memory layout of an input: a part of a larger array, with dims stored in any order. */
 export interface Placement {
 	/** The dims, outermost first, as they are stored. */
 	readonly order: readonly number[];
-	/** By dim: elements of the array before the first one. */
+	/** By dim: the number of array elements before the first one. */
 	readonly starts: readonly number[];
-	/** By dim: the distance between neighbours, in elements of the array. */
+	/** By dim: the distance between adjacent elements, in elements of the array. */
 	readonly steps: readonly number[];
-	/** By dim: whether one stored element stands for all. */
+	/** By dim: whether one stored element is repeated. */
 	readonly expanded: readonly boolean[];
 }
 
 export interface Values {
-	/** Range of floats and whole numbers, [low, high). Default [-2, 2). */
+	/** Range of floats and integers, [low, high). Default [-2, 2). */
 	readonly low?: number;
 	readonly high?: number;
-	/** Floats are multiples of this, so that ties are common; the case must say `ties`. */
+	/** Floats are multiples of this number, so that ties are common; the case must set `ties`. */
 	readonly grid?: number;
-	/** No two are equal: for operations whose choice flips at ties. */
+	/** No two values are equal, for operations with a choice that flips at ties. */
 	readonly distinct?: boolean;
 	/** Floats keep 0.02 away from these kinks. */
 	readonly avoid?: readonly number[];
-	/** Default: whether the dtype is floating. */
+	/** Whether to check the gradient. By default floating inputs are checked. */
 	readonly gradient?: boolean;
 }
 
@@ -35,7 +35,7 @@ export interface Input extends Values {
 	readonly dtype: DType;
 	readonly seed: number;
 	readonly placement: Placement | null;
-	/** Floats are float16's. */
+	/** Whether floats are values of float16. */
 	readonly half?: boolean;
 }
 
@@ -45,17 +45,17 @@ export interface Case {
 	/** The other arguments of the call, for messages only. */
 	readonly args: unknown;
 	call(inputs: Tensor[]): Tensor | readonly Tensor[];
-	/** Equal values move together when the condition of the result is measured. */
+	/** Whether equal values move together when the condition of the result is measured. */
 	readonly ties?: boolean;
-	/** By which a result may be off however small it is, with the reason at the place of use. Default 0. */
+	/** The allowed absolute error, even for small results; each use gives the reason. Default 0. */
 	readonly absolute?: number;
-	/** The same for gradients. Default: as `absolute`. */
+	/** The same for gradients. Default: `absolute`. */
 	readonly absoluteGradient?: number;
-	/** Also seeds the engine's generator. */
+	/** The seed of this case, also for the engine's generator. */
 	readonly seed: number;
-	/** Gradients by the composed, recordable forms rather than by fused kernels. */
+	/** Whether to compute gradients with the composed, recordable forms instead of fused kernels. */
 	readonly composed: boolean;
-	/** Runs in float16 on the GPU. */
+	/** Whether to run in float16 on the GPU. */
 	readonly half?: boolean;
 }
 
@@ -64,7 +64,7 @@ export function halved(given: Case): Case {
 	return { ...given, half: true, inputs: given.inputs.map((input) => ({ ...input, half: true })) };
 }
 
-/** The float16 numbers next to `values`. */
+/** `values` rounded to float16. */
 export function roundToHalf(values: readonly number[]): number[] {
 	return [...float16ToFloat32(float32ToFloat16(Float32Array.from(values)))];
 }
@@ -72,7 +72,7 @@ export function roundToHalf(values: readonly number[]): number[] {
 /** Sizes at the edges of vectors, subgroups, workgroups and tiles. */
 const EDGES = [33, 65, 16, 17, 31, 64];
 
-/** Draws by fast-check, which sees every choice and can shrink it. The first of several choices is the simplest. */
+/** Draws with fast-check, which sees every choice and can shrink it. The first of several choices is the simplest. */
 export class Draw {
 	readonly #value: fc.GeneratorValue;
 	readonly #fc: typeof fc;
@@ -82,7 +82,7 @@ export class Draw {
 		this.#fc = library;
 	}
 
-	/** An integer, both ends included. */
+	/** An integer from min to max, inclusive. */
 	int(min: number, max: number): number {
 		return min === max ? min : this.#value(this.#fc.integer, { min, max });
 	}
@@ -91,7 +91,7 @@ export class Draw {
 		return choices[this.int(0, choices.length - 1)]!;
 	}
 
-	/** True once in `n`. */
+	/** True with probability 1 / `n`. */
 	oneIn(n: number): boolean {
 		return this.int(0, n - 1) === n - 1;
 	}
@@ -100,7 +100,7 @@ export class Draw {
 		return this.oneIn(2);
 	}
 
-	/** One of 1 ... 9; now and then 0, where that is allowed, or an odd larger one up to `most`. */
+	/** One of 1 ... 9; sometimes 0, if that is allowed, or an odd larger one up to `most`. */
 	size({ empty = false, most = 65 }: { empty?: boolean; most?: number } = {}): number {
 		const kind = this.int(0, 19);
 		if (kind === 19 && empty) return 0;
@@ -108,7 +108,7 @@ export class Draw {
 		return this.int(1, Math.min(9, most));
 	}
 
-	/** Sizes of so many dims, with at most `elements` in all. */
+	/** Sizes of `rank` dims, with at most `elements` in all. */
 	shape(rank: number, { empty = true, elements = 600 }: { empty?: boolean; elements?: number } = {}): number[] {
 		const shape: number[] = [];
 		let left = elements;
@@ -120,13 +120,13 @@ export class Draw {
 		return shape;
 	}
 
-	/** A dim of a tensor of that rank, counted from either end. */
+	/** A dim of a tensor of this rank, counted from either end. */
 	dim(rank: number): number {
 		const dim = this.int(0, Math.max(rank - 1, 0));
 		return this.oneIn(3) ? dim - Math.max(rank, 1) : dim;
 	}
 
-	/** Some of the dims, none twice, in any order. */
+	/** Distinct dims in any order. */
 	dims(rank: number, count = this.int(1, Math.max(rank, 1))): number[] {
 		return this.order(rank)
 			.slice(0, count)
@@ -149,7 +149,7 @@ export class Draw {
 		return { shape, dtype, placement: this.#placement(shape, values.distinct === true), seed: this.int(0, 999), ...values };
 	}
 
-	/** An int32 tensor of valid positions along a dim of that size. */
+	/** An int32 tensor of valid positions along a dim of this size. */
 	indices(shape: readonly number[], size: number): Input {
 		return this.input(shape, 'int32', { low: 0, high: size });
 	}
@@ -181,8 +181,8 @@ export class Draw {
 }
 
 /**
- * By how much of itself a value is moved: by its index in row-major order (each element of an expanded view moves alone), or by
- * the value, where equal values must stay equal.
+ * The relative change of a value. It depends on the index in row-major order (each element of an expanded view moves alone), or,
+ * if equal values must stay equal, on the value.
  */
 export interface Perturbation {
 	readonly by: 'index' | 'value';
@@ -220,7 +220,7 @@ function drawValues(input: Input, count: number): number[] {
 	});
 }
 
-/** The tensor that an input describes; `precision` stands in for float32. */
+/** The tensor that an input describes; `precision` replaces float32. */
 export function makeInput(input: Input, device: Device, precision: DType, perturbed: Perturbation | null, which: number): Tensor {
 	const { shape, placement } = input;
 	const floating = input.dtype === 'float32';

@@ -1,20 +1,20 @@
 /**
  * Random cases: outputs and gradients of WebGPU in float32 against the CPU path in float64, from the same float32 values.
  *
- * What is allowed follows from the condition of each element, measured and not guessed. A float32 kernel can do no better than a
- * result that is exact for inputs some units of rounding away. So the float64 path runs again on inputs (and incoming gradients)
- * that are off by a relative 2^-16, in random directions: how far an element moves, scaled from 2^-16 to float32's 2^-24, is
- * what one unit of rounding of the inputs is worth there. That is the sum of magnitudes for a sum, however much cancels in it,
- * the steepness for a function of one number, and of both what is due for softmax or a norm. Where intermediate results cancel, as
- * in the gradient of a norm over few elements, the condition does not tell: so the CPU path also runs in float32, by the
- * composed forms, which round between any two steps, and how far it strays counts as a unit where it is more. A case
- * may be off by ULPS units: functions of WGSL are allowed errors of several, and a sum has several roundings.
+ * The allowed error follows from the condition of each element, which is measured. A float32 kernel can do no better than a
+ * result that is exact for inputs a few units of rounding away. So the float64 path runs again on inputs (and incoming gradients)
+ * that are off by a relative 2^-16, in random directions. The distance that an element moves, scaled from 2^-16 to float32's
+ * 2^-24, is the effect of one unit of rounding of the inputs. For a sum it is the sum of magnitudes, however much cancels; for a
+ * unary function it is the steepness; for softmax or a norm it is the right mix of both. If intermediate results cancel, as
+ * in the gradient of a norm over few elements, the condition does not show it. So the CPU path also runs in float32, with the
+ * composed forms, which round between any two steps, and its error counts as a unit if it is larger. A case
+ * may be off by ULPS units: WGSL allows its functions errors of several units, and a sum has several roundings.
  *
- * Where the adapter has float16, some cases run in it too, against the same CPU paths from values that float16 holds: the CPU has no
- * float16. Then a unit is 2^-11, float16's rounding, in place of 2^-24, and what the float32 path strays is worth 2^13 times as much, for
- * composed forms round every intermediate result to float16. HALF_ULPS units are allowed, fewer than in float32: kernels compute float16
- * in float32, so that the errors that WGSL allows them vanish in the one rounding of the result, and the others are the roundings between
- * the few kernels of a gradient.
+ * If the adapter has float16, some cases also run in it, against the same CPU paths from values that float16 represents exactly.
+ * A unit is then 2^-11, float16's rounding, instead of 2^-24. The error of the float32 path counts 2^13 times, because
+ * composed forms round every intermediate result to float16. HALF_ULPS units are allowed, fewer than in float32: kernels compute
+ * float16 in float32, so that the errors that WGSL allows vanish in the single rounding of the result. Only the roundings between
+ * the few kernels of a gradient remain.
  */
 import fc from 'fast-check';
 import { test } from 'uvu';
@@ -26,20 +26,22 @@ import { setting } from './setting';
 
 const UNIT = 2 ** -24;
 const PERTURBATION = 2 ** -16;
-/** Directions in which inputs move: none at first, and more for what fails then. More directions only ever allow more. */
+/**
+ * The number of directions in which inputs move: none at first, and more for cases that fail. More directions only allow more.
+ */
 const ROUNDS = [0, 2, 16];
 /** Units of rounding that a result may be off. */
 const ULPS = 32;
-/** Where float32 runs out of digits: results near it may be flushed to zero. */
+/** Near the smallest float32 numbers, where results may be flushed to zero. */
 const TINY = 2 ** -120;
 
 const HALF_UNIT = 2 ** -11;
 const HALF_ULPS = 8;
-/** float16's smallest normal number: what is below may be flushed to zero. */
+/** float16's smallest normal number; smaller results may be flushed to zero. */
 const HALF_TINY = 2 ** -14;
-/** Near the end of float16, 65504: a result of that size may have overflowed, or what it was computed from. */
+/** Near float16's largest number, 65504: a result of this size, or an intermediate one, may have overflowed. */
 const HALF_LARGE = 2 ** 13;
-/** Cases whose reads wait for each other: a read costs a round trip, many at once hardly more. */
+/** The number of cases that share a read: a read costs a round trip, and many at once hardly more. */
 const BATCH = 40;
 
 interface Result {
@@ -49,21 +51,24 @@ interface Result {
 	readonly data: ArrayLike<number>;
 }
 
-/** What a call gave, or the library's own error that refused it. */
+/** The results of a call, or the library's own error if it threw. */
 type Outcome = readonly Result[] | WgradError;
 
 export interface RandomOptions {
-	/** Units that functions of this family may be off by specification, with the reason at the place of use. Default 32. */
+	/** Units that WGSL's specification allows this family's functions; each use gives the reason. Default 32. */
 	readonly ulps?: number;
-	/** By which a result may be off however small it is, with the reason at the place of use. Default 0. */
+	/** The allowed absolute error, even for small results; each use gives the reason. Default 0. */
 	readonly absolute?: number;
-	/** The same for gradients. Default: as `absolute`. */
+	/** The same for gradients. Default: `absolute`. */
 	readonly absoluteGradient?: number;
-	/** Whether a fifth as many cases run in float16 too, where the adapter has it. Default false. */
+	/** Whether a fifth as many cases also run in float16, if the adapter has it. Default false. */
 	readonly half?: boolean;
 }
 
-/** In a page a case costs three times what it costs in Node, on the same driver: there a sample does, but in the full run. */
+/**
+ * In a page a case takes three times as long as in Node, on the same driver. So a page runs a part of the cases, except in the
+ * full run.
+ */
 const CASES = setting('WGRAD_CASES') ?? (typeof document === 'undefined' ? 200 : 30);
 
 function cotangent(output: Tensor, index: number, { seed, half }: Case, perturbed: Perturbation | null): Tensor {
@@ -81,7 +86,7 @@ function cotangent(output: Tensor, index: number, { seed, half }: Case, perturbe
 	return tensor(data, { shape: [...shape].reverse(), dtype, device }).permute(shape.map((_, dim) => shape.length - 1 - dim));
 }
 
-/** Runs a case; the tensors to read come back at once, nothing waits. */
+/** Runs a case without waiting, and returns the tensors to read. */
 function launch(given: Case, device: Device, precision: DType, perturbed: Perturbation | null): [what: string, result: Tensor][] {
 	return tidy(() => {
 		const inputs = given.inputs.map((input, i) => makeInput(input, device, precision, perturbed, i));
@@ -125,7 +130,7 @@ function attempt(given: Case, device: Device, precision: DType, perturbed: Pertu
 interface Judgement {
 	/** What is wrong, or null. */
 	readonly problem: string | null;
-	/** The largest deviation, in units of what rounding is worth. */
+	/** The largest deviation, in units of rounding. */
 	readonly units: number;
 }
 
@@ -224,14 +229,14 @@ function show(given: Case): string {
 	return [`  ${given.operation} ${JSON.stringify(given.args)}, ${how}, of`, ...inputs].join('\n');
 }
 
-/** Checks one case alone, as the shrinking does. */
+/** Checks one case alone, as fast-check's shrinking does. */
 async function verify(given: Case, options: RandomOptions): Promise<void> {
 	const { problem } = await judge(given, await attempt(given, 'webgpu', given.half ? 'float16' : 'float32'), options);
 	await sync();
 	if (problem !== null) throw new Error(problem);
 }
 
-/** Shrinks case number `index` and throws what is left of it, with the seed. */
+/** Shrinks case number `index` and throws the simplest failing case, with the seed. */
 async function shrink(
 	cases: fc.Arbitrary<Case>,
 	seed: number,
@@ -250,12 +255,12 @@ async function shrink(
 	const error = new Error(
 		`${reason}\n  case ${index}, shrunk ${found.numShrinks} times; ${again}\n${show(found.counterexample[0])}`,
 	);
-	// An error of the library itself is of use with the place where it happened, a difference is not.
+	// The stack of one of the library's own errors is useful; that of a difference is not.
 	if (found.errorInstance instanceof Error && found.errorInstance.name !== 'Error') error.stack = found.errorInstance.stack ?? '';
 	return error;
 }
 
-/** A test of random cases of a family. The seed is fixed unless WGRAD_SEED says otherwise; WGRAD_CASES is how many. */
+/** A test of a family's random cases. The seed is fixed unless WGRAD_SEED is set; WGRAD_CASES is the number of cases. */
 export function testRandom(family: string, draw: (d: Draw) => Case, options: RandomOptions = {}): void {
 	const seed = setting('WGRAD_SEED') ?? [...family].reduce((sum, letter) => sum * 31 + letter.charCodeAt(0), 0) % 2 ** 31;
 	const cases = fc.gen().map((value) => draw(new Draw(value, fc)));

@@ -26,7 +26,7 @@ const COMPARE = {
 	logicalXor: w.logicalXor,
 };
 
-/** Two shapes that broadcast to one another's. */
+/** Two shapes that broadcast with each other. */
 function pair(d: Draw): [number[], number[]] {
 	const shape = d.shape(d.int(0, 4), { elements: d.oneIn(8) ? 5000 : 300 });
 	return d.bool() ? [shape, d.broadcast(shape)] : [d.broadcast(shape), shape];
@@ -73,7 +73,7 @@ function binary(d: Draw): Case {
 	return d.case(name, [first, second], ([s, t]) => operation(s!, t!));
 }
 
-/** Quotients that are rounded, and powers. */
+/** Rounded quotients, and powers. */
 function division(d: Draw): Case {
 	const [a, b] = pair(d);
 	const whole = d.oneIn(4);
@@ -128,7 +128,7 @@ function cast(d: Draw): Case {
 	return d.case('to', [x], ([t]) => t!.to(target).to('float32').mul(2), { target });
 }
 
-// WGSL allows sin and cos an absolute error of 2^-11; adapters keep far below, but not to units of a result near zero.
+// WGSL allows sin and cos an absolute error of 2^-11. Adapters are far better, but not to a few units for results near zero.
 testRandom('elementwise', (d) => d.pick([unary, unary, activation, binary, binary, division, comparison, ternary, cast])(d), {
 	absolute: 2e-7,
 	half: true,

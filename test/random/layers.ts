@@ -1,4 +1,6 @@
-/** Right constructions and calls of layers, optimizers, schedulers and metrics, as bases for wrong ones, like those of calls.ts. */
+/**
+ * Correct constructions and calls of layers, optimizers, schedulers and metrics, as bases for wrong ones, like those of calls.ts.
+ */
 import { ROWS } from '../ops/elementwise/rows';
 import { Some } from './calls';
 
@@ -11,7 +13,7 @@ function each(names: string, construction: Construction): Record<string, Constru
 	return Object.fromEntries(names.split(' ').map((name) => [name, construction]));
 }
 
-/** The layers of the functions of one number; those with options stand below once more. */
+/** The layers of the unary functions; those with options are listed again below. */
 const OF_FUNCTIONS = Object.values(ROWS).flatMap(({ layer }) => layer ?? []);
 
 export const LAYERS: Readonly<Record<string, Construction>> = {
@@ -105,7 +107,7 @@ export const OPTIMIZERS: Readonly<Record<string, readonly unknown[]>> = {
 	Muon: [[f(2, 3)], { ...GROUPS, momentum: 0.9, nesterov: true, nsSteps: 3 }],
 };
 
-/** What follows the optimizer. */
+/** The arguments after the optimizer. */
 export const SCHEDULERS: Readonly<Record<string, readonly unknown[]>> = {
 	StepLR: [2, { gamma: 0.5, lastEpoch: -1 }],
 	MultiStepLR: [[2, 4], { gamma: 0.5 }],

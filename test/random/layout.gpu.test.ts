@@ -9,7 +9,7 @@ function some(d: Draw, least: number, most: number, options = {}): { shape: numb
 	return { shape, x: d.input(shape, d.pick(DTYPES), { low: -50, high: 50 }) };
 }
 
-/** Operations that only look at the elements in another way. A product behind them reads what they give. */
+/** Operations that return a view. A product reads the view afterwards. */
 function views(d: Draw): Case {
 	const { shape, x } = some(d, 1, 4);
 	const rank = shape.length;
@@ -66,7 +66,7 @@ function padded(d: Draw): Case {
 	const spatial = d.int(1, 2);
 	const shape = d.shape(mode === 'constant' ? d.int(spatial, 4) : spatial + d.int(1, 2), { empty: false, elements: 300 });
 	const x = d.input(shape);
-	// A crop of one on either side leaves something, and what it leaves limits the circular border.
+	// Cropping one on either side leaves something, and the circular border cannot be wider than the rest.
 	const least = mode === 'constant' || shape.slice(-spatial).every((size) => size > 2) ? -1 : 0;
 	const most = (size: number) => ({ constant: 3, reflect: size - 1, replicate: 4, circular: size + 2 * least })[mode];
 	const amount = (size: number) => d.int(least, Math.min(most(size), 4));

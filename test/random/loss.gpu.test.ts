@@ -96,7 +96,7 @@ function classes(d: Draw): Case {
 				[x, soft, ...weight],
 				([s, t, u]) => w.crossEntropy(s!, t!, { reduction, labelSmoothing, weight: u ?? null }),
 				{ reduction, labelSmoothing },
-				// The gradient of the probabilities is logSoftmax, whose sum of exponentials is at least 1 and is rounded as such.
+				// The gradient of the probabilities is that of logSoftmax, with a sum of exponentials of at least 1 that is rounded.
 				{ absolute: 2 ** -22 },
 			),
 		() =>
@@ -126,7 +126,7 @@ function similarity(d: Draw): Case {
 			});
 }
 
-/** Now and then with more places than the threads that share a sequence. */
+/** Sometimes with more places than the threads that share a sequence. */
 function alignments(d: Draw): Case {
 	const reduction = d.pick(['mean', 'sum', 'none'] as const);
 	const [batch, classCount, zeroInfinity] = [d.int(1, 4), d.int(2, 9), d.bool()];

@@ -30,7 +30,7 @@ function named(d: Draw): Case {
 	])();
 }
 
-/** Any assignment of letters: batch, shared, summed over, in any order. */
+/** Any assignment of letters: batch, shared or summed over, in any order. */
 function einsum(d: Draw): Case {
 	const letters = 'abcde'.slice(0, d.int(1, 5));
 	const sizes = new Map([...letters].map((letter) => [letter, d.int(1, 5)]));

@@ -2,7 +2,7 @@ import * as w from 'wgrad';
 import type { Case, Draw, Input } from './draw';
 import { testRandom } from './drive';
 
-/** Scale and shift, each of them there or not. */
+/** A scale and a shift, each of them optional. */
 function affine(
 	d: Draw,
 	shape: readonly number[],
@@ -23,7 +23,7 @@ function images(d: Draw, channels: number): Input {
 function rows(d: Draw): Case {
 	const shape = d.shape(d.int(1, 4), { empty: false, elements: d.oneIn(6) ? 5000 : 500 });
 	const normalized = shape.slice(d.int(0, shape.length - 1));
-	// Of one or two elements the gradient is what rounding leaves of a difference of equal terms.
+	// With one or two elements, the gradient is the rounding error of a difference of equal terms.
 	if (normalized.every((size) => size < 3)) shape[shape.length - 1] = normalized[normalized.length - 1] = 3;
 	const eps = d.pick([1e-5, 1e-3, 0.1]);
 	const x = d.input(shape, 'float32', { distinct: true, low: d.pick([-2, 8]), high: 10 });
@@ -62,7 +62,7 @@ function batch(d: Draw): Case {
 		'batchNorm',
 		[x, ...(running ? [mean, variance] : []), ...inputs],
 		([t, ...rest]) => {
-			// Running statistics are written to, which a view of repeated elements cannot be.
+			// Running statistics are written to, which a view with repeated elements does not allow.
 			const [runningMean, runningVar] = running ? [rest[0]!.clone(), rest[1]!.clone()] : [];
 			const own = { ...of(running ? rest.slice(2) : rest), training, momentum, ...(running && { runningMean, runningVar }) };
 			const y = w.batchNorm(t!, own);
@@ -82,7 +82,7 @@ function others(d: Draw): Case {
 	const rank = d.int(1, 4);
 	const options = { p: d.pick([2, 1, 3]), dim: d.dim(rank) };
 	const shape = d.shape(rank);
-	// As in rows: of one or two elements only rounding is left.
+	// As in rows: with one or two elements only rounding errors remain.
 	if (shape.at(options.dim)! < 3) shape[(options.dim + rank) % rank] = 3;
 	const x = d.input(shape, 'float32', { low: 0.1, high: 2 });
 	return d.case('normalize', [x], ([t]) => w.normalize(t!, options), options);

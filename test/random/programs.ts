@@ -1,15 +1,15 @@
 /**
- * Random programs of views and in-place operations, on both devices, against the same programs without either: there each memory is a
- * flat tensor that a write replaces, `scatter` puts what is written where the view lies, and `indexSelect` reads it. Values,
- * gradients and gradients of gradients.
+ * Random programs of views and in-place operations, on both devices, against equivalent programs without either. There each
+ * memory is a flat tensor that a write replaces: `scatter` writes at the positions of the view, and `indexSelect` reads them.
+ * Values, gradients and gradients of gradients are compared.
  */
 import * as w from 'wgrad';
 import { stream } from '../ops/database';
 import { requireClose } from '../proofs/compare';
 
-/** Both compute in float64, in another order. */
+/** Both compute in float64, in a different order. */
 const EXACT = { relative: 1e-9, absolute: 1e-9 };
-/** Numbers near 1 that go through at most 20 operations, and sums of some ten of them. */
+/** Numbers near 1 that pass at most 20 operations, and sums of some ten of them. */
 const FLOAT32 = { relative: 1e-4, absolute: 1e-4 };
 
 interface Where {
@@ -17,7 +17,7 @@ interface Where {
 	readonly dtype: w.DType;
 }
 
-/** A tensor as the program without views sees it: places of a flat memory. */
+/** A tensor as the program without views sees it: positions in a flat memory. */
 interface Twin {
 	readonly memory: { flat: w.Tensor };
 	readonly places: readonly number[];
@@ -109,7 +109,7 @@ const broadcasts = (from: readonly number[], to: readonly number[]) =>
 
 function change(random: Random, { tensor, twin }: Pair, leaves: readonly w.Tensor[], all: readonly Pair[]): void {
 	const old = read(twin);
-	// What was saved must not be written later: factors are leaves, numbers and copies.
+	// Saved tensors must not be written later, so factors are leaves, numbers and copies.
 	const factors = leaves.filter((x) => broadcasts(x.shape, tensor.shape));
 	const other = random.pick(all.filter((pair) => broadcasts(pair.tensor.shape, tensor.shape) && pair.tensor.size > 0));
 	const factor = random.pick(factors);
@@ -150,7 +150,7 @@ function change(random: Random, { tensor, twin }: Pair, leaves: readonly w.Tenso
 	}
 }
 
-/** What a program gives: each result, then the gradients of the leaves, then the gradients of those. */
+/** The results of a program, then the gradients of the leaves, then the gradients of those. */
 interface Outcome {
 	readonly direct: w.Tensor[];
 	readonly twin: w.Tensor[];
@@ -171,7 +171,7 @@ function run(seed: number, where: Where): Outcome {
 		} else if (kind < 5) {
 			const tensor = view(random, from.tensor);
 			if (tensor.size === 0) continue;
-			// contiguous() of a strided tensor copies it.
+			// contiguous() copies a strided tensor.
 			const isView = tensor.storage === from.tensor.storage;
 			pairs.push(isView ? viewed(tensor, from.twin) : whole(tensor, read(from.twin)));
 		} else change(random, from, leaves, pairs);
@@ -195,18 +195,18 @@ const furthest = (values: ArrayLike<number>, from: ArrayLike<number>) =>
 
 type Values = Awaited<ReturnType<typeof valuesOf>>;
 
-/** Throws unless each result is right to `allowed`, or to the error that `rounding` gives it. */
+/** Throws unless each result is within `allowed`, or within the error that `rounding` gives it. */
 function compare(seed: number, actual: Values, expected: Values, allowed: typeof EXACT, rounding?: readonly number[]): void {
 	actual.forEach((values, i) => {
 		const right = expected[i]!;
-		// A sum loses what is small beside its largest parts.
+		// A sum loses digits that are small beside its largest terms.
 		const largest = Array.from(right).reduce((most, value) => Math.max(most, Math.abs(value)), 1);
 		const absolute = Math.max(allowed.absolute * largest, rounding?.[i] ?? 0);
 		requireClose(`program ${seed}, result ${i}`, values, right, { relative: allowed.relative, absolute });
 	});
 }
 
-/** Makes a program of that seed and compares its results on both devices; throws where they differ. */
+/** Makes a program from the seed and compares its results on both devices; throws if they differ. */
 export async function compareProgram(seed: number): Promise<void> {
 	const { direct, twin } = run(seed, { device: 'cpu', dtype: 'float64' });
 	const expected = await valuesOf(twin);
@@ -215,8 +215,8 @@ export async function compareProgram(seed: number): Promise<void> {
 	try {
 		compare(seed, actual, expected, FLOAT32);
 	} catch {
-		// Gradients that cancel leave the rounding of much larger ones, on the CPU in float32 as on the device. Another order of
-		// additions rounds a few times more.
+		// Gradients that cancel keep the rounding error of much larger terms, on the CPU in float32 as on the device. Another order
+		// of additions rounds a few times more.
 		const rounded = await valuesOf(run(seed, { device: 'cpu', dtype: 'float32' }).direct);
 		const rounding = rounded.map((values, i) => 4 * furthest(values, expected[i]!));
 		compare(seed, actual, expected, FLOAT32, rounding);

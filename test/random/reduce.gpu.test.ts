@@ -26,7 +26,7 @@ testRandom(
 			const picks = name === 'amax' || name === 'amin';
 			const dtype = d.oneIn(6) && name !== 'mean' && name !== 'logsumexp' && name !== 'norm' ? 'int32' : 'float32';
 			const options = name === 'norm' ? { keepdim, p: d.pick([2, 1, 3, 0.5, Infinity, -Infinity, 0]) } : { keepdim };
-			// Away from zero where the derivative of a norm explodes; near 1 where a product would leave float32.
+			// Away from zero, where the derivative of a norm explodes; near 1, so that a product stays within float32.
 			const values = name === 'prod' ? { low: 0.7, high: 1.4 } : name === 'norm' ? { low: 0.1, high: 2 } : {};
 			const ties = picks && d.bool();
 			const grid = picks ? (ties ? { grid: 0.5 } : { distinct: true }) : {};

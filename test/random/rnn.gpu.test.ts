@@ -4,7 +4,7 @@ import { testRandom } from './drive';
 const KINDS = { LSTM: nn.LSTM, GRU: nn.GRU, RNN: nn.RNN };
 const GATES = { LSTM: 4, GRU: 3, RNN: 1 };
 
-// Up to six steps in two layers, each of which rounds what the one before gave: twice the units of a single operation.
+// Up to six steps in two layers, each of which rounds the results of the previous one: twice the units of a single operation.
 testRandom(
 	'rnn',
 	(d) => {

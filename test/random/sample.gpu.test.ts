@@ -2,7 +2,7 @@ import * as w from 'wgrad';
 import type { Case, Draw } from './draw';
 import { testRandom } from './drive';
 
-/** Places that are a multiple of half a pixel from the first one: where pixels change, or images end. */
+/** Positions at multiples of half a pixel from the first pixel, where the nearest pixel changes or images end. */
 function halves(size: number, alignCorners: boolean): number[] {
 	if (alignCorners && size === 1) return [];
 	return Array.from({ length: 4 * size + 9 }, (_, i) => {
@@ -24,7 +24,7 @@ function sampled(d: Draw): Case {
 		low: -1.5,
 		high: 1.5,
 		avoid,
-		// The nearest pixel does not move with the place.
+		// The nearest pixel does not move with the position.
 		gradient: options.mode === 'bilinear',
 	});
 	return d.case('gridSample', [x, grid], ([image, places]) => w.gridSample(image!, places!, options), options);

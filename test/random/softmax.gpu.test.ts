@@ -2,7 +2,7 @@ import { logSoftmax, softmax } from 'wgrad';
 import type { Case, Draw } from './draw';
 import { testRandom } from './drive';
 
-// The sum of exponentials is at least 1 and so its rounding at least a unit: exp(x - max) below it does not show.
+// The sum of exponentials is at least 1, so its rounding is at least a unit: a smaller exp(x - max) does not show.
 testRandom('softmax', draw, { absolute: 2 ** -22 });
 
 function draw(d: Draw): Case {

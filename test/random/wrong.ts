@@ -1,5 +1,5 @@
 /**
- * Random wrong calls: a right call of a public function with one or two of its arguments replaced by something hostile. Each must either
+ * Random wrong calls: a correct call of a public function with one or two hostile arguments. Each must either
  * throw one of the library's errors or give a valid result, as loose arguments in JavaScript sometimes do.
  */
 import fc from 'fast-check';
@@ -14,7 +14,7 @@ class OnOther {
 	constructor(readonly some: Some) {}
 }
 
-/** What takes the place of an argument; `right` is what stood there. */
+/** A hostile argument to replace `right`. */
 function hostile(d: Draw, right: unknown): unknown {
 	const tensors = [
 		new Some([]),
@@ -33,7 +33,7 @@ function hostile(d: Draw, right: unknown): unknown {
 	return d.pick([...others, ...numbers, ...tensors]);
 }
 
-/** `args` with one or two replaced, or one left out; options may also get a name that is none. */
+/** `args` with one or two replaced or one left out. Options may also get an unknown name. */
 export function spoiled(d: Draw, args: readonly unknown[]): unknown[] {
 	const result = [...args];
 	for (let count = d.oneIn(4) ? 2 : 1; count > 0; count--) {
@@ -65,7 +65,7 @@ function drawCall(d: Draw, name: string): Call {
 	return { name, method, args: spoiled(d, METHOD_CALLS[name] ?? CALLS[name]!) };
 }
 
-/** The arguments with tensors in the place of their descriptions. */
+/** The arguments with tensors in place of their descriptions. */
 export function made(value: unknown, device: w.Device, other: w.Device | null): unknown {
 	if (value instanceof Some) {
 		const size = value.shape.reduce((a, b) => a * b, 1);
@@ -102,7 +102,7 @@ function tensorsIn(value: unknown): w.Tensor[] {
 	return Array.isArray(value) ? value.flatMap(tensorsIn) : [];
 }
 
-/** Makes the call: the shapes and dtypes that it gave, or 'refused'. Throws where it misbehaves. */
+/** Makes the call. Returns the shapes and dtypes of the results, or 'refused'. Throws if the call misbehaves. */
 async function outcome({ name, method, args }: Call, device: w.Device, other: w.Device | null): Promise<string> {
 	w.setDefaultDevice(device);
 	const given = args.map((value) => made(value, device, other));
@@ -123,7 +123,7 @@ function perform(name: string, method: boolean, given: unknown[]): unknown {
 	return inPlace ? w.noGrad(() => call.apply(self, rest)) : call.apply(self, rest);
 }
 
-/** Shapes and dtypes of what a call gave, whose elements must be there. */
+/** Shapes and dtypes of a call's results; their elements must be readable. */
 async function described(result: unknown): Promise<string> {
 	const tensors = tensorsIn(result);
 	for (const tensor of tensors) {
@@ -136,8 +136,8 @@ async function described(result: unknown): Promise<string> {
 }
 
 /**
- * Every public function has a right call here. Those of the infrastructure take no arguments to be wrong, or callbacks, or switch
- * devices: their own tests refuse what is wrong.
+ * Every public function has a correct call in calls.ts. Infrastructure functions have none: they take no arguments, or callbacks,
+ * or they switch devices, and their own tests check the errors.
  */
 export function requireComplete(): void {
 	const functions = Object.entries(w).filter(([, value]) => typeof value === 'function' && !/^class/.test(String(value)));
@@ -149,7 +149,7 @@ export function requireComplete(): void {
 	if (gone.length > 0) throw new Error(`calls.ts has calls of ${gone.join(', ')}, which are not public`);
 }
 
-/** The right calls must be right, or all that follows would be refused for a wrong reason. */
+/** The correct calls must succeed, or all wrong ones would throw for the wrong reason. */
 export async function requireRight(device: w.Device): Promise<void> {
 	for (const [name, args] of Object.entries({ ...CALLS, ...METHOD_CALLS })) {
 		if (name === 'retainGrad' || name === 'backward') continue;
@@ -158,7 +158,7 @@ export async function requireRight(device: w.Device): Promise<void> {
 	}
 }
 
-/** Options that are no object, and names that are no options, are refused by everything that takes options. */
+/** Everything that takes options rejects options that are not objects, and unknown names. */
 export async function requireOptionsRefused(): Promise<void> {
 	const accepted: string[] = [];
 	for (const [name, args] of Object.entries({ ...CALLS, ...METHOD_CALLS })) {
@@ -172,7 +172,7 @@ export async function requireOptionsRefused(): Promise<void> {
 	if (accepted.length > 0) throw new Error(`accepted: ${accepted.join(', ')}`);
 }
 
-/** So many wrong calls of every function; all that misbehave are told, each function once. */
+/** Makes `each` wrong calls of every function. The error lists all that misbehave, each function once. */
 export async function makeWrongCalls(device: w.Device, each: number, seed: number): Promise<void> {
 	const wrong: string[] = [];
 	let refused = 0;
@@ -186,7 +186,7 @@ export async function makeWrongCalls(device: w.Device, each: number, seed: numbe
 				const got = await outcome(call, device, reference);
 				await w.sync();
 				if (got === 'refused') refused++;
-				// Mixed devices are only mixed here.
+				// Calls with mixed devices are mixed only on this device.
 				const mixed = JSON.stringify(call.args, (_, value) => (value instanceof OnOther ? 'mixed' : value));
 				if (reference !== null && !mixed.includes('"mixed"')) {
 					const expected = await outcome(call, reference, null);
@@ -207,10 +207,10 @@ export async function makeWrongCalls(device: w.Device, each: number, seed: numbe
 	console.log(`${count} wrong calls on ${device}: ${refused} refused, the others gave valid results`);
 }
 
-/** What is done with the arguments of a call. */
+/** What to do with the arguments of a call. */
 export type Run = (args: readonly unknown[]) => unknown;
 
-/** Runs each with right arguments, which must do, and with wrong ones. */
+/** Runs each with correct arguments, which must succeed, and with wrong ones. */
 export async function misuse(calls: Readonly<Record<string, readonly [args: readonly unknown[], run: Run]>>): Promise<void> {
 	const cases = Math.ceil((setting('WGRAD_CASES') ?? 200) / 5);
 	const wrong: string[] = [];

@@ -14,7 +14,7 @@ const columns = new Some([4, 2]);
 type Arguments = readonly unknown[];
 type Numbers = number | readonly Numbers[] | { readonly [name: string]: Numbers };
 
-/** By the names of the class and of the function: options, where there are any, and what a batch is made of. */
+/** By the names of the class and the function: options, if any, and the contents of a batch. */
 const METRICS: Readonly<Record<string, readonly [name: string, options: object | null, batch: Arguments]>> = {
 	Accuracy: ['accuracy', null, [scores, labels]],
 	TopKAccuracy: ['topKAccuracy', { k: 2 }, [scores, labels]],
@@ -53,7 +53,7 @@ function construct(name: string, ...args: unknown[]): metrics.Metric<Numbers> {
 	return new (library[name] as unknown as new (...args: unknown[]) => metrics.Metric<Numbers>)(...args);
 }
 
-/** Throws unless all are numbers; which of them are NaN is for the metric to say. */
+/** Throws unless all are numbers; NaN is allowed. */
 function requireNumbers(found: Numbers): void {
 	if (typeof found === 'object' && found !== null) for (const each of Object.values(found)) requireNumbers(each);
 	else if (typeof found !== 'number') throw new Error(`gives ${String(found)}`);
@@ -63,7 +63,7 @@ function misuseAll(run: (name: string) => readonly [args: Arguments, run: Run]):
 	return misuse(Object.fromEntries(Object.keys(METRICS).map((name) => [name, run(name)])));
 }
 
-test('every metric has a call to spoil', () => {
+test('every metric has a correct call to start from', () => {
 	const known = new Set(Object.entries(METRICS).flatMap(([name, [of]]) => [name, of]));
 	const missing = Object.keys(metrics).filter((name) => !known.has(name));
 	if (missing.length > 0) throw new Error(`no call of ${missing.join(', ')}`);
@@ -119,7 +119,7 @@ test('io', () =>
 			Object.entries(IO).map(([name, args]) => {
 				const run: Run = async (given) => {
 					const result = await (w.io as unknown as Record<string, (...args: unknown[]) => unknown>)[name]!(...given);
-					// What is written must be a file that can be read.
+					// The written bytes must be a readable file.
 					if (result instanceof Uint8Array) w.io.decodeSafetensors(result);
 				};
 				return [name, [args, run]];

@@ -1,4 +1,7 @@
-/** Reductions beyond the database: PyTorch's convention at ties, accuracy and repeatability of large sums, and sizes without memory. */
+/**
+ * Reductions beyond the database: PyTorch's convention at ties, accuracy and repeatability of large sums, and sizes beyond
+ * memory.
+ */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import {
@@ -71,7 +74,7 @@ onBoth('a maximum along a dim is an array and an object', async (device) => {
 	assert.is(indices.dtype, 'int32');
 });
 
-test('a float32 sum of 4 M numbers has the accuracy of a tree, and the same bits every time', async () => {
+test('a float32 sum of 4 M numbers is as accurate as a tree, with the same bits every time', async () => {
 	const values = new Float32Array(1 << 22);
 	let state = 1;
 	for (let i = 0; i < values.length; i++) {
@@ -96,13 +99,13 @@ test('a float32 sum of 4 M numbers has the accuracy of a tree, and the same bits
 	assert.ok(Math.abs(running[running.length - 1]! - exact) / exact < 1e-6, `${running[running.length - 1]} instead of ${exact}`);
 });
 
-test('a sum over more elements than memory', async () => {
+test('a sum over more elements than memory holds', async () => {
 	const x = ones([1, 3], { device: 'webgpu' }).expand([2 ** 25, 3]);
 	assert.equal(await sum(x, 0).toArray(), [2 ** 25, 2 ** 25, 2 ** 25]);
 });
 
 for (const device of ['cpu', 'webgpu'] as const) {
-	test(`a norm of negative order that a 0 makes 0 has the gradient 0 on ${device}`, async () => {
+	test(`a norm of negative order has the gradient 0 if an element is 0, on ${device}`, async () => {
 		const x = tensor([1, 0, -2], { device, requiresGrad: true });
 		const [dx] = grad(norm(x, 0, { p: -1 }), [x]);
 		assert.equal(
@@ -112,12 +115,12 @@ for (const device of ['cpu', 'webgpu'] as const) {
 	});
 }
 
-/** What a kernel has done so far. */
+/** The launches and bytes of a kernel so far. */
 function workOf(kernel: string): { launches: number; bytes: number } {
 	return counters().kernels.find((entry) => entry.kernel === kernel) ?? { launches: 0, bytes: 0 };
 }
 
-test('medians of long lines, which several workgroups share', async () => {
+test('medians of long lines that several workgroups share', async () => {
 	const next = stream('long medians');
 	const random = Float32Array.from({ length: 3 * 40001 }, () => next() * 4 - 2);
 	const withNan = random.slice(0, 40003);

@@ -1,6 +1,6 @@
 /**
- * The adapter that a test process finds, by its environment: VK_DRIVER_FILES names the driver, and with WGRAD_DISGUISE the
- * adapter does not say that it is software, so that the library chooses the kernels that GPUs run.
+ * Sets up a test process's adapter from its environment: VK_DRIVER_FILES names the driver, and WGRAD_DISGUISE hides that the
+ * adapter is software, so that the library chooses the kernels for GPUs.
  */
 import { chooseDriver, findGpu } from '../../adapters/driver.mjs';
 
@@ -11,7 +11,7 @@ export async function chooseAdapter() {
 	if (WGRAD_DISGUISE === undefined) return;
 	const gpu = await findGpu();
 	disguise(gpu);
-	// Where the library keeps its instance in Node.
+	// The library keeps its instance here in Node.
 	if (inNode) Object.assign(globalThis, { [Symbol.for('wgrad.gpu')]: gpu });
 }
 

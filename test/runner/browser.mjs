@@ -16,10 +16,10 @@ export class BrowserRunner {
 		this.#server = await serve(folder);
 	}
 
-	/** The browser, a new one when the last has crashed. */
+	/** The browser; a new one if the last one has crashed. */
 	async #open() {
 		if (this.#browser === undefined || !(await this.#browser).isConnected()) {
-			// It takes a second to load, which runs without a browser need not wait for.
+			// Loading it takes a second, which runs without a browser save.
 			const { launchChromium } = await import('../../adapters/chromium.mjs');
 			this.#browser = launchChromium();
 		}
@@ -27,7 +27,7 @@ export class BrowserRunner {
 	}
 
 	/**
-	 * The adapter that the browser finds, empty where there is none.
+	 * The adapter that the browser finds; empty if there is none.
 	 *
 	 * @returns {Promise<string>}
 	 */
@@ -43,7 +43,7 @@ export class BrowserRunner {
 	}
 
 	/**
-	 * Runs bundled test files in one page, one after the other. Where one of them does not end, a new page runs the rest.
+	 * Runs bundled test files in one page, one after the other. If one of them does not end, a new page runs the rest.
 	 *
 	 * @param {readonly string[]} bundles their paths in the served folder
 	 * @param {number} timeout of each, in milliseconds
@@ -57,7 +57,7 @@ export class BrowserRunner {
 	 * @param {readonly string[]} bundles
 	 * @param {number} timeout
 	 * @param {(report: import('./node.mjs').Report) => void} onReport
-	 * @returns {Promise<number>} how many of them it has reported on: at least one
+	 * @returns {Promise<number>} the number of bundles that it has reported on: at least one
 	 */
 	async #runPage(bundles, timeout, onReport) {
 		const browser = await this.#open();
@@ -81,7 +81,7 @@ export class BrowserRunner {
 				page.on('crash', () => reject(new Error(`the page crashed at '${running}'`)));
 				browser.on('disconnected', () => reject(new Error(`the browser died at '${running}'`)));
 			});
-			// It may die when nothing waits for it any more.
+			// The page may die after nobody waits for it any more.
 			died.catch(() => {});
 			await page.exposeFunction('testStarted', (/** @type {string} */ name) => {
 				running = name;
@@ -111,7 +111,7 @@ export class BrowserRunner {
 			}
 			return reported;
 		} catch (error) {
-			// A page that hangs does not close, and its work would slow down the tests that follow.
+			// A page that hangs does not close, and its work would slow down later tests.
 			await browser.close();
 			onReport({ output, problem: error instanceof Error ? error.message : String(error) });
 			return reported + 1;

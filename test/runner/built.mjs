@@ -1,4 +1,4 @@
-/** What tests run of `npm run build`: the library and the example programs, built anew where their sources have changed. */
+/** The parts of `npm run build` that tests run, the library and the example programs; rebuilt if their sources have changed. */
 import { execFile } from 'node:child_process';
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -9,11 +9,11 @@ import { isAlive, isInUse, use } from './inUse.mjs';
 
 const PARTS = ['library', 'examples'];
 
-/** Marks of the runs that use the build, and the lock of the one that builds. */
+/** The marks of the runs that use the build, and the lock of the run that builds. */
 const FOLDER = join(root, 'dist/.built');
 const LOCK = join(FOLDER, 'lock');
 
-/** Resolves when the build is up to date; until this process ends, no other run changes it. Throws what is wrong with it. */
+/** Resolves when the build is up to date. Until this process ends, no other run changes it. Throws the errors of the build. */
 export async function useBuild() {
 	await mkdir(FOLDER, { recursive: true });
 	await lock();

@@ -5,18 +5,20 @@ import * as esbuild from 'esbuild';
 import { forBrowser, forNode, root, withSources } from '../../build.mjs';
 
 /**
- * Where a test file runs, by the end of its name:
+ * Where a test file runs, by the suffix of its name:
  * - `.gpu.test.ts`: in Node on every adapter, and in Chromium;
  * - `.node.test.ts`: in Node on every adapter;
- * - `.fastest.test.ts`: in Node on the first adapter of findEnvironments(), the fastest: for small trainings, whose kernels others prove;
+ * - `.fastest.test.ts`: in Node on the first and fastest adapter of findEnvironments(), for small trainings, because other tests
+ *   check the kernels;
  * - `.browser.test.ts`: in Chromium;
  * - any other `.test.ts`: in Node once, without an adapter.
  *
- * Those of the examples' programs and pages and of the documentation run what `npm run build` makes.
+ * Tests of the examples' programs and pages and of the documentation use the output of `npm run build`.
  *
- * Files of the first kind in `parity`, `random` and `golden` are proofs: they try kernels on many inputs. Those of attention are slow where
- * the adapter has no subgroups or hides that it is software: lavapipe compiles the kernels that it then runs for half a minute each.
- * Those in `parity`, `random` and `float16` spend most of their time in compiling kernels, which then compute little; those of large grids do not.
+ * `.gpu.test.ts` files in `parity`, `random` and `golden` are proofs: they test kernels on many inputs. Those of attention are
+ * slow if the adapter has no subgroups or hides that it is software, because lavapipe then compiles each kernel for half a
+ * minute. Tests in `parity`, `random` and `float16` spend most of their time compiling kernels that compute little, except those
+ * of large grids.
  *
  * @param {string} file
  */
@@ -37,7 +39,7 @@ export function places(file) {
 }
 
 /**
- * Files that share a process or page, together: those sessions first, because they are long.
+ * Groups files that share a process or page. These groups come first, because they take long.
  *
  * @param {readonly string[]} files
  */
@@ -49,8 +51,8 @@ export function inSessions(files) {
 }
 
 /**
- * What the files that share one process, or page, have in common; a file without such fellows has one of its own. The proofs of a
- * family by its samples and by random cases need the same pipelines, and on a software adapter most of their time is compilation.
+ * The key that files of one process or page share; a file without a key runs alone. The tests of a family's
+ * samples and random cases need the same pipelines, and on a software adapter compilation takes most of their time.
  *
  * @param {string} file
  */
@@ -61,17 +63,19 @@ function session(file) {
 	return fellows === undefined ? file : `proofs of ${fellows.join(', ')}`;
 }
 
-/** Families whose tests use much the same pipelines, such as sums and products. They must fit the cache, which has a cap. */
+/**
+ * Families with many common pipelines, such as sums and products. All pipelines of a session must fit the cache, which has a cap.
+ */
 const SESSIONS = [
 	['elementwise', 'indexing'],
 	['reduce', 'softmax', 'norm', 'loss', 'sample'],
 	['matmul', 'conv', 'pool', 'attention', 'rnn', 'embedding', 'layout', 'quantized', 'random'],
 ];
 
-/** Proofs that differ in their family alone: the family.ts of each folder gives a test file for every family, with a name of this end. */
+/** Tests that differ only in their family: each folder's family.ts becomes one test file per family, with this suffix. */
 const FAMILY_PROOFS = { parity: '.gpu.test.ts', gradients: '.test.ts' };
 
-/** The code of the test files that a folder's family.ts gives, by their paths under test/. @type {Map<string, string>} */
+/** The code of the test files generated from a folder's family.ts, by their paths under test/. @type {Map<string, string>} */
 const generated = new Map();
 for (const [folder, end] of Object.entries(FAMILY_PROOFS)) {
 	for (const family of SESSIONS.flat()) {
@@ -83,7 +87,7 @@ for (const [folder, end] of Object.entries(FAMILY_PROOFS)) {
 	}
 }
 
-/** All test files by their path under test/, sorted: those that are there, and those that are generated. */
+/** All test files by their path under test/, sorted: existing and generated ones. */
 export async function findTests() {
 	const files = await readdir(join(root, 'test'), { recursive: true });
 	return [...files.filter((file) => file.endsWith('.test.ts')), ...generated.keys()].sort();
@@ -94,7 +98,7 @@ export function bundleName(file) {
 	return file.replace(/\.ts$/, '.js');
 }
 
-/** Each test file gets an entry that imports it only when it is run: uvu must find the runner's settings in place. */
+/** Each test file gets an entry that imports it only when it runs, because uvu must find the runner's settings in place. */
 const entries = {
 	name: 'test-entries',
 	/** @param {esbuild.PluginBuild} build */
@@ -113,8 +117,8 @@ const entries = {
  * @param {'node' | 'browser'} platform
  * @param {readonly string[]} files
  * @param {string} outdir
- * @returns {Promise<{ broken: Map<string, string>, metafile: esbuild.Metafile }>} the files that could not be bundled, with the reason;
- * and what the others, which are there, are made of
+ * @returns {Promise<{ broken: Map<string, string>, metafile: esbuild.Metafile }>} the files that could not be bundled, with the
+ * reason; and the sources of all others
  */
 export async function bundleTests(platform, files, outdir) {
 	const options = platform === 'node' ? forNode : forBrowser;

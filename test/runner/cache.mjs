@@ -1,9 +1,9 @@
 /**
- * Bundles of test files, kept below dist/test from one run to the next.
+ * Bundles of test files, kept below dist/test between runs.
  *
- * Each build has a folder of its own, which never changes, with a list of the files that it was made of and the state in which it
- * found them. A run takes what is up to date from the builds that are there, and builds the rest together. So two runs at once do not
- * disturb each other. A build without a bundle that is up to date is removed, unless another run uses it.
+ * Each build has its own folder, which never changes, with a list of its source files and their state at the
+ * time. A run takes up-to-date bundles from the existing builds, and builds the rest together. So concurrent runs do not
+ * disturb each other. A build without an up-to-date bundle is removed, unless another run uses it.
  */
 import { existsSync, statSync } from 'node:fs';
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
@@ -12,10 +12,10 @@ import { root } from '../../build.mjs';
 import { bundleName, bundleTests, inSessions } from './bundle.mjs';
 import { isInUse, use } from './inUse.mjs';
 
-/** Where all builds are. */
+/** The folder of all builds. */
 export const BUNDLES = join(root, 'dist/test');
 
-/** Files that every bundle depends on beside those in it. */
+/** Files that every bundle depends on, in addition to its sources. */
 const SETTINGS = [
 	'build.mjs',
 	'package.json',
@@ -25,28 +25,29 @@ const SETTINGS = [
 	'test/runner/cache.mjs',
 ];
 
-/** Builds that are kept at most. */
+/** The most builds to keep. */
 const CAP = 20;
 
-/** File times may lag behind the clock by so many milliseconds. */
+/** File times may lag behind the clock by this many milliseconds. */
 const CLOCK_LAG = 20;
 
 /**
  * @typedef {object} Build
  * @property {string} folder its name below dist/test
- * @property {readonly (readonly [path: string, state: string])[]} inputs of all bundles, with what `stateOf` said of each
- * @property {Readonly<Record<string, readonly number[]>>} bundles by test file: which inputs its bundle depends on
+ * @property {readonly (readonly [path: string, state: string])[]} inputs of all bundles, with the state that `stateOf` returned
+ * for each
+ * @property {Readonly<Record<string, readonly number[]>>} bundles by test file: the indices of its inputs
  */
 
 /** @typedef {'node' | 'browser'} Platform */
 
 /**
- * Sees to it that there is an up-to-date bundle of each file.
+ * Makes sure that there is an up-to-date bundle of each file.
  *
  * @param {Platform} platform
  * @param {readonly string[]} files
- * @returns {Promise<{ paths: Map<string, string>, broken: Map<string, string> }>} by test file: the bundle's path below dist/test, and
- * why it could not be bundled
+ * @returns {Promise<{ paths: Map<string, string>, broken: Map<string, string> }>} by test file: the bundle's path below
+ * dist/test, and the reason why it could not be bundled
  */
 export async function bundle(platform, files) {
 	/** @type {Map<string, string>} */
@@ -57,7 +58,7 @@ export async function bundle(platform, files) {
 	/** @type {string[]} */
 	const stale = [];
 	for (const fellows of inSessions(files)) {
-		// Those that share a process share the library's modules, so they come from one build.
+		// Files of one process share the library's modules, so they come from one build.
 		const found = builds.find((build) => fellows.every((file) => isFresh(build, file)));
 		if (found === undefined) stale.push(...fellows);
 		else for (const file of fellows) paths.set(file, join(found.folder, bundleName(file)));
@@ -77,7 +78,7 @@ export async function bundle(platform, files) {
 }
 
 /**
- * What the newest bundles of test files were made of, by test file.
+ * The inputs of the newest bundles, by test file.
  *
  * @param {readonly Platform[]} platforms
  * @returns {Promise<Map<string, Set<string>>>}
@@ -109,7 +110,7 @@ async function readBuilds(platform) {
 			try {
 				return { folder, ...JSON.parse(await readFile(join(BUNDLES, folder, 'build.json'), 'utf8')) };
 			} catch {
-				// Under way, left unfinished, or just removed.
+				// The build is unfinished, or was just removed.
 				return { folder, inputs: [], bundles: {} };
 			}
 		}),
@@ -160,7 +161,7 @@ function reached(metafile, entry) {
 }
 
 /**
- * A text that another one replaces when the file changes. It is empty, which no state is, where the file has changed since `started`.
+ * A text that changes when the file changes. It is empty, unlike any state, if the file has changed since `started`.
  *
  * @param {string} path
  * @param {number} [started]
@@ -171,7 +172,7 @@ function stateOf(path, started = Number.POSITIVE_INFINITY) {
 	return found.mtimeMs >= started ? '' : `${found.mtimeMs} ${found.size}`;
 }
 
-/** A function that tells whether the bundle of a test file in a build is up to date. It looks at each file once. */
+/** Returns a function that tells whether the bundle of a test file in a build is up to date. It checks each file once. */
 function freshness() {
 	/** @type {Map<string, string>} */
 	const now = new Map();

@@ -1,5 +1,5 @@
 /**
- * Runs bundled test files in a process of their own, one after the other, and sends their outcomes to test/run.mjs:
+ * Runs bundled test files in a child process, one after the other, and sends their outcomes to test/run.mjs:
  * `child.mjs BUNDLE...`. The environment chooses the adapter: see adapter.mjs.
  */
 import { pathToFileURL } from 'node:url';
@@ -12,7 +12,7 @@ Object.assign(globalThis, {
 	WGRAD_ADAPTER: process.env.WGRAD_ADAPTER,
 	testStarted: (/** @type {string} */ running) => send({ running }),
 });
-// The runner was ended: nobody hears of the rest.
+// The runner has ended, so nobody receives further outcomes.
 process.on('disconnect', () => process.exit(1));
 process.channel?.unref();
 await chooseAdapter();

@@ -1,4 +1,4 @@
-/** Which processes use a folder below dist/, so that none takes from another what it still runs. */
+/** Records which processes use a folder below dist/, so that no process removes what another still runs. */
 import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -6,7 +6,7 @@ import { join } from 'node:path';
 const MARK = /^used-by-(\d+)$/;
 
 /**
- * Marks a folder as used by this process, until it ends or calls what it gets back.
+ * Marks a folder as used by this process, until the process ends or calls the returned function.
  *
  * @param {string} folder
  * @returns {Promise<() => void>}
@@ -24,7 +24,7 @@ export async function use(folder) {
 }
 
 /**
- * Whether another process that lives uses the folder. Killed ones leave their marks behind.
+ * Whether another living process uses the folder. Killed processes leave their marks behind.
  *
  * @param {string} folder
  */
@@ -42,7 +42,7 @@ export function isAlive(pid) {
 		process.kill(pid, 0);
 		return true;
 	} catch (error) {
-		// Another user's process.
+		// The process belongs to another user.
 		return /** @type {NodeJS.ErrnoException} */ (error).code === 'EPERM';
 	}
 }

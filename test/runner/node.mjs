@@ -7,7 +7,7 @@ import { root } from '../../build.mjs';
 
 /**
  * @typedef {object} Report
- * @property {import('./outcome').Outcome} [outcome] missing when the file did not get that far
+ * @property {import('./outcome').Outcome} [outcome] missing if the file did not get that far
  * @property {string} [problem] what went wrong beyond failed tests
  * @property {string} output what the file printed
  */
@@ -15,35 +15,36 @@ import { root } from '../../build.mjs';
 /**
  * @typedef {object} NodeEnvironment
  * @property {string} name
- * @property {string} adapter what the adapter calls itself
+ * @property {string} adapter the adapter's own name
  * @property {Record<string, string>} env
- * @property {string} [deno] path of the Deno that runs the tests in Node's place
- * @property {boolean} [onlyProofs] whether it runs the proofs of kernels alone: see places() in bundle.mjs
- * @property {boolean} [onRequest] whether it runs only where --adapter names it
+ * @property {string} [deno] path of the Deno that runs the tests instead of Node
+ * @property {boolean} [onlyProofs] whether it runs only the proofs of kernels: see places() in bundle.mjs
+ * @property {boolean} [onRequest] whether it runs only if --adapter names it
  */
 
-/** Has lavapipe leave out LLVM's optimizations: for tests that compile many kernels, each of which computes little. */
+/** Makes lavapipe skip LLVM's optimizations, for tests that compile many kernels that each compute little. */
 export const QUICKLY_COMPILED = { GALLIVM_PERF: 'nopt' };
 
-/** Random cases a family where only proofs run: those adapters repeat lavapipe's driver, which has tried more. */
+/** Random cases per family on adapters that run only proofs: they repeat lavapipe's driver, which has run more cases. */
 const CASES_OF_PROOFS = '60';
 
-/** Time that a process has to exit by itself after its last test. */
+/** The time that a process has to exit after its last test. */
 const EXIT_MILLISECONDS = 20_000;
 
-/** Node's exit code for a top-level await that is left with nothing to wake it. */
+/** Node's exit code for a top-level await that can never settle. */
 const NEVER_SETTLED = 13;
 
-/** Adapters that are others in disguise: see WGRAD_DISGUISE in adapter.mjs. */
+/** Adapters in disguise: see WGRAD_DISGUISE in adapter.mjs. */
 const DISGUISES = { lavapipe: { name: 'gpu-plan', onRequest: false }, wgpu: { name: 'wgpu-plan', onRequest: true } };
 
 /**
- * The adapters of this machine, the fastest first, each as soon as it and those before it have been found:
+ * The adapters of this machine, fastest first. Each is yielded as soon as it and those before it have been found:
  * - gpu, lavapipe, swiftshader: as Dawn in Node finds them;
  * - wgpu: lavapipe in Deno. Deno and Firefox share a WebGPU implementation (wgpu);
- * - gpu-plan, wgpu-plan: lavapipe, which hides that it is software, so that launchers choose the kernels that GPUs run.
+ * - gpu-plan, wgpu-plan: lavapipe hiding that it is software, so that launchers choose the kernels for GPUs.
  *
- * @param {(environment: Pick<NodeEnvironment, 'name' | 'onlyProofs' | 'onRequest'>) => boolean} isWanted others are not looked for
+ * @param {(environment: Pick<NodeEnvironment, 'name' | 'onlyProofs' | 'onRequest'>) => boolean} isWanted false for adapters to
+ * skip
  * @returns {AsyncGenerator<NodeEnvironment>}
  */
 export async function* findEnvironments(isWanted = () => true) {
@@ -75,7 +76,7 @@ export async function* findEnvironments(isWanted = () => true) {
 
 /**
  * @param {Omit<NodeEnvironment, 'adapter'>} environment
- * @returns {Promise<string>} the adapter's name, empty where there is none
+ * @returns {Promise<string>} the adapter's name; empty if there is none
  */
 function probe(environment) {
 	return new Promise((resolve) => {
@@ -93,7 +94,7 @@ function probe(environment) {
 }
 
 /**
- * Starts a script of this repository in a process of its own, which finds the environment's adapter.
+ * Starts a script of this repository in a child process with the environment's adapter.
  *
  * @param {string} script
  * @param {readonly string[]} args
@@ -116,8 +117,8 @@ export function start(script, args, { name, env, deno, onlyProofs = false }, out
 }
 
 /**
- * Runs bundled test files in one process, one after the other. Where it dies before the last is done, a new one runs those that were
- * not begun.
+ * Runs bundled test files in one process, one after the other. If the process dies early, a new one runs the files that have
+ * not started.
  *
  * @param {readonly string[]} bundles
  * @param {NodeEnvironment} environment
@@ -133,7 +134,7 @@ export async function runInNode(bundles, environment, timeout, onReport) {
  * @param {NodeEnvironment} environment
  * @param {number} timeout
  * @param {(report: Report) => void} onReport
- * @returns {Promise<number>} how many of them it has reported on: at least one
+ * @returns {Promise<number>} the number of bundles that it has reported on: at least one
  */
 function runProcess(bundles, environment, timeout, onReport) {
 	return new Promise((resolve) => {
@@ -142,7 +143,7 @@ function runProcess(bundles, environment, timeout, onReport) {
 		let running = 'loading';
 		let problem = '';
 		let reported = 0;
-		/** The outcome of the last bundle waits for the process to exit. @type {import('./outcome').Outcome | undefined} */
+		/** The outcome of the last bundle, held back until the process has exited. @type {import('./outcome').Outcome | undefined} */
 		let last;
 		const collect = (/** @type {Buffer} */ chunk) => {
 			output += chunk;

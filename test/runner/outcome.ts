@@ -1,25 +1,27 @@
-/** Runs the uvu suites of one test file and tells what came of them, in the same way in Node and in a browser. */
+/** Runs the uvu suites of one test file and returns the outcome, in the same way in Node and in a browser. */
 
 export interface Outcome {
 	passed: number;
 	failed: number;
 	skipped: number;
-	/** What to print for the tests that failed. */
+	/** The texts to print for failed tests. */
 	failures: string[];
 }
 
-/** A suite's run, as uvu queues it: the texts of its errors or `true`, and how many tests passed, were skipped, are there. */
+/**
+ * A suite's run, as uvu queues it. Returns the texts of its errors or `true`, and the numbers of passed, skipped and all tests.
+ */
 type Run = () => Promise<[errors: string | true, passed: number, skipped: number, total: number]>;
 
 interface Globals {
 	UVU_DEFER?: boolean;
 	UVU_INDEX?: number;
 	UVU_QUEUE?: Run[][];
-	/** Errors of hooks, which uvu itself swallows: see uvu.ts. */
+	/** Errors of hooks, which uvu itself drops: see uvu.ts. */
 	failedHooks?: string[];
 }
 
-/** `load` imports the test file; uvu must not have been loaded before. */
+/** `load` imports the test file. uvu must not have been loaded before. */
 export async function runTests(load: () => Promise<unknown>): Promise<Outcome> {
 	const globals = globalThis as Globals;
 	const queue: Run[] = [];

@@ -1,4 +1,4 @@
-/** Tells test/run.mjs which adapter a driver gives, in a process of its own because drivers may crash. */
+/** Reports to test/run.mjs which adapter a driver gives. It runs in a child process, because drivers may crash. */
 import { chooseDriver, probeAdapter } from '../../adapters/driver.mjs';
 
 if (process.env.VK_DRIVER_FILES !== undefined) await chooseDriver(process.env.VK_DRIVER_FILES);

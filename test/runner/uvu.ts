@@ -1,7 +1,7 @@
 /**
- * uvu as the test files see it: the bundler puts this module in the place of 'uvu'. It adds two things. The runner hears
- * which test is running, so that it can name the one that crashed or hung. And what uvu drops, together with the suite's
- * tests, is reported: errors in hooks, and values thrown that are no errors.
+ * uvu as the test files see it: the bundler replaces 'uvu' by this module. It adds two things. It tells the runner
+ * which test is running, so that the runner can name a test that crashed or hung. And it reports what uvu drops together with the
+ * suite's tests: errors in hooks, and thrown values that are not errors.
  */
 import * as uvu from 'uvu';
 

@@ -1,4 +1,4 @@
-/** Runs tests again when a file changes that they are made of, until Ctrl-C. */
+/** Runs tests again when one of their source files changes, until Ctrl-C. */
 import { spawn } from 'node:child_process';
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
@@ -7,16 +7,16 @@ import { root } from '../../build.mjs';
 import { places } from './bundle.mjs';
 import { bundle, inputsOf } from './cache.mjs';
 
-/** Where tests and what they test are. */
+/** The folders of the tests and of the code under test. */
 const FOLDERS = ['src', 'shaders', 'test', 'examples', 'bench', 'adapters'];
 
-/** Of these is what some tests run of `npm run build`. */
+/** The folders with sources of `npm run build`, which some tests run. */
 const BUILT = /^(src|shaders|examples)\b/;
 
-/** Files are looked at so often: unlike the system's notices of changes, that misses none, wherever the files are. */
+/** The interval of polling. Unlike the system's change notices, polling misses no change on any file system. */
 const MILLISECONDS = 300;
 
-/** Files that a line names; it counts the rest. */
+/** The most files that a line names; it counts the rest. */
 const NAMED = 8;
 
 /**
@@ -29,7 +29,7 @@ const NAMED = 8;
  */
 
 /**
- * @param {() => Promise<string[]>} choose the test files, looked for anew after each change
+ * @param {() => Promise<string[]>} choose the test files; called again after each change
  * @param {WatchOptions} options those of test/run.mjs
  * @returns {Promise<never>}
  */
@@ -52,7 +52,7 @@ export async function watch(choose, options) {
 
 	let seen = look();
 	let files = await choose();
-	/** Those that do not bundle: every change may mend them. */
+	/** Files that do not bundle. Any change may repair them, so they run after every change. */
 	let broken = await bundleAll(files, options.adapter);
 	if (options.filter !== '' || options.only.length > 0) await run(files);
 	for (;;) {
@@ -78,7 +78,7 @@ export async function watch(choose, options) {
 }
 
 /**
- * Bundles the files for wherever they run, and gives those that do not bundle; the run tells why.
+ * Bundles the files for every place where they run, and returns those that do not bundle. The run reports why.
  *
  * @param {readonly string[]} files
  * @param {string | undefined} adapter
@@ -90,7 +90,7 @@ async function bundleAll(files, adapter) {
 	return new Set(results.flatMap(({ broken }) => [...broken.keys()]));
 }
 
-/** The times of all files that tests may be made of, by path. */
+/** The modification times of all files that tests may include, by path. */
 function look() {
 	/** @type {Map<string, number>} */
 	const times = new Map();
@@ -105,7 +105,7 @@ function look() {
 }
 
 /**
- * Resolves when files have changed, and no others do: editors and version control write several.
+ * Resolves when files have changed and no further ones do: editors and version control write several at once.
  *
  * @param {ReadonlyMap<string, number>} before
  */

@@ -1,8 +1,8 @@
-/** Campaigns: random attempts to break something, for as long as there is time. Tests run each for a moment. */
+/** Campaigns: random attempts to break something, for a given time. Tests run each campaign briefly. */
 import { stream } from '../ops/database';
 import { setting } from '../random/setting';
 
-/** Numbers in [0, 1), the same for the same seed. */
+/** Numbers in [0, 1), equal for equal seeds. */
 export type Random = () => number;
 
 /** The number of attempts of each kind, by name. */
@@ -11,7 +11,7 @@ export type Counts = Readonly<Record<string, number>>;
 /** Tries until `deadline`, a time of `performance.now()`, at least once, and throws at the first failure. */
 export type Campaign = (random: Random, deadline: number) => Promise<Counts>;
 
-/** Runs a campaign for so many milliseconds. What it throws tells the seed, which is fixed unless WGRAD_SEED says otherwise. */
+/** Runs a campaign for this many milliseconds. Its error names the seed, which is fixed unless WGRAD_SEED is set. */
 export async function runFor(
 	milliseconds: number,
 	name: string,
@@ -26,7 +26,7 @@ export async function runFor(
 	}
 }
 
-/** A whole number from 0 to `count` - 1. */
+/** An integer from 0 to `count` - 1. */
 export function below(random: Random, count: number): number {
 	return Math.floor(random() * count);
 }
@@ -35,10 +35,10 @@ export function pick<T>(random: Random, list: readonly T[]): T {
 	return list[below(random, list.length)]!;
 }
 
-/** How long one try may take, less than the patience of run.mjs. */
+/** The time limit of one attempt, below that of run.mjs. */
 const PATIENCE_MILLISECONDS = 110_000;
 
-/** What `promise` gives. What it throws, also where it hangs, tells `what` was tried. */
+/** The result of `promise`. Its error, also after a hang, says that `what` was tried. */
 export async function requireEnd<T>(what: string, promise: Promise<T>): Promise<T> {
 	let hangs: ReturnType<typeof setTimeout> | undefined;
 	const late = new Promise<never>((_, reject) => {

@@ -1,4 +1,6 @@
-/** What `npm run soak` runs, by name. A campaign that computes on a device runs on every adapter of `run.mjs`, the others once. */
+/**
+ * The campaigns of `npm run soak`, by name. Those that compute on a device run on every adapter of `run.mjs`, the others once.
+ */
 import { init } from 'wgrad';
 import { compareProgram } from '../random/programs';
 import { makeWrongCalls } from '../random/wrong';
@@ -20,7 +22,7 @@ export interface Entry {
 	readonly onDevice: boolean;
 }
 
-/** A seed for what makes random things by itself. */
+/** A seed for code with its own random numbers. */
 const seed = (random: Random) => below(random, 2 ** 31);
 
 async function wrongCalls(random: Random, deadline: number) {

@@ -1,6 +1,6 @@
 /**
- * Checkpoints of runs with everything that has a state: damaged ones are refused, and forged ones, whose checksum is right, are refused in the
- * project's own errors or do no harm beyond the run that takes them up.
+ * Checkpoints of runs with every kind of state. Damaged ones throw. Forged ones, with a correct checksum, throw one of the
+ * library's errors or do no harm beyond the run that resumes from them.
  */
 import * as assert from 'uvu/assert';
 import { crossEntropy, nn, optim, type Tensor, tensor, WgradError } from 'wgrad';
@@ -40,7 +40,7 @@ export const kinds: readonly Kind[] = [
 
 const columnOf = (output: Tensor): Tensor => output.select(1, 1);
 
-/** Trains one epoch of three steps, or goes on from `name` for one more. */
+/** Trains one epoch of three steps, or continues from `name` for one more. */
 export async function run([makeOptimizer, makeScheduler]: Kind, store: MemoryStore, name?: string): Promise<void> {
 	const model = new nn.Sequential(new nn.Linear(2, 3, { device: 'cpu' }), new nn.BatchNorm1d(3, { device: 'cpu' }));
 	const optimizer = makeOptimizer(model.parameters());
@@ -69,7 +69,7 @@ export async function run([makeOptimizer, makeScheduler]: Kind, store: MemorySto
 		callbacks: [
 			new ModelCheckpoint('run-{step}', { store, everySteps: 2, keep: 2 }),
 			new EarlyStopping({ patience: 9 }),
-			// Longer than the first part's, so that the second finds what it cuts off.
+			// Longer than the log of the first part, so that the second part finds text to cut off.
 			new JsonlLogger('log', { store: new MemoryLog(' '.repeat(name === undefined ? 0 : 5000)) }),
 		],
 		verbose: 0,
@@ -77,7 +77,7 @@ export async function run([makeOptimizer, makeScheduler]: Kind, store: MemorySto
 	});
 }
 
-/** The bytes of a checkpoint whose state is changed, signed as if it were a good one. */
+/** A checkpoint with a changed state, signed like a good one. */
 export async function forged(bytes: Uint8Array, change: (state: string) => string): Promise<Uint8Array> {
 	const { tensors, metadata } = decodeSafetensors(bytes);
 	const unsigned = '0'.repeat(64);
@@ -116,7 +116,7 @@ const VALUES: readonly Json[] = [
 	{ $tensor: 'parts/model/1.num_batches_tracked' },
 ];
 
-/** Every place in a tree: what holds it, and its key there. */
+/** Every position in a tree: its container, and its key there. */
 function placesIn(tree: Json): [holder: Json[] | { [key: string]: Json }, key: string][] {
 	if (typeof tree !== 'object' || tree === null) return [];
 	return Object.keys(tree).flatMap(
@@ -124,7 +124,7 @@ function placesIn(tree: Json): [holder: Json[] | { [key: string]: Json }, key: s
 	);
 }
 
-/** Changes one place of the state at random; tells what it did. */
+/** Changes one position of the state at random. Returns a description of the change. */
 function mutate(random: Random, tree: Json): string {
 	const [holder, key] = pick(random, placesIn(tree));
 	const fields = holder as { [key: string]: Json };
@@ -151,7 +151,7 @@ function mutate(random: Random, tree: Json): string {
 	return `${key} = ${JSON.stringify(fields[key])}`;
 }
 
-/** Whether a run goes on from these bytes. Throws for errors that are not the project's own. */
+/** Whether a run resumes from these bytes. Errors that are not the library's own are thrown. */
 async function goesOn(kind: Kind, bytes: Uint8Array, what: string): Promise<boolean> {
 	const store = new MemoryStore();
 	const others = ['epochs.csv', 'run-0', 'run-1x', 'run-'];
@@ -169,14 +169,14 @@ async function goesOn(kind: Kind, bytes: Uint8Array, what: string): Promise<bool
 	return went;
 }
 
-/** Good checkpoints, one within an epoch and one at its end, of each kind of run. */
+/** Good checkpoints of each kind of run: one within an epoch and one at its end. */
 async function good(kind: Kind): Promise<Uint8Array[]> {
 	const store = new MemoryStore();
 	await run(kind, store);
 	return Promise.all((await store.list('')).map(async (name) => (await store.read(name))!));
 }
 
-/** Flipped bits, cut ends and bytes put in: none of them is taken. */
+/** Flipped bits, truncated ends and inserted bytes: every damaged file must throw. */
 export async function damagedCheckpoints(random: Random, deadline: number): Promise<Counts> {
 	const counts = { flipped: 0, cut: 0, longer: 0 };
 	const [bytes] = await good(kinds[0]!);
@@ -197,7 +197,7 @@ export async function damagedCheckpoints(random: Random, deadline: number): Prom
 	return counts;
 }
 
-/** States that are changed at random and signed anew. */
+/** States changed at random and signed again. */
 export async function forgedCheckpoints(random: Random, deadline: number): Promise<Counts> {
 	const counts = { tried: 0, refused: 0 };
 	const files = await Promise.all(kinds.map(good));

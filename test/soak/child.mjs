@@ -1,6 +1,6 @@
 /**
- * Runs one campaign in a process of its own and sends what came of it to run.mjs: `child.mjs BUNDLE CAMPAIGN MILLISECONDS SEED`. The environment
- * chooses the adapter: see ../runner/adapter.mjs.
+ * Runs one campaign in a child process and sends the result to run.mjs: `child.mjs BUNDLE CAMPAIGN MILLISECONDS SEED`. The
+ * environment chooses the adapter: see ../runner/adapter.mjs.
  */
 import { pathToFileURL } from 'node:url';
 import { chooseAdapter } from '../runner/adapter.mjs';

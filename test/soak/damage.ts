@@ -1,4 +1,4 @@
-/** Damages files and checks what readers do with them. */
+/** Damages files and checks how readers handle them. */
 import * as assert from 'uvu/assert';
 import { WgradError } from 'wgrad';
 import { below, pick, type Random } from './campaign';
@@ -21,10 +21,13 @@ export function damaged(random: Random, file: Uint8Array): Uint8Array {
 	return Uint8Array.from(bytes);
 }
 
-/** Long enough for a busy machine, and far below what a bomb takes. */
+/** Long enough for a busy machine, and far below the time of a decompression bomb. */
 const SLOW = 10_000;
 
-/** Whether `read` accepts the file. It may throw one of the library's errors, and must finish soon. Any other error names the file. */
+/**
+ * Whether `read` accepts the file. It may throw one of the library's errors, and must finish soon. Any other error names the
+ * file.
+ */
 export async function takes(file: Uint8Array, read: () => unknown): Promise<boolean> {
 	const start = performance.now();
 	let taken = true;

@@ -35,7 +35,7 @@ export async function images(random: Random, deadline: number): Promise<Counts> 
 	return counts;
 }
 
-/** A PNG file of any kind that is read, at most 24 x 24. */
+/** A random supported PNG kind, at most 24 x 24. */
 export function randomKind(random: Random): PngKind {
 	const type = pick(random, [0, 2, 3, 4, 6]);
 	const depth = pick(random, DEPTHS[type]!);
@@ -44,7 +44,7 @@ export function randomKind(random: Random): PngKind {
 		depth,
 		width: 1 + below(random, 24),
 		height: 1 + below(random, 24),
-		// What fast-png cannot read, and what it leaves out.
+		// fast-png cannot read interlaced files of fewer than 8 bits, and ignores transparent colours outside palettes.
 		interlaced: depth >= 8 && random() < 0.5,
 		transparent: type === 3 && random() < 0.5,
 		suggested: (type === 2 || type === 6) && random() < 0.5,

@@ -7,7 +7,9 @@ import { bundleProgram, scratchFolder, start } from './programs';
 
 const KILLS_PER_RUN = 20;
 
-/** Runs the trainer in a folder; with `kill`, for so many steps and milliseconds more. Whether it came to its end. */
+/**
+ * Runs the trainer in a folder. `kill` kills it after this many more steps and milliseconds. Returns whether it came to its end.
+ */
 function train(program: string, folder: string, kill?: { steps: number; milliseconds: number }): Promise<boolean> {
 	const { child, ended } = start(program, folder);
 	let steps = 0;
@@ -20,7 +22,7 @@ function train(program: string, folder: string, kill?: { steps: number; millisec
 	return ended;
 }
 
-/** A log's lines without the time that epochs took. */
+/** A log's lines without the durations of epochs. */
 function lines(file: string): string[] {
 	const text = readFileSync(file, 'utf8');
 	return text
@@ -40,7 +42,7 @@ function assertSame(whole: string, killed: string): void {
 	}
 }
 
-/** The moments also depend on the machine: the same seed need not give the same failure. */
+/** The moments also depend on the machine, so the same seed may not reproduce a failure. */
 export async function killedRuns(random: Random, deadline: number): Promise<Counts> {
 	const counts = { runs: 0, kills: 0 };
 	const scratch = scratchFolder('killed');

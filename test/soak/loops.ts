@@ -1,18 +1,18 @@
-/** Long training loops in every style, and the memory that they hold, which must not grow. */
+/** Long training loops in every style. The memory that they hold must not grow. */
 import { readFileSync } from 'node:fs';
 import { crossEntropy, memory, nn, optim, type Tensor, tidy } from 'wgrad';
 import { ArrayDataset, DataLoader, type Fields, MapDataset } from 'wgrad/data';
 import { type Counts, pick, type Random } from './campaign';
 
-/** What a loop holds after so many steps. */
+/** What a loop holds after a number of steps. */
 export interface Held {
 	readonly step: number;
 	readonly seconds: number;
 	readonly tensors: number;
-	/** Bytes of tensors on the device, and those with the pool's. */
+	/** Bytes of tensors on the device, and together with those of the pool. */
 	readonly live: number;
 	readonly allocated: number;
-	/** Of the process; 0 where it does not tell. */
+	/** Resident bytes of the process; 0 if unknown. */
 	readonly rss: number;
 	readonly maps: number;
 }
@@ -21,30 +21,30 @@ const BATCHES = 1000;
 const BATCH = 8;
 const INPUTS = 16;
 
-/** The ways programs handle the tensors of a step. */
+/** The ways in which programs handle the tensors of a step. */
 export const habits = {
 	/** As the README recommends. */
 	tidy: (note: Note) => overBatches(note, (train, x, y) => tidy(() => void train(x, y)), dispose),
-	/** Everything is dropped. */
+	/** The program only drops its tensors. */
 	dropped: (note: Note) => overBatches(note, (train, x, y) => void train(x, y)),
-	/** The losses of all steps stay; their tensors are all that may grow. */
+	/** The losses of all steps stay; only their tensors may add up. */
 	losses: (note: Note) => {
 		const losses: Tensor[] = [];
 		return overBatches(note, (train, x, y) => void losses.push(train(x, y).detach()));
 	},
-	/** Each step takes the first batch of a new iterator, which is dropped with the batches that it has made ahead. */
+	/** Each step takes the first batch of a new iterator, and drops the iterator with its prefetched batches. */
 	iterators: abandonedIterators,
 } as const;
 
 export type Habit = keyof typeof habits;
 
 type Train = (x: Tensor, y: Tensor) => Tensor;
-/** Told of every step; whether the loop goes on. */
+/** Called after every step; returns whether the loop continues. */
 type Note = (step: number) => boolean;
 
 /**
- * Runs a loop and tells what it holds at each of `marks`, in rising order. It ends at the last one, or, once it has come to the first,
- * at `deadline`, a time of `performance.now()`.
+ * Runs a loop and records what it holds at each of `marks`, in rising order. The loop ends at the last mark, or, after the first
+ * mark, at `deadline`, a time of `performance.now()`.
  */
 export async function runLoop(
 	habit: Habit,
@@ -78,7 +78,7 @@ export function requireFlat(habit: Habit, all: readonly Held[]): void {
 		throw new Error(`the loop '${habit}' holds ever more: ${JSON.stringify(first)}, then ${JSON.stringify(last)}`);
 }
 
-/** A loop of one habit. */
+/** One loop of a random habit. */
 export async function longLoop(random: Random, deadline: number): Promise<Counts> {
 	const habit = pick(random, Object.keys(habits) as Habit[]);
 	const held = await runLoop(habit, [500, 1_000_000], { deadline });
@@ -92,7 +92,7 @@ function holding(step: number, seconds: number): Held {
 	return { step, seconds, tensors, live: gpu?.live ?? 0, allocated: gpu?.allocated ?? 0, rss, maps: countMaps() };
 }
 
-/** Memory maps of the process: Linux allows 65,530. */
+/** The number of memory maps of the process; Linux allows 65,530. */
 function countMaps(): number {
 	try {
 		return readFileSync('/proc/self/maps', 'utf8').split('\n').length;

@@ -12,9 +12,9 @@ interface Outcome {
 	readonly adapter: FaultyAdapter;
 	/** Launches up to the first step. */
 	readonly before: number;
-	/** Launches to its end. */
+	/** Launches of the whole run. */
 	readonly launches: number;
-	/** All that the run left. */
+	/** Everything that the run produced. */
 	readonly result: unknown;
 }
 
@@ -26,7 +26,7 @@ async function valuesOf(tree: unknown): Promise<unknown> {
 	return Object.fromEntries(await Promise.all(entries));
 }
 
-/** The training on a device with `faults`. With `saves`, ModelCheckpoint writes too, every three steps. */
+/** Trains on a device with `faults`. With `saves`, ModelCheckpoint also writes, every three steps. */
 async function train(faults: Faults, saves: boolean, onDeviceLost: FitOptions['onDeviceLost'] = 'resume'): Promise<Outcome> {
 	await shutdown();
 	const adapter = await faultyAdapter(faults);
@@ -69,7 +69,7 @@ async function train(faults: Faults, saves: boolean, onDeviceLost: FitOptions['o
 			{
 				onBatchBegin: async ({ step }) => {
 					if (step !== 1 || before !== 0) return;
-					// Launches are counted when their pipelines are there.
+					// Launches are counted only when their pipelines are compiled.
 					await sync();
 					before = adapter.launches;
 				},
@@ -95,7 +95,7 @@ async function train(faults: Faults, saves: boolean, onDeviceLost: FitOptions['o
 	return { adapter, before, launches, result };
 }
 
-/** Runs, each with a device that is lost once or several times, until `deadline` or, where that is given, `runs` are done. */
+/** Runs, each on a device that is lost one or more times, until `deadline` or until `runs` are done. */
 export async function lostDevices(random: Random, deadline: number, runs = Number.POSITIVE_INFINITY): Promise<Counts> {
 	const counts = { runs: 0, losses: 0, withCheckpoints: 0 };
 	const undisturbed = await train({}, false, 'throw');

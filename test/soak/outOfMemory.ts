@@ -1,4 +1,6 @@
-/** Trainings on a device that refuses random buffers: each refusal is told in words, nothing is lost by it, and the training goes on. */
+/**
+ * Trainings on a device that refuses random buffers: each refusal has a clear error, nothing is lost, and the training continues.
+ */
 import * as assert from 'uvu/assert';
 import {
 	crossEntropy,
@@ -21,9 +23,9 @@ import { below, type Counts, pick, type Random, requireEnd } from './campaign';
 
 const STEPS = 12;
 const LARGEST_BATCH = 600;
-/** Refusals of a run, after which the device has all memory that it is asked for: the run must come to its end. */
+/** Refusals of a run. Afterwards the device grants every buffer, so the run must come to its end. */
 const MOST_REFUSALS = 20;
-/** How many buffers there are for one that is refused. */
+/** One buffer in this many is refused. */
 const RARITIES = [3, 10, 40];
 
 interface Step {
@@ -53,7 +55,7 @@ class Shortage {
 		return true;
 	}
 
-	/** Whether `fn` did without what the device refused. If it did not, it must have been told so, in words. */
+	/** Whether `fn` succeeded despite the refusals. If it did not, it must have thrown the clear error. */
 	async survives(fn: () => Promise<void>): Promise<boolean> {
 		const before = this.refusals;
 		this.isOn = true;
@@ -85,13 +87,15 @@ function requireRefusal(error: unknown): void {
 
 const isTensor = (value: unknown): value is Tensor => value instanceof Tensor;
 
-/** A model with its optimizer, and tensors that no step touches. */
+/** A model with its optimizer, and tensors that no step changes. */
 class Training {
 	readonly model: nn.Sequential;
 	readonly optimizer: optim.SGD | optim.AdamW;
 	private readonly kept: readonly Tensor[];
 
-	/** Only a checkpoint brings back running statistics, which may take in a batch that is then refused, and what an optimizer counts. */
+	/**
+	 * Only a checkpoint restores running statistics, which may include a batch that is then refused, and the optimizer's counts.
+	 */
 	constructor(hasCheckpoints: boolean) {
 		manualSeed(1);
 		const layers = [
@@ -122,7 +126,7 @@ class Training {
 		});
 	}
 
-	/** The bits of all that is live, and how many tensors of the device that is. */
+	/** The bits of all live tensors, and their number on the device. */
 	async values(): Promise<unknown> {
 		const { state } = this.optimizer.stateDict();
 		const states = Object.values(state as Record<string, Record<string, unknown>>).flatMap((own) =>
@@ -137,7 +141,7 @@ class Training {
 	}
 }
 
-/** Each step that is refused is done with half the batch instead; until then nothing may have changed. */
+/** Repeats each refused step with half the batch. Until then nothing may have changed. */
 async function withSmallerBatches(training: Training, shortage: Shortage, random: Random): Promise<Step[]> {
 	const done: Step[] = [];
 	for (let seed = 1; seed <= STEPS; seed++) {
@@ -161,7 +165,7 @@ async function withSmallerBatches(training: Training, shortage: Shortage, random
 	return done;
 }
 
-/** Several steps are under way at once; those that are refused are done again, from the last checkpoint. */
+/** Several steps run at once. Refused steps are repeated from the last checkpoint. */
 async function fromCheckpoints(training: Training, shortage: Shortage, random: Random): Promise<Step[]> {
 	const store = new MemoryStore();
 	const steps = Array.from({ length: STEPS }, (_, i) => ({ batch: 1 + below(random, LARGEST_BATCH), seed: i + 1 }));
@@ -183,7 +187,7 @@ async function fromCheckpoints(training: Training, shortage: Shortage, random: R
 	return steps;
 }
 
-/** Trains with refusals, and then what came of it once more without: both must end with the same bits, and hold as many tensors. */
+/** Trains with refusals, then repeats the successful steps without refusals. Both must end with the same bits and as many tensors. */
 async function compareRuns(random: Random, rarity: number, hasCheckpoints: boolean): Promise<number> {
 	const shortage = new Shortage(random, rarity);
 	await shortage.start();

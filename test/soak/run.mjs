@@ -1,10 +1,11 @@
 #!/usr/bin/env node
 /**
- * Tries for a long time to break the library: `npm run soak -- --help`.
+ * Tries to break the library for a long time: `npm run soak -- --help`.
  *
- * Every campaign of campaigns.ts has the same share of the time, in rounds of processes of their own, each with the next seed; those
- * that compute on a device run on lavapipe and on SwiftShader, or on the adapter that --adapter names. A failure, which may also be a
- * crash or a hang, is shown with its seed, and the next round goes on. The last lines are a table; the exit code is 1 where anything failed.
+ * Every campaign of campaigns.ts has the same share of the time, in rounds; each round is a child process with the next seed.
+ * Campaigns that compute on a device run on lavapipe and on SwiftShader, or on the adapter that --adapter names. A failure,
+ * including a crash or a hang, is shown with its seed, and the next round starts. The last lines are a table; the exit code is 1
+ * if anything failed.
  */
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -17,7 +18,7 @@ import { findEnvironments, start } from '../runner/node.mjs';
 /** @typedef {import('../runner/node.mjs').NodeEnvironment} NodeEnvironment */
 
 const ROUND_SECONDS = 60;
-/** A round that takes so much longer than it may is a hang. */
+/** A round that takes this much longer than its limit counts as a hang. */
 const PATIENCE_SECONDS = 120;
 const ADAPTERS = ['gpu', 'lavapipe', 'swiftshader'];
 
@@ -64,7 +65,7 @@ if (options.help) {
 const minutes = Number(options.minutes);
 const firstSeed = Number(options.seed);
 
-/** Bundles the campaigns and gives the path and what there is. */
+/** Bundles the campaigns. Returns the path and the campaigns. */
 async function bundle() {
 	const folder = join(root, `dist/soak-${process.pid}`);
 	process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
@@ -89,7 +90,7 @@ async function bundle() {
  */
 
 /**
- * One round in a process of its own.
+ * Runs one round in a child process.
  *
  * @param {string} bundled
  * @param {string} name

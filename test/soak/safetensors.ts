@@ -1,6 +1,6 @@
 /**
- * Safetensors files that are changed at random: each is refused with a FormatError, or gives the values that its bytes hold, as a second, plain
- * reader sees them. Changes of the JSON that mean nothing are taken.
+ * Randomly changed safetensors files: each throws a FormatError or gives the values of its bytes, as a second, plain
+ * reader sees them. Changes of the JSON that do not change its meaning are accepted.
  */
 import * as assert from 'uvu/assert';
 import { FormatError } from 'wgrad';
@@ -17,7 +17,7 @@ interface Item {
 
 type Getter = (view: DataView, at: number) => number;
 
-/** How one element is read, by dtype, and its bytes. */
+/** The bytes of an element and how to read it, by dtype. */
 const READ: Readonly<Record<string, readonly [bytes: number, get: Getter]>> = {
 	BOOL: [1, (view, at) => view.getUint8(at)],
 	U8: [1, (view, at) => view.getUint8(at)],
@@ -67,7 +67,7 @@ function randomFile(random: Random): { items: Item[]; data: Uint8Array } {
 	for (const { dtype, data_offsets: offsets } of items) {
 		for (let at = offsets[0]; at < offsets[1]; at++) {
 			if (dtype === 'BOOL') data[at]! &= 1;
-			// Whole numbers that int32 can hold.
+			// Integers within int32.
 			const [width] = READ[dtype]!;
 			const place = (at - offsets[0]) % width;
 			if (/^[IU]64$/.test(dtype) && place > 3) data[at] = 0;
@@ -90,7 +90,9 @@ function json(items: readonly Item[]): string {
 	return `{${items.map(({ name, ...item }) => `${JSON.stringify(name)}:${JSON.stringify(item)}`).join(',')}}`;
 }
 
-/** Throws unless the decoded tensors are what a plain reading of the bytes gives. Of a header that decodes, JSON.parse sees the same. */
+/**
+ * Throws unless the decoded tensors equal a plain reading of the bytes. JSON.parse must see the same in a header that decodes.
+ */
 function assertSame(bytes: Uint8Array): void {
 	const { tensors } = decodeSafetensors(bytes);
 	const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -116,7 +118,7 @@ function assertSame(bytes: Uint8Array): void {
 	assert.is(start + covered, bytes.length);
 }
 
-/** Writes the same JSON in other words: space, escapes, another order. */
+/** Writes equivalent JSON: different space, escapes and order. */
 function reworded(random: Random, items: readonly Item[]): string {
 	const space = () => (random() < 0.2 ? pick(random, [' ', '\n', '\t', '\r', '  ']) : '');
 	const text = (value: string) => {
@@ -178,7 +180,7 @@ const TOKENS = [
 	'\u0000',
 ];
 
-/** A header with tokens exchanged, doubled, left out and put in. */
+/** A header with tokens swapped, doubled, removed and inserted. */
 function garbled(random: Random, header: string): string {
 	const tokens = header.match(/"(?:[^"\\]|\\.)*"|-?\d+|./gs) ?? [];
 	for (let times = 1 + below(random, 3); times > 0; times--) {

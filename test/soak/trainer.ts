@@ -1,5 +1,5 @@
 /**
- * A program that trains with everything that has a state, for killedRuns.ts to kill: `trainer.mjs FOLDER`. It resumes from the checkpoint
+ * A program that trains with every kind of state, for killedRuns.ts to kill: `trainer.mjs FOLDER`. It resumes from the checkpoint
  * in the folder, if any, prints each step, and writes its results at the end.
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
@@ -49,7 +49,7 @@ const history = await fit(model, loader, {
 	metrics: { accuracy: new Accuracy(), sure: (output) => output.softmax(1).amax(1).mean() },
 	clipGradNorm: 1,
 	callbacks: [
-		// First: its checkpoints must hold what comes after it in the list.
+		// First in the list: its checkpoints must include the callbacks after it.
 		new ModelCheckpoint(path('checkpoint.safetensors'), { everySteps: 3 }),
 		new EarlyStopping({ patience: 20 }),
 		new CsvLogger(path('log.csv')),

@@ -1,6 +1,6 @@
 /**
- * A training that is the same wherever it runs, and a program for workers.ts to start in a worker: it trains, posts what came of it, and ends
- * by itself.
+ * A training with the same result everywhere, and a program for workers.ts to start in a worker: it trains, posts its result, and
+ * ends by itself.
  */
 import { isMainThread, parentPort, workerData } from 'node:worker_threads';
 import { crossEntropy, DeviceLostError, init, manualSeed, nn, optim, randint, randn, shutdown, tidy } from 'wgrad';
@@ -8,7 +8,7 @@ import { crossEntropy, DeviceLostError, init, manualSeed, nn, optim, randint, ra
 export interface Task {
 	readonly seed: number;
 	readonly steps: number;
-	/** Whether it also shuts its device down in the middle of a further training, and then ends. */
+	/** Whether it also shuts its device down in the middle of a second training, and then ends. */
 	readonly breaksOff: boolean;
 }
 
@@ -22,7 +22,7 @@ function step(model: nn.Sequential, optimizer: optim.AdamW) {
 	});
 }
 
-/** The bits of the parameters after so many steps, and what goes on with the training. */
+/** The bits of the parameters after `steps`, and a function that continues the training. */
 export async function train({ seed, steps }: Task): Promise<{ bits: number[]; goOn: () => Promise<never> }> {
 	manualSeed(seed);
 	const model = new nn.Sequential(new nn.Linear(8, 16), new nn.ReLU(), new nn.Dropout(0.2), new nn.Linear(16, 4));

@@ -1,4 +1,4 @@
-/** Workers that train, some at once, each on a device of its own, come to the bits of the main thread and end by themselves. */
+/** Workers that train, some at once, each on its own device, give the bits of the main thread and end by themselves. */
 import { rmSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import * as assert from 'uvu/assert';
@@ -9,7 +9,7 @@ import { type Task, train } from './worker';
 
 const MOST_AT_ONCE = 3;
 
-/** What a worker posts, once it has ended. */
+/** The message that a worker has posted, once it has ended. */
 function work(program: string, task: Task): Promise<unknown> {
 	const worker = new Worker(program, { workerData: task });
 	const posted: unknown[] = [];

@@ -1,4 +1,6 @@
-/** A program that writes one file over and over, for writers.ts to kill: `writer.mjs PATH BYTES`. Each version is one byte, repeated. */
+/**
+ * A program that writes one file repeatedly, for writers.ts to kill: `writer.mjs PATH BYTES`. Each version repeats a single byte.
+ */
 import { FileStore } from 'wgrad/train';
 
 const [path, bytes] = [process.argv[2]!, Number(process.argv[3])];

@@ -51,13 +51,13 @@ export async function writers(random: Random, deadline: number): Promise<Counts>
 			running = false;
 		});
 		await Promise.all([writing, keepReading()]);
-		// What the killed programs left goes away with the first write of a later program.
+		// The first write of a later program removes what killed programs left.
 		for (const name of readdirSync(folder)) utimesSync(join(folder, name), 0, 0);
 		await new FileStore().write(path, new Uint8Array(1));
 		assert.equal(readdirSync(folder), ['shared.bin']);
 		return counts;
 	} finally {
-		// After a failure one may still write.
+		// After a failure a program may still write.
 		for (const child of children) child.kill('SIGKILL');
 		rmSync(scratch, { recursive: true, force: true, maxRetries: 10 });
 	}

@@ -105,7 +105,7 @@ onBoth('in place it wraps around, within its bytes', async (device) => {
 	assert.equal(await x.data(), Uint8Array.of(1, 77, 77, 0));
 	assert.throws(() => x.add_(0.5), /add_: the result is floating and does not fit into a tensor of uint8/);
 	assert.throws(() => x.fill_(-1), /fill_: uint8 does not hold the value -1/);
-	// 300 a byte: what is stored stays a byte, so that sums of it are right.
+	// 300 becomes a byte when it is stored, so that sums of it are right.
 	assert.is(
 		await x
 			.add(w.full([4], 300, { dtype: 'int32', device }))

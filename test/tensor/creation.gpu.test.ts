@@ -49,7 +49,7 @@ onBoth('int32 holds whole numbers of its range', async (device) => {
 	assert.equal(await w.full([2], -2.5, int32).toArray(), [-2, -2]);
 	assert.equal(await w.fullLike(w.zeros([1], { device }), true).toArray(), [1]);
 	assert.throws(() => w.full([2], 2 ** 31, int32), /full: int32 does not hold the value 2147483648/);
-	// As PyTorch: so many as the fractions make, in steps without their fraction.
+	// As in PyTorch: the count comes from the fractions, but the steps drop them.
 	assert.equal(await w.arange(1, 5, 1.5, int32).toArray(), [1, 2, 3]);
 	assert.throws(() => w.arange(0, 1, 0.1, int32), /arange: a step of 0\.1 is 0 in int32/);
 	assert.throws(() => w.linspace(0, 1, 3, { dtype: 'bool', device }), /linspace: dtype bool has no range/);
@@ -214,14 +214,14 @@ onBoth('promotion follows PyTorch', async (device) => {
 		[whole.eq(float), 'bool'],
 	];
 	for (const [result, dtype] of dtypes) assert.is(result.dtype, dtype);
-	// A scalar tensor gives way within its category.
+	// Within its category, a scalar tensor takes the dtype of the other operand.
 	if (device === 'cpu') assert.is(float.add(w.tensor(Float64Array.of(1), { shape: [], device })).dtype, 'float32');
 	assert.is(whole.add(w.tensor(1.5, { device })).dtype, 'float32');
-	// What was stored as float32 equals the number that it was made from.
+	// A number compares equal to itself stored as float32.
 	assert.equal(await w.tensor([0.1], { device }).eq(0.1).toArray(), [true]);
 });
 
-test('what does not fit carries the name of the call, not of an earlier one', () => {
+test('an error of a tensor that does not fit names the call, not an earlier one', () => {
 	const huge = [2 ** 20, 2 ** 20];
 	const small = w.ones([1]);
 	const wide = small.expand(huge);

@@ -1,4 +1,6 @@
-/** In-place operations: their writes, their errors, and what the tape detects. For derivatives see test/autograd/inplace.test.ts. */
+/**
+ * In-place operations: their writes, their errors, and what the tape detects. For derivatives see test/autograd/inplace.test.ts.
+ */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import * as w from 'wgrad';
@@ -83,7 +85,7 @@ onBoth('a view writes into its part alone', async (device) => {
 		[2, 1, 1, 1, 0],
 		[3, 7, 7, 7, 7],
 	]);
-	// Contiguous, aligned, and not a multiple of four: the elements behind it stay.
+	// Contiguous, aligned, and not a multiple of four: the elements behind it must not change.
 	const row = w.zeros([10], { device });
 	row.narrow(0, 4, 3).add_(1);
 	assert.equal(await row.toArray(), [0, 0, 0, 0, 1, 1, 1, 0, 0, 0]);

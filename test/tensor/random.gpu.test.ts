@@ -1,4 +1,4 @@
-/** Random tensors: the same numbers on both devices from the same seed, in the ranges and with the moments that they should have. */
+/** Random tensors: the same numbers on both devices for the same seed, with the right ranges and moments. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type Device, init, manualSeed, rand, randint, randLike, randn, randnLike, randperm, type Tensor, zeros } from 'wgrad';
@@ -24,7 +24,7 @@ function moments(values: ArrayLike<number>): { mean: number; variance: number } 
 	return { mean, variance: list.reduce((sum, value) => sum + (value - mean) ** 2, 0) / list.length };
 }
 
-test('rand and randLike are uniform in [0, 1), to the bit on both devices', async () => {
+test('rand and randLike are uniform in [0, 1), with the same bits on both devices', async () => {
 	for (const make of [(device: Device) => rand([N], { device }), (device: Device) => randLike(zeros([N], { device }))]) {
 		const [cpu, gpu] = await onBoth(make);
 		assert.equal(Array.from(gpu), Array.from(cpu));
@@ -34,7 +34,7 @@ test('rand and randLike are uniform in [0, 1), to the bit on both devices', asyn
 	}
 });
 
-test('randn and randnLike are standard normal, to rounding on both devices', async () => {
+test('randn and randnLike are standard normal, equal up to rounding on both devices', async () => {
 	for (const make of [(device: Device) => randn([N], { device }), (device: Device) => randnLike(zeros([N], { device }))]) {
 		const [cpu, gpu] = await onBoth(make);
 		requireClose('randn', gpu, cpu, { relative: 1e-5, absolute: 1e-6 });
@@ -43,7 +43,7 @@ test('randn and randnLike are standard normal, to rounding on both devices', asy
 	}
 });
 
-test('randint covers low to high - 1 evenly, to the bit on both devices', async () => {
+test('randint covers low to high - 1 evenly, with the same bits on both devices', async () => {
 	const [cpu, gpu] = await onBoth((device) => randint(-3, 4, [N], { device }));
 	assert.equal(Array.from(gpu), Array.from(cpu));
 	for (let value = -3; value < 4; value++) {

@@ -35,7 +35,7 @@ async function run(options: Partial<FitOptions> = {}, model = linear()) {
 	return { model, history };
 }
 
-test('hooks come in order, and a step sees where it is', async () => {
+test('hooks run in order, and a step sees its position', async () => {
 	const calls: string[] = [];
 	const callback = new LambdaCallback({
 		onTrainBegin: ({ epochs, batchesPerEpoch, samplesPerEpoch }) =>
@@ -59,7 +59,7 @@ test('hooks come in order, and a step sees where it is', async () => {
 	]);
 });
 
-test('losses come in order, each once, and their mean is the epoch', async () => {
+test("losses come in order, each once, and their mean is the epoch's", async () => {
 	const losses: number[] = [];
 	const steps: number[] = [];
 	const callbacks: Callback[] = [
@@ -80,7 +80,7 @@ test('losses come in order, each once, and their mean is the epoch', async () =>
 	assert.is(losses.reduce((sum, loss) => sum + loss) / 40, history.epochs[0]!.loss);
 });
 
-/** A run whose epochs have the values given, as the validation's loss; the model's bias counts the epochs. */
+/** A run with the given validation loss for each epoch. The model's bias counts the epochs. */
 async function stopped(values: readonly number[], options: EarlyStoppingOptions) {
 	const model = linear();
 	const stopping = new EarlyStopping(options);
@@ -138,7 +138,7 @@ test('early stopping: patience, least change, mode, baseline, first epoch, best 
 	assert.throws(() => new EarlyStopping({ mode: 'down' as 'min' }), /mode must be/);
 });
 
-test('a callback ends the run at a step or an epoch', async () => {
+test('a callback can end the run at a step or an epoch', async () => {
 	const { history } = await run({
 		epochs: 5,
 		callbacks: [{ onBatchEnd: ({ step, stop }) => (step === 6 ? stop('enough') : undefined) }],
@@ -148,7 +148,7 @@ test('a callback ends the run at a step or an epoch', async () => {
 	assert.equal([second.history.epochs.length, second.history.stopReason], [1, 'a callback stopped the run']);
 });
 
-test('the first loss that is no number ends the run, and its step is told', async () => {
+test('the first loss that is NaN ends the run and reports its step', async () => {
 	let count = 0;
 	const nan = new TerminateOnNaN();
 	const { history } = await run({
@@ -164,7 +164,7 @@ test('the first loss that is no number ends the run, and its step is told', asyn
 	assert.ok(history.steps >= 33 && history.steps <= 60, `${history.steps} steps`);
 });
 
-test('schedules move on after epochs or steps', async () => {
+test('schedules step after epochs or steps', async () => {
 	const lrs: number[] = [];
 	const spy: Callback = { onBatchBegin: ({ lr }) => void lrs.push(lr) };
 	const rates = async (make: (optimizer: optim.SGD) => FitOptions['scheduler'], options: Partial<FitOptions> = {}) => {
@@ -270,7 +270,7 @@ test('logs as CSV and JSON lines', async () => {
 	assert.throws(() => new JsonlLogger('a', { everySteps: 0 }), /everySteps must be/);
 });
 
-test('a text in a CSV log is no formula of a spreadsheet; numbers stay numbers', async () => {
+test('text in a CSV log cannot become a formula of a spreadsheet; numbers stay numbers', async () => {
 	const path = join(folder, 'formulas.csv');
 	const record = { '=1+1': -1, '+a': 2, '@SUM(A1)': Number.NEGATIVE_INFINITY, '\t=1': 1e-7, '-2,"x"': undefined };
 	const texts = { plain: '=HYPERLINK("http://x")', text: 'a\r' };
@@ -280,7 +280,7 @@ test('a text in a CSV log is no formula of a spreadsheet; numbers stay numbers',
 	assert.is(values, `1,-1,2,-Infinity,1e-7,,"'=HYPERLINK(""http://x"")","a\r"`);
 });
 
-test('a log goes on where the checkpoint was written, and only there', async () => {
+test('a log continues where the checkpoint was written, and only there', async () => {
 	const store = new MemoryStore();
 	const file = join(folder, 'resumed.jsonl');
 	const options = () => ({
@@ -295,13 +295,13 @@ test('a log goes on where the checkpoint was written, and only there', async () 
 	assert.is(strip(readFileSync(file, 'utf8')), strip(whole));
 	writeFileSync(file, whole.slice(0, 50));
 	await assertRejects(() => run({ ...options(), resumeFrom }), /has 50 bytes, but had \d+ when the checkpoint was written/);
-	// A log that the run did not have before begins where it is added.
+	// A log that the run did not have before starts where it is added.
 	const added = join(folder, 'added.csv');
 	await run({ epochs: 3, resumeFrom, callbacks: [new CsvLogger(added)] });
 	assert.is(readFileSync(added, 'utf8').split('\n').length, 3);
 });
 
-test('checkpoints: when, which are kept, and the best', async () => {
+test('checkpoints: when they are written, which are kept, and the best', async () => {
 	const store = new MemoryStore();
 	await run({ epochs: 4, callbacks: [new ModelCheckpoint('e{epoch}-{step}', { store, everyEpochs: 2 })] });
 	assert.equal(await store.list('e'), ['e2-8', 'e4-16']);

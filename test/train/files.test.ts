@@ -59,7 +59,7 @@ function systemError(code: string): Error {
 	return Object.assign(new Error(`${code}: made up`), { code });
 }
 
-/** Runs `fn` with other functions in the place of some of node:fs/promises. */
+/** Runs `fn` with some functions of node:fs/promises replaced. */
 async function withDisk(changes: Partial<typeof fs>, fn: () => Promise<void>): Promise<void> {
 	const before = { ...fs };
 	Object.assign(fs, changes);
@@ -74,7 +74,7 @@ async function withDisk(changes: Partial<typeof fs>, fn: () => Promise<void>): P
 
 const { open, rename } = fs;
 
-/** Files that are opened for writing, with some methods replaced. */
+/** Opens files for writing with some methods replaced. */
 function openWith(change: (handle: FileHandle) => Partial<FileHandle>): Partial<typeof fs> {
 	return {
 		open: async (path, flags, mode) => {
@@ -84,7 +84,7 @@ function openWith(change: (handle: FileHandle) => Partial<FileHandle>): Partial<
 	};
 }
 
-/** A disk that takes half of what is written, and is full then. */
+/** A disk that takes half of the data, and then is full. */
 const fullDisk = openWith((handle) => ({
 	writeFile: async (data) => {
 		const bytes = Buffer.from(data as Uint8Array);
@@ -108,7 +108,7 @@ function writing(path: string): [operation: string, write: () => Promise<unknown
 	];
 }
 
-/** Every way in which it writes logs. */
+/** Every way in which the library writes logs. */
 function logging(path: string): [operation: string, write: () => Promise<unknown>][] {
 	const model = linear();
 	const optimizer = new optim.SGD(model.parameters(), { lr: 0.1 });
@@ -147,7 +147,7 @@ const CODES: Readonly<Record<string, RegExp>> = {
 };
 
 for (const [code, words] of Object.entries(CODES)) {
-	test(`${code} is told in words by every reader and writer`, async () => {
+	test(`${code} gives a clear error in every reader and writer`, async () => {
 		const path = join(folder, 'file.bin');
 		const refuse = async () => {
 			throw systemError(code);
@@ -161,7 +161,7 @@ for (const [code, words] of Object.entries(CODES)) {
 	});
 }
 
-test('paths that lead nowhere, to folders, through files and in circles', async () => {
+test('paths that lead nowhere, to folders, through files and in loops', async () => {
 	const missing = (path: string) => reading(path).filter(([operation]) => operation.startsWith('read'));
 	for (const [operation, read] of missing(join(folder, 'none')))
 		await refuses(read, new RegExp(`^${operation}: '.*none' cannot be read: there is no such file or folder`), 'ENOENT');
@@ -184,7 +184,7 @@ test('paths that lead nowhere, to folders, through files and in circles', async 
 	await refuses(() => store.write(join(folder, 'file/below'), new Uint8Array(1)), /'.*below' cannot be written: /);
 });
 
-test('an image that went away is told by its path', async () => {
+test('the error of a vanished image names its path', async () => {
 	mkdirSync(join(folder, 'cats'));
 	const file = join(folder, 'cats/1.png');
 	await writePng(file, { data: new Uint8Array(12), width: 2, height: 2, channels: 3 });
@@ -218,7 +218,7 @@ test('a full disk leaves the old file and nothing else', async () => {
 	assert.is(readFileSync(join(folder, 'log'), 'utf8'), '', 'no half line is left');
 });
 
-test('the file and its folders are flushed before and after it takes its place', async () => {
+test('the file and its folders are flushed before and after the rename', async () => {
 	const done: string[] = [];
 	const disk: Partial<typeof fs> = {
 		open: async (path, flags, mode) => {
@@ -241,7 +241,7 @@ test('the file and its folders are flushed before and after it takes its place',
 	assert.equal(done, ['file', 'rename', 'folder /a/b', 'folder /a', 'folder ']);
 });
 
-test('links are followed, permissions kept, devices and pipes refused', async () => {
+test('links are followed, permissions kept, and devices and pipes throw', async () => {
 	const path = join(folder, 'file');
 	writeFileSync(path, 'old');
 	chmodSync(path, 0o602);
@@ -259,14 +259,14 @@ test('links are followed, permissions kept, devices and pipes refused', async ()
 		await refuses(write, /'\/dev\/null' cannot be written: it is a device or a pipe/);
 });
 
-test('what killed programs left is removed, what others still write is not', async () => {
+test('files left by killed programs are removed, files that others still write are not', async () => {
 	const leave = (pid: number, seconds: number) => {
 		const name = `.wgrad-${pid}-${crypto.randomUUID()}.tmp`;
 		writeFileSync(join(folder, name), 'half a f');
 		utimesSync(join(folder, name), Date.now() / 1000 - seconds, Date.now() / 1000 - seconds);
 		return name;
 	};
-	// No process has the first number: it is beyond the largest.
+	// The first id is above the largest possible one, so no process has it.
 	const [, young, alive] = [leave(99999999, 3600), leave(99999999, 60), leave(process.pid, 3600)];
 	const store = new FileStore();
 	await store.write(join(folder, 'file'), new Uint8Array(1));

@@ -20,7 +20,7 @@ async function fitLinear(data: Parameters<typeof fit>[1], { lr = 0.5, ...options
 	return { model, history, weights: await weightsOf(model) };
 }
 
-/** The same by hand; `change` may act on gradients. */
+/** The same loop by hand; `change` may modify gradients. */
 async function byHand(
 	batches: readonly (readonly [Tensor, Tensor])[],
 	epochs = 1,
@@ -49,7 +49,7 @@ function split(size: number): [Tensor, Tensor][] {
 	});
 }
 
-test('weights and losses are those of the loop by hand', async () => {
+test('weights and losses equal those of the loop by hand', async () => {
 	const { weights, history } = await fitLinear([x, y], { epochs: 3 });
 	assert.equal(weights, await byHand(split(16), 3));
 	assert.is(history.epochs.length, 3);
@@ -81,7 +81,7 @@ test('data may be tensors, a dataset, a loader, a stream or a list of batches', 
 	assert.equal((await fitLinear(generated())).weights, weights, 'a generator');
 });
 
-test('a loader goes on with its epochs, and the same seed gives the same order', async () => {
+test('a loader continues its epochs, and the same seed gives the same order', async () => {
 	const loader = () => new DataLoader(new TensorDataset(x, y), { batchSize: 16, shuffle: true, seed: 3 });
 	const once = loader();
 	const { weights } = await fitLinear(once, { epochs: 2 });
@@ -98,7 +98,7 @@ test('a loader goes on with its epochs, and the same seed gives the same order',
 	assert.not.equal(await seeded(4), (await fitLinear([x, y])).weights);
 });
 
-test('seed decides dropout too', async () => {
+test('seed determines dropout, too', async () => {
 	const run = async () => {
 		manualSeed(1);
 		const model = new nn.Sequential(
@@ -146,7 +146,7 @@ test('validation data, or the last part of the data', async () => {
 	);
 });
 
-test('metrics see what training saw', async () => {
+test('metrics see the predictions of training', async () => {
 	const seen: number[] = [];
 	const metrics = {
 		accuracy: new Accuracy(),
@@ -167,14 +167,14 @@ test('metrics see what training saw', async () => {
 	assertClose([count!], [(16 * 48 + 2 * 2) / 50], 1e-12, 'weighted by samples');
 });
 
-test('groups of batches are steps as of one batch, in the last group and batch too', async () => {
+test('accumulated batches step like one batch, also in the last group and batch', async () => {
 	const { weights, history } = await fitLinear([x, y], { batchSize: 8, accumulateSteps: 3, epochs: 2 });
 	assertClose(weights, await byHand(split(24), 2), 1e-6, 'weights');
 	assert.is(history.steps, 6, 'groups of 24, 24 and 2 samples');
 	const sum = new nn.CrossEntropyLoss({ reduction: 'sum' });
 	const sums = await fitLinear([x, y], { loss: sum, lr: 0.01, batchSize: 8, accumulateSteps: 3 });
 	assertClose(sums.weights, (await fitLinear([x, y], { loss: sum, lr: 0.01, batchSize: 24 })).weights, 1e-6, 'sums');
-	// A mean that divides by the weights of the targets, and leaves some out.
+	// The mean divides by the weights of the targets, and leaves some targets out.
 	const ignored = tidy(() =>
 		y.sub(tensor(Int32Array.from({ length: 50 }, (_, i) => (i % 5 === 0 ? 2 + i : 0))).clamp({ max: 1 })),
 	);
@@ -202,7 +202,7 @@ test('gradients are clipped as by hand', async () => {
 	assert.equal(value.weights, await byHand(split(16), 1, (model) => optim.clipGradValue(model.parameters(), 0.05)));
 });
 
-test('class weights: as weight of losses that take it, on samples of others', async () => {
+test('class weights: passed to losses that take a weight, applied to the samples of others', async () => {
 	const weight = tensor([1, 4], { device: 'cpu' });
 	const own = new nn.CrossEntropyLoss({ weight });
 	const expected = await fitLinear([x, y], { loss: own });
@@ -254,7 +254,7 @@ test('sample weights: a list in the order of the data, or a function of a batch'
 	});
 	const positives = await fitLinear([x, y], { sampleWeight: await y.data() });
 	assert.equal(function_.weights, positives.weights);
-	// Both weights together; and in groups of batches, of which the last is smaller.
+	// Both weights together, in groups of batches with a smaller last batch.
 	const both = await fitLinear([x, y], { sampleWeight: factors, classWeight: { 1: 4 }, loss: new nn.CrossEntropyLoss() });
 	const product = await fitLinear([x, y], {
 		sampleWeight: Array.from(factors, (factor, i) => factor * ((y.storage.hostData!() as Int32Array)[i] === 1 ? 4 : 1)),
@@ -267,7 +267,7 @@ test('sample weights: a list in the order of the data, or a function of a batch'
 	assert.equal(part.weights, without.weights, 'the weights of the validation part are left out');
 });
 
-test('models of several inputs, and steps of ones own', async () => {
+test('models with several inputs, and custom steps', async () => {
 	class Sum extends nn.Module {
 		layer = linear();
 		override forward(a: Tensor, b: Tensor): Tensor {
@@ -323,7 +323,7 @@ test('L-BFGS takes its steps', async () => {
 	assert.ok(epochs[3]!.loss < 0.1 && epochs[0]!.loss > 0.4, `losses ${epochs.map(({ loss }) => loss)}`);
 });
 
-test('modes of modules are as before, and layers learn only while training', async () => {
+test('modes of modules are restored, and layers learn only while training', async () => {
 	const norm = new nn.BatchNorm1d(4, { device: 'cpu' });
 	const model = new nn.Sequential(norm, new nn.Linear(4, 2, { device: 'cpu' }));
 	model.eval();
@@ -362,7 +362,7 @@ test('evaluate and predict', async () => {
 	assert.equal(await identity.data(), await x.data());
 });
 
-test('no tensor is left behind', async () => {
+test('no tensor leaks', async () => {
 	const model = linear();
 	const optimizer = new optim.Adam(model.parameters());
 	const run = async () => {
@@ -385,7 +385,7 @@ test('no tensor is left behind', async () => {
 	assert.ok(memory().tensors <= before, `${memory().tensors} tensors where ${before} were`);
 });
 
-test('wrong calls are refused in words', async () => {
+test('wrong calls throw clear errors', async () => {
 	const model = linear();
 	const optimizer = new optim.SGD(model.parameters(), { lr: 0.1 });
 	const refuse = (data: unknown, options: object, message: RegExp) =>

@@ -21,7 +21,7 @@ function make() {
 	return { model, optimizer: new optim.SGD(model.parameters(), { lr: 0.3, momentum: 0.9 }) };
 }
 
-test('rates rise evenly in their logarithm, and all is as before afterwards', async () => {
+test('rates rise evenly in their logarithm, and everything is restored afterwards', async () => {
 	const { model, optimizer } = make();
 	const loader = new DataLoader(new TensorDataset(x, y), { batchSize: 20, shuffle: true, seed: 1 });
 	loader.setEpoch(4);
@@ -89,7 +89,7 @@ test('it ends when the loss grows, and groups keep their proportions', async () 
 	);
 });
 
-test('no tensor is left behind, wrong calls are refused', async () => {
+test('no tensor leaks, and wrong calls throw', async () => {
 	const { model, optimizer } = make();
 	const options = { loss: crossEntropy, optimizer, steps: 10 } as const;
 	await findLearningRate(model, [x, y], options);

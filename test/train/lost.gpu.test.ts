@@ -1,4 +1,4 @@
-/** Training goes on after the device was lost. */
+/** Training continues after the device was lost. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { crossEntropy, DeviceLostError, init, nn, ones, optim, shutdown, sync, tidy } from 'wgrad';
@@ -17,12 +17,12 @@ async function start(faults: Faults = {}): Promise<FaultyAdapter> {
 
 test.after(() => shutdown());
 
-test('fit comes to the bits of an undisturbed run wherever the device is lost', async () => {
+test('fit gives the bits of an undisturbed run wherever the device is lost', async () => {
 	const counts = await runFor(Number.POSITIVE_INFINITY, 'lost devices', (random, deadline) => lostDevices(random, deadline, 3));
 	assert.is(counts.runs, 3);
 });
 
-test('a run whose device is lost at one step again and again ends with the loss', async () => {
+test('a run ends with the loss if the device is lost at the same step again and again', async () => {
 	let losing = false;
 	const adapter = await start({ loses: () => losing });
 	const model = new nn.Linear(4, 2);
@@ -45,7 +45,7 @@ test('a run whose device is lost at one step again and again ends with the loss'
 	assert.is(await run.catch((error) => error instanceof DeviceLostError), true);
 });
 
-test('a shutdown ends the run, and a generator is refused, for it cannot be read again', async () => {
+test('a shutdown ends the run, and a generator throws because it cannot be read again', async () => {
 	await start();
 	const model = new nn.Linear(4, 2);
 	const options = {
@@ -70,7 +70,7 @@ test('a shutdown ends the run, and a generator is refused, for it cannot be read
 	await assertRejects(() => run, /was shut down/);
 });
 
-test('restore gives a model and its optimizer the values of their last checkpoint', async () => {
+test('restore sets a model and its optimizer to their last checkpoint', async () => {
 	const adapter = await start();
 	const model = new nn.Sequential(new nn.Linear(3, 4), new nn.BatchNorm1d(4), new nn.Linear(4, 2));
 	const optimizer = new optim.Adam(model.parameters());

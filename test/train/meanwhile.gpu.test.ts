@@ -27,7 +27,7 @@ test.before(async () => {
 	await init({ device: 'webgpu' });
 });
 
-/** Draws by every kind of random layer, one of them again in the backward walk. */
+/** Draws random numbers in every kind of random layer, one of which draws again in the backward walk. */
 class Noisy extends nn.Module {
 	readonly first: nn.Linear;
 	readonly norm: nn.BatchNorm1d;
@@ -49,7 +49,7 @@ class Noisy extends nn.Module {
 	}
 }
 
-/** Calls `act` between the steps of `run`, which on the CPU are turns of promises, until it has ended; how often. */
+/** Calls `act` between the steps of `run` (on the CPU: turns of promises) until it ends. Returns the number of calls. */
 async function meanwhile(run: Promise<unknown>, act: () => unknown): Promise<number> {
 	let [times, ended] = [0, false];
 	const end = () => {
@@ -70,7 +70,7 @@ interface Start {
 	readonly data: [Tensor, Tensor];
 }
 
-/** Starts a run with each kind of data: a loader that augments, tensors, batches that a generator draws. */
+/** Starts a run with each kind of data: a loader that augments, tensors, and batches from a generator. */
 function start(device: Device, kind: 'loader' | 'tensors' | 'batches', seed?: number, rest: Partial<FitOptions> = {}): Start {
 	const data = points(60, device);
 	const loader = new DataLoader(new TensorDataset(...data), {
@@ -129,7 +129,7 @@ for (const device of DEVICES) {
 		}
 	});
 
-	test(`predict and evaluate while fit runs change no bit, and no part that is frozen, ${device}`, async () => {
+	test(`predict and evaluate while fit runs change no bit and no frozen part, ${device}`, async () => {
 		const frozen: Partial<FitOptions> = {
 			callbacks: [
 				{
@@ -151,7 +151,7 @@ for (const device of DEVICES) {
 		}
 	});
 
-	test(`runs side by side, and numbers drawn between their steps, change no bit, ${device}`, async () => {
+	test(`concurrent runs, and random draws between their steps, change no bit, ${device}`, async () => {
 		for (const kind of ['loader', 'tensors', 'batches'] as const) {
 			const alone = [await start(device, kind, 7).done, await start(device, kind, 8).done];
 			assert.not.equal(alone[0], alone[1]);
@@ -162,14 +162,14 @@ for (const device of DEVICES) {
 		}
 	});
 
-	test(`without a seed, manualSeed decides a run; what draws meanwhile does not, ${device}`, async () => {
+	test(`without a seed, manualSeed determines a run, and draws during the run do not, ${device}`, async () => {
 		const alone = await start(device, 'tensors').done;
 		const { done } = start(device, 'tensors');
 		await meanwhile(done, () => randn([2], { device: 'cpu' }).dispose());
 		assert.equal(await done, alone);
 	});
 
-	test(`a run that is resumed beside another comes to the same bits, ${device}`, async () => {
+	test(`a run that is resumed beside another gives the same bits, ${device}`, async () => {
 		const whole = await start(device, 'loader', 7).done;
 		const store = new MemoryStore();
 		const saving = start(device, 'loader', 7, { callbacks: [new ModelCheckpoint('{step}', { store, everySteps: 7 })] });
@@ -181,7 +181,7 @@ for (const device of DEVICES) {
 	});
 }
 
-test('a run with a seed, and the search for a rate, leave the default generator alone', async () => {
+test('a run with a seed and the learning-rate finder do not use the default generator', async () => {
 	const { done, model, data } = start('cpu', 'batches', 7);
 	await done;
 	const optimizer = new optim.SGD(model.parameters());
@@ -211,7 +211,7 @@ test('a callback that evaluates changes no bit', async () => {
 	assert.equal(await done, alone);
 });
 
-test('what a run changes belongs to it until it ends', async () => {
+test('a model and optimizer belong to their run until it ends', async () => {
 	const { done, model, data } = start('cpu', 'tensors', 7);
 	const loss = crossEntropy;
 	const again = (of: nn.Module, optimizer = new optim.SGD(of.parameters())) => fit(of, data, { loss, optimizer, verbose: 0 });
@@ -239,7 +239,7 @@ test('what a run changes belongs to it until it ends', async () => {
 	await fit(model, data, { loss, optimizer, verbose: 0 });
 });
 
-test('a metric that two passes would sum up at once is refused', async () => {
+test('a metric that two passes would update at once throws', async () => {
 	const accuracy = new Accuracy();
 	const metrics = { accuracy };
 	const { done, model, data } = start('cpu', 'tensors', 7, {
@@ -261,7 +261,7 @@ test('a metric that two passes would sum up at once is refused', async () => {
 	assert.equal(await done, await start('cpu', 'tensors', 7).done);
 });
 
-test('train() and eval() hold from the next step on, and the modes are as before at the end', async () => {
+test('train() and eval() apply from the next step on, and the modes are restored at the end', async () => {
 	const modes: boolean[] = [];
 	const { done, model } = start('cpu', 'tensors', 7, {
 		epochs: 1,

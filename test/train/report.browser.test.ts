@@ -1,4 +1,4 @@
-/** The opened HTML report: draws curves, reads them out with keys, makes no requests, and runs no text as code. */
+/** The opened HTML report: it draws curves, reads them out with keys, makes no requests, and runs no text as code. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { htmlReport } from 'wgrad/train';
@@ -17,7 +17,7 @@ async function open(page: string): Promise<{ frame: HTMLIFrameElement; content: 
 	return { frame, content: frame.contentDocument!, view: frame.contentWindow as Window & typeof globalThis };
 }
 
-/** How many pixels of a canvas are painted in a colour of their own: neither grey nor transparent. */
+/** The number of coloured pixels of a canvas: neither grey nor transparent. */
 function coloured(canvas: HTMLCanvasElement): number {
 	const { data } = canvas.getContext('2d')!.getImageData(0, 0, canvas.width, canvas.height);
 	let count = 0;
@@ -28,7 +28,7 @@ function coloured(canvas: HTMLCanvasElement): number {
 	return count;
 }
 
-test('the curves are drawn, and no text of the run does anything', async () => {
+test('the curves are drawn, and no text of the run is executed', async () => {
 	let alerts = 0;
 	window.alert = () => alerts++;
 	const { frame, content, view } = await open(htmlReport(history, options));
@@ -68,7 +68,7 @@ test('arrow keys walk over the epochs', async () => {
 	frame.remove();
 });
 
-test('on paper everything is open, and closes again', async () => {
+test('everything opens for printing, and closes again', async () => {
 	const { frame, content, view } = await open(htmlReport(history, options));
 	const details = content.querySelector('details')!;
 	assert.not.ok(details.open);
@@ -81,7 +81,7 @@ test('on paper everything is open, and closes again', async () => {
 	frame.remove();
 });
 
-test('every table has a caption, every control a name', async () => {
+test('every table has a caption, and every control a name', async () => {
 	const { frame, content } = await open(htmlReport(history, options));
 	const tables = [...content.querySelectorAll('table:not(.u-legend)')];
 	assert.ok(tables.length >= 6);

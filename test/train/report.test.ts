@@ -24,7 +24,7 @@ test('no text becomes markup', () => {
 	assert.not.ok(page.includes('<img src=x'));
 	assert.not.ok(page.includes('<script>alert'));
 	assert.not.ok(page.includes('<b>'));
-	// Of the page: its data, uPlot and what draws.
+	// The scripts of the page: its data, uPlot and the drawing code.
 	assert.is(page.match(/<script/g)?.length, 3);
 	assert.is(page.match(/<\/script/g)?.length, 3);
 	assert.is(page.match(/onerror/g)?.length, page.match(/&lt;img src=x onerror=alert\(2\)&gt;|\\u003cimg src=x onerror/g)?.length);
@@ -48,7 +48,7 @@ function tags(page: string): string {
 		.join('\n');
 }
 
-test('whatever a text holds, the page has the same elements and attributes', () => {
+test('the page has the same elements and attributes for any text', () => {
 	const page = (text: string) => {
 		const Layer = { [text]: class extends nn.ReLU {} }[text]!;
 		return htmlReport(
@@ -89,7 +89,7 @@ test('whatever a text holds, the page has the same elements and attributes', () 
 	}
 });
 
-test('nothing is asked of a network', () => {
+test('the page makes no network requests', () => {
 	const page = htmlReport(history, options);
 	const addresses = [...page.matchAll(/\s(?:src|href|action|srcset)="([^"]*)"|url\(([^)]*)\)/g)].map(
 		(match) => match[1] ?? match[2]!,
@@ -106,7 +106,7 @@ test('precision, recall and F1 of each class, and their mean', () => {
 	const row = (name: string) => table.slice(table.indexOf(name) + 1, table.indexOf(name) + 5);
 	assert.equal(row('cat'), ['88.9 %', '80.0 %', '84.2 %', '10']);
 	assert.equal(row('dog'), ['56.3 %', '90.0 %', '69.2 %', '10']);
-	// Never predicted: there is no precision, and it counts 0.
+	// A class that is never predicted has no precision, which counts as 0.
 	assert.ok(page.includes('<td>–</td><td>0.0 %</td><td>0.0 %</td><td>5</td>'));
 	assert.equal(row('Mean of the classes'), ['48.4 %', '56.7 %', '51.1 %', '25']);
 	assert.match(page, /Accuracy 68\.0 % of 25 samples/);
@@ -183,7 +183,7 @@ test('a run of one epoch, and of none', () => {
 	assert.match(none, /Settings/);
 });
 
-test('wrong calls are refused in words', () => {
+test('wrong calls throw clear errors', () => {
 	assert.throws(() => htmlReport({} as History), /htmlReport: the first argument must be the history that fit\(\) returned/);
 	assert.throws(() => htmlReport({ epochs: [] } as unknown as History), /the history that fit\(\) returned/);
 	assert.throws(() => htmlReport(history, { model: {} as never }), /htmlReport: model must be an nn\.Module/);
@@ -216,7 +216,7 @@ test('a run of fit becomes a file', async () => {
 		])
 			assert.is(words[words.indexOf(name!) + 1], value);
 		assert.match(section(page, 'confusion'), /Accuracy \d+\.\d % of 90 samples/);
-		// Two layers' multiply-adds, and ReLU.
+		// The multiply-adds of two layers, and ReLU.
 		assert.match(
 			section(page, 'model'),
 			new RegExp(`${(16 * (2 * 2 * 16 + 16 + 2 * 16 * 3)).toLocaleString('en-US')} FLOPs forward`),

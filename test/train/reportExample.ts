@@ -1,4 +1,4 @@
-/** A history and options that have everything, hostile text included. */
+/** A history and options with everything that a report can show, including hostile text. */
 import { crossEntropy, manualSeed, nn, optim, randn, tensor } from 'wgrad';
 import { Accuracy, ConfusionMatrix } from 'wgrad/metrics';
 import { evaluate, fit, type History, type ReportOptions } from 'wgrad/train';

@@ -59,7 +59,7 @@ async function run(data: readonly [Tensor, Tensor], store: MemoryStore | null, r
 	return { weights: [...(await weightsOf(model)), ...averages.flatMap((values) => Array.from(values))], records };
 }
 
-test('a run that goes on from any checkpoint comes to the same bits', async () => {
+test('a run resumed from any checkpoint gives the same bits', async () => {
 	const data = points(65, 'webgpu');
 	const store = new MemoryStore();
 	const whole = await run(data, null);
@@ -69,7 +69,7 @@ test('a run that goes on from any checkpoint comes to the same bits', async () =
 	for (const name of names) assert.equal(await run(data, null, { name, store }), whole, `from step ${name}`);
 });
 
-test('model and batches move to the device that is asked for', async () => {
+test('model and batches move to the requested device', async () => {
 	const [x, y] = points(30, 'cpu');
 	const model = linear(2, 'cpu');
 	const optimizer = new optim.SGD(model.parameters(), { lr: 0.5 });
@@ -88,7 +88,7 @@ test('model and batches move to the device that is asked for', async () => {
 	assert.ok(loss < 0.8);
 });
 
-test('a loss that is no number is found, and its step told', async () => {
+test('a NaN loss is detected, and its step reported', async () => {
 	const data = points(64, 'webgpu');
 	const model = linear(2, 'webgpu');
 	const optimizer = new optim.SGD(model.parameters(), { lr: 0.1 });

@@ -3,7 +3,7 @@
 import * as assert from 'uvu/assert';
 import { type Device, manualSeed, nn, randn, type Tensor, tidy } from 'wgrad';
 
-/** Points [N, 4] and which side of a plane they lie on, int32 [N]. */
+/** Points [N, 4], and int32 [N], the side of a plane that each is on. */
 export function points(count: number, device: Device = 'cpu', seed = 1): [x: Tensor, y: Tensor] {
 	manualSeed(seed);
 	const x = randn([count, 4], { device });

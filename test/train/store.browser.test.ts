@@ -29,7 +29,7 @@ test('bytes are written, replaced, listed and removed', async () => {
 	assert.equal(await store.list('elsewhere/'), []);
 });
 
-test('a run saves, logs and goes on by names alone', async () => {
+test('a run saves, logs and resumes by names alone', async () => {
 	const run = async (epochs: number, resume: boolean) => {
 		const model = linear(2, 'cpu');
 		const optimizer = new optim.Adam(model.parameters());
