@@ -1,6 +1,7 @@
 /** The namespace `optim`: optimizers, `optim.lrScheduler`, weight averages and gradient clipping. */
 export * from './adam';
 export * from './adamVariants';
+export * from './averaged';
 export * from './clip';
 export * from './ema';
 export * from './lbfgs';

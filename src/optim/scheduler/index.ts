@@ -7,3 +7,4 @@ export * from './compose';
 export * from './cycle';
 export * from './decay';
 export * from './plateau';
+export * from './swa';
