@@ -3,6 +3,7 @@ export * from './activation';
 export * from './attention';
 export * from './containers';
 export * from './convolution';
+export * from './distillation';
 export * from './dropout';
 export * from './embedding';
 export * as init from './init';

@@ -7,6 +7,7 @@ import { Tensor } from '../tensor';
 import { batchesOf, type Data, splitOff } from './batches';
 import type { Callback, EpochFunction } from './callbacks';
 import { decodeCheckpoint } from './checkpoint';
+import { checkpointModules } from './checkpointModules';
 import { keepOnHost, requireReadable, runThroughLosses } from './deviceLoss';
 import { deviceOf, requireModel, requireNoTarget } from './evaluate';
 import { claim } from './exclusive';
@@ -126,6 +127,7 @@ export async function train(model: Module, data: Data, options: FitOptions, gene
 		}),
 	});
 	const modes = model.modules().map((module) => [module, module.training] as const);
+	const keepActivations = checkpointModules(model, options.checkpoint ?? []);
 	model.train();
 	try {
 		await resume(loop, options.resumeFrom);
@@ -136,6 +138,7 @@ export async function train(model: Module, data: Data, options: FitOptions, gene
 		};
 		return await runThroughLosses(loop, renew, options.verbose === 0);
 	} finally {
+		keepActivations();
 		for (const [module, training] of modes) module.training = training;
 		objective.dispose();
 	}

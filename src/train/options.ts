@@ -75,6 +75,11 @@ export interface FitOptions<M extends Module = Module> {
 	 * Your own loss or trainStep must average over samples. Default 1.
 	 */
 	readonly accumulateSteps?: number;
+	/**
+	 * Paths of modules that do not keep their activations for the backward pass, which computes them again: memory for time. * stands for one
+	 * part of a path: ['blocks.*']. The bits of the run stay the same. See `checkpoint`.
+	 */
+	readonly checkpoint?: readonly string[];
 	/** A weight average to update after each step. */
 	readonly ema?: EMA;
 	/** Callbacks, in order. A function runs after each epoch. */
@@ -110,7 +115,16 @@ export interface FitOptions<M extends Module = Module> {
 
 const NAMES = [
 	...(['loss', 'trainStep', 'optimizer', 'scheduler', 'epochs', 'batchSize', 'validationData', 'validationSplit'] as const),
-	...(['metrics', 'classWeight', 'sampleWeight', 'clipGradNorm', 'clipGradValue', 'accumulateSteps', 'ema'] as const),
+	...([
+		'metrics',
+		'classWeight',
+		'sampleWeight',
+		'clipGradNorm',
+		'clipGradValue',
+		'accumulateSteps',
+		'checkpoint',
+		'ema',
+	] as const),
 	...(['callbacks', 'seed', 'shuffle', 'device', 'resumeFrom', 'onDeviceLost', 'verbose', 'onProgress'] as const),
 ] as const;
 

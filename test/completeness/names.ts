@@ -75,6 +75,7 @@ const FURTHER_LAYERS = words(`
 	TripletMarginWithDistanceLoss MarginRankingLoss SoftMarginLoss MultiLabelMarginLoss MultiLabelSoftMarginLoss
 	RNNCell GRUCell TimeDistributed KVCache SinusoidalPositions LearnedPositions RotaryPositions
 	TransformerDecoderLayer TransformerEncoder TransformerDecoder Transformer FakeQuantizedLinear FakeQuantizedEmbedding
+	DistillationLoss
 `);
 
 export const MODULES = [...FURTHER_LAYERS, ...Object.keys(LAYERS)];

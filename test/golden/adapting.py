@@ -262,5 +262,23 @@ def rates():
     return result
 
 
+def distillation():
+    result = {}
+    for name, shape, target, temperature, alpha in [
+        ("classes", [4, 5], torch.tensor([0, 4, 2, 2]), 3.0, 0.3),
+        ("positions", [2, 3, 4], torch.tensor([[0, 1, 2, 0], [2, 2, 1, 0]]), 2.0, 0.5),
+        ("soft alone", [4, 5], None, 4.0, 0.0),
+    ]:
+        student, teacher = 3 * draw("student", shape), 3 * draw("teacher", shape)
+        student.requires_grad_()
+        soft = -(torch.softmax(teacher / temperature, 1) * torch.log_softmax(student / temperature, 1)).sum(1).mean()
+        loss = (1 - alpha) * temperature**2 * soft
+        if target is not None:
+            loss = loss + alpha * nn.functional.cross_entropy(student, target)
+        loss.backward()
+        result[name] = {"loss": loss.item(), "gradient": flat(student.grad)}
+    return result
+
+
 with open(os.path.join(HERE, "adapting.json"), "w") as file:
-    json.dump({"pruning": pruning(), "lora": lora(), "average": average(), "rates": rates()}, file)
+    json.dump({"pruning": pruning(), "lora": lora(), "average": average(), "rates": rates(), "distillation": distillation()}, file)
