@@ -19,9 +19,11 @@
  *   workgroup  64 x 64 in workgroup memory, 16 deep, 8 x 4 in the registers of each of 128 invocations. For GPUs, where reading a
  *              matrix once per tile matters most. Software adapters run barriers as coroutines: it is five times slower there and
  *              takes seconds to compile.
+ *   integer    int32 matrices of any strides, exact modulo 2^32. An invocation computes one element and reads its row and column in
+ *              place. There is one variant: integer products are counts and masks, never the bulk of a network's work.
  */
 import { wgsl } from 'wgsl-preprocessor';
-import { defineKernel, read, readWrite } from './shader';
+import { defineKernel, type NoVariant, read, readWrite } from './shader';
 
 export type Float = 'f32' | 'f16';
 
@@ -378,4 +380,28 @@ var<workgroup> tileB: array<vec4<f32>, ${(depth * columns) / 4}>;
 `,
 		};
 	},
+});
+
+export const matmulInteger = defineKernel({
+	name: 'matmul.integer',
+	params: MATMUL_PARAMS,
+	divisible: true,
+	define: (_: NoVariant) => ({
+		bindings: { a: read('i32'), b: read('i32'), bias: read('i32'), out: readWrite('i32') },
+		invocations: 'p.batches * p.rows * p.columns',
+		functions: MATRICES,
+		main: wgsl`
+	let column = i % p.columns;
+	let row = i / p.columns % p.rows;
+	let base = matrices(i / (p.columns * p.rows)) + vec2<u32>(row * p.aRow, column * p.bColumn);
+	var sum = 0;
+	if (p.hasBias != 0u) {
+		sum = bias[p.biasOffset + column * p.biasStride];
+	}
+	for (var k = 0u; k < p.depth; k++) {
+		sum += a[base.x + k * p.aDepth] * b[base.y + k * p.bDepth];
+	}
+	out[i] = sum;
+`,
+	}),
 });

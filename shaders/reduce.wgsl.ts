@@ -25,8 +25,8 @@
  */
 import { wgsl } from 'wgsl-preprocessor';
 import { mathFunctions } from './math.wgsl';
+import { offsetFunction } from './parameters';
 import { defineKernel, read, readWrite, type StorageType } from './shader';
-import { placeFunction } from './strides';
 import { pairwise, pairwisePlaces } from './workgroupReduction';
 
 export type ReduceShaderOp =
@@ -210,7 +210,7 @@ alias F = ${vector('f32')};
 var<workgroup> shares: array<S, ${pairwisePlaces(lanes)}>;
 #endif
 
-${placeFunction('keptAt', 'keptDims')}
+${offsetFunction('keptAt', 'keptDims')}
 
 /** The start of the innermost reduced dim in round number \`round\` through it. */
 fn reducedAt(round: u32) -> u32 {

@@ -11,8 +11,8 @@
  * step    the work before, between and after these passes, one workgroup for each line.
  */
 import { wgsl } from 'wgsl-preprocessor';
+import { offsetFunction } from './parameters';
 import { defineKernel, read, readWrite, type StorageType, WORKGROUP_SIZE } from './shader';
-import { placeFunction } from './strides';
 
 export type MedianVariant = { storage: StorageType };
 
@@ -78,7 +78,7 @@ var<workgroup> position: atomic<u32>;
 var<workgroup> found: u32;
 var<workgroup> rank: u32;
 
-${placeFunction('start', 'keptDims')}
+${offsetFunction('start', 'keptDims')}
 
 ${KEYS({ storage })}
 ${VALUES({ storage })}
@@ -170,7 +170,7 @@ export const medianWalk = defineKernel({
 var<workgroup> counts: array<atomic<u32>, 256>;
 
 ${STATE}
-${placeFunction('start', 'keptDims')}
+${offsetFunction('start', 'keptDims')}
 ${KEYS({ storage })}
 `,
 		main: wgsl`

@@ -15,8 +15,8 @@
  * A recurrence is a scan of affine maps: (a, b) means h -> a h + b, and two in a row give the map (a1 a2, a2 b1 + b2).
  */
 import { wgsl } from 'wgsl-preprocessor';
+import { offsetFunction } from './parameters';
 import { defineKernel, read, readWrite, type StorageType } from './shader';
-import { placeFunction } from './strides';
 
 export type ScanVariant = {
 	op: 'sum' | 'prod' | 'linear';
@@ -64,7 +64,7 @@ var<workgroup> lanesum: array<S, ${lanes}>;
 #endif
 
 /** The start of line k of x. */
-${placeFunction('start', 'keptDims')}
+${offsetFunction('start', 'keptDims')}
 
 /** \`a\` comes before \`b\`. */
 fn combined(a: S, b: S) -> S {

@@ -19,8 +19,8 @@
  */
 import { wgsl } from 'wgsl-preprocessor';
 import { mathFunctions } from './math.wgsl';
+import { offsetFunction } from './parameters';
 import { defineKernel, read, readWrite, type StorageType, WORKGROUP_SIZE } from './shader';
-import { placeFunction } from './strides';
 import { sumOfAll } from './workgroupReduction';
 
 export type SoftmaxVariant = {
@@ -69,7 +69,7 @@ var<workgroup> found: array<vec2<u32>, ${lanes}>;
 #endif
 
 /** The start of line k of the strided operand. */
-${placeFunction('start', 'strided')}
+${offsetFunction('start', 'strided')}
 
 /** The start of line k in a contiguous tensor. */
 fn packedStart(k: u32) -> u32 {

@@ -16,8 +16,8 @@
  * scan, (row, chunk) for count and move.
  */
 import { wgsl } from 'wgsl-preprocessor';
+import { offsetFunction } from './parameters';
 import { defineKernel, type NoVariant, read, readWrite, type StorageType } from './shader';
-import { placeFunction } from './strides';
 
 export const RADIX_CHUNK = 64;
 export const RADIX_BITS = 4;
@@ -53,7 +53,7 @@ export const sortKeys = defineKernel({
 	define: ({ type, descending }: SortKeysVariant) => ({
 		bindings: { x: read(type), keys: readWrite('u32') },
 		invocations: 'p.n',
-		functions: ORDER_KEY(type) + placeFunction('place', 'x'),
+		functions: ORDER_KEY(type) + offsetFunction('place', 'x'),
 		main: wgsl`
 	let key = orderKey(x[place(i)]);
 #if ${descending}

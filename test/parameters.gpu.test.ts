@@ -18,7 +18,7 @@ import * as indexing from '../shaders/indexing.wgsl';
 import * as layout from '../shaders/layout.wgsl';
 import * as loss from '../shaders/loss.wgsl';
 import * as matmul from '../shaders/matmul.wgsl';
-import * as matmulInteger from '../shaders/matmulInteger.wgsl';
+import * as matmulInteger from '../shaders/matmul.wgsl';
 import * as matmulVector from '../shaders/matmulVector.wgsl';
 import * as norm from '../shaders/norm.wgsl';
 import * as normChannels from '../shaders/normChannels.wgsl';

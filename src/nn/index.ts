@@ -31,7 +31,6 @@ export {
 } from './quantized';
 export * from './recurrent';
 export * from './reshape';
-export * from './shrinking';
 export { type LayerSummary, type ModelSummary, type SummaryOptions, summarize } from './summary';
 export * from './transformer';
 export { type WeightNormOptions, weightNorm } from './weightNorm';

@@ -6,16 +6,32 @@ import { turn } from '../../core/eventLoop';
 import type { Shape } from '../../core/shape';
 import type { Backend, Kernels, Storage } from '../contract';
 import { AsyncErrors } from './asyncErrors';
+import { attentionKernels } from './attention';
 import { type CommandOptions, Commands, type LaunchRecord } from './commands';
+import { convKernels } from './conv';
 import { debugTopics, LaunchPrinter } from './debug';
 import { type DeviceOptions, openDevice } from './device';
+import { elementwiseKernels } from './elementwise';
+import { embeddingKernels } from './embedding';
+import { indexingKernels } from './indexing';
 import { IndexReports } from './indexReports';
-import { webgpuKernels } from './kernels';
 import type { Gpu, Launch } from './launch';
+import { layoutKernels } from './layout';
+import { lossKernels } from './loss';
+import { matmulKernels } from './matmul';
 import { decodeFromGpu, encodeForGpu, GpuStorage, gpuBytes, guardUnconfirmed, Memory, type MemoryOptions } from './memory';
+import { normKernels } from './norm';
+import { optimizerKernels } from './optimizer';
 import { type PipelineRequest, Pipelines } from './pipelines';
 import { PollBackoff } from './pollBackoff';
+import { poolKernels } from './pool';
 import { formatProfile, LaunchLog } from './profiler';
+import { quantizedKernels } from './quantized';
+import { randomKernels } from './random';
+import { reduceKernels } from './reduce';
+import { rnnKernels } from './rnn';
+import { sampleKernels } from './sample';
+import { softmaxKernels } from './softmax';
 import type { AdapterInfo, Counters, MemoryStatistics, Profile } from './statistics';
 
 export interface WebGPUOptions extends DeviceOptions, MemoryOptions, CommandOptions {
@@ -313,5 +329,27 @@ class Runtime implements WebGPUBackend {
 		// Compares the name, because Node has no global of this class.
 		const isOutOfMemory = error.constructor.name === 'GPUOutOfMemoryError';
 		this.asyncErrors.note(new DeviceError(isOutOfMemory ? `${error.message}\n${this.storages}` : error.message));
+	};
+}
+
+export function webgpuKernels(gpu: Gpu): Kernels {
+	return {
+		...elementwiseKernels(gpu),
+		...quantizedKernels(gpu),
+		...reduceKernels(gpu),
+		...matmulKernels(gpu),
+		...convKernels(gpu),
+		...poolKernels(gpu),
+		...softmaxKernels(gpu),
+		...normKernels(gpu),
+		...attentionKernels(gpu),
+		...embeddingKernels(gpu),
+		...indexingKernels(gpu),
+		...layoutKernels(gpu),
+		...randomKernels(gpu),
+		...rnnKernels(gpu),
+		...sampleKernels(gpu),
+		...lossKernels(gpu),
+		...optimizerKernels(gpu),
 	};
 }

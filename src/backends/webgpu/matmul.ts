@@ -3,12 +3,12 @@ import {
 	type Float,
 	type MATMUL_PARAMS,
 	type MatmulTileVariant,
+	matmulInteger,
 	matmulTile,
 	matmulWorkgroup,
 	tileSize,
 	WORKGROUP_TILE,
 } from '../../../shaders/matmul.wgsl';
-import { matmulInteger } from '../../../shaders/matmulInteger.wgsl';
 import { type MatmulVectorVariant, matmulSum, matmulVector } from '../../../shaders/matmulVector.wgsl';
 import type { ParameterValues } from '../../../shaders/parameters';
 import { WORKGROUP_SIZE } from '../../../shaders/shader';

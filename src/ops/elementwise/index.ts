@@ -4,6 +4,5 @@ export { type AddOptions, add, type DivOptions, div, mul, neg, sub } from './ari
 export * from './binary';
 export * from './cast';
 export * from './compare';
-export * from './shrinking';
 export * from './ternary';
 export * from './unary';

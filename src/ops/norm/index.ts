@@ -1,7 +1,6 @@
 /** Normalisation: the public operations, by file. */
 export { type BatchNormOptions, batchNorm } from './batch';
-export { type PairwiseDistanceOptions, pairwiseDistance } from './distance';
 export { type AffineOptions, groupNorm, layerNorm, type RmsNormOptions, rmsNorm } from './groups';
 export { type InstanceNormOptions, instanceNorm } from './instance';
 export { type LocalResponseNormOptions, localResponseNorm, type NormalizeOptions, normalize } from './local';
-export { type CosineSimilarityOptions, cosineSimilarity } from './similarity';
+export { type CosineSimilarityOptions, cosineSimilarity, type PairwiseDistanceOptions, pairwiseDistance } from './similarity';

@@ -7,7 +7,6 @@ import type { Module } from '../../module';
 import { BatchNorm1d, BatchNorm2d, BatchNorm3d } from '../../normalization';
 import * as pooling from '../../pooling';
 import { Identity } from '../../reshape';
-import * as shrinking from '../../shrinking';
 
 export type Conv = Conv1d | Conv2d | Conv3d;
 export type Norm = BatchNorm1d | BatchNorm2d | BatchNorm3d;
@@ -31,11 +30,11 @@ const ELEMENTWISE: readonly unknown[] = [
 	activations.CELU,
 	activations.Softplus,
 	activations.Hardtanh,
-	shrinking.RReLU,
-	shrinking.Tanhshrink,
-	shrinking.Softshrink,
-	shrinking.Hardshrink,
-	shrinking.Threshold,
+	activations.RReLU,
+	activations.Tanhshrink,
+	activations.Softshrink,
+	activations.Hardshrink,
+	activations.Threshold,
 	dropout.AlphaDropout,
 	dropout.Dropout,
 	Identity,
