@@ -117,9 +117,9 @@ export async function renewDevice(caller: string): Promise<void> {
 }
 
 /**
- * Frees the device and all of its memory, after a pending `init()`. Its tensors become invalid; `init()` opens a new device. In a
- * worker thread of Node, await it before the worker terminates: Dawn ends the whole process if a worker ends while its device
- * works.
+ * Frees the device and all of its memory, after a pending `init()`. Its tensors become invalid; `init()` opens a new device. In Node,
+ * await it in a worker thread before the main thread calls `worker.terminate()`, or let the worker call `process.exit()` instead: Dawn
+ * aborts the whole process if a worker is terminated while its device works.
  */
 export function shutdown(): Promise<void> {
 	return inTurn(stop);

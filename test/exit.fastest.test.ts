@@ -78,25 +78,38 @@ test('process.exit with reads pending ends the program with its code', async () 
 		assert.equal([code, signal], [3, null], errors);
 });
 
-test('a worker that has shut down its device can be terminated', async () => {
-	const program = await bundled(`
+const WAITS = ['50', '400', '1500'];
+
+/** A program with a worker that trains until a message tells it how to end: `exit`, `throw`, or `shutdown`, after which it is terminated. */
+function buildWorker(): Promise<string> {
+	return bundled(`
 		import { init, nn, optim, randn, shutdown, tidy } from 'wgrad';
 		import { isMainThread, parentPort, Worker } from 'node:worker_threads';
 		if (isMainThread) {
+			const [how, wait] = process.argv.slice(2);
 			const worker = new Worker(new URL(import.meta.url));
-			const message = () => new Promise((resolve) => worker.once('message', resolve));
-			await message();
-			await new Promise((resolve) => setTimeout(resolve, Number(process.argv[2])));
-			worker.postMessage('stop');
-			await message();
-			await worker.terminate();
-			process.exitCode = 5;
+			const next = (event) => new Promise((resolve) => worker.once(event, resolve));
+			worker.on('error', ({ message }) => console.error('in the worker: ' + message));
+			await next('message');
+			await new Promise((resolve) => setTimeout(resolve, Number(wait)));
+			const ends = next('exit');
+			worker.postMessage(how);
+			if (how === 'shutdown') {
+				await next('message');
+				worker.terminate();
+			}
+			process.exitCode = 5 + (await ends);
 		} else {
 			await init({ device: 'webgpu' });
-			parentPort!.postMessage('ready');
-			parentPort!.once('message', async () => {
-				await shutdown();
-				parentPort!.postMessage('down');
+			parentPort.postMessage('ready');
+			parentPort.once('message', (how) => {
+				if (how === 'exit') process.exit(7);
+				if (how === 'throw') throw new Error('on purpose');
+				shutdown().then(() => {
+					parentPort.postMessage('down');
+					// Nothing that is pending can settle.
+					Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
+				});
 			});
 			const model = new nn.Sequential(new nn.Linear(64, 64), new nn.ReLU(), new nn.Linear(64, 10));
 			const optimizer = new optim.Adam(model.parameters());
@@ -115,15 +128,25 @@ test('a worker that has shut down its device can be terminated', async () => {
 				}
 			};
 			train().catch(() => {});
-			setInterval(() => {}, 1000);
 		}`);
-	for (const wait of ['50', '150', '400', '1500', '2500']) {
-		const { code, signal, errors } = await run(program, wait);
-		assert.equal([code, signal], [5, null], `after ${wait} ms: ${errors}`);
-	}
-});
+}
 
-test('workers that train give the bits of the main thread and end by themselves', async () => {
+for (const [how, code, what] of [
+	['exit', 12, 'calls process.exit'],
+	['throw', 6, 'throws an error'],
+	['shutdown', 6, 'has shut down its device and is terminated'],
+] as const) {
+	test(`a worker that ${what} while it trains ends alone`, async () => {
+		const program = await buildWorker();
+		for (const wait of WAITS) {
+			const ended = await run(program, how, wait);
+			assert.equal([ended.code, ended.signal], [code, null], `after ${wait} ms: ${ended.errors}`);
+			if (how === 'throw') assert.match(ended.errors, 'in the worker: on purpose');
+		}
+	});
+}
+
+test('workers that train give the bits of the main thread and end in any way', async () => {
 	await runFor(2000, 'workers', workers);
 });
 

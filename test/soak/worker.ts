@@ -8,9 +8,17 @@ import { crossEntropy, DeviceLostError, init, manualSeed, nn, optim, randint, ra
 export interface Task {
 	readonly seed: number;
 	readonly steps: number;
-	/** Whether it also shuts its device down in the middle of a second training, and then ends. */
-	readonly breaksOff: boolean;
+	readonly end: End;
 }
+
+/**
+ * How a worker ends after its training: with an idle device that it shuts down, or in the middle of a further training. Then it shuts the
+ * device down, and ends by itself or is terminated, or it leaves the device alone and exits or throws.
+ */
+export const ENDS = ['idle', 'shutdown', 'terminated', 'exit', 'throw'] as const;
+export type End = (typeof ENDS)[number];
+export const EXIT_CODE = 7;
+export const MESSAGE = 'on purpose';
 
 function step(model: nn.Sequential, optimizer: optim.AdamW) {
 	return tidy(() => {
@@ -44,10 +52,18 @@ if (!isMainThread) {
 	await init({ device: 'webgpu' });
 	const { bits, goOn } = await train(task);
 	parentPort!.postMessage(bits);
-	if (task.breaksOff) {
-		const broken = goOn().catch((error: unknown) => error);
+	if (task.end !== 'idle') {
+		goOn().catch((error: unknown) => {
+			if (!(error instanceof DeviceLostError)) throw error;
+		});
 		await new Promise((resolve) => setTimeout(resolve, task.seed % 20));
-		await shutdown();
-		if (!((await broken) instanceof DeviceLostError)) throw await broken;
-	} else await shutdown();
+	}
+	if (task.end === 'exit') process.exit(EXIT_CODE);
+	if (task.end === 'throw') throw new Error(MESSAGE);
+	await shutdown();
+	if (task.end === 'terminated') {
+		parentPort!.postMessage('down');
+		// Nothing that is pending can settle.
+		Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
+	}
 }

@@ -23,8 +23,70 @@ export async function nodeGpu(): Promise<GPU> {
 	} catch (cause) {
 		throw new DeviceError(`init: the npm package 'webgpu' did not load; run npm install webgpu, or use device 'cpu'`, { cause });
 	}
-	slots[SLOT] ??= dawn.create([]);
+	const threads = 'node:worker_threads';
+	const { isMainThread } = (await import(/* @vite-ignore */ /* webpackIgnore: true */ threads)) as { isMainThread: boolean };
+	// Another call may have come first.
+	if (slots[SLOT] !== undefined) return slots[SLOT];
+	if (!isMainThread) recordTasks(dawn.globals as Classes);
+	slots[SLOT] = dawn.create([]);
 	return slots[SLOT];
+}
+
+/** Dawn's methods that return promises, by class. */
+const ASYNCHRONOUS = {
+	GPU: ['requestAdapter'],
+	GPUAdapter: ['requestDevice'],
+	GPUDevice: ['createComputePipelineAsync', 'popErrorScope'],
+	GPUQueue: ['onSubmittedWorkDone'],
+	GPUBuffer: ['mapAsync'],
+	GPUShaderModule: ['getCompilationInfo'],
+};
+
+type Classes = Readonly<Record<string, { readonly prototype: Record<string, (...args: unknown[]) => unknown> }>>;
+type Task = () => void;
+
+const globals = globalThis as unknown as { setImmediate(task: Task): unknown };
+/** The tasks that Dawn has given to `setImmediate` and that have not run. They settle Dawn's promises. */
+const tasks = new Set<Task>();
+
+/**
+ * Records Dawn's tasks, so that `settleAll` can run them. In a worker thread Dawn aborts the process if one of its promises is pending when
+ * the thread exits, and after `process.exit()` or an uncaught error Node runs no more tasks.
+ */
+function recordTasks(classes: Classes): void {
+	for (const [name, methods] of Object.entries(ASYNCHRONOUS)) {
+		const { prototype } = classes[name]!;
+		for (const method of methods) {
+			const call = prototype[method]!;
+			prototype[method] = function (this: unknown, ...args: unknown[]) {
+				return recording(() => call.apply(this, args));
+			};
+		}
+	}
+}
+
+/** Calls `fn`, in which Dawn may give tasks to `setImmediate`. */
+function recording<T>(fn: () => T): T {
+	const { setImmediate } = globals;
+	globals.setImmediate = (task) => {
+		tasks.add(task);
+		return setImmediate(() => {
+			if (tasks.delete(task)) recording(task);
+		});
+	};
+	try {
+		return fn();
+	} finally {
+		globals.setImmediate = setImmediate;
+	}
+}
+
+/** Settles Dawn's promises: a task gives the next one to `setImmediate` until none is pending. */
+function settleAll(): void {
+	for (const task of tasks) {
+		tasks.delete(task);
+		recording(task);
+	}
 }
 
 interface Process {
@@ -36,8 +98,8 @@ const alive = new Set<GPUDevice>();
 let isWatching = false;
 
 /**
- * Destroys the device when Node exits. Destroying waits for kernels that Dawn's threads are still compiling. Without it those
- * threads crash at the end of the process, which replaces the exit code and the message of an uncaught error.
+ * Destroys the device when Node, or this worker thread of Node, exits. Destroying waits for kernels that Dawn's threads are still compiling.
+ * Without it those threads crash, which replaces the exit code and the message of an uncaught error.
  */
 export function destroyAtExit(device: GPUDevice): void {
 	const { process } = globalThis as { process?: Process };
@@ -50,4 +112,5 @@ export function destroyAtExit(device: GPUDevice): void {
 
 function destroyAll(): void {
 	for (const device of alive) device.destroy();
+	settleAll();
 }
