@@ -28,7 +28,7 @@ export const embeddingScan = defineKernel({
 		offset: 'u32',
 		stride: 'u32',
 		gradientOffset: 'u32',
-		/** A row whose gradient is 0; -1 for none. */
+		/** A row that gets the gradient 0; -1 for none. */
 		skipped: 'u32',
 	},
 	define: ({ type }: EmbeddingScanVariant) => ({

@@ -1,27 +1,28 @@
 /**
- * Products with a quantised matrix, and lookups in it: src/backends/contract/quantized.ts has the layout of the matrix. No product ever
- * stores the matrix in floating point.
+ * Products with a quantised matrix, and lookups in it. src/backends/contract/quantized.ts defines the layout of the matrix. No
+ * product stores the matrix in floating point.
  *
- * Depth is counted in words, so that every word has one scale, whatever the size of a group. Columns behind the end of a group are 0 in
- * the other operand. Sums are float32, in a fixed order. Vec4 variants need x dense along its columns, and columns, the size of a group,
- * strides and offsets that are multiples of 4.
+ * Depth is counted in words, so that every word has one scale for any size of group. Columns beyond the end of a group are 0 in
+ * the other operand. Sums are float32, in a fixed order. Vec4 variants need x dense along its columns, and need columns, the
+ * group size, strides and offsets that are multiples of 4.
  *
  * The ladder, for products with the matrix (x W^T):
- *   lanes   An invocation has one row of the matrix and up to 8 lines of x, and walks down the words. The lines are the same for the whole
- *           workgroup: software adapters read them once for all lanes, and no barrier is needed. Reads of the matrix are scattered.
- *   vector  A workgroup has four rows and one line. Its lanes walk along the words together, so that a GPU reads the matrix in whole
- *           cache lines, once: for generating text, which does nothing but read the matrix.
+ *   lanes   An invocation has one row of the matrix and up to 8 lines of x, and walks down the words. The whole workgroup has the
+ *           same lines: software adapters read them once for all lanes, without a barrier. Reads of the matrix are scattered.
+ *   vector  A workgroup has four rows and one line. Its lanes walk along the words together, so that a GPU reads the matrix once,
+ *           in whole cache lines. For generating text, which mostly reads the matrix.
  *   tile    64 x 64 in workgroup memory, as matmul.workgroup: for GPUs, with many lines.
  * And for products with its transpose (gradient W), the gradient of x:
- *   columns An invocation has one word, which is 4 or 8 columns, and up to 4 lines, and walks down the rows. Neighbours read
- *           neighbouring words.
- *   tile    The same as above with the matrix turned.
+ *   columns An invocation has one word, which is 4 or 8 columns, and up to 4 lines, and walks down the rows. Adjacent invocations
+ *   read
+ *           adjacent words.
+ *   tile    The tile above, with the matrix transposed.
  */
 import { wgsl } from 'wgsl-preprocessor';
 import { type Float, lines, range } from './matmul.wgsl';
 import { defineKernel, read, readWrite } from './shader';
 
-/** What the kernels know of the matrix. */
+/** What the kernels know about the matrix. */
 type Matrix = {
 	bits: 4 | 8;
 	/** Whether it has zero points. */
@@ -33,7 +34,7 @@ type Matrix = {
 const MATRIX_PARAMS = {
 	rows: 'u32',
 	columns: 'u32',
-	/** Words and groups of a row. */
+	/** The number of words and of groups of a row. */
 	words: 'u32',
 	groups: 'u32',
 	groupSize: 'u32',
@@ -43,7 +44,7 @@ const MATRIX_PARAMS = {
 	zeroOffset: 'u32?',
 } as const;
 
-/** `x` is the other operand, [lines, depth]; `tiles` counts those of out's second dim. */
+/** `x` is the other operand, [lines, depth]; `tiles` is the number of tiles along out's second dim. */
 const PRODUCT_PARAMS = {
 	...MATRIX_PARAMS,
 	lines: 'u32',
@@ -62,11 +63,13 @@ const matrixBindings = ({ asymmetric, scale }: Matrix) => ({
 	zeroPoint: asymmetric && read('u32'),
 });
 
-/** Codes in a word, and quads of them. */
+/** The number of codes in a word, and of quads of codes. */
 const perWord = ({ bits }: Matrix): number => 32 / bits;
 const quadsOf = (matrix: Matrix): number => perWord(matrix) / 4;
 
-/** How words, groups and columns belong together. `zeroOf` and `scaleOf` take the number of a group among those of all rows. */
+/**
+ * The mapping between words, groups and columns. `zeroOf` and `scaleOf` take the number of a group among the groups of all rows.
+ */
 const matrixFunctions = (matrix: Matrix): string => {
 	const { bits, asymmetric } = matrix;
 	const shifts = range(4)
@@ -76,7 +79,7 @@ const matrixFunctions = (matrix: Matrix): string => {
 struct Span {
 	group: u32,
 	column: u32,
-	/** Where the columns of the group end. */
+	/** The end of the group's columns. */
 	end: u32,
 }
 
@@ -100,7 +103,7 @@ fn zeroOf(group: u32) -> f32 {
 `;
 };
 
-/** Four neighbouring columns of the line of x that begins at `line`; 0 from `end` on. */
+/** Four adjacent columns of the line of x that begins at `line`; 0 from `end` on. */
 const quadFunction = (vectors: boolean): string =>
 	vectors
 		? wgsl`
@@ -120,7 +123,7 @@ fn quadOf(line: u32, column: u32, end: u32) -> vec4<f32> {
 
 export type QuantizedLanesVariant = Matrix & { vectors: boolean; lines: 1 | 8; storage: Float };
 
-/** Rows of a workgroup of `lanes`. */
+/** The rows of a workgroup of `lanes`. */
 export const LANE_ROWS = 16;
 
 /** lanes: see the ladder. Grid: tiles of rows * tiles of lines. */
@@ -187,7 +190,7 @@ export const quantizedLanes = defineKernel({
 
 export type QuantizedVectorVariant = Matrix & { vectors: boolean; storage: Float };
 
-/** Rows of a workgroup of `vector`. */
+/** The rows of a workgroup of `vector`. */
 export const VECTOR_ROWS = 4;
 const VECTOR_LANES = 64;
 
@@ -254,7 +257,7 @@ var<workgroup> sums: array<vec4<f32>, ${VECTOR_LANES}>;
 
 export type QuantizedColumnsVariant = Matrix & { lines: 1 | 4; storage: Float };
 
-/** Words of a workgroup of `columns`. */
+/** The words of a workgroup of `columns`. */
 export const COLUMN_WORDS = 16;
 
 /** columns: see the ladder. x is the gradient, [lines, rows]. Grid: tiles of words * tiles of lines. */
@@ -312,16 +315,16 @@ export const quantizedColumns = defineKernel({
 export type QuantizedTileVariant = Matrix & {
 	/** Whether the product is with the transpose, for the gradient of x. */
 	turned: boolean;
-	/** Vec4 reads of x. */
+	/** Whether x is read as vec4. */
 	vectors: boolean;
 	storage: Float;
 };
 
-/** Lines, and rows or code positions, of one workgroup of `tile`. */
+/** The lines, and the rows or code positions, of one workgroup of `tile`. */
 export const TILE = 64;
 const TILE_DEPTH = 16;
 
-/** tile: see the ladder. Grid: tiles of rows (turned: of code positions) * tiles of lines. */
+/** tile: see the ladder. Grid: tiles of rows (if turned: of code positions) * tiles of lines. */
 export const quantizedTile = defineKernel({
 	name: 'quantized.tile',
 	params: PRODUCT_PARAMS,
@@ -348,7 +351,7 @@ ${quadFunction(vectors)}
 var<workgroup> tileX: array<vec4<f32>, ${(TILE_DEPTH * TILE) / 4}>;
 var<workgroup> tileW: array<vec4<f32>, ${(TILE_DEPTH * TILE) / 4}>;
 
-/** The elements of a row at four neighbouring code positions; 0 beyond the matrix. */
+/** The elements of a row at four adjacent code positions; 0 beyond the matrix. */
 fn weightsOf(row: u32, position: u32) -> vec4<f32> {
 	let word = position / ${per}u;
 	if (row >= p.rows || word >= p.words) {
@@ -394,7 +397,7 @@ fn weightsOf(row: u32, position: u32) -> vec4<f32> {
 			let column = span.column + at % ${per}u;
 			let end = span.end;
 #endif
-			// Beyond the depth no column lies before its end, so these are zeros.
+			// Beyond the depth every column is at or after its end, so these are zeros.
 			${lines(4, (t) => `let v${t} = quadOf(x${t}, column, end);`)}
 			${lines(4, (q) => `tileX[(depthOfX + ${q}u) * 16u + lineOfX] = ${transposed('v', q)};`)}
 		} else {
@@ -444,7 +447,7 @@ fn weightsOf(row: u32, position: u32) -> vec4<f32> {
 	},
 });
 
-/** An invocation writes the columns of one word of a line. `lines` counts the lines. */
+/** An invocation writes the columns of one word of a line. `lines` is the number of lines. */
 const LOOKUP_PARAMS = { ...MATRIX_PARAMS, lines: 'u32' } as const;
 
 /** Writes the columns of `word` in row `row` of the matrix to line `line` of y. */

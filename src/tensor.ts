@@ -32,7 +32,7 @@ export interface GradNode {
 	readonly isLeaf: boolean;
 	/** Hooks that see, and may replace, the gradient of an output, by output index: see `registerHook`. */
 	hooks: Map<number, Set<{ readonly hook: GradientHook }>> | null;
-	/** Tensors whose `.grad` also receives the gradient of an output, by output index: see `retainGrad`. */
+	/** Tensors that also receive the gradient of an output in `.grad`, by output index: see `retainGrad`. */
 	retained: Map<number, Tensor> | null;
 }
 

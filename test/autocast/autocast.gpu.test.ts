@@ -1,4 +1,4 @@
-/** `autocast` as a mode: casts of weights, nesting, and the code that it passes through. */
+/** `autocast` as a mode: casts of weights, nesting, and the code inside it. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import {
@@ -44,7 +44,7 @@ function onBoth(name: string, run: (device: Device) => Promise<void> | void): vo
 	}
 }
 
-/** A float32 weight of float16 numbers, so that casts are exact. */
+/** A float32 weight with values of float16, so that casts are exact. */
 function weight(device: Device, shape = [2, 3]): Tensor {
 	const size = shape.reduce((a, b) => a * b, 1);
 	return tensor(
@@ -113,7 +113,7 @@ test('a weight is cast once until the outermost call ends', async () => {
 	const twice = () => [linear(x, w), autocast(() => tidy(() => linear(x, w)))];
 	assert.is(await casts(() => autocast(twice)), 1);
 	assert.is(await casts(() => [autocast(() => linear(x, w)), autocast(() => linear(x, w))]), 2);
-	// A cast that was not recorded does not serve where it must be.
+	// An unrecorded cast must not be reused where a recorded one is needed.
 	const recorded = autocast(() => {
 		noGrad(() => linear(x, w));
 		return [linear(x, w), noGrad(() => linear(x, w))].map((y) => y.requiresGrad);

@@ -1,5 +1,5 @@
 /**
- * Every operation of the database within `autocast`: the dtypes that its table promises, and the bits of the same call on inputs that were
+ * Every operation of the database inside `autocast`: the dtypes that its table promises, and the bits of the same call on inputs
  * cast by hand.
  */
 import { test } from 'uvu';
@@ -19,7 +19,7 @@ function policyOf(name: string): Policy {
 	return 'none';
 }
 
-/** A float dtype for each input: all one, or, with `mixed`, the first alone float16. */
+/** The inputs with `dtype` for floats; with `mixed` only the first one has it, and the others stay float32. */
 function given(entry: OpEntry, sample: Sample, dtype: DType, mixed: boolean): Tensor[] {
 	return makeInputs(entry, sample, 'cpu', 'float32').map((x, i) => {
 		if (x.dtype !== 'float32') return x;
@@ -57,7 +57,7 @@ async function outcome(
 	};
 }
 
-/** Layers whose products with their inputs are float16, and the rest of them float32: no casts by hand do the same. */
+/** Layers that compute products with their inputs in float16 and the rest in float32. Casts by hand cannot reproduce that. */
 const LAYERS = /^nn\./;
 
 const isFloat = (dtype: DType) => dtype === 'float32' || dtype === 'float16';
@@ -83,7 +83,7 @@ for (const entry of entries) {
 				if (policy !== 'none') {
 					for (const found of inside.dtypes.filter(isFloat)) assert.is(found, target, label);
 				}
-				// The same by hand: a cast on the way in where the table asks for one.
+				// The same by hand: a cast of the inputs if the table asks for one.
 				const leaves = given(entry, sample, dtype, mixed);
 				const cast = leaves.map((x) => (policy !== 'none' && isFloat(x.dtype) ? x.to(target) : x));
 				const outside = await byHand(entry, sample, leaves, cast);

@@ -1,4 +1,4 @@
-/** Quantised layers: what `quantize` replaces and how exactly, states, calibration, quantisation-aware training. */
+/** Quantised layers: the layers that `quantize` replaces, their accuracy, states, calibration, quantisation-aware training. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import {
@@ -38,7 +38,7 @@ test('codes, scales and words by hand', async () => {
 	const four = quantizeWeight(tensor([[0, 15, 30, 6]], CPU), { bits: 4, groupSize: 32, symmetric: false });
 	assert.equal([four.groupSize, four.columns], [4, 4]);
 	assert.equal([await list(four.scale), await list(four.zeroPoint!)], [[2], [0]]);
-	// 15 / 2 rounds to 8, the even neighbour.
+	// 15 / 2 rounds to 8, the even one.
 	assert.equal(await list(four.packed), [0 | (8 << 4) | (15 << 8) | (3 << 12)]);
 });
 
@@ -84,7 +84,7 @@ class Attending extends nn.Module {
 
 const INDICES = tensor([[1, 2, 3, 10]], { dtype: 'int32', device: 'cpu' });
 
-test('replaces layers in properties and containers, and lists what it leaves', async () => {
+test('replaces layers in properties and containers, and lists the others', async () => {
 	manualSeed(5);
 	const original = new Attending();
 	const expected = await list(original.forward(INDICES));
@@ -164,7 +164,7 @@ class Tied extends nn.Module {
 	}
 }
 
-test('tied weights share their codes, or are refused', () => {
+test('tied weights share their codes or throw', () => {
 	const { model, report } = quantize(new Tied(), { groupSize: 16 });
 	assert.is(model.tokens.buffers()[0], model.head.buffers()[0]);
 	assert.is(report.bytesAfter, 16 * 11 + 11 * 4);
@@ -186,7 +186,7 @@ class Secret extends nn.Module {
 	}
 }
 
-test('refuses layers that it cannot replace', () => {
+test('rejects layers that it cannot replace', () => {
 	assert.throws(() => quantize(new Secret()), /quantize: Secret does not let 'inner' be replaced/);
 	const hooked = new nn.Sequential(new nn.Linear(3, 3, CPU));
 	hooked.at(0).registerForwardHook(() => undefined);
@@ -195,7 +195,7 @@ test('refuses layers that it cannot replace', () => {
 	assert.equal(quantize(normalized).report.layers, []);
 });
 
-/** x W with W [in, out]. */
+/** Computes x W with W [in, out]. */
 class Turned extends nn.Module {
 	constructor(readonly weight: nn.Parameter) {
 		super();
@@ -213,7 +213,7 @@ class Turned extends nn.Module {
 	}
 }
 
-test('converts layers of one`s own', async () => {
+test('converts custom layers', async () => {
 	manualSeed(8);
 	const model = new nn.Sequential(new Turned(new nn.Parameter(randn([6, 5], CPU))));
 	const x = randn([2, 6], CPU);
@@ -283,7 +283,7 @@ test('percentiles leave outliers out', async () => {
 		percentile: 90,
 	});
 	const layer = model.at(0) as nn.QuantizedLinear;
-	// The tenth from each end: -30 and 50, -90 and 150, on average -60 and 100.
+	// The tenth value from each end: -30 and 50, -90 and 150; on average -60 and 100.
 	assert.ok(Math.abs((await layer.buffer('input_scale').item()) - 160 / 255) < 1e-6);
 	assert.is(await layer.buffer('input_zero_point').item(), 96);
 	for (const [options, message] of [
@@ -297,7 +297,7 @@ test('percentiles leave outliers out', async () => {
 	assert.match((none as Error).message, /calibrate: the model has no QuantizedLinear layer/);
 });
 
-test('training with fake quantisation gives what quantize then makes', async () => {
+test('training with fake quantisation gives the results of the quantised model', async () => {
 	manualSeed(10);
 	const model = prepareQat(new nn.Sequential(new nn.Linear(5, 8, CPU), new nn.Tanh(), new nn.Linear(8, 1, CPU)), {
 		bits: 4,

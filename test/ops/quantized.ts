@@ -24,14 +24,14 @@ interface Matrix {
 	readonly asymmetric?: boolean;
 }
 
-/** The words of a row: every group begins with a word of its own. */
+/** The words of a row: each group starts a new word. */
 function words({ columns, bits, groupSize }: Matrix): number {
 	let count = 0;
 	for (let start = 0; start < columns; start += groupSize) count += Math.ceil((Math.min(groupSize, columns - start) * bits) / 32);
 	return count;
 }
 
-/** Random codes, with scales that make elements of about 1. */
+/** Random codes, with scales that make elements near 1. */
 function matrixInputs(matrix: Matrix): InputSpec[] {
 	const { rows, columns, bits, groupSize, asymmetric = false } = matrix;
 	const groups = Math.ceil(columns / groupSize);
@@ -43,7 +43,7 @@ function matrixInputs(matrix: Matrix): InputSpec[] {
 	];
 }
 
-/** The matrix, and the inputs that follow it. */
+/** The matrix, and the inputs after it. */
 function matrixOf([packed, scale, ...rest]: readonly Tensor[], options: Matrix): [QuantizedWeight, ...Tensor[]] {
 	const { bits, groupSize, columns, asymmetric = false } = options;
 	const zeroPoint = asymmetric ? rest[0]! : null;
@@ -225,7 +225,7 @@ export const quantized: OpEntry[] = [
 			const { packed, scale, zeroPoint } = quantizeWeight(weight!, options as QuantizeWeightOptions);
 			return zeroPoint === null ? [packed, scale] : [packed, scale, zeroPoint];
 		},
-		// Whole numbers with a scale that is a power of two: no quotient lies near a half, where float32 and float64 may differ.
+		// Integers with a power-of-two scale: no quotient is near a half, where float32 and float64 could differ.
 		samples: ([8, 4] as const).flatMap((bits): Sample[] => {
 			const most = 2 ** (bits - 1) - 1;
 			const ramp = (count: number, least: number, step: number) =>
@@ -290,7 +290,7 @@ export const quantized: OpEntry[] = [
 		call: ([x, scale, zeroPoint], { scale: step, zeroPoint: zero, ...options }) =>
 			fakeQuantize(x!, scale ?? (step as number), zeroPoint ?? (zero as number), options as FakeQuantizeOptions),
 		samples: [
-			// The gradient passes through the steps, where differences see none: kinks/elementwise.ts has it.
+			// The gradient passes through the steps, but differences do not: kinks/elementwise.ts tests it.
 			{
 				label: 'scalars',
 				inputs: [{ shape: [3, 7] }],

@@ -2,7 +2,7 @@ import { dequantizeWeight, fakeQuantize, quantizedEmbedding, quantizedLinear, ty
 import type { Draw, Input } from './draw';
 import { testRandom } from './drive';
 
-/** The tensors of a quantised matrix, and a function that makes the matrix of them. */
+/** The tensors of a quantised matrix, and a function that makes the matrix from them. */
 function matrix(d: Draw, rows: number) {
 	const bits = d.pick([8, 4] as const);
 	const columns = d.size({ empty: true });
@@ -40,7 +40,7 @@ testRandom('quantized', (d) => {
 			return d.case('quantizedEmbedding', [indices, ...inputs], ([i, ...given]) => quantizedEmbedding(i!, make(given)), args);
 		}
 		case 2: {
-			// Steps of a power of two: a quotient near a half rounds the same way on both devices.
+			// Power-of-two steps: a quotient near a half rounds the same way on both devices.
 			const x = d.input(lead, 'float32', { grid: 0.25 });
 			const [quantMin, quantMax] = [d.int(-9, 0), d.int(1, 9)];
 			const call = ([t]: readonly Tensor[]) => fakeQuantize(t!, 0.5, 0, { quantMin, quantMax });

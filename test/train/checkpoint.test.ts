@@ -58,7 +58,7 @@ function step({ model, optimizer, scheduler, ema }: ReturnType<typeof parts>): v
 	scheduler.step();
 }
 
-test('a loop of ones own goes on from saveCheckpoint, bit by bit', async () => {
+test('a custom loop resumes from saveCheckpoint with the same bits', async () => {
 	manualSeed(5);
 	const [whole, resumed] = [parts(), parts()];
 	for (let i = 0; i < 3; i++) step(whole);
@@ -81,13 +81,13 @@ test('a loop of ones own goes on from saveCheckpoint, bit by bit', async () => {
 	assert.equal(await averages(resumed), await averages(whole));
 	assert.equal(resumed.scheduler.getLastLr(), whole.scheduler.getLastLr());
 	assert.equal(await resumed.model.buffer('count').data(), await whole.model.buffer('count').data());
-	// Weights alone are what any reader of safetensors sees.
+	// A reader of safetensors sees only the weights.
 	const tensors = io.loadSafetensors(readFileSync(path), { device: 'cpu' });
 	assert.ok(Object.hasOwn(tensors, 'parts/model/layer.weight'));
 	assert.equal(readdirSync(join(folder, 'deep/down')), ['own.safetensors'], 'no temporary file is left');
 });
 
-test('saving and loading leaves no tensor behind', async () => {
+test('saving and loading leaks no tensor', async () => {
 	const own = parts();
 	step(own);
 	own.optimizer.zeroGrad();
@@ -102,7 +102,7 @@ test('saving and loading leaves no tensor behind', async () => {
 	assert.ok(memory().tensors <= before, `${memory().tensors} tensors where ${before} were`);
 });
 
-test('where one part refuses a checkpoint, all stay as they were', async () => {
+test('if one part rejects a checkpoint, no part changes', async () => {
 	const store = new MemoryStore();
 	const [saved, own] = [parts(), parts()];
 	for (const trained of [saved, own, own]) step(trained);
@@ -145,7 +145,7 @@ test('where one part refuses a checkpoint, all stay as they were', async () => {
 	assert.is(await all(), textOf(bytes));
 });
 
-test('what is damaged, foreign or of another kind is refused in words', async () => {
+test('damaged or foreign files, and files of another kind, throw clear errors', async () => {
 	const store = new MemoryStore();
 	const own = parts();
 	await saveCheckpoint('a', own, { store });
@@ -209,7 +209,7 @@ test('files are written, listed and removed by their paths', async () => {
 	assert.equal(await store.list(join(folder, 'nowhere/else')), []);
 });
 
-test('a run goes on from any step, with all metrics of the library', async () => {
+test('a run resumes from any step, with all metrics of the library', async () => {
 	const oneHot = y.oneHot(2).to('float32');
 	const store = new MemoryStore();
 	const of = (metric: Metric<number>, change: (output: Tensor, target: Tensor) => [Tensor, Tensor]): Metric<number> => ({

@@ -21,12 +21,12 @@ import { linear, points, weightsOf } from './setting';
 
 const [x, y] = points(30);
 
-test('damaged checkpoints are refused', async () => {
+test('damaged checkpoints throw', async () => {
 	const { flipped } = await runFor(700, 'damagedCheckpoints', damagedCheckpoints);
 	assert.ok(flipped! > 0);
 });
 
-test('forged states with a right checksum give errors of the library', async () => {
+test('forged states with a correct checksum throw errors of the library', async () => {
 	const { tried, refused } = await runFor(1500, 'forgedCheckpoints', forgedCheckpoints);
 	assert.ok(refused! > 0 && refused! <= tried!);
 });
@@ -48,7 +48,7 @@ async function refuses(
 
 type Make = (params: ReturnType<ReturnType<typeof linear>['parameters']>) => optim.Optimizer<optim.CommonOptions>;
 
-/** Trains one epoch of four steps, or goes on. */
+/** Trains one epoch of four steps, or resumes. */
 function run(make: Make, options: object) {
 	const model = linear();
 	const optimizer = make(model.parameters());
@@ -56,7 +56,7 @@ function run(make: Make, options: object) {
 	return { model, optimizer, train };
 }
 
-test('a forged checkpoint removes no file but those of the callback itself', async () => {
+test('a forged checkpoint removes only files of the callback itself', async () => {
 	const top = mkdtempSync(join(tmpdir(), 'wgrad-'));
 	try {
 		const folder = join(top, 'runs');
@@ -90,7 +90,7 @@ test('a forged checkpoint removes no file but those of the callback itself', asy
 	}
 });
 
-test('a run goes on only with the optimizer and the options that it began with', async () => {
+test('a run resumes only with the optimizer and options that it started with', async () => {
 	const store = new MemoryStore();
 	const adam: Make = (params) => new optim.Adam(params, { lr: 0.01 });
 	const callbacks = [new ModelCheckpoint('{step}', { store, everySteps: 1 })];
@@ -133,7 +133,7 @@ test('a run goes on only with the optimizer and the options that it began with',
 		await loadCheckpoint('3', { model }, { store });
 		assert.not.equal(await weightsOf(model), before, 'the model alone is loaded');
 	}
-	// Options that changed since do not matter: a schedule, or a callback, goes on where it was.
+	// Options that changed since do not matter: a schedule or a callback continues where it was.
 	const { optimizer, train } = run(adam, {
 		resumeFrom,
 		callbacks: [
@@ -149,7 +149,7 @@ test('a run goes on only with the optimizer and the options that it began with',
 	assert.is(optimizer.initialOptions[0]!.lr, 0.01);
 });
 
-test('within an epoch, a run goes on only with data of the same length and order', async () => {
+test('within an epoch, a run resumes only with data of the same length and order', async () => {
 	const store = new MemoryStore();
 	const sgd: Make = (params) => new optim.SGD(params, { lr: 0.1 });
 	await run(sgd, { callbacks: [new ModelCheckpoint('{step}', { store, everySteps: 1 })] }).train();
@@ -162,7 +162,7 @@ test('within an epoch, a run goes on only with data of the same length and order
 	assert.is((await run(sgd, { resumeFrom: { name: '4', store }, shuffle: false, epochs: 2 }).train()).steps, 8);
 });
 
-test('where a callback refuses its state, the model stays as it was', async () => {
+test('if a callback rejects its state, the model does not change', async () => {
 	class Refusing implements Callback {
 		stateDict() {
 			return {};
@@ -181,7 +181,7 @@ test('where a callback refuses its state, the model stays as it was', async () =
 	assert.equal(optimizer.stateDict().state, {});
 });
 
-test('states that are no trees of plain data', async () => {
+test('states that are not trees of plain data', async () => {
 	const store = new MemoryStore();
 	const model = linear();
 	await saveCheckpoint('good', { model }, { store });

@@ -1,4 +1,4 @@
-/** Products of matrices, of which vectors, dot products and linear layers are special cases. */
+/** Products of matrices. Vectors, dot products and linear layers are special cases. */
 import type { View } from './storage';
 
 export interface MatmulKernels {

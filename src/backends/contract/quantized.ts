@@ -1,14 +1,15 @@
 /**
  * Products with quantised matrices, and lookups in them.
  *
- * A quantised matrix W is [rows, columns]. Each row is cut into groups of `groupSize` columns; the last group may be shorter. An element is
+ * A quantised matrix W is [rows, columns]. Each row is cut into groups of `groupSize` columns; the last group may be shorter. An
+ * element is
  *
  *   W[r, c] = (code[r, c] - zeroPoint[r, g]) * scale[r, g],   g = floor(c / groupSize),
  *
- * with codes from 0 to 2^bits - 1, and 2^(bits - 1) in place of a missing zeroPoint.
+ * with codes from 0 to 2^bits - 1. A missing zeroPoint means 2^(bits - 1).
  *
- *   packed     int32 [rows, words]. A group begins with a word of its own and takes ceil(its columns * bits / 32) words. A word holds
- *              32 / bits codes, the first in its lowest bits. Codes behind the end of a group mean nothing.
+ *   packed     int32 [rows, words]. Each group starts a new word and takes ceil(its columns * bits / 32) words. A word holds
+ *              32 / bits codes, the first in its lowest bits. Codes beyond the end of a group are ignored.
  *   scale      floating [rows, groups].
  *   zeroPoint  uint8 [rows, groups].
  *
@@ -30,7 +31,9 @@ export interface QuantizedLayout {
 }
 
 export interface QuantizedKernels {
-	/** out[i, r] = sum over c of x[i, c] W[r, c], plus bias[r]: x [lines, columns], bias [rows] of x's dtype, both of any strides. */
+	/**
+	 * out[i, r] = sum over c of x[i, c] W[r, c], plus bias[r]: x [lines, columns], bias [rows] of x's dtype, both of any strides.
+	 */
 	quantizedLinear(
 		inputs: QuantizedViews & { x: View; bias?: View | undefined },
 		outputs: { out: View },

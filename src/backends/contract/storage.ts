@@ -1,4 +1,4 @@
-/** Storages and views of them: all that kernels know of tensors. */
+/** Storages and views of them: what kernels know about tensors. */
 import type { DType, TypedArray } from '../../core/dtype';
 import type { StorageClaims } from '../../core/memoryPressure';
 import type { Shape } from '../../core/shape';

@@ -2,7 +2,7 @@
 import type { QuantizedKernels, QuantizedLayout, QuantizedViews } from '../contract/quantized';
 import { cpuData } from './storage';
 
-/** A function that writes the elements of a row into `target`. */
+/** Returns a function that writes the elements of a row into `target`. */
 function rowReader({ packed, scale, zeroPoint }: QuantizedViews, { bits, groupSize, columns }: QuantizedLayout) {
 	const [words, scales] = [cpuData(packed), cpuData(scale)];
 	const zeros = zeroPoint && cpuData(zeroPoint);

@@ -3,7 +3,7 @@
 /** What a free list needs to know about a block. */
 interface Numbered {
 	readonly id: number;
-	/** The last batch whose launches use it. */
+	/** The last batch with launches that use it. */
 	readonly batch: number;
 }
 

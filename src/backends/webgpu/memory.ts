@@ -44,7 +44,7 @@ export interface Block {
 	readonly id: number;
 	readonly buffer: GPUBuffer;
 	readonly bytes: number;
-	/** The last batch whose launches use it. */
+	/** The last batch with launches that use it. */
 	batch: number;
 	/** The time of its return, counted in returns. */
 	freedAt: number;
@@ -75,7 +75,7 @@ interface LaunchPath {
 	refuse(allocation: Allocation, error: Error): void;
 }
 
-/** The error for a tensor whose values were never computed. */
+/** The error for a tensor with values that were never computed. */
 export function voidError(): DeviceError {
 	const name = currentOperation() || 'tensor';
 	return new DeviceError(
@@ -275,7 +275,7 @@ export class Memory {
 		);
 	}
 
-	/** For a buffer whose copy never arrived. */
+	/** For a buffer that never received its copy. */
 	destroyStaging(buffer: GPUBuffer): void {
 		this.staging -= buffer.size;
 		buffer.destroy();

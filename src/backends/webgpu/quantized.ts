@@ -18,14 +18,14 @@ import type { QuantizedKernels, QuantizedLayout, QuantizedViews } from '../contr
 import { type Gpu, type Launch, storageType } from './launch';
 import { gpuBytes } from './memory';
 
-/** Up to this many lines a GPU reads the matrix once for each, from its cache after the first. */
+/** Up to this many lines, a GPU reads the matrix once for each line; after the first line, from its cache. */
 const VECTOR_MOST = 8;
-/** Below this many lines a software adapter's invocation computes one line, and not eight. */
+/** Below this many lines, an invocation of a software adapter computes one line instead of eight. */
 const EIGHT_LEAST = 3;
 
 const float = (view: View): Float => storageType(view) as Float;
 
-/** What variants, buffers and parameters of all kernels say of the matrix. */
+/** What the variants, buffers and parameters of all kernels need to know about the matrix. */
 function matrixOf({ packed, scale, zeroPoint }: QuantizedViews, { bits, groupSize, columns }: QuantizedLayout) {
 	return {
 		variant: { bits, asymmetric: zeroPoint !== undefined, scale: float(scale) },
@@ -44,7 +44,7 @@ function matrixOf({ packed, scale, zeroPoint }: QuantizedViews, { bits, groupSiz
 	};
 }
 
-/** The stride of a dim of one element has no meaning, and 0 suits vec4 reads. */
+/** The stride of a dim of size 1 does not matter; 0 suits vec4 reads. */
 const stride = (view: View, dim: number): number => (view.shape[dim] === 1 ? 0 : view.strides[dim]!);
 
 const operand = (view: View) => ({
@@ -54,13 +54,13 @@ const operand = (view: View) => ({
 	xStep: view.strides[1]!,
 });
 
-/** Whether each four neighbouring elements of a line, from a multiple of four on, are one vec4. */
+/** Whether each four adjacent elements of a line, from a multiple of four on, are one vec4. */
 function isInQuads(view: View): boolean {
 	const [, depth] = view.shape as [number, number];
 	return view.strides[1] === 1 && depth % 4 === 0 && view.offset % 4 === 0 && stride(view, 0) % 4 === 0;
 }
 
-/** Of a product: the matrix is read once, whatever the kernel. */
+/** The work of a product: every kernel reads the matrix once. */
 function work(
 	{ packed, scale, zeroPoint }: QuantizedViews,
 	columns: number,
