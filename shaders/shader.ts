@@ -108,6 +108,9 @@ const REPORT = 'report';
 /** The last binding of a kernel that reports indices, which the launch path fills, too. */
 export const INDEX_RECORDS = 'indexRecords';
 
+/** Every kernel that was defined, for tests of them all. */
+export const definedKernels: Kernel[] = [];
+
 export function defineKernel<V extends Variant, const P extends Parameters, B extends Bindings>(
 	definition: Definition<V, P, B>,
 ): Kernel<V, P, B> {
@@ -125,6 +128,7 @@ export function defineKernel<V extends Variant, const P extends Parameters, B ex
 		reportAt: wordOf(REPORT),
 		source: (variant) => sourceOf(kernel, kernel.define(variant)),
 	};
+	definedKernels.push(kernel);
 	return kernel;
 }
 

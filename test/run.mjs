@@ -150,13 +150,13 @@ async function bundled(platform, files) {
 const onAdapter = (/** @type {string} */ file) => places(file).adapters;
 
 /**
- * Chromium computes on SwiftShader, too, so if there is a faster adapter, Node runs only the proofs on SwiftShader.
+ * If there is a faster adapter, Node runs only the proofs on the one that Chromium computes on, too.
  *
- * @param {Pick<import('./runner/node.mjs').NodeEnvironment, 'name' | 'onlyProofs'>} environment
+ * @param {Pick<import('./runner/node.mjs').NodeEnvironment, 'onlyProofs' | 'runsChromium'>} environment
  * @param {boolean} isFastest
  */
-function filesFor({ name, onlyProofs }, isFastest) {
-	const isRepeated = name === 'swiftshader' && !isFastest && !isNamed;
+function filesFor({ onlyProofs, runsChromium = false }, isFastest) {
+	const isRepeated = runsChromium && !isFastest && !isNamed;
 	return files.filter((file) => {
 		const { adapters, onlyFastest, proof, slowProof } = places(file);
 		if (!adapters || (onlyFastest && !isFastest)) return false;
@@ -169,7 +169,7 @@ function filesFor({ name, onlyProofs }, isFastest) {
 async function planNode() {
 	const alone = wanted('cpu') ? files.filter((file) => places(file).node && !onAdapter(file)) : [];
 	const isNeeded = (
-		/** @type {Pick<import('./runner/node.mjs').NodeEnvironment, 'name' | 'onlyProofs' | 'onRequest'>} */ environment,
+		/** @type {Pick<import('./runner/node.mjs').NodeEnvironment, 'name' | 'onlyProofs' | 'onRequest' | 'runsChromium'>} */ environment,
 	) => wanted(environment.name) && (isNamed || !environment.onRequest) && filesFor(environment, true).length > 0;
 	const needsAdapter = options.adapter !== 'cpu' && options.adapter !== 'chromium' && files.some(onAdapter);
 	const environments = needsAdapter ? findEnvironments(isNeeded) : [];

@@ -19,6 +19,7 @@ import { root } from '../../build.mjs';
  * @property {Record<string, string>} env
  * @property {string} [deno] path of the Deno that runs the tests instead of Node
  * @property {boolean} [onlyProofs] whether it runs only the proofs of kernels: see places() in bundle.mjs
+ * @property {boolean} [runsChromium] whether Chromium computes on this adapter, too
  * @property {boolean} [onRequest] whether it runs only if --adapter names it
  */
 
@@ -43,8 +44,8 @@ const DISGUISES = { lavapipe: { name: 'gpu-plan', onRequest: false }, wgpu: { na
  * - wgpu: lavapipe in Deno. Deno and Firefox share a WebGPU implementation (wgpu);
  * - gpu-plan, wgpu-plan: lavapipe hiding that it is software, so that launchers choose the kernels for GPUs.
  *
- * @param {(environment: Pick<NodeEnvironment, 'name' | 'onlyProofs' | 'onRequest'>) => boolean} isWanted false for adapters to
- * skip
+ * @param {(environment: Pick<NodeEnvironment, 'name' | 'onlyProofs' | 'onRequest' | 'runsChromium'>) => boolean} isWanted
+ * false for adapters to skip
  * @returns {AsyncGenerator<NodeEnvironment>}
  */
 export async function* findEnvironments(isWanted = () => true) {
@@ -54,7 +55,8 @@ export async function* findEnvironments(isWanted = () => true) {
 	/** @type {Omit<NodeEnvironment, 'adapter'>[]} */
 	const candidates = [{ name: 'gpu', env: {} }];
 	if (lavapipe !== undefined) candidates.push({ name: 'lavapipe', env: { VK_DRIVER_FILES: lavapipe } });
-	if (swiftshader !== undefined) candidates.push({ name: 'swiftshader', env: { VK_DRIVER_FILES: swiftshader } });
+	if (swiftshader !== undefined)
+		candidates.push({ name: 'swiftshader', env: { VK_DRIVER_FILES: swiftshader }, runsChromium: true });
 	if (lavapipe !== undefined && deno !== undefined) {
 		candidates.push({ name: 'wgpu', env: { VK_DRIVER_FILES: lavapipe }, deno, onlyProofs: true });
 	}
