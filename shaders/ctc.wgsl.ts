@@ -45,7 +45,7 @@ const NO_WAY = vec2(IMPOSSIBLE, 0.0);
 
 ${mathFunctions('exponential(x) logarithm(x) isNan(x)')}
 
-// x plus a 0 that compilers do not know to be 0, so that they round here.
+// Adds to the bits of x a 0 that compilers do not know to be 0, so that they round here.
 fn rounded(x: f32) -> f32 {
 	return bitcast<f32>(bitcast<u32>(x) + (p.count >> 31u));
 }
@@ -62,7 +62,7 @@ fn difference(a: vec2<f32>, b: vec2<f32>) -> f32 {
 	return rounded(a.x - b.x) + (a.y - b.y);
 }
 
-// Lengths are on the device, and the host may not have checked them.
+// Clamps lengths, because they are on the device and the host may not have checked them.
 fn lengthOf(n: u32) -> u32 {
 	return min(u32(max(inputs[p.inputsOffset + n], 0)), p.steps);
 }
@@ -83,7 +83,7 @@ fn emission(t: u32, n: u32, place: u32) -> f32 {
 	return select(max(value, IMPOSSIBLE), value, isNan(vec4(value)).x);
 }
 
-// Whether an alignment may move two places at once: over a blank between unlike labels.
+// Whether an alignment may reach a place from two places before it: over a blank between unlike labels.
 fn skips(n: u32, place: u32) -> bool {
 	if (place < 2u || place % 2u == 0u) {
 		return false;

@@ -79,8 +79,8 @@ fn clamped(x: vec4<f32>, low: f32, high: f32) -> vec4<f32> {
 `;
 
 /**
- * x plus a 0 that compilers do not know to be 0: neither reassociation nor fusion reaches across. `small` is any number
- * below 2^31.
+ * x, after an integer addition to its bits of a 0 that compilers do not know to be 0. Neither reassociation nor fusion reaches
+ * across. `small` is any number below 2^31.
  */
 const UNSEEN = `
 fn unseen(x: vec4<f32>, small: vec4<u32>) -> vec4<f32> {

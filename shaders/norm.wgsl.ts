@@ -171,8 +171,8 @@ fn normalise(row: u32, lane: u32, lid: u32) {
 	// Not a constant, as in backward.
 	let walks = select(0u, 2u, p.length > 0u);
 #if ${centred}
-	// The same walk finds the mean, as the mean of the deviations from the first element, so that equal elements leave exactly 0.
-	// The next walk finds what the deviations from the mean give.
+	// The first walk finds the mean, from the deviations from the first element, so that equal elements leave exactly 0.
+	// The second walk finds the mean square and the mean of the deviations from that mean.
 	var mean = f32(x[(p.offsetX + row * p.length) / ${width}u]${wide ? '.x' : ''});
 #else
 	let mean = 0.0;

@@ -324,7 +324,7 @@ fn squaresAround(a: S, k: u32) -> f32 {
 	let drift = a.y * p.share;
 #if ${writesCentres}
 	let centre = centres[k];
-	// Adds a 0 that compilers do not know to be 0, so that they round here.
+	// Adds to the bits a 0 that compilers do not know to be 0, so that they round here.
 	let mean = bitcast<f32>(bitcast<u32>(centre + drift) + (p.items >> 31u));
 	let rest = drift - (mean - centre);
 	centres[k] = mean;

@@ -101,7 +101,7 @@ export async function compareProgram(name: string, where: Where, allowed: Allowe
 		} catch (error) {
 			message = (error as Error).message;
 		}
-		if (!message.includes('has overwritten since')) throw new Error(`${name}: backward did not notice what was overwritten`);
+		if (!message.includes('has overwritten since')) throw new Error(`${name}: backward did not detect the overwritten tensor`);
 		return;
 	}
 	const first = differentiate();
