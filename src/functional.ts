@@ -1,7 +1,8 @@
 /** Derivatives of functions of tensors, as matrices and products. The functions follow `torch.autograd.functional`. */
-import { grad, requireTensors } from './autograd/backward';
+import { grad } from './autograd/backward';
 import { enableGrad } from './autograd/modes';
 import { setRequiresGrad } from './autograd/tape';
+import { requireFunction } from './core/checks';
 import { ArgumentError, formatShape, ShapeError } from './core/errors';
 import { checkOptions } from './core/options';
 import { sameShape } from './core/shape';
@@ -9,6 +10,7 @@ import { zeros } from './ops/creation';
 import { fill_ } from './ops/inplace';
 import { detach, reshape, select, stack } from './ops/layout';
 import { type Tensor, viewOf } from './tensor';
+import { requireTensors } from './tensorChecks';
 import { tidy } from './tidy';
 
 export interface DerivativeOptions {
@@ -44,7 +46,7 @@ function like(inputs: OneOrMany, results: Tensor[]): Tensor | Tensor[] {
 }
 
 function evaluate(operation: string, fn: TensorFunction, inputs: readonly Tensor[]): Tensor {
-	if (typeof fn !== 'function') throw new ArgumentError(`${operation}: fn must be a function of tensors, not ${typeof fn}`);
+	requireFunction(operation, 'fn', fn, 'a function of tensors');
 	const output = enableGrad(() => fn(...inputs));
 	requireTensors(operation, 'what fn returns', [output]);
 	return output;

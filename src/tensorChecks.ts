@@ -3,8 +3,8 @@
  * them at every call, so a check that passes allocates nothing.
  */
 import { describe, wrongArgument } from './core/checks';
-import { type DType, isFloating, requireFloating } from './core/dtype';
-import { ArgumentError, DeviceError, formatShape, ShapeError } from './core/errors';
+import { type DType, isFloating, isInt32, requireFloating } from './core/dtype';
+import { ArgumentError, DeviceError, DTypeError, formatShape, ShapeError } from './core/errors';
 import { isExpanded, type Shape, sameShape } from './core/shape';
 import { requireDevice, Tensor } from './tensor';
 
@@ -14,13 +14,14 @@ export function requireTensor(operation: string, value: unknown, argument = 'inp
 	requireDevice(operation, value);
 }
 
-/** Throws an ArgumentError unless `values` is an array of tensors. */
+/** Throws an ArgumentError unless `values` is an array of tensors. For functions that put a single tensor into an array themselves. */
 export function requireTensors(operation: string, argument: string, values: unknown): asserts values is readonly Tensor[] {
-	if (!Array.isArray(values)) throw wrongArgument(operation, argument, 'an array of tensors', values);
-	for (let i = 0; i < values.length; i++) {
-		if (!(values[i] instanceof Tensor)) throw wrongArgument(operation, `item ${i} of ${argument}`, 'a tensor', values[i]);
-		requireDevice(operation, values[i]);
-	}
+	if (Array.isArray(values) && values.every(isTensor)) return;
+	throw wrongArgument(operation, argument, 'a tensor or an array of tensors', values);
+}
+
+function isTensor(value: unknown): value is Tensor {
+	return value instanceof Tensor;
 }
 
 /** Throws unless `value` is a tensor of a floating dtype. */
@@ -52,6 +53,19 @@ export function requireSameDevice(operation: string, ...tensors: readonly Tensor
 	}
 }
 
+/** Throws a DTypeError unless all tensors have one dtype. */
+export function requireSameDType(operation: string, ...tensors: readonly Tensor[]): void {
+	const first = tensors[0]!;
+	for (const tensor of tensors) {
+		if (tensor.dtype === first.dtype) continue;
+		// Integers become floating: weights that became integers would lose their fractions.
+		const common = isFloating(first.dtype) ? first.dtype : tensor.dtype;
+		throw new DTypeError(
+			`${operation}: dtypes differ: ${first.dtype} ${formatShape(first.shape)} and ${tensor.dtype} ${formatShape(tensor.shape)}. Convert one with .to('${common}')`,
+		);
+	}
+}
+
 /** Throws a ShapeError unless `x` has `shape`. The message names `beside`, the tensor that decides the shape. */
 export function requireShape(
 	operation: string,
@@ -74,6 +88,12 @@ export function requireDistinct(operation: string, x: Tensor): void {
 			`${operation}: the tensor of shape ${formatShape(x.shape)} is expanded: several of its elements share memory. Clone it first`,
 		);
 	}
+}
+
+/** Throws an ArgumentError unless `factor` is a number, and an int32 if `dtype` is no floating type. */
+export function requireFactor(operation: string, name: string, factor: unknown, dtype: DType): asserts factor is number {
+	if (typeof factor !== 'number') throw wrongArgument(operation, name, 'a number', factor);
+	if (!isFloating(dtype) && !isInt32(factor)) throw wrongArgument(operation, name, `a whole number for ${dtype}`, factor);
 }
 
 /** Throws an ArgumentError if integers are divided by the number 0. */

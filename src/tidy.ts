@@ -1,5 +1,6 @@
 /** `tidy` and `keep` free memory promptly. Without them dropped tensors wait for the garbage collector, which is safe. */
 import { LeafNode, TapeNode } from './autograd/tape';
+import { requireFunction } from './core/checks';
 import { ArgumentError } from './core/errors';
 import { closeScope, openScope, type Scope } from './scope';
 import { type GradNode, Tensor } from './tensor';
@@ -10,7 +11,7 @@ import { type GradNode, Tensor } from './tensor';
  * no surviving tensor needs. `fn` must not be async.
  */
 export function tidy<T>(fn: () => T): T {
-	if (typeof fn !== 'function') throw new ArgumentError(`tidy: it takes a function: tidy(() => ...), not ${typeof fn}`);
+	requireFunction('tidy', 'fn', fn, 'a function such as () => ...');
 	const scope = openScope();
 	const returned = new Set<unknown>();
 	try {

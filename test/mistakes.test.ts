@@ -210,7 +210,11 @@ const MISTAKES: readonly (readonly [title: string, call: () => unknown, message:
 		/layerNorm: options come as an object.* not as a tensor of shape/,
 	],
 	['a list of factors', () => loose(einsum)('ij,jk', [x, x]), /einsum: tensors come one by one, not as a list/],
-	['a tensor for a function', () => loose(jacobian)(x, x), /jacobian: fn must be a function of tensors, not object/],
+	[
+		'a tensor for a function',
+		() => loose(jacobian)(x, x),
+		/jacobian: fn must be a function of tensors, not a tensor of shape \[2, 2\]/,
+	],
 	['no data', () => loose(tensor)(), /tensor: data holds undefined; it takes numbers and booleans/],
 	['a model to average', () => make(optim.EMA, model), /EMA: parameters must be a list of tensors, such as model.parameters\(\)/],
 	[

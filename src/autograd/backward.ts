@@ -13,6 +13,7 @@ import { checkOptions } from '../core/options';
 import { isExpanded, sameShape } from '../core/shape';
 import { closeScope, openScope } from '../scope';
 import { type GradEdge, type GradNode, Tensor, viewOf } from '../tensor';
+import { requireTensors } from '../tensorChecks';
 import { isWatching, observe } from './anomaly';
 import { addGradients, addInto, cast, copyGradient, onesLikeOutput } from './gradients';
 import { setAutocast, setGradEnabled } from './modes';
@@ -94,12 +95,6 @@ export function grad(
 		}
 		return gradient;
 	});
-}
-
-/** Throws an ArgumentError unless all are tensors. */
-export function requireTensors(operation: string, what: string, values: unknown): asserts values is readonly Tensor[] {
-	if (Array.isArray(values) && values.every((value) => value instanceof Tensor)) return;
-	throw new ArgumentError(`${operation}: ${what} must be a tensor or an array of tensors`);
 }
 
 interface Root {

@@ -4,9 +4,11 @@
  * random generator as it was, and what its nodes save this time is handed out by number. So parameters that the function
  * closes over, second derivatives and nesting work as without it. Chen et al. 2016, https://arxiv.org/abs/1604.06174.
  */
-import { ArgumentError, AutogradError, formatShape } from '../core/errors';
+import { requireFunction } from '../core/checks';
+import { AutogradError, formatShape } from '../core/errors';
 import { defaultGenerator, drawFrom, Generator } from '../core/generator';
-import { type GradEdge, Tensor, viewOf } from '../tensor';
+import { type GradEdge, type Tensor, viewOf } from '../tensor';
+import { requireTensors } from '../tensorChecks';
 import { tidy } from '../tidy';
 import { inAutocast } from './autocast';
 import { currentAutocast, enableGrad, isGradEnabled } from './modes';
@@ -128,8 +130,8 @@ function overwritten(what: string, { storage, shape }: Tensor): AutogradError {
  * must give the same result for the same inputs. As `torch.utils.checkpoint.checkpoint` (the non-reentrant one).
  */
 export function checkpoint<R extends Checkpointed>(fn: (...inputs: Tensor[]) => R, ...inputs: Tensor[]): R {
-	if (typeof fn !== 'function') throw new ArgumentError(`checkpoint: fn must be a function of tensors, not ${typeof fn}`);
-	if (!inputs.every((input) => input instanceof Tensor)) throw new ArgumentError('checkpoint: the inputs must be tensors');
+	requireFunction('checkpoint', 'fn', fn, 'a function of tensors');
+	requireTensors('checkpoint', 'inputs', inputs);
 	if (!isGradEnabled()) return fn(...inputs);
 	const held = inputs.map((input) => {
 		const own = viewOf(input, input.shape, input.strides, input.offset);

@@ -7,6 +7,7 @@
  * As torch.autograd.gradcheck, https://pytorch.org/docs/stable/generated/torch.autograd.gradcheck.gradcheck.html
  */
 import { cpuBackend } from '../backends/cpu/backend';
+import { requireFunction, wrongArgument } from '../core/checks';
 import { ArgumentError, AutogradError, formatShape } from '../core/errors';
 import { checkOptions } from '../core/options';
 import { Tensor } from '../tensor';
@@ -40,7 +41,7 @@ export type Differentiable = (...inputs: Tensor[]) => Tensor | readonly Tensor[]
  */
 export async function gradcheck(fn: Differentiable, inputs: readonly Tensor[], options: GradcheckOptions = {}): Promise<boolean> {
 	checkOptions('gradcheck', options, GRADCHECK_OPTIONS);
-	requireFunction('gradcheck', fn);
+	requireFunction('gradcheck', 'fn', fn, 'a function of tensors');
 	const name = options.name ?? (fn.name || 'fn');
 	const checked = requireInputs('gradcheck', name, inputs);
 	const worst = compare(fn, fn, inputs, checked, options);
@@ -59,7 +60,7 @@ export async function gradgradcheck(
 	options: GradcheckOptions = {},
 ): Promise<boolean> {
 	checkOptions('gradgradcheck', options, GRADCHECK_OPTIONS);
-	requireFunction('gradgradcheck', fn);
+	requireFunction('gradgradcheck', 'fn', fn, 'a function of tensors');
 	const name = options.name ?? (fn.name || 'fn');
 	const checked = requireInputs('gradgradcheck', name, inputs);
 	const outputs = outputsOf(fn, inputs).filter((output) => output.edge !== null);
@@ -101,17 +102,12 @@ interface Mismatch {
 	readonly count: number;
 }
 
-function requireFunction(operation: string, fn: unknown): void {
-	if (typeof fn !== 'function') throw new ArgumentError(`${operation}: it takes a function of tensors, not ${typeof fn}`);
-}
-
 function requireInputs(operation: string, name: string, inputs: readonly Tensor[]): number[] {
 	if (!Array.isArray(inputs))
 		throw new ArgumentError(`${operation}(${name}): the inputs come as a list of tensors: ${operation}(fn, [x, y])`);
 	const checked: number[] = [];
 	inputs.forEach((input, i) => {
-		if (!(input instanceof Tensor))
-			throw new ArgumentError(`${operation}(${name}): input ${i} must be a tensor, not ${typeof input}`);
+		if (!(input instanceof Tensor)) throw wrongArgument(`${operation}(${name})`, `input ${i}`, 'a tensor', input);
 		if (!input.requiresGrad) return;
 		if (input.dtype !== 'float64' || input.device !== 'cpu') {
 			throw new ArgumentError(

@@ -1,4 +1,5 @@
 /** Whether operations go on the tape, and what casts their inputs. A mode belongs to synchronous code; it never spans an `await`. */
+import { requireFunction } from '../core/checks';
 import { ArgumentError } from '../core/errors';
 
 let enabled = true;
@@ -17,7 +18,7 @@ export function setGradEnabled(on: boolean): boolean {
 
 /** Runs the function of a user that a mode spans; throws an ArgumentError, in the name of `caller`, if it is async. */
 export function synchronous<T>(caller: string, fn: () => T): T {
-	if (typeof fn !== 'function') throw new ArgumentError(`${caller}: it takes a function: ${caller}(() => ...), not ${typeof fn}`);
+	requireFunction(caller, 'fn', fn, 'a function such as () => ...');
 	const result = fn();
 	if (result instanceof Promise) {
 		result.catch(() => {});

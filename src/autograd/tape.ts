@@ -4,14 +4,16 @@
  * A node holds the rule for its gradients and what that needs. A saved tensor is not a handle but a counted reference to
  * the storage with the version that it had, so that dropping handles is safe and overwriting is noticed.
  */
-import type { OwnedStorage } from '../backends/contract';
+import type { DeviceName, OwnedStorage } from '../backends/contract';
+import { requireFunction } from '../core/checks';
 import { type DType, isFloating } from '../core/dtype';
-import { ArgumentError, AutogradError, formatShape } from '../core/errors';
+import { AutogradError, formatShape } from '../core/errors';
 import { leaveToCollector, releaseReference, type StorageClaims } from '../core/memoryPressure';
 import type { Shape } from '../core/shape';
 import type { ScopedNode } from '../scope';
 import { type GradEdge, type GradientHook, type GradNode, Tensor } from '../tensor';
 import { callerStack, isWatching } from './anomaly';
+import { isGradEnabled } from './modes';
 
 let sequence = 0;
 
@@ -182,6 +184,15 @@ export class LeafNode implements GradNode {
 	constructor(readonly tensor: Tensor) {}
 }
 
+/** Throws an AutogradError if a gradient would have to flow from `device` back to `x` on another one. */
+export function requireOwnGradient(operation: string, x: Tensor, device: DeviceName): void {
+	if (x.device !== device && x.requiresGrad && isGradEnabled()) {
+		throw new AutogradError(
+			`${operation}: a gradient cannot flow from ${device} back to ${x.device}. Move the tensor before requiresGrad_(), or use its detach()`,
+		);
+	}
+}
+
 /** Makes a leaf require a gradient, or stop doing so. */
 export function setRequiresGrad(tensor: Tensor, on: boolean): void {
 	if (on === tensor.requiresGrad) return;
@@ -221,7 +232,7 @@ export interface HookHandle {
 
 /** Adds a hook to others of its place; the handle takes it away again. */
 export function addHook<H>(operation: string, hooks: Set<{ readonly hook: H }>, hook: H): HookHandle {
-	if (typeof hook !== 'function') throw new ArgumentError(`${operation}: it takes a function, not ${typeof hook}`);
+	requireFunction(operation, 'hook', hook);
 	const entry = { hook };
 	hooks.add(entry);
 	return { remove: () => void hooks.delete(entry) };

@@ -5,7 +5,7 @@
  * bool. Kernels read uint8 words as i32, so only kernels that write uint8 treat it specially. `float64` exists on the CPU only. The host
  * stores `float16` as raw bits in a Uint16Array; the CPU path computes with the numbers.
  */
-import { wrongArgument } from './checks';
+import { describe, wrongArgument } from './checks';
 import { currentOperation } from './currentOperation';
 import { ArgumentError, DeviceError, DTypeError } from './errors';
 
@@ -112,6 +112,12 @@ export function fillValue(operation: string, dtype: DType, value: number | boole
 /** Whether the integer type `dtype` holds `value` exactly. */
 export function holdsInteger(dtype: DType, value: number): boolean {
 	return dtype === 'uint8' ? (value & 255) === value : isInt32(value);
+}
+
+/** Throws a DTypeError that names `operation` unless `dtype` is one of `DTYPES`. */
+export function requireKnownDType(operation: string, dtype: unknown): asserts dtype is DType {
+	if (!(DTYPES as readonly unknown[]).includes(dtype))
+		throw new DTypeError(`${operation}: dtype must be one of ${DTYPES.join(', ')}, not ${describe(dtype)}`);
 }
 
 /** Throws a DTypeError that names `operation` unless `dtype` is among `allowed`. */

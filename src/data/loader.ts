@@ -1,7 +1,7 @@
 /** `DataLoader`: iterates over a dataset in batches. */
 import type { DeviceName } from '../backends/contract';
 import { backendOf } from '../backends/registry';
-import { requireCounts } from '../core/checks';
+import { requireCounts, requireInteger } from '../core/checks';
 import { ArgumentError } from '../core/errors';
 import type { Generator } from '../core/generator';
 import { checkOptions } from '../core/options';
@@ -138,7 +138,7 @@ export class DataLoader implements AsyncIterable<Fields> {
 
 	/** Sets the epoch of the next loop. */
 	setEpoch(epoch: number): void {
-		requireCount('setEpoch', 'epoch', epoch);
+		requireInteger('setEpoch', 'epoch', epoch, 0, 2 ** 32);
 		this.#next = { epoch, batch: 0 };
 		this.#running = null;
 	}
@@ -156,8 +156,8 @@ export class DataLoader implements AsyncIterable<Fields> {
 		if (!Array.isArray(seed) || seed.length !== 2 || !seed.every(isWord)) {
 			throw new ArgumentError('loadStateDict: not the state of a DataLoader; pass the result of stateDict()');
 		}
-		requireCount('loadStateDict', 'epoch', epoch);
-		requireCount('loadStateDict', 'batch', batch);
+		requireInteger('loadStateDict', 'epoch', epoch, 0, 2 ** 32);
+		requireInteger('loadStateDict', 'batch', batch, 0, 2 ** 32);
 		this.#seed = [seed[0]!, seed[1]!];
 		this.#next = { epoch, batch };
 		this.#running = null;
@@ -185,8 +185,8 @@ export class DataLoader implements AsyncIterable<Fields> {
 	 */
 	iterate(position: EpochPosition = {}): AsyncIterableIterator<Fields> {
 		const { epoch = this.epoch, firstBatch = 0 } = checkOptions('iterate', position, ['epoch', 'firstBatch']);
-		requireCount('iterate', 'epoch', epoch);
-		requireCount('iterate', 'firstBatch', firstBatch);
+		requireInteger('iterate', 'epoch', epoch, 0, 2 ** 32);
+		requireInteger('iterate', 'firstBatch', firstBatch, 0, 2 ** 32);
 		return new BatchIterator(this.#open(epoch, firstBatch), this.prefetch);
 	}
 
@@ -313,12 +313,6 @@ function applied(transform: BatchTransform, fields: Fields, generator: Generator
 	}
 	requireFields('transform', result);
 	return result;
-}
-
-function requireCount(operation: string, name: string, value: unknown): void {
-	if (!Number.isInteger(value) || (value as number) < 0 || (value as number) >= 2 ** 32) {
-		throw new ArgumentError(`${operation}: ${name} must be a whole number of at least 0, not ${String(value)}`);
-	}
 }
 
 /** The batches that the options describe; null for a stream, which has its own order. */

@@ -5,6 +5,7 @@ import { checkOptions, pickOptions } from '../core/options';
 import { numel, type Shape } from '../core/shape';
 import { conv1d, conv2d, conv3d, convTranspose1d, convTranspose2d, convTranspose3d } from '../ops/conv';
 import { type PadMode, pad } from '../ops/layout';
+import { perDim } from '../ops/windows';
 import type { Tensor } from '../tensor';
 import { tidy } from '../tidy';
 import { emptyParameter, kaimingUniform_, uniform_ } from './init';
@@ -45,16 +46,6 @@ export interface ConvTransposeOptions extends FactoryOptions {
 
 const CONV_TRANSPOSE_OPTIONS = ['stride', 'padding', 'outputPadding', 'dilation', 'groups', 'bias', 'device', 'dtype'] as const;
 
-/** Expands a number to one size per spatial dim. */
-function perDimension(layer: string, value: number | readonly number[], rank: number): number[] {
-	if (typeof value !== 'number' && !Array.isArray(value))
-		throw new ArgumentError(`${layer}: sizes must be a number or an array of ${rank}, not ${String(value)}`);
-	const list = typeof value === 'number' ? new Array<number>(rank).fill(value) : [...value];
-	if (list.length !== rank)
-		throw new ArgumentError(`${layer}: [${list.join(', ')}] has ${list.length} sizes; give one number or ${rank}`);
-	return list;
-}
-
 /** The base of all convolution layers: a weight, a bias per output channel, and their initial values. */
 abstract class ConvolutionLayer extends Module {
 	readonly weight: Parameter;
@@ -76,7 +67,7 @@ abstract class ConvolutionLayer extends Module {
 				`${name}: ${inChannels} input and ${outChannels} output channels must both be multiples of the ${groups} groups`,
 			);
 		}
-		this.kernelSize = perDimension(name, kernel.size, kernel.rank);
+		this.kernelSize = perDim(name, 'kernelSize', kernel.size, kernel.rank, 1);
 		const channels = kernel.transposed ? [inChannels, outChannels / groups] : [outChannels, inChannels / groups];
 		this.weight = emptyParameter([...channels, ...this.kernelSize], options);
 		this.bias = options.bias === false ? null : emptyParameter([outChannels], options);
@@ -118,14 +109,14 @@ abstract class ConvNd extends ConvolutionLayer {
 		super(inChannels, outChannels, { size: kernelSize, rank, transposed: false }, options);
 		const { paddingMode: mode = 'zeros', padding = 0, dilation = 1, stride = 1 } = options;
 		requireOneOf(name, 'paddingMode', mode, ['zeros', 'reflect', 'replicate', 'circular']);
-		if (padding === 'same' && perDimension(name, stride, rank).some((step) => step !== 1))
+		if (padding === 'same' && perDim(name, 'stride', stride, rank, 1).some((step) => step !== 1))
 			throw new ArgumentError(`${name}: padding 'same' keeps the size, so stride must be 1, not ${stride}`);
 		this.#convolution = convolution;
 		if (mode === 'zeros' || padding === 'valid') {
 			this.#border = null;
 		} else {
-			const reach = perDimension(name, dilation, rank).map((step, d) => step * (this.kernelSize[d]! - 1));
-			const before = padding === 'same' ? reach.map((total) => Math.floor(total / 2)) : perDimension(name, padding, rank);
+			const reach = perDim(name, 'dilation', dilation, rank, 1).map((step, d) => step * (this.kernelSize[d]! - 1));
+			const before = padding === 'same' ? reach.map((total) => Math.floor(total / 2)) : perDim(name, 'padding', padding, rank, 0);
 			const after = padding === 'same' ? reach.map((total, d) => total - before[d]!) : before;
 			this.#border = { mode, sides: before.flatMap((count, d) => [after[d]!, count]).reverse() };
 		}
@@ -192,9 +183,9 @@ abstract class ConvTransposeNd extends ConvolutionLayer {
 	#paddingFor(shape: Shape, outputSize: Shape): number[] {
 		const name = this.constructor.name;
 		const rank = this.kernelSize.length;
-		const [stride, padding, dilation] = [this.options.stride ?? 1, this.options.padding ?? 0, this.options.dilation ?? 1].map(
-			(value) => perDimension(name, value, rank),
-		) as [number[], number[], number[]];
+		const stride = perDim(name, 'stride', this.options.stride ?? 1, rank, 1);
+		const padding = perDim(name, 'padding', this.#call.padding ?? 0, rank, 0);
+		const dilation = perDim(name, 'dilation', this.options.dilation ?? 1, rank, 1);
 		const spatial = shape.slice(-rank);
 		const least = spatial.map(
 			(size, d) => (size - 1) * stride[d]! - 2 * padding[d]! + dilation[d]! * (this.kernelSize[d]! - 1) + 1,

@@ -1,19 +1,19 @@
 /**
- * Scaled dot-product attention: fused kernels whose memory grows linearly with the lengths, forward and backward, and a composed
- * form (matmul, softmax, matmul), which is differentiable to any order, returns the weights, and gives a gradient to the mask.
+ * Scaled dot-product attention in two forms. The fused kernels need memory that grows linearly with the lengths, forward and backward. The
+ * composed form (matmul, softmax, matmul) is differentiable to any order, returns the weights, and has a gradient for the mask.
  */
 import { currentAutocast } from '../autograd/modes';
 import { defineOperation } from '../autograd/operation';
 import type { AttentionAttributes } from '../backends/contract/attention';
-import { requireFraction } from '../core/checks';
-import { isFloating, requireFloating } from '../core/dtype';
-import { ArgumentError, DTypeError, formatShape, ShapeError } from '../core/errors';
+import { requireFinite, requireFraction } from '../core/checks';
+import { isFloating } from '../core/dtype';
+import { DTypeError, formatShape, ShapeError } from '../core/errors';
 import { defaultGenerator } from '../core/generator';
 import { checkOptions } from '../core/options';
 import type { RandomKey } from '../core/philox';
 import { broadcastShapes, contiguousStrides, numel, type Shape, sameShape } from '../core/shape';
 import { emptyOn, type Tensor, viewOf } from '../tensor';
-import { requireSameDevice, requireTensor } from '../tensorChecks';
+import { requireFloatingTensor, requireSameDevice, requireSameDType, requireTensor } from '../tensorChecks';
 import { composed, inFloat32, widened } from './composed';
 import { arange } from './creation';
 import { add, ge, isinf, logicalAnd, logicalNot, logicalOr, lt, mul, sub, to, where } from './elementwise';
@@ -24,24 +24,24 @@ import { any, sum } from './reduce';
 import { softmax } from './softmax';
 
 export interface AttentionOptions {
-	/** Broadcasts to [..., H, L, S]: bool, true where a query may look, or floating, added to the scores; -Infinity forbids. Default none. */
+	/** Broadcasts to [..., H, L, S]. A bool mask is true where a query attends. A floating mask is added to the scores. Default none. */
 	readonly attnMask?: Tensor | null;
-	/** Query i looks at keys 0 .. i only, whatever the lengths. With a mask both hold (PyTorch refuses that). Default false. */
+	/** Query i attends to keys 0 .. i only, for any lengths. A mask holds in addition, where PyTorch throws. Default false. */
 	readonly isCausal?: boolean;
-	/** Weights are dropped with this probability, whenever it is not 0: pass 0 in inference. Default 0. */
+	/** The probability of dropping a weight. There is no `training` option: pass 0 in inference. Default 0. */
 	readonly dropoutP?: number;
-	/** What scores are multiplied by. Default 1 / sqrt(E). */
+	/** The factor of the scores. Default 1 / sqrt(E). */
 	readonly scale?: number | null;
-	/** Several query heads (dim -3) read one head of key and value. Default false. */
+	/** Groups of query heads (dim -3) share one head of key and value. Default false. */
 	readonly enableGqa?: boolean;
 }
 
-/** The kernels hold a row of the largest head in registers; larger ones are composed. */
+/** The kernels hold a row of a head in registers. Larger heads take the composed form. */
 const MAX_HEAD_SIZE = 256;
 
 /**
- * softmax(query keyT * scale + mask) value, for queries [..., H, L, E], keys [..., H, S, E] and values [..., H, S, V], to [..., H, L, V].
- * Leading dims broadcast. A query that may look nowhere gets zeros, and gives zero gradients.
+ * Returns softmax(query keyT * scale + mask) value, [..., H, L, V], for floating `query` [..., H, L, E], `key` [..., H, S, E] and `value`
+ * [..., H, S, V] of one dtype. Leading dims broadcast. A query for which all keys are masked gets zeros, and its gradients are zero.
  *
  * Dao et al. 2022 (FlashAttention). As `torch.nn.functional.scaled_dot_product_attention`.
  */
@@ -61,7 +61,7 @@ export function scaledDotProductAttention(query: Tensor, key: Tensor, value: Ten
 	});
 }
 
-/** The same with the weights, [..., H, L, S], after dropout: composed, so their memory is what the fused form avoids. */
+/** Attention that also returns the weights, [..., H, L, S], after dropout. It takes the composed form, which stores all weights. */
 export function attentionWithWeights(
 	name: string,
 	query: Tensor,
@@ -83,7 +83,7 @@ export function attentionWithWeights(
 }
 
 interface Prepared {
-	/** [B, H, L, E], [B, G, S, E], [B, G, S, V], [B, H, L, S], and the shape of the result. */
+	/** q is [B, H, L, E], k [B, G, S, E], v [B, G, S, V] and mask [B, H, L, S]; `shape` is the result's. */
 	readonly q: Tensor;
 	readonly k: Tensor;
 	readonly v: Tensor;
@@ -102,7 +102,7 @@ function prepare(name: string, query: Tensor, key: Tensor, value: Tensor, option
 		);
 	}
 	requireFraction(name, 'dropoutP', dropoutP);
-	if (scale != null && !Number.isFinite(scale)) throw new ArgumentError(`${name}: scale must be a finite number, not ${scale}`);
+	if (scale != null) requireFinite(name, 'scale', scale);
 	const { batch, heads, groups } = leading(name, query, key, value, enableGqa);
 	const count = numel(batch);
 	const asMatrices = (x: Tensor, first: number) => {
@@ -127,8 +127,7 @@ function prepare(name: string, query: Tensor, key: Tensor, value: Tensor, option
 
 function requireRows(name: string, tensors: Readonly<Record<string, Tensor>>): void {
 	for (const [argument, tensor] of Object.entries(tensors)) {
-		requireTensor(name, tensor, argument);
-		requireFloating(name, tensor.dtype, argument);
+		requireFloatingTensor(name, tensor, argument);
 		if (tensor.ndim < 2) {
 			throw new ShapeError(
 				`${name}: ${argument} ${formatShape(tensor.shape)} needs at least 2 dimensions: rows and their elements`,
@@ -137,14 +136,10 @@ function requireRows(name: string, tensors: Readonly<Record<string, Tensor>>): v
 	}
 	const all = Object.values(tensors);
 	requireSameDevice(name, ...all);
-	if (new Set(all.map(({ dtype }) => dtype)).size > 1) {
-		throw new DTypeError(
-			`${name}: query, key and value have dtypes ${all.map(({ dtype }) => dtype).join(', ')}. Convert them to one with .to()`,
-		);
-	}
+	requireSameDType(name, ...all);
 }
 
-/** The batch dims of all, and the heads of query and of key and value: null where the tensors have none. */
+/** The common batch dims, the heads of the query, and the heads of key and value. `heads` is null if the tensors have no dim for it. */
 function leading(name: string, query: Tensor, key: Tensor, value: Tensor, enableGqa: boolean) {
 	if (!enableGqa) {
 		const lead = broadcastShapes(name, ...[query, key, value].map((x) => x.shape.slice(0, -2)));
@@ -173,7 +168,7 @@ function maskFor(name: string, mask: Tensor, query: Tensor, target: Shape, shape
 	return shaped(own, target, shape);
 }
 
-/** x broadcast to `whole`, seen as `shape`. */
+/** Broadcasts x to `whole` and reshapes it to `shape`. */
 function shaped(x: Tensor, whole: Shape, shape: Shape): Tensor {
 	const full = sameShape(x.shape, whole) ? x : expand(x, whole);
 	return sameShape(whole, shape) ? full : reshape(full, shape);
@@ -196,7 +191,7 @@ const attentionOperation = defineOperation({
 	vjp: (gradient, { q, k, v, mask }, attributes, needs) =>
 		composedGradients(...widened(gradient, q, k, v, mask), attributes, needs),
 	fusedVjp: (gradient, { q, k, v, mask, output, logSumExp }, attributes, needs) => {
-		// A mask has a gradient in the composed form only: it is as large as the scores anyway.
+		// The gradient of the mask is as large as the scores, so here the composed form needs no more memory.
 		if (needs.mask) return composedGradients(...widened(gradient, q, k, v, mask), attributes, needs);
 		const { kernels } = q.backend;
 		const dOutput = dense(gradient);
@@ -213,7 +208,7 @@ const attentionOperation = defineOperation({
 	},
 });
 
-/** Rows of `size` elements for the positions of x, whose dims follow each other in memory as those of x do: nobody must copy then. */
+/** An uninitialized tensor with rows of `size` elements at the positions of x. Its dims have x's order in memory, so no later step copies. */
 function outputLike(x: Tensor, size: number): Tensor {
 	const shape = [...x.shape.slice(0, 3), size];
 	const order = [0, 1, 2].sort((a, b) => x.strides[b]! - x.strides[a]! || a - b);
@@ -230,11 +225,11 @@ interface Weights {
 	readonly q: Tensor;
 	readonly k: Tensor;
 	readonly v: Tensor;
-	/** [B, G, H / G, L, S], before dropout. */
+	/** The weights before dropout, [B, G, H / G, L, S]. */
 	readonly weights: Tensor;
-	/** What dropout multiplies them by. */
+	/** The factors of dropout. */
 	readonly kept: Tensor | null;
-	/** Where a mask adds to the scores: not where it forbids. */
+	/** Where a floating mask is not -Infinity. */
 	readonly finite: Tensor | null;
 }
 
@@ -274,15 +269,15 @@ function weightsOf(
 }
 
 /**
- * No finite number can stand for -Infinity, since masks may hold the lowest of all; but a row of nothing else would be NaN, so that
- * rows where all is forbidden keep their scores.
+ * The softmax over the allowed scores. Forbidden scores become -Infinity, because a mask may itself hold the lowest finite number. Rows
+ * without an allowed score keep their scores, because a row of only -Infinity gives NaN.
  */
 function allowedWeights(scores: Tensor, allowed: Tensor): Tensor {
 	const kept = logicalOr(allowed, logicalNot(any(allowed, -1, { keepdim: true })));
 	return where(allowed, softmax(where(kept, scores, Number.NEGATIVE_INFINITY), -1), 0);
 }
 
-/** The mask of the kernels: rows begin at multiples of 4 in the stream. */
+/** The dropout mask that the kernels use: each row begins at a multiple of 4 in the random stream. */
 function keptWeights(like: Tensor, shape: Shape, attributes: RandomKey & { p: number }): Tensor {
 	const keys = shape.at(-1)!;
 	const padded = [...shape.slice(0, -1), Math.ceil(keys / 4) * 4];
@@ -307,7 +302,7 @@ function compose(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | null, attribute
 	return { output, weights };
 }
 
-/** The gradients in differentiable operations of the inputs and of the gradient. */
+/** The gradients, in operations that are differentiable by the inputs and by the gradient. */
 function composedGradients(
 	gradient: Tensor,
 	q: Tensor,

@@ -1,9 +1,9 @@
 /**
- * Operations that are made of others. What they take and launch carries their name, not those of their parts, and what they make on the
- * way is disposed of.
+ * Operations that are composed of others. Errors, allocations and launches carry the name of the composed operation, and its temporaries
+ * are disposed of.
  *
- * float16 enters and leaves them, and their VJPs, and all between is float32, so that nothing on the way overflows, vanishes or is rounded
- * where only the result must be.
+ * A composed operation and its VJP compute float16 in float32 and round only the result, so intermediate values do not overflow or
+ * underflow.
  */
 import { currentAutocast, withAutocast } from '../autograd/modes';
 import { runOperation } from '../core/currentOperation';
@@ -15,20 +15,20 @@ import { resultType } from './operands';
 
 type Optional = Tensor | null | undefined;
 
-/** The tensors, those of float16 as float32. For VJPs, whose results the walk brings to the dtypes of the inputs. */
+/** Converts tensors of float16 to float32. For VJPs: the backward walk converts their results to the dtypes of the inputs. */
 export function widened<const T extends readonly Optional[]>(...tensors: T): T {
 	return tensors.map((x) => (x?.dtype === 'float16' ? to(x, 'float32') : x)) as unknown as T;
 }
 
-/** Runs `body` as the operation `operation`, and disposes of what it makes on the way, as `tidy` does. */
+/** Runs `body` under the name `operation`, in a `tidy`. */
 export function composed<T>(operation: string, body: () => T): T {
 	const whole = currentAutocast() === null ? body : () => withAutocast(null, body);
 	return runOperation(operation, () => tidy(whole));
 }
 
 /**
- * `body` of the tensors, as the operation `operation`, those of float16 as float32; its floating results become float16 again if that is what the inputs meet in. What
- * `body` makes on the way is disposed of, as by `tidy`.
+ * Runs `body` under the name `operation`, in a `tidy`, with tensors of float16 converted to float32. Converts its floating results to the
+ * common dtype of the floating inputs.
  */
 export function inFloat32<const T extends readonly Optional[], R extends Optional | readonly Optional[]>(
 	operation: string,

@@ -1,46 +1,47 @@
 /**
  * Convolutions and transposed convolutions of one to three spatial dims, channels first.
  *
- * All are the three directions of one bilinear map, `convolution`, `inputGradient` and `weightGradient`. The gradient of each with respect to
- * each of its inputs is another of the three, so gradients of every order exist and none of them is built from smaller parts.
+ * One bilinear map has three directions: `convolution`, `inputGradient` and `weightGradient`. The gradient of each by each of its inputs is
+ * another of the three, so gradients of every order exist, and each is one kernel.
  */
 import { currentAutocast } from '../autograd/modes';
 import { defineOperation } from '../autograd/operation';
 import type { ConvAttributes } from '../backends/contract/conv';
+import { requireInteger, wrongArgument } from '../core/checks';
 import { requireFloating } from '../core/dtype';
-import { ArgumentError, DTypeError, formatShape, ShapeError } from '../core/errors';
+import { ArgumentError, formatShape, ShapeError } from '../core/errors';
 import { checkOptions } from '../core/options';
-import { type Shape, sameShape } from '../core/shape';
+import type { Shape } from '../core/shape';
 import { emptyOn, type Tensor } from '../tensor';
-import { requireSameDevice, requireTensor } from '../tensorChecks';
+import { requireSameDevice, requireSameDType, requireShape, requireTensor } from '../tensorChecks';
 import { composed } from './composed';
 import { contiguous, squeeze, unsqueeze } from './layout';
 import { sum } from './reduce';
-import { type PerDim, perDim, windowCount } from './windows';
+import { type PerDim, perDim, windowGrid } from './windows';
 
 export interface ConvOptions {
 	/** Distance between the windows. Default 1. */
 	stride?: PerDim;
-	/** Zeros on both sides of each dim; 'valid' is 0, and 'same' keeps the size (stride 1 only), the odd zero going behind. Default 0. */
+	/** Zeros at both ends of each dim. 'valid' is 0. 'same' keeps the size, for stride 1; an odd zero goes to the far end. Default 0. */
 	padding?: PerDim | 'same' | 'valid';
 	/** Distance between the elements of a window. Default 1. */
 	dilation?: PerDim;
-	/** Into how many groups the channels fall that do not see each other. Default 1. */
+	/** The number of groups of channels. Each group of the result reads one group of the input. Default 1. */
 	groups?: number;
 }
 
 const CONV_OPTIONS = ['stride', 'padding', 'dilation', 'groups'] as const;
 
 export interface ConvTransposeOptions {
-	/** Distance that neighbours move apart. Default 1. */
+	/** Distance in the result between neighbours of the input. Default 1. */
 	stride?: PerDim;
-	/** How much is cut off both sides of the result. Default 0. */
+	/** Elements to cut off both ends of the result. Default 0. */
 	padding?: PerDim;
-	/** How much is added behind the result, which several input sizes share: less than stride or dilation. Default 0. */
+	/** Elements to add at the far end of the result, fewer than stride or dilation. Default 0. */
 	outputPadding?: PerDim;
 	/** Distance between the elements of a window. Default 1. */
 	dilation?: PerDim;
-	/** Into how many groups the channels fall that do not see each other. Default 1. */
+	/** The number of groups of channels. Each group of the result reads one group of the input. Default 1. */
 	groups?: number;
 }
 
@@ -100,7 +101,7 @@ export function convTranspose3d(
 	return transposedConvolution('convTranspose3d', 3, x, weight, bias, options);
 }
 
-/** Ranks, dtypes, devices, groups and the bias; gives the number of channels of the result. */
+/** Checks ranks, dtypes, devices, groups and the bias. */
 function checkOperands(
 	operation: string,
 	rank: number,
@@ -113,22 +114,15 @@ function checkOperands(
 	const operands = bias === null ? [x, weight] : [x, weight, bias];
 	for (const operand of operands) requireTensor(operation, operand);
 	requireSameDevice(operation, ...operands);
-	for (const operand of operands) {
-		requireFloating(operation, operand.dtype);
-		if (operand.dtype !== x.dtype) {
-			throw new DTypeError(
-				`${operation}: dtypes differ: input ${x.dtype}, weight ${weight.dtype}${bias === null ? '' : `, bias ${bias.dtype}`}`,
-			);
-		}
-	}
+	for (const operand of operands) requireFloating(operation, operand.dtype);
+	requireSameDType(operation, ...operands);
 	const shapes = `input ${formatShape(x.shape)}, weight ${formatShape(weight.shape)}`;
 	if (weight.ndim !== rank + 2 || (x.ndim !== rank + 2 && x.ndim !== rank + 1)) {
 		throw new ShapeError(
 			`${operation}: needs an input of ${rank + 2} dims (or ${rank + 1} without a batch) and a weight of ${rank + 2}, not ${shapes}`,
 		);
 	}
-	if (!Number.isInteger(groups) || groups < 1)
-		throw new ArgumentError(`${operation}: groups is ${groups}; it must be a whole number of at least 1`);
+	requireInteger(operation, 'groups', groups, 1);
 	const channels = x.shape[x.ndim - rank - 1]!;
 	const [first, second] = weight.shape as [number, number];
 	const wanted = transposed ? first : second * groups;
@@ -138,11 +132,7 @@ function checkOperands(
 		);
 	}
 	const out = transposed ? second * groups : first;
-	if (bias !== null && !sameShape(bias.shape, [out])) {
-		throw new ShapeError(
-			`${operation}: bias ${formatShape(bias.shape)} must be ${formatShape([out])}, one for each channel of the result`,
-		);
-	}
+	if (bias !== null) requireShape(operation, 'bias', bias, [out], weight, 'weight');
 	return out;
 }
 
@@ -166,18 +156,10 @@ function convolve(operation: string, rank: number, x: Tensor, weight: Tensor, bi
 		before = kernel.map((k, d) => Math.floor((dilation[d]! * (k - 1)) / 2));
 		grid = [...size];
 	} else {
-		if (typeof padding === 'string' && padding !== 'valid') {
-			throw new ArgumentError(
-				`${operation}: padding '${String(padding)}' is neither a number, nor a list, nor 'same' or 'valid'`,
-			);
-		}
+		if (typeof padding === 'string' && padding !== 'valid')
+			throw wrongArgument(operation, 'padding', "a number, a list, 'same' or 'valid'", padding);
 		before = perDim(operation, 'padding', padding === 'valid' ? 0 : padding, rank, 0);
-		grid = size.map((s, d) => windowCount(s, kernel[d]!, stride[d]!, before[d]!, dilation[d]!));
-	}
-	if (grid.some((count) => count < 1)) {
-		throw new ShapeError(
-			`${operation}: a window of ${formatShape(kernel)} with dilation ${formatShape(dilation)} does not fit input ${formatShape(x.shape)} with padding ${formatShape(before)}`,
-		);
+		grid = windowGrid(operation, x.shape, { kernel, stride, padding: before, dilation });
 	}
 	const attributes = { size: grid, windows: { stride, padding: before, dilation, groups } };
 	if (x.ndim === rank + 2) return convolution({ x, weight, bias }, attributes, { name: operation });
@@ -225,7 +207,7 @@ function transposedConvolution(
 	);
 }
 
-/** The sum over all but the channels. */
+/** The sum over all dims except the channels. */
 function biasGradient(gradient: Tensor): Tensor {
 	return sum(
 		gradient,
@@ -262,7 +244,7 @@ const convolution = defineOperation({
 	}),
 });
 
-/** The adjoint of `convolution` in x, which is transposed convolution: y [N, O, ...] to [N, C, ...size]. */
+/** The adjoint of `convolution` by x, the transposed convolution: y [N, O, ...] to [N, C, ...size]. */
 const inputGradient = defineOperation({
 	name: 'convTranspose',
 	inputs: ['y', 'weight', 'bias?'],
@@ -280,7 +262,7 @@ const inputGradient = defineOperation({
 	}),
 });
 
-/** The adjoint of `convolution` in the weight, whose windows have shape `size`. */
+/** The adjoint of `convolution` by the weight. `size` is the shape of a window. */
 const weightGradient = defineOperation({
 	name: 'conv backward',
 	inputs: ['x', 'y'],

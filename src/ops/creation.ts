@@ -1,10 +1,10 @@
-/** Tensors from data and from formulas. Random ones are in random.ts. */
+/** Creates tensors from data and from formulas. Random tensors are in random.ts. */
 import { setRequiresGrad } from '../autograd/tape';
 import type { DeviceName } from '../backends/contract';
 import { backendOf, deviceOfNew } from '../backends/registry';
-import { describe } from '../core/checks';
+import { describe, requireInteger } from '../core/checks';
 import { runOperation } from '../core/currentOperation';
-import { allocateTyped, DTYPES, type DType, fillValue, isInteger, type TypedArray } from '../core/dtype';
+import { allocateTyped, type DType, fillValue, isInteger, requireKnownDType, type TypedArray } from '../core/dtype';
 import { ArgumentError, DTypeError, formatShape, ShapeError } from '../core/errors';
 import { float32ToFloat16 } from '../core/float16';
 import { checkOptions } from '../core/options';
@@ -13,25 +13,25 @@ import { empty, type NestedArray, Tensor } from '../tensor';
 import { requireTensor } from '../tensorChecks';
 
 export interface TensorOptions {
-	/** Default: float32, unless the function says otherwise. */
+	/** Default float32, unless the function says otherwise. */
 	readonly dtype?: DType;
-	/** Default: `defaultDevice()`, or for `...Like` that of the tensor. */
+	/** Default `defaultDevice()`; for `...Like` the device of the tensor. */
 	readonly device?: DeviceName;
-	/** Whether `backward()` computes a gradient for it. Default false. */
+	/** Whether `backward()` computes a gradient for the tensor. Default false. */
 	readonly requiresGrad?: boolean;
 }
 
 const TENSOR_OPTIONS = ['dtype', 'device', 'requiresGrad'] as const;
 
-/** The typed arrays that `tensor` takes; a Float16Array too, where the platform has it. */
+/** The typed arrays that `tensor` takes. It also takes a Float16Array where the platform has it. */
 export type NumberArray = TypedArray | Int8Array | Uint8ClampedArray | Int16Array | Uint32Array | BigInt64Array | BigUint64Array;
 
 export interface DataOptions extends TensorOptions {
-	/** Default: the nesting of the data, or [length] of a typed array. */
+	/** Default the shape of the nested arrays, or [length] of a typed array. */
 	readonly shape?: Shape;
 }
 
-/** Pixels as browsers give them: a row after another, four bytes (red, green, blue, alpha) a pixel. */
+/** Pixels as in a browser's ImageData: rows from the top, four bytes (red, green, blue, alpha) per pixel. */
 export interface PixelData {
 	readonly width: number;
 	readonly height: number;
@@ -39,21 +39,25 @@ export interface PixelData {
 }
 
 /**
- * A tensor that holds a copy of `data`: a number or boolean, arrays nested evenly, a typed array, or an ImageData, in row-major order.
+ * Creates a tensor with a copy of `data`: a number or boolean, evenly nested arrays, a typed array, or an ImageData. As `torch.tensor`.
  *
- * The dtype is float32 by default whatever the numbers are (unlike PyTorch's int64 for whole ones: pass `dtype: 'int32'`) and bool for
- * booleans. Typed arrays give: Float32Array and Float16Array float32; Float64Array float64, but float32 on WebGPU; Uint8Array and
- * Uint8ClampedArray uint8; arrays of other whole numbers, BigInt64Array included, int32. A Uint16Array needs a `dtype`, since it may hold
- * numbers or the bits of float16. An ImageData becomes uint8 of shape [height, width, 4]. `shape` reads a flat list as any shape of as
- * many elements. Throws a DTypeError for an element that the dtype does not hold.
+ * The default dtype is float32 for numbers (PyTorch gives int64 for integers: pass `dtype: 'int32'`) and bool for booleans. A Float32Array
+ * or Float16Array gives float32, a Float64Array float64 on the CPU and float32 on WebGPU, a Uint8Array or Uint8ClampedArray uint8, and
+ * other arrays of integers int32. A Uint16Array needs a `dtype`, because it may hold numbers or the bits of float16. An ImageData gives
+ * uint8 of shape [height, width, 4]. `shape` gives the data, in row-major order, another shape with as many elements.
+ *
+ * Throws an ArgumentError for ragged arrays, a ShapeError if `shape` does not fit, and a DTypeError if the dtype cannot hold an element.
  */
 export function tensor(data: NestedArray | NumberArray | PixelData, options: DataOptions = {}): Tensor {
 	checkOptions('tensor', options, ['shape', 'dtype', 'device', 'requiresGrad']);
 	if (isPixelData(data)) return tensor(data.data, { shape: [data.height, data.width, 4], ...options });
 	const device = options.device ?? deviceOfNew();
 	const typed = ArrayBuffer.isView(data);
-	const dtype = checkDType('tensor', options.dtype) ?? (typed ? typedDType(data, device) : leafDType(data));
-	const nesting = typed ? [requireNumbers(data).length] : nestedShape(data);
+	if (typed && (data as ArrayBufferView) instanceof DataView)
+		throw new DTypeError('tensor: a DataView has no dtype. Wrap its buffer: new Uint8Array(view.buffer)');
+	if (options.dtype !== undefined) requireKnownDType('tensor', options.dtype);
+	const dtype = options.dtype ?? (typed ? typedDType(data, device) : leafDType(data));
+	const nesting = typed ? [data.length] : nestedShape(data);
 	const shape = options.shape ?? nesting;
 	checkShape('tensor', shape);
 	const size = numel(nesting);
@@ -71,7 +75,7 @@ export function tensor(data: NestedArray | NumberArray | PixelData, options: Dat
 	return runOperation('tensor', () => finish(new Tensor(backendOf(device).upload(values, dtype, shape), [...shape]), options));
 }
 
-/** Numbers as the typed array of a dtype; whole numbers are checked, since a fraction would be lost without a word. */
+/** Converts numbers to the typed array of a dtype. Throws a DTypeError if an integer dtype cannot hold one, instead of rounding it. */
 function convert(values: ArrayLike<number> | BigInt64Array | BigUint64Array, dtype: DType): TypedArray {
 	if (values instanceof BigInt64Array || values instanceof BigUint64Array) return convert(Array.from(values, Number), dtype);
 	if (dtype === 'float16') return float32ToFloat16(Float32Array.from(values));
@@ -93,12 +97,14 @@ function convert(values: ArrayLike<number> | BigInt64Array | BigUint64Array, dty
 function requireIntegers(values: ArrayLike<number>, stored: TypedArray, dtype: DType): void {
 	for (let i = 0; i < stored.length; i++) {
 		if (stored[i] !== values[i]) {
-			throw new DTypeError(`tensor: element ${i} is ${values[i]}, which is no ${dtype}. Round it, or pass dtype: 'float32'`);
+			throw new DTypeError(
+				`tensor: element ${i} is ${values[i]}, which ${dtype} cannot hold. Round it, or pass dtype: 'float32'`,
+			);
 		}
 	}
 }
 
-/** The dtype by the name of the typed array; Float16Array is not there everywhere. */
+/** The dtype by the name of the typed array. Names, because not every platform has Float16Array. */
 const ARRAY_DTYPES: Readonly<Record<string, DType>> = {
 	Float16Array: 'float32',
 	Float32Array: 'float32',
@@ -124,18 +130,11 @@ function typedDType(data: ArrayBufferView, device: DeviceName): DType {
 	return dtype === 'float64' && device === 'webgpu' ? 'float32' : dtype;
 }
 
-/** A DataView is a view of bytes, but no array of numbers. */
-function requireNumbers<T extends ArrayBufferView>(data: T): Exclude<T, DataView> {
-	if (data instanceof DataView)
-		throw new DTypeError('tensor: a DataView has no dtype. Wrap its buffer: new Uint8Array(view.buffer)');
-	return data as Exclude<T, DataView>;
-}
-
 function isPixelData(data: NestedArray | NumberArray | PixelData): data is PixelData {
 	return typeof data === 'object' && data !== null && 'width' in data && 'height' in data && 'data' in data;
 }
 
-/** bool where all leaves are booleans, and there are any; else float32. */
+/** bool if there are leaves and all are booleans, else float32. */
 function leafDType(data: NestedArray): DType {
 	let some = false;
 	const boolean = (item: NestedArray): boolean => {
@@ -146,14 +145,14 @@ function leafDType(data: NestedArray): DType {
 	return boolean(data) && some ? 'bool' : 'float32';
 }
 
-/** The shape by the first item at every level. */
+/** The shape that the first item of each level gives. */
 function nestedShape(data: NestedArray): number[] {
 	const shape: number[] = [];
 	for (let level: NestedArray | undefined = data; Array.isArray(level); level = level[0]) shape.push(level.length);
 	return shape;
 }
 
-/** Writes the leaves from `at` on, in order, and returns where the next one goes. */
+/** Writes the leaves in order, from position `at` on. Returns the position after the last one. */
 function flatten(data: NestedArray, shape: Shape, depth: number, result: number[], at: number): number {
 	if (depth === shape.length) {
 		if (typeof data !== 'number' && typeof data !== 'boolean') {
@@ -180,13 +179,6 @@ function flatten(data: NestedArray, shape: Shape, depth: number, result: number[
 	return at;
 }
 
-function checkDType(operation: string, dtype: DType | undefined): DType | undefined {
-	if (dtype !== undefined && !DTYPES.includes(dtype)) {
-		throw new DTypeError(`${operation}: '${String(dtype)}' is no dtype: it is one of ${DTYPES.join(', ')}`);
-	}
-	return dtype;
-}
-
 function finish(x: Tensor, options: TensorOptions): Tensor {
 	if (options.requiresGrad === true) setRequiresGrad(x, true);
 	return x;
@@ -194,7 +186,7 @@ function finish(x: Tensor, options: TensorOptions): Tensor {
 
 function filled(operation: string, shape: Shape, value: number | boolean, dtype: DType, options: TensorOptions): Tensor {
 	checkShape(operation, shape);
-	checkDType(operation, dtype);
+	requireKnownDType(operation, dtype);
 	const filling = { value: fillValue(operation, dtype, value) };
 	return runOperation(operation, () => {
 		const y = empty([...shape], dtype, options.device ?? deviceOfNew());
@@ -203,37 +195,37 @@ function filled(operation: string, shape: Shape, value: number | boolean, dtype:
 	});
 }
 
-/** Zeros of `shape`, float32 by default. */
+/** Creates a tensor of zeros, float32 by default. As `torch.zeros`. */
 export function zeros(shape: Shape, options: TensorOptions = {}): Tensor {
 	checkOptions('zeros', options, TENSOR_OPTIONS);
 	return filled('zeros', shape, 0, options.dtype ?? 'float32', options);
 }
 
-/** Ones of `shape`, float32 by default. */
+/** Creates a tensor of ones, float32 by default. As `torch.ones`. */
 export function ones(shape: Shape, options: TensorOptions = {}): Tensor {
 	checkOptions('ones', options, TENSOR_OPTIONS);
 	return filled('ones', shape, 1, options.dtype ?? 'float32', options);
 }
 
-/** `value` everywhere; bool of a boolean, else float32 by default. */
+/** Creates a tensor with `value` in every element. The default dtype is bool for a boolean, else float32. As `torch.full`. */
 export function full(shape: Shape, value: number | boolean, options: TensorOptions = {}): Tensor {
 	checkOptions('full', options, TENSOR_OPTIONS);
 	return filled('full', shape, value, options.dtype ?? (typeof value === 'boolean' ? 'bool' : 'float32'), options);
 }
 
-/** Zeros of the shape, dtype and device of `x`. */
+/** Creates zeros with the shape, dtype and device of `x`. As `torch.zeros_like`. */
 export function zerosLike(x: Tensor, options: TensorOptions = {}): Tensor {
 	checkOptions('zerosLike', options, TENSOR_OPTIONS);
 	return fullAs('zerosLike', x, 0, options);
 }
 
-/** Ones of the shape, dtype and device of `x`. */
+/** Creates ones with the shape, dtype and device of `x`. As `torch.ones_like`. */
 export function onesLike(x: Tensor, options: TensorOptions = {}): Tensor {
 	checkOptions('onesLike', options, TENSOR_OPTIONS);
 	return fullAs('onesLike', x, 1, options);
 }
 
-/** `value` everywhere, with the shape, dtype and device of `x`. */
+/** Creates a tensor with `value` in every element and the shape, dtype and device of `x`. As `torch.full_like`. */
 export function fullLike(x: Tensor, value: number | boolean, options: TensorOptions = {}): Tensor {
 	checkOptions('fullLike', options, TENSOR_OPTIONS);
 	return fullAs('fullLike', x, value, options);
@@ -245,8 +237,9 @@ function fullAs(operation: string, x: Tensor, value: number | boolean, options: 
 }
 
 /**
- * start, start + step, ... up to but without `end`: ceil((end - start) / step) numbers. `arange(end)` starts at 0. int32 when
- * all three are whole numbers, as in PyTorch (which has int64), else float32; int32 takes start and step without their fractions.
+ * Creates the vector start, start + step, ... of ceil((end - start) / step) numbers, which excludes `end`. `arange(end)` starts at 0. The
+ * default dtype is int32 (PyTorch: int64) if all three are integers, else float32. An integer dtype truncates start and step. As
+ * `torch.arange`.
  */
 export function arange(end: number, options?: TensorOptions): Tensor;
 export function arange(start: number, end: number, options?: TensorOptions): Tensor;
@@ -259,10 +252,11 @@ export function arange(first: number, ...rest: readonly (number | TensorOptions 
 	const [start, end, step] = numbers.length === 1 ? [0, first, 1] : [first, numbers[1]!, numbers[2] ?? 1];
 	if (!numbers.every(Number.isFinite) || step === 0 || (end - start) / step < 0) {
 		throw new ArgumentError(
-			`arange: from ${start} to ${end} in steps of ${step} never arrives; the numbers must be finite and the step lead towards the end`,
+			`arange: from ${start} to ${end} in steps of ${step} never ends. The numbers must be finite, and the step must lead towards the end`,
 		);
 	}
-	const dtype = checkDType('arange', options.dtype) ?? (numbers.every(Number.isInteger) ? 'int32' : 'float32');
+	if (options.dtype !== undefined) requireKnownDType('arange', options.dtype);
+	const dtype = options.dtype ?? (numbers.every(Number.isInteger) ? 'int32' : 'float32');
 	if (dtype === 'bool') throw new DTypeError(`arange: dtype bool has no range. Use 'int32' or 'float32'`);
 	const whole = isInteger(dtype);
 	if (whole && Math.trunc(step) === 0)
@@ -276,22 +270,21 @@ export function arange(first: number, ...rest: readonly (number | TensorOptions 
 	});
 }
 
-/** `steps` numbers evenly spaced from `start` to `end`, both included; float32 by default. */
+/** Creates the vector of `steps` evenly spaced numbers from `start` to `end`, both included. float32 by default. As `torch.linspace`. */
 export function linspace(start: number, end: number, steps: number, options: TensorOptions = {}): Tensor {
 	checkOptions('linspace', options, TENSOR_OPTIONS);
-	if (!Number.isInteger(steps) || steps < 0)
-		throw new ArgumentError(`linspace: steps ${steps} must be a whole number of at least 0`);
+	requireInteger('linspace', 'steps', steps, 0);
 	const dtype = options.dtype ?? 'float32';
 	if (dtype === 'bool') throw new DTypeError(`linspace: dtype bool has no range. Use 'int32' or 'float32'`);
 	const step = steps > 1 ? (end - start) / (steps - 1) : 0;
-	// From the nearer end, so that both ends are exact and the numbers symmetric.
+	// Counts from the nearer end, so that both ends are exact and the numbers symmetric.
 	const value = (i: number) => (i < steps / 2 ? start + step * i : end - step * (steps - 1 - i));
 	const values = allocateTyped('float64', steps);
 	for (let i = 0; i < steps; i++) values[i] = isInteger(dtype) ? Math.trunc(value(i)) : value(i);
 	return runOperation('linspace', () => tensor(values, { ...options, dtype }));
 }
 
-/** The n x m matrix (n x n by default) with ones on its diagonal, else zeros; float32 by default. */
+/** Creates the n x m matrix (n x n by default) with ones on its main diagonal and zeros elsewhere. float32 by default. As `torch.eye`. */
 export function eye(n: number, options?: TensorOptions): Tensor;
 export function eye(n: number, m?: number, options?: TensorOptions): Tensor;
 export function eye(n: number, second: number | TensorOptions = n, third: TensorOptions = {}): Tensor {

@@ -1,5 +1,6 @@
-/** Sums of products in Einstein's notation, lowered to batched matrix products. */
+/** Sums of products in Einstein's notation, computed as batched matrix products. */
 import { currentAutocast } from '../autograd/modes';
+import { wrongArgument } from '../core/checks';
 import { ArgumentError, formatShape, ShapeError } from '../core/errors';
 import type { Tensor } from '../tensor';
 import { composed, inFloat32 } from './composed';
@@ -9,7 +10,7 @@ import { multiply } from './matmul';
 import { promote } from './operands';
 import { sum } from './reduce';
 
-/** A tensor and the label of each of its dims. */
+/** A tensor with a label for each dim. */
 interface Term {
 	readonly x: Tensor;
 	readonly labels: readonly string[];
@@ -20,9 +21,10 @@ type Sizes = ReadonlyMap<string, number>;
 /**
  * Multiplies tensors along labelled dims and sums over the labels that the output does not have: `einsum('bij,bjk->bik', a, b)`.
  *
- * Labels are letters; '...' stands for further dims, which broadcast; a label that occurs twice in a term takes the diagonal. Without
- * '->' the output has the dims of '...', then the labels that occur once, in alphabetical order. Any number of operands: pairs are
- * multiplied in the order that keeps intermediate results small. As `torch.einsum`.
+ * Labels are letters. '...' stands for further dims, which broadcast. A label that occurs twice in a term takes the diagonal. Without '->'
+ * the output has the dims of '...', then the labels that occur once, in alphabetical order. With more than two operands, pairs are
+ * multiplied in an order that keeps intermediate results small. Throws an ArgumentError for a wrong equation, and a ShapeError if the sizes
+ * of a label differ. As `torch.einsum`.
  */
 export function einsum(equation: string, ...tensors: Tensor[]): Tensor {
 	if (Array.isArray(tensors[0]))
@@ -53,7 +55,7 @@ export function einsum(equation: string, ...tensors: Tensor[]): Tensor {
 
 function parse(equation: string, operands: readonly Tensor[]): { inputs: string[][]; output: string[] } {
 	const fail = (reason: string) => new ArgumentError(`einsum: '${equation}': ${reason}`);
-	if (typeof equation !== 'string') throw new ArgumentError(`einsum: the equation must be a string, not ${typeof equation}`);
+	if (typeof equation !== 'string') throw wrongArgument('einsum', 'the equation', 'a string', equation);
 	if (operands.length === 0) throw fail('needs at least one tensor');
 	const [left, right, rest] = equation.replace(/\s/g, '').split('->');
 	if (rest !== undefined) throw fail(`has more than one '->'`);
@@ -62,7 +64,7 @@ function parse(equation: string, operands: readonly Tensor[]): { inputs: string[
 	for (const part of right === undefined ? terms : [...terms, right]) {
 		if (!/^[A-Za-z]*(\.\.\.)?[A-Za-z]*$/.test(part)) throw fail(`'${part}' is not made of letters and at most one '...'`);
 	}
-	// The dims of '...' get labels that count from the right, so that they are aligned as broadcasting aligns them.
+	// The dims of '...' get labels that count from the right, because broadcasting aligns dims from the right.
 	let ellipsis = 0;
 	const inputs = terms.map((term, i) => {
 		const { shape } = operands[i]!;
@@ -109,7 +111,7 @@ function labelSizes(equation: string, inputs: readonly string[][], operands: rea
 	return sizes;
 }
 
-/** Repeated labels become diagonals, and dims of size 1 that broadcast are left out. */
+/** Takes the diagonal of repeated labels, and drops dims of size 1 that broadcast. */
 function prepared({ x, labels }: Term, sizes: Sizes): Term {
 	const repeated = labels.find((label, d) => labels.indexOf(label) !== d);
 	if (repeated !== undefined) {
@@ -122,7 +124,7 @@ function prepared({ x, labels }: Term, sizes: Sizes): Term {
 	return thin.length === 0 ? { x, labels } : { x: squeeze(x, thin), labels: labels.filter((_, d) => !thin.includes(d)) };
 }
 
-/** The pair of terms that makes the intermediate results grow least when it is multiplied. */
+/** The pair of terms with the product that adds the fewest elements to the intermediate results. */
 function cheapestPair(terms: readonly Term[], output: readonly string[], sizes: Sizes): readonly [number, number] {
 	let best: readonly [number, number] = [0, 1];
 	let least = Number.POSITIVE_INFINITY;
@@ -143,7 +145,7 @@ function cheapestPair(terms: readonly Term[], output: readonly string[], sizes: 
 	return best;
 }
 
-/** The product of two terms, summed over the labels that are not needed any more. */
+/** The product of two terms, summed over the labels that nothing needs any more. */
 function contracted(left: Term, right: Term, needed: ReadonlySet<string>): Term {
 	const a = reduced(left, (label) => needed.has(label) || right.labels.includes(label));
 	const b = reduced(right, (label) => needed.has(label) || left.labels.includes(label));
@@ -177,7 +179,7 @@ function ordered({ x, labels }: Term, order: readonly string[]): Tensor {
 	return dims.every((dim, i) => dim === i) ? x : permute(x, dims);
 }
 
-/** The term with the dims of `labels`, of size 1 where it has none. */
+/** The term with the dims of `labels`. A dim that it lacks has size 1. */
 function aligned(term: Term, labels: readonly string[]): Tensor {
 	const own = labels.filter((label) => term.labels.includes(label));
 	const x = ordered(term, own);
@@ -185,7 +187,7 @@ function aligned(term: Term, labels: readonly string[]): Tensor {
 	return shape.length === x.ndim ? x : reshape(x, shape);
 }
 
-/** The term with the dims of the output, in order: other dims are summed, and dims that broadcast are expanded. */
+/** The term with the dims of the output in order. Sums over other dims, and expands dims that broadcast. */
 function arranged(term: Term, output: readonly string[], sizes: Sizes): Tensor {
 	const x = aligned(
 		reduced(term, (label) => output.includes(label)),

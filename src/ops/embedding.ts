@@ -1,4 +1,4 @@
-/** The lookup table. */
+/** The lookup of rows in a table, and its gradient. */
 import { defineOperation } from '../autograd/operation';
 import { ArgumentError, formatShape, ShapeError } from '../core/errors';
 import { checkOptions } from '../core/options';
@@ -10,20 +10,20 @@ import { checkIndices, maskedFill } from './indexing/gather';
 import { contiguous, reshape, unsqueeze } from './layout';
 
 export interface EmbeddingOptions {
-	/** A row whose gradient is 0, usually that of the padding token; negative ones count from the end. Default none. */
+	/** The row of the padding token, which gets no gradient. A negative index counts from the end. Default none. */
 	paddingIdx?: number;
 }
 
 /**
- * The rows of `weight` [rows, columns] that the int32 `indices` name: [...indices.shape, columns]. An index that names no row throws: on WebGPU at
- * the next read, `sync()` or `step()`. As `torch.nn.functional.embedding`.
+ * Returns the rows of `weight` [rows, columns] at the int32 `indices`: [...indices.shape, columns]. An index out of range throws: on WebGPU
+ * at the next read, `sync()` or `step()`. As `torch.nn.functional.embedding`.
  */
 export function embedding(indices: Tensor, weight: Tensor, options: EmbeddingOptions = {}): Tensor {
 	const { paddingIdx } = checkOptions('embedding', options, ['paddingIdx']);
 	return lookUp('embedding', indices, weight, paddingIdx);
 }
 
-/** `embedding`, in the name of `operation`. */
+/** `embedding` for an operation of another name. */
 export function lookUp(operation: string, indices: Tensor, weight: Tensor, paddingIdx: number | undefined): Tensor {
 	requireTensor(operation, indices, 'indices');
 	requireTensor(operation, weight, 'weight');
@@ -43,7 +43,7 @@ export function lookUp(operation: string, indices: Tensor, weight: Tensor, paddi
 	return rowsOperation({ weight, indices }, { padding }, { check });
 }
 
-/** `padding` is the row without a gradient, or -1. */
+/** `padding` is the row without a gradient, or -1 for none. */
 interface LookupAttributes {
 	readonly padding: number;
 }
@@ -64,7 +64,7 @@ const rowsOperation = defineOperation({
 	}),
 });
 
-/** The sum, for each row of the table, of the gradients of its occurrences. Linear: its VJP looks up again, but not padding. */
+/** Adds the gradients of all occurrences of each row. It is linear, and its VJP looks rows up again, with 0 for padding. */
 const tableGradient = defineOperation({
 	name: 'embedding',
 	inputs: ['gradient'],

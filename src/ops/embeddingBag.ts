@@ -1,9 +1,10 @@
-/** Rows of a table by bags of indices: their sum, mean or maximum. */
-import { ArgumentError, DTypeError, formatShape, ShapeError } from '../core/errors';
+/** The sum, mean or maximum of the rows of a table in bags of indices. */
+import { requireOneOf } from '../core/checks';
+import { requireDType } from '../core/dtype';
+import { ArgumentError, formatShape, ShapeError } from '../core/errors';
 import { checkOptions } from '../core/options';
-import { sameShape } from '../core/shape';
 import type { Tensor } from '../tensor';
-import { requireSameDevice, requireTensor } from '../tensorChecks';
+import { requireSameDevice, requireShape, requireTensor } from '../tensorChecks';
 import { inFloat32 } from './composed';
 import { arange, ones, zeros } from './creation';
 import { add, clamp, div, mul, ne, to, where } from './elementwise';
@@ -14,20 +15,22 @@ import { unsqueeze } from './layout';
 import { any, max, sum } from './reduce';
 
 export interface EmbeddingBagOptions {
-	/** Where each bag begins in a vector of indices, int32 [bags], ascending from 0 on; needed there, and there alone. */
+	/** The start of each bag in a vector of indices, int32 [bags], ascending from 0. Only for a vector, which needs it. */
 	readonly offsets?: Tensor | null;
-	/** What becomes of the rows of a bag; 'max' is for indices [bags, length]. Default 'mean'. */
+	/** How to combine the rows of a bag. 'max' takes indices [bags, length]. Default 'mean'. */
 	readonly mode?: 'sum' | 'mean' | 'max';
-	/** A factor for each row, of the shape of the indices; for 'sum'. Default none. */
+	/** Factors of the rows, with the shape of the indices. Only for mode 'sum'. Default none. */
 	readonly perSampleWeights?: Tensor | null;
-	/** A row that counts for nothing; negative ones count from the end. Default none. */
+	/** A row to skip, also in the count of the mean. A negative index counts from the end. Default none. */
 	readonly paddingIdx?: number;
 }
 
+const MODES = ['sum', 'mean', 'max'] as const;
+
 /**
- * The sum, mean or maximum of the rows of `weight` [rows, columns] that each bag of int32 `indices` names: [bags, columns]. Bags are the rows of
- * indices [bags, length], or the parts of a vector that begin at `offsets`. An empty bag gives zeros. Indices and offsets out of range throw: on
- * WebGPU at the next read, `sync()` or `step()`. As `torch.nn.functional.embedding_bag`.
+ * Returns the sum, mean or maximum, [bags, columns], of the rows of `weight` [rows, columns] at the int32 `indices` of each bag. Bags are the
+ * rows of indices [bags, length], or the parts of a vector that begin at `offsets`. An empty bag gives zeros. Indices and offsets out of
+ * range throw: on WebGPU at the next read, `sync()` or `step()`. As `torch.nn.functional.embedding_bag`.
  */
 export function embeddingBag(indices: Tensor, weight: Tensor, options: EmbeddingBagOptions = {}): Tensor {
 	const names = ['offsets', 'mode', 'perSampleWeights', 'paddingIdx'] as const;
@@ -35,8 +38,7 @@ export function embeddingBag(indices: Tensor, weight: Tensor, options: Embedding
 	requireTensor('embeddingBag', indices, 'indices');
 	requireTensor('embeddingBag', weight, 'weight');
 	requireSameDevice('embeddingBag', weight, indices);
-	if (mode !== 'sum' && mode !== 'mean' && mode !== 'max')
-		throw new ArgumentError(`embeddingBag: mode '${String(mode)}' is not 'sum', 'mean' or 'max'`);
+	requireOneOf('embeddingBag', 'mode', mode, MODES);
 	if ((indices.ndim !== 1 && indices.ndim !== 2) || (indices.ndim === 1) !== (offsets !== null)) {
 		throw new ShapeError(
 			`embeddingBag: indices are [bags, length] without offsets, or a vector with them, not ${formatShape(indices.shape)} ${offsets === null ? 'without' : 'with'} offsets`,
@@ -46,11 +48,7 @@ export function embeddingBag(indices: Tensor, weight: Tensor, options: Embedding
 	if (perSampleWeights !== null) {
 		requireTensor('embeddingBag', perSampleWeights, 'perSampleWeights');
 		if (mode !== 'sum') throw new ArgumentError(`embeddingBag: perSampleWeights are for mode 'sum', not '${mode}'`);
-		if (!sameShape(perSampleWeights.shape, indices.shape)) {
-			throw new ShapeError(
-				`embeddingBag: perSampleWeights ${formatShape(perSampleWeights.shape)} must have the shape of the indices, ${formatShape(indices.shape)}`,
-			);
-		}
+		requireShape('embeddingBag', 'perSampleWeights', perSampleWeights, indices.shape, indices, 'indices');
 	}
 	return inFloat32('embeddingBag', [weight, perSampleWeights], (table, factors) => {
 		let rows = lookUp('embeddingBag', indices, table, paddingIdx);
@@ -71,14 +69,13 @@ export function embeddingBag(indices: Tensor, weight: Tensor, options: Embedding
 function requireOffsets(offsets: Tensor, weight: Tensor, mode: string): void {
 	requireTensor('embeddingBag', offsets, 'offsets');
 	requireSameDevice('embeddingBag', weight, offsets);
-	if (offsets.dtype !== 'int32')
-		throw new DTypeError(`embeddingBag: offsets must be int32, not ${offsets.dtype}. Convert with .to('int32')`);
+	requireDType('embeddingBag', offsets.dtype, ['int32'], 'offsets');
 	if (offsets.ndim !== 1) throw new ShapeError(`embeddingBag: offsets must be a vector, not ${formatShape(offsets.shape)}`);
 	if (mode === 'max')
 		throw new ArgumentError("embeddingBag: mode 'max' takes indices [bags, length]; pad the bags and pass paddingIdx");
 }
 
-/** The maxima over dim 1, zeros for a bag in which nothing counts. */
+/** The maxima over dim 1. Zeros for a bag without rows that count. */
 function largest(rows: Tensor, counted: Tensor | null): Tensor {
 	const [bags, length, columns] = rows.shape as [number, number, number];
 	if (length === 0) return zeros([bags, columns], { dtype: rows.dtype, device: rows.device });
@@ -87,7 +84,7 @@ function largest(rows: Tensor, counted: Tensor | null): Tensor {
 	return where(any(counted, 1), found, 0);
 }
 
-/** Sums [size, ...] over the parts that begin at `offsets`. */
+/** A function that sums [size, ...] over the parts that begin at `offsets`. */
 function added(offsets: Tensor, size: number): (x: Tensor) => Tensor {
 	const { device } = offsets;
 	checkBounds(offsets, {

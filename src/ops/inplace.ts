@@ -1,37 +1,45 @@
 /**
- * In-place operations: they overwrite a tensor's elements and return it. As in PyTorch they are recorded: a plain tensor that is
- * written from a recorded source joins the graph, and a write into a view is a write into its base, which the other views see
- * (autograd/views.ts). A leaf that requires a gradient, and a view of one, can be written only under `noGrad`. The backward walk
- * throws if a saved tensor was overwritten.
+ * In-place operations overwrite a tensor's elements and return the tensor. They are recorded, as in PyTorch: a plain tensor joins the graph
+ * if its source is in it, and a write into a view is a write into the base, which its other views see (autograd/views.ts). A leaf that
+ * requires a gradient, or a view of one, can be written only under `noGrad`. The backward walk throws if a saved tensor was overwritten.
  */
 import { callerStack, isWatching, observe } from '../autograd/anomaly';
 import { zeroGradient } from '../autograd/gradients';
 import { isGradEnabled } from '../autograd/modes';
-import { info, type OutputInfo, type Rule, TapeNode } from '../autograd/tape';
+import { info, type OutputInfo, type Rule, requireOwnGradient, TapeNode } from '../autograd/tape';
 import { baseOf, follow, rebase, requireRecordable, type ViewPath } from '../autograd/views';
 import type { View } from '../backends/contract';
 import type { BinaryOp } from '../backends/contract/elementwise';
+import { requireOneOf } from '../core/checks';
 import { enterOperation, leaveOperation } from '../core/currentOperation';
-import { type DType, fillValue, isFloating, isInt32 } from '../core/dtype';
-import { ArgumentError, AutogradError, DTypeError, formatShape, ShapeError } from '../core/errors';
+import { type DType, fillValue, isFloating } from '../core/dtype';
+import { DTypeError, formatShape, ShapeError } from '../core/errors';
 import { checkOptions } from '../core/options';
 import { closeScope, onNodeCreated, openScope } from '../scope';
 import { empty, emptyOn, markWritten, Tensor } from '../tensor';
-import { requireDistinct, requireDivisor, requireSameDevice, requireTensor } from '../tensorChecks';
+import { requireDistinct, requireDivisor, requireFactor, requireSameDevice, requireTensor } from '../tensorChecks';
 import { widened } from './composed';
-import { type AddOptions, addedTimes, type DivOptions, PRODUCT, QUOTIENT, ROUNDED } from './elementwise/arithmetic';
+import {
+	type AddOptions,
+	addedTimes,
+	type DivOptions,
+	PRODUCT,
+	QUOTIENT,
+	ROUNDED,
+	ROUNDING_MODES,
+} from './elementwise/arithmetic';
 import { to } from './elementwise/cast';
 import { type Partials, pullBack } from './elementwise/definitions';
 import { cloneAs } from './layout/views';
 import { broadcastView, converted, gradientFor, type Operand, resultType, scalarFor } from './operands';
 
-/** What the VJP of an in-place operation reads of the target, as it was before the write, and of the source. */
+/** What the VJP of an in-place operation reads: the target before the write, and the source. */
 interface WriteSaves {
 	readonly x: Tensor | null;
 	readonly source: Tensor | null;
 }
 
-/** The gradients of the target as it was before (null: zeros) and of the source, from that of what the target became. */
+/** The gradients of the target before the write (null for zeros) and of the source, from the gradient of the target after it. */
 type WriteVjp<A> = (
 	gradient: Tensor,
 	saved: WriteSaves,
@@ -42,12 +50,12 @@ type WriteVjp<A> = (
 interface WriteAttributes<A> {
 	readonly vjp: WriteVjp<A>;
 	readonly attributes: A;
-	/** From the base to the view that was written; null for a write into the whole. */
+	/** The path from the base to the view that was written. Null for a write into the whole base. */
 	readonly path: ViewPath | null;
 	readonly strides: readonly number[];
 }
 
-/** The gradient of a base: where a view of it was written, that of the operation; elsewhere it passes. */
+/** The gradient of a base. In the part that was written it comes from the operation; elsewhere it passes unchanged. */
 const WRITE: Rule<WriteAttributes<unknown>> = {
 	pullBack([incoming], [x = null, source = null], { vjp, attributes, path, strides }, [base = null, other = null]) {
 		const gradient = incoming!;
@@ -55,7 +63,7 @@ const WRITE: Rule<WriteAttributes<unknown>> = {
 		const found = vjp(part, { x, source }, attributes, { x: base && part, source: other });
 		if (base === null) return [null, found.source];
 		if (path === null) return [found.x ?? zeroGradient(gradient.shape, gradient), found.source];
-		// In the base's layout, in which the way to the part copies nothing.
+		// In the layout of the base, because there the path to the part copies nothing.
 		const whole = cloneAs(gradient, strides);
 		const written = follow(path, whole);
 		if (found.x === null) zero_(written);
@@ -67,7 +75,7 @@ const WRITE: Rule<WriteAttributes<unknown>> = {
 interface Write<A> {
 	readonly x: Tensor;
 	readonly source: Tensor | null;
-	/** Runs with its temporaries disposed of. */
+	/** Writes. Its temporaries are disposed of. */
 	readonly write: () => void;
 	/** What the VJP reads. Called before the write, and only if the operation goes on the tape. */
 	readonly saves?: () => WriteSaves;
@@ -95,7 +103,7 @@ function inPlace<A>(operation: string, { x, source, write, saves, vjp, attribute
 		if (isRecorded) {
 			const saved = saves?.() ?? { x: null, source: null };
 			const edges = [base.edge, source?.edge ?? null];
-			// No gradient goes to what only second derivatives read, but the graph has to reach it.
+			// Only second derivatives read this tensor. It gets no gradient, but the graph must reach it.
 			const before = saved.x?.edge ?? null;
 			if (before !== null && !edges.includes(before)) edges.push(before);
 			const rule = { vjp, attributes, path, strides: base.strides };
@@ -117,7 +125,7 @@ function inPlace<A>(operation: string, { x, source, write, saves, vjp, attribute
 	return x;
 }
 
-/** A copy of `x` at its place on the tape, for a VJP that reads what the write is about to replace. */
+/** A copy of `x` with x's place on the tape, for a VJP that reads the values before the write. */
 function before(x: Tensor): Tensor {
 	const copy = emptyOn(x, x.shape);
 	x.backend.kernels.copy({ x }, { y: copy }, {});
@@ -126,8 +134,8 @@ function before(x: Tensor): Tensor {
 }
 
 /**
- * What a kernel that writes contiguous memory writes instead of `x`: x itself, or a copy if x is strided or shares its storage with one
- * of `others` (a kernel binds a buffer only once). `writeBack` ends the write.
+ * The target of a kernel that writes contiguous memory: x itself, or a copy if x is strided or shares its storage with one of `others`,
+ * because a kernel binds a buffer only once. `writeBack` ends the write.
  */
 export function contiguousTarget(operation: string, x: Tensor, ...others: readonly Tensor[]): Tensor {
 	requireDistinct(operation, x);
@@ -137,7 +145,7 @@ export function contiguousTarget(operation: string, x: Tensor, ...others: readon
 	return packed;
 }
 
-/** Copies back to `x` what a kernel wrote into the copy of `contiguousTarget`, if there is one, and marks x as written. */
+/** Ends the write: copies a copy of `contiguousTarget` back to `x`, and marks x as written. */
 export function writeBack(operation: string, packed: Tensor, x: Tensor): void {
 	if (packed !== x) {
 		x.backend.kernels.copyInto({ x: packed }, { y: x }, {});
@@ -146,14 +154,14 @@ export function writeBack(operation: string, packed: Tensor, x: Tensor): void {
 	markWritten(x, operation);
 }
 
-/** Runs `write` on x, or for float16 on a copy in float32, so that several writes round only once. */
+/** Runs `write` on x. For float16 it runs on a copy in float32, so that several writes round only once. */
 export function writeInFloat32(x: Tensor, write: (target: Tensor) => void): void {
 	const [target] = widened(x);
 	write(target);
 	if (target !== x) copy_(x, target);
 }
 
-/** The source with x's shape and dtype, in memory that the write does not touch. */
+/** The source in x's shape and dtype, in memory that the write does not change. */
 function sourceFor(operation: string, x: Tensor, source: Tensor): View {
 	requireTensor(operation, source, 'source');
 	requireSameDevice(operation, x, source);
@@ -172,8 +180,8 @@ function sourceFor(operation: string, x: Tensor, source: Tensor): View {
 }
 
 /**
- * Copies the elements of `source`, broadcast and converted to the dtype of `x`, into `x`. A CPU source is uploaded to WebGPU. If the device
- * of `x` was lost, `x` gets memory on the present one; its gradient is dropped.
+ * Copies `source`, broadcast and converted to the dtype of `x`, into `x`. Returns x. Uploads a CPU source to WebGPU. If the device of `x` was
+ * lost, `x` gets memory on the present device and loses its gradient. As `torch.Tensor.copy_`.
  */
 export function copy_(x: Tensor, source: Tensor): Tensor {
 	requireTensor('copy_', source, 'source');
@@ -188,11 +196,7 @@ export function copy_(x: Tensor, source: Tensor): Tensor {
 function copied(operation: string, x: Tensor, source: Tensor): Tensor {
 	requireTensor(operation, x);
 	requireTensor(operation, source, 'source');
-	if (x.device !== source.device && source.requiresGrad && isGradEnabled()) {
-		throw new AutogradError(
-			`${operation}: a gradient cannot flow from ${x.device} back to ${source.device}. Move the source before requiresGrad_(), or copy its detach()`,
-		);
-	}
+	requireOwnGradient(operation, source, x.device);
 	const write = () => {
 		const near =
 			x.device === 'webgpu' && source.device === 'cpu'
@@ -243,13 +247,13 @@ const arithmeticVjp: WriteVjp<{ readonly partials: Partials; readonly number: nu
 	{ partials, number },
 	needs,
 ) => {
-	// What a derivative does not read may be any tensor.
+	// A derivative gets any tensor in the place of one that it does not read.
 	const operands = { a: saved.x ?? gradient, b: number ?? saved.source ?? gradient, y: gradient };
 	const { a, b } = pullBack(partials, gradient, operands, { a: needs.x, b: needs.source });
 	return { x: a, source: b };
 };
 
-/** x * factor, in a dtype that holds the product of a whole number and a fraction. */
+/** x * factor in `dtype`, which holds the product of an integer and a fraction. */
 function multiple(x: Tensor, factor: number, dtype: DType): Tensor {
 	const y = emptyOn(x, x.shape, dtype);
 	const scalar = scalarFor(dtype, factor);
@@ -259,40 +263,37 @@ function multiple(x: Tensor, factor: number, dtype: DType): Tensor {
 
 function scaledArithmetic(operation: string, op: 'add' | 'sub', x: Tensor, other: Operand, options: AddOptions): Tensor {
 	const { alpha = 1 } = checkOptions(operation, options, ['alpha']);
-	if (typeof alpha !== 'number') throw new ArgumentError(`${operation}: alpha must be a number, not ${typeof alpha}`);
 	requireTensor(operation, x);
-	if (!isFloating(x.dtype) && !isInt32(alpha))
-		throw new ArgumentError(`${operation}: alpha ${alpha} must be a whole number for a tensor of ${x.dtype}`);
+	requireFactor(operation, 'alpha', alpha, x.dtype);
 	return arithmetic(operation, op, x, other, addedTimes(op === 'add' ? alpha : -alpha), alpha);
 }
 
-/** x += alpha * other. */
+/** x += alpha * other. Returns x. As `torch.Tensor.add_`. */
 export function add_(x: Tensor, other: Operand, options: AddOptions = {}): Tensor {
 	return scaledArithmetic('add_', 'add', x, other, options);
 }
 
-/** x -= alpha * other. */
+/** x -= alpha * other. Returns x. As `torch.Tensor.sub_`. */
 export function sub_(x: Tensor, other: Operand, options: AddOptions = {}): Tensor {
 	return scaledArithmetic('sub_', 'sub', x, other, options);
 }
 
-/** x *= other. */
+/** x *= other. Returns x. As `torch.Tensor.mul_`. */
 export function mul_(x: Tensor, other: Operand): Tensor {
 	return arithmetic('mul_', 'mul', x, other, PRODUCT);
 }
 
-/** x /= other, for floating x; with a `roundingMode`, which keeps whole numbers whole, also for int32. */
+/** x /= other. x is floating, or int32 with a `roundingMode`. Returns x. As `torch.Tensor.div_`. */
 export function div_(x: Tensor, other: Operand, options: DivOptions = {}): Tensor {
 	const { roundingMode = null } = checkOptions('div_', options, ['roundingMode']);
 	if (roundingMode === null) return arithmetic('div_', 'div', x, other, QUOTIENT);
-	if (roundingMode !== 'trunc' && roundingMode !== 'floor')
-		throw new ArgumentError(`div_: roundingMode '${String(roundingMode)}' is not 'trunc', 'floor' or null`);
+	requireOneOf('div_', 'roundingMode', roundingMode, ROUNDING_MODES);
 	requireTensor('div_', x);
 	requireDivisor('div_', x.dtype, other);
 	return arithmetic('div_', roundingMode === 'trunc' ? 'truncDiv' : 'floorDiv', x, other, ROUNDED);
 }
 
-/** Every element becomes `value`: a number, a boolean or a scalar tensor. */
+/** Sets every element to `value`, a number, a boolean or a scalar tensor. Returns x. As `torch.Tensor.fill_`. */
 export function fill_(x: Tensor, value: number | boolean | Tensor): Tensor {
 	if (value instanceof Tensor) {
 		if (value.ndim !== 0)
@@ -303,7 +304,7 @@ export function fill_(x: Tensor, value: number | boolean | Tensor): Tensor {
 	return filled('fill_', x, fillValue('fill_', x.dtype, value));
 }
 
-/** Every element becomes 0. */
+/** Sets every element to 0. Returns x. As `torch.Tensor.zero_`. */
 export function zero_(x: Tensor): Tensor {
 	return filled('zero_', x, 0);
 }

@@ -1,18 +1,17 @@
 /**
- * Feature maps at another size.
+ * Resizes feature maps.
  *
- * Every mode is separable: along each dim an output element is a weighted sum of a few input elements, its taps. So each dim is a
- * gather for each tap, whose gradient is the deterministic scatter of `indexSelect`; sizes multiplied by a whole number repeat
+ * Every mode is separable: along each dim an output element is a weighted sum of a few input elements, its taps. So each dim takes one
+ * gather per tap. The gradient of a gather is the deterministic scatter of `indexSelect`. Nearest upsampling by an integer factor repeats
  * elements without a gather.
  */
 import { currentAutocast } from '../autograd/modes';
-import { describe } from '../core/checks';
+import { describe, requireOneOf, wrongArgument } from '../core/checks';
 import { runOperation } from '../core/currentOperation';
-import { requireFloating } from '../core/dtype';
 import { ArgumentError, formatShape, ShapeError } from '../core/errors';
 import { checkOptions } from '../core/options';
 import type { Tensor } from '../tensor';
-import { requireTensor } from '../tensorChecks';
+import { requireFloatingTensor } from '../tensorChecks';
 import { inFloat32 } from './composed';
 import { tensor } from './creation';
 import { add, mul } from './elementwise';
@@ -23,15 +22,15 @@ import { adaptiveAvgPool1d, adaptiveAvgPool2d, adaptiveAvgPool3d } from './pool'
 export type InterpolateMode = 'nearest' | 'nearest-exact' | 'linear' | 'bilinear' | 'bicubic' | 'trilinear' | 'area';
 
 export interface InterpolateOptions {
-	/** The spatial sizes wanted: this, or `scaleFactor`. */
+	/** The spatial sizes of the result. Give either this or `scaleFactor`. */
 	readonly size?: number | readonly number[];
-	/** By how much to multiply the spatial sizes; the result is rounded down. */
+	/** The factor of the spatial sizes. The product is rounded down. */
 	readonly scaleFactor?: number | readonly number[];
-	/** Default 'nearest'. The linear modes are named by the number of spatial dims: 1, 2 and 3; 'bicubic' is for 2. */
+	/** 'linear' is for 1 spatial dim, 'bilinear' and 'bicubic' for 2, 'trilinear' for 3. Default 'nearest'. */
 	readonly mode?: InterpolateMode;
-	/** Whether the corners of input and output have the same centres rather than the same outer edges. For linear and cubic modes. Default false. */
+	/** Whether the centres of the corner elements of input and output coincide, instead of their outer edges. For linear and cubic modes. Default false. */
 	readonly alignCorners?: boolean;
-	/** Whether the places are computed from the sizes even where `scaleFactor` was given, which differs if it was rounded. Default false. */
+	/** Whether positions come from the rounded sizes instead of `scaleFactor`. Default false. */
 	readonly recomputeScaleFactor?: boolean;
 }
 
@@ -45,17 +44,17 @@ const RANKS: Readonly<Record<InterpolateMode, readonly number[]>> = {
 	area: [1, 2, 3],
 };
 
-/** x, [N, C, ...] with one to three spatial dims, at another size. As `torch.nn.functional.interpolate`. */
+const MODES = Object.keys(RANKS) as readonly InterpolateMode[];
+
+/** Resizes floating x, [N, C, ...] with one to three spatial dims. As `torch.nn.functional.interpolate`. */
 export function interpolate(x: Tensor, options: InterpolateOptions): Tensor {
 	const casting = currentAutocast();
 	if (casting !== null) return casting.call('interpolate', [x], (inputs) => interpolate(...inputs, options));
-	requireTensor('interpolate', x);
+	requireFloatingTensor('interpolate', x);
 	const names = ['size', 'scaleFactor', 'mode', 'alignCorners', 'recomputeScaleFactor'] as const;
 	const { mode = 'nearest', alignCorners = false } = checkOptions('interpolate', options, names);
-	requireFloating('interpolate', x.dtype);
 	const rank = x.ndim - 2;
-	if (!Object.hasOwn(RANKS, mode))
-		throw new ArgumentError(`interpolate: mode '${String(mode)}' is not one of ${Object.keys(RANKS).join(', ')}`);
+	requireOneOf('interpolate', 'mode', mode, MODES);
 	if (!RANKS[mode].includes(rank)) {
 		throw new ShapeError(
 			`interpolate: mode '${mode}' takes ${RANKS[mode].map((r) => r + 2).join(', ')} dims, [N, C, ...], not ${formatShape(x.shape)}`,
@@ -83,7 +82,7 @@ export function interpolate(x: Tensor, options: InterpolateOptions): Tensor {
 	});
 }
 
-/** The sizes of the result and, for each dim, input elements for one output element where the caller's factor decides them. */
+/** The sizes of the result and, for each dim, the step in the input for one output element, or null if the sizes decide it. */
 function target(
 	x: Tensor,
 	rank: number,
@@ -97,11 +96,10 @@ function target(
 		size === undefined ? !(value > 0 && value < 2 ** 31) : !Number.isInteger(value) || value < 1 || value >= 2 ** 31;
 	if (!Array.isArray(list) || list.length !== rank || list.some(wrong)) {
 		const kind = size === undefined ? 'scaleFactor' : 'size';
-		throw new ArgumentError(`interpolate: ${kind} is ${describe(given)}; it must be a positive number, or ${rank} of them`);
+		throw wrongArgument('interpolate', kind, `a positive number, or ${rank} of them`, given);
 	}
 	const spatial = x.shape.slice(2);
-	if (spatial.some((s) => s === 0))
-		throw new ShapeError(`interpolate: input ${formatShape(x.shape)} has no elements to choose from`);
+	if (spatial.some((s) => s === 0)) throw new ShapeError(`interpolate: input ${formatShape(x.shape)} has no elements`);
 	if (size !== undefined) return { size: [...list], scales: list.map(() => null) };
 	const result = list.map((factor, d) => Math.floor(spatial[d]! * factor));
 	if (result.some((s) => s < 1))
@@ -109,7 +107,7 @@ function target(
 	return { size: result, scales: list.map((factor) => (recomputeScaleFactor ? null : 1 / factor)) };
 }
 
-/** For each output element, which input element it takes and by how much; `weights` null is 1. */
+/** For each output element, the index and the weight of one input element. Null weights are 1. */
 interface Tap {
 	readonly indices: readonly number[];
 	readonly weights: readonly number[] | null;
@@ -119,7 +117,7 @@ function places(to: number): number[] {
 	return Array.from({ length: to }, (_, i) => i);
 }
 
-// PyTorch computes these places in float32, so a place that falls on an edge does so here too.
+// PyTorch computes these positions in float32. Rounding the same way puts positions on edges in the same places.
 function nearestTaps(from: number, to: number, step: number, exact: boolean): Tap[] {
 	const indices = places(to).map((i) => {
 		if (!exact && to === 2 * from) return i >> 1;
@@ -128,7 +126,7 @@ function nearestTaps(from: number, to: number, step: number, exact: boolean): Ta
 	return [{ indices: to === from ? places(to) : indices, weights: null }];
 }
 
-/** Input elements that one output element is further on. */
+/** The step in the input for one output element. */
 function linearStep(from: number, to: number, scale: number | null, alignCorners: boolean): number {
 	if (alignCorners) return to > 1 ? (from - 1) / (to - 1) : 0;
 	return scale ?? from / to;
@@ -144,7 +142,7 @@ function linearTaps(from: number, to: number, step: number, alignCorners: boolea
 	];
 }
 
-/** The parameter of the cubic convolution kernel, PyTorch's. Keys 1981. */
+/** PyTorch's parameter of the cubic convolution kernel. Keys 1981. */
 const CUBIC = -0.75;
 
 function cubicTaps(from: number, to: number, step: number, alignCorners: boolean): Tap[] {

@@ -1,16 +1,15 @@
 /**
- * Products of matrices and vectors. All become one kernel, `multiply`, that reads transposed and broadcast operands in place:
- * neither the forward pass nor a gradient materialises a transpose or a broadcast. int32 products are exact modulo 2^32, as PyTorch's on
- * the CPU; it has none of bool, and neither has this.
+ * Products of matrices and vectors. All use one operation, `multiply`, which reads transposed and broadcast operands in place: neither the
+ * forward pass nor a gradient copies a transpose or a broadcast. int32 products are exact modulo 2^32, as PyTorch's on the CPU. As in
+ * PyTorch, bool has no products.
  */
 import { currentAutocast } from '../autograd/modes';
 import { defineOperation } from '../autograd/operation';
-import { isFloating } from '../core/dtype';
 import { DTypeError, formatShape, ShapeError } from '../core/errors';
 import { checkOptions } from '../core/options';
 import { broadcastShapes, broadcastStrides, numel, type Shape, sameShape } from '../core/shape';
 import { emptyOn, type Tensor, viewOf } from '../tensor';
-import { requireSameDevice, requireTensor } from '../tensorChecks';
+import { requireSameDevice, requireSameDType, requireShape, requireTensor } from '../tensorChecks';
 import { composed, inFloat32, widened } from './composed';
 import { add, mul } from './elementwise';
 import { reshape, squeeze, transpose, unsqueeze } from './layout';
@@ -19,25 +18,18 @@ import { sumTo } from './operands';
 function requireFactors(operation: string, ...factors: readonly Tensor[]): void {
 	for (const factor of factors) requireTensor(operation, factor);
 	requireSameDevice(operation, ...factors);
-	const [first] = factors as [Tensor];
 	for (const factor of factors) {
 		if (factor.dtype === 'bool' || factor.dtype === 'uint8')
 			throw new DTypeError(`${operation}: dtype ${factor.dtype} has no product. Convert with .to('int32') or .to('float32')`);
-		if (factor.dtype !== first.dtype) {
-			// Whole numbers become floating: the other way round weights would lose their fractions.
-			const common = isFloating(first.dtype) ? first.dtype : factor.dtype;
-			throw new DTypeError(
-				`${operation}: dtypes differ: ${first.dtype} ${formatShape(first.shape)} and ${factor.dtype} ${formatShape(factor.shape)}. Convert one with .to('${common}')`,
-			);
-		}
 	}
+	requireSameDType(operation, ...factors);
 }
 
 function innerError(operation: string, a: Tensor, b: Tensor): ShapeError {
 	return new ShapeError(`${operation}: inner dimensions differ: ${formatShape(a.shape)} x ${formatShape(b.shape)}`);
 }
 
-/** [...batch, M, K] times [...batch, K, N], of equal rank, the batch dims broadcast. */
+/** [...batch, M, K] x [...batch, K, N] to [...batch, M, N], for operands of equal rank. Batch dims broadcast. */
 export function multiply(name: string, a: Tensor, b: Tensor): Tensor {
 	return product({ a, b }, {}, { name });
 }
@@ -68,8 +60,8 @@ function onBatch(x: Tensor, batch: Shape): Tensor {
 }
 
 /**
- * The matrix product, as `torch.matmul`: of two vectors their dot product, of a matrix and a vector a vector; further dims in front are a
- * batch and broadcast. [..., M, K] x [..., K, N] gives [..., M, N].
+ * The matrix product, [..., M, K] x [..., K, N] to [..., M, N]. Leading dims are a batch and broadcast. Two vectors give their dot product,
+ * a matrix and a vector give a vector. Throws a ShapeError if the inner dims differ. As `torch.matmul`.
  */
 export function matmul(a: Tensor, b: Tensor): Tensor {
 	const casting = currentAutocast();
@@ -81,7 +73,7 @@ export function matmul(a: Tensor, b: Tensor): Tensor {
 		);
 	}
 	if (a.shape.at(-1) !== b.shape.at(Math.max(-2, -b.ndim))) throw innerError('matmul', a, b);
-	// One matrix for a whole batch: then all of its rows are one matrix, and the gradient of b is one product.
+	// If b is one matrix, all rows of the batch are one matrix too, and the gradient of b is one product.
 	const single = b.ndim < 3 || (b.ndim <= a.ndim && numel(b.shape.slice(0, -2)) === 1);
 	if (a.ndim === b.ndim && a.ndim >= 2 && (a.ndim === 2 || !single)) {
 		broadcastShapes('matmul', a.shape.slice(0, -2), b.shape.slice(0, -2));
@@ -108,7 +100,7 @@ function withRank(x: Tensor, rank: number): Tensor {
 	return x.ndim === rank ? x : reshape(x, [...new Array<number>(rank - x.ndim).fill(1), ...x.shape]);
 }
 
-/** The products of B pairs of matrices: [B, M, K] x [B, K, N] to [B, M, N]. No broadcasting. As `torch.bmm`. */
+/** The products of B pairs of matrices, [B, M, K] x [B, K, N] to [B, M, N], without broadcasting. As `torch.bmm`. */
 export function bmm(a: Tensor, b: Tensor): Tensor {
 	const casting = currentAutocast();
 	if (casting !== null) return casting.call('bmm', [a, b], (inputs) => bmm(...inputs));
@@ -126,7 +118,7 @@ function batched(name: string, a: Tensor, b: Tensor): Tensor {
 	return multiply(name, a, b);
 }
 
-/** beta * input + alpha * bmm(batch1, batch2), input broadcast; with beta 0 the input does not matter, not even its NaN. As `torch.baddbmm`. */
+/** beta * input + alpha * bmm(batch1, batch2). `input` broadcasts; with beta 0 it is ignored, NaN included. Both default to 1. As `torch.baddbmm`. */
 export function baddbmm(input: Tensor, batch1: Tensor, batch2: Tensor, options: { beta?: number; alpha?: number } = {}): Tensor {
 	const { beta = 1, alpha = 1 } = checkOptions('baddbmm', options, ['beta', 'alpha']);
 	const casting = currentAutocast();
@@ -145,7 +137,7 @@ export function baddbmm(input: Tensor, batch1: Tensor, batch2: Tensor, options: 
 	});
 }
 
-/** A matrix times a vector: [M, K] x [K] to [M]. As `torch.mv`. */
+/** The product of a matrix and a vector, [M, K] x [K] to [M]. As `torch.mv`. */
 export function mv(matrix: Tensor, vector: Tensor): Tensor {
 	const casting = currentAutocast();
 	if (casting !== null) return casting.call('mv', [matrix, vector], (inputs) => mv(...inputs));
@@ -157,7 +149,7 @@ export function mv(matrix: Tensor, vector: Tensor): Tensor {
 	return composed('mv', () => reshape(multiply('mv', matrix, reshape(vector, [vector.size, 1])), [matrix.shape[0]!]));
 }
 
-/** The sum of the products of two vectors: [K] x [K] to []. As `torch.dot`. */
+/** The dot product of two vectors, [K] x [K] to []. As `torch.dot`. */
 export function dot(a: Tensor, b: Tensor): Tensor {
 	const casting = currentAutocast();
 	if (casting !== null) return casting.call('dot', [a, b], (inputs) => dot(...inputs));
@@ -168,7 +160,7 @@ export function dot(a: Tensor, b: Tensor): Tensor {
 	return composed('dot', () => reshape(multiply('dot', reshape(a, [1, a.size]), reshape(b, [b.size, 1])), []));
 }
 
-/** Every product of an element of a with one of b: [M] x [N] to [M, N]. As `torch.outer`. */
+/** The outer product of two vectors, [M] x [N] to [M, N]. As `torch.outer`. */
 export function outer(a: Tensor, b: Tensor): Tensor {
 	const casting = currentAutocast();
 	if (casting !== null) return casting.call('outer', [a, b], (inputs) => outer(...inputs));
@@ -179,8 +171,8 @@ export function outer(a: Tensor, b: Tensor): Tensor {
 }
 
 /**
- * x weight^T + bias: x [..., inFeatures], weight [outFeatures, inFeatures], bias [outFeatures], to [..., outFeatures], in one launch. A
- * weight [inFeatures] with a scalar bias gives [...]. As `torch.nn.functional.linear`.
+ * x weight^T + bias in one launch, for x [..., inFeatures], weight [outFeatures, inFeatures] and bias [outFeatures]. Returns
+ * [..., outFeatures]. A weight [inFeatures] with a scalar bias gives [...]. As `torch.nn.functional.linear`.
  */
 export function linear(x: Tensor, weight: Tensor, bias: Tensor | null = null): Tensor {
 	const casting = currentAutocast();
@@ -200,11 +192,7 @@ export function linear(x: Tensor, weight: Tensor, bias: Tensor | null = null): T
 			`linear: input ${formatShape(x.shape)} must end in the ${inner} features that weight ${formatShape(weight.shape)} takes`,
 		);
 	}
-	if (bias !== null && !sameShape(bias.shape, [features])) {
-		throw new ShapeError(
-			`linear: bias ${formatShape(bias.shape)} must be ${formatShape([features])} for weight ${formatShape(weight.shape)}`,
-		);
-	}
+	if (bias !== null) requireShape('linear', 'bias', bias, [features], weight, 'weight');
 	return linearOperation({ x, weight, bias }, {});
 }
 
@@ -237,7 +225,7 @@ const linearOperation = defineOperation({
 	},
 });
 
-/** gT x, laid out as the weight is: a weight that is kept as [in, out] must not cost its gradient a copy. */
+/** gT x in the layout of the weight, so that the gradient of a transposed weight is not copied. */
 function weightGradient(g: Tensor, x: Tensor, weight: Tensor): Tensor {
 	const isTransposed = weight.strides[0]! < weight.strides[1]!;
 	if (isTransposed) return transpose(multiply('linear', transpose(x, 0, 1), g), 0, 1);

@@ -1,4 +1,4 @@
-/** What operations of several operands have in common: promotion, devices, broadcasting, and the way back for gradients. */
+/** Promotion, conversion and broadcasting of operands, and the way back for their gradients. */
 import type { View } from '../backends/contract';
 import { runOperation } from '../core/currentOperation';
 import { category, type DType, isFloating, promoteScalar, promoteTypes } from '../core/dtype';
@@ -11,10 +11,10 @@ import { sumTo } from './layout/views';
 
 export { sumTo };
 
-/** A number goes into the kernel's parameters and never becomes a tensor. */
+/** A number becomes a parameter of the kernel, never a tensor. */
 export type Operand = Tensor | number;
 
-/** The dtype in which operands meet: as PyTorch's `result_type`, where scalar tensors give way within their category. */
+/** The common dtype of operands. Scalar tensors decide only the category (bool, integer, floating). As `torch.result_type`. */
 export function resultType(...operands: readonly Operand[]): DType {
 	let result: DType | undefined;
 	let scalar: DType | undefined;
@@ -29,12 +29,12 @@ export function resultType(...operands: readonly Operand[]): DType {
 	return dtype;
 }
 
-/** The floating dtype in which a function like exp computes `dtype`: bool and whole numbers become float32. */
+/** The dtype in which a function such as exp computes: float32 for bool and integers, else `dtype` itself. */
 export function floatingType(dtype: DType): DType {
 	return isFloating(dtype) ? dtype : 'float32';
 }
 
-/** The tensors in their common dtype, differentiably. They must be on one device. */
+/** Converts the tensors to their common dtype, differentiably. Throws unless all are on one device. */
 export function promote(operation: string, ...tensors: readonly Tensor[]): Tensor[] {
 	for (const tensor of tensors) requireTensor(operation, tensor);
 	requireSameDevice(operation, ...tensors);
@@ -42,7 +42,7 @@ export function promote(operation: string, ...tensors: readonly Tensor[]): Tenso
 	return runOperation(operation, () => tensors.map((tensor) => to(tensor, dtype)));
 }
 
-/** x in another dtype, off the tape: for the inside of `forward`. Gives x itself when nothing changes. */
+/** x in another dtype, off the tape, for use inside `forward`. Returns x itself if it has the dtype. */
 export function converted(x: Tensor, dtype: DType): Tensor {
 	if (x.dtype === dtype) return x;
 	const y = emptyOn(x, x.shape, dtype);
@@ -50,25 +50,25 @@ export function converted(x: Tensor, dtype: DType): Tensor {
 	return y;
 }
 
-/** x, seen as if it had `shape`, which it broadcasts to. */
+/** A view of x, broadcast to `shape`. */
 export function broadcastView(x: Tensor, shape: Shape): View {
 	if (sameShape(x.shape, shape)) return x;
 	return { storage: x.storage, dtype: x.dtype, shape, strides: broadcastStrides(x.shape, x.strides, shape), offset: x.offset };
 }
 
-/** A number as kernels compute with it: those of float16 do so in float32. uint8 takes it modulo 256, as PyTorch does. */
+/** The value with which a kernel for `dtype` computes. uint8 takes numbers modulo 256, as PyTorch does. */
 export function scalarFor(dtype: DType, value: number): number {
 	if (dtype === 'uint8') return value & 255;
 	return dtype === 'float32' ? Math.fround(value) : value;
 }
 
-/** A number as a tensor of `dtype` would hold it, so that a comparison with what was stored holds exactly. */
+/** The value that a tensor of `dtype` stores for a number, so that comparisons with stored values are exact. */
 export function storedAs(dtype: DType, value: number): number {
 	if (dtype === 'float16') return float16Value(float16Bits(value));
 	return dtype === 'float32' ? Math.fround(value) : value;
 }
 
-/** The gradient of an input of that shape and dtype, from the gradient of what it was broadcast and promoted to. */
+/** The gradient of an input, from the gradient of its broadcast and promoted form. */
 export function gradientFor(gradient: Tensor, input: { readonly shape: Shape; readonly dtype: DType }): Tensor {
 	const summed = sumTo(gradient, input.shape);
 	return summed.dtype === input.dtype ? summed : to(summed, input.dtype);

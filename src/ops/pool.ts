@@ -1,46 +1,45 @@
 /**
- * Pooling over the last one to three dims. Each operation and its gradient are a pair of linear maps (for the maximum, once its positions
- * are known), either the other's VJP, so gradients of every order exist.
+ * Pooling over the last one to three dims. Each operation and its gradient are a pair of linear maps (for the maximum, at known positions),
+ * and each is the VJP of the other, so gradients of every order exist.
  */
 import { defineOperation } from '../autograd/operation';
 import type { AvgPoolAttributes, MaxPoolAttributes } from '../backends/contract/pool';
-import { describe } from '../core/checks';
-import { requireFloating } from '../core/dtype';
+import { wrongArgument } from '../core/checks';
 import { ArgumentError, formatShape, ShapeError } from '../core/errors';
 import { checkOptions } from '../core/options';
 import type { Shape } from '../core/shape';
 import { emptyOn, type Tensor } from '../tensor';
-import { requireTensor } from '../tensorChecks';
+import { requireFloatingTensor } from '../tensorChecks';
 import { tidy } from '../tidy';
 import { contiguous, squeeze, unsqueeze } from './layout';
 import { type ValuesIndices, valuesIndices } from './reduce';
-import { type PerDim, perDim, windowCount } from './windows';
+import { type PerDim, perDim, windowGrid } from './windows';
 
 export interface MaxPoolOptions {
-	/** Distance between windows. Default: the window's size. */
+	/** Distance between windows. Default the window's size. */
 	stride?: PerDim;
-	/** Positions added on both sides, which never win; at most half the window. Default 0. */
+	/** Positions of -Infinity to add at both ends, at most half the window. Default 0. */
 	padding?: PerDim;
 	/** Distance between the elements of a window. Default 1. */
 	dilation?: PerDim;
-	/** Keep windows that reach beyond the end. Default false. */
+	/** Whether to keep windows that reach beyond the end. Default false. */
 	ceilMode?: boolean;
-	/** Also give the positions (int32) of the maxima within the flattened plane. Default false. */
+	/** Whether to also return the positions (int32) of the maxima in the flattened plane. Default false. */
 	returnIndices?: boolean;
 }
 
 const MAX_POOL_OPTIONS = ['stride', 'padding', 'dilation', 'ceilMode', 'returnIndices'] as const;
 
 export interface AvgPoolOptions {
-	/** Distance between windows. Default: the window's size. */
+	/** Distance between windows. Default the window's size. */
 	stride?: PerDim;
-	/** Zeros added on both sides; at most half the window. Default 0. */
+	/** Zeros to add at both ends, at most half the window. Default 0. */
 	padding?: PerDim;
-	/** Keep windows that reach beyond the end. Default false. */
+	/** Whether to keep windows that reach beyond the end. Default false. */
 	ceilMode?: boolean;
 	/** Whether the mean counts the padding. Default true. */
 	countIncludePad?: boolean;
-	/** Divide every sum by this instead of by the window's size. */
+	/** The divisor of every sum. Default the number of elements in the window. */
 	divisorOverride?: number;
 }
 
@@ -91,10 +90,10 @@ export function avgPool3d(x: Tensor, kernelSize: PerDim, options: AvgPoolOptions
 	return avgPooled('avgPool3d', 3, x, kernelSize, options);
 }
 
-/** Sizes of the result of adaptive pooling; null keeps the input's. */
+/** The spatial sizes that adaptive pooling returns. Null keeps the input's size. */
 export type OutputSize = number | readonly (number | null)[];
 
-/** The means of `outputSize` windows of equal size, as far as that goes, of x [N, C, L]. As `torch.nn.functional.adaptive_avg_pool1d`. */
+/** The means of `outputSize` windows of nearly equal size of x [N, C, L]. As `torch.nn.functional.adaptive_avg_pool1d`. */
 export function adaptiveAvgPool1d(x: Tensor, outputSize: OutputSize): Tensor {
 	return adaptive('adaptiveAvgPool1d', 1, x, outputSize, (batch, size) =>
 		adaptiveAverage({ x: batch }, { size }, { name: 'adaptiveAvgPool1d' }),
@@ -116,7 +115,7 @@ export function adaptiveAvgPool3d(x: Tensor, outputSize: OutputSize): Tensor {
 }
 
 interface IndicesOption {
-	/** Also give the positions (int32) of the maxima within the flattened plane. Default false. */
+	/** Whether to also return the positions (int32) of the maxima in the flattened plane. Default false. */
 	returnIndices?: boolean;
 }
 
@@ -154,14 +153,13 @@ function adaptiveMaxima(
 	return valuesOf(() => adaptive(name, rank, x, outputSize, pool));
 }
 
-/** The values alone; the indices stay only as long as the graph needs them. */
+/** The values without the indices, which live only as long as the graph needs them. */
 function valuesOf(pool: () => ValuesIndices): Tensor {
 	return tidy(() => pool().values);
 }
 
 function checkInput(operation: string, rank: number, x: Tensor): void {
-	requireTensor(operation, x);
-	requireFloating(operation, x.dtype);
+	requireFloatingTensor(operation, x);
 	if (x.ndim !== rank + 1 && x.ndim !== rank + 2) {
 		throw new ShapeError(
 			`${operation}: needs an input of ${rank + 2} dims, or ${rank + 1} without a batch, not ${formatShape(x.shape)}`,
@@ -175,26 +173,7 @@ function checkPadding(operation: string, padding: readonly number[], kernel: rea
 	}
 }
 
-/** How many windows there are in each dim. */
-function windowGrid(
-	operation: string,
-	x: Tensor,
-	attributes: Omit<MaxPoolAttributes, 'dilation'>,
-	dilation: readonly number[],
-	ceilMode: boolean,
-): number[] {
-	const { kernel, stride, padding } = attributes;
-	const size = x.shape.slice(-kernel.length);
-	const grid = size.map((s, d) => windowCount(s, kernel[d]!, stride[d]!, padding[d]!, dilation[d]!, ceilMode));
-	if (grid.some((count) => count < 1)) {
-		throw new ShapeError(
-			`${operation}: a window of ${formatShape(kernel)} does not fit input ${formatShape(x.shape)} with padding ${formatShape(padding)}`,
-		);
-	}
-	return grid;
-}
-
-/** Windows without what lies behind the padding of every one of them, where nothing is: a huge one costs no more than the input. */
+/** Clamps the kernel to the padded input, so that a huge kernel costs no more than the input. */
 function within(x: Tensor, { kernel, padding }: { kernel: readonly number[]; padding: readonly number[] }): number[] {
 	const size = x.shape.slice(-kernel.length);
 	return kernel.map((taps, d) => Math.min(taps, Math.max(1, size[d]! + 2 * padding[d]!)));
@@ -210,7 +189,7 @@ function maxPooled(name: string, rank: number, x: Tensor, kernelSize: PerDim, op
 		dilation: perDim(name, 'dilation', options.dilation ?? 1, rank, 1),
 	};
 	checkPadding(name, attributes.padding, kernel);
-	const grid = windowGrid(name, x, attributes, attributes.dilation, options.ceilMode ?? false);
+	const grid = windowGrid(name, x.shape, attributes, options.ceilMode ?? false);
 	const fitting = { ...attributes, kernel: within(x, attributes) };
 	const pool = () => onBatch(x, rank, (batch) => maxima(name, batch, grid, fitting));
 	return options.returnIndices === true ? pool() : valuesOf(pool);
@@ -221,7 +200,7 @@ function avgPooled(name: string, rank: number, x: Tensor, kernelSize: PerDim, op
 	const kernel = perDim(name, 'kernelSize', kernelSize, rank, 1);
 	const { divisorOverride, countIncludePad = true, ceilMode = false } = options;
 	if (divisorOverride !== undefined && (!Number.isInteger(divisorOverride) || divisorOverride === 0)) {
-		throw new ArgumentError(`${name}: divisorOverride is ${divisorOverride}; it must be a whole number other than 0`);
+		throw wrongArgument(name, 'divisorOverride', 'a whole number other than 0', divisorOverride);
 	}
 	const attributes = {
 		kernel,
@@ -231,13 +210,7 @@ function avgPooled(name: string, rank: number, x: Tensor, kernelSize: PerDim, op
 		divisorOverride,
 	};
 	checkPadding(name, attributes.padding, kernel);
-	const grid = windowGrid(
-		name,
-		x,
-		attributes,
-		kernel.map(() => 1),
-		ceilMode,
-	);
+	const grid = windowGrid(name, x.shape, { ...attributes, dilation: kernel.map(() => 1) }, ceilMode);
 	const windows = { ...attributes, kernel: within(x, attributes) };
 	return onBatch(x, rank, (batch) => average({ x: batch }, { size: grid, windows }, { name }));
 }
@@ -253,9 +226,7 @@ function adaptive<R extends Tensor | ValuesIndices>(
 	const planes = x.shape.slice(-rank);
 	const wanted = typeof outputSize === 'number' ? planes.map(() => outputSize) : outputSize;
 	if (!Array.isArray(wanted) || wanted.length !== rank || wanted.some((s) => s !== null && (!Number.isInteger(s) || s < 0))) {
-		throw new ArgumentError(
-			`${name}: outputSize is ${describe(outputSize)}; it must be a whole number, or ${rank} of them (null keeps a size)`,
-		);
+		throw wrongArgument(name, 'outputSize', `a whole number, or ${rank} of them (null keeps a size)`, outputSize);
 	}
 	if (planes.includes(0)) throw new ShapeError(`${name}: input ${formatShape(x.shape)} has empty planes`);
 	return onBatch(x, rank, (batch) =>
@@ -266,7 +237,7 @@ function adaptive<R extends Tensor | ValuesIndices>(
 	);
 }
 
-/** Runs `pool` on x with a batch dim, and takes it away again where x had none. */
+/** Runs `pool` on x with a batch dim. If x has none, adds it and removes it from the result. */
 function onBatch<R extends Tensor | ValuesIndices>(x: Tensor, rank: number, pool: (batch: Tensor) => R): R {
 	if (x.ndim === rank + 2) return pool(x);
 	const bare = (y: Tensor) => squeeze(y, 0);
@@ -289,7 +260,7 @@ interface Sized {
 /** Adaptive pooling has no `windows`. */
 type MaxAttributes = Sized & { readonly windows: MaxPoolAttributes | null };
 
-/** The maximum of each window and its position; without `windows`, of adaptive ones. */
+/** The maximum of each window and its position. Null windows are adaptive. */
 function maxima(name: string, x: Tensor, size: Shape, windows: MaxPoolAttributes | null): ValuesIndices {
 	const { values, indices } = maximum({ x }, { size, windows }, { name });
 	return valuesIndices(values, indices);
@@ -316,7 +287,7 @@ function plane({ shape }: { readonly shape: Shape }): Shape {
 	return shape.slice(2);
 }
 
-/** Zeros to which each element of y is added where its maximum stood. */
+/** Adds each element of y to zeros at the position of its maximum. */
 const toMaxima = defineOperation({
 	name: 'maxPool backward',
 	inputs: ['y'],
@@ -334,7 +305,7 @@ const toMaxima = defineOperation({
 	}),
 });
 
-/** The elements of x where the maxima stood. */
+/** The elements of x at the positions of the maxima. */
 const atMaxima = defineOperation({
 	name: 'maxPool',
 	inputs: ['x'],

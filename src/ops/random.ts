@@ -1,25 +1,26 @@
 /**
- * Random tensors and dropout. Every call takes the next key of the default generator: the same seed gives the same numbers, to the bit
- * on every device (normal numbers to rounding).
+ * Random tensors and dropout. Every call takes the next key of the default generator, so the same seed gives the same bits on every device.
+ * Normal numbers may differ by rounding.
  */
 import { defineOperation } from '../autograd/operation';
 import { setRequiresGrad } from '../autograd/tape';
 import type { DeviceName } from '../backends/contract';
 import { backendOf, deviceOfNew } from '../backends/registry';
+import { requireFraction, requireInteger } from '../core/checks';
 import { runOperation } from '../core/currentOperation';
-import { DTYPES, type DType, fillValue, requireDType, requireFloating } from '../core/dtype';
+import { type DType, fillValue, requireFloating, requireKnownDType } from '../core/dtype';
 import { ArgumentError, formatShape, ShapeError } from '../core/errors';
 import { defaultGenerator } from '../core/generator';
 import { checkOptions } from '../core/options';
 import { type RandomKey, randomPermutation } from '../core/philox';
 import { checkShape, type Shape } from '../core/shape';
 import { empty, emptyOn, Tensor } from '../tensor';
-import { requireTensor } from '../tensorChecks';
+import { requireFloatingTensor, requireTensor } from '../tensorChecks';
 
 export interface RandomOptions {
 	/** Default float32. */
 	readonly dtype?: DType;
-	/** Default: the default device. */
+	/** Default `defaultDevice()`. */
 	readonly device?: DeviceName;
 	/** Default false. */
 	readonly requiresGrad?: boolean;
@@ -34,7 +35,7 @@ function make(
 	fill: (out: Tensor) => void,
 ): Tensor {
 	checkShape(operation, shape);
-	requireDType(operation, dtype, DTYPES, 'dtype');
+	requireKnownDType(operation, dtype);
 	return runOperation(operation, () => {
 		const out = empty(shape, dtype, device);
 		fill(out);
@@ -43,7 +44,7 @@ function make(
 	});
 }
 
-/** Uniform in [0, 1). As `torch.rand`. */
+/** Draws uniform numbers in [0, 1), of a floating dtype. As `torch.rand`. */
 export function rand(shape: Shape, options: RandomOptions = {}): Tensor {
 	checkOptions('rand', options, RANDOM_OPTIONS);
 	requireFloating('rand', options.dtype ?? 'float32', 'dtype');
@@ -52,7 +53,7 @@ export function rand(shape: Shape, options: RandomOptions = {}): Tensor {
 	);
 }
 
-/** Standard normal. As `torch.randn`. */
+/** Draws from the standard normal distribution, in a floating dtype. As `torch.randn`. */
 export function randn(shape: Shape, options: RandomOptions = {}): Tensor {
 	checkOptions('randn', options, RANDOM_OPTIONS);
 	requireFloating('randn', options.dtype ?? 'float32', 'dtype');
@@ -61,7 +62,7 @@ export function randn(shape: Shape, options: RandomOptions = {}): Tensor {
 	);
 }
 
-/** Whole numbers, uniform over low .. high - 1, int32 (another dtype is converted to). `randint(high, shape)` starts at 0. As `torch.randint`. */
+/** Draws uniform integers from `low` to `high` - 1. `randint(high, shape)` starts at 0. Default dtype int32. As `torch.randint`. */
 export function randint(high: number, shape: Shape, options?: RandomOptions): Tensor;
 export function randint(low: number, high: number, shape: Shape, options?: RandomOptions): Tensor;
 export function randint(first: number, second: number | Shape, third?: Shape | RandomOptions, fourth?: RandomOptions): Tensor {
@@ -70,13 +71,11 @@ export function randint(first: number, second: number | Shape, third?: Shape | R
 			? [first, second, third as Shape, fourth === undefined ? {} : fourth]
 			: [0, first, second, (third === undefined ? {} : third) as RandomOptions];
 	checkOptions('randint', options, RANDOM_OPTIONS);
-	for (const bound of [low, high]) {
-		if (!Number.isInteger(bound) || bound < -(2 ** 31) || bound > 2 ** 31 - 1)
-			throw new ArgumentError(`randint: ${bound} is no int32; bounds are whole numbers from -2^31 to 2^31 - 1`);
-	}
+	requireInteger('randint', 'low', low, -(2 ** 31), 2 ** 31);
+	requireInteger('randint', 'high', high, -(2 ** 31), 2 ** 31);
 	if (low >= high) throw new ArgumentError(`randint: low ${low} must be below high ${high}`);
 	const { dtype = 'int32', ...rest } = options;
-	requireDType('randint', dtype, DTYPES, 'dtype');
+	requireKnownDType('randint', dtype);
 	for (const value of dtype === 'uint8' ? [low, high - 1] : []) fillValue('randint', dtype, value);
 	const integers = make('randint', shape, { ...rest, dtype: 'int32', requiresGrad: false }, (out) =>
 		out.backend.kernels.randomInteger({}, { out }, { ...defaultGenerator.next(), low, high }),
@@ -91,19 +90,17 @@ export function randint(first: number, second: number | Shape, third?: Shape | R
 	});
 }
 
-/** The numbers 0 .. n - 1 in random order, int32 [n], by Fisher and Yates on the host. As `torch.randperm`. */
+/** Draws a permutation of 0 .. n - 1, int32 [n], on the host. As `torch.randperm`. */
 export function randperm(n: number, options: Pick<RandomOptions, 'device'> = {}): Tensor {
 	const { device = deviceOfNew() } = checkOptions('randperm', options, ['device']);
-	if (!Number.isInteger(n) || n < 0 || n >= 2 ** 31)
-		throw new ArgumentError(`randperm: n must be a whole number from 0 to 2^31 - 1, not ${n}`);
+	requireInteger('randperm', 'n', n, 0, 2 ** 31);
 	const permutation = randomPermutation(defaultGenerator.next(), n);
 	return runOperation('randperm', () => new Tensor(backendOf(device).upload(permutation, 'int32'), [n]));
 }
 
-/** 1 with the probability that stands in each element of `p`, else 0, in p's dtype; no gradient. As `torch.bernoulli`. */
+/** Draws 1 with the probability in each element of floating `p`, else 0, in p's dtype. Has no gradient. As `torch.bernoulli`. */
 export function bernoulli(p: Tensor): Tensor {
-	requireTensor('bernoulli', p, 'p');
-	requireFloating('bernoulli', p.dtype, 'p');
+	requireFloatingTensor('bernoulli', p, 'p');
 	return runOperation('bernoulli', () => {
 		const out = emptyOn(p, p.shape);
 		p.backend.kernels.bernoulli({ p }, { out }, defaultGenerator.next());
@@ -111,14 +108,14 @@ export function bernoulli(p: Tensor): Tensor {
 	});
 }
 
-/** Uniform in [0, 1), of the shape, dtype and device of `x`. */
+/** Draws uniform numbers in [0, 1) with the shape, dtype and device of `x`. As `torch.rand_like`. */
 export function randLike(x: Tensor, options: RandomOptions = {}): Tensor {
 	checkOptions('randLike', options, RANDOM_OPTIONS);
 	requireTensor('randLike', x);
 	return rand(x.shape, { dtype: x.dtype, device: x.device, ...options });
 }
 
-/** Standard normal, of the shape, dtype and device of `x`. */
+/** Draws from the standard normal distribution with the shape, dtype and device of `x`. As `torch.randn_like`. */
 export function randnLike(x: Tensor, options: RandomOptions = {}): Tensor {
 	checkOptions('randnLike', options, RANDOM_OPTIONS);
 	requireTensor('randnLike', x);
@@ -126,22 +123,22 @@ export function randnLike(x: Tensor, options: RandomOptions = {}): Tensor {
 }
 
 export interface DropoutOptions {
-	/** Probability of an element to be dropped. Default 0.5. */
+	/** The probability of zeroing an element. Default 0.5. */
 	readonly p?: number;
-	/** False makes it the identity. Default true, as `torch.nn.functional.dropout`. */
+	/** Whether to drop at all. Default true, as in `torch.nn.functional.dropout`. */
 	readonly training?: boolean;
 }
 
 /**
- * Zeroes each element with probability p and scales the others by 1 / (1 - p). The mask is not stored: the backward pass draws it
- * again from the same key. As `torch.nn.functional.dropout`.
+ * Zeroes each element of floating x with probability p and multiplies the others by 1 / (1 - p). The mask is not stored: the backward pass
+ * draws it again from the same key. As `torch.nn.functional.dropout`.
  */
 export function dropout(x: Tensor, options: DropoutOptions = {}): Tensor {
 	checkOptions('dropout', options, ['p', 'training']);
 	return dropGroups('dropout', x, options, 1);
 }
 
-/** The same, for whole feature maps of [N, C, H, W] (or [C, H, W]) at once. As `torch.nn.functional.dropout2d`. */
+/** Zeroes whole feature maps of x, [N, C, H, W] or [C, H, W], with probability p. As `torch.nn.functional.dropout2d`. */
 export function dropout2d(x: Tensor, options: DropoutOptions = {}): Tensor {
 	checkOptions('dropout2d', options, ['p', 'training']);
 	requireTensor('dropout2d', x);
@@ -151,14 +148,13 @@ export function dropout2d(x: Tensor, options: DropoutOptions = {}): Tensor {
 }
 
 function dropGroups(operation: string, x: Tensor, { p = 0.5, training = true }: DropoutOptions, group: number): Tensor {
-	requireTensor(operation, x);
-	requireDType(operation, x.dtype, ['float32', 'float64', 'float16']);
-	if (!(p >= 0 && p <= 1)) throw new ArgumentError(`${operation}: p must lie in [0, 1], not ${p}`);
+	requireFloatingTensor(operation, x);
+	requireFraction(operation, 'p', p);
 	if (!training || p === 0) return x;
 	return dropoutOperation({ x }, { ...defaultGenerator.next(), p, group }, { name: operation });
 }
 
-/** y = x * mask / (1 - p), linear in x: its gradient is itself on the gradient. */
+/** y = x * mask / (1 - p). It is linear, so its VJP is the same operation. */
 const dropoutOperation = defineOperation({
 	name: 'dropout',
 	inputs: ['x'],

@@ -1,20 +1,18 @@
 /**
  * One direction of one recurrent layer over a whole sequence, as one operation.
  *
- * The products of the inputs with their weights come in ready, for all steps at once; a step is then two launches, a product of the
- * state with its weights and the kernel of the cell, forward as well as backward, where the kernel also adds up what each gate gives
- * to the state: one product of that depth would be split for GPUs, and its parts added by another launch. The gradient of
- * the recurrent weights is one product over all steps. When the walk is recorded, and where states are projected, the layer is composed
- * of plain operations instead.
+ * The caller passes the products of the inputs with their weights, for all steps at once. A step is then two launches, forward and
+ * backward: a product of the state with its weights, and the kernel of the cell. In the backward pass that kernel also adds the gradients
+ * that the gates give the state, because one product of that depth would be split on GPUs and need another launch. The gradient of the
+ * recurrent weights is one product over all steps. If the walk is recorded, or states are projected, plain operations compose the layer.
  */
 import { grad } from '../autograd/backward';
 import { defineOperation } from '../autograd/operation';
 import { setRequiresGrad } from '../autograd/tape';
 import { type CellKind, GATES, KEPT } from '../backends/contract/rnn';
 import { formatShape, ShapeError } from '../core/errors';
-import { sameShape } from '../core/shape';
 import { emptyOn, type Tensor, viewOf } from '../tensor';
-import { requireSameDevice } from '../tensorChecks';
+import { requireSameDevice, requireShape } from '../tensorChecks';
 import { composed } from './composed';
 import { arange } from './creation';
 import { add, lt, mul, relu, sigmoid, sub, tanh, where } from './elementwise';
@@ -23,28 +21,28 @@ import { linear, matmul } from './matmul';
 import { sum } from './reduce';
 
 export interface RecurrentInput {
-	/** [T, B, G]: the products of the inputs with their weights, input bias included. */
+	/** The products of the inputs with their weights plus the input bias, [T, B, G]. */
 	readonly x: Tensor;
-	/** [B, H], or [B, P] with a projection: the initial state. */
+	/** The initial state, [B, H], or [B, P] with a projection. */
 	readonly h0: Tensor;
-	/** [B, H], lstm only: the initial cell state. */
+	/** The initial cell state of an LSTM, [B, H]. */
 	readonly c0?: Tensor | null;
 	/** [G, H], or [G, P]. */
 	readonly weight: Tensor;
-	/** [P, H], lstm only: what is given on, to the next step and as output, is its product with the state (Sak et al. 2014). */
+	/** The projection of an LSTM, [P, H]. Its product with the state is the output and goes to the next step. Sak et al. 2014. */
 	readonly projection?: Tensor | null;
 	/** [G]. */
 	readonly bias?: Tensor | null;
-	/** [B] int32, checked by the caller: how long each row's sequence is. Behind its end a row's state stays, and its outputs are 0. */
+	/** The length of each row's sequence, int32 [B], checked by the caller. After its end a row keeps its state, and its outputs are 0. */
 	readonly lengths?: Tensor | null;
 }
 
 export interface RecurrentOutput {
 	/** [T, B, H], or [T, B, P]. */
 	readonly y: Tensor;
-	/** [B, H], or [B, P]: the last state. */
+	/** The last state, [B, H] or [B, P]. */
 	readonly h: Tensor;
-	/** [B, H]: the last cell state; null but for lstm. */
+	/** The last cell state of an LSTM, [B, H]; else null. */
 	readonly c: Tensor | null;
 }
 
@@ -52,27 +50,20 @@ function check(operation: string, kind: CellKind, { x, h0, c0, weight, bias, pro
 	const gates = GATES[kind];
 	const states = weight.shape[1] ?? 0;
 	const units = projection?.shape[1] ?? states;
-	const wrong = (name: string, given: Tensor, expected: readonly number[]) => {
-		if (!sameShape(given.shape, expected)) {
-			throw new ShapeError(
-				`${operation}: ${name} has shape ${formatShape(given.shape)}; with weights ${formatShape(weight.shape)} it must be ${formatShape(expected)}`,
-			);
-		}
-	};
 	if (x.ndim !== 3) throw new ShapeError(`${operation}: x must be [T, B, ${gates} H], not ${formatShape(x.shape)}`);
 	const rows = x.shape[1]!;
-	wrong('weight', weight, [gates * units, states]);
-	if (projection) wrong('projection', projection, [states, units]);
-	wrong('x', x, [x.shape[0]!, rows, gates * units]);
-	wrong('h0', h0, [rows, states]);
-	if (kind === 'lstm') wrong('c0', c0 ?? h0, [rows, units]);
-	if (bias) wrong('bias', bias, [gates * units]);
+	requireShape(operation, 'weight', weight, [gates * units, states], x, 'x');
+	if (projection) requireShape(operation, 'projection', projection, [states, units], weight, 'weight');
+	requireShape(operation, 'x', x, [x.shape[0]!, rows, gates * units], weight, 'weight');
+	requireShape(operation, 'h0', h0, [rows, states], weight, 'weight');
+	if (kind === 'lstm') requireShape(operation, 'c0', c0 ?? h0, [rows, units], weight, 'weight');
+	if (bias) requireShape(operation, 'bias', bias, [gates * units], weight, 'weight');
 	requireSameDevice(operation, x, ...[weight, h0, c0, bias, projection, lengths].filter((tensor) => tensor != null));
 }
 
 /**
- * Runs a cell over a sequence; `reverse` from its end to its beginning. Differentiable with respect to all but the lengths. The caller has
- * seen to it that all dtypes are one, and none float16.
+ * Runs a cell over a sequence, with `reverse` from its end to its beginning. Differentiable by all inputs except the lengths. All inputs
+ * have one dtype, which is not float16; the caller ensures this.
  */
 export function recurrent(
 	kind: CellKind,
@@ -126,7 +117,7 @@ const layerOperation = defineOperation({
 				{ cell: kind, slot, time },
 			);
 		}
-		// A result of its own, so that its gradient does not come in slots that are zero but for the last.
+		// A separate output, so that its gradient is not a mostly-zero [T + 1, ...] tensor.
 		return { hidden, cell: cells && copyOf(entry(cells, steps)), kept, cells };
 	},
 	saves: ['x', 'h0', 'weight', 'bias', 'c0', 'lengths', 'hidden', 'kept', 'cells'],
@@ -136,7 +127,7 @@ const layerOperation = defineOperation({
 		const [steps, rows, units] = [x.shape[0]!, x.shape[1]!, hidden.shape[2]!];
 		const gates = GATES[kind];
 		const columns = gates * units;
-		// By time, as the kernel wants it; slot 0, the initial state, is added at the end.
+		// The kernel reads gradients by time. Slot 0, the initial state, is added at the end.
 		const bySlot = gradient.hidden ?? zerosOn(x, hidden.shape);
 		const later = narrow(bySlot, 0, 1, steps);
 		const gradY = packed(reverse ? flip(later, [0]) : later);
@@ -182,7 +173,7 @@ const layerOperation = defineOperation({
 	},
 });
 
-/** [T, B, 1] bool: whether a row's sequence has not ended at a time. */
+/** Whether a row's sequence still runs at each time, bool [T, B, 1]. */
 function present(x: Tensor, lengths: Tensor): Tensor {
 	return unsqueeze(lt(unsqueeze(arange(x.shape[0]!, { dtype: 'int32', device: x.device }), 1), unsqueeze(lengths, 0)), -1);
 }
@@ -205,7 +196,7 @@ function zerosOn(x: Tensor, shape: readonly number[]): Tensor {
 	return y;
 }
 
-/** As the step kernels want it: without gaps, from the start of its memory. */
+/** x in the layout of the step kernels: contiguous, from the start of its memory. */
 function packed(x: Tensor): Tensor {
 	return x.isContiguous && x.offset === 0 ? x : copyOf(x);
 }
@@ -216,7 +207,7 @@ function copyOf(x: Tensor): Tensor {
 	return y;
 }
 
-/** The layer again, of operations that can be differentiated any number of times; gives all slots of the state, and the last cell state. */
+/** The layer in differentiable operations. Returns all slots of the state, and the last cell state. */
 function stepwise(
 	kind: CellKind,
 	{ x, h0, c0, weight, bias, projection, lengths }: RecurrentInput,
@@ -257,7 +248,7 @@ function stepwise(
 	return { hidden: stack(hidden), cell: c };
 }
 
-/** The gradients of the layer, of operations that can be differentiated any number of times. */
+/** The gradients of the layer, in differentiable operations. */
 function composedGradients(
 	kind: CellKind,
 	{ x, h0, weight, bias, c0, lengths }: RecurrentInput,
@@ -265,7 +256,7 @@ function composedGradients(
 	gradHidden: Tensor | null,
 	gradCell: Tensor | null,
 ) {
-	// An input that needs no gradient must have a place on the tape for `grad` all the same.
+	// `grad` needs a place on the tape for every input, also for one that requires no gradient.
 	const copy = <T extends Tensor | null | undefined>(input: T): T => {
 		if (input == null || input.requiresGrad) return input;
 		const own = viewOf(input, input.shape, input.strides, input.offset);

@@ -1,15 +1,15 @@
-/** Images sampled at places of one's own. */
+/** Samples images at given positions. */
 import { currentAutocast, isGradEnabled } from '../autograd/modes';
 import { defineOperation, NO_GRADIENT } from '../autograd/operation';
 import type { GridAttributes, SampleAttributes } from '../backends/contract/sample';
-import { describe } from '../core/checks';
+import { requireOneOf } from '../core/checks';
 import { runOperation } from '../core/currentOperation';
-import { allocateTyped, requireFloating } from '../core/dtype';
-import { ArgumentError, DTypeError, formatShape, ShapeError } from '../core/errors';
+import { allocateTyped, requireDType } from '../core/dtype';
+import { formatShape, ShapeError } from '../core/errors';
 import { checkOptions } from '../core/options';
 import { checkShape } from '../core/shape';
 import { emptyOn, type Tensor } from '../tensor';
-import { requireSameDevice, requireTensor } from '../tensorChecks';
+import { requireFloatingTensor, requireSameDevice, requireTensor } from '../tensorChecks';
 import { inFloat32 } from './composed';
 import { tensor } from './creation';
 import {
@@ -35,8 +35,8 @@ import { detach, expand, reshape, select, transpose } from './layout';
 import { matmul } from './matmul';
 
 /**
- * Not for users, without checks and without a gradient: x [N, C, H, W] sampled on `size` places that matrices [N, 6] map to pixels of x.
- * See the contract.
+ * Samples x [N, C, H, W] at the pixels that matrices [N, 6] map the pixels of an image of `size` to. Internal, without checks and without a
+ * gradient. The contract of the kernel has the formula.
  */
 export function affineSample(
 	name: string,
@@ -53,24 +53,23 @@ export function affineSample(
 }
 
 export interface AffineGridOptions {
-	/** Whether -1 and 1 are the centres of the outermost pixels rather than their outer edges. Default false. */
+	/** Whether -1 and 1 are the centres of the outermost pixels, instead of their outer edges. Default false. */
 	readonly alignCorners?: boolean;
 }
 
 /**
- * The grid for `gridSample` that maps each pixel of an image of `size` [N, C, H, W] by `theta` [N, 2, 3]: [N, H, W, 2] of
- * (x, y) = theta (x', y', 1), in coordinates from -1 to 1. As `torch.nn.functional.affine_grid`, of images.
+ * Returns the grid [N, H, W, 2] for `gridSample` that maps each pixel of an image of `size` [N, C, H, W] by `theta` [N, 2, 3]:
+ * (x, y) = theta (x', y', 1), in coordinates from -1 to 1. As `torch.nn.functional.affine_grid` for images.
  */
 export function affineGrid(theta: Tensor, size: readonly number[], options: AffineGridOptions = {}): Tensor {
 	const { alignCorners = false } = checkOptions('affineGrid', options, ['alignCorners']);
-	requireTensor('affineGrid', theta, 'theta');
-	requireFloating('affineGrid', theta.dtype, 'theta');
+	requireFloatingTensor('affineGrid', theta, 'theta');
 	checkShape('affineGrid', size);
 	if (size.length !== 4) throw new ShapeError(`affineGrid: size must be [N, C, H, W], not ${formatShape(size)}`);
 	const [count, , height, width] = size as [number, number, number, number];
 	if (theta.ndim !== 3 || theta.shape[0] !== count || theta.shape[1] !== 2 || theta.shape[2] !== 3)
 		throw new ShapeError(`affineGrid: theta must be [N, 2, 3] for size ${formatShape(size)}, not ${formatShape(theta.shape)}`);
-	// In the steps and roundings in which PyTorch makes it, so that the places of an identity fall on the same side of each pixel.
+	// The same steps and roundings as in PyTorch, so that positions near the border of a pixel fall on the same side.
 	const rounded = theta.dtype === 'float64' ? (value: number) => value : Math.fround;
 	const place = (i: number, n: number) => {
 		if (n === 1) return 0;
@@ -86,30 +85,31 @@ export function affineGrid(theta: Tensor, size: readonly number[], options: Affi
 	});
 }
 
+const MODES = ['bilinear', 'nearest'] as const;
+const PADDING_MODES = ['zeros', 'border', 'reflection'] as const;
+
 export interface GridSampleOptions {
 	/** Default 'bilinear'. 'nearest' has no gradient for the grid. */
 	readonly mode?: 'bilinear' | 'nearest';
-	/** What places outside of the image take: 0, the nearest pixel, or the image mirrored. Default 'zeros'. */
+	/** The values outside of the image: 0, the nearest pixel, or the mirrored image. Default 'zeros'. */
 	readonly paddingMode?: 'zeros' | 'border' | 'reflection';
-	/** Whether -1 and 1 are the centres of the outermost pixels rather than their outer edges. Default false. */
+	/** Whether -1 and 1 are the centres of the outermost pixels, instead of their outer edges. Default false. */
 	readonly alignCorners?: boolean;
 }
 
 /**
- * x [N, C, H, W] sampled at the places that `grid` [N, H', W', 2] gives as (x, y), from -1 at the left and the top to 1 at the right and
- * the bottom: [N, C, H', W']. As `torch.nn.functional.grid_sample` of images; differentiable in x and, where bilinear, in the grid.
+ * Samples x [N, C, H, W] at the positions (x, y) in `grid` [N, H', W', 2] and returns [N, C, H', W']. Coordinates run from -1 at the left
+ * and top to 1 at the right and bottom. Differentiable by x and, if bilinear, by the grid. As `torch.nn.functional.grid_sample` for images.
  */
 export function gridSample(x: Tensor, grid: Tensor, options: GridSampleOptions = {}): Tensor {
 	checkOptions('gridSample', options, ['mode', 'paddingMode', 'alignCorners']);
 	const { mode = 'bilinear', paddingMode = 'zeros', alignCorners = false } = options;
 	const casting = currentAutocast();
 	if (casting !== null) return casting.call('gridSample', [x, grid], (inputs) => gridSample(...inputs, options));
-	requireTensor('gridSample', x);
+	requireFloatingTensor('gridSample', x);
 	requireTensor('gridSample', grid, 'grid');
-	requireFloating('gridSample', x.dtype);
 	requireSameDevice('gridSample', x, grid);
-	if (grid.dtype !== x.dtype)
-		throw new DTypeError(`gridSample: grid has dtype ${grid.dtype}, the input ${x.dtype}. Convert with grid.to('${x.dtype}')`);
+	requireDType('gridSample', grid.dtype, [x.dtype], 'grid');
 	if (x.ndim !== 4 || grid.ndim !== 4 || grid.shape[3] !== 2 || grid.shape[0] !== x.shape[0]) {
 		throw new ShapeError(
 			`gridSample: takes images [N, C, H, W] and a grid [N, H', W', 2], not ${formatShape(x.shape)} and ${formatShape(grid.shape)}`,
@@ -117,10 +117,8 @@ export function gridSample(x: Tensor, grid: Tensor, options: GridSampleOptions =
 	}
 	if (x.shape[2] === 0 || x.shape[3] === 0)
 		throw new ShapeError(`gridSample: images ${formatShape(x.shape)} have no pixels to sample`);
-	if (mode !== 'bilinear' && mode !== 'nearest')
-		throw new ArgumentError(`gridSample: mode is 'bilinear' or 'nearest', not ${describe(mode)}`);
-	if (paddingMode !== 'zeros' && paddingMode !== 'border' && paddingMode !== 'reflection')
-		throw new ArgumentError(`gridSample: paddingMode is 'zeros', 'border' or 'reflection', not ${describe(paddingMode)}`);
+	requireOneOf('gridSample', 'mode', mode, MODES);
+	requireOneOf('gridSample', 'paddingMode', paddingMode, PADDING_MODES);
 	const [height, width] = [x.shape[2]!, x.shape[3]!];
 	const halves = (size: number) => (alignCorners ? size - 1 : size) / 2;
 	const centre = alignCorners ? 0 : -0.5;
@@ -137,7 +135,7 @@ export function gridSample(x: Tensor, grid: Tensor, options: GridSampleOptions =
 	return sampleOperation({ x, grid }, attributes);
 }
 
-/** Runs where no gradient is wanted. Elsewhere `composed` runs, which has gradients. */
+/** Runs if no gradient is needed. Otherwise `composed` runs, which has gradients. */
 const sampleOperation = defineOperation({
 	name: 'gridSample',
 	inputs: ['x', 'grid'],
@@ -150,8 +148,8 @@ const sampleOperation = defineOperation({
 });
 
 /**
- * One coordinate of every place in pixels, [N, H' W'], within the image but for 'constant'. As in PyTorch, a place that comes to lie on
- * the outermost pixel's centre has no derivative, as those that are brought there from outside have none: hardtanh, not clamp.
+ * One coordinate of every position in pixels, [N, H' W'], moved into the image unless padding is 'constant'. As in PyTorch, a position on
+ * the centre of an outermost pixel has no derivative, like positions that are moved there: so hardtanh, not clamp.
  */
 function coordinate(grid: Tensor, axis: 0 | 1, size: number, { scale, shift, padding }: GridAttributes): Tensor {
 	const flat = reshape(select(grid, 3, axis), [grid.shape[0]!, grid.shape[1]! * grid.shape[2]!]);
@@ -169,7 +167,7 @@ function coordinate(grid: Tensor, axis: 0 | 1, size: number, { scale, shift, pad
 	}
 }
 
-/** Mirrored back and forth between 0 and span. */
+/** Reflects coordinates at 0 and at `span` until they lie between. */
 function mirrored(place: Tensor, span: number): Tensor {
 	const far = abs(place);
 	const times = floor(div(detach(far), Math.max(span, 1)));
@@ -177,7 +175,7 @@ function mirrored(place: Tensor, span: number): Tensor {
 	return where(eq(remainder(times, 2), 1), sub(span, rest), rest);
 }
 
-/** gridSample in operations that have derivatives: each of the four taps is a gather, weighted. */
+/** gridSample in differentiable operations: each of the four taps is a weighted gather. */
 function composed(x: Tensor, grid: Tensor, attributes: GridAttributes): Tensor {
 	const [count, channels, height, width] = x.shape as [number, number, number, number];
 	const column = coordinate(grid, 0, width, attributes);
@@ -200,7 +198,7 @@ function composed(x: Tensor, grid: Tensor, attributes: GridAttributes): Tensor {
 		shape,
 	);
 
-	/** The pixels of all channels at (px, py), weighted; 0 where there is none, whatever the border holds. */
+	/** The weighted pixels of all channels at (px, py), and 0 outside, even if the border pixel is NaN. */
 	function tap(px: Tensor, py: Tensor, weight: Tensor | null): Tensor {
 		const isInside = (at: Tensor, size: number) => logicalAnd(ge(at, 0), le(at, size - 1));
 		const nearest = (at: Tensor, size: number) => to(clamp(at, { min: 0, max: size - 1 }), 'int32');

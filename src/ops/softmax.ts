@@ -2,24 +2,24 @@
 import { currentAutocast } from '../autograd/modes';
 import { defineOperation } from '../autograd/operation';
 import type { SoftmaxAttributes } from '../backends/contract/softmax';
-import { isFloating, requireFloating } from '../core/dtype';
+import { isFloating } from '../core/dtype';
 import { checkOptions } from '../core/options';
 import { normalizeDim } from '../core/shape';
 import { emptyOn, type Tensor } from '../tensor';
-import { requireTensor } from '../tensorChecks';
+import { requireFloatingTensor, requireTensor } from '../tensorChecks';
 import { composed, widened } from './composed';
 import { exp, mul, neg, sub, to } from './elementwise';
 import { type Dims, linesAlong, type ReduceOptions, type Reduction, reduced, reductionOf, spread, sum } from './reduce/sums';
 
 /**
- * exp(x) / sum(exp(x)) over `dim`, computed from x - max(x) so that it does not overflow. A line of only -inf gives NaN, as in
- * PyTorch. x is floating; the shape stays. As `torch.softmax`.
+ * exp(x) / sum(exp(x)) over `dim`, for floating x, in the shape of x. Subtracts max(x) first, so that it does not overflow. A line of only
+ * -Infinity gives NaN, as in PyTorch. As `torch.softmax`.
  */
 export function softmax(x: Tensor, dim: number): Tensor {
 	return softmaxOf('softmax', x, dim);
 }
 
-/** The logarithm of the softmax over `dim`, x - max - log(sum(exp(x - max))): exact where `log(softmax(x))` would be -inf. As `torch.log_softmax`. */
+/** x - max - log(sum(exp(x - max))) over `dim`, for floating x: accurate also where `log(softmax(x))` is -Infinity. As `torch.log_softmax`. */
 export function logSoftmax(x: Tensor, dim: number): Tensor {
 	return softmaxOf('logSoftmax', x, dim);
 }
@@ -28,14 +28,12 @@ export function logSoftmax(x: Tensor, dim: number): Tensor {
 export function softmin(x: Tensor, dim: number): Tensor {
 	const casting = currentAutocast();
 	if (casting !== null) return casting.call('softmin', [x], (inputs) => softmin(...inputs, dim));
-	requireTensor('softmin', x);
-	requireFloating('softmin', x.dtype);
+	requireFloatingTensor('softmin', x);
 	return composed('softmin', () => softmax(neg(x), normalizeDim('softmin', dim, x.ndim)));
 }
 
 function softmaxOf(name: 'softmax' | 'logSoftmax', x: Tensor, dim: number): Tensor {
-	requireTensor(name, x);
-	requireFloating(name, x.dtype);
+	requireFloatingTensor(name, x);
 	return softmaxOperation({ x }, { dim: normalizeDim(name, dim, x.ndim), log: name === 'logSoftmax' }, { name });
 }
 
@@ -61,8 +59,8 @@ const softmaxOperation = defineOperation({
 });
 
 /**
- * log(sum(exp(x))) over `dim`, computed as max + log(sum(exp(x - max))) so that it neither overflows nor underflows; -inf where all
- * elements are -inf. Whole numbers give float32. As `torch.logsumexp`.
+ * log(sum(exp(x))) over `dim`, computed as max + log(sum(exp(x - max))), so that it neither overflows nor underflows. -Infinity if all
+ * elements are. Integers give float32. As `torch.logsumexp`.
  */
 export function logsumexp(x: Tensor, dim?: Dims, options: ReduceOptions = {}): Tensor {
 	checkOptions('logsumexp', options, ['keepdim']);
@@ -76,7 +74,7 @@ const logsumexpOperation = defineOperation({
 	inputs: ['x'],
 	forward: ({ x }, { dims, shape }: Reduction) => reduced(x, shape, x.dtype, { op: 'logsumexp', dims }),
 	saves: ['x'],
-	/** The softmax, not exp(x - result): the result has rounded off what a large maximum leaves of the logarithm. */
+	/** The softmax instead of exp(x - result), because with a large maximum the result has rounded digits of the logarithm away. */
 	vjp: (gradient, saved, { dims }) => {
 		const [g, x] = widened(gradient, saved.x);
 		return { x: mul(softmaxOver(x, dims), spread(g, x.shape, dims)) };

@@ -1,11 +1,12 @@
-/** Sizes of sliding windows: what convolution, pooling, unfold and fold share. */
+/** Sizes of sliding windows, for convolution, pooling, unfold and fold. */
 import { describe } from '../core/checks';
-import { ArgumentError } from '../core/errors';
+import { ArgumentError, formatShape, ShapeError } from '../core/errors';
+import type { Shape } from '../core/shape';
 
 /** One number for all spatial dims, or one for each. */
 export type PerDim = number | readonly number[];
 
-/** `value` as one whole number of at least `minimum` for each of `rank` spatial dims. */
+/** `value` as one integer for each of `rank` spatial dims. Throws an ArgumentError for integers below `minimum`, and for other values. */
 export function perDim(operation: string, argument: string, value: PerDim, rank: number, minimum: number): number[] {
 	const list =
 		typeof value === 'number'
@@ -16,21 +17,43 @@ export function perDim(operation: string, argument: string, value: PerDim, rank:
 	if (!Array.isArray(list) || list.length !== rank || list.some((v) => !Number.isInteger(v) || v < minimum || v >= 2 ** 31)) {
 		const form = rank === 1 ? 'a whole number' : `a whole number, or ${rank} of them,`;
 		throw new ArgumentError(
-			`${operation}: ${argument} is ${describe(value)}; it must be ${form} of at least ${minimum} and below 2^31`,
+			`${operation}: ${argument} must be ${form} of at least ${minimum} and below 2^31, not ${describe(value)}`,
 		);
 	}
 	return [...list];
 }
 
-/** How many windows of `kernel` elements, `dilation` apart, fit on `size` elements with `before` + `after` of padding; may be below 1. */
-export function windowCount(
-	size: number,
-	kernel: number,
-	stride: number,
-	padding: number,
-	dilation: number,
+export interface Windows {
+	/** The number of elements of a window in each spatial dim. */
+	readonly kernel: readonly number[];
+	/** The distance of windows. */
+	readonly stride: readonly number[];
+	/** The number of elements that each spatial dim gets at both ends. */
+	readonly padding: readonly number[];
+	/** The distance of the elements of a window. */
+	readonly dilation: readonly number[];
+}
+
+/**
+ * The number of windows in each spatial dim, the last dims of `shape`. With `ceilMode` the last window may end outside. Throws a ShapeError
+ * if none fits.
+ */
+export function windowGrid(
+	operation: string,
+	shape: Shape,
+	{ kernel, stride, padding, dilation }: Windows,
 	ceilMode = false,
-): number {
+): number[] {
+	const size = shape.slice(-kernel.length);
+	const grid = size.map((s, d) => windowCount(s, kernel[d]!, stride[d]!, padding[d]!, dilation[d]!, ceilMode));
+	if (grid.every((count) => count >= 1)) return grid;
+	const spread = dilation.every((d) => d === 1) ? '' : ` with dilation ${formatShape(dilation)}`;
+	throw new ShapeError(
+		`${operation}: a window of ${formatShape(kernel)}${spread} does not fit ${formatShape(shape)} with padding ${formatShape(padding)}`,
+	);
+}
+
+function windowCount(size: number, kernel: number, stride: number, padding: number, dilation: number, ceilMode: boolean): number {
 	const room = size + 2 * padding - dilation * (kernel - 1) - 1;
 	if (!ceilMode) return Math.floor(room / stride) + 1;
 	const count = Math.ceil(room / stride) + 1;

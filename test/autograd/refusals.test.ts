@@ -7,7 +7,7 @@ const WRONG = [undefined, null, 3, 'text', {}] as never[];
 
 for (const [name, take] of Object.entries({ noGrad, enableGrad, tidy })) {
 	test(`${name} takes a function`, () => {
-		for (const wrong of WRONG) assert.throws(() => take(wrong), new RegExp(`^${name}: it takes a function`));
+		for (const wrong of WRONG) assert.throws(() => take(wrong), new RegExp(`^${name}: fn must be a function`));
 	});
 }
 
@@ -21,7 +21,7 @@ async function messageOf(promise: Promise<unknown>): Promise<string> {
 test('gradcheck takes a function and a list of tensors', async () => {
 	const x = tensor([1, 2], { dtype: 'float64', device: 'cpu', requiresGrad: true });
 	for (const check of [gradcheck, gradgradcheck]) {
-		for (const wrong of WRONG) assert.match(await messageOf(check(wrong, [x])), /it takes a function of tensors/);
+		for (const wrong of WRONG) assert.match(await messageOf(check(wrong, [x])), /fn must be a function of tensors/);
 		assert.match(await messageOf(check((x) => x, x as never)), /inputs come as a list/);
 		assert.match(await messageOf(check((x) => x, [3] as never)), /input 0 must be a tensor/);
 	}

@@ -84,7 +84,7 @@ test("hooks see and change a module's inputs and outputs until they are removed"
 	assert.equal(await model.forward(tensor([-1, 2])).toArray(), [0, 2]);
 	assert.match(model.summary([2]), /Identity/);
 	assert.is(seen.length, 1);
-	assert.throws(() => model.registerForwardHook(3 as never), /registerForwardHook: it takes a function, not number/);
+	assert.throws(() => model.registerForwardHook(3 as never), /registerForwardHook: hook must be a function, not 3/);
 });
 
 test('loadStateDict copies, is strict, and names every problem at once', async () => {

@@ -106,7 +106,7 @@ export const embedding: OpEntry[] = [
 				label: 'mode',
 				call: (device) =>
 					embeddingBag(zeros([1, 2], { dtype: 'int32', device }), zeros([3, 2], { device }), { mode: 'min' as 'max' }),
-				message: /embeddingBag: mode 'min' is not 'sum', 'mean' or 'max'/,
+				message: /embeddingBag: mode must be 'sum', 'mean' or 'max', not 'min'/,
 			},
 			{
 				label: 'weights of means',

@@ -89,7 +89,7 @@ const elementwise: OpEntry[] = [
 			{
 				label: 'half a decimal',
 				call: (device) => w.round(w.zeros([2], { device }), { decimals: 0.5 }),
-				message: /round: decimals 0\.5 must be a whole number/,
+				message: /round: decimals must be a whole number, not 0\.5/,
 			},
 			{
 				label: 'decimals of whole numbers',
@@ -276,7 +276,7 @@ const indexing: OpEntry[] = [
 				label: 'unknown reduction',
 				call: (device) =>
 					w.scatter(w.zeros([2], { device }), 0, w.zeros([1], { device, dtype: 'int32' }), 1, { reduce: 'mean' as 'add' }),
-				message: /scatter: reduce 'mean' is not 'add', 'multiply' or null/,
+				message: /scatter: reduce must be 'add', 'multiply' or null, not 'mean'/,
 			},
 			{
 				label: 'sums of bool',
@@ -345,7 +345,7 @@ const indexing: OpEntry[] = [
 					const zeros = w.zeros([2], { device, dtype: 'int32' });
 					return w.indexAdd(zeros, 0, zeros, zeros, { alpha: 0.5 });
 				},
-				message: /indexAdd: alpha 0\.5 must be a whole number for int32/,
+				message: /indexAdd: alpha must be a whole number for int32, not 0\.5/,
 			},
 		],
 		torch: ({ alpha }) => `x[0].index_add(0, x[1], x[2], alpha=${alpha})`,
@@ -395,7 +395,7 @@ const indexing: OpEntry[] = [
 					const sorter = w.zeros([3], { device, dtype: 'int32' });
 					return w.searchsorted(w.zeros([2], { device }), 1, { sorter });
 				},
-				message: /searchsorted: sorter \[3\] must have the shape of the sequence, \[2\]/,
+				message: /searchsorted: sorter \[3\] must have shape \[2\] for sequence \[2\]/,
 			},
 		],
 		torch: ({ value, side = 'left' }) => {

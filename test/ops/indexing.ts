@@ -340,7 +340,13 @@ export const indexing: OpEntry[] = [
 			{ label: 'empty', inputs: [indices(3, 0)], options: { classes: 3 } },
 		],
 		refusals: [
-			refuse('no classes', [1], [3], (_, index) => oneHot(index, 0), /oneHot: numClasses is 0/),
+			refuse(
+				'no classes',
+				[1],
+				[3],
+				(_, index) => oneHot(index, 0),
+				/oneHot: numClasses must be a whole number of at least 1, not 0/,
+			),
 			refuse('floating', [3], [1], (x) => oneHot(x, 3), /oneHot: index has dtype float32/),
 			outOfRange([0, 3], (i) => oneHot(i, 3), /^oneHot: index 3 is out of range for the classes of size 3/),
 			outOfRange([-1], (i) => oneHot(i.reshape([]), 3), /^oneHot: index -1 is out of range/),

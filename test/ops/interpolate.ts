@@ -59,7 +59,7 @@ export const interpolation: OpEntry = {
 		{
 			label: 'size 0',
 			call: (device) => interpolate(zeros([1, 1, 2, 2], { device }), { size: [0, 3] }),
-			message: /interpolate: size is \[0, 3\]; it must be a positive number, or 2 of them/,
+			message: /interpolate: size must be a positive number, or 2 of them, not \[0, 3\]/,
 		},
 		{
 			label: 'nothing left',

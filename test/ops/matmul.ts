@@ -202,7 +202,12 @@ export const matmul: OpEntry[] = [
 				(x, w) => linear(x!, w!),
 				/linear: input \[3, 4\] must end in the 5 features that weight \[2, 5\] takes/,
 			),
-			refuse('bias', [[3, 4], [2, 4], [3]], (x, w, b) => linear(x!, w!, b), /linear: bias \[3\] must be \[2\]/),
+			refuse(
+				'bias',
+				[[3, 4], [2, 4], [3]],
+				(x, w, b) => linear(x!, w!, b),
+				/linear: bias \[3\] must have shape \[2\] for weight \[2, 4\]/,
+			),
 			refuse(
 				'weight',
 				[
@@ -289,7 +294,7 @@ export const matmul: OpEntry[] = [
 				'no equation',
 				[[2, 2]],
 				(x) => einsum(x as unknown as string, x!),
-				/einsum: the equation must be a string, not object/,
+				/einsum: the equation must be a string, not a tensor of shape \[2, 2\]/,
 			),
 			refuse('terms', [[2, 2]], (x) => einsum('ij,jk->ik', x!), /einsum: 'ij,jk->ik': has 2 terms for 1 tensors/),
 			refuse('rank', [[2, 2]], (x) => einsum('ijk->i', x!), /einsum: 'ijk->i': 'ijk' has 3 labels for \[2, 2\]/),

@@ -167,7 +167,7 @@ export const norm: OpEntry[] = [
 			refuse(
 				'weight of another shape',
 				(device) => layerNorm(zeros([2, 3], { device }), 3, { weight: ones([2], { device }) }),
-				/layerNorm: weight has shape \[2\]; for input \[2, 3\] it must be \[3\]/,
+				/layerNorm: weight \[2\] must have shape \[3\] for input \[2, 3\]/,
 			),
 			refuse(
 				'integers',
@@ -177,7 +177,7 @@ export const norm: OpEntry[] = [
 			refuse(
 				'negative eps',
 				(device) => layerNorm(zeros([2, 3], { device }), 3, { eps: -1 }),
-				/layerNorm: eps -1 must be a number of at least 0/,
+				/layerNorm: eps must be at least 0, not -1/,
 			),
 		],
 	},
@@ -290,7 +290,7 @@ export const norm: OpEntry[] = [
 				'statistics of another shape',
 				(device) =>
 					batchNorm(zeros([2, 3], { device }), { runningMean: zeros([2], { device }), runningVar: ones([2], { device }) }),
-				/batchNorm: runningMean has shape \[2\]; for input \[2, 3\] it must be \[3\]/,
+				/batchNorm: runningMean \[2\] must have shape \[3\] for input \[2, 3\]/,
 			),
 		],
 	},
@@ -349,7 +349,7 @@ export const norm: OpEntry[] = [
 			refuse(
 				'size 0',
 				(device) => localResponseNorm(zeros([1, 2, 3], { device }), 0),
-				/localResponseNorm: size 0 must be a whole number of at least 1/,
+				/localResponseNorm: size must be a whole number of at least 1, not 0/,
 			),
 			refuse(
 				'a matrix',

@@ -92,8 +92,18 @@ export const pool: OpEntry[] = [
 				(x) => maxPool2d(x, 2, { padding: 2 }),
 				/maxPool2d: padding \[2, 2\] is more than half the window \[2, 2\]/,
 			),
-			refuse('window', [1, 1, 2, 2], (x) => maxPool2d(x, 3), /maxPool2d: a window of \[3, 3\] does not fit input \[1, 1, 2, 2\]/),
-			refuse('size', [1, 1, 2, 2], (x) => maxPool2d(x, 0), /maxPool2d: kernelSize is 0/),
+			refuse(
+				'window',
+				[1, 1, 2, 2],
+				(x) => maxPool2d(x, 3),
+				/maxPool2d: a window of \[3, 3\] does not fit \[1, 1, 2, 2\] with padding \[0, 0\]/,
+			),
+			refuse(
+				'size',
+				[1, 1, 2, 2],
+				(x) => maxPool2d(x, 0),
+				/maxPool2d: kernelSize must be a whole number, or 2 of them, of at least 1 and below 2\^31, not 0/,
+			),
 		],
 	),
 	entry(
@@ -123,7 +133,12 @@ export const pool: OpEntry[] = [
 			sample('transposed', { shape: [1, 2, 4, 5], layout: 'transposed' }, 2),
 		],
 		[
-			refuse('divisor', [1, 1, 4, 4], (x) => avgPool2d(x, 2, { divisorOverride: 0 }), /avgPool2d: divisorOverride is 0/),
+			refuse(
+				'divisor',
+				[1, 1, 4, 4],
+				(x) => avgPool2d(x, 2, { divisorOverride: 0 }),
+				/avgPool2d: divisorOverride must be a whole number other than 0, not 0/,
+			),
 			refuse('rank', [4, 4], (x) => avgPool2d(x, 2), /avgPool2d: needs an input of 4 dims/),
 		],
 	),
@@ -155,7 +170,7 @@ export const pool: OpEntry[] = [
 				'size',
 				[1, 1, 4, 4],
 				(x) => adaptiveAvgPool2d(x, [1, 2, 3]),
-				/adaptiveAvgPool2d: outputSize is \[1, 2, 3\]; it must be a whole number, or 2 of them/,
+				/adaptiveAvgPool2d: outputSize must be a whole number, or 2 of them \(null keeps a size\), not \[1, 2, 3\]/,
 			),
 			refuse('empty', [1, 1, 0, 4], (x) => adaptiveAvgPool2d(x, 1), /adaptiveAvgPool2d: input \[1, 1, 0, 4\] has empty planes/),
 		],
@@ -212,7 +227,14 @@ export const pool: OpEntry[] = [
 			sample('uneven', of(1, 2, 5, 4, 3), [2, 3, null]),
 			sample('one volume', of(2, 4, 5, 3), 2),
 		],
-		[refuse('size', [1, 1, 4, 4, 4], (x) => adaptiveAvgPool3d(x, [1, 2]), /adaptiveAvgPool3d: outputSize is \[1, 2\]/)],
+		[
+			refuse(
+				'size',
+				[1, 1, 4, 4, 4],
+				(x) => adaptiveAvgPool3d(x, [1, 2]),
+				/adaptiveAvgPool3d: outputSize must be a whole number, or 3 of them \(null keeps a size\), not \[1, 2\]/,
+			),
+		],
 	),
 	entry(
 		'adaptiveMaxPool1d',

@@ -34,7 +34,7 @@ export const random: OpEntry[] = [
 			{
 				label: 'integers',
 				call: (device) => dropout(tensor([1], { dtype: 'int32', device })),
-				message: /dropout: input has dtype int32/,
+				message: /dropout: input must be floating, not int32\. Convert with \.to\('float32'\)/,
 			},
 		],
 		torch: null,

@@ -378,7 +378,7 @@ export const reduce: OpEntry[] = [
 		],
 		refusals: [
 			refuse('integers', (x) => variance(x), /var: input must be floating, not int32/, 'int32'),
-			refuse('correction', (x) => variance(x, 0, { correction: Number.NaN }), /var: correction NaN is not a finite number/),
+			refuse('correction', (x) => variance(x, 0, { correction: Number.NaN }), /var: correction must be a finite number, not NaN/),
 		],
 	}),
 	entry('std', std, {
@@ -415,7 +415,7 @@ export const reduce: OpEntry[] = [
 		],
 		refusals: [
 			refuse('integers', (x) => norm(x), /norm: input must be floating, not int32/, 'int32'),
-			refuse('p', (x) => norm(x, 0, { p: 'fro' as unknown as number }), /norm: p fro is not a number/),
+			refuse('p', (x) => norm(x, 0, { p: 'fro' as unknown as number }), /norm: p must be a number, not 'fro'/),
 		],
 	}),
 	entry('logsumexp', logsumexp, {

@@ -94,7 +94,7 @@ const sampler: OpEntry = {
 		{
 			label: 'two dtypes',
 			call: (device) => gridSample(zeros([1, 1, 2, 2], { device }), zeros([1, 2, 2, 2], { device, dtype: 'int32' })),
-			message: /gridSample: grid has dtype int32, the input float32/,
+			message: /gridSample: grid has dtype int32; it takes float32\. Convert with \.to\('float32'\)/,
 		},
 		{
 			label: 'no pixels',
@@ -104,13 +104,13 @@ const sampler: OpEntry = {
 		{
 			label: 'unknown mode',
 			call: (device) => gridSample(zeros([1, 1, 2, 2], { device }), zeros([1, 2, 2, 2], { device }), { mode: 'cubic' as never }),
-			message: /gridSample: mode is 'bilinear' or 'nearest', not 'cubic'/,
+			message: /gridSample: mode must be 'bilinear' or 'nearest', not 'cubic'/,
 		},
 		{
 			label: 'unknown padding',
 			call: (device) =>
 				gridSample(zeros([1, 1, 2, 2], { device }), zeros([1, 2, 2, 2], { device }), { paddingMode: 'edge' as never }),
-			message: /gridSample: paddingMode is 'zeros', 'border' or 'reflection', not 'edge'/,
+			message: /gridSample: paddingMode must be 'zeros', 'border' or 'reflection', not 'edge'/,
 		},
 	],
 };

@@ -1,12 +1,12 @@
-/** Activation functions and clamping. As in PyTorch, those without int32 in their description take floating tensors only. */
+/** Activation functions and clamping. As in PyTorch, they take floating tensors only, unless their description names other dtypes. */
 import { currentAutocast } from '../../autograd/modes';
-import { requireNumber } from '../../core/checks';
-import { promoteScalar, requireFloating } from '../../core/dtype';
+import { requireNonNegative, requireNumber, requireOneOf } from '../../core/checks';
+import { promoteScalar } from '../../core/dtype';
 import { ArgumentError, formatShape, ShapeError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
 import { normalizeDim } from '../../core/shape';
 import type { Tensor } from '../../tensor';
-import { requireTensor } from '../../tensorChecks';
+import { requireFloatingTensor, requireTensor } from '../../tensorChecks';
 import { composed, inFloat32 } from '../composed';
 import { chunk, reshape } from '../layout';
 import { type Operand, storedAs } from '../operands';
@@ -21,19 +21,19 @@ import { abs, erfc, exp, square, tanh } from './unary';
 const SELU_ALPHA = 1.6732632423543772;
 const SELU_SCALE = 1.0507009873554805;
 
-/** 1 / (1 + e^-x); whole numbers give float32. */
+/** 1 / (1 + e^-x). Integers and bool give float32. */
 export const sigmoid = unary('sigmoid', 'promotes', (g, y) => mul(g, mul(y, sub(1, y))));
 
 /** log(sigmoid(x)), without overflow. */
 export const logSigmoid = unary('logSigmoid', 'floating', (g, x) => mul(g, sigmoid(neg(x))));
 
-/** max(x, 0); int32 too. Its gradient at 0 is 0. */
+/** max(x, 0), for floats and integers. The gradient at 0 is 0. */
 export const relu = unary('relu', 'numbers', (g, y) => where(le(y, 0), 0, g));
 
-/** min(max(x, 0), 6); int32 too. */
+/** min(max(x, 0), 6), for floats and integers. The gradient at 0 and 6 is 0. */
 export const relu6 = unary('relu6', 'numbers', (g, y) => where(logicalOr(le(y, 0), ge(y, 6)), 0, g));
 
-/** x where positive, else negativeSlope * x. Default slope 0.01. */
+/** x if x > 0, else negativeSlope * x. Default slope 0.01. */
 export function leakyRelu(x: Tensor, options: { readonly negativeSlope?: number } = {}): Tensor {
 	const { negativeSlope = 0.01 } = checkOptions('leakyRelu', options, ['negativeSlope']);
 	requireNumber('leakyRelu', 'negativeSlope', negativeSlope);
@@ -42,7 +42,7 @@ export function leakyRelu(x: Tensor, options: { readonly negativeSlope?: number 
 
 const leakyReluOf = unaryWith('leakyRelu', 'floating', (g, x, slope) => where(gt(x, 0), g, mul(g, slope)));
 
-/** x where positive, else alpha * (e^x - 1). Default alpha 1. */
+/** x if x > 0, else alpha * (e^x - 1). Default alpha 1. */
 export function elu(x: Tensor, options: { readonly alpha?: number } = {}): Tensor {
 	const { alpha = 1 } = checkOptions('elu', options, ['alpha']);
 	requireNumber('elu', 'alpha', alpha);
@@ -51,17 +51,17 @@ export function elu(x: Tensor, options: { readonly alpha?: number } = {}): Tenso
 
 const eluOf = unaryWith('elu', 'floating', (g, x, alpha) => where(le(x, 0), mul(g, mul(expOfNegative(x), alpha)), g));
 
-/** e^x of negative x, and 1 elsewhere, so that the branch that is not taken cannot overflow into the gradient. */
+/** e^x for negative x, else 1, so that a branch that is not taken cannot overflow into the gradient. */
 function expOfNegative(x: Tensor): Tensor {
 	return exp(where(gt(x, 0), 0, x));
 }
 
-/** The self-normalizing elu: scale * (x where positive, else alpha * (e^x - 1)), with the constants of Klambauer et al. */
+/** scale * (x if x > 0, else alpha * (e^x - 1)), with the constants of Klambauer et al. */
 export const selu = unary('selu', 'floating', (g, x) =>
 	mul(where(le(x, 0), mul(g, mul(expOfNegative(x), SELU_ALPHA)), g), SELU_SCALE),
 );
 
-/** x where positive, else alpha * (e^(x / alpha) - 1). Default alpha 1. */
+/** x if x > 0, else alpha * (e^(x / alpha) - 1). Default alpha 1. */
 export function celu(x: Tensor, options: { readonly alpha?: number } = {}): Tensor {
 	const { alpha = 1 } = checkOptions('celu', options, ['alpha']);
 	requireNumber('celu', 'alpha', alpha);
@@ -72,18 +72,20 @@ export function celu(x: Tensor, options: { readonly alpha?: number } = {}): Tens
 const celuOf = unaryWith('celu', 'floating', (g, x, alpha) => where(le(x, 0), mul(g, exp(div(where(gt(x, 0), 0, x), alpha))), g));
 
 export interface GeluOptions {
-	/** 'none': exact, by the error function; 'tanh': Hendrycks and Gimpel's approximation. Default 'none'. */
+	/** 'none' computes the error function, 'tanh' Hendrycks and Gimpel's approximation. Default 'none'. */
 	readonly approximate?: 'none' | 'tanh';
 }
+
+const APPROXIMATIONS = ['none', 'tanh'] as const;
 
 const GELU_SCALE = Math.sqrt(2 / Math.PI);
 const GELU_CUBIC = 0.044715;
 
-/** x times the normal distribution function of x. */
+/** x times the distribution function of the standard normal distribution at x. */
 export function gelu(x: Tensor, options: GeluOptions = {}): Tensor {
 	const { approximate = 'none' } = checkOptions('gelu', options, ['approximate']);
 	if (approximate === 'none') return exactGelu(x);
-	if (approximate !== 'tanh') throw new ArgumentError(`gelu: approximate '${String(approximate)}' is neither 'none' nor 'tanh'`);
+	requireOneOf('gelu', 'approximate', approximate, APPROXIMATIONS);
 	return geluByTanh(x, {});
 }
 
@@ -118,7 +120,7 @@ export const mish = unary('mish', 'floating', (g, x) => {
 export interface SoftplusOptions {
 	/** Sharpness. Default 1. */
 	readonly beta?: number;
-	/** Where beta * x is above it, the result is x itself. Default 20. */
+	/** If beta * x is above it, the result is x. Default 20. */
 	readonly threshold?: number;
 }
 
@@ -136,7 +138,7 @@ const softplusOf = unaryWith('softplus', 'floating', (g, x, beta, threshold) => 
 	return where(gt(scaled, threshold), g, mul(g, sigmoid(scaled)));
 });
 
-/** x / (1 + |x|); whole numbers give float32. */
+/** x / (1 + |x|). Integers give float32. */
 export const softsign = unary('softsign', 'promotes numbers', (g, x) => div(g, square(add(abs(x), 1))));
 
 export interface HardtanhOptions {
@@ -146,7 +148,7 @@ export interface HardtanhOptions {
 	readonly maxVal?: number;
 }
 
-/** x limited to [minVal, maxVal]; int32 too. Its gradient at the limits is 0, unlike that of clamp. */
+/** x limited to [minVal, maxVal], for floats and integers. The gradient at the limits is 0, unlike that of clamp. */
 export function hardtanh(x: Tensor, options: HardtanhOptions = {}): Tensor {
 	const { minVal = -1, maxVal = 1 } = checkOptions('hardtanh', options, ['minVal', 'maxVal']);
 	requireTensor('hardtanh', x);
@@ -172,8 +174,8 @@ export interface ClampOptions {
 }
 
 /**
- * x limited to [min, max]; either may be left out, and be a number or a tensor that broadcasts. Where min is above max the result is max.
- * NaN stays NaN. The gradient passes at the limits too; int32 with whole limits stays int32. As `torch.clamp`.
+ * x limited to [min, max]. Either limit may be left out, and may be a number or a tensor that broadcasts. If min > max the result is max.
+ * NaN stays NaN. The gradient passes at the limits. Integers with integer limits keep their dtype, else give float32. As `torch.clamp`.
  */
 export function clamp(x: Tensor, options: ClampOptions = {}): Tensor {
 	const { min = null, max = null } = checkOptions('clamp', options, ['min', 'max']);
@@ -185,7 +187,7 @@ export function clamp(x: Tensor, options: ClampOptions = {}): Tensor {
 		requireNumber('clamp', 'min', low);
 		requireNumber('clamp', 'max', high);
 		const bounds = [min, max].filter((bound) => bound !== null);
-		// A whole limit beyond int32 limits nothing, and does not make int32 floating.
+		// An integer limit beyond int32 limits nothing, so it does not make int32 floating.
 		const dtype = bounds
 			.filter((bound) => !Number.isInteger(bound))
 			.reduce(promoteScalar, x.dtype === 'bool' ? 'int32' : x.dtype);
@@ -199,7 +201,7 @@ export function clamp(x: Tensor, options: ClampOptions = {}): Tensor {
 
 const limited = unaryWith('clamp', 'numbers', (g, x, low, high) => where(logicalAnd(ge(x, low), le(x, high)), g, 0));
 
-/** Tensor limits: x itself where it is within, so that the gradient at a limit is x's own. A NaN on either side wins. */
+/** The larger of x and a tensor `min`. Chooses x if they are equal, so that the gradient goes to x. NaN on either side wins. */
 function above(x: Tensor, min: Operand): Tensor {
 	return where(logicalOr(ge(x, min), isnan(x)), x, min);
 }
@@ -208,49 +210,44 @@ function below(x: Tensor, max: Operand): Tensor {
 	return where(logicalOr(le(x, max), isnan(x)), x, max);
 }
 
-function requireFloats(operation: string, x: Tensor): void {
-	requireTensor(operation, x);
-	requireFloating(operation, x.dtype);
-}
-
 /** x - tanh(x); x is floating. As `torch.nn.functional.tanhshrink`. */
 export function tanhshrink(x: Tensor): Tensor {
-	requireFloats('tanhshrink', x);
+	requireFloatingTensor('tanhshrink', x);
 	return inFloat32('tanhshrink', [x], (wide) => sub(wide, tanh(wide)));
 }
 
-/** x - lambda where x > lambda, x + lambda where x < -lambda, else 0; NaN stays. Default lambda 0.5. As `torch.nn.functional.softshrink`. */
+/** x - lambda if x > lambda, x + lambda if x < -lambda, else 0. NaN stays NaN. Default lambda 0.5. As `torch.nn.functional.softshrink`. */
 export function softshrink(x: Tensor, options: { readonly lambda?: number } = {}): Tensor {
 	const { lambda = 0.5 } = checkOptions('softshrink', options, ['lambda']);
-	requireFloats('softshrink', x);
-	if (!(lambda >= 0)) throw new ArgumentError(`softshrink: lambda ${lambda} must be at least 0`);
+	requireFloatingTensor('softshrink', x);
+	requireNonNegative('softshrink', 'lambda', lambda);
 	return inFloat32('softshrink', [x], (wide) => sub(wide, clamp(wide, { min: -lambda, max: lambda })));
 }
 
-/** 0 where |x| <= lambda, else x; NaN stays. Default lambda 0.5. As `torch.nn.functional.hardshrink`. */
+/** 0 if |x| <= lambda, else x. NaN stays NaN. Default lambda 0.5. As `torch.nn.functional.hardshrink`. */
 export function hardshrink(x: Tensor, options: { readonly lambda?: number } = {}): Tensor {
 	const { lambda = 0.5 } = checkOptions('hardshrink', options, ['lambda']);
-	requireFloats('hardshrink', x);
+	requireFloatingTensor('hardshrink', x);
 	requireNumber('hardshrink', 'lambda', lambda);
 	return composed('hardshrink', () => where(logicalAnd(ge(x, -lambda), le(x, lambda)), 0, x));
 }
 
-/** `value` where x <= threshold, else x; NaN stays. x is floating. As `torch.nn.functional.threshold`. */
+/** `value` if x <= threshold, else x, for floating x. NaN stays NaN. As `torch.nn.functional.threshold`. */
 export function threshold(x: Tensor, limit: number, value: number): Tensor {
-	requireFloats('threshold', x);
+	requireFloatingTensor('threshold', x);
 	requireNumber('threshold', 'threshold', limit);
 	requireNumber('threshold', 'value', value);
 	return composed('threshold', () => where(le(x, limit), value, x));
 }
 
 /**
- * x where positive, weight x elsewhere. `weight` has one slope for all, or one for each channel of x [N, C, ...]. As
+ * x if x > 0, else weight * x. `weight` has one element for all of x, or one for each channel of x [N, C, ...]. As
  * `torch.nn.functional.prelu`.
  */
 export function prelu(x: Tensor, weight: Tensor): Tensor {
 	const casting = currentAutocast();
 	if (casting !== null) return casting.call('prelu', [x, weight], (inputs) => prelu(...inputs));
-	requireFloats('prelu', x);
+	requireFloatingTensor('prelu', x);
 	requireTensor('prelu', weight, 'weight');
 	const channels = x.ndim > 1 ? x.shape[1]! : 1;
 	if (weight.ndim > 1 || (weight.size !== 1 && weight.size !== channels)) {
@@ -264,9 +261,9 @@ export function prelu(x: Tensor, weight: Tensor): Tensor {
 	});
 }
 
-/** a sigmoid(b) for the two halves a, b of x along `dim`, -1 by default. Dauphin et al. 2016. As `torch.nn.functional.glu`. */
+/** a * sigmoid(b), where a and b are the halves of floating x along `dim`, -1 by default. Dauphin et al. 2016. As `torch.nn.functional.glu`. */
 export function glu(x: Tensor, dim = -1): Tensor {
-	requireFloats('glu', x);
+	requireFloatingTensor('glu', x);
 	const d = normalizeDim('glu', dim, x.ndim);
 	if (x.ndim === 0 || x.shape[d]! % 2 !== 0)
 		throw new ShapeError(`glu: dim ${dim} of x ${formatShape(x.shape)} must have an even size`);

@@ -1,11 +1,11 @@
-/** Sums, products and quotients, and their derivatives, which in-place operations share. */
+/** Sums, products and quotients. In-place operations share their derivatives. */
 import { defineOperation } from '../../autograd/operation';
-import { isFloating, isInt32, promoteScalar } from '../../core/dtype';
-import { ArgumentError } from '../../core/errors';
+import { requireOneOf } from '../../core/checks';
+import { promoteScalar } from '../../core/dtype';
 import { checkOptions } from '../../core/options';
 import { broadcastShapes } from '../../core/shape';
 import { emptyOn, Tensor } from '../../tensor';
-import { requireDivisor } from '../../tensorChecks';
+import { requireDivisor, requireFactor } from '../../tensorChecks';
 import { floatingType, type Operand } from '../operands';
 import { binary, type Common, commonType, type Partials, pullBack, refuseBool, unary, viewAs } from './definitions';
 
@@ -31,24 +31,24 @@ export const QUOTIENT: Partials = {
 	single: 'a',
 };
 
-/** A quotient that is rounded is constant between jumps. */
+/** A rounded quotient is constant between jumps. */
 export const ROUNDED: Partials = {
 	a: { reads: [], gradient: (g) => mul(g, 0) },
 	b: { reads: [], gradient: (g) => mul(g, 0) },
 };
 
 export interface AddOptions {
-	/** The factor of the second operand. Default 1. */
+	/** The factor of the second operand, an integer if both operands are integers. Default 1. */
 	readonly alpha?: number;
 }
 
-/** a + alpha * b. On bool it is or. As `torch.add`. */
+/** a + alpha * b, with broadcasting. For bool it is logical or. As `torch.add`. */
 export function add(a: Operand, b: Operand, options: AddOptions = {}): Tensor {
 	checkOptions('add', options, ['alpha']);
 	return sum('add', a, b, options.alpha ?? 1);
 }
 
-/** a - alpha * b. As `torch.sub`, refuses bool. */
+/** a - alpha * b, with broadcasting. Throws a DTypeError for bool. As `torch.sub`. */
 export function sub(a: Operand, b: Operand, options: AddOptions = {}): Tensor {
 	checkOptions('sub', options, ['alpha']);
 	for (const operand of [a, b]) {
@@ -60,10 +60,7 @@ export function sub(a: Operand, b: Operand, options: AddOptions = {}): Tensor {
 function sum(name: 'add' | 'sub', a: Operand, b: Operand, alpha: number): Tensor {
 	const dtype = commonType(name, a, b);
 	if (alpha === 1) return (name === 'add' ? plus : minus)(a, b, dtype);
-	if (typeof alpha !== 'number') throw new ArgumentError(`${name}: alpha must be a number, not ${typeof alpha}`);
-	if (!isFloating(dtype) && !isInt32(alpha)) {
-		throw new ArgumentError(`${name}: alpha ${alpha} must be a whole number for ${dtype} operands`);
-	}
+	requireFactor(name, 'alpha', alpha, dtype);
 	const factor = name === 'add' ? alpha : -alpha;
 	if (typeof b === 'number') return plus(a, b * factor, promoteScalar(dtype, b * factor), name);
 	if (typeof a === 'number') return add(mul(b, factor), a);
@@ -85,29 +82,30 @@ const sumWithFactor = defineOperation({
 	vjp: (g, _, { factor }, needs) => pullBack(addedTimes(factor), g, { a: g, b: g, y: g }, needs),
 });
 
-/** a * b. On bool it is and. As `torch.mul`. */
+/** a * b, with broadcasting. For bool it is logical and. As `torch.mul`. */
 export function mul(a: Operand, b: Operand): Tensor {
 	return times(a, b, commonType('mul', a, b));
 }
 
 const times = binary('mul', PRODUCT);
 
+export const ROUNDING_MODES = ['trunc', 'floor', null] as const;
+
 export interface DivOptions {
-	/** Round the quotient towards zero or down. Default null: not at all. */
+	/** Rounds the quotient towards zero or down. Default null, which does not round. */
 	readonly roundingMode?: 'trunc' | 'floor' | null;
 }
 
 /**
- * a / b. Whole numbers give float32 unless `roundingMode` keeps them whole (where int32 by a tensor's 0 gives the dividend; by the
- * number 0 it throws). As `torch.div`.
+ * a / b, with broadcasting. Integers give float32, and with a `roundingMode` integers. Then division by the number 0 throws, and by a
+ * tensor's 0 gives the dividend. As `torch.div`.
  */
 export function div(a: Operand, b: Operand, options: DivOptions = {}): Tensor {
 	checkOptions('div', options, ['roundingMode']);
 	const dtype = commonType('div', a, b);
 	const mode = options.roundingMode ?? null;
 	if (mode === null) return quotient(a, b, floatingType(dtype));
-	if (mode !== 'trunc' && mode !== 'floor')
-		throw new ArgumentError(`div: roundingMode '${String(mode)}' is not 'trunc', 'floor' or null`);
+	requireOneOf('div', 'roundingMode', mode, ROUNDING_MODES);
 	requireDivisor('div', dtype, b);
 	refuseBool('div', dtype, `Convert with .to('int32')`);
 	return (mode === 'trunc' ? truncated : floored)(a, b, dtype);

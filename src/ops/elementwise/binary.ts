@@ -1,4 +1,4 @@
-/** Powers, remainders, extremes and angles of two operands, tensors or numbers, with broadcasting and PyTorch's promotion. */
+/** Powers, remainders, extremes and angles of two operands. They take tensors and numbers, broadcast, and promote dtypes as PyTorch does. */
 import { currentAutocast } from '../../autograd/modes';
 import { runOperation } from '../../core/currentOperation';
 import { isFloating, requireFloating } from '../../core/dtype';
@@ -12,7 +12,7 @@ import { type Binary, binary, commonType, refuseBool } from './definitions';
 import { where } from './ternary';
 import { log, square } from './unary';
 
-/** a to the power b; x^0 and 1^x are 1 always. int32 to a negative number throws, to a tensor's negative element truncates. As `torch.pow`. */
+/** a to the power b. x^0 and 1^x are 1 for every x. An integer to a negative number throws; to a negative element of a tensor it truncates. As `torch.pow`. */
 export function pow(a: Operand, b: Operand): Tensor {
 	const casting = currentAutocast();
 	if (casting !== null) return casting.call('pow', [a, b], (inputs) => pow(...inputs));
@@ -30,7 +30,7 @@ const power = binary('pow', {
 		reads: ['a', 'b'],
 		gradient: (g, a, b) => {
 			if (typeof b === 'number') return b === 0 ? mul(g, 0) : b === 1 ? g : mul(g, mul(pow(a, b - 1), b));
-			// Where the exponent is 0 the power is constant, even of 0 and infinity.
+			// The power is constant for exponent 0, also for 0 and infinity.
 			return where(eq(b, 0), 0, mul(g, mul(b, pow(a, sub(b, 1)))));
 		},
 	},
@@ -41,14 +41,14 @@ const power = binary('pow', {
 				if (a === 0) return mul(g, where(ge(b, 0), 0, Number.NEGATIVE_INFINITY));
 				return mul(g, mul(y, Math.log(a)));
 			}
-			// 0^b is constantly 0 for b > 0; log must not see that 0, for its second derivative would.
+			// 0^b is constant for b > 0. log must not see that 0: its second derivative would be infinite.
 			const flat = typeof b === 'number' ? eq(a, 0) : logicalAnd(eq(a, 0), ge(b, 0));
 			return mul(g, where(flat, 0, mul(y, log(where(flat, 1, a)))));
 		},
 	},
 });
 
-/** The larger of a and b; NaN where either is. As `torch.maximum`. */
+/** The larger of a and b. NaN if either is NaN. As `torch.maximum`. */
 export function maximum(a: Operand, b: Operand): Tensor {
 	return larger(a, b, commonType('maximum', a, b));
 }
@@ -58,7 +58,7 @@ const larger = binary('maximum', {
 	b: { reads: ['a', 'b'], gradient: (g, a, b) => chosen(g, b, a, le) },
 });
 
-/** The smaller of a and b; NaN where either is. As `torch.minimum`. */
+/** The smaller of a and b. NaN if either is NaN. As `torch.minimum`. */
 export function minimum(a: Operand, b: Operand): Tensor {
 	return smaller(a, b, commonType('minimum', a, b));
 }
@@ -68,17 +68,17 @@ const smaller = binary('minimum', {
 	b: { reads: ['a', 'b'], gradient: (g, a, b) => chosen(g, b, a, ge) },
 });
 
-/** The gradient goes to the operand that was chosen, and half to each where they are equal, as in PyTorch. */
+/** The gradient goes to the operand that was chosen. If both are equal, each gets half, as in PyTorch. */
 function chosen(g: Tensor, mine: Operand, other: Operand, beaten: (x: Operand, y: Operand) => Tensor): Tensor {
 	return where(beaten(mine, other), where(eq(mine, other), mul(g, 0.5), 0), g);
 }
 
-/** a - trunc(a / b) * b: the remainder with the sign of a, exactly. As `torch.fmod`. */
+/** a - trunc(a / b) * b, the exact remainder with the sign of a. As `torch.fmod`. */
 export function fmod(a: Operand, b: Operand): Tensor {
 	return rest('fmod', a, b, truncatedRest);
 }
 
-/** a - floor(a / b) * b: the remainder with the sign of b, as Python's %. As `torch.remainder`. */
+/** a - floor(a / b) * b, the remainder with the sign of b, like Python's %. As `torch.remainder`. */
 export function remainder(a: Operand, b: Operand): Tensor {
 	return rest('remainder', a, b, flooredRest);
 }
@@ -116,7 +116,7 @@ function squareSum(a: Operand, b: Operand): Tensor {
 	return add(square(a), square(b));
 }
 
-/** sqrt(a^2 + b^2), without overflow on the way; floating operands. As `torch.hypot`. */
+/** sqrt(a^2 + b^2) of floating operands, without intermediate overflow. As `torch.hypot`. */
 export function hypot(a: Operand, b: Operand): Tensor {
 	const dtype = commonType('hypot', a, b);
 	requireFloating('hypot', dtype);

@@ -1,4 +1,4 @@
-/** Comparisons, logic and predicates: results are bool and have no gradient. */
+/** Comparisons, logic and predicates. Their results are bool and have no gradient. */
 import { defineOperation, NO_GRADIENT } from '../../autograd/operation';
 import type { CompareOp, PredicateOp } from '../../backends/contract/elementwise';
 import { runOperation } from '../../core/currentOperation';
@@ -9,7 +9,7 @@ import { requireOperands, requireSameDevice, requireTensor } from '../../tensorC
 import { converted, type Operand, resultType, storedAs } from '../operands';
 import { type Common, viewAs } from './definitions';
 
-/** The same comparison with its sides exchanged. */
+/** The comparison with exchanged sides. */
 const MIRRORED: Record<CompareOp, CompareOp> = {
 	eq: 'eq',
 	ne: 'ne',
@@ -55,53 +55,53 @@ const comparisonWithNumber = defineOperation({
 	vjp: NO_GRADIENT,
 });
 
-/** A whole number beyond int32 as infinity: it is beyond all of int32, which float32, where they would meet, might round away. */
+/** Replaces an integer beyond int32 by infinity, because float32, the common dtype, might round it to a value within int32. */
 function comparable(x: Tensor, scalar: number): number {
 	if (isFloating(x.dtype) || !Number.isInteger(scalar) || isInt32(scalar)) return scalar;
 	return scalar > 0 ? Number.POSITIVE_INFINITY : Number.NEGATIVE_INFINITY;
 }
 
-/** Whether a and b are equal, elementwise; NaN equals nothing. */
+/** Whether a = b, elementwise. NaN equals nothing. As `torch.eq`. */
 export function eq(a: Operand, b: Operand): Tensor {
 	return compare('eq', a, b);
 }
 
-/** Whether a and b differ, elementwise; NaN differs from everything. */
+/** Whether a and b differ, elementwise. NaN differs from everything. As `torch.ne`. */
 export function ne(a: Operand, b: Operand): Tensor {
 	return compare('ne', a, b);
 }
 
-/** Whether a < b, elementwise. */
+/** Whether a < b, elementwise. As `torch.lt`. */
 export function lt(a: Operand, b: Operand): Tensor {
 	return compare('lt', a, b);
 }
 
-/** Whether a <= b, elementwise. */
+/** Whether a <= b, elementwise. As `torch.le`. */
 export function le(a: Operand, b: Operand): Tensor {
 	return compare('le', a, b);
 }
 
-/** Whether a > b, elementwise. */
+/** Whether a > b, elementwise. As `torch.gt`. */
 export function gt(a: Operand, b: Operand): Tensor {
 	return compare('gt', a, b);
 }
 
-/** Whether a >= b, elementwise. */
+/** Whether a >= b, elementwise. As `torch.ge`. */
 export function ge(a: Operand, b: Operand): Tensor {
 	return compare('ge', a, b);
 }
 
-/** Whether both are not 0 (NaN is not 0), elementwise. */
+/** Whether a and b are both not 0, elementwise. NaN is not 0. As `torch.logical_and`. */
 export function logicalAnd(a: Operand, b: Operand): Tensor {
 	return compare('logicalAnd', a, b);
 }
 
-/** Whether one at least is not 0 (NaN is not 0), elementwise. */
+/** Whether a or b is not 0, elementwise. NaN is not 0. As `torch.logical_or`. */
 export function logicalOr(a: Operand, b: Operand): Tensor {
 	return compare('logicalOr', a, b);
 }
 
-/** Whether exactly one is not 0 (NaN is not 0), elementwise. */
+/** Whether exactly one of a and b is not 0, elementwise. NaN is not 0. As `torch.logical_xor`. */
 export function logicalXor(a: Operand, b: Operand): Tensor {
 	return compare('logicalXor', a, b);
 }
@@ -122,22 +122,22 @@ const tested = defineOperation({
 	vjp: NO_GRADIENT,
 });
 
-/** Where x is NaN. */
+/** Whether x is NaN, elementwise. As `torch.isnan`. */
 export function isnan(x: Tensor): Tensor {
 	return predicate('isnan', x);
 }
 
-/** Where x is infinite, of either sign. */
+/** Whether x is infinite, of either sign, elementwise. As `torch.isinf`. */
 export function isinf(x: Tensor): Tensor {
 	return predicate('isinf', x);
 }
 
-/** Where x is neither NaN nor infinite. */
+/** Whether x is neither NaN nor infinite, elementwise. As `torch.isfinite`. */
 export function isfinite(x: Tensor): Tensor {
 	return predicate('isfinite', x);
 }
 
-/** Where x is 0. */
+/** Whether x is 0, elementwise. As `torch.logical_not`. */
 export function logicalNot(x: Tensor): Tensor {
 	return predicate('logicalNot', x);
 }

@@ -1,4 +1,4 @@
-/** How functions of one number and of two become operations. */
+/** Makes operations of functions of one number and of two. */
 import { defineOperation } from '../../autograd/operation';
 import type { OutputInfo } from '../../autograd/tape';
 import type { View } from '../../backends/contract';
@@ -14,19 +14,19 @@ import { broadcastView, converted, floatingType, type Operand, resultType, scala
 
 /** Which dtypes a function of one number takes. */
 type Accepts =
-	/** Floats. */
+	/** Floating dtypes. */
 	| 'floating'
-	/** All but bool; whole numbers stay whole. */
+	/** All except bool. Integers keep their dtype. */
 	| 'numbers'
-	/** Everything; whole numbers and bool become float32. */
+	/** All. Integers and bool become float32. */
 	| 'promotes'
-	/** All but bool; whole numbers become float32. */
+	/** All except bool. Integers become float32. */
 	| 'promotes numbers';
 
 /** The gradient g times the derivative, in differentiable operations. `saved` is x or y, as `saves` in the row of the contract says. */
 type Derivative = (g: Tensor, saved: Tensor, p0: number, p1: number) => Tensor;
 
-/** Functions that save nothing have a derivative that is constant. */
+/** Functions that save nothing have a constant derivative. */
 type DerivativeOf<Op extends UnaryOp> = Op extends UnaryGradOp ? Derivative : (g: Tensor) => Tensor;
 
 /** The function y = op(x). */
@@ -44,6 +44,7 @@ export function unaryWith<Op extends UnaryOp>(
 ): (x: Tensor, parameters: Parameters) => Tensor {
 	const promotes = accepts === 'promotes' || accepts === 'promotes numbers';
 	const takesBool = accepts === 'promotes';
+	const cure = `Convert with .to('${promotes ? 'float32' : 'int32'}')`;
 	const forward = ({ x }: { readonly x: Tensor }, parameters: Parameters) => {
 		const dtype = promotes ? floatingType(x.dtype) : x.dtype;
 		const y = emptyOn(x, x.shape, dtype);
@@ -56,8 +57,7 @@ export function unaryWith<Op extends UnaryOp>(
 	return (x, parameters) => {
 		requireTensor(name, x);
 		if (accepts === 'floating') requireFloating(name, x.dtype);
-		if (x.dtype === 'bool' && !takesBool)
-			throw new DTypeError(`${name}: is not defined on bool. Convert with .to('${promotes ? 'float32' : 'int32'}')`);
+		if (!takesBool) refuseBool(name, x.dtype, cure);
 		return run({ x }, parameters);
 	};
 }
@@ -90,7 +90,7 @@ function defineWithGradient(
 	});
 }
 
-/** What operands are converted and broadcast to. */
+/** The dtype and shape to which operands are converted and broadcast. */
 export interface Common {
 	readonly dtype: DType;
 	readonly shape: Shape;
@@ -100,10 +100,10 @@ export function viewAs(x: Tensor, { dtype, shape }: Common): View {
 	return broadcastView(converted(x, dtype), shape);
 }
 
-/** What the derivatives of a function of two numbers read: its operands, as they were given, and its result. */
+/** What the derivatives of a function of two numbers read: its operands as given, and its result. */
 type Read = 'a' | 'b' | 'y';
 
-/** The derivative by one operand. What it reads is saved where that operand requires a gradient. */
+/** The derivative by one operand. What it reads is saved only if that operand requires a gradient. */
 interface Partial {
 	readonly reads: readonly Read[];
 	/** The gradient g times the derivative, in differentiable operations. */
@@ -113,13 +113,13 @@ interface Partial {
 export interface Partials {
 	readonly a: Partial;
 	readonly b: Partial;
-	/** Where a derivative is one kernel, so that float16 has nothing in between: by both operands, or by a where b is a number. */
+	/** Derivatives that are one kernel, so that float16 needs no widening: by both operands, or by a if b is a number. */
 	readonly single?: 'both' | 'a';
 }
 
 type Needed = { readonly [Side in 'a' | 'b']: OutputInfo | null };
 
-/** The gradients of the operands that need one. Tensors that their derivatives do not read may be any. */
+/** The gradients of the operands that need one. Pass any tensor for one that the derivatives do not read. */
 export function pullBack(
 	{ a: byA, b: byB, single }: Partials,
 	gradient: Tensor,
@@ -136,7 +136,7 @@ export function pullBack(
 	};
 }
 
-/** Computes op(a, b) in `dtype`, of operands that have been checked. */
+/** Computes op(a, b) in `dtype`. The operands are checked. */
 export type Binary = (a: Operand, b: Operand, dtype: DType, name?: string) => Tensor;
 
 /** The function op(a, b); `publicName` is its public name. */
@@ -178,7 +178,7 @@ export function binary(op: BinaryOp, partials: Partials, publicName: string = op
 	};
 }
 
-/** The dtype in which the operands meet, once they have been checked. */
+/** Checks the operands, and returns their common dtype. */
 export function commonType(name: string, a: Operand, b: Operand): DType {
 	requireOperands(name, a, b);
 	if (a instanceof Tensor && b instanceof Tensor) requireSameDevice(name, a, b);

@@ -1,22 +1,22 @@
-/** Choice and combinations of three operands. */
+/** Functions of three operands: where, lerp, addcmul, addcdiv. */
 import { defineOperation } from '../../autograd/operation';
 import type { TernaryOp } from '../../backends/contract/elementwise';
-import { type DType, isFloating, isInt32, requireFloating } from '../../core/dtype';
-import { ArgumentError, DTypeError } from '../../core/errors';
+import { type DType, requireFloating } from '../../core/dtype';
+import { DTypeError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
 import { broadcastShapes } from '../../core/shape';
 import { emptyOn, Tensor } from '../../tensor';
-import { requireOperands, requireSameDevice, requireTensor } from '../../tensorChecks';
+import { requireFactor, requireOperands, requireSameDevice, requireTensor } from '../../tensorChecks';
 import { widened } from '../composed';
 import { broadcastView, type Operand, resultType, scalarFor, sumTo } from '../operands';
 import { div, mul, sub } from './arithmetic';
-import { type Common, viewAs } from './definitions';
+import { type Common, refuseBool, viewAs } from './definitions';
 
 const isTensor = (operand: Operand): operand is Tensor => operand instanceof Tensor;
 
 /**
- * `a` where `condition` (bool, or uint8: not 0) holds, else `b`; tensors or numbers, broadcast against each other. The gradient goes to the side
- * that was chosen, and nothing of the other side gets into it, NaN and infinity included. As `torch.where`.
+ * `a` where `condition` (bool, or uint8 that is not 0) is true, else `b`. `a` and `b` are tensors or numbers; all three broadcast. The
+ * gradient goes to the side that was chosen, and NaN or infinity on the other side does not affect it. As `torch.where`.
  */
 export function where(condition: Tensor, a: Operand, b: Operand): Tensor {
 	requireTensor('where', condition, 'condition');
@@ -61,7 +61,7 @@ const chosen = defineOperation({
 	}),
 });
 
-/** a + weight * (b - a), exact at weights 0 and 1; floating operands, a number or a tensor as weight. As `torch.lerp`. */
+/** a + weight * (b - a) of floating operands, exact for weights 0 and 1. `weight` is a number or a tensor. As `torch.lerp`. */
 export function lerp(a: Tensor, b: Tensor, weight: Operand): Tensor {
 	requireTensor('lerp', a, 'a');
 	requireTensor('lerp', b, 'b');
@@ -93,7 +93,7 @@ const weighted = defineOperation({
 
 type Side = 'a' | 'b' | 'c';
 
-/** The derivative by one operand, in differentiable operations, and which of the operands it reads. */
+/** The derivative by one operand, in differentiable operations, and the operands that it reads. */
 interface Partial {
 	readonly reads: readonly Side[];
 	readonly gradient: (g: Tensor, operands: { readonly [S in Side]: Tensor }, value: number) => Tensor;
@@ -112,7 +112,7 @@ function ternary(op: TernaryOp, partials: { readonly [S in Side]: Partial }) {
 		},
 		saves: { a: partials.a.reads, b: partials.b.reads, c: partials.c.reads },
 		vjp: (gradient, saved, { value }, needs) => {
-			// What no derivative reads was not saved.
+			// An operand that no derivative reads is not saved, so any tensor takes its place.
 			const [g, a, b, c] = widened(gradient, saved.a ?? gradient, saved.b ?? gradient, saved.c ?? gradient);
 			const by = (side: Side) => needs[side] && sumTo(partials[side].gradient(g, { a, b, c }, value), needs[side].shape);
 			return { a: by('a'), b: by('b'), c: by('c') };
@@ -139,21 +139,19 @@ export interface ValueOptions {
 	readonly value?: number;
 }
 
-function requireTensors(name: string, a: unknown, b: unknown, c: unknown): void {
+function requireTerms(name: string, a: unknown, b: unknown, c: unknown): void {
 	requireTensor(name, a, 'input');
 	requireTensor(name, b, 'tensor1');
 	requireTensor(name, c, 'tensor2');
 }
 
-/** a + value * b * c. On int32 `value` must be whole. As `torch.addcmul`. */
+/** a + value * b * c, with broadcasting. For integers `value` must be an integer. As `torch.addcmul`. */
 export function addcmul(a: Tensor, b: Tensor, c: Tensor, options: ValueOptions = {}): Tensor {
 	const { value = 1 } = checkOptions('addcmul', options, ['value']);
-	requireTensors('addcmul', a, b, c);
+	requireTerms('addcmul', a, b, c);
 	const dtype = resultType(a, b, c);
-	if (dtype === 'bool') throw new DTypeError(`addcmul: is not defined on bool. Convert with .to('int32')`);
-	if (!isFloating(dtype) && !isInt32(value)) {
-		throw new ArgumentError(`addcmul: value ${value} must be a whole number for int32 operands`);
-	}
+	refuseBool('addcmul', dtype, "Convert with .to('int32')");
+	requireFactor('addcmul', 'value', value, dtype);
 	return withProduct(a, b, c, dtype, value);
 }
 
@@ -163,10 +161,10 @@ const withProduct = ternary('addcmul', {
 	c: { reads: ['b'], gradient: (g, { b }, value) => mul(scaled(g, value), b) },
 });
 
-/** a + value * b / c, floating. As `torch.addcdiv`. */
+/** a + value * b / c of floating operands, with broadcasting. As `torch.addcdiv`. */
 export function addcdiv(a: Tensor, b: Tensor, c: Tensor, options: ValueOptions = {}): Tensor {
 	const { value = 1 } = checkOptions('addcdiv', options, ['value']);
-	requireTensors('addcdiv', a, b, c);
+	requireTerms('addcdiv', a, b, c);
 	const dtype = resultType(a, b, c);
 	requireFloating('addcdiv', dtype);
 	return withQuotient(a, b, c, dtype, value);

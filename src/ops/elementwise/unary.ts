@@ -1,9 +1,8 @@
 /** Functions of one number. */
-import { requireFloating } from '../../core/dtype';
-import { ArgumentError } from '../../core/errors';
+import { requireInteger } from '../../core/checks';
 import { checkOptions } from '../../core/options';
 import type { Tensor } from '../../tensor';
-import { requireTensor } from '../../tensorChecks';
+import { requireFloatingTensor } from '../../tensorChecks';
 import { inFloat32 } from '../composed';
 import { add, div, mul, neg, sub } from './arithmetic';
 import { unary } from './definitions';
@@ -11,10 +10,10 @@ import { unary } from './definitions';
 /** The gradient of functions that are constant between jumps. */
 const zero = (g: Tensor) => mul(g, 0);
 
-/** |x|; its gradient at 0 is 0. */
+/** |x|. The gradient at 0 is 0. */
 export const abs = unary('abs', 'numbers', (g, x) => mul(g, sign(x)));
 
-/** -1, 0 or 1 with the sign of x; NaN stays NaN. The gradient is 0. */
+/** -1, 0 or 1, the sign of x. NaN stays NaN. The gradient is 0. */
 export const sign = unary('sign', 'numbers', zero);
 
 /** e^x. */
@@ -38,7 +37,7 @@ export const log2 = unary('log2', 'promotes', (g, x) => div(g, mul(x, Math.LN2))
 /** The logarithm to base 10. */
 export const log10 = unary('log10', 'promotes', (g, x) => div(g, mul(x, Math.LN10)));
 
-/** The square root; NaN of negative numbers. */
+/** The square root. NaN for negative numbers. */
 export const sqrt = unary('sqrt', 'promotes', (g, y) => div(g, mul(y, 2)));
 
 /** 1 / sqrt(x). */
@@ -59,10 +58,10 @@ export const cos = unary('cos', 'promotes', (g, x): Tensor => mul(g, neg(sin(x))
 /** The tangent of x in radians. */
 export const tan = unary('tan', 'promotes', (g, y) => mul(g, add(square(y), 1)));
 
-/** The inverse sine, from -pi / 2 to pi / 2; NaN outside of [-1, 1]. */
+/** The inverse sine, from -pi / 2 to pi / 2. NaN outside of [-1, 1]. */
 export const asin = unary('asin', 'promotes', (g, x) => mul(g, rsqrt(sub(1, square(x)))));
 
-/** The inverse cosine, from 0 to pi; NaN outside of [-1, 1]. */
+/** The inverse cosine, from 0 to pi. NaN outside of [-1, 1]. */
 export const acos = unary('acos', 'promotes', (g, x) => mul(g, neg(rsqrt(sub(1, square(x))))));
 
 /** The inverse tangent, from -pi / 2 to pi / 2. */
@@ -80,10 +79,10 @@ export const tanh = unary('tanh', 'promotes', (g, y) => mul(g, sub(1, square(y))
 /** The inverse hyperbolic sine. */
 export const asinh = unary('asinh', 'promotes', (g, x) => mul(g, rsqrt(add(square(x), 1))));
 
-/** The inverse hyperbolic cosine; NaN below 1. */
+/** The inverse hyperbolic cosine. NaN below 1. */
 export const acosh = unary('acosh', 'promotes', (g, x) => mul(g, rsqrt(sub(square(x), 1))));
 
-/** The inverse hyperbolic tangent; NaN outside of [-1, 1]. */
+/** The inverse hyperbolic tangent. NaN outside of [-1, 1]. */
 export const atanh = unary('atanh', 'promotes', (g, x) => div(g, sub(1, square(x))));
 
 const gaussian = (x: Tensor) => mul(exp(neg(square(x))), 2 / Math.sqrt(Math.PI));
@@ -94,24 +93,23 @@ export const erf = unary('erf', 'promotes', (g, x) => mul(g, gaussian(x)));
 /** 1 - erf(x), accurate for large x. */
 export const erfc = unary('erfc', 'promotes', (g, x) => neg(mul(g, gaussian(x))));
 
-/** The largest whole number that is not above x. The gradient is 0. */
+/** The largest integer that is at most x. The gradient is 0. */
 export const floor = unary('floor', 'numbers', zero);
 
-/** The smallest whole number that is not below x. The gradient is 0. */
+/** The smallest integer that is at least x. The gradient is 0. */
 export const ceil = unary('ceil', 'numbers', zero);
 
 export interface RoundOptions {
-	/** Round floating x to so many decimal places; negative ones are places before the point. Default 0. */
+	/** The number of decimal places of floating x to keep. Negative numbers round to tens, hundreds, ... Default 0. */
 	readonly decimals?: number;
 }
 
-/** The nearest whole number, or multiple of 10^-decimals; ties to the even one. The gradient is 0. As `torch.round`. */
+/** The nearest integer, or multiple of 10^-decimals. Ties go to the even one. The gradient is 0. As `torch.round`. */
 export function round(x: Tensor, options: RoundOptions = {}): Tensor {
 	const { decimals = 0 } = checkOptions('round', options, ['decimals']);
 	if (decimals === 0) return toWhole(x);
-	if (!Number.isInteger(decimals)) throw new ArgumentError(`round: decimals ${decimals} must be a whole number`);
-	requireTensor('round', x);
-	requireFloating('round', x.dtype);
+	requireInteger('round', 'decimals', decimals);
+	requireFloatingTensor('round', x);
 	const power = 10 ** Math.abs(decimals);
 	return inFloat32('round', [x], (wide) =>
 		decimals > 0 ? div(toWhole(mul(wide, power)), power) : mul(toWhole(div(wide, power)), power),
@@ -123,5 +121,5 @@ const toWhole = unary('round', 'numbers', zero);
 /** x without its fraction. The gradient is 0. */
 export const trunc = unary('trunc', 'numbers', zero);
 
-/** The fraction, x - trunc(x), of floating x; it has the sign of x. The gradient is 1. */
+/** x - trunc(x) of floating x, which has the sign of x. The gradient is 1. */
 export const frac = unary('frac', 'floating', (g) => g);

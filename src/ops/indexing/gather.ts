@@ -1,19 +1,20 @@
 /**
  * Reading by index and by mask: gather and its relatives. Writing by index is in scatter.ts, sorting and searching in order.ts.
  *
- * Indices are int32 and at least 0; only `take` accepts negative ones. An index out of range throws: on the CPU at once, on WebGPU at the next
- * read, `sync()` or step of an optimizer. Until then reads clamp the index into its range, and writes to it do not happen. The backward pass
- * does not check again.
+ * Indices are int32 and at least 0. Only `take` accepts negative ones. An index out of range throws: on the CPU at once, on WebGPU at the
+ * next read, `sync()` or step of an optimizer. Until then kernels clamp the indices of reads and skip writes. The backward pass does not
+ * check again.
  */
 import { defineOperation, NO_GRADIENT } from '../../autograd/operation';
+import { requireInteger } from '../../core/checks';
 import { runOperation } from '../../core/currentOperation';
 import { fillValue, requireDType } from '../../core/dtype';
 import { ArgumentError, formatShape, ShapeError } from '../../core/errors';
 import { callSite, type IndexCheck } from '../../core/indexCheck';
 import { checkOptions } from '../../core/options';
-import { broadcastShapes, checkShape, contiguousStrides, normalizeDim, type Shape, sameShape } from '../../core/shape';
+import { broadcastShapes, checkShape, contiguousStrides, normalizeDim, type Shape } from '../../core/shape';
 import { emptyOn, Tensor, viewOf } from '../../tensor';
-import { requireSameDevice, requireTensor } from '../../tensorChecks';
+import { requireSameDevice, requireShape, requireTensor } from '../../tensorChecks';
 import { tidy } from '../../tidy';
 import { composed } from '../composed';
 import { add, lt, to, where } from '../elementwise';
@@ -21,8 +22,8 @@ import { broadcastTo, contiguous, detach, reshape } from '../layout';
 import { floatingType } from '../operands';
 
 /**
- * Throws unless `index` is int32, on the device of `x`, and, on the CPU, within 0 .. size - 1 (-size .. size - 1 if it `wraps`). On WebGPU the
- * kernel that takes the index must be given the check that this returns.
+ * Throws unless `index` is int32 and on the device of `x`, and on the CPU unless its values are 0 .. size - 1 (-size .. size - 1 with
+ * `wraps`). On WebGPU it returns a check, which the caller passes to the kernel that takes the index.
  */
 export function checkIndices(
 	operation: string,
@@ -53,25 +54,25 @@ export function boundsCheck(index: Tensor, check: IndexCheck): IndexCheck | unde
 	return undefined;
 }
 
-/** As `boundsCheck`, for values that no kernel reads as indices: on WebGPU, launches a kernel that only checks. */
+/** `boundsCheck` for values that no kernel reads as indices: on WebGPU it launches a kernel that only checks. */
 export function checkBounds(values: Tensor, check: IndexCheck): void {
 	const later = boundsCheck(values, check);
 	if (later === undefined) return;
 	runOperation(check.operation, () => values.backend.kernels.checkIndices({ index: values }, {}, later));
 }
 
-/** A scalar as a vector of one element, as PyTorch treats it in operations that index along a dim. */
+/** A scalar as a vector of one element. PyTorch treats scalars so in operations that index along a dim. */
 export function asVector(x: Tensor): Tensor {
 	return x.ndim === 0 ? reshape(x, [1]) : x;
 }
 
-/** A dim, normalized, and the check for the kernel that takes the index along it. */
+/** A normalized dim, and the check for the kernel that takes the index along it. */
 export interface CheckedDim {
 	readonly at: number;
 	readonly check: IndexCheck | undefined;
 }
 
-/** Checks what gather and scatter have in common. */
+/** Checks the dim and the index of gather and scatter. */
 export function checkGatherIndex(operation: string, x: Tensor, dim: number, index: Tensor): CheckedDim {
 	requireTensor(operation, index, 'index');
 	const at = normalizeDim(operation, dim, x.ndim);
@@ -84,8 +85,9 @@ export function checkGatherIndex(operation: string, x: Tensor, dim: number, inde
 }
 
 /**
- * y[i, j, ...] = x[i, index[i, j, ...], ...] for dim 1: y has the shape of `index`, which has x's rank and is no larger except in
- * `dim`. A scalar counts as a vector of one element. An index out of range throws: on WebGPU at the next read, `sync()` or `step()`.
+ * y[i, j, ...] = x[i, index[i, j, ...], ...] for dim 1. y has the shape of `index` (int32), which has x's rank and is no larger except in
+ * `dim`. A scalar counts as a vector of one element. An index out of range throws: on WebGPU at the next read, `sync()` or `step()`. As
+ * `torch.gather`.
  */
 export function gather(x: Tensor, dim: number, index: Tensor): Tensor {
 	requireTensor('gather', x);
@@ -96,7 +98,7 @@ export function gather(x: Tensor, dim: number, index: Tensor): Tensor {
 	return gathered('gather', x, at, index, check);
 }
 
-/** `gather` after all checks of the host. */
+/** `gather` without checks on the host. */
 export function gathered(name: string, x: Tensor, dim: number, index: Tensor, check?: IndexCheck): Tensor {
 	return gatherOperation({ x, index }, { dim }, { name, check });
 }
@@ -114,7 +116,7 @@ const gatherOperation = defineOperation({
 	vjp: (gradient, { index }, { dim }, needs, name) => ({ x: scatterAdded(name, gradient, dim, index, needs.x.shape) }),
 });
 
-/** Zeros of this shape to which `source` is added at `index`. If that names no element twice (`isUnique`), nothing has to be added up. */
+/** Adds `source` to zeros of `shape` at `index`. With `isUnique` the index names no element twice, so a plain write is enough. */
 export function scatterAdded(name: string, source: Tensor, dim: number, index: Tensor, shape: Shape, isUnique = false): Tensor {
 	return scatterAddOperation({ source, index }, { dim, shape, isUnique }, { name });
 }
@@ -141,7 +143,7 @@ const scatterAddOperation = defineOperation({
 	vjp: (gradient, { index }, { dim }, _needs, name) => ({ source: gathered(name, gradient, dim, index) }),
 });
 
-/** A 1-D index expanded along all dims of `shape` except `dim`, without a copy. */
+/** A view of a 1-D index, expanded along all dims of `shape` except `dim`. */
 export function expandIndex(index: Tensor, dim: number, shape: Shape): Tensor {
 	const strides = shape.map((_, d) => (d === dim ? (index.strides[0] ?? 0) : 0));
 	return viewOf(index, shape.with(dim, index.size), strides, index.offset);
@@ -155,8 +157,8 @@ export function checkVectorIndex(operation: string, x: Tensor, dim: number, inde
 }
 
 /**
- * The entries of x along `dim` that the vector `index` lists. For a scalar x the only index is 0. An index out of range throws: on
- * WebGPU at the next read, `sync()` or `step()`.
+ * The entries of x along `dim` at the int32 vector `index`. A scalar x has the one index 0. An index out of range throws: on WebGPU at the
+ * next read, `sync()` or `step()`. As `torch.index_select`.
  */
 export function indexSelect(x: Tensor, dim: number, index: Tensor): Tensor {
 	requireTensor('indexSelect', x);
@@ -171,7 +173,7 @@ export function indexSelect(x: Tensor, dim: number, index: Tensor): Tensor {
 }
 
 /**
- * The elements of x, counted in row-major order (negative indices from the end), that `index` lists, in the shape of `index`. An index out of range
+ * The elements of flattened x at the int32 `index`, in the shape of `index`. Negative indices count from the end. An index out of range
  * throws: on WebGPU at the next read, `sync()` or `step()`. As `torch.take`.
  */
 export function take(x: Tensor, index: Tensor): Tensor {
@@ -185,8 +187,9 @@ export function take(x: Tensor, index: Tensor): Tensor {
 }
 
 /**
- * As `gather`, with x and index broadcast against each other except in `dim`; without `dim` both are flattened. Goes with the
- * indices that argsort, argmax and topk give. An index out of range throws: on WebGPU at the next read, `sync()` or `step()`.
+ * `gather` with broadcasting: x and `index` broadcast in all dims except `dim`. Without `dim` both are flattened. For the indices that
+ * argsort, argmax and topk return. An index out of range throws: on WebGPU at the next read, `sync()` or `step()`. As
+ * `torch.take_along_dim`.
  */
 export function takeAlongDim(x: Tensor, index: Tensor, dim?: number): Tensor {
 	requireTensor('takeAlongDim', x);
@@ -214,7 +217,7 @@ export function takeAlongDim(x: Tensor, index: Tensor, dim?: number): Tensor {
 	);
 }
 
-/** x with `value` (a number, boolean or scalar tensor, in x's dtype) where the `mask` (bool, or uint8: not 0) is true; x and mask are broadcast against each other. */
+/** `value` where `mask` (bool, or uint8 that is not 0) is true, else x. `value` is a number, boolean or scalar tensor and takes x's dtype. x and mask broadcast. As `torch.masked_fill`. */
 export function maskedFill(x: Tensor, mask: Tensor, value: number | boolean | Tensor): Tensor {
 	requireTensor('maskedFill', x);
 	requireTensor('maskedFill', mask, 'mask');
@@ -248,7 +251,7 @@ const maskedFillOperation = defineOperation({
 	vjp: (gradient, { mask }) => ({ x: filledWhere(gradient, mask, 0) }),
 });
 
-/** One element with this value, expanded to this shape; its dtype and device are those of x. */
+/** One element with `value`, in the dtype and on the device of x, expanded to `shape`. */
 export function filledView(x: Tensor, shape: Shape, value: number): Tensor {
 	const one = emptyOn(x, [1]);
 	one.backend.kernels.fill({}, { y: one }, { value });
@@ -256,7 +259,7 @@ export function filledView(x: Tensor, shape: Shape, value: number): Tensor {
 	return viewOf(one, shape, strides, 0);
 }
 
-/** Positions in row-major order where `x` is not 0; waits for the device. */
+/** The row-major positions of the elements that are not 0. Waits for the device. */
 async function nonzeroPositions(x: Tensor): Promise<Int32Array> {
 	const values = await x.data();
 	const found: number[] = [];
@@ -269,8 +272,8 @@ function uploaded(like: Tensor, data: Int32Array, shape: Shape): Tensor {
 }
 
 /**
- * The elements of x where the `mask` (bool, or uint8: not 0) is true, as a vector; x and mask are broadcast against each other. Returns a
- * promise, because only the device knows how many there are. Differentiable in x.
+ * The elements of x where `mask` (bool, or uint8 that is not 0) is true, as a vector. x and mask broadcast. Returns a promise, because only
+ * the device knows the size. Differentiable by x. As `torch.masked_select`.
  */
 export async function maskedSelect(x: Tensor, mask: Tensor): Promise<Tensor> {
 	requireTensor('maskedSelect', x);
@@ -286,7 +289,7 @@ export async function maskedSelect(x: Tensor, mask: Tensor): Promise<Tensor> {
 	);
 }
 
-/** The coordinates (int32, [count, ndim]) of the elements that are not 0, in row-major order. Returns a promise, as `maskedSelect` does. */
+/** The coordinates, int32 [count, ndim], of the elements that are not 0, in row-major order. Returns a promise, like `maskedSelect`. As `torch.nonzero`. */
 export async function nonzero(x: Tensor): Promise<Tensor> {
 	requireTensor('nonzero', x);
 	const positions = await nonzeroPositions(x);
@@ -301,21 +304,20 @@ export async function nonzero(x: Tensor): Promise<Tensor> {
 }
 
 /**
- * How often each number from 0 on occurs in the vector x of int32 or uint8 (int32, [max(minlength, largest + 1)]), or with `weights`, of x's
- * shape, the sum of the weights of each (floating, of whole numbers float32). Returns a promise, because the largest number decides the shape.
+ * Counts each number in the vector x of int32 or uint8: int32 [max(minlength, largest + 1)]. With `weights` of x's shape it adds up the
+ * weights instead, in their dtype if floating, else in float32. Default minlength 0. Returns a promise, because the largest number decides
+ * the shape. Throws an ArgumentError for a negative number. As `torch.bincount`.
  */
 export async function bincount(x: Tensor, options: { weights?: Tensor; minlength?: number } = {}): Promise<Tensor> {
 	const { weights, minlength = 0 } = checkOptions('bincount', options, ['weights', 'minlength']);
 	requireTensor('bincount', x);
 	requireDType('bincount', x.dtype, ['int32', 'uint8']);
 	if (x.ndim !== 1) throw new ShapeError(`bincount: needs a vector, not ${formatShape(x.shape)}`);
-	if (!Number.isInteger(minlength) || minlength < 0 || minlength >= 2 ** 31)
-		throw new ArgumentError(`bincount: minlength ${minlength} must be a whole number of at least 0 and below 2^31`);
+	requireInteger('bincount', 'minlength', minlength, 0, 2 ** 31);
 	if (weights !== undefined) {
 		requireTensor('bincount', weights, 'weights');
 		requireSameDevice('bincount', x, weights);
-		if (!sameShape(weights.shape, x.shape))
-			throw new ShapeError(`bincount: weights ${formatShape(weights.shape)} must have the shape of x, ${formatShape(x.shape)}`);
+		requireShape('bincount', 'weights', weights, x.shape, x);
 	}
 	const values = await x.data();
 	let length = minlength;
@@ -337,14 +339,12 @@ function summedWeights(x: Tensor, weights: Tensor, length: number): Tensor {
 }
 
 /**
- * 1 at the class that each index names, 0 elsewhere: int32, [...indices.shape, numClasses]. An index out of range throws: on WebGPU at the next
- * read, `sync()` or `step()`.
+ * 1 at the class of each int32 index and 0 elsewhere: int32 [...indices.shape, numClasses]. An index out of range throws: on WebGPU at the
+ * next read, `sync()` or `step()`. As `torch.nn.functional.one_hot`.
  */
 export function oneHot(indices: Tensor, numClasses: number): Tensor {
 	requireTensor('oneHot', indices);
-	if (!Number.isInteger(numClasses) || numClasses < 1) {
-		throw new ArgumentError(`oneHot: numClasses is ${numClasses}; say how many classes there are, at least 1`);
-	}
+	requireInteger('oneHot', 'numClasses', numClasses, 1);
 	const check = checkIndices('oneHot', indices, indices, numClasses, 'the classes');
 	const shape = [...indices.shape, numClasses];
 	checkShape('oneHot', shape);

@@ -1,11 +1,12 @@
-/** Sorting and searching: sort, argsort, topk, searchsorted. Stable in both directions; NaN counts as the largest number. */
+/** Sorting and searching: sort, argsort, topk, searchsorted. Sorting is stable in both directions. NaN counts as the largest number. */
 import { defineOperation, NO_GRADIENT } from '../../autograd/operation';
+import { requireOneOf } from '../../core/checks';
 import { promoteScalar } from '../../core/dtype';
 import { ArgumentError, formatShape, ShapeError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
 import { normalizeDim, numel, sameShape } from '../../core/shape';
 import { emptyOn, type Tensor, viewOf } from '../../tensor';
-import { requireTensor } from '../../tensorChecks';
+import { requireShape, requireTensor } from '../../tensorChecks';
 import { composed } from '../composed';
 import { contiguous } from '../layout';
 import { promote } from '../operands';
@@ -13,27 +14,27 @@ import { type ValuesIndices, valuesIndices } from '../reduce';
 import { checkIndices, gathered, scatterAdded } from './gather';
 
 export interface SortOptions {
-	/** Largest first. Default false. */
+	/** Whether the largest comes first. Default false. */
 	descending?: boolean;
-	/** Accepted for PyTorch's sake: equal elements always keep their order. */
+	/** PyTorch's option. It has no effect: equal elements always keep their order. */
 	stable?: boolean;
 }
 
 export interface TopkOptions {
-	/** The largest elements (default), or the smallest. */
+	/** Whether to take the largest elements, or the smallest. Default true. */
 	largest?: boolean;
-	/** Accepted for PyTorch's sake: the elements always come in order. */
+	/** PyTorch's option. It has no effect: the elements are always in order. */
 	sorted?: boolean;
 }
 
-/** x sorted along `dim` (the last by default), and the index in x of each element (int32). Equal elements keep their order. */
+/** Sorts x along `dim`, the last by default. Returns the values and their indices in x (int32). As `torch.sort`. */
 export function sort(x: Tensor, dim = -1, options: SortOptions = {}): ValuesIndices {
 	const { descending = false } = checkOptions('sort', options, ['descending', 'stable']);
 	requireTensor('sort', x);
 	return sorted('sort', x, dim, descending);
 }
 
-/** The indices (int32) that sort x along `dim`, the last by default. */
+/** The indices (int32) that sort x along `dim`, the last by default. As `torch.argsort`. */
 export function argsort(x: Tensor, dim = -1, options: SortOptions = {}): Tensor {
 	const { descending = false } = checkOptions('argsort', options, ['descending', 'stable']);
 	requireTensor('argsort', x);
@@ -43,7 +44,7 @@ export function argsort(x: Tensor, dim = -1, options: SortOptions = {}): Tensor 
 interface SortAttributes {
 	readonly dim: number;
 	readonly descending: boolean;
-	/** How many elements to keep; all by default. */
+	/** The number of elements to keep. Default all. */
 	readonly count?: number | undefined;
 }
 
@@ -54,7 +55,7 @@ const argsortOperation = defineOperation({
 	vjp: NO_GRADIENT,
 });
 
-/** The k largest (or smallest) elements along `dim` in order, and their indices in x (int32). */
+/** The k largest (or smallest) elements along `dim` in order, and their indices in x (int32). Throws if k exceeds the dim. As `torch.topk`. */
 export function topk(x: Tensor, k: number, dim = -1, options: TopkOptions = {}): ValuesIndices {
 	const { largest = true } = checkOptions('topk', options, ['largest', 'sorted']);
 	requireTensor('topk', x);
@@ -99,24 +100,25 @@ function sortedBy(x: Tensor, { dim, descending, count }: SortAttributes): { valu
 	return { values: back(values), indices: back(indices) };
 }
 
+const SIDES = ['left', 'right'] as const;
+
 export interface SearchOptions {
 	/** Whether to insert after equal elements instead of before them. Default false. */
 	right?: boolean;
-	/** The same as a word: 'right' inserts after equal elements. Default 'left', or what `right` says. */
+	/** `right` as a word: 'right' inserts after equal elements. Default as `right` says. */
 	side?: 'left' | 'right';
-	/** The indices that sort `sortedSequence`, as `argsort` gives them (int32, same shape), if it is not sorted. */
+	/** The indices (int32, of the sequence's shape) that sort an unsorted sequence, as `argsort` returns them. Default null. */
 	sorter?: Tensor | null;
 }
 
 /**
- * The positions (int32) at which to insert `values` so that `sortedSequence`, ascending along its last dim, stays sorted. The
- * sequence is a vector, or has the leading dims of the values. As `torch.searchsorted`.
+ * The positions (int32, in the shape of `values`) at which to insert `values` so that `sortedSequence`, ascending along its last dim, stays
+ * sorted. The sequence is a vector, or has the leading dims of the values. As `torch.searchsorted`.
  */
 export function searchsorted(sortedSequence: Tensor, values: Tensor | number, options: SearchOptions = {}): Tensor {
 	const { side, sorter = null, right = side === 'right' } = checkOptions('searchsorted', options, ['right', 'side', 'sorter']);
 	requireTensor('searchsorted', sortedSequence);
-	if (side !== undefined && side !== 'left' && side !== 'right')
-		throw new ArgumentError(`searchsorted: side '${String(side)}' is neither 'left' nor 'right'`);
+	if (side !== undefined) requireOneOf('searchsorted', 'side', side, SIDES);
 	if (side === 'left' && right) throw new ArgumentError(`searchsorted: side 'left' and right: true exclude each other`);
 	if (typeof values === 'number' || sorter !== null) {
 		return composed('searchsorted', () => {
@@ -164,11 +166,7 @@ function scalarOn(x: Tensor, value: number): Tensor {
 
 function reordered(sequence: Tensor, sorter: Tensor): Tensor {
 	requireTensor('searchsorted', sorter, 'sorter');
-	if (!sameShape(sequence.shape, sorter.shape)) {
-		throw new ShapeError(
-			`searchsorted: sorter ${formatShape(sorter.shape)} must have the shape of the sequence, ${formatShape(sequence.shape)}`,
-		);
-	}
+	requireShape('searchsorted', 'sorter', sorter, sequence.shape, sequence, 'sequence');
 	const what = `the last dim of ${formatShape(sequence.shape)}`;
 	const check = checkIndices('searchsorted', sequence, sorter, sequence.shape.at(-1) ?? 1, what);
 	return sequence.ndim === 0 ? sequence : gathered('searchsorted', sequence, sequence.ndim - 1, sorter, check);

@@ -1,26 +1,28 @@
 /**
- * Writing by index: scatter, scatterAdd, indexAdd. What `gather.ts` says of indices holds here.
+ * Writing by index: scatter, scatterAdd, indexAdd. The rules for indices are those of gather.ts.
  *
- * `gather` and `scatterAdd` are each other's VJP. Everything is deterministic: contributions to one element are added in a fixed
- * order, and of several writes the last in row-major order of the index wins.
+ * `gather` and `scatterAdd` are each other's VJP. All writes are deterministic: sources of one element are added in a fixed order, and of
+ * several writes the last in row-major order of the index wins.
  */
 import { currentAutocast } from '../../autograd/modes';
 import { defineOperation } from '../../autograd/operation';
-import { fillValue, isFloating, isInt32, requireDType } from '../../core/dtype';
-import { ArgumentError, formatShape, ShapeError } from '../../core/errors';
+import { requireOneOf } from '../../core/checks';
+import { fillValue, requireDType } from '../../core/dtype';
+import { formatShape, ShapeError } from '../../core/errors';
 import type { IndexCheck } from '../../core/indexCheck';
 import { checkOptions } from '../../core/options';
 import { type Shape, sameShape } from '../../core/shape';
 import { emptyOn, Tensor, viewOf } from '../../tensor';
-import { requireSameDevice, requireTensor } from '../../tensorChecks';
+import { requireFactor, requireSameDevice, requireTensor } from '../../tensorChecks';
 import { composed, inFloat32, widened } from '../composed';
 import { div, eq, mul, to, where } from '../elementwise';
 import { contiguous, narrow, reshape } from '../layout';
 import { asVector, checkGatherIndex, checkVectorIndex, expandIndex, filledView, gathered, scatterAdded } from './gather';
 
 /**
- * x with `source[i, j, ...]` added at [i, index[i, j, ...], ...] for dim 1. source has x's dtype and at least the shape of `index`.
- * Scalars count as vectors of one element. An index out of range throws: on WebGPU at the next read, `sync()` or `step()`.
+ * Adds `source[i, j, ...]` to a copy of x at [i, index[i, j, ...], ...], for dim 1. `source` has x's dtype and at least the shape of `index`.
+ * Scalars count as vectors of one element. An index out of range throws: on WebGPU at the next read, `sync()` or `step()`. As
+ * `torch.scatter_add`.
  */
 export function scatterAdd(x: Tensor, dim: number, index: Tensor, source: Tensor): Tensor {
 	const casting = currentAutocast();
@@ -34,7 +36,7 @@ export function scatterAdd(x: Tensor, dim: number, index: Tensor, source: Tensor
 	return composed('scatterAdd', () => addedAt('scatterAdd', x, at, index, sourceFor('scatterAdd', x, index, source), check));
 }
 
-/** The part of `source` that belongs to `index`. */
+/** The part of `source` at the positions of `index`. */
 function sourceFor(operation: string, x: Tensor, index: Tensor, source: Tensor): Tensor {
 	requireTensor(operation, source, 'source');
 	requireDType(operation, source.dtype, [x.dtype], 'source');
@@ -74,16 +76,18 @@ function copyOf(x: Tensor): Tensor {
 	return y;
 }
 
+const REDUCTIONS = ['add', 'multiply', null] as const;
+
 export interface ScatterOptions {
-	/** What a write does to the element that is there: replace it (null, the default), add to it or multiply it. */
+	/** Whether a write adds to the element or multiplies it. Default null, which replaces it. */
 	readonly reduce?: 'add' | 'multiply' | null;
 }
 
 /**
- * x with `source[i, j, ...]`, or a number, written at [i, index[i, j, ...], ...] for dim 1. If several writes hit one element, the
- * last one wins and receives the gradient. With `reduce` all of them count and, unlike in PyTorch, have gradients; with 'multiply' second
- * derivatives are wrong where a source is 0. Scalars count as vectors of one element. An index out of range throws: on WebGPU at
- * the next read, `sync()` or `step()`. As `torch.scatter`.
+ * Writes `source[i, j, ...]`, or a number, into a copy of x at [i, index[i, j, ...], ...], for dim 1. If several writes reach one element,
+ * the last one wins and gets the gradient. With `reduce` all of them count and, unlike in PyTorch, have gradients; with 'multiply' second
+ * derivatives are wrong where a source is 0. Scalars count as vectors of one element. An index out of range throws: on WebGPU at the next
+ * read, `sync()` or `step()`. As `torch.scatter`.
  */
 export function scatter(
 	x: Tensor,
@@ -95,8 +99,7 @@ export function scatter(
 	const { reduce = null } = checkOptions('scatter', options, ['reduce']);
 	requireTensor('scatter', x);
 	requireTensor('scatter', index, 'index');
-	if (reduce !== null && reduce !== 'add' && reduce !== 'multiply')
-		throw new ArgumentError(`scatter: reduce '${String(reduce)}' is not 'add', 'multiply' or null`);
+	requireOneOf('scatter', 'reduce', reduce, REDUCTIONS);
 	if (x.ndim === 0 || index.ndim === 0 || (source instanceof Tensor && source.ndim === 0)) {
 		const from = source instanceof Tensor ? asVector(source) : source;
 		return composed('scatter', () => reshape(scatter(asVector(x), dim, asVector(index), from, options), x.shape));
@@ -122,7 +125,7 @@ function multipliedAt(x: Tensor, dim: number, index: Tensor, source: Tensor, che
 	return inFloat32('scatter', [x, source], (wide, factors) => mul(wide, productsAt(factors, dim, index, x.shape, check)));
 }
 
-/** For each element of a tensor of `shape`, the product of the sources that are written to it; 1 where there are none. */
+/** The product of the sources of each element of a tensor of `shape`. 1 for an element without sources. */
 function productsAt(source: Tensor, dim: number, index: Tensor, shape: Shape, check?: IndexCheck): Tensor {
 	return multiplyOperation({ source, index }, { dim, shape }, { check });
 }
@@ -138,8 +141,8 @@ const multiplyOperation = defineOperation({
 		return y;
 	},
 	saves: ['source', 'index'],
-	// The gradient of a source has the product of the other sources of its element as its factor. It is 0 if one of them is 0. Else it
-	// is the product of all, with 1 for a source of 0, divided by the source.
+	// The gradient of a source is multiplied by the product of the other sources of its element. That product is 0 if one of them is 0.
+	// Else it is the product of all sources, with 1 in the place of 0, divided by the source.
 	vjp: (incoming, { source: factors, index }, { dim }) => {
 		const [gradient, source] = widened(incoming, factors);
 		const { shape } = gradient;
@@ -201,8 +204,8 @@ function winners(index: Tensor, dim: number, shape: Shape): Tensor {
 }
 
 /**
- * x with alpha * source added to the entries along `dim` that the vector `index` lists, entry i of source to entry index[i]. An index out of range
- * throws: on WebGPU at the next read, `sync()` or `step()`.
+ * Adds alpha * source to a copy of x: entry i of `source` along `dim` to entry index[i] of x, for an int32 vector `index`. Default alpha 1. An
+ * index out of range throws: on WebGPU at the next read, `sync()` or `step()`. As `torch.index_add`.
  */
 export function indexAdd(x: Tensor, dim: number, index: Tensor, source: Tensor, options: { alpha?: number } = {}): Tensor {
 	const { alpha = 1 } = checkOptions('indexAdd', options, ['alpha']);
@@ -216,10 +219,7 @@ export function indexAdd(x: Tensor, dim: number, index: Tensor, source: Tensor, 
 	const { at, check } = checkVectorIndex('indexAdd', x, dim, index);
 	requireDType('indexAdd', source.dtype, [x.dtype], 'source');
 	requireSameDevice('indexAdd', x, source);
-	if (typeof alpha !== 'number' || (!isFloating(x.dtype) && !isInt32(alpha)))
-		throw new ArgumentError(
-			`indexAdd: alpha ${String(alpha)} must be a ${isFloating(x.dtype) ? '' : 'whole '}number for ${x.dtype}`,
-		);
+	requireFactor('indexAdd', 'alpha', alpha, x.dtype);
 	const expected = x.shape.with(at, index.size);
 	if (!sameShape(source.shape, expected)) {
 		throw new ShapeError(

@@ -1,6 +1,6 @@
 /** Layout operations that copy: flip, roll, repeat, tile, pad, tril, triu. And meshgrid, which is made of views. */
 import { defineOperation } from '../../autograd/operation';
-import { describe } from '../../core/checks';
+import { describe, requireInteger, requireOneOf } from '../../core/checks';
 import { fillValue } from '../../core/dtype';
 import { ArgumentError, formatShape, ShapeError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
@@ -11,7 +11,7 @@ import { composed, inFloat32 } from '../composed';
 import { cat, type Geometry, geometryOf, narrow } from './sliceCat';
 import { cloneIfShared, expand, reshape } from './views';
 
-/** The elements in reverse order along `dims`. */
+/** Reverses the order of elements along `dims`. As `torch.flip`. */
 export function flip(x: Tensor, dims: number | readonly number[]): Tensor {
 	requireTensor('flip', x);
 	return flipOperation({ x }, { dims: normalizeDims('flip', dims, x.ndim) });
@@ -35,8 +35,8 @@ const flipOperation = defineOperation({
 });
 
 /**
- * The elements moved by `shifts` along `dims`; those that leave at the end come in at the front. Without `dims`, x is rolled
- * as if it were flat.
+ * Moves the elements by `shifts` along `dims`. Elements that leave at the end enter at the front. Without `dims` it rolls the flattened
+ * tensor. As `torch.roll`.
  */
 export function roll(x: Tensor, shifts: number | readonly number[], dims?: number | readonly number[]): Tensor {
 	requireTensor('roll', x);
@@ -99,7 +99,7 @@ const rollOperation = defineOperation({
 	},
 });
 
-/** The tensor repeated `repeats[d]` times along dim d; more repeats than dims add dims in front. As `torch.Tensor.repeat`. */
+/** Repeats x `repeats[d]` times along dim d. More repeats than dims add leading dims. As `torch.Tensor.repeat`. */
 export function repeat(x: Tensor, repeats: readonly number[]): Tensor {
 	requireTensor('repeat', x);
 	requireSizes('repeat', repeats, 'the list of repeats');
@@ -109,7 +109,7 @@ export function repeat(x: Tensor, repeats: readonly number[]): Tensor {
 	return repeated('repeat', x, repeats);
 }
 
-/** As `repeat`, but with fewer repeats than dims the first dims are not repeated. */
+/** Like `repeat`, but takes fewer repeats than dims, for the last dims. As `torch.tile`. */
 export function tile(x: Tensor, repeats: readonly number[]): Tensor {
 	requireTensor('tile', x);
 	requireSizes('tile', repeats, 'the list of repeats');
@@ -139,9 +139,9 @@ function repeated(name: string, x: Tensor, repeats: readonly number[]): Tensor {
 export type PadMode = 'constant' | 'reflect' | 'replicate' | 'circular';
 
 /**
- * `x` with elements added before and after its last dims: `pad` is [before, after] of the last dim, then of the one before it,
- * and so on; negative numbers crop. 'constant' adds `value` (default 0), 'reflect' mirrors at the edge element, 'replicate' repeats it,
- * 'circular' continues at the other end of what is left after the crop. As `torch.nn.functional.pad`.
+ * Adds elements before and after the last dims of x. `pad` is [before, after] of the last dim, then of the dim before it, and so on. Negative
+ * numbers crop. Mode 'constant' (default) adds `value` (default 0), 'reflect' mirrors at the edge element, 'replicate' repeats the edge
+ * element, 'circular' continues at the other end of the cropped dim. As `torch.nn.functional.pad`.
  */
 export function pad(x: Tensor, pad: readonly number[], options: { mode?: PadMode; value?: number } = {}): Tensor {
 	const { mode = 'constant', value = 0 } = checkOptions('pad', options, ['mode', 'value']);
@@ -166,8 +166,7 @@ export function pad(x: Tensor, pad: readonly number[], options: { mode?: PadMode
 			fillValue('pad', x.dtype, value),
 		);
 	}
-	if (!(mode in BORDER))
-		throw new ArgumentError(`pad: mode '${String(mode)}' is not one of constant, reflect, replicate, circular`);
+	requireOneOf('pad', 'mode', mode, BORDER_MODES);
 	const { limit, before: front, after: back, cropsFirst } = BORDER[mode];
 	sides.forEach(({ before, after }, dim) => {
 		const size = x.shape[dim]!;
@@ -202,9 +201,9 @@ export function pad(x: Tensor, pad: readonly number[], options: { mode?: PadMode
 }
 
 interface Border {
-	/** The most that a dim of this size can be padded by. */
+	/** The largest padding of a dim of this size. */
 	limit(size: number): number;
-	/** Whether the borders continue what is left after the crop, not the whole. */
+	/** Whether the borders continue the cropped dim, instead of the whole dim. */
 	readonly cropsFirst: boolean;
 	before(x: Tensor, dim: number, count: number): Tensor;
 	after(x: Tensor, dim: number, count: number): Tensor;
@@ -231,7 +230,9 @@ const BORDER: Record<Exclude<PadMode, 'constant'>, Border> = {
 	},
 };
 
-/** `x` at `before` in a tensor of this shape, cropped where it does not fit. The VJP is the same with the opposite position. */
+const BORDER_MODES = ['constant', 'reflect', 'replicate', 'circular'] as const satisfies readonly PadMode[];
+
+/** Puts `x` at `before` into a tensor of `shape`, and crops what does not fit. The VJP is the same with the opposite position. */
 function padded(x: Tensor, before: readonly number[], shape: Shape, value: number): Tensor {
 	return padOperation({ x }, { before, shape, value });
 }
@@ -256,13 +257,13 @@ const padOperation = defineOperation({
 	},
 });
 
-/** The lower triangle of the last two dims, up to the diagonal `diagonal` above the main one; zeros elsewhere. */
+/** The lower triangle of the last two dims, up to diagonal `diagonal` (0, the main one, by default). Zeros elsewhere. As `torch.tril`. */
 export function tril(x: Tensor, diagonal = 0): Tensor {
 	requireTensor('tril', x);
 	return triangle('tril', x, diagonal);
 }
 
-/** The upper triangle of the last two dims, from the diagonal `diagonal` above the main one; zeros elsewhere. */
+/** The upper triangle of the last two dims, from diagonal `diagonal` (0, the main one, by default) on. Zeros elsewhere. As `torch.triu`. */
 export function triu(x: Tensor, diagonal = 0): Tensor {
 	requireTensor('triu', x);
 	return triangle('triu', x, diagonal);
@@ -270,7 +271,7 @@ export function triu(x: Tensor, diagonal = 0): Tensor {
 
 function triangle(name: 'tril' | 'triu', x: Tensor, diagonal: number): Tensor {
 	if (x.ndim < 2) throw new ShapeError(`${name}: needs at least 2 dims, not ${formatShape(x.shape)}`);
-	if (!Number.isInteger(diagonal)) throw new ArgumentError(`${name}: diagonal ${diagonal} must be a whole number`);
+	requireInteger(name, 'diagonal', diagonal);
 	return triangleOperation({ x }, { diagonal, isLower: name === 'tril' }, { name });
 }
 
@@ -302,7 +303,9 @@ const triangleOperation = defineOperation({
 	vjp: (gradient, _saved, { diagonal, isLower }) => ({ x: triangle(isLower ? 'tril' : 'triu', gradient, diagonal) }),
 });
 
-/** Views of 1-D tensors, each expanded to the grid of them all. As `torch.meshgrid`; 'ij' keeps their order as dims. */
+const INDEXINGS = ['ij', 'xy'] as const;
+
+/** Expands each of the 1-D tensors to the grid of all of them, as views. 'ij' (default) keeps their order as dims. As `torch.meshgrid`. */
 export function meshgrid(tensors: readonly Tensor[], options: { indexing?: 'ij' | 'xy' } = {}): Tensor[] {
 	const { indexing = 'ij' } = checkOptions('meshgrid', options, ['indexing']);
 	if (!Array.isArray(tensors)) throw new ArgumentError('meshgrid: needs an array of tensors');
@@ -311,8 +314,7 @@ export function meshgrid(tensors: readonly Tensor[], options: { indexing?: 'ij' 
 	if (wrong !== undefined) throw new ShapeError(`meshgrid: needs tensors of at most 1 dim, not ${formatShape(wrong.shape)}`);
 	if (tensors.length > MAX_RANK)
 		throw new ShapeError(`meshgrid: ${tensors.length} tensors; at most ${MAX_RANK} dims are supported`);
-	if (indexing !== 'ij' && indexing !== 'xy')
-		throw new ArgumentError(`meshgrid: indexing is 'ij' or 'xy', not '${String(indexing)}'`);
+	requireOneOf('meshgrid', 'indexing', indexing, INDEXINGS);
 	const dimOf = (i: number) => (indexing === 'xy' && i < 2 && tensors.length > 1 ? 1 - i : i);
 	const grid = tensors.map((_, i) => tensors[dimOf(i)]!.size);
 	const column = (x: Tensor, i: number) => grid.map((_, dim) => (dim === dimOf(i) ? x.size : 1));

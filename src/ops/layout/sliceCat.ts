@@ -1,11 +1,12 @@
 /**
- * Slicing and joining: narrow, select, slice, diagonal, split and chunk give views; cat, stack and diag give new tensors.
+ * Slicing and joining: narrow, select, slice, diagonal, split and chunk return views; cat, stack and diag return new tensors.
  *
- * All rest on one pair of operations, each the VJP of the other: `sliced`, a view of some of the elements, and `joined`, a new tensor
- * that holds given tensors at given slices.
+ * All use one pair of operations, each the VJP of the other: `sliced`, a view of some elements, and `joined`, a new tensor that holds given
+ * tensors at given slices.
  */
 import { defineOperation } from '../../autograd/operation';
 import { ONE_OF_SEVERAL } from '../../autograd/views';
+import { requireInteger, wrongArgument } from '../../core/checks';
 import { runOperation } from '../../core/currentOperation';
 import { ArgumentError, formatShape, ShapeError } from '../../core/errors';
 import { checkShape, normalizeDim, type Shape, sameShape } from '../../core/shape';
@@ -14,20 +15,20 @@ import { requireTensor } from '../../tensorChecks';
 import { promote } from '../operands';
 import { clone } from './views';
 
-/** Where the elements of a tensor lie in its storage. */
+/** The positions of a tensor's elements in its storage. */
 export interface Geometry {
 	readonly shape: Shape;
 	readonly strides: readonly number[];
 	readonly offset: number;
 }
 
-/** Some of the elements of a tensor, each at most once. */
+/** A selection of a tensor's elements, each at most once. */
 export type Slice =
 	| { readonly dim: number; readonly start: number; readonly length: number; readonly step?: number }
 	| { readonly dim: number; readonly index: number }
 	| { readonly diagonal: number; readonly dims: readonly [number, number] };
 
-/** Where the elements of the slice lie. */
+/** The geometry of a slice. */
 export function geometryOf({ shape, strides, offset }: Geometry, slice: Slice): Geometry {
 	if ('diagonal' in slice) {
 		const [a, b] = slice.dims;
@@ -57,13 +58,13 @@ export function geometryOf({ shape, strides, offset }: Geometry, slice: Slice): 
 	};
 }
 
-/** The slice of x's memory. */
+/** A view of a slice of x. */
 export function sliceView(x: Tensor, slice: Slice): Tensor {
 	const { shape, strides, offset } = geometryOf(x, slice);
 	return viewOf(x, shape, strides, offset);
 }
 
-/** `length` elements along `dim` from `start` on; a negative start counts from the end. */
+/** A view of `length` elements along `dim` from `start` on. A negative start counts from the end. As `torch.narrow`. */
 export function narrow(x: Tensor, dim: number, start: number, length: number): Tensor {
 	requireTensor('narrow', x);
 	const at = existingDim('narrow', x, dim);
@@ -77,7 +78,7 @@ export function narrow(x: Tensor, dim: number, start: number, length: number): T
 	return sliced('narrow', x, { dim: at, start: first, length });
 }
 
-/** Element `index` along `dim`, without that dim; a negative index counts from the end. */
+/** A view of element `index` along `dim`, without that dim. A negative index counts from the end. As `torch.select`. */
 export function select(x: Tensor, dim: number, index: number): Tensor {
 	requireTensor('select', x);
 	const at = existingDim('select', x, dim);
@@ -89,15 +90,15 @@ export function select(x: Tensor, dim: number, index: number): Tensor {
 }
 
 /**
- * Every `step`-th element along `dim` from `start` to before `end`, as `x[start:end:step]` in Python: a negative start or
- * end counts from the end, those beyond the end are clamped, and the step is positive.
+ * A view of every `step`-th element along `dim` from `start` up to, but excluding, `end`: `x[start:end:step]` in Python. Negative start and
+ * end count from the end, and are clamped to the dim. The step is positive. Defaults: the whole dim, step 1.
  */
 export function slice(x: Tensor, dim: number, start = 0, end = Number.POSITIVE_INFINITY, step = 1): Tensor {
 	requireTensor('slice', x);
 	const at = existingDim('slice', x, dim);
 	const size = x.shape[at]!;
 	if (!Number.isInteger(step) || step < 1)
-		throw new ArgumentError(`slice: step ${step} must be a whole number of at least 1; use flip() to reverse`);
+		throw wrongArgument('slice', 'step', 'a whole number of at least 1', step, '. To reverse, use flip()');
 	if (!Number.isInteger(start) || (!Number.isInteger(end) && end !== Number.POSITIVE_INFINITY))
 		throw new ArgumentError(`slice: start ${start} and end ${end} must be whole numbers`);
 	const within = (i: number) => Math.min(Math.max(i < 0 ? i + size : i, 0), size);
@@ -105,14 +106,14 @@ export function slice(x: Tensor, dim: number, start = 0, end = Number.POSITIVE_I
 	return sliced('slice', x, { dim: at, start: first, length: Math.max(0, Math.ceil((within(end) - first) / step)), step });
 }
 
-/** The diagonal of dims `dim1` and `dim2`, `offset` above the main one, as the last dim of a view. */
+/** A view of the diagonal of dims `dim1` and `dim2`, `offset` above the main one, as the last dim. As `torch.diagonal`. */
 export function diagonal(x: Tensor, offset = 0, dim1 = 0, dim2 = 1): Tensor {
 	requireTensor('diagonal', x);
 	if (x.ndim < 2) throw new ShapeError(`diagonal: needs at least 2 dims, not ${formatShape(x.shape)}`);
 	const a = normalizeDim('diagonal', dim1, x.ndim);
 	const b = normalizeDim('diagonal', dim2, x.ndim);
 	if (a === b) throw new ArgumentError(`diagonal: dim1 and dim2 are both dim ${a}`);
-	if (!Number.isInteger(offset)) throw new ArgumentError(`diagonal: offset ${offset} must be a whole number`);
+	requireInteger('diagonal', 'offset', offset);
 	return sliced('diagonal', x, { diagonal: offset, dims: [a, b] });
 }
 
@@ -133,13 +134,13 @@ const sliceOperation = defineOperation({
 	vjp: (gradient, _saved, { slice }, needs, name) => ({ x: joined(name, [gradient], [slice], needs.x.shape) }),
 });
 
-/** Consecutive parts along `dim`, as views: of `size` each (the last one may be smaller), or of the listed sizes. */
+/** Splits x along `dim` into views of `size` each (the last may be smaller), or of the listed sizes. As `torch.split`. */
 export function split(x: Tensor, size: number | readonly number[], dim = 0): Tensor[] {
 	requireTensor('split', x);
 	const at = existingDim('split', x, dim);
 	const total = x.shape[at]!;
 	if (typeof size === 'number') {
-		if (!Number.isInteger(size) || size < 1) throw new ArgumentError(`split: size ${size} must be a whole number of at least 1`);
+		requireInteger('split', 'size', size, 1);
 		const count = Math.max(1, Math.ceil(total / size));
 		const sizes = Array.from({ length: count }, (_, i) => Math.min(size, total - i * size));
 		return splitInto('split', x, at, sizes);
@@ -150,12 +151,11 @@ export function split(x: Tensor, size: number | readonly number[], dim = 0): Ten
 	return splitInto('split', x, at, size);
 }
 
-/** At most `chunks` parts of equal size along `dim` (the last one may be smaller), as views. */
+/** Splits x along `dim` into at most `chunks` views of equal size (the last may be smaller). As `torch.chunk`. */
 export function chunk(x: Tensor, chunks: number, dim = 0): Tensor[] {
 	requireTensor('chunk', x);
 	const at = existingDim('chunk', x, dim);
-	if (!Number.isInteger(chunks) || chunks < 1)
-		throw new ArgumentError(`chunk: the number of chunks is ${chunks}; it must be at least 1`);
+	requireInteger('chunk', 'chunks', chunks, 1);
 	const total = x.shape[at]!;
 	const size = Math.ceil(total / chunks);
 	const count = total === 0 ? chunks : Math.ceil(total / size);
@@ -171,7 +171,7 @@ function splitInto(name: string, x: Tensor, dim: number, sizes: readonly number[
 	return splitOperation({ x }, { slices: consecutive(dim, sizes) }, { name });
 }
 
-/** Slices of these lengths along `dim`, one after another. */
+/** Consecutive slices of these lengths along `dim`. */
 function consecutive(dim: number, lengths: readonly number[]): Slice[] {
 	let end = 0;
 	return lengths.map((length) => {
@@ -193,7 +193,7 @@ const splitOperation = defineOperation({
 	},
 });
 
-/** A tensor of this shape that holds each of `tensors` at its slice, and zeros elsewhere. */
+/** A tensor of `shape` with each of `tensors` at its slice and zeros elsewhere. */
 function joined(name: string, tensors: readonly Tensor[], slices: readonly Slice[], shape: Shape): Tensor {
 	return joinOperation(tensors, { slices, shape }, { name });
 }
@@ -214,11 +214,11 @@ const joinOperation = defineOperation({
 });
 
 /**
- * Tensors one after another along `dim`; their other sizes are equal. Dtypes are promoted. As in PyTorch, tensors of shape [0]
- * are left out whatever the other shapes.
+ * Concatenates tensors along `dim`, 0 by default. Their other sizes are equal. Dtypes are promoted. Skips tensors of shape [0], as PyTorch
+ * does. As `torch.cat`.
  */
 export function cat(tensors: readonly Tensor[], dim = 0): Tensor {
-	const all = requireTensors('cat', tensors);
+	const all = promotedList('cat', tensors);
 	const list = all.filter((x) => x.ndim !== 1 || x.size > 0);
 	const first = list[0] ?? all[0]!;
 	if (list.length === 0) list.push(first);
@@ -232,9 +232,9 @@ export function cat(tensors: readonly Tensor[], dim = 0): Tensor {
 	return joined('cat', list, consecutive(at, lengths), first.shape.with(at, total));
 }
 
-/** Tensors of one shape side by side along a new dim, `dim` of the result. Dtypes are promoted. */
+/** Stacks tensors of one shape along a new dim, `dim` of the result, 0 by default. Dtypes are promoted. As `torch.stack`. */
 export function stack(tensors: readonly Tensor[], dim = 0): Tensor {
-	const list = requireTensors('stack', tensors);
+	const list = promotedList('stack', tensors);
 	const { shape } = list[0]!;
 	const at = normalizeDim('stack', dim, shape.length + 1);
 	const odd = list.find((x) => !sameShape(x.shape, shape));
@@ -250,18 +250,18 @@ export function stack(tensors: readonly Tensor[], dim = 0): Tensor {
 	);
 }
 
-function requireTensors(operation: string, tensors: readonly Tensor[]): Tensor[] {
+function promotedList(operation: string, tensors: readonly Tensor[]): Tensor[] {
 	if (!Array.isArray(tensors) || tensors.length === 0)
 		throw new ArgumentError(`${operation}: needs an array of at least one tensor`);
 	return promote(operation, ...tensors);
 }
 
-/** The diagonal `offset` of a matrix, or for a vector the square matrix of zeros with the vector on that diagonal. */
+/** The diagonal `offset` of a matrix as a copy, or the square matrix with a vector on that diagonal. As `torch.diag`. */
 export function diag(x: Tensor, offset = 0): Tensor {
 	requireTensor('diag', x);
 	if (x.ndim === 2) return runOperation('diag', () => clone(diagonal(x, offset)));
 	if (x.ndim !== 1) throw new ShapeError(`diag: needs a vector or a matrix, not ${formatShape(x.shape)}`);
-	if (!Number.isInteger(offset)) throw new ArgumentError(`diag: diagonal ${offset} must be a whole number`);
+	requireInteger('diag', 'offset', offset);
 	const size = x.size + Math.abs(offset);
 	return joined('diag', [x], [{ diagonal: offset, dims: [0, 1] }], [size, size]);
 }

@@ -1,31 +1,25 @@
-/** Windows and pixels of images: unfold, fold, pixelShuffle, pixelUnshuffle. */
+/** Windows and pixels of images: unfold, fold, pixelShuffle and pixelUnshuffle. */
 import { defineOperation } from '../../autograd/operation';
-import { ArgumentError, formatShape, ShapeError } from '../../core/errors';
+import { requireInteger } from '../../core/checks';
+import { formatShape, ShapeError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
 import { contiguousStrides, numel } from '../../core/shape';
 import { emptyOn, type Tensor, viewOf } from '../../tensor';
 import { requireTensor } from '../../tensorChecks';
 import { composed } from '../composed';
-import { type PerDim, perDim, windowCount } from '../windows';
+import { type PerDim, perDim, type Windows, windowGrid } from '../windows';
 import { permute, reshape } from './views';
 
 export interface UnfoldOptions {
 	/** Distance between the elements of a window. Default 1. */
 	dilation?: PerDim;
-	/** Zeros added on both sides. Default 0. */
+	/** Zeros to add at both ends. Default 0. */
 	padding?: PerDim;
 	/** Distance between windows. Default 1. */
 	stride?: PerDim;
 }
 
 const UNFOLD_OPTIONS = ['dilation', 'padding', 'stride'] as const;
-
-interface Windows {
-	readonly kernel: readonly number[];
-	readonly dilation: readonly number[];
-	readonly padding: readonly number[];
-	readonly stride: readonly number[];
-}
 
 function windowsOf(operation: string, kernelSize: PerDim, options: UnfoldOptions): Windows {
 	return {
@@ -36,26 +30,16 @@ function windowsOf(operation: string, kernelSize: PerDim, options: UnfoldOptions
 	};
 }
 
-function windowGrid(operation: string, size: readonly number[], { kernel, dilation, padding, stride }: Windows): number[] {
-	const grid = size.map((s, d) => windowCount(s, kernel[d]!, stride[d]!, padding[d]!, dilation[d]!));
-	if (grid.some((count) => count < 1)) {
-		throw new ShapeError(
-			`${operation}: a window of ${formatShape(kernel)} does not fit ${formatShape(size)} with padding ${formatShape(padding)}`,
-		);
-	}
-	return grid;
-}
-
 /**
- * The windows of images as columns: [N, C, H, W] to [N, C * kernel height * kernel width, number of windows], or the same without N.
- * As `torch.nn.functional.unfold`.
+ * The windows of images as columns: [N, C, H, W] to [N, C * kernel height * kernel width, number of windows], or both without N. As
+ * `torch.nn.functional.unfold`.
  */
 export function unfold(x: Tensor, kernelSize: PerDim, options: UnfoldOptions = {}): Tensor {
 	checkOptions('unfold', options, UNFOLD_OPTIONS);
 	requireTensor('unfold', x);
 	if (x.ndim !== 3 && x.ndim !== 4) throw new ShapeError(`unfold: needs [N, C, H, W] or [C, H, W], not ${formatShape(x.shape)}`);
 	const windows = windowsOf('unfold', kernelSize, options);
-	windowGrid('unfold', x.shape.slice(-2), windows);
+	windowGrid('unfold', x.shape, windows);
 	if (x.ndim === 4) return unfolded(x, windows);
 	return composed('unfold', () => {
 		const y = unfolded(reshape(x, [1, ...x.shape]), windows);
@@ -64,8 +48,8 @@ export function unfold(x: Tensor, kernelSize: PerDim, options: UnfoldOptions = {
 }
 
 /**
- * The adjoint of `unfold`: columns [N, C * kernel height * kernel width, windows] added up into images [N, C, ...outputSize], or the
- * same without N. As `torch.nn.functional.fold`.
+ * The adjoint of `unfold`. Adds columns [N, C * kernel height * kernel width, number of windows] into images [N, C, ...outputSize], or both
+ * without N. As `torch.nn.functional.fold`.
  */
 export function fold(x: Tensor, outputSize: PerDim, kernelSize: PerDim, options: UnfoldOptions = {}): Tensor {
 	checkOptions('fold', options, UNFOLD_OPTIONS);
@@ -134,7 +118,7 @@ const foldOperation = defineOperation({
 		const [byImage, byChannel, down] = whole.strides as [number, number, number];
 		const [fromImage, fromColumn, fromWindow] = x.strides as [number, number, number];
 		const shape = [batch, channels, ...grid];
-		// One element of the kernel after the other: at each, no two windows meet.
+		// One element of the kernel at a time, because then no two windows write one element.
 		for (let element = 0; element < numel(kernel); element++) {
 			const i = Math.floor(element / kernel[1]!) * dilation[0]!;
 			const j = (element % kernel[1]!) * dilation[1]!;
@@ -156,11 +140,11 @@ const foldOperation = defineOperation({
 });
 
 /**
- * Channels into pixels: [..., C r^2, H, W] to [..., C, H r, W r] for the factor r, as sub-pixel convolution does. Shi et al. 2016, as
+ * Rearranges channels into pixels, [..., C r^2, H, W] to [..., C, H r, W r], for the factor r. Shi et al. 2016. As
  * `torch.nn.functional.pixel_shuffle`.
  */
 export function pixelShuffle(x: Tensor, upscaleFactor: number): Tensor {
-	const { rest, channels, height, width } = requireImage('pixelShuffle', x, upscaleFactor, 'upscaleFactor');
+	const { rest, channels, height, width } = imageParts('pixelShuffle', x, upscaleFactor, 'upscaleFactor');
 	const r = upscaleFactor;
 	if (channels % (r * r) !== 0)
 		throw new ShapeError(
@@ -177,7 +161,7 @@ export function pixelShuffle(x: Tensor, upscaleFactor: number): Tensor {
 
 /** The inverse of `pixelShuffle`: [..., C, H r, W r] to [..., C r^2, H, W]. As `torch.nn.functional.pixel_unshuffle`. */
 export function pixelUnshuffle(x: Tensor, downscaleFactor: number): Tensor {
-	const { rest, channels, height, width } = requireImage('pixelUnshuffle', x, downscaleFactor, 'downscaleFactor');
+	const { rest, channels, height, width } = imageParts('pixelUnshuffle', x, downscaleFactor, 'downscaleFactor');
 	const r = downscaleFactor;
 	if (height % r !== 0 || width % r !== 0)
 		throw new ShapeError(`pixelUnshuffle: height and width of ${formatShape(x.shape)} are no multiples of downscaleFactor ${r}`);
@@ -189,10 +173,9 @@ export function pixelUnshuffle(x: Tensor, downscaleFactor: number): Tensor {
 	});
 }
 
-function requireImage(operation: string, x: Tensor, factor: number, argument: string) {
+function imageParts(operation: string, x: Tensor, factor: number, argument: string) {
 	requireTensor(operation, x);
-	if (!Number.isInteger(factor) || factor < 1)
-		throw new ArgumentError(`${operation}: ${argument} is ${factor}; it must be a whole number of at least 1`);
+	requireInteger(operation, argument, factor, 1);
 	if (x.ndim < 3) throw new ShapeError(`${operation}: needs [..., C, H, W], not ${formatShape(x.shape)}`);
 	const [channels, height, width] = x.shape.slice(-3) as [number, number, number];
 	return { rest: x.shape.slice(0, -3), channels, height, width };

@@ -1,7 +1,7 @@
 /**
- * Views: other shapes, orders and parts of the same memory. They move no data; the result shares its storage with the input,
- * and in-place writes into one change the other, on the tape too. `reshape`, `flatten` and `contiguous` copy when there is no other way.
- * Parts of a tensor, and joining them, are in sliceCat.ts; what has to copy is in copies.ts and unfold.ts.
+ * Views: other shapes and orders of the same memory. A view shares its storage with the input, so in-place writes into one change the other,
+ * on the tape too. `reshape`, `flatten` and `contiguous` copy only if no view is possible. Slices are in sliceCat.ts, copies in copies.ts and
+ * unfold.ts.
  */
 import { copyGradient } from '../../autograd/gradients';
 import { defineOperation } from '../../autograd/operation';
@@ -21,13 +21,13 @@ import {
 import { emptyOn, type Tensor, viewOf } from '../../tensor';
 import { requireTensor } from '../../tensorChecks';
 
-/** Strides with which memory of this geometry reads as the shape `target`, or null if that takes a copy. */
+/** The strides that make memory of this geometry a tensor of shape `target`, or null if that needs a copy. */
 function stridesAs(
 	{ shape, strides }: { readonly shape: Shape; readonly strides: readonly number[] },
 	target: Shape,
 ): readonly number[] | null {
 	if (isContiguous(shape, strides)) return contiguousStrides(target);
-	// Runs of dimensions that lie in memory as one; each run of `target` must fit into one of them.
+	// Runs of dims that are contiguous in memory. The dims of `target` must divide these runs.
 	const result = new Array<number>(target.length).fill(1);
 	let t = target.length - 1;
 	let runSize = 1;
@@ -51,7 +51,7 @@ function stridesAs(
 	return result;
 }
 
-/** The shape asked for, with -1 replaced by what is left. */
+/** The shape with -1 replaced by the size that the number of elements determines. */
 function inferShape(operation: string, x: Tensor, shape: Shape): Shape {
 	requireSizes(operation, shape);
 	const open = shape.indexOf(-1);
@@ -72,13 +72,13 @@ function inferShape(operation: string, x: Tensor, shape: Shape): Shape {
 	return result;
 }
 
-/** The same elements in row-major order with another shape; one size may be -1. A view where strides allow it, else a copy. */
+/** The elements in row-major order in another shape. One size may be -1. A view if the strides allow it, else a copy. As `torch.reshape`. */
 export function reshape(x: Tensor, shape: Shape): Tensor {
 	requireTensor('reshape', x);
 	return reshaped('reshape', x, inferShape('reshape', x, shape));
 }
 
-/** As `reshape`, but never a copy: throws when the strides of `x` cannot express the shape. */
+/** Like `reshape`, but throws a ShapeError instead of copying. As `torch.Tensor.view`. */
 export function view(x: Tensor, shape: Shape): Tensor {
 	requireTensor('view', x);
 	const target = inferShape('view', x, shape);
@@ -108,7 +108,7 @@ const reshapeOperation = defineOperation({
 	vjp: (gradient, _saved, _attributes, needs) => ({ x: reshape(gradient, needs.x.shape) }),
 });
 
-/** The dims of `x` in the order that `dims` lists them. */
+/** A view with the dims of x in the order of `dims`. As `torch.permute`. */
 export function permute(x: Tensor, dims: readonly number[]): Tensor {
 	requireTensor('permute', x);
 	return permuted('permute', x, permutation('permute', x, dims));
@@ -143,7 +143,7 @@ const permuteOperation = defineOperation({
 	},
 });
 
-/** Swaps two dims. */
+/** A view with two dims swapped. As `torch.transpose`. */
 export function transpose(x: Tensor, dim0: number, dim1: number): Tensor {
 	requireTensor('transpose', x);
 	const a = normalizeDim('transpose', dim0, x.ndim);
@@ -152,7 +152,7 @@ export function transpose(x: Tensor, dim0: number, dim1: number): Tensor {
 	return permuted('transpose', x, order);
 }
 
-/** Moves the dims `source` to the places `destination`; the others keep their order. */
+/** A view with the dims `source` at positions `destination`. The other dims keep their order. As `torch.movedim`. */
 export function movedim(x: Tensor, source: number | readonly number[], destination: number | readonly number[]): Tensor {
 	requireTensor('movedim', x);
 	const from = [source].flat();
@@ -174,7 +174,7 @@ export function movedim(x: Tensor, source: number | readonly number[], destinati
 	);
 }
 
-/** Without the dims of size 1: all of them, or those among `dim` that have size 1. */
+/** A view without dims of size 1: all of them, or those in `dim`. As `torch.squeeze`. */
 export function squeeze(x: Tensor, dim?: number | readonly number[]): Tensor {
 	requireTensor('squeeze', x);
 	const dims = normalizeDims('squeeze', dim, x.ndim);
@@ -185,7 +185,7 @@ export function squeeze(x: Tensor, dim?: number | readonly number[]): Tensor {
 	);
 }
 
-/** With a dim of size 1 inserted so that it is dim `dim` of the result. */
+/** A view with a new dim of size 1, dim `dim` of the result. As `torch.unsqueeze`. */
 export function unsqueeze(x: Tensor, dim: number): Tensor {
 	requireTensor('unsqueeze', x);
 	const at = normalizeDim('unsqueeze', dim, x.ndim + 1);
@@ -194,7 +194,7 @@ export function unsqueeze(x: Tensor, dim: number): Tensor {
 	return reshaped('unsqueeze', x, shape);
 }
 
-/** A view with dims of size 1 repeated to `shape`, and new dims in front; -1 keeps a size. */
+/** A view with dims of size 1 repeated to `shape`, and new leading dims. -1 keeps a size. As `torch.Tensor.expand`. */
 export function expand(x: Tensor, shape: Shape): Tensor {
 	requireTensor('expand', x);
 	requireSizes('expand', shape);
@@ -208,7 +208,7 @@ export function expand(x: Tensor, shape: Shape): Tensor {
 	return expanded('expand', x, target);
 }
 
-/** As `expand`, by the rules of broadcasting. */
+/** A view of x broadcast to `shape`. As `torch.broadcast_to`. */
 export function broadcastTo(x: Tensor, shape: Shape): Tensor {
 	requireTensor('broadcastTo', x);
 	requireSizes('broadcastTo', shape);
@@ -235,7 +235,7 @@ const expandOperation = defineOperation({
 	vjp: (gradient, _saved, _attributes, needs) => ({ x: sumTo(gradient, needs.x.shape) }),
 });
 
-/** The VJP of expanding: sums over what was repeated, so that x has `shape` again. Its own VJP is to expand. */
+/** Sums x over the dims that broadcasting from `shape` repeated. The VJP of expanding, and expanding is its VJP. */
 export function sumTo(x: Tensor, shape: Shape): Tensor {
 	return sameShape(x.shape, shape) ? x : sumToOperation({ x }, { shape });
 }
@@ -253,7 +253,7 @@ const sumToOperation = defineOperation({
 	vjp: (gradient, _saved, _attributes, needs) => ({ x: expanded('expand', gradient, needs.x.shape) }),
 });
 
-/** Dims `startDim` to `endDim`, both included, as one. A scalar becomes [1]. */
+/** Merges dims `startDim` to `endDim`, both included and all by default, into one. A scalar becomes [1]. As `torch.flatten`. */
 export function flatten(x: Tensor, startDim = 0, endDim = -1): Tensor {
 	requireTensor('flatten', x);
 	const start = normalizeDim('flatten', startDim, x.ndim);
@@ -263,12 +263,12 @@ export function flatten(x: Tensor, startDim = 0, endDim = -1): Tensor {
 	return reshaped('flatten', x, [...x.shape.slice(0, start), numel(x.shape.slice(start, end + 1)), ...x.shape.slice(end + 1)]);
 }
 
-/** Dim `dim` as several dims of `sizes`, of which one may be -1. */
+/** Splits dim `dim` into dims of `sizes`, one of which may be -1. As `torch.unflatten`. */
 export function unflatten(x: Tensor, dim: number, sizes: Shape): Tensor {
 	requireTensor('unflatten', x);
 	const at = normalizeDim('unflatten', dim, x.ndim);
 	if (x.ndim === 0) throw new ShapeError('unflatten: a scalar has no dim to unflatten');
-	if (!Array.isArray(sizes)) throw new ShapeError(`unflatten: sizes is an array, not ${typeof sizes} ${String(sizes)}`);
+	requireSizes('unflatten', sizes, 'the list of sizes');
 	const known = sizes.reduce((product, size) => (size === -1 ? product : product * size), 1);
 	const full = sizes.map((size) => (size === -1 && known > 0 ? x.shape[at]! / known : size));
 	checkShape('unflatten', full);
@@ -280,24 +280,24 @@ export function unflatten(x: Tensor, dim: number, sizes: Shape): Tensor {
 	return reshaped('unflatten', x, target);
 }
 
-/** The same values without a place on the tape; shares memory with `x`. */
+/** A view of x that is not on the tape. As `torch.Tensor.detach`. */
 export function detach(x: Tensor): Tensor {
 	requireTensor('detach', x);
 	return viewOf(x, x.shape, x.strides, x.offset);
 }
 
-/** A copy in memory of its own, contiguous, through which gradients flow. */
+/** A contiguous copy in its own memory, through which gradients flow. As `torch.clone`. */
 export function clone(x: Tensor): Tensor {
 	requireTensor('clone', x);
 	return copyGradient(x);
 }
 
-/** `y`, or a copy of it if it shares the memory of `x`. For operations that must not return views, even where they change nothing. */
+/** `y`, or a copy of y if it shares the memory of `x`. For operations that never return views. */
 export function cloneIfShared(x: Tensor, y: Tensor): Tensor {
 	return y.storage === x.storage ? clone(y) : y;
 }
 
-/** A copy in memory of its own, laid out by `strides` (0 or more), through which gradients flow. */
+/** A copy in its own memory with `strides` of at least 0, through which gradients flow. */
 export function cloneAs(x: Tensor, strides: readonly number[]): Tensor {
 	return cloneAsOperation({ x }, { strides });
 }
@@ -314,7 +314,7 @@ const cloneAsOperation = defineOperation({
 	vjp: (gradient) => ({ x: gradient }),
 });
 
-/** The same values in row-major order without gaps: a view if `x` has that layout, else a copy. */
+/** The values in row-major order without gaps: a view if x has that layout, else a copy. As `torch.Tensor.contiguous`. */
 export function contiguous(x: Tensor): Tensor {
 	requireTensor('contiguous', x);
 	return contiguousOperation({ x }, {});

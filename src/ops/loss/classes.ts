@@ -1,14 +1,15 @@
-/** Losses of class scores. */
+/** Losses that compare class scores with classes. */
 import { isGradEnabled } from '../../autograd/modes';
 import { defineOperation } from '../../autograd/operation';
 import type { CrossEntropyAttributes } from '../../backends/contract/loss';
-import { isFloating, requireFloating } from '../../core/dtype';
-import { ArgumentError, AutogradError, DTypeError, formatShape, ShapeError } from '../../core/errors';
+import { requireFraction, requireInteger, requireOneOf } from '../../core/checks';
+import { isFloating, requireDType, requireFloating } from '../../core/dtype';
+import { AutogradError, formatShape, ShapeError } from '../../core/errors';
 import type { IndexCheck } from '../../core/indexCheck';
 import { checkOptions } from '../../core/options';
 import { numel, type Shape, sameShape } from '../../core/shape';
 import { emptyOn, type Tensor } from '../../tensor';
-import { requireSameDevice, requireTensor } from '../../tensorChecks';
+import { requireFloatingTensor, requireSameDevice, requireShape, requireTensor } from '../../tensorChecks';
 import { inFloat32, widened } from '../composed';
 import { arange } from '../creation';
 import { add, div, eq, mul, neg, pow, relu, sub, where } from '../elementwise';
@@ -20,24 +21,27 @@ import { sum } from '../reduce';
 import { logSoftmax, softmax } from '../softmax';
 import { type LossOptions, reduced, requireReduction } from './reduction';
 
+const CLASS_DTYPES = ['int32'] as const;
+const MARGIN_POWERS = [1, 2] as const;
+
 export interface NllOptions extends LossOptions {
-	/** A factor for each class, [C]; the mean divides by the sum of the factors of the targets. It gets no gradient. Default none. */
+	/** A factor for each class, [C]. The mean divides by the sum of the factors of the targets. It gets no gradient. Default none. */
 	readonly weight?: Tensor | null;
-	/** Targets that count for nothing. Default -100. */
+	/** The target that is ignored, also in the count of the mean. Default -100. */
 	readonly ignoreIndex?: number;
 }
 
 export interface CrossEntropyOptions extends NllOptions {
-	/** The share of the target that is spread evenly over all classes, from 0 to 1. Default 0. */
+	/** The share of the target, from 0 to 1, that is spread evenly over all classes. Default 0. */
 	readonly labelSmoothing?: number;
 }
 
 /**
- * The cross-entropy of softmax(input) with the target, computed from logits without overflow. As `torch.nn.functional.cross_entropy`.
+ * The cross-entropy of softmax(input) and the target, computed from logits without overflow. As `torch.nn.functional.cross_entropy`.
  *
- * `input` is [C], [N, C] or [N, C, d1, ...]. `target` holds either classes, as int32 of shape [], [N] or [N, d1, ...], or
- * probabilities, floating and of the input's shape. If every target is ignored the mean is NaN. A target that is no class throws: on WebGPU at the
- * next read, `sync()` or `step()`.
+ * `input` is floating, [C], [N, C] or [N, C, d1, ...]. `target` holds either classes, int32 of shape [], [N] or [N, d1, ...], or
+ * probabilities, floating and of the input's shape. If every target is ignored the mean is NaN. A target that is no class throws: on WebGPU
+ * at the next read, `sync()` or `step()`.
  */
 export function crossEntropy(input: Tensor, target: Tensor, options: CrossEntropyOptions = {}): Tensor {
 	const {
@@ -49,15 +53,14 @@ export function crossEntropy(input: Tensor, target: Tensor, options: CrossEntrop
 	requireReduction('crossEntropy', reduction);
 	requireTensor('crossEntropy', input);
 	requireTensor('crossEntropy', target, 'target');
-	if (!(labelSmoothing >= 0 && labelSmoothing <= 1)) {
-		throw new ArgumentError(`crossEntropy: labelSmoothing ${labelSmoothing} must be from 0 to 1`);
-	}
+	requireFraction('crossEntropy', 'labelSmoothing', labelSmoothing);
 	if (isFloating(target.dtype)) return softCrossEntropy(input, target, { reduction, weight, labelSmoothing });
 	return classLoss('crossEntropy', input, target, weight, { ignoreIndex, labelSmoothing, logits: true, reduction });
 }
 
 /**
- * -input[target] for log-probabilities; shapes, options and errors as crossEntropy, with classes as targets. As `torch.nn.functional.nll_loss`.
+ * -input[target] for log-probabilities. Shapes, options and errors are those of crossEntropy with classes as targets. As
+ * `torch.nn.functional.nll_loss`.
  */
 export function nllLoss(input: Tensor, target: Tensor, options: NllOptions = {}): Tensor {
 	const {
@@ -73,15 +76,12 @@ export function nllLoss(input: Tensor, target: Tensor, options: NllOptions = {})
 
 function requireWeight(operation: string, weight: Tensor | null, classes: number, input: Tensor): void {
 	if (weight === null) return;
-	requireTensor(operation, weight, 'weight');
+	requireFloatingTensor(operation, weight, 'weight');
 	requireSameDevice(operation, input, weight);
-	requireFloating(operation, weight.dtype, 'weight');
-	if (!sameShape(weight.shape, [classes])) {
-		throw new ShapeError(`${operation}: weight ${formatShape(weight.shape)} must have one element for each class, [${classes}]`);
-	}
+	requireShape(operation, 'weight', weight, [classes], input);
 }
 
-/** Batch, classes, and positions of scores [C], [N, C] or [N, C, d1, ...]. */
+/** The batch size, the classes and the positions of scores [C], [N, C] or [N, C, d1, ...]. `rows` is the shape of the targets. */
 function classShape(operation: string, input: Tensor): { outer: number; classes: number; inner: number; rows: Shape } {
 	requireFloating(operation, input.dtype);
 	const { shape } = input;
@@ -106,20 +106,13 @@ function classLoss(
 ): Tensor {
 	const { outer, classes, inner, rows } = classShape(name, input);
 	requireSameDevice(name, input, target);
-	if (target.dtype !== 'int32') {
-		throw new DTypeError(`${name}: target must hold classes as int32, not ${target.dtype}. Convert with .to('int32')`);
-	}
-	if (!sameShape(target.shape, rows)) {
-		throw new ShapeError(
-			`${name}: target ${formatShape(target.shape)} does not fit input ${formatShape(input.shape)}: it must be ${formatShape(rows)}`,
-		);
-	}
+	requireDType(name, target.dtype, CLASS_DTYPES, 'target');
+	requireShape(name, 'target', target, rows, input);
 	requireWeight(name, weight, classes, input);
 	if (weight?.requiresGrad && isGradEnabled())
 		throw new AutogradError(`${name}: with classes as targets it gives weight no gradient; pass weight.detach()`);
-	if (!Number.isInteger(options.ignoreIndex))
-		throw new ArgumentError(`${name}: ignoreIndex ${options.ignoreIndex} must be a whole number`);
-	const check = checkClasses(name, target, classes, options.ignoreIndex);
+	requireInteger(name, 'ignoreIndex', options.ignoreIndex);
+	const check = classCheck(name, target, classes, options.ignoreIndex);
 	return classLossOperation({ input, target, weight }, { outer, classes, inner, ...options }, { name, check });
 }
 
@@ -141,7 +134,7 @@ const classLossOperation = defineOperation({
 		return { output, total, logSumExp };
 	},
 	saves: ['input', 'target', 'weight', 'total', 'logSumExp'],
-	/** loss = sum of coefficients * log-probabilities; the coefficients come from the fused kernel, of a gradient of ones. */
+	/** The loss is the sum of coefficients * log-probabilities. The fused kernel computes the coefficients from a gradient of ones. */
 	vjp: (gradient, { input: x, target, weight, total }, attributes) => {
 		const [logits, g, wide] = widened(x, gradient, weightFor(x, weight).weight);
 		const coefficients = emptyOn(logits, x.shape);
@@ -172,7 +165,7 @@ const classLossOperation = defineOperation({
 	},
 });
 
-/** The weight in x's dtype, without gaps. */
+/** The weight, contiguous and in x's dtype. */
 function weightFor(x: Tensor, weight: Tensor | null | undefined): { weight?: Tensor } {
 	return weight ? { weight: packed(converted(weight, x.dtype)) } : {};
 }
@@ -186,7 +179,7 @@ function packed(x: Tensor): Tensor {
 }
 
 /** On the CPU, throws unless every target is a class or ignored. On WebGPU, the check for the kernel that takes the target. */
-function checkClasses(operation: string, target: Tensor, classes: number, ignoreIndex?: number): IndexCheck | undefined {
+function classCheck(operation: string, target: Tensor, classes: number, ignoreIndex?: number): IndexCheck | undefined {
 	const rule = `is no class: they are 0 to ${classes - 1}`;
 	return boundsCheck(target, {
 		operation,
@@ -221,7 +214,7 @@ function softCrossEntropy(
 }
 
 export interface MultiMarginOptions extends LossOptions {
-	/** 1 or 2. Default 1. */
+	/** The power of the margins, 1 or 2. Default 1. */
 	readonly p?: 1 | 2;
 	/** Default 1. */
 	readonly margin?: number;
@@ -230,8 +223,9 @@ export interface MultiMarginOptions extends LossOptions {
 }
 
 /**
- * sum over classes c other than the target t of max(0, margin - input[t] + input[c])^p, divided by C, of input [C] or [N, C] and classes
- * [] or [N] as int32. A target that is no class throws: on WebGPU at the next read, `sync()` or `step()`. As `torch.nn.functional.multi_margin_loss`.
+ * The sum of max(0, margin - input[t] + input[c])^p over all classes c except the target t, divided by C. `input` is floating [C] or [N, C],
+ * `target` int32 [] or [N]. A target that is no class throws: on WebGPU at the next read, `sync()` or `step()`. As
+ * `torch.nn.functional.multi_margin_loss`.
  */
 export function multiMarginLoss(input: Tensor, target: Tensor, options: MultiMarginOptions = {}): Tensor {
 	const {
@@ -247,16 +241,11 @@ export function multiMarginLoss(input: Tensor, target: Tensor, options: MultiMar
 	requireSameDevice(name, input, target);
 	const { classes, rows } = classShape(name, input);
 	if (input.ndim > 2) throw new ShapeError(`${name}: input must be [C] or [N, C], not ${formatShape(input.shape)}`);
-	if (p !== 1 && p !== 2) throw new ArgumentError(`${name}: p must be 1 or 2, not ${String(p)}`);
-	if (target.dtype !== 'int32')
-		throw new DTypeError(`${name}: target must hold classes as int32, not ${target.dtype}. Convert with .to('int32')`);
-	if (!sameShape(target.shape, rows)) {
-		throw new ShapeError(
-			`${name}: target ${formatShape(target.shape)} does not fit input ${formatShape(input.shape)}: it must be ${formatShape(rows)}`,
-		);
-	}
+	requireOneOf(name, 'p', p, MARGIN_POWERS);
+	requireDType(name, target.dtype, CLASS_DTYPES, 'target');
+	requireShape(name, 'target', target, rows, input);
 	requireWeight(name, weight, classes, input);
-	const check = checkClasses(name, target, classes);
+	const check = classCheck(name, target, classes);
 	return inFloat32('multiMarginLoss', [input, weight], (x, factors) => {
 		const labels = unsqueeze(target, -1);
 		const excess = relu(add(sub(x, gathered(name, x, x.ndim - 1, labels, check)), margin));

@@ -1,13 +1,12 @@
-/** Connectionist temporal classification: the likelihood of a label sequence under all its alignments. Graves et al. 2006. */
+/** Connectionist temporal classification: the likelihood of a label sequence, summed over its alignments. Graves et al. 2006. */
 import { grad } from '../../autograd/backward';
 import { currentAutocast } from '../../autograd/modes';
 import { defineOperation } from '../../autograd/operation';
 import { requireDType } from '../../core/dtype';
 import { ArgumentError, formatShape, ShapeError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
-import { sameShape } from '../../core/shape';
 import { emptyOn, type Tensor } from '../../tensor';
-import { requireSameDevice, requireTensor } from '../../tensorChecks';
+import { requireSameDevice, requireShape, requireTensor } from '../../tensorChecks';
 import { composed } from '../composed';
 import { arange, full, tensor, zeros } from '../creation';
 import { add, clamp, div, eq, ge, gt, logicalAnd, lt, mul, ne, neg, sub, to, where } from '../elementwise';
@@ -20,24 +19,24 @@ import { type LossOptions, requireReduction } from './reduction';
 export interface CtcOptions extends LossOptions {
 	/** The class that stands for no label. Default 0. */
 	readonly blank?: number;
-	/** Count sequences that are too long for their input as 0 instead of infinity, without a gradient. Default false. */
+	/** Whether sequences that are too long for their input give 0 instead of infinity, without a gradient. Default false. */
 	readonly zeroInfinity?: boolean;
 }
 
-/** Lengths of the sequences of a batch: numbers, or int32 [N]. */
+/** The lengths of a batch's sequences: numbers, or an int32 tensor [N]. */
 export type Lengths = readonly number[] | Tensor;
 
-/** The logarithm of impossible: far below what any sum of logarithms reaches, and finite, so that no difference of two is NaN. */
+/** Stands for the logarithm of 0. It is below every sum of logarithms, and finite, so that no difference is NaN. */
 const IMPOSSIBLE = -1e30;
 
 /**
- * -log of the probability that the classes of `logProbs` [T, N, C] (or [T, C]), logarithms of probabilities, spell `targets` once
- * repetitions and blanks are dropped.
+ * -log of the probability that `logProbs` [T, N, C] (or [T, C]), the logarithms of class probabilities, spells `targets` after repetitions
+ * and blanks are dropped.
  *
- * `targets` is int32 [N, S], padded, or all sequences one after another, [sum of targetLengths], which needs lengths as numbers. The
- * mean divides each loss by its target's length first. Targets that are no class and lengths out of range throw: on WebGPU at the next read,
- * `sync()` or `step()`. As `torch.nn.functional.ctc_loss`, except that the gradient is the
- * derivative with respect to logProbs alone, where PyTorch's assumes a softmax before it; through a softmax both are the same.
+ * `targets` is int32: padded [N, S], or concatenated [sum of targetLengths], which needs lengths as numbers. The mean first divides each
+ * loss by its target's length. Targets that are no class and lengths out of range throw: on WebGPU at the next read, `sync()` or `step()`.
+ * As `torch.nn.functional.ctc_loss`. But the gradient is the plain derivative by logProbs, where PyTorch assumes a softmax before it;
+ * through a softmax both are equal.
  */
 export function ctcLoss(
 	logProbs: Tensor,
@@ -74,7 +73,7 @@ export function ctcLoss(
 		const inputs = lengths('inputLengths', inputLengths, count, steps, logProbs);
 		const labels = padded(targets, targetLengths, count);
 		const sizes = lengths('targetLengths', targetLengths, count, labels.shape[1]!, logProbs);
-		// What stands behind a sequence may be anything; the recursion wants a class.
+		// Padding may hold anything, but the recursion reads it as a class.
 		const position = arange(labels.shape[1]!, { dtype: 'int32', device: labels.device });
 		const known = where(lt(position, unsqueeze(sizes, 1)), labels, blank);
 		const check = checkIndices('ctcLoss', batch, known, classes, `the classes of ${formatShape(logProbs.shape)}`);
@@ -88,7 +87,7 @@ export function ctcLoss(
 	});
 }
 
-/** The log-likelihood of each sequence. Gradients that are to be differentiated again come from the steps of `forwardPass`. */
+/** The log-likelihood of each sequence. `forwardPass` gives gradients that are differentiable again. */
 const likelihoodOperation = defineOperation({
 	name: 'ctcLoss',
 	inputs: ['logProbs'],
@@ -121,8 +120,7 @@ function lengths(argument: string, given: Lengths, count: number, most: number, 
 		requireDType('ctcLoss', given.dtype, ['int32'], argument);
 		requireSameDevice('ctcLoss', like, given);
 		const flat = given.ndim === 0 ? unsqueeze(given, 0) : given;
-		if (!sameShape(flat.shape, [count]))
-			throw new ShapeError(`ctcLoss: ${argument} ${formatShape(given.shape)} must be ${formatShape([count])}`);
+		requireShape('ctcLoss', argument, flat, [count], like, 'logProbs');
 		checkBounds(flat, {
 			operation: 'ctcLoss',
 			least: 0,
@@ -167,10 +165,10 @@ function padded(targets: Tensor, targetLengths: Lengths, count: number): Tensor 
 }
 
 /**
- * What has the gradient of log of the probability of each sequence, [N], and is 0. At each place among the labels with blanks between them
- * all alignments that end there add up; a step stays, moves on by one, or skips the blank between unlike labels. `alpha`
- * [N, T, 2 S + 1, 2] has found the logarithms of the sums, in two parts. They are subtracted as constants, which changes no gradient:
- * far from 0 the logarithms would have lost the digits of their differences.
+ * A value of 0 with the gradient of each sequence's log-likelihood, [N], in differentiable operations. The recursion runs over the labels
+ * with blanks between them. Each position sums the alignments that end there: a step stays, advances by one, or skips the blank between
+ * different labels. `alpha` [N, T, 2 S + 1, 2] holds the logarithms of these sums from the forward kernel, in two parts. Subtracting them as
+ * constants changes no gradient, and keeps the values near 0, where float32 has most digits.
  */
 function forwardPass(logProbs: Tensor, alpha: Tensor, labels: Tensor, inputs: Tensor, sizes: Tensor, blank: number): Tensor {
 	const [steps, count] = logProbs.shape as [number, number];
@@ -192,7 +190,7 @@ function forwardPass(logProbs: Tensor, alpha: Tensor, labels: Tensor, inputs: Te
 		const found = where(counts, transpose(select(alpha, 3, part), 0, 1), 0);
 		return clamp(found, { min: IMPOSSIBLE });
 	}) as [Tensor, Tensor];
-	/** What a place has from the one `back` places behind it, at every step but the first. */
+	/** What each position gets from the position `back` before it, at all steps after the first. */
 	const share = (back: number) => {
 		const source = (found: Tensor, value: number) =>
 			narrow(pad(narrow(found, 0, 0, steps - 1), [back, 0], { value }), 2, 0, width);
@@ -209,7 +207,7 @@ function forwardPass(logProbs: Tensor, alpha: Tensor, labels: Tensor, inputs: Te
 		const next = logsumexp(add(ways, select(shares, 1, t - 1)), 0);
 		rest = where(select(counts, 0, t), next, rest);
 	}
-	// The last label, or the blank after it. A sequence without labels has only the blank; an input without steps has no gradient.
+	// Alignments end at the last label or the blank after it. A sequence without labels has only the blank, and an empty input no gradient.
 	const end = unsqueeze(mul(sizes, 2), 1);
 	const atEnd = logicalAnd(ge(position, add(end, -1)), ge(end, position));
 	const last = unsqueeze(eq(step, add(inputs, -1)), 2);

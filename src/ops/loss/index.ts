@@ -1,4 +1,4 @@
-/** Losses, by what they compare. */
+/** Losses, grouped by what they compare. */
 export {
 	type CrossEntropyOptions,
 	crossEntropy,

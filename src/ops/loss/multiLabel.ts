@@ -1,10 +1,10 @@
-/** Losses of samples that belong to several classes at once. */
-import { requireFloating } from '../../core/dtype';
-import { DTypeError, formatShape, ShapeError } from '../../core/errors';
+/** Losses for samples that belong to several classes. */
+import { requireDType } from '../../core/dtype';
+import { formatShape, ShapeError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
 import { sameShape } from '../../core/shape';
 import type { Tensor } from '../../tensor';
-import { requireSameDevice, requireTensor } from '../../tensorChecks';
+import { requireFloatingTensor, requireSameDevice, requireTensor } from '../../tensorChecks';
 import { inFloat32 } from '../composed';
 import { arange } from '../creation';
 import { add, div, eq, ge, gt, logicalAnd, logSigmoid, mul, neg, relu, sub, to, where } from '../elementwise';
@@ -14,12 +14,12 @@ import { any, cumprod, mean, sum } from '../reduce';
 import { type LossOptions, reduced, requirePair, requireReduction } from './reduction';
 
 export interface MultiLabelSoftMarginOptions extends LossOptions {
-	/** A factor for each class; broadcasts to the input. Default none. */
+	/** A factor for each class. Broadcasts to the input. Default none. */
 	readonly weight?: Tensor | null;
 }
 
 /**
- * The mean over the classes of -(target log(sigmoid(input)) + (1 - target) log(1 - sigmoid(input))), of input and target [C] or [N, C]. As
+ * The mean over the classes of -(target log(sigmoid(input)) + (1 - target) log(1 - sigmoid(input))), for input and target [C] or [N, C]. As
  * `torch.nn.functional.multilabel_soft_margin_loss`.
  */
 export function multiLabelSoftMarginLoss(input: Tensor, target: Tensor, options: MultiLabelSoftMarginOptions = {}): Tensor {
@@ -34,20 +34,18 @@ export function multiLabelSoftMarginLoss(input: Tensor, target: Tensor, options:
 }
 
 /**
- * The sum over the classes t of the sample and the classes c that are none of its, of max(0, 1 - input[t] + input[c]), divided by C. `input` is [C] or
- * [N, C]; `target`, int32 of that shape, lists classes up to the first -1. One that is no class throws: on WebGPU at the next read, `sync()` or
- * `step()`. As `torch.nn.functional.multilabel_margin_loss`.
+ * The sum of max(0, 1 - input[t] + input[c]) over the sample's classes t and all other classes c, divided by C. `input` is [C] or [N, C].
+ * `target`, int32 of that shape, lists the sample's classes up to the first -1. A target that is no class throws: on WebGPU at the next
+ * read, `sync()` or `step()`. As `torch.nn.functional.multilabel_margin_loss`.
  */
 export function multiLabelMarginLoss(input: Tensor, target: Tensor, options: LossOptions = {}): Tensor {
 	const name = 'multiLabelMarginLoss';
 	const { reduction = 'mean' } = checkOptions(name, options, ['reduction']);
 	requireReduction(name, reduction);
-	requireTensor(name, input);
+	requireFloatingTensor(name, input);
 	requireTensor(name, target, 'target');
 	requireSameDevice(name, input, target);
-	requireFloating(name, input.dtype);
-	if (target.dtype !== 'int32')
-		throw new DTypeError(`${name}: target must hold classes as int32, not ${target.dtype}. Convert with .to('int32')`);
+	requireDType(name, target.dtype, ['int32'], 'target');
 	if ((input.ndim !== 1 && input.ndim !== 2) || !sameShape(target.shape, input.shape)) {
 		throw new ShapeError(
 			`${name}: input and target must both be [C] or [N, C], not ${formatShape(input.shape)} and ${formatShape(target.shape)}`,

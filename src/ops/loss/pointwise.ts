@@ -1,9 +1,10 @@
-/** Losses that compare each element of the input with the element of the target at its place. */
+/** Losses that compare each element of the input with the target's element at the same position. */
 import { noGrad } from '../../autograd/modes';
 import { defineOperation } from '../../autograd/operation';
 import type { PairLossOp } from '../../backends/contract/loss';
+import { requireNonNegative, requirePositive } from '../../core/checks';
 import { promoteTypes } from '../../core/dtype';
-import { ArgumentError, formatShape, ShapeError } from '../../core/errors';
+import { formatShape, ShapeError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
 import { sameShape } from '../../core/shape';
 import { emptyOn, type Tensor } from '../../tensor';
@@ -39,7 +40,7 @@ import { type LossOptions, type Reduction, reduced, requirePair } from './reduct
 
 type Derivative = (a: Tensor, b: Tensor, parameter: number) => Tensor;
 
-/** Derivatives by input a and by target b, of differentiable operations. */
+/** The derivatives by input a and by target b, in differentiable operations. */
 const DERIVATIVES: Record<PairLossOp, { readonly a: Derivative; readonly b: Derivative }> = {
 	mse: { a: (a, b) => mul(sub(a, b), 2), b: (a, b) => mul(sub(b, a), 2) },
 	l1: { a: (a, b) => sign(sub(a, b)), b: (a, b) => sign(sub(b, a)) },
@@ -64,7 +65,7 @@ function huberSlope(a: Tensor, b: Tensor, delta: number): Tensor {
 	return where(le(abs(difference), delta), difference, mul(sign(difference), delta));
 }
 
-/** The unreduced loss in one launch; input and target have been checked. */
+/** The unreduced loss, in one launch. The caller checks input and target. */
 function pairLoss(name: string, op: PairLossOp, input: Tensor, target: Tensor, parameter = 0): Tensor {
 	return pairLossOperation({ a: input, b: target }, { op, parameter }, { name });
 }
@@ -109,44 +110,44 @@ function simple(name: string, op: PairLossOp, input: Tensor, target: Tensor, red
 	return inFloat32(name, [input, target], (x, y) => reduced(pairLoss(name, op, x, y, parameter), reduction));
 }
 
-/** (input - target)^2. As `torch.nn.functional.mse_loss`, but shapes must be equal. */
+/** (input - target)^2. As `torch.nn.functional.mse_loss`, but throws if the shapes differ. */
 export function mseLoss(input: Tensor, target: Tensor, options: LossOptions = {}): Tensor {
 	const { reduction = 'mean' } = checkOptions('mseLoss', options, ['reduction']);
 	return simple('mseLoss', 'mse', input, target, reduction);
 }
 
-/** |input - target|. As `torch.nn.functional.l1_loss`, but shapes must be equal. */
+/** |input - target|. As `torch.nn.functional.l1_loss`, but throws if the shapes differ. */
 export function l1Loss(input: Tensor, target: Tensor, options: LossOptions = {}): Tensor {
 	const { reduction = 'mean' } = checkOptions('l1Loss', options, ['reduction']);
 	return simple('l1Loss', 'l1', input, target, reduction);
 }
 
 export interface SmoothL1Options extends LossOptions {
-	/** Where the loss turns from quadratic to linear; 0 is l1Loss. Default 1. */
+	/** The difference at which the loss turns from quadratic to linear. 0 gives l1Loss. Default 1. */
 	readonly beta?: number;
 }
 
-/** With d = |input - target|: d^2 / (2 beta) where d < beta, else d - beta / 2. As `torch.nn.functional.smooth_l1_loss`. */
+/** With d = |input - target|: d^2 / (2 beta) if d < beta, else d - beta / 2. As `torch.nn.functional.smooth_l1_loss`. */
 export function smoothL1Loss(input: Tensor, target: Tensor, options: SmoothL1Options = {}): Tensor {
 	const { reduction = 'mean', beta = 1 } = checkOptions('smoothL1Loss', options, ['beta', 'reduction']);
-	if (!(beta >= 0)) throw new ArgumentError(`smoothL1Loss: beta ${beta} must be at least 0`);
+	requireNonNegative('smoothL1Loss', 'beta', beta);
 	return simple('smoothL1Loss', beta === 0 ? 'l1' : 'smoothL1', input, target, reduction, beta);
 }
 
 export interface HuberOptions extends LossOptions {
-	/** Where the loss turns from quadratic to linear. Default 1. */
+	/** The difference at which the loss turns from quadratic to linear. Default 1. */
 	readonly delta?: number;
 }
 
-/** With d = |input - target|: d^2 / 2 where d <= delta, else delta (d - delta / 2). As `torch.nn.functional.huber_loss`. */
+/** With d = |input - target|: d^2 / 2 if d <= delta, else delta (d - delta / 2). As `torch.nn.functional.huber_loss`. */
 export function huberLoss(input: Tensor, target: Tensor, options: HuberOptions = {}): Tensor {
 	const { reduction = 'mean', delta = 1 } = checkOptions('huberLoss', options, ['delta', 'reduction']);
-	if (!(delta > 0)) throw new ArgumentError(`huberLoss: delta ${delta} must be above 0`);
+	requirePositive('huberLoss', 'delta', delta);
 	return simple('huberLoss', 'huber', input, target, reduction, delta);
 }
 
 export interface WeightedOptions extends LossOptions {
-	/** A factor for each loss; broadcasts to the input. Default none. */
+	/** A factor for each element of the loss. Broadcasts to the input. Default none. */
 	readonly weight?: Tensor | null;
 }
 
@@ -157,8 +158,8 @@ function weighted(losses: Tensor, weight: Tensor | null): Tensor {
 }
 
 /**
- * -(target log(input) + (1 - target) log(1 - input)) of probabilities, logarithms cut off at -100. As
- * `torch.nn.functional.binary_cross_entropy`. Of logits use binaryCrossEntropyWithLogits, which keeps the digits.
+ * -(target log(input) + (1 - target) log(1 - input)) for probabilities. Logarithms are at least -100. For logits use
+ * binaryCrossEntropyWithLogits, which is more accurate. As `torch.nn.functional.binary_cross_entropy`.
  */
 export function binaryCrossEntropy(input: Tensor, target: Tensor, options: WeightedOptions = {}): Tensor {
 	const { reduction = 'mean', weight = null } = checkOptions('binaryCrossEntropy', options, ['weight', 'reduction']);
@@ -169,7 +170,7 @@ export function binaryCrossEntropy(input: Tensor, target: Tensor, options: Weigh
 }
 
 export interface LogitsOptions extends WeightedOptions {
-	/** A factor for positive examples, for each class: broadcasts to the input. Default none. */
+	/** A factor for the positive examples of each class. Broadcasts to the input. Default none. */
 	readonly posWeight?: Tensor | null;
 }
 
@@ -194,13 +195,13 @@ export function binaryCrossEntropyWithLogits(input: Tensor, target: Tensor, opti
 }
 
 export interface KlDivOptions {
-	/** 'batchmean' divides the sum by the batch size, which is the mathematical definition. Default 'mean', over all elements. */
+	/** 'batchmean' divides the sum by the batch size, as the definition of the divergence does. Default 'mean', over all elements. */
 	readonly reduction?: Reduction | 'batchmean';
-	/** Whether the target holds logarithms too. Default false. */
+	/** Whether the target holds logarithms, like the input. Default false. */
 	readonly logTarget?: boolean;
 }
 
-/** target (log(target) - input) for inputs that are log-probabilities, 0 where the target is. As `torch.nn.functional.kl_div`. */
+/** target (log(target) - input) for log-probabilities as input, and 0 for a target of 0. As `torch.nn.functional.kl_div`. */
 export function klDiv(input: Tensor, target: Tensor, options: KlDivOptions = {}): Tensor {
 	const { reduction = 'mean', logTarget = false } = checkOptions('klDiv', options, ['reduction', 'logTarget']);
 	requirePair('klDiv', input, target, reduction === 'batchmean' ? 'sum' : reduction);
@@ -214,13 +215,13 @@ export function klDiv(input: Tensor, target: Tensor, options: KlDivOptions = {})
 export interface PoissonNllOptions extends LossOptions {
 	/** Whether the input is the logarithm of the rate. Default true. */
 	readonly logInput?: boolean;
-	/** Add Stirling's approximation of log(target!) where target > 1. Default false. */
+	/** Whether to add Stirling's approximation of log(target!) for targets above 1. Default false. */
 	readonly full?: boolean;
-	/** Keeps log(input) finite when `logInput` is false. Default 1e-8. */
+	/** Keeps log(input) finite if `logInput` is false. Default 1e-8. */
 	readonly eps?: number;
 }
 
-/** e^input - target input, or input - target log(input + eps). As `torch.nn.functional.poisson_nll_loss`. */
+/** e^input - target input, or input - target log(input + eps) without `logInput`. As `torch.nn.functional.poisson_nll_loss`. */
 export function poissonNllLoss(input: Tensor, target: Tensor, options: PoissonNllOptions = {}): Tensor {
 	const {
 		reduction = 'mean',
@@ -241,27 +242,27 @@ export function poissonNllLoss(input: Tensor, target: Tensor, options: PoissonNl
 }
 
 export interface GaussianNllOptions extends LossOptions {
-	/** Add the constant log(2 pi) / 2. Default false. */
+	/** Whether to add the constant log(2 pi) / 2. Default false. */
 	readonly full?: boolean;
-	/** Variances below it count as it; their gradient passes nevertheless. Default 1e-6. */
+	/** The least variance. The gradient of smaller ones passes as if they were not raised. Default 1e-6. */
 	readonly eps?: number;
 }
 
 /**
- * (log(variance) + (input - target)^2 / variance) / 2. `variance` has the shape of the input, or lacks its last dim, or has size 1
- * there. As `torch.nn.functional.gaussian_nll_loss`, without its check that no variance is negative.
+ * (log(variance) + (input - target)^2 / variance) / 2. `variance` has the shape of the input, with its last dim, with size 1 there, or
+ * without that dim. As `torch.nn.functional.gaussian_nll_loss`, but without its check for negative variances.
  */
 export function gaussianNllLoss(input: Tensor, target: Tensor, variance: Tensor, options: GaussianNllOptions = {}): Tensor {
 	const { reduction = 'mean', full = false, eps = 1e-6 } = checkOptions('gaussianNllLoss', options, ['full', 'eps', 'reduction']);
 	requirePair('gaussianNllLoss', input, target, reduction);
 	requireTensor('gaussianNllLoss', variance, 'variance');
 	requireSameDevice('gaussianNllLoss', input, variance);
-	if (!(eps > 0)) throw new ArgumentError(`gaussianNllLoss: eps ${eps} must be above 0`);
+	requirePositive('gaussianNllLoss', 'eps', eps);
 	const outer = input.shape.slice(0, -1);
 	const lacking = sameShape(variance.shape, outer) && !sameShape(variance.shape, input.shape);
 	if (!lacking && !sameShape(variance.shape, input.shape) && !sameShape(variance.shape, [...outer, 1])) {
 		throw new ShapeError(
-			`gaussianNllLoss: variance ${formatShape(variance.shape)} fits input ${formatShape(input.shape)} neither whole nor without its last dim. Reshape it`,
+			`gaussianNllLoss: variance ${formatShape(variance.shape)} must have the shape of input ${formatShape(input.shape)}, with or without its last dim. Reshape it`,
 		);
 	}
 	return inFloat32('gaussianNllLoss', [input, target, variance], (x, y, given) => {
@@ -277,17 +278,18 @@ export function gaussianNllLoss(input: Tensor, target: Tensor, variance: Tensor,
 }
 
 export interface MarginOptions extends LossOptions {
+	/** Default 1. */
 	readonly margin?: number;
 }
 
-/** max(0, margin - target input) for targets 1 and -1; margin 1 by default. */
+/** max(0, margin - target input) for targets 1 and -1. */
 export function hingeLoss(input: Tensor, target: Tensor, options: MarginOptions = {}): Tensor {
 	const { reduction = 'mean', margin = 1 } = checkOptions('hingeLoss', options, ['margin', 'reduction']);
 	requirePair('hingeLoss', input, target, reduction);
 	return inFloat32('hingeLoss', [input, target], (x, y) => reduced(relu(sub(margin, mul(y, x))), reduction));
 }
 
-/** The input where the target is 1, max(0, margin - input) where it is -1; margin 1 by default. As `torch.nn.functional.hinge_embedding_loss`. */
+/** The input for target 1, max(0, margin - input) for target -1. As `torch.nn.functional.hinge_embedding_loss`. */
 export function hingeEmbeddingLoss(input: Tensor, target: Tensor, options: MarginOptions = {}): Tensor {
 	const { reduction = 'mean', margin = 1 } = checkOptions('hingeEmbeddingLoss', options, ['margin', 'reduction']);
 	requirePair('hingeEmbeddingLoss', input, target, reduction);

@@ -1,10 +1,10 @@
-/** Losses of how near vectors are to each other. */
-import { requireFloating } from '../../core/dtype';
-import { ArgumentError, formatShape, ShapeError } from '../../core/errors';
+/** Losses of the distance or the cosine of vectors. */
+import { requireFunction, requireNumber } from '../../core/checks';
+import { formatShape, ShapeError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
 import { sameShape } from '../../core/shape';
 import type { Tensor } from '../../tensor';
-import { requireSameDevice, requireTensor } from '../../tensorChecks';
+import { requireFloatingTensor, requireSameDevice, requireShape, requireTensor } from '../../tensorChecks';
 import { inFloat32 } from '../composed';
 import { add, clamp, div, eq, minimum, mul, sqrt, square, sub, where } from '../elementwise';
 import { pairwiseDistance } from '../norm';
@@ -12,10 +12,9 @@ import { norm, sum } from '../reduce';
 import { type LossOptions, reduced, requireReduction } from './reduction';
 
 function requireAlike(operation: string, ...tensors: readonly Tensor[]): void {
-	for (const tensor of tensors) requireTensor(operation, tensor);
+	for (const tensor of tensors) requireFloatingTensor(operation, tensor);
 	requireSameDevice(operation, ...tensors);
 	for (const tensor of tensors) {
-		requireFloating(operation, tensor.dtype);
 		if (!sameShape(tensor.shape, tensors[0]!.shape)) {
 			throw new ShapeError(`${operation}: inputs ${tensors.map((x) => formatShape(x.shape)).join(', ')} must have one shape`);
 		}
@@ -23,7 +22,7 @@ function requireAlike(operation: string, ...tensors: readonly Tensor[]): void {
 }
 
 export interface CosineEmbeddingOptions extends LossOptions {
-	/** How similar unlike vectors may be, from -1 to 1. Default 0. */
+	/** The cosine, from -1 to 1, up to which vectors with target -1 have no loss. Default 0. */
 	readonly margin?: number;
 }
 
@@ -31,8 +30,8 @@ export interface CosineEmbeddingOptions extends LossOptions {
 const COSINE_EPS = 1e-12;
 
 /**
- * With the cosine of `input1` and `input2`, [D] or [N, D]: 1 - cosine where `target`, [] or [N], is 1; max(0, cosine - margin) where it is -1.
- * As `torch.nn.functional.cosine_embedding_loss`.
+ * From the cosine of `input1` and `input2`, [D] or [N, D]: 1 - cosine for `target` 1, max(0, cosine - margin) for `target` -1, [] or [N]. As
+ * `torch.nn.functional.cosine_embedding_loss`.
  */
 export function cosineEmbeddingLoss(
 	input1: Tensor,
@@ -48,11 +47,7 @@ export function cosineEmbeddingLoss(
 	requireSameDevice(name, input1, target);
 	if (input1.ndim !== 1 && input1.ndim !== 2)
 		throw new ShapeError(`${name}: inputs must be [D] or [N, D], not ${formatShape(input1.shape)}`);
-	if (!sameShape(target.shape, input1.shape.slice(0, -1))) {
-		throw new ShapeError(
-			`${name}: target ${formatShape(target.shape)} must be ${formatShape(input1.shape.slice(0, -1))} for inputs ${formatShape(input1.shape)}`,
-		);
-	}
+	requireShape(name, 'target', target, input1.shape.slice(0, -1), input1, 'inputs');
 	return inFloat32('cosineEmbeddingLoss', [input1, input2], (x, y) => {
 		const square1 = add(sum(square(x), -1), COSINE_EPS);
 		const square2 = add(sum(square(y), -1), COSINE_EPS);
@@ -64,12 +59,12 @@ export function cosineEmbeddingLoss(
 }
 
 export interface MarginRankingOptions extends LossOptions {
-	/** By how much the ranking must be right. Default 0. */
+	/** The least difference of the right order that has no loss. Default 0. */
 	readonly margin?: number;
 }
 
 /**
- * max(0, margin - target (input1 - input2)): `target` 1 says that `input1` ought to rank higher, -1 that `input2` ought to. All of one shape.
+ * max(0, margin - target (input1 - input2)). `target` 1 means that `input1` should rank higher, -1 that `input2` should. All have one shape.
  * As `torch.nn.functional.margin_ranking_loss`.
  */
 export function marginRankingLoss(input1: Tensor, input2: Tensor, target: Tensor, options: MarginRankingOptions = {}): Tensor {
@@ -78,11 +73,7 @@ export function marginRankingLoss(input1: Tensor, input2: Tensor, target: Tensor
 	requireAlike('marginRankingLoss', input1, input2);
 	requireTensor('marginRankingLoss', target, 'target');
 	requireSameDevice('marginRankingLoss', input1, target);
-	if (!sameShape(target.shape, input1.shape)) {
-		throw new ShapeError(
-			`marginRankingLoss: target ${formatShape(target.shape)} must have the shape of the inputs, ${formatShape(input1.shape)}`,
-		);
-	}
+	requireShape('marginRankingLoss', 'target', target, input1.shape, input1, 'inputs');
 	return inFloat32('marginRankingLoss', [input1, input2, target], (x, y, sign) =>
 		reduced(clamp(sub(margin, mul(sign, sub(x, y))), { min: 0 }), reduction),
 	);
@@ -93,14 +84,14 @@ export interface TripletMarginOptions extends LossOptions {
 	readonly margin?: number;
 	/** The order of the norm. Default 2. */
 	readonly p?: number;
-	/** Added to each difference, so that the norm has a derivative where it is 0. Default 1e-6. */
+	/** Added to each difference, so that the norm has a derivative at 0. Default 1e-6. */
 	readonly eps?: number;
-	/** Take the negative's distance from the positive where it is the smaller one. Default false. */
+	/** Whether to use the distance of positive and negative if it is smaller than that of anchor and negative. Default false. */
 	readonly swap?: boolean;
 }
 
 /**
- * max(0, margin + |anchor - positive| - |anchor - negative|), norms of order p over the last dim. As
+ * max(0, margin + |anchor - positive| - |anchor - negative|), with norms of order p over the last dim. As
  * `torch.nn.functional.triplet_margin_loss`.
  */
 export function tripletMarginLoss(
@@ -120,14 +111,14 @@ export function tripletMarginLoss(
 	requireReduction(name, reduction);
 	requireAlike(name, anchor, positive, negative);
 	if (anchor.ndim === 0) throw new ShapeError(`${name}: inputs must have at least one dim`);
-	if (typeof p !== 'number' || Number.isNaN(p)) throw new ArgumentError(`${name}: p must be a number, not ${String(p)}`);
+	requireNumber(name, 'p', p);
 	const distance = (a: Tensor, b: Tensor) => norm(add(sub(a, b), eps), -1, { p });
 	return inFloat32('tripletMarginLoss', [anchor, positive, negative], (...rows) =>
 		reduced(triplet(distance, ...rows, margin, swap), reduction),
 	);
 }
 
-/** max(0, margin + distance of anchor and positive - distance of anchor, or with `swap` of the nearer of both, and negative). */
+/** The triplet loss for a distance. With `swap` the negative's distance is that from the nearer of anchor and positive. */
 function triplet(distance: Distance, anchor: Tensor, positive: Tensor, negative: Tensor, margin: number, swap: boolean): Tensor {
 	const near = distance(anchor, positive);
 	let far = distance(anchor, negative);
@@ -135,20 +126,20 @@ function triplet(distance: Distance, anchor: Tensor, positive: Tensor, negative:
 	return clamp(add(sub(near, far), margin), { min: 0 });
 }
 
-/** A distance for each pair of vectors. */
+/** Returns a distance for each pair of vectors. */
 export type Distance = (a: Tensor, b: Tensor) => Tensor;
 
 export interface TripletDistanceOptions extends LossOptions {
-	/** How far vectors are apart. Default pairwiseDistance. */
+	/** The distance of each pair of vectors. Default pairwiseDistance. */
 	readonly distanceFunction?: Distance;
 	/** Default 1. */
 	readonly margin?: number;
-	/** Take the negative's distance from the positive where it is the smaller one. Default false. */
+	/** Whether to use the distance of positive and negative if it is smaller than that of anchor and negative. Default false. */
 	readonly swap?: boolean;
 }
 
 /**
- * max(0, margin + distance(anchor, positive) - distance(anchor, negative)) with a distance of your own. As
+ * max(0, margin + distance(anchor, positive) - distance(anchor, negative)) for any distance. As
  * `torch.nn.functional.triplet_margin_with_distance_loss`.
  */
 export function tripletMarginWithDistanceLoss(
@@ -166,8 +157,7 @@ export function tripletMarginWithDistanceLoss(
 	} = checkOptions(name, options, ['distanceFunction', 'margin', 'swap', 'reduction']);
 	requireReduction(name, reduction);
 	requireAlike(name, anchor, positive, negative);
-	if (typeof distanceFunction !== 'function')
-		throw new ArgumentError(`${name}: distanceFunction must be a function of two tensors, not ${typeof distanceFunction}`);
+	requireFunction(name, 'distanceFunction', distanceFunction, 'a function of two tensors');
 	const distance = (a: Tensor, b: Tensor) => {
 		const found = distanceFunction(a, b);
 		requireTensor(name, found, 'what distanceFunction returns');

@@ -1,6 +1,7 @@
-/** Batch normalisation: each channel over all samples and positions, with running statistics for inference. */
+/** Batch normalization: normalizes each channel over all samples and positions, with running statistics for inference. */
 import { defineOperation } from '../../autograd/operation';
 import type { NormShape } from '../../backends/contract/norm';
+import { requireNonNegative } from '../../core/checks';
 import { ArgumentError, formatShape } from '../../core/errors';
 import { checkOptions } from '../../core/options';
 import { emptyOn, type Tensor } from '../../tensor';
@@ -10,39 +11,30 @@ import { contiguousTarget, writeBack } from '../inplace';
 import { contiguous, reshape } from '../layout';
 import { converted } from '../operands';
 import { mean, sum } from '../reduce';
-import {
-	type AffineOptions,
-	deviations,
-	parameterFor,
-	parameterSums,
-	requireAffine,
-	requireEps,
-	samples,
-	statisticsType,
-} from './groups';
+import { type AffineOptions, deviations, parameterFor, parameterSums, requireAffine, samples, statisticsType } from './groups';
 
 export interface BatchNormOptions extends AffineOptions {
-	/** Running mean of each channel: updated in place in training, used in inference. */
+	/** The running mean of each channel, [C]. Training updates it in place, inference uses it. */
 	readonly runningMean?: Tensor | null;
-	/** Running unbiased variance of each channel. */
+	/** The running unbiased variance of each channel, [C]. */
 	readonly runningVar?: Tensor | null;
-	/** Use, and keep track of, the statistics of this batch. Default false. */
+	/** Whether to use the statistics of this batch and update the running ones. Default false. */
 	readonly training?: boolean;
-	/** The share of this batch in the running statistics. Default 0.1. */
+	/** The weight of this batch in the update of the running statistics. Default 0.1. */
 	readonly momentum?: number;
 }
 
 /**
- * (x - mean) / sqrt(var + eps) * weight + bias for each channel of x, [N, C, ...]; weight and bias are [C]. In training, mean and (biased)
- * variance are those of the batch and go into the running statistics, on the device; in inference the running ones are used. Ioffe
- * and Szegedy 2015, as `torch.nn.functional.batch_norm`.
+ * (x - mean) / sqrt(var + eps) * weight + bias for each channel of floating x, [N, C, ...]. weight and bias are [C]. Training uses the mean
+ * and the biased variance of the batch, and updates the running statistics on the device. Inference uses the running statistics. Ioffe and
+ * Szegedy 2015. As `torch.nn.functional.batch_norm`.
  */
 export function batchNorm(x: Tensor, options: BatchNormOptions = {}): Tensor {
 	checkOptions('batchNorm', options, ['runningMean', 'runningVar', 'training', 'momentum', 'weight', 'bias', 'eps']);
 	const { runningMean, runningVar, weight, bias, training = false, momentum = 0.1, eps = 1e-5 } = options;
 	const [batch, channels, spatial] = samples('batchNorm', x, 2);
 	const shape = { batch, channels, spatial };
-	requireEps('batchNorm', eps);
+	requireNonNegative('batchNorm', 'eps', eps);
 	requireAffine('batchNorm', x, [channels], { weight, bias });
 	requireRunning('batchNorm', x, channels, runningMean, runningVar, training);
 	if (training && batch * spatial <= 1) {
@@ -99,7 +91,7 @@ const batchOperation = defineOperation({
 		if (!attributes.training) return inferenceGradients(...widened(gradient, x, weight), mean, rstd, attributes, needs);
 		const inputs = { x: contiguous(x), gradient: contiguous(gradient), mean, rstd };
 		const wantsX = needs.x !== null;
-		// dx needs both sums, whoever else wants them.
+		// dx needs both sums, even if weight and bias need no gradient.
 		const view = { ...attributes, groups: 0 };
 		const { dweight, dbias } = parameterSums(inputs, view, wantsX || needs.weight !== null, wantsX || needs.bias !== null);
 		const dx = needs.x && emptyOn(x, x.shape);
@@ -121,7 +113,7 @@ interface Needs {
 	readonly bias: unknown;
 }
 
-/** Both running statistics or, in training, none; each [channels]. */
+/** Throws unless both running statistics are given, or neither in training. Each is [channels]. */
 export function requireRunning(
 	name: string,
 	x: Tensor,
@@ -139,7 +131,7 @@ export function requireRunning(
 	}
 }
 
-/** A tensor of one element for each channel beside [batch, channels, spatial]. */
+/** Reshapes a tensor with one element for each channel, so that it broadcasts to [batch, channels, spatial]. */
 function beside(tensor: Tensor, { channels }: NormShape): Tensor {
 	return reshape(tensor, [1, channels, 1]);
 }
@@ -148,7 +140,7 @@ function seen(tensor: Tensor, { batch, channels, spatial }: NormShape): Tensor {
 	return reshape(tensor, [batch, channels, spatial]);
 }
 
-/** In training, where the statistics depend on x. */
+/** The gradients in training, where the statistics depend on x. */
 function batchGradients(
 	gradient: Tensor,
 	x: Tensor,
@@ -172,7 +164,7 @@ function batchGradients(
 	};
 }
 
-/** Running statistics are constants. */
+/** The gradients in inference, where the running statistics are constants. */
 function inferenceGradients(
 	gradient: Tensor,
 	x: Tensor,

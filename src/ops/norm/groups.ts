@@ -1,16 +1,17 @@
 /**
- * Normalisation of groups of neighbouring elements: layer, RMS, group and instance normalisation are one kernel each way, on x seen as
- * [batch, channels, spatial]. The VJP has a fused form, from the saved statistics, and one in differentiable operations.
+ * Normalization of groups of neighbouring elements. Layer, RMS, group and instance normalization share one kernel each way, on x viewed as
+ * [batch, channels, spatial]. The VJP has a fused form, which uses the saved statistics, and one in differentiable operations.
  */
 import { currentAutocast } from '../../autograd/modes';
 import { defineOperation } from '../../autograd/operation';
 import type { GroupNormShape } from '../../backends/contract/norm';
-import { type DType, requireDType, requireFloating } from '../../core/dtype';
+import { requireNonNegative } from '../../core/checks';
+import { type DType, requireDType } from '../../core/dtype';
 import { ArgumentError, formatShape, ShapeError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
 import { numel, type Shape, sameShape } from '../../core/shape';
 import { emptyOn, type Tensor } from '../../tensor';
-import { requireSameDevice, requireTensor } from '../../tensorChecks';
+import { requireFloatingTensor, requireSameDevice, requireShape, requireTensor } from '../../tensorChecks';
 import { widened } from '../composed';
 import { add, mul, rsqrt, square, sub } from '../elementwise';
 import { contiguous, reshape, select } from '../layout';
@@ -18,9 +19,9 @@ import { converted } from '../operands';
 import { mean, sum } from '../reduce';
 
 export interface AffineOptions {
-	/** Scale of each channel or element; none by default. */
+	/** The scale of each channel or element. Default none. */
 	readonly weight?: Tensor | null;
-	/** Shift of each channel or element; none by default. */
+	/** The shift of each channel or element. Default none. */
 	readonly bias?: Tensor | null;
 	/** Added to the variance. Default 1e-5. */
 	readonly eps?: number;
@@ -43,28 +44,21 @@ export function requireAffine(
 	for (const [argument, tensor] of Object.entries(tensors)) {
 		if (tensor == null) continue;
 		requireTensor(name, tensor, argument);
-		if (!sameShape(tensor.shape, shape)) {
-			throw new ShapeError(
-				`${name}: ${argument} has shape ${formatShape(tensor.shape)}; for input ${formatShape(x.shape)} it must be ${formatShape(shape)}`,
-			);
-		}
-		requireDType(name, tensor.dtype, [...new Set([x.dtype, statisticsType(x.dtype)])], argument);
+		requireShape(name, argument, tensor, shape, x);
+		const wide = statisticsType(x.dtype);
+		if (tensor.dtype !== wide) requireDType(name, tensor.dtype, x.dtype === wide ? [wide] : [x.dtype, wide], argument);
 		requireSameDevice(name, x, tensor);
 	}
 }
 
-/** A parameter as kernels want it beside x. */
+/** A parameter in the layout and dtype that kernels read beside x. */
 export function parameterFor(x: Tensor, parameter: Tensor): Tensor {
 	return contiguous(converted(parameter, x.dtype));
 }
 
-export function requireEps(name: string, eps: number): void {
-	if (!(eps >= 0)) throw new ArgumentError(`${name}: eps ${eps} must be a number of at least 0`);
-}
-
 /**
- * (x - mean) / sqrt(var + eps) * weight + bias over the last dims, which are `normalizedShape` (a number for the last one alone). weight
- * and bias have that shape. The variance is that of the population. Ba et al. 2016, as `torch.nn.functional.layer_norm`.
+ * (x - mean) / sqrt(var + eps) * weight + bias over the last dims of floating x, which have `normalizedShape` (a number for one dim). weight
+ * and bias have that shape. The variance is the biased one. Ba et al. 2016. As `torch.nn.functional.layer_norm`.
  */
 export function layerNorm(x: Tensor, normalizedShape: number | Shape, options: AffineOptions = {}): Tensor {
 	const { weight, bias, eps = 1e-5 } = checkOptions('layerNorm', options, AFFINE_OPTIONS);
@@ -80,16 +74,16 @@ export function layerNorm(x: Tensor, normalizedShape: number | Shape, options: A
 }
 
 export interface RmsNormOptions {
-	/** Scale of each element, of shape `normalizedShape`; none by default. */
+	/** The scale of each element, of shape `normalizedShape`. Default none. */
 	readonly weight?: Tensor | null;
-	/** Added to the mean square. Default: the machine epsilon of the dtype. */
+	/** Added to the mean square. Default the machine epsilon of the dtype. */
 	readonly eps?: number | null;
 }
 
 /** Machine epsilons, as `torch.finfo` has them; float16 is computed in float32 but rounds as itself. */
 const EPSILON: Readonly<Partial<Record<DType, number>>> = { float16: 2 ** -10, float32: 2 ** -23, float64: 2 ** -52 };
 
-/** x / sqrt(mean(x^2) + eps) * weight over the last dims, `normalizedShape`. Zhang and Sennrich 2019, as `torch.nn.functional.rms_norm`. */
+/** x / sqrt(mean(x^2) + eps) * weight over the last dims, `normalizedShape`. Zhang and Sennrich 2019. As `torch.nn.functional.rms_norm`. */
 export function rmsNorm(x: Tensor, normalizedShape: number | Shape, options: RmsNormOptions = {}): Tensor {
 	const { weight, eps } = checkOptions('rmsNorm', options, ['weight', 'eps']);
 	const casting = currentAutocast();
@@ -102,8 +96,7 @@ export function rmsNorm(x: Tensor, normalizedShape: number | Shape, options: Rms
 }
 
 function lastDims(name: string, x: Tensor, normalizedShape: number | Shape): { shape: Shape; view: GroupNormShape } {
-	requireTensor(name, x);
-	requireFloating(name, x.dtype);
+	requireFloatingTensor(name, x);
 	const shape = typeof normalizedShape === 'number' ? [normalizedShape] : normalizedShape;
 	if (!Array.isArray(shape) || shape.length === 0)
 		throw new ShapeError(`${name}: normalizedShape ${String(normalizedShape)} must be a size or a list of sizes`);
@@ -115,8 +108,8 @@ function lastDims(name: string, x: Tensor, normalizedShape: number | Shape): { s
 }
 
 /**
- * Normalises x, [N, C, ...], over groups of C / numGroups channels and all positions of one sample; weight and bias are [C]. Wu and He
- * 2018, as `torch.nn.functional.group_norm`.
+ * Normalizes floating x, [N, C, ...], over groups of C / numGroups channels and all positions of a sample. weight and bias are [C]. Throws if
+ * numGroups does not divide C. Wu and He 2018. As `torch.nn.functional.group_norm`.
  */
 export function groupNorm(x: Tensor, numGroups: number, options: AffineOptions = {}): Tensor {
 	const { weight, bias, eps = 1e-5 } = checkOptions('groupNorm', options, AFFINE_OPTIONS);
@@ -142,10 +135,9 @@ export function groupNorm(x: Tensor, numGroups: number, options: AffineOptions =
 	});
 }
 
-/** x as [batch, channels, spatial]. */
+/** Checks x, and returns its sizes as [batch, channels, spatial]. */
 export function samples(name: string, x: Tensor, least: number): [batch: number, channels: number, spatial: number] {
-	requireTensor(name, x);
-	requireFloating(name, x.dtype);
+	requireFloatingTensor(name, x);
 	if (x.ndim < least) {
 		throw new ShapeError(
 			`${name}: input ${formatShape(x.shape)} needs at least ${least} dimensions: samples, channels${least > 2 ? ', positions' : ''}`,
@@ -165,7 +157,7 @@ interface Groups {
 }
 
 export function normalizeGroups({ name, x, weight, bias, view, eps, centred }: Groups): Tensor {
-	requireEps(name, eps);
+	requireNonNegative(name, 'eps', eps);
 	return groupsOperation({ x, weight, bias }, { ...view, eps, centred }, { name });
 }
 
@@ -219,7 +211,7 @@ const groupsOperation = defineOperation({
 	},
 });
 
-/** The gradients of weight and bias, each [channels] in the dtype of the statistics, as far as they are wanted. */
+/** The wanted gradients of weight and bias, each [channels] in the dtype of the statistics. */
 export function parameterSums(
 	inputs: { readonly x: Tensor; readonly gradient: Tensor; readonly rstd: Tensor; readonly mean?: Tensor },
 	view: GroupNormShape,
@@ -236,8 +228,8 @@ export function parameterSums(
 }
 
 /**
- * values less their mean over dims. The saved means, in two parts of `shape`, go first, as constants: what is left of the mean has its
- * gradient, and is so small that rounding takes nothing.
+ * values minus their mean over dims. First subtracts the saved means, two parts of `shape`, as constants. The mean of the rest carries the
+ * gradient, and is so small that subtracting it loses no digits.
  */
 export function deviations(values: Tensor, centre: Tensor, shape: Shape, dims: readonly number[]): Tensor {
 	const [high, low] = [0, 1].map((part) => reshape(select(centre, 0, part), shape)) as [Tensor, Tensor];

@@ -1,4 +1,4 @@
-/** Normalisation: the public operations, by file. */
+/** Normalization: the public operations, by file. */
 export { type BatchNormOptions, batchNorm } from './batch';
 export { type AffineOptions, groupNorm, layerNorm, type RmsNormOptions, rmsNorm } from './groups';
 export { type InstanceNormOptions, instanceNorm } from './instance';

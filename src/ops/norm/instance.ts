@@ -1,4 +1,4 @@
-/** Instance normalisation: each channel of each sample over its positions. */
+/** Instance normalization: normalizes each channel of each sample over its positions. */
 import { noGrad } from '../../autograd/modes';
 import { ArgumentError, formatShape } from '../../core/errors';
 import { checkOptions } from '../../core/options';
@@ -12,19 +12,19 @@ import { batchNorm, requireRunning } from './batch';
 import { type AffineOptions, normalizeGroups, requireAffine, samples } from './groups';
 
 export interface InstanceNormOptions extends AffineOptions {
-	/** Running mean of each channel: updated in place when the input's statistics are used, else used instead of them. */
+	/** The running mean of each channel, [C]. Updated in place with `useInputStats`, else used. */
 	readonly runningMean?: Tensor | null;
-	/** Running unbiased variance of each channel. */
+	/** The running unbiased variance of each channel, [C]. */
 	readonly runningVar?: Tensor | null;
-	/** Use the statistics of each sample rather than the running ones. Default true. */
+	/** Whether to use the statistics of each sample instead of the running ones. Default true. */
 	readonly useInputStats?: boolean;
-	/** The share of this input in the running statistics. Default 0.1. */
+	/** The weight of this input in the update of the running statistics. Default 0.1. */
 	readonly momentum?: number;
 }
 
 /**
- * (x - mean) / sqrt(var + eps) * weight + bias for each sample and channel of x, [N, C, ...]; weight and bias are [C]. Ulyanov et al.
- * 2016, as `torch.nn.functional.instance_norm`.
+ * (x - mean) / sqrt(var + eps) * weight + bias for each sample and channel of floating x, [N, C, ...]. weight and bias are [C]. Ulyanov et
+ * al. 2016. As `torch.nn.functional.instance_norm`.
  */
 export function instanceNorm(x: Tensor, options: InstanceNormOptions = {}): Tensor {
 	checkOptions('instanceNorm', options, ['runningMean', 'runningVar', 'useInputStats', 'momentum', 'weight', 'bias', 'eps']);
@@ -47,7 +47,7 @@ export function instanceNorm(x: Tensor, options: InstanceNormOptions = {}): Tens
 	});
 }
 
-/** The running statistics follow the average over the samples. */
+/** Updates the running statistics with the averages over the samples. */
 function track(x: Tensor, runningMean: Tensor, runningVar: Tensor, momentum: number): void {
 	composed('instanceNorm', () =>
 		noGrad(() => {

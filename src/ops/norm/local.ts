@@ -1,5 +1,5 @@
-/** Normalisation by neighbours and by length: compositions of other operations. */
-import { ArgumentError } from '../../core/errors';
+/** Normalization by neighbouring channels and by length, composed of other operations. */
+import { requireInteger } from '../../core/checks';
 import { checkOptions } from '../../core/options';
 import type { Tensor } from '../../tensor';
 import { requireTensor } from '../../tensorChecks';
@@ -19,14 +19,13 @@ export interface LocalResponseNormOptions {
 }
 
 /**
- * x / (k + alpha / size * sum of x^2 over `size` neighbouring channels)^beta for x, [N, C, ...]; beyond the channels are zeros.
- * Krizhevsky et al. 2012, as `torch.nn.functional.local_response_norm`.
+ * x / (k + alpha / size * sum of x^2 over `size` neighbouring channels)^beta for floating x, [N, C, ...]. Missing neighbours count as 0.
+ * Krizhevsky et al. 2012. As `torch.nn.functional.local_response_norm`.
  */
 export function localResponseNorm(x: Tensor, size: number, options: LocalResponseNormOptions = {}): Tensor {
 	const { alpha = 1e-4, beta = 0.75, k = 1 } = checkOptions('localResponseNorm', options, ['alpha', 'beta', 'k']);
 	const [batch, channels, spatial] = samples('localResponseNorm', x, 3);
-	if (!Number.isInteger(size) || size < 1)
-		throw new ArgumentError(`localResponseNorm: size ${size} must be a whole number of at least 1`);
+	requireInteger('localResponseNorm', 'size', size, 1);
 	return inFloat32('localResponseNorm', [x], (wide) => {
 		const squares = pad(reshape(square(wide), [batch, channels, spatial]), [
 			0,
@@ -41,11 +40,11 @@ export function localResponseNorm(x: Tensor, size: number, options: LocalRespons
 }
 
 export interface NormalizeOptions {
-	/** Order of the norm. Default 2. */
+	/** The order of the norm. Default 2. */
 	readonly p?: number;
 	/** Default 1. */
 	readonly dim?: Dims;
-	/** The least norm to divide by. Default 1e-12. */
+	/** The least divisor. Default 1e-12. */
 	readonly eps?: number;
 }
 

@@ -1,6 +1,7 @@
 /** How close vectors are: the cosine of their angle, and their distance. */
+import { requireNumber } from '../../core/checks';
 import { requireFloating } from '../../core/dtype';
-import { ArgumentError, formatShape, ShapeError } from '../../core/errors';
+import { formatShape, ShapeError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
 import { broadcastShapes, normalizeDim } from '../../core/shape';
 import type { Tensor } from '../../tensor';
@@ -12,14 +13,14 @@ import { promote } from '../operands';
 import { norm, sum } from '../reduce';
 
 export interface CosineSimilarityOptions {
-	/** The dim along which the vectors lie. Default 1. */
+	/** The dim of the vectors. Default 1. */
 	readonly dim?: number;
-	/** The least norm to divide by. Default 1e-8. */
+	/** The least divisor. Default 1e-8. */
 	readonly eps?: number;
 }
 
 /**
- * x1 . x2 / (max(|x1|, eps) max(|x2|, eps)) along `dim` of the shape to which both broadcast, without that dim in the result. As
+ * x1 . x2 / (max(|x1|, eps) max(|x2|, eps)) along `dim` of the common shape of both, which broadcast. The result lacks that dim. As
  * `torch.nn.functional.cosine_similarity`.
  */
 export function cosineSimilarity(x1: Tensor, x2: Tensor, options: CosineSimilarityOptions = {}): Tensor {
@@ -41,16 +42,16 @@ export function cosineSimilarity(x1: Tensor, x2: Tensor, options: CosineSimilari
 export interface PairwiseDistanceOptions {
 	/** The order of the norm. Default 2. */
 	readonly p?: number;
-	/** Added to each difference, so that the norm has a derivative where it is 0. Default 1e-6. */
+	/** Added to each difference, so that the norm has a derivative at 0. Default 1e-6. */
 	readonly eps?: number;
-	/** Keep the last dim, with size 1. Default false. */
+	/** Whether to keep the last dim with size 1. Default false. */
 	readonly keepdim?: boolean;
 }
 
-/** |x1 - x2 + eps|, the norm of order p over the last dim of what both broadcast to. As `torch.nn.functional.pairwise_distance`. */
+/** The norm of order p of x1 - x2 + eps over the last dim. x1 and x2 broadcast. As `torch.nn.functional.pairwise_distance`. */
 export function pairwiseDistance(x1: Tensor, x2: Tensor, options: PairwiseDistanceOptions = {}): Tensor {
 	const { p = 2, eps = 1e-6, keepdim = false } = checkOptions('pairwiseDistance', options, ['p', 'eps', 'keepdim']);
-	if (typeof p !== 'number' || Number.isNaN(p)) throw new ArgumentError(`pairwiseDistance: p must be a number, not ${String(p)}`);
+	requireNumber('pairwiseDistance', 'p', p);
 	requireTensor('pairwiseDistance', x1);
 	requireTensor('pairwiseDistance', x2);
 	return inFloat32('pairwiseDistance', [x1, x2], (wide1, wide2) => {

@@ -1,4 +1,4 @@
-/** Reductions that choose an element: extremes and where they are. Conventions as in sums.ts. */
+/** Reductions that choose an element: extremes, their positions, and medians. The conventions are those of sums.ts. */
 import { defineOperation, NO_GRADIENT } from '../../autograd/operation';
 import { runOperation } from '../../core/currentOperation';
 import { isFloating, requireDType } from '../../core/dtype';
@@ -19,19 +19,19 @@ function nonEmptyReduction(operation: string, x: Tensor, dim: Dims | undefined, 
 	const reduction = reductionOf(operation, x, dim, options);
 	if (reduction.count === 0) {
 		throw new ArgumentError(
-			`${operation}: shape ${formatShape(x.shape)} has no elements over dims ${formatShape(reduction.dims)}, and ${operation} of nothing is not defined`,
+			`${operation}: shape ${formatShape(x.shape)} has no elements over dims ${formatShape(reduction.dims)}. ${operation} needs at least one`,
 		);
 	}
 	return reduction;
 }
 
-/** The largest element over `dim`, all by default; NaN wins. The gradient is shared evenly between equal elements. As `torch.amax`. */
+/** The largest element over `dim`, all by default. NaN wins. Equal elements share the gradient evenly. As `torch.amax`. */
 export function amax(x: Tensor, dim?: Dims, options: ReduceOptions = {}): Tensor {
 	checkOptions('amax', options, ['keepdim']);
 	return extreme('amax', 'amax', x, dim, options);
 }
 
-/** The smallest element over `dim`, all by default; NaN wins. The gradient is shared evenly between equal elements. As `torch.amin`. */
+/** The smallest element over `dim`, all by default. NaN wins. Equal elements share the gradient evenly. As `torch.amin`. */
 export function amin(x: Tensor, dim?: Dims, options: ReduceOptions = {}): Tensor {
 	checkOptions('amin', options, ['keepdim']);
 	return extreme('amin', 'amin', x, dim, options);
@@ -43,7 +43,7 @@ function extreme(name: string, op: 'amax' | 'amin', x: Tensor, dim: Dims | undef
 
 type ExtremeAttributes = Reduction & {
 	readonly op: 'amax' | 'amin';
-	/** Whether it is max or min of all elements: then elements that are NaN share the gradient of a NaN. */
+	/** Whether it is max or min of all elements. Then NaN elements share the gradient of a NaN. */
 	readonly ofAll: boolean;
 };
 
@@ -61,15 +61,15 @@ const extremeOperation = defineOperation({
 	}),
 });
 
-/** For max, min and median of all elements: unlike amax and amin, as in PyTorch, elements that are NaN share the gradient of a NaN. */
+/** For max, min and median of all elements. NaN elements share the gradient of a NaN, unlike in amax and amin. So does PyTorch. */
 function shareAmongAll(x: Tensor, y: Tensor, gradient: Tensor): Tensor {
 	const chosen = logicalOr(eq(x, y), logicalAnd(isnan(x), isnan(y)));
 	return shareAmong(chosen, gradient, [...x.shape.keys()]);
 }
 
 /**
- * Without `dim` the largest of all elements, as `amax`. With `dim`, the largest along that dim and where (int32) it first occurs: the
- * gradient goes to that element alone. NaN wins. With another tensor, `maximum` of the two. As `torch.max`.
+ * Without `dim`: the largest of all elements, as `amax`. With `dim`: the largest element along that dim and its first position (int32); the
+ * gradient goes to that element alone. With another tensor: `maximum`. NaN wins. As `torch.max`.
  */
 export function max(x: Tensor): Tensor;
 export function max(x: Tensor, other: Tensor): Tensor;
@@ -80,7 +80,7 @@ export function max(x: Tensor, dim?: number | Tensor, options: ReduceOptions = {
 	return dim === undefined ? extreme('max', 'amax', x, undefined, {}) : extremum('max', x, dim, options);
 }
 
-/** The smallest element: see `max`. As `torch.min`. */
+/** The smallest element, in the forms of `max`. As `torch.min`. */
 export function min(x: Tensor): Tensor;
 export function min(x: Tensor, other: Tensor): Tensor;
 export function min(x: Tensor, dim: number, options?: ReduceOptions): ValuesIndices;
@@ -112,7 +112,7 @@ export function valuesIndices(values: Tensor, indices: Tensor): ValuesIndices {
 	return Object.assign([values, indices] as const, { values, indices });
 }
 
-/** The gradient goes to the element at the saved position along the only dim, 0 to the others. */
+/** Gives the gradient to the element at the saved position along the only dim, and 0 to the others. */
 function toSelected(gradient: Tensor | null, indices: Tensor, shape: Shape, dims: readonly number[]): Tensor | null {
 	if (gradient === null) return null;
 	const dim = dims[0];
@@ -126,13 +126,13 @@ function toSelected(gradient: Tensor | null, indices: Tensor, shape: Shape, dims
 	return where(eq(along, spread(indices, shape, dims)), spread(gradient, shape, dims), 0);
 }
 
-/** The position (int32) of the largest element along `dim`, or in the flattened tensor: the first where several are equal, the first NaN before all. As `torch.argmax`. */
+/** The position (int32) of the largest element along `dim`, or in the flattened tensor. The first of equal elements; the first NaN if there is one. As `torch.argmax`. */
 export function argmax(x: Tensor, dim?: number, options: ReduceOptions = {}): Tensor {
 	checkOptions('argmax', options, ['keepdim']);
 	return position('argmax', 'max', x, dim, options);
 }
 
-/** The position (int32) of the smallest element: see `argmax`. As `torch.argmin`. */
+/** The position (int32) of the smallest element, with the rules of `argmax`. As `torch.argmin`. */
 export function argmin(x: Tensor, dim?: number, options: ReduceOptions = {}): Tensor {
 	checkOptions('argmin', options, ['keepdim']);
 	return position('argmin', 'min', x, dim, options);
@@ -154,15 +154,15 @@ const positionOperation = defineOperation({
 });
 
 /**
- * Without `dim` the lower median of all elements; its gradient is shared evenly between equal elements. With `dim`, the lower median along
- * that dim and where (int32) it first occurs: the gradient goes to that element alone. NaN wins. As `torch.median`.
+ * Without `dim`: the lower median of all elements; equal elements share its gradient evenly. With `dim`: the lower median along that dim and
+ * its first position (int32); the gradient goes to that element alone. NaN wins. As `torch.median`.
  */
 export function median(x: Tensor): Tensor;
 export function median(x: Tensor, dim: number, options?: ReduceOptions): ValuesIndices;
 export function median(x: Tensor, dim?: number, options: ReduceOptions = {}): Tensor | ValuesIndices {
 	checkOptions('median', options, ['keepdim']);
 	requireTensor('median', x);
-	// Of no floats at all it is NaN, as their mean.
+	// The median of no floats is NaN, like their mean.
 	if (dim === undefined && x.size === 0 && isFloating(x.dtype)) return runOperation('median', () => mean(x));
 	const reduction = nonEmptyReduction('median', x, dim, options);
 	requireDType('median', x.dtype, ['float32', 'float64', 'float16', 'int32', 'uint8']);

@@ -1,4 +1,4 @@
-/** Running sums and products. Conventions as in sums.ts, but the dim is required and stays. */
+/** Running sums and products. The conventions are those of sums.ts, but `dim` is required and stays. */
 import { defineOperation } from '../../autograd/operation';
 import { type DType, isFloating } from '../../core/dtype';
 import { checkOptions } from '../../core/options';
@@ -10,17 +10,17 @@ import { mul, to } from '../elementwise';
 import { contiguous, narrow, pad } from '../layout';
 
 export interface ScanOptions {
-	/** Convert x to this dtype first. */
+	/** Converts x to this dtype first. Default x's dtype. */
 	readonly dtype?: DType;
 }
 
-/** y[j] = x[0] + ... + x[j] along `dim`. bool and whole numbers give int32 (which wraps around). As `torch.cumsum`. */
+/** y[j] = x[0] + ... + x[j] along `dim`. bool and integers give int32, which wraps around. As `torch.cumsum`. */
 export function cumsum(x: Tensor, dim: number, options: ScanOptions = {}): Tensor {
 	checkOptions('cumsum', options, ['dtype']);
 	return cumulative('cumsum', x, dim, options);
 }
 
-/** y[j] = x[0] * ... * x[j] along `dim`. bool and whole numbers give int32. Gradients of every order are exact where elements are 0. As `torch.cumprod`. */
+/** y[j] = x[0] * ... * x[j] along `dim`. bool and integers give int32. Gradients of every order are exact, also if elements are 0. As `torch.cumprod`. */
 export function cumprod(x: Tensor, dim: number, options: ScanOptions = {}): Tensor {
 	checkOptions('cumprod', options, ['dtype']);
 	return cumulative('cumprod', x, dim, options);
@@ -56,8 +56,8 @@ const cumprodOperation = defineOperation({
 	forward: ({ x }, { dim }: { readonly dim: number }) => scanned(x, { op: 'prod', dim, reverse: false }),
 	saves: ['x', 'output'],
 	/**
-	 * y[j] = x[j] y[j - 1], so what arrives at y[j] is s[j] = gradient[j] + x[j + 1] s[j + 1], and x[j] gets s[j] y[j - 1]: a recurrence from
-	 * the other end and no division.
+	 * y[j] = x[j] y[j - 1]. So y[j] gets s[j] = gradient[j] + x[j + 1] s[j + 1], and x[j] gets s[j] y[j - 1]. That is a recurrence from the
+	 * other end, without a division.
 	 */
 	vjp: (gradient, saved, { dim }) => {
 		const [g, x, y] = widened(gradient, saved.x, saved.output);
@@ -66,7 +66,7 @@ const cumprodOperation = defineOperation({
 	},
 });
 
-/** x moved along a dim by one place, with `value` in the place that opens. */
+/** x moved along a dim by one position, with `value` in the free position. */
 function shifted(x: Tensor, dim: number, by: 1 | -1, value: number): Tensor {
 	const size = x.shape[dim]!;
 	if (size === 0) return x;
@@ -75,7 +75,7 @@ function shifted(x: Tensor, dim: number, by: 1 | -1, value: number): Tensor {
 	return pad(narrow(x, dim, by === 1 ? 0 : 1, size - 1), sides, { value });
 }
 
-/** h[j] = a[j] h[j - 1] + b[j] along a dim, or, reversed, a[j] h[j + 1] + b[j]; h = 0 outside. Its gradient is one from the other end. */
+/** h[j] = a[j] h[j - 1] + b[j] along a dim, or reversed a[j] h[j + 1] + b[j], with h = 0 outside. Its gradient is a recurrence from the other end. */
 function recurrence(a: Tensor, b: Tensor, dim: number, reverse: boolean): Tensor {
 	return recurrenceOperation({ a, b }, { dim, reverse });
 }

@@ -1,18 +1,19 @@
 /**
- * Reductions that combine elements: sums, products, norms, moments. Those that choose an element are in order.ts, running ones in
+ * Reductions that combine elements: sums, products, norms, moments. Reductions that choose an element are in order.ts, running ones in
  * scan.ts.
  *
- * All take `(x, dim?, { keepdim })`: `dim` is one dimension or several, negative ones count from the back, none (or an empty list)
- * means all; `keepdim` leaves the reduced dimensions in place with size 1.
+ * All take `(x, dim?, { keepdim })`. `dim` is one dim or several; negative dims count from the back; no dim or an empty list means all dims.
+ * `keepdim` keeps the reduced dims with size 1.
  */
 import { defineOperation, NO_GRADIENT } from '../../autograd/operation';
 import type { ReduceAttributes } from '../../backends/contract/reduce';
+import { requireFinite, requireNumber } from '../../core/checks';
 import { type DType, isFloating, requireFloating } from '../../core/dtype';
-import { ArgumentError, DTypeError } from '../../core/errors';
+import { DTypeError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
 import { normalizeDims, numel, reducedShape, type Shape } from '../../core/shape';
 import { emptyOn, type Tensor } from '../../tensor';
-import { requireTensor } from '../../tensorChecks';
+import { requireFloatingTensor, requireTensor } from '../../tensorChecks';
 import { composed, widened } from '../composed';
 import { abs, div, eq, mul, pow, sign, sub, to, where } from '../elementwise';
 import { cat, expand, narrow, permute, reshape } from '../layout';
@@ -20,16 +21,16 @@ import { cat, expand, narrow, permute, reshape } from '../layout';
 export type Dims = number | readonly number[];
 
 export interface ReduceOptions {
-	/** Leave the reduced dimensions in place with size 1. Default false. */
+	/** Whether to keep the reduced dims with size 1. Default false. */
 	readonly keepdim?: boolean;
 }
 
 export interface AccumulateOptions extends ReduceOptions {
-	/** Convert x to this dtype first, which is any but bool. */
+	/** Converts x to this dtype first: any except bool and uint8. Default x's dtype. */
 	readonly dtype?: DType;
 }
 
-/** What is reduced: dims (distinct, ascending), the resulting shape, and how many elements go into each of its elements. */
+/** The reduced dims (distinct, ascending), the resulting shape, and the number of elements that each of its elements combines. */
 export interface Reduction {
 	readonly dims: readonly number[];
 	readonly shape: Shape;
@@ -43,12 +44,12 @@ export function reductionOf(operation: string, x: Tensor, dim: Dims | undefined,
 	return { dims, shape: reducedShape(x.shape, dims, keepdim), count: numel(dims.map((d) => x.shape[d]!)) };
 }
 
-/** A reduced tensor, with or without keepdim, repeated over the dims that were reduced from `shape`. */
+/** Expands a reduced tensor, with or without keepdim, to the shape before the reduction. */
 export function spread(reduced: Tensor, shape: Shape, dims: readonly number[]): Tensor {
 	return expand(reshape(reduced, reducedShape(shape, dims, true)), shape);
 }
 
-/** 1 where `zero` elements would be divided by; the quotients there are multiplied by 0 afterwards. */
+/** x with 1 in the place of 0, for a division. The caller multiplies the quotients there by 0. */
 function nonzero(x: Tensor): Tensor {
 	return where(eq(x, 0), 1, x);
 }
@@ -59,12 +60,12 @@ export function reduced(x: Tensor, shape: Shape, dtype: DType, attributes: Reduc
 	return y;
 }
 
-/** The dtype in which sums and products of `dtype` are kept. */
+/** The dtype of sums and products of `dtype`. */
 function accumulated(dtype: DType): DType {
 	return isFloating(dtype) ? dtype : 'int32';
 }
 
-/** The sum over `dim`, all by default; of no elements 0. bool and whole numbers give int32 (which wraps around), others their own dtype. As `torch.sum`. */
+/** The sum over `dim`, all by default. 0 for no elements. bool and integers give int32, which wraps around. As `torch.sum`. */
 export function sum(x: Tensor, dim?: Dims, options: AccumulateOptions = {}): Tensor {
 	checkOptions('sum', options, ['dtype', 'keepdim']);
 	requireTensor('sum', x);
@@ -80,7 +81,7 @@ const sumOperation = defineOperation({
 	vjp: (gradient, _, { dims }, needs) => ({ x: spread(gradient, needs.x.shape, dims) }),
 });
 
-/** The mean over `dim`, all by default; of no elements NaN. x is floating, or `dtype` makes it so. As `torch.mean`. */
+/** The mean over `dim`, all by default. NaN for no elements. x or the option `dtype` must be floating. As `torch.mean`. */
 export function mean(x: Tensor, dim?: Dims, options: AccumulateOptions = {}): Tensor {
 	checkOptions('mean', options, ['dtype', 'keepdim']);
 	requireTensor('mean', x);
@@ -94,13 +95,13 @@ const meanOperation = defineOperation({
 	name: 'mean',
 	inputs: ['x'],
 	forward: ({ x }, { dims, shape }: Reduction) => reduced(x, shape, x.dtype, { op: 'mean', dims }),
-	// Of nothing there is no element for a gradient, but what stands in for it must be finite.
+	// With no elements the gradient is empty, but its factor must be finite.
 	vjp: (gradient, _, { dims, count }, needs) => ({ x: spread(mul(gradient, 1 / Math.max(count, 1)), needs.x.shape, dims) }),
 });
 
 /**
- * The product over `dim`, all by default; of no elements 1. bool and whole numbers give int32. Gradients of every order are exact
- * where elements are 0. As `torch.prod`.
+ * The product over `dim`, all by default. 1 for no elements. bool and integers give int32. Gradients of every order are exact, also if
+ * elements are 0. As `torch.prod`.
  */
 export function prod(x: Tensor, dim?: Dims, options: AccumulateOptions = {}): Tensor {
 	checkOptions('prod', options, ['dtype', 'keepdim']);
@@ -116,8 +117,8 @@ const prodOperation = defineOperation({
 	forward: ({ x }, { dims, shape }: Reduction) => reduced(x, shape, accumulated(x.dtype), { op: 'prod', dims }),
 	saves: ['x'],
 	/**
-	 * The product as a tree of products of halves, walked from its root to its leaves: never a division, so zeros are no
-	 * exception, and every step is differentiable again.
+	 * Computes the product as a tree of products of halves, and walks it from the root to the leaves. It never divides, so zeros need no
+	 * special case, and every step is differentiable again.
 	 */
 	vjp: (gradient, saved, { dims }) => {
 		const [g, x] = widened(gradient, saved.x);
@@ -146,13 +147,13 @@ const prodOperation = defineOperation({
 	},
 });
 
-/** Whether any element over `dim` is not 0 (NaN counts as not 0); of no elements false. Gives bool. As `torch.any`. */
+/** Whether any element over `dim`, all by default, is not 0, as bool. NaN is not 0. False for no elements. As `torch.any`. */
 export function any(x: Tensor, dim?: Dims, options: ReduceOptions = {}): Tensor {
 	checkOptions('any', options, ['keepdim']);
 	return truth('any', x, dim, options);
 }
 
-/** Whether all elements over `dim` are not 0; of no elements true. Gives bool. As `torch.all`. */
+/** Whether all elements over `dim`, all by default, are not 0, as bool. True for no elements. As `torch.all`. */
 export function all(x: Tensor, dim?: Dims, options: ReduceOptions = {}): Tensor {
 	checkOptions('all', options, ['keepdim']);
 	return truth('all', x, dim, options);
@@ -169,7 +170,7 @@ const truthOperation = defineOperation({
 	vjp: NO_GRADIENT,
 });
 
-/** x with the elements along `dims` as its last dim, and the way back for a tensor of that shape. */
+/** x with the elements along `dims` as its last dim, and a function that brings a tensor of that shape back. */
 export function linesAlong(x: Tensor, dims: readonly number[]): { lines: Tensor; arranged: (y: Tensor) => Tensor } {
 	const kept = x.shape.map((_, d) => d).filter((d) => !dims.includes(d));
 	const order = [...kept, ...dims];
@@ -181,7 +182,7 @@ export function linesAlong(x: Tensor, dims: readonly number[]): { lines: Tensor;
 	};
 }
 
-/** Whether the option `dtype` asks for another dtype than x's. */
+/** Whether x must be converted to the option `dtype` first. */
 function converts(operation: string, x: Tensor, dtype: DType | undefined): dtype is DType {
 	if (dtype === 'bool' || dtype === 'uint8')
 		throw new DTypeError(
@@ -191,26 +192,25 @@ function converts(operation: string, x: Tensor, dtype: DType | undefined): dtype
 }
 
 export interface VarianceOptions extends ReduceOptions {
-	/** The divisor is max(0, count - correction): 1 (default) for the unbiased estimate, 0 for the population's variance. */
+	/** The divisor is max(0, count - correction). 1 gives the unbiased estimate, 0 the variance of the population. Default 1. */
 	readonly correction?: number;
 }
 
-/** The variance over `dim`, all by default: sum((x - mean)^2) / (count - correction); NaN for one element with correction 1. As `torch.var`. */
+/** sum((x - mean)^2) / (count - correction) of floating x over `dim`, all by default. NaN for one element with correction 1. As `torch.var`. */
 export function variance(x: Tensor, dim?: Dims, options: VarianceOptions = {}): Tensor {
 	checkOptions('var', options, ['correction', 'keepdim']);
 	return moment('var', x, dim, options);
 }
 
-/** The square root of the variance; where it is 0, its gradient is 0 too. As `torch.std`. */
+/** The square root of the variance. If it is 0, so is its gradient. As `torch.std`. */
 export function std(x: Tensor, dim?: Dims, options: VarianceOptions = {}): Tensor {
 	checkOptions('std', options, ['correction', 'keepdim']);
 	return moment('std', x, dim, options);
 }
 
 function moment(name: 'var' | 'std', x: Tensor, dim: Dims | undefined, { correction = 1, ...options }: VarianceOptions): Tensor {
-	requireTensor(name, x);
-	requireFloating(name, x.dtype);
-	if (!Number.isFinite(correction)) throw new ArgumentError(`${name}: correction ${correction} is not a finite number`);
+	requireFloatingTensor(name, x);
+	requireFinite(name, 'correction', correction);
 	return momentOperation({ x }, { ...reductionOf(name, x, dim, options), correction, root: name === 'std' }, { name });
 }
 
@@ -226,33 +226,32 @@ const momentOperation = defineOperation({
 	vjp: (gradient, saved, { dims, count, correction, root }) => {
 		const [g, x, y] = widened(gradient, saved.x, saved.output);
 		const divisor = Math.max(0, count - correction);
-		// d std = d var / (2 std); where std is 0, so are all deviations.
+		// d std = d var / (2 std). If std is 0, all deviations are 0.
 		const scale = root ? where(eq(y, 0), 0, div(g, mul(nonzero(y), divisor))) : mul(g, 2 / divisor);
 		return { x: mul(centred(x, dims), spread(scale, x.shape, dims)) };
 	},
 });
 
-/** x less its mean over dims, and less what rounding left of that mean: equal elements far from 0 deviate by nothing. */
+/** x minus its mean over dims, and minus the mean of the rest, so that rounding does not make equal elements far from 0 deviate. */
 function centred(x: Tensor, dims: readonly number[]): Tensor {
 	const deviation = sub(x, mean(x, dims, { keepdim: true }));
 	return sub(deviation, mean(deviation, dims, { keepdim: true }));
 }
 
 export interface NormOptions extends ReduceOptions {
-	/** Order of the norm: 2 by default, 0 counts what is not 0, Infinity and -Infinity are the largest and smallest magnitude. */
+	/** The order of the norm. 0 counts the elements that are not 0; Infinity and -Infinity give the largest and smallest magnitude. Default 2. */
 	readonly p?: number;
-	/** Convert x to this floating dtype first. */
+	/** Converts x to this floating dtype first. Default x's dtype. */
 	readonly dtype?: DType;
 }
 
-/** The vector norm (sum |x|^p)^(1/p) over `dim`, all by default. Where it is 0, its gradient is 0. As `torch.norm`. */
+/** The vector norm (sum |x|^p)^(1/p) of floating x over `dim`, all by default. If it is 0, so is its gradient. As `torch.norm`. */
 export function norm(x: Tensor, dim?: Dims, options: NormOptions = {}): Tensor {
 	const { p = 2, dtype, keepdim } = checkOptions('norm', options, ['p', 'dtype', 'keepdim']);
 	requireTensor('norm', x);
 	if (converts('norm', x, dtype)) return composed('norm', () => norm(to(x, dtype), dim, { p, keepdim }));
 	requireFloating('norm', x.dtype);
-	if (typeof p !== 'number' || Number.isNaN(p))
-		throw new ArgumentError(`norm: p ${String(p)} is not a number; it may be Infinity or -Infinity`);
+	requireNumber('norm', 'p', p);
 	return normOperation({ x }, { ...reductionOf('norm', x, dim, options), p });
 }
 
@@ -269,13 +268,13 @@ const normOperation = defineOperation({
 		if (p === 2) return { x: mul(x, over(div(g, nonzero(y)))) };
 		if (Math.abs(p) === Infinity) return { x: mul(sign(x), shareAmong(eq(abs(x), over(y)), g, dims)) };
 		const powers = mul(sign(x), pow(nonzero(abs(x)), p - 1));
-		// For p > 0 a norm of 0 has no other elements; for p < 0 it has, and they do not change it.
+		// For p > 0 a norm of 0 has only elements of 0. For p < 0 it may have others, which do not change it.
 		const scale = div(p < 0 ? where(eq(y, 0), 0, g) : g, pow(nonzero(y), p - 1));
 		return { x: mul(powers, over(scale)) };
 	},
 });
 
-/** The gradient split evenly between the elements that are `chosen`, 0 for the others. */
+/** Splits the gradient evenly between the `chosen` elements. The others get 0. */
 export function shareAmong(chosen: Tensor, gradient: Tensor, dims: readonly number[]): Tensor {
 	const mask = to(chosen, gradient.dtype);
 	const share = div(gradient, reshape(sum(mask, dims), gradient.shape));

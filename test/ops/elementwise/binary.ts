@@ -181,7 +181,7 @@ export const arithmetic: OpEntry[] = [
 				label: 'fractional alpha',
 				call: (device) =>
 					w.sub(w.tensor([1], { dtype: 'int32', device }), w.tensor([1], { dtype: 'int32', device }), { alpha: 0.5 }),
-				message: /sub: alpha 0.5 must be a whole number for int32/,
+				message: /sub: alpha must be a whole number for int32, not 0\.5/,
 			},
 		],
 	}),
@@ -251,7 +251,7 @@ export const arithmetic: OpEntry[] = [
 			{
 				label: 'rounding mode',
 				call: (device) => w.div(w.tensor([1], { device }), 2, { roundingMode: 'ceil' as 'floor' }),
-				message: /div: roundingMode 'ceil' is not 'trunc', 'floor' or null/,
+				message: /div: roundingMode must be 'trunc', 'floor' or null, not 'ceil'/,
 			},
 		],
 	}),

@@ -260,7 +260,8 @@ function conversion(): OpEntry {
 			{
 				label: 'no dtype',
 				call: (device) => w.to(w.zeros([1], { device }), 'float' as DType),
-				message: /to: 'float' is neither a dtype \(.*\) nor a device/,
+				message:
+					/to: the target must be a dtype \(float32, float64, float16, int32, uint8, bool\) or a device \(cpu, webgpu\), not 'float'/,
 			},
 		],
 	};

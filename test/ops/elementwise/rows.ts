@@ -187,7 +187,7 @@ export const ROWS: Readonly<Record<Exclude<UnaryOp, 'geluTanh' | 'clamp'>, Row>>
 			refused(
 				'approximate',
 				(x) => w.gelu(x, { approximate: 'erf' as 'tanh' }),
-				/gelu: approximate 'erf' is neither 'none' nor 'tanh'/,
+				/gelu: approximate must be 'none' or 'tanh', not 'erf'/,
 			),
 		],
 		layer: 'GELU',

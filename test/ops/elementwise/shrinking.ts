@@ -51,8 +51,8 @@ export const shrinking: OpEntry[] = [
 		options: [{}, { lambda: 1.25 }, { lambda: 0 }],
 		avoid: [-1.25, -0.5, 0, 0.5, 1.25],
 		refusals: [
-			refused('negative lambda', (x) => w.softshrink(x, { lambda: -1 }), /softshrink: lambda -1 must be at least 0/),
-			refused('lambda NaN', (x) => w.softshrink(x, { lambda: Number.NaN }), /softshrink: lambda NaN must be at least 0/),
+			refused('negative lambda', (x) => w.softshrink(x, { lambda: -1 }), /softshrink: lambda must be at least 0, not -1/),
+			refused('lambda NaN', (x) => w.softshrink(x, { lambda: Number.NaN }), /softshrink: lambda must be at least 0, not NaN/),
 		],
 	}),
 	cut({

@@ -194,7 +194,12 @@ export const copies: OpEntry[] = [
 			...(['reflect', 'replicate'] as const).map((mode) =>
 				refuse(`${mode} crops all`, [1, 5], (x) => pad(x, [-3, -2], { mode }), /pad: -3 and -2 crop all of dim 1 of \[1, 5\]/),
 			),
-			refuse('unknown mode', [3], (x) => pad(x, [1, 1], { mode: 'mirror' as 'reflect' }), /pad: mode 'mirror' is not one of/),
+			refuse(
+				'unknown mode',
+				[3],
+				(x) => pad(x, [1, 1], { mode: 'mirror' as 'reflect' }),
+				/pad: mode must be 'constant', 'reflect', 'replicate' or 'circular', not 'mirror'/,
+			),
 			refuse('crops all', [3], (x) => pad(x, [-2, -2]), /pad: \[-2, -2\] crops more than there is/),
 		],
 	),
@@ -232,7 +237,12 @@ export const copies: OpEntry[] = [
 			of('transposed', transposed(1, 2, 3, 4), 2),
 		],
 		[
-			refuse('too large', [1, 1, 2, 2], (x) => unfold(x, 3), /unfold: a window of \[3, 3\] does not fit \[2, 2\]/),
+			refuse(
+				'too large',
+				[1, 1, 2, 2],
+				(x) => unfold(x, 3),
+				/unfold: a window of \[3, 3\] does not fit \[1, 1, 2, 2\] with padding \[0, 0\]/,
+			),
 			refuse('vector', [3], (x) => unfold(x, 1), /unfold: needs \[N, C, H, W\]/),
 		],
 	),
@@ -307,7 +317,7 @@ export const copies: OpEntry[] = [
 			{
 				label: 'factor',
 				call: (device) => pixelShuffle(zeros([1, 4, 2, 2], { device }), 1.5),
-				message: /pixelShuffle: upscaleFactor is 1\.5/,
+				message: /pixelShuffle: upscaleFactor must be a whole number of at least 1, not 1\.5/,
 			},
 		],
 	},

@@ -199,7 +199,14 @@ export const views: OpEntry[] = [
 			of('rest', [5, 3], 1, 1),
 			of('transposed', transposed(6, 3), 0, 1, 6, 2),
 		],
-		[refuse('backwards', [5], (x) => slice(x, 0, 4, 0, -1), /slice: step -1 must be a whole number of at least 1; use flip/)],
+		[
+			refuse(
+				'backwards',
+				[5],
+				(x) => slice(x, 0, 4, 0, -1),
+				/slice: step must be a whole number of at least 1, not -1\. To reverse, use flip\(\)/,
+			),
+		],
 	),
 	entry(
 		'diagonal',
@@ -232,7 +239,7 @@ export const views: OpEntry[] = [
 		[of('uneven', [7, 2], 3), of('sizes', [3, 6], [1, 3, 2], -1), of('one', [3], 5), of('transposed', transposed(3, 6), 2, 1)],
 		[
 			refuse('sizes', [5], (x) => split(x, [2, 2]), /split: sizes \[2, 2\] do not add up to dim 0 of \[5\]/),
-			refuse('zero', [5], (x) => split(x, 0), /split: size 0 must be a whole number of at least 1/),
+			refuse('zero', [5], (x) => split(x, 0), /split: size must be a whole number of at least 1, not 0/),
 		],
 	),
 	entry(
@@ -240,6 +247,6 @@ export const views: OpEntry[] = [
 		chunk,
 		(chunks, dim = 0) => `torch.chunk(x[0], ${chunks}, ${dim})`,
 		[of('uneven', [7, 2], 3), of('fewer than asked', [5], 4), of('columns', [2, 6], 3, 1)],
-		[refuse('none', [5], (x) => chunk(x, 0), /chunk: the number of chunks is 0/)],
+		[refuse('none', [5], (x) => chunk(x, 0), /chunk: chunks must be a whole number of at least 1, not 0/)],
 	),
 ];

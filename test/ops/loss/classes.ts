@@ -128,13 +128,13 @@ function classRefusals(name: string, operation: ClassLoss): Refusal[] {
 		{
 			label: 'target shape',
 			call: (device) => operation(w.zeros([2, 3], { device }), w.tensor([0, 1, 2], { dtype: 'int32', device })),
-			message: new RegExp(`${name}: target \\[3\\] does not fit input \\[2, 3\\]: it must be \\[2\\]`),
+			message: new RegExp(`${name}: target \\[3\\] must have shape \\[2\\] for input \\[2, 3\\]`),
 		},
 		{
 			label: 'weight',
 			call: (device) =>
 				operation(w.zeros([2, 3], { device }), w.tensor([0, 1], { dtype: 'int32', device }), { weight: w.ones([2], { device }) }),
-			message: new RegExp(`${name}: weight \\[2\\] must have one element for each class, \\[3\\]`),
+			message: new RegExp(`${name}: weight \\[2\\] must have shape \\[3\\] for input \\[2, 3\\]`),
 		},
 	];
 }
@@ -197,7 +197,7 @@ const crossEntropy: OpEntry = {
 			label: 'smoothing',
 			call: (device) =>
 				w.crossEntropy(w.zeros([2, 3], { device }), w.tensor([0, 1], { dtype: 'int32', device }), { labelSmoothing: 2 }),
-			message: /crossEntropy: labelSmoothing 2 must be from 0 to 1/,
+			message: /crossEntropy: labelSmoothing must lie in \[0, 1\], not 2/,
 		},
 	],
 };
@@ -216,7 +216,7 @@ const nllLoss: OpEntry = {
 		{
 			label: 'float classes',
 			call: (device) => w.nllLoss(w.zeros([2, 3], { device }), w.tensor([0, 1], { device })),
-			message: /nllLoss: target must hold classes as int32, not float32/,
+			message: /nllLoss: target has dtype float32; it takes int32\. Convert with \.to\('int32'\)/,
 		},
 	],
 };

@@ -61,7 +61,7 @@ const multiLabelMarginLoss: OpEntry = {
 		{
 			label: 'float classes',
 			call: (device) => w.multiLabelMarginLoss(w.zeros([3], { device }), w.zeros([3], { device })),
-			message: /multiLabelMarginLoss: target must hold classes as int32, not float32/,
+			message: /multiLabelMarginLoss: target has dtype float32; it takes int32\. Convert with \.to\('int32'\)/,
 		},
 		outOfRange(
 			[2, 3, -1],

@@ -48,7 +48,7 @@ function pair({ operation, input = {}, target = {}, options = [], more = [], tor
 			{
 				label: 'shapes',
 				call: (device) => operation(w.zeros([2, 3], { device }), w.zeros([3], { device })),
-				message: new RegExp(`${name}: input \\[2, 3\\] and target \\[3\\] must have one shape`),
+				message: new RegExp(`${name}: target \\[3\\] must have shape \\[2, 3\\] for input \\[2, 3\\]`),
 			},
 			...refusals,
 		],
@@ -69,7 +69,7 @@ const regression: OpEntry[] = [
 			{
 				label: 'beta',
 				call: (device) => w.smoothL1Loss(w.zeros([1], { device }), w.zeros([1], { device }), { beta: -1 }),
-				message: /smoothL1Loss: beta -1 must be at least 0/,
+				message: /smoothL1Loss: beta must be at least 0, not -1/,
 			},
 		],
 	}),
@@ -83,7 +83,7 @@ const regression: OpEntry[] = [
 			{
 				label: 'delta',
 				call: (device) => w.huberLoss(w.zeros([1], { device }), w.zeros([1], { device }), { delta: 0 }),
-				message: /huberLoss: delta 0 must be above 0/,
+				message: /huberLoss: delta must be above 0, not 0/,
 			},
 		],
 	}),
@@ -136,7 +136,7 @@ const gaussianNllLoss: OpEntry = {
 		{
 			label: 'variance',
 			call: (device) => w.gaussianNllLoss(w.zeros([2, 3], { device }), w.zeros([2, 3], { device }), w.ones([3], { device })),
-			message: /gaussianNllLoss: variance \[3\] fits input \[2, 3\] neither whole nor without its last dim/,
+			message: /gaussianNllLoss: variance \[3\] must have the shape of input \[2, 3\], with or without its last dim/,
 		},
 	],
 };

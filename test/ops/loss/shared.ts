@@ -16,7 +16,7 @@ export function shared(name: string, operation: Loss, classes: boolean): Refusal
 		{
 			label: 'reduction',
 			call: (device) => call(w.zeros([2, 3], { device }), target(device), { reduction: 'average' }),
-			message: new RegExp(`${name}: reduction 'average' is not 'none', 'mean' or 'sum'`),
+			message: new RegExp(`${name}: reduction must be 'none', 'mean' or 'sum', not 'average'`),
 		},
 		{
 			label: 'whole input',

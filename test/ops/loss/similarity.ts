@@ -25,7 +25,7 @@ const cosineEmbeddingLoss: OpEntry = {
 		{
 			label: 'target',
 			call: (device) => w.cosineEmbeddingLoss(w.zeros([2, 3], { device }), w.zeros([2, 3], { device }), w.zeros([3], { device })),
-			message: /cosineEmbeddingLoss: target \[3\] must be \[2\] for inputs \[2, 3\]/,
+			message: /cosineEmbeddingLoss: target \[3\] must have shape \[2\] for inputs \[2, 3\]/,
 		},
 		{
 			label: 'shapes',
@@ -87,7 +87,7 @@ const marginRankingLoss: OpEntry = {
 		{
 			label: 'target',
 			call: (device) => w.marginRankingLoss(w.zeros([3], { device }), w.zeros([3], { device }), w.zeros([1], { device })),
-			message: /marginRankingLoss: target \[1\] must have the shape of the inputs, \[3\]/,
+			message: /marginRankingLoss: target \[1\] must have shape \[3\] for inputs \[3\]/,
 		},
 	],
 };
@@ -119,7 +119,7 @@ const tripletMarginWithDistanceLoss: OpEntry = {
 				const x = w.zeros([2, 3], { device });
 				return w.tripletMarginWithDistanceLoss(x, x, x, { distanceFunction: 2 as never });
 			},
-			message: /tripletMarginWithDistanceLoss: distanceFunction must be a function of two tensors, not number/,
+			message: /tripletMarginWithDistanceLoss: distanceFunction must be a function of two tensors, not 2/,
 		},
 	],
 };
