@@ -33,6 +33,7 @@ import {
 } from 'wgrad';
 import { mnistCnn } from '../examples/mnist/model';
 import { indexCases } from './indexCases';
+import { quantizedCases } from './quantizedCases';
 import { sequenceCases } from './sequenceCases';
 
 export interface Case {
@@ -344,6 +345,7 @@ export const cases: readonly Case[] = [
 	step('training step, MNIST CNN, batch 64', mnistCnn, [64, 1, 28, 28]),
 	step('training step, two-convolution CNN, batch 64', deeperCnn, [64, 1, 28, 28], [2400, 860]),
 	step('training step, MLP 784-256-10, batch 64', mlp, [64, 784], [55, 29]),
+	...quantizedCases,
 	...sequenceCases,
 	...indexCases,
 	{

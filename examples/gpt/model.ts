@@ -3,7 +3,19 @@
  *
  * Keys of the state (`transformer.h.0.attn.c_attn.weight`) and shapes are Hugging Face's: projections store their weight as [in, out].
  */
-import { linear, nn, noGrad, scaledDotProductAttention, type Tensor, tensor, tidy, zeros } from 'wgrad';
+import {
+	linear,
+	nn,
+	noGrad,
+	type QuantizeOptions,
+	type QuantizeReport,
+	quantize,
+	scaledDotProductAttention,
+	type Tensor,
+	tensor,
+	tidy,
+	zeros,
+} from 'wgrad';
 
 export interface GptOptions {
 	/** Number of different tokens. */
@@ -44,24 +56,43 @@ class Projection extends nn.Module {
 	}
 }
 
+/**
+ * Quantises the projections, the token table and the head, which stays tied to the table. Embeddings of positions stay floating, because the decoder
+ * slices their weight itself.
+ */
+export function quantizeGpt(model: Gpt, options: Omit<QuantizeOptions, 'exclude' | 'convert'>): QuantizeReport {
+	return quantize(model, { ...options, exclude: ['wpe'], convert: asLinear }).report;
+}
+
+/** The parameters of a linear layer that computes the same as `module`; null for modules that are no products. */
+function asLinear(module: nn.Module): nn.LinearLike | null {
+	if (module instanceof TiedHead) {
+		const [outFeatures, inFeatures] = module.weight.shape as [number, number];
+		return { inFeatures, outFeatures, weight: module.weight, bias: null };
+	}
+	if (!(module instanceof Projection)) return null;
+	const [inFeatures, outFeatures] = module.weight.shape as [number, number];
+	return { inFeatures, outFeatures, weight: module.weight.transpose(0, 1), bias: module.bias };
+}
+
 /** Each token attends to itself and earlier tokens. */
 class SelfAttention extends nn.Module {
-	readonly #inward: Projection;
-	readonly #outward: Projection;
+	readonly inward: Projection;
+	readonly outward: Projection;
 	readonly #residual: nn.Dropout;
 
 	constructor(readonly options: GptOptions) {
 		super();
 		const { width, dropout = 0 } = options;
-		this.#inward = new Projection(width, 3 * width, deviationOf(options));
-		this.#outward = new Projection(width, width, residualDeviation(options));
+		this.inward = new Projection(width, 3 * width, deviationOf(options));
+		this.outward = new Projection(width, width, residualDeviation(options));
 		this.#residual = new nn.Dropout(dropout);
 	}
 
 	override namedChildren(): [string, nn.Module][] {
 		return [
-			['c_attn', this.#inward],
-			['c_proj', this.#outward],
+			['c_attn', this.inward],
+			['c_proj', this.outward],
 			['resid_dropout', this.#residual],
 		];
 	}
@@ -71,7 +102,7 @@ class SelfAttention extends nn.Module {
 		const { width, heads, dropout = 0 } = this.options;
 		const [batch, length] = x.shape as [number, number];
 		const apart = (part: Tensor) => part.reshape([batch, length, heads, width / heads]).transpose(1, 2);
-		const [query, ...both] = this.#inward.forward(x).chunk(3, -1).map(apart) as [Tensor, Tensor, Tensor];
+		const [query, ...both] = this.inward.forward(x).chunk(3, -1).map(apart) as [Tensor, Tensor, Tensor];
 		const earlier = cache?.length ?? 0;
 		const { key, value } = cache?.append(both[0], both[1]) ?? { key: both[0], value: both[1] };
 		const attended = scaledDotProductAttention(query, key, value, {
@@ -79,7 +110,7 @@ class SelfAttention extends nn.Module {
 			attnMask: earlier > 0 && length > 1 ? causalMask(query, earlier) : null,
 			dropoutP: this.training ? dropout : 0,
 		});
-		return this.#residual.forward(this.#outward.forward(attended.transpose(1, 2).reshape([batch, length, width])));
+		return this.#residual.forward(this.outward.forward(attended.transpose(1, 2).reshape([batch, length, width])));
 	}
 }
 
@@ -92,30 +123,30 @@ function causalMask({ shape, device }: Tensor, earlier: number): Tensor {
 }
 
 class FeedForward extends nn.Module {
-	readonly #inward: Projection;
-	readonly #outward: Projection;
+	readonly inward: Projection;
+	readonly outward: Projection;
 	readonly #activation = new nn.GELU({ approximate: 'tanh' });
 	readonly #residual: nn.Dropout;
 
 	constructor(options: GptOptions) {
 		super();
 		const { width, dropout = 0 } = options;
-		this.#inward = new Projection(width, 4 * width, deviationOf(options));
-		this.#outward = new Projection(4 * width, width, residualDeviation(options));
+		this.inward = new Projection(width, 4 * width, deviationOf(options));
+		this.outward = new Projection(4 * width, width, residualDeviation(options));
 		this.#residual = new nn.Dropout(dropout);
 	}
 
 	override namedChildren(): [string, nn.Module][] {
 		return [
-			['c_fc', this.#inward],
+			['c_fc', this.inward],
 			['act', this.#activation],
-			['c_proj', this.#outward],
+			['c_proj', this.outward],
 			['dropout', this.#residual],
 		];
 	}
 
 	override forward(x: Tensor): Tensor {
-		return this.#residual.forward(this.#outward.forward(this.#activation.forward(this.#inward.forward(x))));
+		return this.#residual.forward(this.outward.forward(this.#activation.forward(this.inward.forward(x))));
 	}
 }
 
@@ -200,7 +231,7 @@ class TiedHead extends nn.Module {
 
 export class Gpt extends nn.Module {
 	readonly #decoder: Decoder;
-	readonly #head: TiedHead;
+	readonly head: TiedHead;
 
 	constructor(readonly options: GptOptions) {
 		super();
@@ -208,13 +239,13 @@ export class Gpt extends nn.Module {
 			throw new Error(`a width of ${options.width} does not divide into ${options.heads} heads`);
 		}
 		this.#decoder = new Decoder(options);
-		this.#head = new TiedHead(this.#decoder.tokens.weight);
+		this.head = new TiedHead(this.#decoder.tokens.weight);
 	}
 
 	override namedChildren(): [string, nn.Module][] {
 		return [
 			['transformer', this.#decoder],
-			['lm_head', this.#head],
+			['lm_head', this.head],
 		];
 	}
 
@@ -223,7 +254,7 @@ export class Gpt extends nn.Module {
 	 * continue the cached ones.
 	 */
 	override forward(tokens: Tensor, caches: readonly nn.KVCache[] | null = null): Tensor {
-		return tidy(() => this.#head.forward(this.#decoder.forward(tokens, caches)));
+		return tidy(() => this.head.forward(this.#decoder.forward(tokens, caches)));
 	}
 
 	/**
@@ -233,7 +264,7 @@ export class Gpt extends nn.Module {
 		const { training } = this;
 		this.eval();
 		try {
-			return noGrad(() => tidy(() => this.#head.forward(this.#decoder.forward(tokens, caches).select(1, -1))));
+			return noGrad(() => tidy(() => this.head.forward(this.#decoder.forward(tokens, caches).select(1, -1))));
 		} finally {
 			this.train(training);
 		}
@@ -242,7 +273,7 @@ export class Gpt extends nn.Module {
 	/** Creates empty caches for `batch` texts, one per layer. */
 	caches(batch = 1): nn.KVCache[] {
 		const { context, width, heads, layers } = this.options;
-		const { device, dtype } = this.#head.weight;
+		const { device, dtype } = this.parameters()[0]!;
 		const options = { batch, heads, headSize: width / heads, maxLength: context, device, dtype };
 		return Array.from({ length: layers }, () => new nn.KVCache(options));
 	}

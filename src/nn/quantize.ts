@@ -36,10 +36,10 @@ export interface QuantizeOptions extends QuantizeWeightOptions {
 	/** Round the inputs of Linear layers, too. Default: no. */
 	readonly activations?: QuantizedActivations | null;
 	/**
-	 * For layers of your own: the Linear or Embedding that computes the same, which is quantised in place of the layer; null leaves it. Takes
-	 * every module and its path.
+	 * For layers of your own, which are products or tables: returns their sizes and parameters as those of a Linear or an Embedding, and null for
+	 * all other modules. Takes every module and its path.
 	 */
-	readonly convert?: (module: Module, path: string) => Linear | Embedding | null;
+	readonly convert?: (module: Module, path: string) => LinearLike | EmbeddingLike | null;
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: the arguments of constructors differ.
@@ -108,7 +108,7 @@ export function prepareQat<M extends Module>(model: M, options: Omit<QuantizeOpt
 	const weightOptions = quantizeOptions('prepareQat', options);
 	return replaceAll('prepareQat', model, targetsOf('prepareQat', model, options), ({ source }) =>
 		'inFeatures' in source
-			? new FakeQuantizedLinear(source, weightOptions)
+			? new FakeQuantizedLinear(source as Linear, weightOptions)
 			: new FakeQuantizedEmbedding(source as Embedding, weightOptions),
 	);
 }
@@ -137,7 +137,7 @@ export class FakeQuantizedLinear extends Module {
 	readonly #options: Required<QuantizeWeightOptions>;
 
 	/** Shares the parameters of `layer`. */
-	constructor(layer: LinearLike, options: QuantizeWeightOptions = {}) {
+	constructor(layer: Pick<Linear, 'inFeatures' | 'outFeatures' | 'weight' | 'bias'>, options: QuantizeWeightOptions = {}) {
 		super();
 		checkOptions('FakeQuantizedLinear', options, ['bits', 'groupSize', 'symmetric']);
 		this.#options = quantizeOptions('FakeQuantizedLinear', options);
@@ -163,7 +163,10 @@ export class FakeQuantizedEmbedding extends Module {
 	readonly #options: Required<QuantizeWeightOptions>;
 
 	/** Shares the parameters of `layer`. */
-	constructor(layer: EmbeddingLike & Pick<Embedding, 'paddingIdx'>, options: QuantizeWeightOptions = {}) {
+	constructor(
+		layer: Pick<Embedding, 'numEmbeddings' | 'embeddingDim' | 'weight' | 'paddingIdx'>,
+		options: QuantizeWeightOptions = {},
+	) {
 		super();
 		checkOptions('FakeQuantizedEmbedding', options, ['bits', 'groupSize', 'symmetric']);
 		this.#options = quantizeOptions('FakeQuantizedEmbedding', options);
@@ -215,7 +218,7 @@ function targetsOf(operation: string, model: Module, options: QuantizeOptions): 
 	const targets: Target[] = [];
 	for (const [path, layer] of all) {
 		if (excluded.has(layer) || included?.has(layer) === false) continue;
-		const source = (convert?.(layer, path) as LinearLike | null) ?? sourceOf(layer);
+		const source = convert?.(layer, path) ?? sourceOf(layer);
 		if (source === null) continue;
 		if (Object.hasOwn(layer, 'forward'))
 			throw new ArgumentError(

@@ -44,10 +44,10 @@ export interface QuantizedLinearOptions extends QuantizeWeightOptions, FactoryOp
 
 export interface QuantizedEmbeddingOptions extends QuantizeWeightOptions, FactoryOptions {}
 
-/** A Linear, or a layer that has its parameters. */
-export type LinearLike = Pick<Linear, 'inFeatures' | 'outFeatures' | 'weight' | 'bias'>;
-/** An Embedding, or a layer that has its parameters. */
-export type EmbeddingLike = Pick<Embedding, 'numEmbeddings' | 'embeddingDim' | 'weight'>;
+/** A Linear, or what has its sizes and parameters. */
+export type LinearLike = Pick<Linear, 'inFeatures' | 'outFeatures' | 'bias'> & { readonly weight: Tensor };
+/** An Embedding, or what has its sizes and table. */
+export type EmbeddingLike = Pick<Embedding, 'numEmbeddings' | 'embeddingDim'> & { readonly weight: Tensor };
 
 const WEIGHT_OPTIONS = ['bits', 'groupSize', 'symmetric', 'device', 'dtype'] as const;
 

@@ -1,0 +1,149 @@
+#!/usr/bin/env node
+/**
+ * Quantises the trained GPT and the trained MNIST network, and prints loss, accuracy, bytes and speed beside float32.
+ *
+ * The weights come from `npm run gpt` (its checkpoint) and `npm start`. Without them, the program trains for as long as `--steps` says.
+ */
+import { readFile } from 'node:fs/promises';
+import { crossEntropy, type Device, io, manualSeed, type nn, noGrad, optim, quantize, randperm, type Tensor, tidy } from 'wgrad';
+import { quantizeGpt } from '../gpt/model';
+import { DEFAULTS } from '../gpt/settings';
+import { readText } from '../gpt/text';
+import { GptTraining } from '../gpt/training';
+import { Mnist } from '../mnist/data';
+import { mnistCnn } from '../mnist/model';
+import { type Goal, mustReach, program, run, startDevice, whole } from '../program';
+
+interface Options {
+	readonly device: Device;
+	readonly seed: number;
+	readonly gpt?: string;
+	readonly digits?: string;
+	readonly steps: number;
+	readonly groupSize: number;
+	readonly tokens: number;
+}
+
+type Bits = 32 | 8 | 4;
+
+const BITS: readonly Bits[] = [32, 8, 4];
+const BATCH = 1000;
+const PROMPT = 'Call me Ishmael. ';
+
+const lossGoal = (bits: Bits, atMost: number): Goal => ({
+	figure: `loss above float32 at ${bits} bits`,
+	atMost,
+	unit: '%',
+});
+const accuracyGoal = (bits: Bits, atMost: number): Goal => ({
+	figure: `accuracy below float32 at ${bits} bits`,
+	atMost,
+	unit: 'points',
+});
+const LOSS_GOALS = [lossGoal(8, 0.5), lossGoal(4, 3)];
+const ACCURACY_GOALS = [accuracyGoal(8, 0.2), accuracyGoal(4, 0.5)];
+
+/** The trained run, from a checkpoint or anew. */
+async function trainedGpt({ gpt, steps, seed, device }: Options): Promise<() => Promise<GptTraining>> {
+	const text = await readText(undefined);
+	if (gpt !== undefined) return () => GptTraining.resume(gpt, text, device);
+	const training = GptTraining.begin({ ...DEFAULTS, steps, warmup: Math.min(DEFAULTS.warmup, steps), seed }, text, device);
+	for await (const { step, loss } of training.run())
+		if (step % 50 === 0) console.log(`GPT: step ${step}, loss ${loss.toFixed(3)}`);
+	const state = training.model.stateDict();
+	return async () => {
+		const copy = GptTraining.begin(training.settings, text, device);
+		copy.model.loadStateDict(state);
+		return copy;
+	};
+}
+
+async function compareGpt(options: Options): Promise<void> {
+	const load = await trainedGpt(options);
+	const losses: number[] = [];
+	for (const bits of BITS) {
+		const training = await load();
+		let bytes = training.model.parameters().reduce((sum, { size }) => sum + 4 * size, 0);
+		if (bits !== 32) bytes = quantizeGpt(training.model, { bits, groupSize: options.groupSize }).bytesAfter;
+		const loss = await training.validate();
+		losses.push(loss);
+		for await (const _ of training.write(PROMPT, 8)); // Compiles the kernels of generation.
+		const started = performance.now();
+		for await (const _ of training.write(PROMPT, options.tokens));
+		const speed = (1000 * options.tokens) / (performance.now() - started);
+		console.log(`GPT, ${bits} bits: validation loss ${loss.toFixed(4)}, ${bytes} bytes, ${speed.toFixed(1)} tokens/s`);
+	}
+	for (const [i, goal] of LOSS_GOALS.entries()) mustReach(goal, 100 * (losses[i + 1]! / losses[0]! - 1));
+}
+
+async function trainedDigits({ digits, steps, seed, device }: Options): Promise<() => Promise<nn.Sequential>> {
+	const model = mnistCnn();
+	if (digits !== undefined) {
+		const state = io.loadSafetensors(await readFile(digits));
+		model.loadStateDict(state);
+	} else {
+		manualSeed(seed);
+		const data = new Mnist('train');
+		const order = await randperm(data.length, { device: 'cpu' }).data();
+		const optimizer = new optim.Adam(model.parameters(), { lr: 0.002 });
+		for (let step = 0; step < steps; step++) {
+			using loss = tidy(() => {
+				const { images, labels } = data.batch(order.subarray((step * 64) % 59_000, ((step * 64) % 59_000) + 64), device);
+				optimizer.zeroGrad();
+				const loss = crossEntropy(model.forward(images), labels);
+				loss.backward();
+				optimizer.step();
+				return loss.detach();
+			});
+			if (step % 50 === 49) console.log(`digits: step ${step + 1}, loss ${(await loss.item()).toFixed(3)}`);
+		}
+	}
+	const state = model.stateDict();
+	return async () => {
+		const copy = mnistCnn();
+		copy.loadStateDict(state);
+		return copy;
+	};
+}
+
+async function compareDigits(options: Options): Promise<void> {
+	const load = await trainedDigits(options);
+	const test = new Mnist('t10k');
+	const accuracies: number[] = [];
+	for (const bits of BITS) {
+		const model = (await load()).eval();
+		let bytes = model.parameters().reduce((sum, { size }) => sum + 4 * size, 0);
+		if (bits !== 32) bytes = quantize(model, { bits, groupSize: options.groupSize }).report.bytesAfter;
+		let hits = 0;
+		for (let start = 0; start < test.length; start += BATCH) hits += await right(model, test, start, options.device);
+		accuracies.push((100 * hits) / test.length);
+		console.log(`digits, ${bits} bits: accuracy ${accuracies.at(-1)!.toFixed(2)} %, ${bytes} bytes`);
+	}
+	for (const [i, goal] of ACCURACY_GOALS.entries()) mustReach(goal, accuracies[0]! - accuracies[i + 1]!);
+}
+
+async function right(model: nn.Sequential, test: Mnist, start: number, device: Device): Promise<number> {
+	const chosen = Array.from({ length: Math.min(BATCH, test.length - start) }, (_, i) => start + i);
+	using hits: Tensor = noGrad(() =>
+		tidy(() => {
+			const { images, labels } = test.batch(chosen, device);
+			return model.forward(images).argmax(1).eq(labels).sum();
+		}),
+	);
+	return await hits.item();
+}
+
+async function compare(options: Options): Promise<void> {
+	await startDevice(options.device);
+	await compareDigits(options);
+	await compareGpt(options);
+}
+
+const command = program('Compares 8 and 4 bits with float32.', ...LOSS_GOALS, ...ACCURACY_GOALS)
+	.name('node dist/examples/quantize/compare.mjs')
+	.option('--gpt <file>', 'the checkpoint of a trained GPT (npm run gpt)')
+	.option('--digits <file>', 'the weights of the trained MNIST network (npm start)')
+	.option('--steps <n>', 'training steps without those files', whole(1), 500)
+	.option('--group-size <n>', 'columns that share a scale', whole(1), 32)
+	.option('--tokens <n>', 'tokens to generate', whole(1, 1000), 200);
+await run<Options>(command, compare);
