@@ -150,7 +150,8 @@ async function bundled(platform, files) {
 const onAdapter = (/** @type {string} */ file) => places(file).adapters;
 
 /**
- * If there is a faster adapter, Node runs only the proofs on the one that Chromium computes on, too.
+ * If there is a faster adapter, Node runs on the one of Chromium only the proofs on given inputs: random cases run on the faster
+ * adapter and in Chromium.
  *
  * @param {Pick<import('./runner/node.mjs').NodeEnvironment, 'onlyProofs' | 'runsChromium'>} environment
  * @param {boolean} isFastest
@@ -158,9 +159,9 @@ const onAdapter = (/** @type {string} */ file) => places(file).adapters;
 function filesFor({ onlyProofs, runsChromium = false }, isFastest) {
 	const isRepeated = runsChromium && !isFastest && !isNamed;
 	return files.filter((file) => {
-		const { adapters, onlyFastest, proof, slowProof } = places(file);
+		const { adapters, onlyFastest, proof, slowProof, random } = places(file);
 		if (!adapters || (onlyFastest && !isFastest)) return false;
-		if (isRepeated) return proof;
+		if (isRepeated) return proof && !random;
 		return !onlyProofs || (proof && !(slowProof && !isNamed));
 	});
 }

@@ -32,6 +32,7 @@ export function places(file) {
 		chromium: everywhere || onlyChromium,
 		node: !onlyChromium,
 		proof: everywhere && /^(parity|random|golden)\//.test(file),
+		random: file.startsWith('random/'),
 		slowProof: /^((parity|random)\/attention|golden\/gpt2)/.test(file),
 		mostlyCompiles: everywhere && /^(parity|random|float16)\/(?!grids)/.test(file),
 		built: /^(docs|terminal)\.|^examples\/(programs|pages|\w+-page)\./.test(file),
