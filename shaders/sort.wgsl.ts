@@ -5,15 +5,15 @@
  * rank        short rows, one launch: a thread counts the keys of its row that come before its own, and stores its key there. n^2
  *             comparisons, which all threads of a row read in step, without barriers: on lavapipe a bitonic network in workgroup
  *             memory took ten times as long because of its barriers.
- * radix       longer rows, digits of 4 bits from the lowest on, three launches a digit:
+ * radix       longer rows, digits of 4 bits from the lowest on, three launches per digit:
  *               count : a thread counts the 16 digits of its own chunk of 64 consecutive elements;
- *               scan  : one workgroup per row turns the counts, in order of (digit, chunk), into first places;
+ *               scan  : one workgroup per row turns the counts, in order of (digit, chunk), into start positions;
  *               move  : the same threads put their elements there one after the other, which makes the sort stable.
  *             No atomics, no dependence on thread order. A thread owns a chunk rather than a coalesced stripe. This costs
  *             bandwidth on GPUs but needs no workgroup memory or subgroups. The number of digits follows the largest key.
  *
- * Layout: keys and positions are [rows, n]; counts are [rows, 16, chunks]. A grid counts rows for
- * scan, (row, chunk) for count and move.
+ * Layout: keys and positions are [rows, n]; counts are [rows, 16, chunks]. A grid counts rows for scan, and (row, chunk) for
+ * count and move.
  */
 import { wgsl } from 'wgsl-preprocessor';
 import { offsetFunction } from './parameters';
