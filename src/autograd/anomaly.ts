@@ -1,8 +1,8 @@
 /**
- * `detectAnomaly`: which operation first gave a NaN or an infinity, and which line called it.
+ * `detectAnomaly` finds the first operation that returned a NaN or an infinity, and the line that called it.
  *
- * While it watches, each result, forward and backward, is reduced on the device to one bool by bit pattern; the bools are read
- * together at the end, so that watching waits for nothing.
+ * While it watches, the device reduces each result, forward and backward, to one bool by bit pattern. The host reads all bools together at
+ * the end, so watching waits for nothing.
  */
 
 import { isFloating } from '../core/dtype';
@@ -22,12 +22,12 @@ interface Observation {
 
 let observations: Observation[] | null = null;
 
-/** Whether results are to be observed now. */
+/** Whether `detectAnomaly` watches now. */
 export function isWatching(): boolean {
 	return observations !== null;
 }
 
-/** The stack of the call under way, without the frames of this library's own machinery at its top. */
+/** The stack of the current call, without the two innermost frames of this library. */
 export function callerStack(): string {
 	return (new Error().stack ?? '').split('\n').slice(2).join('\n');
 }
@@ -50,9 +50,9 @@ export function observe(phase: Observation['phase'], operation: string, tensor: 
 }
 
 /**
- * Runs `fn`, with any backward walk in it, and resolves to its result; or throws an AutogradError that names the operation which
- * first produced a NaN or an infinity, forward or backward, and the lines that called it. `fn` must not be async. It costs two
- * small launches an operation. As `torch.autograd.detect_anomaly`.
+ * Runs `fn`, with any backward walk in it, and resolves to its result. Rejects with an AutogradError that names the first operation, forward
+ * or backward, that produced a NaN or an infinity, and its call site. `fn` must not be async. Costs two small launches per operation. As
+ * `torch.autograd.detect_anomaly`.
  */
 export async function detectAnomaly<T>(fn: () => T): Promise<T> {
 	if (observations !== null) throw new ArgumentError('detectAnomaly: it is already watching; calls do not nest');

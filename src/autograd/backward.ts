@@ -1,9 +1,9 @@
 /**
- * The backward walk. Nodes are numbered as they are made, so descending order is a reverse topological order: the walk is a
- * loop over a sorted list and never recurses, however long the chain.
+ * The backward walk. Nodes are numbered in the order of their creation, so descending order is a reverse topological order. The walk loops
+ * over a sorted list and never recurses, so long chains do not overflow the stack.
  *
- * Each gradient in flight is owned by exactly one slot; when the node that consumes it is done it is disposed of, and so are
- * the temporaries of the node's VJP. Without `createGraph` the walk is not recorded, and takes the fused VJP of an operation that has one.
+ * Exactly one slot owns each gradient in flight. The walk disposes of it, and of the temporaries of the node's VJP, when the node is done.
+ * Without `createGraph` the walk is not recorded, and uses the fused VJP of an operation that has one.
  */
 import { enterOperation, leaveOperation } from '../core/currentOperation';
 import { isFloating } from '../core/dtype';
@@ -20,24 +20,24 @@ import { setAutocast, setGradEnabled } from './modes';
 import { LeafNode, type OutputInfo, TapeNode } from './tape';
 
 export interface BackwardOptions {
-	/** Keep saved tensors for another walk. Default: the value of `createGraph`. */
+	/** Whether to keep saved tensors for another walk. Default the value of `createGraph`. */
 	retainGraph?: boolean;
-	/** Record the backward walk itself, for gradients of gradients. Default false. */
+	/** Whether to record the backward walk, for gradients of gradients. Default false. */
 	createGraph?: boolean;
 }
 
 export interface GradOptions extends BackwardOptions {
-	/** The gradient of something further with respect to each output; ones for scalar outputs by default. */
+	/** The incoming gradient of each output. Default ones for scalar outputs. */
 	gradOutputs?: Tensor | readonly (Tensor | null)[];
-	/** Give null for inputs that the outputs do not depend on, instead of throwing. Default false. */
+	/** Whether to return null for inputs that the outputs do not depend on, instead of throwing. Default false. */
 	allowUnused?: boolean;
 }
 
 type Slots = Map<GradNode, (Tensor | null)[]>;
 
 /**
- * Computes gradients of `output` with respect to the leaves that require them and adds them to their `.grad`.
- * `gradOutput` has the shape of `output`; a scalar output needs none. As `torch.Tensor.backward`.
+ * Computes the gradients of `output` by the leaves that require one, and adds them to their `.grad`. `gradOutput`, the incoming gradient, has
+ * the shape of `output`; it defaults to 1 for a scalar. Throws an AutogradError if no graph leads to `output`. As `torch.Tensor.backward`.
  */
 export function backward(output: Tensor, gradOutput?: Tensor | null, options: BackwardOptions = {}): void {
 	checkOptions('backward', options, ['retainGraph', 'createGraph']);
@@ -48,8 +48,8 @@ export function backward(output: Tensor, gradOutput?: Tensor | null, options: Ba
 }
 
 /**
- * The gradients of `outputs` with respect to `inputs`, without touching any `.grad`. Gives an array like `inputs`; an
- * input that the outputs do not depend on is an error, or null with `allowUnused`. As `torch.autograd.grad`.
+ * Returns the gradients of `outputs` by `inputs`, one for each input, and leaves every `.grad` unchanged. Throws an AutogradError for an input
+ * that the outputs do not depend on; with `allowUnused` its gradient is null. As `torch.autograd.grad`.
  */
 export function grad(
 	outputs: Tensor | readonly Tensor[],
@@ -100,7 +100,7 @@ export function grad(
 interface Root {
 	readonly edge: GradEdge;
 	readonly gradient: Tensor;
-	/** Whether the user gave the gradient, and so owns it. */
+	/** Whether the user passed the gradient, and so owns it. */
 	readonly given: boolean;
 }
 
@@ -131,7 +131,7 @@ function seedGradient(operation: string, output: Tensor, given: Tensor | null): 
 	return given;
 }
 
-/** The nodes to visit, latest first: all that `roots` reach, or, with `targets`, those that lead to a target. */
+/** The nodes to visit, latest first: all that `roots` reach, or with `targets` those on a path to a target. */
 function plan(roots: readonly Root[], targets: readonly GradEdge[] | null): GradNode[] {
 	const reached = new Set<GradNode>();
 	const stack = roots.map((root) => root.edge.node);
@@ -157,7 +157,7 @@ function walk(roots: readonly Root[], targets: readonly GradEdge[] | null, optio
 	noteBackward();
 	const order = plan(roots, targets);
 	const visiting = new Set(order);
-	// A target that is an inner result ends the walk there unless another target lies behind it.
+	// The walk ends at a target that is an inner result, unless it leads to another target.
 	const targetNodes = new Set<GradNode>(targets?.map((edge) => edge.node));
 	const slots: Slots = new Map();
 	const captured: (Tensor | null)[] = (targets ?? []).map(() => null);
@@ -204,7 +204,7 @@ function walk(roots: readonly Root[], targets: readonly GradEdge[] | null, optio
 	}
 }
 
-/** Shows hooks the gradients that have arrived at a node, and puts what they return in their place. */
+/** Passes the gradients of a node to its hooks, and replaces them by the tensors that the hooks return. */
 function runHooks(node: GradNode, gradients: (Tensor | null)[]): void {
 	for (const [index, hooks] of node.hooks ?? []) {
 		for (const { hook } of [...hooks]) {
@@ -229,7 +229,7 @@ function runHooks(node: GradNode, gradients: (Tensor | null)[]): void {
 	}
 }
 
-/** Runs one VJP and hands its results on. */
+/** Runs the VJP of a node and adds its results to the slots of the inputs. */
 function step(
 	node: TapeNode,
 	gradients: readonly (Tensor | null)[],
@@ -252,7 +252,7 @@ function step(
 			if (edge === null || need == null || results[i] == null) return;
 			const result = fitted(node, i, need, results[i]);
 			if (isWatching()) observe('backward', node.operation, result, node.caller);
-			// A VJP may return its argument, a saved tensor or one result twice: then a slot gets a handle of its own.
+			// A VJP may return its argument, a saved tensor or one result twice. Then each slot gets its own handle.
 			const fresh = scope.tensors.includes(result) && !passed.has(result);
 			const owned = fresh ? result : alias(result);
 			passed.add(owned);
@@ -265,14 +265,14 @@ function step(
 	}
 }
 
-/** The shape and dtype of the value at a place on the tape. */
+/** The shape and dtype of the value at an edge. */
 function valueAt({ node, index }: GradEdge): OutputInfo {
 	return node instanceof LeafNode ? node.tensor : (node as TapeNode).outputs[index]!;
 }
 
 /**
- * A gradient in the dtype of its input: VJPs of float16 may compute in float32. One that gives another shape, or what is not floating, is a
- * mistake in the operation, not of its caller.
+ * Converts a gradient to the dtype of its input, because VJPs may compute float16 in float32. Throws for a wrong shape or a dtype that is not
+ * floating: that is a mistake in the operation, not in the call.
  */
 function fitted(node: TapeNode, input: number, expected: OutputInfo, gradient: Tensor): Tensor {
 	if (!sameShape(expected.shape, gradient.shape) || !isFloating(gradient.dtype)) {
@@ -283,7 +283,7 @@ function fitted(node: TapeNode, input: number, expected: OutputInfo, gradient: T
 	return gradient.dtype === expected.dtype ? gradient : cast(gradient, expected.dtype);
 }
 
-/** Adds a gradient to a slot, which owns it from then on; returns what the slot holds now. */
+/** Adds a gradient to a slot, which takes ownership. Returns the new value of the slot. */
 function deposit(slots: Slots, edge: GradEdge, gradient: Tensor): Tensor {
 	let slot = slots.get(edge.node);
 	if (slot === undefined) {
@@ -308,7 +308,7 @@ function alias(x: Tensor): Tensor {
 	return result;
 }
 
-/** Adds `gradient` to `.grad`. The first one becomes `.grad` itself, unless something else shares its memory. */
+/** Adds `gradient` to `.grad`. The first gradient becomes `.grad` itself, unless another tensor shares its memory. */
 function accumulate(tensor: Tensor, gradient: Tensor, createGraph: boolean, survivors: Set<unknown>): void {
 	const before = tensor.grad;
 	if (before === null || before.isDisposed) {
@@ -316,7 +316,7 @@ function accumulate(tensor: Tensor, gradient: Tensor, createGraph: boolean, surv
 		tensor.grad = exclusive ? gradient : copyGradient(gradient);
 	} else if (!sameShape(before.shape, gradient.shape) || before.dtype !== gradient.dtype) {
 		throw new AutogradError(
-			`backward: a tensor of shape ${formatShape(tensor.shape)} ${tensor.dtype} was given a .grad of shape ${formatShape(before.shape)} ${before.dtype}; they must be alike`,
+			`backward: a tensor of shape ${formatShape(tensor.shape)} ${tensor.dtype} has a .grad of shape ${formatShape(before.shape)} ${before.dtype}; shape and dtype must be equal`,
 		);
 	} else if (
 		createGraph ||

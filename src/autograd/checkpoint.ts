@@ -1,8 +1,8 @@
 /**
- * Memory for time: `checkpoint`. While the function runs, its nodes go on the tape as always, but instead of what they would save they
- * get a number. When the backward walk asks for the first of them, the function runs again on the same inputs, with the
- * random generator as it was, and what its nodes save this time is handed out by number. So parameters that the function
- * closes over, second derivatives and nesting work as without it. Chen et al. 2016, https://arxiv.org/abs/1604.06174.
+ * `checkpoint` trades time for memory. While the function runs, its nodes go on the tape, but store numbers instead of saved tensors. When the
+ * backward walk needs the first of these, the function runs again on the same inputs with the same state of the random generator, and the
+ * tensors that its nodes save this time replace the numbers. So parameters in closures, second derivatives and nesting work as without a
+ * checkpoint. Chen et al. 2016, https://arxiv.org/abs/1604.06174.
  */
 import { requireFunction } from '../core/checks';
 import { AutogradError, formatShape } from '../core/errors';
@@ -23,13 +23,13 @@ interface Packed {
 	readonly version: number;
 }
 
-/** What the second run saved, and the version of its storage at that moment. */
+/** A tensor that the second run saved, and the version of its storage then. */
 interface Recomputed {
 	readonly tensor: Tensor;
 	readonly version: number;
 }
 
-/** One run of a checkpointed function: what its nodes wanted to save, and how to get it back. */
+/** One run of a checkpointed function. It notes what the nodes save, and recomputes it. */
 class Frame implements SaveHook {
 	readonly #packed: Packed[] = [];
 	#recomputed: Recomputed[] | null = null;
@@ -58,7 +58,7 @@ class Frame implements SaveHook {
 		};
 	}
 
-	/** Lets go of everything when no node of the run needs it any more, or none was recorded. */
+	/** Releases everything if no node was recorded. */
 	releaseIfUnused(): void {
 		if (this.#nodes === 0) this.#release();
 	}
@@ -68,9 +68,7 @@ class Frame implements SaveHook {
 		const { edge, storage, version } = this.#packed[index]!;
 		const source = this.#recomputed[index];
 		if (source === undefined) {
-			throw new AutogradError(
-				'checkpoint: the function did other operations when it ran again; it must depend on its inputs alone',
-			);
+			throw new AutogradError('checkpoint: the function ran other operations the second time; it must depend only on its inputs');
 		}
 		const { tensor: again, version: seen } = source;
 		if (again.storage.version !== (again.storage === storage.deref() ? version : seen)) {
@@ -126,8 +124,8 @@ function overwritten(what: string, { storage, shape }: Tensor): AutogradError {
 }
 
 /**
- * Computes `fn(...inputs)` without keeping what its gradient needs; the backward walk computes it again, random draws included. `fn`
- * must give the same result for the same inputs. As `torch.utils.checkpoint.checkpoint` (the non-reentrant one).
+ * Computes `fn(...inputs)` without saving tensors for the gradient. The backward walk computes them again, random draws included. `fn` must
+ * return the same result for the same inputs. As `torch.utils.checkpoint.checkpoint` with `use_reentrant=False`.
  */
 export function checkpoint<R extends Checkpointed>(fn: (...inputs: Tensor[]) => R, ...inputs: Tensor[]): R {
 	requireFunction('checkpoint', 'fn', fn, 'a function of tensors');

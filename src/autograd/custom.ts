@@ -1,4 +1,4 @@
-/** Operations of users' own. */
+/** `customOp`: operations that users define. */
 import { ArgumentError } from '../core/errors';
 import type { Shape } from '../core/shape';
 import { Tensor, viewOf } from '../tensor';
@@ -9,11 +9,11 @@ import { type Autocast, currentAutocast } from './modes';
 import { defineOperation } from './operation';
 import { CUSTOM, noteView } from './views';
 
-/** What `forward` and `backward` of one call share. */
+/** The data that `forward` and `backward` of one call share. */
 export interface OperationContext {
-	/** Keeps tensors (inputs, outputs or results in between) for `backward`, where they are `saved`. */
+	/** Saves tensors (inputs, outputs or intermediate results) for `backward`, which reads them from `saved`. */
 	saveForBackward(...tensors: Tensor[]): void;
-	/** The tensors given to `saveForBackward`, in that order. */
+	/** The tensors that `saveForBackward` got, in that order. */
 	readonly saved: readonly Tensor[];
 	/** Whether each input needs a gradient. */
 	readonly needsInputGrad: readonly boolean[];
@@ -22,24 +22,24 @@ export interface OperationContext {
 }
 
 export interface CustomOperation<A extends unknown[], R extends Tensor | readonly Tensor[]> {
-	/** For messages. Default 'customOp'. */
+	/** The name in messages. Default 'customOp'. */
 	readonly name?: string;
 	/**
 	 * Within `autocast`, brings floating inputs to this dtype and runs both functions without casts. By default the inputs come as they
 	 * are, and both functions run within `autocast` if the call does. As `torch.amp.custom_fwd`.
 	 */
 	readonly castInputs?: 'float16' | 'float32';
-	/** Computes the outputs; runs unrecorded. Arguments that are not tensors are passed through. */
+	/** Computes the outputs. Runs unrecorded. Arguments that are not tensors pass unchanged. */
 	forward(context: OperationContext, ...inputs: A): R;
 	/**
-	 * The gradient of each argument of `forward` (null for those that are not tensors or have none), from the gradients of its
-	 * outputs. Written in differentiable operations it can be differentiated again.
+	 * Returns the gradient of each argument of `forward`, from the gradients of the outputs. Null for an argument that is no tensor or has no
+	 * gradient. In differentiable operations it can be differentiated again.
 	 */
 	backward(context: OperationContext, ...gradients: Tensor[]): Tensor | null | readonly (Tensor | null)[];
 }
 
 /**
- * Makes a function that goes on the tape as one operation with the gradient that you give it. As `torch.autograd.Function`.
+ * Makes a function that goes on the tape as one operation with your own gradient. As `torch.autograd.Function`.
  *
  * ```ts
  * const cube = customOp({
@@ -72,7 +72,7 @@ export function customOp<A extends unknown[], R extends Tensor | readonly Tensor
 		castInputs === undefined || currentAutocast() === null
 			? run(...inputs)
 			: tidy(() => run(...(converted(inputs, castInputs) as A)));
-	// Messages, gradcheck's among them, name a function by its name.
+	// Messages, such as those of gradcheck, use the name of the function.
 	return Object.defineProperty(runCast, 'name', { value: name });
 }
 
@@ -86,14 +86,14 @@ function converted(inputs: readonly unknown[], dtype: 'float16' | 'float32'): un
 
 type AnyOperation = CustomOperation<unknown[], Tensor | readonly Tensor[]>;
 
-/** What is known of one call. */
+/** The state of one call. */
 class Call {
 	/** The arguments, until `forward` has run. */
 	inputs: readonly unknown[];
 	readonly count: number;
 	/** Which of the arguments are tensors. */
 	readonly places: readonly number[];
-	/** What `forward` keeps for `backward`, until the tape has it. */
+	/** The tensors that `forward` saves, until the tape holds them. */
 	kept: readonly Tensor[] = [];
 	shapes: readonly Shape[] = [];
 	isSingle = true;
@@ -140,7 +140,7 @@ const callOperation = defineOperation({
 		if (!Array.isArray(list) || !list.every((output) => output instanceof Tensor))
 			throw new ArgumentError(`${operation.name ?? 'customOp'}: forward must return a Tensor or an array of Tensors`);
 		call.shapes = list.map((output) => output.shape);
-		// An input that is returned as it is must not change its place on the tape.
+		// A returned input must keep its place on the tape, so the output is a view of it.
 		return list.map((output) =>
 			tensors.includes(output) ? viewOf(output, output.shape, output.strides, output.offset) : output,
 		) as readonly Tensor[];

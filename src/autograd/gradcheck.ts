@@ -1,10 +1,9 @@
 /**
- * Gradients against central differences, for the library's own operations and for users'.
+ * Checks gradients against central differences, in float64 on the CPU.
  *
- * The difference quotient of a random linear functional of the outputs is compared with the analytical gradient, element by
- * element, in float64 on the CPU: (f(x + h) - f(x - h)) / 2h has an error of about h^2 |f'''| / 6 + 1e-16 |f| / h, which for h = 1e-6 and
- * values near 1 is about 1e-10, so that a tolerance of 1e-6 leaves no room for a wrong formula.
- * As torch.autograd.gradcheck, https://pytorch.org/docs/stable/generated/torch.autograd.gradcheck.gradcheck.html
+ * Compares the difference quotient of a random linear functional of the outputs with the analytical gradient, element by element.
+ * (f(x + h) - f(x - h)) / 2h has an error of about h^2 |f'''| / 6 + 1e-16 |f| / h, which is about 1e-10 for h = 1e-6 and values near 1. So a
+ * tolerance of 1e-6 catches a wrong formula.
  */
 import { cpuBackend } from '../backends/cpu/backend';
 import { requireFunction, wrongArgument } from '../core/checks';
@@ -23,21 +22,21 @@ export interface GradcheckOptions {
 	atol?: number;
 	/** Relative tolerance. Default 1e-5. */
 	rtol?: number;
-	/** Throw an AutogradError that names the worst element; otherwise return false. Default true. */
+	/** Whether to throw an AutogradError that names the worst element, instead of returning false. Default true. */
 	raise?: boolean;
-	/** A name for messages. Default: the function's. */
+	/** The name in messages. Default the function's name. */
 	name?: string;
 }
 
 const GRADCHECK_OPTIONS = ['eps', 'atol', 'rtol', 'raise', 'name'] as const;
 
-/** A function of tensors whose gradients are to be checked. */
+/** A function of tensors, to check its gradients. */
 export type Differentiable = (...inputs: Tensor[]) => Tensor | readonly Tensor[];
 
 /**
- * Checks the gradients of `fn` at `inputs` (float64 tensors on the CPU; those that require a gradient are checked) against central
- * differences. Resolves to true, or throws (returns false without `raise`) with the worst element, both values and the tolerance.
- * `fn` is called twice for each element, each time in a `tidy`.
+ * Checks the gradients of `fn` against central differences at those `inputs` that require a gradient, float64 tensors on the CPU. Resolves to
+ * true. Throws an AutogradError with the worst element, both values and the tolerance, or resolves to false without `raise`. Calls `fn` twice
+ * for each element, in a `tidy`. As `torch.autograd.gradcheck`.
  */
 export async function gradcheck(fn: Differentiable, inputs: readonly Tensor[], options: GradcheckOptions = {}): Promise<boolean> {
 	checkOptions('gradcheck', options, GRADCHECK_OPTIONS);
@@ -51,8 +50,8 @@ export async function gradcheck(fn: Differentiable, inputs: readonly Tensor[], o
 }
 
 /**
- * Checks the second derivatives of `fn`: gradcheck of its vector-Jacobian product, with respect to the inputs and to the
- * gradient that is fed in. As torch.autograd.gradgradcheck.
+ * Checks the second derivatives of `fn`: gradcheck of its vector-Jacobian product, by the inputs and by the incoming gradient. As
+ * `torch.autograd.gradgradcheck`.
  */
 export async function gradgradcheck(
 	fn: Differentiable,
@@ -79,7 +78,7 @@ export async function gradgradcheck(
 	};
 	const all = [...inputs, ...cotangents];
 	const indices = [...checked, ...cotangents.map((_, i) => inputs.length + i)];
-	// The differences are of the gradient as `backward()` gives it: the derivative of the recorded one must be that of this one.
+	// The differences use the gradient of an unrecorded walk, as `backward()` computes it. The recorded walk must have its derivative.
 	const worst = compare(
 		(...given) => product(given, true),
 		(...given) => product(given, false),
@@ -179,7 +178,7 @@ function positionsOf(tensor: Tensor): number[] {
 	return result;
 }
 
-/** Compares the gradients of `fn` with differences of `evaluated`: the same function, as far as values go. */
+/** Compares the gradients of `fn` with differences of `evaluated`, a function with the same values. */
 function compare(
 	fn: Differentiable,
 	evaluated: Differentiable,
@@ -188,7 +187,7 @@ function compare(
 	options: GradcheckOptions,
 ): Mismatch | null {
 	const { eps = 1e-6, atol = 1e-6, rtol = 1e-5 } = options;
-	// Detached copies with the same strides: each element of an input is moved on its own, even in a view that repeats elements.
+	// Detached copies with the same strides, so that each element changes alone, even in a view that repeats elements.
 	const points = inputs.map((input, i) => (checked.includes(i) ? separate(input) : input));
 	const targets = checked.map((i) => points[i]!);
 	const outputs = outputsOf(fn, points);
@@ -225,7 +224,7 @@ function compare(
 	return worst === null ? null : { ...(worst as Mismatch), count };
 }
 
-/** A leaf with the values of `input` and memory of its own, laid out like it except where strides repeat elements. */
+/** A leaf with the values of `input` in its own memory. It has the layout of `input`, but does not repeat elements. */
 function separate(input: Tensor): Tensor {
 	const order = input.shape.map((_, d) => d).sort((a, b) => Math.abs(input.strides[b]!) - Math.abs(input.strides[a]!));
 	const strides = new Array<number>(input.ndim);

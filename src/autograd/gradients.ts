@@ -1,4 +1,4 @@
-/** The little arithmetic that the walk itself needs, on kernels alone: operations stand above the tape, not below it. */
+/** The arithmetic of the backward walk, made of kernels, because the tape cannot import operations. */
 import type { DType } from '../core/dtype';
 import type { Shape } from '../core/shape';
 import { emptyOn, markWritten, type Tensor } from '../tensor';
@@ -11,7 +11,7 @@ export function onesLikeOutput(output: Tensor): Tensor {
 	return y;
 }
 
-/** Zeros of a shape, beside another gradient: for an output that nothing depends on. */
+/** Zeros of a shape, in the dtype and on the device of another gradient, for an output that nothing depends on. */
 export function zeroGradient(shape: Shape, like: Tensor): Tensor {
 	const y = emptyOn(like, shape);
 	y.backend.kernels.fill({}, { y }, { value: 0 });
@@ -50,7 +50,7 @@ const castOperation = defineOperation({
 	vjp: (gradient, _, _attributes, needs) => ({ x: cast(gradient, needs.x.dtype) }),
 });
 
-/** A contiguous copy in memory of its own, differentiable. */
+/** A contiguous copy in its own memory, differentiable. */
 export function copyGradient(x: Tensor): Tensor {
 	return copyOperation({ x }, {});
 }

@@ -9,7 +9,7 @@ export function isGradEnabled(): boolean {
 	return enabled;
 }
 
-/** Sets the mode and returns the one before: for the engine's own code, which restores it in a `finally`. */
+/** Sets the mode and returns the previous one. Internal: callers restore it in a `finally`. */
 export function setGradEnabled(on: boolean): boolean {
 	const before = enabled;
 	enabled = on;
@@ -29,7 +29,7 @@ export function synchronous<T>(caller: string, fn: () => T): T {
 	return result;
 }
 
-/** Runs `fn` with recording on or off, and restores the mode whatever happens. */
+/** Runs `fn` with recording on or off, and restores the mode, also if `fn` throws. */
 export function withGradMode<T>(on: boolean, fn: () => T, caller: string): T {
 	const before = enabled;
 	enabled = on;
@@ -70,12 +70,12 @@ export function withAutocast<T>(mode: Autocast | null, fn: () => T): T {
 	}
 }
 
-/** Runs `fn` without recording: no gradient flows through what it computes. As `torch.no_grad`. */
+/** Runs `fn` without recording, so no gradient flows through its results. Returns its result. `fn` must not be async. As `torch.no_grad`. */
 export function noGrad<T>(fn: () => T): T {
 	return withGradMode(false, fn, 'noGrad');
 }
 
-/** Runs `fn` with recording on, inside `noGrad` too. As `torch.enable_grad`. */
+/** Runs `fn` with recording, also inside `noGrad`. Returns its result. `fn` must not be async. As `torch.enable_grad`. */
 export function enableGrad<T>(fn: () => T): T {
 	return withGradMode(true, fn, 'enableGrad');
 }

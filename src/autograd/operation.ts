@@ -119,11 +119,11 @@ export interface Definition<I extends InputNames, C extends string, A, R, O exte
 	readonly view?: true | Hindrance;
 	/** The vector-Jacobian product, written in differentiable operations. */
 	readonly vjp: Vjp<I, C, A, R, O, S> | typeof NO_GRADIENT;
-	/** The same for a walk that is not recorded, where one kernel is faster. */
+	/** The VJP of a walk that is not recorded, for operations with a faster kernel. */
 	readonly fusedVjp?: Vjp<I, C, A, R, O, S>;
 }
 
-/** What belongs to one call and is not kept for the VJP. */
+/** Options of one call that the VJP does not get. */
 export interface CallOptions {
 	/** The public name of what runs, instead of the definition's. */
 	readonly name?: string | undefined;

@@ -50,16 +50,16 @@ export interface OutputInfo {
 	readonly dtype: DType;
 }
 
-/** Lets go of what a node that nobody reached again had saved. Holds no node, which would keep itself alive. */
+/** Releases the saved tensors of a node that was collected. Holds claims instead of the node, because that would keep the node alive. */
 const droppedNodes = new FinalizationRegistry<StorageClaims[]>((claims) => {
 	for (const claim of claims.splice(0)) releaseReference(claim);
 });
 
-/** Takes the place of saving while a `checkpoint` runs: the tensor's number within it, to be computed again. */
+/** Replaces saving while a `checkpoint` runs: a node keeps a tensor's number, and the tensor is computed again. */
 export interface SaveHook {
-	/** Notes a tensor that a node wants to save; the returned function gives it, or its like, back at the walk. */
+	/** Notes a tensor that a node saves. In the backward walk the returned function returns it, or an equal one. */
 	pack(tensor: Tensor): () => Tensor;
-	/** A node has packed tensors; it tells when it is released. */
+	/** Notes that a node has packed tensors. The node calls the returned function when it is released. */
 	attach(): () => void;
 }
 
@@ -87,16 +87,16 @@ export class TapeNode implements GradNode, ScopedNode {
 	#saved: (Saved | null)[] | null = null;
 	#packed: { readonly restore: ((() => Tensor) | null)[]; readonly detach: () => void } | null = null;
 	readonly #claims: StorageClaims[] = [];
-	/** Whether the garbage collector is asked to tell of the node's end. */
+	/** Whether the node is registered with `droppedNodes`. */
 	#watched = false;
-	// Given up with the saved tensors: the attributes of a user's operation may hold handles.
+	// Released with the saved tensors, because the attributes of a user's operation may hold handles.
 	#attributes: unknown;
 	#released = false;
 	readonly #rule: Rule<unknown>;
 
 	constructor(
 		readonly operation: string,
-		/** Where the gradient of each input goes, or null where it is not wanted. */
+		/** The destination of each input's gradient, or null if it is not wanted. */
 		readonly edges: readonly (GradEdge | null)[],
 		/** Absent for an optional output that the call did not give. */
 		readonly outputs: readonly (OutputInfo | undefined)[],
@@ -173,7 +173,7 @@ export class TapeNode implements GradNode, ScopedNode {
 	}
 }
 
-/** The place of a leaf on the tape: gradients that arrive accumulate into its `.grad`. */
+/** The node of a leaf. It accumulates gradients into the leaf's `.grad`. */
 export class LeafNode implements GradNode {
 	readonly sequence = sequence++;
 	readonly operation = 'leaf';
@@ -207,13 +207,13 @@ export function setRequiresGrad(tensor: Tensor, on: boolean): void {
 	tensor.edge = on ? { node: new LeafNode(tensor), index: 0 } : null;
 }
 
-/** Makes a leaf require a gradient (or, with false, stop doing so), and returns it. As `torch.Tensor.requires_grad_`. */
+/** Sets whether a leaf requires a gradient, by default true, and returns it. Throws for integers, and for false on a result. As `torch.Tensor.requires_grad_`. */
 export function requiresGrad_<T extends Tensor>(tensor: T, on = true): T {
 	setRequiresGrad(tensor, on);
 	return tensor;
 }
 
-/** Makes `backward()` fill `.grad` of a result that is no leaf, too; returns the tensor. As `torch.Tensor.retain_grad`. */
+/** Makes `backward()` fill `.grad` of a tensor that is not a leaf. Returns the tensor. As `torch.Tensor.retain_grad`. */
 export function retainGrad<T extends Tensor>(tensor: T): T {
 	const { edge } = tensor;
 	if (edge === null)
@@ -226,11 +226,11 @@ export function retainGrad<T extends Tensor>(tensor: T): T {
 }
 
 export interface HookHandle {
-	/** Takes the hook away. */
+	/** Removes the hook. */
 	remove(): void;
 }
 
-/** Adds a hook to others of its place; the handle takes it away again. */
+/** Adds a hook to a set. The returned handle removes it. */
 export function addHook<H>(operation: string, hooks: Set<{ readonly hook: H }>, hook: H): HookHandle {
 	requireFunction(operation, 'hook', hook);
 	const entry = { hook };
@@ -239,8 +239,8 @@ export function addHook<H>(operation: string, hooks: Set<{ readonly hook: H }>, 
 }
 
 /**
- * Calls `hook` with the gradient of `tensor` in each backward walk, before the gradient goes on; a tensor that it returns, of the same shape and
- * dtype, goes on instead. A hook that stores the gradient must `keep` it. As `torch.Tensor.register_hook`.
+ * Calls `hook` with the gradient of `tensor` in each backward walk. If it returns a tensor of the same shape and dtype, that replaces the
+ * gradient. A hook that stores the gradient must `keep` it. As `torch.Tensor.register_hook`.
  */
 export function registerHook(tensor: Tensor, hook: GradientHook): HookHandle {
 	if (tensor.edge === null)
@@ -252,7 +252,7 @@ export function registerHook(tensor: Tensor, hook: GradientHook): HookHandle {
 	return addHook('registerHook', hooks, hook);
 }
 
-// Not the tensor itself: a node that held its outputs would keep dropped handles alive.
+// Not the tensor itself, because a node that held its outputs would keep dropped handles alive.
 export function info(tensor: Tensor): OutputInfo;
 export function info(tensor: Tensor | null | undefined): OutputInfo | undefined;
 export function info(tensor: Tensor | null | undefined): OutputInfo | undefined {

@@ -1,17 +1,16 @@
 /**
  * Views and in-place writes on the tape.
  *
- * A view shows memory of its base. It knows the operations that lead there from the base, so that after an in-place write its place
- * on the tape can be derived again: a write into the base gives the base a new place, a write into a view gives the base
- * a new place whose gradient passes through that part of it (ops/inplace.ts), and each view notices when it is used next.
- * The semantics are PyTorch's: Note [View + Inplace update], torch/csrc/autograd/variable.h.
+ * A view shares memory with its base, and knows the operations that lead from the base to it. An in-place write gives the base a new place
+ * on the tape; after a write into a view, the gradient of the base passes through that part (ops/inplace.ts). At its next use each view
+ * derives its own new place from the base. The semantics are PyTorch's: Note [View + Inplace update], torch/csrc/autograd/variable.h.
  */
 import { AutogradError, formatShape } from '../core/errors';
 import { closeScope, onTensorJoined, openScope } from '../scope';
 import { type GradEdge, type GradNode, Tensor, type Viewing } from '../tensor';
 import { isGradEnabled, setGradEnabled } from './modes';
 
-/** An operation that gives a view, to be applied to its base again or to something of the base's shape. It must hold no tensor. */
+/** An operation that returns a view. It runs again on the base, or on another tensor of the base's shape. It must hold no tensor. */
 export type ViewStep = (x: Tensor) => Tensor;
 
 /** The operations from a base to a view, last first. */
@@ -20,7 +19,7 @@ export interface ViewPath {
 	readonly step: ViewStep;
 }
 
-/** Why recorded writes cannot be followed through a view. */
+/** Why a recorded write into a view is refused, and the cure. */
 export interface Hindrance {
 	readonly what: string;
 	readonly cure: string;
@@ -32,8 +31,8 @@ const UNRECORDED: Hindrance = {
 };
 
 export const ONE_OF_SEVERAL: Hindrance = {
-	what: 'one of several views that one operation gave',
-	cure: 'Use narrow() or select() in its place, or the operation without _',
+	what: 'one of several views that one operation returned',
+	cure: 'Use narrow() or select() instead, or the operation without _',
 };
 
 export const CUSTOM: Hindrance = {
@@ -46,7 +45,7 @@ class View implements Viewing {
 
 	constructor(
 		readonly base: Tensor,
-		/** Null where there is a hindrance. */
+		/** Null if there is a hindrance. */
 		readonly path: ViewPath | null,
 		readonly hindrance: Hindrance | null,
 	) {
@@ -76,7 +75,7 @@ class View implements Viewing {
 	}
 }
 
-/** Notes that `output` is a view of `input`: by `step`, unless something hinders. */
+/** Notes that `output` is a view of `input`, by a step or with a hindrance. */
 export function noteView(output: Tensor, input: Tensor, step: ViewStep | Hindrance): void {
 	const from = input.viewing as View | null;
 	const own = isGradEnabled() ? null : UNRECORDED;
@@ -85,7 +84,7 @@ export function noteView(output: Tensor, input: Tensor, step: ViewStep | Hindran
 	output.viewing = new View(from?.base ?? input, path, hindrance);
 }
 
-/** The view that `path` leads to from `x`, which stands in for the base. */
+/** Applies `path` to `x`, which replaces the base. */
 export function follow(path: ViewPath, x: Tensor): Tensor {
 	const steps: ViewStep[] = [];
 	for (let at: ViewPath | null = path; at !== null; at = at.before) steps.push(at.step);
@@ -110,7 +109,7 @@ export function requireRecordable(operation: string, x: Tensor): void {
 	);
 }
 
-/** Puts the tensor, or the base of the view, that a recorded operation wrote into at the place of that operation's node. */
+/** Moves the tensor that a recorded operation wrote into, or the base of that view, to the operation's node. */
 export function rebase(x: Tensor, node: GradNode): void {
 	const { base } = baseOf(x);
 	const retains = base !== x && x.edge?.node.retained != null;
@@ -120,7 +119,7 @@ export function rebase(x: Tensor, node: GradNode): void {
 	else if (base !== x) onTensorJoined(x);
 }
 
-/** Hooks stay with the value that the tensor had; `retainGrad` is about the tensor. */
+/** Moves a tensor on the tape. Hooks stay with its previous value; `retainGrad` moves with the tensor. */
 function move(x: Tensor, edge: GradEdge): void {
 	const before = x.edge;
 	if (before?.node.retained?.get(before.index) === x) {
