@@ -1,8 +1,8 @@
 /** Sets the ranges to which layers round their inputs, from the inputs that they see. */
 import { noGrad } from '../autograd/modes';
+import { describe } from '../core/checks';
 import { ArgumentError } from '../core/errors';
 import { checkOptions } from '../core/options';
-import { shown } from '../ops/checks';
 import { add, clamp, div, le, maximum, minimum, mul, neg, round, sub, to, where } from '../ops/elementwise';
 import { sort } from '../ops/indexing';
 import { clone, detach, reshape, select } from '../ops/layout';
@@ -46,11 +46,11 @@ export async function calibrate<M extends Module, B = unknown>(
 		percentile = 99.9,
 		forward,
 	} = checkOptions('calibrate', options, ['method', 'percentile', 'forward']);
-	if (!(model instanceof Module)) throw new ArgumentError(`calibrate: model must be a module, not ${shown(model)}`);
+	if (!(model instanceof Module)) throw new ArgumentError(`calibrate: model must be a module, not ${describe(model)}`);
 	if (method !== 'minMax' && method !== 'percentile')
-		throw new ArgumentError(`calibrate: method must be 'minMax' or 'percentile', not ${shown(method)}`);
+		throw new ArgumentError(`calibrate: method must be 'minMax' or 'percentile', not ${describe(method)}`);
 	if (!(percentile >= 50 && percentile <= 100))
-		throw new ArgumentError(`calibrate: percentile must lie in [50, 100], not ${shown(percentile)}`);
+		throw new ArgumentError(`calibrate: percentile must lie in [50, 100], not ${describe(percentile)}`);
 	const layers = model.modules().filter((module): module is QuantizedLinear => module instanceof QuantizedLinear);
 	if (layers.length === 0)
 		throw new ArgumentError('calibrate: the model has no QuantizedLinear layer. Make them with quantize(model)');

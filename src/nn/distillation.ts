@@ -1,13 +1,14 @@
 /** Learning from another model's outputs. */
+import { describe, requireFraction } from '../core/checks';
 import { ArgumentError, formatShape, ShapeError } from '../core/errors';
 import { checkOptions } from '../core/options';
 import { sameShape } from '../core/shape';
-import { requireProbability, requireTensor, shown } from '../ops/checks';
 import { add, div, mul } from '../ops/elementwise';
 import { detach } from '../ops/layout';
 import { crossEntropy } from '../ops/loss';
 import { softmax } from '../ops/softmax';
 import type { Tensor } from '../tensor';
+import { requireTensor } from '../tensorChecks';
 import { tidy } from '../tidy';
 import { Module } from './module';
 
@@ -30,8 +31,9 @@ export class DistillationLoss extends Module {
 	constructor(options: DistillationOptions = {}) {
 		super();
 		const { temperature = 2, alpha = 0.5 } = checkOptions('DistillationLoss', options, ['temperature', 'alpha']);
-		if (!(temperature > 0)) throw new ArgumentError(`DistillationLoss: temperature must be above 0, not ${shown(temperature)}`);
-		requireProbability('DistillationLoss', alpha, 'alpha');
+		if (!(temperature > 0))
+			throw new ArgumentError(`DistillationLoss: temperature must be above 0, not ${describe(temperature)}`);
+		requireFraction('DistillationLoss', 'alpha', alpha);
 		this.temperature = temperature;
 		this.alpha = alpha;
 	}

@@ -1,9 +1,9 @@
 /** Quantises the layers of a model: after training, or within it. */
 
+import { describe } from '../core/checks';
 import { hostBytes } from '../core/dtype';
 import { ArgumentError } from '../core/errors';
 import { checkOptions } from '../core/options';
-import { shown } from '../ops/checks';
 import { embedding } from '../ops/embedding';
 import { fakeQuantize } from '../ops/fakeQuantize';
 import { detach, narrow, reshape } from '../ops/layout';
@@ -195,7 +195,7 @@ interface Target {
 }
 
 function requireModel(operation: string, model: unknown): void {
-	if (!(model instanceof Module)) throw new ArgumentError(`${operation}: model must be a module, not ${shown(model)}`);
+	if (!(model instanceof Module)) throw new ArgumentError(`${operation}: model must be a module, not ${describe(model)}`);
 }
 
 const REPLACEABLE: readonly unknown[] = [Linear, Embedding, FakeQuantizedLinear, FakeQuantizedEmbedding];
@@ -211,7 +211,7 @@ function targetsOf(operation: string, model: Module, options: QuantizeOptions): 
 	const { modules, exclude = [], convert } = options;
 	const all = model.namedModules();
 	const choose = (name: string, choices: readonly ModuleChoice[]) => {
-		if (!Array.isArray(choices)) throw new ArgumentError(`${operation}: ${name} must be an array, not ${shown(choices)}`);
+		if (!Array.isArray(choices)) throw new ArgumentError(`${operation}: ${name} must be an array, not ${describe(choices)}`);
 		return new Set(choices.flatMap((choice) => chosen(operation, name, choice, all)));
 	};
 	const [included, excluded] = [modules && choose('modules', modules), choose('exclude', exclude)];
@@ -235,7 +235,7 @@ function chosen(operation: string, name: string, choice: ModuleChoice, all: read
 	if (typeof choice === 'string') matches = (path) => `.${path}.`.includes(`.${choice}.`);
 	else if (choice instanceof RegExp) matches = (path) => path.search(choice) >= 0;
 	else if (typeof choice === 'function') matches = (_, module) => module instanceof choice;
-	else throw new ArgumentError(`${operation}: ${name} holds paths, regular expressions and classes, not ${shown(choice)}`);
+	else throw new ArgumentError(`${operation}: ${name} holds paths, regular expressions and classes, not ${describe(choice)}`);
 	const found = all.flatMap(([path, module]) => (matches(path, module) ? [module] : []));
 	if (found.length === 0)
 		throw new ArgumentError(

@@ -1,8 +1,8 @@
 /** Layers whose weights are codes of 8 or 4 bits. `quantize` makes them. */
+import { describe, requireCounts } from '../core/checks';
 import { ArgumentError } from '../core/errors';
 import { checkOptions, pickOptions } from '../core/options';
 import { numel } from '../core/shape';
-import { requireCounts, requireTensor, shown } from '../ops/checks';
 import { full, zeros } from '../ops/creation';
 import { abs, clamp, div } from '../ops/elementwise';
 import { fakeQuantize } from '../ops/fakeQuantize';
@@ -19,6 +19,7 @@ import {
 } from '../ops/quantized';
 import { amax } from '../ops/reduce';
 import type { Tensor } from '../tensor';
+import { requireTensor } from '../tensorChecks';
 import { tidy } from '../tidy';
 import type { Embedding } from './embedding';
 import { emptyParameter, zeros_ } from './init';
@@ -126,7 +127,7 @@ export class QuantizedLinear extends QuantizedLayer {
 		super(outFeatures, inFeatures, options);
 		const { activations = null } = options;
 		if (activations !== null && activations !== 'dynamic8' && activations !== 'static8')
-			throw new ArgumentError(`QuantizedLinear: activations must be 'dynamic8', 'static8' or null, not ${shown(activations)}`);
+			throw new ArgumentError(`QuantizedLinear: activations must be 'dynamic8', 'static8' or null, not ${describe(activations)}`);
 		this.bias = options.bias === false ? null : zeros_(emptyParameter([outFeatures], options));
 		this.#activations = activations;
 		if (activations === 'static8') {

@@ -1,11 +1,12 @@
 /** Rounds as quantisation does, and stays floating: for training with the errors of quantisation. */
 import { defineOperation } from '../autograd/operation';
+import { requireCounts, requireNumber } from '../core/checks';
 import { requireFloating } from '../core/dtype';
 import { ArgumentError, formatShape, ShapeError } from '../core/errors';
 import { checkOptions } from '../core/options';
 import { normalizeDim } from '../core/shape';
 import { Tensor } from '../tensor';
-import { requireCounts, requireNumber, requireSameDevice, requireTensor } from './checks';
+import { requireSameDevice, requireTensor } from '../tensorChecks';
 import { add, clamp, div, ge, le, logicalAnd, mul, round, sub, to, where } from './elementwise';
 import { reshape } from './layout';
 

@@ -4,12 +4,13 @@
  */
 import { defineOperation, NO_GRADIENT } from '../autograd/operation';
 import type { QuantizedLayout } from '../backends/contract/quantized';
+import { describe, requireCounts } from '../core/checks';
 import { requireDType, requireFloating } from '../core/dtype';
 import { ArgumentError, DTypeError, formatShape, ShapeError } from '../core/errors';
 import { checkOptions } from '../core/options';
 import { checkShape, numel, sameShape } from '../core/shape';
 import { emptyOn, Tensor } from '../tensor';
-import { requireCounts, requireSameDevice, requireTensor, shown } from './checks';
+import { requireSameDevice, requireTensor } from '../tensorChecks';
 import { composed } from './composed';
 import { tensor } from './creation';
 import { abs, add, clamp, div, le, mul, neg, round, sub, to, where } from './elementwise';
@@ -47,10 +48,10 @@ const LEAST_RANGE = 1e-30;
 /** Checks and completes the options of whatever quantises weights. */
 export function quantizeOptions(operation: string, options: QuantizeWeightOptions): Required<QuantizeWeightOptions> {
 	const { bits = 8, groupSize = 32, symmetric = true } = options;
-	if (bits !== 8 && bits !== 4) throw new ArgumentError(`${operation}: bits must be 8 or 4, not ${shown(bits)}`);
+	if (bits !== 8 && bits !== 4) throw new ArgumentError(`${operation}: bits must be 8 or 4, not ${describe(bits)}`);
 	requireCounts(operation, { groupSize }, 1);
 	if (typeof symmetric !== 'boolean')
-		throw new ArgumentError(`${operation}: symmetric must be true or false, not ${shown(symmetric)}`);
+		throw new ArgumentError(`${operation}: symmetric must be true or false, not ${describe(symmetric)}`);
 	return { bits, groupSize, symmetric };
 }
 
@@ -144,7 +145,7 @@ function requireQuantized(operation: string, weight: QuantizedWeight) {
 	const isObject = typeof weight === 'object' && weight !== null && !Array.isArray(weight) && !(weight instanceof Tensor);
 	if (!isObject)
 		throw new ArgumentError(
-			`${operation}: weight must be a quantised matrix, as quantizeWeight() gives it, not ${shown(weight)}`,
+			`${operation}: weight must be a quantised matrix, as quantizeWeight() gives it, not ${describe(weight)}`,
 		);
 	checkOptions(operation, weight, ['packed', 'scale', 'zeroPoint', 'bits', 'groupSize', 'columns']);
 	const { packed, scale, zeroPoint = null, bits, groupSize, columns } = weight;

@@ -1,11 +1,11 @@
 /** Stochastic weight averaging. Izmailov et al. 2018, https://arxiv.org/abs/1803.05407. */
 import { noGrad } from '../autograd/modes';
 import type { DeviceName } from '../backends/contract';
+import { describe } from '../core/checks';
 import { ArgumentError, ShapeError } from '../core/errors';
 import { checkOptions } from '../core/options';
 import { sameShape } from '../core/shape';
 import { BatchNorm1d, BatchNorm2d, BatchNorm3d, Module, Parameter } from '../nn';
-import { shown } from '../ops/checks';
 import { full } from '../ops/creation';
 import { add, div, eq, sub, to, where } from '../ops/elementwise';
 import { add_, copy_, fill_ } from '../ops/inplace';
@@ -66,7 +66,7 @@ export class AveragedModel<M extends Module = Module> extends Module {
 	/** The averages start as the current weights. */
 	constructor(model: M, options: AveragedModelOptions = {}) {
 		super();
-		if (!(model instanceof Module)) throw new ArgumentError(`AveragedModel: it takes a module, not ${shown(model)}`);
+		if (!(model instanceof Module)) throw new ArgumentError(`AveragedModel: it takes a module, not ${describe(model)}`);
 		this.#model = model;
 		this.#options = checkOptions('AveragedModel', options, ['avgFn', 'useBuffers']);
 		const state = new Set(Object.keys(model.stateDict()));
@@ -177,7 +177,7 @@ export async function updateBn(
 		for await (const batch of loader) {
 			const input = Array.isArray(batch) ? (batch[0] as unknown) : batch;
 			if (!(input instanceof Tensor))
-				throw new ArgumentError(`updateBn: a batch must be a tensor or a list that begins with one, not ${shown(batch)}`);
+				throw new ArgumentError(`updateBn: a batch must be a tensor or a list that begins with one, not ${describe(batch)}`);
 			const moved = device === undefined || device === input.device ? input : await to(input, device);
 			noGrad(() => tidy(() => void (model.forward as (x: Tensor) => unknown)(moved)));
 			if (moved !== input) moved.dispose();

@@ -1,9 +1,9 @@
 /** Runs modules of a model under `checkpoint`, by name. */
 import { checkpoint } from '../autograd/checkpoint';
 import { noGrad } from '../autograd/modes';
+import { describe } from '../core/checks';
 import { ArgumentError } from '../core/errors';
 import type { Module } from '../nn';
-import { shown } from '../ops/checks';
 import { copy_ } from '../ops/inplace';
 import { clone } from '../ops/layout';
 import { Tensor } from '../tensor';
@@ -15,7 +15,9 @@ import { tidy } from '../tidy';
  */
 export function checkpointModules(model: Module, patterns: readonly string[]): () => void {
 	if (!Array.isArray(patterns) || !patterns.every((pattern) => typeof pattern === 'string'))
-		throw new ArgumentError(`fit: checkpoint must be a list of paths of modules, such as ['blocks.*'], not ${shown(patterns)}`);
+		throw new ArgumentError(
+			`fit: checkpoint must be a list of paths of modules, such as ['blocks.*'], not ${describe(patterns)}`,
+		);
 	const named = model.namedModules();
 	const chosen = new Set<Module>();
 	for (const pattern of patterns) {

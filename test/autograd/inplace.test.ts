@@ -126,7 +126,7 @@ test('leaves that require a gradient, and views of them, throw outside noGrad', 
 test('a write into one of several views throws, and such a view is unusable after its base was written', async () => {
 	const x = leaf(1, 2);
 	const [part] = x.mul(1).chunk(2) as [Tensor];
-	const refusal = /the tensor is one of several views that one operation gave. Use narrow\(\) or select\(\)/;
+	const refusal = /the tensor is one of several views that one operation returned. Use narrow\(\) or select\(\)/;
 	assert.throws(() => part.add_(1), refusal);
 	const [plainPart] = plain(2, 2).split(1) as [Tensor];
 	assert.throws(() => plainPart.copy_(x), refusal);

@@ -1,11 +1,11 @@
 /** Adapters in the files of PEFT: adapter_config.json and adapter_model.safetensors. */
 import { noGrad } from '../../autograd/modes';
+import { describe } from '../../core/checks';
 import { ArgumentError, FormatError, formatShape } from '../../core/errors';
 import { checkOptions } from '../../core/options';
 import { sameShape } from '../../core/shape';
 import { isObject } from '../../core/state';
 import { loadSafetensors, saveSafetensors } from '../../io';
-import { shown } from '../../ops/checks';
 import { copy_ } from '../../ops/inplace';
 import { detach } from '../../ops/layout';
 import type { Tensor } from '../../tensor';
@@ -36,7 +36,8 @@ export interface SaveOptions {
  *     for (const [name, content] of Object.entries(await nn.lora.save(lora))) await writeFile(join(folder, name), content);
  */
 export async function save(lora: LoraModel, options: SaveOptions = {}): Promise<LoraFiles> {
-	if (!(lora instanceof LoraModel)) throw new ArgumentError(`lora.save: it takes what nn.lora.apply returns, not ${shown(lora)}`);
+	if (!(lora instanceof LoraModel))
+		throw new ArgumentError(`lora.save: it takes what nn.lora.apply returns, not ${describe(lora)}`);
 	const {
 		name = onlyActive(lora),
 		baseModelNameOrPath = null,
@@ -82,7 +83,7 @@ function onlyActive({ active }: LoraModel): string {
 export function load(model: Module, files: LoraFiles, options: { readonly name?: string } = {}): LoraModel {
 	const { name = 'default' } = checkOptions('lora.load', options, ['name']);
 	if (!isObject(files) || typeof files[CONFIG] !== 'string' || files[WEIGHTS] === undefined)
-		throw new ArgumentError(`lora.load: it takes { '${CONFIG}': text, '${WEIGHTS}': bytes }, not ${shown(files)}`);
+		throw new ArgumentError(`lora.load: it takes { '${CONFIG}': text, '${WEIGHTS}': bytes }, not ${describe(files)}`);
 	const config = readConfig(files[CONFIG]);
 	const state = loadSafetensors(files[WEIGHTS], { device: 'cpu' });
 	const lora = apply(model, { ...config, name });

@@ -1,9 +1,9 @@
 /** Low-rank adapters for a frozen model. Hu et al. 2021, https://arxiv.org/abs/2106.09685. Names and meanings are those of PEFT. */
 import type { DeviceName } from '../../backends/contract';
+import { describe, requireCounts, requireFraction, requireNumber } from '../../core/checks';
 import type { DType } from '../../core/dtype';
 import { ArgumentError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
-import { requireCounts, requireNumber, requireProbability, shown } from '../../ops/checks';
 import type { Linear } from '../linear';
 import { Module } from '../module';
 import type { Parameter } from '../parameter';
@@ -48,7 +48,7 @@ const models = new WeakMap<Module, LoraModel>();
  * A second call with another `name` adds a second adapter and activates it in place of the first. Works on quantised layers too.
  */
 export function apply(model: Module, options: LoraOptions): LoraModel {
-	if (!(model instanceof Module)) throw new ArgumentError(`lora.apply: it takes a module, not ${shown(model)}`);
+	if (!(model instanceof Module)) throw new ArgumentError(`lora.apply: it takes a module, not ${describe(model)}`);
 	const base = model instanceof LoraModel ? model.base : model;
 	const { name = 'default', ...config } = checkOptions('lora.apply', options, LORA_OPTIONS);
 	const lora = models.get(base) ?? new LoraModel(base);
@@ -61,11 +61,11 @@ function checkConfig(options: Omit<LoraOptions, 'name'>): AdapterConfig {
 	const { targets, rank = 8, alpha = 8, dropout = 0, rslora = false, fanInFanOut = false } = options;
 	requireCounts('lora.apply', { rank }, 1);
 	requireNumber('lora.apply', 'alpha', alpha);
-	requireProbability('lora.apply', dropout, 'dropout');
+	requireFraction('lora.apply', 'dropout', dropout);
 	const list = Array.isArray(targets) && targets.length > 0 && targets.every((target) => typeof target === 'string');
 	if (!list && !(targets instanceof RegExp) && targets !== 'all-linear')
 		throw new ArgumentError(
-			`lora.apply: targets must be a list of ends of paths such as ['q_proj'], a RegExp, or 'all-linear', not ${shown(targets)}`,
+			`lora.apply: targets must be a list of ends of paths such as ['q_proj'], a RegExp, or 'all-linear', not ${describe(targets)}`,
 		);
 	return { targets, rank, alpha, dropout, rslora, fanInFanOut };
 }

@@ -1,7 +1,6 @@
 /** The schedule of stochastic weight averaging. */
-import { requireOneOf } from '../../core/checks';
+import { requireCounts, requireOneOf } from '../../core/checks';
 import { checkOptions } from '../../core/options';
-import { requireCounts } from '../../ops/checks';
 import type { CommonOptions, Optimizer } from '../optimizer';
 import { RateScheduler, type SchedulerOptions } from './base';
 

@@ -1,8 +1,9 @@
 /** Removes pruned channels for real. */
 import { noGrad } from '../../../autograd/modes';
+import { describe } from '../../../core/checks';
 import { ArgumentError, WgradError } from '../../../core/errors';
-import { requireTensor, shown } from '../../../ops/checks';
 import { Tensor } from '../../../tensor';
+import { requireTensor } from '../../../tensorChecks';
 import { tidy } from '../../../tidy';
 import { Module } from '../../module';
 import { summarize } from '../../summary';
@@ -29,7 +30,7 @@ const ROUNDING = 1e-5;
  * Makes all masks permanent, and replaces parameters: create a new optimizer afterwards.
  */
 export async function slim(model: Module, example: Tensor | readonly Tensor[]): Promise<SlimReport> {
-	if (!(model instanceof Module)) throw new ArgumentError(`slim: it takes a module, not ${shown(model)}`);
+	if (!(model instanceof Module)) throw new ArgumentError(`slim: it takes a module, not ${describe(model)}`);
 	const inputs = example instanceof Tensor ? [example] : [...example];
 	for (const input of inputs) requireTensor('slim', input, 'the example');
 	for (const module of model.modules()) for (const name of prunedNames(module)) remove(module, name);
