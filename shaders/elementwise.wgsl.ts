@@ -103,7 +103,7 @@ interface Place {
 }
 
 /** The parameters of every kernel in this frame. */
-export const QUAD_PARAMS = {
+export const ELEMENTWISE_PARAMS = {
 	/** Offsets of inputs 0 to 2 in x, y and z, and of the output in w. */
 	offsets: 'vec4<u32>',
 	size: 'u32',
@@ -128,7 +128,11 @@ type QuadBindings<O extends Operands> = {
 	readonly [K in keyof O]: O[K] extends Operand ? Binding : Binding | false;
 } & { readonly out: Binding };
 
-export type QuadKernel<V extends Variant, O extends Operands = Operands> = Kernel<V, typeof QUAD_PARAMS, QuadBindings<O>>;
+export type ElementwiseKernel<V extends Variant, O extends Operands = Operands> = Kernel<
+	V,
+	typeof ELEMENTWISE_PARAMS,
+	QuadBindings<O>
+>;
 
 const LANES = ['x', 'y', 'z', 'w'];
 
@@ -250,11 +254,11 @@ fn compute(${places.map(({ name, computed }) => `${name}: vec4<${computed}>`).jo
 }
 
 /** A kernel in the frame of this file. */
-export function defineQuadKernel<V extends Variant, O extends Operands>(
+export function defineElementwiseKernel<V extends Variant, O extends Operands>(
 	name: string,
 	frame: (variant: V) => Frame<O>,
-): QuadKernel<V, O> {
-	return defineKernel({ name, params: QUAD_PARAMS, define: (variant: V) => quadSource(frame(variant)) });
+): ElementwiseKernel<V, O> {
+	return defineKernel({ name, params: ELEMENTWISE_PARAMS, define: (variant: V) => quadSource(frame(variant)) });
 }
 
 /** f16 is computed in f32. u8 is computed in i32, and so is a bool in arithmetic. */
@@ -292,7 +296,7 @@ function expression({ value, integer = value }: ExpressionRow, type: ElementType
 
 export type UnaryVariant = { op: UnaryName; type: ElementType; access: ElementAccess };
 
-export const unary = defineQuadKernel('elementwise.unary', ({ op, type, access }: UnaryVariant) => {
+export const unary = defineElementwiseKernel('elementwise.unary', ({ op, type, access }: UnaryVariant) => {
 	const row: UnaryRow = UNARY[op];
 	const isInteger = arithmetic(type) === 'i32';
 	return {
@@ -307,7 +311,7 @@ export const unary = defineQuadKernel('elementwise.unary', ({ op, type, access }
 
 export type UnaryGradVariant = { op: DerivativeName; type: StorageType; access: ElementAccess };
 
-export const unaryGrad = defineQuadKernel('elementwise.unaryGrad', ({ op, type, access }: UnaryGradVariant) => {
+export const unaryGrad = defineElementwiseKernel('elementwise.unaryGrad', ({ op, type, access }: UnaryGradVariant) => {
 	const row: UnaryRow = UNARY[op];
 	return {
 		access,
@@ -321,7 +325,7 @@ export const unaryGrad = defineQuadKernel('elementwise.unaryGrad', ({ op, type, 
 
 export type PredicateVariant = { op: PredicateName; type: StorageType; access: ElementAccess };
 
-export const predicate = defineQuadKernel('elementwise.predicate', ({ op, type, access }: PredicateVariant) => {
+export const predicate = defineElementwiseKernel('elementwise.predicate', ({ op, type, access }: PredicateVariant) => {
 	const value = stored(expression(PREDICATE[op], type));
 	return { access, operands: { x: operand(type) }, output: 'u32', value };
 });
@@ -337,7 +341,7 @@ function binaryFunctions(op: BinaryName, type: ElementType): string {
 
 export type BinaryVariant = { op: BinaryName; type: ElementType; access: ElementAccess; inPlace: boolean };
 
-export const binary = defineQuadKernel('elementwise.binary', ({ op, type, access, inPlace }: BinaryVariant) => ({
+export const binary = defineElementwiseKernel('elementwise.binary', ({ op, type, access, inPlace }: BinaryVariant) => ({
 	access,
 	operands: { a: inPlace ? outputOperand(type) : operand(type), b: operand(type) },
 	output: storageOf(type),
@@ -354,7 +358,7 @@ export type BinaryScalarVariant = {
 	scalar: 'left' | 'right';
 };
 
-export const binaryScalar = defineQuadKernel(
+export const binaryScalar = defineElementwiseKernel(
 	'elementwise.binaryScalar',
 	({ op, type, access, inPlace, scalar }: BinaryScalarVariant) => {
 		const computed = arithmetic(type);
@@ -386,7 +390,7 @@ fn holds(a: vec4<${computed}>, b: vec4<${computed}>) -> vec4<bool> {
 `;
 }
 
-export const compare = defineQuadKernel('elementwise.compare', ({ op, type, access }: CompareVariant) => ({
+export const compare = defineElementwiseKernel('elementwise.compare', ({ op, type, access }: CompareVariant) => ({
 	access,
 	operands: { a: operand(type), b: operand(type) },
 	output: 'u32',
@@ -394,7 +398,7 @@ export const compare = defineQuadKernel('elementwise.compare', ({ op, type, acce
 	value: stored('holds(a, b)'),
 }));
 
-export const compareScalar = defineQuadKernel('elementwise.compareScalar', ({ op, type, access }: CompareVariant) => ({
+export const compareScalar = defineElementwiseKernel('elementwise.compareScalar', ({ op, type, access }: CompareVariant) => ({
 	access,
 	operands: { x: operand(type) },
 	output: 'u32',
@@ -414,7 +418,7 @@ export function movedScalar(type: MoveVariant['type'], name: 's' | 't'): string 
 /** Whether a and b are tensors; if not, they are the numbers s and t. */
 export type WhereVariant = MoveVariant & { a: boolean; b: boolean };
 
-export const where = defineQuadKernel('elementwise.where', ({ type, access, a, b }: WhereVariant) => ({
+export const where = defineElementwiseKernel('elementwise.where', ({ type, access, a, b }: WhereVariant) => ({
 	access,
 	operands: { condition: moved('u32'), a: a && moved(type), b: b && moved(type) },
 	output: type,
@@ -423,7 +427,7 @@ export const where = defineQuadKernel('elementwise.where', ({ type, access, a, b
 
 export type CombineVariant = { op: CombineName; type: ElementType; access: ElementAccess };
 
-export const combine = defineQuadKernel('elementwise.combine', ({ op, type, access }: CombineVariant) => ({
+export const combine = defineElementwiseKernel('elementwise.combine', ({ op, type, access }: CombineVariant) => ({
 	access,
 	operands: { a: operand(type), b: operand(type) },
 	output: storageOf(type),
@@ -433,7 +437,7 @@ export const combine = defineQuadKernel('elementwise.combine', ({ op, type, acce
 
 export type TernaryVariant = { op: TernaryName; type: ElementType; access: ElementAccess };
 
-export const ternary = defineQuadKernel('elementwise.ternary', ({ op, type, access }: TernaryVariant) => ({
+export const ternary = defineElementwiseKernel('elementwise.ternary', ({ op, type, access }: TernaryVariant) => ({
 	access,
 	operands: { a: operand(type), b: operand(type), c: operand(type) },
 	output: storageOf(type),
@@ -450,7 +454,7 @@ fn toInteger(x: vec4<f32>) -> vec4<i32> {
 }
 `;
 
-export const cast = defineQuadKernel('elementwise.cast', ({ from, to, access }: CastVariant) => {
+export const cast = defineElementwiseKernel('elementwise.cast', ({ from, to, access }: CastVariant) => {
 	const floating = arithmetic(from) === 'f32';
 	const toInteger = floating && storageOf(to) === 'i32';
 	const value = to === 'u32' ? stored(floating ? 'isTrue(x)' : 'x != vec4(0)') : storedAs(to, toInteger ? 'toInteger(x)' : 'x');

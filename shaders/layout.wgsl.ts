@@ -9,10 +9,10 @@
  * arange, pad: a thread makes four consecutive elements of a contiguous output; workgroups of 64.
  */
 import { wgsl } from 'wgsl-preprocessor';
-import { defineQuadKernel, type MoveVariant, moved, movedScalar } from './elementwise.wgsl';
+import { defineElementwiseKernel, type MoveVariant, moved, movedScalar } from './elementwise.wgsl';
 import { defineKernel, read, readWrite, type StorageType } from './shader';
 
-export const copy = defineQuadKernel('layout.copy', ({ type, access }: MoveVariant) => ({
+export const copy = defineElementwiseKernel('layout.copy', ({ type, access }: MoveVariant) => ({
 	access,
 	operands: { x: moved(type) },
 	output: type,
@@ -71,7 +71,7 @@ export const transpose = defineKernel({
 	}),
 });
 
-export const fill = defineQuadKernel('layout.fill', ({ type, access }: MoveVariant) => ({
+export const fill = defineElementwiseKernel('layout.fill', ({ type, access }: MoveVariant) => ({
 	access,
 	operands: {},
 	output: type,

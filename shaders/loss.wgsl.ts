@@ -16,7 +16,7 @@
  * An ignored target gives loss 0 and weight 0. An invalid class gives loss NaN, and crossEntropy reports the class.
  */
 import { wgsl } from 'wgsl-preprocessor';
-import { defineQuadKernel, type ElementAccess, operand } from './elementwise.wgsl';
+import { defineElementwiseKernel, type ElementAccess, operand } from './elementwise.wgsl';
 import { mathFunctions } from './math.wgsl';
 import { defineKernel, read, readWrite, type StorageType, WORKGROUP_SIZE } from './shader';
 import { sumOfAll } from './workgroupReduction';
@@ -33,10 +33,10 @@ const PAIR = {
 	klDivLog: 'exponential(b) * (b - a)',
 };
 
-export type PairName = keyof typeof PAIR;
+export type PointwiseLossName = keyof typeof PAIR;
 
 /** The gradient g times the derivative with respect to a. */
-const PAIR_DERIVATIVE: Record<PairName, string> = {
+const PAIR_DERIVATIVE: Record<PointwiseLossName, string> = {
 	mse: '2.0 * g * (a - b)',
 	l1: 'g * signOf(a - b)',
 	smoothL1: 'g * select(signOf(a - b), (a - b) / s, abs(a - b) < vec4(s))',
@@ -54,9 +54,9 @@ fn cutOff(x: vec4<f32>) -> vec4<f32> {
 }
 `;
 
-export type PairVariant = { op: PairName; type: StorageType; access: ElementAccess };
+export type PointwiseLossVariant = { op: PointwiseLossName; type: StorageType; access: ElementAccess };
 
-export const pairLoss = defineQuadKernel('loss.pair', ({ op, type, access }: PairVariant) => ({
+export const pointwiseLoss = defineElementwiseKernel('loss.pointwise', ({ op, type, access }: PointwiseLossVariant) => ({
 	access,
 	operands: { a: operand(type), b: operand(type) },
 	output: type,
@@ -65,7 +65,7 @@ export const pairLoss = defineQuadKernel('loss.pair', ({ op, type, access }: Pai
 	value: PAIR[op],
 }));
 
-export const pairLossGrad = defineQuadKernel('loss.pairGrad', ({ op, type, access }: PairVariant) => ({
+export const pointwiseLossGrad = defineElementwiseKernel('loss.pointwiseGrad', ({ op, type, access }: PointwiseLossVariant) => ({
 	access,
 	operands: { a: operand(type), b: operand(type), g: operand(type) },
 	output: type,

@@ -12,7 +12,7 @@ import type { Gpu } from '../../src/backends/webgpu/launch';
 import { contiguousStrides, numel } from '../../src/core/shape';
 import { stream } from '../ops/database';
 import { requireClose } from '../proofs/compare';
-import { together } from '../proofs/together';
+import { concurrently } from '../proofs/concurrently';
 
 let backend: WebGPUBackend;
 test.before(async () => {
@@ -154,10 +154,10 @@ async function results(
 	return Object.fromEntries(found);
 }
 
-const reference = together(CASES, (each) => results({ device: cpuBackend, kernels: cpuBackend.kernels }, each));
+const reference = concurrently(CASES, (each) => results({ device: cpuBackend, kernels: cpuBackend.kernels }, each));
 
 for (const [name, form] of Object.entries(FORMS)) {
-	const onDevice = together(CASES, (each) =>
+	const onDevice = concurrently(CASES, (each) =>
 		results({ device: backend, kernels: { ...backend.kernels, ...attentionKernels(form(backend.gpu)) } }, each),
 	);
 	for (const each of CASES) {

@@ -6,7 +6,7 @@ import { test } from 'uvu';
 import { type Device, type DType, grad, manualSeed, type Tensor, tidy } from 'wgrad';
 import { makeInputs, type OpEntry, type Sample } from '../ops/database';
 import { type Allowed, cotangents, differentiableInputs, requireClose } from './compare';
-import { together } from './together';
+import { concurrently } from './concurrently';
 
 const SEED = 20;
 const DEFAULT_TOLERANCE: Allowed = { relative: 2e-5, absolute: 2e-6 };
@@ -51,7 +51,7 @@ async function run(entry: OpEntry, sample: Sample, device: Device, precision: DT
 
 export function proveParity(entries: readonly OpEntry[]): void {
 	for (const entry of entries) {
-		const runOnDevice = together(entry.samples, (sample) => run(entry, sample, 'webgpu', 'float32'));
+		const runOnDevice = concurrently(entry.samples, (sample) => run(entry, sample, 'webgpu', 'float32'));
 		for (const sample of entry.samples) {
 			const name = `${entry.name} (${sample.label})`;
 			test(`parity: ${name}`, async () => {

@@ -7,7 +7,7 @@ import type { View } from './storage';
  * mse (a - b)^2; l1 |a - b|; bce and bceWithLogits without weights (bce clamps its logarithms to at least -100);
  * klDiv b (log b - a), and 0 where b is 0; klDivLog e^b (b - a).
  */
-export type PairLossOp = 'mse' | 'l1' | 'smoothL1' | 'huber' | 'bce' | 'bceWithLogits' | 'klDiv' | 'klDivLog';
+export type PointwiseLossOp = 'mse' | 'l1' | 'smoothL1' | 'huber' | 'bce' | 'bceWithLogits' | 'klDiv' | 'klDivLog';
 
 /**
  * The classes are the middle dimension of logits seen as [outer, classes, inner]; there is one target for each (outer, inner).
@@ -30,13 +30,13 @@ export interface CrossEntropyAttributes extends ClassShape {
 
 export interface LossKernels {
 	/** y = loss of a and b; both have been expanded to y's shape and dtype. */
-	pairLoss(inputs: { a: View; b: View }, outputs: { y: View }, attributes: { op: PairLossOp; parameter: number }): void;
+	pointwiseLoss(inputs: { a: View; b: View }, outputs: { y: View }, attributes: { op: PointwiseLossOp; parameter: number }): void;
 
 	/** da = gradient * d loss / da. The gradient has any strides, often 0. */
-	pairLossGrad(
+	pointwiseLossGrad(
 		inputs: { a: View; b: View; gradient: View },
 		outputs: { da: View },
-		attributes: { op: PairLossOp; parameter: number },
+		attributes: { op: PointwiseLossOp; parameter: number },
 	): void;
 
 	/**

@@ -2,15 +2,15 @@
 import type { TypedArray } from '../../core/dtype';
 import { numel } from '../../core/shape';
 import type { View } from '../contract';
-import type { CrossEntropyAttributes, LossKernels, PairLossOp } from '../contract/loss';
+import type { CrossEntropyAttributes, LossKernels, PointwiseLossOp } from '../contract/loss';
 import { ctc } from './ctc';
 import { cpuData, positions } from './storage';
 
 const { abs, exp, log, log1p, max } = Math;
 
-type PairLoss = (a: number, b: number, parameter: number) => number;
+type PointwiseLoss = (a: number, b: number, parameter: number) => number;
 
-const PAIR: Record<PairLossOp, PairLoss> = {
+const POINTWISE: Record<PointwiseLossOp, PointwiseLoss> = {
 	mse: (a, b) => (a - b) ** 2,
 	l1: (a, b) => abs(a - b),
 	smoothL1: (a, b, beta) => (abs(a - b) < beta ? (0.5 * (a - b) ** 2) / beta : abs(a - b) - 0.5 * beta),
@@ -22,7 +22,7 @@ const PAIR: Record<PairLossOp, PairLoss> = {
 };
 
 /** Derivatives with respect to a. */
-const PAIR_DERIVATIVE: Record<PairLossOp, PairLoss> = {
+const POINTWISE_DERIVATIVE: Record<PointwiseLossOp, PointwiseLoss> = {
 	mse: (a, b) => 2 * (a - b),
 	l1: (a, b) => Math.sign(a - b),
 	smoothL1: (a, b, beta) => (abs(a - b) < beta ? (a - b) / beta : Math.sign(a - b)),
@@ -62,8 +62,8 @@ function forEachRow(
 export const loss: LossKernels = {
 	...ctc,
 
-	pairLoss({ a, b }, { y }, { op, parameter }) {
-		const f = PAIR[op];
+	pointwiseLoss({ a, b }, { y }, { op, parameter }) {
+		const f = POINTWISE[op];
 		const [aData, bData, data] = [cpuData(a), cpuData(b), cpuData(y)];
 		const bAt = positions(b);
 		positions(a).forEach((position, i) => {
@@ -71,8 +71,8 @@ export const loss: LossKernels = {
 		});
 	},
 
-	pairLossGrad({ a, b, gradient }, { da }, { op, parameter }) {
-		const f = PAIR_DERIVATIVE[op];
+	pointwiseLossGrad({ a, b, gradient }, { da }, { op, parameter }) {
+		const f = POINTWISE_DERIVATIVE[op];
 		const [aData, bData, gradientData, data] = [cpuData(a), cpuData(b), cpuData(gradient), cpuData(da)];
 		const [bAt, gradientAt] = [positions(b), positions(gradient)];
 		positions(a).forEach((position, i) => {

@@ -125,7 +125,7 @@ const COUNTS: Counts = {
 
 	rnnStep: ({ recurrent }, _, { cell }) => (size(recurrent) / GATES[cell]) * STEP[cell],
 
-	pairLoss: (_, { y }, { op }) => size(y) * (op === 'mse' || op === 'l1' ? 2 : 4),
+	pointwiseLoss: (_, { y }, { op }) => size(y) * (op === 'mse' || op === 'l1' ? 2 : 4),
 	crossEntropy: ({ x, target }, _, { logits }) => (logits ? 5 * size(x) : 0) + 2 * size(target),
 	// For each position and step: the largest of three, three differences, exps and sums, a logarithm, the emission.
 	ctc: (_, { alpha }) => 6 * size(alpha),

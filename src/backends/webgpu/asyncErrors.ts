@@ -74,13 +74,13 @@ export class AsyncErrors {
 		if (this.count > mark) {
 			this.thrown = this.count;
 			this.onTold?.();
-			throw together(this.errors);
+			throw combined(this.errors);
 		}
 	}
 }
 
 /** The first of `errors`, with the messages of the others appended. */
-function together(errors: readonly Error[]): Error {
+function combined(errors: readonly Error[]): Error {
 	const [first = new DeviceError('the GPU reported an error'), ...others] = errors;
 	if (others.length === 0) return first;
 	const Class = first.constructor as new (message: string, options: ErrorOptions) => Error;

@@ -6,9 +6,9 @@ import {
 	combine,
 	compare,
 	compareScalar,
+	type ELEMENTWISE_PARAMS,
 	type ElementType,
 	predicate,
-	type QUAD_PARAMS,
 	ternary,
 	unary,
 	unaryGrad,
@@ -57,7 +57,7 @@ function elementType(view: View): ElementType {
 
 export function elementwiseKernels(gpu: Gpu): ElementwiseKernels {
 	function run<V extends Variant, B extends Bindings>(
-		kernel: Kernel<V, typeof QUAD_PARAMS, B>,
+		kernel: Kernel<V, typeof ELEMENTWISE_PARAMS, B>,
 		variant: NoInfer<V>,
 		plan: ElementwisePlan,
 		buffers: NoInfer<LaunchBuffers<B>>,

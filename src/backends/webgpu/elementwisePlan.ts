@@ -2,7 +2,7 @@
  * Launches of the elementwise frame (shaders/elementwise.wgsl.ts): the choice of access for the operands, and the parameters. The
  * launchers of elementwise, layout and loss kernels use it.
  */
-import type { ElementAccess, QUAD_PARAMS } from '../../../shaders/elementwise.wgsl';
+import type { ELEMENTWISE_PARAMS, ElementAccess } from '../../../shaders/elementwise.wgsl';
 import type { ParameterValues } from '../../../shaders/parameters';
 import { WORKGROUP_SIZE } from '../../../shaders/shader';
 import { isFloating } from '../../core/dtype';
@@ -15,7 +15,7 @@ import { collapseDims } from './strides';
 const EACH = { hardware: 4, software: 64 };
 const ENOUGH_WORKGROUPS = { hardware: 4096, software: 64 };
 
-type QuadParams = ParameterValues<typeof QUAD_PARAMS>;
+type QuadParams = ParameterValues<typeof ELEMENTWISE_PARAMS>;
 
 /** The uniform parameters. */
 export type Scalars = Pick<QuadParams, 's' | 't' | 'integerS' | 'integerT'>;

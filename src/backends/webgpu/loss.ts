@@ -1,7 +1,7 @@
 /**
  * Launches of shaders/loss.wgsl.ts. The launcher chooses how many threads share a row, and whether one workgroup does all rows.
  */
-import { crossEntropy, crossEntropyGrad, finish, pairLoss, pairLossGrad } from '../../../shaders/loss.wgsl';
+import { crossEntropy, crossEntropyGrad, finish, pointwiseLoss, pointwiseLossGrad } from '../../../shaders/loss.wgsl';
 import { WORKGROUP_SIZE } from '../../../shaders/shader';
 import { numel } from '../../core/shape';
 import type { Storage, View } from '../contract';
@@ -56,11 +56,11 @@ export function lossKernels(gpu: Gpu): LossKernels {
 	return {
 		...ctcKernels(gpu),
 
-		pairLoss({ a, b }, { y }, { op, parameter }) {
+		pointwiseLoss({ a, b }, { y }, { op, parameter }) {
 			const plan = planElementwise(gpu, [a, b], y, { s: parameter });
 			const type = storageType(y);
 			gpu.launch({
-				kernel: pairLoss,
+				kernel: pointwiseLoss,
 				variant: { op, type, access: plan.access },
 				buffers: { a: a.storage, b: b.storage, out: y.storage },
 				params: plan.params,
@@ -70,11 +70,11 @@ export function lossKernels(gpu: Gpu): LossKernels {
 			});
 		},
 
-		pairLossGrad({ a, b, gradient }, { da }, { op, parameter }) {
+		pointwiseLossGrad({ a, b, gradient }, { da }, { op, parameter }) {
 			const plan = planElementwise(gpu, [a, b, gradient], da, { s: parameter });
 			const type = storageType(da);
 			gpu.launch({
-				kernel: pairLossGrad,
+				kernel: pointwiseLossGrad,
 				variant: { op, type, access: plan.access },
 				buffers: { a: a.storage, b: b.storage, g: gradient.storage, out: da.storage },
 				params: plan.params,

@@ -1,7 +1,7 @@
 /** Losses that compare each element of the input with the target's element at the same position. */
 import { noGrad } from '../../autograd/modes';
 import { defineOperation } from '../../autograd/operation';
-import type { PairLossOp } from '../../backends/contract/loss';
+import type { PointwiseLossOp } from '../../backends/contract/loss';
 import { requireNonNegative, requirePositive } from '../../core/checks';
 import { promoteTypes } from '../../core/dtype';
 import { formatShape, ShapeError } from '../../core/errors';
@@ -41,7 +41,7 @@ import { type LossOptions, type Reduction, reduced, requirePair } from './reduct
 type Derivative = (a: Tensor, b: Tensor, parameter: number) => Tensor;
 
 /** The derivatives by input a and by target b, in differentiable operations. */
-const DERIVATIVES: Record<PairLossOp, { readonly a: Derivative; readonly b: Derivative }> = {
+const DERIVATIVES: Record<PointwiseLossOp, { readonly a: Derivative; readonly b: Derivative }> = {
 	mse: { a: (a, b) => mul(sub(a, b), 2), b: (a, b) => mul(sub(b, a), 2) },
 	l1: { a: (a, b) => sign(sub(a, b)), b: (a, b) => sign(sub(b, a)) },
 	smoothL1: { a: smoothSlope, b: (a, b, beta) => smoothSlope(b, a, beta) },
@@ -66,17 +66,17 @@ function huberSlope(a: Tensor, b: Tensor, delta: number): Tensor {
 }
 
 /** The unreduced loss, in one launch. The caller checks input and target. */
-function pairLoss(name: string, op: PairLossOp, input: Tensor, target: Tensor, parameter = 0): Tensor {
-	return pairLossOperation({ a: input, b: target }, { op, parameter }, { name });
+function pointwiseLoss(name: string, op: PointwiseLossOp, input: Tensor, target: Tensor, parameter = 0): Tensor {
+	return pointwiseLossOperation({ a: input, b: target }, { op, parameter }, { name });
 }
 
-const pairLossOperation = defineOperation({
+const pointwiseLossOperation = defineOperation({
 	name: 'mseLoss',
 	inputs: ['a', 'b'],
-	forward: ({ a, b }, attributes: PairLossAttributes) => {
+	forward: ({ a, b }, attributes: PointwiseLossAttributes) => {
 		const dtype = floatingType(promoteTypes(a.dtype, b.dtype));
 		const y = emptyOn(a, a.shape, dtype);
-		a.backend.kernels.pairLoss({ a: converted(a, dtype), b: converted(b, dtype) }, { y }, attributes);
+		a.backend.kernels.pointwiseLoss({ a: converted(a, dtype), b: converted(b, dtype) }, { y }, attributes);
 		return y;
 	},
 	saves: ['a', 'b'],
@@ -89,25 +89,32 @@ const pairLossOperation = defineOperation({
 		const da = needs.a && emptyOn(gradient, gradient.shape, dtype);
 		if (da) {
 			const inputs = { a: converted(a, dtype), b: converted(b, dtype), gradient };
-			gradient.backend.kernels.pairLossGrad(inputs, { da }, attributes);
+			gradient.backend.kernels.pointwiseLossGrad(inputs, { da }, attributes);
 		}
 		return { a: da, b: needs.b && slope('b', gradient, a, b, attributes) };
 	},
 });
 
-interface PairLossAttributes {
-	readonly op: PairLossOp;
+interface PointwiseLossAttributes {
+	readonly op: PointwiseLossOp;
 	readonly parameter: number;
 }
 
-function slope(side: 'a' | 'b', gradient: Tensor, a: Tensor, b: Tensor, { op, parameter }: PairLossAttributes): Tensor {
+function slope(side: 'a' | 'b', gradient: Tensor, a: Tensor, b: Tensor, { op, parameter }: PointwiseLossAttributes): Tensor {
 	const [g, wideA, wideB] = widened(gradient, a, b);
 	return mul(g, DERIVATIVES[op][side](wideA, wideB, parameter));
 }
 
-function simple(name: string, op: PairLossOp, input: Tensor, target: Tensor, reduction: Reduction, parameter?: number): Tensor {
+function simple(
+	name: string,
+	op: PointwiseLossOp,
+	input: Tensor,
+	target: Tensor,
+	reduction: Reduction,
+	parameter?: number,
+): Tensor {
 	requirePair(name, input, target, reduction);
-	return inFloat32(name, [input, target], (x, y) => reduced(pairLoss(name, op, x, y, parameter), reduction));
+	return inFloat32(name, [input, target], (x, y) => reduced(pointwiseLoss(name, op, x, y, parameter), reduction));
 }
 
 /** (input - target)^2. As `torch.nn.functional.mse_loss`, but throws if the shapes differ. */
@@ -165,7 +172,7 @@ export function binaryCrossEntropy(input: Tensor, target: Tensor, options: Weigh
 	const { reduction = 'mean', weight = null } = checkOptions('binaryCrossEntropy', options, ['weight', 'reduction']);
 	requirePair('binaryCrossEntropy', input, target, reduction);
 	return inFloat32('binaryCrossEntropy', [input, target, weight], (x, y, w) =>
-		reduced(weighted(pairLoss('binaryCrossEntropy', 'bce', x, y), w), reduction),
+		reduced(weighted(pointwiseLoss('binaryCrossEntropy', 'bce', x, y), w), reduction),
 	);
 }
 
@@ -188,7 +195,7 @@ export function binaryCrossEntropyWithLogits(input: Tensor, target: Tensor, opti
 	requirePair(name, input, target, reduction);
 	if (posWeight !== null) requireTensor(name, posWeight, 'posWeight');
 	return inFloat32('binaryCrossEntropyWithLogits', [input, target, weight, posWeight], (x, y, w, factor) => {
-		let losses = pairLoss(name, 'bceWithLogits', x, y);
+		let losses = pointwiseLoss(name, 'bceWithLogits', x, y);
 		if (factor !== null) losses = sub(losses, mul(mul(sub(factor, 1), y), logSigmoid(x)));
 		return reduced(weighted(losses, w), reduction);
 	});
@@ -206,7 +213,7 @@ export function klDiv(input: Tensor, target: Tensor, options: KlDivOptions = {})
 	const { reduction = 'mean', logTarget = false } = checkOptions('klDiv', options, ['reduction', 'logTarget']);
 	requirePair('klDiv', input, target, reduction === 'batchmean' ? 'sum' : reduction);
 	return inFloat32('klDiv', [input, target], (x, y) => {
-		const losses = pairLoss('klDiv', logTarget ? 'klDivLog' : 'klDiv', x, y);
+		const losses = pointwiseLoss('klDiv', logTarget ? 'klDivLog' : 'klDiv', x, y);
 		if (reduction !== 'batchmean') return reduced(losses, reduction);
 		return input.ndim === 0 ? sum(losses) : div(sum(losses), input.shape[0]!);
 	});

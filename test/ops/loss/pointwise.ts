@@ -243,7 +243,7 @@ function weighted(
 
 const [binaryCrossEntropy, withLogits, ...others] = probabilities;
 
-export const pairLosses: OpEntry[] = [
+export const pointwiseLosses: OpEntry[] = [
 	...regression,
 	gaussianNllLoss,
 	weighted(
