@@ -1,6 +1,6 @@
 /**
  * Products with a quantised matrix, and lookups in it. src/backends/contract/quantized.ts defines the layout of the matrix. No
- * product stores the matrix in floating point.
+ * kernel here stores a product's matrix in floating point; only software adapters do, for several lines (see the launcher).
  *
  * Depth is counted in words, so that every word has one scale for any size of group. Columns beyond the end of a group are 0 in
  * the other operand. Sums are float32, in a fixed order. Vec4 variants need x dense along its columns, and need columns, the

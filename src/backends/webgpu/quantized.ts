@@ -16,12 +16,16 @@ import { WORKGROUP_SIZE } from '../../../shaders/shader';
 import type { View } from '../contract';
 import type { QuantizedKernels, QuantizedLayout, QuantizedViews } from '../contract/quantized';
 import { type Gpu, type Launch, storageType } from './launch';
+import { matmulKernels } from './matmul';
 import { gpuBytes } from './memory';
 
 /** Up to this many lines, a GPU reads the matrix once for each line; after the first line, from its cache. */
 const VECTOR_MOST = 8;
-/** Below this many lines, an invocation of a software adapter computes one line instead of eight. */
-const EIGHT_LEAST = 3;
+/**
+ * From this many lines on, a software adapter dequantises a float32 matrix into scratch memory and multiplies it with matmul's tiles, which
+ * are several times faster than the kernels here. With float16 an invocation computes eight lines instead, because scratch memory is float32.
+ */
+const SEVERAL_LINES = 3;
 
 const float = (view: View): Float => storageType(view) as Float;
 
@@ -74,10 +78,46 @@ function work(
 }
 
 export function quantizedKernels(gpu: Gpu): QuantizedKernels {
+	const { matmul } = matmulKernels(gpu);
+
+	const dequantizes = (lines: number, { scale }: QuantizedViews, out: View): boolean =>
+		gpu.isSoftware && lines >= SEVERAL_LINES && scale.dtype === 'float32' && out.dtype === 'float32';
+
+	/** Runs `use` with the matrix in scratch memory. */
+	function withDequantized(weight: QuantizedViews, layout: QuantizedLayout, use: (matrix: View) => void): void {
+		const [rows, columns] = [weight.packed.shape[0]!, layout.columns];
+		const storage = gpu.scratch(rows * columns, 'float32');
+		const matrix: View = { storage, dtype: 'float32', shape: [rows, columns], strides: [columns, 1], offset: 0 };
+		launchDequantize(weight, matrix, layout);
+		use(matrix);
+		gpu.release(storage);
+	}
+
+	function launchDequantize(weight: QuantizedViews, y: View, layout: QuantizedLayout): void {
+		const matrix = matrixOf(weight, layout);
+		const { rows, words } = matrix.params;
+		gpu.launch({
+			kernel: quantizedWeight,
+			variant: matrix.variant,
+			buffers: { ...matrix.buffers, y: y.storage },
+			params: { ...matrix.params, lines: rows },
+			grid: [Math.ceil((rows * words) / WORKGROUP_SIZE)],
+			flops: 0,
+			bytes: rows * (4 * words + layout.columns * gpuBytes(y.dtype)),
+		});
+	}
+
 	return {
 		quantizedLinear({ x, bias, ...weight }, { out }, layout) {
 			const [lines, rows] = out.shape as [number, number];
 			if (lines * rows === 0) return;
+			if (layout.columns > 0 && dequantizes(lines, weight, out)) {
+				withDequantized(weight, layout, (matrix) => {
+					const turned = { ...matrix, shape: [layout.columns, rows], strides: [1, layout.columns] };
+					matmul({ a: x, b: turned, bias }, { out }, {});
+				});
+				return;
+			}
 			const matrix = matrixOf(weight, layout);
 			const vectors = isInQuads(x) && layout.groupSize % 4 === 0;
 			const variant = { ...matrix.variant, vectors, storage: float(out) };
@@ -94,7 +134,7 @@ export function quantizedKernels(gpu: Gpu): QuantizedKernels {
 				hasBias: bias !== undefined,
 			});
 			if (gpu.isSoftware) {
-				const each = lines < EIGHT_LEAST ? 1 : 8;
+				const each = lines < SEVERAL_LINES ? 1 : 8;
 				const tiles = Math.ceil(rows / LANE_ROWS);
 				const grid = [tiles * Math.ceil(lines / each)] as const;
 				gpu.launch({ kernel: quantizedLanes, variant: { ...variant, lines: each }, params: paramsFor(tiles), grid, ...launch });
@@ -111,6 +151,10 @@ export function quantizedKernels(gpu: Gpu): QuantizedKernels {
 		quantizedLinearGrad({ gradient, ...weight }, { dx }, layout) {
 			const [lines, columns] = dx.shape as [number, number];
 			if (lines * columns === 0) return;
+			if (weight.packed.shape[0]! > 0 && dequantizes(lines, weight, dx)) {
+				withDequantized(weight, layout, (matrix) => matmul({ a: gradient, b: matrix }, { out: dx }, {}));
+				return;
+			}
 			const matrix = matrixOf(weight, layout);
 			const variant = { ...matrix.variant, storage: float(dx) };
 			const launch = {
@@ -155,17 +199,7 @@ export function quantizedKernels(gpu: Gpu): QuantizedKernels {
 		},
 
 		dequantizeWeight(weight, { y }, layout) {
-			const matrix = matrixOf(weight, layout);
-			const { rows, words } = matrix.params;
-			gpu.launch({
-				kernel: quantizedWeight,
-				variant: matrix.variant,
-				buffers: { ...matrix.buffers, y: y.storage },
-				params: { ...matrix.params, lines: rows },
-				grid: [Math.ceil((rows * words) / WORKGROUP_SIZE)],
-				flops: 0,
-				bytes: rows * (4 * words + layout.columns * gpuBytes(y.dtype)),
-			});
+			launchDequantize(weight, y, layout);
 		},
 	};
 }
