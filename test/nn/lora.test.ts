@@ -1,7 +1,7 @@
 /** Low-rank adapters against PyTorch's products and PEFT's files: outputs, gradients, merging, switching, freezing. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { init, io, manualSeed, nn, noGrad, ones, optim, randn, type Tensor, tensor } from 'wgrad';
+import { dequantizeWeight, init, io, manualSeed, nn, noGrad, ones, optim, quantize, randn, type Tensor, tensor } from 'wgrad';
 import { fit } from 'wgrad/train';
 import configText from '../golden/adapter_config.json?text';
 import weightsFile from '../golden/adapter_model.safetensors' with { type: 'bytes' };
@@ -281,6 +281,52 @@ test('layers with weights [in, out], and layers without a weight in floating poi
 			);
 		else requireClose('merged', await (adapted.merge().base as nn.Sequential).forward(x).data(), Array.from(expected), CLOSE);
 	}
+});
+
+test('a quantised model takes adapters: its integers stay, and the adapters get the gradients of a dense layer', async () => {
+	manualSeed(6);
+	const model = new nn.Sequential(new nn.Embedding(9, 32), new nn.Linear(32, 16), new nn.Tanh(), new nn.Linear(16, 5));
+	quantize(model, { bits: 4, groupSize: 16 });
+	const tokens = tensor(
+		[
+			[1, 8, 3],
+			[0, 0, 5],
+		],
+		{ dtype: 'int32' },
+	);
+	const before = await model.forward(tokens).data();
+	const state = await bits(model);
+	const adapted = lora.apply(model, { rank: 3, alpha: 6, targets: ['0', '1', '3'] });
+	assert.equal(await model.forward(tokens).data(), before);
+	noGrad(() => {
+		for (const parameter of adapted.parameters()) parameter.copy_(randn(parameter.shape).mul(0.1));
+	});
+	// The same by dense layers.
+	const of = Object.fromEntries(
+		adapted.namedParameters().map(([key, parameter]) => [key.replace('base_model.model.', ''), parameter]),
+	);
+	const [table, first, last] = [0, 1, 3].map((i) => model.at(i)) as [
+		nn.QuantizedEmbedding,
+		nn.QuantizedLinear,
+		nn.QuantizedLinear,
+	];
+	const dense = (layer: nn.QuantizedLinear | nn.QuantizedEmbedding) => dequantizeWeight(layer.quantizedWeight);
+	const product = (i: number) => of[`${i}.lora_B.weight`]!.matmul(of[`${i}.lora_A.weight`]!).mul(2);
+	const rows = dense(table).add(of['0.lora_embedding_B']!.matmul(of['0.lora_embedding_A']!).mul(2).transpose(0, 1));
+	const layer = (x: Tensor, linear: nn.QuantizedLinear, i: number) =>
+		x.matmul(dense(linear).add(product(i)).transpose(0, 1)).add(linear.bias!);
+	const loss = (output: Tensor) => output.sin().sum();
+	const output = layer(layer(rows.indexSelect(0, tokens.reshape([-1])).reshape([2, 3, 32]), first, 1).tanh(), last, 3);
+	loss(output).backward();
+	const expected = await Promise.all(adapted.parameters().map((parameter) => parameter.grad!.data()));
+	adapted.zeroGrad();
+	const found = model.forward(tokens);
+	requireClose('output', await found.data(), Array.from(await output.data()), CLOSE);
+	loss(found).backward();
+	for (const [i, [key, parameter]] of adapted.namedParameters().entries())
+		requireClose(key, await parameter.grad!.data(), Array.from(expected[i]!), { relative: 1e-4, absolute: 1e-5 });
+	assert.equal(await bits(model), state);
+	assert.throws(() => adapted.merge(), /QuantizedEmbedding has no weight in floating point\. Keep the adapters unmerged/);
 });
 
 test('wrong calls are refused', () => {
