@@ -24,7 +24,12 @@ import type { Parameters } from './parameters';
 import { type Bindings, defineKernel, type Kernel, read, readWrite, type StorageType } from './shader';
 
 /** `state` holds the names of the variant's state buffers, separated by commas. */
-export type StepVariant = { readonly storage: StorageType; readonly vec4: boolean; readonly state: string };
+export type StepVariant = {
+	readonly storage: StorageType;
+	readonly vec4: boolean;
+	readonly state: string;
+	readonly controlled: boolean;
+};
 
 const STEP_PARAMS = {
 	count: 'u32',
@@ -49,31 +54,39 @@ interface StepDefinition<S extends string, C extends Parameters> {
 	readonly state: readonly S[];
 	/** The step's own scalars, `p.<name>` in the formula. */
 	readonly scalars: C;
+	/** Declares what depends on the number of the step: from the parameters, or from `control` (see contract/gradScaler.ts). */
+	readonly counted?: { readonly host: string; readonly device: string };
 	/** Updates `param` and the state variables from `g`, the gradient with its penalties. `Value` is f32 or vec4<f32>. */
 	formula(has: (slot: S) => boolean): string;
 }
 
 function elementStep<const S extends string, const C extends Parameters>(
 	name: string,
-	{ state, scalars, formula }: StepDefinition<S, C>,
+	{ state, scalars, counted, formula }: StepDefinition<S, C>,
 ): Step<S, C> {
 	const kernel = defineKernel({
 		name: `optimizer.${name}`,
 		params: { ...STEP_PARAMS, ...scalars },
-		define({ storage, vec4, state: names }: StepVariant) {
+		define({ storage, vec4, state: names, controlled }: StepVariant) {
 			const present = names.split(',');
 			const has = (slot: S) => present.includes(slot);
 			const own = state
 				.map((slot, k) => ({ slot, k, at: `state${k}[p.stateOffsets[${k}] + i]` }))
 				.filter(({ slot }) => has(slot));
 			return {
-				bindings: { ...STEP_BINDINGS, ...Object.fromEntries(own.map(({ k }) => [`state${k}`, readWrite('Value')])) },
+				bindings: {
+					...STEP_BINDINGS,
+					...Object.fromEntries(own.map(({ k }) => [`state${k}`, readWrite('Value')])),
+					control: controlled && read('f32'),
+				},
 				invocations: 'p.count',
 				functions: `
 alias Element = ${vec4 ? `vec4<${storage}>` : storage};
 alias Value = ${vec4 ? 'vec4<f32>' : 'f32'};
 `,
 				main: `
+	${controlled ? 'if (control[0] != 0.0) {\n\t\treturn;\n\t}' : ''}
+	${counted === undefined ? '' : controlled ? counted.device : counted.host}
 	var param = Value(params[p.paramOffset + i]);
 	let g = p.gradientSign * Value(gradients[p.gradientOffset + i]) + p.weightDecay * param + p.l1 * sign(param);
 	${own.map(({ slot, at }) => `var ${slot} = ${at};`).join('\n\t')}
@@ -90,11 +103,12 @@ alias Value = ${vec4 ? 'vec4<f32>' : 'f32'};
 export const sgdStep = elementStep('sgd', {
 	state: ['buffer'],
 	scalars: { lr: 'f32', momentum: 'f32', keep: 'f32', first: 'bool', nesterov: 'bool' },
+	counted: { host: 'let first = p.first != 0u;', device: 'let first = control[1] == 1.0;' },
 	formula: (has) => `
 	var direction = g;
 	${
 		has('buffer')
-			? `if (p.first == 0u) {
+			? `if (!first) {
 		direction = p.momentum * buffer + p.keep * g;
 	}
 	buffer = direction;
@@ -115,10 +129,14 @@ const MOMENT_SCALARS = { beta1: 'f32', oneMinusBeta1: 'f32', beta2: 'f32', oneMi
 export const adamStep = elementStep('adam', {
 	state: ['m', 'v', 'largest'],
 	scalars: { ...MOMENT_SCALARS, stepSize: 'f32', rootCorrection2: 'f32', shrink: 'f32' },
+	counted: {
+		host: 'let stepSize = p.stepSize;\n\tlet rootCorrection2 = p.rootCorrection2;',
+		device: 'let stepSize = p.stepSize / control[2];\n\tlet rootCorrection2 = sqrt(control[3]);',
+	},
 	formula: (has) => `${MOMENTS}
 	var scale = v;
 	${has('largest') ? 'scale = max(largest, v);\n\tlargest = scale;' : ''}
-	param = param - p.shrink * param - p.stepSize * m / (sqrt(scale) / p.rootCorrection2 + p.eps);`,
+	param = param - p.shrink * param - stepSize * m / (sqrt(scale) / rootCorrection2 + p.eps);`,
 });
 
 // The variance is a difference of rounded numbers. It may come out below zero, where the root is not defined.
@@ -136,10 +154,11 @@ export const rmspropStep = elementStep('rmsprop', {
 
 export const adagradStep = elementStep('adagrad', {
 	state: ['sum'],
-	scalars: { lr: 'f32', eps: 'f32' },
+	scalars: { lr: 'f32', eps: 'f32', lrDecay: 'f32' },
+	counted: { host: 'let lr = p.lr;', device: 'let lr = p.lr / (1.0 + (control[1] - 1.0) * p.lrDecay);' },
 	formula: () => `
 	sum += g * g;
-	param -= p.lr * g / (sqrt(sum) + p.eps);`,
+	param -= lr * g / (sqrt(sum) + p.eps);`,
 });
 
 export const adadeltaStep = elementStep('adadelta', {
@@ -155,28 +174,38 @@ export const adadeltaStep = elementStep('adadelta', {
 export const adamaxStep = elementStep('adamax', {
 	state: ['m', 'largest'],
 	scalars: { lr: 'f32', beta1: 'f32', oneMinusBeta1: 'f32', beta2: 'f32', eps: 'f32' },
+	counted: { host: 'let lr = p.lr;', device: 'let lr = p.lr / control[2];' },
 	formula: () => `
 	m = p.beta1 * m + p.oneMinusBeta1 * g;
 	largest = max(p.beta2 * largest, abs(g) + p.eps);
-	param -= p.lr * m / largest;`,
+	param -= lr * m / largest;`,
 });
 
 export const nadamStep = elementStep('nadam', {
 	state: ['m', 'v'],
 	scalars: { ...MOMENT_SCALARS, shrink: 'f32', gradientRate: 'f32', meanRate: 'f32', rootCorrection2: 'f32' },
+	counted: {
+		host: 'let gradientRate = p.gradientRate;\n\tlet meanRate = p.meanRate;\n\tlet rootCorrection2 = p.rootCorrection2;',
+		device:
+			'let gradientRate = p.gradientRate * control[4];\n\tlet meanRate = p.meanRate * control[5];\n\tlet rootCorrection2 = sqrt(control[3]);',
+	},
 	formula: () => `${MOMENTS}
-	param -= p.shrink * param + (p.gradientRate * g + p.meanRate * m) / (sqrt(v) / p.rootCorrection2 + p.eps);`,
+	param -= p.shrink * param + (gradientRate * g + meanRate * m) / (sqrt(v) / rootCorrection2 + p.eps);`,
 });
 
 export const radamStep = elementStep('radam', {
 	state: ['m', 'v'],
 	scalars: { ...MOMENT_SCALARS, shrink: 'f32', rate: 'f32', adaptive: 'bool' },
+	counted: {
+		host: 'let rate = p.rate;\n\tlet adaptive = p.adaptive != 0u;',
+		device: 'let rate = p.rate / control[2] * control[4];\n\tlet adaptive = control[5] != 0.0;',
+	},
 	formula: () => `${MOMENTS}
 	var scale = Value(1.0);
-	if (p.adaptive != 0u) {
+	if (adaptive) {
 		scale = sqrt(v) + p.eps;
 	}
-	param -= p.shrink * param + p.rate * m / scale;`,
+	param -= p.shrink * param + rate * m / scale;`,
 });
 
 export const lionStep = elementStep('lion', {

@@ -58,5 +58,6 @@ export {
 } from './ops/creation';
 export { rand, randint, randn, randperm } from './ops/random';
 export * as optim from './optim';
+export { GradScaler, type GradScalerOptions, type GradScalerState } from './optim/gradScaler';
 export { type GradientHook, type NestedArray, Tensor } from './tensor';
 export { keep, tidy } from './tidy';

@@ -15,6 +15,7 @@ export interface AdamOptions extends CommonOptions {
 
 /** Kingma and Ba 2015. `weightDecay` adds an L2 term to the gradient. Default lr 1e-3. As `torch.optim.Adam`. */
 export class Adam extends Optimizer<AdamOptions> {
+	protected override readonly skipsOnDevice = true;
 	protected readonly decoupled: boolean = false;
 
 	constructor(params: Iterable<Tensor> | Iterable<GroupInput<AdamOptions>>, options: Partial<AdamOptions> = {}) {
@@ -45,14 +46,16 @@ export class Adam extends Optimizer<AdamOptions> {
 
 	protected override update(param: Tensor, gradient: Tensor, group: ParamGroup<AdamOptions>, state: ParamState): void {
 		const [beta1, beta2] = group.betas;
-		const t = this.advance(state);
+		const { t, ...control } = this.count(state, param, { kind: 'adam', beta1, beta2 });
 		const m = this.slot(state, 'expAvg', param);
 		const v = this.slot(state, 'expAvgSq', param);
 		const largest = group.amsgrad ? { largest: this.slot(state, 'maxExpAvgSq', param) } : {};
 		const { lr, eps, maximize, weightDecay, l1 } = group;
-		const corrections = { correction1: 1 - beta1 ** t, correction2: 1 - beta2 ** t };
+		const corrections = control.control
+			? { correction1: 1, correction2: 1 }
+			: { correction1: 1 - beta1 ** t, correction2: 1 - beta2 ** t };
 		param.backend.kernels.adamStep(
-			{ gradient },
+			{ gradient, ...control },
 			{ param, m, v, ...largest },
 			{ lr, beta1, beta2, eps, maximize, weightDecay, l1, decoupled: this.decoupled, ...corrections },
 		);

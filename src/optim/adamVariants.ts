@@ -15,6 +15,7 @@ export interface AdamaxOptions extends CommonOptions {
  * `torch.optim.Adamax`.
  */
 export class Adamax extends Optimizer<AdamaxOptions> {
+	protected override readonly skipsOnDevice = true;
 	constructor(params: Iterable<Tensor> | Iterable<GroupInput<AdamaxOptions>>, options: Partial<AdamaxOptions> = {}) {
 		super(params, { lr: 2e-3, betas: [0.9, 0.999], eps: 1e-8, weightDecay: 0, l1: 0, maximize: false }, options);
 	}
@@ -26,11 +27,11 @@ export class Adamax extends Optimizer<AdamaxOptions> {
 
 	protected override update(param: Tensor, gradient: Tensor, group: ParamGroup<AdamaxOptions>, state: ParamState): void {
 		const [beta1, beta2] = group.betas;
-		const t = this.advance(state);
+		const { t, ...control } = this.count(state, param, { kind: 'adam', beta1, beta2 });
 		const m = this.slot(state, 'expAvg', param);
 		const largest = this.slot(state, 'expInf', param);
-		const lr = group.lr / (1 - beta1 ** t);
-		param.backend.kernels.adamaxStep({ gradient }, { param, m, largest }, { ...group, lr, beta1, beta2 });
+		const lr = control.control ? group.lr : group.lr / (1 - beta1 ** t);
+		param.backend.kernels.adamaxStep({ gradient, ...control }, { param, m, largest }, { ...group, lr, beta1, beta2 });
 	}
 }
 
@@ -50,6 +51,7 @@ export interface NAdamOptions extends RAdamOptions {
 
 /** Adam with Nesterov's momentum. Dozat 2016. Default lr 2e-3. As `torch.optim.NAdam`. */
 export class NAdam extends Optimizer<NAdamOptions> {
+	protected override readonly skipsOnDevice = true;
 	constructor(params: Iterable<Tensor> | Iterable<GroupInput<NAdamOptions>>, options: Partial<NAdamOptions> = {}) {
 		super(
 			params,
@@ -76,15 +78,16 @@ export class NAdam extends Optimizer<NAdamOptions> {
 	protected override update(param: Tensor, gradient: Tensor, group: ParamGroup<NAdamOptions>, state: ParamState): void {
 		const { lr, momentumDecay } = group;
 		const [beta1, beta2] = group.betas;
-		const t = this.advance(state);
+		const { t, ...control } = this.count(state, param, { kind: 'nadam', beta1, beta2, momentumDecay });
 		const m = this.slot(state, 'expAvg', param);
 		const v = this.slot(state, 'expAvgSq', param);
 		const momentum = (step: number) => beta1 * (1 - 0.5 * 0.96 ** (step * momentumDecay));
 		const [mu, next] = [momentum(t), momentum(t + 1)];
+		const counts = typeof state.muProduct !== 'object' && control.control === undefined;
 		const product = (typeof state.muProduct === 'number' ? state.muProduct : 1) * mu;
-		state.muProduct = product;
+		if (counts) state.muProduct = product;
 		param.backend.kernels.nadamStep(
-			{ gradient },
+			{ gradient, ...control },
 			{ param, m, v },
 			{
 				...group,
@@ -92,8 +95,8 @@ export class NAdam extends Optimizer<NAdamOptions> {
 				beta1,
 				beta2,
 				correction2: 1 - beta2 ** t,
-				gradientRate: (lr * (1 - mu)) / (1 - product),
-				meanRate: (lr * next) / (1 - product * next),
+				gradientRate: counts ? (lr * (1 - mu)) / (1 - product) : lr,
+				meanRate: counts ? (lr * next) / (1 - product * next) : lr,
 			},
 		);
 	}
@@ -101,6 +104,7 @@ export class NAdam extends Optimizer<NAdamOptions> {
 
 /** Adam that leaves out the running square until its variance is small enough. Liu et al. 2020. Default lr 1e-3. As `torch.optim.RAdam`. */
 export class RAdam extends Optimizer<RAdamOptions> {
+	protected override readonly skipsOnDevice = true;
 	constructor(params: Iterable<Tensor> | Iterable<GroupInput<RAdamOptions>>, options: Partial<RAdamOptions> = {}) {
 		super(
 			params,
@@ -124,19 +128,23 @@ export class RAdam extends Optimizer<RAdamOptions> {
 
 	protected override update(param: Tensor, gradient: Tensor, group: ParamGroup<RAdamOptions>, state: ParamState): void {
 		const [beta1, beta2] = group.betas;
-		const t = this.advance(state);
+		const { t, ...control } = this.count(state, param, { kind: 'radam', beta1, beta2 });
 		const m = this.slot(state, 'expAvg', param);
 		const v = this.slot(state, 'expAvgSq', param);
 		// The length of the simple average that approximates the running square: in the limit, and at this step.
 		const longest = 2 / (1 - beta2) - 1;
 		const length = longest - (2 * t * beta2 ** t) / (1 - beta2 ** t);
 		const adaptive = length > 5;
-		let rate = group.lr / (1 - beta1 ** t);
-		if (adaptive) {
+		let rate = control.control ? group.lr : group.lr / (1 - beta1 ** t);
+		if (adaptive && !control.control) {
 			rate *= Math.sqrt(((length - 4) * (length - 2) * longest) / ((longest - 4) * (longest - 2) * length));
 			rate *= Math.sqrt(1 - beta2 ** t);
 		}
-		param.backend.kernels.radamStep({ gradient }, { param, m, v }, { ...group, ...decay(group), beta1, beta2, rate, adaptive });
+		param.backend.kernels.radamStep(
+			{ gradient, ...control },
+			{ param, m, v },
+			{ ...group, ...decay(group), beta1, beta2, rate, adaptive },
+		);
 	}
 }
 

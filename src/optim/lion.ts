@@ -12,6 +12,7 @@ export interface LionOptions extends CommonOptions {
  * element moves by lr, so use a third to a tenth of Adam's rate. Chen et al. 2023. Default lr 1e-4.
  */
 export class Lion extends Optimizer<LionOptions> {
+	protected override readonly skipsOnDevice = true;
 	constructor(params: Iterable<Tensor> | Iterable<GroupInput<LionOptions>>, options: Partial<LionOptions> = {}) {
 		super(params, { lr: 1e-4, betas: [0.9, 0.99], weightDecay: 0, l1: 0, maximize: false }, options);
 	}
@@ -21,10 +22,10 @@ export class Lion extends Optimizer<LionOptions> {
 	}
 
 	protected override update(param: Tensor, gradient: Tensor, group: ParamGroup<LionOptions>, state: ParamState): void {
-		this.advance(state);
+		const { t: _, ...control } = this.count(state, param);
 		const [beta1, beta2] = group.betas;
 		const m = this.slot(state, 'expAvg', param);
 		const shrink = group.lr * group.weightDecay;
-		param.backend.kernels.lionStep({ gradient }, { param, m }, { ...group, weightDecay: 0, shrink, beta1, beta2 });
+		param.backend.kernels.lionStep({ gradient, ...control }, { param, m }, { ...group, weightDecay: 0, shrink, beta1, beta2 });
 	}
 }

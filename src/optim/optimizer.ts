@@ -12,10 +12,12 @@ import { requireOptions } from '../core/options';
 import { sameShape } from '../core/shape';
 import { checkState, isCount, isListOf, isNumber, isObject } from '../core/state';
 import { zeros } from '../ops/creation';
+import { ne, where } from '../ops/elementwise';
 import { contiguousTarget, copy_, writeBack } from '../ops/inplace';
 import { clone, contiguous } from '../ops/layout';
 import { requireDevice, Tensor } from '../tensor';
-import { keep } from '../tidy';
+import { keep, tidy } from '../tidy';
+import { type Counting, loadedCount, StepCounter } from './counter';
 
 /** Options of every optimizer. */
 export interface CommonOptions {
@@ -47,6 +49,11 @@ export abstract class Optimizer<O extends CommonOptions> {
 	readonly paramGroups: ParamGroup<O>[] = [];
 	protected readonly state = new Map<Tensor, ParamState>();
 	protected readonly defaults: O;
+	/** Whether the kernel of `update` takes the control of `count`. If not, a skipped step restores what it has written. @internal */
+	protected readonly skipsOnDevice: boolean = false;
+	readonly #counter = new StepCounter();
+	/** Whether this step must be skipped: int32 on the device, 0 or 1. */
+	#found: Tensor | null = null;
 	readonly #standard: O;
 	readonly #initial: Readonly<Record<string, unknown>>[] = [];
 
@@ -150,10 +157,25 @@ export abstract class Optimizer<O extends CommonOptions> {
 					for (const group of this.paramGroups) {
 						for (const param of group.params) if (param.grad !== null) this.#updateOne(operation, param, param.grad, group);
 					}
+					this.#counter.finish(this.state.values());
 				}),
 			),
 		);
 		return result;
+	}
+
+	/**
+	 * A step that changes nothing, counts included, where `found` is 1. For GradScaler.
+	 *
+	 * @internal
+	 */
+	stepUnless(found: Tensor): void {
+		this.#found = found;
+		try {
+			this.step();
+		} finally {
+			this.#found = null;
+		}
 	}
 
 	#updateOne(operation: string, param: Tensor, gradient: Tensor, group: ParamGroup<O>): void {
@@ -165,9 +187,20 @@ export abstract class Optimizer<O extends CommonOptions> {
 		requireGradientOf(operation, param, gradient);
 		const values = contiguous(gradient);
 		const target = contiguousTarget(operation, param, values);
-		this.update(target, values, group, state);
+		if (this.#found === null || this.skipsOnDevice) this.update(target, values, group, state);
+		else this.#updateOrRestore(target, values, group, state, this.#found);
 		writeBack(operation, target, param);
 		values.dispose();
+	}
+
+	#updateOrRestore(target: Tensor, values: Tensor, group: ParamGroup<O>, state: ParamState, found: Tensor): void {
+		tidy(() => {
+			const tensors = () => [target, ...Object.values(state).filter((value) => value instanceof Tensor)];
+			const before = new Map(tensors().map((tensor) => [tensor, clone(tensor)]));
+			this.update(target, values, group, state);
+			const skips = ne(found, 0);
+			for (const tensor of tensors()) copy_(tensor, where(skips, before.get(tensor) ?? 0, tensor));
+		});
 	}
 
 	/** The parameter's state without tensors that the device had no memory for; they are created again. */
@@ -197,6 +230,26 @@ export abstract class Optimizer<O extends CommonOptions> {
 		const step = (typeof state.step === 'number' ? state.step : 0) + 1;
 		state.step = step;
 		return step;
+	}
+
+	/**
+	 * As `advance`, for kernels that skip steps: where one may be skipped, they take `control` in place of what depends on the number `t`.
+	 *
+	 * @internal
+	 */
+	protected count(state: ParamState, param: Tensor, counting: Counting = { kind: 'count' }): Counts {
+		if (!this.countsOnDevice(state)) return { t: this.advance(state) };
+		const { step = 0, muProduct = 1 } = state;
+		const product = counting.kind === 'nadam' ? muProduct : null;
+		const { next, nextProduct, control } = this.#counter.count(step, product, this.#found, param, counting);
+		state.step = next;
+		if (nextProduct !== null) state.muProduct = nextProduct;
+		return { t: 1, control };
+	}
+
+	/** Whether `count` counts on the device. @internal */
+	protected countsOnDevice(state: ParamState): boolean {
+		return this.#found !== null || state.step instanceof Tensor;
 	}
 
 	/** A state tensor of `param`'s shape, created as zeros on first use. float16 parameters have float32 state. */
@@ -268,7 +321,8 @@ export abstract class Optimizer<O extends CommonOptions> {
 				const own = saved.state[String(i)];
 				const state: ParamState = {};
 				for (const [key, value] of Object.entries(own ?? {})) {
-					if (value instanceof Tensor) copy_(this.slot(state, key, param), value);
+					if (value instanceof Tensor && isCounter(key)) state[key] = loadedCount(value, (count) => keep(clone(count)));
+					else if (value instanceof Tensor) copy_(this.slot(state, key, param), value);
 					else state[key] = value;
 				}
 				for (const old of Object.values(this.state.get(param) ?? {})) if (old instanceof Tensor) old.dispose();
@@ -291,6 +345,17 @@ export abstract class Optimizer<O extends CommonOptions> {
 	}
 }
 
+/** What `count` returns. */
+export interface Counts {
+	readonly t: number;
+	readonly control?: Tensor;
+}
+
+/** Whether an entry of a state counts steps: it is a number, or a tensor where a GradScaler may skip steps. */
+function isCounter(key: string): boolean {
+	return key === 'step' || key === 'muProduct';
+}
+
 /** Throws an ArgumentError unless `state` can be the state of parameter `index`. */
 function checkParamState(name: string, index: string, params: readonly Tensor[], state: unknown): void {
 	const param = params[Number(index)];
@@ -299,11 +364,12 @@ function checkParamState(name: string, index: string, params: readonly Tensor[],
 	if (!isObject(state)) throw new ArgumentError(`${name}: the state of parameter ${index} is not an object`);
 	for (const [key, value] of Object.entries(state)) {
 		const place = `'${key}' of parameter ${index}`;
-		if (value instanceof Tensor ? key === 'step' : !Number.isFinite(value))
-			throw new ArgumentError(`${name}: ${place} is not a number; read it with item() first`);
-		if (key === 'step' && !isCount(value))
-			throw new ArgumentError(`${name}: ${place} is ${String(value)}, which is not a number of steps`);
-		if (value instanceof Tensor && !sameShape(value.shape, param.shape))
+		const count = value instanceof Tensor && isCounter(key) && value.size === 1 ? loadedCount(value, () => value) : value;
+		if (count instanceof Tensor ? isCounter(key) && count.size !== 1 : !Number.isFinite(count))
+			throw new ArgumentError(`${name}: ${place} is neither a number nor a tensor of one element`);
+		if (key === 'step' && !(count instanceof Tensor) && !isCount(count))
+			throw new ArgumentError(`${name}: ${place} is ${String(count)}, which is not a number of steps`);
+		if (value instanceof Tensor && !isCounter(key) && !sameShape(value.shape, param.shape))
 			throw new ArgumentError(`${name}: ${place} has shape [${value.shape}], the parameter [${param.shape}]`);
 	}
 }

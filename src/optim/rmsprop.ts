@@ -20,6 +20,7 @@ export interface RMSpropOptions extends CommonOptions {
  * passes the quotient through a momentum buffer. Tieleman and Hinton 2012. Default lr 1e-2. As `torch.optim.RMSprop`.
  */
 export class RMSprop extends Optimizer<RMSpropOptions> {
+	protected override readonly skipsOnDevice = true;
 	constructor(params: Iterable<Tensor> | Iterable<GroupInput<RMSpropOptions>>, options: Partial<RMSpropOptions> = {}) {
 		super(
 			params,
@@ -44,11 +45,11 @@ export class RMSprop extends Optimizer<RMSpropOptions> {
 	}
 
 	protected override update(param: Tensor, gradient: Tensor, group: ParamGroup<RMSpropOptions>, state: ParamState): void {
-		this.advance(state);
+		const { t: _, ...control } = this.count(state, param);
 		const square = this.slot(state, 'squareAvg', param);
 		const mean = group.centered ? { mean: this.slot(state, 'gradAvg', param) } : {};
 		const buffer = group.momentum > 0 ? { buffer: this.slot(state, 'momentumBuffer', param) } : {};
-		param.backend.kernels.rmspropStep({ gradient }, { param, square, ...mean, ...buffer }, group);
+		param.backend.kernels.rmspropStep({ gradient, ...control }, { param, square, ...mean, ...buffer }, group);
 	}
 }
 
@@ -63,6 +64,7 @@ export interface AdagradOptions extends CommonOptions {
 
 /** s += g^2, param -= lr g / (sqrt(s) + eps). Duchi, Hazan and Singer 2011. Default lr 1e-2. As `torch.optim.Adagrad`. */
 export class Adagrad extends Optimizer<AdagradOptions> {
+	protected override readonly skipsOnDevice = true;
 	constructor(params: Iterable<Tensor> | Iterable<GroupInput<AdagradOptions>>, options: Partial<AdagradOptions> = {}) {
 		super(
 			params,
@@ -86,11 +88,12 @@ export class Adagrad extends Optimizer<AdagradOptions> {
 	}
 
 	protected override update(param: Tensor, gradient: Tensor, group: ParamGroup<AdagradOptions>, state: ParamState): void {
-		const t = this.advance(state);
+		const { t, ...control } = this.count(state, param);
+		const first = state.sum === undefined;
 		const sum = this.slot(state, 'sum', param);
-		if (t === 1 && group.initialAccumulatorValue !== 0) fill_(sum, group.initialAccumulatorValue);
+		if (first && group.initialAccumulatorValue !== 0) fill_(sum, group.initialAccumulatorValue);
 		const lr = group.lr / (1 + (t - 1) * group.lrDecay);
-		param.backend.kernels.adagradStep({ gradient }, { param, sum }, { ...group, lr });
+		param.backend.kernels.adagradStep({ gradient, ...control }, { param, sum }, { ...group, lr });
 	}
 }
 
@@ -106,6 +109,7 @@ export interface AdadeltaOptions extends CommonOptions {
  * `torch.optim.Adadelta`.
  */
 export class Adadelta extends Optimizer<AdadeltaOptions> {
+	protected override readonly skipsOnDevice = true;
 	constructor(params: Iterable<Tensor> | Iterable<GroupInput<AdadeltaOptions>>, options: Partial<AdadeltaOptions> = {}) {
 		super(params, { lr: 1, rho: 0.9, eps: 1e-6, weightDecay: 0, l1: 0, maximize: false }, options);
 	}
@@ -116,9 +120,9 @@ export class Adadelta extends Optimizer<AdadeltaOptions> {
 	}
 
 	protected override update(param: Tensor, gradient: Tensor, group: ParamGroup<AdadeltaOptions>, state: ParamState): void {
-		this.advance(state);
+		const { t: _, ...control } = this.count(state, param);
 		const square = this.slot(state, 'squareAvg', param);
 		const changes = this.slot(state, 'accDelta', param);
-		param.backend.kernels.adadeltaStep({ gradient }, { param, square, changes }, group);
+		param.backend.kernels.adadeltaStep({ gradient, ...control }, { param, square, changes }, group);
 	}
 }

@@ -15,6 +15,7 @@ export interface SGDOptions extends CommonOptions {
 
 /** SGD with momentum, PyTorch's form: b = momentum b + (1 - dampening) g, param -= lr b. Default lr 1e-3. As `torch.optim.SGD`. */
 export class SGD extends Optimizer<SGDOptions> {
+	protected override readonly skipsOnDevice = true;
 	constructor(params: Iterable<Tensor> | Iterable<GroupInput<SGDOptions>>, options: Partial<SGDOptions> = {}) {
 		super(params, { lr: 1e-3, momentum: 0, dampening: 0, nesterov: false, weightDecay: 0, l1: 0, maximize: false }, options);
 	}
@@ -28,7 +29,12 @@ export class SGD extends Optimizer<SGDOptions> {
 	protected override update(param: Tensor, gradient: Tensor, group: ParamGroup<SGDOptions>, state: ParamState): void {
 		const { kernels } = param.backend;
 		const first = state.momentumBuffer === undefined;
-		if (group.momentum === 0) kernels.sgdStep({ gradient }, { param }, { ...group, first });
-		else kernels.sgdStep({ gradient }, { param, buffer: this.slot(state, 'momentumBuffer', param) }, { ...group, first });
+		const counts = this.countsOnDevice(state);
+		// A buffer that was made before steps were counted is not made again.
+		if (counts && state.step === undefined) state.step = first ? 0 : 1;
+		const { t: _, ...control } = counts ? this.count(state, param) : { t: 0 };
+		const inputs = { gradient, ...control };
+		if (group.momentum === 0) kernels.sgdStep(inputs, { param }, { ...group, first });
+		else kernels.sgdStep(inputs, { param, buffer: this.slot(state, 'momentumBuffer', param) }, { ...group, first });
 	}
 }

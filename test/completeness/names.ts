@@ -11,7 +11,7 @@ function words(text: string): string[] {
 
 /** Functions, classes and namespaces other than operations on tensors. */
 export const INFRASTRUCTURE = words(`
-	init shutdown sync setDefaultDevice defaultDevice memory counters profile manualSeed tidy keep autocast
+	init shutdown sync setDefaultDevice defaultDevice memory counters profile manualSeed tidy keep autocast GradScaler
 	noGrad enableGrad isGradEnabled grad backward customOp checkpoint gradcheck gradgradcheck detectAnomaly vjp jvp jacobian hessian
 	Tensor nn optim io quantize prepareQat calibrate
 `);

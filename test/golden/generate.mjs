@@ -33,6 +33,7 @@ for (const script of [
 	'gpt2.py',
 	'recurrent.py',
 	'optim.py',
+	'gradScaler.py',
 	'metrics.py',
 	'preprocessing.py',
 	'inplace.py',

@@ -1,7 +1,7 @@
 /** Optimizers against PyTorch's trajectories in float64, against composed forms, and through their state dicts. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { memory, noGrad, ones, optim, type Tensor, tensor, tidy, zeros } from 'wgrad';
+import { full, memory, noGrad, ones, optim, type Tensor, tensor, tidy, zeros } from 'wgrad';
 import golden from '../golden/optim.json';
 import { requireClose } from '../proofs/compare';
 import { descend, flat, lbfgs, OPTIMIZERS, problem, trajectory } from './problem';
@@ -247,7 +247,10 @@ test("a state's options and tensors must fit", () => {
 	const wrong = (own: optim.ParamState) => () =>
 		optimizer.loadStateDict({ state: { ...state, 0: { ...state[0], ...own } }, paramGroups });
 	assert.throws(wrong({ expAvg: zeros([3]) }), /'expAvg' of parameter 0 has shape \[3\], the parameter \[3,5\]/);
-	assert.throws(wrong({ step: zeros([]) }), /'step' of parameter 0 is not a number/);
+	assert.throws(wrong({ step: zeros([2]) }), /'step' of parameter 0 is neither a number nor a tensor of one element/);
+	assert.throws(wrong({ step: full([], 1.5) }), /'step' of parameter 0 is 1.5, which is not a number of steps/);
+	wrong({ step: zeros([]) })();
+	assert.is(optimizer.stateDict().state[0]!.step, 0);
 	assert.throws(
 		() => new optim.Adam(place.params.map((param) => ({ params: [param] }))).loadStateDict({ state, paramGroups }),
 		/the state has groups of 2 parameters, but the optimizer has 1, 1/,

@@ -13,6 +13,7 @@ import type { AttentionKernels } from './attention';
 import type { ConvKernels } from './conv';
 import type { ElementwiseKernels } from './elementwise';
 import type { EmbeddingKernels } from './embedding';
+import type { GradScalerKernels } from './gradScaler';
 import type { IndexingKernels } from './indexing';
 import type { LayoutKernels } from './layout';
 import type { LossKernels } from './loss';
@@ -52,7 +53,8 @@ export interface Kernels
 		RnnKernels,
 		SampleKernels,
 		LossKernels,
-		OptimizerKernels {}
+		OptimizerKernels,
+		GradScalerKernels {}
 
 export interface Backend {
 	readonly device: DeviceName;

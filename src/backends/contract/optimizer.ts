@@ -46,8 +46,9 @@ export interface RmspropAttributes extends Penalties {
 }
 
 export interface AdagradAttributes extends Penalties {
-	/** The rate of this step: lr / (1 + (t - 1) * lrDecay). */
+	/** The rate of this step: lr / (1 + (t - 1) * lrDecay); with a control, lr. */
 	readonly lr: number;
+	readonly lrDecay: number;
 	readonly eps: number;
 }
 
@@ -58,7 +59,7 @@ export interface AdadeltaAttributes extends Penalties {
 }
 
 export interface AdamaxAttributes extends Penalties {
-	/** The rate of this step: lr / (1 - beta1^t). */
+	/** The rate of this step: lr / (1 - beta1^t); with a control, lr. */
 	readonly lr: number;
 	readonly beta1: number;
 	readonly beta2: number;
@@ -97,18 +98,19 @@ export interface LionAttributes extends Penalties, Shrinking {
 	readonly beta2: number;
 }
 
+/** Where steps have a control (see gradScaler.ts), it says whether they do nothing, and stands for what depends on their number. */
 export interface OptimizerKernels {
 	/**
 	 * buffer = momentum * buffer + (1 - dampening) * g; param -= lr * (nesterov ? g + momentum * buffer : buffer). Without buffer:
 	 * param -= lr * g.
 	 */
-	sgdStep(inputs: { gradient: View }, outputs: { param: View; buffer?: View }, attributes: SgdAttributes): void;
+	sgdStep(inputs: { gradient: View; control?: View }, outputs: { param: View; buffer?: View }, attributes: SgdAttributes): void;
 	/**
 	 * m = beta1 m + (1 - beta1) g; v = beta2 v + (1 - beta2) g^2; largest = max(largest, v) if given (amsgrad);
 	 * param -= lr / correction1 * m / (sqrt((largest or v) / correction2) + eps).
 	 */
 	adamStep(
-		inputs: { gradient: View },
+		inputs: { gradient: View; control?: View },
 		outputs: { param: View; m: View; v: View; largest?: View },
 		attributes: AdamAttributes,
 	): void;
@@ -119,29 +121,45 @@ export interface OptimizerKernels {
 	 * (buffer or direction).
 	 */
 	rmspropStep(
-		inputs: { gradient: View },
+		inputs: { gradient: View; control?: View },
 		outputs: { param: View; square: View; mean?: View; buffer?: View },
 		attributes: RmspropAttributes,
 	): void;
 	/** sum += g^2; param -= lr g / (sqrt(sum) + eps). */
-	adagradStep(inputs: { gradient: View }, outputs: { param: View; sum: View }, attributes: AdagradAttributes): void;
+	adagradStep(
+		inputs: { gradient: View; control?: View },
+		outputs: { param: View; sum: View },
+		attributes: AdagradAttributes,
+	): void;
 	/**
 	 * square = rho square + (1 - rho) g^2; change = sqrt(changes + eps) / sqrt(square + eps) g;
 	 * changes = rho changes + (1 - rho) change^2; param -= lr change.
 	 */
 	adadeltaStep(
-		inputs: { gradient: View },
+		inputs: { gradient: View; control?: View },
 		outputs: { param: View; square: View; changes: View },
 		attributes: AdadeltaAttributes,
 	): void;
 	/** m = beta1 m + (1 - beta1) g; largest = max(beta2 largest, |g| + eps); param -= lr m / largest. */
-	adamaxStep(inputs: { gradient: View }, outputs: { param: View; m: View; largest: View }, attributes: AdamaxAttributes): void;
+	adamaxStep(
+		inputs: { gradient: View; control?: View },
+		outputs: { param: View; m: View; largest: View },
+		attributes: AdamaxAttributes,
+	): void;
 	/** m and v as Adam's; param -= (gradientRate g + meanRate m) / (sqrt(v / correction2) + eps). */
-	nadamStep(inputs: { gradient: View }, outputs: { param: View; m: View; v: View }, attributes: NadamAttributes): void;
+	nadamStep(
+		inputs: { gradient: View; control?: View },
+		outputs: { param: View; m: View; v: View },
+		attributes: NadamAttributes,
+	): void;
 	/** m and v as Adam's; param -= rate m, divided by sqrt(v) + eps if `adaptive`. */
-	radamStep(inputs: { gradient: View }, outputs: { param: View; m: View; v: View }, attributes: RadamAttributes): void;
+	radamStep(
+		inputs: { gradient: View; control?: View },
+		outputs: { param: View; m: View; v: View },
+		attributes: RadamAttributes,
+	): void;
 	/** param -= lr sign(beta1 m + (1 - beta1) g); then m = beta2 m + (1 - beta2) g. */
-	lionStep(inputs: { gradient: View }, outputs: { param: View; m: View }, attributes: LionAttributes): void;
+	lionStep(inputs: { gradient: View; control?: View }, outputs: { param: View; m: View }, attributes: LionAttributes): void;
 	/**
 	 * norm = the root of the sum of the squares of all elements of all gradients, factor = min(1, maxNorm / (norm + 1e-6)).
 	 * Gradients are contiguous, float32 or, on the CPU, float64; both outputs have one element of their dtype.

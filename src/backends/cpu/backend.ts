@@ -6,6 +6,7 @@ import { attention } from './attention';
 import { conv } from './conv';
 import { elementwise } from './elementwise';
 import { embedding } from './embedding';
+import { gradScaler } from './gradScaler';
 import { indexing } from './indexing';
 import { layout } from './layout';
 import { loss } from './loss';
@@ -39,6 +40,7 @@ const kernels = roundingFloat16({
 	...sample,
 	...loss,
 	...optimizer,
+	...gradScaler,
 });
 
 export const cpuBackend: Backend = {

@@ -1,5 +1,6 @@
 /** Reference optimizer steps. */
 import type { View } from '../contract';
+import { CONTROL } from '../contract/gradScaler';
 import type { OptimizerKernels, Penalties } from '../contract/optimizer';
 import { cpuData } from './storage';
 
@@ -10,13 +11,31 @@ function elements(view: View): Float32Array | Float64Array {
 	return cpuData(view).subarray(view.offset, view.offset + size) as Float32Array | Float64Array;
 }
 
+/** What a step's control says; undefined where there is none. */
+function countsOf(control: View | undefined) {
+	if (control === undefined) return undefined;
+	const values = cpuData(control).subarray(control.offset);
+	const at = (place: keyof typeof CONTROL) => values[CONTROL[place]]!;
+	return {
+		skips: at('skip') !== 0,
+		step: at('step'),
+		correction1: at('correction1'),
+		correction2: at('correction2'),
+		factor1: at('factor1'),
+		factor2: at('factor2'),
+	};
+}
+
 function penalized(gradient: number, param: number, { maximize, weightDecay, l1 }: Penalties): number {
 	return (maximize ? -gradient : gradient) + weightDecay * param + l1 * Math.sign(param);
 }
 
 export const optimizer: OptimizerKernels = {
-	sgdStep({ gradient }, { param, buffer }, attributes) {
-		const { lr, momentum, dampening, nesterov, first } = attributes;
+	sgdStep({ gradient, control }, { param, buffer }, attributes) {
+		const counts = countsOf(control);
+		if (counts?.skips) return;
+		const { lr, momentum, dampening, nesterov } = attributes;
+		const first = counts ? counts.step === 1 : attributes.first;
 		const [p, grads] = [elements(param), elements(gradient)];
 		const b = buffer === undefined ? null : elements(buffer);
 		for (let i = 0; i < p.length; i++) {
@@ -31,8 +50,10 @@ export const optimizer: OptimizerKernels = {
 		}
 	},
 
-	adamStep({ gradient }, { param, m, v, largest }, attributes) {
-		const { lr, beta1, beta2, eps, correction1, correction2, decoupled, weightDecay } = attributes;
+	adamStep({ gradient, control }, { param, m, v, largest }, attributes) {
+		const counts = countsOf(control);
+		if (counts?.skips) return;
+		const { lr, beta1, beta2, eps, correction1, correction2, decoupled, weightDecay } = { ...attributes, ...counts };
 		const [p, grads, first, second] = [elements(param), elements(gradient), elements(m), elements(v)];
 		const most = largest === undefined ? null : elements(largest);
 		const penalties = decoupled ? { ...attributes, weightDecay: 0 } : attributes;
@@ -52,7 +73,9 @@ export const optimizer: OptimizerKernels = {
 		}
 	},
 
-	rmspropStep({ gradient }, { param, square, mean, buffer }, attributes) {
+	rmspropStep({ gradient, control }, { param, square, mean, buffer }, attributes) {
+		const counts = countsOf(control);
+		if (counts?.skips) return;
 		const { lr, alpha, eps, momentum } = attributes;
 		const [p, grads, squares] = [elements(param), elements(gradient), elements(square)];
 		const means = mean === undefined ? null : elements(mean);
@@ -75,8 +98,11 @@ export const optimizer: OptimizerKernels = {
 		}
 	},
 
-	adagradStep({ gradient }, { param, sum }, attributes) {
-		const { lr, eps } = attributes;
+	adagradStep({ gradient, control }, { param, sum }, attributes) {
+		const counts = countsOf(control);
+		if (counts?.skips) return;
+		const { eps, lrDecay } = attributes;
+		const lr = counts ? attributes.lr / (1 + (counts.step - 1) * lrDecay) : attributes.lr;
 		const [p, grads, sums] = [elements(param), elements(gradient), elements(sum)];
 		for (let i = 0; i < p.length; i++) {
 			const g = penalized(grads[i]!, p[i]!, attributes);
@@ -86,7 +112,9 @@ export const optimizer: OptimizerKernels = {
 		}
 	},
 
-	adadeltaStep({ gradient }, { param, square, changes }, attributes) {
+	adadeltaStep({ gradient, control }, { param, square, changes }, attributes) {
+		const counts = countsOf(control);
+		if (counts?.skips) return;
 		const { lr, rho, eps } = attributes;
 		const [p, grads, squares, past] = [elements(param), elements(gradient), elements(square), elements(changes)];
 		for (let i = 0; i < p.length; i++) {
@@ -99,8 +127,11 @@ export const optimizer: OptimizerKernels = {
 		}
 	},
 
-	adamaxStep({ gradient }, { param, m, largest }, attributes) {
-		const { lr, beta1, beta2, eps } = attributes;
+	adamaxStep({ gradient, control }, { param, m, largest }, attributes) {
+		const counts = countsOf(control);
+		if (counts?.skips) return;
+		const { beta1, beta2, eps } = attributes;
+		const lr = attributes.lr / (counts?.correction1 ?? 1);
 		const [p, grads, first, most] = [elements(param), elements(gradient), elements(m), elements(largest)];
 		for (let i = 0; i < p.length; i++) {
 			const g = penalized(grads[i]!, p[i]!, attributes);
@@ -112,8 +143,12 @@ export const optimizer: OptimizerKernels = {
 		}
 	},
 
-	nadamStep({ gradient }, { param, m, v }, attributes) {
-		const { beta1, beta2, eps, correction2, gradientRate, meanRate, shrink } = attributes;
+	nadamStep({ gradient, control }, { param, m, v }, attributes) {
+		const counts = countsOf(control);
+		if (counts?.skips) return;
+		const { beta1, beta2, eps, correction2, shrink } = { ...attributes, ...counts };
+		const gradientRate = attributes.gradientRate * (counts?.factor1 ?? 1);
+		const meanRate = attributes.meanRate * (counts?.factor2 ?? 1);
 		const [p, grads, first, second] = [elements(param), elements(gradient), elements(m), elements(v)];
 		for (let i = 0; i < p.length; i++) {
 			const g = penalized(grads[i]!, p[i]!, attributes);
@@ -125,8 +160,12 @@ export const optimizer: OptimizerKernels = {
 		}
 	},
 
-	radamStep({ gradient }, { param, m, v }, attributes) {
-		const { beta1, beta2, eps, rate, adaptive, shrink } = attributes;
+	radamStep({ gradient, control }, { param, m, v }, attributes) {
+		const counts = countsOf(control);
+		if (counts?.skips) return;
+		const { beta1, beta2, eps, shrink } = attributes;
+		const rate = counts ? (attributes.rate / counts.correction1) * counts.factor1 : attributes.rate;
+		const adaptive = counts ? counts.factor2 !== 0 : attributes.adaptive;
 		const [p, grads, first, second] = [elements(param), elements(gradient), elements(m), elements(v)];
 		for (let i = 0; i < p.length; i++) {
 			const g = penalized(grads[i]!, p[i]!, attributes);
@@ -138,7 +177,9 @@ export const optimizer: OptimizerKernels = {
 		}
 	},
 
-	lionStep({ gradient }, { param, m }, attributes) {
+	lionStep({ gradient, control }, { param, m }, attributes) {
+		const counts = countsOf(control);
+		if (counts?.skips) return;
 		const { lr, beta1, beta2, shrink } = attributes;
 		const [p, grads, means] = [elements(param), elements(gradient), elements(m)];
 		for (let i = 0; i < p.length; i++) {

@@ -6,13 +6,14 @@
  */
 import { numel } from '../../core/shape';
 import type { Kernels, View } from '../contract';
+import type { GradScalerKernels } from '../contract/gradScaler';
 import type { OptimizerKernels } from '../contract/optimizer';
 import { type CellKind, GATES } from '../contract/rnn';
 import type { SampleAttributes } from '../contract/sample';
 
 /** The kernels of forward passes. A new kernel that is neither a gradient nor an optimizer step needs a line in COUNTS. */
 type ForwardKernel =
-	| Exclude<keyof Kernels, keyof OptimizerKernels | `${string}Grad${string}` | 'attentionRows'>
+	| Exclude<keyof Kernels, keyof OptimizerKernels | keyof GradScalerKernels | `${string}Grad${string}` | 'attentionRows'>
 	| 'convInputGrad';
 
 type Counts = {

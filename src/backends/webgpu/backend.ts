@@ -13,6 +13,7 @@ import { debugTopics, LaunchPrinter } from './debug';
 import { type DeviceOptions, openDevice } from './device';
 import { elementwiseKernels } from './elementwise';
 import { embeddingKernels } from './embedding';
+import { gradScalerKernels } from './gradScaler';
 import { indexingKernels } from './indexing';
 import { IndexReports } from './indexReports';
 import type { Gpu, Launch } from './launch';
@@ -351,5 +352,6 @@ export function webgpuKernels(gpu: Gpu): Kernels {
 		...sampleKernels(gpu),
 		...lossKernels(gpu),
 		...optimizerKernels(gpu),
+		...gradScalerKernels(gpu),
 	};
 }

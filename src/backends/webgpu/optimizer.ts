@@ -26,7 +26,9 @@ function bytesOf(views: readonly View[], size: number): number {
 }
 
 /** The views that a step reads, and those that it updates in place. */
-type StepViews<S extends string> = { readonly gradient: View; readonly param: View } & { readonly [K in S]?: View | undefined };
+type StepViews<S extends string> = { readonly gradient: View; readonly param: View; readonly control?: View | undefined } & {
+	readonly [K in S]?: View | undefined;
+};
 
 export function optimizerKernels(gpu: Gpu): OptimizerKernels {
 	function step<S extends string, C extends Parameters>(
@@ -36,7 +38,7 @@ export function optimizerKernels(gpu: Gpu): OptimizerKernels {
 		scalars: NoInfer<ParameterValues<C>>,
 		flops: number,
 	): void {
-		const { gradient, param } = views;
+		const { gradient, param, control } = views;
 		const size = numel(gradient.shape);
 		const own = views as StepViews<string>;
 		const [first, second, third] = [own[state[0]!], own[state[1]!], own[state[2]!]];
@@ -53,13 +55,14 @@ export function optimizerKernels(gpu: Gpu): OptimizerKernels {
 		const count = Math.ceil(size / width);
 		gpu.launch({
 			kernel,
-			variant: { storage: storageType(gradient), vec4, state: names },
+			variant: { storage: storageType(gradient), vec4, state: names, controlled: control !== undefined },
 			buffers: {
 				gradients: gradient.storage,
 				params: param.storage,
 				state0: first?.storage,
 				state1: second?.storage,
 				state2: third?.storage,
+				control: control?.storage,
 			},
 			params: {
 				count,
@@ -78,13 +81,13 @@ export function optimizerKernels(gpu: Gpu): OptimizerKernels {
 	}
 
 	return {
-		sgdStep({ gradient }, { param, buffer }, attributes) {
+		sgdStep({ gradient, control }, { param, buffer }, attributes) {
 			const { lr, momentum, dampening, nesterov, first } = attributes;
 			const scalars = { lr, momentum, keep: 1 - dampening, first, nesterov };
-			step(steps.sgdStep, { gradient, param, buffer }, attributes, scalars, 6);
+			step(steps.sgdStep, { gradient, control, param, buffer }, attributes, scalars, 6);
 		},
 
-		adamStep({ gradient }, { param, m, v, largest }, attributes) {
+		adamStep({ gradient, control }, { param, m, v, largest }, attributes) {
 			const { lr, beta1, beta2, eps, correction1, correction2, decoupled, maximize, weightDecay, l1 } = attributes;
 			const penalties = { maximize, weightDecay: decoupled ? 0 : weightDecay, l1 };
 			const scalars = {
@@ -97,32 +100,38 @@ export function optimizerKernels(gpu: Gpu): OptimizerKernels {
 				rootCorrection2: Math.sqrt(correction2),
 				shrink: decoupled ? lr * weightDecay : 0,
 			};
-			step(steps.adamStep, { gradient, param, m, v, largest }, penalties, scalars, 16);
+			step(steps.adamStep, { gradient, control, param, m, v, largest }, penalties, scalars, 16);
 		},
 
-		rmspropStep({ gradient }, { param, square, mean, buffer }, attributes) {
+		rmspropStep({ gradient, control }, { param, square, mean, buffer }, attributes) {
 			const { lr, alpha, eps, momentum } = attributes;
 			const scalars = { lr, alpha, oneMinusAlpha: 1 - alpha, eps, momentum };
-			step(steps.rmspropStep, { gradient, param, square, mean, buffer }, attributes, scalars, 12);
+			step(steps.rmspropStep, { gradient, control, param, square, mean, buffer }, attributes, scalars, 12);
 		},
 
-		adagradStep({ gradient }, { param, sum }, attributes) {
-			const { lr, eps } = attributes;
-			step(steps.adagradStep, { gradient, param, sum }, attributes, { lr, eps }, 9);
+		adagradStep({ gradient, control }, { param, sum }, attributes) {
+			const { lr, eps, lrDecay } = attributes;
+			step(steps.adagradStep, { gradient, control, param, sum }, attributes, { lr, eps, lrDecay }, 9);
 		},
 
-		adadeltaStep({ gradient }, { param, square, changes }, attributes) {
+		adadeltaStep({ gradient, control }, { param, square, changes }, attributes) {
 			const { lr, rho, eps } = attributes;
-			step(steps.adadeltaStep, { gradient, param, square, changes }, attributes, { lr, rho, oneMinusRho: 1 - rho, eps }, 18);
+			step(
+				steps.adadeltaStep,
+				{ gradient, control, param, square, changes },
+				attributes,
+				{ lr, rho, oneMinusRho: 1 - rho, eps },
+				18,
+			);
 		},
 
-		adamaxStep({ gradient }, { param, m, largest }, attributes) {
+		adamaxStep({ gradient, control }, { param, m, largest }, attributes) {
 			const { lr, beta1, beta2, eps } = attributes;
 			const scalars = { lr, beta1, oneMinusBeta1: 1 - beta1, beta2, eps };
-			step(steps.adamaxStep, { gradient, param, m, largest }, attributes, scalars, 12);
+			step(steps.adamaxStep, { gradient, control, param, m, largest }, attributes, scalars, 12);
 		},
 
-		nadamStep({ gradient }, { param, m, v }, attributes) {
+		nadamStep({ gradient, control }, { param, m, v }, attributes) {
 			const { beta1, beta2, eps, shrink, gradientRate, meanRate, correction2 } = attributes;
 			const scalars = {
 				beta1,
@@ -135,19 +144,19 @@ export function optimizerKernels(gpu: Gpu): OptimizerKernels {
 				meanRate,
 				rootCorrection2: Math.sqrt(correction2),
 			};
-			step(steps.nadamStep, { gradient, param, m, v }, attributes, scalars, 20);
+			step(steps.nadamStep, { gradient, control, param, m, v }, attributes, scalars, 20);
 		},
 
-		radamStep({ gradient }, { param, m, v }, attributes) {
+		radamStep({ gradient, control }, { param, m, v }, attributes) {
 			const { beta1, beta2, eps, shrink, rate, adaptive } = attributes;
 			const scalars = { beta1, oneMinusBeta1: 1 - beta1, beta2, oneMinusBeta2: 1 - beta2, eps, shrink, rate, adaptive };
-			step(steps.radamStep, { gradient, param, m, v }, attributes, scalars, 18);
+			step(steps.radamStep, { gradient, control, param, m, v }, attributes, scalars, 18);
 		},
 
-		lionStep({ gradient }, { param, m }, attributes) {
+		lionStep({ gradient, control }, { param, m }, attributes) {
 			const { beta1, beta2, lr, shrink } = attributes;
 			const scalars = { beta1, oneMinusBeta1: 1 - beta1, beta2, oneMinusBeta2: 1 - beta2, lr, shrink };
-			step(steps.lionStep, { gradient, param, m }, attributes, scalars, 15);
+			step(steps.lionStep, { gradient, control, param, m }, attributes, scalars, 15);
 		},
 
 		emaStep({ param }, { average }, { decay }) {
