@@ -13,6 +13,7 @@ import { type Case, cases } from './cases';
 import { callOnce, firstStepLine, measureFirstStep } from './firstStep';
 import { fitLine, measureFit } from './fit';
 import { type Measurement, measure } from './measure';
+import { measureMixed, mixedLines } from './mixed';
 import { measureRoofline, type Roofline } from './roofline';
 
 const USAGE = `Measures the kernels on WebGPU and on the CPU reference.
@@ -25,6 +26,7 @@ const USAGE = `Measures the kernels on WebGPU and on the CPU reference.
   --runs N          timed runs of each case (default 7)
   --first-step      instead: from process start to the end of the first call, with an empty shader cache and a filled one
                     (default 3 runs of each)
+  --mixed           instead: small networks trained in float32 and in mixed precision: losses, times, memory
   --once NAME       instead: one call of the case of that name
   --help            this text
 `;
@@ -120,6 +122,7 @@ const { values } = parseArgs({
 		'no-reference': { type: 'boolean' },
 		runs: { type: 'string' },
 		'first-step': { type: 'boolean' },
+		mixed: { type: 'boolean' },
 		once: { type: 'string' },
 		help: { type: 'boolean' },
 	},
@@ -170,6 +173,13 @@ async function runFirstSteps(): Promise<void> {
 	if (values.json) console.log(JSON.stringify({ firstSteps }, null, '\t'));
 }
 
+async function runMixed(): Promise<void> {
+	await startAdapter();
+	const results = await measureMixed();
+	if (values.json) console.log(JSON.stringify({ mixed: results }, null, '\t'));
+	else say(mixedLines(results));
+}
+
 async function runOnce(name: string): Promise<void> {
 	const benchmark = cases.find((other) => other.name === name);
 	if (benchmark === undefined) throw new Error(`there is no case named '${name}'`);
@@ -180,4 +190,5 @@ async function runOnce(name: string): Promise<void> {
 if (values.help) console.log(USAGE);
 else if (values.once !== undefined) await runOnce(values.once);
 else if (values['first-step']) await runFirstSteps();
+else if (values.mixed) await runMixed();
 else await runAll();

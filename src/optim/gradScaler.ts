@@ -204,23 +204,18 @@ export class GradScaler {
 		return { scale: own(this.#scale), growthFactor, backoffFactor, growthInterval, growthTracker: own(this.#tracker) };
 	}
 
+	/** Throws an ArgumentError unless `loadStateDict` would take `saved`. @internal */
+	requireLoadable(saved: GradScalerState): void {
+		if (this.enabled) checkedState(saved);
+	}
+
 	/** Restores the scale, the rule and the number of steps since the scale changed. A scaler that is not enabled stays as it is. */
 	loadStateDict(saved: GradScalerState): void {
 		if (!this.enabled) return;
-		const name = 'GradScaler.loadStateDict';
-		const isScalar = (value: unknown) => (value instanceof Tensor ? value.size === 1 : isNumber(value));
-		const state = checkState<Required<GradScalerState>>(name, saved, {
-			scale: isScalar,
-			growthFactor: isNumber,
-			backoffFactor: isNumber,
-			growthInterval: isCount,
-			growthTracker: isScalar,
-		});
-		const { growthFactor, backoffFactor, growthInterval } = state;
-		requireRule(name, { scale: 1, growthFactor, backoffFactor, growthInterval });
+		const { scale, growthTracker, growthFactor, backoffFactor, growthInterval } = checkedState(saved);
 		for (const tensor of [this.#scale, this.#tracker]) if (tensor instanceof Tensor) tensor.dispose();
-		this.#scale = loaded(state.scale);
-		this.#tracker = loaded(state.growthTracker);
+		this.#scale = loaded(scale);
+		this.#tracker = loaded(growthTracker);
 		Object.assign(this, { growthFactor, backoffFactor, growthInterval });
 		for (const { found } of this.#stages.values()) found.dispose();
 		this.#stages.clear();
@@ -238,6 +233,21 @@ export class GradScaler {
 		if (!(this.#tracker instanceof Tensor)) this.#tracker = keep(full([], this.#tracker, { dtype: 'int32', device }));
 		return this.#scale;
 	}
+}
+
+/** The state, once it is known to be one. */
+function checkedState(saved: GradScalerState): Required<GradScalerState> {
+	const name = 'GradScaler.loadStateDict';
+	const isScalar = (value: unknown) => (value instanceof Tensor ? value.size === 1 : isNumber(value));
+	const state = checkState<Required<GradScalerState>>(name, saved, {
+		scale: isScalar,
+		growthFactor: isNumber,
+		backoffFactor: isNumber,
+		growthInterval: isCount,
+		growthTracker: isScalar,
+	});
+	requireRule(name, { ...state, scale: 1 });
+	return state;
 }
 
 /** A saved element: a number where the host can see it, so that the scale is made on the device of the losses; else a copy. */

@@ -16,6 +16,7 @@ import type { Module } from '../nn';
 import { copy_ } from '../ops/inplace';
 import { detach } from '../ops/layout';
 import type { CommonOptions, EMA, EMAState, lrScheduler, Optimizer, OptimizerState } from '../optim';
+import type { GradScaler, GradScalerState } from '../optim/gradScaler';
 import type { Tensor } from '../tensor';
 import { requireState } from '../tensorChecks';
 import { type CheckpointTree, pack, releaseTree, unpack } from './checkpointTree';
@@ -30,6 +31,7 @@ export interface CheckpointParts {
 	readonly optimizer?: Optimizer<CommonOptions>;
 	readonly scheduler?: Scheduler;
 	readonly ema?: EMA;
+	readonly scaler?: GradScaler;
 }
 
 export interface CheckpointOptions {
@@ -106,7 +108,7 @@ export async function decodeCheckpoint(bytes: Uint8Array, source = 'checkpoint')
 
 /** The state of the parts and of `generator`. The caller must dispose of the tensors, which are handles or clones. */
 export function stateOf(
-	{ model, optimizer, scheduler, ema }: CheckpointParts,
+	{ model, optimizer, scheduler, ema, scaler }: CheckpointParts,
 	generator: Generator = defaultGenerator,
 ): CheckpointTree {
 	const persistent = model?.stateDict() ?? {};
@@ -119,6 +121,7 @@ export function stateOf(
 		}),
 		...(scheduler && { scheduler: scheduler.stateDict() as CheckpointTree }),
 		...(ema && { ema: ema.stateDict() as unknown as CheckpointTree }),
+		...(scaler && { scaler: scaler.stateDict() as CheckpointTree }),
 	};
 }
 
@@ -137,6 +140,7 @@ interface SavedParts {
 	readonly optimizerOptions?: unknown;
 	readonly scheduler?: Readonly<Record<string, unknown>>;
 	readonly ema?: EMAState;
+	readonly scaler?: GradScalerState;
 }
 
 /** The location of a checkpoint. */
@@ -164,18 +168,19 @@ export function checkParts(
 	generator: Generator = defaultGenerator,
 ): () => void {
 	const saved = checkState<object>(source, tree, {}) as SavedParts;
-	for (const name of ['model', 'optimizer', 'scheduler', 'ema'] as const) {
+	for (const name of ['model', 'optimizer', 'scheduler', 'ema', 'scaler'] as const) {
 		if (parts[name] !== undefined && saved[name] === undefined)
 			throw new ArgumentError(
 				`${source} has no state of the ${name}, because it was saved without one. Leave it out, or start a new run`,
 			);
 	}
-	const { model, optimizer, scheduler, ema } = parts;
+	const { model, optimizer, scheduler, ema, scaler } = parts;
 	if (optimizer !== undefined) requireSameOptions(optimizer, saved.optimizerOptions, source);
 	model?.requireLoadable(saved.model!, true);
 	optimizer?.requireLoadable(saved.optimizer!);
 	scheduler?.requireLoadable(saved.scheduler!);
 	ema?.requireLoadable(saved.ema!);
+	scaler?.requireLoadable(saved.scaler!);
 	const buffers = model === undefined ? [] : savedBuffers(model, saved.buffers ?? {}, source);
 	if (saved.generator !== undefined) requireGeneratorState(saved.generator);
 	return () => {
@@ -186,6 +191,7 @@ export function checkParts(
 		optimizer?.loadStateDict(saved.optimizer!);
 		scheduler?.loadStateDict(saved.scheduler!);
 		ema?.loadStateDict(saved.ema!);
+		scaler?.loadStateDict(saved.scaler!);
 		if (saved.generator !== undefined) generator.setState(saved.generator);
 	};
 }

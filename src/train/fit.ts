@@ -3,6 +3,7 @@ import { ArgumentError } from '../core/errors';
 import { drawFrom, type Generator } from '../core/generator';
 import { generatorOf } from '../data/randomStream';
 import type { Module } from '../nn';
+import { GradScaler } from '../optim/gradScaler';
 import { Tensor } from '../tensor';
 import { batchesOf, type Data, splitOff } from './batches';
 import type { Callback, EpochFunction } from './callbacks';
@@ -83,6 +84,7 @@ export async function train(model: Module, data: Data, options: FitOptions, gene
 		loss: options.loss,
 		trainStep: options.trainStep,
 		classWeight,
+		mixed: options.precision === 'float16',
 	});
 	const split = options.validationSplit === undefined ? null : splitOff('fit', data, options.validationSplit);
 	const trainData = split === null ? data : split[0];
@@ -116,6 +118,7 @@ export async function train(model: Module, data: Data, options: FitOptions, gene
 		sampleWeight: typeof sampleWeight === 'function' ? sampleWeight : weights === undefined ? null : 'field',
 		scheduler,
 		ema,
+		scaler: options.precision === 'float16' ? new GradScaler() : undefined,
 		clip: options,
 		generator,
 		snapshots: resumes ? new MemoryStore() : null,
@@ -210,7 +213,7 @@ function settingsOf(model: Module, options: FitOptions, known: Record<string, Se
 	if (scheduler !== undefined) settings.scheduler = ('scheduler' in scheduler ? scheduler.scheduler : scheduler).constructor.name;
 	Object.assign(settings, known, { epochs: options.epochs ?? 1, shuffle: options.shuffle ?? true });
 	if (seed !== undefined) settings.seed = typeof seed === 'bigint' ? String(seed) : seed;
-	for (const name of ['validationSplit', 'clipGradValue', 'accumulateSteps'] as const) {
+	for (const name of ['validationSplit', 'clipGradValue', 'accumulateSteps', 'precision'] as const) {
 		const value = options[name];
 		if (value !== undefined) settings[name] = value;
 	}

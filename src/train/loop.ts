@@ -7,9 +7,10 @@ import { checkState, isObject } from '../core/state';
 import { discard, type Fields, moved } from '../data/batch';
 import type { DataLoaderState } from '../data/loader';
 import type { Module } from '../nn';
-import { add, div, mul } from '../ops/elementwise';
+import { add, div, mul, to } from '../ops/elementwise';
 import { detach } from '../ops/layout';
 import { type CommonOptions, clipGradNorm, clipGradValue, type EMA, LBFGS, lrScheduler, type Optimizer } from '../optim';
+import type { GradScaler } from '../optim/gradScaler';
 import { Tensor } from '../tensor';
 import { tidy } from '../tidy';
 import type { Batches } from './batches';
@@ -40,6 +41,8 @@ export interface Plan {
 	readonly sampleWeight: 'field' | ((batch: Fields) => Tensor) | null;
 	readonly scheduler: ResolvedScheduler | null;
 	readonly ema: EMA | undefined;
+	/** Of a run in float16. */
+	readonly scaler: GradScaler | undefined;
 	readonly clip: Pick<FitOptions, 'clipGradNorm' | 'clipGradValue'>;
 	readonly callbacks: readonly Callback[];
 	/** The generator of this run's steps, and of nothing else. */
@@ -246,20 +249,15 @@ export class TrainingLoop {
 	}
 
 	#plainStep(group: readonly Batch[]) {
-		const { optimizer } = this.#plan;
 		if (group.length === 1) {
 			return tidy(() => {
 				const values = this.#backward(group[0]!, null, true);
-				this.#clip();
-				optimizer.step();
+				this.#takeStep();
 				return [values];
 			});
 		}
 		const values = this.#accumulate(group);
-		tidy(() => {
-			this.#clip();
-			optimizer.step();
-		});
+		tidy(() => this.#takeStep());
 		return values;
 	}
 
@@ -276,10 +274,11 @@ export class TrainingLoop {
 
 	/** Computes loss and gradients of one batch. Returns the values that the meters keep. */
 	#backward({ fields, weights }: Batch, share: number | Tensor | null, first: boolean) {
-		const { model, objective, meters, optimizer } = this.#plan;
+		const { model, objective, meters, optimizer, scaler } = this.#plan;
 		const result = objective.weighted(model, fields, weights);
 		if (first) optimizer.zeroGrad();
-		(share === null ? result.loss : mul(result.loss, share)).backward();
+		const loss = share === null ? result.loss : mul(result.loss, share);
+		(scaler === undefined ? loss : scaler.scale(to(loss, 'float32'))).backward();
 		return noGrad(() => meters.measure(result));
 	}
 
@@ -298,9 +297,21 @@ export class TrainingLoop {
 		return first!;
 	}
 
+	#takeStep(): void {
+		const { optimizer, scaler } = this.#plan;
+		this.#clip();
+		if (scaler === undefined) {
+			optimizer.step();
+			return;
+		}
+		scaler.step(optimizer);
+		scaler.update();
+	}
+
 	#clip(): void {
-		const { clip, optimizer } = this.#plan;
+		const { clip, optimizer, scaler } = this.#plan;
 		if (clip.clipGradNorm === undefined && clip.clipGradValue === undefined) return;
+		scaler?.unscale_(optimizer);
 		const parameters = optimizer.paramGroups.flatMap(({ params }) => params);
 		const norm = clip.clipGradNorm;
 		if (typeof norm === 'object')
@@ -411,8 +422,14 @@ export class TrainingLoop {
 	}
 
 	#parts() {
-		const { model, optimizer, scheduler, ema } = this.#plan;
-		return { model, optimizer, ...(scheduler && { scheduler: scheduler.scheduler }), ...(ema && { ema }) };
+		const { model, optimizer, scheduler, ema, scaler } = this.#plan;
+		return {
+			model,
+			optimizer,
+			...(scheduler && { scheduler: scheduler.scheduler }),
+			...(ema && { ema }),
+			...(scaler && { scaler }),
+		};
 	}
 
 	/** Restores a checkpoint. */

@@ -1,4 +1,5 @@
 /** The objective of a step: a loss of outputs and targets, weighted by class and sample, or the user's own step. */
+import { autocast } from '../autograd/autocast';
 import { isFloating } from '../core/dtype';
 import { ArgumentError, formatShape } from '../core/errors';
 import type { Fields } from '../data/dataset';
@@ -43,6 +44,8 @@ export interface ObjectiveOptions {
 	readonly trainStep?: TrainStep | undefined;
 	/** The factors of all classes in order, on the host. */
 	readonly classWeight?: readonly number[] | undefined;
+	/** Compute model and loss within `autocast`. Default false. */
+	readonly mixed?: boolean;
 }
 
 /** Reads class weights as a list; classes missing from a record count 1. */
@@ -91,11 +94,12 @@ export class Objective {
 	readonly #ignoreIndex: number | null;
 	readonly #classWeight: readonly number[] | undefined;
 	readonly #sums: boolean;
+	readonly #mixed: boolean;
 	/** The weights on the device: of the named classes followed by a 1, and of all classes. */
 	#table: Tensor | null = null;
 	#all: Tensor | null = null;
 
-	constructor(caller: string, { loss, trainStep, classWeight }: ObjectiveOptions) {
+	constructor(caller: string, { loss, trainStep, classWeight, mixed = false }: ObjectiveOptions) {
 		if ((loss === undefined) === (trainStep === undefined))
 			throw new ArgumentError(`${caller}: pass either loss, such as crossEntropy, or trainStep`);
 		if (loss !== undefined && typeof loss !== 'function' && !(loss instanceof Module))
@@ -105,6 +109,7 @@ export class Objective {
 		if (trainStep !== undefined && classWeight !== undefined)
 			throw new ArgumentError(`${caller}: classWeight belongs to loss; a trainStep must apply weights itself`);
 		this.#caller = caller;
+		this.#mixed = mixed;
 		this.#trainStep = trainStep;
 		this.#loss = loss === undefined ? null : withOptions(loss);
 		this.#ignoreIndex = ignoredBy(loss);
@@ -114,14 +119,22 @@ export class Objective {
 
 	/** The loss for validation, without weights. */
 	plain(model: Module, batch: Fields): StepResult {
+		return this.#mixed ? autocast(() => this.#plain(model, batch)) : this.#plain(model, batch);
+	}
+
+	/** The loss for training. `sampleWeight` holds a factor per sample, [N]. */
+	weighted(model: Module, batch: Fields, sampleWeight: Tensor | null): StepResult {
+		return this.#mixed ? autocast(() => this.#weighted(model, batch, sampleWeight)) : this.#weighted(model, batch, sampleWeight);
+	}
+
+	#plain(model: Module, batch: Fields): StepResult {
 		if (this.#trainStep !== undefined) return this.#own(this.#trainStep(model, batch));
 		const { output, target } = this.#forward(model, batch);
 		return { loss: this.#scalar(this.#loss!(output, target, {})), output, target };
 	}
 
-	/** The loss for training. `sampleWeight` holds a factor per sample, [N]. */
-	weighted(model: Module, batch: Fields, sampleWeight: Tensor | null): StepResult {
-		if (this.#classWeight === undefined && sampleWeight === null) return this.plain(model, batch);
+	#weighted(model: Module, batch: Fields, sampleWeight: Tensor | null): StepResult {
+		if (this.#classWeight === undefined && sampleWeight === null) return this.#plain(model, batch);
 		if (this.#loss === null)
 			throw new ArgumentError(`${this.#caller}: sampleWeight belongs to loss; a trainStep must apply weights itself`);
 		const { output, target } = this.#forward(model, batch);

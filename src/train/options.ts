@@ -5,7 +5,7 @@ import { ArgumentError } from '../core/errors';
 import { checkOptions } from '../core/options';
 import type { Fields } from '../data/batch';
 import type { Module } from '../nn';
-import { type CommonOptions, type EMA, lrScheduler, Optimizer } from '../optim';
+import { type CommonOptions, type EMA, LBFGS, lrScheduler, Optimizer } from '../optim';
 import type { Tensor } from '../tensor';
 import type { Data } from './batches';
 import type { Callback, EpochFunction } from './callbacks';
@@ -71,6 +71,11 @@ export interface FitOptions<M extends Module = Module> {
 	/** The largest absolute value of a gradient's element. */
 	readonly clipGradValue?: number;
 	/**
+	 * 'float16' computes the model and the loss within `autocast`, and scales the loss by a `GradScaler`, whose state checkpoints hold. The
+	 * model keeps its float32 parameters. Default 'float32'.
+	 */
+	readonly precision?: 'float32' | 'float16';
+	/**
 	 * Batches per optimizer step. Their gradients add up to the gradient of one large batch, even if the last group or batch is smaller.
 	 * Your own loss or trainStep must average over samples. Default 1.
 	 */
@@ -121,6 +126,7 @@ const NAMES = [
 		'sampleWeight',
 		'clipGradNorm',
 		'clipGradValue',
+		'precision',
 		'accumulateSteps',
 		'checkpoint',
 		'ema',
@@ -141,6 +147,9 @@ export function checkFitOptions(options: FitOptions): void {
 		if (value !== undefined && !(value >= 0)) throw new ArgumentError(`fit: ${name} must be at least 0, not ${value}`);
 	}
 	requireOneOf('fit', 'verbose', verbose, [0, 1, 2]);
+	requireOneOf('fit', 'precision', options.precision ?? 'float32', ['float32', 'float16']);
+	if (options.precision === 'float16' && optimizer instanceof LBFGS)
+		throw new ArgumentError('fit: LBFGS computes the loss several times a step. Train it in float32');
 	const { onDeviceLost = 'throw' } = options;
 	requireOneOf('fit', 'onDeviceLost', onDeviceLost, ['throw', 'resume']);
 	if (!Array.isArray(callbacks)) throw new ArgumentError('fit: callbacks must be a list');
