@@ -16,6 +16,16 @@ export interface LayerCase {
 export const layers: readonly LayerCase[] = [
 	{ name: 'Linear', make: (o) => new nn.Linear(5, 3, o), input: [4, 5] },
 	{ name: 'Linear without bias', make: (o) => new nn.Linear(5, 3, { bias: false, ...o }), input: [2, 3, 5] },
+	{
+		name: 'QuantizedLinear',
+		make: (o) => nn.QuantizedLinear.fromFloat(new nn.Linear(12, 3, o), { groupSize: 4 }),
+		input: [4, 12],
+	},
+	{
+		name: 'QuantizedLinear of 4 bits with zero points',
+		make: (o) => nn.QuantizedLinear.fromFloat(new nn.Linear(7, 5, o), { bits: 4, groupSize: 3, symmetric: false }),
+		input: [2, 7],
+	},
 	{ name: 'Conv2d', make: (o) => new nn.Conv2d(2, 3, 3, { padding: 1, stride: 2, ...o }), input: [2, 2, 5, 4] },
 	{ name: 'Conv2d with groups', make: (o) => new nn.Conv2d(4, 4, [2, 1], { groups: 2, dilation: 2, ...o }), input: [1, 4, 4, 3] },
 	{ name: 'MaxPool2d', make: () => new nn.MaxPool2d(2), input: [2, 2, 4, 5], kink: true },
