@@ -291,7 +291,8 @@ const DEMANDING = new Set(
 	TransformerEncoderLayer TransformerDecoderLayer TransformerEncoder TransformerDecoder TimeDistributed Parameter KVCache LearnedPositions SinusoidalPositions RotaryPositions
 	SGD Adam AdamW Adamax Adagrad Adadelta NAdam RAdam RMSprop Lion Muon LBFGS EMA StepLR MultiStepLR ExponentialLR
 	CosineAnnealingLR CosineAnnealingWarmRestarts OneCycleLR CyclicLR LambdaLR MultiplicativeLR SequentialLR ChainedScheduler
-	WarmupLR`.split(/\s+/),
+	WarmupLR SWALR AveragedModel FakeQuantizedLinear FakeQuantizedEmbedding
+	QuantizedLinear QuantizedEmbedding`.split(/\s+/),
 );
 const ABSTRACT = new Set(['Module', 'Optimizer', 'LRScheduler', 'RateScheduler']);
 const WRONG: readonly (readonly unknown[])[] = [[], [null], ['text'], [{ nonsense: 1 }], [new Date()]];

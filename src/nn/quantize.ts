@@ -128,6 +128,11 @@ function roundedWeight(weight: Tensor, { bits, groupSize, symmetric }: Required<
 	return narrow(reshape(rounded, [rows, groups * size]), 1, 0, columns);
 }
 
+function requireLayer(operation: string, kind: string, layer: { readonly weight: Parameter }): void {
+	if (layer?.weight instanceof Parameter) return;
+	throw new ArgumentError(`${operation}: it takes a layer such as nn.${kind}, not ${describe(layer)}`);
+}
+
 /** A Linear that computes with its weight as `quantize` will round it. `prepareQat` makes it. */
 export class FakeQuantizedLinear extends Module {
 	readonly inFeatures: number;
@@ -139,6 +144,7 @@ export class FakeQuantizedLinear extends Module {
 	/** Shares the parameters of `layer`. */
 	constructor(layer: Pick<Linear, 'inFeatures' | 'outFeatures' | 'weight' | 'bias'>, options: QuantizeWeightOptions = {}) {
 		super();
+		requireLayer('FakeQuantizedLinear', 'Linear', layer);
 		checkOptions('FakeQuantizedLinear', options, ['bits', 'groupSize', 'symmetric']);
 		this.#options = quantizeOptions('FakeQuantizedLinear', options);
 		({ inFeatures: this.inFeatures, outFeatures: this.outFeatures, weight: this.weight, bias: this.bias } = layer);
@@ -168,6 +174,7 @@ export class FakeQuantizedEmbedding extends Module {
 		options: QuantizeWeightOptions = {},
 	) {
 		super();
+		requireLayer('FakeQuantizedEmbedding', 'Embedding', layer);
 		checkOptions('FakeQuantizedEmbedding', options, ['bits', 'groupSize', 'symmetric']);
 		this.#options = quantizeOptions('FakeQuantizedEmbedding', options);
 		({ numEmbeddings: this.numEmbeddings, embeddingDim: this.embeddingDim, weight: this.weight } = layer);
