@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { autocast, crossEntropy, type DType, GradScaler, init, manualSeed, nn, optim, randn, tidy } from 'wgrad';
+import { autocast, crossEntropy, type DType, GradScaler, init, linear, manualSeed, nn, optim, randn, tidy } from 'wgrad';
 import { fit, MemoryStore, ModelCheckpoint } from 'wgrad/train';
 import { AUTOCAST_TABLES } from '../../src/autograd/autocast';
 import { assertRejects, points, weightsOf } from '../train/setting';
@@ -103,6 +103,24 @@ test('fit refuses what it cannot train in float16', async () => {
 	await fit(model, data, { ...options, optimizer, callbacks });
 	const resumeFrom = { name: (await store.list(''))[0]!, store };
 	await assertRejects(() => fit(model, data, { ...options, optimizer, precision: 'float16', epochs: 2, resumeFrom }), /scaler/);
+});
+
+test('without float16 autocast says so once, and computes in float32', () => {
+	const [x, w] = [randn([2, 3]), randn([4, 3]).requiresGrad_()];
+	const backend = x.backend as { hasFloat16: boolean };
+	const { warn } = console;
+	const said: unknown[] = [];
+	console.warn = (text) => said.push(text);
+	try {
+		backend.hasFloat16 = false;
+		for (let i = 0; i < 2; i++) assert.is(autocast(() => linear(x, w)).dtype, 'float32');
+	} finally {
+		backend.hasFloat16 = true;
+		console.warn = warn;
+	}
+	assert.is(said.length, 1);
+	assert.match(String(said[0]), /autocast computes in float32, because this adapter has no float16/);
+	assert.is(autocast(() => linear(x, w)).dtype, 'float16');
 });
 
 /** The tables of docs/mixed-precision.md, between its marks. */
