@@ -338,6 +338,11 @@ test('wrong calls are refused', () => {
 	refused({ targets: ['0'], rank: 0 }, /rank must be a whole number of at least 1, not 0/);
 	refused({ targets: ['0'], dropout: 2 }, /dropout must lie in \[0, 1\]/);
 	refused({ targets: ['2'], rank: 3 }, /the rank 3 must be a multiple of the 2 groups of '2'/);
+	// A refused call changes nothing, not even the layers before the one that it refuses.
+	const keys = Object.keys(model.stateDict());
+	refused({ targets: ['0', '1'] }, /'1', a LayerNorm/);
+	assert.equal(Object.keys(model.stateDict()), keys);
+	assert.ok(model.parameters().every((parameter) => parameter.requiresGrad));
 	const adapted = lora.apply(model, { targets: ['0'] });
 	refused({ targets: ['0'] }, /there is an adapter 'default' already; give another name/);
 	assert.throws(() => adapted.use('french'), /there is no adapter 'french'; there are: default/);
@@ -352,6 +357,10 @@ test('wrong calls are refused', () => {
 	load({ bias: 'all' }, /bias is "all", which wgrad does not support/);
 	load({ peft_type: 'IA3' }, /peft_type is "IA3", not "LORA"/);
 	load({ target_modules: ['fc'] }, /unexpected keys: base_model\.model\.attn/);
+	const whole = new Adapted();
+	assert.throws(() => lora.load(whole, config({ r: 3 })), /shape \[2, 7\] in the file/);
+	assert.equal(Object.keys(whole.stateDict()), Object.keys(new Adapted().stateDict()));
+	assert.ok(whole.parameters().every((parameter) => parameter.requiresGrad));
 	load({ r: 3 }, /base_model\.model\.emb\.lora_embedding_A: shape \[2, 7\] in the file, \[3, 7\] in the model/);
 });
 

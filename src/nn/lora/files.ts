@@ -90,7 +90,7 @@ export function load(model: Module, files: LoraFiles, options: { readonly name?:
 	try {
 		copyState(lora, name, state);
 	} catch (error) {
-		lora.delete(name);
+		if (lora.delete(name).names.length === 0) lora.unload();
 		throw error;
 	}
 	return lora;

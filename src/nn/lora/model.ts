@@ -145,11 +145,25 @@ export class LoraModel extends Module {
 		}
 		const { rank, alpha, dropout, rslora, fanInFanOut } = config;
 		const settings: AdapterSettings = { rank, scaling: alpha / (rslora ? Math.sqrt(rank) : rank), dropout, fanInFanOut };
+		const isFirst = this.#configs.size === 0;
 		for (const parameter of this.#trained) parameter.requiresGrad_(false);
-		for (const [path, module] of chosen) {
-			const layers = this.#layers.get(module) ?? adaptedLayers(path, module);
-			this.#layers.set(module, layers);
-			for (const layer of layers) if (!layer.settings.has(name)) layer.add(name, settings);
+		const attached: Module[] = [];
+		try {
+			for (const [path, module] of chosen) {
+				if (!this.#layers.has(module)) {
+					this.#layers.set(module, adaptedLayers(path, module));
+					attached.push(module);
+				}
+				for (const layer of this.#layers.get(module)!) if (!layer.settings.has(name)) layer.add(name, settings);
+			}
+		} catch (error) {
+			for (const layer of this.#all()) layer.delete(name);
+			for (const module of attached) {
+				for (const layer of this.#layers.get(module)!) layer.remove();
+				this.#layers.delete(module);
+			}
+			if (isFirst) for (const parameter of this.#trained) parameter.requiresGrad_(true);
+			throw error;
 		}
 		this.#configs.set(name, config);
 		this.use(name);
