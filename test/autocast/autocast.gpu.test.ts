@@ -97,7 +97,7 @@ onBoth('nested calls, and those that are not enabled', (device) => {
 
 test('wrong calls', () => {
 	assert.throws(() => autocast(async () => 1), /autocast: the function must not be async/);
-	assert.throws(() => autocast(5 as never), /autocast: it takes a function/);
+	assert.throws(() => autocast(5 as never), /autocast: fn must be a function such as/);
 	assert.throws(() => autocast(() => 1, { dtype: 'float64' as never }), /dtype must be 'float16', not 'float64'/);
 	assert.throws(() => autocast(() => 1, { Enabled: true } as never), /Enabled/);
 	assert.is(currentAutocast(), null);
