@@ -20,7 +20,7 @@ import type { GradScaler, GradScalerState } from '../optim/gradScaler';
 import type { Tensor } from '../tensor';
 import { requireState } from '../tensorChecks';
 import { type CheckpointTree, pack, releaseTree, unpack } from './checkpointTree';
-import { platform } from './platform';
+import { defaults } from './defaults';
 import type { CheckpointStore } from './store';
 
 type Scheduler = lrScheduler.LRScheduler | lrScheduler.ReduceLROnPlateau;
@@ -239,7 +239,7 @@ function isSame(a: unknown, b: unknown): boolean {
 export async function saveCheckpoint(
 	name: string,
 	parts: CheckpointParts,
-	{ extra = null, store = platform().checkpoints }: CheckpointOptions & { readonly extra?: CheckpointTree } = {},
+	{ extra = null, store = defaults().checkpoints }: CheckpointOptions & { readonly extra?: CheckpointTree } = {},
 ): Promise<void> {
 	const own = stateOf(parts);
 	try {
@@ -257,7 +257,7 @@ export async function saveCheckpoint(
 export async function loadCheckpoint(
 	name: string,
 	parts: CheckpointParts,
-	{ store = platform().checkpoints }: CheckpointOptions = {},
+	{ store = defaults().checkpoints }: CheckpointOptions = {},
 ): Promise<CheckpointTree> {
 	const tree = await readCheckpoint(name, store);
 	const { parts: saved, extra = null } = checkState<{ parts: CheckpointTree; extra?: CheckpointTree }>(

@@ -9,6 +9,7 @@ import { batchesOf, type Data, splitOff } from './batches';
 import type { Callback, EpochFunction } from './callbacks';
 import { decodeCheckpoint } from './checkpoint';
 import { checkpointModules } from './checkpointModules';
+import { defaults } from './defaults';
 import { keepOnHost, requireReadable, runThroughLosses } from './deviceLoss';
 import { deviceOf, requireModel, requireNoTarget } from './evaluate';
 import { claim } from './exclusive';
@@ -17,7 +18,6 @@ import { TrainingLoop } from './loop';
 import { classWeightList, type Loss, Objective } from './loss';
 import { Meters } from './meters';
 import { checkFitOptions, type FitOptions, resolveScheduler } from './options';
-import { platform } from './platform';
 import { ProgressCallback } from './progress';
 import { MemoryStore } from './store';
 
@@ -149,7 +149,7 @@ export async function train(model: Module, data: Data, options: FitOptions, gene
 
 async function resume(loop: TrainingLoop, from: FitOptions['resumeFrom']): Promise<void> {
 	if (from === undefined) return;
-	const { name, store = platform().checkpoints, optional = false } = typeof from === 'string' ? { name: from } : from;
+	const { name, store = defaults().checkpoints, optional = false } = typeof from === 'string' ? { name: from } : from;
 	const bytes = await store.read(name);
 	const source = `fit: checkpoint '${name}'`;
 	if (bytes !== null) {
@@ -182,7 +182,7 @@ function callbacksOf({ callbacks = [], verbose = 1, onProgress }: FitOptions): C
 		throw new ArgumentError(`fit: a callback must be an object with hooks or a function, not ${typeof callback}`);
 	});
 	if (onProgress !== undefined) all.push(new ProgressCallback(onProgress));
-	if (verbose !== 0) all.push(platform().progress(verbose));
+	if (verbose !== 0) all.push(defaults().progress(verbose));
 	return all;
 }
 

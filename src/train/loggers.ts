@@ -5,8 +5,8 @@ import { checkOptions, requireOptions } from '../core/options';
 import { checkState, isCount } from '../core/state';
 import type { Callback, StepLoss, TrainContext } from './callbacks';
 import type { CheckpointTree } from './checkpointTree';
+import { defaults } from './defaults';
 import type { EpochRecord } from './history';
-import { platform } from './platform';
 import type { LogStore } from './store';
 
 export interface LoggerOptions {
@@ -36,7 +36,7 @@ abstract class Logger implements Callback {
 	}
 
 	get #log(): LogStore {
-		return this.#store ?? platform().logs;
+		return this.#store ?? defaults().logs;
 	}
 
 	protected write(lines: readonly string[]): Promise<void> {

@@ -17,13 +17,13 @@ import type { Batches } from './batches';
 import { type Callback, monitored, type SaveOptions, type StepLoss, type TrainContext } from './callbacks';
 import { type CheckpointPlace, checkParts, encodeCheckpoint, noteCheckpoint, stateOf } from './checkpoint';
 import { type CheckpointTree, releaseTree } from './checkpointTree';
+import { defaults } from './defaults';
 import { measure } from './evaluate';
 import { type EpochRecord, type History, type Setting, validationName } from './history';
 import { callbackStates, checkLoopState, type LoopState, onDevice, requireSamePlace, restoreCallbacks } from './loopState';
 import type { Objective } from './loss';
 import type { Meters } from './meters';
 import type { FitOptions, ResolvedScheduler } from './options';
-import { platform } from './platform';
 import type { CheckpointStore } from './store';
 
 /** Everything that a run needs, already checked. */
@@ -377,7 +377,7 @@ export class TrainingLoop {
 		} finally {
 			releaseTree(state);
 		}
-		for (const { name, store = platform().checkpoints, afterwards } of saves) {
+		for (const { name, store = defaults().checkpoints, afterwards } of saves) {
 			await store.write(name, bytes);
 			this.note({ name, store });
 			await afterwards?.();

@@ -5,8 +5,8 @@ import { checkOptions } from '../core/options';
 import { checkState, isListOf, isNumber } from '../core/state';
 import { type Callback, directionOf, monitored, type TrainContext } from './callbacks';
 import type { CheckpointTree } from './checkpointTree';
+import { defaults } from './defaults';
 import type { EpochRecord } from './history';
-import { platform } from './platform';
 import type { CheckpointStore } from './store';
 
 export interface ModelCheckpointOptions {
@@ -97,7 +97,7 @@ export class ModelCheckpoint implements Callback {
 			// Remove old files only after the new one exists. A run killed in between resumes with all of them.
 			afterwards: async () => {
 				while (keep !== undefined && this.#saved.length > keep) {
-					await (store ?? platform().checkpoints).remove(this.#saved[0]!);
+					await (store ?? defaults().checkpoints).remove(this.#saved[0]!);
 					this.#saved.shift();
 				}
 			},

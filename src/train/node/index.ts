@@ -3,8 +3,8 @@
  * show progress in the terminal.
  */
 import { writeWhole } from '../../data/node/disk';
+import { setDefaults } from '../defaults';
 import type { History } from '../history';
-import { setPlatform } from '../platform';
 import { htmlReport, type ReportOptions } from '../report';
 import { FileStore } from './files';
 import { terminalProgress } from './terminal';
@@ -15,7 +15,7 @@ export { ProgressBar, type Terminal } from './terminal';
 
 const files = new FileStore();
 
-setPlatform({ checkpoints: files, logs: files, progress: terminalProgress });
+setDefaults({ checkpoints: files, logs: files, progress: terminalProgress });
 
 /** Writes `htmlReport(history, options)` to a file, atomically. Creates missing folders. */
 export async function writeReport(path: string, history: History, options: ReportOptions = {}): Promise<void> {

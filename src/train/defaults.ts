@@ -1,12 +1,12 @@
 /**
- * The differences between Node and browsers: the store of files, and the display of progress. `wgrad/train` in Node replaces these
- * defaults.
+ * What training uses unless a call says otherwise: the stores of checkpoints and logs, and the display of progress. `wgrad/train` in
+ * Node replaces the browser's.
  */
 import type { Callback } from './callbacks';
 import { ConsoleProgress } from './progress';
 import { BrowserStore, type CheckpointStore, type LogStore } from './store';
 
-export interface Platform {
+export interface Defaults {
 	readonly checkpoints: CheckpointStore;
 	readonly logs: LogStore;
 	/** The display of `verbose` 1 or 2. */
@@ -15,16 +15,16 @@ export interface Platform {
 
 const browserStore = new BrowserStore();
 
-let current: Platform = {
+let current: Defaults = {
 	checkpoints: browserStore,
 	logs: browserStore,
 	progress: () => new ConsoleProgress(),
 };
 
-export function platform(): Platform {
+export function defaults(): Defaults {
 	return current;
 }
 
-export function setPlatform(next: Platform): void {
+export function setDefaults(next: Defaults): void {
 	current = next;
 }
