@@ -332,6 +332,13 @@ export function emptyOn(like: Tensor, shape: Shape, dtype: DType = like.dtype): 
 	return new Tensor(like.backend.allocate(numel(shape), dtype, shape), shape);
 }
 
+/** A contiguous copy, off the tape. */
+export function copyOf(x: Tensor): Tensor {
+	const y = emptyOn(x, x.shape);
+	x.backend.kernels.copy({ x }, { y }, {});
+	return y;
+}
+
 /** Another view of the same storage; it has no place on the tape yet. */
 export function viewOf(x: Tensor, shape: Shape, strides: readonly number[], offset: number): Tensor {
 	return new Tensor(x.storage, shape, strides, offset);

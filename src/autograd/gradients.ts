@@ -1,7 +1,7 @@
 /** The arithmetic of the backward walk, made of kernels, because the tape cannot import operations. */
 import type { DType } from '../core/dtype';
 import type { Shape } from '../core/shape';
-import { emptyOn, markWritten, type Tensor } from '../tensor';
+import { copyOf, emptyOn, markWritten, type Tensor } from '../tensor';
 import { defineOperation } from './operation';
 
 /** Ones of an output's shape, dtype and device. */
@@ -58,11 +58,7 @@ export function copyGradient(x: Tensor): Tensor {
 const copyOperation = defineOperation({
 	name: 'clone',
 	inputs: ['x'],
-	forward: ({ x }) => {
-		const y = emptyOn(x, x.shape);
-		x.backend.kernels.copy({ x }, { y }, {});
-		return y;
-	},
+	forward: ({ x }) => copyOf(x),
 	vjp: (gradient) => ({ x: gradient }),
 });
 

@@ -16,7 +16,7 @@ import { type DType, fillValue, isFloating } from '../core/dtype';
 import { DTypeError, formatShape, ShapeError } from '../core/errors';
 import { checkOptions } from '../core/options';
 import { closeScope, onNodeCreated, openScope } from '../scope';
-import { empty, emptyOn, markWritten, Tensor } from '../tensor';
+import { copyOf, empty, emptyOn, markWritten, Tensor } from '../tensor';
 import { requireDistinct, requireDivisor, requireFactor, requireSameDevice, requireTensor } from '../tensorChecks';
 import { widened } from './composed';
 import {
@@ -127,8 +127,7 @@ function inPlace<A>(operation: string, { x, source, write, saves, vjp, attribute
 
 /** A copy of `x` with x's place on the tape, for a VJP that reads the values before the write. */
 function before(x: Tensor): Tensor {
-	const copy = emptyOn(x, x.shape);
-	x.backend.kernels.copy({ x }, { y: copy }, {});
+	const copy = copyOf(x);
 	copy.edge = x.edge;
 	return copy;
 }
@@ -139,10 +138,7 @@ function before(x: Tensor): Tensor {
  */
 export function contiguousTarget(operation: string, x: Tensor, ...others: readonly Tensor[]): Tensor {
 	requireDistinct(operation, x);
-	if (x.isContiguous && others.every(({ storage }) => storage !== x.storage)) return x;
-	const packed = emptyOn(x, x.shape);
-	x.backend.kernels.copy({ x }, { y: packed }, {});
-	return packed;
+	return x.isContiguous && others.every(({ storage }) => storage !== x.storage) ? x : copyOf(x);
 }
 
 /** Ends the write: copies a copy of `contiguousTarget` back to `x`, and marks x as written. */
@@ -171,12 +167,8 @@ function sourceFor(operation: string, x: Tensor, source: Tensor): View {
 			`${operation}: shape ${formatShape(source.shape)} does not broadcast to ${formatShape(x.shape)}; an in-place result keeps the shape of its tensor`,
 		);
 	}
-	let values = converted(source, x.dtype);
-	if (values.storage === x.storage) {
-		values = emptyOn(x, source.shape);
-		x.backend.kernels.copy({ x: source }, { y: values }, {});
-	}
-	return broadcastView(values, x.shape);
+	const values = converted(source, x.dtype);
+	return broadcastView(values.storage === x.storage ? copyOf(values) : values, x.shape);
 }
 
 /**

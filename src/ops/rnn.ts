@@ -11,7 +11,7 @@ import { defineOperation } from '../autograd/operation';
 import { setRequiresGrad } from '../autograd/tape';
 import { type CellKind, GATES, KEPT } from '../backends/contract/rnn';
 import { formatShape, ShapeError } from '../core/errors';
-import { emptyOn, type Tensor, viewOf } from '../tensor';
+import { copyOf, emptyOn, type Tensor, viewOf } from '../tensor';
 import { requireSameDevice, requireShape } from '../tensorChecks';
 import { composed } from './composed';
 import { arange } from './creation';
@@ -199,12 +199,6 @@ function zerosOn(x: Tensor, shape: readonly number[]): Tensor {
 /** x in the layout of the step kernels: contiguous, from the start of its memory. */
 function packed(x: Tensor): Tensor {
 	return x.isContiguous && x.offset === 0 ? x : copyOf(x);
-}
-
-function copyOf(x: Tensor): Tensor {
-	const y = emptyOn(x, x.shape);
-	x.backend.kernels.copy({ x }, { y }, {});
-	return y;
 }
 
 /** The layer in differentiable operations. Returns all slots of the state, and the last cell state. */

@@ -8,7 +8,7 @@ import { runOperation } from '../../core/currentOperation';
 import { DTYPES, type DType } from '../../core/dtype';
 import { DTypeError } from '../../core/errors';
 import { float32ToFloat16 } from '../../core/float16';
-import { emptyOn, Tensor } from '../../tensor';
+import { copyOf, Tensor } from '../../tensor';
 import { requireTensor } from '../../tensorChecks';
 import { tidy } from '../../tidy';
 
@@ -41,11 +41,8 @@ function toWebGPU(x: Tensor): Tensor {
 	if (x.dtype === 'float64')
 		throw new DTypeError(`to: float64 lives on the CPU only. Convert first: x.to('float32').to('webgpu')`);
 	return tidy(() => {
-		let source = x;
-		if (!x.isContiguous || x.offset !== 0 || x.storage.length !== x.size) {
-			source = emptyOn(x, x.shape);
-			x.backend.kernels.copy({ x }, { y: source }, {});
-		}
+		const isWhole = x.isContiguous && x.offset === 0 && x.storage.length === x.size;
+		const source = isWhole ? x : copyOf(x);
 		return runOperation(
 			'to',
 			() => new Tensor(backendOf('webgpu').upload(source.storage.hostData!(), x.dtype, x.shape), x.shape),

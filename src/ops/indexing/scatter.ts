@@ -12,7 +12,7 @@ import { formatShape, ShapeError } from '../../core/errors';
 import type { IndexCheck } from '../../core/indexCheck';
 import { checkOptions } from '../../core/options';
 import { type Shape, sameShape } from '../../core/shape';
-import { emptyOn, Tensor, viewOf } from '../../tensor';
+import { copyOf, emptyOn, Tensor, viewOf } from '../../tensor';
 import { requireFactor, requireSameDevice, requireTensor } from '../../tensorChecks';
 import { composed, inFloat32, widened } from '../composed';
 import { div, eq, mul, to, where } from '../elementwise';
@@ -69,12 +69,6 @@ const addOperation = defineOperation({
 		source: needs.source && gathered(name, gradient, dim, index),
 	}),
 });
-
-function copyOf(x: Tensor): Tensor {
-	const y = emptyOn(x, x.shape);
-	x.backend.kernels.copy({ x }, { y }, {});
-	return y;
-}
 
 const REDUCTIONS = ['add', 'multiply', null] as const;
 

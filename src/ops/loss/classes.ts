@@ -8,7 +8,7 @@ import { AutogradError, formatShape, ShapeError } from '../../core/errors';
 import type { IndexCheck } from '../../core/indexCheck';
 import { checkOptions } from '../../core/options';
 import { numel, type Shape, sameShape } from '../../core/shape';
-import { emptyOn, type Tensor } from '../../tensor';
+import { copyOf, emptyOn, type Tensor } from '../../tensor';
 import { requireFloatingTensor, requireSameDevice, requireShape, requireTensor } from '../../tensorChecks';
 import { inFloat32, widened } from '../composed';
 import { arange } from '../creation';
@@ -172,10 +172,7 @@ function weightFor(x: Tensor, weight: Tensor | null | undefined): { weight?: Ten
 
 /** x itself if it is contiguous, else a copy, off the tape. */
 function packed(x: Tensor): Tensor {
-	if (x.isContiguous) return x;
-	const y = emptyOn(x, x.shape);
-	x.backend.kernels.copy({ x }, { y }, {});
-	return y;
+	return x.isContiguous ? x : copyOf(x);
 }
 
 /** On the CPU, throws unless every target is a class or ignored. On WebGPU, the check for the kernel that takes the target. */
