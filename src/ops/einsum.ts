@@ -2,6 +2,7 @@
 import { currentAutocast } from '../autograd/modes';
 import { wrongArgument } from '../core/checks';
 import { ArgumentError, formatShape, ShapeError } from '../core/errors';
+import { numel } from '../core/shape';
 import type { Tensor } from '../tensor';
 import { composed, inFloat32 } from './composed';
 import { mul } from './elementwise';
@@ -159,12 +160,11 @@ function contracted(left: Term, right: Term, needed: ReadonlySet<string>): Term 
 		return { x: mul(aligned(a, labels), aligned(b, labels)), labels };
 	}
 	const size = ({ x, labels: own }: Term, list: readonly string[]) => list.map((label) => x.shape[own.indexOf(label)]!);
-	const product = (list: readonly number[]) => list.reduce((n, s) => n * s, 1);
 	const [batchSize, rowSize, innerSize, columnSize] = [size(a, batch), size(a, rows), size(a, inner), size(b, columns)];
 	const x = multiply(
 		'einsum',
-		reshape(ordered(a, [...batch, ...rows, ...inner]), [...batchSize, product(rowSize), product(innerSize)]),
-		reshape(ordered(b, [...batch, ...inner, ...columns]), [...batchSize, product(innerSize), product(columnSize)]),
+		reshape(ordered(a, [...batch, ...rows, ...inner]), [...batchSize, numel(rowSize), numel(innerSize)]),
+		reshape(ordered(b, [...batch, ...inner, ...columns]), [...batchSize, numel(innerSize), numel(columnSize)]),
 	);
 	return { x: reshape(x, [...batchSize, ...rowSize, ...columnSize]), labels };
 }

@@ -1,5 +1,6 @@
 /** Convolution in plain loops: the reference for shaders/conv.wgsl.ts. Sums are float64. */
 import type { Shape } from '../../core/shape';
+import { numel } from '../../core/shape';
 import { asTriple, type ConvAttributes, type ConvKernels } from '../contract/conv';
 import { cpuData } from './storage';
 
@@ -56,7 +57,7 @@ function forEachRun(
 /** Sums [batch, channels, ...spatial] that start at each channel's bias. */
 function startWithBias(shape: Shape, bias: ArrayLike<number> | undefined, offset: number): Float64Array {
 	const [batch, channels, ...size] = shape as [number, number, ...number[]];
-	const plane = size.reduce((a, b) => a * b, 1);
+	const plane = numel(size);
 	const sums = new Float64Array(batch * channels * plane);
 	if (bias === undefined) return sums;
 	for (let row = 0; row < batch * channels; row++) sums.fill(bias[offset + (row % channels)]!, row * plane, (row + 1) * plane);
@@ -91,7 +92,7 @@ export const conv: ConvKernels = {
 	convWeightGrad({ x, gradY }, { gradWeight }, attributes) {
 		const xs = cpuData(x);
 		const gs = cpuData(gradY);
-		const sums = new Float64Array(gradWeight.shape.reduce((a, b) => a * b, 1));
+		const sums = new Float64Array(numel(gradWeight.shape));
 		forEachRun({ x: x.shape, weight: gradWeight.shape, y: gradY.shape }, attributes, (right, left, tap, step, count) => {
 			const xStart = x.offset + left;
 			const gStart = gradY.offset + right;

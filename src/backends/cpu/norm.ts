@@ -1,4 +1,5 @@
 /** Normalisation in plain loops: the reference for shaders/norm.wgsl.ts. Sums are float64. */
+import { numel } from '../../core/shape';
 import type { View } from '../contract';
 import type { GroupNormShape, NormKernels, NormShape } from '../contract/norm';
 import { meanOf } from './reduce';
@@ -37,7 +38,7 @@ function means(view: View | undefined): (i: number) => number {
 	const part = elements(view, 0);
 	const { shape } = view ?? { shape: [0] };
 	if (shape.length === 1) return part;
-	const count = shape.slice(1).reduce((a, b) => a * b, 1);
+	const count = numel(shape.slice(1));
 	return (i) => part(i) + part(count + i);
 }
 

@@ -1,4 +1,5 @@
 /** Pooling in plain loops: the reference for shaders/pool.wgsl.ts. Sums are float64. */
+import { numel } from '../../core/shape';
 import type { View } from '../contract';
 import { asTriple, type Triple } from '../contract/conv';
 import type { AvgPoolAttributes, MaxPoolAttributes, PoolKernels } from '../contract/pool';
@@ -22,8 +23,6 @@ interface Planes {
 function planesOf(x: View, y: View): Planes {
 	return { count: x.shape[0]! * x.shape[1]!, size: asTriple(x.shape.slice(2), 1), outSize: asTriple(y.shape.slice(2), 1) };
 }
-
-const volume = ([depth, height, width]: Triple): number => depth * height * width;
 
 function strided(attributes: {
 	kernel: readonly number[];
@@ -85,8 +84,8 @@ function pickMaxima(x: View, y: View, indices: View, windowOf: WindowOf): void {
 	const ys = cpuData(y);
 	const chosen = cpuData(indices);
 	for (let plane = 0; plane < count; plane++) {
-		const from = x.offset + plane * volume(size);
-		const to = plane * volume(outSize);
+		const from = x.offset + plane * numel(size);
+		const to = plane * numel(outSize);
 		forEachWindow(outSize, windowOf, (output, windows) => {
 			let best = -Infinity;
 			let index = -1;
@@ -107,11 +106,11 @@ function sendToIndices(gradY: View, indices: View, gradX: View): void {
 	const { count, size, outSize } = planesOf(gradX, gradY);
 	const gradients = cpuData(gradY);
 	const chosen = cpuData(indices);
-	const sums = new Float64Array(count * volume(size));
-	const outputs = volume(outSize);
+	const sums = new Float64Array(count * numel(size));
+	const outputs = numel(outSize);
 	for (let i = 0; i < count * outputs; i++) {
 		const index = chosen[indices.offset + i]!;
-		if (index >= 0) sums[Math.floor(i / outputs) * volume(size) + index]! += gradients[gradY.offset + i]!;
+		if (index >= 0) sums[Math.floor(i / outputs) * numel(size) + index]! += gradients[gradY.offset + i]!;
 	}
 	cpuData(gradX).set(sums, gradX.offset);
 }
@@ -139,8 +138,8 @@ function average(
 	const xs = cpuData(x);
 	const ys = cpuData(y);
 	for (let plane = 0; plane < count; plane++) {
-		const from = x.offset + plane * volume(size);
-		const to = y.offset + plane * volume(outSize);
+		const from = x.offset + plane * numel(size);
+		const to = y.offset + plane * numel(outSize);
 		forEachWindow(outSize, windowOf, (output, windows) => {
 			let sum = 0;
 			let inside = 0;
@@ -161,10 +160,10 @@ function spread(
 ): void {
 	const { count, size, outSize } = planesOf(gradX, gradY);
 	const gradients = cpuData(gradY);
-	const sums = new Float64Array(count * volume(size));
+	const sums = new Float64Array(count * numel(size));
 	for (let plane = 0; plane < count; plane++) {
-		const from = gradY.offset + plane * volume(outSize);
-		const to = plane * volume(size);
+		const from = gradY.offset + plane * numel(outSize);
+		const to = plane * numel(size);
 		forEachWindow(outSize, windowOf, (output, windows) => {
 			const share = gradients[from + output]! / divisor(windows, size);
 			forEachInside(windows, size, (position) => {
@@ -190,10 +189,10 @@ export const pool: PoolKernels = {
 		const xs = cpuData(x);
 		const chosen = cpuData(indices);
 		const ys = cpuData(y);
-		const outputs = volume(outSize);
+		const outputs = numel(outSize);
 		for (let i = 0; i < count * outputs; i++) {
 			const index = chosen[indices.offset + i]!;
-			ys[y.offset + i] = index < 0 ? 0 : xs[x.offset + Math.floor(i / outputs) * volume(size) + index]!;
+			ys[y.offset + i] = index < 0 ? 0 : xs[x.offset + Math.floor(i / outputs) * numel(size) + index]!;
 		}
 	},
 	avgPool({ x }, { y }, attributes) {

@@ -28,7 +28,6 @@ const none = () => 0;
 const size = (view: View | undefined) => (view === undefined ? 0 : numel(view.shape));
 const ofOutput = (_: unknown, { y }: { y: View }) => size(y);
 const ofInput = ({ x }: { x: View }) => size(x);
-const volume = (sizes: readonly number[]) => sizes.reduce((product, length) => product * length, 1);
 
 /** One step for one unit: the sums of the inputs' and the state's products, the activations, and the new state. */
 const STEP: Readonly<Record<CellKind, number>> = {
@@ -41,7 +40,7 @@ const STEP: Readonly<Record<CellKind, number>> = {
 };
 
 /** Twice the weights that each element of a convolution's input (or output) is multiplied with. */
-const perElement = (weight: View) => 2 * volume(weight.shape.slice(1));
+const perElement = (weight: View) => 2 * numel(weight.shape.slice(1));
 
 const COUNTS: Counts = {
 	unary: ofOutput,
@@ -70,9 +69,9 @@ const COUNTS: Counts = {
 	conv: ({ weight }, { y }) => perElement(weight) * size(y),
 	convInputGrad: ({ gradY, weight }) => perElement(weight) * size(gradY),
 
-	maxPool: (_, { y }, { kernel }) => size(y) * volume(kernel),
+	maxPool: (_, { y }, { kernel }) => size(y) * numel(kernel),
 	maxPoolGather: none,
-	avgPool: (_, { y }, { kernel }) => size(y) * volume(kernel),
+	avgPool: (_, { y }, { kernel }) => size(y) * numel(kernel),
 	adaptiveAvgPool: adaptive,
 	adaptiveMaxPool: adaptive,
 

@@ -11,6 +11,7 @@ import { keyWords, uniformThreshold } from '../../core/philox';
 import type { View } from '../contract';
 import type { AttentionAttributes, AttentionKernels } from '../contract/attention';
 import { type Gpu, storageType } from './launch';
+import { gpuBytes, viewBytes } from './memory';
 
 type Float = 'f32' | 'f16';
 
@@ -49,8 +50,6 @@ function readsVectors(views: readonly View[]): boolean {
 function sharesBySubgroup(gpu: Gpu): 4 | 8 | null {
 	return gpu.isSoftware && (gpu.subgroupSize === 4 || gpu.subgroupSize === 8) ? gpu.subgroupSize : null;
 }
-
-const elements = (view: View): number => view.shape.reduce((all, size) => all * size, 1);
 
 export function attentionKernels(gpu: Gpu): AttentionKernels {
 	function launch(kind: AttentionKind, tensors: Tensors, results: Results, attributes: AttentionAttributes): void {
@@ -119,7 +118,7 @@ export function attentionKernels(gpu: Gpu): AttentionKernels {
 			},
 			grid: [tiles] as const,
 			flops: 2 * pairs * (products[0]! * size + products[1]! * valueSize),
-			bytes: [...inputs, ...outputs].reduce((sum, view) => sum + elements(view), 0) * (variant.storage === 'f16' ? 2 : 4),
+			bytes: viewBytes(...inputs, ...outputs),
 		};
 		const { size: capacity } = variant;
 		if (subgroup !== null && (capacity === 32 || capacity === 64))
@@ -143,7 +142,7 @@ export function attentionKernels(gpu: Gpu): AttentionKernels {
 				params: { o: placeOf(o), gradient: placeOf(gradient), count, heads, queries, valueSize },
 				grid: [Math.ceil(count / WORKGROUP_SIZE)],
 				flops: 2 * count * valueSize,
-				bytes: count * (2 * valueSize * (storage === 'f16' ? 2 : 4) + 24),
+				bytes: count * (2 * valueSize * gpuBytes(o.dtype) + 24),
 			});
 		},
 		attentionGradQuery(inputs, outputs, attributes) {

@@ -13,8 +13,9 @@ import { WORKGROUP_SIZE } from '../../../shaders/shader';
 import { numel } from '../../core/shape';
 import type { Storage, View } from '../contract';
 import type { ConvKernels, Triple } from '../contract/conv';
-import { backwardWalks, flopsOf, forwardWalk, type Geometry, geometry, triple, volume, type Walk } from './convGeometry';
+import { backwardWalks, flopsOf, forwardWalk, type Geometry, geometry, triple, type Walk } from './convGeometry';
 import { type Gpu, storageType } from './launch';
+import { viewBytes } from './memory';
 
 /** The number of workgroups that share the weight gradient's sum: software adapters need an even load, GPUs need many. */
 const WANTED_WORKGROUPS = { software: 64, gpu: 512 };
@@ -23,9 +24,6 @@ const MAX_SPLITS = 64;
 const WORTH_A_TILE = 256;
 /** From this many channels on, the shared loads of `row3` outweigh the idle invocations at the ends of rows. */
 const ROW3_CHANNELS = 8;
-
-const bytesOf = (...views: readonly View[]): number =>
-	views.reduce((sum, view) => sum + numel(view.shape) * (storageType(view) === 'f16' ? 2 : 4), 0);
 
 /** One direction of `correlate`. `channels` and `outputs` are those that one group reads and writes. */
 interface Correlation {
@@ -125,7 +123,7 @@ export function convKernels(gpu: Gpu): ConvKernels {
 	function pack(c: Correlation, weight: View, bias: View | undefined): Packed {
 		const block = c.outputs === 1 ? 1 : c.outputs <= 4 ? 4 : 16;
 		const blocks = Math.ceil(c.outputs / block);
-		const taps = volume(c.kernel);
+		const taps = numel(c.kernel);
 		const weights = c.groups * blocks * taps * c.channels * block;
 		const total = weights + c.groups * blocks * block;
 		const storage = gpu.scratch(total, 'float32');
@@ -148,7 +146,7 @@ export function convKernels(gpu: Gpu): ConvKernels {
 			},
 			grid: [Math.ceil(total / WORKGROUP_SIZE)],
 			flops: 0,
-			bytes: bytesOf(weight) + total * 4,
+			bytes: viewBytes(weight) + total * 4,
 		});
 		return { storage, block, blocks, bias: weights / Math.min(block, 4) };
 	}
@@ -169,38 +167,38 @@ export function convKernels(gpu: Gpu): ConvKernels {
 			(out[2] % CONV_LANE === 0 || c.channels >= ROW3_CHANNELS);
 		const quads = isRow3
 			? c.batch * out[0] * out[1] * Math.ceil(out[2] / CONV_LANE)
-			: Math.ceil((c.batch * volume(out)) / CONV_LANE);
-		const isAligned = (isRow3 ? out[2] : volume(out)) % CONV_LANE === 0;
+			: Math.ceil((c.batch * numel(out)) / CONV_LANE);
+		const isAligned = (isRow3 ? out[2] : numel(out)) % CONV_LANE === 0;
 		const isWhole = walks.every(({ outStep }) => outStep === 1);
 		const firstTap = (walks[0].firstTap * high + walks[1].firstTap) * wide + walks[2].firstTap;
 		const record = {
 			buffers: { x: source.storage, weight: packed.storage, y: target.storage },
 			params: {
-				size: [...c.size, volume(c.size)],
-				out: [...out, volume(out)],
-				result: [...c.result, volume(c.result)],
+				size: [...c.size, numel(c.size)],
+				out: [...out, numel(out)],
+				result: [...c.result, numel(c.result)],
 				outStep: each('outStep'),
 				outStart: each('outStart'),
 				inStep: each('inStep'),
 				inStart: each('inStart'),
 				tapStep: each('tapStep'),
-				taps: [...taps, volume(taps)],
+				taps: [...taps, numel(taps)],
 				tapJump: [walks[0].tapJump * high * wide, walks[1].tapJump * wide, walks[2].tapJump, firstTap],
 				channels: c.channels,
 				outputs: c.outputs,
 				groups: c.groups,
 				blocks: packed.blocks,
-				positions: isRow3 ? quads : c.batch * volume(out),
+				positions: isRow3 ? quads : c.batch * numel(out),
 				offset: source.offset,
-				weightTaps: volume(c.kernel),
+				weightTaps: numel(c.kernel),
 				bias: packed.bias,
 			},
-			flops: 2 * c.batch * volume(out) * c.groups * c.outputs * c.channels * volume(taps),
-			bytes: bytesOf(source, target),
+			flops: 2 * c.batch * numel(out) * c.groups * c.outputs * c.channels * numel(taps),
+			bytes: viewBytes(source, target),
 		};
 		const type = storageType(source);
 		if (tiled) {
-			const tiles = Math.ceil((c.batch * volume(out)) / TILED_SIDE) * c.groups * Math.ceil((packed.blocks * 16) / TILED_SIDE);
+			const tiles = Math.ceil((c.batch * numel(out)) / TILED_SIDE) * c.groups * Math.ceil((packed.blocks * 16) / TILED_SIDE);
 			gpu.launch({ ...record, kernel: convCorrelateTiled, variant: { type }, grid: [tiles] });
 			return;
 		}
@@ -225,8 +223,8 @@ export function convKernels(gpu: Gpu): ConvKernels {
 			const c: Correlation = {
 				...g,
 				result: g.out,
-				outputStride: g.channels * volume(g.kernel),
-				channelStride: volume(g.kernel),
+				outputStride: g.channels * numel(g.kernel),
+				channelStride: numel(g.kernel),
 			};
 			const packed = pack(c, weight, bias);
 			correlate(c, packed, x, y, [forwardWalk(g, 0), forwardWalk(g, 1), forwardWalk(g, 2)]);
@@ -242,8 +240,8 @@ export function convKernels(gpu: Gpu): ConvKernels {
 				outputs: g.channels,
 				size: g.out,
 				result: g.size,
-				outputStride: volume(g.kernel),
-				channelStride: g.channels * volume(g.kernel),
+				outputStride: numel(g.kernel),
+				channelStride: g.channels * numel(g.kernel),
 			};
 			const packed = pack(c, weight, bias);
 			for (const depth of backwardWalks(g, 0)) {
@@ -258,7 +256,7 @@ export function convKernels(gpu: Gpu): ConvKernels {
 			const count = numel(gradWeight.shape);
 			if (count === 0) return;
 			const g = geometry(x, gradWeight, gradY, attributes);
-			const columns = g.channels * volume(g.kernel);
+			const columns = g.channels * numel(g.kernel);
 			const cut = cutOf(gpu, g, columns);
 			const { lanes, laneBlocks, sharedBlocks, laneSize, sharedSize } = cut;
 			// A split counts output rows, or positions in multiples of a tile's depth.
@@ -277,9 +275,9 @@ export function convKernels(gpu: Gpu): ConvKernels {
 			const record = {
 				buffers: { x: x.storage, gradY: gradY.storage, partial },
 				params: {
-					size: [...g.size, volume(g.size)],
-					out: [...g.out, volume(g.out)],
-					kernel: [...g.kernel, volume(g.kernel)],
+					size: [...g.size, numel(g.size)],
+					out: [...g.out, numel(g.out)],
+					kernel: [...g.kernel, numel(g.kernel)],
 					stride: g.stride,
 					padding: g.padding,
 					dilation: g.dilation,
@@ -296,7 +294,7 @@ export function convKernels(gpu: Gpu): ConvKernels {
 				},
 				grid: [cut.workgroups * splits] as const,
 				flops: flopsOf(g),
-				bytes: bytesOf(x, gradY) + splits * splitStride * 4,
+				bytes: viewBytes(x, gradY) + splits * splitStride * 4,
 			};
 			const type = storageType(x);
 			if (lanes === 'tiled') gpu.launch({ ...record, kernel: convWeightGradTiled, variant: { type } });
@@ -319,7 +317,7 @@ export function convKernels(gpu: Gpu): ConvKernels {
 				},
 				grid: [Math.ceil(count / WORKGROUP_SIZE)],
 				flops: splits * count,
-				bytes: splits * count * 4 + bytesOf(gradWeight),
+				bytes: splits * count * 4 + viewBytes(gradWeight),
 			});
 			gpu.release(partial);
 		},

@@ -1,10 +1,10 @@
 /** How a convolution and its transposes walk their dimensions, as plain numbers for the launches in conv.ts. */
+import { numel } from '../../core/shape';
 import type { View } from '../contract';
 import { asTriple, type ConvAttributes, type Triple } from '../contract/conv';
 
 export type Dimension = 0 | 1 | 2;
 
-export const volume = ([depth, height, width]: Triple): number => depth * height * width;
 export const triple = (make: (dimension: Dimension) => number): Triple => [make(0), make(1), make(2)];
 
 /** What the three directions share. `channels` and `outputs` belong to one group. */
@@ -36,8 +36,7 @@ export function geometry(x: View, weight: View, y: View, { stride, padding, dila
 	};
 }
 
-export const flopsOf = (g: Geometry): number =>
-	2 * g.batch * g.groups * g.outputs * g.channels * volume(g.out) * volume(g.kernel);
+export const flopsOf = (g: Geometry): number => 2 * g.batch * g.groups * g.outputs * g.channels * numel(g.out) * numel(g.kernel);
 
 /** How a launch of `correlate` walks one dimension (see shaders/conv.wgsl.ts). */
 export interface Walk {

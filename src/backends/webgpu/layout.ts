@@ -53,7 +53,7 @@ export function layoutKernels(gpu: Gpu): LayoutKernels {
 		if (!aligned) return false;
 		const { type, bytes } = moved(x);
 		const outer = shape.map((_, d) => d).filter((d) => d !== row && d !== column);
-		const count = outer.reduce((product, d) => product * shape[d]!, 1);
+		const count = numel(outer.map((d) => shape[d]!));
 		const [rowQuads, columnQuads] = [shape[row]! / 4, shape[column]! / 4];
 		gpu.launch({
 			kernel: transpose,

@@ -9,9 +9,8 @@ import type { CrossEntropyAttributes, LossKernels } from '../contract/loss';
 import { ctcKernels } from './ctc';
 import { planElementwise } from './elementwisePlan';
 import { type Gpu, storageType } from './launch';
+import { gpuBytes } from './memory';
 import { launchReduction } from './reduce';
-
-const BYTES = { f32: 4, f16: 2, i32: 4, u32: 4 };
 
 /** Up to this many elements of x, one workgroup does everything, and no second launch adds up sums. */
 const WHOLE_AT_MOST = 16384;
@@ -58,29 +57,27 @@ export function lossKernels(gpu: Gpu): LossKernels {
 
 		pointwiseLoss({ a, b }, { y }, { op, parameter }) {
 			const plan = planElementwise(gpu, [a, b], y, { s: parameter });
-			const type = storageType(y);
 			gpu.launch({
 				kernel: pointwiseLoss,
-				variant: { op, type, access: plan.access },
+				variant: { op, type: storageType(y), access: plan.access },
 				buffers: { a: a.storage, b: b.storage, out: y.storage },
 				params: plan.params,
 				grid: plan.grid,
 				flops: 4 * plan.size,
-				bytes: 3 * BYTES[type] * plan.size,
+				bytes: 3 * gpuBytes(y.dtype) * plan.size,
 			});
 		},
 
 		pointwiseLossGrad({ a, b, gradient }, { da }, { op, parameter }) {
 			const plan = planElementwise(gpu, [a, b, gradient], da, { s: parameter });
-			const type = storageType(da);
 			gpu.launch({
 				kernel: pointwiseLossGrad,
-				variant: { op, type, access: plan.access },
+				variant: { op, type: storageType(da), access: plan.access },
 				buffers: { a: a.storage, b: b.storage, g: gradient.storage, out: da.storage },
 				params: plan.params,
 				grid: plan.grid,
 				flops: 4 * plan.size,
-				bytes: 4 * BYTES[type] * plan.size,
+				bytes: 4 * gpuBytes(da.dtype) * plan.size,
 			});
 		},
 
@@ -88,7 +85,6 @@ export function lossKernels(gpu: Gpu): LossKernels {
 			const { outer, classes, inner, labelSmoothing, logits, reduction } = attributes;
 			const rows = outer * inner;
 			const size = rows * classes;
-			const type = storageType(x);
 			const whole = reduction !== 'none' && size <= WHOLE_AT_MOST;
 			const group = !whole && inner === 1 && classes >= GROUP_FROM;
 			const partial = reduction !== 'none' && !whole;
@@ -97,7 +93,7 @@ export function lossKernels(gpu: Gpu): LossKernels {
 			gpu.launch({
 				kernel: crossEntropy,
 				variant: {
-					type,
+					type: storageType(x),
 					loss: partial ? 'f32' : storageType(loss),
 					method: whole ? 'whole' : group ? 'group' : 'thread',
 					logits,
@@ -116,7 +112,7 @@ export function lossKernels(gpu: Gpu): LossKernels {
 				params: classParams(x, target, weight, undefined, attributes),
 				grid: [whole ? 1 : group ? rows : Math.ceil(rows / WORKGROUP_SIZE)],
 				flops: 12 * size,
-				bytes: BYTES[type] * size + 12 * rows,
+				bytes: gpuBytes(x.dtype) * size + 12 * rows,
 				check,
 			});
 			if (!partial) return;
@@ -138,10 +134,9 @@ export function lossKernels(gpu: Gpu): LossKernels {
 		crossEntropyGrad({ x, target, weight, total, logSumExp, gradient }, { dx }, attributes) {
 			const { labelSmoothing, logits, reduction } = attributes;
 			const size = numel(dx.shape);
-			const type = storageType(dx);
 			gpu.launch({
 				kernel: crossEntropyGrad,
-				variant: { type, logits, weighted: weight !== undefined, smoothed: labelSmoothing > 0, reduction },
+				variant: { type: storageType(dx), logits, weighted: weight !== undefined, smoothed: labelSmoothing > 0, reduction },
 				buffers: {
 					x: logits ? x.storage : undefined,
 					labels: target.storage,
@@ -154,7 +149,7 @@ export function lossKernels(gpu: Gpu): LossKernels {
 				params: classParams(x, target, weight, gradient, attributes),
 				grid: [Math.ceil(size / (4 * WORKGROUP_SIZE))],
 				flops: 10 * size,
-				bytes: 2 * BYTES[type] * size,
+				bytes: 2 * gpuBytes(dx.dtype) * size,
 			});
 		},
 	};

@@ -12,6 +12,7 @@ import {
 import { type MatmulVectorVariant, matmulSum, matmulVector } from '../../../shaders/matmulVector.wgsl';
 import type { ParameterValues } from '../../../shaders/parameters';
 import { WORKGROUP_SIZE } from '../../../shaders/shader';
+import { numel } from '../../core/shape';
 import type { Storage, View } from '../contract';
 import type { MatmulKernels } from '../contract/matmul';
 import { type Gpu, type Launch, storageType } from './launch';
@@ -41,8 +42,6 @@ interface Problem {
 	readonly storage: Float;
 }
 
-const product = (sizes: readonly number[]): number => sizes.reduce((all, size) => all * size, 1);
-
 function describe(a: View, b: View, bias: View | undefined, out: View): Problem {
 	const rank = out.shape.length;
 	let rows = out.shape[rank - 2]!;
@@ -70,7 +69,7 @@ function describe(a: View, b: View, bias: View | undefined, out: View): Problem 
 		columns,
 		depth,
 		batch,
-		batches: product(batch),
+		batches: numel(batch),
 		a: { storage: a.storage, offset: a.offset, own: aRow, depth: one(depth, a.strides[rank - 1]!), batch: aBatch },
 		b: {
 			storage: b.storage,
@@ -289,7 +288,7 @@ function flipped(problem: Problem): Problem {
 export function matmulKernels(gpu: Gpu): MatmulKernels {
 	return {
 		matmul({ a, b, bias }, { out }) {
-			if (product(out.shape) === 0) return;
+			if (numel(out.shape) === 0) return;
 			const problem = describe(a, b, bias, out);
 			if (out.dtype === 'int32') {
 				launchIntegers(gpu, problem);

@@ -14,8 +14,8 @@ import { type DType, hostBytes, type TypedArray } from '../../core/dtype';
 import { DeviceError, DTypeError, formatShape } from '../../core/errors';
 import { formatBytes } from '../../core/format';
 import type { AllocationSite, StorageClaims } from '../../core/memoryPressure';
-import type { Shape } from '../../core/shape';
-import type { Backend, Storage } from '../contract';
+import { numel, type Shape } from '../../core/shape';
+import type { Backend, Storage, View } from '../contract';
 import type { AsyncErrors } from './asyncErrors';
 import { BufferUsage } from './device';
 import { FreeList } from './freeList';
@@ -143,6 +143,11 @@ const STAGING_KEPT_BYTES = 64 * MIB;
 /** Bytes of one element on the GPU. bool and uint8 take a 32-bit word. */
 export function gpuBytes(dtype: DType): number {
 	return Math.max(hostBytes(dtype), dtype === 'float16' ? 2 : 4);
+}
+
+/** Bytes that a kernel moves if it reads or writes each element of these views once. */
+export function viewBytes(...views: readonly View[]): number {
+	return views.reduce((sum, { shape, dtype }) => sum + numel(shape) * gpuBytes(dtype), 0);
 }
 
 /**

@@ -8,9 +8,8 @@ import { contiguousStrides } from '../../core/shape';
 import type { View } from '../contract';
 import type { GroupNormShape, NormKernels, NormShape } from '../contract/norm';
 import { type Gpu, storageType } from './launch';
+import { gpuBytes } from './memory';
 import { launchReduction, launchVariance } from './reduce';
-
-const bytesOf = (view: View) => (view.dtype === 'float16' ? 2 : 4);
 
 /** Whether all sizes and offsets allow vec4 access. */
 function aligned(sizes: readonly number[], views: readonly (View | undefined)[]): boolean {
@@ -82,7 +81,7 @@ export function normKernels(gpu: Gpu): NormKernels {
 			},
 			grid: [lanes === 1 ? Math.ceil(count / WORKGROUP_SIZE) : count],
 			flops: count * length * (kind === 'forward' ? 7 : 9),
-			bytes: count * length * bytesOf(x) * (kind === 'forward' ? 2 : 3),
+			bytes: count * length * gpuBytes(x.dtype) * (kind === 'forward' ? 2 : 3),
 		});
 	}
 
@@ -142,7 +141,7 @@ export function normKernels(gpu: Gpu): NormKernels {
 			},
 			grid: [lanes === 1 ? Math.ceil((across * segments) / WORKGROUP_SIZE) : across * segments],
 			flops: batch * channels * spatial * 5,
-			bytes: batch * channels * spatial * bytesOf(x) * 2,
+			bytes: batch * channels * spatial * gpuBytes(x.dtype) * 2,
 		});
 		targets.forEach((target, i) => {
 			const partial = sums[i]!;
@@ -211,7 +210,7 @@ export function normKernels(gpu: Gpu): NormKernels {
 			},
 			grid: [Math.ceil(items / WORKGROUP_SIZE)],
 			flops: size * (kind === 'forward' ? 4 : 8),
-			bytes: size * bytesOf(x) * (kind === 'forward' ? 2 : 3),
+			bytes: size * gpuBytes(x.dtype) * (kind === 'forward' ? 2 : 3),
 		});
 	}
 

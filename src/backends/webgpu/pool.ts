@@ -1,5 +1,4 @@
 /** Launches of shaders/pool.wgsl.ts. */
-
 import type { ParameterValues } from '../../../shaders/parameters';
 import {
 	averagePool,
@@ -17,10 +16,7 @@ import type { View } from '../contract';
 import { asTriple, type Triple } from '../contract/conv';
 import type { AvgPoolAttributes, MaxPoolAttributes, PoolKernels } from '../contract/pool';
 import { type Gpu, storageType } from './launch';
-
-const volume = ([depth, height, width]: Triple): number => depth * height * width;
-const bytesOf = (...views: readonly View[]): number =>
-	views.reduce((sum, view) => sum + numel(view.shape) * (storageType(view) === 'f16' ? 2 : 4), 0);
+import { viewBytes } from './memory';
 
 interface Windows {
 	readonly kernel: Triple;
@@ -85,8 +81,8 @@ export function poolKernels(gpu: Gpu): PoolKernels {
 		{ total, offset, indexOffset, tiles, divisor }: OwnParams,
 	): ParameterValues<typeof POOL_PARAMS> {
 		return {
-			size: [...size, volume(size)],
-			out: [...out, volume(out)],
+			size: [...size, numel(size)],
+			out: [...out, numel(out)],
 			kernel,
 			stride,
 			padding,
@@ -104,7 +100,7 @@ export function poolKernels(gpu: Gpu): PoolKernels {
 	const grid = (total: number): [number] => [Math.ceil(total / WORKGROUP_SIZE)];
 
 	/** Elements that the windows read, for the profile. */
-	const flopsOf = (y: View, windows: Windows): number => numel(y.shape) * volume(windows.kernel);
+	const flopsOf = (y: View, windows: Windows): number => numel(y.shape) * numel(windows.kernel);
 
 	function pickMaxima(x: View, y: View, indices: View, windows: Windows, kind: 'strided' | 'adaptive'): void {
 		const sizes = sizesOf(x, y);
@@ -117,7 +113,7 @@ export function poolKernels(gpu: Gpu): PoolKernels {
 			params: paramsOf(windows, sizes, { total, offset: x.offset }),
 			grid: grid(total),
 			flops: flopsOf(y, windows),
-			bytes: bytesOf(x, y, indices),
+			bytes: viewBytes(x, y, indices),
 		});
 	}
 
@@ -132,7 +128,7 @@ export function poolKernels(gpu: Gpu): PoolKernels {
 			params: paramsOf(windows, sizes, { total, offset: gradY.offset, indexOffset: indices.offset, tiles }),
 			grid: grid(total),
 			flops: flopsOf(gradY, windows),
-			bytes: bytesOf(gradY, indices, gradX),
+			bytes: viewBytes(gradY, indices, gradX),
 		});
 	}
 
@@ -147,7 +143,7 @@ export function poolKernels(gpu: Gpu): PoolKernels {
 			params: paramsOf(windows, sizes, { total, offset: x.offset, divisor: pairs ? 4 : undefined }),
 			grid: grid(total),
 			flops: flopsOf(y, windows),
-			bytes: bytesOf(x, y),
+			bytes: viewBytes(x, y),
 		});
 	}
 
@@ -162,7 +158,7 @@ export function poolKernels(gpu: Gpu): PoolKernels {
 			params: paramsOf(windows, sizes, { total, offset: gradY.offset, tiles, divisor: tiles && 4 }),
 			grid: grid(total),
 			flops: flopsOf(gradY, windows),
-			bytes: bytesOf(gradY, gradX),
+			bytes: viewBytes(gradY, gradX),
 		});
 	}
 
@@ -182,7 +178,7 @@ export function poolKernels(gpu: Gpu): PoolKernels {
 				params: paramsOf(ADAPTIVE, sizesOf(x, y), { total, offset: x.offset, indexOffset: indices.offset }),
 				grid: grid(total),
 				flops: 0,
-				bytes: bytesOf(indices, y) + bytesOf(y),
+				bytes: viewBytes(indices, y) + viewBytes(y),
 			});
 		},
 		avgPool({ x }, { y }, attributes) {

@@ -8,9 +8,8 @@ import { isContiguous, numel } from '../../core/shape';
 import type { View } from '../contract';
 import type { RandomKernels } from '../contract/random';
 import { type Gpu, storageType } from './launch';
+import { gpuBytes } from './memory';
 import { viewValue } from './strides';
-
-const BYTES = { f32: 4, f16: 2, i32: 4, u32: 4 };
 
 /** Floating-point operations per element. Philox's integer operations do not count. */
 const FLOPS: Record<Distribution, number> = { uniform: 5, normal: 30, integer: 0, bernoulli: 0 };
@@ -26,15 +25,14 @@ type Numbers = Omit<ParameterValues<typeof randomFill.params>, 'key' | 'n'>;
 export function randomKernels(gpu: Gpu): RandomKernels {
 	function fill(out: View, distribution: Distribution, key: RandomKey, numbers: Numbers): void {
 		const n = numel(out.shape);
-		const type = storageType(out);
 		gpu.launch({
 			kernel: randomFill,
-			variant: { distribution, out: type },
+			variant: { distribution, out: storageType(out) },
 			buffers: { out: out.storage },
 			params: { key: keyWords(key), n, ...numbers },
 			grid: [workgroups(n)],
 			flops: n * FLOPS[distribution],
-			bytes: n * BYTES[type],
+			bytes: n * gpuBytes(out.dtype),
 		});
 	}
 
@@ -55,7 +53,7 @@ export function randomKernels(gpu: Gpu): RandomKernels {
 			params: { key: keyWords(key), n, input: viewValue(input), dropped, scale, group },
 			grid: [workgroups(n)],
 			flops: kind === 'dropout' ? n : 0,
-			bytes: n * (BYTES[types.input] + BYTES[types.out]),
+			bytes: n * (gpuBytes(input.dtype) + gpuBytes(out.dtype)),
 		});
 	}
 

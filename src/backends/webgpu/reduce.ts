@@ -10,9 +10,8 @@ import { numel } from '../../core/shape';
 import type { Storage, View } from '../contract';
 import type { ReduceAttributes, ReduceKernels } from '../contract/reduce';
 import { type Gpu, storageType } from './launch';
+import { gpuBytes } from './memory';
 import { type Axis, axesView, collapseAxes } from './strides';
-
-const BYTES = { f32: 4, f16: 2, i32: 4, u32: 4 };
 
 /** The kept and the reduced dims of a view, each with adjacent dims merged, innermost last, and at least one dim. */
 interface Split {
@@ -199,7 +198,7 @@ export function launchReduction(gpu: Gpu, request: ReduceRequest): void {
 			},
 			grid: [lanes === 1 ? Math.ceil(items / WORKGROUP_SIZE) : items],
 			flops: keptCount * reducedCount,
-			bytes: keptCount * (reducedCount * (from === 'elements' ? BYTES[input] : pair ? 8 : 4) + segments * 4),
+			bytes: keptCount * (reducedCount * (from === 'elements' ? gpuBytes(request.x.dtype) : pair ? 8 : 4) + segments * 4),
 		});
 		if (from === 'partials') gpu.release(source);
 		if (partials === null) return;
@@ -243,7 +242,7 @@ function shaderOp({ op, p = 2 }: ReduceAttributes, count: number): { op: ReduceS
 }
 
 function reducedCount(x: View, dims: readonly number[]): number {
-	return dims.reduce((product, d) => product * x.shape[d]!, 1);
+	return numel(dims.map((d) => x.shape[d]!));
 }
 
 /**
@@ -260,12 +259,7 @@ export function launchVariance(
 ): void {
 	const count = reducedCount(x, dims);
 	const { result } = outputs;
-	const mean =
-		outputs.mean?.storage ??
-		gpu.scratch(
-			result.shape.reduce((a, b) => a * b, 1),
-			'float32',
-		);
+	const mean = outputs.mean?.storage ?? gpu.scratch(numel(result.shape), 'float32');
 	launchReduction(gpu, { op: 'sum', x, dims, outputs: { y: mean }, output: 'f32', scalars: { divisor: count } });
 	launchReduction(gpu, {
 		op: 'spread',
@@ -396,7 +390,7 @@ export function reduceLineKernels(gpu: Gpu): Pick<ReduceKernels, 'median' | 'sca
 			const { length, stride, lines, kept } = linesOf(x, dim);
 			if (lines === 0) return;
 			const variant = { storage: storageType(x) };
-			const bytes = lines * length * (x.dtype === 'float16' ? 2 : 4);
+			const bytes = lines * length * gpuBytes(x.dtype);
 			const params = { keptDims: axesView(kept, x.offset), lines, length, stride, nan: Number.NaN };
 			const parts = Math.min(Math.ceil(length / MEDIAN_PART), Math.floor(MEDIAN_WORKGROUPS / lines));
 			if (parts <= 1) {

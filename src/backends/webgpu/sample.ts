@@ -5,6 +5,7 @@ import { numel } from '../../core/shape';
 import type { View } from '../contract';
 import type { GridAttributes, SampleAttributes, SampleKernels } from '../contract/sample';
 import { type Gpu, storageType } from './launch';
+import { gpuBytes } from './memory';
 
 export function sampleKernels(gpu: Gpu): SampleKernels {
 	function launch(x: View, places: View, y: View, attributes: SampleAttributes | GridAttributes): void {
@@ -38,7 +39,7 @@ export function sampleKernels(gpu: Gpu): SampleKernels {
 			},
 			grid: [blocks * images],
 			flops: numel(y.shape) * (mode === 'bilinear' ? 8 : 0),
-			bytes: (numel(x.shape) + numel(y.shape) + (isGrid ? numel(places.shape) : 0)) * (type === 'f16' ? 2 : 4),
+			bytes: (numel(x.shape) + numel(y.shape) + (isGrid ? numel(places.shape) : 0)) * gpuBytes(y.dtype),
 		});
 	}
 

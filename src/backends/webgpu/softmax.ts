@@ -5,6 +5,7 @@ import { numel } from '../../core/shape';
 import type { View } from '../contract';
 import type { SoftmaxKernels } from '../contract/softmax';
 import { type Gpu, storageType } from './launch';
+import { gpuBytes } from './memory';
 import { axesView, collapseAxes } from './strides';
 
 /**
@@ -53,7 +54,7 @@ function launchSoftmax(
 		params: { strided: axesView(kept, strided.offset), offsetY, lines, length, stride, inner, nan: Number.NaN },
 		grid: [lanes === 1 ? Math.ceil(lines / (wide === 'across' ? 4 : 1) / WORKGROUP_SIZE) : lines],
 		flops: lines * length * (kind === 'forward' ? 8 : 4),
-		bytes: lines * length * (kind === 'forward' ? 2 : 3) * (storage === 'f16' ? 2 : 4),
+		bytes: lines * length * (kind === 'forward' ? 2 : 3) * gpuBytes(result.dtype),
 	});
 }
 

@@ -1,5 +1,5 @@
 /** Follows the output channels of a layer to the layers that mix them. */
-
+import { numel } from '../../../core/shape';
 import type { Linear } from '../../linear';
 import type { Module } from '../../module';
 import { Flatten } from '../../reshape';
@@ -78,5 +78,5 @@ function passedBy(module: Module, { shape }: Value, { dim, spread }: Place): Pla
 	if (isPool(module)) return shape.length > 2 ? { dim, spread } : null;
 	if (isConv(module) && isDepthwise(module)) return { dim, spread: spread * (module.outChannels / module.inChannels) };
 	if (!(module instanceof Flatten) || module.startDim !== 1 || ![-1, shape.length - 1].includes(module.endDim)) return null;
-	return { dim, spread: spread * shape.slice(2).reduce((product, size) => product * size, 1) };
+	return { dim, spread: spread * numel(shape.slice(2)) };
 }
