@@ -11,11 +11,10 @@
  *           same lines: software adapters read them once for all lanes, without a barrier. Reads of the matrix are scattered.
  *   vector  A workgroup has four rows and one line. Its lanes walk along the words together, so that a GPU reads the matrix once,
  *           in whole cache lines. For generating text, which mostly reads the matrix.
- *   tile    64 x 64 in workgroup memory, as matmul.workgroup: for GPUs, with many lines.
+ *   tile    64 x 64 in workgroup memory, as matmul.workgroup: for GPUs, with many lines. See quantizedTile.wgsl.ts.
  * And for products with its transpose (gradient W), the gradient of x:
  *   columns An invocation has one word, which is 4 or 8 columns, and up to 4 lines, and walks down the rows. Adjacent invocations
- *   read
- *           adjacent words.
+ *           read adjacent words.
  *   tile    The tile above, with the matrix transposed.
  */
 import { wgsl } from 'wgsl-preprocessor';
@@ -23,7 +22,7 @@ import { type Float, lines, range } from './matmul.wgsl';
 import { defineKernel, read, readWrite } from './shader';
 
 /** What the kernels know about the matrix. */
-type Matrix = {
+export type Matrix = {
 	bits: 4 | 8;
 	/** Whether it has zero points. */
 	asymmetric: boolean;
@@ -45,7 +44,7 @@ const MATRIX_PARAMS = {
 } as const;
 
 /** `x` is the other operand, [lines, depth]; `tiles` is the number of tiles along out's second dim. */
-const PRODUCT_PARAMS = {
+export const PRODUCT_PARAMS = {
 	...MATRIX_PARAMS,
 	lines: 'u32',
 	tiles: 'u32',
@@ -57,20 +56,20 @@ const PRODUCT_PARAMS = {
 	hasBias: 'bool?',
 } as const;
 
-const matrixBindings = ({ asymmetric, scale }: Matrix) => ({
+export const matrixBindings = ({ asymmetric, scale }: Matrix) => ({
 	packed: read('u32'),
 	scale: read(scale),
 	zeroPoint: asymmetric && read('u32'),
 });
 
 /** The number of codes in a word, and of quads of codes. */
-const perWord = ({ bits }: Matrix): number => 32 / bits;
+export const perWord = ({ bits }: Matrix): number => 32 / bits;
 const quadsOf = (matrix: Matrix): number => perWord(matrix) / 4;
 
 /**
  * The mapping between words, groups and columns. `zeroOf` and `scaleOf` take the number of a group among the groups of all rows.
  */
-const matrixFunctions = (matrix: Matrix): string => {
+export const matrixFunctions = (matrix: Matrix): string => {
 	const { bits, asymmetric } = matrix;
 	const shifts = range(4)
 		.map((q) => `${q * bits}u`)
@@ -104,7 +103,7 @@ fn zeroOf(group: u32) -> f32 {
 };
 
 /** Four adjacent columns of the line of x that begins at `line`; 0 from `end` on. */
-const quadFunction = (vectors: boolean): string =>
+export const quadFunction = (vectors: boolean): string =>
 	vectors
 		? wgsl`
 fn quadOf(line: u32, column: u32, end: u32) -> vec4<f32> {
@@ -305,141 +304,6 @@ export const quantizedColumns = defineKernel({
 	for (var n = 0u; n < min(${count}u, p.lines - first); n++) {
 		for (var c = 0u; c < min(${perWord(matrix)}u, span.end - span.column); c++) {
 			out[(first + n) * p.columns + span.column + c] = ${storage}(sums[n * ${quads}u + c / 4u][c % 4u]);
-		}
-	}
-`,
-		};
-	},
-});
-
-export type QuantizedTileVariant = Matrix & {
-	/** Whether the product is with the transpose, for the gradient of x. */
-	turned: boolean;
-	/** Whether x is read as vec4. */
-	vectors: boolean;
-	storage: Float;
-};
-
-/** The lines, and the rows or code positions, of one workgroup of `tile`. */
-export const TILE = 64;
-const TILE_DEPTH = 16;
-
-/** tile: see the ladder. Grid: tiles of rows (if turned: of code positions) * tiles of lines. */
-export const quantizedTile = defineKernel({
-	name: 'quantized.tile',
-	params: PRODUCT_PARAMS,
-	divisible: true,
-	define({ turned, vectors, storage, ...matrix }: QuantizedTileVariant) {
-		const per = perWord(matrix);
-		const transposed = (name: string, q: number) =>
-			`vec4<f32>(${range(4)
-				.map((t) => `${name}${t}[${q}]`)
-				.join(', ')})`;
-		return {
-			bindings: {
-				...matrixBindings(matrix),
-				x: read(vectors ? `vec4<${storage}>` : storage),
-				bias: !turned && read(storage),
-				out: readWrite(storage),
-			},
-			workgroupSize: 128,
-			functions: wgsl`
-${matrixFunctions(matrix)}
-${quadFunction(vectors)}
-
-// Four lines, and four rows or positions, of one depth in a vec4.
-var<workgroup> tileX: array<vec4<f32>, ${(TILE_DEPTH * TILE) / 4}>;
-var<workgroup> tileW: array<vec4<f32>, ${(TILE_DEPTH * TILE) / 4}>;
-
-/** The elements of a row at four adjacent code positions; 0 beyond the matrix. */
-fn weightsOf(row: u32, position: u32) -> vec4<f32> {
-	let word = position / ${per}u;
-	if (row >= p.rows || word >= p.words) {
-		return vec4<f32>();
-	}
-	let group = row * p.groups + word / p.groupWords;
-	let codes = codesOf(packed[p.packedOffset + row * p.words + word], position % ${per}u / 4u);
-	return (codes - zeroOf(group)) * scaleOf(group);
-}
-`,
-			main: wgsl`
-	let firstLine = groupIndex / p.tiles * ${TILE}u;
-	if (firstLine >= p.lines) {
-		return;
-	}
-	let firstOut = groupIndex % p.tiles * ${TILE}u;
-
-	// The first half of the workgroup loads x, the other the matrix, each invocation a block of 4 x 4.
-	let block = lid % 64u;
-	let depthOfX = block % 4u * 4u;
-	let lineOfX = block / 4u;
-#if ${turned}
-	let depthOfW = block / 16u * 4u;
-	let outOfW = block % 16u;
-#else
-	let depthOfW = block % 4u * 4u;
-	let outOfW = block / 4u;
-#endif
-	${lines(4, (t) => `let x${t} = p.xOffset + min(firstLine + lineOfX * 4u + ${t}u, p.lines - 1u) * p.xLine;`)}
-
-	let ownLine = lid / 16u * 8u;
-	let ownOut = lid % 16u * 4u;
-	${lines(8, (r) => `var c${r} = vec4<f32>();`)}
-	let depth = ${turned ? 'p.rows' : `p.words * ${per}u`};
-	for (var k = 0u; k < depth; k += ${TILE_DEPTH}u) {
-		if (lid < 64u) {
-			let at = k + depthOfX;
-#if ${turned}
-			let column = at;
-			let end = p.rows;
-#else
-			let span = spanOf(at / ${per}u);
-			let column = span.column + at % ${per}u;
-			let end = span.end;
-#endif
-			// Beyond the depth every column is at or after its end, so these are zeros.
-			${lines(4, (t) => `let v${t} = quadOf(x${t}, column, end);`)}
-			${lines(4, (q) => `tileX[(depthOfX + ${q}u) * 16u + lineOfX] = ${transposed('v', q)};`)}
-		} else {
-#if ${turned}
-			${lines(4, (q) => `tileW[(depthOfW + ${q}u) * 16u + outOfW] = weightsOf(k + depthOfW + ${q}u, firstOut + outOfW * 4u);`)}
-#else
-			${lines(4, (t) => `let v${t} = weightsOf(firstOut + outOfW * 4u + ${t}u, k + depthOfW);`)}
-			${lines(4, (q) => `tileW[(depthOfW + ${q}u) * 16u + outOfW] = ${transposed('v', q)};`)}
-#endif
-		}
-		workgroupBarrier();
-		for (var q = 0u; q < ${TILE_DEPTH}u; q++) {
-			let w = tileW[q * 16u + ownOut / 4u];
-			let upper = tileX[q * 16u + ownLine / 4u];
-			let lower = tileX[q * 16u + ownLine / 4u + 1u];
-			${lines(8, (r) => `c${r} += ${r < 4 ? 'upper' : 'lower'}[${r % 4}] * w;`)}
-		}
-		workgroupBarrier();
-	}
-
-#if ${turned}
-	let word = (firstOut + ownOut) / ${per}u;
-	let span = spanOf(word);
-	let to = span.column + (firstOut + ownOut) % ${per}u;
-	let count = select(0u, min(4u, max(span.end, to) - to), word < p.words);
-	let width = p.columns;
-#else
-	let to = firstOut + ownOut;
-	let count = min(4u, max(p.rows, to) - to);
-	let width = p.rows;
-#endif
-	var extra = vec4<f32>();
-#if ${!turned}
-	for (var c = 0u; c < count * p.hasBias; c++) {
-		extra[c] = f32(bias[p.biasOffset + (to + c) * p.biasStride]);
-	}
-#endif
-	var sums = array<vec4<f32>, 8>(c0, c1, c2, c3, c4, c5, c6, c7);
-	for (var n = 0u; n < 8u; n++) {
-		let line = firstLine + ownLine + n;
-		for (var c = 0u; c < count && line < p.lines; c++) {
-			out[line * width + to + c] = ${storage}(sums[n][c] + extra[c]);
 		}
 	}
 `,

@@ -1,6 +1,5 @@
 /** Convolution in plain loops: the reference for shaders/conv.wgsl.ts. Sums are float64. */
-import type { Shape } from '../../core/shape';
-import { numel } from '../../core/shape';
+import { numel, type Shape } from '../../core/shape';
 import { asTriple, type ConvAttributes, type ConvKernels } from '../contract/conv';
 import { cpuData } from './storage';
 

@@ -1,4 +1,4 @@
-/** Launches of shaders/quantized.wgsl.ts. */
+/** Launches of shaders/quantized.wgsl.ts and quantizedTile.wgsl.ts. */
 import type { Float } from '../../../shaders/matmul.wgsl';
 import {
 	COLUMN_WORDS,
@@ -6,12 +6,11 @@ import {
 	quantizedColumns,
 	quantizedLanes,
 	quantizedRows,
-	quantizedTile,
 	quantizedVector,
 	quantizedWeight,
-	TILE,
 	VECTOR_ROWS,
 } from '../../../shaders/quantized.wgsl';
+import { quantizedTile, TILE } from '../../../shaders/quantizedTile.wgsl';
 import { WORKGROUP_SIZE } from '../../../shaders/shader';
 import type { View } from '../contract';
 import type { QuantizedKernels, QuantizedLayout, QuantizedViews } from '../contract/quantized';
