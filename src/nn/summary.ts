@@ -9,6 +9,7 @@ import { bytesOf, metaBackend, Tally } from '../backends/meta/backend';
 import { defaultDevice, withBackends } from '../backends/registry';
 import { type DType, isFloating } from '../core/dtype';
 import { ArgumentError, formatShape, WgradError } from '../core/errors';
+import { formatBytes } from '../core/format';
 import { defaultGenerator } from '../core/generator';
 import { ones, zeros } from '../ops/creation';
 import { closeScope, openScope } from '../scope';
@@ -170,18 +171,6 @@ function figure(value: number): string {
 
 function thousands(value: number): string {
 	return value.toLocaleString('en-US');
-}
-
-/** Formats bytes in decimal units with three digits: `1.54 MB`. */
-export function formatBytes(size: number): string {
-	const units = ['B', 'kB', 'MB', 'GB', 'TB'];
-	let unit = 0;
-	let value = size;
-	while (value >= 999.5 && unit < units.length - 1) {
-		value /= 1000;
-		unit++;
-	}
-	return `${unit === 0 ? value : value.toPrecision(3)} ${units[unit]}`;
 }
 
 /** The part of `Module` that a summary needs. module.ts imports this file, so it cannot import module.ts. */
