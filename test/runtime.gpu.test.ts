@@ -1,7 +1,6 @@
 /** The WebGPU runtime alone: order, hazards, caches, errors, loss. The library's kernels have their own tests. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { defineKernel, type NoVariant, read, readWrite } from '../shaders/shader';
 import type { Storage } from '../src/backends/contract';
 import { createWebGPUBackend, type WebGPUBackend } from '../src/backends/webgpu/backend';
 import type { Launch } from '../src/backends/webgpu/launch';
@@ -10,63 +9,7 @@ import { nodeGpu } from '../src/backends/webgpu/nodeGpu';
 import { coarseStep } from '../src/backends/webgpu/profiler';
 import { runOperation } from '../src/core/currentOperation';
 import { ArgumentError, DeviceError } from '../src/core/errors';
-
-/** y = x * a + b + the constant that the variant compiles in. */
-const affine = defineKernel({
-	name: 'test.affine',
-	params: { n: 'u32', a: 'f32', b: 'f32' },
-	define: ({ add }: { readonly add: number }) => ({
-		bindings: { x: read('f32'), y: readWrite('f32') },
-		workgroupSize: 4,
-		invocations: 'p.n',
-		main: `y[i] = x[i] * p.a + p.b + f32(${add});`,
-	}),
-});
-
-const broken = defineKernel({
-	name: 'test.broken',
-	params: {},
-	define: (_: { readonly version: number }) => ({
-		bindings: { y: readWrite('f32') },
-		main: '	y[0] = nothing + 1.0;',
-	}),
-});
-
-/** Writes the sum of the first n vectors of parameters. */
-const sumOfWords = defineKernel({
-	name: 'test.words',
-	params: { words: 'array<vec4<u32>, 31>', n: 'u32' },
-	define: (_: NoVariant) => ({
-		bindings: { y: readWrite('i32') },
-		workgroupSize: 1,
-		main: `
-	var sum = 0u;
-	for (var k = 0u; k < p.n; k++) { sum += dot(p.words[k], vec4u(1u)); }
-	y[0] = i32(sum);`,
-	}),
-});
-
-const oversized = defineKernel({
-	name: 'test.oversized',
-	params: { words: 'array<vec4<u32>, 32>', n: 'u32' },
-	define: (_: NoVariant) => ({ bindings: { y: readWrite('i32') }, main: 'y[0] = i32(p.n);' }),
-});
-
-const optional = defineKernel({
-	name: 'test.optional',
-	params: {},
-	define: ({ bias }: { readonly bias: boolean }) => ({
-		bindings: { bias: bias && read('f32'), y: readWrite('f32') },
-		main: `y[0] = ${bias ? 'bias[0]' : '1.0'};`,
-	}),
-});
-
-/** A kernel with parameters that its launch leaves out. */
-const sparse = defineKernel({
-	name: 'test.sparse',
-	params: { a: 'u32?', b: 'u32?' },
-	define: (_: NoVariant) => ({ bindings: { y: readWrite('f32') }, main: 'y[0] = f32(p.a + p.b);' }),
-});
+import { affine, broken, optional, oversized, sparse, sumOfWords } from './runtimeKernels';
 
 let backend: WebGPUBackend;
 
