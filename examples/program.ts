@@ -1,5 +1,5 @@
 /** Shared code of the example programs: options, device, goals and exit codes. */
-import { Command, CommanderError, InvalidArgumentError } from 'commander';
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { type Device, type DeviceInfo, init } from 'wgrad';
 import { ensureAdapter } from '../adapters/driver.mjs';
 import { withoutNotices } from '../adapters/notices.mjs';
@@ -38,6 +38,26 @@ export function oneOf<const T extends string>(...names: T[]): (text: string) => 
 		if (name === undefined) throw new InvalidArgumentError(`It takes ${names.join(' or ')}.`);
 		return name;
 	};
+}
+
+/** Options of several programs, each with the program's own default. */
+export const stepsOption = (steps: number) => new Option('--steps <n>', 'steps').argParser(whole(1)).default(steps);
+
+/** `samples` says what a batch consists of. */
+export const batchSizeOption = (samples: string, size: number, largest?: number) =>
+	new Option('--batch-size <n>', `${samples} a step`).argParser(whole(1, largest)).default(size);
+
+/** For optimizers that follow OneCycleLR. */
+export const cycleRateOption = (lr: number) =>
+	new Option('--lr <x>', 'the highest learning rate, which rises and falls').argParser(number(0)).default(lr);
+
+export const widthOption = (width: number) => new Option('--width <n>', 'features of a token').argParser(whole(1)).default(width);
+
+export const headsOption = (heads: number) =>
+	new Option('--heads <n>', 'attention heads; they divide the width').argParser(whole(1)).default(heads);
+
+export function requireHeadsToDivide(width: number, heads: number): void {
+	if (width % heads !== 0) throw new WrongOption(`a width of ${width} does not divide into ${heads} heads`);
 }
 
 /** Prepares the adapter, initializes wgrad and prints the device. */

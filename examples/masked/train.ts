@@ -1,7 +1,19 @@
 #!/usr/bin/env node
 /** Trains a masked language model on the characters of Moby Dick. Predicts 45 % of the hidden characters of unseen passages. */
 import { type Device, manualSeed, noGrad, optim, randint, type Tensor, tensor, tidy } from 'wgrad';
-import { number, program, run, startDevice, WrongOption, whole } from '../program';
+import {
+	batchSizeOption,
+	cycleRateOption,
+	headsOption,
+	number,
+	program,
+	requireHeadsToDivide,
+	run,
+	startDevice,
+	stepsOption,
+	whole,
+	widthOption,
+} from '../program';
 import { readText } from '../text/text';
 import { MaskedLanguageModel, maskTokens } from './model';
 
@@ -22,13 +34,13 @@ interface Options {
 const command = program('Trains a Transformer to guess hidden characters of a text from both sides.')
 	.option('--text <file>', 'a text (default: Moby Dick)')
 	.option('--length <n>', 'characters of a passage', whole(2), 32)
-	.option('--steps <n>', 'steps', whole(1), 1000)
-	.option('--batch-size <n>', 'passages a step', whole(1), 32)
-	.option('--width <n>', 'features of a character', whole(1), 64)
-	.option('--heads <n>', 'attention heads; they divide the width', whole(1), 4)
+	.addOption(stepsOption(1000))
+	.addOption(batchSizeOption('passages', 32))
+	.addOption(widthOption(64))
+	.addOption(headsOption(4))
 	.option('--layers <n>', 'layers', whole(1), 2)
 	.option('--dropout <p>', 'while training', number(0, 1), 0)
-	.option('--lr <x>', 'the highest learning rate, which rises and falls', number(0), 0.003);
+	.addOption(cycleRateOption(0.003));
 
 /** Draws passages of a text, int32 [count, length], with tokens from 1. */
 async function drawPassages(tokens: Int32Array, count: number, length: number, device: Device): Promise<Tensor> {
@@ -39,7 +51,7 @@ async function drawPassages(tokens: Int32Array, count: number, length: number, d
 }
 
 await run<Options>(command, async ({ text: file, length, steps, batchSize, width, heads, layers, dropout, lr, seed, device }) => {
-	if (width % heads !== 0) throw new WrongOption(`a width of ${width} does not divide into ${heads} heads`);
+	requireHeadsToDivide(width, heads);
 	await startDevice(device);
 	manualSeed(seed);
 	const text = await readText(file, length);

@@ -1,7 +1,19 @@
 #!/usr/bin/env node
 /** Trains an encoder-decoder Transformer to reverse or to sort sequences. Gets 98 % of new sequences entirely right. */
 import { type Device, manualSeed, optim, tidy } from 'wgrad';
-import { number, oneOf, program, run, startDevice, WrongOption, whole } from '../program';
+import {
+	batchSizeOption,
+	cycleRateOption,
+	headsOption,
+	oneOf,
+	program,
+	requireHeadsToDivide,
+	run,
+	startDevice,
+	stepsOption,
+	whole,
+	widthOption,
+} from '../program';
 import { SYMBOLS, Translator } from './model';
 import { drawPairs, exactMatches } from './task';
 
@@ -23,15 +35,15 @@ const command = program('Trains a Transformer to reverse or to sort sequences of
 	.option('--task <name>', 'reverse or sort', oneOf('reverse', 'sort'), 'reverse')
 	.option('--symbols <n>', 'different symbols', whole(2), 10)
 	.option('--length <n>', 'symbols of the longest sequence; the shortest has half as many', whole(1), 8)
-	.option('--steps <n>', 'steps', whole(1), 500)
-	.option('--batch-size <n>', 'sequences a step', whole(1), 64)
-	.option('--width <n>', 'features of a token', whole(1), 64)
-	.option('--heads <n>', 'attention heads; they divide the width', whole(1), 2)
+	.addOption(stepsOption(500))
+	.addOption(batchSizeOption('sequences', 64))
+	.addOption(widthOption(64))
+	.addOption(headsOption(2))
 	.option('--layers <n>', 'layers of the encoder, and of the decoder', whole(1), 2)
-	.option('--lr <x>', 'the highest learning rate, which rises and falls', number(0), 0.003);
+	.addOption(cycleRateOption(0.003));
 
 await run<Options>(command, async ({ task: kind, symbols, length, steps, batchSize, width, heads, layers, lr, seed, device }) => {
-	if (width % heads !== 0) throw new WrongOption(`a width of ${width} does not divide into ${heads} heads`);
+	requireHeadsToDivide(width, heads);
 	await startDevice(device);
 	manualSeed(seed);
 	const task = { kind, symbols, minLength: Math.ceil(length / 2), maxLength: length };

@@ -3,7 +3,7 @@
 import { crossEntropy, type Device, manualSeed, noGrad, optim, randperm, tidy } from 'wgrad';
 import { Mnist } from '../mnist/data';
 import { SIDE } from '../mnist/images';
-import { number, program, run, startDevice, WrongOption, whole } from '../program';
+import { batchSizeOption, cycleRateOption, program, run, startDevice, WrongOption, whole } from '../program';
 import { RowClassifier } from './model';
 
 interface Options {
@@ -24,10 +24,10 @@ const command = program('Trains a network that reads the rows of MNIST images on
 	.option('--band <n>', 'rows that it reads at a time: 1, 2, 4, 7, 14 or 28', whole(1, SIDE), 1)
 	.option('--images <n>', 'training images to use, up to 60000', whole(1, 60_000), 20_000)
 	.option('--epochs <n>', 'passes over them', whole(1), 1)
-	.option('--batch-size <n>', 'images a step', whole(1, 60_000), 64)
+	.addOption(batchSizeOption('images', 64, 60_000))
 	.option('--channels <n>', 'of the convolution', whole(1), 8)
 	.option('--hidden <n>', 'units of the LSTM', whole(1), 128)
-	.option('--lr <x>', 'the highest learning rate, which rises and falls', number(0), 0.003);
+	.addOption(cycleRateOption(0.003));
 
 await run<Options>(command, async ({ band, images: limit, epochs, batchSize, channels, hidden, lr, seed, device }) => {
 	if (SIDE % band !== 0) throw new WrongOption(`bands of ${band} rows do not divide an image of ${SIDE}`);

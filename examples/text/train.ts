@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /** Trains an LSTM or GRU to distinguish passages of Moby Dick from reversed ones. Reaches 99 % on unseen passages. */
 import { crossEntropy, type Device, manualSeed, noGrad, optim, tidy } from 'wgrad';
-import { number, oneOf, program, run, startDevice, whole } from '../program';
+import { batchSizeOption, cycleRateOption, number, oneOf, program, run, startDevice, stepsOption, whole } from '../program';
 import { TextClassifier } from './model';
 import { Characters } from './task';
 import { readText } from './text';
@@ -23,13 +23,13 @@ interface Options {
 const command = program('Trains an LSTM or GRU to tell whether a passage of a text runs forwards or backwards.')
 	.option('--cell <name>', 'lstm or gru', oneOf('lstm', 'gru'), 'lstm')
 	.option('--text <file>', 'a text of at least some 10,000 characters (default: Moby Dick)')
-	.option('--steps <n>', 'steps', whole(1), 300)
-	.option('--batch-size <n>', 'passages a step', whole(1), 64)
+	.addOption(stepsOption(300))
+	.addOption(batchSizeOption('passages', 64))
 	.option('--length <n>', 'characters of the longest passage; the shortest has half as many', whole(2), 40)
 	.option('--hidden <n>', 'units of a layer', whole(1), 64)
 	.option('--layers <n>', 'layers', whole(1), 2)
 	.option('--dropout <p>', 'between layers', number(0, 1), 0.1)
-	.option('--lr <x>', 'the highest learning rate, which rises and falls', number(0), 0.005);
+	.addOption(cycleRateOption(0.005));
 
 await run<Options>(command, async ({ cell, text: file, steps, batchSize, length, hidden, layers, dropout, lr, seed, device }) => {
 	await startDevice(device);
