@@ -5,8 +5,8 @@
  *
  * library   dist/browser and dist/node: one ES module for each entry, and chunks for what several entries share
  * types     dist/types: declarations
- * examples  dist/examples/<name>: the .ts files that begin with a hashbang as Node programs; page.ts and index.html as a
- *           page; whatever prepare.mjs makes. dist/examples/index.html lists the pages
+ * examples  dist/examples/<name>: the .ts files that begin with a hashbang as Node programs; page.ts and page.html as a
+ *           page, in the frame examples/page.html; whatever prepare.mjs makes. dist/examples/index.html lists the pages
  * bench     dist/bench/run.mjs
  *
  * test/run.mjs bundles the tests, with the same settings, and builds what they run of these parts.
@@ -197,7 +197,7 @@ async function buildExamples() {
 	for (const entry of await readdir(join(root, 'examples'), { withFileTypes: true })) {
 		if (!entry.isDirectory()) continue;
 		await buildExample(`examples/${entry.name}`);
-		const page = join(root, 'examples', entry.name, 'index.html');
+		const page = join(root, 'examples', entry.name, 'page.html');
 		if (!existsSync(page)) continue;
 		const [, title] = /<h1>(.*)<\/h1>/.exec(await readFile(page, 'utf8')) ?? [];
 		items.push(`<li><a href="${entry.name}/">${title ?? entry.name}</a></li>`);
@@ -225,13 +225,27 @@ async function buildExample(folder) {
 			outdir,
 			minify: true,
 		});
-		await copyFile(join(root, folder, 'index.html'), join(root, outdir, 'index.html'));
+		await writeFile(join(root, outdir, 'index.html'), await framedPage(join(root, folder, 'page.html')));
 		await copyFile(join(root, 'examples/failures.js'), join(root, outdir, 'failures.js'));
 	}
 	if (files.includes('prepare.mjs')) {
 		const { prepare } = await import(pathToFileURL(join(root, folder, 'prepare.mjs')).href);
 		await prepare(join(root, outdir));
 	}
+}
+
+/**
+ * Puts the parts of a page into the frame that all pages share.
+ * @param {string} file
+ */
+async function framedPage(file) {
+	const parts = await readFile(file, 'utf8');
+	const frame = await readFile(join(root, 'examples/page.html'), 'utf8');
+	return frame.replace(/^(\t*)<!-- (head|header|main|footer) -->$/gm, (_, indent, name) => {
+		const [, part] = new RegExp(`^<${name}>\\n(.*?)\\n</${name}>$`, 'ms').exec(parts) ?? [];
+		if (part === undefined) throw new Error(`${file} has no <${name}>`);
+		return part.replaceAll(/^\t/gm, indent);
+	});
 }
 
 async function buildBench() {
