@@ -196,7 +196,7 @@ export type CrossEntropyVariant = {
 	reduction: 'none' | 'sum' | 'mean';
 };
 
-export const crossEntropy = defineKernel({
+export const crossEntropyKernel = defineKernel({
 	name: 'loss.crossEntropy',
 	params: CLASS_PARAMS,
 	reportsIndices: true,

@@ -1,7 +1,7 @@
 /**
  * Launches of shaders/loss.wgsl.ts. The launcher chooses how many threads share a row, and whether one workgroup does all rows.
  */
-import { crossEntropy, crossEntropyGrad, finish, pointwiseLoss, pointwiseLossGrad } from '../../../shaders/loss.wgsl';
+import { crossEntropyGrad, crossEntropyKernel, finish, pointwiseLoss, pointwiseLossGrad } from '../../../shaders/loss.wgsl';
 import { WORKGROUP_SIZE } from '../../../shaders/shader';
 import { numel } from '../../core/shape';
 import type { Storage, View } from '../contract';
@@ -91,7 +91,7 @@ export function lossKernels(gpu: Gpu): LossKernels {
 			const losses = partial ? gpu.scratch(rows, 'float32') : loss.storage;
 			const weights = partial ? gpu.scratch(rows, 'float32') : total?.storage;
 			gpu.launch({
-				kernel: crossEntropy,
+				kernel: crossEntropyKernel,
 				variant: {
 					type: storageType(x),
 					loss: partial ? 'f32' : storageType(loss),
