@@ -26,25 +26,23 @@ export interface BatchNormOptions extends FactoryOptions {
 	readonly trackRunningStats?: boolean;
 }
 
-/**
- * Normalizes each channel over the batch and all positions: y = (x - mean) / sqrt(var + eps) * weight + bias. Training uses the statistics
- * of the batch, inference the running ones. Ioffe and Szegedy 2015. As `torch.nn.BatchNorm*d`.
- */
-abstract class BatchNorm extends Module {
+/** The base of batch and instance normalization: a scale and a shift for each channel, and the running statistics. */
+abstract class ChannelNorm extends Module {
 	readonly weight: Parameter | null;
 	readonly bias: Parameter | null;
 
 	constructor(
 		readonly numFeatures: number,
-		readonly options: BatchNormOptions = {},
+		readonly options: BatchNormOptions | InstanceNormOptions,
+		defaults: { readonly affine: boolean; readonly trackRunningStats: boolean },
 	) {
 		super();
 		requireCounts(new.target.name, { numFeatures });
 		checkOptions(new.target.name, options, ['eps', 'momentum', 'affine', 'trackRunningStats', 'device', 'dtype']);
-		const affine = options.affine ?? true;
+		const affine = options.affine ?? defaults.affine;
 		this.weight = affine ? ones_(emptyParameter([numFeatures], options)) : null;
 		this.bias = affine ? zeros_(emptyParameter([numFeatures], options)) : null;
-		if (options.trackRunningStats ?? true) {
+		if (options.trackRunningStats ?? defaults.trackRunningStats) {
 			const place = pickOptions(options, 'device', 'dtype');
 			this.registerBuffer('running_mean', zeros([numFeatures], place));
 			this.registerBuffer('running_var', ones([numFeatures], place));
@@ -55,6 +53,23 @@ abstract class BatchNorm extends Module {
 	/** PyTorch's oldest states lack the count of batches, and PyTorch loads them too. */
 	protected override optionalState(): readonly string[] {
 		return ['num_batches_tracked'];
+	}
+
+	override extraRepr(): string {
+		const { eps = 1e-5, momentum = 0.1 } = this.options;
+		return `${this.numFeatures}, eps=${eps}, momentum=${momentum}`;
+	}
+}
+
+/**
+ * Normalizes each channel over the batch and all positions: y = (x - mean) / sqrt(var + eps) * weight + bias. Training uses the statistics
+ * of the batch, inference the running ones. Ioffe and Szegedy 2015. As `torch.nn.BatchNorm*d`.
+ */
+abstract class BatchNorm extends ChannelNorm {
+	declare readonly options: BatchNormOptions;
+
+	constructor(numFeatures: number, options: BatchNormOptions = {}) {
+		super(numFeatures, options, { affine: true, trackRunningStats: true });
 	}
 
 	protected abstract checkInput(input: Tensor): void;
@@ -98,11 +113,6 @@ abstract class BatchNorm extends Module {
 			});
 			return output;
 		});
-	}
-
-	override extraRepr(): string {
-		const { eps = 1e-5, momentum = 0.1 } = this.options;
-		return `${this.numFeatures}, eps=${eps}, momentum=${momentum}`;
 	}
 }
 
@@ -249,31 +259,11 @@ export interface InstanceNormOptions extends FactoryOptions {
 }
 
 /** Normalizes each channel of each sample over all positions. Ulyanov et al. 2016. As `torch.nn.InstanceNorm*d`. */
-abstract class InstanceNorm extends Module {
-	readonly weight: Parameter | null;
-	readonly bias: Parameter | null;
+abstract class InstanceNorm extends ChannelNorm {
+	declare readonly options: InstanceNormOptions;
 
-	constructor(
-		readonly numFeatures: number,
-		readonly options: InstanceNormOptions = {},
-	) {
-		super();
-		requireCounts(new.target.name, { numFeatures });
-		checkOptions(new.target.name, options, ['eps', 'momentum', 'affine', 'trackRunningStats', 'device', 'dtype']);
-		const affine = options.affine ?? false;
-		this.weight = affine ? ones_(emptyParameter([numFeatures], options)) : null;
-		this.bias = affine ? zeros_(emptyParameter([numFeatures], options)) : null;
-		if (options.trackRunningStats ?? false) {
-			const place = pickOptions(options, 'device', 'dtype');
-			this.registerBuffer('running_mean', zeros([numFeatures], place));
-			this.registerBuffer('running_var', ones([numFeatures], place));
-			this.registerBuffer('num_batches_tracked', full([], 0, { ...place, dtype: 'int32' }));
-		}
-	}
-
-	/** PyTorch's oldest states lack the count of batches, and PyTorch loads them too. */
-	protected override optionalState(): readonly string[] {
-		return ['num_batches_tracked'];
+	constructor(numFeatures: number, options: InstanceNormOptions = {}) {
+		super(numFeatures, options, { affine: false, trackRunningStats: false });
 	}
 
 	/** The rank of a batched input. */
@@ -292,11 +282,6 @@ abstract class InstanceNorm extends Module {
 		const [runningMean, runningVar] = trackRunningStats ? [this.buffer('running_mean'), this.buffer('running_var')] : [];
 		const normalized = (x: Tensor) => instanceNorm(x, { runningMean, runningVar, weight, bias, useInputStats, momentum, eps });
 		return input.ndim === dims ? normalized(input) : tidy(() => squeeze(normalized(unsqueeze(input, 0)), 0));
-	}
-
-	override extraRepr(): string {
-		const { eps = 1e-5, momentum = 0.1 } = this.options;
-		return `${this.numFeatures}, eps=${eps}, momentum=${momentum}`;
 	}
 }
 
