@@ -42,8 +42,8 @@ export interface QuantizeOptions extends QuantizeWeightOptions {
 	readonly convert?: (module: Module, path: string) => LinearLike | EmbeddingLike | null;
 }
 
-// biome-ignore lint/suspicious/noExplicitAny: the arguments of constructors differ.
-export type ModuleChoice = string | RegExp | (abstract new (...args: any[]) => Module);
+/** A path or a part of one, a regular expression, or a class with any arguments. */
+export type ModuleChoice = string | RegExp | (abstract new (...args: never[]) => Module);
 
 export interface QuantizedLayerReport {
 	readonly path: string;
