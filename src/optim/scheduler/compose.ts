@@ -7,31 +7,6 @@ import type { CommonOptions, Optimizer } from '../optimizer';
 import { LRScheduler, type SchedulerOptions, type SchedulerState } from './base';
 import { LinearLR } from './decay';
 
-/** Throws unless `loadAll` can load the state. */
-function requireAllLoadable(own: LRScheduler, schedulers: readonly LRScheduler[], state: SchedulerState): void {
-	const { schedulers: states } = checkState<ComposedState>(`${own.constructor.name}.loadStateDict`, state, {
-		lastEpoch: Number.isSafeInteger,
-		lastLr: isListOf(Number.isFinite, own.optimizer.paramGroups.length),
-		schedulers: isListOf(isObject, schedulers.length),
-	});
-	schedulers.forEach((scheduler, i) => {
-		scheduler.requireLoadable(states[i]!);
-	});
-}
-
-/** Loads the state of a scheduler that combines `schedulers`. */
-function loadAll(own: LRScheduler, schedulers: readonly LRScheduler[], state: SchedulerState): void {
-	own.requireLoadable(state);
-	const { lastEpoch, lastLr, schedulers: states } = state as unknown as ComposedState;
-	schedulers.forEach((scheduler, i) => {
-		scheduler.loadStateDict(states[i]!);
-	});
-	own.lastEpoch = lastEpoch;
-	own.optimizer.paramGroups.forEach((group, i) => {
-		group.lr = lastLr[i]!;
-	});
-}
-
 interface ComposedState {
 	readonly lastEpoch: number;
 	readonly lastLr: readonly number[];
@@ -48,11 +23,45 @@ function requireSameOptimizer(name: string, schedulers: readonly LRScheduler[], 
 		throw new ArgumentError(`${name}: all schedulers must belong to the same optimizer`);
 }
 
+/** The base of schedules that combine schedules: its state holds theirs. */
+abstract class ComposedScheduler extends LRScheduler {
+	abstract readonly schedulers: readonly LRScheduler[];
+
+	override stateDict(): SchedulerState {
+		const schedulers = this.schedulers.map((scheduler) => scheduler.stateDict());
+		return { lastEpoch: this.lastEpoch, lastLr: this.getLastLr(), schedulers };
+	}
+
+	/** @internal */
+	override requireLoadable(state: SchedulerState): void {
+		const { schedulers: states } = checkState<ComposedState>(`${this.constructor.name}.loadStateDict`, state, {
+			lastEpoch: Number.isSafeInteger,
+			lastLr: isListOf(Number.isFinite, this.optimizer.paramGroups.length),
+			schedulers: isListOf(isObject, this.schedulers.length),
+		});
+		this.schedulers.forEach((scheduler, i) => {
+			scheduler.requireLoadable(states[i]!);
+		});
+	}
+
+	override loadStateDict(state: SchedulerState): void {
+		this.requireLoadable(state);
+		const { lastEpoch, lastLr, schedulers: states } = state as unknown as ComposedState;
+		this.schedulers.forEach((scheduler, i) => {
+			scheduler.loadStateDict(states[i]!);
+		});
+		this.lastEpoch = lastEpoch;
+		this.optimizer.paramGroups.forEach((group, i) => {
+			group.lr = lastLr[i]!;
+		});
+	}
+}
+
 /**
  * Runs schedules one after another: schedule i + 1 starts from the base rate at step milestones[i]. With `lastEpoch` it resumes as if it
  * had taken the steps up to then.
  */
-export class SequentialLR extends LRScheduler {
+export class SequentialLR extends ComposedScheduler {
 	constructor(
 		optimizer: Optimizer<CommonOptions>,
 		readonly schedulers: readonly LRScheduler[],
@@ -86,24 +95,10 @@ export class SequentialLR extends LRScheduler {
 		if (active > 0 && this.milestones[active - 1] === this.lastEpoch) scheduler.restart();
 		else scheduler.step();
 	}
-
-	override stateDict(): SchedulerState {
-		const schedulers = this.schedulers.map((scheduler) => scheduler.stateDict());
-		return { lastEpoch: this.lastEpoch, lastLr: this.getLastLr(), schedulers };
-	}
-
-	/** @internal */
-	override requireLoadable(state: SchedulerState): void {
-		requireAllLoadable(this, this.schedulers, state);
-	}
-
-	override loadStateDict(state: SchedulerState): void {
-		loadAll(this, this.schedulers, state);
-	}
 }
 
 /** Steps all schedules in order, so that their factors multiply. */
-export class ChainedScheduler extends LRScheduler {
+export class ChainedScheduler extends ComposedScheduler {
 	constructor(readonly schedulers: readonly LRScheduler[]) {
 		requireSchedulers('ChainedScheduler', schedulers);
 		if (schedulers.length === 0) throw new ArgumentError('ChainedScheduler: the list of schedulers is empty');
@@ -119,20 +114,6 @@ export class ChainedScheduler extends LRScheduler {
 	override begin(): void {
 		this.lastEpoch = 0;
 		for (const scheduler of this.schedulers) scheduler.begin();
-	}
-
-	override stateDict(): SchedulerState {
-		const schedulers = this.schedulers.map((scheduler) => scheduler.stateDict());
-		return { lastEpoch: this.lastEpoch, lastLr: this.getLastLr(), schedulers };
-	}
-
-	/** @internal */
-	override requireLoadable(state: SchedulerState): void {
-		requireAllLoadable(this, this.schedulers, state);
-	}
-
-	override loadStateDict(state: SchedulerState): void {
-		loadAll(this, this.schedulers, state);
 	}
 }
 
