@@ -1,6 +1,5 @@
 /**
- * All variants of the attention kernels against the reference, over several tiles, also if the adapter would choose
- * another variant: forward, and the gradients of all three operands.
+ * The attention kernels against the reference, over several tiles; in Chromium those that a GPU would choose: forward, and the gradients of all three operands.
  */
 import { test } from 'uvu';
 import type { Backend, View } from '../../src/backends/contract';
@@ -68,12 +67,12 @@ const CASES: readonly Case[] = [
 const BATCH = 2;
 /**
  * Only Chromium is forced to use the variant for GPUs. In Node, software adapters take up to a quarter of a minute to compile one
- * of its kernels, and real GPUs choose this variant anyway.
+ * of its kernels, and real GPUs choose this variant anyway. Node tests the choice of Chromium's software adapter.
  */
-const FORMS: Readonly<Record<string, (gpu: Gpu) => Gpu>> = {
-	'as the adapter chooses': (gpu) => gpu,
-	...(typeof document !== 'undefined' && { 'as GPUs choose': (gpu) => ({ ...gpu, isSoftware: false, subgroupSize: 0 }) }),
-};
+const FORMS: Readonly<Record<string, (gpu: Gpu) => Gpu>> =
+	typeof document === 'undefined'
+		? { 'as the adapter chooses': (gpu) => gpu }
+		: { 'as GPUs choose': (gpu) => ({ ...gpu, isSoftware: false, subgroupSize: 0 }) };
 
 /** The rounding of float32 sums of up to some hundred products, with an exponential between two of them. */
 const ALLOWED = { relative: 3e-5, absolute: 1e-5 };
