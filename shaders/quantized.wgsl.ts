@@ -2,8 +2,8 @@
  * Products with a quantised matrix, and lookups in it. src/backends/contract/quantized.ts defines the layout of the matrix. No
  * kernel here stores a product's matrix in floating point; only software adapters do, for several lines (see the launcher).
  *
- * Depth is counted in words, so that every word has one scale for any size of group. Columns beyond the end of a group are 0 in
- * the other operand. Sums are float32, in a fixed order. Vec4 variants need x dense along its columns, and need columns, the
+ * Kernels walk along a row by words. A word belongs to one group, so all its codes have one scale. Columns beyond the end of a group are
+ * 0 in the other operand. Sums are float32, in a fixed order. Vec4 variants need x dense along its columns, and need columns, the
  * group size, strides and offsets that are multiples of 4.
  *
  * The ladder, for products with the matrix (x W^T):
@@ -60,6 +60,14 @@ export const matrixBindings = ({ asymmetric, scale }: Matrix) => ({
 	packed: read('u32'),
 	scale: read(scale),
 	zeroPoint: asymmetric && read('u32'),
+});
+
+/** The bindings of a product: of each four columns of x one vec4, if `vectors`. */
+export const productBindings = (matrix: Matrix, vectors: boolean, storage: Float) => ({
+	...matrixBindings(matrix),
+	x: read(vectors ? `vec4<${storage}>` : storage),
+	bias: read(storage),
+	out: readWrite(storage),
 });
 
 /** The number of codes in a word, and of quads of codes. */
@@ -133,12 +141,7 @@ export const quantizedLanes = defineKernel({
 	define({ vectors, lines: count, storage, ...matrix }: QuantizedLanesVariant) {
 		const each = (line: (n: number) => string) => lines(count, line);
 		return {
-			bindings: {
-				...matrixBindings(matrix),
-				x: read(vectors ? `vec4<${storage}>` : storage),
-				bias: read(storage),
-				out: readWrite(storage),
-			},
+			bindings: productBindings(matrix, vectors, storage),
 			workgroupSize: LANE_ROWS,
 			functions: matrixFunctions(matrix) + quadFunction(vectors),
 			main: wgsl`
@@ -200,12 +203,7 @@ export const quantizedVector = defineKernel({
 	divisible: true,
 	define({ vectors, storage, ...matrix }: QuantizedVectorVariant) {
 		return {
-			bindings: {
-				...matrixBindings(matrix),
-				x: read(vectors ? `vec4<${storage}>` : storage),
-				bias: read(storage),
-				out: readWrite(storage),
-			},
+			bindings: productBindings(matrix, vectors, storage),
 			workgroupSize: VECTOR_LANES,
 			functions: wgsl`
 ${matrixFunctions(matrix)}

@@ -2,8 +2,8 @@
 /** Teaches a small network on MNIST by the outputs of a larger one, and compares it with the same network taught by the classes alone. */
 import { crossEntropy, type Device, manualSeed, nn, noGrad, optim, type Tensor } from 'wgrad';
 import { DataLoader } from 'wgrad/data';
-import { Accuracy } from 'wgrad/metrics';
-import { evaluate, fit } from 'wgrad/train';
+import { fit } from 'wgrad/train';
+import { accuracyOf } from '../mnist/accuracy';
 import { mnistDataset } from '../mnist/dataset';
 import { mnistCnn } from '../mnist/model';
 import { type Goal, mustReach, number, program, run, startDevice, whole } from '../program';
@@ -38,15 +38,6 @@ async function train(options: Options): Promise<void> {
 	const data = mnistDataset('train', { limit: images });
 	const tests = mnistDataset('t10k', { limit: testImages });
 	const loader = () => new DataLoader(data, { batchSize: 64, shuffle: true, seed, device });
-	const accuracyOf = async (model: nn.Sequential) => {
-		const found = await evaluate(model, tests, {
-			loss: crossEntropy,
-			metrics: { accuracy: new Accuracy() },
-			batchSize: 500,
-			device,
-		});
-		return 100 * found.accuracy!;
-	};
 	const learn = (model: nn.Sequential, loss: (model: nn.Module, x: Tensor, y: Tensor) => Tensor) =>
 		fit(model, loader(), {
 			trainStep: (network, [x, y]) => loss(network, x!, y!),
@@ -79,7 +70,11 @@ async function train(options: Options): Promise<void> {
 			.parameters()
 			.reduce((sum, parameter) => sum + parameter.size, 0)
 			.toLocaleString('en');
-	const [taught, alone, distilled] = [await accuracyOf(teacher), await accuracyOf(students[0]), await accuracyOf(students[1])];
+	const [taught, alone, distilled] = [
+		await accuracyOf(teacher, tests, device),
+		await accuracyOf(students[0], tests, device),
+		await accuracyOf(students[1], tests, device),
+	];
 	console.log(`teacher, ${size(teacher)} parameters: ${taught.toFixed(2)} %`);
 	console.log(
 		`student, ${size(students[0])} parameters: ${alone.toFixed(2)} % by classes, ${distilled.toFixed(2)} % by the teacher`,

@@ -6,9 +6,9 @@
 import { writeFile } from 'node:fs/promises';
 import { crossEntropy, type Device, nn, optim, zeros } from 'wgrad';
 import { DataLoader } from 'wgrad/data';
-import { Accuracy } from 'wgrad/metrics';
-import { evaluate, fit } from 'wgrad/train';
+import { fit } from 'wgrad/train';
 import { train as trainDigits } from '../digits/training';
+import { accuracyOf } from '../mnist/accuracy';
 import { mnistDataset } from '../mnist/dataset';
 import { mnistCnn } from '../mnist/model';
 import { type Goal, mustReach, program, run, startDevice, whole } from '../program';
@@ -61,17 +61,8 @@ async function prune(options: Options): Promise<void> {
 	const scale = { scale: 1 / (255 * 0.3081), shift: -0.1307 / 0.3081 };
 	const data = mnistDataset('train', { limit: images, ...scale });
 	const tests = mnistDataset('t10k', { limit: testImages, ...scale });
-	const accuracyOf = async (model: nn.Sequential) => {
-		const found = await evaluate(model, tests, {
-			loss: crossEntropy,
-			metrics: { accuracy: new Accuracy() },
-			batchSize: 500,
-			device,
-		});
-		return 100 * found.accuracy!;
-	};
 	const tuned = async (model: nn.Sequential) => {
-		if (tune === 0) return accuracyOf(model);
+		if (tune === 0) return accuracyOf(model, tests, device);
 		const loader = new DataLoader(mnistDataset('train', { limit: Math.min(tune, data.length), ...scale }), {
 			batchSize: 64,
 			shuffle: true,
@@ -84,7 +75,7 @@ async function prune(options: Options): Promise<void> {
 			seed,
 			verbose: 0,
 		});
-		return accuracyOf(model);
+		return accuracyOf(model, tests, device);
 	};
 	const copy = () => {
 		const model = mnistCnn();
@@ -116,7 +107,7 @@ async function prune(options: Options): Promise<void> {
 		const report = await nn.prune.slim(wide, zeros([1, 1, 28, 28], { device }));
 		const { before, after } = report;
 		channels.push({ sparsity: 1 - after.parameters / before.parameters, accuracy });
-		const slim = await accuracyOf(wide);
+		const slim = await accuracyOf(wide, tests, device);
 		console.log(
 			`${(100 * sparsity).toFixed(0)} %: elements ${elements.at(-1)!.accuracy.toFixed(2)} %; channels ${accuracy.toFixed(2)} %, slim ${slim.toFixed(2)} % with ${after.parameters.toLocaleString('en')} of ${before.parameters.toLocaleString('en')} parameters and ${((100 * after.flops) / before.flops).toFixed(1)} % of the FLOPs`,
 		);
