@@ -4,9 +4,9 @@
  * unscale      one invocation an element: divides a gradient by the scale, and notes in `found` whether any was infinite or NaN. All that write
  *              there write 1.
  * updateScale  one invocation: the scale falls after a step with such an element, and grows after enough steps without one.
- * countStep    one invocation: the number of the next step, which a skipped step does not raise, and what optimizers derive from it. They
- *              read it in place of parameters that the host computes elsewhere in float64: 1 - beta^t is -expm1(t log(beta)), whose relative error is
- *              that of one float32; the power itself would lose the digits that it shares with 1.
+ * countStep    one invocation: the number of the next step, which a skipped step does not raise, and what optimizers derive from it. Without a
+ *              scaler the host computes these values in float64. Here 1 - beta^t is -expm1(t log(beta)), which is right to float32's rounding.
+ *              Subtracting the power from 1 would lose digits.
  *
  * Ladder: one variant. A gradient is read and written once.
  */

@@ -159,7 +159,7 @@ fn store(start: u32, column: u32, value: vec4<f32>) {
 `
 }`;
 
-/** The bindings of the tiled kernels. If there is no bias, b is bound in its place and not read. */
+/** The bindings of the tiled kernels. Without a bias, the host binds b again as `bias`, and the kernel does not read it. */
 const tileBindings = (storage: Float, output: Float, vectors: boolean) => {
 	const element = (type: Float) => (vectors ? `vec4<${type}>` : type);
 	return { a: read(element(storage)), b: read(element(storage)), bias: read(storage), out: readWrite(element(output)) };

@@ -150,8 +150,8 @@ async function bundled(platform, files) {
 const onAdapter = (/** @type {string} */ file) => places(file).adapters;
 
 /**
- * If there is a faster adapter, Node runs on the one of Chromium only the proofs on given inputs: random cases run on the faster
- * adapter and in Chromium.
+ * If there is a faster adapter, Node runs only samples and golden files on the adapter that Chromium uses. Random cases run on the
+ * faster adapter and in Chromium.
  *
  * @param {Pick<import('./runner/node.mjs').NodeEnvironment, 'onlyProofs' | 'runsChromium'>} environment
  * @param {boolean} isFastest

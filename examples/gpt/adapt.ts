@@ -30,7 +30,7 @@ interface Options {
 	readonly device: Device;
 }
 
-/** The guides of this repository, unlike Moby Dick in words and in form. */
+/** The guides of this repository. Their words and their form differ from those of Moby Dick. */
 const GUIDES = ['README.md', 'CONTRIBUTING.md', 'docs/guide.md', 'docs/design.md', 'docs/reliability.md'];
 
 async function otherText(file: string | undefined): Promise<string> {

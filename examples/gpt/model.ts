@@ -64,7 +64,7 @@ export function quantizeGpt(model: Gpt, options: Omit<QuantizeOptions, 'exclude'
 	return quantize(model, { ...options, exclude: ['wpe'], convert: asLinear }).report;
 }
 
-/** The parameters of a linear layer that computes the same as `module`; null for modules that are no products. */
+/** Returns the sizes and parameters of a Linear that computes the same as `module`, or null if `module` is not a matrix product. */
 function asLinear(module: nn.Module): nn.LinearLike | null {
 	if (module instanceof TiedHead) {
 		const [outFeatures, inFeatures] = module.weight.shape as [number, number];

@@ -1,6 +1,6 @@
 /**
- * Mixed precision: within `autocast`, an operation that float16 makes faster takes float16, and one that float16 would spoil takes
- * float32. As `torch.autocast`, https://pytorch.org/docs/stable/amp.html.
+ * Mixed precision: within `autocast`, operations that are faster in float16 take float16, and operations that need float32's range or
+ * precision take float32. As `torch.autocast`, https://pytorch.org/docs/stable/amp.html.
  *
  * The tables say what an operation takes, by its public name. An operation of no table takes its inputs as they are; so do the parts of
  * every operation and all of the backward walk, which has the dtypes of the forward pass.
@@ -14,7 +14,7 @@ import { cast } from './gradients';
 import { type Autocast, isGradEnabled, noGrad, synchronous, withAutocast } from './modes';
 import { info, type Rule, TapeNode } from './tape';
 
-/** Products and convolutions, whose kernels sum in float32: their inputs become float16. */
+/** Products and convolutions. Their inputs become float16; their kernels sum in float32. */
 const FLOAT16 = [
 	'baddbmm',
 	'bmm',

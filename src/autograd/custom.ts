@@ -32,8 +32,8 @@ export interface CustomOperation<A extends unknown[], R extends Tensor | readonl
 	/** Computes the outputs. Runs unrecorded. Arguments that are not tensors pass unchanged. */
 	forward(context: OperationContext, ...inputs: A): R;
 	/**
-	 * Returns the gradient of each argument of `forward`, from the gradients of the outputs. Null for an argument that is no tensor or has no
-	 * gradient. In differentiable operations it can be differentiated again.
+	 * Returns the gradient of each argument of `forward`, from the gradients of the outputs. Return null for an argument that is not a
+	 * tensor or has no gradient. If it uses differentiable operations only, it can be differentiated again.
 	 */
 	backward(context: OperationContext, ...gradients: Tensor[]): Tensor | null | readonly (Tensor | null)[];
 }
@@ -76,7 +76,7 @@ export function customOp<A extends unknown[], R extends Tensor | readonly Tensor
 	return Object.defineProperty(runCast, 'name', { value: name });
 }
 
-/** The arguments with float32 and float16 tensors in another dtype, as far as their devices have it. */
+/** Converts the float32 and float16 tensors among the arguments to `dtype`. Tensors stay as they are if their device lacks float16. */
 function converted(inputs: readonly unknown[], dtype: 'float16' | 'float32'): unknown[] {
 	return inputs.map((input) => {
 		if (!(input instanceof Tensor) || (input.dtype !== 'float32' && input.dtype !== 'float16')) return input;

@@ -1,4 +1,4 @@
-/** Layers whose weights are codes of 8 or 4 bits. `quantize` makes them. */
+/** Layers that store their weights as codes of 8 or 4 bits. `quantize` makes them. */
 import { describe, requireCounts } from '../core/checks';
 import { ArgumentError } from '../core/errors';
 import { checkOptions, pickOptions } from '../core/options';

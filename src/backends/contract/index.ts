@@ -3,8 +3,9 @@
  * that every backend must have. A kernel that a backend lacks is a compile error.
  *
  * A kernel takes its inputs, its outputs and its attributes as three plain objects. Operations check arguments and
- * allocate outputs; kernels check nothing. Unless a kernel's own comment says otherwise: inputs may have any strides
- * and offset; outputs are fresh, contiguous, at offset 0 and share no storage with an input; every size may be 0.
+ * allocate outputs; kernels check nothing. These rules hold unless a kernel's own comment says
+ * otherwise. Inputs may have any strides and offset. Outputs are new and contiguous, start at offset 0 and share no storage with
+ * an input. Every size may be 0.
  */
 import type { DType, TypedArray } from '../../core/dtype';
 import type { DeviceLostError } from '../../core/errors';

@@ -166,7 +166,7 @@ function paramsOf(
 	};
 }
 
-/** The buffers of all kernels. If there is no bias, b is bound in its place. */
+/** The buffers of all kernels. Without a bias, b is bound again as `bias`. */
 function buffersOf({ a, b, bias }: Problem, out: Storage) {
 	return { a: a.storage, b: b.storage, bias: bias?.storage ?? b.storage, out };
 }
