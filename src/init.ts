@@ -4,8 +4,8 @@ import { lossOf, registerBackend, setDefaultDevice, unregisterBackend } from './
 import { createWebGPUBackend, type WebGPUBackend } from './backends/webgpu/backend';
 import type { AdapterInfo, Counters, MemoryStatistics, Profile } from './backends/webgpu/statistics';
 import { ArgumentError, DeviceError, type DeviceLostError } from './core/errors';
+import type { Global } from './core/globals';
 import { checkOptions } from './core/options';
-import type { Global } from './core/platform';
 import { liveTensors } from './scope';
 
 export interface InitOptions {

@@ -6,7 +6,7 @@ import { ArgumentError, DTypeError, formatShape, ShapeError } from '../core/erro
 import { checkOptions } from '../core/options';
 import { checkShape, numel, type Shape } from '../core/shape';
 import { tensor } from '../ops/creation';
-import type { Fields } from './batch';
+import type { TensorList } from './batch';
 import { type Dataset, requireIndices } from './dataset';
 
 /** The typed arrays that may hold a host array. */
@@ -65,15 +65,15 @@ export class ArrayDataset implements Dataset {
 		this.#columns = arrays.map(columnOf);
 	}
 
-	get(index: number, device: DeviceName = deviceOfNew()): Fields {
+	get(index: number, device: DeviceName = deviceOfNew()): TensorList {
 		return this.#fields([index], device, ({ sampleShape }) => sampleShape);
 	}
 
-	batch(indices: ArrayLike<number>, device: DeviceName = deviceOfNew()): Fields {
+	batch(indices: ArrayLike<number>, device: DeviceName = deviceOfNew()): TensorList {
 		return this.#fields(indices, device, ({ sampleShape }) => [indices.length, ...sampleShape]);
 	}
 
-	#fields(indices: ArrayLike<number>, device: DeviceName, shapeOf: (column: Column) => Shape): Fields {
+	#fields(indices: ArrayLike<number>, device: DeviceName, shapeOf: (column: Column) => Shape): TensorList {
 		requireIndices('ArrayDataset', indices, this.length);
 		return this.#columns.map((column) => {
 			const dtype = column.dtype ?? defaultDType(column.data, device);

@@ -8,13 +8,17 @@ import { stack } from '../ops/layout';
 import { Tensor } from '../tensor';
 
 /** One sample or one batch: inputs first, target last, as `fit` takes them. */
-export type Fields = readonly Tensor[];
+export type TensorList = readonly Tensor[];
 
 /** A value, or a promise if it is not ready: awaiting a promise costs a turn of the event loop. */
-export type Soon<T> = T | Promise<T>;
+export type MaybePromise<T> = T | Promise<T>;
 
 /** Calls `next(value)`, immediately if the value is ready. Calls `failed` if the value or the result of `next` rejects. */
-export function whenReady<T, R>(value: Soon<T>, next: (value: T) => Soon<R>, failed?: () => void): Soon<R> {
+export function whenReady<T, R>(
+	value: MaybePromise<T>,
+	next: (value: T) => MaybePromise<R>,
+	failed?: () => void,
+): MaybePromise<R> {
 	if (!(value instanceof Promise)) return next(value);
 	return value.then(next).catch((error) => {
 		failed?.();
@@ -28,18 +32,18 @@ export function disposeExcept(tensors: readonly Tensor[], survivors: readonly Te
 }
 
 /** Disposes of unused fields, including those still being made. */
-export function discard(fields: Soon<Fields | null>): void {
+export function discard(fields: MaybePromise<TensorList | null>): void {
 	if (fields instanceof Promise) fields.then(discard, () => {});
 	else if (fields !== null) disposeExcept(fields, []);
 }
 
 /** What a loop should await before it takes this batch: see `Backend.pace`. */
-export function paceOf(fields: Fields): Promise<void> | undefined {
+export function paceOf(fields: TensorList): Promise<void> | undefined {
 	return fields[0]!.backend.pace();
 }
 
 /** Throws unless `fields` is a list of tensors. `source` names its maker in the message. */
-export function requireFields(source: string, fields: unknown): asserts fields is Fields {
+export function requireTensorList(source: string, fields: unknown): asserts fields is TensorList {
 	if (!Array.isArray(fields) || fields.length === 0 || !fields.every((field) => field instanceof Tensor)) {
 		throw new ArgumentError(
 			`DataLoader: ${source} must return a list of tensors, such as [input, target], not ${describe(fields)}`,
@@ -58,12 +62,12 @@ function describe(value: unknown): string {
  * Makes a batch by stacking each field along a new first dim: samples [C, H, W] become [N, C, H, W], scalars become [N]. All samples must
  * have the same number of fields and the same shapes. As PyTorch's `default_collate`.
  */
-export function defaultCollate(samples: readonly Fields[]): Fields {
+export function defaultCollate(samples: readonly TensorList[]): TensorList {
 	requireList('defaultCollate', 'samples', samples);
 	const first = samples[0];
 	if (first === undefined) throw new ArgumentError('defaultCollate: there are no samples to make a batch of');
 	samples.forEach((sample, i) => {
-		requireFields(`sample ${i} of the batch`, sample);
+		requireTensorList(`sample ${i} of the batch`, sample);
 		if (sample.length !== first.length) {
 			throw new ArgumentError(
 				`defaultCollate: sample ${i} of the batch has ${sample.length} fields, but sample 0 has ${first.length}`,
@@ -81,7 +85,7 @@ export function defaultCollate(samples: readonly Fields[]): Fields {
 }
 
 /** Moves the fields to `device` and disposes of the originals that had to move. */
-export function moved(fields: Fields, device: DeviceName | undefined): Soon<Fields> {
+export function moved(fields: TensorList, device: DeviceName | undefined): MaybePromise<TensorList> {
 	if (device === undefined || fields.every((field) => field.device === device)) return fields;
 	const copies = fields.map((field) => {
 		const copy = to(field, device);

@@ -7,7 +7,7 @@ import { tensor } from '../ops/creation';
 import { indexSelect } from '../ops/indexing';
 import { cat, select } from '../ops/layout';
 import type { Tensor } from '../tensor';
-import { discard, disposeExcept, type Fields, requireFields, type Soon, whenReady } from './batch';
+import { discard, disposeExcept, type MaybePromise, requireTensorList, type TensorList, whenReady } from './batch';
 import { type Dataset, fetchBatch, requireDataset, requireIndex, requireIndices } from './dataset';
 
 /** The samples of `dataset` at `indices`, in that order. As PyTorch's Subset. */
@@ -26,12 +26,12 @@ export class Subset implements Dataset {
 		return this.indices.length;
 	}
 
-	get(index: number, device?: DeviceName): Soon<Fields> {
+	get(index: number, device?: DeviceName): MaybePromise<TensorList> {
 		requireIndex('Subset', index, this.length);
 		return this.dataset.get(this.indices[index]!, device);
 	}
 
-	batch(indices: ArrayLike<number>, device?: DeviceName): Soon<Fields> {
+	batch(indices: ArrayLike<number>, device?: DeviceName): MaybePromise<TensorList> {
 		requireIndices('Subset', indices, this.length);
 		const mapped = Int32Array.from(indices, (index) => this.indices[index]!);
 		return fetchBatch(this.dataset, mapped, device);
@@ -67,12 +67,12 @@ export class ConcatDataset implements Dataset {
 		return [part, index - (part === 0 ? 0 : this.#ends[part - 1]!)];
 	}
 
-	get(index: number, device?: DeviceName): Soon<Fields> {
+	get(index: number, device?: DeviceName): MaybePromise<TensorList> {
 		const [part, place] = this.#locate(index);
 		return this.datasets[part]!.get(place, device);
 	}
 
-	batch(indices: ArrayLike<number>, device?: DeviceName): Soon<Fields> {
+	batch(indices: ArrayLike<number>, device?: DeviceName): MaybePromise<TensorList> {
 		requireList('ConcatDataset', 'indices', indices);
 		const wanted = new Map<number, { places: number[]; positions: number[] }>();
 		for (let i = 0; i < indices.length; i++) {
@@ -91,12 +91,12 @@ export class ConcatDataset implements Dataset {
 			all.catch(() => parts.forEach(discard));
 			return all.then((ready) => interleaved(ready, positions));
 		}
-		return interleaved(parts as Fields[], positions);
+		return interleaved(parts as TensorList[], positions);
 	}
 }
 
 /** Combines the rows of all parts into one batch, with row i at positions[i]. */
-function interleaved(parts: readonly Fields[], positions: readonly number[]): Fields {
+function interleaved(parts: readonly TensorList[], positions: readonly number[]): TensorList {
 	const order = new Int32Array(positions.length);
 	positions.forEach((position, i) => {
 		order[position] = i;
@@ -130,11 +130,11 @@ export interface MapOptions {
  */
 export class MapDataset implements Dataset {
 	readonly dataset: Dataset;
-	readonly batch?: (indices: ArrayLike<number>, device?: DeviceName) => Soon<Fields>;
-	readonly #fn: (fields: Fields) => Soon<Fields>;
+	readonly batch?: (indices: ArrayLike<number>, device?: DeviceName) => MaybePromise<TensorList>;
+	readonly #fn: (fields: TensorList) => MaybePromise<TensorList>;
 	readonly #batched: boolean;
 
-	constructor(dataset: Dataset, fn: (fields: Fields) => Soon<Fields>, options: MapOptions = {}) {
+	constructor(dataset: Dataset, fn: (fields: TensorList) => MaybePromise<TensorList>, options: MapOptions = {}) {
 		const { batched = false } = checkOptions('MapDataset', options, ['batched']);
 		requireDataset('MapDataset', dataset);
 		if (typeof fn !== 'function')
@@ -151,19 +151,19 @@ export class MapDataset implements Dataset {
 		return this.dataset.length;
 	}
 
-	get(index: number, device?: DeviceName): Soon<Fields> {
+	get(index: number, device?: DeviceName): MaybePromise<TensorList> {
 		requireIndex('MapDataset', index, this.length);
 		if (!this.#batched) return whenReady(this.dataset.get(index, device), (fields) => this.#mapped(fields));
 		return whenReady(this.batch!([index], device), (fields) => fields.map(onlyRow));
 	}
 
-	#mapped(fields: Fields): Soon<Fields> {
+	#mapped(fields: TensorList): MaybePromise<TensorList> {
 		const release = () => disposeExcept(fields, []);
 		try {
 			return whenReady(
 				this.#fn(fields),
 				(result) => {
-					requireFields("MapDataset's function", result);
+					requireTensorList("MapDataset's function", result);
 					disposeExcept(fields, result);
 					return result;
 				},

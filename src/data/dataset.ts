@@ -5,9 +5,7 @@ import { ArgumentError } from '../core/errors';
 import type { Generator } from '../core/generator';
 import { checkOptions } from '../core/options';
 import type { Tensor } from '../tensor';
-import { defaultCollate, discard, disposeExcept, type Fields, type Soon, whenReady } from './batch';
-
-export type { Fields } from './batch';
+import { defaultCollate, discard, disposeExcept, type MaybePromise, type TensorList, whenReady } from './batch';
 
 /**
  * A dataset of known length. A sample is a list of tensors, such as [image, label]. All samples have the same fields.
@@ -18,9 +16,9 @@ export type { Fields } from './batch';
 export interface Dataset {
 	readonly length: number;
 	/** Returns the sample at `index`, 0 to length - 1. The caller owns the tensors. */
-	get(index: number, device?: DeviceName): Fields | Promise<Fields>;
+	get(index: number, device?: DeviceName): TensorList | Promise<TensorList>;
 	/** Returns the samples at `indices`, stacked: each field gets a first dim of indices.length. The caller owns the tensors. */
-	batch?(indices: ArrayLike<number>, device?: DeviceName): Fields | Promise<Fields>;
+	batch?(indices: ArrayLike<number>, device?: DeviceName): TensorList | Promise<TensorList>;
 }
 
 /** Throws unless all `indices` are valid for `length` samples. */
@@ -48,18 +46,18 @@ export function requireDataset(name: string, dataset: unknown): asserts dataset 
 }
 
 /** Gets the samples at `indices` one by one. If one fails, disposes of the others. */
-export function fetchSamples(dataset: Dataset, indices: ArrayLike<number>, device?: DeviceName): Soon<Fields[]> {
-	const started: Soon<Fields>[] = [];
+export function fetchSamples(dataset: Dataset, indices: ArrayLike<number>, device?: DeviceName): MaybePromise<TensorList[]> {
+	const started: MaybePromise<TensorList>[] = [];
 	try {
 		for (let i = 0; i < indices.length; i++) started.push(dataset.get(indices[i]!, device));
 	} catch (error) {
 		for (const sample of started) discard(sample);
 		throw error;
 	}
-	return started.some((sample) => sample instanceof Promise) ? allOrNone(started) : (started as Fields[]);
+	return started.some((sample) => sample instanceof Promise) ? allOrNone(started) : (started as TensorList[]);
 }
 
-async function allOrNone(started: readonly Soon<Fields>[]): Promise<Fields[]> {
+async function allOrNone(started: readonly MaybePromise<TensorList>[]): Promise<TensorList[]> {
 	const settled = await Promise.allSettled(started);
 	const failure = settled.find((result) => result.status === 'rejected');
 	const samples = settled.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
@@ -69,15 +67,18 @@ async function allOrNone(started: readonly Soon<Fields>[]): Promise<Fields[]> {
 }
 
 /** Gets the samples at `indices` as one batch, with the dataset's own `batch` or by stacking samples. */
-export function fetchBatch(dataset: Dataset, indices: ArrayLike<number>, device?: DeviceName): Soon<Fields> {
+export function fetchBatch(dataset: Dataset, indices: ArrayLike<number>, device?: DeviceName): MaybePromise<TensorList> {
 	if (dataset.batch !== undefined) return dataset.batch(indices, device);
 	return whenReady(fetchSamples(dataset, indices, device), (samples) => collateOwned(samples, defaultCollate));
 }
 
 /** Calls `collate(samples)` and disposes of the samples' tensors unless the batch holds them. */
-export function collateOwned(samples: readonly Fields[], collate: (samples: readonly Fields[]) => Soon<Fields>): Soon<Fields> {
+export function collateOwned(
+	samples: readonly TensorList[],
+	collate: (samples: readonly TensorList[]) => MaybePromise<TensorList>,
+): MaybePromise<TensorList> {
 	const all: readonly Tensor[] = samples.flat();
-	let batch: Soon<Fields>;
+	let batch: MaybePromise<TensorList>;
 	try {
 		batch = collate(samples);
 	} catch (error) {
@@ -108,10 +109,10 @@ export interface StreamContext {
 export class IterableDataset {
 	/** The number of samples, if given. */
 	readonly length: number | undefined;
-	readonly #open: (context: StreamContext) => Iterable<Fields> | AsyncIterable<Fields>;
+	readonly #open: (context: StreamContext) => Iterable<TensorList> | AsyncIterable<TensorList>;
 
 	constructor(
-		open: (context: StreamContext) => Iterable<Fields> | AsyncIterable<Fields>,
+		open: (context: StreamContext) => Iterable<TensorList> | AsyncIterable<TensorList>,
 		options: { readonly length?: number } = {},
 	) {
 		const { length } = checkOptions('IterableDataset', options, ['length']);
@@ -126,8 +127,8 @@ export class IterableDataset {
 	}
 
 	/** Starts the stream of one epoch. */
-	open(context: StreamContext): Iterator<Fields> | AsyncIterator<Fields> {
-		const stream = this.#open(context) as Partial<Iterable<Fields> & AsyncIterable<Fields>> | undefined;
+	open(context: StreamContext): Iterator<TensorList> | AsyncIterator<TensorList> {
+		const stream = this.#open(context) as Partial<Iterable<TensorList> & AsyncIterable<TensorList>> | undefined;
 		const iterator = stream?.[Symbol.asyncIterator]?.() ?? stream?.[Symbol.iterator]?.();
 		if (iterator === undefined) {
 			throw new ArgumentError('IterableDataset: its function must return an iterable: a generator or a list of samples');

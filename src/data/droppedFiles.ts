@@ -1,6 +1,6 @@
 /** Reads folders that the user of a page chose or dropped. */
 import { ArgumentError } from '../core/errors';
-import type { Global } from '../core/platform';
+import type { Global } from '../core/globals';
 import { type FileEntry, ImageFolder, type ImageFolderOptions } from './imageFolder';
 
 /** A file with its path, as returned by `filesFromDrop`. */

@@ -1,8 +1,8 @@
 /** 8-bit images: decodes them from files, scales them, and encodes them as PNG. */
 import { requireOneOf } from '../core/checks';
 import { ArgumentError, FormatError } from '../core/errors';
+import type { Global } from '../core/globals';
 import { checkOptions } from '../core/options';
-import type { Global } from '../core/platform';
 import { checkJpeg, sizeOf } from './imageSize';
 import { preparePng } from './png';
 

@@ -5,7 +5,7 @@ import { requireList } from '../core/checks';
 import { ArgumentError, FormatError, formatShape, ShapeError } from '../core/errors';
 import { checkOptions } from '../core/options';
 import { tensor } from '../ops/creation';
-import type { Fields } from './batch';
+import type { TensorList } from './batch';
 import { type Dataset, requireIndex } from './dataset';
 import { checkImageOptions, decodeImage, IMAGE_OPTIONS, type Image, type ImageOptions } from './image';
 import { unitValues, writePlanes } from './imageTensor';
@@ -95,12 +95,12 @@ export class ImageFolder implements Dataset {
 		}
 	}
 
-	async get(index: number, device?: DeviceName): Promise<Fields> {
+	async get(index: number, device?: DeviceName): Promise<TensorList> {
 		const image = await this.image(index);
 		return this.#fields([image], [index], [], device);
 	}
 
-	async batch(indices: ArrayLike<number>, device?: DeviceName): Promise<Fields> {
+	async batch(indices: ArrayLike<number>, device?: DeviceName): Promise<TensorList> {
 		const places = Int32Array.from(indices);
 		const images = await Promise.all(Array.from(places, (index) => this.image(index)));
 		return this.#fields(images, places, [places.length], device);
@@ -111,7 +111,7 @@ export class ImageFolder implements Dataset {
 		places: ArrayLike<number>,
 		leading: readonly number[],
 		device: DeviceName = deviceOfNew(),
-	): Fields {
+	): TensorList {
 		const first = images[0];
 		if (first === undefined) throw new ArgumentError('ImageFolder: a batch needs at least one image');
 		const { width, height, channels } = first;

@@ -1,6 +1,6 @@
 /** `wgrad/data`: datasets, loaders, readers and transforms. In Node, `node/` adds reading by path. */
 export { ArrayDataset, type HostArray, type HostData } from './arrayDataset';
-export { defaultCollate, type Fields } from './batch';
+export { defaultCollate, type TensorList as Fields, type TensorList } from './batch';
 export { CIFAR10_CLASSES, type LabelledArrays, parseCifar10, parseCifar100 } from './cifar';
 export { ConcatDataset, MapDataset, type MapOptions, Subset } from './combine';
 export { type CategoricalColumn, type CsvColumn, type CsvOptions, CsvTable, type NumericColumn, parseCsv } from './csv';

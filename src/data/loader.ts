@@ -6,14 +6,23 @@ import { ArgumentError } from '../core/errors';
 import type { Generator } from '../core/generator';
 import { checkOptions } from '../core/options';
 import { tidy } from '../tidy';
-import { defaultCollate, discard, disposeExcept, type Fields, moved, requireFields, type Soon, whenReady } from './batch';
+import {
+	defaultCollate,
+	discard,
+	disposeExcept,
+	type MaybePromise,
+	moved,
+	requireTensorList,
+	type TensorList,
+	whenReady,
+} from './batch';
 import { collateOwned, type Dataset, fetchBatch, fetchSamples, IterableDataset, requireDataset } from './dataset';
 import { BatchIterator, type BatchSource } from './prefetch';
 import { PURPOSE, RandomStream, type Seed, seedOf } from './randomStream';
 import { type BatchIndices, BatchSampler, RandomSampler, type Sampler, SequentialSampler } from './samplers';
 
 /** Changes a whole batch on its device. `generator` depends only on the loader's seed, the epoch and the batch. */
-export type BatchTransform = (batch: Fields, context: { readonly generator: Generator }) => Fields;
+export type BatchTransform = (batch: TensorList, context: { readonly generator: Generator }) => TensorList;
 
 export interface DataLoaderOptions {
 	/** Samples per batch. Default 1. */
@@ -29,7 +38,7 @@ export interface DataLoaderOptions {
 	/** Leave out an incomplete last batch. Default false. */
 	readonly dropLast?: boolean;
 	/** Makes a batch from samples. Default: the dataset's own `batch`, or `defaultCollate`. */
-	readonly collate?: (samples: readonly Fields[]) => Fields | Promise<Fields>;
+	readonly collate?: (samples: readonly TensorList[]) => TensorList | Promise<TensorList>;
 	/** Number of batches to make in advance while the loop waits for something. Default 2. */
 	readonly prefetch?: number;
 	/** The device of the batches. Default: where the dataset makes them; for host arrays, the default device. */
@@ -71,7 +80,7 @@ export interface DataLoaderState {
  * Order and augmentation depend only on (seed, epoch, batch). So a run that continues from `stateDict()`, or with `iterate`, gets the same
  * batches as an uninterrupted run. The consumer of a batch owns its tensors and may dispose of them.
  */
-export class DataLoader implements AsyncIterable<Fields> {
+export class DataLoader implements AsyncIterable<TensorList> {
 	readonly dataset: Dataset | IterableDataset;
 	/** Samples per batch; NaN with a batchSampler. */
 	readonly batchSize: number;
@@ -163,7 +172,7 @@ export class DataLoader implements AsyncIterable<Fields> {
 		this.#running = null;
 	}
 
-	[Symbol.asyncIterator](): AsyncIterableIterator<Fields> {
+	[Symbol.asyncIterator](): AsyncIterableIterator<TensorList> {
 		const { epoch, batch } = this.#next;
 		const running = { epoch, batch };
 		const iterator = new BatchIterator(this.#open(epoch, batch), this.prefetch, {
@@ -183,7 +192,7 @@ export class DataLoader implements AsyncIterable<Fields> {
 	 * Iterates over the batches of `epoch` (default: this loader's) from `firstBatch` (default 0), exactly as an uninterrupted loop. Does
 	 * not change the loader's own epoch and state.
 	 */
-	iterate(position: EpochPosition = {}): AsyncIterableIterator<Fields> {
+	iterate(position: EpochPosition = {}): AsyncIterableIterator<TensorList> {
 		const { epoch = this.epoch, firstBatch = 0 } = checkOptions('iterate', position, ['epoch', 'firstBatch']);
 		requireInteger('iterate', 'epoch', epoch, 0, 2 ** 32);
 		requireInteger('iterate', 'firstBatch', firstBatch, 0, 2 ** 32);
@@ -233,12 +242,12 @@ export class DataLoader implements AsyncIterable<Fields> {
 	#openStream(dataset: IterableDataset, epoch: number, firstBatch: number): BatchSource {
 		const seed = this.#seed;
 		const collate = this.#collate ?? defaultCollate;
-		let iterator: Iterator<Fields> | AsyncIterator<Fields> | null = null;
+		let iterator: Iterator<TensorList> | AsyncIterator<TensorList> | null = null;
 		let ended = false;
 		let next = 0;
-		const gather = async (): Promise<Fields | null> => {
+		const gather = async (): Promise<TensorList | null> => {
 			if (ended) return null;
-			const samples: Fields[] = [];
+			const samples: TensorList[] = [];
 			try {
 				const opening = new RandomStream(seed, epoch, 0, PURPOSE.stream);
 				iterator ??= opening.run(() => dataset.open({ epoch, generator: opening.generator }));
@@ -249,7 +258,7 @@ export class DataLoader implements AsyncIterable<Fields> {
 						ended = true;
 						break;
 					}
-					requireFields('IterableDataset: the stream', result.value);
+					requireTensorList('IterableDataset: the stream', result.value);
 					samples.push(result.value);
 				}
 				if (samples.length === 0 || (samples.length < this.batchSize && this.dropLast) || next < firstBatch) {
@@ -282,9 +291,9 @@ export class DataLoader implements AsyncIterable<Fields> {
 		};
 	}
 
-	#finish(fetched: Soon<Fields>, seed: Seed, epoch: number, batch: number): Soon<Fields> {
+	#finish(fetched: MaybePromise<TensorList>, seed: Seed, epoch: number, batch: number): MaybePromise<TensorList> {
 		const placed = whenReady(fetched, (fields) => {
-			requireFields('the dataset', fields);
+			requireTensorList('the dataset', fields);
 			return moved(fields, this.device);
 		});
 		const transform = this.#transform;
@@ -303,7 +312,7 @@ export class DataLoader implements AsyncIterable<Fields> {
 	}
 }
 
-function applied(transform: BatchTransform, fields: Fields, generator: Generator): Fields {
+function applied(transform: BatchTransform, fields: TensorList, generator: Generator): TensorList {
 	const result: unknown = transform(fields, { generator });
 	if (result instanceof Promise) {
 		result.catch(() => {});
@@ -311,7 +320,7 @@ function applied(transform: BatchTransform, fields: Fields, generator: Generator
 			'DataLoader: transform must not be async. Do asynchronous work in the dataset: new MapDataset(dataset, async (fields) => ...)',
 		);
 	}
-	requireFields('transform', result);
+	requireTensorList('transform', result);
 	return result;
 }
 

@@ -1,11 +1,11 @@
 /** Makes batches ahead of the loop that consumes them. */
 import { nextRound } from '../core/eventLoop';
-import { discard, type Fields, paceOf, type Soon } from './batch';
+import { discard, type MaybePromise, paceOf, type TensorList } from './batch';
 
 /** A sequence of batches. */
 export interface BatchSource {
 	/** Starts making the next batch; null at the end. May be called before an earlier batch is ready. */
-	start(): Soon<Fields | null>;
+	start(): MaybePromise<TensorList | null>;
 	/** Called when the loop has ended. `start` is not called afterwards. */
 	close(): void | Promise<void>;
 }
@@ -16,13 +16,13 @@ export interface ProgressListener {
 	ended(): void;
 }
 
-type Entry = { readonly batch: Soon<Fields | null> } | { readonly error: unknown };
+type Entry = { readonly batch: MaybePromise<TensorList | null> } | { readonly error: unknown };
 
 /**
  * Iterates over a source's batches. While the loop waits for something, makes up to `ahead` batches in advance. A batch that fails throws
  * in its own turn, after the earlier batches, and ends the loop.
  */
-export class BatchIterator implements AsyncIterableIterator<Fields> {
+export class BatchIterator implements AsyncIterableIterator<TensorList> {
 	readonly #source: BatchSource;
 	readonly #ahead: number;
 	readonly #listener: ProgressListener | undefined;
@@ -41,11 +41,11 @@ export class BatchIterator implements AsyncIterableIterator<Fields> {
 		return this;
 	}
 
-	async next(): Promise<IteratorResult<Fields, undefined>> {
+	async next(): Promise<IteratorResult<TensorList, undefined>> {
 		if (this.#closing !== null) return { done: true, value: undefined };
 		const entry = this.#queue.shift() ?? this.#start();
 		this.#refillLater();
-		let batch: Fields | null;
+		let batch: TensorList | null;
 		try {
 			if ('error' in entry) throw entry.error;
 			batch = entry.batch instanceof Promise ? await entry.batch : entry.batch;
@@ -68,7 +68,7 @@ export class BatchIterator implements AsyncIterableIterator<Fields> {
 	}
 
 	/** Called by `break` and by errors in the loop's body. Disposes of batches made in advance. */
-	async return(): Promise<IteratorResult<Fields, undefined>> {
+	async return(): Promise<IteratorResult<TensorList, undefined>> {
 		await this.#close();
 		return { done: true, value: undefined };
 	}

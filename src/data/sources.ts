@@ -1,6 +1,6 @@
 /** Loads bytes from memory, from a file that the user chose, or from the network. */
 import { ArgumentError, FormatError, WgradError } from '../core/errors';
-import type { Global } from '../core/platform';
+import type { Global } from '../core/globals';
 import { inflate } from './inflate';
 
 /** The source of a reader. A string is a URL in browsers. In Node it is a path unless it begins with http:// or https://. */

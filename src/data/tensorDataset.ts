@@ -6,7 +6,7 @@ import { tensor } from '../ops/creation';
 import { indexSelect } from '../ops/indexing';
 import { clone, select } from '../ops/layout';
 import { Tensor } from '../tensor';
-import { type Fields, moved, type Soon } from './batch';
+import { type MaybePromise, moved, type TensorList } from './batch';
 import { type Dataset, requireIndex, requireIndices } from './dataset';
 
 /**
@@ -15,7 +15,7 @@ import { type Dataset, requireIndex, requireIndices } from './dataset';
  * Picks batches on the tensors' device with one launch per field. The dataset keeps the tensors: do not dispose of them while it is in use.
  */
 export class TensorDataset implements Dataset {
-	readonly tensors: Fields;
+	readonly tensors: TensorList;
 	readonly length: number;
 
 	constructor(...tensors: readonly Tensor[]) {
@@ -34,12 +34,12 @@ export class TensorDataset implements Dataset {
 		this.length = first.shape[0]!;
 	}
 
-	get(index: number, device?: DeviceName): Soon<Fields> {
+	get(index: number, device?: DeviceName): MaybePromise<TensorList> {
 		requireIndex('TensorDataset', index, this.length);
 		return moved(this.tensors.map(entry(index)), device);
 	}
 
-	batch(indices: ArrayLike<number>, device?: DeviceName): Soon<Fields> {
+	batch(indices: ArrayLike<number>, device?: DeviceName): MaybePromise<TensorList> {
 		requireIndices('TensorDataset', indices, this.length);
 		const index = Int32Array.from(indices);
 		return moved(

@@ -5,7 +5,7 @@ import { requireCounts, requireList, requireString } from '../core/checks';
 import { ArgumentError, FormatError } from '../core/errors';
 import { checkOptions } from '../core/options';
 import { tensor } from '../ops/creation';
-import type { Fields } from './batch';
+import type { TensorList } from './batch';
 import { type Dataset, requireIndex } from './dataset';
 
 /** A tokenizer that numbers the characters (Unicode code points) of a text. It needs no training. */
@@ -112,15 +112,15 @@ export class TokenWindows implements Dataset {
 		this.length = Math.floor((tokens.length - size - 1) / stride) + 1;
 	}
 
-	get(index: number, device?: DeviceName): Fields {
+	get(index: number, device?: DeviceName): TensorList {
 		return this.#windows([index], [this.size], device);
 	}
 
-	batch(indices: ArrayLike<number>, device?: DeviceName): Fields {
+	batch(indices: ArrayLike<number>, device?: DeviceName): TensorList {
 		return this.#windows(indices, [indices.length, this.size], device);
 	}
 
-	#windows(indices: ArrayLike<number>, shape: readonly number[], device: DeviceName = deviceOfNew()): Fields {
+	#windows(indices: ArrayLike<number>, shape: readonly number[], device: DeviceName = deviceOfNew()): TensorList {
 		return [0, 1].map((ahead) => {
 			const values = new Int32Array(indices.length * this.size);
 			for (let i = 0; i < indices.length; i++) {

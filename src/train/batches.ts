@@ -3,7 +3,7 @@ import type { DeviceName } from '../backends/contract';
 import { requireCounts } from '../core/checks';
 import { ArgumentError } from '../core/errors';
 import { drawFrom, type Generator } from '../core/generator';
-import { discard, type Fields, paceOf, requireFields, type Soon, whenReady } from '../data/batch';
+import { discard, type MaybePromise, paceOf, requireTensorList, type TensorList, whenReady } from '../data/batch';
 import { Subset } from '../data/combine';
 import { type Dataset, fetchBatch, IterableDataset, requireDataset } from '../data/dataset';
 import { DataLoader, type DataLoaderState, type EpochPosition } from '../data/loader';
@@ -12,7 +12,7 @@ import { tensor } from '../ops/creation';
 import { Tensor } from '../tensor';
 
 /** `[x, y]` tensors, a dataset, a loader, or any other iterable of batches. The consumer owns a batch's tensors. */
-export type Data = readonly Tensor[] | Dataset | IterableDataset | DataLoader | Iterable<Fields> | AsyncIterable<Fields>;
+export type Data = readonly Tensor[] | Dataset | IterableDataset | DataLoader | Iterable<TensorList> | AsyncIterable<TensorList>;
 
 export interface BatchOptions {
 	readonly batchSize: number;
@@ -26,7 +26,7 @@ export interface BatchOptions {
 /** The batches of any epoch, from any batch on. */
 export interface Batches {
 	/** A user's iterable draws from `generator`. */
-	iterate(position: Required<EpochPosition> & { readonly generator: Generator }): AsyncIterable<Fields>;
+	iterate(position: Required<EpochPosition> & { readonly generator: Generator }): AsyncIterable<TensorList>;
 	/** The number of batches per epoch, if known. */
 	readonly length: number | undefined;
 	readonly samples: number | undefined;
@@ -39,7 +39,7 @@ export interface Batches {
 	finished(epochs: number): void;
 }
 
-function isIterable(data: object): data is Iterable<Fields> | AsyncIterable<Fields> {
+function isIterable(data: object): data is Iterable<TensorList> | AsyncIterable<TensorList> {
 	return Symbol.asyncIterator in data || Symbol.iterator in data;
 }
 
@@ -73,14 +73,14 @@ class WeightedDataset implements Dataset {
 		return this.dataset.length;
 	}
 
-	get(index: number, device?: DeviceName): Soon<Fields> {
+	get(index: number, device?: DeviceName): MaybePromise<TensorList> {
 		return whenReady(this.dataset.get(index, device), (fields) => [
 			...fields,
 			tensor(this.weights[index]!, { device: device ?? 'cpu' }),
 		]);
 	}
 
-	batch(indices: ArrayLike<number>, device?: DeviceName): Soon<Fields> {
+	batch(indices: ArrayLike<number>, device?: DeviceName): MaybePromise<TensorList> {
 		return whenReady(fetchBatch(this.dataset, indices, device), (fields) => {
 			const weights = Float32Array.from(indices, (index) => this.weights[index]!);
 			return [...fields, tensor(weights, { device: device ?? 'cpu' })];
@@ -114,7 +114,7 @@ export function batchesOf(caller: string, data: Data, options: BatchOptions): Ba
 		});
 		return loaderBatches(made);
 	}
-	return iterableBatches(caller, data as Iterable<Fields> | AsyncIterable<Fields>);
+	return iterableBatches(caller, data as Iterable<TensorList> | AsyncIterable<TensorList>);
 }
 
 function loaderBatches(loader: DataLoader): Batches {
@@ -141,8 +141,8 @@ function loaderBatches(loader: DataLoader): Batches {
 }
 
 /** Wraps a user's iterable of batches. Each epoch iterates over it again. It draws from the run's generator until its first `await`. */
-function iterableBatches(caller: string, data: Iterable<Fields> | AsyncIterable<Fields>): Batches {
-	async function* from(firstBatch: number, generator: Generator): AsyncGenerator<Fields> {
+function iterableBatches(caller: string, data: Iterable<TensorList> | AsyncIterable<TensorList>): Batches {
+	async function* from(firstBatch: number, generator: Generator): AsyncGenerator<TensorList> {
 		const source = Symbol.asyncIterator in data ? data[Symbol.asyncIterator]() : data[Symbol.iterator]();
 		let ended = false;
 		try {
@@ -151,7 +151,7 @@ function iterableBatches(caller: string, data: Iterable<Fields> | AsyncIterable<
 				ended = step.done === true;
 				if (step.done) return;
 				const batch = await step.value;
-				requireFields(`${caller}: the iterable`, batch);
+				requireTensorList(`${caller}: the iterable`, batch);
 				await paceOf(batch);
 				if (next < firstBatch) discard(batch);
 				else yield batch;

@@ -6,7 +6,7 @@ import { requireCounts } from '../core/checks';
 import { ArgumentError } from '../core/errors';
 import { defaultGenerator, drawFrom, type Generator } from '../core/generator';
 import { checkOptions } from '../core/options';
-import { discard, type Fields, moved } from '../data/batch';
+import { discard, moved, type TensorList } from '../data/batch';
 import type { Metric } from '../metrics/metric';
 import { Module } from '../nn';
 import { full } from '../ops/creation';
@@ -134,7 +134,7 @@ export async function evaluate<M extends Module, R extends Metrics = Record<neve
 }
 
 /** The step without a loss, for metrics only. */
-function withoutLoss(model: Module, batch: Fields): StepResult {
+function withoutLoss(model: Module, batch: TensorList): StepResult {
 	if (batch.length < 2)
 		throw new ArgumentError(`evaluate: a batch of the data has ${batch.length} field; it needs inputs and, last, the target`);
 	const output = outputOf('evaluate', model, batch.slice(0, -1));
@@ -167,7 +167,7 @@ export async function predict(model: Module, data: Tensor | Data, options: Predi
 	const outputs: Tensor[] = [];
 	try {
 		for await (const fetched of batches.iterate({ epoch: batches.firstEpoch, firstBatch: 0, generator: defaultGenerator })) {
-			const fields: Fields = await moved(fetched, device);
+			const fields: TensorList = await moved(fetched, device);
 			const count = inputs ?? Math.max(1, fields.length - 1);
 			if (count > fields.length) throw new ArgumentError(`predict: inputs is ${count}, but a batch has ${fields.length} fields`);
 			outputs.push(inferring(model, () => detach(outputOf('predict', model, fields.slice(0, count)))));

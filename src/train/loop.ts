@@ -4,7 +4,7 @@ import type { DeviceName } from '../backends/contract';
 import { ArgumentError } from '../core/errors';
 import { drawFrom, type Generator } from '../core/generator';
 import { checkState, isObject } from '../core/state';
-import { discard, type Fields, moved } from '../data/batch';
+import { discard, moved, type TensorList } from '../data/batch';
 import type { DataLoaderState } from '../data/loader';
 import type { Module } from '../nn';
 import { add, div, mul, to } from '../ops/elementwise';
@@ -38,7 +38,7 @@ export interface Plan {
 	readonly meters: Meters;
 	readonly validation: { readonly batches: Batches; readonly meters: Meters } | null;
 	/** The source of sample weights: the last field of each batch, or a function of the batch. */
-	readonly sampleWeight: 'field' | ((batch: Fields) => Tensor) | null;
+	readonly sampleWeight: 'field' | ((batch: TensorList) => Tensor) | null;
 	readonly scheduler: ResolvedScheduler | null;
 	readonly ema: EMA | undefined;
 	/** Of a run in float16. */
@@ -53,7 +53,7 @@ export interface Plan {
 }
 
 interface Batch {
-	readonly fields: Fields;
+	readonly fields: TensorList;
 	readonly weights: Tensor | null;
 	readonly samples: number;
 }
@@ -207,7 +207,7 @@ export class TrainingLoop {
 		await this.#finishEpoch();
 	}
 
-	async #prepare(fetched: Fields): Promise<Batch> {
+	async #prepare(fetched: TensorList): Promise<Batch> {
 		const ready = moved(fetched, this.#plan.device);
 		const fields = ready instanceof Promise ? await ready : ready;
 		const samples = fields[0]!.shape[0] ?? 1;

@@ -2,7 +2,7 @@
 import { autocast } from '../autograd/autocast';
 import { isFloating } from '../core/dtype';
 import { ArgumentError, formatShape } from '../core/errors';
-import type { Fields } from '../data/dataset';
+import type { TensorList } from '../data/batch';
 import { CrossEntropyLoss, Module, NLLLoss } from '../nn';
 import { tensor } from '../ops/creation';
 import { clamp, eq, mul, ne, to, where } from '../ops/elementwise';
@@ -34,7 +34,7 @@ export interface StepResult {
 }
 
 /** Computes the scalar loss of one batch. `fit` handles gradients, optimizer and memory. Must not be async. */
-export type TrainStep<M extends Module = Module> = (model: M, batch: Fields) => Tensor | StepResult;
+export type TrainStep<M extends Module = Module> = (model: M, batch: TensorList) => Tensor | StepResult;
 
 /** Factors by class: for all classes in order, or for some by number; the others count 1. */
 export type ClassWeight = Tensor | readonly number[] | Readonly<Record<number, number>>;
@@ -118,22 +118,22 @@ export class Objective {
 	}
 
 	/** The loss for validation, without weights. */
-	plain(model: Module, batch: Fields): StepResult {
+	plain(model: Module, batch: TensorList): StepResult {
 		return this.#mixed ? autocast(() => this.#plain(model, batch)) : this.#plain(model, batch);
 	}
 
 	/** The loss for training. `sampleWeight` holds a factor per sample, [N]. */
-	weighted(model: Module, batch: Fields, sampleWeight: Tensor | null): StepResult {
+	weighted(model: Module, batch: TensorList, sampleWeight: Tensor | null): StepResult {
 		return this.#mixed ? autocast(() => this.#weighted(model, batch, sampleWeight)) : this.#weighted(model, batch, sampleWeight);
 	}
 
-	#plain(model: Module, batch: Fields): StepResult {
+	#plain(model: Module, batch: TensorList): StepResult {
 		if (this.#trainStep !== undefined) return this.#own(this.#trainStep(model, batch));
 		const { output, target } = this.#forward(model, batch);
 		return { loss: this.#scalar(this.#loss!(output, target, {})), output, target };
 	}
 
-	#weighted(model: Module, batch: Fields, sampleWeight: Tensor | null): StepResult {
+	#weighted(model: Module, batch: TensorList, sampleWeight: Tensor | null): StepResult {
 		if (this.#classWeight === undefined && sampleWeight === null) return this.#plain(model, batch);
 		if (this.#loss === null)
 			throw new ArgumentError(`${this.#caller}: sampleWeight belongs to loss; a trainStep must apply weights itself`);
@@ -154,7 +154,7 @@ export class Objective {
 	 * The weight of a batch in the mean over several batches: its number of samples. For classification losses, the sum of the weights of
 	 * the targets that count, because their mean divides by it.
 	 */
-	share(batch: Fields, sampleWeight: Tensor | null): number | Tensor {
+	share(batch: TensorList, sampleWeight: Tensor | null): number | Tensor {
 		const samples = batch[0]!.shape[0] ?? 1;
 		const target = batch.at(-1)!;
 		if (this.#ignoreIndex === null || sampleWeight !== null || isFloating(target.dtype)) return samples;
@@ -184,7 +184,7 @@ export class Objective {
 		return { ...result, loss: this.#scalar(result.loss) };
 	}
 
-	#forward(model: Module, batch: Fields): { output: Tensor; target: Tensor } {
+	#forward(model: Module, batch: TensorList): { output: Tensor; target: Tensor } {
 		if (batch.length < 2) {
 			throw new ArgumentError(
 				`${this.#caller}: a batch of the data has ${batch.length} field; it needs inputs and, last, the target. Without targets, pass trainStep`,

@@ -3,7 +3,7 @@ import type { DeviceName } from '../backends/contract';
 import { requireCounts, requireOneOf } from '../core/checks';
 import { ArgumentError } from '../core/errors';
 import { checkOptions } from '../core/options';
-import type { Fields } from '../data/batch';
+import type { TensorList } from '../data/batch';
 import type { Module } from '../nn';
 import { type CommonOptions, type EMA, LBFGS, lrScheduler, Optimizer } from '../optim';
 import type { Tensor } from '../tensor';
@@ -65,7 +65,7 @@ export interface FitOptions<M extends Module = Module> {
 	 * A factor per sample: a list in the order of the data, or a function of a batch that returns [N]. The loss becomes mean(factor * loss
 	 * of the sample), as in Keras. It must support `reduction: 'none'`.
 	 */
-	readonly sampleWeight?: Tensor | ArrayLike<number> | ((batch: Fields) => Tensor);
+	readonly sampleWeight?: Tensor | ArrayLike<number> | ((batch: TensorList) => Tensor);
 	/** The largest norm of all gradients together: a number, or an object with the p of the norm. */
 	readonly clipGradNorm?: number | { readonly maxNorm: number; readonly normType?: number };
 	/** The largest absolute value of a gradient's element. */

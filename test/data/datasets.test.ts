@@ -2,7 +2,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type Tensor, tensor } from 'wgrad';
-import { ArrayDataset, ConcatDataset, type Dataset, type Fields, MapDataset, Subset, TensorDataset } from 'wgrad/data';
+import { ArrayDataset, ConcatDataset, type Dataset, MapDataset, Subset, TensorDataset, type TensorList } from 'wgrad/data';
 import { ArgumentError, DTypeError, ShapeError } from '../../src/core/errors';
 import { leftAlive } from './alive';
 import { refuses } from './refuses';
@@ -12,7 +12,7 @@ async function numbers(x: Tensor): Promise<number[]> {
 }
 
 /** The batch that `batch` returns. It must hold the samples that `get` returns. */
-async function batchOf(dataset: Dataset, indices: readonly number[]): Promise<Fields> {
+async function batchOf(dataset: Dataset, indices: readonly number[]): Promise<TensorList> {
 	const fields = await dataset.batch!(indices);
 	for (const [i, index] of indices.entries()) {
 		const sample = await dataset.get(index);
@@ -143,8 +143,8 @@ test('ConcatDataset keeps the requested order', async () => {
 
 test('MapDataset maps samples or batches, synchronously or asynchronously', async () => {
 	const whole = new ArrayDataset({ data: [1, 2, 3] }, { data: [4, 5, 6] });
-	const double = ([x, y]: Fields) => [x!.mul(2), y!];
-	for (const fn of [double, async (fields: Fields) => double(fields)]) {
+	const double = ([x, y]: TensorList) => [x!.mul(2), y!];
+	for (const fn of [double, async (fields: TensorList) => double(fields)]) {
 		const single = new MapDataset(whole, fn);
 		assert.is(single.batch, undefined);
 		assert.is(single.length, 3);

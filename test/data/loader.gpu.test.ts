@@ -2,7 +2,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type Device, init, rand, type Tensor, tensor, tidy } from 'wgrad';
-import { ArrayDataset, ConcatDataset, DataLoader, type Dataset, type Fields, TensorDataset } from 'wgrad/data';
+import { ArrayDataset, ConcatDataset, DataLoader, type Dataset, TensorDataset, type TensorList } from 'wgrad/data';
 import { leftAlive } from './alive';
 
 test.before(async () => {
@@ -24,7 +24,7 @@ const singles = (device: Device): Dataset => ({
 	get: (index) => [tensor([index, -index], { device }), tensor(index, { device, dtype: 'int32' })],
 });
 
-async function values(loop: AsyncIterable<Fields>, device: Device): Promise<number[][]> {
+async function values(loop: AsyncIterable<TensorList>, device: Device): Promise<number[][]> {
 	const batches: number[][] = [];
 	for await (const fields of loop) {
 		for (const field of fields) {
@@ -66,7 +66,7 @@ test('host arrays go to the default device', async () => {
 });
 
 test('prefetching does not change the numbers of a training loop', async () => {
-	const transform = ([x, y]: Fields) => [x!.add(rand(x!.shape)), y!];
+	const transform = ([x, y]: TensorList) => [x!.add(rand(x!.shape)), y!];
 	const loader = (prefetch: number) => new DataLoader(arrays, { batchSize: 2, shuffle: true, seed: 3, prefetch, transform });
 	const expected = (await values(loader(0), 'webgpu')).filter((_, i) => i % 2 === 0);
 	const sums: Tensor[] = [];

@@ -9,13 +9,13 @@ import {
 	DataLoader,
 	type DataLoaderOptions,
 	type Dataset,
-	type Fields,
 	IterableDataset,
 	MapDataset,
 	RandomSampler,
 	Subset,
 	SubsetRandomSampler,
 	TensorDataset,
+	type TensorList,
 	transforms,
 	WeightedRandomSampler,
 } from 'wgrad/data';
@@ -39,7 +39,7 @@ function slowNumbers(n: number): Dataset {
 	};
 }
 
-async function values(loop: AsyncIterable<Fields>): Promise<number[][]> {
+async function values(loop: AsyncIterable<TensorList>): Promise<number[][]> {
 	const batches: number[][] = [];
 	for await (const fields of loop) {
 		batches.push(Array.from(await fields[0]!.data()));
@@ -194,7 +194,7 @@ test('the library’s augmentation and weighted samplers resume mid-epoch', asyn
 });
 
 test('making batches does not change the random numbers of training', async () => {
-	const draw = async (loader: AsyncIterable<Fields>) => {
+	const draw = async (loader: AsyncIterable<TensorList>) => {
 		manualSeed(1);
 		const drawn: number[] = [];
 		for await (const _ of loader) drawn.push(await rand([1]).item());
@@ -204,7 +204,7 @@ test('making batches does not change the random numbers of training', async () =
 });
 
 test("collate draws the batch's random numbers, also with asynchronous samples", async () => {
-	const collate = (samples: readonly Fields[]) => [tidy(() => rand([samples.length, 2]).add(samples[0]![0]!))];
+	const collate = (samples: readonly TensorList[]) => [tidy(() => rand([samples.length, 2]).add(samples[0]![0]!))];
 	for (const dataset of [numbers(5), slowNumbers(5)]) {
 		const loader = () => new DataLoader(dataset, { batchSize: 3, seed: 3, collate });
 		manualSeed(1);
@@ -365,20 +365,20 @@ test('samplers and batch samplers decide the order', async () => {
 });
 
 test('collate receives the samples, and their tensors are disposed of', async () => {
-	const collate = (samples: readonly Fields[]) => [tensor([samples.length]), samples[0]![0]!];
+	const collate = (samples: readonly TensorList[]) => [tensor([samples.length]), samples[0]![0]!];
 	const batches: Tensor[] = [];
 	const alive = await leftAlive(async () => {
 		for await (const fields of new DataLoader(numbers(5), { batchSize: 3, collate })) batches.push(...fields);
 	});
 	assert.equal(await Promise.all(batches.map((x) => x.item())), [3, 0, 2, 3]);
 	assert.is(alive.length, 4);
-	const later = async (samples: readonly Fields[]) => [tensor([samples.length])];
+	const later = async (samples: readonly TensorList[]) => [tensor([samples.length])];
 	assert.equal(await values(new DataLoader(numbers(5), { batchSize: 3, collate: later })), [[3], [2]]);
 });
 
 test('transform runs without recording; its inputs and temporaries are disposed of', async () => {
 	const weight = tensor([2], { requiresGrad: true });
-	const transform = ([x, y]: Fields) => [x!.mul(weight).add(1), y!];
+	const transform = ([x, y]: TensorList) => [x!.mul(weight).add(1), y!];
 	const dataset = new TensorDataset(tensor([1, 2, 3]), tensor([4, 5, 6]));
 	const alive = await leftAlive(async () => {
 		for await (const [x, y] of new DataLoader(dataset, { batchSize: 2, transform })) {

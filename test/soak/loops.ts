@@ -1,7 +1,7 @@
 /** Long training loops in every style. The memory that they hold must not grow. */
 import { readFileSync } from 'node:fs';
 import { crossEntropy, memory, nn, optim, type Tensor, tidy } from 'wgrad';
-import { ArrayDataset, DataLoader, type Fields, MapDataset } from 'wgrad/data';
+import { ArrayDataset, DataLoader, MapDataset, type TensorList } from 'wgrad/data';
 import { type Counts, pick, type Random } from './campaign';
 
 /** What a loop holds after a number of steps. */
@@ -146,7 +146,7 @@ async function overBatches(
 
 async function abandonedIterators(note: Note): Promise<void> {
 	const train = trainer();
-	const dataset = new MapDataset(samples(10), async (fields: Fields) => {
+	const dataset = new MapDataset(samples(10), async (fields: TensorList) => {
 		await Promise.resolve();
 		return fields;
 	});

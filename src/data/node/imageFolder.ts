@@ -4,7 +4,7 @@ import { readdir, realpath, stat } from 'node:fs/promises';
 import { join, resolve, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { withFileErrors } from '../../core/fileError';
-import type { Global } from '../../core/platform';
+import type { Global } from '../../core/globals';
 import { type DroppedFile, readImageFolder as readFiles } from '../droppedFiles';
 import { encodePng, type Image } from '../image';
 import { ImageFolder, type ImageFolderOptions, isImageFile } from '../imageFolder';

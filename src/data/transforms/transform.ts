@@ -8,7 +8,7 @@ import { tensor } from '../../ops/creation';
 import type { Tensor } from '../../tensor';
 import { requireTensor } from '../../tensorChecks';
 import { tidy } from '../../tidy';
-import type { Fields } from '../dataset';
+import type { TensorList } from '../batch';
 
 export interface TransformContext {
 	/** The source of random numbers. Each transform draws one key per batch. Default: the default generator, see `manualSeed`. */
@@ -19,7 +19,7 @@ export interface TransformContext {
  * A function from batch to batch. The first field is the images, floating [N, C, H, W]; all transforms except `mixup` pass the other fields
  * through. Runs on the batch's device. The caller owns inputs and outputs, which may be the same tensor.
  */
-export type Transform = (batch: Fields, context?: TransformContext) => Fields;
+export type Transform = (batch: TensorList, context?: TransformContext) => TensorList;
 
 /**
  * Makes a transform that changes only the images. It records nothing and disposes of temporaries. `draws` has its own stream for each
@@ -35,7 +35,7 @@ export function imageTransform(name: string, apply: (images: Tensor, draws: Draw
 }
 
 /** Returns the images of a batch. Throws unless they are floating [N, C, H, W]. */
-export function requireImages(name: string, batch: Fields): Tensor {
+export function requireImages(name: string, batch: TensorList): Tensor {
 	if (!Array.isArray(batch)) throw new ArgumentError(`${name}: takes a batch, an array of tensors with the images first`);
 	const images: unknown = batch[0];
 	requireTensor(name, images, 'the first field of the batch');
