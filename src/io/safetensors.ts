@@ -11,10 +11,10 @@
 import { requireOneOf } from '../core/checks';
 import type { DType, TypedArray } from '../core/dtype';
 import { ArgumentError, DTypeError, FormatError, formatShape, ShapeError } from '../core/errors';
-import { float16ToFloat32 } from '../core/float16';
 import { checkOptions } from '../core/options';
 import { checkShape, numel, type Shape } from '../core/shape';
 import { isObject } from '../core/state';
+import { type ElementOptions, FILE_WIDTH, type FileDType, readElements } from './elements';
 import { type Description, type Header, LONE_SURROGATE, METADATA, parseHeader, quote } from './header';
 
 export interface SafetensorsRecord {
@@ -32,38 +32,12 @@ export interface SafetensorsFile {
 	readonly metadata: Readonly<Record<string, string>>;
 }
 
-export interface DecodeOptions {
-	/** The dtype for F16. Default 'float16', which not every device supports. */
-	readonly float16As?: 'float16' | 'float32';
-	/** The dtype for F64. Default 'float64', which only the CPU supports. */
-	readonly float64As?: 'float64' | 'float32';
-}
-
 const LENGTH_BYTES = 8;
 /** The limit of the format's own implementation. */
 const MAX_HEADER_BYTES = 100_000_000;
 
-/** Bytes per element of each dtype of the format. */
-const FILE_WIDTH = {
-	BOOL: 1,
-	U8: 1,
-	I8: 1,
-	I16: 2,
-	U16: 2,
-	F16: 2,
-	BF16: 2,
-	I32: 4,
-	U32: 4,
-	F32: 4,
-	F64: 8,
-	I64: 8,
-	U64: 8,
-} as const;
-
 /** Dtypes of the format that wgrad cannot represent. */
 const UNSUPPORTED = ['F4', 'F6_E2M3', 'F6_E3M2', 'F8_E5M2', 'F8_E4M3', 'F8_E8M0', 'F8_E4M3FNUZ', 'F8_E5M2FNUZ', 'C64'];
-
-type FileDType = keyof typeof FILE_WIDTH;
 
 const WRITTEN_AS: Record<DType, FileDType> = {
 	float64: 'F64',
@@ -87,7 +61,7 @@ function fail(message: string): never {
 }
 
 /** Returns the tensors and metadata of a file. Arrays that are aligned and need no conversion share memory with `bytes`. */
-export function decodeSafetensors(bytes: Uint8Array, options: DecodeOptions = {}): SafetensorsFile {
+export function decodeSafetensors(bytes: Uint8Array, options: ElementOptions = {}): SafetensorsFile {
 	if (!ArrayBuffer.isView(bytes))
 		throw new ArgumentError(`decodeSafetensors: it takes the bytes of a file, a Uint8Array, not ${typeof bytes}`);
 	const { float16As = 'float16', float64As = 'float64' } = checkOptions('decodeSafetensors', options, ['float16As', 'float64As']);
@@ -101,8 +75,9 @@ export function decodeSafetensors(bytes: Uint8Array, options: DecodeOptions = {}
 	const entries = header.descriptions.map(checkEntry);
 	checkLayout(entries, data.length);
 	const tensors = entries.map((entry): SafetensorsRecord => {
-		const [dtype, elements] = readElements(entry, data, options);
-		return { name: entry.name, dtype, shape: entry.shape, data: elements };
+		const bytes = data.subarray(entry.begin, entry.end);
+		const tensor = `safetensors: tensor ${quote(entry.name)}`;
+		return { name: entry.name, shape: entry.shape, ...readElements(tensor, entry.dtype, bytes, options) };
 	});
 	return { tensors, metadata };
 }
@@ -186,73 +161,6 @@ function checkLayout(entries: Entry[], dataBytes: number): void {
 		covered = end;
 	}
 	if (covered !== dataBytes) fail(`${dataBytes - covered} bytes after the last tensor belong to no tensor`);
-}
-
-function readElements(entry: Entry, data: Uint8Array, { float16As, float64As }: DecodeOptions): [DType, TypedArray] {
-	const { dtype, begin, end } = entry;
-	const width = FILE_WIDTH[dtype];
-	const start = data.byteOffset + begin;
-	const aligned = start % width === 0;
-	const buffer = aligned ? data.buffer : data.slice(begin, end).buffer;
-	const byteOffset = aligned ? start : 0;
-	const length = (end - begin) / width;
-	switch (dtype) {
-		case 'F32':
-			return ['float32', new Float32Array(buffer, byteOffset, length)];
-		case 'F64': {
-			const values = new Float64Array(buffer, byteOffset, length);
-			return float64As === 'float32' ? ['float32', Float32Array.from(values)] : ['float64', values];
-		}
-		case 'F16': {
-			const halves = new Uint16Array(buffer, byteOffset, length);
-			return float16As === 'float32' ? ['float32', float16ToFloat32(halves)] : ['float16', halves];
-		}
-		case 'BF16':
-			return ['float32', bfloat16ToFloat32(new Uint16Array(buffer, byteOffset, length))];
-		case 'I32':
-			return ['int32', new Int32Array(buffer, byteOffset, length)];
-		case 'I64':
-			return ['int32', narrowed(entry, new BigInt64Array(buffer, byteOffset, length))];
-		case 'U64':
-			return ['int32', narrowed(entry, new BigUint64Array(buffer, byteOffset, length))];
-		case 'U32':
-			return ['int32', narrowed(entry, new Uint32Array(buffer, byteOffset, length))];
-		case 'U16':
-			return ['int32', Int32Array.from(new Uint16Array(buffer, byteOffset, length))];
-		case 'I16':
-			return ['int32', Int32Array.from(new Int16Array(buffer, byteOffset, length))];
-		case 'U8':
-			return ['uint8', new Uint8Array(buffer, byteOffset, length)];
-		case 'I8':
-			return ['int32', Int32Array.from(new Int8Array(buffer, byteOffset, length))];
-		case 'BOOL': {
-			const bytes = new Uint8Array(buffer, byteOffset, length);
-			const bad = bytes.find((byte) => byte > 1);
-			if (bad !== undefined) fail(`tensor ${quote(entry.name)} of dtype BOOL holds the byte ${bad}; only 0 and 1 are valid`);
-			return ['bool', bytes];
-		}
-	}
-}
-
-/** Converts bfloat16, the upper half of a float32. */
-function bfloat16ToFloat32(halves: Uint16Array): Float32Array {
-	const words = new Uint32Array(halves.length);
-	for (let i = 0; i < words.length; i++) words[i] = halves[i]! << 16;
-	return new Float32Array(words.buffer);
-}
-
-function narrowed(entry: Entry, values: BigInt64Array | BigUint64Array | Uint32Array): Int32Array {
-	const result = new Int32Array(values.length);
-	for (let i = 0; i < result.length; i++) {
-		const value = values[i]!;
-		if (value > 2147483647 || value < -2147483648) {
-			throw new FormatError(
-				`safetensors: tensor ${quote(entry.name)} of dtype ${entry.dtype} holds ${value} at index ${i}, which does not fit int32`,
-			);
-		}
-		result[i] = Number(value);
-	}
-	return result;
 }
 
 /** The order of dtypes in a file. */
