@@ -17,7 +17,7 @@ import type { TrainingLoop } from './loop';
 const LOSSES_AT_A_STEP = 3;
 
 /**
- * Restores a model and its optimizer after their device was lost. Finds a new device, as `init()` does, and loads the last checkpoint of
+ * Restores a model and its optimizer, and a schedule, average or `GradScaler` in `others`, after their device was lost. Finds a new device, as `init()` does, and loads the last checkpoint of
  * this model that the program wrote or read with `saveCheckpoint`, `loadCheckpoint`, `fit` or `ModelCheckpoint`. Also restores the default
  * generator. Returns the checkpoint's `extra`, like `loadCheckpoint`.
  *
@@ -35,7 +35,7 @@ const LOSSES_AT_A_STEP = 3;
 export async function restore(
 	model: Module,
 	optimizer?: Optimizer<CommonOptions>,
-	others: Pick<CheckpointParts, 'scheduler' | 'ema'> = {},
+	others: Pick<CheckpointParts, 'scheduler' | 'ema' | 'scaler'> = {},
 ): Promise<CheckpointTree> {
 	if (!(model instanceof Module)) throw new ArgumentError(`restore: the model must be an nn.Module, not ${typeof model}`);
 	const last = lastCheckpoint(model);

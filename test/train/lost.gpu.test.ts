@@ -1,7 +1,7 @@
 /** Training continues after the device was lost. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { crossEntropy, DeviceLostError, init, nn, ones, optim, shutdown, sync, tidy } from 'wgrad';
+import { crossEntropy, DeviceLostError, GradScaler, init, nn, ones, optim, shutdown, sync, tidy } from 'wgrad';
 import { fit, loadCheckpoint, MemoryStore, restore, saveCheckpoint } from 'wgrad/train';
 import { type Faults, type FaultyAdapter, faultyAdapter } from '../faults/adapter';
 import { runFor } from '../soak/campaign';
@@ -70,32 +70,39 @@ test('a shutdown ends the run, and a generator throws because it cannot be read 
 	await assertRejects(() => run, /was shut down/);
 });
 
-test('restore sets a model and its optimizer to their last checkpoint', async () => {
+test('restore sets a model, its optimizer and a scaler to their last checkpoint', async () => {
 	const adapter = await start();
 	const model = new nn.Sequential(new nn.Linear(3, 4), new nn.BatchNorm1d(4), new nn.Linear(4, 2));
 	const optimizer = new optim.Adam(model.parameters());
-	const step = () =>
+	const scaler = new GradScaler({ growthInterval: 2 });
+	const step = (factor = 1) =>
 		tidy(() => {
 			const loss = model
 				.forward(ones([5, 3]))
 				.square()
-				.sum();
+				.sum()
+				.mul(factor);
 			optimizer.zeroGrad();
-			loss.backward();
-			optimizer.step();
+			scaler.scale(loss).backward();
+			scaler.step(optimizer);
+			scaler.update();
 		});
 	await assertRejects(() => restore(model, optimizer), /neither written nor read a checkpoint of this model.* saveCheckpoint\(/);
+	step(Infinity);
 	step();
 	const store = new MemoryStore();
-	await saveCheckpoint('last', { model, optimizer }, { store, extra: { steps: 1 } });
+	await saveCheckpoint('last', { model, optimizer, scaler }, { store, extra: { steps: 1 } });
+	// The second step in a row without an overflow: the scale grows from half of its first value.
 	step();
 	const expected = await weightsOf(model);
 	for (let round = 0; round < 2; round++) {
 		adapter.lose();
 		await assertRejects(() => sync(), /was lost/);
-		assert.equal(await restore(model, optimizer), { steps: 1 });
+		assert.equal(await restore(model, optimizer, { scaler }), { steps: 1 });
+		assert.is(await scaler.getScale(), 32768);
 		step();
 		assert.equal(await weightsOf(model), expected);
+		assert.is(await scaler.getScale(), 65536);
 	}
 	await loadCheckpoint('last', { model, optimizer }, { store });
 	await assertRejects(() => restore(ones([1]) as never), /the model must be an nn\.Module/);
