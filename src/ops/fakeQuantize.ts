@@ -21,7 +21,7 @@ export interface FakeQuantizeOptions {
 
 /**
  * x rounded to what codes can hold: (clamp(round(x / scale) + zeroPoint, quantMin, quantMax) - zeroPoint) * scale. Rounds halves to even. The gradient
- * passes unchanged where the code was not clamped, and is 0 elsewhere; scale and zeroPoint get none. scale and zeroPoint are numbers or
+ * passes unchanged where the code was not clamped, and is 0 elsewhere; scale and zeroPoint get none. NaN gets the least code. scale and zeroPoint are numbers or
  * scalars, or with `axis` vectors. As `torch.fake_quantize_per_tensor_affine`, and with `axis` `torch.fake_quantize_per_channel_affine`.
  */
 export function fakeQuantize(
@@ -82,8 +82,11 @@ const fakeQuantizeOperation = defineOperation({
 		const zeros = zeroPoint == null ? attributes.zeroPoint : reshape(zeroPoint, shape);
 		const wide = x.dtype === 'float16' ? to(x, 'float32') : x;
 		const codes = add(round(div(wide, steps)), zeros);
-		const rounded = mul(sub(clamp(codes, { min: quantMin, max: quantMax }), zeros), steps);
-		return { output: to(rounded, x.dtype), isInside: logicalAnd(ge(codes, quantMin), le(codes, quantMax)) };
+		const isLarge = ge(codes, quantMin);
+		// As in PyTorch, NaN has the least code. clamp would keep it.
+		const bounded = where(isLarge, clamp(codes, { max: quantMax }), quantMin);
+		const rounded = mul(sub(bounded, zeros), steps);
+		return { output: to(rounded, x.dtype), isInside: logicalAnd(isLarge, le(codes, quantMax)) };
 	},
 	saves: ['isInside'],
 	vjp: (gradient, { isInside }): { x: Tensor } => ({ x: where(isInside, gradient, 0) }),

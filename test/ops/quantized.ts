@@ -319,6 +319,12 @@ export const quantized: OpEntry[] = [
 				options: { quantMin: 0, quantMax: 15, axis: 1 },
 				gradient: false,
 			},
+			{
+				label: 'NaN and infinity',
+				inputs: [{ shape: [4], values: [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, 1] }],
+				options: { scale: 0.5, zeroPoint: 3, quantMin: -8, quantMax: 7 },
+				gradient: false,
+			},
 			{ label: 'empty', inputs: [{ shape: [0, 3] }], options: { scale: 1, zeroPoint: 0 } },
 		],
 		gradient: 'yes',
