@@ -8,6 +8,7 @@ import { abs, clamp, div } from '../ops/elementwise';
 import { fakeQuantize } from '../ops/fakeQuantize';
 import { detach, reshape } from '../ops/layout';
 import {
+	checkedOnce,
 	groupsOf,
 	type QuantizedWeight,
 	type QuantizeWeightOptions,
@@ -66,6 +67,7 @@ abstract class QuantizedLayer extends Module {
 	readonly groupSize: number;
 	readonly symmetric: boolean;
 	readonly #columns: number;
+	#weight: QuantizedWeight | null = null;
 
 	constructor(rows: number, columns: number, options: QuantizedEmbeddingOptions) {
 		super();
@@ -84,14 +86,20 @@ abstract class QuantizedLayer extends Module {
 
 	/** The weight, as `quantizedLinear`, `quantizedEmbedding` and `dequantizeWeight` take it. */
 	get quantizedWeight(): QuantizedWeight {
-		return {
+		this.#weight ??= checkedOnce(this.constructor.name, {
 			packed: this.buffer('weight_packed'),
 			scale: this.buffer('weight_scale'),
 			zeroPoint: this.symmetric ? null : this.buffer('weight_zero_point'),
 			bits: this.bits,
 			groupSize: this.groupSize,
 			columns: this.#columns,
-		};
+		});
+		return this.#weight;
+	}
+
+	override registerBuffer(name: string, tensor: Tensor | null, options?: { persistent?: boolean }): void {
+		super.registerBuffer(name, tensor, options);
+		this.#weight = null;
 	}
 
 	/** Takes over the tensors of `weight`, which has the layout of this layer. @internal */

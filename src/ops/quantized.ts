@@ -140,8 +140,25 @@ export function groupsOf({ groupSize, columns }: QuantizedLayout): number {
 	return Math.ceil(columns / groupSize);
 }
 
+interface CheckedWeight {
+	readonly tensors: Pick<QuantizedWeight, 'packed' | 'scale' | 'zeroPoint'>;
+	readonly layout: QuantizedLayout;
+	readonly rows: number;
+}
+
+/** The matrices that layers have checked, which therefore need no check for each token. */
+const checked = new WeakMap<QuantizedWeight, CheckedWeight>();
+
+/** Checks a matrix once for all calls with it. */
+export function checkedOnce(operation: string, weight: QuantizedWeight): QuantizedWeight {
+	checked.set(weight, requireQuantized(operation, weight));
+	return Object.freeze(weight);
+}
+
 /** What a quantised matrix is made of, checked, for the operations below. */
-function requireQuantized(operation: string, weight: QuantizedWeight) {
+function requireQuantized(operation: string, weight: QuantizedWeight): CheckedWeight {
+	const known = checked.get(weight);
+	if (known !== undefined) return known;
 	const isObject = typeof weight === 'object' && weight !== null && !Array.isArray(weight) && !(weight instanceof Tensor);
 	if (!isObject)
 		throw new ArgumentError(

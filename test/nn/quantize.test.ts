@@ -16,6 +16,7 @@ import {
 	randn,
 	type Tensor,
 	tensor,
+	zeros,
 } from 'wgrad';
 
 const CPU = { device: 'cpu' } as const;
@@ -236,6 +237,24 @@ test('gradients reach the input and the bias through a quantised layer', async (
 	const columns = Array.from({ length: 7 }, (_, c) => weight[c]! + weight[7 + c]! + weight[14 + c]!);
 	for (const [i, slope] of (await list(x.grad!)).entries()) assert.ok(Math.abs(slope - columns[i % 7]!) < 1e-5);
 	assert.equal(await list(layer.bias!.grad!), [2, 2, 2]);
+});
+
+test('a layer checks its weight once, and again when a part is replaced', async () => {
+	const layer = nn.QuantizedLinear.fromFloat(new nn.Linear(8, 2), { groupSize: 4 });
+	const x = randn([3, 8]);
+	const [weight, before] = [layer.quantizedWeight, await layer.forward(x).data()];
+	assert.is(layer.quantizedWeight, weight);
+	layer.registerBuffer('weight_scale', weight.scale.mul(2));
+	assert.is.not(layer.quantizedWeight, weight);
+	const bias = await layer.bias!.data();
+	const doubled = [...before].map((value, i) => 2 * (value - bias[i % 2]!) + bias[i % 2]!);
+	for (const [i, value] of (await layer.forward(x).data()).entries()) assert.ok(Math.abs(value - doubled[i]!) < 1e-5);
+	layer.registerBuffer('weight_scale', zeros([2, 3]));
+	assert.throws(() => layer.forward(x), /QuantizedLinear: weight\.scale \[2, 3\] must be \[2, 2\] for 8 columns/);
+	layer.registerBuffer('weight_scale', weight.scale);
+	layer.forward(x);
+	weight.packed.dispose();
+	assert.throws(() => layer.forward(x), /disposed/);
 });
 
 test('8-bit activations: by line, and by calibrated ranges', async () => {
