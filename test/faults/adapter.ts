@@ -29,7 +29,7 @@ class GPUOutOfMemoryError {
 	constructor(readonly message: string) {}
 }
 
-async function realAdapter(): Promise<GPUAdapter> {
+export async function realAdapter(): Promise<GPUAdapter> {
 	const gpu = globalThis.navigator?.gpu ?? (await nodeGpu());
 	const adapter = await gpu.requestAdapter({ powerPreference: 'high-performance' });
 	if (adapter === null) throw new Error('there is no adapter');

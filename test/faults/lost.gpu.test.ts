@@ -23,7 +23,7 @@ import {
 } from 'wgrad';
 import { evaluate, fit, predict } from 'wgrad/train';
 import { points } from '../train/setting';
-import { type Faults, type FaultyAdapter, faultyAdapter } from './adapter';
+import { type Faults, type FaultyAdapter, faultyAdapter, realAdapter } from './adapter';
 
 async function start(faults: Faults = {}): Promise<FaultyAdapter> {
 	await shutdown();
@@ -205,6 +205,32 @@ test('loadStateDict restores a model and its optimizer', async () => {
 	assert.is(model.to('webgpu'), model);
 	step();
 	assert.equal(await Promise.all(model.parameters().map((parameter) => parameter.data())), expected);
+});
+
+test('init asks for another adapter if the first has expired, and not for a third', async () => {
+	const good = await realAdapter();
+	const { features, limits, info } = good;
+	const expired = { features, limits, info, requestDevice: () => Promise.reject(new Error('the adapter has expired')) };
+	const own = Object.getOwnPropertyDescriptor(globalThis, 'navigator');
+	const give = (...adapters: unknown[]) =>
+		Object.defineProperty(globalThis, 'navigator', {
+			value: { gpu: { requestAdapter: async () => adapters.shift() } },
+			configurable: true,
+		});
+	try {
+		await shutdown();
+		give(expired, good);
+		assert.is((await init({ device: 'webgpu' })).device, 'webgpu');
+		assert.is(await ones([3]).sum().item(), 3);
+		await shutdown();
+		give(expired, expired, good);
+		const refused = await init({ device: 'webgpu' }).catch((error: unknown) => error);
+		assert.match(String(refused), /^DeviceError: init: the adapter .* gave no device: Error: the adapter has expired/);
+	} finally {
+		if (own === undefined) Reflect.deleteProperty(globalThis, 'navigator');
+		else Object.defineProperty(globalThis, 'navigator', own);
+	}
+	await shutdown();
 });
 
 test('concurrent init and shutdown never choose the CPU, and the last call wins', async () => {

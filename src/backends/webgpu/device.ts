@@ -50,12 +50,26 @@ const WANTED_FEATURES: readonly GPUFeatureName[] = ['shader-f16', 'timestamp-que
 
 const SOFTWARE = /llvmpipe|lavapipe|swiftshader|microsoft basic/i;
 
+/** An adapter was found, but gave no device. */
+class NoDevice extends DeviceError {}
+
 /** Opens a device. Throws a DeviceError that names what is missing if there is none. */
 export async function openDevice(options: DeviceOptions): Promise<OpenDevice> {
 	if (options.device !== undefined) {
 		return { device: options.device, info: describe(options.device.adapterInfo), owned: false };
 	}
-	const adapter = options.adapter ?? (await findAdapter(options.powerPreference ?? 'high-performance'));
+	if (options.adapter !== undefined) return openFrom(options.adapter);
+	const { powerPreference = 'high-performance' } = options;
+	try {
+		return await openFrom(await findAdapter(powerPreference));
+	} catch (error) {
+		if (!(error instanceof NoDevice)) throw error;
+		// An adapter expires, for example if the browser restarts its GPU process meanwhile. Then a new one gives a device.
+		return await openFrom(await findAdapter(powerPreference));
+	}
+}
+
+async function openFrom(adapter: GPUAdapter): Promise<OpenDevice> {
 	const requiredLimits: Record<string, number> = {};
 	for (const limit of WANTED_LIMITS) requiredLimits[limit] = adapter.limits[limit];
 	const requiredFeatures = WANTED_FEATURES.filter((feature) => adapter.features.has(feature));
@@ -65,7 +79,7 @@ export async function openDevice(options: DeviceOptions): Promise<OpenDevice> {
 		destroyAtExit(device);
 		return { device, info, owned: true };
 	} catch (cause) {
-		throw new DeviceError(`init: the adapter '${info.description}' gave no device: ${String(cause)}`, { cause });
+		throw new NoDevice(`init: the adapter '${info.description}' gave no device: ${String(cause)}`, { cause });
 	}
 }
 
