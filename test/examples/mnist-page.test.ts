@@ -1,17 +1,7 @@
 /** The built page of the MNIST example in headless Chromium, used as a person would. */
-import { existsSync } from 'node:fs';
-import { mkdir } from 'node:fs/promises';
-import { dirname } from 'node:path';
-import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
-import { suite } from 'uvu';
+import type { Page } from 'playwright-core';
 import * as assert from 'uvu/assert';
-import { launchChromium } from '../../adapters/chromium.mjs';
-import { serve } from '../../examples/serve.mjs';
-
-const PAGE = 'dist/examples/mnist';
-const SCREENSHOT = '.cache/artifacts/mnist-page.png';
-
-const WAIT = { timeout: 120_000, polling: 100 };
+import { openTab, pageSuite, screenshot, text, waitForNumber, waitForPhase, waitForRest, waitForText } from './tab';
 
 /** A stroke, in fractions of the box from its upper left corner. */
 type Stroke = readonly (readonly [x: number, y: number])[];
@@ -25,48 +15,7 @@ const ZERO: Stroke = Array.from({ length: 25 }, (_, i) => {
 	return [0.5 - 0.22 * Math.sin(angle), 0.5 - 0.33 * Math.cos(angle)] as const;
 });
 
-const page = suite<{ browser: Browser; server: Awaited<ReturnType<typeof serve>> }>('the MNIST page');
-
-page.before(async (context) => {
-	assert.ok(existsSync(`${PAGE}/page.js`), `${PAGE} is not there: run 'node build.mjs' first`);
-	context.server = await serve(PAGE);
-	context.browser = await launchChromium();
-});
-
-page.after(async ({ browser, server }) => {
-	await browser?.close();
-	server?.close();
-});
-
-/** Opens the page in a fresh profile. Its errors collect in `errors`. */
-async function open(browser: Browser, options: BrowserContextOptions = {}): Promise<{ tab: Page; errors: string[] }> {
-	// The browser may not know the machine's own locale.
-	const profile = await browser.newContext({ locale: 'en-US', viewport: { width: 1180, height: 960 }, ...options });
-	const tab = await profile.newPage();
-	const errors: string[] = [];
-	tab.on('pageerror', (error) => errors.push(String(error.stack)));
-	tab.on('console', (message) => {
-		if (message.type() === 'error') errors.push(message.text());
-	});
-	return { tab, errors };
-}
-
-const text = (tab: Page, id: string) => tab.locator(`#${id}`).innerText();
-
-async function waitForPhase(tab: Page, phase: string): Promise<void> {
-	await tab.waitForFunction(
-		(wanted) => new RegExp(`${wanted}|Stopped`).test(document.querySelector('#phase')!.textContent!),
-		phase,
-		WAIT,
-	);
-	const reached = await text(tab, 'phase');
-	if (reached === 'Stopped') throw new Error(`the page stopped: ${await text(tab, 'notice')}`);
-}
-
-async function waitForNumber(tab: Page, id: string): Promise<number> {
-	await tab.waitForFunction((id) => /\d/.test(document.getElementById(id)!.textContent!), id, WAIT);
-	return Number.parseFloat(await text(tab, id));
-}
+const page = pageSuite('the MNIST page', 'mnist');
 
 async function draw(tab: Page, stroke: Stroke): Promise<void> {
 	const box = (await tab.locator('#drawing').boundingBox())!;
@@ -85,7 +34,7 @@ async function probabilities(tab: Page, before: readonly number[] = []): Promise
 			return values.every((value) => value !== '') && values.join() !== before ? values.map(Number) : null;
 		},
 		before.join(),
-		WAIT,
+		{ polling: 100 },
 	);
 	const values = (await shown.jsonValue())!;
 	assert.is(values.length, 10);
@@ -94,10 +43,10 @@ async function probabilities(tab: Page, before: readonly number[] = []): Promise
 	return values;
 }
 
-page('trains, and guesses what is drawn', async ({ browser, server }) => {
-	const { tab, errors } = await open(browser);
-	await tab.goto(server.url);
-	await waitForPhase(tab, 'Ready');
+page('trains, and guesses what is drawn', async ({ browser, url }) => {
+	const { tab, errors } = await openTab(browser);
+	await tab.goto(url);
+	await waitForPhase(tab, /Ready/);
 	assert.match(await text(tab, 'adapter'), /^WebGPU: ./);
 
 	await draw(tab, ZERO);
@@ -107,20 +56,19 @@ page('trains, and guesses what is drawn', async ({ browser, server }) => {
 	await tab.fill('#images', '960');
 	await tab.fill('#batch-size', '16');
 	await tab.click('#start');
-	await waitForPhase(tab, 'Training');
+	await waitForPhase(tab, /Training/);
 	assert.not(await tab.locator('#images').isEnabled(), 'settings cannot be changed meanwhile');
 	const atFirst = await waitForNumber(tab, 'loss');
 	await probabilities(tab, untrained);
 
 	await tab.click('#start');
-	await waitForPhase(tab, 'Paused');
-	await tab.waitForTimeout(300);
-	const status = await text(tab, 'status');
+	await waitForPhase(tab, /Paused/);
+	const status = await waitForRest(tab);
 	await tab.waitForTimeout(1000);
 	assert.is(await text(tab, 'status'), status, 'nothing goes on during a pause');
 	await tab.click('#start');
 
-	await waitForPhase(tab, 'Testing|Finished');
+	await waitForPhase(tab, /Testing|Finished/);
 	const atLast = await waitForNumber(tab, 'loss');
 	assert.ok(atLast < 0.5 * atFirst, `the loss went from ${atFirst} to ${atLast}`);
 	assert.ok((await waitForNumber(tab, 'speed')) > 0);
@@ -132,33 +80,32 @@ page('trains, and guesses what is drawn', async ({ browser, server }) => {
 	await tab.click('#clear');
 	assert.is(await tab.locator('#probabilities .best').count(), 0);
 	await draw(tab, ONE);
-	await tab.waitForFunction(() => document.querySelector('#answer')!.textContent === 'Looks like 1.', null, WAIT);
+	await waitForText(tab, 'answer', /^Looks like 1\.$/);
 	await probabilities(tab, zero);
 
-	await mkdir(dirname(SCREENSHOT), { recursive: true });
-	await tab.screenshot({ path: SCREENSHOT, fullPage: true, animations: 'disabled' });
+	await screenshot(tab, 'mnist-page');
 
 	await tab.click('#reset');
-	await waitForPhase(tab, 'Ready');
+	await waitForPhase(tab, /Ready/);
 	assert.is(await text(tab, 'loss'), '–');
 	assert.equal(errors, []);
 	await tab.context().close();
 });
 
-page('same seed, same losses', async ({ browser, server }) => {
-	const { tab, errors } = await open(browser);
-	await tab.goto(server.url);
-	await waitForPhase(tab, 'Ready');
+page('same seed, same losses', async ({ browser, url }) => {
+	const { tab, errors } = await openTab(browser);
+	await tab.goto(url);
+	await waitForPhase(tab, /Ready/);
 	await tab.fill('#images', '32');
 	await tab.fill('#batch-size', '8');
 	const losses = [];
 	for (const seed of ['5', '5', '6']) {
 		await tab.fill('#seed', seed);
 		await tab.click('#start');
-		await waitForPhase(tab, 'Testing|Finished');
+		await waitForPhase(tab, /Testing|Finished/);
 		losses.push(await waitForNumber(tab, 'loss'));
 		await tab.click('#reset');
-		await waitForPhase(tab, 'Ready');
+		await waitForPhase(tab, /Ready/);
 	}
 	assert.is(losses[0], losses[1]);
 	assert.is.not(losses[0], losses[2]);
@@ -166,31 +113,31 @@ page('same seed, same losses', async ({ browser, server }) => {
 	await tab.context().close();
 });
 
-page('without WebGPU says so, and takes the CPU when asked', async ({ browser, server }) => {
-	const { tab, errors } = await open(browser);
+page('without WebGPU says so, and takes the CPU when asked', async ({ browser, url }) => {
+	const { tab, errors } = await openTab(browser);
 	await tab.addInitScript(() => Object.defineProperty(Navigator.prototype, 'gpu', { value: undefined }));
-	await tab.goto(server.url);
+	await tab.goto(url);
 	await tab.locator('#use-cpu').waitFor();
 	assert.match(await text(tab, 'notice'), /There is no WebGPU here/);
 	assert.not(await tab.locator('#start').isEnabled());
 
 	await tab.click('#use-cpu');
-	await waitForPhase(tab, 'Ready');
+	await waitForPhase(tab, /Ready/);
 	assert.not(await tab.locator('#notice').isVisible());
 	await draw(tab, ONE);
 	const untrained = await probabilities(tab);
 	await tab.fill('#images', '16');
 	await tab.fill('#batch-size', '8');
 	await tab.click('#start');
-	await waitForPhase(tab, 'Testing|Finished');
+	await waitForPhase(tab, /Testing|Finished/);
 	assert.ok((await waitForNumber(tab, 'loss')) > 0);
 	await probabilities(tab, untrained);
 	assert.equal(errors, []);
 	await tab.context().close();
 });
 
-page('says that the GPU was lost, and starts anew', async ({ browser, server }) => {
-	const { tab } = await open(browser);
+page('says that the GPU was lost, and starts anew', async ({ browser, url }) => {
+	const { tab } = await openTab(browser);
 	await tab.addInitScript(() => {
 		const request = GPUAdapter.prototype.requestDevice;
 		GPUAdapter.prototype.requestDevice = async function (descriptor) {
@@ -199,8 +146,8 @@ page('says that the GPU was lost, and starts anew', async ({ browser, server }) 
 			return device;
 		};
 	});
-	await tab.goto(server.url);
-	await waitForPhase(tab, 'Ready');
+	await tab.goto(url);
+	await waitForPhase(tab, /Ready/);
 	await tab.click('#start');
 	await waitForNumber(tab, 'loss');
 	await tab.evaluate(() => dispatchEvent(new Event('lose-device')));
@@ -208,17 +155,17 @@ page('says that the GPU was lost, and starts anew', async ({ browser, server }) 
 	assert.match(await text(tab, 'notice'), /Training has stopped/);
 
 	await tab.click('#reset');
-	await waitForPhase(tab, 'Ready');
+	await waitForPhase(tab, /Ready/);
 	assert.not(await tab.locator('#notice').isVisible());
 	await tab.click('#start');
 	await waitForNumber(tab, 'loss');
 	await tab.context().close();
 });
 
-page('says what is wrong when the images are missing', async ({ browser, server }) => {
-	const { tab } = await open(browser);
+page('says what is wrong when the images are missing', async ({ browser, url }) => {
+	const { tab } = await openTab(browser);
 	await tab.route('**/mnist.bin.gz', (route) => route.fulfill({ status: 404, body: '' }));
-	await tab.goto(server.url);
+	await tab.goto(url);
 	await tab.locator('#notice').waitFor();
 	assert.match(await text(tab, 'notice'), /mnist\.bin\.gz: the server answered 404/);
 	await tab.context().close();
