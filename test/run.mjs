@@ -12,7 +12,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { BrowserRunner } from './runner/browser.mjs';
 import { useBuild } from './runner/built.mjs';
-import { findTests, inSessions, places } from './runner/bundle.mjs';
+import { environmentsOf, findTests, inSessions } from './runner/bundle.mjs';
 import { BUNDLES, bundle } from './runner/cache.mjs';
 import { findEnvironments, QUICKLY_COMPILED, runInNode } from './runner/node.mjs';
 import { watch } from './runner/watch.mjs';
@@ -147,7 +147,7 @@ async function bundled(platform, files) {
 	return paths;
 }
 
-const onAdapter = (/** @type {string} */ file) => places(file).adapters;
+const onAdapter = (/** @type {string} */ file) => environmentsOf(file).adapters;
 
 /**
  * If there is a faster adapter, Node runs only samples and golden files on the adapter that Chromium uses. Random cases run on the
@@ -159,7 +159,7 @@ const onAdapter = (/** @type {string} */ file) => places(file).adapters;
 function filesFor({ onlyProofs, runsChromium = false }, isFastest) {
 	const isRepeated = runsChromium && !isFastest && !isNamed;
 	return files.filter((file) => {
-		const { adapters, onlyFastest, proof, slowProof, random } = places(file);
+		const { adapters, onlyFastest, proof, slowProof, random } = environmentsOf(file);
 		if (!adapters || (onlyFastest && !isFastest)) return false;
 		if (isRepeated) return proof && !random;
 		return !onlyProofs || (proof && !(slowProof && !isNamed));
@@ -168,7 +168,7 @@ function filesFor({ onlyProofs, runsChromium = false }, isFastest) {
 
 /** Searches for adapters while the bundles are made; tests without an adapter do not wait for them. */
 async function planNode() {
-	const alone = wanted('cpu') ? files.filter((file) => places(file).node && !onAdapter(file)) : [];
+	const alone = wanted('cpu') ? files.filter((file) => environmentsOf(file).node && !onAdapter(file)) : [];
 	const isNeeded = (
 		/** @type {Pick<import('./runner/node.mjs').NodeEnvironment, 'name' | 'onlyProofs' | 'onRequest' | 'runsChromium'>} */ environment,
 	) => wanted(environment.name) && (isNamed || !environment.onRequest) && filesFor(environment, true).length > 0;
@@ -200,7 +200,7 @@ async function addJobs(environment, own, bundles) {
 		files: fellows,
 		run: (/** @type {(report: Report) => void} */ onReport) => {
 			const bundles = fellows.map((file) => join(BUNDLES, paths.get(file) ?? ''));
-			const quickly = fellows.every((file) => places(file).mostlyCompiles) ? QUICKLY_COMPILED : {};
+			const quickly = fellows.every((file) => environmentsOf(file).mostlyCompiles) ? QUICKLY_COMPILED : {};
 			return runInNode(bundles, { ...environment, env: { ...environment.env, ...quickly } }, timeout, onReport);
 		},
 	}));
@@ -209,7 +209,7 @@ async function addJobs(environment, own, bundles) {
 	if (others.length > 0 && (await isBuilt())) inNode.add(others);
 }
 
-const runsBuild = (/** @type {string} */ file) => places(file).built;
+const runsBuild = (/** @type {string} */ file) => environmentsOf(file).built;
 
 /** @type {Promise<boolean> | undefined} */
 let building;
@@ -227,7 +227,7 @@ function isBuilt() {
 }
 
 async function planBrowser() {
-	const paths = await bundled('browser', wanted('chromium') ? files.filter((file) => places(file).chromium) : []);
+	const paths = await bundled('browser', wanted('chromium') ? files.filter((file) => environmentsOf(file).chromium) : []);
 	if (paths.size === 0) return;
 	await browser.start(BUNDLES);
 	const adapter = await browser.probe().catch((error) => {

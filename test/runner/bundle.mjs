@@ -1,4 +1,4 @@
-/** Finds the test files and bundles each for the places where it runs. */
+/** Finds the test files and bundles each for the environments that run it. */
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as esbuild from 'esbuild';
@@ -22,7 +22,7 @@ import { forBrowser, forNode, root, withSources } from '../../build.mjs';
  *
  * @param {string} file
  */
-export function places(file) {
+export function environmentsOf(file) {
 	const onlyChromium = file.endsWith('.browser.test.ts');
 	const everywhere = file.endsWith('.gpu.test.ts');
 	const onlyFastest = file.endsWith('.fastest.test.ts');

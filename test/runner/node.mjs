@@ -18,7 +18,7 @@ import { root } from '../../build.mjs';
  * @property {string} adapter the adapter's own name
  * @property {Record<string, string>} env
  * @property {string} [deno] path of the Deno that runs the tests instead of Node
- * @property {boolean} [onlyProofs] whether it runs only the proofs of kernels: see places() in bundle.mjs
+ * @property {boolean} [onlyProofs] whether it runs only the proofs of kernels: see environmentsOf() in bundle.mjs
  * @property {boolean} [runsChromium] whether Chromium computes on this adapter, too
  * @property {boolean} [onRequest] whether it runs only if --adapter names it
  */

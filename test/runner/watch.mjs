@@ -4,7 +4,7 @@ import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { root } from '../../build.mjs';
-import { places } from './bundle.mjs';
+import { environmentsOf } from './bundle.mjs';
 import { bundle, inputsOf } from './cache.mjs';
 
 /** The folders of the tests and of the code under test. */
@@ -65,7 +65,7 @@ export async function watch(choose, options) {
 		const touched = files.filter((file) => {
 			const own = inputs.get(file);
 			if (own === undefined || broken.has(file)) return true;
-			return changed.some((path) => own.has(path) || (places(file).built && BUILT.test(path)));
+			return changed.some((path) => own.has(path) || (environmentsOf(file).built && BUILT.test(path)));
 		});
 		if (touched.length === 0) {
 			console.log('no chosen test is made of that');
@@ -84,8 +84,8 @@ export async function watch(choose, options) {
  * @param {string | undefined} adapter
  */
 async function bundleAll(files, adapter) {
-	const forNode = files.filter((file) => places(file).node && adapter !== 'chromium');
-	const forBrowser = files.filter((file) => places(file).chromium && (adapter ?? 'chromium') === 'chromium');
+	const forNode = files.filter((file) => environmentsOf(file).node && adapter !== 'chromium');
+	const forBrowser = files.filter((file) => environmentsOf(file).chromium && (adapter ?? 'chromium') === 'chromium');
 	const results = [await bundle('node', forNode), await bundle('browser', forBrowser)];
 	return new Set(results.flatMap(({ broken }) => [...broken.keys()]));
 }
