@@ -2,23 +2,23 @@
  * Connectionist temporal classification: the likelihood of label sequences under all their alignments, and its gradient. Graves
  * et al. 2006.
  *
- * x is [steps, count, classes], log-probabilities, contiguous from its offset; labels are [count, most]. The places of a sequence
- * are its labels with blanks before, between and behind them: width = 2 most + 1. For each place, alpha [count, steps, width]
- * holds the log-probability of all alignments of the steps so far that end there. Impossible places hold -1e30, a finite number,
+ * x is [steps, count, classes], log-probabilities, contiguous from its offset; labels are [count, most]. The states of a sequence
+ * are its labels with blanks before, between and behind them: width = 2 most + 1. For each state, alpha [count, steps, width]
+ * holds the log-probability of all alignments of the steps so far that end there. Impossible states hold -1e30, a finite number,
  * so that no difference is NaN.
  *
  * These logarithms grow with the steps, and the gradient is the exponential of their differences: a float32 near -10,000 would
  * leave it three digits. So each logarithm has two parts, a float32 and its rounding error.
  *
- * A workgroup does one sequence, step after step. Its 64 threads stride over the places, since there may be more places than
+ * A workgroup does one sequence, step after step. Its 64 threads stride over the states, since there may be more states than
  * threads. A barrier separates the steps, because a step reads what the previous one has stored. Loops run over all steps, so
  * that barriers are in uniform control flow; steps beyond a sequence's length do nothing. There is one variant: the steps form a
  * chain, and one launch for the whole chain is what matters.
  *
  *   ctc      alpha, and the likelihood from its end.
  *   ctcGrad  the same chain backwards (beta), which keeps two steps. alpha + beta - likelihood is the log-probability
- *            of being at a place, which gives the gradient of the place's class. The thread of a class's first place adds up
- *            all places of that class, in order.
+ *            of being at a state, which gives the gradient of the state's class. The thread of a class's first state adds up
+ *            all states of that class, in order.
  */
 import { wgsl } from 'wgsl-preprocessor';
 import { mathFunctions } from './math.wgsl';
@@ -71,25 +71,25 @@ fn labelsOf(n: u32) -> u32 {
 	return min(u32(max(targets[p.targetsOffset + n], 0)), p.most);
 }
 
-fn classAt(n: u32, place: u32) -> u32 {
-	if (place % 2u == 0u) {
+fn classAt(n: u32, state: u32) -> u32 {
+	if (state % 2u == 0u) {
 		return p.blank;
 	}
-	return min(u32(labels[p.labelsOffset + n * p.most + place / 2u]), p.classes - 1u);
+	return min(u32(labels[p.labelsOffset + n * p.most + state / 2u]), p.classes - 1u);
 }
 
-fn emission(t: u32, n: u32, place: u32) -> f32 {
-	let value = x[p.xOffset + (t * p.count + n) * p.classes + classAt(n, place)];
+fn emission(t: u32, n: u32, state: u32) -> f32 {
+	let value = x[p.xOffset + (t * p.count + n) * p.classes + classAt(n, state)];
 	return select(max(value, IMPOSSIBLE), value, isNan(vec4(value)).x);
 }
 
-// Whether an alignment may reach a place from two places before it: over a blank between unlike labels.
-fn skips(n: u32, place: u32) -> bool {
-	if (place < 2u || place % 2u == 0u) {
+// Whether an alignment may reach a state from two states before it: over a blank between unlike labels.
+fn skips(n: u32, state: u32) -> bool {
+	if (state < 2u || state % 2u == 0u) {
 		return false;
 	}
-	let own = classAt(n, place);
-	return own != p.blank && own != classAt(n, place - 2u);
+	let own = classAt(n, state);
+	return own != p.blank && own != classAt(n, state - 2u);
 }
 
 fn logSum(a: vec2<f32>, b: vec2<f32>, c: vec2<f32>) -> vec2<f32> {
@@ -138,21 +138,21 @@ export const ctc = defineKernel({
 ${MAIN}	for (var t = 0u; t < p.steps; t++) {
 		if (t < length) {
 			let now = (n * p.steps + t) * width;
-			for (var place = lid; place < width; place += ${WORKGROUP_SIZE}u) {
-				var value = vec2(select(IMPOSSIBLE, 0.0, place < 2u), 0.0);
+			for (var state = lid; state < width; state += ${WORKGROUP_SIZE}u) {
+				var value = vec2(select(IMPOSSIBLE, 0.0, state < 2u), 0.0);
 				if (t > 0u) {
-					let before = now - width + place;
+					let before = now - width + state;
 					var one = NO_WAY;
 					var two = NO_WAY;
-					if (place > 0u) {
+					if (state > 0u) {
 						one = alpha[before - 1u];
 					}
-					if (skips(n, place)) {
+					if (skips(n, state)) {
 						two = alpha[before - 2u];
 					}
 					value = logSum(alpha[before], one, two);
 				}
-				alpha[now + place] = plus(value, emission(t, n, place));
+				alpha[now + state] = plus(value, emission(t, n, state));
 			}
 		}
 		storageBarrier();
@@ -167,7 +167,7 @@ ${MAIN}	for (var t = 0u; t < p.steps; t++) {
 
 /**
  * `scratch` is [count, 3, width] in two parts: beta of even and of odd steps, including the step's own emission, and the
- * log-probability of each place at this step.
+ * log-probability of each state at this step.
  */
 export const ctcGrad = defineKernel({
 	name: 'loss.ctcGrad',
@@ -197,35 +197,35 @@ ${MAIN}	let end = 2u * labelsOf(n);
 		if (counts) {
 			let now = (n * 3u + t % 2u) * width;
 			let after = (n * 3u + left % 2u) * width;
-			for (var place = lid; place < width; place += ${WORKGROUP_SIZE}u) {
-				var value = vec2(select(IMPOSSIBLE, 0.0, place == end || place + 1u == end), 0.0);
+			for (var state = lid; state < width; state += ${WORKGROUP_SIZE}u) {
+				var value = vec2(select(IMPOSSIBLE, 0.0, state == end || state + 1u == end), 0.0);
 				if (left < length) {
 					var one = NO_WAY;
 					var two = NO_WAY;
-					if (place + 1u < width) {
-						one = scratch[after + place + 1u];
+					if (state + 1u < width) {
+						one = scratch[after + state + 1u];
 					}
-					if (place + 2u < width && skips(n, place + 2u)) {
-						two = scratch[after + place + 2u];
+					if (state + 2u < width && skips(n, state + 2u)) {
+						two = scratch[after + state + 2u];
 					}
-					value = logSum(scratch[after + place], one, two);
+					value = logSum(scratch[after + state], one, two);
 				}
-				scratch[now + place] = plus(value, emission(t, n, place));
-				let both = plus(alpha[(n * p.steps + t) * width + place], value.x) + vec2(0.0, value.y);
-				scratch[probability + place].x = exponential(vec4(difference(both, likelihood))).x;
+				scratch[now + state] = plus(value, emission(t, n, state));
+				let both = plus(alpha[(n * p.steps + t) * width + state], value.x) + vec2(0.0, value.y);
+				scratch[probability + state].x = exponential(vec4(difference(both, likelihood))).x;
 			}
 		}
 		storageBarrier();
 		if (counts) {
-			for (var place = lid; place < width; place += ${WORKGROUP_SIZE}u) {
-				let own = classAt(n, place);
-				var first = place == 0u || own != p.blank;
-				for (var other = 1u; other < place && first && place > 0u; other += 2u) {
+			for (var state = lid; state < width; state += ${WORKGROUP_SIZE}u) {
+				let own = classAt(n, state);
+				var first = state == 0u || own != p.blank;
+				for (var other = 1u; other < state && first && state > 0u; other += 2u) {
 					first = classAt(n, other) != own;
 				}
 				if (first) {
 					var sum = 0.0;
-					for (var other = place; other < width; other++) {
+					for (var other = state; other < width; other++) {
 						if (classAt(n, other) == own) {
 							sum += scratch[probability + other].x;
 						}

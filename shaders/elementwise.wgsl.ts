@@ -94,7 +94,7 @@ interface Frame<O extends Operands> {
 }
 
 /** An operand as the frame sees it: the variable of its position, its data, and its access mode. */
-interface Place {
+interface Input {
 	readonly name: string;
 	readonly computed: Computed;
 	readonly component: string;
@@ -136,14 +136,14 @@ export type ElementwiseKernel<V extends Variant, O extends Operands = Operands> 
 
 const LANES = ['x', 'y', 'z', 'w'];
 
-function loadStrided({ name, computed, component, data }: Place): string {
+function loadStrided({ name, computed, component, data }: Input): string {
 	return `let ${name}Quad = vec4<${computed}>(vec4(${LANES.map((lane) => `${data}[${component}At.${lane}]`).join(', ')}));`;
 }
 
-function linearMain(places: readonly Place[], target: Place): string {
-	const strided = [...new Set([...places, target].filter(({ mode }) => mode === 's').map(({ component }) => component))];
+function linearMain(inputs: readonly Input[], target: Input): string {
+	const strided = [...new Set([...inputs, target].filter(({ mode }) => mode === 's').map(({ component }) => component))];
 	return wgsl`
-${places
+${inputs
 	.filter(({ mode }) => mode === 'c')
 	.map(({ name, computed, component, data }) => `	let ${name}Quad = vec4<${computed}>(vec4(${data}[p.offsets.${component}]));`)
 	.join('\n')}
@@ -164,15 +164,15 @@ ${strided.map((c) => `			${c}At += coordinate * p.strides[d].${c};`).join('\n')}
 		}
 ${strided.map((c) => `		${c}At += rest * p.strides[0].${c};`).join('\n')}
 #endif
-${places
+${inputs
 	.filter(({ mode }) => mode === 's')
 	.map((place) => `		${loadStrided(place)}`)
 	.join('\n')}
-${places
+${inputs
 	.filter(({ mode }) => mode === 'f')
 	.map(({ name, computed, component, data }) => `		let ${name}Quad = vec4<${computed}>(${data}[offsets.${component} + i]);`)
 	.join('\n')}
-		let value = compute(${places.map(({ name }) => `${name}Quad`).join(', ')});
+		let value = compute(${inputs.map(({ name }) => `${name}Quad`).join(', ')});
 #if ${target.mode === 'f'}
 		out[offsets.w + i] = value;
 #else
@@ -185,7 +185,7 @@ ${places
 `;
 }
 
-function rowsMain(places: readonly Place[]): string {
+function rowsMain(inputs: readonly Input[]): string {
 	return wgsl`
 	var rest = i / p.each;
 	let chunk = i - rest * p.each;
@@ -197,16 +197,16 @@ function rowsMain(places: readonly Place[]): string {
 		rest = next;
 	}
 	at += rest * p.strides[0];
-${places
+${inputs
 	.filter(({ mode }) => mode === 'r')
 	.map(({ name, computed, component, data }) => `	let ${name}Quad = vec4<${computed}>(vec4(${data}[at.${component}]));`)
 	.join('\n')}
 	for (var j = chunk; j < p.inner; j += p.each) {
-${places
+${inputs
 	.filter(({ mode }) => mode === 'v')
 	.map(({ name, computed, component, data }) => `		let ${name}Quad = vec4<${computed}>(${data}[at.${component} + j]);`)
 	.join('\n')}
-		out[at.w + j] = compute(${places.map(({ name }) => `${name}Quad`).join(', ')});
+		out[at.w + j] = compute(${inputs.map(({ name }) => `${name}Quad`).join(', ')});
 	}
 `;
 }
@@ -221,9 +221,9 @@ function quadSource<O extends Operands>({
 }: Frame<O>): KernelSource<QuadBindings<O>> {
 	const [kind, modes] = access.split('.') as [string, string];
 	const present = Object.entries(operands).flatMap(([name, operand]) => (operand === false ? [] : [{ name, operand }]));
-	const target: Place = { name: 'out', computed: 'u32', component: 'w', data: 'out', mode: modes[present.length]! };
-	const places = present.map(
-		({ name, operand: { computed, isOutput } }, k): Place =>
+	const target: Input = { name: 'out', computed: 'u32', component: 'w', data: 'out', mode: modes[present.length]! };
+	const inputs = present.map(
+		({ name, operand: { computed, isOutput } }, k): Input =>
 			isOutput ? { ...target, name, computed } : { name, computed, component: LANES[k]!, data: name, mode: modes[k]! },
 	);
 	const vector = (mode: string, type: StorageType) => (mode === 'f' || mode === 'v' ? `vec4<${type}>` : type);
@@ -238,7 +238,7 @@ function quadSource<O extends Operands>({
 		functions: wgsl`
 ${mathFunctions(functions + value)}
 ${functions}
-fn compute(${places.map(({ name, computed }) => `${name}: vec4<${computed}>`).join(', ')}) -> vec4<${output}> {
+fn compute(${inputs.map(({ name, computed }) => `${name}: vec4<${computed}>`).join(', ')}) -> vec4<${output}> {
 #if ${parameters === 'f32'}
 	let s = bitcast<f32>(p.s);
 	let t = bitcast<f32>(p.t);
@@ -249,7 +249,7 @@ fn compute(${places.map(({ name, computed }) => `${name}: vec4<${computed}>`).jo
 	return vec4<${output}>(${value});
 }
 `,
-		main: kind === 'rows' ? rowsMain(places) : linearMain(places, target),
+		main: kind === 'rows' ? rowsMain(inputs) : linearMain(inputs, target),
 	};
 }
 
@@ -275,7 +275,7 @@ function outputOperand(type: ElementType): OutputOperand {
 }
 
 /** An operand that is only copied, so that its bits matter and its type does not. */
-export function moved(type: 'u32' | 'f16'): Operand {
+export function copiedOperand(type: 'u32' | 'f16'): Operand {
 	return { stored: type, computed: type, isOutput: false };
 }
 
@@ -411,7 +411,7 @@ export const compareScalar = defineElementwiseKernel('elementwise.compareScalar'
 export type MoveVariant = { type: 'u32' | 'f16'; access: ElementAccess };
 
 /** The bits of s or t, as a float32 or an integer; the other kind is 0. */
-export function movedScalar(type: MoveVariant['type'], name: 's' | 't'): string {
+export function scalarBits(type: MoveVariant['type'], name: 's' | 't'): string {
 	return type === 'f16' ? `vec4(f16(bitcast<f32>(p.${name})))` : `vec4(p.${name} | p.integer${name.toUpperCase()})`;
 }
 
@@ -420,9 +420,9 @@ export type WhereVariant = MoveVariant & { a: boolean; b: boolean };
 
 export const where = defineElementwiseKernel('elementwise.where', ({ type, access, a, b }: WhereVariant) => ({
 	access,
-	operands: { condition: moved('u32'), a: a && moved(type), b: b && moved(type) },
+	operands: { condition: copiedOperand('u32'), a: a && copiedOperand(type), b: b && copiedOperand(type) },
 	output: type,
-	value: `select(${b ? 'b' : movedScalar(type, 't')}, ${a ? 'a' : movedScalar(type, 's')}, condition != vec4(0u))`,
+	value: `select(${b ? 'b' : scalarBits(type, 't')}, ${a ? 'a' : scalarBits(type, 's')}, condition != vec4(0u))`,
 }));
 
 export type CombineVariant = { op: CombineName; type: ElementType; access: ElementAccess };

@@ -1,13 +1,13 @@
 /**
  * Kernels that read or write elements at the positions that a tensor of int32 indices gives.
  *
- * gather       y[i] = x at the coordinates of i, with the index in place of one coordinate. Any strides of x and index.
+ * gather       y[i] = x at the coordinates of i, with the index as one coordinate. Any strides of x and index.
  * gatherRows   The same for contiguous x and y, [outer, size or n, inner], and a one-dimensional index: whole rows move, four
  *              elements at a time if inner and the offset of x are multiples of 4. For lookups and indexSelect.
- * scatter      y[place] = source[i] in place, with places as above.
- *                unique    : the host guarantees that places differ.
- *                not unique: the last write to a place, in the order of i, wins. scatterMark finds the largest i + 1 of each
- *                            place with atomicMax, so timing does not matter; then only that i writes.
+ * scatter      y = source[i] at the coordinates of i, again with the index as one of them. In place.
+ *                unique    : the host guarantees that the positions differ.
+ *                not unique: the last write to a position, in the order of i, wins. scatterMark finds the largest i + 1 of each
+ *                            position with atomicMax, so timing does not matter; then only that i writes.
  * indexKeys    The position in a contiguous y as a sort key, for sums over equal positions (segment.wgsl.ts); `limit` if the
  *              index is out of range. rowKeys gives the index itself.
  * searchsorted y[i] = the number of elements of a sorted row that are below values[i], by bisection.
@@ -20,8 +20,8 @@ import { wgsl } from 'wgsl-preprocessor';
 import { defineKernel, type NoVariant, read, readWrite, type StorageType } from './shader';
 import { ORDER_KEY } from './sort.wgsl';
 
-/** The parameters of `PLACE`. `strides` belong to the tensor that the index points into and are 0 in the indexed dim. */
-const PLACE_PARAMS = {
+/** The parameters of `OFFSETS`. `strides` belong to the tensor that the index points into and are 0 in the indexed dim. */
+const OFFSETS_PARAMS = {
 	shape: 'array<vec4<u32>, 2>',
 	strides: 'array<vec4<u32>, 2>',
 	indexStrides: 'array<vec4<u32>, 2>',
@@ -41,16 +41,16 @@ const PLACE_PARAMS = {
 /**
  * The position of element i of an index (of at least one dim) in the index, in the tensor that it points into, and in the source.
  */
-const PLACE = wgsl`
-struct Place {
+const OFFSETS = wgsl`
+struct Offsets {
 	base: u32,
 	index: u32,
 	source: u32,
 }
 
-fn place(i: u32) -> Place {
+fn offsetsOf(i: u32) -> Offsets {
 	var rest = i;
-	var at = Place(p.offset, p.indexOffset, p.sourceOffset);
+	var at = Offsets(p.offset, p.indexOffset, p.sourceOffset);
 	// The outermost dim needs no division.
 	for (var d = p.rank; d > 0u; d--) {
 		let k = (d - 1u) / 4u;
@@ -82,14 +82,14 @@ fn clamped(at: u32) -> u32 {
 /** Any strides. */
 export const gather = defineKernel({
 	name: 'indexing.gather',
-	params: PLACE_PARAMS,
+	params: OFFSETS_PARAMS,
 	reportsIndices: true,
 	define: ({ type }: Readonly<{ type: StorageType }>) => ({
 		bindings: { x: read(type), index: read('i32'), y: readWrite(type) },
 		invocations: 'p.n',
-		functions: PLACE + CLAMPED,
+		functions: OFFSETS + CLAMPED,
 		main: wgsl`
-	let at = place(i);
+	let at = offsetsOf(i);
 	y[i] = x[at.base + clamped(at.index) * p.dimStride];
 `,
 	}),
@@ -137,14 +137,14 @@ export type ScatterVariant = {
 
 export const scatter = defineKernel({
 	name: 'indexing.scatter',
-	params: PLACE_PARAMS,
+	params: OFFSETS_PARAMS,
 	reportsIndices: true,
 	define: ({ type, unique }: ScatterVariant) => ({
 		bindings: { index: read('i32'), source: read(type), y: readWrite(type), winner: !unique && read('u32') },
 		invocations: 'p.n',
-		functions: PLACE,
+		functions: OFFSETS,
 		main: wgsl`
-	let at = place(i);
+	let at = offsetsOf(i);
 	let row = u32(index[at.index]);
 	if (row >= p.size) {
 		reportIndex(i32(row));
@@ -164,13 +164,13 @@ export const scatter = defineKernel({
 /** `winner` must start as 0. */
 export const scatterMark = defineKernel({
 	name: 'indexing.scatterMark',
-	params: PLACE_PARAMS,
+	params: OFFSETS_PARAMS,
 	define: (_: NoVariant) => ({
 		bindings: { index: read('i32'), winner: readWrite('atomic<u32>') },
 		invocations: 'p.n',
-		functions: PLACE,
+		functions: OFFSETS,
 		main: wgsl`
-	let at = place(i);
+	let at = offsetsOf(i);
 	let row = u32(index[at.index]);
 	if (row < p.size) {
 		atomicMax(&winner[at.base + row * p.dimStride], i + 1u);
@@ -182,14 +182,14 @@ export const scatterMark = defineKernel({
 /** Any strides. */
 export const indexKeys = defineKernel({
 	name: 'indexing.keys',
-	params: PLACE_PARAMS,
+	params: OFFSETS_PARAMS,
 	reportsIndices: true,
 	define: (_: NoVariant) => ({
 		bindings: { index: read('i32'), keys: readWrite('u32') },
 		invocations: 'p.n',
-		functions: PLACE,
+		functions: OFFSETS,
 		main: wgsl`
-	let at = place(i);
+	let at = offsetsOf(i);
 	let row = u32(index[at.index]);
 	keys[i] = select(p.limit, at.base + row * p.dimStride, row < p.size);
 	if (row >= p.size) {

@@ -9,12 +9,12 @@
  * arange, pad: a thread makes four consecutive elements of a contiguous output; workgroups of 64.
  */
 import { wgsl } from 'wgsl-preprocessor';
-import { defineElementwiseKernel, type MoveVariant, moved, movedScalar } from './elementwise.wgsl';
+import { copiedOperand, defineElementwiseKernel, type MoveVariant, scalarBits } from './elementwise.wgsl';
 import { defineKernel, read, readWrite, type StorageType } from './shader';
 
 export const copy = defineElementwiseKernel('layout.copy', ({ type, access }: MoveVariant) => ({
 	access,
-	operands: { x: moved(type) },
+	operands: { x: copiedOperand(type) },
 	output: type,
 	value: 'x',
 }));
@@ -75,7 +75,7 @@ export const fill = defineElementwiseKernel('layout.fill', ({ type, access }: Mo
 	access,
 	operands: {},
 	output: type,
-	value: movedScalar(type, 's'),
+	value: scalarBits(type, 's'),
 }));
 
 export type ArangeVariant = { type: StorageType };

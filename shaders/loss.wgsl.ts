@@ -19,7 +19,7 @@ import { wgsl } from 'wgsl-preprocessor';
 import { defineElementwiseKernel, type ElementAccess, operand } from './elementwise.wgsl';
 import { mathFunctions } from './math.wgsl';
 import { defineKernel, read, readWrite, type StorageType, WORKGROUP_SIZE } from './shader';
-import { sumOfAll } from './workgroupReduction';
+import { workgroupSum } from './workgroupReduction';
 
 const PAIR = {
 	mse: '(a - b) * (a - b)',
@@ -94,7 +94,7 @@ fn weightOf(c: u32) -> f32 {
 }
 `;
 
-const TOGETHER = sumOfAll('vec2<f32>', WORKGROUP_SIZE);
+const WORKGROUP_SUM = workgroupSum('vec2<f32>', WORKGROUP_SIZE);
 
 /** The largest value of all threads, returned to each of them. It borrows the memory of the sum. */
 const LARGEST = wgsl`
@@ -150,7 +150,7 @@ fn rowLoss(row: u32, lid: u32) -> vec2<f32> {
 		sum += block;
 	}
 #if ${together}
-	sum = sumOfAll(vec2(sum, 0.0), lid).x;
+	sum = workgroupSum(vec2(sum, 0.0), lid).x;
 #endif
 	let logSum = logarithm(vec4(sum)).x;
 	if (lid == 0u || ${!together}) {
@@ -168,7 +168,7 @@ fn rowLoss(row: u32, lid: u32) -> vec2<f32> {
 		smoothSum -= weightOf(k) * ${logProbability('k')};
 	}
 #if ${together}
-	smoothSum = sumOfAll(vec2(smoothSum, 0.0), lid).x;
+	smoothSum = workgroupSum(vec2(smoothSum, 0.0), lid).x;
 #endif
 	value = (1.0 - p.labelSmoothing) * value + p.labelSmoothing / f32(p.classes) * smoothSum;
 #endif
@@ -218,7 +218,7 @@ export const crossEntropyKernel = defineKernel({
 ${classWeight(weighted)}
 ${mathFunctions(row)}
 #if ${method !== 'thread'}
-${TOGETHER}
+${WORKGROUP_SUM}
 #endif
 #if ${together && logits}
 ${LARGEST}
@@ -231,7 +231,7 @@ ${row}
 	for (var row = lid; row < p.rows; row += ${WORKGROUP_SIZE}u) {
 		sum += rowLoss(row, lid);
 	}
-	sum = sumOfAll(sum, lid);
+	sum = workgroupSum(sum, lid);
 	if (lid == 0u) {
 		loss[0] = ${loss}(${reduction === 'mean' ? 'reduced(sum)' : 'sum.x'});
 		total[0] = sum.y;
@@ -265,7 +265,7 @@ export const finish = defineKernel({
 	params: { rows: 'u32' },
 	define: ({ loss, reduction }: FinishVariant) => ({
 		bindings: { losses: read('f32'), weights: read('f32'), loss: readWrite(loss), total: readWrite('f32') },
-		functions: mathFunctions(REDUCED) + REDUCED + TOGETHER,
+		functions: mathFunctions(REDUCED) + REDUCED + WORKGROUP_SUM,
 		main: wgsl`
 	var sum = vec2(0.0);
 	var row = lid;
@@ -277,7 +277,7 @@ export const finish = defineKernel({
 		}
 		sum += block;
 	}
-	sum = sumOfAll(sum, lid);
+	sum = workgroupSum(sum, lid);
 	if (lid == 0u) {
 		loss[0] = ${loss}(${reduction === 'mean' ? 'reduced(sum)' : 'sum.x'});
 		total[0] = sum.y;

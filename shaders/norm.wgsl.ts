@@ -18,7 +18,7 @@
  */
 import { wgsl } from 'wgsl-preprocessor';
 import { defineKernel, read, readWrite, type StorageType, WORKGROUP_SIZE } from './shader';
-import { sumOfAll } from './workgroupReduction';
+import { workgroupSum } from './workgroupReduction';
 
 /** What all kernels of the family share: types, and how weight and bias are read at a channel. */
 export function preamble(storage: StorageType, wide: boolean, spatial: boolean): string {
@@ -73,7 +73,7 @@ export const normRows = defineKernel({
 		const functions = wgsl`
 ${preamble(storage, wide, spatial)}
 #if ${lanes > 1}
-${sumOfAll('vec2<f32>', workgroupSize)}
+${workgroupSum('vec2<f32>', workgroupSize)}
 #endif
 
 fn horizontal(v: F) -> f32 {
@@ -87,7 +87,7 @@ fn horizontal(v: F) -> f32 {
 /** Adds up over a row what each lane found; every lane gets the sums. */
 fn rowSums(mine: vec2<f32>, lid: u32) -> vec2<f32> {
 #if ${lanes > 1}
-	return sumOfAll(mine, lid);
+	return workgroupSum(mine, lid);
 #else
 	return mine;
 #endif

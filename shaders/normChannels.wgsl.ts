@@ -16,7 +16,7 @@
 import { wgsl } from 'wgsl-preprocessor';
 import { preamble } from './norm.wgsl';
 import { defineKernel, read, readWrite, type StorageType } from './shader';
-import { pairwise, pairwisePlaces } from './workgroupReduction';
+import { pairwise, pairwiseLength } from './workgroupReduction';
 
 export type NormParametersVariant = {
 	storage: StorageType;
@@ -60,7 +60,7 @@ struct Sums {
 }
 
 #if ${lanes > 1}
-var<workgroup> shares: array<vec2<f32>, ${pairwisePlaces(lanes)}>;
+var<workgroup> shares: array<vec2<f32>, ${pairwiseLength(lanes)}>;
 #endif
 
 struct Statistics {
@@ -191,8 +191,8 @@ fn horizontal(v: F) -> f32 {
 	workgroupBarrier();
 	if (lid == 0u) {
 		${pairwise('shares', lanes, (a, b) => `${a} + ${b}`)}
-		dweight[groupIndex] = shares[${pairwisePlaces(lanes) - 1}].x;
-		dbias[groupIndex] = shares[${pairwisePlaces(lanes) - 1}].y;
+		dweight[groupIndex] = shares[${pairwiseLength(lanes) - 1}].x;
+		dbias[groupIndex] = shares[${pairwiseLength(lanes) - 1}].y;
 	}
 #endif
 `,

@@ -13,7 +13,7 @@
  */
 import { wgsl } from 'wgsl-preprocessor';
 import { defineKernel, type NoVariant, read, readWrite, WORKGROUP_SIZE } from './shader';
-import { sumOfAll } from './workgroupReduction';
+import { workgroupSum } from './workgroupReduction';
 
 export type SquaresVariant = { readonly vec4: boolean };
 
@@ -59,7 +59,7 @@ export const clipFactor = defineKernel({
 	params: { count: 'u32', maxNorm: 'f32', nan: 'bits' },
 	define: (_: NoVariant) => ({
 		bindings: { partials: read('f32'), norm: readWrite('f32'), factor: readWrite('f32') },
-		functions: sumOfAll('f32', WORKGROUP_SIZE),
+		functions: workgroupSum('f32', WORKGROUP_SIZE),
 		main: wgsl`
 	var sum = 0.0;
 	var i = lid;
@@ -71,7 +71,7 @@ export const clipFactor = defineKernel({
 		}
 		sum += block;
 	}
-	let total = sumOfAll(sum, lid);
+	let total = workgroupSum(sum, lid);
 	if (lid == 0u) {
 		// Compilers may assume that neither infinity nor NaN occurs, so the bits select their results.
 		let bits = bitcast<u32>(total);

@@ -27,7 +27,7 @@ import { wgsl } from 'wgsl-preprocessor';
 import { mathFunctions } from './math.wgsl';
 import { offsetFunction } from './parameters';
 import { defineKernel, read, readWrite, type StorageType } from './shader';
-import { pairwise, pairwisePlaces } from './workgroupReduction';
+import { pairwise, pairwiseLength } from './workgroupReduction';
 
 export type ReduceShaderOp =
 	/**
@@ -207,7 +207,7 @@ alias U = ${vector('u32')};
 alias F = ${vector('f32')};
 
 #if ${lanes > 1}
-var<workgroup> shares: array<S, ${pairwisePlaces(lanes)}>;
+var<workgroup> shares: array<S, ${pairwiseLength(lanes)}>;
 #endif
 
 ${offsetFunction('keptAt', 'keptDims')}
@@ -452,7 +452,7 @@ fn walk(k: u32, segment: u32, lane: u32) -> A {
 	workgroupBarrier();
 	if (lid == 0u && groupIndex < p.items) {
 		${pairwise('shares', lanes, (a, b) => `${wide === 4 && !pair ? 'combinedScalars' : 'combined'}(${a}, ${b})`)}
-		store(item, shares[${pairwisePlaces(lanes) - 1}]);
+		store(item, shares[${pairwiseLength(lanes) - 1}]);
 	}
 #endif
 `,

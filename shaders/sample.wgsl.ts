@@ -1,8 +1,8 @@
 /**
  * Images sampled at given positions: y [N, C, H', W'] from x [N, C, H, W].
  *
- * An invocation samples four adjacent places in up to four channels, so that an RGB image needs places and weights only once.
- * A workgroup stays in one plane. x has any strides, y is contiguous. A place is a position (column, row) in pixels, from an
+ * An invocation samples four adjacent points in up to four channels, so that an RGB image needs points and weights only once.
+ * A workgroup stays in one plane. x has any strides, y is contiguous. A point is a position (column, row) in pixels, from an
  * affine map of each image or from a grid:
  *
  *   affine: (m0 j + m1 i + m2, m3 j + m4 i + m5) with m = matrices[n], [N, 6] contiguous
@@ -10,9 +10,9 @@
  *
  * store: vec4 if W' is a multiple of 4, else scalar with a guard at the end of each row.
  *
- * Places that are whole numbers are exact, with fused multiply-adds or without, so flips, crops and shifts by whole pixels only
- * copy. `fold` moves a place outside the image back into it, except with 'constant' padding, which reads `fill` there. The host
- * guarantees that H and W are at least 1. Places that are NaN or huge read some pixel or `fill`, never memory outside.
+ * Points that are whole numbers are exact, with fused multiply-adds or without, so flips, crops and shifts by whole pixels only
+ * copy. `fold` moves a point outside the image back into it, except with 'constant' padding, which reads `fill` there. The host
+ * guarantees that H and W are at least 1. Points that are NaN or huge read some pixel or `fill`, never memory outside.
  */
 import { wgsl } from 'wgsl-preprocessor';
 import { defineKernel, read, readWrite, WORKGROUP_SIZE } from './shader';
@@ -21,7 +21,7 @@ export const SAMPLE_CHANNELS = 4;
 
 export type SampleVariant = {
 	type: 'f32' | 'f16';
-	places: 'affine' | 'grid';
+	points: 'affine' | 'grid';
 	mode: 'bilinear' | 'nearest';
 	padding: 'constant' | 'edge' | 'reflect' | 'symmetric';
 	store: 'vec4' | 'scalar';
@@ -29,10 +29,10 @@ export type SampleVariant = {
 
 const FOLD: Record<SampleVariant['padding'], string> = {
 	// So far outside that no pixel has weight, and near enough for an integer.
-	constant: 'return clamp(place, vec4(-2.0), vec4(size + 1.0));',
-	edge: 'return clamp(place, vec4(0.0), vec4(size - 1.0));',
-	reflect: 'return clamp(mirrored(place, size - 1.0), vec4(0.0), vec4(size - 1.0));',
-	symmetric: 'return clamp(mirrored(place + 0.5, size) - 0.5, vec4(0.0), vec4(size - 1.0));',
+	constant: 'return clamp(point, vec4(-2.0), vec4(size + 1.0));',
+	edge: 'return clamp(point, vec4(0.0), vec4(size - 1.0));',
+	reflect: 'return clamp(mirrored(point, size - 1.0), vec4(0.0), vec4(size - 1.0));',
+	symmetric: 'return clamp(mirrored(point + 0.5, size) - 0.5, vec4(0.0), vec4(size - 1.0));',
 };
 
 const LANES = ['x', 'y', 'z', 'w'] as const;
@@ -58,30 +58,30 @@ export const sample = defineKernel({
 		/** Workgroups for each plane. */
 		blocks: 'u32',
 		offset: 'u32',
-		placeOffset: 'u32',
+		pointOffset: 'u32',
 		fill: 'f32',
 		/** Always 4. A constant would make the compiler unroll the loop and take four times as long. */
 		taps: 'u32',
 	},
-	define({ type, places, mode, padding, store }: SampleVariant) {
+	define({ type, points, mode, padding, store }: SampleVariant) {
 		return {
 			bindings: {
 				x: read(type),
-				places: read(places === 'affine' ? 'f32' : type),
+				points: read(points === 'affine' ? 'f32' : type),
 				y: readWrite(store === 'vec4' ? `vec4<${type}>` : type),
 			},
 			functions: wgsl`
 #if ${padding === 'reflect' || padding === 'symmetric'}
-/** Reflects \`place\` between 0 and span. */
-fn mirrored(place: vec4<f32>, span: f32) -> vec4<f32> {
-	let far = abs(place);
+/** Reflects \`point\` between 0 and span. */
+fn mirrored(point: vec4<f32>, span: f32) -> vec4<f32> {
+	let far = abs(point);
 	let times = floor(far / max(span, 1.0));
 	let rest = far - times * span;
 	return select(rest, span - rest, times - 2.0 * floor(times * 0.5) == vec4(1.0));
 }
 #endif
 
-fn fold(place: vec4<f32>, size: f32) -> vec4<f32> {
+fn fold(point: vec4<f32>, size: f32) -> vec4<f32> {
 	${FOLD[padding]}
 }
 `,
@@ -95,18 +95,18 @@ fn fold(place: vec4<f32>, size: f32) -> vec4<f32> {
 	let quadColumn = quad - row * p.rowQuads;
 	let n = image / p.groups;
 	let first = (image - n * p.groups) * ${SAMPLE_CHANNELS}u;
-#if ${places === 'affine'}
-	let m = p.placeOffset + n * 6u;
+#if ${points === 'affine'}
+	let m = p.pointOffset + n * 6u;
 	let j = vec4(f32(quadColumn * 4u)) + vec4(0.0, 1.0, 2.0, 3.0);
 	let i = f32(row);
-	let column = fold(places[m] * j + (places[m + 1u] * i + places[m + 2u]), p.size.x);
-	let line = fold(places[m + 3u] * j + (places[m + 4u] * i + places[m + 5u]), p.size.y);
+	let column = fold(points[m] * j + (points[m + 1u] * i + points[m + 2u]), p.size.x);
+	let line = fold(points[m + 3u] * j + (points[m + 4u] * i + points[m + 5u]), p.size.y);
 #else
 	let j = min(vec4(quadColumn * 4u) + vec4<u32>(0u, 1u, 2u, 3u), vec4(p.outSize.x - 1u));
-	let g = vec4(p.placeOffset + n * p.gridSteps.x + row * p.gridSteps.y) + j * p.gridSteps.z;
+	let g = vec4(p.pointOffset + n * p.gridSteps.x + row * p.gridSteps.y) + j * p.gridSteps.z;
 	let h = g + p.gridSteps.w;
-	let gridColumn = vec4(f32(places[g.x]), f32(places[g.y]), f32(places[g.z]), f32(places[g.w]));
-	let gridLine = vec4(f32(places[h.x]), f32(places[h.y]), f32(places[h.z]), f32(places[h.w]));
+	let gridColumn = vec4(f32(points[g.x]), f32(points[g.y]), f32(points[g.z]), f32(points[g.w]));
+	let gridLine = vec4(f32(points[h.x]), f32(points[h.y]), f32(points[h.z]), f32(points[h.w]));
 	let column = fold((gridColumn + 1.0) * p.scale.x + p.shift.x, p.size.x);
 	let line = fold((gridLine + 1.0) * p.scale.y + p.shift.y, p.size.y);
 #endif

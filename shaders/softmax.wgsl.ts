@@ -21,7 +21,7 @@ import { wgsl } from 'wgsl-preprocessor';
 import { mathFunctions } from './math.wgsl';
 import { offsetFunction } from './parameters';
 import { defineKernel, read, readWrite, type StorageType, WORKGROUP_SIZE } from './shader';
-import { sumOfAll } from './workgroupReduction';
+import { workgroupSum } from './workgroupReduction';
 
 export type SoftmaxVariant = {
 	kind: 'forward' | 'backward';
@@ -169,10 +169,10 @@ fn secondPass(source: u32, packed: u32, lane: u32, total: L) {
 #endif
 
 #if ${lanes > 1}
-${sumOfAll('f32', lanes)}
+${workgroupSum('f32', lanes)}
 #if ${backward}
 fn ofAll(mine: f32, lid: u32) -> f32 {
-	return sumOfAll(mine, lid);
+	return workgroupSum(mine, lid);
 }
 #else
 fn ofAll(mine: Sum, lid: u32) -> Sum {
@@ -184,7 +184,7 @@ fn ofAll(mine: Sum, lid: u32) -> Sum {
 		largest = max(largest, bitcast<f32>(found[lane].x));
 		bits = max(bits, found[lane].y);
 	}
-	return Sum(largest, sumOfAll(mine.total * decayed(mine.largest - largest), lid), bits);
+	return Sum(largest, workgroupSum(mine.total * decayed(mine.largest - largest), lid), bits);
 }
 #endif
 #endif

@@ -7,13 +7,13 @@
  */
 
 /**
- * `fn sumOfAll(mine: TYPE, lid: u32) -> TYPE`: the sum over the workgroup, returned to each of its `lanes` invocations. It may be
+ * `fn workgroupSum(mine: TYPE, lid: u32) -> TYPE`: the sum over the workgroup, returned to each of its `lanes` invocations. It may be
  * called again. Afterwards `shares` holds the terms.
  */
-export function sumOfAll(type: 'f32' | 'vec2<f32>', lanes: number): string {
+export function workgroupSum(type: 'f32' | 'vec2<f32>', lanes: number): string {
 	return /* wgsl */ `
 var<workgroup> shares: array<${type}, ${lanes}>;
-fn sumOfAll(mine: ${type}, lid: u32) -> ${type} {
+fn workgroupSum(mine: ${type}, lid: u32) -> ${type} {
 	// All invocations must have read the previous values before they are overwritten.
 	workgroupBarrier();
 	shares[lid] = mine;
@@ -28,7 +28,7 @@ fn sumOfAll(mine: ${type}, lid: u32) -> ${type} {
 }
 
 /** The number of elements that `pairwise` needs in its array. */
-export const pairwisePlaces = (lanes: number): number => 2 * lanes - 1;
+export const pairwiseLength = (lanes: number): number => 2 * lanes - 1;
 
 /**
  * A statement for one invocation: combines the first `lanes` elements of `array`, pairs first, then pairs of pairs, and appends

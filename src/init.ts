@@ -1,6 +1,6 @@
 /** Starts and stops devices, reports what they hold, and waits for them. */
 import type { DeviceName } from './backends/contract';
-import { lossOf, registerBackend, setDefaultDevice, unregisterBackend } from './backends/registry';
+import { deviceLossOf, registerBackend, setDefaultDevice, unregisterBackend } from './backends/registry';
 import { createWebGPUBackend, type WebGPUBackend } from './backends/webgpu/backend';
 import type { AdapterInfo, Counters, MemoryStatistics, Profile } from './backends/webgpu/statistics';
 import { ArgumentError, DeviceError, type DeviceLostError } from './core/errors';
@@ -136,7 +136,7 @@ async function stop(): Promise<void> {
 /** Resolves when all launches so far have run. Rejects with the loss of the device, or with the first error that it reported. */
 export async function sync(): Promise<void> {
 	if (webgpu !== null) return webgpu.sync();
-	const loss = lossOf('webgpu');
+	const loss = deviceLossOf('webgpu');
 	if (loss?.reason === 'unknown') throw loss.at('sync');
 }
 
@@ -155,7 +155,7 @@ export function memory(): MemoryReport {
 function running(caller: string): WebGPUBackend {
 	if (webgpu === null)
 		throw (
-			lossOf('webgpu')?.at(caller) ??
+			deviceLossOf('webgpu')?.at(caller) ??
 			new DeviceError(`${caller}: there is no WebGPU device; call await init({ device: 'webgpu' }) first`)
 		);
 	return webgpu;

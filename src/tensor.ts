@@ -7,7 +7,7 @@
  * the `tidy` that made it, or by the garbage collector. This file imports no operation: `methods.ts` adds them.
  */
 import type { Backend, DeviceName, OwnedStorage, View } from './backends/contract';
-import { backendInCharge, backendOf } from './backends/registry';
+import { activeBackend, backendOf } from './backends/registry';
 import { runOperation } from './core/currentOperation';
 import type { DType, TypedArray } from './core/dtype';
 import { ArgumentError, DisposedError, formatShape } from './core/errors';
@@ -140,7 +140,7 @@ export class Tensor {
 
 	/** The backend that computes with the tensor: the one that owns the memory, or its meta device. @internal */
 	get backend(): Backend {
-		return backendInCharge(this.storage.owner);
+		return activeBackend(this.storage.owner);
 	}
 
 	/** The number of dims. */

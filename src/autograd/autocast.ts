@@ -12,7 +12,7 @@ import { Tensor } from '../tensor';
 import { keep, tidy } from '../tidy';
 import { cast } from './gradients';
 import { type Autocast, isGradEnabled, noGrad, synchronous, withAutocast } from './modes';
-import { info, type Rule, TapeNode } from './tape';
+import { outputInfo, type Rule, TapeNode } from './tape';
 
 /** Products and convolutions. Their inputs become float16; their kernels sum in float32. */
 const FLOAT16 = [
@@ -141,7 +141,7 @@ const weightRule: Rule<null> = {
 function castWeight(weight: Tensor): Tensor {
 	const half = keep(noGrad(() => cast(weight, 'float16')));
 	if (!isGradEnabled()) return half;
-	const node = new WeightCast('to', [weight.edge], [info(half)], weightRule as Rule<unknown>, null);
+	const node = new WeightCast('to', [weight.edge], [outputInfo(half)], weightRule as Rule<unknown>, null);
 	half.edge = { node, index: 0 };
 	onNodeCreated(node);
 	return half;

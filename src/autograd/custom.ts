@@ -7,7 +7,7 @@ import { inAutocast } from './autocast';
 import { cast, zeroGradient } from './gradients';
 import { type Autocast, currentAutocast } from './modes';
 import { defineOperation } from './operation';
-import { CUSTOM, noteView } from './views';
+import { CUSTOM_OP_VIEW, markView } from './views';
 
 /** The data that `forward` and `backward` of one call share. */
 export interface OperationContext {
@@ -64,7 +64,7 @@ export function customOp<A extends unknown[], R extends Tensor | readonly Tensor
 		const outputs = callOperation(tensors, call, { name });
 		outputs.forEach((output, i) => {
 			const twin = [...tensors, ...outputs.slice(0, i)].find((other) => !other.isDisposed && other.storage === output.storage);
-			if (twin !== undefined) noteView(output, twin, CUSTOM);
+			if (twin !== undefined) markView(output, twin, CUSTOM_OP_VIEW);
 		});
 		return (call.isSingle ? outputs[0]! : outputs) as R;
 	};
@@ -92,7 +92,7 @@ class Call {
 	inputs: readonly unknown[];
 	readonly count: number;
 	/** Which of the arguments are tensors. */
-	readonly places: readonly number[];
+	readonly tensorIndices: readonly number[];
 	/** The tensors that `forward` saves, until the tape holds them. */
 	kept: readonly Tensor[] = [];
 	shapes: readonly Shape[] = [];
@@ -107,7 +107,7 @@ class Call {
 		this.#autocast = operation.castInputs === undefined ? currentAutocast() : null;
 		this.inputs = inputs;
 		this.count = inputs.length;
-		this.places = inputs.flatMap((input, i) => (input instanceof Tensor ? [i] : []));
+		this.tensorIndices = inputs.flatMap((input, i) => (input instanceof Tensor ? [i] : []));
 	}
 
 	/** Runs one of the user's functions in the modes of the call. */
@@ -151,8 +151,8 @@ const callOperation = defineOperation({
 		return kept;
 	},
 	vjp: (gradients, saved, call, needs, name) => {
-		const { count, places, shapes, operation } = call;
-		const needed = Array.from({ length: count }, (_, i) => (needs[places.indexOf(i)] ?? null) !== null);
+		const { count, tensorIndices, shapes, operation } = call;
+		const needed = Array.from({ length: count }, (_, i) => (needs[tensorIndices.indexOf(i)] ?? null) !== null);
 		const filled = gradients.map(
 			(gradient, i) => gradient ?? zeroGradient(shapes[i]!, gradients.find((given) => given !== null)!),
 		);
@@ -160,8 +160,8 @@ const callOperation = defineOperation({
 		const list = result === null || result instanceof Tensor ? [result] : result;
 		if (!Array.isArray(list) || !list.every((found) => found === null || found instanceof Tensor))
 			throw new ArgumentError(`${name}: backward must return a Tensor, null, or an array of them`);
-		if (list.length !== count && !(list.length === 1 && places.length === 1))
+		if (list.length !== count && !(list.length === 1 && tensorIndices.length === 1))
 			throw new ArgumentError(`${name}: backward returned ${list.length} gradients for ${count} arguments of forward`);
-		return places.map((place, i) => (list.length === count ? list[place]! : list[i]!));
+		return tensorIndices.map((index, i) => (list.length === count ? list[index]! : list[i]!));
 	},
 });

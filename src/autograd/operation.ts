@@ -11,8 +11,8 @@ import { closeScope, onNodeCreated, openScope } from '../scope';
 import { type GradEdge, requireDevice, Tensor } from '../tensor';
 import { callerStack, isWatching, observe } from './anomaly';
 import { currentAutocast, setGradEnabled } from './modes';
-import { type InputGradients, info, type OutputInfo, type Rule, TapeNode } from './tape';
-import { type Hindrance, noteView, type ViewStep } from './views';
+import { type InputGradients, type OutputInfo, outputInfo, type Rule, TapeNode } from './tape';
+import { markView, type ViewRestriction, type ViewStep } from './views';
 
 /** Declares, where a VJP would stand, that an operation has no gradient: its output never requires one. */
 export const NO_GRADIENT = Symbol('no gradient');
@@ -116,7 +116,7 @@ export interface Definition<I extends InputNames, C extends string, A, R, O exte
 	/** In place of `saves`, where only the call tells what it saves. The VJP gets the list. */
 	readonly savesOf?: (attributes: A) => readonly Tensor[];
 	/** Whether an output that shares the memory of the only input is a view of it; or why recorded writes into it are refused. */
-	readonly view?: true | Hindrance;
+	readonly view?: true | ViewRestriction;
 	/** The vector-Jacobian product, written in differentiable operations. */
 	readonly vjp: Vjp<I, C, A, R, O, S> | typeof NO_GRADIENT;
 	/** The VJP of a walk that is not recorded, for operations with a faster kernel. */
@@ -166,7 +166,7 @@ interface AnyDefinition {
 	readonly outputs?: readonly string[] | 'list';
 	readonly saves?: readonly string[] | ByInput;
 	readonly savesOf?: (attributes: unknown) => readonly Tensor[];
-	readonly view?: true | Hindrance;
+	readonly view?: true | ViewRestriction;
 	readonly vjp: AnyVjp | typeof NO_GRADIENT;
 	readonly fusedVjp?: AnyVjp;
 }
@@ -250,7 +250,7 @@ class OperationRule implements Rule<unknown> {
 	#record(name: string, inputs: Tensors, keys: Keys, attributes: unknown, returned: Returned, outputs: Outputs): void {
 		const edges = new Array<GradEdge | null>(keys.length);
 		for (let i = 0; i < keys.length; i++) edges[i] = inputs[keys[i]!]?.edge ?? null;
-		const node = new TapeNode(name, edges, outputs.map(info), this, attributes);
+		const node = new TapeNode(name, edges, outputs.map(outputInfo), this, attributes);
 		for (let index = 0; index < outputs.length; index++) {
 			const output = outputs[index];
 			if (output != null && isFloating(output.dtype)) output.edge = { node, index };
@@ -277,7 +277,7 @@ class OperationRule implements Rule<unknown> {
 			// An operation within `forward` may have made it as a view of what is a temporary here.
 			output.viewing = null;
 			if (view !== undefined && output.storage === input!.storage)
-				noteView(output, input!, view === true ? this.#viewStep(attributes, name) : view);
+				markView(output, input!, view === true ? this.#viewStep(attributes, name) : view);
 		}
 	}
 

@@ -253,8 +253,8 @@ export function registerHook(tensor: Tensor, hook: GradientHook): HookHandle {
 }
 
 // Not the tensor itself, because a node that held its outputs would keep dropped handles alive.
-export function info(tensor: Tensor): OutputInfo;
-export function info(tensor: Tensor | null | undefined): OutputInfo | undefined;
-export function info(tensor: Tensor | null | undefined): OutputInfo | undefined {
+export function outputInfo(tensor: Tensor): OutputInfo;
+export function outputInfo(tensor: Tensor | null | undefined): OutputInfo | undefined;
+export function outputInfo(tensor: Tensor | null | undefined): OutputInfo | undefined {
 	return tensor == null ? undefined : { shape: tensor.shape, dtype: tensor.dtype };
 }

@@ -20,22 +20,22 @@ export interface ViewPath {
 }
 
 /** Why a recorded write into a view is refused, and the cure. */
-export interface Hindrance {
+export interface ViewRestriction {
 	readonly what: string;
 	readonly cure: string;
 }
 
-const UNRECORDED: Hindrance = {
+const UNRECORDED: ViewRestriction = {
 	what: 'a view that was made under noGrad',
 	cure: 'Make the view and write both under noGrad, or both outside',
 };
 
-export const ONE_OF_SEVERAL: Hindrance = {
+export const MULTI_OUTPUT_VIEW: ViewRestriction = {
 	what: 'one of several views that one operation returned',
 	cure: 'Use narrow() or select() instead, or the operation without _',
 };
 
-export const CUSTOM: Hindrance = {
+export const CUSTOM_OP_VIEW: ViewRestriction = {
 	what: 'a result of a customOp that shares memory with its input or another result',
 	cure: 'Return a clone() from forward',
 };
@@ -45,18 +45,18 @@ class View implements Viewing {
 
 	constructor(
 		readonly base: Tensor,
-		/** Null if there is a hindrance. */
+		/** Null if there is a restriction. */
 		readonly path: ViewPath | null,
-		readonly hindrance: Hindrance | null,
+		readonly restriction: ViewRestriction | null,
 	) {
 		this.seen = base.writes;
 	}
 
 	renew(view: Tensor, operation: string): void {
-		const { base, path, hindrance } = this;
+		const { base, path, restriction } = this;
 		if (path === null) {
 			throw new AutogradError(
-				`${operation}: the tensor of shape ${formatShape(view.shape)} is ${hindrance!.what}, and '${base.edge?.node.operation}' has written into its memory since. ${hindrance!.cure}`,
+				`${operation}: the tensor of shape ${formatShape(view.shape)} is ${restriction!.what}, and '${base.edge?.node.operation}' has written into its memory since. ${restriction!.cure}`,
 			);
 		}
 		const mode = setGradEnabled(true);
@@ -65,7 +65,7 @@ class View implements Viewing {
 		try {
 			const whole = new Tensor(view.storage, base.shape, base.strides, base.offset);
 			whole.edge = base.edge;
-			edge = follow(path, whole).edge;
+			edge = replayView(path, whole).edge;
 		} finally {
 			closeScope(scope, () => false);
 			setGradEnabled(mode);
@@ -75,17 +75,17 @@ class View implements Viewing {
 	}
 }
 
-/** Notes that `output` is a view of `input`, by a step or with a hindrance. */
-export function noteView(output: Tensor, input: Tensor, step: ViewStep | Hindrance): void {
+/** Notes that `output` is a view of `input`, by a step or with a restriction. */
+export function markView(output: Tensor, input: Tensor, step: ViewStep | ViewRestriction): void {
 	const from = input.viewing as View | null;
 	const own = isGradEnabled() ? null : UNRECORDED;
-	const hindrance = own ?? (typeof step === 'function' ? (from?.hindrance ?? null) : step);
-	const path = hindrance === null ? { before: from?.path ?? null, step: step as ViewStep } : null;
-	output.viewing = new View(from?.base ?? input, path, hindrance);
+	const restriction = own ?? (typeof step === 'function' ? (from?.restriction ?? null) : step);
+	const path = restriction === null ? { before: from?.path ?? null, step: step as ViewStep } : null;
+	output.viewing = new View(from?.base ?? input, path, restriction);
 }
 
 /** Applies `path` to `x`, which replaces the base. */
-export function follow(path: ViewPath, x: Tensor): Tensor {
+export function replayView(path: ViewPath, x: Tensor): Tensor {
 	const steps: ViewStep[] = [];
 	for (let at: ViewPath | null = path; at !== null; at = at.before) steps.push(at.step);
 	return steps.reduceRight((result, step) => step(result), x);
@@ -99,8 +99,8 @@ export function baseOf(x: Tensor): { readonly base: Tensor; readonly path: ViewP
 /** Throws an AutogradError unless a write into `x` can be recorded. */
 export function requireRecordable(operation: string, x: Tensor): void {
 	const { viewing } = x;
-	const hindrance = (viewing as View | null)?.hindrance;
-	if (hindrance != null) throw new AutogradError(`${operation}: the tensor is ${hindrance.what}. ${hindrance.cure}`);
+	const restriction = (viewing as View | null)?.restriction;
+	if (restriction != null) throw new AutogradError(`${operation}: the tensor is ${restriction.what}. ${restriction.cure}`);
 	const isLeaf = ({ edge }: Tensor) => edge?.node.isLeaf ?? false;
 	const what = viewing !== null && isLeaf(viewing.base) ? 'a view of a leaf' : isLeaf(x) ? 'a leaf' : null;
 	if (what === null) return;

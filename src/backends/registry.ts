@@ -21,11 +21,11 @@ export function backendOf(device: DeviceName): Backend {
 		if (device === 'webgpu') throw new DeviceError(`device 'webgpu' is not ready: call await init() first, or use device 'cpu'`);
 		throw new DeviceError(`unknown device '${String(device)}': it is 'cpu' or 'webgpu'`);
 	}
-	return backendInCharge(backend);
+	return activeBackend(backend);
 }
 
 /** The backend that does the work of `backend` now: itself, except inside `withBackends`. */
-export function backendInCharge(backend: Backend): Backend {
+export function activeBackend(backend: Backend): Backend {
 	return replacement === null ? backend : replacement(backend);
 }
 
@@ -61,7 +61,7 @@ export function unregisterBackend(device: DeviceName, loss: DeviceLostError): vo
 }
 
 /** Why a device was lost. */
-export function lossOf(device: DeviceName): DeviceLostError | undefined {
+export function deviceLossOf(device: DeviceName): DeviceLostError | undefined {
 	return losses.get(device);
 }
 

@@ -11,7 +11,7 @@ let channel: MessageChannel | undefined;
 let turned = performance.now();
 
 /** Runs `task` after the current task and its microtasks, without the delay of `setTimeout`. */
-export function nextRound(task: () => void): void {
+export function scheduleTask(task: () => void): void {
 	const { setImmediate } = globalThis as { setImmediate?: (task: () => void) => void };
 	if (setImmediate !== undefined) {
 		setImmediate(task);
@@ -27,7 +27,7 @@ export function nextRound(task: () => void): void {
 }
 
 /** Whether it is time to yield. A caller that gets true must yield. */
-export function isTurnDue(): boolean {
+export function isYieldDue(): boolean {
 	const now = performance.now();
 	if (now - turned < MILLISECONDS_BETWEEN_TURNS) return false;
 	turned = now;
@@ -35,6 +35,6 @@ export function isTurnDue(): boolean {
 }
 
 /** Resolves in the next turn of the event loop. */
-export function turn(): Promise<void> {
-	return new Promise(nextRound);
+export function yieldToEventLoop(): Promise<void> {
+	return new Promise(scheduleTask);
 }

@@ -27,9 +27,9 @@ export function formatValues(values: TypedArray | null, tensor: Printable, strid
 	const offset = strided ? tensor.offset : 0;
 	const summarize = numel(tensor.shape) > SUMMARIZE_ABOVE;
 	const cells: string[] = [];
-	const places = formatter(values, tensor, strides, offset, summarize);
+	const format = formatter(values, tensor, strides, offset, summarize);
 	walk(tensor.shape, strides, offset, summarize, (position) => {
-		cells.push(places(values[position]!));
+		cells.push(format(values[position]!));
 	});
 	const width = Math.max(0, ...cells.map((cell) => cell.length));
 	let next = 0;

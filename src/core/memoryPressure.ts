@@ -8,7 +8,7 @@
  *
  * An unreachable object with a finalizer signals each collection. The program holds whatever remains afterwards: see leakWarning.ts.
  */
-import { nextRound } from './eventLoop';
+import { scheduleTask } from './eventLoop';
 import { type AllocationSite, noteBacklog, noteHeld } from './leakWarning';
 
 export type { AllocationSite };
@@ -109,14 +109,14 @@ function press(): void {
 		return;
 	}
 	began = { unseen, storages, bytes };
-	nextRound(() => {
+	scheduleTask(() => {
 		began = null;
 	});
 }
 
 const collected = new FinalizationRegistry<null>(() => {
 	// Runs after the finalizers of the same collection.
-	nextRound(() => nextRound(takeStock));
+	scheduleTask(() => scheduleTask(takeStock));
 });
 
 function watch(): void {

@@ -85,7 +85,7 @@ export function defaultCollate(samples: readonly TensorList[]): TensorList {
 }
 
 /** Moves the fields to `device` and disposes of the originals that had to move. */
-export function moved(fields: TensorList, device: DeviceName | undefined): MaybePromise<TensorList> {
+export function moveToDevice(fields: TensorList, device: DeviceName | undefined): MaybePromise<TensorList> {
 	if (device === undefined || fields.every((field) => field.device === device)) return fields;
 	const copies = fields.map((field) => {
 		const copy = to(field, device);

@@ -81,7 +81,7 @@ export class CsvTable {
 		if (column.kind === 'numeric') {
 			throw new ArgumentError(`CsvTable: column '${name}' holds numbers; to read it as categories pass categorical: ['${name}']`);
 		}
-		return Array.from(column.values, (place) => column.categories[place] ?? '');
+		return Array.from(column.values, (index) => column.categories[index] ?? '');
 	}
 
 	/** Numeric columns as a matrix [rows, columns], for `tensor` and ArrayDataset. Default: all numeric columns. */
@@ -121,8 +121,8 @@ export function parseCsv(text: string, options: CsvOptions = {}): CsvTable {
 	const rows = header === true ? data.slice(1) : data;
 	const width = data[0]?.length ?? 0;
 	const names = header === true ? (data[0] ?? []).map((name) => name.trim()) : namesOf(header, width);
-	const places = new Map(names.map((name, i) => [name, i]));
-	const twice = names.find((name, i) => places.get(name) !== i);
+	const indices = new Map(names.map((name, i) => [name, i]));
+	const twice = names.find((name, i) => indices.get(name) !== i);
 	if (twice !== undefined) throw new FormatError(`parseCsv: two columns are named '${twice}'; pass names as header: [...]`);
 	if (names.length === 0) throw new FormatError('parseCsv: the text is empty');
 	const odd = rows.findIndex((row) => row.length !== names.length);
@@ -131,7 +131,7 @@ export function parseCsv(text: string, options: CsvOptions = {}): CsvTable {
 	}
 	const known = (list: readonly string[] | undefined, option: string) => {
 		if (list !== undefined) requireList('parseCsv', `names as ${option}`, list);
-		const unknown = list?.find((name) => !places.has(name));
+		const unknown = list?.find((name) => !indices.has(name));
 		if (unknown !== undefined) {
 			throw new ArgumentError(`parseCsv: ${option}: there is no column '${unknown}'; there are ${listed(names)}`);
 		}
@@ -144,9 +144,9 @@ export function parseCsv(text: string, options: CsvOptions = {}): CsvTable {
 	const wanted = known(options.columns, 'columns') ?? names;
 	const none = new Set(missing);
 	const columns = wanted.map((name): CsvColumn => {
-		const place = places.get(name)!;
+		const index = indices.get(name)!;
 		const cells = rows.map((row) => {
-			const cell = row[place]!.trim();
+			const cell = row[index]!.trim();
 			return none.has(cell) ? null : cell;
 		});
 		return categorical.has(name) ? categories(name, cells) : (numbers(name, cells, numeric.has(name)) ?? categories(name, cells));
@@ -179,11 +179,11 @@ function numbers(name: string, cells: readonly (string | null)[], must: boolean)
 
 function categories(name: string, cells: readonly (string | null)[]): CategoricalColumn {
 	const found = [...new Set(cells.filter((cell) => cell !== null))].sort();
-	const places = new Map(found.map((category, i) => [category, i]));
+	const indices = new Map(found.map((category, i) => [category, i]));
 	return {
 		name,
 		kind: 'categorical',
-		values: Int32Array.from(cells, (cell) => (cell === null ? -1 : places.get(cell)!)),
+		values: Int32Array.from(cells, (cell) => (cell === null ? -1 : indices.get(cell)!)),
 		categories: found,
 	};
 }

@@ -15,9 +15,9 @@ export type Fold = readonly [train: Int32Array, test: Int32Array];
 
 /** Yields the folds, given the fold that tests each sample. */
 function* foldsOf(testFold: Int32Array, nSplits: number): IterableIterator<Fold> {
-	const places = Int32Array.from(testFold, (_, i) => i);
+	const indices = Int32Array.from(testFold, (_, i) => i);
 	for (let fold = 0; fold < nSplits; fold++) {
-		yield [places.filter((i) => testFold[i] !== fold), places.filter((i) => testFold[i] === fold)];
+		yield [indices.filter((i) => testFold[i] !== fold), indices.filter((i) => testFold[i] === fold)];
 	}
 }
 
@@ -47,7 +47,7 @@ export class KFold {
 		let start = 0;
 		for (let fold = 0; fold < this.nSplits; fold++) {
 			const end = start + Math.floor(total / this.nSplits) + (fold < total % this.nSplits ? 1 : 0);
-			for (const place of order.subarray(start, end)) testFold[place] = fold;
+			for (const index of order.subarray(start, end)) testFold[index] = fold;
 			start = end;
 		}
 		return foldsOf(testFold, this.nSplits);
@@ -83,8 +83,8 @@ export class StratifiedKFold {
 			const dealt = Array.from(group, (_, i) => (start + i) % this.nSplits).sort((a, b) => a - b);
 			start += group.length;
 			const order = shuffle ? randomPermutation(generator.next(), group.length) : null;
-			group.forEach((place, i) => {
-				testFold[place] = dealt[order === null ? i : order[i]!]!;
+			group.forEach((index, i) => {
+				testFold[index] = dealt[order === null ? i : order[i]!]!;
 			});
 		}
 		return foldsOf(testFold, this.nSplits);

@@ -101,14 +101,14 @@ export class ImageFolder implements Dataset {
 	}
 
 	async batch(indices: ArrayLike<number>, device?: DeviceName): Promise<TensorList> {
-		const places = Int32Array.from(indices);
-		const images = await Promise.all(Array.from(places, (index) => this.image(index)));
-		return this.#fields(images, places, [places.length], device);
+		const list = Int32Array.from(indices);
+		const images = await Promise.all(Array.from(list, (index) => this.image(index)));
+		return this.#fields(images, list, [list.length], device);
 	}
 
 	#fields(
 		images: readonly Image[],
-		places: ArrayLike<number>,
+		list: ArrayLike<number>,
 		leading: readonly number[],
 		device: DeviceName = deviceOfNew(),
 	): TensorList {
@@ -120,12 +120,12 @@ export class ImageFolder implements Dataset {
 			if (image.width !== width || image.height !== height) {
 				const [a, b] = [first, image].map(({ height, width }) => formatShape([height, width]));
 				throw new ShapeError(
-					`ImageFolder: ${this.paths[places[0]!]} has size ${a}, ${this.paths[places[i]!]} has ${b}. All images of a batch must have the same size. Pass size: [height, width]`,
+					`ImageFolder: ${this.paths[list[0]!]} has size ${a}, ${this.paths[list[i]!]} has ${b}. All images of a batch must have the same size. Pass size: [height, width]`,
 				);
 			}
 			writePlanes(image, planes, i * channels * height * width);
 		});
-		const labels = Int32Array.from(places, (index) => this.labels[index]!);
+		const labels = Int32Array.from(list, (index) => this.labels[index]!);
 		return [
 			tensor(unitValues(planes), { shape: [...leading, channels, height, width], device }),
 			tensor(labels, { shape: leading, device }),

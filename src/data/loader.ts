@@ -11,7 +11,7 @@ import {
 	discard,
 	disposeExcept,
 	type MaybePromise,
-	moved,
+	moveToDevice,
 	requireTensorList,
 	type TensorList,
 	whenReady,
@@ -294,7 +294,7 @@ export class DataLoader implements AsyncIterable<TensorList> {
 	#finish(fetched: MaybePromise<TensorList>, seed: Seed, epoch: number, batch: number): MaybePromise<TensorList> {
 		const placed = whenReady(fetched, (fields) => {
 			requireTensorList('the dataset', fields);
-			return moved(fields, this.device);
+			return moveToDevice(fields, this.device);
 		});
 		const transform = this.#transform;
 		if (transform === undefined) return placed;

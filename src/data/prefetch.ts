@@ -1,5 +1,5 @@
 /** Makes batches ahead of the loop that consumes them. */
-import { nextRound } from '../core/eventLoop';
+import { scheduleTask } from '../core/eventLoop';
 import { discard, type MaybePromise, paceOf, type TensorList } from './batch';
 
 /** A sequence of batches. */
@@ -91,7 +91,7 @@ export class BatchIterator implements AsyncIterableIterator<TensorList> {
 		if (this.#refilling || this.#exhausted || this.#queue.length >= this.#ahead) return;
 		this.#refilling = true;
 		// The program now waits for the GPU or for a file.
-		nextRound(() => {
+		scheduleTask(() => {
 			this.#refilling = false;
 			while (this.#closing === null && !this.#exhausted && this.#queue.length < this.#ahead) this.#queue.push(this.#start());
 		});

@@ -97,7 +97,7 @@ export class SubsetRandomSampler implements Sampler {
 	}
 
 	indices(generator: Generator = defaultGenerator): Int32Array {
-		return randomPermutation(generator.next(), this.length).map((place) => this.#subset[place]!);
+		return randomPermutation(generator.next(), this.length).map((index) => this.#subset[index]!);
 	}
 }
 

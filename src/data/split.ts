@@ -78,16 +78,16 @@ export function trainTestSplit(dataset: Dataset, options: TrainTestOptions = {})
 	const [train, test] = trainTestSizes(total, options);
 	if (!shuffle) {
 		if (stratify !== undefined) throw new ArgumentError('trainTestSplit: stratify needs shuffle');
-		const places = Int32Array.from({ length: train + test }, (_, i) => i);
-		return [new Subset(dataset, places.subarray(0, train)), new Subset(dataset, places.subarray(train))];
+		const indices = Int32Array.from({ length: train + test }, (_, i) => i);
+		return [new Subset(dataset, indices.subarray(0, train)), new Subset(dataset, indices.subarray(train))];
 	}
 	const generator = generatorOf(seed);
 	if (stratify === undefined) {
 		const order = randomPermutation(generator.next(), total);
 		return [new Subset(dataset, order.subarray(test, test + train)), new Subset(dataset, order.subarray(0, test))];
 	}
-	const [trainPlaces, testPlaces] = stratifiedPlaces(stratify, total, train, test, generator);
-	return [new Subset(dataset, trainPlaces), new Subset(dataset, testPlaces)];
+	const [trainIndices, testIndices] = stratifiedIndices(stratify, total, train, test, generator);
+	return [new Subset(dataset, trainIndices), new Subset(dataset, testIndices)];
 }
 
 function trainTestSizes(total: number, { testSize, trainSize }: TrainTestOptions): [train: number, test: number] {
@@ -132,7 +132,7 @@ export function groupByClass(name: string, labels: Labels, total?: number): Int3
 }
 
 /** As scikit-learn's StratifiedShuffleSplit. */
-function stratifiedPlaces(
+function stratifiedIndices(
 	labels: Labels,
 	total: number,
 	train: number,
@@ -157,16 +157,16 @@ function stratifiedPlaces(
 		counts.map((count, k) => count - trainCounts[k]!),
 		test,
 	);
-	const trainPlaces: number[] = [];
-	const testPlaces: number[] = [];
+	const trainIndices: number[] = [];
+	const testIndices: number[] = [];
 	groups.forEach((group, k) => {
-		const order = randomPermutation(generator.next(), group.length).map((place) => group[place]!);
-		trainPlaces.push(...order.subarray(0, trainCounts[k]!));
-		testPlaces.push(...order.subarray(trainCounts[k]!, trainCounts[k]! + testCounts[k]!));
+		const order = randomPermutation(generator.next(), group.length).map((index) => group[index]!);
+		trainIndices.push(...order.subarray(0, trainCounts[k]!));
+		testIndices.push(...order.subarray(trainCounts[k]!, trainCounts[k]! + testCounts[k]!));
 	});
-	const shuffled = (places: readonly number[]) =>
-		randomPermutation(generator.next(), places.length).map((place) => places[place]!);
-	return [shuffled(trainPlaces), shuffled(testPlaces)];
+	const shuffled = (indices: readonly number[]) =>
+		randomPermutation(generator.next(), indices.length).map((index) => indices[index]!);
+	return [shuffled(trainIndices), shuffled(testIndices)];
 }
 
 /** Distributes `draws` in proportion to `counts`: rounds down and gives the rest to the largest remainders. */

@@ -6,7 +6,7 @@ import { tensor } from '../ops/creation';
 import { indexSelect } from '../ops/indexing';
 import { clone, select } from '../ops/layout';
 import { Tensor } from '../tensor';
-import { type MaybePromise, moved, type TensorList } from './batch';
+import { type MaybePromise, moveToDevice, type TensorList } from './batch';
 import { type Dataset, requireIndex, requireIndices } from './dataset';
 
 /**
@@ -36,13 +36,13 @@ export class TensorDataset implements Dataset {
 
 	get(index: number, device?: DeviceName): MaybePromise<TensorList> {
 		requireIndex('TensorDataset', index, this.length);
-		return moved(this.tensors.map(entry(index)), device);
+		return moveToDevice(this.tensors.map(entry(index)), device);
 	}
 
 	batch(indices: ArrayLike<number>, device?: DeviceName): MaybePromise<TensorList> {
 		requireIndices('TensorDataset', indices, this.length);
 		const index = Int32Array.from(indices);
-		return moved(
+		return moveToDevice(
 			this.tensors.map((x) => rowsOnHost(x, index, device) ?? rowsOnDevice(x, index)),
 			device,
 		);
@@ -60,8 +60,8 @@ function entry(index: number) {
 }
 
 function rowsOnDevice(x: Tensor, index: Int32Array): Tensor {
-	using places = tensor(index, { device: x.device });
-	return indexSelect(x, 0, places);
+	using rowIndices = tensor(index, { device: x.device });
+	return indexSelect(x, 0, rowIndices);
 }
 
 /** Gathers rows on the host and puts them on `device`. Returns null if the host cannot see the tensor's elements. */

@@ -116,10 +116,10 @@ function steps({ scores, positive }: Collected): Step[] {
 	const order = Array.from(scores.keys()).sort((a, b) => scores[b]! - scores[a]!);
 	const result: Step[] = [];
 	let [negatives, positives] = [0, 0];
-	order.forEach((i, place) => {
+	order.forEach((i, rank) => {
 		if (positive[i] === 1) positives++;
 		else negatives++;
-		const next = order[place + 1];
+		const next = order[rank + 1];
 		if (next === undefined || scores[next] !== scores[i]) result.push({ threshold: scores[i]!, negatives, positives });
 	});
 	return result;

@@ -43,10 +43,10 @@ abstract class ChannelNorm extends Module {
 		this.weight = affine ? ones_(emptyParameter([numFeatures], options)) : null;
 		this.bias = affine ? zeros_(emptyParameter([numFeatures], options)) : null;
 		if (options.trackRunningStats ?? defaults.trackRunningStats) {
-			const place = pickOptions(options, 'device', 'dtype');
-			this.registerBuffer('running_mean', zeros([numFeatures], place));
-			this.registerBuffer('running_var', ones([numFeatures], place));
-			this.registerBuffer('num_batches_tracked', full([], 0, { ...place, dtype: 'int32' }));
+			const factory = pickOptions(options, 'device', 'dtype');
+			this.registerBuffer('running_mean', zeros([numFeatures], factory));
+			this.registerBuffer('running_var', ones([numFeatures], factory));
+			this.registerBuffer('num_batches_tracked', full([], 0, { ...factory, dtype: 'int32' }));
 		}
 	}
 

@@ -74,10 +74,10 @@ abstract class TransformerLayer extends Module {
 		if (typeof activation !== 'function' && activation !== 'relu' && activation !== 'gelu') {
 			throw new ArgumentError(`${new.target.name}: activation must be 'relu', 'gelu' or a function, not '${String(activation)}'`);
 		}
-		const place = pickOptions(options, 'bias', 'device', 'dtype');
-		this.linear1 = new Linear(dModel, dimFeedforward, place);
+		const factory = pickOptions(options, 'bias', 'device', 'dtype');
+		this.linear1 = new Linear(dModel, dimFeedforward, factory);
 		this.dropout = new Dropout(dropout);
-		this.linear2 = new Linear(dimFeedforward, dModel, place);
+		this.linear2 = new Linear(dimFeedforward, dModel, factory);
 		this.norm1 = this.makeNorm();
 		this.norm2 = this.makeNorm();
 	}

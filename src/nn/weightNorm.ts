@@ -6,9 +6,9 @@ import { div, mul } from '../ops/elementwise';
 import { norm } from '../ops/reduce';
 import type { Tensor } from '../tensor';
 import { tidy } from '../tidy';
-import { computeProperty, ownParameter } from './computed';
 import type { Module } from './module';
 import { Parameter } from './parameter';
+import { computeProperty, ownParameter } from './parametrize';
 
 export interface WeightNormOptions {
 	/** The name of the module's parameter. Default 'weight'. */

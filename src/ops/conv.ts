@@ -17,7 +17,7 @@ import { requireSameDevice, requireSameDType, requireShape, requireTensor } from
 import { composed } from './composed';
 import { contiguous, squeeze, unsqueeze } from './layout';
 import { sum } from './reduce';
-import { type PerDim, perDim, windowGrid } from './windows';
+import { type PerDim, perDim, windowCounts } from './windows';
 
 export interface ConvOptions {
 	/** Distance between the windows. Default 1. */
@@ -149,19 +149,19 @@ function convolve(operation: string, rank: number, x: Tensor, weight: Tensor, bi
 	const dilation = perDim(operation, 'dilation', options.dilation ?? 1, rank, 1);
 	if (kernel.some((k) => k < 1)) throw new ShapeError(`${operation}: weight ${formatShape(weight.shape)} has an empty window`);
 	let before: number[];
-	let grid: number[];
+	let outSize: number[];
 	if (padding === 'same') {
 		if (stride.some((s) => s !== 1))
 			throw new ArgumentError(`${operation}: padding 'same' keeps the size, so stride must be 1, not ${formatShape(stride)}`);
 		before = kernel.map((k, d) => Math.floor((dilation[d]! * (k - 1)) / 2));
-		grid = [...size];
+		outSize = [...size];
 	} else {
 		if (typeof padding === 'string' && padding !== 'valid')
 			throw wrongArgument(operation, 'padding', "a number, a list, 'same' or 'valid'", padding);
 		before = perDim(operation, 'padding', padding === 'valid' ? 0 : padding, rank, 0);
-		grid = windowGrid(operation, x.shape, { kernel, stride, padding: before, dilation });
+		outSize = windowCounts(operation, x.shape, { kernel, stride, padding: before, dilation });
 	}
-	const attributes = { size: grid, windows: { stride, padding: before, dilation, groups } };
+	const attributes = { size: outSize, windows: { stride, padding: before, dilation, groups } };
 	if (x.ndim === rank + 2) return convolution({ x, weight, bias }, attributes, { name: operation });
 	return composed(operation, () =>
 		squeeze(convolution({ x: unsqueeze(x, 0), weight, bias }, attributes, { name: operation }), 0),

@@ -6,8 +6,8 @@
 import { callerStack, isWatching, observe } from '../autograd/anomaly';
 import { zeroGradient } from '../autograd/gradients';
 import { isGradEnabled } from '../autograd/modes';
-import { info, type OutputInfo, type Rule, requireOwnGradient, TapeNode } from '../autograd/tape';
-import { baseOf, follow, rebase, requireRecordable, type ViewPath } from '../autograd/views';
+import { type OutputInfo, outputInfo, type Rule, requireOwnGradient, TapeNode } from '../autograd/tape';
+import { baseOf, rebase, replayView, requireRecordable, type ViewPath } from '../autograd/views';
 import type { View } from '../backends/contract';
 import type { BinaryOp } from '../backends/contract/elementwise';
 import { requireOneOf } from '../core/checks';
@@ -59,13 +59,13 @@ interface WriteAttributes<A> {
 const WRITE: Rule<WriteAttributes<unknown>> = {
 	pullBack([incoming], [x = null, source = null], { vjp, attributes, path, strides }, [base = null, other = null]) {
 		const gradient = incoming!;
-		const part = path === null ? gradient : follow(path, gradient);
+		const part = path === null ? gradient : replayView(path, gradient);
 		const found = vjp(part, { x, source }, attributes, { x: base && part, source: other });
 		if (base === null) return [null, found.source];
 		if (path === null) return [found.x ?? zeroGradient(gradient.shape, gradient), found.source];
 		// In the layout of the base, because there the path to the part copies nothing.
 		const whole = cloneAs(gradient, strides);
-		const written = follow(path, whole);
+		const written = replayView(path, whole);
 		if (found.x === null) zero_(written);
 		else copy_(written, found.x);
 		return [whole, found.source];
@@ -107,7 +107,7 @@ function inPlace<A>(operation: string, { x, source, write, saves, vjp, attribute
 			const before = saved.x?.edge ?? null;
 			if (before !== null && !edges.includes(before)) edges.push(before);
 			const rule = { vjp, attributes, path, strides: base.strides };
-			node = new TapeNode(operation, edges, [info(base)], WRITE, rule);
+			node = new TapeNode(operation, edges, [outputInfo(base)], WRITE, rule);
 			node.save([saved.x, saved.source]);
 			onNodeCreated(node);
 		}

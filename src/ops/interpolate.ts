@@ -113,17 +113,17 @@ interface Tap {
 	readonly weights: readonly number[] | null;
 }
 
-function places(to: number): number[] {
+function range(to: number): number[] {
 	return Array.from({ length: to }, (_, i) => i);
 }
 
 // PyTorch computes these positions in float32. Rounding the same way puts positions on edges in the same places.
 function nearestTaps(from: number, to: number, step: number, exact: boolean): Tap[] {
-	const indices = places(to).map((i) => {
+	const indices = range(to).map((i) => {
 		if (!exact && to === 2 * from) return i >> 1;
 		return Math.min(Math.floor(Math.fround((exact ? i + 0.5 : i) * step)), from - 1);
 	});
-	return [{ indices: to === from ? places(to) : indices, weights: null }];
+	return [{ indices: to === from ? range(to) : indices, weights: null }];
 }
 
 /** The step in the input for one output element. */
@@ -133,7 +133,7 @@ function linearStep(from: number, to: number, scale: number | null, alignCorners
 }
 
 function linearTaps(from: number, to: number, step: number, alignCorners: boolean): Tap[] {
-	const positions = places(to).map((i) => (alignCorners ? i * step : Math.max(0, (i + 0.5) * step - 0.5)));
+	const positions = range(to).map((i) => (alignCorners ? i * step : Math.max(0, (i + 0.5) * step - 0.5)));
 	const lower = positions.map((position) => Math.min(Math.floor(position), from - 1));
 	const share = positions.map((position, i) => Math.min(position - lower[i]!, 1));
 	return [
@@ -146,7 +146,7 @@ function linearTaps(from: number, to: number, step: number, alignCorners: boolea
 const CUBIC = -0.75;
 
 function cubicTaps(from: number, to: number, step: number, alignCorners: boolean): Tap[] {
-	const positions = places(to).map((i) => (alignCorners ? i * step : (i + 0.5) * step - 0.5));
+	const positions = range(to).map((i) => (alignCorners ? i * step : (i + 0.5) * step - 0.5));
 	const near = (t: number) => ((CUBIC + 2) * t - (CUBIC + 3)) * t * t + 1;
 	const far = (t: number) => ((CUBIC * t - 5 * CUBIC) * t + 8 * CUBIC) * t - 4 * CUBIC;
 	return [-1, 0, 1, 2].map((offset) => ({

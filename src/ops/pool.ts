@@ -13,7 +13,7 @@ import { requireFloatingTensor } from '../tensorChecks';
 import { tidy } from '../tidy';
 import { contiguous, squeeze, unsqueeze } from './layout';
 import { type ValuesIndices, valuesIndices } from './reduce';
-import { type PerDim, perDim, windowGrid } from './windows';
+import { type PerDim, perDim, windowCounts } from './windows';
 
 export interface MaxPoolOptions {
 	/** Distance between windows. Default the window's size. */
@@ -189,9 +189,9 @@ function maxPooled(name: string, rank: number, x: Tensor, kernelSize: PerDim, op
 		dilation: perDim(name, 'dilation', options.dilation ?? 1, rank, 1),
 	};
 	checkPadding(name, attributes.padding, kernel);
-	const grid = windowGrid(name, x.shape, attributes, options.ceilMode ?? false);
+	const size = windowCounts(name, x.shape, attributes, options.ceilMode ?? false);
 	const fitting = { ...attributes, kernel: within(x, attributes) };
-	const pool = () => onBatch(x, rank, (batch) => maxima(name, batch, grid, fitting));
+	const pool = () => onBatch(x, rank, (batch) => maxima(name, batch, size, fitting));
 	return options.returnIndices === true ? pool() : valuesOf(pool);
 }
 
@@ -210,9 +210,9 @@ function avgPooled(name: string, rank: number, x: Tensor, kernelSize: PerDim, op
 		divisorOverride,
 	};
 	checkPadding(name, attributes.padding, kernel);
-	const grid = windowGrid(name, x.shape, { ...attributes, dilation: kernel.map(() => 1) }, ceilMode);
+	const size = windowCounts(name, x.shape, { ...attributes, dilation: kernel.map(() => 1) }, ceilMode);
 	const windows = { ...attributes, kernel: within(x, attributes) };
-	return onBatch(x, rank, (batch) => average({ x: batch }, { size: grid, windows }, { name }));
+	return onBatch(x, rank, (batch) => average({ x: batch }, { size, windows }, { name }));
 }
 
 function adaptive<R extends Tensor | ValuesIndices>(

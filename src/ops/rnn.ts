@@ -9,7 +9,7 @@
 import { grad } from '../autograd/backward';
 import { defineOperation } from '../autograd/operation';
 import { setRequiresGrad } from '../autograd/tape';
-import { type CellKind, GATES, KEPT } from '../backends/contract/rnn';
+import { type CellKind, GATES, SAVED } from '../backends/contract/rnn';
 import { formatShape, ShapeError } from '../core/errors';
 import { copyOf, emptyOn, type Tensor, viewOf } from '../tensor';
 import { requireSameDevice, requireShape } from '../tensorChecks';
@@ -105,7 +105,7 @@ const layerOperation = defineOperation({
 		const ends = lengths ? packed(lengths) : undefined;
 		const hidden = statesFrom(h0, steps);
 		const cells = c0 ? statesFrom(c0, steps) : undefined;
-		const kept = emptyOn(x, [steps, rows, KEPT[kind] * units]);
+		const kept = emptyOn(x, [steps, rows, SAVED[kind] * units]);
 		const across = transpose(weight, 0, 1);
 		const products = emptyOn(x, [rows, GATES[kind] * units]);
 		for (let slot = 0; slot < steps; slot++) {

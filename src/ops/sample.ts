@@ -71,14 +71,15 @@ export function affineGrid(theta: Tensor, size: readonly number[], options: Affi
 		throw new ShapeError(`affineGrid: theta must be [N, 2, 3] for size ${formatShape(size)}, not ${formatShape(theta.shape)}`);
 	// The same steps and roundings as in PyTorch, so that positions near the border of a pixel fall on the same side.
 	const rounded = theta.dtype === 'float64' ? (value: number) => value : Math.fround;
-	const place = (i: number, n: number) => {
+	const position = (i: number, n: number) => {
 		if (n === 1) return 0;
 		const step = rounded(2 / (n - 1));
 		const corner = rounded(i < n >> 1 ? rounded(step * i) - 1 : 1 - rounded(step * (n - 1 - i)));
 		return alignCorners ? corner : rounded(corner * rounded((n - 1) / n));
 	};
 	const values = allocateTyped('float64', height * width * 3);
-	for (let i = 0; i < height * width; i++) values.set([place(i % width, width), place(Math.floor(i / width), height), 1], i * 3);
+	for (let i = 0; i < height * width; i++)
+		values.set([position(i % width, width), position(Math.floor(i / width), height), 1], i * 3);
 	return inFloat32('affineGrid', [theta], (wide) => {
 		const base = tensor(values, { shape: [height * width, 3], dtype: wide.dtype, device: theta.device });
 		return reshape(matmul(base, transpose(wide, 1, 2)), [count, height, width, 2]);
@@ -153,23 +154,23 @@ const sampleOperation = defineOperation({
  */
 function coordinate(grid: Tensor, axis: 0 | 1, size: number, { scale, shift, padding }: GridAttributes): Tensor {
 	const flat = reshape(select(grid, 3, axis), [grid.shape[0]!, grid.shape[1]! * grid.shape[2]!]);
-	const place = add(mul(add(flat, 1), scale[axis]), shift[axis]);
+	const position = add(mul(add(flat, 1), scale[axis]), shift[axis]);
 	const within = (at: Tensor) => hardtanh(at, { minVal: 0, maxVal: size - 1 });
 	switch (padding) {
 		case 'constant':
-			return place;
+			return position;
 		case 'edge':
-			return within(place);
+			return within(position);
 		case 'reflect':
-			return within(mirrored(place, size - 1));
+			return within(mirrored(position, size - 1));
 		case 'symmetric':
-			return within(sub(mirrored(add(place, 0.5), size), 0.5));
+			return within(sub(mirrored(add(position, 0.5), size), 0.5));
 	}
 }
 
 /** Reflects coordinates at 0 and at `span` until they lie between. */
-function mirrored(place: Tensor, span: number): Tensor {
-	const far = abs(place);
+function mirrored(position: Tensor, span: number): Tensor {
+	const far = abs(position);
 	const times = floor(div(detach(far), Math.max(span, 1)));
 	const rest = sub(far, mul(times, span));
 	return where(eq(remainder(times, 2), 1), sub(span, rest), rest);
@@ -180,7 +181,7 @@ function composed(x: Tensor, grid: Tensor, attributes: GridAttributes): Tensor {
 	const [count, channels, height, width] = x.shape as [number, number, number, number];
 	const column = coordinate(grid, 0, width, attributes);
 	const line = coordinate(grid, 1, height, attributes);
-	const places = grid.shape[1]! * grid.shape[2]!;
+	const points = grid.shape[1]! * grid.shape[2]!;
 	const plane = reshape(x, [count, channels, height * width]);
 	const shape = [count, channels, grid.shape[1]!, grid.shape[2]!];
 	if (attributes.mode === 'nearest') return reshape(tap(round(detach(column)), round(detach(line)), null), shape);
@@ -202,9 +203,9 @@ function composed(x: Tensor, grid: Tensor, attributes: GridAttributes): Tensor {
 	function tap(px: Tensor, py: Tensor, weight: Tensor | null): Tensor {
 		const isInside = (at: Tensor, size: number) => logicalAnd(ge(at, 0), le(at, size - 1));
 		const nearest = (at: Tensor, size: number) => to(clamp(at, { min: 0, max: size - 1 }), 'int32');
-		const alike = (t: Tensor) => reshape(t, [count, 1, places]);
+		const alike = (t: Tensor) => reshape(t, [count, 1, points]);
 		const index = alike(add(mul(nearest(py, height), width), nearest(px, width)));
-		const pixels = gather(plane, 2, expand(index, [count, channels, places]));
+		const pixels = gather(plane, 2, expand(index, [count, channels, points]));
 		const inside = alike(logicalAnd(isInside(px, width), isInside(py, height)));
 		return where(inside, weight === null ? pixels : mul(pixels, alike(weight)), 0);
 	}

@@ -9,7 +9,16 @@ import { emptyOn, type Tensor } from '../tensor';
 import { requireFloatingTensor, requireTensor } from '../tensorChecks';
 import { composed, widened } from './composed';
 import { exp, mul, neg, sub, to } from './elementwise';
-import { type Dims, linesAlong, type ReduceOptions, type Reduction, reduced, reductionOf, spread, sum } from './reduce/sums';
+import {
+	type Dims,
+	expandReduced,
+	linesAlong,
+	type ReduceOptions,
+	type Reduction,
+	reduced,
+	reductionOf,
+	sum,
+} from './reduce/sums';
 
 /**
  * exp(x) / sum(exp(x)) over `dim`, for floating x, in the shape of x. Subtracts max(x) first, so that it does not overflow. A line of only
@@ -77,7 +86,7 @@ const logsumexpOperation = defineOperation({
 	/** The softmax instead of exp(x - result), because with a large maximum the result has rounded digits of the logarithm away. */
 	vjp: (gradient, saved, { dims }) => {
 		const [g, x] = widened(gradient, saved.x);
-		return { x: mul(softmaxOver(x, dims), spread(g, x.shape, dims)) };
+		return { x: mul(softmaxOver(x, dims), expandReduced(g, x.shape, dims)) };
 	},
 });
 

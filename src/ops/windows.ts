@@ -38,15 +38,15 @@ export interface Windows {
  * The number of windows in each spatial dim, the last dims of `shape`. With `ceilMode` the last window may end outside. Throws a ShapeError
  * if none fits.
  */
-export function windowGrid(
+export function windowCounts(
 	operation: string,
 	shape: Shape,
 	{ kernel, stride, padding, dilation }: Windows,
 	ceilMode = false,
 ): number[] {
 	const size = shape.slice(-kernel.length);
-	const grid = size.map((s, d) => windowCount(s, kernel[d]!, stride[d]!, padding[d]!, dilation[d]!, ceilMode));
-	if (grid.every((count) => count >= 1)) return grid;
+	const counts = size.map((s, d) => windowCount(s, kernel[d]!, stride[d]!, padding[d]!, dilation[d]!, ceilMode));
+	if (counts.every((count) => count >= 1)) return counts;
 	const spread = dilation.every((d) => d === 1) ? '' : ` with dilation ${formatShape(dilation)}`;
 	throw new ShapeError(
 		`${operation}: a window of ${formatShape(kernel)}${spread} does not fit ${formatShape(shape)} with padding ${formatShape(padding)}`,

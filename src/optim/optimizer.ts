@@ -363,14 +363,14 @@ function checkParamState(name: string, index: string, params: readonly Tensor[],
 		throw new ArgumentError(`${name}: the state names parameter ${index}; there are ${params.length}`);
 	if (!isObject(state)) throw new ArgumentError(`${name}: the state of parameter ${index} is not an object`);
 	for (const [key, value] of Object.entries(state)) {
-		const place = `'${key}' of parameter ${index}`;
+		const subject = `'${key}' of parameter ${index}`;
 		const count = value instanceof Tensor && isCounter(key) && value.size === 1 ? loadedCount(value, () => value) : value;
 		if (count instanceof Tensor ? isCounter(key) && count.size !== 1 : !Number.isFinite(count))
-			throw new ArgumentError(`${name}: ${place} is neither a number nor a tensor of one element`);
+			throw new ArgumentError(`${name}: ${subject} is neither a number nor a tensor of one element`);
 		if (key === 'step' && !(count instanceof Tensor) && !isCount(count))
-			throw new ArgumentError(`${name}: ${place} is ${String(count)}, which is not a number of steps`);
+			throw new ArgumentError(`${name}: ${subject} is ${String(count)}, which is not a number of steps`);
 		if (value instanceof Tensor && !isCounter(key) && !sameShape(value.shape, param.shape))
-			throw new ArgumentError(`${name}: ${place} has shape [${value.shape}], the parameter [${param.shape}]`);
+			throw new ArgumentError(`${name}: ${subject} has shape [${value.shape}], the parameter [${param.shape}]`);
 	}
 }
 

@@ -173,7 +173,7 @@ function iterableBatches(caller: string, data: Iterable<TensorList> | AsyncItera
 }
 
 /** Splits off the last part of the data for validation, before any shuffling, as Keras does. */
-export function splitOff(caller: string, data: Data, fraction: number): readonly [train: Dataset, validation: Dataset] {
+export function splitValidation(caller: string, data: Data, fraction: number): readonly [train: Dataset, validation: Dataset] {
 	if (!(fraction > 0 && fraction < 1))
 		throw new ArgumentError(`${caller}: validationSplit must lie between 0 and 1, not ${fraction}`);
 	const dataset = datasetOf(caller, data);

@@ -111,7 +111,7 @@ export class TerminateOnNaN implements Callback {
 }
 
 /** Returns a value of an epoch's record. Throws if it is missing. */
-export function monitored(caller: string, monitor: string, record: EpochRecord): number {
+export function monitoredValue(caller: string, monitor: string, record: EpochRecord): number {
 	const value = record[monitor];
 	if (value === undefined) {
 		throw new ArgumentError(

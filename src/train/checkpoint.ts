@@ -144,20 +144,20 @@ interface SavedParts {
 }
 
 /** The location of a checkpoint. */
-export interface CheckpointPlace {
+export interface CheckpointLocation {
 	readonly name: string;
 	readonly store: CheckpointStore;
 }
 
-const lastPlaces = new WeakMap<Module, CheckpointPlace>();
+const lastLocations = new WeakMap<Module, CheckpointLocation>();
 
 /** Remembers the last checkpoint of `model` written or read. */
-export function noteCheckpoint(model: Module | undefined, place: CheckpointPlace): void {
-	if (model !== undefined) lastPlaces.set(model, place);
+export function noteCheckpoint(model: Module | undefined, location: CheckpointLocation): void {
+	if (model !== undefined) lastLocations.set(model, location);
 }
 
-export function lastCheckpoint(model: Module): CheckpointPlace | undefined {
-	return lastPlaces.get(model);
+export function lastCheckpoint(model: Module): CheckpointLocation | undefined {
+	return lastLocations.get(model);
 }
 
 /** Checks a result of `stateOf` before anything changes. Returns the function that restores it to the parts and `generator`. */

@@ -8,7 +8,7 @@ import { clone } from '../ops/layout';
 import type { Tensor } from '../tensor';
 import { requireState } from '../tensorChecks';
 import { keep } from '../tidy';
-import { type Callback, directionOf, monitored, type TrainContext } from './callbacks';
+import { type Callback, directionOf, monitoredValue, type TrainContext } from './callbacks';
 import type { CheckpointTree } from './checkpointTree';
 import type { EpochRecord } from './history';
 
@@ -39,7 +39,7 @@ interface EarlyStoppingState {
 const NAMES = ['monitor', 'mode', 'patience', 'minDelta', 'baseline', 'startFromEpoch', 'restoreBest'] as const;
 
 /**
- * Ends a run when the monitored value has not improved for `patience` epochs. As Keras' EarlyStopping, which by default does not restore
+ * Ends a run when the monitoredValue value has not improved for `patience` epochs. As Keras' EarlyStopping, which by default does not restore
  * the best weights.
  */
 export class EarlyStopping implements Callback {
@@ -89,7 +89,7 @@ export class EarlyStopping implements Callback {
 	}
 
 	onEpochEnd(context: TrainContext, record: EpochRecord): void {
-		const value = monitored('EarlyStopping', this.monitor, record);
+		const value = monitoredValue('EarlyStopping', this.monitor, record);
 		if (record.epoch < this.startFromEpoch) return;
 		this.#wait++;
 		if (this.#improves(value, this.best)) {

@@ -6,7 +6,7 @@ import { requireCounts } from '../core/checks';
 import { ArgumentError } from '../core/errors';
 import { defaultGenerator, drawFrom, type Generator } from '../core/generator';
 import { checkOptions } from '../core/options';
-import { discard, moved, type TensorList } from '../data/batch';
+import { discard, moveToDevice, type TensorList } from '../data/batch';
 import type { Metric } from '../metrics/metric';
 import { Module } from '../nn';
 import { full } from '../ops/creation';
@@ -14,7 +14,7 @@ import { cat, detach } from '../ops/layout';
 import { Tensor } from '../tensor';
 import { tidy } from '../tidy';
 import { type Batches, batchesOf, type Data } from './batches';
-import { isTraining } from './exclusive';
+import { isTraining } from './lock';
 import { type Loss, Objective, outputOf, type StepResult, type TrainStep } from './loss';
 import { Meters, type MetricFunction, type Metrics } from './meters';
 
@@ -89,7 +89,7 @@ export async function measure(
 ): Promise<Record<string, unknown>> {
 	let batch = 0;
 	for await (const fetched of batches.iterate({ epoch, firstBatch: 0, generator })) {
-		const fields = await moved(fetched, device);
+		const fields = await moveToDevice(fetched, device);
 		const values = drawFrom(generator, () => inferring(model, () => meters.measure(objective.plain(model, fields))));
 		meters.add(values, fields[0]!.shape[0] ?? 1, ++batch, 0);
 		discard(fields);
@@ -167,7 +167,7 @@ export async function predict(model: Module, data: Tensor | Data, options: Predi
 	const outputs: Tensor[] = [];
 	try {
 		for await (const fetched of batches.iterate({ epoch: batches.firstEpoch, firstBatch: 0, generator: defaultGenerator })) {
-			const fields: TensorList = await moved(fetched, device);
+			const fields: TensorList = await moveToDevice(fetched, device);
 			const count = inputs ?? Math.max(1, fields.length - 1);
 			if (count > fields.length) throw new ArgumentError(`predict: inputs is ${count}, but a batch has ${fields.length} fields`);
 			outputs.push(inferring(model, () => detach(outputOf('predict', model, fields.slice(0, count)))));

@@ -5,15 +5,15 @@ import { generatorOf } from '../data/randomStream';
 import type { Module } from '../nn';
 import { GradScaler } from '../optim/gradScaler';
 import { Tensor } from '../tensor';
-import { batchesOf, type Data, splitOff } from './batches';
+import { batchesOf, type Data, splitValidation } from './batches';
 import type { Callback, EpochFunction } from './callbacks';
 import { decodeCheckpoint } from './checkpoint';
 import { checkpointModules } from './checkpointModules';
 import { defaults } from './defaults';
 import { keepOnHost, requireReadable, runThroughLosses } from './deviceLoss';
 import { deviceOf, requireModel, requireNoTarget } from './evaluate';
-import { claim } from './exclusive';
 import type { History, Setting } from './history';
+import { claim } from './lock';
 import { TrainingLoop } from './loop';
 import { classWeightList, type Loss, Objective } from './loss';
 import { Meters } from './meters';
@@ -86,7 +86,7 @@ export async function train(model: Module, data: Data, options: FitOptions, gene
 		classWeight,
 		mixed: options.precision === 'float16',
 	});
-	const split = options.validationSplit === undefined ? null : splitOff('fit', data, options.validationSplit);
+	const split = options.validationSplit === undefined ? null : splitValidation('fit', data, options.validationSplit);
 	const trainData = split === null ? data : split[0];
 	const weights = await weightList(sampleWeight, split?.[0].length);
 	const batches = drawFrom(generator, () =>

@@ -148,7 +148,7 @@ export async function findLearningRate<M extends Module>(
 		// Keep it on the host, to save the device's memory.
 		const saved = await encodeCheckpoint(own);
 		releaseTree(own);
-		const place = data instanceof DataLoader ? data.stateDict() : null;
+		const loaderState = data instanceof DataLoader ? data.stateDict() : null;
 		try {
 			await train(model, data, { ...fitted, callbacks: [test] }, generator);
 		} finally {
@@ -156,7 +156,7 @@ export async function findLearningRate<M extends Module>(
 			const before = await decodeCheckpoint(saved);
 			checkParts(parts, before, 'findLearningRate', generator)();
 			releaseTree(before);
-			if (place !== null) (data as DataLoader).loadStateDict(place);
+			if (loaderState !== null) (data as DataLoader).loadStateDict(loaderState);
 		}
 	} finally {
 		release();

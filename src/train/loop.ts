@@ -4,7 +4,7 @@ import type { DeviceName } from '../backends/contract';
 import { ArgumentError } from '../core/errors';
 import { drawFrom, type Generator } from '../core/generator';
 import { checkState, isObject } from '../core/state';
-import { discard, moved, type TensorList } from '../data/batch';
+import { discard, moveToDevice, type TensorList } from '../data/batch';
 import type { DataLoaderState } from '../data/loader';
 import type { Module } from '../nn';
 import { add, div, mul, to } from '../ops/elementwise';
@@ -14,13 +14,13 @@ import type { GradScaler } from '../optim/gradScaler';
 import { Tensor } from '../tensor';
 import { tidy } from '../tidy';
 import type { Batches } from './batches';
-import { type Callback, monitored, type SaveOptions, type StepLoss, type TrainContext } from './callbacks';
-import { type CheckpointPlace, checkParts, encodeCheckpoint, noteCheckpoint, stateOf } from './checkpoint';
+import { type Callback, monitoredValue, type SaveOptions, type StepLoss, type TrainContext } from './callbacks';
+import { type CheckpointLocation, checkParts, encodeCheckpoint, noteCheckpoint, stateOf } from './checkpoint';
 import { type CheckpointTree, releaseTree } from './checkpointTree';
 import { defaults } from './defaults';
 import { measure } from './evaluate';
 import { type EpochRecord, type History, type Setting, validationName } from './history';
-import { callbackStates, checkLoopState, type LoopState, onDevice, requireSamePlace, restoreCallbacks } from './loopState';
+import { callbackStates, checkLoopState, type LoopState, onDevice, requireSamePosition, restoreCallbacks } from './loopState';
 import type { Objective } from './loss';
 import type { Meters } from './meters';
 import type { FitOptions, ResolvedScheduler } from './options';
@@ -67,7 +67,7 @@ const SNAPSHOT_INTERVAL = 20;
 
 export class TrainingLoop {
 	/** The last checkpoint written or read. */
-	last: CheckpointPlace | null = null;
+	last: CheckpointLocation | null = null;
 	readonly #plan: Plan;
 	readonly #context: TrainContext;
 	#epoch = 0;
@@ -208,7 +208,7 @@ export class TrainingLoop {
 	}
 
 	async #prepare(fetched: TensorList): Promise<Batch> {
-		const ready = moved(fetched, this.#plan.device);
+		const ready = moveToDevice(fetched, this.#plan.device);
 		const fields = ready instanceof Promise ? await ready : ready;
 		const samples = fields[0]!.shape[0] ?? 1;
 		const { sampleWeight, generator } = this.#plan;
@@ -350,7 +350,7 @@ export class TrainingLoop {
 		} as EpochRecord;
 		if (scheduler?.interval === 'epoch') {
 			if (scheduler.scheduler instanceof lrScheduler.ReduceLROnPlateau)
-				scheduler.scheduler.step(monitored('fit: ReduceLROnPlateau', scheduler.monitor, record));
+				scheduler.scheduler.step(monitoredValue('fit: ReduceLROnPlateau', scheduler.monitor, record));
 			else scheduler.scheduler.step();
 		}
 		this.#records.push(record);
@@ -387,9 +387,9 @@ export class TrainingLoop {
 	}
 
 	/** Records that a checkpoint of the run was written or read. */
-	note(place: CheckpointPlace): void {
-		this.last = place;
-		noteCheckpoint(this.#plan.model, place);
+	note(location: CheckpointLocation): void {
+		this.last = location;
+		noteCheckpoint(this.#plan.model, location);
 	}
 
 	/** The contents of a checkpoint. The caller must dispose of the tensors. */
@@ -409,13 +409,13 @@ export class TrainingLoop {
 			loader: batches.stateDict() as CheckpointTree,
 			validationLoader: (validation?.batches.stateDict() ?? null) as CheckpointTree,
 			callbacks: await callbackStates(callbacks),
-			...this.#place(),
+			...this.#position(),
 		};
 		return { parts: stateOf(this.#parts(), this.#plan.generator), loop: loop as unknown as CheckpointTree };
 	}
 
 	/** The settings that determine what a batch number means. */
-	#place() {
+	#position() {
 		const { batches, accumulateSteps, settings } = this.#plan;
 		const samplesPerEpoch = batches.samples ?? null;
 		return { batchSize: batches.batchSize ?? null, accumulateSteps, samplesPerEpoch, shuffle: settings.shuffle ?? null };
@@ -442,7 +442,7 @@ export class TrainingLoop {
 			if (saved === undefined)
 				throw new ArgumentError(`${source} was written by saveCheckpoint, not by fit; restore it with loadCheckpoint`);
 			const loop = checkLoopState(source, saved);
-			requireSamePlace(loop, this.#place(), source);
+			requireSamePosition(loop, this.#position(), source);
 			const restore = checkParts(this.#parts(), parts, source, this.#plan.generator);
 			// A callback or a metric may refuse its state.
 			await this.#restoreLoop(loop);

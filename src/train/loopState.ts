@@ -2,7 +2,7 @@
 import type { DeviceName } from '../backends/contract';
 import { ArgumentError } from '../core/errors';
 import { checkState, isCount, isListOf, isNumber, isObject, orNull } from '../core/state';
-import { moved } from '../data/batch';
+import { moveToDevice } from '../data/batch';
 import { Tensor } from '../tensor';
 import type { Callback } from './callbacks';
 import type { CheckpointTree } from './checkpointTree';
@@ -59,9 +59,9 @@ export function checkLoopState(source: string, state: unknown): LoopState {
 }
 
 /** Throws unless a position within an epoch means the same in both runs, which needs the same batches. */
-export function requireSamePlace(saved: LoopState, own: Pick<LoopState, (typeof PLACE)[number]>, source: string): void {
+export function requireSamePosition(saved: LoopState, own: Pick<LoopState, (typeof POSITION)[number]>, source: string): void {
 	if (saved.batch === 0) return;
-	const differing = PLACE.filter((name) => saved[name] !== undefined && saved[name] !== own[name]);
+	const differing = POSITION.filter((name) => saved[name] !== undefined && saved[name] !== own[name]);
 	if (differing.length === 0) return;
 	const listed = (of: typeof own) => differing.map((name) => `${name} ${of[name]}`).join(' and ');
 	throw new ArgumentError(
@@ -69,7 +69,7 @@ export function requireSamePlace(saved: LoopState, own: Pick<LoopState, (typeof 
 	);
 }
 
-const PLACE = ['batchSize', 'accumulateSteps', 'samplesPerEpoch', 'shuffle'] as const;
+const POSITION = ['batchSize', 'accumulateSteps', 'samplesPerEpoch', 'shuffle'] as const;
 
 export async function callbackStates(callbacks: readonly Callback[]): Promise<CallbackState[]> {
 	const states: CallbackState[] = [];
@@ -102,7 +102,7 @@ function numbered(name: string, counts: Map<string, number>): string {
 
 /** Returns the tree with its tensors on `device`. */
 export async function onDevice(tree: CheckpointTree, device: DeviceName): Promise<CheckpointTree> {
-	if (tree instanceof Tensor) return (await moved([tree], device))[0]!;
+	if (tree instanceof Tensor) return (await moveToDevice([tree], device))[0]!;
 	if (typeof tree !== 'object' || tree === null) return tree;
 	if (Array.isArray(tree)) return Promise.all(tree.map((item) => onDevice(item, device)));
 	const entries = Object.entries(tree).map(async ([key, value]) => [key, await onDevice(value ?? null, device)] as const);

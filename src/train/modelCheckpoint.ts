@@ -3,7 +3,7 @@ import { requireCounts, requireOneOf } from '../core/checks';
 import { ArgumentError } from '../core/errors';
 import { checkOptions } from '../core/options';
 import { checkState, isListOf, isNumber } from '../core/state';
-import { type Callback, directionOf, monitored, type TrainContext } from './callbacks';
+import { type Callback, directionOf, monitoredValue, type TrainContext } from './callbacks';
 import type { CheckpointTree } from './checkpointTree';
 import { defaults } from './defaults';
 import type { EpochRecord } from './history';
@@ -37,7 +37,7 @@ export class ModelCheckpoint implements Callback {
 	readonly name: string;
 	readonly #options: ModelCheckpointOptions;
 	readonly #mode: 'min' | 'max';
-	/** The best monitored value so far, with `bestOnly`. */
+	/** The best monitoredValue value so far, with `bestOnly`. */
 	best: number;
 	/** The files on disk, oldest first. */
 	#saved: string[] = [];
@@ -81,7 +81,7 @@ export class ModelCheckpoint implements Callback {
 	onEpochEnd(context: TrainContext, record: EpochRecord): void {
 		const { everyEpochs = 1, monitor = 'valLoss', bestOnly = false } = this.#options;
 		if (bestOnly) {
-			const value = monitored('ModelCheckpoint', monitor, record);
+			const value = monitoredValue('ModelCheckpoint', monitor, record);
 			if (!(this.#mode === 'min' ? value < this.best : value > this.best)) return;
 			this.best = value;
 			this.#save(context);
@@ -124,8 +124,8 @@ export class ModelCheckpoint implements Callback {
 		// Parts at odd indices are placeholders for numbers.
 		const pattern = parts.map((part, i) => (i % 2 === 0 ? part.replace(/[^\w]/g, '\\$&') : '(\\d+)'));
 		const numbers = new RegExp(`^${pattern.join('')}$`).exec(name)?.slice(1) ?? [];
-		const places = parts.filter((_, i) => i % 2 === 1);
-		const [epoch, step] = ['epoch', 'step'].map((place) => numbers[places.indexOf(place)] ?? '');
+		const placeholders = parts.filter((_, i) => i % 2 === 1);
+		const [epoch, step] = ['epoch', 'step'].map((placeholder) => numbers[placeholders.indexOf(placeholder)] ?? '');
 		return this.#nameAt(Number(epoch), Number(step)) === name;
 	}
 

@@ -63,7 +63,7 @@ function logits(shape: readonly number[], level: number, step: number, dtype: DT
 	return tensor(values, { shape, dtype, device }).requiresGrad_();
 }
 
-async function lossOf(given: Case, reduction: 'mean' | 'sum' | 'none', x: Tensor): Promise<ArrayLike<number>[]> {
+async function deviceLossOf(given: Case, reduction: 'mean' | 'sum' | 'none', x: Tensor): Promise<ArrayLike<number>[]> {
 	const { shape, options, weighted } = given;
 	const classes = shape[shape.length === 1 ? 0 : 1]!;
 	const rows = shape.length === 1 ? [] : [shape[0]!, ...shape.slice(2)];
@@ -95,8 +95,8 @@ for (const device of DEVICES) {
 			const levels = given.shape.length === 2 && given.shape[0]! > 3 ? LEVELS.slice(2, 3) : LEVELS;
 			for (const [level, step] of levels) {
 				for (const reduction of ['mean', 'sum', 'none'] as const) {
-					const expected = await lossOf(given, reduction, logits(given.shape, 0, step, 'float64', 'cpu'));
-					const actual = await lossOf(given, reduction, logits(given.shape, level, step, 'float32', device));
+					const expected = await deviceLossOf(given, reduction, logits(given.shape, 0, step, 'float64', 'cpu'));
+					const actual = await deviceLossOf(given, reduction, logits(given.shape, level, step, 'float32', device));
 					expected.forEach((values, i) => {
 						requireClose(`${level}, ${reduction}, result ${i}`, actual[i]!, values, { relative: 1e-5, absolute: 2e-7 });
 					});

@@ -2,13 +2,13 @@
 import { noGrad, optim, type Tensor, tidy } from 'wgrad';
 
 /**
- * Takes `steps` steps of AdamW with a learning rate that rises to `lr` and falls again. `draw` makes a batch, `lossOf` its loss.
+ * Takes `steps` steps of AdamW with a learning rate that rises to `lr` and falls again. `draw` makes a batch, `deviceLossOf` its loss.
  */
 export async function learn<Batch>(
 	parameters: Tensor[],
 	{ steps, lr }: { readonly steps: number; readonly lr: number },
 	draw: (step: number) => Batch | Promise<Batch>,
-	lossOf: (batch: Batch) => Tensor,
+	deviceLossOf: (batch: Batch) => Tensor,
 ): Promise<void> {
 	const optimizer = new optim.AdamW(parameters, { lr, weightDecay: 0 });
 	const scheduler = new optim.lrScheduler.OneCycleLR(optimizer, lr, { totalSteps: steps });
@@ -16,7 +16,7 @@ export async function learn<Batch>(
 		const batch = await draw(step);
 		tidy(() => {
 			optimizer.zeroGrad();
-			lossOf(batch).backward();
+			deviceLossOf(batch).backward();
 			optimizer.step();
 			scheduler.step();
 		});

@@ -13,8 +13,8 @@ const CORNER_HALVES = [-4 / 3, -2 / 3, 0, 2 / 3, 4 / 3];
 function sampling(label: string, options: Options, grid: Partial<InputSpec> = {}, image: Partial<InputSpec> = {}): Sample {
 	const nearest = options.mode === 'nearest';
 	const kinks = options.alignCorners ? (nearest ? CORNER_HALVES : CORNERS) : nearest ? HALVES : EDGES;
-	const places = { shape: [1, 3, 2, 2], low: -1.45, high: 1.45, avoid: kinks, gradient: !nearest, ...grid };
-	return { label, inputs: [{ shape: [1, 2, 4, 4], ...image }, places], options };
+	const positions = { shape: [1, 3, 2, 2], low: -1.45, high: 1.45, avoid: kinks, gradient: !nearest, ...grid };
+	return { label, inputs: [{ shape: [1, 2, 4, 4], ...image }, positions], options };
 }
 
 const sampler: OpEntry = {

@@ -21,7 +21,7 @@ export interface Values {
 	readonly low?: number;
 	readonly high?: number;
 	/** Floats are multiples of this number, so that ties are common; the case must set `ties`. */
-	readonly grid?: number;
+	readonly multipleOf?: number;
 	/** No two values are equal, for operations with a choice that flips at ties. */
 	readonly distinct?: boolean;
 	/** Floats keep 0.02 away from these kinks. */
@@ -200,7 +200,7 @@ export function moved({ by, round }: Perturbation, index: number, value: number,
 }
 
 function drawValues(input: Input, count: number): number[] {
-	const { low = -2, high = 2, grid, avoid = [], dtype, distinct } = input;
+	const { low = -2, high = 2, multipleOf, avoid = [], dtype, distinct } = input;
 	const next = stream(`${input.seed}`);
 	if (distinct) {
 		const order = Array.from({ length: count }, (_, i) => i);
@@ -214,7 +214,7 @@ function drawValues(input: Input, count: number): number[] {
 		if (dtype === 'bool') return next() < 0.5 ? 0 : 1;
 		if (dtype === 'int32') return Math.floor(low + next() * (high - low));
 		let value = low + next() * (high - low);
-		if (grid !== undefined) return Math.round(value / grid) * grid;
+		if (multipleOf !== undefined) return Math.round(value / multipleOf) * multipleOf;
 		for (const kink of avoid) if (Math.abs(value - kink) < 0.02) value = kink + (value < kink ? -0.02 : 0.02);
 		return Math.fround(value);
 	});

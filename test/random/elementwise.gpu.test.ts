@@ -96,7 +96,7 @@ function division(d: Draw): Case {
 function comparison(d: Draw): Case {
 	const [a, b] = pair(d);
 	const dtype = () => d.pick(['float32', 'int32', 'bool'] as const);
-	const [x, y] = [a, b].map((shape) => d.input(shape, dtype(), { low: -2, high: 3, grid: 0.5 }));
+	const [x, y] = [a, b].map((shape) => d.input(shape, dtype(), { low: -2, high: 3, multipleOf: 0.5 }));
 	if (d.oneIn(4)) {
 		const tests = { isnan: w.isnan, isinf: w.isinf, isfinite: w.isfinite, logicalNot: w.logicalNot };
 		const [name, operation] = d.pick(Object.entries(tests));

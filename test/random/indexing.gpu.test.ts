@@ -53,7 +53,7 @@ function order(d: Draw): Case {
 	const x = d.input(
 		shape,
 		d.pick(['float32', 'float32', 'int32'] as const),
-		ties ? { grid: 0.5 } : { distinct: true, low: -99, high: 99 },
+		ties ? { multipleOf: 0.5 } : { distinct: true, low: -99, high: 99 },
 	);
 	const descending = d.bool();
 	const different = d.input(shape, 'float32', { distinct: true });

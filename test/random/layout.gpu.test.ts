@@ -42,7 +42,7 @@ function views(d: Draw): Case {
 	])();
 }
 
-function moves(d: Draw): Case {
+function copies(d: Draw): Case {
 	const { shape, x } = some(d, 1, 4, { elements: 300 });
 	const rank = shape.length;
 	const dims = d.dims(rank);
@@ -109,4 +109,4 @@ function windows(d: Draw): Case {
 		: d.case('fold', [columns], ([t]) => t!.fold(size, kernel, options), { size, kernel, ...options });
 }
 
-testRandom('layout', (d) => d.pick([views, views, moves, moves, padded, joined, windows])(d));
+testRandom('layout', (d) => d.pick([views, views, copies, copies, padded, joined, windows])(d));

@@ -15,8 +15,8 @@ function pairs(d: Draw): Case {
 	const flag = d.bool();
 	const full = d.bool();
 	const variance = d.input(shape, 'float32', { low: 0.3, high: 2 });
-	const signs = d.input(shape, 'float32', { low: -1, high: 1, grid: 2, gradient: false });
-	const counts = d.input(shape, 'float32', { low: 0, high: 6, grid: 1, gradient: false });
+	const signs = d.input(shape, 'float32', { low: -1, high: 1, multipleOf: 2, gradient: false });
+	const counts = d.input(shape, 'float32', { low: 0, high: 6, multipleOf: 1, gradient: false });
 	const kl = d.pick([reduction, 'batchmean'] as const);
 	const options = { reduction };
 	return d.pick<() => Case>([
@@ -115,7 +115,7 @@ function similarity(d: Draw): Case {
 	const batch = d.oneIn(4) ? [] : [d.size()];
 	const shape = [...batch, d.int(2, 9)];
 	const [a, b, c] = [d.input(shape), d.input(shape, 'float32', { low: -3, high: 3 }), d.input(shape)];
-	const signs = d.input(batch, 'float32', { low: -1, high: 1, grid: 2, gradient: false });
+	const signs = d.input(batch, 'float32', { low: -1, high: 1, multipleOf: 2, gradient: false });
 	const options = { reduction, margin };
 	const swap = d.bool();
 	return d.bool()

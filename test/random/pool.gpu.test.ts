@@ -23,7 +23,7 @@ function windows(d: Draw): Case {
 	const stride = d.bool() ? kernel : perDim(d, rank, 1, 4);
 	const size = kernel.map((taps, i) => (taps - 1) * dilation[i]! + d.int(1, rank === 3 ? 3 : 9));
 	const ties = max && d.bool();
-	const x = d.input([...planes(d), ...size], 'float32', ties ? { grid: 0.5 } : max ? { distinct: true } : {});
+	const x = d.input([...planes(d), ...size], 'float32', ties ? { multipleOf: 0.5 } : max ? { distinct: true } : {});
 	if (max) {
 		const options = { stride, padding, dilation, ceilMode, returnIndices: true as const };
 		const call = ([t]: w.Tensor[]) => [...MAX[rank](t!, kernel, options)];

@@ -41,7 +41,7 @@ testRandom('quantized', (d) => {
 		}
 		case 2: {
 			// Power-of-two steps: a quotient near a half rounds the same way on both devices.
-			const x = d.input(lead, 'float32', { grid: 0.25 });
+			const x = d.input(lead, 'float32', { multipleOf: 0.25 });
 			const [quantMin, quantMax] = [d.int(-9, 0), d.int(1, 9)];
 			const call = ([t]: readonly Tensor[]) => fakeQuantize(t!, 0.5, 0, { quantMin, quantMax });
 			return d.case('fakeQuantize', [x], call, { quantMin, quantMax }, { ties: true });

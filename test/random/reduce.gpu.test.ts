@@ -29,8 +29,8 @@ testRandom(
 			// Away from zero, where the derivative of a norm explodes; near 1, so that a product stays within float32.
 			const values = name === 'prod' ? { low: 0.7, high: 1.4 } : name === 'norm' ? { low: 0.1, high: 2 } : {};
 			const ties = picks && d.bool();
-			const grid = picks ? (ties ? { grid: 0.5 } : { distinct: true }) : {};
-			const x = d.input(shape, dtype, dtype === 'int32' ? { low: -3, high: 4 } : { ...values, ...grid });
+			const spacing = picks ? (ties ? { multipleOf: 0.5 } : { distinct: true }) : {};
+			const x = d.input(shape, dtype, dtype === 'int32' ? { low: -3, high: 4 } : { ...values, ...spacing });
 			return d.case(name, [x], ([t]) => operation(t!, dim, options), { dim, ...options }, { ties });
 		}
 		if (kind === 4) {
@@ -41,7 +41,7 @@ testRandom(
 		}
 		const along = d.dim(rank);
 		const x = d.input(shape, 'float32', { distinct: true });
-		const tied = d.input(shape, d.pick(['float32', 'int32'] as const), { grid: 0.5 });
+		const tied = d.input(shape, d.pick(['float32', 'int32'] as const), { multipleOf: 0.5 });
 		if (kind === 5 || kind === 6) {
 			const [name, operation] = one(d, PICKS);
 			const whole = d.oneIn(4);
@@ -62,7 +62,7 @@ testRandom(
 		}
 		if (kind === 8) {
 			const [name, operation] = one(d, LOGIC);
-			const flags = d.input(shape, d.pick(['bool', 'int32', 'float32'] as const), { grid: 2, low: -1, high: 2 });
+			const flags = d.input(shape, d.pick(['bool', 'int32', 'float32'] as const), { multipleOf: 2, low: -1, high: 2 });
 			return d.case(name, [flags], ([t]) => operation(t!, dim, { keepdim }), { dim, keepdim });
 		}
 		const [name, operation] = one(d, SCANS);

@@ -27,7 +27,7 @@ function sampled(d: Draw): Case {
 		// The nearest pixel does not move with the position.
 		gradient: options.mode === 'bilinear',
 	});
-	return d.case('gridSample', [x, grid], ([image, places]) => w.gridSample(image!, places!, options), options);
+	return d.case('gridSample', [x, grid], ([image, positions]) => w.gridSample(image!, positions!, options), options);
 }
 
 function grids(d: Draw): Case {

@@ -14,7 +14,7 @@ export interface CountAttributes {
 }
 
 /**
- * The places of a step's control. The kernels of optimizers read it in place of the attributes that depend on the step's number. `factor1`
+ * The words of a step's control. The kernels of optimizers read it in place of the attributes that depend on the step's number. `factor1`
  * and `factor2` are, for nadam, the parts of the rate that go along the gradient and the mean; for radam the rectification (1 where the
  * step is not adaptive) and whether the step is adaptive.
  */

@@ -17,7 +17,7 @@ export const GATES: Readonly<Record<CellKind, number>> = { lstm: 4, gru: 3, tanh
 /**
  * Numbers that a step saves for each unit for the backward pass: the activated gates, and for gru also the recurrent part of n.
  */
-export const KEPT: Readonly<Record<CellKind, number>> = { lstm: 4, gru: 4, tanh: 1, relu: 1 };
+export const SAVED: Readonly<Record<CellKind, number>> = { lstm: 4, gru: 4, tanh: 1, relu: 1 };
 
 export interface StepAttributes {
 	readonly cell: CellKind;
@@ -31,7 +31,7 @@ export interface RnnKernels {
 	 * lstm: c' = sigmoid(f) c + sigmoid(i) tanh(g), h' = sigmoid(o) tanh(c'); gru: n = tanh(x_n + r h_n), h' = (1 - z) n + z h;
 	 * tanh, relu: h' = act(x + h). x [T, B, G] holds the products of the inputs, recurrent [B, G] those of the state, both with
 	 * bias. The kernel writes slot + 1 of hidden [T + 1, B, H] and of cell [T + 1, B, H] (lstm only), and the values that backward
-	 * needs to entry `time` of kept [T, B, KEPT * H]. lengths: [B] int32.
+	 * needs to entry `time` of kept [T, B, SAVED * H]. lengths: [B] int32.
 	 */
 	rnnStep(
 		inputs: { x: View; recurrent: View; lengths?: View },

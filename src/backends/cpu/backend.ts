@@ -1,6 +1,6 @@
 /** The CPU reference as a backend: host memory, plain loops, no asynchronous work. */
 import type { DType, TypedArray } from '../../core/dtype';
-import { isTurnDue, turn } from '../../core/eventLoop';
+import { isYieldDue, yieldToEventLoop } from '../../core/eventLoop';
 import type { Backend, Storage } from '../contract';
 import { attention } from './attention';
 import { conv } from './conv';
@@ -58,9 +58,9 @@ export const cpuBackend: Backend = {
 	async read(storage: Storage): Promise<TypedArray> {
 		const { dtype, data } = storage as CpuStorage;
 		const values = dtype === 'float16' ? storage.hostData!() : data.slice();
-		if (isTurnDue()) await turn();
+		if (isYieldDue()) await yieldToEventLoop();
 		return values;
 	},
-	pace: () => (isTurnDue() ? turn() : undefined),
+	pace: () => (isYieldDue() ? yieldToEventLoop() : undefined),
 	throwReported(): void {},
 };

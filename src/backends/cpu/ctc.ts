@@ -25,14 +25,14 @@ function sequence({ x, labels, inputs, targets }: Sequences, n: number, blank: n
 	const [, count, classes] = x.shape as [number, number, number];
 	const most = labels.shape[1]!;
 	const [label, emitted] = [reader(labels), reader(x)];
-	const places = [blank];
-	for (let i = 0; i < reader(targets)(n); i++) places.push(label(n * most + i), blank);
+	const extended = [blank];
+	for (let i = 0; i < reader(targets)(n); i++) extended.push(label(n * most + i), blank);
 	return {
-		places,
+		extended,
 		length: reader(inputs)(n),
-		emission: (t: number, place: number) => emitted((t * count + n) * classes + places[place]!),
+		emission: (t: number, state: number) => emitted((t * count + n) * classes + extended[state]!),
 		/** Whether an alignment may skip the blank before a position. */
-		skips: (place: number) => place >= 2 && places[place] !== blank && places[place] !== places[place - 2],
+		skips: (state: number) => state >= 2 && extended[state] !== blank && extended[state] !== extended[state - 2],
 	};
 }
 
@@ -42,22 +42,22 @@ export const ctc: Kernels = {
 		const width = alpha.shape[2]!;
 		const [found, total] = [cpuData(alpha), cpuData(likelihood)];
 		for (let n = 0; n < count; n++) {
-			const { places, length, emission, skips } = sequence(sequences, n, blank);
-			let before = places.map((_, place) => (place < 2 && length > 0 ? emission(0, place) : Number.NEGATIVE_INFINITY));
+			const { extended, length, emission, skips } = sequence(sequences, n, blank);
+			let before = extended.map((_, state) => (state < 2 && length > 0 ? emission(0, state) : Number.NEGATIVE_INFINITY));
 			for (let t = 0; t < length; t++) {
 				if (t > 0) {
-					before = before.map((stay, place, all) => {
-						const moved = place > 0 ? logAdd(stay, all[place - 1]!) : stay;
-						return (skips(place) ? logAdd(moved, all[place - 2]!) : moved) + emission(t, place);
+					before = before.map((stay, state, all) => {
+						const moved = state > 0 ? logAdd(stay, all[state - 1]!) : stay;
+						return (skips(state) ? logAdd(moved, all[state - 2]!) : moved) + emission(t, state);
 					});
 				}
-				for (const [place, value] of before.entries()) {
-					const at = 2 * ((n * steps + t) * width + place);
+				for (const [state, value] of before.entries()) {
+					const at = 2 * ((n * steps + t) * width + state);
 					storeParts(found, at, at + 1, value);
 				}
 			}
-			if (length > 0) total[n] = places.length > 1 ? logAdd(before.at(-1)!, before.at(-2)!) : before[0]!;
-			else total[n] = places.length > 1 ? Number.NEGATIVE_INFINITY : 0;
+			if (length > 0) total[n] = extended.length > 1 ? logAdd(before.at(-1)!, before.at(-2)!) : before[0]!;
+			else total[n] = extended.length > 1 ? Number.NEGATIVE_INFINITY : 0;
 		}
 	},
 
@@ -68,22 +68,22 @@ export const ctc: Kernels = {
 		const found = (i: number) => parts(2 * i) + parts(2 * i + 1);
 		out.fill(0);
 		for (let n = 0; n < count; n++) {
-			const { places, length, emission, skips } = sequence(sequences, n, blank);
-			const last = places.length - 1;
+			const { extended, length, emission, skips } = sequence(sequences, n, blank);
+			const last = extended.length - 1;
 			let after: number[] = [];
 			let total = Number.NEGATIVE_INFINITY;
 			for (let t = length - 1; t >= 0; t--) {
 				const at = (n * steps + t) * width;
-				const next = (place: number) => after[place]! + emission(t + 1, place);
-				after = places.map((_, place) => {
-					if (t === length - 1) return place >= last - 1 ? 0 : Number.NEGATIVE_INFINITY;
-					const moved = place < last ? logAdd(next(place), next(place + 1)) : next(place);
-					return place + 2 <= last && skips(place + 2) ? logAdd(moved, next(place + 2)) : moved;
+				const next = (state: number) => after[state]! + emission(t + 1, state);
+				after = extended.map((_, state) => {
+					if (t === length - 1) return state >= last - 1 ? 0 : Number.NEGATIVE_INFINITY;
+					const moved = state < last ? logAdd(next(state), next(state + 1)) : next(state);
+					return state + 2 <= last && skips(state + 2) ? logAdd(moved, next(state + 2)) : moved;
 				});
 				if (t === length - 1) total = last > 0 ? logAdd(found(at + last), found(at + last - 1)) : found(at);
 				if (total === Number.NEGATIVE_INFINITY) break;
-				for (const [place, label] of places.entries())
-					out[(t * count + n) * classes + label]! += incoming(n) * Math.exp(found(at + place) + after[place]! - total);
+				for (const [state, label] of extended.entries())
+					out[(t * count + n) * classes + label]! += incoming(n) * Math.exp(found(at + state) + after[state]! - total);
 			}
 		}
 	},

@@ -7,7 +7,7 @@ import type { IndexingKernels } from '../contract/indexing';
 import { cpuData, positions } from './storage';
 
 /** The position in `target` that each element of `index` addresses: its own coordinates, with its value in dim `dim`. */
-function places(target: View, index: View, dim: number): Int32Array {
+function targetPositions(target: View, index: View, dim: number): Int32Array {
 	// The coordinates of `index`, with target's strides and without `dim`.
 	const strides = target.strides.map((stride, d) => (d === dim ? 0 : stride));
 	const result = positions({ shape: index.shape, strides, offset: target.offset });
@@ -34,9 +34,9 @@ export const indexing: IndexingKernels = {
 		positions(index).forEach((position, i) => {
 			const value = values[position]!;
 			if (value === ignored) return;
-			const place = wraps && value < 0 ? value + count : value;
+			const at = wraps && value < 0 ? value + count : value;
 			const falls = ascending && (i === 0 ? value !== least : value < before);
-			if (place < least || place >= least + count || falls) throw new ArgumentError(indexMessage(check, value));
+			if (at < least || at >= least + count || falls) throw new ArgumentError(indexMessage(check, value));
 			before = value;
 		});
 	},
@@ -44,8 +44,8 @@ export const indexing: IndexingKernels = {
 	gather({ x, index }, { y }, { dim }) {
 		const source = cpuData(x);
 		const target = cpuData(y);
-		places(x, index, dim).forEach((place, i) => {
-			target[i] = source[place]!;
+		targetPositions(x, index, dim).forEach((at, i) => {
+			target[i] = source[at]!;
 		});
 	},
 
@@ -54,8 +54,8 @@ export const indexing: IndexingKernels = {
 		const target = cpuData(y);
 		const from = positions(source);
 		const sums = Float64Array.from(target);
-		places(y, index, dim).forEach((place, i) => {
-			sums[place]! += added[from[i]!]!;
+		targetPositions(y, index, dim).forEach((at, i) => {
+			sums[at]! += added[from[i]!]!;
 		});
 		target.set(sums);
 	},
@@ -66,8 +66,8 @@ export const indexing: IndexingKernels = {
 		const from = positions(source);
 		const multiply = y.dtype === 'int32' ? Math.imul : (a: number, b: number) => a * b;
 		const products = Float64Array.from(target);
-		places(y, index, dim).forEach((place, i) => {
-			products[place] = multiply(products[place]!, factors[from[i]!]!);
+		targetPositions(y, index, dim).forEach((at, i) => {
+			products[at] = multiply(products[at]!, factors[from[i]!]!);
 		});
 		target.set(products);
 	},
@@ -76,8 +76,8 @@ export const indexing: IndexingKernels = {
 		const written = cpuData(source);
 		const target = cpuData(y);
 		const from = positions(source);
-		places(y, index, dim).forEach((place, i) => {
-			target[place] = written[from[i]!]!;
+		targetPositions(y, index, dim).forEach((at, i) => {
+			target[at] = written[from[i]!]!;
 		});
 	},
 
@@ -91,9 +91,9 @@ export const indexing: IndexingKernels = {
 		for (let row = 0; row < from.length; row += length) {
 			const order = Array.from({ length }, (_, i) => i);
 			order.sort((i, j) => sign * compare(source[from[row + i]!]!, source[from[row + j]!]!) || i - j);
-			order.forEach((i, place) => {
-				sorted[row + place] = source[from[row + i]!]!;
-				stood[row + place] = i;
+			order.forEach((i, at) => {
+				sorted[row + at] = source[from[row + i]!]!;
+				stood[row + at] = i;
 			});
 		}
 	},

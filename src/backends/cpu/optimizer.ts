@@ -15,7 +15,7 @@ function elements(view: View): Float32Array | Float64Array {
 function countsOf(control: View | undefined) {
 	if (control === undefined) return undefined;
 	const values = cpuData(control).subarray(control.offset);
-	const at = (place: keyof typeof CONTROL) => values[CONTROL[place]]!;
+	const at = (word: keyof typeof CONTROL) => values[CONTROL[word]]!;
 	return {
 		skips: at('skip') !== 0,
 		step: at('step'),

@@ -1,6 +1,6 @@
 /** Reference steps of recurrent cells. */
 import type { View } from '../contract';
-import { GATES, KEPT, type RnnKernels } from '../contract/rnn';
+import { GATES, type RnnKernels, SAVED } from '../contract/rnn';
 import { cpuData } from './storage';
 
 function sigmoid(x: number): number {
@@ -32,7 +32,7 @@ export const rnn: RnnKernels = {
 				const fromH = (gate: number) => gh[row * gates + gate * units + j]!;
 				const keep = (...values: number[]) => {
 					values.forEach((value, gate) => {
-						k[(time * rows + row) * KEPT[kind] * units + gate * units + j] = value;
+						k[(time * rows + row) * SAVED[kind] * units + gate * units + j] = value;
 					});
 				};
 				if (kind === 'lstm') {
@@ -72,42 +72,42 @@ export const rnn: RnnKernels = {
 		const gates = GATES[kind] * units;
 		for (let row = 0; row < rows; row++) {
 			for (let j = 0; j < units; j++) {
-				const place = row * units + j;
+				const unit = row * units + j;
 				const put = (gate: number, value: number, recurrentValue = value) => {
 					const position = (time * rows + row) * gates + gate * units + j;
 					dx[position] = value;
 					if (dh !== null) dh[position] = recurrentValue;
 				};
-				let gradient = direct[place]! + gy[(time * rows + row) * units + j]!;
-				for (let gate = 0; later !== null && gate < GATES[kind]; gate++) gradient += later[gate * rows * units + place]!;
+				let gradient = direct[unit]! + gy[(time * rows + row) * units + j]!;
+				for (let gate = 0; later !== null && gate < GATES[kind]; gate++) gradient += later[gate * rows * units + unit]!;
 				if (ends !== null && time >= ends[row]!) {
 					for (let gate = 0; gate < GATES[kind]; gate++) put(gate, 0);
-					direct[place] = gradient;
+					direct[unit] = gradient;
 					continue;
 				}
 				const before = (slot * rows + row) * units + j;
-				const was = (index: number) => k[(time * rows + row) * KEPT[kind] * units + index * units + j]!;
+				const was = (index: number) => k[(time * rows + row) * SAVED[kind] * units + index * units + j]!;
 				if (kind === 'lstm') {
 					const [i, f, g, o] = [was(0), was(1), was(2), was(3)];
 					const tanhC = Math.tanh(c![before + rows * units]!);
-					const gradC = dc![place]! + gradient * o * (1 - tanhC * tanhC);
+					const gradC = dc![unit]! + gradient * o * (1 - tanhC * tanhC);
 					put(0, gradC * g * i * (1 - i));
 					put(1, gradC * c![before]! * f * (1 - f));
 					put(2, gradC * i * (1 - g * g));
 					put(3, gradient * tanhC * o * (1 - o));
-					dc![place] = gradC * f;
-					direct[place] = 0;
+					dc![unit] = gradC * f;
+					direct[unit] = 0;
 				} else if (kind === 'gru') {
 					const [r, z, n, fromH] = [was(0), was(1), was(2), was(3)];
 					const gradN = gradient * (1 - z) * (1 - n * n);
 					put(0, gradN * fromH * r * (1 - r));
 					put(1, gradient * (h[before]! - n) * z * (1 - z));
 					put(2, gradN, gradN * r);
-					direct[place] = gradient * z;
+					direct[unit] = gradient * z;
 				} else {
 					const out = was(0);
 					put(0, kind === 'tanh' ? gradient * (1 - out * out) : out > 0 ? gradient : 0);
-					direct[place] = 0;
+					direct[unit] = 0;
 				}
 			}
 		}

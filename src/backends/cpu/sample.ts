@@ -9,25 +9,25 @@ function roundToEven(value: number): number {
 	return rounded - value === 0.5 && rounded % 2 !== 0 ? rounded - 1 : rounded;
 }
 
-/** Reflects `place` between 0 and `span`. */
-function mirrored(place: number, span: number): number {
+/** Reflects `position` between 0 and `span`. */
+function mirrored(position: number, span: number): number {
 	if (span === 0) return 0;
-	const rest = Math.abs(place) % (2 * span);
+	const rest = Math.abs(position) % (2 * span);
 	return rest > span ? 2 * span - rest : rest;
 }
 
 /** Maps a position into 0 .. size - 1 by the padding rule; 'constant' changes nothing. */
-function folded(place: number, size: number, padding: SamplePadding): number {
+function folded(position: number, size: number, padding: SamplePadding): number {
 	const clamped = (inside: number) => Math.min(Math.max(inside, 0), size - 1);
 	switch (padding) {
 		case 'constant':
-			return place;
+			return position;
 		case 'edge':
-			return clamped(place);
+			return clamped(position);
 		case 'reflect':
-			return mirrored(place, size - 1);
+			return mirrored(position, size - 1);
 		case 'symmetric':
-			return clamped(mirrored(place + 0.5, size) - 0.5);
+			return clamped(mirrored(position + 0.5, size) - 0.5);
 	}
 }
 
@@ -35,7 +35,7 @@ function sampleAt(
 	x: View,
 	y: View,
 	{ mode, padding, fill }: SampleAttributes,
-	placeOf: (n: number, i: number, j: number) => readonly [column: number, row: number],
+	positionOf: (n: number, i: number, j: number) => readonly [column: number, row: number],
 ): void {
 	const [batch, channels, height, width] = x.shape as [number, number, number, number];
 	const [, , outHeight, outWidth] = y.shape as [number, number, number, number];
@@ -45,7 +45,7 @@ function sampleAt(
 	const plane = outHeight * outWidth;
 	for (let n = 0; n < batch; n++) {
 		for (let pixel = 0; pixel < plane; pixel++) {
-			const [column, row] = placeOf(n, Math.floor(pixel / outWidth), pixel % outWidth);
+			const [column, row] = positionOf(n, Math.floor(pixel / outWidth), pixel % outWidth);
 			const atX = folded(column, width, padding);
 			const atY = folded(row, height, padding);
 			for (let c = 0; c < channels; c++) {

@@ -38,12 +38,12 @@ function stepsOf({ shape, strides }: View): number[] {
 }
 
 /** Strides of batch, head and row, and the offset. */
-function placeOf(view: View): number[] {
+function layoutOf(view: View): number[] {
 	return [...stepsOf(view).slice(0, 3), view.offset];
 }
 
 function readsVectors(views: readonly View[]): boolean {
-	return views.every((view) => view.shape[3]! % 4 === 0 && placeOf(view).every((step) => step % 4 === 0));
+	return views.every((view) => view.shape[3]! % 4 === 0 && layoutOf(view).every((step) => step % 4 === 0));
 }
 
 /** Software adapters pay much for barriers and almost nothing for broadcasts within a subgroup. */
@@ -91,12 +91,12 @@ export function attentionKernels(gpu: Gpu): AttentionKernels {
 				logSumExp: logSumExp?.storage,
 			},
 			params: {
-				q: placeOf(q),
-				k: placeOf(k),
-				v: placeOf(v),
-				gradient: gradient && placeOf(gradient),
-				out: placeOf(outputs[0]!),
-				out2: outputs[1] && placeOf(outputs[1]),
+				q: layoutOf(q),
+				k: layoutOf(k),
+				v: layoutOf(v),
+				gradient: gradient && layoutOf(gradient),
+				out: layoutOf(outputs[0]!),
+				out2: outputs[1] && layoutOf(outputs[1]),
 				mask: mask && stepsOf(mask),
 				maskOffset: mask?.offset,
 				isBool: mask?.dtype === 'bool',
@@ -139,7 +139,7 @@ export function attentionKernels(gpu: Gpu): AttentionKernels {
 				kernel: attentionRows,
 				variant: { vectors: readsVectors([o, gradient]), storage },
 				buffers: { o: o.storage, gradient: gradient.storage, logSumExp: logSumExp.storage, rows: rows.storage },
-				params: { o: placeOf(o), gradient: placeOf(gradient), count, heads, queries, valueSize },
+				params: { o: layoutOf(o), gradient: layoutOf(gradient), count, heads, queries, valueSize },
 				grid: [Math.ceil(count / WORKGROUP_SIZE)],
 				flops: 2 * count * valueSize,
 				bytes: count * (2 * valueSize * gpuBytes(o.dtype) + 24),

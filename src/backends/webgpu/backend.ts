@@ -2,7 +2,7 @@
 import { currentOperation } from '../../core/currentOperation';
 import type { DType, TypedArray } from '../../core/dtype';
 import { ArgumentError, DeviceError, DeviceLostError, DisposedError, DTypeError } from '../../core/errors';
-import { turn } from '../../core/eventLoop';
+import { yieldToEventLoop } from '../../core/eventLoop';
 import type { Shape } from '../../core/shape';
 import type { Backend, Kernels, Storage } from '../contract';
 import { AsyncErrors } from './asyncErrors';
@@ -307,7 +307,7 @@ class Runtime implements WebGPUBackend {
 		if (this.owned) this.gpuDevice.destroy();
 		else this.storages.trim(0);
 		await Promise.all([this.pipelines.quiet(), this.commands.quiet(), this.asyncErrors.quiet()]);
-		await turn();
+		await yieldToEventLoop();
 	}
 
 	private place(length: number, dtype: DType, shape: Shape | undefined, forHost: boolean): GpuStorage {

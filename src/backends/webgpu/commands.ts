@@ -12,7 +12,7 @@
  */
 import { currentOperation } from '../../core/currentOperation';
 import { DeviceError, type DeviceLostError } from '../../core/errors';
-import { isTurnDue, nextRound, turn } from '../../core/eventLoop';
+import { isYieldDue, scheduleTask, yieldToEventLoop } from '../../core/eventLoop';
 import { type AsyncErrors, lossNotice } from './asyncErrors';
 import { BindGroups } from './bindGroups';
 import { BufferUsage, MAP_MODE_READ } from './device';
@@ -275,12 +275,12 @@ export class Commands {
 	pace(): Promise<void> | undefined {
 		if (this.loss !== undefined) return undefined;
 		if (this.waiting.length > PACED_LAUNCHES) return this.drained();
-		if (!isTurnDue()) return undefined;
+		if (!isYieldDue()) return undefined;
 		const before = this.paced;
 		this.flush();
 		// A device loss meanwhile is reported elsewhere.
 		this.paced = this.untilStopped(this.backoff.during(this.device.queue.onSubmittedWorkDone())).catch(() => {});
-		return before.then(turn);
+		return before.then(yieldToEventLoop);
 	}
 
 	private drained(): Promise<void> {
@@ -298,7 +298,7 @@ export class Commands {
 		}
 		await this.untilStopped(this.settled);
 		// The work of a lost device counts as done, too. The loss is known one turn later at the latest.
-		await turn();
+		await yieldToEventLoop();
 		this.requireRunning();
 	}
 
@@ -423,7 +423,7 @@ export class Commands {
 		this.encoder = this.device.createCommandEncoder();
 		if (!this.idleFlushIsDue) {
 			this.idleFlushIsDue = true;
-			nextRound(() => {
+			scheduleTask(() => {
 				this.idleFlushIsDue = false;
 				this.flushIdle();
 			});

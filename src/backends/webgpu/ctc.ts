@@ -15,7 +15,7 @@ interface Sequences {
 function plan({ x, labels, inputs, targets, gradient }: Sequences, blank: number) {
 	const [steps, count, classes] = x.shape as [number, number, number];
 	const most = labels.shape[1]!;
-	const places = steps * count * (2 * most + 1);
+	const states = steps * count * (2 * most + 1);
 	return {
 		buffers: { x: x.storage, labels: labels.storage, inputs: inputs.storage, targets: targets.storage },
 		params: {
@@ -31,8 +31,8 @@ function plan({ x, labels, inputs, targets, gradient }: Sequences, blank: number
 			gradientOffset: gradient?.offset,
 		},
 		grid: [count] as const,
-		flops: 12 * places,
-		bytes: 12 * places,
+		flops: 12 * states,
+		bytes: 12 * states,
 		scratch: 3 * 2 * count * (2 * most + 1),
 	};
 }

@@ -14,8 +14,8 @@ import { BufferUsage } from './device';
 import { type Block, GpuStorage } from './memory';
 
 /** The number of records. Record 0 is for launches without a check. */
-const PLACES = 256;
-const RECORD_BYTES = 4 * PLACES;
+const RECORDS = 256;
+const RECORD_BYTES = 4 * RECORDS;
 /** The room that a readback of tensors needs for records behind its own bytes. */
 export const RECORD_ROOM = RECORD_BYTES + 4;
 
@@ -37,7 +37,7 @@ export class IndexReports {
 		const buffer = device.createBuffer({ label: 'index records', size: RECORD_BYTES, usage });
 		// Memory never gives a block the number 0.
 		this.block = { id: 0, buffer, bytes: RECORD_BYTES, batch: 0, freedAt: 0, takenAt: 0, state: 'confirmed', isVoid: false };
-		this.storage = new GpuStorage(owner, 'int32', PLACES, this.block);
+		this.storage = new GpuStorage(owner, 'int32', RECORDS, this.block);
 	}
 
 	/** Whether launches have taken records since the last copy. */
@@ -45,9 +45,9 @@ export class IndexReports {
 		return this.checks.length > 1;
 	}
 
-	/** Whether the records must be copied before another launch can take a place. */
+	/** Whether the records must be copied before another launch can take one. */
 	get areFull(): boolean {
-		return this.checks.length === PLACES;
+		return this.checks.length === RECORDS;
 	}
 
 	/** The index of a launch's record. */
@@ -66,8 +66,8 @@ export class IndexReports {
 
 	/** Turns the records of an arrived copy into errors. */
 	inspect(span: ReportSpan, records: Uint32Array): void {
-		records.forEach((record, place) => {
-			const check = span[place];
+		records.forEach((record, i) => {
+			const check = span[i];
 			if (record === 0 || check === undefined) return;
 			const value = (record ^ 0x80000000) | 0;
 			const index = check.wraps && value < 0 ? value - check.count : value;

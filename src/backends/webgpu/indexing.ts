@@ -28,7 +28,7 @@ export function workgroups(threads: number): readonly [number] {
 }
 
 /** The positions in `x` that `index` addresses, and the elements of `source` for them. */
-function placeParams(x: View, index: View, dim: number, source?: View) {
+function offsetsParams(x: View, index: View, dim: number, source?: View) {
 	const { shape, strides } = collapseDims(index.shape, [x.strides.with(dim, 0), index.strides, source?.strides ?? index.strides]);
 	return {
 		shape,
@@ -88,21 +88,21 @@ export function addRows(gpu: Gpu, index: RowIndex, source: View, y: View, { dim,
 	addSorted(gpu, keys, source, y, { n, limit, ...around(y.shape, dim) });
 }
 
-interface PlaceOptions {
+interface CombineOptions {
 	readonly op: SegmentOp;
 	readonly dim: number;
 	readonly check: IndexCheck | undefined;
 }
 
 /** y[.., index[i, ..], ..] += source[i, ..], or *=, for any index. */
-function combinePlaces(gpu: Gpu, index: View, source: View, y: View, { op, dim, check }: PlaceOptions): void {
+function combineElements(gpu: Gpu, index: View, source: View, y: View, { op, dim, check }: CombineOptions): void {
 	const n = numel(index.shape);
 	const keys = gpu.scratch(n, 'int32');
 	gpu.launch({
 		kernel: indexKeys,
 		variant: {},
 		buffers: { index: index.storage, keys },
-		params: placeParams(y, index, dim),
+		params: offsetsParams(y, index, dim),
 		grid: workgroups(n),
 		flops: 0,
 		bytes: 8 * n,
@@ -146,7 +146,7 @@ export function indexingKernels(gpu: Gpu): IndexingKernels {
 					kernel: gather,
 					variant: { type },
 					buffers,
-					params: placeParams(x, index, dim),
+					params: offsetsParams(x, index, dim),
 					grid: workgroups(n),
 					flops: 0,
 					bytes,
@@ -180,7 +180,7 @@ export function indexingKernels(gpu: Gpu): IndexingKernels {
 		scatterAddInto({ index, source }, { y }, { dim, check }) {
 			if (numel(index.shape) === 0) return;
 			if (!movesRows(y, index, dim)) {
-				combinePlaces(gpu, index, source, y, { op: 'sum', dim, check });
+				combineElements(gpu, index, source, y, { op: 'sum', dim, check });
 				return;
 			}
 			const rows = { storage: index.storage, offset: index.offset, stride: index.strides[dim]!, n: index.shape[dim]! };
@@ -188,13 +188,13 @@ export function indexingKernels(gpu: Gpu): IndexingKernels {
 		},
 
 		scatterMultiplyInto({ index, source }, { y }, { dim, check }) {
-			if (numel(index.shape) > 0) combinePlaces(gpu, index, source, y, { op: 'product', dim, check });
+			if (numel(index.shape) > 0) combineElements(gpu, index, source, y, { op: 'product', dim, check });
 		},
 
 		scatterInto({ index, source }, { y }, { dim, unique, check }) {
 			const n = numel(index.shape);
 			if (n === 0) return;
-			const params = placeParams(y, index, dim, source);
+			const params = offsetsParams(y, index, dim, source);
 			const buffers = { index: index.storage, source: source.storage, y: y.storage };
 			const type = storageType(y);
 			const bytes = n * (4 + 2 * gpuBytes(y.dtype));

@@ -13,7 +13,7 @@ import { collapseDims, viewValue } from './strides';
 const SMALLEST_TRANSPOSE = 4096;
 
 /** The element type of a copy: two bytes or four. */
-function moved(view: View): { type: 'u32' | 'f16'; bytes: number } {
+function typeAndBytes(view: View): { type: 'u32' | 'f16'; bytes: number } {
 	return view.dtype === 'float16' ? { type: 'f16', bytes: 2 } : { type: 'u32', bytes: 4 };
 }
 
@@ -25,7 +25,7 @@ function elementOf(view: View, value: number) {
 /** Sets every element of y to `value`. */
 export function fillView(gpu: Gpu, y: View, value: number): void {
 	const plan = planElementwise(gpu, [], y, elementOf(y, value));
-	const { type, bytes } = moved(y);
+	const { type, bytes } = typeAndBytes(y);
 	gpu.launch({
 		kernel: fill,
 		variant: { type, access: plan.access },
@@ -51,7 +51,7 @@ export function layoutKernels(gpu: Gpu): LayoutKernels {
 		if (row < 0 || column < 0 || row === column || shape[row]! % 4 !== 0 || shape[column]! % 4 !== 0) return false;
 		const aligned = shape.every((_, d) => (d === column || xs[d]! % 4 === 0) && (d === row || ys[d]! % 4 === 0));
 		if (!aligned) return false;
-		const { type, bytes } = moved(x);
+		const { type, bytes } = typeAndBytes(x);
 		const outer = shape.map((_, d) => d).filter((d) => d !== row && d !== column);
 		const count = numel(outer.map((d) => shape[d]!));
 		const [rowQuads, columnQuads] = [shape[row]! / 4, shape[column]! / 4];
@@ -81,7 +81,7 @@ export function layoutKernels(gpu: Gpu): LayoutKernels {
 	function copyView(x: View, y: View): void {
 		if (copyTransposed(x, y)) return;
 		const plan = planElementwise(gpu, [x], y);
-		const { type, bytes } = moved(x);
+		const { type, bytes } = typeAndBytes(x);
 		gpu.launch({
 			kernel: copy,
 			variant: { type, access: plan.access },
@@ -115,13 +115,13 @@ export function layoutKernels(gpu: Gpu): LayoutKernels {
 				params: isInteger(y.dtype) ? { size, integerStart: start, integerStep: step } : { size, start, step },
 				grid: [Math.ceil(size / (4 * WORKGROUP_SIZE))],
 				flops: 2 * size,
-				bytes: moved(y).bytes * size,
+				bytes: typeAndBytes(y).bytes * size,
 			});
 		},
 
 		pad({ x }, { y }, { before, value }) {
 			const size = numel(y.shape);
-			const { type, bytes } = moved(y);
+			const { type, bytes } = typeAndBytes(y);
 			gpu.launch({
 				kernel: pad,
 				variant: { type },

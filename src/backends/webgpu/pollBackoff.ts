@@ -6,7 +6,7 @@
  * two cores: a third of the speed). So while the program waits for such an adapter, each round sleeps: an eighth
  * of the time waited so far, to delay short waits little, and at most a millisecond, to keep timers and sockets going.
  */
-import { nextRound } from '../../core/eventLoop';
+import { scheduleTask } from '../../core/eventLoop';
 
 const LONGEST_MS = 1;
 const SHARE = 1 / 8;
@@ -39,7 +39,7 @@ export class PollBackoff {
 	private schedule(): void {
 		if (this.isScheduled) return;
 		this.isScheduled = true;
-		nextRound(() => {
+		scheduleTask(() => {
 			this.isScheduled = false;
 			if (this.waits === 0) return;
 			Atomics.wait(this.cell!, 0, 0, Math.min(LONGEST_MS, (performance.now() - this.since) * SHARE));

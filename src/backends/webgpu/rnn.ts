@@ -1,7 +1,7 @@
 /** Launches of shaders/rnn.wgsl.ts. */
 import { rnnStep, rnnStepGrad } from '../../../shaders/rnn.wgsl';
 import { WORKGROUP_SIZE } from '../../../shaders/shader';
-import { GATES, KEPT, type RnnKernels } from '../contract/rnn';
+import { GATES, type RnnKernels, SAVED } from '../contract/rnn';
 import { type Gpu, storageType } from './launch';
 
 /** A rough count of the multiplications, additions and exponentials of one gate of one unit. */
@@ -26,7 +26,7 @@ export function rnnKernels(gpu: Gpu): RnnKernels {
 				params: { rows, units, slot, time },
 				grid: [Math.ceil(size / WORKGROUP_SIZE)],
 				flops: size * GATES[kind] * FLOPS_PER_GATE,
-				bytes: 4 * size * (2 * GATES[kind] + KEPT[kind] + 2),
+				bytes: 4 * size * (2 * GATES[kind] + SAVED[kind] + 2),
 			});
 		},
 
@@ -55,7 +55,7 @@ export function rnnKernels(gpu: Gpu): RnnKernels {
 				params: { rows, units, slot, time },
 				grid: [Math.ceil(size / WORKGROUP_SIZE)],
 				flops: size * GATES[kind] * FLOPS_PER_GATE,
-				bytes: 4 * size * (GATES[kind] + KEPT[kind] + 6),
+				bytes: 4 * size * (GATES[kind] + SAVED[kind] + 6),
 			});
 		},
 	};

@@ -8,7 +8,7 @@ import { type Gpu, storageType } from './launch';
 import { gpuBytes } from './memory';
 
 export function sampleKernels(gpu: Gpu): SampleKernels {
-	function launch(x: View, places: View, y: View, attributes: SampleAttributes | GridAttributes): void {
+	function launch(x: View, points: View, y: View, attributes: SampleAttributes | GridAttributes): void {
 		const { mode, padding, fill } = attributes;
 		const [batch, channels, height, width] = x.shape as [number, number, number, number];
 		const [outHeight, outWidth] = [y.shape[2]!, y.shape[3]!];
@@ -20,11 +20,11 @@ export function sampleKernels(gpu: Gpu): SampleKernels {
 		const type = storageType(x) as SampleVariant['type'];
 		gpu.launch({
 			kernel: sample,
-			variant: { type, places: isGrid ? 'grid' : 'affine', mode, padding, store: outWidth % 4 === 0 ? 'vec4' : 'scalar' },
-			buffers: { x: x.storage, places: places.storage, y: y.storage },
+			variant: { type, points: isGrid ? 'grid' : 'affine', mode, padding, store: outWidth % 4 === 0 ? 'vec4' : 'scalar' },
+			buffers: { x: x.storage, points: points.storage, y: y.storage },
 			params: {
 				steps: x.strides,
-				...(isGrid && { gridSteps: places.strides, scale: attributes.scale, shift: attributes.shift }),
+				...(isGrid && { gridSteps: points.strides, scale: attributes.scale, shift: attributes.shift }),
 				size: [width, height],
 				outSize: [outWidth, outHeight],
 				rowQuads,
@@ -33,13 +33,13 @@ export function sampleKernels(gpu: Gpu): SampleKernels {
 				images,
 				blocks,
 				offset: x.offset,
-				placeOffset: places.offset,
+				pointOffset: points.offset,
 				fill,
 				taps: 4,
 			},
 			grid: [blocks * images],
 			flops: numel(y.shape) * (mode === 'bilinear' ? 8 : 0),
-			bytes: (numel(x.shape) + numel(y.shape) + (isGrid ? numel(places.shape) : 0)) * gpuBytes(y.dtype),
+			bytes: (numel(x.shape) + numel(y.shape) + (isGrid ? numel(points.shape) : 0)) * gpuBytes(y.dtype),
 		});
 	}
 

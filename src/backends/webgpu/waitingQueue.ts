@@ -8,7 +8,7 @@
  * the pool waits for nothing.
  */
 import { operationNumber } from '../../core/currentOperation';
-import { nextRound } from '../../core/eventLoop';
+import { scheduleTask } from '../../core/eventLoop';
 import type { ReportSpan } from './indexReports';
 import type { Launch } from './launch';
 import type { Allocation, Block } from './memory';
@@ -102,7 +102,7 @@ export class WaitingQueue {
 		if (this.drainIsDue || this.entries.length === 0) return;
 		// A round may grant several allocations; the work that they held back then shares a submit.
 		this.drainIsDue = true;
-		nextRound(() => {
+		scheduleTask(() => {
 			this.drainIsDue = false;
 			this.drain();
 		});
@@ -143,9 +143,9 @@ export class WaitingQueue {
 	/** Drops all work from the operation of `refused` on, because it must not run. */
 	drop(refused: Allocation, error: Error): void {
 		refused.isAsked = false;
-		const place = this.entries.findIndex(({ work }) => work === refused);
+		const position = this.entries.findIndex(({ work }) => work === refused);
 		// If it is not in the queue, no entry comes before it.
-		for (const { work } of this.entries.splice(place < 0 ? 0 : this.startOfOperation(place))) {
+		for (const { work } of this.entries.splice(position < 0 ? 0 : this.startOfOperation(position))) {
 			if ('isAsked' in work) work.isMoot = true;
 			else if ('staging' in work) work.reject(error);
 		}
@@ -165,9 +165,9 @@ export class WaitingQueue {
 		this.announce();
 	}
 
-	private startOfOperation(place: number): number {
-		const { operation } = this.entries[place]!;
-		let start = place;
+	private startOfOperation(position: number): number {
+		const { operation } = this.entries[position]!;
+		let start = position;
 		while (start > 0 && this.entries[start - 1]!.operation === operation) start--;
 		return start;
 	}

@@ -26,7 +26,7 @@ function sortedCategories(name: string, values: Iterable<Category>): Category[] 
 	});
 }
 
-function placesOf(categories: readonly Category[]): ReadonlyMap<Category, number> {
+function indicesOf(categories: readonly Category[]): ReadonlyMap<Category, number> {
 	return new Map(categories.map((category, i) => [category, i]));
 }
 
@@ -54,7 +54,7 @@ export interface LabelEncoderState {
 /** Encodes labels (strings or numbers) as classes 0 .. n - 1, and decodes them. As `sklearn.preprocessing.LabelEncoder`. */
 export class LabelEncoder {
 	#classes: readonly Category[] | null = null;
-	#places: ReadonlyMap<Category, number> = new Map();
+	#indices: ReadonlyMap<Category, number> = new Map();
 
 	/** The labels in ascending order: class i is classes[i]. Null before `fit`. */
 	get classes(): readonly Category[] | null {
@@ -70,13 +70,13 @@ export class LabelEncoder {
 	transform(labels: ArrayLike<Category>, { device = deviceOfNew() }: { readonly device?: DeviceName } = {}): Tensor {
 		requireFitted('LabelEncoder.transform', this.#classes);
 		const classes = Int32Array.from({ length: labels.length }, (_, i) => {
-			const place = this.#places.get(labels[i]!);
-			if (place === undefined) {
+			const index = this.#indices.get(labels[i]!);
+			if (index === undefined) {
 				throw new ArgumentError(
 					`LabelEncoder.transform: ${shownCategory(labels[i]!)} at index ${i} is not a label that fit saw. Fit on all labels that may occur`,
 				);
 			}
-			return place;
+			return index;
 		});
 		return tensor(classes, { device });
 	}
@@ -89,10 +89,10 @@ export class LabelEncoder {
 	async inverseTransform(classes: Tensor | ArrayLike<number>): Promise<Category[]> {
 		const known = requireFitted('LabelEncoder.inverseTransform', this.#classes);
 		const values = classes instanceof Tensor ? await classes.data() : classes;
-		return Array.from(values, (place) => {
-			const label = known[place];
+		return Array.from(values, (index) => {
+			const label = known[index];
 			if (label === undefined)
-				throw new ArgumentError(`LabelEncoder.inverseTransform: ${place} is not a class from 0 to ${known.length - 1}`);
+				throw new ArgumentError(`LabelEncoder.inverseTransform: ${index} is not a class from 0 to ${known.length - 1}`);
 			return label;
 		});
 	}
@@ -108,7 +108,7 @@ export class LabelEncoder {
 
 	#learn(classes: readonly Category[]): void {
 		this.#classes = classes;
-		this.#places = placesOf(classes);
+		this.#indices = indicesOf(classes);
 	}
 }
 
@@ -130,7 +130,7 @@ export interface OneHotEncoderState {
 
 interface Feature {
 	readonly categories: readonly Category[];
-	readonly places: ReadonlyMap<Category, number>;
+	readonly indices: ReadonlyMap<Category, number>;
 	/** The index of the dropped category; -1 for none. */
 	readonly dropped: number;
 	/** The feature's first column in the encoded rows. */
@@ -194,12 +194,12 @@ export class OneHotEncoder {
 		const columns = widthOf(features);
 		const values = new Float32Array(rows.length * columns);
 		rows.forEach((row, i) => {
-			features.forEach(({ places, dropped, column }, f) => {
-				const place = places.get(row[f]!);
-				if (place === undefined) {
+			features.forEach(({ indices, dropped, column }, f) => {
+				const index = indices.get(row[f]!);
+				if (index === undefined) {
 					if (this.handleUnknown === 'error') throw unknownCategory('OneHotEncoder.transform', row[f]!, f);
-				} else if (place !== dropped) {
-					values[i * columns + column + place - Number(dropped >= 0 && place > dropped)] = 1;
+				} else if (index !== dropped) {
+					values[i * columns + column + index - Number(dropped >= 0 && index > dropped)] = 1;
 				}
 			});
 		});
@@ -243,7 +243,7 @@ export class OneHotEncoder {
 		if (inputFeatures !== undefined && inputFeatures.length !== features.length)
 			throw new ArgumentError(`OneHotEncoder.getFeatureNamesOut: ${inputFeatures.length} names for ${features.length} features`);
 		return features.flatMap(({ categories, dropped }, f) =>
-			categories.filter((_, place) => place !== dropped).map((category) => `${inputFeatures?.[f] ?? `x${f}`}_${category}`),
+			categories.filter((_, index) => index !== dropped).map((category) => `${inputFeatures?.[f] ?? `x${f}`}_${category}`),
 		);
 	}
 
@@ -265,7 +265,7 @@ export class OneHotEncoder {
 			const drops = this.drop === 'first' || (this.drop === 'ifBinary' && categories.length === 2);
 			const dropped = drops ? 0 : -1;
 			const width = categories.length - Number(drops);
-			const feature = { categories: [...categories], places: placesOf(categories), dropped, column, width };
+			const feature = { categories: [...categories], indices: indicesOf(categories), dropped, column, width };
 			column += width;
 			return feature;
 		});

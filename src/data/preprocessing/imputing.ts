@@ -119,10 +119,10 @@ export class SimpleImputer {
 
 /** The quantile of ascending values, with linear interpolation (NumPy's default). */
 export function quantile(sorted: Float64Array, q: number): number {
-	const place = (sorted.length - 1) * q;
-	const low = sorted[Math.floor(place)]!;
-	const high = sorted[Math.ceil(place)]!;
-	return low + (high - low) * (place - Math.floor(place));
+	const position = (sorted.length - 1) * q;
+	const low = sorted[Math.floor(position)]!;
+	const high = sorted[Math.ceil(position)]!;
+	return low + (high - low) * (position - Math.floor(position));
 }
 
 /** The most frequent of ascending values; the smallest if there are several. */

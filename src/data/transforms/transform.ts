@@ -63,9 +63,9 @@ export class Draws {
 	constructor(private readonly key: RandomKey) {}
 
 	word(): number {
-		const place = this.#next++ % BLOCK;
-		if (place === 0) fillWords(this.#words, this.key, this.#next - 1);
-		return this.#words[place]!;
+		const lane = this.#next++ % BLOCK;
+		if (lane === 0) fillWords(this.#words, this.key, this.#next - 1);
+		return this.#words[lane]!;
 	}
 
 	/** A number uniform in [low, high), with 24 bits. */

@@ -13,7 +13,6 @@ import { linear, matmul } from '../../ops/matmul';
 import type { Tensor } from '../../tensor';
 import { keep, tidy } from '../../tidy';
 import { MultiheadAttention } from '../attention';
-import { computeProperty, restoreProperty } from '../computed';
 import { ModuleDict, ParameterDict } from '../containers';
 import { Conv1d, Conv2d, Conv3d, type ConvOptions } from '../convolution';
 import { Dropout } from '../dropout';
@@ -22,6 +21,7 @@ import { emptyParameter, normal_, zeros_ } from '../init';
 import { Linear } from '../linear';
 import type { FactoryOptions, Module } from '../module';
 import type { Parameter } from '../parameter';
+import { computeProperty, restoreProperty } from '../parametrize';
 
 /** What a layer needs to know of an adapter. */
 export interface AdapterSettings {
@@ -36,7 +36,7 @@ export interface AdapterSettings {
 type Layer = Module & { forward(input: Tensor): Tensor };
 
 /** New parameters lie beside the layer's. They are float32 beside a quantised weight. */
-function placeOf(module: Module): FactoryOptions {
+function factoryOptionsOf(module: Module): FactoryOptions {
 	const [first] = [...module.parameters(), ...module.buffers()];
 	const weight = module.parameters().find(({ dtype }) => isFloating(dtype));
 	return { ...(first && { device: first.device }), dtype: weight?.dtype ?? 'float32' };
@@ -62,7 +62,7 @@ export abstract class AdaptedLayer {
 	protected abstract attach(): () => void;
 
 	/** Creates the matrices of an adapter. */
-	protected abstract create(name: string, settings: AdapterSettings, place: FactoryOptions): void;
+	protected abstract create(name: string, settings: AdapterSettings, factory: FactoryOptions): void;
 
 	/** What an adapter adds to the weight, in the weight's shape. */
 	protected abstract delta(name: string): Tensor;
@@ -77,7 +77,7 @@ export abstract class AdaptedLayer {
 	}
 
 	add(name: string, settings: AdapterSettings): void {
-		this.create(name, settings, placeOf(this.module));
+		this.create(name, settings, factoryOptionsOf(this.module));
 		this.settings.set(name, settings);
 	}
 
@@ -194,11 +194,11 @@ class AdaptedLinear extends AddedToOutput {
 		return fanInFanOut ? [rows, columns] : [columns, rows];
 	}
 
-	protected override create(name: string, settings: AdapterSettings, place: FactoryOptions): void {
+	protected override create(name: string, settings: AdapterSettings, factory: FactoryOptions): void {
 		const [inputs, outputs] = this.features(settings);
 		// A Linear's own initial values are Kaiming uniform with a = sqrt(5).
-		this.setChild('lora_A', name, new Linear(inputs, settings.rank, { ...place, bias: false }));
-		const b = new Linear(settings.rank, outputs, { ...place, bias: false });
+		this.setChild('lora_A', name, new Linear(inputs, settings.rank, { ...factory, bias: false }));
+		const b = new Linear(settings.rank, outputs, { ...factory, bias: false });
 		zeros_(b.weight);
 		this.setChild('lora_B', name, b);
 		if (settings.dropout > 0) this.setChild('lora_dropout', name, new Dropout(settings.dropout));
@@ -229,15 +229,15 @@ class AdaptedConv extends AdaptedLinear {
 		return this.#conv.options.groups ?? 1;
 	}
 
-	protected override create(name: string, { rank, dropout }: AdapterSettings, place: FactoryOptions): void {
+	protected override create(name: string, { rank, dropout }: AdapterSettings, factory: FactoryOptions): void {
 		const { inChannels, outChannels, kernelSize, options } = this.#conv;
 		const groups = this.#groups;
 		if (rank % groups !== 0)
 			throw new ArgumentError(`lora: the rank ${rank} must be a multiple of the ${groups} groups of '${this.path}'`);
 		const Convolution = this.module.constructor as typeof Conv2d;
 		const { bias: _bias, groups: _groups, ...rest } = options as ConvOptions;
-		this.setChild('lora_A', name, new Convolution(inChannels, rank, kernelSize, { ...rest, ...place, bias: false }));
-		const b = new Convolution(rank, outChannels, 1, { ...place, groups, bias: false });
+		this.setChild('lora_A', name, new Convolution(inChannels, rank, kernelSize, { ...rest, ...factory, bias: false }));
+		const b = new Convolution(rank, outChannels, 1, { ...factory, groups, bias: false });
 		zeros_(b.weight);
 		this.setChild('lora_B', name, b);
 		if (dropout > 0) this.setChild('lora_dropout', name, new Dropout(dropout));
@@ -265,11 +265,11 @@ class AdaptedEmbedding extends AddedToOutput {
 		return { a, b };
 	}
 
-	protected override create(name: string, { rank }: AdapterSettings, place: FactoryOptions): void {
+	protected override create(name: string, { rank }: AdapterSettings, factory: FactoryOptions): void {
 		const { numEmbeddings, embeddingDim } = this.module as Embedding;
 		const { a, b } = this.#matrices;
-		a.set(name, zeros_(emptyParameter([rank, numEmbeddings], place)));
-		b.set(name, normal_(emptyParameter([embeddingDim, rank], place)));
+		a.set(name, zeros_(emptyParameter([rank, numEmbeddings], factory)));
+		b.set(name, normal_(emptyParameter([embeddingDim, rank], factory)));
 	}
 
 	protected override contribution(name: string, input: Tensor): Tensor {

@@ -16,8 +16,8 @@ import { detach } from '../../ops/layout';
 import type { Tensor } from '../../tensor';
 import { requireSameDevice, requireTensor } from '../../tensorChecks';
 import { tidy } from '../../tidy';
-import { computeProperty, type OwnParameter, ownParameter, restoreProperty } from '../computed';
 import { Module } from '../module';
+import { computeProperty, type OwnParameter, ownParameter, restoreProperty } from '../parametrize';
 import { anyChannels, anyOf, Channels, type Mask, type Scores, smallest, smallestChannels } from './masks';
 
 export interface ScoreOptions {

@@ -5,7 +5,7 @@
  * tensors at given slices.
  */
 import { defineOperation } from '../../autograd/operation';
-import { ONE_OF_SEVERAL } from '../../autograd/views';
+import { MULTI_OUTPUT_VIEW } from '../../autograd/views';
 import { requireInteger, wrongArgument } from '../../core/checks';
 import { runOperation } from '../../core/currentOperation';
 import { ArgumentError, formatShape, ShapeError } from '../../core/errors';
@@ -184,7 +184,7 @@ const splitOperation = defineOperation({
 	name: 'split',
 	inputs: ['x'],
 	outputs: 'list',
-	view: ONE_OF_SEVERAL,
+	view: MULTI_OUTPUT_VIEW,
 	forward: ({ x }, { slices }: { readonly slices: readonly Slice[] }) => slices.map((slice) => sliceView(x, slice)),
 	vjp: (gradients, _saved, { slices }, needs, name) => {
 		const isGiven = (_: unknown, i: number) => gradients[i] !== null;

@@ -7,7 +7,7 @@ import { contiguousStrides, numel } from '../../core/shape';
 import { emptyOn, type Tensor, viewOf } from '../../tensor';
 import { requireTensor } from '../../tensorChecks';
 import { composed } from '../composed';
-import { type PerDim, perDim, type Windows, windowGrid } from '../windows';
+import { type PerDim, perDim, type Windows, windowCounts } from '../windows';
 import { permute, reshape } from './views';
 
 export interface UnfoldOptions {
@@ -39,7 +39,7 @@ export function unfold(x: Tensor, kernelSize: PerDim, options: UnfoldOptions = {
 	requireTensor('unfold', x);
 	if (x.ndim !== 3 && x.ndim !== 4) throw new ShapeError(`unfold: needs [N, C, H, W] or [C, H, W], not ${formatShape(x.shape)}`);
 	const windows = windowsOf('unfold', kernelSize, options);
-	windowGrid('unfold', x.shape, windows);
+	windowCounts('unfold', x.shape, windows);
 	if (x.ndim === 4) return unfolded(x, windows);
 	return composed('unfold', () => {
 		const y = unfolded(reshape(x, [1, ...x.shape]), windows);
@@ -56,11 +56,11 @@ export function fold(x: Tensor, outputSize: PerDim, kernelSize: PerDim, options:
 	requireTensor('fold', x);
 	const windows = windowsOf('fold', kernelSize, options);
 	const size = perDim('fold', 'outputSize', outputSize, 2, 1);
-	const grid = windowGrid('fold', size, windows);
+	const counts = windowCounts('fold', size, windows);
 	const [columns, count] = x.shape.slice(-2) as [number, number];
-	if ((x.ndim !== 2 && x.ndim !== 3) || columns % numel(windows.kernel) !== 0 || count !== numel(grid)) {
+	if ((x.ndim !== 2 && x.ndim !== 3) || columns % numel(windows.kernel) !== 0 || count !== numel(counts)) {
 		throw new ShapeError(
-			`fold: needs [N, C * ${numel(windows.kernel)}, ${numel(grid)}] for kernel ${formatShape(windows.kernel)} on ${formatShape(size)}, not ${formatShape(x.shape)}`,
+			`fold: needs [N, C * ${numel(windows.kernel)}, ${numel(counts)}] for kernel ${formatShape(windows.kernel)} on ${formatShape(size)}, not ${formatShape(x.shape)}`,
 		);
 	}
 	if (x.ndim === 3) return folded(x, size, windows);
@@ -80,16 +80,16 @@ const unfoldOperation = defineOperation({
 	forward: ({ x }, windows: Windows) => {
 		const { kernel, dilation, padding, stride } = windows;
 		const [batch, channels, height, width] = x.shape as [number, number, number, number];
-		const grid = windowGrid('unfold', [height, width], windows);
+		const counts = windowCounts('unfold', [height, width], windows);
 		let from = x;
 		if (padding.some((p) => p > 0)) {
 			from = emptyOn(x, [batch, channels, height + 2 * padding[0]!, width + 2 * padding[1]!]);
 			x.backend.kernels.pad({ x }, { y: from }, { before: [0, 0, ...padding], value: 0 });
 		}
 		const [byImage, byChannel, down, across] = from.strides as [number, number, number, number];
-		const shape = [batch, channels, ...kernel, ...grid];
+		const shape = [batch, channels, ...kernel, ...counts];
 		const strides = [byImage, byChannel, dilation[0]! * down, dilation[1]! * across, stride[0]! * down, stride[1]! * across];
-		const y = emptyOn(x, [batch, channels * numel(kernel), numel(grid)]);
+		const y = emptyOn(x, [batch, channels * numel(kernel), numel(counts)]);
 		x.backend.kernels.copy(
 			{ x: viewOf(from, shape, strides, from.offset) },
 			{ y: viewOf(y, shape, contiguousStrides(shape), 0) },
@@ -111,13 +111,13 @@ const foldOperation = defineOperation({
 		const { kernel, dilation, padding, stride } = windows;
 		const batch = x.shape[0]!;
 		const channels = x.shape[1]! / numel(kernel);
-		const grid = windowGrid('fold', size, windows);
+		const counts = windowCounts('fold', size, windows);
 		const { kernels } = x.backend;
 		const whole = emptyOn(x, [batch, channels, size[0]! + 2 * padding[0]!, size[1]! + 2 * padding[1]!]);
 		kernels.fill({}, { y: whole }, { value: 0 });
 		const [byImage, byChannel, down] = whole.strides as [number, number, number];
 		const [fromImage, fromColumn, fromWindow] = x.strides as [number, number, number];
-		const shape = [batch, channels, ...grid];
+		const shape = [batch, channels, ...counts];
 		// One element of the kernel at a time, because then no two windows write one element.
 		for (let element = 0; element < numel(kernel); element++) {
 			const i = Math.floor(element / kernel[1]!) * dilation[0]!;
@@ -125,7 +125,7 @@ const foldOperation = defineOperation({
 			const b = viewOf(
 				x,
 				shape,
-				[fromImage, numel(kernel) * fromColumn, grid[1]! * fromWindow, fromWindow],
+				[fromImage, numel(kernel) * fromColumn, counts[1]! * fromWindow, fromWindow],
 				x.offset + element * fromColumn,
 			);
 			const a = viewOf(whole, shape, [byImage, byChannel, stride[0]! * down, stride[1]!], i * down + j);

@@ -175,12 +175,12 @@ function forwardPass(logProbs: Tensor, alpha: Tensor, labels: Tensor, inputs: Te
 	const { device, dtype } = logProbs;
 	const width = 2 * labels.shape[1]! + 1;
 	const blanks = full([count, labels.shape[1]!], blank, { dtype: 'int32', device });
-	const places = cat([flatten(stack([blanks, labels], 2), 1), full([count, 1], blank, { dtype: 'int32', device })], 1);
-	const index = expand(unsqueeze(places, 0), [steps, count, width]);
+	const extended = cat([flatten(stack([blanks, labels], 2), 1), full([count, 1], blank, { dtype: 'int32', device })], 1);
+	const index = expand(unsqueeze(extended, 0), [steps, count, width]);
 	const emitted = clamp(gathered('ctcLoss', logProbs, 2, index), { min: IMPOSSIBLE });
 
-	const before = pad(places, [2, 0], { value: blank });
-	const skips = logicalAnd(ne(places, blank), ne(places, narrow(before, 1, 0, width)));
+	const before = pad(extended, [2, 0], { value: blank });
+	const skips = logicalAnd(ne(extended, blank), ne(extended, narrow(before, 1, 0, width)));
 	const skipCost = where(skips, zeros([count, width], { dtype, device }), IMPOSSIBLE);
 	const position = arange(width, { dtype: 'int32', device });
 

@@ -11,7 +11,15 @@ import { contiguousTarget, writeBack } from '../inplace';
 import { contiguous, reshape } from '../layout';
 import { converted } from '../operands';
 import { mean, sum } from '../reduce';
-import { type AffineOptions, deviations, parameterFor, parameterSums, requireAffine, samples, statisticsType } from './groups';
+import {
+	type AffineOptions,
+	checkNormInput,
+	deviations,
+	parameterFor,
+	parameterSums,
+	requireAffine,
+	statisticsType,
+} from './groups';
 
 export interface BatchNormOptions extends AffineOptions {
 	/** The running mean of each channel, [C]. Training updates it in place, inference uses it. */
@@ -32,7 +40,7 @@ export interface BatchNormOptions extends AffineOptions {
 export function batchNorm(x: Tensor, options: BatchNormOptions = {}): Tensor {
 	checkOptions('batchNorm', options, ['runningMean', 'runningVar', 'training', 'momentum', 'weight', 'bias', 'eps']);
 	const { runningMean, runningVar, weight, bias, training = false, momentum = 0.1, eps = 1e-5 } = options;
-	const [batch, channels, spatial] = samples('batchNorm', x, 2);
+	const [batch, channels, spatial] = checkNormInput('batchNorm', x, 2);
 	const shape = { batch, channels, spatial };
 	requireNonNegative('batchNorm', 'eps', eps);
 	requireAffine('batchNorm', x, [channels], { weight, bias });

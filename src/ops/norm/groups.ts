@@ -117,7 +117,7 @@ export function groupNorm(x: Tensor, numGroups: number, options: AffineOptions =
 	if (casting !== null) {
 		return casting.call('groupNorm', [x, weight, bias], ([x, weight, bias]) => groupNorm(x, numGroups, { weight, bias, eps }));
 	}
-	const [batch, channels, spatial] = samples('groupNorm', x, 2);
+	const [batch, channels, spatial] = checkNormInput('groupNorm', x, 2);
 	if (!Number.isInteger(numGroups) || numGroups < 1 || channels % numGroups !== 0) {
 		throw new ArgumentError(
 			`groupNorm: numGroups ${numGroups} does not divide the ${channels} channels of ${formatShape(x.shape)}`,
@@ -136,7 +136,7 @@ export function groupNorm(x: Tensor, numGroups: number, options: AffineOptions =
 }
 
 /** Checks x, and returns its sizes as [batch, channels, spatial]. */
-export function samples(name: string, x: Tensor, least: number): [batch: number, channels: number, spatial: number] {
+export function checkNormInput(name: string, x: Tensor, least: number): [batch: number, channels: number, spatial: number] {
 	requireFloatingTensor(name, x);
 	if (x.ndim < least) {
 		throw new ShapeError(

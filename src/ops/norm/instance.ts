@@ -9,7 +9,7 @@ import { add_, mul_, writeInFloat32 } from '../inplace';
 import { reshape } from '../layout';
 import { mean, variance } from '../reduce';
 import { batchNorm, requireRunning } from './batch';
-import { type AffineOptions, normalizeGroups, requireAffine, samples } from './groups';
+import { type AffineOptions, checkNormInput, normalizeGroups, requireAffine } from './groups';
 
 export interface InstanceNormOptions extends AffineOptions {
 	/** The running mean of each channel, [C]. Updated in place with `useInputStats`, else used. */
@@ -29,7 +29,7 @@ export interface InstanceNormOptions extends AffineOptions {
 export function instanceNorm(x: Tensor, options: InstanceNormOptions = {}): Tensor {
 	checkOptions('instanceNorm', options, ['runningMean', 'runningVar', 'useInputStats', 'momentum', 'weight', 'bias', 'eps']);
 	const { runningMean, runningVar, weight, bias, useInputStats = true, momentum = 0.1, eps = 1e-5 } = options;
-	const [batch, channels, spatial] = samples('instanceNorm', x, 3);
+	const [batch, channels, spatial] = checkNormInput('instanceNorm', x, 3);
 	requireAffine('instanceNorm', x, [channels], { weight, bias });
 	requireRunning('instanceNorm', x, channels, runningMean, runningVar, useInputStats);
 	if (!useInputStats) return composed('instanceNorm', () => batchNorm(x, { runningMean, runningVar, weight, bias, eps }));

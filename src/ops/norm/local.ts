@@ -7,7 +7,7 @@ import { inFloat32 } from '../composed';
 import { add, clamp, div, mul, pow, square } from '../elementwise';
 import { narrow, pad, reshape } from '../layout';
 import { type Dims, norm } from '../reduce';
-import { samples } from './groups';
+import { checkNormInput } from './groups';
 
 export interface LocalResponseNormOptions {
 	/** Default 1e-4. */
@@ -24,7 +24,7 @@ export interface LocalResponseNormOptions {
  */
 export function localResponseNorm(x: Tensor, size: number, options: LocalResponseNormOptions = {}): Tensor {
 	const { alpha = 1e-4, beta = 0.75, k = 1 } = checkOptions('localResponseNorm', options, ['alpha', 'beta', 'k']);
-	const [batch, channels, spatial] = samples('localResponseNorm', x, 3);
+	const [batch, channels, spatial] = checkNormInput('localResponseNorm', x, 3);
 	requireInteger('localResponseNorm', 'size', size, 1);
 	return inFloat32('localResponseNorm', [x], (wide) => {
 		const squares = pad(reshape(square(wide), [batch, channels, spatial]), [

@@ -10,7 +10,7 @@ import { requireTensor } from '../../tensorChecks';
 import { widened } from '../composed';
 import { eq, isnan, logicalAnd, logicalOr, maximum, minimum, where } from '../elementwise';
 import { reshape } from '../layout';
-import { type Dims, mean, type ReduceOptions, type Reduction, reductionOf, shareAmong, spread } from './sums';
+import { type Dims, expandReduced, mean, type ReduceOptions, type Reduction, reductionOf, splitEvenly } from './sums';
 
 /** Values and their positions along the reduced dim: `const { values, indices } = max(x, 1)` or `const [values, indices] = ...`. */
 export type ValuesIndices = readonly [values: Tensor, indices: Tensor] & { readonly values: Tensor; readonly indices: Tensor };
@@ -57,14 +57,14 @@ const extremeOperation = defineOperation({
 	},
 	saves: ['x', 'output'],
 	vjp: (gradient, { x, output: y }, { dims, ofAll }) => ({
-		x: ofAll ? shareAmongAll(x, y, gradient) : shareAmong(eq(x, spread(y, x.shape, dims)), ...widened(gradient), dims),
+		x: ofAll ? shareAmongAll(x, y, gradient) : splitEvenly(eq(x, expandReduced(y, x.shape, dims)), ...widened(gradient), dims),
 	}),
 });
 
 /** For max, min and median of all elements. NaN elements share the gradient of a NaN, unlike in amax and amin. So does PyTorch. */
 function shareAmongAll(x: Tensor, y: Tensor, gradient: Tensor): Tensor {
 	const chosen = logicalOr(eq(x, y), logicalAnd(isnan(x), isnan(y)));
-	return shareAmong(chosen, gradient, [...x.shape.keys()]);
+	return splitEvenly(chosen, gradient, [...x.shape.keys()]);
 }
 
 /**
@@ -123,7 +123,7 @@ function toSelected(gradient: Tensor | null, indices: Tensor, shape: Shape, dims
 		line,
 		shape.map((size, d) => (d === dim ? size : 1)),
 	);
-	return where(eq(along, spread(indices, shape, dims)), spread(gradient, shape, dims), 0);
+	return where(eq(along, expandReduced(indices, shape, dims)), expandReduced(gradient, shape, dims), 0);
 }
 
 /** The position (int32) of the largest element along `dim`, or in the flattened tensor. The first of equal elements; the first NaN if there is one. As `torch.argmax`. */

@@ -45,7 +45,7 @@ export function reductionOf(operation: string, x: Tensor, dim: Dims | undefined,
 }
 
 /** Expands a reduced tensor, with or without keepdim, to the shape before the reduction. */
-export function spread(reduced: Tensor, shape: Shape, dims: readonly number[]): Tensor {
+export function expandReduced(reduced: Tensor, shape: Shape, dims: readonly number[]): Tensor {
 	return expand(reshape(reduced, reducedShape(shape, dims, true)), shape);
 }
 
@@ -78,7 +78,7 @@ const sumOperation = defineOperation({
 	name: 'sum',
 	inputs: ['x'],
 	forward: ({ x }, { dims, shape }: Reduction) => reduced(x, shape, accumulated(x.dtype), { op: 'sum', dims }),
-	vjp: (gradient, _, { dims }, needs) => ({ x: spread(gradient, needs.x.shape, dims) }),
+	vjp: (gradient, _, { dims }, needs) => ({ x: expandReduced(gradient, needs.x.shape, dims) }),
 });
 
 /** The mean over `dim`, all by default. NaN for no elements. x or the option `dtype` must be floating. As `torch.mean`. */
@@ -96,7 +96,9 @@ const meanOperation = defineOperation({
 	inputs: ['x'],
 	forward: ({ x }, { dims, shape }: Reduction) => reduced(x, shape, x.dtype, { op: 'mean', dims }),
 	// With no elements the gradient is empty, but its factor must be finite.
-	vjp: (gradient, _, { dims, count }, needs) => ({ x: spread(mul(gradient, 1 / Math.max(count, 1)), needs.x.shape, dims) }),
+	vjp: (gradient, _, { dims, count }, needs) => ({
+		x: expandReduced(mul(gradient, 1 / Math.max(count, 1)), needs.x.shape, dims),
+	}),
 });
 
 /**
@@ -228,7 +230,7 @@ const momentOperation = defineOperation({
 		const divisor = Math.max(0, count - correction);
 		// d std = d var / (2 std). If std is 0, all deviations are 0.
 		const scale = root ? where(eq(y, 0), 0, div(g, mul(nonzero(y), divisor))) : mul(g, 2 / divisor);
-		return { x: mul(centred(x, dims), spread(scale, x.shape, dims)) };
+		return { x: mul(centred(x, dims), expandReduced(scale, x.shape, dims)) };
 	},
 });
 
@@ -262,11 +264,11 @@ const normOperation = defineOperation({
 	saves: ['x', 'output'],
 	vjp: (gradient, saved, { dims, p }) => {
 		const [g, x, y] = widened(gradient, saved.x, saved.output);
-		const over = (t: Tensor) => spread(t, x.shape, dims);
+		const over = (t: Tensor) => expandReduced(t, x.shape, dims);
 		if (p === 0) return { x: mul(over(g), 0) };
 		if (p === 1) return { x: mul(sign(x), over(g)) };
 		if (p === 2) return { x: mul(x, over(div(g, nonzero(y)))) };
-		if (Math.abs(p) === Infinity) return { x: mul(sign(x), shareAmong(eq(abs(x), over(y)), g, dims)) };
+		if (Math.abs(p) === Infinity) return { x: mul(sign(x), splitEvenly(eq(abs(x), over(y)), g, dims)) };
 		const powers = mul(sign(x), pow(nonzero(abs(x)), p - 1));
 		// For p > 0 a norm of 0 has only elements of 0. For p < 0 it may have others, which do not change it.
 		const scale = div(p < 0 ? where(eq(y, 0), 0, g) : g, pow(nonzero(y), p - 1));
@@ -275,8 +277,8 @@ const normOperation = defineOperation({
 });
 
 /** Splits the gradient evenly between the `chosen` elements. The others get 0. */
-export function shareAmong(chosen: Tensor, gradient: Tensor, dims: readonly number[]): Tensor {
+export function splitEvenly(chosen: Tensor, gradient: Tensor, dims: readonly number[]): Tensor {
 	const mask = to(chosen, gradient.dtype);
 	const share = div(gradient, reshape(sum(mask, dims), gradient.shape));
-	return mul(mask, spread(share, chosen.shape, dims));
+	return mul(mask, expandReduced(share, chosen.shape, dims));
 }

@@ -24,9 +24,9 @@ export class ProgressBar implements Callback {
 		this.#inner.onEpochBegin(context);
 		const { epoch, epochs, samples, samplesPerEpoch } = context;
 		const known = samplesPerEpoch !== undefined;
-		const place = known ? '{bar} {value}/{total}' : '{value} samples';
+		const amount = known ? '{bar} {value}/{total}' : '{value} samples';
 		this.#bar = new SingleBar({
-			format: `epoch ${epoch}/${epochs} ${place}  {speed} samples/s  loss {loss}${known ? '  {eta_formatted} left' : ''}`,
+			format: `epoch ${epoch}/${epochs} ${amount}  {speed} samples/s  loss {loss}${known ? '  {eta_formatted} left' : ''}`,
 			barsize: 24,
 			clearOnComplete: true,
 			// The bar only calls write() and reads the width.
