@@ -259,7 +259,7 @@ export const ROW_RESULTS = wgsl`
 	let shift = select(largest, vec4<f32>(), empty);
 `;
 
-export type AttentionRowsVariant = { vectors: boolean; storage: Float };
+type AttentionRowsVariant = { vectors: boolean; storage: Float };
 
 /** rows: each invocation computes one query. */
 export const attentionRows = defineKernel({

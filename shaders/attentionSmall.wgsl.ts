@@ -27,7 +27,7 @@ import {
 } from './attention.wgsl';
 import { defineKernel } from './shader';
 
-export type AttentionSmallVariant = AttentionOptionsVariant & {
+type AttentionSmallVariant = AttentionOptionsVariant & {
 	size: 32 | 64;
 	/** The adapter's only subgroup size. */
 	subgroup: 4 | 8;

@@ -25,7 +25,7 @@ import {
 } from './attention.wgsl';
 import { defineKernel } from './shader';
 
-export type AttentionSubgroupVariant = AttentionOptionsVariant & {
+type AttentionSubgroupVariant = AttentionOptionsVariant & {
 	/** The adapter's only subgroup size. */
 	subgroup: 4 | 8;
 };

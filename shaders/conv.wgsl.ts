@@ -110,7 +110,7 @@ export const weightGradBindings = (type: StorageType) => ({
 	partial: readWrite('vec4<f32>'),
 });
 
-export type PackVariant = Readonly<{ type: StorageType; bias: boolean; block: CorrelateBlock }>;
+type PackVariant = Readonly<{ type: StorageType; bias: boolean; block: CorrelateBlock }>;
 
 /** Each invocation writes one packed value. */
 export const convPack = defineKernel({

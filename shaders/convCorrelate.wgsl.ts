@@ -54,7 +54,7 @@ const ROW_SETUP = `let quads = (p.out.z + 3u) / 4u;
 	let destination = vec4(((n * p.groups + group) * p.outputs + output) * p.result.w
 		+ ((d * p.outStep.x + p.outStart.x) * p.result.y + h * p.outStep.y + p.outStart.y) * p.result.z + w) + vec4<u32>(0u, 1u, 2u, 3u);`;
 
-export type CorrelateVariant = Readonly<{
+type CorrelateVariant = Readonly<{
 	type: StorageType;
 	/**
 	 * any  : the four positions of an invocation are adjacent, counted through rows and batches.

@@ -128,11 +128,7 @@ type QuadBindings<O extends Operands> = {
 	readonly [K in keyof O]: O[K] extends Operand ? Binding : Binding | false;
 } & { readonly out: Binding };
 
-export type ElementwiseKernel<V extends Variant, O extends Operands = Operands> = Kernel<
-	V,
-	typeof ELEMENTWISE_PARAMS,
-	QuadBindings<O>
->;
+type ElementwiseKernel<V extends Variant, O extends Operands = Operands> = Kernel<V, typeof ELEMENTWISE_PARAMS, QuadBindings<O>>;
 
 const LANES = ['x', 'y', 'z', 'w'];
 
@@ -294,7 +290,7 @@ function expression({ value, integer = value }: ExpressionRow, type: ElementType
 	return arithmetic(type) === 'i32' ? integer : value;
 }
 
-export type UnaryVariant = { op: UnaryName; type: ElementType; access: ElementAccess };
+type UnaryVariant = { op: UnaryName; type: ElementType; access: ElementAccess };
 
 export const unary = defineElementwiseKernel('elementwise.unary', ({ op, type, access }: UnaryVariant) => {
 	const row: UnaryRow = UNARY[op];
@@ -309,7 +305,7 @@ export const unary = defineElementwiseKernel('elementwise.unary', ({ op, type, a
 	};
 });
 
-export type UnaryGradVariant = { op: DerivativeName; type: StorageType; access: ElementAccess };
+type UnaryGradVariant = { op: DerivativeName; type: StorageType; access: ElementAccess };
 
 export const unaryGrad = defineElementwiseKernel('elementwise.unaryGrad', ({ op, type, access }: UnaryGradVariant) => {
 	const row: UnaryRow = UNARY[op];
@@ -323,7 +319,7 @@ export const unaryGrad = defineElementwiseKernel('elementwise.unaryGrad', ({ op,
 	};
 });
 
-export type PredicateVariant = { op: PredicateName; type: StorageType; access: ElementAccess };
+type PredicateVariant = { op: PredicateName; type: StorageType; access: ElementAccess };
 
 export const predicate = defineElementwiseKernel('elementwise.predicate', ({ op, type, access }: PredicateVariant) => {
 	const value = stored(expression(PREDICATE[op], type));
@@ -339,7 +335,7 @@ function binaryFunctions(op: BinaryName, type: ElementType): string {
 	return arithmetic(type) === 'i32' ? integerFunctions : '';
 }
 
-export type BinaryVariant = { op: BinaryName; type: ElementType; access: ElementAccess; inPlace: boolean };
+type BinaryVariant = { op: BinaryName; type: ElementType; access: ElementAccess; inPlace: boolean };
 
 export const binary = defineElementwiseKernel('elementwise.binary', ({ op, type, access, inPlace }: BinaryVariant) => ({
 	access,
@@ -350,7 +346,7 @@ export const binary = defineElementwiseKernel('elementwise.binary', ({ op, type,
 }));
 
 /** `scalar` tells on which side of the operator the number s is. */
-export type BinaryScalarVariant = {
+type BinaryScalarVariant = {
 	op: BinaryName;
 	type: ElementType;
 	access: ElementAccess;
@@ -378,7 +374,7 @@ fn combine(a: vec4<${computed}>, b: vec4<${computed}>) -> vec4<${type === 'f16' 
 	},
 );
 
-export type CompareVariant = { op: CompareName; type: StorageType; access: ElementAccess };
+type CompareVariant = { op: CompareName; type: StorageType; access: ElementAccess };
 
 function holds(op: CompareName, type: StorageType): string {
 	const computed = arithmetic(type);
@@ -416,7 +412,7 @@ export function scalarBits(type: MoveVariant['type'], name: 's' | 't'): string {
 }
 
 /** Whether a and b are tensors; if not, they are the numbers s and t. */
-export type WhereVariant = MoveVariant & { a: boolean; b: boolean };
+type WhereVariant = MoveVariant & { a: boolean; b: boolean };
 
 export const where = defineElementwiseKernel('elementwise.where', ({ type, access, a, b }: WhereVariant) => ({
 	access,
@@ -425,7 +421,7 @@ export const where = defineElementwiseKernel('elementwise.where', ({ type, acces
 	value: `select(${b ? 'b' : scalarBits(type, 't')}, ${a ? 'a' : scalarBits(type, 's')}, condition != vec4(0u))`,
 }));
 
-export type CombineVariant = { op: CombineName; type: ElementType; access: ElementAccess };
+type CombineVariant = { op: CombineName; type: ElementType; access: ElementAccess };
 
 export const combine = defineElementwiseKernel('elementwise.combine', ({ op, type, access }: CombineVariant) => ({
 	access,
@@ -435,7 +431,7 @@ export const combine = defineElementwiseKernel('elementwise.combine', ({ op, typ
 	value: storedAs(type, COMBINE[op]),
 }));
 
-export type TernaryVariant = { op: TernaryName; type: ElementType; access: ElementAccess };
+type TernaryVariant = { op: TernaryName; type: ElementType; access: ElementAccess };
 
 export const ternary = defineElementwiseKernel('elementwise.ternary', ({ op, type, access }: TernaryVariant) => ({
 	access,
@@ -445,7 +441,7 @@ export const ternary = defineElementwiseKernel('elementwise.ternary', ({ op, typ
 	value: storedAs(type, TERNARY[op]),
 }));
 
-export type CastVariant = { from: StorageType; to: ElementType; access: ElementAccess };
+type CastVariant = { from: StorageType; to: ElementType; access: ElementAccess };
 
 const TO_INTEGER = `
 fn toInteger(x: vec4<f32>) -> vec4<i32> {

@@ -14,7 +14,7 @@
 import { wgsl } from 'wgsl-preprocessor';
 import { defineKernel, read, readWrite, type StorageType } from './shader';
 
-export type EmbeddingScanVariant = { type: StorageType };
+type EmbeddingScanVariant = { type: StorageType };
 
 export const embeddingScan = defineKernel({
 	name: 'embedding.scan',

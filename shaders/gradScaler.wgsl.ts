@@ -79,7 +79,7 @@ export const updateScale = defineKernel({
 	}),
 });
 
-export type CountVariant = { readonly kind: 'count' | 'adam' | 'nadam' | 'radam'; readonly skips: boolean };
+type CountVariant = { readonly kind: 'count' | 'adam' | 'nadam' | 'radam'; readonly skips: boolean };
 
 export const countStep = defineKernel({
 	name: 'gradScaler.countStep',

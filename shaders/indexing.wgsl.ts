@@ -96,7 +96,7 @@ export const gather = defineKernel({
 });
 
 /** If `wide`, inner, offset and n count vec4. */
-export type GatherRowsVariant = { type: StorageType; wide: boolean };
+type GatherRowsVariant = { type: StorageType; wide: boolean };
 
 /** Moves whole rows. */
 export const gatherRows = defineKernel({
@@ -130,7 +130,7 @@ export const gatherRows = defineKernel({
 	},
 });
 
-export type ScatterVariant = {
+type ScatterVariant = {
 	type: StorageType;
 	unique: boolean;
 };
@@ -224,7 +224,7 @@ export const rowKeys = defineKernel({
 	}),
 });
 
-export type CheckIndicesVariant = {
+type CheckIndicesVariant = {
 	/** Whether the first value must be `least` and each further value at least the previous one. */
 	ascending: boolean;
 };
@@ -251,7 +251,7 @@ export const checkIndices = defineKernel({
 	}),
 });
 
-export type SearchVariant = {
+type SearchVariant = {
 	type: StorageType;
 	right: boolean;
 };

@@ -19,7 +19,7 @@ export const copy = defineElementwiseKernel('layout.copy', ({ type, access }: Mo
 	value: 'x',
 }));
 
-export type TransposeVariant = { type: 'u32' | 'f16' };
+type TransposeVariant = { type: 'u32' | 'f16' };
 
 /**
  * x is consecutive along columns and y along rows; both dimensions have a multiple of 4 elements. Offsets and
@@ -78,7 +78,7 @@ export const fill = defineElementwiseKernel('layout.fill', ({ type, access }: Mo
 	value: scalarBits(type, 's'),
 }));
 
-export type ArangeVariant = { type: StorageType };
+type ArangeVariant = { type: StorageType };
 
 export const arange = defineKernel({
 	name: 'layout.arange',
@@ -99,7 +99,7 @@ export const arange = defineKernel({
 	},
 });
 
-export type PadVariant = { type: 'u32' | 'f16' };
+type PadVariant = { type: 'u32' | 'f16' };
 
 /** Dimension d of the output has outSizes elements; the input's first element is at position `before`, which may be negative. */
 export const pad = defineKernel({

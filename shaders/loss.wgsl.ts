@@ -33,7 +33,7 @@ const PAIR = {
 	klDivLog: 'exponential(b) * (b - a)',
 };
 
-export type PointwiseLossName = keyof typeof PAIR;
+type PointwiseLossName = keyof typeof PAIR;
 
 /** The gradient g times the derivative with respect to a. */
 const PAIR_DERIVATIVE: Record<PointwiseLossName, string> = {
@@ -54,7 +54,7 @@ fn cutOff(x: vec4<f32>) -> vec4<f32> {
 }
 `;
 
-export type PointwiseLossVariant = { op: PointwiseLossName; type: StorageType; access: ElementAccess };
+type PointwiseLossVariant = { op: PointwiseLossName; type: StorageType; access: ElementAccess };
 
 export const pointwiseLoss = defineElementwiseKernel('loss.pointwise', ({ op, type, access }: PointwiseLossVariant) => ({
 	access,
@@ -183,7 +183,7 @@ fn rowLoss(row: u32, lid: u32) -> vec2<f32> {
 `;
 };
 
-export type CrossEntropyVariant = {
+type CrossEntropyVariant = {
 	/** The type of x and weight. */
 	type: StorageType;
 	/** The type of the losses: f32 if finish sums them. */
@@ -258,7 +258,7 @@ ${row}
 	},
 });
 
-export type FinishVariant = { loss: StorageType; reduction: 'sum' | 'mean' };
+type FinishVariant = { loss: StorageType; reduction: 'sum' | 'mean' };
 
 export const finish = defineKernel({
 	name: 'loss.finish',
@@ -286,7 +286,7 @@ export const finish = defineKernel({
 	}),
 });
 
-export type CrossEntropyGradVariant = {
+type CrossEntropyGradVariant = {
 	/** The type of x, weight, gradient and dx. */
 	type: StorageType;
 	logits: boolean;

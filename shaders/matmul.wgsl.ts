@@ -301,7 +301,7 @@ export const matmulTile = defineKernel({
 	},
 });
 
-export type MatmulWorkgroupVariant = { vectors: boolean; storage: Float; output: Float };
+type MatmulWorkgroupVariant = { vectors: boolean; storage: Float; output: Float };
 
 /** workgroup: see the ladder. Grid: columnTiles * rowTiles * splits * batches. */
 export const matmulWorkgroup = defineKernel({

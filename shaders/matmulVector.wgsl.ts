@@ -123,7 +123,7 @@ var<workgroup> sums: array<vec4<f32>, ${total}>;
 	},
 });
 
-export type MatmulSumVariant = { storage: Float };
+type MatmulSumVariant = { storage: Float };
 
 /** Adds the partial results of the splits, in order, and the bias. Each invocation computes one element of out. */
 export const matmulSum = defineKernel({

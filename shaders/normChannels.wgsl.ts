@@ -18,7 +18,7 @@ import { preamble } from './norm.wgsl';
 import { defineKernel, read, readWrite, type StorageType } from './shader';
 import { pairwise, pairwiseLength } from './workgroupReduction';
 
-export type NormParametersVariant = {
+type NormParametersVariant = {
 	storage: StorageType;
 	centred: boolean;
 	spatial: boolean;
@@ -200,7 +200,7 @@ fn horizontal(v: F) -> f32 {
 	},
 });
 
-export type NormChannelsVariant = {
+type NormChannelsVariant = {
 	kind: 'forward' | 'backward';
 	storage: StorageType;
 	weight: boolean;
@@ -308,7 +308,7 @@ export const normChannels = defineKernel({
 	},
 });
 
-export type NormScaleVariant = {
+type NormScaleVariant = {
 	/** The storage type of running statistics, or 'none'. */
 	running: StorageType | 'none';
 };

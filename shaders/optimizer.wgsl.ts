@@ -24,7 +24,7 @@ import type { Parameters } from './parameters';
 import { type Bindings, defineKernel, type Kernel, read, readWrite, type StorageType } from './shader';
 
 /** `state` holds the names of the variant's state buffers, separated by commas. */
-export type StepVariant = {
+type StepVariant = {
 	readonly storage: StorageType;
 	readonly vec4: boolean;
 	readonly state: string;

@@ -15,7 +15,7 @@ import { wgsl } from 'wgsl-preprocessor';
 import { defineKernel, type NoVariant, read, readWrite, WORKGROUP_SIZE } from './shader';
 import { workgroupSum } from './workgroupReduction';
 
-export type SquaresVariant = { readonly vec4: boolean };
+type SquaresVariant = { readonly vec4: boolean };
 
 export const squares = defineKernel({
 	name: 'optimizer.squares',

@@ -52,7 +52,7 @@ export const VIEW_WORDS = { shape: 0, strides: MAX_VIEW_DIMS, offset: 2 * MAX_VI
 /** How the host writes a field: as an integer modulo 2^32, as 0 or 1, as a float32, as several numbers, or as a view. */
 export type Writing = 'integer' | 'boolean' | 'float' | 'integers' | 'floats' | 'view';
 
-export interface ParameterField {
+interface ParameterField {
 	readonly name: string;
 	readonly writing: Writing;
 	/** Its first word in the struct. */

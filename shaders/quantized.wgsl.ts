@@ -63,7 +63,7 @@ export const matrixBindings = ({ asymmetric, scale }: Matrix) => ({
 });
 
 /** The bindings of a product: of each four columns of x one vec4, if `vectors`. */
-export const productBindings = (matrix: Matrix, vectors: boolean, storage: Float) => ({
+const productBindings = (matrix: Matrix, vectors: boolean, storage: Float) => ({
 	...matrixBindings(matrix),
 	x: read(vectors ? `vec4<${storage}>` : storage),
 	bias: read(storage),
@@ -128,7 +128,7 @@ fn quadOf(line: u32, column: u32, end: u32) -> vec4<f32> {
 }
 `;
 
-export type QuantizedLanesVariant = Matrix & { vectors: boolean; lines: 1 | 8; storage: Float };
+type QuantizedLanesVariant = Matrix & { vectors: boolean; lines: 1 | 8; storage: Float };
 
 /** The rows of a workgroup of `lanes`. */
 export const LANE_ROWS = 16;
@@ -190,7 +190,7 @@ export const quantizedLanes = defineKernel({
 	},
 });
 
-export type QuantizedVectorVariant = Matrix & { vectors: boolean; storage: Float };
+type QuantizedVectorVariant = Matrix & { vectors: boolean; storage: Float };
 
 /** The rows of a workgroup of `vector`. */
 export const VECTOR_ROWS = 4;
@@ -252,7 +252,7 @@ var<workgroup> sums: array<vec4<f32>, ${VECTOR_LANES}>;
 	},
 });
 
-export type QuantizedColumnsVariant = Matrix & { lines: 1 | 4; storage: Float };
+type QuantizedColumnsVariant = Matrix & { lines: 1 | 4; storage: Float };
 
 /** The words of a workgroup of `columns`. */
 export const COLUMN_WORDS = 16;
@@ -329,7 +329,7 @@ fn write(row: u32, word: u32, line: u32) {
 }
 `;
 
-export type QuantizedLookupVariant = Matrix;
+type QuantizedLookupVariant = Matrix;
 
 export const quantizedRows = defineKernel({
 	name: 'quantized.rows',

@@ -7,7 +7,7 @@ import { type Float, lines, range } from './matmul.wgsl';
 import { type Matrix, matrixBindings, matrixFunctions, PRODUCT_PARAMS, perWord, quadFunction } from './quantized.wgsl';
 import { defineKernel, read, readWrite } from './shader';
 
-export type QuantizedTileVariant = Matrix & {
+type QuantizedTileVariant = Matrix & {
 	/** Whether the product is with the transpose, for the gradient of x. */
 	turned: boolean;
 	/** Whether x is read as vec4. */

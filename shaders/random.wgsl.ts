@@ -90,7 +90,7 @@ fn circle(word: vec2<u32>) -> vec4<f32> {
 
 export type Distribution = 'uniform' | 'normal' | 'integer' | 'bernoulli';
 
-export type RandomFillVariant = {
+type RandomFillVariant = {
 	distribution: Distribution;
 	out: StorageType;
 };
@@ -153,7 +153,7 @@ fn draw(words: vec4<u32>) -> vec4<T> {
 	}),
 });
 
-export type RandomMaskVariant = {
+type RandomMaskVariant = {
 	kind: 'dropout' | 'bernoulli';
 	input: StorageType;
 	out: StorageType;

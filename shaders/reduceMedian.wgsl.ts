@@ -14,7 +14,7 @@ import { wgsl } from 'wgsl-preprocessor';
 import { offsetFunction } from './parameters';
 import { defineKernel, read, readWrite, type StorageType, WORKGROUP_SIZE } from './shader';
 
-export type MedianVariant = { storage: StorageType };
+type MedianVariant = { storage: StorageType };
 
 const MEDIAN_PARAMS = {
 	/** The kept dims. */

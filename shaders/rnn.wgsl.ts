@@ -12,7 +12,7 @@
 import { wgsl } from 'wgsl-preprocessor';
 import { defineKernel, read, readWrite, type StorageType } from './shader';
 
-export type RnnVariant = {
+type RnnVariant = {
 	readonly cell: 'lstm' | 'gru' | 'tanh' | 'relu';
 	readonly storage: StorageType;
 	readonly lengths: boolean;

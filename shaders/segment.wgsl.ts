@@ -22,7 +22,7 @@ export const SEGMENT_BLOCK = 32;
 
 export type SegmentOp = 'sum' | 'product';
 
-export type SegmentVariant = {
+type SegmentVariant = {
 	op: SegmentOp;
 	type: StorageType;
 	four: boolean;

@@ -42,7 +42,7 @@ fn orderKey(value: ${type}) -> u32 {
 }
 `;
 
-export type SortKeysVariant = {
+type SortKeysVariant = {
 	type: StorageType;
 	descending: boolean;
 };
@@ -160,7 +160,7 @@ export const radixScan = defineKernel({
 	}),
 });
 
-export type RadixMoveVariant = {
+type RadixMoveVariant = {
 	/** The first pass: positions are not stored yet, so an element's position is its index. */
 	first: boolean;
 };

@@ -67,10 +67,6 @@ export function openScope(): Scope {
 	return current;
 }
 
-export function currentScope(): Scope | null {
-	return current;
-}
-
 /**
  * Closes `scope` and disposes of the tensors for which `survives` is false. The other tensors, and all nodes, move to the
  * parent scope.

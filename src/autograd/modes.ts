@@ -30,7 +30,7 @@ export function synchronous<T>(caller: string, fn: () => T): T {
 }
 
 /** Runs `fn` with recording on or off, and restores the mode, also if `fn` throws. */
-export function withGradMode<T>(on: boolean, fn: () => T, caller: string): T {
+function withGradMode<T>(on: boolean, fn: () => T, caller: string): T {
 	const before = enabled;
 	enabled = on;
 	try {

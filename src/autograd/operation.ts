@@ -124,7 +124,7 @@ export interface Definition<I extends InputNames, C extends string, A, R, O exte
 }
 
 /** Options of one call that the VJP does not get. */
-export interface CallOptions {
+interface CallOptions {
 	/** The public name of what runs, instead of the definition's. */
 	readonly name?: string | undefined;
 	/** What the kernel checks its indices against. */
@@ -132,7 +132,7 @@ export interface CallOptions {
 }
 
 /** Runs the operation and, if an input requires a gradient, puts it on the tape. */
-export type Operation<I extends InputNames, C extends string, A, R, O extends string> = (
+type Operation<I extends InputNames, C extends string, A, R, O extends string> = (
 	inputs: Inputs<I, C>,
 	attributes: A,
 	options?: CallOptions,

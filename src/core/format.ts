@@ -7,7 +7,7 @@ import { contiguousStrides, numel, type Shape } from './shape';
 const SUMMARIZE_ABOVE = 1000;
 const EDGE_ITEMS = 3;
 
-export interface Printable {
+interface Printable {
 	readonly shape: Shape;
 	readonly strides: readonly number[];
 	readonly offset: number;

@@ -76,7 +76,7 @@ export function philox4x32(counter: Words4, key: readonly [number, number]): Wor
 }
 
 /** The operation's number as two unsigned words. */
-export function counterWords(key: RandomKey): readonly [low: number, high: number] {
+function counterWords(key: RandomKey): readonly [low: number, high: number] {
 	return [key.counter >>> 0, Math.floor(key.counter / 2 ** 32)];
 }
 
@@ -139,7 +139,7 @@ function float32Below(value: number): number {
 }
 
 /** The parameters that scale uniform numbers to low .. high in float32 arithmetic. All are float32 values. */
-export interface UniformRange {
+interface UniformRange {
 	readonly low: number;
 	/** high - low = top + rest. Each has at most 12 significant bits, so that its product with 12 random bits is exact. */
 	readonly top: number;

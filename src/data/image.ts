@@ -187,7 +187,7 @@ async function decodeInBrowser(
 }
 
 /** Converts an image to another number of channels. */
-export function withChannels(image: Image, channels: number): Image {
+function withChannels(image: Image, channels: number): Image {
 	const { data, width, height, channels: own } = image;
 	if (own === channels) return image;
 	const result = new Uint8Array(width * height * channels);

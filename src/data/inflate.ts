@@ -4,7 +4,7 @@
 export const MOST_INFLATION = 1032;
 
 /** The first bytes of the decompressed data. */
-export interface Inflated {
+interface Inflated {
 	readonly data: Uint8Array<ArrayBuffer>;
 	/** Whether there are more than `limit` bytes. If so, the rest was not checked for damage. */
 	readonly more: boolean;

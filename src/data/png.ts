@@ -2,7 +2,7 @@
 import { FormatError } from '../core/errors';
 import { inflate, MOST_INFLATION } from './inflate';
 
-export function damagedPng(what: string): FormatError {
+function damagedPng(what: string): FormatError {
 	return new FormatError(`decodeImage: the PNG file is damaged: ${what}`);
 }
 

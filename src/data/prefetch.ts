@@ -11,7 +11,7 @@ export interface BatchSource {
 }
 
 /** Receives the progress of a loop. */
-export interface ProgressListener {
+interface ProgressListener {
 	delivered(): void;
 	ended(): void;
 }

@@ -174,7 +174,7 @@ function thousands(value: number): string {
 }
 
 /** The part of `Module` that a summary needs. module.ts imports this file, so it cannot import module.ts. */
-export interface ModuleTree {
+interface ModuleTree {
 	training: boolean;
 	forward(...inputs: never[]): unknown;
 	eval(): unknown;
@@ -194,20 +194,20 @@ export interface Work {
 	readonly flops: number;
 }
 
-export interface TrialInput {
+interface TrialInput {
 	readonly shape: readonly number[];
 	readonly dtype: DType;
 }
 
 /** Bytes that a training step holds besides parameters and buffers. */
-export interface TrainingMemory {
+interface TrainingMemory {
 	/** By module: bytes that its operations made and that forward keeps for the backward pass or as output. */
 	readonly activations: ReadonlyMap<unknown, number>;
 	/** The peak of forward and backward: inputs, activations, gradients. */
 	readonly peak: number;
 }
 
-export interface Trial {
+interface Trial {
 	readonly work: ReadonlyMap<ModuleTree, Work>;
 	/** The peak bytes of inference, besides parameters and buffers. */
 	readonly inferencePeak: number;

@@ -20,7 +20,7 @@ import { chunk, flip, narrow, reshape, select, stack, transpose, unflatten, unsq
 import { linear, matmul } from './matmul';
 import { sum } from './reduce';
 
-export interface RecurrentInput {
+interface RecurrentInput {
 	/** The products of the inputs with their weights plus the input bias, [T, B, G]. */
 	readonly x: Tensor;
 	/** The initial state, [B, H], or [B, P] with a projection. */
@@ -37,7 +37,7 @@ export interface RecurrentInput {
 	readonly lengths?: Tensor | null;
 }
 
-export interface RecurrentOutput {
+interface RecurrentOutput {
 	/** [T, B, H], or [T, B, P]. */
 	readonly y: Tensor;
 	/** The last state, [B, H] or [B, P]. */

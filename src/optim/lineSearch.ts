@@ -14,7 +14,7 @@ export interface LinePoint<G> {
 	readonly gradient: G;
 }
 
-export interface LineSearchResult<G> {
+interface LineSearchResult<G> {
 	readonly point: LinePoint<G>;
 	readonly evaluations: number;
 }

@@ -14,7 +14,7 @@ import { Tensor } from '../tensor';
 /** `[x, y]` tensors, a dataset, a loader, or any other iterable of batches. The consumer owns a batch's tensors. */
 export type Data = readonly Tensor[] | Dataset | IterableDataset | DataLoader | Iterable<TensorList> | AsyncIterable<TensorList>;
 
-export interface BatchOptions {
+interface BatchOptions {
 	readonly batchSize: number;
 	readonly device: DeviceName;
 	readonly shuffle?: boolean;
@@ -44,7 +44,7 @@ function isIterable(data: object): data is Iterable<TensorList> | AsyncIterable<
 }
 
 /** Returns `data` as a dataset if it is one or consists of tensors, otherwise null. */
-export function datasetOf(caller: string, data: Data): Dataset | null {
+function datasetOf(caller: string, data: Data): Dataset | null {
 	if (data instanceof Tensor)
 		throw new ArgumentError(`${caller}: data is one tensor; pass a list of inputs and, last, the target: [x, y]`);
 	if (typeof data !== 'object' || data === null)

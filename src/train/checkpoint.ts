@@ -275,7 +275,7 @@ export async function loadCheckpoint(
 }
 
 /** Reads the tree of a checkpoint from a store. */
-export async function readCheckpoint(name: string, store: CheckpointStore): Promise<CheckpointTree> {
+async function readCheckpoint(name: string, store: CheckpointStore): Promise<CheckpointTree> {
 	const bytes = await store.read(name);
 	if (bytes === null)
 		throw new ArgumentError(

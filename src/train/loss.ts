@@ -39,7 +39,7 @@ export type TrainStep<M extends Module = Module> = (model: M, batch: TensorList)
 /** Factors by class: for all classes in order, or for some by number; the others count 1. */
 export type ClassWeight = Tensor | readonly number[] | Readonly<Record<number, number>>;
 
-export interface ObjectiveOptions {
+interface ObjectiveOptions {
 	readonly loss?: Loss | undefined;
 	readonly trainStep?: TrainStep | undefined;
 	/** The factors of all classes in order, on the host. */

@@ -22,7 +22,7 @@ export type BinaryOp = keyof typeof BINARY;
 
 export type CompareOp = keyof typeof COMPARE;
 
-export type CombineOp = keyof typeof COMBINE;
+type CombineOp = keyof typeof COMBINE;
 
 export type TernaryOp = keyof typeof TERNARY;
 

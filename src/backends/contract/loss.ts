@@ -12,7 +12,7 @@ export type PointwiseLossOp = 'mse' | 'l1' | 'smoothL1' | 'huber' | 'bce' | 'bce
 /**
  * The classes are the middle dimension of logits seen as [outer, classes, inner]; there is one target for each (outer, inner).
  */
-export interface ClassShape {
+interface ClassShape {
 	readonly outer: number;
 	readonly classes: number;
 	readonly inner: number;

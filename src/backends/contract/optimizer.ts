@@ -16,7 +16,7 @@ export interface Penalties {
 	readonly l1: number;
 }
 
-export interface SgdAttributes extends Penalties {
+interface SgdAttributes extends Penalties {
 	readonly lr: number;
 	readonly momentum: number;
 	readonly dampening: number;
@@ -25,7 +25,7 @@ export interface SgdAttributes extends Penalties {
 	readonly first: boolean;
 }
 
-export interface AdamAttributes extends Penalties {
+interface AdamAttributes extends Penalties {
 	readonly lr: number;
 	readonly beta1: number;
 	readonly beta2: number;
@@ -37,7 +37,7 @@ export interface AdamAttributes extends Penalties {
 	readonly decoupled: boolean;
 }
 
-export interface RmspropAttributes extends Penalties {
+interface RmspropAttributes extends Penalties {
 	readonly lr: number;
 	/** Decay of the running square, and of the running mean in the centered variant. */
 	readonly alpha: number;
@@ -45,20 +45,20 @@ export interface RmspropAttributes extends Penalties {
 	readonly momentum: number;
 }
 
-export interface AdagradAttributes extends Penalties {
+interface AdagradAttributes extends Penalties {
 	/** The rate of this step: lr / (1 + (t - 1) * lrDecay); with a control, lr. */
 	readonly lr: number;
 	readonly lrDecay: number;
 	readonly eps: number;
 }
 
-export interface AdadeltaAttributes extends Penalties {
+interface AdadeltaAttributes extends Penalties {
 	readonly lr: number;
 	readonly rho: number;
 	readonly eps: number;
 }
 
-export interface AdamaxAttributes extends Penalties {
+interface AdamaxAttributes extends Penalties {
 	/** The rate of this step: lr / (1 - beta1^t); with a control, lr. */
 	readonly lr: number;
 	readonly beta1: number;
@@ -67,11 +67,11 @@ export interface AdamaxAttributes extends Penalties {
 }
 
 /** The part of the weight decay that acts on the parameter: param -= shrink * param before the rest of the step. */
-export interface Shrinking {
+interface Shrinking {
 	readonly shrink: number;
 }
 
-export interface NadamAttributes extends Penalties, Shrinking {
+interface NadamAttributes extends Penalties, Shrinking {
 	readonly beta1: number;
 	readonly beta2: number;
 	readonly eps: number;
@@ -82,7 +82,7 @@ export interface NadamAttributes extends Penalties, Shrinking {
 	readonly meanRate: number;
 }
 
-export interface RadamAttributes extends Penalties, Shrinking {
+interface RadamAttributes extends Penalties, Shrinking {
 	readonly beta1: number;
 	readonly beta2: number;
 	readonly eps: number;
@@ -92,7 +92,7 @@ export interface RadamAttributes extends Penalties, Shrinking {
 	readonly adaptive: boolean;
 }
 
-export interface LionAttributes extends Penalties, Shrinking {
+interface LionAttributes extends Penalties, Shrinking {
 	readonly lr: number;
 	readonly beta1: number;
 	readonly beta2: number;

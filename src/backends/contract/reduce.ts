@@ -10,7 +10,7 @@ import type { View } from './storage';
  * any, all (bool for any dtype; NaN is true), logsumexp (floating), and
  * norm (floating): (sum |x|^p)^(1/p); p = 0 counts nonzero elements, p = inf and -inf are max and min of |x|.
  */
-export type ReduceOp = 'sum' | 'mean' | 'prod' | 'amax' | 'amin' | 'any' | 'all' | 'logsumexp' | 'norm';
+type ReduceOp = 'sum' | 'mean' | 'prod' | 'amax' | 'amin' | 'any' | 'all' | 'logsumexp' | 'norm';
 
 export interface ReduceAttributes {
 	readonly op: ReduceOp;

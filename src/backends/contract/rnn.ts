@@ -19,7 +19,7 @@ export const GATES: Readonly<Record<CellKind, number>> = { lstm: 4, gru: 3, tanh
  */
 export const SAVED: Readonly<Record<CellKind, number>> = { lstm: 4, gru: 4, tanh: 1, relu: 1 };
 
-export interface StepAttributes {
+interface StepAttributes {
 	readonly cell: CellKind;
 	/** The slot that the step reads. */
 	readonly slot: number;

@@ -35,7 +35,7 @@ import { sampleKernels } from './sample';
 import { softmaxKernels } from './softmax';
 import type { AdapterInfo, Counters, MemoryStatistics, Profile } from './statistics';
 
-export interface WebGPUOptions extends DeviceOptions, MemoryOptions, CommandOptions {
+interface WebGPUOptions extends DeviceOptions, MemoryOptions, CommandOptions {
 	/** The number of pipelines to keep; 1,024 by default. */
 	pipelineCap?: number | undefined;
 }
@@ -333,7 +333,7 @@ class Runtime implements WebGPUBackend {
 	};
 }
 
-export function webgpuKernels(gpu: Gpu): Kernels {
+function webgpuKernels(gpu: Gpu): Kernels {
 	return {
 		...elementwiseKernels(gpu),
 		...quantizedKernels(gpu),

@@ -27,7 +27,7 @@ export interface DeviceOptions {
 	powerPreference?: GPUPowerPreference | undefined;
 }
 
-export interface OpenDevice {
+interface OpenDevice {
 	readonly device: GPUDevice;
 	readonly info: AdapterInfo;
 	/** Whether wgrad created the device and may destroy it. */

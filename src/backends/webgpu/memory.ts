@@ -27,7 +27,7 @@ export interface MemoryOptions {
 }
 
 /** What a block is taken for, for errors. */
-export interface Purpose {
+interface Purpose {
 	readonly operation: string;
 	readonly dtype: DType;
 	readonly length: number;

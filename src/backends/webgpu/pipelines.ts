@@ -47,7 +47,7 @@ export interface PipelineRequest<V extends Variant = Variant> {
 }
 
 /** `family.kernel{op=add, vec=4}`. */
-export function pipelineKey(kernel: { readonly name: string }, variant: Variant): string {
+function pipelineKey(kernel: { readonly name: string }, variant: Variant): string {
 	let key = kernel.name;
 	let separator = '{';
 	for (const name in variant) {

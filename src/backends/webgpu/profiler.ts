@@ -7,7 +7,7 @@
 import { BufferUsage, MAP_MODE_READ } from './device';
 import type { Profile, ProfileRow } from './statistics';
 
-export interface LoggedLaunch {
+interface LoggedLaunch {
 	/** The key of the pipeline: kernel and variant. */
 	readonly kernel: string;
 	readonly operation: string;

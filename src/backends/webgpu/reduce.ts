@@ -106,7 +106,7 @@ interface Scalars {
 	readonly share?: number;
 }
 
-export interface ReduceRequest {
+interface ReduceRequest {
 	readonly op: ReduceShaderOp;
 	readonly x: View;
 	readonly dims: readonly number[];
@@ -384,7 +384,7 @@ function launchScan(gpu: Gpu, types: ScanTypes, level: ScanLevel): void {
 	gpu.release(scanned);
 }
 
-export function reduceLineKernels(gpu: Gpu): Pick<ReduceKernels, 'median' | 'scan'> {
+function reduceLineKernels(gpu: Gpu): Pick<ReduceKernels, 'median' | 'scan'> {
 	return {
 		median({ x }, { values, indices }, { dim }) {
 			const { length, stride, lines, kept } = linesOf(x, dim);

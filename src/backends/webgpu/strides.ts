@@ -3,7 +3,7 @@ import type { ViewValue } from '../../../shaders/parameters';
 import type { Shape } from '../../core/shape';
 import type { View } from '../contract';
 
-export interface CollapsedDims {
+interface CollapsedDims {
 	/** At least one dimension. No dimension has size 1 unless it is the only one. */
 	readonly shape: readonly number[];
 	/** `strides[operand][dimension]`. */

@@ -27,7 +27,7 @@ export interface Readback {
 }
 
 /** A waiting launch, with the values that the fast path keeps in local variables. */
-export interface WaitingLaunch {
+interface WaitingLaunch {
 	readonly record: Launch;
 	readonly pipeline: Pipeline;
 	readonly group: GPUBindGroup;

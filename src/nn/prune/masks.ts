@@ -10,7 +10,7 @@ export type Mask = Uint8Array;
 export type Scores = ArrayLike<number>;
 
 /** How many of `count` to prune: `amount` itself if it is a whole number of at least 1, else that fraction, a half rounded to even. */
-export function countToPrune(operation: string, amount: number, count: number): number {
+function countToPrune(operation: string, amount: number, count: number): number {
 	if (typeof amount !== 'number' || !(amount >= 0) || (amount > 1 && !Number.isInteger(amount)))
 		throw new ArgumentError(
 			`${operation}: amount must be a fraction from 0 to below 1, or a whole number of elements or channels, not ${describe(amount)}`,

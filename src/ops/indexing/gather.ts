@@ -67,7 +67,7 @@ export function asVector(x: Tensor): Tensor {
 }
 
 /** A normalized dim, and the check for the kernel that takes the index along it. */
-export interface CheckedDim {
+interface CheckedDim {
 	readonly at: number;
 	readonly check: IndexCheck | undefined;
 }

@@ -23,7 +23,7 @@ export interface Geometry {
 }
 
 /** A selection of a tensor's elements, each at most once. */
-export type Slice =
+type Slice =
 	| { readonly dim: number; readonly start: number; readonly length: number; readonly step?: number }
 	| { readonly dim: number; readonly index: number }
 	| { readonly diagonal: number; readonly dims: readonly [number, number] };
@@ -59,7 +59,7 @@ export function geometryOf({ shape, strides, offset }: Geometry, slice: Slice): 
 }
 
 /** A view of a slice of x. */
-export function sliceView(x: Tensor, slice: Slice): Tensor {
+function sliceView(x: Tensor, slice: Slice): Tensor {
 	const { shape, strides, offset } = geometryOf(x, slice);
 	return viewOf(x, shape, strides, offset);
 }

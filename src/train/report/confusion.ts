@@ -3,7 +3,7 @@ import { ArgumentError } from '../../core/errors';
 import { formatNumber, formatPercent, type Html, html } from './html';
 
 /** The scores of one class. 0 / 0 is NaN. */
-export interface ClassScores {
+interface ClassScores {
 	readonly precision: number;
 	readonly recall: number;
 	readonly f1: number;
@@ -11,7 +11,7 @@ export interface ClassScores {
 }
 
 /** Precision, recall, F1 and support of each class; rows are the true classes. */
-export function classScores(matrix: readonly (readonly number[])[]): ClassScores[] {
+function classScores(matrix: readonly (readonly number[])[]): ClassScores[] {
 	return matrix.map((row, k) => {
 		const hits = row[k]!;
 		const support = sum(row);

@@ -14,7 +14,7 @@ interface Place {
 }
 
 /** A layer that lets each channel through by itself, and what follows it. */
-export interface Passage {
+interface Passage {
 	readonly module: Module;
 	readonly spread: number;
 	/** Entries of its output for each entry of its input. */

@@ -94,7 +94,7 @@ export function convKeepsConstants(conv: Conv): boolean {
 }
 
 /** A layer that mixes all its inputs to make output channels. */
-export interface Producer {
+interface Producer {
 	readonly module: Linear | Conv;
 	readonly channels: number;
 }
