@@ -106,13 +106,11 @@ class Jobs {
 	#waiting = [];
 	#isComplete = false;
 
-	/** @param {readonly Job[]} jobs */
+	/** Adds jobs, those that take minutes before others. @param {readonly Job[]} jobs */
 	add(jobs) {
-		for (const job of jobs) {
-			const take = this.#waiting.shift();
-			if (take === undefined) this.#jobs.push(job);
-			else take(job);
-		}
+		const takesMinutes = (/** @type {Job} */ { files }) => Number(files.some((file) => environmentsOf(file).takesMinutes));
+		this.#jobs = [...this.#jobs, ...jobs].sort((a, b) => takesMinutes(b) - takesMinutes(a));
+		while (this.#jobs.length > 0 && this.#waiting.length > 0) this.#waiting.shift()?.(this.#jobs.shift());
 	}
 
 	/** Call it when no further jobs will be added. */
@@ -304,9 +302,9 @@ async function performAll(jobs) {
 	for (let job = await jobs.next(); job !== undefined; job = await jobs.next()) await perform(job);
 }
 
-// Pages share one browser, which does not survive a page that hangs, so they run one after another. There is one job more than
+// Pages share one browser, which does not survive a page that hangs, so they run one after another. There are two jobs more than
 // processors: software adapters compile on one thread, and a test waits while they do.
-const lanes = Math.min(availableParallelism(), 8) + 1;
+const lanes = Math.min(availableParallelism(), 8) + 2;
 await Promise.all([
 	planNode().finally(() => inNode.complete()),
 	planBrowser().finally(() => inBrowser.complete()),

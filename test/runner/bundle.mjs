@@ -13,7 +13,8 @@ import { forBrowser, forNode, root, withSources } from '../../build.mjs';
  * - `.browser.test.ts`: in Chromium;
  * - any other `.test.ts`: in Node once, without an adapter.
  *
- * Tests of the examples' programs and pages and of the documentation use the output of `npm run build`.
+ * Tests of the examples' programs and pages and of the documentation use the output of `npm run build`. Tests that take minutes
+ * start early, so that none of them runs alone at the end.
  *
  * `.gpu.test.ts` files in `parity`, `random` and `golden` are proofs: they test kernels on many inputs. Those of attention are
  * slow if the adapter has no subgroups or hides that it is software, because lavapipe then compiles each kernel for half a
@@ -36,6 +37,7 @@ export function environmentsOf(file) {
 		slowProof: /^((parity|random)\/attention|golden\/gpt2)/.test(file),
 		mostlyCompiles: everywhere && /^(parity|random|float16)\/(?!grids)/.test(file),
 		built: /^(docs|terminal)\.|^examples\/(programs|pages|\w+-page)\./.test(file),
+		takesMinutes: /^(package|exit|parity\/(grids|attentionForms)|examples\/\w+-page)\./.test(file),
 	};
 }
 
