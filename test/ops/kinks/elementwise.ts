@@ -2,7 +2,7 @@
 import * as w from 'wgrad';
 import type { OpEntry } from '../database';
 import { ENTRIES, FUNCTIONS } from '../elementwise/rows';
-import { AROUND_0, fixed, INF, integers, kink, NAN, rows } from './shared';
+import { AROUND_0, fixed, INF, integers, kink, NAN, rows } from './kink';
 
 const activations: readonly OpEntry[] = [
 	kink('leakyRelu, negative slope', (x) => w.leakyRelu(x, { negativeSlope: -0.5 }), 'F.leaky_relu(x[0], -0.5)', AROUND_0),

@@ -1,6 +1,6 @@
 import * as w from 'wgrad';
 import type { OpEntry } from '../database';
-import { fixed, INF, integers, kink, rows } from './shared';
+import { fixed, INF, integers, kink, rows } from './kink';
 
 const NONE = { reduction: 'none' } as const;
 const SAME = [1, 2, 3, -1, 0];

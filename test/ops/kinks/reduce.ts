@@ -2,7 +2,7 @@
 import * as w from 'wgrad';
 import type { OpEntry } from '../database';
 import { py } from '../python';
-import { INF, integers, kink, NAN, rows, shaped } from './shared';
+import { INF, integers, kink, NAN, rows, shaped } from './kink';
 
 const TIES = rows([1, 3, 3, 0], [2, 2, 2, 2], [5, NAN, 5, NAN], [INF, INF, -INF, 0], [-0, 0, 0, -0]);
 /** Ties without NaN, for functions of all elements. */

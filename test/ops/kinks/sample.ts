@@ -2,7 +2,7 @@
 import * as w from 'wgrad';
 import type { OpEntry } from '../database';
 import { py } from '../python';
-import { kink, shaped } from './shared';
+import { kink, shaped } from './kink';
 
 /** Positions in images of 3 x 5 on borders, pixel centres and mirrors, as rows and columns. */
 const PLACES = shaped(

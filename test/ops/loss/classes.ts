@@ -2,7 +2,7 @@
 import * as w from 'wgrad';
 import { type InputSpec, type OpEntry, type Options, outOfRange, type Refusal, type Sample } from '../database';
 import { py } from '../python';
-import { type Loss, REDUCTIONS, shared, WEIGHT } from './shared';
+import { commonRefusals, type Loss, REDUCTIONS, WEIGHT } from './entry';
 
 /** Classes as a target, some of them `ignored`. */
 function labels(shape: readonly number[], classes: number, ignored?: number): InputSpec {
@@ -123,7 +123,7 @@ function noClassOfMany(name: string, operation: ClassLoss): Refusal[] {
 
 function classRefusals(name: string, operation: ClassLoss): Refusal[] {
 	return [
-		...shared(name, operation as Loss, true),
+		...commonRefusals(name, operation as Loss, true),
 		...noClass(name, operation),
 		{
 			label: 'target shape',

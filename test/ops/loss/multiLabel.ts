@@ -2,7 +2,7 @@
 import * as w from 'wgrad';
 import { type InputSpec, type OpEntry, outOfRange, type Sample } from '../database';
 import { py } from '../python';
-import { REDUCTIONS, shared, WEIGHT } from './shared';
+import { commonRefusals, REDUCTIONS, WEIGHT } from './entry';
 
 const truths = (shape: readonly number[]): InputSpec => ({ shape, low: 0, high: 1, gradient: false });
 
@@ -28,7 +28,7 @@ const multiLabelSoftMarginLoss: OpEntry = {
 	gradient: 'yes',
 	torch: ({ reduction = 'mean' }) =>
 		`F.multilabel_soft_margin_loss(x[0], x[1], weight=x[2] if len(x) > 2 else None, reduction=${py(reduction)})`,
-	refusals: shared('multiLabelSoftMarginLoss', w.multiLabelSoftMarginLoss, false),
+	refusals: commonRefusals('multiLabelSoftMarginLoss', w.multiLabelSoftMarginLoss, false),
 };
 
 /** Ends, repetitions, and values after the end. */

@@ -3,7 +3,7 @@ import * as w from 'wgrad';
 import type { InputSpec, OpEntry, Options, Refusal, Sample } from '../database';
 import { nameOf } from '../elementwise/unary';
 import { py } from '../python';
-import { type Loss, REDUCTIONS, shared, signs, WEIGHT } from './shared';
+import { commonRefusals, type Loss, REDUCTIONS, signs, WEIGHT } from './entry';
 
 interface PairCase {
 	readonly operation: Loss;
@@ -44,7 +44,7 @@ function pair({ operation, input = {}, target = {}, options = [], more = [], tor
 		gradient: 'yes',
 		torch: torch && ((given) => torch(given).replace(/\)$/, `, reduction=${py(given.reduction ?? 'mean')})`)),
 		refusals: [
-			...shared(name, operation, false),
+			...commonRefusals(name, operation, false),
 			{
 				label: 'shapes',
 				call: (device) => operation(w.zeros([2, 3], { device }), w.zeros([3], { device })),

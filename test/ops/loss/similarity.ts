@@ -2,7 +2,7 @@
 import * as w from 'wgrad';
 import type { OpEntry, Sample } from '../database';
 import { py } from '../python';
-import { REDUCTIONS, signs } from './shared';
+import { REDUCTIONS, signs } from './entry';
 
 const cosineEmbeddingLoss: OpEntry = {
 	name: 'cosineEmbeddingLoss',

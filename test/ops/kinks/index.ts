@@ -5,10 +5,10 @@
  *
  * Golden values come from PyTorch 1.13. If a later PyTorch differs, the expression is the later version's and a comment says so.
  */
-import type { OpEntry } from './database';
-import { elementwise } from './kinks/elementwise';
-import { loss } from './kinks/loss';
-import { reduce } from './kinks/reduce';
-import { sample } from './kinks/sample';
+import type { OpEntry } from '../database';
+import { elementwise } from './elementwise';
+import { loss } from './loss';
+import { reduce } from './reduce';
+import { sample } from './sample';
 
 export const kinks: readonly OpEntry[] = [...elementwise, ...reduce, ...loss, ...sample];

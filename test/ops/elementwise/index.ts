@@ -1,10 +1,10 @@
 /** Elementwise operations, by kind. */
-import type { OpEntry } from './database';
-import { arithmetic } from './elementwise/binary';
-import { clamp } from './elementwise/clamp';
-import { logic } from './elementwise/logic';
-import { shrinking } from './elementwise/shrinking';
-import { unary } from './elementwise/unary';
+import type { OpEntry } from '../database';
+import { arithmetic } from './binary';
+import { clamp } from './clamp';
+import { logic } from './logic';
+import { shrinking } from './shrinking';
+import { unary } from './unary';
 
 /** Samples with integer inputs only have no gradient to check. */
 function withoutEmptyGradients(entry: OpEntry): OpEntry {

@@ -9,7 +9,7 @@ export const WEIGHT: Partial<InputSpec> = { low: 0.2, high: 2, gradient: false }
 export type Loss = (input: w.Tensor, target: w.Tensor, options?: never) => w.Tensor;
 
 /** Wrong calls that every loss with an input and a target rejects. */
-export function shared(name: string, operation: Loss, classes: boolean): Refusal[] {
+export function commonRefusals(name: string, operation: Loss, classes: boolean): Refusal[] {
 	const call = operation as (input: w.Tensor, target: w.Tensor, options?: Options) => w.Tensor;
 	const target = (device: w.Device) => (classes ? w.tensor([0, 1], { dtype: 'int32', device }) : w.zeros([2, 3], { device }));
 	return [
