@@ -23,7 +23,6 @@ import { Linear } from './linear';
 import { Module } from './module';
 import { Parameter } from './parameter';
 import { type EmbeddingLike, type LinearLike, type QuantizedActivations, quantizedOf, quantizedTableOf } from './quantized';
-import { replaceChild } from './replaceChild';
 
 export interface QuantizeOptions extends QuantizeWeightOptions {
 	/**
@@ -272,7 +271,7 @@ function requireUntied(operation: string, model: Module, targets: readonly Targe
 	}
 }
 
-/** Puts what `make` gives in the place of each target, wherever it is held. */
+/** Replaces each target by the result of `make`, in every module that holds it. */
 function replaceAll<M extends Module>(
 	operation: string,
 	model: M,
@@ -288,6 +287,21 @@ function replaceAll<M extends Module>(
 		}
 	}
 	return (replacements.get(model) ?? model) as M;
+}
+
+/**
+ * Replaces `child`, which `parent` lists as `name`: in the property that holds it, or by `addModule` where the class overrides it, as
+ * containers do. Throws an ArgumentError in the name of `operation` for a parent that holds it elsewhere, such as in a private field.
+ */
+function replaceChild(operation: string, parent: Module, name: string, child: Module, replacement: Module): void {
+	const own = parent as unknown as Record<string, unknown>;
+	const property = Object.keys(own).find((key) => own[key] === child);
+	if (property !== undefined) own[property] = replacement;
+	else if (parent.addModule !== Module.prototype.addModule) parent.addModule(name, replacement);
+	if (!parent.namedChildren().some(([key, module]) => key === name && module === replacement))
+		throw new ArgumentError(
+			`${operation}: ${parent.constructor.name} does not let '${name}' be replaced. Hold it in a property that is not private, or override addModule`,
+		);
 }
 
 function sizeOf(tensors: readonly Tensor[]): number {

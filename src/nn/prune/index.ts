@@ -13,5 +13,4 @@ export {
 	type ScoreOptions,
 } from './prune';
 export { type ParameterSparsity, report, type SparsityReport } from './report';
-export type { SlimCosts, SlimmedLayer, SlimReport } from './slim/report';
-export { slim } from './slim/slim';
+export { type SlimCosts, type SlimmedLayer, type SlimReport, slim } from './slim';

@@ -5,7 +5,7 @@
 import * as w from 'wgrad';
 import type { UnaryOp } from '../../../src/backends/contract/elementwise';
 import type { InputSpec, OpEntry, Options, Refusal, Tolerance } from '../database';
-import { AROUND_0, INF, NAN } from '../kinks/shared';
+import { AROUND_0, INF, NAN } from '../kinks/kink';
 import { py } from '../python';
 
 type Values = Pick<InputSpec, 'low' | 'high' | 'avoid'>;
