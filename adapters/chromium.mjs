@@ -17,8 +17,6 @@ const FLAGS = [
 	'--no-first-run',
 	'--force-color-profile=srgb',
 	'--font-render-hinting=none',
-	// On a busy machine, compiling kernels takes longer than Chromium allows its GPU process.
-	'--disable-gpu-watchdog',
 ];
 
 /**
