@@ -49,9 +49,6 @@ export type AttentionOptionsVariant = {
 /** The own rows of a tile. A launch has one workgroup for each tile of each head. */
 export const OWN_ROWS = 32;
 
-export const range = (count: number): number[] => Array.from({ length: count }, (_, i) => i);
-export const lines = (count: number, line: (i: number) => string): string => range(count).map(line).join('\n');
-
 /** Whether a tensor's rows have `size` or `valueSize` elements. */
 export const sizeOf = (name: string): 'size' | 'valueSize' => (['q', 'k', 'dq', 'dk'].includes(name) ? 'size' : 'valueSize');
 

@@ -15,15 +15,13 @@ import {
 	ATTENTION_PARAMS,
 	type AttentionOptionsVariant,
 	attentionBindings,
-	lines,
 	OWN_LANES,
 	ownMemory,
 	ownRows,
 	ROW_RESULTS,
-	range,
 	sizeOf,
 } from './attention.wgsl';
-import { defineKernel } from './shader';
+import { defineKernel, lines, range } from './shader';
 
 type AttentionSubgroupVariant = AttentionOptionsVariant & {
 	/** The adapter's only subgroup size. */

@@ -17,14 +17,12 @@ import {
 	type AttentionOptionsVariant,
 	attentionBindings,
 	declarations,
-	lines,
 	OWN_ROWS,
 	ownRows,
 	ROW_RESULTS,
-	range,
 	sizeOf,
 } from './attention.wgsl';
-import { defineKernel } from './shader';
+import { defineKernel, lines, range } from './shader';
 
 /** The streamed rows of a tile. */
 const STREAMED = 32;

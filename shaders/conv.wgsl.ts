@@ -28,7 +28,7 @@
  * This file holds what all kernels share, pack and sumPartials; convCorrelate and convWeightGrad hold the register kernels.
  */
 import { wgsl } from 'wgsl-preprocessor';
-import { defineKernel, read, readWrite, type StorageType } from './shader';
+import { defineKernel, LANES, lines, read, readWrite, type StorageType } from './shader';
 
 /** The positions (or elements along the lanes of the weight gradient) of one invocation. */
 export const CONV_LANE = 4;
@@ -36,15 +36,9 @@ export const CONV_LANE = 4;
 /** The target channels of one invocation: 16, or fewer if a group has fewer (depthwise; input gradient of an image). */
 export type CorrelateBlock = 16 | 4 | 1;
 
-export const LANES = ['x', 'y', 'z', 'w'] as const;
-
-export function repeat(count: number, line: (i: number) => string): string {
-	return Array.from({ length: count }, (_, i) => line(i)).join('\n');
-}
-
 /** a_i += b_i * value, for i below `count`. The shared values b are in vectors b0, b1, ... (or in one number b0). */
 export function multiplyAdd(count: number, value = 'v'): string {
-	return repeat(count, (i) => `a${i} = fma(vec4(${count === 1 ? 'b0' : `b${i >> 2}.${LANES[i & 3]}`}), ${value}, a${i});`);
+	return lines(count, (i) => `a${i} = fma(vec4(${count === 1 ? 'b0' : `b${i >> 2}.${LANES[i & 3]}`}), ${value}, a${i});`);
 }
 
 /** Four scalar loads, at the indices in the vector `at`. */

@@ -1,7 +1,7 @@
 /** Output and input gradient in registers: see shaders/conv.wgsl.ts. */
 import { wgsl } from 'wgsl-preprocessor';
-import { CONV_LANE, CORRELATE_PARAMS, type CorrelateBlock, LANES, multiplyAdd, repeat } from './conv.wgsl';
-import { defineKernel, read, readWrite, type StorageType, WORKGROUP_SIZE } from './shader';
+import { CONV_LANE, CORRELATE_PARAMS, type CorrelateBlock, multiplyAdd } from './conv.wgsl';
+import { defineKernel, LANES, lines, read, readWrite, type StorageType, WORKGROUP_SIZE } from './shader';
 
 /** Where each of four adjacent positions reads and writes. */
 const ANY_SETUP = `let first = quad * ${CONV_LANE}u;
@@ -17,7 +17,7 @@ const ANY_SETUP = `let first = quad * ${CONV_LANE}u;
 	var column: vec4<u32>;
 	var source: vec4<u32>;
 	var destination: vec4<u32>;
-	${repeat(
+	${lines(
 		CONV_LANE,
 		(i) => `{
 		z.${LANES[i]} = d * p.inStep.x + p.inStart.x;
@@ -78,8 +78,8 @@ export const convCorrelate = defineKernel({
 		/** Declares b0, b1, ...: the block's values at index `at` of the packed weights. */
 		const shared = (at: string) =>
 			subgroups
-				? `let mine = weight[${at} + (subgroupLane & 3u)];\n${repeat(4, (i) => `let b${i} = subgroupBroadcast(mine, ${i}u);`)}`
-				: repeat(vectors, (i) => `let b${i} = weight[${at} + ${i}u];`);
+				? `let mine = weight[${at} + (subgroupLane & 3u)];\n${lines(4, (i) => `let b${i} = subgroupBroadcast(mine, ${i}u);`)}`
+				: lines(vectors, (i) => `let b${i} = weight[${at} + ${i}u];`);
 		return {
 			bindings: {
 				x: read(type),
@@ -100,7 +100,7 @@ export const convCorrelate = defineKernel({
 #endif
 	let bias = p.bias + part * ${vectors}u;
 	${shared('bias')}
-	${repeat(block, (i) => `var a${i} = vec4<f32>(${block === 1 ? 'b0' : `b${i >> 2}.${LANES[i & 3]}`});`)}
+	${lines(block, (i) => `var a${i} = vec4<f32>(${block === 1 ? 'b0' : `b${i >> 2}.${LANES[i & 3]}`});`)}
 #if ${walk === 'row3'}
 	var tap = vec2<u32>();
 	for (var t = 0u; t < p.taps.x * p.taps.y; t++) {
@@ -165,14 +165,14 @@ export const convCorrelate = defineKernel({
 	if (count > 0u) {
 		let start = destination.x / 4u;
 		let step = p.result.w / 4u;
-		${repeat(block, (o) => `if (${o}u < channels) { y[start + ${o}u * step] = vec4<${type}>(a${o}); }`)}
+		${lines(block, (o) => `if (${o}u < channels) { y[start + ${o}u * step] = vec4<${type}>(a${o}); }`)}
 	}
 #else
-	${repeat(
+	${lines(
 		block,
 		(o) => `if (${o}u < channels) {
 		let at = destination + ${o}u * p.result.w;
-		${repeat(CONV_LANE, (i) => `if (${i}u < count) { y[at.${LANES[i]}] = ${type}(a${o}.${LANES[i]}); }`)}
+		${lines(CONV_LANE, (i) => `if (${i}u < count) { y[at.${LANES[i]}] = ${type}(a${o}.${LANES[i]}); }`)}
 	}`,
 	)}
 #endif

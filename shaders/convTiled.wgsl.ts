@@ -11,8 +11,8 @@
  * weightGradTiled  results are 64 output channels x 64 columns (c, tap), the depth is a range of output positions of all batches.
  */
 import { wgsl } from 'wgsl-preprocessor';
-import { CORRELATE_PARAMS, LANES, repeat, vectorLoad, WEIGHT_GRAD_PARAMS, weightGradBindings } from './conv.wgsl';
-import { defineKernel, read, readWrite, type StorageType } from './shader';
+import { CORRELATE_PARAMS, vectorLoad, WEIGHT_GRAD_PARAMS, weightGradBindings } from './conv.wgsl';
+import { defineKernel, LANES, lines, read, readWrite, type StorageType } from './shader';
 
 /** The side of the square of results that a workgroup computes. */
 export const TILED_SIDE = 64;
@@ -25,7 +25,7 @@ const MULTIPLY_TILES = `
 		for (var k = 0u; k < ${TILED_DEPTH}u; k++) {
 			let l = left[k * 16u + lid / 16u];
 			let r = right[k * 16u + lid % 16u];
-			${repeat(4, (i) => `a${i} = fma(vec4(l.${LANES[i]}), r, a${i});`)}
+			${lines(4, (i) => `a${i} = fma(vec4(l.${LANES[i]}), r, a${i});`)}
 		}`;
 
 const TILES = `
@@ -67,10 +67,10 @@ fn coordinates(position: u32) -> vec4<u32> {
 	let weightStart = (group * p.blocks + block) * p.weightTaps;
 	let depth = p.taps.w * p.channels;
 
-	${repeat(4, (i) => `var a${i} = vec4<f32>();`)}
+	${lines(4, (i) => `var a${i} = vec4<f32>();`)}
 	for (var base = 0u; base < depth; base += ${TILED_DEPTH}u) {
 		var values: vec4<f32>;
-		${repeat(
+		${lines(
 			4,
 			(i) => `{
 			let k = base + lid / 64u * 4u + ${i}u;
@@ -88,7 +88,7 @@ fn coordinates(position: u32) -> vec4<u32> {
 		let weights = select(vec4<f32>(), weight[weightAt], k < depth && block < p.blocks);
 
 		workgroupBarrier();
-		${repeat(4, (i) => `right[(lid / 64u * 4u + ${i}u) * 16u + lid % 64u / 4u][lid % 4u] = values.${LANES[i]};`)}
+		${lines(4, (i) => `right[(lid / 64u * 4u + ${i}u) * 16u + lid % 64u / 4u][lid % 4u] = values.${LANES[i]};`)}
 		left[lid] = weights;
 		workgroupBarrier();
 		${MULTIPLY_TILES}
@@ -97,13 +97,13 @@ fn coordinates(position: u32) -> vec4<u32> {
 	let output = firstBlock * 16u + lid / 16u * 4u;
 	let position = firstPosition + lid % 16u * 4u;
 	let bias = select(vec4<f32>(), weight[p.bias + group * p.blocks * 4u + output / 4u], output < p.blocks * 16u);
-	${repeat(4, (i) => `a${i} += vec4(bias.${LANES[i]});`)}
+	${lines(4, (i) => `a${i} += vec4(bias.${LANES[i]});`)}
 	for (var i = 0u; i < 4u; i++) {
 		if (position + i >= p.positions) { break; }
 		let to = coordinates(position + i);
 		let at = to.xyz * p.outStep.xyz + p.outStart.xyz;
 		let destination = ((to.w * p.groups + group) * p.outputs + output) * p.result.w + (at.x * p.result.y + at.y) * p.result.z + at.z;
-		${repeat(4, (o) => `if (output + ${o}u < p.outputs) { y[destination + ${o}u * p.result.w] = ${type}(a${o}[i]); }`)}
+		${lines(4, (o) => `if (output + ${o}u < p.outputs) { y[destination + ${o}u * p.result.w] = ${type}(a${o}[i]); }`)}
 	}
 `,
 		};
@@ -144,7 +144,7 @@ export const convWeightGradTiled = defineKernel({
 	let outputs = vec4(firstOutput + mine) + vec4<u32>(0u, 1u, 2u, 3u);
 	let isOutput = outputs < vec4(p.outputs);
 
-	${repeat(4, (i) => `var a${i} = vec4<f32>();`)}
+	${lines(4, (i) => `var a${i} = vec4<f32>();`)}
 	let end = min((split + 1u) * p.rowsPerSplit, p.rows);
 	for (var base = split * p.rowsPerSplit; base < end; base += ${TILED_DEPTH}u) {
 		let position = base + lid % 16u;
@@ -171,7 +171,7 @@ export const convWeightGradTiled = defineKernel({
 
 	let step = p.laneBlocks * 16u;
 	let start = ((split * p.groups + group) * p.sharedBlocks * ${TILED_SIDE}u + firstOutput + mine) * step + firstColumn / 4u + lid % 16u;
-	${repeat(4, (i) => `partial[start + ${i}u * step] = a${i};`)}
+	${lines(4, (i) => `partial[start + ${i}u * step] = a${i};`)}
 `,
 		};
 	},

@@ -1,7 +1,7 @@
 /** The weight gradient in registers: see shaders/conv.wgsl.ts. */
 import { wgsl } from 'wgsl-preprocessor';
-import { CONV_LANE, multiplyAdd, repeat, vectorLoad, WEIGHT_GRAD_PARAMS, weightGradBindings } from './conv.wgsl';
-import { defineKernel, type StorageType, WORKGROUP_SIZE } from './shader';
+import { CONV_LANE, multiplyAdd, vectorLoad, WEIGHT_GRAD_PARAMS, weightGradBindings } from './conv.wgsl';
+import { defineKernel, lines, type StorageType, WORKGROUP_SIZE } from './shader';
 
 /** The elements along the shared side of one invocation. */
 export const WEIGHT_GRAD_SHARED = 16;
@@ -89,10 +89,10 @@ export const convWeightGrad = defineKernel({
 #elif ${subgroups}
 	${shared.setup('shared0', 'sharedFirst + (subgroupLane & 3u) * 4u')}
 #else
-	${repeat(4, (i) => shared.setup(`shared${i}`, `sharedFirst + ${i * 4}u`))}
+	${lines(4, (i) => shared.setup(`shared${i}`, `sharedFirst + ${i * 4}u`))}
 #endif
 
-	${repeat(sharedCount, (i) => `var a${i} = vec4<f32>();`)}
+	${lines(sharedCount, (i) => `var a${i} = vec4<f32>();`)}
 	let end = min((split + 1u) * p.rowsPerSplit, p.rows);
 	for (var r = split * p.rowsPerSplit; r < end; r++) {
 		let h = r % p.out.y;
@@ -102,7 +102,7 @@ export const convWeightGrad = defineKernel({
 #if ${isSingle}
 		let gradientRow = gradient + n * p.groups * p.outputs * p.out.w + (d * p.out.y + h) * p.out.z;
 #else
-		${repeat(sharedSites, (i) => shared.row(`shared${i}`))}
+		${lines(sharedSites, (i) => shared.row(`shared${i}`))}
 #endif
 		for (var w = 0u; w < p.out.z; w++) {
 			${onLanes.load('lane', 'v')}
@@ -110,9 +110,9 @@ export const convWeightGrad = defineKernel({
 			let b0 = f32(gradY[gradientRow + w]);
 #elif ${subgroups}
 			${shared.load('shared0', 'shared4')}
-			${repeat(4, (i) => `let b${i} = subgroupBroadcast(shared4, ${i}u);`)}
+			${lines(4, (i) => `let b${i} = subgroupBroadcast(shared4, ${i}u);`)}
 #else
-			${repeat(4, (i) => shared.load(`shared${i}`, `b${i}`))}
+			${lines(4, (i) => shared.load(`shared${i}`, `b${i}`))}
 #endif
 			${multiplyAdd(sharedCount)}
 		}
@@ -125,7 +125,7 @@ export const convWeightGrad = defineKernel({
 #else
 	let step = p.laneBlocks * ${WEIGHT_GRAD_WORKGROUP}u;
 	let start = (((split * p.groups + group) * p.sharedBlocks * ${WEIGHT_GRAD_SHARED}u + sharedFirst) * step) + laneFirst / 4u;
-	${repeat(WEIGHT_GRAD_SHARED, (i) => `partial[start + ${i}u * step] = a${i};`)}
+	${lines(WEIGHT_GRAD_SHARED, (i) => `partial[start + ${i}u * step] = a${i};`)}
 #endif
 `,
 		};

@@ -9,9 +9,9 @@
  * partial is [split, group, column, output], with columns padded to whole workgroups and outputs to blocks of 16.
  */
 import { wgsl } from 'wgsl-preprocessor';
-import { LANES, repeat, vectorLoad, WEIGHT_GRAD_PARAMS, weightGradBindings } from './conv.wgsl';
+import { vectorLoad, WEIGHT_GRAD_PARAMS, weightGradBindings } from './conv.wgsl';
 import { WEIGHT_GRAD_SHARED, WEIGHT_GRAD_WORKGROUP } from './convWeightGrad.wgsl';
-import { defineKernel, type StorageType } from './shader';
+import { defineKernel, LANES, lines, type StorageType } from './shader';
 
 /** Columns of a workgroup: two rows of three for each invocation. */
 export const ROW3_COLUMNS = WEIGHT_GRAD_WORKGROUP * 6;
@@ -20,7 +20,7 @@ const VECTORS = WEIGHT_GRAD_SHARED / 4;
 
 /** Column 3 row + tap multiplies the elements `tap` behind each position. */
 function multiplyAdd(gradients: string, values: (row: number, tap: number) => string): string {
-	return repeat(6 * VECTORS, (i) => {
+	return lines(6 * VECTORS, (i) => {
 		const column = Math.floor(i / VECTORS);
 		return `a${i} = fma(${gradients}${i % VECTORS}, vec4(${values(Math.floor(column / 3), column % 3)}), a${i});`;
 	});
@@ -53,7 +53,7 @@ export const convWeightGradRow3 = defineKernel({
 	let shiftZ = kernelRow / vec2(p.kernel.y) % vec2(p.kernel.x) * p.dilation.x - vec2(p.padding.x);
 	let outputs = min(vec4(sharedFirst + (subgroupLane & 3u) * 4u) + vec4<u32>(0u, 1u, 2u, 3u), vec4(p.outputs - 1u));
 
-	${repeat(6 * VECTORS, (i) => `var a${i} = vec4<f32>();`)}
+	${lines(6 * VECTORS, (i) => `var a${i} = vec4<f32>();`)}
 	let end = min((split + 1u) * p.rowsPerSplit, p.rows);
 	for (var r = split * p.rowsPerSplit; r < end; r++) {
 		let h = r % p.out.y;
@@ -74,9 +74,9 @@ export const convWeightGradRow3 = defineKernel({
 			let mine = ${vectorLoad('gradY', 'at')};
 			let next = at + 1u;
 			let mineNext = select(vec4<f32>(), ${vectorLoad('gradY', 'next')}, w + 1u < p.out.z);
-			${repeat(VECTORS, (i) => `let g${i} = subgroupBroadcast(mine, ${i}u);`)}
+			${lines(VECTORS, (i) => `let g${i} = subgroupBroadcast(mine, ${i}u);`)}
 			${multiplyAdd('g', (row, tap) => `${['old', 'young', 'third'][tap]}.${LANES[row]}`)}
-			${repeat(VECTORS, (i) => `let e${i} = subgroupBroadcast(mineNext, ${i}u);`)}
+			${lines(VECTORS, (i) => `let e${i} = subgroupBroadcast(mineNext, ${i}u);`)}
 			${multiplyAdd('e', (row, tap) => `${['young', 'third', 'fourth'][tap]}.${LANES[row]}`)}
 			old = third;
 			young = fourth;
@@ -86,7 +86,7 @@ export const convWeightGradRow3 = defineKernel({
 
 	let step = p.sharedBlocks * ${VECTORS}u;
 	let start = ((split * p.groups + group) * p.laneBlocks * ${ROW3_COLUMNS}u + firstRow * 3u) * step + sharedFirst / 4u;
-	${repeat(6 * VECTORS, (i) => `partial[start + ${Math.floor(i / VECTORS)}u * step + ${i % VECTORS}u] = a${i};`)}
+	${lines(6 * VECTORS, (i) => `partial[start + ${Math.floor(i / VECTORS)}u * step + ${i % VECTORS}u] = a${i};`)}
 `,
 		};
 	},

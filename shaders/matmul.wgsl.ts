@@ -23,15 +23,12 @@
  *              place. There is one variant: integer products are counts and masks, never the bulk of a network's work.
  */
 import { wgsl } from 'wgsl-preprocessor';
-import { defineKernel, type NoVariant, read, readWrite } from './shader';
+import { defineKernel, lines, type NoVariant, range, read, readWrite } from './shader';
 
 export type Float = 'f32' | 'f16';
 
 /** The tile that one workgroup computes; the host rounds the grid up to it. */
 export const WORKGROUP_TILE = { rows: 64, columns: 64, depth: 16 };
-
-export const range = (count: number): number[] => Array.from({ length: count }, (_, i) => i);
-export const lines = (count: number, line: (i: number) => string): string => range(count).map(line).join('\n');
 
 /** The parameters of all products. */
 export const MATMUL_PARAMS = {

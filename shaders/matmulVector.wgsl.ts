@@ -11,8 +11,8 @@
  * All end with a tree sum in workgroup memory, always in the same order.
  */
 import { wgsl } from 'wgsl-preprocessor';
-import { type Float, inside, lines, MATMUL_PARAMS, MATRICES, range } from './matmul.wgsl';
-import { defineKernel, read, readWrite } from './shader';
+import { type Float, inside, MATMUL_PARAMS, MATRICES } from './matmul.wgsl';
+import { defineKernel, lines, range, read, readWrite } from './shader';
 
 export type MatmulVectorVariant = {
 	/** The dim that a vec4 read of the matrix runs along; 'scalar' for matrices and vectors of any strides. */

@@ -18,7 +18,7 @@
  * An invocation computes one element of the result, or four windows in `pairs`. Sums are f32.
  */
 import { wgsl } from 'wgsl-preprocessor';
-import { defineKernel, read, readWrite, type StorageType } from './shader';
+import { defineKernel, LANES, read, readWrite, type StorageType } from './shader';
 
 export type PoolWindows = 'strided' | 'adaptive' | 'pairs';
 export type PoolVariant = Readonly<{
@@ -73,8 +73,6 @@ fn coordinates(i: u32, size: vec4<u32>) -> vec4<u32> {
 function depthLoop(volumetric: boolean, loop: string, only: string): string {
 	return volumetric ? loop : `{ ${only}`;
 }
-
-const LANES = ['x', 'y', 'z', 'w'] as const;
 
 /**
  * Runs `body` for four adjacent 2x2 tiles from tile 4 i on; a plane has `rows` x `columns` tiles. `fourTiles` gives the body the

@@ -18,8 +18,8 @@
  *   tile    The tile above, with the matrix transposed.
  */
 import { wgsl } from 'wgsl-preprocessor';
-import { type Float, lines, range } from './matmul.wgsl';
-import { defineKernel, read, readWrite } from './shader';
+import type { Float } from './matmul.wgsl';
+import { defineKernel, lines, range, read, readWrite } from './shader';
 
 /** What the kernels know about the matrix. */
 export type Matrix = {

@@ -3,9 +3,9 @@
  * matrix and the other variants.
  */
 import { wgsl } from 'wgsl-preprocessor';
-import { type Float, lines, range } from './matmul.wgsl';
+import type { Float } from './matmul.wgsl';
 import { type Matrix, matrixBindings, matrixFunctions, PRODUCT_PARAMS, perWord, quadFunction } from './quantized.wgsl';
-import { defineKernel, read, readWrite } from './shader';
+import { defineKernel, lines, range, read, readWrite } from './shader';
 
 type QuantizedTileVariant = Matrix & {
 	/** Whether the product is with the transpose, for the gradient of x. */

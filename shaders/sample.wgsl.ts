@@ -15,7 +15,7 @@
  * guarantees that H and W are at least 1. Points that are NaN or huge read some pixel or `fill`, never memory outside.
  */
 import { wgsl } from 'wgsl-preprocessor';
-import { defineKernel, read, readWrite, WORKGROUP_SIZE } from './shader';
+import { defineKernel, LANES, read, readWrite, WORKGROUP_SIZE } from './shader';
 
 export const SAMPLE_CHANNELS = 4;
 
@@ -34,8 +34,6 @@ const FOLD: Record<SampleVariant['padding'], string> = {
 	reflect: 'return clamp(mirrored(point, size - 1.0), vec4(0.0), vec4(size - 1.0));',
 	symmetric: 'return clamp(mirrored(point + 0.5, size) - 0.5, vec4(0.0), vec4(size - 1.0));',
 };
-
-const LANES = ['x', 'y', 'z', 'w'] as const;
 
 /** Four pixels of x, each at its own row and column; `fill` outside the image. */
 const gather = (rows: string, columns: string, inside: string): string =>

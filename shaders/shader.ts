@@ -42,6 +42,15 @@ export type NoVariant = Readonly<Record<never, never>>;
 /** The invocations of a workgroup, unless a kernel says otherwise. */
 export const WORKGROUP_SIZE = 64;
 
+/** The components of a vector. */
+export const LANES = ['x', 'y', 'z', 'w'] as const;
+
+/** The numbers from 0 to `count` - 1. */
+export const range = (count: number): number[] => Array.from({ length: count }, (_, i) => i);
+
+/** An unrolled loop: the text of each line i below `count`. */
+export const lines = (count: number, line: (i: number) => string): string => range(count).map(line).join('\n');
+
 /** A storage buffer: an array of elements of a WGSL type. */
 export interface Binding {
 	readonly access: Access;
