@@ -23,7 +23,7 @@ test.after(() => {
 /** Writes a program and runs it with Node. */
 function run(name: string, code: string): string {
 	writeFileSync(join(installed.folder, name), code);
-	return execFileSync(process.execPath, [name], { cwd: installed.folder, encoding: 'utf8', timeout: 60_000 }).trim();
+	return execFileSync(process.execPath, [name], { cwd: installed.folder, encoding: 'utf8', timeout: 180_000 }).trim();
 }
 
 test('the tarball holds code, types, license and README, and nothing else', () => {
@@ -67,7 +67,7 @@ function complaints(code: string): string {
 	return spawnSync(process.execPath, ['complains.mjs'], {
 		cwd: installed.folder,
 		encoding: 'utf8',
-		timeout: 60_000,
+		timeout: 180_000,
 	}).stderr.trim();
 }
 

@@ -9,7 +9,7 @@ import { type Scratch, scratchTree } from './scratch';
 
 const RUNNER = ['build.mjs', 'package.json', 'package-lock.json', 'tsconfig.json', 'adapters', 'test/runner', 'test/run.mjs'];
 const FOLDERS = ['src', 'shaders', 'bench', 'test/ops', 'test/parity'];
-const PATIENCE = 60_000;
+const PATIENCE = 180_000;
 
 const runner = suite<{ tree: Scratch; watching?: ChildProcess }>('the runner');
 

@@ -154,7 +154,7 @@ test('aborted downloads close their files', async ({ server: { url } }) => {
 
 test('the command line has help, and rejects wrong options', () => {
 	const run = (...args: readonly string[]) =>
-		spawnSync(process.execPath, ['examples/serve.mjs', ...args], { encoding: 'utf8', timeout: 20_000 });
+		spawnSync(process.execPath, ['examples/serve.mjs', ...args], { encoding: 'utf8', timeout: 120_000 });
 	assert.match(run('--help').stdout, /serve\.mjs \[FOLDER\] \[PORT\]/);
 	for (const [args, message] of [
 		[['--prot', '1'], /Unknown option '--prot'/],

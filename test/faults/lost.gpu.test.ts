@@ -36,7 +36,7 @@ async function start(faults: Faults = {}): Promise<FaultyAdapter> {
 async function loss(promise: Promise<unknown>, what: string): Promise<DeviceLostError> {
 	let timer: ReturnType<typeof setTimeout> | undefined;
 	const late = new Promise((resolve) => {
-		timer = setTimeout(resolve, 20_000, 'it hangs');
+		timer = setTimeout(resolve, 120_000, 'it hangs');
 	});
 	const found = await Promise.race([promise.catch((error: unknown) => error), late]);
 	clearTimeout(timer);

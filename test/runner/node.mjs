@@ -30,7 +30,7 @@ export const QUICKLY_COMPILED = { GALLIVM_PERF: 'nopt' };
 const CASES_OF_PROOFS = '60';
 
 /** The time that a process has to exit after its last test. */
-const EXIT_MILLISECONDS = 20_000;
+const EXIT_MILLISECONDS = 60_000;
 
 /** Node's exit code for a top-level await that can never settle. */
 const NEVER_SETTLED = 13;
@@ -83,7 +83,7 @@ export async function* findEnvironments(isWanted = () => true) {
 function probe(environment) {
 	return new Promise((resolve) => {
 		const child = start('test/runner/probe.mjs', [], environment, 'ignore');
-		const timer = setTimeout(() => child.kill('SIGKILL'), 60_000);
+		const timer = setTimeout(() => child.kill('SIGKILL'), 180_000);
 		let name = '';
 		child.on('message', (/** @type {{ name: string | null }} */ message) => {
 			name = message.name ?? '';
