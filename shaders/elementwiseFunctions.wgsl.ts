@@ -155,6 +155,8 @@ export interface ExpressionRow {
 export const PREDICATE = {
 	isnan: { value: 'isNan(x)', integer: 'vec4(false)' },
 	isinf: { value: 'isInfinite(x)', integer: 'vec4(false)' },
+	isposinf: { value: 'isInfinite(x) & (bitcast<vec4<u32>>(x) < vec4(0x80000000u))', integer: 'vec4(false)' },
+	isneginf: { value: 'isInfinite(x) & (bitcast<vec4<u32>>(x) >= vec4(0x80000000u))', integer: 'vec4(false)' },
 	isfinite: { value: 'isFinite(x)', integer: 'vec4(true)' },
 	logicalNot: { value: '!isTrue(x)', integer: 'x == vec4(0)' },
 } satisfies Record<string, ExpressionRow>;
@@ -198,6 +200,21 @@ export const BINARY = {
 	},
 	atan2: { value: 'arctangent2(a, b)' },
 	hypot: { value: 'hypotenuse(a, b)' },
+	// The difference of equal infinities is NaN.
+	logaddexp: {
+		value:
+			'select(maximumOf(a, b) + logarithm1p(exponential(-abs(a - b))), a, isInfinite(a) & (bitcast<vec4<u32>>(a) == bitcast<vec4<u32>>(b)))',
+	},
+	logaddexp2: {
+		value:
+			'select(maximumOf(a, b) + 1.44269504 * logarithm1p(exponential2(-abs(a - b))), a, isInfinite(a) & (bitcast<vec4<u32>>(a) == bitcast<vec4<u32>>(b)))',
+	},
+	bitwiseAnd: { value: 'a & b' },
+	bitwiseOr: { value: 'a | b' },
+	bitwiseXor: { value: 'a ^ b' },
+	// WGSL takes shifts modulo 32.
+	bitwiseLeftShift: { value: 'select(a << vec4<u32>(b & vec4(31)), vec4(0), (b < vec4(0)) | (b > vec4(31)))' },
+	bitwiseRightShift: { value: 'a >> vec4<u32>(select(b, vec4(31), (b < vec4(0)) | (b > vec4(31))))' },
 } satisfies Record<string, ExpressionRow>;
 
 export type BinaryName = keyof typeof BINARY;

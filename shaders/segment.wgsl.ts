@@ -1,6 +1,6 @@
 /**
- * Sums of rows that go to the same place, in a fixed order, for scatterAdd, indexAdd and the gradient of lookups. Or products,
- * for a scatter that multiplies: "add" below then means "multiply".
+ * Sums of rows that go to the same place, in a fixed order, for scatterAdd, indexAdd and the gradient of lookups. Or products
+ * or extremes, for a scatter that multiplies or compares: "add" below then means that.
  *
  *   y[o, key, c] += sum of source[o, positions[i], c] over all i with keys[i] = key
  *
@@ -20,7 +20,7 @@ import { defineKernel, read, readWrite, type StorageType } from './shader';
 
 export const SEGMENT_BLOCK = 32;
 
-export type SegmentOp = 'sum' | 'product';
+export type SegmentOp = 'sum' | 'product' | 'largest' | 'smallest';
 
 type SegmentVariant = {
 	op: SegmentOp;
@@ -43,6 +43,26 @@ const SEGMENT_PARAMS = {
 
 const INVOCATIONS = 'p.outer * p.blocks * p.columns';
 
+/** The larger or smaller of a and b. NaN wins; its bits tell, because compilers may assume that it does not occur. */
+function extreme(max: 'max' | 'min', type: 'i32' | 'f32', four: boolean): string {
+	if (type === 'i32') return `fn combined(a: Sum, b: Sum) -> Sum { return ${max}(a, b); }`;
+	const bits = four ? 'vec4<u32>' : 'u32';
+	return `
+fn isNanSum(x: Sum) -> ${four ? 'vec4<bool>' : 'bool'} {
+	return (bitcast<${bits}>(x) & ${bits}(0x7fffffffu)) > ${bits}(0x7f800000u);
+}
+fn combined(a: Sum, b: Sum) -> Sum {
+	return select(select(${max}(a, b), b, isNanSum(b)), a, isNanSum(a));
+}`;
+}
+
+const COMBINED: Record<SegmentOp, (type: 'i32' | 'f32', four: boolean) => string> = {
+	sum: () => 'fn combined(a: Sum, b: Sum) -> Sum { return a + b; }',
+	product: () => 'fn combined(a: Sum, b: Sum) -> Sum { return a * b; }',
+	largest: (type, four) => extreme('max', type, four),
+	smallest: (type, four) => extreme('min', type, four),
+};
+
 const FUNCTIONS = ({ op, type, four }: SegmentVariant) => wgsl`
 #if ${four}
 alias T = vec4<${type}>;
@@ -52,11 +72,8 @@ alias T = ${type};
 alias Sum = ${sumType(type)};
 #endif
 const BLOCK = ${SEGMENT_BLOCK}u;
-const IDENTITY = Sum(${op === 'sum' ? 0 : 1});
 
-fn combined(a: Sum, b: Sum) -> Sum {
-	return a ${op === 'sum' ? '+' : '*'} b;
-}
+${COMBINED[op](sumType(type), four)}
 `;
 
 const BLOCK_MAIN = wgsl`
@@ -85,9 +102,12 @@ export const segmentSum = defineKernel({
 ${BLOCK_MAIN}
 	var key = keys[first];
 	var fromBefore = first > 0u && keys[max(first, 1u) - 1u] == key;
-	var sum = IDENTITY;
+	var sum: Sum;
+	var begins = true;
 	for (var i = first; i < last; i++) {
-		sum = combined(sum, Sum(source[p.offset + (o * p.n + positions[i]) * p.columns + column]));
+		let term = Sum(source[p.offset + (o * p.n + positions[i]) * p.columns + column]);
+		sum = select(combined(sum, term), term, begins);
+		begins = false;
 		var next = p.limit;
 		if (i + 1u < p.n) {
 			next = keys[i + 1u];
@@ -107,7 +127,7 @@ ${BLOCK_MAIN}
 				y[at] = T(combined(Sum(y[at]), sum));
 			}
 		}
-		sum = IDENTITY;
+		begins = true;
 		fromBefore = false;
 		key = next;
 	}

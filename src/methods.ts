@@ -5,14 +5,18 @@ import type { DeviceName } from './backends/contract';
 import type { DType } from './core/dtype';
 import { defineOtherNames } from './nameHints';
 import * as operations from './operations';
+import type { Unique, UniqueOptions } from './ops/indexing';
 import { add_, copy_, div_, fill_, mul_, sub_, zero_ } from './ops/inplace';
 import type { Operand } from './ops/operands';
 import type { Dims, ReduceOptions, ValuesIndices, VarianceOptions } from './ops/reduce';
-import { Tensor } from './tensor';
+import { type NestedArray, Tensor } from './tensor';
 
 // The first argument of these is a list of tensors, an equation or a quantised matrix.
 const {
 	cat: _cat,
+	concat: _concat,
+	hstack: _hstack,
+	vstack: _vstack,
 	stack: _stack,
 	meshgrid: _meshgrid,
 	einsum: _einsum,
@@ -24,6 +28,13 @@ const METHODS = {
 	...ofOneTensor,
 	/** The function takes the condition first; the method's tensor is the value where the condition holds. */
 	where: (x: Tensor, condition: Tensor, other: Operand) => operations.where(condition, x, other),
+	float: (x: Tensor) => operations.to(x, 'float32'),
+	double: (x: Tensor) => operations.to(x, 'float64'),
+	half: (x: Tensor) => operations.to(x, 'float16'),
+	int: (x: Tensor) => operations.to(x, 'int32'),
+	bool: (x: Tensor) => operations.to(x, 'bool'),
+	cpu: (x: Tensor) => operations.to(x, 'cpu'),
+	tolist: (x: Tensor) => x.toArray(),
 	...{ add_, copy_, div_, fill_, mul_, sub_, zero_ },
 	...{ backward, registerHook, requiresGrad_, retainGrad },
 };
@@ -39,6 +50,21 @@ for (const [name, operation] of Object.entries(METHODS)) {
 	});
 }
 
+Object.defineProperties(Tensor.prototype, {
+	T: {
+		get(this: Tensor) {
+			return operations.t(this);
+		},
+		configurable: true,
+	},
+	mT: {
+		get(this: Tensor) {
+			return operations.transpose(this, -2, -1);
+		},
+		configurable: true,
+	},
+});
+
 defineOtherNames(Object.keys(METHODS));
 
 type WithoutFirst<F> = F extends (first: never, ...rest: infer Rest) => infer Result ? (...rest: Rest) => Result : never;
@@ -49,7 +75,18 @@ type WithoutFirst<F> = F extends (first: never, ...rest: infer Rest) => infer Re
  */
 type Methods = Exclude<
 	keyof typeof operations,
-	'cat' | 'stack' | 'meshgrid' | 'dequantizeWeight' | 'max' | 'min' | 'median' | 'where'
+	| 'cat'
+	| 'concat'
+	| 'hstack'
+	| 'vstack'
+	| 'stack'
+	| 'meshgrid'
+	| 'dequantizeWeight'
+	| 'max'
+	| 'min'
+	| 'median'
+	| 'where'
+	| 'unique'
 >;
 
 /**
@@ -66,14 +103,20 @@ declare module './tensor' {
 			Of<typeof import('./ops/creation')>,
 			Of<typeof import('./ops/elementwise/activation')>,
 			Of<typeof import('./ops/elementwise/arithmetic')>,
+			Of<typeof import('./ops/draws')>,
 			Of<typeof import('./ops/elementwise/binary')>,
+			Of<typeof import('./ops/elementwise/bitwise')>,
+			Of<typeof import('./ops/elementwise/close')>,
 			Of<typeof import('./ops/elementwise/compare')>,
 			Of<typeof import('./ops/elementwise/ternary')>,
 			Of<typeof import('./ops/elementwise/unary')>,
 			Of<typeof import('./ops/embedding')>,
 			Of<typeof import('./ops/embeddingBag')>,
 			Of<typeof import('./ops/fakeQuantize')>,
+			Of<typeof import('./ops/einsum')>,
 			Of<typeof import('./ops/indexing/order')>,
+			Of<typeof import('./ops/indexing/quantile')>,
+			Of<typeof import('./ops/indexing/repeatInterleave')>,
 			Of<typeof import('./ops/indexing/gather')>,
 			Of<typeof import('./ops/indexing/scatter')>,
 			Of<typeof import('./ops/inplace'), 'add_' | 'copy_' | 'div_' | 'fill_' | 'mul_' | 'sub_' | 'zero_'>,
@@ -107,6 +150,28 @@ declare module './tensor' {
 		to(target: 'cpu'): Promise<Tensor>;
 		/** Converts to another dtype, or moves to another device; see `to`. */
 		to(target: DType | DeviceName): Tensor | Promise<Tensor>;
+		/** Converts to float32. */
+		float(): Tensor;
+		/** Converts to float64, on the CPU only. */
+		double(): Tensor;
+		/** Converts to float16. */
+		half(): Tensor;
+		/** Converts to int32. */
+		int(): Tensor;
+		/** Converts to bool: whether elements differ from 0. */
+		bool(): Tensor;
+		/** Copies to the CPU, once the GPU has computed the tensor; see `to`. */
+		cpu(): Promise<Tensor>;
+		/** The elements as nested arrays; see `toArray`. */
+		tolist(): Promise<NestedArray>;
+		/** The transpose of a matrix, as a view; see `t`. */
+		readonly T: Tensor;
+		/** A view with the last two dims swapped. */
+		readonly mT: Tensor;
+		/** The different elements of this tensor; see `unique`. */
+		unique(options: UniqueOptions & ({ readonly returnInverse: true } | { readonly returnCounts: true })): Promise<Unique>;
+		/** The different elements of this tensor in ascending order; see `unique`. */
+		unique(options?: UniqueOptions): Promise<Tensor>;
 		/** The largest element; see `max`. */
 		max(): Tensor;
 		/** The larger of this tensor's elements and those of `other`; see `maximum`. */

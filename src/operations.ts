@@ -5,7 +5,8 @@
 export { type AttentionOptions, scaledDotProductAttention } from './ops/attention';
 export * from './ops/conv';
 export { fullLike, onesLike, zerosLike } from './ops/creation';
-export { einsum } from './ops/einsum';
+export * from './ops/draws';
+export { einsum, tensordot } from './ops/einsum';
 export * from './ops/elementwise';
 export { type EmbeddingOptions, embedding } from './ops/embedding';
 export * from './ops/embeddingBag';
@@ -14,7 +15,7 @@ export * from './ops/indexing';
 export * from './ops/interpolate';
 export * from './ops/layout';
 export * from './ops/loss';
-export { baddbmm, bmm, dot, linear, matmul, mv, outer } from './ops/matmul';
+export { addmm, baddbmm, bmm, dot, linear, matmul, mv, outer } from './ops/matmul';
 export * from './ops/norm';
 export * from './ops/pool';
 export {
@@ -48,6 +49,7 @@ export {
 	type ScanOptions,
 	std,
 	sum,
+	trace,
 	type ValuesIndices,
 	type VarianceOptions,
 	variance as var,

@@ -1,11 +1,18 @@
 /** Convolution layers. Images and feature maps are NCHW. */
 import { requireCounts, requireOneOf } from '../core/checks';
 import { ArgumentError, formatShape } from '../core/errors';
-import { checkOptions, pickOptions } from '../core/options';
+import { checkOptions, type Leading, leadingOptions, pickOptions } from '../core/options';
 import { numel, type Shape } from '../core/shape';
 import { conv1d, conv2d, conv3d, convTranspose1d, convTranspose2d, convTranspose3d } from '../ops/conv';
 import { type PadMode, pad } from '../ops/layout';
-import { perDim } from '../ops/windows';
+import {
+	CONV_NAMES,
+	CONV_TRANSPOSE_NAMES,
+	type ConvPositions,
+	type ConvTransposePositions,
+	type PerDim,
+	perDim,
+} from '../ops/windows';
 import type { Tensor } from '../tensor';
 import { tidy } from '../tidy';
 import { emptyParameter, kaimingUniform_, uniform_ } from './init';
@@ -88,7 +95,12 @@ abstract class ConvolutionLayer extends Module {
 	}
 }
 
-type Convolution = typeof conv2d;
+type Convolution = (
+	x: Tensor,
+	weight: Tensor,
+	bias: Tensor | null,
+	options: Pick<ConvOptions, 'stride' | 'padding' | 'dilation' | 'groups'>,
+) => Tensor;
 
 /** Weight [outChannels, inChannels / groups, ...kernel]. */
 abstract class ConvNd extends ConvolutionLayer {
@@ -133,22 +145,22 @@ abstract class ConvNd extends ConvolutionLayer {
 
 /** Convolution of [N, inChannels, L] to [N, outChannels, L']. As `torch.nn.Conv1d`. */
 export class Conv1d extends ConvNd {
-	constructor(inChannels: number, outChannels: number, kernelSize: number | readonly number[], options: ConvOptions = {}) {
-		super(conv1d, 1, inChannels, outChannels, kernelSize, options);
+	constructor(inChannels: number, outChannels: number, kernelSize: PerDim, ...rest: Leading<ConvPositions, ConvOptions>) {
+		super(conv1d, 1, inChannels, outChannels, kernelSize, leadingOptions(new.target.name, rest, CONV_NAMES));
 	}
 }
 
 /** Convolution of [N, inChannels, H, W] to [N, outChannels, H', W']. As `torch.nn.Conv2d`. */
 export class Conv2d extends ConvNd {
-	constructor(inChannels: number, outChannels: number, kernelSize: number | readonly number[], options: ConvOptions = {}) {
-		super(conv2d, 2, inChannels, outChannels, kernelSize, options);
+	constructor(inChannels: number, outChannels: number, kernelSize: PerDim, ...rest: Leading<ConvPositions, ConvOptions>) {
+		super(conv2d, 2, inChannels, outChannels, kernelSize, leadingOptions(new.target.name, rest, CONV_NAMES));
 	}
 }
 
 /** Convolution of [N, inChannels, D, H, W] to [N, outChannels, D', H', W']. As `torch.nn.Conv3d`. */
 export class Conv3d extends ConvNd {
-	constructor(inChannels: number, outChannels: number, kernelSize: number | readonly number[], options: ConvOptions = {}) {
-		super(conv3d, 3, inChannels, outChannels, kernelSize, options);
+	constructor(inChannels: number, outChannels: number, kernelSize: PerDim, ...rest: Leading<ConvPositions, ConvOptions>) {
+		super(conv3d, 3, inChannels, outChannels, kernelSize, leadingOptions(new.target.name, rest, CONV_NAMES));
 	}
 }
 
@@ -209,10 +221,10 @@ export class ConvTranspose1d extends ConvTransposeNd {
 	constructor(
 		inChannels: number,
 		outChannels: number,
-		kernelSize: number | readonly number[],
-		options: ConvTransposeOptions = {},
+		kernelSize: PerDim,
+		...rest: Leading<ConvTransposePositions, ConvTransposeOptions>
 	) {
-		super(convTranspose1d, 1, inChannels, outChannels, kernelSize, options);
+		super(convTranspose1d, 1, inChannels, outChannels, kernelSize, leadingOptions(new.target.name, rest, CONV_TRANSPOSE_NAMES));
 	}
 }
 
@@ -221,10 +233,10 @@ export class ConvTranspose2d extends ConvTransposeNd {
 	constructor(
 		inChannels: number,
 		outChannels: number,
-		kernelSize: number | readonly number[],
-		options: ConvTransposeOptions = {},
+		kernelSize: PerDim,
+		...rest: Leading<ConvTransposePositions, ConvTransposeOptions>
 	) {
-		super(convTranspose2d, 2, inChannels, outChannels, kernelSize, options);
+		super(convTranspose2d, 2, inChannels, outChannels, kernelSize, leadingOptions(new.target.name, rest, CONV_TRANSPOSE_NAMES));
 	}
 }
 
@@ -233,9 +245,9 @@ export class ConvTranspose3d extends ConvTransposeNd {
 	constructor(
 		inChannels: number,
 		outChannels: number,
-		kernelSize: number | readonly number[],
-		options: ConvTransposeOptions = {},
+		kernelSize: PerDim,
+		...rest: Leading<ConvTransposePositions, ConvTransposeOptions>
 	) {
-		super(convTranspose3d, 3, inChannels, outChannels, kernelSize, options);
+		super(convTranspose3d, 3, inChannels, outChannels, kernelSize, leadingOptions(new.target.name, rest, CONV_TRANSPOSE_NAMES));
 	}
 }

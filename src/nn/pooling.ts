@@ -1,6 +1,6 @@
 /** Pooling layers. Images and feature maps are NCHW. */
 import { requireSizesOf } from '../core/checks';
-import { requireOptions } from '../core/options';
+import { type Leading, leadingOptions, requireOptions } from '../core/options';
 import {
 	adaptiveAvgPool1d,
 	adaptiveAvgPool2d,
@@ -16,6 +16,7 @@ import {
 	maxPool3d,
 	type OutputSize,
 } from '../ops/pool';
+import { AVG_POOL_NAMES, type AvgPoolPositions, MAX_POOL_NAMES, type MaxPoolPositions } from '../ops/windows';
 import type { Tensor } from '../tensor';
 import { Module } from './module';
 
@@ -45,7 +46,7 @@ export interface AvgPoolOptions {
 abstract class WindowPool<Options extends { readonly stride?: Size; readonly padding?: Size }> extends Module {
 	constructor(
 		readonly kernelSize: Size,
-		readonly options: Options = {} as Options,
+		readonly options: Options,
 	) {
 		super();
 		requireSizesOf(new.target.name, { kernelSize });
@@ -59,43 +60,57 @@ abstract class WindowPool<Options extends { readonly stride?: Size; readonly pad
 	}
 }
 
+/** Takes stride, padding and dilation as options or by position, in this order. */
+abstract class MaxPool extends WindowPool<MaxPoolOptions> {
+	constructor(kernelSize: Size, ...rest: Leading<MaxPoolPositions, MaxPoolOptions>) {
+		super(kernelSize, leadingOptions<MaxPoolOptions>(new.target.name, rest, MAX_POOL_NAMES));
+	}
+}
+
+/** Takes stride, padding, ceilMode and countIncludePad as options or by position, in this order. */
+abstract class AvgPool<Options extends AvgPoolOptions = AvgPoolOptions> extends WindowPool<Options> {
+	constructor(kernelSize: Size, ...rest: Leading<AvgPoolPositions, Options>) {
+		super(kernelSize, leadingOptions<Options>(new.target.name, rest, AVG_POOL_NAMES));
+	}
+}
+
 /** The maximum of each window of [N, C, L]. As `torch.nn.MaxPool1d`. */
-export class MaxPool1d extends WindowPool<MaxPoolOptions> {
+export class MaxPool1d extends MaxPool {
 	override forward(input: Tensor): Tensor {
 		return maxPool1d(input, this.kernelSize, this.options);
 	}
 }
 
 /** The maximum of each window of [N, C, H, W]. As `torch.nn.MaxPool2d`. */
-export class MaxPool2d extends WindowPool<MaxPoolOptions> {
+export class MaxPool2d extends MaxPool {
 	override forward(input: Tensor): Tensor {
 		return maxPool2d(input, this.kernelSize, this.options);
 	}
 }
 
 /** The maximum of each window of [N, C, D, H, W]. As `torch.nn.MaxPool3d`. */
-export class MaxPool3d extends WindowPool<MaxPoolOptions> {
+export class MaxPool3d extends MaxPool {
 	override forward(input: Tensor): Tensor {
 		return maxPool3d(input, this.kernelSize, this.options);
 	}
 }
 
 /** The mean of each window of [N, C, L]. As `torch.nn.AvgPool1d`. */
-export class AvgPool1d extends WindowPool<Omit<AvgPoolOptions, 'divisorOverride'>> {
+export class AvgPool1d extends AvgPool<Omit<AvgPoolOptions, 'divisorOverride'>> {
 	override forward(input: Tensor): Tensor {
 		return avgPool1d(input, this.kernelSize, this.options);
 	}
 }
 
 /** The mean of each window of [N, C, H, W]. As `torch.nn.AvgPool2d`. */
-export class AvgPool2d extends WindowPool<AvgPoolOptions> {
+export class AvgPool2d extends AvgPool {
 	override forward(input: Tensor): Tensor {
 		return avgPool2d(input, this.kernelSize, this.options);
 	}
 }
 
 /** The mean of each window of [N, C, D, H, W]. As `torch.nn.AvgPool3d`. */
-export class AvgPool3d extends WindowPool<AvgPoolOptions> {
+export class AvgPool3d extends AvgPool {
 	override forward(input: Tensor): Tensor {
 		return avgPool3d(input, this.kernelSize, this.options);
 	}

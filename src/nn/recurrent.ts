@@ -3,7 +3,7 @@ import { currentAutocast } from '../autograd/modes';
 import { type CellKind, GATES } from '../backends/contract/rnn';
 import { describe, requireCounts, requireFraction, requireOneOf } from '../core/checks';
 import { ArgumentError, DTypeError, formatShape, ShapeError } from '../core/errors';
-import { checkOptions } from '../core/options';
+import { checkOptions, type Leading, leadingOptions } from '../core/options';
 import { sameShape } from '../core/shape';
 import { widened } from '../ops/composed';
 import { zeros } from '../ops/creation';
@@ -34,6 +34,10 @@ export interface RecurrentOptions extends FactoryOptions {
 }
 
 const RECURRENT_OPTIONS = ['numLayers', 'bias', 'batchFirst', 'dropout', 'bidirectional', 'device', 'dtype'] as const;
+
+/** The options that may come by position: `LSTM(2, 3, 2)`. */
+type RecurrentPositions = [numLayers: number, bias: boolean, batchFirst: boolean, dropout: number, bidirectional: boolean];
+const RECURRENT_NAMES = ['numLayers', 'bias', 'batchFirst', 'dropout', 'bidirectional'] as const;
 
 export interface SequenceOptions {
 	/**
@@ -219,7 +223,8 @@ function activationOf(name: string, { nonlinearity = 'tanh' }: Pick<RNNOptions, 
  * H], h_n [layers * directions, B, H]. As `torch.nn.RNN`.
  */
 export class RNN extends Recurrent {
-	constructor(inputSize: number, hiddenSize: number, options: RNNOptions = {}) {
+	constructor(inputSize: number, hiddenSize: number, ...rest: Leading<[numLayers: number], RNNOptions>) {
+		const options = leadingOptions<RNNOptions>('RNN', rest, ['numLayers']);
 		checkOptions('RNN', options, [
 			'nonlinearity',
 			'numLayers',
@@ -242,7 +247,8 @@ export class RNN extends Recurrent {
 
 /** Gated recurrent unit, Cho et al. 2014; gates r, z, n. `forward(x, h0?, { lengths })` returns [output, h_n]. As `torch.nn.GRU`. */
 export class GRU extends Recurrent {
-	constructor(inputSize: number, hiddenSize: number, options: RecurrentOptions = {}) {
+	constructor(inputSize: number, hiddenSize: number, ...rest: Leading<RecurrentPositions, RecurrentOptions>) {
+		const options = leadingOptions<RecurrentOptions>('GRU', rest, RECURRENT_NAMES);
 		checkOptions('GRU', options, RECURRENT_OPTIONS);
 		super('gru', inputSize, hiddenSize, options);
 	}
@@ -271,7 +277,8 @@ function statesOf(name: string, states: States | null): readonly [Tensor | null,
  * launches instead of two. As `torch.nn.LSTM`.
  */
 export class LSTM extends Recurrent {
-	constructor(inputSize: number, hiddenSize: number, options: LSTMOptions = {}) {
+	constructor(inputSize: number, hiddenSize: number, ...rest: Leading<RecurrentPositions, LSTMOptions>) {
+		const options = leadingOptions<LSTMOptions>('LSTM', rest, RECURRENT_NAMES);
 		checkOptions('LSTM', options, ['projSize', ...RECURRENT_OPTIONS]);
 		super('lstm', inputSize, hiddenSize, options);
 	}

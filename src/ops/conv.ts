@@ -10,14 +10,22 @@ import type { ConvAttributes } from '../backends/contract/conv';
 import { requireInteger, wrongArgument } from '../core/checks';
 import { requireFloating } from '../core/dtype';
 import { ArgumentError, formatShape, ShapeError } from '../core/errors';
-import { checkOptions } from '../core/options';
+import { checkOptions, type Leading, leadingOptions } from '../core/options';
 import type { Shape } from '../core/shape';
 import { emptyOn, type Tensor } from '../tensor';
 import { requireSameDevice, requireSameDType, requireShape, requireTensor } from '../tensorChecks';
 import { composed } from './composed';
 import { contiguous, squeeze, unsqueeze } from './layout';
 import { sum } from './reduce';
-import { type PerDim, perDim, windowCounts } from './windows';
+import {
+	CONV_NAMES,
+	CONV_TRANSPOSE_NAMES,
+	type ConvPositions,
+	type ConvTransposePositions,
+	type PerDim,
+	perDim,
+	windowCounts,
+} from './windows';
 
 export interface ConvOptions {
 	/** Distance between the windows. Default 1. */
@@ -29,8 +37,6 @@ export interface ConvOptions {
 	/** The number of groups of channels. Each group of the result reads one group of the input. Default 1. */
 	groups?: number;
 }
-
-const CONV_OPTIONS = ['stride', 'padding', 'dilation', 'groups'] as const;
 
 export interface ConvTransposeOptions {
 	/** Distance in the result between neighbours of the input. Default 1. */
@@ -45,24 +51,36 @@ export interface ConvTransposeOptions {
 	groups?: number;
 }
 
-const CONV_TRANSPOSE_OPTIONS = ['stride', 'padding', 'outputPadding', 'dilation', 'groups'] as const;
+const CONV_TRANSPOSE_OPTIONS = [...CONV_TRANSPOSE_NAMES, 'dilation'] as const;
 
 /** x [N, C, L] or [C, L], weight [O, C / groups, k], bias [O], to [N, O, L']. As `torch.nn.functional.conv1d`. */
-export function conv1d(x: Tensor, weight: Tensor, bias: Tensor | null = null, options: ConvOptions = {}): Tensor {
-	checkOptions('conv1d', options, CONV_OPTIONS);
-	return convolve('conv1d', 1, x, weight, bias, options);
+export function conv1d(
+	x: Tensor,
+	weight: Tensor,
+	bias: Tensor | null = null,
+	...rest: Leading<ConvPositions, ConvOptions>
+): Tensor {
+	return convolve('conv1d', 1, x, weight, bias, leadingOptions('conv1d', rest, CONV_NAMES));
 }
 
 /** x [N, C, H, W] or [C, H, W], weight [O, C / groups, kH, kW], bias [O], to [N, O, H', W']. As `torch.nn.functional.conv2d`. */
-export function conv2d(x: Tensor, weight: Tensor, bias: Tensor | null = null, options: ConvOptions = {}): Tensor {
-	checkOptions('conv2d', options, CONV_OPTIONS);
-	return convolve('conv2d', 2, x, weight, bias, options);
+export function conv2d(
+	x: Tensor,
+	weight: Tensor,
+	bias: Tensor | null = null,
+	...rest: Leading<ConvPositions, ConvOptions>
+): Tensor {
+	return convolve('conv2d', 2, x, weight, bias, leadingOptions('conv2d', rest, CONV_NAMES));
 }
 
 /** x [N, C, D, H, W] or [C, D, H, W], weight [O, C / groups, kD, kH, kW], bias [O], to [N, O, D', H', W']. As `torch.nn.functional.conv3d`. */
-export function conv3d(x: Tensor, weight: Tensor, bias: Tensor | null = null, options: ConvOptions = {}): Tensor {
-	checkOptions('conv3d', options, CONV_OPTIONS);
-	return convolve('conv3d', 3, x, weight, bias, options);
+export function conv3d(
+	x: Tensor,
+	weight: Tensor,
+	bias: Tensor | null = null,
+	...rest: Leading<ConvPositions, ConvOptions>
+): Tensor {
+	return convolve('conv3d', 3, x, weight, bias, leadingOptions('conv3d', rest, CONV_NAMES));
 }
 
 /** x [N, C, L] or [C, L], weight [C, O / groups, k], bias [O], to [N, O, L']. As `torch.nn.functional.conv_transpose1d`. */
@@ -70,9 +88,9 @@ export function convTranspose1d(
 	x: Tensor,
 	weight: Tensor,
 	bias: Tensor | null = null,
-	options: ConvTransposeOptions = {},
+	...rest: Leading<ConvTransposePositions, ConvTransposeOptions>
 ): Tensor {
-	checkOptions('convTranspose1d', options, CONV_TRANSPOSE_OPTIONS);
+	const options = leadingOptions<ConvTransposeOptions>('convTranspose1d', rest, CONV_TRANSPOSE_NAMES);
 	return transposedConvolution('convTranspose1d', 1, x, weight, bias, options);
 }
 
@@ -81,9 +99,9 @@ export function convTranspose2d(
 	x: Tensor,
 	weight: Tensor,
 	bias: Tensor | null = null,
-	options: ConvTransposeOptions = {},
+	...rest: Leading<ConvTransposePositions, ConvTransposeOptions>
 ): Tensor {
-	checkOptions('convTranspose2d', options, CONV_TRANSPOSE_OPTIONS);
+	const options = leadingOptions<ConvTransposeOptions>('convTranspose2d', rest, CONV_TRANSPOSE_NAMES);
 	return transposedConvolution('convTranspose2d', 2, x, weight, bias, options);
 }
 
@@ -95,9 +113,9 @@ export function convTranspose3d(
 	x: Tensor,
 	weight: Tensor,
 	bias: Tensor | null = null,
-	options: ConvTransposeOptions = {},
+	...rest: Leading<ConvTransposePositions, ConvTransposeOptions>
 ): Tensor {
-	checkOptions('convTranspose3d', options, CONV_TRANSPOSE_OPTIONS);
+	const options = leadingOptions<ConvTransposeOptions>('convTranspose3d', rest, CONV_TRANSPOSE_NAMES);
 	return transposedConvolution('convTranspose3d', 3, x, weight, bias, options);
 }
 
@@ -137,6 +155,7 @@ function checkOperands(
 }
 
 function convolve(operation: string, rank: number, x: Tensor, weight: Tensor, bias: Tensor | null, options: ConvOptions): Tensor {
+	checkOptions(operation, options, CONV_NAMES);
 	const casting = currentAutocast();
 	if (casting !== null) {
 		return casting.call(operation, [x, weight, bias], (inputs) => convolve(operation, rank, ...inputs, options));
@@ -176,6 +195,7 @@ function transposedConvolution(
 	bias: Tensor | null,
 	options: ConvTransposeOptions,
 ): Tensor {
+	checkOptions(operation, options, CONV_TRANSPOSE_OPTIONS);
 	const casting = currentAutocast();
 	if (casting !== null) {
 		return casting.call(operation, [x, weight, bias], (inputs) => transposedConvolution(operation, rank, ...inputs, options));

@@ -1,13 +1,14 @@
 /** Sums of products in Einstein's notation, computed as batched matrix products. */
 import { currentAutocast } from '../autograd/modes';
-import { wrongArgument } from '../core/checks';
+import { requireInteger, wrongArgument } from '../core/checks';
 import { ArgumentError, formatShape, ShapeError } from '../core/errors';
-import { numel } from '../core/shape';
+import { normalizeDim, normalizeDims, numel } from '../core/shape';
 import type { Tensor } from '../tensor';
+import { requireTensor } from '../tensorChecks';
 import { composed, inFloat32 } from './composed';
 import { mul } from './elementwise';
 import { diagonal, expand, permute, reshape, squeeze } from './layout';
-import { multiply } from './matmul';
+import { matmul, multiply } from './matmul';
 import { promote } from './operands';
 import { sum } from './reduce';
 
@@ -195,4 +196,52 @@ function arranged(term: Term, output: readonly string[], sizes: Sizes): Tensor {
 	);
 	const shape = output.map((label) => sizes.get(label)!);
 	return shape.every((size, d) => size === x.shape[d]) ? reshape(x, shape) : expand(x, shape);
+}
+
+/**
+ * Multiplies a and b along pairs of dims and sums over these: the last `dims` dims of a and the first of b, or the listed dims of each. Default
+ * 2. The result has the other dims of a, then those of b. As `torch.tensordot`.
+ */
+export function tensordot(
+	a: Tensor,
+	b: Tensor,
+	dims: number | readonly [ofA: readonly number[], ofB: readonly number[]] = 2,
+): Tensor {
+	requireTensor('tensordot', a, 'a');
+	requireTensor('tensordot', b, 'b');
+	const [ofA, ofB] = pairedDims(a, b, dims);
+	const differs = ofA.findIndex((dim, i) => a.shape[dim] !== b.shape[ofB[i]!]);
+	if (differs >= 0)
+		throw new ShapeError(
+			`tensordot: dim ${ofA[differs]} of ${formatShape(a.shape)} and dim ${ofB[differs]} of ${formatShape(b.shape)} must have one size`,
+		);
+	const isOther = (paired: readonly number[]) => (dim: number) => !paired.includes(dim);
+	const restA = [...a.shape.keys()].filter(isOther(ofA));
+	const restB = [...b.shape.keys()].filter(isOther(ofB));
+	const sizes = (x: Tensor, some: readonly number[]) => some.map((dim) => x.shape[dim]!);
+	const inner = numel(sizes(a, ofA));
+	return composed('tensordot', () => {
+		const left = reshape(permute(a, [...restA, ...ofA]), [numel(sizes(a, restA)), inner]);
+		const right = reshape(permute(b, [...ofB, ...restB]), [inner, numel(sizes(b, restB))]);
+		return reshape(matmul(left, right), [...sizes(a, restA), ...sizes(b, restB)]);
+	});
+}
+
+function pairedDims(
+	a: Tensor,
+	b: Tensor,
+	dims: number | readonly [readonly number[], readonly number[]],
+): readonly [number[], number[]] {
+	if (typeof dims === 'number') {
+		requireInteger('tensordot', 'dims', dims, 0, Math.min(a.ndim, b.ndim) + 1);
+		const counted = Array.from({ length: dims }, (_, i) => i);
+		return [counted.map((i) => a.ndim - dims + i), counted];
+	}
+	if (!Array.isArray(dims) || dims.length !== 2 || !dims.every(Array.isArray) || dims[0].length !== dims[1].length)
+		throw wrongArgument('tensordot', 'dims', 'a number, or [dims of a, dims of b] with equally many of both', dims);
+	const of = (x: Tensor, list: readonly number[]) => {
+		normalizeDims('tensordot', list, x.ndim);
+		return list.map((dim) => normalizeDim('tensordot', dim, x.ndim));
+	};
+	return [of(a, dims[0]), of(b, dims[1])];
 }

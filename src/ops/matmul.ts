@@ -104,36 +104,60 @@ function withRank(x: Tensor, rank: number): Tensor {
 export function bmm(a: Tensor, b: Tensor): Tensor {
 	const casting = currentAutocast();
 	if (casting !== null) return casting.call('bmm', [a, b], (inputs) => bmm(...inputs));
-	return batched('bmm', a, b);
+	requireFactors('bmm', a, b);
+	requireBatches('bmm', a, b);
+	return multiply('bmm', a, b);
 }
 
-function batched(name: string, a: Tensor, b: Tensor): Tensor {
-	requireFactors(name, a, b);
+function requireBatches(name: string, a: Tensor, b: Tensor): void {
 	if (a.ndim !== 3 || b.ndim !== 3 || a.shape[0] !== b.shape[0]) {
 		throw new ShapeError(
 			`${name}: needs [B, M, K] x [B, K, N] with one B, not ${formatShape(a.shape)} x ${formatShape(b.shape)}`,
 		);
 	}
 	if (a.shape[2] !== b.shape[1]) throw innerError(name, a, b);
-	return multiply(name, a, b);
 }
 
 /** beta * input + alpha * bmm(batch1, batch2). `input` broadcasts; with beta 0 it is ignored, NaN included. Both default to 1. As `torch.baddbmm`. */
 export function baddbmm(input: Tensor, batch1: Tensor, batch2: Tensor, options: { beta?: number; alpha?: number } = {}): Tensor {
-	const { beta = 1, alpha = 1 } = checkOptions('baddbmm', options, ['beta', 'alpha']);
+	checkOptions('baddbmm', options, ['beta', 'alpha']);
 	const casting = currentAutocast();
 	if (casting !== null) {
 		return casting.call('baddbmm', [input, batch1, batch2], (inputs) => baddbmm(...inputs, options));
 	}
-	requireFactors('baddbmm', input, batch1, batch2);
-	return inFloat32('baddbmm', [input, batch1, batch2], (base, a, b) => {
-		const product = batched('baddbmm', a, b);
-		if (!sameShape(broadcastShapes('baddbmm', base.shape, product.shape), product.shape)) {
-			throw new ShapeError(`baddbmm: input ${formatShape(base.shape)} does not broadcast to ${formatShape(product.shape)}`);
+	return addedProduct('baddbmm', input, batch1, batch2, options, () => requireBatches('baddbmm', batch1, batch2));
+}
+
+function addedProduct(
+	name: string,
+	input: Tensor,
+	first: Tensor,
+	second: Tensor,
+	{ beta = 1, alpha = 1 }: { readonly beta?: number; readonly alpha?: number },
+	requireShapes: () => void,
+): Tensor {
+	requireFactors(name, input, first, second);
+	requireShapes();
+	return inFloat32(name, [input, first, second], (base, a, b) => {
+		const product = multiply(name, a, b);
+		if (!sameShape(broadcastShapes(name, base.shape, product.shape), product.shape)) {
+			throw new ShapeError(`${name}: input ${formatShape(base.shape)} does not broadcast to ${formatShape(product.shape)}`);
 		}
 		const scaled = alpha === 1 ? product : mul(product, alpha);
 		if (beta === 0) return scaled;
 		return add(beta === 1 ? base : mul(base, beta), scaled);
+	});
+}
+
+/** beta * input + alpha * (mat1 mat2), for [M, K] x [K, N]. `input` broadcasts; with beta 0 it is ignored, NaN included. Both default to 1. As `torch.addmm`. */
+export function addmm(input: Tensor, mat1: Tensor, mat2: Tensor, options: { beta?: number; alpha?: number } = {}): Tensor {
+	checkOptions('addmm', options, ['beta', 'alpha']);
+	const casting = currentAutocast();
+	if (casting !== null) return casting.call('addmm', [input, mat1, mat2], (inputs) => addmm(...inputs, options));
+	return addedProduct('addmm', input, mat1, mat2, options, () => {
+		if (mat1.ndim !== 2 || mat2.ndim !== 2)
+			throw new ShapeError(`addmm: needs two matrices, not ${formatShape(mat1.shape)} x ${formatShape(mat2.shape)}`);
+		if (mat1.shape[1] !== mat2.shape[0]) throw innerError('addmm', mat1, mat2);
 	});
 }
 

@@ -6,14 +6,22 @@ import { defineOperation } from '../autograd/operation';
 import type { AvgPoolAttributes, MaxPoolAttributes } from '../backends/contract/pool';
 import { wrongArgument } from '../core/checks';
 import { ArgumentError, formatShape, ShapeError } from '../core/errors';
-import { checkOptions } from '../core/options';
+import { checkOptions, type Leading, leadingOptions } from '../core/options';
 import type { Shape } from '../core/shape';
 import { emptyOn, type Tensor } from '../tensor';
 import { requireFloatingTensor } from '../tensorChecks';
 import { tidy } from '../tidy';
 import { contiguous, squeeze, unsqueeze } from './layout';
 import { type ValuesIndices, valuesIndices } from './reduce';
-import { type PerDim, perDim, windowCounts } from './windows';
+import {
+	AVG_POOL_NAMES,
+	type AvgPoolPositions,
+	MAX_POOL_NAMES,
+	type MaxPoolPositions,
+	type PerDim,
+	perDim,
+	windowCounts,
+} from './windows';
 
 export interface MaxPoolOptions {
 	/** Distance between windows. Default the window's size. */
@@ -50,42 +58,46 @@ type Values<O> = O & { returnIndices?: false };
 
 /** The maximum of each window of x [N, C, L] or [C, L]. As `torch.nn.functional.max_pool1d`. */
 export function maxPool1d(x: Tensor, kernelSize: PerDim, options: WithIndices<MaxPoolOptions>): ValuesIndices;
-export function maxPool1d(x: Tensor, kernelSize: PerDim, options?: Values<MaxPoolOptions>): Tensor;
-export function maxPool1d(x: Tensor, kernelSize: PerDim, options: MaxPoolOptions = {}): Tensor | ValuesIndices {
-	checkOptions('maxPool1d', options, MAX_POOL_OPTIONS);
-	return maxPooled('maxPool1d', 1, x, kernelSize, options);
+export function maxPool1d(x: Tensor, kernelSize: PerDim, ...rest: Leading<MaxPoolPositions, Values<MaxPoolOptions>>): Tensor;
+export function maxPool1d(x: Tensor, kernelSize: PerDim, ...rest: readonly unknown[]): Tensor | ValuesIndices {
+	return maxPooled('maxPool1d', 1, x, kernelSize, rest);
 }
 
 /** The maximum of each window of x [N, C, H, W] or [C, H, W]. As `torch.nn.functional.max_pool2d`. */
 export function maxPool2d(x: Tensor, kernelSize: PerDim, options: WithIndices<MaxPoolOptions>): ValuesIndices;
-export function maxPool2d(x: Tensor, kernelSize: PerDim, options?: Values<MaxPoolOptions>): Tensor;
-export function maxPool2d(x: Tensor, kernelSize: PerDim, options: MaxPoolOptions = {}): Tensor | ValuesIndices {
-	checkOptions('maxPool2d', options, MAX_POOL_OPTIONS);
-	return maxPooled('maxPool2d', 2, x, kernelSize, options);
+export function maxPool2d(x: Tensor, kernelSize: PerDim, ...rest: Leading<MaxPoolPositions, Values<MaxPoolOptions>>): Tensor;
+export function maxPool2d(x: Tensor, kernelSize: PerDim, ...rest: readonly unknown[]): Tensor | ValuesIndices {
+	return maxPooled('maxPool2d', 2, x, kernelSize, rest);
 }
 
 /** The maximum of each window of x [N, C, D, H, W] or [C, D, H, W]. As `torch.nn.functional.max_pool3d`. */
 export function maxPool3d(x: Tensor, kernelSize: PerDim, options: WithIndices<MaxPoolOptions>): ValuesIndices;
-export function maxPool3d(x: Tensor, kernelSize: PerDim, options?: Values<MaxPoolOptions>): Tensor;
-export function maxPool3d(x: Tensor, kernelSize: PerDim, options: MaxPoolOptions = {}): Tensor | ValuesIndices {
-	checkOptions('maxPool3d', options, MAX_POOL_OPTIONS);
-	return maxPooled('maxPool3d', 3, x, kernelSize, options);
+export function maxPool3d(x: Tensor, kernelSize: PerDim, ...rest: Leading<MaxPoolPositions, Values<MaxPoolOptions>>): Tensor;
+export function maxPool3d(x: Tensor, kernelSize: PerDim, ...rest: readonly unknown[]): Tensor | ValuesIndices {
+	return maxPooled('maxPool3d', 3, x, kernelSize, rest);
 }
 
 /** The mean of each window of x [N, C, L] or [C, L]. As `torch.nn.functional.avg_pool1d`. */
-export function avgPool1d(x: Tensor, kernelSize: PerDim, options: Omit<AvgPoolOptions, 'divisorOverride'> = {}): Tensor {
+export function avgPool1d(
+	x: Tensor,
+	kernelSize: PerDim,
+	...rest: Leading<AvgPoolPositions, Omit<AvgPoolOptions, 'divisorOverride'>>
+): Tensor {
+	const options = leadingOptions<Omit<AvgPoolOptions, 'divisorOverride'>>('avgPool1d', rest, AVG_POOL_NAMES);
 	checkOptions('avgPool1d', options, ['stride', 'padding', 'ceilMode', 'countIncludePad']);
 	return avgPooled('avgPool1d', 1, x, kernelSize, options);
 }
 
 /** The mean of each window of x [N, C, H, W] or [C, H, W]. As `torch.nn.functional.avg_pool2d`. */
-export function avgPool2d(x: Tensor, kernelSize: PerDim, options: AvgPoolOptions = {}): Tensor {
+export function avgPool2d(x: Tensor, kernelSize: PerDim, ...rest: Leading<AvgPoolPositions, AvgPoolOptions>): Tensor {
+	const options = leadingOptions<AvgPoolOptions>('avgPool2d', rest, AVG_POOL_NAMES);
 	checkOptions('avgPool2d', options, AVG_POOL_OPTIONS);
 	return avgPooled('avgPool2d', 2, x, kernelSize, options);
 }
 
 /** The mean of each window of x [N, C, D, H, W] or [C, D, H, W]. As `torch.nn.functional.avg_pool3d`. */
-export function avgPool3d(x: Tensor, kernelSize: PerDim, options: AvgPoolOptions = {}): Tensor {
+export function avgPool3d(x: Tensor, kernelSize: PerDim, ...rest: Leading<AvgPoolPositions, AvgPoolOptions>): Tensor {
+	const options = leadingOptions<AvgPoolOptions>('avgPool3d', rest, AVG_POOL_NAMES);
 	checkOptions('avgPool3d', options, AVG_POOL_OPTIONS);
 	return avgPooled('avgPool3d', 3, x, kernelSize, options);
 }
@@ -179,7 +191,9 @@ function within(x: Tensor, { kernel, padding }: { kernel: readonly number[]; pad
 	return kernel.map((taps, d) => Math.min(taps, Math.max(1, size[d]! + 2 * padding[d]!)));
 }
 
-function maxPooled(name: string, rank: number, x: Tensor, kernelSize: PerDim, options: MaxPoolOptions): Tensor | ValuesIndices {
+function maxPooled(name: string, rank: number, x: Tensor, kernelSize: PerDim, rest: readonly unknown[]): Tensor | ValuesIndices {
+	const options = leadingOptions<MaxPoolOptions>(name, rest, MAX_POOL_NAMES);
+	checkOptions(name, options, MAX_POOL_OPTIONS);
 	checkInput(name, rank, x);
 	const kernel = perDim(name, 'kernelSize', kernelSize, rank, 1);
 	const attributes = {

@@ -11,7 +11,7 @@ import { runOperation } from '../core/currentOperation';
 import { type DType, fillValue, requireFloating, requireKnownDType } from '../core/dtype';
 import { ArgumentError, formatShape, ShapeError } from '../core/errors';
 import { defaultGenerator } from '../core/generator';
-import { checkOptions } from '../core/options';
+import { checkOptions, type Leading, leadingOptions } from '../core/options';
 import { type RandomKey, randomPermutation } from '../core/philox';
 import { checkShape, type Shape } from '../core/shape';
 import { empty, emptyOn, Tensor } from '../tensor';
@@ -133,18 +133,21 @@ export interface DropoutOptions {
  * Zeroes each element of floating x with probability p and multiplies the others by 1 / (1 - p). The mask is not stored: the backward pass
  * draws it again from the same key. As `torch.nn.functional.dropout`.
  */
-export function dropout(x: Tensor, options: DropoutOptions = {}): Tensor {
-	checkOptions('dropout', options, ['p', 'training']);
-	return dropGroups('dropout', x, options, 1);
+export function dropout(x: Tensor, ...given: Leading<[p: number, training: boolean], DropoutOptions>): Tensor {
+	return dropGroups('dropout', x, dropoutOptions('dropout', given), 1);
 }
 
 /** Zeroes whole feature maps of x, [N, C, H, W] or [C, H, W], with probability p. As `torch.nn.functional.dropout2d`. */
-export function dropout2d(x: Tensor, options: DropoutOptions = {}): Tensor {
-	checkOptions('dropout2d', options, ['p', 'training']);
+export function dropout2d(x: Tensor, ...given: Leading<[p: number, training: boolean], DropoutOptions>): Tensor {
+	const options = dropoutOptions('dropout2d', given);
 	requireTensor('dropout2d', x);
 	if (x.ndim !== 3 && x.ndim !== 4)
 		throw new ShapeError(`dropout2d: it takes [N, C, H, W] or [C, H, W], not shape ${formatShape(x.shape)}`);
 	return dropGroups('dropout2d', x, options, Math.max(1, x.shape.at(-1)! * x.shape.at(-2)!));
+}
+
+function dropoutOptions(operation: string, given: readonly unknown[]): DropoutOptions {
+	return checkOptions(operation, leadingOptions<DropoutOptions>(operation, given, ['p', 'training']), ['p', 'training']);
 }
 
 function dropGroups(operation: string, x: Tensor, { p = 0.5, training = true }: DropoutOptions, group: number): Tensor {

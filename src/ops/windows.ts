@@ -6,6 +6,16 @@ import type { Shape } from '../core/shape';
 /** One number for all spatial dims, or one for each. */
 export type PerDim = number | readonly number[];
 
+/** Options that may come by position, in PyTorch's order: `Conv2d(1, 32, 3, 1, 1)`, `maxPool2d(x, 3, 2, 1)`. */
+export type ConvPositions = [stride: PerDim, padding: PerDim | 'same' | 'valid', dilation: PerDim, groups: number];
+export type ConvTransposePositions = [stride: PerDim, padding: PerDim, outputPadding: PerDim, groups: number];
+export type MaxPoolPositions = [stride: PerDim, padding: PerDim, dilation: PerDim];
+export type AvgPoolPositions = [stride: PerDim, padding: PerDim, ceilMode: boolean, countIncludePad: boolean];
+export const CONV_NAMES = ['stride', 'padding', 'dilation', 'groups'] as const;
+export const CONV_TRANSPOSE_NAMES = ['stride', 'padding', 'outputPadding', 'groups'] as const;
+export const MAX_POOL_NAMES = ['stride', 'padding', 'dilation'] as const;
+export const AVG_POOL_NAMES = ['stride', 'padding', 'ceilMode', 'countIncludePad'] as const;
+
 /** `value` as one integer for each of `rank` spatial dims. Throws an ArgumentError for integers below `minimum`, and for other values. */
 export function perDim(operation: string, argument: string, value: PerDim, rank: number, minimum: number): number[] {
 	const list =

@@ -24,7 +24,7 @@ export const CREATION = words(`
 /** The members of a tensor other than the operations. */
 export const MEMBERS = words(`
 	shape ndim size dtype device requiresGrad grad isLeaf data item toArray toString backward detach clone contiguous to retainGrad
-	requiresGrad_ copy_ add_ sub_ mul_ div_ fill_ zero_ dispose strides offset name isDisposed isContiguous registerHook print
+	requiresGrad_ T mT float double half int bool cpu tolist copy_ add_ sub_ mul_ div_ fill_ zero_ dispose strides offset name isDisposed isContiguous registerHook print
 `);
 
 /** All other functions that the library exports are operations. */
@@ -38,6 +38,9 @@ export const NO_METHOD: Readonly<Record<string, string>> = {
 	einsum: 'the equation comes first',
 	cat: 'takes a list of tensors',
 	stack: 'takes a list of tensors',
+	concat: 'takes a list of tensors',
+	hstack: 'takes a list of tensors',
+	vstack: 'takes a list of tensors',
 	meshgrid: 'takes a list of tensors',
 	dequantizeWeight: 'takes a quantised matrix',
 };
@@ -47,6 +50,9 @@ export const NO_ENTRY: Readonly<Record<string, string>> = {
 	maskedSelect: 'returns a promise, because only the device knows the size: test/indexing',
 	nonzero: 'returns a promise, because only the device knows the size: test/indexing',
 	bincount: 'returns a promise, because only the device knows the size: test/indexing',
+	unique: 'returns a promise, because only the device knows the size: test/indexing',
+	allclose: 'returns a promise of a boolean: test/tensor',
+	numel: 'returns a number: test/tensor',
 };
 
 /** Operations with a gradient that the database cannot check, and why. */
@@ -58,7 +64,8 @@ export const GRADIENT_ELSEWHERE: Readonly<Record<string, string>> = {
 export const NOT_DIFFERENTIABLE = new Set(
 	words(`
 		isnan isinf isfinite logicalNot eq ne lt le gt ge logicalAnd logicalOr logicalXor argmax argmin any all argsort oneHot bincount
-		searchsorted nonzero bernoulli detach quantizeWeight dequantizeWeight quantizedEmbedding
+		searchsorted nonzero unique bernoulli multinomial isposinf isneginf isclose bitwiseAnd bitwiseOr bitwiseXor bitwiseNot
+		bitwiseLeftShift bitwiseRightShift detach quantizeWeight dequantizeWeight quantizedEmbedding
 	`),
 );
 

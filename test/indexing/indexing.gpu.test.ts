@@ -16,6 +16,7 @@ import {
 	type Tensor,
 	tensor,
 	topk,
+	unique,
 	zeros,
 } from 'wgrad';
 import { assertRejects } from '../train/setting';
@@ -175,6 +176,34 @@ onBoth('factors that are 0 have their gradients when scatter multiplies', async 
 	assert.equal(await dx!.toArray(), [0, 0, -2]);
 	// A single zero at an index gets the product of the other values; two zeros both get a gradient of 0.
 	assert.equal(await dSource!.toArray(), [12, 0, 0, 0, 0, 0, -1]);
+});
+
+onBoth('unique gives ascending values, their counts, and where each element went', async (device) => {
+	const x = tensor([3, 1, 2, 3, 1, 3], { shape: [2, 3], dtype: 'int32', device });
+	assert.equal(await (await unique(x)).toArray(), [1, 2, 3]);
+	const { values, inverse, counts } = await x.transpose(0, 1).unique({ returnInverse: true, returnCounts: true });
+	assert.equal(await values.toArray(), [1, 2, 3]);
+	assert.equal(await inverse!.toArray(), [
+		[2, 2],
+		[0, 0],
+		[1, 2],
+	]);
+	assert.equal(await counts!.toArray(), [2, 1, 3]);
+	assert.equal(await (await unique(tensor([Number.NaN, 0, Number.NaN, -1], { device }))).toArray(), [
+		-1,
+		0,
+		Number.NaN,
+		Number.NaN,
+	]);
+	assert.equal((await unique(zeros([0], { device }))).shape, [0]);
+	const columns = tensor([1, 0, 1, 2, 5, 2], { shape: [2, 3], device });
+	const along = await unique(columns, { dim: 1, returnInverse: true });
+	assert.equal(await along.values.toArray(), [
+		[0, 1],
+		[5, 2],
+	]);
+	assert.equal(await along.inverse!.toArray(), [1, 0, 1]);
+	assert.is(along.counts, null);
 });
 
 test.run();

@@ -3,7 +3,7 @@
  */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { logSoftmax, manualSeed, nn, noGrad, ones, randn, type Tensor, tensor, tidy, zeros } from 'wgrad';
+import { conv2d, logSoftmax, manualSeed, nn, noGrad, ones, randn, type Tensor, tensor, tidy, zeros } from 'wgrad';
 import results from '../golden/modules.json';
 import { stream } from '../ops/database';
 import { ENTRIES, FUNCTIONS } from '../ops/elementwise/rows';
@@ -325,5 +325,41 @@ for (const [name, { layer }] of ENTRIES) {
 		assert.equal(Array.from(await y.data()), Array.from(await compute(x).data()));
 	});
 }
+
+test('the first options come by position, too', () => {
+	const at = (layer: nn.Module) => layer.toString();
+	const pairs: readonly (readonly [nn.Module, nn.Module])[] = [
+		[new nn.MaxPool2d(3, 2, 1), new nn.MaxPool2d(3, { stride: 2, padding: 1 })],
+		[new nn.MaxPool1d(3, 2, { padding: 1 }), new nn.MaxPool1d(3, { stride: 2, padding: 1 })],
+		[new nn.AvgPool2d([2, 3], [1, 2]), new nn.AvgPool2d([2, 3], { stride: [1, 2] })],
+		[new nn.Conv2d(2, 4, 3, 2, 1, 1, 2), new nn.Conv2d(2, 4, 3, { stride: 2, padding: 1, groups: 2 })],
+		[new nn.Conv1d(2, 4, 3, 1, 'same', { bias: false }), new nn.Conv1d(2, 4, 3, { padding: 'same', bias: false })],
+		[new nn.ConvTranspose2d(2, 4, 3, 2, 1, 1), new nn.ConvTranspose2d(2, 4, 3, { stride: 2, padding: 1, outputPadding: 1 })],
+		[new nn.LSTM(2, 3, 2), new nn.LSTM(2, 3, { numLayers: 2 })],
+		[new nn.GRU(2, 3, 2, true, true), new nn.GRU(2, 3, { numLayers: 2, batchFirst: true })],
+		[new nn.RNN(2, 3, 2, { nonlinearity: 'relu' }), new nn.RNN(2, 3, { numLayers: 2, nonlinearity: 'relu' })],
+	];
+	for (const [short, long] of pairs) {
+		assert.is(at(short), at(long));
+		assert.equal(Object.keys(short.stateDict()), Object.keys(long.stateDict()));
+	}
+	assert.throws(() => new nn.MaxPool2d(3, 2, { stride: 1 }), /MaxPool2d: stride is given by position and in the options/);
+	assert.throws(() => new nn.LSTM(2, 3, 'two' as never), /LSTM: numLayers must be a whole number of at least 1, not 'two'/);
+});
+
+test('functions take their first options by position, too', async () => {
+	const x = randn([1, 2, 6, 5]);
+	const weight = randn([4, 2, 3, 3]);
+	const pairs: readonly (readonly [Tensor, Tensor])[] = [
+		[x.clamp(0, 1), x.clamp({ min: 0, max: 1 })],
+		[x.clamp(null, 0.5), x.clamp({ max: 0.5 })],
+		[conv2d(x, weight, null, 2, 1), conv2d(x, weight, null, { stride: 2, padding: 1 })],
+		[x.maxPool2d(3, 2, 1), x.maxPool2d(3, { stride: 2, padding: 1 })],
+		[x.avgPool2d(2, 1, 1, false, false), x.avgPool2d(2, { stride: 1, padding: 1, countIncludePad: false })],
+		[x.dropout(1), zeros(x.shape)],
+		[x.dropout(0.9, false), x],
+	];
+	for (const [short, long] of pairs) assert.equal(await short.toArray(), await long.toArray());
+});
 
 test.run();

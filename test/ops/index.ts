@@ -5,6 +5,7 @@ import { conv } from './conv';
 import type { OpEntry } from './database';
 import { elementwise } from './elementwise';
 import { embedding } from './embedding';
+import { everyday } from './everyday';
 import { further } from './further';
 import { indexing } from './indexing';
 import { layout } from './layout';
@@ -20,20 +21,20 @@ import { sample } from './sample';
 import { softmax } from './softmax';
 
 export const families = {
-	elementwise: [...elementwise, ...further.elementwise, ...ofBytes.elementwise],
-	reduce: [...reduce, ...further.reduce, ...ofBytes.reduce],
-	matmul: [...matmul, ...further.matmul],
+	elementwise: [...elementwise, ...further.elementwise, ...ofBytes.elementwise, ...everyday.elementwise],
+	reduce: [...reduce, ...further.reduce, ...ofBytes.reduce, ...everyday.reduce],
+	matmul: [...matmul, ...further.matmul, ...everyday.matmul],
 	conv,
 	pool,
 	sample,
 	softmax,
-	norm,
+	norm: [...norm, ...everyday.norm],
 	attention,
 	embedding,
-	indexing: [...indexing, ...further.indexing, ...ofBytes.indexing],
-	layout: [...layout, ...further.layout, ...ofBytes.layout],
+	indexing: [...indexing, ...further.indexing, ...ofBytes.indexing, ...everyday.indexing],
+	layout: [...layout, ...further.layout, ...ofBytes.layout, ...everyday.layout],
 	quantized,
-	random,
+	random: [...random, ...everyday.random],
 	rnn,
 	loss,
 } as const satisfies Record<string, readonly OpEntry[]>;

@@ -158,13 +158,17 @@ export async function requireRight(device: w.Device): Promise<void> {
 	}
 }
 
+const BY_POSITION = /^(conv|maxPool|avgPool|clamp|clip|dropout)/;
+
 /** Everything that takes options rejects options that are not objects, and unknown names. */
 export async function requireOptionsRefused(): Promise<void> {
 	const accepted: string[] = [];
 	for (const [name, args] of Object.entries({ ...CALLS, ...METHOD_CALLS })) {
 		const options = args.at(-1);
 		if (options?.constructor !== Object) continue;
-		for (const wrong of [null, 3, 'text', true, [], { ...(options as object), nonsense: 1 }]) {
+		// A number may be the first option by position.
+		const number = BY_POSITION.test(name) ? [] : [3];
+		for (const wrong of [null, ...number, 'text', true, [], { ...(options as object), nonsense: 1 }]) {
 			const call = { name, method: name in METHOD_CALLS, args: args.with(-1, wrong) };
 			if ((await outcome(call, 'cpu', null)) !== 'refused') accepted.push(`${name}(..., ${shown(wrong)})`);
 		}

@@ -249,4 +249,20 @@ test('an error of a tensor that does not fit names the call, not an earlier one'
 	}
 });
 
+onBoth("tensors have PyTorch's short names", async (device) => {
+	const x = w.tensor([[1.5, 0, -2]], { device });
+	assert.equal([x.numel(), x.T.shape, x.mT.shape], [3, [3, 1], [3, 1]]);
+	assert.equal(
+		[x.float(), x.half(), x.int(), x.bool()].map(({ dtype }) => dtype),
+		['float32', 'float16', 'int32', 'bool'],
+	);
+	assert.equal(await x.int().tolist(), [[1, 0, -2]]);
+	assert.is((await x.cpu()).device, 'cpu');
+	if (device === 'cpu') assert.is(x.double().dtype, 'float64');
+	assert.is(await w.allclose(x, x.mul(1 + 1e-6)), true);
+	assert.is(await x.allclose(x.add(0.1)), false);
+	assert.is(await x.allclose(x.add(0.1), { atol: 0.2 }), true);
+	assert.throws(() => w.zeros([1, 2, 3], { device }).T, /t: takes at most 2 dims, not \[1, 2, 3\]/);
+});
+
 test.run();

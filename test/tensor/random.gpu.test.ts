@@ -1,7 +1,23 @@
 /** Random tensors: the same numbers on both devices for the same seed, with the right ranges and moments. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { type Device, init, manualSeed, rand, randint, randLike, randn, randnLike, randperm, type Tensor, zeros } from 'wgrad';
+import {
+	type Device,
+	grad,
+	gumbelSoftmax,
+	init,
+	manualSeed,
+	multinomial,
+	rand,
+	randint,
+	randLike,
+	randn,
+	randnLike,
+	randperm,
+	type Tensor,
+	tensor,
+	zeros,
+} from 'wgrad';
 import { requireClose } from '../proofs/compare';
 
 const N = 20001;
@@ -66,6 +82,50 @@ test('one seed, one sequence; another call, other numbers', async () => {
 	manualSeed(7);
 	const [first, second] = [await rand([5], { device: 'webgpu' }).data(), await rand([5], { device: 'webgpu' }).data()];
 	assert.not.equal(Array.from(first), Array.from(second));
+});
+
+test('multinomial draws each position as often as its weight says', async () => {
+	for (const device of ['cpu', 'webgpu'] as const) {
+		manualSeed(3);
+		const weights = tensor([0, 1, 0, 2, 5], { device });
+		const draws = await multinomial(weights, 8000, { replacement: true }).data();
+		const counts = [0, 0, 0, 0, 0];
+		for (const position of draws) counts[position]!++;
+		counts.forEach((count, i) => {
+			const expected = [0, 1, 0, 2, 5][i]! * 1000;
+			// Five standard deviations.
+			assert.ok(Math.abs(count - expected) <= 5 * Math.sqrt(expected), `${device}: ${count} draws of ${i}, not ${expected}`);
+		});
+		// Without replacement the first draw has the same probabilities, and no position is drawn twice.
+		const rows = weights.expand([4000, 5]);
+		const pairs = await multinomial(rows, 2).data();
+		let largestFirst = 0;
+		for (let i = 0; i < pairs.length; i += 2) {
+			assert.is.not(pairs[i], pairs[i + 1]);
+			if (pairs[i] === 4) largestFirst++;
+		}
+		assert.ok(Math.abs(largestFirst - 2500) < 5 * Math.sqrt(940), `${device}: ${largestFirst} of 4000 began with position 4`);
+	}
+});
+
+test('a hard gumbelSoftmax is one-hot, and has the gradient of the soft one', async () => {
+	for (const device of ['cpu', 'webgpu'] as const) {
+		const logits = tensor([1, 2, 3, 0, 0, 0], { shape: [2, 3], device, requiresGrad: true });
+		const weight = tensor([1, -2, 3], { device });
+		const run = (hard: boolean) => {
+			manualSeed(8);
+			return gumbelSoftmax(logits, { hard });
+		};
+		const [soft, hard] = [run(false), run(true)];
+		const chosen = [...(await soft.argmax(1).data())];
+		assert.equal(
+			await hard.toArray(),
+			chosen.map((k) => [0, 1, 2].map((i) => (i === k ? 1 : 0))),
+		);
+		const [ofSoft] = grad(soft.mul(weight).sum(), logits);
+		const [ofHard] = grad(hard.mul(weight).sum(), logits);
+		assert.equal(await ofHard!.toArray(), await ofSoft!.toArray());
+	}
 });
 
 test.run();

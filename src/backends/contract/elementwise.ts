@@ -14,9 +14,10 @@ export type UnaryGradOp = {
 export type PredicateOp = keyof typeof PREDICATE;
 
 /**
- * int32 and uint8 take all but div, atan2 and hypot, with wrap-around. Integer fmod and remainder by 0 give 0; integer floorDiv
- * and truncDiv of x by 0 give x. On bool, add and maximum are OR, mul and minimum are AND, and the rest is not allowed. floorDiv
- * and truncDiv round the quotient.
+ * int32 and uint8 take all but div, atan2, hypot, logaddexp and logaddexp2, with wrap-around. Integer fmod and remainder by 0 give 0; integer floorDiv
+ * and truncDiv of x by 0 give x. On bool, add and maximum are OR, mul and minimum are AND, bitwiseAnd, bitwiseOr and bitwiseXor are
+ * logical, and the rest is not allowed. floorDiv and truncDiv round the quotient. The bitwise functions take no floating numbers. A
+ * left shift by less than 0 or more than 31 bits gives 0, such a right shift the sign, 0 or -1.
  */
 export type BinaryOp = keyof typeof BINARY;
 

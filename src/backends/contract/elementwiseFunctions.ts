@@ -172,12 +172,21 @@ export const BINARY = {
 	remainder: { value: remainder, integer: (a, b) => (b === 0 ? 0 : remainder(a, b)) },
 	atan2: { value: Math.atan2 },
 	hypot: { value: (a, b) => Math.hypot(a, b) },
+	logaddexp: { value: (a, b) => (a === b ? a + Math.LN2 : Math.max(a, b) + log1p(exp(-abs(a - b)))) },
+	logaddexp2: { value: (a, b) => (a === b ? a + 1 : Math.max(a, b) + log1p(2 ** -abs(a - b)) / Math.LN2) },
+	bitwiseAnd: { value: (a, b) => a & b },
+	bitwiseOr: { value: (a, b) => a | b },
+	bitwiseXor: { value: (a, b) => a ^ b },
+	bitwiseLeftShift: { value: (a, b) => (b < 0 || b > 31 ? 0 : a << b) },
+	bitwiseRightShift: { value: (a, b) => a >> (b < 0 || b > 31 ? 31 : b) },
 } satisfies Record<string, BinaryFunction>;
 
 /** Functions from a number to a bool. */
 export const PREDICATE = {
 	isnan: Number.isNaN,
 	isinf: (x) => abs(x) === Number.POSITIVE_INFINITY,
+	isposinf: (x) => x === Number.POSITIVE_INFINITY,
+	isneginf: (x) => x === Number.NEGATIVE_INFINITY,
 	isfinite: Number.isFinite,
 	logicalNot: (x) => x === 0,
 } satisfies Record<string, (x: number) => boolean>;

@@ -34,11 +34,11 @@ export interface IndexingKernels {
 	 */
 	scatterAddInto(inputs: { index: View; source: View }, outputs: { y: View }, attributes: { dim: number } & CheckedIndices): void;
 
-	/** As `scatterAddInto`, but multiplies. */
-	scatterMultiplyInto(
+	/** As `scatterAddInto`, but multiplies, or keeps the largest or smallest; NaN wins. */
+	scatterReduceInto(
 		inputs: { index: View; source: View },
 		outputs: { y: View },
-		attributes: { dim: number } & CheckedIndices,
+		attributes: { dim: number; op: 'product' | 'largest' | 'smallest' } & CheckedIndices,
 	): void;
 
 	/**

@@ -60,16 +60,17 @@ export const indexing: IndexingKernels = {
 		target.set(sums);
 	},
 
-	scatterMultiplyInto({ index, source }, { y }, { dim }) {
-		const factors = cpuData(source);
+	scatterReduceInto({ index, source }, { y }, { dim, op }) {
+		const given = cpuData(source);
 		const target = cpuData(y);
 		const from = positions(source);
 		const multiply = y.dtype === 'int32' ? Math.imul : (a: number, b: number) => a * b;
-		const products = Float64Array.from(target);
+		const combine = { product: multiply, largest: Math.max, smallest: Math.min }[op];
+		const results = Float64Array.from(target);
 		targetPositions(y, index, dim).forEach((at, i) => {
-			products[at] = multiply(products[at]!, factors[from[i]!]!);
+			results[at] = combine(results[at]!, given[from[i]!]!);
 		});
-		target.set(products);
+		target.set(results);
 	},
 
 	scatterInto({ index, source }, { y }, { dim }) {

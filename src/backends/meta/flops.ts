@@ -103,7 +103,7 @@ const COUNTS: Counts = {
 	checkIndices: none,
 	gather: none,
 	scatterAddInto: ({ source }) => size(source),
-	scatterMultiplyInto: ({ source }) => size(source),
+	scatterReduceInto: ({ source }) => size(source),
 	scatterInto: none,
 	sort: none,
 	searchsorted: none,

@@ -94,7 +94,7 @@ interface CombineOptions {
 	readonly check: IndexCheck | undefined;
 }
 
-/** y[.., index[i, ..], ..] += source[i, ..], or *=, for any index. */
+/** y[.., index[i, ..], ..] += source[i, ..], or another `op`, for any index. */
 function combineElements(gpu: Gpu, index: View, source: View, y: View, { op, dim, check }: CombineOptions): void {
 	const n = numel(index.shape);
 	const keys = gpu.scratch(n, 'int32');
@@ -111,7 +111,7 @@ function combineElements(gpu: Gpu, index: View, source: View, y: View, { op, dim
 	addSorted(gpu, keys, source, y, { op, n, limit: numel(y.shape), outer: 1, inner: 1 });
 }
 
-/** Sorts `keys` and releases them; then adds the rows of `source` into y by their keys, or multiplies them in. */
+/** Sorts `keys` and releases them; then adds the rows of `source` into y by their keys, or combines them by another op. */
 function addSorted(gpu: Gpu, keys: Storage, source: View, y: View, sizes: Omit<Segments, 'keys' | 'positions'>): void {
 	const positions = gpu.scratch(sizes.n, 'int32');
 	const sorted = sortRows(gpu, keys, positions, { rows: 1, n: sizes.n, bits: bitsFor(sizes.limit) });
@@ -187,8 +187,8 @@ export function indexingKernels(gpu: Gpu): IndexingKernels {
 			addRows(gpu, rows, source, y, { dim, check });
 		},
 
-		scatterMultiplyInto({ index, source }, { y }, { dim, check }) {
-			if (numel(index.shape) > 0) combineElements(gpu, index, source, y, { op: 'product', dim, check });
+		scatterReduceInto({ index, source }, { y }, { dim, op, check }) {
+			if (numel(index.shape) > 0) combineElements(gpu, index, source, y, { op, dim, check });
 		},
 
 		scatterInto({ index, source }, { y }, { dim, unique, check }) {

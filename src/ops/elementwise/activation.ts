@@ -3,7 +3,7 @@ import { currentAutocast } from '../../autograd/modes';
 import { requireNonNegative, requireNumber, requireOneOf } from '../../core/checks';
 import { promoteScalar } from '../../core/dtype';
 import { ArgumentError, formatShape, ShapeError } from '../../core/errors';
-import { checkOptions } from '../../core/options';
+import { checkOptions, type Leading, leadingOptions } from '../../core/options';
 import { normalizeDim } from '../../core/shape';
 import type { Tensor } from '../../tensor';
 import { requireFloatingTensor, requireTensor } from '../../tensorChecks';
@@ -175,25 +175,37 @@ export interface ClampOptions {
 
 /**
  * x limited to [min, max]. Either limit may be left out, and may be a number or a tensor that broadcasts. If min > max the result is max.
- * NaN stays NaN. The gradient passes at the limits. Integers with integer limits keep their dtype, else give float32. As `torch.clamp`.
+ * NaN stays NaN. The gradient passes at the limits. Integers with integer limits keep their dtype, else give float32. The limits come as
+ * options or by position: `clamp(x, { max: 1 })`, `clamp(x, 0, 1)`. As `torch.clamp`.
  */
-export function clamp(x: Tensor, options: ClampOptions = {}): Tensor {
-	const { min = null, max = null } = checkOptions('clamp', options, ['min', 'max']);
-	requireTensor('clamp', x);
-	if (min === null && max === null) throw new ArgumentError('clamp: give min, max or both');
+export function clamp(x: Tensor, ...limits: Leading<[min: Operand | null, max: Operand | null], ClampOptions>): Tensor {
+	return clampOf('clamp', x, limits);
+}
+
+/** `clamp` under its other name. As `torch.clip`. */
+export function clip(x: Tensor, ...limits: Leading<[min: Operand | null, max: Operand | null], ClampOptions>): Tensor {
+	return clampOf('clip', x, limits);
+}
+
+function clampOf(name: string, x: Tensor, limits: readonly unknown[]): Tensor {
+	const given = limits.length > 1 ? limits.map((limit) => limit ?? undefined) : limits;
+	const options = leadingOptions<ClampOptions>(name, given, ['min', 'max']);
+	const { min = null, max = null } = checkOptions(name, options, ['min', 'max']);
+	requireTensor(name, x);
+	if (min === null && max === null) throw new ArgumentError(`${name}: give min, max or both`);
 	if ((min === null || typeof min === 'number') && (max === null || typeof max === 'number')) {
 		const low = min ?? Number.NEGATIVE_INFINITY;
 		const high = max ?? Number.POSITIVE_INFINITY;
-		requireNumber('clamp', 'min', low);
-		requireNumber('clamp', 'max', high);
+		requireNumber(name, 'min', low);
+		requireNumber(name, 'max', high);
 		const bounds = [min, max].filter((bound) => bound !== null);
 		// An integer limit beyond int32 limits nothing, so it does not make int32 floating.
 		const dtype = bounds
 			.filter((bound) => !Number.isInteger(bound))
 			.reduce(promoteScalar, x.dtype === 'bool' ? 'int32' : x.dtype);
-		return composed('clamp', () => limited(to(x, dtype), { p0: storedAs(dtype, low), p1: storedAs(dtype, high) }));
+		return composed(name, () => limited(to(x, dtype), { p0: storedAs(dtype, low), p1: storedAs(dtype, high) }));
 	}
-	return composed('clamp', () => {
+	return composed(name, () => {
 		const raised = min === null ? x : above(x, min);
 		return max === null ? raised : below(raised, max);
 	});

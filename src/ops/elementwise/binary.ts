@@ -6,6 +6,7 @@ import { ArgumentError } from '../../core/errors';
 import { Tensor } from '../../tensor';
 import { requireDivisor } from '../../tensorChecks';
 import { floatingType, type Operand } from '../operands';
+import { sigmoid } from './activation';
 import { add, div, mul, neg, sub } from './arithmetic';
 import { eq, ge, le, logicalAnd } from './compare';
 import { type Binary, binary, commonType, refuseBool } from './definitions';
@@ -126,4 +127,24 @@ export function hypot(a: Operand, b: Operand): Tensor {
 const hypotenuse = binary('hypot', {
 	a: { reads: ['a', 'y'], gradient: (g, a, _, y) => mul(g, div(a, y)) },
 	b: { reads: ['b', 'y'], gradient: (g, _, b, y) => mul(g, div(b, y)) },
+});
+
+/** log(e^a + e^b), without overflow. Integers give float32. As `torch.logaddexp`. */
+export function logaddexp(a: Operand, b: Operand): Tensor {
+	return logSum(a, b, floatingType(commonType('logaddexp', a, b)));
+}
+
+const logSum = binary('logaddexp', {
+	a: { reads: ['a', 'b'], gradient: (g, a, b) => mul(g, sigmoid(sub(a, b))) },
+	b: { reads: ['a', 'b'], gradient: (g, a, b) => mul(g, sigmoid(sub(b, a))) },
+});
+
+/** log2(2^a + 2^b), without overflow. Integers give float32. As `torch.logaddexp2`. */
+export function logaddexp2(a: Operand, b: Operand): Tensor {
+	return logSum2(a, b, floatingType(commonType('logaddexp2', a, b)));
+}
+
+const logSum2 = binary('logaddexp2', {
+	a: { reads: ['a', 'b'], gradient: (g, a, b) => mul(g, sigmoid(mul(sub(a, b), Math.LN2))) },
+	b: { reads: ['a', 'b'], gradient: (g, a, b) => mul(g, sigmoid(mul(sub(b, a), Math.LN2))) },
 });

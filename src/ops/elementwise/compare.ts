@@ -141,3 +141,13 @@ export function isfinite(x: Tensor): Tensor {
 export function logicalNot(x: Tensor): Tensor {
 	return predicate('logicalNot', x);
 }
+
+/** Whether x is +infinity, elementwise. As `torch.isposinf`. */
+export function isposinf(x: Tensor): Tensor {
+	return predicate('isposinf', x);
+}
+
+/** Whether x is -infinity, elementwise. As `torch.isneginf`. */
+export function isneginf(x: Tensor): Tensor {
+	return predicate('isneginf', x);
+}

@@ -12,4 +12,7 @@ export {
 	takeAlongDim,
 } from './gather';
 export { argsort, type SearchOptions, type SortOptions, searchsorted, sort, type TopkOptions, topk } from './order';
-export { indexAdd, type ScatterOptions, scatter, scatterAdd } from './scatter';
+export { nanquantile, type QuantileOptions, quantile } from './quantile';
+export { repeatInterleave } from './repeatInterleave';
+export { indexAdd, type ScatterOptions, type ScatterReduceOptions, scatter, scatterAdd, scatterReduce } from './scatter';
+export * from './unique';

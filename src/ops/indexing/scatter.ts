@@ -7,7 +7,7 @@
 import { currentAutocast } from '../../autograd/modes';
 import { defineOperation } from '../../autograd/operation';
 import { requireOneOf } from '../../core/checks';
-import { fillValue, requireDType } from '../../core/dtype';
+import { fillValue, isFloating, requireDType } from '../../core/dtype';
 import { formatShape, ShapeError } from '../../core/errors';
 import type { IndexCheck } from '../../core/indexCheck';
 import { checkOptions } from '../../core/options';
@@ -108,6 +108,87 @@ export function scatter(
 	});
 }
 
+const REDUCES = ['sum', 'prod', 'mean', 'amax', 'amin'] as const;
+
+export interface ScatterReduceOptions {
+	/** Whether the elements of x count, too. Default true. */
+	readonly includeSelf?: boolean;
+}
+
+/**
+ * Reduces `source[i, j, ...]` with x at [i, index[i, j, ...], ...], for dim 1: its sum, product, mean, largest or smallest element. Elements
+ * of x that no index names stay. Equal extremes share the gradient. Scalars count as vectors of one element. An index out of range throws:
+ * on WebGPU at the next read, `sync()` or `step()`. As `torch.scatter_reduce`.
+ */
+export function scatterReduce(
+	x: Tensor,
+	dim: number,
+	index: Tensor,
+	source: Tensor,
+	reduce: 'sum' | 'prod' | 'mean' | 'amax' | 'amin',
+	options: ScatterReduceOptions = {},
+): Tensor {
+	const { includeSelf = true } = checkOptions('scatterReduce', options, ['includeSelf']);
+	requireTensor('scatterReduce', x);
+	requireTensor('scatterReduce', index, 'index');
+	requireTensor('scatterReduce', source, 'source');
+	requireOneOf('scatterReduce', 'reduce', reduce, REDUCES);
+	requireDType('scatterReduce', x.dtype, ['float32', 'float64', 'float16', 'int32']);
+	if (x.ndim === 0 || index.ndim === 0 || source.ndim === 0) {
+		return composed('scatterReduce', () =>
+			reshape(scatterReduce(asVector(x), dim, asVector(index), asVector(source), reduce, options), x.shape),
+		);
+	}
+	const { at, check } = checkGatherIndex('scatterReduce', x, dim, index);
+	const part = sourceFor('scatterReduce', x, index, source);
+	return inFloat32('scatterReduce', [x, part], (wide, from) => {
+		const floating = isFloating(wide.dtype);
+		const neutral = {
+			sum: 0,
+			mean: 0,
+			prod: 1,
+			amax: floating ? Number.NEGATIVE_INFINITY : -(2 ** 31),
+			amin: floating ? Number.POSITIVE_INFINITY : 2 ** 31 - 1,
+		}[reduce];
+		const base = includeSelf ? wide : filledAt(wide, at, index, neutral);
+		switch (reduce) {
+			case 'sum':
+				return addedAt('scatterReduce', base, at, index, from, check);
+			case 'prod':
+				return mul(base, productsAt(from, at, index, x.shape, check));
+			case 'mean': {
+				const total = addedAt('scatterReduce', base, at, index, from, check);
+				const each = filledLike(wide, index.shape, 1);
+				const own = filledLike(wide, x.shape, 1);
+				const count = addedAt('scatterReduce', includeSelf ? own : filledAt(own, at, index, 0), at, index, each);
+				return div(total, count, { roundingMode: floating ? null : 'floor' });
+			}
+			default:
+				return extremeOperation({ base, source: from, index }, { dim: at, isLargest: reduce === 'amax' }, { check });
+		}
+	});
+}
+
+const extremeOperation = defineOperation({
+	name: 'scatterReduce',
+	inputs: ['base', 'source'],
+	constants: ['index'],
+	forward: ({ base, source, index }, { dim, isLargest }: { readonly dim: number; readonly isLargest: boolean }, check) => {
+		const y = copyOf(base);
+		const attributes = { dim, op: isLargest ? 'largest' : 'smallest', check } as const;
+		y.backend.kernels.scatterReduceInto({ index, source: contiguous(source) }, { y }, attributes);
+		return y;
+	},
+	saves: ['base', 'source', 'index', 'output'],
+	vjp: (gradient, { base, source, index, output }, { dim }, needs) => {
+		const at = (x: Tensor) => gathered('scatterReduce', x, dim, index);
+		const isBase = to(eq(base, output), gradient.dtype);
+		const isSource = to(eq(source, at(output)), gradient.dtype);
+		const share = div(gradient, addedAt('scatterReduce', isBase, dim, index, isSource));
+		return { base: needs.base && mul(isBase, share), source: needs.source && mul(isSource, at(share)) };
+	},
+});
+
 function filledLike(x: Tensor, shape: Shape, value: number | boolean): Tensor {
 	const y = emptyOn(x, shape);
 	y.backend.kernels.fill({}, { y }, { value: fillValue('scatter', x.dtype, value) });
@@ -131,7 +212,7 @@ const multiplyOperation = defineOperation({
 	forward: ({ source, index }, { dim, shape }: { readonly dim: number; readonly shape: Shape }, check) => {
 		const y = emptyOn(source, shape);
 		y.backend.kernels.fill({}, { y }, { value: 1 });
-		y.backend.kernels.scatterMultiplyInto({ index, source: contiguous(source) }, { y }, { dim, check });
+		y.backend.kernels.scatterReduceInto({ index, source: contiguous(source) }, { y }, { dim, op: 'product', check });
 		return y;
 	},
 	saves: ['source', 'index'],

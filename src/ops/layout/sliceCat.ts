@@ -12,8 +12,9 @@ import { ArgumentError, formatShape, ShapeError } from '../../core/errors';
 import { checkShape, normalizeDim, type Shape, sameShape } from '../../core/shape';
 import { emptyOn, type Tensor, viewOf } from '../../tensor';
 import { requireTensor } from '../../tensorChecks';
+import { composed } from '../composed';
 import { promote } from '../operands';
-import { clone } from './views';
+import { clone, reshape } from './views';
 
 /** The positions of a tensor's elements in its storage. */
 export interface Geometry {
@@ -171,6 +172,14 @@ function splitInto(name: string, x: Tensor, dim: number, sizes: readonly number[
 	return splitOperation({ x }, { slices: consecutive(dim, sizes) }, { name });
 }
 
+/** The views `select(x, dim, i)` of all i. As `torch.unbind`. */
+export function unbind(x: Tensor, dim = 0): Tensor[] {
+	requireTensor('unbind', x);
+	const at = existingDim('unbind', x, dim);
+	const slices = Array.from({ length: x.shape[at]! }, (_, index) => ({ dim: at, index }));
+	return slices.length === 0 ? [] : splitOperation({ x }, { slices }, { name: 'unbind' });
+}
+
 /** Consecutive slices of these lengths along `dim`. */
 function consecutive(dim: number, lengths: readonly number[]): Slice[] {
 	let end = 0;
@@ -218,18 +227,47 @@ const joinOperation = defineOperation({
  * does. As `torch.cat`.
  */
 export function cat(tensors: readonly Tensor[], dim = 0): Tensor {
-	const all = promotedList('cat', tensors);
+	return concatenated('cat', tensors, dim);
+}
+
+/** `cat` under its other name. As `torch.concat`. */
+export function concat(tensors: readonly Tensor[], dim = 0): Tensor {
+	return concatenated('concat', tensors, dim);
+}
+
+function concatenated(name: string, tensors: readonly Tensor[], dim: number): Tensor {
+	const all = promotedList(name, tensors);
 	const list = all.filter((x) => x.ndim !== 1 || x.size > 0);
 	const first = list[0] ?? all[0]!;
 	if (list.length === 0) list.push(first);
-	const at = existingDim('cat', first, dim);
+	const at = existingDim(name, first, dim);
 	const odd = list.find((x) => x.ndim !== first.ndim || !sameShape(x.shape.with(at, 0), first.shape.with(at, 0)));
 	if (odd !== undefined) {
-		throw new ShapeError(`cat: ${formatShape(first.shape)} and ${formatShape(odd.shape)} must be equal except in dim ${at}`);
+		throw new ShapeError(`${name}: ${formatShape(first.shape)} and ${formatShape(odd.shape)} must be equal except in dim ${at}`);
 	}
 	const lengths = list.map((x) => x.shape[at]!);
 	const total = lengths.reduce((sum, length) => sum + length, 0);
-	return joined('cat', list, consecutive(at, lengths), first.shape.with(at, total));
+	return joined(name, list, consecutive(at, lengths), first.shape.with(at, total));
+}
+
+/** Joins tensors along dim 1, or vectors and scalars along dim 0. As `torch.hstack`. */
+export function hstack(tensors: readonly Tensor[]): Tensor {
+	return joinedWithRank('hstack', tensors, 1, (first) => (first.ndim === 1 ? 0 : 1));
+}
+
+/** Joins tensors along dim 0. A vector counts as a row, a scalar as a row of one. As `torch.vstack`. */
+export function vstack(tensors: readonly Tensor[]): Tensor {
+	return joinedWithRank('vstack', tensors, 2, () => 0);
+}
+
+/** `cat` of the tensors with leading dims of size 1 up to `rank` dims. */
+function joinedWithRank(name: string, tensors: readonly Tensor[], rank: number, dimOf: (first: Tensor) => number): Tensor {
+	if (!Array.isArray(tensors)) throw new ArgumentError(`${name}: needs an array of at least one tensor`);
+	for (const x of tensors) requireTensor(name, x);
+	return composed(name, () => {
+		const list = tensors.map((x) => (x.ndim < rank ? reshape(x, [...new Array<number>(rank - x.ndim).fill(1), ...x.shape]) : x));
+		return concatenated(name, list, list.length > 0 ? dimOf(list[0]!) : 0);
+	});
 }
 
 /** Stacks tensors of one shape along a new dim, `dim` of the result, 0 by default. Dtypes are promoted. As `torch.stack`. */

@@ -13,10 +13,10 @@ import {
 	isContiguous,
 	normalizeDim,
 	normalizeDims,
-	numel,
 	requireSizes,
 	type Shape,
 	sameShape,
+	numel as sizeOf,
 } from '../../core/shape';
 import { emptyOn, type Tensor, viewOf } from '../../tensor';
 import { requireTensor } from '../../tensorChecks';
@@ -64,9 +64,9 @@ function inferShape(operation: string, x: Tensor, shape: Shape): Shape {
 		);
 	}
 	checkShape(operation, result);
-	if (numel(result) !== x.size) {
+	if (sizeOf(result) !== x.size) {
 		throw new ShapeError(
-			`${operation}: ${formatShape(x.shape)} has ${x.size} elements, ${formatShape(shape)} has ${numel(result)}`,
+			`${operation}: ${formatShape(x.shape)} has ${x.size} elements, ${formatShape(shape)} has ${sizeOf(result)}`,
 		);
 	}
 	return result;
@@ -145,11 +145,33 @@ const permuteOperation = defineOperation({
 
 /** A view with two dims swapped. As `torch.transpose`. */
 export function transpose(x: Tensor, dim0: number, dim1: number): Tensor {
-	requireTensor('transpose', x);
-	const a = normalizeDim('transpose', dim0, x.ndim);
-	const b = normalizeDim('transpose', dim1, x.ndim);
+	return transposed('transpose', x, dim0, dim1);
+}
+
+/** `transpose` under NumPy's name. As `torch.swapaxes`. */
+export function swapaxes(x: Tensor, axis0: number, axis1: number): Tensor {
+	return transposed('swapaxes', x, axis0, axis1);
+}
+
+function transposed(name: string, x: Tensor, dim0: number, dim1: number): Tensor {
+	requireTensor(name, x);
+	const a = normalizeDim(name, dim0, x.ndim);
+	const b = normalizeDim(name, dim1, x.ndim);
 	const order = x.shape.map((_, dim) => (dim === a ? b : dim === b ? a : dim));
-	return permuted('transpose', x, order);
+	return permuted(name, x, order);
+}
+
+/** A view of a matrix with its dims swapped. Vectors and scalars stay as they are. As `torch.t`. */
+export function t(x: Tensor): Tensor {
+	requireTensor('t', x);
+	if (x.ndim > 2) throw new ShapeError(`t: takes at most 2 dims, not ${formatShape(x.shape)}. Use transpose(dim0, dim1) or x.mT`);
+	return permuted('t', x, x.ndim === 2 ? [1, 0] : x.shape.map((_, dim) => dim));
+}
+
+/** The number of elements. As `torch.numel`. */
+export function numel(x: Tensor): number {
+	requireTensor('numel', x);
+	return x.size;
 }
 
 /** A view with the dims `source` at positions `destination`. The other dims keep their order. As `torch.movedim`. */
@@ -260,7 +282,7 @@ export function flatten(x: Tensor, startDim = 0, endDim = -1): Tensor {
 	const end = normalizeDim('flatten', endDim, x.ndim);
 	if (start > end)
 		throw new ArgumentError(`flatten: startDim ${startDim} comes after endDim ${endDim} in ${formatShape(x.shape)}`);
-	return reshaped('flatten', x, [...x.shape.slice(0, start), numel(x.shape.slice(start, end + 1)), ...x.shape.slice(end + 1)]);
+	return reshaped('flatten', x, [...x.shape.slice(0, start), sizeOf(x.shape.slice(start, end + 1)), ...x.shape.slice(end + 1)]);
 }
 
 /** Splits dim `dim` into dims of `sizes`, one of which may be -1. As `torch.unflatten`. */
@@ -272,7 +294,7 @@ export function unflatten(x: Tensor, dim: number, sizes: Shape): Tensor {
 	const known = sizes.reduce((product, size) => (size === -1 ? product : product * size), 1);
 	const full = sizes.map((size) => (size === -1 && known > 0 ? x.shape[at]! / known : size));
 	checkShape('unflatten', full);
-	if (numel(full) !== x.shape[at]) {
+	if (sizeOf(full) !== x.shape[at]) {
 		throw new ShapeError(`unflatten: sizes ${formatShape(sizes)} do not make up dim ${dim} of ${formatShape(x.shape)}`);
 	}
 	const target = x.shape.toSpliced(at, 1, ...full);

@@ -1,14 +1,14 @@
 /** How close vectors are: the cosine of their angle, and their distance. */
-import { requireNumber } from '../../core/checks';
+import { requireNonNegative, requireNumber } from '../../core/checks';
 import { requireFloating } from '../../core/dtype';
 import { formatShape, ShapeError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
 import { broadcastShapes, normalizeDim } from '../../core/shape';
 import type { Tensor } from '../../tensor';
-import { requireTensor } from '../../tensorChecks';
+import { requireFloatingTensor, requireTensor } from '../../tensorChecks';
 import { inFloat32 } from '../composed';
 import { add, clamp, div, mul, sub } from '../elementwise';
-import { broadcastTo } from '../layout';
+import { broadcastTo, unsqueeze } from '../layout';
 import { promote } from '../operands';
 import { norm, sum } from '../reduce';
 
@@ -61,4 +61,21 @@ export function pairwiseDistance(x1: Tensor, x2: Tensor, options: PairwiseDistan
 			throw new ShapeError('pairwiseDistance: scalars are no vectors; reshape them to [1]');
 		return norm(add(sub(first, second), eps), -1, { p, keepdim });
 	});
+}
+
+/**
+ * The distance of each row of x1 [..., P, M] to each row of x2 [..., R, M], [..., P, R]: the norm of order p of the difference. Leading dims
+ * broadcast. A distance of 0 has gradient 0. As `torch.cdist`.
+ */
+export function cdist(x1: Tensor, x2: Tensor, options: { readonly p?: number } = {}): Tensor {
+	const { p = 2 } = checkOptions('cdist', options, ['p']);
+	requireNonNegative('cdist', 'p', p);
+	requireFloatingTensor('cdist', x1, 'x1');
+	requireFloatingTensor('cdist', x2, 'x2');
+	if (x1.ndim < 2 || x2.ndim < 2 || x1.shape.at(-1) !== x2.shape.at(-1)) {
+		throw new ShapeError(
+			`cdist: needs [..., P, M] and [..., R, M] with one M, not ${formatShape(x1.shape)} and ${formatShape(x2.shape)}`,
+		);
+	}
+	return inFloat32('cdist', [x1, x2], (first, second) => norm(sub(unsqueeze(first, -2), unsqueeze(second, -3)), -1, { p }));
 }

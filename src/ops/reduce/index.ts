@@ -13,6 +13,7 @@ export {
 	type ReduceOptions,
 	std,
 	sum,
+	trace,
 	type VarianceOptions,
 	variance,
 } from './sums';

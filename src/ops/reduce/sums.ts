@@ -9,14 +9,14 @@ import { defineOperation, NO_GRADIENT } from '../../autograd/operation';
 import type { ReduceAttributes } from '../../backends/contract/reduce';
 import { requireFinite, requireNumber } from '../../core/checks';
 import { type DType, isFloating, requireFloating } from '../../core/dtype';
-import { DTypeError } from '../../core/errors';
+import { DTypeError, formatShape, ShapeError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
 import { normalizeDims, numel, reducedShape, type Shape } from '../../core/shape';
 import { emptyOn, type Tensor } from '../../tensor';
 import { requireFloatingTensor, requireTensor } from '../../tensorChecks';
 import { composed, widened } from '../composed';
 import { abs, div, eq, mul, pow, sign, sub, to, where } from '../elementwise';
-import { cat, expand, narrow, permute, reshape } from '../layout';
+import { cat, diagonal, expand, narrow, permute, reshape } from '../layout';
 
 export type Dims = number | readonly number[];
 
@@ -281,4 +281,11 @@ export function splitEvenly(chosen: Tensor, gradient: Tensor, dims: readonly num
 	const mask = to(chosen, gradient.dtype);
 	const share = div(gradient, reshape(sum(mask, dims), gradient.shape));
 	return mul(mask, expandReduced(share, chosen.shape, dims));
+}
+
+/** The sum of the diagonal of a matrix. As `torch.trace`. */
+export function trace(x: Tensor): Tensor {
+	requireTensor('trace', x);
+	if (x.ndim !== 2) throw new ShapeError(`trace: needs a matrix, not ${formatShape(x.shape)}`);
+	return composed('trace', () => sum(diagonal(x)));
 }
