@@ -1,19 +1,18 @@
 /**
  * Loss scaling without a readback.
  *
- * unscale      one invocation an element: divides a gradient by the scale, and notes in `found` whether any was infinite or NaN. All that write
- *              there write 1.
- * updateScale  one invocation: the scale falls after a step with such an element, and grows after enough steps without one.
- * countStep    one invocation: the number of the next step, which a skipped step does not raise, and what optimizers derive from it. Without a
- *              scaler the host computes these values in float64. Here 1 - beta^t is -expm1(t log(beta)), which is right to float32's rounding.
- *              Subtracting the power from 1 would lose digits.
+ * unscale      one invocation for each element: divides a gradient by the scale, and sets `found` to 1 if an element is infinite or NaN.
+ * updateScale  one invocation: lowers the scale after a step with such an element, and raises it after enough steps without one.
+ * countStep    one invocation: the next step count, which a skipped step does not raise, and the values that optimizers derive from it.
+ *              Without a scaler the host computes these values in float64. Here 1 - beta^t is computed as -expm1(t log(beta)), because
+ *              subtracting the power from 1 would lose digits.
  *
- * Ladder: one variant. A gradient is read and written once.
+ * Ladder: one variant. Each gradient is read and written once.
  */
 import { wgsl } from 'wgsl-preprocessor';
 import { defineKernel, type NoVariant, read, readWrite, type StorageType } from './shader';
 
-/** By the bits: compilers may assume that neither infinity nor NaN occurs. */
+/** Tests the bits, because compilers may assume that infinity and NaN do not occur. */
 const IS_FINITE = `
 fn isFinite(x: f32) -> bool {
 	return (bitcast<u32>(x) & 0x7f800000u) != 0x7f800000u;
@@ -27,7 +26,7 @@ export const unscale = defineKernel({
 		bindings: { scale: read('f32'), gradient: readWrite(storage), found: readWrite('atomic<i32>') },
 		invocations: 'p.count',
 		functions: `${IS_FINITE}
-// A power of two has an exact inverse, which a division need not give.
+// The inverse of a power of two is exact, but a division need not be.
 fn inverse(x: f32) -> f32 {
 	let bits = bitcast<u32>(x);
 	let isPower = (bits & 0x007fffffu) == 0u && bits > 0x00800000u && bits < 0x7e800000u;
@@ -93,7 +92,7 @@ export const countStep = defineKernel({
 		beta1: 'f32',
 		/** momentumDecay * log(0.96). */
 		logDecay: 'f32',
-		/** radam: 2 / (1 - beta2) - 1, and what is left of it after -2 / log(beta2) is taken away. */
+		/** radam: 2 / (1 - beta2) - 1, and the same plus 2 / log(beta2). */
 		longest: 'f32',
 		rest: 'f32',
 	},
@@ -114,7 +113,7 @@ fn expMinus1(x: f32) -> f32 {
 		+ x * (1.0 / 40320.0 + x / 362880.0))))))));
 	return select(exp(max(x, -80.0)) - 1.0, series, x > -0.5);
 }
-// y / (exp(y) - 1) - 1 + y / 2 for y >= 0: where it is small, without the difference.
+// y / (exp(y) - 1) - 1 + y / 2 for y >= 0. A series replaces the difference for small y.
 fn beyondLinear(y: f32) -> f32 {
 	let square = y * y;
 	let series = square * (1.0 / 12.0 - square * (1.0 / 720.0 - square * (1.0 / 30240.0 - square / 1209600.0)));

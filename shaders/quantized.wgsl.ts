@@ -1,10 +1,10 @@
 /**
- * Products with a quantised matrix, and lookups in it. src/backends/contract/quantized.ts defines the layout of the matrix. No
- * kernel here stores a product's matrix in floating point; only software adapters do, for several lines (see the launcher).
+ * Products with a quantised matrix, and lookups in it. src/backends/contract/quantized.ts defines the layout of the matrix. The kernels
+ * decode the matrix as they read it. Only software adapters decode it into memory first, for products of several lines (see the launcher).
  *
- * Kernels walk along a row by words. A word belongs to one group, so all its codes have one scale. Columns beyond the end of a group are
- * 0 in the other operand. Sums are float32, in a fixed order. Vec4 variants need x dense along its columns, and need columns, the
- * group size, strides and offsets that are multiples of 4.
+ * Kernels read a row word by word. A word belongs to one group, so all its codes have the same scale. For columns beyond the end of a
+ * group, the other operand reads as 0. Sums are float32, in a fixed order. Vec4 variants need x dense along its columns, and need columns,
+ * the group size, strides and offsets that are multiples of 4.
  *
  * The ladder, for products with the matrix (x W^T):
  *   lanes   An invocation has one row of the matrix and up to 8 lines of x, and walks down the words. The whole workgroup has the
@@ -21,12 +21,12 @@ import { wgsl } from 'wgsl-preprocessor';
 import type { Float } from './matmul.wgsl';
 import { defineKernel, lines, range, read, readWrite } from './shader';
 
-/** What the kernels know about the matrix. */
+/** The variant of the matrix. */
 export type Matrix = {
 	bits: 4 | 8;
-	/** Whether it has zero points. */
+	/** Whether the matrix has zero points. */
 	asymmetric: boolean;
-	/** The type of its scales. */
+	/** The type of the scales. */
 	scale: Float;
 };
 
@@ -62,7 +62,7 @@ export const matrixBindings = ({ asymmetric, scale }: Matrix) => ({
 	zeroPoint: asymmetric && read('u32'),
 });
 
-/** The bindings of a product: of each four columns of x one vec4, if `vectors`. */
+/** The bindings of a product. With `vectors`, x is read as vec4. */
 const productBindings = (matrix: Matrix, vectors: boolean, storage: Float) => ({
 	...matrixBindings(matrix),
 	x: read(vectors ? `vec4<${storage}>` : storage),

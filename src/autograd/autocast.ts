@@ -2,8 +2,8 @@
  * Mixed precision: within `autocast`, operations that are faster in float16 take float16, and operations that need float32's range or
  * precision take float32. As `torch.autocast`, https://pytorch.org/docs/stable/amp.html.
  *
- * The tables say what an operation takes, by its public name. An operation of no table takes its inputs as they are; so do the parts of
- * every operation and all of the backward walk, which has the dtypes of the forward pass.
+ * Tables list the operations by public name, with the dtype that each takes. Other operations take their inputs as they are. Nothing is
+ * cast inside an operation, nor in the backward pass, which has the dtypes of the forward pass.
  */
 import { ArgumentError, DTypeError } from '../core/errors';
 import { checkOptions } from '../core/options';
@@ -93,7 +93,10 @@ const FLOAT32 = [
 /** Their inputs become the widest floating dtype among them. Other operations of several tensors promote without a table. */
 const WIDEST = ['dot', 'gridSample', 'indexAdd', 'outer', 'scatterAdd'] as const;
 
-/** What operations take within `autocast`, by public name. `refused` ones throw, since float16 probabilities have lost their logarithms. */
+/**
+ * The dtypes that operations take within `autocast`, by public name. `refused` ones throw, because probabilities in float16 have lost the
+ * precision of their logarithms.
+ */
 export const AUTOCAST_TABLES = {
 	float16: FLOAT16,
 	float32: FLOAT32,
@@ -109,12 +112,12 @@ const POLICIES = new Map<string, Policy>(
 	),
 );
 
-/** What casts between floats, and leaves float64 and whole numbers alone. */
+/** Casts between floating dtypes. float64 and integers stay as they are. */
 function isCastable(value: unknown): value is Tensor {
 	return value instanceof Tensor && (value.dtype === 'float32' || value.dtype === 'float16');
 }
 
-/** A weight as float16, until it is written or the outermost `autocast` ends. */
+/** A weight's float16 copy, valid until the weight changes or the outermost `autocast` ends. */
 interface CachedCast {
 	readonly half: Tensor;
 	readonly storage: Tensor['storage'];
@@ -129,7 +132,7 @@ function clearCache(): void {
 	cache.clear();
 }
 
-/** A cast that saves nothing, so that the walks of several losses may all pass it. */
+/** A cast that saves nothing, so that the backward passes of several losses can use it. */
 class WeightCast extends TapeNode {
 	override release(): void {}
 }
@@ -147,7 +150,7 @@ function castWeight(weight: Tensor): Tensor {
 	return half;
 }
 
-/** x as float16. Weights, which are leaves that require a gradient, are cast once. */
+/** Casts x to float16. Casts weights (leaves that require a gradient) only once. */
 function halved(x: Tensor): Tensor {
 	if (x.dtype === 'float16' || !hasFloat16(x)) return x;
 	if (!x.requiresGrad || !x.isLeaf || x.viewing !== null) return cast(x, 'float16');
@@ -200,7 +203,7 @@ const MIXED: Autocast = {
 	},
 };
 
-/** Runs `fn` in a mode that `currentAutocast` gave. Casts of weights last until the outermost such run ends. */
+/** Runs `fn` in a mode from `currentAutocast`. Casts of weights last until the outermost run ends. */
 export function inAutocast<T>(mode: Autocast | null, fn: () => T): T {
 	depth++;
 	try {
@@ -214,14 +217,14 @@ export function inAutocast<T>(mode: Autocast | null, fn: () => T): T {
 export interface AutocastOptions {
 	/** The dtype of products and convolutions. Default 'float16', the only one. */
 	readonly dtype?: 'float16';
-	/** False runs `fn` without casts, also within another `autocast`. Default true. */
+	/** False runs `fn` without casts, even within another `autocast`. Default true. */
 	readonly enabled?: boolean;
 }
 
 /**
- * Runs `fn` in mixed precision: products, convolutions and attention take float16, losses, norms and exponentials float32; the
- * parameters stay float32, and so do their gradients. Run the forward pass and the loss in it, and `backward()` after it. Train with a
- * `GradScaler`. Where the adapter has no float16, everything is computed in float32. `fn` must not be async. As `torch.autocast`.
+ * Runs `fn` in mixed precision. Products, convolutions and attention take float16; losses, norms and exponentials take float32.
+ * Parameters and their gradients stay float32. Run the forward pass and the loss within `autocast`, and call `backward()` after it. Train
+ * with a `GradScaler`. If the adapter has no float16, everything runs in float32. `fn` must not be async. As `torch.autocast`.
  *
  * ```ts
  * const loss = autocast(() => crossEntropy(model.forward(x), y));

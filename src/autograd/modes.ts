@@ -1,4 +1,4 @@
-/** Whether operations go on the tape, and what casts their inputs. A mode belongs to synchronous code; it never spans an `await`. */
+/** Modes: whether operations are recorded, and how their inputs are cast. A mode covers synchronous code only, never an `await`. */
 import { requireFunction } from '../core/checks';
 import { ArgumentError } from '../core/errors';
 
@@ -16,7 +16,7 @@ export function setGradEnabled(on: boolean): boolean {
 	return before;
 }
 
-/** Runs the function of a user that a mode spans; throws an ArgumentError, in the name of `caller`, if it is async. */
+/** Runs a user's function within a mode. Throws an ArgumentError that names `caller` if the function is async. */
 export function synchronous<T>(caller: string, fn: () => T): T {
 	requireFunction(caller, 'fn', fn, 'a function such as () => ...');
 	const result = fn();
@@ -42,25 +42,25 @@ function withGradMode<T>(on: boolean, fn: () => T, caller: string): T {
 
 /** Casts the inputs of operations: see autocast.ts. */
 export interface Autocast {
-	/** Runs `body` on the inputs, a list or by name, in the dtypes that the operation takes; its parts are not cast again. */
+	/** Casts the inputs (a list, or an object by name) as the operation requires, and runs `body` on them without further casts. */
 	call<const I extends object, R>(operation: string, inputs: I, body: (inputs: I) => R): R;
 }
 
 let casting: Autocast | null = null;
 
-/** What casts the inputs of operations now; null outside `autocast`. */
+/** The current mode of casting; null outside `autocast`. */
 export function currentAutocast(): Autocast | null {
 	return casting;
 }
 
-/** Sets what casts inputs and returns what did before: for the engine's own code, which restores it in a `finally`. */
+/** Sets the mode of casting and returns the previous one. Internal: callers restore it in a `finally`. */
 export function setAutocast(mode: Autocast | null): Autocast | null {
 	const before = casting;
 	casting = mode;
 	return before;
 }
 
-/** Runs `fn` with other casts, or with null without any. */
+/** Runs `fn` in another mode of casting; null means no casts. */
 export function withAutocast<T>(mode: Autocast | null, fn: () => T): T {
 	const before = setAutocast(mode);
 	try {
@@ -70,7 +70,9 @@ export function withAutocast<T>(mode: Autocast | null, fn: () => T): T {
 	}
 }
 
-/** Runs `fn` without recording, so no gradient flows through its results. Returns its result. `fn` must not be async. As `torch.no_grad`. */
+/**
+ * Runs `fn` without recording, so no gradient flows through its results. Returns its result. `fn` must not be async. As `torch.no_grad`.
+ */
 export function noGrad<T>(fn: () => T): T {
 	return withGradMode(false, fn, 'noGrad');
 }

@@ -1,4 +1,4 @@
-/** Sets the ranges to which layers round their inputs, from the inputs that they see. */
+/** Sets the input ranges of quantised layers from example inputs. */
 import { noGrad } from '../autograd/modes';
 import { describe } from '../core/checks';
 import { ArgumentError } from '../core/errors';
@@ -14,17 +14,17 @@ import { QuantizedLinear } from './quantized';
 
 export interface CalibrateOptions<B> {
 	/**
-	 * 'minMax' takes the least and the largest input of all batches. 'percentile' cuts outliers off: of each batch it takes the numbers at
-	 * `percentile` from both ends, and averages them over the batches. Default 'minMax'.
+	 * 'minMax' takes the smallest and the largest input of all batches. 'percentile' ignores outliers: it takes the percentiles
+	 * 100 - `percentile` and `percentile` of each batch, and averages them over the batches. Default 'minMax'.
 	 */
 	readonly method?: 'minMax' | 'percentile';
-	/** For 'percentile': the percentage of inputs within the range at either end, from 50 to 100. Default 99.9. */
+	/** For 'percentile': the upper percentile, from 50 to 100. Default 99.9. */
 	readonly percentile?: number;
 	/** Runs the model on a batch. Default: model.forward of the batch, or of the batch's first item if it is a list. */
 	readonly forward?: (batch: B) => unknown;
 }
 
-/** What a layer has seen: the range, or for percentiles the sum of the ranges. */
+/** The range of a layer's inputs so far; for percentiles, the sum of the batches' ranges. */
 interface Seen {
 	low: Tensor;
 	high: Tensor;
@@ -32,9 +32,10 @@ interface Seen {
 }
 
 /**
- * Runs `model` on the batches, in inference mode, and makes its QuantizedLinear layers round their inputs to 8 bits within the range that they
- * saw: 'static8'. With low = min(range, 0) and high = max(range, 0), scale = (high - low) / 255 and zeroPoint = round(-low / scale). While it runs, no layer
- * rounds its input. Returns the model. As a static quantisation after training with PyTorch's MinMaxObserver or a percentile observer.
+ * Runs `model` on the batches in inference mode, and makes its QuantizedLinear layers round their inputs to 8 bits within the observed
+ * range ('static8'). With low = min(range, 0) and high = max(range, 0), scale = (high - low) / 255 and zeroPoint = round(-low / scale).
+ * During the run no layer rounds its input. Returns the model. As PyTorch's static quantisation with a MinMaxObserver or a percentile
+ * observer.
  */
 export async function calibrate<M extends Module, B = unknown>(
 	model: M,
@@ -84,7 +85,7 @@ function note(seen: Map<QuantizedLinear, Seen>, layer: QuantizedLinear, x: Tenso
 			sorted === null
 				? { low: amin(values), high: amax(values) }
 				: { low: select(sorted, 0, last - at), high: select(sorted, 0, at) };
-		// Copies, because a view would keep all of the sorted inputs.
+		// Copies, because a view would keep all sorted inputs alive.
 		if (before === undefined) return { low: clone(now.low), high: clone(now.high) };
 		if (share !== null) return { low: add(before.low, now.low), high: add(before.high, now.high) };
 		return { low: minimum(before.low, now.low), high: maximum(before.high, now.high) };

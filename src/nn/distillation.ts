@@ -1,4 +1,4 @@
-/** Learning from another model's outputs. */
+/** Distillation: learning from another model's outputs. */
 import { describe, requireFraction } from '../core/checks';
 import { ArgumentError, formatShape, ShapeError } from '../core/errors';
 import { checkOptions } from '../core/options';
@@ -13,7 +13,7 @@ import { tidy } from '../tidy';
 import { Module } from './module';
 
 export interface DistillationOptions {
-	/** Divides the logits of both models before the softmax, so that small probabilities count. Default 2. */
+	/** Divides the logits of both models before the softmax, so that small probabilities matter more. Default 2. */
 	readonly temperature?: number;
 	/** The weight of the loss against the true classes, from 0 to 1. Default 0.5. */
 	readonly alpha?: number;
@@ -21,8 +21,8 @@ export interface DistillationOptions {
 
 /**
  * alpha CE(student, target) + (1 - alpha) T^2 CE(student / T, softmax(teacher / T)), where CE is the mean cross-entropy and T the
- * temperature. The factor T^2 keeps the size of the soft part's gradients, which fall with 1 / T^2. Logits are [N, C, ...]. The teacher gets no
- * gradient. Hinton, Vinyals and Dean 2015, https://arxiv.org/abs/1503.02531.
+ * temperature. The factor T^2 compensates for the soft part's gradients, which shrink with 1 / T^2. Logits are [N, C, ...]. The teacher
+ * gets no gradient. Hinton, Vinyals and Dean 2015, https://arxiv.org/abs/1503.02531.
  */
 export class DistillationLoss extends Module {
 	readonly temperature: number;

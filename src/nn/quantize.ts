@@ -1,4 +1,4 @@
-/** Quantises the layers of a model: after training, or within it. */
+/** Quantises the layers of a model, after or during training. */
 
 import { describe } from '../core/checks';
 import { hostBytes } from '../core/dtype';
@@ -26,22 +26,22 @@ import { type EmbeddingLike, type LinearLike, type QuantizedActivations, quantiz
 
 export interface QuantizeOptions extends QuantizeWeightOptions {
 	/**
-	 * The layers to quantise: paths such as 'encoder.0.linear1', or leading or trailing parts of paths at dots, such as 'encoder' or 'linear1';
-	 * regular expressions for whole paths; or classes. Default: every Linear and Embedding.
+	 * The layers to quantise: paths such as 'encoder.0.linear1', or leading or trailing parts of paths at dots, such as 'encoder' or
+	 * 'linear1'; regular expressions for whole paths; or classes. Default: every Linear and Embedding.
 	 */
 	readonly modules?: readonly ModuleChoice[];
-	/** Layers to leave, by the same names. */
+	/** Layers to leave as they are, chosen in the same way. */
 	readonly exclude?: readonly ModuleChoice[];
-	/** Round the inputs of Linear layers, too. Default: no. */
+	/** How to round the inputs of Linear layers. Default: not at all. */
 	readonly activations?: QuantizedActivations | null;
 	/**
-	 * For layers of your own, which are products or tables: returns their sizes and parameters as those of a Linear or an Embedding, and null for
-	 * all other modules. Takes every module and its path.
+	 * Lets your own layers be quantised. Called with every module and its path. Returns the sizes and parameters of an equivalent Linear or
+	 * Embedding, or null for all other modules.
 	 */
 	readonly convert?: (module: Module, path: string) => LinearLike | EmbeddingLike | null;
 }
 
-/** A path or a part of one, a regular expression, or a class with any arguments. */
+/** A path or part of a path, a regular expression, or a class. */
 export type ModuleChoice = string | RegExp | (abstract new (...args: never[]) => Module);
 
 export interface QuantizedLayerReport {
@@ -54,7 +54,7 @@ export interface QuantizedLayerReport {
 
 export interface QuantizeReport {
 	readonly layers: readonly QuantizedLayerReport[];
-	/** Parameters of two and more dims that stay as they were: excluded ones, and those that modules use directly. */
+	/** Parameters with two or more dims that stay unchanged: excluded ones, and those that modules use directly. */
 	readonly left: readonly string[];
 	/** Bytes of all parameters and buffers, as files hold them. */
 	readonly bytesBefore: number;
@@ -64,10 +64,10 @@ export interface QuantizeReport {
 const LAYER_OPTIONS = ['bits', 'groupSize', 'symmetric', 'modules', 'exclude'] as const;
 
 /**
- * Replaces Linear and Embedding layers, wherever a module holds them as children, by QuantizedLinear and QuantizedEmbedding. Changes `model`, and
- * returns it with a report; a model that is itself such a layer is returned as the new layer. Layers that share a parameter share its codes.
- * Layers of `prepareQat` become the ones that they prepared. Subclasses of Linear and Embedding stay, as do parameters that a module uses
- * directly, such as `in_proj_weight`: the report lists them as `left`.
+ * Replaces Linear and Embedding layers by QuantizedLinear and QuantizedEmbedding, in every module that holds them as children. Changes
+ * `model` and returns it with a report. If `model` itself is such a layer, returns the new layer. Layers that share a parameter share its
+ * codes. Layers of `prepareQat` become quantised layers too. Subclasses of Linear and Embedding stay, and so do parameters that a module
+ * uses directly, such as `in_proj_weight`. The report lists them as `left`.
  */
 export function quantize<M extends Module>(
 	model: M,
@@ -98,8 +98,8 @@ export function quantize<M extends Module>(
 
 /**
  * Prepares `model` for quantisation-aware training: its Linear and Embedding layers round their weights in each forward as `quantize` will,
- * and gradients pass straight through the rounding. The parameters stay the same tensors, with the same keys. Changes `model` and returns it.
- * After training, `quantize` with the same options makes the quantised layers.
+ * and gradients pass straight through the rounding. The parameters stay the same tensors, with the same keys. Changes `model` and returns
+ * it. Call `quantize` with the same options after training.
  */
 export function prepareQat<M extends Module>(model: M, options: Omit<QuantizeOptions, 'activations' | 'convert'> = {}): M {
 	checkOptions('prepareQat', options, LAYER_OPTIONS);
@@ -112,7 +112,7 @@ export function prepareQat<M extends Module>(model: M, options: Omit<QuantizeOpt
 	);
 }
 
-/** The weight as it will be after quantisation; the gradient passes straight through the rounding. */
+/** Rounds the weight as quantisation will. The gradient passes straight through. */
 function roundedWeight(weight: Tensor, { bits, groupSize, symmetric }: Required<QuantizeWeightOptions>): Tensor {
 	const [rows, columns] = weight.shape as [number, number];
 	const grouped = inGroups(weight, groupSize);
@@ -132,7 +132,7 @@ function requireLayer(operation: string, kind: string, layer: { readonly weight:
 	throw new ArgumentError(`${operation}: it takes a layer such as nn.${kind}, not ${describe(layer)}`);
 }
 
-/** A Linear that computes with its weight as `quantize` will round it. `prepareQat` makes it. */
+/** A Linear that rounds its weight as `quantize` will. `prepareQat` makes it. */
 export class FakeQuantizedLinear extends Module {
 	readonly inFeatures: number;
 	readonly outFeatures: number;
@@ -159,7 +159,7 @@ export class FakeQuantizedLinear extends Module {
 	}
 }
 
-/** An Embedding that computes with its table as `quantize` will round it. `prepareQat` makes it. */
+/** An Embedding that rounds its table as `quantize` will. `prepareQat` makes it. */
 export class FakeQuantizedEmbedding extends Module {
 	readonly numEmbeddings: number;
 	readonly embeddingDim: number;
@@ -193,7 +193,7 @@ export class FakeQuantizedEmbedding extends Module {
 	}
 }
 
-/** A layer to replace, and the layer whose parameters take part: itself, or what `convert` gave for it. */
+/** A layer to replace, and the source of its parameters: the layer itself, or the result of `convert`. */
 interface Target {
 	readonly path: string;
 	readonly layer: Module;
@@ -206,10 +206,10 @@ function requireModel(operation: string, model: unknown): void {
 
 const REPLACEABLE: readonly unknown[] = [Linear, Embedding, FakeQuantizedLinear, FakeQuantizedEmbedding];
 
-/** The layer itself if it can be replaced. Subclasses compute something else. */
+/** Returns the layer if it can be replaced. Subclasses may compute something else. */
 function sourceOf(module: Module): LinearLike | EmbeddingLike | null {
 	const isKnown = REPLACEABLE.includes(module.constructor);
-	// Weight normalization and the like compute the weight anew in every forward.
+	// Weight normalization and pruning compute the weight at every use.
 	return isKnown && (module as Linear).weight instanceof Parameter ? (module as Linear | Embedding) : null;
 }
 
@@ -235,7 +235,7 @@ function targetsOf(operation: string, model: Module, options: QuantizeOptions): 
 	return targets;
 }
 
-/** The modules that `choice` names. */
+/** The modules that `choice` selects. */
 function chosen(operation: string, name: string, choice: ModuleChoice, all: readonly [string, Module][]): Module[] {
 	let matches: (path: string, module: Module) => boolean;
 	if (typeof choice === 'string') matches = (path) => `.${path}.`.includes(`.${choice}.`);
@@ -250,7 +250,10 @@ function chosen(operation: string, name: string, choice: ModuleChoice, all: read
 	return found;
 }
 
-/** Throws if a layer shares its weight with a module that keeps it in floating point: then nothing would be saved, and the two would differ. */
+/**
+ * Throws if a layer shares its weight with a module that keeps it in floating point: quantising would save nothing, and the two would
+ * differ.
+ */
 function requireUntied(operation: string, model: Module, targets: readonly Target[]): void {
 	const replaced = new Map(targets.map(({ layer, path }) => [layer, path]));
 	const weights = new Map(
@@ -290,8 +293,8 @@ function replaceAll<M extends Module>(
 }
 
 /**
- * Replaces `child`, which `parent` lists as `name`: in the property that holds it, or by `addModule` where the class overrides it, as
- * containers do. Throws an ArgumentError in the name of `operation` for a parent that holds it elsewhere, such as in a private field.
+ * Replaces the child `name` of `parent`: sets the property that holds it, or calls `addModule` if the class overrides it, as containers do.
+ * Throws an ArgumentError that names `operation` if the parent holds the child elsewhere, such as in a private field.
  */
 function replaceChild(operation: string, parent: Module, name: string, child: Module, replacement: Module): void {
 	const own = parent as unknown as Record<string, unknown>;

@@ -1,4 +1,4 @@
-/** Layers that store their weights as codes of 8 or 4 bits. `quantize` makes them. */
+/** Layers that store their weights in 8 or 4 bits. `quantize` makes them. */
 import { describe, requireCounts } from '../core/checks';
 import { ArgumentError } from '../core/errors';
 import { checkOptions, pickOptions } from '../core/options';
@@ -31,36 +31,36 @@ import type { Parameter } from './parameter';
 /**
  * How a layer rounds its input to 8 bits.
  *
- * - 'dynamic8': symmetric, with a scale for each line (all features of one position), from the line's own largest magnitude.
- * - 'static8': with one scale and zero point for all inputs, the buffers `input_scale` and `input_zero_point`. `calibrate` sets them, or a loaded
- *   state; until then results are NaN.
+ * - 'dynamic8': symmetric. Each line (all features of one position) has its own scale, from its largest magnitude.
+ * - 'static8': one scale and one zero point for all inputs, in the buffers `input_scale` and `input_zero_point`. `calibrate` or a loaded
+ *   state sets them; until then results are NaN.
  */
 export type QuantizedActivations = 'dynamic8' | 'static8';
 
 export interface QuantizedLinearOptions extends QuantizeWeightOptions, FactoryOptions {
-	/** Add a bias, which stays floating. Default true. */
+	/** Whether to add a bias, which stays floating. Default true. */
 	readonly bias?: boolean;
-	/** Round the input, too. Default: no. */
+	/** How to round the input. Default: not at all. */
 	readonly activations?: QuantizedActivations | null;
 }
 
 export interface QuantizedEmbeddingOptions extends QuantizeWeightOptions, FactoryOptions {}
 
-/** A Linear, or what has its sizes and parameters. */
+/** A Linear, or an object with its sizes and parameters. */
 export type LinearLike = Pick<Linear, 'inFeatures' | 'outFeatures' | 'bias'> & { readonly weight: Tensor };
-/** An Embedding, or what has its sizes and table. */
+/** An Embedding, or an object with its sizes and table. */
 export type EmbeddingLike = Pick<Embedding, 'numEmbeddings' | 'embeddingDim'> & { readonly weight: Tensor };
 
 const WEIGHT_OPTIONS = ['bits', 'groupSize', 'symmetric', 'device', 'dtype'] as const;
 
 /**
- * A layer with a quantised weight. Its state has, in place of `weight`:
+ * A layer with a quantised weight. Instead of `weight`, its state has:
  *
  * - `weight_packed`, int32 [rows, words]: the codes.
  * - `weight_scale`, floating [rows, groups].
  * - `weight_zero_point`, uint8 [rows, groups], unless the weight is symmetric.
  *
- * `quantizeWeight` describes them. They are buffers: `parameters()` does not have them, and nothing trains them.
+ * `quantizeWeight` describes them. They are buffers: `parameters()` does not list them, and they are not trained.
  */
 abstract class QuantizedLayer extends Module {
 	readonly bits: 8 | 4;
@@ -84,7 +84,7 @@ abstract class QuantizedLayer extends Module {
 		if (!symmetric) this.registerBuffer('weight_zero_point', zeros([rows, groupsOf(layout)], { dtype: 'uint8', ...at }));
 	}
 
-	/** The weight, as `quantizedLinear`, `quantizedEmbedding` and `dequantizeWeight` take it. */
+	/** The weight, for `quantizedLinear`, `quantizedEmbedding` and `dequantizeWeight`. */
 	get quantizedWeight(): QuantizedWeight {
 		this.#weight ??= checkedOnce(this.constructor.name, {
 			packed: this.buffer('weight_packed'),
@@ -117,8 +117,8 @@ abstract class QuantizedLayer extends Module {
 }
 
 /**
- * y = x W^T + b with W in codes of 8 or 4 bits. x: [..., inFeatures], y: [..., outFeatures], in the dtype of x. Gradients flow to x and b. A new layer
- * has zeros; `fromFloat` and `quantize` fill it from a Linear, `loadStateDict` from a file.
+ * y = x W^T + b with W in 8 or 4 bits. x: [..., inFeatures], y: [..., outFeatures], in the dtype of x. Gradients flow to x and b. A new
+ * layer holds zeros; `fromFloat` and `quantize` fill it from a Linear, `loadStateDict` from a state.
  */
 export class QuantizedLinear extends QuantizedLayer {
 	readonly bias: Parameter | null;
@@ -149,12 +149,12 @@ export class QuantizedLinear extends QuantizedLayer {
 		return this.#activations;
 	}
 
-	/** Shows each input to `observer`, unrounded, until null takes its place. @internal */
+	/** Passes each input, unrounded, to `observer`. Null stops it. @internal */
 	observe(observer: ((input: Tensor) => void) | null): void {
 		this.#observer = observer;
 	}
 
-	/** Makes the layer round its input by this scale and zero point. @internal */
+	/** Makes the layer round its input with this scale and zero point. @internal */
 	setInputRange(scale: Tensor, zeroPoint: Tensor): void {
 		this.#activations = 'static8';
 		this.registerBuffer('input_scale', scale);
@@ -188,7 +188,7 @@ export class QuantizedLinear extends QuantizedLayer {
 	}
 }
 
-/** Looks up rows of a table in codes of 8 or 4 bits: int32 [...] to [..., embeddingDim]. As QuantizedLinear in all else. */
+/** Looks up rows of a table in 8 or 4 bits: int32 [...] to [..., embeddingDim]. Otherwise like QuantizedLinear. */
 export class QuantizedEmbedding extends QuantizedLayer {
 	constructor(
 		readonly numEmbeddings: number,
@@ -214,7 +214,7 @@ export class QuantizedEmbedding extends QuantizedLayer {
 	}
 }
 
-/** x with each line rounded to whole multiples of a 127th of its largest magnitude. */
+/** Rounds each line of x to whole multiples of a 127th of its largest magnitude. */
 function roundedByLine(x: Tensor): Tensor {
 	if (x.size === 0) return x;
 	const lines = reshape(x, [numel(x.shape.slice(0, -1)), x.shape.at(-1)!]);

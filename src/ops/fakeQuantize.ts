@@ -1,4 +1,4 @@
-/** Rounds as quantisation does, and stays floating: for training with the errors of quantisation. */
+/** Rounds as quantisation does but returns floating values, so that training sees the rounding errors. */
 import { defineOperation } from '../autograd/operation';
 import { requireCounts, requireNumber } from '../core/checks';
 import { requireFloating } from '../core/dtype';
@@ -11,18 +11,19 @@ import { add, clamp, div, ge, le, logicalAnd, mul, round, sub, to, where } from 
 import { reshape } from './layout';
 
 export interface FakeQuantizeOptions {
-	/** The least code. Default 0. */
+	/** The smallest code. Default 0. */
 	readonly quantMin?: number;
 	/** The largest code. Default 255. */
 	readonly quantMax?: number;
-	/** The dim whose entries have a scale and a zeroPoint each. Default none: x has one of each. */
+	/** The dim with one scale and one zeroPoint for each entry. Default: one of each for all of x. */
 	readonly axis?: number;
 }
 
 /**
- * x rounded to what codes can hold: (clamp(round(x / scale) + zeroPoint, quantMin, quantMax) - zeroPoint) * scale. Rounds halves to even. The gradient
- * passes unchanged where the code was not clamped, and is 0 elsewhere; scale and zeroPoint get none. NaN gets the least code. scale and zeroPoint are numbers or
- * scalars, or with `axis` vectors. As `torch.fake_quantize_per_tensor_affine`, and with `axis` `torch.fake_quantize_per_channel_affine`.
+ * Rounds x to values that codes can hold: (clamp(round(x / scale) + zeroPoint, quantMin, quantMax) - zeroPoint) * scale. Rounds halves to
+ * even, and maps NaN to the smallest code. The gradient passes unchanged where the code was not clamped, and is 0 elsewhere. scale and
+ * zeroPoint get no gradient. They are numbers or scalars, or vectors with `axis`. As `torch.fake_quantize_per_tensor_affine`, and with
+ * `axis` as `torch.fake_quantize_per_channel_affine`.
  */
 export function fakeQuantize(
 	x: Tensor,
@@ -47,7 +48,7 @@ export function fakeQuantize(
 	);
 }
 
-/** The tensor of scales or zero points; null for a number. */
+/** The scales or zero points as a tensor; null for a number. */
 function requireValues(x: Tensor, dim: number | null, name: string, value: Tensor | number): Tensor | null {
 	if (!(value instanceof Tensor)) {
 		requireNumber('fakeQuantize', name, value);
@@ -83,7 +84,7 @@ const fakeQuantizeOperation = defineOperation({
 		const wide = x.dtype === 'float16' ? to(x, 'float32') : x;
 		const codes = add(round(div(wide, steps)), zeros);
 		const isLarge = ge(codes, quantMin);
-		// As in PyTorch, NaN has the least code. clamp would keep it.
+		// As in PyTorch, NaN gets the smallest code. clamp would keep it.
 		const bounded = where(isLarge, clamp(codes, { max: quantMax }), quantMin);
 		const rounded = mul(sub(bounded, zeros), steps);
 		return { output: to(rounded, x.dtype), isInside: logicalAnd(isLarge, le(codes, quantMax)) };

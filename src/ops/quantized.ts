@@ -1,6 +1,6 @@
 /**
- * Matrices of 8- and 4-bit codes: making them, products with them, lookups in them. src/backends/contract/quantized.ts has their layout.
- * The matrix gets no gradient; the other operand does.
+ * Quantises matrices to 8 or 4 bits, multiplies by them, and looks up their rows. src/backends/contract/quantized.ts describes their
+ * layout. The other operand of a product gets a gradient; the matrix gets none.
  */
 import { defineOperation, NO_GRADIENT } from '../autograd/operation';
 import type { QuantizedLayout } from '../backends/contract/quantized';
@@ -28,7 +28,7 @@ export interface QuantizedWeight {
 	/** uint8 [rows, groups]; null for a symmetric matrix, whose zero points are all 2^(bits - 1). */
 	readonly zeroPoint: Tensor | null;
 	readonly bits: 8 | 4;
-	/** Neighbouring columns of a row that share a scale; the last group of a row may have fewer. */
+	/** The number of neighbouring columns in a row that share a scale. The last group of a row may be smaller. */
 	readonly groupSize: number;
 	readonly columns: number;
 }
@@ -36,16 +36,16 @@ export interface QuantizedWeight {
 export interface QuantizeWeightOptions {
 	/** Bits of a code. Default 8. */
 	readonly bits?: 8 | 4;
-	/** Neighbouring columns that share a scale. Default 32. */
+	/** The number of neighbouring columns that share a scale. Default 32. */
 	readonly groupSize?: number;
-	/** Codes stand around 0, without zero points. Default true. */
+	/** Whether the middle code always means 0, so that no zero points are stored. Default true. */
 	readonly symmetric?: boolean;
 }
 
-/** Below this range a group counts as zeros: a scale of its own would underflow. */
+/** A group with a smaller range is stored as zeros, because its scale would underflow. */
 const LEAST_RANGE = 1e-30;
 
-/** Checks and completes the options of whatever quantises weights. */
+/** Checks the options that all functions for quantised weights share, and fills in the defaults. */
 export function quantizeOptions(operation: string, options: QuantizeWeightOptions): Required<QuantizeWeightOptions> {
 	const { bits = 8, groupSize = 32, symmetric = true } = options;
 	if (bits !== 8 && bits !== 4) throw new ArgumentError(`${operation}: bits must be 8 or 4, not ${describe(bits)}`);
@@ -56,15 +56,15 @@ export function quantizeOptions(operation: string, options: QuantizeWeightOption
 }
 
 /**
- * Rounds `weight` [rows, columns] to codes of 8 or 4 bits, in groups of `groupSize` columns that share a scale. Rounds halves to even. With b
- * bits, for each group:
+ * Rounds `weight` [rows, columns] to codes of 8 or 4 bits, in groups of `groupSize` columns that share a scale. Rounds halves to even. With
+ * b bits, for each group:
  *
  * - symmetric: scale = max|w| / (2^(b-1) - 1); code = round(w / scale) + 2^(b-1).
  * - else: low = min(w, 0), high = max(w, 0), scale = (high - low) / (2^b - 1); zeroPoint = round(-low / scale);
  *   code = round(w / scale) + zeroPoint, clamped to 0 .. 2^b - 1.
  *
- * A group of zeros has scale 1. So no element moves by more than half a scale. Words of 32 bits hold the codes, the first in the lowest
- * bits; a group begins with a word of its own. Not differentiable.
+ * A group of zeros has scale 1. Each element changes by at most half a scale. Words of 32 bits hold the codes, the first in the lowest
+ * bits. Each group starts a new word. Not differentiable.
  */
 export function quantizeWeight(weight: Tensor, options: QuantizeWeightOptions = {}): QuantizedWeight {
 	checkOptions('quantizeWeight', options, ['bits', 'groupSize', 'symmetric']);
@@ -91,7 +91,7 @@ export function quantizeWeight(weight: Tensor, options: QuantizeWeightOptions = 
 	});
 }
 
-/** A matrix as [rows, groups, size of a group], with zeros in the place of missing columns. */
+/** Reshapes a matrix to [rows, groups, groupSize], padded with zeros. */
 export function inGroups(weight: Tensor, groupSize: number): Tensor {
 	const [rows, columns] = weight.shape as [number, number];
 	const size = Math.max(1, Math.min(groupSize, columns));
@@ -111,13 +111,13 @@ export function rangesOf(
 	return { scale, zeroPoint: low && round(div(neg(low), scale)) };
 }
 
-/** x with zeros behind its last dim, up to `size`. */
+/** Pads the last dim of x with zeros up to `size`. */
 function padTo(x: Tensor, size: number): Tensor {
 	const missing = size - x.shape.at(-1)!;
 	return missing === 0 ? x : pad(x, [0, missing]);
 }
 
-/** The words [rows, words] of codes [rows, groups, groupSize]. */
+/** Packs codes [rows, groups, groupSize] into words [rows, words]. */
 function pack(codes: Tensor, layout: QuantizedLayout): Tensor {
 	const [rows, groups] = codes.shape as [number, number];
 	const perWord = 32 / layout.bits;
@@ -129,13 +129,13 @@ function pack(codes: Tensor, layout: QuantizedLayout): Tensor {
 	return contiguous(narrow(reshape(packed, [rows, groups * words]), 1, 0, wordsOf(layout)));
 }
 
-/** Words of a row. */
+/** The number of words in a row. */
 export function wordsOf({ bits, groupSize, columns }: QuantizedLayout): number {
 	const whole = Math.floor(columns / groupSize);
 	return whole * Math.ceil((groupSize * bits) / 32) + Math.ceil(((columns - whole * groupSize) * bits) / 32);
 }
 
-/** Groups of a row. */
+/** The number of groups in a row. */
 export function groupsOf({ groupSize, columns }: QuantizedLayout): number {
 	return Math.ceil(columns / groupSize);
 }
@@ -146,7 +146,7 @@ interface CheckedWeight {
 	readonly rows: number;
 }
 
-/** The matrices that layers have checked, which therefore need no check for each token. */
+/** The matrices that layers have already checked. Generation then skips the check at each token. */
 const checked = new WeakMap<QuantizedWeight, CheckedWeight>();
 
 /** Checks a matrix once for all calls with it. */
@@ -155,7 +155,7 @@ export function checkedOnce(operation: string, weight: QuantizedWeight): Quantiz
 	return Object.freeze(weight);
 }
 
-/** What a quantised matrix is made of, checked, for the operations below. */
+/** The checked parts of a quantised matrix, for the operations below. */
 function requireQuantized(operation: string, weight: QuantizedWeight): CheckedWeight {
 	const known = checked.get(weight);
 	if (known !== undefined) return known;
@@ -194,7 +194,7 @@ function requireQuantized(operation: string, weight: QuantizedWeight): CheckedWe
 
 type Parts = { readonly packed: Tensor; readonly scale: Tensor; readonly zeroPoint?: Tensor | null | undefined };
 
-/** The views of a matrix as kernels take them. */
+/** The views of a matrix that kernels take. */
 function partsOf({ packed, scale, zeroPoint }: Parts) {
 	return {
 		packed: contiguous(packed),
@@ -203,7 +203,7 @@ function partsOf({ packed, scale, zeroPoint }: Parts) {
 	};
 }
 
-/** The matrix in floating point, in the dtype of its scales. Not differentiable. */
+/** Converts the matrix back to floating point, in the dtype of its scales. Not differentiable. */
 export function dequantizeWeight(weight: QuantizedWeight): Tensor {
 	const { tensors, layout } = requireQuantized('dequantizeWeight', weight);
 	return dequantizeOperation(tensors, layout);
@@ -222,8 +222,8 @@ const dequantizeOperation = defineOperation({
 });
 
 /**
- * x W^T + bias with a quantised W [outFeatures, inFeatures]: x [..., inFeatures], bias [outFeatures], to [..., outFeatures], in the dtype of x.
- * Computes in float32. x and bias have gradients; W has none.
+ * Returns x W^T + bias for a quantised W [outFeatures, inFeatures], x [..., inFeatures] and bias [outFeatures]. The result
+ * [..., outFeatures] has the dtype of x. Computes in float32. x and bias get gradients; W gets none.
  */
 export function quantizedLinear(x: Tensor, weight: QuantizedWeight, bias: Tensor | null = null): Tensor {
 	requireTensor('quantizedLinear', x);
@@ -273,7 +273,7 @@ const linearOperation = defineOperation({
 	}),
 });
 
-/** gradient W: the gradient of x. Linear, so its own VJP is the product with W^T. */
+/** Returns gradient W, the gradient of x. It is linear in `gradient`, so its own VJP is the product with W^T. */
 const turnedOperation = defineOperation({
 	name: 'quantizedLinear',
 	inputs: ['gradient'],
@@ -292,8 +292,8 @@ const turnedOperation = defineOperation({
 });
 
 /**
- * The rows of a quantised matrix [rows, columns] that the int32 `indices` name: [...indices.shape, columns], in the dtype of its scales. Not
- * differentiable. An index that names no row throws as in `embedding`.
+ * Looks up rows of a quantised matrix [rows, columns] by int32 `indices`. The result [...indices.shape, columns] has the dtype of the
+ * scales. Not differentiable. An index out of range throws, as in `embedding`.
  */
 export function quantizedEmbedding(indices: Tensor, weight: QuantizedWeight): Tensor {
 	requireTensor('quantizedEmbedding', indices, 'indices');

@@ -16,11 +16,11 @@ import { tidy } from '../tidy';
 export interface AveragedModelOptions {
 	/** The new average from the old one, the weight, and the int32 number of weights averaged so far. Default: their mean. */
 	readonly avgFn?: (average: Tensor, weight: Tensor, numAveraged: Tensor) => Tensor;
-	/** Average buffers too, such as running statistics. Default false: keep those of the beginning; see `updateBn`. */
+	/** Whether to average buffers too, such as running statistics. Default false: they keep their first values; see `updateBn`. */
 	readonly useBuffers?: boolean;
 }
 
-/** The parameters and buffers of a module and its descendants as copies, under the same names. */
+/** Copies of the parameters and buffers of a module and its descendants, under the same names. */
 class Copies extends Module {
 	readonly #children: readonly [string, Module][];
 	readonly #parameters: readonly [string, Parameter][];
@@ -54,8 +54,8 @@ class Copies extends Module {
 }
 
 /**
- * The average of a model's weights over the calls of `updateParameters`. `forward` is the model's forward with the averages in place of the
- * weights, without recording. Has its own training mode and buffers, and the keys of `torch.optim.swa_utils.AveragedModel`.
+ * Averages a model's weights over the calls of `updateParameters`. `forward` runs the model with the averages instead of the weights,
+ * without recording. Has its own training mode and buffers, and the keys of `torch.optim.swa_utils.AveragedModel`.
  */
 export class AveragedModel<M extends Module = Module> extends Module {
 	/** The averages. */
@@ -63,7 +63,7 @@ export class AveragedModel<M extends Module = Module> extends Module {
 	readonly #model: M;
 	readonly #options: AveragedModelOptions;
 
-	/** The averages start as the current weights. */
+	/** Starts with copies of the current weights. */
 	constructor(model: M, options: AveragedModelOptions = {}) {
 		super();
 		if (!(model instanceof Module)) throw new ArgumentError(`AveragedModel: it takes a module, not ${describe(model)}`);
@@ -81,7 +81,7 @@ export class AveragedModel<M extends Module = Module> extends Module {
 		return this.#model;
 	}
 
-	/** Adds the weights of `model`, by default the model of the constructor, to the averages. */
+	/** Adds the weights of `model` to the averages. Default: the model of the constructor. */
 	updateParameters(model: Module = this.#model): void {
 		const { avgFn = mean, useBuffers = false } = this.#options;
 		const tensors = (module: Module) => [...module.parameters(), ...(useBuffers ? module.buffers() : [])];
@@ -140,8 +140,8 @@ function mean(average: Tensor, weight: Tensor, numAveraged: Tensor): Tensor {
 type Norm = BatchNorm1d | BatchNorm2d | BatchNorm3d;
 
 /**
- * Computes the running statistics of all batch norms anew from one pass over `loader`: averaged weights make other activations than the
- * weights did. Takes batches, or lists whose first entry is the input; it disposes of nothing. `device` moves the inputs. As
+ * Recomputes the running statistics of all batch norms in one pass over `loader`, because averaged weights produce other activations. A
+ * batch is an input, or a list that begins with the input. Moves inputs to `device`, and disposes of none. As
  * `torch.optim.swa_utils.update_bn`.
  */
 export async function updateBn(

@@ -1,6 +1,6 @@
 /**
- * The numbers of steps that a GradScaler may skip. Whether it does is known on the device alone, so the numbers are tensors there, and
- * kernels read what depends on them.
+ * Counts optimizer steps that a GradScaler may skip. Only the device knows whether a step was skipped, so the counts are tensors there, and
+ * kernels read the values that depend on them.
  */
 import type { CountAttributes } from '../backends/contract/gradScaler';
 import { CONTROL } from '../backends/contract/gradScaler';
@@ -8,7 +8,7 @@ import { full } from '../ops/creation';
 import { emptyOn, type Tensor } from '../tensor';
 import { keep } from '../tidy';
 
-/** What an optimizer derives from the number of a step. */
+/** The values that an optimizer derives from the step count. */
 export type Counting = Pick<CountAttributes, 'kind'> & Partial<CountAttributes>;
 
 /** A count before a step: a number, or an element on the device. */
@@ -54,7 +54,7 @@ export class StepCounter {
 		return counted;
 	}
 
-	/** Ends a step: frees its controls, and counts that no state of `states` holds any more. */
+	/** Ends a step: frees its controls, and the counts that `states` no longer hold. */
 	finish(states: Iterable<Readonly<Record<string, unknown>>>): void {
 		if (this.#counted.size === 0) return;
 		for (const byKind of this.#counted.values()) {
@@ -71,7 +71,7 @@ export class StepCounter {
 	}
 }
 
-/** A count of a saved state: a number where the host can see it, else a copy. */
+/** A count from a saved state: a number if the host can read it, else a copy. */
 export function loadedCount(value: Tensor, copy: (value: Tensor) => Tensor): Count {
 	const elements = value.storage.hostData?.();
 	return elements === undefined ? copy(value) : elements[value.offset]!;

@@ -27,7 +27,7 @@ export interface GradScalerOptions {
 	readonly enabled?: boolean;
 }
 
-/** Plain data. In a saved state, scale and tracker are tensors on the device; a state to load may have numbers. Empty if not enabled. */
+/** Plain data. A saved state holds scale and tracker as tensors on the device; a state to load may hold numbers. Empty if not enabled. */
 export interface GradScalerState {
 	readonly scale?: Tensor | number;
 	readonly growthFactor?: number;
@@ -36,7 +36,7 @@ export interface GradScalerState {
 	readonly growthTracker?: Tensor | number;
 }
 
-/** What has happened to an optimizer since the last `update`. */
+/** The progress of an optimizer since the last `update`. */
 interface Stage {
 	/** int32, 1 if a gradient was infinite or NaN. */
 	readonly found: Tensor;
@@ -46,8 +46,8 @@ interface Stage {
 const NAMES = ['initScale', 'growthFactor', 'backoffFactor', 'growthInterval', 'enabled'] as const;
 
 /**
- * Scales the loss so that small gradients do not vanish in float16. A step whose gradients overflowed is skipped, and the scale falls;
- * after enough steps without an overflow it grows. The check, the skip and the scale stay on the device: nothing is read back. As
+ * Scales the loss so that small gradients do not vanish in float16. If gradients overflow, skips the step and lowers the scale. After
+ * enough steps without an overflow, raises the scale. The check, the skip and the scale stay on the device: nothing is read back. As
  * `torch.amp.GradScaler`.
  *
  * ```ts
@@ -85,7 +85,7 @@ export class GradScaler {
 		this.enabled = enabled;
 	}
 
-	/** A loss, or several, times the scale. Call `backward()` on the result. */
+	/** Multiplies one loss, or several, by the scale. Call `backward()` on the result. */
 	scale(loss: Tensor): Tensor;
 	scale(losses: readonly Tensor[]): Tensor[];
 	scale(losses: Tensor | readonly Tensor[]): Tensor | Tensor[] {
@@ -98,8 +98,8 @@ export class GradScaler {
 	}
 
 	/**
-	 * Divides the gradients of the optimizer's parameters by the scale, in place, for example to clip them before `step`. `step` does it
-	 * otherwise. As `unscale_` in PyTorch.
+	 * Divides the gradients of the optimizer's parameters by the scale, in place. Call it to clip gradients before `step`; otherwise `step`
+	 * does it. As `unscale_` in PyTorch.
 	 */
 	unscale_(optimizer: Optimizer<CommonOptions>): void {
 		if (!this.enabled) return;
@@ -140,8 +140,8 @@ export class GradScaler {
 	}
 
 	/**
-	 * Steps the optimizer, unless a gradient is infinite or NaN: then parameters and state stay as they are, counts of steps included. It
-	 * unscales the gradients first if `unscale_` has not. Call `update()` after it.
+	 * Steps the optimizer. If a gradient is infinite or NaN, parameters and state stay unchanged, including step counts. Unscales the
+	 * gradients first if `unscale_` has not. Call `update()` after it.
 	 */
 	step(optimizer: Optimizer<CommonOptions>): void {
 		requireOptimizer('step', optimizer);
@@ -162,7 +162,7 @@ export class GradScaler {
 		stage.hasStepped = true;
 	}
 
-	/** Ends a step: lowers the scale if one was skipped, and raises it in time; or sets it to `newScale`. */
+	/** Ends a step: lowers the scale after a skipped step, raises it after `growthInterval` good steps, or sets it to `newScale`. */
 	update(newScale?: number): void {
 		if (!this.enabled) return;
 		const stages = [...this.#stages.values()];
@@ -235,7 +235,7 @@ export class GradScaler {
 	}
 }
 
-/** The state, once it is known to be one. */
+/** Checks a state and returns it. */
 function checkedState(saved: GradScalerState): Required<GradScalerState> {
 	const name = 'GradScaler.loadStateDict';
 	const isScalar = (value: unknown) => (value instanceof Tensor ? value.size === 1 : isNumber(value));
@@ -250,7 +250,7 @@ function checkedState(saved: GradScalerState): Required<GradScalerState> {
 	return state;
 }
 
-/** A saved element: a number where the host can see it, so that the scale is made on the device of the losses; else a copy. */
+/** A saved element: a number if the host can read it, so that the scale can be made on the losses' device; else a copy. */
 function loaded(value: Tensor | number): Tensor | number {
 	if (!(value instanceof Tensor)) return value;
 	return value.storage.hostData?.()[value.offset] ?? keep(noGrad(() => clone(value)));
@@ -260,7 +260,7 @@ function requireOptimizer(method: string, optimizer: unknown): asserts optimizer
 	if (!(optimizer instanceof Optimizer)) throw new ArgumentError(`GradScaler.${method}: it takes an optimizer`);
 }
 
-/** Throws an ArgumentError unless the numbers are those of a scale that falls and grows. */
+/** Throws an ArgumentError unless these numbers make the scale fall and grow. */
 function requireRule(
 	name: string,
 	rule: {

@@ -1,10 +1,10 @@
 /**
- * Loss scaling without a readback: whether a gradient is finite, the scale, and the number of steps that were not skipped are elements on
- * the device. All views are contiguous, at any offset.
+ * Loss scaling without a readback. The device holds the scale, the number of completed steps, and a flag for gradients that are not finite.
+ * All views are contiguous, at any offset.
  */
 import type { View } from './storage';
 
-/** What `countStep` computes besides the number of the step. */
+/** The values that `countStep` computes besides the step count. */
 export interface CountAttributes {
 	readonly kind: 'count' | 'adam' | 'nadam' | 'radam';
 	readonly beta1: number;
@@ -14,9 +14,9 @@ export interface CountAttributes {
 }
 
 /**
- * The words of a step's control. The kernels of optimizers read it in place of the attributes that depend on the step's number. `factor1`
- * and `factor2` are, for nadam, the parts of the rate that go along the gradient and the mean; for radam the rectification (1 where the
- * step is not adaptive) and whether the step is adaptive.
+ * The words of a step's control. Optimizer kernels read them instead of the attributes that depend on the step count. For nadam, `factor1`
+ * and `factor2` are the rates for the gradient and for the mean. For radam they are the rectification (1 if the step is not adaptive) and
+ * whether the step is adaptive.
  */
 export const CONTROL = { skip: 0, step: 1, correction1: 2, correction2: 3, factor1: 4, factor2: 5 } as const;
 
@@ -24,8 +24,8 @@ export interface GradScalerKernels {
 	/** gradient /= scale, in place; found (int32) becomes 1 if any element was infinite or NaN. */
 	unscale(inputs: { scale: View }, outputs: { gradient: View; found: View }, attributes: Readonly<Record<never, never>>): void;
 	/**
-	 * Where found is 1: scale *= backoffFactor and tracker = 0. Else the tracker (int32) counts, and at growthInterval begins again, and scale *=
-	 * growthFactor unless that is infinite. As `torch._amp_update_scale_`.
+	 * If found is 1: scale *= backoffFactor and tracker = 0. Otherwise tracker (int32) += 1; when it reaches growthInterval, it becomes 0 and
+	 * scale *= growthFactor, unless that is infinite. As `torch._amp_update_scale_`.
 	 */
 	updateScale(
 		inputs: { found: View },
@@ -33,8 +33,8 @@ export interface GradScalerKernels {
 		attributes: { readonly growthFactor: number; readonly backoffFactor: number; readonly growthInterval: number },
 	): void;
 	/**
-	 * next = step + 1, or step where found is 1; control: see CONTROL. `product`, nadam only, is that of the momentums of all steps so far, and
-	 * nextProduct follows it. `step`, products and control have one floating dtype.
+	 * next = step + 1, or step if found is 1. See CONTROL for `control`. For nadam only, `product` is the product of all momentums so far, and
+	 * nextProduct the one after this step. `step`, products and control have the same floating dtype.
 	 */
 	countStep(
 		inputs: { step: View; product?: View; found?: View },

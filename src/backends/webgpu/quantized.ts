@@ -18,17 +18,18 @@ import { type Gpu, type Launch, storageType } from './launch';
 import { matmulKernels } from './matmul';
 import { gpuBytes } from './memory';
 
-/** Up to this many lines, a GPU reads the matrix once for each line; after the first line, from its cache. */
+/** Up to this many lines, a GPU reads the matrix once for each line, and mostly from its cache. */
 const VECTOR_MOST = 8;
 /**
  * From this many lines on, a software adapter dequantises a float32 matrix into scratch memory and multiplies it with matmul's tiles, which
- * are several times faster than the kernels here. With float16 an invocation computes eight lines instead, because scratch memory is float32.
+ * are several times faster than the kernels here. With float16 an invocation computes eight lines instead, because scratch memory is
+ * float32.
  */
 const SEVERAL_LINES = 3;
 
 const float = (view: View): Float => storageType(view) as Float;
 
-/** What the variants, buffers and parameters of all kernels need to know about the matrix. */
+/** The matrix's part of the variants, buffers and parameters of all kernels. */
 function matrixOf({ packed, scale, zeroPoint }: QuantizedViews, { bits, groupSize, columns }: QuantizedLayout) {
 	return {
 		variant: { bits, asymmetric: zeroPoint !== undefined, scale: float(scale) },
@@ -47,7 +48,7 @@ function matrixOf({ packed, scale, zeroPoint }: QuantizedViews, { bits, groupSiz
 	};
 }
 
-/** The stride of a dim of size 1 does not matter; 0 suits vec4 reads. */
+/** Strides with 0 for dims of size 1, where the stride does not matter, because 0 allows vec4 reads. */
 const stride = (view: View, dim: number): number => (view.shape[dim] === 1 ? 0 : view.strides[dim]!);
 
 const operand = (view: View) => ({
@@ -57,7 +58,7 @@ const operand = (view: View) => ({
 	xStep: view.strides[1]!,
 });
 
-/** Whether each four adjacent elements of a line, from a multiple of four on, are one vec4. */
+/** Whether lines can be read as vec4: rows are dense, and all offsets and strides are multiples of 4. */
 function isInQuads(view: View): boolean {
 	const [, depth] = view.shape as [number, number];
 	return view.strides[1] === 1 && depth % 4 === 0 && view.offset % 4 === 0 && stride(view, 0) % 4 === 0;

@@ -1,4 +1,4 @@
-/** Adapters in the files of PEFT: adapter_config.json and adapter_model.safetensors. */
+/** Saves and loads adapters in PEFT's files: adapter_config.json and adapter_model.safetensors. */
 import { noGrad } from '../../autograd/modes';
 import { describe } from '../../core/checks';
 import { ArgumentError, FormatError, formatShape } from '../../core/errors';
@@ -15,7 +15,7 @@ import { apply, LoraModel, type Targets } from './model';
 const CONFIG = 'adapter_config.json';
 const WEIGHTS = 'adapter_model.safetensors';
 
-/** The contents of an adapter's files by their names. */
+/** The contents of an adapter's files, by file name. */
 export interface LoraFiles {
 	readonly [CONFIG]: string;
 	readonly [WEIGHTS]: Uint8Array;
@@ -77,8 +77,8 @@ function onlyActive({ active }: LoraModel): string {
 }
 
 /**
- * Adds the adapter of PEFT's files to a model, and activates it. `options.name` is its name, 'default' by default. Refuses what wgrad does not
- * compute: DoRA, trained biases, saved modules, and ranks or alphas by layer.
+ * Adds the adapter in PEFT's files to a model, and activates it. `options.name` names it (default 'default'). Throws for features that
+ * wgrad lacks: DoRA, trained biases, saved modules, and ranks or alphas by layer.
  */
 export function load(model: Module, files: LoraFiles, options: { readonly name?: string } = {}): LoraModel {
 	const { name = 'default' } = checkOptions('lora.load', options, ['name']);
@@ -112,7 +112,7 @@ function copyState(lora: LoraModel, name: string, state: Readonly<Record<string,
 	});
 }
 
-/** What wgrad does not compute, and the values that mean its absence. */
+/** The settings of features that wgrad lacks, each with the values that switch the feature off. */
 const UNSUPPORTED: Readonly<Record<string, readonly unknown[]>> = {
 	use_dora: [false],
 	bias: ['none'],

@@ -23,26 +23,26 @@ import type { FactoryOptions, Module } from '../module';
 import type { Parameter } from '../parameter';
 import { computeProperty, restoreProperty } from '../parametrize';
 
-/** What a layer needs to know of an adapter. */
+/** The settings of an adapter that its layers need. */
 export interface AdapterSettings {
 	readonly rank: number;
-	/** What the product of the matrices is multiplied by. */
+	/** The factor of the matrices' product. */
 	readonly scaling: number;
 	readonly dropout: number;
-	/** The layer's weight is [in, out]. */
+	/** Whether the layer's weight is [in, out]. */
 	readonly fanInFanOut: boolean;
 }
 
 type Layer = Module & { forward(input: Tensor): Tensor };
 
-/** New parameters lie beside the layer's. They are float32 beside a quantised weight. */
+/** The device and dtype of new parameters: those of the layer's weight, or float32 if that is quantised. */
 function factoryOptionsOf(module: Module): FactoryOptions {
 	const [first] = [...module.parameters(), ...module.buffers()];
 	const weight = module.parameters().find(({ dtype }) => isFloating(dtype));
 	return { ...(first && { device: first.device }), dtype: weight?.dtype ?? 'float32' };
 }
 
-/** The base of the classes below. */
+/** The adapters of one layer: the base of the classes below. */
 export abstract class AdaptedLayer {
 	/** The adapters that take part in the forward pass. */
 	active: readonly string[] = [];
@@ -58,19 +58,19 @@ export abstract class AdaptedLayer {
 		this.#detach = this.attach();
 	}
 
-	/** Lets adapters take part in the layer's forward pass. Returns a function that ends it. */
+	/** Adds the adapters to the layer's forward pass. Returns a function that undoes it. */
 	protected abstract attach(): () => void;
 
 	/** Creates the matrices of an adapter. */
 	protected abstract create(name: string, settings: AdapterSettings, factory: FactoryOptions): void;
 
-	/** What an adapter adds to the weight, in the weight's shape. */
+	/** The term that an adapter adds to the weight, in the weight's shape. */
 	protected abstract delta(name: string): Tensor;
 
 	/** The property names of the dictionaries that hold the adapters' parts. */
 	protected abstract get parts(): readonly string[];
 
-	/** The weight that merging changes, or null where there is none in floating point. */
+	/** The weight that merging changes; null if the layer has no floating weight. */
 	protected get weight(): Parameter | null {
 		const found = this.module.ownParameters().find(([name]) => name === 'weight')?.[1];
 		return found !== undefined && isFloating(found.dtype) ? found : null;
@@ -81,7 +81,7 @@ export abstract class AdaptedLayer {
 		this.settings.set(name, settings);
 	}
 
-	/** The parameters of an adapter by their keys below the layer, such as `lora_A.weight`. */
+	/** The parameters of an adapter, by their keys within the layer, such as `lora_A.weight`. */
 	parameters(name: string): [string, Parameter][] {
 		return this.parts.flatMap((part) => {
 			const dictionary = this.dictionary(part);
@@ -105,7 +105,7 @@ export abstract class AdaptedLayer {
 		return this.parts.flatMap((part) => this.dictionary(part).modules());
 	}
 
-	/** Why merging is impossible, or null. `shared`: parameters that several modules of the model hold. */
+	/** The reason why merging is impossible, or null. `shared` holds the parameters that several modules of the model use. */
 	mergeProblem(shared: ReadonlySet<Parameter>): string | null {
 		if (this.weight === null) return `${this.module.constructor.name} has no weight in floating point`;
 		return shared.has(this.weight) ? 'another layer shares its weight' : null;
@@ -130,7 +130,7 @@ export abstract class AdaptedLayer {
 		this.#unmerged = null;
 	}
 
-	/** Takes all adapters away. The weight stays as it is, merged or not. */
+	/** Removes all adapters. The weight stays as it is, merged or not. */
 	remove(): void {
 		this.#detach();
 		this.#unmerged?.dispose();
@@ -142,7 +142,7 @@ export abstract class AdaptedLayer {
 		for (const part of this.parts) this.dictionary(part).items.delete(name);
 	}
 
-	/** A dictionary of the layer, which the first use adds as a child. */
+	/** Returns a dictionary of the layer. The first call adds it as a child. */
 	protected dictionary(part: string): ModuleDict<Layer> | ParameterDict {
 		const own = this.module as unknown as Record<string, ModuleDict<Layer> | ParameterDict | undefined>;
 		own[part] ??= part.startsWith('lora_embedding') ? new ParameterDict() : new ModuleDict<Layer>();
@@ -163,9 +163,9 @@ export abstract class AdaptedLayer {
 	}
 }
 
-/** Adds to the output of `forward`. */
+/** Adapters that add a term to the layer's output. */
 abstract class AddedToOutput extends AdaptedLayer {
-	/** What an adapter adds to the output. */
+	/** The term that an adapter adds to the output. */
 	protected abstract contribution(name: string, input: Tensor): Tensor;
 
 	protected override attach(): () => void {
@@ -196,7 +196,7 @@ class AdaptedLinear extends AddedToOutput {
 
 	protected override create(name: string, settings: AdapterSettings, factory: FactoryOptions): void {
 		const [inputs, outputs] = this.features(settings);
-		// A Linear's own initial values are Kaiming uniform with a = sqrt(5).
+		// Linear initializes its weight as Kaiming uniform with a = sqrt(5) already.
 		this.setChild('lora_A', name, new Linear(inputs, settings.rank, { ...factory, bias: false }));
 		const b = new Linear(settings.rank, outputs, { ...factory, bias: false });
 		zeros_(b.weight);
@@ -286,8 +286,8 @@ class AdaptedEmbedding extends AddedToOutput {
 }
 
 /**
- * The in-projection of attention, whose weight is used without a layer of its own: the weight is computed at each use as W + scaling B A.
- * Dropout does not apply, as in PEFT.
+ * The in-projection of attention. No layer of its own holds this weight, so each use computes W + scaling B A. As in PEFT, dropout does not
+ * apply.
  */
 class AdaptedInProjection extends AdaptedLinear {
 	protected override get weight(): Parameter {
@@ -313,7 +313,7 @@ class AdaptedInProjection extends AdaptedLinear {
 	}
 }
 
-/** The adapted layers of a target: attention has two. Throws an ArgumentError for a layer that takes no adapter. */
+/** The adapted layers of a target; attention has two. Throws an ArgumentError for a layer that cannot have adapters. */
 export function adaptedLayers(path: string, module: Module): AdaptedLayer[] {
 	if (module instanceof Conv1d || module instanceof Conv2d || module instanceof Conv3d) return [new AdaptedConv(path, module)];
 	if (module instanceof MultiheadAttention) {

@@ -25,7 +25,7 @@ export interface LoraOptions {
 	readonly dropout?: number;
 	/** Multiply by alpha / sqrt(rank) instead. Kalajdzievski 2023. Default false. */
 	readonly rslora?: boolean;
-	/** The targets' weights are [in, out], as in GPT-2's files. Default false. */
+	/** Whether the targets' weights are [in, out], as in GPT-2's files. Default false. */
 	readonly fanInFanOut?: boolean;
 	/** The adapter's name. Default 'default'. */
 	readonly name?: string;
@@ -40,12 +40,12 @@ const models = new WeakMap<Module, LoraModel>();
 
 /**
  * Freezes `model` and adds an adapter to its layers: y = W x + alpha / rank B A x, where only A [rank, in] and B [out, rank] are trained.
- * A starts Kaiming uniform with a = sqrt(5) and B as zeros, so the model first computes what it did. Train the result's parameters:
+ * A starts as Kaiming uniform with a = sqrt(5), and B as zeros, so the outputs do not change at first. Train the result's parameters:
  *
  *     const lora = nn.lora.apply(model, { rank: 8, alpha: 16, targets: ['q_proj', 'v_proj'] });
  *     const optimizer = new optim.AdamW(lora.parameters(), { lr: 1e-3 });
  *
- * A second call with another `name` adds a second adapter and activates it in place of the first. Works on quantised layers too.
+ * A second call with another `name` adds a second adapter, and activates it instead of the first. Works on quantised layers too.
  */
 export function apply(model: Module, options: LoraOptions): LoraModel {
 	if (!(model instanceof Module)) throw new ArgumentError(`lora.apply: it takes a module, not ${describe(model)}`);
@@ -70,7 +70,7 @@ function checkConfig(options: Omit<LoraOptions, 'name'>): AdapterConfig {
 	return { targets, rank, alpha, dropout, rslora, fanInFanOut };
 }
 
-/** Whether a layer is a target, as PEFT decides it. */
+/** Whether a layer is a target, by PEFT's rules. */
 function isTarget(path: string, module: Module, targets: Targets): boolean {
 	if (targets === 'all-linear') return typeof (module as unknown as Partial<Linear>).outFeatures === 'number';
 	if (targets instanceof RegExp) return new RegExp(`^(?:${targets.source})$`, targets.flags).test(path);
@@ -78,14 +78,14 @@ function isTarget(path: string, module: Module, targets: Targets): boolean {
 }
 
 /**
- * A model with adapters. `parameters()` and `stateDict()` have the active adapters alone, so optimizers and checkpoints of it do too; its
- * forward is the model's. The model itself computes with the adapters as well. Made by `nn.lora.apply`.
+ * A model with adapters, made by `nn.lora.apply`. `parameters()` and `stateDict()` hold only the active adapters, so optimizers and
+ * checkpoints do too. `forward` is the model's. The original model computes with the adapters as well.
  */
 export class LoraModel extends Module {
 	readonly #layers = new Map<Module, AdaptedLayer[]>();
 	readonly #configs = new Map<string, AdapterConfig>();
 	readonly #base: Module;
-	/** The base's parameters that were trained before. */
+	/** The parameters of the base that required gradients before. */
 	readonly #trained: readonly Parameter[];
 	#active: readonly string[] = [];
 	#merged = false;
@@ -169,7 +169,7 @@ export class LoraModel extends Module {
 		this.use(name);
 	}
 
-	/** Takes an adapter away. */
+	/** Removes an adapter. */
 	delete(name: string): this {
 		this.config(name);
 		this.use(this.#active.filter((other) => other !== name));
@@ -182,7 +182,7 @@ export class LoraModel extends Module {
 		return [...this.#layers.values()].flat();
 	}
 
-	/** Activates one adapter, or several that add up, or with null none. Only active adapters are trained. */
+	/** Activates one adapter, several adapters that add up, or none (null). Only active adapters are trained. */
 	use(names: string | readonly string[] | null): this {
 		this.#requireUnmerged('use');
 		const list = names === null ? [] : typeof names === 'string' ? [names] : [...new Set(names)];
@@ -197,8 +197,8 @@ export class LoraModel extends Module {
 	}
 
 	/**
-	 * Adds the active adapters to the weights, so that inference costs what it did without them. Keeps a copy of these weights, which
-	 * `unmerge` puts back bit by bit: subtracting what was added would round.
+	 * Adds the active adapters to the weights, so that they cost no time in inference. Keeps a copy of the weights for `unmerge`, because
+	 * subtracting the sum again would round.
 	 */
 	merge(): this {
 		this.#requireUnmerged('merge');
@@ -213,14 +213,14 @@ export class LoraModel extends Module {
 		return this;
 	}
 
-	/** Undoes `merge`: the weights have the bits that they had before. */
+	/** Undoes `merge`. The weights have their old bits again. */
 	unmerge(): this {
 		for (const layer of this.#all()) layer.unmerge();
 		this.#merged = false;
 		return this;
 	}
 
-	/** Takes all adapters away and returns the model, which can be trained as before. Merged adapters stay in its weights. */
+	/** Removes all adapters and returns the model, which can be trained as before. Merged adapters stay in its weights. */
 	unload(): Module {
 		for (const layer of this.#all()) layer.remove();
 		for (const parameter of this.#trained) parameter.requiresGrad_(true);
@@ -231,7 +231,7 @@ export class LoraModel extends Module {
 		return this.#base;
 	}
 
-	/** Parameters that several modules of the base hold. */
+	/** The parameters of the base that several modules use. */
 	#sharedParameters(): ReadonlySet<Parameter> {
 		const all = this.#base.modules().flatMap((module) => module.ownParameters().map(([, parameter]) => parameter));
 		return new Set(all.filter((parameter, i) => all.indexOf(parameter) !== i));
@@ -270,7 +270,7 @@ export class LoraModel extends Module {
 		return [];
 	}
 
-	/** This module and those of the model: `train` and `eval` reach them, and checkpoints save their buffers. */
+	/** This module and those of the model, so that `train` and `eval` reach them and checkpoints save their buffers. */
 	override namedModules(prefix = '', seen: Set<Module> = new Set()): [string, Module][] {
 		const path = prefix === '' ? 'base_model' : `${prefix}.base_model`;
 		return [...super.namedModules(prefix, seen), ...this.#base.namedModules(path, seen)];

@@ -1,4 +1,4 @@
-/** Chooses what to prune: scores and the mask so far to the next mask, on the host. The rules are those of `torch.nn.utils.prune`. */
+/** Computes the next mask from scores and the current mask, on the host, by the rules of `torch.nn.utils.prune`. */
 import { describe } from '../../core/checks';
 import { ArgumentError, formatShape, ShapeError } from '../../core/errors';
 import { contiguousStrides, normalizeDim, type Shape } from '../../core/shape';
@@ -9,7 +9,10 @@ export type Mask = Uint8Array;
 /** Values of a parameter by element, as `data()` gives them. */
 export type Scores = ArrayLike<number>;
 
-/** How many of `count` to prune: `amount` itself if it is a whole number of at least 1, else that fraction, a half rounded to even. */
+/**
+ * The number of elements to prune of `count`: `amount` if it is a whole number of at least 1, else that fraction, with halves rounded to
+ * even.
+ */
 function countToPrune(operation: string, amount: number, count: number): number {
 	if (typeof amount !== 'number' || !(amount >= 0) || (amount > 1 && !Number.isInteger(amount)))
 		throw new ArgumentError(
@@ -33,7 +36,7 @@ export function smallest(operation: string, amount: number): (scores: Scores, ma
 	};
 }
 
-/** Prunes random elements, by the default generator. */
+/** Prunes random elements, drawn from the default generator. */
 export function anyOf(operation: string, amount: number): (scores: Scores, mask: Mask) => Promise<Mask> {
 	return async (_scores, mask) => {
 		const left = kept(mask);
@@ -86,7 +89,7 @@ export class Channels {
 		return Math.floor(element / this.#stride) % this.count;
 	}
 
-	/** The channels that have an element left. */
+	/** The channels with at least one element left. */
 	left(mask: Mask): number[] {
 		const alive = new Set<number>();
 		for (let i = 0; i < mask.length; i++) if (mask[i] !== 0) alive.add(this.of(i));
@@ -128,7 +131,7 @@ export function smallestChannels(
 	};
 }
 
-/** Prunes random channels, by the default generator. */
+/** Prunes random channels, drawn from the default generator. */
 export function anyChannels(
 	operation: string,
 	amount: number,

@@ -1,7 +1,7 @@
 /**
- * Pruning by masks. A pruned parameter `weight` becomes the parameter `weight_orig` and the buffer `weight_mask` of zeros and ones; the
- * layer computes weight_orig * weight_mask at each use. So masks survive optimizer steps and checkpoints, and pruned elements get no
- * gradient.
+ * Pruning by masks. A pruned parameter `weight` becomes the parameter `weight_orig` and the buffer `weight_mask` of zeros and ones. The
+ * layer computes weight_orig * weight_mask at each use. Masks therefore survive optimizer steps and checkpoints, and pruned elements get
+ * no gradient.
  */
 import { noGrad } from '../../autograd/modes';
 import { describe, requireNumber } from '../../core/checks';
@@ -21,7 +21,7 @@ import { computeProperty, type OwnParameter, ownParameter, restoreProperty } fro
 import { anyChannels, anyOf, Channels, type Mask, type Scores, smallest, smallestChannels } from './masks';
 
 export interface ScoreOptions {
-	/** What to compare in place of the parameter's values, in the parameter's shape. */
+	/** Values to compare instead of the parameter's, in the parameter's shape. */
 	readonly importanceScores?: Tensor;
 }
 
@@ -30,7 +30,7 @@ const pruned = new WeakMap<Module, Map<string, OwnParameter>>();
 
 type Choose = (scores: Scores, mask: Mask, shape: Shape) => Mask | Promise<Mask>;
 
-/** A parameter, pruned or not, with its mask so far. */
+/** A parameter, pruned or not, with its current mask. */
 interface Target {
 	readonly parameter: Tensor;
 	/** Null before the first pruning. */
@@ -164,7 +164,7 @@ export function randomStructured<M extends Module>(module: M, name: string, amou
 export interface GlobalOptions {
 	/** A fraction below 1 of all elements that are left, or a whole number of elements. */
 	readonly amount: number;
-	/** What to compare in place of a parameter's values: one tensor, or undefined, for each parameter. */
+	/** For each parameter, a tensor to compare instead of its values, or undefined. */
 	readonly importanceScores?: readonly (Tensor | undefined)[];
 }
 

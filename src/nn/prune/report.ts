@@ -11,9 +11,9 @@ export interface ParameterSparsity {
 	/** The path without `_orig`, such as 'conv1.weight'. */
 	readonly path: string;
 	readonly size: number;
-	/** Elements that are 0, by their mask or by themselves. */
+	/** Elements that are 0, masked or not. */
 	readonly zeros: number;
-	/** Entries along dim 0, the output channels of most layers; 0 for parameters of fewer than 2 dims. */
+	/** The size of dim 0, the output channels of most layers; 0 for parameters with fewer than 2 dims. */
 	readonly channels: number;
 	/** Channels of zeros only, which `slim` can remove. */
 	readonly zeroChannels: number;
@@ -31,7 +31,7 @@ export class SparsityReport {
 		this.zeros = parameters.reduce((sum, { zeros }) => sum + zeros, 0);
 	}
 
-	/** The part of all elements that is 0. */
+	/** The fraction of all elements that are 0. */
 	get sparsity(): number {
 		return this.size === 0 ? 0 : this.zeros / this.size;
 	}
@@ -66,7 +66,7 @@ function percent(part: number, whole: number): string {
 	return whole === 0 ? '' : `${((100 * part) / whole).toFixed(1)} %`;
 }
 
-/** Counts the zeros of each parameter, as the layers use it: with its mask. Reads all parameters to the host. */
+/** Counts the zeros of each parameter, with its mask applied. Reads all parameters to the host. */
 export async function report(model: Module): Promise<SparsityReport> {
 	const rows: ParameterSparsity[] = [];
 	for (const [path, module] of model.namedModules()) {

@@ -7,13 +7,13 @@ import { RateScheduler, type SchedulerOptions } from './base';
 export interface SWALROptions extends SchedulerOptions {
 	/** Steps until the rate is `swaLr`. Default 10. */
 	readonly annealEpochs?: number;
-	/** The curve on the way: half a cosine, or a line. Default 'cos'. */
+	/** The shape of the change: half a cosine, or a line. Default 'cos'. */
 	readonly annealStrategy?: 'cos' | 'linear';
 }
 
 /**
- * Moves from the current rate to `swaLr`, one for all groups or one for each, and stays there. Start it when averaging starts. As
- * `torch.optim.swa_utils.SWALR`.
+ * Moves the rate from its current value to `swaLr` (one for all groups, or one for each) and keeps it there. Start it when averaging
+ * starts. As `torch.optim.swa_utils.SWALR`.
  */
 export class SWALR extends RateScheduler {
 	readonly annealEpochs: number;
@@ -35,7 +35,7 @@ export class SWALR extends RateScheduler {
 		this.start();
 	}
 
-	/** How much of the way lies behind after `step` steps, from 0 to 1. */
+	/** The fraction of the change after `step` steps, from 0 to 1. */
 	#progress(step: number): number {
 		const t = Math.max(0, Math.min(1, step / Math.max(1, this.annealEpochs)));
 		return this.annealStrategy === 'linear' ? t : (1 - Math.cos(Math.PI * t)) / 2;
@@ -45,7 +45,7 @@ export class SWALR extends RateScheduler {
 		const goal = this.#rates[group]!;
 		const step = this.annealEpochs === 0 ? Math.max(1, this.lastEpoch) : this.lastEpoch;
 		const [before, now] = [this.#progress(step - 1), this.#progress(step)];
-		// The rate where the way began, from the current one: other schedules may have changed it.
+		// Derives the starting rate from the current one, because other schedules may have changed it.
 		const start = before === 1 ? goal : (current - before * goal) / (1 - before);
 		return goal * now + start * (1 - now);
 	}

@@ -6,23 +6,23 @@ import { Flatten } from '../../reshape';
 import { type Conv, groupsOf, isConv, isDepthwise, isElementwise, isLinear, isNorm, isPool, producerOf } from './layers';
 import type { Call, Value } from './trace';
 
-/** Where the channels are in a tensor. */
+/** The position of the channels in a tensor. */
 interface Place {
 	readonly dim: number;
 	/** Consecutive entries along the dim that come from one channel of the producer: after Flatten, its positions. */
 	readonly spread: number;
 }
 
-/** A layer that lets each channel through by itself, and what follows it. */
+/** A layer that keeps channels separate, and the branch after it. */
 interface Passage {
 	readonly module: Module;
 	readonly spread: number;
-	/** Entries of its output for each entry of its input. */
+	/** The number of output entries for each input entry. */
 	readonly factor: number;
 	readonly next: Branch;
 }
 
-/** What takes a tensor: passages, and the layers that mix the channels. */
+/** The layers that take a tensor: those that keep channels separate, and those that mix them. */
 export interface Branch {
 	readonly passages: readonly Passage[];
 	readonly ends: readonly { readonly module: Linear | Conv; readonly spread: number }[];
@@ -33,7 +33,7 @@ export interface Chain {
 	readonly next: Branch;
 }
 
-/** The chain of a layer, or why there is none. */
+/** Returns the chain of a layer, or the reason why it has none. */
 export function chainOf(call: Call): Chain | string {
 	const { module } = producerOf(call.module)!;
 	if (isConv(module) && groupsOf(module) > 1) return 'a grouped convolution';
@@ -48,7 +48,7 @@ export function chainOf(call: Call): Chain | string {
 	}
 }
 
-/** Why channels cannot be followed. */
+/** The reason why slim cannot follow the channels. */
 class Unfollowed extends Error {}
 
 function follow(value: Value, place: Place): Branch {
@@ -72,7 +72,7 @@ function follow(value: Value, place: Place): Branch {
 	return { passages, ends };
 }
 
-/** Where the channels are after a layer that lets each through by itself; null for other layers. */
+/** The position of the channels after a layer that keeps them separate; null for other layers. */
 function passedBy(module: Module, { shape }: Value, { dim, spread }: Place): Place | null {
 	if (isElementwise(module) || isNorm(module)) return { dim, spread };
 	if (isPool(module)) return shape.length > 2 ? { dim, spread } : null;

@@ -19,14 +19,14 @@ import {
 	poolKeepsConstants,
 } from './layers';
 
-/** The value of each channel in inference, or NaN for one that depends on the input. */
+/** The value of each channel in inference; NaN if it depends on the input. */
 type Constants = readonly number[];
 
-/** Channels to remove from a chain, and what the layers at its ends add to their biases for them. */
+/** Channels to remove from a chain, and the terms that the layers at its ends add to their biases instead. */
 export interface Removal {
 	readonly gone: readonly number[];
 	readonly kept: readonly number[];
-	/** Why constant channels stay, or null. */
+	/** The reason why constant channels stay, or null. */
 	readonly reason: string | null;
 	readonly folds: ReadonlyMap<Module, Float64Array>;
 }
@@ -36,7 +36,7 @@ export async function findRemoval({ module, next }: Chain): Promise<Removal> {
 	const ends = await Promise.all((await endsOf(next, constants, module.weight)).map((end) => End.read(end)));
 	const channels = constants.map((_, channel) => channel);
 	let gone = channels.filter((channel) => ends.every((end) => end.canLose(channel)));
-	// A layer of no channels is no layer.
+	// A layer must keep at least one channel.
 	if (gone.length === channels.length) gone = gone.slice(1);
 	const stuck = channels.filter((channel) => !Number.isNaN(constants[channel]) && !ends.every((end) => end.canLose(channel)));
 	const reason =
@@ -74,7 +74,7 @@ async function endsOf(branch: Branch, constants: Constants, like: Tensor): Promi
 	return found;
 }
 
-/** What a layer that lets each channel through by itself makes of constants. */
+/** Maps constants through a layer that keeps channels separate. */
 async function passedConstants(module: Module, constants: Constants, factor: number, like: Tensor): Promise<Constants> {
 	if (isElementwise(module)) return elementwise(module, constants, like);
 	if (isNorm(module)) return normalized(module, constants);
@@ -127,7 +127,7 @@ class End {
 	readonly #columns: number;
 	readonly #size: number;
 	readonly #weights: ArrayLike<number>;
-	/** Whether a weight of the column is not 0. */
+	/** Whether the column has a weight other than 0. */
 	readonly #used: readonly boolean[];
 
 	private constructor({ module, spread, constants }: Arrival, weights: ArrayLike<number>) {
@@ -152,7 +152,7 @@ class End {
 		return Array.from({ length: this.#spread }, (_, i) => channel * this.#spread + i);
 	}
 
-	/** Whether the layer does without a channel of the chain, once its bias holds the channel's constant. */
+	/** Whether the layer can lose a channel of the chain once its bias holds the channel's constant. */
 	canLose(channel: number): boolean {
 		const folds = !isConv(this.module) || convKeepsConstants(this.module);
 		return this.#entries(channel).every((entry) => {
@@ -161,7 +161,7 @@ class End {
 		});
 	}
 
-	/** What the layer's biases gain when the channels go. */
+	/** The term that the layer's bias gains when the channels are removed. */
 	fold(channels: readonly number[]): Float64Array {
 		const sums = new Float64Array(this.#rows);
 		for (const entry of channels.flatMap((channel) => this.#entries(channel))) {

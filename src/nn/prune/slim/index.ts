@@ -27,7 +27,7 @@ export interface SlimmedLayer {
 	readonly channels: number;
 	/** Output channels now. */
 	readonly kept: number;
-	/** Why pruned channels, or all channels, stay; null if none had to. */
+	/** The reason why pruned channels, or all channels, stay; null if all pruned channels are gone. */
 	readonly reason: string | null;
 }
 
@@ -54,17 +54,18 @@ export class SlimReport {
 	}
 }
 
-/** How much the outputs on the example may change, in proportion to the largest: rounding of float32. */
+/** The allowed change of the outputs on the example, relative to the largest: float32 rounds. */
 const ROUNDING = 1e-5;
 
 /**
  * Removes pruned output channels of Linear and Conv layers from the layers themselves, and the matching channels from all that follows: the
  * columns of the next layers, batch norms and depthwise convolutions. The outputs in inference stay the same up to rounding. A run on
  * `example`, one input or a list of them, finds which layer follows which. Follows Linear, Conv1d to Conv3d, BatchNorm, activations, dropout,
- * pooling and Flatten; leaves all else as it is, with the reason in the report.
+ * pooling and Flatten. All other layers stay as they are, and the report gives the reason.
  *
- * A channel goes if its weights are 0, so that its output is a constant, and the next layers can add that constant to their biases; or if
- * the next layers do not use it. A constant other than 0 cannot go into a convolution that pads with zeros: prune the bias too.
+ * Removes a channel if the next layers do not use it. Also removes a channel with weights of 0, because its output is a constant, if the
+ * next layers can add that constant to their biases. A convolution that pads with zeros cannot add a constant other than 0: prune the bias
+ * too.
  *
  * Makes all masks permanent, and replaces parameters: create a new optimizer afterwards.
  */
@@ -90,7 +91,7 @@ export async function slim(model: Module, example: Tensor | readonly Tensor[]): 
 	}
 }
 
-/** Slims layer after layer, until nothing more goes: a layer that shrinks may leave channels before it without a use. */
+/** Slims layer after layer until nothing changes, because a layer that shrinks may stop using channels of the layers before it. */
 async function slimLayers(model: Module, inputs: readonly Tensor[], undo: (() => void)[]): Promise<SlimmedLayer[]> {
 	const calls = trace(model, inputs);
 	const chains = calls.flatMap((call): [Chain | string, SlimmedLayer][] => {

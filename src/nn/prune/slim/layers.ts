@@ -1,4 +1,4 @@
-/** What `slim` knows of layers: which make channels, which take them, and which let them through one by one. */
+/** Classifies layers for `slim`: those that make channels, mix them, or keep them separate. */
 import * as activations from '../../activation';
 import { Conv1d, Conv2d, Conv3d, type ConvOptions } from '../../convolution';
 import * as dropout from '../../dropout';
@@ -11,7 +11,7 @@ import { Identity } from '../../reshape';
 export type Conv = Conv1d | Conv2d | Conv3d;
 export type Norm = BatchNorm1d | BatchNorm2d | BatchNorm3d;
 
-/** Each output element depends on the input element at the same place alone. */
+/** Layers in which each output element depends only on the input element at the same position. */
 const ELEMENTWISE: readonly unknown[] = [
 	activations.ReLU,
 	activations.ReLU6,
@@ -59,7 +59,7 @@ export function isPool(module: Module): boolean {
 	return [...MAX_POOLS, ...AVERAGE_POOLS, ...ADAPTIVE_POOLS].includes(module.constructor);
 }
 
-/** Whether a pooling layer gives a constant for a constant: zero padding and other divisors change it. */
+/** Whether a pooling layer maps a constant to itself. Zero padding and other divisors change it. */
 export function poolKeepsConstants(module: Module): boolean {
 	if (!AVERAGE_POOLS.includes(module.constructor)) return true;
 	const { padding = 0, countIncludePad = true, divisorOverride } = (module as pooling.AvgPool2d).options;
@@ -82,12 +82,12 @@ export function groupsOf(conv: Conv): number {
 	return (conv.options as ConvOptions).groups ?? 1;
 }
 
-/** Whether each output channel depends on one input channel alone. */
+/** Whether each output channel depends on only one input channel. */
 export function isDepthwise(conv: Conv): boolean {
 	return groupsOf(conv) > 1 && groupsOf(conv) === conv.inChannels;
 }
 
-/** Whether a convolution gives a constant for a constant input, up to its edges. */
+/** Whether a convolution maps a constant input to a constant, at the edges too. */
 export function convKeepsConstants(conv: Conv): boolean {
 	const { padding = 0, paddingMode = 'zeros' } = conv.options as ConvOptions;
 	return paddingMode !== 'zeros' || padding === 'valid' || [padding].flat().every((size) => size === 0);

@@ -11,7 +11,7 @@ import type { Branch, Chain } from './chain';
 import type { Removal } from './constants';
 import { isConv, isDepthwise, isLinear, isNorm } from './layers';
 
-/** Changes the layers in place. Adds to `undo` what puts them back as they were. */
+/** Changes the layers in place. Adds functions to `undo` that restore them. */
 export function removeChannels({ module, next }: Chain, removal: Removal, undo: (() => void)[]): void {
 	const { kept } = removal;
 	noGrad(() =>
@@ -48,7 +48,7 @@ function removeAfter({ passages, ends }: Branch, removal: Removal, undo: (() => 
 	}
 }
 
-/** The entries along a dim where each channel has `spread` consecutive ones. */
+/** The entries of these channels along a dim with `spread` consecutive entries for each channel. */
 function spreadOut(channels: readonly number[], spread: number): number[] {
 	return channels.flatMap((channel) => Array.from({ length: spread }, (_, i) => channel * spread + i));
 }
@@ -57,7 +57,7 @@ function select(x: Tensor, dim: number, entries: readonly number[]): Tensor {
 	return indexSelect(x, dim, tensor([...entries], { dtype: 'int32', device: x.device }));
 }
 
-/** The named parameters of a module, where it has them, with only these entries along a dim. */
+/** Keeps only these entries along a dim, in those of the named parameters that the module has. */
 function selected(module: Module, names: readonly string[], dim: number, entries: readonly number[]): Record<string, Parameter> {
 	const own = new Map(module.ownParameters());
 	return Object.fromEntries(

@@ -1,4 +1,4 @@
-/** Finds which layer's output goes into which layer, by a run on an example. */
+/** Runs a model on an example to find which layers take the output of which layer. */
 import { enableGrad } from '../../../autograd/modes';
 import { TapeNode } from '../../../autograd/tape';
 import { isFloating } from '../../../core/dtype';
@@ -8,24 +8,24 @@ import { type GradEdge, type GradNode, Tensor } from '../../../tensor';
 import { tidy } from '../../../tidy';
 import type { Module } from '../../module';
 
-/** A tensor between layers. */
+/** A tensor that passes between layers. */
 export interface Value {
 	readonly shape: Shape;
 	readonly edge: GradEdge | null;
 	/** The layers that take it. */
 	readonly consumers: Call[];
-	/** What else takes it, in words, or null. */
+	/** A description of any other use, or null. */
 	elsewhere: string | null;
 }
 
-/** A layer without children, and what its one call took and gave. */
+/** A layer without children, with the input and the output of its one call. */
 export interface Call {
 	readonly path: string;
 	readonly module: Module;
 	readonly output: Value;
 	/** The nodes on the tape that the call made. */
 	readonly nodes: ReadonlySet<unknown>;
-	/** How often the model calls the layer. */
+	/** How many times the model calls the layer. */
 	calls: number;
 }
 
@@ -34,7 +34,7 @@ export function trace(model: Module, example: readonly Tensor[]): Call[] {
 	const calls = new Map<Module, Call>();
 	const values: Value[] = [];
 	const outputs: Value[] = [];
-	// By their places on the tape: a layer that returns its input, such as dropout in inference, may return it as another handle.
+	// Compares nodes of the tape, because a layer such as dropout in inference may return its input as another handle.
 	const valueAt = ({ shape, edge }: Tensor): Value => {
 		let value = values.find((known) => edge !== null && known.edge?.node === edge.node && known.edge.index === edge.index);
 		if (value === undefined) {
@@ -59,7 +59,7 @@ export function trace(model: Module, example: readonly Tensor[]): Call[] {
 	try {
 		tidy(() =>
 			enableGrad(() => {
-				// With a gradient for the input, all operations go on the tape.
+				// The tape records all operations only if the input requires a gradient.
 				const inputs = example.map((x) => (isFloating(x.dtype) ? detach(x).requiresGrad_() : x));
 				const result = (model.forward as (...inputs: Tensor[]) => unknown)(...inputs);
 				outputs.push(...tensorsIn(result).map(valueAt));
@@ -73,7 +73,7 @@ export function trace(model: Module, example: readonly Tensor[]): Call[] {
 	return [...calls.values()];
 }
 
-/** Calls `seen` after each forward of the module. Returns a function that ends it. */
+/** Calls `seen` after each forward of the module. Returns a function that stops it. */
 function observe(module: Module, seen: (input: unknown, output: unknown) => void): () => void {
 	const own = module as unknown as { forward: (...inputs: readonly unknown[]) => unknown };
 	const before = Object.getOwnPropertyDescriptor(own, 'forward');
