@@ -11,6 +11,7 @@ const autograd = '^src/autograd/';
 const ops = '^src/ops/';
 const shaders = '^shaders/';
 const built = '^src/(nn|optim|data|train|metrics|io)/';
+const formats = '^src/formats/';
 const project = '^(src|shaders|test|bench|examples|adapters)/|^[^/]+\\.mjs$';
 
 /** @param {string} name @param {string} from @param {string[]} below @param {string} comment */
@@ -52,6 +53,12 @@ export default {
 			'what is built on the engine',
 		),
 		layer(
+			'formats',
+			formats,
+			[built, ops, '^src/methods\\.ts$', tensor, autograd, backends, core],
+			'files of other libraries become what is built on the engine',
+		),
+		layer(
 			'methods',
 			'^src/(methods|operations|nameHints)\\.ts$',
 			[ops, tensor, autograd, backends, core],
@@ -84,21 +91,21 @@ export default {
 			name: 'node-only-in-node',
 			comment: "Node's own modules are for what is built for Node alone",
 			severity: 'error',
-			from: { path: '^(src|shaders)/', pathNot: '^src/(data|train)/node(/|\\.ts$)' },
+			from: { path: '^(src|shaders)/', pathNot: '^src/(data|train|io|formats)/node(/|\\.ts$)' },
 			to: { dependencyTypes: ['core'] },
 		},
 		{
 			name: 'node-files-stay-in-node',
 			comment: 'browsers must not load what is built for Node alone',
 			severity: 'error',
-			from: { path: '^(src|shaders)/', pathNot: '^src/(data|train)/node(/|\\.ts$)' },
-			to: { path: '^src/(data|train)/node(/|\\.ts$)' },
+			from: { path: '^(src|shaders)/', pathNot: '^src/(data|train|io|formats)/node(/|\\.ts$)' },
+			to: { path: '^src/(data|train|io|formats)/node(/|\\.ts$)' },
 		},
 		{
 			name: 'light-core',
 			comment: 'what decodes, parses and draws must not weigh on the core',
 			severity: 'error',
-			from: { path: '^(src|shaders)/', pathNot: '^src/(data|train)/' },
+			from: { path: '^(src|shaders)/', pathNot: '^src/(data|train|formats)/' },
 			to: { dependencyTypes: ['npm'], pathNot: 'wgsl-preprocessor|node_modules/webgpu|@webgpu' },
 		},
 		{

@@ -24,7 +24,7 @@ export const root = dirname(fileURLToPath(import.meta.url));
 
 /**
  * Entry points of the library by the name that a user imports after 'wgrad/'. Each needs its place in package.json's exports. In Node,
- * `data` and `train` also hold what reads and writes files.
+ * `data`, `train` and `formats` also hold what reads and writes files.
  */
 const ENTRIES = {
 	browser: {
@@ -32,12 +32,14 @@ const ENTRIES = {
 		metrics: 'src/metrics/index.ts',
 		data: 'src/data/index.ts',
 		train: 'src/train/index.ts',
+		formats: 'src/formats/index.ts',
 	},
 	node: {
 		index: 'src/index.ts',
 		metrics: 'src/metrics/index.ts',
 		data: 'src/data/node/index.ts',
 		train: 'src/train/node/index.ts',
+		formats: 'src/formats/node.ts',
 	},
 };
 

@@ -10,7 +10,7 @@ import { compiler, type Installed, installPacked } from './package/install';
 import { anyTypes, completions } from './package/types';
 
 const root = process.cwd();
-const ENTRIES = ['wgrad', 'wgrad/metrics', 'wgrad/data', 'wgrad/train'];
+const ENTRIES = ['wgrad', 'wgrad/metrics', 'wgrad/data', 'wgrad/train', 'wgrad/formats'];
 
 let installed: Installed;
 test.before(async () => {
@@ -31,7 +31,7 @@ test('the tarball holds code, types, license and README, and nothing else', () =
 		(file) => !/^dist\/(browser|node)\/[\w-]+\.js(\.map)?$|^dist\/types\/.*\.d\.ts$/.test(file),
 	);
 	assert.equal(others, ['LICENSE', 'README.md', 'package.json']);
-	for (const name of ['index', 'metrics', 'data', 'train']) {
+	for (const name of ['index', 'metrics', 'data', 'train', 'formats']) {
 		for (const platform of ['browser', 'node']) assert.ok(installed.files.includes(`dist/${platform}/${name}.js`));
 	}
 	assert.ok(installed.files.includes('dist/types/src/index.d.ts'));
@@ -98,6 +98,7 @@ test('init() without an adapter warns users in one sentence and developers in an
 const TYPED = `
 import { init, nn, optim, type Tensor, tensor } from 'wgrad';
 import { type CsvTable, DataLoader, filesFromDrop, parseCsv, readCsv, TensorDataset } from 'wgrad/data';
+import { loadPyTorch } from 'wgrad/formats';
 import { Accuracy } from 'wgrad/metrics';
 import { fit, type History, saveCheckpoint } from 'wgrad/train';
 
@@ -109,6 +110,8 @@ export async function main(): Promise<Tensor> {
 	const loader = new DataLoader(new TensorDataset(x, x), { batchSize: 1 });
 	const optimizer = new optim.Adam(model.parameters(), { lr: 0.1 });
 	const history: History = await fit(model, loader, { loss: (y, t) => y.sub(t).sum(), optimizer, metrics: { accuracy: new Accuracy() } });
+	const { epoch, state } = await loadPyTorch<{ epoch: number; state: nn.StateDict }>('model.pt');
+	model.loadStateDict(epoch > 3 ? state : await loadPyTorch('model.pt'));
 	// @ts-expect-error shapes are lists
 	tensor([1], { shape: 'one' });
 	// @ts-expect-error numbers are no sources

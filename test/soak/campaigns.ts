@@ -11,6 +11,7 @@ import { killedRuns } from './killedRuns';
 import { longLoop } from './loops';
 import { lostDevices } from './lost';
 import { outOfMemory } from './outOfMemory';
+import { damagedPyTorch } from './pytorch';
 import { changedSafetensors } from './safetensors';
 import { tables } from './tables';
 import { workers } from './workers';
@@ -53,6 +54,7 @@ export const CAMPAIGNS: Readonly<Record<string, Entry>> = {
 	workers: { campaign: workers, onDevice: true },
 	'killed runs': onHost(killedRuns),
 	'changed safetensors': onHost(changedSafetensors),
+	'damaged PyTorch files': onHost(damagedPyTorch),
 	'damaged checkpoints': onHost(damagedCheckpoints),
 	'forged checkpoints': onHost(forgedCheckpoints),
 	'lost devices': { campaign: lostDevices, onDevice: true },

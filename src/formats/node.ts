@@ -1,0 +1,4 @@
+/** `wgrad/formats` in Node: reads files by path too. */
+import '../io/node';
+
+export * from './index';

@@ -1,0 +1,41 @@
+/** Importing this file lets `io` and `wgrad/formats` read files by path. */
+import { type FileHandle, open } from 'node:fs/promises';
+import { withFileErrors } from '../../core/fileError';
+import { sourceName } from '../../data/sources';
+import { type RandomAccess, requireWithin, setOpenPath } from '../randomAccess';
+
+/** The most bytes that one call of the operating system reads. */
+const READ_AT_ONCE = 2 ** 30;
+
+async function openFile(operation: string, path: string | URL): Promise<RandomAccess> {
+	const name = sourceName(path);
+	const { handle, size } = await withFileErrors(operation, 'read', name, async () => {
+		const handle = await open(path, 'r');
+		const found = await handle.stat();
+		if (!found.isDirectory()) return { handle, size: found.size };
+		await handle.close();
+		throw Object.assign(new Error('EISDIR: the path is a folder'), { code: 'EISDIR' });
+	});
+	return {
+		name,
+		size,
+		read: (begin, length) => {
+			requireWithin(name, size, begin, length);
+			return withFileErrors(operation, 'read', name, () => readAt(handle, name, begin, length));
+		},
+		close: () => handle.close(),
+	};
+}
+
+async function readAt(handle: FileHandle, name: string, begin: number, length: number): Promise<Uint8Array<ArrayBuffer>> {
+	const bytes = new Uint8Array(length);
+	for (let filled = 0; filled < length; ) {
+		const { bytesRead } = await handle.read(bytes, filled, Math.min(length - filled, READ_AT_ONCE), begin + filled);
+		// Another program has shortened the file.
+		if (bytesRead === 0) requireWithin(name, begin + filled, begin, length);
+		filled += bytesRead;
+	}
+	return bytes;
+}
+
+setOpenPath(openFile);
