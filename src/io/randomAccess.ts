@@ -1,6 +1,6 @@
 /** Files that are read in any order, so that no more than a part need be in memory. */
-import { ArgumentError, FormatError } from '../core/errors';
-import { type Source, sourceName } from '../data/sources';
+import { FormatError } from '../core/errors';
+import { loadBytes, type Source, sourceName } from '../data/sources';
 
 export interface RandomAccess {
 	/** For messages. */
@@ -27,8 +27,9 @@ export async function openSource(operation: string, source: Source): Promise<Ran
 	if (source instanceof Uint8Array) return inMemory(sourceName(source), source);
 	if (source instanceof ArrayBuffer) return inMemory(sourceName(source), new Uint8Array(source));
 	if (source instanceof Blob) return inBlob(source);
-	if (openPath !== null && isPath(source)) return openPath(operation, source);
-	throw new ArgumentError(`${operation}: it reads a path, a URL, a File or Blob, an ArrayBuffer or a Uint8Array`);
+	if (openPath !== null && (typeof source === 'string' || source instanceof URL) && isPath(source))
+		return openPath(operation, source);
+	return inMemory(sourceName(source), await loadBytes(source, operation));
 }
 
 function isPath(source: string | URL): boolean {

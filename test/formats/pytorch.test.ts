@@ -136,7 +136,7 @@ test('reads paths, file URLs and Blobs, and names them in errors', async () => {
 		}
 		await refuses(() => loadPyTorch(folder), /loadPyTorch: '.*' cannot be read: it is a folder/, FileError);
 		await refuses(() => loadPyTorch(join(folder, 'none.pt')), /there is no such file/, FileError);
-		await refuses(() => loadPyTorch(12 as never), /loadPyTorch: it reads a path, a URL, a File or Blob/);
+		await refuses(() => loadPyTorch(12 as never), /loadPyTorch: it reads a URL, a File or Blob/);
 		await refuses(() => loadPyTorch(path, { map: 1 } as LoadPyTorchOptions), /there is no option 'map'/);
 	} finally {
 		rmSync(folder, { recursive: true });
