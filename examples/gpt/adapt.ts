@@ -1,16 +1,16 @@
 #!/usr/bin/env node
 /**
- * Adapts a GPT that was trained on Moby Dick to another text by low-rank adapters, about 1 % of its parameters. Prints the loss before and after,
- * and that the model without the adapter has kept its bits.
+ * Adapts a GPT that was trained on Moby Dick to another text by low-rank adapters, about 1 % of its parameters: in float32, in mixed precision,
+ * or on a quantised model. Prints the loss before and after, reads the adapter's files back, and shows that the model has kept its bits.
  */
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { crossEntropy, type Device, nn, noGrad, optim, randint, tidy } from 'wgrad';
-import { type Goal, mustReach, number, program, run, startDevice, whole } from '../program';
-import { Corpus, windows } from './corpus';
-import type { Gpt } from './model';
-import { generate, Sampler } from './sampling';
-import { DEFAULTS } from './settings';
+import { type Device, manualSeed, nn } from 'wgrad';
+import { type Goal, mustReach, number, oneOf, program, run, startDevice, whole } from '../program';
+import { addAdapters, baseDigest, countOf, readable } from './adapting';
+import { Corpus } from './corpus';
+import { quantizeGpt } from './model';
+import { DEFAULTS, type Settings } from './settings';
 import { readText } from './text';
 import { GptTraining } from './training';
 
@@ -25,6 +25,8 @@ interface Options {
 	readonly steps: number;
 	readonly lr: number;
 	readonly batchSize: number;
+	readonly precision: Settings['precision'];
+	readonly bits: '32' | '8' | '4';
 	readonly out: string;
 	readonly seed: number;
 	readonly device: Device;
@@ -38,34 +40,6 @@ async function otherText(file: string | undefined): Promise<string> {
 	return (await Promise.all(GUIDES.map((name) => readFile(name, 'utf8')))).join('\n');
 }
 
-/** The text without characters that the model has no token for. */
-function readable(text: string, { corpus }: GptTraining): string {
-	const { tokenizer } = corpus;
-	const known = new Set(tokenizer.decode(Array.from({ length: tokenizer.size }, (_, token) => token)));
-	return [...text].filter((character) => known.has(character)).join('');
-}
-
-/** Nats per token on the validation part of a corpus. */
-async function validate(model: Gpt, { validation }: Corpus, context: number, device: Device): Promise<number> {
-	const windowsCount = Math.min(64, Math.floor((validation.length - 1) / context));
-	const starts = Array.from({ length: windowsCount }, (_, i) => i * context);
-	const { training } = model;
-	model.eval();
-	const { inputs, targets } = windows(validation, starts, context, device);
-	using loss = noGrad(() => tidy(() => crossEntropy(model.forward(inputs).reshape([targets.size, -1]), targets)));
-	model.train(training);
-	const value = await loss.item();
-	inputs.dispose();
-	targets.dispose();
-	return value;
-}
-
-async function write(training: GptTraining, prompt: string): Promise<string> {
-	const tokens = Array.from(training.tokenizer.encode(prompt));
-	for await (const token of generate(training.model, tokens, 120, new Sampler({ temperature: 0.7, seed: 1 }))) tokens.push(token);
-	return training.tokenizer.decode(tokens).replaceAll('\n', '\n  | ');
-}
-
 /** A model of a checkpoint, or one that this program trains. */
 async function pretrained({ from, pretrain, seed, device }: Options): Promise<GptTraining> {
 	const text = await readText(undefined);
@@ -76,59 +50,69 @@ async function pretrained({ from, pretrain, seed, device }: Options): Promise<Gp
 	return training;
 }
 
-async function weightsOf(model: Gpt): Promise<Float32Array[]> {
-	const own = model.namedParameters().filter(([path]) => !path.includes('lora_'));
-	return Promise.all(own.map(async ([, parameter]) => (await parameter.data()).slice() as Float32Array));
+async function write(training: GptTraining, prompt: string): Promise<void> {
+	let written = prompt;
+	for await (const text of training.write(prompt, 120, { temperature: 0.7 })) written = text;
+	console.log(`  | ${written.replaceAll('\n', '\n  | ')}`);
+}
+
+/** Writes an adapter's files to a folder, and returns what reading them gives. */
+async function throughFiles(lora: nn.lora.LoraModel, folder: string): Promise<nn.lora.LoraFiles> {
+	await mkdir(folder, { recursive: true });
+	for (const [name, content] of Object.entries(await nn.lora.save(lora))) await writeFile(join(folder, name), content);
+	return {
+		'adapter_config.json': await readFile(join(folder, 'adapter_config.json'), 'utf8'),
+		'adapter_model.safetensors': await readFile(join(folder, 'adapter_model.safetensors')),
+	};
 }
 
 async function adapt(options: Options): Promise<void> {
-	const { rank, alpha, steps, lr, batchSize, out, device } = options;
+	const { steps, lr, batchSize, precision, bits, out, seed, device } = options;
 	await startDevice(device);
 	const training = await pretrained(options);
-	const { model, settings } = training;
-	const { context } = settings;
-	const corpus = new Corpus(readable(await otherText(options.text), training), training.tokenizer);
-	const whaling = await validate(model, training.corpus, context, device);
-	const before = await validate(model, corpus, context, device);
-	const weights = await weightsOf(model);
-
-	const lora = nn.lora.apply(model, { rank, alpha, targets: ['c_attn', 'c_proj', 'c_fc'], fanInFanOut: true });
-	const count = (parameters: readonly nn.Parameter[]) => parameters.reduce((sum, { size }) => sum + size, 0);
-	const adapters = count(lora.parameters());
-	const base = count(model.parameters()) - adapters;
-	console.log(
-		`${adapters.toLocaleString('en')} of ${base.toLocaleString('en')} parameters learn: ${((100 * adapters) / base).toFixed(2)} %`,
-	);
-	const optimizer = new optim.AdamW(lora.parameters(), { lr, weightDecay: 0 });
-	for (let step = 1; step <= steps; step++) {
-		using starts = randint(0, corpus.training.length - context, [batchSize], { device: 'cpu' });
-		const { inputs, targets } = windows(corpus.training, await starts.data(), context, device);
-		using loss = tidy(() => {
-			const loss = crossEntropy(model.forward(inputs).reshape([targets.size, -1]), targets);
-			optimizer.zeroGrad();
-			loss.backward();
-			optimizer.step();
-			return loss.detach();
-		});
-		inputs.dispose();
-		targets.dispose();
-		const value = await loss.item();
-		if (step % 25 === 0 || step === steps) console.log(`step ${step}: ${value.toFixed(4)}`);
+	const { model } = training;
+	const size = countOf(model.parameters());
+	let whaling = await training.validate();
+	console.log(`Moby Dick: ${whaling.toFixed(4)} nats a token`);
+	if (bits !== '32') {
+		const { bytesBefore, bytesAfter } = quantizeGpt(model, { bits: bits === '8' ? 8 : 4 });
+		whaling = await training.validate();
+		console.log(`Moby Dick at ${bits} bits: ${whaling.toFixed(4)}, ${bytesAfter} of ${bytesBefore} bytes`);
 	}
-	const after = await validate(model, corpus, context, device);
-	console.log(`the other text: ${before.toFixed(4)} nats a token before, ${after.toFixed(4)} after`);
-	console.log(`  | ${await write(training, 'The ')}`);
-	await mkdir(out, { recursive: true });
-	for (const [name, content] of Object.entries(await nn.lora.save(lora))) await writeFile(join(out, name), content);
-	console.log(`adapter: ${out}`);
+	const digest = await baseDigest(model);
 
-	lora.merge();
-	console.log(`merged: ${(await validate(model, corpus, context, device)).toFixed(4)}`);
-	lora.unmerge().use(null);
-	const same = (await weightsOf(model)).every((values, i) => values.every((value, j) => Object.is(value, weights[i]![j])));
-	const again = await validate(model, training.corpus, context, device);
+	const corpus = new Corpus(readable(await otherText(options.text), training.tokenizer), training.tokenizer);
+	manualSeed(seed);
+	let lora = addAdapters(model, options);
+	const share = countOf(lora.parameters()) / size;
 	console.log(
-		`Moby Dick: ${whaling.toFixed(4)} before, ${again.toFixed(4)} without the adapter; weights ${same ? 'have kept' : 'LOST'} their bits`,
+		`${countOf(lora.parameters()).toLocaleString('en')} of ${size.toLocaleString('en')} parameters learn: ${(100 * share).toFixed(2)} %`,
+	);
+	const settings: Settings = { ...training.settings, steps, warmup: 0, weightDecay: 0, lr, batchSize, precision, seed };
+	const adapting = new GptTraining(settings, corpus, device, { model, lora });
+	const before = await adapting.validate();
+	await write(training, 'The ');
+	for await (const { step, loss } of adapting.run())
+		if (step % 25 === 0 || step === steps) console.log(`step ${step}: ${loss.toFixed(4)}`);
+	const after = await adapting.validate();
+	console.log(`the other text: ${before.toFixed(4)} nats a token before, ${after.toFixed(4)} after`);
+	await write(training, 'The ');
+
+	const files = await throughFiles(lora, out);
+	lora.unload();
+	lora = nn.lora.load(model, files);
+	const again = await adapting.validate();
+	console.log(`adapter: ${out}; read back, it gives ${again.toFixed(4)}${again === after ? ', the same bits' : ''}`);
+	if (bits === '32') {
+		lora.merge();
+		console.log(`merged: ${(await adapting.validate()).toFixed(4)}`);
+		lora.unmerge();
+	}
+	lora.use(null);
+	const alone = await training.validate();
+	const same = (await baseDigest(model)) === digest && alone === whaling && again === after;
+	console.log(
+		`Moby Dick without the adapter: ${alone.toFixed(4)}; SHA-256 of the weights before: ${digest.slice(0, 16)}…, now ${same ? 'the same' : 'ANOTHER'}`,
 	);
 	mustReach(GOAL, same ? after / before : Number.NaN);
 }
@@ -141,7 +125,9 @@ const command = program('Adapts a GPT to another text by low-rank adapters.', GO
 	.option('--rank <n>', 'of the adapters', whole(1), 1)
 	.option('--alpha <x>', 'the adapters are multiplied by alpha / rank', number(0), 2)
 	.option('--steps <n>', 'of adapting', whole(1), 300)
-	.option('--lr <x>', "AdamW's learning rate", number(0), 0.01)
+	.option('--lr <x>', "AdamW's learning rate", number(0), 0.02)
 	.option('--batch-size <n>', 'windows of the text in a step', whole(1), 16)
+	.option('--precision <name>', 'float32, or float16: mixed precision', oneOf('float32', 'float16'), 'float32')
+	.option('--bits <n>', 'of the frozen weights: 32, 8 or 4', oneOf('32', '8', '4'), '32')
 	.option('--out <folder>', 'where the adapter goes', 'gpt-adapter');
 await run<Options>(command, adapt);

@@ -1,6 +1,7 @@
 /** Samples tokens from the model's logits, and generates text. */
 import { type nn, type Tensor, tensor } from 'wgrad';
 import type { Gpt } from './model';
+import type { Tokenizer } from './tokenizer';
 
 export interface SamplingOptions {
 	/** Divides the logits: values below 1 favour likely tokens, 0 takes the likeliest. Default 1. */
@@ -94,4 +95,18 @@ export async function* generate(
 function scoresAfter(model: Gpt, tokens: readonly number[], caches: readonly nn.KVCache[]): Tensor {
 	using input = tensor(Int32Array.from(tokens), { shape: [1, tokens.length], device: caches[0]!.options.device! });
 	return model.next(input, caches);
+}
+
+/** Generates text after `prompt` and yields the text so far after each token. */
+export async function* write(
+	{ model, tokenizer }: { readonly model: Gpt; readonly tokenizer: Tokenizer },
+	prompt: string,
+	count: number,
+	options: SamplingOptions = {},
+): AsyncGenerator<string, void> {
+	const tokens = Array.from(tokenizer.encode(prompt));
+	for await (const token of generate(model, tokens, count, new Sampler(options))) {
+		tokens.push(token);
+		yield tokenizer.decode(tokens);
+	}
 }

@@ -17,6 +17,8 @@ export interface Settings {
 	readonly lr: number;
 	readonly warmup: number;
 	readonly weightDecay: number;
+	/** float16: mixed precision, with a GradScaler. */
+	readonly precision: 'float32' | 'float16';
 	readonly seed: number;
 }
 
@@ -33,5 +35,6 @@ export const DEFAULTS: Settings = {
 	lr: 4e-3,
 	warmup: 50,
 	weightDecay: 0.1,
+	precision: 'float32',
 	seed: 1,
 };

@@ -46,6 +46,7 @@ const SIZES = [
 	'lr',
 	'warmup',
 	'weightDecay',
+	'precision',
 ] as const satisfies readonly (keyof Sizes)[];
 
 /** The settings given on the command line. */
@@ -177,6 +178,11 @@ const command = program('Trains a GPT on a text, and lets it write as it learns.
 	.option('--lr <x>', `AdamW's highest learning rate (default: ${DEFAULTS.lr})`, number(0))
 	.option('--warmup <n>', `steps in which the rate rises (default: ${DEFAULTS.warmup})`, whole(0))
 	.option('--weight-decay <x>', `of matrices (default: ${DEFAULTS.weightDecay})`, number(0))
+	.option(
+		'--precision <name>',
+		`float32, or float16: mixed precision (default: ${DEFAULTS.precision})`,
+		oneOf('float32', 'float16'),
+	)
 	.option('--evaluate-every <n>', 'steps between validations, samples and checkpoints', whole(1), 200)
 	.option('--prompt <text>', 'what samples begin with', 'Call me Ishmael. ')
 	.option('--length <n>', 'tokens of a sample', whole(0), 200)

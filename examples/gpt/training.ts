@@ -1,10 +1,22 @@
 /** A training run, which train.ts drives in Node and the page in a browser. */
-import { crossEntropy, type Device, manualSeed, noGrad, optim, randint, type Tensor, tidy } from 'wgrad';
+import {
+	autocast,
+	crossEntropy,
+	type Device,
+	GradScaler,
+	manualSeed,
+	type nn,
+	noGrad,
+	optim,
+	randint,
+	type Tensor,
+	tidy,
+} from 'wgrad';
 import { type CheckpointStore, loadCheckpoint, saveCheckpoint } from 'wgrad/train';
 import { type Batch, Corpus, windows } from './corpus';
 import { Gpt } from './model';
-import { generate, Sampler, type SamplingOptions } from './sampling';
-import type { Settings } from './settings';
+import { type SamplingOptions, write } from './sampling';
+import { DEFAULTS, type Settings } from './settings';
 import { restoreTokenizer, type Tokenizer, tokenizerOf, type Vocabulary } from './tokenizer';
 
 export interface Step {
@@ -39,23 +51,39 @@ function rateOf(step: number, { warmup, steps }: Settings): number {
 	return LOWEST_RATE + (1 - LOWEST_RATE) * 0.5 * (1 + Math.cos(Math.PI * done));
 }
 
-export class GptTraining {
+async function readProgress(name: string, store: CheckpointStore | undefined): Promise<Progress> {
+	const saved = (await loadCheckpoint(name, {}, store && { store })) as unknown as Progress | null;
+	if (saved?.vocabulary === undefined) throw new Error(`${name} is a checkpoint, but not one of this program`);
+	// Older checkpoints lack newer settings.
+	return { ...saved, settings: { ...DEFAULTS, ...saved.settings } };
+}
+
+/** A model with its tokenizer, and the settings of its training. */
+export interface Writer {
+	readonly settings: Settings;
+	readonly tokenizer: Tokenizer;
+	readonly model: Gpt;
+}
+
+export class GptTraining implements Writer {
 	readonly model: Gpt;
 	/** The losses of all steps so far, and of the validations. */
 	readonly losses: number[] = [];
 	readonly validations: Step[] = [];
 	readonly #optimizer: optim.AdamW;
+	readonly #scaler: GradScaler;
 	readonly #scheduler: optim.lrScheduler.LambdaLR;
 	/** The number of steps started. */
 	#step = 0;
 
-	/** Creates a model with new weights. */
+	/** Trains a model with new weights, or only the adapters of `adapted`. */
 	constructor(
 		readonly settings: Settings,
 		readonly corpus: Corpus,
 		readonly device: Device,
+		adapted: { readonly model: Gpt; readonly lora: nn.lora.LoraModel } | null = null,
 	) {
-		const { layers, width, heads, context, dropout, batchSize, lr, weightDecay, seed } = settings;
+		const { layers, width, heads, context, dropout, batchSize, lr, weightDecay, precision, seed } = settings;
 		for (const [part, tokens] of Object.entries({ training: corpus.training, validation: corpus.validation })) {
 			if (tokens.length <= context) {
 				throw new Error(`the ${part} part of the text has ${tokens.length} tokens: too few for a context of ${context}`);
@@ -63,8 +91,10 @@ export class GptTraining {
 		}
 		if (batchSize < 1) throw new Error(`a batch size of ${batchSize} trains on nothing`);
 		manualSeed(seed);
-		this.model = new Gpt({ vocabularySize: corpus.tokenizer.size, context, width, layers, heads, dropout });
-		this.#optimizer = new optim.AdamW(this.model.decayGroups(weightDecay), { lr, betas: [0.9, 0.99] });
+		this.model = adapted?.model ?? new Gpt({ vocabularySize: corpus.tokenizer.size, context, width, layers, heads, dropout });
+		const groups = adapted ? [{ params: adapted.lora.parameters(), weightDecay }] : this.model.decayGroups(weightDecay);
+		this.#optimizer = new optim.AdamW(groups, { lr, betas: [0.9, 0.99] });
+		this.#scaler = new GradScaler({ enabled: precision === 'float16' });
 		this.#scheduler = new optim.lrScheduler.LambdaLR(this.#optimizer, (step) => rateOf(step, settings));
 	}
 
@@ -80,17 +110,24 @@ export class GptTraining {
 		device: Device,
 		{ steps, store }: { steps?: number | undefined; store?: CheckpointStore } = {},
 	): Promise<GptTraining> {
-		const options = store === undefined ? {} : { store };
-		const saved = (await loadCheckpoint(name, {}, options)) as unknown as Progress | null;
-		if (saved?.vocabulary === undefined) throw new Error(`${name} is a checkpoint, but not one of this program`);
+		const saved = await readProgress(name, store);
 		const corpus = new Corpus(text, restoreTokenizer(saved.vocabulary));
 		if (corpus.fingerprint !== saved.fingerprint) throw new Error(`${name} was trained on another text`);
 		const training = new GptTraining({ ...saved.settings, steps: steps ?? saved.settings.steps }, corpus, device);
-		await loadCheckpoint(name, training.#parts(), options);
+		await loadCheckpoint(name, training.#parts(), store && { store });
 		training.#step = saved.step;
 		training.losses.push(...saved.losses);
 		training.validations.push(...saved.validations);
 		return training;
+	}
+
+	/** Loads only the model of a checkpoint, for which the text is not needed. */
+	static async load(name: string, { store }: { store?: CheckpointStore } = {}): Promise<Writer> {
+		const { settings, vocabulary } = await readProgress(name, store);
+		const tokenizer = restoreTokenizer(vocabulary);
+		const model = new Gpt({ ...settings, vocabularySize: tokenizer.size });
+		await loadCheckpoint(name, { model }, store && { store });
+		return { settings, tokenizer, model };
 	}
 
 	/** Writes a checkpoint atomically. Call it between steps, not while `run` is active. */
@@ -102,7 +139,8 @@ export class GptTraining {
 	}
 
 	#parts() {
-		return { model: this.model, optimizer: this.#optimizer, scheduler: this.#scheduler };
+		const parts = { model: this.model, optimizer: this.#optimizer, scheduler: this.#scheduler };
+		return this.#scaler.enabled ? { ...parts, scaler: this.#scaler } : parts;
 	}
 
 	get step(): number {
@@ -148,11 +186,13 @@ export class GptTraining {
 	/** Launches one step. Resolves to its loss. */
 	#train({ inputs, targets }: Batch): Promise<number> {
 		using loss = tidy(() => {
-			const loss = crossEntropy(this.model.forward(inputs).reshape([-1, this.tokenizer.size]), targets);
+			const loss = this.#loss(inputs, targets);
 			this.#optimizer.zeroGrad();
-			loss.backward();
+			this.#scaler.scale(loss).backward();
+			this.#scaler.unscale_(this.#optimizer);
 			optim.clipGradNorm(this.model.parameters(), LARGEST_GRADIENT);
-			this.#optimizer.step();
+			this.#scaler.step(this.#optimizer);
+			this.#scaler.update();
 			return loss.detach();
 		});
 		this.#scheduler.step();
@@ -163,6 +203,11 @@ export class GptTraining {
 		// If the caller stops, nobody awaits this; its error must not become an unhandled rejection.
 		read.catch(() => {});
 		return read;
+	}
+
+	#loss(inputs: Tensor, targets: Tensor): Tensor {
+		const enabled = this.settings.precision === 'float16';
+		return autocast(() => crossEntropy(this.model.forward(inputs).reshape([-1, this.tokenizer.size]), targets), { enabled });
 	}
 
 	/** The loss in nats per token on the validation text: on evenly spread windows, or on all of it. */
@@ -187,7 +232,7 @@ export class GptTraining {
 	#judge({ inputs, targets }: Batch): Tensor {
 		this.model.eval();
 		try {
-			return noGrad(() => tidy(() => crossEntropy(this.model.forward(inputs).reshape([-1, this.tokenizer.size]), targets)));
+			return noGrad(() => tidy(() => this.#loss(inputs, targets)));
 		} finally {
 			this.model.train();
 			inputs.dispose();
@@ -201,11 +246,7 @@ export class GptTraining {
 	}
 
 	/** Generates text after `prompt` and yields the text so far after each token. */
-	async *write(prompt: string, count: number, options: SamplingOptions = {}): AsyncGenerator<string, void> {
-		const tokens = Array.from(this.tokenizer.encode(prompt));
-		for await (const token of generate(this.model, tokens, count, new Sampler(options))) {
-			tokens.push(token);
-			yield this.tokenizer.decode(tokens);
-		}
+	write(prompt: string, count: number, options: SamplingOptions = {}): AsyncGenerator<string, void> {
+		return write(this, prompt, count, options);
 	}
 }

@@ -1,14 +1,15 @@
 #!/usr/bin/env node
 /**
- * Trains the digits network, prunes it step by step, and draws the accuracy by sparsity as an SVG picture: elements by value, and whole channels,
- * which `slim` then removes.
+ * Prunes the digits network step by step, and draws the accuracy by sparsity as an SVG picture: elements by value, and whole channels, which
+ * `slim` then removes. The weights come from `npm start`; without them, the program trains the network first.
  */
-import { writeFile } from 'node:fs/promises';
-import { crossEntropy, type Device, nn, optim, zeros } from 'wgrad';
+import { readFile, writeFile } from 'node:fs/promises';
+import { crossEntropy, type Device, io, nn, noGrad, optim, type Tensor, tidy, zeros } from 'wgrad';
 import { DataLoader } from 'wgrad/data';
 import { fit } from 'wgrad/train';
 import { train as trainDigits } from '../digits/training';
 import { accuracyOf } from '../mnist/accuracy';
+import { Mnist } from '../mnist/data';
 import { mnistDataset } from '../mnist/dataset';
 import { mnistCnn } from '../mnist/model';
 import { type Goal, mustReach, program, run, startDevice, whole } from '../program';
@@ -16,7 +17,11 @@ import { type Goal, mustReach, program, run, startDevice, whole } from '../progr
 const GOAL: Goal = { figure: 'accuracy lost with 80 % of the weights pruned', atMost: 1, unit: 'points' };
 const SPARSITIES = [0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99];
 
+const TIMED_IMAGES = 500;
+const ROUNDS = 9;
+
 interface Options {
+	readonly digits?: string;
 	readonly images: number;
 	readonly testImages: number;
 	readonly epochs: number;
@@ -53,11 +58,59 @@ function svg(lines: Readonly<Record<string, readonly Point[]>>): string {
 	return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}">\n<rect width="100%" height="100%" fill="white"/>\n${body}\n</svg>\n`;
 }
 
-async function prune(options: Options): Promise<void> {
-	const { images, testImages, epochs, tune, seed, device, out } = options;
-	await startDevice(device);
+/** The state of the trained network. */
+async function trainedState({ digits, images, testImages, epochs, seed, device }: Options): Promise<Record<string, Tensor>> {
+	if (digits !== undefined) return io.loadSafetensors(await readFile(digits), { device });
 	const common = { targets: 'sparse', schedule: 'cosine', augment: false, batchSize: 64, lr: 0.002 } as const;
-	const { model: trained } = await trainDigits({ ...common, model: 'small', epochs, images, testImages, seed, device });
+	const { model } = await trainDigits({ ...common, model: 'small', epochs, images, testImages, seed, device });
+	return model.stateDict();
+}
+
+const weighted = (model: nn.Sequential) => model.layers.filter((layer) => layer.ownParameters().length > 0);
+
+/** Prunes output channels of all layers but the last, with their biases. */
+async function pruneChannels(model: nn.Sequential, sparsity: number): Promise<void> {
+	for (const layer of weighted(model).slice(0, -1)) {
+		await nn.prune.lnStructured(layer, 'weight', sparsity, 2, 0);
+		const mask = layer.buffer('weight_mask');
+		nn.prune.customFromMask(layer, 'bias', mask.reshape([mask.shape[0]!, -1]).amax(1));
+	}
+}
+
+/** A copy of a model that `pruneChannels` has pruned. */
+function masked(model: nn.Sequential): nn.Sequential {
+	const copy = mnistCnn();
+	for (const layer of weighted(copy).slice(0, -1)) for (const name of ['weight', 'bias']) nn.prune.identity(layer, name);
+	copy.loadStateDict(model.stateDict());
+	return copy.eval();
+}
+
+/** The largest difference of two models' outputs, and the processor time of the second as a part of the first's, measured in turn. */
+async function compare(
+	models: readonly [nn.Sequential, nn.Sequential],
+	x: Tensor,
+): Promise<{ difference: number; time: number }> {
+	const forward = (model: nn.Sequential) => noGrad(() => tidy(() => model.forward(x)));
+	using difference = tidy(() => forward(models[0]).sub(forward(models[1])).abs().amax());
+	const ratios: number[] = [];
+	for (let round = 0; round < ROUNDS; round++) {
+		const times: number[] = [];
+		for (const model of models) {
+			const before = process.cpuUsage();
+			using output = forward(model);
+			await output.data();
+			const { user, system } = process.cpuUsage(before);
+			times.push(user + system);
+		}
+		ratios.push(times[1]! / times[0]!);
+	}
+	return { difference: await difference.item(), time: ratios.sort((a, b) => a - b)[ROUNDS >> 1]! };
+}
+
+async function prune(options: Options): Promise<void> {
+	const { images, testImages, tune, seed, device, out } = options;
+	await startDevice(device);
+	const trained = await trainedState(options);
 	const scale = { scale: 1 / (255 * 0.3081), shift: -0.1307 / 0.3081 };
 	const data = mnistDataset('train', { limit: images, ...scale });
 	const tests = mnistDataset('t10k', { limit: testImages, ...scale });
@@ -79,10 +132,13 @@ async function prune(options: Options): Promise<void> {
 	};
 	const copy = () => {
 		const model = mnistCnn();
-		model.loadStateDict(trained.stateDict());
+		model.loadStateDict(trained);
 		return model;
 	};
-	const weighted = (model: nn.Sequential) => model.layers.filter((layer) => layer.ownParameters().length > 0);
+	const { images: some } = new Mnist('t10k').batch(
+		Array.from({ length: TIMED_IMAGES }, (_, i) => i),
+		device,
+	);
 
 	const lines: Record<string, Point[]> = { 'elements, by value': [], 'channels, by norm': [] };
 	const [elements, channels] = Object.values(lines) as [Point[], Point[]];
@@ -92,24 +148,18 @@ async function prune(options: Options): Promise<void> {
 		await nn.prune.globalUnstructured(parameters, nn.prune.l1Unstructured, { amount: sparsity });
 		elements.push({ sparsity, accuracy: await tuned(model) });
 		const wide = copy();
-		for (const layer of weighted(wide).slice(0, -1)) {
-			await nn.prune.lnStructured(layer, 'weight', sparsity, 2, 0);
-			nn.prune.customFromMask(
-				layer,
-				'bias',
-				layer
-					.buffer('weight_mask')
-					.reshape([layer.buffer('weight_mask').shape[0]!, -1])
-					.amax(1),
-			);
-		}
+		await pruneChannels(wide, sparsity);
 		const accuracy = await tuned(wide);
-		const report = await nn.prune.slim(wide, zeros([1, 1, 28, 28], { device }));
-		const { before, after } = report;
+		const original = masked(wide);
+		const { before, after } = await nn.prune.slim(wide, zeros([1, 1, 28, 28], { device }));
 		channels.push({ sparsity: 1 - after.parameters / before.parameters, accuracy });
-		const slim = await accuracyOf(wide, tests, device);
+		const { difference, time } = await compare([original, wide.eval()], some);
+		const part = (one: number, of: number) => `${((100 * one) / of).toFixed(1)} %`;
 		console.log(
-			`${(100 * sparsity).toFixed(0)} %: elements ${elements.at(-1)!.accuracy.toFixed(2)} %; channels ${accuracy.toFixed(2)} %, slim ${slim.toFixed(2)} % with ${after.parameters.toLocaleString('en')} of ${before.parameters.toLocaleString('en')} parameters and ${((100 * after.flops) / before.flops).toFixed(1)} % of the FLOPs`,
+			`${(100 * sparsity).toFixed(0)} %: elements ${elements.at(-1)!.accuracy.toFixed(2)} %; channels ${accuracy.toFixed(2)} %`,
+		);
+		console.log(
+			`  slim: ${part(after.parameters, before.parameters)} of the parameters, ${part(after.flops, before.flops)} of the FLOPs, ${part(time, 1)} of the processor time; outputs differ by up to ${difference.toExponential(1)}`,
 		);
 	}
 	await writeFile(out, svg(lines));
@@ -119,6 +169,7 @@ async function prune(options: Options): Promise<void> {
 
 const command = program('Draws the accuracy of the digits network by sparsity.', GOAL)
 	.name('pruning')
+	.option('--digits <file>', 'the weights of the trained network (npm start)')
 	.option('--images <n>', 'training images', whole(64, 60_000), 60_000)
 	.option('--test-images <n>', 'test images', whole(1, 10_000), 10_000)
 	.option('--epochs <n>', 'passes over the training images', whole(1), 2)

@@ -28,6 +28,7 @@ type Bits = 32 | 8 | 4;
 
 const BITS: readonly Bits[] = [32, 8, 4];
 const BATCH = 1000;
+const ROUNDS = 9;
 const PROMPT = 'Call me Ishmael. ';
 
 const lossGoal = (bits: Bits, atMost: number): Goal => ({
@@ -61,19 +62,41 @@ async function trainedGpt({ gpt, steps, seed, device }: Options): Promise<() => 
 async function compareGpt(options: Options): Promise<void> {
 	const load = await trainedGpt(options);
 	const losses: number[] = [];
+	const models: GptTraining[] = [];
 	for (const bits of BITS) {
 		const training = await load();
 		let bytes = training.model.parameters().reduce((sum, { size }) => sum + 4 * size, 0);
 		if (bits !== 32) bytes = quantizeGpt(training.model, { bits, groupSize: options.groupSize }).bytesAfter;
 		const loss = await training.validate();
 		losses.push(loss);
-		for await (const _ of training.write(PROMPT, 8)); // Compiles the kernels of generation.
-		const started = performance.now();
-		for await (const _ of training.write(PROMPT, options.tokens));
-		const speed = (1000 * options.tokens) / (performance.now() - started);
-		console.log(`GPT, ${bits} bits: validation loss ${loss.toFixed(4)}, ${bytes} bytes, ${speed.toFixed(1)} tokens/s`);
+		models.push(training);
+		const above = (100 * (loss / losses[0]! - 1)).toFixed(2);
+		console.log(`GPT, ${bits} bits: validation loss ${loss.toFixed(4)} (${above} %), ${bytes} bytes`);
 	}
+	await compareSpeed(models, options.tokens);
 	for (const [i, goal] of LOSS_GOALS.entries()) mustReach(goal, 100 * (losses[i + 1]! / losses[0]! - 1));
+}
+
+/** Measures in turn, so that other work on the machine slows all models alike. */
+async function compareSpeed(models: readonly GptTraining[], tokens: number): Promise<void> {
+	const times: number[][] = models.map(() => []);
+	for (let round = 0; round <= ROUNDS; round++) {
+		for (const [i, training] of models.entries()) {
+			const started = performance.now();
+			for await (const _ of training.write(PROMPT, tokens));
+			// The first round compiles the kernels.
+			if (round > 0) times[i]!.push(performance.now() - started);
+		}
+	}
+	for (const [i, bits] of BITS.entries()) {
+		const speed = (1000 * tokens) / median(times[i]!);
+		const ratio = median(times[i]!.map((time, round) => times[0]![round]! / time));
+		console.log(`GPT, ${bits} bits: ${speed.toFixed(1)} tokens/s, ${ratio.toFixed(2)} times float32`);
+	}
+}
+
+function median(values: readonly number[]): number {
+	return values.toSorted((a, b) => a - b)[values.length >> 1]!;
 }
 
 async function trainedDigits({ digits, steps, seed, device }: Options): Promise<() => Promise<nn.Sequential>> {
@@ -145,5 +168,5 @@ const command = program('Compares 8 and 4 bits with float32.', ...LOSS_GOALS, ..
 	.option('--digits <file>', 'the weights of the trained MNIST network (npm start)')
 	.option('--steps <n>', 'training steps without those files', whole(1), 500)
 	.option('--group-size <n>', 'columns that share a scale', whole(1), 32)
-	.option('--tokens <n>', 'tokens to generate', whole(1, 1000), 200);
+	.option('--tokens <n>', 'tokens to generate in each of 9 rounds, in which the models take turns', whole(1, 1000), 50);
 await run<Options>(command, compare);

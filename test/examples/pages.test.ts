@@ -6,6 +6,7 @@ import { openTab, pageSuite, text, waitForPhase } from './tab';
 
 /** The folders with a page, and the file that each page fetches. */
 const PAGES = new Map([
+	['adapt', 'moby-dick.txt'],
 	['gpt', 'moby-dick.txt'],
 	['mnist', 'mnist.bin.gz'],
 ]);
