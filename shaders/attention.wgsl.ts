@@ -169,7 +169,7 @@ fn visible(query: u32) -> u32 {
 }
 
 #if ${mask !== 'none'}
-/** What the mask adds to the score of query and key. \`head\` is the first element of their head in the mask. */
+/** The term that the mask adds to the score of query and key. \`head\` is the first element of their head in the mask. */
 fn biasAt(head: u32, query: u32, key: u32) -> f32 {
 	let value = mask[head + min(query, p.queries - 1u) * p.mask.z + min(key, p.keys - 1u) * p.mask.w];
 #if ${mask === 'f16'}

@@ -117,7 +117,7 @@ export const attentionSmall = defineKernel({
 ${ownMemory(variant)}
 
 #if ${mask !== 'none'}
-/** What the mask adds to the scores of the four own rows and a streamed row. */
+/** The terms that the mask adds to the scores of the four own rows and a streamed row. */
 fn biasOf(head: u32, own: u32, streamed: u32) -> vec4<f32> {
 	var bias = vec4<f32>();
 	let rows = vec4<u32>(own) + vec4<u32>(0u, 1u, 2u, 3u);

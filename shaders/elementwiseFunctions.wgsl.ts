@@ -1,5 +1,5 @@
 /**
- * What the elementwise kernels compute, as WGSL expressions over vec4: of x for unary functions, of a and b for binary ones, of
+ * The functions of elementwise kernels, as WGSL expressions over vec4: of x for unary functions, of a and b for binary ones, of
  * a, b and c for ternary ones. `s` and `t` are the uniform parameters p0 and p1. Functions come from math.wgsl.ts.
  */
 

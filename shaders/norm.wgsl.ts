@@ -20,7 +20,7 @@ import { wgsl } from 'wgsl-preprocessor';
 import { defineKernel, read, readWrite, type StorageType, WORKGROUP_SIZE } from './shader';
 import { workgroupSum } from './workgroupReduction';
 
-/** What all kernels of the family share: types, and how weight and bias are read at a channel. */
+/** The declarations that all kernels of the family share: types, and functions that read weight and bias at a channel. */
 export function preamble(storage: StorageType, wide: boolean, spatial: boolean): string {
 	const vector = (type: string) => (wide ? `vec4<${type}>` : type);
 	return wgsl`

@@ -22,7 +22,7 @@ type NormParametersVariant = {
 	storage: StorageType;
 	centred: boolean;
 	spatial: boolean;
-	/** What the statistics are taken over. With one group it is a sample, so that adjacent invocations read the same statistics. */
+	/** The elements that share statistics. With one group that is a sample, so that adjacent invocations read the same statistics. */
 	statistics: 'channel' | 'group' | 'sample';
 	wide: boolean;
 	lanes: 1 | 64;

@@ -68,7 +68,7 @@ export function readWrite(type: string): Binding {
 	return { access: 'read_write', type };
 }
 
-/** What a definition gives for a variant. */
+/** The result of a definition for one variant. */
 export interface KernelSource<B extends Bindings> {
 	readonly bindings: B;
 	readonly workgroupSize?: number;

@@ -162,7 +162,7 @@ function running(caller: string): WebGPUBackend {
 }
 
 /**
- * What the GPU has done since `init()`: launches, submits, compiled pipelines, bytes, and for each kernel counts, flops and
+ * The work of the GPU since `init()`: launches, submits, compiled pipelines, bytes, and for each kernel counts, flops and
  * bytes.
  */
 export function counters(): Counters {

@@ -24,7 +24,7 @@ export interface GradEdge {
 	readonly index: number;
 }
 
-/** What the tensor layer knows about a node on the tape; src/autograd/tape.ts has the rest. */
+/** The part of a node on the tape that the tensor layer uses; src/autograd/tape.ts has the rest. */
 export interface GradNode {
 	/** Later nodes have larger numbers, so descending order is a reverse topological order. */
 	readonly sequence: number;
@@ -36,7 +36,7 @@ export interface GradNode {
 	retained: Map<number, Tensor> | null;
 }
 
-/** What a view knows about the tensor that owns its memory; src/autograd/views.ts has the rest. */
+/** The link from a view to its base, the tensor that owns the memory; src/autograd/views.ts has the rest. */
 export interface Viewing {
 	/** The tensor that owns the memory; never a view itself. */
 	readonly base: Tensor;
@@ -92,7 +92,7 @@ export class Tensor {
 	readonly dtype: DType;
 	/** The gradient that `backward()` accumulated into this leaf (or this tensor, after `retainGrad()`); else null. */
 	grad: Tensor | null = null;
-	/** What the tensor is a view of, or null. @internal */
+	/** The link to the base if this tensor is a view; else null. @internal */
 	viewing: Viewing | null = null;
 	/** The number of recorded in-place operations that have written into this tensor, directly or through a view. @internal */
 	writes = 0;

@@ -61,7 +61,7 @@ test('a CommonJS program imports the package, and requires it where Node can', (
 	if (canRequire) assert.is(run('requires.cjs', inCommonJs(`require('wgrad')`)), PRINTED);
 });
 
-/** What a program writes to stderr. */
+/** Runs a program and returns its stderr. */
 function complaints(code: string): string {
 	writeFileSync(join(installed.folder, 'complains.mjs'), code);
 	return spawnSync(process.execPath, ['complains.mjs'], {

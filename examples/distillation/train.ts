@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-/** Teaches a small network on MNIST by the outputs of a larger one, and compares it with the same network taught by the classes alone. */
+/** Trains a small network on MNIST with the outputs of a larger one, and compares it with the same network trained only on the classes. */
 import { crossEntropy, type Device, manualSeed, nn, noGrad, optim, type Tensor } from 'wgrad';
 import { DataLoader } from 'wgrad/data';
 import { fit } from 'wgrad/train';

@@ -57,8 +57,8 @@ class Projection extends nn.Module {
 }
 
 /**
- * Quantises the projections, the token table and the head, which stays tied to the table. Embeddings of positions stay floating, because the decoder
- * slices their weight itself.
+ * Quantises the projections, the token table and the head, which stays tied to the table. The position table stays floating, because the
+ * decoder slices it directly.
  */
 export function quantizeGpt(model: Gpt, options: Omit<QuantizeOptions, 'exclude' | 'convert'>): QuantizeReport {
 	return quantize(model, { ...options, exclude: ['wpe'], convert: asLinear }).report;

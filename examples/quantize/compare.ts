@@ -44,7 +44,7 @@ const accuracyGoal = (bits: Bits, atMost: number): Goal => ({
 const LOSS_GOALS = [lossGoal(8, 0.5), lossGoal(4, 3)];
 const ACCURACY_GOALS = [accuracyGoal(8, 0.2), accuracyGoal(4, 0.5)];
 
-/** The trained run, from a checkpoint or anew. */
+/** Loads the trained run from its checkpoint, or trains one. */
 async function trainedGpt({ gpt, steps, seed, device }: Options): Promise<() => Promise<GptTraining>> {
 	const text = await readText(undefined);
 	if (gpt !== undefined) return () => GptTraining.resume(gpt, text, device);

@@ -2,8 +2,8 @@
  * Mixed precision: within `autocast`, operations that are faster in float16 take float16, and operations that need float32's range or
  * precision take float32. As `torch.autocast`, https://pytorch.org/docs/stable/amp.html.
  *
- * Tables list the operations by public name, with the dtype that each takes. Other operations take their inputs as they are. Nothing is
- * cast inside an operation, nor in the backward pass, which has the dtypes of the forward pass.
+ * Tables list the operations by public name, with the dtype that each takes. Other operations take their inputs as they are. An
+ * operation casts nothing inside. The backward pass keeps the dtypes of the forward pass.
  */
 import { ArgumentError, DTypeError } from '../core/errors';
 import { checkOptions } from '../core/options';

@@ -32,7 +32,7 @@ type Inputs<I extends InputNames, C extends string> = I extends readonly string[
 /** What `forward` returns: the output; or a list of outputs; or tensors by name. */
 type Returned = Tensor | readonly Tensor[] | { readonly [name: string]: Tensor | Absent };
 
-/** What a call gives. */
+/** The return type of a call. */
 type Result<R, O extends string> = R extends Tensor
 	? Tensor
 	: R extends readonly Tensor[]
@@ -50,7 +50,9 @@ type OutputGradients<R, O extends string> = R extends Tensor
 			? Tensor
 			: { readonly [K in O]: Tensor | null };
 
-/** The shape and dtype of each input with a wanted gradient, which the gradient must have; null for others. An only input is always wanted. */
+/**
+ * The shape and dtype of each input with a wanted gradient, which the gradient must have; null for others. An only input is always wanted.
+ */
 type Needs<I extends InputNames> = I extends readonly [string]
 	? { readonly [K in Bare<I[0]>]: OutputInfo }
 	: I extends readonly string[]
@@ -127,7 +129,7 @@ export interface Definition<I extends InputNames, C extends string, A, R, O exte
 interface CallOptions {
 	/** The public name of what runs, instead of the definition's. */
 	readonly name?: string | undefined;
-	/** What the kernel checks its indices against. */
+	/** The range that the kernel checks its indices against. */
 	readonly check?: IndexCheck | undefined;
 }
 
@@ -340,7 +342,7 @@ function isAmong(outputs: Outputs): (tensor: unknown) => boolean {
 	return (tensor) => outputs.includes(tensor as Tensor);
 }
 
-/** Whether an input requires a gradient; brings their places on the tape up to date, in the name of the operation. */
+/** Whether an input requires a gradient. Updates the inputs' places on the tape first; errors name the operation. */
 function anyRequires(name: string, inputs: Tensors, keys: Keys): boolean {
 	let any = false;
 	for (const key of keys) {

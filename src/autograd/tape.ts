@@ -17,10 +17,10 @@ import { isGradEnabled } from './modes';
 
 let sequence = 0;
 
-/** The gradient of each input, or null for one that has none or needs none. */
+/** The gradient of each input; null if the input has or needs none. */
 export type InputGradients = readonly (Tensor | null)[];
 
-/** What a node does in a backward walk, as static data: the node itself holds the saved tensors and the attributes. */
+/** How a node computes gradients in a backward walk, as static data. The node itself holds saved tensors and attributes. */
 export interface Rule<A> {
 	/**
 	 * The gradients of the inputs, or null. `needs` has the shape and dtype of each input with a wanted gradient, else null. A walk that
@@ -207,7 +207,10 @@ export function setRequiresGrad(tensor: Tensor, on: boolean): void {
 	tensor.edge = on ? { node: new LeafNode(tensor), index: 0 } : null;
 }
 
-/** Sets whether a leaf requires a gradient, by default true, and returns it. Throws for integers, and for false on a result. As `torch.Tensor.requires_grad_`. */
+/**
+ * Sets whether a leaf requires a gradient, by default true, and returns it. Throws for integers, and for false on a result. As
+ * `torch.Tensor.requires_grad_`.
+ */
 export function requiresGrad_<T extends Tensor>(tensor: T, on = true): T {
 	setRequiresGrad(tensor, on);
 	return tensor;

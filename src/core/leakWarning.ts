@@ -36,7 +36,7 @@ const SUSPICIOUS_RISES = 3;
 const ALARMING_RISES = 6;
 /** The number of collections without a new maximum that end the suspicion. */
 const STALLS = 3;
-/** The least growth that warns, in bytes or storages. What the program holds must also have doubled. */
+/** The smallest growth that warns, in bytes or storages. The program's memory must also have doubled. */
 const ALARMING_BYTES = 256 * 2 ** 20;
 const ALARMING_STORAGES = 4096;
 /** The weight that warns if no collection can free it because the program never yields to the event loop. */

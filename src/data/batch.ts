@@ -37,7 +37,7 @@ export function discard(fields: MaybePromise<TensorList | null>): void {
 	else if (fields !== null) disposeExcept(fields, []);
 }
 
-/** What a loop should await before it takes this batch: see `Backend.pace`. */
+/** A promise that a loop should await before it takes this batch: see `Backend.pace`. */
 export function paceOf(fields: TensorList): Promise<void> | undefined {
 	return fields[0]!.backend.pace();
 }

@@ -1,4 +1,4 @@
-/** Parameters that a module computes from others at each use: what weight normalization and pruning share. */
+/** Parameters that a module computes from others at each use, for weight normalization, pruning and adapters. */
 import { ArgumentError } from '../core/errors';
 import type { Tensor } from '../tensor';
 import type { Module } from './module';
@@ -11,7 +11,7 @@ export interface OwnParameter {
 	readonly parameter: Parameter;
 }
 
-/** Throws an ArgumentError in the name of `operation` if the module has no parameter `name`, or holds it in no property of its own. */
+/** Finds a parameter by name. Throws an ArgumentError that names `operation` if the module does not hold it in a property of its own. */
 export function ownParameter(operation: string, module: Module, name: string): OwnParameter {
 	const own = module.ownParameters();
 	const parameter = own.find(([key]) => key === name)?.[1];

@@ -33,7 +33,7 @@ import { type Partials, pullBack } from './elementwise/definitions';
 import { cloneAs } from './layout/views';
 import { broadcastView, converted, gradientFor, type Operand, resultType, scalarFor } from './operands';
 
-/** What the VJP of an in-place operation reads: the target before the write, and the source. */
+/** The tensors that the VJP of an in-place operation reads: the target before the write, and the source. */
 interface WriteSaves {
 	readonly x: Tensor | null;
 	readonly source: Tensor | null;
@@ -77,7 +77,7 @@ interface Write<A> {
 	readonly source: Tensor | null;
 	/** Writes. Its temporaries are disposed of. */
 	readonly write: () => void;
-	/** What the VJP reads. Called before the write, and only if the operation goes on the tape. */
+	/** Saves the tensors that the VJP reads. Called before the write, and only if the operation is recorded. */
 	readonly saves?: () => WriteSaves;
 	readonly vjp: WriteVjp<A>;
 	readonly attributes: A;
@@ -125,7 +125,7 @@ function inPlace<A>(operation: string, { x, source, write, saves, vjp, attribute
 	return x;
 }
 
-/** A copy of `x` with x's place on the tape, for a VJP that reads the values before the write. */
+/** A copy of `x` at the same place on the tape, for a VJP that reads the values before the write. */
 function before(x: Tensor): Tensor {
 	const copy = copyOf(x);
 	copy.edge = x.edge;
@@ -172,8 +172,8 @@ function sourceFor(operation: string, x: Tensor, source: Tensor): View {
 }
 
 /**
- * Copies `source`, broadcast and converted to the dtype of `x`, into `x`. Returns x. Uploads a CPU source to WebGPU. If the device of `x` was
- * lost, `x` gets memory on the present device and loses its gradient. As `torch.Tensor.copy_`.
+ * Copies `source`, broadcast and converted to the dtype of `x`, into `x`. Returns x. Uploads a CPU source to WebGPU. If the device of `x`
+ * was lost, `x` gets memory on the present device and loses its gradient. As `torch.Tensor.copy_`.
  */
 export function copy_(x: Tensor, source: Tensor): Tensor {
 	requireTensor('copy_', source, 'source');
@@ -239,7 +239,7 @@ const arithmeticVjp: WriteVjp<{ readonly partials: Partials; readonly number: nu
 	{ partials, number },
 	needs,
 ) => {
-	// A derivative gets any tensor in the place of one that it does not read.
+	// For an argument that a derivative does not read, any tensor will do.
 	const operands = { a: saved.x ?? gradient, b: number ?? saved.source ?? gradient, y: gradient };
 	const { a, b } = pullBack(partials, gradient, operands, { a: needs.x, b: needs.source });
 	return { x: a, source: b };

@@ -1,6 +1,6 @@
 /**
- * What training uses unless a call says otherwise: the stores of checkpoints and logs, and the display of progress. `wgrad/train` in
- * Node replaces the browser's.
+ * The defaults of training: the stores of checkpoints and logs, and the display of progress. In Node, `wgrad/train` replaces those of the
+ * browser.
  */
 import type { Callback } from './callbacks';
 import { ConsoleProgress } from './progress';

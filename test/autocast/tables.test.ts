@@ -30,7 +30,7 @@ function given(entry: OpEntry, sample: Sample, dtype: DType, mixed: boolean): Te
 
 interface Outcome {
 	readonly dtypes: readonly DType[];
-	/** As text, in which NaN equals NaN. */
+	/** As text, so that NaN equals NaN. */
 	readonly values: readonly string[];
 }
 
@@ -83,7 +83,7 @@ for (const entry of entries) {
 				if (policy !== 'none') {
 					for (const found of inside.dtypes.filter(isFloat)) assert.is(found, target, label);
 				}
-				// The same by hand: a cast of the inputs if the table asks for one.
+				// The same with casts by hand, if the table asks for one.
 				const leaves = given(entry, sample, dtype, mixed);
 				const cast = leaves.map((x) => (policy !== 'none' && isFloat(x.dtype) ? x.to(target) : x));
 				const outside = await byHand(entry, sample, leaves, cast);

@@ -44,7 +44,7 @@ test('the loss of a small network is within 1 % of that of float32', async () =>
 	assert.ok(Math.abs(mixed - exact) < 0.01 * exact, `${mixed} and ${exact}`);
 });
 
-/** A run of six epochs whose third step overflows; with a resumption, from its end of epoch 3. */
+/** Runs six epochs; the third step overflows. With `resumeFrom`, resumes there instead. */
 async function run(store: MemoryStore, resumeFrom?: string) {
 	const data = points(64);
 	const model = network();

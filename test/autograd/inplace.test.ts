@@ -255,7 +255,7 @@ test('a graph lives as long as a written tensor needs it', async () => {
 		late.sin();
 	});
 	assert.equal(await gradients(late.sum(), x), [[1, 1]]);
-	// So do tensors that only second derivatives read.
+	// Tensors that only second derivatives read raise the same error.
 	const second = tidy(() => {
 		const inside = x.mul(1).mul(1);
 		inside.narrow(0, 0, 1).mul_(x.narrow(0, 0, 1).exp());

@@ -1,5 +1,5 @@
-"""Writes jpegs.fixture.ts: JPEG files of all kinds with the pixels that libjpeg-turbo makes of them, through Pillow. Needs Pillow and the
-program cjpeg of libjpeg-turbo.
+"""Writes jpegs.fixture.ts: JPEG files of all kinds, with their pixels as Pillow and libjpeg-turbo decode them. Needs Pillow and
+libjpeg-turbo's program cjpeg.
 
     python3 test/data/jpegs.fixture.py > test/data/jpegs.fixture.ts
 """

@@ -1,11 +1,10 @@
-"""Golden values for pruning, weight averaging and low-rank adapters, from torch.nn.utils.prune, torch.optim.swa_utils and plain products of
-PyTorch 1.13, in float64.
+"""Golden values for pruning, weight averaging and low-rank adapters. They come from torch.nn.utils.prune, torch.optim.swa_utils and plain
+products in PyTorch 1.13, in float64.
 
     /usr/bin/python3 test/golden/adapting.py        (Debian: python3-torch)
 
-Writes adapting.json, and an adapter in PEFT's files, beside this script. The cases are those of test/nn/prune.test.ts,
-test/nn/lora.test.ts and test/optim/averaged.test.ts; values are drawn by
-the stream that test/ops/database.ts uses.
+Writes adapting.json and an adapter in PEFT's files beside this script. test/nn/prune.test.ts, test/nn/lora.test.ts and
+test/optim/averaged.test.ts have the same cases. The generator of test/ops/database.ts draws the values.
 """
 import ctypes
 import json
@@ -140,7 +139,7 @@ class Adapted(nn.Module):
         return self.fc(self.emb(tokens)), self.attn(sequence, sequence, sequence)[0], self.conv(image)
 
 
-# PEFT's keys and shapes for r = 2 on these layers; PEFT adapts an attention's out_proj below base_layer.
+# PEFT's keys and shapes for r = 2 on these layers. PEFT puts the adapter of an attention's out_proj below base_layer.
 ADAPTER = {
     "attn.base_layer.out_proj.lora_A.weight": [RANK, 4],
     "attn.base_layer.out_proj.lora_B.weight": [4, RANK],
@@ -179,7 +178,7 @@ CONFIG = {
 
 
 def safetensors(tensors):
-    """The format by hand: https://github.com/huggingface/safetensors#format"""
+    """Writes the safetensors format without its library: https://github.com/huggingface/safetensors#format"""
     header, data = {"__metadata__": {"format": "pt"}}, b""
     for name in sorted(tensors):
         values = tensors[name].float().contiguous()
@@ -215,7 +214,7 @@ def lora():
 
 
 def average():
-    """A training with weight averages, batch norms whose statistics are computed anew, and the rates of SWALR."""
+    """Trains with weight averages and SWALR's rates, and recomputes the statistics of batch norms."""
     model = fill(nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Tanh(), nn.Linear(4, 2)))
     data = [draw(f"batch/{i}", [6, 3]) for i in range(5)]
     result = {}

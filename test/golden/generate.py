@@ -1,7 +1,7 @@
 """Golden files from PyTorch, in float64: `npm run golden` (needs Debian's python3-torch).
 
-Reads the cases of the operation database as JSON on standard input and writes one safetensors file a family beside this
-script: outputs as `<operation>/<sample>#o<i>`, gradients of the inputs as `#g<i>`. Then trains a small network by every
+Reads the cases of the operation database as JSON from standard input. Writes one safetensors file for each family beside this
+script: outputs as `<operation>/<sample>#o<i>`, gradients of the inputs as `#g<i>`. Then trains a small network with every
 optimizer and writes the losses to training.json.
 """
 import ctypes
@@ -71,7 +71,7 @@ def save(path, tensors):
         header[name] = {"dtype": kind, "shape": list(array.shape), "data_offsets": [offset, offset + data.nbytes]}
         chunks.append(data.tobytes())
         offset += data.nbytes
-    # The file stores int64 as int32, so the order by width must use the widths in the file.
+    # The file stores int64 as int32, so sorts by the widths in the file.
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
     with open(path, "wb") as file:

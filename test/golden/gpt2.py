@@ -1,8 +1,8 @@
 """Golden values for examples/gpt: `npm run golden` (needs Debian's python3-torch).
 
-GPT-2's forward pass in plain PyTorch over weights under Hugging Face's names, of which gpt2.safetensors gets random ones, as the file of a
-model on their hub holds them: float32, without the head that is the table of tokens, with the causal masks of old files. gpt2.json gets
-tokens and their logits, and the losses of 20 training steps from these weights. All is computed in float64.
+Computes GPT-2's forward pass in plain PyTorch, in float64. Writes random weights to gpt2.safetensors, with the names and layout of a model
+on Hugging Face's hub: float32, without the tied head, with the causal masks of old files. Writes tokens, their logits and the losses of 20
+training steps to gpt2.json.
 """
 import json
 import math
@@ -91,14 +91,14 @@ def save(path, arrays):
 
 
 def train(weights):
-    """Steps on one batch, by AdamW with decay of matrices only and with clipped gradients."""
+    """Trains on one batch by AdamW, with weight decay for matrices only and clipped gradients."""
     w = {name: value.double().requires_grad_() for name, value in weights.items()}
     tokens = torch.randint(VOCABULARY, (4, CONTEXT + 1))
     groups = [
         {"params": [value for value in w.values() if value.dim() > 1], "weight_decay": 0.1},
         {"params": [value for value in w.values() if value.dim() == 1], "weight_decay": 0},
     ]
-    # Some biases have no gradient except rounding errors; with a small eps these would cause steps.
+    # The gradients of some biases are only rounding errors. A small eps would turn them into steps.
     optimizer = torch.optim.AdamW(groups, lr=1e-3, betas=(0.9, 0.99), eps=1e-6)
     losses, norms = [], []
     for _ in range(STEPS):

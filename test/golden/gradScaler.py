@@ -1,10 +1,10 @@
-"""The scale of torch.cuda.amp.GradScaler over steps that overflow here and there: writes gradScaler.json beside this script.
+"""The scale of torch.cuda.amp.GradScaler over steps, some of which overflow: writes gradScaler.json beside this script.
 
     /usr/bin/python3 test/golden/gradScaler.py        (Debian: python3-torch)
 
-PyTorch 1.13 has the kernels of GradScaler for CUDA alone. `unscale` and `update` below are what they compute, in float32:
-aten/src/ATen/native/cuda/AmpKernels.cu, `_amp_foreach_non_finite_check_and_unscale_` and `_amp_update_scale_`. All else, the skipped step
-among it, is torch.optim's.
+PyTorch 1.13 has GradScaler's kernels only for CUDA. `unscale` and `update` below repeat what
+`_amp_foreach_non_finite_check_and_unscale_` and `_amp_update_scale_` in aten/src/ATen/native/cuda/AmpKernels.cu compute, in float32.
+Everything else, including the skipped step, comes from torch.optim.
 """
 import json
 import os

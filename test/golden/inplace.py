@@ -1,9 +1,9 @@
 """Golden values for in-place operations: `npm run golden` (needs Debian's python3-torch).
 
-inplace.json gets programs, a line a step in a small language (`v = y select 0 1`, `v add_ w 0.5`: see `run`), and what PyTorch makes of
-them in float64: the values of what the loss reads, the gradients of the leaves, the gradients of these gradients, the lines
-that it refuses, and whether backward() notices that something was overwritten. The programs by name are written by hand, the
-others are random.
+Writes programs and PyTorch's results in float64 to inplace.json. A program has one step on each line, in a small language
+(`v = y select 0 1`, `v add_ w 0.5`; see `step`). Results are the values that the loss reads, the gradients of the leaves, the gradients of
+these gradients, the lines that PyTorch refuses, and whether backward() notices an overwritten tensor. Programs with names are written by
+hand; the others are random.
 """
 import ctypes
 import json
@@ -96,7 +96,7 @@ def listed(tensor):
 
 
 def usable(tensor):
-    """Not so where the tensor is one of several views of something that was written since."""
+    """False for one of several views of one operation if the base was written since."""
     try:
         tensor * 1
         return True
@@ -175,7 +175,7 @@ BY_HAND = {
 
 
 def program(seed):
-    """A random program: lines that make sense by their shapes, whatever PyTorch says of them."""
+    """Makes a random program with matching shapes. PyTorch may still refuse some of its lines."""
     rng = random.Random(seed)
     lines = ["x = leaf [2,3]", "w = leaf [3]", "s = leaf []"]
     tensors = {}
@@ -204,7 +204,7 @@ def program(seed):
         return rng.choice(names[-6:]) if names and rng.random() < 0.9 else "x"
 
     def source(of):
-        """Something that broadcasts to the shape of a tensor."""
+        """Chooses a tensor or number that broadcasts to the shape of a tensor."""
         fits = []
         for name in tensors:
             try:
@@ -279,13 +279,13 @@ def program(seed):
 
 
 def tame(result):
-    """Whether all numbers are of a size that float32 can follow."""
+    """Whether all numbers are finite and small, so that float32 follows them."""
     groups = [group for key in ("values", "gradients", "second") for group in result.get(key, [])]
     return all(math.isfinite(value) and abs(value) < 1e4 for group in groups for value in group or [])
 
 
 def last(lines):
-    """What the loss of a program written by hand reads: its last three results."""
+    """The last three results, which the loss of a handwritten program reads."""
     return [line.split(" ")[0] for line in lines if " = " in line and " leaf " not in line][-3:] + ["t"] * any(line.startswith("t add_") for line in lines)
 
 

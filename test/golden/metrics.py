@@ -17,7 +17,7 @@ AVERAGES = ["micro", "macro", "weighted"]
 
 
 def plain(value):
-    """NaN becomes the text 'NaN': JSON has none."""
+    """Replaces NaN, which JSON lacks, by the text 'NaN'."""
     if isinstance(value, (list, tuple, np.ndarray)):
         return [plain(item) for item in value]
     value = float(value)

@@ -1,7 +1,7 @@
 """Golden values for the modules of `nn`: `npm run golden` (needs Debian's python3-torch).
 
-Each case is built by PyTorch with fixed weights and inputs, drawn by the stream that test/ops/database.ts uses. modules.json gets the
-keys and shapes of its state, its output, the gradient of its first input and its buffers after one step of training.
+PyTorch builds each case with fixed weights and inputs from the generator of test/ops/database.ts. modules.json holds the keys and shapes of
+its state, its output, the gradient of its first input, and its buffers after one training step.
 """
 import ctypes
 import json
@@ -23,7 +23,7 @@ def draw(name, shape, low=-1, high=1):
 
 
 class ChannelShuffle(nn.Module):
-    """PyTorch 1.13's own has no gradient on the CPU."""
+    """Replaces PyTorch 1.13's class, which has no gradient on the CPU."""
 
     def __init__(self, groups):
         super().__init__()

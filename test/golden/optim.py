@@ -2,7 +2,7 @@
 
     /usr/bin/python3 test/golden/optim.py        (Debian: python3-torch)
 
-The problem is test/optim/problem.ts's; `stream` is test/ops/database.ts's.
+The problem is that of test/optim/problem.ts, and `stream` that of test/ops/database.ts.
 """
 import json
 import os
@@ -174,7 +174,7 @@ SCHEDULES = {
 }
 
 
-# Short periods, so that a schedule is resumed in every part of it. 1.13's warm restarts are wrong after the second restart.
+# Short periods, so that the tests resume a schedule in each of its phases. 1.13's warm restarts are wrong after the second restart.
 RESUMED = {
     "StepLR": lambda o, e: S.StepLR(o, 4, last_epoch=e),
     "MultiStepLR": lambda o, e: S.MultiStepLR(o, [2, 5, 5, 12], gamma=0.5, last_epoch=e),
@@ -197,7 +197,7 @@ RESUMED = {
 
 
 def resumed(make, last_epoch, loaded):
-    """The rates and the momentum of the next four steps after a schedule made with last_epoch, on an optimizer loaded from then or a fresh one."""
+    """Rates and momentum of the next four steps of a schedule made with last_epoch, on a loaded optimizer or on a fresh one."""
 
     def groups():
         return O.SGD([{"params": [torch.zeros(1)]}, {"params": [torch.zeros(1)], "lr": 0.02}], lr=0.1, momentum=0.9)

@@ -18,7 +18,7 @@ rng = np.random.default_rng(11)
 
 
 def plain(value):
-    """NaN becomes the text 'NaN' and None null."""
+    """Replaces NaN by the text 'NaN'."""
     if isinstance(value, (list, tuple, np.ndarray)):
         return [plain(item) for item in value]
     if value is None or isinstance(value, str):
@@ -30,7 +30,7 @@ def plain(value):
 
 
 def exact(x):
-    """As float32 holds it."""
+    """Rounds to float32."""
     return np.asarray(x, dtype=np.float32).astype(np.float64)
 
 

@@ -1,8 +1,8 @@
 """Golden values for recurrent networks: `npm run golden` (needs Debian's python3-torch).
 
-recurrent.json gets, from weights and inputs drawn by the stream that test/ops/database.ts uses: the losses of 20 training steps of
-examples/text's classifier with packed sequences, and what its parameters are then; outputs and gradients of packed layers in
-both directions, of LSTM with projections, of RNN with relu, and of cells.
+Weights and inputs come from the generator of test/ops/database.ts. recurrent.json holds the losses of 20 training steps of examples/text's
+classifier with packed sequences, and its parameters afterwards. It also holds outputs and gradients of packed layers in both directions,
+of LSTM with projections, of RNN with relu, and of cells.
 """
 import ctypes
 import json
@@ -65,7 +65,7 @@ def train(cell):
 
 
 def layer(name, module, shape, lengths=None):
-    """Output and last states of a layer or cell that begins with zeros, and the gradients of all, each times its own cotangent."""
+    """Output and last states of a layer or cell that starts from zeros, and all gradients, with one cotangent for each result."""
     fill(module, name)
     x = draw(f"{name}/x", shape).requires_grad_()
     if lengths is None:

@@ -1,4 +1,4 @@
-"""The generator of test/ops/database.ts: mulberry32, seeded by text. Shared by the scripts beside it."""
+"""The generator of test/ops/database.ts: mulberry32, seeded by text. The scripts beside it share it."""
 
 
 def stream(seed):

@@ -1,7 +1,7 @@
 """Golden values for attention and transformer layers: `npm run golden` (needs Debian's python3-torch).
 
-Each case is built by PyTorch with weights and inputs drawn by the stream that test/ops/database.ts uses. transformers.json gets the
-keys and shapes of its state, its outputs, and the gradients of all inputs and parameters.
+PyTorch builds each case with weights and inputs from the generator of test/ops/database.ts. transformers.json holds the keys and shapes of
+its state, its outputs, and the gradients of all inputs and parameters.
 """
 import ctypes
 import json
@@ -23,7 +23,7 @@ def draw(name, shape):
 
 
 def later(size):
-    """True above the diagonal: what a causal mask forbids."""
+    """The causal mask: True above the diagonal."""
     return torch.ones(size, size, dtype=torch.bool).triu(1)
 
 

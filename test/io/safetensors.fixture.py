@@ -1,5 +1,5 @@
-"""Writes safetensors.fixture.ts: files as the format's own writer lays them out, made from its description with numpy and by
-none of wgrad's code.
+"""Writes safetensors.fixture.ts: files in the layout of the format's own writer. Follows the format's description with numpy, and uses none
+of wgrad's code.
 
     python3 test/io/safetensors.fixture.py > test/io/safetensors.fixture.ts
 """

@@ -89,7 +89,7 @@ test("a file with PEFT's keys gives PyTorch's outputs, unmerged and merged, and 
 	assert.equal(saved['adapter_model.safetensors'], weightsFile);
 	adapted.use(null);
 	await requireOutputs(model, results.lora.before);
-	// Unloaded without merging, nothing is left.
+	// unload() without merge() leaves nothing behind.
 	assert.is(adapted.unload(), model);
 	assert.equal(Object.keys(model.stateDict()), Object.keys(new Adapted().stateDict()));
 	await requireOutputs(model, results.lora.before);
@@ -234,7 +234,7 @@ test('dropout acts on the input of adapters in training alone', async () => {
 	requireClose('in inference', await model.forward(x).data(), await plain.data(), CLOSE);
 });
 
-/** As GPT-2's files: x W + b with W [in, out]. */
+/** Like the layers of GPT-2's files: x W + b with W [in, out]. */
 class Projection extends nn.Module {
 	readonly weight = new nn.Parameter(randn([3, 5]));
 	override forward(x: Tensor): Tensor {
@@ -242,7 +242,7 @@ class Projection extends nn.Module {
 	}
 }
 
-/** As a quantised layer: sizes, and no weight in floating point. */
+/** Like a quantised layer: it has sizes, but no floating weight. */
 class Packed extends nn.Module {
 	readonly inFeatures = 3;
 	readonly outFeatures = 5;
@@ -301,7 +301,7 @@ test('a quantised model takes adapters: its integers stay, and the adapters get 
 	noGrad(() => {
 		for (const parameter of adapted.parameters()) parameter.copy_(randn(parameter.shape).mul(0.1));
 	});
-	// The same by dense layers.
+	// The same with dense layers.
 	const of = Object.fromEntries(
 		adapted.namedParameters().map(([key, parameter]) => [key.replace('base_model.model.', ''), parameter]),
 	);

@@ -1,4 +1,4 @@
-/** `slim` against the masked model: outputs, shapes, parameters and FLOPs, and what it leaves with a reason. */
+/** `slim` against the masked model: outputs, shapes, parameters, FLOPs, and the reasons for layers that stay. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { init, manualSeed, nn, noGrad, optim, rand, randn, type Tensor } from 'wgrad';
@@ -10,7 +10,7 @@ test.before(async () => void (await init({ device: 'cpu' })));
 
 const SAME = { relative: 1e-5, absolute: 1e-5 };
 
-/** Statistics as training would leave them. */
+/** Gives batch norms the random statistics and parameters of a trained model. */
 function unsettle(model: nn.Module): void {
 	noGrad(() => {
 		for (const module of model.modules()) {
@@ -22,7 +22,7 @@ function unsettle(model: nn.Module): void {
 	});
 }
 
-/** Slims the model; requires the outputs of before. */
+/** Slims the model, and checks that its outputs stay the same. */
 async function slimmed(model: nn.Module & { forward(x: Tensor): Tensor }, x: Tensor) {
 	model.eval();
 	const expected = await model.forward(x).data();
@@ -74,7 +74,7 @@ test('a convolutional network loses its pruned channels from convolutions, batch
 		report.layers.map(({ path, channels, kept }) => `${path} ${channels} ${kept}`),
 		['conv1 8 5', 'conv2 6 4', 'fc1 10 5', 'fc2 4 4'],
 	);
-	// The same shapes from the start give the same counts.
+	// A new model of these shapes has the same counts.
 	const small = new nn.Sequential(
 		new nn.Conv2d(1, 5, 3),
 		new nn.BatchNorm2d(5),
@@ -93,7 +93,7 @@ test('a convolutional network loses its pruned channels from convolutions, batch
 	const counts = nn.summarize(small, x.shape);
 	assert.equal(report.after, { parameters: counts.parameters, flops: counts.flops });
 	assert.ok(report.before.flops > report.after.flops && report.before.parameters > report.after.parameters);
-	// It trains on.
+	// The model can be trained further.
 	model.train();
 	const optimizer = new optim.SGD(model.parameters(), { lr: 0.01 });
 	model.forward(x).square().sum().backward();
@@ -150,7 +150,7 @@ test('depthwise convolutions and average pools pass channels through', async () 
 	assert.equal([depthwise.inChannels, depthwise.outChannels, depthwise.options.groups], [4, 8, 4]);
 });
 
-test('channels that nothing uses go, and what is left without a use after them', async () => {
+test('unused channels go, and so do channels that only they used', async () => {
 	manualSeed(5);
 	const [a, b, c] = [new nn.Linear(4, 6), new nn.Linear(6, 5), new nn.Linear(5, 3)];
 	const model = new nn.Sequential(a, new nn.ReLU(), b, new nn.Sigmoid(), c);
@@ -217,7 +217,7 @@ test('layers that slim cannot follow stay, and the report says why', async () =>
 	assert.match(String(report), /inner \(Linear\) +6 of 6 channels: it goes into 'relu' outside the layers/);
 });
 
-test('a model that hides a use of its channels is left as it was', async () => {
+test('a model that hides a use of its channels stays as it was', async () => {
 	manualSeed(6);
 	class Hidden extends nn.Module {
 		readonly inner = new nn.Linear(4, 6);

@@ -18,7 +18,7 @@ function draw(name: string, shape: readonly number[]): Tensor {
 
 const batches = () => Array.from({ length: 5 }, (_, i) => draw(`batch/${i}`, [6, 3]));
 
-/** The training of adapting.py. */
+/** Trains like adapting.py. */
 function trained() {
 	const model = new nn.Sequential(new nn.Linear(3, 4), new nn.BatchNorm1d(4), new nn.Tanh(), new nn.Linear(4, 2));
 	model.to('float64');
@@ -64,12 +64,12 @@ test("averages, their state and their batch statistics are PyTorch's", async () 
 	await requireState('updated', averaged, results.average.updated);
 	averaged.eval();
 	requireClose('output', await averaged.forward(draw('batch/0', [6, 3])).data(), results.average.output, ALLOWED);
-	// The model itself is as it was: weights, statistics, mode, momentum.
+	// The model itself is unchanged: weights, statistics, mode, momentum.
 	assert.equal(await Promise.all(Object.values(model.stateDict()).map((value) => value.data())), weights);
 	assert.ok(model.training && model.modules().every(({ training }) => training));
 	assert.is((model.at(1) as nn.BatchNorm1d).options.momentum, undefined);
 	assert.ok(model.parameters().every((parameter) => parameter.requiresGrad));
-	// A second one goes on from the state.
+	// A second average continues from the state.
 	const other = new optim.AveragedModel(model);
 	other.loadStateDict(averaged.stateDict());
 	other.updateParameters();
@@ -77,7 +77,7 @@ test("averages, their state and their batch statistics are PyTorch's", async () 
 	assert.equal(await other.stateDict()['module.0.weight']!.data(), await averaged.stateDict()['module.0.weight']!.data());
 });
 
-test('statistics of a plain model are computed anew too', async () => {
+test('statistics of a plain model are recomputed too', async () => {
 	const { model } = trained();
 	const norm = model.at(1) as nn.BatchNorm1d;
 	await optim.updateBn(batches(), model);

@@ -97,7 +97,7 @@ for (const device of DEVICES) {
 			const [found, expected] = await Promise.all(
 				[scaled, plain].map((optimizer) => numbersOf((optimizer.stateDict().state[0] ?? {}) as Record<string, Tensor>)),
 			);
-			// Muon counts its steps for nothing but the record; SGD counts them where they may be skipped.
+			// Muon only records its step count. SGD counts steps only if they may be skipped.
 			if (name !== 'Muon' && expected!.step !== undefined) assert.equal(found!.step, [4]);
 			for (const [key, values] of Object.entries(expected!))
 				if (key !== 'step') requireClose(`${name}, ${key}`, found![key]!, values, { relative: 2e-6, absolute: 1e-6 });
@@ -172,7 +172,7 @@ for (const device of DEVICES) {
 			assert.equal([...(await param.data())], [...(await whole.param.data())]);
 			assert.is(await scaler.getScale(), await whole.scaler.getScale());
 		}
-		// Without the scaler the count goes on where it is.
+		// Without the scaler, counting continues on the device.
 		const { param, optimizer } = whole;
 		param.grad = tensor(draw('last'), { device });
 		optimizer.step();
@@ -189,7 +189,7 @@ for (const device of DEVICES) {
 	});
 }
 
-/** A state as a checkpoint gives it back, with tensors on the CPU; or as it is. */
+/** Moves the tensors of a state to the CPU, as a checkpoint does, if `moves`; else returns the state. */
 async function onHost<T>(moves: boolean, state: T): Promise<T> {
 	if (typeof state !== 'object' || state === null || !moves) return state;
 	if ('storage' in state) return (await (state as unknown as Tensor).to('cpu')) as T;

@@ -8,7 +8,7 @@ import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
 import tar from 'tar-fs';
 
-/** What a fresh clone does not have, and the tests, which no build needs. */
+/** Files that a fresh clone lacks, and the tests, which a build does not need. */
 const NOT_COPIED = new Set(['.git', '.cache', 'dist', 'node_modules', 'test']);
 
 export interface Installed {

@@ -1,4 +1,4 @@
-/** What compilers and editors see of the public declarations. */
+/** The public declarations, as compilers and editors see them. */
 import { join } from 'node:path';
 import ts from 'typescript';
 

@@ -128,7 +128,7 @@ function attempt(given: Case, device: Device, precision: DType, perturbed: Pertu
 }
 
 interface Judgement {
-	/** What is wrong, or null. */
+	/** The mistake, or null. */
 	readonly problem: string | null;
 	/** The largest deviation, in units of rounding. */
 	readonly units: number;

@@ -211,7 +211,7 @@ export async function makeWrongCalls(device: w.Device, each: number, seed: numbe
 	console.log(`${count} wrong calls on ${device}: ${refused} refused, the others gave valid results`);
 }
 
-/** What to do with the arguments of a call. */
+/** A call, given its arguments. */
 export type Run = (args: readonly unknown[]) => unknown;
 
 /** Runs each with correct arguments, which must succeed, and with wrong ones. */

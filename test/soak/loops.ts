@@ -4,7 +4,7 @@ import { crossEntropy, memory, nn, optim, type Tensor, tidy } from 'wgrad';
 import { ArrayDataset, DataLoader, MapDataset, type TensorList } from 'wgrad/data';
 import { type Counts, pick, type Random } from './campaign';
 
-/** What a loop holds after a number of steps. */
+/** The memory that a loop holds after some steps. */
 export interface Held {
 	readonly step: number;
 	readonly seconds: number;

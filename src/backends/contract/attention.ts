@@ -35,7 +35,9 @@ export interface AttentionKernels {
 		attributes: AttentionAttributes,
 	): void;
 
-	/** What the gradients need of each query, [B, H, L, 4]: both parts of its log-sum-exp, the sum of gradient * o, and padding. */
+	/**
+	 * For each query, the values that the gradients need, [B, H, L, 4]: both parts of its log-sum-exp, the sum of gradient * o, and padding.
+	 */
 	attentionRows(
 		inputs: { o: View; gradient: View; logSumExp: View },
 		outputs: { rows: View },

@@ -1,5 +1,5 @@
 /**
- * What the elementwise operations compute, in double precision, by PyTorch's names and definitions. The CPU runs these
+ * The functions of elementwise operations in double precision, by PyTorch's names and definitions. The CPU runs these
  * functions. The WGSL of shaders/elementwiseFunctions.wgsl.ts is written independently, and tests compare the two.
  */
 import { erf, erfc, floorDivide, power, remainder, roundHalfEven } from './special';

@@ -98,7 +98,7 @@ interface LionAttributes extends Penalties, Shrinking {
 	readonly beta2: number;
 }
 
-/** Where steps have a control (see gradScaler.ts), it says whether they do nothing, and stands for what depends on their number. */
+/** A step may have a control (see gradScaler.ts). It says whether to skip the step, and holds the values that depend on the step count. */
 export interface OptimizerKernels {
 	/**
 	 * buffer = momentum * buffer + (1 - dampening) * g; param -= lr * (nesterov ? g + momentum * buffer : buffer). Without buffer:

@@ -11,7 +11,7 @@ function elements(view: View): Float32Array | Float64Array {
 	return cpuData(view).subarray(view.offset, view.offset + size) as Float32Array | Float64Array;
 }
 
-/** What a step's control says; undefined where there is none. */
+/** The values of a step's control; undefined without one. */
 function countsOf(control: View | undefined) {
 	if (control === undefined) return undefined;
 	const values = cpuData(control).subarray(control.offset);

@@ -269,7 +269,7 @@ export class Commands {
 	}
 
 	/**
-	 * What a loop without reads should await. If many launches wait for pipelines: those pipelines. Now and then: the work
+	 * Returns what a loop without reads should await. If many launches wait for pipelines: those pipelines. Now and then: the work
 	 * submitted at the previous call, so that the GPU always has some work and never much.
 	 */
 	pace(): Promise<void> | undefined {

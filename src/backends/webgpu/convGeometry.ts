@@ -7,7 +7,7 @@ export type Dimension = 0 | 1 | 2;
 
 export const triple = (make: (dimension: Dimension) => number): Triple => [make(0), make(1), make(2)];
 
-/** What the three directions share. `channels` and `outputs` belong to one group. */
+/** The sizes that the three directions share. `channels` and `outputs` belong to one group. */
 export interface Geometry {
 	readonly batch: number;
 	readonly groups: number;

@@ -1,6 +1,6 @@
 /** The free blocks of one size class: a binary heap with the lowest number on top. */
 
-/** What a free list needs to know about a block. */
+/** The properties of a block that a free list uses. */
 interface Numbered {
 	readonly id: number;
 	/** The last batch with launches that use it. */

@@ -26,7 +26,7 @@ export interface MemoryOptions {
 	poolBytes?: number | undefined;
 }
 
-/** What a block is taken for, for errors. */
+/** The purpose of a block, for error messages. */
 interface Purpose {
 	readonly operation: string;
 	readonly dtype: DType;

@@ -1,5 +1,5 @@
 /**
- * What the GPU did and how long it took: one row for each kernel variant and the operation that launched it.
+ * Profiles the GPU's work: one row with times for each kernel variant and the operation that launched it.
  *
  * If the adapter has timestamps, profiling gives every launch its own pass and times that pass. Otherwise the elapsed
  * time is divided in proportion to the work that launches declare, and the table says so.

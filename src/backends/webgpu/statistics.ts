@@ -1,5 +1,5 @@
 /**
- * What the device reports about itself and its work, as plain data. These types are public and separate from the runtime, so that
+ * The device's reports about itself and its work, as plain data. These types are public and separate from the runtime, so that
  * a program's compiler never reads declarations that need WebGPU's own types.
  */
 
@@ -31,7 +31,7 @@ export interface MemoryStatistics {
 	readonly buffersCreated: number;
 }
 
-/** What one kernel has done so far. */
+/** The work of one kernel so far. */
 export interface KernelCounters {
 	readonly kernel: string;
 	launches: number;
@@ -39,7 +39,7 @@ export interface KernelCounters {
 	bytes: number;
 }
 
-/** What the backend has done since it was created. */
+/** The work of the backend since its creation. */
 export interface Counters {
 	readonly launches: number;
 	readonly submits: number;
@@ -63,7 +63,7 @@ export interface ProfileRow {
 }
 
 export interface Profile<T = unknown> {
-	/** What the profiled function returned. */
+	/** The result of the profiled function. */
 	readonly result: T;
 	/** By time, longest first. */
 	readonly rows: readonly ProfileRow[];

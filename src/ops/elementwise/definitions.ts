@@ -100,10 +100,10 @@ export function viewAs(x: Tensor, { dtype, shape }: Common): View {
 	return broadcastView(converted(x, dtype), shape);
 }
 
-/** What the derivatives of a function of two numbers read: its operands as given, and its result. */
+/** The values that the derivatives of a function of two numbers read: its operands as given, and its result. */
 type Read = 'a' | 'b' | 'y';
 
-/** The derivative by one operand. What it reads is saved only if that operand requires a gradient. */
+/** The derivative by one operand. The tape saves what it reads only if that operand requires a gradient. */
 interface Partial {
 	readonly reads: readonly Read[];
 	/** The gradient g times the derivative, in differentiable operations. */

@@ -167,8 +167,8 @@ function padded(targets: Tensor, targetLengths: Lengths, count: number): Tensor 
 /**
  * A value of 0 with the gradient of each sequence's log-likelihood, [N], in differentiable operations. The recursion runs over the labels
  * with blanks between them. Each position sums the alignments that end there: a step stays, advances by one, or skips the blank between
- * different labels. `alpha` [N, T, 2 S + 1, 2] holds the logarithms of these sums from the forward kernel, in two parts. Subtracting them as
- * constants changes no gradient, and keeps the values near 0, where float32 has most digits.
+ * different labels. `alpha` [N, T, 2 S + 1, 2] holds the logarithms of these sums from the forward kernel, in two parts. Subtracting them
+ * as constants changes no gradient, and keeps the values near 0, where float32 has most digits.
  */
 function forwardPass(logProbs: Tensor, alpha: Tensor, labels: Tensor, inputs: Tensor, sizes: Tensor, blank: number): Tensor {
 	const [steps, count] = logProbs.shape as [number, number];
@@ -190,7 +190,7 @@ function forwardPass(logProbs: Tensor, alpha: Tensor, labels: Tensor, inputs: Te
 		const found = where(counts, transpose(select(alpha, 3, part), 0, 1), 0);
 		return clamp(found, { min: IMPOSSIBLE });
 	}) as [Tensor, Tensor];
-	/** What each position gets from the position `back` before it, at all steps after the first. */
+	/** The share of each position from the position `back` before it, at all steps after the first. */
 	const share = (back: number) => {
 		const source = (found: Tensor, value: number) =>
 			narrow(pad(narrow(found, 0, 0, steps - 1), [back, 0], { value }), 2, 0, width);

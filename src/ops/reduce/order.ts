@@ -61,7 +61,7 @@ const extremeOperation = defineOperation({
 	}),
 });
 
-/** For max, min and median of all elements. NaN elements share the gradient of a NaN, unlike in amax and amin. So does PyTorch. */
+/** For max, min and median of all elements. As in PyTorch, NaN elements share the gradient of a NaN, unlike in amax and amin. */
 function shareAmongAll(x: Tensor, y: Tensor, gradient: Tensor): Tensor {
 	const chosen = logicalOr(eq(x, y), logicalAnd(isnan(x), isnan(y)));
 	return splitEvenly(chosen, gradient, [...x.shape.keys()]);
@@ -126,7 +126,10 @@ function toSelected(gradient: Tensor | null, indices: Tensor, shape: Shape, dims
 	return where(eq(along, expandReduced(indices, shape, dims)), expandReduced(gradient, shape, dims), 0);
 }
 
-/** The position (int32) of the largest element along `dim`, or in the flattened tensor. The first of equal elements; the first NaN if there is one. As `torch.argmax`. */
+/**
+ * The position (int32) of the largest element along `dim`, or in the flattened tensor. The first of equal elements; the first NaN if there
+ * is one. As `torch.argmax`.
+ */
 export function argmax(x: Tensor, dim?: number, options: ReduceOptions = {}): Tensor {
 	checkOptions('argmax', options, ['keepdim']);
 	return position('argmax', 'max', x, dim, options);
@@ -154,15 +157,15 @@ const positionOperation = defineOperation({
 });
 
 /**
- * Without `dim`: the lower median of all elements; equal elements share its gradient evenly. With `dim`: the lower median along that dim and
- * its first position (int32); the gradient goes to that element alone. NaN wins. As `torch.median`.
+ * Without `dim`: the lower median of all elements; equal elements share its gradient evenly. With `dim`: the lower median along that dim
+ * and its first position (int32); the gradient goes to that element alone. NaN wins. As `torch.median`.
  */
 export function median(x: Tensor): Tensor;
 export function median(x: Tensor, dim: number, options?: ReduceOptions): ValuesIndices;
 export function median(x: Tensor, dim?: number, options: ReduceOptions = {}): Tensor | ValuesIndices {
 	checkOptions('median', options, ['keepdim']);
 	requireTensor('median', x);
-	// The median of no floats is NaN, like their mean.
+	// The median of an empty tensor is NaN, like its mean.
 	if (dim === undefined && x.size === 0 && isFloating(x.dtype)) return runOperation('median', () => mean(x));
 	const reduction = nonEmptyReduction('median', x, dim, options);
 	requireDType('median', x.dtype, ['float32', 'float64', 'float16', 'int32', 'uint8']);

@@ -9,7 +9,7 @@ import type { CommonOptions, Optimizer } from '../optimizer';
 export type SchedulerState = Readonly<Record<string, unknown>>;
 
 export interface SchedulerOptions {
-	/** The index of the last step, to resume from. Default -1: start anew. */
+	/** The index of the last step, to resume from. Default -1: start from the beginning. */
 	readonly lastEpoch?: number;
 }
 
@@ -55,7 +55,7 @@ export abstract class LRScheduler {
 	abstract loadStateDict(state: SchedulerState): void;
 
 	/**
-	 * What `loadStateDict` would throw, as far as the schedule can tell without a change.
+	 * Throws the errors of `loadStateDict` that the schedule can detect without changing itself.
 	 *
 	 * @internal
 	 */

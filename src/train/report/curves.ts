@@ -1,4 +1,4 @@
-/** Finds the curves of a history and describes each in words. */
+/** Finds the curves of a history, and writes a sentence about each. */
 import { type EpochRecord, type History, validationName } from '../history';
 import { formatNumber } from './html';
 
