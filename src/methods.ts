@@ -5,7 +5,8 @@ import type { DeviceName } from './backends/contract';
 import type { DType } from './core/dtype';
 import { defineOtherNames } from './nameHints';
 import * as operations from './operations';
-import type { Unique, UniqueOptions } from './ops/indexing';
+import type { IndexItem, IndexPutOptions, Unique, UniqueOptions } from './ops/indexing';
+import { indexPut_ } from './ops/indexing/advanced';
 import { add_, copy_, div_, fill_, mul_, sub_, zero_ } from './ops/inplace';
 import type { Operand } from './ops/operands';
 import type { Dims, ReduceOptions, ValuesIndices, VarianceOptions } from './ops/reduce';
@@ -35,6 +36,7 @@ const METHODS = {
 	bool: (x: Tensor) => operations.to(x, 'bool'),
 	cpu: (x: Tensor) => operations.to(x, 'cpu'),
 	tolist: (x: Tensor) => x.toArray(),
+	indexPut_,
 	...{ add_, copy_, div_, fill_, mul_, sub_, zero_ },
 	...{ backward, registerHook, requiresGrad_, retainGrad },
 };
@@ -87,6 +89,7 @@ type Methods = Exclude<
 	| 'median'
 	| 'where'
 	| 'unique'
+	| 'nonzero'
 >;
 
 /**
@@ -114,6 +117,7 @@ declare module './tensor' {
 			Of<typeof import('./ops/embeddingBag')>,
 			Of<typeof import('./ops/fakeQuantize')>,
 			Of<typeof import('./ops/einsum')>,
+			Of<typeof import('./ops/indexing/advanced')>,
 			Of<typeof import('./ops/indexing/order')>,
 			Of<typeof import('./ops/indexing/quantile')>,
 			Of<typeof import('./ops/indexing/repeatInterleave')>,
@@ -168,6 +172,12 @@ declare module './tensor' {
 		readonly T: Tensor;
 		/** A view with the last two dims swapped. */
 		readonly mT: Tensor;
+		/** Writes `values` at `indices` into this tensor, and returns it; see `indexPut`. */
+		indexPut_(indices: readonly IndexItem[], values: Tensor | number | boolean, options?: IndexPutOptions): Tensor;
+		/** A vector of coordinates of the elements that are not 0 for each dim; see `nonzero`. */
+		nonzero(options: { readonly asTuple: true }): Promise<Tensor[]>;
+		/** The coordinates of the elements that are not 0; see `nonzero`. */
+		nonzero(options?: { readonly asTuple?: false }): Promise<Tensor>;
 		/** The different elements of this tensor; see `unique`. */
 		unique(options: UniqueOptions & ({ readonly returnInverse: true } | { readonly returnCounts: true })): Promise<Unique>;
 		/** The different elements of this tensor in ascending order; see `unique`. */

@@ -24,7 +24,7 @@ export const CREATION = words(`
 /** The members of a tensor other than the operations. */
 export const MEMBERS = words(`
 	shape ndim size dtype device requiresGrad grad isLeaf data item toArray toString backward detach clone contiguous to retainGrad
-	requiresGrad_ T mT float double half int bool cpu tolist copy_ add_ sub_ mul_ div_ fill_ zero_ dispose strides offset name isDisposed isContiguous registerHook print
+	requiresGrad_ indexPut_ T mT float double half int bool cpu tolist copy_ add_ sub_ mul_ div_ fill_ zero_ dispose strides offset name isDisposed isContiguous registerHook print
 `);
 
 /** All other functions that the library exports are operations. */

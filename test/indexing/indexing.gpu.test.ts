@@ -206,4 +206,23 @@ onBoth('unique gives ascending values, their counts, and where each element went
 	assert.is(along.counts, null);
 });
 
+onBoth('index takes a mask by its coordinates, and indexPut_ writes through a view', async (device) => {
+	const x = tensor([0, 5, 0, 7, 8, 0], { shape: [2, 3], device });
+	const places = await nonzero(x, { asTuple: true });
+	assert.equal(await x.index(places).toArray(), [5, 7, 8]);
+	const y = zeros([2, 3], { device });
+	assert.is(y.indexPut_([':', [0, -1]], tensor([[1], [2]], { device })), y);
+	y.select(0, 1).indexPut_([[0, 0, 1]], 10, { accumulate: true });
+	y.indexPut_([x.gt(6)], -1);
+	assert.equal(await y.toArray(), [
+		[1, 0, 1],
+		[-1, -1, 2],
+	]);
+	const leaf = tensor([1, 2, 3], { device, requiresGrad: true });
+	const doubled = leaf.mul(2);
+	doubled.indexPut_([[1]], leaf.narrow(0, 2, 1));
+	const [gradient] = grad(doubled.sum(), leaf);
+	assert.equal(await gradient!.toArray(), [2, 0, 3]);
+});
+
 test.run();

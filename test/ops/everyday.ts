@@ -317,11 +317,139 @@ const EXTREME_SOURCES: readonly Sample[] = [
 	{ label: 'int32', inputs: [whole(-9, 9, 4), whole(0, 4, 7), whole(-9, 9, 7)], options: { dim: 0 }, gradient: false },
 ];
 
+/** In `at`, $1 stands for the second input, and so on. */
+const itemsOf = (inputs: readonly w.Tensor[], at: readonly unknown[]) =>
+	at.map((item) => (typeof item === 'string' && item.startsWith('$') ? inputs[Number(item.slice(1))]! : item)) as w.IndexItem[];
+const inPython = (at: readonly unknown[]) =>
+	at
+		.map((item) => {
+			if (typeof item !== 'string' || item === '...') return item === '...' ? item : py(item);
+			if (item.startsWith('$')) return `x[${item.slice(1)}]`;
+			return `slice(${item
+				.split(':')
+				.map((part) => part || 'None')
+				.join(', ')})`;
+		})
+		.join(', ');
+const indexed = (label: string, at: readonly unknown[], ...inputs: InputSpec[]): Sample => ({ label, inputs, options: { at } });
+const put = (label: string, at: readonly unknown[], ...inputs: InputSpec[]): Sample => ({ label, inputs, options: { at } });
+const putAdded = (label: string, torch: string, at: readonly unknown[], ...inputs: InputSpec[]): Sample => ({
+	label,
+	inputs,
+	options: { at, accumulate: true, added: torch },
+});
+
+/** The dims of x first, then those of the tensors. */
+const INDEXED: readonly Sample[] = [
+	indexed('rows', ['$1'], floats(4, 3), whole(-4, 4, 6)),
+	indexed('pairs', ['$1', '$2'], floats(4, 3), whole(0, 4, 5), whole(-3, 3, 5)),
+	indexed('together, broadcast', [':', '$1', '$2'], transposed(2, 4, 3), whole(0, 4, 2, 1), whole(0, 3, 3)),
+	indexed('apart', ['$1', ':', '$2'], floats(3, 2, 4), whole(0, 3, 2), whole(-4, 4, 2)),
+	indexed('last of three', ['...', '$1'], strided(2, 2, 4), whole(0, 4, 3)),
+	indexed('with a number and slices', [1, '1::2', '$1', ':-1'], floats(2, 4, 3, 3), whole(-3, 3, 2, 2)),
+	indexed('with a new dim', [null, '$1', ':', null], floats(3, 2), whole(0, 3, 4)),
+	indexed('arrays', [[[0, -1]], [2, 1]], floats(3, 3)),
+	indexed('booleans', [[true, false, true], ':'], floats(3, 2)),
+	indexed('views', [-1, null, '1:', '...', '::2'], floats(2, 3, 2, 5)),
+	indexed('no index', ['$1'], floats(4, 3), { shape: [0], dtype: 'int32' }),
+];
+
 const REDUCES = ['sum', 'prod', 'mean', 'amax', 'amin'] as const;
 
 const indexing: OpEntry[] = [
 	quantiles('quantile'),
 	quantiles('nanquantile'),
+	entry('index', 'indexing', {
+		call: (inputs, { at }) => w.index(inputs[0]!, itemsOf(inputs, at as unknown[])),
+		samples: INDEXED,
+		torch: ({ at }) => `x[0][${inPython(at as unknown[])}]`,
+		refusals: [
+			refuse('no array', [2], (x) => w.index(x, 0 as never), /index: indices come as one array, such as .*, not 0/),
+			refuse('too many', [2], (x) => w.index(x, [0, 0]), /index: 2 indices for the 1 dims of \[2\]/),
+			refuse('a number', [2], (x) => w.index(x, [2]), /index: index 2 is out of range for dim 0 of \[2\] of size 2/),
+			refuse('a step', [2], (x) => w.index(x, ['::-1']), /index: the step of '::-1' must be at least 1. To reverse, use flip/),
+			refuse('a word', [2], (x) => w.index(x, ['all' as never]), /index: the slice 'all' must be 'start:end'/),
+			refuse('floats', [2], (x) => w.index(x, [x]), /index: indices are int32 or bool, not float32/),
+			refuse('a mask', [2], (x) => w.index(x, [x.eq(0)]), /index: only the device knows .*await nonzero\(mask, \{ asTuple: true/),
+			refuse('a short mask', [2], (x) => w.index(x, [[true]]), /index: mask \[1\] must have the shape \[2\]/),
+			outOfRange(
+				[0, 3],
+				(i) => w.zeros([3], { device: i.device }).index([i]),
+				/^index: index 3 is out of range for dim 0 of \[3\]/,
+			),
+			outOfRange(
+				[0, -4],
+				(i) => w.zeros([9, 3], { device: i.device }).index([[1, 2], i]),
+				/^index: index -4 is out of range for dim 1 of \[9, 3\] of size 3/,
+			),
+		],
+	}),
+	entry('indexPut', 'indexing', {
+		call: (inputs, { at, accumulate }) =>
+			w.indexPut(inputs[0]!, itemsOf(inputs, at as unknown[]), inputs.at(-1)!, { accumulate: accumulate as boolean }),
+		samples: [
+			put('rows', ['$1'], floats(4, 3), listed([2, -4], 'int32'), floats(2, 3)),
+			putAdded(
+				'added rows',
+				'x[0].index_put((x[1],), x[2], accumulate=True)',
+				['$1'],
+				floats(4, 3),
+				listed([2, -1, 2, 3], 'int32'),
+				floats(4, 3),
+			),
+			putAdded(
+				'added pairs',
+				'x[0].index_put((x[1], x[2]), x[3], accumulate=True)',
+				['$1', '$2'],
+				transposed(4, 3),
+				whole(0, 4, 7),
+				whole(-3, 3, 7),
+				floats(7),
+			),
+			put('apart', [[0, 2], ':', [1, 0]], floats(3, 2, 4), floats(2)),
+			putAdded(
+				'in a view',
+				'torch.stack([x[0][0], torch.cat([x[0][1, :1], x[0][1, 1:].index_add(1, x[1], x[2])])])',
+				[1, '1:', '$1'],
+				floats(2, 3, 4),
+				whole(0, 4, 5),
+				floats(2, 5),
+			),
+			put('a view', [':', -1], floats(3, 4), floats(3)),
+			put('a mask', ['$1'], floats(3, 4), bools(3, 4), floats()),
+			putAdded(
+				'a mask of rows',
+				'x[0].index_put((x[1],), x[2], accumulate=True)',
+				['$1'],
+				floats(4, 3),
+				{ ...bools(4), values: [1, 0, 0, 1] },
+				floats(2, 3),
+			),
+			put('a mask of columns', [':', '$1'], floats(2, 3), { ...bools(3), values: [0, 1, 1] }, floats(2)),
+		],
+		torch: ({ at, added }) =>
+			added ? `${added}` : `(lambda y: (y.__setitem__((${inPython(at as unknown[])},), x[-1]), y)[1])(x[0].clone())`,
+		refusals: [
+			refuse('shapes', [3], (x) => w.indexPut(x, [[0, 1]], x), /indexPut: .* do not broadcast|indexPut: shapes/),
+			refuse(
+				'a mask and indices',
+				[3, 3],
+				(x) => w.indexPut(x, [x.select(0, 0).eq(0), [0]], 1),
+				/indexPut: a mask cannot stand beside/,
+			),
+			refuse(
+				'too few for a mask',
+				[3],
+				(x) => w.indexPut(x, [x.eq(0)], x.narrow(0, 0, 2)),
+				/indexPut: the mask has 3 true elements, but there are 2 values/,
+			),
+			outOfRange(
+				[0, 3],
+				(i) => w.indexPut(w.zeros([3], { device: i.device }), [i], 1),
+				/^indexPut: index 3 is out of range for dim 0/,
+			),
+		],
+	}),
 	entry('repeatInterleave', 'indexing', {
 		call: ([x], { repeats, dim }) => w.repeatInterleave(x!, repeats as number, dim as number | undefined),
 		samples: [

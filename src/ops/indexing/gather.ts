@@ -18,7 +18,7 @@ import { requireSameDevice, requireShape, requireTensor } from '../../tensorChec
 import { tidy } from '../../tidy';
 import { composed } from '../composed';
 import { add, lt, to, where } from '../elementwise';
-import { broadcastTo, contiguous, detach, reshape } from '../layout';
+import { broadcastTo, contiguous, detach, reshape, select } from '../layout';
 import { floatingType } from '../operands';
 
 /**
@@ -289,8 +289,14 @@ export async function maskedSelect(x: Tensor, mask: Tensor): Promise<Tensor> {
 	);
 }
 
-/** The coordinates, int32 [count, ndim], of the elements that are not 0, in row-major order. Returns a promise, like `maskedSelect`. As `torch.nonzero`. */
-export async function nonzero(x: Tensor): Promise<Tensor> {
+/**
+ * The coordinates, int32 [count, ndim], of the elements that are not 0, in row-major order. With `asTuple` a vector for each dim, as
+ * `index` takes them. Returns a promise, like `maskedSelect`. As `torch.nonzero`.
+ */
+export function nonzero(x: Tensor, options: { readonly asTuple: true }): Promise<Tensor[]>;
+export function nonzero(x: Tensor, options?: { readonly asTuple?: false }): Promise<Tensor>;
+export async function nonzero(x: Tensor, options: { readonly asTuple?: boolean } = {}): Promise<Tensor | Tensor[]> {
+	const { asTuple = false } = checkOptions('nonzero', options, ['asTuple']);
 	requireTensor('nonzero', x);
 	const positions = await nonzeroPositions(x);
 	const strides = contiguousStrides(x.shape);
@@ -300,7 +306,9 @@ export async function nonzero(x: Tensor): Promise<Tensor> {
 			coordinates[i * x.ndim + d] = Math.floor(position / stride) % x.shape[d]!;
 		});
 	});
-	return uploaded(x, coordinates, [positions.length, x.ndim]);
+	const all = uploaded(x, coordinates, [positions.length, x.ndim]);
+	if (!asTuple) return all;
+	return tidy(() => Array.from({ length: x.ndim }, (_, d) => contiguous(select(all, 1, d))));
 }
 
 /**

@@ -1,5 +1,6 @@
 /** Elements by index: reading (gather.ts), writing (scatter.ts), sorting and searching (order.ts). */
 
+export { type IndexItem, type IndexPutOptions, index, indexPut } from './advanced';
 export {
 	bincount,
 	gather,

@@ -49,7 +49,7 @@ function sourceFor(operation: string, x: Tensor, index: Tensor, source: Tensor):
 	return index.shape.reduce((part, size, d) => (part.shape[d] === size ? part : narrow(part, d, 0, size)), source);
 }
 
-function addedAt(name: string, x: Tensor, dim: number, index: Tensor, source: Tensor, check?: IndexCheck): Tensor {
+export function addedAt(name: string, x: Tensor, dim: number, index: Tensor, source: Tensor, check?: IndexCheck): Tensor {
 	requireDType(name, x.dtype, ['float32', 'float64', 'float16', 'int32']);
 	return addOperation({ x, source, index }, { dim }, { name, check });
 }
@@ -104,7 +104,7 @@ export function scatter(
 		const from = source instanceof Tensor ? sourceFor('scatter', x, index, source) : filledLike(x, index.shape, source);
 		if (reduce === 'add') return addedAt('scatter', x, at, index, from, check);
 		if (reduce === 'multiply') return multipliedAt(x, at, index, from, check);
-		return writtenAt(x, at, index, from, check);
+		return writtenAt('scatter', x, at, index, from, check);
 	});
 }
 
@@ -230,8 +230,8 @@ const multiplyOperation = defineOperation({
 	},
 });
 
-function writtenAt(x: Tensor, dim: number, index: Tensor, source: Tensor, check?: IndexCheck): Tensor {
-	return writeOperation({ x, source, index }, { dim }, { check });
+export function writtenAt(name: string, x: Tensor, dim: number, index: Tensor, source: Tensor, check?: IndexCheck): Tensor {
+	return writeOperation({ x, source, index }, { dim }, { name, check });
 }
 
 const writeOperation = defineOperation({
