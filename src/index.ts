@@ -11,6 +11,7 @@ export { checkpoint } from './autograd/checkpoint';
 export { type CustomOperation, customOp, type OperationContext } from './autograd/custom';
 export { type GradcheckOptions, gradcheck, gradgradcheck } from './autograd/gradcheck';
 export { enableGrad, isGradEnabled, noGrad } from './autograd/modes';
+export { saveOnCpu } from './autograd/saveOnCpu';
 export type { HookHandle } from './autograd/tape';
 export type { DeviceName as Device } from './backends/contract';
 export { defaultDevice, setDefaultDevice } from './backends/registry';

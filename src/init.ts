@@ -5,6 +5,7 @@ import { createWebGPUBackend, type WebGPUBackend } from './backends/webgpu/backe
 import type { AdapterInfo, Counters, MemoryStatistics, Profile } from './backends/webgpu/statistics';
 import { ArgumentError, DeviceError, type DeviceLostError } from './core/errors';
 import type { Global } from './core/globals';
+import { savedOnHost } from './core/memoryPressure';
 import { checkOptions } from './core/options';
 import { liveTensors } from './scope';
 
@@ -145,11 +146,13 @@ export interface MemoryReport {
 	readonly tensors: number;
 	/** GPU memory; null before `init()`. */
 	readonly gpu: MemoryStatistics | null;
+	/** Bytes of saved tensors that `saveOnCpu` or `fit` have moved to the host. */
+	readonly savedOnCpu: number;
 }
 
 /** Reports the tensors and the memory in use. */
 export function memory(): MemoryReport {
-	return { tensors: liveTensors(), gpu: webgpu?.memory() ?? null };
+	return { tensors: liveTensors(), gpu: webgpu?.memory() ?? null, savedOnCpu: savedOnHost() };
 }
 
 function running(caller: string): WebGPUBackend {

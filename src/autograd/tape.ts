@@ -45,6 +45,19 @@ interface Saved {
 	readonly edge: GradEdge | null;
 }
 
+/** Throws an AutogradError if the memory of a tensor was written after `operation` saved it at `version`. */
+export function requireUnwritten(
+	operation: string,
+	shape: Shape,
+	version: number,
+	storage: Pick<OwnedStorage, 'version' | 'lastWriter'>,
+): void {
+	if (storage.version === version) return;
+	throw new AutogradError(
+		`backward: '${operation}' saved a tensor of shape ${formatShape(shape)} that '${storage.lastWriter}' has overwritten since (version ${storage.version}, saved at ${version}). Clone it before the in-place write`,
+	);
+}
+
 export interface OutputInfo {
 	readonly shape: Shape;
 	readonly dtype: DType;
@@ -55,15 +68,20 @@ const droppedNodes = new FinalizationRegistry<StorageClaims[]>((claims) => {
 	for (const claim of claims.splice(0)) releaseReference(claim);
 });
 
-/** Replaces saving while a `checkpoint` runs: a node keeps a tensor's number, and the tensor is computed again. */
+/** Replaces saving while a `checkpoint` runs, which computes tensors again, or a `saveOnCpu`, which moves them to the host. */
 export interface SaveHook {
-	/** Notes a tensor that a node saves. In the backward walk the returned function returns it, or an equal one. */
-	pack(tensor: Tensor): () => Tensor;
+	/** Notes a tensor that a node saves. In the backward walk the returned function returns it, or an equal one, for `operation`. */
+	pack(tensor: Tensor): (operation: string) => Tensor;
 	/** Notes that a node has packed tensors. The node calls the returned function when it is released. */
 	attach(): () => void;
 }
 
 let saveHook: SaveHook | null = null;
+
+/** Whether a hook replaces saving. */
+export function isSaving(): boolean {
+	return saveHook !== null;
+}
 
 /** Runs `fn` with another way of saving. */
 export function withSaveHook<T>(hook: SaveHook | null, fn: () => T): T {
@@ -85,7 +103,7 @@ export class TapeNode implements GradNode, ScopedNode {
 	/** Where the operation was called, while `detectAnomaly` watches. */
 	readonly caller = isWatching() ? callerStack() : '';
 	#saved: (Saved | null)[] | null = null;
-	#packed: { readonly restore: ((() => Tensor) | null)[]; readonly detach: () => void } | null = null;
+	#packed: { readonly restore: (((operation: string) => Tensor) | null)[]; readonly detach: () => void } | null = null;
 	readonly #claims: StorageClaims[] = [];
 	/** Whether the node is registered with `droppedNodes`. */
 	#watched = false;
@@ -146,14 +164,10 @@ export class TapeNode implements GradNode, ScopedNode {
 				`backward: the graph through '${this.operation}' was already walked and freed. Pass { retainGraph: true } to the first backward() to walk it twice`,
 			);
 		}
-		if (this.#packed !== null) return this.#packed.restore.map((restore) => restore?.() ?? null);
+		if (this.#packed !== null) return this.#packed.restore.map((restore) => restore?.(this.operation) ?? null);
 		return (this.#saved ?? []).map((saved) => {
 			if (saved === null) return null;
-			if (saved.storage.version !== saved.version) {
-				throw new AutogradError(
-					`backward: '${this.operation}' saved a tensor of shape ${formatShape(saved.shape)} that '${saved.storage.lastWriter}' has overwritten since (version ${saved.storage.version}, saved at ${saved.version}). Clone it before the in-place write`,
-				);
-			}
+			requireUnwritten(this.operation, saved.shape, saved.version, saved.storage);
 			const tensor = new Tensor(saved.storage, saved.shape, saved.strides, saved.offset);
 			tensor.edge = saved.edge;
 			return tensor;

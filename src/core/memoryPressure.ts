@@ -54,6 +54,18 @@ let bytes = 0;
 /** The counts at the first step of this turn of the event loop; null before that. */
 let began: { readonly unseen: number; readonly storages: number; readonly bytes: number } | null = null;
 
+let onHost = 0;
+
+/** Counts bytes that `saveOnCpu` moves to the host, or, if negative, that leave it. */
+export function addHostBytes(more: number): void {
+	onHost += more;
+}
+
+/** Bytes of saved tensors that are on the host, or on their way there. */
+export function savedOnHost(): number {
+	return onHost;
+}
+
 /** Hands the memory to the garbage collector, which alone may free it from now on. */
 export function leaveToCollector(claims: StorageClaims): void {
 	if (claims.isEntrusted) return;

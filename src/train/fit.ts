@@ -17,6 +17,7 @@ import { claim } from './lock';
 import { TrainingLoop } from './loop';
 import { classWeightList, type Loss, Objective } from './loss';
 import { Meters } from './meters';
+import { Offload } from './offloadModules';
 import { checkFitOptions, type FitOptions, resolveScheduler } from './options';
 import { ProgressCallback } from './progress';
 import { MemoryStore } from './store';
@@ -105,6 +106,7 @@ export async function train(model: Module, data: Data, options: FitOptions, gene
 	const resumes = options.onDeviceLost === 'resume' && device === 'webgpu';
 	if (resumes) for (const part of [data, options.validationData]) requireReadable(part);
 	const putBack = resumes ? await keepOnHost([data, options.validationData, options.loss]) : () => {};
+	const offload = options.offload === undefined ? null : new Offload(model, options.offload);
 	const loop = new TrainingLoop({
 		model,
 		optimizer,
@@ -119,6 +121,7 @@ export async function train(model: Module, data: Data, options: FitOptions, gene
 		scheduler,
 		ema,
 		scaler: options.precision === 'float16' ? new GradScaler() : undefined,
+		offload,
 		clip: options,
 		generator,
 		snapshots: resumes ? new MemoryStore() : null,
@@ -130,9 +133,11 @@ export async function train(model: Module, data: Data, options: FitOptions, gene
 		}),
 	});
 	const modes = model.modules().map((module) => [module, module.training] as const);
-	const keepActivations = checkpointModules(model, options.checkpoint ?? []);
-	model.train();
+	const ends: (() => void)[] = [];
 	try {
+		ends.push(checkpointModules(model, options.checkpoint ?? []));
+		if (offload !== null) ends.push(offload.start());
+		model.train();
 		await resume(loop, options.resumeFrom);
 		if (!resumes) return await loop.run();
 		const renew = () => {
@@ -141,7 +146,7 @@ export async function train(model: Module, data: Data, options: FitOptions, gene
 		};
 		return await runThroughLosses(loop, renew, options.verbose === 0);
 	} finally {
-		keepActivations();
+		for (const end of ends.reverse()) end();
 		for (const [module, training] of modes) module.training = training;
 		objective.dispose();
 	}

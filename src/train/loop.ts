@@ -2,15 +2,12 @@
 import { noGrad } from '../autograd/modes';
 import type { DeviceName } from '../backends/contract';
 import { ArgumentError } from '../core/errors';
-import { drawFrom, type Generator } from '../core/generator';
+import { drawFrom } from '../core/generator';
 import { checkState, isObject } from '../core/state';
 import { discard, moveToDevice, type TensorList } from '../data/batch';
 import type { DataLoaderState } from '../data/loader';
-import type { Module } from '../nn';
-import { add, div, mul, to } from '../ops/elementwise';
 import { detach } from '../ops/layout';
-import { type CommonOptions, clipGradNorm, clipGradValue, type EMA, LBFGS, lrScheduler, type Optimizer } from '../optim';
-import type { GradScaler } from '../optim/gradScaler';
+import { clipGradNorm, clipGradValue, type EMA, LBFGS, lrScheduler } from '../optim';
 import { Tensor } from '../tensor';
 import { tidy } from '../tidy';
 import type { Batches } from './batches';
@@ -19,43 +16,29 @@ import { type CheckpointLocation, checkParts, encodeCheckpoint, noteCheckpoint, 
 import { type CheckpointTree, releaseTree } from './checkpointTree';
 import { defaults } from './defaults';
 import { measure } from './evaluate';
+import { type Batch, type GradientPlan, Gradients } from './gradients';
 import { type EpochRecord, type History, type Setting, validationName } from './history';
 import { callbackStates, checkLoopState, type LoopState, onDevice, requireSamePosition, restoreCallbacks } from './loopState';
-import type { Objective } from './loss';
 import type { Meters } from './meters';
 import type { FitOptions, ResolvedScheduler } from './options';
 import type { CheckpointStore } from './store';
 
 /** Everything that a run needs, already checked. */
-export interface Plan {
-	readonly model: Module;
-	readonly optimizer: Optimizer<CommonOptions>;
+export interface Plan extends GradientPlan {
 	readonly device: DeviceName;
 	readonly epochs: number;
 	readonly accumulateSteps: number;
 	readonly batches: Batches;
-	readonly objective: Objective;
-	readonly meters: Meters;
 	readonly validation: { readonly batches: Batches; readonly meters: Meters } | null;
 	/** The source of sample weights: the last field of each batch, or a function of the batch. */
 	readonly sampleWeight: 'field' | ((batch: TensorList) => Tensor) | null;
 	readonly scheduler: ResolvedScheduler | null;
 	readonly ema: EMA | undefined;
-	/** Of a run in float16. */
-	readonly scaler: GradScaler | undefined;
 	readonly clip: Pick<FitOptions, 'clipGradNorm' | 'clipGradValue'>;
 	readonly callbacks: readonly Callback[];
-	/** The generator of this run's steps, and of nothing else. */
-	readonly generator: Generator;
 	readonly settings: Readonly<Record<string, Setting>>;
 	/** The store of the run's own checkpoints, to resume after a lost device; null if it keeps none. */
 	readonly snapshots: CheckpointStore | null;
-}
-
-interface Batch {
-	readonly fields: TensorList;
-	readonly weights: Tensor | null;
-	readonly samples: number;
 }
 
 interface Save extends SaveOptions {
@@ -69,6 +52,7 @@ export class TrainingLoop {
 	/** The last checkpoint written or read. */
 	last: CheckpointLocation | null = null;
 	readonly #plan: Plan;
+	readonly #gradients: Gradients;
 	readonly #context: TrainContext;
 	#epoch = 0;
 	#step = 0;
@@ -88,6 +72,7 @@ export class TrainingLoop {
 
 	constructor(plan: Plan) {
 		this.#plan = plan;
+		this.#gradients = new Gradients(plan);
 		this.#context = this.#makeContext();
 	}
 
@@ -218,7 +203,7 @@ export class TrainingLoop {
 	}
 
 	async #runGroup(group: readonly Batch[]): Promise<void> {
-		const { optimizer, scheduler, ema, meters, generator } = this.#plan;
+		const { optimizer, scheduler, ema, meters, generator, offload } = this.#plan;
 		for (const callback of this.#plan.callbacks) {
 			const result = callback.onBatchBegin?.(this.#context);
 			if (result instanceof Promise) await result;
@@ -227,7 +212,11 @@ export class TrainingLoop {
 		this.#rates = optimizer.paramGroups.map(({ lr }) => lr);
 		const lr = this.#rates[0]!;
 		const values =
-			optimizer instanceof LBFGS ? await this.#searchStep(optimizer, group) : drawFrom(generator, () => this.#plainStep(group));
+			optimizer instanceof LBFGS
+				? await this.#searchStep(optimizer, group)
+				: offload !== null
+					? await this.#offloadedStep(group)
+					: drawFrom(generator, () => this.#plainStep(group));
 		for (const [i, { samples }] of group.entries()) meters.add(values[i]!, samples, step, lr);
 		for (const { fields, weights } of group) {
 			discard(fields);
@@ -251,42 +240,31 @@ export class TrainingLoop {
 	#plainStep(group: readonly Batch[]) {
 		if (group.length === 1) {
 			return tidy(() => {
-				const values = this.#backward(group[0]!, null, true);
+				const values = this.#gradients.ofBatch(group[0]!);
 				this.#takeStep();
 				return [values];
 			});
 		}
-		const values = this.#accumulate(group);
+		const values = this.#gradients.ofGroup(group);
 		tidy(() => this.#takeStep());
 		return values;
 	}
 
-	/** Accumulates the gradients of several batches as if they were one. */
-	#accumulate(group: readonly Batch[]) {
-		const { objective } = this.#plan;
-		const shares = objective.sums
-			? group.map(() => null)
-			: noGrad(() => tidy(() => fractions(group.map(({ fields, weights }) => objective.share(fields, weights)))));
-		const values = group.map((batch, i) => tidy(() => this.#backward(batch, shares[i]!, i === 0)));
-		for (const share of shares) if (share instanceof Tensor) share.dispose();
+	async #offloadedStep(group: readonly Batch[]) {
+		const values = await this.#gradients.ofOffloadedGroup(group);
+		drawFrom(this.#plan.generator, () => tidy(() => this.#takeStep()));
 		return values;
-	}
-
-	/** Computes loss and gradients of one batch. Returns the values that the meters keep. */
-	#backward({ fields, weights }: Batch, share: number | Tensor | null, first: boolean) {
-		const { model, objective, meters, optimizer, scaler } = this.#plan;
-		const result = objective.weighted(model, fields, weights);
-		if (first) optimizer.zeroGrad();
-		const loss = share === null ? result.loss : mul(result.loss, share);
-		(scaler === undefined ? loss : scaler.scale(to(loss, 'float32'))).backward();
-		return noGrad(() => meters.measure(result));
 	}
 
 	/** A step of an optimizer that evaluates the loss several times. Reports the first loss. */
 	async #searchStep(optimizer: LBFGS, group: readonly Batch[]) {
+		const { offload, generator } = this.#plan;
 		let first: ReturnType<Meters['measure']>[] | null = null;
 		await optimizer.step(async () => {
-			const values = drawFrom(this.#plan.generator, () => this.#accumulate(group));
+			const values =
+				offload === null
+					? drawFrom(generator, () => this.#gradients.ofGroup(group))
+					: await this.#gradients.ofOffloadedGroup(group);
 			this.#clip();
 			const losses = await Promise.all(values.map(([loss]) => (loss as Tensor).item()));
 			const total = group.reduce((sum, { samples }) => sum + samples, 0);
@@ -468,18 +446,6 @@ export class TrainingLoop {
 		if (loop.meters !== null) meters.loadStateDict(await onDevice(loop.meters, device));
 		await restoreCallbacks(callbacks, loop.callbacks);
 	}
-}
-
-/** Divides shares by their total. All shares are numbers, or all are tensors. */
-function fractions(shares: readonly (number | Tensor)[]): (number | Tensor)[] {
-	const onHost = shares.filter((share) => typeof share === 'number');
-	if (onHost.length === shares.length) {
-		const total = onHost.reduce((sum, share) => sum + share, 0);
-		return onHost.map((share) => share / total);
-	}
-	const tensors = shares as readonly Tensor[];
-	const total = tensors.reduce((sum, share) => add(sum, share));
-	return tensors.map((share) => div(share, total));
 }
 
 /** Checks that an epoch's values are numbers, for the history. */

@@ -85,6 +85,11 @@ export interface FitOptions<M extends Module = Module> {
 	 * part of a path: ['blocks.*']. The bits of the run stay the same. See `checkpoint`.
 	 */
 	readonly checkpoint?: readonly string[];
+	/**
+	 * Paths of modules whose activations wait for the backward pass in the host's memory: GPU memory for time. Patterns are those of
+	 * `checkpoint`, and a module may be in both. The bits of the run stay the same. See `saveOnCpu`.
+	 */
+	readonly offload?: readonly string[];
 	/** A weight average to update after each step. */
 	readonly ema?: EMA;
 	/** Callbacks, in order. A function runs after each epoch. */
@@ -129,6 +134,7 @@ const NAMES = [
 		'precision',
 		'accumulateSteps',
 		'checkpoint',
+		'offload',
 		'ema',
 	] as const),
 	...(['callbacks', 'seed', 'shuffle', 'device', 'resumeFrom', 'onDeviceLost', 'verbose', 'onProgress'] as const),
