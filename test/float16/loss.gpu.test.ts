@@ -6,5 +6,5 @@ import { proveFloat16 } from '../proofs/float16';
 test.before(async () => {
 	await init({ device: 'webgpu' });
 });
-proveFloat16(families.loss, {}, ['ctcLoss']);
+proveFloat16(families.loss);
 test.run();

@@ -6,6 +6,5 @@ import { proveFloat16 } from '../proofs/float16';
 test.before(async () => {
 	await init({ device: 'webgpu' });
 });
-// The scales of quantizeWeight are float32 for every weight.
-proveFloat16(families.quantized.filter(({ name }) => name !== 'quantizeWeight'));
+proveFloat16(families.quantized);
 test.run();

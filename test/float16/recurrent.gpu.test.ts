@@ -5,7 +5,9 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type Device, type DType, grad, init, nn, type Tensor, tensor, zeros } from 'wgrad';
+import { families } from '../ops';
 import { stream } from '../ops/database';
+import { proveFloat16 } from '../proofs/float16';
 import { float16Present } from '../proofs/half';
 import { roundToHalf } from '../random/draw';
 
@@ -82,6 +84,8 @@ for (const name of Object.keys(LAYERS)) {
 		});
 	}
 }
+
+proveFloat16(families.rnn);
 
 test('mixed dtypes are refused', () => {
 	const of = { device: 'cpu', dtype: 'float64' } as const;

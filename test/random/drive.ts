@@ -61,7 +61,10 @@ export interface RandomOptions {
 	readonly absolute?: number;
 	/** The same for gradients. Default: `absolute`. */
 	readonly absoluteGradient?: number;
-	/** Whether a fifth as many cases also run in float16, if the adapter has it. Default false. */
+	/**
+	 * Whether a fifth as many cases also run in float16, if the adapter has it. Default: HALF_CASES, and a fifth if WGRAD_CASES is set;
+	 * false: none, because the calls take no float16.
+	 */
 	readonly half?: boolean;
 }
 
@@ -70,6 +73,8 @@ export interface RandomOptions {
  * full run.
  */
 const CASES = setting('WGRAD_CASES') ?? (typeof document === 'undefined' ? 200 : 30);
+
+const HALF_CASES = 5;
 
 function cotangent(output: Tensor, index: number, { seed, half }: Case, perturbed: Perturbation | null): Tensor {
 	const { shape, dtype, device, size } = output;
@@ -192,7 +197,8 @@ function compare(
 		const [e, a, f] = [expected[r]!, actual[r]!, rounded[r]!];
 		const wrong = (problem: string) => ({ problem: `${a.what} [${a.shape}] ${problem}`, units: Number.POSITIVE_INFINITY });
 		const floating = a.dtype === (half ? 'float16' : 'float32');
-		const free = a.what.startsWith('gradient') ? absoluteGradient : absolute;
+		// The allowances of a case count roundings of float32.
+		const free = ((a.what.startsWith('gradient') ? absoluteGradient : absolute) * unit) / UNIT;
 		if (a.dtype !== f.dtype && !(floating && f.dtype === 'float32')) return wrong(`is ${a.dtype}, on the CPU ${f.dtype}`);
 		for (let i = 0; i < e.data.length; i++) {
 			const [want, got, near] = [e.data[i]!, a.data[i]!, f.data[i]!];
@@ -268,9 +274,10 @@ export function testRandom(family: string, draw: (d: Draw) => Case, options: Ran
 		await init({ device: 'webgpu' });
 	});
 	test(`random cases: ${family}`, () => check(family, cases, seed, CASES, options));
-	if (options.half) {
+	if (options.half !== false) {
+		const count = options.half || setting('WGRAD_CASES') !== undefined ? Math.ceil(CASES / 5) : HALF_CASES;
 		test(`random cases in float16: ${family}`, async () => {
-			if (hasFloat16()) await check(`${family} in float16`, cases.map(halved), seed, Math.ceil(CASES / 5), {});
+			if (hasFloat16()) await check(`${family} in float16`, cases.map(halved), seed, count, {});
 			else console.log(`${family} in float16: this adapter has none`);
 		});
 	}
