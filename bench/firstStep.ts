@@ -12,7 +12,7 @@ import { type Measurement, summarize } from './measure';
 
 const DONE = 'done';
 
-export interface FirstStep {
+interface FirstStep {
 	readonly name: string;
 	/** Milliseconds from the start of the process. */
 	readonly cold: Measurement;

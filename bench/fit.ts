@@ -97,7 +97,7 @@ function byFit(data: Images): () => Promise<void> {
  * the clock. `processorPercent` uses the processor time of this process, which other programs disturb less; on a software adapter
  * it covers all work.
  */
-export interface FitResult {
+interface FitResult {
 	readonly hand: Measurement;
 	readonly fit: Measurement;
 	readonly percent: Measurement;

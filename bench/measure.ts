@@ -9,7 +9,7 @@ export interface Measurement {
 	readonly runs: number;
 }
 
-export interface MeasureOptions {
+interface MeasureOptions {
 	readonly warmups?: number;
 	/** The least number of runs. Default 7. */
 	readonly runs?: number;

@@ -108,7 +108,7 @@ const vae: Task = {
 	},
 };
 
-export interface MixedResult {
+interface MixedResult {
 	readonly name: string;
 	readonly loss: number;
 	readonly ms: number;

@@ -1,7 +1,8 @@
 /** The adapter's own limits, measured in the same run as the cases. */
-import { probeCopy, probeFma } from '../shaders/roofline.wgsl';
+
 import { webgpuBackend } from '../src/init';
 import { summarize } from './measure';
+import { probeCopy, probeFma } from './roofline.wgsl';
 
 export interface Roofline {
 	/** GFLOP/s of a loop that stays in registers. */

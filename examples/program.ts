@@ -93,7 +93,7 @@ function shownIn({ unit, digits = 2 }: Goal, value: number): string {
 }
 
 /** Describes the goal: 'test accuracy at least 99.00 %'. */
-export function goalText(goal: Goal): string {
+function goalText(goal: Goal): string {
 	const { figure, atLeast, atMost } = goal;
 	const bounds = [
 		...(atLeast === undefined ? [] : [`at least ${shownIn(goal, atLeast)}`]),
@@ -103,10 +103,7 @@ export function goalText(goal: Goal): string {
 }
 
 /** Whether `reached` satisfies the goal. NaN never does. */
-export function isReached(
-	{ atLeast = Number.NEGATIVE_INFINITY, atMost = Number.POSITIVE_INFINITY }: Goal,
-	reached: number,
-): boolean {
+function isReached({ atLeast = Number.NEGATIVE_INFINITY, atMost = Number.POSITIVE_INFINITY }: Goal, reached: number): boolean {
 	return reached >= atLeast && reached <= atMost;
 }
 

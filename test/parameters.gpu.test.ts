@@ -4,7 +4,7 @@ import * as assert from 'uvu/assert';
 import { avgPool2d, init, ones, shutdown, tensor } from 'wgrad';
 import type { ParameterValue } from '../shaders/parameters';
 import { definedKernels, defineKernel, type NoVariant, readWrite } from '../shaders/shader';
-import '../shaders/roofline.wgsl';
+import '../bench/roofline.wgsl';
 import { createWebGPUBackend } from '../src/backends/webgpu/backend';
 
 /** Every kernel of the library. The backend imports those that it launches, and the benchmarks have two of their own. */

@@ -36,7 +36,7 @@ const [pretrain, adapt, write, save, reset] = ['pretrain', 'adapt', 'write', 'sa
 const text = element('text', HTMLTextAreaElement);
 
 /** What the page has. */
-export interface Possessions {
+interface Possessions {
 	readonly model: boolean;
 	readonly adapter: boolean;
 }

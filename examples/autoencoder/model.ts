@@ -4,7 +4,7 @@ import { binaryCrossEntropyWithLogits, mseLoss, nn, randnLike, sigmoid, type Ten
 const SIDE = 28;
 const PIXELS = SIDE * SIDE;
 
-export interface Reconstruction {
+interface Reconstruction {
 	/** [N, 1, 28, 28], from 0 to 1. */
 	readonly images: Tensor;
 	/** The objective, averaged over the images. */

@@ -42,7 +42,7 @@ function picture(shape: Shape, tone: Tone, dice: Dice): Uint8Array {
 	return canvas.finish(NOISE, dice).data;
 }
 
-export interface ColourSet {
+interface ColourSet {
 	/** Bytes of images [N, 3, 32, 32]. */
 	readonly pixels: Uint8Array;
 	readonly labels: Uint8Array;

@@ -1,7 +1,7 @@
 /** A deeper network for small images: Conv 32, 64, 64, Linear 64. */
 import { nn } from 'wgrad';
 
-export interface DeepCnnOptions {
+interface DeepCnnOptions {
 	/** Channels of the images. Default 1. */
 	readonly channels?: number;
 	/** Height and width of the images. Default 28. */

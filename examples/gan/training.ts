@@ -38,7 +38,7 @@ export interface Settings {
 }
 
 /** The judge's verdict on images. */
-export interface Verdict {
+interface Verdict {
 	/** The fraction of images that it classifies with at least 90 % probability. */
 	readonly sure: number;
 	/** The number of these images per digit. */

@@ -5,8 +5,8 @@ import { type Tensor, tensor } from 'wgrad';
 import { readCsv } from 'wgrad/data';
 
 /** The features of a tract: all columns except its price `cmedv`, and `medv`, the uncorrected price. */
-export const FEATURES = ['crim', 'zn', 'indus', 'chas', 'nox', 'rm', 'age', 'dis', 'rad', 'tax', 'ptratio', 'b', 'lstat'];
-export const PRICE = 'cmedv';
+const FEATURES = ['crim', 'zn', 'indus', 'chas', 'nox', 'rm', 'age', 'dis', 'rad', 'tax', 'ptratio', 'b', 'lstat'];
+const PRICE = 'cmedv';
 
 /** Reads features [506, 13] and prices [506, 1] in thousands of dollars, float32. */
 export async function readHouses(): Promise<{ x: Tensor; y: Tensor }> {

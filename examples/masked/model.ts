@@ -38,7 +38,7 @@ export function maskTokens(tokens: Tensor, vocabulary: number): Masked {
 	});
 }
 
-export interface MaskedModelOptions {
+interface MaskedModelOptions {
 	/** Number of tokens, including MASK. */
 	readonly vocabulary: number;
 	readonly maxLength: number;

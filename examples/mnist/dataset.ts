@@ -3,7 +3,7 @@ import { ArrayDataset } from 'wgrad/data';
 import { type Part, readMnist } from './data';
 import { PIXELS, SIDE } from './images';
 
-export interface MnistOptions {
+interface MnistOptions {
 	/** Use only the first so many images. Default: all. */
 	readonly limit?: number;
 	/** Maps each pixel of 0 to 255 to pixel * scale + shift. Default: 0 to 1. */

@@ -2,7 +2,7 @@
 import { PIXELS, SIDE } from './images';
 
 /** Grey levels from 0 (paper) to 255 (ink), row by row. */
-export interface GreyImage {
+interface GreyImage {
 	readonly width: number;
 	readonly height: number;
 	readonly levels: Uint8Array;

@@ -5,7 +5,7 @@ import { ProbabilityBars } from './bars';
 import { DrawingBox, paint } from './drawing';
 
 /** Predicts the digit in an image of 28 x 28 bytes: gives ten probabilities, or null before a network exists. */
-export type Predict = (pixels: Uint8Array) => Promise<ArrayLike<number> | null>;
+type Predict = (pixels: Uint8Array) => Promise<ArrayLike<number> | null>;
 
 const answer = element('answer', HTMLElement);
 const seen = element('seen', HTMLCanvasElement).getContext('2d')!;

@@ -7,7 +7,7 @@ export const START = 1;
 /** The first token of a symbol. */
 export const SYMBOLS = 2;
 
-export interface TranslatorOptions {
+interface TranslatorOptions {
 	/** Number of tokens, including PAD and START. */
 	readonly vocabulary: number;
 	readonly maxLength: number;

@@ -2,7 +2,7 @@
 import { nn, type Tensor, tidy } from 'wgrad';
 import { SIDE } from '../mnist/images';
 
-export interface RowsOptions {
+interface RowsOptions {
 	/** Rows per band; must divide 28. 1 gives the LSTM one row at a time. */
 	readonly band: number;
 	/** Channels of the convolution. */

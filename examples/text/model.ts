@@ -1,7 +1,7 @@
 /** A recurrent classifier of texts. */
 import { nn, type Tensor, tidy } from 'wgrad';
 
-export interface TextClassifierOptions {
+interface TextClassifierOptions {
 	/** Number of different tokens. Token 0 is padding. */
 	readonly vocabulary: number;
 	readonly classes: number;

@@ -1,7 +1,7 @@
 /** Passages of a text, half of them backwards. Both have the same letters, so only the order tells them apart. */
 import { type Device, randint, type Tensor, tensor } from 'wgrad';
 
-export interface Passages {
+interface Passages {
 	/** [B, maxLength] int32, padded with 0. */
 	readonly tokens: Tensor;
 	/** [B] int32. */

@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import * as assert from 'uvu/assert';
 
-export interface Ending {
+interface Ending {
 	readonly code: number;
 	readonly output: string;
 }

@@ -64,7 +64,7 @@ export async function compareTraining(cell: Cell, where: Where, allowed: Allowed
 	requireClose(`${cell}: sums of squares`, squares, Object.values(expected.squares), allowed);
 }
 
-export type LayerName = keyof typeof golden.layers;
+type LayerName = keyof typeof golden.layers;
 export const LAYERS = Object.keys(golden.layers) as LayerName[];
 
 type Result = Tensor | readonly (Tensor | readonly Tensor[])[];

@@ -4,7 +4,7 @@
  */
 import { type Device, type DType, type Tensor, tensor } from 'wgrad';
 
-export type Family =
+type Family =
 	| 'elementwise'
 	| 'reduce'
 	| 'matmul'

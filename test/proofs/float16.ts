@@ -21,21 +21,21 @@ const SEED = 20;
 const ELEMENTS = 3000;
 
 /** The error bound in units of float16's rounding, 2^-11: of the element itself, and of the largest element of its tensor. */
-export interface HalfBound {
+interface HalfBound {
 	readonly own: number;
 	readonly largest: number;
 	/** Why the bound is right. */
 	readonly reason: string;
 }
 
-export interface HalfBounds {
+interface HalfBounds {
 	readonly output: HalfBound;
 	readonly gradient: HalfBound;
 }
 
 const ROUNDED: HalfBound = { own: 1.1, largest: 0.004, reason: 'one rounding of a float32 result with its own small errors' };
 
-export const DEFAULT_BOUNDS: HalfBounds = {
+const DEFAULT_BOUNDS: HalfBounds = {
 	output: ROUNDED,
 	gradient: { own: 2.2, largest: 0.5, reason: 'rounded, and computed from a rounded output' },
 };

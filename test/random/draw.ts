@@ -5,7 +5,7 @@ import { float16ToFloat32, float32ToFloat16 } from '../../src/core/float16';
 import { stream } from '../ops/database';
 
 /** The memory layout of an input: a part of a larger array, with dims stored in any order. */
-export interface Placement {
+interface Placement {
 	/** The dims, outermost first, as they are stored. */
 	readonly order: readonly number[];
 	/** By dim: the number of array elements before the first one. */

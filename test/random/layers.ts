@@ -7,7 +7,7 @@ import { Some } from './calls';
 const f = (...shape: number[]) => new Some(shape);
 const i = (...shape: number[]) => new Some(shape, 'int32');
 
-export type Construction = readonly [constructor: readonly unknown[], forward: readonly unknown[]];
+type Construction = readonly [constructor: readonly unknown[], forward: readonly unknown[]];
 
 function each(names: string, construction: Construction): Record<string, Construction> {
 	return Object.fromEntries(names.split(' ').map((name) => [name, construction]));

@@ -34,7 +34,7 @@ function hostile(d: Draw, right: unknown): unknown {
 }
 
 /** `args` with one or two replaced or one left out. Options may also get an unknown name. */
-export function spoiled(d: Draw, args: readonly unknown[]): unknown[] {
+function spoiled(d: Draw, args: readonly unknown[]): unknown[] {
 	const result = [...args];
 	for (let count = d.oneIn(4) ? 2 : 1; count > 0; count--) {
 		const at = d.int(0, result.length - 1);

@@ -36,7 +36,7 @@ export async function images(random: Random, deadline: number): Promise<Counts> 
 }
 
 /** A random supported PNG kind, at most 24 x 24. */
-export function randomKind(random: Random): PngKind {
+function randomKind(random: Random): PngKind {
 	const type = pick(random, [0, 2, 3, 4, 6]);
 	const depth = pick(random, DEPTHS[type]!);
 	return {

@@ -5,7 +5,7 @@ import { ArrayDataset, DataLoader, MapDataset, type TensorList } from 'wgrad/dat
 import { type Counts, pick, type Random } from './campaign';
 
 /** The memory that a loop holds after some steps. */
-export interface Held {
+interface Held {
 	readonly step: number;
 	readonly seconds: number;
 	readonly tensors: number;

@@ -33,7 +33,7 @@ export function nameOf(operation: unknown): string {
 	return Object.entries(w).find(([, value]) => value === operation)![0];
 }
 
-export interface UnaryCase {
+interface UnaryCase {
 	readonly name: string;
 	readonly operation: (x: w.Tensor) => w.Tensor;
 	readonly torch: string;

@@ -6,7 +6,7 @@ export const INF = Number.POSITIVE_INFINITY;
 export const NAN = Number.NaN;
 export const AROUND_0 = [-1, -0, 0, 1, -INF, INF, NAN];
 
-export type Given = readonly number[] | InputSpec;
+type Given = readonly number[] | InputSpec;
 
 function specOf(given: Given): InputSpec {
 	return Array.isArray(given) ? { shape: [given.length], values: given as number[] } : (given as InputSpec);

@@ -8,7 +8,7 @@
  *       vectors.
  */
 import { wgsl } from 'wgsl-preprocessor';
-import { defineKernel, type NoVariant, read, readWrite } from './shader';
+import { defineKernel, type NoVariant, read, readWrite } from '../shaders/shader';
 
 export const probeFma = defineKernel({
 	name: 'probe.fma',
