@@ -192,11 +192,20 @@ const indexing: OpEntry[] = [
 	}),
 	entry('maskedFill', 'indexing', {
 		call: ([x, mask]) => w.maskedFill(x!, mask!, 7),
-		samples: [
-			{ label: 'bytes', inputs: [bytes(3, 4), { shape: [3, 4], dtype: 'bool' }] },
-			{ label: 'a mask of bytes', inputs: [{ shape: [5] }, listed([0, 2, 0, 255, 1])] },
+		samples: [{ label: 'bytes', inputs: [bytes(3, 4), { shape: [3, 4], dtype: 'bool' }] }],
+		refusals: [
+			{
+				label: 'a mask of bytes',
+				call: (device) => w.maskedFill(w.zeros([2], { device }), w.ones([2], { dtype: 'uint8', device }), 7),
+				message: /maskedFill: mask has dtype uint8; it takes bool. Convert with .to\('bool'\)/,
+			},
+			{
+				label: 'maskedSelect with a mask of bytes',
+				call: (device) => w.maskedSelect(w.zeros([2], { device }), w.ones([2], { dtype: 'uint8', device })),
+				message: /maskedSelect: mask has dtype uint8; it takes bool. Convert with .to\('bool'\)/,
+			},
 		],
-		torch: () => 'torch.masked_fill(x[0], x[1] != 0, 7)',
+		torch: () => 'torch.masked_fill(x[0], x[1], 7)',
 	}),
 	entry('sort', 'indexing', {
 		call: ([x], { descending }) => w.sort(x!, 1, { descending: descending as boolean }),

@@ -15,12 +15,14 @@ import { type Common, refuseBool, viewAs } from './definitions';
 const isTensor = (operand: Operand): operand is Tensor => operand instanceof Tensor;
 
 /**
- * `a` where `condition` (bool, or uint8 that is not 0) is true, else `b`. `a` and `b` are tensors or numbers; all three broadcast. The
- * gradient goes to the side that was chosen, and NaN or infinity on the other side does not affect it. As `torch.where`.
+ * `a` where the bool `condition` is true, else `b`. `a` and `b` are tensors or numbers; all three broadcast. The gradient goes to the side
+ * that was chosen, and NaN or infinity on the other side does not affect it. As in PyTorch, a condition of uint8 still works, with a
+ * warning. As `torch.where`.
  */
 export function where(condition: Tensor, a: Operand, b: Operand): Tensor {
 	requireTensor('where', condition, 'condition');
-	if (condition.dtype !== 'bool' && condition.dtype !== 'uint8') {
+	if (condition.dtype === 'uint8') warnOfBytes();
+	else if (condition.dtype !== 'bool') {
 		throw new DTypeError(`where: condition must be bool, not ${condition.dtype}. Compare with ne(condition, 0)`);
 	}
 	if (typeof a !== 'number') requireTensor('where', a, 'a');
@@ -37,6 +39,14 @@ export function where(condition: Tensor, a: Operand, b: Operand): Tensor {
 			shape: broadcastShapes('where', condition.shape, ...sides.map((side) => side.shape)),
 		},
 	);
+}
+
+let hasWarned = false;
+
+function warnOfBytes(): void {
+	if (hasWarned) return;
+	hasWarned = true;
+	console.warn("wgrad: where: a condition of uint8 is deprecated. Convert it with .to('bool')");
 }
 
 /** The sides are tensors, or the numbers `left` and `right`. */

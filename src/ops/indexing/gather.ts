@@ -217,11 +217,11 @@ export function takeAlongDim(x: Tensor, index: Tensor, dim?: number): Tensor {
 	);
 }
 
-/** `value` where `mask` (bool, or uint8 that is not 0) is true, else x. `value` is a number, boolean or scalar tensor and takes x's dtype. x and mask broadcast. As `torch.masked_fill`. */
+/** `value` where the bool `mask` is true, else x. `value` is a number, boolean or scalar tensor and takes x's dtype. x and mask broadcast. As `torch.masked_fill`. */
 export function maskedFill(x: Tensor, mask: Tensor, value: number | boolean | Tensor): Tensor {
 	requireTensor('maskedFill', x);
 	requireTensor('maskedFill', mask, 'mask');
-	requireDType('maskedFill', mask.dtype, ['bool', 'uint8'], 'mask');
+	requireDType('maskedFill', mask.dtype, ['bool'], 'mask');
 	requireSameDevice('maskedFill', x, mask);
 	const shape = broadcastShapes('maskedFill', x.shape, mask.shape);
 	if (value instanceof Tensor) {
@@ -272,13 +272,13 @@ function uploaded(like: Tensor, data: Int32Array, shape: Shape): Tensor {
 }
 
 /**
- * The elements of x where `mask` (bool, or uint8 that is not 0) is true, as a vector. x and mask broadcast. Returns a promise, because only
- * the device knows the size. Differentiable by x. As `torch.masked_select`.
+ * The elements of x where the bool `mask` is true, as a vector. x and mask broadcast. Returns a promise, because only the device knows the
+ * size. Differentiable by x. As `torch.masked_select`.
  */
 export async function maskedSelect(x: Tensor, mask: Tensor): Promise<Tensor> {
 	requireTensor('maskedSelect', x);
 	requireTensor('maskedSelect', mask, 'mask');
-	requireDType('maskedSelect', mask.dtype, ['bool', 'uint8'], 'mask');
+	requireDType('maskedSelect', mask.dtype, ['bool'], 'mask');
 	requireSameDevice('maskedSelect', x, mask);
 	const shape = broadcastShapes('maskedSelect', x.shape, mask.shape);
 	const whole = broadcastTo(mask, shape);
@@ -312,14 +312,14 @@ export async function nonzero(x: Tensor, options: { readonly asTuple?: boolean }
 }
 
 /**
- * Counts each number in the vector x of int32 or uint8: int32 [max(minlength, largest + 1)]. With `weights` of x's shape it adds up the
+ * Counts each number in the vector x of integers: int32 [max(minlength, largest + 1)]. With `weights` of x's shape it adds up the
  * weights instead, in their dtype if floating, else in float32. Default minlength 0. Returns a promise, because the largest number decides
  * the shape. Throws an ArgumentError for a negative number. As `torch.bincount`.
  */
 export async function bincount(x: Tensor, options: { weights?: Tensor; minlength?: number } = {}): Promise<Tensor> {
 	const { weights, minlength = 0 } = checkOptions('bincount', options, ['weights', 'minlength']);
 	requireTensor('bincount', x);
-	requireDType('bincount', x.dtype, ['int32', 'uint8']);
+	requireDType('bincount', x.dtype, ['int32', 'int8', 'uint8']);
 	if (x.ndim !== 1) throw new ShapeError(`bincount: needs a vector, not ${formatShape(x.shape)}`);
 	requireInteger('bincount', 'minlength', minlength, 0, 2 ** 31);
 	if (weights !== undefined) {
