@@ -55,11 +55,11 @@ import {
 
 export type ElementAccess = `linear.${string}` | `rows.${string}`;
 
-/** The type of an element. 'u8' is stored as i32; results are taken modulo 256. */
-export type ElementType = StorageType | 'u8';
+/** The type of an element. 'u8' and 'i8' are stored as i32; results are taken modulo 256. */
+export type ElementType = StorageType | 'u8' | 'i8';
 
 function storageOf(type: ElementType): StorageType {
-	return type === 'u8' ? 'i32' : type;
+	return type === 'u8' || type === 'i8' ? 'i32' : type;
 }
 
 /** The type that an operand has in arithmetic: its storage type widened, or its bare bits. */
@@ -257,7 +257,7 @@ export function defineElementwiseKernel<V extends Variant, O extends Operands>(
 	return defineKernel({ name, params: ELEMENTWISE_PARAMS, define: (variant: V) => quadSource(frame(variant)) });
 }
 
-/** f16 is computed in f32. u8 is computed in i32, and so is a bool in arithmetic. */
+/** f16 is computed in f32. u8 and i8 are computed in i32, and so is a bool in arithmetic. */
 function arithmetic(type: ElementType): 'f32' | 'i32' {
 	return type === 'f32' || type === 'f16' ? 'f32' : 'i32';
 }
@@ -280,9 +280,10 @@ function stored(condition: string): string {
 	return `select(vec4(0u), vec4(1u), ${condition})`;
 }
 
-/** A number as the output stores it: as a bool (nonzero) or modulo 256 for uint8. */
+/** A number as the output stores it: as a bool (nonzero) or modulo 256 for uint8 and int8. */
 function storedAs(type: ElementType, value: string): string {
 	if (type === 'u8') return `(${value}) & vec4(255)`;
+	if (type === 'i8') return `((${value}) << vec4(24u)) >> vec4(24u)`;
 	return type === 'u32' ? stored(`(${value}) != vec4(0)`) : value;
 }
 

@@ -57,6 +57,7 @@ export {
 	tensor,
 	zeros,
 } from './ops/creation';
+export { promoteTypes, resultType } from './ops/promotion';
 export { rand, randint, randn, randperm } from './ops/random';
 export * as optim from './optim';
 export { GradScaler, type GradScalerOptions, type GradScalerState } from './optim/gradScaler';

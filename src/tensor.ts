@@ -11,8 +11,8 @@ import { activeBackend, backendOf } from './backends/registry';
 import { runOperation } from './core/currentOperation';
 import type { DType, TypedArray } from './core/dtype';
 import { ArgumentError, DisposedError, formatShape } from './core/errors';
-import { float16ToFloat32 } from './core/float16';
 import { formatValues } from './core/format';
+import { numbersOf } from './core/halves';
 import { currentSite, isTracing, noteRead } from './core/leakWarning';
 import { leaveToCollector, releaseReference, type StorageClaims } from './core/memoryPressure';
 import { contiguousStrides, isContiguous, numel, type Shape } from './core/shape';
@@ -249,7 +249,7 @@ export class Tensor {
 		this.dispose();
 	}
 
-	/** The elements in row-major order, as the typed array of the dtype (uint8 and bool: Uint8Array, float16: Float32Array). */
+	/** The elements in row-major order, as the typed array of the dtype (bool: Uint8Array; float16 and bfloat16: Float32Array). */
 	async data(): Promise<TypedArray> {
 		noteRead();
 		const storage = this.storage;
@@ -268,7 +268,7 @@ export class Tensor {
 				releaseReference(packed.claims);
 			}
 		}
-		return this.dtype === 'float16' ? float16ToFloat32(values as Uint16Array) : values;
+		return numbersOf(this.dtype, values);
 	}
 
 	/** The single element of the tensor. Throws an ArgumentError if the tensor has more or none. */
@@ -309,8 +309,7 @@ export class Tensor {
 		if (this.isDisposed) return `Tensor(shape=${formatShape(this.shape)}, dtype=${this.dtype}, disposed)`;
 		const storage = this.storage;
 		const values = storage.hostData?.() ?? null;
-		const numbers = values !== null && this.dtype === 'float16' ? float16ToFloat32(values as Uint16Array) : values;
-		return formatValues(numbers, this, storage);
+		return formatValues(values && numbersOf(this.dtype, values), this, storage);
 	}
 
 	[Symbol.for('nodejs.util.inspect.custom')](): string {

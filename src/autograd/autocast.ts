@@ -6,6 +6,7 @@
  * operation casts nothing inside. The backward pass keeps the dtypes of the forward pass.
  */
 import { ArgumentError, DTypeError } from '../core/errors';
+import { isHalf } from '../core/halves';
 import { checkOptions } from '../core/options';
 import { onNodeCreated } from '../scope';
 import { Tensor } from '../tensor';
@@ -114,7 +115,7 @@ const POLICIES = new Map<string, Policy>(
 
 /** Casts between floating dtypes. float64 and integers stay as they are. */
 function isCastable(value: unknown): value is Tensor {
-	return value instanceof Tensor && (value.dtype === 'float32' || value.dtype === 'float16');
+	return value instanceof Tensor && (value.dtype === 'float32' || isHalf(value.dtype));
 }
 
 /** A weight's float16 copy, valid until the weight changes or the outermost `autocast` ends. */
@@ -179,8 +180,8 @@ function hasFloat16({ backend }: Tensor): boolean {
 
 function castTo(policy: Policy, x: Tensor, all: readonly unknown[]): Tensor {
 	if (policy === 'float16') return halved(x);
-	const widens = policy === 'float32' || all.some((other) => isCastable(other) && other.dtype === 'float32');
-	return widens && x.dtype === 'float16' ? cast(x, 'float32') : x;
+	const widens = policy === 'float32' || all.some((other) => isCastable(other) && other.dtype !== x.dtype);
+	return widens && isHalf(x.dtype) ? cast(x, 'float32') : x;
 }
 
 const MIXED: Autocast = {

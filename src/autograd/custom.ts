@@ -1,5 +1,6 @@
 /** `customOp`: operations that users define. */
 import { ArgumentError } from '../core/errors';
+import { isHalf } from '../core/halves';
 import type { Shape } from '../core/shape';
 import { Tensor, viewOf } from '../tensor';
 import { tidy } from '../tidy';
@@ -76,10 +77,10 @@ export function customOp<A extends unknown[], R extends Tensor | readonly Tensor
 	return Object.defineProperty(runCast, 'name', { value: name });
 }
 
-/** Converts the float32 and float16 tensors among the arguments to `dtype`. Tensors stay as they are if their device lacks float16. */
+/** Converts the float32 and half-precision tensors among the arguments to `dtype`. Tensors stay as they are if their device lacks float16. */
 function converted(inputs: readonly unknown[], dtype: 'float16' | 'float32'): unknown[] {
 	return inputs.map((input) => {
-		if (!(input instanceof Tensor) || (input.dtype !== 'float32' && input.dtype !== 'float16')) return input;
+		if (!(input instanceof Tensor) || (input.dtype !== 'float32' && !isHalf(input.dtype))) return input;
 		return input.dtype === dtype || !input.backend.hasFloat16 ? input : cast(input, dtype);
 	});
 }

@@ -3,6 +3,7 @@ import type { DeviceName } from '../backends/contract';
 import { deviceOfNew } from '../backends/registry';
 import { allocateTyped, DTYPES, type DType, holdsInteger, isFloating, isInteger, type TypedArray } from '../core/dtype';
 import { ArgumentError, DTypeError, formatShape, ShapeError } from '../core/errors';
+import { isHalf } from '../core/halves';
 import { checkOptions } from '../core/options';
 import { checkShape, numel, type Shape } from '../core/shape';
 import { tensor } from '../ops/creation';
@@ -120,7 +121,7 @@ function defaultDType(data: HostArray['data'], device: DeviceName): DType {
 function columnOf({ data, shape = [data.length], dtype, scale = 1, shift = 0 }: HostArray, i: number): Column {
 	const sampleShape = shape.slice(1);
 	const numbers = Array.isArray(data) ? Float64Array.from(data) : (data as HostData);
-	if (dtype !== undefined && isInteger(dtype) && !(data instanceof Uint8Array)) {
+	if (dtype !== undefined && isInteger(dtype) && !(data instanceof Uint8Array && dtype !== 'int8')) {
 		const odd = numbers.findIndex((value) => !holdsInteger(dtype, value));
 		if (odd >= 0) {
 			throw new DTypeError(
@@ -138,7 +139,7 @@ function columnOf({ data, shape = [data.length], dtype, scale = 1, shift = 0 }: 
 function rows({ data, sampleSize, scale, shift, ofByte }: Column, dtype: DType, indices: ArrayLike<number>): TypedArray {
 	const length = indices.length * sampleSize;
 	// tensor() converts float32 to half floats.
-	const result = allocateTyped(dtype === 'float16' ? 'float32' : dtype, length);
+	const result = allocateTyped(isHalf(dtype) ? 'float32' : dtype, length);
 	if (ofByte !== null) {
 		for (let i = 0; i < indices.length; i++) {
 			scaleBytes(data as Uint8Array, indices[i]! * sampleSize, sampleSize, ofByte, result, i * sampleSize);

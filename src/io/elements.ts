@@ -60,7 +60,7 @@ export function readElements(
 			return { dtype: 'float16', data: halves };
 		}
 		case 'BF16':
-			return { dtype: 'float32', data: bfloat16ToFloat32(new Uint16Array(buffer, byteOffset, length)) };
+			return { dtype: 'bfloat16', data: new Uint16Array(buffer, byteOffset, length) };
 		case 'I32':
 			return { dtype: 'int32', data: new Int32Array(buffer, byteOffset, length) };
 		case 'I64':
@@ -76,20 +76,13 @@ export function readElements(
 		case 'U8':
 			return { dtype: 'uint8', data: new Uint8Array(buffer, byteOffset, length) };
 		case 'I8':
-			return { dtype: 'int32', data: Int32Array.from(new Int8Array(buffer, byteOffset, length)) };
+			return { dtype: 'int8', data: new Int8Array(buffer, byteOffset, length) };
 		case 'BOOL': {
 			const bad = bytes.find((byte) => byte > 1);
 			if (bad !== undefined) throw new FormatError(`${tensor} of dtype BOOL holds the byte ${bad}; only 0 and 1 are valid`);
 			return { dtype: 'bool', data: new Uint8Array(buffer, byteOffset, length) };
 		}
 	}
-}
-
-/** Converts bfloat16, the upper half of a float32. */
-function bfloat16ToFloat32(halves: Uint16Array): Float32Array {
-	const words = new Uint32Array(halves.length);
-	for (let i = 0; i < words.length; i++) words[i] = halves[i]! << 16;
-	return new Float32Array(words.buffer);
 }
 
 function narrowed(tensor: string, dtype: FileDType, values: BigInt64Array | BigUint64Array | Uint32Array): Int32Array {

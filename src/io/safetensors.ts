@@ -44,6 +44,8 @@ const WRITTEN_AS: Record<DType, FileDType> = {
 	float32: 'F32',
 	int32: 'I32',
 	float16: 'F16',
+	bfloat16: 'BF16',
+	int8: 'I8',
 	uint8: 'U8',
 	bool: 'BOOL',
 };
@@ -164,13 +166,24 @@ function checkLayout(entries: Entry[], dataBytes: number): void {
 }
 
 /** The order of dtypes in a file. */
-const FILE_ORDER: Record<DType, number> = { float64: 0, float32: 1, int32: 2, float16: 3, uint8: 4, bool: 5 };
+const FILE_ORDER: Record<DType, number> = {
+	float64: 0,
+	float32: 1,
+	int32: 2,
+	bfloat16: 3,
+	float16: 4,
+	int8: 5,
+	uint8: 6,
+	bool: 7,
+};
 
 const ARRAY_OF = {
 	float32: Float32Array,
 	float64: Float64Array,
 	float16: Uint16Array,
+	bfloat16: Uint16Array,
 	int32: Int32Array,
+	int8: Int8Array,
 	uint8: Uint8Array,
 	bool: Uint8Array,
 };

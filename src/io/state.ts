@@ -4,7 +4,7 @@ import { backendOf, deviceOfNew } from '../backends/registry';
 import { describe } from '../core/checks';
 import { runOperation } from '../core/currentOperation';
 import { ArgumentError } from '../core/errors';
-import { float32ToFloat16 } from '../core/float16';
+import { storedArray } from '../core/halves';
 import { checkOptions } from '../core/options';
 import { isObject } from '../core/state';
 import { Tensor } from '../tensor';
@@ -32,15 +32,14 @@ export async function saveSafetensors(
 	const values = await Promise.all(names.map((name) => state[name]!.data()));
 	const records = names.map((name, i) => {
 		const { dtype, shape } = state[name]!;
-		const data = dtype === 'float16' ? float32ToFloat16(values[i] as Float32Array) : values[i]!;
-		return { name, dtype, shape, data };
+		return { name, dtype, shape, data: storedArray(dtype, values[i]!) };
 	});
 	return encodeSafetensors(records, metadata);
 }
 
 /**
- * Returns the tensors of a safetensors file by name. float16 and bfloat16 become float32. int64 becomes int32; values out of its range
- * throw. float64 stays on the CPU and becomes float32 on WebGPU. Throws a FormatError if the file is invalid.
+ * Returns the tensors of a safetensors file by name. float16 becomes float32. int64 and other integers become int32; values out of its
+ * range throw. int8, uint8 and bfloat16 keep their dtype. float64 stays on the CPU and becomes float32 on WebGPU. Throws a FormatError if the file is invalid.
  */
 export function loadSafetensors(bytes: Uint8Array | ArrayBuffer, options: LoadOptions = {}): Record<string, Tensor> {
 	const { device = deviceOfNew() } = checkOptions('loadSafetensors', options, ['device']);

@@ -5,6 +5,7 @@ import { runOperation } from '../core/currentOperation';
 import { requireDType, requireFloating } from '../core/dtype';
 import { ArgumentError, formatShape, ShapeError } from '../core/errors';
 import { defaultGenerator } from '../core/generator';
+import { halfBelow, storedArray } from '../core/halves';
 import { checkOptions } from '../core/options';
 import { checkShape, numel, type Shape } from '../core/shape';
 import { empty, emptyOn, markWritten, Tensor } from '../tensor';
@@ -14,7 +15,7 @@ import { Parameter } from './parameter';
 
 /** A parameter without values yet; fill it with one of the functions below. */
 export function emptyParameter(shape: Shape, { device, dtype = 'float32' }: FactoryOptions): Parameter {
-	requireDType('Parameter', dtype, ['float32', 'float64', 'float16'], 'dtype');
+	requireDType('Parameter', dtype, ['float32', 'float64', 'float16', 'bfloat16'], 'dtype');
 	checkShape('Parameter', shape);
 	const data = runOperation('Parameter', () => empty(shape, dtype, device ?? deviceOfNew()));
 	const parameter = new Parameter(data);
@@ -82,7 +83,11 @@ function drawn<T extends Tensor>(tensor: T, operation: string, draw: (out: Tenso
 export function uniform_<T extends Tensor>(tensor: T, low = 0, high = 1): T {
 	if (!(low <= high)) throw new ArgumentError(`uniform_: low ${low} must be at most high ${high}`);
 	return drawn(tensor, 'uniform_', (out) => {
-		out.backend.kernels.randomUniform({}, { out }, { ...defaultGenerator.next(), low, high });
+		out.backend.kernels.randomUniform(
+			{},
+			{ out },
+			{ ...defaultGenerator.next(), low, high, largest: halfBelow(out.dtype, high) },
+		);
 	});
 }
 
@@ -116,9 +121,7 @@ export function zeros_<T extends Tensor>(tensor: T): T {
 function assign<T extends Tensor>(tensor: T, values: Float64Array, operation: string): T {
 	const y = written(tensor, operation);
 	requireFloating(operation, tensor.dtype);
-	const data = tensor.dtype === 'float64' ? values : Float32Array.from(values);
-	if (tensor.dtype === 'float16')
-		throw new ArgumentError(`${operation}: fill a float32 tensor and convert it with .to('float16')`);
+	const data = tensor.dtype === 'float64' ? values : storedArray(tensor.dtype, Float32Array.from(values));
 	runOperation(operation, () => {
 		const source = new Tensor(tensor.backend.upload(data, tensor.dtype), tensor.shape);
 		y.backend.kernels.copyInto({ x: source }, { y }, {});

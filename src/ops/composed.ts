@@ -2,12 +2,13 @@
  * Operations that are composed of others. Errors, allocations and launches carry the name of the composed operation, and its temporaries
  * are disposed of.
  *
- * A composed operation and its VJP compute float16 in float32 and round only the result, so intermediate values do not overflow or
+ * A composed operation and its VJP compute float16 and bfloat16 in float32 and round only the result, so intermediate values do not overflow or
  * underflow.
  */
 import { currentAutocast, withAutocast } from '../autograd/modes';
 import { runOperation } from '../core/currentOperation';
 import { isFloating } from '../core/dtype';
+import { isHalf } from '../core/halves';
 import { Tensor } from '../tensor';
 import { tidy } from '../tidy';
 import { to } from './elementwise/cast';
@@ -15,9 +16,9 @@ import { resultType } from './operands';
 
 type Optional = Tensor | null | undefined;
 
-/** Converts tensors of float16 to float32. For VJPs: the backward walk converts their results to the dtypes of the inputs. */
+/** Converts half-precision tensors to float32. For VJPs: the backward walk converts their results to the dtypes of the inputs. */
 export function widened<const T extends readonly Optional[]>(...tensors: T): T {
-	return tensors.map((x) => (x?.dtype === 'float16' ? to(x, 'float32') : x)) as unknown as T;
+	return tensors.map((x) => (x && isHalf(x.dtype) ? to(x, 'float32') : x)) as unknown as T;
 }
 
 /** Runs `body` under the name `operation`, in a `tidy`. */
@@ -27,7 +28,7 @@ export function composed<T>(operation: string, body: () => T): T {
 }
 
 /**
- * Runs `body` under the name `operation`, in a `tidy`, with tensors of float16 converted to float32. Converts its floating results to the
+ * Runs `body` under the name `operation`, in a `tidy`, with half-precision tensors converted to float32. Converts its floating results to the
  * common dtype of the floating inputs.
  */
 export function inFloat32<const T extends readonly Optional[], R extends Optional | readonly Optional[]>(
@@ -38,7 +39,7 @@ export function inFloat32<const T extends readonly Optional[], R extends Optiona
 	const casting = currentAutocast();
 	if (casting !== null) return casting.call(operation, inputs, (cast) => inFloat32(operation, cast, body));
 	const floating = inputs.filter((x): x is T[number] & Tensor => x != null && isFloating(x.dtype));
-	if (!floating.some(({ dtype }) => dtype === 'float16')) return composed(operation, () => body(...inputs));
+	if (!floating.some(({ dtype }) => isHalf(dtype))) return composed(operation, () => body(...inputs));
 	const dtype = resultType(...floating);
 	const narrowed = (x: Optional) => (x != null && isFloating(x.dtype) ? to(x, dtype) : x);
 	return composed(operation, () => {

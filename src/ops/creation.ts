@@ -6,7 +6,7 @@ import { describe, requireInteger } from '../core/checks';
 import { runOperation } from '../core/currentOperation';
 import { allocateTyped, type DType, fillValue, isInteger, requireKnownDType, type TypedArray } from '../core/dtype';
 import { ArgumentError, DTypeError, formatShape, ShapeError } from '../core/errors';
-import { float32ToFloat16 } from '../core/float16';
+import { float32ToHalves, isHalf } from '../core/halves';
 import { checkOptions } from '../core/options';
 import { checkShape, numel, type Shape } from '../core/shape';
 import { empty, type NestedArray, Tensor } from '../tensor';
@@ -42,9 +42,9 @@ export interface PixelData {
  * Creates a tensor with a copy of `data`: a number or boolean, evenly nested arrays, a typed array, or an ImageData. As `torch.tensor`.
  *
  * The default dtype is float32 for numbers (PyTorch gives int64 for integers: pass `dtype: 'int32'`) and bool for booleans. A Float32Array
- * or Float16Array gives float32, a Float64Array float64 on the CPU and float32 on WebGPU, a Uint8Array or Uint8ClampedArray uint8, and
- * other arrays of integers int32. A Uint16Array needs a `dtype`, because it may hold numbers or the bits of float16. An ImageData gives
- * uint8 of shape [height, width, 4]. `shape` gives the data, in row-major order, another shape with as many elements.
+ * or Float16Array gives float32, a Float64Array float64 on the CPU and float32 on WebGPU, a Uint8Array or Uint8ClampedArray uint8, an
+ * Int8Array int8, and other arrays of integers int32, which must hold their values (a BigInt64Array, for example). A Uint16Array needs a
+ * `dtype`, because it may hold numbers or the bits of a half-precision type. An ImageData gives uint8 of shape [height, width, 4]. `shape` gives the data, in row-major order, another shape with as many elements.
  *
  * Throws an ArgumentError for ragged arrays, a ShapeError if `shape` does not fit, and a DTypeError if the dtype cannot hold an element.
  */
@@ -77,31 +77,35 @@ export function tensor(data: NestedArray | NumberArray | PixelData, options: Dat
 
 /** Converts numbers to the typed array of a dtype. Throws a DTypeError if an integer dtype cannot hold one, instead of rounding it. */
 function convert(values: ArrayLike<number> | BigInt64Array | BigUint64Array, dtype: DType): TypedArray {
-	if (values instanceof BigInt64Array || values instanceof BigUint64Array) return convert(Array.from(values, Number), dtype);
-	if (dtype === 'float16') return float32ToFloat16(Float32Array.from(values));
+	if (values instanceof BigInt64Array || values instanceof BigUint64Array) {
+		const result = convert(Float64Array.from(values, Number), isInteger(dtype) ? 'float64' : dtype);
+		return isInteger(dtype) ? integers(values, result, dtype) : result;
+	}
+	if (isHalf(dtype)) return float32ToHalves(dtype, Float32Array.from(values));
 	if (dtype === 'float32' && values instanceof Float32Array) return values;
 	if (dtype === 'float64' && values instanceof Float64Array) return values;
 	if (dtype === 'int32' && values instanceof Int32Array) return values;
+	if (dtype === 'int8' && values instanceof Int8Array) return values;
 	// A plain view, since the slice() of Node's Buffer does not copy.
 	if (dtype === 'uint8' && values instanceof Uint8Array) return new Uint8Array(values.buffer, values.byteOffset, values.length);
+	if (isInteger(dtype)) return integers(values, values, dtype);
 	const result = allocateTyped(dtype, values.length);
-	if (dtype === 'bool') {
-		for (let i = 0; i < values.length; i++) result[i] = values[i] !== 0 ? 1 : 0;
-	} else {
-		result.set(values);
-		if (isInteger(dtype)) requireIntegers(values, result, dtype);
-	}
+	if (dtype === 'bool') for (let i = 0; i < values.length; i++) result[i] = values[i] !== 0 ? 1 : 0;
+	else result.set(values);
 	return result;
 }
 
-function requireIntegers(values: ArrayLike<number>, stored: TypedArray, dtype: DType): void {
-	for (let i = 0; i < stored.length; i++) {
-		if (stored[i] !== values[i]) {
+/** `numbers` as an integer dtype. Throws a DTypeError if it cannot hold one; `values` are the same before their conversion to numbers. */
+function integers(values: ArrayLike<number | bigint>, numbers: ArrayLike<number>, dtype: DType): TypedArray {
+	const result = allocateTyped(dtype, numbers.length);
+	result.set(numbers);
+	for (let i = 0; i < result.length; i++) {
+		if (result[i] !== numbers[i])
 			throw new DTypeError(
 				`tensor: element ${i} is ${values[i]}, which ${dtype} cannot hold. Round it, or pass dtype: 'float32'`,
 			);
-		}
 	}
+	return result;
 }
 
 /** The dtype by the name of the typed array. Names, because not every platform has Float16Array. */
@@ -109,7 +113,7 @@ const ARRAY_DTYPES: Readonly<Record<string, DType>> = {
 	Float16Array: 'float32',
 	Float32Array: 'float32',
 	Float64Array: 'float64',
-	Int8Array: 'int32',
+	Int8Array: 'int8',
 	Uint8Array: 'uint8',
 	Uint8ClampedArray: 'uint8',
 	Int16Array: 'int32',

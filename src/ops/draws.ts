@@ -5,7 +5,7 @@ import { checkOptions } from '../core/options';
 import { normalizeDim } from '../core/shape';
 import type { Tensor } from '../tensor';
 import { requireFloatingTensor } from '../tensorChecks';
-import { composed, inFloat32 } from './composed';
+import { composed, inFloat32, widened } from './composed';
 import { arange } from './creation';
 import { add, clamp, div, eq, ge, gt, isfinite, log, log1p, logicalAnd, mul, neg, sub, to, where } from './elementwise';
 import { searchsorted, topk } from './indexing';
@@ -38,7 +38,7 @@ export function multinomial(weights: Tensor, numSamples: number, options: Multin
 		);
 	return composed('multinomial', () => {
 		const given = detach(weights);
-		const wide = given.dtype === 'float16' ? to(given, 'float32') : given;
+		const [wide] = widened(given);
 		checkWeights(wide, replacement ? 1 : numSamples);
 		if (!replacement) return contiguous(topk(div(wide, exponential(wide)), numSamples).indices);
 		const sums = cumsum(wide, -1);

@@ -3,6 +3,7 @@ import { defineOperation } from '../autograd/operation';
 import { requireCounts, requireNumber } from '../core/checks';
 import { requireFloating } from '../core/dtype';
 import { ArgumentError, formatShape, ShapeError } from '../core/errors';
+import { isHalf } from '../core/halves';
 import { checkOptions } from '../core/options';
 import { normalizeDim } from '../core/shape';
 import { Tensor } from '../tensor';
@@ -81,7 +82,7 @@ const fakeQuantizeOperation = defineOperation({
 		const shape = dim === null ? [] : x.shape.map((size, d) => (d === dim ? size : 1));
 		const steps = scale == null ? attributes.scale : reshape(scale, shape);
 		const zeros = zeroPoint == null ? attributes.zeroPoint : reshape(zeroPoint, shape);
-		const wide = x.dtype === 'float16' ? to(x, 'float32') : x;
+		const wide = isHalf(x.dtype) ? to(x, 'float32') : x;
 		const codes = add(round(div(wide, steps)), zeros);
 		const isLarge = ge(codes, quantMin);
 		// As in PyTorch, NaN gets the smallest code. clamp would keep it.

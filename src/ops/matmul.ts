@@ -5,6 +5,7 @@
  */
 import { currentAutocast } from '../autograd/modes';
 import { defineOperation } from '../autograd/operation';
+import { hostBytes } from '../core/dtype';
 import { DTypeError, formatShape, ShapeError } from '../core/errors';
 import { checkOptions } from '../core/options';
 import { broadcastShapes, broadcastStrides, numel, type Shape, sameShape } from '../core/shape';
@@ -19,7 +20,7 @@ function requireFactors(operation: string, ...factors: readonly Tensor[]): void 
 	for (const factor of factors) requireTensor(operation, factor);
 	requireSameDevice(operation, ...factors);
 	for (const factor of factors) {
-		if (factor.dtype === 'bool' || factor.dtype === 'uint8')
+		if (hostBytes(factor.dtype) === 1)
 			throw new DTypeError(`${operation}: dtype ${factor.dtype} has no product. Convert with .to('int32') or .to('float32')`);
 	}
 	requireSameDType(operation, ...factors);

@@ -1,8 +1,8 @@
 /** Promotion, conversion and broadcasting of operands, and the way back for their gradients. */
 import type { View } from '../backends/contract';
 import { runOperation } from '../core/currentOperation';
-import { category, type DType, isFloating, promoteScalar, promoteTypes } from '../core/dtype';
-import { float16Bits, float16Value } from '../core/float16';
+import { category, type DType, isFloating, promoteScalar, promoteTypes, wrapped } from '../core/dtype';
+import { isHalf, nearestHalf } from '../core/halves';
 import { broadcastStrides, type Shape, sameShape } from '../core/shape';
 import { emptyOn, type Tensor } from '../tensor';
 import { requireSameDevice, requireTensor } from '../tensorChecks';
@@ -56,15 +56,15 @@ export function broadcastView(x: Tensor, shape: Shape): View {
 	return { storage: x.storage, dtype: x.dtype, shape, strides: broadcastStrides(x.shape, x.strides, shape), offset: x.offset };
 }
 
-/** The value with which a kernel for `dtype` computes. uint8 takes numbers modulo 256, as PyTorch does. */
+/** The value with which a kernel for `dtype` computes. uint8 and int8 take numbers modulo 256, as PyTorch does. */
 export function scalarFor(dtype: DType, value: number): number {
-	if (dtype === 'uint8') return value & 255;
+	if (dtype === 'uint8' || dtype === 'int8') return wrapped(dtype, value);
 	return dtype === 'float32' ? Math.fround(value) : value;
 }
 
 /** The value that a tensor of `dtype` stores for a number, so that comparisons with stored values are exact. */
 export function storedAs(dtype: DType, value: number): number {
-	if (dtype === 'float16') return float16Value(float16Bits(value));
+	if (isHalf(dtype)) return nearestHalf(dtype, value);
 	return dtype === 'float32' ? Math.fround(value) : value;
 }
 

@@ -7,6 +7,7 @@ import type { QuantizedLayout } from '../backends/contract/quantized';
 import { describe, requireCounts } from '../core/checks';
 import { requireDType, requireFloating } from '../core/dtype';
 import { ArgumentError, DTypeError, formatShape, ShapeError } from '../core/errors';
+import { isHalf } from '../core/halves';
 import { checkOptions } from '../core/options';
 import { checkShape, numel, sameShape } from '../core/shape';
 import { emptyOn, Tensor } from '../tensor';
@@ -76,7 +77,7 @@ export function quantizeWeight(weight: Tensor, options: QuantizeWeightOptions = 
 	const columns = weight.shape[1]!;
 	return composed('quantizeWeight', () => {
 		const given = detach(weight);
-		const grouped = inGroups(given.dtype === 'float16' ? to(given, 'float32') : given, groupSize);
+		const grouped = inGroups(isHalf(given.dtype) ? to(given, 'float32') : given, groupSize);
 		const { scale, zeroPoint } = rangesOf(grouped, bits, symmetric);
 		const rounded = round(div(grouped, unsqueeze(scale, 2)));
 		const zero = zeroPoint === null ? 2 ** (bits - 1) : unsqueeze(zeroPoint, 2);

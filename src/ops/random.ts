@@ -8,9 +8,10 @@ import type { DeviceName } from '../backends/contract';
 import { backendOf, deviceOfNew } from '../backends/registry';
 import { requireFraction, requireInteger } from '../core/checks';
 import { runOperation } from '../core/currentOperation';
-import { type DType, fillValue, requireFloating, requireKnownDType } from '../core/dtype';
+import { type DType, fillValue, isInteger, requireFloating, requireKnownDType } from '../core/dtype';
 import { ArgumentError, formatShape, ShapeError } from '../core/errors';
 import { defaultGenerator } from '../core/generator';
+import { halfBelow } from '../core/halves';
 import { checkOptions, type Leading, leadingOptions } from '../core/options';
 import { type RandomKey, randomPermutation } from '../core/philox';
 import { checkShape, type Shape } from '../core/shape';
@@ -49,7 +50,11 @@ export function rand(shape: Shape, options: RandomOptions = {}): Tensor {
 	checkOptions('rand', options, RANDOM_OPTIONS);
 	requireFloating('rand', options.dtype ?? 'float32', 'dtype');
 	return make('rand', shape, options, (out) =>
-		out.backend.kernels.randomUniform({}, { out }, { ...defaultGenerator.next(), low: 0, high: 1 }),
+		out.backend.kernels.randomUniform(
+			{},
+			{ out },
+			{ ...defaultGenerator.next(), low: 0, high: 1, largest: halfBelow(out.dtype, 1) },
+		),
 	);
 }
 
@@ -76,7 +81,7 @@ export function randint(first: number, second: number | Shape, third?: Shape | R
 	if (low >= high) throw new ArgumentError(`randint: low ${low} must be below high ${high}`);
 	const { dtype = 'int32', ...rest } = options;
 	requireKnownDType('randint', dtype);
-	for (const value of dtype === 'uint8' ? [low, high - 1] : []) fillValue('randint', dtype, value);
+	for (const value of isInteger(dtype) ? [low, high - 1] : []) fillValue('randint', dtype, value);
 	const integers = make('randint', shape, { ...rest, dtype: 'int32', requiresGrad: false }, (out) =>
 		out.backend.kernels.randomInteger({}, { out }, { ...defaultGenerator.next(), low, high }),
 	);

@@ -3,6 +3,7 @@ import { noGrad } from '../autograd/modes';
 import { requireNonNegative } from '../core/checks';
 import { runOperation } from '../core/currentOperation';
 import { ArgumentError } from '../core/errors';
+import { isHalf } from '../core/halves';
 import { checkOptions } from '../core/options';
 import { zeros } from '../ops/creation';
 import { add, clamp, div } from '../ops/elementwise';
@@ -47,7 +48,11 @@ export function clipGradNorm(
 
 /** Whether one kernel can process all gradients. */
 function areAlike([first, ...others]: readonly Tensor[]): boolean {
-	return first?.dtype !== 'float16' && others.every(({ device, dtype }) => device === first?.device && dtype === first?.dtype);
+	return (
+		first !== undefined &&
+		!isHalf(first.dtype) &&
+		others.every(({ device, dtype }) => device === first.device && dtype === first.dtype)
+	);
 }
 
 type NormAndFactor = readonly [total: Tensor, factor: Tensor];

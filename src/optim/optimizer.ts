@@ -8,6 +8,7 @@ import { noGrad, withAutocast } from '../autograd/modes';
 import { describe, requireNonNegative } from '../core/checks';
 import { runOperation } from '../core/currentOperation';
 import { ArgumentError, formatShape } from '../core/errors';
+import { isHalf } from '../core/halves';
 import { requireOptions } from '../core/options';
 import { sameShape } from '../core/shape';
 import { checkState, isCount, isListOf, isNumber, isObject } from '../core/state';
@@ -256,7 +257,7 @@ export abstract class Optimizer<O extends CommonOptions> {
 	protected slot(state: ParamState, key: string, param: Tensor): Tensor {
 		const existing = state[key];
 		if (existing instanceof Tensor) return existing;
-		const dtype = param.dtype === 'float16' ? 'float32' : param.dtype;
+		const dtype = isHalf(param.dtype) ? 'float32' : param.dtype;
 		const made = keep(zeros(param.shape, { dtype, device: param.device }));
 		state[key] = made;
 		return made;

@@ -7,8 +7,8 @@
 import { noGrad } from '../autograd/modes';
 import { describe } from '../core/checks';
 import { ArgumentError, FormatError, formatShape, ShapeError } from '../core/errors';
-import { float32ToFloat16 } from '../core/float16';
 import { defaultGenerator, type Generator, type GeneratorState, requireGeneratorState } from '../core/generator';
+import { storedArray } from '../core/halves';
 import { sameShape } from '../core/shape';
 import { checkState, isObject } from '../core/state';
 import { decodeSafetensors, encodeSafetensors, loadSafetensors } from '../io';
@@ -61,10 +61,7 @@ export async function encodeCheckpoint(tree: CheckpointTree): Promise<Uint8Array
 	const tensors: [string, Tensor][] = [];
 	const state = JSON.stringify(pack(tree, '', tensors));
 	const values = await Promise.all(tensors.map(([, tensor]) => tensor.data()));
-	const records = tensors.map(([name, { dtype, shape }], i) => {
-		const data = dtype === 'float16' ? float32ToFloat16(values[i] as Float32Array) : values[i]!;
-		return { name, dtype, shape, data };
-	});
+	const records = tensors.map(([name, { dtype, shape }], i) => ({ name, dtype, shape, data: storedArray(dtype, values[i]!) }));
 	const bytes = encodeSafetensors(records, { format: FORMAT, version: VERSION, sha256: UNSIGNED, state });
 	bytes.set(new TextEncoder().encode(await digest(bytes)), signatureAt(bytes));
 	return bytes;

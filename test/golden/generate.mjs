@@ -38,6 +38,7 @@ for (const script of [
 	'preprocessing.py',
 	'inplace.py',
 	'adapting.py',
+	'dtypes.py',
 ]) {
 	const run = spawnSync(python, [join(root, 'test/golden', script)], { stdio: 'inherit' });
 	if (run.status !== 0) process.exit(run.status ?? 1);

@@ -30,7 +30,7 @@ def cotangent(index, shape):
     return torch.tensor(values).reshape(shape)
 
 
-TORCH_TYPES = {"float32": torch.float64, "int32": torch.int64, "uint8": torch.uint8, "bool": torch.bool}
+TORCH_TYPES = {"float32": torch.float64, "int32": torch.int64, "uint8": torch.uint8, "int8": torch.int8, "bool": torch.bool}
 
 
 def make_input(spec, differentiable):
@@ -57,7 +57,7 @@ def evaluate(case):
     return arrays
 
 
-SAFETENSORS_TYPES = {"float64": "F64", "int64": "I32", "uint8": "U8", "bool": "BOOL"}
+SAFETENSORS_TYPES = {"float64": "F64", "int64": "I32", "int16": "I32", "uint8": "U8", "int8": "I8", "bool": "BOOL"}
 
 
 def save(path, tensors):
@@ -66,7 +66,7 @@ def save(path, tensors):
     order = sorted(tensors, key=lambda name: (-tensors[name].element_size(), name))
     for name in order:
         array = tensors[name].detach().contiguous()
-        data = (array.to(torch.int32) if array.dtype == torch.int64 else array).numpy()
+        data = (array.to(torch.int32) if array.dtype in (torch.int64, torch.int16) else array).numpy()
         kind = SAFETENSORS_TYPES[str(array.dtype).split(".")[1]]
         header[name] = {"dtype": kind, "shape": list(array.shape), "data_offsets": [offset, offset + data.nbytes]}
         chunks.append(data.tobytes())

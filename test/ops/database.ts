@@ -129,7 +129,7 @@ export function inputValues(entry: OpEntry, sample: Sample, index: number): numb
 	const { low = -2, high = 2, dtype = 'float32' } = spec;
 	const draw = () => {
 		if (dtype === 'bool') return next() < 0.5 ? 0 : 1;
-		if (dtype === 'int32' || dtype === 'uint8') return Math.floor(low + next() * (high - low));
+		if (dtype === 'int32' || dtype === 'uint8' || dtype === 'int8') return Math.floor(low + next() * (high - low));
 		let value = low + next() * (high - low);
 		for (const kink of spec.avoid ?? []) if (Math.abs(value - kink) < 0.05) value = kink + (value < kink ? -0.05 : 0.05);
 		return Math.fround(value);

@@ -8,6 +8,7 @@ import { embedding } from './embedding';
 import { everyday } from './everyday';
 import { further } from './further';
 import { indexing } from './indexing';
+import { ofInt8 } from './int8';
 import { layout } from './layout';
 import { loss } from './loss';
 import { matmul } from './matmul';
@@ -21,8 +22,8 @@ import { sample } from './sample';
 import { softmax } from './softmax';
 
 export const families = {
-	elementwise: [...elementwise, ...further.elementwise, ...ofBytes.elementwise, ...everyday.elementwise],
-	reduce: [...reduce, ...further.reduce, ...ofBytes.reduce, ...everyday.reduce],
+	elementwise: [...elementwise, ...further.elementwise, ...ofBytes.elementwise, ...ofInt8.elementwise, ...everyday.elementwise],
+	reduce: [...reduce, ...further.reduce, ...ofBytes.reduce, ...ofInt8.reduce, ...everyday.reduce],
 	matmul: [...matmul, ...further.matmul, ...everyday.matmul],
 	conv,
 	pool,
@@ -31,8 +32,8 @@ export const families = {
 	norm: [...norm, ...everyday.norm],
 	attention,
 	embedding,
-	indexing: [...indexing, ...further.indexing, ...ofBytes.indexing, ...everyday.indexing],
-	layout: [...layout, ...further.layout, ...ofBytes.layout, ...everyday.layout],
+	indexing: [...indexing, ...further.indexing, ...ofBytes.indexing, ...ofInt8.indexing, ...everyday.indexing],
+	layout: [...layout, ...further.layout, ...ofBytes.layout, ...ofInt8.layout, ...everyday.layout],
 	quantized,
 	random: [...random, ...everyday.random],
 	rnn,

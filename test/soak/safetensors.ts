@@ -4,7 +4,7 @@
  */
 import * as assert from 'uvu/assert';
 import { FormatError } from 'wgrad';
-import { float16ToFloat32 } from '../../src/core/float16';
+import { numbersOf } from '../../src/core/halves';
 import { decodeSafetensors } from '../../src/io/safetensors';
 import { below, type Counts, pick, type Random } from './campaign';
 
@@ -24,7 +24,7 @@ const READ: Readonly<Record<string, readonly [bytes: number, get: Getter]>> = {
 	I8: [1, (view, at) => view.getInt8(at)],
 	U16: [2, (view, at) => view.getUint16(at, true)],
 	I16: [2, (view, at) => view.getInt16(at, true)],
-	F16: [2, (view, at) => float16ToFloat32(new Uint16Array([view.getUint16(at, true)]))[0]!],
+	F16: [2, (view, at) => numbersOf('float16', new Uint16Array([view.getUint16(at, true)]))[0]!],
 	BF16: [2, (view, at) => new Float32Array(new Uint32Array([view.getUint16(at, true) << 16]).buffer)[0]!],
 	U32: [4, (view, at) => view.getUint32(at, true)],
 	I32: [4, (view, at) => view.getInt32(at, true)],
@@ -109,7 +109,7 @@ function assertSame(bytes: Uint8Array): void {
 		assert.is(begin, covered);
 		assert.is(end - begin, item.shape.reduce((a, b) => a * b, 1) * width);
 		covered = end;
-		const values = dtype === 'float16' ? float16ToFloat32(data as Uint16Array) : data;
+		const values = numbersOf(dtype, data);
 		assert.is(values.length, (end - begin) / width);
 		values.forEach((value, i) => {
 			assert.ok(Object.is(value, get(view, start + begin + i * width)), `${name}[${i}] of ${item.dtype} is ${value}`);

@@ -1,4 +1,4 @@
-/** uint8: conversions to and from bytes, and operations that reject them. */
+/** uint8 and int8: conversions to and from bytes, and operations that reject them. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import * as w from 'wgrad';
@@ -51,7 +51,7 @@ onBoth('typed arrays of every kind', async (device) => {
 		assert.is(x.dtype, dtype, data.constructor.name);
 		assert.equal(await x.toArray(), values, data.constructor.name);
 	};
-	await takes(Int8Array.of(-128, 127), 'int32', [-128, 127]);
+	await takes(Int8Array.of(-128, 127), 'int8', [-128, 127]);
 	await takes(Uint8Array.of(0, 255), 'uint8', [0, 255]);
 	await takes(Uint8ClampedArray.of(0, 255), 'uint8', [0, 255]);
 	await takes(Int16Array.of(-32768, 32767), 'int32', [-32768, 32767]);
@@ -69,11 +69,43 @@ onBoth('typed arrays of every kind', async (device) => {
 	assert.equal(await w.tensor(BigInt64Array.of(3n), on('float32')).toArray(), [3]);
 	assert.throws(() => w.tensor(Uint32Array.of(2 ** 31), { device }), /element 0 is 2147483648, which int32 cannot hold/);
 	assert.throws(() => w.tensor(BigInt64Array.of(2n ** 40n), { device }), /element 0 is 1099511627776, which int32 cannot hold/);
+	assert.throws(
+		() => w.tensor(BigUint64Array.of(1n, 2n ** 64n - 1n), { device }),
+		/element 1 is 18446744073709551615, which int32/,
+	);
+	assert.throws(() => w.tensor(BigInt64Array.of(-1n), on('uint8')), /element 0 is -1, which uint8 cannot hold/);
+	assert.equal(await w.tensor(BigInt64Array.of(0n, 2n ** 40n), on('bool')).toArray(), [false, true]);
 	assert.throws(() => w.tensor(Int8Array.of(1, -1), on('uint8')), /element 1 is -1, which uint8 cannot hold/);
 	assert.throws(() => w.tensor(Uint16Array.of(1), { device }), /a Uint16Array may hold numbers or the bits of float16/);
 	const wrong = (data: unknown, message: RegExp) => assert.throws(() => w.tensor(data as number, { device }), message);
 	wrong(new DataView(new ArrayBuffer(4)), /a DataView has no dtype. Wrap its buffer/);
 	wrong(new ArrayBuffer(4), /a buffer has no dtype. Wrap it: new Uint8Array\(buffer\)/);
+});
+
+onBoth('int8 is signed', async (device) => {
+	const int8 = { dtype: 'int8', device } as const;
+	const x = w.tensor([-128, -1, 0, 127], int8);
+	assert.equal(await x.data(), Int8Array.of(-128, -1, 0, 127));
+	assert.equal(await w.arange(-128, 128, int8).to('uint8').sum().item(), 255 * 128);
+	assert.equal(await w.full([2], -5, int8).data(), Int8Array.of(-5, -5));
+	assert.ok((await w.randint(-128, -126, [100], int8).data()).every((value) => value === -128 || value === -127));
+	assert.equal(await x.sum().item(), -2);
+	assert.is(x.sum().dtype, 'int32');
+	assert.equal(await x.add_(1).data(), Int8Array.of(-127, 0, 1, -128));
+	assert.equal(await x.narrow(0, 1, 2).to('float32').div(2).toArray(), [0, 0.5]);
+	assert.match(w.tensor([-7], { dtype: 'int8', device: 'cpu' }).toString(), /-7.*int8/);
+	assert.throws(() => w.full([2], 128, int8), /full: int8 does not hold the value 128. Use a tensor of int32/);
+	assert.throws(() => x.mul_(0.5), /mul_: the result is floating and does not fit into a tensor of int8/);
+});
+
+onBoth('dtypes of other libraries', async (device) => {
+	const wrong = (dtype: string, message: RegExp) => {
+		assert.throws(() => w.zeros([1], { dtype: dtype as w.DType, device }), message);
+		assert.throws(() => w.zeros([1], { device }).to(dtype as w.DType), message);
+	};
+	wrong('int64', /not 'int64'. Use 'int32'/);
+	wrong('float', /not 'float'. Use 'float32'/);
+	wrong('complex64', /not 'complex64'$/);
 });
 
 onBoth('memory that others own is copied', async (device) => {

@@ -9,8 +9,15 @@ import type { View } from './storage';
 type None = Readonly<Record<string, never>>;
 
 export interface RandomKernels {
-	/** out (floating): uniform in [low, high), from 24 random bits. low = high gives low. */
-	randomUniform(inputs: None, outputs: { out: View }, attributes: RandomKey & { low: number; high: number }): void;
+	/**
+	 * out (floating): uniform in [low, high), from 24 random bits. low = high gives low. `largest` is the largest number below high that a
+	 * half-precision `out` stores, so that rounding never reaches high.
+	 */
+	randomUniform(
+		inputs: None,
+		outputs: { out: View },
+		attributes: RandomKey & { low: number; high: number; largest?: number | undefined },
+	): void;
 
 	/** out (floating): normal with the given mean and standard deviation, by the Box-Muller transform. */
 	randomNormal(inputs: None, outputs: { out: View }, attributes: RandomKey & { mean: number; std: number }): void;

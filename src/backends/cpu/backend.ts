@@ -1,6 +1,7 @@
 /** The CPU reference as a backend: host memory, plain loops, no asynchronous work. */
 import type { DType, TypedArray } from '../../core/dtype';
 import { isYieldDue, yieldToEventLoop } from '../../core/eventLoop';
+import { isHalf } from '../../core/halves';
 import type { Backend, Storage } from '../contract';
 import { attention } from './attention';
 import { conv } from './conv';
@@ -20,9 +21,9 @@ import { reduce } from './reduce';
 import { rnn } from './rnn';
 import { sample } from './sample';
 import { softmax } from './softmax';
-import { CpuStorage, roundingFloat16 } from './storage';
+import { CpuStorage, roundingHalves } from './storage';
 
-const kernels = roundingFloat16({
+const kernels = roundingHalves({
 	...elementwise,
 	...reduce,
 	...matmul,
@@ -57,7 +58,7 @@ export const cpuBackend: Backend = {
 	release(): void {},
 	async read(storage: Storage): Promise<TypedArray> {
 		const { dtype, data } = storage as CpuStorage;
-		const values = dtype === 'float16' ? storage.hostData!() : data.slice();
+		const values = isHalf(dtype) ? storage.hostData!() : data.slice();
 		if (isYieldDue()) await yieldToEventLoop();
 		return values;
 	},

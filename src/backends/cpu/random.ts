@@ -1,5 +1,4 @@
 /** Random numbers on the host: the reference for shaders/random.wgsl.ts. */
-import { float16Below } from '../../core/float16';
 import { forEachWord, multiplyHigh, toOpenUniform, toUniform, uniformRange, uniformThreshold } from '../../core/philox';
 import { numel } from '../../core/shape';
 import type { RandomKernels } from '../contract/random';
@@ -8,7 +7,7 @@ import { cpuData, positions } from './storage';
 const { fround } = Math;
 
 export const random: RandomKernels = {
-	randomUniform(_inputs, { out }, { low, high, ...key }) {
+	randomUniform(_inputs, { out }, { low, high, largest, ...key }) {
 		const data = cpuData(out);
 		if (out.dtype === 'float64') {
 			forEachWord(key, numel(out.shape), (word, i) => {
@@ -17,7 +16,7 @@ export const random: RandomKernels = {
 			return;
 		}
 		// Factors of 12 bits have exact products, so a device that fuses multiply and add rounds to the same bits.
-		const range = uniformRange(low, high, out.dtype === 'float16' ? float16Below(high) : undefined);
+		const range = uniformRange(low, high, largest);
 		forEachWord(key, numel(out.shape), (word, i) => {
 			const top = (word >>> 20) * 2 ** -12;
 			const rest = ((word >>> 8) & 0xfff) * 2 ** -24;

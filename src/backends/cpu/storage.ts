@@ -1,6 +1,6 @@
 /** Storages in host memory, and the walks over views that the reference kernels use. */
 import { allocateTyped, type DType, type TypedArray } from '../../core/dtype';
-import { float16ToFloat32, float32ToFloat16, roundToFloat16 } from '../../core/float16';
+import { isHalf, numbersOf, roundToHalf, storedArray } from '../../core/halves';
 import type { AllocationSite, StorageClaims } from '../../core/memoryPressure';
 import type { Shape } from '../../core/shape';
 import type { Backend, Kernels, Storage, View } from '../contract';
@@ -17,15 +17,15 @@ class HostClaims implements StorageClaims {
 	release(): void {}
 }
 
-/** Whether any storage has been float16 yet: until then no kernel has anything to round. */
-let holdsFloat16 = false;
+/** Whether any storage has been of half precision yet: until then no kernel has anything to round. */
+let holdsHalves = false;
 
 export class CpuStorage implements Storage {
 	readonly device = 'cpu';
 	version = 0;
 	lastWriter = '';
 	readonly claims: StorageClaims;
-	/** The elements as kernels read and write them: those of float16 as a Float32Array. */
+	/** The elements as kernels read and write them: those of half-precision types as a Float32Array. */
 	readonly data: TypedArray;
 
 	/** `data` is the storage's own from now on; undefined makes zeros. */
@@ -35,28 +35,27 @@ export class CpuStorage implements Storage {
 		readonly length: number,
 		data?: TypedArray,
 	) {
-		if (dtype === 'float16') {
-			holdsFloat16 = true;
-			this.data = data === undefined ? allocateTyped('float32', length) : float16ToFloat32(data as Uint16Array);
-		} else this.data = data ?? allocateTyped(dtype, length);
+		const half = isHalf(dtype);
+		if (half) holdsHalves = true;
+		this.data = data === undefined ? allocateTyped(half ? 'float32' : dtype, length) : numbersOf(dtype, data);
 		this.claims = new HostClaims(this.data.byteLength);
 	}
 
 	hostData(): TypedArray {
-		return this.dtype === 'float16' ? float32ToFloat16(this.data as Float32Array) : this.data;
+		return storedArray(this.dtype, this.data);
 	}
 }
 
 type AnyKernel = (inputs: unknown, outputs: Readonly<Record<string, View | undefined>>, attributes: unknown) => void;
 
-/** Wraps kernels to round float16 outputs: the kernels themselves compute with the numbers of the Float32Array. */
-export function roundingFloat16(kernels: Kernels): Kernels {
+/** Wraps kernels to round half-precision outputs: the kernels themselves compute with the numbers of the Float32Array. */
+export function roundingHalves(kernels: Kernels): Kernels {
 	const rounding = (kernel: AnyKernel): AnyKernel => {
 		return (inputs, outputs, attributes) => {
 			kernel(inputs, outputs, attributes);
-			if (!holdsFloat16) return;
+			if (!holdsHalves) return;
 			for (const view of Object.values(outputs)) {
-				if (view?.dtype === 'float16') roundToFloat16(cpuData(view) as Float32Array);
+				if (view !== undefined && isHalf(view.dtype)) roundToHalf(view.dtype, cpuData(view) as Float32Array);
 			}
 		};
 	};

@@ -55,7 +55,7 @@ class MetaStorage implements Storage, StorageClaims {
 	}
 }
 
-/** Bytes of elements on a device: bool and uint8 take four bytes on the GPU. */
+/** Bytes of elements on a device: bool, uint8 and int8 take four bytes on the GPU. */
 export function bytesOf(device: DeviceName, dtype: DType, length: number): number {
 	return length * (hostBytes(dtype) === 1 && device === 'webgpu' ? 4 : hostBytes(dtype));
 }

@@ -7,6 +7,7 @@ import type { Shape } from '../../core/shape';
 import type { Backend, Kernels, Storage } from '../contract';
 import { AsyncErrors } from './asyncErrors';
 import { attentionKernels } from './attention';
+import { takingBfloat16 } from './bfloat16';
 import { type CommandOptions, Commands, type LaunchRecord } from './commands';
 import { convKernels } from './conv';
 import { debugTopics, LaunchPrinter } from './debug';
@@ -86,7 +87,7 @@ const SOFTWARE_BIND_GROUPS = { bindGroupCap: 4096, bindGroupsAlive: 32768 };
 
 class Runtime implements WebGPUBackend {
 	readonly device = 'webgpu';
-	readonly kernels: Kernels;
+	kernels: Kernels;
 	readonly features: ReadonlySet<string>;
 	readonly hasFloat16: boolean;
 	readonly limits: GPUSupportedLimits;
@@ -97,6 +98,8 @@ class Runtime implements WebGPUBackend {
 	private readonly pipelines: Pipelines;
 	private readonly commands: Commands;
 	private readonly storages: Memory;
+	/** Until the first bfloat16, launches need not look for it. */
+	private holdsBfloat16 = false;
 	private readonly batchLaunches: number;
 	/** Only with WGRAD_DEBUG=launches. */
 	private readonly printer: LaunchPrinter | undefined;
@@ -319,6 +322,10 @@ class Runtime implements WebGPUBackend {
 		}
 		if (dtype === 'float16' && !this.hasFloat16) {
 			throw new DTypeError(`${operation}: this adapter (${this.info.description}) has no float16; convert with .to('float32')`);
+		}
+		if (dtype === 'bfloat16' && !this.holdsBfloat16) {
+			this.holdsBfloat16 = true;
+			this.kernels = takingBfloat16(this.gpu, this.kernels);
 		}
 		const block = this.storages.take(length * gpuBytes(dtype), forHost, { operation, dtype, length, shape });
 		return new GpuStorage(this, dtype, length, block);

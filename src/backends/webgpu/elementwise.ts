@@ -52,7 +52,8 @@ function bytesOf(...views: readonly View[]): number {
 
 /** The element type of a view in a kernel that reads and writes one type. */
 function elementType(view: View): ElementType {
-	return view.dtype === 'uint8' ? 'u8' : storageType(view);
+	if (view.dtype === 'uint8') return 'u8';
+	return view.dtype === 'int8' ? 'i8' : storageType(view);
 }
 
 export function elementwiseKernels(gpu: Gpu): ElementwiseKernels {

@@ -58,6 +58,7 @@ export function storageType(view: { readonly dtype: View['dtype'] }): 'f32' | 'f
 		case 'float16':
 			return 'f16';
 		case 'int32':
+		case 'int8':
 		case 'uint8':
 			return 'i32';
 		case 'bool':

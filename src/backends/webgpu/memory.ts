@@ -13,6 +13,7 @@ import { currentOperation, operationNumber } from '../../core/currentOperation';
 import { type DType, hostBytes, type TypedArray } from '../../core/dtype';
 import { DeviceError, DTypeError, formatShape } from '../../core/errors';
 import { formatBytes } from '../../core/format';
+import { isHalf } from '../../core/halves';
 import type { AllocationSite, StorageClaims } from '../../core/memoryPressure';
 import { numel, type Shape } from '../../core/shape';
 import type { Backend, Storage, View } from '../contract';
@@ -140,9 +141,9 @@ const TABLE_LINES = 5;
 const STORAGE_USAGE = BufferUsage.STORAGE | BufferUsage.COPY_SRC | BufferUsage.COPY_DST;
 const STAGING_KEPT_BYTES = 64 * MIB;
 
-/** Bytes of one element on the GPU. bool and uint8 take a 32-bit word. */
+/** Bytes of one element on the GPU. bool, uint8 and int8 take a 32-bit word. */
 export function gpuBytes(dtype: DType): number {
-	return Math.max(hostBytes(dtype), dtype === 'float16' ? 2 : 4);
+	return isHalf(dtype) ? 2 : Math.max(hostBytes(dtype), 4);
 }
 
 /** Bytes that a kernel moves if it reads or writes each element of these views once. */
@@ -401,10 +402,10 @@ export class Memory {
 	}
 }
 
-/** `data` in the GPU's format: bool and uint8 widened to words, float16 padded to whole words. */
+/** `data` in the GPU's format: bool, uint8 and int8 widened to words, halves padded to whole words. */
 export function encodeForGpu(data: TypedArray, dtype: DType): GPUAllowSharedBufferSource {
 	if (dtype === 'bool') return Uint32Array.from(data, (value) => (value === 0 ? 0 : 1));
-	if (dtype === 'uint8') return new Uint32Array(data);
+	if (dtype === 'uint8' || dtype === 'int8') return new Int32Array(data);
 	if (data.byteLength % 4 === 0) return data as GPUAllowSharedBufferSource;
 	const padded = new Uint8Array(Math.ceil(data.byteLength / 4) * 4);
 	padded.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
@@ -419,7 +420,10 @@ export function decodeFromGpu(bytes: ArrayBuffer, length: number, dtype: DType):
 		case 'int32':
 			return new Int32Array(bytes.slice(0, length * 4));
 		case 'float16':
+		case 'bfloat16':
 			return new Uint16Array(bytes.slice(0, length * 2));
+		case 'int8':
+			return new Int8Array(new Int32Array(bytes, 0, length));
 		case 'uint8':
 		case 'bool':
 			return new Uint8Array(new Uint32Array(bytes, 0, length));

@@ -2,7 +2,6 @@
 import type { ParameterValues } from '../../../shaders/parameters';
 import { type Distribution, randomFill, randomMask } from '../../../shaders/random.wgsl';
 import { WORKGROUP_SIZE } from '../../../shaders/shader';
-import { float16Below } from '../../core/float16';
 import { keyWords, type RandomKey, uniformRange, uniformThreshold } from '../../core/philox';
 import { isContiguous, numel } from '../../core/shape';
 import type { View } from '../contract';
@@ -58,8 +57,8 @@ export function randomKernels(gpu: Gpu): RandomKernels {
 	}
 
 	return {
-		randomUniform(_inputs, { out }, { low, high, ...key }) {
-			fill(out, 'uniform', key, uniformRange(low, high, out.dtype === 'float16' ? float16Below(high) : undefined));
+		randomUniform(_inputs, { out }, { low, high, largest, ...key }) {
+			fill(out, 'uniform', key, uniformRange(low, high, largest));
 		},
 		randomNormal(_inputs, { out }, { mean, std, ...key }) {
 			fill(out, 'normal', key, { mean, deviation: std });

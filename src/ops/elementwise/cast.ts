@@ -5,9 +5,9 @@ import type { DeviceName } from '../../backends/contract';
 import { backendOf } from '../../backends/registry';
 import { wrongArgument } from '../../core/checks';
 import { runOperation } from '../../core/currentOperation';
-import { DTYPES, type DType } from '../../core/dtype';
+import { DTYPES, type DType, insteadOf, isDType } from '../../core/dtype';
 import { DTypeError } from '../../core/errors';
-import { float32ToFloat16 } from '../../core/float16';
+import { storedArray } from '../../core/halves';
 import { copyOf, Tensor } from '../../tensor';
 import { requireTensor } from '../../tensorChecks';
 import { tidy } from '../../tidy';
@@ -15,8 +15,8 @@ import { tidy } from '../../tidy';
 /**
  * Converts `x` to another dtype, or moves it to another device. Returns `x` itself if it has the dtype or is on the device.
  *
- * bool is x != 0. int32 truncates, clamps to its range and turns NaN into 0. uint8 takes the int32 modulo 256. The gradient is converted
- * back. 'webgpu' uploads at once. 'cpu' always returns a promise, because it waits for the GPU. Throws an AutogradError if a gradient
+ * bool is x != 0. int32 truncates, clamps to its range and turns NaN into 0. uint8 and int8 take the int32 modulo 256. float16 and bfloat16
+ * round to nearest, ties to even. The gradient is converted back. 'webgpu' uploads at once. 'cpu' always returns a promise, because it waits for the GPU. Throws an AutogradError if a gradient
  * would have to flow between devices: move a tensor before `requiresGrad_()`, or move its `detach()`. As `torch.Tensor.to`.
  */
 export function to(x: Tensor, target: DType | 'webgpu'): Tensor;
@@ -26,8 +26,10 @@ export function to(x: Tensor, target: DType | DeviceName): Tensor | Promise<Tens
 	requireTensor('to', x);
 	if (target === 'webgpu') return toWebGPU(x);
 	if (target === 'cpu') return toCPU(x);
-	if (!DTYPES.includes(target))
-		throw wrongArgument('to', 'the target', `a dtype (${DTYPES.join(', ')}) or a device (cpu, webgpu)`, target);
+	if (!isDType(target)) {
+		const expected = `a dtype (${DTYPES.join(', ')}) or a device (cpu, webgpu)`;
+		throw wrongArgument('to', 'the target', expected, target, insteadOf(target));
+	}
 	return toDType(x, target);
 }
 
@@ -53,7 +55,5 @@ function toWebGPU(x: Tensor): Tensor {
 async function toCPU(x: Tensor): Promise<Tensor> {
 	if (x.device === 'cpu') return x;
 	requireOwnGradient('to', x, 'cpu');
-	const values = await x.data();
-	const stored = x.dtype === 'float16' ? float32ToFloat16(values as Float32Array) : values;
-	return new Tensor(backendOf('cpu').upload(stored, x.dtype), x.shape);
+	return new Tensor(backendOf('cpu').upload(storedArray(x.dtype, await x.data()), x.dtype), x.shape);
 }

@@ -50,7 +50,7 @@ function sourceFor(operation: string, x: Tensor, index: Tensor, source: Tensor):
 }
 
 export function addedAt(name: string, x: Tensor, dim: number, index: Tensor, source: Tensor, check?: IndexCheck): Tensor {
-	requireDType(name, x.dtype, ['float32', 'float64', 'float16', 'int32']);
+	requireDType(name, x.dtype, ['float32', 'float64', 'float16', 'bfloat16', 'int32']);
 	return addOperation({ x, source, index }, { dim }, { name, check });
 }
 
@@ -133,7 +133,7 @@ export function scatterReduce(
 	requireTensor('scatterReduce', index, 'index');
 	requireTensor('scatterReduce', source, 'source');
 	requireOneOf('scatterReduce', 'reduce', reduce, REDUCES);
-	requireDType('scatterReduce', x.dtype, ['float32', 'float64', 'float16', 'int32']);
+	requireDType('scatterReduce', x.dtype, ['float32', 'float64', 'float16', 'bfloat16', 'int32']);
 	if (x.ndim === 0 || index.ndim === 0 || source.ndim === 0) {
 		return composed('scatterReduce', () =>
 			reshape(scatterReduce(asVector(x), dim, asVector(index), asVector(source), reduce, options), x.shape),
@@ -196,7 +196,7 @@ function filledLike(x: Tensor, shape: Shape, value: number | boolean): Tensor {
 }
 
 function multipliedAt(x: Tensor, dim: number, index: Tensor, source: Tensor, check?: IndexCheck): Tensor {
-	requireDType('scatter', x.dtype, ['float32', 'float64', 'float16', 'int32']);
+	requireDType('scatter', x.dtype, ['float32', 'float64', 'float16', 'bfloat16', 'int32']);
 	return inFloat32('scatter', [x, source], (wide, factors) => mul(wide, productsAt(factors, dim, index, x.shape, check)));
 }
 

@@ -1,7 +1,7 @@
 /** The different elements of a tensor. The host finds them, because only their number decides the shape of the result. */
 import type { TypedArray } from '../../core/dtype';
 import { ArgumentError } from '../../core/errors';
-import { float32ToFloat16 } from '../../core/float16';
+import { storedArray } from '../../core/halves';
 import { checkOptions } from '../../core/options';
 import { normalizeDim } from '../../core/shape';
 import { Tensor } from '../../tensor';
@@ -66,7 +66,7 @@ export async function unique(x: Tensor, options: UniqueOptions = {}): Promise<Te
 	}
 	const kept = values.slice(0, groups.length * width);
 	for (const [i, row] of groups.entries()) kept.set(values.subarray(row * width, row * width + width), i * width);
-	const stored = x.dtype === 'float16' ? float32ToFloat16(kept as Float32Array) : kept;
+	const stored = storedArray(x.dtype, kept);
 	const upload = (data: TypedArray, shape: readonly number[], dtype = x.dtype) =>
 		new Tensor(x.backend.upload(data, dtype), shape);
 	const packed = upload(stored, at === null ? [groups.length] : first.shape.with(0, groups.length));

@@ -168,7 +168,7 @@ export function median(x: Tensor, dim?: number, options: ReduceOptions = {}): Te
 	// The median of an empty tensor is NaN, like its mean.
 	if (dim === undefined && x.size === 0 && isFloating(x.dtype)) return runOperation('median', () => mean(x));
 	const reduction = nonEmptyReduction('median', x, dim, options);
-	requireDType('median', x.dtype, ['float32', 'float64', 'float16', 'int32', 'uint8']);
+	requireDType('median', x.dtype, ['float32', 'float64', 'float16', 'bfloat16', 'int32', 'int8', 'uint8']);
 	if (dim === undefined) return medianOfAll({ x }, reduction);
 	const { values, indices } = medianOperation({ x }, reduction);
 	return valuesIndices(values, indices);

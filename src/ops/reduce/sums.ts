@@ -26,7 +26,7 @@ export interface ReduceOptions {
 }
 
 export interface AccumulateOptions extends ReduceOptions {
-	/** Converts x to this dtype first: any except bool and uint8. Default x's dtype. */
+	/** Converts x to this dtype first: any except bool, uint8 and int8. Default x's dtype. */
 	readonly dtype?: DType;
 }
 
@@ -186,7 +186,7 @@ export function linesAlong(x: Tensor, dims: readonly number[]): { lines: Tensor;
 
 /** Whether x must be converted to the option `dtype` first. */
 function converts(operation: string, x: Tensor, dtype: DType | undefined): dtype is DType {
-	if (dtype === 'bool' || dtype === 'uint8')
+	if (dtype === 'bool' || dtype === 'uint8' || dtype === 'int8')
 		throw new DTypeError(
 			`${operation}: dtype ${dtype} holds no ${operation}. Use 'int32'${dtype === 'bool' ? ', or any() or all()' : ''}`,
 		);

@@ -261,7 +261,7 @@ function conversion(): OpEntry {
 				label: 'no dtype',
 				call: (device) => w.to(w.zeros([1], { device }), 'float' as DType),
 				message:
-					/to: the target must be a dtype \(float32, float64, float16, int32, uint8, bool\) or a device \(cpu, webgpu\), not 'float'/,
+					/to: the target must be a dtype \(float32, float64, float16, bfloat16, int32, int8, uint8, bool\) or a device \(cpu, webgpu\), not 'float'. Use 'float32'/,
 			},
 		],
 	};
