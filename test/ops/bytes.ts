@@ -18,7 +18,8 @@ type Entry = Pick<OpEntry, 'call' | 'samples' | 'torch'> & Partial<OpEntry>;
 
 const NO_GRADIENT = /^(eq|ne|lt|le|gt|ge|logical.*|isnan|argmax|argmin|any|all)$/;
 
-function entry(name: string, family: OpEntry['family'], rest: Entry): OpEntry {
+/** An entry without a gradient for operations that never have one. */
+export function entry(name: string, family: OpEntry['family'], rest: Entry): OpEntry {
 	const gradient = NO_GRADIENT.test(name) ? ({ none: 'the result is bool or an index' } as const) : 'yes';
 	return { name, family, gradient, refusals: [], ...rest };
 }

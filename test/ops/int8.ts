@@ -1,5 +1,6 @@
 /** Operations on int8, where it differs from uint8 (bytes.ts): results are signed and wrap around at 128. */
 import * as w from 'wgrad';
+import { entry } from './bytes';
 import type { InputSpec, OpEntry, Sample } from './database';
 import { py } from './python';
 
@@ -13,12 +14,6 @@ const pairs = (of: readonly number[] = EDGES): [InputSpec, InputSpec] => [
 	listed(EDGES.flatMap((a) => of.map(() => a))),
 	listed(EDGES.flatMap(() => of)),
 ];
-
-const NONE = { none: 'integers have no gradient' } as const;
-
-function entry(name: string, family: OpEntry['family'], rest: Pick<OpEntry, 'call' | 'samples' | 'torch'>): OpEntry {
-	return { name, family, gradient: NONE, refusals: [], ...rest };
-}
 
 const arithmetic = (['add', 'sub', 'mul', 'maximum', 'minimum', 'pow', 'div'] as const).map((name) =>
 	entry(name, 'elementwise', {
