@@ -33,8 +33,8 @@ export interface LoadPyTorchOptions {
 /**
  * Returns what torch.save() wrote: tensors, parameters, numbers, texts and containers of them. `T` is what you expect of the file;
  * nothing checks it. Dicts of texts and integers become objects, other dicts Maps; lists and tuples arrays; sets Sets; bytes Uint8Arrays;
- * integers beyond 2^53 bigints; devices and dtypes texts. float16 and bfloat16 become float32, other integers int32, and float64 becomes
- * float32 on WebGPU. Throws a FormatError if the file is damaged, or if it holds objects of any other class: then save the
+ * integers beyond 2^53 bigints; devices and dtypes texts. float16 becomes float32, other integers than int8 and uint8 int32, and float64
+ * becomes float32 on WebGPU. Throws a FormatError if the file is damaged, or if it holds objects of any other class: then save the
  * `state_dict()` of a model instead of the model.
  */
 export async function loadPyTorch<T = StateDict>(source: Source, options: LoadPyTorchOptions = {}): Promise<T> {

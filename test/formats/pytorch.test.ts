@@ -43,10 +43,8 @@ async function told(value: unknown): Promise<unknown> {
 /** The dtypes of PyTorch that wgrad reads as another. */
 const READ_AS: Readonly<Record<string, string>> = {
 	float16: 'float32',
-	bfloat16: 'float32',
 	int64: 'int32',
 	int16: 'int32',
-	int8: 'int32',
 };
 
 function asRead(value: unknown): unknown {

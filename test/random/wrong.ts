@@ -70,7 +70,11 @@ export function made(value: unknown, device: w.Device, other: w.Device | null): 
 	if (value instanceof Some) {
 		const size = value.shape.reduce((a, b) => a * b, 1);
 		const data = Array.from({ length: size }, (_, i) =>
-			value.dtype === 'int32' || value.dtype === 'int8' || value.dtype === 'uint8' ? value.whole : value.dtype === 'bool' ? i % 2 : 0.25 + 0.5 * (i % 2),
+			value.dtype === 'int32' || value.dtype === 'int8' || value.dtype === 'uint8'
+				? value.whole
+				: value.dtype === 'bool'
+					? i % 2
+					: 0.25 + 0.5 * (i % 2),
 		);
 		return w.tensor(data, { shape: value.shape, dtype: value.dtype, device });
 	}
