@@ -30,6 +30,7 @@ const FLOAT16 = [
 	'matmul',
 	'mv',
 	'prelu',
+	'quantizedLinear',
 	'scaledDotProductAttention',
 ] as const;
 

@@ -2,6 +2,7 @@
  * Quantises matrices to 8 or 4 bits, multiplies by them, and looks up their rows. src/backends/contract/quantized.ts describes their
  * layout. The other operand of a product gets a gradient; the matrix gets none.
  */
+import { currentAutocast } from '../autograd/modes';
 import { defineOperation, NO_GRADIENT } from '../autograd/operation';
 import type { QuantizedLayout } from '../backends/contract/quantized';
 import { describe, requireCounts } from '../core/checks';
@@ -227,6 +228,10 @@ const dequantizeOperation = defineOperation({
  * [..., outFeatures] has the dtype of x. Computes in float32. x and bias get gradients; W gets none.
  */
 export function quantizedLinear(x: Tensor, weight: QuantizedWeight, bias: Tensor | null = null): Tensor {
+	const casting = currentAutocast();
+	// The scales keep their dtype: they are a part of the weight.
+	if (casting !== null)
+		return casting.call('quantizedLinear', [x, bias], (inputs) => quantizedLinear(inputs[0], weight, inputs[1]));
 	requireTensor('quantizedLinear', x);
 	const { tensors, layout, rows } = requireQuantized('quantizedLinear', weight);
 	requireFloating('quantizedLinear', x.dtype);

@@ -9,16 +9,19 @@ import {
 	customOp,
 	type Device,
 	enableGrad,
+	GradScaler,
 	init,
 	isGradEnabled,
 	keep,
 	linear,
+	manualSeed,
 	matmul,
 	nn,
 	noGrad,
 	ones,
 	optim,
 	profile,
+	quantize,
 	randn,
 	softmax,
 	type Tensor,
@@ -234,6 +237,59 @@ onBoth('layers: an LSTM, attention, and a convolution', async (device) => {
 	assert.is(autocast(() => conv2d(image, weight(device, [2, 1, 3, 3]))).dtype, 'float16');
 	assert.is(autocast(() => conv2d(image.select(0, 0), weight(device, [2, 1, 3, 3]))).dtype, 'float16');
 });
+
+onBoth('quantised, adapted and pruned layers, with a scaler and in a checkpoint', async (device) => {
+	const at = { device };
+	manualSeed(4);
+	const model = new nn.Sequential(
+		new nn.Linear(8, 16, at),
+		new nn.ReLU(),
+		new nn.Linear(16, 8, at),
+		new nn.ReLU(),
+		new nn.Linear(8, 3, at),
+	);
+	quantize(model, { bits: 4, groupSize: 8, modules: ['2'], activations: 'dynamic8' });
+	nn.prune.l1Unstructured(model.at(4), 'weight', 0.5);
+	const adapters = nn.lora.apply(model, { targets: ['0', '2'], rank: 2 });
+	const table = quantizeEmbedding(device);
+	const indices = tensor([1, 0, 3, 2], { dtype: 'int32', device });
+	const trained = [...adapters.parameters(), ...model.at(4).parameters()];
+	for (const parameter of trained) parameter.requiresGrad_();
+	const optimizer = new optim.Adam(trained, { lr: 0.05 });
+	const scaler = new GradScaler({ initScale: 1024 });
+	const forward = (x: Tensor) => model.forward(x) as Tensor;
+	const gradients = async (run: () => Tensor) => {
+		optimizer.zeroGrad();
+		scaler.scale(run()).backward();
+		return Promise.all(trained.map(async ({ grad }) => [grad!.dtype, ...(await grad!.data())]));
+	};
+	const loss = (run: (x: Tensor) => Tensor) => () => autocast(() => run(table.forward(indices)).square().mean());
+	const first = autocast(() => forward(table.forward(indices)));
+	assert.is(first.dtype, 'float16');
+	const exact = forward(table.forward(indices));
+	const [found, expected] = await Promise.all([first.data(), exact.data()]);
+	for (let i = 0; i < found.length; i++) assert.ok(Math.abs(found[i]! - expected[i]!) < 0.02, `${found} and ${expected}`);
+	const plain = await gradients(loss(forward));
+	assert.equal(await gradients(loss((x) => checkpoint(forward, x))), plain);
+	for (const [dtype] of plain) assert.is(dtype, 'float32');
+	const losses: number[] = [];
+	for (let step = 0; step < 6; step++) {
+		optimizer.zeroGrad();
+		const value = step === 1 ? loss((x) => forward(x).mul(Infinity))() : loss(forward)();
+		if (step !== 1) losses.push(await value.item());
+		scaler.scale(value).backward();
+		scaler.step(optimizer);
+		scaler.update();
+	}
+	assert.is(await scaler.getScale(), 512);
+	assert.ok(losses.at(-1)! < losses[0]! / 2, String(losses));
+	const weight = [...(await (model.at(4) as nn.Linear).weight.data())];
+	assert.is(weight.filter((value) => value === 0).length, 12);
+});
+
+function quantizeEmbedding(device: Device): nn.QuantizedEmbedding {
+	return nn.QuantizedEmbedding.fromFloat(new nn.Embedding(4, 8, { device }), { bits: 8, groupSize: 4 });
+}
 
 onBoth('casts are gone after the call', async (device) => {
 	const [w, x] = [weight(device), ones([4, 3], { device })];
