@@ -141,11 +141,14 @@ export function defineKernel<V extends Variant, const P extends Parameters, B ex
 	return kernel;
 }
 
-/** The built-in values that `main` may use. */
+/**
+ * The built-in values that `main` may use. `lid` comes from a vector because lavapipe computes `local_invocation_index` with two
+ * integer divisions for each invocation.
+ */
 const BUILTINS = [
 	['wid', 'workgroup_id', 'vec3<u32>'],
 	['nwg', 'num_workgroups', 'vec3<u32>'],
-	['lid', 'local_invocation_index', 'u32'],
+	['localId', 'local_invocation_id', 'vec3<u32>'],
 	['subgroupLane', 'subgroup_invocation_id', 'u32'],
 ] as const;
 
@@ -178,6 +181,7 @@ function sourceOf<V extends Variant, P extends Parameters, B extends Bindings>(
 	if (mentions(body, 'groupIndex')) {
 		body = `\tlet groupIndex = ${divisible ? `p.${FIRST_GROUP} + ` : ''}wid.x + wid.y * nwg.x;\n${body}`;
 	}
+	if (mentions(body, 'lid')) body = `\tlet lid = localId.x;\n${body}`;
 	const builtins = BUILTINS.filter(([name]) => mentions(body, name)).map(
 		([name, builtin, type]) => `@builtin(${builtin}) ${name}: ${type}`,
 	);
