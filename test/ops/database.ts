@@ -155,7 +155,7 @@ export function makeInputs(entry: OpEntry, sample: Sample, device: Device, preci
 		const dtype = spec.dtype === undefined || spec.dtype === 'float32' ? precision : spec.dtype;
 		const values = inputValues(entry, sample, index);
 		const input = layOut(values, spec, dtype, device);
-		const floating = dtype === 'float32' || dtype === 'float64' || dtype === 'float16';
+		const floating = dtype.includes('float');
 		return floating && entry.gradient === 'yes' && spec.gradient !== false ? input.requiresGrad_() : input;
 	});
 }

@@ -159,6 +159,8 @@ for (const device of DEVICES) {
 		await check('transpose', (x) => x.transpose(0, 1).narrow(0, 1, 3));
 		await check('a step', (x) => x.slice(1, 1, 8, 3).add(1));
 		await check('expand', (x) => x.narrow(1, 3, 1).expand([7, 5]).sum(0));
+		await check('flip, whose strides are negative', (x) => x.narrow(1, 1, 7).flip([0, 1]));
+		await check('sort, whose kernel calls another', (x) => x.flip([1]).sort(1).values);
 		await check('empty', (x) => x.narrow(0, 2, 0).sum(0));
 		await check('fill_ one element', (x) => x.select(0, 3).narrow(0, 4, 1).fill_(-1));
 		await check('fill_ a column', (x) => x.select(1, 5).fill_(-1));

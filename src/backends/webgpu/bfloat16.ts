@@ -22,7 +22,8 @@ interface Span {
 
 /** The kernels, for views of bfloat16 too. */
 export function takingBfloat16(gpu: Gpu, kernels: Kernels): Kernels {
-	const wrapped = Object.entries(kernels).map(([name, kernel]) => [name, converting(gpu, kernel as AnyKernel)]);
+	// Bound, because some kernels call others.
+	const wrapped = Object.entries(kernels).map(([name, kernel]) => [name, converting(gpu, kernel.bind(kernels) as AnyKernel)]);
 	return Object.fromEntries(wrapped) as unknown as Kernels;
 }
 
@@ -55,9 +56,14 @@ function reach(spans: Map<Storage, Span>, { storage, dtype, shape, strides, offs
 	if (known === undefined) spans.set(storage, span);
 	span.isWritten ||= isWritten;
 	if (numel(shape) === 0) return;
-	const last = shape.reduce((at, size, dim) => at + (size - 1) * strides[dim]!, offset);
+	let [first, last] = [offset, offset];
+	shape.forEach((size, dim) => {
+		const way = (size - 1) * strides[dim]!;
+		if (way < 0) first += way;
+		else last += way;
+	});
 	// Multiples of 4 keep the alignment that kernels with vec4 access look for.
-	span.start = Math.min(span.start, offset - (offset % 4));
+	span.start = Math.min(span.start, first - (first % 4));
 	span.end = Math.max(span.end, Math.min(last + 2 - (last % 2), storage.length));
 }
 

@@ -80,8 +80,13 @@ export interface RmsNormOptions {
 	readonly eps?: number | null;
 }
 
-/** Machine epsilons, as `torch.finfo` has them; float16 is computed in float32 but rounds as itself. */
-const EPSILON: Readonly<Partial<Record<DType, number>>> = { float16: 2 ** -10, float32: 2 ** -23, float64: 2 ** -52 };
+/** Machine epsilons, as `torch.finfo` has them; half precision is computed in float32 but rounds as itself. */
+const EPSILON: Readonly<Partial<Record<DType, number>>> = {
+	float16: 2 ** -10,
+	bfloat16: 2 ** -7,
+	float32: 2 ** -23,
+	float64: 2 ** -52,
+};
 
 /** x / sqrt(mean(x^2) + eps) * weight over the last dims, `normalizedShape`. Zhang and Sennrich 2019. As `torch.nn.functional.rms_norm`. */
 export function rmsNorm(x: Tensor, normalizedShape: number | Shape, options: RmsNormOptions = {}): Tensor {
