@@ -18,75 +18,54 @@ abstract class Loss<F extends (...args: never[]) => unknown, Tensors extends num
 	}
 }
 
-/** Class indices or probabilities against logits [N, C, ...]. As `torch.nn.CrossEntropyLoss`. */
-export class CrossEntropyLoss extends Loss<typeof losses.crossEntropy> {
-	override forward(input: Tensor, target: Tensor): Tensor {
-		return losses.crossEntropy(input, target, this.options);
-	}
+/** A loss of an input and a target. */
+interface PairLoss<O> extends Module {
+	readonly options: O;
+	forward(input: Tensor, target: Tensor): Tensor;
 }
+
+/** The class of a loss of an input and a target. */
+function pairLoss<O extends object>(
+	loss: (input: Tensor, target: Tensor, options?: O) => Tensor,
+): new (
+	options?: O,
+) => PairLoss<O> {
+	return class extends Loss<typeof loss> {
+		override forward(input: Tensor, target: Tensor): Tensor {
+			return loss(input, target, this.options);
+		}
+	};
+}
+
+/** Class indices or probabilities against logits [N, C, ...]. As `torch.nn.CrossEntropyLoss`. */
+export class CrossEntropyLoss extends pairLoss(losses.crossEntropy) {}
 
 /** Class indices against log-probabilities [N, C, ...]. As `torch.nn.NLLLoss`. */
-export class NLLLoss extends Loss<typeof losses.nllLoss> {
-	override forward(input: Tensor, target: Tensor): Tensor {
-		return losses.nllLoss(input, target, this.options);
-	}
-}
+export class NLLLoss extends pairLoss(losses.nllLoss) {}
 
 /** (input - target)^2. As `torch.nn.MSELoss`. */
-export class MSELoss extends Loss<typeof losses.mseLoss> {
-	override forward(input: Tensor, target: Tensor): Tensor {
-		return losses.mseLoss(input, target, this.options);
-	}
-}
+export class MSELoss extends pairLoss(losses.mseLoss) {}
 
 /** |input - target|. As `torch.nn.L1Loss`. */
-export class L1Loss extends Loss<typeof losses.l1Loss> {
-	override forward(input: Tensor, target: Tensor): Tensor {
-		return losses.l1Loss(input, target, this.options);
-	}
-}
+export class L1Loss extends pairLoss(losses.l1Loss) {}
 
 /** Binary cross-entropy of logits. As `torch.nn.BCEWithLogitsLoss`. */
-export class BCEWithLogitsLoss extends Loss<typeof losses.binaryCrossEntropyWithLogits> {
-	override forward(input: Tensor, target: Tensor): Tensor {
-		return losses.binaryCrossEntropyWithLogits(input, target, this.options);
-	}
-}
+export class BCEWithLogitsLoss extends pairLoss(losses.binaryCrossEntropyWithLogits) {}
 
 /** Quadratic below beta, linear above. As `torch.nn.SmoothL1Loss`. */
-export class SmoothL1Loss extends Loss<typeof losses.smoothL1Loss> {
-	override forward(input: Tensor, target: Tensor): Tensor {
-		return losses.smoothL1Loss(input, target, this.options);
-	}
-}
+export class SmoothL1Loss extends pairLoss(losses.smoothL1Loss) {}
 
 /** Quadratic up to delta, linear above. As `torch.nn.HuberLoss`. */
-export class HuberLoss extends Loss<typeof losses.huberLoss> {
-	override forward(input: Tensor, target: Tensor): Tensor {
-		return losses.huberLoss(input, target, this.options);
-	}
-}
+export class HuberLoss extends pairLoss(losses.huberLoss) {}
 
 /** Binary cross-entropy of probabilities. As `torch.nn.BCELoss`. */
-export class BCELoss extends Loss<typeof losses.binaryCrossEntropy> {
-	override forward(input: Tensor, target: Tensor): Tensor {
-		return losses.binaryCrossEntropy(input, target, this.options);
-	}
-}
+export class BCELoss extends pairLoss(losses.binaryCrossEntropy) {}
 
 /** target (log(target) - input), for log-probabilities as input. As `torch.nn.KLDivLoss`. */
-export class KLDivLoss extends Loss<typeof losses.klDiv> {
-	override forward(input: Tensor, target: Tensor): Tensor {
-		return losses.klDiv(input, target, this.options);
-	}
-}
+export class KLDivLoss extends pairLoss(losses.klDiv) {}
 
 /** Counts against (logarithms of) rates. As `torch.nn.PoissonNLLLoss`. */
-export class PoissonNLLLoss extends Loss<typeof losses.poissonNllLoss> {
-	override forward(input: Tensor, target: Tensor): Tensor {
-		return losses.poissonNllLoss(input, target, this.options);
-	}
-}
+export class PoissonNLLLoss extends pairLoss(losses.poissonNllLoss) {}
 
 /** Samples against means and variances. As `torch.nn.GaussianNLLLoss`. */
 export class GaussianNLLLoss extends Loss<typeof losses.gaussianNllLoss, 3> {
@@ -96,18 +75,10 @@ export class GaussianNLLLoss extends Loss<typeof losses.gaussianNllLoss, 3> {
 }
 
 /** The input for target 1, max(0, margin - input) for target -1. As `torch.nn.HingeEmbeddingLoss`. */
-export class HingeEmbeddingLoss extends Loss<typeof losses.hingeEmbeddingLoss> {
-	override forward(input: Tensor, target: Tensor): Tensor {
-		return losses.hingeEmbeddingLoss(input, target, this.options);
-	}
-}
+export class HingeEmbeddingLoss extends pairLoss(losses.hingeEmbeddingLoss) {}
 
 /** sum over other classes of max(0, margin - x_target + x_class)^p / C. As `torch.nn.MultiMarginLoss`. */
-export class MultiMarginLoss extends Loss<typeof losses.multiMarginLoss> {
-	override forward(input: Tensor, target: Tensor): Tensor {
-		return losses.multiMarginLoss(input, target, this.options);
-	}
-}
+export class MultiMarginLoss extends pairLoss(losses.multiMarginLoss) {}
 
 /** 1 - cosine for similar pairs (target 1), max(0, cosine - margin) for dissimilar ones (target -1). As `torch.nn.CosineEmbeddingLoss`. */
 export class CosineEmbeddingLoss extends Loss<typeof losses.cosineEmbeddingLoss, 3> {
@@ -138,25 +109,13 @@ export class MarginRankingLoss extends Loss<typeof losses.marginRankingLoss, 3> 
 }
 
 /** log(1 + exp(-target input)), for targets 1 and -1. As `torch.nn.SoftMarginLoss`. */
-export class SoftMarginLoss extends Loss<typeof losses.softMarginLoss> {
-	override forward(input: Tensor, target: Tensor): Tensor {
-		return losses.softMarginLoss(input, target, this.options);
-	}
-}
+export class SoftMarginLoss extends pairLoss(losses.softMarginLoss) {}
 
 /** Margins between the target classes of a sample, listed up to the first -1, and all other classes. As `torch.nn.MultiLabelMarginLoss`. */
-export class MultiLabelMarginLoss extends Loss<typeof losses.multiLabelMarginLoss> {
-	override forward(input: Tensor, target: Tensor): Tensor {
-		return losses.multiLabelMarginLoss(input, target, this.options);
-	}
-}
+export class MultiLabelMarginLoss extends pairLoss(losses.multiLabelMarginLoss) {}
 
 /** Binary cross-entropy of logits, averaged over the classes. As `torch.nn.MultiLabelSoftMarginLoss`. */
-export class MultiLabelSoftMarginLoss extends Loss<typeof losses.multiLabelSoftMarginLoss> {
-	override forward(input: Tensor, target: Tensor): Tensor {
-		return losses.multiLabelSoftMarginLoss(input, target, this.options);
-	}
-}
+export class MultiLabelSoftMarginLoss extends pairLoss(losses.multiLabelSoftMarginLoss) {}
 
 /** The negative log-likelihood of label sequences over all their alignments to the input. As `torch.nn.CTCLoss`. */
 export class CTCLoss extends Loss<typeof losses.ctcLoss, 4> {

@@ -41,6 +41,15 @@ abstract class PaddingLayer extends Module {
 	}
 }
 
+/** The class of layers that pad the last `rank` dims in one mode, or with zeros. */
+function padded(rank: number, mode: PadMode): new (padding: Sides) => PaddingLayer {
+	return class extends PaddingLayer {
+		constructor(padding: Sides) {
+			super(rank, padding, mode, 0);
+		}
+	};
+}
+
 /** Adds `value` at both ends. As `torch.nn.ConstantPad1d`. */
 export class ConstantPad1d extends PaddingLayer {
 	constructor(padding: Sides, value: number) {
@@ -56,46 +65,22 @@ export class ConstantPad2d extends PaddingLayer {
 }
 
 /** Adds zeros on all sides. As `torch.nn.ZeroPad2d`. */
-export class ZeroPad2d extends PaddingLayer {
-	constructor(padding: Sides) {
-		super(2, padding, 'constant', 0);
-	}
-}
+export class ZeroPad2d extends padded(2, 'constant') {}
 
 /** Mirrors at the edge element. As `torch.nn.ReflectionPad1d`. */
-export class ReflectionPad1d extends PaddingLayer {
-	constructor(padding: Sides) {
-		super(1, padding, 'reflect', 0);
-	}
-}
+export class ReflectionPad1d extends padded(1, 'reflect') {}
 
 /** Mirrors at the edge elements. As `torch.nn.ReflectionPad2d`. */
-export class ReflectionPad2d extends PaddingLayer {
-	constructor(padding: Sides) {
-		super(2, padding, 'reflect', 0);
-	}
-}
+export class ReflectionPad2d extends padded(2, 'reflect') {}
 
 /** Repeats the edge element. As `torch.nn.ReplicationPad1d`. */
-export class ReplicationPad1d extends PaddingLayer {
-	constructor(padding: Sides) {
-		super(1, padding, 'replicate', 0);
-	}
-}
+export class ReplicationPad1d extends padded(1, 'replicate') {}
 
 /** Repeats the edge elements. As `torch.nn.ReplicationPad2d`. */
-export class ReplicationPad2d extends PaddingLayer {
-	constructor(padding: Sides) {
-		super(2, padding, 'replicate', 0);
-	}
-}
+export class ReplicationPad2d extends padded(2, 'replicate') {}
 
 /** Continues at the other end. As `torch.nn.CircularPad2d`. */
-export class CircularPad2d extends PaddingLayer {
-	constructor(padding: Sides) {
-		super(2, padding, 'circular', 0);
-	}
-}
+export class CircularPad2d extends padded(2, 'circular') {}
 
 /** Adds `value` on all sides of volumes. As `torch.nn.ConstantPad3d`. */
 export class ConstantPad3d extends PaddingLayer {
@@ -105,43 +90,19 @@ export class ConstantPad3d extends PaddingLayer {
 }
 
 /** Adds zeros at both ends. As `torch.nn.ZeroPad1d`. */
-export class ZeroPad1d extends PaddingLayer {
-	constructor(padding: Sides) {
-		super(1, padding, 'constant', 0);
-	}
-}
+export class ZeroPad1d extends padded(1, 'constant') {}
 
 /** Adds zeros on all sides of volumes. As `torch.nn.ZeroPad3d`. */
-export class ZeroPad3d extends PaddingLayer {
-	constructor(padding: Sides) {
-		super(3, padding, 'constant', 0);
-	}
-}
+export class ZeroPad3d extends padded(3, 'constant') {}
 
 /** Mirrors volumes at the elements of their sides. As `torch.nn.ReflectionPad3d`. */
-export class ReflectionPad3d extends PaddingLayer {
-	constructor(padding: Sides) {
-		super(3, padding, 'reflect', 0);
-	}
-}
+export class ReflectionPad3d extends padded(3, 'reflect') {}
 
 /** Repeats the elements at the sides of volumes. As `torch.nn.ReplicationPad3d`. */
-export class ReplicationPad3d extends PaddingLayer {
-	constructor(padding: Sides) {
-		super(3, padding, 'replicate', 0);
-	}
-}
+export class ReplicationPad3d extends padded(3, 'replicate') {}
 
 /** Continues at the other end. As `torch.nn.CircularPad1d`. */
-export class CircularPad1d extends PaddingLayer {
-	constructor(padding: Sides) {
-		super(1, padding, 'circular', 0);
-	}
-}
+export class CircularPad1d extends padded(1, 'circular') {}
 
 /** Continues volumes at the other end. As `torch.nn.CircularPad3d`. */
-export class CircularPad3d extends PaddingLayer {
-	constructor(padding: Sides) {
-		super(3, padding, 'circular', 0);
-	}
-}
+export class CircularPad3d extends padded(3, 'circular') {}
