@@ -18,6 +18,19 @@ abstract class Activation extends Module {
 	abstract override forward(input: Tensor): Tensor;
 }
 
+interface ActivationLayer extends Module {
+	forward(input: Tensor): Tensor;
+}
+
+/** The class of an activation without options. */
+function activation(fn: (input: Tensor) => Tensor): new () => ActivationLayer {
+	return class extends Activation {
+		override forward(input: Tensor): Tensor {
+			return fn(input);
+		}
+	};
+}
+
 /** Reads an option that is given as a number, PyTorch's positional form, or by name. */
 function option<K extends string>(
 	name: string,
@@ -32,81 +45,37 @@ function option<K extends string>(
 }
 
 /** max(x, 0). As `torch.nn.ReLU`. */
-export class ReLU extends Activation {
-	override forward(input: Tensor): Tensor {
-		return functions.relu(input);
-	}
-}
+export class ReLU extends activation(functions.relu) {}
 
 /** min(max(x, 0), 6). As `torch.nn.ReLU6`. */
-export class ReLU6 extends Activation {
-	override forward(input: Tensor): Tensor {
-		return functions.relu6(input);
-	}
-}
+export class ReLU6 extends activation(functions.relu6) {}
 
 /** 1 / (1 + exp(-x)). As `torch.nn.Sigmoid`. */
-export class Sigmoid extends Activation {
-	override forward(input: Tensor): Tensor {
-		return functions.sigmoid(input);
-	}
-}
+export class Sigmoid extends activation(functions.sigmoid) {}
 
 /** log(sigmoid(x)). As `torch.nn.LogSigmoid`. */
-export class LogSigmoid extends Activation {
-	override forward(input: Tensor): Tensor {
-		return functions.logSigmoid(input);
-	}
-}
+export class LogSigmoid extends activation(functions.logSigmoid) {}
 
 /** tanh(x). As `torch.nn.Tanh`. */
-export class Tanh extends Activation {
-	override forward(input: Tensor): Tensor {
-		return functions.tanh(input);
-	}
-}
+export class Tanh extends activation(functions.tanh) {}
 
 /** x sigmoid(x). As `torch.nn.SiLU`. */
-export class SiLU extends Activation {
-	override forward(input: Tensor): Tensor {
-		return functions.silu(input);
-	}
-}
+export class SiLU extends activation(functions.silu) {}
 
 /** x tanh(softplus(x)). As `torch.nn.Mish`. */
-export class Mish extends Activation {
-	override forward(input: Tensor): Tensor {
-		return functions.mish(input);
-	}
-}
+export class Mish extends activation(functions.mish) {}
 
 /** x / (1 + |x|). As `torch.nn.Softsign`. */
-export class Softsign extends Activation {
-	override forward(input: Tensor): Tensor {
-		return functions.softsign(input);
-	}
-}
+export class Softsign extends activation(functions.softsign) {}
 
 /** Scaled ELU, Klambauer et al. 2017. As `torch.nn.SELU`. */
-export class SELU extends Activation {
-	override forward(input: Tensor): Tensor {
-		return functions.selu(input);
-	}
-}
+export class SELU extends activation(functions.selu) {}
 
 /** relu6(x + 3) / 6. As `torch.nn.Hardsigmoid`. */
-export class Hardsigmoid extends Activation {
-	override forward(input: Tensor): Tensor {
-		return functions.hardsigmoid(input);
-	}
-}
+export class Hardsigmoid extends activation(functions.hardsigmoid) {}
 
 /** x relu6(x + 3) / 6. As `torch.nn.Hardswish`. */
-export class Hardswish extends Activation {
-	override forward(input: Tensor): Tensor {
-		return functions.hardswish(input);
-	}
-}
+export class Hardswish extends activation(functions.hardswish) {}
 
 /** x Phi(x), exactly or by tanh. Hendrycks and Gimpel 2016. As `torch.nn.GELU`. */
 export class GELU extends Activation {

@@ -130,44 +130,34 @@ abstract class AdaptivePool extends Module {
 	}
 }
 
-/** Means over windows of [N, C, L]. As `torch.nn.AdaptiveAvgPool1d`. */
-export class AdaptiveAvgPool1d extends AdaptivePool {
-	override forward(input: Tensor): Tensor {
-		return adaptiveAvgPool1d(input, this.outputSize);
-	}
+interface AdaptiveLayer extends Module {
+	readonly outputSize: OutputSize;
+	forward(input: Tensor): Tensor;
 }
+
+/** The class of layers that call `pool`. */
+function adaptive(pool: (input: Tensor, outputSize: OutputSize) => Tensor): new (outputSize: OutputSize) => AdaptiveLayer {
+	return class extends AdaptivePool {
+		override forward(input: Tensor): Tensor {
+			return pool(input, this.outputSize);
+		}
+	};
+}
+
+/** Means over windows of [N, C, L]. As `torch.nn.AdaptiveAvgPool1d`. */
+export class AdaptiveAvgPool1d extends adaptive(adaptiveAvgPool1d) {}
 
 /** Means over windows of [N, C, H, W]. As `torch.nn.AdaptiveAvgPool2d`. */
-export class AdaptiveAvgPool2d extends AdaptivePool {
-	override forward(input: Tensor): Tensor {
-		return adaptiveAvgPool2d(input, this.outputSize);
-	}
-}
+export class AdaptiveAvgPool2d extends adaptive(adaptiveAvgPool2d) {}
 
 /** Means over windows of [N, C, D, H, W]. As `torch.nn.AdaptiveAvgPool3d`. */
-export class AdaptiveAvgPool3d extends AdaptivePool {
-	override forward(input: Tensor): Tensor {
-		return adaptiveAvgPool3d(input, this.outputSize);
-	}
-}
+export class AdaptiveAvgPool3d extends adaptive(adaptiveAvgPool3d) {}
 
 /** Maxima over windows of [N, C, L]. As `torch.nn.AdaptiveMaxPool1d`. */
-export class AdaptiveMaxPool1d extends AdaptivePool {
-	override forward(input: Tensor): Tensor {
-		return adaptiveMaxPool1d(input, this.outputSize);
-	}
-}
+export class AdaptiveMaxPool1d extends adaptive(adaptiveMaxPool1d) {}
 
 /** Maxima over windows of [N, C, H, W]. As `torch.nn.AdaptiveMaxPool2d`. */
-export class AdaptiveMaxPool2d extends AdaptivePool {
-	override forward(input: Tensor): Tensor {
-		return adaptiveMaxPool2d(input, this.outputSize);
-	}
-}
+export class AdaptiveMaxPool2d extends adaptive(adaptiveMaxPool2d) {}
 
 /** Maxima over windows of [N, C, D, H, W]. As `torch.nn.AdaptiveMaxPool3d`. */
-export class AdaptiveMaxPool3d extends AdaptivePool {
-	override forward(input: Tensor): Tensor {
-		return adaptiveMaxPool3d(input, this.outputSize);
-	}
-}
+export class AdaptiveMaxPool3d extends adaptive(adaptiveMaxPool3d) {}
