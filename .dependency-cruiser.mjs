@@ -10,7 +10,7 @@ const tensor = '^src/(tensor|tensorChecks|scope|tidy)\\.ts$';
 const autograd = '^src/autograd/';
 const ops = '^src/ops/';
 const shaders = '^shaders/';
-const built = '^src/(nn|optim|data|train|metrics|io)/';
+const built = '^src/(nn|optim|data|train|metrics|io|distributions)/';
 const formats = '^src/formats/';
 const project = '^(src|shaders|test|bench|examples|adapters)/|^[^/]+\\.mjs$';
 

@@ -30,6 +30,7 @@ export {
 export { FileError } from './core/fileError';
 export { type Generator, type GeneratorState, manualSeed } from './core/generator';
 export type { Shape } from './core/shape';
+export * as distributions from './distributions';
 export { type DerivativeOptions, hessian, jacobian, jvp, type TensorFunction, vjp } from './functional';
 export { counters, type DeviceInfo, type InitOptions, init, type MemoryReport, memory, profile, shutdown, sync } from './init';
 export * as io from './io';
@@ -57,8 +58,18 @@ export {
 	tensor,
 	zeros,
 } from './ops/creation';
+export * as fft from './ops/fourier';
 export { promoteTypes, resultType } from './ops/promotion';
 export { rand, randint, randn, randperm } from './ops/random';
+export {
+	bartlettWindow,
+	blackmanWindow,
+	hammingWindow,
+	hannWindow,
+	type KaiserOptions,
+	kaiserWindow,
+	type WindowOptions,
+} from './ops/windowFunctions';
 export * as optim from './optim';
 export { GradScaler, type GradScalerOptions, type GradScalerState } from './optim/gradScaler';
 export { type GradientHook, type NestedArray, Tensor } from './tensor';

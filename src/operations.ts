@@ -56,3 +56,4 @@ export {
 } from './ops/reduce';
 export { type AffineGridOptions, affineGrid, type GridSampleOptions, gridSample } from './ops/sample';
 export * from './ops/softmax';
+export { type IstftOptions, istft, type StftOptions, stft } from './ops/stft';

@@ -83,6 +83,12 @@ export abstract class Module {
 		return entry.tensor;
 	}
 
+	/** Puts another tensor in the place of a buffer: see functionalCall. @internal */
+	exchangeBuffer(name: string, tensor: Tensor): void {
+		const { persistent } = this.#buffers.get(name)!;
+		this.#buffers.set(name, { tensor, persistent });
+	}
+
 	/**
 	 * Sets the property `name` to a parameter, or to null for a parameter that this module does not use. Same as assigning the property.
 	 */

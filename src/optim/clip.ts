@@ -1,6 +1,6 @@
 /** Gradient clipping. It runs on the device and reads nothing back. */
 import { noGrad } from '../autograd/modes';
-import { requireNonNegative } from '../core/checks';
+import { requireNonNegative, requireNumber } from '../core/checks';
 import { runOperation } from '../core/currentOperation';
 import { ArgumentError } from '../core/errors';
 import { isHalf } from '../core/halves';
@@ -11,6 +11,7 @@ import { copy_, mul_ } from '../ops/inplace';
 import { contiguous, detach, stack } from '../ops/layout';
 import { norm } from '../ops/reduce';
 import { emptyOn, Tensor } from '../tensor';
+import { requireTensors } from '../tensorChecks';
 import { tidy } from '../tidy';
 
 /** Not recorded on the tape, even for gradients that are (createGraph). */
@@ -55,6 +56,22 @@ function areAlike([first, ...others]: readonly Tensor[]): boolean {
 	);
 }
 
+/**
+ * The norm of all tensors as one vector, as a scalar tensor: of gradients, for example. `normType` is the p of the norm. Default 2. As
+ * `torch.nn.utils.get_total_norm`.
+ */
+export function getTotalNorm(tensors: Tensor | Iterable<Tensor>, options: { normType?: number } = {}): Tensor {
+	const { normType = 2 } = checkOptions('getTotalNorm', options, ['normType']);
+	requireNumber('getTotalNorm', 'normType', normType);
+	const list = tensors instanceof Tensor ? [tensors] : [...tensors];
+	requireTensors('getTotalNorm', 'the tensors', list);
+	return runOperation('getTotalNorm', () => tidy(() => (list.length === 0 ? zeros([]) : totalNorm(list, normType))));
+}
+
+function totalNorm(tensors: readonly Tensor[], p: number): Tensor {
+	return norm(stack(tensors.map((tensor) => norm(tensor, undefined, { p }))), undefined, { p });
+}
+
 type NormAndFactor = readonly [total: Tensor, factor: Tensor];
 
 function fused(gradients: readonly Tensor[], maxNorm: number): NormAndFactor {
@@ -65,7 +82,7 @@ function fused(gradients: readonly Tensor[], maxNorm: number): NormAndFactor {
 }
 
 function composed(gradients: readonly Tensor[], maxNorm: number, p: number): NormAndFactor {
-	const total = norm(stack(gradients.map((gradient) => norm(gradient, undefined, { p }))), undefined, { p });
+	const total = totalNorm(gradients, p);
 	return [total, clamp(div(maxNorm, add(total, 1e-6)), { max: 1 })];
 }
 

@@ -13,12 +13,13 @@ function words(text: string): string[] {
 export const INFRASTRUCTURE = words(`
 	init shutdown sync setDefaultDevice defaultDevice memory counters profile manualSeed tidy keep autocast GradScaler
 	noGrad enableGrad isGradEnabled grad backward customOp checkpoint saveOnCpu gradcheck gradgradcheck detectAnomaly vjp jvp jacobian hessian
-	Tensor nn optim io quantize prepareQat calibrate promoteTypes resultType
+	Tensor nn optim io distributions fft quantize prepareQat calibrate promoteTypes resultType
 `);
 
 /** Functions that make tensors. test/tensor tests them. */
 export const CREATION = words(`
 	tensor zeros ones full arange linspace eye rand randn randint randperm zerosLike onesLike fullLike randLike randnLike
+	hannWindow hammingWindow blackmanWindow bartlettWindow kaiserWindow
 `);
 
 /** The members of a tensor other than the operations. */

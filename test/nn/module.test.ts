@@ -1,7 +1,7 @@
 /** Module machinery: finding parameters, keys, modes, loading. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { io, keep, manualSeed, nn, noGrad, ones, randn, type Tensor, tensor, zeros } from 'wgrad';
+import { grad, io, keep, manualSeed, nn, noGrad, ones, optim, randn, type Tensor, tensor, zeros } from 'wgrad';
 
 class Block extends nn.Module {
 	readonly norm = new nn.BatchNorm2d(4);
@@ -274,6 +274,103 @@ test('batch norm loads states without num_batches_tracked, also in strict mode',
 		const { running_var: __, ...partial } = legacy;
 		assert.throws(() => norm.loadStateDict(partial), /missing keys: running_var$/);
 	}
+});
+
+test('functionalCall runs a module with other tensors and leaves it unchanged', async () => {
+	const model = new nn.Sequential(new nn.Linear(2, 2, { bias: false }), new nn.BatchNorm1d(2)).eval();
+	const own = model.getParameter('0.weight');
+	const x = tensor([[1, 2]]);
+	const before = await model.forward(x).toArray();
+	const weight = tensor(
+		[
+			[3, 0],
+			[0, 4],
+		],
+		{ requiresGrad: true },
+	);
+	const state = { '0.weight': weight, '1.running_mean': tensor([1, 2]), '1.running_var': tensor([1, 1]) };
+	const y = nn.functionalCall(model, state, x);
+	const factor = 1 / Math.sqrt(1 + 1e-5);
+	const values = await y.data();
+	assert.ok(Math.abs(values[0]! - 2 * factor) < 1e-5 && Math.abs(values[1]! - 6 * factor) < 1e-5, String(values));
+	const [gradient] = grad(y.sum(), weight);
+	assert.ok(Math.abs((await gradient!.data())[1]! - 2 * factor) < 1e-5);
+	assert.is(model.getParameter('0.weight'), own);
+	assert.equal(await model.forward(x).toArray(), before);
+	// Also after an error, and for a parameter that two modules share.
+	assert.throws(() => nn.functionalCall(model, { '0.weight': zeros([2, 3]) }, x), /linear/);
+	assert.is(model.getParameter('0.weight'), own);
+	const tied = new nn.Sequential(new nn.Linear(2, 2, { bias: false }), new nn.Linear(2, 2, { bias: false }));
+	Object.assign(tied.getSubmodule('1'), { weight: tied.getParameter('0.weight') });
+	assert.equal(await nn.functionalCall(tied, { '0.weight': weight }, x).toArray(), [[9, 32]]);
+	assert.throws(
+		() => nn.functionalCall(model, { '0.gain': weight }, x),
+		/buffer: Linear has no buffer '0.gain'|has no buffer 'gain'/,
+	);
+});
+
+test('spectralNorm divides a weight by its largest singular value', async () => {
+	manualSeed(2);
+	const layer = new nn.Linear(3, 2);
+	layer.loadStateDict({
+		weight: tensor([
+			[3, 0, 0],
+			[0, 1, 0],
+		]),
+		bias: zeros([2]),
+	});
+	const x = tensor([[1, 1, 1]]);
+	nn.utils.spectralNorm(layer);
+	assert.equal(Object.keys(layer.stateDict()), ['bias', 'weight_orig', 'weight_u', 'weight_v']);
+	for (let step = 0; step < 30; step++) layer.forward(x);
+	layer.eval();
+	const u = await layer.buffer('weight_u').toArray();
+	const y = layer.forward(x);
+	const values = await y.data();
+	assert.ok(Math.abs(values[0]! - 1) < 1e-5 && Math.abs(values[1]! - 1 / 3) < 1e-5, String(values));
+	assert.equal(await layer.buffer('weight_u').toArray(), u);
+	// The first row is w / |w| in effect, so it has no gradient along itself; the second loses what the first gains.
+	const [gradient] = grad(y.sum(), layer.getParameter('weight_orig'));
+	const g = await gradient!.data();
+	assert.ok(Math.abs(g[0]! + 1 / 9) < 1e-5 && Math.abs(g[4]! - 1 / 3) < 1e-5, String(g));
+	// A graph keeps the vectors of its own forward.
+	layer.train();
+	const first = layer.forward(x).sum();
+	layer.forward(x);
+	first.backward();
+	const conv = nn.utils.spectralNorm(new nn.ConvTranspose2d(2, 3, 2));
+	assert.equal(conv.buffer('weight_u').shape, [3]);
+	assert.equal(conv.forward(zeros([1, 2, 3, 3])).shape, [1, 3, 4, 4]);
+	assert.throws(() => nn.utils.spectralNorm(new nn.ReLU()), /spectralNorm: ReLU has no parameter 'weight'/);
+});
+
+test('parameters become a vector and come back, and sequences a batch', async () => {
+	const model = new nn.Linear(2, 1);
+	const vector = tensor([1, 2, 3]);
+	nn.utils.vectorToParameters(vector, model.parameters());
+	assert.equal(await nn.utils.parametersToVector(model.parameters()).toArray(), [1, 2, 3]);
+	assert.equal(await model.weight.toArray(), [[1, 2]]);
+	assert.throws(
+		() => nn.utils.vectorToParameters(vector, [model.weight]),
+		/vectorToParameters: the vector must be \[2\], not \[3\]/,
+	);
+	const sequences = [tensor([1, 2, 3]), tensor([4])];
+	assert.equal(await nn.utils.padSequence(sequences).toArray(), [
+		[1, 4],
+		[2, 0],
+		[3, 0],
+	]);
+	assert.equal(await nn.utils.padSequence(sequences, { batchFirst: true, paddingValue: -1 }).toArray(), [
+		[1, 2, 3],
+		[4, -1, -1],
+	]);
+	assert.equal(nn.utils.padSequence([zeros([2, 3]), zeros([4, 3])]).shape, [4, 2, 3]);
+	assert.throws(
+		() => nn.utils.padSequence([zeros([2, 3]), zeros([4, 2])]),
+		/padSequence: \[2, 3\] and \[4, 2\] must be equal except/,
+	);
+	assert.is(await optim.getTotalNorm([tensor([3]), tensor([[4]])]).item(), 5);
+	assert.is(await optim.getTotalNorm([tensor([3, -7]), tensor([[4]])], { normType: Number.POSITIVE_INFINITY }).item(), 7);
 });
 
 test.run();

@@ -20,11 +20,12 @@ import { reduce } from './reduce';
 import { rnn } from './rnn';
 import { sample } from './sample';
 import { softmax } from './softmax';
+import { spectra } from './spectra';
 
 export const families = {
 	elementwise: [...elementwise, ...further.elementwise, ...ofBytes.elementwise, ...ofInt8.elementwise, ...everyday.elementwise],
 	reduce: [...reduce, ...further.reduce, ...ofBytes.reduce, ...ofInt8.reduce, ...everyday.reduce],
-	matmul: [...matmul, ...further.matmul, ...everyday.matmul],
+	matmul: [...matmul, ...further.matmul, ...everyday.matmul, ...spectra],
 	conv,
 	pool,
 	sample,

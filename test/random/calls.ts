@@ -220,6 +220,10 @@ export const CALLS: Readonly<Record<string, readonly unknown[]>> = {
 	fullLike: [f(2, 3), 1, { dtype: 'float32' }],
 	arange: [0, 5, 1, { dtype: 'float32' }],
 	linspace: [0, 1, 5, { dtype: 'float32' }],
+	...same('hannWindow hammingWindow blackmanWindow bartlettWindow', [5, { periodic: false, dtype: 'float32' }]),
+	kaiserWindow: [5, { periodic: false, beta: 8 }],
+	stft: [f(2, 13), 6, { hopLength: 2, winLength: 5, window: f(5), center: true, padMode: 'constant' }],
+	istft: [f(4, 5, 2), 6, { hopLength: 2, winLength: 5, window: f(5), center: true, length: 7 }],
 	eye: [2, 3, { dtype: 'float32' }],
 	tensor: [[1, 2, 3], { shape: [3], dtype: 'float32', requiresGrad: true }],
 };

@@ -265,4 +265,23 @@ onBoth("tensors have PyTorch's short names", async (device) => {
 	assert.throws(() => w.zeros([1, 2, 3], { device }).T, /t: takes at most 2 dims, not \[1, 2, 3\]/);
 });
 
+/** PyTorch's values. */
+onBoth('windows', async (device) => {
+	const symmetric = { periodic: false, device };
+	const windows = [
+		[w.hannWindow(6, { device }), [0, 0.25, 0.75, 1, 0.75, 0.25]],
+		[w.hammingWindow(5, symmetric), [0.08, 0.54, 1, 0.54, 0.08]],
+		[w.blackmanWindow(5, symmetric), [0, 0.34, 1, 0.34, 0]],
+		[w.bartlettWindow(6, { device }), [0, 1 / 3, 2 / 3, 1, 2 / 3, 1 / 3]],
+		[w.kaiserWindow(5, { ...symmetric, beta: 8 }), [0.00233883051273, 0.368972722616, 1, 0.368972722616, 0.00233883051273]],
+		[w.hannWindow(1, { device }), [1]],
+	] as const;
+	for (const [window, expected] of windows) {
+		const values = await window.data();
+		assert.is(values.length, expected.length);
+		for (const [i, value] of expected.entries()) assert.ok(Math.abs(values[i]! - value) < 1e-7, `${values[i]} for ${value}`);
+	}
+	assert.throws(() => w.hannWindow(-1, { device }), /hannWindow: length must be a whole number of at least 0/);
+});
+
 test.run();

@@ -3,6 +3,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import {
 	type Device,
+	distributions,
 	grad,
 	gumbelSoftmax,
 	init,
@@ -125,6 +126,77 @@ test('a hard gumbelSoftmax is one-hot, and has the gradient of the soft one', as
 		const [ofSoft] = grad(soft.mul(weight).sum(), logits);
 		const [ofHard] = grad(hard.mul(weight).sum(), logits);
 		assert.equal(await ofHard!.toArray(), await ofSoft!.toArray());
+	}
+});
+
+/** PyTorch's values. */
+const DISTRIBUTED: readonly (readonly [title: string, run: (of: (...values: number[]) => Tensor) => Tensor, values: number[]])[] =
+	(() => {
+		const { Normal, Bernoulli, Categorical, klDivergence } = distributions;
+		type Of = (...values: number[]) => Tensor;
+		const normal = (of: Of) => new Normal(of(0.5, -1), of(2, 0.5));
+		const bernoulli = (of: Of) => new Bernoulli({ probs: of(0.2, 0.7) });
+		const byLogits = (of: Of) => new Bernoulli({ logits: of(0.3, -1) });
+		const categorical = (of: Of) => new Categorical({ probs: of(1, 2, 1, 0.5, 0.25, 0.25).reshape([2, 3]) });
+		const ofThree = (of: Of) => new Categorical({ logits: of(0.1, -2, 1) });
+		return [
+			['Normal logProb', (of) => normal(of).logProb(of(1, 2)), [-1.64333571376, -18.2257913526]],
+			['Normal entropy', (of) => normal(of).entropy(), [2.11208571376, 0.725791352645]],
+			['Normal divergence', (of) => klDivergence(normal(of), new Normal(of(0), of(1))), [0.93185281944, 0.81814718056]],
+			['Bernoulli logProb', (of) => bernoulli(of).logProb(of(1, 0)), [-1.60943791243, -1.20397280433]],
+			['Bernoulli entropy', (of) => bernoulli(of).entropy(), [0.500402423538, 0.610864302055]],
+			['Bernoulli divergence', (of) => klDivergence(bernoulli(of), byLogits(of)), [0.29395282093, 0.402397385463]],
+			['Bernoulli variance', (of) => bernoulli(of).variance, [0.16, 0.21]],
+			['Bernoulli mean', (of) => byLogits(of).mean, [0.574442516812, 0.26894142137]],
+			['Categorical logProb', (of) => categorical(of).logProb(of(2, 0)), [-1.38629436112, -0.69314718056]],
+			['Categorical entropy', (of) => categorical(of).entropy(), [1.03972077084, 1.03972077084]],
+			['Categorical divergence', (of) => klDivergence(categorical(of), ofThree(of)), [1.06121715449, 0.536217154495]],
+			['Categorical batches', (of) => ofThree(of).logProb(of(0, 1).reshape([2, 1])), [-1.27593792533, -3.37593792533]],
+		];
+	})();
+
+for (const [title, run, expected] of DISTRIBUTED) {
+	test(`distributions: ${title} is PyTorch's`, async () => {
+		for (const device of ['cpu', 'webgpu'] as const) {
+			const result = run((...values) => tensor(values, { device }));
+			requireClose(`${title} on ${device}`, await result.data(), expected, { relative: 1e-5, absolute: 1e-6 });
+		}
+	});
+}
+
+test('distributions draw by their parameters, and Normal.rsample has their gradient', async () => {
+	const { Normal, Bernoulli, Categorical, klDivergence } = distributions;
+	for (const device of ['cpu', 'webgpu'] as const) {
+		manualSeed(5);
+		const [loc, scale] = [tensor([1, -2], { device, requiresGrad: true }), tensor([0.5, 2], { device, requiresGrad: true })];
+		const normal = new Normal(loc, scale);
+		const draws = normal.rsample([4000]);
+		const [ofLoc, ofScale] = grad(draws.sum(), [loc, scale]);
+		assert.equal(await ofLoc!.toArray(), [4000, 4000]);
+		const noise = draws.detach().sub(loc.detach()).div(scale.detach()).sum(0);
+		requireClose('scale', await ofScale!.data(), await noise.data(), { relative: 1e-4, absolute: 0.05 });
+		requireClose('mean', await draws.detach().mean(0).data(), [1, -2], { relative: 0, absolute: 0.2 });
+		assert.is(normal.sample([2]).requiresGrad, false);
+		const coins = new Bernoulli({ probs: tensor([0, 1, 0.25], { device }) }).sample([4000]);
+		requireClose('coins', await coins.mean(0).data(), [0, 1, 0.25], { relative: 0, absolute: 0.04 });
+		const places = new Categorical({
+			probs: tensor(
+				[
+					[0, 1, 3],
+					[1, 0, 0],
+				],
+				{ device },
+			),
+		}).sample([3000]);
+		assert.equal(places.shape, [3000, 2]);
+		requireClose('places', await places.to('float32').mean(0).data(), [1.75, 0], { relative: 0, absolute: 0.05 });
+		assert.throws(() => new Bernoulli({ probs: tensor([0.5], { device }) }).rsample(), /Bernoulli.rsample: .* have no gradient/);
+		assert.throws(() => new Categorical({}), /Categorical: give either probs or logits/);
+		assert.throws(() => new Normal(tensor([0], { device }), 'a' as never), /Normal: scale must be a tensor or a number, not 'a'/);
+		assert.throws(
+			() => klDivergence(normal, new Bernoulli({ probs: scale })),
+			/klDivergence: takes two Normal, .* not Normal and Bernoulli/,
+		);
 	}
 });
 

@@ -1,0 +1,81 @@
+/** What all distributions share. */
+import { noGrad } from '../autograd/modes';
+import { describe } from '../core/checks';
+import { isFloating } from '../core/dtype';
+import { ArgumentError, DTypeError } from '../core/errors';
+import { broadcastShapes, checkShape, type Shape } from '../core/shape';
+import { full } from '../ops/creation';
+import { broadcastTo } from '../ops/layout';
+import { type Operand, promote } from '../ops/operands';
+import { Tensor } from '../tensor';
+import { requireTensor } from '../tensorChecks';
+import { keep, tidy } from '../tidy';
+
+/** A batch of probability distributions. As `torch.distributions.Distribution`. */
+export abstract class Distribution {
+	constructor(
+		/** The shape of the parameters: of one draw. */
+		readonly batchShape: Shape,
+	) {}
+
+	abstract get mean(): Tensor;
+	abstract get variance(): Tensor;
+
+	/** Draws [...shape, ...batchShape] without a gradient. */
+	sample(shape: readonly number[] = []): Tensor {
+		return noGrad(() => this.rsample(shape));
+	}
+
+	/** Draws with a gradient by the parameters. Throws for distributions that have none. */
+	rsample(_shape: readonly number[] = []): Tensor {
+		throw new ArgumentError(
+			`${this.constructor.name}.rsample: draws of this distribution have no gradient. Use sample() and logProb()`,
+		);
+	}
+
+	/** The logarithm of the density, or of the probability, at `value`. */
+	abstract logProb(value: Operand): Tensor;
+	abstract entropy(): Tensor;
+
+	protected extended(operation: string, shape: readonly number[]): number[] {
+		checkShape(operation, shape);
+		return [...shape, ...this.batchShape];
+	}
+}
+
+/** Two parameters as floating tensors of one dtype, broadcast to one shape. */
+export function parametersOf(
+	name: string,
+	given: Readonly<Record<string, Operand>>,
+): readonly [first: Tensor, second: Tensor, shape: Shape] {
+	for (const [argument, value] of Object.entries(given))
+		if (typeof value !== 'number' && !(value instanceof Tensor))
+			throw new ArgumentError(`${name}: ${argument} must be a tensor or a number, not ${describe(value)}`);
+	const values = Object.values(given);
+	const like = values.find((value) => value instanceof Tensor);
+	const options =
+		like === undefined ? {} : { dtype: isFloating(like.dtype) ? like.dtype : ('float32' as const), device: like.device };
+	const tensors = values.map((value) => (value instanceof Tensor ? value : full([], value, options)));
+	return tidy(() => {
+		const [a, b] = promote(name, ...tensors) as [Tensor, Tensor];
+		if (!isFloating(a.dtype))
+			throw new DTypeError(`${name}: parameters must be floating, not ${a.dtype}. Convert with .to('float32')`);
+		const shape = broadcastShapes(name, a.shape, b.shape);
+		return [kept(broadcastTo(a, shape)), kept(broadcastTo(b, shape)), shape] as const;
+	});
+}
+
+/** One parameter of several names, of which exactly one is given. */
+export function oneOf(name: string, given: { readonly probs?: Tensor; readonly logits?: Tensor }): 'probs' | 'logits' {
+	if ((given.probs === undefined) === (given.logits === undefined))
+		throw new ArgumentError(`${name}: give either probs or logits`);
+	const which = given.probs === undefined ? 'logits' : 'probs';
+	requireTensor(name, given[which], which);
+	if (!isFloating(given[which].dtype))
+		throw new DTypeError(`${name}: ${which} must be floating, not ${given[which].dtype}. Convert with .to('float32')`);
+	return which;
+}
+
+function kept(x: Tensor): Tensor {
+	return keep(x);
+}
