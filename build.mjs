@@ -35,7 +35,7 @@ const ENTRIES = {
 		formats: 'src/formats/index.ts',
 	},
 	node: {
-		index: 'src/index.ts',
+		index: 'src/node.ts',
 		metrics: 'src/metrics/index.ts',
 		data: 'src/data/node/index.ts',
 		train: 'src/train/node/index.ts',

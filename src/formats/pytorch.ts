@@ -18,14 +18,16 @@ import { contiguousStrides, numel } from '../core/shape';
 import { parsed, type Source } from '../data/sources';
 import { FILE_WIDTH, readElements } from '../io/elements';
 import { quote } from '../io/header';
-import { openSource, type RandomAccess } from '../io/randomAccess';
+import { openSource, ProgressReader, withProgress } from '../io/open';
+import { checkOpenOptions, type OpenOptions, type Progress } from '../io/options';
+import type { RandomAccess } from '../io/randomAccess';
 import type { StateDict } from '../nn/module';
 import { Parameter } from '../nn/parameter';
 import { Tensor } from '../tensor';
 import { kindOf, PickleCut, type Pickled, PickledTuple, unpickle } from './pickle';
 import { fail, NamedType, PyTorchHost, type StoredMemory, StoredTensor } from './pytorchObjects';
 
-export interface LoadPyTorchOptions {
+export interface LoadPyTorchOptions extends OpenOptions {
 	/** The device of the tensors. Default: the default device. */
 	readonly device?: DeviceName;
 }
@@ -38,27 +40,40 @@ export interface LoadPyTorchOptions {
  * `state_dict()` of a model instead of the model.
  */
 export async function loadPyTorch<T = StateDict>(source: Source, options: LoadPyTorchOptions = {}): Promise<T> {
-	const { device = deviceOfNew() } = checkOptions('loadPyTorch', options, ['device']);
+	checkOptions('loadPyTorch', options, ['device', 'onProgress', 'signal', 'cache']);
+	checkOpenOptions('loadPyTorch', options);
+	const { device = deviceOfNew(), signal } = options;
 	const backend = backendOf(device);
-	const file = await openSource('loadPyTorch', source);
-	try {
-		return (await parsed(file.name, () => readFile(file, backend))) as T;
-	} finally {
-		await file.close();
-	}
+	signal?.throwIfAborted();
+	return withProgress([source], options, async (tell) => {
+		const file = await openSource('loadPyTorch', source, options);
+		try {
+			return (await parsed(file.name, () => readFile(file, backend, signal, tell))) as T;
+		} finally {
+			await file.close();
+		}
+	});
 }
 
-async function readFile(file: RandomAccess, backend: Backend): Promise<unknown> {
+async function readFile(
+	file: RandomAccess,
+	backend: Backend,
+	signal: AbortSignal | undefined,
+	tell: ((progress: Progress) => void) | undefined,
+): Promise<unknown> {
 	const host = new PyTorchHost();
 	const { value, read } = (await isZip(file)) ? await openArchive(file, host) : await openStream(file, host);
 	const stored = tensorsIn(value);
 	const memories = [...new Set(stored.map(({ memory }) => memory))];
 	const total = memories.reduce((sum, { bytes }) => sum + bytes, 0);
 	if (total > file.size) fail(`its storages take ${total} bytes, and the file has ${file.size}`);
+	const progress = new ProgressReader(total, signal, tell);
 	const made = new Map<StoredTensor, Tensor>();
 	try {
 		for (const memory of memories) {
+			signal?.throwIfAborted();
 			const bytes = await read(memory);
+			progress.advance(bytes.length);
 			const same = stored.filter((tensor) => tensor.memory === memory);
 			runOperation('loadPyTorch', () => upload(memory, bytes, same, backend, made));
 		}

@@ -1,6 +1,6 @@
 /** Files that are read in any order, so that no more than a part need be in memory. */
 import { FormatError } from '../core/errors';
-import { loadBytes, type Source, sourceName } from '../data/sources';
+import { sourceName } from '../data/sources';
 
 export interface RandomAccess {
 	/** For messages. */
@@ -12,30 +12,6 @@ export interface RandomAccess {
 	close(): Promise<void>;
 }
 
-/** @internal */
-export type OpenPath = (operation: string, path: string | URL) => Promise<RandomAccess>;
-
-let openPath: OpenPath | null = null;
-
-/** Makes strings that are no URLs paths of files. */
-export function setOpenPath(open: OpenPath): void {
-	openPath = open;
-}
-
-/** Opens a source. Errors name `operation`. */
-export async function openSource(operation: string, source: Source): Promise<RandomAccess> {
-	if (source instanceof Uint8Array) return inMemory(sourceName(source), source);
-	if (source instanceof ArrayBuffer) return inMemory(sourceName(source), new Uint8Array(source));
-	if (source instanceof Blob) return inBlob(source);
-	if (openPath !== null && (typeof source === 'string' || source instanceof URL) && isPath(source))
-		return openPath(operation, source);
-	return inMemory(sourceName(source), await loadBytes(source, operation));
-}
-
-function isPath(source: string | URL): boolean {
-	return typeof source === 'string' ? !/^(https?|blob|data):/.test(source) : source.protocol === 'file:';
-}
-
 /** Throws a FormatError unless a file of `size` bytes holds these. */
 export function requireWithin(name: string, size: number, begin: number, length: number): void {
 	if (Number.isSafeInteger(begin) && begin >= 0 && length >= 0 && begin + length <= size) return;
@@ -44,7 +20,7 @@ export function requireWithin(name: string, size: number, begin: number, length:
 	);
 }
 
-function inMemory(name: string, bytes: Uint8Array): RandomAccess {
+export function inMemory(name: string, bytes: Uint8Array): RandomAccess {
 	// Node's Buffer is a Uint8Array with a slice() that does not copy.
 	const plain = new Uint8Array(bytes.buffer as ArrayBuffer, bytes.byteOffset, bytes.byteLength);
 	return {
@@ -58,7 +34,7 @@ function inMemory(name: string, bytes: Uint8Array): RandomAccess {
 	};
 }
 
-function inBlob(blob: Blob): RandomAccess {
+export function inBlob(blob: Blob): RandomAccess {
 	const name = sourceName(blob);
 	return {
 		name,

@@ -9,12 +9,12 @@
  * machine's byte order, which is little-endian wherever WebGPU runs.
  */
 import { requireOneOf } from '../core/checks';
-import type { DType, TypedArray } from '../core/dtype';
+import { type DType, hostBytes, type TypedArray } from '../core/dtype';
 import { ArgumentError, DTypeError, FormatError, formatShape, ShapeError } from '../core/errors';
 import { checkOptions } from '../core/options';
 import { checkShape, numel, type Shape } from '../core/shape';
 import { isObject } from '../core/state';
-import { type ElementOptions, FILE_WIDTH, type FileDType, readElements } from './elements';
+import { type ElementOptions, type Elements, FILE_WIDTH, type FileDType, readElements } from './elements';
 import { type Description, type Header, LONE_SURROGATE, METADATA, parseHeader, quote } from './header';
 
 export interface SafetensorsRecord {
@@ -32,7 +32,8 @@ export interface SafetensorsFile {
 	readonly metadata: Readonly<Record<string, string>>;
 }
 
-const LENGTH_BYTES = 8;
+/** The bytes of the length before the header. */
+export const LENGTH_BYTES = 8;
 /** The limit of the format's own implementation. */
 const MAX_HEADER_BYTES = 100_000_000;
 
@@ -50,12 +51,19 @@ const WRITTEN_AS: Record<DType, FileDType> = {
 	bool: 'BOOL',
 };
 
-interface Entry {
+/** A tensor of a file: its elements are the bytes from `begin` to `end` of the data. */
+export interface Entry {
 	readonly name: string;
 	readonly dtype: FileDType;
 	readonly shape: number[];
 	readonly begin: number;
 	readonly end: number;
+}
+
+export interface Layout {
+	/** In the order of their data. */
+	readonly entries: Entry[];
+	readonly metadata: Readonly<Record<string, string>>;
 }
 
 function fail(message: string): never {
@@ -71,48 +79,59 @@ export function decodeSafetensors(bytes: Uint8Array, options: ElementOptions = {
 	requireOneOf('decodeSafetensors', 'float64As', float64As, ['float64', 'float32']);
 	// Node's Buffer is a Uint8Array with a slice() that does not copy.
 	const plain = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-	const { header, dataStart } = readHeader(plain);
+	const dataStart = LENGTH_BYTES + headerLength(plain, plain.length);
 	const data = plain.subarray(dataStart);
-	const metadata = readMetadata(header);
-	const entries = header.descriptions.map(checkEntry);
-	checkLayout(entries, data.length);
+	const { entries, metadata } = parseLayout(plain.subarray(LENGTH_BYTES, dataStart), data.length);
 	const tensors = entries.map((entry): SafetensorsRecord => {
 		const bytes = data.subarray(entry.begin, entry.end);
-		const tensor = `safetensors: tensor ${quote(entry.name)}`;
-		return { name: entry.name, shape: entry.shape, ...readElements(tensor, entry.dtype, bytes, options) };
+		return { name: entry.name, shape: entry.shape, ...elementsOf(entry, bytes, options) };
 	});
 	return { tensors, metadata };
 }
 
 /** Files that are often mistaken for safetensors files, by their first bytes. */
 const OTHER_FILES = [
-	['PK', 'a zip archive, as torch.save() writes it. Convert it in Python with safetensors.torch.save_file()'],
-	['version https://git-lfs', "a pointer of Git LFS. Fetch the file itself with 'git lfs pull'"],
+	['PK', "a zip archive, as torch.save() writes it. Read it with loadPyTorch() of 'wgrad/formats'"],
+	['version ', "a pointer of Git LFS. Fetch the file itself with 'git lfs pull'"],
 	['<', 'a page of HTML or XML, as servers send it in place of a file. Check the address'],
 	['{"', 'a JSON file'],
 ] as const;
 
-function readHeader(bytes: Uint8Array): { header: Header; dataStart: number } {
-	if (bytes.length < LENGTH_BYTES)
-		fail(`the file has ${bytes.length} bytes, too few for the ${LENGTH_BYTES} of the header length`);
-	const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+/** The length of the header of a file of `fileBytes` bytes, of which `start` holds the first 8 or more. */
+export function headerLength(start: Uint8Array, fileBytes: number): number {
+	if (start.length < LENGTH_BYTES)
+		fail(`the file has ${start.length} bytes, too few for the ${LENGTH_BYTES} of the header length`);
+	const view = new DataView(start.buffer, start.byteOffset, start.byteLength);
 	const length = view.getUint32(0, true) + view.getUint32(4, true) * 2 ** 32;
 	if (length > MAX_HEADER_BYTES) {
-		const other = OTHER_FILES.find(([start]) => [...start].every((letter, i) => bytes[i] === letter.charCodeAt(0)));
+		const other = OTHER_FILES.find(([letters]) => [...letters].every((letter, i) => start[i] === letter.charCodeAt(0)));
 		if (other !== undefined) fail(`this is not a safetensors file, but ${other[1]}`);
 		fail(`the header claims ${length} bytes; the limit is ${MAX_HEADER_BYTES}. Is this a safetensors file?`);
 	}
-	const dataStart = LENGTH_BYTES + length;
-	if (dataStart > bytes.length)
-		fail(`the header claims ${length} bytes, but only ${bytes.length - LENGTH_BYTES} follow: the file is cut short`);
+	if (LENGTH_BYTES + length > fileBytes)
+		fail(`the header claims ${length} bytes, but only ${fileBytes - LENGTH_BYTES} follow: the file is cut short`);
+	return length;
+}
+
+/** Parses the header of a file with `dataBytes` bytes of data. */
+export function parseLayout(header: Uint8Array, dataBytes: number): Layout {
 	let text: string;
 	try {
-		text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes.subarray(LENGTH_BYTES, dataStart));
+		text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(header);
 	} catch {
 		fail('the header is not valid UTF-8');
 	}
 	if (!text.startsWith('{')) fail(`the header does not start with "{" but with ${quote(text.slice(0, 1))}`);
-	return { header: parseHeader(text, fail), dataStart };
+	const parsed = parseHeader(text, fail);
+	const metadata = readMetadata(parsed);
+	const entries = parsed.descriptions.map(checkEntry);
+	checkLayout(entries, dataBytes);
+	return { entries, metadata };
+}
+
+/** The elements of an entry, whose bytes these are. */
+export function elementsOf({ name, dtype }: Entry, bytes: Uint8Array, options: ElementOptions): Elements {
+	return readElements(`safetensors: tensor ${quote(name)}`, dtype, bytes, options);
 }
 
 function readMetadata({ metadata }: Header): Record<string, string> {
@@ -199,8 +218,28 @@ export function encodeSafetensors(
 	if (!Array.isArray(tensors as unknown))
 		throw new ArgumentError(`encodeSafetensors: it takes a list of tensors, not ${typeof tensors}`);
 	if (!isObject(metadata)) throw new ArgumentError('encodeSafetensors: the metadata must be an object of strings by name');
+	for (const record of tensors) checkRecord(record);
+	const { start, sorted, size } = layOut(tensors, metadata);
+	const file = new Uint8Array(size);
+	file.set(start);
+	let at = start.length;
+	for (const { data } of sorted) {
+		file.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), at);
+		at += data.byteLength;
+	}
+	return file;
+}
+
+/** A tensor of a file to write. */
+export type Described = Omit<SafetensorsRecord, 'data'>;
+
+/** The bytes before the data of a file of these tensors, the order of the tensors in it, and its size. See `encodeSafetensors`. */
+export function layOut<T extends Described>(
+	tensors: readonly T[],
+	metadata: Readonly<Record<string, string>>,
+): { start: Uint8Array; sorted: T[]; size: number } {
 	const names = new Set<string>();
-	for (const record of tensors) checkRecord(record, names);
+	for (const { name } of tensors) checkName(name, names);
 	const sorted = [...tensors].sort((a, b) => FILE_ORDER[a.dtype] - FILE_ORDER[b.dtype] || (a.name < b.name ? -1 : 1));
 	const parts: string[] = [];
 	if (Object.keys(metadata).length > 0) {
@@ -212,10 +251,9 @@ export function encodeSafetensors(
 		parts.push(`"${METADATA}":${JSON.stringify(metadata)}`);
 	}
 	let size = 0;
-	for (const record of sorted) {
-		const { name, dtype, shape, data } = record;
+	for (const { name, dtype, shape } of sorted) {
 		const begin = size;
-		size += data.byteLength;
+		size += numel(shape) * hostBytes(dtype);
 		parts.push(
 			`${JSON.stringify(name)}:{"dtype":"${WRITTEN_AS[dtype]}","shape":[${shape.join(',')}],"data_offsets":[${begin},${size}]}`,
 		);
@@ -223,26 +261,23 @@ export function encodeSafetensors(
 	const header = new TextEncoder().encode(`{${parts.join(',')}}`);
 	const headerBytes = Math.ceil(header.length / 8) * 8;
 	if (headerBytes > MAX_HEADER_BYTES) fail(`the header would take ${headerBytes} bytes; the limit is ${MAX_HEADER_BYTES}`);
-	const file = new Uint8Array(LENGTH_BYTES + headerBytes + size);
-	new DataView(file.buffer).setUint32(0, headerBytes, true);
-	file.fill(0x20, LENGTH_BYTES, LENGTH_BYTES + headerBytes);
-	file.set(header, LENGTH_BYTES);
-	let at = LENGTH_BYTES + headerBytes;
-	for (const { data } of sorted) {
-		file.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), at);
-		at += data.byteLength;
-	}
-	return file;
+	const start = new Uint8Array(LENGTH_BYTES + headerBytes).fill(0x20);
+	new DataView(start.buffer).setBigUint64(0, BigInt(headerBytes), true);
+	start.set(header, LENGTH_BYTES);
+	return { start, sorted, size: start.length + size };
 }
 
-function checkRecord(record: SafetensorsRecord, names: Set<string>): void {
-	if (!isObject(record) || typeof record.name !== 'string')
-		throw new ArgumentError('encodeSafetensors: each tensor must be an object { name, dtype, shape, data }');
-	const { name, dtype, shape, data } = record;
+function checkName(name: string, names: Set<string>): void {
 	if (name === METADATA || reachesPrototype(name)) fail(`a tensor cannot be named ${quote(name)}`);
 	if (LONE_SURROGATE.test(name)) fail(`the name ${quote(name)} holds a lone surrogate, which UTF-8 cannot encode`);
 	if (names.has(name)) fail(`two tensors are named ${quote(name)}`);
 	names.add(name);
+}
+
+function checkRecord(record: SafetensorsRecord): void {
+	if (!isObject(record) || typeof record.name !== 'string')
+		throw new ArgumentError('encodeSafetensors: each tensor must be an object { name, dtype, shape, data }');
+	const { name, dtype, shape, data } = record;
 	if (!Object.hasOwn(ARRAY_OF, dtype))
 		throw new DTypeError(
 			`safetensors: tensor ${quote(name)} has dtype ${String(dtype)}; it takes ${Object.keys(ARRAY_OF).join(', ')}`,

@@ -59,7 +59,7 @@ interface WriteOptions {
 export function writeWhole(
 	operation: string,
 	path: Path,
-	bytes: Uint8Array,
+	bytes: Uint8Array | AsyncIterable<Uint8Array>,
 	{ folders = true, flush = true }: WriteOptions = {},
 ): Promise<void> {
 	return withFileErrors(operation, 'write', sourceName(path), async () => {
@@ -74,7 +74,7 @@ export function writeWhole(
 			try {
 				// The umask may have changed the mode.
 				if (mode !== undefined) await handle.chmod(mode).catch(() => {});
-				await handle.writeFile(bytes);
+				for await (const part of bytes instanceof Uint8Array ? [bytes] : bytes) await handle.writeFile(part);
 				if (flush) await handle.sync();
 			} finally {
 				await handle.close();

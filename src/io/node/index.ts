@@ -1,13 +1,19 @@
-/** Importing this file lets `io` and `wgrad/formats` read files by path. */
+/** Importing this file lets `io` and `wgrad/formats` use paths, a cache on disk and the terminal. */
 import { type FileHandle, open } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
 import { withFileErrors } from '../../core/fileError';
+import { writeWhole } from '../../data/node/disk';
 import { sourceName } from '../../data/sources';
-import { type RandomAccess, requireWithin, setOpenPath } from '../randomAccess';
+import { FileStore } from '../../train/node/files';
+import { setPlatform } from '../platform';
+import { type RandomAccess, requireWithin } from '../randomAccess';
+import { showInTerminal } from './terminal';
 
 /** The most bytes that one call of the operating system reads. */
 const READ_AT_ONCE = 2 ** 30;
 
-async function openFile(operation: string, path: string | URL): Promise<RandomAccess> {
+async function openPath(operation: string, path: string | URL): Promise<RandomAccess> {
 	const name = sourceName(path);
 	const { handle, size } = await withFileErrors(operation, 'read', name, async () => {
 		const handle = await open(path, 'r');
@@ -38,4 +44,10 @@ async function readAt(handle: FileHandle, name: string, begin: number, length: n
 	return bytes;
 }
 
-setOpenPath(openFile);
+setPlatform({
+	openPath,
+	writePath: writeWhole,
+	cache: () => ({ store: new FileStore(), folder: join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'wgrad') }),
+	showProgress: showInTerminal,
+	isPath: (source) => !/^(https?|blob|data):/.test(source),
+});

@@ -1,0 +1,184 @@
+/** `io.load`: reads safetensors files of any size, in shards or whole, one tensor at a time. */
+import type { Backend, DeviceName } from '../backends/contract';
+import { backendOf, deviceOfNew } from '../backends/registry';
+import { requireOneOf } from '../core/checks';
+import { runOperation } from '../core/currentOperation';
+import { isFloating } from '../core/dtype';
+import { ArgumentError, FormatError } from '../core/errors';
+import { numbersOf, storedArray } from '../core/halves';
+import { checkOptions } from '../core/options';
+import { isObject } from '../core/state';
+import { parsed, type Source, sourceName } from '../data/sources';
+import type { StateDict } from '../nn/module';
+import { Tensor } from '../tensor';
+import type { ElementOptions, Elements } from './elements';
+import { quote } from './header';
+import { openSource, ProgressReader, withProgress } from './open';
+import { checkOpenOptions, type OpenOptions } from './options';
+import type { RandomAccess } from './randomAccess';
+import { elementsOf, headerLength, type Layout, LENGTH_BYTES, parseLayout } from './safetensors';
+
+export interface LoadFileOptions extends OpenOptions {
+	/** The device of the tensors. Default: the default device. */
+	readonly device?: DeviceName;
+	/**
+	 * The dtype of floating tensors; 'auto' keeps that of the file. By default float16 becomes float32. WebGPU has no float64, which becomes
+	 * float32.
+	 */
+	readonly dtype?: 'auto' | 'float32' | 'float16' | 'bfloat16';
+}
+
+/**
+ * Returns the tensors of safetensors files by name. `source` is a path (in Node), a URL, a File or Blob, or bytes; several of them are shards
+ * of one model; the path or URL of a `model.safetensors.index.json` stands for the shards beside it. Reads one tensor at a time, so that
+ * beside the tensors little memory is needed. Pass the result to `module.loadStateDict()`. Throws a FormatError if a file is invalid.
+ */
+export async function load(source: Source | readonly Source[], options: LoadFileOptions = {}): Promise<StateDict> {
+	checkOptions('io.load', options, ['device', 'dtype', 'onProgress', 'signal', 'cache']);
+	const { device = deviceOfNew(), dtype, signal } = options;
+	checkOpenOptions('io.load', options);
+	if (dtype !== undefined) requireOneOf('io.load', 'dtype', dtype, ['auto', 'float32', 'float16', 'bfloat16']);
+	const backend = backendOf(device);
+	signal?.throwIfAborted();
+	const given: readonly Source[] = Array.isArray(source) ? source : [source as Source];
+	if (given.length === 0) throw new ArgumentError('io.load: there is no file to load');
+	return withProgress(given, options, async (tell) => {
+		const open: RandomAccess[] = [];
+		try {
+			const { sources, expected } = await shardsOf(given, options);
+			const shards: Shard[] = [];
+			for (const shard of sources) {
+				const file = await openSource('io.load', shard, options);
+				open.push(file);
+				shards.push(await parsed(file.name, () => readHeader(file)));
+			}
+			checkShards(shards, expected);
+			const total = shards.reduce((sum, { file, dataStart }) => sum + file.size - dataStart, 0);
+			return await readShards(shards, new ProgressReader(total, signal, tell), backend, dtype);
+		} finally {
+			for (const file of open) await file.close();
+		}
+	});
+}
+
+interface Shard extends Layout {
+	readonly file: RandomAccess;
+	readonly dataStart: number;
+}
+
+async function readHeader(file: RandomAccess): Promise<Shard> {
+	const start = await file.read(0, Math.min(LENGTH_BYTES, file.size));
+	const length = headerLength(start, file.size);
+	const dataStart = LENGTH_BYTES + length;
+	return { file, dataStart, ...parseLayout(await file.read(LENGTH_BYTES, length), file.size - dataStart) };
+}
+
+/** Throws unless every tensor is in one shard and, where an index tells, every one is there. */
+function checkShards(shards: readonly Shard[], expected: readonly string[]): void {
+	const seen = new Map<string, string>();
+	for (const { file, entries } of shards) {
+		for (const { name } of entries) {
+			const other = seen.get(name);
+			if (other !== undefined) throw new FormatError(`io.load: tensor ${quote(name)} is in two files: ${other} and ${file.name}`);
+			seen.set(name, file.name);
+		}
+	}
+	const missing = expected.filter((name) => !seen.has(name));
+	if (missing.length === 0) return;
+	const more = missing.length > 10 ? ` and ${missing.length - 10} more` : '';
+	throw new FormatError(
+		`io.load: the index names tensors that no file holds: ${missing.slice(0, 10).map(quote).join(', ')}${more}`,
+	);
+}
+
+async function readShards(
+	shards: readonly Shard[],
+	reader: ProgressReader,
+	backend: Backend,
+	dtype: LoadFileOptions['dtype'],
+): Promise<StateDict> {
+	const state: StateDict = Object.create(null);
+	const keepsFloat64 = backend.device === 'cpu' && (dtype === undefined || dtype === 'auto');
+	const options: ElementOptions = {
+		float16As: dtype === 'auto' || dtype === 'float16' ? 'float16' : 'float32',
+		float64As: keepsFloat64 ? 'float64' : 'float32',
+	};
+	try {
+		for (const { file, dataStart, entries } of shards) {
+			for (const entry of entries) {
+				const bytes = await reader.read(file, dataStart + entry.begin, entry.end - entry.begin);
+				await parsed(file.name, () => {
+					const { dtype: found, data } = converted(elementsOf(entry, bytes, options), dtype);
+					runOperation('io.load', () => {
+						state[entry.name] = new Tensor(backend.upload(data, found, entry.shape), entry.shape);
+					});
+				});
+			}
+		}
+		return state;
+	} catch (error) {
+		for (const tensor of Object.values(state)) tensor.dispose();
+		throw error;
+	}
+}
+
+function converted(elements: Elements, dtype: LoadFileOptions['dtype']): Elements {
+	if (dtype === undefined || dtype === 'auto' || elements.dtype === dtype || !isFloating(elements.dtype)) return elements;
+	return { dtype, data: storedArray(dtype, numbersOf(elements.dtype, elements.data)) };
+}
+
+/** The files of the given sources, and the names that an index lists. */
+async function shardsOf(
+	given: readonly Source[],
+	options: OpenOptions,
+): Promise<{ sources: readonly Source[]; expected: readonly string[] }> {
+	const indexAt = given.findIndex((source) => /\.json$/.test(nameOf(source)));
+	if (indexAt < 0) return { sources: given, expected: [] };
+	const index = given[indexAt]!;
+	const others = given.filter((_, i) => i !== indexAt);
+	const map = await parsed(sourceName(index), () => readIndex(index, options));
+	const sources = [...new Set(map.values())].map((name) => shardNamed(name, index, others));
+	return { sources, expected: [...map.keys()] };
+}
+
+/** The name of a source without the query of a URL. */
+function nameOf(source: Source): string {
+	if (source instanceof URL) return source.pathname;
+	return typeof source === 'string' || source instanceof Blob ? sourceName(source).replace(/[?#].*$/, '') : '';
+}
+
+const MOST_INDEX_BYTES = 2 ** 27;
+
+/** The file of each tensor. */
+async function readIndex(source: Source, options: OpenOptions): Promise<Map<string, string>> {
+	const file = await openSource('io.load', source, options);
+	try {
+		if (file.size > MOST_INDEX_BYTES)
+			throw new FormatError(`the index has ${file.size} bytes; at most ${MOST_INDEX_BYTES} are read`);
+		const text = new TextDecoder().decode(await file.read(0, file.size));
+		let index: unknown;
+		try {
+			index = JSON.parse(text);
+		} catch (error) {
+			throw new FormatError(`the index is not valid JSON: ${(error as Error).message}`, { cause: error });
+		}
+		if (!isObject(index) || !isObject(index.weight_map)) throw new FormatError('the index has no weight_map');
+		return new Map(Object.entries(index.weight_map).map(([tensor, shard]) => [tensor, shardName(tensor, shard)]));
+	} finally {
+		await file.close();
+	}
+}
+
+/** An index may come from anywhere, so it may name only files beside itself. */
+function shardName(tensor: string, shard: unknown): string {
+	if (typeof shard === 'string' && /^[^/\\:]+$/.test(shard) && shard !== '..' && shard !== '.') return shard;
+	throw new FormatError(`the index gives tensor ${quote(tensor)} a file that is no plain name: ${quote(String(shard))}`);
+}
+
+function shardNamed(name: string, index: Source, others: readonly Source[]): Source {
+	const found = others.find((source) => nameOf(source).split(/[/\\]/).at(-1) === name);
+	if (found !== undefined) return found;
+	if (index instanceof URL) return new URL(encodeURIComponent(name), index);
+	if (typeof index === 'string') return index.replace(/[?#].*$/, '').replace(/[^/\\]*$/, () => name);
+	throw new FormatError(`io.load: the index names the file ${quote(name)}, which is not among the given files`);
+}

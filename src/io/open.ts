@@ -1,0 +1,89 @@
+/** Opens files, URLs, Blobs and bytes, and reads them with progress and an end on request. */
+import { loadBytes, type Source, sourceName } from '../data/sources';
+import { openCached } from './cache';
+import { openUrl } from './http';
+import type { OpenOptions, Progress } from './options';
+import { thePlatform } from './platform';
+import { inBlob, inMemory, type RandomAccess } from './randomAccess';
+
+/** The path of a source that is one, or null. */
+function pathOf(source: Source): string | URL | null {
+	if (typeof source === 'string') return thePlatform().isPath(source) ? source : null;
+	return source instanceof URL && source.protocol === 'file:' ? source : null;
+}
+
+/** Whether a source is fetched. */
+export function isRemote(source: Source): boolean {
+	return (typeof source === 'string' || source instanceof URL) && pathOf(source) === null;
+}
+
+/** Opens a source. Errors name `operation`. */
+export async function openSource(
+	operation: string,
+	source: Source,
+	{ signal, cache = false }: OpenOptions,
+): Promise<RandomAccess> {
+	if (source instanceof Uint8Array) return inMemory(sourceName(source), source);
+	if (source instanceof ArrayBuffer) return inMemory(sourceName(source), new Uint8Array(source));
+	if (source instanceof Blob) return inBlob(source);
+	const path = pathOf(source);
+	if (path !== null) return thePlatform().openPath(operation, path);
+	if (isRemote(source)) {
+		const url = new URL(String(source), globalThis.location?.href).href;
+		const { store, folder } = thePlatform().cache();
+		const opened =
+			cache === false
+				? await openUrl(operation, url, signal)
+				: await openCached(operation, url, signal, store, cache === true ? folder : cache);
+		if (opened !== null) return opened;
+	}
+	return inMemory(sourceName(source), await loadBytes(source, operation));
+}
+
+/** How many bytes to read before progress is told and an end is looked for. */
+const PART_BYTES = 2 ** 23;
+
+/** Counts what is read of files, and shows it. */
+export class ProgressReader {
+	#loaded = 0;
+
+	constructor(
+		readonly total: number,
+		readonly signal: AbortSignal | undefined,
+		readonly tell: ((progress: Progress) => void) | undefined,
+	) {}
+
+	/** Reads bytes into memory of their own. */
+	async read(file: RandomAccess, begin: number, length: number): Promise<Uint8Array<ArrayBuffer>> {
+		const bytes = new Uint8Array(length);
+		for (let filled = 0; filled < length; ) {
+			this.signal?.throwIfAborted();
+			const part = await file.read(begin + filled, Math.min(PART_BYTES, length - filled));
+			bytes.set(part, filled);
+			filled += part.length;
+			this.advance(part.length);
+		}
+		return bytes;
+	}
+
+	/** Counts bytes that were read without this reader. */
+	advance(bytes: number): void {
+		this.#loaded += bytes;
+		this.tell?.({ loaded: this.#loaded, total: this.total });
+	}
+}
+
+/** Runs `use` with what tells progress: the caller's function, or a display of Node if a source is fetched. */
+export async function withProgress<T>(
+	sources: readonly Source[],
+	{ onProgress }: OpenOptions,
+	use: (tell: ((progress: Progress) => void) | undefined) => Promise<T>,
+): Promise<T> {
+	const fetched = onProgress === undefined ? sources.find(isRemote) : undefined;
+	const display = fetched === undefined ? null : await thePlatform().showProgress(sourceName(fetched));
+	try {
+		return await use(onProgress ?? display?.update);
+	} finally {
+		display?.stop();
+	}
+}

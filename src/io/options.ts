@@ -1,0 +1,30 @@
+/** The options that all readers of large files share. */
+import { describe, requireFunction } from '../core/checks';
+import { ArgumentError } from '../core/errors';
+import type { Global } from '../core/globals';
+
+/** How far a call has come, in bytes of files. */
+export interface Progress {
+	readonly loaded: number;
+	readonly total: number;
+}
+
+export interface OpenOptions {
+	/** Called after each part, with bytes of all files together. Without it, Node shows downloads in a terminal. */
+	readonly onProgress?: (progress: Progress) => void;
+	/** Ends the call: it rejects with the signal's reason. */
+	readonly signal?: Global<'AbortSignal'>;
+	/**
+	 * Whether to keep downloads, or in which folder: on disk in Node, by default in `~/.cache/wgrad`; in the origin's private file system in
+	 * browsers. Default false. A download that was cut off goes on where it stopped; damaged parts are fetched again.
+	 */
+	readonly cache?: boolean | string;
+}
+
+export function checkOpenOptions(operation: string, { onProgress, signal, cache = false }: OpenOptions): void {
+	if (onProgress !== undefined) requireFunction(operation, 'onProgress', onProgress);
+	if (signal !== undefined && !(signal instanceof AbortSignal))
+		throw new ArgumentError(`${operation}: signal must be that of an AbortController, not ${describe(signal)}`);
+	if (typeof cache !== 'boolean' && typeof cache !== 'string')
+		throw new ArgumentError(`${operation}: cache must be true, false or the name of a folder, not ${describe(cache)}`);
+}

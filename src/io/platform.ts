@@ -1,0 +1,47 @@
+/** What differs between Node and browsers: paths, the place of the cache, and a display of downloads. Importing `node/` sets Node's. */
+import { FileError } from '../core/fileError';
+import { BrowserStore, type CheckpointStore } from '../train/store';
+import type { Progress } from './options';
+import type { RandomAccess } from './randomAccess';
+
+export interface Display {
+	update(progress: Progress): void;
+	stop(): void;
+}
+
+export interface Platform {
+	/** Opens a file by path. */
+	openPath(operation: string, path: string | URL): Promise<RandomAccess>;
+	/** Writes a file by path, atomically. */
+	writePath(operation: string, path: string | URL, parts: AsyncIterable<Uint8Array>): Promise<void>;
+	/** The store of downloads, and the folder in it unless the user names one. */
+	cache(): { readonly store: CheckpointStore; readonly folder: string };
+	/** Shows the progress of a download to the user. null: nobody would see it. */
+	showProgress(name: string): Promise<Display | null>;
+	/** Whether a string is a path. Otherwise it is a URL. */
+	isPath(source: string): boolean;
+}
+
+let platform: Platform = {
+	openPath: (operation, path) => noPaths(operation, path),
+	writePath: (operation, path) => noPaths(operation, path),
+	cache: () => ({ store: new BrowserStore(), folder: 'wgrad-cache' }),
+	showProgress: async () => null,
+	isPath: () => false,
+};
+
+async function noPaths(operation: string, path: string | URL): Promise<never> {
+	throw new FileError(
+		`${operation}: a browser has no paths: '${String(path)}'. Pass a WritableStream or a FileSystemFileHandle, as showSaveFilePicker() gives it`,
+		'ENOTSUP',
+		undefined,
+	);
+}
+
+export function thePlatform(): Platform {
+	return platform;
+}
+
+export function setPlatform(own: Platform): void {
+	platform = own;
+}
