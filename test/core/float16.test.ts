@@ -2,6 +2,7 @@ import * as fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { float16Below, float16Bits, float16ToFloat32, float16Value, float32ToFloat16 } from '../../src/core/float16';
+import { float32ToHalves, halfBelow, halvesToFloat32, nearestHalf } from '../../src/core/halves';
 
 /** The value of a half by the definition of IEEE 754. */
 function definition(half: number): number {
@@ -85,6 +86,35 @@ test('arrays convert element by element', () => {
 	const halves = float32ToFloat16(singles);
 	assert.equal(halves, new Uint16Array([0x3c00, 0xc100, 0x7bff, 0x0002, 0x2e66]));
 	assert.equal(float16ToFloat32(halves), Float32Array.from([1, -2.5, 65504, 2 ** -23, 0.0999755859375]));
+});
+
+test('every bfloat16 survives a round trip with its bits, NaN among them', () => {
+	const halves = Uint16Array.from({ length: 65536 }, (_, half) => half);
+	assert.equal(float32ToHalves('bfloat16', halvesToFloat32('bfloat16', halves)), halves);
+});
+
+test('bfloat16 rounds to nearest, ties to even, and never reaches an upper bound', () => {
+	const singles = new Float32Array(1);
+	const words = new Uint32Array(singles.buffer);
+	const value = (half: number) => {
+		words[0] = half << 16;
+		return singles[0]!;
+	};
+	for (let half = 0; half < 0x7f80; half++) {
+		for (const [rest, nearest] of [
+			[0x7fff, half],
+			[0x8000, half + (half & 1)],
+			[0x8001, half + 1],
+		] as const) {
+			const expected = value(nearest);
+			words[0] = ((half << 16) | rest) >>> 0;
+			if (nearestHalf('bfloat16', singles[0]!) !== expected) assert.unreachable(`${half.toString(16)} ${rest.toString(16)}`);
+		}
+	}
+	assert.is(halfBelow('bfloat16', 1), 1 - 2 ** -8);
+	assert.is(halfBelow('bfloat16', 0), -(2 ** -133));
+	assert.is(halfBelow('bfloat16', -1), -1 - 2 ** -7);
+	assert.is(halfBelow('float32', 1), undefined);
 });
 
 test.run();
