@@ -123,14 +123,14 @@ var<workgroup> sums: array<vec4<f32>, ${total}>;
 	},
 });
 
-type MatmulSumVariant = { storage: Float };
+type MatmulSumVariant = { storage: Float; output: Float };
 
 /** Adds the partial results of the splits, in order, and the bias. Each invocation computes one element of out. */
 export const matmulSum = defineKernel({
 	name: 'matmul.sum',
 	params: { count: 'u32', columns: 'u32', splits: 'u32', biasOffset: 'u32?', biasStride: 'u32', hasBias: 'bool' },
-	define: ({ storage }: MatmulSumVariant) => ({
-		bindings: { partial: read('f32'), bias: read(storage), out: readWrite(storage) },
+	define: ({ storage, output }: MatmulSumVariant) => ({
+		bindings: { partial: read('f32'), bias: read(storage), out: readWrite(output) },
 		invocations: 'p.count',
 		main: wgsl`
 	var sum = 0.0;
@@ -140,7 +140,7 @@ export const matmulSum = defineKernel({
 	if (p.hasBias != 0u) {
 		sum += f32(bias[p.biasOffset + i % p.columns * p.biasStride]);
 	}
-	out[i] = ${storage}(sum);
+	out[i] = ${output}(sum);
 `,
 	}),
 });

@@ -18,6 +18,7 @@ import {
 } from './completeness/names';
 import { namesIn, operationsTable, withTable } from './completeness/table';
 import { entries, families } from './ops/index';
+import { WITHOUT_FLOAT16 } from './proofs/float16';
 
 const exported = wgrad as unknown as Readonly<Record<string, unknown>>;
 
@@ -55,6 +56,22 @@ test('every operation that takes a tensor first is a method', () => {
 		Object.keys(NO_METHOD).filter((name) => name in instance),
 	);
 	if (typeof instance[Symbol.dispose as unknown as string] !== 'function') throw new Error('a tensor lacks Symbol.dispose');
+});
+
+test('every family of the database has a column in float16', () => {
+	// The layers of `rnn` share a file with tests of their own.
+	const fileOf = (family: string) => `test/float16/${family === 'rnn' ? 'recurrent' : family}.gpu.test.ts`;
+	requireNone(
+		'no proveFloat16',
+		Object.keys(families).filter(
+			(family) => !existsSync(fileOf(family)) || !readFileSync(fileOf(family), 'utf8').includes('proveFloat16('),
+		),
+	);
+	const names = new Set(entries.map(({ name }) => name));
+	requireNone(
+		'without a column, and not in the database',
+		Object.keys(WITHOUT_FLOAT16).filter((name) => !names.has(name)),
+	);
 });
 
 test('every operation is in the database, under its family, with samples, and with refusals if it can fail', () => {

@@ -55,6 +55,12 @@ function requireAlike(name: string, input: Tensor, others: Readonly<Record<strin
 	}
 }
 
+/** A factor of a product with the state, which within `autocast` takes float16, as `linear` does. */
+function factor(x: Tensor | null): Tensor | null {
+	const casting = currentAutocast();
+	return casting === null || x === null ? x : casting.call('linear', [x], ([half]) => half);
+}
+
 function requireLengths(name: string, lengths: Tensor, steps: number, rows: number): void {
 	requireTensor(name, lengths, 'lengths');
 	if (lengths.dtype !== 'int32' || !sameShape(lengths.shape, [rows]))
@@ -177,9 +183,9 @@ abstract class Recurrent extends Module {
 							x: widened(linear(x, this.#get('weight_ih', layer, direction)!, this.#get('bias_ih', layer, direction)))[0],
 							h0: select(h, 0, index),
 							c0: c === null ? null : select(c, 0, index),
-							weight: this.#get('weight_hh', layer, direction)!,
-							bias: this.#get('bias_hh', layer, direction),
-							projection: this.#get('weight_hr', layer, direction),
+							weight: factor(this.#get('weight_hh', layer, direction))!,
+							bias: factor(this.#get('bias_hh', layer, direction)),
+							projection: factor(this.#get('weight_hr', layer, direction)),
 							lengths: lengths ?? null,
 						},
 						{ reverse: direction === 1 },
@@ -344,8 +350,8 @@ abstract class Cell extends Module {
 				x: unsqueeze(widened(linear(x, inputWeight, inputBias))[0], 0),
 				h0: initial(givenH),
 				c0: this.kind === 'lstm' ? initial(givenC) : null,
-				weight,
-				bias,
+				weight: factor(weight)!,
+				bias: factor(bias),
 			});
 			const out = (state: Tensor) => to(single ? squeeze(state, 0) : state, input.dtype);
 			return { h: out(h), c: c === null ? null : out(c) };

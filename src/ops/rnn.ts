@@ -4,7 +4,7 @@
  * The caller passes the products of the inputs with their weights, for all steps at once. A step is then two launches, forward and
  * backward: a product of the state with its weights, and the kernel of the cell. In the backward pass that kernel also adds the gradients
  * that the gates give the state, because one product of that depth would be split on GPUs and need another launch. The gradient of the
- * recurrent weights is one product over all steps. If the walk is recorded, or states are projected, plain operations compose the layer.
+ * recurrent weights is one product over all steps. With float16 weights a step has a third launch, which rounds the factor. If the walk is recorded, or states are projected, plain operations compose the layer.
  */
 import { grad } from '../autograd/backward';
 import { defineOperation } from '../autograd/operation';
@@ -15,7 +15,7 @@ import { copyOf, emptyOn, type Tensor, viewOf } from '../tensor';
 import { requireSameDevice, requireShape } from '../tensorChecks';
 import { composed } from './composed';
 import { arange } from './creation';
-import { add, lt, mul, relu, sigmoid, sub, tanh, where } from './elementwise';
+import { add, lt, mul, relu, sigmoid, sub, tanh, to, where } from './elementwise';
 import { chunk, flip, narrow, reshape, select, stack, transpose, unflatten, unsqueeze } from './layout';
 import { linear, matmul } from './matmul';
 import { sum } from './reduce';
@@ -63,7 +63,8 @@ function check(operation: string, kind: CellKind, { x, h0, c0, weight, bias, pro
 
 /**
  * Runs a cell over a sequence, with `reverse` from its end to its beginning. Differentiable by all inputs except the lengths. All inputs
- * have one dtype, which is not float16; the caller ensures this.
+ * have one dtype, which is not float16; the caller ensures this. Or weight, bias and projection are float16 and the others float32: then
+ * the products with them take float16, and the states and all between the products stay float32.
  */
 export function recurrent(
 	kind: CellKind,
@@ -108,9 +109,10 @@ const layerOperation = defineOperation({
 		const kept = emptyOn(x, [steps, rows, SAVED[kind] * units]);
 		const across = transpose(weight, 0, 1);
 		const products = emptyOn(x, [rows, GATES[kind] * units]);
+		const operand = operandOf(weight, [rows, units]);
 		for (let slot = 0; slot < steps; slot++) {
 			const time = reverse ? steps - 1 - slot : slot;
-			kernels.matmul({ a: entry(hidden, slot), b: across, ...(bias ? { bias } : {}) }, { out: products }, {});
+			kernels.matmul({ a: operand(entry(hidden, slot)), b: across, ...(bias ? { bias } : {}) }, { out: products }, {});
 			kernels.rnnStep(
 				{ x: gates, recurrent: products, ...(ends ? { lengths: ends } : {}) },
 				{ hidden, kept, ...(cells ? { cell: cells } : {}) },
@@ -139,6 +141,7 @@ const layerOperation = defineOperation({
 		const products = emptyOn(x, [gates, rows, units]);
 		const source = gradRecurrent ?? gradX;
 		const ofGates = unflatten(weight, 0, [gates, units]);
+		const operand = operandOf(weight, [rows, columns]);
 		for (let slot = steps - 1; slot >= 0; slot--) {
 			const time = reverse ? steps - 1 - slot : slot;
 			kernels.rnnStepGrad(
@@ -154,7 +157,8 @@ const layerOperation = defineOperation({
 				{ cell: kind, slot, time },
 			);
 			if (slot === 0 && !needs.h0) break;
-			const gradients = viewOf(source, [gates, rows, units], [units, columns, 1], time * rows * columns);
+			const now = operand(entry(source, time));
+			const gradients = viewOf(now, [gates, rows, units], [units, columns, 1], now.offset);
 			kernels.matmul({ a: gradients, b: ofGates }, { out: products }, {});
 		}
 		const first = select(bySlot, 0, 0);
@@ -166,7 +170,7 @@ const layerOperation = defineOperation({
 		return {
 			x: gradX,
 			h0: needs.h0 && throughSteps(),
-			weight: needs.weight && matmul(transpose(flat, 0, 1), states),
+			weight: needs.weight && matmul(transpose(to(flat, weight.dtype), 0, 1), to(states, weight.dtype)),
 			bias: bias && needs.bias && sum(flat, 0),
 			c0: cellCarry,
 		};
@@ -190,6 +194,16 @@ function statesFrom(initial: Tensor, steps: number): Tensor {
 	return states;
 }
 
+/** Converts one step's operands of products with `weight`, of one shape, to its dtype. */
+function operandOf(weight: Tensor, shape: readonly number[]): (x: Tensor) => Tensor {
+	if (weight.dtype !== 'float16') return (x) => x;
+	const half = emptyOn(weight, shape);
+	return (x) => {
+		half.backend.kernels.cast({ x }, { y: half }, {});
+		return half;
+	};
+}
+
 function zerosOn(x: Tensor, shape: readonly number[]): Tensor {
 	const y = emptyOn(x, shape);
 	y.backend.kernels.fill({}, { y }, { value: 0 });
@@ -199,6 +213,11 @@ function zerosOn(x: Tensor, shape: readonly number[]): Tensor {
 /** x in the layout of the step kernels: contiguous, from the start of its memory. */
 function packed(x: Tensor): Tensor {
 	return x.isContiguous && x.offset === 0 ? x : copyOf(x);
+}
+
+/** `linear` in the dtype of the weight, and its result in that of x. */
+function product(x: Tensor, weight: Tensor, bias: Tensor | null = null): Tensor {
+	return to(linear(to(x, weight.dtype), weight, bias), x.dtype);
 }
 
 /** The layer in differentiable operations. Returns all slots of the state, and the last cell state. */
@@ -215,14 +234,14 @@ function stepwise(
 	for (let slot = 0; slot < steps; slot++) {
 		const time = reverse ? steps - 1 - slot : slot;
 		const fromX = select(x, 0, time);
-		const fromH = linear(h, weight, bias ?? null);
+		const fromH = product(h, weight, bias ?? null);
 		let next: Tensor;
 		let nextCell = c;
 		if (kind === 'lstm') {
 			const [i, f, g, o] = chunk(add(fromX, fromH), 4, 1) as [Tensor, Tensor, Tensor, Tensor];
 			nextCell = add(mul(sigmoid(f), c!), mul(sigmoid(i), tanh(g)));
 			const output = mul(sigmoid(o), tanh(nextCell));
-			next = projection ? linear(output, projection) : output;
+			next = projection ? product(output, projection) : output;
 		} else if (kind === 'gru') {
 			const [xr, xz, xn] = chunk(fromX, 3, 1) as [Tensor, Tensor, Tensor];
 			const [hr, hz, hn] = chunk(fromH, 3, 1) as [Tensor, Tensor, Tensor];

@@ -4,7 +4,7 @@
  */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { type Device, type DType, grad, init, nn, type Tensor, tensor, zeros } from 'wgrad';
+import { autocast, type Device, type DType, grad, init, nn, noGrad, type Tensor, tensor, zeros } from 'wgrad';
 import { families } from '../ops';
 import { stream } from '../ops/database';
 import { proveFloat16 } from '../proofs/float16';
@@ -42,13 +42,14 @@ function values(name: string, shape: readonly number[], range: number): number[]
 }
 
 /** Results, and the gradients of the input and of all parameters. */
-async function run(name: string, place: Place, createGraph: boolean) {
+async function run(name: string, place: Place, createGraph: boolean, mixed = false) {
 	const make = (what: string, shape: readonly number[], range: number) => tensor(values(what, shape, range), { shape, ...place });
 	const layer = LAYERS[name]!(place);
 	const named = [...layer.namedParameters()];
 	layer.loadStateDict(Object.fromEntries(named.map(([key, { shape }]) => [key, make(key, shape, 0.5)])));
 	const x = make('x', name.endsWith('Cell') ? [ROWS, INPUTS] : [STEPS, ROWS, INPUTS], 2).requiresGrad_();
-	const results = ([layer.forward(x)].flat(2) as Tensor[]).map((result, i) => [`result ${i}`, result] as const);
+	const called = autocast(() => layer.forward(x), { enabled: mixed });
+	const results = ([called].flat(2) as Tensor[]).map((result, i) => [`result ${i}`, result] as const);
 	const gradOutputs = results.map(([what, { shape }]) => make(what, shape, 1));
 	const found = grad(
 		results.map(([, result]) => result),
@@ -83,6 +84,47 @@ for (const name of Object.keys(LAYERS)) {
 			}
 		});
 	}
+}
+
+/**
+ * Errors of `autocast` in units of 2^-11 of a tensor's largest element. A step rounds its input, its state and their product with float16
+ * weights; the gates keep most of that from growing over the 24 steps and two layers.
+ */
+const MIXED = { result: 6, gradient: 8 };
+
+for (const name of Object.keys(LAYERS)) {
+	for (const device of ['cpu', 'webgpu'] as const) {
+		test(`autocast: ${name} on ${device}`, async () => {
+			if (device === 'webgpu' && !present) return;
+			const exact = await run(name, { device: 'cpu', dtype: 'float64' }, false);
+			for (const createGraph of [false, true]) {
+				const actual = await run(name, { device, dtype: 'float32' }, createGraph, true);
+				for (const [i, { what, data }] of exact.entries()) {
+					const got = actual[i]!;
+					assert.is(got.dtype, 'float32', what);
+					const largest = Math.max(...Array.from(data, Math.abs));
+					const off = Math.max(...Array.from(data, (value, j) => Math.abs(got.data[j]! - value)));
+					const units = off === 0 ? 0 : off / largest / 2 ** -11;
+					assert.ok(units <= (what.startsWith('result') ? MIXED.result : MIXED.gradient), `${what}: ${units} units`);
+				}
+			}
+		});
+	}
+}
+
+for (const device of ['cpu', 'webgpu'] as const) {
+	test(`autocast: products with the state take float16 on ${device}`, async () => {
+		if (device === 'webgpu' && !present) return;
+		const layer = new nn.GRU(4, 16, { device });
+		const x = zeros([6, 2, 4], { device });
+		// Without inputs, nothing else rounds.
+		noGrad(() => {
+			layer.loadStateDict({ ...layer.stateDict(), weight_ih_l0: zeros([48, 4], { device }) });
+			for (const [key, parameter] of layer.namedParameters()) if (key.startsWith('bias')) parameter.fill_(0.25);
+		});
+		const [mixed, plain] = [autocast(() => layer.forward(x)[0]), layer.forward(x)[0]];
+		assert.not.equal([...(await mixed.detach().data())], [...(await plain.detach().data())]);
+	});
 }
 
 proveFloat16(families.rnn);

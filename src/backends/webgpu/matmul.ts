@@ -39,7 +39,9 @@ interface Problem {
 	readonly b: Operand;
 	readonly bias: View | undefined;
 	readonly out: Storage;
+	/** Of a, b and the bias. */
 	readonly storage: Float;
+	readonly output: Float;
 }
 
 function describe(a: View, b: View, bias: View | undefined, out: View): Problem {
@@ -80,7 +82,8 @@ function describe(a: View, b: View, bias: View | undefined, out: View): Problem 
 		},
 		bias,
 		out: out.storage,
-		storage: storageType(out) as Float,
+		storage: storageType(a) as Float,
+		output: storageType(out) as Float,
 	};
 }
 
@@ -174,16 +177,16 @@ function buffersOf({ a, b, bias }: Problem, out: Storage) {
 /** Launches `run` into out, or into partial results that a second launch adds up. */
 function launchSplit(gpu: Gpu, problem: Problem, { splits }: Splits, run: (out: Storage, output: Float) => void): void {
 	if (splits === 1) {
-		run(problem.out, problem.storage);
+		run(problem.out, problem.output);
 		return;
 	}
-	const { rows, columns, batches, bias, out, storage } = problem;
+	const { rows, columns, batches, bias, out, storage, output } = problem;
 	const count = batches * rows * columns;
 	const partial = gpu.scratch(splits * count, 'float32');
 	run(partial, 'f32');
 	gpu.launch({
 		kernel: matmulSum,
-		variant: { storage },
+		variant: { storage, output },
 		buffers: { partial, bias: bias?.storage ?? problem.b.storage, out },
 		params: {
 			count,
