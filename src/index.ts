@@ -59,6 +59,7 @@ export {
 	zeros,
 } from './ops/creation';
 export * as fft from './ops/fourier';
+export * as linalg from './ops/linalg';
 export { promoteTypes, resultType } from './ops/promotion';
 export { rand, randint, randn, randperm } from './ops/random';
 export {

@@ -13,7 +13,7 @@ function words(text: string): string[] {
 export const INFRASTRUCTURE = words(`
 	init shutdown sync setDefaultDevice defaultDevice memory counters profile manualSeed tidy keep autocast GradScaler
 	noGrad enableGrad isGradEnabled grad backward customOp checkpoint saveOnCpu gradcheck gradgradcheck detectAnomaly vjp jvp jacobian hessian
-	Tensor nn optim io distributions fft quantize prepareQat calibrate promoteTypes resultType
+	Tensor nn optim io distributions fft linalg quantize prepareQat calibrate promoteTypes resultType
 `);
 
 /** Functions that make tensors. test/tensor tests them. */

@@ -10,6 +10,7 @@ import { further } from './further';
 import { indexing } from './indexing';
 import { ofInt8 } from './int8';
 import { layout } from './layout';
+import { linalg } from './linalg';
 import { loss } from './loss';
 import { matmul } from './matmul';
 import { norm } from './norm';
@@ -25,7 +26,7 @@ import { spectra } from './spectra';
 export const families = {
 	elementwise: [...elementwise, ...further.elementwise, ...ofBytes.elementwise, ...ofInt8.elementwise, ...everyday.elementwise],
 	reduce: [...reduce, ...further.reduce, ...ofBytes.reduce, ...ofInt8.reduce, ...everyday.reduce],
-	matmul: [...matmul, ...further.matmul, ...everyday.matmul, ...spectra],
+	matmul: [...matmul, ...further.matmul, ...everyday.matmul, ...spectra, ...linalg],
 	conv,
 	pool,
 	sample,

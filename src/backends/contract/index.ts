@@ -17,6 +17,7 @@ import type { EmbeddingKernels } from './embedding';
 import type { GradScalerKernels } from './gradScaler';
 import type { IndexingKernels } from './indexing';
 import type { LayoutKernels } from './layout';
+import type { LinalgKernels } from './linalg';
 import type { LossKernels } from './loss';
 import type { MatmulKernels } from './matmul';
 import type { NormKernels } from './norm';
@@ -53,6 +54,7 @@ export interface Kernels
 		RandomKernels,
 		RnnKernels,
 		SampleKernels,
+		LinalgKernels,
 		LossKernels,
 		OptimizerKernels,
 		GradScalerKernels {}

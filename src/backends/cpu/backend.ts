@@ -10,6 +10,7 @@ import { embedding } from './embedding';
 import { gradScaler } from './gradScaler';
 import { indexing } from './indexing';
 import { layout } from './layout';
+import { linalg } from './linalg';
 import { loss } from './loss';
 import { matmul } from './matmul';
 import { norm } from './norm';
@@ -39,6 +40,7 @@ const kernels = roundingHalves({
 	...random,
 	...rnn,
 	...sample,
+	...linalg,
 	...loss,
 	...optimizer,
 	...gradScaler,

@@ -77,6 +77,9 @@ const COUNTS: Counts = {
 
 	// Maximum, difference, exp, sum, quotient (or the difference from the logarithm).
 	softmax: ({ x }) => 5 * size(x),
+	luFactor: (_, { lu }) => (2 * size(lu) * lu.shape.at(-1)!) / 3,
+	choleskyFactor: (_, { l }) => (size(l) * l.shape.at(-1)!) / 3,
+	triangularSolve: ({ t }, { x }) => size(t) * x.shape.at(-1)!,
 
 	groupNorm: ({ x, weight, bias }, { mean }) =>
 		size(x) * ((mean === undefined ? 3 : 6) + (weight === undefined ? 0 : 1) + (bias === undefined ? 0 : 1)),

@@ -19,6 +19,7 @@ import { indexingKernels } from './indexing';
 import { IndexReports } from './indexReports';
 import type { Gpu, Launch } from './launch';
 import { layoutKernels } from './layout';
+import { linalgKernels } from './linalg';
 import { lossKernels } from './loss';
 import { matmulKernels } from './matmul';
 import { decodeFromGpu, encodeForGpu, GpuStorage, gpuBytes, guardUnconfirmed, Memory, type MemoryOptions } from './memory';
@@ -357,6 +358,7 @@ function webgpuKernels(gpu: Gpu): Kernels {
 		...randomKernels(gpu),
 		...rnnKernels(gpu),
 		...sampleKernels(gpu),
+		...linalgKernels(gpu),
 		...lossKernels(gpu),
 		...optimizerKernels(gpu),
 		...gradScalerKernels(gpu),

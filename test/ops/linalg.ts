@@ -1,0 +1,122 @@
+/** Determinants, inverses, systems of equations and Cholesky factors. */
+import * as w from 'wgrad';
+import type { InputSpec, OpEntry, Refusal, Sample, Tolerance } from './database';
+
+const floats = (...shape: number[]): InputSpec => ({ shape });
+const listed = (values: readonly number[], ...shape: number[]): InputSpec => ({ shape, values });
+
+const tolerance: Tolerance = {
+	relative: 1e-4,
+	absolute: 2e-5,
+	reason: 'a rounded entry of float32 changes the result by the condition number of the matrix, about 10',
+};
+
+const refuse = (label: string, shape: readonly number[], call: (x: w.Tensor) => unknown, message: RegExp): Refusal => ({
+	label,
+	call: (device) => call(w.zeros(shape, { device })),
+	message,
+});
+
+/** Makes random matrices well-conditioned: `shift` is added to the diagonal. */
+const shifted = (x: w.Tensor, shift: unknown) =>
+	shift === undefined ? x : x.add(w.eye(x.shape.at(-1)!, { dtype: x.dtype, device: x.device }).mul(shift as number));
+const inPython = (shift: unknown) => (shift === undefined ? 'x[0]' : `(x[0] + ${shift} * torch.eye(x[0].shape[-1]))`);
+
+const matrix = (label: string, input: InputSpec, shift?: number): Sample => ({ label, inputs: [input], options: { shift } });
+
+/** Needs exchanges of rows in every column. */
+const EXCHANGED = listed([0, 1, 2, 3, 0, 1, 1, -4, 0.5], 3, 3);
+
+const MATRICES: readonly Sample[] = [
+	matrix('exchanges', EXCHANGED),
+	matrix('batch', floats(2, 3, 3), 5),
+	matrix('transposed', { shape: [4, 4], layout: 'transposed' }, 6),
+	matrix('one', listed([-2.5], 1, 1)),
+];
+const LARGE = { ...matrix('large', floats(70, 70), 40), gradient: false };
+
+const square = (name: string, call: (x: w.Tensor) => unknown): Refusal =>
+	refuse('no square', [2, 3], call, new RegExp(`linalg.${name}: needs square matrices \\[\\.\\.\\., n, n\\], not \\[2, 3\\]`));
+
+const entry = (name: string, rest: Pick<OpEntry, 'call' | 'samples' | 'torch' | 'refusals'>): OpEntry => ({
+	name: `linalg.${name}`,
+	family: 'matmul',
+	gradient: 'yes',
+	tolerance,
+	...rest,
+});
+
+export const linalg: OpEntry[] = [
+	entry('det', {
+		call: ([x], { shift }) => w.linalg.det(shifted(x!, shift)),
+		samples: [...MATRICES, { ...matrix('singular', listed([1, 2, 2, 4], 2, 2)), gradient: false }],
+		torch: ({ shift }) => `torch.linalg.det(${inPython(shift)})`,
+		refusals: [square('det', w.linalg.det)],
+	}),
+	entry('slogdet', {
+		call: ([x], { shift }) => {
+			const { sign, logabsdet } = w.linalg.slogdet(shifted(x!, shift));
+			return [sign.detach(), logabsdet];
+		},
+		samples: [...MATRICES, LARGE],
+		torch: ({ shift }) => `(lambda y: [y[0].detach(), y[1]])(torch.linalg.slogdet(${inPython(shift)}))`,
+		refusals: [square('slogdet', w.linalg.slogdet)],
+	}),
+	entry('inv', {
+		call: ([x], { shift }) => w.linalg.inv(shifted(x!, shift)),
+		samples: [...MATRICES, LARGE],
+		torch: ({ shift }) => `torch.linalg.inv(${inPython(shift)})`,
+		refusals: [
+			square('inv', w.linalg.inv),
+			refuse('singular', [2, 2], w.linalg.inv, /linalg.inv: there are 2 pivots that are 0: the matrix is singular/),
+		],
+	}),
+	entry('solve', {
+		call: ([x, b], { shift }) => w.linalg.solve(shifted(x!, shift), b!),
+		samples: [
+			{ label: 'exchanges', inputs: [EXCHANGED, floats(3, 2)] },
+			{ label: 'a vector', inputs: [EXCHANGED, floats(3)] },
+			{ label: 'vectors', inputs: [floats(2, 3, 3), floats(2, 3)], options: { shift: 5 } },
+			{ label: 'broadcast', inputs: [floats(3, 3), { shape: [2, 3, 2], layout: 'strided' }], options: { shift: 5 } },
+		],
+		torch: ({ shift }) => `torch.linalg.solve(${inPython(shift)}, x[1])`,
+		refusals: [
+			square('solve', (x) => w.linalg.solve(x, x)),
+			refuse(
+				'rows',
+				[2, 2],
+				(x) => w.linalg.solve(x, w.zeros([3, 2], { device: x.device })),
+				/linalg.solve: a \[2, 2\] and b \[3, 2\] must/,
+			),
+		],
+	}),
+	entry('solveTriangular', {
+		call: ([t, b], { shift, ...options }) => w.linalg.solveTriangular(shifted(t!, shift), b!, options as { upper: boolean }),
+		samples: [
+			{ label: 'upper', inputs: [floats(2, 3, 3), floats(2, 3, 2)], options: { shift: 4, upper: true } },
+			{ label: 'lower, unit', inputs: [floats(3, 3), floats(3, 2)], options: { upper: false, unitriangular: true } },
+		],
+		torch: ({ shift, upper, unitriangular = false }) =>
+			`torch.linalg.solve_triangular(torch.${upper ? 'triu' : 'tril'}(${inPython(shift)}, ${unitriangular ? (upper ? 1 : -1) : 0})${unitriangular ? ' + torch.eye(3)' : ''}, x[1], upper=${upper ? 'True' : 'False'}, unitriangular=${unitriangular ? 'True' : 'False'})`,
+		refusals: [square('solveTriangular', (x) => w.linalg.solveTriangular(x, x, { upper: true }))],
+	}),
+	entry('cholesky', {
+		// Positive definite matrices, so that differences keep them symmetric.
+		call: ([x]) => w.linalg.cholesky(shifted(x!.matmul(x!.mT), 1)),
+		samples: [
+			matrix('one matrix', floats(3, 3)),
+			matrix('batch', floats(2, 4, 4)),
+			{ ...matrix('large', { ...floats(67, 67), low: -0.2, high: 0.2 }), gradient: false },
+		],
+		torch: () => 'torch.linalg.cholesky(x[0] @ x[0].mT + torch.eye(x[0].shape[-1]))',
+		refusals: [
+			square('cholesky', w.linalg.cholesky),
+			refuse(
+				'not positive',
+				[2, 2],
+				w.linalg.cholesky,
+				/linalg.cholesky: there are 2 diagonal entries that are no numbers: .* not positive definite/,
+			),
+		],
+	}),
+];
