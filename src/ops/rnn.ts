@@ -4,7 +4,8 @@
  * The caller passes the products of the inputs with their weights, for all steps at once. A step is then two launches, forward and
  * backward: a product of the state with its weights, and the kernel of the cell. In the backward pass that kernel also adds the gradients
  * that the gates give the state, because one product of that depth would be split on GPUs and need another launch. The gradient of the
- * recurrent weights is one product over all steps. With float16 weights a step has a third launch, which rounds the factor. If the walk is recorded, or states are projected, plain operations compose the layer.
+ * recurrent weights is one product over all steps. With float16 weights a step has a third launch, which rounds the factor. If the walk
+ * is recorded, or states are projected, plain operations compose the layer.
  */
 import { grad } from '../autograd/backward';
 import { defineOperation } from '../autograd/operation';
