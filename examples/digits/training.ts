@@ -1,8 +1,9 @@
 /** Trains on MNIST with `fit`, with a choice of networks, targets and schedules. */
-import { crossEntropy, type Device, manualSeed, type nn, oneHot, optim, type Tensor } from 'wgrad';
+import { readFile } from 'node:fs/promises';
+import { crossEntropy, type Device, io, manualSeed, type nn, oneHot, optim, type Tensor } from 'wgrad';
 import { DataLoader, type Dataset, MapDataset, transforms } from 'wgrad/data';
 import { evaluate, fit, type History } from 'wgrad/train';
-import { mnistDataset } from '../mnist/dataset';
+import { mnistDataset, NORMALISED } from '../mnist/dataset';
 import { mnistCnn } from '../mnist/model';
 import { deepCnn } from './model';
 
@@ -32,11 +33,6 @@ export interface Result {
 	readonly accuracy: number;
 }
 
-/** Mean and standard deviation of all training pixels, scaled to [0, 1]. */
-const MEAN = 0.1307;
-const DEVIATION = 0.3081;
-const NORMALISED = { scale: 1 / (255 * DEVIATION), shift: -MEAN / DEVIATION };
-
 const SHIFT = 2;
 
 export async function train(settings: Settings): Promise<Result> {
@@ -64,6 +60,20 @@ export async function train(settings: Settings): Promise<Result> {
 	});
 	const result = await evaluate(model, testData, { loss: crossEntropy, metrics: { accuracy }, batchSize: 500, device });
 	return { model, history, accuracy: result.accuracy };
+}
+
+export interface TrainedOptions extends Pick<Settings, 'images' | 'testImages' | 'epochs' | 'seed' | 'device'> {
+	/** A file of weights that `npm start` has written. */
+	readonly digits?: string;
+}
+
+/** The network of `npm start`, with the weights of its file, or trained here. */
+export async function trainedDigits({ digits, ...settings }: TrainedOptions): Promise<nn.Sequential> {
+	const common = { model: 'small', targets: 'sparse', schedule: 'cosine', augment: false, batchSize: 64, lr: 0.002 } as const;
+	if (digits === undefined) return (await train({ ...common, ...settings })).model;
+	const model = mnistCnn();
+	model.loadStateDict(io.loadSafetensors(await readFile(digits)));
+	return model;
 }
 
 /** Replaces classes by rows of probabilities. */

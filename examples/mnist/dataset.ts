@@ -1,7 +1,7 @@
 /** MNIST for a DataLoader. Images stay bytes until they are in a batch. */
 import { ArrayDataset } from 'wgrad/data';
 import { type Part, readMnist } from './data';
-import { PIXELS, SIDE } from './images';
+import { DEVIATION, MEAN, PIXELS, SIDE } from './images';
 
 interface MnistOptions {
 	/** Use only the first so many images. Default: all. */
@@ -10,6 +10,9 @@ interface MnistOptions {
 	readonly scale?: number;
 	readonly shift?: number;
 }
+
+/** Options that normalise pixels by the training set's mean and standard deviation, as `npm start` does. */
+export const NORMALISED = { scale: 1 / (255 * DEVIATION), shift: -MEAN / DEVIATION } as const;
 
 /** The 60,000 training or 10,000 test samples [image, label]: float32 [1, 28, 28] and int32 []. */
 export function mnistDataset(part: Part, { limit, scale = 1 / 255, shift = 0 }: MnistOptions = {}): ArrayDataset {

@@ -6,8 +6,8 @@ export const SIDE = 28;
 export const PIXELS = SIDE * SIDE;
 
 /** Mean and standard deviation of all training pixels, scaled to [0, 1]. */
-const MEAN = 0.1307;
-const DEVIATION = 0.3081;
+export const MEAN = 0.1307;
+export const DEVIATION = 0.3081;
 
 export interface Batch {
 	/** float32 [N, 1, 28, 28], normalised by the training set's mean and standard deviation. */

@@ -3,14 +3,14 @@
  * Prunes the digits network step by step, and draws the accuracy by sparsity as an SVG picture: elements by value, and whole channels, which
  * `slim` then removes. The weights come from `npm start`; without them, the program trains the network first.
  */
-import { readFile, writeFile } from 'node:fs/promises';
-import { crossEntropy, type Device, io, nn, noGrad, optim, type Tensor, tidy, zeros } from 'wgrad';
+import { writeFile } from 'node:fs/promises';
+import { crossEntropy, type Device, nn, noGrad, optim, type Tensor, tidy, zeros } from 'wgrad';
 import { DataLoader } from 'wgrad/data';
 import { fit } from 'wgrad/train';
-import { train as trainDigits } from '../digits/training';
+import { trainedDigits } from '../digits/training';
 import { accuracyOf } from '../mnist/accuracy';
 import { Mnist } from '../mnist/data';
-import { mnistDataset } from '../mnist/dataset';
+import { mnistDataset, NORMALISED } from '../mnist/dataset';
 import { mnistCnn } from '../mnist/model';
 import { type Goal, mustReach, program, run, startDevice, whole } from '../program';
 
@@ -58,14 +58,6 @@ function svg(lines: Readonly<Record<string, readonly Point[]>>): string {
 	return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}">\n<rect width="100%" height="100%" fill="white"/>\n${body}\n</svg>\n`;
 }
 
-/** The state of the trained network. */
-async function trainedState({ digits, images, testImages, epochs, seed, device }: Options): Promise<Record<string, Tensor>> {
-	if (digits !== undefined) return io.loadSafetensors(await readFile(digits), { device });
-	const common = { targets: 'sparse', schedule: 'cosine', augment: false, batchSize: 64, lr: 0.002 } as const;
-	const { model } = await trainDigits({ ...common, model: 'small', epochs, images, testImages, seed, device });
-	return model.stateDict();
-}
-
 const weighted = (model: nn.Sequential) => model.layers.filter((layer) => layer.ownParameters().length > 0);
 
 /** Prunes output channels of all layers but the last, with their biases. */
@@ -110,13 +102,12 @@ async function compare(
 async function prune(options: Options): Promise<void> {
 	const { images, testImages, tune, seed, device, out } = options;
 	await startDevice(device);
-	const trained = await trainedState(options);
-	const scale = { scale: 1 / (255 * 0.3081), shift: -0.1307 / 0.3081 };
-	const data = mnistDataset('train', { limit: images, ...scale });
-	const tests = mnistDataset('t10k', { limit: testImages, ...scale });
+	const trained = await trainedDigits(options);
+	const data = mnistDataset('train', { limit: images, ...NORMALISED });
+	const tests = mnistDataset('t10k', { limit: testImages, ...NORMALISED });
 	const tuned = async (model: nn.Sequential) => {
 		if (tune === 0) return accuracyOf(model, tests, device);
-		const loader = new DataLoader(mnistDataset('train', { limit: Math.min(tune, data.length), ...scale }), {
+		const loader = new DataLoader(mnistDataset('train', { limit: Math.min(tune, data.length), ...NORMALISED }), {
 			batchSize: 64,
 			shuffle: true,
 			seed,
@@ -132,7 +123,7 @@ async function prune(options: Options): Promise<void> {
 	};
 	const copy = () => {
 		const model = mnistCnn();
-		model.loadStateDict(trained);
+		model.loadStateDict(trained.stateDict());
 		return model;
 	};
 	const { images: some } = new Mnist('t10k').batch(

@@ -4,9 +4,12 @@ import { dirname } from 'node:path';
 import type { Browser, Page } from 'playwright-core';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { init } from 'wgrad';
+import { MemoryStore } from 'wgrad/train';
 import { launchChromium } from '../../adapters/chromium.mjs';
+import { GptTraining } from '../../examples/gpt/training';
 import { serve } from '../../examples/serve.mjs';
-import { TEXT } from './gpt';
+import { SMALL as SIZES, TEXT } from './gpt';
 
 const SCREENSHOT = '.cache/artifacts/adapt-page.png';
 const WAIT = { timeout: 120_000, polling: 100 };
@@ -29,6 +32,14 @@ const number = async (tab: Page, id: string) => Number(await text(tab, id));
 
 async function waitForReady(tab: Page): Promise<void> {
 	await tab.waitForFunction(() => /Ready|Stopped/.test(document.querySelector('#phase')!.textContent!), null, WAIT);
+}
+
+async function waitForNotice(tab: Page, pattern: string): Promise<void> {
+	await tab.waitForFunction(
+		(pattern) => new RegExp(pattern, 's').test(document.querySelector('#notice')!.textContent!),
+		pattern,
+		WAIT,
+	);
 }
 
 async function open(browser: Browser, url: string, before: (tab: Page) => Promise<unknown> = async () => {}) {
@@ -104,7 +115,15 @@ page(
 	},
 );
 
-page('goes on without storage, and after a lost device', async ({ browser, server }) => {
+/** A checkpoint of an untrained model, as `npm run gpt` writes it. */
+async function checkpoint(): Promise<Buffer> {
+	await init({ device: 'cpu' });
+	const store = new MemoryStore();
+	await GptTraining.begin({ ...SIZES, dropout: 0 }, TEXT, 'cpu').save('gpt', store);
+	return Buffer.from((await store.read('gpt'))!);
+}
+
+page('opens a checkpoint, and goes on without storage and after a lost device', async ({ browser, server }) => {
 	const { tab } = await open(browser, server.url, (tab) =>
 		tab.addInitScript(() => {
 			navigator.storage.getDirectory = () => Promise.reject(new DOMException('storage is off', 'SecurityError'));
@@ -117,9 +136,13 @@ page('goes on without storage, and after a lost device', async ({ browser, serve
 		}),
 	);
 	assert.match(await text(tab, 'notice'), /The saved model was not opened.*storage is off/s);
-	await tab.click('#pretrain');
-	await tab.locator('#adapt:enabled').waitFor(WAIT);
-	assert.match(await text(tab, 'notice'), /The model is not saved.*storage is off/s);
+	const offer = (buffer: Buffer) =>
+		tab.setInputFiles('#checkpoint', { name: 'gpt.safetensors', mimeType: 'application/octet-stream', buffer });
+	await offer(Buffer.from('no checkpoint'));
+	await waitForNotice(tab, 'The checkpoint was not opened');
+	await offer(await checkpoint());
+	await waitForNotice(tab, 'The model is not saved.*storage is off');
+	assert.match(await text(tab, 'model'), /parameters: layers 2, width 16, heads 2, context 16/);
 	await tab.evaluate(() => (globalThis as unknown as { lastDevice: GPUDevice }).lastDevice.destroy());
 	await tab.click('#write');
 	await tab.locator('#reset').waitFor(WAIT);
