@@ -55,7 +55,7 @@ function svg(lines: Readonly<Record<string, readonly Point[]>>): string {
 	const axes = `<path d="M${edge} ${edge}V${height - edge}H${width - edge}" fill="none" stroke="#888"/>`;
 	const titles = [text([width / 2, height - 8], 'weights that are 0', 'text-anchor="middle"'), text([edge, 24], 'test accuracy')];
 	const body = [axes, ...ticks, ...levels, ...titles, ...parts].join('\n');
-	return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}">\n<rect width="100%" height="100%" fill="white"/>\n${body}\n</svg>\n`;
+	return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}">\n<title>Test accuracy by sparsity</title>\n<rect width="100%" height="100%" fill="white"/>\n${body}\n</svg>\n`;
 }
 
 const weighted = (model: nn.Sequential) => model.layers.filter((layer) => layer.ownParameters().length > 0);
