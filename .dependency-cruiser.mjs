@@ -6,7 +6,7 @@
 const core = '^src/core/';
 const contract = '^src/backends/contract/';
 const backends = '^src/backends/';
-const tensor = '^src/(tensor|tensorChecks|scope|tidy)\\.ts$';
+const tensor = '^src/(tensor|tensorChecks|tidy)\\.ts$';
 const autograd = '^src/autograd/';
 const ops = '^src/ops/';
 const shaders = '^shaders/';
@@ -43,7 +43,7 @@ export default {
 		},
 		layer('backends', '^src/backends/[^/]+\\.ts$', [backends, core], 'the registry joins the backends'),
 		layer('tensor', tensor, [backends, core, autograd], 'tensors know no operation; of the tape only what tidy() walks'),
-		layer('tensor-file', '^src/(tensor|scope)\\.ts$', [backends, core], 'tensor.ts knows neither tape nor operation'),
+		layer('tensor-file', '^src/tensor\\.ts$', [backends, core], 'tensor.ts knows neither tape nor operation'),
 		layer('autograd', autograd, [tensor, backends, core], 'the tape knows no operation'),
 		layer('ops', ops, [tensor, autograd, backends, core], 'operations stand on tensors and the tape'),
 		layer(

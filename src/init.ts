@@ -7,7 +7,7 @@ import { ArgumentError, DeviceError, type DeviceLostError } from './core/errors'
 import type { Global } from './core/globals';
 import { savedOnHost } from './core/memoryPressure';
 import { checkOptions } from './core/options';
-import { liveTensors } from './scope';
+import { liveTensors } from './core/scope';
 
 export interface InitOptions {
 	/** 'webgpu' throws if there is no adapter. Without `device`, wgrad falls back to the CPU with a warning. */

@@ -8,15 +8,14 @@
  */
 import type { Backend, DeviceName, OwnedStorage, View } from './backends/contract';
 import { activeBackend, backendOf } from './backends/registry';
-import { runOperation } from './core/currentOperation';
 import type { DType, TypedArray } from './core/dtype';
 import { ArgumentError, DisposedError, formatShape } from './core/errors';
 import { formatValues } from './core/format';
 import { numbersOf } from './core/halves';
 import { currentSite, isTracing, noteRead } from './core/leakWarning';
 import { leaveToCollector, releaseReference, type StorageClaims } from './core/memoryPressure';
+import { onTensorCreated, onTensorDisposed, runOperation } from './core/scope';
 import { contiguousStrides, isContiguous, numel, type Shape } from './core/shape';
-import { onTensorCreated, onTensorDisposed } from './scope';
 
 /** Where a gradient goes next: an output of a node. A leaf has its own node, which accumulates into `.grad`. */
 export interface GradEdge {
@@ -259,7 +258,7 @@ export class Tensor {
 		if (this.isContiguous && this.offset === 0 && storage.length === size) {
 			values = await backend.read(storage);
 		} else {
-			const packed = backend.allocate(size, this.dtype, this.shape);
+			const packed = runOperation('data', () => backend.allocate(size, this.dtype, this.shape));
 			packed.claims.references++;
 			try {
 				runOperation('data', () => backend.kernels.copy({ x: this }, { y: packedView(packed, this.shape) }, {}));

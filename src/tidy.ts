@@ -2,7 +2,7 @@
 import { LeafNode, TapeNode } from './autograd/tape';
 import { requireFunction } from './core/checks';
 import { ArgumentError } from './core/errors';
-import { closeScope, openScope, type Scope } from './scope';
+import { closeScope, openScope, type Scope } from './core/scope';
 import { type GradNode, Tensor } from './tensor';
 
 /**
@@ -12,7 +12,12 @@ import { type GradNode, Tensor } from './tensor';
  */
 export function tidy<T>(fn: () => T): T {
 	requireFunction('tidy', 'fn', fn, 'a function such as () => ...');
-	const scope = openScope();
+	return tidied(fn);
+}
+
+/** As `tidy`, in a scope of the operation `operation`. */
+export function tidied<T>(fn: () => T, operation?: string): T {
+	const scope = openScope(operation);
 	const returned = new Set<unknown>();
 	try {
 		const result = fn();

@@ -3,7 +3,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { defineKernel, type NoVariant, read, readWrite } from '../shaders/shader';
 import { createWebGPUBackend, type WebGPUBackend } from '../src/backends/webgpu/backend';
-import { runOperation } from '../src/core/currentOperation';
+import { runOperation } from '../src/core/scope';
 
 const scale = defineKernel({
 	name: 'test.scale',

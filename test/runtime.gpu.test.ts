@@ -7,8 +7,8 @@ import type { Launch } from '../src/backends/webgpu/launch';
 import { sizeClass } from '../src/backends/webgpu/memory';
 import { nodeGpu } from '../src/backends/webgpu/nodeGpu';
 import { coarseStep } from '../src/backends/webgpu/profiler';
-import { runOperation } from '../src/core/currentOperation';
 import { ArgumentError, DeviceError } from '../src/core/errors';
+import { runOperation } from '../src/core/scope';
 import { affine, broken, optional, oversized, sparse, sumOfWords } from './runtimeKernels';
 
 let backend: WebGPUBackend;

@@ -4,10 +4,9 @@
  * While it watches, the device reduces each result, forward and backward, to one bool by bit pattern. The host reads all bools together at
  * the end, so watching waits for nothing.
  */
-
 import { isFloating } from '../core/dtype';
 import { ArgumentError, AutogradError, formatShape } from '../core/errors';
-import { closeScope, openScope } from '../scope';
+import { closeScope, openScope } from '../core/scope';
 import { emptyOn, type Tensor } from '../tensor';
 
 interface Observation {

@@ -8,7 +8,7 @@
 import { ArgumentError, DTypeError } from '../core/errors';
 import { isHalf } from '../core/halves';
 import { checkOptions } from '../core/options';
-import { onNodeCreated } from '../scope';
+import { onNodeCreated } from '../core/scope';
 import { Tensor } from '../tensor';
 import { keep, tidy } from '../tidy';
 import { cast } from './gradients';

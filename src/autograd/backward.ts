@@ -5,13 +5,12 @@
  * Exactly one slot owns each gradient in flight. The walk disposes of it, and of the temporaries of the node's VJP, when the node is done.
  * Without `createGraph` the walk is not recorded, and uses the fused VJP of an operation that has one.
  */
-import { enterOperation, leaveOperation } from '../core/currentOperation';
 import { isFloating } from '../core/dtype';
 import { ArgumentError, AutogradError, formatShape, ShapeError } from '../core/errors';
 import { noteBackward } from '../core/leakWarning';
 import { checkOptions } from '../core/options';
+import { closeScope, openScope, runOperation } from '../core/scope';
 import { isExpanded, sameShape } from '../core/shape';
-import { closeScope, openScope } from '../scope';
 import { type GradEdge, type GradNode, Tensor, viewOf } from '../tensor';
 import { requireTensors } from '../tensorChecks';
 import { isWatching, observe } from './anomaly';
@@ -120,7 +119,7 @@ function seedGradient(operation: string, output: Tensor, given: Tensor | null): 
 				`${operation}: the output has shape ${formatShape(output.shape)}; only a scalar has an implicit gradient. Reduce it with sum() or mean(), or pass the gradient of the output`,
 			);
 		}
-		return onesLikeOutput(output);
+		return runOperation(operation, () => onesLikeOutput(output));
 	}
 	requireTensors(operation, 'the gradient of the output', [given]);
 	if (!sameShape(given.shape, output.shape)) {
@@ -237,9 +236,8 @@ function step(
 	visiting: ReadonlySet<GradNode>,
 	isRecorded: boolean,
 ): void {
-	const scope = openScope();
+	const scope = openScope(`${node.operation} backward`);
 	const passed = new Set<unknown>();
-	const outermost = enterOperation(`${node.operation} backward`);
 	try {
 		const needs = node.edges.map((edge) => (edge !== null && visiting.has(edge.node) ? valueAt(edge) : null));
 		const results = node.pullBack(
@@ -260,7 +258,6 @@ function step(
 			passed.add(kept);
 		});
 	} finally {
-		if (outermost) leaveOperation();
 		closeScope(scope, (tensor) => passed.has(tensor));
 	}
 }
@@ -313,7 +310,7 @@ function accumulate(tensor: Tensor, gradient: Tensor, createGraph: boolean, surv
 	const before = tensor.grad;
 	if (before === null || before.isDisposed) {
 		const exclusive = gradient.isContiguous && gradient.storage.claims.references === 1;
-		tensor.grad = exclusive ? gradient : copyGradient(gradient);
+		tensor.grad = exclusive ? gradient : runOperation('backward', () => copyGradient(gradient));
 	} else if (!sameShape(before.shape, gradient.shape) || before.dtype !== gradient.dtype) {
 		throw new AutogradError(
 			`backward: a tensor of shape ${formatShape(tensor.shape)} ${tensor.dtype} has a .grad of shape ${formatShape(before.shape)} ${before.dtype}; shape and dtype must be equal`,
@@ -324,9 +321,9 @@ function accumulate(tensor: Tensor, gradient: Tensor, createGraph: boolean, surv
 		isExpanded(before.shape, before.strides) ||
 		before.storage === gradient.storage
 	) {
-		tensor.grad = addGradients(before, gradient);
+		tensor.grad = runOperation('backward', () => addGradients(before, gradient));
 	} else {
-		addInto(before, gradient);
+		runOperation('backward', () => addInto(before, gradient));
 		return;
 	}
 	tensor.grad.kept = true;

@@ -9,10 +9,11 @@ import { cpuBackend } from '../backends/cpu/backend';
 import { requireFunction, wrongArgument } from '../core/checks';
 import { ArgumentError, AutogradError, formatShape } from '../core/errors';
 import { checkOptions } from '../core/options';
+import { runOperation } from '../core/scope';
 import { Tensor } from '../tensor';
 import { tidy } from '../tidy';
 import { grad } from './backward';
-import { enableGrad, noGrad } from './modes';
+import { enableGrad } from './modes';
 import { setRequiresGrad } from './tape';
 
 export interface GradcheckOptions {
@@ -137,7 +138,7 @@ function weights(size: number, seed: number): Float64Array {
 }
 
 function fromValues(values: Float64Array, shape: readonly number[]): Tensor {
-	return new Tensor(cpuBackend.upload(values, 'float64'), shape);
+	return runOperation('gradcheck', () => new Tensor(cpuBackend.upload(values, 'float64'), shape));
 }
 
 function hostValues(tensor: Tensor): Float64Array {
@@ -163,7 +164,7 @@ function functional(fn: Differentiable, inputs: readonly Tensor[], factors: read
 
 function pack(tensor: Tensor): Float64Array {
 	const target = fromValues(new Float64Array(tensor.size), tensor.shape);
-	cpuBackend.kernels.copy({ x: tensor }, { y: target }, {});
+	runOperation('gradcheck', () => cpuBackend.kernels.copy({ x: tensor }, { y: target }, {}));
 	return hostValues(target);
 }
 
@@ -234,8 +235,12 @@ function separate(input: Tensor): Tensor {
 		step *= Math.max(input.shape[order[i]!]!, 1);
 	}
 	const offset = input.offset > 0 ? 1 : 0;
-	const leaf = new Tensor(cpuBackend.upload(new Float64Array(step + offset), 'float64'), input.shape, strides, offset);
-	noGrad(() => cpuBackend.kernels.copyInto({ x: input }, { y: leaf }, {}));
+	const leaf = runOperation('gradcheck', () => {
+		const memory = cpuBackend.upload(new Float64Array(step + offset), 'float64');
+		const leaf = new Tensor(memory, input.shape, strides, offset);
+		cpuBackend.kernels.copyInto({ x: input }, { y: leaf }, {});
+		return leaf;
+	});
 	setRequiresGrad(leaf, true);
 	return leaf;
 }

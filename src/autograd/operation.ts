@@ -4,10 +4,9 @@
  * A definition stands at the top level of its module, so no function in it can close over the tensors of a call: what a VJP reads is
  * saved, or an attribute. A node on the tape holds the definition, the attributes and the saved tensors.
  */
-import { currentOperation, enterOperation, leaveOperation } from '../core/currentOperation';
 import { isFloating } from '../core/dtype';
 import type { IndexCheck } from '../core/indexCheck';
-import { closeScope, onNodeCreated, openScope } from '../scope';
+import { closeScope, currentOperation, onNodeCreated, openScope } from '../core/scope';
 import { type GradEdge, requireDevice, Tensor } from '../tensor';
 import { callerStack, isWatching, observe } from './anomaly';
 import { currentAutocast, setGradEnabled } from './modes';
@@ -224,8 +223,7 @@ class OperationRule implements Rule<unknown> {
 			const tensor = inputs[key];
 			if (tensor != null) requireDevice(currentOperation() || name, tensor);
 		}
-		const outermost = enterOperation(name);
-		const scope = openScope();
+		const scope = openScope(name);
 		const mode = setGradEnabled(false);
 		let outputs: Outputs = [];
 		try {
@@ -240,7 +238,6 @@ class OperationRule implements Rule<unknown> {
 			return outputs[0];
 		} finally {
 			setGradEnabled(mode);
-			if (outermost) leaveOperation();
 			closeScope(scope, isAmong(outputs));
 		}
 	}

@@ -6,7 +6,7 @@
  * derives its own new place from the base. The semantics are PyTorch's: Note [View + Inplace update], torch/csrc/autograd/variable.h.
  */
 import { AutogradError, formatShape } from '../core/errors';
-import { closeScope, onTensorJoined, openScope } from '../scope';
+import { closeScope, onTensorJoined, openScope } from '../core/scope';
 import { type GradEdge, type GradNode, Tensor, type Viewing } from '../tensor';
 import { isGradEnabled, setGradEnabled } from './modes';
 

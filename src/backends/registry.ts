@@ -1,8 +1,8 @@
 /**
  * The available backends. The CPU is always available; WebGPU is available between `init()` and `shutdown()` or a device loss.
  */
-import { currentOperation } from '../core/currentOperation';
 import { DeviceError, type DeviceLostError } from '../core/errors';
+import { currentOperation } from '../core/scope';
 import type { Backend, DeviceName } from './contract';
 import { cpuBackend } from './cpu/backend';
 

@@ -6,7 +6,6 @@
  * exists on the CPU only. The host stores `float16` and `bfloat16` as raw bits in a Uint16Array: see halves.ts.
  */
 import { describe, wrongArgument } from './checks';
-import { currentOperation } from './currentOperation';
 import { ArgumentError, DeviceError, DTypeError } from './errors';
 
 export type DType = 'float32' | 'float64' | 'float16' | 'bfloat16' | 'int32' | 'int8' | 'uint8' | 'bool';
@@ -62,13 +61,13 @@ export function category(dtype: DType): number {
 }
 
 /** A zeroed typed array of `length` elements of `dtype`. Throws a DeviceError if the host cannot allocate it. */
-export function allocateTyped(dtype: DType, length: number): TypedArray {
+export function allocateTyped(operation: string, dtype: DType, length: number): TypedArray {
 	try {
 		return zeroed(dtype, length);
 	} catch (error) {
 		if (!(error instanceof RangeError)) throw error;
 		throw new DeviceError(
-			`${currentOperation() || 'tensor'}: ${length} elements of ${dtype} (${length * hostBytes(dtype)} bytes) are more than one array of the host holds: ${error.message}`,
+			`${operation}: ${length} elements of ${dtype} (${length * hostBytes(dtype)} bytes) are more than one array of the host holds: ${error.message}`,
 		);
 	}
 }

@@ -4,9 +4,9 @@
  * The program holds what remains after a collection. If that reaches a new maximum several times, new storages start to record their call
  * site, which costs too much to do always. If the growth continues, the warning names the call site with the most memory.
  */
-import { currentOperation } from './currentOperation';
 import { formatBytes } from './format';
 import { callerFrame, callSite } from './indexCheck';
+import { currentOperation } from './scope';
 
 /** The memory that one call site allocated and the program still holds. */
 export class AllocationSite {

@@ -139,7 +139,7 @@ function columnOf({ data, shape = [data.length], dtype, scale = 1, shift = 0 }: 
 function rows({ data, sampleSize, scale, shift, ofByte }: Column, dtype: DType, indices: ArrayLike<number>): TypedArray {
 	const length = indices.length * sampleSize;
 	// tensor() converts float32 to half floats.
-	const result = allocateTyped(isHalf(dtype) ? 'float32' : dtype, length);
+	const result = allocateTyped('ArrayDataset', isHalf(dtype) ? 'float32' : dtype, length);
 	if (ofByte !== null) {
 		for (let i = 0; i < indices.length; i++) {
 			scaleBytes(data as Uint8Array, indices[i]! * sampleSize, sampleSize, ofByte, result, i * sampleSize);

@@ -2,11 +2,11 @@
 import type { Backend, DeviceName } from '../backends/contract';
 import { backendOf, deviceOfNew } from '../backends/registry';
 import { requireOneOf } from '../core/checks';
-import { runOperation } from '../core/currentOperation';
 import { isFloating } from '../core/dtype';
 import { ArgumentError, FormatError } from '../core/errors';
 import { numbersOf, storedArray } from '../core/halves';
 import { checkOptions } from '../core/options';
+import { runOperation } from '../core/scope';
 import { isObject } from '../core/state';
 import { parsed, type Source, sourceName } from '../data/sources';
 import type { StateDict } from '../nn/module';

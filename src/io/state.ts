@@ -2,10 +2,10 @@
 import type { DeviceName } from '../backends/contract';
 import { backendOf, deviceOfNew } from '../backends/registry';
 import { describe } from '../core/checks';
-import { runOperation } from '../core/currentOperation';
 import { ArgumentError } from '../core/errors';
 import { storedArray } from '../core/halves';
 import { checkOptions } from '../core/options';
+import { runOperation } from '../core/scope';
 import { isObject } from '../core/state';
 import { Tensor } from '../tensor';
 import { requireState } from '../tensorChecks';

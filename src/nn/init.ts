@@ -1,12 +1,12 @@
 /** Fills parameters with initial values, in place, without recording. Formulas and defaults are those of `torch.nn.init`. */
 import { deviceOfNew } from '../backends/registry';
 import { requireFraction, requireOneOf } from '../core/checks';
-import { runOperation } from '../core/currentOperation';
 import { requireDType, requireFloating } from '../core/dtype';
 import { ArgumentError, formatShape, ShapeError } from '../core/errors';
 import { defaultGenerator } from '../core/generator';
 import { halfBelow, storedArray } from '../core/halves';
 import { checkOptions } from '../core/options';
+import { runOperation } from '../core/scope';
 import { checkShape, numel, type Shape } from '../core/shape';
 import { empty, emptyOn, markWritten, Tensor } from '../tensor';
 import { requireDistinct, requireTensor } from '../tensorChecks';
@@ -217,8 +217,8 @@ export function kaimingNormal_<T extends Tensor>(tensor: T, options: KaimingOpti
 }
 
 /** Standard normal numbers on the host, from the default generator. */
-function hostNormals(count: number): Float64Array {
-	const draws = empty([count], 'float64', 'cpu');
+function hostNormals(operation: string, count: number): Float64Array {
+	const draws = runOperation(operation, () => empty([count], 'float64', 'cpu'));
 	normal_(draws);
 	const values = draws.storage.hostData!() as Float64Array;
 	draws.dispose();
@@ -235,7 +235,7 @@ export function truncNormal_<T extends Tensor>(tensor: T, mean = 0, std = 1, a =
 	}
 	const values = new Float64Array(tensor.size);
 	for (let filled = 0; filled < values.length; ) {
-		for (const draw of hostNormals(Math.max(16, 2 * (values.length - filled)))) {
+		for (const draw of hostNormals('truncNormal_', Math.max(16, 2 * (values.length - filled)))) {
 			const value = mean + std * draw;
 			if (filled < values.length && value >= a && value <= b) values[filled++] = value;
 		}
@@ -255,7 +255,7 @@ export function orthogonal_<T extends Tensor>(tensor: T, options: { gain?: numbe
 	const rows = tensor.shape[0]!;
 	const columns = rows === 0 ? 0 : tensor.size / rows;
 	const [count, length] = rows < columns ? [rows, columns] : [columns, rows];
-	const vectors = hostNormals(count * length);
+	const vectors = hostNormals('orthogonal_', count * length);
 	for (let i = 0; i < count; i++) {
 		const vector = vectors.subarray(i * length, (i + 1) * length);
 		for (let pass = 0; pass < 2; pass++) {
@@ -280,10 +280,10 @@ export function sparse_<T extends Tensor>(tensor: T, sparsity: number, options: 
 	const { std = 0.01 } = checkOptions('sparse_', options, ['std']);
 	requireFraction('sparse_', 'sparsity', sparsity);
 	const [rows, columns] = matrix('sparse_', tensor);
-	const values = hostNormals(rows * columns).map((value) => value * std);
+	const values = hostNormals('sparse_', rows * columns).map((value) => value * std);
 	const zeros = Math.ceil(sparsity * rows);
 	for (let c = 0; c < columns; c++) {
-		const order = hostNormals(rows);
+		const order = hostNormals('sparse_', rows);
 		const chosen = Array.from(order.keys()).sort((i, j) => order[i]! - order[j]!);
 		for (const r of chosen.slice(0, zeros)) values[r * columns + c] = 0;
 	}

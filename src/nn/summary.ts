@@ -11,8 +11,8 @@ import { type DType, isFloating } from '../core/dtype';
 import { ArgumentError, formatShape, WgradError } from '../core/errors';
 import { formatBytes } from '../core/format';
 import { defaultGenerator } from '../core/generator';
+import { closeScope, openScope } from '../core/scope';
 import { ones, zeros } from '../ops/creation';
-import { closeScope, openScope } from '../scope';
 import { Tensor } from '../tensor';
 
 export interface SummaryOptions {

@@ -6,11 +6,10 @@
  * underflow.
  */
 import { currentAutocast, withAutocast } from '../autograd/modes';
-import { runOperation } from '../core/currentOperation';
 import { isFloating } from '../core/dtype';
 import { isHalf } from '../core/halves';
 import { Tensor } from '../tensor';
-import { tidy } from '../tidy';
+import { tidied } from '../tidy';
 import { to } from './elementwise/cast';
 import { resultType } from './operands';
 
@@ -24,7 +23,7 @@ export function widened<const T extends readonly Optional[]>(...tensors: T): T {
 /** Runs `body` under the name `operation`, in a `tidy`. */
 export function composed<T>(operation: string, body: () => T): T {
 	const whole = currentAutocast() === null ? body : () => withAutocast(null, body);
-	return runOperation(operation, () => tidy(whole));
+	return tidied(whole, operation);
 }
 
 /**

@@ -3,11 +3,11 @@ import { setRequiresGrad } from '../autograd/tape';
 import type { DeviceName } from '../backends/contract';
 import { backendOf, deviceOfNew } from '../backends/registry';
 import { describe, requireInteger } from '../core/checks';
-import { runOperation } from '../core/currentOperation';
 import { allocateTyped, type DType, fillValue, isInteger, requireKnownDType, type TypedArray } from '../core/dtype';
 import { ArgumentError, DTypeError, formatShape, ShapeError } from '../core/errors';
 import { float32ToHalves, isHalf } from '../core/halves';
 import { checkOptions } from '../core/options';
+import { currentOperation, runOperation } from '../core/scope';
 import { checkShape, numel, type Shape } from '../core/shape';
 import { empty, type NestedArray, Tensor } from '../tensor';
 import { requireTensor } from '../tensorChecks';
@@ -89,7 +89,7 @@ function convert(values: ArrayLike<number> | BigInt64Array | BigUint64Array, dty
 	// A plain view, since the slice() of Node's Buffer does not copy.
 	if (dtype === 'uint8' && values instanceof Uint8Array) return new Uint8Array(values.buffer, values.byteOffset, values.length);
 	if (isInteger(dtype)) return integers(values, values, dtype);
-	const result = allocateTyped(dtype, values.length);
+	const result = allocateTyped(currentOperation() || 'tensor', dtype, values.length);
 	if (dtype === 'bool') for (let i = 0; i < values.length; i++) result[i] = values[i] !== 0 ? 1 : 0;
 	else result.set(values);
 	return result;
@@ -97,7 +97,7 @@ function convert(values: ArrayLike<number> | BigInt64Array | BigUint64Array, dty
 
 /** `numbers` as an integer dtype. Throws a DTypeError if it cannot hold one; `values` are the same before their conversion to numbers. */
 function integers(values: ArrayLike<number | bigint>, numbers: ArrayLike<number>, dtype: DType): TypedArray {
-	const result = allocateTyped(dtype, numbers.length);
+	const result = allocateTyped(currentOperation() || 'tensor', dtype, numbers.length);
 	result.set(numbers);
 	for (let i = 0; i < result.length; i++) {
 		if (result[i] !== numbers[i])
@@ -283,7 +283,7 @@ export function linspace(start: number, end: number, steps: number, options: Ten
 	const step = steps > 1 ? (end - start) / (steps - 1) : 0;
 	// Counts from the nearer end, so that both ends are exact and the numbers symmetric.
 	const value = (i: number) => (i < steps / 2 ? start + step * i : end - step * (steps - 1 - i));
-	const values = allocateTyped('float64', steps);
+	const values = allocateTyped('linspace', 'float64', steps);
 	for (let i = 0; i < steps; i++) values[i] = isInteger(dtype) ? Math.trunc(value(i)) : value(i);
 	return runOperation('linspace', () => tensor(values, { ...options, dtype }));
 }

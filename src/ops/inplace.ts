@@ -11,11 +11,10 @@ import { baseOf, rebase, replayView, requireRecordable, type ViewPath } from '..
 import type { View } from '../backends/contract';
 import type { BinaryOp } from '../backends/contract/elementwise';
 import { requireOneOf } from '../core/checks';
-import { enterOperation, leaveOperation } from '../core/currentOperation';
 import { type DType, fillValue, isFloating } from '../core/dtype';
 import { DTypeError, formatShape, ShapeError } from '../core/errors';
 import { checkOptions } from '../core/options';
-import { closeScope, onNodeCreated, openScope } from '../scope';
+import { closeScope, onNodeCreated, openScope } from '../core/scope';
 import { copyOf, empty, emptyOn, markWritten, Tensor } from '../tensor';
 import { requireDistinct, requireDivisor, requireFactor, requireSameDevice, requireTensor } from '../tensorChecks';
 import { widened } from './composed';
@@ -96,8 +95,7 @@ function inPlace<A>(operation: string, { x, source, write, saves, vjp, attribute
 		source?.renew(operation);
 	}
 	requireDistinct(operation, x);
-	const outermost = enterOperation(operation);
-	const scope = openScope();
+	const scope = openScope(operation);
 	let node: TapeNode | null = null;
 	try {
 		if (isRecorded) {
@@ -118,7 +116,6 @@ function inPlace<A>(operation: string, { x, source, write, saves, vjp, attribute
 		throw error;
 	} finally {
 		closeScope(scope, () => false);
-		if (outermost) leaveOperation();
 	}
 	markWritten(x, operation);
 	if (node !== null) rebase(x, node);

@@ -7,9 +7,9 @@
  */
 import { currentAutocast } from '../autograd/modes';
 import { describe, requireOneOf, wrongArgument } from '../core/checks';
-import { runOperation } from '../core/currentOperation';
 import { ArgumentError, formatShape, ShapeError } from '../core/errors';
 import { checkOptions } from '../core/options';
+import { runOperation } from '../core/scope';
 import type { Tensor } from '../tensor';
 import { requireFloatingTensor } from '../tensorChecks';
 import { inFloat32 } from './composed';

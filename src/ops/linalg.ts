@@ -5,9 +5,9 @@
  * A matrix that is singular, or not positive definite, throws: on WebGPU at the next read, `sync()` or step of an optimizer.
  */
 import { defineOperation } from '../autograd/operation';
-import { currentOperation } from '../core/currentOperation';
 import { formatShape, ShapeError } from '../core/errors';
 import { checkOptions } from '../core/options';
+import { currentOperation } from '../core/scope';
 import { broadcastShapes, numel, type Shape, sameShape } from '../core/shape';
 import { copyOf, emptyOn, type Tensor, viewOf } from '../tensor';
 import { requireFloatingTensor, requireSameDevice, requireSameDType } from '../tensorChecks';

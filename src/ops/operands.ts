@@ -1,8 +1,8 @@
 /** Promotion, conversion and broadcasting of operands, and the way back for their gradients. */
 import type { View } from '../backends/contract';
-import { runOperation } from '../core/currentOperation';
 import { category, type DType, isFloating, promoteScalar, promoteTypes, wrapped } from '../core/dtype';
 import { isHalf, nearestHalf } from '../core/halves';
+import { runOperation } from '../core/scope';
 import { broadcastStrides, type Shape, sameShape } from '../core/shape';
 import { emptyOn, type Tensor } from '../tensor';
 import { requireSameDevice, requireTensor } from '../tensorChecks';

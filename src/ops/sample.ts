@@ -3,10 +3,10 @@ import { currentAutocast, isGradEnabled } from '../autograd/modes';
 import { defineOperation, NO_GRADIENT } from '../autograd/operation';
 import type { GridAttributes, SampleAttributes } from '../backends/contract/sample';
 import { requireOneOf } from '../core/checks';
-import { runOperation } from '../core/currentOperation';
 import { allocateTyped, requireDType } from '../core/dtype';
 import { formatShape, ShapeError } from '../core/errors';
 import { checkOptions } from '../core/options';
+import { runOperation } from '../core/scope';
 import { checkShape } from '../core/shape';
 import { emptyOn, type Tensor } from '../tensor';
 import { requireFloatingTensor, requireSameDevice, requireTensor } from '../tensorChecks';
@@ -77,7 +77,7 @@ export function affineGrid(theta: Tensor, size: readonly number[], options: Affi
 		const corner = rounded(i < n >> 1 ? rounded(step * i) - 1 : 1 - rounded(step * (n - 1 - i)));
 		return alignCorners ? corner : rounded(corner * rounded((n - 1) / n));
 	};
-	const values = allocateTyped('float64', height * width * 3);
+	const values = allocateTyped('affineGrid', 'float64', height * width * 3);
 	for (let i = 0; i < height * width; i++)
 		values.set([position(i % width, width), position(Math.floor(i / width), height), 1], i * 3);
 	return inFloat32('affineGrid', [theta], (wide) => {

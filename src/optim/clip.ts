@@ -1,10 +1,10 @@
 /** Gradient clipping. It runs on the device and reads nothing back. */
 import { noGrad } from '../autograd/modes';
 import { requireNonNegative, requireNumber } from '../core/checks';
-import { runOperation } from '../core/currentOperation';
 import { ArgumentError } from '../core/errors';
 import { isHalf } from '../core/halves';
 import { checkOptions } from '../core/options';
+import { runOperation } from '../core/scope';
 import { zeros } from '../ops/creation';
 import { add, clamp, div } from '../ops/elementwise';
 import { copy_, mul_ } from '../ops/inplace';

@@ -1,9 +1,9 @@
 /** Exponential moving averages of weights. */
 import { noGrad } from '../autograd/modes';
 import { requireFraction } from '../core/checks';
-import { runOperation } from '../core/currentOperation';
 import { ArgumentError } from '../core/errors';
 import { checkOptions } from '../core/options';
+import { runOperation } from '../core/scope';
 import { sameShape } from '../core/shape';
 import { checkState, isCount, isListOf } from '../core/state';
 import { copy_ } from '../ops/inplace';

@@ -1,8 +1,8 @@
 /** Loss scaling for gradients in float16. */
 import { noGrad } from '../autograd/modes';
-import { runOperation } from '../core/currentOperation';
 import { ArgumentError } from '../core/errors';
 import { checkOptions } from '../core/options';
+import { runOperation } from '../core/scope';
 import { checkState, isCount, isNumber } from '../core/state';
 import { full, zeros } from '../ops/creation';
 import { add, mul } from '../ops/elementwise';

@@ -6,10 +6,10 @@
  */
 import { noGrad, withAutocast } from '../autograd/modes';
 import { describe, requireNonNegative } from '../core/checks';
-import { runOperation } from '../core/currentOperation';
 import { ArgumentError, formatShape } from '../core/errors';
 import { isHalf } from '../core/halves';
 import { requireOptions } from '../core/options';
+import { runOperation } from '../core/scope';
 import { sameShape } from '../core/shape';
 import { checkState, isCount, isListOf, isNumber, isObject } from '../core/state';
 import { zeros } from '../ops/creation';

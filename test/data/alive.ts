@@ -1,6 +1,6 @@
 /** Finds tensors that a piece of code leaves behind. */
 import type { Tensor } from 'wgrad';
-import { closeScope, openScope } from '../../src/scope';
+import { closeScope, openScope } from '../../src/core/scope';
 
 /** The tensors that `fn` made and did not dispose of. The list holds them, so that the garbage collector frees none. */
 export async function leftAlive(fn: () => Promise<unknown>): Promise<Tensor[]> {

@@ -2,6 +2,7 @@
 import { allocateTyped, type DType, type TypedArray } from '../../core/dtype';
 import { isHalf, numbersOf, roundToHalf, storedArray } from '../../core/halves';
 import type { AllocationSite, StorageClaims } from '../../core/memoryPressure';
+import { currentOperation } from '../../core/scope';
 import type { Shape } from '../../core/shape';
 import type { Backend, Kernels, Storage, View } from '../contract';
 
@@ -15,6 +16,10 @@ class HostClaims implements StorageClaims {
 	constructor(readonly bytes: number) {}
 
 	release(): void {}
+}
+
+function zeros(dtype: DType, length: number): TypedArray {
+	return allocateTyped(currentOperation() || 'tensor', dtype, length);
 }
 
 /** Whether any storage has been of half precision yet: until then no kernel has anything to round. */
@@ -37,7 +42,7 @@ export class CpuStorage implements Storage {
 	) {
 		const half = isHalf(dtype);
 		if (half) holdsHalves = true;
-		this.data = data === undefined ? allocateTyped(half ? 'float32' : dtype, length) : numbersOf(dtype, data);
+		this.data = data === undefined ? zeros(half ? 'float32' : dtype, length) : numbersOf(dtype, data);
 		this.claims = new HostClaims(this.data.byteLength);
 	}
 

@@ -1,8 +1,8 @@
 /** The WebGPU backend: it implements the contract with the device, memory, pipelines and commands. */
-import { currentOperation } from '../../core/currentOperation';
 import type { DType, TypedArray } from '../../core/dtype';
 import { ArgumentError, DeviceError, DeviceLostError, DisposedError, DTypeError } from '../../core/errors';
 import { yieldToEventLoop } from '../../core/eventLoop';
+import { currentOperation } from '../../core/scope';
 import type { Shape } from '../../core/shape';
 import type { Backend, Kernels, Storage } from '../contract';
 import { AsyncErrors } from './asyncErrors';

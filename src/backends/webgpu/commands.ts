@@ -10,9 +10,9 @@
  * after it waits too, so that the order stays (see waitingQueue.ts). A program cannot notice this, because it sees results only
  * through promises.
  */
-import { currentOperation } from '../../core/currentOperation';
 import { DeviceError, type DeviceLostError } from '../../core/errors';
 import { isYieldDue, scheduleTask, yieldToEventLoop } from '../../core/eventLoop';
+import { currentOperation } from '../../core/scope';
 import { type AsyncErrors, lossNotice } from './asyncErrors';
 import { BindGroups } from './bindGroups';
 import { BufferUsage, MAP_MODE_READ } from './device';
@@ -173,7 +173,8 @@ export class Commands {
 		let y = record.grid[1] ?? 1;
 		const z = record.grid[2] ?? 1;
 		if (x === 0 || y === 0 || z === 0) return;
-		this.requireRunning();
+		const operation = record.operation ?? currentOperation();
+		this.requireRunning(operation);
 		this.requireMemory();
 		const pipeline = this.pipelines.get(record.kernel, record.variant);
 		if (x > this.foldGrid && y === 1) {
@@ -186,12 +187,12 @@ export class Commands {
 			);
 		}
 		const group = this.bindGroups.get(pipeline, record.buffers, this.batch);
-		this.account(pipeline, record);
+		this.account(pipeline, record, operation);
 		if (pipeline.gpu !== undefined && this.waiting.length === 0) {
-			this.encode(record, pipeline, pipeline.gpu, group, x, y, z, currentOperation());
+			this.encode(record, pipeline, pipeline.gpu, group, x, y, z, operation);
 		} else {
 			checkParameters(record.kernel, record.params);
-			const work = { record, pipeline, group, x, y, z, operation: currentOperation() };
+			const work = { record, pipeline, group, x, y, z, operation };
 			this.waiting.add(this.batch, work);
 		}
 	}
@@ -342,11 +343,11 @@ export class Commands {
 	}
 
 	/** Throws the loss of the device, if it is lost. */
-	requireRunning(): void {
-		if (this.loss !== undefined) throw this.loss.at(currentOperation());
+	requireRunning(operation = currentOperation()): void {
+		if (this.loss !== undefined) throw this.loss.at(operation);
 	}
 
-	private account(pipeline: Pipeline, record: Launch): void {
+	private account(pipeline: Pipeline, record: Launch, operation: string): void {
 		pipeline.batch = this.batch;
 		const { counters } = pipeline;
 		counters.launches++;
@@ -354,7 +355,7 @@ export class Commands {
 		counters.bytes += record.bytes;
 		this.launches++;
 		if (this.onLaunch !== undefined) {
-			this.onLaunch({ ...record, operation: currentOperation(), pipeline: pipeline.key });
+			this.onLaunch({ ...record, operation, pipeline: pipeline.key });
 		}
 	}
 

@@ -32,6 +32,8 @@ export interface Launch<V extends Variant = Variant, P extends Parameters = Para
 	readonly firstGroup?: number;
 	/** The check of the indices that the kernel reports. */
 	readonly check?: IndexCheck | undefined;
+	/** The operation that launches, by default the one that runs. A launch that is repeated later carries it along. */
+	readonly operation?: string;
 }
 
 /** The runtime as launchers see it. */

@@ -9,12 +9,12 @@
  * The pool hands out the free block with the lowest number of its class. So a tensor's block depends only on which blocks
  * are free, and every step of a training loop gets the blocks of the step before, and its bind groups.
  */
-import { currentOperation, operationNumber } from '../../core/currentOperation';
 import { type DType, hostBytes, type TypedArray } from '../../core/dtype';
 import { DeviceError, DTypeError, formatShape } from '../../core/errors';
 import { formatBytes } from '../../core/format';
 import { isHalf } from '../../core/halves';
 import type { AllocationSite, StorageClaims } from '../../core/memoryPressure';
+import { currentCall, currentOperation } from '../../core/scope';
 import { numel, type Shape } from '../../core/shape';
 import type { Backend, Storage, View } from '../contract';
 import type { AsyncErrors } from './asyncErrors';
@@ -173,9 +173,9 @@ export class Memory {
 	private readonly purposes = new Map<Block, Purpose>();
 	private nextId = 1;
 	private takes = 0;
-	/** The value of `takes` at the start of the current operation, and that operation's number. */
+	/** The value of `takes` at the start of the current operation, and the number of its call. */
 	private takesBefore = 0;
-	private operation = -1;
+	private call = 0;
 	/** Whether the device has refused a buffer since the pool was last emptied. */
 	private isShort = false;
 	private clock = 0;
@@ -346,9 +346,9 @@ export class Memory {
 	}
 
 	private takesBeforeOperation(): number {
-		const operation = operationNumber();
-		if (operation !== this.operation) {
-			this.operation = operation;
+		const call = currentCall();
+		if (call === 0 || call !== this.call) {
+			this.call = call;
 			this.takesBefore = this.takes;
 		}
 		return this.takesBefore;

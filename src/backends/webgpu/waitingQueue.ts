@@ -7,8 +7,8 @@
  * it is granted: an operation, such as an optimizer step, runs as a whole or not at all. An operation that finds its buffers in
  * the pool waits for nothing.
  */
-import { operationNumber } from '../../core/currentOperation';
 import { scheduleTask } from '../../core/eventLoop';
+import { currentCall } from '../../core/scope';
 import type { ReportSpan } from './indexReports';
 import type { Launch } from './launch';
 import type { Allocation, Block } from './memory';
@@ -42,8 +42,8 @@ type Work = WaitingLaunch | Readback | Allocation;
 interface Entry {
 	/** The batch that was open when the entry was added. */
 	readonly batch: number;
-	/** The number of the operation that added the entry. */
-	readonly operation: number;
+	/** The number of the operation's call that added the entry; 0 if none did. */
+	readonly call: number;
 	readonly work: Work;
 }
 
@@ -83,7 +83,7 @@ export class WaitingQueue {
 	}
 
 	add(batch: number, work: Work): void {
-		this.entries.push({ batch, operation: operationNumber(), work });
+		this.entries.push({ batch, call: currentCall(), work });
 		if ('isAsked' in work) return;
 		this.lastWork = this.entries.length;
 		if (this.lastWork >= this.limit) this.drainNow();
@@ -166,9 +166,9 @@ export class WaitingQueue {
 	}
 
 	private startOfOperation(position: number): number {
-		const { operation } = this.entries[position]!;
+		const { call } = this.entries[position]!;
 		let start = position;
-		while (start > 0 && this.entries[start - 1]!.operation === operation) start--;
+		while (call !== 0 && start > 0 && this.entries[start - 1]!.call === call) start--;
 		return start;
 	}
 

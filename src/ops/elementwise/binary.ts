@@ -1,8 +1,8 @@
 /** Powers, remainders, extremes and angles of two operands. They take tensors and numbers, broadcast, and promote dtypes as PyTorch does. */
 import { currentAutocast } from '../../autograd/modes';
-import { runOperation } from '../../core/currentOperation';
 import { isFloating, requireFloating } from '../../core/dtype';
 import { ArgumentError } from '../../core/errors';
+import { runOperation } from '../../core/scope';
 import { Tensor } from '../../tensor';
 import { requireDivisor } from '../../tensorChecks';
 import { floatingType, type Operand } from '../operands';

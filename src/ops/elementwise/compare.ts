@@ -1,8 +1,8 @@
 /** Comparisons, logic and predicates. Their results are bool and have no gradient. */
 import { defineOperation, NO_GRADIENT } from '../../autograd/operation';
 import type { CompareOp, PredicateOp } from '../../backends/contract/elementwise';
-import { runOperation } from '../../core/currentOperation';
 import { isFloating, isInt32 } from '../../core/dtype';
+import { runOperation } from '../../core/scope';
 import { broadcastShapes } from '../../core/shape';
 import { emptyOn, Tensor } from '../../tensor';
 import { requireOperands, requireSameDevice, requireTensor } from '../../tensorChecks';

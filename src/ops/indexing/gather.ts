@@ -7,11 +7,11 @@
  */
 import { defineOperation, NO_GRADIENT } from '../../autograd/operation';
 import { requireInteger } from '../../core/checks';
-import { runOperation } from '../../core/currentOperation';
 import { fillValue, requireDType } from '../../core/dtype';
 import { ArgumentError, formatShape, ShapeError } from '../../core/errors';
 import { callSite, type IndexCheck } from '../../core/indexCheck';
 import { checkOptions } from '../../core/options';
+import { runOperation } from '../../core/scope';
 import { broadcastShapes, checkShape, contiguousStrides, normalizeDim, type Shape } from '../../core/shape';
 import { emptyOn, Tensor, viewOf } from '../../tensor';
 import { requireSameDevice, requireShape, requireTensor } from '../../tensorChecks';
@@ -50,15 +50,18 @@ export function checkIndices(
 /** On the CPU, throws unless `check` allows every value of `index`. On WebGPU, returns the check for the kernel that takes the index. */
 export function boundsCheck(index: Tensor, check: IndexCheck): IndexCheck | undefined {
 	if (index.device === 'webgpu') return { ...check, call: callSite() };
-	index.backend.kernels.checkIndices({ index }, {}, check);
+	launchCheck(index, check);
 	return undefined;
 }
 
 /** `boundsCheck` for values that no kernel reads as indices: on WebGPU it launches a kernel that only checks. */
 export function checkBounds(values: Tensor, check: IndexCheck): void {
 	const later = boundsCheck(values, check);
-	if (later === undefined) return;
-	runOperation(check.operation, () => values.backend.kernels.checkIndices({ index: values }, {}, later));
+	if (later !== undefined) launchCheck(values, later);
+}
+
+function launchCheck(index: Tensor, check: IndexCheck): void {
+	runOperation(check.operation, () => index.backend.kernels.checkIndices({ index }, {}, check));
 }
 
 /** A scalar as a vector of one element. PyTorch treats scalars so in operations that index along a dim. */

@@ -7,8 +7,8 @@
 import { defineOperation } from '../../autograd/operation';
 import { MULTI_OUTPUT_VIEW } from '../../autograd/views';
 import { requireInteger, wrongArgument } from '../../core/checks';
-import { runOperation } from '../../core/currentOperation';
 import { ArgumentError, formatShape, ShapeError } from '../../core/errors';
+import { runOperation } from '../../core/scope';
 import { checkShape, normalizeDim, type Shape, sameShape } from '../../core/shape';
 import { emptyOn, type Tensor, viewOf } from '../../tensor';
 import { requireTensor } from '../../tensorChecks';

@@ -1,9 +1,9 @@
 /** Reductions that choose an element: extremes, their positions, and medians. The conventions are those of sums.ts. */
 import { defineOperation, NO_GRADIENT } from '../../autograd/operation';
-import { runOperation } from '../../core/currentOperation';
 import { isFloating, requireDType } from '../../core/dtype';
 import { ArgumentError, formatShape } from '../../core/errors';
 import { checkOptions } from '../../core/options';
+import { runOperation } from '../../core/scope';
 import type { Shape } from '../../core/shape';
 import { emptyOn, Tensor } from '../../tensor';
 import { requireTensor } from '../../tensorChecks';

@@ -2,6 +2,9 @@
  * Scopes record the tensors and tape nodes made since a point in time, so that `tidy`, operations and the backward walk
  * can free their temporaries promptly. A scope belongs to synchronous code; it never spans an `await`.
  *
+ * A scope also knows the operation that opened it, or the one that a scope around it belongs to: the name that errors, allocations and
+ * launches carry. So the parts of an operation run under its name, and the name ends with the scope, however the operation ends.
+ *
  * A scope holds strong references to its tensors, so the garbage collector cannot free them. Only tensors that leave the last
  * scope are registered with the collector. Most tensors never do, and registering them would cost more than a small operation.
  */
@@ -26,6 +29,10 @@ export interface ScopedNode {
 
 export interface Scope {
 	readonly parent: Scope | null;
+	/** The name of the outermost operation that runs, or '' outside of operations. */
+	readonly operation: string;
+	/** The number of that call, or 0 outside of operations. */
+	readonly call: number;
 	readonly tensors: Disposable[];
 	readonly nodes: ScopedNode[];
 	/** Tensors outside `tensors` that may depend on `nodes`: older tensors that were written in place, and kept ones. */
@@ -33,6 +40,7 @@ export interface Scope {
 }
 
 let current: Scope | null = null;
+let calls = 0;
 let live = 0;
 
 export function onTensorCreated(tensor: Disposable): void {
@@ -62,9 +70,34 @@ export function liveTensors(): number {
 	return live;
 }
 
-export function openScope(): Scope {
-	current = { parent: current, tensors: [], nodes: [], joined: null };
+/** Opens a scope. Inside it the operation `operation` runs, unless another one runs already. */
+export function openScope(operation = ''): Scope {
+	const parent = current;
+	if (parent !== null && parent.call !== 0)
+		current = { parent, operation: parent.operation, call: parent.call, tensors: [], nodes: [], joined: null };
+	else current = { parent, operation, call: operation === '' ? 0 : ++calls, tensors: [], nodes: [], joined: null };
 	return current;
+}
+
+/** The number of the operation's call that runs now, or 0 outside of operations. */
+export function currentCall(): number {
+	return current === null ? 0 : current.call;
+}
+
+/** The name of the outermost operation that runs now, or '' outside of operations. */
+export function currentOperation(): string {
+	return current === null ? '' : current.operation;
+}
+
+/** Runs `fn` as the operation `operation`, or as part of the operation that already runs. Its tensors stay. */
+export function runOperation<T>(operation: string, fn: () => T): T {
+	if (currentCall() !== 0) return fn();
+	const scope = openScope(operation);
+	try {
+		return fn();
+	} finally {
+		closeScope(scope, () => true);
+	}
 }
 
 /**
