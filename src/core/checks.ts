@@ -9,6 +9,7 @@ import { ArgumentError, formatShape } from './errors';
 
 /** Describes a wrong argument in a message: `5`, `'text'`, `[1, 2]`, `a tensor of shape [2]`, `a function`, `a Promise`. */
 export function describe(value: unknown): string {
+	if (Array.isArray(value) && value.length === 0) return 'an empty list';
 	if (Array.isArray(value)) return `[${value.slice(0, LISTED).map(describe).join(', ')}${value.length > LISTED ? ', ...' : ''}]`;
 	if (typeof value === 'string') return `'${value.slice(0, 40)}'`;
 	if (typeof value === 'function') return 'a function';
@@ -57,12 +58,12 @@ export function requireFraction(
 	operation: string,
 	name: string,
 	value: unknown,
-	interval: '[0, 1]' | '[0, 1)' | '(0, 1]' = '[0, 1]',
+	interval: '[0, 1]' | '[0, 1)' | '(0, 1]' | '(0, 1)' = '[0, 1]',
 ): void {
 	if (typeof value === 'number') {
 		if (value > 0 && value < 1) return;
-		if (value === 0 && interval !== '(0, 1]') return;
-		if (value === 1 && interval !== '[0, 1)') return;
+		if (value === 0 && interval.startsWith('[')) return;
+		if (value === 1 && interval.endsWith(']')) return;
 	}
 	throw new ArgumentError(`${operation}: ${name} must lie in ${interval}, not ${describe(value)}`);
 }
@@ -130,6 +131,34 @@ export function requireOneOf<const T extends string | number | null>(
 	if ((choices as readonly unknown[]).includes(value)) return;
 	const list = choices.map(describe);
 	throw wrongArgument(operation, name, `${list.slice(0, -1).join(', ')} or ${list.at(-1)}`, value);
+}
+
+/** Throws unless `value` is an instance of `kind`. `expected` describes one. */
+export function requireInstance<T>(
+	operation: string,
+	name: string,
+	value: unknown,
+	kind: abstract new (...args: never[]) => T,
+	expected: string,
+): asserts value is T {
+	if (value instanceof kind) return;
+	const isClass = typeof value === 'function' && (value === kind || value.prototype instanceof kind);
+	throw wrongArgument(operation, name, expected, value, isClass ? '. It is a class: pass an instance, made with new' : '');
+}
+
+/** Throws unless `value` is true or false. */
+export function requireBoolean(operation: string, name: string, value: unknown): void {
+	if (typeof value !== 'boolean') throw wrongArgument(operation, name, 'true or false', value);
+}
+
+/** Throws unless `value` is an array. `expected` describes it. */
+export function requireArray(
+	operation: string,
+	name: string,
+	value: unknown,
+	expected: string,
+): asserts value is readonly unknown[] {
+	if (!Array.isArray(value)) throw wrongArgument(operation, name, expected, value);
 }
 
 /** Throws unless `value` is a function. `expected` describes it. */

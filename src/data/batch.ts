@@ -1,6 +1,6 @@
 /** Samples and batches, which are lists of tensors: collating, moving and disposing. */
 import type { DeviceName } from '../backends/contract';
-import { requireList } from '../core/checks';
+import { describe, requireList } from '../core/checks';
 import { ArgumentError, formatShape, ShapeError } from '../core/errors';
 import { sameShape } from '../core/shape';
 import { to } from '../ops/elementwise';
@@ -46,16 +46,9 @@ export function paceOf(fields: TensorList): Promise<void> | undefined {
 export function requireTensorList(source: string, fields: unknown): asserts fields is TensorList {
 	if (!Array.isArray(fields) || fields.length === 0 || !fields.every((field) => field instanceof Tensor)) {
 		throw new ArgumentError(
-			`DataLoader: ${source} must return a list of tensors, such as [input, target], not ${describe(fields)}`,
+			`DataLoader: ${source} must return a list of tensors, such as [input, target], not ${describe(fields)}${fields instanceof Tensor ? '. Put it into brackets' : ''}`,
 		);
 	}
-}
-
-function describe(value: unknown): string {
-	if (value instanceof Tensor) return `one tensor of shape ${formatShape(value.shape)}: put it into brackets`;
-	if (!Array.isArray(value)) return value === null ? 'null' : typeof value;
-	if (value.length === 0) return 'an empty list';
-	return `a list with ${typeof value.find((item) => !(item instanceof Tensor))}s in it`;
 }
 
 /**

@@ -1,4 +1,5 @@
 /** Loads bytes from memory, from a file that the user chose, or from the network. */
+import { describe } from '../core/checks';
 import { ArgumentError, FormatError, WgradError } from '../core/errors';
 import type { Global } from '../core/globals';
 import { inflate } from './inflate';
@@ -33,10 +34,6 @@ export const loadBytes: Load = async (source, reader) => {
 	if (source instanceof Uint8Array) return unzipped(source as Uint8Array<ArrayBuffer>, source);
 	throw new ArgumentError(`${reader}: it reads a URL, a File or Blob, an ArrayBuffer or a Uint8Array, not ${describe(source)}`);
 };
-
-function describe(source: unknown): string {
-	return typeof source === 'object' && source !== null ? source.constructor.name : String(source);
-}
 
 async function fetched(url: string | URL, reader: string): Promise<Uint8Array<ArrayBuffer>> {
 	let response: Response;

@@ -1,6 +1,6 @@
 /** Sets the input ranges of quantised layers from example inputs. */
 import { noGrad } from '../autograd/modes';
-import { describe } from '../core/checks';
+import { describe, requireInstance, requireOneOf } from '../core/checks';
 import { ArgumentError } from '../core/errors';
 import { checkOptions } from '../core/options';
 import { add, clamp, div, le, maximum, minimum, mul, neg, round, sub, to, where } from '../ops/elementwise';
@@ -47,9 +47,8 @@ export async function calibrate<M extends Module, B = unknown>(
 		percentile = 99.9,
 		forward,
 	} = checkOptions('calibrate', options, ['method', 'percentile', 'forward']);
-	if (!(model instanceof Module)) throw new ArgumentError(`calibrate: model must be a module, not ${describe(model)}`);
-	if (method !== 'minMax' && method !== 'percentile')
-		throw new ArgumentError(`calibrate: method must be 'minMax' or 'percentile', not ${describe(method)}`);
+	requireInstance('calibrate', 'model', model, Module, 'a module');
+	requireOneOf('calibrate', 'method', method, ['minMax', 'percentile']);
 	if (!(percentile >= 50 && percentile <= 100))
 		throw new ArgumentError(`calibrate: percentile must lie in [50, 100], not ${describe(percentile)}`);
 	const layers = model.modules().filter((module): module is QuantizedLinear => module instanceof QuantizedLinear);

@@ -1,5 +1,5 @@
 /** Modules that hold modules. */
-import { describe } from '../core/checks';
+import { describe, requireInstance } from '../core/checks';
 import { ArgumentError } from '../core/errors';
 import { Tensor } from '../tensor';
 import { tidy } from '../tidy';
@@ -11,9 +11,8 @@ export type Layer = Module & { forward(input: Tensor): Tensor };
 
 /** Returns the module. Throws for anything else, such as a function, which would fail later with an unclear error. */
 function requireModule<M extends Module>(container: string, key: string | number, value: M): M {
-	if (value instanceof Module) return value;
-	const kind = value === null ? 'null' : typeof value;
-	throw new ArgumentError(`${container}: ${key} must be a module, such as new nn.ReLU(), not ${kind}`);
+	requireInstance(container, String(key), value, Module, 'a module, such as new nn.ReLU()');
+	return value;
 }
 
 /**

@@ -1,5 +1,5 @@
 /** Distillation: learning from another model's outputs. */
-import { describe, requireFraction } from '../core/checks';
+import { requireFraction, requirePositive } from '../core/checks';
 import { ArgumentError, formatShape, ShapeError } from '../core/errors';
 import { checkOptions } from '../core/options';
 import { sameShape } from '../core/shape';
@@ -31,8 +31,7 @@ export class DistillationLoss extends Module {
 	constructor(options: DistillationOptions = {}) {
 		super();
 		const { temperature = 2, alpha = 0.5 } = checkOptions('DistillationLoss', options, ['temperature', 'alpha']);
-		if (!(temperature > 0))
-			throw new ArgumentError(`DistillationLoss: temperature must be above 0, not ${describe(temperature)}`);
+		requirePositive('DistillationLoss', 'temperature', temperature);
 		requireFraction('DistillationLoss', 'alpha', alpha);
 		this.temperature = temperature;
 		this.alpha = alpha;

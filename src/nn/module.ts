@@ -4,9 +4,11 @@
  * A module finds parameters and child modules among its own properties, in order of assignment. Buffers are registered by name. The
  * property path, joined with dots, is the key in `stateDict`; the layers of this library have PyTorch's keys.
  */
+
 import { noGrad } from '../autograd/modes';
 import { addHook, type HookHandle } from '../autograd/tape';
 import type { DeviceName } from '../backends/contract';
+import { requireInstance } from '../core/checks';
 import { type DType, isFloating } from '../core/dtype';
 import { ArgumentError, formatShape, ShapeError } from '../core/errors';
 import { checkOptions } from '../core/options';
@@ -102,7 +104,7 @@ export abstract class Module {
 
 	/** Adds a child module under a computed name. Same as assigning the property. */
 	addModule(name: string, module: Module): void {
-		if (!(module instanceof Module)) throw new ArgumentError(`addModule: '${name}' must be a module, not ${typeof module}`);
+		requireInstance('addModule', `'${name}'`, module, Module, 'a module');
 		this.#assign('addModule', name, module, Module);
 	}
 

@@ -1,6 +1,6 @@
 /** Quantises the layers of a model, after or during training. */
 
-import { describe } from '../core/checks';
+import { describe, requireArray, requireInstance } from '../core/checks';
 import { hostBytes } from '../core/dtype';
 import { ArgumentError } from '../core/errors';
 import { checkOptions } from '../core/options';
@@ -201,7 +201,7 @@ interface Target {
 }
 
 function requireModel(operation: string, model: unknown): void {
-	if (!(model instanceof Module)) throw new ArgumentError(`${operation}: model must be a module, not ${describe(model)}`);
+	requireInstance(operation, 'model', model, Module, 'a module');
 }
 
 const REPLACEABLE: readonly unknown[] = [Linear, Embedding, FakeQuantizedLinear, FakeQuantizedEmbedding];
@@ -217,7 +217,7 @@ function targetsOf(operation: string, model: Module, options: QuantizeOptions): 
 	const { modules, exclude = [], convert } = options;
 	const all = model.namedModules();
 	const choose = (name: string, choices: readonly ModuleChoice[]) => {
-		if (!Array.isArray(choices)) throw new ArgumentError(`${operation}: ${name} must be an array, not ${describe(choices)}`);
+		requireArray(operation, name, choices, 'an array');
 		return new Set(choices.flatMap((choice) => chosen(operation, name, choice, all)));
 	};
 	const [included, excluded] = [modules && choose('modules', modules), choose('exclude', exclude)];

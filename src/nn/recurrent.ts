@@ -1,7 +1,7 @@
 /** Recurrent layers and cells with PyTorch's gate order and state keys. */
 import { currentAutocast } from '../autograd/modes';
 import { type CellKind, GATES } from '../backends/contract/rnn';
-import { describe, requireCounts, requireFraction, requireOneOf } from '../core/checks';
+import { describe, requireCounts, requireFraction, requireInstance, requireOneOf } from '../core/checks';
 import { ArgumentError, DTypeError, formatShape, ShapeError } from '../core/errors';
 import { checkOptions, type Leading, leadingOptions } from '../core/options';
 import { sameShape } from '../core/shape';
@@ -404,7 +404,7 @@ export class LSTMCell extends Cell {
 export class TimeDistributed extends Module {
 	constructor(readonly module: Module & { forward(input: Tensor): Tensor }) {
 		super();
-		if (!(module instanceof Module)) throw new ArgumentError(`TimeDistributed: it takes a module, not ${describe(module)}`);
+		requireInstance('TimeDistributed', 'module', module, Module, 'a module');
 	}
 
 	override forward(input: Tensor): Tensor {

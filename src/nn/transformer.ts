@@ -1,5 +1,5 @@
 /** Transformer layers and stacks with PyTorch's options and state keys. Vaswani et al. 2017. */
-import { describe, requireCounts } from '../core/checks';
+import { requireArray, requireCounts, requireInstance } from '../core/checks';
 import { requireFloating } from '../core/dtype';
 import { ArgumentError, formatShape, ShapeError } from '../core/errors';
 import { checkOptions, pickOptions } from '../core/options';
@@ -244,7 +244,7 @@ function copies<L extends TransformerLayer>(
 	kind: abstract new (...args: never[]) => L,
 	count: number,
 ): ModuleList<L> {
-	if (!(layer instanceof kind)) throw new ArgumentError(`${name}: the layer must be a ${kind.name}, not ${describe(layer)}`);
+	requireInstance(name, 'the layer', layer, kind, `a ${kind.name}`);
 	requireCounts(name, { numLayers: count }, 1);
 	return new ModuleList(Array.from({ length: count }, (_, i) => (i === 0 ? layer : layer.clone())));
 }
@@ -255,14 +255,13 @@ export interface CachedStack {
 }
 
 function requireNorm(name: string, norm: unknown): void {
-	if (norm !== null && !(norm instanceof Module))
-		throw new ArgumentError(`${name}: norm must be a module, not ${describe(norm)}`);
+	if (norm !== null) requireInstance(name, 'norm', norm, Module, 'a module');
 }
 
 /** One cache per layer, or null for each. */
 function cachesOf(name: string, caches: readonly KVCache[] | null | undefined, layers: number): readonly (KVCache | null)[] {
 	if (caches == null) return new Array(layers).fill(null);
-	if (!Array.isArray(caches)) throw new ArgumentError(`${name}: caches must be an array of KVCache, not ${describe(caches)}`);
+	requireArray(name, 'caches', caches, 'an array of KVCache');
 	if (caches.length !== layers)
 		throw new ArgumentError(`${name}: ${caches.length} caches for ${layers} layers; give each layer its own cache`);
 	return caches;

@@ -1,7 +1,7 @@
 /** Stochastic weight averaging. Izmailov et al. 2018, https://arxiv.org/abs/1803.05407. */
 import { noGrad } from '../autograd/modes';
 import type { DeviceName } from '../backends/contract';
-import { describe } from '../core/checks';
+import { describe, requireInstance } from '../core/checks';
 import { ArgumentError, ShapeError } from '../core/errors';
 import { checkOptions } from '../core/options';
 import { sameShape } from '../core/shape';
@@ -66,7 +66,7 @@ export class AveragedModel<M extends Module = Module> extends Module {
 	/** Starts with copies of the current weights. */
 	constructor(model: M, options: AveragedModelOptions = {}) {
 		super();
-		if (!(model instanceof Module)) throw new ArgumentError(`AveragedModel: it takes a module, not ${describe(model)}`);
+		requireInstance('AveragedModel', 'model', model, Module, 'a module');
 		this.#model = model;
 		this.#options = checkOptions('AveragedModel', options, ['avgFn', 'useBuffers']);
 		const state = new Set(Object.keys(model.stateDict()));

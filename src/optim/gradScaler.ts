@@ -1,5 +1,7 @@
 /** Loss scaling for gradients in float16. */
+
 import { noGrad } from '../autograd/modes';
+import { requireBoolean, requireFraction, requireInstance, requireInteger, wrongArgument } from '../core/checks';
 import { ArgumentError } from '../core/errors';
 import { checkOptions } from '../core/options';
 import { runOperation } from '../core/scope';
@@ -75,8 +77,7 @@ export class GradScaler {
 			growthInterval = 2000,
 			enabled = true,
 		} = checkOptions('GradScaler', options, NAMES);
-		if (typeof enabled !== 'boolean')
-			throw new ArgumentError(`GradScaler: enabled must be true or false, not ${String(enabled)}`);
+		requireBoolean('GradScaler', 'enabled', enabled);
 		requireRule('GradScaler', { scale: initScale, growthFactor, backoffFactor, growthInterval });
 		this.#scale = initScale;
 		this.growthFactor = growthFactor;
@@ -257,7 +258,7 @@ function loaded(value: Tensor | number): Tensor | number {
 }
 
 function requireOptimizer(method: string, optimizer: unknown): asserts optimizer is Optimizer<CommonOptions> {
-	if (!(optimizer instanceof Optimizer)) throw new ArgumentError(`GradScaler.${method}: it takes an optimizer`);
+	requireInstance(`GradScaler.${method}`, 'the argument', optimizer, Optimizer, 'an optimizer');
 }
 
 /** Throws an ArgumentError unless these numbers make the scale fall and grow. */
@@ -271,11 +272,8 @@ function requireRule(
 	},
 ): void {
 	const { scale, growthFactor, backoffFactor, growthInterval } = rule;
-	if (!(Number.isFinite(scale) && scale > 0))
-		throw new ArgumentError(`${name}: the scale must be above 0 and finite, not ${scale}`);
-	if (!(growthFactor > 1)) throw new ArgumentError(`${name}: growthFactor must be above 1, not ${growthFactor}`);
-	if (!(backoffFactor > 0 && backoffFactor < 1))
-		throw new ArgumentError(`${name}: backoffFactor must be between 0 and 1, not ${backoffFactor}`);
-	if (!Number.isInteger(growthInterval) || growthInterval < 1)
-		throw new ArgumentError(`${name}: growthInterval must be a whole number of at least 1, not ${growthInterval}`);
+	if (!(Number.isFinite(scale) && scale > 0)) throw wrongArgument(name, 'the scale', 'above 0 and finite', scale);
+	if (!(growthFactor > 1)) throw wrongArgument(name, 'growthFactor', 'above 1', growthFactor);
+	requireFraction(name, 'backoffFactor', backoffFactor, '(0, 1)');
+	requireInteger(name, 'growthInterval', growthInterval, 1);
 }

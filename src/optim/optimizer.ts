@@ -5,7 +5,7 @@
  * fused step, not terms of the loss.
  */
 import { noGrad, withAutocast } from '../autograd/modes';
-import { describe, requireNonNegative } from '../core/checks';
+import { describe, requireFraction, requireInstance, requireNonNegative, requireNumber, wrongArgument } from '../core/checks';
 import { ArgumentError, formatShape } from '../core/errors';
 import { isHalf } from '../core/halves';
 import { requireOptions } from '../core/options';
@@ -90,7 +90,7 @@ export abstract class Optimizer<O extends CommonOptions> {
 		this.#requireKnown(options);
 		const known = new Set(this.paramGroups.flatMap((group) => group.params));
 		for (const param of params) {
-			if (!(param instanceof Tensor)) throw new ArgumentError(`${name}: a parameter must be a Tensor, not ${typeof param}`);
+			requireInstance(name, 'a parameter', param, Tensor, 'a tensor');
 			if (known.has(param)) throw new ArgumentError(`${name}: a parameter appears in two groups or twice in one`);
 			known.add(param);
 		}
@@ -113,11 +113,9 @@ export abstract class Optimizer<O extends CommonOptions> {
 	#check(group: ParamGroup<O>): void {
 		const name = this.constructor.name;
 		for (const [key, value] of Object.entries(group)) {
-			if (typeof value === 'number' && Number.isNaN(value)) throw new ArgumentError(`${name}: option ${key} is NaN`);
+			if (typeof value === 'number') requireNumber(name, key, value);
 		}
-		for (const key of ['lr', 'weightDecay', 'l1'] as const) {
-			if (!(group[key] >= 0)) throw new ArgumentError(`${name}: ${key} must be at least 0, not ${group[key]}`);
-		}
+		for (const key of ['lr', 'weightDecay', 'l1'] as const) requireNonNegative(name, key, group[key]);
 		this.validate(group);
 	}
 
@@ -384,11 +382,8 @@ function isLike(value: unknown, own: unknown): boolean {
 
 /** Throws an ArgumentError that names the optimizer unless `betas` are two numbers in [0, 1). */
 export function requireBetas(optimizer: string, betas: readonly number[]): void {
-	if (!Array.isArray(betas) || betas.length !== 2)
-		throw new ArgumentError(`${optimizer}: betas must be two numbers, not ${String(betas)}`);
-	for (const beta of betas) {
-		if (!(beta >= 0 && beta < 1)) throw new ArgumentError(`${optimizer}: betas must lie in [0, 1), not ${beta}`);
-	}
+	if (!Array.isArray(betas) || betas.length !== 2) throw wrongArgument(optimizer, 'betas', 'two numbers', betas);
+	for (const beta of betas) requireFraction(optimizer, 'betas', beta, '[0, 1)');
 }
 
 /** The kernels rely on a gradient with the shape, dtype and device of its parameter. */

@@ -1,6 +1,6 @@
 /** Converts all kinds of training data to batches that can start anywhere in any epoch. */
 import type { DeviceName } from '../backends/contract';
-import { requireCounts } from '../core/checks';
+import { requireCounts, requireFraction } from '../core/checks';
 import { ArgumentError } from '../core/errors';
 import { drawFrom, type Generator } from '../core/generator';
 import { discard, type MaybePromise, paceOf, requireTensorList, type TensorList, whenReady } from '../data/batch';
@@ -174,8 +174,7 @@ function iterableBatches(caller: string, data: Iterable<TensorList> | AsyncItera
 
 /** Splits off the last part of the data for validation, before any shuffling, as Keras does. */
 export function splitValidation(caller: string, data: Data, fraction: number): readonly [train: Dataset, validation: Dataset] {
-	if (!(fraction > 0 && fraction < 1))
-		throw new ArgumentError(`${caller}: validationSplit must lie between 0 and 1, not ${fraction}`);
+	requireFraction(caller, 'validationSplit', fraction, '(0, 1)');
 	const dataset = datasetOf(caller, data);
 	if (dataset === null) {
 		throw new ArgumentError(

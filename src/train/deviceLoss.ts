@@ -1,5 +1,7 @@
 /** Recovers from a lost device: keeps values on the host and restores models, optimizers and runs. */
+
 import { noGrad } from '../autograd/modes';
+import { requireInstance } from '../core/checks';
 import { ArgumentError, DeviceLostError } from '../core/errors';
 import { renewDevice, sync } from '../init';
 import { Module } from '../nn';
@@ -37,7 +39,7 @@ export async function restore(
 	optimizer?: Optimizer<CommonOptions>,
 	others: Pick<CheckpointParts, 'scheduler' | 'ema' | 'scaler'> = {},
 ): Promise<CheckpointTree> {
-	if (!(model instanceof Module)) throw new ArgumentError(`restore: the model must be an nn.Module, not ${typeof model}`);
+	requireInstance('restore', 'model', model, Module, 'a module');
 	const last = lastCheckpoint(model);
 	if (last === undefined) {
 		throw new ArgumentError(

@@ -2,7 +2,7 @@
 import { noGrad } from '../autograd/modes';
 import type { DeviceName } from '../backends/contract';
 import { defaultDevice } from '../backends/registry';
-import { requireCounts } from '../core/checks';
+import { requireCounts, requireInstance } from '../core/checks';
 import { ArgumentError } from '../core/errors';
 import { defaultGenerator, drawFrom, type Generator } from '../core/generator';
 import { checkOptions } from '../core/options';
@@ -38,7 +38,7 @@ export type Evaluation<R extends Metrics> = { readonly loss: number } & { readon
 
 /** Throws unless `model` is a Module. */
 export function requireModel(caller: string, model: unknown): asserts model is Module {
-	if (!(model instanceof Module)) throw new ArgumentError(`${caller}: the model must be an nn.Module, not ${typeof model}`);
+	requireInstance(caller, 'model', model, Module, 'a module');
 }
 
 /** Throws if a tensor takes the place of the options: the target belongs into the list of the data. */

@@ -1,5 +1,5 @@
 /** Finds a learning rate with Smith's range test. */
-import { requireCounts } from '../core/checks';
+import { requireCounts, requireFraction } from '../core/checks';
 import { ArgumentError } from '../core/errors';
 import { defaultGenerator } from '../core/generator';
 import { checkOptions } from '../core/options';
@@ -127,8 +127,7 @@ export async function findLearningRate<M extends Module>(
 	if (!(startLr > 0 && endLr > startLr))
 		throw new ArgumentError(`findLearningRate: it takes 0 < startLr < endLr, not ${startLr} and ${endLr}`);
 	requireCounts('findLearningRate', { steps }, 3);
-	if (!(smoothing >= 0 && smoothing < 1))
-		throw new ArgumentError(`findLearningRate: smoothing must lie in [0, 1), not ${smoothing}`);
+	requireFraction('findLearningRate', 'smoothing', smoothing, '[0, 1)');
 	const { optimizer } = options;
 	const fitted = { ...rest, epochs: ENDLESS, verbose: 0 } as unknown as FitOptions;
 	// Like a run's generator, but without taking a key from the default generator.

@@ -1,5 +1,7 @@
 /** The objective of a step: a loss of outputs and targets, weighted by class and sample, or the user's own step. */
+
 import { autocast } from '../autograd/autocast';
+import { requireNonNegative } from '../core/checks';
 import { isFloating } from '../core/dtype';
 import { ArgumentError, formatShape } from '../core/errors';
 import type { TensorList } from '../data/batch';
@@ -57,7 +59,7 @@ export async function classWeightList(caller: string, weight: ClassWeight | unde
 		const at = Number(key);
 		if (!Number.isInteger(at) || at < 0)
 			throw new ArgumentError(`${caller}: classWeight names the class '${key}'; classes are 0, 1, 2, ...`);
-		if (!(value >= 0)) throw new ArgumentError(`${caller}: classWeight of class ${key} must be at least 0, not ${value}`);
+		requireNonNegative(caller, `classWeight of class ${key}`, value);
 		list[at] = value;
 	}
 	return Array.from(list, (value) => value ?? 1);

@@ -1,6 +1,6 @@
 /** The options of `fit`, and their checks. */
 import type { DeviceName } from '../backends/contract';
-import { requireCounts, requireOneOf } from '../core/checks';
+import { requireArray, requireCounts, requireInstance, requireNonNegative, requireOneOf } from '../core/checks';
 import { ArgumentError } from '../core/errors';
 import { checkOptions } from '../core/options';
 import type { TensorList } from '../data/batch';
@@ -144,13 +144,13 @@ const NAMES = [
 export function checkFitOptions(options: FitOptions): void {
 	checkOptions('fit', options, NAMES);
 	const { optimizer, epochs = 1, accumulateSteps = 1, clipGradNorm, clipGradValue, verbose = 1, callbacks = [] } = options;
-	if (!(optimizer instanceof Optimizer))
-		throw new ArgumentError('fit: optimizer must be an optimizer of the model, such as new optim.Adam(model.parameters())');
+	const expected = 'an optimizer of the model, such as new optim.Adam(model.parameters())';
+	requireInstance('fit', 'optimizer', optimizer, Optimizer, expected);
 	requireCounts('fit', { epochs });
 	requireCounts('fit', { accumulateSteps }, 1);
 	const norm = typeof clipGradNorm === 'object' ? clipGradNorm.maxNorm : clipGradNorm;
 	for (const [name, value] of Object.entries({ clipGradNorm: norm, clipGradValue })) {
-		if (value !== undefined && !(value >= 0)) throw new ArgumentError(`fit: ${name} must be at least 0, not ${value}`);
+		if (value !== undefined) requireNonNegative('fit', name, value);
 	}
 	requireOneOf('fit', 'verbose', verbose, [0, 1, 2]);
 	requireOneOf('fit', 'precision', options.precision ?? 'float32', ['float32', 'float16']);
@@ -158,7 +158,7 @@ export function checkFitOptions(options: FitOptions): void {
 		throw new ArgumentError('fit: LBFGS computes the loss several times a step. Train it in float32');
 	const { onDeviceLost = 'throw' } = options;
 	requireOneOf('fit', 'onDeviceLost', onDeviceLost, ['throw', 'resume']);
-	if (!Array.isArray(callbacks)) throw new ArgumentError('fit: callbacks must be a list');
+	requireArray('fit', 'callbacks', callbacks, 'a list');
 	if (options.validationData !== undefined && options.validationSplit !== undefined)
 		throw new ArgumentError('fit: pass either validationData or validationSplit');
 }

@@ -455,7 +455,10 @@ test('wrong calls', async () => {
 	assert.is(new DataLoader(stream).hasLength, false);
 	assert.is(new DataLoader(new IterableDataset(() => [], { length: 7 }), { batchSize: 2, dropLast: true }).length, 3);
 	await refuses(() => values(new DataLoader(new IterableDataset(() => 3 as never))), /must return an iterable/);
-	await refuses(() => values(new DataLoader({ length: 1, get: () => tensor(1) as never })), /put it into brackets/);
+	await refuses(
+		() => values(new DataLoader({ length: 1, get: () => tensor(1) as never })),
+		/a tensor of shape \[\]. Put it into brackets/,
+	);
 	await refuses(
 		() => values(new DataLoader(dataset, { transform: async (x: unknown) => x } as never)),
 		/transform must not be async.*MapDataset/,

@@ -228,7 +228,7 @@ test('wrong calls', () => {
 	scaler.update();
 	assert.throws(() => scaler.step(new optim.LBFGS([x])), /LBFGS computes the loss several times/);
 	assert.throws(() => new GradScaler({ growthFactor: 1 }), /growthFactor must be above 1/);
-	assert.throws(() => new GradScaler({ backoffFactor: 1 }), /backoffFactor must be between/);
+	assert.throws(() => new GradScaler({ backoffFactor: 1 }), /backoffFactor must lie in \(0, 1\), not 1/);
 	assert.throws(() => new GradScaler({ growthInterval: 0 }), /growthInterval/);
 	assert.throws(() => new GradScaler({ initScale: Infinity }), /scale must be above 0/);
 	assert.throws(() => scaler.scale(1 as never), /takes a loss/);

@@ -391,7 +391,7 @@ test('wrong calls throw clear errors', async () => {
 	const refuse = (data: unknown, options: object, message: RegExp) =>
 		assertRejects(() => fit(model, data as [Tensor], { loss: crossEntropy, optimizer, verbose: 0, ...options }), message);
 	await refuse([x, y], { epoch: 3 }, /fit: there is no option 'epoch'; its options are loss/);
-	await assertRejects(() => fit({} as nn.Module, [x, y], { optimizer }), /the model must be an nn.Module, not object/);
+	await assertRejects(() => fit({} as nn.Module, [x, y], { optimizer }), /fit: model must be a module, not an object/);
 	await refuse([x, y], { optimizer: undefined }, /optimizer must be an optimizer of the model/);
 	await refuse([x, y], { loss: undefined }, /pass either loss, such as crossEntropy, or trainStep/);
 	await refuse([x, y], { loss: 'crossEntropy' }, /loss must be a function/);
@@ -405,7 +405,7 @@ test('wrong calls throw clear errors', async () => {
 	await refuse({}, {}, /not a dataset/);
 	await refuse([x], {}, /a batch of the data has 1 field/);
 	await refuse([x, y], { loss: () => x }, /the loss of a batch must be a scalar, not a tensor of shape \[50, 4\]/);
-	await refuse([x, y], { validationSplit: 1.2 }, /validationSplit must lie between 0 and 1/);
+	await refuse([x, y], { validationSplit: 1.2 }, /validationSplit must lie in \(0, 1\), not 1.2/);
 	await refuse([x, y], { validationSplit: 0.2, validationData: [x, y] }, /either validationData or validationSplit/);
 	await refuse(new DataLoader(new TensorDataset(x, y)), { validationSplit: 0.2 }, /validationSplit needs data as/);
 	await refuse(new DataLoader(new TensorDataset(x, y)), { sampleWeight: [1] }, /with a loader pass a function/);

@@ -1,6 +1,6 @@
 /** Transforms of pixel values: brightness, contrast, normalisation. */
-import { describe } from '../../core/checks';
-import { ArgumentError, formatShape, ShapeError } from '../../core/errors';
+import { requirePositive, wrongArgument } from '../../core/checks';
+import { formatShape, ShapeError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
 import { add, clamp, mul, sub } from '../../ops/elementwise';
 import { mean as meanOf, sum } from '../../ops/reduce';
@@ -17,7 +17,7 @@ const UNIT = [0, 1] as const;
 function requireClip(name: string, clip: ColorOptions['clip']): ColorOptions['clip'] {
 	if (clip !== null && clip !== undefined) {
 		const valid = Array.isArray(clip) && clip.length === 2 && clip[0] < clip[1];
-		if (!valid) throw new ArgumentError(`${name}: clip must be [low, high] or null, not ${describe(clip)}`);
+		if (!valid) throw wrongArgument(name, 'clip', '[low, high] or null', clip);
 	}
 	return clip;
 }
@@ -29,8 +29,7 @@ function clipped(images: Tensor, clip: ColorOptions['clip']): Tensor {
 /** The range of a factor around 1, never negative, as in torchvision. */
 function requireFactor(name: string, argument: string, range: Range): readonly [number, number] {
 	const [low, high] = requireRange(name, argument, range, 1);
-	if (low < 0 && typeof range !== 'number')
-		throw new ArgumentError(`${name}: ${argument} must be a factor of at least 0, not ${low}`);
+	if (low < 0 && typeof range !== 'number') throw wrongArgument(name, argument, 'a factor of at least 0', low);
 	return [Math.max(low, 0), high];
 }
 
@@ -91,7 +90,7 @@ export type PerChannel = number | readonly number[];
 function requireChannels(argument: string, values: PerChannel): number[] {
 	const list = typeof values === 'number' ? [values] : values;
 	if (!Array.isArray(list) || list.length === 0 || !list.every(Number.isFinite))
-		throw new ArgumentError(`normalize: ${argument} must be a number, or one for each channel, not ${describe(values)}`);
+		throw wrongArgument('normalize', argument, 'a number, or one for each channel', values);
 	return [...list];
 }
 
@@ -99,7 +98,7 @@ function requireChannels(argument: string, values: PerChannel): number[] {
 export function normalize(mean: PerChannel, std: PerChannel): Transform {
 	const means = requireChannels('mean', mean);
 	const stds = requireChannels('std', std);
-	if (stds.some((s) => s <= 0)) throw new ArgumentError(`normalize: std must be above 0, not ${describe(std)}`);
+	for (const value of stds) requirePositive('normalize', 'std', value);
 	const scales = stds.map((s) => 1 / s);
 	return imageTransform('normalize', (images) => {
 		for (const { length } of [means, scales]) {

@@ -1,5 +1,5 @@
 /** Transforms that erase rectangles of images: cutout and random erasing. */
-import { describe, requireFraction } from '../../core/checks';
+import { describe, requireFraction, requireNumber } from '../../core/checks';
 import { ArgumentError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
 import { tensor } from '../../ops/creation';
@@ -42,10 +42,6 @@ export interface CutoutOptions {
 	readonly fill?: number;
 }
 
-function requireFill(name: string, argument: string, fill: number): void {
-	if (typeof fill !== 'number') throw new ArgumentError(`${name}: ${argument} must be a number, not ${describe(fill)}`);
-}
-
 /**
  * Fills a rectangle of `size` around a random pixel of each image. It may extend beyond the edges. DeVries and Taylor 2017: "Improved
  * regularization of convolutional neural networks with cutout".
@@ -54,7 +50,7 @@ export function cutout(size: Size, options: CutoutOptions = {}): Transform {
 	const { p = 1, fill = 0 } = checkOptions('cutout', options, ['p', 'fill']);
 	const [boxHeight, boxWidth] = requireSize('cutout', 'size', size);
 	requireFraction('cutout', 'p', p);
-	requireFill('cutout', 'fill', fill);
+	requireNumber('cutout', 'fill', fill);
 	return imageTransform('cutout', (images, draws) =>
 		painted(images, fill, (height, width) => {
 			const chosen = draws.uniform() < p;
@@ -87,7 +83,7 @@ export function randomErasing(options: ErasingOptions = {}): Transform {
 	checkOptions('randomErasing', options, ['p', 'scale', 'ratio', 'value']);
 	const { p = 0.5, scale = [0.02, 0.33], ratio = [0.3, 3.3], value = 0 } = options;
 	requireFraction('randomErasing', 'p', p);
-	requireFill('randomErasing', 'value', value);
+	requireNumber('randomErasing', 'value', value);
 	for (const [argument, [low, high], most] of [
 		['scale', scale, 1],
 		['ratio', ratio, Number.MAX_VALUE],

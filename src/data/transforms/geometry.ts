@@ -6,7 +6,7 @@
  * quarter turns of squares) move pixels bit by bit unchanged.
  */
 import type { SampleAttributes, SamplePadding } from '../../backends/contract/sample';
-import { describe, requireFraction, requireOneOf } from '../../core/checks';
+import { describe, requireFraction, requireOneOf, requirePositive, wrongArgument } from '../../core/checks';
 import { ArgumentError, formatShape, ShapeError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
 import { affineSample } from '../../ops/sample';
@@ -91,9 +91,7 @@ export type Size = number | readonly [height: number, width: number];
 export function requireSize(name: string, argument: string, size: Size): [height: number, width: number] {
 	const pair = typeof size === 'number' ? [size, size] : size;
 	if (!Array.isArray(pair) || pair.length !== 2 || !pair.every((s) => Number.isInteger(s) && s > 0 && s < 2 ** 24))
-		throw new ArgumentError(
-			`${name}: ${argument} must be a whole number of pixels above 0, or [height, width], not ${describe(size)}`,
-		);
+		throw wrongArgument(name, argument, 'a whole number of pixels above 0, or [height, width]', size);
 	return [pair[0]!, pair[1]!];
 }
 
@@ -230,7 +228,7 @@ export function randomShear(degrees: Range, options: ShearOptions = {}): Transfo
 
 function requireScale(name: string, argument: string, range: Range, centre?: number): readonly [number, number] {
 	const [low, high] = requireRange(name, argument, range, centre);
-	if (low <= 0) throw new ArgumentError(`${name}: ${argument} must be above 0, not ${low}`);
+	requirePositive(name, argument, low);
 	return [low, high];
 }
 
@@ -259,9 +257,7 @@ export type Shift = number | readonly [horizontal: number, vertical: number];
 function requireShift(name: string, argument: string, shift: Shift): readonly [number, number] {
 	const pair = typeof shift === 'number' ? [shift, shift] : shift;
 	if (!Array.isArray(pair) || pair.length !== 2 || !pair.every((s) => s >= 0 && s <= 1))
-		throw new ArgumentError(
-			`${name}: ${argument} must be a fraction of the size from 0 to 1, or [horizontal, vertical], not ${describe(shift)}`,
-		);
+		throw wrongArgument(name, argument, 'a fraction of the size from 0 to 1, or [horizontal, vertical]', shift);
 	return [pair[0]!, pair[1]!];
 }
 

@@ -1,5 +1,7 @@
 /** The type of transforms, their composition, checks of their batches, and their random numbers. */
+
 import { noGrad } from '../../autograd/modes';
+import { requireFunction, wrongArgument } from '../../core/checks';
 import { type DType, isFloating } from '../../core/dtype';
 import { ArgumentError, DTypeError, formatShape, ShapeError } from '../../core/errors';
 import { defaultGenerator, type Generator } from '../../core/generator';
@@ -96,18 +98,15 @@ export type Range = number | readonly [low: number, high: number];
 export function requireRange(name: string, argument: string, range: Range, centre = 0): readonly [low: number, high: number] {
 	const pair = typeof range === 'number' ? [centre - range, centre + range] : range;
 	const valid = Array.isArray(pair) && pair.length === 2 && pair.every(Number.isFinite);
-	if (!valid || (typeof range === 'number' && range < 0) || pair[0]! > pair[1]!) {
-		throw new ArgumentError(
-			`${name}: ${argument} must be a number of at least 0 or [low, high], not ${Array.isArray(range) ? formatShape(range) : String(range)}`,
-		);
-	}
+	if (!valid || (typeof range === 'number' && range < 0) || pair[0]! > pair[1]!)
+		throw wrongArgument(name, argument, 'a number of at least 0 or [low, high]', range);
 	return [pair[0]!, pair[1]!];
 }
 
 /** Makes a transform that runs `transforms` in order and disposes of the results in between. As `torchvision.transforms.Compose`. */
 export function compose(...transforms: readonly Transform[]): Transform {
 	for (const transform of transforms) {
-		if (typeof transform !== 'function') throw new ArgumentError('compose: takes transforms, such as randomHorizontalFlip()');
+		requireFunction('compose', 'each argument', transform, 'a transform, such as randomHorizontalFlip()');
 	}
 	return (batch, { generator = defaultGenerator } = {}) =>
 		tidy(() => transforms.reduce((fields, transform) => transform(fields, { generator }), batch));

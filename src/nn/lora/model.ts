@@ -1,6 +1,6 @@
 /** Low-rank adapters for a frozen model. Hu et al. 2021, https://arxiv.org/abs/2106.09685. Names and meanings are those of PEFT. */
 import type { DeviceName } from '../../backends/contract';
-import { describe, requireCounts, requireFraction, requireNumber } from '../../core/checks';
+import { describe, requireCounts, requireFraction, requireInstance, requireNumber } from '../../core/checks';
 import type { DType } from '../../core/dtype';
 import { ArgumentError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
@@ -48,7 +48,7 @@ const models = new WeakMap<Module, LoraModel>();
  * A second call with another `name` adds a second adapter, and activates it instead of the first. Works on quantised layers too.
  */
 export function apply(model: Module, options: LoraOptions): LoraModel {
-	if (!(model instanceof Module)) throw new ArgumentError(`lora.apply: it takes a module, not ${describe(model)}`);
+	requireInstance('lora.apply', 'model', model, Module, 'a module');
 	const base = model instanceof LoraModel ? model.base : model;
 	const { name = 'default', ...config } = checkOptions('lora.apply', options, LORA_OPTIONS);
 	const lora = models.get(base) ?? new LoraModel(base);

@@ -4,7 +4,7 @@
  * no gradient.
  */
 import { noGrad } from '../../autograd/modes';
-import { describe, requireNumber } from '../../core/checks';
+import { requireInstance, requireNumber } from '../../core/checks';
 import type { TypedArray } from '../../core/dtype';
 import { ArgumentError, formatShape, ShapeError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
@@ -38,7 +38,7 @@ interface Target {
 }
 
 function targetOf(operation: string, module: Module, name: string): Target {
-	if (!(module instanceof Module)) throw new ArgumentError(`${operation}: it takes a module, not ${describe(module)}`);
+	requireInstance(operation, 'module', module, Module, 'a module');
 	const found = pruned.get(module)?.get(name);
 	return found === undefined
 		? { parameter: ownParameter(operation, module, name).parameter, mask: null }

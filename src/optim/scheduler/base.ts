@@ -1,5 +1,5 @@
 /** The base of all learning-rate schedules. */
-import { describe, requireCounts } from '../../core/checks';
+import { describe, requireCounts, wrongArgument } from '../../core/checks';
 import { ArgumentError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
 import { checkState, isListOf } from '../../core/state';
@@ -76,6 +76,12 @@ export abstract class LRScheduler {
 export function requireOptimizer(scheduler: string, optimizer: unknown): asserts optimizer is Optimizer<CommonOptions> {
 	if (!Array.isArray((optimizer as Partial<Optimizer<CommonOptions>> | null | undefined)?.paramGroups))
 		throw new ArgumentError(`${scheduler}: the first argument is the optimizer whose rate it sets`);
+}
+
+/** Throws an ArgumentError that names `scheduler` unless `milestones` are whole numbers. */
+export function requireMilestones(scheduler: string, milestones: unknown): void {
+	if (!Array.isArray(milestones) || !milestones.every(Number.isInteger))
+		throw wrongArgument(scheduler, 'milestones', 'an array of steps', milestones);
 }
 
 /** Expands a value to one per group of `optimizer`; accepts one for all groups or a list. Errors name `scheduler`. */

@@ -1,10 +1,10 @@
 /** Schedules that combine schedules. */
-import { describe, requireCounts } from '../../core/checks';
+import { requireCounts } from '../../core/checks';
 import { ArgumentError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
 import { checkState, isListOf, isObject } from '../../core/state';
 import type { CommonOptions, Optimizer } from '../optimizer';
-import { LRScheduler, type SchedulerOptions, type SchedulerState } from './base';
+import { LRScheduler, requireMilestones, type SchedulerOptions, type SchedulerState } from './base';
 import { LinearLR } from './decay';
 
 interface ComposedState {
@@ -72,8 +72,7 @@ export class SequentialLR extends ComposedScheduler {
 		const resumedAt = this.lastEpoch;
 		requireSchedulers(this.constructor.name, schedulers);
 		requireSameOptimizer(this.constructor.name, schedulers, optimizer);
-		if (!Array.isArray(milestones) || !milestones.every(Number.isInteger))
-			throw new ArgumentError(`${this.constructor.name}: milestones must be an array of steps, not ${describe(milestones)}`);
+		requireMilestones(this.constructor.name, milestones);
 		if (schedulers.length === 0 || milestones.length !== schedulers.length - 1) {
 			throw new ArgumentError(
 				`${this.constructor.name}: ${schedulers.length} schedulers need one milestone fewer, not ${milestones.length}`,

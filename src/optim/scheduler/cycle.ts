@@ -1,5 +1,5 @@
 /** Cyclic schedules. Some also move the momentum against the rate. */
-import { requireCounts, requireFraction, requireOneOf } from '../../core/checks';
+import { requireCounts, requireFraction, requireOneOf, requirePositive } from '../../core/checks';
 import { ArgumentError } from '../../core/errors';
 import { checkOptions, pickOptions } from '../../core/options';
 import { checkState } from '../../core/state';
@@ -298,7 +298,8 @@ export class CyclicLR extends MomentumScheduler {
 		super(optimizer, pickOptions(options, 'lastEpoch'));
 		const { stepSizeUp = 2000, stepSizeDown = stepSizeUp, mode = 'triangular', gamma = 1 } = options;
 		const { scaleFn, scaleMode = 'cycle', cycleMomentum = true, baseMomentum = 0.8, maxMomentum = 0.9 } = options;
-		if (!(stepSizeUp > 0 && stepSizeDown > 0)) throw new ArgumentError('CyclicLR: stepSizeUp and stepSizeDown must be above 0');
+		requirePositive('CyclicLR', 'stepSizeUp', stepSizeUp);
+		requirePositive('CyclicLR', 'stepSizeDown', stepSizeDown);
 		(this as { baseLrs: readonly number[] }).baseLrs = [...baseLrs];
 		this.#maxLrs = this.perGroup('maxLr', maxLr);
 		this.#period = stepSizeUp + stepSizeDown;

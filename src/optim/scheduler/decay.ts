@@ -1,9 +1,8 @@
 /** Monotonic and other simple schedules. */
-import { describe, requireCounts, requireFraction, requireNumber } from '../../core/checks';
-import { ArgumentError } from '../../core/errors';
+import { requireCounts, requireFraction, requireNumber, requirePositive } from '../../core/checks';
 import { checkOptions } from '../../core/options';
 import type { CommonOptions, Optimizer } from '../optimizer';
-import { RateScheduler, type SchedulerOptions } from './base';
+import { RateScheduler, requireMilestones, type SchedulerOptions } from './base';
 
 /** Multiplies the rate by `gamma` (default 0.1) every `stepSize` steps. */
 export class StepLR extends RateScheduler {
@@ -56,8 +55,7 @@ export class CosineAnnealingLR extends RateScheduler {
 	) {
 		const { etaMin = 0, ...rest } = checkOptions('CosineAnnealingLR', options, ['lastEpoch', 'etaMin']);
 		super(optimizer, rest);
-		requireNumber('CosineAnnealingLR', 'tMax', tMax);
-		if (!(tMax > 0)) throw new ArgumentError(`CosineAnnealingLR: tMax must be above 0, not ${tMax}`);
+		requirePositive('CosineAnnealingLR', 'tMax', tMax);
 		this.etaMin = etaMin;
 		this.start();
 	}
@@ -92,8 +90,7 @@ export class LinearLR extends RateScheduler {
 			...rest
 		} = checkOptions('LinearLR', options, ['lastEpoch', 'startFactor', 'endFactor', 'totalIters']);
 		super(optimizer, rest);
-		if (!(startFactor > 0 && startFactor <= 1))
-			throw new ArgumentError(`LinearLR: startFactor must lie in (0, 1], not ${startFactor}`);
+		requireFraction('LinearLR', 'startFactor', startFactor, '(0, 1]');
 		requireFraction('LinearLR', 'endFactor', endFactor);
 		this.startFactor = startFactor;
 		this.endFactor = endFactor;
@@ -118,8 +115,7 @@ export class MultiStepLR extends RateScheduler {
 		readonly milestones: readonly number[],
 		options: SchedulerOptions & { gamma?: number } = {},
 	) {
-		if (!Array.isArray(milestones) || !milestones.every(Number.isInteger))
-			throw new ArgumentError(`MultiStepLR: milestones must be an array of steps, not ${describe(milestones)}`);
+		requireMilestones('MultiStepLR', milestones);
 		const { gamma = 0.1, ...rest } = checkOptions('MultiStepLR', options, ['lastEpoch', 'gamma']);
 		super(optimizer, rest);
 		this.gamma = gamma;
@@ -143,7 +139,7 @@ export class ConstantLR extends RateScheduler {
 			...rest
 		} = checkOptions('ConstantLR', options, ['lastEpoch', 'factor', 'totalIters']);
 		super(optimizer, rest);
-		if (!(factor > 0 && factor <= 1)) throw new ArgumentError(`ConstantLR: factor must lie in (0, 1], not ${factor}`);
+		requireFraction('ConstantLR', 'factor', factor, '(0, 1]');
 		this.factor = factor;
 		this.totalIters = totalIters;
 		this.start();
@@ -163,7 +159,7 @@ export class PolynomialLR extends RateScheduler {
 	constructor(optimizer: Optimizer<CommonOptions>, options: SchedulerOptions & { totalIters?: number; power?: number } = {}) {
 		const { totalIters = 5, power = 1, ...rest } = checkOptions('PolynomialLR', options, ['lastEpoch', 'totalIters', 'power']);
 		super(optimizer, rest);
-		if (!(totalIters > 0)) throw new ArgumentError(`PolynomialLR: totalIters must be above 0, not ${totalIters}`);
+		requirePositive('PolynomialLR', 'totalIters', totalIters);
 		this.totalIters = totalIters;
 		this.power = power;
 		this.start();

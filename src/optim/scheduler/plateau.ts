@@ -1,10 +1,9 @@
 /** The schedule that depends on a metric. */
-import { requireOneOf } from '../../core/checks';
-import { ArgumentError } from '../../core/errors';
+import { requireCounts, requireFraction, requireNumber, requireOneOf, wrongArgument } from '../../core/checks';
 import { checkOptions } from '../../core/options';
 import { checkState, isCount, isListOf, isNumber, orNull } from '../../core/state';
 import type { CommonOptions, Optimizer } from '../optimizer';
-import { requireOptimizer, type SchedulerState } from './base';
+import { perGroup, type SchedulerState } from './base';
 
 export interface PlateauOptions {
 	/** Whether the metric should fall or rise. Default 'min'. */
@@ -72,23 +71,19 @@ export class ReduceLROnPlateau {
 			'minLr',
 			'eps',
 		]);
-		if (!(factor >= 0 && factor < 1)) throw new ArgumentError(`ReduceLROnPlateau: factor must lie in [0, 1), not ${factor}`);
+		requireFraction('ReduceLROnPlateau', 'factor', factor, '[0, 1)');
 		requireOneOf('ReduceLROnPlateau', 'mode', mode, ['min', 'max']);
 		requireOneOf('ReduceLROnPlateau', 'thresholdMode', thresholdMode, ['rel', 'abs']);
-		requireOptimizer('ReduceLROnPlateau', optimizer);
-		const groups = optimizer.paramGroups.length;
-		if (typeof minLr !== 'number' && !(Array.isArray(minLr) && minLr.length === groups)) {
-			throw new ArgumentError(
-				`ReduceLROnPlateau: minLr must be a number, or one for each of the ${groups} parameter groups, not ${Array.isArray(minLr) ? `${minLr.length} values` : String(minLr)}`,
-			);
-		}
+		requireCounts('ReduceLROnPlateau', { patience, cooldown });
+		requireNumber('ReduceLROnPlateau', 'threshold', threshold);
+		requireNumber('ReduceLROnPlateau', 'eps', eps);
 		this.#mode = mode;
 		this.#factor = factor;
 		this.#patience = patience;
 		this.#threshold = threshold;
 		this.#relative = thresholdMode === 'rel';
 		this.#cooldown = cooldown;
-		this.#minLrs = typeof minLr === 'number' ? optimizer.paramGroups.map(() => minLr) : minLr;
+		this.#minLrs = perGroup('ReduceLROnPlateau', optimizer, 'minLr', minLr);
 		this.#eps = eps;
 		this.best = mode === 'min' ? Number.POSITIVE_INFINITY : Number.NEGATIVE_INFINITY;
 	}
@@ -102,7 +97,7 @@ export class ReduceLROnPlateau {
 	/** Records the metric of one validation. NaN is never an improvement. */
 	step(metric: number): void {
 		if (typeof metric !== 'number')
-			throw new ArgumentError('ReduceLROnPlateau.step: it needs the metric as a number; await loss.item()');
+			throw wrongArgument('ReduceLROnPlateau.step', 'the metric', 'a number', metric, '. Await loss.item()');
 		this.lastEpoch++;
 		if (this.#isBetter(metric)) {
 			this.best = metric;

@@ -1,7 +1,7 @@
 /** Removes pruned channels from a model, so that it becomes smaller and faster. */
 import { noGrad } from '../../../autograd/modes';
-import { describe } from '../../../core/checks';
-import { ArgumentError, WgradError } from '../../../core/errors';
+import { requireInstance } from '../../../core/checks';
+import { WgradError } from '../../../core/errors';
 import { Tensor } from '../../../tensor';
 import { requireTensor } from '../../../tensorChecks';
 import { tidy } from '../../../tidy';
@@ -70,7 +70,7 @@ const ROUNDING = 1e-5;
  * Makes all masks permanent, and replaces parameters: create a new optimizer afterwards.
  */
 export async function slim(model: Module, example: Tensor | readonly Tensor[]): Promise<SlimReport> {
-	if (!(model instanceof Module)) throw new ArgumentError(`slim: it takes a module, not ${describe(model)}`);
+	requireInstance('slim', 'model', model, Module, 'a module');
 	const inputs = example instanceof Tensor ? [example] : [...example];
 	for (const input of inputs) requireTensor('slim', input, 'the example');
 	for (const module of model.modules()) for (const name of prunedNames(module)) remove(module, name);
