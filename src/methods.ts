@@ -41,6 +41,9 @@ const METHODS = {
 	...{ backward, registerHook, requiresGrad_, retainGrad },
 };
 
+// Reports and errors show the names of functions. A bundler may rename those that share a name with another function.
+for (const [name, operation] of Object.entries(operations)) Object.defineProperty(operation, 'name', { value: name });
+
 for (const [name, operation] of Object.entries(METHODS)) {
 	const method = operation as (x: Tensor, ...rest: unknown[]) => unknown;
 	Object.defineProperty(Tensor.prototype, name, {

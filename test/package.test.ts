@@ -54,6 +54,22 @@ test('a Node program imports the package, runs and exits by itself', () => {
 	);
 });
 
+test('classes and functions of the package keep their names, which errors and reports show', () => {
+	const program = `
+const wrong = [];
+function compare(names, path) {
+	for (const [name, value] of Object.entries(names)) {
+		if (typeof value === 'function' && value.name !== name) wrong.push(path + name + ' is named ' + value.name);
+		if (value?.[Symbol.toStringTag] === 'Module' || value?.constructor === Object) compare(value, path + name + '.');
+	}
+}
+for (const entry of ${JSON.stringify(ENTRIES)}) compare(await import(entry), entry + ':');
+console.log(wrong.join());
+`;
+	// A bundle holds two functions of this name; it shows nowhere.
+	assert.is(run('names.mjs', program), 'wgrad/data:readImageFolder is named readImageFolder2');
+});
+
 test('a CommonJS program imports the package, and requires it where Node can', () => {
 	const inCommonJs = (load: string) => `(async () => {\nconst { init, tensor } = ${load};\n${PROGRAM}})();\n`;
 	assert.is(run('imports.cjs', inCommonJs(`await import('wgrad')`)), PRINTED);

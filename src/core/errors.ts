@@ -39,7 +39,9 @@ export class DeviceLostError extends DeviceError {
 	/** The same loss as an error of the current call, with its stack and with the operation's name unless that is ''. */
 	at(operation: string, what = ''): DeviceLostError {
 		const place = operation === '' ? what : `${operation}: ${what}`;
-		return new DeviceLostError(`${place}${this.message}`, this.reason, { cause: this });
+		// By `constructor`, because esbuild renames a class that refers to itself.
+		const Loss = this.constructor as typeof DeviceLostError;
+		return new Loss(`${place}${this.message}`, this.reason, { cause: this });
 	}
 }
 

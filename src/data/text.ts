@@ -26,7 +26,7 @@ export class CharVocabulary {
 	/** Makes the vocabulary of a text. */
 	static of(text: string): CharVocabulary {
 		requireString('CharVocabulary', 'a text', text);
-		return new CharVocabulary([...new Set(text)].sort((a, b) => a.codePointAt(0)! - b.codePointAt(0)!));
+		return vocabularyOf([...new Set(text)].sort((a, b) => a.codePointAt(0)! - b.codePointAt(0)!));
 	}
 
 	get size(): number {
@@ -64,6 +64,11 @@ export class CharVocabulary {
 		}
 		return text;
 	}
+}
+
+// Not within the class, because esbuild renames a class that refers to itself.
+function vocabularyOf(characters: readonly string[]): CharVocabulary {
+	return new CharVocabulary(characters);
 }
 
 /** Splits tokens into a first part for training and a last part for validation, of the fraction `validation` (default 0.1). */

@@ -273,18 +273,19 @@ export class F1 extends FromCounts {
 
 type Averaged = (prediction: Tensor, target: Tensor, options?: AverageOptions) => Promise<number>;
 
-function functional(Class: new (options: AverageOptions) => Metric<number>): Averaged {
-	return async (prediction, target, options = {}) => {
+function functional(name: string, Class: new (options: AverageOptions) => Metric<number>): Averaged {
+	const measure: Averaged = async (prediction, target, options = {}) => {
 		requireOptions(Class.name, options);
 		let numClasses = await countClasses(prediction, target, options);
 		if ((options.average ?? 'binary') === 'binary') numClasses = Math.max(numClasses, 2);
 		return once(new Class({ ...options, numClasses }), prediction, target);
 	};
+	return Object.defineProperty(measure, 'name', { value: name });
 }
 
 /** `Precision` of one batch. */
-export const precision: Averaged = functional(Precision);
+export const precision: Averaged = functional('precision', Precision);
 /** `Recall` of one batch. */
-export const recall: Averaged = functional(Recall);
+export const recall: Averaged = functional('recall', Recall);
 /** `F1` of one batch. */
-export const f1: Averaged = functional(F1);
+export const f1: Averaged = functional('f1', F1);

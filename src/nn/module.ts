@@ -4,7 +4,6 @@
  * A module finds parameters and child modules among its own properties, in order of assignment. Buffers are registered by name. The
  * property path, joined with dots, is the key in `stateDict`; the layers of this library have PyTorch's keys.
  */
-
 import { noGrad } from '../autograd/modes';
 import { addHook, type HookHandle } from '../autograd/tape';
 import type { DeviceName } from '../backends/contract';
@@ -99,21 +98,13 @@ export abstract class Module {
 			throw new ArgumentError(
 				`registerParameter: '${name}' must be a Parameter or null: wrap the tensor, new nn.Parameter(tensor)`,
 			);
-		this.#assign('registerParameter', name, parameter, Parameter);
+		assign(this, 'registerParameter', name, parameter, (value) => value instanceof Parameter);
 	}
 
 	/** Adds a child module under a computed name. Same as assigning the property. */
 	addModule(name: string, module: Module): void {
-		requireInstance('addModule', `'${name}'`, module, Module, 'a module');
-		this.#assign('addModule', name, module, Module);
-	}
-
-	#assign(operation: string, name: string, value: unknown, kind: typeof Module | typeof Parameter): void {
-		requireName(operation, name);
-		const own = this as unknown as Record<string, unknown>;
-		if (name in this && own[name] != null && !(own[name] instanceof kind))
-			throw new ArgumentError(`${operation}: ${this.constructor.name} already has another property '${name}'`);
-		own[name] = value;
+		requireChild(name, module);
+		assign(this, 'addModule', name, module, isModule);
 	}
 
 	/** The module at a path such as 'encoder.0.conv'; '' is this module. */
@@ -141,7 +132,7 @@ export abstract class Module {
 
 	/** Child modules by name, in order. Containers override it. */
 	namedChildren(): [string, Module][] {
-		return Object.entries(this).filter((entry): entry is [string, Module] => entry[1] instanceof Module);
+		return Object.entries(this).filter((entry): entry is [string, Module] => isModule(entry[1]));
 	}
 
 	/** Child modules in order, each once. */
@@ -380,6 +371,23 @@ export abstract class Module {
 			...this.namedChildren().flatMap(([name, child]) => child.#state(join(prefix, name), [...above, this])),
 		];
 	}
+}
+
+// Not within the class, because esbuild renames a class that refers to itself.
+function isModule(value: unknown): value is Module {
+	return value instanceof Module;
+}
+
+function requireChild(name: string, module: unknown): void {
+	requireInstance('addModule', `'${name}'`, module, Module, 'a module');
+}
+
+function assign(owner: Module, operation: string, name: string, value: unknown, isKind: (value: unknown) => boolean): void {
+	requireName(operation, name);
+	const own = owner as unknown as Record<string, unknown>;
+	if (name in owner && own[name] != null && !isKind(own[name]))
+		throw new ArgumentError(`${operation}: ${owner.constructor.name} already has another property '${name}'`);
+	own[name] = value;
 }
 
 /** Throws an ArgumentError unless `name` can be one part of a path. */

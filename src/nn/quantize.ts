@@ -1,5 +1,4 @@
 /** Quantises the layers of a model, after or during training. */
-
 import { describe, requireArray, requireInstance } from '../core/checks';
 import { hostBytes } from '../core/dtype';
 import { ArgumentError } from '../core/errors';

@@ -1,5 +1,4 @@
 /** Loss scaling for gradients in float16. */
-
 import { noGrad } from '../autograd/modes';
 import { requireBoolean, requireFraction, requireInstance, requireInteger, wrongArgument } from '../core/checks';
 import { ArgumentError } from '../core/errors';

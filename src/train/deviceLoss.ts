@@ -1,5 +1,4 @@
 /** Recovers from a lost device: keeps values on the host and restores models, optimizers and runs. */
-
 import { noGrad } from '../autograd/modes';
 import { requireInstance } from '../core/checks';
 import { ArgumentError, DeviceLostError } from '../core/errors';

@@ -1,5 +1,4 @@
 /** The objective of a step: a loss of outputs and targets, weighted by class and sample, or the user's own step. */
-
 import { autocast } from '../autograd/autocast';
 import { requireNonNegative } from '../core/checks';
 import { isFloating } from '../core/dtype';

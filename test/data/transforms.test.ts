@@ -282,7 +282,10 @@ test('wrong images and arguments throw clear errors', () => {
 	const batch = [zeros([2, 1, 2, 2], { device }), tensor(Int32Array.of(0, 1), { device })];
 	assert.throws(() => transforms.mixup(1)(batch), /cannot be mixed. Pass numClasses/);
 	assert.throws(() => transforms.mixup(1, { numClasses: 2 })([batch[0]!]), /takes batches of images and targets/);
-	assert.throws(() => transforms.compose(3 as never), /compose: takes transforms/);
+	assert.throws(
+		() => transforms.compose(3 as never),
+		/compose: each argument must be a transform, such as randomHorizontalFlip\(\), not 3/,
+	);
 });
 
 test('a loader runs them on each batch, reproducibly by the seed', async () => {

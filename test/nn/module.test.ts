@@ -54,7 +54,7 @@ test('layers, modules and parameters with names from the caller: keys, order, lo
 	assert.throws(() => block.registerParameter('x', zeros([1]) as never), /registerParameter: 'x' must be a Parameter or null/);
 	assert.throws(
 		() => new nn.Sequential(new nn.Flatten(), ((x: Tensor) => x) as never),
-		/Sequential: 1 must be a module, such as new nn.ReLU\(\), not function/,
+		/Sequential: 1 must be a module, such as new nn.ReLU\(\), not a function/,
 	);
 	const list = new nn.ModuleList([new nn.ReLU()]);
 	list.addModule('1', new nn.Tanh());

@@ -1,5 +1,4 @@
 /** The type of transforms, their composition, checks of their batches, and their random numbers. */
-
 import { noGrad } from '../../autograd/modes';
 import { requireFunction, wrongArgument } from '../../core/checks';
 import { type DType, isFloating } from '../../core/dtype';
