@@ -8,6 +8,7 @@ import { fillValue, isInt32 } from '../../core/dtype';
 import { ArgumentError, DTypeError, formatShape, ShapeError } from '../../core/errors';
 import type { IndexCheck } from '../../core/indexCheck';
 import { checkOptions } from '../../core/options';
+import { runOperation } from '../../core/scope';
 import { broadcastShapes, contiguousStrides, numel, type Shape, sameShape } from '../../core/shape';
 import { emptyOn, Tensor } from '../../tensor';
 import { requireSameDevice, requireTensor } from '../../tensorChecks';
@@ -36,7 +37,7 @@ export type IndexItem = number | null | '...' | `${string}:${string}` | Tensor |
  */
 export function index(x: Tensor, indices: readonly IndexItem[]): Tensor {
 	requireTensor('index', x);
-	const parsed = parse('index', x, indices);
+	const parsed = runOperation('index', () => parse('index', x, indices));
 	if (!hasTensors(parsed)) return composed('index', () => basicView(x, parsed));
 	if (parsed.some((step) => 'mask' in step)) {
 		throw new ArgumentError(
@@ -89,7 +90,7 @@ function put(
 	options: IndexPutOptions,
 ): Tensor {
 	const { accumulate = false } = checkOptions(name, options, ['accumulate']);
-	const parsed = parse(name, x, indices);
+	const parsed = runOperation(name, () => parse(name, x, indices));
 	const source = valuesFor(name, x, values);
 	const view = basicView(x, parsed);
 	if (!hasTensors(parsed)) copy_(view, accumulate ? add(view, source) : source);
