@@ -24,7 +24,7 @@ export const root = dirname(fileURLToPath(import.meta.url));
 
 /**
  * Entry points of the library by the name that a user imports after 'wgrad/'. Each needs its place in package.json's exports. In Node,
- * `data`, `train` and `formats` also hold what reads and writes files.
+ * `data`, `train`, `formats` and `models` also hold what reads and writes files.
  */
 const ENTRIES = {
 	browser: {
@@ -33,6 +33,7 @@ const ENTRIES = {
 		data: 'src/data/index.ts',
 		train: 'src/train/index.ts',
 		formats: 'src/formats/index.ts',
+		models: 'src/models/index.ts',
 	},
 	node: {
 		index: 'src/node.ts',
@@ -40,6 +41,7 @@ const ENTRIES = {
 		data: 'src/data/node/index.ts',
 		train: 'src/train/node/index.ts',
 		formats: 'src/formats/node.ts',
+		models: 'src/models/node.ts',
 	},
 };
 

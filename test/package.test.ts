@@ -10,7 +10,7 @@ import { compiler, type Installed, installPacked } from './package/install';
 import { anyTypes, completions } from './package/types';
 
 const root = process.cwd();
-const ENTRIES = ['wgrad', 'wgrad/metrics', 'wgrad/data', 'wgrad/train', 'wgrad/formats'];
+const ENTRIES = ['wgrad', 'wgrad/metrics', 'wgrad/data', 'wgrad/train', 'wgrad/formats', 'wgrad/models'];
 
 let installed: Installed;
 test.before(async () => {
@@ -31,7 +31,7 @@ test('the tarball holds code, types, license and README, and nothing else', () =
 		(file) => !/^dist\/(browser|node)\/[\w-]+\.js(\.map)?$|^dist\/types\/.*\.d\.ts$/.test(file),
 	);
 	assert.equal(others, ['LICENSE', 'README.md', 'package.json']);
-	for (const name of ['index', 'metrics', 'data', 'train', 'formats']) {
+	for (const name of ['index', 'metrics', 'data', 'train', 'formats', 'models']) {
 		for (const platform of ['browser', 'node']) assert.ok(installed.files.includes(`dist/${platform}/${name}.js`));
 	}
 	assert.ok(installed.files.includes('dist/types/src/index.d.ts'));
@@ -115,6 +115,7 @@ const TYPED = `
 import { init, nn, optim, type Tensor, tensor } from 'wgrad';
 import { type CsvTable, DataLoader, filesFromDrop, parseCsv, readCsv, TensorDataset } from 'wgrad/data';
 import { loadPyTorch } from 'wgrad/formats';
+import { fromPretrained, GPT2LMHeadModel, type Pretrained } from 'wgrad/models';
 import { Accuracy } from 'wgrad/metrics';
 import { fit, type History, saveCheckpoint } from 'wgrad/train';
 
@@ -128,6 +129,8 @@ export async function main(): Promise<Tensor> {
 	const history: History = await fit(model, loader, { loss: (y, t) => y.sub(t).sum(), optimizer, metrics: { accuracy: new Accuracy() } });
 	const { epoch, state } = await loadPyTorch<{ epoch: number; state: nn.StateDict }>('model.pt');
 	model.loadStateDict(epoch > 3 ? state : await loadPyTorch('model.pt'));
+	const pretrained: Pretrained<GPT2LMHeadModel> = await fromPretrained('gpt2', { device: 'cpu' });
+	for await (const token of pretrained.model.generate([1], { topK: 3 })) console.log(token.toFixed(), GPT2LMHeadModel);
 	// @ts-expect-error shapes are lists
 	tensor([1], { shape: 'one' });
 	// @ts-expect-error numbers are no sources

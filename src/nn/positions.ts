@@ -1,5 +1,5 @@
 /** Position encodings: sinusoids and learned vectors to add to tokens, and rotations of queries and keys. */
-import { requireCounts } from '../core/checks';
+import { requireCounts, requireOneOf, requirePositive, wrongArgument } from '../core/checks';
 import { ArgumentError, formatShape, ShapeError } from '../core/errors';
 import { checkOptions } from '../core/options';
 import { tensor } from '../ops/creation';
@@ -24,10 +24,11 @@ export interface PositionCall {
 	readonly offset?: number;
 }
 
-/** The angles position / base^(2i / size) in float64, as rows of size / 2. */
-function angles(length: number, size: number, base: number): Float64Array {
+/** The angles position * frequency in float64, as rows of size / 2. The frequencies are base^(-2i / size). */
+function angles(length: number, size: number, base: number, scaled = (frequency: number) => frequency): Float64Array {
 	const half = size / 2;
-	return Float64Array.from({ length: length * half }, (_, n) => Math.floor(n / half) * base ** ((-2 * (n % half)) / size));
+	const frequencies = Array.from({ length: half }, (_, i) => scaled(base ** ((-2 * i) / size)));
+	return Float64Array.from({ length: length * half }, (_, n) => Math.floor(n / half) * frequencies[n % half]!);
 }
 
 function requirePositions(name: string, length: number, offset: number, maxLength: number): void {
@@ -115,6 +116,41 @@ export interface RotaryOptions extends FactoryOptions {
 	readonly base?: number;
 	/** Pair elements 2i and 2i + 1, as in the paper, instead of i and i + size / 2, as in LLaMA. Default false. */
 	readonly interleaved?: boolean;
+	/** Lower frequencies, for longer texts than a model was first trained on. Default none. */
+	readonly scaling?: RotaryScaling | null;
+}
+
+/**
+ * 'linear' divides all frequencies by `factor`. 'llama3' does so for wavelengths above `originalMaxLength / lowFreqFactor`, leaves those below
+ * `originalMaxLength / highFreqFactor` as they are, and interpolates between them, as Llama 3.1 does. Names and formulas are those of
+ * `rope_scaling` in Hugging Face's configs.
+ */
+export type RotaryScaling =
+	| { readonly type: 'linear'; readonly factor: number }
+	| {
+			readonly type: 'llama3';
+			readonly factor: number;
+			readonly lowFreqFactor: number;
+			readonly highFreqFactor: number;
+			readonly originalMaxLength: number;
+	  };
+
+function scaler(scaling: RotaryScaling | null): (frequency: number) => number {
+	if (scaling === null) return (frequency) => frequency;
+	requireOneOf('RotaryPositions', 'scaling.type', scaling.type, ['linear', 'llama3']);
+	const { factor } = scaling;
+	requirePositive('RotaryPositions', 'scaling.factor', factor);
+	if (scaling.type === 'linear') return (frequency) => frequency / factor;
+	const { lowFreqFactor, highFreqFactor, originalMaxLength } = scaling;
+	requirePositive('RotaryPositions', 'scaling.lowFreqFactor', lowFreqFactor);
+	requirePositive('RotaryPositions', 'scaling.originalMaxLength', originalMaxLength);
+	if (!(highFreqFactor > lowFreqFactor))
+		throw wrongArgument('RotaryPositions', 'scaling.highFreqFactor', `above lowFreqFactor ${lowFreqFactor}`, highFreqFactor);
+	return (frequency) => {
+		const turns = (originalMaxLength * frequency) / (2 * Math.PI);
+		const kept = Math.min(1, Math.max(0, (turns - lowFreqFactor) / (highFreqFactor - lowFreqFactor)));
+		return frequency * (kept + (1 - kept) / factor);
+	};
 }
 
 /**
@@ -128,13 +164,13 @@ export class RotaryPositions extends Module {
 		readonly options: RotaryOptions = {},
 	) {
 		super();
-		checkOptions('RotaryPositions', options, ['base', 'interleaved', 'device', 'dtype']);
+		checkOptions('RotaryPositions', options, ['base', 'interleaved', 'scaling', 'device', 'dtype']);
 		requireCounts('RotaryPositions', { maxLength, headSize });
 		if (headSize % 2 !== 0) throw new ArgumentError(`RotaryPositions: headSize ${headSize} must be even`);
-		const { base = 10000, interleaved = false, device, dtype = 'float32' } = options;
+		const { base = 10000, interleaved = false, scaling = null, device, dtype = 'float32' } = options;
 		if (!(Number.isFinite(base) && base > 0))
 			throw new ArgumentError(`RotaryPositions: base must be a positive number, not ${base}`);
-		const table = angles(maxLength, headSize, base);
+		const table = angles(maxLength, headSize, base, scaler(scaling));
 		const half = headSize / 2;
 		const whole = (of: (angle: number) => number) =>
 			tensor(

@@ -1,0 +1,118 @@
+/** The base of language models that predict the next token: caches, masks and generation. */
+import { noGrad } from '../autograd/modes';
+import type { DeviceName } from '../backends/contract';
+import { requireCounts } from '../core/checks';
+import { KVCache } from '../nn';
+import { tensor } from '../ops/creation';
+import type { Tensor } from '../tensor';
+import { tidy } from '../tidy';
+import { type GenerateOptions, generate } from './generate';
+import { PretrainedModel } from './hubModule';
+
+/** What all layers of a decoder need to know of one call. */
+export interface DecoderCall {
+	/** One cache per layer, or null without caches. */
+	readonly caches: readonly KVCache[] | null;
+	/** Tokens in the caches before this call. */
+	readonly earlier: number;
+	/** bool [1 or N, 1, L, S], true where a query attends; null if `isCausal` says it all, or if there is a single query. */
+	readonly mask: Tensor | null;
+	readonly isCausal: boolean;
+}
+
+export interface CausalCall {
+	/** From `makeCaches`: the tokens continue the cached ones, and are added to them. Default none. */
+	readonly caches?: readonly KVCache[] | null;
+	/** How many tokens at the start of each row are padding, over all cached and new tokens. Default: none. */
+	readonly padding?: readonly number[] | null;
+}
+
+export interface CacheSizes {
+	readonly layers: number;
+	/** Heads of keys and values. */
+	readonly heads: number;
+	readonly headSize: number;
+}
+
+/** Returns logits [N, L, vocabulary] for tokens int32 [N, L]. */
+export abstract class CausalModel extends PretrainedModel {
+	/** The largest number of tokens that the model sees. */
+	abstract readonly maxLength: number;
+	protected abstract readonly cacheSizes: CacheSizes;
+	/** A token sees this many tokens up to itself; null for all. */
+	protected readonly window: number | null = null;
+
+	/** The features of the tokens, [N, L, width]. */
+	protected abstract features(tokens: Tensor, call: DecoderCall, padding: readonly number[] | null): Tensor;
+	protected abstract logits(features: Tensor): Tensor;
+
+	override forward(tokens: Tensor, options: CausalCall = {}): Tensor {
+		return tidy(() => this.logits(this.#features(tokens, options)));
+	}
+
+	/** The logits of the token after the last one, [N, vocabulary], in inference: without dropout and tape. */
+	next(tokens: Tensor, options: CausalCall = {}): Tensor {
+		const { training } = this;
+		this.eval();
+		try {
+			return noGrad(() => tidy(() => this.logits(this.#features(tokens, options).select(1, -1))));
+		} finally {
+			this.train(training);
+		}
+	}
+
+	/** Empty caches for `batch` rows of up to `maxLength` tokens (default: the model's), one per layer. */
+	makeCaches(batch = 1, maxLength = this.maxLength): KVCache[] {
+		const { layers, heads, headSize } = this.cacheSizes;
+		const { device, dtype } = this.parameters()[0]!;
+		return Array.from({ length: layers }, () => new KVCache({ batch, heads, headSize, maxLength, device, dtype }));
+	}
+
+	/**
+	 * Generates tokens after `prompt`, one at a time: `for await (const token of model.generate(prompt)) ...`. See `GenerateOptions`.
+	 */
+	generate(prompt: ArrayLike<number>, options: GenerateOptions = {}): AsyncGenerator<number, void> {
+		return single(generate(this, [prompt], options));
+	}
+
+	/**
+	 * Generates after several prompts of any lengths at once. Each step yields one token per prompt, or null for a prompt that has ended.
+	 */
+	generateBatch(prompts: readonly ArrayLike<number>[], options: GenerateOptions = {}): AsyncGenerator<(number | null)[], void> {
+		return generate(this, prompts, options);
+	}
+
+	#features(tokens: Tensor, { caches = null, padding = null }: CausalCall): Tensor {
+		const earlier = caches?.[0]?.length ?? 0;
+		const length = tokens.shape[1] ?? 0;
+		requireCounts(this.constructor.name, { tokens: length }, 1);
+		const padded = padding?.some((count) => count > 0) ? padding : null;
+		const isCausal = earlier === 0 && padded === null && (this.window === null || length <= this.window);
+		const needsMask = !isCausal && (length > 1 || padded !== null || (this.window !== null && earlier >= this.window));
+		const mask = needsMask ? causalMask(length, earlier, padded, this.window, tokens.device) : null;
+		return this.features(tokens, { caches, earlier, mask, isCausal }, padded);
+	}
+}
+
+/** Query i, the token at earlier + i, attends to itself and earlier tokens that are no padding and lie in the window. */
+function causalMask(
+	length: number,
+	earlier: number,
+	padding: readonly number[] | null,
+	window: number | null,
+	device: DeviceName,
+): Tensor {
+	const keys = earlier + length;
+	const rows = padding ?? [0];
+	const allowed = Array.from({ length: rows.length * length * keys }, (_, n) => {
+		const key = n % keys;
+		const query = earlier + (Math.floor(n / keys) % length);
+		const first = rows[Math.floor(n / (keys * length))]!;
+		return key >= first && key <= query && (window === null || key > query - window);
+	});
+	return tensor(allowed, { shape: [rows.length, 1, length, keys], device });
+}
+
+async function* single(steps: AsyncGenerator<(number | null)[], void>): AsyncGenerator<number, void> {
+	for await (const [token] of steps) yield token!;
+}

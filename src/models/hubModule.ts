@@ -1,0 +1,39 @@
+/** The base of the architectures' modules. */
+import { Module, type Parameter } from '../nn';
+import type { PretrainedConfig } from './config';
+
+/** `queryProj` to `query_proj`. Names that begin with a capital letter, such as LayerNorm, stay as they are. */
+function keyOf(property: string): string {
+	return /^[A-Z]/.test(property) ? property : property.replace(/[a-z](?=[A-Z])/g, '$&_').toLowerCase();
+}
+
+/** A module whose properties in camelCase have keys in snake_case in `stateDict`, as in Hugging Face's and torchvision's files. */
+export abstract class HubModule extends Module {
+	override namedChildren(): [string, Module][] {
+		return super.namedChildren().map(([name, child]) => [keyOf(name), child]);
+	}
+
+	override ownParameters(): [string, Parameter][] {
+		return super.ownParameters().map(([name, parameter]) => [keyOf(name), parameter]);
+	}
+}
+
+/** A whole architecture. */
+export abstract class PretrainedModel extends HubModule {
+	constructor(
+		/** The contents of `config.json`. */
+		readonly config: PretrainedConfig,
+	) {
+		super();
+	}
+
+	/** The model's key of a tensor in a file, or null if the model does not need it. */
+	keyOf(key: string): string | null {
+		return key;
+	}
+
+	/** The key in a file of a tensor of the model: the reverse of `keyOf`. */
+	fileKeyOf(key: string): string {
+		return key;
+	}
+}

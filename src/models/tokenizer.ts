@@ -1,0 +1,107 @@
+/** Text to tokens and back, by `tokenizer.json`, with the packages of Hugging Face. */
+import { ArgumentError, FormatError, WgradError } from '../core/errors';
+import { tensor } from '../ops/creation';
+import type { Tensor } from '../tensor';
+
+/** A turn of a conversation. */
+export interface ChatMessage {
+	readonly role: 'system' | 'user' | 'assistant' | (string & {});
+	readonly content: string;
+}
+
+interface Encoder {
+	encode(text: string, options?: { add_special_tokens?: boolean }): { ids: number[] };
+	decode(tokens: number[], options?: { skip_special_tokens?: boolean }): string;
+	token_to_id(token: string): number | undefined;
+}
+
+/** Imports an optional package. */
+async function load<T>(name: string, imported: Promise<unknown>): Promise<T> {
+	try {
+		return (await imported) as T;
+	} catch (cause) {
+		throw new WgradError(`fromPretrained: the npm package '${name}' did not load; run npm install ${name}`, { cause });
+	}
+}
+
+/** Encodes and decodes text. */
+export class Tokenizer {
+	readonly #encoder: Encoder;
+	readonly #config: Readonly<Record<string, unknown>>;
+
+	private constructor(encoder: Encoder, config: Readonly<Record<string, unknown>>) {
+		this.#encoder = encoder;
+		this.#config = config;
+	}
+
+	/** Creates a tokenizer from the contents of `tokenizer.json` and `tokenizer_config.json`. Needs the package `@huggingface/tokenizers`. */
+	static async from(tokenizer: object, config: object = {}): Promise<Tokenizer> {
+		type Package = { Tokenizer: new (tokenizer: object, config: object) => Encoder };
+		const { Tokenizer: Wrapped } = await load<Package>('@huggingface/tokenizers', import('@huggingface/tokenizers'));
+		try {
+			return new Tokenizer(new Wrapped(tokenizer, config), config as Readonly<Record<string, unknown>>);
+		} catch (cause) {
+			throw new FormatError(`fromPretrained: tokenizer.json cannot be used: ${(cause as Error).message}`, { cause });
+		}
+	}
+
+	/** The tokens of a text. `addSpecialTokens` adds those that begin and end a text, as the model expects. Default true. */
+	encode(text: string, { addSpecialTokens = true }: { readonly addSpecialTokens?: boolean } = {}): number[] {
+		return this.#encoder.encode(text, { add_special_tokens: addSpecialTokens }).ids;
+	}
+
+	/** The text of tokens. `skipSpecialTokens` leaves out those that are no text. Default true. */
+	decode(tokens: Iterable<number>, { skipSpecialTokens = true }: { readonly skipSpecialTokens?: boolean } = {}): string {
+		const ids = Array.from(tokens);
+		return ids.length === 0 ? '' : this.#encoder.decode(ids, { skip_special_tokens: skipSpecialTokens });
+	}
+
+	/** Texts of any lengths as int32 [N, L], padded on the right, with a bool mask [N, L] that is false for padding. */
+	encodeBatch(
+		texts: readonly string[],
+		{ maxLength = Infinity }: { readonly maxLength?: number } = {},
+	): { tokens: Tensor; attentionMask: Tensor } {
+		if (texts.length === 0) throw new ArgumentError('Tokenizer.encodeBatch: it needs at least one text');
+		const rows = texts.map((text) => this.encode(text).slice(0, maxLength));
+		const length = Math.max(...rows.map((row) => row.length));
+		const pad = this.tokenId('pad_token') ?? 0;
+		const shape = [rows.length, length];
+		const all = rows.flatMap((row) => Array.from({ length }, (_, i) => row[i] ?? pad));
+		const isText = rows.flatMap((row) => Array.from({ length }, (_, i) => i < row.length));
+		return { tokens: tensor(Int32Array.from(all), { shape }), attentionMask: tensor(isText, { shape }) };
+	}
+
+	/** The token of a special token's name in the config, such as 'eos_token'; undefined if there is none. */
+	tokenId(name: string): number | undefined {
+		const text = this.#special(name);
+		return text === undefined ? undefined : this.#encoder.token_to_id(text);
+	}
+
+	#special(name: string): string | undefined {
+		const value = this.#config[name] as string | { content?: string } | null | undefined;
+		return typeof value === 'string' ? value : (value?.content ?? undefined);
+	}
+
+	/**
+	 * The text of a conversation as the model was trained on it, by its chat template. `addGenerationPrompt` adds what begins an answer; default
+	 * true. Needs the package `@huggingface/jinja`.
+	 */
+	async applyChatTemplate(
+		messages: readonly ChatMessage[],
+		{ addGenerationPrompt = true }: { readonly addGenerationPrompt?: boolean } = {},
+	): Promise<string> {
+		const template = this.#config.chat_template;
+		const list = Array.isArray(template) ? (template as { name: string; template: string }[]) : [];
+		const text = typeof template === 'string' ? template : list.find(({ name }) => name === 'default')?.template;
+		if (text === undefined)
+			throw new ArgumentError('Tokenizer.applyChatTemplate: this model has no chat_template in tokenizer_config.json');
+		type Package = { Template: new (text: string) => { render(values: object): string } };
+		const { Template } = await load<Package>('@huggingface/jinja', import('@huggingface/jinja'));
+		const special = Object.fromEntries(
+			Object.keys(this.#config)
+				.filter((name) => name.endsWith('_token'))
+				.map((name) => [name, this.#special(name)]),
+		);
+		return new Template(text).render({ ...special, messages, add_generation_prompt: addGenerationPrompt });
+	}
+}

@@ -1,0 +1,213 @@
+/** Vision transformer: an image as a sequence of patches. Dosovitskiy et al. 2021. Keys are those of Hugging Face's ViTForImageClassification. */
+import { ArgumentError, formatShape, ShapeError } from '../core/errors';
+import { Conv2d, Dropout, init, LayerNorm, Linear, ModuleList, Parameter } from '../nn';
+import { scaledDotProductAttention } from '../ops/attention';
+import { zeros } from '../ops/creation';
+import { add } from '../ops/elementwise';
+import { cat, expand, flatten, select, transpose } from '../ops/layout';
+import type { Tensor } from '../tensor';
+import { tidy } from '../tidy';
+import { ACTIVATION_NAMES, ACTIVATIONS, type ActivationName } from './activations';
+import { ConfigReader, type PretrainedConfig } from './config';
+import { mergeHeads, splitHeads } from './heads';
+import { HubModule, PretrainedModel } from './hubModule';
+
+interface LayerOptions {
+	readonly width: number;
+	readonly heads: number;
+	readonly inner: number;
+	readonly activation: ActivationName;
+	readonly eps: number;
+	readonly dropout: number;
+	readonly attentionDropout: number;
+	readonly qkvBias: boolean;
+}
+
+class SelfAttention extends HubModule {
+	readonly query: Linear;
+	readonly key: Linear;
+	readonly value: Linear;
+
+	constructor(readonly options: LayerOptions) {
+		super();
+		const { width, qkvBias: bias } = options;
+		this.query = new Linear(width, width, { bias });
+		this.key = new Linear(width, width, { bias });
+		this.value = new Linear(width, width, { bias });
+	}
+
+	override forward(x: Tensor): Tensor {
+		const { heads, attentionDropout } = this.options;
+		const [q, k, v] = [this.query, this.key, this.value].map((part) => splitHeads(part.forward(x), heads)) as [
+			Tensor,
+			Tensor,
+			Tensor,
+		];
+		return mergeHeads(scaledDotProductAttention(q, k, v, { dropoutP: this.training ? attentionDropout : 0 }));
+	}
+}
+
+/** One linear layer under the name `dense`. */
+class Dense extends HubModule {
+	readonly dense: Linear;
+
+	constructor(inFeatures: number, outFeatures: number) {
+		super();
+		this.dense = new Linear(inFeatures, outFeatures);
+	}
+
+	override forward(x: Tensor): Tensor {
+		return this.dense.forward(x);
+	}
+}
+
+class Attention extends HubModule {
+	readonly attention: SelfAttention;
+	readonly output: Dense;
+
+	constructor(options: LayerOptions) {
+		super();
+		this.attention = new SelfAttention(options);
+		this.output = new Dense(options.width, options.width);
+	}
+
+	override forward(x: Tensor): Tensor {
+		return this.output.forward(this.attention.forward(x));
+	}
+}
+
+class Layer extends HubModule {
+	readonly attention: Attention;
+	readonly intermediate: Dense;
+	readonly output: Dense;
+	readonly layernormBefore: LayerNorm;
+	readonly layernormAfter: LayerNorm;
+	readonly dropout: Dropout;
+
+	constructor(readonly options: LayerOptions) {
+		super();
+		const { width, inner, eps, dropout } = options;
+		this.attention = new Attention(options);
+		this.intermediate = new Dense(width, inner);
+		this.output = new Dense(inner, width);
+		this.layernormBefore = new LayerNorm(width, { eps });
+		this.layernormAfter = new LayerNorm(width, { eps });
+		this.dropout = new Dropout(dropout);
+	}
+
+	override forward(x: Tensor): Tensor {
+		return tidy(() => {
+			const attended = add(x, this.dropout.forward(this.attention.forward(this.layernormBefore.forward(x))));
+			const inner = ACTIVATIONS[this.options.activation](this.intermediate.forward(this.layernormAfter.forward(attended)));
+			return add(attended, this.dropout.forward(this.output.forward(inner)));
+		});
+	}
+}
+
+class Encoder extends HubModule {
+	readonly layer: ModuleList<Layer>;
+
+	constructor(layers: number, options: LayerOptions) {
+		super();
+		this.layer = new ModuleList(Array.from({ length: layers }, () => new Layer(options)));
+	}
+
+	override forward(x: Tensor): Tensor {
+		return this.layer.items.reduce((y, layer) => layer.forward(y), x);
+	}
+}
+
+class PatchEmbeddings extends HubModule {
+	readonly projection: Conv2d;
+
+	constructor(channels: number, width: number, patch: number) {
+		super();
+		this.projection = new Conv2d(channels, width, patch, { stride: patch });
+	}
+
+	/** [N, C, H, W] to [N, patches, width]. */
+	override forward(images: Tensor): Tensor {
+		return transpose(flatten(this.projection.forward(images), 2), 1, 2);
+	}
+}
+
+class Embeddings extends HubModule {
+	readonly clsToken: Parameter;
+	readonly positionEmbeddings: Parameter;
+	readonly patchEmbeddings: PatchEmbeddings;
+	readonly dropout: Dropout;
+
+	constructor(patches: number, channels: number, patch: number, { width, dropout }: LayerOptions) {
+		super();
+		this.clsToken = new Parameter(zeros([1, 1, width]));
+		this.positionEmbeddings = init.truncNormal_(new Parameter(zeros([1, patches + 1, width])), 0, 0.02);
+		this.patchEmbeddings = new PatchEmbeddings(channels, width, patch);
+		this.dropout = new Dropout(dropout);
+	}
+
+	override forward(images: Tensor): Tensor {
+		const patches = this.patchEmbeddings.forward(images);
+		const first = expand(this.clsToken, [patches.shape[0]!, 1, patches.shape[2]!]);
+		return this.dropout.forward(add(cat([first, patches], 1), this.positionEmbeddings));
+	}
+}
+
+class Vit extends HubModule {
+	readonly embeddings: Embeddings;
+	readonly encoder: Encoder;
+	readonly layernorm: LayerNorm;
+
+	constructor(embeddings: Embeddings, layers: number, options: LayerOptions) {
+		super();
+		this.embeddings = embeddings;
+		this.encoder = new Encoder(layers, options);
+		this.layernorm = new LayerNorm(options.width, { eps: options.eps });
+	}
+
+	override forward(images: Tensor): Tensor {
+		return this.layernorm.forward(this.encoder.forward(this.embeddings.forward(images)));
+	}
+}
+
+/** Logits [N, labels] for images [N, C, size, size]. `config` has the fields of Hugging Face's ViTConfig. */
+export class ViTForImageClassification extends PretrainedModel {
+	readonly vit: Vit;
+	readonly classifier: Linear;
+	/** The shape of an image: channels, height, width. */
+	readonly imageShape: readonly [number, number, number];
+
+	constructor(config: PretrainedConfig) {
+		super(config);
+		const read = new ConfigReader(config);
+		const [width, heads, size] = [read.count('hidden_size'), read.count('num_attention_heads'), read.count('image_size')];
+		const [patch, channels] = [read.count('patch_size'), read.count('num_channels', 3)];
+		if (width % heads !== 0)
+			throw new ArgumentError(
+				`ViTForImageClassification: hidden_size ${width} does not divide into num_attention_heads ${heads}`,
+			);
+		this.imageShape = [channels, size, size];
+		const options: LayerOptions = {
+			width,
+			heads,
+			inner: read.count('intermediate_size'),
+			activation: read.oneOf('hidden_act', ACTIVATION_NAMES, 'gelu'),
+			eps: read.number('layer_norm_eps', 1e-12),
+			dropout: read.number('hidden_dropout_prob', 0),
+			attentionDropout: read.number('attention_probs_dropout_prob', 0),
+			qkvBias: read.boolean('qkv_bias', true),
+		};
+		const embeddings = new Embeddings(Math.floor(size / patch) ** 2, channels, patch, options);
+		this.vit = new Vit(embeddings, read.count('num_hidden_layers'), options);
+		const labels = read.section('id2label')?.config;
+		this.classifier = new Linear(width, labels === undefined ? read.count('num_labels', 2) : Object.keys(labels).length);
+	}
+
+	override forward(images: Tensor): Tensor {
+		if (images.ndim !== 4 || images.shape.slice(1).join() !== this.imageShape.join()) {
+			throw new ShapeError(
+				`ViTForImageClassification: it takes images [N, ${this.imageShape.join(', ')}], not ${formatShape(images.shape)}. Resize them with interpolate()`,
+			);
+		}
+		return tidy(() => this.classifier.forward(select(this.vit.forward(images), 1, 0)));
+	}
+}

@@ -1,0 +1,166 @@
+/** Tokenizers and chat templates of pretrained models, text generation, folders, and `savePretrained`. */
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { init } from 'wgrad';
+import { type CausalModel, fromPretrained, savePretrained, Tokenizer } from 'wgrad/models';
+import { filesOf, GOLDEN } from './models';
+
+/** GPT-2's characters for bytes: printable ones for themselves, the others from 256 on. */
+function byteCharacters(): string[] {
+	const isPrintable = (byte: number) => (byte >= 33 && byte <= 126) || (byte >= 161 && byte <= 172) || byte >= 174;
+	let next = 256;
+	return Array.from({ length: 256 }, (_, byte) => String.fromCharCode(isPrintable(byte) ? byte : next++));
+}
+
+/** A byte-pair encoding of all bytes and three merges, as GPT-2's files have it. */
+const VOCABULARY = [...byteCharacters(), 'th', 'the', 'Ġthe', '<|end|>'];
+const TOKENIZER = {
+	version: '1.0',
+	added_tokens: [
+		{ id: 259, content: '<|end|>', special: true, single_word: false, lstrip: false, rstrip: false, normalized: false },
+	],
+	normalizer: null,
+	pre_tokenizer: { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: true },
+	post_processor: null,
+	decoder: { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: true },
+	model: {
+		type: 'BPE',
+		vocab: Object.fromEntries(VOCABULARY.map((token, id) => [token, id])),
+		merges: ['t h', 'th e', 'Ġ the'],
+	},
+};
+const TEMPLATE =
+	"{% for m in messages %}<{{ m['role'] }}>{{ m['content'] }}{{ eos_token }}{% endfor %}{% if add_generation_prompt %}<assistant>{% endif %}";
+const SETTINGS = { eos_token: '<|end|>', pad_token: { content: '<|end|>' }, chat_template: TEMPLATE };
+
+const config = { ...GOLDEN.gpt2!.config, vocab_size: 260, eos_token_id: 259 };
+const golden = { ...GOLDEN.gpt2!, config, shapes: { ...GOLDEN.gpt2!.shapes, 'transformer.wte.weight': [260, 12] } };
+
+let folder: string;
+test.before(async () => {
+	await init({ device: 'cpu' });
+	folder = mkdtempSync(join(tmpdir(), 'wgrad-pretrained-'));
+	for (const file of await filesOf(golden)) writeFileSync(join(folder, file.name), Buffer.from(await file.arrayBuffer()));
+	writeFileSync(join(folder, 'tokenizer.json'), JSON.stringify(TOKENIZER));
+	writeFileSync(join(folder, 'tokenizer_config.json'), JSON.stringify(SETTINGS));
+});
+test.after(() => rmSync(folder, { recursive: true, force: true }));
+
+test('text becomes tokens and text again', async () => {
+	const tokenizer = await Tokenizer.from(TOKENIZER, SETTINGS);
+	assert.equal(tokenizer.encode('the the'), [257, 258]);
+	for (const text of ['Call me Ishmael.', 'naïve 🐋', '']) assert.is(tokenizer.decode(tokenizer.encode(text)), text);
+	assert.is(tokenizer.decode([257, 259]), 'the');
+	assert.is(tokenizer.decode([257, 259], { skipSpecialTokens: false }), 'the<|end|>');
+	assert.is(tokenizer.tokenId('eos_token'), 259);
+	assert.is(tokenizer.tokenId('bos_token'), undefined);
+	const { tokens, attentionMask } = tokenizer.encodeBatch(['the', 'the the', 'the the the'], { maxLength: 2 });
+	assert.equal(await tokens.toArray(), [
+		[257, 259],
+		[257, 258],
+		[257, 258],
+	]);
+	assert.equal(await attentionMask.toArray(), [
+		[true, false],
+		[true, true],
+		[true, true],
+	]);
+});
+
+test('conversations follow the chat template', async () => {
+	const tokenizer = await Tokenizer.from(TOKENIZER, SETTINGS);
+	const messages = [{ role: 'user', content: 'Where is the whale?' }] as const;
+	assert.is(await tokenizer.applyChatTemplate(messages), '<user>Where is the whale?<|end|><assistant>');
+	assert.is(await tokenizer.applyChatTemplate(messages, { addGenerationPrompt: false }), '<user>Where is the whale?<|end|>');
+	const bare = await Tokenizer.from(TOKENIZER);
+	assert.match(String(await bare.applyChatTemplate(messages).catch((error: unknown) => error)), /has no chat_template/);
+});
+
+async function all(pieces: AsyncIterable<string>): Promise<string[]> {
+	const list = [];
+	for await (const piece of pieces) list.push(piece);
+	return list;
+}
+
+test('a model from a folder writes text in whole characters, to its end', async () => {
+	const pretrained = await fromPretrained<CausalModel>(folder);
+	assert.equal(pretrained.endTokens, [259]);
+	const tokens: number[] = [];
+	for await (const token of pretrained.model.generate(pretrained.tokenizer!.encode('the'), { maxNewTokens: 12 }))
+		tokens.push(token);
+	const pieces = await all(pretrained.complete('the', { maxNewTokens: 12 }));
+	const text = pretrained.tokenizer!.decode(tokens.slice(0, tokens.includes(259) ? tokens.indexOf(259) : tokens.length));
+	assert.ok(text.startsWith(pieces.join('')), `${JSON.stringify(pieces)} of ${JSON.stringify(text)}`);
+	assert.ok(pieces.every((piece) => !piece.endsWith('\ufffd')));
+
+	// A model that says a word of four bytes and then ends.
+	const whale = [...pretrained.tokenizer!.encode('🐋!'), 259, 1, 1];
+	pretrained.model.generate = async function* (_, { stop } = {}) {
+		for (const token of whale) {
+			yield token;
+			if (stop?.includes(token)) return;
+		}
+	};
+	assert.equal(await all(pretrained.complete('the')), ['🐋', '!']);
+	assert.equal(await all(pretrained.chat([{ role: 'user', content: 'Who?' }])), ['🐋', '!']);
+});
+
+test('savePretrained writes what fromPretrained reads', async () => {
+	const { model } = await fromPretrained(folder);
+	const copy = join(folder, 'copy');
+	await savePretrained(model, copy);
+	assert.equal(JSON.parse(readFileSync(join(copy, 'config.json'), 'utf8')), config);
+	const again = await fromPretrained(copy);
+	assert.is(again.tokenizer, null);
+	for (const [key, value] of Object.entries(again.model.stateDict()))
+		assert.equal(await value.data(), await model.stateDict()[key]!.data());
+	assert.match(String(await all(again.complete('x')).catch((error: unknown) => error)), /the model has no tokenizer\.json/);
+	const inFile = await savePretrained(model, join(folder, 'config.json')).catch((error: unknown) => error);
+	assert.match(String(inFile), /savePretrained: .*config\.json/);
+});
+
+test('a model comes from an address or a hub, and errors name what is missing', async () => {
+	const asked: string[] = [];
+	const server: Server = createServer(({ url, method }, response) => {
+		asked.push(`${method} ${url}`);
+		const name = url!.split('/').at(-1)!;
+		try {
+			response.end(
+				url!.startsWith('/org/model/resolve/v%2F2/')
+					? readFileSync(join(folder, name))
+					: response.writeHead(url!.startsWith('/broken/') ? 500 : 404) && '',
+			);
+		} catch {
+			response.writeHead(404).end();
+		}
+	});
+	await new Promise<void>((resolve) => server.listen(0, 'localhost', resolve));
+	const hub = `http://localhost:${(server.address() as AddressInfo).port}`;
+	try {
+		const progress: number[][] = [];
+		const onProgress = (...counts: number[]) => void progress.push(counts);
+		const { tokenizer } = await fromPretrained('org/model', { hub, revision: 'v/2', onProgress, cache: false });
+		assert.ok(tokenizer !== null);
+		assert.is(progress.length, 1);
+		assert.ok(asked.every((line) => line.includes('/org/model/resolve/v%2F2/')));
+		await fromPretrained(`${hub}/org/model/resolve/v%2F2`, { cache: join(folder, 'cache') });
+		const refused = async (source: string, message: RegExp) =>
+			assert.match(String(await fromPretrained(source, { hub }).catch((error: unknown) => error)), message);
+		await refused('org/other', /org\/other has no config\.json/);
+		await refused(`${hub}/broken/`, /broken\/config\.json: the server answered 500/);
+		await refused('not a name', /'not a name' is neither a folder nor an address nor the name of a model/);
+	} finally {
+		server.close();
+	}
+	assert.match(String(await fromPretrained('org/model', { hub }).catch((error: unknown) => error)), /cannot be fetched/);
+	// @ts-expect-error a number is no source
+	const unknown = await fromPretrained(7).catch((error: unknown) => error);
+	assert.match(String(unknown), /must be a folder, an address, a name or files, not 7/);
+});
+
+test.run();
