@@ -119,7 +119,7 @@ declare module './tensor' {
 			Of<typeof import('./ops/embedding')>,
 			Of<typeof import('./ops/embeddingBag')>,
 			Of<typeof import('./ops/fakeQuantize')>,
-			Of<typeof import('./ops/einsum')>,
+			Of<typeof import('./ops/einsum'), 'tensordot'>,
 			Of<typeof import('./ops/indexing/advanced')>,
 			Of<typeof import('./ops/indexing/order')>,
 			Of<typeof import('./ops/indexing/quantile')>,

@@ -55,7 +55,9 @@ export function anyTypes(folder: string, entries: readonly string[]): string[] {
 		const [, path] = /\/node_modules\/wgrad\/dist\/types\/src\/(.*)$/.exec(source.fileName) ?? [];
 		if (path === undefined) continue;
 		const visit = (node: ts.Node): void => {
-			const named = ts.isTypeNode(node) || ts.isVariableDeclaration(node) || ts.isBindingElement(node) ? node : undefined;
+			// Parts of a template literal type count as types, but have none.
+			const isType = ts.isTypeNode(node) && !ts.isTemplateLiteralTypeSpan(node);
+			const named = isType || ts.isVariableDeclaration(node) || ts.isBindingElement(node) ? node : undefined;
 			// An import that was not found has the type any, too.
 			if (named !== undefined && checker.getTypeAtLocation(named).flags & ts.TypeFlags.Any) {
 				const { line } = source.getLineAndCharacterOfPosition(node.getStart(source));
