@@ -96,7 +96,7 @@ function zeroed(dtype: DType, length: number): TypedArray {
  * floating) wins, and within a category the wider type. uint8 and int8 give int32 (PyTorch: int16); float16 and bfloat16 give float32. As
  * `torch.promote_types`, https://pytorch.org/docs/stable/tensor_attributes.html#type-promotion-doc
  */
-export function promoteTypes(a: DType, b: DType): DType {
+export function widerType(a: DType, b: DType): DType {
 	if (a === b) return a;
 	if (CATEGORY[a] !== CATEGORY[b]) return CATEGORY[a] > CATEGORY[b] ? a : b;
 	if (WIDTH[a] === WIDTH[b]) return CATEGORY[a] === 1 ? 'int32' : 'float32';

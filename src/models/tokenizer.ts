@@ -1,5 +1,5 @@
 /** Text to tokens and back, by `tokenizer.json`, with the packages of Hugging Face. */
-import { ArgumentError, FormatError, WgradError } from '../core/errors';
+import { ArgumentError, FormatError } from '../core/errors';
 import { tensor } from '../ops/creation';
 import type { Tensor } from '../tensor';
 
@@ -15,34 +15,20 @@ interface Encoder {
 	token_to_id(token: string): number | undefined;
 }
 
-/** Imports an optional package. */
-async function load<T>(name: string, imported: Promise<unknown>): Promise<T> {
-	try {
-		return (await imported) as T;
-	} catch (cause) {
-		throw new WgradError(`fromPretrained: the npm package '${name}' did not load; run npm install ${name}`, { cause });
-	}
-}
-
 /** Encodes and decodes text. */
 export class Tokenizer {
 	readonly #encoder: Encoder;
 	readonly #config: Readonly<Record<string, unknown>>;
 
-	private constructor(encoder: Encoder, config: Readonly<Record<string, unknown>>) {
+	/** @internal Use `Tokenizer.from`. */
+	constructor(encoder: Encoder, config: Readonly<Record<string, unknown>>) {
 		this.#encoder = encoder;
 		this.#config = config;
 	}
 
-	/** Creates a tokenizer from the contents of `tokenizer.json` and `tokenizer_config.json`. Needs the package `@huggingface/tokenizers`. */
-	static async from(tokenizer: object, config: object = {}): Promise<Tokenizer> {
-		type Package = { Tokenizer: new (tokenizer: object, config: object) => Encoder };
-		const { Tokenizer: Wrapped } = await load<Package>('@huggingface/tokenizers', import('@huggingface/tokenizers'));
-		try {
-			return new Tokenizer(new Wrapped(tokenizer, config), config as Readonly<Record<string, unknown>>);
-		} catch (cause) {
-			throw new FormatError(`fromPretrained: tokenizer.json cannot be used: ${(cause as Error).message}`, { cause });
-		}
+	/** Creates a tokenizer from the contents of `tokenizer.json` and `tokenizer_config.json`. */
+	static from(tokenizer: object, config: object = {}): Promise<Tokenizer> {
+		return createTokenizer(tokenizer, config as Readonly<Record<string, unknown>>);
 	}
 
 	/** The tokens of a text. `addSpecialTokens` adds those that begin and end a text, as the model expects. Default true. */
@@ -84,7 +70,7 @@ export class Tokenizer {
 
 	/**
 	 * The text of a conversation as the model was trained on it, by its chat template. `addGenerationPrompt` adds what begins an answer; default
-	 * true. Needs the package `@huggingface/jinja`.
+	 * true.
 	 */
 	async applyChatTemplate(
 		messages: readonly ChatMessage[],
@@ -96,12 +82,22 @@ export class Tokenizer {
 		if (text === undefined)
 			throw new ArgumentError('Tokenizer.applyChatTemplate: this model has no chat_template in tokenizer_config.json');
 		type Package = { Template: new (text: string) => { render(values: object): string } };
-		const { Template } = await load<Package>('@huggingface/jinja', import('@huggingface/jinja'));
+		const { Template } = (await import('@huggingface/jinja')) as unknown as Package;
 		const special = Object.fromEntries(
 			Object.keys(this.#config)
 				.filter((name) => name.endsWith('_token'))
 				.map((name) => [name, this.#special(name)]),
 		);
 		return new Template(text).render({ ...special, messages, add_generation_prompt: addGenerationPrompt });
+	}
+}
+
+async function createTokenizer(tokenizer: object, config: Readonly<Record<string, unknown>>): Promise<Tokenizer> {
+	type Package = { Tokenizer: new (tokenizer: object, config: object) => Encoder };
+	const { Tokenizer: Wrapped } = (await import('@huggingface/tokenizers')) as unknown as Package;
+	try {
+		return new Tokenizer(new Wrapped(tokenizer, config), config);
+	} catch (cause) {
+		throw new FormatError(`fromPretrained: tokenizer.json cannot be used: ${(cause as Error).message}`, { cause });
 	}
 }

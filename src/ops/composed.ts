@@ -11,7 +11,7 @@ import { isHalf } from '../core/halves';
 import { Tensor } from '../tensor';
 import { tidied } from '../tidy';
 import { to } from './elementwise/cast';
-import { resultType } from './operands';
+import { typeOfResult } from './operands';
 
 type Optional = Tensor | null | undefined;
 
@@ -39,7 +39,7 @@ export function inFloat32<const T extends readonly Optional[], R extends Optiona
 	if (casting !== null) return casting.call(operation, inputs, (cast) => inFloat32(operation, cast, body));
 	const floating = inputs.filter((x): x is T[number] & Tensor => x != null && isFloating(x.dtype));
 	if (!floating.some(({ dtype }) => isHalf(dtype))) return composed(operation, () => body(...inputs));
-	const dtype = resultType(...floating);
+	const dtype = typeOfResult(...floating);
 	const narrowed = (x: Optional) => (x != null && isFloating(x.dtype) ? to(x, dtype) : x);
 	return composed(operation, () => {
 		const result = body(...widened(...inputs));

@@ -30,7 +30,7 @@ import {
 import { to } from './elementwise/cast';
 import { type Partials, pullBack } from './elementwise/definitions';
 import { cloneAs } from './layout/views';
-import { broadcastView, converted, gradientFor, type Operand, resultType, scalarFor } from './operands';
+import { broadcastView, converted, gradientFor, type Operand, scalarFor, typeOfResult } from './operands';
 
 /** The tensors that the VJP of an in-place operation reads: the target before the write, and the source. */
 interface WriteSaves {
@@ -205,8 +205,8 @@ function arithmetic(operation: string, op: BinaryOp, x: Tensor, other: Operand, 
 	requireTensor(operation, x);
 	if (typeof other !== 'number') requireTensor(operation, other, 'other');
 	const write = () => {
-		const term = typeof other === 'number' ? other * alpha : alpha === 1 ? other : multiple(other, alpha, resultType(x, other));
-		const result = resultType(x, term);
+		const term = typeof other === 'number' ? other * alpha : alpha === 1 ? other : multiple(other, alpha, typeOfResult(x, other));
+		const result = typeOfResult(x, term);
 		const floating = isFloating(result) || op === 'div';
 		if ((floating && !isFloating(x.dtype)) || (result !== 'bool' && x.dtype === 'bool')) {
 			throw new DTypeError(

@@ -1,6 +1,6 @@
 /** Promotion, conversion and broadcasting of operands, and the way back for their gradients. */
 import type { View } from '../backends/contract';
-import { category, type DType, isFloating, promoteScalar, promoteTypes, wrapped } from '../core/dtype';
+import { category, type DType, isFloating, promoteScalar, widerType, wrapped } from '../core/dtype';
 import { isHalf, nearestHalf } from '../core/halves';
 import { runOperation } from '../core/scope';
 import { broadcastStrides, type Shape, sameShape } from '../core/shape';
@@ -15,13 +15,13 @@ export { sumTo };
 export type Operand = Tensor | number;
 
 /** The common dtype of operands. Scalar tensors decide only the category (bool, integer, floating). As `torch.result_type`. */
-export function resultType(...operands: readonly Operand[]): DType {
+export function typeOfResult(...operands: readonly Operand[]): DType {
 	let result: DType | undefined;
 	let scalar: DType | undefined;
 	for (const operand of operands) {
 		if (typeof operand === 'number') continue;
-		if (operand.ndim > 0) result = result === undefined ? operand.dtype : promoteTypes(result, operand.dtype);
-		else scalar = scalar === undefined ? operand.dtype : promoteTypes(scalar, operand.dtype);
+		if (operand.ndim > 0) result = result === undefined ? operand.dtype : widerType(result, operand.dtype);
+		else scalar = scalar === undefined ? operand.dtype : widerType(scalar, operand.dtype);
 	}
 	let dtype = result ?? scalar ?? 'float32';
 	if (result !== undefined && scalar !== undefined && category(scalar) > category(result)) dtype = scalar;
@@ -38,7 +38,7 @@ export function floatingType(dtype: DType): DType {
 export function promote(operation: string, ...tensors: readonly Tensor[]): Tensor[] {
 	for (const tensor of tensors) requireTensor(operation, tensor);
 	requireSameDevice(operation, ...tensors);
-	const dtype = resultType(...tensors);
+	const dtype = typeOfResult(...tensors);
 	return runOperation(operation, () => tensors.map((tensor) => to(tensor, dtype)));
 }
 

@@ -1,17 +1,17 @@
 /** Which dtype the result of an operation has, for programs that allocate it. */
-import { type DType, requireKnownDType, promoteTypes as widest } from '../core/dtype';
+import { type DType, requireKnownDType, widerType } from '../core/dtype';
 import { requireOperands } from '../tensorChecks';
-import { type Operand, resultType as typeOf } from './operands';
+import { type Operand, typeOfResult } from './operands';
 
 /** The smallest dtype that holds the numbers of both as far as a dtype does: that of an operation on two vectors. As `torch.promote_types`. */
 export function promoteTypes(a: DType, b: DType): DType {
 	requireKnownDType('promoteTypes', a);
 	requireKnownDType('promoteTypes', b);
-	return widest(a, b);
+	return widerType(a, b);
 }
 
 /** The dtype of `add(a, b)`. Numbers and scalar tensors decide only between bool, integer and floating. As `torch.result_type`. */
 export function resultType(a: Operand, b: Operand): DType {
 	requireOperands('resultType', a, b);
-	return typeOf(a, b);
+	return typeOfResult(a, b);
 }

@@ -6,7 +6,7 @@ import { runOperation } from '../../core/scope';
 import { broadcastShapes } from '../../core/shape';
 import { emptyOn, Tensor } from '../../tensor';
 import { requireOperands, requireSameDevice, requireTensor } from '../../tensorChecks';
-import { converted, type Operand, resultType, storedAs } from '../operands';
+import { converted, type Operand, storedAs, typeOfResult } from '../operands';
 import { type Common, viewAs } from './definitions';
 
 /** The comparison with exchanged sides. */
@@ -26,7 +26,7 @@ function compare(op: CompareOp, a: Operand, b: Operand): Tensor {
 	requireOperands(op, a, b);
 	if (a instanceof Tensor && b instanceof Tensor) {
 		requireSameDevice(op, a, b);
-		return comparison({ a, b }, { op, dtype: resultType(a, b), shape: broadcastShapes(op, a.shape, b.shape) }, { name: op });
+		return comparison({ a, b }, { op, dtype: typeOfResult(a, b), shape: broadcastShapes(op, a.shape, b.shape) }, { name: op });
 	}
 	if (typeof a === 'number') return runOperation(op, () => compare(MIRRORED[op], b, a));
 	return comparisonWithNumber({ x: a }, { op, number: comparable(a, b as number) }, { name: op });
@@ -47,7 +47,7 @@ const comparisonWithNumber = defineOperation({
 	name: 'compare',
 	inputs: ['x'],
 	forward: ({ x }, { op, number }: { readonly op: CompareOp; readonly number: number }) => {
-		const dtype = resultType(x, number);
+		const dtype = typeOfResult(x, number);
 		const y = emptyOn(x, x.shape, 'bool');
 		x.backend.kernels.compareScalar({ x: converted(x, dtype) }, { y }, { op, scalar: storedAs(dtype, number) });
 		return y;

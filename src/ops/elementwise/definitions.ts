@@ -10,7 +10,7 @@ import { broadcastShapes, type Shape, sameShape } from '../../core/shape';
 import { emptyOn, Tensor } from '../../tensor';
 import { requireOperands, requireSameDevice, requireTensor } from '../../tensorChecks';
 import { widened } from '../composed';
-import { broadcastView, converted, floatingType, type Operand, resultType, scalarFor, sumTo } from '../operands';
+import { broadcastView, converted, floatingType, type Operand, scalarFor, sumTo, typeOfResult } from '../operands';
 
 /** Which dtypes a function of one number takes. */
 type Accepts =
@@ -182,7 +182,7 @@ export function binary(op: BinaryOp, partials: Partials, publicName: string = op
 export function commonType(name: string, a: Operand, b: Operand): DType {
 	requireOperands(name, a, b);
 	if (a instanceof Tensor && b instanceof Tensor) requireSameDevice(name, a, b);
-	return resultType(a, b);
+	return typeOfResult(a, b);
 }
 
 export function refuseBool(name: string, dtype: DType, cure: string): void {

@@ -8,7 +8,7 @@ import { broadcastShapes } from '../../core/shape';
 import { emptyOn, Tensor } from '../../tensor';
 import { requireFactor, requireOperands, requireSameDevice, requireTensor } from '../../tensorChecks';
 import { widened } from '../composed';
-import { broadcastView, type Operand, resultType, scalarFor, sumTo } from '../operands';
+import { broadcastView, type Operand, scalarFor, sumTo, typeOfResult } from '../operands';
 import { div, mul, sub } from './arithmetic';
 import { type Common, refuseBool, viewAs } from './definitions';
 
@@ -29,7 +29,7 @@ export function where(condition: Tensor, a: Operand, b: Operand): Tensor {
 	if (typeof b !== 'number') requireTensor('where', b, 'b');
 	const sides = [a, b].filter(isTensor);
 	requireSameDevice('where', condition, ...sides);
-	const dtype = sides.length > 0 ? resultType(a, b) : 'float32';
+	const dtype = sides.length > 0 ? typeOfResult(a, b) : 'float32';
 	return chosen(
 		{ a: isTensor(a) ? a : null, b: isTensor(b) ? b : null, condition },
 		{
@@ -76,7 +76,7 @@ export function lerp(a: Tensor, b: Tensor, weight: Operand): Tensor {
 	requireTensor('lerp', a, 'a');
 	requireTensor('lerp', b, 'b');
 	requireOperands('lerp', a, weight);
-	const dtype = resultType(a, b, ...(isTensor(weight) ? [weight] : []));
+	const dtype = typeOfResult(a, b, ...(isTensor(weight) ? [weight] : []));
 	requireFloating('lerp', dtype);
 	if (isTensor(weight)) return weightedByTensor(a, b, weight, dtype, 1);
 	requireSameDevice('lerp', a, b);
@@ -159,7 +159,7 @@ function requireTerms(name: string, a: unknown, b: unknown, c: unknown): void {
 export function addcmul(a: Tensor, b: Tensor, c: Tensor, options: ValueOptions = {}): Tensor {
 	const { value = 1 } = checkOptions('addcmul', options, ['value']);
 	requireTerms('addcmul', a, b, c);
-	const dtype = resultType(a, b, c);
+	const dtype = typeOfResult(a, b, c);
 	refuseBool('addcmul', dtype, "Convert with .to('int32')");
 	requireFactor('addcmul', 'value', value, dtype);
 	return withProduct(a, b, c, dtype, value);
@@ -175,7 +175,7 @@ const withProduct = ternary('addcmul', {
 export function addcdiv(a: Tensor, b: Tensor, c: Tensor, options: ValueOptions = {}): Tensor {
 	const { value = 1 } = checkOptions('addcdiv', options, ['value']);
 	requireTerms('addcdiv', a, b, c);
-	const dtype = resultType(a, b, c);
+	const dtype = typeOfResult(a, b, c);
 	requireFloating('addcdiv', dtype);
 	return withQuotient(a, b, c, dtype, value);
 }

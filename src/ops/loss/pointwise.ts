@@ -3,7 +3,7 @@ import { noGrad } from '../../autograd/modes';
 import { defineOperation } from '../../autograd/operation';
 import type { PointwiseLossOp } from '../../backends/contract/loss';
 import { requireNonNegative, requirePositive } from '../../core/checks';
-import { promoteTypes } from '../../core/dtype';
+import { widerType } from '../../core/dtype';
 import { formatShape, ShapeError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
 import { sameShape } from '../../core/shape';
@@ -74,7 +74,7 @@ const pointwiseLossOperation = defineOperation({
 	name: 'mseLoss',
 	inputs: ['a', 'b'],
 	forward: ({ a, b }, attributes: PointwiseLossAttributes) => {
-		const dtype = floatingType(promoteTypes(a.dtype, b.dtype));
+		const dtype = floatingType(widerType(a.dtype, b.dtype));
 		const y = emptyOn(a, a.shape, dtype);
 		a.backend.kernels.pointwiseLoss({ a: converted(a, dtype), b: converted(b, dtype) }, { y }, attributes);
 		return y;
