@@ -41,8 +41,10 @@ const BESIDES: Readonly<Record<string, string>> = { batchNorm: 'clone', instance
 for (const entry of entries.filter(({ name }) => !name.startsWith('nn.'))) {
 	test(entry.name, () => {
 		for (const sample of entry.samples) {
-			const inputs = makeInputs(entry, sample, 'cpu');
-			const names = namesDuring(() => entry.call(inputs, sample.options ?? {}));
+			const options = sample.options ?? {};
+			const given = makeInputs(entry, sample, 'cpu');
+			const inputs = entry.steps?.prepare(given, options) ?? given;
+			const names = namesDuring(() => (entry.steps ?? entry).call(inputs, options));
 			requireNames(names, (name) => [entry.name, BESIDES[entry.name]].includes(name), `'${sample.label}'`);
 		}
 	});

@@ -15,7 +15,7 @@ import { requireTensor } from '../tensorChecks';
 import { inFloat32 } from './composed';
 import { tensor, zerosLike } from './creation';
 import { addcmul, mul, to } from './elementwise';
-import { cat, flip, movedim, narrow, pad, permute, reshape, select, stack } from './layout';
+import { cat, clone, flip, movedim, narrow, pad, permute, reshape, select, stack } from './layout';
 import { matmul } from './matmul';
 
 /** The most elements of a transform by one product of complex numbers, and of real ones. */
@@ -146,7 +146,7 @@ function scaled(x: Tensor, factor: number): Tensor {
 /** The transform of [rows, n, 2] without a factor: sums of x[j] exp(direction 2 pi i j k / n). */
 function transformed(x: Tensor, direction: Direction): Tensor {
 	const [rows, n] = x.shape as [number, number, number];
-	if (n === 1) return x;
+	if (n === 1) return clone(x);
 	if (n <= BASE) {
 		const matrix = table(`complex ${n} ${direction}`, [2 * n, 2 * n], x, () => complexMatrix(n, direction));
 		return reshape(matmul(reshape(x, [rows, 2 * n]), matrix), [rows, n, 2]);

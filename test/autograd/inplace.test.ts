@@ -335,7 +335,7 @@ test('functions of functional.ts may write into a recorded input', async () => {
 
 /** Operations that may return a view, as in PyTorch; `dropout` and `to` may return the input itself. */
 const VIEWS =
-	'reshape view permute transpose movedim squeeze unsqueeze expand broadcastTo flatten unflatten narrow select slice diagonal split chunk meshgrid contiguous einsum detach';
+	'reshape view permute transpose movedim squeeze unsqueeze expand broadcastTo flatten unflatten narrow select slice diagonal split chunk meshgrid contiguous einsum detach index t swapaxes unbind';
 
 test('only views share memory with an input, and the tape knows their base', () => {
 	for (const entry of Object.values(families).flat()) {

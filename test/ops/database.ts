@@ -93,6 +93,11 @@ export interface OpEntry {
 	readonly name: string;
 	readonly family: Family;
 	call(inputs: readonly Tensor[], options: Options): Tensor | readonly Tensor[];
+	/** If `call` first prepares the inputs with other operations, for example to make a matrix invertible: the two steps. */
+	readonly steps?: {
+		prepare(inputs: readonly Tensor[], options: Options): readonly Tensor[];
+		call(inputs: readonly Tensor[], options: Options): Tensor | readonly Tensor[];
+	};
 	readonly samples: readonly Sample[];
 	/** 'yes', or the reason why the operation has no gradient. */
 	readonly gradient: 'yes' | { readonly none: string };

@@ -1,6 +1,6 @@
 /** Determinants, inverses, systems of equations and Cholesky factors. */
 import * as w from 'wgrad';
-import type { InputSpec, OpEntry, Refusal, Sample, Tolerance } from './database';
+import type { InputSpec, OpEntry, Options, Refusal, Sample, Tolerance } from './database';
 
 const floats = (...shape: number[]): InputSpec => ({ shape });
 const listed = (values: readonly number[], ...shape: number[]): InputSpec => ({ shape, values });
@@ -38,32 +38,43 @@ const LARGE = { ...matrix('large', floats(70, 70), 40), gradient: false };
 const square = (name: string, call: (x: w.Tensor) => unknown): Refusal =>
 	refuse('no square', [2, 3], call, new RegExp(`linalg.${name}: needs square matrices \\[\\.\\.\\., n, n\\], not \\[2, 3\\]`));
 
-const entry = (name: string, rest: Pick<OpEntry, 'call' | 'samples' | 'torch' | 'refusals'>): OpEntry => ({
+/** Adds `shift` to the diagonal of the first input. */
+const addShift = ([x, ...rest]: readonly w.Tensor[], { shift }: Options) => [shifted(x!, shift), ...rest];
+
+const entry = (
+	name: string,
+	call: OpEntry['call'],
+	rest: Pick<OpEntry, 'samples' | 'torch' | 'refusals'>,
+	prepare: (inputs: readonly w.Tensor[], options: Options) => readonly w.Tensor[] = addShift,
+): OpEntry => ({
 	name: `linalg.${name}`,
 	family: 'matmul',
 	gradient: 'yes',
 	tolerance,
+	call: (inputs, options) => call(prepare(inputs, options), options),
+	steps: { prepare, call },
 	...rest,
 });
 
 export const linalg: OpEntry[] = [
-	entry('det', {
-		call: ([x], { shift }) => w.linalg.det(shifted(x!, shift)),
+	entry('det', ([x]) => w.linalg.det(x!), {
 		samples: [...MATRICES, { ...matrix('singular', listed([1, 2, 2, 4], 2, 2)), gradient: false }],
 		torch: ({ shift }) => `torch.linalg.det(${inPython(shift)})`,
 		refusals: [square('det', w.linalg.det)],
 	}),
-	entry('slogdet', {
-		call: ([x], { shift }) => {
-			const { sign, logabsdet } = w.linalg.slogdet(shifted(x!, shift));
+	entry(
+		'slogdet',
+		([x]) => {
+			const { sign, logabsdet } = w.linalg.slogdet(x!);
 			return [sign.detach(), logabsdet];
 		},
-		samples: [...MATRICES, LARGE],
-		torch: ({ shift }) => `(lambda y: [y[0].detach(), y[1]])(torch.linalg.slogdet(${inPython(shift)}))`,
-		refusals: [square('slogdet', w.linalg.slogdet)],
-	}),
-	entry('inv', {
-		call: ([x], { shift }) => w.linalg.inv(shifted(x!, shift)),
+		{
+			samples: [...MATRICES, LARGE],
+			torch: ({ shift }) => `(lambda y: [y[0].detach(), y[1]])(torch.linalg.slogdet(${inPython(shift)}))`,
+			refusals: [square('slogdet', w.linalg.slogdet)],
+		},
+	),
+	entry('inv', ([x]) => w.linalg.inv(x!), {
 		samples: [...MATRICES, LARGE],
 		torch: ({ shift }) => `torch.linalg.inv(${inPython(shift)})`,
 		refusals: [
@@ -71,8 +82,7 @@ export const linalg: OpEntry[] = [
 			refuse('singular', [2, 2], w.linalg.inv, /linalg.inv: there are 2 pivots that are 0: the matrix is singular/),
 		],
 	}),
-	entry('solve', {
-		call: ([x, b], { shift }) => w.linalg.solve(shifted(x!, shift), b!),
+	entry('solve', ([x, b]) => w.linalg.solve(x!, b!), {
 		samples: [
 			{ label: 'exchanges', inputs: [EXCHANGED, floats(3, 2)] },
 			{ label: 'a vector', inputs: [EXCHANGED, floats(3)] },
@@ -90,33 +100,40 @@ export const linalg: OpEntry[] = [
 			),
 		],
 	}),
-	entry('solveTriangular', {
-		call: ([t, b], { shift, ...options }) => w.linalg.solveTriangular(shifted(t!, shift), b!, options as { upper: boolean }),
-		samples: [
-			{ label: 'upper', inputs: [floats(2, 3, 3), floats(2, 3, 2)], options: { shift: 4, upper: true } },
-			{ label: 'lower, unit', inputs: [floats(3, 3), floats(3, 2)], options: { upper: false, unitriangular: true } },
-		],
-		torch: ({ shift, upper, unitriangular = false }) =>
-			`torch.linalg.solve_triangular(torch.${upper ? 'triu' : 'tril'}(${inPython(shift)}, ${unitriangular ? (upper ? 1 : -1) : 0})${unitriangular ? ' + torch.eye(3)' : ''}, x[1], upper=${upper ? 'True' : 'False'}, unitriangular=${unitriangular ? 'True' : 'False'})`,
-		refusals: [square('solveTriangular', (x) => w.linalg.solveTriangular(x, x, { upper: true }))],
-	}),
-	entry('cholesky', {
+	entry(
+		'solveTriangular',
+		([t, b], { shift: _, ...options }) => w.linalg.solveTriangular(t!, b!, options as { upper: boolean }),
+		{
+			samples: [
+				{ label: 'upper', inputs: [floats(2, 3, 3), floats(2, 3, 2)], options: { shift: 4, upper: true } },
+				{ label: 'lower, unit', inputs: [floats(3, 3), floats(3, 2)], options: { upper: false, unitriangular: true } },
+			],
+			torch: ({ shift, upper, unitriangular = false }) =>
+				`torch.linalg.solve_triangular(torch.${upper ? 'triu' : 'tril'}(${inPython(shift)}, ${unitriangular ? (upper ? 1 : -1) : 0})${unitriangular ? ' + torch.eye(3)' : ''}, x[1], upper=${upper ? 'True' : 'False'}, unitriangular=${unitriangular ? 'True' : 'False'})`,
+			refusals: [square('solveTriangular', (x) => w.linalg.solveTriangular(x, x, { upper: true }))],
+		},
+	),
+	entry(
+		'cholesky',
+		([x]) => w.linalg.cholesky(x!),
+		{
+			samples: [
+				matrix('one matrix', floats(3, 3)),
+				matrix('batch', floats(2, 4, 4)),
+				{ ...matrix('large', { ...floats(67, 67), low: -0.2, high: 0.2 }), gradient: false },
+			],
+			torch: () => 'torch.linalg.cholesky(x[0] @ x[0].mT + torch.eye(x[0].shape[-1]))',
+			refusals: [
+				square('cholesky', w.linalg.cholesky),
+				refuse(
+					'not positive',
+					[2, 2],
+					w.linalg.cholesky,
+					/linalg.cholesky: there are 2 diagonal entries that are no numbers: .* not positive definite/,
+				),
+			],
+		},
 		// Positive definite matrices, so that differences keep them symmetric.
-		call: ([x]) => w.linalg.cholesky(shifted(x!.matmul(x!.mT), 1)),
-		samples: [
-			matrix('one matrix', floats(3, 3)),
-			matrix('batch', floats(2, 4, 4)),
-			{ ...matrix('large', { ...floats(67, 67), low: -0.2, high: 0.2 }), gradient: false },
-		],
-		torch: () => 'torch.linalg.cholesky(x[0] @ x[0].mT + torch.eye(x[0].shape[-1]))',
-		refusals: [
-			square('cholesky', w.linalg.cholesky),
-			refuse(
-				'not positive',
-				[2, 2],
-				w.linalg.cholesky,
-				/linalg.cholesky: there are 2 diagonal entries that are no numbers: .* not positive definite/,
-			),
-		],
-	}),
+		([x]) => [shifted(x!.matmul(x!.mT), 1)],
+	),
 ];
