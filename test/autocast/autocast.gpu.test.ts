@@ -249,7 +249,7 @@ onBoth('quantised, adapted and pruned layers, with a scaler and in a checkpoint'
 		new nn.Linear(8, 3, at),
 	);
 	quantize(model, { bits: 4, groupSize: 8, modules: ['2'], activations: 'dynamic8' });
-	nn.prune.l1Unstructured(model.at(4), 'weight', 0.5);
+	await nn.prune.l1Unstructured(model.at(4), 'weight', 0.5);
 	const adapters = nn.lora.apply(model, { targets: ['0', '2'], rank: 2 });
 	const table = quantizeEmbedding(device);
 	const indices = tensor([1, 0, 3, 2], { dtype: 'int32', device });

@@ -67,7 +67,8 @@ test('every metric has a correct call to start from', () => {
 	const known = new Set(Object.entries(METRICS).flatMap(([name, [of]]) => [name, of]));
 	const missing = Object.keys(metrics).filter((name) => !known.has(name));
 	if (missing.length > 0) throw new Error(`no call of ${missing.join(', ')}`);
-	const functions = Object.keys(w.io).filter((name) => !(name in IO));
+	// save writes files at any text: io/files.test.ts has its wrong calls.
+	const functions = Object.keys(w.io).filter((name) => !(name in IO) && name !== 'save');
 	if (functions.length > 0) throw new Error(`no call of ${functions.join(', ')}`);
 });
 
@@ -109,6 +110,7 @@ const file = w.io.encodeSafetensors([{ name: 'weight', dtype: 'float32', shape: 
 const IO: Readonly<Record<string, Arguments>> = {
 	saveSafetensors: [{ weight: new Some([2, 3]), bias: new Some([0], 'int32') }, { format: 'pt' }],
 	loadSafetensors: [file, { device: 'cpu' }],
+	load: [file, { device: 'cpu', dtype: 'auto' }],
 	decodeSafetensors: [file, { float16As: 'float32', float64As: 'float32' }],
 	encodeSafetensors: [[{ name: 'weight', dtype: 'float32', shape: [2], data: Float32Array.of(1, 2) }], { format: 'pt' }],
 };
