@@ -4,8 +4,7 @@
  */
 import { ArgumentError } from '../core/errors';
 import { checkOptions } from '../core/options';
-import { Dropout, Embedding, LayerNorm, Linear, ModuleList } from '../nn';
-import { scaledDotProductAttention } from '../ops/attention';
+import { Dropout, Embedding, LayerNorm, Linear } from '../nn';
 import { zerosLike } from '../ops/creation';
 import { add, clamp, div, mul, ne, tanh, to } from '../ops/elementwise';
 import { narrow, reshape, select, unsqueeze } from '../ops/layout';
@@ -13,44 +12,10 @@ import { normalize } from '../ops/norm';
 import { sum } from '../ops/reduce';
 import type { Tensor } from '../tensor';
 import { tidy } from '../tidy';
-import { ACTIVATION_NAMES, ACTIVATIONS, type ActivationName } from './activations';
+import { ACTIVATION_NAMES, ACTIVATIONS } from './activations';
 import { ConfigReader, type PretrainedConfig } from './config';
-import { mergeHeads, splitHeads } from './heads';
+import { Dense, Encoder, type EncoderLayerOptions, SelfAttention } from './encoder';
 import { HubModule, PretrainedModel } from './hubModule';
-
-interface LayerOptions {
-	readonly width: number;
-	readonly heads: number;
-	readonly inner: number;
-	readonly activation: ActivationName;
-	readonly eps: number;
-	readonly dropout: number;
-	readonly attentionDropout: number;
-}
-
-class SelfAttention extends HubModule {
-	readonly query: Linear;
-	readonly key: Linear;
-	readonly value: Linear;
-
-	constructor(readonly options: LayerOptions) {
-		super();
-		const { width } = options;
-		this.query = new Linear(width, width);
-		this.key = new Linear(width, width);
-		this.value = new Linear(width, width);
-	}
-
-	override forward(x: Tensor, attnMask: Tensor | null): Tensor {
-		const { heads, attentionDropout } = this.options;
-		const [q, k, v] = [this.query, this.key, this.value].map((part) => splitHeads(part.forward(x), heads)) as [
-			Tensor,
-			Tensor,
-			Tensor,
-		];
-		return mergeHeads(scaledDotProductAttention(q, k, v, { attnMask, dropoutP: this.training ? attentionDropout : 0 }));
-	}
-}
 
 /** norm(residual + dropout(x W + b)). */
 class Output extends HubModule {
@@ -58,7 +23,7 @@ class Output extends HubModule {
 	readonly LayerNorm: LayerNorm;
 	readonly dropout: Dropout;
 
-	constructor(inFeatures: number, { width, eps, dropout }: LayerOptions) {
+	constructor(inFeatures: number, { width, eps, dropout }: EncoderLayerOptions) {
 		super();
 		this.dense = new Linear(inFeatures, width);
 		this.LayerNorm = new LayerNorm(width, { eps });
@@ -74,7 +39,7 @@ class Attention extends HubModule {
 	readonly self: SelfAttention;
 	readonly output: Output;
 
-	constructor(options: LayerOptions) {
+	constructor(options: EncoderLayerOptions) {
 		super();
 		this.self = new SelfAttention(options);
 		this.output = new Output(options.width, options);
@@ -85,29 +50,12 @@ class Attention extends HubModule {
 	}
 }
 
-class Dense extends HubModule {
-	readonly dense: Linear;
-
-	constructor(
-		inFeatures: number,
-		outFeatures: number,
-		readonly activation: (x: Tensor) => Tensor,
-	) {
-		super();
-		this.dense = new Linear(inFeatures, outFeatures);
-	}
-
-	override forward(x: Tensor): Tensor {
-		return this.activation(this.dense.forward(x));
-	}
-}
-
 class Layer extends HubModule {
 	readonly attention: Attention;
 	readonly intermediate: Dense;
 	readonly output: Output;
 
-	constructor(options: LayerOptions) {
+	constructor(options: EncoderLayerOptions) {
 		super();
 		this.attention = new Attention(options);
 		this.intermediate = new Dense(options.width, options.inner, ACTIVATIONS[options.activation]);
@@ -119,19 +67,6 @@ class Layer extends HubModule {
 			const attended = this.attention.forward(x, mask);
 			return this.output.forward(this.intermediate.forward(attended), attended);
 		});
-	}
-}
-
-class Encoder extends HubModule {
-	readonly layer: ModuleList<Layer>;
-
-	constructor(layers: number, options: LayerOptions) {
-		super();
-		this.layer = new ModuleList(Array.from({ length: layers }, () => new Layer(options)));
-	}
-
-	override forward(x: Tensor, mask: Tensor | null): Tensor {
-		return this.layer.items.reduce((y, layer) => layer.forward(y, mask), x);
 	}
 }
 
@@ -149,7 +84,7 @@ class Embeddings extends HubModule {
 	readonly LayerNorm: LayerNorm;
 	readonly dropout: Dropout;
 
-	constructor({ vocabulary, positions, types }: EmbeddingSizes, { width, eps, dropout }: LayerOptions) {
+	constructor({ vocabulary, positions, types }: EmbeddingSizes, { width, eps, dropout }: EncoderLayerOptions) {
 		super();
 		this.wordEmbeddings = new Embedding(vocabulary, width);
 		this.positionEmbeddings = new Embedding(positions, width);
@@ -214,7 +149,7 @@ export interface BertOptions {
  */
 export class BertModel extends PretrainedModel {
 	readonly embeddings: Embeddings;
-	readonly encoder: Encoder;
+	readonly encoder: Encoder<Layer>;
 	readonly pooler: Dense | null;
 	readonly maxLength: number;
 	readonly #isDistilled: boolean;
@@ -227,7 +162,7 @@ export class BertModel extends PretrainedModel {
 		const [width, heads] = [read.count('hidden_size'), read.count('num_attention_heads')];
 		if (width % heads !== 0)
 			throw new ArgumentError(`BertModel: hidden_size ${width} does not divide into num_attention_heads ${heads}`);
-		const layer: LayerOptions = {
+		const layer: EncoderLayerOptions = {
 			width,
 			heads,
 			inner: read.count('intermediate_size'),
@@ -235,11 +170,12 @@ export class BertModel extends PretrainedModel {
 			eps: read.number('layer_norm_eps', 1e-12),
 			dropout: read.number('hidden_dropout_prob', 0.1),
 			attentionDropout: read.number('attention_probs_dropout_prob', 0.1),
+			qkvBias: true,
 		};
 		this.maxLength = read.count('max_position_embeddings', 512);
 		const sizes = { vocabulary: read.count('vocab_size'), positions: this.maxLength, types: read.number('type_vocab_size', 2) };
 		this.embeddings = new Embeddings(sizes, layer);
-		this.encoder = new Encoder(read.count('num_hidden_layers'), layer);
+		this.encoder = new Encoder(Array.from({ length: read.count('num_hidden_layers') }, () => new Layer(layer)));
 		this.pooler = (options.pooler ?? !this.#isDistilled) ? new Dense(width, width, tanh) : null;
 	}
 

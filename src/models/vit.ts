@@ -1,71 +1,21 @@
 /** Vision transformer: an image as a sequence of patches. Dosovitskiy et al. 2021. Keys are those of Hugging Face's ViTForImageClassification. */
 import { ArgumentError, formatShape, ShapeError } from '../core/errors';
-import { Conv2d, Dropout, init, LayerNorm, Linear, ModuleList, Parameter } from '../nn';
-import { scaledDotProductAttention } from '../ops/attention';
+import { Conv2d, Dropout, init, LayerNorm, Linear, Parameter } from '../nn';
 import { zeros } from '../ops/creation';
 import { add } from '../ops/elementwise';
 import { cat, expand, flatten, select, transpose } from '../ops/layout';
 import type { Tensor } from '../tensor';
 import { tidy } from '../tidy';
-import { ACTIVATION_NAMES, ACTIVATIONS, type ActivationName } from './activations';
+import { ACTIVATION_NAMES, ACTIVATIONS } from './activations';
 import { ConfigReader, type PretrainedConfig } from './config';
-import { mergeHeads, splitHeads } from './heads';
+import { Dense, Encoder, type EncoderLayerOptions, SelfAttention } from './encoder';
 import { HubModule, PretrainedModel } from './hubModule';
-
-interface LayerOptions {
-	readonly width: number;
-	readonly heads: number;
-	readonly inner: number;
-	readonly activation: ActivationName;
-	readonly eps: number;
-	readonly dropout: number;
-	readonly attentionDropout: number;
-	readonly qkvBias: boolean;
-}
-
-class SelfAttention extends HubModule {
-	readonly query: Linear;
-	readonly key: Linear;
-	readonly value: Linear;
-
-	constructor(readonly options: LayerOptions) {
-		super();
-		const { width, qkvBias: bias } = options;
-		this.query = new Linear(width, width, { bias });
-		this.key = new Linear(width, width, { bias });
-		this.value = new Linear(width, width, { bias });
-	}
-
-	override forward(x: Tensor): Tensor {
-		const { heads, attentionDropout } = this.options;
-		const [q, k, v] = [this.query, this.key, this.value].map((part) => splitHeads(part.forward(x), heads)) as [
-			Tensor,
-			Tensor,
-			Tensor,
-		];
-		return mergeHeads(scaledDotProductAttention(q, k, v, { dropoutP: this.training ? attentionDropout : 0 }));
-	}
-}
-
-/** One linear layer under the name `dense`. */
-class Dense extends HubModule {
-	readonly dense: Linear;
-
-	constructor(inFeatures: number, outFeatures: number) {
-		super();
-		this.dense = new Linear(inFeatures, outFeatures);
-	}
-
-	override forward(x: Tensor): Tensor {
-		return this.dense.forward(x);
-	}
-}
 
 class Attention extends HubModule {
 	readonly attention: SelfAttention;
 	readonly output: Dense;
 
-	constructor(options: LayerOptions) {
+	constructor(options: EncoderLayerOptions) {
 		super();
 		this.attention = new SelfAttention(options);
 		this.output = new Dense(options.width, options.width);
@@ -84,11 +34,11 @@ class Layer extends HubModule {
 	readonly layernormAfter: LayerNorm;
 	readonly dropout: Dropout;
 
-	constructor(readonly options: LayerOptions) {
+	constructor(options: EncoderLayerOptions) {
 		super();
 		const { width, inner, eps, dropout } = options;
 		this.attention = new Attention(options);
-		this.intermediate = new Dense(width, inner);
+		this.intermediate = new Dense(width, inner, ACTIVATIONS[options.activation]);
 		this.output = new Dense(inner, width);
 		this.layernormBefore = new LayerNorm(width, { eps });
 		this.layernormAfter = new LayerNorm(width, { eps });
@@ -98,22 +48,9 @@ class Layer extends HubModule {
 	override forward(x: Tensor): Tensor {
 		return tidy(() => {
 			const attended = add(x, this.dropout.forward(this.attention.forward(this.layernormBefore.forward(x))));
-			const inner = ACTIVATIONS[this.options.activation](this.intermediate.forward(this.layernormAfter.forward(attended)));
+			const inner = this.intermediate.forward(this.layernormAfter.forward(attended));
 			return add(attended, this.dropout.forward(this.output.forward(inner)));
 		});
-	}
-}
-
-class Encoder extends HubModule {
-	readonly layer: ModuleList<Layer>;
-
-	constructor(layers: number, options: LayerOptions) {
-		super();
-		this.layer = new ModuleList(Array.from({ length: layers }, () => new Layer(options)));
-	}
-
-	override forward(x: Tensor): Tensor {
-		return this.layer.items.reduce((y, layer) => layer.forward(y), x);
 	}
 }
 
@@ -137,7 +74,7 @@ class Embeddings extends HubModule {
 	readonly patchEmbeddings: PatchEmbeddings;
 	readonly dropout: Dropout;
 
-	constructor(patches: number, channels: number, patch: number, { width, dropout }: LayerOptions) {
+	constructor(patches: number, channels: number, patch: number, { width, dropout }: EncoderLayerOptions) {
 		super();
 		this.clsToken = new Parameter(zeros([1, 1, width]));
 		this.positionEmbeddings = init.truncNormal_(new Parameter(zeros([1, patches + 1, width])), 0, 0.02);
@@ -154,13 +91,13 @@ class Embeddings extends HubModule {
 
 class Vit extends HubModule {
 	readonly embeddings: Embeddings;
-	readonly encoder: Encoder;
+	readonly encoder: Encoder<Layer>;
 	readonly layernorm: LayerNorm;
 
-	constructor(embeddings: Embeddings, layers: number, options: LayerOptions) {
+	constructor(embeddings: Embeddings, layers: number, options: EncoderLayerOptions) {
 		super();
 		this.embeddings = embeddings;
-		this.encoder = new Encoder(layers, options);
+		this.encoder = new Encoder(Array.from({ length: layers }, () => new Layer(options)));
 		this.layernorm = new LayerNorm(options.width, { eps: options.eps });
 	}
 
@@ -186,7 +123,7 @@ export class ViTForImageClassification extends PretrainedModel {
 				`ViTForImageClassification: hidden_size ${width} does not divide into num_attention_heads ${heads}`,
 			);
 		this.imageShape = [channels, size, size];
-		const options: LayerOptions = {
+		const options: EncoderLayerOptions = {
 			width,
 			heads,
 			inner: read.count('intermediate_size'),
