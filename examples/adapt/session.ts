@@ -135,7 +135,7 @@ export class Session {
 		modelInfo.textContent = `${size} parameters: layers ${layers}, width ${width}, heads ${heads}, context ${context}.`;
 	}
 
-	/** Trains a new model and saves it, as far as it got. */
+	/** Trains a new model and saves it. If training stops early, saves the steps so far. */
 	async #pretrain(): Promise<void> {
 		const training = GptTraining.begin(readSizes(), this.#mobyDick, this.#device);
 		element('before', HTMLElement).textContent = '–';

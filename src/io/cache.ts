@@ -76,7 +76,7 @@ class CachedFile implements RandomAccess {
 		readonly record: CacheRecord,
 		readonly place: string,
 		readonly store: CheckpointStore,
-		/** null: there is no connection. */
+		/** Where missing blocks come from; null without a connection. */
 		readonly remote: RemoteFile | null,
 	) {
 		this.name = record.url;

@@ -129,7 +129,7 @@ export function parseLayout(header: Uint8Array, dataBytes: number): Layout {
 	return { entries, metadata };
 }
 
-/** The elements of an entry, whose bytes these are. */
+/** Reads the elements of an entry from its bytes. */
 export function elementsOf({ name, dtype }: Entry, bytes: Uint8Array, options: ElementOptions): Elements {
 	return readElements(`safetensors: tensor ${quote(name)}`, dtype, bytes, options);
 }

@@ -94,7 +94,7 @@ export abstract class CausalModel extends PretrainedModel {
 	}
 }
 
-/** Query i, the token at earlier + i, attends to itself and earlier tokens that are no padding and lie in the window. */
+/** Query i is the token at position earlier + i. It attends to itself and to earlier tokens, except padding and tokens outside of the window. */
 function causalMask(
 	length: number,
 	earlier: number,

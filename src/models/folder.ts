@@ -72,7 +72,7 @@ function fromHandle(folder: FileSystemDirectoryHandle): OpenFile {
 	};
 }
 
-/** Small files are fetched at once, so that a missing one is found; of large ones, only the address is returned. */
+/** Asks the server for the file's headers only, to find out whether the file is there. */
 function fromUrl(folder: string): OpenFile {
 	const base = folder.endsWith('/') ? folder : `${folder}/`;
 	return async (name) => {

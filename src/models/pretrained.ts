@@ -60,7 +60,7 @@ function llama(config: PretrainedConfig, { maxLength }: PretrainedOptions): Llam
 export class Pretrained<M extends PretrainedModel = PretrainedModel> {
 	constructor(
 		readonly model: M,
-		/** null if there is no tokenizer.json, as for images. */
+		/** null if the files have no tokenizer.json, such as those of a model for images. */
 		readonly tokenizer: Tokenizer | null,
 		/** Tokens that end a text. */
 		readonly endTokens: readonly number[],

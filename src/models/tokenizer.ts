@@ -36,7 +36,7 @@ export class Tokenizer {
 		return this.#encoder.encode(text, { add_special_tokens: addSpecialTokens }).ids;
 	}
 
-	/** The text of tokens. `skipSpecialTokens` leaves out those that are no text. Default true. */
+	/** The text of tokens. `skipSpecialTokens` leaves out special tokens, such as the end of a text. Default true. */
 	decode(tokens: Iterable<number>, { skipSpecialTokens = true }: { readonly skipSpecialTokens?: boolean } = {}): string {
 		const ids = Array.from(tokens);
 		return ids.length === 0 ? '' : this.#encoder.decode(ids, { skip_special_tokens: skipSpecialTokens });

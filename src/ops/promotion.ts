@@ -3,7 +3,7 @@ import { type DType, requireKnownDType, widerType } from '../core/dtype';
 import { requireOperands } from '../tensorChecks';
 import { type Operand, typeOfResult } from './operands';
 
-/** The smallest dtype that holds the numbers of both as far as a dtype does: that of an operation on two vectors. As `torch.promote_types`. */
+/** The dtype that an operation on two vectors of these dtypes gives. As `torch.promote_types`. */
 export function promoteTypes(a: DType, b: DType): DType {
 	requireKnownDType('promoteTypes', a);
 	requireKnownDType('promoteTypes', b);

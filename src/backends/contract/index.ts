@@ -4,8 +4,8 @@
  *
  * A kernel takes its inputs, its outputs and its attributes as three plain objects. Operations check arguments and
  * allocate outputs; kernels check nothing. These rules hold unless a kernel's own comment says
- * otherwise. Inputs may have any strides and offset. Outputs are new and contiguous, start at offset 0 and share no storage with
- * an input. Every size may be 0.
+ * otherwise. Inputs may have any strides and offset. Outputs are new and contiguous, and start at offset 0. No output shares
+ * storage with an input. Every size may be 0.
  */
 import type { DType, TypedArray } from '../../core/dtype';
 import type { DeviceLostError } from '../../core/errors';

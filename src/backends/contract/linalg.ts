@@ -3,8 +3,8 @@ import type { View } from './storage';
 
 export interface LinalgKernels {
 	/**
-	 * Replaces each matrix of lu [B, n, n] by its factors P A = L U: U on and above the diagonal, L below, whose diagonal is 1. In each column the
-	 * entry of the largest magnitude becomes the pivot, the first of several. Row i of P A is row permutation[i] (int32, [B, n]) of A; sign [B]
+	 * Replaces each matrix A of lu [B, n, n] by its factors, P A = L U. U is stored on and above the diagonal, L below it. The diagonal of L is 1
+	 * and not stored. In each column the entry of the largest magnitude becomes the pivot; of equal ones, the first. Row i of P A is row permutation[i] (int32, [B, n]) of A; sign [B]
 	 * is the determinant of P, 1 or -1. permutation must hold 0 .. n - 1 and sign 1 before. A pivot of 0 leaves its column as it is.
 	 */
 	luFactor(

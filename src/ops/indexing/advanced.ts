@@ -1,7 +1,8 @@
 /**
  * Indexing as Python writes it: `index(x, [i, ':', j])` is `x[i, :, j]`.
  *
- * Numbers, slices, null and '...' give a view. Then the dims with tensors of indices become one dim, whose elements gather and scatter move.
+ * Numbers, slices, null and '...' give a view. The dims that tensors index are then merged into one dim. Kernels of gather and scatter move
+ * its elements.
  */
 import { describe } from '../../core/checks';
 import { fillValue, isInt32 } from '../../core/dtype';
