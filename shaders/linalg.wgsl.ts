@@ -10,7 +10,7 @@
  * A NaN in the matrix may hide the largest entry of a column; the factors then hold NaN, whichever row is the pivot.
  */
 import { wgsl } from 'wgsl-preprocessor';
-import { defineKernel, read, readWrite } from './shader';
+import { defineKernel, type NoVariant, read, readWrite } from './shader';
 
 const LANES = 64;
 
@@ -19,7 +19,7 @@ const COLUMN_PARAMS = { n: 'u32', first: 'u32', last: 'u32' } as const;
 export const luFactor = defineKernel({
 	name: 'linalg.luFactor',
 	params: COLUMN_PARAMS,
-	define: (_variant: Record<string, never>) => ({
+	define: (_: NoVariant) => ({
 		bindings: { lu: readWrite('f32'), permutation: readWrite('i32'), signs: readWrite('f32') },
 		workgroupSize: LANES,
 		functions: wgsl`
@@ -90,7 +90,7 @@ var<workgroup> found: u32;
 export const choleskyFactor = defineKernel({
 	name: 'linalg.choleskyFactor',
 	params: { ...COLUMN_PARAMS, nan: 'bits' },
-	define: (_variant: Record<string, never>) => ({
+	define: (_: NoVariant) => ({
 		bindings: { l: readWrite('f32') },
 		workgroupSize: LANES,
 		main: wgsl`

@@ -1,20 +1,16 @@
 /** The Bernoulli distribution. */
-
 import { noGrad } from '../autograd/modes';
 import { checkOptions } from '../core/options';
 import { broadcastShapes } from '../core/shape';
 import { full } from '../ops/creation';
-import { clamp, log, mul, neg, sigmoid, sub } from '../ops/elementwise';
+import { log, mul, neg, sigmoid, sub } from '../ops/elementwise';
 import { broadcastTo, expand } from '../ops/layout';
 import { binaryCrossEntropyWithLogits } from '../ops/loss';
 import type { Operand } from '../ops/operands';
 import { bernoulli } from '../ops/random';
 import { Tensor } from '../tensor';
 import { tidy } from '../tidy';
-import { Distribution, oneOf } from './distribution';
-
-/** The least distance of a probability from 0 and 1 for its logarithm, as in PyTorch: an epsilon of float32. */
-const EPSILON = 2 ** -23;
+import { clampProbs, Distribution, oneOf } from './distribution';
 
 /** Draws of 1 with probability `probs`, or sigmoid(`logits`), else 0. As `torch.distributions.Bernoulli`. */
 export class Bernoulli extends Distribution {
@@ -36,7 +32,7 @@ export class Bernoulli extends Distribution {
 	get logits(): Tensor {
 		if (this.#isLogits) return this.#given;
 		return tidy(() => {
-			const p = clamp(this.#given, EPSILON, 1 - EPSILON);
+			const p = clampProbs(this.#given);
 			return sub(log(p), log(sub(1, p)));
 		});
 	}

@@ -13,9 +13,7 @@ import { sum } from '../ops/reduce';
 import { logSoftmax, softmax } from '../ops/softmax';
 import { Tensor } from '../tensor';
 import { tidy } from '../tidy';
-import { Distribution, oneOf } from './distribution';
-
-const EPSILON = 2 ** -23;
+import { clampProbs, Distribution, oneOf } from './distribution';
 
 /**
  * Draws of positions along the last dim, with probabilities proportional to `probs` or to e^`logits`. Results are int32. As
@@ -44,7 +42,7 @@ export class Categorical extends Distribution {
 	/** The logarithms of the probabilities. */
 	get logits(): Tensor {
 		if (this.#isLogits) return logSoftmax(this.#given, -1);
-		return tidy(() => log(clamp(this.probs, EPSILON, 1 - EPSILON)));
+		return tidy(() => log(clampProbs(this.probs)));
 	}
 
 	/** NaN: positions have no mean. */

@@ -5,6 +5,7 @@ import { isFloating } from '../core/dtype';
 import { ArgumentError, DTypeError } from '../core/errors';
 import { broadcastShapes, checkShape, type Shape } from '../core/shape';
 import { full } from '../ops/creation';
+import { clamp } from '../ops/elementwise';
 import { broadcastTo } from '../ops/layout';
 import { type Operand, promote } from '../ops/operands';
 import { Tensor } from '../tensor';
@@ -61,7 +62,7 @@ export function parametersOf(
 		if (!isFloating(a.dtype))
 			throw new DTypeError(`${name}: parameters must be floating, not ${a.dtype}. Convert with .to('float32')`);
 		const shape = broadcastShapes(name, a.shape, b.shape);
-		return [kept(broadcastTo(a, shape)), kept(broadcastTo(b, shape)), shape] as const;
+		return [keep(broadcastTo(a, shape)), keep(broadcastTo(b, shape)), shape] as const;
 	});
 }
 
@@ -76,6 +77,10 @@ export function oneOf(name: string, given: { readonly probs?: Tensor; readonly l
 	return which;
 }
 
-function kept(x: Tensor): Tensor {
-	return keep(x);
+/** The least distance of a probability from 0 and 1 for its logarithm, as in PyTorch: an epsilon of float32. */
+const EPSILON = 2 ** -23;
+
+/** Keeps probabilities away from 0 and 1, so that their logarithms are finite. */
+export function clampProbs(probs: Tensor): Tensor {
+	return clamp(probs, EPSILON, 1 - EPSILON);
 }

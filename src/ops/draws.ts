@@ -6,11 +6,10 @@ import { normalizeDim } from '../core/shape';
 import type { Tensor } from '../tensor';
 import { requireFloatingTensor } from '../tensorChecks';
 import { composed, inFloat32, widened } from './composed';
-import { arange } from './creation';
-import { add, clamp, div, eq, ge, gt, isfinite, log, log1p, logicalAnd, mul, neg, sub, to, where } from './elementwise';
-import { searchsorted, topk } from './indexing';
+import { add, clamp, div, ge, gt, isfinite, log, log1p, logicalAnd, mul, neg, sub, to, where } from './elementwise';
+import { oneHot, searchsorted, topk } from './indexing';
 import { checkBounds } from './indexing/gather';
-import { contiguous, detach, expand, narrow, reshape } from './layout';
+import { contiguous, detach, expand, movedim, narrow, reshape } from './layout';
 import { randLike } from './random';
 import { all, argmax, cumsum, sum } from './reduce';
 import { softmax } from './softmax';
@@ -89,20 +88,8 @@ export function gumbelSoftmax(logits: Tensor, options: GumbelSoftmaxOptions = {}
 		const gumbel = neg(log(exponential(detach(wide))));
 		const soft = softmax(div(add(wide, gumbel), tau), at);
 		if (!hard || logits.ndim === 0) return soft;
-		const chosen = argmax(soft, at, { keepdim: true });
-		const size = soft.shape[at]!;
-		const positions = arange(size, { dtype: 'int32', device: soft.device });
-		const oneHot = to(
-			eq(
-				reshape(
-					positions,
-					soft.shape.map((_, d) => (d === at ? size : 1)),
-				),
-				chosen,
-			),
-			soft.dtype,
-		);
+		const chosen = to(movedim(oneHot(argmax(soft, at), soft.shape[at]!), -1, at), soft.dtype);
 		// The value of the one-hot vector, exactly, with the gradient of the soft one.
-		return add(oneHot, sub(soft, detach(soft)));
+		return add(chosen, sub(soft, detach(soft)));
 	});
 }
