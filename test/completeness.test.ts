@@ -18,7 +18,7 @@ import {
 } from './completeness/names';
 import { namesIn, operationsTable, withTable } from './completeness/table';
 import { entries, families } from './ops/index';
-import { WITHOUT_FLOAT16 } from './proofs/float16';
+import { WITHOUT_FLOAT16 } from './proofs/halfOutcomes';
 
 const exported = wgrad as unknown as Readonly<Record<string, unknown>>;
 

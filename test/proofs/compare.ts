@@ -41,12 +41,12 @@ export function requireClose(
 	}
 }
 
-/** A fixed random gradient for each output, exact in float32. */
-export function cotangents(outputs: readonly Tensor[]): Tensor[] {
+/** A fixed random gradient for each output, exact in float32; `round` rounds its values further. */
+export function cotangents(outputs: readonly Tensor[], round?: (values: readonly number[]) => readonly number[]): Tensor[] {
 	return outputs.map((output, i) => {
 		const next = stream(`cotangent ${i} of ${output.shape}`);
 		const values = Array.from({ length: output.size }, () => Math.fround((next() < 0.5 ? -1 : 1) * (0.5 + next())));
-		return tensor(values, { shape: output.shape, dtype: output.dtype, device: output.device });
+		return tensor(round?.(values) ?? values, { shape: output.shape, dtype: output.dtype, device: output.device });
 	});
 }
 
