@@ -13,10 +13,10 @@ import type { StateDict } from '../nn/module';
 import { Tensor } from '../tensor';
 import type { ElementOptions, Elements } from './elements';
 import { quote } from './header';
-import { openSource, ProgressReader, withProgress } from './open';
+import { isRemote, openSource, ProgressReader, withProgress } from './open';
 import { checkOpenOptions, type OpenOptions } from './options';
 import type { RandomAccess } from './randomAccess';
-import { elementsOf, headerLength, type Layout, LENGTH_BYTES, parseLayout } from './safetensors';
+import { type Entry, elementsOf, headerLength, type Layout, LENGTH_BYTES, parseLayout } from './safetensors';
 
 export interface LoadFileOptions extends OpenOptions {
 	/** The device of the tensors. Default: the default device. */
@@ -38,23 +38,60 @@ export async function load(source: Source | readonly Source[], options: LoadFile
 	const { device = deviceOfNew(), dtype, signal } = options;
 	checkOpenOptions('io.load', options);
 	if (dtype !== undefined) requireOneOf('io.load', 'dtype', dtype, ['auto', 'float32', 'float16', 'bfloat16']);
-	const backend = backendOf(device);
+	backendOf(device);
 	signal?.throwIfAborted();
 	const given: readonly Source[] = Array.isArray(source) ? source : [source as Source];
 	if (given.length === 0) throw new ArgumentError('io.load: there is no file to load');
-	return withProgress(given, options, async (tell) => {
+	const state: StateDict = Object.create(null);
+	try {
+		const { sources, expected } = await shardsOf(given, options);
+		await withTensors('io.load', sources, expected, options, async ({ read }) => {
+			await read(({ name, tensor }) => {
+				state[name] = tensor;
+			});
+		});
+		return state;
+	} catch (error) {
+		for (const tensor of Object.values(state)) tensor.dispose();
+		throw error;
+	}
+}
+
+/** The tensors of files whose headers are read. */
+export interface TensorFiles {
+	readonly entries: readonly Entry[];
+	/** Reads the tensors one at a time and gives each to `take`, which owns it. Reads only those that `wants` names. */
+	read(take: (found: { name: string; tensor: Tensor }) => void, wants?: (name: string) => boolean): Promise<void>;
+}
+
+/** Opens safetensors files that make up one state, reads their headers, and runs `use`. `expected` are names that must be there. */
+export function withTensors<T>(
+	operation: string,
+	sources: readonly Source[],
+	expected: readonly string[],
+	options: LoadFileOptions,
+	use: (files: TensorFiles) => Promise<T>,
+): Promise<T> {
+	const { device = deviceOfNew(), dtype, signal } = options;
+	const backend = backendOf(device);
+	return withProgress(sources, options, async (tell) => {
 		const open: RandomAccess[] = [];
 		try {
-			const { sources, expected } = await shardsOf(given, options);
 			const shards: Shard[] = [];
-			for (const shard of sources) {
-				const file = await openSource('io.load', shard, options);
+			for (const source of sources) {
+				const file = await openSource(operation, source, options);
 				open.push(file);
 				shards.push(await parsed(file.name, () => readHeader(file)));
 			}
-			checkShards(shards, expected);
-			const total = shards.reduce((sum, { file, dataStart }) => sum + file.size - dataStart, 0);
-			return await readShards(shards, new ProgressReader(total, signal, tell), backend, dtype);
+			checkShards(operation, shards, expected);
+			return await use({
+				entries: shards.flatMap(({ entries }) => entries),
+				read: async (take, wants = () => true) => {
+					const wanted = shards.map((shard) => ({ ...shard, entries: shard.entries.filter(({ name }) => wants(name)) }));
+					const total = wanted.flatMap(({ entries }) => entries).reduce((sum, { begin, end }) => sum + end - begin, 0);
+					await readShards(operation, wanted, new ProgressReader(total, signal, tell), backend, dtype, take);
+				},
+			});
 		} finally {
 			for (const file of open) await file.close();
 		}
@@ -74,12 +111,13 @@ async function readHeader(file: RandomAccess): Promise<Shard> {
 }
 
 /** Throws unless every tensor is in one shard and, where an index tells, every one is there. */
-function checkShards(shards: readonly Shard[], expected: readonly string[]): void {
+function checkShards(operation: string, shards: readonly Shard[], expected: readonly string[]): void {
 	const seen = new Map<string, string>();
 	for (const { file, entries } of shards) {
 		for (const { name } of entries) {
 			const other = seen.get(name);
-			if (other !== undefined) throw new FormatError(`io.load: tensor ${quote(name)} is in two files: ${other} and ${file.name}`);
+			if (other !== undefined)
+				throw new FormatError(`${operation}: tensor ${quote(name)} is in two files: ${other} and ${file.name}`);
 			seen.set(name, file.name);
 		}
 	}
@@ -87,38 +125,32 @@ function checkShards(shards: readonly Shard[], expected: readonly string[]): voi
 	if (missing.length === 0) return;
 	const more = missing.length > 10 ? ` and ${missing.length - 10} more` : '';
 	throw new FormatError(
-		`io.load: the index names tensors that no file holds: ${missing.slice(0, 10).map(quote).join(', ')}${more}`,
+		`${operation}: the index names tensors that no file holds: ${missing.slice(0, 10).map(quote).join(', ')}${more}`,
 	);
 }
 
 async function readShards(
+	operation: string,
 	shards: readonly Shard[],
 	reader: ProgressReader,
 	backend: Backend,
 	dtype: LoadFileOptions['dtype'],
-): Promise<StateDict> {
-	const state: StateDict = Object.create(null);
+	take: Parameters<TensorFiles['read']>[0],
+): Promise<void> {
 	const keepsFloat64 = backend.device === 'cpu' && (dtype === undefined || dtype === 'auto');
 	const options: ElementOptions = {
 		float16As: dtype === 'auto' || dtype === 'float16' ? 'float16' : 'float32',
 		float64As: keepsFloat64 ? 'float64' : 'float32',
 	};
-	try {
-		for (const { file, dataStart, entries } of shards) {
-			for (const entry of entries) {
-				const bytes = await reader.read(file, dataStart + entry.begin, entry.end - entry.begin);
-				await parsed(file.name, () => {
-					const { dtype: found, data } = converted(elementsOf(entry, bytes, options), dtype);
-					runOperation('io.load', () => {
-						state[entry.name] = new Tensor(backend.upload(data, found, entry.shape), entry.shape);
-					});
-				});
-			}
+	for (const { file, dataStart, entries } of shards) {
+		for (const entry of entries) {
+			const bytes = await reader.read(file, dataStart + entry.begin, entry.end - entry.begin);
+			await parsed(file.name, () => {
+				const { dtype: found, data } = converted(elementsOf(entry, bytes, options), dtype);
+				const upload = () => new Tensor(backend.upload(data, found, entry.shape), entry.shape);
+				take({ name: entry.name, tensor: runOperation(operation, upload) });
+			});
 		}
-		return state;
-	} catch (error) {
-		for (const tensor of Object.values(state)) tensor.dispose();
-		throw error;
 	}
 }
 
@@ -136,22 +168,23 @@ async function shardsOf(
 	if (indexAt < 0) return { sources: given, expected: [] };
 	const index = given[indexAt]!;
 	const others = given.filter((_, i) => i !== indexAt);
-	const map = await parsed(sourceName(index), () => readIndex(index, options));
+	const map = await parsed(sourceName(index), () => readIndex('io.load', index, options));
 	const sources = [...new Set(map.values())].map((name) => shardNamed(name, index, others));
 	return { sources, expected: [...map.keys()] };
 }
 
-/** The name of a source without the query of a URL. */
+/** The name of a source, of a URL without its query. */
 function nameOf(source: Source): string {
 	if (source instanceof URL) return source.pathname;
-	return typeof source === 'string' || source instanceof Blob ? sourceName(source).replace(/[?#].*$/, '') : '';
+	if (typeof source === 'string') return isRemote(source) ? source.replace(/[?#].*$/, '') : source;
+	return source instanceof Blob ? sourceName(source) : '';
 }
 
 const MOST_INDEX_BYTES = 2 ** 27;
 
 /** The file of each tensor. */
-async function readIndex(source: Source, options: OpenOptions): Promise<Map<string, string>> {
-	const file = await openSource('io.load', source, options);
+export async function readIndex(operation: string, source: Source, options: OpenOptions): Promise<Map<string, string>> {
+	const file = await openSource(operation, source, options);
 	try {
 		if (file.size > MOST_INDEX_BYTES)
 			throw new FormatError(`the index has ${file.size} bytes; at most ${MOST_INDEX_BYTES} are read`);
@@ -178,7 +211,12 @@ function shardName(tensor: string, shard: unknown): string {
 function shardNamed(name: string, index: Source, others: readonly Source[]): Source {
 	const found = others.find((source) => nameOf(source).split(/[/\\]/).at(-1) === name);
 	if (found !== undefined) return found;
-	if (index instanceof URL) return new URL(encodeURIComponent(name), index);
-	if (typeof index === 'string') return index.replace(/[?#].*$/, '').replace(/[^/\\]*$/, () => name);
+	if (index instanceof URL || typeof index === 'string') return beside(typeof index === 'string' ? nameOf(index) : index, name);
 	throw new FormatError(`io.load: the index names the file ${quote(name)}, which is not among the given files`);
+}
+
+/** The path or URL of a file in the folder of another. */
+export function beside(path: string | URL, name: string): string | URL {
+	if (path instanceof URL) return new URL(encodeURIComponent(name), path);
+	return path.replace(/[^/\\]*$/, () => name);
 }

@@ -9,11 +9,21 @@ export interface Display {
 	stop(): void;
 }
 
+export interface NewFile {
+	readonly path: string | URL;
+	readonly parts: AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
+}
+
+export interface Removed {
+	readonly before?: readonly (string | URL)[];
+	readonly after?: readonly (string | URL)[];
+}
+
 export interface Platform {
 	/** Opens a file by path. */
 	openPath(operation: string, path: string | URL): Promise<RandomAccess>;
-	/** Writes a file by path, atomically. */
-	writePath(operation: string, path: string | URL, parts: AsyncIterable<Uint8Array>): Promise<void>;
+	/** Writes files by path, all of them or none. Removes paths `before` and `after` the files get their names. */
+	writeFiles(operation: string, files: readonly NewFile[], removed?: Removed): Promise<void>;
 	/** The store of downloads, and the folder in it unless the user names one. */
 	cache(): { readonly store: CheckpointStore; readonly folder: string };
 	/** Shows the progress of a download to the user. null: nobody would see it. */
@@ -24,7 +34,7 @@ export interface Platform {
 
 let platform: Platform = {
 	openPath: (operation, path) => noPaths(operation, path),
-	writePath: (operation, path) => noPaths(operation, path),
+	writeFiles: (operation, [file]) => noPaths(operation, file!.path),
 	cache: () => ({ store: new BrowserStore(), folder: 'wgrad-cache' }),
 	showProgress: async () => null,
 	isPath: () => false,

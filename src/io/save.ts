@@ -1,20 +1,28 @@
-/** `io.save`: writes a safetensors file, one tensor at a time. */
-import { describe } from '../core/checks';
+/** `io.save`: writes safetensors files, one tensor at a time. */
+import { describe, wrongArgument } from '../core/checks';
+import { hostBytes } from '../core/dtype';
 import { ArgumentError } from '../core/errors';
 import type { Global } from '../core/globals';
 import { storedArray } from '../core/halves';
 import { checkOptions } from '../core/options';
+import { numel } from '../core/shape';
 import { isObject } from '../core/state';
 import { Module, type StateDict } from '../nn/module';
 import type { Tensor } from '../tensor';
 import { requireState } from '../tensorChecks';
+import { beside, readIndex } from './load';
 import { checkOpenOptions, type OpenOptions } from './options';
 import { thePlatform } from './platform';
-import { layOut } from './safetensors';
+import { type Described, layOut } from './safetensors';
 
 export interface SaveFileOptions extends Pick<OpenOptions, 'onProgress' | 'signal'> {
 	/** Free text, for example `{ format: 'pt' }`. */
 	readonly metadata?: Readonly<Record<string, string>>;
+	/**
+	 * The most bytes of a file, as a number or a text such as '500MB' or '2GiB'. A larger state goes into shards beside `target`,
+	 * `model-00001-of-00003.safetensors` and so on, with `model.safetensors.index.json`. Default: one file.
+	 */
+	readonly maxShardSize?: number | string;
 }
 
 /** Where to write: a path in Node, or a stream, or a file of the browser. */
@@ -26,37 +34,132 @@ export type Target = string | Global<'URL'> | Global<'WritableStream'> | Global<
  * a time: do not train the module meanwhile.
  */
 export async function save(state: Module | Readonly<StateDict>, target: Target, options: SaveFileOptions = {}): Promise<void> {
-	const { metadata = {}, signal } = checkOptions('io.save', options, ['metadata', 'onProgress', 'signal']);
+	const { metadata = {}, maxShardSize, signal } = checkOptions('io.save', options, OPTIONS);
 	checkOpenOptions('io.save', options);
 	if (!isObject(metadata)) throw new ArgumentError('io.save: the metadata must be an object of strings by name');
+	const most = maxShardSize === undefined ? Number.POSITIVE_INFINITY : bytesIn('io.save', 'maxShardSize', maxShardSize);
 	const tensors = state instanceof Module ? state.stateDict() : state;
 	requireState('io.save', tensors);
 	signal?.throwIfAborted();
-	const parts = partsOf(tensors, metadata, options);
-	if (typeof target === 'string' || target instanceof URL) return thePlatform().writePath('io.save', target, parts);
+	const groups = shardsOf(tensors, most);
+	const writing = new Writing(groups, metadata, options);
+	if (typeof target === 'string' || target instanceof URL) {
+		if (maxShardSize === undefined) return thePlatform().writeFiles('io.save', [{ path: target, parts: writing.partsOf(0) }]);
+		return saveShards(writing, target);
+	}
+	if (groups.length > 1) throw new ArgumentError('io.save: a state in shards needs a path. Save it whole, without maxShardSize');
 	const given: unknown = target;
-	if (given instanceof WritableStream) return writeTo(given, parts);
+	if (given instanceof WritableStream) return writeTo(given, writing.partsOf(0));
 	if (typeof FileSystemFileHandle !== 'undefined' && given instanceof FileSystemFileHandle)
-		return writeTo(await given.createWritable(), parts);
+		return writeTo(await given.createWritable(), writing.partsOf(0));
 	throw new ArgumentError(`io.save: it writes to a path, a WritableStream or a FileSystemFileHandle, not ${describe(given)}`);
 }
 
-async function* partsOf(
-	state: Readonly<StateDict>,
-	metadata: Readonly<Record<string, string>>,
-	{ onProgress, signal }: SaveFileOptions,
-): AsyncGenerator<Uint8Array<ArrayBuffer>> {
-	const described = Object.entries(state).map(([name, tensor]) => ({ name, dtype: tensor.dtype, shape: tensor.shape, tensor }));
-	const { start, sorted, size } = layOut(described, metadata);
-	yield start as Uint8Array<ArrayBuffer>;
-	let loaded = start.length;
-	for (const { tensor } of sorted) {
-		signal?.throwIfAborted();
-		const bytes = await bytesOf(tensor);
-		yield bytes;
-		loaded += bytes.length;
-		onProgress?.({ loaded, total: size });
+const OPTIONS = ['metadata', 'maxShardSize', 'onProgress', 'signal'] as const;
+
+const UNITS: Readonly<Record<string, number>> = {
+	B: 1,
+	KB: 1e3,
+	MB: 1e6,
+	GB: 1e9,
+	TB: 1e12,
+	KIB: 2 ** 10,
+	MIB: 2 ** 20,
+	GIB: 2 ** 30,
+	TIB: 2 ** 40,
+};
+
+/** A number of bytes such as 500 or '500MB'. */
+function bytesIn(operation: string, argument: string, size: unknown): number {
+	const [, count = size, unit = 'B'] = typeof size === 'string' ? (/^\s*(\d+(?:\.\d+)?)\s*([a-z]+)\s*$/i.exec(size) ?? []) : [];
+	const bytes = Number(count) * (UNITS[unit.toUpperCase()] ?? Number.NaN);
+	if ((typeof size === 'string' || typeof size === 'number') && bytes >= 1) return Math.floor(bytes);
+	throw wrongArgument(operation, argument, "a number of bytes, or a text such as '500MB'", size);
+}
+
+/** The state in parts of at most `most` bytes, in its order. A larger tensor has a part of its own. */
+function shardsOf(state: Readonly<StateDict>, most: number): StateDict[] {
+	const groups: StateDict[] = [];
+	let left = -1;
+	for (const [name, tensor] of Object.entries(state)) {
+		const bytes = numel(tensor.shape) * hostBytes(tensor.dtype);
+		if (bytes > left) {
+			groups.push({});
+			left = most;
+		}
+		groups.at(-1)![name] = tensor;
+		left -= bytes;
 	}
+	return groups.length === 0 ? [{}] : groups;
+}
+
+/** Files of tensors: their bytes, and the progress of all together. */
+class Writing {
+	readonly #files: readonly ReturnType<typeof layOut<Described & { tensor: Tensor }>>[];
+	readonly total: number;
+	#loaded = 0;
+
+	constructor(
+		readonly groups: readonly Readonly<StateDict>[],
+		metadata: Readonly<Record<string, string>>,
+		readonly options: SaveFileOptions,
+	) {
+		this.#files = groups.map((group) => {
+			const described = Object.entries(group).map(([name, tensor]) => ({
+				name,
+				dtype: tensor.dtype,
+				shape: tensor.shape,
+				tensor,
+			}));
+			return layOut(described, metadata);
+		});
+		this.total = this.#files.reduce((sum, { size }) => sum + size, 0);
+	}
+
+	/** Bytes of data, without headers. */
+	get dataBytes(): number {
+		return this.#files.reduce((sum, { start, size }) => sum + size - start.length, 0);
+	}
+
+	async *partsOf(file: number): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+		const { onProgress, signal } = this.options;
+		const { start, sorted } = this.#files[file]!;
+		yield start as Uint8Array<ArrayBuffer>;
+		this.#loaded += start.length;
+		for (const { tensor } of sorted) {
+			signal?.throwIfAborted();
+			const bytes = await bytesOf(tensor);
+			yield bytes;
+			this.#loaded += bytes.length;
+			onProgress?.({ loaded: this.#loaded, total: this.total });
+		}
+	}
+}
+
+/** Writes a whole file or shards with their index, and removes what an earlier save left at their place. */
+async function saveShards(writing: Writing, target: string | URL): Promise<void> {
+	const { groups } = writing;
+	const base = (target instanceof URL ? decodeURIComponent(target.pathname) : target)
+		.replace(/^.*[/\\]/, '')
+		.replace(/\.safetensors$/, '');
+	const index = beside(target, `${base}.safetensors.index.json`);
+	const earlier = await readIndex('io.save', index, {}).catch(() => new Map<string, string>());
+	const old = [...new Set(earlier.values())];
+	if (groups.length === 1) {
+		const whole = { path: target, parts: writing.partsOf(0) };
+		return thePlatform().writeFiles('io.save', [whole], { after: [index, ...old.map((name) => beside(target, name))] });
+	}
+	const padded = (count: number) => String(count).padStart(5, '0');
+	const names = groups.map((_, i) => `${base}-${padded(i + 1)}-of-${padded(groups.length)}.safetensors`);
+	const weightMap = Object.fromEntries(groups.flatMap((group, i) => Object.keys(group).map((key) => [key, names[i]!])));
+	const text = JSON.stringify({ metadata: { total_size: writing.dataBytes }, weight_map: weightMap }, null, 2);
+	const files = [
+		...names.map((name, i) => ({ path: beside(target, name), parts: writing.partsOf(i) })),
+		{ path: index, parts: [new TextEncoder().encode(`${text}\n`)] },
+	];
+	// The old index must not name new shards.
+	const after = [target, ...old.filter((name) => !names.includes(name)).map((name) => beside(target, name))];
+	await thePlatform().writeFiles('io.save', files, { before: [index], after });
 }
 
 async function bytesOf(tensor: Tensor): Promise<Uint8Array<ArrayBuffer>> {

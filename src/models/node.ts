@@ -1,11 +1,13 @@
 /** `wgrad/models` in Node: all of `index.ts`; names may be paths of folders, and `savePretrained` writes one. */
-import { mkdir, stat, writeFile } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import '../io/node';
-import { withFileErrors } from '../core/fileError';
+import { checkOptions } from '../core/options';
+import { writeWhole } from '../data/node/disk';
+import { save } from '../io/save';
 import { setFolders } from './folder';
 import type { PretrainedModel } from './hubModule';
-import { pretrainedFiles } from './pretrained';
+import { configText, FILE_METADATA, fileState } from './pretrained';
 
 export * from './index';
 
@@ -15,11 +17,16 @@ setFolders({
 	isFile: async (path) => (await kind(path))?.isFile() ?? false,
 });
 
-/** Writes `config.json` and `model.safetensors` into `folder`, which `fromPretrained`, Hugging Face's libraries and PyTorch read. */
-export async function savePretrained(model: PretrainedModel, folder: string): Promise<void> {
-	const files = await pretrainedFiles(model);
-	await withFileErrors('savePretrained', 'write', folder, async () => {
-		await mkdir(folder, { recursive: true });
-		for (const [name, bytes] of Object.entries(files)) await writeFile(join(folder, name), bytes);
-	});
+export interface SavePretrainedOptions {
+	/** See `io.save`. Default '5GB'. */
+	readonly maxShardSize?: number | string;
+}
+
+/**
+ * Writes `config.json` and `model.safetensors`, or its shards, into `folder`, which `fromPretrained`, Hugging Face's libraries and PyTorch read.
+ */
+export async function savePretrained(model: PretrainedModel, folder: string, options: SavePretrainedOptions = {}): Promise<void> {
+	const { maxShardSize = '5GB' } = checkOptions('savePretrained', options, ['maxShardSize']);
+	await writeWhole('savePretrained', join(folder, 'config.json'), new TextEncoder().encode(configText(model)));
+	await save(fileState(model), join(folder, 'model.safetensors'), { maxShardSize, metadata: FILE_METADATA });
 }

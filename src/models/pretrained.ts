@@ -4,11 +4,12 @@ import { describe } from '../core/checks';
 import type { DType } from '../core/dtype';
 import { ArgumentError, FormatError } from '../core/errors';
 import { checkOptions } from '../core/options';
-import { sourceName } from '../data/sources';
-import { load } from '../io/load';
+import type { Shape } from '../core/shape';
+import { parsed, type Source, sourceName } from '../data/sources';
+import { readIndex, withTensors } from '../io/load';
 import type { OpenOptions } from '../io/options';
 import { saveSafetensors } from '../io/state';
-import type { Tensor } from '../tensor';
+import type { StateDict } from '../nn';
 import { BertModel } from './bert';
 import { CausalModel } from './causalModel';
 import type { PretrainedConfig } from './config';
@@ -38,6 +39,8 @@ export interface PretrainedOptions extends HubOptions {
 }
 
 const OPTIONS = ['hub', 'revision', 'device', 'dtype', 'maxLength', 'onProgress', 'signal', 'cache'] as const;
+
+const WEIGHTS = 'model.safetensors';
 
 /** Makes models by `model_type`. */
 const ARCHITECTURES: Readonly<Record<string, (config: PretrainedConfig, options: PretrainedOptions) => PretrainedModel>> = {
@@ -115,9 +118,10 @@ export async function fromPretrained<M extends PretrainedModel = PretrainedModel
 		);
 	}
 	const model = ARCHITECTURES[kind]!(config as PretrainedConfig, options);
-	await loadWeights(model, open, options);
+	// First, so that no weight is in memory twice.
 	if (options.dtype !== undefined) model.to(options.dtype);
 	if (options.device !== undefined) await model.to(options.device);
+	await loadWeights(model, open, options);
 	const tokenizer = await readJson(open, 'tokenizer.json');
 	const settings = await readJson(open, 'tokenizer_config.json');
 	const endTokens = (Array.isArray(end) ? end : [end]).filter((token): token is number => Number.isInteger(token));
@@ -128,48 +132,77 @@ export async function fromPretrained<M extends PretrainedModel = PretrainedModel
 	);
 }
 
-/** Copies the tensors of all files into the model, file by file. */
+/** The files with the weights, and the names that their index lists. As Hugging Face, a whole file comes before an index. */
+async function weightFiles(open: OpenFile, options: OpenOptions): Promise<{ files: Source[]; expected: readonly string[] }> {
+	const whole = await open(WEIGHTS);
+	if (whole !== null) return { files: [whole], expected: [] };
+	const index = await open(`${WEIGHTS}.index.json`);
+	if (index === null) throw new FormatError(`fromPretrained: ${WEIGHTS} is not there`);
+	const map = await parsed(sourceName(index), () => readIndex('fromPretrained', index, options));
+	const files: Source[] = [];
+	for (const name of new Set(map.values())) {
+		const file = await open(name);
+		if (file === null) throw new FormatError(`fromPretrained: ${name} is not there`);
+		files.push(file);
+	}
+	return { files, expected: [...map.keys()] };
+}
+
+/** Copies the tensors of all files into the model, one at a time. */
 async function loadWeights(
 	model: PretrainedModel,
 	open: OpenFile,
-	{ onProgress, signal, cache = true }: PretrainedOptions,
+	{ device, onProgress, signal, cache = true }: PretrainedOptions,
 ): Promise<void> {
-	const index = (await readJson(open, 'model.safetensors.index.json')) as { weight_map?: Record<string, string> } | null;
-	const names = index === null ? ['model.safetensors'] : [...new Set(Object.values(index.weight_map ?? {}))];
-	const total = Object.keys(model.stateDict()).length;
-	/** Keys that no file so far has; null before the first. */
-	let missing = null as readonly string[] | null;
-	let loaded = 0;
-	for (const name of names) {
-		signal?.throwIfAborted();
-		const source = await open(name);
-		if (source === null) throw new FormatError(`fromPretrained: ${name} is not there`);
-		const tensors = await load(source, { cache, dtype: 'float32', ...(signal && { signal }) });
-		const state: Record<string, Tensor> = {};
-		for (const [key, value] of Object.entries(tensors)) {
-			const own = model.keyOf(key);
-			if (own !== null) state[own] = value;
-		}
-		const { missingKeys, unexpectedKeys } = model.loadStateDict(state, { strict: false });
-		for (const value of Object.values(tensors)) value.dispose();
-		if (unexpectedKeys.length > 0)
-			throw new FormatError(
-				`fromPretrained: ${sourceName(source)} has keys that the model has not: ${unexpectedKeys.join(', ')}`,
-			);
-		missing = missing?.filter((key) => missingKeys.includes(key)) ?? missingKeys;
-		loaded += Object.keys(state).length;
-		onProgress?.(loaded, total);
-	}
-	if (missing === null || missing.length > 0) {
-		throw new FormatError(`fromPretrained: the files lack keys of the model: ${missing?.join(', ') ?? 'all'}`);
-	}
+	signal?.throwIfAborted();
+	const { files, expected } = await weightFiles(open, { cache, ...(signal && { signal }) });
+	const options = { dtype: 'float32', cache, ...(device && { device }), ...(signal && { signal }) } as const;
+	await withTensors('fromPretrained', files, expected, options, async ({ entries, read }) => {
+		const own = entries.flatMap(({ name, shape }) => {
+			const key = model.keyOf(name);
+			return key === null ? [] : [[key, { shape }] as const];
+		});
+		requireComplete(model, files, Object.fromEntries(own));
+		let loaded = 0;
+		await read(
+			({ name, tensor }) => {
+				model.loadStateDict({ [model.keyOf(name)!]: tensor }, { strict: false });
+				tensor.dispose();
+				onProgress?.(++loaded, own.length);
+			},
+			(name) => model.keyOf(name) !== null,
+		);
+	});
+}
+
+/** Throws a FormatError that lists every missing, unexpected and misshapen key. */
+function requireComplete(model: PretrainedModel, files: readonly Source[], found: Record<string, { shape: Shape }>): void {
+	const { missingKeys, unexpectedKeys, misshapen } = model.compareState(found);
+	const problems = [...misshapen];
+	if (unexpectedKeys.length > 0) problems.unshift(`there are keys that the model has not: ${unexpectedKeys.join(', ')}`);
+	if (missingKeys.length > 0) problems.unshift(`the files lack keys of the model: ${missingKeys.join(', ')}`);
+	if (problems.length > 0) throw new FormatError(`fromPretrained: ${files.map(sourceName).join(', ')}: ${problems.join('; ')}`);
+}
+
+/** The model's tensors under the keys of files. A tensor with several keys has the first: files hold no tensor twice. */
+export function fileState(model: PretrainedModel): StateDict {
+	const seen = new Set<unknown>();
+	const entries = Object.entries(model.stateDict()).filter(([, { storage }]) => !seen.has(storage) && seen.add(storage));
+	return Object.fromEntries(entries.map(([key, tensor]) => [model.fileKeyOf(key), tensor]));
+}
+
+/** The contents of `config.json`. */
+export function configText(model: PretrainedModel): string {
+	return `${JSON.stringify(model.config, null, 2)}\n`;
 }
 
 /** The files of a model by name, as `fromPretrained` reads them: `config.json` and `model.safetensors`. */
 export async function pretrainedFiles(model: PretrainedModel): Promise<Record<'config.json' | 'model.safetensors', Uint8Array>> {
-	const entries = Object.entries(model.stateDict()).map(([key, value]) => [model.fileKeyOf(key), value]);
 	return {
-		'config.json': new TextEncoder().encode(`${JSON.stringify(model.config, null, 2)}\n`),
-		'model.safetensors': await saveSafetensors(Object.fromEntries(entries), { format: 'pt' }),
+		'config.json': new TextEncoder().encode(configText(model)),
+		'model.safetensors': await saveSafetensors(fileState(model), FILE_METADATA),
 	};
 }
+
+/** Hugging Face's libraries ask for it. */
+export const FILE_METADATA = { format: 'pt' };

@@ -219,21 +219,34 @@ export abstract class Module {
 	 */
 	requireLoadable(state: Readonly<StateDict>, strict: boolean): LoadResult {
 		requireState(`loadStateDict(${this.constructor.name})`, state);
+		const { missingKeys, unexpectedKeys, misshapen } = this.compareState(state);
+		const problems: string[] = [];
+		if (strict && missingKeys.length > 0) problems.push(`missing keys: ${missingKeys.join(', ')}`);
+		if (strict && unexpectedKeys.length > 0) problems.push(`unexpected keys: ${unexpectedKeys.join(', ')}`);
+		problems.push(...misshapen);
+		if (problems.length > 0) throw new ShapeError(`loadStateDict(${this.constructor.name}): ${problems.join('; ')}`);
+		return { missingKeys, unexpectedKeys };
+	}
+
+	/**
+	 * How the keys and shapes of a state differ from the module's. `misshapen` describes each key with another shape.
+	 *
+	 * @internal
+	 */
+	compareState(
+		state: Readonly<Record<string, { readonly shape: Shape }>>,
+	): LoadResult & { readonly misshapen: readonly string[] } {
 		const entries = this.#state();
 		const own = new Map(entries.map(({ path, tensor }) => [path, tensor]));
 		const given = new Set(entries.filter(({ path }) => Object.hasOwn(state, path)).map(({ tensor }) => tensor));
 		const missingKeys = entries.filter(({ tensor, optional }) => !optional && !given.has(tensor)).map(({ path }) => path);
 		const unexpectedKeys = Object.keys(state).filter((key) => !own.has(key));
-		const problems: string[] = [];
-		if (strict && missingKeys.length > 0) problems.push(`missing keys: ${missingKeys.join(', ')}`);
-		if (strict && unexpectedKeys.length > 0) problems.push(`unexpected keys: ${unexpectedKeys.join(', ')}`);
-		for (const [key, tensor] of own) {
-			if (Object.hasOwn(state, key) && !fits(state[key]!.shape, tensor.shape)) {
-				problems.push(`${key}: shape ${formatShape(state[key]!.shape)} in the state, ${formatShape(tensor.shape)} in the module`);
-			}
-		}
-		if (problems.length > 0) throw new ShapeError(`loadStateDict(${this.constructor.name}): ${problems.join('; ')}`);
-		return { missingKeys, unexpectedKeys };
+		const misshapen = [...own]
+			.filter(([key, tensor]) => Object.hasOwn(state, key) && !fits(state[key]!.shape, tensor.shape))
+			.map(
+				([key, { shape }]) => `${key}: shape ${formatShape(state[key]!.shape)} in the state, ${formatShape(shape)} in the module`,
+			);
+		return { missingKeys, unexpectedKeys, misshapen };
 	}
 
 	/** Sets training mode for this module and its descendants. Returns the module. */

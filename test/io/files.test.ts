@@ -156,6 +156,50 @@ test('shards load by their index from a folder, a server and the files of a page
 	await refuses(() => io.load([]), /there is no file to load/);
 });
 
+test('a large state is saved in shards, which replace what was saved there before', async () => {
+	const place = path('sh#ards');
+	const listed = () => readdirSync(place).sort();
+	const state = { a: tensor([1, 2]), b: tensor([[3, 4, 5]]), c: tensor([6], { dtype: 'int32' }), d: tensor([7]) };
+	const shards = (count: number) =>
+		Array.from({ length: count }, (_, i) => `model-0000${i + 1}-of-0000${count}.safetensors`).concat(
+			'model.safetensors.index.json',
+		);
+	const save = (maxShardSize: number | string) => io.save(state, join(place, 'model.safetensors'), { maxShardSize });
+	const load = async (name: string) => assert.equal(await told(await io.load(join(place, name))), await told(state));
+	const progress: io.Progress[] = [];
+	const options = { maxShardSize: 10, onProgress: (step: io.Progress) => void progress.push(step), metadata: { format: 'pt' } };
+	await io.save(state, pathToFileURL(join(place, 'model.safetensors')), options);
+	assert.equal(listed(), shards(3));
+	assert.is(progress.at(-1)!.loaded, progress.at(-1)!.total);
+	assert.equal(JSON.parse(readFileSync(join(place, 'model.safetensors.index.json'), 'utf8')), {
+		metadata: { total_size: 28 },
+		weight_map: { a: shards(3)[0], b: shards(3)[1], c: shards(3)[2], d: shards(3)[2] },
+	});
+	await load('model.safetensors.index.json');
+	await save('0.02kb');
+	assert.equal(listed(), shards(2));
+	await load('model.safetensors.index.json');
+	await save('1GiB');
+	assert.equal(listed(), ['model.safetensors']);
+	await load('model.safetensors');
+	await save('16B');
+	assert.equal(listed(), shards(3));
+	// Stopped in the second shard: the old ones stay.
+	const stop = new AbortController();
+	const stopped = { maxShardSize: 8, signal: stop.signal, onProgress: () => stop.abort(new RangeError('enough')) };
+	await refuses(
+		() => io.save({ z: tensor([1, 2]), y: tensor([3]) }, join(place, 'model.safetensors'), stopped),
+		/enough/,
+		RangeError,
+	);
+	assert.equal(listed(), shards(3));
+	await load('model.safetensors.index.json');
+	await refuses(() => save('much'), /maxShardSize must be a number of bytes, or a text such as '500MB', not 'much'/);
+	await refuses(() => save(0), /maxShardSize must be/);
+	await refuses(() => io.save(state, new WritableStream(), { maxShardSize: 8 }), /a state in shards needs a path/);
+	await refuses(() => io.save(state, place, { maxShardSize: 8 }), /it is a folder/, FileError);
+});
+
 test('a download goes on after broken connections, with ranges and without', async () => {
 	const values = Float32Array.from({ length: 100_000 }, (_, i) => i);
 	const bytes = await io.saveSafetensors({ a: tensor(values), b: tensor([1]) });

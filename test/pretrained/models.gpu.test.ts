@@ -140,7 +140,11 @@ test('wrong files are refused in a sentence', async () => {
 	);
 	await refuses(
 		[config({ num_hidden_layers: 1 }), ...files.slice(1)],
-		/has keys that the model has not: vit\.encoder\.layer\.1\./,
+		/there are keys that the model has not: vit\.encoder\.layer\.1\./,
+	);
+	await refuses(
+		[config({ num_hidden_layers: 1, num_labels: 2, id2label: null }), ...files.slice(1)],
+		/model\.safetensors: there are keys that the model has not: .*; classifier\.weight: shape \[3, 12\] in the state, \[2, 12\] in the module; classifier\.bias/,
 	);
 	await refuses([config({ hidden_size: 14 }), ...files.slice(1)], /shape \[1, 1, 12\] in the state, \[1, 1, 14\] in the module/);
 });

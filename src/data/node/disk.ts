@@ -4,6 +4,7 @@ import { type FileHandle, mkdir, open, readdir, readlink, rename, rm, stat } fro
 import { dirname, isAbsolute, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { FileError, withFileErrors } from '../../core/fileError';
+import type { NewFile, Removed } from '../../io/platform';
 import { sourceName } from '../sources';
 
 type Path = string | URL;
@@ -56,12 +57,46 @@ interface WriteOptions {
  * Writes a file atomically: at any moment the path holds either the old or the new bytes, even with several writers, on a full disk or
  * after a kill. Writes to a temporary file in the same folder and renames it. Follows links and keeps permissions.
  */
-export function writeWhole(
+export function writeWhole(operation: string, path: Path, bytes: Uint8Array, options: WriteOptions = {}): Promise<void> {
+	return writeTogether(operation, [{ path, parts: [bytes] }], {}, options);
+}
+
+/**
+ * Writes files that belong together: all get their names after all bytes are on the disk, in order. Removes other files `before` and
+ * `after` that.
+ */
+export async function writeTogether(
 	operation: string,
-	path: Path,
-	bytes: Uint8Array | AsyncIterable<Uint8Array>,
+	files: readonly NewFile[],
+	{ before = [], after = [] }: Removed = {},
 	{ folders = true, flush = true }: WriteOptions = {},
 ): Promise<void> {
+	const staged: Staged[] = [];
+	try {
+		for (const path of [...before, ...after])
+			await withFileErrors(operation, 'write', sourceName(path), () => modeOf(operation, path));
+		for (const file of files) staged.push(await stage(operation, file, { folders, flush }));
+		await withFileErrors(operation, 'write', sourceName(files.at(-1)!.path), async () => {
+			for (const path of before) await rm(path, { force: true });
+			for (const { temporary, target } of staged) await rename(temporary, target);
+			for (const path of after) await rm(path, { force: true });
+			if (flush) for (const { target, firstMade } of staged) await syncFolders(dirname(target), firstMade);
+		});
+	} catch (error) {
+		for (const { temporary } of staged) await rm(temporary, { force: true }).catch(() => {});
+		throw error;
+	}
+}
+
+/** A file that waits for its name. */
+interface Staged {
+	readonly temporary: string;
+	readonly target: string;
+	/** The first folder that was made for it. */
+	readonly firstMade: string | undefined;
+}
+
+function stage(operation: string, { path, parts }: NewFile, { folders, flush }: WriteOptions): Promise<Staged> {
 	return withFileErrors(operation, 'write', sourceName(path), async () => {
 		const mode = await modeOf(operation, path);
 		const target = await followLinks(path instanceof URL ? fileURLToPath(path) : path);
@@ -74,17 +109,16 @@ export function writeWhole(
 			try {
 				// The umask may have changed the mode.
 				if (mode !== undefined) await handle.chmod(mode).catch(() => {});
-				for await (const part of bytes instanceof Uint8Array ? [bytes] : bytes) await handle.writeFile(part);
+				for await (const part of parts) await handle.writeFile(part);
 				if (flush) await handle.sync();
 			} finally {
 				await handle.close();
 			}
-			await rename(temporary, target);
 		} catch (error) {
 			await rm(temporary, { force: true }).catch(() => {});
 			throw error;
 		}
-		if (flush) await syncFolders(folder, firstMade);
+		return { temporary, target, firstMade };
 	});
 }
 

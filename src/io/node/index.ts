@@ -3,7 +3,7 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { withFileErrors } from '../../core/fileError';
-import { writeWhole } from '../../data/node/disk';
+import { writeTogether } from '../../data/node/disk';
 import { sourceName } from '../../data/sources';
 import { FileStore } from '../../train/node/files';
 import { setPlatform } from '../platform';
@@ -46,7 +46,7 @@ async function readAt(handle: FileHandle, name: string, begin: number, length: n
 
 setPlatform({
 	openPath,
-	writePath: writeWhole,
+	writeFiles: writeTogether,
 	cache: () => ({ store: new FileStore(), folder: join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'wgrad') }),
 	showProgress: showInTerminal,
 	isPath: (source) => !/^(https?|blob|data):/.test(source),
