@@ -155,7 +155,7 @@ export class BertModel extends PretrainedModel {
 	readonly #isDistilled: boolean;
 
 	constructor(config: PretrainedConfig, options: BertOptions = {}) {
-		super(config);
+		super({ model_type: 'bert', ...config });
 		checkOptions('BertModel', options, ['pooler']);
 		this.#isDistilled = config.model_type === 'distilbert';
 		const read = new ConfigReader(this.#isDistilled ? asBert(config) : config);

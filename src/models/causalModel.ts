@@ -1,5 +1,4 @@
 /** The base of language models that predict the next token: caches, masks and generation. */
-import { noGrad } from '../autograd/modes';
 import type { DeviceName } from '../backends/contract';
 import { requireCounts } from '../core/checks';
 import { KVCache } from '../nn';
@@ -7,7 +6,7 @@ import { tensor } from '../ops/creation';
 import type { Tensor } from '../tensor';
 import { tidy } from '../tidy';
 import { type GenerateOptions, generate } from './generate';
-import { PretrainedModel } from './hubModule';
+import { inferring, PretrainedModel } from './hubModule';
 
 /** What all layers of a decoder need to know of one call. */
 export interface DecoderCall {
@@ -52,13 +51,7 @@ export abstract class CausalModel extends PretrainedModel {
 
 	/** The logits of the token after the last one, [N, vocabulary], in inference: without dropout and tape. */
 	next(tokens: Tensor, options: CausalCall = {}): Tensor {
-		const { training } = this;
-		this.eval();
-		try {
-			return noGrad(() => tidy(() => this.logits(this.#features(tokens, options).select(1, -1))));
-		} finally {
-			this.train(training);
-		}
+		return inferring(this, () => tidy(() => this.logits(this.#features(tokens, options).select(1, -1))));
 	}
 
 	/** Empty caches for `batch` rows of up to `maxLength` tokens (default: the model's), one per layer. */
@@ -113,6 +106,6 @@ function causalMask(
 	return tensor(allowed, { shape: [rows.length, 1, length, keys], device });
 }
 
-async function* single(steps: AsyncGenerator<(number | null)[], void>): AsyncGenerator<number, void> {
+export async function* single(steps: AsyncGenerator<(number | null)[], void>): AsyncGenerator<number, void> {
 	for await (const [token] of steps) yield token!;
 }

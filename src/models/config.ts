@@ -1,6 +1,7 @@
 /** Reads the fields of a `config.json`, with errors that name the field. */
 import { describe } from '../core/checks';
 import { FormatError } from '../core/errors';
+import { isCount } from '../core/state';
 
 /** The contents of a `config.json`, in Hugging Face's names. */
 export type PretrainedConfig = Readonly<Record<string, unknown>>;
@@ -42,6 +43,16 @@ export class ConfigReader {
 		const value = this.config[name] ?? otherwise;
 		if (allowed.includes(value as T)) return value as T;
 		throw this.#wrong(name, `one of ${allowed.map((each) => `'${each}'`).join(', ')}`, value);
+	}
+
+	/** As `number`, a list of whole numbers of at least 0, or of texts. */
+	list(name: string, kind: 'counts'): number[];
+	list(name: string, kind: 'texts'): string[];
+	list(name: string, kind: 'counts' | 'texts'): (number | string)[] {
+		const value = this.config[name];
+		const fits = (item: unknown) => (kind === 'texts' ? typeof item === 'string' : isCount(item));
+		if (Array.isArray(value) && value.every(fits)) return value as (number | string)[];
+		throw this.#wrong(name, kind === 'texts' ? 'a list of texts' : 'a list of whole numbers', value);
 	}
 
 	/** The object `name`, or null if it is missing. */

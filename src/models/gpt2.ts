@@ -134,7 +134,7 @@ class Transformer extends HubModule {
 }
 
 /** Maps features to logits with the token table, which it shares. */
-class TiedHead extends HubModule {
+export class TiedHead extends HubModule {
 	constructor(readonly weight: Parameter) {
 		super();
 	}
@@ -152,7 +152,7 @@ export class GPT2LMHeadModel extends CausalModel {
 	protected readonly cacheSizes: CacheSizes;
 
 	constructor(config: PretrainedConfig) {
-		super(config);
+		super({ model_type: 'gpt2', ...config });
 		const read = new ConfigReader(config);
 		const [width, heads, layers] = [read.count('n_embd'), read.count('n_head'), read.count('n_layer')];
 		if (width % heads !== 0) throw new ArgumentError(`GPT2LMHeadModel: n_embd ${width} does not divide into n_head ${heads}`);

@@ -1,4 +1,5 @@
 /** The base of the architectures' modules. */
+import { noGrad } from '../autograd/modes';
 import { Module, type Parameter } from '../nn';
 import type { PretrainedConfig } from './config';
 
@@ -18,6 +19,17 @@ export abstract class HubModule extends Module {
 	}
 }
 
+/** Computes in inference mode: without dropout and tape. */
+export function inferring<T>(model: Module, compute: () => T): T {
+	const { training } = model;
+	model.eval();
+	try {
+		return noGrad(compute);
+	} finally {
+		model.train(training);
+	}
+}
+
 /** A whole architecture. */
 export abstract class PretrainedModel extends HubModule {
 	constructor(
@@ -26,6 +38,11 @@ export abstract class PretrainedModel extends HubModule {
 	) {
 		super();
 	}
+
+	/** The contents of `generation_config.json`: null without one. */
+	generation: PretrainedConfig | null = null;
+	/** The name of the file with the weights, as libraries write it. */
+	readonly weightsName: string = 'model.safetensors';
 
 	/** The model's key of a tensor in a file, or null if the model does not need it. */
 	keyOf(key: string): string | null {

@@ -134,7 +134,7 @@ export class LlamaForCausalLM extends CausalModel {
 	protected override readonly window: number | null;
 
 	constructor(config: PretrainedConfig, options: LlamaOptions = {}) {
-		super(config);
+		super({ model_type: 'llama', ...config });
 		const read = new ConfigReader(config);
 		const [width, heads, layers] = [
 			read.count('hidden_size'),

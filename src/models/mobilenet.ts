@@ -1,7 +1,7 @@
 /** MobileNetV2: inverted residuals of depthwise convolutions. Sandler et al. 2018. Keys are those of torchvision's mobilenet_v2. */
 import { requireCounts, requirePositive } from '../core/checks';
 import { checkOptions } from '../core/options';
-import { BatchNorm2d, Conv2d, Dropout, Linear, ReLU6, Sequential } from '../nn';
+import { BatchNorm2d, type BatchNormOptions, Conv2d, Dropout, type Layer, Linear, ReLU6, Sequential } from '../nn';
 import { add } from '../ops/elementwise';
 import { mean } from '../ops/reduce';
 import type { Tensor } from '../tensor';
@@ -21,16 +21,25 @@ const STAGES = [
 ] as const;
 
 /** Rounds channels to a multiple of 8, but not down by more than a tenth. */
-function roundChannels(channels: number): number {
+export function roundChannels(channels: number): number {
 	const rounded = Math.max(8, Math.floor((channels + 4) / 8) * 8);
 	return rounded < 0.9 * channels ? rounded + 8 : rounded;
 }
 
-function activated(inChannels: number, outChannels: number, kernel: number, stride = 1, groups = 1): Sequential {
+export interface NormalizedOptions {
+	readonly stride?: number;
+	readonly groups?: number;
+	readonly norm?: BatchNormOptions;
+	readonly activation?: Layer;
+}
+
+/** A convolution, batch norm, and an activation if there is one. */
+export function normalized(inChannels: number, outChannels: number, kernel: number, options: NormalizedOptions = {}): Sequential {
+	const { stride = 1, groups = 1, norm = {}, activation } = options;
 	return new Sequential(
 		new Conv2d(inChannels, outChannels, kernel, { stride, padding: (kernel - 1) >> 1, groups, bias: false }),
-		new BatchNorm2d(outChannels),
-		new ReLU6(),
+		new BatchNorm2d(outChannels, norm),
+		...(activation ? [activation] : []),
 	);
 }
 
@@ -42,10 +51,11 @@ class InvertedResidual extends HubModule {
 		super();
 		const inner = inChannels * expansion;
 		this.#hasShortcut = stride === 1 && inChannels === outChannels;
-		const layers: Sequential[] = expansion === 1 ? [] : [activated(inChannels, inner, 1)];
+		const activation = new ReLU6();
+		const layers: Sequential[] = expansion === 1 ? [] : [normalized(inChannels, inner, 1, { activation })];
 		this.conv = new Sequential(
 			...layers,
-			activated(inner, inner, 3, stride, inner),
+			normalized(inner, inner, 3, { stride, groups: inner, activation }),
 			new Conv2d(inner, outChannels, 1, { bias: false }),
 			new BatchNorm2d(outChannels),
 		);
@@ -79,7 +89,7 @@ export class MobileNetV2 extends PretrainedModel {
 		requirePositive('MobileNetV2', 'widthMultiplier', widthMultiplier);
 		const last = roundChannels(1280 * Math.max(1, widthMultiplier));
 		let channels = roundChannels(32 * widthMultiplier);
-		const layers: (Sequential | InvertedResidual)[] = [activated(3, channels, 3, 2)];
+		const layers: (Sequential | InvertedResidual)[] = [normalized(3, channels, 3, { stride: 2, activation: new ReLU6() })];
 		for (const [expansion, width, count, stride] of STAGES) {
 			for (let k = 0; k < count; k++) {
 				const outChannels = roundChannels(width * widthMultiplier);
@@ -87,7 +97,7 @@ export class MobileNetV2 extends PretrainedModel {
 				channels = outChannels;
 			}
 		}
-		this.features = new Sequential(...layers, activated(channels, last, 1));
+		this.features = new Sequential(...layers, normalized(channels, last, 1, { activation: new ReLU6() }));
 		this.classifier = new Sequential(new Dropout(dropout), new Linear(last, numClasses));
 	}
 

@@ -6,8 +6,7 @@ import { checkOptions } from '../core/options';
 import { writeWhole } from '../data/node/disk';
 import { save } from '../io/save';
 import { setFolders } from './folder';
-import type { PretrainedModel } from './hubModule';
-import { configText, FILE_METADATA, fileState } from './pretrained';
+import { configFiles, FILE_METADATA, fileState, modelOf, type Saved } from './pretrained';
 
 export * from './index';
 
@@ -23,10 +22,12 @@ export interface SavePretrainedOptions {
 }
 
 /**
- * Writes `config.json` and `model.safetensors`, or its shards, into `folder`, which `fromPretrained`, Hugging Face's libraries and PyTorch read.
+ * Writes `config.json` and `model.safetensors`, or its shards, into `folder`, which `fromPretrained`, Hugging Face's libraries and PyTorch read. Of what
+ * `fromPretrained` returned, also the tokenizer.
  */
-export async function savePretrained(model: PretrainedModel, folder: string, options: SavePretrainedOptions = {}): Promise<void> {
+export async function savePretrained(saved: Saved, folder: string, options: SavePretrainedOptions = {}): Promise<void> {
 	const { maxShardSize = '5GB' } = checkOptions('savePretrained', options, ['maxShardSize']);
-	await writeWhole('savePretrained', join(folder, 'config.json'), new TextEncoder().encode(configText(model)));
-	await save(fileState(model), join(folder, 'model.safetensors'), { maxShardSize, metadata: FILE_METADATA });
+	const model = modelOf(saved);
+	for (const [name, bytes] of Object.entries(configFiles(saved))) await writeWhole('savePretrained', join(folder, name), bytes);
+	await save(fileState(model), join(folder, model.weightsName), { maxShardSize, metadata: FILE_METADATA });
 }

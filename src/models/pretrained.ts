@@ -10,6 +10,7 @@ import { readIndex, withTensors } from '../io/load';
 import type { OpenOptions } from '../io/options';
 import { saveSafetensors } from '../io/state';
 import type { StateDict } from '../nn';
+import { keep } from '../tidy';
 import { BertModel } from './bert';
 import { CausalModel } from './causalModel';
 import type { PretrainedConfig } from './config';
@@ -19,9 +20,12 @@ import { GPT2LMHeadModel } from './gpt2';
 import type { PretrainedModel } from './hubModule';
 import { LlamaForCausalLM } from './llama';
 import { MobileNetV2 } from './mobilenet';
+import { MobileNetV3 } from './mobilenetV3';
 import { ResNet } from './resnet';
 import { type ChatMessage, Tokenizer } from './tokenizer';
+import { UNet2DModel } from './unet';
 import { ViTForImageClassification } from './vit';
+import { WhisperForConditionalGeneration, type WhisperOptions } from './whisper';
 
 export interface PretrainedOptions extends HubOptions {
 	/** The device of the model. Default: the default device. */
@@ -40,10 +44,10 @@ export interface PretrainedOptions extends HubOptions {
 
 const OPTIONS = ['hub', 'revision', 'device', 'dtype', 'maxLength', 'onProgress', 'signal', 'cache'] as const;
 
-const WEIGHTS = 'model.safetensors';
+type Architecture = (config: PretrainedConfig, options: PretrainedOptions) => PretrainedModel;
 
-/** Makes models by `model_type`. */
-const ARCHITECTURES: Readonly<Record<string, (config: PretrainedConfig, options: PretrainedOptions) => PretrainedModel>> = {
+/** Makes models by `model_type`, or by the `_class_name` of diffusers. */
+const ARCHITECTURES: Readonly<Record<string, Architecture>> = {
 	gpt2: (config) => new GPT2LMHeadModel(config),
 	llama: llama,
 	mistral: llama,
@@ -53,6 +57,9 @@ const ARCHITECTURES: Readonly<Record<string, (config: PretrainedConfig, options:
 	vit: (config) => new ViTForImageClassification(config),
 	resnet: ({ model_type: _, depth, ...options }) => new ResNet(depth as 18, options),
 	mobilenet_v2: ({ model_type: _, ...options }) => new MobileNetV2(options),
+	mobilenet_v3: ({ model_type: _, size, ...options }) => new MobileNetV3(size as 'large', options),
+	whisper: (config) => new WhisperForConditionalGeneration(config),
+	UNet2DModel: (config) => new UNet2DModel(config),
 };
 
 function llama(config: PretrainedConfig, { maxLength }: PretrainedOptions): LlamaForCausalLM {
@@ -76,10 +83,31 @@ export class Pretrained<M extends PretrainedModel = PretrainedModel> {
 		const { model, tokenizer } = this;
 		if (!(model instanceof CausalModel)) throw new ArgumentError(`complete: a ${model.constructor.name} does not generate text`);
 		if (tokenizer === null) throw new ArgumentError('complete: the model has no tokenizer.json. Use model.generate(tokens)');
+		yield* this.#texts(model.generate(tokenizer.encode(prompt), this.#ending(options)), tokenizer);
+	}
+
+	/**
+	 * Yields the text of speech, piece by piece. `samples` are numbers in [-1, 1], 16,000 a second, and at most 30 seconds. Throws unless the model
+	 * is a Whisper.
+	 */
+	async *transcribe(samples: ArrayLike<number>, options: WhisperOptions = {}): AsyncGenerator<string, void> {
+		const { model, tokenizer } = this;
+		if (!(model instanceof WhisperForConditionalGeneration))
+			throw new ArgumentError(`transcribe: a ${model.constructor.name} does not hear speech`);
+		if (tokenizer === null) throw new ArgumentError('transcribe: the model has no tokenizer.json. Use model.generate(features)');
+		using features = keep(model.features(samples));
+		yield* this.#texts(model.generate(features, this.#ending(options)), tokenizer);
+	}
+
+	/** Options that end at the model's own end of text too. */
+	#ending<O extends GenerateOptions>(options: O): O {
+		return { ...options, stop: [...this.endTokens, ...(options.stop ?? [])] };
+	}
+
+	async *#texts(generated: AsyncIterable<number>, tokenizer: Tokenizer): AsyncGenerator<string, void> {
 		const tokens: number[] = [];
 		let shown = 0;
-		const stop = [...this.endTokens, ...(options.stop ?? [])];
-		for await (const token of model.generate(tokenizer.encode(prompt), { ...options, stop })) {
+		for await (const token of generated) {
 			tokens.push(token);
 			const text = tokenizer.decode(tokens);
 			// The bytes of a character may come with several tokens.
@@ -99,7 +127,7 @@ export class Pretrained<M extends PretrainedModel = PretrainedModel> {
 /**
  * Loads a model from a folder, an address or the hub: `config.json`, `model.safetensors` (or `model.safetensors.index.json` and its parts) and, if it
  * is there, `tokenizer.json`. The network is used only for names and addresses. `model_type` chooses the architecture: gpt2, llama, mistral, qwen2,
- * bert, distilbert, vit, and resnet and mobilenet_v2 as `savePretrained` writes them. The model is in inference mode.
+ * bert, distilbert, vit, whisper, diffusers' UNet2DModel, and resnet, mobilenet_v2 and mobilenet_v3 as `savePretrained` writes them. The model is in inference mode.
  */
 export async function fromPretrained<M extends PretrainedModel = PretrainedModel>(
 	source: ModelSource,
@@ -111,13 +139,16 @@ export async function fromPretrained<M extends PretrainedModel = PretrainedModel
 	if (config === null || typeof config !== 'object' || Array.isArray(config)) {
 		throw new FormatError(`fromPretrained: ${String(source)} has no config.json that describes a model`);
 	}
-	const { model_type: kind, eos_token_id: end } = config as PretrainedConfig;
+	const generation = (await readJson(open, 'generation_config.json')) as PretrainedConfig | null;
+	const kind = (config as PretrainedConfig).model_type ?? (config as PretrainedConfig)._class_name;
+	const end = generation?.eos_token_id ?? (config as PretrainedConfig).eos_token_id;
 	if (typeof kind !== 'string' || !Object.hasOwn(ARCHITECTURES, kind)) {
 		throw new FormatError(
 			`fromPretrained: config.json: model_type is ${describe(kind)}; wgrad has ${Object.keys(ARCHITECTURES).join(', ')}`,
 		);
 	}
 	const model = ARCHITECTURES[kind]!(config as PretrainedConfig, options);
+	model.generation = generation;
 	// First, so that no weight is in memory twice.
 	if (options.dtype !== undefined) model.to(options.dtype);
 	if (options.device !== undefined) await model.to(options.device);
@@ -133,16 +164,20 @@ export async function fromPretrained<M extends PretrainedModel = PretrainedModel
 }
 
 /** The files with the weights, and the names that their index lists. As Hugging Face, a whole file comes before an index. */
-async function weightFiles(open: OpenFile, options: OpenOptions): Promise<{ files: Source[]; expected: readonly string[] }> {
-	const whole = await open(WEIGHTS);
+async function weightFiles(
+	name: string,
+	open: OpenFile,
+	options: OpenOptions,
+): Promise<{ files: Source[]; expected: readonly string[] }> {
+	const whole = await open(name);
 	if (whole !== null) return { files: [whole], expected: [] };
-	const index = await open(`${WEIGHTS}.index.json`);
-	if (index === null) throw new FormatError(`fromPretrained: ${WEIGHTS} is not there`);
+	const index = await open(`${name}.index.json`);
+	if (index === null) throw new FormatError(`fromPretrained: ${name} is not there`);
 	const map = await parsed(sourceName(index), () => readIndex('fromPretrained', index, options));
 	const files: Source[] = [];
-	for (const name of new Set(map.values())) {
-		const file = await open(name);
-		if (file === null) throw new FormatError(`fromPretrained: ${name} is not there`);
+	for (const shard of new Set(map.values())) {
+		const file = await open(shard);
+		if (file === null) throw new FormatError(`fromPretrained: ${shard} is not there`);
 		files.push(file);
 	}
 	return { files, expected: [...map.keys()] };
@@ -155,7 +190,7 @@ async function loadWeights(
 	{ device, onProgress, signal, cache = true }: PretrainedOptions,
 ): Promise<void> {
 	signal?.throwIfAborted();
-	const { files, expected } = await weightFiles(open, { cache, ...(signal && { signal }) });
+	const { files, expected } = await weightFiles(model.weightsName, open, { cache, ...(signal && { signal }) });
 	const options = { dtype: 'float32', cache, ...(device && { device }), ...(signal && { signal }) } as const;
 	await withTensors('fromPretrained', files, expected, options, async ({ entries, read }) => {
 		const own = entries.flatMap(({ name, shape }) => {
@@ -191,17 +226,32 @@ export function fileState(model: PretrainedModel): StateDict {
 	return Object.fromEntries(entries.map(([key, tensor]) => [model.fileKeyOf(key), tensor]));
 }
 
-/** The contents of `config.json`. */
-export function configText(model: PretrainedModel): string {
-	return `${JSON.stringify(model.config, null, 2)}\n`;
+/** What is saved: a model, or a model with its tokenizer. */
+export type Saved = PretrainedModel | Pretrained;
+
+/** The files with settings and the tokenizer, by name. */
+export function configFiles(saved: Saved): Record<string, Uint8Array> {
+	const { config, generation } = modelOf(saved);
+	const tokenizer = saved instanceof Pretrained ? saved.tokenizer?.files : null;
+	const values = { 'config.json': config, 'generation_config.json': generation, ...tokenizer };
+	return Object.fromEntries(
+		Object.entries(values)
+			.filter(([, value]) => value !== null)
+			.map(([name, value]) => [name, new TextEncoder().encode(`${JSON.stringify(value, null, 2)}\n`)]),
+	);
 }
 
-/** The files of a model by name, as `fromPretrained` reads them: `config.json` and `model.safetensors`. */
-export async function pretrainedFiles(model: PretrainedModel): Promise<Record<'config.json' | 'model.safetensors', Uint8Array>> {
-	return {
-		'config.json': new TextEncoder().encode(configText(model)),
-		'model.safetensors': await saveSafetensors(fileState(model), FILE_METADATA),
-	};
+export function modelOf(saved: Saved): PretrainedModel {
+	return saved instanceof Pretrained ? saved.model : saved;
+}
+
+/**
+ * The files of a model by name, as `fromPretrained` reads them: `config.json`, `model.safetensors`, and `generation_config.json` if the model has it.
+ * Of what `fromPretrained` returned, also the tokenizer's.
+ */
+export async function pretrainedFiles(saved: Saved): Promise<Record<string, Uint8Array>> {
+	const model = modelOf(saved);
+	return { ...configFiles(saved), [model.weightsName]: await saveSafetensors(fileState(model), FILE_METADATA) };
 }
 
 /** Hugging Face's libraries ask for it. */

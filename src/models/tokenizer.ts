@@ -19,11 +19,14 @@ interface Encoder {
 export class Tokenizer {
 	readonly #encoder: Encoder;
 	readonly #config: Readonly<Record<string, unknown>>;
+	/** The contents of `tokenizer.json` and `tokenizer_config.json`. */
+	readonly files: { readonly 'tokenizer.json': object; readonly 'tokenizer_config.json': object };
 
 	/** @internal Use `Tokenizer.from`. */
-	constructor(encoder: Encoder, config: Readonly<Record<string, unknown>>) {
+	constructor(encoder: Encoder, tokenizer: object, config: Readonly<Record<string, unknown>>) {
 		this.#encoder = encoder;
 		this.#config = config;
+		this.files = { 'tokenizer.json': tokenizer, 'tokenizer_config.json': config };
 	}
 
 	/** Creates a tokenizer from the contents of `tokenizer.json` and `tokenizer_config.json`. */
@@ -96,7 +99,7 @@ async function createTokenizer(tokenizer: object, config: Readonly<Record<string
 	type Package = { Tokenizer: new (tokenizer: object, config: object) => Encoder };
 	const { Tokenizer: Wrapped } = (await import('@huggingface/tokenizers')) as unknown as Package;
 	try {
-		return new Tokenizer(new Wrapped(tokenizer, config), config);
+		return new Tokenizer(new Wrapped(tokenizer, config), tokenizer, config);
 	} catch (cause) {
 		throw new FormatError(`fromPretrained: tokenizer.json cannot be used: ${(cause as Error).message}`, { cause });
 	}

@@ -114,7 +114,7 @@ export class ViTForImageClassification extends PretrainedModel {
 	readonly imageShape: readonly [number, number, number];
 
 	constructor(config: PretrainedConfig) {
-		super(config);
+		super({ model_type: 'vit', ...config });
 		const read = new ConfigReader(config);
 		const [width, heads, size] = [read.count('hidden_size'), read.count('num_attention_heads'), read.count('image_size')];
 		const [patch, channels] = [read.count('patch_size'), read.count('num_channels', 3)];

@@ -53,15 +53,19 @@ class Weights:
         padding = kernel // 2 if padding is None else padding
         return F.conv2d(x, weight, self(f"{name}.bias", out) if bias else None, stride, padding, 1, groups)
 
-    def batch_norm(self, x, name):
+    def group_norm(self, x, name, groups, eps):
+        n = x.shape[1]
+        return F.group_norm(x, groups, self(f"{name}.weight", n), self(f"{name}.bias", n), eps)
+
+    def batch_norm(self, x, name, eps=1e-5):
         n = x.shape[1]
         mean, var = self(f"{name}.running_mean", n), self(f"{name}.running_var", n)
         self.shapes[f"{name}.num_batches_tracked"] = []
-        return F.batch_norm(x, mean, var, self(f"{name}.weight", n), self(f"{name}.bias", n), False, 0.1, 1e-5)
+        return F.batch_norm(x, mean, var, self(f"{name}.weight", n), self(f"{name}.bias", n), False, 0.1, eps)
 
 
 def attend(q, k, v, heads, mask=None, groups=None):
-    """Attention on [N, L, heads * size]. `mask` is added to the scores."""
+    """Attention on [N, L, heads * size], to keys and values of any length. `mask` is added to the scores."""
     n, length, width = q.shape
     size = width // heads
     groups = groups or heads
@@ -228,11 +232,12 @@ def resnet(w, config, images):
     return w.linear(x.mean((2, 3)), "fc", config["numClasses"])
 
 
-def mobilenet_v2(w, config, images):
-    def rounded(channels):
-        new = max(8, int(channels + 4) // 8 * 8)
-        return new + 8 if new < 0.9 * channels else new
+def rounded(channels):
+    new = max(8, int(channels + 4) // 8 * 8)
+    return new + 8 if new < 0.9 * channels else new
 
+
+def mobilenet_v2(w, config, images):
     def activated(x, name, out, kernel, stride=1, groups=1):
         return F.relu6(w.batch_norm(w.conv(x, f"{name}.0", out, kernel, stride, groups), f"{name}.1"))
 
@@ -253,6 +258,142 @@ def mobilenet_v2(w, config, images):
     return w.linear(x.mean((2, 3)), "classifier.1", config["numClasses"])
 
 
+# Kernel, inner channels, channels, weights of channels, activation, stride.
+V3_LARGE = """3 16 16 - r 1, 3 64 24 - r 2, 3 72 24 - r 1, 5 72 40 w r 2, 5 120 40 w r 1, 5 120 40 w r 1, 3 240 80 - h 2, 3 200 80 - h 1,
+    3 184 80 - h 1, 3 184 80 - h 1, 3 480 112 w h 1, 3 672 112 w h 1, 5 672 160 w h 2, 5 960 160 w h 1, 5 960 160 w h 1"""
+V3_SMALL = """3 16 16 w r 2, 3 72 24 - r 2, 3 88 24 - r 1, 5 96 40 w h 2, 5 240 40 w h 1, 5 240 40 w h 1, 5 120 48 w h 1, 5 144 48 w h 1,
+    5 288 96 w h 2, 5 576 96 w h 1, 5 576 96 w h 1"""
+
+
+def mobilenet_v3(w, config, images):
+    factor, is_large = config["widthMultiplier"], config["size"] == "large"
+
+    def convolved(x, name, out, kernel, stride=1, groups=1, activation=lambda y: y):
+        return activation(w.batch_norm(w.conv(x, f"{name}.0", out, kernel, stride, groups), f"{name}.1", 1e-3))
+
+    x = convolved(images, "features.0", rounded(16 * factor), 3, 2, activation=F.hardswish)
+    rows = (V3_LARGE if is_large else V3_SMALL).split(",")
+    for n, row in enumerate(rows):
+        kernel, inner, out, weighted, kind, stride = row.split()
+        inner, out, stride = rounded(int(inner) * factor), rounded(int(out) * factor), int(stride)
+        activation = F.relu if kind == "r" else F.hardswish
+        y, at, name = x, 0, f"features.{n + 1}.block"
+        if inner != x.shape[1]:
+            y, at = convolved(y, f"{name}.0", inner, 1, activation=activation), 1
+        y, at = convolved(y, f"{name}.{at}", inner, int(kernel), stride, inner, activation), at + 1
+        if weighted == "w":
+            means = y.mean((2, 3), keepdim=True)
+            scale = F.relu(w.conv(means, f"{name}.{at}.fc1", rounded(inner // 4), 1, bias=True))
+            y, at = y * F.hardsigmoid(w.conv(scale, f"{name}.{at}.fc2", inner, 1, bias=True)), at + 1
+        y = convolved(y, f"{name}.{at}", out, 1)
+        x = x + y if stride == 1 and x.shape[1] == out else y
+    x = convolved(x, f"features.{len(rows) + 1}", 6 * x.shape[1], 1, activation=F.hardswish)
+    x = F.hardswish(w.linear(x.mean((2, 3)), "classifier.0", rounded((1280 if is_large else 1024) * factor)))
+    return w.linear(x, "classifier.3", config["numClasses"])
+
+
+def unet(w, config, images, timesteps):
+    widths, count, groups, eps = config["block_out_channels"], config["layers_per_block"], config["norm_num_groups"], 1e-5
+    if config.get("center_input_sample"):
+        images = 2 * images - 1
+    half = widths[0] // 2
+    rates = torch.exp(-math.log(10000) * torch.arange(half).double() / (half - config.get("freq_shift", 0))).float()
+    angles = timesteps[:, None].float() * rates
+    waves = [angles.cos(), angles.sin()] if config.get("flip_sin_to_cos", True) else [angles.sin(), angles.cos()]
+    time = F.silu(w.linear(torch.cat(waves, 1), "time_embedding.linear_1", 4 * widths[0]))
+    time = w.linear(time, "time_embedding.linear_2", 4 * widths[0])
+
+    def resnet_block(x, name, out):
+        y = w.conv(F.silu(w.group_norm(x, f"{name}.norm1", groups, eps)), f"{name}.conv1", out, 3, bias=True)
+        y = y + w.linear(F.silu(time), f"{name}.time_emb_proj", out)[:, :, None, None]
+        y = w.conv(F.silu(w.group_norm(y, f"{name}.norm2", groups, eps)), f"{name}.conv2", out, 3, bias=True)
+        return y + (x if x.shape[1] == out else w.conv(x, f"{name}.conv_shortcut", out, 1, bias=True))
+
+    def attention(x, name):
+        n, channels, height, width = x.shape
+        y = w.group_norm(x.flatten(2), f"{name}.group_norm", groups, eps).transpose(1, 2)
+        q, k, v = (w.linear(y, f"{name}.to_{part}", channels) for part in "qkv")
+        heads = channels // config["attention_head_dim"] if config["attention_head_dim"] else 1
+        y = w.linear(attend(q, k, v, heads), f"{name}.to_out.0", channels)
+        return x + y.transpose(1, 2).reshape(n, channels, height, width)
+
+    x = w.conv(images, "conv_in", widths[0], 3, bias=True)
+    kept = [x]
+    for i, width in enumerate(widths):
+        name = f"down_blocks.{i}"
+        for k in range(count):
+            x = resnet_block(x, f"{name}.resnets.{k}", width)
+            if config["down_block_types"][i].startswith("Attn"):
+                x = attention(x, f"{name}.attentions.{k}")
+            kept.append(x)
+        if i < len(widths) - 1:
+            padding = config.get("downsample_padding", 1)
+            x = w.conv(x if padding else F.pad(x, (0, 1, 0, 1)), f"{name}.downsamplers.0.conv", width, 3, 2, padding=padding, bias=True)
+            kept.append(x)
+    x = resnet_block(x, "mid_block.resnets.0", widths[-1])
+    x = resnet_block(attention(x, "mid_block.attentions.0"), "mid_block.resnets.1", widths[-1])
+    for i, width in enumerate(reversed(widths)):
+        name = f"up_blocks.{i}"
+        for k in range(count + 1):
+            x = resnet_block(torch.cat([x, kept.pop()], 1), f"{name}.resnets.{k}", width)
+            if config["up_block_types"][i].startswith("Attn"):
+                x = attention(x, f"{name}.attentions.{k}")
+        if i < len(widths) - 1:
+            x = w.conv(F.interpolate(x, scale_factor=2.0), f"{name}.upsamplers.0.conv", width, 3, bias=True)
+    return w.conv(F.silu(w.group_norm(x, "conv_norm_out", groups, eps)), "conv_out", config["out_channels"], 3, bias=True)
+
+
+def log_mel(samples, bins):
+    """As WhisperFeatureExtractor, for samples [L] whose length is a multiple of 160."""
+    spectrum = torch.stft(samples.double(), 400, 160, window=torch.hann_window(400).double(), return_complex=True)
+    power = spectrum[:, :-1].abs() ** 2
+    hertz = torch.linspace(0, 8000, 201).double()
+    to_mel = lambda f: torch.where(f < 1000, f * 3 / 200, 15 + torch.log(f.clamp(min=1) / 1000) * 27 / math.log(6.4))
+    to_hertz = lambda m: torch.where(m < 15, m * 200 / 3, 1000 * torch.exp((m - 15) * math.log(6.4) / 27))
+    edges = to_hertz(torch.linspace(0, float(to_mel(torch.tensor(8000.0).double())), bins + 2).double())
+    rows = []
+    for low, middle, high in zip(edges, edges[1:], edges[2:]):
+        rows.append(torch.minimum((hertz - low) / (middle - low), (high - hertz) / (high - middle)).clamp(min=0) * 2 / (high - low))
+    log = (torch.stack(rows) @ power).clamp(min=1e-10).log10()
+    return ((torch.maximum(log, log.max() - 8) + 4) / 4).float()
+
+
+def whisper(w, config, samples, tokens):
+    width, positions = config["d_model"], config["max_source_positions"]
+    samples = F.pad(samples, (0, 320 * positions - samples.shape[1]))
+    features = torch.stack([log_mel(each, config["num_mel_bins"]) for each in samples])
+
+    def conv1d(x, name, stride):
+        return F.gelu(F.conv1d(x, w(f"{name}.weight", width, x.shape[1], 3), w(f"{name}.bias", width), stride, 1))
+
+    def attention(x, source, name, heads, mask=None):
+        q, k = w.linear(x, f"{name}.q_proj", width), w.linear(source, f"{name}.k_proj", width, False)
+        return w.linear(attend(q, k, w.linear(source, f"{name}.v_proj", width), heads, mask), f"{name}.out_proj", width)
+
+    def dense(x, name, inner):
+        y = F.gelu(w.linear(w.layer_norm(x, f"{name}.final_layer_norm", 1e-5), f"{name}.fc1", inner))
+        return x + w.linear(y, f"{name}.fc2", width)
+
+    x = conv1d(conv1d(features, "model.encoder.conv1", 1), "model.encoder.conv2", 2).transpose(1, 2)
+    x = x + w("model.encoder.embed_positions.weight", positions, width)
+    for i in range(config["encoder_layers"]):
+        name = f"model.encoder.layers.{i}"
+        y = w.layer_norm(x, f"{name}.self_attn_layer_norm", 1e-5)
+        x = x + attention(y, y, f"{name}.self_attn", config["encoder_attention_heads"])
+        x = dense(x, name, config["encoder_ffn_dim"])
+    encoded = w.layer_norm(x, "model.encoder.layer_norm", 1e-5)
+
+    table = w("model.decoder.embed_tokens.weight", config["vocab_size"], width)
+    x = table[tokens] + w("model.decoder.embed_positions.weight", config["max_target_positions"], width)[: tokens.shape[1]]
+    for i in range(config["decoder_layers"]):
+        name, heads = f"model.decoder.layers.{i}", config["decoder_attention_heads"]
+        y = w.layer_norm(x, f"{name}.self_attn_layer_norm", 1e-5)
+        x = x + attention(y, y, f"{name}.self_attn", heads, causal(tokens.shape[1]))
+        x = x + attention(w.layer_norm(x, f"{name}.encoder_attn_layer_norm", 1e-5), encoded, f"{name}.encoder_attn", heads)
+        x = dense(x, name, config["decoder_ffn_dim"])
+    return w.layer_norm(x, "model.decoder.layer_norm", 1e-5) @ table.T
+
+
 GPT2 = dict(model_type="gpt2", n_embd=12, n_head=3, n_layer=2, n_positions=20, vocab_size=31, layer_norm_epsilon=1e-5)
 LLAMA = dict(
     model_type="llama", hidden_size=16, num_attention_heads=4, num_key_value_heads=2, num_hidden_layers=2, intermediate_size=23,
@@ -269,8 +410,22 @@ VIT = dict(
 )  # fmt: skip
 DISTILBERT = dict(model_type="distilbert", dim=12, n_heads=2, n_layers=2, hidden_dim=20, vocab_size=37, max_position_embeddings=16)
 
+UNET = dict(
+    _class_name="UNet2DModel", in_channels=3, out_channels=3, block_out_channels=[8, 12], layers_per_block=1, norm_num_groups=4,
+    attention_head_dim=4, down_block_types=["DownBlock2D", "AttnDownBlock2D"], up_block_types=["AttnUpBlock2D", "UpBlock2D"],
+)  # fmt: skip
+DDPM = dict(attention_head_dim=None, downsample_padding=0, flip_sin_to_cos=False, freq_shift=1, center_input_sample=True, layers_per_block=2)
+WHISPER = dict(
+    model_type="whisper", d_model=12, encoder_attention_heads=2, decoder_attention_heads=3, encoder_layers=2, decoder_layers=2,
+    encoder_ffn_dim=20, decoder_ffn_dim=18, vocab_size=31, num_mel_bins=8, max_source_positions=12, max_target_positions=16,
+    decoder_start_token_id=1, eos_token_id=2, forced_decoder_ids=[[1, 5], [2, 7]], suppress_tokens=[12], begin_suppress_tokens=[10],
+)  # fmt: skip
+
 TEXT = torch.tensor([[3, 1, 4, 1, 5, 9, 2, 6, 5], [2, 7, 1, 8, 2, 8, 1, 8, 2]])
 MASK = torch.tensor([[1] * 9, [1] * 6 + [0] * 3])
+
+
+SPEECH = fill("speech", (2, 3000)) * 30
 
 
 def images(size):
@@ -289,6 +444,11 @@ CASES = {
     "vit": (vit, VIT, [images(8)]),
     "resnet18": (resnet, dict(model_type="resnet", depth=18, width=4, numClasses=7), [images(33)]),
     "resnet50": (resnet, dict(model_type="resnet", depth=50, width=4, numClasses=7), [images(33)]),
+    "mobilenet_v3, large": (mobilenet_v3, dict(model_type="mobilenet_v3", size="large", widthMultiplier=0.25, numClasses=7), [images(33)]),
+    "mobilenet_v3, small": (mobilenet_v3, dict(model_type="mobilenet_v3", size="small", widthMultiplier=0.5, numClasses=7), [images(33)]),
+    "unet": (unet, UNET, [images(8), torch.tensor([3, 250])]),
+    "unet, as DDPM": (unet, {**UNET, **DDPM}, [images(8), torch.tensor([3, 250])]),
+    "whisper": (whisper, WHISPER, [SPEECH, TEXT]),
     "mobilenet_v2": (mobilenet_v2, dict(model_type="mobilenet_v2", widthMultiplier=0.25, numClasses=7), [images(33)]),
 }
 
@@ -301,6 +461,17 @@ def greedy(model, config, shapes, prompt, count):
     return tokens[len(prompt) :]
 
 
+def greedy_speech(config, samples, count):
+    """As `greedy`, after the forced tokens, without suppressed ones."""
+    tokens = [config["decoder_start_token_id"], *(token for _, token in config["forced_decoder_ids"])]
+    prompt = len(tokens)
+    for i in range(count):
+        logits = whisper(Weights(), config, samples[None], torch.tensor([tokens]))[0, -1]
+        logits[config["suppress_tokens"] + (config["begin_suppress_tokens"] if i == 0 else [])] = -math.inf
+        tokens.append(int(logits.argmax()))
+    return tokens[prompt:]
+
+
 if __name__ == "__main__":
     written = {}
     for name, (model, config, inputs) in CASES.items():
@@ -309,6 +480,8 @@ if __name__ == "__main__":
         case = dict(config=config, shapes=weights.shapes, shape=list(output.shape), output=[float(f"{v:.7g}") for v in output.flatten()])
         if model in (gpt2, llama):
             case["greedy"] = [greedy(model, config, weights.shapes, prompt, 8) for prompt in ([3, 1, 4, 1, 5], [2, 7])]
+        if model is whisper:
+            case["greedy"] = [greedy_speech(config, each, 8) for each in SPEECH]
         written[name] = case
     print("{")
     print(",\n".join(f'"{name}": {json.dumps(case)}' for name, case in written.items()))

@@ -1,9 +1,17 @@
 /** Architectures with the weights of their files, against PyTorch; generation; and files that are wrong. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { init, type Tensor } from 'wgrad';
-import { BertModel, CausalModel, fromPretrained, pretrainedFiles } from 'wgrad/models';
-import { filesOf, GOLDEN, inputsOf, PROMPTS } from './models';
+import { cat, init, type Tensor } from 'wgrad';
+import {
+	BertModel,
+	CausalModel,
+	fromPretrained,
+	pretrainedFiles,
+	UNet2DModel,
+	WhisperForConditionalGeneration,
+	type WhisperOptions,
+} from 'wgrad/models';
+import { filesOf, GOLDEN, inputsOf, PROMPTS, SPEECH } from './models';
 
 test.before(async () => {
 	await init({ device: 'webgpu' });
@@ -18,8 +26,15 @@ function requireClose(actual: ArrayLike<number>, expected: readonly number[], wh
 		assert.ok(Math.abs(actual[i]! - value) <= ALLOWED, `${what}: ${actual[i]} at ${i}, not ${value}`);
 }
 
+/** The spectrograms of both sounds. */
+function featuresOf(model: WhisperForConditionalGeneration): Tensor {
+	return cat([0, 1].map((row) => model.features(SPEECH.subarray(3000 * row, 3000 * (row + 1)))));
+}
+
 /** The output as generate.py lists it. */
 async function outputOf(model: unknown, inputs: readonly Tensor[]): Promise<ArrayLike<number>> {
+	if (model instanceof WhisperForConditionalGeneration) return model.forward(featuresOf(model), inputs[1]!).data();
+	if (model instanceof UNet2DModel) return model.forward(inputs[0]!, inputs[1]!).data();
 	if (!(model instanceof BertModel)) return (model as { forward(x: Tensor): Tensor }).forward(inputs[0]!).data();
 	const [tokens, attentionMask] = inputs as [Tensor, Tensor];
 	const { lastHiddenState, poolerOutput } = model.forward(tokens, { attentionMask });
@@ -40,7 +55,7 @@ for (const [name, golden] of Object.entries(GOLDEN)) {
 		const keys = Object.keys(model.stateDict()).map((key) => model.fileKeyOf(key));
 		// A model that ties its head lists it twice; a file does not.
 		assert.equal(
-			keys.filter((key) => key !== 'lm_head.weight' || 'lm_head.weight' in golden.shapes).sort(),
+			keys.filter((key) => !/^(lm_head|proj_out)\.weight$/.test(key) || key in golden.shapes).sort(),
 			Object.keys(golden.shapes).sort(),
 		);
 	});
@@ -48,6 +63,7 @@ for (const [name, golden] of Object.entries(GOLDEN)) {
 	if (golden.greedy === undefined) continue;
 	test(`${name}: the likeliest tokens are PyTorch's, one prompt at a time and both at once`, async () => {
 		const { model } = await fromPretrained(await filesOf(golden, { parts: 3 }));
+		if (model instanceof WhisperForConditionalGeneration) return heardIs(model, golden.greedy!);
 		assert.instance(model, CausalModel);
 		const causal = model as CausalModel;
 		for (const [i, prompt] of PROMPTS.entries()) {
@@ -64,6 +80,22 @@ for (const [name, golden] of Object.entries(GOLDEN)) {
 	});
 }
 
+/** Whisper's text of each sound alone, and of both at once. */
+async function heardIs(model: WhisperForConditionalGeneration, greedy: readonly (readonly number[])[]): Promise<void> {
+	const features = featuresOf(model);
+	for (const [i, expected] of greedy.entries()) {
+		const tokens = [];
+		for await (const token of model.generate(features.narrow(0, i, 1), { maxNewTokens: 8 })) tokens.push(token);
+		assert.equal(tokens, expected);
+	}
+	const steps: (number | null)[][] = [];
+	for await (const step of model.generateBatch(features, { maxNewTokens: 8 })) steps.push(step);
+	assert.equal(
+		greedy.map((_, row) => steps.map((step) => step[row])),
+		greedy,
+	);
+}
+
 async function gpt2(): Promise<CausalModel> {
 	return (await fromPretrained<CausalModel>(await filesOf(GOLDEN.gpt2!))).model;
 }
@@ -77,6 +109,52 @@ async function generated(
 	for await (const token of model.generate(prompt, options)) tokens.push(token);
 	return tokens;
 }
+
+test('Whisper takes its prompt and suppressed tokens from generation_config.json, and refuses what it cannot hear', async () => {
+	const files = await filesOf(GOLDEN.whisper!);
+	const generation = {
+		begin_suppress_tokens: [22],
+		lang_to_id: { '<|de|>': 5 },
+		task_to_id: { transcribe: 7 },
+		no_timestamps_token_id: 3,
+	};
+	files.push(new File([JSON.stringify(generation)], 'generation_config.json'));
+	const { model } = await fromPretrained<WhisperForConditionalGeneration>(files);
+	const features = model.features(SPEECH.subarray(0, 3000));
+	const text = async (options: WhisperOptions) => {
+		const tokens = [];
+		for await (const token of model.generate(features, { maxNewTokens: 8, ...options })) tokens.push(token);
+		return tokens;
+	};
+	// PyTorch's, from generate.py with these begin_suppress_tokens.
+	assert.equal(await text({}), [21, 4, 4, 22, 22, 4, 20, 4]);
+	assert.equal(await text({ prompt: [1, 5, 7] }), await text({}));
+	assert.equal(await text({ language: 'de' }), await text({ prompt: [1, 5, 7, 3] }));
+	await assertRejects(text({ language: 'fr' }), /the model knows no language 'fr'; it has de/);
+	await assertRejects(text({ language: 'de', task: 'translate' }), /<\|translate\|>|translate must be a whole number/);
+	assert.throws(
+		() => model.features(new Float32Array(3841)),
+		/3841 samples are more than the 3840 that the model hears at once, 0\.24 seconds/,
+	);
+	assert.throws(
+		() => model.forward(features.narrow(2, 0, 8), inputsOf(GOLDEN.whisper!)[1]!),
+		/it takes spectrograms \[N, 8, 24\]/,
+	);
+	assert.ok('generation_config.json' in (await pretrainedFiles(model)));
+});
+
+test('old files of U-Nets have other names of attention, and their configs are checked', async () => {
+	const rename = (key: string) =>
+		key.replace('.to_q.', '.query.').replace('.to_k.', '.key.').replace('.to_v.', '.value.').replace('.to_out.0.', '.proj_attn.');
+	const golden = GOLDEN['unet, as DDPM']!;
+	const files = await filesOf(golden, { rename, parts: 2 });
+	requireClose(await outputOf((await fromPretrained(files)).model, inputsOf(golden)), golden.output, 'unet');
+	const refuses = (change: object, message: RegExp) =>
+		assert.throws(() => new UNet2DModel({ ...golden.config, ...change }), message);
+	refuses({ resnet_time_scale_shift: 'scale_shift' }, /resnet_time_scale_shift must be default, not scale_shift/);
+	refuses({ block_out_channels: [] }, /must have the same length/);
+	refuses({ up_block_types: ['UpBlock2D', 'SkipUpBlock2D'] }, /a block must be UpBlock2D or AttnUpBlock2D, not SkipUpBlock2D/);
+});
 
 test('generation stops at tokens, sequences and the length of the model, and frees its caches', async () => {
 	const model = await gpt2();
@@ -104,7 +182,7 @@ test('sampling repeats with its seed, and the penalty avoids what was said', asy
 });
 
 test('what pretrainedFiles gives loads again with the same bits', async () => {
-	for (const name of ['distilbert', 'resnet18', 'gpt2', 'qwen2']) {
+	for (const name of ['distilbert', 'resnet18', 'gpt2', 'qwen2', 'mobilenet_v3, small', 'unet', 'whisper']) {
 		const golden = GOLDEN[name]!;
 		const { model } = await fromPretrained(await filesOf(golden));
 		const files = Object.entries(await pretrainedFiles(model)).map(

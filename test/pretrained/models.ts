@@ -34,6 +34,9 @@ export function fill(key: string, shape: readonly number[]): Float32Array {
 	});
 }
 
+/** Two sounds of 3000 samples. */
+export const SPEECH = fill('speech', [2, 3000]).map((value) => 30 * value);
+
 export function inputsOf({ config }: Golden): Tensor[] {
 	const text = [
 		[3, 1, 4, 1, 5, 9, 2, 6, 5],
@@ -51,14 +54,15 @@ export function inputsOf({ config }: Golden): Tensor[] {
 		];
 	}
 	if (['gpt2', 'llama', 'mistral', 'qwen2'].includes(kind)) return [int(text)];
-	const size = kind === 'vit' ? 8 : 33;
+	if (kind === 'whisper') return [tensor(SPEECH, { shape: [2, 3000] }), int(text)];
+	const isUnet = config._class_name === 'UNet2DModel';
+	const size = kind === 'vit' || isUnet ? 8 : 33;
 	const shape = [2, 3, size, size];
-	return [
-		tensor(
-			fill('images', shape).map((value) => 3 * value),
-			{ shape },
-		),
-	];
+	const images = tensor(
+		fill('images', shape).map((value) => 3 * value),
+		{ shape },
+	);
+	return isUnet ? [images, tensor([3, 250])] : [images];
 }
 
 /** The tensors of a file by key. */
@@ -72,8 +76,9 @@ const json = (name: string, value: unknown) => new File([JSON.stringify(value)],
 /** The files of a model. With `parts`, in several, with an index. */
 export async function filesOf(model: Golden, { parts = 1, rename = (key: string) => key } = {}): Promise<File[]> {
 	const state = Object.entries(stateOf(model, rename));
+	const base = model.config._class_name === 'UNet2DModel' ? 'diffusion_pytorch_model' : 'model';
 	const names = Array.from({ length: parts }, (_, i) =>
-		parts === 1 ? 'model.safetensors' : `model-${i + 1}-of-${parts}.safetensors`,
+		parts === 1 ? `${base}.safetensors` : `${base}-${i + 1}-of-${parts}.safetensors`,
 	);
 	const files = await Promise.all(
 		names.map(async (name, part) => {
@@ -82,6 +87,6 @@ export async function filesOf(model: Golden, { parts = 1, rename = (key: string)
 		}),
 	);
 	const weightMap = Object.fromEntries(state.map(([key], i) => [key, names[i % parts]]));
-	const index = parts === 1 ? [] : [json('model.safetensors.index.json', { metadata: {}, weight_map: weightMap })];
+	const index = parts === 1 ? [] : [json(`${base}.safetensors.index.json`, { metadata: {}, weight_map: weightMap })];
 	return [json('config.json', model.config), ...index, ...files];
 }

@@ -7,8 +7,16 @@ import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { init } from 'wgrad';
-import { type CausalModel, fromPretrained, savePretrained, Tokenizer } from 'wgrad/models';
-import { filesOf, GOLDEN } from './models';
+import {
+	type CausalModel,
+	fromPretrained,
+	Pretrained,
+	pretrainedFiles,
+	savePretrained,
+	Tokenizer,
+	type WhisperForConditionalGeneration,
+} from 'wgrad/models';
+import { filesOf, GOLDEN, SPEECH } from './models';
 
 /** GPT-2's characters for bytes: printable ones for themselves, the others from 256 on. */
 function byteCharacters(): string[] {
@@ -110,6 +118,27 @@ test('a model from a folder writes text in whole characters, to its end', async 
 	assert.equal(await all(pretrained.chat([{ role: 'user', content: 'Who?' }])), ['🐋', '!']);
 });
 
+test('a Whisper writes down speech in pieces', async () => {
+	const whisper = GOLDEN.whisper!;
+	const table = 'model.decoder.embed_tokens.weight';
+	const files = await filesOf({
+		...whisper,
+		config: { ...whisper.config, vocab_size: 260, eos_token_id: 259, suppress_tokens: null },
+		shapes: { ...whisper.shapes, [table]: [260, 12] },
+	});
+	const json = (name: string, value: object) => new File([JSON.stringify(value)], name);
+	files.push(json('tokenizer.json', TOKENIZER), json('tokenizer_config.json', SETTINGS));
+	const pretrained = await fromPretrained<WhisperForConditionalGeneration>(files);
+	const { model, tokenizer } = pretrained;
+	const tokens: number[] = [];
+	for await (const token of model.generate(model.features(SPEECH.subarray(0, 3000)), { stop: [259] })) tokens.push(token);
+	const text = (await all(pretrained.transcribe(SPEECH.subarray(0, 3000)))).join('');
+	assert.ok(text.length > 0 && tokenizer!.decode(tokens).startsWith(text));
+	const { model: other } = await fromPretrained(folder);
+	const refused = all(new Pretrained(other, tokenizer, []).transcribe([0])).catch((error: unknown) => error);
+	assert.match(String(await refused), /transcribe: a GPT2LMHeadModel does not hear speech/);
+});
+
 test('savePretrained writes what fromPretrained reads', async () => {
 	const { model } = await fromPretrained(folder);
 	const copy = join(folder, 'copy');
@@ -117,6 +146,8 @@ test('savePretrained writes what fromPretrained reads', async () => {
 	assert.equal(JSON.parse(readFileSync(join(copy, 'config.json'), 'utf8')), config);
 	const again = await fromPretrained(copy);
 	assert.is(again.tokenizer, null);
+	await savePretrained(await fromPretrained(folder), copy);
+	assert.equal((await fromPretrained(copy)).tokenizer!.encode('the the'), [257, 258]);
 	for (const [key, value] of Object.entries(again.model.stateDict()))
 		assert.equal(await value.data(), await model.stateDict()[key]!.data());
 	assert.match(String(await all(again.complete('x')).catch((error: unknown) => error)), /the model has no tokenizer\.json/);
@@ -125,6 +156,12 @@ test('savePretrained writes what fromPretrained reads', async () => {
 	const { model: parts } = await fromPretrained(copy);
 	for (const [key, value] of Object.entries(parts.stateDict()))
 		assert.equal(await value.data(), await model.stateDict()[key]!.data());
+	assert.equal(Object.keys(await pretrainedFiles(await fromPretrained(folder))).sort(), [
+		'config.json',
+		'model.safetensors',
+		'tokenizer.json',
+		'tokenizer_config.json',
+	]);
 	const inFile = await savePretrained(model, join(folder, 'config.json')).catch((error: unknown) => error);
 	assert.match(String(inFile), /savePretrained: .*config\.json/);
 });
