@@ -5,12 +5,11 @@ import { setRequiresGrad } from './autograd/tape';
 import { requireFunction } from './core/checks';
 import { ArgumentError, formatShape, ShapeError } from './core/errors';
 import { checkOptions } from './core/options';
-import { sameShape } from './core/shape';
 import { zeros } from './ops/creation';
 import { fill_ } from './ops/inplace';
 import { detach, reshape, select, stack } from './ops/layout';
 import { type Tensor, viewOf } from './tensor';
-import { requireTensors } from './tensorChecks';
+import { requireShape, requireTensor, requireTensors } from './tensorChecks';
 import { tidy } from './tidy';
 
 export interface DerivativeOptions {
@@ -59,11 +58,8 @@ function gradients(output: Tensor, inputs: readonly Tensor[], gradOutput: Tensor
 }
 
 function requireLike(operation: string, what: string, v: Tensor, of: Tensor): void {
-	requireTensors(operation, 'v', [v]);
-	if (!sameShape(v.shape, of.shape))
-		throw new ShapeError(
-			`${operation}: v has shape ${formatShape(v.shape)}, ${what} ${formatShape(of.shape)}; they must be equal`,
-		);
+	requireTensor(operation, v, 'v');
+	requireShape(operation, 'v', v, of.shape, of, what);
 }
 
 /** [fn(inputs), v^T J]: the product of a vector shaped like the output with the Jacobian, shaped like the inputs. */

@@ -1,9 +1,11 @@
 /** Starts and stops devices, reports what they hold, and waits for them. */
+
 import type { DeviceName } from './backends/contract';
 import { deviceLossOf, registerBackend, setDefaultDevice, unregisterBackend } from './backends/registry';
 import { createWebGPUBackend, type WebGPUBackend } from './backends/webgpu/backend';
 import type { AdapterInfo, Counters, MemoryStatistics, Profile } from './backends/webgpu/statistics';
-import { ArgumentError, DeviceError, type DeviceLostError } from './core/errors';
+import { requireOneOf } from './core/checks';
+import { DeviceError, type DeviceLostError } from './core/errors';
 import type { Global } from './core/globals';
 import { savedOnHost } from './core/memoryPressure';
 import { checkOptions } from './core/options';
@@ -45,9 +47,7 @@ function inTurn<T>(fn: () => Promise<T>): Promise<T> {
 export async function init(options: InitOptions = {}): Promise<DeviceInfo> {
 	checkOptions('init', options, ['device', 'adapter', 'powerPreference']);
 	const { device } = options;
-	if (device !== undefined && device !== 'cpu' && device !== 'webgpu') {
-		throw new ArgumentError(`init: device must be 'webgpu' or 'cpu', not '${String(device)}'`);
-	}
+	if (device !== undefined) requireOneOf('init', 'device', device, ['webgpu', 'cpu']);
 	if (device === 'cpu') {
 		setDefaultDevice('cpu');
 		return { device: 'cpu', adapter: null };

@@ -20,6 +20,17 @@ export function requireTensors(operation: string, argument: string, values: unkn
 	throw wrongArgument(operation, argument, 'a tensor or an array of tensors', values);
 }
 
+/** The tensors of one or of an iterable of them, such as `model.parameters()`. Throws an ArgumentError for anything else. */
+export function requireParameters(operation: string, parameters: unknown): Tensor[] {
+	if (parameters instanceof Tensor) return [parameters];
+	const list =
+		typeof parameters === 'object' && parameters !== null && Symbol.iterator in parameters
+			? [...(parameters as Iterable<unknown>)]
+			: null;
+	if (list?.every(isTensor)) return list;
+	throw wrongArgument(operation, 'parameters', 'a list of tensors, such as model.parameters()', parameters);
+}
+
 function isTensor(value: unknown): value is Tensor {
 	return value instanceof Tensor;
 }
@@ -79,6 +90,12 @@ export function requireShape(
 	throw new ShapeError(
 		`${operation}: ${argument} ${formatShape(x.shape)} must have shape ${formatShape(shape)} for ${besideName} ${formatShape(beside.shape)}`,
 	);
+}
+
+/** Throws a ShapeError unless `x` has at least `least` and at most `most` dims. `form` describes its shape in the message. */
+export function requireRank(operation: string, argument: string, x: Tensor, form: string, least: number, most = least): void {
+	if (x.ndim >= least && x.ndim <= most) return;
+	throw new ShapeError(`${operation}: ${argument} must be ${form}, not ${x.ndim === 0 ? 'a scalar' : formatShape(x.shape)}`);
 }
 
 /** Throws a ShapeError if `x` is expanded: a write would reach one element several times. */

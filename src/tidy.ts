@@ -1,6 +1,6 @@
 /** `tidy` and `keep` free memory promptly. Without them dropped tensors wait for the garbage collector, which is safe. */
 import { LeafNode, TapeNode } from './autograd/tape';
-import { requireFunction } from './core/checks';
+import { requireFunction, requireInstance } from './core/checks';
 import { ArgumentError } from './core/errors';
 import { closeScope, openScope, type Scope } from './core/scope';
 import { type GradNode, Tensor } from './tensor';
@@ -38,7 +38,7 @@ export function tidied<T>(fn: () => T, operation?: string): T {
 
 /** Exempts a tensor from every `tidy`, until `dispose()`. Returns it. */
 export function keep<T extends Tensor>(tensor: T): T {
-	if (!(tensor instanceof Tensor)) throw new ArgumentError(`keep: it takes a tensor, not ${typeof tensor}`);
+	requireInstance('keep', 'the argument', tensor, Tensor, 'a tensor');
 	tensor.kept = true;
 	return tensor;
 }

@@ -128,9 +128,13 @@ const MISTAKES: readonly (readonly [title: string, call: () => unknown, message:
 	[
 		'a model to clip',
 		() => loose(optim.clipGradNorm)(model, 1),
-		/clipGradNorm: it takes parameters, such as model.parameters\(\)/,
+		/clipGradNorm: parameters must be a list of tensors, such as model.parameters\(\)/,
 	],
-	['a schedule without optimizer', () => make(optim.lrScheduler.StepLR, 10), /StepLR: the first argument is the optimizer/],
+	[
+		'a schedule without optimizer',
+		() => make(optim.lrScheduler.StepLR, 10),
+		/StepLR: optimizer must be an optimizer, such as new optim.Adam/,
+	],
 	['a tensor of a tensor', () => loose(tensor)(x), /tensor: the data is a tensor already. Copy one with clone\(\)/],
 	['a tensor of tensors', () => loose(tensor)([x, x]), /tensor: the data is a tensor already.* join several with stack\(\)/],
 	['a seed of text', () => loose(manualSeed)('a'), /manualSeed: seed a is not a 64-bit integer/],

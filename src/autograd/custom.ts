@@ -1,4 +1,5 @@
 /** `customOp`: operations that users define. */
+import { requireOneOf } from '../core/checks';
 import { ArgumentError } from '../core/errors';
 import { isHalf } from '../core/halves';
 import type { Shape } from '../core/shape';
@@ -56,8 +57,7 @@ export function customOp<A extends unknown[], R extends Tensor | readonly Tensor
 		throw new ArgumentError('customOp: takes an object with the functions forward and backward');
 	const name = operation.name ?? 'customOp';
 	const { castInputs } = operation;
-	if (castInputs !== undefined && castInputs !== 'float16' && castInputs !== 'float32')
-		throw new ArgumentError(`${name}: castInputs must be 'float16' or 'float32', not '${String(castInputs)}'`);
+	if (castInputs !== undefined) requireOneOf(name, 'castInputs', castInputs, ['float16', 'float32']);
 	const run = (...inputs: A): R => {
 		const tensors = inputs.filter((input): input is A[number] & Tensor => input instanceof Tensor);
 		if (tensors.length === 0) throw new ArgumentError(`${name}: at least one argument must be a Tensor`);

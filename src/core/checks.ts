@@ -161,6 +161,19 @@ export function requireArray(
 	if (!Array.isArray(value)) throw wrongArgument(operation, name, expected, value);
 }
 
+/** Throws unless `value` is an array, of items that pass `accepts`, and of `length` items if given. `expected` describes it. */
+export function requireListOf(
+	operation: string,
+	name: string,
+	value: unknown,
+	accepts: (item: unknown) => boolean,
+	expected: string,
+	length?: number,
+): void {
+	if (Array.isArray(value) && (length ?? value.length) === value.length && value.every(accepts)) return;
+	throw wrongArgument(operation, name, expected, value);
+}
+
 /** Throws unless `value` is a function. `expected` describes it. */
 export function requireFunction(operation: string, name: string, value: unknown, expected = 'a function'): void {
 	if (typeof value !== 'function') throw wrongArgument(operation, name, expected, value);

@@ -1,7 +1,17 @@
 /** Host arrays as a dataset. Keeps samples in their compact form and converts them to floating point batch by batch. */
+
 import type { DeviceName } from '../backends/contract';
 import { deviceOfNew } from '../backends/registry';
-import { allocateTyped, DTYPES, type DType, holdsInteger, isFloating, isInteger, type TypedArray } from '../core/dtype';
+import { requireFinite } from '../core/checks';
+import {
+	allocateTyped,
+	type DType,
+	holdsInteger,
+	isFloating,
+	isInteger,
+	requireKnownDType,
+	type TypedArray,
+} from '../core/dtype';
 import { ArgumentError, DTypeError, formatShape, ShapeError } from '../core/errors';
 import { isHalf } from '../core/halves';
 import { checkOptions } from '../core/options';
@@ -101,12 +111,9 @@ function checkedShape(array: HostArray, i: number): Shape {
 			`${name}: shape ${formatShape(whole)} needs ${numel(whole)} elements, but the data has ${data.length}. Give the shape of the whole array: [samples, ...]`,
 		);
 	}
-	if (dtype !== undefined && !DTYPES.includes(dtype)) {
-		throw new DTypeError(`${name}: '${String(dtype)}' is not a dtype; it must be one of ${DTYPES.join(', ')}`);
-	}
-	if (!Number.isFinite(scale) || !Number.isFinite(shift)) {
-		throw new ArgumentError(`${name}: scale ${scale} and shift ${shift} must be finite numbers`);
-	}
+	if (dtype !== undefined) requireKnownDType(name, dtype);
+	requireFinite(name, 'scale', scale);
+	requireFinite(name, 'shift', shift);
 	if ((scale !== 1 || shift !== 0) && !isFloating(dtype ?? defaultDType(data, 'cpu'))) {
 		throw new DTypeError(`${name}: scale and shift need a floating dtype, such as dtype: 'float32'`);
 	}

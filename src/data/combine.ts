@@ -1,6 +1,6 @@
 /** Datasets that combine or transform other datasets. */
 import type { DeviceName } from '../backends/contract';
-import { requireList } from '../core/checks';
+import { requireFunction, requireList } from '../core/checks';
 import { ArgumentError } from '../core/errors';
 import { checkOptions } from '../core/options';
 import { tensor } from '../ops/creation';
@@ -137,8 +137,7 @@ export class MapDataset implements Dataset {
 	constructor(dataset: Dataset, fn: (fields: TensorList) => MaybePromise<TensorList>, options: MapOptions = {}) {
 		const { batched = false } = checkOptions('MapDataset', options, ['batched']);
 		requireDataset('MapDataset', dataset);
-		if (typeof fn !== 'function')
-			throw new ArgumentError(`MapDataset: fn must be a function of a sample's fields, not ${typeof fn}`);
+		requireFunction('MapDataset', 'fn', fn, "a function of a sample's fields");
 		this.dataset = dataset;
 		this.#fn = fn;
 		this.#batched = batched;

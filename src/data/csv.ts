@@ -1,6 +1,6 @@
 /** Reads tables of comma-separated values. */
 import Papa from 'papaparse';
-import { requireList } from '../core/checks';
+import { requireList, requireString } from '../core/checks';
 import { ArgumentError, FormatError } from '../core/errors';
 import { checkOptions } from '../core/options';
 
@@ -109,8 +109,7 @@ function listed(names: readonly string[]): string {
 /** Parses CSV text (RFC 4180) and skips empty lines. Accepts any mixture of line breaks; inside cells they become '\n'. */
 export function parseCsv(text: string, options: CsvOptions = {}): CsvTable {
 	const { header = true, delimiter = '', comments = false, missing = MISSING } = checkOptions('parseCsv', options, CSV_OPTIONS);
-	if (typeof text !== 'string')
-		throw new ArgumentError(`parseCsv: it takes the text of a file, not ${text === null ? 'null' : typeof text}`);
+	requireString('parseCsv', 'the text of a file', text);
 	// The parser expects the kind of line break of the first line everywhere.
 	const lines = text.replace(/\r\n?/g, '\n');
 	const { data, errors } = Papa.parse<string[]>(lines, { delimiter, newline: '\n', comments, skipEmptyLines: true });

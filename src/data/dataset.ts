@@ -1,6 +1,6 @@
 /** The interfaces of datasets, of known length or streams, and how a DataLoader gets samples and batches from them. */
 import type { DeviceName } from '../backends/contract';
-import { requireCounts, requireList } from '../core/checks';
+import { requireCounts, requireFunction, requireList } from '../core/checks';
 import { ArgumentError } from '../core/errors';
 import type { Generator } from '../core/generator';
 import { checkOptions } from '../core/options';
@@ -116,11 +116,7 @@ export class IterableDataset {
 		options: { readonly length?: number } = {},
 	) {
 		const { length } = checkOptions('IterableDataset', options, ['length']);
-		if (typeof open !== 'function') {
-			throw new ArgumentError(
-				`IterableDataset: it takes a function that starts the stream, not ${typeof open}, because each epoch restarts it`,
-			);
-		}
+		requireFunction('IterableDataset', 'open', open, 'a function that starts the stream, because each epoch restarts it');
 		if (length !== undefined) requireCounts('IterableDataset', { length });
 		this.length = length;
 		this.#open = open;

@@ -1,5 +1,5 @@
 /** 8-bit images: decodes them from files, scales them, and encodes them as PNG. */
-import { requireOneOf } from '../core/checks';
+import { requireOneOf, wrongArgument } from '../core/checks';
 import { ArgumentError, FormatError } from '../core/errors';
 import type { Global } from '../core/globals';
 import { checkOptions } from '../core/options';
@@ -38,16 +38,15 @@ export function checkImageOptions(
 	name: string,
 	{ channels, size, fit = 'fill', maxPixels = MAX_PIXELS }: ImageOptions,
 ): readonly [number, number] | null {
-	if (channels !== undefined && ![1, 3, 4].includes(channels)) {
-		throw new ArgumentError(`${name}: channels ${channels} must be 1 (grey), 3 (RGB) or 4 (RGB and alpha)`);
-	}
+	if (channels !== undefined && ![1, 3, 4].includes(channels))
+		throw wrongArgument(name, 'channels', '1 (grey), 3 (RGB) or 4 (RGB and alpha)', channels);
 	requireOneOf(name, 'fit', fit, ['fill', 'cover']);
 	if (typeof maxPixels !== 'number' || !(maxPixels >= 1))
-		throw new ArgumentError(`${name}: maxPixels ${maxPixels} must be a number of at least 1`);
+		throw wrongArgument(name, 'maxPixels', 'a number of at least 1', maxPixels);
 	if (size === undefined) return null;
 	const pair = typeof size === 'number' ? ([size, size] as const) : size;
 	if (pair?.length !== 2 || pair.some((side) => !Number.isInteger(side) || side < 1)) {
-		throw new ArgumentError(`${name}: size ${JSON.stringify(size)} must be [height, width] or one number, of at least 1`);
+		throw wrongArgument(name, 'size', '[height, width] or one whole number, of at least 1', size);
 	}
 	return pair;
 }
@@ -59,7 +58,7 @@ export function checkImageOptions(
 export async function decodeImage(bytes: Uint8Array | Global<'Blob'>, options: ImageOptions = {}): Promise<Image> {
 	const size = checkImageOptions('decodeImage', checkOptions('decodeImage', options, IMAGE_OPTIONS));
 	const data = bytes instanceof Blob ? new Uint8Array(await bytes.arrayBuffer()) : bytes;
-	if (!(data instanceof Uint8Array)) throw new ArgumentError(`decodeImage: it takes a Uint8Array or a Blob, not ${typeof bytes}`);
+	if (!(data instanceof Uint8Array)) throw wrongArgument('decodeImage', 'the image', 'a Uint8Array or a Blob', bytes);
 	const image = await decode(data, options.maxPixels ?? MAX_PIXELS);
 	const wanted = withChannels(image, options.channels ?? image.channels);
 	return size === null ? wanted : resized(wanted, size, options.fit);

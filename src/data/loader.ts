@@ -1,7 +1,7 @@
 /** `DataLoader`: iterates over a dataset in batches. */
 import type { DeviceName } from '../backends/contract';
 import { backendOf } from '../backends/registry';
-import { requireCounts, requireInteger } from '../core/checks';
+import { requireCounts, requireFunction, requireInteger } from '../core/checks';
 import { ArgumentError } from '../core/errors';
 import type { Generator } from '../core/generator';
 import { checkOptions } from '../core/options';
@@ -108,9 +108,7 @@ export class DataLoader implements AsyncIterable<TensorList> {
 		requireCounts('DataLoader', { batchSize }, 1);
 		requireCounts('DataLoader', { prefetch });
 		for (const [name, fn] of Object.entries({ collate, transform })) {
-			if (fn !== undefined && typeof fn !== 'function') {
-				throw new ArgumentError(`DataLoader: ${name} must be a function, not ${typeof fn}`);
-			}
+			if (fn !== undefined) requireFunction('DataLoader', name, fn);
 		}
 		if (device !== undefined) backendOf(device);
 		this.dataset = dataset;

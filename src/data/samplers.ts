@@ -1,5 +1,5 @@
 /** Samplers: the order of samples in an epoch. Names and meaning are PyTorch's. */
-import { requireCounts, requireList } from '../core/checks';
+import { requireCounts, requireList, wrongArgument } from '../core/checks';
 import { ArgumentError } from '../core/errors';
 import { defaultGenerator, type Generator } from '../core/generator';
 import { checkOptions } from '../core/options';
@@ -25,7 +25,7 @@ type Sized = number | { readonly length: number };
 function sizeOf(name: string, source: Sized): number {
 	const size = typeof source === 'number' ? source : source?.length;
 	if (!Number.isInteger(size) || size < 0) {
-		throw new ArgumentError(`${name}: it takes a dataset or a number of samples, not ${String(source)}`);
+		throw wrongArgument(name, 'the source', 'a dataset or a number of samples', source);
 	}
 	return size;
 }

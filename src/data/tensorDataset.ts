@@ -1,11 +1,13 @@
 /** Tensors as a dataset. */
+
 import type { DeviceName } from '../backends/contract';
 import { ArgumentError, formatShape, ShapeError } from '../core/errors';
 import { numel } from '../core/shape';
 import { tensor } from '../ops/creation';
 import { indexSelect } from '../ops/indexing';
 import { clone, select } from '../ops/layout';
-import { Tensor } from '../tensor';
+import type { Tensor } from '../tensor';
+import { requireTensor } from '../tensorChecks';
 import { type MaybePromise, moveToDevice, type TensorList } from './batch';
 import { type Dataset, requireIndex, requireIndices } from './dataset';
 
@@ -22,8 +24,7 @@ export class TensorDataset implements Dataset {
 		const first = tensors[0];
 		if (first === undefined) throw new ArgumentError('TensorDataset: it takes at least one tensor');
 		for (const [i, x] of tensors.entries()) {
-			if (!(x instanceof Tensor))
-				throw new ArgumentError(`TensorDataset: argument ${i} is not a tensor. Convert arrays with tensor()`);
+			requireTensor('TensorDataset', x, `argument ${i}`);
 			if (x.ndim === 0 || x.shape[0] !== first.shape[0]) {
 				throw new ShapeError(
 					`TensorDataset: all tensors must have equal numbers of samples along dim 0: ${tensors.map((x) => formatShape(x.shape)).join(', ')}`,

@@ -1,7 +1,7 @@
 /** Converts text to token numbers, and cuts tokens into training windows. */
 import type { DeviceName } from '../backends/contract';
 import { deviceOfNew } from '../backends/registry';
-import { requireCounts, requireList, requireString } from '../core/checks';
+import { requireCounts, requireFraction, requireList, requireString } from '../core/checks';
 import { ArgumentError, FormatError } from '../core/errors';
 import { checkOptions } from '../core/options';
 import { tensor } from '../ops/creation';
@@ -77,9 +77,7 @@ export function splitTokens(
 	options: { readonly validation?: number } = {},
 ): [train: Int32Array, validation: Int32Array] {
 	const { validation = 0.1 } = checkOptions('splitTokens', options, ['validation']);
-	if (!(validation > 0 && validation < 1)) {
-		throw new ArgumentError(`splitTokens: validation ${validation} must be a fraction between 0 and 1`);
-	}
+	requireFraction('splitTokens', 'validation', validation, '(0, 1)');
 	requireList('splitTokens', 'tokens', tokens);
 	const all = Int32Array.from(tokens);
 	const border = Math.floor(all.length * (1 - validation));

@@ -1,8 +1,8 @@
 /** The categorical distribution. */
+
 import { noGrad } from '../autograd/modes';
-import { formatShape, ShapeError } from '../core/errors';
 import { checkOptions } from '../core/options';
-import { broadcastShapes, numel } from '../core/shape';
+import { broadcastShapes, MAX_RANK, numel } from '../core/shape';
 import { full } from '../ops/creation';
 import { multinomial } from '../ops/draws';
 import { clamp, div, exp, log, mul, neg, to } from '../ops/elementwise';
@@ -12,6 +12,7 @@ import type { Operand } from '../ops/operands';
 import { sum } from '../ops/reduce';
 import { logSoftmax, softmax } from '../ops/softmax';
 import { Tensor } from '../tensor';
+import { requireRank } from '../tensorChecks';
 import { tidy } from '../tidy';
 import { clampProbs, Distribution, oneOf } from './distribution';
 
@@ -27,7 +28,7 @@ export class Categorical extends Distribution {
 		checkOptions('Categorical', parameters, ['probs', 'logits']);
 		const which = oneOf('Categorical', parameters);
 		const given = parameters[which]!;
-		if (given.ndim === 0) throw new ShapeError(`Categorical: ${which} must have at least 1 dim, not ${formatShape(given.shape)}`);
+		requireRank('Categorical', which, given, '[..., C]', 1, MAX_RANK);
 		super(given.shape.slice(0, -1));
 		this.#given = given;
 		this.#isLogits = which === 'logits';

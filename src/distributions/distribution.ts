@@ -1,15 +1,15 @@
 /** What all distributions share. */
 import { noGrad } from '../autograd/modes';
-import { describe } from '../core/checks';
-import { isFloating } from '../core/dtype';
-import { ArgumentError, DTypeError } from '../core/errors';
+import { wrongArgument } from '../core/checks';
+import { isFloating, requireFloating } from '../core/dtype';
+import { ArgumentError } from '../core/errors';
 import { broadcastShapes, checkShape, type Shape } from '../core/shape';
 import { full } from '../ops/creation';
 import { clamp } from '../ops/elementwise';
 import { broadcastTo } from '../ops/layout';
 import { type Operand, promote } from '../ops/operands';
 import { Tensor } from '../tensor';
-import { requireTensor } from '../tensorChecks';
+import { requireFloatingTensor } from '../tensorChecks';
 import { keep, tidy } from '../tidy';
 
 /** A batch of probability distributions. As `torch.distributions.Distribution`. */
@@ -51,7 +51,7 @@ export function parametersOf(
 ): readonly [first: Tensor, second: Tensor, shape: Shape] {
 	for (const [argument, value] of Object.entries(given))
 		if (typeof value !== 'number' && !(value instanceof Tensor))
-			throw new ArgumentError(`${name}: ${argument} must be a tensor or a number, not ${describe(value)}`);
+			throw wrongArgument(name, argument, 'a tensor or a number', value);
 	const values = Object.values(given);
 	const like = values.find((value) => value instanceof Tensor);
 	const options =
@@ -59,8 +59,7 @@ export function parametersOf(
 	const tensors = values.map((value) => (value instanceof Tensor ? value : full([], value, options)));
 	return tidy(() => {
 		const [a, b] = promote(name, ...tensors) as [Tensor, Tensor];
-		if (!isFloating(a.dtype))
-			throw new DTypeError(`${name}: parameters must be floating, not ${a.dtype}. Convert with .to('float32')`);
+		requireFloating(name, a.dtype, 'parameters');
 		const shape = broadcastShapes(name, a.shape, b.shape);
 		return [keep(broadcastTo(a, shape)), keep(broadcastTo(b, shape)), shape] as const;
 	});
@@ -71,9 +70,7 @@ export function oneOf(name: string, given: { readonly probs?: Tensor; readonly l
 	if ((given.probs === undefined) === (given.logits === undefined))
 		throw new ArgumentError(`${name}: give either probs or logits`);
 	const which = given.probs === undefined ? 'logits' : 'probs';
-	requireTensor(name, given[which], which);
-	if (!isFloating(given[which].dtype))
-		throw new DTypeError(`${name}: ${which} must be floating, not ${given[which].dtype}. Convert with .to('float32')`);
+	requireFloatingTensor(name, given[which], which);
 	return which;
 }
 

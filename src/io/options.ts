@@ -1,6 +1,5 @@
 /** The options that all readers of large files share. */
-import { describe, requireFunction } from '../core/checks';
-import { ArgumentError } from '../core/errors';
+import { requireFunction, requireInstance, wrongArgument } from '../core/checks';
 import type { Global } from '../core/globals';
 
 /** How far a call has come, in bytes of files. */
@@ -23,8 +22,7 @@ export interface OpenOptions {
 
 export function checkOpenOptions(operation: string, { onProgress, signal, cache = false }: OpenOptions): void {
 	if (onProgress !== undefined) requireFunction(operation, 'onProgress', onProgress);
-	if (signal !== undefined && !(signal instanceof AbortSignal))
-		throw new ArgumentError(`${operation}: signal must be that of an AbortController, not ${describe(signal)}`);
+	if (signal !== undefined) requireInstance(operation, 'signal', signal, AbortSignal, 'that of an AbortController');
 	if (typeof cache !== 'boolean' && typeof cache !== 'string')
-		throw new ArgumentError(`${operation}: cache must be true, false or the name of a folder, not ${describe(cache)}`);
+		throw wrongArgument(operation, 'cache', 'true, false or the name of a folder', cache);
 }

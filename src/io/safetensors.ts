@@ -8,7 +8,7 @@
  * Files may come from anywhere. `decodeSafetensors` validates every byte and throws a FormatError that names the problem. Values have the
  * machine's byte order, which is little-endian wherever WebGPU runs.
  */
-import { requireOneOf } from '../core/checks';
+import { requireArray, requireOneOf } from '../core/checks';
 import { type DType, hostBytes, type TypedArray } from '../core/dtype';
 import { ArgumentError, DTypeError, FormatError, formatShape, ShapeError } from '../core/errors';
 import { checkOptions } from '../core/options';
@@ -215,8 +215,7 @@ export function encodeSafetensors(
 	tensors: readonly SafetensorsRecord[],
 	metadata: Readonly<Record<string, string>> = {},
 ): Uint8Array {
-	if (!Array.isArray(tensors as unknown))
-		throw new ArgumentError(`encodeSafetensors: it takes a list of tensors, not ${typeof tensors}`);
+	requireArray('encodeSafetensors', 'tensors', tensors, 'a list of { name, dtype, shape, data }');
 	if (!isObject(metadata)) throw new ArgumentError('encodeSafetensors: the metadata must be an object of strings by name');
 	for (const record of tensors) checkRecord(record);
 	const { start, sorted, size } = layOut(tensors, metadata);

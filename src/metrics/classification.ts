@@ -183,8 +183,7 @@ abstract class FromCounts implements Metric<number> {
 		const names = ['numClasses', 'average', 'posLabel', 'zeroDivision'] as const;
 		const { numClasses, average = 'binary', posLabel = 1, zeroDivision = 0 } = checkOptions(name, options, names);
 		requireOneOf(name, 'average', average, ['binary', 'micro', 'macro', 'weighted']);
-		if (average === 'binary' && posLabel !== 0 && posLabel !== 1)
-			throw new ArgumentError(`${name}: posLabel must be 0 or 1, one of the two classes, not ${describe(posLabel)}`);
+		if (average === 'binary') requireOneOf(name, 'posLabel', posLabel, [0, 1]);
 		requireOneOf(name, 'zeroDivision', zeroDivision, [0, 1]);
 		const classes = numClasses ?? (average === 'binary' ? 2 : undefined);
 		if (average === 'binary' && classes !== 2)

@@ -1,6 +1,6 @@
 /** The interface of metrics, and sums that stay on the device. */
 import { noGrad } from '../autograd/modes';
-import { describe, requireCounts } from '../core/checks';
+import { describe, requireCounts, wrongArgument } from '../core/checks';
 import { isFloating } from '../core/dtype';
 import { ArgumentError, formatShape, ShapeError } from '../core/errors';
 import { sameShape } from '../core/shape';
@@ -86,7 +86,7 @@ export function countIn(name: string, state: MetricState): number {
 export function sumIn(name: string, state: MetricState, key: string, rank: number): Tensor | null {
 	const total = state[key] ?? null;
 	if (total === null || (total instanceof Tensor && total.ndim === rank)) return total;
-	throw new ArgumentError(`${name}: the state's ${key} must be a tensor of ${rank} dimensions or null, not ${describe(total)}`);
+	throw wrongArgument(name, `the state's ${key}`, `a tensor of ${rank} dims or null`, total);
 }
 
 /** Throws an ArgumentError unless both are tensors. */

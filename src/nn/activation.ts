@@ -1,13 +1,15 @@
 /** Activation functions as layers. Each computes the function of its name; see src/ops/elementwise for the formulas. */
+
 import { requireCounts, requireNonNegative, requireNumber } from '../core/checks';
-import { ArgumentError, formatShape, ShapeError } from '../core/errors';
+import { ArgumentError } from '../core/errors';
 import { checkOptions, requireOptions } from '../core/options';
 import * as functions from '../ops/elementwise';
 import { add, glu, hardshrink, le, mul, prelu, softshrink, tanhshrink, threshold, where } from '../ops/elementwise';
 import { rand } from '../ops/random';
 import { logSoftmax, softmax, softmin } from '../ops/softmax';
+import { BATCHED_FORMS } from '../ops/windows';
 import type { Tensor } from '../tensor';
-import { requireTensor } from '../tensorChecks';
+import { requireRank, requireTensor } from '../tensorChecks';
 import { tidy } from '../tidy';
 import { constant_, emptyParameter } from './init';
 import { type FactoryOptions, Module } from './module';
@@ -369,8 +371,7 @@ export class Softmin extends Module {
 export class Softmax2d extends Module {
 	override forward(input: Tensor): Tensor {
 		requireTensor('Softmax2d', input);
-		if (input.ndim !== 3 && input.ndim !== 4)
-			throw new ShapeError(`Softmax2d: it takes [N, C, H, W] or [C, H, W], not shape ${formatShape(input.shape)}`);
+		requireRank('Softmax2d', 'input', input, BATCHED_FORMS[2], 3, 4);
 		return softmax(input, -3);
 	}
 }

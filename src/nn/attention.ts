@@ -1,5 +1,5 @@
 /** Multi-head attention with PyTorch's options and state keys. Takes a KVCache, so that generation computes one token at a time. */
-import { describe, requireCounts, requireFraction } from '../core/checks';
+import { requireCounts, requireFraction, requireInstance } from '../core/checks';
 import { isFloating } from '../core/dtype';
 import { ArgumentError, DTypeError, formatShape, ShapeError } from '../core/errors';
 import { checkOptions, pickOptions } from '../core/options';
@@ -149,8 +149,7 @@ export class MultiheadAttention extends Module {
 			'cache',
 		]);
 		this.#check(query, key, value);
-		if (call.cache != null && !(call.cache instanceof KVCache))
-			throw new ArgumentError(`MultiheadAttention.forward: cache must be a KVCache, not ${describe(call.cache)}`);
+		if (call.cache != null) requireInstance('MultiheadAttention.forward', 'cache', call.cache, KVCache, 'a KVCache');
 		return tidy(() => {
 			const { needWeights = true, averageAttnWeights = true, cache } = call;
 			const single = query.ndim === 2;

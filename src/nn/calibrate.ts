@@ -1,6 +1,6 @@
 /** Sets the input ranges of quantised layers from example inputs. */
 import { noGrad } from '../autograd/modes';
-import { describe, requireInstance, requireOneOf } from '../core/checks';
+import { requireOneOf, wrongArgument } from '../core/checks';
 import { ArgumentError } from '../core/errors';
 import { checkOptions } from '../core/options';
 import { add, clamp, div, le, maximum, minimum, mul, neg, round, sub, to, where } from '../ops/elementwise';
@@ -9,7 +9,7 @@ import { clone, detach, reshape, select } from '../ops/layout';
 import { amax, amin } from '../ops/reduce';
 import type { Tensor } from '../tensor';
 import { keep, tidy } from '../tidy';
-import { Module } from './module';
+import { type Module, requireModule } from './module';
 import { QuantizedLinear } from './quantized';
 
 export interface CalibrateOptions<B> {
@@ -47,10 +47,9 @@ export async function calibrate<M extends Module, B = unknown>(
 		percentile = 99.9,
 		forward,
 	} = checkOptions('calibrate', options, ['method', 'percentile', 'forward']);
-	requireInstance('calibrate', 'model', model, Module, 'a module');
+	requireModule('calibrate', 'model', model);
 	requireOneOf('calibrate', 'method', method, ['minMax', 'percentile']);
-	if (!(percentile >= 50 && percentile <= 100))
-		throw new ArgumentError(`calibrate: percentile must lie in [50, 100], not ${describe(percentile)}`);
+	if (!(percentile >= 50 && percentile <= 100)) throw wrongArgument('calibrate', 'percentile', 'in [50, 100]', percentile);
 	const layers = model.modules().filter((module): module is QuantizedLinear => module instanceof QuantizedLinear);
 	if (layers.length === 0)
 		throw new ArgumentError('calibrate: the model has no QuantizedLinear layer. Make them with quantize(model)');

@@ -1,17 +1,17 @@
 /** Modules that hold modules. */
-import { describe, requireInstance } from '../core/checks';
+import { describe } from '../core/checks';
 import { ArgumentError } from '../core/errors';
 import { Tensor } from '../tensor';
 import { tidy } from '../tidy';
-import { Module, requireName } from './module';
+import { Module, requireModule, requireName } from './module';
 import { Parameter } from './parameter';
 
 /** A module that maps one tensor to one tensor. */
 export type Layer = Module & { forward(input: Tensor): Tensor };
 
 /** Returns the module. Throws for anything else, such as a function, which would fail later with an unclear error. */
-function requireModule<M extends Module>(container: string, key: string | number, value: M): M {
-	requireInstance(container, String(key), value, Module, 'a module, such as new nn.ReLU()');
+function asModule<M extends Module>(container: string, key: string | number, value: M): M {
+	requireModule(container, String(key), value, 'a module, such as new nn.ReLU()');
 	return value;
 }
 
@@ -71,7 +71,7 @@ export class Sequential extends Module {
 	/** Adds a layer at the end, or replaces the one with that name. */
 	override addModule(name: string, layer: Layer): void {
 		requireName('Sequential', name);
-		this.#layers.set(name, requireModule('Sequential', name, layer));
+		this.#layers.set(name, asModule('Sequential', name, layer));
 	}
 
 	[Symbol.iterator](): Iterator<Layer> {
@@ -115,7 +115,7 @@ export class ModuleList<M extends Module = Module> extends Module {
 	}
 
 	append(module: M): this {
-		this.items.push(requireModule('ModuleList', this.length, module));
+		this.items.push(asModule('ModuleList', this.length, module));
 		return this;
 	}
 
@@ -125,7 +125,7 @@ export class ModuleList<M extends Module = Module> extends Module {
 	}
 
 	insert(index: number, module: M): void {
-		this.items.splice(index, 0, requireModule('ModuleList', index, module));
+		this.items.splice(index, 0, asModule('ModuleList', index, module));
 	}
 
 	/** Adds a module at the end under its number, or replaces the one with that number. */
@@ -133,7 +133,7 @@ export class ModuleList<M extends Module = Module> extends Module {
 		const index = Number(name);
 		if (!Number.isInteger(index) || index < 0 || index > this.length)
 			throw new ArgumentError(`ModuleList: '${name}' is not a number from 0 to ${this.length}; use ModuleDict for names`);
-		this.items[index] = requireModule('ModuleList', index, module);
+		this.items[index] = asModule('ModuleList', index, module);
 	}
 
 	[Symbol.iterator](): Iterator<M> {
@@ -173,7 +173,7 @@ export class ModuleDict<M extends Module = Module> extends Module {
 
 	set(key: string, module: M): this {
 		requireName('ModuleDict', key);
-		this.items.set(key, requireModule('ModuleDict', key, module));
+		this.items.set(key, asModule('ModuleDict', key, module));
 		return this;
 	}
 

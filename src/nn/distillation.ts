@@ -1,14 +1,13 @@
 /** Distillation: learning from another model's outputs. */
 import { requireFraction, requirePositive } from '../core/checks';
-import { ArgumentError, formatShape, ShapeError } from '../core/errors';
+import { ArgumentError } from '../core/errors';
 import { checkOptions } from '../core/options';
-import { sameShape } from '../core/shape';
 import { add, div, mul } from '../ops/elementwise';
 import { detach } from '../ops/layout';
 import { crossEntropy } from '../ops/loss';
 import { softmax } from '../ops/softmax';
 import type { Tensor } from '../tensor';
-import { requireTensor } from '../tensorChecks';
+import { requireShape, requireTensor } from '../tensorChecks';
 import { tidy } from '../tidy';
 import { Module } from './module';
 
@@ -41,10 +40,7 @@ export class DistillationLoss extends Module {
 	override forward(student: Tensor, teacher: Tensor, target: Tensor | null = null): Tensor {
 		requireTensor('DistillationLoss', student, 'student');
 		requireTensor('DistillationLoss', teacher, 'teacher');
-		if (!sameShape(student.shape, teacher.shape))
-			throw new ShapeError(
-				`DistillationLoss: student and teacher must have one shape, not ${formatShape(student.shape)} and ${formatShape(teacher.shape)}`,
-			);
+		requireShape('DistillationLoss', 'teacher', teacher, student.shape, student, 'student');
 		const { temperature, alpha } = this;
 		if (target === null && alpha > 0)
 			throw new ArgumentError(

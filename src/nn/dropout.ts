@@ -1,4 +1,5 @@
 /** Dropout layers. They act during training and pass the input through in inference. */
+
 import { requireFraction } from '../core/checks';
 import { requireFloating } from '../core/dtype';
 import { formatShape, ShapeError } from '../core/errors';
@@ -6,8 +7,9 @@ import { checkOptions } from '../core/options';
 import { add, ge, mul, where } from '../ops/elementwise';
 import { flatten, reshape, squeeze, unsqueeze } from '../ops/layout';
 import { dropout, dropout2d, rand } from '../ops/random';
+import { BATCHED_FORMS } from '../ops/windows';
 import type { Tensor } from '../tensor';
-import { requireTensor } from '../tensorChecks';
+import { requireRank, requireTensor } from '../tensorChecks';
 import { tidy } from '../tidy';
 import { Module } from './module';
 
@@ -53,8 +55,7 @@ export class Dropout2d extends DropoutLayer {
 export class Dropout3d extends DropoutLayer {
 	override forward(input: Tensor): Tensor {
 		requireTensor('Dropout3d', input);
-		if (input.ndim !== 4 && input.ndim !== 5)
-			throw new ShapeError(`Dropout3d: it takes [N, C, D, H, W] or [C, D, H, W], not shape ${formatShape(input.shape)}`);
+		requireRank('Dropout3d', 'input', input, BATCHED_FORMS[3], 4, 5);
 		if (!this.training || this.p === 0) return input;
 		return tidy(() => reshape(dropout2d(flatten(input, -2), { p: this.p }), input.shape));
 	}

@@ -1,14 +1,14 @@
 /** Lookup tables of vectors. */
 import { noGrad } from '../autograd/modes';
 import { requireCounts } from '../core/checks';
-import { ArgumentError, formatShape, ShapeError } from '../core/errors';
+import { ArgumentError } from '../core/errors';
 import { checkOptions } from '../core/options';
 import { embedding } from '../ops/embedding';
 import { embeddingBag } from '../ops/embeddingBag';
 import { copy_, fill_ } from '../ops/inplace';
 import { narrow } from '../ops/layout';
 import type { Tensor } from '../tensor';
-import { requireTensor } from '../tensorChecks';
+import { requireRank, requireTensor } from '../tensorChecks';
 import { tidy } from '../tidy';
 import { emptyParameter, normal_ } from './init';
 import { type FactoryOptions, Module } from './module';
@@ -74,8 +74,7 @@ export class Embedding extends Module {
 function pretrained(weight: Tensor, options: PretrainedOptions): Embedding {
 	const { freeze = true, ...rest } = checkOptions('Embedding.fromPretrained', options, ['freeze', 'paddingIdx']);
 	requireTensor('Embedding.fromPretrained', weight, 'weight');
-	if (weight.ndim !== 2)
-		throw new ShapeError(`Embedding.fromPretrained: the weight must be [rows, columns], not ${formatShape(weight.shape)}`);
+	requireRank('Embedding.fromPretrained', 'weight', weight, '[rows, columns]', 2);
 	const [rows, columns] = weight.shape as [number, number];
 	const layer = new Embedding(rows, columns, { ...rest, dtype: weight.dtype, device: weight.device });
 	noGrad(() => copy_(layer.weight, weight));

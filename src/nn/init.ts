@@ -1,15 +1,15 @@
 /** Fills parameters with initial values, in place, without recording. Formulas and defaults are those of `torch.nn.init`. */
 import { deviceOfNew } from '../backends/registry';
-import { requireFraction, requireOneOf } from '../core/checks';
+import { requireFinite, requireFraction, requireInteger, requireNonNegative, requireOneOf } from '../core/checks';
 import { requireDType, requireFloating } from '../core/dtype';
 import { ArgumentError, formatShape, ShapeError } from '../core/errors';
 import { defaultGenerator } from '../core/generator';
 import { halfBelow, storedArray } from '../core/halves';
 import { checkOptions } from '../core/options';
 import { runOperation } from '../core/scope';
-import { checkShape, numel, type Shape } from '../core/shape';
+import { checkShape, MAX_RANK, numel, type Shape } from '../core/shape';
 import { empty, emptyOn, markWritten, Tensor } from '../tensor';
-import { requireDistinct, requireTensor } from '../tensorChecks';
+import { requireDistinct, requireRank, requireTensor } from '../tensorChecks';
 import type { FactoryOptions } from './module';
 import { Parameter } from './parameter';
 
@@ -93,8 +93,8 @@ export function uniform_<T extends Tensor>(tensor: T, low = 0, high = 1): T {
 
 /** Fills with normal numbers. Default mean 0, std 1. */
 export function normal_<T extends Tensor>(tensor: T, mean = 0, std = 1): T {
-	if (!Number.isFinite(mean) || !(std >= 0))
-		throw new ArgumentError(`normal_: mean ${mean} must be finite and std ${std} at least 0`);
+	requireFinite('normal_', 'mean', mean);
+	requireNonNegative('normal_', 'std', std);
 	return drawn(tensor, 'normal_', (out) => {
 		out.backend.kernels.randomNormal({}, { out }, { ...defaultGenerator.next(), mean, std });
 	});
@@ -142,8 +142,8 @@ export function eye_<T extends Tensor>(tensor: T): T {
 export function dirac_<T extends Tensor>(tensor: T, groups = 1): T {
 	requireTensor('dirac_', tensor);
 	const { shape } = tensor;
-	if (shape.length < 3 || shape.length > 5)
-		throw new ShapeError(`dirac_: a convolution weight has 3 to 5 dimensions, not shape ${formatShape(shape)}`);
+	requireRank('dirac_', 'tensor', tensor, 'a convolution weight of 3 to 5 dims', 3, 5);
+	requireInteger('dirac_', 'groups', groups, 1);
 	if (shape[0]! % groups !== 0)
 		throw new ArgumentError(`dirac_: ${shape[0]} output channels must be a multiple of the ${groups} groups`);
 	const values = new Float64Array(numel(shape));
@@ -250,8 +250,7 @@ export function truncNormal_<T extends Tensor>(tensor: T, mean = 0, std = 1, a =
 export function orthogonal_<T extends Tensor>(tensor: T, options: { gain?: number } = {}): T {
 	const { gain = 1 } = checkOptions('orthogonal_', options, ['gain']);
 	requireTensor('orthogonal_', tensor);
-	if (tensor.ndim < 2)
-		throw new ShapeError(`orthogonal_: it needs at least 2 dimensions, not shape ${formatShape(tensor.shape)}`);
+	requireRank('orthogonal_', 'tensor', tensor, '[rows, ...]', 2, MAX_RANK);
 	const rows = tensor.shape[0]!;
 	const columns = rows === 0 ? 0 : tensor.size / rows;
 	const [count, length] = rows < columns ? [rows, columns] : [columns, rows];
@@ -292,7 +291,7 @@ export function sparse_<T extends Tensor>(tensor: T, sparsity: number, options: 
 
 function matrix(operation: string, tensor: Tensor): [rows: number, columns: number] {
 	requireTensor(operation, tensor);
-	if (tensor.ndim !== 2) throw new ShapeError(`${operation}: it takes a matrix, not shape ${formatShape(tensor.shape)}`);
+	requireRank(operation, 'tensor', tensor, 'a matrix', 2);
 	return [tensor.shape[0]!, tensor.shape[1]!];
 }
 

@@ -103,7 +103,7 @@ export abstract class Module {
 
 	/** Adds a child module under a computed name. Same as assigning the property. */
 	addModule(name: string, module: Module): void {
-		requireChild(name, module);
+		requireModule('addModule', `'${name}'`, module);
 		assign(this, 'addModule', name, module, isModule);
 	}
 
@@ -391,8 +391,9 @@ function isModule(value: unknown): value is Module {
 	return value instanceof Module;
 }
 
-function requireChild(name: string, module: unknown): void {
-	requireInstance('addModule', `'${name}'`, module, Module, 'a module');
+/** Throws an ArgumentError unless `value` is a module. `expected` describes one. */
+export function requireModule(operation: string, name: string, value: unknown, expected = 'a module'): asserts value is Module {
+	requireInstance(operation, name, value, Module, expected);
 }
 
 function assign(owner: Module, operation: string, name: string, value: unknown, isKind: (value: unknown) => boolean): void {

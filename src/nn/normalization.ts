@@ -1,6 +1,7 @@
 /** Normalization layers. */
+
 import { requireCounts } from '../core/checks';
-import { ArgumentError, formatShape, ShapeError } from '../core/errors';
+import { ArgumentError, formatShape } from '../core/errors';
 import { checkOptions, pickOptions, requireOptions } from '../core/options';
 import { checkShape } from '../core/shape';
 import { full, ones, zeros, zerosLike } from '../ops/creation';
@@ -8,8 +9,9 @@ import { div, sub } from '../ops/elementwise';
 import { add_ } from '../ops/inplace';
 import { squeeze, unsqueeze } from '../ops/layout';
 import { batchNorm, groupNorm, instanceNorm, layerNorm, localResponseNorm, rmsNorm } from '../ops/norm';
+import { BATCHED_FORMS } from '../ops/windows';
 import type { Tensor } from '../tensor';
-import { requireTensor } from '../tensorChecks';
+import { requireRank, requireTensor } from '../tensorChecks';
 import { tidy } from '../tidy';
 import { emptyParameter, ones_, zeros_ } from './init';
 import { type FactoryOptions, Module } from './module';
@@ -118,23 +120,22 @@ abstract class BatchNorm extends ChannelNorm {
 
 /** Batch normalization of [N, C] or [N, C, L]. */
 export class BatchNorm1d extends BatchNorm {
-	protected override checkInput({ shape }: Tensor): void {
-		if (shape.length !== 2 && shape.length !== 3)
-			throw new ShapeError(`BatchNorm1d: it takes [N, C] or [N, C, L], not shape ${formatShape(shape)}`);
+	protected override checkInput(input: Tensor): void {
+		requireRank('BatchNorm1d', 'input', input, '[N, C] or [N, C, L]', 2, 3);
 	}
 }
 
 /** Batch normalization of [N, C, H, W]. */
 export class BatchNorm2d extends BatchNorm {
-	protected override checkInput({ shape }: Tensor): void {
-		if (shape.length !== 4) throw new ShapeError(`BatchNorm2d: it takes [N, C, H, W], not shape ${formatShape(shape)}`);
+	protected override checkInput(input: Tensor): void {
+		requireRank('BatchNorm2d', 'input', input, '[N, C, H, W]', 4);
 	}
 }
 
 /** Batch normalization of [N, C, D, H, W]. */
 export class BatchNorm3d extends BatchNorm {
-	protected override checkInput({ shape }: Tensor): void {
-		if (shape.length !== 5) throw new ShapeError(`BatchNorm3d: it takes [N, C, D, H, W], not shape ${formatShape(shape)}`);
+	protected override checkInput(input: Tensor): void {
+		requireRank('BatchNorm3d', 'input', input, '[N, C, D, H, W]', 5);
 	}
 }
 
@@ -272,11 +273,7 @@ abstract class InstanceNorm extends ChannelNorm {
 	override forward(input: Tensor): Tensor {
 		const { dims, weight, bias } = this;
 		requireTensor(this.constructor.name, input);
-		if (input.ndim !== dims && input.ndim !== dims - 1) {
-			throw new ShapeError(
-				`${this.constructor.name}: it takes ${dims} dims (or ${dims - 1} without a batch), not shape ${formatShape(input.shape)}`,
-			);
-		}
+		requireRank(this.constructor.name, 'input', input, BATCHED_FORMS[dims - 2]!, dims - 1, dims);
 		const { eps = 1e-5, momentum = 0.1, trackRunningStats = false } = this.options;
 		const useInputStats = this.training || !trackRunningStats;
 		const [runningMean, runningVar] = trackRunningStats ? [this.buffer('running_mean'), this.buffer('running_var')] : [];

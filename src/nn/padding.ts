@@ -1,5 +1,5 @@
 /** Layers that pad the last dims of [N, C, ...] or [C, ...]. */
-import { describe, requireNumber } from '../core/checks';
+import { requireNumber, wrongArgument } from '../core/checks';
 import { ArgumentError } from '../core/errors';
 import { type PadMode, pad } from '../ops/layout';
 import type { Tensor } from '../tensor';
@@ -19,11 +19,8 @@ abstract class PaddingLayer extends Module {
 	) {
 		super();
 		const list: readonly unknown[] = Array.isArray(padding) ? padding : [padding];
-		if (!list.every(Number.isInteger)) {
-			throw new ArgumentError(
-				`${new.target.name}: padding must be a whole number or an array of ${2 * rank}, not ${describe(padding)}`,
-			);
-		}
+		if (!list.every(Number.isInteger))
+			throw wrongArgument(new.target.name, 'padding', `a whole number or an array of ${2 * rank}`, padding);
 		requireNumber(new.target.name, 'value', value);
 		this.padding = typeof padding === 'number' ? new Array<number>(2 * rank).fill(padding) : [...padding];
 		if (this.padding.length !== 2 * rank)

@@ -1,5 +1,5 @@
 /** Position encodings: sinusoids and learned vectors to add to tokens, and rotations of queries and keys. */
-import { requireCounts, requireOneOf, requirePositive, wrongArgument } from '../core/checks';
+import { requireCounts, requireFinite, requireOneOf, requirePositive, wrongArgument } from '../core/checks';
 import { ArgumentError, formatShape, ShapeError } from '../core/errors';
 import { checkOptions } from '../core/options';
 import { tensor } from '../ops/creation';
@@ -168,8 +168,8 @@ export class RotaryPositions extends Module {
 		requireCounts('RotaryPositions', { maxLength, headSize });
 		if (headSize % 2 !== 0) throw new ArgumentError(`RotaryPositions: headSize ${headSize} must be even`);
 		const { base = 10000, interleaved = false, scaling = null, device, dtype = 'float32' } = options;
-		if (!(Number.isFinite(base) && base > 0))
-			throw new ArgumentError(`RotaryPositions: base must be a positive number, not ${base}`);
+		requireFinite('RotaryPositions', 'base', base);
+		requirePositive('RotaryPositions', 'base', base);
 		const table = angles(maxLength, headSize, base, scaler(scaling));
 		const half = headSize / 2;
 		const whole = (of: (angle: number) => number) =>

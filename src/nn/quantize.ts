@@ -1,5 +1,5 @@
 /** Quantises the layers of a model, after or during training. */
-import { describe, requireArray, requireInstance } from '../core/checks';
+import { describe, requireArray } from '../core/checks';
 import { hostBytes } from '../core/dtype';
 import { ArgumentError } from '../core/errors';
 import { checkOptions } from '../core/options';
@@ -19,7 +19,7 @@ import type { Tensor } from '../tensor';
 import { tidy } from '../tidy';
 import { Embedding } from './embedding';
 import { Linear } from './linear';
-import { Module } from './module';
+import { Module, requireModule } from './module';
 import { Parameter } from './parameter';
 import { type EmbeddingLike, type LinearLike, type QuantizedActivations, quantizedOf, quantizedTableOf } from './quantized';
 
@@ -73,7 +73,7 @@ export function quantize<M extends Module>(
 	options: QuantizeOptions = {},
 ): { readonly model: M; readonly report: QuantizeReport } {
 	checkOptions('quantize', options, [...LAYER_OPTIONS, 'activations', 'convert']);
-	requireModel('quantize', model);
+	requireModule('quantize', 'model', model);
 	const weightOptions = quantizeOptions('quantize', options);
 	const { activations = null } = options;
 	const targets = targetsOf('quantize', model, options);
@@ -102,7 +102,7 @@ export function quantize<M extends Module>(
  */
 export function prepareQat<M extends Module>(model: M, options: Omit<QuantizeOptions, 'activations' | 'convert'> = {}): M {
 	checkOptions('prepareQat', options, LAYER_OPTIONS);
-	requireModel('prepareQat', model);
+	requireModule('prepareQat', 'model', model);
 	const weightOptions = quantizeOptions('prepareQat', options);
 	return replaceAll('prepareQat', model, targetsOf('prepareQat', model, options), ({ source }) =>
 		'inFeatures' in source
@@ -197,10 +197,6 @@ interface Target {
 	readonly path: string;
 	readonly layer: Module;
 	readonly source: LinearLike | EmbeddingLike;
-}
-
-function requireModel(operation: string, model: unknown): void {
-	requireInstance(operation, 'model', model, Module, 'a module');
 }
 
 const REPLACEABLE: readonly unknown[] = [Linear, Embedding, FakeQuantizedLinear, FakeQuantizedEmbedding];

@@ -1,6 +1,5 @@
 /** Layers that store their weights in 8 or 4 bits. `quantize` makes them. */
-import { describe, requireCounts } from '../core/checks';
-import { ArgumentError } from '../core/errors';
+import { requireCounts, requireOneOf } from '../core/checks';
 import { checkOptions, pickOptions } from '../core/options';
 import { numel } from '../core/shape';
 import { full, zeros } from '../ops/creation';
@@ -134,8 +133,7 @@ export class QuantizedLinear extends QuantizedLayer {
 		checkOptions('QuantizedLinear', options, [...WEIGHT_OPTIONS, 'bias', 'activations']);
 		super(outFeatures, inFeatures, options);
 		const { activations = null } = options;
-		if (activations !== null && activations !== 'dynamic8' && activations !== 'static8')
-			throw new ArgumentError(`QuantizedLinear: activations must be 'dynamic8', 'static8' or null, not ${describe(activations)}`);
+		requireOneOf('QuantizedLinear', 'activations', activations, ['dynamic8', 'static8', null]);
 		this.bias = options.bias === false ? null : zeros_(emptyParameter([outFeatures], options));
 		this.#activations = activations;
 		if (activations === 'static8') {

@@ -1,10 +1,12 @@
 /** Recurrent layers and cells with PyTorch's gate order and state keys. */
+
 import { currentAutocast } from '../autograd/modes';
 import { type CellKind, GATES } from '../backends/contract/rnn';
-import { describe, requireCounts, requireFraction, requireInstance, requireOneOf } from '../core/checks';
+import { requireCounts, requireFraction, requireListOf, requireOneOf } from '../core/checks';
+import { requireDType } from '../core/dtype';
 import { ArgumentError, DTypeError, formatShape, ShapeError } from '../core/errors';
 import { checkOptions, type Leading, leadingOptions } from '../core/options';
-import { sameShape } from '../core/shape';
+import { MAX_RANK } from '../core/shape';
 import { widened } from '../ops/composed';
 import { zeros } from '../ops/creation';
 import { to } from '../ops/elementwise';
@@ -14,10 +16,10 @@ import { linear } from '../ops/matmul';
 import { dropout } from '../ops/random';
 import { recurrent } from '../ops/rnn';
 import type { Tensor } from '../tensor';
-import { requireTensor } from '../tensorChecks';
+import { requireRank, requireShape, requireTensor } from '../tensorChecks';
 import { tidy } from '../tidy';
 import { emptyParameter, uniform_ } from './init';
-import { type FactoryOptions, Module } from './module';
+import { type FactoryOptions, Module, requireModule } from './module';
 import type { Parameter } from './parameter';
 
 export interface RecurrentOptions extends FactoryOptions {
@@ -61,10 +63,10 @@ function factor(x: Tensor | null): Tensor | null {
 	return casting === null || x === null ? x : casting.call('linear', [x], ([half]) => half);
 }
 
-function requireLengths(name: string, lengths: Tensor, steps: number, rows: number): void {
+function requireLengths(name: string, lengths: Tensor, input: Tensor, steps: number, rows: number): void {
 	requireTensor(name, lengths, 'lengths');
-	if (lengths.dtype !== 'int32' || !sameShape(lengths.shape, [rows]))
-		throw new ShapeError(`${name}: lengths must be int32 [${rows}], not ${lengths.dtype} ${formatShape(lengths.shape)}`);
+	requireDType(name, lengths.dtype, ['int32'], 'lengths');
+	requireShape(name, 'lengths', lengths, [rows], input);
 	checkBounds(lengths, {
 		operation: name,
 		least: 1,
@@ -146,10 +148,8 @@ abstract class Recurrent extends Module {
 		const name = this.constructor.name;
 		requireTensor(name, input);
 		for (const state of [h0, c0]) if (state !== null) requireTensor(name, state, 'initial state');
-		if (input.ndim !== 2 && input.ndim !== 3)
-			throw new ShapeError(
-				`${name}: the input must be ${batchFirst ? '[B, T, features]' : '[T, B, features]'} or [T, features], not ${formatShape(input.shape)}`,
-			);
+		const form = batchFirst ? '[B, T, features] or [T, features]' : '[T, B, features] or [T, features]';
+		requireRank(name, 'input', input, form, 2, 3);
 		if (input.shape.at(-1) !== this.inputSize)
 			throw new ShapeError(`${name}: the input has ${input.shape.at(-1)} features, but the layer takes ${this.inputSize}`);
 		const parameters = Object.fromEntries(this.namedParameters());
@@ -160,7 +160,7 @@ abstract class Recurrent extends Module {
 			if (currentAutocast() === null) requireAlike(name, input, { ...states, ...parameters });
 			let x = single ? unsqueeze(given, 1) : batchFirst ? transpose(given, 0, 1) : given;
 			const [steps, rows] = x.shape as [number, number];
-			if (lengths != null) requireLengths(name, lengths, steps, rows);
+			if (lengths != null) requireLengths(name, lengths, input, steps, rows);
 			const initial = (given: Tensor | null, size: number) => {
 				const states = [this.layers * this.directions, rows, size];
 				if (given === null) return zeros(states, { dtype: x.dtype, device: x.device });
@@ -271,8 +271,7 @@ type States = readonly [hidden: Tensor, cell: Tensor];
 /** Both states of an LSTM, or neither. Throws for one alone, which would otherwise be ignored. */
 function statesOf(name: string, states: States | null): readonly [Tensor | null, Tensor | null] {
 	if (states == null) return [null, null];
-	if (!Array.isArray(states) || states.length !== 2)
-		throw new ArgumentError(`${name}: the states come as [hidden, cell], not as ${describe(states)}`);
+	requireListOf(name, 'the states', states, () => true, '[hidden, cell]', 2);
 	for (const state of states) requireTensor(name, state, 'initial state');
 	return states;
 }
@@ -328,10 +327,7 @@ abstract class Cell extends Module {
 		return tidy(() => {
 			requireTensor(this.constructor.name, input);
 			for (const state of [h0, c0]) if (state !== null) requireTensor(this.constructor.name, state, 'state');
-			if (input.ndim !== 1 && input.ndim !== 2)
-				throw new ShapeError(
-					`${this.constructor.name}: the input must be [B, features] or [features], not ${formatShape(input.shape)}`,
-				);
+			requireRank(this.constructor.name, 'input', input, '[B, features] or [features]', 1, 2);
 			const { weight_ih, weight_hh, bias_ih, bias_hh } = this;
 			const states = { 'the state': h0, 'the cell state': c0 };
 			if (currentAutocast() === null)
@@ -404,12 +400,12 @@ export class LSTMCell extends Cell {
 export class TimeDistributed extends Module {
 	constructor(readonly module: Module & { forward(input: Tensor): Tensor }) {
 		super();
-		requireInstance('TimeDistributed', 'module', module, Module, 'a module');
+		requireModule('TimeDistributed', 'module', module);
 	}
 
 	override forward(input: Tensor): Tensor {
 		requireTensor('TimeDistributed', input);
-		if (input.ndim < 2) throw new ShapeError(`TimeDistributed: the input must be [B, T, ...], not ${formatShape(input.shape)}`);
+		requireRank('TimeDistributed', 'input', input, '[B, T, ...]', 2, MAX_RANK);
 		return tidy(() => {
 			const [batch, time] = [input.shape[0]!, input.shape[1]!];
 			const y = this.module.forward(reshape(input, [batch * time, ...input.shape.slice(2)]));

@@ -1,9 +1,9 @@
 /** Spectral normalization: divides a weight by its largest singular value. */
+
 import { noGrad } from '../autograd/modes';
 import { requireInteger, requireNonNegative } from '../core/checks';
-import { ShapeError } from '../core/errors';
 import { checkOptions } from '../core/options';
-import { normalizeDim } from '../core/shape';
+import { MAX_RANK, normalizeDim } from '../core/shape';
 import { div } from '../ops/elementwise';
 import { copy_ } from '../ops/inplace';
 import { clone, movedim, reshape, transpose } from '../ops/layout';
@@ -11,6 +11,7 @@ import { dot, mv } from '../ops/matmul';
 import { normalize } from '../ops/norm';
 import { randn } from '../ops/random';
 import type { Tensor } from '../tensor';
+import { requireRank } from '../tensorChecks';
 import { tidy } from '../tidy';
 import { ConvTranspose1d, ConvTranspose2d, ConvTranspose3d } from './convolution';
 import type { Module } from './module';
@@ -43,7 +44,7 @@ export function spectralNorm<M extends Module>(module: M, options: SpectralNormO
 	requireInteger('spectralNorm', 'nPowerIterations', nPowerIterations, 1);
 	requireNonNegative('spectralNorm', 'eps', eps);
 	const { property, parameter } = ownParameter('spectralNorm', module, name);
-	if (parameter.ndim < 2) throw new ShapeError(`spectralNorm: '${name}' must have at least 2 dims, not ${parameter.ndim}`);
+	requireRank('spectralNorm', `'${name}'`, parameter, 'of at least 2 dims', 2, MAX_RANK);
 	const at = normalizeDim('spectralNorm', dim, parameter.ndim);
 	const [original, left, right] = [`${name}_orig`, `${name}_u`, `${name}_v`];
 	const matrixOf = (weight: Tensor) => {

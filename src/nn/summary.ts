@@ -2,11 +2,13 @@
  * Computes the figures of `Module.summary` and formats its table. FLOPs and memory come from a trial run on meta devices, which compute and
  * change nothing.
  */
+
 import { grad } from '../autograd/backward';
 import { enableGrad, noGrad } from '../autograd/modes';
 import type { Backend } from '../backends/contract';
 import { bytesOf, metaBackend, Tally } from '../backends/meta/backend';
 import { defaultDevice, withBackends } from '../backends/registry';
+import { requireArray } from '../core/checks';
 import { type DType, isFloating } from '../core/dtype';
 import { ArgumentError, formatShape, WgradError } from '../core/errors';
 import { formatBytes } from '../core/format';
@@ -99,10 +101,7 @@ function trialInputs(
 	inputShape: readonly number[] | readonly (readonly number[])[],
 	dtype: DType | readonly DType[],
 ): readonly TrialInput[] {
-	if (!Array.isArray(inputShape))
-		throw new ArgumentError(
-			`summary: inputShape must be a shape, [64, 1, 28, 28], or a list of shapes, not ${String(inputShape)}`,
-		);
+	requireArray('summary', 'inputShape', inputShape, 'a shape, [64, 1, 28, 28], or a list of shapes');
 	const several = inputShape.length > 0 && inputShape.every(Array.isArray);
 	const shapes = (several ? inputShape : [inputShape]) as readonly (readonly number[])[];
 	const dtypes = typeof dtype === 'string' ? shapes.map(() => dtype) : dtype;

@@ -1,5 +1,5 @@
 /** Transformer layers and stacks with PyTorch's options and state keys. Vaswani et al. 2017. */
-import { requireArray, requireCounts, requireInstance } from '../core/checks';
+import { requireArray, requireCounts, requireInstance, wrongArgument } from '../core/checks';
 import { requireFloating } from '../core/dtype';
 import { ArgumentError, formatShape, ShapeError } from '../core/errors';
 import { checkOptions, pickOptions } from '../core/options';
@@ -15,7 +15,7 @@ import { Dropout } from './dropout';
 import { xavierUniform_ } from './init';
 import type { KVCache } from './kvCache';
 import { Linear } from './linear';
-import { type FactoryOptions, Module } from './module';
+import { type FactoryOptions, Module, requireModule } from './module';
 import { LayerNorm } from './normalization';
 
 /** The activation between the two linear layers: a name, or any function of one tensor. */
@@ -72,7 +72,7 @@ abstract class TransformerLayer extends Module {
 		const { dimFeedforward = 2048, dropout = 0.1 } = options;
 		const { activation = 'relu' } = options;
 		if (typeof activation !== 'function' && activation !== 'relu' && activation !== 'gelu') {
-			throw new ArgumentError(`${new.target.name}: activation must be 'relu', 'gelu' or a function, not '${String(activation)}'`);
+			throw wrongArgument(new.target.name, 'activation', "'relu', 'gelu' or a function", activation);
 		}
 		const factory = pickOptions(options, 'bias', 'device', 'dtype');
 		this.linear1 = new Linear(dModel, dimFeedforward, factory);
@@ -254,10 +254,6 @@ export interface CachedStack {
 	readonly caches?: readonly KVCache[] | null;
 }
 
-function requireNorm(name: string, norm: unknown): void {
-	if (norm !== null) requireInstance(name, 'norm', norm, Module, 'a module');
-}
-
 /** One cache per layer, or null for each. */
 function cachesOf(name: string, caches: readonly KVCache[] | null | undefined, layers: number): readonly (KVCache | null)[] {
 	if (caches == null) return new Array(layers).fill(null);
@@ -276,7 +272,7 @@ export class TransformerEncoder extends Module {
 		const { norm = null } = checkOptions('TransformerEncoder', options, ['norm']);
 		super();
 		this.layers = copies('TransformerEncoder', layer, TransformerEncoderLayer, numLayers);
-		requireNorm('TransformerEncoder', norm);
+		if (norm !== null) requireModule('TransformerEncoder', 'norm', norm);
 		this.norm = norm;
 	}
 
@@ -305,7 +301,7 @@ export class TransformerDecoder extends Module {
 		const { norm = null } = checkOptions('TransformerDecoder', options, ['norm']);
 		super();
 		this.layers = copies('TransformerDecoder', layer, TransformerDecoderLayer, numLayers);
-		requireNorm('TransformerDecoder', norm);
+		if (norm !== null) requireModule('TransformerDecoder', 'norm', norm);
 		this.norm = norm;
 	}
 

@@ -7,26 +7,20 @@ import { sameShape } from '../core/shape';
 import { composed } from '../ops/composed';
 import { copy_ } from '../ops/inplace';
 import { cat, narrow, pad, reshape, stack } from '../ops/layout';
-import { Tensor } from '../tensor';
-import { requireTensor, requireTensors } from '../tensorChecks';
+import type { Tensor } from '../tensor';
+import { requireParameters, requireTensor } from '../tensorChecks';
 import { tidy } from '../tidy';
-
-function listOf(operation: string, parameters: Iterable<Tensor>): Tensor[] {
-	const list = parameters instanceof Tensor ? [parameters] : [...parameters];
-	requireTensors(operation, 'parameters', list);
-	return list;
-}
 
 /** All parameters in order, flattened into one vector. Differentiable. As `torch.nn.utils.parameters_to_vector`. */
 export function parametersToVector(parameters: Iterable<Tensor>): Tensor {
-	const list = listOf('parametersToVector', parameters);
+	const list = requireParameters('parametersToVector', parameters);
 	return composed('parametersToVector', () => cat(list.map((parameter) => reshape(parameter, [-1]))));
 }
 
 /** Copies consecutive parts of a vector into the parameters. As `torch.nn.utils.vector_to_parameters`. */
 export function vectorToParameters(vector: Tensor, parameters: Iterable<Tensor>): void {
 	requireTensor('vectorToParameters', vector, 'vector');
-	const list = listOf('vectorToParameters', parameters);
+	const list = requireParameters('vectorToParameters', parameters);
 	const total = list.reduce((sum, { size }) => sum + size, 0);
 	if (vector.ndim !== 1 || vector.size !== total)
 		throw new ShapeError(`vectorToParameters: the vector must be [${total}], not ${formatShape(vector.shape)}`);

@@ -11,9 +11,9 @@ import { DTypeError, formatShape, ShapeError } from '../core/errors';
 import { defaultGenerator } from '../core/generator';
 import { checkOptions } from '../core/options';
 import type { RandomKey } from '../core/philox';
-import { broadcastShapes, contiguousStrides, numel, type Shape, sameShape } from '../core/shape';
+import { broadcastShapes, contiguousStrides, MAX_RANK, numel, type Shape, sameShape } from '../core/shape';
 import { emptyOn, type Tensor, viewOf } from '../tensor';
-import { requireFloatingTensor, requireSameDevice, requireSameDType, requireTensor } from '../tensorChecks';
+import { requireFloatingTensor, requireRank, requireSameDevice, requireSameDType, requireTensor } from '../tensorChecks';
 import { composed, inFloat32, widened } from './composed';
 import { arange } from './creation';
 import { add, ge, isinf, logicalAnd, logicalNot, logicalOr, lt, mul, sub, to, where } from './elementwise';
@@ -128,11 +128,7 @@ function prepare(name: string, query: Tensor, key: Tensor, value: Tensor, option
 function requireRows(name: string, tensors: Readonly<Record<string, Tensor>>): void {
 	for (const [argument, tensor] of Object.entries(tensors)) {
 		requireFloatingTensor(name, tensor, argument);
-		if (tensor.ndim < 2) {
-			throw new ShapeError(
-				`${name}: ${argument} ${formatShape(tensor.shape)} needs at least 2 dimensions: rows and their elements`,
-			);
-		}
+		requireRank(name, argument, tensor, '[..., rows, elements]', 2, MAX_RANK);
 	}
 	const all = Object.values(tensors);
 	requireSameDevice(name, ...all);

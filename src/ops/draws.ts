@@ -4,7 +4,7 @@ import { ArgumentError, formatShape, ShapeError } from '../core/errors';
 import { checkOptions } from '../core/options';
 import { normalizeDim } from '../core/shape';
 import type { Tensor } from '../tensor';
-import { requireFloatingTensor } from '../tensorChecks';
+import { requireFloatingTensor, requireRank } from '../tensorChecks';
 import { composed, inFloat32, widened } from './composed';
 import { add, clamp, div, ge, gt, isfinite, log, log1p, logicalAnd, mul, neg, sub, to, where } from './elementwise';
 import { oneHot, searchsorted, topk } from './indexing';
@@ -26,8 +26,7 @@ export interface MultinomialOptions {
 export function multinomial(weights: Tensor, numSamples: number, options: MultinomialOptions = {}): Tensor {
 	const { replacement = false } = checkOptions('multinomial', options, ['replacement']);
 	requireFloatingTensor('multinomial', weights, 'weights');
-	if (weights.ndim !== 1 && weights.ndim !== 2)
-		throw new ShapeError(`multinomial: weights must be [C] or [N, C], not ${formatShape(weights.shape)}`);
+	requireRank('multinomial', 'weights', weights, '[C] or [N, C]', 1, 2);
 	requireInteger('multinomial', 'numSamples', numSamples, 1);
 	const choices = weights.shape.at(-1)!;
 	if (choices === 0) throw new ShapeError(`multinomial: weights ${formatShape(weights.shape)} leave nothing to choose from`);

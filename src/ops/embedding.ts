@@ -1,10 +1,10 @@
 /** The lookup of rows in a table, and its gradient. */
 import { defineOperation } from '../autograd/operation';
-import { ArgumentError, formatShape, ShapeError } from '../core/errors';
+import { ArgumentError, formatShape } from '../core/errors';
 import { checkOptions } from '../core/options';
 import { checkShape } from '../core/shape';
 import { emptyOn, type Tensor } from '../tensor';
-import { requireTensor } from '../tensorChecks';
+import { requireRank, requireTensor } from '../tensorChecks';
 import { eq } from './elementwise';
 import { checkIndices, maskedFill } from './indexing/gather';
 import { contiguous, reshape, unsqueeze } from './layout';
@@ -27,8 +27,7 @@ export function embedding(indices: Tensor, weight: Tensor, options: EmbeddingOpt
 export function lookUp(operation: string, indices: Tensor, weight: Tensor, paddingIdx: number | undefined): Tensor {
 	requireTensor(operation, indices, 'indices');
 	requireTensor(operation, weight, 'weight');
-	if (weight.ndim !== 2)
-		throw new ShapeError(`${operation}: the weight must be [rows, columns], not ${formatShape(weight.shape)}`);
+	requireRank(operation, 'weight', weight, '[rows, columns]', 2);
 	const [rows, columns] = weight.shape as [number, number];
 	const check = checkIndices(operation, weight, indices, rows, `the rows of ${formatShape(weight.shape)}`);
 	const shape = [...indices.shape, columns];

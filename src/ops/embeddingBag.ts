@@ -4,7 +4,7 @@ import { requireDType } from '../core/dtype';
 import { ArgumentError, formatShape, ShapeError } from '../core/errors';
 import { checkOptions } from '../core/options';
 import type { Tensor } from '../tensor';
-import { requireSameDevice, requireShape, requireTensor } from '../tensorChecks';
+import { requireRank, requireSameDevice, requireShape, requireTensor } from '../tensorChecks';
 import { inFloat32 } from './composed';
 import { arange, ones, zeros } from './creation';
 import { add, clamp, div, mul, ne, to, where } from './elementwise';
@@ -70,7 +70,7 @@ function requireOffsets(offsets: Tensor, weight: Tensor, mode: string): void {
 	requireTensor('embeddingBag', offsets, 'offsets');
 	requireSameDevice('embeddingBag', weight, offsets);
 	requireDType('embeddingBag', offsets.dtype, ['int32'], 'offsets');
-	if (offsets.ndim !== 1) throw new ShapeError(`embeddingBag: offsets must be a vector, not ${formatShape(offsets.shape)}`);
+	requireRank('embeddingBag', 'offsets', offsets, 'a vector', 1);
 	if (mode === 'max')
 		throw new ArgumentError("embeddingBag: mode 'max' takes indices [bags, length]; pad the bags and pass paddingIdx");
 }

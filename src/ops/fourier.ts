@@ -7,11 +7,11 @@
  */
 import { requireInteger, requireOneOf } from '../core/checks';
 import { type DType, isFloating } from '../core/dtype';
-import { ArgumentError, DTypeError, formatShape, ShapeError } from '../core/errors';
+import { ArgumentError, formatShape, ShapeError } from '../core/errors';
 import { checkOptions } from '../core/options';
 import { normalizeDim, numel, type Shape } from '../core/shape';
 import type { Tensor } from '../tensor';
-import { requireTensor } from '../tensorChecks';
+import { requireFloatingTensor, requireTensor } from '../tensorChecks';
 import { inFloat32 } from './composed';
 import { tensor, zerosLike } from './creation';
 import { addcmul, mul, to } from './elementwise';
@@ -98,8 +98,7 @@ export function irfft(x: Tensor, options: FourierOptions = {}): Tensor {
 }
 
 function requireComplex(name: string, x: Tensor): void {
-	requireTensor(name, x);
-	if (!isFloating(x.dtype)) throw new DTypeError(`${name}: input must be floating, not ${x.dtype}. Convert with .to('float32')`);
+	requireFloatingTensor(name, x);
 	if (x.ndim < 2 || x.shape.at(-1) !== 2)
 		throw new ShapeError(
 			`${name}: needs complex numbers as [..., n, 2], with real and imaginary part in the last dim, not ${formatShape(x.shape)}`,

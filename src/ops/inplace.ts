@@ -16,7 +16,7 @@ import { DTypeError, formatShape, ShapeError } from '../core/errors';
 import { checkOptions } from '../core/options';
 import { closeScope, onNodeCreated, openScope } from '../core/scope';
 import { copyOf, empty, emptyOn, markWritten, Tensor } from '../tensor';
-import { requireDistinct, requireDivisor, requireFactor, requireSameDevice, requireTensor } from '../tensorChecks';
+import { requireDistinct, requireDivisor, requireFactor, requireRank, requireSameDevice, requireTensor } from '../tensorChecks';
 import { widened } from './composed';
 import {
 	type AddOptions,
@@ -285,8 +285,7 @@ export function div_(x: Tensor, other: Operand, options: DivOptions = {}): Tenso
 /** Sets every element to `value`, a number, a boolean or a scalar tensor. Returns x. As `torch.Tensor.fill_`. */
 export function fill_(x: Tensor, value: number | boolean | Tensor): Tensor {
 	if (value instanceof Tensor) {
-		if (value.ndim !== 0)
-			throw new ShapeError(`fill_: the value must be a number or a scalar tensor, not one of ${formatShape(value.shape)}`);
+		requireRank('fill_', 'value', value, 'a number or a scalar tensor', 0);
 		return copied('fill_', x, value);
 	}
 	requireTensor('fill_', x);

@@ -10,7 +10,7 @@ import { DTypeError, formatShape, ShapeError } from '../core/errors';
 import { checkOptions } from '../core/options';
 import { broadcastShapes, broadcastStrides, numel, type Shape, sameShape } from '../core/shape';
 import { emptyOn, type Tensor, viewOf } from '../tensor';
-import { requireSameDevice, requireSameDType, requireShape, requireTensor } from '../tensorChecks';
+import { requireRank, requireSameDevice, requireSameDType, requireShape, requireTensor } from '../tensorChecks';
 import { composed, inFloat32, widened } from './composed';
 import { add, mul } from './elementwise';
 import { reshape, squeeze, transpose, unsqueeze } from './layout';
@@ -209,8 +209,7 @@ export function linear(x: Tensor, weight: Tensor, bias: Tensor | null = null): T
 			throw new ShapeError(`linear: bias ${formatShape(bias.shape)} must be a scalar for weight ${formatShape(weight.shape)}`);
 		return composed('linear', () => squeeze(linear(x, unsqueeze(weight, 0), bias && unsqueeze(bias, 0)), -1));
 	}
-	if (weight.ndim !== 2)
-		throw new ShapeError(`linear: the weight must be [outFeatures, inFeatures], not ${formatShape(weight.shape)}`);
+	requireRank('linear', 'weight', weight, '[outFeatures, inFeatures]', 2);
 	const [features, inner] = weight.shape as [number, number];
 	if (x.ndim === 0 || x.shape.at(-1) !== inner) {
 		throw new ShapeError(

@@ -9,13 +9,14 @@ import { ArgumentError, formatShape, ShapeError } from '../core/errors';
 import { checkOptions, type Leading, leadingOptions } from '../core/options';
 import type { Shape } from '../core/shape';
 import { emptyOn, type Tensor } from '../tensor';
-import { requireFloatingTensor } from '../tensorChecks';
+import { requireFloatingTensor, requireRank } from '../tensorChecks';
 import { tidy } from '../tidy';
 import { contiguous, squeeze, unsqueeze } from './layout';
 import { type ValuesIndices, valuesIndices } from './reduce';
 import {
 	AVG_POOL_NAMES,
 	type AvgPoolPositions,
+	BATCHED_FORMS,
 	MAX_POOL_NAMES,
 	type MaxPoolPositions,
 	type PerDim,
@@ -172,11 +173,7 @@ function valuesOf(pool: () => ValuesIndices): Tensor {
 
 function checkInput(operation: string, rank: number, x: Tensor): void {
 	requireFloatingTensor(operation, x);
-	if (x.ndim !== rank + 1 && x.ndim !== rank + 2) {
-		throw new ShapeError(
-			`${operation}: needs an input of ${rank + 2} dims, or ${rank + 1} without a batch, not ${formatShape(x.shape)}`,
-		);
-	}
+	requireRank(operation, 'input', x, BATCHED_FORMS[rank]!, rank + 1, rank + 2);
 }
 
 function checkPadding(operation: string, padding: readonly number[], kernel: readonly number[]): void {

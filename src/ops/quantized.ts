@@ -5,14 +5,14 @@
 import { currentAutocast } from '../autograd/modes';
 import { defineOperation, NO_GRADIENT } from '../autograd/operation';
 import type { QuantizedLayout } from '../backends/contract/quantized';
-import { describe, requireCounts } from '../core/checks';
+import { describe, requireBoolean, requireCounts, requireOneOf } from '../core/checks';
 import { requireDType, requireFloating } from '../core/dtype';
 import { ArgumentError, DTypeError, formatShape, ShapeError } from '../core/errors';
 import { isHalf } from '../core/halves';
 import { checkOptions } from '../core/options';
 import { checkShape, numel, sameShape } from '../core/shape';
 import { emptyOn, Tensor } from '../tensor';
-import { requireSameDevice, requireTensor } from '../tensorChecks';
+import { requireFloatingTensor, requireRank, requireSameDevice, requireTensor } from '../tensorChecks';
 import { composed } from './composed';
 import { tensor } from './creation';
 import { abs, add, clamp, div, le, mul, neg, round, sub, to, where } from './elementwise';
@@ -47,13 +47,14 @@ export interface QuantizeWeightOptions {
 /** A group with a smaller range is stored as zeros, because its scale would underflow. */
 const LEAST_RANGE = 1e-30;
 
+const BITS = [8, 4] as const;
+
 /** Checks the options that all functions for quantised weights share, and fills in the defaults. */
 export function quantizeOptions(operation: string, options: QuantizeWeightOptions): Required<QuantizeWeightOptions> {
 	const { bits = 8, groupSize = 32, symmetric = true } = options;
-	if (bits !== 8 && bits !== 4) throw new ArgumentError(`${operation}: bits must be 8 or 4, not ${describe(bits)}`);
+	requireOneOf(operation, 'bits', bits, BITS);
 	requireCounts(operation, { groupSize }, 1);
-	if (typeof symmetric !== 'boolean')
-		throw new ArgumentError(`${operation}: symmetric must be true or false, not ${describe(symmetric)}`);
+	requireBoolean(operation, 'symmetric', symmetric);
 	return { bits, groupSize, symmetric };
 }
 
@@ -71,10 +72,8 @@ export function quantizeOptions(operation: string, options: QuantizeWeightOption
 export function quantizeWeight(weight: Tensor, options: QuantizeWeightOptions = {}): QuantizedWeight {
 	checkOptions('quantizeWeight', options, ['bits', 'groupSize', 'symmetric']);
 	const { bits, groupSize, symmetric } = quantizeOptions('quantizeWeight', options);
-	requireTensor('quantizeWeight', weight, 'weight');
-	requireFloating('quantizeWeight', weight.dtype, 'weight');
-	if (weight.ndim !== 2)
-		throw new ShapeError(`quantizeWeight: the weight must be [rows, columns], not ${formatShape(weight.shape)}`);
+	requireFloatingTensor('quantizeWeight', weight, 'weight');
+	requireRank('quantizeWeight', 'weight', weight, '[rows, columns]', 2);
 	const columns = weight.shape[1]!;
 	return composed('quantizeWeight', () => {
 		const given = detach(weight);

@@ -2,13 +2,14 @@
  * Random tensors and dropout. Every call takes the next key of the default generator, so the same seed gives the same bits on every device.
  * Normal numbers may differ by rounding.
  */
+
 import { defineOperation } from '../autograd/operation';
 import { setRequiresGrad } from '../autograd/tape';
 import type { DeviceName } from '../backends/contract';
 import { backendOf, deviceOfNew } from '../backends/registry';
 import { requireFraction, requireInteger } from '../core/checks';
 import { type DType, fillValue, isInteger, requireFloating, requireKnownDType } from '../core/dtype';
-import { ArgumentError, formatShape, ShapeError } from '../core/errors';
+import { ArgumentError } from '../core/errors';
 import { defaultGenerator } from '../core/generator';
 import { halfBelow } from '../core/halves';
 import { checkOptions, type Leading, leadingOptions } from '../core/options';
@@ -16,7 +17,8 @@ import { type RandomKey, randomPermutation } from '../core/philox';
 import { runOperation } from '../core/scope';
 import { checkShape, type Shape } from '../core/shape';
 import { empty, emptyOn, Tensor } from '../tensor';
-import { requireFloatingTensor, requireTensor } from '../tensorChecks';
+import { requireFloatingTensor, requireRank, requireTensor } from '../tensorChecks';
+import { BATCHED_FORMS } from './windows';
 
 export interface RandomOptions {
 	/** Default float32. */
@@ -146,8 +148,7 @@ export function dropout(x: Tensor, ...given: Leading<[p: number, training: boole
 export function dropout2d(x: Tensor, ...given: Leading<[p: number, training: boolean], DropoutOptions>): Tensor {
 	const options = dropoutOptions('dropout2d', given);
 	requireTensor('dropout2d', x);
-	if (x.ndim !== 3 && x.ndim !== 4)
-		throw new ShapeError(`dropout2d: it takes [N, C, H, W] or [C, H, W], not shape ${formatShape(x.shape)}`);
+	requireRank('dropout2d', 'input', x, BATCHED_FORMS[2], 3, 4);
 	return dropGroups('dropout2d', x, options, Math.max(1, x.shape.at(-1)! * x.shape.at(-2)!));
 }
 

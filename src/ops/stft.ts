@@ -3,7 +3,7 @@ import { requireInteger } from '../core/checks';
 import { ArgumentError, formatShape, ShapeError } from '../core/errors';
 import { checkOptions } from '../core/options';
 import type { Tensor } from '../tensor';
-import { requireFloatingTensor, requireSameDevice } from '../tensorChecks';
+import { requireFloatingTensor, requireRank, requireSameDevice } from '../tensorChecks';
 import { inFloat32 } from './composed';
 import { ones, zerosLike } from './creation';
 import { div, mul, square, to } from './elementwise';
@@ -44,7 +44,7 @@ const FRAME_OPTIONS = ['hopLength', 'winLength', 'window', 'center', 'normalized
 export function stft(x: Tensor, nFft: number, options: StftOptions = {}): Tensor {
 	const { padMode = 'reflect' } = checkOptions('stft', options, [...FRAME_OPTIONS, 'padMode']);
 	requireFloatingTensor('stft', x);
-	if (x.ndim !== 1 && x.ndim !== 2) throw new ShapeError(`stft: needs signals [L] or [B, L], not ${formatShape(x.shape)}`);
+	requireRank('stft', 'input', x, '[L] or [B, L]', 1, 2);
 	const { hop, center, normalized, onesided, windowOn } = framesOf('stft', x, nFft, options);
 	const covered = x.shape.at(-1)! + (center ? 2 * Math.floor(nFft / 2) : 0);
 	if (covered < nFft) throw new ShapeError(`stft: ${formatShape(x.shape)} is shorter than a frame of ${nFft} elements`);

@@ -33,6 +33,9 @@ export function perDim(operation: string, argument: string, value: PerDim, rank:
 	return [...list];
 }
 
+/** The shapes of an input with a number of spatial dims, with and without a batch, for error messages. */
+export const BATCHED_FORMS = ['', '[N, C, L] or [C, L]', '[N, C, H, W] or [C, H, W]', '[N, C, D, H, W] or [C, D, H, W]'] as const;
+
 export interface Windows {
 	/** The number of elements of a window in each spatial dim. */
 	readonly kernel: readonly number[];

@@ -1,11 +1,13 @@
 /** Stochastic weight averaging. Izmailov et al. 2018, https://arxiv.org/abs/1803.05407. */
+
 import { noGrad } from '../autograd/modes';
 import type { DeviceName } from '../backends/contract';
-import { describe, requireInstance } from '../core/checks';
+import { wrongArgument } from '../core/checks';
 import { ArgumentError, ShapeError } from '../core/errors';
 import { checkOptions } from '../core/options';
 import { sameShape } from '../core/shape';
 import { BatchNorm1d, BatchNorm2d, BatchNorm3d, Module, Parameter } from '../nn';
+import { requireModule } from '../nn/module';
 import { full } from '../ops/creation';
 import { add, div, eq, sub, to, where } from '../ops/elementwise';
 import { add_, copy_, fill_ } from '../ops/inplace';
@@ -66,7 +68,7 @@ export class AveragedModel<M extends Module = Module> extends Module {
 	/** Starts with copies of the current weights. */
 	constructor(model: M, options: AveragedModelOptions = {}) {
 		super();
-		requireInstance('AveragedModel', 'model', model, Module, 'a module');
+		requireModule('AveragedModel', 'model', model);
 		this.#model = model;
 		this.#options = checkOptions('AveragedModel', options, ['avgFn', 'useBuffers']);
 		const state = new Set(Object.keys(model.stateDict()));
@@ -177,7 +179,7 @@ export async function updateBn(
 		for await (const batch of loader) {
 			const input = Array.isArray(batch) ? (batch[0] as unknown) : batch;
 			if (!(input instanceof Tensor))
-				throw new ArgumentError(`updateBn: a batch must be a tensor or a list that begins with one, not ${describe(batch)}`);
+				throw wrongArgument('updateBn', 'a batch', 'a tensor or a list that begins with one', batch);
 			const moved = device === undefined || device === input.device ? input : await to(input, device);
 			noGrad(() => tidy(() => void (model.forward as (x: Tensor) => unknown)(moved)));
 			if (moved !== input) moved.dispose();

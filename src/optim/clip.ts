@@ -1,7 +1,6 @@
 /** Gradient clipping. It runs on the device and reads nothing back. */
 import { noGrad } from '../autograd/modes';
 import { requireNonNegative, requireNumber } from '../core/checks';
-import { ArgumentError } from '../core/errors';
 import { isHalf } from '../core/halves';
 import { checkOptions } from '../core/options';
 import { runOperation } from '../core/scope';
@@ -11,15 +10,12 @@ import { copy_, mul_ } from '../ops/inplace';
 import { contiguous, detach, stack } from '../ops/layout';
 import { norm } from '../ops/reduce';
 import { emptyOn, Tensor } from '../tensor';
-import { requireTensors } from '../tensorChecks';
+import { requireParameters, requireTensors } from '../tensorChecks';
 import { tidy } from '../tidy';
 
 /** Not recorded on the tape, even for gradients that are (createGraph). */
 function gradientsOf(operation: string, parameters: Tensor | Iterable<Tensor>): Tensor[] {
-	const list = parameters instanceof Tensor ? [parameters] : [...parameters];
-	if (!list.every((parameter) => parameter instanceof Tensor))
-		throw new ArgumentError(`${operation}: it takes parameters, such as model.parameters()`);
-	return list.flatMap(({ grad }) => (grad === null ? [] : [detach(grad)]));
+	return requireParameters(operation, parameters).flatMap(({ grad }) => (grad === null ? [] : [detach(grad)]));
 }
 
 /**

@@ -1,4 +1,5 @@
 /** Exponential moving averages of weights. */
+
 import { noGrad } from '../autograd/modes';
 import { requireFraction } from '../core/checks';
 import { ArgumentError } from '../core/errors';
@@ -9,6 +10,7 @@ import { checkState, isCount, isListOf } from '../core/state';
 import { copy_ } from '../ops/inplace';
 import { clone, contiguous, detach } from '../ops/layout';
 import { markWritten, Tensor } from '../tensor';
+import { requireParameters } from '../tensorChecks';
 import { keep, tidy } from '../tidy';
 
 export interface EMAOptions {
@@ -43,10 +45,7 @@ export class EMA {
 		requireFraction('EMA', 'decay', decay);
 		this.decay = decay;
 		this.warmup = warmup;
-		const list = typeof params === 'object' && params !== null && Symbol.iterator in params ? [...params] : null;
-		if (!list?.every((param) => param instanceof Tensor))
-			throw new ArgumentError('EMA: parameters must be a list of tensors, such as model.parameters()');
-		this.#params = list;
+		this.#params = requireParameters('EMA', params);
 		if (this.#params.length === 0) throw new ArgumentError('EMA: the list of parameters is empty; pass model.parameters()');
 		this.#averages = noGrad(() => this.#params.map((param) => keep(clone(detach(param)))));
 	}

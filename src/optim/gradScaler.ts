@@ -1,6 +1,6 @@
 /** Loss scaling for gradients in float16. */
 import { noGrad } from '../autograd/modes';
-import { requireBoolean, requireFraction, requireInstance, requireInteger, wrongArgument } from '../core/checks';
+import { requireBoolean, requireFraction, requireInteger, wrongArgument } from '../core/checks';
 import { ArgumentError } from '../core/errors';
 import { checkOptions } from '../core/options';
 import { runOperation } from '../core/scope';
@@ -10,10 +10,10 @@ import { add, mul } from '../ops/elementwise';
 import { copy_, fill_ } from '../ops/inplace';
 import { clone, contiguous } from '../ops/layout';
 import { markWritten, Tensor } from '../tensor';
-import { requireSameDevice } from '../tensorChecks';
+import { requireSameDevice, requireTensors } from '../tensorChecks';
 import { keep, tidy } from '../tidy';
 import { LBFGS } from './lbfgs';
-import { type CommonOptions, Optimizer } from './optimizer';
+import { type CommonOptions, type Optimizer, requireOptimizer } from './optimizer';
 
 export interface GradScalerOptions {
 	/** The scale at the start. Default 65536. */
@@ -90,8 +90,7 @@ export class GradScaler {
 	scale(losses: readonly Tensor[]): Tensor[];
 	scale(losses: Tensor | readonly Tensor[]): Tensor | Tensor[] {
 		const list = losses instanceof Tensor ? [losses] : losses;
-		if (!Array.isArray(list) || !list.every((loss) => loss instanceof Tensor))
-			throw new ArgumentError('GradScaler.scale: it takes a loss, or a list of losses');
+		requireTensors('GradScaler.scale', 'the loss', list);
 		if (!this.enabled) return losses as Tensor | Tensor[];
 		const scaled = list.map((loss) => mul(loss, this.#scaleOn(loss)));
 		return losses instanceof Tensor ? scaled[0]! : scaled;
@@ -103,7 +102,7 @@ export class GradScaler {
 	 */
 	unscale_(optimizer: Optimizer<CommonOptions>): void {
 		if (!this.enabled) return;
-		requireOptimizer('unscale_', optimizer);
+		requireOptimizer('GradScaler.unscale_', optimizer);
 		if (this.#stages.has(optimizer)) {
 			const after = this.#stages.get(optimizer)!.hasStepped ? 'step' : 'unscale_';
 			throw new ArgumentError(
@@ -144,7 +143,7 @@ export class GradScaler {
 	 * gradients first if `unscale_` has not. Call `update()` after it.
 	 */
 	step(optimizer: Optimizer<CommonOptions>): void {
-		requireOptimizer('step', optimizer);
+		requireOptimizer('GradScaler.step', optimizer);
 		if (!this.enabled) {
 			optimizer.step();
 			return;
@@ -254,10 +253,6 @@ function checkedState(saved: GradScalerState): Required<GradScalerState> {
 function loaded(value: Tensor | number): Tensor | number {
 	if (!(value instanceof Tensor)) return value;
 	return value.storage.hostData?.()[value.offset] ?? keep(noGrad(() => clone(value)));
-}
-
-function requireOptimizer(method: string, optimizer: unknown): asserts optimizer is Optimizer<CommonOptions> {
-	requireInstance(`GradScaler.${method}`, 'the argument', optimizer, Optimizer, 'an optimizer');
 }
 
 /** Throws an ArgumentError unless these numbers make the scale fall and grow. */

@@ -1,6 +1,6 @@
 /** L-BFGS. */
 import { noGrad } from '../autograd/modes';
-import { requireCounts, requireNonNegative, requireOneOf } from '../core/checks';
+import { requireCounts, requireNonNegative, requireOneOf, wrongArgument } from '../core/checks';
 import { ArgumentError } from '../core/errors';
 import { pickOptions } from '../core/options';
 import { checkState, isNumber, isObject } from '../core/state';
@@ -172,7 +172,7 @@ export class LBFGS extends Optimizer<LBFGSOptions> {
 		const result: unknown = await pending;
 		const own = result instanceof Tensor ? await result.item() : result;
 		if (typeof own !== 'number')
-			throw new ArgumentError(`LBFGS.step: the closure must return the loss, as a tensor or a number, not ${typeof own}`);
+			throw wrongArgument('LBFGS.step', 'the result of the closure', 'the loss, as a tensor or a number', own);
 		this.#evaluations++;
 		const { params, weightDecay, l1, maximize } = this.paramGroups[0]!;
 		const direct = maximize ? -own : own;

@@ -4,8 +4,9 @@
  * Every option may differ between groups. `weightDecay` is an L2 penalty (decoupled in AdamW), `l1` an L1 penalty. Both are part of the
  * fused step, not terms of the loss.
  */
+
 import { noGrad, withAutocast } from '../autograd/modes';
-import { describe, requireFraction, requireInstance, requireNonNegative, requireNumber, wrongArgument } from '../core/checks';
+import { describe, requireFraction, requireInstance, requireListOf, requireNonNegative, requireNumber } from '../core/checks';
 import { ArgumentError, formatShape } from '../core/errors';
 import { isHalf } from '../core/halves';
 import { requireOptions } from '../core/options';
@@ -17,6 +18,7 @@ import { ne, where } from '../ops/elementwise';
 import { contiguousTarget, copy_, writeBack } from '../ops/inplace';
 import { clone, contiguous } from '../ops/layout';
 import { requireDevice, Tensor } from '../tensor';
+import { requireParameters } from '../tensorChecks';
 import { keep, tidy } from '../tidy';
 import { type Counting, loadedCount, StepCounter } from './counter';
 
@@ -82,15 +84,12 @@ export abstract class Optimizer<O extends CommonOptions> {
 			throw new ArgumentError(
 				`${name}: parameters must be a list of tensors or as a list of groups { params, ...options }, not mixed`,
 			);
-		if (typeof input.params !== 'object' || !(Symbol.iterator in input.params))
-			throw new ArgumentError(`${name}: the params of a group must be a list of tensors`);
-		const params = [...input.params];
+		const params = requireParameters(name, input.params);
 		const { params: _, initialLr, ...options } = input;
 		if (initialLr !== undefined) requireNonNegative(name, 'initialLr', initialLr);
 		this.#requireKnown(options);
 		const known = new Set(this.paramGroups.flatMap((group) => group.params));
 		for (const param of params) {
-			requireInstance(name, 'a parameter', param, Tensor, 'a tensor');
 			if (known.has(param)) throw new ArgumentError(`${name}: a parameter appears in two groups or twice in one`);
 			known.add(param);
 		}
@@ -380,9 +379,14 @@ function isLike(value: unknown, own: unknown): boolean {
 	return own === null || typeof value === typeof own;
 }
 
+/** Throws an ArgumentError unless `optimizer` is one. */
+export function requireOptimizer(operation: string, optimizer: unknown): asserts optimizer is Optimizer<CommonOptions> {
+	requireInstance(operation, 'optimizer', optimizer, Optimizer, 'an optimizer, such as new optim.Adam(model.parameters())');
+}
+
 /** Throws an ArgumentError that names the optimizer unless `betas` are two numbers in [0, 1). */
 export function requireBetas(optimizer: string, betas: readonly number[]): void {
-	if (!Array.isArray(betas) || betas.length !== 2) throw wrongArgument(optimizer, 'betas', 'two numbers', betas);
+	requireListOf(optimizer, 'betas', betas, () => true, 'two numbers', 2);
 	for (const beta of betas) requireFraction(optimizer, 'betas', beta, '[0, 1)');
 }
 

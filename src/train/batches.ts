@@ -1,6 +1,6 @@
 /** Converts all kinds of training data to batches that can start anywhere in any epoch. */
 import type { DeviceName } from '../backends/contract';
-import { requireCounts, requireFraction } from '../core/checks';
+import { requireCounts, requireFraction, wrongArgument } from '../core/checks';
 import { ArgumentError } from '../core/errors';
 import { drawFrom, type Generator } from '../core/generator';
 import { discard, type MaybePromise, paceOf, requireTensorList, type TensorList, whenReady } from '../data/batch';
@@ -48,7 +48,7 @@ function datasetOf(caller: string, data: Data): Dataset | null {
 	if (data instanceof Tensor)
 		throw new ArgumentError(`${caller}: data is one tensor; pass a list of inputs and, last, the target: [x, y]`);
 	if (typeof data !== 'object' || data === null)
-		throw new ArgumentError(`${caller}: data must be [x, y] tensors, a dataset or a DataLoader, not ${typeof data}`);
+		throw wrongArgument(caller, 'data', '[x, y] tensors, a dataset or a DataLoader', data);
 	if (Array.isArray(data) && data.length > 0 && data.every((item) => item instanceof Tensor)) return new TensorDataset(...data);
 	// A list may also contain batches, which are lists of tensors.
 	const isBatch = (item: unknown) => Array.isArray(item) && item.some((field) => field instanceof Tensor);

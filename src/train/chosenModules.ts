@@ -1,5 +1,5 @@
 /** Replaces the forward of modules that an option of `fit` names. */
-import { describe } from '../core/checks';
+import { requireListOf } from '../core/checks';
 import { ArgumentError } from '../core/errors';
 import type { Module } from '../nn';
 
@@ -31,8 +31,8 @@ export function replaceForwards(
 }
 
 function chosenModules(option: string, model: Module, patterns: readonly string[]): Set<Module> {
-	if (!Array.isArray(patterns) || !patterns.every((pattern) => typeof pattern === 'string'))
-		throw new ArgumentError(`fit: ${option} must be a list of paths of modules, such as ['blocks.*'], not ${describe(patterns)}`);
+	const isText = (pattern: unknown) => typeof pattern === 'string';
+	requireListOf('fit', option, patterns, isText, "a list of paths of modules, such as ['blocks.*']");
 	const named = model.namedModules();
 	const chosen = new Set<Module>();
 	for (const pattern of patterns) {

@@ -1,9 +1,10 @@
 /** Recovers from a lost device: keeps values on the host and restores models, optimizers and runs. */
+
 import { noGrad } from '../autograd/modes';
-import { requireInstance } from '../core/checks';
 import { ArgumentError, DeviceLostError } from '../core/errors';
 import { renewDevice, sync } from '../init';
 import { Module } from '../nn';
+import { requireModule } from '../nn/module';
 import { to } from '../ops/elementwise';
 import { detach } from '../ops/layout';
 import type { CommonOptions, Optimizer } from '../optim';
@@ -38,7 +39,7 @@ export async function restore(
 	optimizer?: Optimizer<CommonOptions>,
 	others: Pick<CheckpointParts, 'scheduler' | 'ema' | 'scaler'> = {},
 ): Promise<CheckpointTree> {
-	requireInstance('restore', 'model', model, Module, 'a module');
+	requireModule('restore', 'model', model);
 	const last = lastCheckpoint(model);
 	if (last === undefined) {
 		throw new ArgumentError(

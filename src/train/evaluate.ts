@@ -1,14 +1,16 @@
 /** `evaluate` measures a model on data, `predict` computes its outputs. */
+
 import { noGrad } from '../autograd/modes';
 import type { DeviceName } from '../backends/contract';
 import { defaultDevice } from '../backends/registry';
-import { requireCounts, requireInstance } from '../core/checks';
+import { requireCounts } from '../core/checks';
 import { ArgumentError } from '../core/errors';
 import { defaultGenerator, drawFrom, type Generator } from '../core/generator';
 import { checkOptions } from '../core/options';
 import { discard, moveToDevice, type TensorList } from '../data/batch';
 import type { Metric } from '../metrics/metric';
-import { Module } from '../nn';
+import type { Module } from '../nn';
+import { requireModule } from '../nn/module';
 import { full } from '../ops/creation';
 import { cat, detach } from '../ops/layout';
 import { Tensor } from '../tensor';
@@ -35,11 +37,6 @@ type ValueOf<T> = T extends Metric<infer V> ? V : T extends MetricFunction ? num
 
 /** The mean loss, and each metric by name. */
 export type Evaluation<R extends Metrics> = { readonly loss: number } & { readonly [K in keyof R]: ValueOf<R[K]> };
-
-/** Throws unless `model` is a Module. */
-export function requireModel(caller: string, model: unknown): asserts model is Module {
-	requireInstance(caller, 'model', model, Module, 'a module');
-}
 
 /** Throws if a tensor takes the place of the options: the target belongs into the list of the data. */
 export function requireNoTarget(caller: string, options: unknown): void {
@@ -113,7 +110,7 @@ export async function evaluate<M extends Module, R extends Metrics = Record<neve
 	data: Data,
 	options: EvaluateOptions<M, R>,
 ): Promise<Evaluation<R>> {
-	requireModel('evaluate', model);
+	requireModule('evaluate', 'model', model);
 	requireNoTarget('evaluate', options);
 	checkOptions('evaluate', options, ['loss', 'trainStep', 'metrics', 'batchSize', 'device']);
 	const { loss, trainStep, metrics, batchSize = 32, device = deviceOf(model) } = options;
@@ -158,7 +155,7 @@ export interface PredictOptions {
  * model, like `evaluate`.
  */
 export async function predict(model: Module, data: Tensor | Data, options: PredictOptions = {}): Promise<Tensor> {
-	requireModel('predict', model);
+	requireModule('predict', 'model', model);
 	checkOptions('predict', options, ['batchSize', 'device', 'inputs']);
 	const { batchSize = 32, device = deviceOf(model), inputs } = options;
 	if (inputs !== undefined) requireCounts('predict', { inputs }, 1);

@@ -1,8 +1,10 @@
 /** `fit`: prepares a run from its options, and trains. */
+import { wrongArgument } from '../core/checks';
 import { ArgumentError } from '../core/errors';
 import { drawFrom, type Generator } from '../core/generator';
 import { generatorOf } from '../data/randomStream';
 import type { Module } from '../nn';
+import { requireModule } from '../nn/module';
 import { GradScaler } from '../optim/gradScaler';
 import { Tensor } from '../tensor';
 import { batchesOf, type Data, splitValidation } from './batches';
@@ -11,7 +13,7 @@ import { decodeCheckpoint } from './checkpoint';
 import { checkpointModules } from './checkpointModules';
 import { defaults } from './defaults';
 import { keepOnHost, requireReadable, runThroughLosses } from './deviceLoss';
-import { deviceOf, requireModel, requireNoTarget } from './evaluate';
+import { deviceOf, requireNoTarget } from './evaluate';
 import type { History, Setting } from './history';
 import { claim } from './lock';
 import { TrainingLoop } from './loop';
@@ -48,7 +50,7 @@ import { MemoryStore } from './store';
  * `Model.fit`.
  */
 export async function fit<M extends Module>(model: M, data: Data, options: FitOptions<M>): Promise<History> {
-	requireModel('fit', model);
+	requireModule('fit', 'model', model);
 	requireNoTarget('fit', options);
 	const given = options as unknown as FitOptions;
 	const release = begin('fit', model, given);
@@ -184,7 +186,7 @@ function callbacksOf({ callbacks = [], verbose = 1, onProgress }: FitOptions): C
 			throw new ArgumentError(`fit: the callback ${callback.name} is a class; pass an instance: new ${callback.name}()`);
 		if (typeof callback === 'function') return { onEpochEnd: callback };
 		if (typeof callback === 'object' && callback !== null) return callback;
-		throw new ArgumentError(`fit: a callback must be an object with hooks or a function, not ${typeof callback}`);
+		throw wrongArgument('fit', 'a callback', 'an object with hooks or a function', callback);
 	});
 	if (onProgress !== undefined) all.push(new ProgressCallback(onProgress));
 	if (verbose !== 0) all.push(defaults().progress(verbose));

@@ -1,4 +1,5 @@
 /** Finds a learning rate with Smith's range test. */
+
 import { requireCounts, requireFraction } from '../core/checks';
 import { ArgumentError } from '../core/errors';
 import { defaultGenerator } from '../core/generator';
@@ -6,12 +7,13 @@ import { checkOptions } from '../core/options';
 import { DataLoader } from '../data/loader';
 import { generatorOf } from '../data/randomStream';
 import type { Module } from '../nn';
+import { requireModule } from '../nn/module';
 import type { CommonOptions, Optimizer } from '../optim';
 import type { Data } from './batches';
 import type { Callback, StepLoss, TrainContext } from './callbacks';
 import { checkParts, decodeCheckpoint, encodeCheckpoint, stateOf } from './checkpoint';
 import { releaseTree } from './checkpointTree';
-import { deviceOf, requireModel } from './evaluate';
+import { deviceOf } from './evaluate';
 import { begin, train } from './fit';
 import type { FitOptions } from './options';
 
@@ -121,7 +123,7 @@ export async function findLearningRate<M extends Module>(
 	data: Data,
 	options: FindLearningRateOptions<M>,
 ): Promise<LearningRateCurve> {
-	requireModel('findLearningRate', model);
+	requireModule('findLearningRate', 'model', model);
 	checkOptions('findLearningRate', options as unknown as FindLearningRateOptions, NAMES);
 	const { startLr = 1e-7, endLr = 10, steps = 100, smoothing = 0.98, divergence = 4, ...rest } = options;
 	if (!(startLr > 0 && endLr > startLr))

@@ -1,6 +1,6 @@
 /** The objective of a step: a loss of outputs and targets, weighted by class and sample, or the user's own step. */
 import { autocast } from '../autograd/autocast';
-import { requireNonNegative } from '../core/checks';
+import { requireNonNegative, wrongArgument } from '../core/checks';
 import { isFloating } from '../core/dtype';
 import { ArgumentError, formatShape } from '../core/errors';
 import type { TensorList } from '../data/batch';
@@ -104,7 +104,7 @@ export class Objective {
 		if ((loss === undefined) === (trainStep === undefined))
 			throw new ArgumentError(`${caller}: pass either loss, such as crossEntropy, or trainStep`);
 		if (loss !== undefined && typeof loss !== 'function' && !(loss instanceof Module))
-			throw new ArgumentError(`${caller}: loss must be a function such as crossEntropy, or a loss module, not ${typeof loss}`);
+			throw wrongArgument(caller, 'loss', 'a function such as crossEntropy, or a loss module', loss);
 		if (typeof loss === 'function' && loss.prototype instanceof Module)
 			throw new ArgumentError(`${caller}: loss ${loss.name} is a class; pass an instance: new nn.${loss.name}()`);
 		if (trainStep !== undefined && classWeight !== undefined)
@@ -197,13 +197,8 @@ export class Objective {
 	#scalar(loss: Tensor): Tensor {
 		if (loss instanceof Tensor && loss.size === 1) return loss.ndim === 0 ? loss : reshape(loss, []);
 		if ((loss as unknown) instanceof Promise)
-			throw new ArgumentError(
-				`${this.#caller}: the loss of a batch must be a scalar, not a promise. Write the loss without async and await`,
-			);
-		const found = loss instanceof Tensor ? `a tensor of shape ${formatShape(loss.shape)}` : typeof loss;
-		throw new ArgumentError(
-			`${this.#caller}: the loss of a batch must be a scalar, not ${found}. Take its mean, or reduction 'mean'`,
-		);
+			throw wrongArgument(this.#caller, 'the loss of a batch', 'a scalar', loss, '. Write the loss without async and await');
+		throw wrongArgument(this.#caller, 'the loss of a batch', 'a scalar', loss, ". Take its mean, or reduction 'mean'");
 	}
 
 	/** Reduces losses [N, ...] to means [N]. */

@@ -1,4 +1,5 @@
 /** Averages losses and metrics over a pass, without waiting for the device at every batch. */
+import { wrongArgument } from '../core/checks';
 import { ArgumentError } from '../core/errors';
 import { checkState, isCount, isListOf, isNumber, isObject } from '../core/state';
 import type { Metric } from '../metrics/metric';
@@ -57,10 +58,7 @@ export class Meters {
 				);
 			if (typeof metric === 'function') this.#functions.push([name, metric]);
 			else if (typeof metric?.update === 'function') this.#metrics.push([name, metric]);
-			else
-				throw new ArgumentError(
-					`${caller}: metric '${name}' must be an object of wgrad/metrics or a function, not ${typeof metric}`,
-				);
+			else throw wrongArgument(caller, `metric '${name}'`, 'an object of wgrad/metrics or a function', metric);
 			if (['epoch', 'step', 'loss', 'valLoss', 'lr', 'seconds'].includes(name) || !/^\D/.test(name))
 				throw new ArgumentError(`${caller}: a metric cannot be named '${name}'`);
 		}
@@ -109,9 +107,7 @@ export class Meters {
 		}
 		release();
 		if (typeof value === 'number') return value;
-		throw new ArgumentError(
-			`${this.#caller}: metric '${name}' must return a scalar tensor or a number for a batch, not ${value instanceof Tensor ? `shape [${value.shape}]` : typeof value}`,
-		);
+		throw wrongArgument(this.#caller, `the result of metric '${name}'`, 'a scalar tensor or a number', value);
 	}
 
 	add(values: readonly Value[], samples: number, step: number, lr: number): void {

@@ -34,7 +34,7 @@ test('derivatives need an input', () => {
 });
 
 test('keep and saveSafetensors take tensors', async () => {
-	for (const wrong of WRONG) assert.throws(() => keep(wrong), /keep: it takes a tensor/);
+	for (const wrong of WRONG) assert.throws(() => keep(wrong), /keep: the argument must be a tensor/);
 	for (const wrong of [undefined, null, 3] as never[])
 		assert.match(await messageOf(io.saveSafetensors(wrong)), /it takes tensors by name/);
 	assert.match(await messageOf(io.saveSafetensors({ weight: 3 } as never)), /'weight' must be a tensor, not 3/);

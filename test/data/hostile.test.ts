@@ -120,7 +120,7 @@ test('images of more pixels than maxPixels throw before they take memory', async
 	assert.is((await decodeImage(whole!, { maxPixels: 21 * 18 })).width, 21);
 	await refuses(() => decodeImage(whole!, { maxPixels: 21 * 18 - 1 }), /21 x 18 pixels, more than 377/, FormatError);
 	for (const maxPixels of [0, -1, Number.NaN, '5' as never, null as never]) {
-		await refuses(() => decodeImage(small, { maxPixels }), /maxPixels .* must be a number of at least 1/, ArgumentError);
+		await refuses(() => decodeImage(small, { maxPixels }), /maxPixels must be a number of at least 1/, ArgumentError);
 	}
 });
 

@@ -441,7 +441,7 @@ test('wrong calls', async () => {
 	await refuses(make(null as never), /options come as an object/);
 	await refuses(make({ batchSize: 0 }), /batchSize must be a whole number of at least 1, not 0/);
 	await refuses(make({ prefetch: -1 }), /prefetch must be a whole number of at least 0, not -1/);
-	await refuses(make({ collate: 3 }), /collate must be a function, not number/);
+	await refuses(make({ collate: 3 }), /collate must be a function, not 3/);
 	await refuses(make({ device: 'tpu' }), /unknown device 'tpu'/, Error);
 	await refuses(make({ seed: 0.5 }), /seed 0.5/);
 	const sampler = new RandomSampler(4);

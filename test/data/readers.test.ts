@@ -281,7 +281,7 @@ test('text, vocabulary and windows', async () => {
 
 	const [train, validation] = splitTokens(tokens);
 	assert.equal([train.length, validation.length, [...train, ...validation]], [11, 2, [...tokens]]);
-	await refuses(() => splitTokens(tokens, { validation: 1 }), /validation 1 must be a fraction/);
+	await refuses(() => splitTokens(tokens, { validation: 1 }), /validation must lie in \(0, 1\), not 1/);
 
 	const windows = new TokenWindows([0, 1, 2, 3, 4, 5, 6], 3);
 	assert.is(windows.length, 4);

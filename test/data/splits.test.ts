@@ -220,7 +220,7 @@ test('RandomSampler, SequentialSampler, SubsetRandomSampler', async () => {
 	);
 	await refuses(() => new RandomSampler(3, { numSamples: 0 }), /numSamples must be a whole number of at least 1, not 0/);
 	await refuses(() => new RandomSampler(0, { numSamples: 2 }), /no samples to draw from/);
-	await refuses(() => new RandomSampler(1.5), /takes a dataset or a number of samples/);
+	await refuses(() => new RandomSampler(1.5), /must be a dataset or a number of samples/);
 	await refuses(() => new SubsetRandomSampler([1, -2]), /index -2/);
 	await refuses(() => new BatchSampler(all, 0), /batchSize must be a whole number of at least 1, not 0/);
 });

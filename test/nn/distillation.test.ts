@@ -48,7 +48,7 @@ test('wrong calls are refused', () => {
 	const loss = new nn.DistillationLoss();
 	assert.throws(
 		() => loss.forward(zeros([2, 3]), zeros([2, 4])),
-		/student and teacher must have one shape, not \[2, 3\] and \[2, 4\]/,
+		/teacher \[2, 4\] must have shape \[2, 3\] for student \[2, 3\]/,
 	);
 	assert.throws(() => loss.forward(zeros([2, 3]), zeros([2, 3])), /needs the target, because alpha is 0\.5/);
 });

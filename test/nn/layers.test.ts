@@ -224,7 +224,7 @@ test('embeddings of given rows, and embedding bags', async () => {
 	assert.is(nn.Embedding.fromPretrained(rows, { freeze: false }).weight.requiresGrad, true);
 	assert.throws(
 		() => nn.Embedding.fromPretrained(zeros([3])),
-		/Embedding.fromPretrained: the weight must be \[rows, columns\], not \[3\]/,
+		/Embedding.fromPretrained: weight must be \[rows, columns\], not \[3\]/,
 	);
 
 	const bag = new nn.EmbeddingBag(3, 2, { mode: 'sum', dtype: 'float64', device: 'cpu' });

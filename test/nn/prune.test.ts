@@ -199,7 +199,7 @@ test('wrong calls throw', async () => {
 	await refused(() => prune.lnStructured(last, 'bias', 1, 2, 0), /channels need a parameter of at least 2 dims, not \[3\]/);
 	await refused(
 		() => prune.customFromMask(first, 'weight', ones([5])),
-		/the mask must have the parameter's shape \[5, 2, 3, 3\], not \[5\]/,
+		/the mask \[5\] must have shape \[5, 2, 3, 3\] for the parameter/,
 	);
 	await refused(() => prune.remove(first, 'weight'), /remove: 'weight' of Conv2d is not pruned/);
 	await refused(

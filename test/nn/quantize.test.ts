@@ -307,7 +307,7 @@ test('percentiles leave outliers out', async () => {
 	assert.is(await layer.buffer('input_zero_point').item(), 96);
 	for (const [options, message] of [
 		[{ method: 'max' }, /calibrate: method must be 'minMax' or 'percentile', not 'max'/],
-		[{ percentile: 20 }, /calibrate: percentile must lie in \[50, 100\], not 20/],
+		[{ percentile: 20 }, /calibrate: percentile must be in \[50, 100\], not 20/],
 	] as const) {
 		const error = await calibrate(model, [], options as object).catch((reason: Error) => reason);
 		assert.match((error as Error).message, message);

@@ -111,7 +111,7 @@ test('inputs of several shapes and dtypes', () => {
 	assert.is(layer(summary, '').output, '[2, 4]');
 	assert.throws(() => model.summary(shapes, { dtype: ['int32'] }), /summary: 1 dtypes for 2 input shapes; give one for each/);
 	assert.throws(() => model.summary([2, 7]), /embedding/);
-	assert.throws(() => model.summary('2, 7' as never), /summary: inputShape must be a shape, .* not 2, 7/);
+	assert.throws(() => model.summary('2, 7' as never), /summary: inputShape must be a shape, .* not '2, 7'/);
 	assert.match(new nn.Sequential(model.table).summary([3], { dtype: 'int32' }), /0 +Embedding +\[3, 4\] +40/);
 });
 

@@ -97,7 +97,7 @@ test('a cache rejects sizes and rows that it cannot hold', () => {
 test('positions reject inputs without positions', () => {
 	assert.throws(() => new nn.SinusoidalPositions(-1, 4), /SinusoidalPositions: maxLength must be a whole number/);
 	assert.throws(() => new nn.LearnedPositions(3, 4).forward(null as never), /LearnedPositions: input must be a tensor, not null/);
-	assert.throws(() => new nn.RotaryPositions(3, 4, { base: 0 }), /RotaryPositions: base must be a positive number, not 0/);
+	assert.throws(() => new nn.RotaryPositions(3, 4, { base: 0 }), /RotaryPositions: base must be above 0, not 0/);
 });
 
 test('a sequence with only padding keys gives zeros, and gradients without NaN', async () => {

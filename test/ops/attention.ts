@@ -150,7 +150,7 @@ export const attention: OpEntry[] = [
 				plain,
 				/scaledDotProductAttention: query .* must be/,
 			),
-			refuse('vectors', [[4], [4], [4]], plain, /scaledDotProductAttention: query \[4\] needs at least 2 dimensions/),
+			refuse('vectors', [[4], [4], [4]], plain, /scaledDotProductAttention: query must be \[\.\.\., rows, elements\], not \[4\]/),
 			refuse(
 				'other heads',
 				[

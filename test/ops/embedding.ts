@@ -46,7 +46,7 @@ export const embedding: OpEntry[] = [
 			{
 				label: 'weight of one dim',
 				call: (device) => lookup(zeros([2], { dtype: 'int32', device }), zeros([3], { device })),
-				message: /embedding: the weight must be \[rows, columns\], not \[3\]/,
+				message: /embedding: weight must be \[rows, columns\], not \[3\]/,
 			},
 			{
 				label: 'floating index',

@@ -72,7 +72,14 @@ const bitwise = (name: 'bitwiseAnd' | 'bitwiseOr' | 'bitwiseXor'): OpEntry =>
 			},
 		],
 		torch: ({ right }) => `torch.bitwise_${name.slice(7).toLowerCase()}(x[0], ${right ?? 'x[1]'})`,
-		refusals: [refuse('floats', [2], (x) => w[name](x, 1), new RegExp(`${name}: takes integers and bool, not float32`))],
+		refusals: [
+			refuse(
+				'floats',
+				[2],
+				(x) => w[name](x, 1),
+				new RegExp(`${name}: input has dtype float32; it takes int32, int8, uint8, bool`),
+			),
+		],
 	});
 
 const shift = (name: 'bitwiseLeftShift' | 'bitwiseRightShift'): OpEntry => {
@@ -90,7 +97,12 @@ const shift = (name: 'bitwiseLeftShift' | 'bitwiseRightShift'): OpEntry => {
 				? '(lambda y: torch.where((x[1] < 0) | (x[1] > 31), 0, ((y + 2**31) % 2**32) - 2**31))(x[0] * 2 ** x[1].clamp(0, 31))'
 				: 'torch.bitwise_right_shift(x[0], torch.where((x[1] < 0) | (x[1] > 31), 31, x[1]))',
 		refusals: [
-			refuse('floats', [2], (x) => w[name](x, 1), new RegExp(`${name}: takes integers and bool, not float32`)),
+			refuse(
+				'floats',
+				[2],
+				(x) => w[name](x, 1),
+				new RegExp(`${name}: input has dtype float32; it takes int32, int8, uint8, bool`),
+			),
 			refuse('bool', [2], (x) => w[name](x.eq(0), x.eq(0)), new RegExp(`${name}: is not defined on bool`)),
 		],
 	});
@@ -124,7 +136,7 @@ const elementwise: OpEntry[] = [
 			{ label: 'bool', inputs: [bools(7)] },
 		],
 		torch: () => 'torch.bitwise_not(x[0])',
-		refusals: [refuse('floats', [2], w.bitwiseNot, /bitwiseNot: takes integers and bool, not float32/)],
+		refusals: [refuse('floats', [2], w.bitwiseNot, /bitwiseNot: input has dtype float32; it takes int32, int8, uint8, bool/)],
 	}),
 	infinity('isposinf'),
 	infinity('isneginf'),
@@ -189,7 +201,7 @@ const layout: OpEntry[] = [
 			],
 			torch: () => `torch.${name}(x)`,
 			refusals: [
-				{ label: 'nothing', call: () => w[name]([]), message: new RegExp(`${name}: needs an array of at least one`) },
+				{ label: 'nothing', call: () => w[name]([]), message: new RegExp(`${name}: tensors must be an array of at least one`) },
 				refuse('ranks', [2, 3], (x) => w[name]([x, x.reshape([1, 2, 3])]), new RegExp(`${name}: .* must be equal except in dim`)),
 			],
 		}),
@@ -256,7 +268,7 @@ const reduce: OpEntry[] = [
 			{ label: 'transposed', inputs: [transposed(3, 3)] },
 		],
 		torch: () => 'torch.trace(x[0])',
-		refusals: [refuse('vector', [3], w.trace, /trace: needs a matrix, not \[3\]/)],
+		refusals: [refuse('vector', [3], w.trace, /trace: input must be a matrix, not \[3\]/)],
 	}),
 ];
 

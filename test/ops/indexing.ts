@@ -212,13 +212,7 @@ export const indexing: OpEntry[] = [
 			{ label: 'none', inputs: [floats(5, 3), indices(5, 0)], options: { dim: 0 } },
 		],
 		refusals: [
-			refuse(
-				'matrix',
-				[3],
-				[2, 2],
-				(x, index) => indexSelect(x, 0, index),
-				/indexSelect: the index must be a vector, not \[2, 2\]/,
-			),
+			refuse('matrix', [3], [2, 2], (x, index) => indexSelect(x, 0, index), /indexSelect: index must be a vector, not \[2, 2\]/),
 			outOfRange(
 				[0, 9],
 				(i) => indexSelect(at(i, 5), 0, i),

@@ -215,7 +215,7 @@ export const matmul: OpEntry[] = [
 					[1, 2, 4],
 				],
 				(x, w) => linear(x!, w!),
-				/linear: the weight must be \[outFeatures, inFeatures\], not \[1, 2, 4\]/,
+				/linear: weight must be \[outFeatures, inFeatures\], not \[1, 2, 4\]/,
 			),
 			refuse(
 				'bias of a vector',

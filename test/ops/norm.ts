@@ -233,7 +233,11 @@ export const norm: OpEntry[] = [
 				(device) => groupNorm(zeros([2, 3, 4], { device }), 2),
 				/groupNorm: numGroups 2 does not divide the 3 channels of \[2, 3, 4\]/,
 			),
-			refuse('a vector', (device) => groupNorm(zeros([2], { device }), 1), /groupNorm: input \[2\] needs at least 2 dimensions/),
+			refuse(
+				'a vector',
+				(device) => groupNorm(zeros([2], { device }), 1),
+				/groupNorm: input must be \[N, C, \.\.\.\], not \[2\]/,
+			),
 		],
 	},
 	{
@@ -328,7 +332,7 @@ export const norm: OpEntry[] = [
 			refuse(
 				'no positions',
 				(device) => instanceNorm(zeros([2, 3], { device })),
-				/instanceNorm: input \[2, 3\] needs at least 3 dimensions/,
+				/instanceNorm: input must be \[N, C, positions, \.\.\.\], not \[2, 3\]/,
 			),
 		],
 	},
@@ -354,7 +358,7 @@ export const norm: OpEntry[] = [
 			refuse(
 				'a matrix',
 				(device) => localResponseNorm(zeros([2, 3], { device }), 3),
-				/localResponseNorm: input \[2, 3\] needs at least 3 dimensions/,
+				/localResponseNorm: input must be \[N, C, positions, \.\.\.\], not \[2, 3\]/,
 			),
 		],
 	},

@@ -85,7 +85,7 @@ export const pool: OpEntry[] = [
 			sample('large', distinct(2, 3, 33, 31), 3, { stride: 2, padding: 1 }, false),
 		],
 		[
-			refuse('rank', [4, 4], (x) => maxPool2d(x, 2), /maxPool2d: needs an input of 4 dims, or 3 without a batch, not \[4, 4\]/),
+			refuse('rank', [4, 4], (x) => maxPool2d(x, 2), /maxPool2d: input must be \[N, C, H, W\] or \[C, H, W\], not \[4, 4\]/),
 			refuse(
 				'padding',
 				[1, 1, 4, 4],
@@ -115,7 +115,7 @@ export const pool: OpEntry[] = [
 			sample('all options', distinct(1, 2, 11), 3, { stride: 2, padding: 1, dilation: 2, ceilMode: true }),
 			sample('one signal', distinct(2, 7), 3, { stride: 1 }),
 		],
-		[refuse('rank', [7], (x) => maxPool1d(x, 2), /maxPool1d: needs an input of 3 dims/)],
+		[refuse('rank', [7], (x) => maxPool1d(x, 2), /maxPool1d: input must be \[N, C, L\] or \[C, L\], not \[/)],
 	),
 	entry(
 		'avgPool2d',
@@ -139,7 +139,7 @@ export const pool: OpEntry[] = [
 				(x) => avgPool2d(x, 2, { divisorOverride: 0 }),
 				/avgPool2d: divisorOverride must be a whole number other than 0, not 0/,
 			),
-			refuse('rank', [4, 4], (x) => avgPool2d(x, 2), /avgPool2d: needs an input of 4 dims/),
+			refuse('rank', [4, 4], (x) => avgPool2d(x, 2), /avgPool2d: input must be \[N, C, H, W\] or \[C, H, W\], not \[/),
 		],
 	),
 	entry(
@@ -180,7 +180,7 @@ export const pool: OpEntry[] = [
 		adaptiveAvgPool1d,
 		'F.adaptive_avg_pool1d',
 		[sample('uneven', of(2, 2, 7), 3), sample('one signal', of(2, 7), 2)],
-		[refuse('rank', [4], (x) => adaptiveAvgPool1d(x, 1), /adaptiveAvgPool1d: needs an input of 3 dims/)],
+		[refuse('rank', [4], (x) => adaptiveAvgPool1d(x, 1), /adaptiveAvgPool1d: input must be \[N, C, L\] or \[C, L\], not \[/)],
 	),
 	entry(
 		'adaptiveMaxPool2d',
@@ -191,7 +191,14 @@ export const pool: OpEntry[] = [
 			sample('overlap', distinct(1, 1, 3, 4), [2, 3], { returnIndices: true }),
 			sample('one image', distinct(2, 4, 5), 1),
 		],
-		[refuse('rank', [4], (x) => adaptiveMaxPool2d(x, 1), /adaptiveMaxPool2d: needs an input of 4 dims/)],
+		[
+			refuse(
+				'rank',
+				[4],
+				(x) => adaptiveMaxPool2d(x, 1),
+				/adaptiveMaxPool2d: input must be \[N, C, H, W\] or \[C, H, W\], not \[/,
+			),
+		],
 	),
 	entry(
 		'maxPool3d',
@@ -203,7 +210,7 @@ export const pool: OpEntry[] = [
 			sample('beyond the end', distinct(1, 1, 3, 4, 5), 2, { padding: 1, ceilMode: true, returnIndices: true }),
 			sample('one volume', distinct(2, 4, 2, 3), 2),
 		],
-		[refuse('rank', [2, 4, 4], (x) => maxPool3d(x, 2), /maxPool3d: needs an input of 5 dims, or 4 without a batch/)],
+		[refuse('rank', [2, 4, 4], (x) => maxPool3d(x, 2), /maxPool3d: input must be \[N, C, D, H, W\] or \[C, D, H, W\], not \[/)],
 	),
 	entry(
 		'avgPool3d',
@@ -216,7 +223,7 @@ export const pool: OpEntry[] = [
 			sample('divisor', of(1, 1, 2, 4, 4), 2, { divisorOverride: 3 }),
 			sample('one volume', of(2, 4, 2, 3), 2),
 		],
-		[refuse('rank', [2, 4, 4], (x) => avgPool3d(x, 2), /avgPool3d: needs an input of 5 dims/)],
+		[refuse('rank', [2, 4, 4], (x) => avgPool3d(x, 2), /avgPool3d: input must be \[N, C, D, H, W\] or \[C, D, H, W\], not \[/)],
 	),
 	entry(
 		'adaptiveAvgPool3d',
@@ -241,7 +248,7 @@ export const pool: OpEntry[] = [
 		adaptiveMaxPool1d as never,
 		'F.adaptive_max_pool1d',
 		[sample('uneven', distinct(2, 2, 7), 3, { returnIndices: true }), sample('one signal', distinct(2, 7), 2)],
-		[refuse('rank', [4], (x) => adaptiveMaxPool1d(x, 1), /adaptiveMaxPool1d: needs an input of 3 dims/)],
+		[refuse('rank', [4], (x) => adaptiveMaxPool1d(x, 1), /adaptiveMaxPool1d: input must be \[N, C, L\] or \[C, L\], not \[/)],
 	),
 	entry(
 		'adaptiveMaxPool3d',
@@ -252,7 +259,14 @@ export const pool: OpEntry[] = [
 			sample('overlap', distinct(1, 1, 3, 4, 2), [2, 3, 2], { returnIndices: true }),
 			sample('one volume', distinct(2, 3, 4, 5), 1),
 		],
-		[refuse('rank', [4], (x) => adaptiveMaxPool3d(x, 1), /adaptiveMaxPool3d: needs an input of 5 dims/)],
+		[
+			refuse(
+				'rank',
+				[4],
+				(x) => adaptiveMaxPool3d(x, 1),
+				/adaptiveMaxPool3d: input must be \[N, C, D, H, W\] or \[C, D, H, W\], not \[/,
+			),
+		],
 	),
 	interpolation,
 ];

@@ -275,7 +275,7 @@ export const quantized: OpEntry[] = [
 			{
 				label: 'dims',
 				call: (device) => quantizeWeight(zeros([8], { device })),
-				message: /quantizeWeight: the weight must be \[rows, columns\], not \[8\]/,
+				message: /quantizeWeight: weight must be \[rows, columns\], not \[8\]/,
 			},
 			{
 				label: 'whole numbers',

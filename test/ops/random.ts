@@ -59,7 +59,7 @@ export const random: OpEntry[] = [
 			{
 				label: 'a vector',
 				call: (device) => dropout2d(tensor([1, 2], { device })),
-				message: /dropout2d: it takes \[N, C, H, W\]/,
+				message: /dropout2d: input must be \[N, C, H, W\]/,
 			},
 		],
 		torch: null,

@@ -153,7 +153,7 @@ function entries(
 				{
 					label: 'rank',
 					call: (device) => make(3, 2, { device }).forward(ones([3], { device })),
-					message: /the input must be \[T, B, features\]/,
+					message: /input must be \[T, B, features\]/,
 				},
 				{
 					label: 'lengths',
@@ -161,7 +161,7 @@ function entries(
 						(make(2, 2, { device }) as nn.GRU).forward(zeros([3, 2, 2], { device }), null, {
 							lengths: tensor([1, 2, 3], { dtype: 'int32', device }),
 						}),
-					message: /lengths must be int32 \[2\]/,
+					message: /lengths \[3\] must have shape \[2\] for input \[3, 2, 2\]/,
 				},
 				...[0, 4].map((length) =>
 					outOfRange(

@@ -115,7 +115,7 @@ export const spectra: OpEntry[] = [
 		refusals: [
 			refuse('short', [3], (x) => w.stft(x, 8, { center: false }), /stft: \[3\] is shorter than a frame of 8 elements/),
 			refuse('window', [9], (x) => w.stft(x, 4, { window: x }), /stft: window must be \[4\], not \[9\]/),
-			refuse('image', [1, 2, 3], (x) => w.stft(x, 2), /stft: needs signals \[L\] or \[B, L\]/),
+			refuse('image', [1, 2, 3], (x) => w.stft(x, 2), /stft: input must be \[L\] or \[B, L\]/),
 		],
 	},
 	{

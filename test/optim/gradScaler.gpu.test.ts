@@ -231,7 +231,7 @@ test('wrong calls', () => {
 	assert.throws(() => new GradScaler({ backoffFactor: 1 }), /backoffFactor must lie in \(0, 1\), not 1/);
 	assert.throws(() => new GradScaler({ growthInterval: 0 }), /growthInterval/);
 	assert.throws(() => new GradScaler({ initScale: Infinity }), /scale must be above 0/);
-	assert.throws(() => scaler.scale(1 as never), /takes a loss/);
+	assert.throws(() => scaler.scale(1 as never), /GradScaler.scale: the loss must be a tensor or an array of tensors, not 1/);
 	assert.throws(() => scaler.loadStateDict({} as never), /GradScaler.loadStateDict/);
 });
 

@@ -1,6 +1,5 @@
 /** Fills in missing values by scikit-learn's definitions. */
-import { describe, requireOneOf } from '../../core/checks';
-import { ArgumentError } from '../../core/errors';
+import { requireOneOf, wrongArgument } from '../../core/checks';
 import { checkOptions } from '../../core/options';
 import { tensor } from '../../ops/creation';
 import { eq, isnan, to, where } from '../../ops/elementwise';
@@ -53,7 +52,7 @@ export class SimpleImputer {
 		const { strategy = 'mean', fillValue = 0, missingValues = Number.NaN, keepEmptyFeatures = false } = options;
 		requireOneOf('SimpleImputer', 'strategy', strategy, ['mean', 'median', 'mostFrequent', 'constant']);
 		for (const [name, value] of Object.entries({ fillValue, missingValues })) {
-			if (typeof value !== 'number') throw new ArgumentError(`SimpleImputer: ${name} must be a number, not ${describe(value)}`);
+			if (typeof value !== 'number') throw wrongArgument('SimpleImputer', name, 'a number', value);
 		}
 		this.strategy = strategy;
 		this.fillValue = fillValue;

@@ -1,6 +1,5 @@
 /** Scales features by scikit-learn's definitions. Computes statistics on the host in float64. Skips NaN, which stays NaN. */
-import { describe } from '../../core/checks';
-import { ArgumentError } from '../../core/errors';
+import { wrongArgument } from '../../core/checks';
 import { checkOptions } from '../../core/options';
 import { add, clamp, div, mul, sub, to } from '../../ops/elementwise';
 import type { Tensor } from '../../tensor';
@@ -231,9 +230,7 @@ export class MinMaxScaler extends Scaler<Extremes, MinMaxScalerState> {
 		super();
 		const { featureRange = [0, 1], clip = false } = checkOptions('MinMaxScaler', options, ['featureRange', 'clip']);
 		if (!Array.isArray(featureRange) || !(featureRange[0] < featureRange[1]))
-			throw new ArgumentError(
-				`MinMaxScaler: featureRange must be [low, high] with low below high, not ${describe(featureRange)}`,
-			);
+			throw wrongArgument('MinMaxScaler', 'featureRange', '[low, high] with low below high', featureRange);
 		this.featureRange = featureRange;
 		this.clip = clip;
 	}

@@ -1,6 +1,5 @@
 /** Transforms that erase rectangles of images: cutout and random erasing. */
-import { describe, requireFraction, requireNumber } from '../../core/checks';
-import { ArgumentError } from '../../core/errors';
+import { requireFraction, requireNumber, wrongArgument } from '../../core/checks';
 import { checkOptions } from '../../core/options';
 import { tensor } from '../../ops/creation';
 import { logicalAnd, where } from '../../ops/elementwise';
@@ -89,7 +88,7 @@ export function randomErasing(options: ErasingOptions = {}): Transform {
 		['ratio', ratio, Number.MAX_VALUE],
 	] as const) {
 		if (!(low > 0 && low <= high && high <= most))
-			throw new ArgumentError(`randomErasing: ${argument} must be a range [low, high] above 0, not ${describe([low, high])}`);
+			throw wrongArgument('randomErasing', argument, 'a range [low, high] above 0', [low, high]);
 	}
 	const logRatio = [Math.log(ratio[0]), Math.log(ratio[1])] as const;
 	return imageTransform('randomErasing', (images, draws) =>

@@ -6,7 +6,7 @@
  * quarter turns of squares) move pixels bit by bit unchanged.
  */
 import type { SampleAttributes, SamplePadding } from '../../backends/contract/sample';
-import { describe, requireFraction, requireOneOf, requirePositive, wrongArgument } from '../../core/checks';
+import { describe, requireFraction, requireNumber, requireOneOf, requirePositive, wrongArgument } from '../../core/checks';
 import { ArgumentError, formatShape, ShapeError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
 import { affineSample } from '../../ops/sample';
@@ -38,7 +38,7 @@ function attributesOf(
 ): SampleAttributes {
 	requireOneOf(name, 'interpolation', interpolation, ['bilinear', 'nearest']);
 	requireOneOf(name, 'paddingMode', paddingMode, ['constant', 'edge', 'reflect', 'symmetric']);
-	if (typeof fill !== 'number') throw new ArgumentError(`${name}: fill must be a number, not ${describe(fill)}`);
+	requireNumber(name, 'fill', fill);
 	return { mode: interpolation, padding: paddingMode, fill };
 }
 
@@ -111,9 +111,7 @@ function sides(
 	const list = typeof padding === 'number' ? [padding] : padding;
 	const valid = Array.isArray(list) && [1, 2, 4].includes(list.length) && list.every((s) => Number.isInteger(s) && s >= 0);
 	if (!valid || (typeof padding !== 'number' && list.length === 1)) {
-		throw new ArgumentError(
-			`randomCrop: padding must be a whole number of pixels, [x, y] or [left, top, right, bottom], not ${describe(padding)}`,
-		);
+		throw wrongArgument('randomCrop', 'padding', 'a whole number of pixels, [x, y] or [left, top, right, bottom]', padding);
 	}
 	const [left, top = left, right = left, bottom = top] = list as [number, number?, number?, number?];
 	return [left, top, right, bottom];

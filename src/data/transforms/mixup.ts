@@ -1,6 +1,6 @@
 /** Mixup: mixes each sample with another one. */
 import { noGrad } from '../../autograd/modes';
-import { requireCounts } from '../../core/checks';
+import { requireCounts, requireFinite, requirePositive } from '../../core/checks';
 import { isFloating } from '../../core/dtype';
 import { ArgumentError, formatShape, ShapeError } from '../../core/errors';
 import { defaultGenerator } from '../../core/generator';
@@ -10,7 +10,7 @@ import { tensor } from '../../ops/creation';
 import { add, mul, to } from '../../ops/elementwise';
 import { indexSelect, oneHot } from '../../ops/indexing';
 import type { Tensor } from '../../tensor';
-import { requireTensor } from '../../tensorChecks';
+import { requireRank, requireTensor } from '../../tensorChecks';
 import { tidy } from '../../tidy';
 import { Draws, perSample, requireImages, type Transform } from './transform';
 
@@ -55,8 +55,7 @@ function softTargets(target: Tensor, numClasses: number | undefined, dtype: Tens
 			`mixup: targets are classes (${target.dtype}), which cannot be mixed. Pass numClasses to get probabilities [N, numClasses]`,
 		);
 	}
-	if (target.ndim !== 1)
-		throw new ShapeError(`mixup: classes must be [N], not ${formatShape(target.shape)}; pass probabilities as float32`);
+	requireRank('mixup', 'classes', target, '[N] (probabilities come as float32)', 1);
 	return to(oneHot(target, numClasses), dtype);
 }
 
@@ -67,7 +66,8 @@ function softTargets(target: Tensor, numClasses: number | undefined, dtype: Tens
  */
 export function mixup(alpha: number, options: MixupOptions = {}): Transform {
 	const { numClasses } = checkOptions('mixup', options, ['numClasses']);
-	if (!(alpha > 0 && Number.isFinite(alpha))) throw new ArgumentError(`mixup: alpha must be above 0, not ${alpha}`);
+	requireFinite('mixup', 'alpha', alpha);
+	requirePositive('mixup', 'alpha', alpha);
 	if (numClasses !== undefined) requireCounts('mixup', { numClasses }, 1);
 	return (batch, { generator = defaultGenerator } = {}) => {
 		const images = requireImages('mixup', batch);

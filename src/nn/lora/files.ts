@@ -1,6 +1,6 @@
 /** Saves and loads adapters in PEFT's files: adapter_config.json and adapter_model.safetensors. */
 import { noGrad } from '../../autograd/modes';
-import { describe } from '../../core/checks';
+import { describe, requireInstance } from '../../core/checks';
 import { ArgumentError, FormatError, formatShape } from '../../core/errors';
 import { checkOptions } from '../../core/options';
 import { sameShape } from '../../core/shape';
@@ -36,8 +36,7 @@ export interface SaveOptions {
  *     for (const [name, content] of Object.entries(await nn.lora.save(lora))) await writeFile(join(folder, name), content);
  */
 export async function save(lora: LoraModel, options: SaveOptions = {}): Promise<LoraFiles> {
-	if (!(lora instanceof LoraModel))
-		throw new ArgumentError(`lora.save: it takes what nn.lora.apply returns, not ${describe(lora)}`);
+	requireInstance('lora.save', 'the argument', lora, LoraModel, 'the result of nn.lora.apply');
 	const {
 		name = onlyActive(lora),
 		baseModelNameOrPath = null,

@@ -1,11 +1,11 @@
 /** Low-rank adapters for a frozen model. Hu et al. 2021, https://arxiv.org/abs/2106.09685. Names and meanings are those of PEFT. */
 import type { DeviceName } from '../../backends/contract';
-import { describe, requireCounts, requireFraction, requireInstance, requireNumber } from '../../core/checks';
+import { requireCounts, requireFraction, requireNumber, wrongArgument } from '../../core/checks';
 import type { DType } from '../../core/dtype';
 import { ArgumentError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
 import type { Linear } from '../linear';
-import { Module } from '../module';
+import { Module, requireModule, requireName } from '../module';
 import type { Parameter } from '../parameter';
 import { type AdaptedLayer, type AdapterSettings, adaptedLayers } from './layers';
 
@@ -48,7 +48,7 @@ const models = new WeakMap<Module, LoraModel>();
  * A second call with another `name` adds a second adapter, and activates it instead of the first. Works on quantised layers too.
  */
 export function apply(model: Module, options: LoraOptions): LoraModel {
-	requireInstance('lora.apply', 'model', model, Module, 'a module');
+	requireModule('lora.apply', 'model', model);
 	const base = model instanceof LoraModel ? model.base : model;
 	const { name = 'default', ...config } = checkOptions('lora.apply', options, LORA_OPTIONS);
 	const lora = models.get(base) ?? new LoraModel(base);
@@ -64,8 +64,11 @@ function checkConfig(options: Omit<LoraOptions, 'name'>): AdapterConfig {
 	requireFraction('lora.apply', 'dropout', dropout);
 	const list = Array.isArray(targets) && targets.length > 0 && targets.every((target) => typeof target === 'string');
 	if (!list && !(targets instanceof RegExp) && targets !== 'all-linear')
-		throw new ArgumentError(
-			`lora.apply: targets must be a list of ends of paths such as ['q_proj'], a RegExp, or 'all-linear', not ${describe(targets)}`,
+		throw wrongArgument(
+			'lora.apply',
+			'targets',
+			"a list of ends of paths such as ['q_proj'], a RegExp, or 'all-linear'",
+			targets,
 		);
 	return { targets, rank, alpha, dropout, rslora, fanInFanOut };
 }
@@ -131,8 +134,7 @@ export class LoraModel extends Module {
 
 	/** @internal */
 	add(name: string, config: AdapterConfig): void {
-		if (name === '' || name.includes('.'))
-			throw new ArgumentError(`lora.apply: '${name}' is not a valid name: it must not be empty or contain a dot`);
+		requireName('lora.apply', name);
 		if (this.#configs.has(name)) throw new ArgumentError(`lora.apply: there is an adapter '${name}' already; give another name`);
 		this.#requireUnmerged('apply');
 		const own = new Set(this.#all().flatMap((layer) => layer.children));

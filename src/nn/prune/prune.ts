@@ -4,19 +4,19 @@
  * no gradient.
  */
 import { noGrad } from '../../autograd/modes';
-import { requireInstance, requireNumber } from '../../core/checks';
+import { requireNumber } from '../../core/checks';
 import type { TypedArray } from '../../core/dtype';
-import { ArgumentError, formatShape, ShapeError } from '../../core/errors';
+import { ArgumentError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
-import { numel, type Shape, sameShape } from '../../core/shape';
+import { numel, type Shape } from '../../core/shape';
 import { tensor } from '../../ops/creation';
 import { mul, to } from '../../ops/elementwise';
 import { copy_ } from '../../ops/inplace';
 import { detach } from '../../ops/layout';
 import type { Tensor } from '../../tensor';
-import { requireSameDevice, requireTensor } from '../../tensorChecks';
+import { requireSameDevice, requireShape, requireTensor } from '../../tensorChecks';
 import { tidy } from '../../tidy';
-import { Module } from '../module';
+import { type Module, requireModule } from '../module';
 import { computeProperty, type OwnParameter, ownParameter, restoreProperty } from '../parametrize';
 import { anyChannels, anyOf, Channels, type Mask, type Scores, smallest, smallestChannels } from './masks';
 
@@ -38,7 +38,7 @@ interface Target {
 }
 
 function targetOf(operation: string, module: Module, name: string): Target {
-	requireInstance(operation, 'module', module, Module, 'a module');
+	requireModule(operation, 'module', module);
 	const found = pruned.get(module)?.get(name);
 	return found === undefined
 		? { parameter: ownParameter(operation, module, name).parameter, mask: null }
@@ -55,20 +55,13 @@ async function maskData({ parameter, mask }: Target): Promise<Mask> {
 async function scoreData(operation: string, target: Target, given: Tensor | undefined): Promise<TypedArray> {
 	if (given === undefined) return scoresOf(target);
 	requireTensor(operation, given, 'importanceScores');
-	requireShape(operation, 'importanceScores', given, target.parameter);
+	requireShape(operation, 'importanceScores', given, target.parameter.shape, target.parameter, 'the parameter');
 	return given.data();
 }
 
 async function scoresOf({ parameter, mask }: Target): Promise<TypedArray> {
 	using values = noGrad(() => (mask === null ? detach(parameter) : mul(parameter, mask)));
 	return await values.data();
-}
-
-function requireShape(operation: string, what: string, { shape }: Tensor, parameter: Tensor): void {
-	if (!sameShape(shape, parameter.shape))
-		throw new ShapeError(
-			`${operation}: ${what} must have the parameter's shape ${formatShape(parameter.shape)}, not ${formatShape(shape)}`,
-		);
 }
 
 /** Multiplies the mask of a parameter by `mask`, which has the parameter's shape. */
@@ -211,7 +204,7 @@ function joined<A extends Float64Array | Uint8Array>(parts: readonly ArrayLike<n
 export function customFromMask<M extends Module>(module: M, name: string, mask: Tensor): M {
 	const { parameter } = targetOf('customFromMask', module, name);
 	requireTensor('customFromMask', mask, 'mask');
-	requireShape('customFromMask', 'the mask', mask, parameter);
+	requireShape('customFromMask', 'the mask', mask, parameter.shape, parameter, 'the parameter');
 	requireSameDevice('customFromMask', mask, parameter);
 	setMask('customFromMask', module, name, mask);
 	return module;

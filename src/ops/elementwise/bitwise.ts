@@ -1,7 +1,6 @@
 /** Functions of the bits of integers. bool counts as one bit. Their results have no gradient. */
 import type { BinaryOp } from '../../backends/contract/elementwise';
-import { type DType, isFloating } from '../../core/dtype';
-import { DTypeError } from '../../core/errors';
+import { type DType, requireDType } from '../../core/dtype';
 import type { Tensor } from '../../tensor';
 import { requireTensor } from '../../tensorChecks';
 import { composed } from '../composed';
@@ -10,15 +9,14 @@ import { sub } from './arithmetic';
 import { logicalNot } from './compare';
 import { binary, commonType, refuseBool } from './definitions';
 
-function requireBits(name: string, dtype: DType): void {
-	if (isFloating(dtype)) throw new DTypeError(`${name}: takes integers and bool, not ${dtype}. Convert with .to('int32')`);
-}
+/** Dtypes that have bits. */
+const TAKEN = ['int32', 'int8', 'uint8', 'bool'] as const satisfies readonly DType[];
 
 function bitwise(op: BinaryOp, takesBool: boolean) {
 	const run = binary(op, NONE);
 	return (a: Operand, b: Operand): Tensor => {
 		const dtype = commonType(op, a, b);
-		requireBits(op, dtype);
+		requireDType(op, dtype, TAKEN);
 		if (!takesBool) refuseBool(op, dtype, "Convert with .to('int32')");
 		return run(a, b, dtype);
 	};
@@ -45,6 +43,6 @@ export const bitwiseRightShift = bitwise('bitwiseRightShift', false);
 /** ~x of integers, and the logical opposite of bool. As `torch.bitwise_not`. */
 export function bitwiseNot(x: Tensor): Tensor {
 	requireTensor('bitwiseNot', x);
-	requireBits('bitwiseNot', x.dtype);
+	requireDType('bitwiseNot', x.dtype, TAKEN);
 	return composed('bitwiseNot', () => (x.dtype === 'bool' ? logicalNot(x) : sub(-1, x)));
 }

@@ -14,7 +14,7 @@ import { checkOptions } from '../../core/options';
 import { runOperation } from '../../core/scope';
 import { broadcastShapes, checkShape, contiguousStrides, normalizeDim, type Shape } from '../../core/shape';
 import { emptyOn, Tensor, viewOf } from '../../tensor';
-import { requireSameDevice, requireShape, requireTensor } from '../../tensorChecks';
+import { requireRank, requireSameDevice, requireShape, requireTensor } from '../../tensorChecks';
 import { tidy } from '../../tidy';
 import { composed } from '../composed';
 import { add, lt, to, where } from '../elementwise';
@@ -155,7 +155,7 @@ export function expandIndex(index: Tensor, dim: number, shape: Shape): Tensor {
 export function checkVectorIndex(operation: string, x: Tensor, dim: number, index: Tensor): CheckedDim {
 	requireTensor(operation, index, 'index');
 	const at = normalizeDim(operation, dim, x.ndim);
-	if (index.ndim > 1) throw new ShapeError(`${operation}: the index must be a vector, not ${formatShape(index.shape)}`);
+	requireRank(operation, 'index', index, 'a vector', 0, 1);
 	return { at, check: checkIndices(operation, x, index, x.shape[at]!, `dim ${at} of ${formatShape(x.shape)}`) };
 }
 
@@ -228,8 +228,7 @@ export function maskedFill(x: Tensor, mask: Tensor, value: number | boolean | Te
 	requireSameDevice('maskedFill', x, mask);
 	const shape = broadcastShapes('maskedFill', x.shape, mask.shape);
 	if (value instanceof Tensor) {
-		if (value.ndim !== 0)
-			throw new ShapeError(`maskedFill: the value must be a number or a scalar tensor, not ${formatShape(value.shape)}`);
+		requireRank('maskedFill', 'value', value, 'a number or a scalar tensor', 0);
 		requireSameDevice('maskedFill', x, value);
 		return composed('maskedFill', () => where(mask, to(value, x.dtype), x));
 	}
@@ -323,7 +322,7 @@ export async function bincount(x: Tensor, options: { weights?: Tensor; minlength
 	const { weights, minlength = 0 } = checkOptions('bincount', options, ['weights', 'minlength']);
 	requireTensor('bincount', x);
 	requireDType('bincount', x.dtype, ['int32', 'int8', 'uint8']);
-	if (x.ndim !== 1) throw new ShapeError(`bincount: needs a vector, not ${formatShape(x.shape)}`);
+	requireRank('bincount', 'input', x, 'a vector', 1);
 	requireInteger('bincount', 'minlength', minlength, 0, 2 ** 31);
 	if (weights !== undefined) {
 		requireTensor('bincount', weights, 'weights');

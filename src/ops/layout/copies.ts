@@ -1,12 +1,12 @@
 /** Layout operations that copy: flip, roll, repeat, tile, pad, tril, triu. And meshgrid, which is made of views. */
 import { defineOperation } from '../../autograd/operation';
-import { describe, requireInteger, requireOneOf } from '../../core/checks';
+import { describe, requireArray, requireInteger, requireOneOf } from '../../core/checks';
 import { fillValue } from '../../core/dtype';
 import { ArgumentError, formatShape, ShapeError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
 import { checkShape, MAX_RANK, normalizeDim, normalizeDims, numel, requireSizes, type Shape } from '../../core/shape';
 import { emptyOn, type Tensor, viewOf } from '../../tensor';
-import { requireTensor } from '../../tensorChecks';
+import { requireRank, requireTensor } from '../../tensorChecks';
 import { composed, inFloat32 } from '../composed';
 import { cat, type Geometry, geometryOf, narrow } from './sliceCat';
 import { cloneIfShared, expand, reshape } from './views';
@@ -270,7 +270,7 @@ export function triu(x: Tensor, diagonal = 0): Tensor {
 }
 
 function triangle(name: 'tril' | 'triu', x: Tensor, diagonal: number): Tensor {
-	if (x.ndim < 2) throw new ShapeError(`${name}: needs at least 2 dims, not ${formatShape(x.shape)}`);
+	requireRank(name, 'input', x, '[..., M, N]', 2, MAX_RANK);
 	requireInteger(name, 'diagonal', diagonal);
 	return triangleOperation({ x }, { diagonal, isLower: name === 'tril' }, { name });
 }
@@ -308,10 +308,11 @@ const INDEXINGS = ['ij', 'xy'] as const;
 /** Expands each of the 1-D tensors to the grid of all of them, as views. 'ij' (default) keeps their order as dims. As `torch.meshgrid`. */
 export function meshgrid(tensors: readonly Tensor[], options: { indexing?: 'ij' | 'xy' } = {}): Tensor[] {
 	const { indexing = 'ij' } = checkOptions('meshgrid', options, ['indexing']);
-	if (!Array.isArray(tensors)) throw new ArgumentError('meshgrid: needs an array of tensors');
-	for (const x of tensors) requireTensor('meshgrid', x);
-	const wrong = tensors.find((x) => x.ndim > 1);
-	if (wrong !== undefined) throw new ShapeError(`meshgrid: needs tensors of at most 1 dim, not ${formatShape(wrong.shape)}`);
+	requireArray('meshgrid', 'tensors', tensors, 'an array of tensors');
+	for (const x of tensors) {
+		requireTensor('meshgrid', x);
+		requireRank('meshgrid', 'a tensor', x, 'a vector or a scalar', 0, 1);
+	}
 	if (tensors.length > MAX_RANK)
 		throw new ShapeError(`meshgrid: ${tensors.length} tensors; at most ${MAX_RANK} dims are supported`);
 	requireOneOf('meshgrid', 'indexing', indexing, INDEXINGS);

@@ -9,9 +9,9 @@ import { MULTI_OUTPUT_VIEW } from '../../autograd/views';
 import { requireInteger, wrongArgument } from '../../core/checks';
 import { ArgumentError, formatShape, ShapeError } from '../../core/errors';
 import { runOperation } from '../../core/scope';
-import { checkShape, normalizeDim, type Shape, sameShape } from '../../core/shape';
+import { checkShape, MAX_RANK, normalizeDim, type Shape, sameShape } from '../../core/shape';
 import { emptyOn, type Tensor, viewOf } from '../../tensor';
-import { requireTensor } from '../../tensorChecks';
+import { requireRank, requireTensor } from '../../tensorChecks';
 import { composed } from '../composed';
 import { promote } from '../operands';
 import { clone, reshape } from './views';
@@ -110,7 +110,7 @@ export function slice(x: Tensor, dim: number, start = 0, end = Number.POSITIVE_I
 /** A view of the diagonal of dims `dim1` and `dim2`, `offset` above the main one, as the last dim. As `torch.diagonal`. */
 export function diagonal(x: Tensor, offset = 0, dim1 = 0, dim2 = 1): Tensor {
 	requireTensor('diagonal', x);
-	if (x.ndim < 2) throw new ShapeError(`diagonal: needs at least 2 dims, not ${formatShape(x.shape)}`);
+	requireRank('diagonal', 'input', x, '[..., M, N]', 2, MAX_RANK);
 	const a = normalizeDim('diagonal', dim1, x.ndim);
 	const b = normalizeDim('diagonal', dim2, x.ndim);
 	if (a === b) throw new ArgumentError(`diagonal: dim1 and dim2 are both dim ${a}`);
@@ -262,8 +262,7 @@ export function vstack(tensors: readonly Tensor[]): Tensor {
 
 /** `cat` of the tensors with leading dims of size 1 up to `rank` dims. */
 function joinedWithRank(name: string, tensors: readonly Tensor[], rank: number, dimOf: (first: Tensor) => number): Tensor {
-	if (!Array.isArray(tensors)) throw new ArgumentError(`${name}: needs an array of at least one tensor`);
-	for (const x of tensors) requireTensor(name, x);
+	requireSome(name, tensors);
 	return composed(name, () => {
 		const list = tensors.map((x) => (x.ndim < rank ? reshape(x, [...new Array<number>(rank - x.ndim).fill(1), ...x.shape]) : x));
 		return concatenated(name, list, list.length > 0 ? dimOf(list[0]!) : 0);
@@ -289,16 +288,21 @@ export function stack(tensors: readonly Tensor[], dim = 0): Tensor {
 }
 
 function promotedList(operation: string, tensors: readonly Tensor[]): Tensor[] {
-	if (!Array.isArray(tensors) || tensors.length === 0)
-		throw new ArgumentError(`${operation}: needs an array of at least one tensor`);
+	requireSome(operation, tensors);
 	return promote(operation, ...tensors);
+}
+
+function requireSome(operation: string, tensors: readonly Tensor[]): void {
+	if (!Array.isArray(tensors) || tensors.length === 0)
+		throw wrongArgument(operation, 'tensors', 'an array of at least one tensor', tensors);
+	for (const x of tensors) requireTensor(operation, x);
 }
 
 /** The diagonal `offset` of a matrix as a copy, or the square matrix with a vector on that diagonal. As `torch.diag`. */
 export function diag(x: Tensor, offset = 0): Tensor {
 	requireTensor('diag', x);
 	if (x.ndim === 2) return runOperation('diag', () => clone(diagonal(x, offset)));
-	if (x.ndim !== 1) throw new ShapeError(`diag: needs a vector or a matrix, not ${formatShape(x.shape)}`);
+	requireRank('diag', 'input', x, 'a vector or a matrix', 1);
 	requireInteger('diag', 'offset', offset);
 	const size = x.size + Math.abs(offset);
 	return joined('diag', [x], [{ diagonal: offset, dims: [0, 1] }], [size, size]);

@@ -3,11 +3,11 @@ import { defineOperation } from '../../autograd/operation';
 import { requireInteger } from '../../core/checks';
 import { formatShape, ShapeError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
-import { contiguousStrides, numel } from '../../core/shape';
+import { contiguousStrides, MAX_RANK, numel } from '../../core/shape';
 import { emptyOn, type Tensor, viewOf } from '../../tensor';
-import { requireTensor } from '../../tensorChecks';
+import { requireRank, requireTensor } from '../../tensorChecks';
 import { composed } from '../composed';
-import { type PerDim, perDim, type Windows, windowCounts } from '../windows';
+import { BATCHED_FORMS, type PerDim, perDim, type Windows, windowCounts } from '../windows';
 import { permute, reshape } from './views';
 
 export interface UnfoldOptions {
@@ -37,7 +37,7 @@ function windowsOf(operation: string, kernelSize: PerDim, options: UnfoldOptions
 export function unfold(x: Tensor, kernelSize: PerDim, options: UnfoldOptions = {}): Tensor {
 	checkOptions('unfold', options, UNFOLD_OPTIONS);
 	requireTensor('unfold', x);
-	if (x.ndim !== 3 && x.ndim !== 4) throw new ShapeError(`unfold: needs [N, C, H, W] or [C, H, W], not ${formatShape(x.shape)}`);
+	requireRank('unfold', 'input', x, BATCHED_FORMS[2], 3, 4);
 	const windows = windowsOf('unfold', kernelSize, options);
 	windowCounts('unfold', x.shape, windows);
 	if (x.ndim === 4) return unfolded(x, windows);
@@ -176,7 +176,7 @@ export function pixelUnshuffle(x: Tensor, downscaleFactor: number): Tensor {
 function imageParts(operation: string, x: Tensor, factor: number, argument: string) {
 	requireTensor(operation, x);
 	requireInteger(operation, argument, factor, 1);
-	if (x.ndim < 3) throw new ShapeError(`${operation}: needs [..., C, H, W], not ${formatShape(x.shape)}`);
+	requireRank(operation, 'input', x, '[..., C, H, W]', 3, MAX_RANK);
 	const [channels, height, width] = x.shape.slice(-3) as [number, number, number];
 	return { rest: x.shape.slice(0, -3), channels, height, width };
 }

@@ -7,9 +7,9 @@ import { isFloating, requireDType, requireFloating } from '../../core/dtype';
 import { AutogradError, formatShape, ShapeError } from '../../core/errors';
 import type { IndexCheck } from '../../core/indexCheck';
 import { checkOptions } from '../../core/options';
-import { numel, type Shape, sameShape } from '../../core/shape';
+import { MAX_RANK, numel, type Shape, sameShape } from '../../core/shape';
 import { copyOf, emptyOn, type Tensor } from '../../tensor';
-import { requireFloatingTensor, requireSameDevice, requireShape, requireTensor } from '../../tensorChecks';
+import { requireFloatingTensor, requireRank, requireSameDevice, requireShape, requireTensor } from '../../tensorChecks';
 import { inFloat32, widened } from '../composed';
 import { arange } from '../creation';
 import { add, div, eq, mul, neg, pow, relu, sub, where } from '../elementwise';
@@ -84,8 +84,8 @@ function requireWeight(operation: string, weight: Tensor | null, classes: number
 /** The batch size, the classes and the positions of scores [C], [N, C] or [N, C, d1, ...]. `rows` is the shape of the targets. */
 function classShape(operation: string, input: Tensor): { outer: number; classes: number; inner: number; rows: Shape } {
 	requireFloating(operation, input.dtype);
+	requireRank(operation, 'input', input, '[C], [N, C] or [N, C, d1, ...]', 1, MAX_RANK);
 	const { shape } = input;
-	if (shape.length === 0) throw new ShapeError(`${operation}: input must be [C], [N, C] or [N, C, d1, ...], not a scalar`);
 	const at = shape.length === 1 ? 0 : 1;
 	const classes = shape[at]!;
 	if (classes === 0) throw new ShapeError(`${operation}: input ${formatShape(shape)} has no classes`);
@@ -237,7 +237,7 @@ export function multiMarginLoss(input: Tensor, target: Tensor, options: MultiMar
 	requireTensor(name, target, 'target');
 	requireSameDevice(name, input, target);
 	const { classes, rows } = classShape(name, input);
-	if (input.ndim > 2) throw new ShapeError(`${name}: input must be [C] or [N, C], not ${formatShape(input.shape)}`);
+	requireRank(name, 'input', input, '[C] or [N, C]', 1, 2);
 	requireOneOf(name, 'p', p, MARGIN_POWERS);
 	requireDType(name, target.dtype, CLASS_DTYPES, 'target');
 	requireShape(name, 'target', target, rows, input);

@@ -6,7 +6,7 @@ import { requireDType } from '../../core/dtype';
 import { ArgumentError, formatShape, ShapeError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
 import { emptyOn, type Tensor } from '../../tensor';
-import { requireSameDevice, requireShape, requireTensor } from '../../tensorChecks';
+import { requireRank, requireSameDevice, requireShape, requireTensor } from '../../tensorChecks';
 import { composed } from '../composed';
 import { arange, full, tensor, zeros } from '../creation';
 import { add, clamp, div, eq, ge, gt, logicalAnd, lt, mul, ne, neg, sub, to, where } from '../elementwise';
@@ -60,8 +60,7 @@ export function ctcLoss(
 	requireDType('ctcLoss', logProbs.dtype, ['float32', 'float64'], 'logProbs');
 	requireDType('ctcLoss', targets.dtype, ['int32'], 'targets');
 	requireSameDevice('ctcLoss', logProbs, targets);
-	if (logProbs.ndim !== 2 && logProbs.ndim !== 3)
-		throw new ShapeError(`ctcLoss: logProbs must be [T, N, C] or [T, C], not ${formatShape(logProbs.shape)}`);
+	requireRank('ctcLoss', 'logProbs', logProbs, '[T, N, C] or [T, C]', 2, 3);
 	const classes = logProbs.shape.at(-1)!;
 	if (logProbs.shape[0] === 0) throw new ShapeError(`ctcLoss: logProbs ${formatShape(logProbs.shape)} has no steps`);
 	if (!Number.isInteger(blank) || blank < 0 || blank >= classes)

@@ -2,9 +2,9 @@
 import { requireDType } from '../../core/dtype';
 import { formatShape, ShapeError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
-import { sameShape } from '../../core/shape';
+import { MAX_RANK, sameShape } from '../../core/shape';
 import type { Tensor } from '../../tensor';
-import { requireFloatingTensor, requireSameDevice, requireTensor } from '../../tensorChecks';
+import { requireFloatingTensor, requireRank, requireSameDevice, requireTensor } from '../../tensorChecks';
 import { inFloat32 } from '../composed';
 import { arange } from '../creation';
 import { add, div, eq, ge, gt, logicalAnd, logSigmoid, mul, neg, relu, sub, to, where } from '../elementwise';
@@ -25,7 +25,7 @@ export interface MultiLabelSoftMarginOptions extends LossOptions {
 export function multiLabelSoftMarginLoss(input: Tensor, target: Tensor, options: MultiLabelSoftMarginOptions = {}): Tensor {
 	const { reduction = 'mean', weight = null } = checkOptions('multiLabelSoftMarginLoss', options, ['weight', 'reduction']);
 	requirePair('multiLabelSoftMarginLoss', input, target, reduction);
-	if (input.ndim === 0) throw new ShapeError('multiLabelSoftMarginLoss: input must be [C] or [N, C], not a scalar');
+	requireRank('multiLabelSoftMarginLoss', 'input', input, '[C] or [N, C]', 1, MAX_RANK);
 	if (weight !== null) requireTensor('multiLabelSoftMarginLoss', weight, 'weight');
 	return inFloat32('multiLabelSoftMarginLoss', [input, target, weight], (x, y, w) => {
 		const losses = neg(add(mul(y, logSigmoid(x)), mul(sub(1, y), logSigmoid(neg(x)))));

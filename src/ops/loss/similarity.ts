@@ -1,23 +1,22 @@
 /** Losses of the distance or the cosine of vectors. */
 import { requireFunction, requireNumber } from '../../core/checks';
-import { formatShape, ShapeError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
-import { sameShape } from '../../core/shape';
+import { MAX_RANK } from '../../core/shape';
 import type { Tensor } from '../../tensor';
-import { requireFloatingTensor, requireSameDevice, requireShape, requireTensor } from '../../tensorChecks';
+import { requireFloatingTensor, requireRank, requireSameDevice, requireShape, requireTensor } from '../../tensorChecks';
 import { inFloat32 } from '../composed';
 import { add, clamp, div, eq, minimum, mul, sqrt, square, sub, where } from '../elementwise';
 import { pairwiseDistance } from '../norm';
 import { norm, sum } from '../reduce';
 import { type LossOptions, reduced, requireReduction } from './reduction';
 
-function requireAlike(operation: string, ...tensors: readonly Tensor[]): void {
-	for (const tensor of tensors) requireFloatingTensor(operation, tensor);
-	requireSameDevice(operation, ...tensors);
-	for (const tensor of tensors) {
-		if (!sameShape(tensor.shape, tensors[0]!.shape)) {
-			throw new ShapeError(`${operation}: inputs ${tensors.map((x) => formatShape(x.shape)).join(', ')} must have one shape`);
-		}
+/** Throws unless the named tensors are floating and have the device and the shape of `x`. */
+function requireAlike(operation: string, name: string, x: Tensor, others: Readonly<Record<string, Tensor>>): void {
+	requireFloatingTensor(operation, x, name);
+	for (const [argument, other] of Object.entries(others)) {
+		requireFloatingTensor(operation, other, argument);
+		requireSameDevice(operation, x, other);
+		requireShape(operation, argument, other, x.shape, x, name);
 	}
 }
 
@@ -42,12 +41,11 @@ export function cosineEmbeddingLoss(
 	const { reduction = 'mean', margin = 0 } = checkOptions('cosineEmbeddingLoss', options, ['margin', 'reduction']);
 	const name = 'cosineEmbeddingLoss';
 	requireReduction(name, reduction);
-	requireAlike(name, input1, input2);
+	requireAlike(name, 'input1', input1, { input2 });
 	requireTensor(name, target, 'target');
 	requireSameDevice(name, input1, target);
-	if (input1.ndim !== 1 && input1.ndim !== 2)
-		throw new ShapeError(`${name}: inputs must be [D] or [N, D], not ${formatShape(input1.shape)}`);
-	requireShape(name, 'target', target, input1.shape.slice(0, -1), input1, 'inputs');
+	requireRank(name, 'input1', input1, '[D] or [N, D]', 1, 2);
+	requireShape(name, 'target', target, input1.shape.slice(0, -1), input1, 'input1');
 	return inFloat32('cosineEmbeddingLoss', [input1, input2], (x, y) => {
 		const square1 = add(sum(square(x), -1), COSINE_EPS);
 		const square2 = add(sum(square(y), -1), COSINE_EPS);
@@ -70,10 +68,10 @@ export interface MarginRankingOptions extends LossOptions {
 export function marginRankingLoss(input1: Tensor, input2: Tensor, target: Tensor, options: MarginRankingOptions = {}): Tensor {
 	const { reduction = 'mean', margin = 0 } = checkOptions('marginRankingLoss', options, ['margin', 'reduction']);
 	requireReduction('marginRankingLoss', reduction);
-	requireAlike('marginRankingLoss', input1, input2);
+	requireAlike('marginRankingLoss', 'input1', input1, { input2 });
 	requireTensor('marginRankingLoss', target, 'target');
 	requireSameDevice('marginRankingLoss', input1, target);
-	requireShape('marginRankingLoss', 'target', target, input1.shape, input1, 'inputs');
+	requireShape('marginRankingLoss', 'target', target, input1.shape, input1, 'input1');
 	return inFloat32('marginRankingLoss', [input1, input2, target], (x, y, sign) =>
 		reduced(clamp(sub(margin, mul(sign, sub(x, y))), { min: 0 }), reduction),
 	);
@@ -109,8 +107,8 @@ export function tripletMarginLoss(
 	} = checkOptions('tripletMarginLoss', options, ['margin', 'p', 'eps', 'swap', 'reduction']);
 	const name = 'tripletMarginLoss';
 	requireReduction(name, reduction);
-	requireAlike(name, anchor, positive, negative);
-	if (anchor.ndim === 0) throw new ShapeError(`${name}: inputs must have at least one dim`);
+	requireAlike(name, 'anchor', anchor, { positive, negative });
+	requireRank(name, 'anchor', anchor, '[..., D]', 1, MAX_RANK);
 	requireNumber(name, 'p', p);
 	const distance = (a: Tensor, b: Tensor) => norm(add(sub(a, b), eps), -1, { p });
 	return inFloat32('tripletMarginLoss', [anchor, positive, negative], (...rows) =>
@@ -156,7 +154,7 @@ export function tripletMarginWithDistanceLoss(
 		swap = false,
 	} = checkOptions(name, options, ['distanceFunction', 'margin', 'swap', 'reduction']);
 	requireReduction(name, reduction);
-	requireAlike(name, anchor, positive, negative);
+	requireAlike(name, 'anchor', anchor, { positive, negative });
 	requireFunction(name, 'distanceFunction', distanceFunction, 'a function of two tensors');
 	const distance = (a: Tensor, b: Tensor) => {
 		const found = distanceFunction(a, b);

@@ -9,9 +9,9 @@ import { requireNonNegative } from '../../core/checks';
 import { type DType, requireDType } from '../../core/dtype';
 import { ArgumentError, formatShape, ShapeError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
-import { numel, type Shape, sameShape } from '../../core/shape';
+import { MAX_RANK, numel, type Shape, sameShape } from '../../core/shape';
 import { emptyOn, type Tensor } from '../../tensor';
-import { requireFloatingTensor, requireSameDevice, requireShape, requireTensor } from '../../tensorChecks';
+import { requireFloatingTensor, requireRank, requireSameDevice, requireShape, requireTensor } from '../../tensorChecks';
 import { widened } from '../composed';
 import { add, mul, rsqrt, square, sub } from '../elementwise';
 import { contiguous, reshape, select } from '../layout';
@@ -143,11 +143,7 @@ export function groupNorm(x: Tensor, numGroups: number, options: AffineOptions =
 /** Checks x, and returns its sizes as [batch, channels, spatial]. */
 export function checkNormInput(name: string, x: Tensor, least: number): [batch: number, channels: number, spatial: number] {
 	requireFloatingTensor(name, x);
-	if (x.ndim < least) {
-		throw new ShapeError(
-			`${name}: input ${formatShape(x.shape)} needs at least ${least} dimensions: samples, channels${least > 2 ? ', positions' : ''}`,
-		);
-	}
+	requireRank(name, 'input', x, least > 2 ? '[N, C, positions, ...]' : '[N, C, ...]', least, MAX_RANK);
 	return [x.shape[0]!, x.shape[1]!, numel(x.shape.slice(2))];
 }
 

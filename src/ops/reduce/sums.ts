@@ -9,11 +9,11 @@ import { defineOperation, NO_GRADIENT } from '../../autograd/operation';
 import type { ReduceAttributes } from '../../backends/contract/reduce';
 import { requireFinite, requireNumber } from '../../core/checks';
 import { type DType, isFloating, requireFloating } from '../../core/dtype';
-import { DTypeError, formatShape, ShapeError } from '../../core/errors';
+import { DTypeError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
 import { normalizeDims, numel, reducedShape, type Shape } from '../../core/shape';
 import { emptyOn, type Tensor } from '../../tensor';
-import { requireFloatingTensor, requireTensor } from '../../tensorChecks';
+import { requireFloatingTensor, requireRank, requireTensor } from '../../tensorChecks';
 import { composed, widened } from '../composed';
 import { abs, div, eq, mul, pow, sign, sub, to, where } from '../elementwise';
 import { cat, diagonal, expand, narrow, permute, reshape } from '../layout';
@@ -286,6 +286,6 @@ export function splitEvenly(chosen: Tensor, gradient: Tensor, dims: readonly num
 /** The sum of the diagonal of a matrix. As `torch.trace`. */
 export function trace(x: Tensor): Tensor {
 	requireTensor('trace', x);
-	if (x.ndim !== 2) throw new ShapeError(`trace: needs a matrix, not ${formatShape(x.shape)}`);
+	requireRank('trace', 'input', x, 'a matrix', 2);
 	return composed('trace', () => sum(diagonal(x)));
 }

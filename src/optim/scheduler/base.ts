@@ -1,9 +1,11 @@
 /** The base of all learning-rate schedules. */
-import { describe, requireCounts, wrongArgument } from '../../core/checks';
+
+import { requireCounts, requireListOf, wrongArgument } from '../../core/checks';
 import { ArgumentError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
 import { checkState, isListOf } from '../../core/state';
 import type { CommonOptions, Optimizer } from '../optimizer';
+import { requireOptimizer } from '../optimizer';
 
 /** A schedule's state as plain data. See `stateDict`. */
 export type SchedulerState = Readonly<Record<string, unknown>>;
@@ -72,16 +74,9 @@ export abstract class LRScheduler {
 	}
 }
 
-/** Throws an ArgumentError that names `scheduler` unless `optimizer` is an optimizer. */
-export function requireOptimizer(scheduler: string, optimizer: unknown): asserts optimizer is Optimizer<CommonOptions> {
-	if (!Array.isArray((optimizer as Partial<Optimizer<CommonOptions>> | null | undefined)?.paramGroups))
-		throw new ArgumentError(`${scheduler}: the first argument is the optimizer whose rate it sets`);
-}
-
 /** Throws an ArgumentError that names `scheduler` unless `milestones` are whole numbers. */
 export function requireMilestones(scheduler: string, milestones: unknown): void {
-	if (!Array.isArray(milestones) || !milestones.every(Number.isInteger))
-		throw wrongArgument(scheduler, 'milestones', 'an array of steps', milestones);
+	requireListOf(scheduler, 'milestones', milestones, Number.isInteger, 'an array of steps');
 }
 
 /** Expands a value to one per group of `optimizer`; accepts one for all groups or a list. Errors name `scheduler`. */
@@ -96,9 +91,7 @@ export function perGroup<T>(
 	const { paramGroups } = optimizer;
 	const list: readonly T[] = Array.isArray(value) ? value : paramGroups.map(() => value as T);
 	if (!list.every((item) => typeof item === kind && !Number.isNaN(item))) {
-		throw new ArgumentError(
-			`${scheduler}: ${name} must be a ${kind}, or one for each of the ${paramGroups.length} parameter groups, not ${describe(value)}`,
-		);
+		throw wrongArgument(scheduler, name, `a ${kind}, or one for each of the ${paramGroups.length} parameter groups`, value);
 	}
 	if (list.length !== paramGroups.length)
 		throw new ArgumentError(`${scheduler}: ${name} has ${list.length} values for ${paramGroups.length} parameter groups`);

@@ -1,5 +1,5 @@
 /** Schedules that combine schedules. */
-import { requireCounts } from '../../core/checks';
+import { requireCounts, requireListOf } from '../../core/checks';
 import { ArgumentError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
 import { checkState, isListOf, isObject } from '../../core/state';
@@ -13,9 +13,8 @@ interface ComposedState {
 	readonly schedulers: readonly SchedulerState[];
 }
 
-function requireSchedulers(name: string, schedulers: unknown): asserts schedulers is readonly LRScheduler[] {
-	if (!Array.isArray(schedulers) || !schedulers.every((scheduler) => scheduler instanceof LRScheduler))
-		throw new ArgumentError(`${name}: schedulers must be one list, [first, second]`);
+function isScheduler(value: unknown): value is LRScheduler {
+	return value instanceof LRScheduler;
 }
 
 function requireSameOptimizer(name: string, schedulers: readonly LRScheduler[], optimizer: Optimizer<CommonOptions>): void {
@@ -70,7 +69,7 @@ export class SequentialLR extends ComposedScheduler {
 	) {
 		super(optimizer, options);
 		const resumedAt = this.lastEpoch;
-		requireSchedulers(this.constructor.name, schedulers);
+		requireListOf(this.constructor.name, 'schedulers', schedulers, isScheduler, 'one list of schedulers, [first, second]');
 		requireSameOptimizer(this.constructor.name, schedulers, optimizer);
 		requireMilestones(this.constructor.name, milestones);
 		if (schedulers.length === 0 || milestones.length !== schedulers.length - 1) {
@@ -99,7 +98,7 @@ export class SequentialLR extends ComposedScheduler {
 /** Steps all schedules in order, so that their factors multiply. */
 export class ChainedScheduler extends ComposedScheduler {
 	constructor(readonly schedulers: readonly LRScheduler[]) {
-		requireSchedulers('ChainedScheduler', schedulers);
+		requireListOf('ChainedScheduler', 'schedulers', schedulers, isScheduler, 'one list of schedulers, [first, second]');
 		if (schedulers.length === 0) throw new ArgumentError('ChainedScheduler: the list of schedulers is empty');
 		super(schedulers[0]!.optimizer, { lastEpoch: 0 });
 		requireSameOptimizer('ChainedScheduler', schedulers, this.optimizer);

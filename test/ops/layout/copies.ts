@@ -57,7 +57,7 @@ export const copies: OpEntry[] = [
 				(x) => cat([x, transpose(x, 0, 1)]),
 				/cat: \[2, 3\] and \[3, 2\] must be equal except in dim 0/,
 			),
-			{ label: 'nothing', call: () => cat([]), message: /cat: needs an array of at least one tensor/ },
+			{ label: 'nothing', call: () => cat([]), message: /cat: tensors must be an array of at least one tensor/ },
 			refuse('scalar', [], (x) => cat([x, x]), /cat: a scalar has no dim/),
 		],
 		{ list: true },
@@ -217,14 +217,14 @@ export const copies: OpEntry[] = [
 			of('bools', bools(3, 3)),
 			{ ...of('infinite', { shape: [2, 2], values: [1, Number.POSITIVE_INFINITY, Number.NaN, 2] }), gradient: false },
 		],
-		[refuse('vector', [3], (x) => tril(x), /tril: needs at least 2 dims/)],
+		[refuse('vector', [3], (x) => tril(x), /tril: input must be \[\.\.\., M, N\], not \[3\]/)],
 	),
 	entry(
 		'triu',
 		triu,
 		(diagonal = 0) => `torch.triu(x[0], ${diagonal})`,
 		[of('square', [4, 4]), of('above', [3, 5], 1), of('below', [5, 3], -2), of('batch', [2, 3, 3])],
-		[refuse('vector', [3], (x) => triu(x), /triu: needs at least 2 dims/)],
+		[refuse('vector', [3], (x) => triu(x), /triu: input must be \[\.\.\., M, N\], not \[3\]/)],
 	),
 	entry(
 		'unfold',
@@ -243,7 +243,7 @@ export const copies: OpEntry[] = [
 				(x) => unfold(x, 3),
 				/unfold: a window of \[3, 3\] does not fit \[1, 1, 2, 2\] with padding \[0, 0\]/,
 			),
-			refuse('vector', [3], (x) => unfold(x, 1), /unfold: needs \[N, C, H, W\]/),
+			refuse('vector', [3], (x) => unfold(x, 1), /unfold: input must be \[N, C, H, W\]/),
 		],
 	),
 	entry(
@@ -268,7 +268,7 @@ export const copies: OpEntry[] = [
 			ofAll('one', [[3]], { indexing: 'xy' }),
 			ofAll('strided', [strided(3), [2]]),
 		],
-		[refuse('matrix', [2, 2], (x) => meshgrid([x]), /meshgrid: needs tensors of at most 1 dim/)],
+		[refuse('matrix', [2, 2], (x) => meshgrid([x]), /meshgrid: a tensor must be a vector or a scalar, not/)],
 		{ list: true },
 	),
 	entry(

@@ -221,7 +221,7 @@ export const views: OpEntry[] = [
 			of('transposed', transposed(3, 5), 1),
 		],
 		[
-			refuse('vector', [3], (x) => diagonal(x), /diagonal: needs at least 2 dims/),
+			refuse('vector', [3], (x) => diagonal(x), /diagonal: input must be \[\.\.\., M, N\], not \[3\]/),
 			refuse('same dim', [3, 3], (x) => diagonal(x, 0, 1, -1), /diagonal: dim1 and dim2 are both dim 1/),
 		],
 	),
@@ -230,7 +230,7 @@ export const views: OpEntry[] = [
 		diag,
 		(offset = 0) => `torch.diag(x[0], ${offset})`,
 		[of('to matrix', [5]), of('above', [3], 2), of('below', [3], -1), of('of matrix', [3, 5], 1), of('strided', strided(4))],
-		[refuse('batch', [2, 3, 3], (x) => diag(x), /diag: needs a vector or a matrix/)],
+		[refuse('batch', [2, 3, 3], (x) => diag(x), /diag: input must be a vector or a matrix/)],
 	),
 	entry(
 		'split',

@@ -25,12 +25,12 @@ const cosineEmbeddingLoss: OpEntry = {
 		{
 			label: 'target',
 			call: (device) => w.cosineEmbeddingLoss(w.zeros([2, 3], { device }), w.zeros([2, 3], { device }), w.zeros([3], { device })),
-			message: /cosineEmbeddingLoss: target \[3\] must have shape \[2\] for inputs \[2, 3\]/,
+			message: /cosineEmbeddingLoss: target \[3\] must have shape \[2\] for input1 \[2, 3\]/,
 		},
 		{
 			label: 'shapes',
 			call: (device) => w.cosineEmbeddingLoss(w.zeros([2, 3], { device }), w.zeros([3], { device }), w.zeros([2], { device })),
-			message: /cosineEmbeddingLoss: inputs \[2, 3\], \[3\] must have one shape/,
+			message: /cosineEmbeddingLoss: input2 \[3\] must have shape \[2, 3\] for input1 \[2, 3\]/,
 		},
 	],
 };
@@ -60,7 +60,7 @@ const tripletMarginLoss: OpEntry = {
 		{
 			label: 'shapes',
 			call: (device) => w.tripletMarginLoss(w.zeros([2, 3], { device }), w.zeros([2, 3], { device }), w.zeros([3], { device })),
-			message: /tripletMarginLoss: inputs \[2, 3\], \[2, 3\], \[3\] must have one shape/,
+			message: /tripletMarginLoss: negative \[3\] must have shape \[2, 3\] for anchor \[2, 3\]/,
 		},
 	],
 };
@@ -87,7 +87,7 @@ const marginRankingLoss: OpEntry = {
 		{
 			label: 'target',
 			call: (device) => w.marginRankingLoss(w.zeros([3], { device }), w.zeros([3], { device }), w.zeros([1], { device })),
-			message: /marginRankingLoss: target \[1\] must have shape \[3\] for inputs \[3\]/,
+			message: /marginRankingLoss: target \[1\] must have shape \[3\] for input1 \[3\]/,
 		},
 	],
 };

@@ -1,11 +1,10 @@
 /** Removes pruned channels from a model, so that it becomes smaller and faster. */
 import { noGrad } from '../../../autograd/modes';
-import { requireInstance } from '../../../core/checks';
 import { WgradError } from '../../../core/errors';
 import { Tensor } from '../../../tensor';
 import { requireTensor } from '../../../tensorChecks';
 import { tidy } from '../../../tidy';
-import { Module } from '../../module';
+import { type Module, requireModule } from '../../module';
 import { summarize } from '../../summary';
 import { prunedNames, remove } from '../prune';
 import { type Chain, chainOf } from './chain';
@@ -70,7 +69,7 @@ const ROUNDING = 1e-5;
  * Makes all masks permanent, and replaces parameters: create a new optimizer afterwards.
  */
 export async function slim(model: Module, example: Tensor | readonly Tensor[]): Promise<SlimReport> {
-	requireInstance('slim', 'model', model, Module, 'a module');
+	requireModule('slim', 'model', model);
 	const inputs = example instanceof Tensor ? [example] : [...example];
 	for (const input of inputs) requireTensor('slim', input, 'the example');
 	for (const module of model.modules()) for (const name of prunedNames(module)) remove(module, name);
