@@ -1,10 +1,11 @@
 #!/usr/bin/env node
 /**
- * Builds what is asked for, into dist/: `node build.mjs [library] [types] [examples] [bench]`; the first three by default. dist/.built holds,
+ * Builds what is asked for, into dist/: `node build.mjs [library] [types] [cli] [examples] [bench]`; all but the last by default. dist/.built holds,
  * for each part, the state of its sources when it was built.
  *
  * library   dist/browser and dist/node: one ES module for each entry, and chunks for what several entries share
  * types     dist/types: declarations
+ * cli       dist/cli/wgrad.mjs: the program `wgrad`, with its own copy of the library
  * examples  dist/examples/<name>: the .ts files that begin with a hashbang as Node programs; page.ts and page.html as a
  *           page, in the frame examples/page.html; whatever prepare.mjs makes. dist/examples/index.html lists the pages
  * bench     dist/bench/run.mjs
@@ -252,6 +253,18 @@ async function framedPage(file) {
 	});
 }
 
+async function buildCli() {
+	await esbuild.build({
+		...forNode,
+		alias: withSources('node'),
+		entryPoints: { wgrad: 'bench/cli.ts' },
+		outdir: 'dist/cli',
+		outExtension: { '.js': '.mjs' },
+		minify: true,
+		sourcemap: false,
+	});
+}
+
 async function buildBench() {
 	await esbuild.build({
 		...forNode,
@@ -269,6 +282,7 @@ const parts = {
 	library: { build: buildLibrary, from: ['src', 'shaders'] },
 	types: { build: buildTypes, from: ['src', 'shaders'] },
 	examples: { build: buildExamples, from: ['src', 'shaders', 'examples'] },
+	cli: { build: buildCli, from: ['src', 'shaders', 'bench', 'test', 'examples'] },
 	bench: { build: buildBench, from: ['src', 'shaders', 'bench', 'test'] },
 };
 
@@ -316,7 +330,7 @@ async function main(names) {
 
 if (process.argv[1] !== undefined && relative(process.argv[1], fileURLToPath(import.meta.url)) === '') {
 	const names = process.argv.slice(2);
-	await main(names.length > 0 ? names : ['library', 'types', 'examples']).catch((error) => {
+	await main(names.length > 0 ? names : ['library', 'types', 'cli', 'examples']).catch((error) => {
 		// esbuild has already told its own errors.
 		if (!('errors' in error)) console.error(error.message);
 		process.exitCode = 1;

@@ -64,6 +64,11 @@ export interface WebGPUBackend extends Backend {
 	/** Calls `hook` for every further launch; undefined removes the hook. */
 	onLaunch(hook: ((record: LaunchRecord) => void) | undefined): void;
 	/**
+	 * From now on kernels are chosen for `gpu`, which may say that it is another kind of adapter. Frees the pooled memory, so that a
+	 * kernel that writes nothing cannot find the right result there. For tests of the variants.
+	 */
+	chooseFor(gpu: Gpu): void;
+	/**
 	 * Frees everything, except the buffers of live storages if the caller made the device. Pending reads reject. Resolves when the
 	 * driver has no work left.
 	 */
@@ -99,6 +104,7 @@ class Runtime implements WebGPUBackend {
 	private readonly pipelines: Pipelines;
 	private readonly commands: Commands;
 	private readonly storages: Memory;
+	private chosenFor: Gpu;
 	/** Until the first bfloat16, launches need not look for it. */
 	private holdsBfloat16 = false;
 	private readonly batchLaunches: number;
@@ -155,6 +161,7 @@ class Runtime implements WebGPUBackend {
 			subgroupSize: this.features.has('subgroups') ? info.subgroupSize : 0,
 		};
 		this.kernels = webgpuKernels(this.gpu);
+		this.chosenFor = this.gpu;
 		gpuDevice.addEventListener('uncapturederror', this.onUncapturedError);
 		this.lost = gpuDevice.lost.then(({ reason, message }) => {
 			const why = message || (reason === 'destroyed' ? 'it was destroyed' : 'no reason was given');
@@ -303,6 +310,14 @@ class Runtime implements WebGPUBackend {
 		this.commands.onLaunch = hook;
 	}
 
+	chooseFor(gpu: Gpu): void {
+		this.flush();
+		this.storages.trim(0);
+		this.chosenFor = gpu;
+		this.kernels = webgpuKernels(gpu);
+		if (this.holdsBfloat16) this.kernels = takingBfloat16(gpu, this.kernels);
+	}
+
 	async destroy(): Promise<void> {
 		const message = `the WebGPU device was shut down; call await init() for a new one, or await init({ device: 'cpu' }) to go on there`;
 		this.commands.stop(new DeviceLostError(message, 'destroyed'));
@@ -326,7 +341,7 @@ class Runtime implements WebGPUBackend {
 		}
 		if (dtype === 'bfloat16' && !this.holdsBfloat16) {
 			this.holdsBfloat16 = true;
-			this.kernels = takingBfloat16(this.gpu, this.kernels);
+			this.kernels = takingBfloat16(this.chosenFor, this.kernels);
 		}
 		const block = this.storages.take(length * gpuBytes(dtype), forHost, { operation, dtype, length, shape });
 		return new GpuStorage(this, dtype, length, block);
