@@ -1,5 +1,5 @@
 /** Shared code of the example pages: finds elements, shows problems and progress, and chooses WebGPU or the CPU. */
-import { type Device, init } from 'wgrad';
+import { type Device, type DeviceInfo, init } from 'wgrad';
 import './page.css';
 
 /** Returns the element with this id. Throws unless it exists and is of this kind. */
@@ -54,27 +54,34 @@ export interface DeviceChoice {
 	readonly kind: 'gpu' | 'software' | 'cpu';
 }
 
-/** Finds a WebGPU adapter, or asks the user for consent to use the CPU. Reports the waiting through `showPhase`. */
-export async function chooseDevice(showPhase: (phase: 'waiting' | 'loading') => void): Promise<DeviceChoice> {
+/** Starts WebGPU and shows the adapter's name. If there is no WebGPU, it shows what to do, and returns null. */
+export async function findWebGPU(): Promise<DeviceInfo | null> {
 	const lamp = element('lamp', HTMLElement);
 	const adapterName = element('adapter', HTMLElement);
 	try {
-		const { adapter } = await init({ device: 'webgpu' });
-		if (adapter === null) throw new Error('init: it gave no adapter');
+		const info = await init({ device: 'webgpu' });
+		if (info.adapter === null) throw new Error('init: it gave no adapter');
 		lamp.classList.add('on');
-		adapterName.textContent = `WebGPU: ${adapter.description}${adapter.isSoftware ? ' (software)' : ''}`;
-		return { device: 'webgpu', kind: adapter.isSoftware ? 'software' : 'gpu' };
+		adapterName.textContent = `WebGPU: ${info.adapter.description}${info.adapter.isSoftware ? ' (software)' : ''}`;
+		return info;
 	} catch (error) {
 		lamp.classList.add('off');
 		adapterName.textContent = 'No WebGPU';
-		showPhase('waiting');
 		showNotice('There is no WebGPU here', `${reason(error)} ${WHERE_TO_FIND_IT}`);
-		await consent();
+		return null;
 	}
+}
+
+/** Finds a WebGPU adapter, or asks the user for consent to use the CPU. Reports the waiting through `showPhase`. */
+export async function chooseDevice(showPhase: (phase: 'waiting' | 'loading') => void): Promise<DeviceChoice> {
+	const found = await findWebGPU();
+	if (found !== null) return { device: 'webgpu', kind: found.adapter!.isSoftware ? 'software' : 'gpu' };
+	showPhase('waiting');
+	await consent();
 	hideNotice();
 	showPhase('loading');
 	await init({ device: 'cpu' });
-	adapterName.textContent = 'CPU reference';
+	element('adapter', HTMLElement).textContent = 'CPU reference';
 	return { device: 'cpu', kind: 'cpu' };
 }
 
@@ -90,4 +97,14 @@ async function consent(): Promise<void> {
 	button.hidden = false;
 	await new Promise((resolve) => button.addEventListener('click', resolve, { once: true }));
 	button.hidden = true;
+}
+
+/** Offers bytes or text as a download. */
+export function offerDownload(name: string, content: string | Uint8Array): void {
+	const link = document.createElement('a');
+	link.href = URL.createObjectURL(new Blob([content as BlobPart]));
+	link.download = name;
+	link.click();
+	// The download has begun when the event loop comes back.
+	setTimeout(() => URL.revokeObjectURL(link.href));
 }

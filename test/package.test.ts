@@ -28,13 +28,22 @@ function run(name: string, code: string): string {
 
 test('the tarball holds code, types, license and README, and nothing else', () => {
 	const others = installed.files.filter(
-		(file) => !/^dist\/(browser|node)\/[\w-]+\.js(\.map)?$|^dist\/types\/.*\.d\.ts$/.test(file),
+		(file) => !/^dist\/(browser|node)\/[\w-]+\.js(\.map)?$|^dist\/cli\/wgrad\.mjs$|^dist\/types\/.*\.d\.ts$/.test(file),
 	);
 	assert.equal(others, ['LICENSE', 'README.md', 'package.json']);
 	for (const name of ['index', 'metrics', 'data', 'train', 'formats', 'models']) {
 		for (const platform of ['browser', 'node']) assert.ok(installed.files.includes(`dist/${platform}/${name}.js`));
 	}
 	assert.ok(installed.files.includes('dist/types/src/index.d.ts'));
+});
+
+test('the program wgrad is installed', () => {
+	const folder = join(installed.folder, 'node_modules/wgrad');
+	const { bin } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as { bin: Record<string, string> };
+	const program = join(folder, bin.wgrad!);
+	const { status, stdout } = spawnSync(process.execPath, [program, '--help'], { cwd: installed.folder, encoding: 'utf8' });
+	assert.is(status, 0);
+	assert.match(stdout, /^wgrad doctor \[options\]/);
 });
 
 const PROGRAM = `

@@ -98,17 +98,32 @@ export function verdict({ correctness: { failures, passed, left, variants, secon
 	return `${failures.length} of ${checked} went wrong; suspected: ${[...wrong].slice(0, 5).join(', ')}${wrong.size > 5 ? ` and ${wrong.size - 5} others` : ''}.${rest}`;
 }
 
+/** What matters of the adapter, by name. */
+export function facts({ adapter, features, limits }: DoctorReport): Record<string, string> {
+	return {
+		adapter: `${adapter.description}${adapter.isSoftware ? ' (software: it computes on the CPU)' : ''}`,
+		subgroups:
+			adapter.subgroupSize > 0 ? `of ${adapter.subgroupSize}` : features.includes('subgroups') ? 'of several sizes' : 'none',
+		float16: features.includes('shader-f16') ? 'yes' : 'no',
+		timestamps: features.includes('timestamp-query') ? 'yes' : 'no',
+		buffers: `at most ${mebibytes(limits.maxBufferSize)}, of which ${mebibytes(limits.maxStorageBufferBindingSize)} can be bound`,
+		workgroups: `at most ${limits.maxComputeInvocationsPerWorkgroup} invocations and ${limits.maxComputeWorkgroupStorageSize} bytes`,
+	};
+}
+
+/** The rate of a case and its share of the roofline; empty if it has none. */
+export function rateOf({ gflops, gbps, share }: Result): [rate: string, share: string] {
+	const rate = gflops !== null ? `${gflops.toFixed(2)} GFLOP/s` : gbps !== null ? `${gbps.toFixed(2)} GB/s` : '';
+	return [rate, share === null ? '' : `${(100 * share).toFixed(0)} %`];
+}
+
 /** The whole report as text. */
 export function formatReport(report: DoctorReport): string {
-	const { adapter, features, limits, correctness, speed } = report;
+	const { correctness, speed } = report;
 	const lines = [
 		`wgrad ${report.wgrad} on ${report.platform}`,
 		'',
-		`adapter    ${adapter.description}${adapter.isSoftware ? ' (software: it computes on the CPU)' : ''}`,
-		`subgroups  ${adapter.subgroupSize > 0 ? `of ${adapter.subgroupSize}` : features.includes('subgroups') ? 'of several sizes' : 'none'}`,
-		`float16    ${features.includes('shader-f16') ? 'yes' : 'no'}`,
-		`timestamps ${features.includes('timestamp-query') ? 'yes' : 'no'}`,
-		`buffers    at most ${megabytes(limits.maxBufferSize)}, ${megabytes(limits.maxStorageBufferBindingSize)} of it bound; workgroups of ${limits.maxComputeInvocationsPerWorkgroup}, ${limits.maxComputeWorkgroupStorageSize} bytes`,
+		...Object.entries(facts(report)).map(([name, value]) => `${name.padEnd(11)}${value}`),
 		'',
 		verdict(report),
 	];
@@ -124,15 +139,19 @@ export function formatReport(report: DoctorReport): string {
 	if (further > 0) lines.push('', `and ${further} further failures, in the file`);
 	if (speed !== null) {
 		const { roofline, cases: measured, errors } = speed;
-		lines.push('', `roofline   ${roofline.gflops.toFixed(1)} GFLOP/s multiply-add, ${roofline.gbps.toFixed(1)} GB/s copy`, '');
-		for (const { name, webgpu, gflops, gbps, share } of measured) {
-			const rate = gflops !== null ? `${gflops.toFixed(2)} GFLOP/s` : gbps !== null ? `${gbps.toFixed(2)} GB/s` : '';
-			const part = share === null ? '' : `${(100 * share).toFixed(0)} % of the roofline`;
-			lines.push(`${name.padEnd(44)} ${webgpu.median.toFixed(2).padStart(9)} ms  ${rate.padStart(16)}  ${part}`.trimEnd());
+		lines.push(
+			'',
+			`${'roofline'.padEnd(11)}${roofline.gflops.toFixed(1)} GFLOP/s multiply-add, ${roofline.gbps.toFixed(1)} GB/s copy`,
+			'',
+		);
+		for (const result of measured) {
+			const [rate, share] = rateOf(result);
+			const ms = result.webgpu.median.toFixed(2);
+			lines.push(`${result.name.padEnd(44)} ${ms.padStart(9)} ms ${rate.padStart(15)} ${share.padStart(6)}`.trimEnd());
 		}
 		for (const error of errors) lines.push(`FAILED  ${error}`);
 	}
 	return lines.join('\n');
 }
 
-const megabytes = (bytes = 0) => `${(bytes / 2 ** 20).toFixed(0)} MiB`;
+const mebibytes = (bytes = 0) => `${(bytes / 2 ** 20).toFixed(0)} MiB`;

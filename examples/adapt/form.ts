@@ -87,16 +87,6 @@ export function readSampling(): { prompt: string; length: number; options: Sampl
 	return { prompt: element('prompt', HTMLTextAreaElement).value, length: input('length').valueAsNumber, options };
 }
 
-/** Offers bytes or text as a download. */
-export function offerDownload(name: string, content: string | Uint8Array): void {
-	const link = document.createElement('a');
-	link.href = URL.createObjectURL(new Blob([content as BlobPart]));
-	link.download = name;
-	link.click();
-	// The download has begun when the event loop comes back.
-	setTimeout(() => URL.revokeObjectURL(link.href));
-}
-
 /** Calls `read` with a text file that is chosen, or dropped on the text. */
 export function onTextFile(read: (file: File) => void): void {
 	const chosen = input('file');

@@ -7,8 +7,8 @@ import { Corpus } from '../gpt/corpus';
 import { Figures } from '../gpt/figures';
 import { write } from '../gpt/sampling';
 import { GptTraining, type Writer } from '../gpt/training';
-import { element, hideNotice, messageOf, showNotice } from '../page';
-import { offerDownload, onTextFile, type Phase, readAdapter, readSampling, readSizes, showPhase } from './form';
+import { element, hideNotice, messageOf, offerDownload, showNotice } from '../page';
+import { onTextFile, type Phase, readAdapter, readSampling, readSizes, showPhase } from './form';
 
 /** Milliseconds between two updates of the figures and the curve. */
 const REFRESH = 200;
