@@ -53,7 +53,7 @@ const MOST_OPCODES = 20_000_000;
 const LONGEST_INTEGER = 1024;
 
 /** Opcodes by name, as pickletools lists them. */
-const OPCODES = {
+export const OPCODES = {
 	MARK: 0x28,
 	EMPTY_TUPLE: 0x29,
 	STOP: 0x2e,

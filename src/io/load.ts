@@ -4,6 +4,7 @@ import { backendOf, deviceOfNew } from '../backends/registry';
 import { requireOneOf } from '../core/checks';
 import { isFloating } from '../core/dtype';
 import { ArgumentError, FormatError } from '../core/errors';
+import type { Global } from '../core/globals';
 import { numbersOf, storedArray } from '../core/halves';
 import { checkOptions } from '../core/options';
 import { runOperation } from '../core/scope';
@@ -216,7 +217,7 @@ function shardNamed(name: string, index: Source, others: readonly Source[]): Sou
 }
 
 /** The path or URL of a file in the folder of another. */
-export function beside(path: string | URL, name: string): string | URL {
+export function beside(path: string | Global<'URL'>, name: string): string | Global<'URL'> {
 	if (path instanceof URL) return new URL(encodeURIComponent(name), path);
 	return path.replace(/[^/\\]*$/, () => name);
 }

@@ -43,16 +43,22 @@ export async function save(state: Module | Readonly<StateDict>, target: Target, 
 	signal?.throwIfAborted();
 	const groups = shardsOf(tensors, most);
 	const writing = new Writing(groups, metadata, options);
-	if (typeof target === 'string' || target instanceof URL) {
-		if (maxShardSize === undefined) return thePlatform().writeFiles('io.save', [{ path: target, parts: writing.partsOf(0) }]);
-		return saveShards(writing, target);
-	}
+	const isPath = typeof target === 'string' || target instanceof URL;
+	if (isPath && maxShardSize !== undefined) return saveShards(writing, target);
 	if (groups.length > 1) throw new ArgumentError('io.save: a state in shards needs a path. Save it whole, without maxShardSize');
+	return writeTarget('io.save', target, writing.partsOf(0));
+}
+
+/** Writes `parts`, one after another. Errors name `operation`. */
+export async function writeTarget(operation: string, target: Target, parts: AsyncIterable<Uint8Array>): Promise<void> {
+	if (typeof target === 'string' || target instanceof URL) return thePlatform().writeFiles(operation, [{ path: target, parts }]);
 	const given: unknown = target;
-	if (given instanceof WritableStream) return writeTo(given, writing.partsOf(0));
+	if (given instanceof WritableStream) return writeTo(given, parts);
 	if (typeof FileSystemFileHandle !== 'undefined' && given instanceof FileSystemFileHandle)
-		return writeTo(await given.createWritable(), writing.partsOf(0));
-	throw new ArgumentError(`io.save: it writes to a path, a WritableStream or a FileSystemFileHandle, not ${describe(given)}`);
+		return writeTo(await given.createWritable(), parts);
+	throw new ArgumentError(
+		`${operation}: it writes to a path, a WritableStream or a FileSystemFileHandle, not ${describe(given)}`,
+	);
 }
 
 const OPTIONS = ['metadata', 'maxShardSize', 'onProgress', 'signal'] as const;
@@ -121,10 +127,10 @@ class Writing {
 		return this.#files.reduce((sum, { start, size }) => sum + size - start.length, 0);
 	}
 
-	async *partsOf(file: number): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+	async *partsOf(file: number): AsyncGenerator<Uint8Array> {
 		const { onProgress, signal } = this.options;
 		const { start, sorted } = this.#files[file]!;
-		yield start as Uint8Array<ArrayBuffer>;
+		yield start;
 		this.#loaded += start.length;
 		for (const { tensor } of sorted) {
 			signal?.throwIfAborted();
@@ -162,7 +168,8 @@ async function saveShards(writing: Writing, target: string | URL): Promise<void>
 	await thePlatform().writeFiles('io.save', files, { before: [index], after });
 }
 
-async function bytesOf(tensor: Tensor): Promise<Uint8Array<ArrayBuffer>> {
+/** The elements as files hold them. */
+export async function bytesOf(tensor: Tensor): Promise<Uint8Array> {
 	const { buffer, byteOffset, byteLength } = storedArray(tensor.dtype, await tensor.data());
 	return new Uint8Array(buffer as ArrayBuffer, byteOffset, byteLength);
 }
