@@ -70,6 +70,9 @@ export const UNARY = {
 	atanh: { value: 'inverseHyperbolicTangent(x)', gradient: 'g / ((1.0 - x) * (1.0 + x))' },
 	erf: { value: 'errorFunction(x)', gradient: 'g * 1.12837917 * exponential(-x * x)' },
 	erfc: { value: 'errorFunctionComplement(x)', gradient: '-g * 1.12837917 * exponential(-x * x)' },
+	lgamma: { value: 'logGamma(x)', gradient: 'g * digammaOf(x)' },
+	digamma: { value: 'digammaOf(x)', gradient: 'g * hurwitzZeta(x, 2.0)' },
+	polygamma: { value: 't * hurwitzZeta(x, s + 1.0)', gradient: 'g * -t * (s + 1.0) * hurwitzZeta(x, s + 2.0)' },
 	sigmoid: { value: 'sigmoid(x)', gradient: 'g * x * (1.0 - x)' },
 	logSigmoid: { value: '-softplus(-x)', gradient: 'g * sigmoid(-x)' },
 	relu: {

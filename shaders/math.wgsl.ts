@@ -12,11 +12,13 @@
  *   between passes through `unseen`.
  *
  * Polynomials of exp and log are those of S. Moshier's Cephes library, single precision (https://www.netlib.org/cephes). Angles
- * are in mathAngles.wgsl.ts; error functions, powers and remainders in mathSpecial.wgsl.ts.
+ * are in mathAngles.wgsl.ts; error functions, powers and remainders in mathSpecial.wgsl.ts; the gamma function in
+ * mathGamma.wgsl.ts.
  *
  * `mathFunctions(code)` gives the functions that `code` calls, directly or not, so that a shader compiles no others.
  */
 import { ANGLE_FUNCTIONS } from './mathAngles.wgsl';
+import { GAMMA_FUNCTIONS } from './mathGamma.wgsl';
 import { SPECIAL_FUNCTIONS } from './mathSpecial.wgsl';
 
 /** y, and NaN where `test` holds. */
@@ -305,6 +307,7 @@ const LIBRARY = [
 	ATANH,
 	...ANGLE_FUNCTIONS,
 	...SPECIAL_FUNCTIONS,
+	...GAMMA_FUNCTIONS,
 ].map((code) => ({ code, calls: new RegExp(`\\b(${[...code.matchAll(/fn (\w+)\(/g)].map((match) => match[1]).join('|')})\\(`) }));
 
 /** The functions of this file that `code` calls, directly or not, to be placed in front of it. */

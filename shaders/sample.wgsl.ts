@@ -12,7 +12,7 @@
  *
  * Points that are whole numbers are exact, with fused multiply-adds or without, so flips, crops and shifts by whole pixels only
  * copy. `fold` moves a point outside the image back into it, except with 'constant' padding, which reads `fill` there. The host
- * guarantees that H and W are at least 1. Points that are NaN or huge read some pixel or `fill`, never memory outside.
+ * guarantees that H and W are at least 1. 'bicubic' folds the 16 pixels of a point instead of the point. Points that are NaN or huge read some pixel or `fill`, never memory outside.
  */
 import { wgsl } from 'wgsl-preprocessor';
 import { defineKernel, LANES, read, readWrite, WORKGROUP_SIZE } from './shader';
@@ -22,7 +22,7 @@ export const SAMPLE_CHANNELS = 4;
 export type SampleVariant = {
 	type: 'f32' | 'f16';
 	points: 'affine' | 'grid';
-	mode: 'bilinear' | 'nearest';
+	mode: 'bilinear' | 'nearest' | 'bicubic';
 	padding: 'constant' | 'edge' | 'reflect' | 'symmetric';
 	store: 'vec4' | 'scalar';
 };
@@ -58,7 +58,7 @@ export const sample = defineKernel({
 		offset: 'u32',
 		pointOffset: 'u32',
 		fill: 'f32',
-		/** Always 4. A constant would make the compiler unroll the loop and take four times as long. */
+		/** 16 for bicubic, otherwise 4. A constant would make the compiler unroll the loop and take four times as long. */
 		taps: 'u32',
 	},
 	define({ type, points, mode, padding, store }: SampleVariant) {
@@ -82,6 +82,14 @@ fn mirrored(point: vec4<f32>, span: f32) -> vec4<f32> {
 fn fold(point: vec4<f32>, size: f32) -> vec4<f32> {
 	${FOLD[padding]}
 }
+
+#if ${mode === 'bicubic'}
+/** Keys' cubic kernel with A = -0.75. */
+fn cubic(distance: vec4<f32>) -> vec4<f32> {
+	let d = min(abs(distance), vec4(2.0));
+	return select(((-0.75 * d + 3.75) * d - 6.0) * d + 3.0, (1.25 * d - 2.25) * d * d + 1.0, d <= vec4(1.0));
+}
+#endif
 `,
 			main: wgsl`
 	let image = groupIndex / p.blocks;
@@ -97,18 +105,24 @@ fn fold(point: vec4<f32>, size: f32) -> vec4<f32> {
 	let m = p.pointOffset + n * 6u;
 	let j = vec4(f32(quadColumn * 4u)) + vec4(0.0, 1.0, 2.0, 3.0);
 	let i = f32(row);
-	let column = fold(points[m] * j + (points[m + 1u] * i + points[m + 2u]), p.size.x);
-	let line = fold(points[m + 3u] * j + (points[m + 4u] * i + points[m + 5u]), p.size.y);
+	let atX = points[m] * j + (points[m + 1u] * i + points[m + 2u]);
+	let atY = points[m + 3u] * j + (points[m + 4u] * i + points[m + 5u]);
 #else
 	let j = min(vec4(quadColumn * 4u) + vec4<u32>(0u, 1u, 2u, 3u), vec4(p.outSize.x - 1u));
 	let g = vec4(p.pointOffset + n * p.gridSteps.x + row * p.gridSteps.y) + j * p.gridSteps.z;
 	let h = g + p.gridSteps.w;
 	let gridColumn = vec4(f32(points[g.x]), f32(points[g.y]), f32(points[g.z]), f32(points[g.w]));
 	let gridLine = vec4(f32(points[h.x]), f32(points[h.y]), f32(points[h.z]), f32(points[h.w]));
-	let column = fold((gridColumn + 1.0) * p.scale.x + p.shift.x, p.size.x);
-	let line = fold((gridLine + 1.0) * p.scale.y + p.shift.y, p.size.y);
+	let atX = (gridColumn + 1.0) * p.scale.x + p.shift.x;
+	let atY = (gridLine + 1.0) * p.scale.y + p.shift.y;
 #endif
 	let last = vec2<i32>(p.size.xy) - 1;
+#if ${mode === 'bicubic'}
+	let left = floor(atX);
+	let top = floor(atY);
+#else
+	let column = fold(atX, p.size.x);
+	let line = fold(atY, p.size.y);
 #if ${mode === 'nearest'}
 	let left = vec4<i32>(round(column));
 	let top = vec4<i32>(round(line));
@@ -130,12 +144,28 @@ fn fold(point: vec4<f32>, size: f32) -> vec4<f32> {
 	let topInside = top == nearY;
 	let lefts = vec4<u32>(nearX) * p.steps.w;
 	let tops = vec4<u32>(nearY) * p.steps.z;
+#endif
 	var source = p.offset + n * p.steps.x + first * p.steps.y;
 	var plane = n * p.channels + first;
 	let count = min(${SAMPLE_CHANNELS}u, p.channels - first);
 	for (var c = 0u; c < count; c++) {
 #if ${mode === 'nearest'}
 		let value = ${gather('tops', 'lefts', 'leftInside & topInside')};
+#elif ${mode === 'bicubic'}
+		var value = vec4(0.0);
+		for (var tap = 0u; tap < p.taps; tap++) {
+			let x0 = left + (f32(tap & 3u) - 1.0);
+			let y0 = top + (f32(tap >> 2u) - 1.0);
+			let weight = cubic(atX - x0) * cubic(atY - y0);
+			let pixelX = vec4<i32>(fold(x0, p.size.x));
+			let pixelY = vec4<i32>(fold(y0, p.size.y));
+			let nearX = clamp(pixelX, vec4(0), vec4(last.x));
+			let nearY = clamp(pixelY, vec4(0), vec4(last.y));
+			let columns = vec4<u32>(nearX) * p.steps.w;
+			let rows = vec4<u32>(nearY) * p.steps.z;
+			let share = ${gather('rows', 'columns', '(pixelX == nearX) & (pixelY == nearY)')} * weight;
+			value += select(share, vec4(0.0), weight == vec4(0.0));
+		}
 #else
 		var value = vec4(0.0);
 		for (var tap = 0u; tap < p.taps; tap++) {

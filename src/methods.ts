@@ -151,7 +151,8 @@ declare module './tensor' {
 			Of<typeof import('./ops/reduce/sums')>,
 			Of<typeof import('./ops/sample')>,
 			Of<typeof import('./ops/softmax')>,
-			Of<typeof import('./ops/stft')> {
+			Of<typeof import('./ops/stft')>,
+			Of<typeof import('./ops/unpool')> {
 		/** Converts to another dtype, or moves to WebGPU; see `to`. */
 		to(target: DType | 'webgpu'): Tensor;
 		/** Copies to the CPU, once the GPU has computed the tensor. */

@@ -57,3 +57,4 @@ export {
 export { type AffineGridOptions, affineGrid, type GridSampleOptions, gridSample } from './ops/sample';
 export * from './ops/softmax';
 export { type IstftOptions, istft, type StftOptions, stft } from './ops/stft';
+export { type MaxUnpoolOptions, maxUnpool1d, maxUnpool2d, maxUnpool3d } from './ops/unpool';

@@ -16,6 +16,8 @@ import {
 	maxPool3d,
 	type OutputSize,
 } from '../ops/pool';
+import type { ValuesIndices } from '../ops/reduce';
+import { maxUnpool1d, maxUnpool2d, maxUnpool3d } from '../ops/unpool';
 import { AVG_POOL_NAMES, type AvgPoolPositions, MAX_POOL_NAMES, type MaxPoolPositions } from '../ops/windows';
 import type { Tensor } from '../tensor';
 import { Module } from './module';
@@ -29,6 +31,8 @@ export interface MaxPoolOptions {
 	readonly dilation?: Size;
 	/** Round the output size up. Default false. */
 	readonly ceilMode?: boolean;
+	/** Whether forward also returns the positions of the maxima, for MaxUnpool. Default false. */
+	readonly returnIndices?: boolean;
 }
 
 export interface AvgPoolOptions {
@@ -53,16 +57,19 @@ abstract class WindowPool<Options extends { readonly stride?: Size; readonly pad
 		requireOptions(new.target.name, options);
 	}
 
-	abstract override forward(input: Tensor): Tensor;
-
 	override extraRepr(): string {
 		return `kernelSize=${this.kernelSize}, stride=${this.options.stride ?? this.kernelSize}, padding=${this.options.padding ?? 0}`;
 	}
 }
 
+type MaxPoolOptionsFor<WithIndices extends boolean> = MaxPoolOptions &
+	(WithIndices extends true ? { readonly returnIndices: true } : { readonly returnIndices?: false });
+
+type MaxPooled<WithIndices extends boolean> = WithIndices extends true ? ValuesIndices : Tensor;
+
 /** Takes stride, padding and dilation as options or by position, in this order. */
-abstract class MaxPool extends WindowPool<MaxPoolOptions> {
-	constructor(kernelSize: Size, ...rest: Leading<MaxPoolPositions, MaxPoolOptions>) {
+abstract class MaxPool<WithIndices extends boolean> extends WindowPool<MaxPoolOptions> {
+	constructor(kernelSize: Size, ...rest: Leading<MaxPoolPositions, MaxPoolOptionsFor<WithIndices>>) {
 		super(kernelSize, leadingOptions<MaxPoolOptions>(new.target.name, rest, MAX_POOL_NAMES));
 	}
 }
@@ -75,23 +82,58 @@ abstract class AvgPool<Options extends AvgPoolOptions = AvgPoolOptions> extends 
 }
 
 /** The maximum of each window of [N, C, L]. As `torch.nn.MaxPool1d`. */
-export class MaxPool1d extends MaxPool {
-	override forward(input: Tensor): Tensor {
-		return maxPool1d(input, this.kernelSize, this.options);
+export class MaxPool1d<WithIndices extends boolean = false> extends MaxPool<WithIndices> {
+	override forward(input: Tensor): MaxPooled<WithIndices> {
+		return maxPool1d(input, this.kernelSize, this.options as object) as MaxPooled<WithIndices>;
 	}
 }
 
 /** The maximum of each window of [N, C, H, W]. As `torch.nn.MaxPool2d`. */
-export class MaxPool2d extends MaxPool {
-	override forward(input: Tensor): Tensor {
-		return maxPool2d(input, this.kernelSize, this.options);
+export class MaxPool2d<WithIndices extends boolean = false> extends MaxPool<WithIndices> {
+	override forward(input: Tensor): MaxPooled<WithIndices> {
+		return maxPool2d(input, this.kernelSize, this.options as object) as MaxPooled<WithIndices>;
 	}
 }
 
 /** The maximum of each window of [N, C, D, H, W]. As `torch.nn.MaxPool3d`. */
-export class MaxPool3d extends MaxPool {
-	override forward(input: Tensor): Tensor {
-		return maxPool3d(input, this.kernelSize, this.options);
+export class MaxPool3d<WithIndices extends boolean = false> extends MaxPool<WithIndices> {
+	override forward(input: Tensor): MaxPooled<WithIndices> {
+		return maxPool3d(input, this.kernelSize, this.options as object) as MaxPooled<WithIndices>;
+	}
+}
+
+interface MaxUnpoolLayerOptions {
+	/** Default: the kernel size. */
+	readonly stride?: Size;
+	readonly padding?: Size;
+}
+
+/** Takes stride and padding as options or by position, in this order. */
+abstract class MaxUnpool extends WindowPool<MaxUnpoolLayerOptions> {
+	constructor(kernelSize: Size, ...rest: Leading<[stride: Size, padding: Size], MaxUnpoolLayerOptions>) {
+		super(kernelSize, leadingOptions<MaxUnpoolLayerOptions>(new.target.name, rest, ['stride', 'padding']));
+	}
+
+}
+
+/** Zeros with the values of [N, C, L] at the positions that MaxPool1d returned. As `torch.nn.MaxUnpool1d`. */
+export class MaxUnpool1d extends MaxUnpool {
+	override forward(input: Tensor, indices: Tensor, outputSize?: readonly number[]): Tensor {
+		return maxUnpool1d(input, indices, this.kernelSize, { ...this.options, ...(outputSize && { outputSize }) });
+	}
+}
+
+/** Zeros with the values of [N, C, H, W] at the positions that MaxPool2d returned. As `torch.nn.MaxUnpool2d`. */
+export class MaxUnpool2d extends MaxUnpool {
+	override forward(input: Tensor, indices: Tensor, outputSize?: readonly number[]): Tensor {
+		return maxUnpool2d(input, indices, this.kernelSize, { ...this.options, ...(outputSize && { outputSize }) });
+	}
+}
+
+/** Zeros with the values of [N, C, D, H, W] at the positions that MaxPool3d returned. As `torch.nn.MaxUnpool3d`. */
+export class MaxUnpool3d extends MaxUnpool {
+	override forward(input: Tensor, indices: Tensor, outputSize?: readonly number[]): Tensor {
+		return maxUnpool3d(input, indices, this.kernelSize, { ...this.options, ...(outputSize && { outputSize }) });
 	}
 }
 

@@ -1,7 +1,7 @@
 /** Samples images at given positions. */
 import { currentAutocast, isGradEnabled } from '../autograd/modes';
 import { defineOperation, NO_GRADIENT } from '../autograd/operation';
-import type { GridAttributes, SampleAttributes } from '../backends/contract/sample';
+import type { GridAttributes, SampleAttributes, SamplePadding } from '../backends/contract/sample';
 import { requireOneOf } from '../core/checks';
 import { allocateTyped, requireDType } from '../core/dtype';
 import { formatShape, ShapeError } from '../core/errors';
@@ -86,12 +86,12 @@ export function affineGrid(theta: Tensor, size: readonly number[], options: Affi
 	});
 }
 
-const MODES = ['bilinear', 'nearest'] as const;
+const MODES = ['bilinear', 'nearest', 'bicubic'] as const;
 const PADDING_MODES = ['zeros', 'border', 'reflection'] as const;
 
 export interface GridSampleOptions {
 	/** Default 'bilinear'. 'nearest' has no gradient for the grid. */
-	readonly mode?: 'bilinear' | 'nearest';
+	readonly mode?: (typeof MODES)[number];
 	/** The values outside of the image: 0, the nearest pixel, or the mirrored image. Default 'zeros'. */
 	readonly paddingMode?: 'zeros' | 'border' | 'reflection';
 	/** Whether -1 and 1 are the centres of the outermost pixels, instead of their outer edges. Default false. */
@@ -100,7 +100,7 @@ export interface GridSampleOptions {
 
 /**
  * Samples x [N, C, H, W] at the positions (x, y) in `grid` [N, H', W', 2] and returns [N, C, H', W']. Coordinates run from -1 at the left
- * and top to 1 at the right and bottom. Differentiable by x and, if bilinear, by the grid. As `torch.nn.functional.grid_sample` for images.
+ * and top to 1 at the right and bottom. Differentiable by x and, unless the mode is 'nearest', by the grid. As `torch.nn.functional.grid_sample` for images.
  */
 export function gridSample(x: Tensor, grid: Tensor, options: GridSampleOptions = {}): Tensor {
 	checkOptions('gridSample', options, ['mode', 'paddingMode', 'alignCorners']);
@@ -148,13 +148,17 @@ const sampleOperation = defineOperation({
 	vjp: NO_GRADIENT,
 });
 
-/**
- * One coordinate of every position in pixels, [N, H' W'], moved into the image unless padding is 'constant'. As in PyTorch, a position on
- * the centre of an outermost pixel has no derivative, like positions that are moved there: so hardtanh, not clamp.
- */
-function coordinate(grid: Tensor, axis: 0 | 1, size: number, { scale, shift, padding }: GridAttributes): Tensor {
+/** One coordinate of every position in pixels, [N, H' W']. */
+function coordinate(grid: Tensor, axis: 0 | 1, { scale, shift }: GridAttributes): Tensor {
 	const flat = reshape(select(grid, 3, axis), [grid.shape[0]!, grid.shape[1]! * grid.shape[2]!]);
-	const position = add(mul(add(flat, 1), scale[axis]), shift[axis]);
+	return add(mul(add(flat, 1), scale[axis]), shift[axis]);
+}
+
+/**
+ * Coordinates moved into an image of `size` pixels, unless padding is 'constant'. As in PyTorch, a position on the centre of an outermost
+ * pixel has no derivative, like positions that are moved there: so hardtanh, not clamp.
+ */
+function folded(position: Tensor, size: number, padding: SamplePadding): Tensor {
 	const within = (at: Tensor) => hardtanh(at, { minVal: 0, maxVal: size - 1 });
 	switch (padding) {
 		case 'constant':
@@ -176,27 +180,45 @@ function mirrored(position: Tensor, span: number): Tensor {
 	return where(eq(remainder(times, 2), 1), sub(span, rest), rest);
 }
 
-/** gridSample in differentiable operations: each of the four taps is a weighted gather. */
+/** Keys' cubic kernel with A = -0.75, for the four pixels around positions at `rest` behind the second of them. */
+function cubicWeights(rest: Tensor): Tensor[] {
+	const inner = (d: Tensor) => add(mul(sub(mul(d, 1.25), 2.25), mul(d, d)), 1);
+	const outer = (d: Tensor) => add(mul(sub(mul(add(mul(d, -0.75), 3.75), d), 6), d), 3);
+	return [outer(add(rest, 1)), inner(rest), inner(sub(1, rest)), outer(sub(2, rest))];
+}
+
+/** gridSample in differentiable operations: each tap is a weighted gather. */
 function composed(x: Tensor, grid: Tensor, attributes: GridAttributes): Tensor {
+	const { mode, padding } = attributes;
 	const [count, channels, height, width] = x.shape as [number, number, number, number];
-	const column = coordinate(grid, 0, width, attributes);
-	const line = coordinate(grid, 1, height, attributes);
 	const points = grid.shape[1]! * grid.shape[2]!;
 	const plane = reshape(x, [count, channels, height * width]);
 	const shape = [count, channels, grid.shape[1]!, grid.shape[2]!];
-	if (attributes.mode === 'nearest') return reshape(tap(round(detach(column)), round(detach(line)), null), shape);
+	const positions = [coordinate(grid, 0, attributes), coordinate(grid, 1, attributes)] as const;
+	const foldX = (at: Tensor) => folded(at, width, padding);
+	const foldY = (at: Tensor) => folded(at, height, padding);
+	const [column, line] = mode === 'bicubic' ? positions : [foldX(positions[0]), foldY(positions[1])];
+	if (mode === 'nearest') return reshape(tap(round(detach(column)), round(detach(line)), null), shape);
 	const left = floor(detach(column));
 	const top = floor(detach(line));
 	const right = sub(column, left);
 	const below = sub(line, top);
-	const taps = [0, 1, 2, 3].map((corner) => {
-		const [isRight, isBelow] = [corner % 2, corner >> 1];
-		const weight = mul(isRight ? right : sub(1, right), isBelow ? below : sub(1, below));
-		return tap(add(left, isRight), add(top, isBelow), weight);
-	});
-	return reshape(
-		taps.reduce((sum, value) => add(sum, value)),
-		shape,
+	const total = (taps: readonly Tensor[]) =>
+		reshape(
+			taps.reduce((sum, value) => add(sum, value)),
+			shape,
+		);
+	if (mode === 'bicubic') {
+		const across = cubicWeights(right).map((weight, i) => ({ weight, at: foldX(add(left, i - 1)) }));
+		const down = cubicWeights(below).map((weight, i) => ({ weight, at: foldY(add(top, i - 1)) }));
+		return total(down.flatMap((y) => across.map((x) => tap(x.at, y.at, mul(x.weight, y.weight)))));
+	}
+	return total(
+		[0, 1, 2, 3].map((corner) => {
+			const [isRight, isBelow] = [corner % 2, corner >> 1];
+			const weight = mul(isRight ? right : sub(1, right), isBelow ? below : sub(1, below));
+			return tap(add(left, isRight), add(top, isBelow), weight);
+		}),
 	);
 
 	/** The weighted pixels of all channels at (px, py), and 0 outside, even if the border pixel is NaN. */

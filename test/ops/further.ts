@@ -99,6 +99,29 @@ const elementwise: OpEntry[] = [
 		],
 		torch: ({ decimals }) => `torch.round(x[0], decimals=${decimals})`,
 	}),
+	entry('polygamma', 'elementwise', {
+		call: ([x], { n }) => w.polygamma(x!, n as number),
+		samples: [
+			...[0, 1, 2, 5].map((n) => ({
+				label: `derivative ${n}`,
+				inputs: [{ shape: [3, 5], low: 0.3, high: 9 }],
+				options: { n },
+			})),
+			{ label: 'below 0', inputs: [listed([-0.3, -0.6, -1.7, -7.4, -30.25], 5)], options: { n: 1 } },
+			{ label: 'below 0, second', inputs: [listed([-0.3, -0.6, -1.7, -7.4], 4)], options: { n: 2 }, gradient: false },
+			{ label: 'extremes', inputs: [listed([0, 1e-7, 1e4, 1e20, INF, Number.NaN], 6)], options: { n: 1 }, gradient: false },
+			{ label: 'int32', inputs: [whole([1, 2, 9])], options: { n: 3 }, gradient: false },
+		],
+		refusals: [
+			{
+				label: 'half a derivative',
+				call: (device) => w.polygamma(w.ones([2], { device }), 0.5),
+				message: /polygamma: n must be a whole number of at least 0, not 0\.5/,
+			},
+		],
+		torch: ({ n }) => `torch.polygamma(${n}, x[0])`,
+		tolerance: { relative: 2e-5, absolute: 2e-6, reason: 'powers of up to 7 of rounded numbers, with reflections that cancel' },
+	}),
 	entry('clamp', 'elementwise', {
 		call: ([x], { min, max }) => w.clamp(x!, { min: min as number, max: max as number }),
 		samples: [

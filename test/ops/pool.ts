@@ -12,6 +12,9 @@ import {
 	maxPool1d,
 	maxPool2d,
 	maxPool3d,
+	maxUnpool1d,
+	maxUnpool2d,
+	maxUnpool3d,
 	type Tensor,
 	zeros,
 } from 'wgrad';
@@ -58,7 +61,57 @@ function refuse(label: string, shape: readonly number[], run: (x: Tensor) => unk
 	return { label, call: (device) => run(zeros(shape, { device })), message };
 }
 
+/** Values and their positions in the planes before the pooling. */
+function unpooling(label: string, x: InputSpec, positions: readonly number[], options: Options): Sample {
+	return { label, inputs: [x, { shape: x.shape, dtype: 'int32', values: positions }], options };
+}
+
+const OPERATIONS = { maxUnpool1d, maxUnpool2d, maxUnpool3d };
+
+function unpoolEntry(name: keyof typeof OPERATIONS, samples: readonly Sample[], refusals: readonly Refusal[]): OpEntry {
+	return {
+		name,
+		family: 'pool',
+		call: ([x, indices], { size, ...options }) => OPERATIONS[name](x!, indices!, size as number, options),
+		gradient: 'yes',
+		samples,
+		refusals,
+		torch: ({ size, stride, padding = 0, outputSize }) =>
+			`F.max_unpool${name.slice(-2)}(x[0], x[1].long(), ${py(size)}, ${stride === undefined ? 'None' : py(stride)}, ${py(padding)}, ${outputSize === undefined ? 'None' : py(outputSize)})`,
+	};
+}
+
+const unpool: OpEntry[] = [
+	unpoolEntry(
+		'maxUnpool2d',
+		[
+			unpooling('a grid', of(1, 2, 2, 2), [0, 3, 13, 15, 5, 2, 8, 11], { size: 2 }),
+			unpooling('one image, larger', { ...of(2, 1, 2), layout: 'transposed' }, [1, 14, 6, 9], { size: [2, 2], outputSize: [3, 5] }),
+			unpooling('stride and padding', of(1, 1, 2, 3), [0, 2, 4, 6, 8, 9], { size: 3, stride: 2, padding: 1 }),
+			unpooling('no images', of(0, 1, 2, 2), [], { size: 2 }),
+		],
+		[
+			refuse(
+				'shapes',
+				[1, 1, 2, 2],
+				(x) => maxUnpool2d(x, zeros([1, 2, 2], { dtype: 'int32', device: x.device }), 2),
+				/maxUnpool2d: takes values and indices of one shape of 4 dims, or 3 without a batch, not \[1, 1, 2, 2\] and \[1, 2, 2\]/,
+			),
+			refuse(
+				'output size',
+				[1, 1, 2, 2],
+				(x) => maxUnpool2d(x, zeros([1, 1, 2, 2], { dtype: 'int32', device: x.device }), 2, { outputSize: [4, 6] }),
+				/maxUnpool2d: outputSize must lie between \[3, 3\] and \[5, 5\] for \[1, 1, 2, 2\], not \[4, 6\]/,
+			),
+			refuse('indices', [1, 1, 2, 2], (x) => maxUnpool2d(x, x, 2), /maxUnpool2d: indices has dtype float32; it takes int32/),
+		],
+	),
+	unpoolEntry('maxUnpool1d', [unpooling('signals', of(1, 2, 3), [0, 3, 4, 1, 2, 5], { size: 2 })], []),
+	unpoolEntry('maxUnpool3d', [unpooling('volumes', of(1, 1, 1, 2, 1), [3, 6], { size: 2 })], []),
+];
+
 export const pool: OpEntry[] = [
+	...unpool,
 	entry(
 		'maxPool2d',
 		maxPool2d as never,

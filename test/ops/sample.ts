@@ -32,6 +32,9 @@ const sampler: OpEntry = {
 		sampling('nearest', { mode: 'nearest' }),
 		sampling('nearest, border, corners', { mode: 'nearest', paddingMode: 'border', alignCorners: true }),
 		sampling('nearest, reflection', { mode: 'nearest', paddingMode: 'reflection' }),
+		sampling('bicubic', { mode: 'bicubic' }),
+		sampling('bicubic, border, corners', { mode: 'bicubic', paddingMode: 'border', alignCorners: true }),
+		sampling('bicubic, reflection', { mode: 'bicubic', paddingMode: 'reflection' }),
 		sampling('transposed', {}, { layout: 'transposed' }, { layout: 'transposed' }),
 		sampling('strided', { paddingMode: 'border' }, { layout: 'strided' }, { layout: 'strided' }),
 		sampling(
@@ -43,7 +46,7 @@ const sampler: OpEntry = {
 		// Without gradients the fused kernel runs; the other samples run the composed form.
 		...(['zeros', 'border', 'reflection'] as const).flatMap((paddingMode) =>
 			[false, true].flatMap((alignCorners) =>
-				(['bilinear', 'nearest'] as const).map((mode) => ({
+				(['bilinear', 'nearest', 'bicubic'] as const).map((mode) => ({
 					...sampling(
 						`kernel: ${mode}, ${paddingMode}${alignCorners ? ', corners' : ''}`,
 						{ mode, paddingMode, alignCorners },
@@ -103,8 +106,8 @@ const sampler: OpEntry = {
 		},
 		{
 			label: 'unknown mode',
-			call: (device) => gridSample(zeros([1, 1, 2, 2], { device }), zeros([1, 2, 2, 2], { device }), { mode: 'cubic' as never }),
-			message: /gridSample: mode must be 'bilinear' or 'nearest', not 'cubic'/,
+			call: (device) => gridSample(zeros([1, 1, 2, 2], { device }), zeros([1, 2, 2, 2], { device }), { mode: 'lanczos' as never }),
+			message: /gridSample: mode must be 'bilinear', 'nearest' or 'bicubic', not 'lanczos'/,
 		},
 		{
 			label: 'unknown padding',

@@ -29,7 +29,8 @@ export type TernaryOp = keyof typeof TERNARY;
 
 /**
  * The numeric arguments of a function, in PyTorch's order: leakyRelu (negativeSlope), elu (alpha), celu (alpha), softplus
- * (beta, threshold), hardtanh (min, max), clamp (min, max; -inf and inf if absent), addcmul and addcdiv (value).
+ * (beta, threshold), hardtanh (min, max), clamp (min, max; -inf and inf if absent), polygamma (n, n! times the sign of the result for x > 0),
+ * addcmul and addcdiv (value).
  */
 export interface Parameters {
 	readonly p0?: number;

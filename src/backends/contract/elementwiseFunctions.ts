@@ -2,6 +2,7 @@
  * The functions of elementwise operations in double precision, by PyTorch's names and definitions. The CPU runs these
  * functions. The WGSL of shaders/elementwiseFunctions.wgsl.ts is written independently, and tests compare the two.
  */
+import { digamma, lgamma, zeta } from './gamma';
 import { erf, erfc, floorDivide, power, remainder, roundHalfEven } from './special';
 
 const { abs, exp, expm1, log, log1p, sqrt } = Math;
@@ -69,6 +70,13 @@ export const UNARY = {
 	atanh: { value: Math.atanh, saves: 'x', gradient: (g, x) => g / (1 - x * x) },
 	erf: { value: erf, saves: 'x', gradient: (g, x) => ((g * 2) / sqrt(Math.PI)) * exp(-x * x) },
 	erfc: { value: erfc, saves: 'x', gradient: (g, x) => ((-g * 2) / sqrt(Math.PI)) * exp(-x * x) },
+	lgamma: { value: lgamma, saves: 'x', gradient: (g, x) => g * digamma(x) },
+	digamma: { value: digamma, saves: 'x', gradient: (g, x) => g * zeta(2, x) },
+	polygamma: {
+		value: (x, n, factor) => factor * zeta(n + 1, x),
+		saves: 'x',
+		gradient: (g, x, n, factor) => g * -factor * (n + 1) * zeta(n + 2, x),
+	},
 	sigmoid: { value: sigmoid, saves: 'y', gradient: (g, y) => g * y * (1 - y) },
 	logSigmoid: { value: (x) => -softplus(-x), saves: 'x', gradient: (g, x) => g * sigmoid(-x) },
 	relu: { value: (x) => (x <= 0 ? 0 : x), saves: 'y', gradient: (g, y) => (y <= 0 ? 0 : g) },

@@ -15,9 +15,10 @@ export type SamplePadding =
 export interface SampleAttributes {
 	/**
 	 * Bilinear: the weighted mean of the four pixels around a position. Nearest: the nearest pixel; of two, the one with the even
-	 * index.
+	 * index. Bicubic: Keys' cubic convolution of the 16 pixels around a position with A = -0.75; only there the padding moves pixels, not
+	 * the position.
 	 */
-	readonly mode: 'bilinear' | 'nearest';
+	readonly mode: 'bilinear' | 'nearest' | 'bicubic';
 	readonly padding: SamplePadding;
 	readonly fill: number;
 }

@@ -2,9 +2,9 @@
  * Special functions in double precision that JavaScript does not have.
  *
  * erf and erfc follow fdlibm's s_erf.c (Sun Microsystems, 1993, https://www.netlib.org/fdlibm/s_erf.c; permission to use, copy,
- * modify and distribute is freely granted): rational approximations on five intervals, with an error below one unit of the last
- * place. modify and distribute is freely granted): rational approximations on five intervals, with an error below one unit in the
- * last place.
+ * modify and distribute is freely granted): rational approximations on five intervals, with an error below one unit in the last
+ * place.
+ */
 
 /** coefficients[0] + coefficients[1] x + ... by Horner's rule. */
 function polynomial(x: number, coefficients: readonly number[]): number {

@@ -31,6 +31,13 @@ function folded(position: number, size: number, padding: SamplePadding): number 
 	}
 }
 
+/** Keys' cubic kernel with A = -0.75, for a pixel at this distance. */
+function cubic(distance: number): number {
+	const d = Math.abs(distance);
+	if (d <= 1) return (1.25 * d - 2.25) * d * d + 1;
+	return d < 2 ? ((-0.75 * d + 3.75) * d - 6) * d + 3 : 0;
+}
+
 function sampleAt(
 	x: View,
 	y: View,
@@ -46,8 +53,7 @@ function sampleAt(
 	for (let n = 0; n < batch; n++) {
 		for (let pixel = 0; pixel < plane; pixel++) {
 			const [column, row] = positionOf(n, Math.floor(pixel / outWidth), pixel % outWidth);
-			const atX = folded(column, width, padding);
-			const atY = folded(row, height, padding);
+			const [atX, atY] = mode === 'bicubic' ? [column, row] : [folded(column, width, padding), folded(row, height, padding)];
 			for (let c = 0; c < channels; c++) {
 				const from = x.offset + n * stepN + c * stepC;
 				const valueAt = (px: number, py: number) =>
@@ -59,6 +65,17 @@ function sampleAt(
 				}
 				const left = Math.floor(atX);
 				const top = Math.floor(atY);
+				if (mode === 'bicubic') {
+					let total = 0;
+					for (let py = top - 1; py <= top + 2; py++) {
+						for (let px = left - 1; px <= left + 2; px++) {
+							const weight = cubic(atX - px) * cubic(atY - py);
+							if (weight !== 0) total += valueAt(folded(px, width, padding), folded(py, height, padding)) * weight;
+						}
+					}
+					ys[to] = total;
+					continue;
+				}
 				const right = atX - left;
 				const below = atY - top;
 				// A neighbour without weight may lie outside the image or be NaN, so it must not enter the sum.

@@ -35,10 +35,10 @@ export function sampleKernels(gpu: Gpu): SampleKernels {
 				offset: x.offset,
 				pointOffset: points.offset,
 				fill,
-				taps: 4,
+				taps: mode === 'bicubic' ? 16 : 4,
 			},
 			grid: [blocks * images],
-			flops: numel(y.shape) * (mode === 'bilinear' ? 8 : 0),
+			flops: numel(y.shape) * (mode === 'bicubic' ? 32 : mode === 'bilinear' ? 8 : 0),
 			bytes: (numel(x.shape) + numel(y.shape) + (isGrid ? numel(points.shape) : 0)) * gpuBytes(y.dtype),
 		});
 	}

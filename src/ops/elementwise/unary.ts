@@ -1,11 +1,12 @@
 /** Functions of one number. */
 import { requireInteger } from '../../core/checks';
 import { checkOptions } from '../../core/options';
+import { runOperation } from '../../core/scope';
 import type { Tensor } from '../../tensor';
 import { requireFloatingTensor } from '../../tensorChecks';
 import { inFloat32 } from '../composed';
 import { add, div, mul, neg, sub } from './arithmetic';
-import { unary } from './definitions';
+import { unary, unaryWith } from './definitions';
 
 /** The gradient of functions that are constant between jumps. */
 const zero = (g: Tensor) => mul(g, 0);
@@ -92,6 +93,23 @@ export const erf = unary('erf', 'promotes', (g, x) => mul(g, gaussian(x)));
 
 /** 1 - erf(x), accurate for large x. */
 export const erfc = unary('erfc', 'promotes', (g, x) => neg(mul(g, gaussian(x))));
+
+/** The logarithm of |gamma(x)|. As `torch.lgamma`. */
+export const lgamma = unary('lgamma', 'promotes', (g, x): Tensor => mul(g, digamma(x)));
+
+/** The derivative of `lgamma`. NaN at negative whole numbers. As `torch.digamma`. */
+export const digamma = unary('digamma', 'promotes', (g, x): Tensor => mul(g, polygamma(x, 1)));
+
+/** Derivative n of `digamma`, for whole n >= 0: trigamma is `polygamma(x, 1)`. As `torch.polygamma`, with x first. */
+export function polygamma(x: Tensor, n: number): Tensor {
+	requireInteger('polygamma', 'n', n, 0);
+	if (n === 0) return runOperation('polygamma', () => digamma(x));
+	let factor = n % 2 === 0 ? -1 : 1;
+	for (let k = 2; k <= n; k++) factor *= k;
+	return derivativeOfDigamma(x, { p0: n, p1: factor });
+}
+
+const derivativeOfDigamma = unaryWith('polygamma', 'promotes', (g, x, n) => mul(g, polygamma(x, n + 1)));
 
 /** The largest integer that is at most x. The gradient is 0. */
 export const floor = unary('floor', 'numbers', zero);

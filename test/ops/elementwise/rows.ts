@@ -53,6 +53,12 @@ const STEEP: Tolerance = {
 		'near the edge of the domain a relative error of one unit of float32 in the input grows by the condition number, about 10',
 };
 
+const REFLECTED: Tolerance = {
+	relative: 1e-5,
+	absolute: 2e-6,
+	reason: 'sums of terms of both signs that cancel near the zeros, and slopes of up to 1 / x^2 near 0',
+};
+
 export const refused = (label: string, call: (x: w.Tensor) => unknown, message: RegExp): Refusal => ({
 	label,
 	call: (device) => call(w.tensor([1, 2], { device })),
@@ -60,9 +66,10 @@ export const refused = (label: string, call: (x: w.Tensor) => unknown, message: 
 });
 
 /**
- * A contract function without a row is a type error, and so is a row without a public function. `geluTanh` is an option of gelu.
+ * A contract function without a row is a type error, and so is a row without a public function. `geluTanh` is an option of gelu; clamp and
+ * polygamma have entries of their own.
  */
-export const ROWS: Readonly<Record<Exclude<UnaryOp, 'geluTanh' | 'clamp'>, Row>> = {
+export const ROWS: Readonly<Record<Exclude<UnaryOp, 'geluTanh' | 'clamp' | 'polygamma'>, Row>> = {
 	neg: { torch: 'torch.neg(x[0])', accepts: 'numbers' },
 	abs: { torch: 'torch.abs(x[0])', accepts: 'numbers', values: { avoid: [0] }, kinks: [-1, -0, 0, 1, INF, -INF] },
 	// PyTorch gives 0 for NaN; wgrad keeps NaN, because an unknown sign is not 0.
@@ -113,6 +120,9 @@ export const ROWS: Readonly<Record<Exclude<UnaryOp, 'geluTanh' | 'clamp'>, Row>>
 	atanh: { torch: 'torch.atanh(x[0])', ...INSIDE, tolerance: STEEP, kinks: [-2, -1, 0, 1, 2] },
 	erf: { torch: 'torch.erf(x[0])', random: { low: -4, high: 4 } },
 	erfc: { torch: 'torch.erfc(x[0])', random: { low: -4, high: 4 } },
+	// NaN as a derivative at the poles; PyTorch's float64 agrees.
+	lgamma: { torch: 'torch.lgamma(x[0])', ...POSITIVE, kinks: [-2.5, -1, -0, 0, 1, 2, 170, INF], tolerance: REFLECTED },
+	digamma: { torch: 'torch.digamma(x[0])', ...POSITIVE, kinks: [-2.5, 1, 1.4616321449683622, 170, INF], tolerance: REFLECTED },
 	floor: { torch: 'torch.floor(x[0])', ...STEPS, kinks: [-1, -0.5, 0, 0.5, 1, INF] },
 	ceil: { torch: 'torch.ceil(x[0])', ...STEPS, kinks: [-1, -0.5, 0, 0.5, 1, INF] },
 	round: { torch: 'torch.round(x[0])', ...STEPS, kinks: [-2.5, -1.5, -0.5, 0.5, 1.5, 2.5] },
