@@ -152,13 +152,13 @@ export class BertModel extends PretrainedModel {
 	readonly encoder: Encoder<Layer>;
 	readonly pooler: Dense | null;
 	readonly maxLength: number;
-	readonly #isDistilled: boolean;
+	private readonly isDistilled: boolean;
 
 	constructor(config: PretrainedConfig, options: BertOptions = {}) {
 		super({ model_type: 'bert', ...config });
 		checkOptions('BertModel', options, ['pooler']);
-		this.#isDistilled = config.model_type === 'distilbert';
-		const read = new ConfigReader(this.#isDistilled ? asBert(config) : config);
+		this.isDistilled = config.model_type === 'distilbert';
+		const read = new ConfigReader(this.isDistilled ? asBert(config) : config);
 		const [width, heads] = [read.count('hidden_size'), read.count('num_attention_heads')];
 		if (width % heads !== 0)
 			throw new ArgumentError(`BertModel: hidden_size ${width} does not divide into num_attention_heads ${heads}`);
@@ -176,7 +176,7 @@ export class BertModel extends PretrainedModel {
 		const sizes = { vocabulary: read.count('vocab_size'), positions: this.maxLength, types: read.number('type_vocab_size', 2) };
 		this.embeddings = new Embeddings(sizes, layer);
 		this.encoder = new Encoder(Array.from({ length: read.count('num_hidden_layers') }, () => new Layer(layer)));
-		this.pooler = (options.pooler ?? !this.#isDistilled) ? new Dense(width, width, tanh) : null;
+		this.pooler = (options.pooler ?? !this.isDistilled) ? new Dense(width, width, tanh) : null;
 	}
 
 	override forward(tokens: Tensor, { attentionMask = null, tokenTypeIds = null }: BertCall = {}): BertOutput {
@@ -207,12 +207,12 @@ export class BertModel extends PretrainedModel {
 			.replace(/^(bert|distilbert)\./, '')
 			.replace(/\.gamma$/, '.weight')
 			.replace(/\.beta$/, '.bias');
-		if (this.#isDistilled) for (const [theirs, ours] of DISTILBERT_KEYS) own = own.replace(theirs, ours);
+		if (this.isDistilled) for (const [theirs, ours] of DISTILBERT_KEYS) own = own.replace(theirs, ours);
 		if (own === 'embeddings.position_ids' || (own.startsWith('pooler.') && this.pooler === null)) return null;
 		return /^(embeddings|encoder|pooler)\./.test(own) ? own : null;
 	}
 
 	override fileKeyOf(key: string): string {
-		return this.#isDistilled ? DISTILBERT_KEYS.reduce((name, [theirs, ours]) => name.replace(ours, theirs), key) : key;
+		return this.isDistilled ? DISTILBERT_KEYS.reduce((name, [theirs, ours]) => name.replace(ours, theirs), key) : key;
 	}
 }

@@ -46,12 +46,12 @@ export abstract class CausalModel extends PretrainedModel {
 	protected abstract logits(features: Tensor): Tensor;
 
 	override forward(tokens: Tensor, options: CausalCall = {}): Tensor {
-		return tidy(() => this.logits(this.#features(tokens, options)));
+		return tidy(() => this.logits(this.hiddenStates(tokens, options)));
 	}
 
 	/** The logits of the token after the last one, [N, vocabulary], in inference: without dropout and tape. */
 	next(tokens: Tensor, options: CausalCall = {}): Tensor {
-		return inferring(this, () => tidy(() => this.logits(this.#features(tokens, options).select(1, -1))));
+		return inferring(this, () => tidy(() => this.logits(this.hiddenStates(tokens, options).select(1, -1))));
 	}
 
 	/** Empty caches for `batch` rows of up to `maxLength` tokens (default: the model's), one per layer. */
@@ -75,7 +75,7 @@ export abstract class CausalModel extends PretrainedModel {
 		return generate(this, prompts, options);
 	}
 
-	#features(tokens: Tensor, { caches = null, padding = null }: CausalCall): Tensor {
+	private hiddenStates(tokens: Tensor, { caches = null, padding = null }: CausalCall): Tensor {
 		const earlier = caches?.[0]?.length ?? 0;
 		const length = tokens.shape[1] ?? 0;
 		requireCounts(this.constructor.name, { tokens: length }, 1);

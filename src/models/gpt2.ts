@@ -117,13 +117,13 @@ class Transformer extends HubModule {
 	}
 
 	override forward(tokens: Tensor, call: DecoderCall, padding: readonly number[] | null): Tensor {
-		let x = this.drop.forward(add(this.wte.forward(tokens), this.#positions(tokens, call.earlier, padding)));
+		let x = this.drop.forward(add(this.wte.forward(tokens), this.positionsOf(tokens, call.earlier, padding)));
 		for (const [i, block] of this.h.items.entries()) x = block.forward(x, call, call.caches?.[i] ?? null);
 		return this.ln_f.forward(x);
 	}
 
 	/** The vectors of positions, [L, width] or [N, L, width]. With padding, positions count from each row's first token. */
-	#positions({ shape, device }: Tensor, earlier: number, padding: readonly number[] | null): Tensor {
+	private positionsOf({ shape, device }: Tensor, earlier: number, padding: readonly number[] | null): Tensor {
 		const length = shape[1]!;
 		if (padding === null) return narrow(this.wpe.weight, 0, earlier, length);
 		const positions = Int32Array.from({ length: padding.length * length }, (_, n) =>

@@ -45,12 +45,12 @@ export function normalized(inChannels: number, outChannels: number, kernel: numb
 
 class InvertedResidual extends HubModule {
 	readonly conv: Sequential;
-	readonly #hasShortcut: boolean;
+	private readonly hasShortcut: boolean;
 
 	constructor(inChannels: number, outChannels: number, stride: number, expansion: number) {
 		super();
 		const inner = inChannels * expansion;
-		this.#hasShortcut = stride === 1 && inChannels === outChannels;
+		this.hasShortcut = stride === 1 && inChannels === outChannels;
 		const activation = new ReLU6();
 		const layers: Sequential[] = expansion === 1 ? [] : [normalized(inChannels, inner, 1, { activation })];
 		this.conv = new Sequential(
@@ -62,7 +62,7 @@ class InvertedResidual extends HubModule {
 	}
 
 	override forward(x: Tensor): Tensor {
-		return tidy(() => (this.#hasShortcut ? add(x, this.conv.forward(x)) : this.conv.forward(x)));
+		return tidy(() => (this.hasShortcut ? add(x, this.conv.forward(x)) : this.conv.forward(x)));
 	}
 }
 

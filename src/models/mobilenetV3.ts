@@ -83,11 +83,11 @@ class SqueezeExcitation extends HubModule {
 
 class InvertedResidual extends HubModule {
 	readonly block: Sequential;
-	readonly #hasShortcut: boolean;
+	private readonly hasShortcut: boolean;
 
 	constructor(inChannels: number, [kernel, inner, out, isWeighted, name, stride]: Row) {
 		super();
-		this.#hasShortcut = stride === 1 && inChannels === out;
+		this.hasShortcut = stride === 1 && inChannels === out;
 		const activation = name === 'relu' ? new ReLU() : new Hardswish();
 		const layers: Layer[] = inner === inChannels ? [] : [normalized(inChannels, inner, 1, { norm, activation })];
 		layers.push(normalized(inner, inner, kernel, { stride, groups: inner, norm, activation }));
@@ -96,7 +96,7 @@ class InvertedResidual extends HubModule {
 	}
 
 	override forward(x: Tensor): Tensor {
-		return tidy(() => (this.#hasShortcut ? add(x, this.block.forward(x)) : this.block.forward(x)));
+		return tidy(() => (this.hasShortcut ? add(x, this.block.forward(x)) : this.block.forward(x)));
 	}
 }
 

@@ -72,12 +72,12 @@ class Attention extends HubModule {
 	readonly toK: Linear;
 	readonly toV: Linear;
 	readonly toOut: Sequential;
-	readonly #heads: number;
+	private readonly headCount: number;
 
 	constructor(channels: number, { groups, eps, headSize }: BlockOptions) {
 		super();
-		this.#heads = headSize === null ? 1 : Math.max(1, Math.floor(channels / headSize));
-		if (channels % this.#heads !== 0)
+		this.headCount = headSize === null ? 1 : Math.max(1, Math.floor(channels / headSize));
+		if (channels % this.headCount !== 0)
 			throw new ArgumentError(`UNet2DModel: ${channels} channels do not divide into heads of attention_head_dim ${headSize}`);
 		this.groupNorm = new GroupNorm(groups, channels, { eps });
 		this.toQ = new Linear(channels, channels);
@@ -89,7 +89,7 @@ class Attention extends HubModule {
 	override forward(x: Tensor): Tensor {
 		return tidy(() => {
 			const positions = transpose(this.groupNorm.forward(flatten(x, 2)), 1, 2);
-			const heads = (part: Linear) => splitHeads(part.forward(positions), this.#heads);
+			const heads = (part: Linear) => splitHeads(part.forward(positions), this.headCount);
 			const attended = mergeHeads(scaledDotProductAttention(heads(this.toQ), heads(this.toK), heads(this.toV)));
 			return add(x, reshape(transpose(this.toOut.forward(attended), 1, 2), x.shape));
 		});
@@ -224,13 +224,13 @@ export class UNet2DModel extends PretrainedModel {
 	readonly convNormOut: GroupNorm;
 	readonly convOut: Conv2d;
 	override readonly weightsName = 'diffusion_pytorch_model.safetensors';
-	readonly #read: ConfigReader;
-	readonly #activation: ActivationName;
+	private readonly read: ConfigReader;
+	private readonly activation: ActivationName;
 
 	constructor(config: PretrainedConfig) {
 		super({ _class_name: 'UNet2DModel', ...config });
 		const read = new ConfigReader(config);
-		this.#read = read;
+		this.read = read;
 		for (const [name, only] of Object.entries(ONLY)) {
 			const value = config[name] ?? only;
 			if (value !== only) throw new FormatError(`config.json: ${name} must be ${String(only)}, not ${String(value)}`);
@@ -245,13 +245,13 @@ export class UNet2DModel extends PretrainedModel {
 			throw new FormatError(`config.json: a block must be ${end}Block2D or Attn${end}Block2D, not ${String(type)}`);
 		};
 		const [first, last, count] = [widths[0]!, widths.at(-1)!, read.count('layers_per_block', 2)];
-		this.#activation = read.oneOf('act_fn', ACTIVATION_NAMES, 'silu');
+		this.activation = read.oneOf('act_fn', ACTIVATION_NAMES, 'silu');
 		const options: BlockOptions = {
 			timeWidth: 4 * first,
 			groups: read.count('norm_num_groups', 32),
 			eps: read.number('norm_eps', 1e-5),
 			dropout: read.number('dropout', 0),
-			activation: this.#activation,
+			activation: this.activation,
 			headSize: config.attention_head_dim === null ? null : read.count('attention_head_dim', 8),
 		};
 		const padding = read.number('downsample_padding', 1);
@@ -284,28 +284,28 @@ export class UNet2DModel extends PretrainedModel {
 	/** [N, out_channels, H, W] for images [N, in_channels, H, W] and their time steps: a number, or numbers [N]. */
 	override forward(images: Tensor, timestep: number | Tensor): Tensor {
 		return tidy(() => {
-			const isCentred = this.#read.boolean('center_input_sample', false);
-			const time = this.timeEmbedding.forward(this.#waves(images, timestep));
+			const isCentred = this.read.boolean('center_input_sample', false);
+			const time = this.timeEmbedding.forward(this.waves(images, timestep));
 			const outputs = [this.convIn.forward(isCentred ? sub(mul(images, 2), 1) : images)];
 			for (const block of this.downBlocks.items) outputs.push(...block.forward(outputs.at(-1)!, time));
 			let x = this.midBlock.forward(outputs.at(-1)!, time);
 			for (const block of this.upBlocks.items) x = block.forward(x, time, outputs);
-			return this.convOut.forward(ACTIVATIONS[this.#activation](this.convNormOut.forward(x)));
+			return this.convOut.forward(ACTIVATIONS[this.activation](this.convNormOut.forward(x)));
 		});
 	}
 
 	/** Sines and cosines of the time steps, [N, width]. */
-	#waves({ shape, device, dtype }: Tensor, timestep: number | Tensor): Tensor {
+	private waves({ shape, device, dtype }: Tensor, timestep: number | Tensor): Tensor {
 		const width = this.convIn.weight.shape[0]!;
 		const half = Math.floor(width / 2);
-		const rate = -Math.log(10000) / (half - this.#read.number('freq_shift', 0));
+		const rate = -Math.log(10000) / (half - this.read.number('freq_shift', 0));
 		const rates = tensor(
 			Float64Array.from({ length: half }, (_, i) => Math.exp(rate * i)),
 			{ dtype: 'float32', device },
 		);
 		const steps = typeof timestep === 'number' ? full([shape[0]!], timestep, { device }) : to(timestep, 'float32');
 		const angles = mul(unsqueeze(expand(steps, [shape[0]!]), 1), rates);
-		const waves = this.#read.boolean('flip_sin_to_cos', true) ? [cos(angles), sin(angles)] : [sin(angles), cos(angles)];
+		const waves = this.read.boolean('flip_sin_to_cos', true) ? [cos(angles), sin(angles)] : [sin(angles), cos(angles)];
 		return to(pad(cat(waves, 1), [0, width % 2]), dtype);
 	}
 

@@ -276,7 +276,7 @@ export class WhisperForConditionalGeneration extends PretrainedModel {
 
 	/** Logits [N, L, vocabulary] for spectrograms [N, bins, frames] and the text's tokens, int32 [N, L]. */
 	override forward(features: Tensor, tokens: Tensor): Tensor {
-		this.#checkFeatures(features);
+		this.checkFeatures(features);
 		return tidy(() => this.projOut.forward(this.model.forward(features, tokens)));
 	}
 
@@ -287,11 +287,11 @@ export class WhisperForConditionalGeneration extends PretrainedModel {
 
 	/** Generates the tokens of several texts at once, for spectrograms [N, bins, frames]; null for a text that has ended. */
 	async *generateBatch(features: Tensor, options: WhisperOptions = {}): AsyncGenerator<(number | null)[], void> {
-		this.#checkFeatures(features);
-		const { language, task, prompt = this.#prompt(language, task), ...rest } = options;
+		this.checkFeatures(features);
+		const { language, task, prompt = this.promptOf(language, task), ...rest } = options;
 		const { decoder, encoder } = this.model;
 		const heard = inferring(this, () => tidy(() => decoder.heard(encoder.forward(features))));
-		const masks = this.#masks();
+		const masks = this.suppressed();
 		const owned = [...heard.flatMap(({ key, value }) => [key, value]), ...masks.filter((mask) => mask !== null)].map(keep);
 		const { device, dtype } = decoder.embedTokens.weight;
 		const [{ width, heads }, [first, later]] = [decoder.layers.items[0]!.options, masks];
@@ -315,7 +315,7 @@ export class WhisperForConditionalGeneration extends PretrainedModel {
 		}
 	}
 
-	#checkFeatures({ shape }: Tensor): void {
+	private checkFeatures({ shape }: Tensor): void {
 		if (shape.length === 3 && shape.slice(1).join() === this.featureShape.join()) return;
 		throw new ShapeError(
 			`WhisperForConditionalGeneration: it takes spectrograms [N, ${this.featureShape.join(', ')}], as features() makes them, not ${formatShape(shape)}`,
@@ -323,13 +323,13 @@ export class WhisperForConditionalGeneration extends PretrainedModel {
 	}
 
 	/** Old files have all fields in `config.json`. */
-	get #generation(): ConfigReader {
+	private get generationReader(): ConfigReader {
 		return new ConfigReader({ ...this.config, ...this.generation }, 'generation_config.json');
 	}
 
 	/** The tokens before the text. */
-	#prompt(language: string | undefined, task: WhisperOptions['task']): number[] {
-		const read = this.#generation;
+	private promptOf(language: string | undefined, task: WhisperOptions['task']): number[] {
+		const read = this.generationReader;
 		const start = read.count('decoder_start_token_id');
 		if (language === undefined && task === undefined) {
 			const forced = (read.config.forced_decoder_ids ?? []) as readonly (readonly [number, number | null])[];
@@ -349,9 +349,9 @@ export class WhisperForConditionalGeneration extends PretrainedModel {
 	}
 
 	/** What to add to the logits of the first and of later tokens, so that suppressed tokens are never chosen; null for nothing. */
-	#masks(): [Tensor | null, Tensor | null] {
+	private suppressed(): [Tensor | null, Tensor | null] {
 		const { weight } = this.projOut;
-		const read = this.#generation;
+		const read = this.generationReader;
 		const listed = (name: string) => (read.has(name) ? read.list(name, 'counts') : []);
 		const mask = (tokens: readonly number[]) => {
 			if (tokens.length === 0) return null;

@@ -148,14 +148,14 @@ export class MultiheadAttention extends Module {
 			'isCausal',
 			'cache',
 		]);
-		this.#check(query, key, value);
+		this.checkInputs(query, key, value);
 		if (call.cache != null) requireInstance('MultiheadAttention.forward', 'cache', call.cache, KVCache, 'a KVCache');
 		return tidy(() => {
 			const { needWeights = true, averageAttnWeights = true, cache } = call;
 			const single = query.ndim === 2;
 			const batchFirst = single || (this.options.batchFirst ?? false);
 			const batched = (x: Tensor) => (single ? unsqueeze(x, 0) : x);
-			let [q, k, v] = this.#project(query, key, value).map((x) => this.#heads(batched(x), batchFirst)) as [
+			let [q, k, v] = this.projectInputs(query, key, value).map((x) => this.splitHeads(batched(x), batchFirst)) as [
 				Tensor,
 				Tensor,
 				Tensor,
@@ -164,13 +164,13 @@ export class MultiheadAttention extends Module {
 			const earlier = cache?.length ?? 0;
 			if (cache) ({ key: k, value: v } = cache.append(k, v));
 			const keys = k.shape[2]!;
-			[k, v] = this.#extraKeys(k, v);
+			[k, v] = this.withExtraKeys(k, v);
 			const extra = k.shape[2]! - keys;
 			const causal = (call.isCausal ?? false) || cache != null;
 			// The kernels' causal mode assumes that queries and keys start at the same position.
 			const explicit = causal && (extra > 0 || (earlier > 0 && length > 1));
 			const order = explicit ? causalMask(q, length, keys, earlier) : null;
-			const attnMask = this.#mask(call, order, { batch, length, keys, extra, single });
+			const attnMask = this.combinedMask(call, order, { batch, length, keys, extra, single });
 			const isCausal = causal && !explicit && earlier === 0;
 			const options = { attnMask, isCausal, dropoutP: this.training ? (this.options.dropout ?? 0) : 0 };
 			const found = needWeights ? attentionWithWeights('MultiheadAttention', q, k, v, options) : null;
@@ -183,7 +183,7 @@ export class MultiheadAttention extends Module {
 		});
 	}
 
-	#check(query: Tensor, key: Tensor, value: Tensor): void {
+	private checkInputs(query: Tensor, key: Tensor, value: Tensor): void {
 		const { kdim = this.embedDim, vdim = this.embedDim, batchFirst = false } = this.options;
 		for (const [name, x] of Object.entries({ query, key, value })) requireTensor('MultiheadAttention', x, name);
 		const wrong =
@@ -212,7 +212,7 @@ export class MultiheadAttention extends Module {
 	}
 
 	/** Projects queries, keys and values, in one product if they are one tensor, as in self-attention. */
-	#project(query: Tensor, key: Tensor, value: Tensor): Tensor[] {
+	private projectInputs(query: Tensor, key: Tensor, value: Tensor): Tensor[] {
 		const { inProjWeight, inProjBias, embedDim } = this;
 		if (inProjWeight !== null && query === key && key === value) return chunk(linear(query, inProjWeight, inProjBias), 3, -1);
 		const weights = inProjWeight === null ? [this.qProjWeight!, this.kProjWeight!, this.vProjWeight!] : chunk(inProjWeight, 3, 0);
@@ -220,12 +220,12 @@ export class MultiheadAttention extends Module {
 	}
 
 	/** Splits the features into heads: a view [N, heads, L, size]. */
-	#heads(x: Tensor, batchFirst: boolean): Tensor {
+	private splitHeads(x: Tensor, batchFirst: boolean): Tensor {
 		const [a, b] = x.shape as [number, number];
 		return permute(reshape(x, [a, b, this.numHeads, this.embedDim / this.numHeads]), batchFirst ? [0, 2, 1, 3] : [1, 2, 0, 3]);
 	}
 
-	#extraKeys(key: Tensor, value: Tensor): [Tensor, Tensor] {
+	private withExtraKeys(key: Tensor, value: Tensor): [Tensor, Tensor] {
 		const { numHeads, biasK, biasV } = this;
 		const [batch, , , size] = key.shape as [number, number, number, number];
 		const shape = [batch, numHeads, 1, size];
@@ -243,7 +243,7 @@ export class MultiheadAttention extends Module {
 	 * Combines all masks into the kernels' form: bool, true where a query may attend, or floating. Queries may always attend to the extra
 	 * keys.
 	 */
-	#mask(
+	private combinedMask(
 		{ attnMask, keyPaddingMask }: MultiheadAttentionCall,
 		order: Tensor | null,
 		{ batch, length, keys, extra, single }: { batch: number; length: number; keys: number; extra: number; single: boolean },

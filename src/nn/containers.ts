@@ -35,7 +35,7 @@ function requireNames(container: string, what: string, values: unknown): void {
  * names: `new nn.Sequential({ conv: new nn.Conv2d(1, 8, 3), relu: new nn.ReLU() })`. As `torch.nn.Sequential`.
  */
 export class Sequential extends Module {
-	readonly #layers = new Map<string, Layer>();
+	private readonly layersByName = new Map<string, Layer>();
 
 	constructor(...layers: readonly Layer[] | readonly [Readonly<Record<string, Layer>>]) {
 		super();
@@ -46,15 +46,15 @@ export class Sequential extends Module {
 
 	/** The layers, in order. */
 	get layers(): readonly Layer[] {
-		return [...this.#layers.values()];
+		return [...this.layersByName.values()];
 	}
 
 	override namedChildren(): [string, Module][] {
-		return [...this.#layers];
+		return [...this.layersByName];
 	}
 
 	get length(): number {
-		return this.#layers.size;
+		return this.layersByName.size;
 	}
 
 	/** The layer at `index`; negative ones count from the back. */
@@ -71,11 +71,11 @@ export class Sequential extends Module {
 	/** Adds a layer at the end, or replaces the one with that name. */
 	override addModule(name: string, layer: Layer): void {
 		requireName('Sequential', name);
-		this.#layers.set(name, asModule('Sequential', name, layer));
+		this.layersByName.set(name, asModule('Sequential', name, layer));
 	}
 
 	[Symbol.iterator](): Iterator<Layer> {
-		return this.#layers.values();
+		return this.layersByName.values();
 	}
 
 	/** Returns the last layer's output. Frees the results in between as soon as the tape allows. */
@@ -83,7 +83,7 @@ export class Sequential extends Module {
 		if (this.length === 0) return input;
 		return tidy(() => {
 			let x = input;
-			for (const layer of this.#layers.values()) x = layer.forward(x);
+			for (const layer of this.layersByName.values()) x = layer.forward(x);
 			return x;
 		});
 	}

@@ -104,9 +104,9 @@ type Convolution = (
 
 /** Weight [outChannels, inChannels / groups, ...kernel]. */
 abstract class ConvNd extends ConvolutionLayer {
-	readonly #convolution: Convolution;
+	private readonly convolution: Convolution;
 	/** The padding that `pad` adds before the convolution; null if the convolution itself pads with zeros. */
-	readonly #border: { readonly mode: Exclude<PadMode, 'constant'>; readonly sides: readonly number[] } | null;
+	private readonly border: { readonly mode: Exclude<PadMode, 'constant'>; readonly sides: readonly number[] } | null;
 
 	constructor(
 		convolution: Convolution,
@@ -123,23 +123,23 @@ abstract class ConvNd extends ConvolutionLayer {
 		requireOneOf(name, 'paddingMode', mode, ['zeros', 'reflect', 'replicate', 'circular']);
 		if (padding === 'same' && perDim(name, 'stride', stride, rank, 1).some((step) => step !== 1))
 			throw new ArgumentError(`${name}: padding 'same' keeps the size, so stride must be 1, not ${stride}`);
-		this.#convolution = convolution;
+		this.convolution = convolution;
 		if (mode === 'zeros' || padding === 'valid') {
-			this.#border = null;
+			this.border = null;
 		} else {
 			const reach = perDim(name, 'dilation', dilation, rank, 1).map((step, d) => step * (this.kernelSize[d]! - 1));
 			const before = padding === 'same' ? reach.map((total) => Math.floor(total / 2)) : perDim(name, 'padding', padding, rank, 0);
 			const after = padding === 'same' ? reach.map((total, d) => total - before[d]!) : before;
-			this.#border = { mode, sides: before.flatMap((count, d) => [after[d]!, count]).reverse() };
+			this.border = { mode, sides: before.flatMap((count, d) => [after[d]!, count]).reverse() };
 		}
 	}
 
 	override forward(input: Tensor): Tensor {
 		const { weight, bias } = this;
-		const border = this.#border;
+		const border = this.border;
 		const call = pickOptions(this.options, 'stride', 'padding', 'dilation', 'groups');
-		if (border === null) return this.#convolution(input, weight, bias, call);
-		return tidy(() => this.#convolution(pad(input, border.sides, { mode: border.mode }), weight, bias, { ...call, padding: 0 }));
+		if (border === null) return this.convolution(input, weight, bias, call);
+		return tidy(() => this.convolution(pad(input, border.sides, { mode: border.mode }), weight, bias, { ...call, padding: 0 }));
 	}
 }
 
@@ -168,8 +168,8 @@ type TransposedConvolution = typeof convTranspose2d;
 
 /** Weight [inChannels, outChannels / groups, ...kernel]. */
 abstract class ConvTransposeNd extends ConvolutionLayer {
-	readonly #convolution: TransposedConvolution;
-	readonly #call: Omit<ConvTransposeOptions, 'bias' | 'device' | 'dtype'>;
+	readonly convolution: TransposedConvolution;
+	private readonly callOptions: Omit<ConvTransposeOptions, 'bias' | 'device' | 'dtype'>;
 
 	constructor(
 		convolution: TransposedConvolution,
@@ -181,22 +181,25 @@ abstract class ConvTransposeNd extends ConvolutionLayer {
 	) {
 		checkOptions(new.target.name, options, CONV_TRANSPOSE_OPTIONS);
 		super(inChannels, outChannels, { size: kernelSize, rank, transposed: true }, options);
-		this.#convolution = convolution;
-		this.#call = pickOptions(options, 'stride', 'padding', 'outputPadding', 'dilation', 'groups');
+		this.convolution = convolution;
+		this.callOptions = pickOptions(options, 'stride', 'padding', 'outputPadding', 'dilation', 'groups');
 	}
 
 	/** `outputSize` gives the spatial sizes of the output and replaces the option `outputPadding`. */
 	override forward(input: Tensor, outputSize?: Shape): Tensor {
 		const { weight, bias } = this;
-		if (outputSize === undefined) return this.#convolution(input, weight, bias, this.#call);
-		return this.#convolution(input, weight, bias, { ...this.#call, outputPadding: this.#paddingFor(input.shape, outputSize) });
+		if (outputSize === undefined) return this.convolution(input, weight, bias, this.callOptions);
+		return this.convolution(input, weight, bias, {
+			...this.callOptions,
+			outputPadding: this.paddingFor(input.shape, outputSize),
+		});
 	}
 
-	#paddingFor(shape: Shape, outputSize: Shape): number[] {
+	private paddingFor(shape: Shape, outputSize: Shape): number[] {
 		const name = this.constructor.name;
 		const rank = this.kernelSize.length;
 		const stride = perDim(name, 'stride', this.options.stride ?? 1, rank, 1);
-		const padding = perDim(name, 'padding', this.#call.padding ?? 0, rank, 0);
+		const padding = perDim(name, 'padding', this.callOptions.padding ?? 0, rank, 0);
 		const dilation = perDim(name, 'dilation', this.options.dilation ?? 1, rank, 1);
 		const spatial = shape.slice(-rank);
 		const least = spatial.map(

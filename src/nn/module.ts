@@ -17,7 +17,8 @@ import { copy_ } from '../ops/inplace';
 import { detach, reshape } from '../ops/layout';
 import type { Tensor } from '../tensor';
 import { requireState, requireTensor } from '../tensorChecks';
-import { keep } from '../tidy';
+import { keep, tidy } from '../tidy';
+import { type Copies, deepCopy, requireClonable } from './deepCopy';
 import { Parameter } from './parameter';
 import { formatSummary, type SummaryOptions, summarize } from './summary';
 
@@ -50,6 +51,8 @@ interface StateEntry {
 }
 
 interface Hooks {
+	/** The forward that the hooks surround. */
+	readonly forward: (...inputs: readonly unknown[]) => unknown;
 	readonly before: Set<{ readonly hook: ForwardPreHook }>;
 	readonly after: Set<{ readonly hook: ForwardHook }>;
 }
@@ -287,9 +290,9 @@ export abstract class Module {
 	/** The hooks. The first call replaces the module's forward by one that calls them. */
 	#hooked(): Hooks {
 		if (this.#hooks !== null) return this.#hooks;
-		const hooks: Hooks = { before: new Set(), after: new Set() };
-		const own = this as unknown as { forward: (...inputs: readonly unknown[]) => unknown };
-		const forward = own.forward;
+		const own = this as unknown as { forward: Hooks['forward'] };
+		const { forward } = own;
+		const hooks: Hooks = { forward, before: new Set(), after: new Set() };
 		own.forward = (...inputs) => {
 			let given = inputs;
 			for (const { hook } of [...hooks.before]) {
@@ -305,6 +308,38 @@ export abstract class Module {
 		};
 		this.#hooks = hooks;
 		return hooks;
+	}
+
+	/**
+	 * A deep copy with parameters, buffers, modes and options of its own; what is shared within the module is shared within the copy.
+	 * Gradients are not copied. Functions, such as hooks, and objects of other classes are shared by both. Private fields (`#x`) and
+	 * private methods of a subclass cannot be copied: write `private x`. As `copy.deepcopy` of a module.
+	 */
+	clone(): this {
+		return noGrad(() => tidy(() => this.#copy(new Map())));
+	}
+
+	#copy(copies: Copies): this {
+		requireClonable(this);
+		const copy = withoutConstructor(this);
+		copies.set(this, copy);
+		const copied = (value: unknown) => deepCopy(value, copies, (object) => (isModule(object) ? object.#copy(copies) : null));
+		const { forward } = Object.getPrototypeOf(this) as { forward: unknown };
+		for (const key of Reflect.ownKeys(this)) {
+			const property = Object.getOwnPropertyDescriptor(this, key)!;
+			if (key === 'forward' && this.#hooks !== null) property.value = this.#hooks.forward;
+			if (key === 'forward' && property.value === forward) continue;
+			if ('value' in property) property.value = copied(property.value);
+			Object.defineProperty(copy, key, property);
+		}
+		for (const [name, { tensor, persistent }] of this.#buffers)
+			copy.registerBuffer(name, copied(tensor) as Tensor, { persistent });
+		if (this.#hooks !== null) {
+			const { before, after } = copy.#hooked();
+			for (const { hook } of this.#hooks.before) before.add({ hook });
+			for (const { hook } of this.#hooks.after) after.add({ hook });
+		}
+		return copy;
 	}
 
 	/** Calls `fn` on every descendant and then on this module, for example to initialise weights. Returns the module. */
@@ -394,6 +429,11 @@ function isModule(value: unknown): value is Module {
 /** Throws an ArgumentError unless `value` is a module. `expected` describes one. */
 export function requireModule(operation: string, name: string, value: unknown, expected = 'a module'): asserts value is Module {
 	requireInstance(operation, name, value, Module, expected);
+}
+
+/** A module of the same class with the fields of Module only. */
+function withoutConstructor<M extends Module>(module: M): M {
+	return Reflect.construct(Module, [], module.constructor) as M;
 }
 
 function assign(owner: Module, operation: string, name: string, value: unknown, isKind: (value: unknown) => boolean): void {

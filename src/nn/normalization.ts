@@ -94,7 +94,7 @@ abstract class BatchNorm extends ChannelNorm {
 		if (!trackRunningStats) return batchNorm(input, { weight, bias, training: true, eps });
 		if (training) add_(this.buffer('num_batches_tracked'), 1);
 		const { runningMean, runningVar } = this;
-		if (training && momentum === null) return this.#averaging(input, eps);
+		if (training && momentum === null) return this.cumulativeAverage(input, eps);
 		return batchNorm(input, { runningMean, runningVar, weight, bias, training, momentum: momentum ?? 0, eps });
 	}
 
@@ -102,7 +102,7 @@ abstract class BatchNorm extends ChannelNorm {
 	 * Updates the running statistics to the average over all batches. Computes with the count on the device, because a loaded state sets it
 	 * there.
 	 */
-	#averaging(input: Tensor, eps: number): Tensor {
+	private cumulativeAverage(input: Tensor, eps: number): Tensor {
 		const { weight, bias } = this;
 		return tidy(() => {
 			const kept = [this.runningMean, this.runningVar];

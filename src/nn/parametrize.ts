@@ -25,11 +25,17 @@ export function ownParameter(operation: string, module: Module, name: string): O
 
 /**
  * Makes `property` compute its value at each use, so that the value follows its sources and no stale tensor remains. The tape records the
- * computation. Replaces the property; `restoreProperty` puts a parameter back.
+ * computation. Replaces the property; `restoreProperty` puts a parameter back. `compute` takes the module, because clones share it.
  */
-export function computeProperty(module: Module, property: string, compute: () => Tensor): void {
+export function computeProperty(module: Module, property: string, compute: (module: Module) => Tensor): void {
 	// Not enumerable: ownParameters() and summaries read all enumerable properties.
-	Object.defineProperty(module, property, { get: compute, enumerable: false, configurable: true });
+	Object.defineProperty(module, property, {
+		get(this: Module) {
+			return compute(this);
+		},
+		enumerable: false,
+		configurable: true,
+	});
 }
 
 export function restoreProperty(module: Module, property: string, parameter: Parameter): void {

@@ -113,7 +113,6 @@ abstract class MaxUnpool extends WindowPool<MaxUnpoolLayerOptions> {
 	constructor(kernelSize: Size, ...rest: Leading<[stride: Size, padding: Size], MaxUnpoolLayerOptions>) {
 		super(kernelSize, leadingOptions<MaxUnpoolLayerOptions>(new.target.name, rest, ['stride', 'padding']));
 	}
-
 }
 
 /** Zeros with the values of [N, C, L] at the positions that MaxPool1d returned. As `torch.nn.MaxUnpool1d`. */

@@ -194,12 +194,12 @@ export class RotaryPositions extends Module {
 		requirePositions('RotaryPositions', length, offset, this.maxLength);
 		return tidy(() => {
 			const rows = (name: string) => narrow(this.buffer(name), 0, offset, length);
-			return add(mul(x, rows('cos')), mul(this.#turned(x), rows('sin')));
+			return add(mul(x, rows('cos')), mul(this.turned(x), rows('sin')));
 		});
 	}
 
 	/** Maps each pair (a, b) to (-b, a). */
-	#turned(x: Tensor): Tensor {
+	private turned(x: Tensor): Tensor {
 		if (!this.options.interleaved) {
 			const [a, b] = chunk(x, 2, -1) as [Tensor, Tensor];
 			return cat([neg(b), a], -1);

@@ -65,8 +65,8 @@ abstract class QuantizedLayer extends Module {
 	readonly bits: 8 | 4;
 	readonly groupSize: number;
 	readonly symmetric: boolean;
-	readonly #columns: number;
-	#weight: QuantizedWeight | null = null;
+	private readonly columns: number;
+	private checkedWeight: QuantizedWeight | null = null;
 
 	constructor(rows: number, columns: number, options: QuantizedEmbeddingOptions) {
 		super();
@@ -77,7 +77,7 @@ abstract class QuantizedLayer extends Module {
 		this.bits = bits;
 		this.groupSize = layout.groupSize;
 		this.symmetric = symmetric;
-		this.#columns = columns;
+		this.columns = columns;
 		this.registerBuffer('weight_packed', zeros([rows, wordsOf(layout)], { dtype: 'int32', ...at }));
 		this.registerBuffer('weight_scale', zeros([rows, groupsOf(layout)], { dtype, ...at }));
 		if (!symmetric) this.registerBuffer('weight_zero_point', zeros([rows, groupsOf(layout)], { dtype: 'uint8', ...at }));
@@ -85,20 +85,20 @@ abstract class QuantizedLayer extends Module {
 
 	/** The weight, for `quantizedLinear`, `quantizedEmbedding` and `dequantizeWeight`. */
 	get quantizedWeight(): QuantizedWeight {
-		this.#weight ??= checkedOnce(this.constructor.name, {
+		this.checkedWeight ??= checkedOnce(this.constructor.name, {
 			packed: this.buffer('weight_packed'),
 			scale: this.buffer('weight_scale'),
 			zeroPoint: this.symmetric ? null : this.buffer('weight_zero_point'),
 			bits: this.bits,
 			groupSize: this.groupSize,
-			columns: this.#columns,
+			columns: this.columns,
 		});
-		return this.#weight;
+		return this.checkedWeight;
 	}
 
 	override registerBuffer(name: string, tensor: Tensor | null, options?: { persistent?: boolean }): void {
 		super.registerBuffer(name, tensor, options);
-		this.#weight = null;
+		this.checkedWeight = null;
 	}
 
 	/** Takes over the tensors of `weight`, which has the layout of this layer. @internal */
@@ -121,8 +121,8 @@ abstract class QuantizedLayer extends Module {
  */
 export class QuantizedLinear extends QuantizedLayer {
 	readonly bias: Parameter | null;
-	#activations: QuantizedActivations | null;
-	#observer: ((input: Tensor) => void) | null = null;
+	private activationRounding: QuantizedActivations | null;
+	private observer: ((input: Tensor) => void) | null = null;
 
 	constructor(
 		readonly inFeatures: number,
@@ -135,7 +135,7 @@ export class QuantizedLinear extends QuantizedLayer {
 		const { activations = null } = options;
 		requireOneOf('QuantizedLinear', 'activations', activations, ['dynamic8', 'static8', null]);
 		this.bias = options.bias === false ? null : zeros_(emptyParameter([outFeatures], options));
-		this.#activations = activations;
+		this.activationRounding = activations;
 		if (activations === 'static8') {
 			const at = pickOptions(options, 'device');
 			this.setInputRange(full([], Number.NaN, at), zeros([], { dtype: 'int32', ...at }));
@@ -144,17 +144,17 @@ export class QuantizedLinear extends QuantizedLayer {
 
 	/** How the layer rounds its input; null if it does not. */
 	get activations(): QuantizedActivations | null {
-		return this.#activations;
+		return this.activationRounding;
 	}
 
 	/** Passes each input, unrounded, to `observer`. Null stops it. @internal */
 	observe(observer: ((input: Tensor) => void) | null): void {
-		this.#observer = observer;
+		this.observer = observer;
 	}
 
 	/** Makes the layer round its input with this scale and zero point. @internal */
 	setInputRange(scale: Tensor, zeroPoint: Tensor): void {
-		this.#activations = 'static8';
+		this.activationRounding = 'static8';
 		this.registerBuffer('input_scale', scale);
 		this.registerBuffer('input_zero_point', zeroPoint);
 	}
@@ -165,8 +165,8 @@ export class QuantizedLinear extends QuantizedLayer {
 	}
 
 	override forward(input: Tensor): Tensor {
-		this.#observer?.(input);
-		const activations = this.#observer === null ? this.#activations : null;
+		this.observer?.(input);
+		const activations = this.observer === null ? this.activationRounding : null;
 		if (activations === null) return quantizedLinear(input, this.quantizedWeight, this.bias);
 		requireTensor('QuantizedLinear', input);
 		return tidy(() => {
@@ -180,7 +180,7 @@ export class QuantizedLinear extends QuantizedLayer {
 
 	override extraRepr(): string {
 		const { inFeatures, outFeatures, bias } = this;
-		const activations = this.#activations;
+		const activations = this.activationRounding;
 		const rounding = activations === null ? '' : `, activations=${activations}`;
 		return `inFeatures=${inFeatures}, outFeatures=${outFeatures}, bias=${bias !== null}, ${this.weightRepr()}${rounding}`;
 	}

@@ -116,7 +116,7 @@ abstract class Recurrent extends Module {
 				];
 				if (options.bias !== false) shapes.push(['bias_ih', [gates]], ['bias_hh', [gates]]);
 				if (projSize > 0) shapes.push(['weight_hr', [projSize, hiddenSize]]);
-				for (const [part, shape] of shapes) this.#set(part, layer, direction, emptyParameter(shape, options));
+				for (const [part, shape] of shapes) this.setPart(part, layer, direction, emptyParameter(shape, options));
 			}
 		}
 		this.resetParameters();
@@ -128,12 +128,12 @@ abstract class Recurrent extends Module {
 		for (const parameter of this.parameters()) uniform_(parameter, -bound, bound);
 	}
 
-	#set(part: string, layer: number, direction: number, parameter: Parameter): void {
+	private setPart(part: string, layer: number, direction: number, parameter: Parameter): void {
 		(this as unknown as Record<string, Parameter>)[keyOf(part, layer, direction)] = parameter;
 	}
 
 	/** A parameter, converted from float16 to float32 if needed: layers compute in float32, and only inputs and outputs are float16. */
-	#get(part: string, layer: number, direction: number): Tensor | null {
+	private getPart(part: string, layer: number, direction: number): Tensor | null {
 		return widened((this as unknown as Record<string, Parameter | undefined>)[keyOf(part, layer, direction)] ?? null)[0];
 	}
 
@@ -180,12 +180,12 @@ abstract class Recurrent extends Module {
 					const result = recurrent(
 						this.kind,
 						{
-							x: widened(linear(x, this.#get('weight_ih', layer, direction)!, this.#get('bias_ih', layer, direction)))[0],
+							x: widened(linear(x, this.getPart('weight_ih', layer, direction)!, this.getPart('bias_ih', layer, direction)))[0],
 							h0: select(h, 0, index),
 							c0: c === null ? null : select(c, 0, index),
-							weight: factor(this.#get('weight_hh', layer, direction))!,
-							bias: factor(this.#get('bias_hh', layer, direction)),
-							projection: factor(this.#get('weight_hr', layer, direction)),
+							weight: factor(this.getPart('weight_hh', layer, direction))!,
+							bias: factor(this.getPart('bias_hh', layer, direction)),
+							projection: factor(this.getPart('weight_hr', layer, direction)),
 							lengths: lengths ?? null,
 						},
 						{ reverse: direction === 1 },

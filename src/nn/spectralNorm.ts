@@ -52,11 +52,11 @@ export function spectralNorm<M extends Module>(module: M, options: SpectralNormO
 		return reshape(first, [first.shape[0]!, -1]);
 	};
 	const unit = (x: Tensor) => normalize(x, { dim: 0, eps });
-	const iterate = (steps: number) =>
+	const iterate = (owner: Module, steps: number) =>
 		noGrad(() =>
 			tidy(() => {
-				const matrix = matrixOf(module.getParameter(original));
-				const [u, v] = [module.buffer(left), module.buffer(right)];
+				const matrix = matrixOf(owner.getParameter(original));
+				const [u, v] = [owner.buffer(left), owner.buffer(right)];
 				for (let step = 0; step < steps; step++) {
 					copy_(v, unit(mv(transpose(matrix, 0, 1), u)));
 					copy_(u, unit(mv(matrix, v)));
@@ -73,17 +73,17 @@ export function spectralNorm<M extends Module>(module: M, options: SpectralNormO
 		right,
 		tidy(() => unit(randn([columns], { dtype, device }))),
 	);
-	computeProperty(module, property, () =>
+	computeProperty(module, property, (owner) =>
 		tidy(() => {
-			const weight = module.getParameter(original);
+			const weight = owner.getParameter(original);
 			// Copies, because the next iteration writes into the buffers and the graph must keep these values.
-			const [u, v] = [clone(module.buffer(left)), clone(module.buffer(right))];
+			const [u, v] = [clone(owner.buffer(left)), clone(owner.buffer(right))];
 			return div(weight, dot(u, mv(matrixOf(weight), v)));
 		}),
 	);
 	module.registerParameter(original, parameter);
-	module.registerForwardPreHook(() => {
-		if (module.training) iterate(nPowerIterations);
+	module.registerForwardPreHook((owner) => {
+		if (owner.training) iterate(owner, nPowerIterations);
 	});
 	return module;
 }

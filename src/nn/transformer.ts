@@ -109,17 +109,6 @@ abstract class TransformerLayer extends Module {
 		return this.options.normFirst ? add(x, part(norm.forward(x))) : norm.forward(add(x, part(x)));
 	}
 
-	/** Returns an independent copy with the same values and modes, as `copy.deepcopy` does. */
-	clone(): this {
-		const { device, dtype } = this.parameters()[0]!;
-		const options = { ...this.options, device, dtype };
-		const copy = new (this.constructor as new (...args: unknown[]) => this)(this.dModel, this.nhead, options);
-		copy.loadStateDict(this.stateDict());
-		const own = this.parameters();
-		for (const [i, parameter] of copy.parameters().entries()) parameter.requiresGrad_(own[i]!.requiresGrad);
-		return copy.train(this.training);
-	}
-
 	override extraRepr(): string {
 		return `${this.dModel}, ${this.nhead}`;
 	}

@@ -27,8 +27,8 @@ export function weightNorm<M extends Module>(module: M, options: WeightNormOptio
 	const along = dim === null ? null : normalizeDim('weightNorm', dim, weight.ndim);
 	const others = along === null ? undefined : weight.shape.flatMap((_, d) => (d === along ? [] : [d]));
 	const lengths = (direction: Tensor) => norm(direction, others, { keepdim: others !== undefined });
-	computeProperty(module, property, () => {
-		const [g, v] = [module.getParameter(`${name}_g`), module.getParameter(`${name}_v`)];
+	computeProperty(module, property, (owner) => {
+		const [g, v] = [owner.getParameter(`${name}_g`), owner.getParameter(`${name}_v`)];
 		return tidy(() => mul(v, div(g, lengths(v))));
 	});
 	module.registerParameter(`${name}_g`, new Parameter(noGrad(() => lengths(weight))));

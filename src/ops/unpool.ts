@@ -58,14 +58,7 @@ export function maxUnpool3d(
 	return unpooled('maxUnpool3d', 3, x, indices, kernelSize, rest);
 }
 
-function unpooled(
-	name: string,
-	rank: number,
-	x: Tensor,
-	indices: Tensor,
-	kernelSize: PerDim,
-	rest: readonly unknown[],
-): Tensor {
+function unpooled(name: string, rank: number, x: Tensor, indices: Tensor, kernelSize: PerDim, rest: readonly unknown[]): Tensor {
 	const options = leadingOptions<MaxUnpoolOptions>(name, rest, MAX_UNPOOL_NAMES);
 	checkOptions(name, options, MAX_UNPOOL_NAMES);
 	requireFloatingTensor(name, x);
@@ -97,7 +90,12 @@ interface Windows {
 }
 
 /** The spatial sizes before the pooling: those given, or the least that give windows of this number. */
-function sizeBefore(name: string, shape: Shape, { kernel, stride, padding }: Windows, given: readonly number[] | undefined): Shape {
+function sizeBefore(
+	name: string,
+	shape: Shape,
+	{ kernel, stride, padding }: Windows,
+	given: readonly number[] | undefined,
+): Shape {
 	const rank = kernel.length;
 	const least = shape.slice(-rank).map((count, d) => (count - 1) * stride[d]! - 2 * padding[d]! + kernel[d]!);
 	if (given === undefined) {
@@ -107,7 +105,10 @@ function sizeBefore(name: string, shape: Shape, { kernel, stride, padding }: Win
 	const size = Array.isArray(given) && given.length > rank ? given.slice(-rank) : given;
 	const fits = (value: number, d: number) => Number.isInteger(value) && Math.abs(value - least[d]!) < stride[d]! && value > 0;
 	if (Array.isArray(size) && size.length === rank && size.every(fits)) return size;
-	const [low, high] = [least.map((value, d) => Math.max(1, value - stride[d]! + 1)), least.map((value, d) => value + stride[d]! - 1)];
+	const [low, high] = [
+		least.map((value, d) => Math.max(1, value - stride[d]! + 1)),
+		least.map((value, d) => value + stride[d]! - 1),
+	];
 	throw new ArgumentError(
 		`${name}: outputSize must lie between ${formatShape(low)} and ${formatShape(high)} for ${formatShape(shape)}, not ${describe(given)}`,
 	);

@@ -129,7 +129,10 @@ for (const [name, make] of Object.entries(CASES)) {
 		});
 		const tensors = inputs.map((input, i) => inputOf(`${name}/${i}`, input));
 		tensors[0]!.requiresGrad_();
-		const output = (module as unknown as { forward(...inputs: Tensor[]): Tensor }).forward(...tensors);
+		const forward = (of: nn.Module) => (of as unknown as { forward(...inputs: Tensor[]): Tensor }).forward(...tensors);
+		const copy = module.clone();
+		const output = forward(module);
+		assert.equal(Array.from(await noGrad(() => forward(copy)).data()), Array.from(await output.data()), 'a clone');
 		assert.equal(output.shape, expected.shape);
 		requireClose(name, await output.data(), expected.output, ALLOWED);
 		output

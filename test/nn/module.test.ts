@@ -373,4 +373,81 @@ test('parameters become a vector and come back, and sequences a batch', async ()
 	assert.is(await optim.getTotalNorm([tensor([3, -7]), tensor([[4]])], { normType: Number.POSITIVE_INFINITY }).item(), 7);
 });
 
+test('a clone has values, modes and options of its own, and shares what the original shares', async () => {
+	class Tied extends nn.Module {
+		readonly first = new nn.Linear(3, 3);
+		readonly second = this.first;
+		readonly list = new nn.ModuleList([new nn.BatchNorm1d(3), this.first]);
+		readonly settings = { width: 3, layers: [this.first] };
+		readonly table = new Map([['scale', tensor([2, 3, 4])]]);
+
+		override forward(x: Tensor): Tensor {
+			return this.second.forward((this.list.at(0) as nn.BatchNorm1d).forward(x)).mul(this.table.get('scale')!);
+		}
+	}
+	const model = new Tied();
+	model.first.bias!.requiresGrad_(false);
+	model.list.at(0).eval();
+	model.registerBuffer('mask', ones([3]), { persistent: false });
+	model
+		.forward(randn([4, 3]))
+		.sum()
+		.backward();
+	const copy = model.clone();
+	assert.ok(copy instanceof Tied && copy !== model && copy.first !== model.first);
+	assert.is(copy.second, copy.first);
+	assert.is(copy.list.at(1), copy.first);
+	assert.is(copy.settings.layers[0], copy.first);
+	assert.is(copy.first.weight.grad, null);
+	assert.is(copy.first.bias!.requiresGrad, false);
+	assert.equal([copy.training, copy.list.at(0).training], [true, false]);
+	assert.equal(Object.keys(copy.stateDict()), Object.keys(model.stateDict()));
+	assert.is.not(copy.buffer('mask'), model.buffer('mask'));
+	const x = randn([4, 3]);
+	const before = Array.from(await model.forward(x).data());
+	assert.equal(Array.from(await copy.forward(x).data()), before);
+	noGrad(() => {
+		for (const parameter of copy.parameters()) parameter.fill_(0);
+		copy.table.get('scale')!.fill_(0);
+	});
+	assert.equal(Array.from(await model.forward(x).data()), before);
+});
+
+test('a clone calls the hooks and computes normalized and pruned weights from its own parameters', async () => {
+	const calls: nn.Module[] = [];
+	const hooked = new nn.Linear(2, 2);
+	const handle = hooked.registerForwardHook((module) => void calls.push(module));
+	const copy = hooked.clone();
+	handle.remove();
+	hooked.forward(ones([1, 2]));
+	copy.forward(ones([1, 2]));
+	assert.ok(calls.length === 1 && calls[0] === copy);
+	const layers = [
+		nn.utils.weightNorm(new nn.Linear(3, 2)),
+		nn.utils.spectralNorm(new nn.Linear(3, 2)),
+		await nn.prune.l1Unstructured(new nn.Linear(3, 2), 'weight', 2),
+	];
+	for (const layer of layers) {
+		const x = randn([2, 3]);
+		const own = layer.clone();
+		assert.equal(Array.from(await own.forward(x).data()), Array.from(await layer.forward(x).data()));
+		noGrad(() => {
+			for (const parameter of layer.parameters()) parameter.fill_(1);
+		});
+		const apart = Array.from(await own.forward(x).data());
+		assert.not.equal(apart, Array.from(await layer.forward(x).data()));
+		own.forward(x).sum().backward();
+		assert.ok(own.parameters().every(({ grad }) => grad !== null) && layer.parameters().every(({ grad }) => grad === null));
+	}
+	const pruned = layers[2]!.clone();
+	nn.prune.remove(pruned, 'weight');
+	assert.equal([nn.prune.isPruned(pruned), nn.prune.isPruned(layers[2]!)], [false, true]);
+	const adapted = nn.lora.apply(new nn.Sequential(new nn.Linear(2, 2)), { targets: ['0'] });
+	assert.throws(
+		() => adapted.base.clone(),
+		/clone: '0' has adapters, which a copy would share. Clone the model before lora.apply/,
+	);
+	assert.throws(() => adapted.clone(), /clone: a LoraModel cannot be copied/);
+});
+
 test.run();

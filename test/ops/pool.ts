@@ -86,7 +86,10 @@ const unpool: OpEntry[] = [
 		'maxUnpool2d',
 		[
 			unpooling('a grid', of(1, 2, 2, 2), [0, 3, 13, 15, 5, 2, 8, 11], { size: 2 }),
-			unpooling('one image, larger', { ...of(2, 1, 2), layout: 'transposed' }, [1, 14, 6, 9], { size: [2, 2], outputSize: [3, 5] }),
+			unpooling('one image, larger', { ...of(2, 1, 2), layout: 'transposed' }, [1, 14, 6, 9], {
+				size: [2, 2],
+				outputSize: [3, 5],
+			}),
 			unpooling('stride and padding', of(1, 1, 2, 3), [0, 2, 4, 6, 8, 9], { size: 3, stride: 2, padding: 1 }),
 			unpooling('no images', of(0, 1, 2, 2), [], { size: 2 }),
 		],

@@ -106,7 +106,8 @@ const sampler: OpEntry = {
 		},
 		{
 			label: 'unknown mode',
-			call: (device) => gridSample(zeros([1, 1, 2, 2], { device }), zeros([1, 2, 2, 2], { device }), { mode: 'lanczos' as never }),
+			call: (device) =>
+				gridSample(zeros([1, 1, 2, 2], { device }), zeros([1, 2, 2, 2], { device }), { mode: 'lanczos' as never }),
 			message: /gridSample: mode must be 'bilinear', 'nearest' or 'bicubic', not 'lanczos'/,
 		},
 		{

@@ -43,7 +43,19 @@ export const LAYERS: Readonly<Record<string, Construction>> = {
 	Conv1d: [[3, 4, 2, { stride: 1, padding: 1, dilation: 1, groups: 1, bias: true, paddingMode: 'zeros' }], [f(2, 3, 7)]],
 	Conv2d: [[3, 4, [2, 2], { stride: [1, 1], padding: 'same', paddingMode: 'reflect' }], [f(2, 3, 7, 6)]],
 	ConvTranspose2d: [[3, 4, 2, { stride: 2, padding: 0, outputPadding: 1 }], [f(2, 3, 5, 4)]],
-	MaxPool2d: [[2, { stride: 1, padding: 1, dilation: 1, ceilMode: true }], [f(2, 3, 6, 5)]],
+	MaxPool2d: [[2, { stride: 1, padding: 1, dilation: 1, ceilMode: true, returnIndices: true }], [f(2, 3, 6, 5)]],
+	MaxUnpool1d: [
+		[2, { stride: 2, padding: 0 }],
+		[f(2, 3, 6), i(2, 3, 6)],
+	],
+	MaxUnpool2d: [
+		[2, { stride: 2, padding: 0 }],
+		[f(2, 3, 6, 5), i(2, 3, 6, 5)],
+	],
+	MaxUnpool3d: [
+		[2, { stride: 2, padding: 0 }],
+		[f(2, 3, 6, 5, 4), i(2, 3, 6, 5, 4)],
+	],
 	AvgPool2d: [[2, { stride: 1, padding: 1, ceilMode: true, countIncludePad: false, divisorOverride: 3 }], [f(2, 3, 6, 5)]],
 	AdaptiveAvgPool2d: [[[2, null]], [f(2, 3, 6, 5)]],
 	BatchNorm1d: [[3, { eps: 1e-5, momentum: 0.1, affine: true, trackRunningStats: true }], [f(2, 3, 4)]],

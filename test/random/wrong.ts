@@ -162,7 +162,7 @@ export async function requireRight(device: w.Device): Promise<void> {
 	}
 }
 
-const BY_POSITION = /^(conv|maxPool|avgPool|clamp|clip|dropout)/;
+const BY_POSITION = /^(conv|max(Un)?[Pp]ool|avgPool|clamp|clip|dropout)/;
 
 /** Everything that takes options rejects options that are not objects, and unknown names. */
 export async function requireOptionsRefused(): Promise<void> {

@@ -15,6 +15,7 @@ import { keep, tidy } from '../../tidy';
 import { MultiheadAttention } from '../attention';
 import { ModuleDict, ParameterDict } from '../containers';
 import { Conv1d, Conv2d, Conv3d, type ConvOptions } from '../convolution';
+import { forbidClone } from '../deepCopy';
 import { Dropout } from '../dropout';
 import { Embedding } from '../embedding';
 import { emptyParameter, normal_, zeros_ } from '../init';
@@ -56,6 +57,10 @@ export abstract class AdaptedLayer {
 		readonly module: Module,
 	) {
 		this.#detach = this.attach();
+		forbidClone(
+			module,
+			`'${path}' has adapters, which a copy would share. Clone the model before lora.apply, or remove them first`,
+		);
 	}
 
 	/** Adds the adapters to the layer's forward pass. Returns a function that undoes it. */
@@ -133,6 +138,7 @@ export abstract class AdaptedLayer {
 	/** Removes all adapters. The weight stays as it is, merged or not. */
 	remove(): void {
 		this.#detach();
+		forbidClone(this.module, null);
 		this.#unmerged?.dispose();
 		for (const part of this.parts) delete (this.module as unknown as Record<string, unknown>)[part];
 	}

@@ -4,6 +4,7 @@ import { requireCounts, requireFraction, requireNumber, wrongArgument } from '..
 import type { DType } from '../../core/dtype';
 import { ArgumentError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
+import { forbidClone } from '../deepCopy';
 import type { Linear } from '../linear';
 import { Module, requireModule, requireName } from '../module';
 import type { Parameter } from '../parameter';
@@ -96,6 +97,7 @@ export class LoraModel extends Module {
 	constructor(base: Module) {
 		super();
 		this.#base = base;
+		forbidClone(this, 'a LoraModel cannot be copied. Clone the model before lora.apply');
 		this.training = base.training;
 		this.#trained = base.parameters().filter((parameter) => parameter.requiresGrad);
 	}

@@ -25,8 +25,12 @@ export interface ScoreOptions {
 	readonly importanceScores?: Tensor;
 }
 
-/** The pruned parameters of each module, by name. */
-const pruned = new WeakMap<Module, Map<string, OwnParameter>>();
+/** The property of a module that holds its pruned parameters by name. A property, so that a clone has its own. */
+const PRUNED = Symbol('pruned');
+
+function prunedOf(module: Module): Map<string, OwnParameter> | undefined {
+	return (module as { [PRUNED]?: Map<string, OwnParameter> })[PRUNED];
+}
 
 type Choose = (scores: Scores, mask: Mask, shape: Shape) => Mask | Promise<Mask>;
 
@@ -39,7 +43,7 @@ interface Target {
 
 function targetOf(operation: string, module: Module, name: string): Target {
 	requireModule(operation, 'module', module);
-	const found = pruned.get(module)?.get(name);
+	const found = prunedOf(module)?.get(name);
 	return found === undefined
 		? { parameter: ownParameter(operation, module, name).parameter, mask: null }
 		: { parameter: found.parameter, mask: module.buffer(`${name}_mask`) };
@@ -79,11 +83,11 @@ function setMask(operation: string, module: Module, name: string, mask: Tensor):
 /** Splits a parameter into `<name>_orig` and `<name>_mask`. */
 function reparametrize(operation: string, module: Module, name: string, mask: Tensor): void {
 	const found = ownParameter(operation, module, name);
-	computeProperty(module, found.property, () => mul(module.getParameter(`${name}_orig`), module.buffer(`${name}_mask`)));
+	computeProperty(module, found.property, (owner) => mul(owner.getParameter(`${name}_orig`), owner.buffer(`${name}_mask`)));
 	module.registerParameter(`${name}_orig`, found.parameter);
 	module.registerBuffer(`${name}_mask`, mask);
-	const names = pruned.get(module) ?? new Map<string, OwnParameter>();
-	pruned.set(module, names.set(name, found));
+	const names = prunedOf(module) ?? new Map<string, OwnParameter>();
+	Object.defineProperty(module, PRUNED, { value: names.set(name, found), configurable: true });
 }
 
 async function prune<M extends Module>(
@@ -223,7 +227,7 @@ export function identity<M extends Module>(module: M, name: string): M {
 
 /** Makes pruning permanent: the parameter holds its masked values, and the mask is gone. As `torch.nn.utils.prune.remove`. */
 export function remove<M extends Module>(module: M, name: string): M {
-	const names = pruned.get(module);
+	const names = prunedOf(module);
 	const found = names?.get(name);
 	if (names === undefined || found === undefined)
 		throw new ArgumentError(`remove: '${name}' of ${module.constructor.name} is not pruned`);
@@ -245,5 +249,5 @@ export function isPruned(module: Module): boolean {
 
 /** The names of the module's own pruned parameters. */
 export function prunedNames(module: Module): string[] {
-	return [...(pruned.get(module)?.keys() ?? [])];
+	return [...(prunedOf(module)?.keys() ?? [])];
 }
