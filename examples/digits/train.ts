@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /** Trains a small or a deeper network on all of MNIST with `fit`. For the same loop written out, see examples/mnist/train.ts. */
 import { type Goal, mustReach, number, oneOf, program, run, startDevice, whole } from '../program';
-import { type Settings, train } from './training';
+import { loaded, type Settings, train } from './training';
 
 const GOALS = {
 	small: { figure: 'test accuracy of the small network', atLeast: 98.5, unit: '%' },
@@ -18,10 +18,12 @@ const command = program('Trains a convolutional network on MNIST by fit.', GOALS
 	.option('--batch-size <n>', 'images per step', whole(1, 60_000), 64)
 	.option('--lr <x>', "Adam's learning rate, at its highest", number(1e-9, 1000), 0.002)
 	.option('--images <n>', 'training images', whole(1, 60_000), 60_000)
-	.option('--test-images <n>', 'test images', whole(1, 10_000), 10_000);
+	.option('--test-images <n>', 'test images', whole(1, 10_000), 10_000)
+	.option('--save <file>', 'save the trained network for Keras: digits.keras or digits.h5')
+	.option('--load <file>', 'test the network in a file of --save instead of training one');
 
-await run<Settings>(command, async (settings) => {
+await run<Settings & { load?: string }>(command, async (settings) => {
 	await startDevice(settings.device);
-	const { accuracy } = await train(settings);
+	const { accuracy } = settings.load === undefined ? await train(settings) : await loaded(settings.load, settings);
 	mustReach(GOALS[settings.model], 100 * accuracy);
 });

@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { crossEntropy, type Device, io, manualSeed, type nn, oneHot, optim, type Tensor } from 'wgrad';
 import { DataLoader, type Dataset, MapDataset, transforms } from 'wgrad/data';
+import { type KerasModel, loadKeras, saveKeras } from 'wgrad/formats';
 import { evaluate, fit, type History } from 'wgrad/train';
 import { mnistDataset, NORMALISED } from '../mnist/dataset';
 import { mnistCnn } from '../mnist/model';
@@ -24,6 +25,8 @@ export interface Settings {
 	readonly testImages: number;
 	readonly seed: number;
 	readonly device: Device;
+	/** The file of Keras (.keras or .h5) to save the network to. */
+	readonly save?: string;
 }
 
 export interface Result {
@@ -59,7 +62,19 @@ export async function train(settings: Settings): Promise<Result> {
 		metrics: { accuracy },
 	});
 	const result = await evaluate(model, testData, { loss: crossEntropy, metrics: { accuracy }, batchSize: 500, device });
+	if (settings.save !== undefined) {
+		await saveKeras(model, settings.save, { inputShape: [1, 28, 28], optimizer });
+		console.log(`saved ${settings.save}: keras.models.load_model() reads it too`);
+	}
 	return { model, history, accuracy: result.accuracy };
+}
+
+/** The accuracy of a network in a file of Keras on the test images, which it takes as they are here: with channels first. */
+export async function loaded(file: string, { testImages, device }: Settings): Promise<{ model: KerasModel; accuracy: number }> {
+	const { model } = await loadKeras(file, { channels: 'first', device });
+	const testData = mnistDataset('t10k', { limit: testImages, ...NORMALISED });
+	const result = await evaluate(model, testData, { loss: crossEntropy, metrics: { accuracy }, batchSize: 500, device });
+	return { model, accuracy: result.accuracy };
 }
 
 export interface TrainedOptions extends Pick<Settings, 'images' | 'testImages' | 'epochs' | 'seed' | 'device'> {

@@ -1,9 +1,12 @@
 /** MNIST with `fit` at a small size: 75 % after 30 steps; classes as numbers or as probabilities give the same losses. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { init, randn } from 'wgrad';
 import { deepCnn } from '../../examples/digits/model';
-import { type Settings, train } from '../../examples/digits/training';
+import { loaded, type Settings, train } from '../../examples/digits/training';
 
 test.before(async () => {
 	await init({ device: 'webgpu' });
@@ -32,9 +35,16 @@ test('the small network learns with either kind of target', async () => {
 	assert.ok(Math.abs(sparse.accuracy - onehot.accuracy) <= 0.01, `accuracies ${sparse.accuracy}, ${onehot.accuracy}`);
 });
 
-test('augmentation and the one-cycle schedule work', async () => {
+test('augmentation and the one-cycle schedule work, and a saved network predicts the same', async () => {
 	const few = { ...SMALL, images: 64, testImages: 100 };
-	const { history } = await train({ ...few, schedule: 'onecycle', augment: true });
+	const folder = mkdtempSync(join(tmpdir(), 'wgrad-digits-'));
+	const save = join(folder, 'digits.keras');
+	const { history, model, accuracy } = await train({ ...few, schedule: 'onecycle', augment: true, save });
+	const again = await loaded(save, few);
+	rmSync(folder, { recursive: true });
+	const x = randn([5, 1, 28, 28]);
+	assert.equal(await again.model.eval().forward(x).toArray(), await model.eval().forward(x).toArray());
+	assert.is(again.accuracy, accuracy);
 	assert.ok(history.epochs[0]!.lr < 1e-5, `the last learning rate ${history.epochs[0]!.lr}`);
 	assert.ok(Number.isFinite(history.epochs[0]!.loss));
 });
