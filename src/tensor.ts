@@ -12,7 +12,7 @@ import type { DType, TypedArray } from './core/dtype';
 import { ArgumentError, DisposedError, formatShape } from './core/errors';
 import { formatValues } from './core/format';
 import { numbersOf } from './core/halves';
-import { currentSite, isTracing, noteRead } from './core/leakWarning';
+import { allocationSite, noteRead } from './core/leakWarning';
 import { leaveToCollector, releaseReference, type StorageClaims } from './core/memoryPressure';
 import { onTensorCreated, onTensorDisposed, runOperation } from './core/scope';
 import { contiguousStrides, isContiguous, numel, type Shape } from './core/shape';
@@ -109,7 +109,7 @@ export class Tensor {
 		this.offset = offset;
 		this.dtype = storage.dtype;
 		const { claims } = storage;
-		if (isTracing && claims.references === 0) claims.site = currentSite();
+		if (claims.references === 0) claims.site = allocationSite(claims.bytes);
 		claims.references++;
 		this.#hold = { storage, watched: false };
 		onTensorCreated(this);

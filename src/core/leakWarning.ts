@@ -2,22 +2,37 @@
  * Warns once if a program leaks: names the operation and the line that made most of what it holds.
  *
  * The program holds what remains after a collection. If that reaches a new maximum several times, new storages start to record their call
- * site, which costs too much to do always. If the growth continues, the warning names the call site with the most memory.
+ * site, which costs too much to do always. Even then, most of the small ones record none. If the growth continues, the warning names the
+ * call site with the most memory.
  */
 import { formatBytes } from './format';
 import { callerFrame, callSite } from './indexCheck';
 import { currentOperation } from './scope';
 
-/** The memory that one call site allocated and the program still holds. */
+/** Of smaller storages, one in SHARE records its call site and counts for SHARE, because recording takes longer than computing them. */
+const LARGE_BYTES = 64 * 1024;
+const SHARE = 16;
+
+/** The memory that one call site allocated and the program still holds. The share of small storages is estimated. */
 export class AllocationSite {
 	storages = 0;
 	bytes = 0;
 
 	constructor(readonly name: string) {}
 
-	add(storages: number, bytes: number): void {
-		this.storages += storages;
-		this.bytes += bytes;
+	/** Adds a recorded storage of this size. */
+	add(bytes: number): void {
+		this.#count(1, bytes);
+	}
+
+	remove(bytes: number): void {
+		this.#count(-1, bytes);
+	}
+
+	#count(storages: number, bytes: number): void {
+		const all = bytes < LARGE_BYTES ? SHARE * storages : storages;
+		this.storages += all;
+		this.bytes += all * bytes;
 	}
 }
 
@@ -43,7 +58,7 @@ const ALARMING_STORAGES = 4096;
 const ALARMING_BACKLOG = 2 ** 30;
 
 /** Whether new storages record their call site. */
-export let isTracing = false;
+let isTracing = false;
 let hasWarned = false;
 let sites = new Map<string, AllocationSite>();
 let start: Stock = { storages: 0, bytes: 0 };
@@ -53,8 +68,9 @@ let walks = 0;
 let reads = 0;
 let stalls = 0;
 
-/** The site of the current call. */
-export function currentSite(): AllocationSite {
+/** The call that allocates a storage of this size now, or null if it is not recorded. */
+export function allocationSite(bytes: number): AllocationSite | null {
+	if (!isTracing || (bytes < LARGE_BYTES && Math.random() * SHARE >= 1)) return null;
 	const frame = callerFrame(callSite().stack ?? '');
 	const name = `'${currentOperation() || 'tensor'}' ${frame}`;
 	let site = sites.get(name);
@@ -123,7 +139,7 @@ function warn(what: string, cure: string): void {
 	hasWarned = true;
 	const most = [...sites.values()].reduce((a, b) => (weight(b) > weight(a) ? b : a));
 	console.warn(
-		`wgrad: ${what}. Most of the new ones, ${most.storages} tensors (${formatBytes(most.bytes)}), come from ${most.name}. ${cure}, or put the body of the loop into tidy(() => ...). memory() shows what is held`,
+		`wgrad: ${what}. Most of the new ones, about ${most.storages} tensors (${formatBytes(most.bytes)}), come from ${most.name}. ${cure}, or put the body of the loop into tidy(() => ...). memory() shows what is held`,
 	);
 	stopTracing();
 }

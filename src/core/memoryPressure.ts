@@ -24,7 +24,7 @@ export interface StorageClaims {
 	readonly isSeen: boolean;
 	/** Whether this file counts the storage. */
 	isEntrusted: boolean;
-	/** The call that allocated the memory; null until the program is suspected of a leak. */
+	/** The call that allocated the memory, if it is recorded: see leakWarning.ts. */
 	site: AllocationSite | null;
 	/** Frees the memory. Called when the last reference goes. */
 	release(): void;
@@ -72,7 +72,7 @@ export function leaveToCollector(claims: StorageClaims): void {
 	claims.isEntrusted = true;
 	storages++;
 	bytes += claims.bytes;
-	if (claims.site !== null) claims.site.add(1, claims.bytes);
+	if (claims.site !== null) claims.site.add(claims.bytes);
 	if (!isWatching) watch();
 	if (claims.isSeen) return;
 	deviceBytes += claims.bytes;
@@ -86,7 +86,7 @@ export function releaseReference(claims: StorageClaims): void {
 		claims.isEntrusted = false;
 		storages--;
 		bytes -= claims.bytes;
-		if (claims.site !== null) claims.site.add(-1, -claims.bytes);
+		if (claims.site !== null) claims.site.remove(claims.bytes);
 		if (!claims.isSeen) {
 			deviceBytes -= claims.bytes;
 			removeMemoryPressure(Math.max(claims.bytes, LEAST_BYTES));
