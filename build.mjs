@@ -139,7 +139,8 @@ function kilobytes(bytes) {
 async function buildTypes() {
 	const outdir = join(root, 'dist/types');
 	await rm(outdir, { recursive: true, force: true });
-	const tsc = join(root, 'node_modules/typescript/bin/tsc');
+	// The native compiler, which takes a fifth of the time.
+	const tsc = join(root, 'node_modules/typescript-7/node_modules/typescript/bin/tsc');
 	const { status } = spawnSync(process.execPath, [tsc, '-p', 'tsconfig.build.json'], { cwd: root, stdio: 'inherit' });
 	if (status !== 0) throw new Error('the declarations did not build: see above');
 	for (const file of await readdir(outdir, { recursive: true })) {

@@ -6,8 +6,8 @@ import * as esbuild from 'esbuild';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { CREATION, MEMBERS, NO_METHOD, OPERATIONS } from './completeness/names';
-import { compiler, type Installed, installPacked } from './package/install';
-import { anyTypes, completions } from './package/types';
+import { type Installed, installPacked } from './package/install';
+import { anyTypes, type Check, checker, completions } from './package/types';
 
 const root = process.cwd();
 const ENTRIES = ['wgrad', 'wgrad/metrics', 'wgrad/data', 'wgrad/train', 'wgrad/formats', 'wgrad/models'];
@@ -176,27 +176,29 @@ const MATRIX: Readonly<Record<string, Readonly<Record<string, Environment>>>> = 
 	7: { node16: DOM, nodenext: NODE, bundler: ALL, preserve: BARE },
 };
 
-/** The compiler's errors for a program, with all declarations checked; '' if there are none. */
-function check(version: string, module: string, { lib, types }: Environment, code: string, more: object = {}): string {
-	const resolution = module === 'bundler' || module === 'preserve' ? 'bundler' : module;
-	const compilerOptions = {
-		...{ module: module === 'bundler' ? 'esnext' : module, moduleResolution: resolution, lib, types },
+/** Options for a pair of the matrix, with all declarations checked. */
+function settings(module: string, { lib, types }: Environment): object {
+	const moduleResolution = module === 'bundler' || module === 'preserve' ? 'bundler' : module;
+	return {
+		...{ module: module === 'bundler' ? 'esnext' : module, moduleResolution, lib, types },
 		// TypeScript's own libraries are skipped, because checking them takes most of the time.
 		...{ target: 'es2022', strict: true, noEmit: true, skipLibCheck: false, skipDefaultLibCheck: true },
-		...more,
 	};
-	writeFileSync(join(installed.folder, 'typed.ts'), code);
-	writeFileSync(join(installed.folder, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: ['typed.ts'] }));
-	return spawnSync(process.execPath, [compiler(root, version), '--pretty', 'false'], { cwd: installed.folder, encoding: 'utf8' })
-		.stdout;
 }
 
-for (const [version, settings] of Object.entries(MATRIX)) {
+const checkers = new Map<string, Check>();
+function check(version: string, code: string, options: object): string {
+	const check = checkers.get(version) ?? checker(root, version, installed.folder);
+	checkers.set(version, check);
+	return check(code, options);
+}
+
+for (const [version, pairs] of Object.entries(MATRIX)) {
 	test(`programs type-check with TypeScript ${version}, with any modules and libraries`, () => {
-		for (const [module, environment] of Object.entries(settings)) {
+		for (const [module, environment] of Object.entries(pairs)) {
 			// A program with the DOM or Node already declares the console.
 			const own = environment === BARE ? TYPED : TYPED.replace(/^declare const console.*$/m, '');
-			assert.is(check(version, module, environment, own), '', `${module}, ${JSON.stringify(environment)}`);
+			assert.is(check(version, own, settings(module, environment)), '', `${module}, ${JSON.stringify(environment)}`);
 		}
 	});
 }
@@ -209,8 +211,9 @@ test('the browser condition hides the names for Node', () => {
 		import { writePng } from 'wgrad/data';
 		import { BrowserStore } from 'wgrad/train';
 		export { BrowserStore, FileStore, ProgressBar, writePng, writeReport };`;
-	assert.match(check('5.9', 'bundler', DOM, code), /Unused '@ts-expect-error'/);
-	assert.is(check('5.9', 'bundler', DOM, code, { customConditions: ['browser'] }), '');
+	const options = settings('bundler', DOM);
+	assert.match(check('5.9', code, options), /Unused '@ts-expect-error'/);
+	assert.is(check('5.9', code, { ...options, customConditions: ['browser'] }), '');
 });
 
 test('no public type is any', () => {
