@@ -27,6 +27,18 @@ export function messageOf(error: unknown): string {
 	return error instanceof Error ? error.message : String(error);
 }
 
+/** Runs the start of the page. If it fails, the page says why. */
+export async function startPage(showPhase: (phase: 'loading' | 'waiting') => void, start: () => Promise<unknown>): Promise<void> {
+	showPhase('loading');
+	try {
+		await start();
+	} catch (error) {
+		console.error(error);
+		showPhase('waiting');
+		showNotice('The page could not start', messageOf(error));
+	}
+}
+
 /** Fetches one of the page's files. Errors name it. */
 export async function download(url: string): Promise<Response> {
 	let response: Response;

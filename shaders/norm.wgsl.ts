@@ -33,6 +33,11 @@ alias FC = ${spatial ? 'f32' : vector('f32')};
 `;
 }
 
+/** The sum of the elements of a vector, after `preamble`. */
+export function horizontalSum(wide: boolean): string {
+	return `fn horizontal(v: F) -> f32 { return ${wide ? '(v.x + v.y) + (v.z + v.w)' : 'v'}; }`;
+}
+
 export type NormRowsVariant = {
 	kind: 'forward' | 'backward';
 	storage: StorageType;
@@ -76,13 +81,7 @@ ${preamble(storage, wide, spatial)}
 ${workgroupSum('vec2<f32>', workgroupSize)}
 #endif
 
-fn horizontal(v: F) -> f32 {
-#if ${wide}
-	return (v.x + v.y) + (v.z + v.w);
-#else
-	return v;
-#endif
-}
+${horizontalSum(wide)}
 
 /** Adds up over a row what each lane found; every lane gets the sums. */
 fn rowSums(mine: vec2<f32>, lid: u32) -> vec2<f32> {

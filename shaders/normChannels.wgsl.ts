@@ -14,7 +14,7 @@
  * group).
  */
 import { wgsl } from 'wgsl-preprocessor';
-import { preamble } from './norm.wgsl';
+import { horizontalSum, preamble } from './norm.wgsl';
 import { defineKernel, read, readWrite, type StorageType } from './shader';
 import { pairwise, pairwiseLength } from './workgroupReduction';
 
@@ -151,13 +151,7 @@ fn walk(channel: u32, segment: u32, lane: u32) -> Sums {
 }
 #endif
 
-fn horizontal(v: F) -> f32 {
-#if ${wide}
-	return (v.x + v.y) + (v.z + v.w);
-#else
-	return v;
-#endif
-}
+${horizontalSum(wide)}
 `;
 		return {
 			bindings: {

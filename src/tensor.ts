@@ -337,6 +337,11 @@ export function copyOf(x: Tensor): Tensor {
 	return y;
 }
 
+/** x itself if it is contiguous, else a contiguous copy, off the tape. */
+export function packed(x: Tensor): Tensor {
+	return x.isContiguous ? x : copyOf(x);
+}
+
 /** Another view of the same storage; it has no place on the tape yet. */
 export function viewOf(x: Tensor, shape: Shape, strides: readonly number[], offset: number): Tensor {
 	return new Tensor(x.storage, shape, strides, offset);

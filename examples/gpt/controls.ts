@@ -1,29 +1,9 @@
 /** The page's forms and buttons, and when each is enabled. */
 import { element } from '../page';
+import { type Phase, showTrainingPhase } from '../trainingPage';
 import type { SamplingOptions } from './sampling';
 import { DEFAULTS, type Settings } from './settings';
 
-/**
- * loading: no device or text yet. waiting: needs the user's decision. ready: has new weights. running, paused, finished: the states of
- * training. failed: needs a reset.
- */
-export type Phase = 'loading' | 'waiting' | 'ready' | 'running' | 'paused' | 'finished' | 'failed';
-
-const PHASE_LABELS: Readonly<Record<Phase, string>> = {
-	loading: 'Loading',
-	waiting: 'Waiting',
-	ready: 'Ready',
-	running: 'Training',
-	paused: 'Paused',
-	finished: 'Finished',
-	failed: 'Stopped',
-};
-const START_LABELS: Partial<Record<Phase, string>> = { running: 'Pause', paused: 'Resume', finished: 'Train anew' };
-
-const phaseLabel = element('phase', HTMLElement);
-const settings = element('settings', HTMLFieldSetElement);
-const start = element('start', HTMLButtonElement);
-const reset = element('reset', HTMLButtonElement);
 const proceed = element('continue', HTMLButtonElement);
 const file = element('file', HTMLInputElement);
 const write = element('write', HTMLButtonElement);
@@ -52,16 +32,10 @@ const length = input('length');
 
 /** Enables the buttons of a phase. `saved` tells whether there is a run to continue. */
 export function showPhase(phase: Phase, saved = false): void {
-	phaseLabel.textContent = PHASE_LABELS[phase];
-	const resting = phase === 'ready' || phase === 'finished';
-	const starting = phase === 'loading' || phase === 'waiting';
-	settings.disabled = !resting;
+	const { resting, usable } = showTrainingPhase(phase);
 	file.disabled = !resting;
-	start.disabled = starting || phase === 'failed';
-	start.textContent = START_LABELS[phase] ?? 'Start';
-	reset.disabled = starting || phase === 'ready';
 	proceed.disabled = !resting || !saved;
-	write.disabled = starting || phase === 'failed';
+	write.disabled = !usable;
 }
 
 /** Reads the form. The browser has validated it on submission. */

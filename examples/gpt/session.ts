@@ -1,9 +1,10 @@
 /** Controls the page: training, pausing, writing, continuing and resetting. */
-import { type Device, init } from 'wgrad';
+import type { Device } from 'wgrad';
 import { BrowserStore } from 'wgrad/train';
-import { element, hideNotice, messageOf, showNotice } from '../page';
+import { element, messageOf } from '../page';
+import { type Phase, TrainingSession } from '../trainingPage';
 import { LossChart } from './chart';
-import { type Phase, readSampling, readSettings, showPhase, showSettings } from './controls';
+import { readSampling, readSettings, showPhase, showSettings } from './controls';
 import { Figures } from './figures';
 import { GptTraining } from './training';
 
@@ -17,14 +18,12 @@ const SAVED = 'gpt.safetensors';
 const output = element('output', HTMLElement);
 const network = element('network', HTMLElement);
 
-export class Session {
-	readonly #device: Device;
+export class Session extends TrainingSession {
 	readonly #chart = new LossChart(element('chart', HTMLElement));
 	readonly #store = new BrowserStore();
 	#text: string;
 	#training: GptTraining;
 	#figures = new Figures();
-	#phase: Phase = 'ready';
 	#saved = false;
 	/** The running loop, or the last one. */
 	#loop: Promise<void> = Promise.resolve();
@@ -32,55 +31,36 @@ export class Session {
 	#writing = false;
 
 	constructor(device: Device, text: string) {
-		this.#device = device;
+		super(device);
 		this.#text = text;
 		this.#training = GptTraining.begin(readSettings(), text, device);
-		const on = (id: string, event: string, action: () => void | Promise<void>) =>
-			element(id, HTMLElement).addEventListener(event, (happened) => {
-				happened.preventDefault();
-				void this.#attempt(action);
-			});
-		on('controls', 'submit', () => this.#press());
-		on('reset', 'click', () => this.#reset());
-		on('continue', 'click', () => this.#continue());
-		on('sampling', 'submit', () => this.#askToWrite());
-		on('file', 'change', () => this.#read());
-		this.#enter('ready');
-		this.#show();
-		void this.#attempt(async () => {
+		this.on('continue', 'click', () => this.#continue());
+		this.on('sampling', 'submit', () => this.#askToWrite());
+		this.on('file', 'change', () => this.#read());
+		this.enter('ready');
+		this.#draw();
+		void this.attempt(async () => {
 			this.#saved = (await this.#store.size(SAVED)) > 0;
-			this.#enter(this.#phase);
+			this.enter(this.phase);
 		});
 	}
 
-	#enter(phase: Phase): void {
-		this.#phase = phase;
+	protected override show(phase: Phase): void {
 		showPhase(phase, this.#saved);
 	}
 
-	async #attempt(action: () => void | Promise<void>): Promise<void> {
-		try {
-			await action();
-		} catch (error) {
-			console.error(error);
-			this.#enter('failed');
-			showNotice('Training has stopped', `${messageOf(error)}. Reset starts anew.`);
-		}
-	}
-
-	/** Handles the button that starts, pauses and resumes. */
-	async #press(): Promise<void> {
-		if (this.#phase === 'running') {
-			this.#enter('paused');
+	protected override async press(): Promise<void> {
+		if (this.phase === 'running') {
+			this.enter('paused');
 			return;
 		}
-		if (this.#phase !== 'paused') this.#renew(GptTraining.begin(readSettings(), this.#text, this.#device));
+		if (this.phase !== 'paused') this.renew();
 		await this.#start();
 	}
 
 	/** Continues the run saved by the last validation, in this page or an earlier one. */
 	async #continue(): Promise<void> {
-		this.#renew(await GptTraining.resume(SAVED, this.#text, this.#device, { store: this.#store }));
+		this.#change(await GptTraining.resume(SAVED, this.#text, this.device, { store: this.#store }));
 		showSettings(this.#training.settings);
 		await this.#start();
 	}
@@ -90,36 +70,35 @@ export class Session {
 		const file = element('file', HTMLInputElement).files?.[0];
 		if (file === undefined) return;
 		this.#text = await file.text();
-		await this.#reset();
+		await this.reset();
 		element('text-name', HTMLElement).textContent = file.name;
 	}
 
-	/** Switches to another run. Work for the old one notices that it was replaced and ends. */
-	#renew(training: GptTraining): void {
-		this.#training = training;
-		this.#figures = new Figures();
-		this.#show();
+	protected override renew(): void {
+		this.#change(GptTraining.begin(readSettings(), this.#text, this.device));
 	}
 
-	async #reset(): Promise<void> {
-		hideNotice();
-		this.#enter('loading');
-		// Needed only if the device was lost.
-		await init({ device: this.#device });
-		this.#renew(GptTraining.begin(readSettings(), this.#text, this.#device));
+	/** Switches to another run. */
+	#change(training: GptTraining): void {
+		this.#training = training;
+		this.#figures = new Figures();
+		this.#draw();
+	}
+
+	protected override async reset(): Promise<void> {
+		await super.reset();
 		output.textContent = '';
-		this.#enter('ready');
 	}
 
 	async #start(): Promise<void> {
-		this.#enter('running');
+		this.enter('running');
 		await this.#loop.catch(() => {});
 		this.#loop = this.#train(this.#training);
 		await this.#loop;
 	}
 
 	async #train(training: GptTraining): Promise<void> {
-		const isMine = () => training === this.#training && this.#phase === 'running';
+		const isMine = () => training === this.#training && this.phase === 'running';
 		while (isMine() && !training.finished) {
 			let shown = performance.now();
 			for await (const _ of training.run(EVERY - (training.step % EVERY))) {
@@ -127,7 +106,7 @@ export class Session {
 				if (!isMine() || this.#writeWanted) break;
 				if (performance.now() - shown < REFRESH) continue;
 				shown = performance.now();
-				this.#show();
+				this.#draw();
 			}
 			if (training !== this.#training) return;
 			if (training.finished || training.step % EVERY === 0) {
@@ -136,14 +115,14 @@ export class Session {
 				this.#saved = true;
 				this.#writeWanted = true;
 			}
-			this.#show();
+			this.#draw();
 			if (this.#writeWanted) await this.#write(training);
 			this.#figures.pause();
 		}
-		if (training === this.#training && training.finished) this.#enter('finished');
+		if (training === this.#training && training.finished) this.enter('finished');
 	}
 
-	#show(): void {
+	#draw(): void {
 		const { settings, model, corpus } = this.#training;
 		this.#figures.show(this.#training);
 		this.#chart.draw(this.#training);
@@ -154,7 +133,7 @@ export class Session {
 	/** Writes between two steps while training, otherwise at once. */
 	async #askToWrite(): Promise<void> {
 		this.#writeWanted = true;
-		if (this.#phase === 'running' || this.#writing) return;
+		if (this.phase === 'running' || this.#writing) return;
 		await this.#loop.catch(() => {});
 		await this.#write(this.#training);
 	}

@@ -1,13 +1,12 @@
 /** The page: trains the network of `npm start` in the browser and predicts drawn digits at the same time. */
-import { chooseDevice, element, messageOf, showNotice, showProgress } from '../page';
+import { chooseDevice, element, showProgress, startPage } from '../page';
 import { LossChart } from './chart';
 import { showPhase, suggest } from './controls';
 import { downloadMnist } from './download';
 import { Guesser } from './guess';
 import { Session } from './session';
 
-showPhase('loading');
-try {
+await startPage(showPhase, async () => {
 	const guesser = new Guesser();
 	const chart = new LossChart(element('chart', HTMLElement));
 	const { device, kind } = await chooseDevice(showPhase);
@@ -15,8 +14,4 @@ try {
 	if (kind === 'cpu') suggest({ images: 1000, batchSize: 16 });
 	const data = await downloadMnist('mnist.bin.gz', (share) => showProgress(share, 'the images of MNIST'));
 	new Session(device, data, chart, guesser);
-} catch (error) {
-	console.error(error);
-	showPhase('waiting');
-	showNotice('The page could not start', messageOf(error));
-}
+});

@@ -1,8 +1,3 @@
-/**
- * BERT and models of its shape (MiniLM), and DistilBERT: encoders of whole texts. Devlin et al. 2019, Sanh et al. 2019. Keys are those of
- * Hugging Face's BertModel and DistilBertModel.
- */
-import { ArgumentError } from '../core/errors';
 import { checkOptions } from '../core/options';
 import { Dropout, Embedding, LayerNorm, Linear } from '../nn';
 import { zerosLike } from '../ops/creation';
@@ -12,9 +7,9 @@ import { normalize } from '../ops/norm';
 import { sum } from '../ops/reduce';
 import type { Tensor } from '../tensor';
 import { tidy } from '../tidy';
-import { ACTIVATION_NAMES, ACTIVATIONS } from './activations';
+import { ACTIVATIONS } from './activations';
 import { ConfigReader, type PretrainedConfig } from './config';
-import { Dense, Encoder, type EncoderLayerOptions, SelfAttention } from './encoder';
+import { Dense, Encoder, type EncoderLayerOptions, encoderLayerOptions, SelfAttention } from './encoder';
 import { HubModule, PretrainedModel } from './hubModule';
 
 /** norm(residual + dropout(x W + b)). */
@@ -159,19 +154,8 @@ export class BertModel extends PretrainedModel {
 		checkOptions('BertModel', options, ['pooler']);
 		this.isDistilled = config.model_type === 'distilbert';
 		const read = new ConfigReader(this.isDistilled ? asBert(config) : config);
-		const [width, heads] = [read.count('hidden_size'), read.count('num_attention_heads')];
-		if (width % heads !== 0)
-			throw new ArgumentError(`BertModel: hidden_size ${width} does not divide into num_attention_heads ${heads}`);
-		const layer: EncoderLayerOptions = {
-			width,
-			heads,
-			inner: read.count('intermediate_size'),
-			activation: read.oneOf('hidden_act', ACTIVATION_NAMES, 'gelu'),
-			eps: read.number('layer_norm_eps', 1e-12),
-			dropout: read.number('hidden_dropout_prob', 0.1),
-			attentionDropout: read.number('attention_probs_dropout_prob', 0.1),
-			qkvBias: true,
-		};
+		const layer = encoderLayerOptions('BertModel', read, { dropout: 0.1, attentionDropout: 0.1 }, true);
+		const { width } = layer;
 		this.maxLength = read.count('max_position_embeddings', 512);
 		const sizes = { vocabulary: read.count('vocab_size'), positions: this.maxLength, types: read.number('type_vocab_size', 2) };
 		this.embeddings = new Embeddings(sizes, layer);

@@ -1,8 +1,10 @@
 /** What BERT and ViT share: self-attention of whole sequences, a dense layer, and a stack of layers. */
+import { ArgumentError } from '../core/errors';
 import { Linear, type Module, ModuleList } from '../nn';
 import { scaledDotProductAttention } from '../ops/attention';
 import type { Tensor } from '../tensor';
-import type { ActivationName } from './activations';
+import { ACTIVATION_NAMES, type ActivationName } from './activations';
+import type { ConfigReader } from './config';
 import { mergeHeads, splitHeads } from './heads';
 import { HubModule } from './hubModule';
 
@@ -16,6 +18,28 @@ export interface EncoderLayerOptions {
 	readonly attentionDropout: number;
 	/** Biases of the projections to queries, keys and values. */
 	readonly qkvBias: boolean;
+}
+
+/** The options of the layers in a configuration of Hugging Face. Errors name `model`. */
+export function encoderLayerOptions(
+	model: string,
+	read: ConfigReader,
+	defaults: Pick<EncoderLayerOptions, 'dropout' | 'attentionDropout'>,
+	qkvBias: boolean,
+): EncoderLayerOptions {
+	const [width, heads] = [read.count('hidden_size'), read.count('num_attention_heads')];
+	if (width % heads !== 0)
+		throw new ArgumentError(`${model}: hidden_size ${width} does not divide into num_attention_heads ${heads}`);
+	return {
+		width,
+		heads,
+		inner: read.count('intermediate_size'),
+		activation: read.oneOf('hidden_act', ACTIVATION_NAMES, 'gelu'),
+		eps: read.number('layer_norm_eps', 1e-12),
+		dropout: read.number('hidden_dropout_prob', defaults.dropout),
+		attentionDropout: read.number('attention_probs_dropout_prob', defaults.attentionDropout),
+		qkvBias,
+	};
 }
 
 export class SelfAttention extends HubModule {

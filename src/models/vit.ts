@@ -1,14 +1,14 @@
 /** Vision transformer: an image as a sequence of patches. Dosovitskiy et al. 2021. Keys are those of Hugging Face's ViTForImageClassification. */
-import { ArgumentError, formatShape, ShapeError } from '../core/errors';
+import { formatShape, ShapeError } from '../core/errors';
 import { Conv2d, Dropout, init, LayerNorm, Linear, Parameter } from '../nn';
 import { zeros } from '../ops/creation';
 import { add } from '../ops/elementwise';
 import { cat, expand, flatten, select, transpose } from '../ops/layout';
 import type { Tensor } from '../tensor';
 import { tidy } from '../tidy';
-import { ACTIVATION_NAMES, ACTIVATIONS } from './activations';
+import { ACTIVATIONS } from './activations';
 import { ConfigReader, type PretrainedConfig } from './config';
-import { Dense, Encoder, type EncoderLayerOptions, SelfAttention } from './encoder';
+import { Dense, Encoder, type EncoderLayerOptions, encoderLayerOptions, SelfAttention } from './encoder';
 import { HubModule, PretrainedModel } from './hubModule';
 
 class Attention extends HubModule {
@@ -116,23 +116,16 @@ export class ViTForImageClassification extends PretrainedModel {
 	constructor(config: PretrainedConfig) {
 		super({ model_type: 'vit', ...config });
 		const read = new ConfigReader(config);
-		const [width, heads, size] = [read.count('hidden_size'), read.count('num_attention_heads'), read.count('image_size')];
+		const size = read.count('image_size');
 		const [patch, channels] = [read.count('patch_size'), read.count('num_channels', 3)];
-		if (width % heads !== 0)
-			throw new ArgumentError(
-				`ViTForImageClassification: hidden_size ${width} does not divide into num_attention_heads ${heads}`,
-			);
 		this.imageShape = [channels, size, size];
-		const options: EncoderLayerOptions = {
-			width,
-			heads,
-			inner: read.count('intermediate_size'),
-			activation: read.oneOf('hidden_act', ACTIVATION_NAMES, 'gelu'),
-			eps: read.number('layer_norm_eps', 1e-12),
-			dropout: read.number('hidden_dropout_prob', 0),
-			attentionDropout: read.number('attention_probs_dropout_prob', 0),
-			qkvBias: read.boolean('qkv_bias', true),
-		};
+		const options = encoderLayerOptions(
+			'ViTForImageClassification',
+			read,
+			{ dropout: 0, attentionDropout: 0 },
+			read.boolean('qkv_bias', true),
+		);
+		const { width } = options;
 		const embeddings = new Embeddings(Math.floor(size / patch) ** 2, channels, patch, options);
 		this.vit = new Vit(embeddings, read.count('num_hidden_layers'), options);
 		const labels = read.section('id2label')?.config;

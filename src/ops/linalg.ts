@@ -9,7 +9,7 @@ import { formatShape, ShapeError } from '../core/errors';
 import { checkOptions } from '../core/options';
 import { currentOperation } from '../core/scope';
 import { broadcastShapes, numel, type Shape, sameShape } from '../core/shape';
-import { copyOf, emptyOn, type Tensor, viewOf } from '../tensor';
+import { copyOf, emptyOn, packed, type Tensor, viewOf } from '../tensor';
 import { requireFloatingTensor, requireSameDevice, requireSameDType } from '../tensorChecks';
 import { inFloat32 } from './composed';
 import { eye } from './creation';
@@ -171,7 +171,7 @@ const triangular = defineOperation({
 	inputs: ['t', 'b'],
 	forward: ({ t, b }, attributes: TriangularAttributes) => {
 		const x = asMatrices(copyOf(b));
-		t.backend.kernels.triangularSolve({ t: asMatrices(t.isContiguous ? t : copyOf(t)) }, { x }, attributes);
+		t.backend.kernels.triangularSolve({ t: asMatrices(packed(t)) }, { x }, attributes);
 		return reshape(x, b.shape);
 	},
 	saves: ['t', 'output'],

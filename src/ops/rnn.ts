@@ -11,7 +11,7 @@ import { grad } from '../autograd/backward';
 import { defineOperation } from '../autograd/operation';
 import { setRequiresGrad } from '../autograd/tape';
 import { type CellKind, GATES, SAVED } from '../backends/contract/rnn';
-import { copyOf, emptyOn, type Tensor, viewOf } from '../tensor';
+import { copyOf, emptyOn, packed, type Tensor, viewOf } from '../tensor';
 import { requireRank, requireSameDevice, requireShape } from '../tensorChecks';
 import { composed } from './composed';
 import { arange } from './creation';
@@ -102,8 +102,8 @@ const layerOperation = defineOperation({
 		const { kernels } = x.backend;
 		const [steps, rows] = [x.shape[0]!, x.shape[1]!];
 		const units = h0.shape[1]!;
-		const gates = packed(x);
-		const ends = lengths ? packed(lengths) : undefined;
+		const gates = forSteps(x);
+		const ends = lengths ? forSteps(lengths) : undefined;
 		const hidden = statesFrom(h0, steps);
 		const cells = c0 ? statesFrom(c0, steps) : undefined;
 		const kept = emptyOn(x, [steps, rows, SAVED[kind] * units]);
@@ -132,8 +132,8 @@ const layerOperation = defineOperation({
 		// The kernel reads gradients by time. Slot 0, the initial state, is added at the end.
 		const bySlot = gradient.hidden ?? zerosOn(x, hidden.shape);
 		const later = narrow(bySlot, 0, 1, steps);
-		const gradY = packed(reverse ? flip(later, [0]) : later);
-		const ends = lengths ? packed(lengths) : undefined;
+		const gradY = forSteps(reverse ? flip(later, [0]) : later);
+		const ends = lengths ? forSteps(lengths) : undefined;
 		const gradX = emptyOn(x, [steps, rows, columns]);
 		const gradRecurrent = kind === 'gru' ? emptyOn(x, [steps, rows, columns]) : null;
 		const carry = zerosOn(x, [rows, units]);
@@ -211,8 +211,8 @@ function zerosOn(x: Tensor, shape: readonly number[]): Tensor {
 }
 
 /** x in the layout of the step kernels: contiguous, from the start of its memory. */
-function packed(x: Tensor): Tensor {
-	return x.isContiguous && x.offset === 0 ? x : copyOf(x);
+function forSteps(x: Tensor): Tensor {
+	return x.offset === 0 ? packed(x) : copyOf(x);
 }
 
 /** `linear` in the dtype of the weight, and its result in that of x. */

@@ -8,7 +8,7 @@ import { AutogradError, formatShape, ShapeError } from '../../core/errors';
 import type { IndexCheck } from '../../core/indexCheck';
 import { checkOptions } from '../../core/options';
 import { MAX_RANK, numel, type Shape, sameShape } from '../../core/shape';
-import { copyOf, emptyOn, type Tensor } from '../../tensor';
+import { emptyOn, packed, type Tensor } from '../../tensor';
 import { requireFloatingTensor, requireRank, requireSameDevice, requireShape, requireTensor } from '../../tensorChecks';
 import { inFloat32, widened } from '../composed';
 import { arange } from '../creation';
@@ -168,11 +168,6 @@ const classLossOperation = defineOperation({
 /** The weight, contiguous and in x's dtype. */
 function weightFor(x: Tensor, weight: Tensor | null | undefined): { weight?: Tensor } {
 	return weight ? { weight: packed(converted(weight, x.dtype)) } : {};
-}
-
-/** x itself if it is contiguous, else a copy, off the tape. */
-function packed(x: Tensor): Tensor {
-	return x.isContiguous ? x : copyOf(x);
 }
 
 /** On the CPU, throws unless every target is a class or ignored. On WebGPU, the check for the kernel that takes the target. */
