@@ -297,7 +297,9 @@ function partNamed(name) {
 /** The state of a part's sources: the time and size of every file. @param {string} name */
 function stateOf(name) {
 	const inFolders = partNamed(name).from.flatMap((folder) =>
-		readdirSync(join(root, folder), { recursive: true }).map((file) => join(folder, String(file))),
+		readdirSync(join(root, folder), { recursive: true })
+			.filter((file) => !/(^|[\\/])node_modules([\\/]|$)/.test(String(file)))
+			.map((file) => join(folder, String(file))),
 	);
 	return [...SETTINGS, ...inFolders]
 		.sort()
