@@ -13,3 +13,4 @@ export type { KerasOptimizer } from './keras/optimizers';
 export { type LoadPyTorchOptions, loadPyTorch } from './pytorch';
 export { loadPyTorchOptimizer, pyTorchOptimizerState } from './pytorchOptimizer';
 export { type SavePyTorchOptions, savePyTorch } from './pytorchWriter';
+export { type LoadTfjsOptions, loadTfjs, type SaveTfjsOptions, saveTfjs } from './tfjs';

@@ -31,7 +31,7 @@ import {
 	partsOf,
 } from './keras/model';
 import { type KerasOptimizer, optimizerVariables, readOptimizer } from './keras/optimizers';
-import { fail } from './keras/settings';
+import { fail, parsedJson } from './keras/settings';
 import { listed, storedWeight, weightsOfArchive, weightsOfH5 } from './keras/weights';
 import { archiveOf, h5Of } from './keras/write';
 
@@ -109,24 +109,15 @@ async function readModel(
 	);
 }
 
-/** The value of a JSON text. */
-export function json(text: string, what: string): unknown {
-	try {
-		return JSON.parse(text);
-	} catch (error) {
-		throw new FormatError(`Keras model: ${what} is not valid JSON: ${(error as Error).message}`, { cause: error });
-	}
-}
-
 function fromH5(file: H5Reader, build: Build, wantsOptimizer: boolean): LoadedKeras {
 	const text = file.text('/', 'model_config');
 	if (text === undefined)
 		fail('the file has no model_config: it holds weights alone. In Keras, save the model with model.save()');
-	const graph = parseGraph(json(text, 'the model_config'));
+	const graph = parseGraph(parsedJson(text, 'the model_config'));
 	const leaves = leavesOf(graph, build.custom);
 	const model = buildModel(graph, leaves, weightsOfH5(file, leaves), build);
 	if (!wantsOptimizer) return { model, optimizer: null };
-	const training = configOf(json(file.text('/', 'training_config') ?? '{}', 'the training_config'));
+	const training = configOf(parsedJson(file.text('/', 'training_config') ?? '{}', 'the training_config'));
 	const stored = file.has('/optimizer_weights') ? listed(file, '/optimizer_weights') : [];
 	return { model, optimizer: readOptimizer(training.optimizer_config, stored, model, ownedSlots(partsOf(model).leaves)) };
 }
@@ -144,7 +135,7 @@ async function fromArchive(bytes: Uint8Array, build: Build, wantsOptimizer: bool
 		entries.find((found) => found.name === name) ?? fail(`the archive has no ${quote(name)}: Keras did not write it`);
 	const config = await contents(entry('config.json'), MOST_TEXT);
 	const weights = await contents(entry('model.weights.h5'), bytes.length);
-	const described = json(new TextDecoder().decode(config), 'config.json');
+	const described = parsedJson(new TextDecoder().decode(config), 'config.json');
 	const graph = parseGraph(described);
 	const leaves = leavesOf(graph, build.custom);
 	return readHdf5(weights, (file) => {

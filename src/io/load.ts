@@ -197,23 +197,26 @@ export async function readIndex(operation: string, source: Source, options: Open
 			throw new FormatError(`the index is not valid JSON: ${(error as Error).message}`, { cause: error });
 		}
 		if (!isObject(index) || !isObject(index.weight_map)) throw new FormatError('the index has no weight_map');
-		return new Map(Object.entries(index.weight_map).map(([tensor, shard]) => [tensor, shardName(tensor, shard)]));
+		return new Map(
+			Object.entries(index.weight_map).map(([tensor, shard]) => [tensor, plainName(`tensor ${quote(tensor)}`, shard)]),
+		);
 	} finally {
 		await file.close();
 	}
 }
 
 /** An index may come from anywhere, so it may name only files beside itself. */
-function shardName(tensor: string, shard: unknown): string {
+export function plainName(what: string, shard: unknown): string {
 	if (typeof shard === 'string' && /^[^/\\:]+$/.test(shard) && shard !== '..' && shard !== '.') return shard;
-	throw new FormatError(`the index gives tensor ${quote(tensor)} a file that is no plain name: ${quote(String(shard))}`);
+	throw new FormatError(`the index gives ${what} a file that is no plain name: ${quote(String(shard))}`);
 }
 
-function shardNamed(name: string, index: Source, others: readonly Source[]): Source {
+/** The file `name` among `others`, or beside the index. */
+export function shardNamed(name: string, index: Source, others: readonly Source[], operation = 'io.load'): Source {
 	const found = others.find((source) => nameOf(source).split(/[/\\]/).at(-1) === name);
 	if (found !== undefined) return found;
 	if (index instanceof URL || typeof index === 'string') return beside(typeof index === 'string' ? nameOf(index) : index, name);
-	throw new FormatError(`io.load: the index names the file ${quote(name)}, which is not among the given files`);
+	throw new FormatError(`${operation}: the index names the file ${quote(name)}, which is not among the given files`);
 }
 
 /** The path or URL of a file in the folder of another. */

@@ -1,58 +1,20 @@
 /** Files of Keras, as keras.fixture.py writes them and as nobody should, against what NumPy computes. */
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { gunzipSync } from 'node:zlib';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { cat, FormatError, init, nn, noGrad, optim, rand, randint, randn, type Tensor, tensor } from 'wgrad';
+import { cat, FormatError, init, nn, noGrad, optim, rand, randint, randn, type Tensor } from 'wgrad';
 import { type KerasModel, type LoadKerasOptions, loadKeras, saveKeras } from 'wgrad/formats';
 import { refuses } from '../data/refuses';
+import { models, optimizers, requireNear, requireOutputs, tensorOf, unpacked } from './kerasFixture';
 
-interface Numbers {
-	readonly shape: number[];
-	readonly values: number[];
-}
-interface Fixture {
-	readonly models: Record<
-		string,
-		{ files: { h5: string; keras: string; tfjs: string[] }; inputs: Numbers[]; outputs: Numbers[] }
-	>;
-	readonly optimizers: Record<
-		string,
-		{ files: { h5: string; keras: string }; names: string[]; gradients: Numbers[]; after: Numbers[] }
-	>;
-}
-
-const path = join(process.cwd(), 'test/formats/keras.fixture.json.gz');
-const { models, optimizers } = JSON.parse(gunzipSync(readFileSync(path)).toString()) as Fixture;
-const unpacked = (text: string) => new Uint8Array(Buffer.from(text, 'base64'));
 const folder = mkdtempSync(join(tmpdir(), 'wgrad-keras-'));
 
 test.before(async () => {
 	await init({ device: 'cpu' });
 });
 test.after(() => rmSync(folder, { recursive: true }));
-
-const tensorOf = ({ values, shape }: Numbers) => tensor(values, { shape, dtype: 'float32' });
-
-async function requireOutputs(name: string, model: KerasModel): Promise<void> {
-	const { inputs, outputs } = models[name]!;
-	model.eval();
-	const found = model.outputs(...inputs.map(tensorOf));
-	assert.is(found.length, outputs.length);
-	for (const [i, y] of found.entries()) await requireNear(`${name}, output ${i}`, y, outputs[i]!);
-}
-
-async function requireNear(what: string, y: Tensor, { shape, values }: Numbers, tolerance = 2e-6): Promise<void> {
-	assert.equal([...y.shape], shape, what);
-	const data = await y.data();
-	for (const [i, value] of values.entries()) {
-		const error = Math.abs(data[i]! - value);
-		if (!(error <= tolerance * Math.max(1, Math.abs(value))))
-			assert.unreachable(`${what}: ${data[i]} instead of ${value} at ${i}`);
-	}
-}
 
 for (const name of Object.keys(models)) {
 	for (const format of ['h5', 'keras'] as const) {

@@ -51,7 +51,9 @@ export function parseGraph(value: unknown, depth = 0): Graph {
 	if (depth > DEEPEST) fail(`it nests models more than ${DEEPEST} deep`);
 	const { config } = model;
 	const sequential = model.className === 'Sequential';
-	const list = sequential && Array.isArray(value) ? value : config.layers;
+	// Early versions of Keras 2 have a list alone.
+	const given = isObject(value) ? value.config : undefined;
+	const list: unknown = Array.isArray(given) ? given : config.layers;
 	if (!Array.isArray(list)) return fail('its config has no list of layers');
 	if (list.length > MOST_LAYERS) fail(`it has ${list.length} layers, and at most ${MOST_LAYERS} are read`);
 	const layers = list.map((layer, i) => parseLayer(layer, i, list.length, depth, sequential));

@@ -122,3 +122,12 @@ const ordinals = new Intl.PluralRules('en', { type: 'ordinal' });
 export function ordinal(number: number): string {
 	return `${number}${ENDINGS[ordinals.select(number)]}`;
 }
+
+/** The value of a JSON text. */
+export function parsedJson(text: string, what: string): unknown {
+	try {
+		return JSON.parse(text);
+	} catch (error) {
+		throw new FormatError(`Keras model: ${what} is not valid JSON: ${(error as Error).message}`, { cause: error });
+	}
+}

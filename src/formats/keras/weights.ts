@@ -12,19 +12,20 @@ import { fail } from './settings';
 export type Weights = ReadonlyMap<Leaf, readonly StoredWeight[]>;
 
 /** Moves numbers of a file to a device. float16 becomes float32. */
-export function uploaded(name: string, { shape, dtype, bytes }: StoredArray, device: DeviceName): Tensor {
+function uploaded(name: string, { shape, dtype, bytes }: StoredArray, device: DeviceName): Tensor {
 	const float64As = device === 'cpu' ? 'float64' : 'float32';
 	const elements = readElements(`weight ${quote(name)}`, dtype, bytes, { float16As: 'float32', float64As });
 	return new Tensor(backendOf(device).upload(elements.data, elements.dtype, shape as Shape), shape);
 }
 
-export function storedWeight(name: string, array: H5Array): StoredWeight {
-	const stored = (): StoredArray => ({ shape: array.shape, dtype: array.dtype, bytes: array.read() });
+/** A weight whose bytes are at hand, or read when they are needed. */
+export function storedWeight(name: string, array: H5Array | StoredArray): StoredWeight {
+	const stored = (): StoredArray => ('bytes' in array ? array : { shape: array.shape, dtype: array.dtype, bytes: array.read() });
 	return {
 		name,
 		shape: array.shape,
 		upload: (device) => uploaded(name, stored(), device),
-		read: () => readElements(`weight ${quote(name)}`, array.dtype, array.read(), { float16As: 'float32' }).data,
+		read: () => readElements(`weight ${quote(name)}`, array.dtype, stored().bytes, { float16As: 'float32' }).data,
 	};
 }
 

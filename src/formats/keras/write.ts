@@ -117,7 +117,7 @@ export async function h5Of(parts: Parts, optimizer: OptimizerVariables | null): 
 
 /** The name of a weight in Keras 2: lstm/lstm_cell/kernel:0. */
 export function nameOf({ leaf, spec }: OwnedSlot): string {
-	return `${[...leaf.path, ...(spec.path2 === undefined ? [] : [spec.path2]), spec.name].join('/')}:0`;
+	return `${[leaf.layer.name, ...(spec.path2 === undefined ? [] : [spec.path2]), spec.name].join('/')}:0`;
 }
 
 export async function archiveOf(parts: Parts, optimizer: OptimizerVariables | null): Promise<Uint8Array> {
