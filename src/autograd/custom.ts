@@ -131,6 +131,7 @@ const callOperation = defineOperation({
 	name: 'customOp',
 	inputs: 'list',
 	outputs: 'list',
+	isComposed: true,
 	forward: (tensors, call: Call) => {
 		const { operation, inputs } = call;
 		call.inputs = [];

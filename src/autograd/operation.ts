@@ -10,6 +10,7 @@ import { closeScope, currentOperation, onNodeCreated, openScope } from '../core/
 import { type GradEdge, requireDevice, Tensor } from '../tensor';
 import { callerStack, isWatching, observe } from './anomaly';
 import { currentAutocast, setGradEnabled } from './modes';
+import { currentRecorder, type Recorder, withRecorder } from './recorder';
 import { type InputGradients, type OutputInfo, outputInfo, type Rule, TapeNode } from './tape';
 import { markView, type ViewRestriction, type ViewStep } from './views';
 
@@ -118,6 +119,8 @@ export interface Definition<I extends InputNames, C extends string, A, R, O exte
 	readonly savesOf?: (attributes: A) => readonly Tensor[];
 	/** Whether an output that shares the memory of the only input is a view of it; or why recorded writes into it are refused. */
 	readonly view?: true | ViewRestriction;
+	/** Whether `forward` consists of operations only, so that a recorder sees these instead. */
+	readonly isComposed?: true;
 	/** The vector-Jacobian product, written in differentiable operations. */
 	readonly vjp: Vjp<I, C, A, R, O, S> | typeof NO_GRADIENT;
 	/** The VJP of a walk that is not recorded, for operations with a faster kernel. */
@@ -168,6 +171,7 @@ interface AnyDefinition {
 	readonly saves?: readonly string[] | ByInput;
 	readonly savesOf?: (attributes: unknown) => readonly Tensor[];
 	readonly view?: true | ViewRestriction;
+	readonly isComposed?: true;
 	readonly vjp: AnyVjp | typeof NO_GRADIENT;
 	readonly fusedVjp?: AnyVjp;
 }
@@ -217,6 +221,9 @@ class OperationRule implements Rule<unknown> {
 		const definition = this.#definition;
 		const name = options?.name ?? definition.name;
 		if (currentAutocast() !== null) return this.#runCast(name, given, attributes, options);
+		const recorder = currentRecorder();
+		if (recorder !== null && definition.isComposed === undefined)
+			return this.#runRecorded(recorder, name, given, attributes, options);
 		const inputs = given as Tensors;
 		const keys = this.#inputs ?? numbersOf(given as readonly Tensor[]);
 		for (const key of this.#tensors ?? keys) {
@@ -244,6 +251,13 @@ class OperationRule implements Rule<unknown> {
 
 	#runCast(name: string, given: AnyInputs, attributes: unknown, options?: CallOptions): unknown {
 		return currentAutocast()!.call(name, given, (inputs) => this.run(inputs, attributes, options));
+	}
+
+	#runRecorded(recorder: Recorder, name: string, given: AnyInputs, attributes: unknown, options?: CallOptions): unknown {
+		const returned = withRecorder(null, () => this.run(given, attributes, options));
+		const outputs = this.#outputsOf(returned as Returned);
+		recorder.called({ kind: this.#definition.name, name, inputs: given as Tensors, attributes, outputs });
+		return returned;
 	}
 
 	#record(name: string, inputs: Tensors, keys: Keys, attributes: unknown, returned: Returned, outputs: Outputs): void {

@@ -77,6 +77,7 @@ const fakeQuantizeOperation = defineOperation({
 	name: 'fakeQuantize',
 	inputs: ['x'],
 	constants: ['scale?', 'zeroPoint?'],
+	isComposed: true,
 	forward: ({ x, scale, zeroPoint }, attributes: Attributes) => {
 		const { dim, quantMin, quantMax } = attributes;
 		const shape = dim === null ? [] : x.shape.map((size, d) => (d === dim ? size : 1));

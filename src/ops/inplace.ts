@@ -6,10 +6,10 @@
 import { callerStack, isWatching, observe } from '../autograd/anomaly';
 import { zeroGradient } from '../autograd/gradients';
 import { isGradEnabled } from '../autograd/modes';
+import { currentRecorder, type WriteAttributes as RecordedAttributes, withRecorder } from '../autograd/recorder';
 import { type OutputInfo, outputInfo, type Rule, requireOwnGradient, TapeNode } from '../autograd/tape';
 import { baseOf, rebase, replayView, requireRecordable, type ViewPath } from '../autograd/views';
 import type { View } from '../backends/contract';
-import type { BinaryOp } from '../backends/contract/elementwise';
 import { requireOneOf } from '../core/checks';
 import { type DType, fillValue, isFloating } from '../core/dtype';
 import { DTypeError, formatShape, ShapeError } from '../core/errors';
@@ -80,13 +80,15 @@ interface Write<A> {
 	readonly saves?: () => WriteSaves;
 	readonly vjp: WriteVjp<A>;
 	readonly attributes: A;
+	/** What a recorder learns of the write. */
+	readonly noted: RecordedAttributes;
 }
 
 /**
  * Checks that the target may be written, runs the write, and marks the storage as written. Records it if the target, its base or the
  * source requires a gradient.
  */
-function inPlace<A>(operation: string, { x, source, write, saves, vjp, attributes }: Write<A>): Tensor {
+function inPlace<A>(operation: string, { x, source, write, saves, vjp, attributes, noted }: Write<A>): Tensor {
 	const { base, path } = baseOf(x);
 	const isRecorded = isGradEnabled() && isFloating(x.dtype) && [x, base, source].some((tensor) => tensor?.requiresGrad);
 	if (isRecorded) {
@@ -95,6 +97,8 @@ function inPlace<A>(operation: string, { x, source, write, saves, vjp, attribute
 		source?.renew(operation);
 	}
 	requireDistinct(operation, x);
+	const recorder = currentRecorder();
+	recorder?.beforeWrite(x);
 	const scope = openScope(operation);
 	let node: TapeNode | null = null;
 	try {
@@ -109,7 +113,8 @@ function inPlace<A>(operation: string, { x, source, write, saves, vjp, attribute
 			node.save([saved.x, saved.source]);
 			onNodeCreated(node);
 		}
-		write();
+		if (recorder === null) write();
+		else withRecorder(null, write);
 		if (isWatching()) observe('forward', operation, x, callerStack());
 	} catch (error) {
 		node?.release();
@@ -118,6 +123,7 @@ function inPlace<A>(operation: string, { x, source, write, saves, vjp, attribute
 		closeScope(scope, () => false);
 	}
 	markWritten(x, operation);
+	recorder?.wrote({ name: operation, x, source, attributes: noted });
 	if (node !== null) rebase(x, node);
 	return x;
 }
@@ -193,7 +199,8 @@ function copied(operation: string, x: Tensor, source: Tensor): Tensor {
 				: source;
 		x.backend.kernels.copyInto({ x: sourceFor(operation, x, near) }, { y: x }, {});
 	};
-	return inPlace(operation, { x, source, write, vjp: copyVjp, attributes: null });
+	const noted = { op: 'copy', value: null, alpha: 1 } as const;
+	return inPlace(operation, { x, source, write, vjp: copyVjp, attributes: null, noted });
 }
 
 const copyVjp: WriteVjp<unknown> = (gradient, _, _attributes, needs) => ({
@@ -201,7 +208,14 @@ const copyVjp: WriteVjp<unknown> = (gradient, _, _attributes, needs) => ({
 	source: needs.source && gradientFor(gradient, needs.source),
 });
 
-function arithmetic(operation: string, op: BinaryOp, x: Tensor, other: Operand, partials: Partials, alpha = 1): Tensor {
+function arithmetic(
+	operation: string,
+	op: Exclude<RecordedAttributes['op'], 'copy'>,
+	x: Tensor,
+	other: Operand,
+	partials: Partials,
+	alpha = 1,
+): Tensor {
 	requireTensor(operation, x);
 	if (typeof other !== 'number') requireTensor(operation, other, 'other');
 	const write = () => {
@@ -227,7 +241,8 @@ function arithmetic(operation: string, op: BinaryOp, x: Tensor, other: Operand, 
 		return { x: reads.includes('a') ? before(x) : null, source: reads.includes('b') ? source : null };
 	};
 	const attributes = { partials, number: source === null ? (other as number) : null };
-	return inPlace(operation, { x, source, write, saves, vjp: arithmeticVjp, attributes });
+	const noted = { op, value: attributes.number, alpha };
+	return inPlace(operation, { x, source, write, saves, vjp: arithmeticVjp, attributes, noted });
 }
 
 const arithmeticVjp: WriteVjp<{ readonly partials: Partials; readonly number: number | null }> = (
@@ -300,7 +315,8 @@ export function zero_(x: Tensor): Tensor {
 function filled(operation: string, x: Tensor, value: number): Tensor {
 	requireTensor(operation, x);
 	const write = () => x.backend.kernels.fill({}, { y: x }, { value });
-	return inPlace(operation, { x, source: null, write, vjp: fillVjp, attributes: null });
+	const noted = { op: 'copy', value, alpha: 1 } as const;
+	return inPlace(operation, { x, source: null, write, vjp: fillVjp, attributes: null, noted });
 }
 
 const fillVjp: WriteVjp<unknown> = () => ({ x: null, source: null });

@@ -52,13 +52,14 @@ export function unaryWith<Op extends UnaryOp>(
 		return y;
 	};
 	const run = hasGradient(op)
-		? defineWithGradient(name, op, forward, derivative as Derivative)
-		: defineOperation({ name, inputs: ['x'], forward, vjp: (g) => ({ x: (derivative as (g: Tensor) => Tensor)(g) }) });
+		? defineWithGradient(op, forward, derivative as Derivative)
+		: defineOperation({ name: op, inputs: ['x'], forward, vjp: (g) => ({ x: (derivative as (g: Tensor) => Tensor)(g) }) });
+	const named = { name };
 	return (x, parameters) => {
 		requireTensor(name, x);
 		if (accepts === 'floating') requireFloating(name, x.dtype);
 		if (!takesBool) refuseBool(name, x.dtype, cure);
-		return run({ x }, parameters);
+		return run({ x }, parameters, named);
 	};
 }
 
@@ -67,14 +68,13 @@ function hasGradient(op: UnaryOp): op is UnaryGradOp {
 }
 
 function defineWithGradient(
-	name: string,
 	op: UnaryGradOp,
 	forward: (inputs: { readonly x: Tensor }, parameters: Parameters) => Tensor,
 	derivative: Derivative,
 ) {
 	const kept = UNARY[op].saves === 'x' ? 'x' : 'output';
 	return defineOperation({
-		name,
+		name: op,
 		inputs: ['x'],
 		forward,
 		saves: [kept],
@@ -136,6 +136,13 @@ export function pullBack(
 	};
 }
 
+/** The number beside a tensor, and whether it comes first. */
+interface ScalarOperand {
+	readonly dtype: DType;
+	readonly number: number;
+	readonly scalarFirst: boolean;
+}
+
 /** Computes op(a, b) in `dtype`. The operands are checked. */
 export type Binary = (a: Operand, b: Operand, dtype: DType, name?: string) => Tensor;
 
@@ -143,7 +150,7 @@ export type Binary = (a: Operand, b: Operand, dtype: DType, name?: string) => Te
 export function binary(op: BinaryOp, partials: Partials, publicName: string = op): Binary {
 	const saved = (side: 'a' | 'b') => partials[side].reads.map((read) => (read === 'y' ? 'output' : read));
 	const ofTensors = defineOperation({
-		name: publicName,
+		name: op,
 		inputs: ['a', 'b'],
 		forward: ({ a, b }, common: Common) => {
 			const y = emptyOn(a, common.shape, common.dtype);
@@ -155,11 +162,11 @@ export function binary(op: BinaryOp, partials: Partials, publicName: string = op
 	});
 	const withNumber = (side: 'a' | 'b') =>
 		defineOperation({
-			name: publicName,
+			name: op,
 			inputs: ['x'],
-			forward: ({ x }, { dtype, number }: { readonly dtype: DType; readonly number: number }) => {
+			forward: ({ x }, { dtype, number, scalarFirst }: ScalarOperand) => {
 				const y = emptyOn(x, x.shape, dtype);
-				const attributes = { op, scalar: scalarFor(dtype, number), scalarFirst: side === 'b' };
+				const attributes = { op, scalar: scalarFor(dtype, number), scalarFirst };
 				x.backend.kernels.binaryScalar({ x: converted(x, dtype) }, { y }, attributes);
 				return y;
 			},
@@ -172,8 +179,8 @@ export function binary(op: BinaryOp, partials: Partials, publicName: string = op
 		});
 	const [ofFirst, ofSecond] = [withNumber('a'), withNumber('b')];
 	return (a, b, dtype, name = publicName) => {
-		if (typeof b === 'number') return ofFirst({ x: a as Tensor }, { dtype, number: b }, { name });
-		if (typeof a === 'number') return ofSecond({ x: b }, { dtype, number: a }, { name });
+		if (typeof b === 'number') return ofFirst({ x: a as Tensor }, { dtype, number: b, scalarFirst: false }, { name });
+		if (typeof a === 'number') return ofSecond({ x: b }, { dtype, number: a, scalarFirst: true }, { name });
 		return ofTensors({ a, b }, { dtype, shape: broadcastShapes(name, a.shape, b.shape) }, { name });
 	};
 }
