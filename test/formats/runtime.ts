@@ -1,0 +1,38 @@
+/** Runs ONNX files in onnxruntime-web, on its CPU backend in Node. */
+import * as ort from 'onnxruntime-web';
+import type { Tensor } from 'wgrad';
+
+ort.env.wasm.numThreads = 1;
+ort.env.logLevel = 'error';
+
+export interface Result {
+	readonly dims: readonly number[];
+	readonly data: ArrayLike<number>;
+}
+
+async function toRuntime(x: Tensor): Promise<ort.Tensor> {
+	const data = await x.data();
+	const type = x.dtype === 'float64' ? 'float64' : x.dtype;
+	return new ort.Tensor(type as 'float32', data as Float32Array, x.shape);
+}
+
+/** The outputs of a model by name, for inputs by name. Loading checks the model. */
+export async function runOnnx(
+	bytes: Uint8Array,
+	inputs: Readonly<Record<string, Tensor>>,
+	options: ort.InferenceSession.SessionOptions = {},
+): Promise<Record<string, Result>> {
+	const session = await ort.InferenceSession.create(bytes, { logSeverityLevel: 3, ...options });
+	try {
+		const feeds: Record<string, ort.Tensor> = {};
+		for (const [name, x] of Object.entries(inputs)) feeds[name] = await toRuntime(x);
+		const results = await session.run(feeds);
+		const read = async ([name, { dims, data }]: [string, ort.Tensor]): Promise<[string, Result]> => [
+			name,
+			{ dims, data: typeof data[0] === 'bigint' ? Array.from(data as BigInt64Array, Number) : (data as Float32Array) },
+		];
+		return Object.fromEntries(await Promise.all(Object.entries(results).map(read)));
+	} finally {
+		await session.release();
+	}
+}
